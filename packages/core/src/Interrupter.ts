@@ -1,0 +1,178 @@
+/**
+ * Lets work stop at a place of its own choosing, and says why it must.
+ *
+ * Fiber interruption stops work anywhere; an `Interrupter` stops it only where it
+ * yields `check`, with a reason as a typed value, so that a pause can be told from
+ * a cancel and nothing is left half done. Fiber interruption is the hard stop under it.
+ *
+ * @since 0.1.0
+ */
+import * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
+import * as Schema from "effect/Schema"
+
+/**
+ * Schema for why work must stop.
+ *
+ * **Details**
+ *
+ * - `Pause`: somebody asked for a pause, or the job paused itself; it can go on later.
+ * - `Cancel`: the work is not wanted any more.
+ * - `Shutdown`: this process ends; another one, or the next run, goes on.
+ * - `LeaseLost`: another process may own the job by now; nothing may be published.
+ * - `Timeout`: the attempt took longer than its task or job allows.
+ * - `Sibling`: a fan-out that gives up at the first failures stopped the rest.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export const Reason = Schema.Literals(["Pause", "Cancel", "Shutdown", "LeaseLost", "Timeout", "Sibling"])
+
+/**
+ * Why work must stop.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type Reason = typeof Reason.Type
+
+/**
+ * Error that unwinds work which reached a safe point after it was asked to stop.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export class Interrupted extends Schema.TaggedError<Interrupted>("@fanout/core/Interrupter/Interrupted")("Interrupted", {
+  reason: Reason
+}) {
+  override get message(): string {
+    return `Stopped: ${this.reason}`
+  }
+}
+
+/**
+ * Stop signal of one unit of work. The first request counts, except that a harder
+ * reason (`Cancel`, `LeaseLost`) replaces a softer one.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Interrupter {
+  /** Why the work must stop, or `undefined` while it may go on. */
+  readonly reason: Reason | undefined
+
+  /** Asks the work, and all work started under it, to stop. */
+  readonly requestUnsafe: (reason: Reason) => void
+
+  /** Calls the listener once, when a stop is requested (at once if it has been). Returns how to remove it. */
+  readonly onRequestUnsafe: (listener: (reason: Reason) => void) => () => void
+
+  /** Creates the signal of work that is part of this one: it is stopped with it, and can be stopped alone. */
+  readonly childUnsafe: () => Interrupter
+
+  /** Detaches the signal from the one it was created under. */
+  readonly closeUnsafe: () => void
+}
+
+const hardness: Record<Reason, number> = { Pause: 0, Shutdown: 0, Sibling: 0, Timeout: 0, Cancel: 1, LeaseLost: 2 }
+
+class Signal implements Interrupter {
+  reason: Reason | undefined = undefined
+  private children: Set<Signal> | undefined = undefined
+  private listeners: Set<(reason: Reason) => void> | undefined = undefined
+  private readonly parent: Signal | undefined
+
+  constructor(parent: Signal | undefined) {
+    this.parent = parent
+    if (parent !== undefined) {
+      this.reason = parent.reason
+      parent.children ??= new Set()
+      parent.children.add(this)
+    }
+  }
+
+  requestUnsafe(reason: Reason): void {
+    if (this.reason !== undefined && hardness[this.reason] >= hardness[reason]) return
+    this.reason = reason
+    const listeners = this.listeners
+    this.listeners = undefined
+    if (listeners !== undefined) { for (const listener of listeners) listener(reason) }
+    if (this.children !== undefined) { for (const child of this.children) child.requestUnsafe(reason) }
+  }
+
+  onRequestUnsafe(listener: (reason: Reason) => void): () => void {
+    if (this.reason !== undefined) {
+      listener(this.reason)
+      return () => {}
+    }
+    this.listeners ??= new Set()
+    this.listeners.add(listener)
+    return () => {
+      this.listeners?.delete(listener)
+    }
+  }
+
+  childUnsafe(): Interrupter {
+    return new Signal(this)
+  }
+
+  closeUnsafe(): void {
+    this.parent?.children?.delete(this)
+  }
+}
+
+/**
+ * Creates a stop signal that belongs to nothing yet.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const makeUnsafe = (): Interrupter => new Signal(undefined)
+
+/**
+ * Reference to the stop signal of the work that runs now. The runtime sets it for
+ * each job and each task; outside of them nothing ever asks to stop.
+ *
+ * @category services
+ * @since 0.1.0
+ */
+export const Interrupter: Context.Reference<Interrupter> = Context.Reference<Interrupter>("@fanout/core/Interrupter", {
+  defaultValue: makeUnsafe
+})
+
+/**
+ * Safe point: goes on while nobody asked the work to stop, else fails with the reason.
+ *
+ * @category accessors
+ * @since 0.1.0
+ */
+export const check: Effect.Effect<void, Interrupted> = Effect.withFiber((fiber) => {
+  const { reason } = Context.get(fiber.context, Interrupter)
+  return reason === undefined ? Effect.void : Effect.fail(new Interrupted({ reason }))
+})
+
+/**
+ * Reads why the work must stop, without stopping it; for finalizers.
+ *
+ * @category accessors
+ * @since 0.1.0
+ */
+export const reason: Effect.Effect<Option.Option<Reason>> = Effect.withFiber((fiber) =>
+  Effect.succeed(Option.fromUndefinedOr(Context.get(fiber.context, Interrupter).reason))
+)
+
+/**
+ * Waits until a stop is requested, then fails with the reason. Race it with work
+ * that waits for something from outside.
+ *
+ * @category accessors
+ * @since 0.1.0
+ */
+export const stopped: Effect.Effect<never, Interrupted> = Effect.withFiber((fiber) => {
+  const interrupter = Context.get(fiber.context, Interrupter)
+  return Effect.callback<never, Interrupted>((resume) => {
+    const remove = interrupter.onRequestUnsafe((reason) => resume(Effect.fail(new Interrupted({ reason }))))
+    return Effect.sync(remove)
+  })
+})

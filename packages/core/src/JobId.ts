@@ -1,0 +1,47 @@
+/**
+ * Identifies one started job.
+ *
+ * @since 0.1.0
+ */
+import * as Effect from "effect/Effect"
+import * as Random from "effect/Random"
+import * as Schema from "effect/Schema"
+
+/**
+ * Schema for job identifiers: short enough to type, random enough not to meet.
+ *
+ * @category schemas
+ * @since 0.1.0
+ */
+export const JobId = Schema.NonEmptyString.pipe(Schema.brand("@fanout/core/JobId"))
+
+/**
+ * Identifier of one started job.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type JobId = typeof JobId.Type
+
+/**
+ * Creates a `JobId`, throwing when the text is empty.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const make = (text: string): JobId => JobId.make(text)
+
+// Crockford's base 32: no letters that look like digits.
+const alphabet = "0123456789abcdefghjkmnpqrstvwxyz"
+
+/**
+ * Draws a new identifier of 12 characters (60 bits) from `Random`.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const generate: Effect.Effect<JobId> = Effect.gen(function*() {
+  let text = ""
+  for (let i = 0; i < 12; i++) text += alphabet[yield* Random.nextIntBetween(0, alphabet.length - 1)]
+  return make(text)
+})

@@ -1,0 +1,163 @@
+/**
+ * Models the life of a job as a pure state machine.
+ *
+ * Every change of a job goes through `transition`, so the diagram in
+ * `docs/job-lifecycle.md` has exactly one implementation.
+ *
+ * @since 0.1.0
+ */
+import * as Option from "effect/Option"
+import * as Schema from "effect/Schema"
+
+const attempt = Schema.Natural
+
+/**
+ * Schema for who paused a job: a person, or the job itself because a disk is full or a device is gone.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export const PausedBy = Schema.Literals(["person", "disk", "device"])
+
+/**
+ * Who paused a job.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type PausedBy = typeof PausedBy.Type
+
+/**
+ * Schema for the states a job can be in. `attempt` counts from 1 and is raised by each retry.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export const JobState = Schema.TaggedUnion({
+  Queued: { attempt },
+  Running: { attempt },
+  Paused: { attempt, by: PausedBy },
+  Completed: { attempt },
+  CompletedWithErrors: { attempt },
+  Failed: { attempt },
+  Cancelled: { attempt }
+})
+
+/**
+ * State of a job at one instant.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type JobState = typeof JobState.Type
+
+/**
+ * Schema for the names of the states.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export const Tag = Schema.Literals([
+  "Queued",
+  "Running",
+  "Paused",
+  "Completed",
+  "CompletedWithErrors",
+  "Failed",
+  "Cancelled"
+])
+
+/**
+ * Name of a state.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type Tag = typeof Tag.Type
+
+/**
+ * Schema for what moves a job from one state to the next.
+ *
+ * **Details**
+ *
+ * - `Claimed`: an owner starts to run it.
+ * - `Succeeded`: its program succeeded, with or without failed items.
+ * - `Failed`: its program failed, died, or took too long.
+ * - `Backoff`: its program failed, and the job's own retry runs it again later.
+ * - `Paused`: it stopped at a safe point and waits.
+ * - `Resumed`: somebody lets a paused job go on.
+ * - `Released`: its owner shut down or was lost; another may claim it.
+ * - `Retried`: somebody wants the failed items, or the failed program, run again.
+ * - `Cancelled`: it is not wanted any more.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export const Transition = Schema.TaggedUnion({
+  Claimed: {},
+  Succeeded: { withErrors: Schema.Boolean },
+  Failed: {},
+  Backoff: {},
+  Paused: { by: PausedBy },
+  Resumed: {},
+  Released: { why: Schema.Literals(["Shutdown", "OwnerLost"]) },
+  Retried: {},
+  Cancelled: {}
+})
+
+/**
+ * What moves a job from one state to the next.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type Transition = typeof Transition.Type
+
+/**
+ * State of a job that was just accepted.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const initial: JobState = JobState.cases.Queued.make({ attempt: 1 })
+
+/**
+ * Checks whether a job is over. Only a retry starts it again.
+ *
+ * @category predicates
+ * @since 0.1.0
+ */
+export const isTerminal = JobState.isAnyOf(["Completed", "CompletedWithErrors", "Failed", "Cancelled"])
+
+/**
+ * Checks whether a job still has an effect on new ones with the same key.
+ *
+ * @category predicates
+ * @since 0.1.0
+ */
+export const isActive = JobState.isAnyOf(["Queued", "Running", "Paused"])
+
+/**
+ * Computes the next state, or `None` where the transition is not allowed.
+ *
+ * @category transitions
+ * @since 0.1.0
+ */
+export const transition = (state: JobState, by: Transition): Option.Option<JobState> => {
+  const { attempt } = state
+  const { Cancelled, Completed, CompletedWithErrors, Failed, Paused, Queued, Running } = JobState.cases
+  const from = (allowed: ReadonlyArray<Tag>, next: () => JobState) =>
+    allowed.includes(state._tag) ? Option.some(next()) : Option.none()
+  return Transition.match(by, {
+    Claimed: () => from(["Queued"], () => Running.make({ attempt })),
+    Succeeded: ({ withErrors }) =>
+      from(["Running"], () => withErrors ? CompletedWithErrors.make({ attempt }) : Completed.make({ attempt })),
+    Failed: () => from(["Running"], () => Failed.make({ attempt })),
+    Backoff: () => from(["Running"], () => Queued.make({ attempt: attempt + 1 })),
+    Paused: ({ by }) => from(["Queued", "Running"], () => Paused.make({ attempt, by })),
+    Resumed: () => from(["Paused"], () => Queued.make({ attempt })),
+    Released: () => from(["Running"], () => Queued.make({ attempt })),
+    Retried: () => from(["CompletedWithErrors", "Failed"], () => Queued.make({ attempt: attempt + 1 })),
+    Cancelled: () => from(["Queued", "Running", "Paused"], () => Cancelled.make({ attempt }))
+  })
+}

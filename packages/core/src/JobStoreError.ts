@@ -1,0 +1,122 @@
+/**
+ * Errors of job stores.
+ *
+ * A caller sees one error for each operation and branches on its `reason`, so adding
+ * a reason later never changes the type of a public method.
+ *
+ * @since 0.1.0
+ */
+import * as Schema from "effect/Schema"
+import { JobId } from "./JobId.ts"
+
+/**
+ * Reason: no job has this id.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export class JobNotFound
+  extends Schema.TaggedError<JobNotFound>("@fanout/core/JobStoreError/JobNotFound")("JobNotFound", {
+    id: JobId
+  })
+{
+  override get message(): string {
+    return `No job has the id "${this.id}"`
+  }
+}
+
+/**
+ * Reason: the job changed since it was read.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export class JobConflict
+  extends Schema.TaggedError<JobConflict>("@fanout/core/JobStoreError/JobConflict")("JobConflict", {
+    id: JobId
+  })
+{
+  override get message(): string {
+    return `Job "${this.id}" changed in the meantime`
+  }
+}
+
+/**
+ * Reason: the writer is not the job's owner any more. Nothing was written.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export class Fenced extends Schema.TaggedError<Fenced>("@fanout/core/JobStoreError/Fenced")("Fenced", {
+  id: JobId,
+  token: Schema.Natural
+}) {
+  override get message(): string {
+    return `Job "${this.id}" has another owner than the one with token ${this.token}`
+  }
+}
+
+/**
+ * Reason: the database was written by a newer version of fanout. It was left as it is.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export class StoreTooNew
+  extends Schema.TaggedError<StoreTooNew>("@fanout/core/JobStoreError/StoreTooNew")("StoreTooNew", {
+    found: Schema.Natural,
+    supported: Schema.Natural
+  })
+{
+  override get message(): string {
+    return `The job store has schema ${this.found}, and this version of fanout knows schemas up to ${this.supported}`
+  }
+}
+
+/**
+ * Schema for what is wrong with the storage itself.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export const StorageProblem = Schema.Literals(["Busy", "Full", "Corrupt", "Unreadable", "ReadOnly", "Other"])
+
+/**
+ * Reason: the storage failed.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export class StorageFailure
+  extends Schema.TaggedError<StorageFailure>("@fanout/core/JobStoreError/StorageFailure")("StorageFailure", {
+    operation: Schema.String,
+    problem: StorageProblem,
+    cause: Schema.Defect()
+  })
+{
+  override get message(): string {
+    const problem = {
+      Busy: "it stays locked by another process",
+      Full: "no space is left",
+      Corrupt: "it is damaged or not a job store",
+      Unreadable: "it can't be opened",
+      ReadOnly: "it can't be written",
+      Other: this.cause instanceof Error ? this.cause.message : String(this.cause)
+    }[this.problem]
+    return `The job store failed to ${this.operation}: ${problem}`
+  }
+}
+
+/**
+ * Error of every `JobStore` operation.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export class JobStoreError extends Schema.TaggedError<JobStoreError>("@fanout/core/JobStoreError")("JobStoreError", {
+  reason: Schema.Union([JobNotFound, JobConflict, Fenced, StoreTooNew, StorageFailure])
+}) {
+  override get message(): string {
+    return this.reason.message
+  }
+}

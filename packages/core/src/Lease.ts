@@ -1,0 +1,49 @@
+/**
+ * Tells a task whether its process still owns the job.
+ *
+ * The store refuses what a former owner writes, but the rest of the world is not
+ * fenced: a process that was stopped for a minute may wake up in the middle of a
+ * task that somebody else has finished. A task yields `check` right before each
+ * step that others can see.
+ *
+ * @since 0.1.0
+ */
+import * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import { Interrupted } from "./Interrupter.ts"
+
+/**
+ * Ownership of the job that runs now.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Lease {
+  /** Number that every new owner of a job raises; part of the names of temporary things. */
+  readonly token: number
+
+  /** Whether the job is surely still owned by this process. */
+  readonly isHeldUnsafe: () => boolean
+}
+
+/**
+ * Reference to the ownership of the job that runs now. Outside of a job it is always held.
+ *
+ * @category services
+ * @since 0.1.0
+ */
+export const Lease: Context.Reference<Lease> = Context.Reference<Lease>("@fanout/core/Lease", {
+  defaultValue: () => ({ token: 0, isHeldUnsafe: () => true })
+})
+
+/**
+ * Goes on while this process surely owns the job, else fails with `LeaseLost`.
+ *
+ * @category accessors
+ * @since 0.1.0
+ */
+export const check: Effect.Effect<void, Interrupted> = Effect.withFiber((fiber) =>
+  Context.get(fiber.context, Lease).isHeldUnsafe()
+    ? Effect.void
+    : Effect.fail(new Interrupted({ reason: "LeaseLost" }))
+)

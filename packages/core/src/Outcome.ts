@@ -1,0 +1,73 @@
+/**
+ * How one element of a fan-out ended, as it is stored.
+ *
+ * @since 0.1.0
+ */
+import * as Schema from "effect/Schema"
+
+/**
+ * Schema for why an element failed.
+ *
+ * **Details**
+ *
+ * - `Error`: the task's typed error, encoded with its schema; the `message` is for people.
+ * - `Defect`: the task died.
+ * - `Timeout`: its last attempt took longer than the task allows.
+ * - `Quarantined`: it took down whatever ran it, too often.
+ *
+ * @category schemas
+ * @since 0.1.0
+ */
+export const Failure = Schema.TaggedUnion({
+  Error: { error: Schema.Json, message: Schema.String },
+  Defect: { message: Schema.String },
+  Timeout: { millis: Schema.Number },
+  Quarantined: { message: Schema.String }
+})
+
+/**
+ * Why an element failed.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type Failure = typeof Failure.Type
+
+/**
+ * Schema for how an element ended. Values are encoded with the task's schemas.
+ *
+ * **Details**
+ *
+ * `Skipped` stands for `count` elements: more than one where a whole subtree was left
+ * out because the element that opens it failed.
+ *
+ * @category schemas
+ * @since 0.1.0
+ */
+export const Outcome = Schema.TaggedUnion({
+  Done: { value: Schema.Json },
+  Skipped: { reason: Schema.String, count: Schema.Natural },
+  Failed: { failure: Failure }
+})
+
+/**
+ * How an element ended.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type Outcome = typeof Outcome.Type
+
+/**
+ * Sentence for people that says why an element failed.
+ *
+ * @category accessors
+ * @since 0.1.0
+ */
+export const message = (failure: Failure): string =>
+  Failure.match(failure, {
+    Error: ({ message }) => message,
+    Defect: ({ message }) => `the task died: ${message}`,
+    Timeout: ({ millis }) => `the task took longer than ${millis} ms`,
+    Quarantined: ({ message }) => `quarantined: ${message}`
+  })
