@@ -1,0 +1,170 @@
+import { assert, describe, it } from "@effect/vitest"
+import * as fs from "node:fs"
+import * as path from "node:path"
+import { parseAst } from "rolldown/parseAst"
+
+const root = path.dirname(import.meta.dirname)
+const files = (...patterns: ReadonlyArray<string>): ReadonlyArray<string> =>
+  fs.globSync(patterns, { cwd: root, exclude: ["**/node_modules", "**/dist"] }).toSorted()
+const read = (file: string): string => fs.readFileSync(path.join(root, file), "utf8")
+
+const linesWhere = (file: string, matches: (line: string) => boolean): ReadonlyArray<string> =>
+  read(file).split("\n").flatMap((line, index) => matches(line) ? [`${index + 1}: ${line}`] : [])
+
+const sources = files("packages/*/src/**/*.ts")
+const code = files("{packages,test,tools,bench,scratchpad}/**/*.{ts,mjs,cjs,js}", "*.ts")
+const pages = files("*.md", "docs/**/*.md", "packages/*/*.md")
+const libraries = ["core", "ops"]
+/** Modules that users import: everything right in `src`, and all but two of these through the barrel too. */
+const publicModules = libraries.flatMap((name) => files(`packages/${name}/src/*.ts`))
+  .filter((file) => path.basename(file) !== "index.ts")
+const besidesBarrel = new Set(["packages/core/src/node.ts", "packages/core/src/testing.ts"])
+
+// --- Direction ------------------------------------------------------------------------------------------------------
+
+/** Everything that a module imports or re-exports, types and dynamic imports included. */
+const importsOf = (file: string): ReadonlyArray<string> => {
+  const found: Array<string> = []
+  JSON.stringify(parseAst(read(file), { lang: "ts" }), (_, node) => {
+    if (/^(?:Import|Export)\w*Declaration$|^(?:TS)?Import(?:Expression|Type)$/.test(node?.type) && node.source) {
+      found.push(node.source.value ?? "(computed)")
+    }
+    return typeof node === "bigint" ? String(node) : node
+  })
+  return found
+}
+
+const nodeOnly = /^packages\/core\/src\/(?:node\.ts$|internal\/node\/)/
+const testOnly = /^packages\/core\/src\/testing\.ts$/
+const module = (name: string) => new RegExp(`^${name}/(?:[a-z-]+/)?[A-Z]\\w*$`)
+
+/** What a source file may import besides relative files of its own package. Relative imports are checked apart. */
+const allowedFor = (file: string): ReadonlyArray<RegExp> => {
+  const [, name = ""] = file.split("/")
+  if (nodeOnly.test(file)) return [module("effect"), /^node:/, module("@effect/sql-sqlite-node")]
+  if (name === "core") return [module("effect")]
+  const external = Object.keys(JSON.parse(read(`packages/${name}/package.json`)).dependencies ?? {})
+    .filter((dependency) => !dependency.startsWith("@fanout/"))
+    .map((dependency) => new RegExp(`^${dependency}(?:/|$)`))
+  if (name === "ops") return [module("effect"), /^node:/, module("@fanout/core"), ...external]
+  const packages = ["effect", "@fanout/core", "@fanout/ops", "@effect/platform-node"]
+  return [/^node:/, /^@fanout\/core\/node$/, ...packages.map(module), ...external]
+}
+
+const misdirected = (file: string): ReadonlyArray<string> =>
+  importsOf(file).filter((specifier) => {
+    if (!specifier.startsWith(".")) return !allowedFor(file).some((pattern) => pattern.test(specifier))
+    const target = path.join(path.dirname(file), specifier)
+    const inside = target.startsWith(file.split("/").slice(0, 3).join("/") + "/")
+    return !inside || !specifier.endsWith(".ts") || (nodeOnly.test(target) && !nodeOnly.test(file)) ||
+      testOnly.test(target)
+  })
+
+// --- Documentation --------------------------------------------------------------------------------------------------
+
+const categories = new Set(
+  "models schemas errors services constructors layers accessors predicates transitions running testing".split(" ")
+)
+
+/** The doc comment that ends right before this place. */
+const docBefore = (source: string, start: number): string => {
+  const before = source.slice(0, start).trimEnd()
+  return before.endsWith("*/") ? before.slice(before.lastIndexOf("/**")) : ""
+}
+
+/** Exports of a module whose doc comment is missing, or lacks a sentence, a known category or a version. */
+const undocumented = (source: string): ReadonlyArray<string> => {
+  const seen = new Set<string>()
+  return parseAst(source, { lang: "ts" }).body.flatMap((statement) => {
+    if (statement.type !== "ExportNamedDeclaration" && statement.type !== "ExportDefaultDeclaration") return []
+    const text = source.slice(statement.start, statement.end).split("\n", 1)[0] ?? ""
+    const name = statement.declaration?.type === "FunctionDeclaration"
+      ? `function ${statement.declaration.id?.name}`
+      : text
+    // Overloads and the implementation under them share the first one's comment.
+    if (/\bfunction\b/.test(text) && seen.has(name)) return []
+    if (statement.declaration?.type === "TSDeclareFunction") seen.add(`function ${statement.declaration.id?.name}`)
+    const doc = docBefore(source, statement.start)
+    const category = /@category (\w+)/.exec(doc)?.[1] ?? ""
+    return /^\/\*\*\s+(?:\* )?[A-Z`]/.test(doc) && categories.has(category) && /@since \d/.test(doc) ? [] : [text]
+  })
+}
+
+// --- Pages ----------------------------------------------------------------------------------------------------------
+
+const withoutFences = (page: string): string => page.replaceAll(/^(`{3,})[\s\S]*?^\1$/gm, "")
+
+/** The anchor that a Markdown viewer gives to a heading. */
+const anchor = (heading: string): string =>
+  heading.trim().toLowerCase().replaceAll(/[^\p{L}\p{N}\s_-]/gu, "").replaceAll(/\s/g, "-")
+
+const anchors = (file: string): ReadonlyArray<string> =>
+  Array.from(withoutFences(read(file)).matchAll(/^#+ (.+)$/gm), ([, heading = ""]) => anchor(heading))
+
+const brokenLinks = (file: string): ReadonlyArray<string> =>
+  Array.from(withoutFences(read(file)).matchAll(/\]\(([^)\s]+)\)/g), ([, link = ""]) => link).filter((link) => {
+    if (/^[a-z]+:/.test(link)) return false
+    const [target = "", fragment] = link.split("#", 2)
+    const resolved = target === "" ? file : path.join(path.dirname(file), target)
+    return !fs.existsSync(path.join(root, resolved)) ||
+      (fragment !== undefined && !anchors(resolved).includes(fragment))
+  })
+
+/** Paths of this repository that a page names in code spans and that do not exist. */
+const missingFiles = (file: string): ReadonlyArray<string> =>
+  Array.from(read(file).matchAll(/`([^`\s]+)`/g), ([, span = ""]) => span)
+    .filter((span) => /^(?:packages|docs|test|tools|bench|scratchpad|\.ci)\/[\w.*{},/-]+$/.test(span))
+    .filter((span) => files(span.replace(/\/$/, "")).length === 0)
+
+describe("Tidy", () => {
+  it.each(sources)("%s imports only what its package may know", (file) => {
+    assert.deepStrictEqual(misdirected(file), [])
+  })
+
+  it.each(publicModules)("%s documents itself and every export", (file) => {
+    const source = read(file)
+    assert.match(source, /^\/\*\*\n \* [A-Z`][^\n]+\n(?: \*[^\n]*\n)* \* @since \d/, "module header")
+    assert.deepStrictEqual(undocumented(source), [])
+  })
+
+  it.each(libraries)("the barrel of %s names every public module, in order", (name) => {
+    const exported = parseAst(read(`packages/${name}/src/index.ts`), { lang: "ts" }).body.map((statement) =>
+      statement.type === "ExportAllDeclaration" && statement.exported?.type === "Identifier"
+        ? [statement.exported.name, statement.source.value]
+        : statement.type
+    )
+    const modules = publicModules
+      .filter((file) => file.startsWith(`packages/${name}/`) && !besidesBarrel.has(file))
+      .map((file) => [path.basename(file, ".ts"), `./${path.basename(file)}`])
+    assert.deepStrictEqual(exported, modules)
+  })
+
+  it.each(sources)("%s is named for what it holds", (file) => {
+    const entry = /^(?:index|bin|node|testing)\.ts$/.test(path.basename(file))
+    const inner = /\/(?:internal|commands|ui)\//.test(file)
+    assert.isTrue(entry || (inner ? /^[a-z]\w*\.ts$/i : /^[A-Z]\w*\.ts$/).test(path.basename(file)))
+  })
+
+  it.each(code)("%s keeps its lines short", (file) => {
+    assert.deepStrictEqual(linesWhere(file, (line) => line.length > 120 && !/https?:/.test(line)), [])
+  })
+
+  it.each(code)("%s leaves nothing unfinished or switched off", (file) => {
+    // The brackets keep this line from finding itself.
+    const unfinished = /\b(?:TOD[O]|FIXM[E]|HAC[K]|XX[X])\b|\b(?:it|test|describe)\S*\.(?:onl[y]|ski[p]|tod[o])\b/
+    assert.deepStrictEqual(linesWhere(file, (line) => unfinished.test(line)), [])
+  })
+
+  it.each(code)("%s gives a reason for each rule that it switches off, and keeps the limit of length", (file) => {
+    const silences = /\boxlint-disable|@ts-(?:ignore|nocheck)/
+    const mayBe = /\boxlint-disable[\w-]* [\w/, -]+ -- \w/
+    const never = /disable.*\bmax-lines\b(?!-)/
+    const wrong = (line: string) => silences.test(line) && (!mayBe.test(line) || never.test(line))
+    assert.deepStrictEqual(linesWhere(file, wrong), [])
+  })
+
+  it.each(pages)("%s links to what exists and names files that exist", (file) => {
+    assert.deepStrictEqual(brokenLinks(file), [], "links")
+    assert.deepStrictEqual(missingFiles(file), [], "files")
+  })
+})
