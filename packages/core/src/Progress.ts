@@ -11,31 +11,57 @@ import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 
 /**
- * Schema for the count of one unit: how many are done, and of how many once that is known.
+ * Schema for what a fan-out has come to.
+ *
+ * **Details**
+ *
+ * `done`, `failed` and `skipped` count elements; `tags` counts the done ones by the `_tag` of
+ * their success value, `units` sums what they added (`bytes`, …).
  *
  * @category schemas
  * @since 0.1.0
  */
-export const Count = Schema.Struct({ done: Schema.Number, total: Schema.optionalKey(Schema.Number) })
+export class Tally extends Schema.Class<Tally>("@fanout/core/Progress/Tally")({
+  done: Schema.Natural,
+  failed: Schema.Natural,
+  skipped: Schema.Natural,
+  tags: Schema.Record(Schema.String, Schema.Natural),
+  units: Schema.Record(Schema.String, Schema.Number)
+}) {}
 
 /**
- * Schema for the progress of a job.
+ * Schema for the progress of a job: what each fan-out has come to, and the totals as far as they are known.
  *
  * **Details**
  *
- * `items` counts settled elements of all fan-outs, `tags` the done ones by the `_tag`
- * of their success, `units` what tasks added themselves.
+ * `units` is what is shown of each unit: it includes unfinished tasks and never goes back,
+ * even where such a task has to start over.
  *
  * @category schemas
  * @since 0.1.0
  */
 export class Progress extends Schema.Class<Progress>("@fanout/core/Progress/Progress")({
-  items: Count,
-  failed: Schema.Natural,
-  skipped: Schema.Natural,
-  tags: Schema.Record(Schema.String, Schema.Natural),
-  units: Schema.Record(Schema.String, Count)
-}) {}
+  fanOuts: Schema.Record(Schema.String, Tally),
+  totals: Schema.Record(Schema.String, Schema.Number),
+  units: Schema.Record(Schema.String, Schema.Number)
+}) {
+  /**
+   * Sum of what all fan-outs have come to.
+   *
+   * @since 0.1.0
+   */
+  get tally(): Tally {
+    return Object.values(this.fanOuts).reduce(addTally, emptyTally)
+  }
+}
+
+/**
+ * What a fan-out has come to before it has done anything.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const emptyTally: Tally = new Tally({ done: 0, failed: 0, skipped: 0, tags: {}, units: {} })
 
 /**
  * Progress of a job that has done nothing.
@@ -43,7 +69,22 @@ export class Progress extends Schema.Class<Progress>("@fanout/core/Progress/Prog
  * @category constructors
  * @since 0.1.0
  */
-export const empty: Progress = new Progress({ items: { done: 0 }, failed: 0, skipped: 0, tags: {}, units: {} })
+export const empty: Progress = new Progress({ fanOuts: {}, totals: {}, units: {} })
+
+const addTally = (a: Tally, b: Tally): Tally =>
+  new Tally({
+    done: a.done + b.done,
+    failed: a.failed + b.failed,
+    skipped: a.skipped + b.skipped,
+    tags: addRecords(a.tags, b.tags),
+    units: addRecords(a.units, b.units)
+  })
+
+const addRecords = (a: Readonly<Record<string, number>>, b: Readonly<Record<string, number>>): Record<string, number> => {
+  const sum = { ...a }
+  for (const key of Object.keys(b)) sum[key] = (sum[key] ?? 0) + (b[key] ?? 0)
+  return sum
+}
 
 /**
  * Where the work that runs now reports to.

@@ -1,0 +1,208 @@
+/**
+ * Defines units of parallel work.
+ *
+ * A task **is** an annotated `Rpc`: `RpcGroup` gives its handlers a layer, and servers, threads and
+ * cluster entities accept it as it is. Where a task runs is decided by the layer that is provided, never
+ * by the job that dispatches it.
+ *
+ * @since 0.1.0
+ */
+import * as Context from "effect/Context"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
+import * as Rpc from "effect/rpc/Rpc"
+import type * as Schedule from "effect/Schedule"
+import * as Schema from "effect/Schema"
+import { Interrupted } from "./Interrupter.ts"
+
+/**
+ * Schema for how urgent a task is. A more urgent one takes the next free permit; waiting raises all.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export const Priority = Schema.Literals(["critical", "high", "normal", "low"])
+
+/**
+ * How urgent a task is.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type Priority = typeof Priority.Type
+
+/**
+ * Error with which a handler says that there is nothing to do for its payload, and why. It settles the task
+ * as skipped: neither done nor failed.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export class Skipped extends Schema.TaggedError<Skipped>("@fanout/core/Task/Skipped")("Skipped", {
+  reason: Schema.String
+}) {
+  override get message(): string {
+    return `Skipped: ${this.reason}`
+  }
+}
+
+/**
+ * Schema that a task's payload, success and error have to be: any that needs no services.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type Codec = Schema.Codec<unknown, unknown, never, never>
+
+/**
+ * Task with its tag, payload, success and error.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Task<
+  Tag extends string,
+  Payload extends Schema.Top,
+  Success extends Schema.Top,
+  Error extends Schema.Top
+> extends Rpc.Rpc<Tag, Payload, Success, Schema.Union<readonly [Error, typeof Interrupted, typeof Skipped]>> {}
+
+/**
+ * Any task.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type Any = Rpc.AnyWithProps
+
+/**
+ * Payload of a task.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type Payload<T extends Any> = Rpc.Payload<T>
+
+/**
+ * Success value of a task.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type Success<T extends Any> = Rpc.Success<T>
+
+/**
+ * Typed error of a task, as its definition names it.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type Failure<T extends Any> = Exclude<Rpc.Error<T>, Interrupted | Skipped>
+
+/**
+ * What running a task requires: its handler.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type Handler<T extends Any> = Rpc.ToHandler<T>
+
+/**
+ * How a task is to be run.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Options {
+  /** Names one payload among others, for people and logs. */
+  readonly key: (payload: unknown) => string
+  /** Pool whose permits it takes. */
+  readonly pool: string
+  /** Permits it takes; at most the whole pool. */
+  readonly weight: number
+  readonly priority: Priority
+  /** How long one attempt may take, in milliseconds. */
+  readonly timeoutMillis: number
+  /** When a failed attempt is made again. */
+  readonly retry: Option.Option<Schedule.Schedule<unknown, unknown>>
+}
+
+/**
+ * Annotation that carries how a task is to be run.
+ *
+ * @category services
+ * @since 0.1.0
+ */
+export class TaskOptions extends Context.Service<TaskOptions, Options>()("@fanout/core/Task/TaskOptions") {}
+
+/**
+ * Most attempts of one task, whatever its schedule says.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export const maxAttempts = 1000
+
+/**
+ * Defines a task.
+ *
+ * **Details**
+ *
+ * - `key` names a payload for people; by default its JSON.
+ * - `pool` defaults to `"io"`, `weight` to 1, `priority` to `"normal"`.
+ * - `timeout` is for each attempt; by default there is none.
+ * - `retry` makes a failed attempt again while the schedule goes on, 1,000 times at most. An attempt that was
+ *   stopped (`Interrupted`) or `Skipped` is never made again. The permits are given back in between.
+ *
+ * The handler's error may be the task's own, `Interrupted` (it yields `Interrupter.check`) or `Skipped`.
+ *
+ * **Gotchas**
+ *
+ * Effect finds handlers by the tag alone: give tags a namespace, `"@scope/package/Name"`. A dispatcher dies
+ * when it meets two definitions of one tag.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const make = <
+  const Tag extends string,
+  P extends Codec | Schema.Struct.Fields = Schema.Void,
+  S extends Codec = Schema.Void,
+  E extends Codec = Schema.Never
+>(tag: Tag, options: {
+  readonly payload?: P
+  readonly success?: S
+  readonly error?: E
+  readonly key?: (payload: P extends Schema.Struct.Fields ? Schema.Struct<P>["Type"] : P extends Schema.Top ? P["Type"] : never) => string
+  readonly pool?: string
+  readonly weight?: number
+  readonly priority?: Priority
+  readonly timeout?: Duration.Input
+  readonly retry?: Schedule.Schedule<unknown, E["Type"]>
+}): Task<Tag, P extends Schema.Struct.Fields ? Schema.Struct<P> : P extends Schema.Top ? P : never, S, E> => {
+  const rpc = Rpc.make(tag, {
+    payload: options.payload as Schema.Top,
+    success: options.success as Schema.Top | undefined ?? Schema.Void,
+    error: Schema.Union([options.error as Schema.Top | undefined ?? Schema.Never, Interrupted, Skipped])
+  }).annotate(TaskOptions, {
+    key: options.key as ((payload: unknown) => string) | undefined ?? ((payload) => JSON.stringify(payload) ?? ""),
+    pool: options.pool ?? "io",
+    weight: options.weight ?? 1,
+    priority: options.priority ?? "normal",
+    timeoutMillis: options.timeout === undefined
+      ? Number.POSITIVE_INFINITY
+      : Duration.toMillis(Duration.fromInputUnsafe(options.timeout)),
+    retry: Option.fromUndefinedOr(options.retry as Schedule.Schedule<unknown, unknown> | undefined)
+  })
+  // The annotations erase the types of key and retry; the signature above has checked them.
+  return rpc as never
+}
+
+/**
+ * Settles the task that runs now as skipped.
+ *
+ * @category accessors
+ * @since 0.1.0
+ */
+export const skip = (reason: string): Effect.Effect<never, Skipped> => Effect.fail(new Skipped({ reason }))

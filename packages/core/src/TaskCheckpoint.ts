@@ -1,0 +1,69 @@
+/**
+ * Lets a long task go on from where it was.
+ *
+ * A task saves how far it has come; its next attempt, after a pause, a crash or a failure, reads it. It is
+ * kept with the task's unsettled entry and gone once the task has settled.
+ *
+ * @since 0.1.0
+ */
+import * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
+import * as Schema from "effect/Schema"
+
+/**
+ * Checkpoint of one kind of task.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface TaskCheckpoint<in out A> {
+  /** What the task saved last; `None` where it has not, or where what it saved does not fit the schema any more. */
+  readonly get: Effect.Effect<Option.Option<A>>
+
+  /** Keeps how far the task has come. It is in the store after the next flush. */
+  readonly save: (value: A) => Effect.Effect<void>
+}
+
+/**
+ * Where the task that runs now keeps its checkpoint, encoded.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Cell {
+  checkpoint: Schema.Json | undefined
+}
+
+/**
+ * Reference to where the task that runs now keeps its checkpoint. The runtime sets it for each task.
+ *
+ * @category services
+ * @since 0.1.0
+ */
+export const Cell: Context.Reference<Cell> = Context.Reference<Cell>("@fanout/core/TaskCheckpoint/Cell", {
+  defaultValue: () => ({ checkpoint: undefined })
+})
+
+/**
+ * Defines the checkpoint of a kind of task by its schema.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const make = <A>(schema: Schema.Codec<A, unknown, never, never>): TaskCheckpoint<A> => {
+  const codec = Schema.toCodecJson(schema)
+  const encode = Schema.encodeSync(codec)
+  const decode = Schema.decodeUnknownOption(codec)
+  return {
+    get: Effect.withFiber((fiber) => {
+      const { checkpoint } = Context.get(fiber.context, Cell)
+      return Effect.succeed(checkpoint === undefined ? Option.none<A>() : decode(checkpoint))
+    }),
+    save: (value) =>
+      Effect.withFiber((fiber) => {
+        Context.get(fiber.context, Cell).checkpoint = encode(value)
+        return Effect.void
+      })
+  }
+}
