@@ -52,8 +52,8 @@ export class Interrupted extends Schema.TaggedError<Interrupted>("@fanout/core/I
 }
 
 /**
- * Stop signal of one unit of work. The first request counts, except that a harder
- * reason (`Cancel`, `LeaseLost`) replaces a softer one.
+ * Stop signal of one unit of work. The first request counts, except that a harder reason replaces a softer
+ * one: `LeaseLost` any other, `Cancel` all but that, and each of the rest a `Pause`.
  *
  * @category models
  * @since 0.1.0
@@ -65,7 +65,7 @@ export interface Interrupter {
   /** Asks the work, and all work started under it, to stop. */
   readonly requestUnsafe: (reason: Reason) => void
 
-  /** Calls the listener once, when a stop is requested (at once if it has been). Returns how to remove it. */
+  /** Calls the listener when a stop is requested (at once if it has been), again for a harder one. Returns how to remove it. */
   readonly onRequestUnsafe: (listener: (reason: Reason) => void) => () => void
 
   /** Creates the signal of work that is part of this one: it is stopped with it, and can be stopped alone. */
@@ -75,19 +75,18 @@ export interface Interrupter {
   readonly closeUnsafe: () => void
 }
 
-const hardness: Record<Reason, number> = { Pause: 0, Shutdown: 0, Sibling: 0, Timeout: 0, Cancel: 1, LeaseLost: 2 }
+const hardness: Record<Reason, number> = { Pause: 0, Shutdown: 1, Sibling: 1, Timeout: 1, Cancel: 2, LeaseLost: 3 }
 
 class Signal implements Interrupter {
   reason: Reason | undefined = undefined
-  private children: Set<Signal> | undefined = undefined
-  private listeners: Set<(reason: Reason) => void> | undefined = undefined
+  private readonly children = new Set<Signal>()
+  private readonly listeners = new Set<(reason: Reason) => void>()
   private readonly parent: Signal | undefined
 
   constructor(parent: Signal | undefined) {
     this.parent = parent
     if (parent !== undefined) {
       this.reason = parent.reason
-      parent.children ??= new Set()
       parent.children.add(this)
     }
   }
@@ -95,22 +94,14 @@ class Signal implements Interrupter {
   requestUnsafe(reason: Reason): void {
     if (this.reason !== undefined && hardness[this.reason] >= hardness[reason]) return
     this.reason = reason
-    const listeners = this.listeners
-    this.listeners = undefined
-    if (listeners !== undefined) { for (const listener of listeners) listener(reason) }
-    if (this.children !== undefined) { for (const child of this.children) child.requestUnsafe(reason) }
+    for (const child of this.children) child.requestUnsafe(reason)
+    for (const listener of this.listeners) listener(reason)
   }
 
   onRequestUnsafe(listener: (reason: Reason) => void): () => void {
-    if (this.reason !== undefined) {
-      listener(this.reason)
-      return () => {}
-    }
-    this.listeners ??= new Set()
     this.listeners.add(listener)
-    return () => {
-      this.listeners?.delete(listener)
-    }
+    if (this.reason !== undefined) listener(this.reason)
+    return () => this.listeners.delete(listener)
   }
 
   childUnsafe(): Interrupter {
@@ -118,8 +109,17 @@ class Signal implements Interrupter {
   }
 
   closeUnsafe(): void {
-    this.parent?.children?.delete(this)
+    this.parent?.children.delete(this)
   }
+}
+
+// What runs outside of a job is never asked to stop, and no request of one reaches another.
+const inert: Interrupter = {
+  reason: undefined,
+  requestUnsafe: () => {},
+  onRequestUnsafe: () => () => {},
+  childUnsafe: () => new Signal(undefined),
+  closeUnsafe: () => {}
 }
 
 /**
@@ -138,7 +138,7 @@ export const makeUnsafe = (): Interrupter => new Signal(undefined)
  * @since 0.1.0
  */
 export const Interrupter: Context.Reference<Interrupter> = Context.Reference<Interrupter>("@fanout/core/Interrupter", {
-  defaultValue: makeUnsafe
+  defaultValue: () => inert
 })
 
 /**

@@ -9,7 +9,7 @@
 import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
 
-const attempt = Schema.Natural
+const counters = { attempt: Schema.Natural, tries: Schema.Natural }
 
 /**
  * Schema for who paused a job: a person, or the job itself because a disk is full or a device is gone.
@@ -28,19 +28,24 @@ export const PausedBy = Schema.Literals(["person", "disk", "device"])
 export type PausedBy = typeof PausedBy.Type
 
 /**
- * Schema for the states a job can be in. `attempt` counts from 1 and is raised by each retry.
+ * Schema for the states a job can be in.
+ *
+ * **Details**
+ *
+ * `attempt` counts from 1 and is raised when somebody retries the job; `tries` counts how often the job's own
+ * retry has run its program again within the attempt.
  *
  * @category models
  * @since 0.1.0
  */
 export const JobState = Schema.TaggedUnion({
-  Queued: { attempt },
-  Running: { attempt },
-  Paused: { attempt, by: PausedBy },
-  Completed: { attempt },
-  CompletedWithErrors: { attempt },
-  Failed: { attempt },
-  Cancelled: { attempt }
+  Queued: counters,
+  Running: counters,
+  Paused: { ...counters, by: PausedBy },
+  Completed: counters,
+  CompletedWithErrors: counters,
+  Failed: counters,
+  Cancelled: counters
 })
 
 /**
@@ -119,7 +124,7 @@ export type Transition = typeof Transition.Type
  * @category constructors
  * @since 0.1.0
  */
-export const initial: JobState = JobState.cases.Queued.make({ attempt: 1 })
+export const initial: JobState = JobState.cases.Queued.make({ attempt: 1, tries: 0 })
 
 /**
  * Checks whether a job is over. Only a retry starts it again.
@@ -144,20 +149,20 @@ export const isActive = JobState.isAnyOf(["Queued", "Running", "Paused"])
  * @since 0.1.0
  */
 export const transition = (state: JobState, by: Transition): Option.Option<JobState> => {
-  const { attempt } = state
+  const { attempt, tries } = state
   const { Cancelled, Completed, CompletedWithErrors, Failed, Paused, Queued, Running } = JobState.cases
-  const from = (allowed: ReadonlyArray<Tag>, next: () => JobState) =>
-    allowed.includes(state._tag) ? Option.some(next()) : Option.none()
+  const from = (allowed: ReadonlyArray<Tag>, next: JobState) =>
+    allowed.includes(state._tag) ? Option.some(next) : Option.none()
   return Transition.match(by, {
-    Claimed: () => from(["Queued"], () => Running.make({ attempt })),
+    Claimed: () => from(["Queued"], Running.make({ attempt, tries })),
     Succeeded: ({ withErrors }) =>
-      from(["Running"], () => withErrors ? CompletedWithErrors.make({ attempt }) : Completed.make({ attempt })),
-    Failed: () => from(["Running"], () => Failed.make({ attempt })),
-    Backoff: () => from(["Running"], () => Queued.make({ attempt: attempt + 1 })),
-    Paused: ({ by }) => from(["Queued", "Running"], () => Paused.make({ attempt, by })),
-    Resumed: () => from(["Paused"], () => Queued.make({ attempt })),
-    Released: () => from(["Running"], () => Queued.make({ attempt })),
-    Retried: () => from(["CompletedWithErrors", "Failed"], () => Queued.make({ attempt: attempt + 1 })),
-    Cancelled: () => from(["Queued", "Running", "Paused"], () => Cancelled.make({ attempt }))
+      from(["Running"], (withErrors ? CompletedWithErrors : Completed).make({ attempt, tries })),
+    Failed: () => from(["Running"], Failed.make({ attempt, tries })),
+    Backoff: () => from(["Running"], Queued.make({ attempt, tries: tries + 1 })),
+    Paused: ({ by }) => from(["Queued", "Running"], Paused.make({ attempt, tries, by })),
+    Resumed: () => from(["Paused"], Queued.make({ attempt, tries })),
+    Released: () => from(["Running"], Queued.make({ attempt, tries })),
+    Retried: () => from(["CompletedWithErrors", "Failed"], Queued.make({ attempt: attempt + 1, tries: 0 })),
+    Cancelled: () => from(["Queued", "Running", "Paused"], Cancelled.make({ attempt, tries }))
   })
 }
