@@ -1,0 +1,82 @@
+/**
+ * What a durable fan-out takes from its source, and how it is told to run.
+ *
+ * Order is the trick: a source is ordered and can be reopened after any of its cursors, so the checkpoint of a
+ * fan-out is one cursor and the few elements that were taken and are not settled.
+ *
+ * @since 0.1.0
+ */
+import type * as Duration from "effect/Duration"
+import * as Schema from "effect/Schema"
+import { Failure, type Outcome } from "./Outcome.ts"
+import type * as Task from "./Task.ts"
+
+/**
+ * One element of a source. Cursors are unique within the source.
+ *
+ * **Details**
+ *
+ * - `Item`: one payload for the task. With `opens` it begins a bracket: the elements up to the matching `After`
+ *   wait until it is settled, and are skipped, as one row with a count, when it fails.
+ * - `After`: ends the innermost open bracket. Its payload runs once everything in the bracket is settled.
+ * - `Settled`: an ending that the source itself knows, such as a folder that can't be read. With `retry`, a retry
+ *   runs that payload instead, and the bracket behind it where it `opens` one.
+ *
+ * Brackets are balanced, also behind a cursor inside of them: reopened there, the source still gives their `After`s.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type Element<Payload> =
+  | { readonly _tag: "Item"; readonly cursor: string; readonly payload: Payload; readonly opens?: boolean }
+  | { readonly _tag: "After"; readonly cursor: string; readonly payload: Payload }
+  | {
+    readonly _tag: "Settled"
+    readonly cursor: string
+    readonly key: string
+    readonly outcome: Outcome
+    readonly retry?: { readonly payload: Payload; readonly opens: boolean }
+  }
+
+/**
+ * When a fan-out gives up: never (`"collect"`), at the first failure, or after more than so many in one attempt.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type FailurePolicy = "collect" | "failFast" | { readonly maxFailures: number }
+
+/**
+ * How a fan-out is to run.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface FanOutOptions {
+  /** Elements taken and not settled at the same time, 64 by default. */
+  readonly concurrency?: number
+  /** Endings that may be unrecorded before nothing more is taken, 192 by default. */
+  readonly flushEvery?: number
+  /** How long an ending stays unrecorded at most, 250 ms by default. */
+  readonly flushInterval?: Duration.Input
+  readonly failures?: FailurePolicy
+  readonly priority?: Task.Priority
+  /** `"all"` stores the success value of every done element as well; by default they are only counted. */
+  readonly keep?: "failures" | "all"
+}
+
+/**
+ * Error of a fan-out that gave up because too many elements failed. What was not settled stays so.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export class FanOutStopped extends Schema.TaggedError<FanOutStopped>("@fanout/core/FanOut/FanOutStopped")("FanOutStopped", {
+  name: Schema.String,
+  failures: Schema.Natural,
+  first: Failure
+}) {
+  override get message(): string {
+    return `Fan-out "${this.name}" gave up after ${this.failures} failures`
+  }
+}

@@ -1,0 +1,194 @@
+/**
+ * Defines jobs: durable, named, versioned programs that orchestrate tasks.
+ *
+ * @since 0.1.0
+ */
+import * as Context from "effect/Context"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as Option from "effect/Option"
+import type * as Schedule from "effect/Schedule"
+import * as Schema from "effect/Schema"
+import type * as Scope from "effect/Scope"
+import type { Interrupted } from "./Interrupter.ts"
+import type { JobContext } from "./JobContext.ts"
+import type { JobId } from "./JobId.ts"
+import type { JobStoreError } from "./JobStoreError.ts"
+import type * as Task from "./Task.ts"
+import type { TaskDispatcher } from "./TaskDispatcher.ts"
+
+/**
+ * How to lift what a job of one version has stored to the next version.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Migration {
+  /** Lifts the encoded payload of the job. */
+  readonly payload?: (payload: Schema.Json) => Schema.Json
+  /** Lifts what was stored of a fan-out, by its old name: its new name, its cursors, the payloads of its elements. */
+  readonly fanOuts?: Readonly<
+    Record<string, {
+      readonly name?: string
+      readonly cursor?: (cursor: string) => string
+      readonly payload?: (payload: Schema.Json) => Schema.Json
+    }>
+  >
+  /** Lifts the job's own checkpoints, by their name. */
+  readonly checkpoints?: Readonly<Record<string, (checkpoint: Schema.Json) => Schema.Json>>
+}
+
+/**
+ * Definition of a job.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Job<
+  Name extends string,
+  Payload extends Task.Codec,
+  Success extends Task.Codec,
+  Error extends Task.Codec
+> extends Any {
+  readonly name: Name
+  readonly payload: Payload
+  readonly success: Success
+  readonly error: Error
+
+  /**
+   * Makes the layer that supplies the job's program.
+   *
+   * **Details**
+   *
+   * The program receives a `TaskDispatcher` and its `JobContext`; what else it needs, the handlers of its tasks
+   * among it, the layer needs. `onCancel` cleans up after a job that was cancelled, also one that was not running.
+   */
+  readonly toLayer: <R, RC = never>(
+    program: (
+      payload: Payload["Type"]
+    ) => Effect.Effect<Success["Type"], Error["Type"] | Interrupted | JobStoreError, R>,
+    options?: {
+      readonly onCancel?: (payload: Payload["Type"], id: JobId) => Effect.Effect<void, never, RC>
+    }
+  ) => Layer.Layer<Handler<Name>, never, Exclude<R | RC, TaskDispatcher | JobContext | Scope.Scope>>
+}
+
+/**
+ * Any job.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Any {
+  readonly name: string
+  /** Raised when what the job stores changes its shape. */
+  readonly version: number
+  readonly payload: Task.Codec
+  readonly success: Task.Codec
+  readonly error: Task.Codec
+  readonly idempotencyKey: (payload: never) => Option.Option<string>
+  readonly exclusiveKey: (payload: never) => Option.Option<string>
+  readonly retry: Option.Option<Schedule.Schedule<unknown, unknown>>
+  readonly timeoutMillis: number
+  /** By the version they lift from. */
+  readonly migrations: Readonly<Record<number, Migration>>
+}
+
+/**
+ * Supplied program of a job. The type names the job, so that a runtime without it does not compile.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Handler<Name extends string> {
+  readonly _: unique symbol
+  readonly name: Name
+}
+
+/**
+ * What a runtime requires to run these jobs.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type ToHandler<J extends Any> = J extends { readonly name: infer Name extends string } ? Handler<Name> : never
+
+/**
+ * Program of a job with everything but what the runtime supplies provided.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Program {
+  readonly run: (payload: unknown) => Effect.Effect<unknown, unknown, TaskDispatcher | JobContext | Scope.Scope>
+  readonly onCancel: (payload: unknown, id: JobId) => Effect.Effect<void>
+}
+
+/**
+ * Key under which a layer supplies the program of a job.
+ *
+ * @category accessors
+ * @since 0.1.0
+ */
+export const programKey = <Name extends string>(name: Name): Context.Key<Handler<Name>, Program> =>
+  Context.Service<Handler<Name>, Program>(`@fanout/core/Job/${name}`)
+
+/**
+ * Defines a job.
+ *
+ * **Details**
+ *
+ * - `version` starts at 1. `migrations` lift what older versions have stored; see `Migration`.
+ * - `idempotencyKey`: starting a job while one of the same name and key is active returns the active one.
+ * - `exclusiveKey`: starting a job while another of the same name and this key is active is refused.
+ * - `retry` runs a program that failed again, from its first line, finished fan-outs excepted.
+ * - `timeout` is for the whole run of its program, from claim to end.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const make = <
+  const Name extends string,
+  Payload extends Task.Codec = Schema.Void,
+  Success extends Task.Codec = Schema.Void,
+  Error extends Task.Codec = Schema.Never
+>(name: Name, options: {
+  readonly version?: number
+  readonly payload?: Payload
+  readonly success?: Success
+  readonly error?: Error
+  readonly idempotencyKey?: (payload: Payload["Type"]) => string
+  readonly exclusiveKey?: (payload: Payload["Type"]) => string
+  readonly retry?: Schedule.Schedule<unknown, Error["Type"]>
+  readonly timeout?: Duration.Input
+  readonly migrations?: Readonly<Record<number, Migration>>
+}): Job<Name, Payload, Success, Error> => {
+  const { exclusiveKey, idempotencyKey } = options
+  return {
+    name,
+    version: options.version ?? 1,
+    payload: (options.payload ?? Schema.Void) as Payload,
+    success: (options.success ?? Schema.Void) as Success,
+    error: (options.error ?? Schema.Never) as Error,
+    idempotencyKey: (payload) => Option.map(Option.fromUndefinedOr(idempotencyKey), (key) => key(payload)),
+    exclusiveKey: (payload) => Option.map(Option.fromUndefinedOr(exclusiveKey), (key) => key(payload)),
+    retry: Option.fromUndefinedOr(options.retry as Schedule.Schedule<unknown, unknown> | undefined),
+    timeoutMillis: options.timeout === undefined
+      ? Number.POSITIVE_INFINITY
+      : Duration.toMillis(Duration.fromInputUnsafe(options.timeout)),
+    migrations: options.migrations ?? {},
+    toLayer: (program, { onCancel } = {}) =>
+      Layer.effect(
+        programKey(name),
+        Effect.map(Effect.context<never>(), (context): Program => ({
+          // The requirements were excluded by type, and the payload was decoded with the job's own schema.
+          run: (payload) => Effect.provideContext(program(payload) as Effect.Effect<unknown, unknown>, context),
+          onCancel: (payload, id) =>
+            onCancel === undefined
+              ? Effect.void
+              : Effect.provideContext(onCancel(payload, id) as Effect.Effect<void>, context)
+        }))
+      )
+  }
+}

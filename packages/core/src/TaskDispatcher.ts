@@ -1,0 +1,94 @@
+/**
+ * Runs tasks: one, many, or a durable fan-out over an ordered source.
+ *
+ * @since 0.1.0
+ */
+import * as Context from "effect/Context"
+import type * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
+import type * as Stream from "effect/Stream"
+import type { Element, FanOutOptions, FanOutStopped } from "./FanOut.ts"
+import type { Interrupted } from "./Interrupter.ts"
+import type { JobContext } from "./JobContext.ts"
+import type { JobStoreError } from "./JobStoreError.ts"
+import type { Tally } from "./Progress.ts"
+import type * as Task from "./Task.ts"
+import type { TaskHandle } from "./TaskHandle.ts"
+
+/**
+ * How one dispatch differs from what its task declares.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface DispatchOptions {
+  readonly pool?: string
+  readonly priority?: Task.Priority
+}
+
+/**
+ * Service that runs tasks within the pools' permits.
+ *
+ * **Details**
+ *
+ * A task that waits for others through `run`, `TaskHandle.await` or a fan-out gives its own permits back
+ * meanwhile, so no nesting can deadlock a pool of any size.
+ *
+ * @category services
+ * @since 0.1.0
+ */
+export class TaskDispatcher extends Context.Service<TaskDispatcher, {
+  /** Runs a plain effect as a task and gives its result. */
+  readonly runEffect: <A, E, R>(
+    effect: Effect.Effect<A, E, R>,
+    options?: DispatchOptions
+  ) => Effect.Effect<A, E | Interrupted, R>
+
+  /** Runs a task and gives its result; an attempt that took too long ends with `Interrupted` by `Timeout`. */
+  readonly run: <T extends Task.Any>(
+    task: T,
+    payload: Task.Payload<T>,
+    options?: DispatchOptions
+  ) => Effect.Effect<Task.Success<T>, Task.Failure<T> | Interrupted | Task.Skipped, Task.Handler<T>>
+
+  /** Starts a task that goes on by itself, until it or the job ends. */
+  readonly dispatch: <T extends Task.Any>(
+    task: T,
+    payload: Task.Payload<T>,
+    options?: DispatchOptions
+  ) => Effect.Effect<TaskHandle<Task.Success<T>, Task.Failure<T>>, never, Task.Handler<T>>
+
+  /** Starts many tasks; the handles come in the order of the payloads. */
+  readonly dispatchMany: <T extends Task.Any>(
+    task: T,
+    payloads: Iterable<Task.Payload<T>>,
+    options?: DispatchOptions
+  ) => Effect.Effect<ReadonlyArray<TaskHandle<Task.Success<T>, Task.Failure<T>>>, never, Task.Handler<T>>
+
+  /**
+   * Runs a task for every element of an ordered source, durably, and gives the tally.
+   *
+   * **Details**
+   *
+   * The name is unique in the job. A finished fan-out gives its stored tally without opening its source; one
+   * that was stopped or lost goes on with what was not settled, then with the source after the last element it
+   * had taken; one that is retried runs its failed elements first.
+   */
+  readonly fanOut: <T extends Task.Any, E, R>(
+    name: string,
+    task: T,
+    source: (after: Option.Option<string>) => Stream.Stream<Element<Task.Payload<T>>, E, R>,
+    options?: FanOutOptions
+  ) => Effect.Effect<Tally, E | Interrupted | FanOutStopped | JobStoreError, R | JobContext | Task.Handler<T>>
+}>()("@fanout/core/TaskDispatcher") {}
+
+/**
+ * Reference to the dispatcher of the job or task that runs now, for handlers: their layer can't require one.
+ *
+ * @category services
+ * @since 0.1.0
+ */
+export const Current = Context.Reference<Option.Option<TaskDispatcher["Service"]>>(
+  "@fanout/core/TaskDispatcher/Current",
+  { defaultValue: () => Option.none() }
+)

@@ -1,0 +1,81 @@
+/**
+ * What the runtime knows about one run of a job: its signal, its store, its progress.
+ *
+ * The manager makes one for each claim and provides it beside `JobContext`; fan-outs find it there.
+ */
+import * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import * as Semaphore from "effect/Semaphore"
+import type { Interrupter } from "../Interrupter.ts"
+import type { Migration } from "../Job.ts"
+import type { JobId } from "../JobId.ts"
+import type { Flush, JobStore } from "../JobStore.ts"
+import type { JobStoreError } from "../JobStoreError.ts"
+import { Progress, type Tally } from "../Progress.ts"
+
+export interface JobRunOptions {
+  readonly id: JobId
+  readonly version: number
+  readonly attempt: number
+  readonly token: number
+  readonly store: JobStore["Service"]
+  readonly signal: Interrupter
+  readonly migrations: Readonly<Record<number, Migration>>
+  /** What was stored of the job's progress when this run began. */
+  readonly progress: Progress
+  /** Called after each commit with what may be shown. */
+  readonly onProgress: (progress: Progress) => void
+}
+
+/** One run of a job. All its fan-outs record through `flush`, one at a time. */
+export class JobRun extends Context.Service<JobRun, JobRunOptions & {
+  /** Names of the fan-outs that are open, and of those that a stop has left unfinished. */
+  readonly unfinished: Set<string>
+  /** Units that unfinished tasks have added; kept by the tasks' reporters. */
+  readonly partial: Map<string, number>
+  readonly totals: Map<string, number>
+  /** Records one fan-out. `tally` is evaluated inside, so that progress never goes back. */
+  readonly flush: (
+    fanOut: string,
+    make: () => Omit<Flush, "token" | "fanOut" | "progress"> & { readonly tally: Tally }
+  ) => Effect.Effect<void, JobStoreError>
+}>()("@fanout/core/internal/JobRun") {}
+
+export const make = (options: JobRunOptions): Effect.Effect<JobRun["Service"]> =>
+  Effect.map(Semaphore.make(1), (mutex) => {
+    const partial = new Map<string, number>()
+    const totals = new Map<string, number>(Object.entries(options.progress.totals))
+    let progress = options.progress
+
+    const next = (fanOut: string, tally: Tally): Progress => {
+      const fanOuts = { ...progress.fanOuts, [fanOut]: tally }
+      const units: Record<string, number> = {}
+      const add = (unit: string, amount: number) => {
+        units[unit] = (units[unit] ?? 0) + amount
+      }
+      for (const one of Object.values(fanOuts)) { for (const [unit, n] of Object.entries(one.units)) add(unit, n) }
+      for (const [unit, n] of partial) add(unit, n)
+      // A task that starts over adds less than it had: what is shown stays where it was.
+      for (const [unit, n] of Object.entries(progress.units)) units[unit] = Math.max(n, units[unit] ?? 0)
+      return new Progress({ fanOuts, totals: Object.fromEntries(totals), units })
+    }
+
+    return JobRun.of({
+      ...options,
+      unfinished: new Set(),
+      partial,
+      totals,
+      flush: (fanOut, make) =>
+        mutex.withPermit(Effect.suspend(() => {
+          const { tally, ...flush } = make()
+          const after = next(fanOut, tally)
+          return Effect.andThen(
+            options.store.flush(options.id, { ...flush, token: options.token, fanOut, progress: after }),
+            Effect.sync(() => {
+              progress = after
+              options.onProgress(after)
+            })
+          )
+        }))
+    })
+  })

@@ -1,0 +1,137 @@
+/**
+ * A bounded number of permits, handed out by priority with aging.
+ *
+ * Each priority has one queue; the head with the best score goes next: its priority, raised by one class for every
+ * `agingMillis` that it has waited. Those that gave their permits back to wait for others return ahead of their class.
+ */
+import type * as Clock from "effect/Clock"
+import * as Effect from "effect/Effect"
+import type { Priority } from "../Task.ts"
+
+const ranks: Record<Priority, number> = { low: 0, normal: 1, high: 2, critical: 3 }
+
+/** How long a waiter waits to be raised by one class. */
+const agingMillis = 1000
+
+interface Waiter {
+  readonly weight: number
+  readonly since: number
+  readonly resume: (effect: Effect.Effect<void>) => void
+}
+
+export interface Permits {
+  readonly size: number
+  /** Takes permits at once where nobody waits and enough are free. */
+  readonly tryTakeUnsafe: (weight: number) => boolean
+  /** Waits for permits. */
+  readonly take: (weight: number, priority: Priority, returning: boolean) => Effect.Effect<void>
+  readonly releaseUnsafe: (weight: number) => void
+}
+
+class Line {
+  readonly rank: number
+  // Those that return come before those that wait for the first time.
+  private returning: Array<Waiter> = []
+  private waiting: Array<Waiter> = []
+  private start = 0
+
+  constructor(rank: number) {
+    this.rank = rank
+  }
+  get head(): Waiter | undefined {
+    return this.returning[0] ?? this.waiting[this.start]
+  }
+  add(waiter: Waiter, returning: boolean): void {
+    ;(returning ? this.returning : this.waiting).push(waiter)
+  }
+  shift(): void {
+    if (this.returning.length > 0) {
+      this.returning.shift()
+    } else if (++this.start > 1024) {
+      this.waiting = this.waiting.slice(this.start)
+      this.start = 0
+    }
+  }
+  remove(waiter: Waiter): void {
+    this.returning = this.returning.filter((_) => _ !== waiter)
+    this.waiting = this.waiting.slice(this.start).filter((_) => _ !== waiter)
+    this.start = 0
+  }
+}
+
+export const makePermits = (size: number, clock: Clock.Clock): Permits => {
+  let free = size
+  let waiters = 0
+  const lines = Object.values(ranks).map((rank) => new Line(rank))
+  // More than the whole pool could never be had.
+  const clamp = (weight: number) => Math.min(weight, size)
+
+  const best = (): Line | undefined => {
+    const now = clock.currentTimeMillisUnsafe()
+    let found: Line | undefined
+    let score = -1
+    for (let i = lines.length - 1; i >= 0; i--) {
+      const line = lines[i]
+      const head = line?.head
+      if (line === undefined || head === undefined) continue
+      const own = line.rank + Math.floor((now - head.since) / agingMillis)
+      if (own > score) {
+        found = line
+        score = own
+      }
+    }
+    return found
+  }
+
+  const handOut = () => {
+    while (waiters > 0 && free > 0) {
+      const line = best()
+      const head = line?.head
+      // A heavy head is not passed over, or it would starve.
+      if (line === undefined || head === undefined || head.weight > free) return
+      line.shift()
+      waiters--
+      free -= head.weight
+      head.resume(Effect.void)
+    }
+  }
+
+  return {
+    size,
+    tryTakeUnsafe: (weight) => {
+      if (waiters > 0 || free < clamp(weight)) return false
+      free -= clamp(weight)
+      return true
+    },
+    take: (weight, priority, returning) =>
+      Effect.callback<void>((resume) => {
+        const line = lines[ranks[priority]] as Line
+        let waits = true
+        const waiter: Waiter = {
+          weight: clamp(weight),
+          since: clock.currentTimeMillisUnsafe(),
+          resume: (effect) => {
+            waits = false
+            resume(effect)
+          }
+        }
+        waiters++
+        line.add(waiter, returning)
+        handOut()
+        return Effect.sync(() => {
+          if (waits) {
+            waiters--
+            line.remove(waiter)
+          } else {
+            // The permits had been handed over, and the one that waited for them was interrupted.
+            free += waiter.weight
+          }
+          handOut()
+        })
+      }),
+    releaseUnsafe: (weight) => {
+      free += clamp(weight)
+      handOut()
+    }
+  }
+}
