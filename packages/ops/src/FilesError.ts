@@ -1,0 +1,126 @@
+/**
+ * Says which call to the file system failed, on what, and why.
+ *
+ * @since 0.1.0
+ */
+import * as Option from "effect/Option"
+import * as Schema from "effect/Schema"
+import * as FilePath from "./FilePath.ts"
+
+/**
+ * Schema for the calls that `Files` makes.
+ *
+ * @category schemas
+ * @since 0.1.0
+ */
+export const Call = Schema.Literals([
+  "lstat",
+  "stat",
+  "fstat",
+  "scandir",
+  "open",
+  "create",
+  "read",
+  "write",
+  "fchmod",
+  "futimes",
+  "close",
+  "mkdir",
+  "readlink",
+  "symlink",
+  "lutimes",
+  "rename",
+  "link",
+  "unlink",
+  "realpath"
+])
+
+/**
+ * Call to the file system.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type Call = typeof Call.Type
+
+const verbs: Readonly<Record<Call, string>> = {
+  lstat: "look at",
+  stat: "look at",
+  fstat: "look at",
+  scandir: "list",
+  open: "open",
+  create: "create",
+  read: "read",
+  write: "write",
+  fchmod: "set the mode of",
+  futimes: "set the times of",
+  close: "close",
+  mkdir: "create the folder",
+  readlink: "read the link",
+  symlink: "create the link",
+  lutimes: "set the times of",
+  rename: "rename",
+  link: "link",
+  unlink: "remove",
+  realpath: "resolve"
+}
+
+const meanings: Readonly<Record<string, string>> = {
+  EACCES: "permission denied",
+  EBUSY: "it is in use",
+  EDQUOT: "the disk quota is used up",
+  EEXIST: "something with this name exists",
+  EFBIG: "the file is too large for this file system",
+  EIO: "the device failed to read or write",
+  EISDIR: "it is a folder",
+  ELOOP: "it is a link, or leads through too many",
+  EMFILE: "this process has too many files open",
+  EMLINK: "it has too many links",
+  ENAMETOOLONG: "the name is too long",
+  ENFILE: "the system has too many files open",
+  ENODEV: "the device is gone",
+  ENOENT: "it does not exist",
+  ENOSPC: "no space is left on the device",
+  ENOTCONN: "the file system is not connected",
+  ENOTDIR: "it, or something above it, is not a folder",
+  ENOTEMPTY: "the folder is not empty",
+  ENOTSUP: "the file system does not support it",
+  ENXIO: "there is no such device",
+  EOPNOTSUPP: "the file system does not support it",
+  EPERM: "the operation is not permitted",
+  EROFS: "the file system is read-only",
+  ESTALE: "the file system has gone stale",
+  ETXTBSY: "it is a program that runs",
+  EXDEV: "it is on another file system"
+}
+
+/**
+ * Error of every call to the file system.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export class FilesError extends Schema.TaggedError<FilesError>("@fanout/ops/FilesError")("FilesError", {
+  call: Call,
+  /** Name of the error as the kernel has it, such as `ENOENT`. */
+  code: Schema.String,
+  path: FilePath.FilePath,
+  /** The other path of a call that takes two. */
+  target: Schema.OptionFromOptional(FilePath.FilePath)
+}) {
+  override get message(): string {
+    const what = `${verbs[this.call]} "${FilePath.display(this.path)}"`
+    const to = Option.match(this.target, { onNone: () => "", onSome: (path) => ` to "${FilePath.display(path)}"` })
+    const meaning = meanings[this.code]
+    return `Could not ${what}${to}: ${meaning === undefined ? this.code : `${meaning} (${this.code})`}`
+  }
+
+  /**
+   * Whether there is nothing at the path: not itself, or not the folder it should be in.
+   *
+   * @since 0.1.0
+   */
+  get isMissing(): boolean {
+    return this.code === "ENOENT" || this.code === "ENOTDIR"
+  }
+}

@@ -1,0 +1,108 @@
+import { assert, describe, it } from "@effect/vitest"
+import * as FilePath from "@fanout/ops/FilePath"
+import * as Files from "@fanout/ops/Files"
+import * as NodeFiles from "@fanout/ops/NodeFiles"
+import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
+import { execFileSync } from "node:child_process"
+import * as fs from "node:fs"
+import { filesContract } from "./FilesContract.ts"
+import { testFolder } from "./TestFolder.ts"
+
+describe("NodeFiles", () => {
+  filesContract(it, NodeFiles.layer, testFolder)
+
+  it.live("lists a folder too large for one call", () =>
+    Effect.gen(function*() {
+      const files = yield* Files.Files
+      const folder = yield* testFolder
+      const names = Array.from({ length: 5000 }, (_, i) => `a rather long name for a file of its own, number ${i}`)
+      for (const name of names) fs.closeSync(fs.openSync(`${folder}/${name}`, "w"))
+      assert.isAbove(fs.lstatSync(folder).size, 65_536)
+
+      const listing = yield* files.list(folder)
+
+      assert.deepStrictEqual(
+        Array.from({ length: listing.size }, (_, i) => listing.nameAt(i)),
+        names.toSorted().map(FilePath.make)
+      )
+    }).pipe(Effect.provide(NodeFiles.layer)))
+
+  it.live("does not wait for the writer of a FIFO", () =>
+    Effect.gen(function*() {
+      const files = yield* Files.Files
+      const folder = yield* testFolder
+      execFileSync("mkfifo", [`${folder}/fifo`])
+
+      const stat = yield* Effect.scoped(
+        Effect.flatMap(files.open(FilePath.join(folder, FilePath.make("fifo"))), (_) => _.stat)
+      )
+
+      assert.strictEqual(stat.kind, "special")
+    }).pipe(Effect.provide(NodeFiles.layer)))
+
+  it.live("knows sizes over 4 GiB and times to the nanosecond", () =>
+    Effect.gen(function*() {
+      const files = yield* Files.Files
+      const folder = yield* testFolder
+      const path = `${folder}/sparse`
+      fs.closeSync(fs.openSync(path, "w"))
+      fs.truncateSync(path, 5 * 2 ** 30)
+      execFileSync("touch", ["-d", "@1700000000.123456789", path])
+
+      const stat = yield* files.lstat(FilePath.make(path))
+
+      assert.strictEqual(stat.sizeBytes, 5 * 2 ** 30)
+      assert.strictEqual(stat.modifiedNanos, 1_700_000_000_123_456_789n)
+    }).pipe(Effect.provide(NodeFiles.layer)))
+
+  it.live("waits for a call that has begun, and closes what it opened", () =>
+    Effect.gen(function*() {
+      const files = yield* Files.Files
+      const folder = yield* testFolder
+      const path = FilePath.make(`${folder}/file`)
+      const descriptors = () =>
+        fs.readdirSync("/proc/self/fd").filter((descriptor) =>
+          fs.statSync(`/proc/self/fd/${descriptor}`, { throwIfNoEntry: false })?.ino === inode
+        ).length
+      fs.writeFileSync(path, "text")
+      const inode = fs.statSync(path).ino
+
+      for (let i = 0; i < 50; i++) {
+        const fiber = yield* Effect.forkChild(Effect.scoped(Effect.andThen(files.open(path), Effect.never)), {
+          startImmediately: true
+        })
+        if (i % 2 === 0) yield* Effect.sleep(1)
+        yield* Fiber.interrupt(fiber)
+      }
+
+      assert.strictEqual(descriptors(), 0)
+    }).pipe(Effect.provide(NodeFiles.layer)))
+
+  it.live("waits where more files are open than the process may have", () =>
+    Effect.gen(function*() {
+      const folder = yield* testFolder
+      fs.writeFileSync(`${folder}/file`, "text")
+      const program = `
+        import * as Files from "@fanout/ops/Files"
+        import * as NodeFiles from "@fanout/ops/NodeFiles"
+        import * as Effect from "effect/Effect"
+        const program = Effect.gen(function*() {
+          const files = yield* Files.Files
+          const hold = Effect.scoped(Effect.andThen(files.open(${JSON.stringify(`${folder}/file`)}), Effect.sleep(20)))
+          yield* Effect.forEach(Array.from({ length: 200 }), () => hold, { concurrency: "unbounded" })
+          return yield* files.list(${JSON.stringify(folder)})
+        })
+        const listing = await Effect.runPromise(Effect.provide(program, NodeFiles.layer))
+        process.stdout.write(String(listing.size))`
+      const node = `"${process.execPath}" --conditions=@fanout/source --input-type=module`
+
+      const output = execFileSync("sh", ["-c", `ulimit -n 64; exec ${node}`], {
+        cwd: import.meta.dirname,
+        input: program,
+        encoding: "utf8"
+      })
+
+      assert.strictEqual(output, "1")
+    }))
+})
