@@ -8,15 +8,17 @@
  * @since 0.1.0
  */
 import * as Context from "effect/Context"
-import type * as Effect from "effect/Effect"
-import type * as Option from "effect/Option"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
+import * as Semaphore from "effect/Semaphore"
 import { JobId } from "./JobId.ts"
 import * as JobState from "./JobState.ts"
-import type { JobStoreError } from "./JobStoreError.ts"
+import * as Errors from "./JobStoreError.ts"
 import { Outcome } from "./Outcome.ts"
 import { Owner } from "./OwnerLiveness.ts"
-import { Progress } from "./Progress.ts"
+import * as Progress from "./Progress.ts"
 
 /**
  * Schema for who owns a running job. `token` is raised by every new owner, `beat` by every renewal.
@@ -52,7 +54,7 @@ export const Exit = Schema.TaggedUnion({
   Success: { value: Schema.Json },
   Failure: { error: Schema.Json, message: Schema.String },
   Defect: { message: Schema.String },
-  Timeout: { millis: Schema.Number },
+  Timeout: { millis: Schema.Finite },
   OwnerLost: { times: Schema.Natural }
 })
 
@@ -69,7 +71,7 @@ export type Exit = typeof Exit.Type
  *
  * **Details**
  *
- * `revision` is 0 for a job that was never stored, and raised by every `put`.
+ * `revision` is 0 for a job that was never stored, and raised by `insert` and by every `put`.
  * `token` is the highest token any owner has had. `availableAt` is when a queued job may
  * be claimed. `ownersLost` counts owners lost in a row without anything recorded.
  *
@@ -90,12 +92,21 @@ export class JobRecord extends Schema.Class<JobRecord>("@fanout/core/JobStore/Jo
   lease: Schema.Option(Lease),
   token: Schema.Natural,
   ownersLost: Schema.Natural,
-  createdAt: Schema.Number,
-  updatedAt: Schema.Number,
-  availableAt: Schema.Number,
-  finishedAt: Schema.Option(Schema.Number),
+  createdAt: Schema.Finite,
+  updatedAt: Schema.Finite,
+  availableAt: Schema.Finite,
+  finishedAt: Schema.Option(Schema.Finite),
   revision: Schema.Natural
-}) {}
+}) {
+  /**
+   * Returns this record with some fields changed.
+   *
+   * @since 0.1.0
+   */
+  with(changes: Partial<ConstructorParameters<typeof JobRecord>[0]>): JobRecord {
+    return new JobRecord(Object.assign({}, this, changes))
+  }
+}
 
 /**
  * What changes too often to be part of the record: the owner's heartbeat and the progress.
@@ -105,7 +116,7 @@ export class JobRecord extends Schema.Class<JobRecord>("@fanout/core/JobStore/Jo
  */
 export interface Pulse {
   readonly beat: number
-  readonly progress: Progress
+  readonly progress: Progress.Progress
 }
 
 /**
@@ -127,7 +138,7 @@ export class OutcomeRow extends Schema.Class<OutcomeRow>("@fanout/core/JobStore/
   origin: Schema.Json,
   outcome: Outcome,
   attempt: Schema.Natural,
-  at: Schema.Number
+  at: Schema.Finite
 }) {}
 
 /**
@@ -138,7 +149,7 @@ export class OutcomeRow extends Schema.Class<OutcomeRow>("@fanout/core/JobStore/
  */
 export class LogEntry extends Schema.Class<LogEntry>("@fanout/core/JobStore/LogEntry")({
   seq: Schema.Natural,
-  at: Schema.Number,
+  at: Schema.Finite,
   level: Schema.Literals(["Info", "Warning", "Error"]),
   message: Schema.String
 }) {}
@@ -148,8 +159,9 @@ export class LogEntry extends Schema.Class<LogEntry>("@fanout/core/JobStore/LogE
  *
  * **Details**
  *
- * `rows` replace rows of the same cursor; rows named in `cleared` are removed (a failed
- * element that a retry has done). `checkpoint` replaces the one stored under this fan-out's name.
+ * Rows named in `cleared` are removed (a failed element that a retry has done), then `rows` replace rows of the
+ * same fan-out and cursor, as new ones behind all others. `checkpoint` replaces the one stored under this
+ * fan-out's name.
  *
  * @category models
  * @since 0.1.0
@@ -160,10 +172,18 @@ export interface Flush {
   readonly checkpoint: string
   readonly rows: ReadonlyArray<OutcomeRow>
   readonly cleared: ReadonlyArray<string>
-  readonly progress: Progress
-  /** Whether at least one ending is recorded by this flush; it resets `ownersLost`. */
+  readonly progress: Progress.Progress
+  /** Whether at least one ending is recorded by this flush; it resets `ownersLost`, and raises `revision` if that changes. */
   readonly acked: boolean
 }
+
+/**
+ * Number of lines that the log of one job keeps.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export const logLimit = 1000
 
 /**
  * Service that keeps jobs.
@@ -175,16 +195,17 @@ export class JobStore extends Context.Service<JobStore, {
   /**
    * Stores a new job (revision 0), unless an active one of the same name has its idempotency key or
    * its exclusive key: then returns that one and stores nothing. Compare ids to tell which.
+   * Fails with `JobConflict` where the job is not new, or its id is taken.
    *
    * Inside the caller's own transaction on the same database the job commits or vanishes with it.
    */
-  readonly insert: (record: JobRecord) => Effect.Effect<JobRecord, JobStoreError>
+  readonly insert: (record: JobRecord) => Effect.Effect<JobRecord, Errors.JobStoreError>
 
   /** Reads one job; fails with `JobNotFound`. */
-  readonly get: (id: JobId) => Effect.Effect<JobRecord, JobStoreError>
+  readonly get: (id: JobId) => Effect.Effect<JobRecord, Errors.JobStoreError>
 
   /** Reads heartbeat and progress of one job; fails with `JobNotFound`. */
-  readonly pulse: (id: JobId) => Effect.Effect<Pulse, JobStoreError>
+  readonly pulse: (id: JobId) => Effect.Effect<Pulse, Errors.JobStoreError>
 
   /** Reads jobs, the newest first; at most `limit`, created before `before` where that is given. */
   readonly list: (filter: {
@@ -193,38 +214,44 @@ export class JobStore extends Context.Service<JobStore, {
     readonly ids?: ReadonlyArray<JobId> | undefined
     readonly limit: number
     readonly before?: number | undefined
-  }) => Effect.Effect<ReadonlyArray<JobRecord>, JobStoreError>
+  }) => Effect.Effect<ReadonlyArray<JobRecord>, Errors.JobStoreError>
 
   /**
-   * Replaces a job if nobody has since it was read, raises its revision and writes the line to its log;
-   * else fails with `JobConflict`. Heartbeat and progress are untouched.
+   * Replaces a job if nobody has since it was read, raises its revision and writes the line to its log, as of
+   * `updatedAt`. Heartbeat and progress are untouched. Fails with `JobConflict` where somebody has, with
+   * `JobNotFound`, and with `KeyTaken` where the job would be a second active one with one of its keys.
    */
-  readonly put: (record: JobRecord, line: string) => Effect.Effect<JobRecord, JobStoreError>
+  readonly put: (record: JobRecord, line: string) => Effect.Effect<JobRecord, Errors.JobStoreError>
 
   /** Raises the heartbeat and returns what is asked of the job; fails with `Fenced` when the token is not the owner's. */
-  readonly beat: (id: JobId, token: number) => Effect.Effect<Option.Option<Request>, JobStoreError>
+  readonly beat: (id: JobId, token: number) => Effect.Effect<Option.Option<Request>, Errors.JobStoreError>
 
   /** Reads what is asked of the job without renewing; fails with `Fenced` likewise. */
-  readonly requested: (id: JobId, token: number) => Effect.Effect<Option.Option<Request>, JobStoreError>
+  readonly requested: (id: JobId, token: number) => Effect.Effect<Option.Option<Request>, Errors.JobStoreError>
 
   /**
    * Records what a fan-out has come to, in one transaction with `onCommit`; fails with `Fenced` when the
-   * token is not the owner's, and writes nothing then.
+   * token is not the owner's, and writes nothing then. Nothing is written either when `onCommit` fails, dies
+   * or is interrupted.
+   *
+   * A `SqlClient` of the same database, in the context of `onCommit`, is replaced by the store's own, so what
+   * `onCommit` writes through it is part of the transaction. One that it holds on to itself is not, and
+   * waits for the transaction's lock.
    */
   readonly flush: <E = never, R = never>(
     id: JobId,
     flush: Flush,
     onCommit?: Effect.Effect<void, E, R>
-  ) => Effect.Effect<void, JobStoreError | E, R>
+  ) => Effect.Effect<void, Errors.JobStoreError | E, R>
 
   /** Reads the checkpoint stored under a name of the job. */
-  readonly checkpoint: (id: JobId, name: string) => Effect.Effect<Option.Option<string>, JobStoreError>
+  readonly checkpoint: (id: JobId, name: string) => Effect.Effect<Option.Option<string>, Errors.JobStoreError>
 
   /** Stores a checkpoint under a name of the job; fenced like `flush`. */
   readonly saveCheckpoint: (
     id: JobId,
     options: { readonly token: number; readonly name: string; readonly checkpoint: string }
-  ) => Effect.Effect<void, JobStoreError>
+  ) => Effect.Effect<void, Errors.JobStoreError>
 
   /** Reads stored endings in the order in which they were recorded, at most `limit` behind `after` (0 at first). */
   readonly outcomes: (
@@ -235,20 +262,295 @@ export class JobStore extends Context.Service<JobStore, {
       readonly after: number
       readonly limit: number
     }
-  ) => Effect.Effect<ReadonlyArray<readonly [seq: number, row: OutcomeRow]>, JobStoreError>
+  ) => Effect.Effect<ReadonlyArray<readonly [seq: number, row: OutcomeRow]>, Errors.JobStoreError>
 
   /** Counts the stored failed endings of a job. */
-  readonly failures: (id: JobId) => Effect.Effect<number, JobStoreError>
+  readonly failures: (id: JobId) => Effect.Effect<number, Errors.JobStoreError>
 
-  /** Appends a line to a job's log. A log keeps its newest 1,000 lines. */
-  readonly log: (id: JobId, entry: Omit<LogEntry, "seq">) => Effect.Effect<void, JobStoreError>
+  /** Appends a line to a job's log, which keeps its newest `logLimit` lines; fails with `JobNotFound`. */
+  readonly log: (id: JobId, entry: Omit<LogEntry, "seq">) => Effect.Effect<void, Errors.JobStoreError>
 
   /** Reads lines of a job's log, oldest first, behind `after` (0 at first), at most `limit`. */
   readonly logs: (
     id: JobId,
     options: { readonly after: number; readonly limit: number }
-  ) => Effect.Effect<ReadonlyArray<LogEntry>, JobStoreError>
+  ) => Effect.Effect<ReadonlyArray<LogEntry>, Errors.JobStoreError>
 
   /** Removes finished jobs that finished before a time, with all that belongs to them; returns how many. */
-  readonly prune: (finishedBefore: number) => Effect.Effect<number, JobStoreError>
+  readonly prune: (finishedBefore: number) => Effect.Effect<number, Errors.JobStoreError>
 }>()("@fanout/core/JobStore") {}
+
+/**
+ * Layer that keeps jobs in memory.
+ *
+ * **When to use**
+ *
+ * Use in tests and for jobs that need not survive the process.
+ *
+ * **Details**
+ *
+ * Everything is kept as the JSON text that a database would keep, so what does not survive
+ * a database does not survive here.
+ *
+ * @category layers
+ * @since 0.1.0
+ */
+export const layerMemory: Layer.Layer<JobStore> = Layer.sync(JobStore, () => {
+  const memory = new Memory()
+  return JobStore.of({
+    insert: (record) => memory.run(() => memory.insert(record)),
+    get: (id) => memory.run(() => Effect.map(memory.find(id), (job) => decodeJob(job.json))),
+    pulse: (id) =>
+      memory.run(() =>
+        Effect.map(memory.find(id), ({ beat, progress }) => ({ beat, progress: decodeProgress(progress) }))
+      ),
+    list: (filter) => memory.run(() => Effect.succeed(memory.list(filter))),
+    put: (record, line) => memory.run(() => memory.put(record, line)),
+    beat: (id, token) =>
+      memory.run(() =>
+        Effect.map(memory.owned(id, token), (job) => {
+          memory.change(job).beat++
+          return job.record.request
+        })
+      ),
+    requested: (id, token) => memory.run(() => Effect.map(memory.owned(id, token), (job) => job.record.request)),
+    flush: (id, flush, onCommit) => {
+      const write = () => Effect.map(memory.owned(id, flush.token), (job) => memory.flush(job, flush))
+      return onCommit === undefined
+        ? memory.run(write)
+        : memory.transaction(Effect.andThen(Effect.suspend(write), onCommit))
+    },
+    checkpoint: (id, name) =>
+      memory.run(() => Effect.succeed(Option.fromUndefinedOr(memory.jobs.get(id)?.checkpoints.get(name)))),
+    saveCheckpoint: (id, { checkpoint, name, token }) =>
+      memory.run(() =>
+        Effect.map(memory.owned(id, token), (job) => {
+          memory.change(job).checkpoints.set(name, checkpoint)
+        })
+      ),
+    outcomes: (id, options) => memory.run(() => Effect.succeed(memory.outcomes(id, options))),
+    failures: (id) =>
+      memory.run(() =>
+        Effect.sync(() =>
+          Array.from(memory.jobs.get(id)?.outcomes.values() ?? []).filter(({ tag }) => tag === "Failed").length
+        )
+      ),
+    log: (id, entry) => memory.run(() => Effect.map(memory.find(id), (job) => memory.log(job, entry))),
+    logs: (id, { after, limit }) =>
+      memory.run(() =>
+        Effect.sync(() => (memory.jobs.get(id)?.log ?? []).filter(({ seq }) => seq > after).slice(0, atMost(limit)))
+      ),
+    prune: (finishedBefore) => memory.run(() => Effect.sync(() => memory.prune(finishedBefore)))
+  })
+})
+
+type Method<Name extends keyof JobStore["Service"]> = Parameters<JobStore["Service"][Name]>
+
+const json = <S extends Schema.Codec<unknown, unknown>>(schema: S) => Schema.fromJsonString(Schema.toCodecJson(schema))
+
+const encodeJob = Schema.encodeSync(json(JobRecord))
+const decodeJob = Schema.decodeSync(json(JobRecord))
+const encodeProgress = Schema.encodeSync(json(Progress.Progress))
+const decodeProgress = Schema.decodeSync(json(Progress.Progress))
+const encodeOutcome = Schema.encodeSync(json(OutcomeRow))
+const decodeOutcome = Schema.decodeSync(json(OutcomeRow))
+
+const atMost = (limit: number) => Math.max(0, Math.floor(limit))
+
+const fail = (reason: Errors.JobStoreError["reason"]) => Effect.fail(new Errors.JobStoreError({ reason }))
+
+/** Stores whose transaction the current fiber is in. */
+const Transactions = Context.Reference<ReadonlyArray<object>>("@fanout/core/JobStore/MemoryTransactions", {
+  defaultValue: () => []
+})
+
+interface MemoryJob {
+  /** Place among all jobs, in the order in which they were stored. */
+  readonly order: number
+  record: JobRecord
+  json: string
+  beat: number
+  progress: string
+  readonly checkpoints: Map<string, string>
+  /** In the order of `seq`: a row that replaces another is put behind all others. */
+  readonly outcomes: Map<string, { seq: number; fanOut: string; tag: Outcome["_tag"]; json: string }>
+  readonly log: Array<LogEntry>
+}
+
+/** What an open transaction has to restore when it fails. */
+interface Undo {
+  readonly jobs: Map<JobId, MemoryJob | undefined>
+  readonly counters: Memory["counters"]
+}
+
+class Memory {
+  jobs = new Map<JobId, MemoryJob>()
+  counters = { order: 0, outcomes: 0, log: 0 }
+  private undo: Undo | undefined = undefined
+  private readonly lock = Semaphore.makeUnsafe(1)
+
+  run<A>(body: () => Effect.Effect<A, Errors.JobStoreError>): Effect.Effect<A, Errors.JobStoreError> {
+    return this.exclusively(Effect.suspend(body))
+  }
+
+  transaction<A, E, R>(body: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> {
+    const begin = Effect.sync(() => {
+      const outer = this.undo
+      this.undo = { jobs: new Map(), counters: { ...this.counters } }
+      return { outer, own: this.undo }
+    })
+    return this.exclusively(Effect.acquireUseRelease(
+      begin,
+      () => Effect.updateService(body, Transactions, (stores) => [...stores, this]),
+      ({ outer, own }, exit) =>
+        Effect.sync(() => {
+          this.undo = outer
+          if (exit._tag === "Failure") {
+            this.counters = { ...own.counters }
+            for (const [id, job] of own.jobs) {
+              if (job === undefined) this.jobs.delete(id)
+              else this.jobs.set(id, job)
+            }
+          } else if (outer !== undefined) {
+            for (const [id, job] of own.jobs) if (!outer.jobs.has(id)) outer.jobs.set(id, job)
+          }
+        })
+    ))
+  }
+
+  /** Waits for other transactions, but not for the one that the caller is in. */
+  private exclusively<A, E, R>(body: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> {
+    return Effect.withFiber((fiber) =>
+      Context.get(fiber.context, Transactions).includes(this) ? body : this.lock.withPermit(body)
+    )
+  }
+
+  find(id: JobId): Effect.Effect<MemoryJob, Errors.JobStoreError> {
+    const job = this.jobs.get(id)
+    return job === undefined ? fail(new Errors.JobNotFound({ id })) : Effect.succeed(job)
+  }
+
+  owned(id: JobId, token: number): Effect.Effect<MemoryJob, Errors.JobStoreError> {
+    const job = this.jobs.get(id)
+    return job?.record.state._tag === "Running" && Option.exists(job.record.lease, (lease) => lease.token === token)
+      ? Effect.succeed(job)
+      : fail(new Errors.Fenced({ id, token }))
+  }
+
+  /** To be called before each change of a job. */
+  change(job: MemoryJob): MemoryJob {
+    const { id } = job.record
+    if (this.undo !== undefined && !this.undo.jobs.has(id)) {
+      const { checkpoints, log, outcomes } = job
+      const copy = { checkpoints: new Map(checkpoints), log: Array.from(log), outcomes: new Map(outcomes) }
+      this.undo.jobs.set(id, { ...job, ...copy })
+    }
+    return job
+  }
+
+  insert(record: JobRecord): Effect.Effect<JobRecord, Errors.JobStoreError> {
+    const { id } = record
+    const json = encodeJob(record.with({ revision: 1 }))
+    if (record.revision !== 0) return fail(new Errors.JobConflict({ id }))
+    const twin = this.twin(record)
+    if (twin !== undefined) return Effect.succeed(decodeJob(twin.json))
+    if (this.jobs.has(id)) return fail(new Errors.JobConflict({ id }))
+    this.undo?.jobs.set(id, this.undo.jobs.get(id))
+    this.jobs.set(id, {
+      order: ++this.counters.order,
+      record: decodeJob(json),
+      json,
+      beat: 0,
+      progress: encodeProgress(Progress.empty),
+      checkpoints: new Map(),
+      outcomes: new Map(),
+      log: []
+    })
+    return Effect.succeed(decodeJob(json))
+  }
+
+  put(record: JobRecord, line: string): Effect.Effect<JobRecord, Errors.JobStoreError> {
+    const { id } = record
+    const json = encodeJob(record.with({ revision: record.revision + 1 }))
+    const job = this.jobs.get(id)
+    if (job === undefined) return fail(new Errors.JobNotFound({ id }))
+    if (job.record.revision !== record.revision) return fail(new Errors.JobConflict({ id }))
+    const twin = JobState.isActive(record.state) ? this.twin(record) : undefined
+    if (twin !== undefined) return fail(new Errors.KeyTaken({ id, by: twin.record.id }))
+    this.rewrite(job, json)
+    this.log(job, { at: record.updatedAt, level: "Info", message: line })
+    return Effect.succeed(decodeJob(json))
+  }
+
+  /** The other active job of the same name that has one of the record's keys. */
+  private twin(record: JobRecord): MemoryJob | undefined {
+    const same = (left: Option.Option<string>, right: Option.Option<string>) =>
+      left._tag === "Some" && right._tag === "Some" && left.value === right.value
+    const others = Array.from(this.jobs.values()).filter((job) =>
+      job.record.name === record.name && JobState.isActive(job.record.state) &&
+      (job.record.id !== record.id || record.revision === 0)
+    )
+    return others.find((job) => same(job.record.idempotencyKey, record.idempotencyKey)) ??
+      others.find((job) => same(job.record.exclusiveKey, record.exclusiveKey))
+  }
+
+  private rewrite(job: MemoryJob, json: string): void {
+    this.change(job)
+    job.json = json
+    job.record = decodeJob(json)
+  }
+
+  list({ before, ids, limit, names, states }: Method<"list">[0]): ReadonlyArray<JobRecord> {
+    return Array.from(this.jobs.values())
+      .filter(({ record }) =>
+        (states === undefined || states.includes(record.state._tag)) &&
+        (names === undefined || names.includes(record.name)) &&
+        (ids === undefined || ids.includes(record.id)) &&
+        (before === undefined || record.createdAt < before)
+      )
+      .toSorted((left, right) => right.record.createdAt - left.record.createdAt || right.order - left.order)
+      .slice(0, atMost(limit))
+      .map((job) => decodeJob(job.json))
+  }
+
+  flush(job: MemoryJob, { acked, checkpoint, cleared, fanOut, progress, rows }: Flush): void {
+    const { record } = job
+    this.change(job).progress = encodeProgress(progress)
+    if (acked && record.ownersLost > 0) {
+      this.rewrite(job, encodeJob(record.with({ ownersLost: 0, revision: record.revision + 1 })))
+    }
+    job.checkpoints.set(fanOut, checkpoint)
+    for (const cursor of cleared) job.outcomes.delete(JSON.stringify([fanOut, cursor]))
+    for (const row of rows) {
+      const key = JSON.stringify([row.fanOut, row.cursor])
+      const seq = ++this.counters.outcomes
+      job.outcomes.delete(key)
+      job.outcomes.set(key, { seq, fanOut: row.fanOut, tag: row.outcome._tag, json: encodeOutcome(row) })
+    }
+  }
+
+  outcomes(id: JobId, { after, fanOut, limit, tags }: Method<"outcomes">[1]) {
+    return Array.from(this.jobs.get(id)?.outcomes.values() ?? [])
+      .filter((row) =>
+        row.seq > after &&
+        (fanOut === undefined || row.fanOut === fanOut) &&
+        (tags === undefined || tags.includes(row.tag))
+      )
+      .slice(0, atMost(limit))
+      .map(({ json, seq }) => [seq, decodeOutcome(json)] as const)
+  }
+
+  log(job: MemoryJob, entry: Omit<LogEntry, "seq">): void {
+    const { log } = this.change(job)
+    log.push(new LogEntry({ ...entry, seq: ++this.counters.log }))
+    if (log.length > logLimit) log.shift()
+  }
+
+  prune(finishedBefore: number): number {
+    const old = Array.from(this.jobs.values()).filter(({ record }) =>
+      JobState.isTerminal(record.state) && Option.exists(record.finishedAt, (at) => at < finishedBefore)
+    )
+    for (const job of old) this.jobs.delete(this.change(job).record.id)
+    return old.length
+  }
+}

@@ -26,7 +26,7 @@ export class JobNotFound
 }
 
 /**
- * Reason: the job changed since it was read.
+ * Reason: the job changed since it was read, or a new one has the id of one that is stored.
  *
  * @category errors
  * @since 0.1.0
@@ -42,7 +42,7 @@ export class JobConflict
 }
 
 /**
- * Reason: the writer is not the job's owner any more. Nothing was written.
+ * Reason: the writer is not the job's owner, or not any more. Nothing was written.
  *
  * @category errors
  * @since 0.1.0
@@ -53,6 +53,22 @@ export class Fenced extends Schema.TaggedError<Fenced>("@fanout/core/JobStoreErr
 }) {
   override get message(): string {
     return `Job "${this.id}" has another owner than the one with token ${this.token}`
+  }
+}
+
+/**
+ * Reason: the job can't become active again, because another active one has its idempotency key or its
+ * exclusive key.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export class KeyTaken extends Schema.TaggedError<KeyTaken>("@fanout/core/JobStoreError/KeyTaken")("KeyTaken", {
+  id: JobId,
+  by: JobId
+}) {
+  override get message(): string {
+    return `Job "${this.id}" can't become active again while job "${this.by}" does the same`
   }
 }
 
@@ -70,6 +86,24 @@ export class StoreTooNew
 {
   override get message(): string {
     return `The job store has schema ${this.found}, and this version of fanout knows schemas up to ${this.supported}`
+  }
+}
+
+/**
+ * Reason: the file system is not one where several processes can share a database without damaging it.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export class UnsafeFileSystem
+  extends Schema.TaggedError<UnsafeFileSystem>("@fanout/core/JobStoreError/UnsafeFileSystem")("UnsafeFileSystem", {
+    path: Schema.String,
+    fileSystem: Schema.String
+  })
+{
+  override get message(): string {
+    return `The job store can't be kept in "${this.path}": processes that share a database on ${this.fileSystem} can ` +
+      "damage it. Keep it on a local disk (--db or FANOUT_DB)"
   }
 }
 
@@ -114,7 +148,7 @@ export class StorageFailure
  * @since 0.1.0
  */
 export class JobStoreError extends Schema.TaggedError<JobStoreError>("@fanout/core/JobStoreError")("JobStoreError", {
-  reason: Schema.Union([JobNotFound, JobConflict, Fenced, StoreTooNew, StorageFailure])
+  reason: Schema.Union([JobNotFound, JobConflict, KeyTaken, Fenced, StoreTooNew, UnsafeFileSystem, StorageFailure])
 }) {
   override get message(): string {
     return this.reason.message
