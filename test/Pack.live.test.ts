@@ -1,0 +1,110 @@
+import { afterAll, assert, beforeAll, describe, it } from "@effect/vitest"
+import { spawnSync } from "node:child_process"
+import * as fs from "node:fs"
+import * as os from "node:os"
+import * as path from "node:path"
+import { publint } from "publint"
+import { formatMessage } from "publint/utils"
+
+// What a user gets: the packages as npm would publish them, installed into an empty project outside of this workspace.
+const root = path.dirname(import.meta.dirname)
+const read = (...names: ReadonlyArray<string>): string => fs.readFileSync(path.join(root, ...names), "utf8")
+const libraries = ["core", "ops"]
+const packages = [...libraries, "cli"]
+const project = fs.mkdtempSync(path.join(os.tmpdir(), "fanout-pack-"))
+
+// The Node that runs this test, wherever the machine's own stands in PATH.
+const env = { ...process.env, PATH: path.dirname(process.execPath) + path.delimiter + process.env["PATH"] }
+
+const run = (cwd: string, command: string, ...args: ReadonlyArray<string>) => {
+  const { error, status, stderr, stdout } = spawnSync(command, args, { cwd, encoding: "utf8", env })
+  if (error !== undefined) throw error
+  return { status, stderr, stdout }
+}
+
+/** Runs a command that must succeed and returns what it printed. */
+const output = (cwd: string, command: string, ...args: ReadonlyArray<string>): string => {
+  const { status, stderr, stdout } = run(cwd, command, ...args)
+  assert.strictEqual(status, 0, `${command} ${args.join(" ")}\n${stdout}${stderr}`)
+  return stdout
+}
+
+/** Runs a module in the user's project. */
+const evaluate = (code: string) => run(project, process.execPath, "--input-type=module", "--eval", code)
+
+/** The README's program, and what it prints if the README says so right after it. */
+const readme = () => {
+  const after = read("README.md").split("<!-- runs in CI: readme-program -->")[1] ?? ""
+  const [, program = "", printed] = /^\s*```ts\n([\s\S]*?)^```\n(?:\s*```text\n([\s\S]*?)^```)?/m.exec(after) ?? []
+  return { program, printed }
+}
+
+beforeAll(() => {
+  output(root, "npm", "run", "build")
+  for (const name of packages) output(path.join(root, "packages", name), "npm", "pack", "--pack-destination", project)
+  fs.writeFileSync(path.join(project, "package.json"), `{ "private": true, "type": "module" }`)
+  fs.writeFileSync(path.join(project, "program.ts"), readme().program)
+  const { devDependencies } = JSON.parse(read("package.json"))
+  const tarballs = fs.globSync("*.tgz", { cwd: project }).map((file) => `./${file}`)
+  const tools = ["effect", "typescript", "@types/node"].map((name) => `${name}@${devDependencies[name]}`)
+  output(project, "npm", "install", "--prefer-offline", "--no-audit", "--no-fund", ...tarballs, ...tools)
+})
+
+afterAll(() => fs.rmSync(project, { recursive: true }))
+
+describe("Pack", () => {
+  it.each(packages)("publishes @fanout/%s with a page, a licence and nothing of the workshop", async (name) => {
+    const folder = path.join(project, "node_modules/@fanout", name)
+    const files = fs.globSync("**/*", { cwd: folder })
+    const published = /^(?:README\.md|LICENSE|package\.json|(?:dist|src|bin)(?:\/(?!\.tsbuildinfo)|$))/
+
+    const { messages, pkg } = await publint({ pkgDir: folder, pack: false })
+
+    assert.includeMembers(files, ["README.md", "LICENSE", "package.json", "dist"])
+    assert.deepStrictEqual(files.filter((file) => !published.test(file)), [])
+    assert.deepStrictEqual(messages.map((message) => formatMessage(message, pkg)), [])
+  })
+
+  it("type-checks the README's program, declarations included", () => {
+    const strict = ["--strict", "--exactOptionalPropertyTypes", "--noUncheckedIndexedAccess", "--skipLibCheck", "false"]
+
+    assert.isNotEmpty(readme().program)
+    output(project, "npx", "tsc", "--noEmit", "--module", "nodenext", "--target", "es2024", ...strict, "program.ts")
+  })
+
+  it("runs the README's program", () => {
+    const { printed } = readme()
+
+    const stdout = output(project, process.execPath, "program.ts")
+
+    if (printed !== undefined) assert.strictEqual(stdout, printed)
+  })
+
+  it.each(libraries)("loads each module of @fanout/%s once, by its path and through the barrel", (name) => {
+    const modules = fs.globSync("*.ts", { cwd: path.join(root, "packages", name, "src") })
+      .map((file) => path.basename(file, ".ts")).filter((module) => module !== "index")
+
+    const result = evaluate(`
+      const barrel = await import("@fanout/${name}")
+      for (const name of ${JSON.stringify(modules)}) {
+        const module = await import("@fanout/${name}/" + name)
+        if (name in barrel && barrel[name] !== module) console.log(name, "is loaded twice")
+      }
+    `)
+
+    assert.deepStrictEqual(result, { status: 0, stderr: "", stdout: "" })
+  })
+
+  it.each(libraries)("refuses imports of what is internal to @fanout/%s", (name) => {
+    const { status, stderr } = evaluate(`await import("@fanout/${name}/internal/x")`)
+
+    assert.strictEqual(status, 1)
+    assert.include(stderr, "ERR_PACKAGE_PATH_NOT_EXPORTED")
+  })
+
+  it("installs a command that says its version", () => {
+    const { version } = JSON.parse(read("packages/cli/package.json"))
+
+    assert.include(output(project, "npx", "--no-install", "fanout", "--version"), version)
+  })
+})
