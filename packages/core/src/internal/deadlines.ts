@@ -1,0 +1,60 @@
+/**
+ * Calls functions at points in time, with one sleeping fiber for all of them.
+ *
+ * Deadlines of tasks are added and removed far more often than they are met, so both cost next to nothing: the fiber
+ * is woken only for a deadline that is earlier than the one it sleeps for.
+ */
+import type * as Clock from "effect/Clock"
+import * as Effect from "effect/Effect"
+import * as Latch from "effect/Latch"
+
+export interface Deadline {
+  readonly atMillis: number
+  readonly meet: () => void
+}
+
+export interface Deadlines {
+  readonly addUnsafe: (inMillis: number, meet: () => void) => Deadline
+  readonly removeUnsafe: (deadline: Deadline) => void
+  /** Watches the deadlines, for ever. */
+  readonly watch: Effect.Effect<never>
+}
+
+export const makeDeadlines = (clock: Clock.Clock): Deadlines => {
+  const deadlines = new Set<Deadline>()
+  const earlier = Latch.makeUnsafe(false)
+  let wakesAt = Number.POSITIVE_INFINITY
+
+  const meetDue = Effect.sync(() => {
+    const now = clock.currentTimeMillisUnsafe()
+    wakesAt = Number.POSITIVE_INFINITY
+    for (const deadline of Array.from(deadlines)) {
+      if (deadline.atMillis <= now) {
+        deadlines.delete(deadline)
+        deadline.meet()
+      }
+    }
+    for (const { atMillis } of deadlines) wakesAt = Math.min(wakesAt, atMillis)
+    earlier.closeUnsafe()
+    return wakesAt - now
+  })
+
+  const sleep = (millis: number) =>
+    millis === Number.POSITIVE_INFINITY ? earlier.await : Effect.asVoid(Effect.timeoutOption(earlier.await, millis))
+
+  return {
+    addUnsafe: (inMillis, meet) => {
+      const deadline = { atMillis: clock.currentTimeMillisUnsafe() + inMillis, meet }
+      deadlines.add(deadline)
+      if (deadline.atMillis < wakesAt) {
+        wakesAt = deadline.atMillis
+        earlier.openUnsafe()
+      }
+      return deadline
+    },
+    removeUnsafe: (deadline) => {
+      deadlines.delete(deadline)
+    },
+    watch: Effect.forever(Effect.flatMap(meetDue, sleep))
+  }
+}

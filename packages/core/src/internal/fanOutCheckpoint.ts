@@ -1,0 +1,198 @@
+/**
+ * The checkpoint of a fan-out as it is stored: the frontier and what was taken and is not settled. Its size depends on
+ * the concurrency and on how deep brackets are nested, never on the number of elements.
+ */
+import * as Option from "effect/Option"
+import * as Schema from "effect/Schema"
+import type { Migration } from "../Job.ts"
+import { Tally } from "../Progress.ts"
+import { type Bracket, type Entry, FanOutState } from "./fanOutState.ts"
+
+const Position = Schema.Struct({ frontier: Schema.NullOr(Schema.String), bracket: Schema.Natural })
+
+// Short names: this is written hundreds of times a second.
+const Stored = Schema.Struct({
+  /** Version of the job that wrote it. */
+  v: Schema.Natural,
+  finished: Schema.Boolean,
+  /** Attempt of the job, and how many elements failed in it. */
+  attempt: Schema.Natural,
+  failures: Schema.Natural,
+  tally: Tally,
+  main: Position,
+  segment: Schema.NullOr(Schema.Struct({ ...Position.fields, root: Schema.Natural })),
+  entries: Schema.Array(Schema.Struct({
+    k: Schema.Literals(["item", "open", "after"]),
+    c: Schema.String,
+    p: Schema.Json,
+    b: Schema.Natural,
+    s: Schema.optionalKey(Schema.Json),
+    u: Schema.optionalKey(Schema.Record(Schema.String, Schema.Number))
+  })),
+  brackets: Schema.Array(Schema.Struct({
+    id: Schema.Natural,
+    parent: Schema.Natural,
+    c: Schema.String,
+    s: Schema.Literals(["opening", "open", "skipping"]),
+    skipped: Schema.optionalKey(Schema.Natural),
+    depth: Schema.optionalKey(Schema.Natural),
+    after: Schema.optionalKey(Schema.Struct({ c: Schema.String, p: Schema.Json }))
+  })),
+  /** Opening elements that a retry has done, whose row of skipped elements is still there. */
+  reopened: Schema.Array(Schema.String)
+})
+type Stored = typeof Stored.Type
+
+const decode = Schema.decodeUnknownSync(Schema.fromJsonString(Schema.toCodecJson(Stored)))
+
+/** What of a fan-out is not in its state machine. */
+export interface Header {
+  finished: boolean
+  attempt: number
+  failures: number
+  tally: Tally
+  readonly reopened: Set<string>
+}
+
+export interface PayloadCodec {
+  readonly encode: (payload: unknown) => Schema.Json
+  readonly decode: (payload: unknown) => unknown
+}
+
+export const encode = (version: number, header: Header, state: FanOutState, codec: PayloadCodec): string => {
+  const payloadOf = (entry: Entry) => (entry.encoded ??= codec.encode(entry.payload)) as Schema.Json
+  const brackets = Array.from(state.brackets.values(), (bracket) => ({
+    id: bracket.id,
+    parent: bracket.parent?.id ?? 0,
+    c: bracket.cursor,
+    s: bracket.state,
+    ...bracket.skipped > 0 ? { skipped: bracket.skipped } : {},
+    ...bracket.depth > 0 ? { depth: bracket.depth } : {},
+    ...bracket.after === undefined
+      ? {}
+      : { after: { c: bracket.after.cursor, p: codec.encode(bracket.after.payload) } }
+  }))
+  const entries = []
+  for (const entry of state.active) {
+    // A bracket knows its own end, and a retried element is still a row.
+    if (entry.kind === "after" || entry.retryOf !== undefined) continue
+    entries.push({
+      k: entry.kind,
+      c: entry.cursor,
+      p: payloadOf(entry),
+      b: entry.bracket.id,
+      ...entry.cell.checkpoint === undefined
+        ? {}
+        : { s: entry.cell.checkpoint, u: Object.fromEntries(entry.units) }
+    })
+  }
+  const stored: Stored = {
+    v: version,
+    finished: header.finished,
+    attempt: header.attempt,
+    failures: header.failures,
+    tally: header.tally,
+    main: { frontier: state.main.frontier ?? null, bracket: state.main.bracket.id },
+    segment: state.segment === undefined ? null : {
+      frontier: state.segment.frontier ?? null,
+      bracket: state.segment.bracket.id,
+      root: state.segment.root.id
+    },
+    entries,
+    brackets: brackets.filter(({ id }) => !retried(state, id)),
+    reopened: Array.from(header.reopened)
+  }
+  return JSON.stringify(stored)
+}
+
+// The bracket of a retried opening element that has not settled comes back with its row.
+const retried = (state: FanOutState, id: number): boolean => {
+  for (const entry of state.active) { if (entry.retryOf !== undefined && entry.bracket.id === id) return true }
+  return false
+}
+
+/** Puts a stored checkpoint back into a fresh state machine. */
+export const restore = (text: string, state: FanOutState, codec: PayloadCodec, lift: Lift): Header => {
+  const stored = decode(text)
+  const { cursor, payload } = lift(stored.v)
+  const payloadOf = (json: Schema.Json) => codec.decode(payload(json))
+  const find = (id: number): Bracket => state.brackets.get(id) ?? state.root
+  for (const one of stored.brackets) {
+    const bracket: Bracket = {
+      id: one.id,
+      // Brackets are stored in the order in which they were made, so a parent is there before its children.
+      parent: one.parent === 0 ? (stored.segment?.root === one.id ? undefined : state.root) : find(one.parent),
+      cursor: cursor(one.c),
+      state: one.s,
+      outstanding: 0,
+      skipped: one.skipped ?? 0,
+      depth: one.depth ?? 0,
+      after: one.after === undefined ? undefined : { cursor: cursor(one.after.c), payload: payloadOf(one.after.p) }
+    }
+    state.brackets.set(bracket.id, bracket)
+    if (bracket.parent !== undefined) bracket.parent.outstanding++
+    state.nextId = Math.max(state.nextId, bracket.id + 1)
+  }
+  for (const { b, c, k, p, s, u } of stored.entries) {
+    const bracket = find(b)
+    bracket.outstanding++
+    state.ready.push(state.enter(k, cursor(c), payloadOf(p), bracket, {
+      cell: { checkpoint: s },
+      units: new Map(Object.entries(u ?? {}))
+    }))
+  }
+  const frontierOf = (frontier: string | null) => frontier === null ? undefined : cursor(frontier)
+  state.main = { frontier: frontierOf(stored.main.frontier), bracket: find(stored.main.bracket) }
+  if (stored.segment !== null) {
+    const { bracket, frontier, root } = stored.segment
+    state.segment = { frontier: frontierOf(frontier), bracket: find(bracket), root: find(root) }
+  }
+  state.restored()
+  const { attempt, failures, finished, reopened, tally } = stored
+  return { attempt, failures, finished, tally, reopened: new Set(reopened.map(cursor)) }
+}
+
+/** Gives what lifts cursors and payloads from a version. */
+export type Lift = (version: number) => {
+  readonly cursor: (cursor: string) => string
+  readonly payload: (payload: Schema.Json) => Schema.Json
+}
+
+/** Composes the migrations of a fan-out from the version that stored it to the job's own. */
+export const lifting =
+  (migrations: Readonly<Record<number, Migration>>, version: number, name: string): Lift => (from) => {
+    let current = oldName(migrations, from, version, name)
+    const cursors: Array<(cursor: string) => string> = []
+    const payloads: Array<(payload: Schema.Json) => Schema.Json> = []
+    for (let v = from; v < version; v++) {
+      const step = migrations[v]?.fanOuts?.[current]
+      if (step?.cursor !== undefined) cursors.push(step.cursor)
+      if (step?.payload !== undefined) payloads.push(step.payload)
+      current = step?.name ?? current
+    }
+    return {
+      cursor: (cursor) => cursors.reduce((value, step) => step(value), cursor),
+      payload: (payload) => payloads.reduce((value, step) => step(value), payload)
+    }
+  }
+
+/** The name that a fan-out had in an older version of its job. */
+export const oldName = (
+  migrations: Readonly<Record<number, Migration>>,
+  from: number,
+  version: number,
+  name: string
+): string => {
+  let current = name
+  for (let v = version - 1; v >= from; v--) {
+    const renamed = Object.entries(migrations[v]?.fanOuts ?? {}).find(([, step]) => step.name === current)
+    if (renamed !== undefined) current = renamed[0]
+  }
+  return current
+}
+
+export const isTooNew = (text: string, version: number): boolean =>
+  Option.match(Schema.decodeUnknownOption(Schema.fromJsonString(Schema.Struct({ v: Schema.Natural })))(text), {
+    onNone: () => false,
+    onSome: ({ v }) => v > version
+  })

@@ -1,0 +1,257 @@
+/**
+ * What a fan-out has taken and not settled, as a state machine without effects.
+ *
+ * `take` gives the next piece of work or nothing, `settle` says what came of one. Elements come from feeds: the main
+ * source, and while a failed bracket is retried the part of the source that belongs to it. The checkpoint is all of
+ * this but the feeds' buffers.
+ */
+import type { Element } from "../FanOut.ts"
+import type { OutcomeRow } from "../JobStore.ts"
+import type { Outcome } from "../Outcome.ts"
+import type { Cell } from "../TaskCheckpoint.ts"
+
+export interface Bracket {
+  readonly id: number
+  readonly parent: Bracket | undefined
+  /** The opening element's cursor. */
+  readonly cursor: string
+  state: "opening" | "open" | "skipping"
+  /** What was taken within and is not settled: the opening element, items, brackets. */
+  outstanding: number
+  /** Elements skipped because the opening element did not come to be done. */
+  skipped: number
+  /** Brackets open within a bracket that is skipped. */
+  depth: number
+  after: { readonly cursor: string; readonly payload: unknown } | undefined
+}
+
+export interface Entry {
+  readonly kind: "item" | "open" | "after"
+  readonly cursor: string
+  readonly payload: unknown
+  readonly bracket: Bracket
+  readonly cell: Cell
+  readonly units: Map<string, number>
+  /** The payload's encoding, once a checkpoint needed it. */
+  encoded: unknown
+  /** The stored failure that this entry runs again. Its row is its checkpoint. */
+  readonly retryOf: OutcomeRow | undefined
+}
+
+/** A place in a source: the last cursor taken, and the innermost bracket open there. */
+export interface Position {
+  frontier: string | undefined
+  bracket: Bracket
+}
+
+export interface Feed {
+  readonly position: Position
+  /** For a part of the source: the bracket with whose end it ends. */
+  readonly until: Bracket | undefined
+  chunks: Array<ReadonlyArray<Element<unknown>>>
+  index: number
+  ended: boolean
+}
+
+export interface Settlement {
+  readonly cursor: string
+  readonly key: string
+  readonly payload: unknown
+  readonly kind: "item" | "open" | "after" | "settled"
+  readonly opens: boolean
+  readonly outcome: Outcome
+  /** Units that the task added; counted only when it is done. */
+  readonly units: ReadonlyMap<string, number>
+  readonly retryOf: OutcomeRow | undefined
+}
+
+export class FanOutState {
+  readonly root: Bracket = makeBracket(0, undefined, "")
+  readonly brackets = new Map<number, Bracket>()
+  readonly active = new Set<Entry>()
+  /** Work that goes before the feed: what a stop left unsettled, retried rows, ends of brackets. */
+  readonly ready: Array<Entry> = []
+  main: Position = { frontier: undefined, bracket: this.root }
+  segment: (Position & { readonly root: Bracket }) | undefined
+  feed: Feed | undefined
+  nextId = 1
+  private readonly settled: (settlement: Settlement) => void
+  private readonly onUnblocked: () => void
+
+  constructor(settled: (settlement: Settlement) => void, onUnblocked: () => void) {
+    this.settled = settled
+    this.onUnblocked = onUnblocked
+    this.root.state = "open"
+  }
+
+  makeBracket(parent: Bracket | undefined, cursor: string): Bracket {
+    const bracket = makeBracket(this.nextId++, parent, cursor)
+    this.brackets.set(bracket.id, bracket)
+    return bracket
+  }
+
+  /** The next piece of work, or nothing for now. `mayGoOn` is asked before each element that needs no work. */
+  take(mayGoOn: () => boolean): Entry | undefined {
+    const first = this.ready.shift()
+    if (first !== undefined) return first
+    for (let feed = this.feed; feed !== undefined && mayGoOn(); feed = this.feed) {
+      const chunk = feed.chunks[0]
+      if (chunk === undefined) return undefined
+      const element = chunk[feed.index]
+      if (element === undefined) {
+        feed.chunks.shift()
+        feed.index = 0
+        continue
+      }
+      const { position } = feed
+      if (position.bracket.state === "opening") return undefined
+      feed.index++
+      position.frontier = element.cursor
+      const entry = position.bracket.state === "skipping"
+        ? this.skip(position, element)
+        : this.takeOne(position, element)
+      if (feed.until !== undefined && !this.brackets.has(feed.until.id)) this.endSegment(feed)
+      else if (feed.until?.after !== undefined) this.endSegment(feed)
+      if (entry !== undefined) return entry
+    }
+    return undefined
+  }
+
+  private endSegment(feed: Feed): void {
+    feed.chunks = []
+    feed.ended = true
+    this.feed = undefined
+    this.segment = undefined
+    this.onUnblocked()
+  }
+
+  private takeOne(position: Position, element: Element<unknown>): Entry | undefined {
+    const { bracket } = position
+    switch (element._tag) {
+      case "Item": {
+        bracket.outstanding++
+        const opens = element.opens === true
+        const own = opens ? this.makeBracket(bracket, element.cursor) : bracket
+        if (opens) {
+          own.outstanding = 1
+          position.bracket = own
+        }
+        return this.enter(opens ? "open" : "item", element.cursor, element.payload, own)
+      }
+      case "After": {
+        if (bracket === this.root) throw new Error(`The source gave After "${element.cursor}" where no bracket is open`)
+        bracket.after = element
+        position.bracket = bracket.parent ?? this.root
+        return bracket.outstanding === 0 ? this.enter("after", element.cursor, element.payload, bracket) : undefined
+      }
+      case "Settled": {
+        const { cursor, key, outcome, retry } = element
+        this.settled({
+          cursor,
+          key,
+          payload: retry?.payload,
+          kind: "settled",
+          opens: retry?.opens === true,
+          outcome,
+          units: new Map(),
+          retryOf: undefined
+        })
+        return undefined
+      }
+    }
+  }
+
+  private skip(position: Position, element: Element<unknown>): undefined {
+    const { bracket } = position
+    if (element._tag !== "After") {
+      bracket.skipped++
+      if (element._tag === "Item" && element.opens === true) bracket.depth++
+    } else if (bracket.depth > 0) {
+      bracket.depth--
+    } else {
+      position.bracket = bracket.parent ?? this.root
+      if (bracket.skipped > 0) {
+        this.settled({
+          cursor: element.cursor,
+          key: bracket.cursor,
+          payload: undefined,
+          kind: "settled",
+          opens: false,
+          outcome: { _tag: "Skipped", reason: "what opens it was not done", count: bracket.skipped },
+          units: new Map(),
+          retryOf: undefined
+        })
+      }
+      this.closeBracket(bracket)
+    }
+  }
+
+  enter(
+    kind: Entry["kind"],
+    cursor: string,
+    payload: unknown,
+    bracket: Bracket,
+    kept: Partial<Pick<Entry, "cell" | "units" | "encoded" | "retryOf">> = {}
+  ): Entry {
+    const entry: Entry = {
+      kind,
+      cursor,
+      payload,
+      bracket,
+      cell: kept.cell ?? { checkpoint: undefined },
+      units: kept.units ?? new Map(),
+      encoded: kept.encoded,
+      retryOf: kept.retryOf
+    }
+    this.active.add(entry)
+    return entry
+  }
+
+  settle(entry: Entry, key: string, outcome: Outcome): void {
+    const { bracket, cursor, kind, payload, retryOf, units } = entry
+    this.active.delete(entry)
+    this.settled({ cursor, key, payload, kind, opens: kind === "open", outcome, units, retryOf })
+    if (kind === "after") return this.closeBracket(bracket)
+    if (kind === "open") {
+      bracket.state = outcome._tag === "Done" ? "open" : "skipping"
+      this.onUnblocked()
+    }
+    bracket.outstanding--
+    this.endBracket(bracket)
+  }
+
+  /** After a checkpoint was put back: brackets whose end was taken and that wait for nothing end now. */
+  restored(): void {
+    for (const bracket of this.brackets.values()) this.endBracket(bracket)
+  }
+
+  /** A retried opening element that is done: what belongs to it comes from its part of the source. */
+  beginSegment(entry: Entry): void {
+    this.segment = { frontier: entry.cursor, bracket: entry.bracket, root: entry.bracket }
+  }
+
+  private endBracket(bracket: Bracket): void {
+    if (bracket.after === undefined || bracket.outstanding > 0 || bracket === this.root) return
+    this.ready.push(this.enter("after", bracket.after.cursor, bracket.after.payload, bracket))
+    this.onUnblocked()
+  }
+
+  private closeBracket(bracket: Bracket): void {
+    this.brackets.delete(bracket.id)
+    const { parent } = bracket
+    if (parent === undefined) return
+    parent.outstanding--
+    this.endBracket(parent)
+  }
+}
+
+const makeBracket = (id: number, parent: Bracket | undefined, cursor: string): Bracket => ({
+  id,
+  parent,
+  cursor,
+  state: "opening",
+  outstanding: 0,
+  skipped: 0,
+  depth: 0,
+  after: undefined
+})
