@@ -224,6 +224,31 @@ export const order: Order.Order<FilePath> = (a, b) => {
 
 const slash = 0x2f
 
+/**
+ * Encodes a path as well-formed text, for where lone surrogates would be lost: JSON escapes them, a database
+ * does not. Names that are UTF-8 and have no backslash stay as they are.
+ *
+ * @category accessors
+ * @since 0.1.0
+ */
+export const toText = (path: FilePath): string =>
+  path.replaceAll(
+    /[\\\p{Cs}]/gu,
+    (character) => `\\${(character.charCodeAt(0) & 0xff).toString(16).padStart(2, "0")}`
+  )
+
+/**
+ * Decodes what `toText` encoded, throwing where the text is not a path.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const fromText = (text: string): FilePath =>
+  make(text.replaceAll(/\\([0-9a-f]{2})/g, (_, digits: string) => {
+    const byte = Number.parseInt(digits, 16)
+    return String.fromCharCode(byte < 0x80 ? byte : 0xdc00 + byte)
+  }))
+
 const named: Readonly<Record<string, string>> = { "\n": "\\n", "\r": "\\r", "\t": "\\t", "\\": "\\\\" }
 
 // Control characters, bytes that are not UTF-8, and what makes a terminal break or turn a line.

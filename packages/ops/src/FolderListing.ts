@@ -203,3 +203,11 @@ const reordered = (bytes: Uint8Array, starts: Uint32Array, kinds: Uint8Array, or
  * @since 0.1.0
  */
 export const builderUnsafe = (): Builder => new Growing()
+
+/**
+ * Listing of a folder that has nothing in it.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const empty: FolderListing = new Packed(new Uint8Array(0), new Uint32Array(1), new Uint8Array(0))

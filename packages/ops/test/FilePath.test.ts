@@ -48,6 +48,8 @@ describe("FilePath", () => {
 
     assert.deepStrictEqual(Array.from(FilePath.toBytes(text)), Array.from(input))
     assert.strictEqual(stored, text)
+    assert.isTrue(FilePath.toText(text).isWellFormed())
+    assert.strictEqual(FilePath.fromText(FilePath.toText(text)), text)
     assert.strictEqual(Schema.decodeUnknownSync(FilePath.FilePath)(stored), text)
   })
 

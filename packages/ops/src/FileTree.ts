@@ -1,0 +1,304 @@
+/**
+ * Walks files and folders in a fixed order, from any place that a walk has been at before.
+ *
+ * A durable job stores where in its source it is, as one cursor, so the walk must be the same
+ * each time: sources as they were given, folders sorted by bytes, a folder's content between its
+ * `Open` and its `Close`. It looks at no file; what a folder says of its entries is enough.
+ *
+ * @since 0.1.0
+ */
+import * as Arr from "effect/Array"
+import * as Cause from "effect/Cause"
+import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
+import type * as Pull from "effect/Pull"
+import * as Schema from "effect/Schema"
+import * as Stream from "effect/Stream"
+import * as FilePath from "./FilePath.ts"
+import * as Files from "./Files.ts"
+import { FilesError } from "./FilesError.ts"
+import * as FolderListing from "./FolderListing.ts"
+import * as TreeCursor from "./TreeCursor.ts"
+
+const place = {
+  /** Where the walk goes on behind this element. */
+  cursor: Schema.String,
+  /** Which of the sources it belongs to. */
+  source: Schema.Natural,
+  /** Path under the source; empty for the source itself. */
+  path: FilePath.FilePath
+}
+
+/**
+ * Schema for what a walk meets.
+ *
+ * **Details**
+ *
+ * - `Open` and `Close`: a folder begins and ends.
+ * - `Leaf`: anything else.
+ * - `Unreadable`: a folder that can't be listed, in place of its `Open` and `Close`; or, right before its `Close`, the
+ *   rest of a folder that could be listed once and now can't. Also what can't even be told to be a folder. With
+ *   `retryAfter`, a walk after that cursor begins with what is missing, and ends it with the `Close` of the folder.
+ * - `LeftOut`: a file that the walk was told to leave out.
+ *
+ * @category schemas
+ * @since 0.1.0
+ */
+export const Element = Schema.TaggedUnion({
+  Open: place,
+  Close: place,
+  Leaf: { ...place, kind: Schema.Literals(["file", "link", "special"]) },
+  Unreadable: { ...place, error: FilesError, retryAfter: Schema.OptionFromOptional(Schema.String) },
+  LeftOut: place
+})
+
+/**
+ * What a walk meets.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type Element = typeof Element.Type
+
+/**
+ * Defect of a walk that is to start behind a cursor which is none.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export class InvalidCursor
+  extends Schema.TaggedError<InvalidCursor>("@fanout/ops/FileTree/InvalidCursor")("InvalidCursor", {
+    cursor: Schema.String
+  })
+{
+  override get message(): string {
+    return `"${this.cursor}" is not a place in a walk over these sources`
+  }
+}
+
+/**
+ * What to walk.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface WalkOptions {
+  /** Files and folders, absolute; a link is not followed. */
+  readonly sources: ReadonlyArray<FilePath.FilePath>
+
+  /** Cursor of the last element of an earlier walk over the same sources. */
+  readonly after?: Option.Option<string>
+
+  /** Files to leave out, wherever the walk meets them under their own names. */
+  readonly leaveOut?: ReadonlyArray<FilePath.FilePath>
+}
+
+/** A folder that the walk is in. */
+interface Frame {
+  readonly path: FilePath.FilePath
+  /** Cursor of its `Open`. With a name behind it, it is the cursor of a leaf. */
+  readonly cursor: string
+  readonly listing: FolderListing.FolderListing
+  index: number
+  /** Why the rest of it is not known, and the cursor that it starts behind. */
+  rest: { readonly error: FilesError; readonly retryAfter: string } | undefined
+}
+
+/** An entry that the file system has to be asked about before the walk can go on. */
+interface Question {
+  readonly path: FilePath.FilePath
+  readonly kind: FolderListing.EntryKind
+}
+
+const elementsPerChunk = 512
+
+class Walker {
+  private readonly files: Files.Files["Service"]
+  private readonly sources: ReadonlyArray<FilePath.FilePath>
+  private readonly leaveOut: ReadonlyArray<FilePath.FilePath>
+  private readonly leaveOutNames: ReadonlySet<FilePath.FilePath>
+  private readonly frames: Array<Frame> = []
+  private source = -1
+  private chunk: Array<Element> = []
+  private question: Question | undefined = undefined
+
+  constructor(files: Files.Files["Service"], options: WalkOptions) {
+    this.files = files
+    this.sources = options.sources
+    this.leaveOut = options.leaveOut ?? []
+    this.leaveOutNames = new Set(this.leaveOut.map(FilePath.name))
+  }
+
+  /** The next elements: all that are known without asking the file system, once it was asked about the first. */
+  readonly pull: Pull.Pull<Arr.NonEmptyReadonlyArray<Element>> = Effect.suspend(() => {
+    this.advance()
+    const { chunk, question } = this
+    if (Arr.isArrayNonEmpty(chunk)) {
+      this.chunk = []
+      return Effect.succeed(chunk)
+    }
+    if (question === undefined) return Cause.done()
+    this.question = undefined
+    return Effect.andThen(this.answer(question), this.pull)
+  })
+
+  private advance(): void {
+    while (this.question === undefined && this.chunk.length < elementsPerChunk) {
+      const frame = this.frames.at(-1)
+      if (frame === undefined) {
+        if (this.source + 1 >= this.sources.length) return
+        this.source++
+        this.question = { path: FilePath.empty, kind: "unknown" }
+      } else if (frame.index < frame.listing.size) {
+        this.enter(frame, frame.index++)
+      } else {
+        this.leave(frame)
+      }
+    }
+  }
+
+  private enter(frame: Frame, index: number): void {
+    const name = frame.listing.nameAt(index)
+    const kind = frame.listing.kindAt(index)
+    const path = FilePath.join(frame.path, name)
+    if (kind === "folder" || kind === "unknown" || this.leaveOutNames.has(name)) {
+      this.question = { path, kind }
+    } else {
+      this.chunk.push({ _tag: "Leaf", cursor: frame.cursor + FilePath.toText(name), source: this.source, path, kind })
+    }
+  }
+
+  private leave({ path, rest }: Frame): void {
+    this.frames.pop()
+    if (rest !== undefined) {
+      this.chunk.push({
+        _tag: "Unreadable",
+        ...this.at(path, "rest"),
+        error: rest.error,
+        retryAfter: Option.some(rest.retryAfter)
+      })
+    }
+    this.chunk.push({ _tag: "Close", ...this.at(path, "close") })
+  }
+
+  private at(path: FilePath.FilePath, side: TreeCursor.Side) {
+    const { source } = this
+    return { cursor: TreeCursor.format({ source, path, side }), source, path }
+  }
+
+  private absolute(path: FilePath.FilePath): FilePath.FilePath {
+    return FilePath.join(this.sources[this.source] ?? FilePath.empty, path)
+  }
+
+  private answer({ kind, path }: Question): Effect.Effect<void> {
+    if (kind === "folder") return this.open(path)
+    if (kind !== "unknown") return this.leaf(path, kind)
+    return Effect.matchEffect(this.files.lstat(this.absolute(path)), {
+      onSuccess: (stat) => stat.kind === "folder" ? this.open(path) : this.leaf(path, stat.kind),
+      onFailure: (error) =>
+        Effect.sync(() => {
+          this.chunk.push({ _tag: "Unreadable", ...this.at(path, "leaf"), error, retryAfter: Option.none() })
+        })
+    })
+  }
+
+  private open(path: FilePath.FilePath): Effect.Effect<void> {
+    return Effect.match(this.files.list(this.absolute(path)), {
+      onSuccess: (listing) => {
+        const place = this.at(path, "open")
+        this.frames.push({ path, cursor: place.cursor, listing, index: 0, rest: undefined })
+        this.chunk.push({ _tag: "Open", ...place })
+      },
+      onFailure: (error) => {
+        const retryAfter = Option.some(this.at(path, "open").cursor)
+        this.chunk.push({ _tag: "Unreadable", ...this.at(path, "leaf"), error, retryAfter })
+      }
+    })
+  }
+
+  private leaf(path: FilePath.FilePath, kind: Exclude<Files.FileKind, "folder">): Effect.Effect<void> {
+    return Effect.map(this.isLeftOut(this.absolute(path)), (isLeftOut) => {
+      const place = this.at(path, "leaf")
+      this.chunk.push(isLeftOut ? { _tag: "LeftOut", ...place } : { _tag: "Leaf", ...place, kind })
+    })
+  }
+
+  /** Only a file under one of the names is looked at: by device and inode, so whatever path leads to it. */
+  private isLeftOut(path: FilePath.FilePath): Effect.Effect<boolean> {
+    const name = FilePath.name(path)
+    if (!this.leaveOutNames.has(name)) return Effect.succeed(false)
+    const candidates = [path, ...this.leaveOut.filter((other) => FilePath.name(other) === name)]
+    return Effect.match(Effect.forEach(candidates, (candidate) => this.files.find(candidate)), {
+      onSuccess: ([found, ...others]) =>
+        found !== undefined && Option.isSome(found) &&
+        others.some((other) =>
+          Option.isSome(other) && other.value.device === found.value.device && other.value.inode === found.value.inode
+        ),
+      // What cannot be looked at is no reason to copy what might be the job's own.
+      onFailure: () => true
+    })
+  }
+
+  /** Goes to where an earlier walk has been. */
+  restore(text: string): Effect.Effect<void> {
+    return Effect.gen({ self: this }, function*() {
+      const cursor = yield* this.place(text)
+      this.source = cursor.source
+      const names = cursor.path === "" ? [] : cursor.path.split("/").map(FilePath.make)
+      const isInside = cursor.side === "open" || cursor.side === "rest"
+      const deepest = isInside ? names.length : names.length - 1
+      for (let depth = 0; depth <= deepest; depth++) {
+        const isDeepest = depth === deepest
+        const retryAfter = isDeepest ? text : this.at(joined(names, depth + 1), "close").cursor
+        const frame = yield* this.reopen(joined(names, depth), retryAfter, isDeepest && cursor.side === "rest")
+        const passed = names[depth]
+        if (passed !== undefined) frame.index = frame.listing.indexAfter(passed)
+        this.frames.push(frame)
+      }
+    })
+  }
+
+  private place(text: string): Effect.Effect<TreeCursor.TreeCursor> {
+    const cursor = Option.filter(TreeCursor.parse(text), ({ source }) => source < this.sources.length)
+    return Option.match(cursor, {
+      onSome: Effect.succeed,
+      onNone: () => Effect.die(new InvalidCursor({ cursor: text }))
+    })
+  }
+
+  private reopen(path: FilePath.FilePath, retryAfter: string, isGivenUp: boolean): Effect.Effect<Frame> {
+    const { cursor } = this.at(path, "open")
+    const empty: Frame = { path, cursor, listing: FolderListing.empty, index: 0, rest: undefined }
+    if (isGivenUp) return Effect.succeed(empty)
+    return Effect.match(this.files.list(this.absolute(path)), {
+      onSuccess: (listing) => ({ ...empty, listing }),
+      onFailure: (error) => ({ ...empty, rest: { error, retryAfter } })
+    })
+  }
+}
+
+const joined = (names: ReadonlyArray<FilePath.FilePath>, count: number): FilePath.FilePath =>
+  names.slice(0, count).reduce(FilePath.join, FilePath.empty)
+
+/**
+ * Walks the sources, from the start or from behind a cursor.
+ *
+ * **Details**
+ *
+ * Behind a cursor inside of folders the walk still gives their `Close`, even where they are gone by now. It keeps
+ * the names of the folders that it is in, and lists one folder at a time.
+ *
+ * **Gotchas**
+ *
+ * A cursor that no walk over as many sources can have given is a defect.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const walk = (options: WalkOptions): Stream.Stream<Element, never, Files.Files> =>
+  Stream.fromPull(Effect.gen(function*() {
+    const walker = new Walker(yield* Files.Files, options)
+    const after = options.after ?? Option.none()
+    if (Option.isSome(after)) yield* walker.restore(after.value)
+    return walker.pull
+  }))

@@ -1,0 +1,303 @@
+import { assert, describe, it } from "@effect/vitest"
+import * as FilePath from "@fanout/ops/FilePath"
+import * as Files from "@fanout/ops/Files"
+import * as FileTree from "@fanout/ops/FileTree"
+import * as TreeCursor from "@fanout/ops/TreeCursor"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Option from "effect/Option"
+import * as Schema from "effect/Schema"
+import * as Stream from "effect/Stream"
+import * as FaultyFiles from "./FaultyFiles.ts"
+import * as MemoryFiles from "./MemoryFiles.ts"
+
+/** Names whose order, or whose text in a cursor, is easy to get wrong. */
+const Name = Schema.Literals(["a", "a.txt", "a-", "ab", "Z", "é", "\udcff", "\\", "\\ff", "~", "\u{1f600}", "0"])
+const Kind = Schema.Literals(["file", "link", "folder", "special"])
+const Entry = Schema.Struct({ path: Schema.NonEmptyArray(Name), kind: Kind })
+const Tree = Schema.Array(Entry)
+const Change = Schema.Struct({ path: Schema.NonEmptyArray(Name), kind: Schema.Literals(["gone", ...Kind.literals]) })
+
+const sources = ["/one", "/two", "/three"].map(FilePath.make)
+
+const put = (disk: MemoryFiles.Disk, path: string, kind: typeof Kind.Type): void => {
+  if (disk.see(path) !== undefined) return
+  if (kind === "folder") disk.folder(path)
+  else if (kind === "file") disk.file(path, "text")
+  else if (kind === "link") disk.symlink(path, "/one")
+  else disk.special(path)
+}
+
+/** Two folders and a file; the first part of a path chooses the folder. */
+const plant = (tree: typeof Tree.Type): MemoryFiles.Disk => {
+  const disk = new MemoryFiles.Disk()
+  disk.folder("/one")
+  disk.folder("/two")
+  disk.file("/three", "text")
+  for (const { kind, path } of tree) {
+    const folders = path.slice(0, -1)
+    let parent: string = folders.length % 2 === 0 ? "/one" : "/two"
+    for (const name of folders) {
+      const next = `${parent}/${name}`
+      put(disk, next, "folder")
+      if (disk.see(next)?.kind === "folder") parent = next
+    }
+    put(disk, `${parent}/${path.at(-1)}`, kind)
+  }
+  return disk
+}
+
+const walk = (
+  disk: MemoryFiles.Disk,
+  options: Partial<FileTree.WalkOptions> = {},
+  before: FaultyFiles.Before = () => Effect.void
+) =>
+  FileTree.walk({ sources, ...options }).pipe(
+    Stream.runCollect,
+    Effect.provideService(Files.Files, FaultyFiles.intercept(MemoryFiles.make(disk), before))
+  )
+
+const after = (cursor: string) => ({ after: Option.some(cursor) })
+
+/** Folders that are open behind each element, innermost last. */
+const brackets = (elements: ReadonlyArray<FileTree.Element>): ReadonlyArray<ReadonlyArray<FileTree.Element>> => {
+  let open: ReadonlyArray<FileTree.Element> = []
+  return elements.map((element) => {
+    if (element._tag === "Open") open = [...open, element]
+    if (element._tag === "Close") {
+      const last = open.at(-1)
+      assert.deepStrictEqual([last?.source, last?.path], [element.source, element.path])
+      open = open.slice(0, -1)
+    }
+    return open
+  })
+}
+
+/** Whether an element comes behind a place, told by names alone. */
+const isBehind = (element: FileTree.Element, place: TreeCursor.TreeCursor): boolean => {
+  if (element.source !== place.source) return element.source > place.source
+  const isInside = place.side === "open"
+  if (element.path === place.path) return element._tag === "Close" && place.side !== "leaf" && place.side !== "close"
+  if (FilePath.isWithin(element.path, place.path)) return isInside
+  if (FilePath.isWithin(place.path, element.path)) return element._tag === "Close"
+  return FilePath.order(element.path, place.path) > 0
+}
+
+const place = (cursor: string): TreeCursor.TreeCursor => Option.getOrThrow(TreeCursor.parse(cursor))
+
+describe("FileTree", () => {
+  it.effect.prop(
+    "meets everything once, in order, with brackets around folders",
+    { tree: Tree },
+    ({ tree }) =>
+      Effect.gen(function*() {
+        const disk = plant(tree)
+
+        const elements = yield* walk(disk)
+
+        assert.deepStrictEqual(brackets(elements).at(-1), [])
+        const met = elements.filter(({ _tag }) => _tag !== "Close")
+        assert.deepStrictEqual(
+          met.map(({ path, source }) => FilePath.join(sources[source] ?? FilePath.empty, path)),
+          sources.flatMap((source) => [
+            source,
+            ...(disk.see(source)?.kind === "folder" ? Object.keys(disk.tree(source)) : []).map((path) =>
+              FilePath.join(source, FilePath.make(path))
+            )
+          ])
+        )
+        for (const [i, { path, source }] of met.slice(1).entries()) {
+          if (met[i]?.source === source) assert.strictEqual(FilePath.order(met[i].path, path), -1)
+        }
+        for (const element of met) {
+          const kind = disk.see(FilePath.join(sources[element.source] ?? FilePath.empty, element.path))?.kind
+          assert.strictEqual(element._tag === "Leaf" ? element.kind : "folder", kind)
+        }
+        assert.strictEqual(new Set(elements.map(({ cursor }) => cursor)).size, elements.length)
+      })
+  )
+
+  it.effect.prop(
+    "goes on behind each of its cursors as if it had never stopped",
+    { tree: Tree, denied: Schema.Array(Name) },
+    ({ denied, tree }) =>
+      Effect.gen(function*() {
+        const disk = plant(tree)
+        const before: FaultyFiles.Before = (call, path) =>
+          call === "scandir" && denied.some((name) => name === FilePath.name(path))
+            ? Effect.fail(FaultyFiles.error(call, path, "EACCES"))
+            : Effect.void
+        const elements = yield* walk(disk, {}, before)
+
+        for (const [index, { cursor }] of elements.entries()) {
+          assert.isTrue(cursor.isWellFormed())
+          assert.deepStrictEqual(yield* walk(disk, after(cursor), before), elements.slice(index + 1))
+        }
+      })
+  )
+
+  it.effect.prop(
+    "neither repeats nor skips, and closes what it opened, when the tree changed meanwhile",
+    { tree: Tree, changes: Schema.Array(Change) },
+    ({ changes, tree }) =>
+      Effect.gen(function*() {
+        const whole = yield* walk(plant(tree))
+        const open = brackets(whole)
+        const changed = plant(tree)
+        for (const change of changes) {
+          const path = ["/one", "/two"].map((root) => `${root}/${change.path.join("/")}`).find((path) =>
+            Exit.isSuccess(Effect.runSyncExit(MemoryFiles.make(changed).lstat(FilePath.make(path))))
+          )
+          if (path === undefined) continue
+          changed.remove(FilePath.make(path))
+          if (change.kind !== "gone") put(changed, path, change.kind)
+        }
+        const now = yield* walk(changed)
+
+        for (const [index, { cursor }] of whole.entries()) {
+          const closes = (open[index] ?? []).map(({ path, source }) => ({ path, source })).toReversed()
+          const expected = now.filter((element) => isBehind(element, place(cursor)))
+
+          const actual = yield* walk(changed, after(cursor))
+
+          const known = actual.filter(({ _tag }) => _tag !== "Unreadable")
+          const isForced = (element: FileTree.Element) =>
+            element._tag === "Close" &&
+            closes.some(({ path, source }) => element.path === path && element.source === source)
+          assert.deepStrictEqual(known.filter((_) => !isForced(_)), expected.filter((_) => !isForced(_)))
+          assert.deepStrictEqual(known.filter(isForced).map(({ path, source }) => ({ path, source })), closes)
+          brackets([...(open[index] ?? []), ...known])
+          const lost = closes.filter(({ path, source }) =>
+            Exit.isFailure(Effect.runSyncExit(
+              MemoryFiles.make(changed).list(FilePath.join(sources[source] ?? FilePath.empty, path))
+            ))
+          )
+          assert.deepStrictEqual(
+            actual.filter(({ _tag }) => _tag === "Unreadable").map(({ path, source }) => ({ path, source })),
+            lost
+          )
+          for (const [i, element] of actual.entries()) {
+            if (element._tag !== "Unreadable") continue
+            assert.strictEqual(actual[i + 1]?._tag, "Close")
+            assert.deepStrictEqual(yield* walk(changed, after(element.cursor)), actual.slice(i + 1))
+          }
+        }
+      }),
+    { arbitrary: { runs: 60 }, timeout: 60_000 }
+  )
+
+  it.effect.prop(
+    "begins with what could not be read when it is tried again",
+    { tree: Tree, denied: Name },
+    ({ denied, tree }) =>
+      Effect.gen(function*() {
+        const disk = plant(tree)
+        const before: FaultyFiles.Before = (call, path) =>
+          call === "scandir" && denied === FilePath.name(path)
+            ? Effect.fail(FaultyFiles.error(call, path, "EACCES"))
+            : Effect.void
+        const [whole, partial] = [yield* walk(disk), yield* walk(disk, {}, before)]
+
+        for (const element of partial) {
+          if (element._tag !== "Unreadable") continue
+          const rest = yield* walk(disk, after(Option.getOrThrow(element.retryAfter)))
+          const start = whole.findIndex((_) =>
+            _._tag === "Open" && _.path === element.path && _.source === element.source
+          )
+          assert.deepStrictEqual(rest, whole.slice(start + 1))
+        }
+        assert.strictEqual(
+          partial.filter(({ _tag }) => _tag === "Unreadable").length > 0,
+          whole.some(({ _tag, path }) => _tag === "Open" && FilePath.name(path) === denied)
+        )
+      })
+  )
+
+  it.effect.prop(
+    "walks the same where folders do not tell kinds",
+    { tree: Tree },
+    ({ tree }) =>
+      Effect.gen(function*() {
+        const disk = plant(tree)
+        const known = yield* walk(disk)
+        disk.tellsKinds = false
+        assert.deepStrictEqual(yield* walk(disk), known)
+      })
+  )
+
+  it.effect("looks only at the sources themselves, and lists each folder once", () =>
+    Effect.gen(function*() {
+      const disk = plant([{ path: ["a", "ab"], kind: "folder" }, { path: ["a", "Z"], kind: "file" }])
+      const calls: Array<string> = []
+
+      yield* walk(disk, {}, (call, path) => Effect.sync(() => calls.push(`${call} ${path}`)))
+
+      assert.deepStrictEqual(calls, [
+        "lstat /one",
+        "scandir /one",
+        "lstat /two",
+        "scandir /two",
+        "scandir /two/a",
+        "scandir /two/a/ab",
+        "lstat /three"
+      ])
+    }))
+
+  it.effect("lists nothing before it is asked for it", () =>
+    Effect.gen(function*() {
+      const disk = plant([{ path: ["a"], kind: "folder" }])
+      const calls: Array<string> = []
+      const files = FaultyFiles.intercept(
+        MemoryFiles.make(disk),
+        (call, path) => Effect.sync(() => calls.push(`${call} ${path}`))
+      )
+
+      const first = yield* FileTree.walk({ sources }).pipe(
+        Stream.take(1),
+        Stream.runCollect,
+        Effect.provideService(Files.Files, files)
+      )
+
+      assert.deepStrictEqual(first.map(({ cursor }) => cursor), ["0/"])
+      assert.deepStrictEqual(calls, ["lstat /one", "scandir /one"])
+    }))
+
+  it.effect("reports a source that is missing, and walks the others", () =>
+    Effect.gen(function*() {
+      const disk = plant([])
+      disk.remove(FilePath.make("/two"))
+
+      const elements = yield* walk(disk)
+
+      assert.deepStrictEqual(elements.map(({ _tag, cursor }) => [_tag, cursor]), [
+        ["Open", "0/"],
+        ["Close", "0/."],
+        ["Unreadable", "1"],
+        ["Leaf", "2"]
+      ])
+    }))
+
+  it.effect("leaves out a file by what it is, not by what it is called", () =>
+    Effect.gen(function*() {
+      const disk = plant([{ path: ["a", "Z"], kind: "file" }, { path: ["ab", "Z"], kind: "file" }])
+      disk.symlink("/database", "/two/a")
+      disk.hardLink("/two/a/Z", "/one/0")
+
+      const elements = yield* walk(disk, {
+        leaveOut: ["/database/Z", "/missing/0", "/database/missing"].map(FilePath.make)
+      })
+
+      assert.deepStrictEqual(
+        elements.filter(({ _tag }) => _tag === "LeftOut" || _tag === "Leaf").map(({ _tag, cursor }) => [_tag, cursor]),
+        [["Leaf", "0/0"], ["LeftOut", "1/a/Z"], ["Leaf", "1/ab/Z"], ["Leaf", "2"]]
+      )
+    }))
+
+  it.effect("refuses a cursor that it can't have given", () =>
+    Effect.gen(function*() {
+      for (const cursor of ["", "3", "0/a//b", "x"]) {
+        const exit = yield* Effect.exit(walk(plant([]), after(cursor)))
+        assert.deepStrictEqual(exit, Exit.die(new FileTree.InvalidCursor({ cursor })))
+      }
+    }))
+})
