@@ -102,6 +102,23 @@ describe("Pack", () => {
     assert.include(stderr, "ERR_PACKAGE_PATH_NOT_EXPORTED")
   })
 
+  it.runIf(process.platform === "linux")("gives the command 16 threads for calls of the file system", () => {
+    // Asks libuv for a first call once the command is done, and counts the threads that this starts.
+    fs.writeFileSync(
+      path.join(project, "probe.cjs"),
+      `const fs = require("node:fs")
+      process.once("beforeExit", () => fs.stat(".", () => {
+        const names = fs.globSync("/proc/self/task/*/comm").map((file) => fs.readFileSync(file, "utf8"))
+        console.log(names.filter((name) => name === "libuv-worker\\n").length)
+      }))`
+    )
+    const launcher = path.join(project, "node_modules/@fanout/cli/bin/fanout.js")
+
+    const stdout = output(project, process.execPath, "--require", "./probe.cjs", launcher, "--version")
+
+    assert.strictEqual(stdout.trim().split("\n").at(-1), "16")
+  })
+
   it("installs a command that says its version", () => {
     const { version } = JSON.parse(read("packages/cli/package.json"))
 

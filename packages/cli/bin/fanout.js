@@ -10,7 +10,5 @@ if (Number(version.split(".")[0]) < 24) {
   )
   process.exitCode = 2
 } else {
-  // libuv reads it once, before its first file call, and serves four calls at a time unless told otherwise.
-  if (!process.env.UV_THREADPOOL_SIZE) process.env.UV_THREADPOOL_SIZE = "16"
   void import("../dist/fanout.js")
 }
