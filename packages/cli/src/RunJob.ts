@@ -1,0 +1,130 @@
+/**
+ * Runs a job in this process to its end, or follows one, and tells what it came to.
+ */
+import type { JobId } from "@fanout/core/JobId"
+import { type JobEvent, JobManager, type JobManagerError } from "@fanout/core/JobManager"
+import * as JobState from "@fanout/core/JobState"
+import type { JobRecord, OutcomeRow } from "@fanout/core/JobStore"
+import type { JobStoreError } from "@fanout/core/JobStoreError"
+import { OwnerLiveness } from "@fanout/core/OwnerLiveness"
+import * as Clock from "effect/Clock"
+import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
+import * as Stream from "effect/Stream"
+import * as ExitCode from "./ExitCode.ts"
+import * as Signals from "./Signals.ts"
+import * as Stop from "./Stop.ts"
+import * as events from "./ui/events.ts"
+import * as format from "./ui/format.ts"
+import * as summary from "./ui/summary.ts"
+import * as View from "./ui/View.ts"
+
+/** How many failed items a summary names. */
+const shownFailures = 10
+
+/** Whether a job stays as it is until somebody asks something of it. */
+const rests = ({ state }: JobRecord): boolean => JobState.isTerminal(state) || state._tag === "Paused"
+
+const untilItRests = (id: JobId, show: (event: JobEvent) => Effect.Effect<void>) =>
+  Effect.gen(function*() {
+    const manager = yield* JobManager
+    const last = yield* manager.watch(id).pipe(
+      Stream.tap(show),
+      Stream.filter((event) => event._tag === "State" && rests(event.record)),
+      Stream.runHead
+    )
+    return Option.isSome(last) && last.value._tag === "State" ? last.value.record : yield* manager.get(id)
+  })
+
+/** Waits for a signal, and then until what it means for the job is done. Ends only where the job is left to others. */
+const untilLeft = (id: JobId, signal: Effect.Effect<ExitCode.Signal>, view: View.View) =>
+  Effect.gen(function*() {
+    const manager = yield* JobManager
+    const { self } = yield* OwnerLiveness
+    yield* signal
+    const { lease } = yield* manager.get(id)
+    const isOthers = Option.isSome(lease) && lease.value.owner.process !== self.process
+    if (isOthers) return yield* manager.get(id)
+    yield* view.say("Pausing; once more stops at once.")
+    // A job that is over by now needs no pause; what follows it has seen that.
+    yield* manager.pause(id).pipe(Effect.catchTag("JobManagerError", () => Effect.void))
+    return yield* Effect.never
+  })
+
+/** Runs a job here, or shows it where another process runs it, until it is over or paused. */
+export const run = (
+  id: JobId,
+  options: View.Options
+): Effect.Effect<void, Stop.Stop | JobManagerError | JobStoreError, JobManager | OwnerLiveness> =>
+  Effect.scoped(Effect.gen(function*() {
+    const manager = yield* JobManager
+    const startedAt = yield* Clock.currentTimeMillis
+    const first = yield* Signals.listen
+    let stoppedBy: ExitCode.Signal | undefined
+    const signal = Effect.tap(first, (name) =>
+      Effect.sync(() => {
+        stoppedBy = name
+      }))
+    yield* manager.claim(id)
+    const view = View.make(id, options)
+    yield* Effect.addFinalizer(() => view.close)
+    const record = yield* Effect.raceFirst(untilItRests(id, view.show), untilLeft(id, signal, view))
+    yield* view.close
+    const millis = (yield* Clock.currentTimeMillis) - startedAt
+    yield* report(record, { ...options, millis, stoppedBy })
+  }))
+
+/** Follows a job that others run, until it is over or paused. */
+export const follow = (
+  id: JobId,
+  options: View.Options
+): Effect.Effect<void, Stop.Stop | JobStoreError, JobManager> =>
+  Effect.gen(function*() {
+    const view = View.make(id, options)
+    const record = yield* Effect.ensuring(untilItRests(id, view.show), view.close)
+    yield* report(record, { ...options, millis: undefined, stoppedBy: undefined })
+  })
+
+const report = (
+  record: JobRecord,
+  options: View.Options & { readonly millis: number | undefined; readonly stoppedBy: ExitCode.Signal | undefined }
+): Effect.Effect<void, Stop.Stop | JobStoreError, JobManager> =>
+  Effect.gen(function*() {
+    const manager = yield* JobManager
+    const progress = yield* manager.progress(record.id)
+    const code = ExitCode.ofState(record.state._tag, options.stoppedBy)
+    if (options.json) {
+      yield* View.print(events.line("summary", {
+        ...events.job(record),
+        ...events.progress(progress),
+        code,
+        millis: options.millis ?? null
+      }))
+    } else {
+      const { failed } = progress.tally
+      const rows = failed === 0 ? [] : yield* manager.outcomes(record.id, ["Failed"]).pipe(
+        Stream.take(shownFailures),
+        Stream.runCollect
+      )
+      yield* reportFailures(record, rows, failed)
+      const isGood = code === ExitCode.success
+      const text = [summary.sentence(record, progress, options.millis), summary.next(record), left(record)]
+        .filter((part) => part !== "")
+        .join(" ")
+      if (!(isGood && options.quiet)) yield* (isGood ? View.print(text) : View.complain(text))
+    }
+    yield* code === ExitCode.success ? Effect.void : Effect.fail(Stop.withCode(code))
+  })
+
+/** What is said of a job that this process has left to another. */
+const left = ({ id, state }: JobRecord): string =>
+  state._tag === "Running" ? `It goes on in another process; \`fanout jobs pause ${id}\` pauses it.` : ""
+
+const reportFailures = (record: JobRecord, rows: ReadonlyArray<OutcomeRow>, failed: number) =>
+  Effect.gen(function*() {
+    for (const row of rows) yield* View.complain(summary.item(row))
+    const more = failed - rows.length
+    if (rows.length > 0 && more > 0) {
+      yield* View.complain(`and ${format.count(more)} more: \`fanout jobs show ${record.id}\` lists them all`)
+    }
+  })

@@ -1,0 +1,28 @@
+/**
+ * Turns the signals that stop programs into a wish that can be granted in peace.
+ */
+import * as Effect from "effect/Effect"
+import type * as Scope from "effect/Scope"
+import * as ExitCode from "./ExitCode.ts"
+
+const names: ReadonlyArray<ExitCode.Signal> = ["SIGHUP", "SIGINT", "SIGTERM"]
+
+/** Listens from now on: the effect ends with the first signal that comes; the second one ends the process at once. */
+export const listen: Effect.Effect<Effect.Effect<ExitCode.Signal>, never, Scope.Scope> = Effect.acquireRelease(
+  Effect.sync(() => {
+    const { promise, resolve } = Promise.withResolvers<ExitCode.Signal>()
+    let isFirst = true
+    const onSignal = (signal: NodeJS.Signals) => {
+      const known = names.find((name) => name === signal) ?? "SIGTERM"
+      if (!isFirst) process.exit(ExitCode.ofSignal(known))
+      isFirst = false
+      resolve(known)
+    }
+    for (const name of names) process.on(name, onSignal)
+    return { first: Effect.promise(() => promise), onSignal }
+  }),
+  ({ onSignal }) =>
+    Effect.sync(() => {
+      for (const name of names) process.off(name, onSignal)
+    })
+).pipe(Effect.map(({ first }) => first))

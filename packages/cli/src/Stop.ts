@@ -1,0 +1,61 @@
+/**
+ * Ends the command with a sentence for people and an exit code.
+ */
+import type { JobManagerError } from "@fanout/core/JobManager"
+import type { JobStoreError } from "@fanout/core/JobStoreError"
+import * as Match from "effect/Match"
+import * as Schema from "effect/Schema"
+import * as ExitCode from "./ExitCode.ts"
+import { printable } from "./ui/format.ts"
+
+/** What the command ends with; an empty `sentence` where all has been said. */
+export class Stop extends Schema.TaggedError<Stop>("@fanout/cli/Stop")("Stop", {
+  sentence: Schema.String,
+  code: Schema.Natural
+}) {
+  override get message(): string {
+    return this.sentence
+  }
+}
+
+/** Ends with a sentence about what the user asked for. */
+export const usage = (sentence: string): Stop => new Stop({ sentence, code: ExitCode.usage })
+
+/** Ends with a sentence about what went wrong. */
+const failure = (sentence: string): Stop => new Stop({ sentence, code: ExitCode.failed })
+
+/** Ends with a code where everything has been said. */
+export const withCode = (code: number): Stop => new Stop({ sentence: "", code })
+
+/** Says what is wrong with what was asked of a job, and the way out. */
+export const fromManager = ({ reason }: JobManagerError): Stop =>
+  Match.valueTags(reason, {
+    NotAllowed: ({ id, message }) => usage(`${message}. \`fanout jobs show ${id}\` tells more.`),
+    ActiveJobDiffers: ({ id, message }) =>
+      usage(`${message}: \`fanout jobs resume ${id}\` goes on with it, \`fanout jobs cancel ${id}\` gives it up.`)
+  })
+
+const elsewhere = "Another database can be named with --db PATH or FANOUT_DB."
+
+/** Says what is wrong with the database, and the way out. */
+export const fromStore = (filename: string) => ({ reason }: JobStoreError): Stop => {
+  const file = printable(filename)
+  const again = ({ message }: Error) => failure(`${message}. Try again.`)
+  return Match.valueTags(reason, {
+    JobNotFound: ({ message }) => usage(`${message} in ${file}. \`fanout jobs list\` shows the jobs there are.`),
+    JobConflict: again,
+    Fenced: again,
+    KeyTaken: ({ by, message }) => usage(`${message}. \`fanout jobs resume ${by}\` goes on with that one.`),
+    StoreTooNew: ({ message }) => failure(`${message} (${file}). Update fanout. ${elsewhere}`),
+    UnsafeFileSystem: ({ message }) => failure(`${printable(message)}.`),
+    StorageFailure: ({ message }) => failure(`${printable(message)} (${file}). ${elsewhere}`)
+  })
+}
+
+/** Says what nobody foresaw. */
+export const fromDefect = (defect: unknown): Stop =>
+  failure(
+    `fanout met an error that it does not know: ${
+      printable(defect instanceof Error ? defect.message : String(defect))
+    }. Set FANOUT_DEBUG=1 to see where.`
+  )

@@ -1,0 +1,77 @@
+/**
+ * Shows what happens to a job: as a line that is drawn anew, as NDJSON, or not at all.
+ */
+import type { JobEvent } from "@fanout/core/JobManager"
+import { empty, type Progress } from "@fanout/core/Progress"
+import * as Effect from "effect/Effect"
+import * as events from "./events.ts"
+import { progressLine, remember, type Sample, sample } from "./progressLine.ts"
+
+/** How a command shows things. */
+export interface Options {
+  readonly json: boolean
+  readonly quiet: boolean
+}
+
+/** What shows the events of one job. */
+export interface View {
+  readonly show: (event: JobEvent) => Effect.Effect<void>
+  /** Says something in between. */
+  readonly say: (text: string) => Effect.Effect<void>
+  /** Leaves the terminal as it was. */
+  readonly close: Effect.Effect<void>
+}
+
+/** Writes a line to the standard output. */
+export const print = (text: string): Effect.Effect<void> => Effect.sync(() => void process.stdout.write(`${text}\n`))
+
+/** Writes a line to the standard error. */
+export const complain = (text: string): Effect.Effect<void> => Effect.sync(() => void process.stderr.write(`${text}\n`))
+
+/** Width of the terminal behind a stream; wide where there is none, so that nothing is lost in a file. */
+export const columns = (stream: NodeJS.WriteStream): number => stream.isTTY ? stream.columns || 80 : 1000
+
+/** View of a job for this terminal. */
+export const make = (id: string, { json, quiet }: Options): View => {
+  if (json) return jsonView(id)
+  return quiet || !process.stderr.isTTY ? silent(quiet) : lineView()
+}
+
+const silent = (quiet: boolean): View => ({
+  show: () => Effect.void,
+  say: (text) => quiet ? Effect.void : complain(text),
+  close: Effect.void
+})
+
+const jsonView = (id: string): View => ({
+  show: (event) => print(events.ofJob(id, event)),
+  say: () => Effect.void,
+  close: Effect.void
+})
+
+const lineView = (): View => {
+  let samples: ReadonlyArray<Sample> = []
+  let latest: Progress = empty
+  let isDrawn = false
+  const write = (text: string) => void process.stderr.write(text)
+  const draw = Effect.clockWith((clock) =>
+    Effect.sync(() => {
+      samples = remember(samples, sample(clock.currentTimeMillisUnsafe(), latest))
+      write(`\r\u001b[K${progressLine(latest, samples, columns(process.stderr))}`)
+      isDrawn = true
+    })
+  )
+  const clear = Effect.sync(() => {
+    if (isDrawn) write("\r\u001b[K")
+    isDrawn = false
+  })
+  return {
+    show: (event) => {
+      if (event._tag !== "Progress") return Effect.void
+      latest = event.progress
+      return draw
+    },
+    say: (text) => Effect.andThen(clear, complain(text)),
+    close: clear
+  }
+}

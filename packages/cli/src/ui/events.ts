@@ -1,0 +1,71 @@
+/**
+ * Writes what happens as NDJSON: one object on each line, `v` says which version of this form it has.
+ */
+import type { JobEvent } from "@fanout/core/JobManager"
+import type { JobRecord, LogEntry, OutcomeRow } from "@fanout/core/JobStore"
+import * as Outcome from "@fanout/core/Outcome"
+import type { Progress } from "@fanout/core/Progress"
+import * as Match from "effect/Match"
+import * as Option from "effect/Option"
+import * as summary from "./summary.ts"
+
+/** Line of one event. */
+export const line = (type: string, fields: Readonly<Record<string, unknown>>): string =>
+  JSON.stringify({ v: 1, type, ...fields })
+
+/** Fields that tell of a job. */
+export const job = (record: JobRecord) => ({
+  id: record.id,
+  name: record.name,
+  version: record.version,
+  state: record.state._tag,
+  attempt: record.state.attempt,
+  ...(record.state._tag === "Paused" ? { by: record.state.by } : {}),
+  ...(Option.isSome(record.request) ? { request: record.request.value } : {}),
+  ...(summary.why(record) === "" ? {} : { error: summary.why(record) }),
+  createdAt: record.createdAt,
+  updatedAt: record.updatedAt,
+  finishedAt: Option.getOrNull(record.finishedAt)
+})
+
+/** Fields that tell how far a job is. */
+export const progress = ({ tally, totals, units }: Progress) => ({
+  done: tally.done,
+  failed: tally.failed,
+  skipped: tally.skipped,
+  tags: tally.tags,
+  units,
+  totals
+})
+
+/** Fields that tell how one item ended. */
+export const item = ({ attempt, at, fanOut, key, outcome }: OutcomeRow) => ({
+  key,
+  fanOut,
+  outcome: outcome._tag,
+  attempt,
+  at,
+  ...details(outcome)
+})
+
+const details = Outcome.Outcome.match({
+  Done: ({ value }) => ({ value }),
+  Skipped: ({ count, reason }) => ({ reason, count }),
+  Failed: ({ failure }) => ({
+    why: failure._tag,
+    message: Outcome.message(failure),
+    ...(failure._tag === "Error" ? { error: failure.error } : {})
+  })
+})
+
+/** Fields of a line of a log. */
+export const log = ({ at, level, message, seq }: LogEntry) => ({ seq, at, level, message })
+
+/** Line of what a watcher sees of a job. */
+export const ofJob = (id: string, event: JobEvent): string =>
+  Match.valueTags(event, {
+    State: ({ record }) => line("state", job(record)),
+    Progress: (of) => line("progress", { id, ...progress(of.progress) }),
+    Item: ({ row }) => line("item", { id, ...item(row) }),
+    Log: ({ entry }) => line("log", { id, ...log(entry) })
+  })

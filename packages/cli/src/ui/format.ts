@@ -1,0 +1,76 @@
+/**
+ * Writes amounts, times and names for people.
+ */
+
+import * as Option from "effect/Option"
+
+const units = ["B", "KiB", "MiB", "GiB", "TiB", "PiB"]
+
+/** Amount of bytes with at most four digits: `999 B`, `1.5 MiB`, `12 GiB`. */
+export const bytes = (amount: number): string => {
+  let value = Math.max(0, amount)
+  let unit = 0
+  while (value >= 1023.5 && unit < units.length - 1) {
+    value /= 1024
+    unit++
+  }
+  const digits = unit === 0 || value >= 9.95 ? 0 : 1
+  return `${value.toFixed(digits)} ${units[unit]}`
+}
+
+/** Length of time in its two largest units: `340 ms`, `5.2 s`, `3 min 20 s`, `2 h 5 min`, `3 d 4 h`. */
+export const duration = (millis: number): string => {
+  const time = Math.max(0, millis)
+  if (time < 999.5) return `${Math.round(time)} ms`
+  if (time < 9_950) return `${(time / 1000).toFixed(1)} s`
+  const seconds = Math.round(time / 1000)
+  if (seconds < 60) return `${seconds} s`
+  if (seconds < 3600) return `${Math.floor(seconds / 60)} min ${seconds % 60} s`
+  const minutes = Math.floor(seconds / 60)
+  if (minutes < 1440) return `${Math.floor(minutes / 60)} h ${minutes % 60} min`
+  const hours = Math.floor(minutes / 60)
+  return `${Math.floor(hours / 24)} d ${hours % 24} h`
+}
+
+/** How long ago something was, in its largest unit: `12s`, `5m`, `3h`, `2d`. */
+export const age = (millis: number): string => {
+  const seconds = Math.max(0, Math.floor(millis / 1000))
+  if (seconds < 60) return `${seconds}s`
+  if (seconds < 3600) return `${Math.floor(seconds / 60)}m`
+  return seconds < 86_400 ? `${Math.floor(seconds / 3600)}h` : `${Math.floor(seconds / 86_400)}d`
+}
+
+/** Whole number with its thousands apart: `12,345`. */
+export const count = (amount: number): string => String(amount).replaceAll(/\B(?=(\d{3})+$)/g, ",")
+
+/** Number of things with their noun: `1 file`, `2 files`. */
+export const counted = (amount: number, noun: string): string => `${count(amount)} ${noun}${amount === 1 ? "" : "s"}`
+
+const named: Readonly<Record<string, string>> = { "\n": "\\n", "\r": "\\r", "\t": "\\t" }
+
+// Control characters, surrogates that stand for bytes, and what makes a terminal break or turn a line.
+const unsafe = /[\p{Cc}\p{Cs}\p{Zl}\p{Zp}\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]/gu
+
+/** Text on one line, with nothing in it that a terminal would obey. */
+export const printable = (text: string): string =>
+  text.replaceAll(unsafe, (character) => {
+    const code = character.charCodeAt(0)
+    if (code >= 0xdc80 && code <= 0xdcff) return `\\x${(code - 0xdc00).toString(16)}`
+    return named[character] ??
+      (code < 0x80 ? `\\x${code.toString(16).padStart(2, "0")}` : `\\u${code.toString(16).padStart(4, "0")}`)
+  })
+
+const unitMillis: Readonly<Record<string, number>> = {
+  s: 1000,
+  m: 60_000,
+  h: 3_600_000,
+  d: 86_400_000,
+  w: 604_800_000
+}
+
+/** Reads a duration like `30d`, `12h`, `45m`, `90s` or `2w` in milliseconds. */
+export const parseDuration = (text: string): Option.Option<number> => {
+  const match = /^(\d+(?:\.\d+)?)\s*([smhdw])$/.exec(text.trim())
+  const unit = unitMillis[match?.[2] ?? ""]
+  return match === null || unit === undefined ? Option.none() : Option.some(Number(match[1]) * unit)
+}

@@ -1,0 +1,103 @@
+/**
+ * Says what a job has come to. Pure: records go in, sentences come out.
+ */
+import { JobState } from "@fanout/core/JobState"
+import { Exit, type JobRecord, type OutcomeRow } from "@fanout/core/JobStore"
+import * as Outcome from "@fanout/core/Outcome"
+import type { Progress } from "@fanout/core/Progress"
+import * as Option from "effect/Option"
+import * as format from "./format.ts"
+
+/** What was counted, most of it first: `990 copied, 10 failed, 12 MiB`. */
+export const counts = (progress: Progress): string => {
+  const { done, failed, skipped, tags } = progress.tally
+  const tagged = Object.entries(tags).filter(([, amount]) => amount > 0).toSorted(([, a], [, b]) => b - a)
+  const untagged = done - tagged.reduce((sum, [, amount]) => sum + amount, 0)
+  const parts = tagged.map(([tag, amount]) => `${format.count(amount)} ${format.printable(words(tag))}`)
+  if (untagged > 0 || parts.length === 0) parts.push(`${format.count(Math.max(0, untagged))} done`)
+  if (skipped > 0) parts.push(`${format.count(skipped)} skipped`)
+  if (failed > 0) parts.push(`${format.count(failed)} failed`)
+  const bytes = progress.units["bytes"] ?? 0
+  if (bytes > 0) parts.push(format.bytes(bytes))
+  return parts.join(", ")
+}
+
+/** Tag as words: `AlreadyThere` is `already there`. */
+const words = (tag: string): string => tag.replaceAll(/(?<=[a-z0-9])(?=[A-Z])/g, " ").toLowerCase()
+
+/** State of a job as words. */
+export const state = (record: JobRecord): string => {
+  if (record.state._tag === "Paused") {
+    return { person: "paused", disk: "paused (disk full)", device: "paused (device gone)" }[record.state.by]
+  }
+  const asked = Option.match(record.request, { onNone: () => "", onSome: (what) => ` (${asking[what]})` })
+  return stateWords[record.state._tag] + asked
+}
+
+const asking = { Pause: "pausing", Cancel: "cancelling" }
+
+const stateWords = {
+  Queued: "queued",
+  Running: "running",
+  Completed: "done",
+  CompletedWithErrors: "done, some failed",
+  Failed: "failed",
+  Cancelled: "cancelled"
+}
+
+/** Why the program of a job did not succeed; empty where it did. */
+export const why = (record: JobRecord): string =>
+  Option.match(record.exit, {
+    onNone: () => "",
+    onSome: Exit.match({
+      Success: () => "",
+      Failure: ({ message }) => format.printable(message),
+      Defect: ({ message }) => format.printable(message),
+      Timeout: ({ millis }) => `it took longer than ${format.duration(millis)}`,
+      OwnerLost: ({ times }) => `the process that ran it died ${times} times in a row`
+    })
+  })
+
+/** Sentence about the end of a job. */
+export const sentence = (record: JobRecord, progress: Progress, millis?: number): string => {
+  const time = millis === undefined ? "" : ` in ${format.duration(millis)}`
+  const job = `Job ${record.id} (${format.printable(record.name)})`
+  const so = `${counts(progress)}${time}`
+  const waiting = () => `${job} is ${state(record)}. So far: ${so}.`
+  const done = () => `${job} is done: ${so}.`
+  return JobState.match(record.state, {
+    Completed: done,
+    CompletedWithErrors: done,
+    Failed: () => `${job} failed: ${why(record)}. So far: ${so}.`,
+    Cancelled: () => `${job} is cancelled. Until then: ${so}.`,
+    Paused: ({ by }) => `${job} is paused${pausedFor[by]}. So far: ${so}.`,
+    Queued: waiting,
+    Running: waiting
+  })
+}
+
+const pausedFor = {
+  person: "",
+  disk: " because the disk is full",
+  device: " because a device or its file system is gone"
+}
+
+/** What can be done next; empty where nothing is left to do. */
+export const next = ({ id, state }: JobRecord): string => {
+  if (state._tag === "Paused") return `Go on with \`fanout jobs resume ${id}\`, or with the same command again.`
+  if (state._tag === "CompletedWithErrors") return `Try the failed ones again with \`fanout jobs retry ${id}\`.`
+  return state._tag === "Failed" ? `Try again with \`fanout jobs retry ${id}\`.` : ""
+}
+
+/** Line about one item that is not plain done. */
+export const item = ({ key, outcome }: OutcomeRow): string => {
+  const name = format.printable(key)
+  return Outcome.Outcome.match(outcome, {
+    Done: () => `done     ${name}`,
+    Skipped: ({ count, reason }) => {
+      const more = count > 1 ? ` (${format.counted(count, "item")})` : ""
+      return `skipped  ${name}: ${format.printable(reason)}${more}`
+    },
+    Failed: ({ failure }) => `failed   ${name}: ${format.printable(Outcome.message(failure))}`
+  })
+}

@@ -1,0 +1,38 @@
+import { assert, describe, it } from "@effect/vitest"
+import { Progress, Tally } from "@fanout/core/Progress"
+import { progressLine, remember, sample } from "../src/ui/progressLine.ts"
+import { width } from "../src/ui/table.ts"
+
+const progress = (done: number, options?: { failed?: number; bytes?: number; totals?: Record<string, number> }) =>
+  new Progress({
+    fanOuts: { files: new Tally({ done, failed: options?.failed ?? 0, skipped: 0, tags: {}, units: {} }) },
+    totals: options?.totals ?? {},
+    units: options?.bytes === undefined ? {} : { bytes: options.bytes }
+  })
+
+describe("progressLine", () => {
+  it("shows no share of a whole that nobody knows", () => {
+    assert.strictEqual(progressLine(progress(3), [], 80), "3 files")
+  })
+
+  it("shows rate, share and time left", () => {
+    const first = progress(10, { bytes: 0 })
+    const second = progress(50, { bytes: 4 * 1024 * 1024, failed: 2, totals: { items: 104 } })
+    const samples = remember([sample(0, first)], sample(2000, second))
+    assert.strictEqual(
+      progressLine(second, samples, 80),
+      "52 of 104 files · 4.0 MiB · 2.0 MiB/s · 50 % · 2.5 s left · 2 failed"
+    )
+  })
+
+  it("fits any terminal", () => {
+    for (let columns = 1; columns < 40; columns++) {
+      assert.isAtMost(width(progressLine(progress(1_000_000, { bytes: 1e12, failed: 7 }), [], columns)), columns)
+    }
+  })
+
+  it("forgets what was more than ten seconds ago", () => {
+    const samples = remember([sample(0, progress(1)), sample(5000, progress(2))], sample(12_000, progress(3)))
+    assert.deepStrictEqual(samples.map(({ at }) => at), [5000, 12_000])
+  })
+})
