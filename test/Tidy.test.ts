@@ -13,6 +13,7 @@ const linesWhere = (file: string, matches: (line: string) => boolean): ReadonlyA
 
 const sources = files("packages/*/src/**/*.ts")
 const code = files("{packages,test,tools,bench,scratchpad}/**/*.{ts,mjs,cjs,js}", "*.ts")
+const unwaiting = files("packages/*/test/**/*.test.ts").filter((file) => !file.endsWith(".live.test.ts"))
 const pages = files("*.md", "docs/**/*.md", "packages/*/*.md")
 const libraries = ["core", "ops"]
 /** Modules that users import: everything right in `src`, and all but two of these through the barrel too. */
@@ -154,6 +155,10 @@ describe("Tidy", () => {
     // The brackets keep this line from finding itself.
     const unfinished = /\b(?:TOD[O]|FIXM[E]|HAC[K]|XX[X])\b|\b(?:it|test|describe)\S*\.(?:onl[y]|ski[p]|tod[o])\b/
     assert.deepStrictEqual(linesWhere(file, (line) => unfinished.test(line)), [])
+  })
+
+  it.each(unwaiting)("%s takes no real time", (file) => {
+    assert.deepStrictEqual(linesWhere(file, (line) => /\bit\.live\b|\bwithLive\b/.test(line)), [])
   })
 
   it.each(code)("%s gives a reason for each rule that it switches off, and keeps the limit of length", (file) => {
