@@ -3,85 +3,32 @@
  *
  * @since 0.1.0
  */
+import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
-import type * as Effect from "effect/Effect"
-import * as Schema from "effect/Schema"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
+import * as Layer from "effect/Layer"
+import type * as Schema from "effect/Schema"
+import * as Scope from "effect/Scope"
 import type * as Stream from "effect/Stream"
-import type * as Job from "./Job.ts"
-import { JobId } from "./JobId.ts"
+import * as Dispatcher from "./internal/dispatcher.ts"
+import { claimJobs } from "./internal/jobClaims.ts"
+import * as Control from "./internal/jobControl.ts"
+import { Changes, type JobRuntime, type Runnable } from "./internal/jobRuntime.ts"
+import { logsOf, outcomesOf, watchJob } from "./internal/jobWatch.ts"
+import * as Job from "./Job.ts"
+import type { JobId } from "./JobId.ts"
+import type { JobManagerError, JobNotCompleted } from "./JobManagerError.ts"
 import type * as JobState from "./JobState.ts"
-import type { JobRecord, LogEntry, OutcomeRow } from "./JobStore.ts"
+import { type JobRecord, JobStore, type LogEntry, type OutcomeRow } from "./JobStore.ts"
 import type { JobStoreError } from "./JobStoreError.ts"
 import type { Outcome } from "./Outcome.ts"
+import { OwnerLiveness } from "./OwnerLiveness.ts"
+import { Pools } from "./Pools.ts"
 import type { Progress } from "./Progress.ts"
 
-/**
- * Reason: the job's state does not allow what was asked.
- *
- * @category errors
- * @since 0.1.0
- */
-export class NotAllowed extends Schema.TaggedError<NotAllowed>("@fanout/core/JobManager/NotAllowed")("NotAllowed", {
-  id: JobId,
-  state: Schema.String,
-  action: Schema.String
-}) {
-  override get message(): string {
-    return `Job ${this.id} is ${this.state}: it can't be ${this.action}`
-  }
-}
-
-/**
- * Reason: an active job of the same name holds the same exclusive key for other work.
- *
- * @category errors
- * @since 0.1.0
- */
-export class ActiveJobDiffers
-  extends Schema.TaggedError<ActiveJobDiffers>("@fanout/core/JobManager/ActiveJobDiffers")("ActiveJobDiffers", {
-    id: JobId,
-    name: Schema.String
-  })
-{
-  override get message(): string {
-    return `Job ${this.id} (${this.name}) works on the same things with other options; let it end, or cancel it first`
-  }
-}
-
-/**
- * Error of what was asked of a job.
- *
- * @category errors
- * @since 0.1.0
- */
-export class JobManagerError
-  extends Schema.TaggedError<JobManagerError>("@fanout/core/JobManagerError")("JobManagerError", {
-    reason: Schema.Union([NotAllowed, ActiveJobDiffers])
-  })
-{
-  override get message(): string {
-    return this.reason.message
-  }
-}
-
-/**
- * Error of `JobHandle.await` where the job ended without success and without its own typed error: it was
- * cancelled, died, took too long, or lost its owners.
- *
- * @category errors
- * @since 0.1.0
- */
-export class JobNotCompleted
-  extends Schema.TaggedError<JobNotCompleted>("@fanout/core/JobManager/JobNotCompleted")("JobNotCompleted", {
-    id: JobId,
-    state: Schema.String,
-    why: Schema.String
-  })
-{
-  override get message(): string {
-    return `Job ${this.id} is ${this.state}: ${this.why}`
-  }
-}
+export { ActiveJobDiffers, JobManagerError, JobNotCompleted, NotAllowed } from "./JobManagerError.ts"
 
 /**
  * What a watcher sees of a job. The same from this process and from another; only what is recorded.
@@ -176,3 +123,127 @@ export class JobManager extends Context.Service<JobManager, {
   readonly shutdown: Effect.Effect<void>
 }>()("@fanout/core/JobManager") {}
 
+/**
+ * How a manager is to run its jobs.
+ *
+ * **Details**
+ *
+ * - `claim`: which jobs it runs, `"all"` by default.
+ * - `concurrency`: how many at once, 4 by default.
+ * - `leaseTtl`: how long a job whose owner is not heard of waits for another one, 15 s by default. An owner that
+ *   could not renew its lease for half of it stops.
+ * - `pollInterval`: how often the store is looked at, 200 ms by default and 250 ms at most.
+ * - `grace`: how long what runs has to reach a safe point before it is interrupted, 1 s by default.
+ * - `shutdownDeadline`: how long a shutdown waits for what runs, 5 s by default.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Options<Jobs extends ReadonlyArray<Job.Any>> {
+  readonly jobs: Jobs
+  readonly claim?: Claim
+  readonly concurrency?: number
+  readonly leaseTtl?: Duration.Input
+  readonly pollInterval?: Duration.Input
+  readonly grace?: Duration.Input
+  readonly shutdownDeadline?: Duration.Input
+}
+
+/**
+ * Layer that runs jobs in this process.
+ *
+ * **Details**
+ *
+ * It requires the program of every job that it is given. When it is closed it shuts down as `JobManager.shutdown`
+ * does.
+ *
+ * @category layers
+ * @since 0.1.0
+ */
+export const layer = <const Jobs extends ReadonlyArray<Job.Any>>(
+  options: Options<Jobs>
+): Layer.Layer<JobManager, JobStoreError, JobStore | OwnerLiveness | Pools | Job.ToHandler<Jobs[number]>> =>
+  Layer.effect(JobManager, make(options))
+
+const make = Effect.fnUntraced(function*<Jobs extends ReadonlyArray<Job.Any>>(options: Options<Jobs>) {
+  const runtime = yield* makeRuntime(options)
+  const ids = new Set<JobId>()
+  const fibers = yield* Scope.make()
+  let accepting = true
+  const claims = yield* claimJobs({
+    runtime,
+    claim: options.claim ?? "all",
+    ids,
+    concurrency: Math.max(1, Math.floor(options.concurrency ?? 4)),
+    scope: fibers
+  }).pipe(Effect.forkIn(fibers))
+  const shutdown = Effect.suspend(() => {
+    accepting = false
+    return Effect.andThen(Fiber.interrupt(claims), stopRuns(runtime))
+  })
+  yield* Effect.addFinalizer((exit) => Effect.andThen(shutdown, Scope.close(fibers, exit)))
+  const { store } = runtime
+  return JobManager.of({
+    start: (job, payload, { priority = 0 } = {}) =>
+      accepting
+        ? Control.start(runtime, job, payload, priority)
+        : Control.refuseStart,
+    attach: (job, id) => Control.attach(runtime, job, id),
+    claim: (id) =>
+      Effect.sync(() => {
+        ids.add(id)
+        runtime.claimable.notifyUnsafe()
+      }),
+    get: store.get,
+    progress: (id) => Effect.map(store.pulse(id), ({ progress }) => progress),
+    list: (filter = {}) => store.list({ ...filter, limit: filter.limit ?? 100 }),
+    outcomes: (id, tags) => outcomesOf(store, id, tags),
+    logs: (id) => logsOf(store, id),
+    watch: (id) => watchJob(runtime, id),
+    pause: (id) => Control.pause(runtime, id),
+    resume: (id) => Control.resume(runtime, id),
+    cancel: (id) => Control.cancel(runtime, id),
+    retry: (id) => Control.retry(runtime, id),
+    prune: store.prune,
+    shutdown
+  })
+})
+
+const makeRuntime = Effect.fnUntraced(function*<Jobs extends ReadonlyArray<Job.Any>>(
+  options: Options<Jobs>
+) {
+  const pools = yield* Pools
+  const context = yield* Effect.context<Job.ToHandler<Jobs[number]>>()
+  const runnables = new Map<string, Runnable>()
+  for (const job of options.jobs) {
+    // Programs are found by name alone: a second definition would run the first one's payloads.
+    if (runnables.has(job.name)) return yield* Effect.die(new Error(`Two jobs have the name "${job.name}"`))
+    runnables.set(job.name, { job, program: Context.getUnsafe(context, Job.programKey(job.name)) })
+  }
+  const millis = (input: Duration.Input | undefined, otherwise: number) =>
+    input === undefined ? otherwise : Duration.toMillis(Duration.fromInputUnsafe(input))
+  const runtime: JobRuntime = {
+    store: yield* JobStore,
+    liveness: yield* OwnerLiveness,
+    clock: yield* Clock.Clock,
+    runnables,
+    timing: {
+      ttlMillis: millis(options.leaseTtl, 15_000),
+      pollMillis: Math.min(Math.max(millis(options.pollInterval, 200), 1), 250),
+      graceMillis: millis(options.grace, 1000),
+      deadlineMillis: millis(options.shutdownDeadline, 5000)
+    },
+    makeDispatcher: ({ signal }) => Effect.provideService(Dispatcher.make({ signal }), Pools, pools),
+    runs: new Map(),
+    claimable: new Changes(),
+    changed: new Changes()
+  }
+  return runtime
+})
+
+/** Stops what runs and waits until it is recorded, for as long as the deadline allows. */
+const stopRuns = ({ claimable, runs, timing }: JobRuntime): Effect.Effect<void> =>
+  Effect.gen(function*() {
+    for (const signal of runs.values()) signal.requestUnsafe("Shutdown")
+    while (runs.size > 0) yield* claimable.wait(claimable.version, timing.pollMillis)
+  }).pipe(Effect.interruptible, Effect.timeoutOption(timing.deadlineMillis), Effect.asVoid)

@@ -1,0 +1,75 @@
+/**
+ * Errors of what is asked of jobs.
+ *
+ * @since 0.1.0
+ */
+import * as Schema from "effect/Schema"
+import { JobId } from "./JobId.ts"
+
+/**
+ * Reason: the job's state does not allow what was asked.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export class NotAllowed extends Schema.TaggedError<NotAllowed>("@fanout/core/JobManager/NotAllowed")("NotAllowed", {
+  id: JobId,
+  state: Schema.String,
+  action: Schema.String
+}) {
+  override get message(): string {
+    return `Job ${this.id} is ${this.state}: it can't be ${this.action}`
+  }
+}
+
+/**
+ * Reason: an active job of the same name holds the same exclusive key for other work.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export class ActiveJobDiffers
+  extends Schema.TaggedError<ActiveJobDiffers>("@fanout/core/JobManager/ActiveJobDiffers")("ActiveJobDiffers", {
+    id: JobId,
+    name: Schema.String
+  })
+{
+  override get message(): string {
+    return `Job ${this.id} (${this.name}) works on the same things with other options; let it end, or cancel it first`
+  }
+}
+
+/**
+ * Error of what was asked of a job.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export class JobManagerError
+  extends Schema.TaggedError<JobManagerError>("@fanout/core/JobManagerError")("JobManagerError", {
+    reason: Schema.Union([NotAllowed, ActiveJobDiffers])
+  })
+{
+  override get message(): string {
+    return this.reason.message
+  }
+}
+
+/**
+ * Error of `JobHandle.await` where the job ended without success and without its own typed error: it was
+ * cancelled, died, took too long, or lost its owners.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export class JobNotCompleted
+  extends Schema.TaggedError<JobNotCompleted>("@fanout/core/JobManager/JobNotCompleted")("JobNotCompleted", {
+    id: JobId,
+    state: Schema.String,
+    why: Schema.String
+  })
+{
+  override get message(): string {
+    return `Job ${this.id} is ${this.state}: ${this.why}`
+  }
+}

@@ -1,0 +1,70 @@
+/**
+ * Changes of a job's record: one compare-and-set each, decided anew when somebody else was faster.
+ */
+import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
+import type { JobId } from "../JobId.ts"
+import * as JobState from "../JobState.ts"
+import { JobRecord, type JobStore } from "../JobStore.ts"
+import type { JobStoreError } from "../JobStoreError.ts"
+
+export interface Change {
+  readonly record: JobRecord
+  /** What the job's log says of it. */
+  readonly line: string
+}
+
+type Fields = Partial<
+  Pick<
+    JobRecord,
+    "version" | "payload" | "exit" | "request" | "lease" | "token" | "ownersLost" | "availableAt" | "finishedAt"
+  >
+>
+
+/** Most conflicts in a row. Each of them is a change that somebody else has made meanwhile. */
+const conflictLimit = 100
+
+/** Computes a job's next record, or nothing where its state does not allow the transition. */
+export const move = (record: JobRecord, by: JobState.Transition, now: number, fields: Fields = {}) =>
+  Option.map(JobState.transition(record.state, by), (state) =>
+    new JobRecord({
+      ...record,
+      // Who leaves a state leaves what belonged to it.
+      ...(state._tag === "Running" ? {} : { lease: Option.none(), request: Option.none() }),
+      ...fields,
+      ...(JobState.isTerminal(state) ? { finishedAt: Option.some(now) } : {}),
+      state,
+      updatedAt: now
+    }))
+
+/** Sets or withdraws what is asked of a running job. */
+export const ask = (record: JobRecord, request: JobRecord["request"], now: number): JobRecord =>
+  new JobRecord({ ...record, request, updatedAt: now })
+
+/** Changes a job until nobody else was faster; `undefined` leaves it as it is. */
+export const update = Effect.fnUntraced(function*<E, R>(
+  store: JobStore["Service"],
+  id: JobId,
+  decide: (record: JobRecord, now: number) => Effect.Effect<Change | undefined, E, R>
+): Effect.fn.Return<JobRecord, E | JobStoreError, R> {
+  for (let conflicts = 0;; conflicts++) {
+    const record = yield* store.get(id)
+    const now = yield* Effect.clockWith((clock) => clock.currentTimeMillis)
+    const change = yield* decide(record, now)
+    if (change === undefined) return record
+    const after = yield* put(store, change, conflicts < conflictLimit)
+    if (after !== undefined) return after
+  }
+})
+
+/** Writes a change; `undefined` where somebody else was faster. */
+export const put = (
+  store: JobStore["Service"],
+  change: Change,
+  tolerant: boolean
+): Effect.Effect<JobRecord | undefined, JobStoreError> =>
+  Effect.catchTag(
+    store.put(change.record, change.line),
+    "JobStoreError",
+    (error) => tolerant && error.reason._tag === "JobConflict" ? Effect.succeed(undefined) : Effect.fail(error)
+  )

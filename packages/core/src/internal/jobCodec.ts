@@ -1,0 +1,99 @@
+/**
+ * Between a job's values and what is stored of them.
+ */
+import * as Cause from "effect/Cause"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import type * as Exit_ from "effect/Exit"
+import * as Option from "effect/Option"
+import * as Schedule from "effect/Schedule"
+import * as Schema from "effect/Schema"
+import type * as Job from "../Job.ts"
+import type { Exit, JobRecord } from "../JobStore.ts"
+import { JobStoreError } from "../JobStoreError.ts"
+import type * as Task from "../Task.ts"
+
+const json = (schema: Task.Codec) => Schema.toCodecJson(schema)
+
+export const encode = (schema: Task.Codec, value: unknown): Effect.Effect<Schema.Json, Schema.SchemaError> =>
+  Schema.encodeUnknownEffect(json(schema))(value) as Effect.Effect<Schema.Json, Schema.SchemaError>
+
+export const decode = (schema: Task.Codec, value: Schema.Json): Effect.Effect<unknown, Schema.SchemaError> =>
+  Schema.decodeUnknownEffect(json(schema))(value)
+
+/** Lifts a stored payload to the version of the definition; `undefined` where that can't be done. */
+export const lift = (job: Job.Any, record: JobRecord): Schema.Json | undefined => {
+  if (record.version > job.version) return undefined
+  let payload = record.payload
+  for (let version = record.version; version < job.version; version++) {
+    const migration = job.migrations[version]
+    if (migration === undefined) return undefined
+    if (migration.payload !== undefined) payload = migration.payload(payload)
+  }
+  return payload
+}
+
+/** How a program ended that nothing had stopped. */
+export type Verdict =
+  | { readonly _tag: "Succeeded"; readonly exit: Exit }
+  | { readonly _tag: "Failed"; readonly exit: Exit; readonly error: Option.Option<unknown> }
+  | { readonly _tag: "Unrecorded"; readonly error: JobStoreError }
+
+const messageOf = (error: unknown): string => error instanceof Error ? error.message : String(error)
+
+const defect = (message: string): Verdict => ({
+  _tag: "Failed",
+  exit: { _tag: "Defect", message },
+  error: Option.none()
+})
+
+const unreadable = (what: string) => (error: Schema.SchemaError) =>
+  Effect.succeed(defect(`its ${what} does not match its schema: ${error.message}`))
+
+export const judge = (job: Job.Any, exit: Exit_.Exit<unknown, unknown>): Effect.Effect<Verdict> => {
+  if (exit._tag === "Success") {
+    return encode(job.success, exit.value).pipe(
+      Effect.map((value): Verdict => ({ _tag: "Succeeded", exit: { _tag: "Success", value } })),
+      Effect.catchTag("SchemaError", unreadable("success"))
+    )
+  }
+  const error = Cause.findErrorOption(exit.cause)
+  if (Option.isNone(error)) {
+    return Effect.succeed(defect(
+      Cause.hasInterruptsOnly(exit.cause) ? "it interrupted itself" : messageOf(Cause.squash(exit.cause))
+    ))
+  }
+  if (error.value instanceof JobStoreError) return Effect.succeed({ _tag: "Unrecorded", error: error.value })
+  return encode(job.error, error.value).pipe(
+    Effect.map((encoded): Verdict => ({
+      _tag: "Failed",
+      exit: { _tag: "Failure", error: encoded, message: messageOf(error.value) },
+      error
+    })),
+    // What no task has caught, such as an attempt's timeout, is not among the job's own errors.
+    Effect.catchTag("SchemaError", () => Effect.succeed(defect(messageOf(error.value))))
+  )
+}
+
+/**
+ * Milliseconds until a program that failed is run again, or nothing when its schedule is over.
+ *
+ * The schedule's own state is not stored: it is stepped anew, through the delays that it has had.
+ */
+export const backoff = Effect.fnUntraced(function*(
+  schedule: Schedule.Schedule<unknown, unknown>,
+  error: unknown,
+  tries: number,
+  now: number
+) {
+  const step = yield* Schedule.toStep(schedule)
+  let at = now
+  let delay = 0
+  for (let i = 0; i <= tries; i++) {
+    const next = yield* Effect.exit(step(at, error))
+    if (next._tag === "Failure") return Option.none<number>()
+    delay = Duration.toMillis(next.value[1])
+    at += delay
+  }
+  return Option.some(delay)
+})

@@ -1,0 +1,199 @@
+/**
+ * Accepts jobs, and does what is asked of them: one compare-and-set each, or a request to the owner.
+ */
+import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
+import type * as Job from "../Job.ts"
+import * as JobId from "../JobId.ts"
+import type { JobHandle } from "../JobManager.ts"
+import { ActiveJobDiffers, JobManagerError, JobNotCompleted, NotAllowed } from "../JobManagerError.ts"
+import * as JobState from "../JobState.ts"
+import { JobRecord } from "../JobStore.ts"
+import { JobNotFound, JobStoreError } from "../JobStoreError.ts"
+import type * as Task from "../Task.ts"
+import { ask, type Change, move, update } from "./jobChange.ts"
+import { decode, encode } from "./jobCodec.ts"
+import { cleanUp, messageOf } from "./jobEnd.ts"
+import type { JobRuntime } from "./jobRuntime.ts"
+import { awaitJob, watchJob } from "./jobWatch.ts"
+
+/** Definition of a job as far as starting and awaiting it goes. */
+type Definition<P extends Task.Codec, S extends Task.Codec, E extends Task.Codec> = Job.Any & {
+  readonly payload: P
+  readonly success: S
+  readonly error: E
+}
+
+const refuse = (reason: JobManagerError["reason"]) => Effect.fail(new JobManagerError({ reason }))
+
+const notAllowed = (id: JobId.JobId, state: string, action: string) => refuse(new NotAllowed({ id, state, action }))
+
+/** Refuses a job because its manager is shutting down. */
+export const refuseStart = Effect.flatMap(
+  JobId.generate,
+  (id) => notAllowed(id, "new", "started: the manager is shutting down")
+)
+
+export const start = Effect.fnUntraced(function*<P extends Task.Codec, S extends Task.Codec, E extends Task.Codec>(
+  runtime: JobRuntime,
+  job: Definition<P, S, E>,
+  payload: P["Type"],
+  priority: number
+): Effect.fn.Return<JobHandle<S["Type"], E["Type"]>, JobManagerError | JobStoreError> {
+  // The caller's own types say that the payload matches: where it does not, that is a defect.
+  const encoded = yield* Effect.orDie(encode(job.payload, payload))
+  const id = yield* JobId.generate
+  const now = yield* runtime.clock.currentTimeMillis
+  const record = new JobRecord({
+    id,
+    name: job.name,
+    version: job.version,
+    payload: encoded,
+    idempotencyKey: job.idempotencyKey(payload as never),
+    exclusiveKey: job.exclusiveKey(payload as never),
+    priority,
+    state: JobState.initial,
+    exit: Option.none(),
+    request: Option.none(),
+    lease: Option.none(),
+    token: 0,
+    ownersLost: 0,
+    createdAt: now,
+    updatedAt: now,
+    availableAt: now,
+    finishedAt: Option.none(),
+    revision: 0
+  })
+  const stored = yield* runtime.store.insert(record)
+  if (stored.id === id) {
+    runtime.claimable.notifyUnsafe()
+    return handleOf(runtime, job, id, true)
+  }
+  const same = Option.isSome(record.idempotencyKey) && Option.isSome(stored.idempotencyKey) &&
+    record.idempotencyKey.value === stored.idempotencyKey.value
+  return same
+    ? handleOf(runtime, job, stored.id, false)
+    : yield* refuse(new ActiveJobDiffers({ id: stored.id, name: stored.name }))
+})
+
+export const attach = Effect.fnUntraced(function*<P extends Task.Codec, S extends Task.Codec, E extends Task.Codec>(
+  runtime: JobRuntime,
+  job: Definition<P, S, E>,
+  id: JobId.JobId
+): Effect.fn.Return<JobHandle<S["Type"], E["Type"]>, JobStoreError> {
+  const { name } = yield* runtime.store.get(id)
+  if (name !== job.name) return yield* Effect.fail(new JobStoreError({ reason: new JobNotFound({ id }) }))
+  return handleOf(runtime, job, id, false)
+})
+
+const handleOf = <P extends Task.Codec, S extends Task.Codec, E extends Task.Codec>(
+  runtime: JobRuntime,
+  job: Definition<P, S, E>,
+  id: JobId.JobId,
+  started: boolean
+): JobHandle<S["Type"], E["Type"]> => ({
+  id,
+  started,
+  await: Effect.flatMap(awaitJob(runtime, id), (record) => resultOf(job, record)),
+  watch: watchJob(runtime, id)
+})
+
+/** Success or typed error of a job that is over. */
+const resultOf = <P extends Task.Codec, S extends Task.Codec, E extends Task.Codec>(
+  job: Definition<P, S, E>,
+  record: JobRecord
+): Effect.Effect<S["Type"], E["Type"] | JobNotCompleted> => {
+  const without = (why: string) => Effect.fail(new JobNotCompleted({ id: record.id, state: record.state._tag, why }))
+  const exit = Option.getOrUndefined(record.exit)
+  if (exit === undefined) return without(record.state._tag === "Cancelled" ? "it was cancelled" : "it has no result")
+  if (exit._tag === "Success") {
+    return Effect.catchTag(
+      decode(job.success, exit.value),
+      "SchemaError",
+      (error) => without(`its success can't be read: ${error.message}`)
+    )
+  }
+  if (exit._tag === "Failure") {
+    return decode(job.error, exit.error).pipe(
+      Effect.catchTag("SchemaError", () => without(exit.message)),
+      Effect.flatMap((error) => Effect.fail(error))
+    )
+  }
+  return without(messageOf(exit))
+}
+
+type Decision = Effect.Effect<Change | undefined, JobManagerError>
+
+/** Changes a job and wakes those who wait for it. */
+const change = (
+  runtime: JobRuntime,
+  id: JobId.JobId,
+  decide: (record: JobRecord, now: number) => Decision
+): Effect.Effect<JobRecord, JobManagerError | JobStoreError> =>
+  Effect.tap(update(runtime.store, id, decide), () =>
+    Effect.sync(() => {
+      runtime.changed.notifyUnsafe()
+      runtime.claimable.notifyUnsafe()
+    }))
+
+/** A transition, or a refusal where the state does not allow it. */
+const by = (
+  record: JobRecord,
+  now: number,
+  transition: JobState.Transition,
+  line: string,
+  action: string,
+  fields: Parameters<typeof move>[3] = {}
+): Decision =>
+  Option.match(move(record, transition, now, fields), {
+    onNone: () => notAllowed(record.id, record.state._tag, action),
+    onSome: (record) => Effect.succeed({ record, line })
+  })
+
+const unchanged: Decision = Effect.succeed(undefined)
+
+export const pause = (runtime: JobRuntime, id: JobId.JobId) =>
+  change(runtime, id, (record, now): Decision => {
+    if (record.state._tag === "Paused") return unchanged
+    if (record.state._tag !== "Running") {
+      return by(record, now, { _tag: "Paused", by: "person" }, "Paused by person", "paused")
+    }
+    // A cancel that was asked for stands.
+    if (Option.isSome(record.request)) return unchanged
+    return Effect.succeed({ record: ask(record, Option.some("Pause"), now), line: "Asked to pause" })
+  })
+
+export const resume = (runtime: JobRuntime, id: JobId.JobId) =>
+  change(runtime, id, (record, now): Decision => {
+    const { state } = record
+    if (state._tag === "Queued") return unchanged
+    if (state._tag === "Running") {
+      if (Option.isNone(record.request)) return unchanged
+      return record.request.value === "Pause"
+        ? Effect.succeed({ record: ask(record, Option.none(), now), line: "Need not pause" })
+        : notAllowed(id, state._tag, "resumed: it is about to be cancelled")
+    }
+    return by(record, now, { _tag: "Resumed" }, "Resumed", "resumed", { availableAt: now })
+  })
+
+export const cancel = Effect.fnUntraced(function*(runtime: JobRuntime, id: JobId.JobId) {
+  const after = yield* change(runtime, id, (record, now): Decision => {
+    if (record.state._tag !== "Running") return by(record, now, { _tag: "Cancelled" }, "Cancelled", "cancelled")
+    if (Option.isSome(record.request) && record.request.value === "Cancel") return unchanged
+    return Effect.succeed({ record: ask(record, Option.some("Cancel"), now), line: "Asked to cancel" })
+  })
+  const runnable = runtime.runnables.get(after.name)
+  // A job that never ran has left nothing. A running one is cleaned up after by its owner.
+  if (after.state._tag === "Cancelled" && after.token > 0 && runnable !== undefined) {
+    yield* cleanUp(runnable, after)
+  }
+})
+
+export const retry = (runtime: JobRuntime, id: JobId.JobId) =>
+  change(runtime, id, (record, now): Decision =>
+    by(record, now, { _tag: "Retried" }, "Retried", "retried", {
+      exit: Option.none(),
+      finishedAt: Option.none(),
+      ownersLost: 0,
+      availableAt: now
+    }))

@@ -1,0 +1,171 @@
+/**
+ * What the end of a run means for its job, and the record of it.
+ */
+import * as Effect from "effect/Effect"
+import type * as Exit from "effect/Exit"
+import * as Option from "effect/Option"
+import * as Schedule from "effect/Schedule"
+import { Interrupter, type Reason } from "../Interrupter.ts"
+import type { PausedBy, Transition } from "../JobState.ts"
+import * as JobStore from "../JobStore.ts"
+import type { JobStoreError } from "../JobStoreError.ts"
+import { Lease } from "../Lease.ts"
+import { type Change, move, update } from "./jobChange.ts"
+import { backoff, decode, judge } from "./jobCodec.ts"
+import type { Run } from "./jobLoop.ts"
+import type { Runnable } from "./jobRuntime.ts"
+
+/** What a run came to, before what is asked of the job has its say. */
+type Ending =
+  | { readonly _tag: "Over"; readonly exit: JobStore.Exit }
+  | { readonly _tag: "Backoff"; readonly delayMillis: number; readonly message: string }
+  | { readonly _tag: "Stopped"; readonly reason: Reason }
+  | { readonly _tag: "Unrecorded"; readonly error: JobStoreError }
+
+/** Records the end of a run, unless somebody else owns the job by now. */
+export const settle = Effect.fnUntraced(function*(
+  run: Run,
+  exit: Option.Option<Exit.Exit<unknown, unknown>>,
+  unfinished: number
+) {
+  const { lease, record, runtime } = run
+  const ending = yield* endingOf(run, exit, unfinished)
+  if (ending._tag === "Stopped" && ending.reason === "LeaseLost") {
+    return yield* Effect.logWarning(`Job ${record.id} was stopped: its lease is lost`)
+  }
+  if (ending._tag === "Unrecorded") {
+    // What was done could not be recorded: the lease lapses, and the next owner goes on from the last record.
+    return yield* Effect.logError(`Job ${record.id} was stopped: ${ending.error.message}`)
+  }
+  yield* recordEnd(run, ending).pipe(
+    Effect.retry({
+      schedule: Schedule.spaced(runtime.timing.pollMillis),
+      while: (error) => error.reason._tag === "StorageFailure" && lease.isHeldUnsafe()
+    }),
+    Effect.catchTag(
+      "JobStoreError",
+      (error) => Effect.logError(`How job ${record.id} ended could not be recorded: ${error.message}`)
+    )
+  )
+  runtime.changed.notifyUnsafe()
+})
+
+const endingOf = Effect.fnUntraced(function*(
+  { record, runnable, runtime, signal }: Run,
+  exit: Option.Option<Exit.Exit<unknown, unknown>>,
+  unfinished: number
+): Effect.fn.Return<Ending> {
+  const stopped = (reason: Reason): Ending =>
+    reason === "Timeout"
+      ? { _tag: "Over", exit: { _tag: "Timeout", millis: runnable.job.timeoutMillis } }
+      : { _tag: "Stopped", reason }
+  const { reason } = signal
+  if (Option.isNone(exit)) return stopped(reason ?? "Shutdown")
+  // Once a stop was asked for only success counts: anything else is how the stop came out.
+  if (reason !== undefined && (exit.value._tag === "Failure" || unfinished > 0)) return stopped(reason)
+  const verdict = yield* judge(runnable.job, exit.value)
+  if (verdict._tag === "Unrecorded") {
+    return verdict.error.reason._tag === "Fenced" ? stopped("LeaseLost") : verdict
+  }
+  if (verdict._tag === "Succeeded" || Option.isNone(verdict.error) || Option.isNone(runnable.job.retry)) {
+    return { _tag: "Over", exit: verdict.exit }
+  }
+  const now = yield* runtime.clock.currentTimeMillis
+  const delay = yield* backoff(runnable.job.retry.value, verdict.error.value, record.state.tries, now)
+  return Option.match(delay, {
+    onNone: (): Ending => ({ _tag: "Over", exit: verdict.exit }),
+    onSome: (delayMillis): Ending => ({ _tag: "Backoff", delayMillis, message: messageOf(verdict.exit) })
+  })
+})
+
+/** Sentence for people that says how a program ended. */
+export const messageOf = (exit: JobStore.Exit): string =>
+  JobStore.Exit.match(exit, {
+    Success: () => "it succeeded",
+    Failure: ({ message }) => message,
+    Defect: ({ message }) => `it died: ${message}`,
+    Timeout: ({ millis }) => `it took longer than ${millis} ms`,
+    OwnerLost: ({ times }) => `the processes that ran it were lost ${times} times in a row`
+  })
+
+const recordEnd = (run: Run, ending: Exclude<Ending, { readonly _tag: "Unrecorded" }>) => {
+  const { lease, record, runnable, runtime } = run
+  let cleaned = false
+  return update(
+    runtime.store,
+    record.id,
+    Effect.fnUntraced(function*(current, now): Effect.fn.Return<Change | undefined, JobStoreError> {
+      const token = Option.map(current.lease, (_) => _.token)
+      if (Option.isNone(token) || token.value !== lease.token) return undefined
+      const end = merge(ending, current.request, run.pausedBy)
+      if (end._tag === "Cancel" && !cleaned) {
+        yield* cleanUp(runnable, current).pipe(
+          Effect.provideService(Lease, lease),
+          Effect.provideService(Interrupter, run.signal)
+        )
+        cleaned = true
+      }
+      const withErrors = end._tag === "Over" && end.exit._tag === "Success"
+        ? (yield* runtime.store.failures(record.id)) > 0
+        : false
+      return changeOf(current, now, end, withErrors)
+    })
+  )
+}
+
+type Merged =
+  | Extract<Ending, { readonly _tag: "Over" | "Backoff" }>
+  | { readonly _tag: "Cancel" }
+  | { readonly _tag: "Pause"; readonly by: PausedBy }
+  | { readonly _tag: "Release"; readonly why: string }
+
+/** Gives what was asked of the job meanwhile its say. */
+const merge = (
+  ending: Exclude<Ending, { readonly _tag: "Unrecorded" }>,
+  request: Option.Option<JobStore.Request>,
+  pausedBy: PausedBy
+): Merged => {
+  if (ending._tag === "Over") return ending
+  const asked = Option.getOrUndefined(request)
+  const reason = ending._tag === "Stopped" ? ending.reason : undefined
+  if (asked === "Cancel" || reason === "Cancel") return { _tag: "Cancel" }
+  if (reason === "Pause" && pausedBy !== "person") return { _tag: "Pause", by: pausedBy }
+  if (asked === "Pause") return { _tag: "Pause", by: "person" }
+  if (ending._tag === "Backoff") return ending
+  return { _tag: "Release", why: reason === "Pause" ? "Resumed before it was paused" : "Stopped with its process" }
+}
+
+const changeOf = (record: JobStore.JobRecord, now: number, end: Merged, withErrors: boolean): Change | undefined => {
+  const change = (line: string, by: Transition, fields: Parameters<typeof move>[3] = {}) =>
+    Option.getOrUndefined(Option.map(
+      // An owner that could record its end was not lost.
+      move(record, by, now, { ownersLost: 0, ...fields }),
+      (record): Change => ({ record, line })
+    ))
+  switch (end._tag) {
+    case "Over":
+      return end.exit._tag === "Success"
+        ? change(withErrors ? "Completed with errors" : "Completed", { _tag: "Succeeded", withErrors }, {
+          exit: Option.some(end.exit)
+        })
+        : change(`Failed: ${messageOf(end.exit)}`, { _tag: "Failed" }, { exit: Option.some(end.exit) })
+    case "Backoff":
+      return change(`Runs again in ${end.delayMillis} ms: ${end.message}`, { _tag: "Backoff" }, {
+        availableAt: now + end.delayMillis
+      })
+    case "Cancel":
+      return change("Cancelled", { _tag: "Cancelled" })
+    case "Pause":
+      return change(`Paused by ${end.by}`, { _tag: "Paused", by: end.by })
+    case "Release":
+      return change(end.why, { _tag: "Released", why: "Shutdown" })
+  }
+}
+
+/** Lets the job's definition clean up after a job that is cancelled. */
+export const cleanUp = ({ job, program }: Runnable, record: JobStore.JobRecord): Effect.Effect<void> =>
+  decode(job.payload, record.payload).pipe(
+    Effect.flatMap((payload) => program.onCancel(payload, record.id)),
+    // The job is cancelled all the same.
+    Effect.catchCause((cause) => Effect.logError(`Cleaning up after job ${record.id} failed`, cause))
+  )

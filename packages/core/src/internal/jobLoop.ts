@@ -1,0 +1,198 @@
+/**
+ * One run of one job: from the claim to the record of how it ended.
+ */
+import * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
+import * as Option from "effect/Option"
+import * as Scope from "effect/Scope"
+import { Interrupter } from "../Interrupter.ts"
+import { JobContext } from "../JobContext.ts"
+import type { PausedBy } from "../JobState.ts"
+import type { JobRecord } from "../JobStore.ts"
+import type { JobStoreError } from "../JobStoreError.ts"
+import { Lease } from "../Lease.ts"
+import { Reporter } from "../Progress.ts"
+import * as TaskDispatcher from "../TaskDispatcher.ts"
+import { decode } from "./jobCodec.ts"
+import { settle } from "./jobEnd.ts"
+import { type Instant, instantUnsafe, JobLease } from "./jobLease.ts"
+import * as JobRun from "./jobRun.ts"
+import type { JobRuntime, Runnable } from "./jobRuntime.ts"
+
+/** How long fan-outs take at most to record what they have done, after the grace of what they run. */
+const drainMillis = 1000
+
+/** What one run of a job is made of. */
+export interface Run {
+  readonly runtime: JobRuntime
+  readonly runnable: Runnable
+  /** As it was claimed. */
+  readonly record: JobRecord
+  readonly signal: Interrupter
+  readonly lease: JobLease
+  pausedBy: PausedBy
+}
+
+/** Runs a claimed job and records its end. `since` is before the claim was asked of the store. */
+export const runJob = Effect.fnUntraced(function*(
+  runtime: JobRuntime,
+  runnable: Runnable,
+  record: JobRecord,
+  since: Instant,
+  signal: Interrupter
+) {
+  const { clock, timing } = runtime
+  const lease = new JobLease({
+    token: record.token,
+    clock,
+    ttlMillis: timing.ttlMillis,
+    since,
+    onLost: () => signal.requestUnsafe("LeaseLost")
+  })
+  const run: Run = { runtime, runnable, record, signal, lease, pausedBy: "person" }
+  const asked = Option.getOrUndefined(record.request)
+  yield* Effect.scoped(Effect.gen(function*() {
+    yield* Effect.forkScoped(renew(run))
+    yield* Effect.forkScoped(watchLease(run))
+    if (asked === undefined) {
+      const { exit, unfinished } = yield* runProgram(run)
+      yield* settle(run, Option.some(exit), unfinished)
+    } else {
+      // Asked of an owner that was lost before it came to it.
+      signal.requestUnsafe(asked)
+      yield* settle(run, Option.none(), 0)
+    }
+  }))
+})
+
+/** Renews the lease, and looks in between for what is asked of the job. */
+const renew = Effect.fnUntraced(function*({ lease, record, runtime, signal }: Run) {
+  const { clock, store, timing } = runtime
+  let failing = false
+  while (lease.isHeldUnsafe()) {
+    yield* Effect.sleep(timing.pollMillis)
+    const since = instantUnsafe(clock)
+    const due = lease.isDueUnsafe()
+    const request = yield* Effect.catchTag(
+      due ? store.beat(record.id, lease.token) : store.requested(record.id, lease.token),
+      "JobStoreError",
+      Effect.fnUntraced(function*(error: JobStoreError) {
+        if (error.reason._tag === "Fenced" || error.reason._tag === "JobNotFound") {
+          lease.loseUnsafe()
+        } else if (!failing) {
+          failing = true
+          yield* Effect.logWarning(`Job ${record.id} can't be renewed: ${error.message}`)
+        }
+        return undefined
+      })
+    )
+    if (request === undefined) continue
+    failing = false
+    if (due) lease.renewUnsafe(since)
+    if (Option.isSome(request)) signal.requestUnsafe(request.value)
+  }
+})
+
+/** Notices that the lease is over also while the store does not answer. */
+const watchLease = Effect.fnUntraced(function*({ lease, runtime }: Run) {
+  while (lease.isHeldUnsafe()) yield* Effect.sleep(runtime.timing.pollMillis)
+})
+
+/** Runs the program; when this ends nothing of it runs any more. */
+const runProgram = Effect.fnUntraced(function*(run: Run) {
+  const { record, runnable, runtime, signal } = run
+  const { job, program } = runnable
+  let unfinished: ReadonlySet<string> = new Set()
+  const body = Effect.scopedWith(Effect.fnUntraced(function*(scope) {
+    const { progress } = yield* runtime.store.pulse(record.id)
+    const jobRun = yield* JobRun.make({
+      id: record.id,
+      version: job.version,
+      attempt: record.state.attempt,
+      token: record.token,
+      store: runtime.store,
+      signal,
+      migrations: job.migrations,
+      progress,
+      onProgress: () => {}
+    })
+    unfinished = jobRun.unfinished
+    const dispatcher = yield* Scope.provide(runtime.makeDispatcher({ signal }), scope)
+    const payload = yield* Effect.orDie(decode(job.payload, record.payload))
+    const fiber = yield* program.run(payload).pipe(
+      Effect.provideContext(programContext(run, jobRun, dispatcher, scope)),
+      Effect.forkIn(scope, { uninterruptible: false })
+    )
+    if (Number.isFinite(job.timeoutMillis)) {
+      yield* Effect.sleep(job.timeoutMillis).pipe(
+        Effect.andThen(Effect.sync(() => signal.requestUnsafe("Timeout"))),
+        Effect.forkIn(scope)
+      )
+    }
+    return yield* yield* awaitProgram(run, fiber)
+  }))
+  const exit = yield* Effect.exit(body)
+  return { exit, unfinished: unfinished.size }
+})
+
+/** Waits for the program, and stops it the hard way when it does not stop by itself. */
+const awaitProgram = ({ runtime, signal }: Run, fiber: Fiber.Fiber<unknown, unknown>) =>
+  Effect.raceFirst(
+    Fiber.await(fiber),
+    Effect.callback<void>((resume) => {
+      const remove = signal.onRequestUnsafe(() => resume(Effect.void))
+      return Effect.sync(remove)
+    }).pipe(
+      Effect.andThen(Effect.sleep(runtime.timing.graceMillis + drainMillis)),
+      Effect.andThen(Fiber.interrupt(fiber)),
+      Effect.andThen(Fiber.await(fiber))
+    )
+  )
+
+const programContext = (
+  run: Run,
+  jobRun: JobRun.JobRun["Service"],
+  dispatcher: TaskDispatcher.TaskDispatcher["Service"],
+  scope: Scope.Scope
+) => {
+  const { partial, totals } = jobRun
+  return Context.make(TaskDispatcher.TaskDispatcher, dispatcher).pipe(
+    Context.add(TaskDispatcher.Current, Option.some(dispatcher)),
+    Context.add(JobContext, jobContext(run)),
+    Context.add(JobRun.JobRun, jobRun),
+    Context.add(Interrupter, run.signal),
+    Context.add(Lease, run.lease),
+    Context.add(Reporter, {
+      addUnsafe: (unit, amount) => partial.set(unit, (partial.get(unit) ?? 0) + amount),
+      totalUnsafe: (unit, total) => totals.set(unit, total)
+    }),
+    Context.add(Scope.Scope, scope)
+  )
+}
+
+const jobContext = (run: Run): JobContext["Service"] => {
+  const { record, runnable, runtime, signal } = run
+  const log: JobContext["Service"]["log"] = (level, message) =>
+    Effect.clockWith((clock) =>
+      Effect.flatMap(clock.currentTimeMillis, (at) => runtime.store.log(record.id, { at, level, message }))
+    )
+  return {
+    id: record.id,
+    name: record.name,
+    version: runnable.job.version,
+    attempt: record.state.attempt,
+    token: record.token,
+    log,
+    pause: (by, message) =>
+      log("Warning", message).pipe(
+        // A job that can't write its log must stop all the same.
+        Effect.catchTag("JobStoreError", (error) => Effect.logWarning(`${message} (not logged: ${error.message})`)),
+        Effect.andThen(Effect.sync(() => {
+          run.pausedBy = by
+          signal.requestUnsafe("Pause")
+        })),
+        Effect.andThen(Effect.interrupt)
+      )
+  }
+}

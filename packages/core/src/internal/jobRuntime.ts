@@ -1,0 +1,68 @@
+/**
+ * What all parts of one job manager share.
+ */
+import type * as Clock from "effect/Clock"
+import * as Effect from "effect/Effect"
+import type * as Scope from "effect/Scope"
+import type { Interrupter } from "../Interrupter.ts"
+import type * as Job from "../Job.ts"
+import type { JobId } from "../JobId.ts"
+import type { JobStore } from "../JobStore.ts"
+import type { OwnerLiveness } from "../OwnerLiveness.ts"
+import type { TaskDispatcher } from "../TaskDispatcher.ts"
+
+/** A job that this manager can run. */
+export interface Runnable {
+  readonly job: Job.Any
+  readonly program: Job.Program
+}
+
+export interface Timing {
+  readonly ttlMillis: number
+  readonly pollMillis: number
+  readonly graceMillis: number
+  readonly deadlineMillis: number
+}
+
+export interface JobRuntime {
+  readonly store: JobStore["Service"]
+  readonly liveness: OwnerLiveness["Service"]
+  readonly clock: Clock.Clock
+  readonly runnables: ReadonlyMap<string, Runnable>
+  readonly timing: Timing
+  readonly makeDispatcher: (options: {
+    readonly signal: Interrupter
+  }) => Effect.Effect<TaskDispatcher["Service"], never, Scope.Scope>
+  /** Signals of the runs of this process, until they have ended. */
+  readonly runs: Map<JobId, Interrupter>
+  /** Tells when something may be claimed, or a run has ended. */
+  readonly claimable: Changes
+  /** Tells when the state of a job was changed from here. */
+  readonly changed: Changes
+}
+
+/** Wakes those that wait for a change, besides what they poll. */
+export class Changes {
+  version = 0
+  private readonly waiters = new Set<() => void>()
+
+  notifyUnsafe(): void {
+    this.version++
+    const waiters = Array.from(this.waiters)
+    this.waiters.clear()
+    for (const wake of waiters) wake()
+  }
+
+  /** Waits until something has changed since a version was read, or the time is over. */
+  wait(since: number, millis: number): Effect.Effect<void> {
+    return Effect.raceFirst(
+      Effect.sleep(millis),
+      Effect.callback<void>((resume) => {
+        if (this.version !== since) return resume(Effect.void)
+        const wake = () => resume(Effect.void)
+        this.waiters.add(wake)
+        return Effect.sync(() => this.waiters.delete(wake))
+      })
+    )
+  }
+}
