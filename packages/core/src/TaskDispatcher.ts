@@ -4,13 +4,16 @@
  * @since 0.1.0
  */
 import * as Context from "effect/Context"
-import type * as Effect from "effect/Effect"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import type * as Stream from "effect/Stream"
 import type { Element, FanOutOptions, FanOutStopped } from "./FanOut.ts"
-import type { Interrupted } from "./Interrupter.ts"
+import { type Interrupted, makeUnsafe } from "./Interrupter.ts"
+import { make as makeDispatcher } from "./internal/dispatcher.ts"
 import type { JobContext } from "./JobContext.ts"
 import type { JobStoreError } from "./JobStoreError.ts"
+import type { Pools } from "./Pools.ts"
 import type { Tally } from "./Progress.ts"
 import type * as Task from "./Task.ts"
 import type { TaskHandle } from "./TaskHandle.ts"
@@ -91,4 +94,19 @@ export class TaskDispatcher extends Context.Service<TaskDispatcher, {
 export const Current = Context.Reference<Option.Option<TaskDispatcher["Service"]>>(
   "@fanout/core/TaskDispatcher/Current",
   { defaultValue: () => Option.none() }
+)
+
+/**
+ * Layer that provides a dispatcher to an application that has no job. Its tasks end with the layer.
+ *
+ * **Gotchas**
+ *
+ * `fanOut` needs a job: by type it requires `JobContext`.
+ *
+ * @category layers
+ * @since 0.1.0
+ */
+export const layer: Layer.Layer<TaskDispatcher, never, Pools> = Layer.effect(
+  TaskDispatcher,
+  Effect.suspend(() => makeDispatcher({ signal: makeUnsafe() }))
 )

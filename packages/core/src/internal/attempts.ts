@@ -29,6 +29,8 @@ export type Ending =
   | { readonly _tag: "Failed"; readonly cause: Cause.Cause<unknown> }
   | { readonly _tag: "TimedOut" }
   | { readonly _tag: "Stopped" }
+  /** A retry is due after the delay, on another fiber: this one was interrupted. */
+  | { readonly _tag: "Again"; readonly delayMillis: number }
 
 export interface Environment {
   readonly clock: Clock.Clock
@@ -53,6 +55,8 @@ export interface Unit {
   readonly onTotal: (unit: string, total: number) => void
   /** Set once the fiber that runs the task was interrupted: it can't run another one. */
   killed: boolean
+  /** When the next attempt is due; made once for each task. */
+  readonly nextAttempt: (now: number, error: unknown) => Effect.Effect<Option.Option<number>>
 }
 
 class Attempt {
@@ -155,7 +159,7 @@ const judge = (attempt: Attempt, exit: Exit.Exit<unknown, unknown>): Judgement =
 export const runToEnd = (unit: Unit, environment: Environment): Effect.Effect<Ending> =>
   Effect.withFiber((fiber) => {
     const { options, parent, permits } = unit
-    const step = stepsOf(options.retry)
+    unit.killed = false
 
     const start = (returning: boolean): Effect.Effect<Ending> => {
       if (parent.reason !== undefined) return Effect.succeed({ _tag: "Stopped" })
@@ -177,8 +181,9 @@ export const runToEnd = (unit: Unit, environment: Environment): Effect.Effect<En
     }
 
     const again = (error: unknown, otherwise: Ending): Effect.Effect<Ending> =>
-      Effect.flatMap(step(environment.clock.currentTimeMillisUnsafe(), error), (delay): Effect.Effect<Ending> => {
+      Effect.flatMap(unit.nextAttempt(environment.clock.currentTimeMillisUnsafe(), error), (delay): Effect.Effect<Ending> => {
         if (Option.isNone(delay)) return Effect.succeed(otherwise)
+        if (unit.killed) return Effect.succeed({ _tag: "Again", delayMillis: delay.value })
         return Effect.flatMap(
           unlessStopped(parent, Effect.sleep(delay.value)),
           (slept): Effect.Effect<Ending> => slept ? start(true) : Effect.succeed({ _tag: "Stopped" })
@@ -188,11 +193,18 @@ export const runToEnd = (unit: Unit, environment: Environment): Effect.Effect<En
     return start(false)
   })
 
+/** Waits for the delay of an attempt that another fiber has to make, then goes on like `runToEnd`. */
+export const runAgain = (unit: Unit, environment: Environment, delayMillis: number): Effect.Effect<Ending> =>
+  Effect.flatMap(
+    unlessStopped(unit.parent, Effect.sleep(delayMillis)),
+    (slept): Effect.Effect<Ending> => slept ? runToEnd(unit, environment) : Effect.succeed({ _tag: "Stopped" })
+  )
+
 /** Delays of a schedule, one for each call; `None` once it is over. */
-const stepsOf = (retry: Options["retry"]) => {
+export const attemptsOf = (retry: Options["retry"]): Unit["nextAttempt"] => {
   let attempts = 1
   let stepper: Effect.Success<ReturnType<typeof Schedule.toStep<unknown, unknown, never, never>>> | undefined
-  return (now: number, error: unknown): Effect.Effect<Option.Option<number>> => {
+  return (now, error) => {
     if (Option.isNone(retry) || attempts++ >= maxAttempts) return Effect.succeedNone
     return Effect.gen(function*() {
       stepper ??= yield* Schedule.toStep(retry.value as Schedule.Schedule<unknown, unknown>)

@@ -2,11 +2,10 @@
  * The checkpoint of a fan-out as it is stored: the frontier and what was taken and is not settled. Its size depends on
  * the concurrency and on how deep brackets are nested, never on the number of elements.
  */
-import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
 import type { Migration } from "../Job.ts"
 import { Tally } from "../Progress.ts"
-import { type Bracket, type Entry, FanOutState } from "./fanOutState.ts"
+import type { Bracket, Entry, FanOutState } from "./fanOutState.ts"
 
 const Position = Schema.Struct({ frontier: Schema.NullOr(Schema.String), bracket: Schema.Natural })
 
@@ -45,12 +44,23 @@ type Stored = typeof Stored.Type
 
 const decode = Schema.decodeUnknownSync(Schema.fromJsonString(Schema.toCodecJson(Stored)))
 
+/** A tally that is being counted. */
+export interface Counts {
+  done: number
+  failed: number
+  skipped: number
+  readonly tags: Record<string, number>
+  readonly units: Record<string, number>
+}
+
+export const makeCounts = (): Counts => ({ done: 0, failed: 0, skipped: 0, tags: {}, units: {} })
+
 /** What of a fan-out is not in its state machine. */
 export interface Header {
   finished: boolean
   attempt: number
   failures: number
-  tally: Tally
+  readonly tally: Counts
   readonly reopened: Set<string>
 }
 
@@ -91,7 +101,7 @@ export const encode = (version: number, header: Header, state: FanOutState, code
     finished: header.finished,
     attempt: header.attempt,
     failures: header.failures,
-    tally: header.tally,
+    tally: new Tally(header.tally),
     main: { frontier: state.main.frontier ?? null, bracket: state.main.bracket.id },
     segment: state.segment === undefined ? null : {
       frontier: state.segment.frontier ?? null,
@@ -149,7 +159,8 @@ export const restore = (text: string, state: FanOutState, codec: PayloadCodec, l
   }
   state.restored()
   const { attempt, failures, finished, reopened, tally } = stored
-  return { attempt, failures, finished, tally, reopened: new Set(reopened.map(cursor)) }
+  const counts = { ...tally, tags: { ...tally.tags }, units: { ...tally.units } }
+  return { attempt, failures, finished, tally: counts, reopened: new Set(reopened.map(cursor)) }
 }
 
 /** Gives what lifts cursors and payloads from a version. */
@@ -190,9 +201,3 @@ export const oldName = (
   }
   return current
 }
-
-export const isTooNew = (text: string, version: number): boolean =>
-  Option.match(Schema.decodeUnknownOption(Schema.fromJsonString(Schema.Struct({ v: Schema.Natural })))(text), {
-    onNone: () => false,
-    onSome: ({ v }) => v > version
-  })

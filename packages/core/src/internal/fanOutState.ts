@@ -50,6 +50,8 @@ export interface Feed {
   readonly until: Bracket | undefined
   chunks: Array<ReadonlyArray<Element<unknown>>>
   index: number
+  /** How many chunks may be left before more are pulled. */
+  low: number
   ended: boolean
 }
 
@@ -214,6 +216,9 @@ export class FanOutState {
     if (kind === "after") return this.closeBracket(bracket)
     if (kind === "open") {
       bracket.state = outcome._tag === "Done" ? "open" : "skipping"
+      // What belongs to a retried opening element comes from its part of the source, if it is wanted now.
+      if (retryOf !== undefined && bracket.state === "open") this.segment = { frontier: cursor, bracket, root: bracket }
+      if (retryOf !== undefined && bracket.state === "skipping") this.brackets.delete(bracket.id)
       this.onUnblocked()
     }
     bracket.outstanding--
@@ -223,11 +228,6 @@ export class FanOutState {
   /** After a checkpoint was put back: brackets whose end was taken and that wait for nothing end now. */
   restored(): void {
     for (const bracket of this.brackets.values()) this.endBracket(bracket)
-  }
-
-  /** A retried opening element that is done: what belongs to it comes from its part of the source. */
-  beginSegment(entry: Entry): void {
-    this.segment = { frontier: entry.cursor, bracket: entry.bracket, root: entry.bracket }
   }
 
   private endBracket(bracket: Bracket): void {

@@ -31,8 +31,10 @@ export interface JobRunOptions {
 export class JobRun extends Context.Service<JobRun, JobRunOptions & {
   /** Names of the fan-outs that are open, and of those that a stop has left unfinished. */
   readonly unfinished: Set<string>
-  /** Units that unfinished tasks have added; kept by the tasks' reporters. */
+  /** Units that the program itself has added. */
   readonly partial: Map<string, number>
+  /** Units that the unsettled elements of each open fan-out have added so far. */
+  readonly partials: Map<string, () => ReadonlyMap<string, number>>
   readonly totals: Map<string, number>
   /** Records one fan-out. `tally` is evaluated inside, so that progress never goes back. */
   readonly flush: (
@@ -44,6 +46,7 @@ export class JobRun extends Context.Service<JobRun, JobRunOptions & {
 export const make = (options: JobRunOptions): Effect.Effect<JobRun["Service"]> =>
   Effect.map(Semaphore.make(1), (mutex) => {
     const partial = new Map<string, number>()
+    const partials = new Map<string, () => ReadonlyMap<string, number>>()
     const totals = new Map<string, number>(Object.entries(options.progress.totals))
     let progress = options.progress
 
@@ -54,7 +57,9 @@ export const make = (options: JobRunOptions): Effect.Effect<JobRun["Service"]> =
         units[unit] = (units[unit] ?? 0) + amount
       }
       for (const one of Object.values(fanOuts)) { for (const [unit, n] of Object.entries(one.units)) add(unit, n) }
-      for (const [unit, n] of partial) add(unit, n)
+      for (const units of [partial, ...Array.from(partials.values(), (read) => read())]) {
+        for (const [unit, n] of units) add(unit, n)
+      }
       // A task that starts over adds less than it had: what is shown stays where it was.
       for (const [unit, n] of Object.entries(progress.units)) units[unit] = Math.max(n, units[unit] ?? 0)
       return new Progress({ fanOuts, totals: Object.fromEntries(totals), units })
@@ -64,6 +69,7 @@ export const make = (options: JobRunOptions): Effect.Effect<JobRun["Service"]> =
       ...options,
       unfinished: new Set(),
       partial,
+      partials,
       totals,
       flush: (fanOut, make) =>
         mutex.withPermit(Effect.suspend(() => {

@@ -1,0 +1,509 @@
+/**
+ * Runs a durable fan-out: a feeder fills the buffer from the source, lanes take from it and run tasks on their own
+ * fiber, a flusher records what they came to.
+ */
+import * as Cause from "effect/Cause"
+import * as Context from "effect/Context"
+import * as Deferred from "effect/Deferred"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Fiber from "effect/Fiber"
+import * as Latch from "effect/Latch"
+import * as Option from "effect/Option"
+import * as Pull from "effect/Pull"
+import * as Schema from "effect/Schema"
+import * as Stream from "effect/Stream"
+import { type Element, type FanOutOptions, FanOutStopped } from "../FanOut.ts"
+import { Interrupted, type Interrupter } from "../Interrupter.ts"
+import { OutcomeRow } from "../JobStore.ts"
+import { JobStoreError } from "../JobStoreError.ts"
+import type { Failure, Outcome } from "../Outcome.ts"
+import { Tally } from "../Progress.ts"
+import { attemptsOf, type Ending, type Environment, runAgain, runToEnd, type Unit } from "./attempts.ts"
+import * as Checkpoint from "./fanOutCheckpoint.ts"
+import { type Bracket, type Entry, FanOutState, type Feed, type Position, type Settlement } from "./fanOutState.ts"
+import type { JobRun } from "./jobRun.ts"
+import type { Settled, TaskDefinition } from "./taskDefinition.ts"
+
+/** Rows that are read at once for a retry. */
+const pageSize = 100
+
+const defaults = { concurrency: 64, flushEvery: 192, flushInterval: "250 millis" } as const
+
+type Source = (after: Option.Option<string>) => Stream.Stream<Element<unknown>, unknown>
+
+const Origin = Schema.Struct({
+  /** Version of the job that wrote the row. */
+  v: Schema.Natural,
+  kind: Schema.Literals(["item", "open", "after", "settled"]),
+  opens: Schema.Boolean
+})
+
+const decodeOrigin = Schema.decodeUnknownSync(Origin)
+
+/** What a lane whose fiber was interrupted leaves: nothing, or a task whose next attempt is due after a delay. */
+type LeftOver =
+  | { readonly unit?: undefined }
+  | { readonly entry: Entry; readonly unit: Unit; readonly delayMillis: number }
+
+export interface FanOut {
+  readonly name: string
+  readonly task: TaskDefinition
+  readonly source: Source
+  readonly options: FanOutOptions
+  readonly run: JobRun["Service"]
+  readonly environment: Environment
+  /** Context of the fiber that opened the fan-out, with the handler's own. */
+  readonly context: Context.Context<never>
+}
+
+/** One open fan-out. */
+class Engine {
+  readonly state: FanOutState
+  readonly header: Checkpoint.Header
+  readonly signal: Interrupter
+  private readonly spec: FanOut
+  readonly concurrency: number
+  private readonly flushEvery: number
+  private readonly failureLimit: number
+  private readonly lift: Checkpoint.Lift
+
+  private rows: Array<OutcomeRow> = []
+  private cleared: Array<string> = []
+  private unrecorded = 0
+  private inFlight = 0
+  private firstFailure: Failure | undefined
+  private readonly dirty = Latch.makeUnsafe(false)
+  private readonly full = Latch.makeUnsafe(false)
+
+  private idle: Array<(effect: Effect.Effect<void>) => void> = []
+  private readonly drained = Latch.makeUnsafe(true)
+  private readonly settledOne = Latch.makeUnsafe(false)
+  private feeding = true
+  stopping = false
+  private gaveUp = false
+
+  constructor(spec: FanOut, stored: Option.Option<string>) {
+    const { options, run, task } = spec
+    this.spec = spec
+    this.concurrency = options.concurrency ?? defaults.concurrency
+    this.flushEvery = options.flushEvery ?? defaults.flushEvery
+    this.failureLimit = options.failures === undefined || options.failures === "collect"
+      ? Number.POSITIVE_INFINITY
+      : options.failures === "failFast"
+      ? 0
+      : options.failures.maxFailures
+    this.signal = run.signal.childUnsafe()
+    this.lift = Checkpoint.lifting(run.migrations, run.version, spec.name)
+    this.state = new FanOutState((settlement) => this.record(settlement), () => this.wake())
+    this.header = Option.match(stored, {
+      onNone: () => ({ finished: false, attempt: run.attempt, failures: 0, tally: Checkpoint.makeCounts(), reopened: new Set() }),
+      onSome: (text) => Checkpoint.restore(text, this.state, task.payload, this.lift)
+    })
+    if (this.header.attempt !== run.attempt) {
+      this.header.attempt = run.attempt
+      this.header.failures = 0
+      this.header.finished = this.header.finished && this.header.tally.failed === 0
+    }
+    this.signal.onRequestUnsafe(() => this.stop())
+  }
+
+  // -- recording
+
+  private record(settlement: Settlement): void {
+    const { cursor, key, kind, opens, outcome, payload, retryOf } = settlement
+    const { run, task } = this.spec
+    if (retryOf !== undefined) uncount(this.header.tally, retryOf.outcome)
+    count(this.header.tally, outcome, settlement.units)
+    if (retryOf !== undefined) this.cleared.push(cursor)
+    if (retryOf !== undefined && opens && outcome._tag === "Done") this.header.reopened.add(cursor)
+    if (outcome._tag !== "Done" || this.spec.options.keep === "all") {
+      this.rows.push(
+        new OutcomeRow({
+          fanOut: this.spec.name,
+          cursor,
+          key,
+          payload: payload === undefined ? null : task.payload.encode(payload),
+          origin: { v: run.version, kind, opens },
+          outcome,
+          attempt: run.attempt,
+          at: this.spec.environment.clock.currentTimeMillisUnsafe()
+        })
+      )
+    }
+    this.unrecorded++
+    this.touch()
+    if (outcome._tag === "Failed") {
+      this.firstFailure ??= outcome.failure
+      if (++this.header.failures > this.failureLimit) this.giveUp()
+    }
+  }
+
+  touch(): void {
+    this.dirty.openUnsafe()
+    if (this.unrecorded >= this.flushEvery) this.full.openUnsafe()
+  }
+
+  private giveUp(): void {
+    this.gaveUp = true
+    this.signal.requestUnsafe("Sibling")
+  }
+
+  /** Why the fan-out can't go on although it was asked to, if it has given up in this attempt before. */
+  get stopped(): FanOutStopped | undefined {
+    if (!this.gaveUp && this.header.failures <= this.failureLimit) return undefined
+    return new FanOutStopped({
+      name: this.spec.name,
+      failures: this.header.failures,
+      first: this.firstFailure ?? { _tag: "Defect", message: "recorded by an earlier run" }
+    })
+  }
+
+  get flush(): Effect.Effect<void, JobStoreError> {
+    const { name, run, task } = this.spec
+    return Effect.uninterruptible(Effect.suspend(() => {
+      this.dirty.closeUnsafe()
+      this.full.closeUnsafe()
+      return Effect.andThen(
+        run.flush(name, () => {
+          const flush = { rows: this.rows, cleared: this.cleared, acked: this.unrecorded > 0 }
+          this.rows = []
+          this.cleared = []
+          this.inFlight = this.unrecorded
+          this.unrecorded = 0
+          const tally = new Tally(this.header.tally)
+          return { ...flush, tally, checkpoint: Checkpoint.encode(run.version, this.header, this.state, task.payload) }
+        }),
+        Effect.sync(() => {
+          this.inFlight = 0
+          this.wake()
+        })
+      )
+    }))
+  }
+
+  /** Records whenever enough has been settled, or some time after anything has. */
+  get flusher(): Effect.Effect<never, JobStoreError> {
+    const interval = Duration.fromInputUnsafe(this.spec.options.flushInterval ?? defaults.flushInterval)
+    return Effect.forever(
+      this.dirty.await.pipe(
+        Effect.andThen(Effect.timeoutOption(this.full.await, interval)),
+        Effect.andThen(this.flush)
+      )
+    )
+  }
+
+  // -- lanes
+
+  private readonly mayTake = (): boolean => !this.stopping && this.unrecorded + this.inFlight < this.flushEvery
+
+  private take(): Entry | undefined {
+    if (!this.mayTake()) return undefined
+    const entry = this.state.take(this.mayTake)
+    const { feed } = this.state
+    if (feed === undefined || feed.chunks.length <= feed.low) this.drained.openUnsafe()
+    return entry
+  }
+
+  private get over(): boolean {
+    const { active, feed, ready, segment } = this.state
+    return !this.feeding && active.size === 0 && ready.length === 0 && segment === undefined && feed === undefined
+  }
+
+  wake(): void {
+    const { idle } = this
+    this.idle = []
+    for (const resume of idle) resume(Effect.void)
+  }
+
+  stop(): void {
+    this.stopping = true
+    this.drained.openUnsafe()
+    this.settledOne.openUnsafe()
+    this.wake()
+  }
+
+  private readonly wait = Effect.callback<void>((resume) => {
+    this.idle.push(resume)
+  })
+
+  /**
+   * Takes and runs until there is nothing left. Gives what another lane has to go on with when the fiber of this one
+   * was interrupted.
+   */
+  lane(first?: LeftOver): Effect.Effect<LeftOver | undefined> {
+    const { environment } = this.spec
+    const go: Effect.Effect<LeftOver | undefined> = Effect.suspend(() => {
+      const entry = this.take()
+      if (entry !== undefined) {
+        const unit = this.unitOf(entry)
+        return Effect.flatMap(runToEnd(unit, environment), after(entry, unit))
+      }
+      if (this.stopping) return Effect.undefined
+      if (this.over) {
+        this.wake()
+        return Effect.undefined
+      }
+      return Effect.andThen(this.wait, go)
+    })
+    const after = (entry: Entry, unit: Unit) => (ending: Ending): Effect.Effect<LeftOver | undefined> => {
+      if (ending._tag === "Again") return Effect.succeed({ entry, unit, delayMillis: ending.delayMillis })
+      if (ending._tag !== "Stopped") this.settle(entry, ending)
+      return unit.killed ? Effect.succeed({}) : go
+    }
+    if (first?.unit === undefined) return go
+    const { delayMillis, entry, unit } = first
+    return Effect.flatMap(runAgain(unit, environment, delayMillis), after(entry, unit))
+  }
+
+  private unitOf(entry: Entry): Unit {
+    const { context, options, run, task } = this.spec
+    return {
+      run: Effect.suspend(() => task.handle(entry.payload)),
+      context,
+      options: options.priority === undefined ? task.options : { ...task.options, priority: options.priority },
+      permits: task.permits,
+      parent: this.signal,
+      cell: entry.cell,
+      units: entry.units,
+      onUnits: () => this.dirty.openUnsafe(),
+      onTotal: (unit, total) => run.totals.set(unit, total),
+      killed: false,
+      nextAttempt: attemptsOf(task.options.retry)
+    }
+  }
+
+  private settle(entry: Entry, ending: Settled): void {
+    const { options, task } = this.spec
+    const outcome = task.outcome(ending, options.keep === "all")
+    // The key is for people who read rows; what is plain done has none.
+    const key = outcome._tag === "Done" && options.keep !== "all" ? "" : task.options.key(entry.payload)
+    this.state.settle(entry, key, outcome)
+    this.settledOne.openUnsafe()
+  }
+
+  /** Units that unsettled elements have added so far. */
+  get partial(): Map<string, number> {
+    const sum = new Map<string, number>()
+    for (const { units } of this.state.active) {
+      for (const [unit, amount] of units) sum.set(unit, (sum.get(unit) ?? 0) + amount)
+    }
+    return sum
+  }
+
+  // -- feeding
+
+  /** Feeds what is to be run, in order: the rest of a retried part, failed rows, then the source. */
+  readonly feeder: Effect.Effect<void, unknown> = Effect.suspend(() =>
+    Effect.gen({ self: this }, function*() {
+      if (this.state.segment !== undefined) yield* this.pump(this.state.segment, this.state.segment.root)
+      if (this.header.tally.failed > 0) yield* this.feedRows
+      yield* this.pump(this.state.main, undefined)
+      if (this.state.main.bracket !== this.state.root) {
+        return yield* Effect.die(new Error(`The source of fan-out "${this.spec.name}" ended in an open bracket`))
+      }
+    })
+  ).pipe(Effect.ensuring(Effect.sync(() => {
+    this.feeding = false
+    this.wake()
+  })))
+
+  private pump(position: Position, until: Bracket | undefined): Effect.Effect<void, unknown> {
+    return Effect.scoped(Effect.gen({ self: this }, function*() {
+      const pull = yield* Stream.toPull(this.spec.source(Option.fromUndefinedOr(position.frontier)))
+      const feed: Feed = { position, until, chunks: [], index: 0, low: 1, ended: false }
+      this.state.feed = feed
+      while (!feed.ended && !this.stopping) {
+        const chunk = yield* Pull.catchDone(pull, () => Effect.undefined)
+        if (chunk === undefined) break
+        feed.chunks.push(chunk)
+        this.drained.closeUnsafe()
+        this.wake()
+        if (feed.chunks.length > feed.low) yield* this.drained.await
+      }
+      feed.low = 0
+      while (feed.chunks.length > 0 && !feed.ended && !this.stopping) {
+        this.drained.closeUnsafe()
+        this.wake()
+        yield* this.drained.await
+      }
+      if (!this.stopping) this.state.feed = undefined
+    }))
+  }
+
+  private get feedRows(): Effect.Effect<void, unknown> {
+    return Effect.gen({ self: this }, function*() {
+      const { name, run } = this.spec
+      for (let after = 0;;) {
+        const page = yield* run.store.outcomes(run.id, {
+          fanOut: name,
+          tags: ["Failed", "Skipped"],
+          after,
+          limit: pageSize
+        })
+        for (const [seq, row] of page) {
+          after = seq
+          if (this.stopping) return
+          if (row.attempt >= run.attempt) continue
+          if (row.outcome._tag === "Skipped") {
+            this.clearSkipped(row)
+          } else if (row.payload !== null) {
+            yield* this.retryRow(row, row.payload)
+          }
+        }
+        if (page.length < pageSize) return
+      }
+    })
+  }
+
+  /** A row of skipped elements is gone once the element that opens them was done. */
+  private clearSkipped(row: OutcomeRow): void {
+    if (!this.header.reopened.delete(row.key)) return
+    uncount(this.header.tally, row.outcome)
+    this.cleared.push(row.cursor)
+    this.touch()
+  }
+
+  private retryRow(row: OutcomeRow, encoded: Schema.Json): Effect.Effect<void, unknown> {
+    return Effect.gen({ self: this }, function*() {
+      const { opens, v } = decodeOrigin(row.origin)
+      const payload = this.spec.task.payload.decode(this.lift(v).payload(encoded))
+      const cursor = this.lift(v).cursor(row.cursor)
+      const { root } = this.state
+      const bracket = opens ? this.state.makeBracket(undefined, cursor) : root
+      bracket.outstanding++
+      // The failed end of a bracket runs again like an item: its bracket is long settled.
+      const entry = this.state.enter(opens ? "open" : "item", cursor, payload, bracket, {
+        retryOf: row
+      })
+      this.state.ready.push(entry)
+      this.wake()
+      // At most as many rows are taken as tasks may be unsettled.
+      while (!this.stopping && (opens ? this.state.active.has(entry) : this.state.active.size >= this.concurrency)) {
+        this.settledOne.closeUnsafe()
+        yield* this.settledOne.await
+      }
+      if (this.state.segment?.root === bracket) yield* this.pump(this.state.segment, bracket)
+    })
+  }
+}
+
+/** Opens a fan-out, runs it until it is finished or must stop, and gives the tally. */
+export const run = (spec: FanOut): Effect.Effect<Tally, unknown> =>
+  Effect.gen(function*() {
+    const { name, run } = spec
+    const engine = new Engine(spec, yield* storedCheckpoint(spec))
+    if (engine.header.finished) return new Tally(engine.header.tally)
+    const before = engine.stopped
+    if (before !== undefined) return yield* before
+    if (run.unfinished.has(name)) return yield* Effect.die(new Error(`Fan-out "${name}" is already open in this job`))
+    run.unfinished.add(name)
+    run.partials.set(name, () => engine.partial)
+    const exit = yield* Effect.exit(drive(engine))
+    run.partials.delete(name)
+    engine.signal.closeUnsafe()
+    return yield* conclude(spec, engine, exit)
+  })
+
+/** Runs feeder, flusher and lanes; fails with what ended them before the source did. */
+const drive = (engine: Engine): Effect.Effect<void, unknown> =>
+  Effect.uninterruptibleMask((restore) =>
+    Effect.gen(function*() {
+      const broken = Deferred.makeUnsafe<unknown, unknown>()
+      const breaks = <A>(effect: Effect.Effect<A, unknown>) =>
+        Effect.onExit(effect, (exit) =>
+          Effect.sync(() => {
+            if (Exit.isSuccess(exit) || Exit.hasInterrupts(exit)) return
+            engine.stop()
+            Deferred.doneUnsafe(broken, Exit.failCause(exit.cause))
+          }))
+      const feeder = yield* Effect.forkChild(breaks(Effect.interruptible(engine.feeder)))
+      const flusher = yield* Effect.forkChild(breaks(Effect.interruptible(engine.flusher)))
+      const lanes = new Set<Fiber.Fiber<unknown>>()
+      const supervise = (first?: LeftOver): Effect.Effect<void> =>
+        Effect.gen(function*() {
+          const fiber = yield* Effect.forkChild(engine.lane(first), { uninterruptible: true })
+          lanes.add(fiber)
+          const left = yield* Fiber.await(fiber)
+          lanes.delete(fiber)
+          if (Exit.isFailure(left)) {
+            engine.stop()
+            Deferred.doneUnsafe(broken, left)
+          } else if (left.value !== undefined) yield* supervise(left.value)
+        })
+      const work = yield* Effect.forkChild(
+        Effect.forEach(Array.from({ length: engine.concurrency }), () => supervise(), {
+          concurrency: "unbounded",
+          discard: true
+        }),
+        { uninterruptible: true }
+      )
+      const exit = yield* Effect.exit(restore(Fiber.await(work)))
+      if (Exit.isFailure(exit)) {
+        // Whoever waited for the fan-out was interrupted: nothing of it may go on.
+        engine.signal.requestUnsafe("Cancel")
+        for (const lane of lanes) lane.interruptUnsafe()
+        yield* Fiber.await(work)
+      }
+      yield* Fiber.interrupt(feeder)
+      yield* Fiber.interrupt(flusher)
+      if (Deferred.isDoneUnsafe(broken)) yield* Deferred.await(broken)
+      if (Exit.isFailure(exit)) return yield* exit
+    })
+  )
+
+/** Records the last of it, and says how it ended. */
+const conclude = (spec: FanOut, engine: Engine, exit: Exit.Exit<void, unknown>): Effect.Effect<Tally, unknown> =>
+  Effect.gen(function*() {
+    const { name, run } = spec
+    const { reason } = run.signal
+    const cannotRecord = Exit.isFailure(exit) && isStoreError(exit.cause)
+    engine.header.finished = Exit.isSuccess(exit) && reason === undefined && engine.stopped === undefined
+    if (!cannotRecord && reason !== "LeaseLost") yield* engine.flush
+    if (Exit.isFailure(exit)) return yield* Effect.failCause(exit.cause)
+    if (reason !== undefined) return yield* new Interrupted({ reason })
+    const gaveUp = engine.stopped
+    if (gaveUp !== undefined) return yield* gaveUp
+    run.unfinished.delete(name)
+    return new Tally(engine.header.tally)
+  })
+
+const isStoreError = (cause: Cause.Cause<unknown>): boolean =>
+  cause.reasons.some((reason) => reason._tag === "Fail" && reason.error instanceof JobStoreError)
+
+/** The checkpoint stored under the fan-out's name, or under one that it had in an older version of the job. */
+const storedCheckpoint = (spec: FanOut): Effect.Effect<Option.Option<string>, JobStoreError> =>
+  Effect.gen(function*() {
+    const { name, run } = spec
+    const names = new Set([name])
+    for (let v = run.version - 1; v >= 1; v--) names.add(Checkpoint.oldName(run.migrations, v, run.version, name))
+    for (const one of names) {
+      const stored = yield* run.store.checkpoint(run.id, one)
+      if (Option.isSome(stored)) return stored
+    }
+    return Option.none()
+  })
+
+const count = (counts: Checkpoint.Counts, outcome: Outcome, units: ReadonlyMap<string, number>): void => {
+  if (outcome._tag === "Failed") {
+    counts.failed++
+  } else if (outcome._tag === "Skipped") {
+    counts.skipped += outcome.count
+  } else {
+    counts.done++
+    const tag = tagOf(outcome.value)
+    if (tag !== undefined) counts.tags[tag] = (counts.tags[tag] ?? 0) + 1
+    for (const [unit, amount] of units) counts.units[unit] = (counts.units[unit] ?? 0) + amount
+  }
+}
+
+const uncount = (counts: Checkpoint.Counts, outcome: Outcome): void => {
+  if (outcome._tag === "Failed") counts.failed--
+  else if (outcome._tag === "Skipped") counts.skipped -= outcome.count
+}
+
+const tagOf = (value: Schema.Json): string | undefined =>
+  typeof value === "object" && value !== null && "_tag" in value && typeof value["_tag"] === "string"
+    ? value["_tag"]
+    : undefined

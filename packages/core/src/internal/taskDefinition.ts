@@ -1,0 +1,109 @@
+/**
+ * A task as the runtime runs it: its handler found, its schemas compiled, its pool looked up.
+ */
+import * as Cause from "effect/Cause"
+import * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import { Headers } from "effect/http"
+import * as Rpc from "effect/rpc/Rpc"
+import { RequestId } from "effect/rpc/RpcMessage"
+import * as Result from "effect/Result"
+import * as Schema from "effect/Schema"
+import type { Outcome } from "../Outcome.ts"
+import type { Pools } from "../Pools.ts"
+import type * as Task from "../Task.ts"
+import { TaskOptions } from "../Task.ts"
+import type { Ending } from "./attempts.ts"
+import type { PayloadCodec } from "./fanOutCheckpoint.ts"
+import type { Permits } from "./permits.ts"
+
+/** How a task ended, once it has. */
+export type Settled = Exclude<Ending, { readonly _tag: "Stopped" | "Again" }>
+
+export interface TaskDefinition {
+  readonly tag: string
+  readonly options: Task.Options
+  readonly permits: Permits
+  readonly payload: PayloadCodec
+  /** Calls the handler; what it needs from its layer is in `context`. */
+  readonly handle: (payload: unknown) => Effect.Effect<unknown, unknown>
+  readonly context: Context.Context<never>
+  /** Encodes how the task ended; of a success value only its `_tag`, unless all of it is to be kept. */
+  readonly outcome: (ending: Settled, keepAll: boolean) => Outcome
+}
+
+export const findPool = (pools: Pools["Service"], name: string): Permits => {
+  const permits = pools.findUnsafe(name)
+  if (permits !== undefined) return permits
+  throw new Error(`There is no pool "${name}", only ${pools.names.join(", ")}: give it a size with Pools.layer`)
+}
+
+/** Finds the definition of a task in the context that its handler's layer was provided to. */
+export const defineTask = (
+  task: Task.Any,
+  context: Context.Context<never>,
+  pools: Pools["Service"],
+  pool: string | undefined
+): TaskDefinition => {
+  const options = Context.getOrUndefined(task.annotations, TaskOptions)
+  const handler = context.mapUnsafe.get(task.key) as Rpc.Handler<string> | undefined
+  if (options === undefined) throw new Error(`"${task._tag}" is no task: make it with Task.make`)
+  if (handler === undefined) throw new Error(`Task "${task._tag}" has no handler here`)
+  const call = { client: new Rpc.ServerClient(0), requestId: RequestId(0), headers: Headers.empty, rpc: task }
+  const codecOf = (schema: Schema.Top) => Schema.toCodecJson(schema as Task.Codec) as Schema.Codec<unknown, Schema.Json>
+  const payload = codecOf(task.payloadSchema)
+  const encodeError = Schema.encodeSync(codecOf(task.errorSchema))
+  const encodeSuccess = Schema.encodeSync(codecOf(task.successSchema))
+  return {
+    tag: task._tag,
+    options,
+    permits: findPool(pools, pool ?? options.pool),
+    payload: { encode: Schema.encodeSync(payload), decode: Schema.decodeUnknownSync(payload) },
+    handle: (value) => {
+      const result = handler.handler(value, call)
+      const effect = Rpc.isWrapper(result) ? result.value : result
+      return Effect.isEffect(effect)
+        ? effect as Effect.Effect<unknown, unknown>
+        : Effect.die(new Error(`The handler of task "${task._tag}" gave a stream`))
+    },
+    context: handler.context,
+    outcome: (ending, keepAll) =>
+      ending._tag === "Done"
+        ? { _tag: "Done", value: keepAll ? encodeSuccess(ending.value) : tagOnly(ending.value) }
+        : outcomeOf(ending, options.timeoutMillis, encodeError)
+  }
+}
+
+const tagOnly = (value: unknown): Schema.Json =>
+  typeof value === "object" && value !== null && "_tag" in value && typeof value._tag === "string"
+    ? { _tag: value._tag }
+    : null
+
+const outcomeOf = (
+  ending: Exclude<Settled, { readonly _tag: "Done" }>,
+  timeoutMillis: number,
+  encodeError: (error: unknown) => Schema.Json
+): Outcome => {
+  switch (ending._tag) {
+    case "Skipped":
+      return { _tag: "Skipped", reason: ending.reason, count: 1 }
+    case "TimedOut":
+      return { _tag: "Failed", failure: { _tag: "Timeout", millis: timeoutMillis } }
+    case "Failed": {
+      const error = Cause.findError(ending.cause)
+      if (Result.isFailure(error)) return { _tag: "Failed", failure: { _tag: "Defect", message: textOf(ending.cause) } }
+      const { success } = error
+      return { _tag: "Failed", failure: { _tag: "Error", error: encodeError(success), message: messageOf(success) } }
+    }
+  }
+}
+
+const textOf = (cause: Cause.Cause<unknown>): string => messageOf(Cause.squash(cause))
+
+export const messageOf = (error: unknown): string =>
+  typeof error === "object" && error !== null && "message" in error && typeof error.message === "string" &&
+    error.message !== ""
+    ? error.message
+    : typeof error === "object" && error !== null && "_tag" in error
+    ? String(error._tag)
+    : String(error)

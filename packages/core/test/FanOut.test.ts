@@ -1,0 +1,60 @@
+import { assert, describe, it } from "@effect/vitest"
+import type { Element } from "@fanout/core/FanOut"
+import * as JobId from "@fanout/core/JobId"
+import * as JobStore from "@fanout/core/JobStore"
+import * as Task from "@fanout/core/Task"
+import * as TaskDispatcher from "@fanout/core/TaskDispatcher"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Option from "effect/Option"
+import * as RpcGroup from "effect/rpc/RpcGroup"
+import * as Schema from "effect/Schema"
+import * as Stream from "effect/Stream"
+import { asRun, pools, runningJob } from "./fanOutHarness.ts"
+
+class Bad extends Schema.TaggedError<Bad>("Bad")("Bad", { n: Schema.Number }) {}
+const Visit = Task.make("test/Visit", {
+  payload: { n: Schema.Number },
+  success: Schema.TaggedStruct("Seen", { n: Schema.Number }),
+  error: Bad,
+  key: ({ n }) => String(n),
+  pool: "io",
+  timeout: "1 minute"
+})
+class Tasks extends RpcGroup.make(Visit) {}
+
+const numbers = (count: number) => (after: Option.Option<string>): Stream.Stream<Element<{ readonly n: number }>> => {
+  const start = Option.match(after, { onNone: () => 0, onSome: (cursor) => Number(cursor) + 1 })
+  return start >= count ? Stream.empty : Stream.range(start, count - 1).pipe(
+    Stream.map((n) => ({ _tag: "Item" as const, cursor: String(n), payload: { n } }))
+  )
+}
+
+describe("FanOut", () => {
+  it.effect("runs every element once and counts what it came to", () =>
+    Effect.gen(function*() {
+      const ran: Array<number> = []
+      yield* runningJob("a")
+      const { exit } = yield* asRun("a", () =>
+        TaskDispatcher.TaskDispatcher.use((_) => _.fanOut("all", Visit, numbers(1000))).pipe(
+          Effect.provide(Tasks.toLayer({
+            "test/Visit": Effect.fnUntraced(function*({ n }) {
+              ran.push(n)
+              if (n % 100 === 7) return yield* new Bad({ n })
+              if (n % 100 === 8) return yield* Task.skip("eight")
+              if (n % 100 === 9) return yield* Effect.die(new Error("nine"))
+              if (n % 3 === 0) yield* Effect.yieldNow
+              return { _tag: "Seen", n } as const
+            })
+          }))
+        ))
+      assert.isTrue(Exit.isSuccess(exit), String(exit))
+      if (Exit.isSuccess(exit)) {
+        assert.deepStrictEqual({ ...exit.value }, { done: 970, failed: 20, skipped: 10, tags: { Seen: 970 }, units: {} })
+      }
+      assert.deepStrictEqual(ran.toSorted((a, b) => a - b), Array.from({ length: 1000 }, (_, n) => n))
+      const store = yield* JobStore.JobStore
+      const rows = yield* store.outcomes(JobId.make("a"), { after: 0, limit: 100 })
+      assert.strictEqual(rows.length, 30)
+    }).pipe(Effect.provide([pools, JobStore.layerMemory])))
+})

@@ -1,0 +1,97 @@
+import type { FanOutOptions } from "@fanout/core/FanOut"
+import { Interrupter, makeUnsafe } from "@fanout/core/Interrupter"
+import * as JobContext from "@fanout/core/JobContext"
+import * as JobId from "@fanout/core/JobId"
+import * as JobState from "@fanout/core/JobState"
+import * as JobStore from "@fanout/core/JobStore"
+import * as OwnerLiveness from "@fanout/core/OwnerLiveness"
+import * as Pools from "@fanout/core/Pools"
+import * as Progress from "@fanout/core/Progress"
+import * as TaskDispatcher from "@fanout/core/TaskDispatcher"
+import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
+import { make as makeDispatcher } from "../src/internal/dispatcher.ts"
+import * as JobRun from "../src/internal/jobRun.ts"
+
+export const owner = new OwnerLiveness.Owner({ machine: "m", boot: "b", process: "p" })
+
+/** Puts a running job into the store. */
+export const runningJob = (id: string, attempt = 1) =>
+  Effect.gen(function*() {
+    const store = yield* JobStore.JobStore
+    const record = yield* store.insert(
+      new JobStore.JobRecord({
+        id: JobId.make(id),
+        name: "test",
+        version: 1,
+        payload: null,
+        idempotencyKey: Option.none(),
+        exclusiveKey: Option.none(),
+        priority: 0,
+        state: JobState.initial,
+        exit: Option.none(),
+        request: Option.none(),
+        lease: Option.none(),
+        token: 0,
+        ownersLost: 0,
+        createdAt: 0,
+        updatedAt: 0,
+        availableAt: 0,
+        finishedAt: Option.none(),
+        revision: 0
+      })
+    )
+    return yield* store.put(
+      new JobStore.JobRecord({
+        ...record,
+        state: { _tag: "Running", attempt, tries: 0 },
+        token: 1,
+        lease: Option.some({ token: 1, owner })
+      }),
+      "claimed"
+    )
+  })
+
+/** Runs an effect as the program of a job run whose record is stored. */
+export const asRun = <A, E, R>(
+  id: string,
+  effect: (signal: Interrupter) => Effect.Effect<A, E, R>,
+  options: { readonly attempt?: number; readonly store?: JobStore.JobStore["Service"] } = {}
+) =>
+  Effect.scoped(Effect.gen(function*() {
+    const store = options.store ?? (yield* JobStore.JobStore)
+    const signal = makeUnsafe()
+    const { progress } = yield* store.pulse(JobId.make(id))
+    const shown: Array<Progress.Progress> = []
+    const run = yield* JobRun.make({
+      id: JobId.make(id),
+      version: 1,
+      attempt: options.attempt ?? 1,
+      token: 1,
+      store,
+      signal,
+      migrations: {},
+      progress,
+      onProgress: (progress) => shown.push(progress)
+    })
+    const dispatcher = yield* makeDispatcher({ signal })
+    const context = JobContext.JobContext.of({
+      id: JobId.make(id),
+      name: "test",
+      version: 1,
+      attempt: 1,
+      token: 1,
+      log: () => Effect.void,
+      pause: () => Effect.never
+    })
+    const exit = yield* Effect.exit(effect(signal).pipe(
+      Effect.provideService(TaskDispatcher.TaskDispatcher, dispatcher),
+      Effect.provideService(JobContext.JobContext, context),
+      Effect.provideService(JobRun.JobRun, run),
+      Effect.provideService(Interrupter, signal)
+    ))
+    return { exit, shown }
+  }))
+
+export const pools = Pools.layer({ io: 8, one: 1 })
+export type { FanOutOptions }
