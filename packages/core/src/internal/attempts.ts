@@ -126,14 +126,37 @@ class Attempt {
   }
 }
 
-/** Ends an effect that waits in the runtime as soon as a stop is requested. */
-const unlessStopped = (parent: Interrupter, effect: Effect.Effect<void>): Effect.Effect<boolean> =>
-  Effect.callback<void>((resume) => Effect.sync(parent.onRequestUnsafe(() => resume(Effect.void)))).pipe(
-    Effect.as(false),
-    Effect.raceFirst(Effect.as(effect, true)),
-    Effect.interruptible,
-    Effect.catchCause(() => Effect.succeed(false))
-  )
+/** Waits for what calls back, or for a stop; tells whether it was called back. */
+const unlessStopped = (parent: Interrupter, wait: (go: () => void) => () => void): Effect.Effect<boolean> =>
+  Effect.suspend(() => {
+    let ended: "went" | "stopped" | undefined
+    return Effect.callback<void>((resume) => {
+      let cancel = () => {}
+      let removeListener = () => {}
+      const end = (how: "went" | "stopped") => {
+        if (ended !== undefined) return
+        ended = how
+        removeListener()
+        if (how === "stopped") cancel()
+        resume(Effect.void)
+      }
+      cancel = wait(() => end("went"))
+      if (ended === undefined) removeListener = parent.onRequestUnsafe(() => end("stopped"))
+      return Effect.sync(() => end("stopped"))
+    }).pipe(
+      Effect.interruptible,
+      // What was granted is held, even if the fiber was interrupted in the same moment.
+      Effect.exit,
+      Effect.map(() => ended === "went")
+    )
+  })
+
+/** Sleeps like `Effect.sleep`, unless a stop comes first. */
+const sleepUnlessStopped = (unit: Unit, { deadlines }: Environment, millis: number): Effect.Effect<boolean> =>
+  unlessStopped(unit.parent, (go) => {
+    const deadline = deadlines.addUnsafe(millis, go)
+    return () => deadlines.removeUnsafe(deadline)
+  })
 
 type Judgement = Ending | { readonly _tag: "Retry"; readonly error: unknown; readonly otherwise: Ending }
 
@@ -165,7 +188,7 @@ export const runToEnd = (unit: Unit, environment: Environment): Effect.Effect<En
       if (parent.reason !== undefined) return Effect.succeed({ _tag: "Stopped" })
       if (permits.tryTakeUnsafe(options.weight)) return attempt()
       return Effect.flatMap(
-        unlessStopped(parent, permits.take(options.weight, options.priority, returning)),
+        unlessStopped(parent, (go) => permits.waitUnsafe(options.weight, options.priority, returning, go)),
         (taken): Effect.Effect<Ending> => taken ? attempt() : Effect.succeed({ _tag: "Stopped" })
       )
     }
@@ -185,7 +208,7 @@ export const runToEnd = (unit: Unit, environment: Environment): Effect.Effect<En
         if (Option.isNone(delay)) return Effect.succeed(otherwise)
         if (unit.killed) return Effect.succeed({ _tag: "Again", delayMillis: delay.value })
         return Effect.flatMap(
-          unlessStopped(parent, Effect.sleep(delay.value)),
+          sleepUnlessStopped(unit, environment, delay.value),
           (slept): Effect.Effect<Ending> => slept ? start(true) : Effect.succeed({ _tag: "Stopped" })
         )
       })
@@ -196,7 +219,7 @@ export const runToEnd = (unit: Unit, environment: Environment): Effect.Effect<En
 /** Waits for the delay of an attempt that another fiber has to make, then goes on like `runToEnd`. */
 export const runAgain = (unit: Unit, environment: Environment, delayMillis: number): Effect.Effect<Ending> =>
   Effect.flatMap(
-    unlessStopped(unit.parent, Effect.sleep(delayMillis)),
+    sleepUnlessStopped(unit, environment, delayMillis),
     (slept): Effect.Effect<Ending> => slept ? runToEnd(unit, environment) : Effect.succeed({ _tag: "Stopped" })
   )
 

@@ -16,13 +16,15 @@ const agingMillis = 1000
 interface Waiter {
   readonly weight: number
   readonly since: number
-  readonly resume: (effect: Effect.Effect<void>) => void
+  readonly granted: () => void
 }
 
 export interface Permits {
   readonly size: number
   /** Takes permits at once where nobody waits and enough are free. */
   readonly tryTakeUnsafe: (weight: number) => boolean
+  /** Calls back once permits are taken. Returns how to stop waiting, or to give them back if they were taken. */
+  readonly waitUnsafe: (weight: number, priority: Priority, returning: boolean, granted: () => void) => () => void
   /** Waits for permits. */
   readonly take: (weight: number, priority: Priority, returning: boolean) => Effect.Effect<void>
   readonly releaseUnsafe: (weight: number) => void
@@ -92,7 +94,32 @@ export const makePermits = (size: number, clock: Clock.Clock): Permits => {
       line.shift()
       waiters--
       free -= head.weight
-      head.resume(Effect.void)
+      head.granted()
+    }
+  }
+
+  const waitUnsafe: Permits["waitUnsafe"] = (weight, priority, returning, granted) => {
+    const line = lines[ranks[priority]] as Line
+    let waits = true
+    const waiter: Waiter = {
+      weight: clamp(weight),
+      since: clock.currentTimeMillisUnsafe(),
+      granted: () => {
+        waits = false
+        granted()
+      }
+    }
+    waiters++
+    line.add(waiter, returning)
+    handOut()
+    return () => {
+      if (waits) {
+        waiters--
+        line.remove(waiter)
+      } else {
+        free += waiter.weight
+      }
+      handOut()
     }
   }
 
@@ -103,32 +130,11 @@ export const makePermits = (size: number, clock: Clock.Clock): Permits => {
       free -= clamp(weight)
       return true
     },
+    waitUnsafe,
     take: (weight, priority, returning) =>
-      Effect.callback<void>((resume) => {
-        const line = lines[ranks[priority]] as Line
-        let waits = true
-        const waiter: Waiter = {
-          weight: clamp(weight),
-          since: clock.currentTimeMillisUnsafe(),
-          resume: (effect) => {
-            waits = false
-            resume(effect)
-          }
-        }
-        waiters++
-        line.add(waiter, returning)
-        handOut()
-        return Effect.sync(() => {
-          if (waits) {
-            waiters--
-            line.remove(waiter)
-          } else {
-            // The permits had been handed over, and the one that waited for them was interrupted.
-            free += waiter.weight
-          }
-          handOut()
-        })
-      }),
+      Effect.callback<void>((resume) =>
+        Effect.sync(waitUnsafe(weight, priority, returning, () => resume(Effect.void)))
+      ),
     releaseUnsafe: (weight) => {
       free += clamp(weight)
       handOut()
