@@ -78,6 +78,8 @@ const undocumented = (source: string): ReadonlyArray<string> => {
   const seen = new Set<string>()
   return parseAst(source, { lang: "ts" }).body.flatMap((statement) => {
     if (statement.type !== "ExportNamedDeclaration" && statement.type !== "ExportDefaultDeclaration") return []
+    // What another public module documents is passed on as it is.
+    if ("source" in statement && /^\.\/[A-Z]/.test(statement.source?.value ?? "")) return []
     const text = source.slice(statement.start, statement.end).split("\n", 1)[0] ?? ""
     const { declaration } = statement
     if (declaration?.type === "FunctionDeclaration" || declaration?.type === "TSDeclareFunction") {
