@@ -20,7 +20,8 @@ import type * as Task from "./Task.ts"
  *   wait until it is settled, and are skipped, as one row with a count, when it fails.
  * - `After`: ends the innermost open bracket. Its payload runs once everything in the bracket is settled.
  * - `Settled`: an ending that the source itself knows, such as a folder that can't be read. With `retry`, a retry
- *   runs that payload instead, and the bracket behind it where it `opens` one.
+ *   runs that payload instead, and then the elements that the source gives behind the cursor `bracketAfter`, up to
+ *   the first `After` that ends a bracket which did not begin there.
  *
  * Brackets are balanced, also behind a cursor inside of them: reopened there, the source still gives their `After`s.
  *
@@ -35,7 +36,7 @@ export type Element<Payload> =
     readonly cursor: string
     readonly key: string
     readonly outcome: Outcome
-    readonly retry?: { readonly payload: Payload; readonly opens: boolean }
+    readonly retry?: { readonly payload: Payload; readonly bracketAfter?: string }
   }
 
 /**

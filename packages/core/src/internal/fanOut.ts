@@ -36,8 +36,8 @@ type Source = (after: Option.Option<string>) => Stream.Stream<Element<unknown>, 
 const Origin = Schema.Struct({
   /** Version of the job that wrote the row. */
   v: Schema.Natural,
-  kind: Schema.Literals(["item", "open", "after", "settled"]),
-  opens: Schema.Boolean
+  /** Cursor behind which the source gives the bracket that the element opens, where it opens one. */
+  bracketAfter: Schema.optionalKey(Schema.String)
 })
 
 const decodeOrigin = Schema.decodeUnknownSync(Origin)
@@ -112,12 +112,12 @@ class Engine {
   // -- recording
 
   private record(settlement: Settlement): void {
-    const { cursor, key, kind, opens, outcome, payload, retryOf } = settlement
+    const { bracketAfter, cursor, key, outcome, payload, retryOf } = settlement
     const { run, task } = this.spec
     if (retryOf !== undefined) uncount(this.header.tally, retryOf.outcome)
     count(this.header.tally, outcome, settlement.units)
     if (retryOf !== undefined) this.cleared.push(cursor)
-    if (retryOf !== undefined && opens && outcome._tag === "Done") this.header.reopened.add(cursor)
+    if (retryOf !== undefined && bracketAfter !== undefined && outcome._tag === "Done") this.header.reopened.add(cursor)
     if (outcome._tag !== "Done" || this.spec.options.keep === "all") {
       this.rows.push(
         new OutcomeRow({
@@ -125,7 +125,7 @@ class Engine {
           cursor,
           key,
           payload: payload === undefined ? null : task.payload.encode(payload),
-          origin: { v: run.version, kind, opens },
+          origin: { v: run.version, ...bracketAfter === undefined ? {} : { bracketAfter } },
           outcome,
           attempt: run.attempt,
           at: this.spec.environment.clock.currentTimeMillisUnsafe()
@@ -367,15 +367,18 @@ class Engine {
 
   private retryRow(row: OutcomeRow, encoded: Schema.Json): Effect.Effect<void, unknown> {
     return Effect.gen({ self: this }, function*() {
-      const { opens, v } = decodeOrigin(row.origin)
-      const payload = this.spec.task.payload.decode(this.lift(v).payload(encoded))
-      const cursor = this.lift(v).cursor(row.cursor)
+      const { bracketAfter, v } = decodeOrigin(row.origin)
+      const opens = bracketAfter !== undefined
+      const { cursor: lift, payload: liftPayload } = this.lift(v)
+      const payload = this.spec.task.payload.decode(liftPayload(encoded))
+      const cursor = lift(row.cursor)
       const { root } = this.state
       const bracket = opens ? this.state.makeBracket(undefined, cursor) : root
       bracket.outstanding++
       // The failed end of a bracket runs again like an item: its bracket is long settled.
       const entry = this.state.enter(opens ? "open" : "item", cursor, payload, bracket, {
-        retryOf: row
+        retryOf: row,
+        bracketAfter: opens ? lift(bracketAfter) : undefined
       })
       this.state.ready.push(entry)
       this.wake()

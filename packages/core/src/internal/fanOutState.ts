@@ -36,6 +36,8 @@ export interface Entry {
   encoded: unknown
   /** The stored failure that this entry runs again. Its row is its checkpoint. */
   readonly retryOf: OutcomeRow | undefined
+  /** Where the bracket of a retried opening element begins in the source, unless right behind it. */
+  readonly bracketAfter: string | undefined
 }
 
 /** A place in a source: the last cursor taken, and the innermost bracket open there. */
@@ -60,7 +62,8 @@ export interface Settlement {
   readonly key: string
   readonly payload: unknown
   readonly kind: "item" | "open" | "after" | "settled"
-  readonly opens: boolean
+  /** Cursor behind which the source gives the bracket that the element opens, where it opens one. */
+  readonly bracketAfter: string | undefined
   readonly outcome: Outcome
   /** Units that the task added; counted only when it is done. */
   readonly units: ReadonlyMap<string, number>
@@ -153,7 +156,7 @@ export class FanOutState {
           key,
           payload: retry?.payload,
           kind: "settled",
-          opens: retry?.opens === true,
+          bracketAfter: retry?.bracketAfter,
           outcome,
           units: new Map(),
           retryOf: undefined
@@ -178,7 +181,7 @@ export class FanOutState {
           key: bracket.cursor,
           payload: undefined,
           kind: "settled",
-          opens: false,
+          bracketAfter: undefined,
           outcome: { _tag: "Skipped", reason: "what opens it was not done", count: bracket.skipped },
           units: new Map(),
           retryOf: undefined
@@ -193,7 +196,7 @@ export class FanOutState {
     cursor: string,
     payload: unknown,
     bracket: Bracket,
-    kept: Partial<Pick<Entry, "cell" | "units" | "encoded" | "retryOf">> = {}
+    kept: Partial<Pick<Entry, "cell" | "units" | "encoded" | "retryOf" | "bracketAfter">> = {}
   ): Entry {
     const entry: Entry = {
       kind,
@@ -203,7 +206,8 @@ export class FanOutState {
       cell: kept.cell ?? { checkpoint: undefined },
       units: kept.units ?? new Map(),
       encoded: kept.encoded,
-      retryOf: kept.retryOf
+      retryOf: kept.retryOf,
+      bracketAfter: kept.bracketAfter
     }
     this.active.add(entry)
     return entry
@@ -212,12 +216,13 @@ export class FanOutState {
   settle(entry: Entry, key: string, outcome: Outcome): void {
     const { bracket, cursor, kind, payload, retryOf, units } = entry
     this.active.delete(entry)
-    this.settled({ cursor, key, payload, kind, opens: kind === "open", outcome, units, retryOf })
+    const bracketAfter = kind === "open" ? entry.bracketAfter ?? cursor : undefined
+    this.settled({ cursor, key, payload, kind, bracketAfter, outcome, units, retryOf })
     if (kind === "after") return this.closeBracket(bracket)
     if (kind === "open") {
       bracket.state = outcome._tag === "Done" ? "open" : "skipping"
       // What belongs to a retried opening element comes from its part of the source, if it is wanted now.
-      if (retryOf !== undefined && bracket.state === "open") this.segment = { frontier: cursor, bracket, root: bracket }
+      if (retryOf !== undefined && bracket.state === "open") this.segment = { frontier: bracketAfter, bracket, root: bracket }
       if (retryOf !== undefined && bracket.state === "skipping") this.brackets.delete(bracket.id)
       this.onUnblocked()
     }
