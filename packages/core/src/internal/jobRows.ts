@@ -1,0 +1,123 @@
+/**
+ * Turns what a job store keeps into columns and back.
+ *
+ * Text that a database would not give back as it was (a lone surrogate, which stands for a byte of a file's
+ * name; NUL) is kept as a backslash and its JSON; so is text that begins with a backslash. Any other text is
+ * kept as it is. JSON columns need none of that: `JSON.stringify` escapes both.
+ */
+import { flow } from "effect/Function"
+import type * as Option from "effect/Option"
+import * as Schema from "effect/Schema"
+import * as SchemaTransformation from "effect/SchemaTransformation"
+import * as JobId from "../JobId.ts"
+import * as JobState from "../JobState.ts"
+import { Exit, JobRecord, Lease, LogEntry, OutcomeRow, type Pulse, Request } from "../JobStore.ts"
+import { Outcome } from "../Outcome.ts"
+import { Progress } from "../Progress.ts"
+
+export const toText = (text: string): string =>
+  text.isWellFormed() && !text.includes("\0") && !text.startsWith("\\") ? text : "\\" + JSON.stringify(text)
+
+export const fromText = (column: string): string => column.startsWith("\\") ? JSON.parse(column.slice(1)) : column
+
+const Text = Schema.String.pipe(
+  Schema.decodeTo(Schema.String, SchemaTransformation.transform({ decode: fromText, encode: toText }))
+)
+
+const json = <S extends Schema.Constraint>(schema: S) => Schema.fromJsonString(Schema.toCodecJson(schema))
+
+/** The columns that together are a `JobRecord`. */
+const StoredJob = Schema.Struct({
+  id: Text.pipe(Schema.decodeTo(JobId.JobId)),
+  name: Text,
+  version: Schema.Natural,
+  payload: json(Schema.Json),
+  idempotencyKey: Schema.OptionFromNullOr(Text),
+  exclusiveKey: Schema.OptionFromNullOr(Text),
+  priority: Schema.Int,
+  state: json(JobState.JobState),
+  exit: Schema.OptionFromNullOr(json(Exit)),
+  request: Schema.OptionFromNullOr(Request),
+  lease: Schema.OptionFromNullOr(json(Lease)),
+  token: Schema.Natural,
+  ownersLost: Schema.Natural,
+  createdAt: Schema.Finite,
+  updatedAt: Schema.Finite,
+  availableAt: Schema.Finite,
+  finishedAt: Schema.OptionFromNullOr(Schema.Finite),
+  revision: Schema.Natural
+}).pipe(Schema.encodeKeys({
+  idempotencyKey: "idempotency_key",
+  exclusiveKey: "exclusive_key",
+  ownersLost: "owners_lost",
+  createdAt: "created_at",
+  updatedAt: "updated_at",
+  availableAt: "available_at",
+  finishedAt: "finished_at"
+}))
+
+const encodeColumns = Schema.encodeSync(StoredJob)
+const decodeColumns = Schema.decodeUnknownSync(StoredJob)
+
+/** Columns of a job, apart from its payload, which is kept in a table of its own. */
+export const encodeJob = (record: JobRecord) => {
+  const { payload, ...columns } = encodeColumns(record)
+  const tag = record.state._tag
+  const leaseToken = record.lease._tag === "Some" ? record.lease.value.token : null
+  return { columns: { ...columns, tag, lease_token: leaseToken }, payload }
+}
+
+export type JobColumns = ReturnType<typeof encodeJob>["columns"]
+
+export const decodeJob = (row: object): JobRecord => new JobRecord(decodeColumns(row))
+
+export const encodeProgress: (progress: Progress) => string = Schema.encodeSync(json(Progress))
+
+export const decodePulse: (row: object) => Pulse = Schema.decodeUnknownSync(
+  Schema.Struct({ beat: Schema.Natural, progress: json(Progress) })
+)
+
+export const decodeRequest: (row: object) => Option.Option<Request> = flow(
+  Schema.decodeUnknownSync(Schema.Struct({ request: Schema.OptionFromNullOr(Request) })),
+  ({ request }) => request
+)
+
+/** One row as `insertOutcomes` of a dialect takes it. Not encoded with a schema: it costs five times as much. */
+export const encodeOutcome = ({ at, attempt, cursor, fanOut, key, origin, outcome, payload }: OutcomeRow) => ({
+  fan_out: toText(fanOut),
+  cursor: toText(cursor),
+  key: toText(key),
+  tag: outcome._tag,
+  payload: JSON.stringify(payload),
+  origin: JSON.stringify(origin),
+  outcome: JSON.stringify(outcome),
+  attempt,
+  at
+})
+
+export type OutcomeColumns = ReturnType<typeof encodeOutcome>
+
+const StoredOutcome = Schema.Struct({
+  seq: Schema.Natural,
+  fan_out: Text,
+  cursor: Text,
+  key: Text,
+  payload: json(Schema.Json),
+  origin: json(Schema.Json),
+  outcome: json(Outcome),
+  attempt: Schema.Natural,
+  at: Schema.Finite
+})
+
+const decodeStoredOutcome = Schema.decodeUnknownSync(StoredOutcome)
+
+export const decodeOutcome = (row: object): readonly [seq: number, row: OutcomeRow] => {
+  const { fan_out: fanOut, seq, ...columns } = decodeStoredOutcome(row)
+  return [seq, new OutcomeRow({ fanOut, ...columns })]
+}
+
+const StoredLogEntry = Schema.Struct({ ...LogEntry.fields, message: Text })
+
+const decodeStoredLogEntry = Schema.decodeUnknownSync(StoredLogEntry)
+
+export const decodeLogEntry = (row: object): LogEntry => new LogEntry(decodeStoredLogEntry(row))

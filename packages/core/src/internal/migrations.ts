@@ -1,0 +1,135 @@
+/**
+ * The tables of a job store, as numbered changes.
+ *
+ * All names begin with `fanout_`, so that a store can share a database with its application. No change is ever
+ * edited once it was released: a new one is added, and with it the number of the schema rises.
+ *
+ * **`fanout_store`**: one row.
+ *
+ * | column | what it holds |
+ * | --- | --- |
+ * | `id` | random; proves that two connections look at the same database |
+ *
+ * **`fanout_jobs`**: one row for each job, small, because every heartbeat writes it anew.
+ *
+ * | column | what it holds |
+ * | --- | --- |
+ * | `seq` | place among all jobs, in the order in which they were stored |
+ * | `id`, `name`, `version` | the job and the program that it runs |
+ * | `idempotency_key`, `exclusive_key` | unique among the active jobs of one name |
+ * | `priority` | the higher, the sooner it is claimed |
+ * | `tag`, `state` | state: its name, and all of it as JSON |
+ * | `exit` | how the program ended, as JSON |
+ * | `request` | what somebody asked of the running job |
+ * | `lease_token`, `lease` | token of the owner, and token and owner as JSON; fences all that an owner writes |
+ * | `token` | highest token that any owner has had |
+ * | `owners_lost` | owners lost in a row without anything recorded |
+ * | `created_at`, `updated_at`, `available_at`, `finished_at` | milliseconds since the epoch |
+ * | `revision` | raised by each change of the columns above; compared before each change |
+ * | `beat` | raised by each renewal of the lease |
+ * | `progress` | what has been done so far, as JSON |
+ *
+ * **`fanout_payloads`**: `job_id` and the job's `payload` as JSON. Apart, because it can be large and never changes
+ * while the job runs.
+ *
+ * **`fanout_checkpoints`**: the `checkpoint` of each `name` (a fan-out's, or the job's own) of a job.
+ *
+ * **`fanout_outcomes`**: one row for each ending of an element that is kept.
+ *
+ * | column | what it holds |
+ * | --- | --- |
+ * | `seq` | order in which endings were recorded; a row that replaces another gets a new one |
+ * | `job_id`, `fan_out`, `cursor` | the element; unique |
+ * | `key` | the element's name for people |
+ * | `tag`, `outcome` | how it ended: `Done`, `Skipped` or `Failed`, and all of it as JSON |
+ * | `payload`, `origin` | what a retry needs, as JSON |
+ * | `attempt`, `at` | attempt of the job, and when it was recorded |
+ *
+ * **`fanout_logs`**: the newest lines of each job's log: `seq`, `job_id`, `at`, `level`, `message`.
+ *
+ * **`fanout_pruned`**: ids of jobs that are removed, and whose checkpoints, outcomes and log may not all be yet.
+ *
+ * Rows of a job are written only after its row in `fanout_jobs` was found in the same transaction, so there are no
+ * foreign keys to check once more for each of them.
+ */
+import * as Effect from "effect/Effect"
+import * as Migrator from "effect/sql/Migrator"
+import { SqlClient } from "effect/sql/SqlClient"
+import * as Dialect from "./sqlDialect.ts"
+
+/** The table in which `Migrator` records which changes a database has. */
+export const table = "fanout_migrations"
+
+const initial = Effect.gen(function*() {
+  const sql = yield* SqlClient
+  const { freshId, integer, real, seq, tableSuffix } = Dialect.of(sql)
+  yield* sql`create table fanout_store (id text not null primary key) ${tableSuffix}`
+  yield* sql`insert into fanout_store (id) values (${freshId})`
+  yield* sql`create table fanout_jobs (
+    seq ${seq},
+    id text not null unique,
+    name text not null,
+    version ${integer} not null,
+    idempotency_key text,
+    exclusive_key text,
+    priority ${integer} not null,
+    tag text not null,
+    state text not null,
+    exit text,
+    request text,
+    lease_token ${integer},
+    lease text,
+    token ${integer} not null,
+    owners_lost ${integer} not null,
+    created_at ${real} not null,
+    updated_at ${real} not null,
+    available_at ${real} not null,
+    finished_at ${real},
+    revision ${integer} not null,
+    beat ${integer} not null default 0,
+    progress text not null
+  ) ${tableSuffix}`
+  yield* sql`create unique index fanout_jobs_idempotency on fanout_jobs (name, idempotency_key)
+    where tag in ('Queued', 'Running', 'Paused')`
+  yield* sql`create unique index fanout_jobs_exclusive on fanout_jobs (name, exclusive_key)
+    where tag in ('Queued', 'Running', 'Paused')`
+  yield* sql`create index fanout_jobs_newest on fanout_jobs (tag, created_at, seq)`
+  yield* sql`create table fanout_payloads (job_id text not null primary key, payload text not null) ${tableSuffix}`
+  yield* sql`create table fanout_checkpoints (
+    job_id text not null,
+    name text not null,
+    checkpoint text not null,
+    primary key (job_id, name)
+  ) ${tableSuffix}`
+  yield* sql`create table fanout_outcomes (
+    seq ${seq},
+    job_id text not null,
+    fan_out text not null,
+    cursor text not null,
+    key text not null,
+    tag text not null,
+    payload text not null,
+    origin text not null,
+    outcome text not null,
+    attempt ${integer} not null,
+    at ${real} not null,
+    unique (job_id, fan_out, cursor)
+  ) ${tableSuffix}`
+  yield* sql`create index fanout_outcomes_recorded on fanout_outcomes (job_id, tag, seq)`
+  yield* sql`create table fanout_logs (
+    seq ${seq},
+    job_id text not null,
+    at ${real} not null,
+    level text not null,
+    message text not null
+  ) ${tableSuffix}`
+  yield* sql`create index fanout_logs_lines on fanout_logs (job_id, seq)`
+  yield* sql`create table fanout_pruned (job_id text not null primary key) ${tableSuffix}`
+})
+
+const changes = { "1_initial": initial }
+
+/** Number of the schema that this version writes. */
+export const supported = Object.keys(changes).length
+
+export const loader: Migrator.Loader = Migrator.fromRecord(changes)

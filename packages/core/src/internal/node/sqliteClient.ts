@@ -1,0 +1,114 @@
+/**
+ * A `SqlClient` on Node's own SQLite.
+ *
+ * One connection, one statement at a time. What can't be opened is a `SqlError`, and a transaction that SQLite has
+ * already rolled back (on a full disk, for one) is not rolled back again.
+ */
+import * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import * as Predicate from "effect/Predicate"
+import type * as Reactivity from "effect/reactivity/Reactivity"
+import type * as Scope from "effect/Scope"
+import * as Semaphore from "effect/Semaphore"
+import * as SqlClient from "effect/sql/SqlClient"
+import type { Connection } from "effect/sql/SqlConnection"
+import { classifySqliteError, SqlError } from "effect/sql/SqlError"
+import * as Statement from "effect/sql/Statement"
+import * as Stream from "effect/Stream"
+import { DatabaseSync, type SQLInputValue, type StatementSync } from "node:sqlite"
+
+/** More different statements than the store has. */
+const cachedStatements = 256
+
+interface SqliteConnection extends Connection {
+  readonly database: DatabaseSync
+}
+
+const attempt = <A>(operation: string, evaluate: () => A): Effect.Effect<A, SqlError> =>
+  Effect.try({
+    try: evaluate,
+    catch: (cause) => {
+      // The classifier looks for the code under the name that other drivers give it.
+      const known = Predicate.isObject(cause) && Predicate.hasProperty(cause, "errcode")
+        ? Object.assign(cause, { errno: cause.errcode })
+        : cause
+      const message = cause instanceof Error ? cause.message : String(cause)
+      return new SqlError({ reason: classifySqliteError(known, { message, operation }) })
+    }
+  })
+
+/** Statements are prepared once; the one that was not used for the longest time is forgotten first. */
+const statements = (database: DatabaseSync) => {
+  const cache = new Map<string, StatementSync>()
+  return (sql: string): StatementSync => {
+    const found = cache.get(sql)
+    const statement = found ?? database.prepare(sql)
+    cache.delete(sql)
+    cache.set(sql, statement)
+    if (cache.size > cachedStatements) cache.delete(cache.keys().next().value ?? "")
+    return statement
+  }
+}
+
+const isInput = (value: unknown): value is SQLInputValue =>
+  value === null || ["string", "number", "bigint"].includes(typeof value) || ArrayBuffer.isView(value)
+
+const inputs = (params: ReadonlyArray<unknown>): ReadonlyArray<SQLInputValue> => {
+  if (params.every(isInput)) return params
+  throw new TypeError("SQLite keeps text, numbers, bytes and null")
+}
+
+const connect = (database: DatabaseSync): SqliteConnection => {
+  const prepared = statements(database)
+  const fresh = (sql: string) => database.prepare(sql)
+  const run = (prepare: (sql: string) => StatementSync, sql: string, params: ReadonlyArray<unknown>, arrays: boolean) =>
+    Effect.withFiber((fiber) =>
+      attempt("execute", () => {
+        const statement = prepare(sql)
+        statement.setReadBigInts(Context.get(fiber.context, SqlClient.SafeIntegers))
+        statement.setReturnArrays(arrays)
+        return statement.all(...inputs(params))
+      })
+    )
+  const values = (prepare: (sql: string) => StatementSync, sql: string, params: ReadonlyArray<unknown>) =>
+    Effect.map(run(prepare, sql, params, true), (rows: ReadonlyArray<unknown>) => rows.filter(Array.isArray))
+  return {
+    database,
+    execute: (sql, params, transform) => transformed(run(prepared, sql, params, false), transform),
+    executeRaw: (sql, params) => attempt("execute", () => prepared(sql).run(...inputs(params))),
+    executeStream: () => Stream.die(new Error("SQLite gives all rows of a statement at once")),
+    executeValues: (sql, params) => values(prepared, sql, params),
+    executeValuesUnprepared: (sql, params) => values(fresh, sql, params),
+    executeUnprepared: (sql, params, transform) => transformed(run(fresh, sql, params, false), transform)
+  }
+}
+
+const transformed = <A extends object, E>(
+  rows: Effect.Effect<ReadonlyArray<A>, E>,
+  transform: (<A extends object>(rows: ReadonlyArray<A>) => ReadonlyArray<A>) | undefined
+) => transform === undefined ? rows : Effect.map(rows, transform)
+
+/** Opens a database and runs statements that set up the connection. */
+export const make = (options: {
+  readonly filename: string
+  readonly busyTimeoutMillis: number
+  readonly setup: ReadonlyArray<string>
+}): Effect.Effect<SqlClient.SqlClient, SqlError, Scope.Scope | Reactivity.Reactivity> =>
+  Effect.gen(function*() {
+    const open = attempt("open", () => new DatabaseSync(options.filename, { timeout: options.busyTimeoutMillis }))
+    const database = yield* Effect.acquireRelease(open, (database) => Effect.sync(() => database.close()))
+    yield* attempt("open", () => options.setup.forEach((statement) => database.exec(statement)))
+    const acquirers = SqlClient.makeSqliteAcquirers({
+      connection: Effect.succeed(connect(database)),
+      semaphore: yield* Semaphore.make(1),
+      isTransaction: ({ database }) => database.isTransaction
+    })
+    return yield* SqlClient.make({
+      ...acquirers,
+      compiler: Statement.makeCompilerSqlite(),
+      driver: "fanout-sqlite",
+      spanAttributes: [["db.system.name", "sqlite"]],
+      prepareTransactionControls: true,
+      releaseSavepoint: (name) => `RELEASE SAVEPOINT ${name}`
+    })
+  })

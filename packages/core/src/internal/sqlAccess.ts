@@ -1,0 +1,232 @@
+/**
+ * How the store uses its connection, and the caller's where both look at the same database.
+ *
+ * Every operation is tried again while somebody else has the database locked, and fails with a `StorageFailure` then.
+ */
+import * as Cause from "effect/Cause"
+import * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import type * as Fiber from "effect/Fiber"
+import * as Option from "effect/Option"
+import * as Schedule from "effect/Schedule"
+import * as SqlClient from "effect/sql/SqlClient"
+import { isSqlError, LockTimeoutError, SqlError } from "effect/sql/SqlError"
+import * as Errors from "../JobStoreError.ts"
+import * as Dialect from "./sqlDialect.ts"
+
+/** Failure of an effect that the caller has put into a transaction of the store. */
+class CallersCause<E> {
+  readonly cause: Cause.Cause<E>
+
+  constructor(cause: Cause.Cause<E>) {
+    this.cause = cause
+  }
+}
+
+/** Waits 5 ms at first, at most half a second, and gives up after half a minute. */
+const whileBusy = Schedule.min([Schedule.exponential("5 millis"), Schedule.spaced("500 millis")]).pipe(
+  Schedule.jittered,
+  Schedule.upTo({ duration: "30 seconds" })
+)
+
+/** Fails so that the operation is tried again: what it met is gone by now. */
+export const again = (message: string): Effect.Effect<never, SqlError> =>
+  Effect.fail(new SqlError({ reason: new LockTimeoutError({ cause: message, message }) }))
+
+export const storageFailure = (operation: string, problem: Errors.StorageFailure["problem"], cause: unknown) =>
+  new Errors.JobStoreError({ reason: new Errors.StorageFailure({ operation, problem, cause }) })
+
+export type Statements<A> = Effect.Effect<A, SqlError | Errors.JobStoreError>
+
+/** Decodes rows; what can't be decoded was written by something else. */
+export const decoded = <A>(
+  operation: string,
+  rows: Effect.Effect<ReadonlyArray<object>, SqlError>,
+  decode: (row: object) => A
+): Statements<ReadonlyArray<A>> =>
+  Effect.flatMap(rows, (rows) =>
+    Effect.try({
+      try: () => rows.map((row) => decode(row)),
+      catch: (cause) => storageFailure(operation, "Corrupt", cause)
+    }))
+
+export const failWith = (reason: Errors.JobStoreError["reason"]) => Effect.fail(new Errors.JobStoreError({ reason }))
+
+/** A number that any database takes for a limit. */
+export const atMost = (limit: number) => Math.min(Math.max(0, Math.floor(limit)), 2 ** 31 - 1)
+
+export class SqlAccess {
+  readonly sql: SqlClient.SqlClient
+  readonly dialect: Dialect.Dialect
+  /** Id of the store, known once its tables are there. */
+  storeId = ""
+  /** Transaction services of clients that have proved to look at the store's database. */
+  private readonly sharing = new WeakSet<object>()
+
+  constructor(client: SqlClient.SqlClient) {
+    this.sql = client.withoutTransforms()
+    this.dialect = Dialect.of(this.sql)
+  }
+
+  /** Runs one operation. */
+  run<A>(operation: string, statements: Statements<A>): Effect.Effect<A, Errors.JobStoreError> {
+    return this.attempt(operation, statements)
+  }
+
+  /**
+   * Runs statements, the first of which has to write, in one transaction. Where they violate a unique index,
+   * `onDuplicate` runs instead, after they were undone.
+   */
+  transaction<A>(
+    operation: string,
+    statements: Statements<A>,
+    onDuplicate?: Statements<A>
+  ): Effect.Effect<A, Errors.JobStoreError> {
+    const isDuplicate = (error: unknown) => isSqlError(error) && error.reason._tag === "UniqueViolation"
+    const atomic = this.atomically(statements)
+    return this.attempt(operation, onDuplicate ? Effect.catchIf(atomic, isDuplicate, () => onDuplicate) : atomic)
+  }
+
+  /** Runs an effect of the caller's at the end of such a transaction, as a part of it. */
+  transactionWith<A, E, R>(
+    operation: string,
+    statements: Statements<A>,
+    onCommit: Effect.Effect<void, E, R>
+  ): Effect.Effect<A, Errors.JobStoreError | E, R> {
+    return Effect.withFiber((fiber) => {
+      const settings = settingsOf(fiber)
+      const client = this.callersClient(fiber)
+      return Effect.flatMap(client === undefined ? Effect.succeed(false) : this.looksAtStore(client), (same) => {
+        const lent = same && client !== undefined ? this.lend(client, onCommit) : onCommit
+        const wrapped = Effect.catchCause(withSettings(lent, settings), (cause) => Effect.fail(new CallersCause(cause)))
+        return this.attempt<A, E, R>(operation, this.atomically(Effect.tap(statements, wrapped)))
+      })
+    })
+  }
+
+  /** Runs statements in the transaction that the caller has open on the store's database, if it has one. */
+  inCallersTransaction<A>(
+    operation: string,
+    statements: Statements<A>
+  ): Effect.Effect<Option.Option<A>, Errors.JobStoreError> {
+    return Effect.withFiber((fiber) => {
+      const client = this.callersClient(fiber)
+      if (client === undefined || Option.isNone(Context.getOption(fiber.context, client.transactionService))) {
+        return Effect.succeedNone
+      }
+      const lockStore = this.sharing.has(client.transactionService)
+        ? Effect.succeed(true)
+        : this.dialect.lockStore(this.storeId)
+      const borrowed = Effect.flatMap(lockStore, (same) => {
+        if (!same) return Effect.succeedNone
+        this.sharing.add(client.transactionService)
+        return Effect.asSome(statements)
+      })
+      return this.attempt(
+        operation,
+        client.withTransaction(handOver(borrowed, client.transactionService, this.sql.transactionService))
+      )
+    })
+  }
+
+  /** Client in the caller's context, where it could be one of the store's database. */
+  private callersClient(fiber: Fiber.Fiber<unknown, unknown>): SqlClient.SqlClient | undefined {
+    const client = Option.getOrUndefined(Context.getOption(fiber.context, SqlClient.SqlClient))
+    return client !== undefined && Dialect.kind(client) === Dialect.kind(this.sql) ? client : undefined
+  }
+
+  private looksAtStore(client: SqlClient.SqlClient): Effect.Effect<boolean> {
+    if (this.sharing.has(client.transactionService)) return Effect.succeed(true)
+    const sql = client.withoutTransforms()
+    return Dialect.of(sql).hasTable("fanout_store").pipe(
+      Effect.flatMap((exists) => exists ? sql`select id from fanout_store` : Effect.succeed([])),
+      Effect.map((rows) => {
+        const same = rows[0]?.["id"] === this.storeId
+        if (same) this.sharing.add(client.transactionService)
+        return same
+      }),
+      // It is none of the store's business that another database can't be read.
+      Effect.orElseSucceed(() => false)
+    )
+  }
+
+  /**
+   * Lets a client of the same database run on the connection that holds the transaction: on its own it would wait
+   * for a lock that is only given back after it.
+   */
+  private lend<A, E, R>(client: SqlClient.SqlClient, effect: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> {
+    const { sql } = this
+    const onLoan = <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
+      handOver(effect, sql.transactionService, client.transactionService)
+    const withTransaction: SqlClient.SqlClient["withTransaction"] = (effect) => sql.withTransaction(onLoan(effect))
+    const lent = new Proxy(client, {
+      get: (target, key) => key === "withTransaction" ? withTransaction : Reflect.get(target, key)
+    })
+    return onLoan(Effect.provideService(effect, SqlClient.SqlClient, lent)) as Effect.Effect<A, E, R>
+  }
+
+  private attempt<A, E, R>(
+    operation: string,
+    effect: Effect.Effect<A, SqlError | Errors.JobStoreError | CallersCause<E>, R>
+  ): Effect.Effect<A, Errors.JobStoreError | E, R> {
+    return withSettings(effect, ownSettings).pipe(
+      Effect.retry({
+        schedule: whileBusy,
+        while: (error) => isSqlError(error) && this.dialect.problem(error) === "Busy" && !this.dialect.isStale(error)
+      }),
+      Effect.catch((error): Effect.Effect<never, Errors.JobStoreError | E> => {
+        if (error instanceof CallersCause) return Effect.failCause(error.cause)
+        return Effect.fail(
+          isSqlError(error) ? storageFailure(operation, this.dialect.problem(error), error.reason.cause) : error
+        )
+      })
+    )
+  }
+
+  /** Some drivers die where they can't roll back what the database, its disk being full, has rolled back itself. */
+  private atomically<A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<A, E | SqlError, R> {
+    return Effect.suspend(() => {
+      let first: Cause.Cause<E> | undefined
+      const remembered = Effect.tapCause(effect, (cause) =>
+        Effect.sync(() => {
+          first = cause
+        }))
+      return Effect.catchCause(this.sql.withTransaction(remembered), (cause): Effect.Effect<never, E | SqlError> => {
+        const defect = cause.reasons.find(Cause.isDieReason)?.defect
+        if (!isSqlError(defect)) return Effect.failCause(cause)
+        return first === undefined ? Effect.fail(defect) : Effect.failCause(first)
+      })
+    })
+  }
+}
+
+interface Settings {
+  readonly integers: boolean
+  readonly begin: string | undefined
+}
+
+/** The caller's may be others: they would reach the store's statements too. */
+const ownSettings: Settings = { integers: false, begin: undefined }
+
+const settingsOf = (fiber: Fiber.Fiber<unknown, unknown>): Settings => ({
+  integers: fiber.getRef(SqlClient.SafeIntegers),
+  begin: fiber.getRef(SqlClient.BeginTransaction)
+})
+
+const withSettings = <A, E, R>(effect: Effect.Effect<A, E, R>, { begin, integers }: Settings) =>
+  Effect.withFiber<A, E, R>((fiber) => {
+    const current = settingsOf(fiber)
+    if (current.begin === begin && current.integers === integers) return effect
+    return effect.pipe(
+      Effect.provideService(SqlClient.SafeIntegers, integers),
+      Effect.provideService(SqlClient.BeginTransaction, begin)
+    )
+  })
+
+type TransactionService = SqlClient.SqlClient["transactionService"]
+
+/** Runs an effect with one client's open transaction as another's too. */
+const handOver = <A, E, R>(effect: Effect.Effect<A, E, R>, from: TransactionService, to: TransactionService) =>
+  Effect.withFiber<A, E, R>((fiber) =>
+    Effect.provideService(effect, to, Context.getUnsafe(fiber.context, from)) as Effect.Effect<A, E, R>
+  )

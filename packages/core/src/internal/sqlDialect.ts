@@ -1,0 +1,123 @@
+/**
+ * What databases say differently, in one place.
+ *
+ * Everything else of the store is SQL that SQLite and Postgres share.
+ */
+import * as Effect from "effect/Effect"
+import * as Predicate from "effect/Predicate"
+import type { SqlClient } from "effect/sql/SqlClient"
+import type { SqlError } from "effect/sql/SqlError"
+import type { Fragment } from "effect/sql/Statement"
+import type { StorageFailure } from "../JobStoreError.ts"
+import type { OutcomeColumns } from "./jobRows.ts"
+
+type Problem = StorageFailure["problem"]
+
+export interface Dialect {
+  /** Type of a column for numbers up to 2^53. */
+  readonly integer: Fragment
+  readonly real: Fragment
+  /** Type of a column that numbers its rows and never gives a number twice. */
+  readonly seq: Fragment
+  readonly tableSuffix: Fragment
+  /** Expression for text that is unique in the world. */
+  readonly freshId: Fragment
+  /** How a transaction that reads before it writes has to begin. */
+  readonly beginWriting: string | undefined
+  readonly isOneOf: (column: Fragment, values: ReadonlyArray<string>) => Fragment
+  /** Inserts rows, or replaces those of the same element, in the order given. */
+  readonly insertOutcomes: (id: string, rows: ReadonlyArray<OutcomeColumns>) => Effect.Effect<unknown, SqlError>
+  readonly hasTable: (table: string) => Effect.Effect<boolean, SqlError>
+  /** Whether the database is the store with this id. Locks it for writing where looking first could cost that lock. */
+  readonly lockStore: (id: string) => Effect.Effect<boolean, SqlError>
+  readonly problem: (error: SqlError) => Problem
+  /** Whether the transaction has read what is not the newest any more, so that it can never write. */
+  readonly isStale: (error: SqlError) => boolean
+}
+
+/** Dialect of a client. A client of a database without one is a mistake of the program. */
+export const of = (sql: SqlClient): Dialect =>
+  sql.onDialectOrElse({
+    sqlite: () => sqlite(sql),
+    orElse: () => {
+      throw new Error("SqlJobStore knows no dialect for this kind of database")
+    }
+  })
+
+/** Kind of a client's database. */
+export const kind = (sql: SqlClient): string =>
+  sql.onDialect({
+    sqlite: () => "sqlite",
+    pg: () => "pg",
+    mysql: () => "mysql",
+    mssql: () => "mssql",
+    clickhouse: () => "clickhouse"
+  })
+
+const sqlite = (sql: SqlClient): Dialect => ({
+  integer: sql.literal("integer"),
+  real: sql.literal("real"),
+  // Without `autoincrement` the number of a removed row could be given again, and a reader behind it miss a row.
+  seq: sql.literal("integer primary key autoincrement"),
+  tableSuffix: sql.literal("strict"),
+  freshId: sql.literal("lower(hex(randomblob(16)))"),
+  beginWriting: "BEGIN IMMEDIATE",
+  // One parameter, so that statements for any number of values are prepared once.
+  isOneOf: (column, values) => sql`${column} in (select value from json_each(${JSON.stringify(values)}))`,
+  insertOutcomes: (id, rows) =>
+    sql`insert or replace into fanout_outcomes
+      (job_id, fan_out, cursor, key, tag, payload, origin, outcome, attempt, at)
+      select ${id}, value ->> 'fan_out', value ->> 'cursor', value ->> 'key', value ->> 'tag', value ->> 'payload',
+        value ->> 'origin', value ->> 'outcome', value ->> 'attempt', value ->> 'at'
+      from json_each(${JSON.stringify(rows)})`,
+  hasTable: (table) =>
+    Effect.map(
+      sql`select 1 from sqlite_master where type = 'table' and name = ${table}`,
+      (rows) => rows.length > 0
+    ),
+  // A transaction that has read can't write once somebody else has, so the first statement is a write. Where the
+  // table is missing it fails before it has done anything.
+  lockStore: (id) =>
+    sql`update fanout_store set id = id where id = ${id} returning id`.pipe(
+      Effect.map((rows) => rows.length > 0),
+      Effect.catchIf((error) => /no such table/.test(messageOf(error)), () => Effect.succeed(false))
+    ),
+  problem: sqliteProblem,
+  isStale: (error) => sqliteCode(error) === 517
+})
+
+const messageOf = (error: SqlError): string =>
+  Predicate.hasProperty(error.reason.cause, "message") ? String(error.reason.cause.message) : ""
+
+/** Extended result code, as a number or, from some drivers, as a name. */
+const sqliteCode = ({ reason: { cause } }: SqlError): string | number => {
+  for (const property of ["errcode", "errno", "code"]) {
+    const code = Predicate.hasProperty(cause, property) ? cause[property] : undefined
+    if (typeof code === "number" || (typeof code === "string" && code.startsWith("SQLITE_"))) return code
+  }
+  return 1
+}
+
+const sqliteProblems: ReadonlyArray<readonly [code: number, name: string, problem: Problem]> = [
+  [3, "SQLITE_PERM", "Unreadable"],
+  [5, "SQLITE_BUSY", "Busy"],
+  [6, "SQLITE_LOCKED", "Busy"],
+  [8, "SQLITE_READONLY", "ReadOnly"],
+  [11, "SQLITE_CORRUPT", "Corrupt"],
+  [13, "SQLITE_FULL", "Full"],
+  [14, "SQLITE_CANTOPEN", "Unreadable"],
+  [23, "SQLITE_AUTH", "Unreadable"],
+  [26, "SQLITE_NOTADB", "Corrupt"],
+  // The index of the write-ahead log could not grow, which it fails to do on a full disk.
+  [4874, "SQLITE_IOERR_SHMSIZE", "Full"]
+]
+
+const sqliteProblem = (error: SqlError): Problem => {
+  const code = sqliteCode(error)
+  const found = sqliteProblems.find(([number, name]) =>
+    typeof code === "number"
+      ? code === number || (code & 0xff) === number
+      : code === name || code.startsWith(`${name}_`)
+  )
+  return found?.[2] ?? "Other"
+}

@@ -1,0 +1,146 @@
+/**
+ * Stores, changes and reads whole jobs.
+ */
+import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
+import type { SqlClient } from "effect/sql/SqlClient"
+import type { JobId } from "../JobId.ts"
+import * as JobState from "../JobState.ts"
+import type { JobRecord, JobStore } from "../JobStore.ts"
+import * as Errors from "../JobStoreError.ts"
+import * as Progress from "../Progress.ts"
+import * as Rows from "./jobRows.ts"
+import { again, atMost, decoded, failWith, type SqlAccess, type Statements } from "./sqlAccess.ts"
+import { appendLog } from "./sqlItems.ts"
+
+const selectJobs = (sql: SqlClient) =>
+  sql`select j.*, p.payload from fanout_jobs j join fanout_payloads p on p.job_id = j.id`
+
+export const makeReads = (access: SqlAccess) => {
+  const { dialect, sql } = access
+
+  const get = (id: JobId) =>
+    access.run(
+      "read a job",
+      Effect.flatMap(
+        decoded("read a job", sql`${selectJobs(sql)} where j.id = ${Rows.toText(id)}`, Rows.decodeJob),
+        ([job]) => job === undefined ? failWith(new Errors.JobNotFound({ id })) : Effect.succeed(job)
+      )
+    )
+
+  type Filter = Parameters<JobStore["Service"]["list"]>[0]
+  const list = ({ before, ids, limit, names, states }: Filter) => {
+    const tags = new Set(states ?? JobState.Tag.literals)
+    if (tags.size === 0) return Effect.succeed([])
+    const conditions = [
+      ...(ids === undefined ? [] : [dialect.isOneOf(sql.literal("id"), ids.map(Rows.toText))]),
+      ...(names === undefined ? [] : [dialect.isOneOf(sql.literal("name"), names.map(Rows.toText))]),
+      ...(before === undefined ? [] : [sql`created_at < ${before}`])
+    ]
+    const newest = sql`order by created_at desc, seq desc limit ${atMost(limit)}`
+    // One ordered range of the index for each state: an `in` would have to sort all jobs there are.
+    const ofTag = (tag: JobState.Tag) =>
+      sql`select * from (select seq, created_at from fanout_jobs
+        where ${sql.and([sql`tag = ${tag}`, ...conditions])} ${newest}) as one`
+    return access.run(
+      "list jobs",
+      decoded(
+        "list jobs",
+        sql`${selectJobs(sql)}
+          where j.seq in (select seq from (${
+          sql.join(" union all ", false)(Array.from(tags, ofTag))
+        }) as each ${newest})
+          order by j.created_at desc, j.seq desc`,
+        Rows.decodeJob
+      )
+    )
+  }
+
+  const pulse = (id: JobId) =>
+    access.run(
+      "read a job's progress",
+      Effect.flatMap(
+        decoded(
+          "read a job's progress",
+          sql`select beat, progress from fanout_jobs where id = ${Rows.toText(id)}`,
+          Rows.decodePulse
+        ),
+        ([pulse]) => pulse === undefined ? failWith(new Errors.JobNotFound({ id })) : Effect.succeed(pulse)
+      )
+    )
+
+  return { get, list, pulse }
+}
+
+export const makeWrites = (access: SqlAccess) => {
+  const { sql } = access
+  const exists = (id: string) => Effect.map(sql`select 1 from fanout_jobs where id = ${id}`, (rows) => rows.length > 0)
+
+  /** The active job of the same name that has one of a job's keys, other than the one with id `except`. */
+  const twin = ({ exclusive_key, idempotency_key, name }: Rows.JobColumns, except: string) =>
+    Effect.map(
+      decoded(
+        "find a job by its key",
+        sql`${selectJobs(sql)}
+          where j.name = ${name} and j.tag in ('Queued', 'Running', 'Paused') and j.id <> ${except}
+            and (j.idempotency_key = ${idempotency_key} or j.exclusive_key = ${exclusive_key})
+          order by case when j.idempotency_key = ${idempotency_key} then 0 else 1 end limit 1`,
+        Rows.decodeJob
+      ),
+      ([job]) => job
+    )
+
+  const insertRows = (record: JobRecord): Statements<JobRecord> =>
+    Effect.gen(function*() {
+      const { id } = record
+      const stored = record.with({ revision: 1 })
+      const { columns, payload } = Rows.encodeJob(stored)
+      const row = { ...columns, progress: Rows.encodeProgress(Progress.empty) }
+      const inserted = yield* sql`insert into fanout_jobs ${sql.insert(row)} on conflict do nothing returning id`
+      if (inserted.length > 0) {
+        yield* sql`insert into fanout_payloads (job_id, payload) values (${columns.id}, ${payload})`
+        return stored
+      }
+      const found = yield* twin(columns, "")
+      if (found !== undefined) return found
+      return yield* (yield* exists(columns.id))
+        ? failWith(new Errors.JobConflict({ id }))
+        : again("The job that had the key has just finished")
+    })
+
+  const insert = (record: JobRecord) =>
+    record.revision === 0
+      ? Effect.flatMap(
+        access.inCallersTransaction("store a job", insertRows(record)),
+        Option.match({
+          onNone: () => access.transaction("store a job", insertRows(record)),
+          onSome: Effect.succeed
+        })
+      )
+      : failWith(new Errors.JobConflict({ id: record.id }))
+
+  const put = (record: JobRecord, line: string) => {
+    const { id, revision } = record
+    const stored = record.with({ revision: revision + 1 })
+    const { columns, payload } = Rows.encodeJob(stored)
+    const replace = Effect.gen(function*() {
+      const replaced = yield* sql`update fanout_jobs set ${sql.update(columns, ["id"])}
+        where id = ${columns.id} and revision = ${revision} returning id`
+      if (replaced.length === 0) {
+        return yield* failWith(
+          (yield* exists(columns.id)) ? new Errors.JobConflict({ id }) : new Errors.JobNotFound({ id })
+        )
+      }
+      yield* sql`update fanout_payloads set payload = ${payload} where job_id = ${columns.id} and payload <> ${payload}`
+      yield* appendLog(access, id, { at: record.updatedAt, level: "Info", message: line })
+      return stored
+    })
+    const keyTaken = Effect.flatMap(twin(columns, columns.id), (by): Statements<never> =>
+      by === undefined
+        ? again("The job that had the key has just finished")
+        : failWith(new Errors.KeyTaken({ id, by: by.id })))
+    return access.transaction("change a job", replace, keyTaken)
+  }
+
+  return { insert, put }
+}

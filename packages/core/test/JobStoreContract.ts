@@ -1,0 +1,797 @@
+import { assert, describe, it } from "@effect/vitest"
+import * as JobId from "@fanout/core/JobId"
+import * as JobState from "@fanout/core/JobState"
+import * as JobStore from "@fanout/core/JobStore"
+import type { JobStoreError } from "@fanout/core/JobStoreError"
+import type { Outcome } from "@fanout/core/Outcome"
+import { Owner } from "@fanout/core/OwnerLiveness"
+import * as Progress from "@fanout/core/Progress"
+import * as Deferred from "effect/Deferred"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Fiber from "effect/Fiber"
+import type * as Layer from "effect/Layer"
+import * as Option from "effect/Option"
+
+type Store = JobStore.JobStore["Service"]
+type Fields = Partial<ConstructorParameters<typeof JobStore.JobRecord>[0]>
+
+const { Cancelled, Completed, Failed, Paused, Running } = JobState.JobState.cases
+const counters = { attempt: 1, tries: 0 }
+const owner = new Owner({ machine: "m", boot: "b", process: "p" })
+const id = (text: string) => JobId.make(text)
+
+/** A new job; its id is its name unless it is given. */
+export const job = (text: string, fields: Fields = {}): JobStore.JobRecord =>
+  new JobStore.JobRecord({
+    id: id(text),
+    name: "copy",
+    version: 1,
+    payload: { from: "a", to: "b" },
+    idempotencyKey: Option.none(),
+    exclusiveKey: Option.none(),
+    priority: 0,
+    state: JobState.initial,
+    exit: Option.none(),
+    request: Option.none(),
+    lease: Option.none(),
+    token: 0,
+    ownersLost: 0,
+    createdAt: 1_000,
+    updatedAt: 1_000,
+    availableAt: 1_000,
+    finishedAt: Option.none(),
+    revision: 0,
+    ...fields
+  })
+
+const owned = (token: number): Fields => ({
+  state: Running.make(counters),
+  lease: Option.some({ token, owner }),
+  token
+})
+const finished = (at: number): Fields => ({
+  state: Completed.make(counters),
+  lease: Option.none(),
+  finishedAt: Option.some(at)
+})
+
+/** Stores a job that an owner with this token runs. */
+const running = (store: Store, text: string, token: number, fields: Fields = {}) =>
+  Effect.flatMap(store.insert(job(text, fields)), (record) => store.put(record.with(owned(token)), "claimed"))
+
+export const outcome = {
+  done: (value: string): Outcome => ({ _tag: "Done", value }),
+  skipped: (reason: string): Outcome => ({ _tag: "Skipped", reason, count: 1 }),
+  failed: (message: string): Outcome => ({ _tag: "Failed", failure: { _tag: "Defect", message } })
+}
+
+const row = (cursor: string, of: Outcome = outcome.failed("no"), fanOut = "files"): JobStore.OutcomeRow =>
+  new JobStore.OutcomeRow({
+    fanOut,
+    cursor,
+    key: `/${cursor}`,
+    payload: { path: cursor },
+    origin: null,
+    outcome: of,
+    attempt: 1,
+    at: 2_000
+  })
+
+const flush = (token: number, fields: Partial<JobStore.Flush> = {}): JobStore.Flush => ({
+  token,
+  fanOut: "files",
+  checkpoint: "{}",
+  rows: [],
+  cleared: [],
+  progress: Progress.empty,
+  acked: true,
+  ...fields
+})
+
+const progressOf = (bytes: number) => new Progress.Progress({ fanOuts: {}, totals: { bytes: 100 }, units: { bytes } })
+
+const reasonOf = <A, R>(effect: Effect.Effect<A, JobStoreError, R>) =>
+  Effect.map(Effect.flip(effect), (error) => error.reason._tag)
+
+const cursors = (store: Store, of: string, options: Partial<Parameters<Store["outcomes"]>[1]> = {}) =>
+  Effect.map(
+    store.outcomes(id(of), { after: 0, limit: 1_000, ...options }),
+    (rows) => rows.map(([, { cursor }]) => cursor)
+  )
+
+const messages = (store: Store, of: string, options = { after: 0, limit: 10_000 }) =>
+  Effect.map(store.logs(id(of), options), (lines) => lines.map(({ message }) => message))
+
+const ids = (records: Effect.Effect<ReadonlyArray<JobStore.JobRecord>, JobStoreError>) =>
+  Effect.map(records, (records) => records.map((record): string => record.id))
+
+/** Text that is hard to keep: bytes of file names, NUL, quotes, what looks like an escape, a byte order mark. */
+const oddities = [
+  "\udc80",
+  "a\udcffb/\udc80",
+  "\ud800 alone",
+  "\0",
+  "a\0b",
+  "\\",
+  "\\\"x\"",
+  "\\u0000",
+  "'\"`;--",
+  "\n\r\t\u0001",
+  "\ufeffmark",
+  "🚚 ünïcode \uffff",
+  " "
+]
+
+/** Behaviour that every `JobStore` must show. */
+export const jobStoreContract = <E>(backend: string, layer: Layer.Layer<JobStore.JobStore, E>) => {
+  const test = <A, E2>(name: string, body: (store: Store) => Effect.Effect<A, E2>) =>
+    it.effect(name, () => Effect.flatMap(JobStore.JobStore, body).pipe(Effect.provide(layer)))
+
+  describe(`JobStore (${backend})`, () => {
+    describe("insert", () => {
+      test("stores a new job with all that it has", (store) =>
+        Effect.gen(function*() {
+          const record = job("full", {
+            version: 3,
+            payload: [null, true, -1.5e300, "x", { y: [{}] }],
+            idempotencyKey: Option.some("i"),
+            exclusiveKey: Option.some("e"),
+            priority: -5,
+            state: Paused.make({ attempt: 2, tries: 3, by: "disk" }),
+            exit: Option.some({ _tag: "Failure", error: { code: 5 }, message: "no" }),
+            request: Option.some("Pause"),
+            lease: Option.some({ token: 2 ** 53 - 1, owner }),
+            token: 2 ** 53 - 1,
+            ownersLost: 4,
+            createdAt: 1.5,
+            updatedAt: -2,
+            availableAt: 1e15,
+            finishedAt: Option.some(0.25)
+          })
+
+          const stored = yield* store.insert(record)
+
+          assert.deepStrictEqual(stored, record.with({ revision: 1 }))
+          assert.deepStrictEqual(yield* store.get(record.id), stored)
+          assert.deepStrictEqual(yield* store.pulse(record.id), { beat: 0, progress: Progress.empty })
+        }))
+
+      test("returns the active job with the same idempotency key instead", (store) =>
+        Effect.gen(function*() {
+          const first = yield* store.insert(job("first", { idempotencyKey: Option.some("key") }))
+
+          const second = yield* store.insert(job("second", { idempotencyKey: Option.some("key") }))
+
+          assert.deepStrictEqual(second, first)
+          assert.strictEqual(yield* reasonOf(store.get(id("second"))), "JobNotFound")
+        }))
+
+      test("returns the active job with the same exclusive key instead", (store) =>
+        Effect.gen(function*() {
+          const first = yield* store.insert(job("first", { exclusiveKey: Option.some("key") }))
+
+          const second = yield* store.insert(
+            job("second", { exclusiveKey: Option.some("key"), idempotencyKey: Option.some("other") })
+          )
+
+          assert.deepStrictEqual(second, first)
+        }))
+
+      test("prefers the job with the same idempotency key to the one with the same exclusive key", (store) =>
+        Effect.gen(function*() {
+          yield* store.insert(job("exclusive", { exclusiveKey: Option.some("e") }))
+          yield* store.insert(job("idempotent", { idempotencyKey: Option.some("i") }))
+
+          const found = yield* store.insert(
+            job("new", { idempotencyKey: Option.some("i"), exclusiveKey: Option.some("e") })
+          )
+
+          assert.strictEqual(found.id, id("idempotent"))
+        }))
+
+      test("lets jobs of other names, and keys of the other kind, alone", (store) =>
+        Effect.gen(function*() {
+          yield* store.insert(job("a", { idempotencyKey: Option.some("key") }))
+          yield* store.insert(job("b", { exclusiveKey: Option.some("key") }))
+          yield* store.insert(job("c", { idempotencyKey: Option.some("key"), name: "move" }))
+          yield* store.insert(job("d"))
+          yield* store.insert(job("e"))
+
+          assert.deepStrictEqual(yield* ids(store.list({ limit: 10 })), ["e", "d", "c", "b", "a"])
+        }))
+
+      test("finds a job with its key in every active state, and none in a finished one", (store) =>
+        Effect.gen(function*() {
+          const key = { idempotencyKey: Option.some("key") }
+          const first = yield* store.insert(job("first", key))
+          const run = yield* store.put(first.with(owned(1)), "claimed")
+          assert.strictEqual((yield* store.insert(job("second", key))).id, first.id)
+          const paused = yield* store.put(
+            run.with({ state: Paused.make({ ...counters, by: "person" }), lease: Option.none() }),
+            "paused"
+          )
+          assert.strictEqual((yield* store.insert(job("second", key))).id, first.id)
+          yield* store.put(paused.with({ state: Cancelled.make(counters) }), "cancelled")
+
+          const second = yield* store.insert(job("second", key))
+
+          assert.strictEqual(second.id, id("second"))
+        }))
+
+      test("stores one of many jobs that are inserted at once with the same key", (store) =>
+        Effect.gen(function*() {
+          const names = Array.from({ length: 20 }, (_, index) => `job-${index}`)
+
+          const stored = yield* Effect.forEach(
+            names,
+            (name) => store.insert(job(name, { exclusiveKey: Option.some("key") })),
+            { concurrency: "unbounded" }
+          )
+
+          assert.strictEqual(new Set(stored.map((record) => record.id)).size, 1)
+          assert.strictEqual((yield* store.list({ limit: 100 })).length, 1)
+        }))
+
+      test("returns an active job to who inserts it twice with a key, and refuses its id without one", (store) =>
+        Effect.gen(function*() {
+          const keyed = job("keyed", { idempotencyKey: Option.some("key") })
+          const first = yield* store.insert(keyed)
+          yield* store.insert(job("plain"))
+
+          assert.deepStrictEqual(yield* store.insert(keyed), first)
+          assert.strictEqual(yield* reasonOf(store.insert(job("plain", { name: "other" }))), "JobConflict")
+        }))
+
+      test("refuses a job that was stored before", (store) =>
+        Effect.gen(function*() {
+          assert.strictEqual(yield* reasonOf(store.insert(job("old", { revision: 1 }))), "JobConflict")
+          assert.strictEqual(yield* reasonOf(store.get(id("old"))), "JobNotFound")
+        }))
+    })
+
+    describe("put", () => {
+      test("replaces the job, raises its revision and writes the line to its log", (store) =>
+        Effect.gen(function*() {
+          const first = yield* store.insert(job("a"))
+          const changed = first.with({ ...owned(1), payload: { other: 1 }, priority: 7, updatedAt: 5_000 })
+
+          const second = yield* store.put(changed, "claimed")
+
+          assert.deepStrictEqual(second, changed.with({ revision: 2 }))
+          assert.deepStrictEqual(yield* store.get(first.id), second)
+          const [line] = yield* store.logs(first.id, { after: 0, limit: 10 })
+          assert.deepInclude(line, { at: 5_000, level: "Info", message: "claimed" })
+        }))
+
+      test("refuses a job that changed since it was read, and writes nothing", (store) =>
+        Effect.gen(function*() {
+          const first = yield* store.insert(job("a"))
+          const second = yield* store.put(first.with({ priority: 1 }), "once")
+
+          assert.strictEqual(yield* reasonOf(store.put(first.with({ priority: 2 }), "twice")), "JobConflict")
+          assert.strictEqual(yield* reasonOf(store.put(second.with({ revision: 7 }), "ahead")), "JobConflict")
+          assert.strictEqual(yield* reasonOf(store.put(second.with({ revision: 0 }), "new")), "JobConflict")
+          assert.deepStrictEqual(yield* store.get(first.id), second)
+          assert.deepStrictEqual(yield* messages(store, "a"), ["once"])
+        }))
+
+      test("lets one of many win that have read the same", (store) =>
+        Effect.gen(function*() {
+          const first = yield* store.insert(job("a"))
+
+          const exits = yield* Effect.forEach(
+            Array.from({ length: 10 }, (_, index) => index),
+            (priority) => Effect.exit(store.put(first.with({ priority }), `${priority}`)),
+            { concurrency: "unbounded" }
+          )
+
+          assert.strictEqual(exits.filter(Exit.isSuccess).length, 1)
+          assert.strictEqual((yield* store.get(first.id)).revision, 2)
+        }))
+
+      test("fails with JobNotFound for an unknown job", (store) =>
+        Effect.gen(function*() {
+          assert.strictEqual(yield* reasonOf(store.put(job("nobody"), "?")), "JobNotFound")
+          assert.deepStrictEqual(yield* messages(store, "nobody"), [])
+        }))
+
+      test("refuses to make a second active job with the same key, and names the first", (store) =>
+        Effect.gen(function*() {
+          const key = { idempotencyKey: Option.some("i"), exclusiveKey: Option.some("e") }
+          const old = yield* store.insert(job("old", { ...key, ...finished(1) }))
+          yield* store.insert(job("new", key))
+          const again = old.with({ state: JobState.initial, finishedAt: Option.none() })
+
+          const error = yield* Effect.flip(store.put(again, "retried"))
+
+          assert.deepInclude(error.reason, { _tag: "KeyTaken", id: id("old"), by: id("new") })
+          assert.deepStrictEqual(yield* store.get(old.id), old)
+          assert.deepStrictEqual(yield* messages(store, "old"), [])
+          const renamed = again.with({ idempotencyKey: Option.none(), exclusiveKey: Option.some("e2") })
+          assert.strictEqual((yield* store.put(renamed, "retried")).revision, 2)
+        }))
+
+      test("leaves heartbeat and progress as they are", (store) =>
+        Effect.gen(function*() {
+          const record = yield* running(store, "a", 1)
+          yield* store.beat(record.id, 1)
+          yield* store.flush(record.id, flush(1, { progress: progressOf(5) }))
+
+          yield* store.put(record.with({ priority: 1 }), "changed")
+
+          assert.deepStrictEqual(yield* store.pulse(record.id), { beat: 1, progress: progressOf(5) })
+        }))
+    })
+
+    describe("beat and requested", () => {
+      test("raise the heartbeat, or not, and tell what is asked", (store) =>
+        Effect.gen(function*() {
+          const record = yield* running(store, "a", 1)
+          assert.deepStrictEqual(yield* store.beat(record.id, 1), Option.none())
+          yield* store.put(record.with({ request: Option.some("Cancel") }), "asked")
+
+          assert.deepStrictEqual(yield* store.requested(record.id, 1), Option.some("Cancel"))
+          assert.strictEqual((yield* store.pulse(record.id)).beat, 1)
+          assert.deepStrictEqual(yield* store.beat(record.id, 1), Option.some("Cancel"))
+          assert.strictEqual((yield* store.pulse(record.id)).beat, 2)
+          assert.strictEqual((yield* store.get(record.id)).revision, 3)
+        }))
+    })
+
+    describe("fencing", () => {
+      const writes: Record<
+        string,
+        (store: Store, of: JobId.JobId, token: number) => Effect.Effect<unknown, JobStoreError>
+      > = {
+        beat: (store, of, token) => store.beat(of, token),
+        requested: (store, of, token) => store.requested(of, token),
+        flush: (store, of, token) =>
+          store.flush(of, flush(token, { rows: [row("x")], checkpoint: "late", progress: progressOf(9) })),
+        "flush with onCommit": (store, of, token) =>
+          store.flush(of, flush(token, { rows: [row("x")], checkpoint: "late" }), Effect.die("must not run")),
+        saveCheckpoint: (store, of, token) => store.saveCheckpoint(of, { token, name: "files", checkpoint: "late" })
+      }
+      for (const [name, write] of Object.entries(writes)) {
+        test(`${name} is refused for who is not the owner, and writes nothing`, (store) =>
+          Effect.gen(function*() {
+            yield* store.insert(job("queued"))
+            const second = yield* running(store, "taken over", 2)
+            yield* store.flush(second.id, flush(2, { checkpoint: "kept", rows: [row("a")], progress: progressOf(1) }))
+            const paused = yield* running(store, "paused", 1)
+            yield* store.put(paused.with({ state: Paused.make({ ...counters, by: "person" }) }), "paused")
+            const released = yield* running(store, "released", 1)
+            yield* store.put(released.with({ lease: Option.none() }), "released")
+
+            for (const  of of["queued", "taken over", "paused", "released", "nobody"]) {
+              const error = yield* Effect.flip(write(store, id(of), 1))
+              assert.deepInclude(error.reason, { _tag: "Fenced", id: id(of), token: 1 })
+            }
+
+            assert.deepStrictEqual(yield* store.pulse(second.id), { beat: 0, progress: progressOf(1) })
+            assert.deepStrictEqual(yield* store.checkpoint(second.id, "files"), Option.some("kept"))
+            assert.deepStrictEqual(yield* cursors(store, "taken over"), ["a"])
+            assert.deepStrictEqual(yield* store.checkpoint(paused.id, "files"), Option.none())
+          }))
+      }
+    })
+
+    describe("flush", () => {
+      test("records rows, checkpoint and progress", (store) =>
+        Effect.gen(function*() {
+          const record = yield* running(store, "a", 1)
+          const rows = [row("1"), row("2", outcome.done("v")), row("3", outcome.skipped("same"))]
+
+          yield* store.flush(record.id, flush(1, { rows, checkpoint: "c", progress: progressOf(3) }))
+
+          const stored = yield* store.outcomes(record.id, { after: 0, limit: 10 })
+          assert.deepStrictEqual(stored.map(([, row]) => row), rows)
+          assert.deepStrictEqual(yield* store.checkpoint(record.id, "files"), Option.some("c"))
+          assert.deepStrictEqual(yield* store.pulse(record.id), { beat: 0, progress: progressOf(3) })
+        }))
+
+      test("replaces rows of the same element, behind all others", (store) =>
+        Effect.gen(function*() {
+          const record = yield* running(store, "a", 1)
+          const other = row("1", outcome.failed("other"), "folders")
+          yield* store.flush(record.id, flush(1, { rows: [row("1"), row("2"), other], checkpoint: "c1" }))
+          const [last] = (yield* store.outcomes(record.id, { after: 0, limit: 10 })).slice(-1)
+
+          const replacement = row("1", outcome.done("again"))
+          yield* store.flush(record.id, flush(1, { rows: [replacement], checkpoint: "c2" }))
+
+          assert.deepStrictEqual(yield* cursors(store, "a"), ["2", "1", "1"])
+          const behind = yield* store.outcomes(record.id, { after: last?.[0] ?? 0, limit: 10 })
+          assert.deepStrictEqual(behind.map(([, row]) => row), [replacement])
+          assert.deepStrictEqual(yield* store.checkpoint(record.id, "files"), Option.some("c2"))
+        }))
+
+      test("keeps the last of several rows of one element", (store) =>
+        Effect.gen(function*() {
+          const record = yield* running(store, "a", 1)
+
+          yield* store.flush(record.id, flush(1, { rows: [row("1"), row("2"), row("1", outcome.done("last"))] }))
+
+          const stored = yield* store.outcomes(record.id, { after: 0, limit: 10 })
+          assert.deepStrictEqual(stored.map(([, { outcome }]) => outcome._tag), ["Failed", "Done"])
+        }))
+
+      test("removes cleared rows of its fan-out, but none that it records itself", (store) =>
+        Effect.gen(function*() {
+          const record = yield* running(store, "a", 1)
+          const rows = [row("1"), row("2"), row("3"), row("1", outcome.failed("no"), "folders")]
+          yield* store.flush(record.id, flush(1, { rows }))
+
+          yield* store.flush(record.id, flush(1, { cleared: ["1", "2", "unknown"], rows: [row("2")] }))
+
+          const stored = yield* store.outcomes(record.id, { after: 0, limit: 10 })
+          assert.deepStrictEqual(stored.map(([, { cursor, fanOut }]) => `${fanOut} ${cursor}`), [
+            "files 3",
+            "folders 1",
+            "files 2"
+          ])
+        }))
+
+      test("keeps fan-outs and jobs apart", (store) =>
+        Effect.gen(function*() {
+          const a = yield* running(store, "a", 1)
+          const b = yield* running(store, "b", 1)
+
+          yield* store.flush(a.id, flush(1, { fanOut: "one", checkpoint: "a1", rows: [row("1", undefined, "one")] }))
+          yield* store.flush(a.id, flush(1, { fanOut: "two", checkpoint: "a2", rows: [row("1", undefined, "two")] }))
+          yield* store.flush(b.id, flush(1, { fanOut: "one", checkpoint: "b1", rows: [row("1", undefined, "one")] }))
+
+          assert.deepStrictEqual(yield* store.checkpoint(a.id, "one"), Option.some("a1"))
+          assert.deepStrictEqual(yield* store.checkpoint(a.id, "two"), Option.some("a2"))
+          assert.deepStrictEqual(yield* store.checkpoint(b.id, "one"), Option.some("b1"))
+          assert.strictEqual(yield* store.failures(a.id), 2)
+          assert.strictEqual(yield* store.failures(b.id), 1)
+        }))
+
+      test("forgets lost owners once something is acked, and says so by the revision", (store) =>
+        Effect.gen(function*() {
+          const record = yield* running(store, "a", 1, { ownersLost: 3 })
+
+          yield* store.flush(record.id, flush(1, { acked: false }))
+          assert.deepStrictEqual(yield* store.get(record.id), record)
+
+          yield* store.flush(record.id, flush(1))
+          const after = yield* store.get(record.id)
+          assert.deepStrictEqual(after, record.with({ ownersLost: 0, revision: record.revision + 1 }))
+
+          yield* store.flush(record.id, flush(1))
+          assert.deepStrictEqual(yield* store.get(record.id), after)
+        }))
+
+      test("runs onCommit as a part of it, after its own writes", (store) =>
+        Effect.gen(function*() {
+          const record = yield* running(store, "a", 1)
+          let seen: ReadonlyArray<string> = []
+
+          yield* store.flush(
+            record.id,
+            flush(1, { rows: [row("1")] }),
+            Effect.gen(function*() {
+              seen = yield* cursors(store, "a").pipe(Effect.orDie)
+              yield* store.insert(job("child")).pipe(Effect.orDie)
+              yield* store.log(record.id, { at: 1, level: "Info", message: "inside" }).pipe(Effect.orDie)
+            })
+          )
+
+          assert.deepStrictEqual(seen, ["1"])
+          assert.strictEqual((yield* store.get(id("child"))).revision, 1)
+          assert.deepStrictEqual(yield* messages(store, "a"), ["claimed", "inside"])
+        }))
+
+      const failing = {
+        fails: Effect.fail("no" as const),
+        dies: Effect.die("dead"),
+        "is interrupted": Effect.interrupt
+      }
+      for (const [how, ending] of Object.entries(failing)) {
+        test(`writes nothing when onCommit ${how}, and gives back what it came to`, (store) =>
+          Effect.gen(function*() {
+            const record = yield* running(store, "a", 1, { ownersLost: 1 })
+            yield* store.flush(record.id, flush(1, { acked: false, checkpoint: "c", rows: [row("1"), row("2")] }))
+            const old = yield* store.insert(job("old", finished(1)))
+            const before = yield* store.outcomes(record.id, { after: 0, limit: 10 })
+
+            const exit = yield* Effect.exit(store.flush(
+              record.id,
+              flush(1, { rows: [row("3"), row("1")], cleared: ["2"], checkpoint: "d", progress: progressOf(5) }),
+              Effect.gen(function*() {
+                yield* store.insert(job("child")).pipe(Effect.orDie)
+                yield* store.prune(100).pipe(Effect.orDie)
+                yield* store.beat(record.id, 1).pipe(Effect.orDie)
+                yield* store.log(record.id, { at: 1, level: "Info", message: "inside" }).pipe(Effect.orDie)
+                yield* ending
+              })
+            ))
+
+            assert.deepStrictEqual(Exit.asVoid(exit), yield* Effect.exit(ending))
+            assert.deepStrictEqual(yield* store.outcomes(record.id, { after: 0, limit: 10 }), before)
+            assert.deepStrictEqual(yield* store.checkpoint(record.id, "files"), Option.some("c"))
+            assert.deepStrictEqual(yield* store.pulse(record.id), { beat: 0, progress: Progress.empty })
+            assert.deepStrictEqual(yield* store.get(record.id), record)
+            assert.deepStrictEqual(yield* messages(store, "a"), ["claimed"])
+            assert.strictEqual(yield* reasonOf(store.get(id("child"))), "JobNotFound")
+            assert.deepStrictEqual(yield* store.get(old.id), old)
+            yield* store.flush(record.id, flush(1, { rows: [row("4")] }))
+            assert.deepStrictEqual(yield* cursors(store, "a"), ["1", "2", "4"])
+          }))
+      }
+
+      test("undoes a flush inside onCommit alone when only that fails", (store) =>
+        Effect.gen(function*() {
+          const record = yield* running(store, "a", 1)
+
+          yield* store.flush(
+            record.id,
+            flush(1, { rows: [row("outer")] }),
+            store.flush(record.id, flush(1, { rows: [row("inner")] }), Effect.fail("no")).pipe(Effect.ignore)
+          )
+
+          assert.deepStrictEqual(yield* cursors(store, "a"), ["outer"])
+        }))
+
+      test("lets nobody else see or write between its writes and its end", (store) =>
+        Effect.gen(function*() {
+          const record = yield* running(store, "a", 1)
+          const inside = yield* Deferred.make<void>()
+          const goOn = yield* Deferred.make<void>()
+          const flushing = yield* Effect.forkChild(store.flush(
+            record.id,
+            flush(1, { rows: [row("1")] }),
+            Effect.andThen(Deferred.succeed(inside, undefined), Effect.andThen(Deferred.await(goOn), Effect.fail("no")))
+          ))
+          yield* Deferred.await(inside)
+          const beating = yield* Effect.forkChild(store.beat(record.id, 1))
+          const reading = yield* Effect.forkChild(cursors(store, "a"))
+          yield* Effect.yieldNow
+
+          yield* Deferred.succeed(goOn, undefined)
+
+          assert.isTrue(Exit.isFailure(yield* Fiber.await(flushing)))
+          yield* Fiber.join(beating)
+          assert.deepStrictEqual(yield* Fiber.join(reading), [])
+          assert.strictEqual((yield* store.pulse(record.id)).beat, 1)
+        }))
+    })
+
+    describe("checkpoint", () => {
+      test("is none until it is stored, and replaced then", (store) =>
+        Effect.gen(function*() {
+          const record = yield* running(store, "a", 1)
+          assert.deepStrictEqual(yield* store.checkpoint(record.id, "own"), Option.none())
+
+          yield* store.saveCheckpoint(record.id, { token: 1, name: "own", checkpoint: "1" })
+          yield* store.saveCheckpoint(record.id, { token: 1, name: "own", checkpoint: "" })
+
+          assert.deepStrictEqual(yield* store.checkpoint(record.id, "own"), Option.some(""))
+          assert.deepStrictEqual(yield* store.checkpoint(record.id, "other"), Option.none())
+          assert.deepStrictEqual(yield* store.pulse(record.id), { beat: 0, progress: Progress.empty })
+        }))
+    })
+
+    describe("outcomes", () => {
+      test("come in the order in which they were recorded, page by page", (store) =>
+        Effect.gen(function*() {
+          const record = yield* running(store, "a", 1)
+          const all = Array.from({ length: 25 }, (_, index) => `${(index * 7) % 25}`)
+          yield* store.flush(record.id, flush(1, { rows: all.slice(0, 10).map((cursor) => row(cursor)) }))
+          yield* store.flush(
+            record.id,
+            flush(1, {
+              rows: all.slice(10).map((cursor, index) => row(cursor, index % 2 ? outcome.done("") : undefined))
+            })
+          )
+
+          const pages: Array<ReadonlyArray<string>> = []
+          let after = 0
+          for (;;) {
+            const page = yield* store.outcomes(record.id, { after, limit: 10 })
+            if (page.length === 0) break
+            pages.push(page.map(([, { cursor }]) => cursor))
+            after = page.at(-1)?.[0] ?? 0
+          }
+
+          assert.deepStrictEqual(pages.map((page) => page.length), [10, 10, 5])
+          assert.deepStrictEqual(pages.flat(), all)
+        }))
+
+      test("can be those of a fan-out, of some tags, or none", (store) =>
+        Effect.gen(function*() {
+          const record = yield* running(store, "a", 1)
+          yield* store.flush(
+            record.id,
+            flush(1, {
+              rows: [
+                row("1", outcome.failed("")),
+                row("2", outcome.done("")),
+                row("3", outcome.skipped(""), "folders"),
+                row("4", outcome.failed(""), "folders"),
+                row("5", outcome.skipped(""))
+              ]
+            })
+          )
+
+          assert.deepStrictEqual(yield* cursors(store, "a", { fanOut: "files" }), ["1", "2", "5"])
+          assert.deepStrictEqual(yield* cursors(store, "a", { tags: ["Failed"] }), ["1", "4"])
+          assert.deepStrictEqual(yield* cursors(store, "a", { tags: ["Skipped", "Done", "Done"] }), ["2", "3", "5"])
+          assert.deepStrictEqual(yield* cursors(store, "a", { tags: ["Skipped"], fanOut: "folders" }), ["3"])
+          assert.deepStrictEqual(yield* cursors(store, "a", { tags: [] }), [])
+          assert.deepStrictEqual(yield* cursors(store, "a", { limit: 2, tags: ["Done", "Skipped"] }), ["2", "3"])
+          assert.deepStrictEqual(yield* cursors(store, "a", { limit: 0 }), [])
+          assert.deepStrictEqual(yield* cursors(store, "a", { limit: Infinity }), ["1", "2", "3", "4", "5"])
+          assert.deepStrictEqual(yield* cursors(store, "nobody"), [])
+          assert.strictEqual(yield* store.failures(record.id), 2)
+          assert.strictEqual(yield* store.failures(id("nobody")), 0)
+        }))
+    })
+
+    describe("log", () => {
+      test("keeps its newest lines, in order, each job its own", (store) =>
+        Effect.gen(function*() {
+          yield* store.insert(job("a"))
+          yield* store.insert(job("b"))
+          const line = (message: string) => ({ at: 5, level: "Warning" as const, message })
+          yield* store.log(id("b"), line("mine"))
+          const written = Array.from({ length: JobStore.logLimit + 5 }, (_, index) => `${index}`)
+
+          yield* Effect.forEach(written, (message) => store.log(id("a"), line(message)))
+
+          assert.deepStrictEqual(yield* messages(store, "a"), written.slice(5))
+          assert.deepStrictEqual(yield* messages(store, "b"), ["mine"])
+          const [first, second] = yield* store.logs(id("a"), { after: 0, limit: 2 })
+          assert.deepInclude(first, line("5"))
+          assert.deepStrictEqual(yield* messages(store, "a", { after: second?.seq ?? 0, limit: 1 }), ["7"])
+        }))
+
+      test("is bounded for the lines that changes write, too", (store) =>
+        Effect.gen(function*() {
+          let record = yield* store.insert(job("a"))
+          for (let index = 0; index <= JobStore.logLimit; index++) record = yield* store.put(record, `${index}`)
+
+          const lines = yield* messages(store, "a")
+
+          assert.strictEqual(lines.length, JobStore.logLimit)
+          assert.strictEqual(lines[0], "1")
+        }))
+
+      test("of an unknown job can't be written, and is empty", (store) =>
+        Effect.gen(function*() {
+          const entry = { at: 1, level: "Error" as const, message: "?" }
+          assert.strictEqual(yield* reasonOf(store.log(id("nobody"), entry)), "JobNotFound")
+          assert.deepStrictEqual(yield* messages(store, "nobody"), [])
+        }))
+    })
+
+    describe("list", () => {
+      test("gives the newest first; those of one time in the order of their coming", (store) =>
+        Effect.gen(function*() {
+          for (const [name, createdAt] of [["a", 2], ["b", 3], ["c", 1], ["d", 2], ["e", 2.5]] as const) {
+            yield* store.insert(job(name, { createdAt }))
+          }
+
+          assert.deepStrictEqual(yield* ids(store.list({ limit: 10 })), ["b", "e", "d", "a", "c"])
+          assert.deepStrictEqual(yield* ids(store.list({ limit: 2 })), ["b", "e"])
+          assert.deepStrictEqual(yield* ids(store.list({ limit: 0 })), [])
+          assert.deepStrictEqual(yield* ids(store.list({ limit: 10, before: 2.5 })), ["d", "a", "c"])
+        }))
+
+      test("gives only jobs of the states, names and ids that are asked for", (store) =>
+        Effect.gen(function*() {
+          yield* store.insert(job("q1"))
+          yield* store.insert(job("q2", { name: "move" }))
+          yield* store.insert(job("f1", { state: Failed.make(counters), name: "hash" }))
+          yield* running(store, "r1", 1, { name: "move" })
+
+          assert.deepStrictEqual(yield* ids(store.list({ limit: 10, states: ["Queued"] })), ["q2", "q1"])
+          assert.deepStrictEqual(
+            yield* ids(store.list({ limit: 10, states: ["Running", "Failed", "Running", "Paused"] })),
+            ["r1", "f1"]
+          )
+          assert.deepStrictEqual(yield* ids(store.list({ limit: 10, names: ["move", "hash"] })), ["r1", "f1", "q2"])
+          assert.deepStrictEqual(yield* ids(store.list({ limit: 10, states: ["Queued"], names: ["move"] })), ["q2"])
+          assert.deepStrictEqual(yield* ids(store.list({ limit: 10, ids: [id("q1"), id("?"), id("f1")] })), [
+            "f1",
+            "q1"
+          ])
+          assert.deepStrictEqual(yield* ids(store.list({ limit: 1, ids: [id("q1"), id("f1")] })), ["f1"])
+          assert.deepStrictEqual(yield* ids(store.list({ limit: 10, ids: [id("q1")], states: ["Failed"] })), [])
+          assert.deepStrictEqual(yield* ids(store.list({ limit: 10, ids: [] })), [])
+          assert.deepStrictEqual(yield* ids(store.list({ limit: 10, names: [] })), [])
+          assert.deepStrictEqual(yield* ids(store.list({ limit: 10, states: [] })), [])
+        }))
+    })
+
+    describe("prune", () => {
+      test("removes finished jobs of before that time, with all that belongs to them", (store) =>
+        Effect.gen(function*() {
+          const full = function*(name: string, ending: Fields) {
+            const record = yield* running(store, name, 1)
+            const rows = Array.from({ length: 1_200 }, (_, index) => row(`${index}`))
+            yield* store.flush(record.id, flush(1, { rows, checkpoint: "c" }))
+            yield* store.put(record.with({ ...ending, updatedAt: 9 }), "ended")
+          }
+          yield* full("old", finished(10))
+          yield* full("young", finished(20))
+          yield* full("active", {})
+          yield* store.insert(job("odd", { state: Failed.make(counters) }))
+
+          assert.strictEqual(yield* store.prune(20), 1)
+
+          assert.deepStrictEqual(yield* ids(store.list({ limit: 10 })), ["odd", "active", "young"])
+          assert.strictEqual(yield* reasonOf(store.get(id("old"))), "JobNotFound")
+          assert.strictEqual(yield* reasonOf(store.pulse(id("old"))), "JobNotFound")
+          assert.deepStrictEqual(yield* cursors(store, "old"), [])
+          assert.deepStrictEqual(yield* messages(store, "old"), [])
+          assert.deepStrictEqual(yield* store.checkpoint(id("old"), "files"), Option.none())
+          assert.strictEqual((yield* cursors(store, "young")).length, 1_000)
+          assert.deepStrictEqual(yield* messages(store, "young"), ["claimed", "ended"])
+          assert.deepStrictEqual(yield* store.checkpoint(id("active"), "files"), Option.some("c"))
+          assert.strictEqual(yield* store.prune(20), 0)
+        }))
+
+      test("removes any number of jobs", (store) =>
+        Effect.gen(function*() {
+          const names = Array.from({ length: 1_100 }, (_, index) => `job-${index}`)
+          yield* Effect.forEach(names, (name) => store.insert(job(name, finished(1))))
+
+          assert.strictEqual(yield* store.prune(2), 1_100)
+          assert.deepStrictEqual(yield* store.list({ limit: 10 }), [])
+        }))
+    })
+
+    describe("text", () => {
+      for (const text of oddities) {
+        test(`survives as it is: ${JSON.stringify(text)}`, (store) =>
+          Effect.gen(function*() {
+            const record = job(text, {
+              name: text,
+              payload: { [text]: [text, { deep: text }] },
+              idempotencyKey: Option.some(text),
+              exclusiveKey: Option.some(text),
+              exit: Option.some({ _tag: "Failure", error: [text], message: text })
+            })
+            const inserted = yield* store.insert(record)
+            const lease = { token: 1, owner: new Owner({ machine: text, boot: text, process: text }) }
+            const run = yield* store.put(inserted.with({ ...owned(1), lease: Option.some(lease) }), text)
+            const stored = new JobStore.OutcomeRow({
+              fanOut: text,
+              cursor: text,
+              key: text,
+              payload: { [text]: text },
+              origin: [text],
+              outcome: { _tag: "Failed", failure: { _tag: "Error", error: { [text]: text }, message: text } },
+              attempt: 1,
+              at: 1
+            })
+            const progress = new Progress.Progress({ fanOuts: {}, totals: { [text]: 1 }, units: { [text]: 2 } })
+            yield* store.flush(run.id, flush(1, { fanOut: text, rows: [stored], checkpoint: text, progress }))
+
+            assert.deepStrictEqual(yield* store.get(run.id), run)
+            assert.deepStrictEqual(yield* store.list({ limit: 1, ids: [run.id], names: [text] }), [run])
+            assert.strictEqual(
+              (yield* store.insert(job("twin", { name: text, exclusiveKey: Option.some(text) }))).id,
+              run.id
+            )
+            const [outcome] = yield* store.outcomes(run.id, { after: 0, limit: 1, fanOut: text })
+            assert.deepStrictEqual(outcome?.[1], stored)
+            assert.deepStrictEqual(yield* store.checkpoint(run.id, text), Option.some(text))
+            assert.deepStrictEqual((yield* store.pulse(run.id)).progress, progress)
+            assert.deepStrictEqual(yield* messages(store, text), [text])
+            yield* store.flush(run.id, flush(1, { fanOut: text, cleared: [text] }))
+            assert.strictEqual(yield* store.failures(run.id), 0)
+          }))
+      }
+
+      test("that is alike is told apart", (store) =>
+        Effect.gen(function*() {
+          yield* Effect.forEach(oddities, (text) => store.insert(job(text, { idempotencyKey: Option.some(text) })))
+
+          assert.sameMembers(Array.from(yield* ids(store.list({ limit: 100 }))), oddities)
+        }))
+    })
+  })
+}
