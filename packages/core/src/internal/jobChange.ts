@@ -5,7 +5,7 @@ import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import type { JobId } from "../JobId.ts"
 import * as JobState from "../JobState.ts"
-import { JobRecord, type JobStore } from "../JobStore.ts"
+import type { JobRecord, JobStore } from "../JobStore.ts"
 import type { JobStoreError } from "../JobStoreError.ts"
 
 export interface Change {
@@ -14,7 +14,7 @@ export interface Change {
   readonly line: string
 }
 
-type Fields = Partial<
+export type Fields = Partial<
   Pick<
     JobRecord,
     "version" | "payload" | "exit" | "request" | "lease" | "token" | "ownersLost" | "availableAt" | "finishedAt"
@@ -25,21 +25,38 @@ type Fields = Partial<
 const conflictLimit = 100
 
 /** Computes a job's next record, or nothing where its state does not allow the transition. */
-export const move = (record: JobRecord, by: JobState.Transition, now: number, fields: Fields = {}) =>
-  Option.map(JobState.transition(record.state, by), (state) =>
-    new JobRecord({
-      ...record,
-      // Who leaves a state leaves what belonged to it.
-      ...(state._tag === "Running" ? {} : { lease: Option.none(), request: Option.none() }),
-      ...fields,
-      ...(JobState.isTerminal(state) ? { finishedAt: Option.some(now) } : {}),
-      state,
-      updatedAt: now
-    }))
+const move = (
+  record: JobRecord,
+  by: JobState.Transition,
+  now: number,
+  fields: Fields = {}
+): JobRecord | undefined => {
+  const state = Option.getOrUndefined(JobState.transition(record.state, by))
+  return state && record.with({
+    // Who leaves a state leaves what belonged to it.
+    ...(state._tag === "Running" ? {} : { lease: Option.none(), request: Option.none() }),
+    ...fields,
+    ...(JobState.isTerminal(state) ? { finishedAt: Option.some(now) } : {}),
+    state,
+    updatedAt: now
+  })
+}
+
+/** A transition with the line that says it, or nothing where the state does not allow it. */
+export const step = (
+  record: JobRecord,
+  by: JobState.Transition,
+  now: number,
+  line: string,
+  fields: Fields = {}
+): Change | undefined => {
+  const next = move(record, by, now, fields)
+  return next && { record: next, line }
+}
 
 /** Sets or withdraws what is asked of a running job. */
 export const ask = (record: JobRecord, request: JobRecord["request"], now: number): JobRecord =>
-  new JobRecord({ ...record, request, updatedAt: now })
+  record.with({ request, updatedAt: now })
 
 /** Changes a job until nobody else was faster; `undefined` leaves it as it is. */
 export const update = Effect.fnUntraced(function*<E, R>(

@@ -10,7 +10,7 @@ import type { Claim } from "../JobManager.ts"
 import type * as JobState from "../JobState.ts"
 import type { JobRecord } from "../JobStore.ts"
 import type { JobStoreError } from "../JobStoreError.ts"
-import { type Change, move, put } from "./jobChange.ts"
+import { type Change, put, step } from "./jobChange.ts"
 import { lift } from "./jobCodec.ts"
 import { instantUnsafe } from "./jobLease.ts"
 import { runJob } from "./jobLoop.ts"
@@ -134,16 +134,15 @@ const claimOne = Effect.fnUntraced(function*(claims: Claims, runnable: Runnable,
   // The lease counts from before it was asked for.
   const since = instantUnsafe(runtime.clock)
   const token = record.token + 1
-  const next = move(record, { _tag: "Claimed" }, since.wallMillis, {
+  const change = step(record, { _tag: "Claimed" }, since.wallMillis, `Started by owner ${token}`, {
     version: runnable.job.version,
     payload,
     token,
-    request: record.request,
     lease: Option.some({ token, owner: runtime.liveness.self })
   })
-  if (Option.isNone(next)) return
+  if (change === undefined) return
   yield* Effect.uninterruptible(Effect.gen(function*() {
-    const claimed = yield* put(runtime.store, { record: next.value, line: `Started by owner ${token}` }, true)
+    const claimed = yield* put(runtime.store, change, true)
     if (claimed === undefined) return
     const signal: Interrupter = makeUnsafe()
     runtime.runs.set(record.id, signal)
@@ -154,7 +153,7 @@ const claimOne = Effect.fnUntraced(function*(claims: Claims, runnable: Runnable,
         runtime.runs.delete(record.id)
         runtime.claimable.notifyUnsafe()
       })),
-      Effect.forkIn(scope, { uninterruptible: false })
+      Effect.forkIn(scope, { startImmediately: true, uninterruptible: false })
     )
   }))
 })
@@ -190,22 +189,22 @@ const isLost = Effect.fnUntraced(function*({ runtime, sightings }: Claims, recor
 })
 
 const released = (record: JobRecord, now: number): Change | undefined => {
-  const times = record.ownersLost + 1
-  const change = (line: string, by: JobState.Transition, fields: Parameters<typeof move>[3] = {}) =>
-    Option.getOrUndefined(Option.map(move(record, by, now, fields), (record): Change => ({ record, line })))
+  const ownersLost = record.ownersLost + 1
   const asked = Option.getOrUndefined(record.request)
   if (asked === "Pause") {
-    return change("Paused by person, after its owner was lost", { _tag: "Paused", by: "person" }, { ownersLost: times })
+    return step(record, { _tag: "Paused", by: "person" }, now, "Paused by person, after its owner was lost", {
+      ownersLost
+    })
   }
-  if (times >= ownersLimit && asked === undefined) {
-    return change(`Failed: its owner was lost ${times} times in a row`, { _tag: "Failed" }, {
-      ownersLost: times,
-      exit: Option.some({ _tag: "OwnerLost", times })
+  if (ownersLost >= ownersLimit && asked === undefined) {
+    return step(record, { _tag: "Failed" }, now, `Failed: its owner was lost ${ownersLost} times in a row`, {
+      ownersLost,
+      exit: Option.some({ _tag: "OwnerLost", times: ownersLost })
     })
   }
   // A cancel stays asked for: the next owner cleans up and cancels.
-  return change("Queued again: its owner was lost", { _tag: "Released", why: "OwnerLost" }, {
-    ownersLost: times,
+  return step(record, { _tag: "Released", why: "OwnerLost" }, now, "Queued again: its owner was lost", {
+    ownersLost,
     request: record.request
   })
 }

@@ -16,7 +16,7 @@ import type * as Task from "../Task.ts"
 const json = (schema: Task.Codec) => Schema.toCodecJson(schema)
 
 export const encode = (schema: Task.Codec, value: unknown): Effect.Effect<Schema.Json, Schema.SchemaError> =>
-  Schema.encodeUnknownEffect(json(schema))(value) as Effect.Effect<Schema.Json, Schema.SchemaError>
+  Schema.encodeUnknownEffect(json(schema))(value)
 
 export const decode = (schema: Task.Codec, value: Schema.Json): Effect.Effect<unknown, Schema.SchemaError> =>
   Schema.decodeUnknownEffect(json(schema))(value)
@@ -81,7 +81,7 @@ export const judge = (job: Job.Any, exit: Exit_.Exit<unknown, unknown>): Effect.
  * The schedule's own state is not stored: it is stepped anew, through the delays that it has had.
  */
 export const backoff = Effect.fnUntraced(function*(
-  schedule: Schedule.Schedule<unknown, unknown>,
+  schedule: Schedule.Schedule<unknown>,
   error: unknown,
   tries: number,
   now: number

@@ -11,7 +11,7 @@ import * as JobState from "../JobState.ts"
 import { JobRecord } from "../JobStore.ts"
 import { JobNotFound, JobStoreError } from "../JobStoreError.ts"
 import type * as Task from "../Task.ts"
-import { ask, type Change, move, update } from "./jobChange.ts"
+import { ask, type Change, type Fields, step, update } from "./jobChange.ts"
 import { decode, encode } from "./jobCodec.ts"
 import { cleanUp, messageOf } from "./jobEnd.ts"
 import type { JobRuntime } from "./jobRuntime.ts"
@@ -27,6 +27,13 @@ type Definition<P extends Task.Codec, S extends Task.Codec, E extends Task.Codec
 const refuse = (reason: JobManagerError["reason"]) => Effect.fail(new JobManagerError({ reason }))
 
 const notAllowed = (id: JobId.JobId, state: string, action: string) => refuse(new NotAllowed({ id, state, action }))
+
+const keysOf = (job: Job.Any, payload: unknown) => {
+  // The caller's payload is of this job: `Job.Any` only forgets of which type.
+  // oxlint-disable-next-line typescript/no-unsafe-type-assertion
+  const own = payload as never
+  return { idempotencyKey: job.idempotencyKey(own), exclusiveKey: job.exclusiveKey(own) }
+}
 
 /** Refuses a job because its manager is shutting down. */
 export const refuseStart = Effect.flatMap(
@@ -49,8 +56,7 @@ export const start = Effect.fnUntraced(function*<P extends Task.Codec, S extends
     name: job.name,
     version: job.version,
     payload: encoded,
-    idempotencyKey: job.idempotencyKey(payload as never),
-    exclusiveKey: job.exclusiveKey(payload as never),
+    ...keysOf(job, payload),
     priority,
     state: JobState.initial,
     exit: Option.none(),
@@ -143,23 +149,22 @@ const by = (
   transition: JobState.Transition,
   line: string,
   action: string,
-  fields: Parameters<typeof move>[3] = {}
-): Decision =>
-  Option.match(move(record, transition, now, fields), {
-    onNone: () => notAllowed(record.id, record.state._tag, action),
-    onSome: (record) => Effect.succeed({ record, line })
-  })
+  fields: Fields = {}
+): Decision => {
+  const change = step(record, transition, now, line, fields)
+  return change === undefined ? notAllowed(record.id, record.state._tag, action) : Effect.succeed(change)
+}
 
 const unchanged: Decision = Effect.succeed(undefined)
 
 export const pause = (runtime: JobRuntime, id: JobId.JobId) =>
   change(runtime, id, (record, now): Decision => {
     if (record.state._tag === "Paused") return unchanged
+    // What was asked of an owner that was lost, or a cancel, stands.
+    if (Option.isSome(record.request)) return unchanged
     if (record.state._tag !== "Running") {
       return by(record, now, { _tag: "Paused", by: "person" }, "Paused by person", "paused")
     }
-    // A cancel that was asked for stands.
-    if (Option.isSome(record.request)) return unchanged
     return Effect.succeed({ record: ask(record, Option.some("Pause"), now), line: "Asked to pause" })
   })
 

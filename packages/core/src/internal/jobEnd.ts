@@ -10,7 +10,7 @@ import type { PausedBy, Transition } from "../JobState.ts"
 import * as JobStore from "../JobStore.ts"
 import type { JobStoreError } from "../JobStoreError.ts"
 import { Lease } from "../Lease.ts"
-import { type Change, move, update } from "./jobChange.ts"
+import { type Change, type Fields, step, update } from "./jobChange.ts"
 import { backoff, decode, judge } from "./jobCodec.ts"
 import type { Run } from "./jobLoop.ts"
 import type { Runnable } from "./jobRuntime.ts"
@@ -31,11 +31,13 @@ export const settle = Effect.fnUntraced(function*(
   const { lease, record, runtime } = run
   const ending = yield* endingOf(run, exit, unfinished)
   if (ending._tag === "Stopped" && ending.reason === "LeaseLost") {
-    return yield* Effect.logWarning(`Job ${record.id} was stopped: its lease is lost`)
+    yield* Effect.logWarning(`Job ${record.id} was stopped: its lease is lost`)
+    return
   }
   if (ending._tag === "Unrecorded") {
     // What was done could not be recorded: the lease lapses, and the next owner goes on from the last record.
-    return yield* Effect.logError(`Job ${record.id} was stopped: ${ending.error.message}`)
+    yield* Effect.logError(`Job ${record.id} was stopped: ${ending.error.message}`)
+    return
   }
   yield* recordEnd(run, ending).pipe(
     Effect.retry({
@@ -136,30 +138,21 @@ const merge = (
 }
 
 const changeOf = (record: JobStore.JobRecord, now: number, end: Merged, withErrors: boolean): Change | undefined => {
-  const change = (line: string, by: Transition, fields: Parameters<typeof move>[3] = {}) =>
-    Option.getOrUndefined(Option.map(
-      // An owner that could record its end was not lost.
-      move(record, by, now, { ownersLost: 0, ...fields }),
-      (record): Change => ({ record, line })
-    ))
-  switch (end._tag) {
-    case "Over":
-      return end.exit._tag === "Success"
-        ? change(withErrors ? "Completed with errors" : "Completed", { _tag: "Succeeded", withErrors }, {
-          exit: Option.some(end.exit)
-        })
-        : change(`Failed: ${messageOf(end.exit)}`, { _tag: "Failed" }, { exit: Option.some(end.exit) })
-    case "Backoff":
-      return change(`Runs again in ${end.delayMillis} ms: ${end.message}`, { _tag: "Backoff" }, {
-        availableAt: now + end.delayMillis
-      })
-    case "Cancel":
-      return change("Cancelled", { _tag: "Cancelled" })
-    case "Pause":
-      return change(`Paused by ${end.by}`, { _tag: "Paused", by: end.by })
-    case "Release":
-      return change(end.why, { _tag: "Released", why: "Shutdown" })
+  const by = (transition: Transition, line: string, fields: Fields = {}) =>
+    // An owner that could record its end was not lost.
+    step(record, transition, now, line, { ownersLost: 0, ...fields })
+  if (end._tag === "Cancel") return by({ _tag: "Cancelled" }, "Cancelled")
+  if (end._tag === "Pause") return by({ _tag: "Paused", by: end.by }, `Paused by ${end.by}`)
+  if (end._tag === "Release") return by({ _tag: "Released", why: "Shutdown" }, end.why)
+  if (end._tag === "Backoff") {
+    return by({ _tag: "Backoff" }, `Runs again in ${end.delayMillis} ms: ${end.message}`, {
+      availableAt: now + end.delayMillis
+    })
   }
+  const exit = Option.some(end.exit)
+  return end.exit._tag === "Success"
+    ? by({ _tag: "Succeeded", withErrors }, withErrors ? "Completed with errors" : "Completed", { exit })
+    : by({ _tag: "Failed" }, `Failed: ${messageOf(end.exit)}`, { exit })
 }
 
 /** Lets the job's definition clean up after a job that is cancelled. */

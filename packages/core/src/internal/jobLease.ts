@@ -53,6 +53,11 @@ export class JobLease implements Lease {
     return this.ageUnsafe() >= this.ttlMillis / 3
   }
 
+  /** Milliseconds that it is held without another renewal; never 0, so that who waits for it gets on. */
+  remainingUnsafe(): number {
+    return Math.max(1, this.ttlMillis / 2 - this.ageUnsafe())
+  }
+
   isHeldUnsafe(): boolean {
     if (!this.lost && this.ageUnsafe() >= this.ttlMillis / 2) this.loseUnsafe()
     return !this.lost

@@ -68,10 +68,12 @@ export const runJob = Effect.fnUntraced(function*(
 
 /** Renews the lease, and looks in between for what is asked of the job. */
 const renew = Effect.fnUntraced(function*({ lease, record, runtime, signal }: Run) {
-  const { clock, store, timing } = runtime
+  const { changed, clock, store, timing } = runtime
   let failing = false
+  let { version } = changed
   while (lease.isHeldUnsafe()) {
-    yield* Effect.sleep(timing.pollMillis)
+    yield* changed.wait(version, timing.pollMillis)
+    version = changed.version
     const since = instantUnsafe(clock)
     const due = lease.isDueUnsafe()
     const request = yield* Effect.catchTag(
@@ -95,8 +97,8 @@ const renew = Effect.fnUntraced(function*({ lease, record, runtime, signal }: Ru
 })
 
 /** Notices that the lease is over also while the store does not answer. */
-const watchLease = Effect.fnUntraced(function*({ lease, runtime }: Run) {
-  while (lease.isHeldUnsafe()) yield* Effect.sleep(runtime.timing.pollMillis)
+const watchLease = Effect.fnUntraced(function*({ lease }: Run) {
+  while (lease.isHeldUnsafe()) yield* Effect.sleep(lease.remainingUnsafe())
 })
 
 /** Runs the program; when this ends nothing of it runs any more. */
@@ -122,7 +124,7 @@ const runProgram = Effect.fnUntraced(function*(run: Run) {
     const payload = yield* Effect.orDie(decode(job.payload, record.payload))
     const fiber = yield* program.run(payload).pipe(
       Effect.provideContext(programContext(run, jobRun, dispatcher, scope)),
-      Effect.forkIn(scope, { uninterruptible: false })
+      Effect.forkIn(scope, { startImmediately: true, uninterruptible: false })
     )
     if (Number.isFinite(job.timeoutMillis)) {
       yield* Effect.sleep(job.timeoutMillis).pipe(
