@@ -1,12 +1,37 @@
 /**
  * @since 0.1.0
  */
+export * as FanOut from "./FanOut.ts"
+
+/**
+ * @since 0.1.0
+ */
 export * as Interrupter from "./Interrupter.ts"
 
 /**
  * @since 0.1.0
  */
+export * as Job from "./Job.ts"
+
+/**
+ * @since 0.1.0
+ */
+export * as JobContext from "./JobContext.ts"
+
+/**
+ * @since 0.1.0
+ */
 export * as JobId from "./JobId.ts"
+
+/**
+ * @since 0.1.0
+ */
+export * as JobManager from "./JobManager.ts"
+
+/**
+ * @since 0.1.0
+ */
+export * as JobManagerError from "./JobManagerError.ts"
 
 /**
  * @since 0.1.0
@@ -41,4 +66,34 @@ export * as OwnerLiveness from "./OwnerLiveness.ts"
 /**
  * @since 0.1.0
  */
+export * as Pools from "./Pools.ts"
+
+/**
+ * @since 0.1.0
+ */
 export * as Progress from "./Progress.ts"
+
+/**
+ * @since 0.1.0
+ */
+export * as SqlJobStore from "./SqlJobStore.ts"
+
+/**
+ * @since 0.1.0
+ */
+export * as Task from "./Task.ts"
+
+/**
+ * @since 0.1.0
+ */
+export * as TaskCheckpoint from "./TaskCheckpoint.ts"
+
+/**
+ * @since 0.1.0
+ */
+export * as TaskDispatcher from "./TaskDispatcher.ts"
+
+/**
+ * @since 0.1.0
+ */
+export * as TaskHandle from "./TaskHandle.ts"
