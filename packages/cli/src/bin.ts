@@ -1,10 +1,19 @@
-import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
-import * as NodeServices from "@effect/platform-node/NodeServices"
-import * as Command from "effect/cli/Command"
-import * as Effect from "effect/Effect"
+/**
+ * Entry of the command. What only asks for the version loads nothing else.
+ */
+import { readFileSync } from "node:fs"
 
-Command.make("fanout").pipe(
-  Command.run({ version: "0.1.0" }),
-  Effect.provide(NodeServices.layer),
-  NodeRuntime.runMain
+// libuv reads the number of its threads once, before its first file call, so it can't wait for the arguments' parser.
+const concurrency = Number(/ --concurrency[ =](\d{1,4})\b/.exec(process.argv.join(" "))?.[1] ?? 16)
+process.env["UV_THREADPOOL_SIZE"] ||= String(Math.min(Math.max(concurrency, 4), 128))
+
+const manifest: { readonly version: string } = JSON.parse(
+  readFileSync(new URL("../package.json", import.meta.url), "utf8")
 )
+
+if (process.argv.length === 3 && (process.argv[2] === "--version" || process.argv[2] === "-v")) {
+  process.stdout.write(`fanout v${manifest.version}\n`)
+} else {
+  const { main } = await import("./Main.ts")
+  main(manifest.version)
+}

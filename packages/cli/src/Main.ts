@@ -1,0 +1,90 @@
+/**
+ * Runs the command and turns what it ended with into a sentence and an exit code.
+ */
+import * as NodeServices from "@effect/platform-node/NodeServices"
+import * as Cause from "effect/Cause"
+import * as CliConfig from "effect/cli/CliConfig"
+import * as CliError from "effect/cli/CliError"
+import * as CliOutput from "effect/cli/CliOutput"
+import * as Command from "effect/cli/Command"
+import * as GlobalFlag from "effect/cli/GlobalFlag"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Logger from "effect/Logger"
+import * as LogLevel from "effect/LogLevel"
+import * as Runtime from "effect/Runtime"
+import * as Arguments from "./Arguments.ts"
+import { cli } from "./Cli.ts"
+import * as ExitCode from "./ExitCode.ts"
+import * as Stop from "./Stop.ts"
+import { printable } from "./ui/format.ts"
+import { complain } from "./ui/View.ts"
+
+/** A mistake is answered with a sentence about it; the whole help would bury that. */
+const presenter: CliOutput.Presenter = {
+  present: (event) => {
+    if (event._tag !== "InvalidInvocation") return CliOutput.defaultPresenter.present(event)
+    const sentences = event.errors.flatMap((error) => error.message.split(/\n\s*/)).map(printable)
+    return complain([...sentences, `\`${event.commandPath.join(" ")} --help\` tells how it is used.`].join("\n"))
+  }
+}
+
+/** What a failed command ends with. */
+const toStop = (cause: Cause.Cause<CliError.CliError | Stop.Stop>): Stop.Stop => {
+  const error = Cause.squash(cause)
+  if (error instanceof Stop.Stop) return error
+  if (error instanceof CliError.ShowHelp) {
+    return Stop.withCode(error.errors.length === 0 ? ExitCode.success : ExitCode.usage)
+  }
+  return CliError.isCliError(error) ? Stop.usage(printable(error.message)) : Stop.fromDefect(error)
+}
+
+/** What the runtime warns of is one line beside the output. */
+const logger = Logger.make<unknown, void>(({ cause, logLevel, message }) => {
+  if (!LogLevel.isGreaterThanOrEqualTo(logLevel, "Warn")) return
+  const parts: ReadonlyArray<unknown> = Array.isArray(message) ? message : [message]
+  const why = cause.reasons.length === 0 ? [] : [isDebugging ? Cause.pretty(cause) : String(Cause.squash(cause))]
+  process.stderr.write(`fanout: ${[...parts.map((part) => printable(String(part))), ...why].join(": ")}\n`)
+})
+
+const isDebugging = process.env["FANOUT_DEBUG"] === "1"
+
+const program = (version: string) =>
+  Effect.suspend(() => Command.runWith(cli, { version })(Arguments.ofProcess())).pipe(
+    Effect.provideService(CliConfig.CliConfig, {
+      builtIns: [GlobalFlag.Help, GlobalFlag.Version, GlobalFlag.Completions]
+    }),
+    Effect.provideService(CliOutput.Presenter, presenter),
+    Effect.provide([NodeServices.layer, Logger.layer([logger])]),
+    Effect.catchCause((cause) => {
+      const stop = toStop(cause)
+      const trace = isDebugging ? [Cause.pretty(cause)] : []
+      const lines = [...trace, stop.sentence].filter((line) => line !== "")
+      return Effect.as(lines.length === 0 ? Effect.void : complain(lines.join("\n")), stop.code)
+    })
+  )
+
+// Signals are the commands' own business, so this isn't the platform's runner, which interrupts all at the first one.
+const runMain = Runtime.makeRunMain(({ fiber, teardown }) => {
+  fiber.addObserver((exit) => teardown(exit, (code) => process.exit(code)))
+})
+
+// Where nobody reads the output any more, that ends the reading, not the work.
+const nobodyReads = new Set(["EPIPE", "EIO"])
+
+/** Runs the command with the arguments of this process. */
+export const main = (version: string): void => {
+  let worst = ExitCode.success
+  for (const stream of [process.stdout, process.stderr]) {
+    stream.on("error", (error: NodeJS.ErrnoException) => {
+      if (!nobodyReads.has(error.code ?? "")) worst = ExitCode.failed
+    })
+  }
+  runMain(program(version), {
+    disableErrorReporting: true,
+    teardown: (exit, onExit) => {
+      const code = Exit.isSuccess(exit) ? Number(exit.value ?? ExitCode.success) : ExitCode.failed
+      onExit(code === ExitCode.success ? worst : code)
+    }
+  })
+}

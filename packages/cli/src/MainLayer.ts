@@ -1,0 +1,25 @@
+/**
+ * Puts the runtime together: the store, the programs of the jobs, and the manager that runs them.
+ */
+import * as JobManager from "@fanout/core/JobManager"
+import type { JobStoreError } from "@fanout/core/JobStoreError"
+import { layerOwnerLiveness, layerSqlite } from "@fanout/core/node"
+import type { OwnerLiveness } from "@fanout/core/OwnerLiveness"
+import * as Pools from "@fanout/core/Pools"
+import * as Copy from "@fanout/ops/Copy"
+import * as Layer from "effect/Layer"
+
+/** Jobs that this program has code for. */
+export const jobs = [Copy.job] as const
+
+/** Layer that runs the jobs which it may claim. */
+export const layer = ({ claim, concurrency, filename }: {
+  readonly claim: JobManager.Claim
+  readonly concurrency: number
+  readonly filename: string
+}): Layer.Layer<JobManager.JobManager | OwnerLiveness, JobStoreError> =>
+  JobManager.layer({ jobs, claim }).pipe(
+    Layer.provide(Copy.layer),
+    Layer.provide([layerSqlite({ filename }), Pools.layer({ io: concurrency })]),
+    Layer.provideMerge(layerOwnerLiveness)
+  )

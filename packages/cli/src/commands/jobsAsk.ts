@@ -1,0 +1,184 @@
+/**
+ * The subcommands of `fanout jobs` that ask something of jobs.
+ */
+import * as JobId from "@fanout/core/JobId"
+import { JobManager } from "@fanout/core/JobManager"
+import type { JobManagerError } from "@fanout/core/JobManagerError"
+import * as JobState from "@fanout/core/JobState"
+import type { JobRecord } from "@fanout/core/JobStore"
+import type { JobStoreError } from "@fanout/core/JobStoreError"
+import * as Argument from "effect/cli/Argument"
+import * as Command from "effect/cli/Command"
+import * as Flag from "effect/cli/Flag"
+import * as Clock from "effect/Clock"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
+import * as ExitCode from "../ExitCode.ts"
+import { withJobs } from "../Jobs.ts"
+import * as RunJob from "../RunJob.ts"
+import * as Settings from "../Settings.ts"
+import * as Signals from "../Signals.ts"
+import * as Stop from "../Stop.ts"
+import * as events from "../ui/events.ts"
+import * as format from "../ui/format.ts"
+import * as summary from "../ui/summary.ts"
+import { print } from "../ui/View.ts"
+
+const id = Argument.String("ID").pipe(
+  Argument.withDescription("Id of the job, as `fanout jobs list` shows it"),
+  Argument.filter((text) => text !== "", () => "Expected the id of a job")
+)
+
+const ids = id.pipe(Argument.variadic({ min: 1 }))
+
+const tell = (record: JobRecord, json: boolean): Effect.Effect<void> =>
+  print(
+    json
+      ? events.line("state", events.job(record))
+      : [`Job ${record.id} is ${summary.state(record)}.`, summary.next(record)].filter((part) => part !== "").join(" ")
+  )
+
+// An owner looks for what is asked of it a few times a second; who waits longer than this is told how it stands.
+const patienceMillis = 3000
+
+const settled = (id: JobId.JobId) =>
+  Effect.gen(function*() {
+    const manager = yield* JobManager
+    // Where the owner is dead, what was asked is done here.
+    if (Option.isSome((yield* manager.get(id)).request)) yield* manager.claim(id)
+    const until = (yield* Clock.currentTimeMillis) + patienceMillis
+    let record = yield* manager.get(id)
+    while (Option.isSome(record.request) && (yield* Clock.currentTimeMillis) < until) {
+      yield* Effect.sleep(50)
+      record = yield* manager.get(id)
+    }
+    return record
+  })
+
+const askEach = (
+  texts: ReadonlyArray<string>,
+  json: boolean,
+  ask: (id: JobId.JobId) => Effect.Effect<void, JobManagerError | JobStoreError, JobManager>
+) =>
+  withJobs({ claim: "none" })(
+    Effect.forEach(texts, (text) =>
+      Effect.gen(function*() {
+        const id = JobId.make(text)
+        yield* ask(id)
+        yield* tell(yield* settled(id), json)
+      }), { discard: true })
+  )
+
+/** `fanout jobs pause` */
+export const pause = Command.make(
+  "pause",
+  { ids, json: Settings.json },
+  ({ ids, json }) => askEach(ids, json, (id) => JobManager.use((manager) => manager.pause(id)))
+).pipe(
+  Command.withDescription("Pause jobs at their next safe points, wherever they run")
+)
+
+/** `fanout jobs cancel` */
+export const cancel = Command.make(
+  "cancel",
+  { ids, json: Settings.json },
+  ({ ids, json }) => askEach(ids, json, (id) => JobManager.use((manager) => manager.cancel(id)))
+).pipe(
+  Command.withDescription("Give jobs up; what they have done stays")
+)
+
+const runnable = (record: JobRecord): Effect.Effect<void, Stop.Stop> =>
+  Effect.gen(function*() {
+    const { jobs } = yield* Effect.promise(() => import("../MainLayer.ts"))
+    if (!jobs.some(({ name }) => name === record.name)) {
+      yield* Stop.usage(
+        `Job ${record.id} is of the type "${format.printable(record.name)}", which this program has no code for: ` +
+          "only a program that has can run it."
+      )
+    }
+  })
+
+const here = { id, concurrency: Settings.concurrency, json: Settings.json, quiet: Settings.quiet }
+
+/** `fanout jobs resume` */
+export const resume = Command.make(
+  "resume",
+  here,
+  ({ concurrency, id, ...options }) =>
+    withJobs({ claim: { ids: [] }, concurrency })(Effect.gen(function*() {
+      const manager = yield* JobManager
+      const record = yield* manager.get(JobId.make(id))
+      yield* runnable(record)
+      const isWaiting = record.state._tag === "Queued" || record.state._tag === "Running"
+      if (!isWaiting || Option.isSome(record.request)) yield* manager.resume(record.id)
+      yield* RunJob.run(record.id, options)
+    }))
+).pipe(Command.withDescription("Go on with a paused job here, to its end"))
+
+/** `fanout jobs retry` */
+export const retry = Command.make(
+  "retry",
+  here,
+  ({ concurrency, id, ...options }) =>
+    withJobs({ claim: { ids: [] }, concurrency })(Effect.gen(function*() {
+      const manager = yield* JobManager
+      const record = yield* manager.get(JobId.make(id))
+      yield* runnable(record)
+      yield* manager.retry(record.id)
+      yield* RunJob.run(record.id, options)
+    }))
+).pipe(Command.withDescription("Run the failed items of a finished job again, here"))
+
+const olderThan = Flag.String("older-than").pipe(
+  Flag.withMetavar("DURATION"),
+  Flag.filterMap(format.parseDuration, () => "Expected a duration like 30d, 12h or 45m"),
+  Flag.withDescription("Only jobs that ended longer ago than this, such as 30d, 12h or 45m")
+)
+
+/** `fanout jobs prune` */
+export const prune = Command.make(
+  "prune",
+  { olderThan, json: Settings.json },
+  ({ json, olderThan }) =>
+    withJobs({ claim: "none" })(Effect.gen(function*() {
+      const manager = yield* JobManager
+      const removed = yield* manager.prune((yield* Clock.currentTimeMillis) - olderThan)
+      yield* print(json ? events.line("pruned", { removed }) : `Removed ${format.counted(removed, "job")}.`)
+    }))
+).pipe(
+  Command.withDescription("Forget jobs that ended long ago; the files stay"),
+  Command.withExamples([{ command: "fanout jobs prune --older-than 30d", description: "Keep those of the last month" }])
+)
+
+const announce = (seen: Map<string, JobState.Tag>, json: boolean) =>
+  Effect.gen(function*() {
+    const manager = yield* JobManager
+    for (const record of yield* manager.list({ limit: 100 })) {
+      const { _tag } = record.state
+      const before = seen.get(record.id)
+      seen.set(record.id, _tag)
+      const isNews = before === undefined ? JobState.isActive(record.state) : before !== _tag
+      if (isNews) yield* tell(record, json)
+    }
+  })
+
+/** `fanout jobs work` */
+export const work = Command.make(
+  "work",
+  { concurrency: Settings.concurrency, json: Settings.json, quiet: Settings.quiet },
+  ({ concurrency, json, quiet }) =>
+    withJobs({ claim: "all", concurrency })(Effect.scoped(Effect.gen(function*() {
+      const manager = yield* JobManager
+      const signal = yield* Signals.listen
+      const seen = new Map<string, JobState.Tag>()
+      const watching = announce(seen, json).pipe(
+        Effect.andThen(Effect.sleep(Duration.millis(500))),
+        Effect.forever
+      )
+      if (!json && !quiet) yield* print("Waiting for jobs; Ctrl-C stops.")
+      const stoppedBy = yield* Effect.raceFirst(signal, quiet ? Effect.never : watching)
+      yield* manager.shutdown
+      return yield* Stop.withCode(ExitCode.ofSignal(stoppedBy))
+    })))
+).pipe(Command.withDescription("Run whatever is queued, also by other programs, until stopped"))

@@ -1,0 +1,149 @@
+/**
+ * The subcommands of `fanout jobs` that only look.
+ */
+import * as JobId from "@fanout/core/JobId"
+import { JobManager } from "@fanout/core/JobManager"
+import type { JobRecord } from "@fanout/core/JobStore"
+import type { Progress } from "@fanout/core/Progress"
+import * as Argument from "effect/cli/Argument"
+import * as Command from "effect/cli/Command"
+import * as Flag from "effect/cli/Flag"
+import * as Clock from "effect/Clock"
+import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
+import * as Stream from "effect/Stream"
+import { withJobs } from "../Jobs.ts"
+import * as RunJob from "../RunJob.ts"
+import * as Settings from "../Settings.ts"
+import * as events from "../ui/events.ts"
+import * as format from "../ui/format.ts"
+import * as summary from "../ui/summary.ts"
+import { table } from "../ui/table.ts"
+import { columns, print } from "../ui/View.ts"
+
+const id = Argument.String("ID").pipe(
+  Argument.withDescription("Id of the job, as `fanout jobs list` shows it"),
+  Argument.filter((text) => text !== "", () => "Expected the id of a job")
+)
+
+const row = (now: number) => (record: JobRecord, progress: Progress): ReadonlyArray<string> => [
+  record.id,
+  format.printable(record.name),
+  summary.state(record),
+  format.age(now - record.createdAt),
+  summary.counts(progress)
+]
+
+/** `fanout jobs list` */
+export const list = Command.make(
+  "list",
+  {
+    limit: Flag.Int("limit").pipe(
+      Flag.withMetavar("N"),
+      Flag.filter((n) => n >= 1, () => "Expected a number from 1 on"),
+      Flag.withDescription("How many jobs to show, the newest first"),
+      Flag.withDefault(50)
+    ),
+    json: Settings.json
+  },
+  ({ json, limit }) =>
+    withJobs({ claim: "none" })(Effect.gen(function*() {
+      const manager = yield* JobManager
+      const now = yield* Clock.currentTimeMillis
+      const records = yield* manager.list({ limit })
+      const progresses = yield* Effect.forEach(records, (record) => manager.progress(record.id))
+      const pairs = records.flatMap((record, i) => {
+        const progress = progresses[i]
+        return progress === undefined ? [] : [{ record, progress }]
+      })
+      if (json) {
+        for (const { progress, record } of pairs) {
+          yield* print(events.line("job", { ...events.job(record), ...events.progress(progress) }))
+        }
+      } else if (pairs.length === 0) {
+        yield* print("There are no jobs yet. `fanout copy SRC DEST` starts one.")
+      } else {
+        const rows = pairs.map(({ progress, record }) => row(now)(record, progress))
+        const lines = table(["ID", "NAME", "STATE", "AGE", "PROGRESS"], rows, columns(process.stdout))
+        for (const line of lines) yield* print(line)
+      }
+    }))
+).pipe(Command.withDescription("List jobs, the newest first"), Command.withAlias("ls"))
+
+const times = (record: JobRecord): ReadonlyArray<readonly [string, string]> => [
+  ["started", new Date(record.createdAt).toISOString()],
+  ["changed", new Date(record.updatedAt).toISOString()],
+  ...Option.match(record.finishedAt, {
+    onNone: () => [],
+    onSome: (at) => [["ended", new Date(at).toISOString()] as const]
+  })
+]
+
+/** `fanout jobs show` */
+export const show = Command.make(
+  "show",
+  {
+    id,
+    all: Flag.Boolean("all").pipe(
+      Flag.withDescription("List skipped items as well as failed ones"),
+      Flag.withDefault(false)
+    ),
+    json: Settings.json
+  },
+  ({ all, id, json }) =>
+    withJobs({ claim: "none" })(Effect.gen(function*() {
+      const manager = yield* JobManager
+      const record = yield* manager.get(JobId.make(id))
+      const progress = yield* manager.progress(record.id)
+      if (json) {
+        yield* print(
+          events.line("job", { ...events.job(record), ...events.progress(progress), payload: record.payload })
+        )
+      } else {
+        const fields: ReadonlyArray<readonly [string, string]> = [
+          ["job", record.id],
+          ["name", format.printable(record.name)],
+          ["state", summary.state(record)],
+          ...(summary.why(record) === "" ? [] : [["reason", summary.why(record)] as const]),
+          ["progress", summary.counts(progress)],
+          ...times(record),
+          ["payload", format.printable(JSON.stringify(record.payload))]
+        ]
+        for (const [name, value] of fields) yield* print(`${name.padEnd(8)}  ${value}`)
+      }
+      yield* manager.outcomes(record.id, all ? ["Failed", "Skipped"] : ["Failed"]).pipe(
+        Stream.runForEach((row) =>
+          print(json ? events.line("item", { id: record.id, ...events.item(row) }) : summary.item(row))
+        )
+      )
+      const next = summary.next(record)
+      if (!json && next !== "") yield* print(next)
+    }))
+).pipe(Command.withDescription("Show one job, and its failed items with their reasons"))
+
+/** `fanout jobs watch` */
+export const watch = Command.make(
+  "watch",
+  { id, json: Settings.json, quiet: Settings.quiet },
+  ({ id, ...options }) => withJobs({ claim: "none" })(RunJob.follow(JobId.make(id), options))
+).pipe(Command.withDescription("Follow a job until it is over or paused, wherever it runs"))
+
+/** `fanout jobs logs` */
+export const logs = Command.make(
+  "logs",
+  { id, json: Settings.json },
+  ({ id, json }) =>
+    withJobs({ claim: "none" })(Effect.gen(function*() {
+      const manager = yield* JobManager
+      const record = yield* manager.get(JobId.make(id))
+      yield* manager.logs(record.id).pipe(
+        Stream.runForEach((entry) =>
+          print(
+            json
+              ? events.line("log", { id: record.id, ...events.log(entry) })
+              : `${new Date(entry.at).toISOString()}  ${entry.level.padEnd(7)}  ${format.printable(entry.message)}`
+          )
+        )
+      )
+    }))
+).pipe(Command.withDescription("Print what happened to a job"))

@@ -1,0 +1,289 @@
+import { afterAll, assert, beforeAll, describe, it } from "@effect/vitest"
+import { type ChildProcess, spawn, spawnSync } from "node:child_process"
+import * as fs from "node:fs"
+import * as os from "node:os"
+import * as path from "node:path"
+import { setTimeout } from "node:timers/promises"
+
+const bin = path.join(import.meta.dirname, "../src/bin.ts")
+const folder = fs.mkdtempSync(path.join(os.tmpdir(), "fanout-cli-"))
+const source = path.join(folder, "source")
+const many = path.join(folder, "many")
+
+// Root may read everything, so what must not be readable is read as nobody.
+const isRoot = process.getuid?.() === 0
+const nobody = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"]
+
+const command = (args: ReadonlyArray<string>, prefix: ReadonlyArray<string> = []): [string, Array<string>] => {
+  const [file = process.execPath, ...rest] = [...prefix, process.execPath, "--conditions=@fanout/source", bin, ...args]
+  return [file, rest]
+}
+
+const env = (db: string) => ({ ...process.env, FANOUT_DB: db, NO_COLOR: "1" })
+
+let count = 0
+/** A database and a destination that nothing else uses. */
+const fresh = () => {
+  const place = path.join(folder, `place-${count++}`)
+  fs.mkdirSync(place)
+  fs.chmodSync(place, 0o777)
+  return { db: path.join(place, "state/jobs.db"), destination: path.join(place, "destination"), place }
+}
+
+const run = (db: string, args: ReadonlyArray<string>, prefix?: ReadonlyArray<string>) => {
+  const { status, stderr, stdout } = spawnSync(...command(args, prefix), { encoding: "utf8", env: env(db) })
+  return { status, stderr, stdout }
+}
+
+const start = (db: string, args: ReadonlyArray<string>) => {
+  const child = spawn(...command(args), { env: env(db), stdio: ["ignore", "pipe", "pipe"] })
+  const output = { stdout: "", stderr: "" }
+  for (const name of ["stdout", "stderr"] as const) {
+    child[name].setEncoding("utf8").on("data", (text: string) => {
+      output[name] += text
+    })
+  }
+  const ended = new Promise<{ code: number | null; stdout: string; stderr: string }>((resolve) => {
+    child.on("close", (code) => resolve({ code, ...output }))
+  })
+  return { child, ended }
+}
+
+const entries = (root: string): number => fs.existsSync(root) ? fs.readdirSync(root, { recursive: true }).length : 0
+
+const untilEntries = async (root: string, atLeast: number, child: ChildProcess) => {
+  while (entries(root) < atLeast) {
+    assert.isNull(child.exitCode, "the copy ended too soon")
+    await setTimeout(5)
+  }
+}
+
+const assertSame = (a: string, b: string) => {
+  const { status, stdout } = spawnSync("diff", ["-r", "--no-dereference", a, b], { encoding: "utf8" })
+  assert.deepStrictEqual({ status, stdout }, { status: 0, stdout: "" })
+}
+
+const jobsOf = (db: string): ReadonlyArray<Record<string, unknown>> =>
+  run(db, ["jobs", "list", "--json"]).stdout.trim().split("\n").map((line) => JSON.parse(line))
+
+const idOf = (db: string) => String(jobsOf(db)[0]?.["id"])
+
+const makeTree = (root: string, folders: number, files: number) => {
+  for (let i = 0; i < folders; i++) {
+    fs.mkdirSync(path.join(root, `d${i}`), { recursive: true })
+    for (let j = 0; j < files; j++) fs.writeFileSync(path.join(root, `d${i}/f${j}`), `${i}/${j}\n`.repeat(j % 50))
+  }
+}
+
+beforeAll(() => {
+  fs.chmodSync(folder, 0o755)
+  makeTree(source, 5, 20)
+  fs.mkdirSync(path.join(source, "empty"))
+  fs.symlinkSync("d1/f1", path.join(source, "link"))
+  fs.writeFileSync(path.join(source, "large"), Buffer.alloc(9 * 1024 * 1024, 7))
+  makeTree(many, 60, 100)
+})
+
+afterAll(() => fs.rmSync(folder, { recursive: true }))
+
+describe("fanout copy", () => {
+  it("copies a tree, and jobs tell of it", () => {
+    const { db, destination } = fresh()
+    const { status, stderr, stdout } = run(db, ["copy", source, destination])
+    assert.deepStrictEqual({ status, stderr }, { status: 0, stderr: "" })
+    assertSame(source, destination)
+    const id = idOf(db)
+    assert.include(stdout, `Job ${id} (copy) is done: `)
+    const list = run(db, ["jobs", "list"])
+    assert.match(list.stdout, new RegExp(`${id} +copy +done`))
+    const show = run(db, ["jobs", "show", id])
+    assert.strictEqual(show.status, 0)
+    assert.include(show.stdout, destination)
+    assert.strictEqual(run(db, ["jobs", "watch", id]).status, 0)
+    assert.include(run(db, ["jobs", "logs", id]).stdout, "\n")
+    assert.include(run(db, ["jobs", "prune", "--older-than", "0s"]).stdout, "Removed 1 job.")
+    assert.include(run(db, ["jobs", "list"]).stdout, "There are no jobs yet")
+  })
+
+  it("tells what happens in lines of JSON", () => {
+    const { db, destination } = fresh()
+    const { status, stdout } = run(db, ["copy", "--json", source, destination])
+    assert.strictEqual(status, 0)
+    const lines: ReadonlyArray<Record<string, unknown>> = stdout.trim().split("\n").map((line) => JSON.parse(line))
+    assert.isTrue(lines.every(({ type, v }) => v === 1 && typeof type === "string"))
+    assert.deepInclude(lines.at(-1), { type: "summary", state: "Completed", failed: 0, code: 0 })
+  })
+
+  it("is quiet when told so", () => {
+    const { db, destination } = fresh()
+    assert.deepStrictEqual(run(db, ["copy", "-q", source, destination]), { status: 0, stderr: "", stdout: "" })
+  })
+
+  it("does nothing in a dry run", () => {
+    const { db, destination } = fresh()
+    const { status, stdout } = run(db, ["copy", "--dry-run", source, destination])
+    assert.strictEqual(status, 0)
+    assert.include(stdout, "f1")
+    assert.isFalse(fs.existsSync(destination))
+  })
+
+  it("keeps names that are not UTF-8", () => {
+    const { db, place } = fresh()
+    const name = Buffer.concat([Buffer.from(`${place}/a`), Buffer.from([0xff])])
+    fs.writeFileSync(name, "x")
+    const script = `exec ${
+      command(["copy"]).flat().join(" ")
+    } "$(printf '${place}/a\\377')" "$(printf '${place}/b\\376')"`
+    const { status, stderr } = spawnSync("sh", ["-c", script], { encoding: "utf8", env: env(db) })
+    assert.deepStrictEqual({ status, stderr }, { status: 0, stderr: "" })
+    const copied = Buffer.concat([Buffer.from(`${place}/b`), Buffer.from([0xfe])])
+    assert.strictEqual(fs.readFileSync(copied, "utf8"), "x")
+  })
+
+  it.each([["SIGINT", 130], ["SIGTERM", 143], ["SIGHUP", 129]] as const)(
+    "pauses at %s, says how to go on, and goes on",
+    async (signal, expected) => {
+      const { db, destination } = fresh()
+      const { child, ended } = start(db, ["copy", "--concurrency", "1", many, destination])
+      await untilEntries(destination, 100, child)
+      const sentAt = Date.now()
+      child.kill(signal)
+      const { code, stderr } = await ended
+      assert.strictEqual(code, expected, stderr)
+      assert.isBelow(Date.now() - sentAt, 2000)
+      const id = idOf(db)
+      assert.include(stderr, `fanout jobs resume ${id}`)
+      assert.strictEqual(jobsOf(db)[0]?.["state"], "Paused")
+      const resumed = run(db, ["jobs", "resume", id])
+      assert.strictEqual(resumed.status, 0, resumed.stderr)
+      assertSame(many, destination)
+      assert.lengthOf(jobsOf(db), 1)
+    }
+  )
+
+  it("the same command again goes on after a kill", async () => {
+    const { db, destination } = fresh()
+    const args = ["copy", "--concurrency", "1", many, destination]
+    const { child, ended } = start(db, args)
+    await untilEntries(destination, 100, child)
+    child.kill("SIGKILL")
+    await ended
+    const again = run(db, args)
+    assert.strictEqual(again.status, 0, again.stderr)
+    assert.include(again.stderr, `Going on with job ${idOf(db)}`)
+    assertSame(many, destination)
+    assert.lengthOf(jobsOf(db), 1)
+  })
+
+  it("ends with 4 when paused from another terminal", async () => {
+    const { db, destination } = fresh()
+    const { child, ended } = start(db, ["copy", "--concurrency", "1", many, destination])
+    await untilEntries(destination, 100, child)
+    const id = idOf(db)
+    const paused = run(db, ["jobs", "pause", id])
+    assert.include(paused.stdout, `Job ${id} is paused.`)
+    const { code, stderr } = await ended
+    assert.strictEqual(code, 4, stderr)
+    assert.strictEqual(run(db, ["jobs", "cancel", id]).status, 0)
+    assert.strictEqual(jobsOf(db)[0]?.["state"], "Cancelled")
+  })
+
+  it("a second one shows what the first one does, and leaves it alone", async () => {
+    const { db, destination } = fresh()
+    const args = ["copy", "--concurrency", "1", many, destination]
+    const first = start(db, args)
+    await untilEntries(destination, 100, first.child)
+    const second = start(db, args)
+    const codes = (await Promise.all([first.ended, second.ended])).map(({ code }) => code)
+    assert.deepStrictEqual(codes, [0, 0])
+    assert.lengthOf(jobsOf(db), 1)
+    assertSame(many, destination)
+  })
+
+  it("refuses the same work with other options while it isn't over", async () => {
+    const { db, destination } = fresh()
+    const { child, ended } = start(db, ["copy", "--concurrency", "1", many, destination])
+    await untilEntries(destination, 100, child)
+    child.kill("SIGINT")
+    await ended
+    const { status, stderr } = run(db, ["copy", "--conflict", "overwrite", many, destination])
+    assert.strictEqual(status, 2)
+    assert.include(stderr, idOf(db))
+  })
+
+  it.skipIf(!isRoot)("names what it may not read, and retry copies just that", () => {
+    const { db, destination, place } = fresh()
+    const root = path.join(place, "source")
+    makeTree(root, 1, 40)
+    const denied = ["f3", "f7", "f11"].map((name) => path.join(root, "d0", name))
+    for (const file of denied) fs.chmodSync(file, 0o000)
+    const first = run(db, ["copy", root, destination], nobody)
+    assert.strictEqual(first.status, 1, first.stderr)
+    for (const file of denied) assert.include(first.stderr, path.basename(file))
+    const id = /fanout jobs retry (\w+)/.exec(first.stderr)?.[1] ?? ""
+    const show = run(db, ["jobs", "show", id], nobody)
+    assert.lengthOf(show.stdout.split("\n").filter((line) => line.startsWith("failed ")), 3)
+    assert.include(show.stdout, "EACCES")
+    for (const file of denied) fs.chmodSync(file, 0o644)
+    const retried = run(db, ["jobs", "retry", id], nobody)
+    assert.strictEqual(retried.status, 0, retried.stderr)
+    assertSame(root, destination)
+  })
+})
+
+describe("mistakes", () => {
+  const corrupt = () => {
+    const file = path.join(folder, "corrupt.db")
+    fs.writeFileSync(file, "not a database, and longer than the head of one\n".repeat(100))
+    return file
+  }
+  const table: ReadonlyArray<readonly [title: string, args: () => ReadonlyArray<string>, code: number, names: string]> =
+    [
+      ["an unknown flag", () => ["copy", "--nope", "a", "b"], 2, "--nope"],
+      ["an unknown command", () => ["copi"], 2, "copi"],
+      ["no destination", () => ["copy", "a"], 2, "\"a\""],
+      ["nothing to copy", () => ["copy"], 2, "SRC... DEST"],
+      ["an unknown conflict mode", () => ["copy", "--conflict", "ask", "a", "b"], 2, "ask"],
+      ["no tasks at all", () => ["copy", "--concurrency", "0", "a", "b"], 2, "--concurrency"],
+      ["-T with two sources", () => ["copy", "-T", "a", "b", "c"], 2, "-T"],
+      ["a missing source", () => ["copy", path.join(folder, "no\u001bne"), path.join(folder, "d")], 2, "no\\x1bne"],
+      ["a copy into itself", () => ["copy", source, path.join(source, "d1")], 2, "d1"],
+      ["a copy onto itself", () => ["copy", "-T", source, source], 2, "source"],
+      ["an unknown job", () => ["jobs", "show", "nope"], 2, "fanout jobs list"],
+      ["an unknown job to resume", () => ["jobs", "resume", "nope"], 2, "\"nope\""],
+      ["a duration that is none", () => ["jobs", "prune", "--older-than", "soon"], 2, "30d"],
+      ["a database that is none", () => ["jobs", "list", "--db", corrupt()], 3, "--db"],
+      ["a database that is a folder", () => ["jobs", "list", "--db", folder], 3, "FANOUT_DB"],
+      ["a database below a file", () => ["jobs", "list", "--db", path.join(corrupt(), "x/jobs.db")], 3, "FANOUT_DB"]
+    ]
+
+  it.each(table)("%s: a sentence and a code", (_, args, code, names) => {
+    const { db } = fresh()
+    const { status, stderr, stdout } = run(db, args())
+    assert.deepStrictEqual({ status, stdout }, { status: code, stdout: "" }, stderr)
+    assert.include(stderr, names)
+    assert.notMatch(stderr, /^\s+at |\.ts:\d|Error:/m)
+    assert.isAtMost(stderr.trim().split("\n").length, 4)
+    assert.notInclude(stderr, "\u001b")
+  })
+})
+
+describe("fanout", () => {
+  it("tells its version", () => {
+    const { db } = fresh()
+    assert.match(run(db, ["--version"]).stdout, /^fanout v\d+\.\d+\.\d+\n$/)
+    assert.match(run(db, ["jobs", "--version"]).stdout, /^fanout v\d+\.\d+\.\d+\n$/)
+  })
+
+  it("tells how it is used", () => {
+    const { db } = fresh()
+    const { status, stdout } = run(db, ["copy", "--help"])
+    assert.strictEqual(status, 0)
+    assert.include(stdout, "fanout copy Photos /mnt/backup")
+  })
+
+  it.each(["bash", "zsh", "fish"])("completes in %s", (shell) => {
+    const { db } = fresh()
+    assert.include(run(db, ["--completions", shell]).stdout, "--conflict".slice(2))
+  })
+})

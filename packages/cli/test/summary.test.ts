@@ -1,0 +1,109 @@
+import { assert, describe, it } from "@effect/vitest"
+import * as JobId from "@fanout/core/JobId"
+import type { JobState } from "@fanout/core/JobState"
+import { JobRecord, OutcomeRow } from "@fanout/core/JobStore"
+import type { Outcome } from "@fanout/core/Outcome"
+import { Progress, Tally } from "@fanout/core/Progress"
+import * as Option from "effect/Option"
+import * as events from "../src/ui/events.ts"
+import * as summary from "../src/ui/summary.ts"
+
+const counters = { attempt: 1, tries: 0 }
+
+const record = (state: JobState, fields?: Partial<JobRecord>) =>
+  new JobRecord({
+    id: JobId.make("k1"),
+    name: "copy",
+    version: 1,
+    payload: null,
+    idempotencyKey: Option.none(),
+    exclusiveKey: Option.none(),
+    priority: 0,
+    state,
+    exit: Option.none(),
+    request: Option.none(),
+    lease: Option.none(),
+    token: 0,
+    ownersLost: 0,
+    createdAt: 0,
+    updatedAt: 0,
+    availableAt: 0,
+    finishedAt: Option.none(),
+    revision: 1,
+    ...fields
+  })
+
+const row = (key: string, outcome: Outcome) =>
+  new OutcomeRow({ fanOut: "files", cursor: "c", key, payload: null, origin: null, outcome, attempt: 1, at: 5 })
+
+const denied = row("a\n\udcff", {
+  _tag: "Failed",
+  failure: { _tag: "Error", error: { code: "EACCES" }, message: "not allowed" }
+})
+
+const progress = new Progress({
+  fanOuts: {
+    files: new Tally({ done: 991, failed: 10, skipped: 2, tags: { Copied: 900, AlreadyThere: 90 }, units: {} })
+  },
+  totals: {},
+  units: { bytes: 2048 }
+})
+
+describe("summary", () => {
+  it("counts by what was done", () => {
+    assert.strictEqual(
+      summary.counts(progress),
+      "900 copied, 90 already there, 1 done, 2 skipped, 10 failed, 2.0 KiB"
+    )
+  })
+
+  it("says how a job ended, and what can be done next", () => {
+    const partly = record({ _tag: "CompletedWithErrors", ...counters })
+    assert.match(summary.sentence(partly, progress, 1500), /^Job k1 \(copy\) is done: 900 copied.* in 1\.5 s\.$/)
+    assert.include(summary.next(partly), "fanout jobs retry k1")
+  })
+
+  it("says why a job waits", () => {
+    const full = record({ _tag: "Paused", by: "disk", ...counters })
+    assert.include(summary.sentence(full, progress), "is paused because the disk is full")
+    assert.include(summary.next(full), "fanout jobs resume k1")
+  })
+
+  it("says why a job failed", () => {
+    const failed = record({ _tag: "Failed", ...counters }, {
+      exit: Option.some({ _tag: "Failure", error: null, message: "no\u001b[31m luck" })
+    })
+    assert.include(summary.sentence(failed, progress), "failed: no\\x1b[31m luck.")
+  })
+
+  it("names failed items on one line", () => {
+    assert.strictEqual(summary.item(denied), "failed   a\\n\\xff: not allowed")
+  })
+})
+
+describe("events", () => {
+  it("are versioned lines that keep names true to the byte", () => {
+    const text = events.ofJob("k1", { _tag: "Item", row: denied })
+    assert.isTrue(text.isWellFormed() && !text.includes("\n"))
+    assert.deepStrictEqual(JSON.parse(text), {
+      v: 1,
+      type: "item",
+      id: "k1",
+      key: "a\n\udcff",
+      fanOut: "files",
+      outcome: "Failed",
+      attempt: 1,
+      at: 5,
+      why: "Error",
+      message: "not allowed",
+      error: { code: "EACCES" }
+    })
+  })
+
+  it("tell the state of a job", () => {
+    assert.deepInclude(
+      JSON.parse(events.ofJob("k1", { _tag: "State", record: record({ _tag: "Paused", by: "person", ...counters }) })),
+      { v: 1, type: "state", id: "k1", state: "Paused", by: "person" }
+    )
+  })
+})
