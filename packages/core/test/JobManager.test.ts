@@ -5,6 +5,7 @@ import { JobContext } from "@fanout/core/JobContext"
 import * as JobId from "@fanout/core/JobId"
 import * as JobManager from "@fanout/core/JobManager"
 import * as JobStore from "@fanout/core/JobStore"
+import * as Node from "@fanout/core/node"
 import * as OwnerLiveness from "@fanout/core/OwnerLiveness"
 import * as Pools from "@fanout/core/Pools"
 import * as Progress from "@fanout/core/Progress"
@@ -38,7 +39,7 @@ const patient = (onCancel: (id: string) => void) =>
   Patient.toLayer(() =>
     Effect.gen(function*() {
       while (true) {
-        yield* Effect.sleep(10)
+        yield* Effect.sleep(50)
         yield* Interrupter.check
       }
     }), { onCancel: (_, id) => Effect.sync(() => onCancel(id)) })
@@ -89,381 +90,385 @@ const manager = <const Jobs extends ReadonlyArray<Job.Any>>(
 
 type JobStoreErrorOf = Effect.Error<ReturnType<JobStore.JobStore["Service"]["get"]>>
 
-const fresh = Effect.provide(Layer.fresh(JobStore.layerMemory))
-
 const stateOf = (jobs: Service, id: Parameters<Service["get"]>[0]) =>
   Effect.map(jobs.get(id), ({ state }) => state._tag)
 
-describe("JobManager", () => {
-  it.effect("runs a job and gives its success", () =>
-    Effect.gen(function*() {
-      const { jobs } = yield* manager(
-        [Double],
-        Double.toLayer(({ n }) =>
-          Effect.gen(function*() {
-            const context = yield* JobContext
-            yield* context.log("Info", `attempt ${context.attempt}, token ${context.token}`)
-            yield* Progress.total("items", 1)
-            return n * 2
-          })
-        )
-      )
-      const handle = yield* jobs.start(Double, { n: 21 })
-      const events = yield* Effect.forkChild(Stream.runCollect(handle.watch))
-      assert.isTrue(handle.started)
-      assert.strictEqual(yield* handle.await, 42)
-      const record = yield* jobs.get(handle.id)
-      assert.deepStrictEqual(record.state, { _tag: "Completed", attempt: 1, tries: 0 })
-      assert.deepStrictEqual(record.lease, Option.none())
-      assert.deepStrictEqual(record.finishedAt, Option.some(0))
-      yield* TestClock.adjust("1 second")
-      const states = (yield* Fiber.join(events)).flatMap((event) =>
-        event._tag === "State" ? [event.record.state._tag] : []
-      )
-      assert.strictEqual(states.at(-1), "Completed")
-      const lines = yield* Stream.runCollect(jobs.logs(handle.id))
-      assert.deepStrictEqual(lines.map(({ message }) => message).filter((_) => _.startsWith("attempt")), [
-        "attempt 1, token 1"
-      ])
-    }).pipe(fresh))
+const contract = (name: string, layer: Layer.Layer<JobStore.JobStore, JobStoreErrorOf>) =>
+  describe(name, () => {
+    const fresh = Effect.provide(Layer.fresh(layer))
 
-  it.effect("gives a typed error, and the job's own reason where it died", () =>
-    Effect.gen(function*() {
-      const { jobs } = yield* manager(
-        [Double],
-        Double.toLayer(({ n }) => n === 1 ? Effect.fail(new Broken({ what: "one" })) : Effect.die(new Error("boom")))
-      )
-      const one = yield* jobs.start(Double, { n: 1 })
-      assert.deepStrictEqual(yield* Effect.flip(one.await), new Broken({ what: "one" }))
-      const two = yield* jobs.start(Double, { n: 2 })
-      const error = yield* Effect.flip(two.await)
-      assert.instanceOf(error, JobManager.JobNotCompleted)
-      assert.strictEqual((yield* jobs.get(two.id)).state._tag, "Failed")
-      assert.include(error.message, "boom")
-    }).pipe(fresh))
-
-  it.effect("runs a program again as its schedule says, then gives up", () =>
-    Effect.gen(function*() {
-      const starts: Array<number> = []
-      const Flaky = Job.make("test/Flaky", {
-        error: Broken,
-        retry: Schedule.exponential("1 second").pipe(Schedule.upTo({ times: 3 }))
-      })
-      const { jobs } = yield* manager(
-        [Flaky],
-        Flaky.toLayer(() =>
-          Effect.clockWith((clock) =>
-            Effect.suspend(() => {
-              starts.push(clock.currentTimeMillisUnsafe())
-              return Effect.fail(new Broken({ what: `try ${starts.length}` }))
+    it.effect("runs a job and gives its success", () =>
+      Effect.gen(function*() {
+        const { jobs } = yield* manager(
+          [Double],
+          Double.toLayer(({ n }) =>
+            Effect.gen(function*() {
+              const context = yield* JobContext
+              yield* context.log("Info", `attempt ${context.attempt}, token ${context.token}`)
+              yield* Progress.total("items", 1)
+              return n * 2
             })
           )
         )
-      )
-      const handle = yield* jobs.start(Flaky, undefined)
-      yield* settle
-      yield* TestClock.adjust("500 millis")
-      assert.deepStrictEqual((yield* jobs.get(handle.id)).state, { _tag: "Queued", attempt: 1, tries: 1 })
-      yield* TestClock.adjust("1 minute")
-      assert.deepStrictEqual(yield* Effect.flip(handle.await), new Broken({ what: "try 4" }))
-      assert.deepStrictEqual(starts, [0, 1000, 3000, 7000])
-      yield* jobs.retry(handle.id)
-      yield* settle
-      yield* TestClock.adjust("500 millis")
-      assert.deepStrictEqual((yield* jobs.get(handle.id)).state, { _tag: "Queued", attempt: 2, tries: 1 })
-    }).pipe(fresh))
-
-  it.effect("fails a job that takes too long", () =>
-    Effect.gen(function*() {
-      const Slow = Job.make("test/Slow", { timeout: "1 minute" })
-      const { jobs } = yield* manager([Slow], Slow.toLayer(() => Effect.never))
-      const { id } = yield* jobs.start(Slow, undefined)
-      yield* settle
-      yield* TestClock.adjust("59 seconds")
-      assert.strictEqual(yield* stateOf(jobs, id), "Running")
-      // The grace, and what fan-outs get to record what they did.
-      yield* TestClock.adjust("3 seconds")
-      const record = yield* jobs.get(id)
-      assert.strictEqual(record.state._tag, "Failed")
-      assert.deepStrictEqual(record.exit, Option.some({ _tag: "Timeout", millis: 60_000 }))
-    }).pipe(fresh))
-
-  it.effect("pauses, resumes and cancels a job that another process runs", () =>
-    Effect.gen(function*() {
-      const cleaned: Array<string> = []
-      const { jobs } = yield* manager([Patient], patient((id) => cleaned.push(id)))
-      const { jobs: other } = yield* manager([Patient], patient(() => {}), { claim: "none" })
-      const { id } = yield* jobs.start(Patient, undefined)
-      yield* TestClock.adjust(100)
-      yield* other.pause(id)
-      assert.strictEqual(yield* stateOf(other, id), "Running")
-      yield* TestClock.adjust(250)
-      const paused = yield* other.get(id)
-      assert.deepStrictEqual(paused.state, { _tag: "Paused", attempt: 1, tries: 0, by: "person" })
-      assert.deepStrictEqual(paused.request, Option.none())
-      yield* other.pause(id)
-      yield* TestClock.adjust("1 hour")
-      assert.strictEqual(yield* stateOf(other, id), "Paused")
-      yield* other.resume(id)
-      yield* TestClock.adjust(250)
-      assert.strictEqual(yield* stateOf(other, id), "Running")
-      assert.strictEqual((yield* other.get(id)).token, 2)
-      yield* other.cancel(id)
-      yield* TestClock.adjust(250)
-      assert.strictEqual(yield* stateOf(other, id), "Cancelled")
-      assert.deepStrictEqual(cleaned, [id])
-      const refused = yield* Effect.flip(other.resume(id))
-      assert.strictEqual(refused._tag, "JobManagerError")
-      const handle = yield* other.attach(Patient, id)
-      assert.include((yield* Effect.flip(handle.await)).message, "cancelled")
-    }).pipe(fresh))
-
-  it.effect("queues a job again whose pause was taken back before it had stopped", () =>
-    Effect.gen(function*() {
-      const Deaf = Job.make("test/Deaf", {})
-      const { jobs } = yield* manager([Deaf], Deaf.toLayer(() => Effect.never))
-      const { id } = yield* jobs.start(Deaf, undefined)
-      yield* TestClock.adjust(100)
-      yield* jobs.pause(id)
-      yield* TestClock.adjust(500)
-      yield* jobs.resume(id)
-      yield* TestClock.adjust("3 seconds")
-      const record = yield* jobs.get(id)
-      assert.strictEqual(record.state._tag, "Running")
-      assert.strictEqual(record.token, 2)
-    }).pipe(fresh))
-
-  it.effect("stops a deaf program after its grace, and nothing of it runs afterwards", () =>
-    Effect.gen(function*() {
-      const stopped: Array<Option.Option<Interrupter.Reason>> = []
-      const Deaf = Job.make("test/Deaf", {})
-      const { jobs } = yield* manager(
-        [Deaf],
-        Deaf.toLayer(() =>
-          Effect.onInterrupt(Effect.never, () => Effect.map(Interrupter.reason, (reason) => stopped.push(reason)))
+        const handle = yield* jobs.start(Double, { n: 21 })
+        const events = yield* Effect.forkChild(Stream.runCollect(handle.watch))
+        assert.isTrue(handle.started)
+        assert.strictEqual(yield* handle.await, 42)
+        const record = yield* jobs.get(handle.id)
+        assert.deepStrictEqual(record.state, { _tag: "Completed", attempt: 1, tries: 0 })
+        assert.deepStrictEqual(record.lease, Option.none())
+        assert.deepStrictEqual(record.finishedAt, Option.some(0))
+        yield* TestClock.adjust("1 second")
+        const states = (yield* Fiber.join(events)).flatMap((event) =>
+          event._tag === "State" ? [event.record.state._tag] : []
         )
-      )
-      const { id } = yield* jobs.start(Deaf, undefined)
-      yield* TestClock.adjust(100)
-      yield* jobs.cancel(id)
-      yield* TestClock.adjust("1900 millis")
-      assert.deepStrictEqual(stopped, [])
-      yield* TestClock.adjust("300 millis")
-      assert.deepStrictEqual(stopped, [Option.some("Cancel")])
-      assert.strictEqual(yield* stateOf(jobs, id), "Cancelled")
-    }).pipe(fresh))
+        assert.strictEqual(states.at(-1), "Completed")
+        const lines = yield* Stream.runCollect(jobs.logs(handle.id))
+        assert.deepStrictEqual(lines.map(({ message }) => message).filter((_) => _.startsWith("attempt")), [
+          "attempt 1, token 1"
+        ])
+      }).pipe(fresh))
 
-  it.effect("lets a job pause itself, and log why", () =>
-    Effect.gen(function*() {
-      const Full = Job.make("test/Full", {})
-      const { jobs } = yield* manager(
-        [Full],
-        Full.toLayer(() => Effect.flatMap(JobContext, (job) => job.pause("disk", "no space is left")))
-      )
-      const { id } = yield* jobs.start(Full, undefined)
-      yield* settle
-      assert.deepStrictEqual((yield* jobs.get(id)).state, { _tag: "Paused", attempt: 1, tries: 0, by: "disk" })
-      const lines = yield* Stream.runCollect(jobs.logs(id))
-      assert.isTrue(lines.some(({ level, message }) => level === "Warning" && message === "no space is left"))
-    }).pipe(fresh))
-
-  it.effect("takes over what was not heard of for a lease, and refuses its late writes", () =>
-    Effect.gen(function*() {
-      const frozen = { now: false }
-      const { jobs: first } = yield* manager([Patient], patient(() => {})).pipe(
-        Effect.updateService(JobStore.JobStore, (store) => freezable(store, frozen))
-      )
-      const { id } = yield* first.start(Patient, undefined)
-      yield* TestClock.adjust("20 seconds")
-      const { jobs: second } = yield* manager([Patient], patient(() => {}))
-      yield* TestClock.adjust("20 seconds")
-      assert.strictEqual((yield* second.get(id)).token, 1)
-      frozen.now = true
-      yield* TestClock.adjust("9 seconds")
-      assert.strictEqual((yield* second.get(id)).token, 1)
-      yield* TestClock.adjust("12 seconds")
-      const record = yield* second.get(id)
-      assert.strictEqual(record.token, 2)
-      assert.strictEqual(record.ownersLost, 1)
-      frozen.now = false
-      yield* TestClock.adjust("1 minute")
-      assert.strictEqual((yield* second.get(id)).token, 2)
-      const store = yield* JobStore.JobStore
-      const late = yield* Effect.flip(store.saveCheckpoint(id, { token: 1, name: "late", checkpoint: "{}" }))
-      assert.strictEqual(late.reason._tag, "Fenced")
-    }).pipe(fresh))
-
-  it.effect("does what was asked of an owner that was lost, without running the program", () =>
-    Effect.gen(function*() {
-      const frozen = { now: false }
-      const cleaned: Array<string> = []
-      const { jobs: first } = yield* manager([Patient], patient(() => {})).pipe(
-        Effect.updateService(JobStore.JobStore, (store) => freezable(store, frozen))
-      )
-      const paused = yield* first.start(Patient, undefined)
-      const cancelled = yield* first.start(Patient, undefined)
-      yield* TestClock.adjust(100)
-      frozen.now = true
-      const { jobs } = yield* manager([Patient], patient((id) => cleaned.push(id)))
-      yield* jobs.pause(paused.id)
-      yield* jobs.cancel(cancelled.id)
-      yield* TestClock.adjust("16 seconds")
-      assert.strictEqual(yield* stateOf(jobs, paused.id), "Paused")
-      assert.strictEqual(yield* stateOf(jobs, cancelled.id), "Cancelled")
-      assert.deepStrictEqual(cleaned, [cancelled.id])
-    }).pipe(fresh))
-
-  it.effect("takes over from a dead owner at once, and gives up after five in a row", () =>
-    Effect.gen(function*() {
-      const frozen = { now: false }
-      const { jobs: first } = yield* manager([Patient], patient(() => {})).pipe(
-        Effect.updateService(JobStore.JobStore, (store) => freezable(store, frozen))
-      )
-      const { id } = yield* first.start(Patient, undefined)
-      yield* TestClock.adjust(100)
-      frozen.now = true
-      for (let lost = 1; lost < 5; lost++) {
-        const gone = { now: false }
-        const { jobs } = yield* manager([Patient], patient(() => {}), {}, seesDead).pipe(
-          Effect.updateService(JobStore.JobStore, (store) => freezable(store, gone))
+    it.effect("gives a typed error, and the job's own reason where it died", () =>
+      Effect.gen(function*() {
+        const { jobs } = yield* manager(
+          [Double],
+          Double.toLayer(({ n }) => n === 1 ? Effect.fail(new Broken({ what: "one" })) : Effect.die(new Error("boom")))
         )
-        yield* TestClock.adjust(450)
+        const one = yield* jobs.start(Double, { n: 1 })
+        assert.deepStrictEqual(yield* Effect.flip(one.await), new Broken({ what: "one" }))
+        const two = yield* jobs.start(Double, { n: 2 })
+        const error = yield* Effect.flip(two.await)
+        assert.instanceOf(error, JobManager.JobNotCompleted)
+        assert.strictEqual((yield* jobs.get(two.id)).state._tag, "Failed")
+        assert.include(error.message, "boom")
+      }).pipe(fresh))
+
+    it.effect("runs a program again as its schedule says, then gives up", () =>
+      Effect.gen(function*() {
+        const starts: Array<number> = []
+        const Flaky = Job.make("test/Flaky", {
+          error: Broken,
+          retry: Schedule.exponential("1 second").pipe(Schedule.upTo({ times: 3 }))
+        })
+        const { jobs } = yield* manager(
+          [Flaky],
+          Flaky.toLayer(() =>
+            Effect.clockWith((clock) =>
+              Effect.suspend(() => {
+                starts.push(clock.currentTimeMillisUnsafe())
+                return Effect.fail(new Broken({ what: `try ${starts.length}` }))
+              })
+            )
+          )
+        )
+        const handle = yield* jobs.start(Flaky, undefined)
+        yield* settle
+        yield* TestClock.adjust("500 millis")
+        assert.deepStrictEqual((yield* jobs.get(handle.id)).state, { _tag: "Queued", attempt: 1, tries: 1 })
+        yield* TestClock.adjust("1 minute")
+        assert.deepStrictEqual(yield* Effect.flip(handle.await), new Broken({ what: "try 4" }))
+        assert.deepStrictEqual(starts, [0, 1000, 3000, 7000])
+        yield* jobs.retry(handle.id)
+        yield* settle
+        yield* TestClock.adjust("500 millis")
+        assert.deepStrictEqual((yield* jobs.get(handle.id)).state, { _tag: "Queued", attempt: 2, tries: 1 })
+      }).pipe(fresh))
+
+    it.effect("fails a job that takes too long", () =>
+      Effect.gen(function*() {
+        const Slow = Job.make("test/Slow", { timeout: "1 minute" })
+        const { jobs } = yield* manager([Slow], Slow.toLayer(() => Effect.never))
+        const { id } = yield* jobs.start(Slow, undefined)
+        yield* settle
+        yield* TestClock.adjust("59 seconds")
+        assert.strictEqual(yield* stateOf(jobs, id), "Running")
+        // The grace, and what fan-outs get to record what they did.
+        yield* TestClock.adjust("3 seconds")
         const record = yield* jobs.get(id)
-        assert.deepStrictEqual([record.token, record.ownersLost, record.state._tag], [lost + 1, lost, "Running"])
-        gone.now = true
-      }
-      const { jobs: last } = yield* manager([Patient], patient(() => {}), {}, seesDead)
-      yield* TestClock.adjust(450)
-      const record = yield* last.get(id)
-      assert.strictEqual(record.state._tag, "Failed")
-      assert.deepStrictEqual(record.exit, Option.some({ _tag: "OwnerLost", times: 5 }))
-      yield* last.retry(id)
-      yield* TestClock.adjust(450)
-      assert.strictEqual(yield* stateOf(last, id), "Running")
-    }).pipe(fresh))
+        assert.strictEqual(record.state._tag, "Failed")
+        assert.deepStrictEqual(record.exit, Option.some({ _tag: "Timeout", millis: 60_000 }))
+      }).pipe(fresh))
 
-  it.effect("gives the active job to who starts the same again, and refuses what would meet it", () =>
-    Effect.gen(function*() {
-      const { jobs } = yield* manager([Double], Double.toLayer(() => Effect.never), { claim: "none" })
-      const one = yield* jobs.start(Double, { n: 1 })
-      const again = yield* jobs.start(Double, { n: 1 })
-      assert.deepStrictEqual([again.id, again.started], [one.id, false])
-      const error = yield* Effect.flip(jobs.start(Double, { n: 11 }))
-      assert.strictEqual(error.reason._tag, "ActiveJobDiffers")
-      yield* jobs.cancel(one.id)
-      assert.isTrue((yield* jobs.start(Double, { n: 11 })).started)
-    }).pipe(fresh))
+    it.effect("pauses, resumes and cancels a job that another process runs", () =>
+      Effect.gen(function*() {
+        const cleaned: Array<string> = []
+        const { jobs } = yield* manager([Patient], patient((id) => cleaned.push(id)))
+        const { jobs: other } = yield* manager([Patient], patient(() => {}), { claim: "none" })
+        const { id } = yield* jobs.start(Patient, undefined)
+        yield* TestClock.adjust(100)
+        yield* other.pause(id)
+        assert.strictEqual(yield* stateOf(other, id), "Running")
+        yield* TestClock.adjust(250)
+        const paused = yield* other.get(id)
+        assert.deepStrictEqual(paused.state, { _tag: "Paused", attempt: 1, tries: 0, by: "person" })
+        assert.deepStrictEqual(paused.request, Option.none())
+        yield* other.pause(id)
+        yield* TestClock.adjust("10 seconds")
+        assert.strictEqual(yield* stateOf(other, id), "Paused")
+        yield* other.resume(id)
+        yield* TestClock.adjust(250)
+        assert.strictEqual(yield* stateOf(other, id), "Running")
+        assert.strictEqual((yield* other.get(id)).token, 2)
+        yield* other.cancel(id)
+        yield* TestClock.adjust(250)
+        assert.strictEqual(yield* stateOf(other, id), "Cancelled")
+        assert.deepStrictEqual(cleaned, [id])
+        const refused = yield* Effect.flip(other.resume(id))
+        assert.strictEqual(refused._tag, "JobManagerError")
+        const handle = yield* other.attach(Patient, id)
+        assert.include((yield* Effect.flip(handle.await)).message, "cancelled")
+      }).pipe(fresh))
 
-  it.effect("leaves alone what it does not know, and what a newer version has stored", () =>
-    Effect.gen(function*() {
-      const V1 = Job.make("test/Versions", { payload: Schema.Struct({ a: Schema.Number }), success: Schema.Number })
-      const V2 = Job.make("test/Versions", {
-        version: 2,
-        payload: Schema.Struct({ b: Schema.Number }),
-        success: Schema.Number,
-        migrations: { 1: { payload: (old) => ({ b: Schema.decodeUnknownSync(V1.payload)(old).a + 1 }) } }
-      })
-      const V3 = Job.make("test/Versions", { version: 3, payload: Schema.Struct({ c: Schema.Number }) })
-      const Unknown = Job.make("test/Unknown", {})
-      const one = yield* manager([V1], V1.toLayer(({ a }) => Effect.succeed(a)))
-      const three = yield* manager([V3], V3.toLayer(() => Effect.void))
-      const unknown = yield* one.jobs.start(Unknown, undefined)
-      const newer = yield* one.jobs.start(V2, { b: 7 })
-      yield* TestClock.adjust("1 minute")
-      assert.strictEqual((yield* one.jobs.get(unknown.id)).updatedAt, 0)
-      // Neither the older one nor the newer one, which knows no way from version 2, touches it.
-      assert.strictEqual((yield* one.jobs.get(newer.id)).updatedAt, 0)
-      yield* one.close
-      const older = yield* three.jobs.start(V1, { a: 1 })
-      const two = yield* manager([V2], V2.toLayer(({ b }) => Effect.succeed(b)))
-      yield* TestClock.adjust("1 second")
-      assert.strictEqual(yield* newer.await, 7)
-      assert.strictEqual(yield* older.await, 2)
-      const lifted = yield* two.jobs.get(older.id)
-      assert.deepStrictEqual([lifted.version, lifted.payload], [2, { b: 2 }])
-    }).pipe(fresh))
+    it.effect("queues a job again whose pause was taken back before it had stopped", () =>
+      Effect.gen(function*() {
+        const Deaf = Job.make("test/Deaf", {})
+        const { jobs } = yield* manager([Deaf], Deaf.toLayer(() => Effect.never))
+        const { id } = yield* jobs.start(Deaf, undefined)
+        yield* TestClock.adjust(100)
+        yield* jobs.pause(id)
+        yield* TestClock.adjust(500)
+        yield* jobs.resume(id)
+        yield* TestClock.adjust("3 seconds")
+        const record = yield* jobs.get(id)
+        assert.strictEqual(record.state._tag, "Running")
+        assert.strictEqual(record.token, 2)
+      }).pipe(fresh))
 
-  it.effect("hands back what runs when it shuts down, and another goes on", () =>
-    Effect.gen(function*() {
-      const first = yield* manager([Patient], patient(() => {}), { shutdownDeadline: "5 seconds" })
-      const { id } = yield* first.jobs.start(Patient, undefined)
-      yield* TestClock.adjust(100)
-      const closing = yield* Effect.forkChild(first.close)
-      yield* TestClock.adjust(20)
-      yield* Fiber.join(closing)
-      const record = yield* first.jobs.get(id)
-      assert.deepStrictEqual([record.state._tag, record.ownersLost, record.lease], ["Queued", 0, Option.none()])
-      assert.strictEqual((yield* Effect.flip(first.jobs.start(Patient, undefined)))._tag, "JobManagerError")
-      const second = yield* manager([Patient], patient(() => {}))
-      yield* settle
-      assert.strictEqual(yield* stateOf(second.jobs, id), "Running")
-    }).pipe(fresh))
-
-  it.effect("runs the more urgent first, and not more than it may", () =>
-    Effect.gen(function*() {
-      const order: Array<number> = []
-      const { jobs } = yield* manager(
-        [Double],
-        Double.toLayer(({ n }) => Effect.as(Effect.andThen(Effect.sync(() => order.push(n)), Effect.sleep(1000)), n)),
-        { concurrency: 1 }
-      )
-      yield* jobs.start(Double, { n: 1 })
-      yield* TestClock.adjust(1)
-      yield* jobs.start(Double, { n: 2 })
-      yield* TestClock.adjust(1)
-      yield* jobs.start(Double, { n: 3 })
-      yield* jobs.start(Double, { n: 4 }, { priority: 1 })
-      yield* TestClock.adjust(900)
-      assert.deepStrictEqual(order, [1])
-      yield* TestClock.adjust("10 seconds")
-      assert.deepStrictEqual(order, [1, 4, 2, 3])
-    }).pipe(fresh))
-
-  it.effect("claims only what it is told to", () =>
-    Effect.gen(function*() {
-      const { jobs } = yield* manager([Double], Double.toLayer(({ n }) => Effect.succeed(n)), { claim: "none" })
-      const one = yield* jobs.start(Double, { n: 1 })
-      const two = yield* jobs.start(Double, { n: 2 })
-      yield* jobs.claim(two.id)
-      yield* TestClock.adjust("1 second")
-      assert.strictEqual(yield* stateOf(jobs, one.id), "Queued")
-      assert.strictEqual(yield* two.await, 2)
-    }).pipe(fresh))
-
-  it.effect("shows a watcher in another process every change, and ends with the job", () =>
-    Effect.gen(function*() {
-      const { jobs } = yield* manager(
-        [Double],
-        Double.toLayer(({ n }) =>
-          Effect.gen(function*() {
-            const { log } = yield* JobContext
-            for (let i = 0; i < 3; i++) {
-              yield* Effect.sleep("1 second")
-              yield* log("Info", `step ${i}`)
-            }
-            return n
-          })
+    it.effect("stops a deaf program after its grace, and nothing of it runs afterwards", () =>
+      Effect.gen(function*() {
+        const stopped: Array<Option.Option<Interrupter.Reason>> = []
+        const Deaf = Job.make("test/Deaf", {})
+        const { jobs } = yield* manager(
+          [Deaf],
+          Deaf.toLayer(() =>
+            Effect.onInterrupt(Effect.never, () => Effect.map(Interrupter.reason, (reason) => stopped.push(reason)))
+          )
         )
-      )
-      const { jobs: other } = yield* manager([], Layer.empty, { claim: "none" })
-      const { id } = yield* jobs.start(Double, { n: 1 })
-      const watching = yield* Effect.forkChild(Stream.runCollect(other.watch(id)))
-      yield* TestClock.adjust("1 minute")
-      const seen = (yield* Fiber.join(watching)).map((event) =>
-        event._tag === "State"
-          ? event.record.state._tag
-          : event._tag === "Log"
-          ? event.entry.message
-          : event._tag
-      )
-      assert.deepStrictEqual(seen.filter((_) => !_.startsWith("Started")), [
-        "Running",
-        "Progress",
-        "step 0",
-        "step 1",
-        "step 2",
-        "Completed",
-        "Completed"
-      ])
-    }).pipe(fresh))
-})
+        const { id } = yield* jobs.start(Deaf, undefined)
+        yield* TestClock.adjust(100)
+        yield* jobs.cancel(id)
+        yield* TestClock.adjust("1900 millis")
+        assert.deepStrictEqual(stopped, [])
+        yield* TestClock.adjust("300 millis")
+        assert.deepStrictEqual(stopped, [Option.some("Cancel")])
+        assert.strictEqual(yield* stateOf(jobs, id), "Cancelled")
+      }).pipe(fresh))
+
+    it.effect("lets a job pause itself, and log why", () =>
+      Effect.gen(function*() {
+        const Full = Job.make("test/Full", {})
+        const { jobs } = yield* manager(
+          [Full],
+          Full.toLayer(() => Effect.flatMap(JobContext, (job) => job.pause("disk", "no space is left")))
+        )
+        const { id } = yield* jobs.start(Full, undefined)
+        yield* settle
+        assert.deepStrictEqual((yield* jobs.get(id)).state, { _tag: "Paused", attempt: 1, tries: 0, by: "disk" })
+        const lines = yield* Stream.runCollect(jobs.logs(id))
+        assert.isTrue(lines.some(({ level, message }) => level === "Warning" && message === "no space is left"))
+      }).pipe(fresh))
+
+    it.effect("takes over what was not heard of for a lease, and refuses its late writes", () =>
+      Effect.gen(function*() {
+        const frozen = { now: false }
+        const { jobs: first } = yield* manager([Patient], patient(() => {})).pipe(
+          Effect.updateService(JobStore.JobStore, (store) => freezable(store, frozen))
+        )
+        const { id } = yield* first.start(Patient, undefined)
+        yield* TestClock.adjust("20 seconds")
+        const { jobs: second } = yield* manager([Patient], patient(() => {}))
+        yield* TestClock.adjust("20 seconds")
+        assert.strictEqual((yield* second.get(id)).token, 1)
+        frozen.now = true
+        yield* TestClock.adjust("9 seconds")
+        assert.strictEqual((yield* second.get(id)).token, 1)
+        yield* TestClock.adjust("12 seconds")
+        const record = yield* second.get(id)
+        assert.strictEqual(record.token, 2)
+        assert.strictEqual(record.ownersLost, 1)
+        frozen.now = false
+        yield* TestClock.adjust("1 minute")
+        assert.strictEqual((yield* second.get(id)).token, 2)
+        const store = yield* JobStore.JobStore
+        const late = yield* Effect.flip(store.saveCheckpoint(id, { token: 1, name: "late", checkpoint: "{}" }))
+        assert.strictEqual(late.reason._tag, "Fenced")
+      }).pipe(fresh))
+
+    it.effect("does what was asked of an owner that was lost, without running the program", () =>
+      Effect.gen(function*() {
+        const frozen = { now: false }
+        const cleaned: Array<string> = []
+        const { jobs: first } = yield* manager([Patient], patient(() => {})).pipe(
+          Effect.updateService(JobStore.JobStore, (store) => freezable(store, frozen))
+        )
+        const paused = yield* first.start(Patient, undefined)
+        const cancelled = yield* first.start(Patient, undefined)
+        yield* TestClock.adjust(100)
+        frozen.now = true
+        const { jobs } = yield* manager([Patient], patient((id) => cleaned.push(id)))
+        yield* jobs.pause(paused.id)
+        yield* jobs.cancel(cancelled.id)
+        yield* TestClock.adjust("16 seconds")
+        assert.strictEqual(yield* stateOf(jobs, paused.id), "Paused")
+        assert.strictEqual(yield* stateOf(jobs, cancelled.id), "Cancelled")
+        assert.deepStrictEqual(cleaned, [cancelled.id])
+      }).pipe(fresh))
+
+    it.effect("takes over from a dead owner at once, and gives up after five in a row", () =>
+      Effect.gen(function*() {
+        const frozen = { now: false }
+        const { jobs: first } = yield* manager([Patient], patient(() => {})).pipe(
+          Effect.updateService(JobStore.JobStore, (store) => freezable(store, frozen))
+        )
+        const { id } = yield* first.start(Patient, undefined)
+        yield* TestClock.adjust(100)
+        frozen.now = true
+        for (let lost = 1; lost < 5; lost++) {
+          const gone = { now: false }
+          const { jobs } = yield* manager([Patient], patient(() => {}), {}, seesDead).pipe(
+            Effect.updateService(JobStore.JobStore, (store) => freezable(store, gone))
+          )
+          yield* TestClock.adjust(450)
+          const record = yield* jobs.get(id)
+          assert.deepStrictEqual([record.token, record.ownersLost, record.state._tag], [lost + 1, lost, "Running"])
+          gone.now = true
+        }
+        const { jobs: last } = yield* manager([Patient], patient(() => {}), {}, seesDead)
+        yield* TestClock.adjust(450)
+        const record = yield* last.get(id)
+        assert.strictEqual(record.state._tag, "Failed")
+        assert.deepStrictEqual(record.exit, Option.some({ _tag: "OwnerLost", times: 5 }))
+        yield* last.retry(id)
+        yield* TestClock.adjust(450)
+        assert.strictEqual(yield* stateOf(last, id), "Running")
+      }).pipe(fresh))
+
+    it.effect("gives the active job to who starts the same again, and refuses what would meet it", () =>
+      Effect.gen(function*() {
+        const { jobs } = yield* manager([Double], Double.toLayer(() => Effect.never), { claim: "none" })
+        const one = yield* jobs.start(Double, { n: 1 })
+        const again = yield* jobs.start(Double, { n: 1 })
+        assert.deepStrictEqual([again.id, again.started], [one.id, false])
+        const error = yield* Effect.flip(jobs.start(Double, { n: 11 }))
+        assert.strictEqual(error.reason._tag, "ActiveJobDiffers")
+        yield* jobs.cancel(one.id)
+        assert.isTrue((yield* jobs.start(Double, { n: 11 })).started)
+      }).pipe(fresh))
+
+    it.effect("leaves alone what it does not know, and what a newer version has stored", () =>
+      Effect.gen(function*() {
+        const V1 = Job.make("test/Versions", { payload: Schema.Struct({ a: Schema.Number }), success: Schema.Number })
+        const V2 = Job.make("test/Versions", {
+          version: 2,
+          payload: Schema.Struct({ b: Schema.Number }),
+          success: Schema.Number,
+          migrations: { 1: { payload: (old) => ({ b: Schema.decodeUnknownSync(V1.payload)(old).a + 1 }) } }
+        })
+        const V3 = Job.make("test/Versions", { version: 3, payload: Schema.Struct({ c: Schema.Number }) })
+        const Unknown = Job.make("test/Unknown", {})
+        const one = yield* manager([V1], V1.toLayer(({ a }) => Effect.succeed(a)))
+        const three = yield* manager([V3], V3.toLayer(() => Effect.void))
+        const unknown = yield* one.jobs.start(Unknown, undefined)
+        const newer = yield* one.jobs.start(V2, { b: 7 })
+        yield* TestClock.adjust("1 minute")
+        assert.strictEqual((yield* one.jobs.get(unknown.id)).updatedAt, 0)
+        // Neither the older one nor the newer one, which knows no way from version 2, touches it.
+        assert.strictEqual((yield* one.jobs.get(newer.id)).updatedAt, 0)
+        yield* one.close
+        const older = yield* three.jobs.start(V1, { a: 1 })
+        const two = yield* manager([V2], V2.toLayer(({ b }) => Effect.succeed(b)))
+        yield* TestClock.adjust("1 second")
+        assert.strictEqual(yield* newer.await, 7)
+        assert.strictEqual(yield* older.await, 2)
+        const lifted = yield* two.jobs.get(older.id)
+        assert.deepStrictEqual([lifted.version, lifted.payload], [2, { b: 2 }])
+      }).pipe(fresh))
+
+    it.effect("hands back what runs when it shuts down, and another goes on", () =>
+      Effect.gen(function*() {
+        const first = yield* manager([Patient], patient(() => {}), { shutdownDeadline: "5 seconds" })
+        const { id } = yield* first.jobs.start(Patient, undefined)
+        yield* TestClock.adjust(100)
+        const closing = yield* Effect.forkChild(first.close)
+        yield* TestClock.adjust(60)
+        yield* Fiber.join(closing)
+        const record = yield* first.jobs.get(id)
+        assert.deepStrictEqual([record.state._tag, record.ownersLost, record.lease], ["Queued", 0, Option.none()])
+        assert.strictEqual((yield* Effect.flip(first.jobs.start(Patient, undefined)))._tag, "JobManagerError")
+        const second = yield* manager([Patient], patient(() => {}))
+        yield* settle
+        assert.strictEqual(yield* stateOf(second.jobs, id), "Running")
+      }).pipe(fresh))
+
+    it.effect("runs the more urgent first, and not more than it may", () =>
+      Effect.gen(function*() {
+        const order: Array<number> = []
+        const { jobs } = yield* manager(
+          [Double],
+          Double.toLayer(({ n }) => Effect.as(Effect.andThen(Effect.sync(() => order.push(n)), Effect.sleep(1000)), n)),
+          { concurrency: 1 }
+        )
+        yield* jobs.start(Double, { n: 1 })
+        yield* TestClock.adjust(1)
+        yield* jobs.start(Double, { n: 2 })
+        yield* TestClock.adjust(1)
+        yield* jobs.start(Double, { n: 3 })
+        yield* jobs.start(Double, { n: 4 }, { priority: 1 })
+        yield* TestClock.adjust(900)
+        assert.deepStrictEqual(order, [1])
+        yield* TestClock.adjust("10 seconds")
+        assert.deepStrictEqual(order, [1, 4, 2, 3])
+      }).pipe(fresh))
+
+    it.effect("claims only what it is told to", () =>
+      Effect.gen(function*() {
+        const { jobs } = yield* manager([Double], Double.toLayer(({ n }) => Effect.succeed(n)), { claim: "none" })
+        const one = yield* jobs.start(Double, { n: 1 })
+        const two = yield* jobs.start(Double, { n: 2 })
+        yield* jobs.claim(two.id)
+        yield* TestClock.adjust("1 second")
+        assert.strictEqual(yield* stateOf(jobs, one.id), "Queued")
+        assert.strictEqual(yield* two.await, 2)
+      }).pipe(fresh))
+
+    it.effect("shows a watcher in another process every change, and ends with the job", () =>
+      Effect.gen(function*() {
+        const { jobs } = yield* manager(
+          [Double],
+          Double.toLayer(({ n }) =>
+            Effect.gen(function*() {
+              const { log } = yield* JobContext
+              for (let i = 0; i < 3; i++) {
+                yield* Effect.sleep("1 second")
+                yield* log("Info", `step ${i}`)
+              }
+              return n
+            })
+          )
+        )
+        const { jobs: other } = yield* manager([], Layer.empty, { claim: "none" })
+        const { id } = yield* jobs.start(Double, { n: 1 })
+        const watching = yield* Effect.forkChild(Stream.runCollect(other.watch(id)))
+        yield* TestClock.adjust("1 minute")
+        const seen = (yield* Fiber.join(watching)).map((event) =>
+          event._tag === "State"
+            ? event.record.state._tag
+            : event._tag === "Log"
+            ? event.entry.message
+            : event._tag
+        )
+        assert.deepStrictEqual(seen.filter((_) => !_.startsWith("Started")), [
+          "Running",
+          "Progress",
+          "step 0",
+          "step 1",
+          "step 2",
+          "Completed",
+          "Completed"
+        ])
+      }).pipe(fresh))
+  })
+
+contract("JobManager in memory", JobStore.layerMemory)
+contract("JobManager on SQLite", Node.layerSqlite({ filename: ":memory:" }))
