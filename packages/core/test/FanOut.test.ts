@@ -6,11 +6,13 @@ import * as Task from "@fanout/core/Task"
 import * as TaskDispatcher from "@fanout/core/TaskDispatcher"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
+import type * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as RpcGroup from "effect/rpc/RpcGroup"
 import * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
 import { asRun, pools, runningJob } from "./fanOutHarness.ts"
+import * as Laws from "./FanOutLaws.ts"
 
 class Bad extends Schema.TaggedError<Bad>("Bad")("Bad", { n: Schema.Number }) {}
 const Visit = Task.make("test/Visit", {
@@ -36,7 +38,9 @@ describe("FanOut", () => {
       const ran: Array<number> = []
       yield* runningJob("a")
       const { exit } = yield* asRun("a", () =>
-        TaskDispatcher.TaskDispatcher.use((_) => _.fanOut("all", Visit, numbers(1000))).pipe(
+        TaskDispatcher.TaskDispatcher.use((_) =>
+          _.fanOut("all", Visit, numbers(1000))
+        ).pipe(
           Effect.provide(Tasks.toLayer({
             "test/Visit": Effect.fnUntraced(function*({ n }) {
               ran.push(n)
@@ -50,7 +54,13 @@ describe("FanOut", () => {
         ))
       assert.isTrue(Exit.isSuccess(exit), String(exit))
       if (Exit.isSuccess(exit)) {
-        assert.deepStrictEqual({ ...exit.value }, { done: 970, failed: 20, skipped: 10, tags: { Seen: 970 }, units: {} })
+        assert.deepStrictEqual({ ...exit.value }, {
+          done: 970,
+          failed: 20,
+          skipped: 10,
+          tags: { Seen: 970 },
+          units: {}
+        })
       }
       assert.deepStrictEqual(ran.toSorted((a, b) => a - b), Array.from({ length: 1000 }, (_, n) => n))
       const store = yield* JobStore.JobStore
@@ -58,3 +68,21 @@ describe("FanOut", () => {
       assert.strictEqual(rows.length, 30)
     }).pipe(Effect.provide([pools, JobStore.layerMemory])))
 })
+
+let jobs = 0
+const fanOutLaws = <E>(backend: string, store: Layer.Layer<JobStore.JobStore, E>) =>
+  describe(`the laws of a fan-out (${backend})`, () => {
+    it.effect.prop("hold for any program, through any crashes", { program: Laws.Program }, ({ program }) =>
+      Effect.gen(function*() {
+        const trace = new Laws.Trace()
+        const id = `job-${jobs++}`
+
+        const tally = yield* Laws.runThroughCrashes(id, program, trace)
+
+        Laws.checkLaws(program, trace)
+        const { done, failed, skipped } = tally
+        assert.deepStrictEqual({ done, failed, skipped }, Laws.expected(program.steps))
+      }).pipe(Effect.provide(store)), { timeout: 60_000 })
+  })
+
+fanOutLaws("memory", JobStore.layerMemory)

@@ -121,8 +121,8 @@ class Attempt {
     if (this.grace !== undefined) deadlines.removeUnsafe(this.grace)
     this.removeListener()
     this.signal.closeUnsafe()
-    releaseUnsafe(this.slot)
     this.slot.closed = true
+    releaseUnsafe(this.slot)
   }
 }
 

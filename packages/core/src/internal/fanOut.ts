@@ -74,10 +74,13 @@ class Engine {
   private unrecorded = 0
   private inFlight = 0
   private firstFailure: Failure | undefined
+  private changed = false
+  private unblocked = false
   private readonly dirty = Latch.makeUnsafe(false)
   private readonly full = Latch.makeUnsafe(false)
 
   private idle: Array<(effect: Effect.Effect<void>) => void> = []
+  private wakes = 0
   private readonly drained = Latch.makeUnsafe(true)
   private readonly settledOne = Latch.makeUnsafe(false)
   private feeding = true
@@ -96,7 +99,9 @@ class Engine {
       : options.failures.maxFailures
     this.signal = run.signal.childUnsafe()
     this.lift = Checkpoint.lifting(run.migrations, run.version, spec.name)
-    this.state = new FanOutState((settlement) => this.record(settlement), () => this.wake())
+    this.state = new FanOutState((settlement) => this.record(settlement), () => {
+      this.unblocked = true
+    })
     this.header = Option.match(stored, {
       onNone: () => ({ finished: false, attempt: run.attempt, failures: 0, tally: Checkpoint.makeCounts(), reopened: new Set() }),
       onSome: (text) => Checkpoint.restore(text, this.state, task.payload, this.lift)
@@ -133,21 +138,28 @@ class Engine {
       )
     }
     this.unrecorded++
-    this.touch()
+    this.changed = true
     if (outcome._tag === "Failed") {
       this.firstFailure ??= outcome.failure
-      if (++this.header.failures > this.failureLimit) this.giveUp()
+      this.gaveUp = ++this.header.failures > this.failureLimit
     }
   }
 
-  touch(): void {
-    this.dirty.openUnsafe()
-    if (this.unrecorded >= this.flushEvery) this.full.openUnsafe()
-  }
-
-  private giveUp(): void {
-    this.gaveUp = true
-    this.signal.requestUnsafe("Sibling")
+  /**
+   * Tells everybody who waits for a change. Opening a latch may run who waits for it at once, so this is only called
+   * when the state is whole.
+   */
+  private tell(): void {
+    if (this.changed) {
+      this.changed = false
+      this.dirty.openUnsafe()
+      if (this.unrecorded >= this.flushEvery) this.full.openUnsafe()
+    }
+    if (this.gaveUp) this.signal.requestUnsafe("Sibling")
+    if (this.unblocked) {
+      this.unblocked = false
+      this.wake()
+    }
   }
 
   /** Why the fan-out can't go on although it was asked to, if it has given up in this attempt before. */
@@ -203,6 +215,7 @@ class Engine {
     const entry = this.state.take(this.mayTake)
     const { feed } = this.state
     if (feed === undefined || feed.chunks.length <= feed.low) this.drained.openUnsafe()
+    this.tell()
     return entry
   }
 
@@ -214,6 +227,7 @@ class Engine {
   wake(): void {
     const { idle } = this
     this.idle = []
+    this.wakes++
     for (const resume of idle) resume(Effect.void)
   }
 
@@ -235,6 +249,7 @@ class Engine {
   lane(first?: LeftOver): Effect.Effect<LeftOver | undefined> {
     const { environment } = this.spec
     const go: Effect.Effect<LeftOver | undefined> = Effect.suspend(() => {
+      const { wakes } = this
       const entry = this.take()
       if (entry !== undefined) {
         const unit = this.unitOf(entry)
@@ -245,7 +260,8 @@ class Engine {
         this.wake()
         return Effect.undefined
       }
-      return Effect.andThen(this.wait, go)
+      // Taking may itself have let something go on, before this lane was among those that wait.
+      return wakes === this.wakes ? Effect.andThen(this.wait, go) : go
     })
     const after = (entry: Entry, unit: Unit) => (ending: Ending): Effect.Effect<LeftOver | undefined> => {
       if (ending._tag === "Again") return Effect.succeed({ entry, unit, delayMillis: ending.delayMillis })
@@ -280,6 +296,7 @@ class Engine {
     // The key is for people who read rows; what is plain done has none.
     const key = outcome._tag === "Done" && options.keep !== "all" ? "" : task.options.key(entry.payload)
     this.state.settle(entry, key, outcome)
+    this.tell()
     this.settledOne.openUnsafe()
   }
 
@@ -362,7 +379,8 @@ class Engine {
     if (!this.header.reopened.delete(row.key)) return
     uncount(this.header.tally, row.outcome)
     this.cleared.push(row.cursor)
-    this.touch()
+    this.changed = true
+    this.tell()
   }
 
   private retryRow(row: OutcomeRow, encoded: Schema.Json): Effect.Effect<void, unknown> {

@@ -1,0 +1,179 @@
+import { assert } from "@effect/vitest"
+import type { Element } from "@fanout/core/FanOut"
+import * as JobId from "@fanout/core/JobId"
+import * as JobStore from "@fanout/core/JobStore"
+import { JobStoreError, StorageFailure } from "@fanout/core/JobStoreError"
+import * as Task from "@fanout/core/Task"
+import * as TaskDispatcher from "@fanout/core/TaskDispatcher"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Fiber from "effect/Fiber"
+import * as Option from "effect/Option"
+import * as RpcGroup from "effect/rpc/RpcGroup"
+import * as Schema from "effect/Schema"
+import * as Stream from "effect/Stream"
+import * as TestClock from "effect/testing/TestClock"
+import { asRun, pools, runningJob } from "./fanOutHarness.ts"
+
+/** What each element of a generated program does, in the order of its source. */
+export const Step = Schema.Literals(["done", "yields", "sleeps", "fails", "skips", "dies", "open", "openFails", "close"])
+export type Step = typeof Step.Type
+
+export const Program = Schema.Struct({
+  steps: Schema.Array(Step).check(Schema.isMaxLength(60)),
+  concurrency: Schema.Int.check(Schema.isBetween({ minimum: 1, maximum: 6 })),
+  flushEvery: Schema.Int.check(Schema.isBetween({ minimum: 1, maximum: 8 })),
+  /** After how many more writes the store dies, run after run; then it lives. */
+  crashes: Schema.Array(Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: 6 }))).check(Schema.isMaxLength(5))
+})
+export type Program = typeof Program.Type
+
+class Bad extends Schema.TaggedError<Bad>("Bad")("Bad", { n: Schema.Number }) {}
+const Payload = Schema.Struct({ n: Schema.Number, step: Step })
+type Payload = typeof Payload.Type
+const Visit = Task.make("test/Visit", { payload: Payload, error: Bad, key: ({ n }) => String(n), pool: "io" })
+class Tasks extends RpcGroup.make(Visit) {}
+
+/** The elements of a program, its brackets closed, and the cursor of the bracket each is in. */
+const elementsOf = (steps: ReadonlyArray<Step>) => {
+  const elements: Array<Element<Payload>> = []
+  const inside: Array<number | undefined> = []
+  const open: Array<number> = []
+  const add = (element: Element<Payload>, bracket: number | undefined) => {
+    elements.push(element)
+    inside.push(bracket)
+  }
+  for (const step of [...steps, ...steps.map(() => "close" as const)]) {
+    const n = elements.length
+    const cursor = String(n)
+    const payload = { n, step }
+    if (step === "close") {
+      const bracket = open.pop()
+      if (bracket !== undefined) add({ _tag: "After", cursor, payload }, bracket)
+    } else if (step === "open" || step === "openFails") {
+      add({ _tag: "Item", cursor, payload, opens: true }, open.at(-1))
+      open.push(n)
+    } else add({ _tag: "Item", cursor, payload }, open.at(-1))
+  }
+  return { elements, inside }
+}
+
+/** What a program has to come to, worked out without running it. */
+export const expected = (steps: ReadonlyArray<Step>) => {
+  const { elements, inside } = elementsOf(steps)
+  const dead = new Set<number>()
+  const counts = { done: 0, failed: 0, skipped: 0 }
+  elements.forEach((element, n) => {
+    const bracket = inside[n]
+    if (element._tag === "Settled") return
+    if (bracket !== undefined && dead.has(bracket)) {
+      if (element._tag === "Item") {
+        counts.skipped++
+        dead.add(n)
+      }
+      return
+    }
+    const { step } = element.payload
+    if (step === "openFails") dead.add(n)
+    if (["fails", "dies", "openFails"].includes(step)) counts.failed++
+    else if (step === "skips") counts.skipped++
+    else counts.done++
+  })
+  return counts
+}
+
+/** What happened in all the runs of one job. */
+export class Trace {
+  readonly runs: Array<Array<number>> = []
+  readonly acked = new Set<string>()
+  readonly redone: Array<string> = []
+  readonly early: Array<string> = []
+  readonly settled = new Set<number>()
+  checkpointBytes = 0
+}
+
+/** A store that from some write on accepts nothing, and tells the trace what it has accepted. */
+const mortal = (store: JobStore.JobStore["Service"], writes: number, trace: Trace): JobStore.JobStore["Service"] => {
+  let left = writes
+  const dead = new JobStoreError({
+    reason: new StorageFailure({ operation: "write", problem: "Other", cause: "crashed" })
+  })
+  const flush = (...[id, flush, onCommit]: Parameters<JobStore.JobStore["Service"]["flush"]>) =>
+    left-- <= 0 ? Effect.fail(dead) : Effect.tap(store.flush(id, flush, onCommit), () =>
+      Effect.sync(() => {
+        trace.checkpointBytes = Math.max(trace.checkpointBytes, flush.checkpoint.length)
+        for (const row of flush.rows) trace.acked.add(row.cursor)
+      }))
+  return { ...store, flush: flush as typeof store.flush }
+}
+
+const handlers = (steps: ReadonlyArray<Step>, trace: Trace) => {
+  const { elements, inside } = elementsOf(steps)
+  return Tasks.toLayer({
+    "test/Visit": Effect.fnUntraced(function*({ n, step }) {
+      trace.runs.at(-1)?.push(n)
+      if (trace.acked.has(String(n))) trace.redone.push(String(n))
+      const bracket = inside[n]
+      // The end of a bracket waits for all in it, everything else for the element that opens its bracket.
+      if (step === "close") {
+        elements.forEach((_, m) => {
+          if (inside[m] === bracket && m !== n && !trace.settled.has(m)) trace.early.push(`${n} before ${m}`)
+        })
+      } else if (bracket !== undefined && !trace.settled.has(bracket)) trace.early.push(`${n} before ${bracket}`)
+      if (step === "yields") yield* Effect.yieldNow
+      if (step === "sleeps") yield* Effect.sleep("100 millis")
+      // In the same turn as the end of the task: what it unblocks runs later.
+      trace.settled.add(n)
+      if (step === "openFails" || step === "fails") return yield* new Bad({ n })
+      if (step === "skips") return yield* Task.skip("so it goes")
+      if (step === "dies") return yield* Effect.die(new Error("defect"))
+    })
+  })
+}
+
+const sourceOf = (elements: ReadonlyArray<Element<Payload>>) => (after: Option.Option<string>) =>
+  Stream.fromIterable(elements.slice(Option.match(after, { onNone: () => 0, onSome: (cursor) => Number(cursor) + 1 })))
+
+/** Runs a program through its crashes to its end. */
+export const runThroughCrashes = (id: string, program: Program, trace: Trace) =>
+  Effect.gen(function*() {
+    const { concurrency, crashes, flushEvery, steps } = program
+    yield* runningJob(id)
+    const store = yield* JobStore.JobStore
+    const { elements } = elementsOf(steps)
+    for (const writes of [...crashes, Number.POSITIVE_INFINITY]) {
+      trace.runs.push([])
+      const fiber = yield* Effect.forkChild(asRun(
+        id,
+        () =>
+          TaskDispatcher.TaskDispatcher.use((_) =>
+            _.fanOut("laws", Visit, sourceOf(elements), { concurrency, flushEvery, keep: "all" })
+          ).pipe(Effect.provide(handlers(steps, trace))),
+        { store: mortal(store, writes, trace) }
+      ))
+      for (let i = 0; i < 400 && fiber.pollUnsafe() === undefined; i++) yield* TestClock.adjust("50 millis")
+      if (fiber.pollUnsafe() === undefined) return yield* Effect.die(new Error("the fan-out hangs"))
+      const { exit } = yield* Fiber.join(fiber)
+      if (Exit.isSuccess(exit)) return exit.value
+    }
+    return yield* Effect.die(new Error("the last run did not succeed"))
+  }).pipe(Effect.provide(pools))
+
+/** Checks the laws on what happened. */
+export const checkLaws = (program: Program, trace: Trace) => {
+  const { concurrency, flushEvery } = program
+  assert.deepStrictEqual(trace.redone, [], "acked is kept")
+  assert.deepStrictEqual(trace.early, [], "brackets hold")
+  const window = concurrency + flushEvery
+  trace.runs.forEach((run, i) => {
+    const before = new Set(trace.runs.slice(0, i).flat())
+    const again = run.filter((n) => before.has(n)).length
+    assert.isAtMost(again, window, "a crash costs a window at most")
+  })
+}
+
+export const outcomesOf = (id: string) =>
+  Effect.gen(function*() {
+    const store = yield* JobStore.JobStore
+    return yield* store.outcomes(JobId.make(id), { after: 0, limit: 1000 })
+  })
