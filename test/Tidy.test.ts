@@ -42,7 +42,7 @@ const module = (name: string) => new RegExp(`^${name}/(?:[a-z-]+/)?[A-Z]\\w*$`)
 /** What a source file may import besides relative files of its own package. Relative imports are checked apart. */
 const allowedFor = (file: string): ReadonlyArray<RegExp> => {
   const [, name = ""] = file.split("/")
-  if (nodeOnly.test(file)) return [module("effect"), /^node:/, module("@effect/sql-sqlite-node")]
+  if (nodeOnly.test(file)) return [module("effect"), /^node:/]
   if (name === "core") return [module("effect")]
   const external = Object.keys(JSON.parse(read(`packages/${name}/package.json`)).dependencies ?? {})
     .filter((dependency) => !dependency.startsWith("@fanout/"))

@@ -1,4 +1,5 @@
-// The SQLite driver on npm was built for Effect's betas: it imports `effect/unstable/…`, which 4.1 has as `effect/…`.
+// Tests run the store on a second SQLite driver, so that it depends on no habit of our own. The one on npm was built
+// for betas of Effect: it imports `effect/unstable/…`, which 4.1 has as `effect/…`.
 import { readdirSync, readFileSync, writeFileSync } from "node:fs"
 import { createRequire } from "node:module"
 import { dirname, join } from "node:path"
