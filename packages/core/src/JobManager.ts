@@ -222,14 +222,17 @@ const makeRuntime = Effect.fnUntraced(function*<Jobs extends ReadonlyArray<Job.A
   }
   const millis = (input: Duration.Input | undefined, otherwise: number) =>
     input === undefined ? otherwise : Duration.toMillis(Duration.fromInputUnsafe(input))
+  const ttlMillis = Math.max(millis(options.leaseTtl, 15_000), 10)
+  // An owner has to renew its lease before half of it is over, also when it just misses a third of it.
+  const pollMillis = Math.max(1, Math.min(millis(options.pollInterval, 200), 250, ttlMillis / 10))
   const runtime: JobRuntime = {
     store: yield* JobStore,
     liveness: yield* OwnerLiveness,
     clock: yield* Clock.Clock,
     runnables,
     timing: {
-      ttlMillis: millis(options.leaseTtl, 15_000),
-      pollMillis: Math.min(Math.max(millis(options.pollInterval, 200), 1), 250),
+      ttlMillis,
+      pollMillis,
       graceMillis: millis(options.grace, 1000),
       deadlineMillis: millis(options.shutdownDeadline, 5000)
     },

@@ -5,10 +5,13 @@ import { JobContext } from "@fanout/core/JobContext"
 import * as JobId from "@fanout/core/JobId"
 import * as JobManager from "@fanout/core/JobManager"
 import * as JobStore from "@fanout/core/JobStore"
+import { JobStoreError, StorageFailure } from "@fanout/core/JobStoreError"
 import * as Node from "@fanout/core/node"
 import * as OwnerLiveness from "@fanout/core/OwnerLiveness"
 import * as Pools from "@fanout/core/Pools"
 import * as Progress from "@fanout/core/Progress"
+import * as Task from "@fanout/core/Task"
+import { TaskDispatcher } from "@fanout/core/TaskDispatcher"
 import { settle } from "@fanout/core/testing"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
@@ -16,6 +19,7 @@ import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
+import * as RpcGroup from "effect/rpc/RpcGroup"
 import * as Schedule from "effect/Schedule"
 import * as Schema from "effect/Schema"
 import * as Scope from "effect/Scope"
@@ -55,6 +59,17 @@ const freezable = (store: JobStore.JobStore["Service"], frozen: { readonly now: 
     }
   })
 
+/** A store that can't record what a fan-out has come to. */
+const fullUp = (store: JobStore.JobStore["Service"], full: { readonly now: boolean }): typeof store => ({
+  ...store,
+  flush: (id, flush, onCommit) =>
+    full.now
+      ? Effect.fail(
+        new JobStoreError({ reason: new StorageFailure({ operation: "flush", problem: "Full", cause: "full" }) })
+      )
+      : store.flush(id, flush, onCommit)
+})
+
 /** Sees that every other process is dead. */
 const seesDead = Layer.fresh(Layer.effect(
   OwnerLiveness.OwnerLiveness,
@@ -63,6 +78,32 @@ const seesDead = Layer.fresh(Layer.effect(
     return { self, isDead: (owner: OwnerLiveness.Owner) => Effect.succeed(owner.process !== process) }
   })
 ))
+
+const Item = Task.make("test/Item", { payload: { n: Schema.Number }, error: Broken, key: ({ n }) => `item ${n}` })
+
+class Tasks extends RpcGroup.make(Item) {}
+
+/** Fans out over 20 items, 4 at once; its success counts those that are done. */
+const Many = Job.make("test/Many", { success: Schema.Number })
+
+const many = (handle: (n: number) => Effect.Effect<unknown, Broken>) =>
+  Many.toLayer(() =>
+    Effect.gen(function*() {
+      const dispatcher = yield* TaskDispatcher
+      yield* Progress.total("items", 20)
+      const tally = yield* dispatcher.fanOut("items", Item, (after) =>
+        Stream.range(
+          Option.match(after, {
+            onNone: () => 0,
+            onSome: (cursor) => Number(cursor) + 1
+          }),
+          19
+        ).pipe(
+          Stream.map((n) => ({ _tag: "Item" as const, cursor: `${n}`, payload: { n } }))
+        ), { concurrency: 4 }).pipe(Effect.catchTag("FanOutStopped", (error) => Effect.die(error)))
+      return tally.done
+    })
+  ).pipe(Layer.provide(Tasks.toLayer({ "test/Item": ({ n }) => Effect.asVoid(handle(n)) })))
 
 type Service = JobManager.JobManager["Service"]
 
@@ -467,6 +508,76 @@ const contract = (name: string, layer: Layer.Layer<JobStore.JobStore, JobStoreEr
           "Completed",
           "Completed"
         ])
+      }).pipe(fresh))
+
+    it.effect("lists what failed of a fan-out, and runs only that again", () =>
+      Effect.gen(function*() {
+        const runs: Array<number> = []
+        const { jobs } = yield* manager(
+          [Many],
+          many((n) => {
+            runs.push(n)
+            return n % 5 === 0 && runs.length <= 20 ? Effect.fail(new Broken({ what: `${n}` })) : Effect.void
+          })
+        )
+        const handle = yield* jobs.start(Many, undefined)
+        const watching = yield* Effect.forkChild(Stream.runCollect(handle.watch))
+        yield* TestClock.adjust("2 seconds")
+        assert.strictEqual(yield* handle.await, 16)
+        assert.strictEqual(yield* stateOf(jobs, handle.id), "CompletedWithErrors")
+        const rows = yield* Stream.runCollect(jobs.outcomes(handle.id, ["Failed"]))
+        assert.deepStrictEqual(rows.map(({ cursor }) => cursor), ["0", "5", "10", "15"])
+        const events = yield* Fiber.join(watching)
+        assert.deepStrictEqual(events.filter(({ _tag }) => _tag === "Item").length, 4)
+        const progress = yield* jobs.progress(handle.id)
+        assert.deepStrictEqual([progress.tally.done, progress.tally.failed, progress.totals["items"]], [16, 4, 20])
+        runs.push(-1)
+        yield* jobs.retry(handle.id)
+        yield* TestClock.adjust("2 seconds")
+        assert.deepStrictEqual(runs.slice(21).toSorted((a, b) => a - b), [0, 5, 10, 15])
+        assert.deepStrictEqual((yield* jobs.get(handle.id)).state, { _tag: "Completed", attempt: 2, tries: 0 })
+        assert.strictEqual(yield* handle.await, 20)
+      }).pipe(fresh))
+
+    it.effect("goes on with a fan-out that was paused, and with one whose process was shut down", () =>
+      Effect.gen(function*() {
+        const runs: Array<number> = []
+        const program = many((n) => Effect.sync(() => runs.push(n)).pipe(Effect.delay(200)))
+        const first = yield* manager([Many], program, { shutdownDeadline: "5 seconds" })
+        const { id } = yield* first.jobs.start(Many, undefined)
+        yield* TestClock.adjust("450 millis")
+        yield* first.jobs.pause(id)
+        yield* TestClock.adjust("2 seconds")
+        assert.strictEqual(yield* stateOf(first.jobs, id), "Paused")
+        const before = runs.length
+        assert.isTrue(before > 0 && before < 20)
+        yield* first.jobs.resume(id)
+        yield* TestClock.adjust("50 millis")
+        const closing = yield* Effect.forkChild(first.close)
+        yield* TestClock.adjust("2 seconds")
+        yield* Fiber.join(closing)
+        assert.isTrue(runs.length > before && runs.length < 20)
+        const second = yield* manager([Many], program)
+        const handle = yield* second.jobs.attach(Many, id)
+        yield* TestClock.adjust("3 seconds")
+        assert.strictEqual(yield* handle.await, 20)
+        assert.deepStrictEqual(runs.toSorted((a, b) => a - b), Array.from({ length: 20 }, (_, n) => n))
+      }).pipe(fresh))
+
+    it.effect("stops a job whose store can't record, and takes it up again when its lease has lapsed", () =>
+      Effect.gen(function*() {
+        const full = { now: true }
+        const { jobs } = yield* manager([Many], many(() => Effect.void)).pipe(
+          Effect.updateService(JobStore.JobStore, (store) => fullUp(store, full))
+        )
+        const handle = yield* jobs.start(Many, undefined)
+        yield* TestClock.adjust("10 seconds")
+        const stopped = yield* jobs.get(handle.id)
+        assert.deepStrictEqual([stopped.state._tag, stopped.token], ["Running", 1])
+        full.now = false
+        yield* TestClock.adjust("30 seconds")
+        assert.strictEqual(yield* handle.await, 20)
+        assert.isTrue((yield* jobs.get(handle.id)).token > 1)
       }).pipe(fresh))
   })
 

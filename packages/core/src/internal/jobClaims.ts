@@ -134,12 +134,18 @@ const claimOne = Effect.fnUntraced(function*(claims: Claims, runnable: Runnable,
   // The lease counts from before it was asked for.
   const since = instantUnsafe(runtime.clock)
   const token = record.token + 1
-  const change = step(record, { _tag: "Claimed" }, since.wallMillis, `Started by owner ${token}`, {
-    version: runnable.job.version,
-    payload,
-    token,
-    lease: Option.some({ token, owner: runtime.liveness.self })
-  })
+  const change = step(
+    record,
+    { _tag: "Claimed" },
+    since.wallMillis,
+    token === 1 ? "Started" : `Started again, by owner ${token}`,
+    {
+      version: runnable.job.version,
+      payload,
+      token,
+      lease: Option.some({ token, owner: runtime.liveness.self })
+    }
+  )
   if (change === undefined) return
   yield* Effect.uninterruptible(Effect.gen(function*() {
     const claimed = yield* put(runtime.store, change, true)

@@ -55,12 +55,15 @@ export const runJob = Effect.fnUntraced(function*(
   yield* Effect.scoped(Effect.gen(function*() {
     yield* Effect.forkScoped(renew(run))
     yield* Effect.forkScoped(watchLease(run))
-    if (asked === undefined) {
+    if (asked !== undefined) {
+      // Asked of an owner that was lost before it came to it.
+      signal.requestUnsafe(asked)
+      yield* settle(run, Option.none(), 0)
+    } else if (lease.isHeldUnsafe()) {
       const { exit, unfinished } = yield* runProgram(run)
       yield* settle(run, Option.some(exit), unfinished)
     } else {
-      // Asked of an owner that was lost before it came to it.
-      signal.requestUnsafe(asked)
+      // The claim itself took so long that others may claim it by now.
       yield* settle(run, Option.none(), 0)
     }
   }))
