@@ -133,7 +133,8 @@ describe("FileTree", () => {
           assert.isTrue(cursor.isWellFormed())
           assert.deepStrictEqual(yield* walk(disk, after(cursor), before), elements.slice(index + 1))
         }
-      })
+      }),
+    { timeout: 60_000 }
   )
 
   it.effect.prop(
@@ -211,6 +212,35 @@ describe("FileTree", () => {
           whole.some(({ _tag, path }) => _tag === "Open" && FilePath.name(path) === denied)
         )
       })
+  )
+
+  it.effect.prop(
+    "tells where in a folder that can't be read any more it has to be tried again",
+    { tree: Tree, denied: Name },
+    ({ denied, tree }) =>
+      Effect.gen(function*() {
+        const disk = plant(tree)
+        const before: FaultyFiles.Before = (call, path) =>
+          call === "scandir" && denied === FilePath.name(path)
+            ? Effect.fail(FaultyFiles.error(call, path, "EACCES"))
+            : Effect.void
+        const whole = yield* walk(disk)
+        const open = brackets(whole)
+
+        for (const [index, { cursor }] of whole.entries()) {
+          const rests = (yield* walk(disk, after(cursor), before)).flatMap((element) =>
+            element._tag === "Unreadable" && element.cursor.endsWith("//") ? [element] : []
+          )
+          for (const rest of rests) {
+            const retry = whole.findIndex((element) => element.cursor === Option.getOrThrow(rest.retryAfter))
+            assert.isAtLeast(retry, index)
+            assert.strictEqual(open[retry]?.at(-1)?.path, rest.path)
+          }
+          const expected = (open[index] ?? []).filter(({ path }) => FilePath.name(path) === denied)
+          assert.deepStrictEqual(rests.map(({ path }) => path), expected.map(({ path }) => path).toReversed())
+        }
+      }),
+    { arbitrary: { runs: 100 }, timeout: 60_000 }
   )
 
   it.effect.prop(
