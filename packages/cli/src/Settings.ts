@@ -12,6 +12,7 @@ import * as Database from "./Database.ts"
 export const db = GlobalFlag.Setting("db")({
   flag: Flag.String("db").pipe(
     Flag.withMetavar("PATH"),
+    Flag.filter((path) => path !== "", () => "Expected the path of a file"),
     Flag.withDescription("Database of jobs (default: FANOUT_DB, else fanout/jobs.db in the folder of XDG_STATE_HOME)"),
     Flag.optional
   )

@@ -46,7 +46,13 @@ const start = (db: string, args: ReadonlyArray<string>) => {
   const ended = new Promise<{ code: number | null; stdout: string; stderr: string }>((resolve) => {
     child.on("close", (code) => resolve({ code, ...output }))
   })
-  return { child, ended }
+  const says = async (text: string) => {
+    while (!output.stderr.includes(text)) {
+      assert.isNull(child.exitCode, output.stderr)
+      await setTimeout(5)
+    }
+  }
+  return { child, ended, says }
 }
 
 const entries = (root: string): number => fs.existsSync(root) ? fs.readdirSync(root, { recursive: true }).length : 0
@@ -200,6 +206,36 @@ describe("fanout copy", () => {
     assertSame(many, destination)
   })
 
+  it("a second one takes over when the first one is killed", async () => {
+    const { db, destination } = fresh()
+    const args = ["copy", "--concurrency", "1", many, destination]
+    const first = start(db, args)
+    await untilEntries(destination, 100, first.child)
+    const second = start(db, args)
+    await second.says("Going on with job")
+    first.child.kill("SIGKILL")
+    const { code, stderr } = await second.ended
+    assert.strictEqual(code, 0, stderr)
+    assert.lengthOf(jobsOf(db), 1)
+    assertSame(many, destination)
+  })
+
+  it("a second one that is stopped leaves the first one alone", async () => {
+    const { db, destination } = fresh()
+    const args = ["copy", "--concurrency", "1", many, destination]
+    const first = start(db, args)
+    await untilEntries(destination, 100, first.child)
+    const second = start(db, args)
+    await second.says("Going on with job")
+    await setTimeout(100)
+    second.child.kill("SIGINT")
+    const { code, stderr } = await second.ended
+    assert.strictEqual(code, 130, stderr)
+    assert.include(stderr, "goes on in another process")
+    assert.strictEqual((await first.ended).code, 0)
+    assertSame(many, destination)
+  })
+
   it("refuses the same work with other options while it isn't over", async () => {
     const { db, destination } = fresh()
     const { child, ended } = start(db, ["copy", "--concurrency", "1", many, destination])
@@ -252,6 +288,7 @@ describe("mistakes", () => {
       ["an unknown job", () => ["jobs", "show", "nope"], 2, "fanout jobs list"],
       ["an unknown job to resume", () => ["jobs", "resume", "nope"], 2, "\"nope\""],
       ["a duration that is none", () => ["jobs", "prune", "--older-than", "soon"], 2, "30d"],
+      ["a database without a name", () => ["jobs", "list", "--db", ""], 2, "--db"],
       ["a database that is none", () => ["jobs", "list", "--db", corrupt()], 3, "--db"],
       ["a database that is a folder", () => ["jobs", "list", "--db", folder], 3, "FANOUT_DB"],
       ["a database below a file", () => ["jobs", "list", "--db", path.join(corrupt(), "x/jobs.db")], 3, "FANOUT_DB"]
