@@ -9,49 +9,51 @@ const store = (reason: Store.JobStoreError["reason"]) =>
   Stop.fromStore("/s/jobs.db")(new Store.JobStoreError({ reason }))
 const manager = (reason: JobManagerError["reason"]) => Stop.fromManager(new JobManagerError({ reason }))
 
-describe("Stop", () => {
-  it.each([
-    ["an unknown job", store(new Store.JobNotFound({ id })), 2, ["\"k1\"", "/s/jobs.db", "fanout jobs list"]],
-    ["a job in the way", store(new Store.KeyTaken({ id, by: JobId.make("k2") })), 2, [
-      "\"k1\"",
-      "fanout jobs resume k2"
-    ]],
-    ["a race", store(new Store.JobConflict({ id })), 3, ["\"k1\"", "Try again"]],
-    ["a lost lease", store(new Store.Fenced({ id, token: 3 })), 3, ["\"k1\""]],
-    ["a newer database", store(new Store.StoreTooNew({ found: 9, supported: 1 })), 3, [
-      "9",
-      "/s/jobs.db",
-      "--db",
-      "Update"
-    ]],
+const table: ReadonlyArray<readonly [of: string, stop: Stop.Stop, code: number, names: ReadonlyArray<string>]> = [
+  ["an unknown job", store(new Store.JobNotFound({ id })), 2, ["\"k1\"", "/s/jobs.db", "fanout jobs list"]],
+  ["a job in the way", store(new Store.KeyTaken({ id, by: JobId.make("k2") })), 2, [
+    "\"k1\"",
+    "fanout jobs resume k2"
+  ]],
+  ["a race", store(new Store.JobConflict({ id })), 3, ["\"k1\"", "Try again"]],
+  ["a lost lease", store(new Store.Fenced({ id, token: 3 })), 3, ["\"k1\""]],
+  ["a newer database", store(new Store.StoreTooNew({ found: 9, supported: 1 })), 3, [
+    "9",
+    "/s/jobs.db",
+    "--db",
+    "Update"
+  ]],
+  [
+    "a network file system",
+    store(new Store.UnsafeFileSystem({ path: "/s", fileSystem: "nfs" })),
+    3,
+    ["\"/s\"", "nfs", "--db", "FANOUT_DB"]
+  ],
+  ...(["Busy", "Full", "Corrupt", "Unreadable", "ReadOnly", "Other"] as const).map((problem) =>
     [
-      "a network file system",
-      store(new Store.UnsafeFileSystem({ path: "/s", fileSystem: "nfs" })),
+      `a database that is ${problem}`,
+      store(new Store.StorageFailure({ operation: "read a job", problem, cause: new Error("disk I/O error") })),
       3,
-      ["\"/s\"", "nfs", "--db", "FANOUT_DB"]
-    ],
-    ...(["Busy", "Full", "Corrupt", "Unreadable", "ReadOnly", "Other"] as const).map((problem) =>
-      [
-        `a database that is ${problem}`,
-        store(new Store.StorageFailure({ operation: "read a job", problem, cause: new Error("disk I/O error") })),
-        3,
-        ["/s/jobs.db", "--db", "FANOUT_DB"]
-      ] as const
-    ),
-    [
-      "what a state doesn't allow",
-      manager(new NotAllowed({ id, state: "Completed", action: "paused" })),
-      2,
-      ["k1", "Completed", "fanout jobs show k1"]
-    ],
-    [
-      "other options for the same work",
-      manager(new ActiveJobDiffers({ id, name: "copy" })),
-      2,
-      ["fanout jobs resume k1", "fanout jobs cancel k1"]
-    ],
-    ["the unforeseen", Stop.fromDefect(new Error("\u001b[31mno")), 3, ["\\x1b[31mno", "FANOUT_DEBUG"]]
-  ])("of %s names the thing and the way out", (_, stop, code, names) => {
+      ["/s/jobs.db", "--db", "FANOUT_DB"]
+    ] as const
+  ),
+  [
+    "what a state doesn't allow",
+    manager(new NotAllowed({ id, state: "Completed", action: "paused" })),
+    2,
+    ["k1", "Completed", "fanout jobs show k1"]
+  ],
+  [
+    "other options for the same work",
+    manager(new ActiveJobDiffers({ id, name: "copy" })),
+    2,
+    ["fanout jobs resume k1", "fanout jobs cancel k1"]
+  ],
+  ["the unforeseen", Stop.fromDefect(new Error("\u001b[31mno")), 3, ["\\x1b[31mno", "FANOUT_DEBUG"]]
+]
+
+describe("Stop", () => {
+  it.each(table)("of %s names the thing and the way out", (_, stop, code, names) => {
     assert.strictEqual(stop.code, code)
     for (const name of names) assert.include(stop.sentence, name)
     assert.notInclude(stop.sentence, "\n")
