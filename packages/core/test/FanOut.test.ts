@@ -2,6 +2,7 @@ import { assert, describe, it } from "@effect/vitest"
 import type { Element } from "@fanout/core/FanOut"
 import * as JobId from "@fanout/core/JobId"
 import * as JobStore from "@fanout/core/JobStore"
+import { layerSqlite } from "@fanout/core/node"
 import * as Task from "@fanout/core/Task"
 import * as TaskDispatcher from "@fanout/core/TaskDispatcher"
 import * as Effect from "effect/Effect"
@@ -83,6 +84,24 @@ const fanOutLaws = <E>(backend: string, store: Layer.Layer<JobStore.JobStore, E>
         const { done, failed, skipped } = tally
         assert.deepStrictEqual({ done, failed, skipped }, Laws.expected(program.steps))
       }).pipe(Effect.provide(store)), { timeout: 60_000 })
+
+    it.effect.prop("retry what failed, and only that, through any crashes", { program: Laws.Program }, ({ program }) =>
+      Effect.gen(function*() {
+        const trace = new Laws.Trace()
+        const id = `job-${jobs++}`
+        yield* Laws.runThroughCrashes(id, { ...program, crashes: [] }, trace)
+        trace.nextAttempt()
+
+        const tally = yield* Laws.runThroughCrashes(id, program, trace, { attempt: 2, isWell: program.heals })
+
+        Laws.checkLaws(program, trace)
+        const { done, failed, skipped } = tally
+        const steps = program.heals ? Laws.healed(program.steps) : program.steps
+        assert.deepStrictEqual({ done, failed, skipped }, Laws.expected(steps))
+        const rows = yield* Laws.outcomesOf(id)
+        assert.strictEqual(rows.filter(([, row]) => row.outcome._tag === "Failed").length, failed)
+      }).pipe(Effect.provide(store)), { timeout: 60_000 })
   })
 
 fanOutLaws("memory", JobStore.layerMemory)
+fanOutLaws("SQLite", layerSqlite({ filename: ":memory:" }))

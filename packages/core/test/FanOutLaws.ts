@@ -23,6 +23,8 @@ export const Program = Schema.Struct({
   steps: Schema.Array(Step).check(Schema.isMaxLength(60)),
   concurrency: Schema.Int.check(Schema.isBetween({ minimum: 1, maximum: 6 })),
   flushEvery: Schema.Int.check(Schema.isBetween({ minimum: 1, maximum: 8 })),
+  /** Whether what failed at first is well when it is retried. */
+  heals: Schema.Boolean,
   /** After how many more writes the store dies, run after run; then it lives. */
   crashes: Schema.Array(Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: 6 }))).check(Schema.isMaxLength(5))
 })
@@ -58,6 +60,11 @@ const elementsOf = (steps: ReadonlyArray<Step>) => {
   return { elements, inside }
 }
 
+const healthy: Partial<Record<Step, Step>> = { fails: "done", dies: "done", openFails: "open" }
+
+/** A program in which everything that failed is well. */
+export const healed = (steps: ReadonlyArray<Step>): ReadonlyArray<Step> => steps.map((step) => healthy[step] ?? step)
+
 /** What a program has to come to, worked out without running it. */
 export const expected = (steps: ReadonlyArray<Step>) => {
   const { elements, inside } = elementsOf(steps)
@@ -85,11 +92,19 @@ export const expected = (steps: ReadonlyArray<Step>) => {
 /** What happened in all the runs of one job. */
 export class Trace {
   readonly runs: Array<Array<number>> = []
+  /** Recorded in this attempt, and done in any. */
   readonly acked = new Set<string>()
+  readonly done = new Set<string>()
   readonly redone: Array<string> = []
   readonly early: Array<string> = []
   readonly settled = new Set<number>()
   checkpointBytes = 0
+
+  /** The next attempt may run again what failed or was skipped in this one. */
+  nextAttempt(): void {
+    this.acked.clear()
+    this.runs.length = 0
+  }
 }
 
 /** A store that from some write on accepts nothing, and tells the trace what it has accepted. */
@@ -103,16 +118,18 @@ const mortal = (store: JobStore.JobStore["Service"], writes: number, trace: Trac
       Effect.sync(() => {
         trace.checkpointBytes = Math.max(trace.checkpointBytes, flush.checkpoint.length)
         for (const row of flush.rows) trace.acked.add(row.cursor)
+        for (const row of flush.rows) if (row.outcome._tag === "Done") trace.done.add(row.cursor)
       }))
   return { ...store, flush: flush as typeof store.flush }
 }
 
-const handlers = (steps: ReadonlyArray<Step>, trace: Trace) => {
+const handlers = (steps: ReadonlyArray<Step>, trace: Trace, isWell: boolean) => {
   const { elements, inside } = elementsOf(steps)
   return Tasks.toLayer({
-    "test/Visit": Effect.fnUntraced(function*({ n, step }) {
+    "test/Visit": Effect.fnUntraced(function*({ n, step: planned }) {
+      const step = isWell ? healthy[planned] ?? planned : planned
       trace.runs.at(-1)?.push(n)
-      if (trace.acked.has(String(n))) trace.redone.push(String(n))
+      if (trace.acked.has(String(n)) || trace.done.has(String(n))) trace.redone.push(String(n))
       const bracket = inside[n]
       // The end of a bracket waits for all in it, everything else for the element that opens its bracket.
       if (step === "close") {
@@ -134,11 +151,16 @@ const handlers = (steps: ReadonlyArray<Step>, trace: Trace) => {
 const sourceOf = (elements: ReadonlyArray<Element<Payload>>) => (after: Option.Option<string>) =>
   Stream.fromIterable(elements.slice(Option.match(after, { onNone: () => 0, onSome: (cursor) => Number(cursor) + 1 })))
 
-/** Runs a program through its crashes to its end. */
-export const runThroughCrashes = (id: string, program: Program, trace: Trace) =>
+/** Runs one attempt of a program through its crashes to its end. */
+export const runThroughCrashes = (
+  id: string,
+  program: Program,
+  trace: Trace,
+  { attempt = 1, isWell = false }: { readonly attempt?: number; readonly isWell?: boolean } = {}
+) =>
   Effect.gen(function*() {
     const { concurrency, crashes, flushEvery, steps } = program
-    yield* runningJob(id)
+    if (attempt === 1) yield* runningJob(id)
     const store = yield* JobStore.JobStore
     const { elements } = elementsOf(steps)
     for (const writes of [...crashes, Number.POSITIVE_INFINITY]) {
@@ -148,8 +170,8 @@ export const runThroughCrashes = (id: string, program: Program, trace: Trace) =>
         () =>
           TaskDispatcher.TaskDispatcher.use((_) =>
             _.fanOut("laws", Visit, sourceOf(elements), { concurrency, flushEvery, keep: "all" })
-          ).pipe(Effect.provide(handlers(steps, trace))),
-        { store: mortal(store, writes, trace) }
+          ).pipe(Effect.provide(handlers(steps, trace, isWell))),
+        { attempt, store: mortal(store, writes, trace) }
       ))
       for (let i = 0; i < 400 && fiber.pollUnsafe() === undefined; i++) yield* TestClock.adjust("50 millis")
       if (fiber.pollUnsafe() === undefined) return yield* Effect.die(new Error("the fan-out hangs"))

@@ -315,7 +315,7 @@ class Engine {
   readonly feeder: Effect.Effect<void, unknown> = Effect.suspend(() =>
     Effect.gen({ self: this }, function*() {
       if (this.state.segment !== undefined) yield* this.pump(this.state.segment, this.state.segment.root)
-      if (this.header.tally.failed > 0) yield* this.feedRows
+      if (this.header.tally.failed > 0 || this.header.reopened.size > 0) yield* this.feedRows
       yield* this.pump(this.state.main, undefined)
       if (this.state.main.bracket !== this.state.root) {
         return yield* Effect.die(new Error(`The source of fan-out "${this.spec.name}" ended in an open bracket`))
