@@ -135,7 +135,7 @@ const stateOf = (jobs: Service, id: Parameters<Service["get"]>[0]) =>
   Effect.map(jobs.get(id), ({ state }) => state._tag)
 
 const contract = (name: string, layer: Layer.Layer<JobStore.JobStore, JobStoreErrorOf>) =>
-  describe(name, () => {
+  describe(`JobManager ${name}`, () => {
     const fresh = Effect.provide(Layer.fresh(layer))
 
     it.effect("runs a job and gives its success", () =>
@@ -581,5 +581,47 @@ const contract = (name: string, layer: Layer.Layer<JobStore.JobStore, JobStoreEr
       }).pipe(fresh))
   })
 
-contract("JobManager in memory", JobStore.layerMemory)
-contract("JobManager on SQLite", Node.layerSqlite({ filename: ":memory:" }))
+/** What a watcher sees of one life of a job, with the times at which things were recorded. */
+const story = Effect.gen(function*() {
+  const { jobs } = yield* manager(
+    [Many],
+    many((n) => Effect.delay(n % 3 === 0 ? Effect.fail(new Broken({ what: `${n}` })) : Effect.void, 30 + 7 * (n % 4)))
+  )
+  const { id, watch } = yield* jobs.start(Many, undefined)
+  const watching = yield* Effect.forkChild(Stream.runCollect(watch))
+  yield* TestClock.adjust("100 millis")
+  yield* jobs.pause(id)
+  yield* TestClock.adjust("1 second")
+  yield* jobs.resume(id)
+  yield* TestClock.adjust("5 seconds")
+  return (yield* Fiber.join(watching)).map((event) => {
+    switch (event._tag) {
+      case "State":
+        return `${event.record.updatedAt} ${event.record.state._tag}`
+      case "Progress":
+        return `${event.progress.tally.done} done, ${event.progress.tally.failed} failed`
+      case "Item":
+        return `${event.row.at} ${event.row.key} ${event.row.outcome._tag}`
+      case "Log":
+        return `${event.entry.at} ${event.entry.message}`
+    }
+  })
+})
+
+it.effect("tells the same story twice, from memory and from SQLite", () =>
+  Effect.gen(function*() {
+    const inMemory = Effect.scoped(story).pipe(Effect.provide(Layer.fresh(JobStore.layerMemory)))
+    const onSqlite = Effect.scoped(story).pipe(
+      Effect.provide(Layer.fresh(Node.layerSqlite({ filename: ":memory:" })))
+    )
+    const [first, second, third] = yield* Effect.all([inMemory, inMemory, onSqlite].map((story) =>
+      // Each with a clock of its own, which begins at 0.
+      Effect.provide(story, Layer.fresh(TestClock.layer()))
+    ))
+    assert.isTrue((first ?? []).length > 15)
+    assert.deepStrictEqual(second, first)
+    assert.deepStrictEqual(third, first)
+  }))
+
+contract("in memory", JobStore.layerMemory)
+contract("on SQLite", Node.layerSqlite({ filename: ":memory:" }))

@@ -17,7 +17,7 @@ export interface Runnable {
   readonly program: Job.Program
 }
 
-export interface Timing {
+interface Timing {
   readonly ttlMillis: number
   readonly pollMillis: number
   readonly graceMillis: number

@@ -34,7 +34,7 @@ export const awaitJob = Effect.fnUntraced(function*(runtime: JobRuntime, id: Job
 
 /** What a watcher has seen. */
 interface Seen {
-  readonly revision: number
+  readonly record: JobRecord
   readonly progress: Progress
   readonly row: number
   readonly line: number
@@ -63,7 +63,7 @@ const first = Effect.fnUntraced(function*(
     [{ _tag: "State", record }, { _tag: "Progress", progress }],
     JobState.isTerminal(record.state)
       ? Option.none()
-      : Option.some(Option.some({ revision: record.revision, progress, row, line }))
+      : Option.some(Option.some({ record, progress, row, line }))
   ]
 })
 
@@ -87,7 +87,7 @@ const next = Effect.fnUntraced(function*(
       return [
         events,
         over ? Option.none() : Option.some(Option.some({
-          revision: drained || !JobState.isTerminal(record.state) ? record.revision : seen.revision,
+          record,
           progress,
           row: rows.at(-1)?.[0] ?? seen.row,
           line: lines.at(-1)?.seq ?? seen.line
@@ -109,7 +109,7 @@ const eventsOf = (
   const events: Array<JobEvent> = []
   const over = JobState.isTerminal(record.state)
   const state: JobEvent = { _tag: "State", record }
-  if (!over && record.revision !== seen.revision) events.push(state)
+  if (!over && !isSame(record, seen.record)) events.push(state)
   if (!Equal.equals(progress, seen.progress)) events.push({ _tag: "Progress", progress })
   for (const [, row] of rows) events.push({ _tag: "Item", row })
   for (const entry of lines) events.push({ _tag: "Log", entry })
@@ -117,6 +117,10 @@ const eventsOf = (
   if (over && drained) events.push(state)
   return events
 }
+
+/** Whether two records say the same to a watcher: a revision alone says nothing. */
+const isSame = (left: JobRecord, right: JobRecord): boolean =>
+  left.token === right.token && Equal.equals(left.state, right.state) && Equal.equals(left.request, right.request)
 
 /** Place of the newest row, found without reading the others: there are rows behind `low`, and none behind `high`. */
 const lastRow = Effect.fnUntraced(function*(store: JobStore["Service"], id: JobId) {
