@@ -23,6 +23,12 @@ export interface TaskCheckpoint<in out A> {
 
   /** Keeps how far the task has come. It is in the store after the next flush. */
   readonly save: (value: A) => Effect.Effect<void>
+
+  /**
+   * Keeps how far the task has come, and goes on once that is in the store: for a decision that must not be made
+   * twice. Outside of a fan-out there is no store, and it goes on at once.
+   */
+  readonly commit: (value: A) => Effect.Effect<void>
 }
 
 /**
@@ -33,6 +39,8 @@ export interface TaskCheckpoint<in out A> {
  */
 export interface Cell {
   checkpoint: Schema.Json | undefined
+  /** Waits until the checkpoint is in the store. */
+  readonly recorded: Effect.Effect<void>
 }
 
 /**
@@ -42,7 +50,7 @@ export interface Cell {
  * @since 0.1.0
  */
 export const Cell: Context.Reference<Cell> = Context.Reference<Cell>("@fanout/core/TaskCheckpoint/Cell", {
-  defaultValue: () => ({ checkpoint: undefined })
+  defaultValue: () => ({ checkpoint: undefined, recorded: Effect.void })
 })
 
 /**
@@ -55,15 +63,18 @@ export const make = <A>(schema: Schema.Codec<A, unknown, never, never>): TaskChe
   const codec = Schema.toCodecJson(schema)
   const encode = Schema.encodeSync(codec)
   const decode = Schema.decodeUnknownOption(codec)
+  const save = (value: A) =>
+    Effect.withFiber((fiber) => {
+      const cell = Context.get(fiber.context, Cell)
+      cell.checkpoint = encode(value)
+      return Effect.succeed(cell)
+    })
   return {
     get: Effect.withFiber((fiber) => {
       const { checkpoint } = Context.get(fiber.context, Cell)
       return Effect.succeed(checkpoint === undefined ? Option.none<A>() : decode(checkpoint))
     }),
-    save: (value) =>
-      Effect.withFiber((fiber) => {
-        Context.get(fiber.context, Cell).checkpoint = encode(value)
-        return Effect.void
-      })
+    save: (value) => Effect.asVoid(save(value)),
+    commit: (value) => Effect.flatMap(save(value), ({ recorded }) => recorded)
   }
 }

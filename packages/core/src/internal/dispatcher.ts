@@ -127,7 +127,7 @@ class Dispatcher {
     return {
       ...work,
       parent,
-      cell: { checkpoint: undefined },
+      cell: makeCell(),
       units,
       onUnits: () => {},
       onTotal: reporter.totalUnsafe,
@@ -217,13 +217,16 @@ class Dispatcher {
   }
 }
 
+/** A task that no fan-out has taken keeps its checkpoint for itself. */
+const makeCell = (): Unit["cell"] => ({ checkpoint: undefined, recorded: Effect.void })
+
 const noReporter: Reporter = { addUnsafe: () => {}, totalUnsafe: () => {} }
 
 /** A dispatched task between its pauses. */
 class Running {
   private readonly done = Deferred.makeUnsafe<Status>()
   private readonly mayRun = Latch.makeUnsafe(true)
-  private readonly cell = { checkpoint: undefined }
+  private readonly cell = makeCell()
   private signal: Interrupter
   private fiber: Fiber.Fiber<unknown, unknown> | undefined
   private wanted: "run" | "pause" | "cancel" | "abort" = "run"

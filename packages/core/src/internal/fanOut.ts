@@ -81,6 +81,8 @@ class Engine {
 
   private idle: Array<(effect: Effect.Effect<void>) => void> = []
   private wakes = 0
+  /** Tasks that wait until their checkpoint is in the store. */
+  private waiting: Array<(effect: Effect.Effect<void>) => void> = []
   private readonly drained = Latch.makeUnsafe(true)
   private readonly settledOne = Latch.makeUnsafe(false)
   private feeding = true
@@ -101,7 +103,7 @@ class Engine {
     this.lift = Checkpoint.lifting(run.migrations, run.version, spec.name)
     this.state = new FanOutState((settlement) => this.record(settlement), () => {
       this.unblocked = true
-    })
+    }, this.recorded)
     this.header = Option.match(stored, {
       onNone: () => ({ finished: false, attempt: run.attempt, failures: 0, tally: Checkpoint.makeCounts(), reopened: new Set() }),
       onSome: (text) => Checkpoint.restore(text, this.state, task.payload, this.lift)
@@ -177,11 +179,14 @@ class Engine {
     return Effect.uninterruptible(Effect.suspend(() => {
       this.dirty.closeUnsafe()
       this.full.closeUnsafe()
+      let recorded: typeof this.waiting = []
       return Effect.andThen(
         run.flush(name, () => {
           const flush = { rows: this.rows, cleared: this.cleared, acked: this.unrecorded > 0 }
           this.rows = []
           this.cleared = []
+          recorded = this.waiting
+          this.waiting = []
           this.inFlight = this.unrecorded
           this.unrecorded = 0
           const tally = new Tally(this.header.tally)
@@ -189,11 +194,19 @@ class Engine {
         }),
         Effect.sync(() => {
           this.inFlight = 0
+          for (const resume of recorded) resume(Effect.void)
           this.wake()
         })
       )
     }))
   }
+
+  /** Waits for the next flush, which it makes come at once. */
+  private readonly recorded = Effect.callback<void>((resume) => {
+    this.waiting.push(resume)
+    this.dirty.openUnsafe()
+    this.full.openUnsafe()
+  })
 
   /** Records whenever enough has been settled, or some time after anything has. */
   get flusher(): Effect.Effect<never, JobStoreError> {
@@ -395,9 +408,11 @@ class Engine {
       bracket.outstanding++
       // The failed end of a bracket runs again like an item: its bracket is long settled.
       const entry = this.state.enter(opens ? "open" : "item", cursor, payload, bracket, {
+        ...this.state.retried.get(cursor),
         retryOf: row,
         bracketAfter: opens ? lift(bracketAfter) : undefined
       })
+      this.state.retried.delete(cursor)
       this.state.ready.push(entry)
       this.wake()
       // At most as many rows are taken as tasks may be unsettled.

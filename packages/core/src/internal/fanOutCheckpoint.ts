@@ -21,7 +21,7 @@ const Stored = Schema.Struct({
   main: Position,
   segment: Schema.NullOr(Schema.Struct({ ...Position.fields, root: Schema.Natural })),
   entries: Schema.Array(Schema.Struct({
-    k: Schema.Literals(["item", "open", "after"]),
+    k: Schema.Literals(["item", "open", "retried"]),
     c: Schema.String,
     p: Schema.Json,
     b: Schema.Natural,
@@ -85,12 +85,11 @@ export const encode = (version: number, header: Header, state: FanOutState, code
   const entries = []
   for (const entry of state.active) {
     // A bracket knows its own end, and a retried element is still a row.
-    if (entry.kind === "after" || entry.retryOf !== undefined) continue
+    if (entry.kind === "after" || (entry.retryOf !== undefined && entry.cell.checkpoint === undefined)) continue
     entries.push({
-      k: entry.kind,
-      c: entry.cursor,
-      p: payloadOf(entry),
-      b: entry.bracket.id,
+      ...entry.retryOf === undefined
+        ? { k: entry.kind, c: entry.cursor, p: payloadOf(entry), b: entry.bracket.id }
+        : { k: "retried" as const, c: entry.cursor, p: null, b: 0 },
       ...entry.cell.checkpoint === undefined
         ? {}
         : { s: entry.cell.checkpoint, u: Object.fromEntries(entry.units) }
@@ -144,12 +143,14 @@ export const restore = (text: string, state: FanOutState, codec: PayloadCodec, l
     state.nextId = Math.max(state.nextId, bracket.id + 1)
   }
   for (const { b, c, k, p, s, u } of stored.entries) {
+    const kept = { cell: state.makeCell(s), units: new Map(Object.entries(u ?? {})) }
+    if (k === "retried") {
+      state.retried.set(cursor(c), kept)
+      continue
+    }
     const bracket = find(b)
     bracket.outstanding++
-    state.ready.push(state.enter(k, cursor(c), payloadOf(p), bracket, {
-      cell: { checkpoint: s },
-      units: new Map(Object.entries(u ?? {}))
-    }))
+    state.ready.push(state.enter(k, cursor(c), payloadOf(p), bracket, kept))
   }
   const frontierOf = (frontier: string | null) => frontier === null ? undefined : cursor(frontier)
   state.main = { frontier: frontierOf(stored.main.frontier), bracket: find(stored.main.bracket) }

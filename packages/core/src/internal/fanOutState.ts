@@ -5,6 +5,7 @@
  * source, and while a failed bracket is retried the part of the source that belongs to it. The checkpoint is all of
  * this but the feeds' buffers.
  */
+import type * as Effect from "effect/Effect"
 import type { Element } from "../FanOut.ts"
 import type { OutcomeRow } from "../JobStore.ts"
 import type { Outcome } from "../Outcome.ts"
@@ -80,13 +81,25 @@ export class FanOutState {
   segment: (Position & { readonly root: Bracket }) | undefined
   feed: Feed | undefined
   nextId = 1
+  /** What retried elements had saved before their row was settled again, by their cursor. */
+  readonly retried = new Map<string, Pick<Entry, "cell" | "units">>()
   private readonly settled: (settlement: Settlement) => void
   private readonly onUnblocked: () => void
+  private readonly recorded: Effect.Effect<void>
 
-  constructor(settled: (settlement: Settlement) => void, onUnblocked: () => void) {
+  constructor(
+    settled: (settlement: Settlement) => void,
+    onUnblocked: () => void,
+    recorded: Effect.Effect<void>
+  ) {
+    this.recorded = recorded
     this.settled = settled
     this.onUnblocked = onUnblocked
     this.root.state = "open"
+  }
+
+  makeCell(checkpoint: Cell["checkpoint"]): Cell {
+    return { checkpoint, recorded: this.recorded }
   }
 
   makeBracket(parent: Bracket | undefined, cursor: string): Bracket {
@@ -203,7 +216,7 @@ export class FanOutState {
       cursor,
       payload,
       bracket,
-      cell: kept.cell ?? { checkpoint: undefined },
+      cell: kept.cell ?? this.makeCell(undefined),
       units: kept.units ?? new Map(),
       encoded: kept.encoded,
       retryOf: kept.retryOf,

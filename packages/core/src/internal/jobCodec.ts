@@ -28,7 +28,12 @@ export const lift = (job: Job.Any, record: JobRecord): Schema.Json | undefined =
   for (let version = record.version; version < job.version; version++) {
     const migration = job.migrations[version]
     if (migration === undefined) return undefined
-    if (migration.payload !== undefined) payload = migration.payload(payload)
+    try {
+      if (migration.payload !== undefined) payload = migration.payload(payload)
+    } catch {
+      // What a migration throws on is not what it was written for: it is left as it is.
+      return undefined
+    }
   }
   return payload
 }

@@ -11,7 +11,7 @@ import * as JobStore from "../JobStore.ts"
 import type { JobStoreError } from "../JobStoreError.ts"
 import { Lease } from "../Lease.ts"
 import { type Change, type Fields, step, update } from "./jobChange.ts"
-import { backoff, decode, judge } from "./jobCodec.ts"
+import { backoff, decode, judge, lift } from "./jobCodec.ts"
 import type { Run } from "./jobLoop.ts"
 import type { Runnable } from "./jobRuntime.ts"
 
@@ -157,7 +157,12 @@ const changeOf = (record: JobStore.JobRecord, now: number, end: Merged, withErro
 
 /** Lets the job's definition clean up after a job that is cancelled. */
 export const cleanUp = ({ job, program }: Runnable, record: JobStore.JobRecord): Effect.Effect<void> =>
-  decode(job.payload, record.payload).pipe(
+  Effect.suspend(() => {
+    const payload = lift(job, record)
+    return payload === undefined
+      ? Effect.die(new Error(`version ${job.version} of "${job.name}" can't read version ${record.version}`))
+      : decode(job.payload, payload)
+  }).pipe(
     Effect.flatMap((payload) => program.onCancel(payload, record.id)),
     // The job is cancelled all the same.
     Effect.catchCause((cause) => Effect.logError(`Cleaning up after job ${record.id} failed`, cause))

@@ -77,6 +77,7 @@ const renew = Effect.fnUntraced(function*({ lease, record, runtime, signal }: Ru
   while (lease.isHeldUnsafe()) {
     yield* changed.wait(version, timing.pollMillis)
     version = changed.version
+    if (!lease.isHeldUnsafe()) return
     const since = instantUnsafe(clock)
     const due = lease.isDueUnsafe()
     const request = yield* Effect.catchTag(

@@ -65,11 +65,29 @@ const sqlite = (sql: SqlClient): Dialect => ({
   // One parameter, so that statements for any number of values are prepared once.
   isOneOf: (column, values) => sql`${column} in (select value from json_each(${JSON.stringify(values)}))`,
   insertOutcomes: (id, rows) =>
-    sql`insert or replace into fanout_outcomes
-      (job_id, fan_out, cursor, key, tag, payload, origin, outcome, attempt, at)
-      select ${id}, value ->> 'fan_out', value ->> 'cursor', value ->> 'key', value ->> 'tag', value ->> 'payload',
-        value ->> 'origin', value ->> 'outcome', value ->> 'attempt', value ->> 'at'
-      from json_each(${JSON.stringify(rows)})`,
+    Effect.forEach(
+      chunks(rows, [64, 8, 1]),
+      (chunk) => {
+        const places = chunk.map(() => "(?, ?, ?, ?, ?, ?, ?, ?, ?, ?)").join()
+        return sql.unsafe(
+          `insert or replace into fanout_outcomes
+            (job_id, fan_out, cursor, key, tag, payload, origin, outcome, attempt, at) values ${places}`,
+          chunk.flatMap((row) => [
+            id,
+            row.fan_out,
+            row.cursor,
+            row.key,
+            row.tag,
+            row.payload,
+            row.origin,
+            row.outcome,
+            row.attempt,
+            row.at
+          ])
+        )
+      },
+      { discard: true }
+    ),
   hasTable: (table) =>
     Effect.map(
       sql`select 1 from sqlite_master where type = 'table' and name = ${table}`,
@@ -85,6 +103,16 @@ const sqlite = (sql: SqlClient): Dialect => ({
   problem: sqliteProblem,
   isStale: (error) => sqliteCode(error) === 517
 })
+
+/** Cuts rows into chunks of few sizes, so that there are few statements to prepare. */
+const chunks = <A>(rows: ReadonlyArray<A>, sizes: ReadonlyArray<number>): ReadonlyArray<ReadonlyArray<A>> => {
+  const found: Array<ReadonlyArray<A>> = []
+  let start = 0
+  for (const size of sizes) {
+    for (; start + size <= rows.length; start += size) found.push(rows.slice(start, start + size))
+  }
+  return found
+}
 
 const messageOf = (error: SqlError): string =>
   Predicate.hasProperty(error.reason.cause, "message") ? String(error.reason.cause.message) : ""

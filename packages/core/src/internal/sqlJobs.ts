@@ -28,6 +28,12 @@ export const makeReads = (access: SqlAccess) => {
       )
     )
 
+  const isBefore = (before: number | Pick<JobRecord, "createdAt" | "id">) =>
+    typeof before === "number"
+      ? sql`created_at < ${before}`
+      : sql`created_at <= ${before.createdAt} and (created_at < ${before.createdAt}
+        or seq < (select seq from fanout_jobs where id = ${Rows.toText(before.id)}))`
+
   type Filter = Parameters<JobStore["Service"]["list"]>[0]
   const list = ({ before, ids, limit, names, states }: Filter) => {
     const tags = new Set(states ?? JobState.Tag.literals)
@@ -35,7 +41,7 @@ export const makeReads = (access: SqlAccess) => {
     const conditions = [
       ...(ids === undefined ? [] : [dialect.isOneOf(sql.literal("id"), ids.map(Rows.toText))]),
       ...(names === undefined ? [] : [dialect.isOneOf(sql.literal("name"), names.map(Rows.toText))]),
-      ...(before === undefined ? [] : [sql`created_at < ${before}`])
+      ...(before === undefined ? [] : [isBefore(before)])
     ]
     const newest = sql`order by created_at desc, seq desc limit ${atMost(limit)}`
     // One ordered range of the index for each state: an `in` would have to sort all jobs there are.
