@@ -52,11 +52,12 @@ export const claimJobs = Effect.fnUntraced(function*(options: ClaimOptions) {
   let failing = false
   while (true) {
     const { version } = runtime.claimable
+    const report = (problem: unknown) =>
+      Effect.as(failing ? Effect.void : Effect.logWarning("Jobs can't be claimed", problem), true)
+    // One job that can't be read must not end the claiming of all others.
     failing = yield* Effect.as(round(claims), false).pipe(
-      Effect.catchTag(
-        "JobStoreError",
-        (error) => Effect.as(failing ? Effect.void : Effect.logWarning(`Jobs can't be claimed: ${error.message}`), true)
-      )
+      Effect.catchTag("JobStoreError", (error) => report(error.message)),
+      Effect.catchDefect(report)
     )
     yield* runtime.claimable.wait(version, runtime.timing.pollMillis)
   }
