@@ -207,13 +207,16 @@ export class JobStore extends Context.Service<JobStore, {
   /** Reads heartbeat and progress of one job; fails with `JobNotFound`. */
   readonly pulse: (id: JobId) => Effect.Effect<Pulse, Errors.JobStoreError>
 
-  /** Reads jobs, the newest first; at most `limit`, created before `before` where that is given. */
+  /**
+   * Reads jobs, the newest first, and of those created at one time the one that came last; at most `limit`.
+   * `before` is a time before which they were created, or the last job of the page before this one.
+   */
   readonly list: (filter: {
     readonly states?: ReadonlyArray<JobState.Tag> | undefined
     readonly names?: ReadonlyArray<string> | undefined
     readonly ids?: ReadonlyArray<JobId> | undefined
     readonly limit: number
-    readonly before?: number | undefined
+    readonly before?: number | Pick<JobRecord, "createdAt" | "id"> | undefined
   }) => Effect.Effect<ReadonlyArray<JobRecord>, Errors.JobStoreError>
 
   /**
@@ -234,9 +237,8 @@ export class JobStore extends Context.Service<JobStore, {
    * token is not the owner's, and writes nothing then. Nothing is written either when `onCommit` fails, dies
    * or is interrupted.
    *
-   * A `SqlClient` of the same database, in the context of `onCommit`, is replaced by the store's own, so what
-   * `onCommit` writes through it is part of the transaction. One that it holds on to itself is not, and
-   * waits for the transaction's lock.
+   * What `onCommit` writes through a `SqlClient` that it finds in its context is part of the transaction, if that
+   * client is one of the same database. Any other connection to it waits for the transaction's lock.
    */
   readonly flush: <E = never, R = never>(
     id: JobId,
@@ -352,7 +354,8 @@ const encodeJob = Schema.encodeSync(json(JobRecord))
 const decodeJob = Schema.decodeSync(json(JobRecord))
 const encodeProgress = Schema.encodeSync(json(Progress.Progress))
 const decodeProgress = Schema.decodeSync(json(Progress.Progress))
-const encodeOutcome = Schema.encodeSync(json(OutcomeRow))
+// The fields alone: a copy made with spread syntax is no instance of the class, and TypeScript lets it pass.
+const encodeOutcome = Schema.encodeSync(json(Schema.Struct(OutcomeRow.fields)))
 const decodeOutcome = Schema.decodeSync(json(OutcomeRow))
 
 const atMost = (limit: number) => Math.max(0, Math.floor(limit))
@@ -501,12 +504,19 @@ class Memory {
   }
 
   list({ before, ids, limit, names, states }: Method<"list">[0]): ReadonlyArray<JobRecord> {
+    const isBefore = (job: MemoryJob): boolean => {
+      if (before === undefined) return true
+      if (typeof before === "number") return job.record.createdAt < before
+      const { createdAt } = job.record
+      const order = this.jobs.get(before.id)?.order ?? 0
+      return createdAt < before.createdAt || (createdAt === before.createdAt && job.order < order)
+    }
     return Array.from(this.jobs.values())
+      .filter((job) => isBefore(job))
       .filter(({ record }) =>
         (states === undefined || states.includes(record.state._tag)) &&
         (names === undefined || names.includes(record.name)) &&
-        (ids === undefined || ids.includes(record.id)) &&
-        (before === undefined || record.createdAt < before)
+        (ids === undefined || ids.includes(record.id))
       )
       .toSorted((left, right) => right.record.createdAt - left.record.createdAt || right.order - left.order)
       .slice(0, atMost(limit))

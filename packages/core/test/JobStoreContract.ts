@@ -679,6 +679,28 @@ export const jobStoreContract = <E>(backend: string, layer: Layer.Layer<JobStore
           assert.deepStrictEqual(yield* ids(store.list({ limit: 10, before: 2.5 })), ["d", "a", "c"])
         }))
 
+      test("goes on behind the last job of a page, also among jobs of one time", (store) =>
+        Effect.gen(function*() {
+          for (const [name, createdAt] of [["a", 2], ["b", 2], ["c", 1], ["d", 2], ["e", 3]] as const) {
+            yield* store.insert(
+              job(name, { createdAt, state: name === "b" ? Failed.make(counters) : JobState.initial })
+            )
+          }
+
+          const found: Array<string> = []
+          let page = yield* store.list({ limit: 2 })
+          while (page.length > 0) {
+            found.push(...page.map(({ id }) => id))
+            page = yield* store.list({ limit: 2, before: page.at(-1) })
+          }
+
+          assert.deepStrictEqual(found, ["e", "d", "b", "a", "c"])
+          const gone = { createdAt: 2, id: id("gone") }
+          assert.deepStrictEqual(yield* ids(store.list({ limit: 10, before: gone })), ["c"])
+          const queued = { limit: 10, states: ["Queued" as const], before: { createdAt: 2, id: id("b") } }
+          assert.deepStrictEqual(yield* ids(store.list(queued)), ["a", "c"])
+        }))
+
       test("gives only jobs of the states, names and ids that are asked for", (store) =>
         Effect.gen(function*() {
           yield* store.insert(job("q1"))
