@@ -1,6 +1,11 @@
 /**
  * @since 0.1.0
  */
+export * as Checkpoint from "./Checkpoint.ts"
+
+/**
+ * @since 0.1.0
+ */
 export * as FanOut from "./FanOut.ts"
 
 /**

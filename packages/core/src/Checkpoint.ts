@@ -1,0 +1,87 @@
+/**
+ * Lets the program of a job remember something of its own: what code between fan-outs has done.
+ *
+ * A fan-out keeps its own checkpoint. This is for the rest of a program, which runs again from its first line
+ * whenever the job goes on.
+ *
+ * @since 0.1.0
+ */
+import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
+import * as Schema from "effect/Schema"
+import { JobRun } from "./internal/jobRun.ts"
+import type { JobContext } from "./JobContext.ts"
+import type { JobStoreError } from "./JobStoreError.ts"
+
+/**
+ * Error of a stored checkpoint that the job's code can't read: it is of a newer version of the job, or does not fit
+ * the schema after the migrations. It stays as it is.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export class CheckpointUnreadable
+  extends Schema.TaggedError<CheckpointUnreadable>("@fanout/core/Checkpoint/CheckpointUnreadable")(
+    "CheckpointUnreadable",
+    { name: Schema.String, version: Schema.Natural, why: Schema.String }
+  )
+{
+  override get message(): string {
+    return `Checkpoint "${this.name}", stored by version ${this.version} of its job, can't be read: ${this.why}`
+  }
+}
+
+/**
+ * Checkpoint of a job's program.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Checkpoint<in out A> {
+  /** What was saved last, lifted to the job's version; `None` before anything was. */
+  readonly get: Effect.Effect<Option.Option<A>, CheckpointUnreadable | JobStoreError, JobContext>
+
+  /** Stores the value; it is there once this returns. */
+  readonly save: (value: A) => Effect.Effect<void, JobStoreError, JobContext>
+}
+
+const Envelope = Schema.fromJsonString(Schema.Struct({ v: Schema.Natural, value: Schema.Json }))
+
+// Fan-outs store theirs under their own names.
+const keyOf = (name: string) => `checkpoint:${name}`
+
+/** The run is provided wherever `JobContext` is, which the public types ask for. */
+const currentRun = JobRun as unknown as Effect.Effect<JobRun["Service"], never, JobContext>
+
+/**
+ * Defines a checkpoint by its name, unique in the job, and its schema. Values of older versions of the job are lifted
+ * by the job's `migrations`.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const make = <A>(name: string, schema: Schema.Codec<A, unknown, never, never>): Checkpoint<A> => {
+  const codec = Schema.toCodecJson(schema)
+  const encode = Schema.encodeSync(codec) as (value: A) => Schema.Json
+  return {
+    get: Effect.gen(function*() {
+      const { id, migrations, store, version } = yield* currentRun
+      const stored = yield* store.checkpoint(id, keyOf(name))
+      if (Option.isNone(stored)) return Option.none()
+      const envelope = yield* Effect.orDie(Schema.decodeUnknownEffect(Envelope)(stored.value))
+      const unreadable = (why: string) => new CheckpointUnreadable({ name, version: envelope.v, why })
+      if (envelope.v > version) return yield* unreadable(`this is version ${version}`)
+      let value = envelope.value
+      for (let v = envelope.v; v < version; v++) value = migrations[v]?.checkpoints?.[name]?.(value) ?? value
+      return Option.some(
+        yield* Schema.decodeUnknownEffect(codec)(value).pipe(Effect.mapError((error) => unreadable(error.message)))
+      )
+    }),
+    save: (value) =>
+      Effect.gen(function*() {
+        const { id, store, token, version } = yield* currentRun
+        const checkpoint = yield* Effect.orDie(Schema.encodeEffect(Envelope)({ v: version, value: encode(value) }))
+        yield* store.saveCheckpoint(id, { token, name: keyOf(name), checkpoint })
+      })
+  }
+}

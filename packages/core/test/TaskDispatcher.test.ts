@@ -1,0 +1,196 @@
+import { assert, describe, expectTypeOf, it } from "@effect/vitest"
+import * as Interrupter from "@fanout/core/Interrupter"
+import * as Pools from "@fanout/core/Pools"
+import * as Task from "@fanout/core/Task"
+import * as TaskCheckpoint from "@fanout/core/TaskCheckpoint"
+import * as TaskDispatcher from "@fanout/core/TaskDispatcher"
+import * as Deferred from "effect/Deferred"
+import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
+import * as Layer from "effect/Layer"
+import * as Option from "effect/Option"
+import * as RpcGroup from "effect/rpc/RpcGroup"
+import * as Schedule from "effect/Schedule"
+import * as Schema from "effect/Schema"
+import * as TestClock from "effect/testing/TestClock"
+
+const layer = TaskDispatcher.layer.pipe(Layer.provideMerge(Pools.layer({ one: 1, many: 64 })))
+const dispatcher = TaskDispatcher.TaskDispatcher
+
+/** The dispatcher that a handler sees. */
+const nested = Effect.flatMap(TaskDispatcher.Current, Effect.fromOption).pipe(Effect.orDie)
+
+class Odd extends Schema.TaggedError<Odd>("Odd")("Odd", { n: Schema.Number }) {}
+const Half = Task.make("test/Half", {
+  payload: { n: Schema.Number },
+  success: Schema.Number,
+  error: Odd,
+  pool: "one"
+})
+class Halves extends RpcGroup.make(Half) {}
+const halves = Halves.toLayer({
+  "test/Half": ({ n }) => n % 2 === 0 ? Effect.succeed(n / 2) : Effect.fail(new Odd({ n }))
+})
+
+describe("TaskDispatcher", () => {
+  it.effect("gives the result and the typed error of a task", () =>
+    Effect.gen(function*() {
+      const { run } = yield* dispatcher
+      assert.strictEqual(yield* run(Half, { n: 4 }), 2)
+      assert.deepStrictEqual(yield* Effect.flip(run(Half, { n: 3 })), new Odd({ n: 3 }))
+    }).pipe(Effect.provide([layer, halves])))
+
+  it("does not compile without the handler of a task", () => {
+    const program = dispatcher.use((_) => _.run(Half, { n: 4 })).pipe(Effect.provide(layer))
+    expectTypeOf<Effect.Services<typeof program>>().toEqualTypeOf<Task.Handler<typeof Half>>()
+    // @ts-expect-error  the handler is missing
+    const _: Effect.Effect<number, unknown> = program
+  })
+
+  it.effect("ends three levels of nested tasks in a pool of size 1", () =>
+    Effect.gen(function*() {
+      const { runEffect } = yield* dispatcher
+      const level = (depth: number): Effect.Effect<number, Interrupter.Interrupted> =>
+        depth === 0 ? Effect.succeed(1) : Effect.flatMap(nested, ({ runEffect }) =>
+          Effect.map(
+            Effect.all([runEffect(level(depth - 1), { pool: "one" }), runEffect(level(depth - 1), { pool: "one" })], {
+              concurrency: 2
+            }),
+            ([a, b]) => a + b
+          ))
+      assert.strictEqual(yield* runEffect(level(3), { pool: "one" }), 8)
+    }).pipe(Effect.provide(layer)))
+
+  it.effect("lets each task dispatch its successor, 256 deep", () =>
+    Effect.gen(function*() {
+      const { runEffect } = yield* dispatcher
+      const last = yield* Deferred.make<number>()
+      const Next = Task.make("test/Next", { payload: { n: Schema.Number }, pool: "one" })
+      class Nexts extends RpcGroup.make(Next) {}
+      const nexts: Layer.Layer<Task.Handler<typeof Next>> = Nexts.toLayer({
+        "test/Next": Effect.fnUntraced(function*({ n }) {
+          if (n === 256) return yield* Effect.asVoid(Deferred.succeed(last, n))
+          const { dispatch } = yield* nested
+          yield* Effect.provide(dispatch(Next, { n: n + 1 }), nexts)
+        })
+      })
+      yield* runEffect(Effect.flatMap(nested, ({ dispatch }) => dispatch(Next, { n: 1 })).pipe(Effect.provide(nexts)))
+      assert.strictEqual(yield* Deferred.await(last), 256)
+    }).pipe(Effect.provide(layer)))
+
+  it.effect("moves no task between pause and resume, 50 tasks by 20 rounds", () =>
+    Effect.gen(function*() {
+      const { dispatchMany } = yield* dispatcher
+      const counts = new Map<number, number>()
+      const Count = Task.make("test/Count", { payload: { n: Schema.Number }, success: Schema.Number, pool: "many" })
+      class Counts extends RpcGroup.make(Count) {}
+      const done = TaskCheckpoint.make(Schema.Number)
+      const live = Counts.toLayer({
+        "test/Count": Effect.fnUntraced(function*({ n }) {
+          for (let i = Option.getOrElse(yield* done.get, () => 0); i < 100; i++) {
+            yield* Interrupter.check
+            yield* Effect.sleep("10 millis")
+            counts.set(n, (counts.get(n) ?? 0) + 1)
+            yield* done.save(i + 1)
+          }
+          return n
+        })
+      })
+      const handles = yield* dispatchMany(Count, Array.from({ length: 50 }, (_, n) => ({ n }))).pipe(
+        Effect.provide(live)
+      )
+      for (let round = 0; round < 20; round++) {
+        yield* TestClock.adjust("25 millis")
+        yield* Effect.forEach(handles, (_) => _.pause)
+        yield* TestClock.adjust("20 millis")
+        const before = Array.from(counts.values())
+        yield* TestClock.adjust("5 seconds")
+        assert.deepStrictEqual(Array.from(counts.values()), before)
+        yield* Effect.forEach(handles, (_) => _.resume)
+      }
+      yield* TestClock.adjust("5 seconds")
+      const ends = yield* Effect.forEach(handles, (_) => _.await)
+      assert.deepStrictEqual(ends, Array.from({ length: 50 }, (_, n) => ({ _tag: "Done" as const, value: n })))
+      assert.isTrue(Array.from(counts.values()).every((count) => count === 100))
+    }).pipe(Effect.provide(layer)))
+
+  it.effect("cancels a never-ending task when it checks, and aborts one that never does", () =>
+    Effect.gen(function*() {
+      const { dispatch } = yield* dispatcher
+      const Forever = Task.make("test/Forever", { payload: { checks: Schema.Boolean }, pool: "many" })
+      class Forevers extends RpcGroup.make(Forever) {}
+      const reasons: Array<Option.Option<Interrupter.Reason>> = []
+      const live = Forevers.toLayer({
+        "test/Forever": ({ checks }) =>
+          Effect.forever(Effect.andThen(Effect.sleep("10 millis"), checks ? Interrupter.check : Effect.void)).pipe(
+            Effect.ensuring(Effect.map(Interrupter.reason, (reason) => reasons.push(reason)))
+          )
+      })
+      const polite = yield* Effect.provide(dispatch(Forever, { checks: true }), live)
+      const deaf = yield* Effect.provide(dispatch(Forever, { checks: false }), live)
+      const deafToo = yield* Effect.provide(dispatch(Forever, { checks: false }), live)
+      yield* TestClock.adjust("1 second")
+
+      const cancelled = yield* Effect.forkChild(polite.cancel)
+      yield* TestClock.adjust("10 millis")
+      yield* Fiber.join(cancelled)
+      yield* deaf.abort
+      const afterGrace = yield* Effect.forkChild(deafToo.cancel)
+      yield* TestClock.adjust("1 second")
+      yield* Fiber.join(afterGrace)
+
+      assert.deepStrictEqual((yield* polite.await)._tag, "Cancelled")
+      assert.deepStrictEqual((yield* deaf.await)._tag, "Aborted")
+      assert.deepStrictEqual((yield* deafToo.await)._tag, "Cancelled")
+      assert.deepStrictEqual(reasons, [Option.some("Cancel"), Option.some("Cancel"), Option.some("Cancel")])
+    }).pipe(Effect.provide(layer)))
+
+  it.effect("stops an attempt at its timeout, and makes as many as the schedule allows", () =>
+    Effect.gen(function*() {
+      const { run } = yield* dispatcher
+      let attempts = 0
+      const Slow = Task.make("test/Slow", {
+        pool: "many",
+        timeout: "1 second",
+        retry: Schedule.spaced("5 seconds").pipe(Schedule.upTo({ times: 2 }))
+      })
+      class Slows extends RpcGroup.make(Slow) {}
+      const live = Slows.toLayer({ "test/Slow": () => Effect.andThen(Effect.sync(() => attempts++), Effect.never) })
+      const fiber = yield* Effect.forkChild(Effect.flip(Effect.provide(run(Slow, undefined), live)))
+      // One second to the timeout, one of grace, five to the next attempt.
+      yield* TestClock.adjust("1 second")
+      yield* TestClock.adjust("1 second")
+      assert.strictEqual(attempts, 1)
+      yield* TestClock.adjust("5 seconds")
+      assert.strictEqual(attempts, 2)
+      yield* TestClock.adjust("20 seconds")
+      assert.deepStrictEqual(yield* Fiber.join(fiber), new Interrupter.Interrupted({ reason: "Timeout" }))
+      assert.strictEqual(attempts, 3)
+    }).pipe(Effect.provide(layer)))
+
+  it.effect("gives the next permit to the most urgent, and lets nobody starve", () =>
+    Effect.gen(function*() {
+      const { runEffect } = yield* dispatcher
+      const order: Array<string> = []
+      const task = (name: string, priority: Task.Priority) =>
+        Effect.forkChild(
+          runEffect(Effect.andThen(Effect.sync(() => order.push(name)), Effect.sleep("1 second")), {
+            pool: "one",
+            priority
+          })
+        )
+      yield* task("first", "normal")
+      yield* Effect.yieldNow
+      yield* task("low", "low")
+      yield* task("high", "high")
+      yield* task("critical", "critical")
+      yield* Effect.yieldNow
+      yield* TestClock.adjust("1 second")
+      assert.deepStrictEqual(order, ["first", "critical"])
+      // The one of low priority has waited for more than three classes when this urgent one comes.
+      yield* TestClock.adjust("2500 millis")
+      yield* task("urgent", "critical")
+      yield* TestClock.adjust("10 seconds")
+      assert.deepStrictEqual(order, ["first", "critical", "high", "low", "urgent"])
+    }).pipe(Effect.provide(layer)))
+})
