@@ -10,7 +10,7 @@ import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import type * as Schedule from "effect/Schedule"
 import * as Schema from "effect/Schema"
-import type * as Scope from "effect/Scope"
+import * as Scope from "effect/Scope"
 import type { Interrupted } from "./Interrupter.ts"
 import type { JobContext } from "./JobContext.ts"
 import type { JobId } from "./JobId.ts"
@@ -181,14 +181,16 @@ export const make = <
     toLayer: (program, { onCancel } = {}) =>
       Layer.effect(
         programKey(name),
-        Effect.map(Effect.context<never>(), (context): Program => ({
+        Effect.map(Effect.context<never>(), (built): Program => ({
           // The requirements were excluded by type, and the payload was decoded with the job's own schema.
-          run: (payload) => Effect.provideContext(program(payload) as Effect.Effect<unknown, unknown>, context),
+          run: (payload) => provideBuilt(program(payload) as Effect.Effect<unknown, unknown>, built),
           onCancel: (payload, id) =>
-            onCancel === undefined
-              ? Effect.void
-              : Effect.provideContext(onCancel(payload, id) as Effect.Effect<void>, context)
+            onCancel === undefined ? Effect.void : provideBuilt(onCancel(payload, id) as Effect.Effect<void>, built)
         }))
       )
   }
 }
+
+/** Provides what a layer was built with, but not its scope: what a program opens ends with its run. */
+const provideBuilt = <A, E>(effect: Effect.Effect<A, E>, built: Context.Context<never>): Effect.Effect<A, E> =>
+  Effect.provideContext(effect, Context.omit(Scope.Scope)(built as Context.Context<Scope.Scope>))
