@@ -9,18 +9,29 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Reactivity from "effect/reactivity/Reactivity"
 import * as SqlClient from "effect/sql/SqlClient"
+import * as DatabaseFile from "./internal/node/databaseFile.ts"
+import * as Owners from "./internal/node/ownerLiveness.ts"
 import * as SqliteClient from "./internal/node/sqliteClient.ts"
+import { storageFailure, whileBusy } from "./internal/sqlAccess.ts"
+import { sqliteProblem } from "./internal/sqlDialect.ts"
 import type { JobStore } from "./JobStore.ts"
-import type { JobStoreError } from "./JobStoreError.ts"
+import { JobStoreError } from "./JobStoreError.ts"
+import { OwnerLiveness } from "./OwnerLiveness.ts"
 import * as SqlJobStore from "./SqlJobStore.ts"
 
 /**
- * Layer that keeps jobs in a SQLite file.
+ * Layer that keeps jobs in a SQLite file, or with `":memory:"` in this process.
  *
  * **Details**
  *
- * `synchronous` is how far SQLite goes to have a commit on disk. With `NORMAL` a crash of the process loses
- * nothing, and a power cut the last commits; with `FULL` nothing either, and each commit waits for the disk.
+ * The file and its folder are made if they are missing, for nobody else to read. `synchronous` is how far SQLite goes
+ * to have a commit on disk: with `NORMAL` a crash of the process loses nothing, and a power cut the last commits; with
+ * `FULL` a power cut loses nothing either, and each commit waits for the disk.
+ *
+ * **Gotchas**
+ *
+ * A network file system is refused with `UnsafeFileSystem`, as far as Linux tells it from a disk; elsewhere it is not
+ * recognized.
  *
  * @category layers
  * @since 0.1.0
@@ -29,14 +40,40 @@ export const layerSqlite = ({ filename, synchronous = "NORMAL" }: {
   readonly filename: string
   readonly synchronous?: "NORMAL" | "FULL" | undefined
 }): Layer.Layer<JobStore, JobStoreError> =>
-  SqlJobStore.layer.pipe(
-    Layer.provide(Layer.effect(
-      SqlClient.SqlClient,
-      SqliteClient.make({
-        filename,
-        busyTimeoutMillis: 10,
-        setup: ["PRAGMA journal_mode = WAL", `PRAGMA synchronous = ${synchronous}`, "PRAGMA foreign_keys = ON"]
-      }).pipe(Effect.orDie)
-    )),
-    Layer.provide(Reactivity.layer)
+  Layer.effect(
+    SqlClient.SqlClient,
+    Effect.gen(function*() {
+      const file = yield* Effect.try({
+        try: () => filename === ":memory:" ? filename : DatabaseFile.prepare(filename),
+        catch: (cause) => new JobStoreError({ reason: DatabaseFile.reasonOf(cause) })
+      })
+      // Longer waits would hold up everything else in this thread: the store tries again without blocking it.
+      return yield* SqliteClient.make({ filename: file, busyTimeoutMillis: 10, synchronous }).pipe(
+        Effect.retry({ schedule: whileBusy, while: (error) => sqliteProblem(error) === "Busy" }),
+        Effect.mapError((error) => storageFailure("open", sqliteProblem(error), error.reason.cause))
+      )
+    })
+  ).pipe(
+    Layer.provide(Reactivity.layer),
+    (client) => Layer.provide(SqlJobStore.layer, client)
   )
+
+/**
+ * Layer that looks at the processes of this machine.
+ *
+ * **Details**
+ *
+ * An owner is dead when its machine has been started anew, no process has its id, the process with its id was started
+ * at another time, or it has ended and only its parent has not noticed. Owners on other machines, in other containers
+ * or in other process namespaces are never called dead. Without `/proc` only a missing process id tells.
+ *
+ * @category layers
+ * @since 0.1.0
+ */
+export const layerOwnerLiveness: Layer.Layer<OwnerLiveness> = Layer.sync(OwnerLiveness, () => {
+  const self = Owners.self()
+  return OwnerLiveness.of({
+    self,
+    isDead: (owner) => Effect.sync(() => Owners.isDead(self, owner, Owners.look))
+  })
+})

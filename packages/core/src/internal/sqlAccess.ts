@@ -24,7 +24,7 @@ class CallersCause<E> {
 }
 
 /** Waits 5 ms at first, at most half a second, and gives up after half a minute. */
-const whileBusy = Schedule.min([Schedule.exponential("5 millis"), Schedule.spaced("500 millis")]).pipe(
+export const whileBusy = Schedule.min([Schedule.exponential("5 millis"), Schedule.spaced("500 millis")]).pipe(
   Schedule.jittered,
   Schedule.upTo({ duration: "30 seconds" })
 )

@@ -140,7 +140,9 @@ const sqliteProblems: ReadonlyArray<readonly [code: number, name: string, proble
   [4874, "SQLITE_IOERR_SHMSIZE", "Full"]
 ]
 
-const sqliteProblem = (error: SqlError): Problem => {
+/** What is wrong, judged by SQLite's result code. */
+export const sqliteProblem = (error: SqlError): Problem => {
+  if (error.reason._tag === "LockTimeoutError") return "Busy"
   const code = sqliteCode(error)
   const found = sqliteProblems.find(([number, name]) =>
     typeof code === "number"

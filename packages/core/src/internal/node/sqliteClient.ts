@@ -51,7 +51,8 @@ const statements = (database: DatabaseSync) => {
 }
 
 const isInput = (value: unknown): value is SQLInputValue =>
-  value === null || ["string", "number", "bigint"].includes(typeof value) || ArrayBuffer.isView(value)
+  typeof value === "string" || typeof value === "number" || value === null || typeof value === "bigint" ||
+  ArrayBuffer.isView(value)
 
 const inputs = (params: ReadonlyArray<unknown>): ReadonlyArray<SQLInputValue> => {
   if (params.every(isInput)) return params
@@ -88,23 +89,42 @@ const transformed = <A extends object, E>(
   transform: (<A extends object>(rows: ReadonlyArray<A>) => ReadonlyArray<A>) | undefined
 ) => transform === undefined ? rows : Effect.map(rows, transform)
 
-/** Opens a database and runs statements that set up the connection. */
-export const make = (options: {
+/** Opens a database for one connection, with a write-ahead log. */
+const open = (options: Options): DatabaseSync => {
+  const { busyTimeoutMillis, filename, synchronous } = options
+  const database = new DatabaseSync(filename, { timeout: busyTimeoutMillis })
+  try {
+    const { journal_mode: mode } = database.prepare("PRAGMA journal_mode = WAL").get() ?? {}
+    if (mode !== "wal" && filename !== ":memory:") throw new Error(`its journal is "${String(mode)}" and can't be a log`)
+    database.exec(`PRAGMA synchronous = ${synchronous}`)
+    return database
+  } catch (error) {
+    database.close()
+    throw error
+  }
+}
+
+interface Options {
   readonly filename: string
   readonly busyTimeoutMillis: number
-  readonly setup: ReadonlyArray<string>
-}): Effect.Effect<SqlClient.SqlClient, SqlError, Scope.Scope | Reactivity.Reactivity> =>
+  readonly synchronous: "NORMAL" | "FULL"
+}
+
+/** Opens a database until the scope is closed. */
+export const make = (
+  options: Options
+): Effect.Effect<SqlClient.SqlClient, SqlError, Scope.Scope | Reactivity.Reactivity> =>
   Effect.gen(function*() {
-    const open = attempt("open", () => new DatabaseSync(options.filename, { timeout: options.busyTimeoutMillis }))
-    const database = yield* Effect.acquireRelease(open, (database) => Effect.sync(() => database.close()))
-    yield* attempt("open", () => options.setup.forEach((statement) => database.exec(statement)))
-    const acquirers = SqlClient.makeSqliteAcquirers({
-      connection: Effect.succeed(connect(database)),
-      semaphore: yield* Semaphore.make(1),
-      isTransaction: ({ database }) => database.isTransaction
-    })
+    const database = yield* Effect.acquireRelease(
+      attempt("open", () => open(options)),
+      (database) => Effect.sync(() => database.close())
+    )
     return yield* SqlClient.make({
-      ...acquirers,
+      ...SqlClient.makeSqliteAcquirers({
+        connection: Effect.succeed(connect(database)),
+        semaphore: yield* Semaphore.make(1),
+        isTransaction: ({ database }) => database.isTransaction
+      }),
       compiler: Statement.makeCompilerSqlite(),
       driver: "fanout-sqlite",
       spanAttributes: [["db.system.name", "sqlite"]],

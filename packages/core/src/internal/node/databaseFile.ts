@@ -1,0 +1,101 @@
+/**
+ * Prepares the place of a database: its folder, the file with its permissions, and whether SQLite is safe there.
+ */
+import * as fs from "node:fs"
+import * as path from "node:path"
+import { StorageFailure, type StorageProblem, UnsafeFileSystem } from "../../JobStoreError.ts"
+
+/**
+ * File systems on which a write-ahead log is not safe: its index is memory that the processes share, which those of
+ * different machines can't, and locks may be missing or come late.
+ */
+const shared: ReadonlyMap<number, string> = new Map([
+  [0x6969, "NFS"],
+  [0xff534d42, "CIFS"],
+  [0xfe534d42, "SMB"],
+  [0x517b, "SMB"],
+  [0x01021997, "9P"],
+  [0x5346414f, "AFS"],
+  [0x6b414653, "AFS"],
+  [0x73757245, "Coda"],
+  [0x00c36400, "Ceph"],
+  [0x0bd00bd0, "Lustre"],
+  [0x47504653, "GPFS"],
+  [0x01161970, "GFS2"],
+  [0x7461636f, "OCFS2"],
+  [0x19830326, "BeeGFS"],
+  [0xaad7aaea, "PanFS"],
+  [0x786f4256, "a VirtualBox shared folder"],
+  [0xbacbacbc, "a VMware shared folder"],
+  [0x7c7c6673, "a Parallels shared folder"]
+])
+
+const fuse = 0x65735546
+
+/** File systems in user space that keep their files on a disk of this machine. */
+const localFuse = new Set(["fuseblk", "fuse.fuse-overlayfs"])
+
+/** Name of a file system where a database is not safe. `mountType` says what stands behind FUSE. */
+export const unsafeFileSystem = (type: number, mountType: () => string | undefined): string | undefined => {
+  const magic = type >>> 0
+  if (magic !== fuse) return shared.get(magic)
+  const mounted = mountType()
+  return mounted !== undefined && localFuse.has(mounted) ? undefined : `FUSE (${mounted ?? "unknown"})`
+}
+
+/** Type of the mount that a path is in, from the text of `/proc/self/mountinfo`. */
+export const mountTypeOf = (mountinfo: string, real: string): string | undefined => {
+  let best: { readonly point: string; readonly type: string | undefined } = { point: "", type: undefined }
+  for (const line of mountinfo.split("\n")) {
+    const [before = "", after = ""] = line.split(" - ", 2)
+    const escaped = before.split(" ")[4] ?? ""
+    const point = escaped.replaceAll(/\\(\d{3})/g, (_, octal: string) => String.fromCharCode(Number.parseInt(octal, 8)))
+    const inside = point === "/" || real === point || real.startsWith(`${point}/`)
+    // A later mount on the same point hides an earlier one.
+    if (point !== "" && inside && point.length >= best.point.length) best = { point, type: after.split(" ")[0] }
+  }
+  return best.type
+}
+
+/**
+ * Makes the file, and its folder, if they are missing, for nobody else to read: payloads name files. Returns its
+ * absolute path, which is never taken for a URI.
+ */
+export const prepare = (filename: string): string => {
+  const file = path.resolve(filename)
+  const folder = path.dirname(file)
+  fs.mkdirSync(folder, { recursive: true, mode: 0o700 })
+  const existing = fs.statSync(file, { throwIfNoEntry: false })
+  const place = existing === undefined ? folder : file
+  const fileSystem = unsafeFileSystem(
+    process.platform === "linux" ? fs.statfsSync(place).type : 0,
+    () => mountTypeOf(fs.readFileSync("/proc/self/mountinfo", "utf8"), fs.realpathSync(place))
+  )
+  if (fileSystem !== undefined) throw new UnsafeFileSystem({ path: file, fileSystem })
+  if (existing === undefined) {
+    // SQLite gives its other files the permissions of this one.
+    fs.closeSync(fs.openSync(file, "a", 0o600))
+  } else if (!existing.isFile()) {
+    throw new StorageFailure({ operation: "open", problem: "Unreadable", cause: new Error(`${file} is not a file`) })
+  }
+  return file
+}
+
+const problems: Readonly<Record<string, typeof StorageProblem.Type>> = {
+  EACCES: "Unreadable",
+  EPERM: "Unreadable",
+  ENOTDIR: "Unreadable",
+  EEXIST: "Unreadable",
+  ELOOP: "Unreadable",
+  ENAMETOOLONG: "Unreadable",
+  EROFS: "ReadOnly",
+  ENOSPC: "Full",
+  EDQUOT: "Full"
+}
+
+/** Why a place could not be prepared. */
+export const reasonOf = (cause: unknown): UnsafeFileSystem | StorageFailure => {
+  if (cause instanceof UnsafeFileSystem || cause instanceof StorageFailure) return cause
+  const code = cause instanceof Error && "code" in cause ? String(cause.code) : ""
+  return new StorageFailure({ operation: "open", problem: problems[code] ?? "Other", cause })
+}

@@ -1,0 +1,92 @@
+/**
+ * Tells from the outside whether a process has surely ended.
+ *
+ * A process is named so that neither a reused process id nor one of another namespace, boot or machine can be taken
+ * for it. Where that can't be told, it counts as alive: its lease will tell.
+ */
+import * as fs from "node:fs"
+import * as os from "node:os"
+import { Owner } from "../../OwnerLiveness.ts"
+
+/** What can be seen of a process id: nothing has it, nothing can be said, or a process started then. */
+export type Sight = "Gone" | "Unknown" | { readonly started: string; readonly ended: boolean }
+
+/** Whether an owner has ended, judged by a process of the same kind. */
+export const isDead = (self: Owner, owner: Owner, look: (pid: number) => Sight): boolean => {
+  if (self.machine === "" || owner.machine !== self.machine) return false
+  if (owner.boot !== self.boot) return owner.boot !== "" && self.boot !== ""
+  const [, digits, started] = /^(\d+)-(\d*)$/.exec(owner.process) ?? []
+  const pid = Number(digits)
+  if (!(pid > 0)) return false
+  const sight = look(pid)
+  if (typeof sight === "string") return sight === "Gone"
+  return sight.ended || (started !== "" && sight.started !== started)
+}
+
+/** Reads a line of `/proc/<pid>/stat`. The name in it can hold anything, `)` too. */
+export const parseStat = (line: string): Sight => {
+  const fields = line.slice(line.lastIndexOf(")") + 2).trimEnd().split(" ")
+  const [state = ""] = fields
+  const threads = Number(fields[17])
+  const started = fields[19]
+  if (started === undefined) return "Unknown"
+  // The first thread of a process can be a zombie while others run on.
+  return { started, ended: (state === "Z" || state === "X") && threads <= 1 }
+}
+
+export const look = (pid: number): Sight => {
+  const line = canReadProcesses() ? read(`/proc/${pid}/stat`) : undefined
+  if (line !== undefined) return parseStat(line)
+  // `/proc` can be mounted so that it hides the processes of others: only a signal tells that there is none.
+  try {
+    process.kill(pid, 0)
+    return "Unknown"
+  } catch (error) {
+    return error instanceof Error && "code" in error && error.code === "ESRCH" ? "Gone" : "Unknown"
+  }
+}
+
+/** Name of this process. */
+export const self = (): Owner => {
+  const own = canReadProcesses() ? parseStat(read("/proc/self/stat") ?? "") : "Unknown"
+  return new Owner({
+    machine: machine(),
+    boot: read("/proc/sys/kernel/random/boot_id")?.trim() ?? "",
+    process: `${process.pid}-${typeof own === "string" ? "" : own.started}`
+  })
+}
+
+/** Names where process ids, and the times when processes started, mean the same. Empty where that is unknown. */
+const machine = (): string => {
+  if (process.platform === "linux") {
+    const namespace = link("/proc/self/ns/pid")
+    if (namespace === undefined) return ""
+    // A container may have no id of a machine: its processes are then only known within one boot.
+    const id = read("/etc/machine-id")?.trim() || `boot ${read("/proc/sys/kernel/random/boot_id")?.trim()}`
+    return [id, os.hostname(), namespace, link("/proc/self/ns/time") ?? ""].join(" ")
+  }
+  if (process.platform !== "darwin" && process.platform !== "win32") return ""
+  const addresses = Object.values(os.networkInterfaces()).flatMap((found) => found ?? [])
+    .filter(({ internal }) => !internal)
+    .map(({ mac }) => mac)
+  return [os.hostname(), ...new Set(addresses.toSorted())].join(" ")
+}
+
+/** Whether `/proc` is there, and is that of the namespace in which this process has its id. */
+const canReadProcesses = (): boolean => link("/proc/self") === String(process.pid)
+
+const read = (path: string): string | undefined => {
+  try {
+    return fs.readFileSync(path, "latin1")
+  } catch {
+    return undefined
+  }
+}
+
+const link = (path: string): string | undefined => {
+  try {
+    return fs.readlinkSync(path)
+  } catch {
+    return undefined
+  }
+}
