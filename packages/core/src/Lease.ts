@@ -10,7 +10,9 @@
  */
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
 import { Interrupted } from "./Interrupter.ts"
+import type { JobId } from "./JobId.ts"
 
 /**
  * Ownership of the job that runs now.
@@ -19,6 +21,9 @@ import { Interrupted } from "./Interrupter.ts"
  * @since 0.1.0
  */
 export interface Lease {
+  /** The job; `None` outside of one. */
+  readonly job: Option.Option<JobId>
+
   /** Number that every new owner of a job raises; part of the names of temporary things. */
   readonly token: number
 
@@ -33,7 +38,7 @@ export interface Lease {
  * @since 0.1.0
  */
 export const Lease: Context.Reference<Lease> = Context.Reference<Lease>("@fanout/core/Lease", {
-  defaultValue: () => ({ token: 0, isHeldUnsafe: () => true })
+  defaultValue: () => ({ job: Option.none(), token: 0, isHeldUnsafe: () => true })
 })
 
 /**

@@ -5,6 +5,8 @@
  * only while both say so. Once lost it stays lost.
  */
 import type * as Clock from "effect/Clock"
+import * as Option from "effect/Option"
+import type { JobId } from "../JobId.ts"
 import type { Lease } from "../Lease.ts"
 
 export interface Instant {
@@ -18,6 +20,7 @@ export const instantUnsafe = (clock: Clock.Clock): Instant => ({
 })
 
 export class JobLease implements Lease {
+  readonly job: Option.Option<JobId>
   readonly token: number
   private readonly clock: Clock.Clock
   private readonly ttlMillis: number
@@ -26,6 +29,7 @@ export class JobLease implements Lease {
   private lost = false
 
   constructor(options: {
+    readonly job: JobId
     readonly token: number
     readonly clock: Clock.Clock
     readonly ttlMillis: number
@@ -33,6 +37,7 @@ export class JobLease implements Lease {
     readonly since: Instant
     readonly onLost: () => void
   }) {
+    this.job = Option.some(options.job)
     this.token = options.token
     this.clock = options.clock
     this.ttlMillis = options.ttlMillis

@@ -44,6 +44,7 @@ export const runJob = Effect.fnUntraced(function*(
 ) {
   const { clock, timing } = runtime
   const lease = new JobLease({
+    job: record.id,
     token: record.token,
     clock,
     ttlMillis: timing.ttlMillis,
