@@ -5,7 +5,7 @@
  * `/proc/self/cmdline`; elsewhere what Node read has to do.
  */
 import * as FilePath from "@fanout/ops/FilePath"
-import { readFileSync, readlinkSync } from "node:fs"
+import { readFileSync, readlinkSync, realpathSync } from "node:fs"
 
 /**
  * Arguments as paths are written, from Node's and from the bytes of the command line.
@@ -47,5 +47,14 @@ export const workingFolder = (): FilePath.FilePath => {
     return FilePath.fromBytes(readlinkSync("/proc/self/cwd", { encoding: "buffer" }))
   } catch {
     return FilePath.make(process.cwd())
+  }
+}
+
+/** Path of a file without links, or as it was given where there is none. */
+export const realPath = (path: string): FilePath.FilePath => {
+  try {
+    return FilePath.fromBytes(realpathSync(path, { encoding: "buffer" }))
+  } catch {
+    return FilePath.make(path)
   }
 }

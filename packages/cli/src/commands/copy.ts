@@ -3,14 +3,19 @@
  */
 import type { JobId } from "@fanout/core/JobId"
 import { JobManager } from "@fanout/core/JobManager"
+import type { JobRecord } from "@fanout/core/JobStore"
+import type * as Copy from "@fanout/ops/Copy"
 import * as FilePath from "@fanout/ops/FilePath"
+import * as Arr from "effect/Array"
 import * as Argument from "effect/cli/Argument"
 import * as Command from "effect/cli/Command"
 import * as Flag from "effect/cli/Flag"
 import * as Effect from "effect/Effect"
+import * as Equal from "effect/Equal"
 import * as Option from "effect/Option"
+import * as Schema from "effect/Schema"
 import * as Arguments from "../Arguments.ts"
-import { defaultConcurrency, withJobs } from "../Jobs.ts"
+import { withJobs } from "../Jobs.ts"
 import * as RunJob from "../RunJob.ts"
 import * as Settings from "../Settings.ts"
 import * as Stop from "../Stop.ts"
@@ -40,22 +45,64 @@ const config = {
 
 const example = "`fanout copy SRC... DEST`"
 
-/** Sources and destination among the paths, absolute. */
-const roots = (paths: ReadonlyArray<string>, isOneToOne: boolean) =>
+/** What is asked for: the paths absolute, as they were given otherwise. */
+const requestOf = (
+  paths: ReadonlyArray<string>,
+  options: { readonly noTargetDirectory: boolean; readonly conflict: Copy.Request["conflict"] }
+): Effect.Effect<Copy.Request, Stop.Stop> =>
   Effect.gen(function*() {
-    const destination = paths.at(-1)
-    const sources = paths.slice(0, -1)
+    const given = paths.map((path) => FilePath.join(Arguments.workingFolder(), FilePath.make(path)))
+    const sources = given.slice(0, -1)
+    const destination = given.at(-1)
     if (destination === undefined) return yield* Stop.usage(`What is to be copied, and where to? ${example}`)
-    if (sources.length === 0) {
-      return yield* Stop.usage(`Where is "${format.printable(destination)}" to be copied to? ${example}`)
-    }
     if (paths.includes("")) return yield* Stop.usage("An empty name is the name of no file.")
-    if (isOneToOne && sources.length > 1) {
-      return yield* Stop.usage(`-T copies one SRC to one DEST, and ${sources.length} SRC were given.`)
+    if (!Arr.isArrayNonEmpty(sources)) {
+      return yield* Stop.usage(`Where is "${format.printable(paths[0] ?? "")}" to be copied to? ${example}`)
     }
-    const folder = Arguments.workingFolder()
-    const absolute = (path: string) => FilePath.join(folder, FilePath.make(path))
-    return { sources: sources.map(absolute), destination: absolute(destination) }
+    return { sources, destination, ...options }
+  })
+
+/** Files of the database: copied while it is written to, they would be of no use. */
+const databaseFiles = Effect.gen(function*() {
+  const filename = yield* Settings.database
+  const path = yield* Effect.sync(() => Arguments.realPath(filename))
+  return ["", "-wal", "-shm", "-journal"].map((end) => FilePath.make(path + end))
+})
+
+/** Active job that was started for the same request. Where its copy goes is settled; only a new one is planned. */
+const findSame = (request: Copy.Request) =>
+  Effect.gen(function*() {
+    const { Payload, job } = yield* loadCopy
+    const manager = yield* JobManager
+    const isSame = ({ payload }: JobRecord): boolean =>
+      Option.exists(Schema.decodeUnknownOption(Payload)(payload), (own) => Equal.equals(own.request, request))
+    const active = yield* manager.list({ states: ["Queued", "Running", "Paused"], names: [job.name], limit: 1000 })
+    return active.find(isSame)?.id
+  })
+
+const loadCopy = Effect.promise(() => import("@fanout/ops/Copy"))
+
+const plan = (request: Copy.Request) =>
+  Effect.gen(function*() {
+    const { plan } = yield* loadCopy
+    return yield* plan(request, yield* databaseFiles).pipe(
+      Effect.catchTag("DestinationError", ({ message }) => Effect.fail(Stop.usage(`${format.printable(message)}.`)))
+    )
+  })
+
+/** Starts the job, or goes on with the one that the same command has started before. */
+const startOrGoOn = (request: Copy.Request, options: Options) =>
+  Effect.gen(function*() {
+    const same = yield* findSame(request)
+    if (same !== undefined) {
+      yield* goOn(same, options)
+      return same
+    }
+    const manager = yield* JobManager
+    const { job } = yield* loadCopy
+    const { id, started } = yield* manager.start(job, yield* plan(request))
+    if (!started) yield* goOn(id, options)
+    return id
   })
 
 /** `fanout copy` */
@@ -64,22 +111,10 @@ export const copy = Command.make(
   config,
   ({ concurrency, conflict, noTargetDirectory, paths, ...options }) =>
     Effect.gen(function*() {
-      const { destination, sources } = yield* roots(paths, noTargetDirectory)
-      const Copy = yield* Effect.promise(() => import("@fanout/ops/Copy"))
-      const request = {
-        sources,
-        destination,
-        noTargetDirectory,
-        conflict,
-        concurrency: Option.getOrElse(concurrency, () => defaultConcurrency)
-      }
-      yield* withJobs({ claim: { ids: [] }, concurrency })(Effect.gen(function*() {
-        const manager = yield* JobManager
-        const payload = yield* Copy.plan(request)
-        const { id, started } = yield* manager.start(Copy.job, payload)
-        if (!started) yield* goOn(id, options)
-        yield* RunJob.run(id, options)
-      }))
+      const request = yield* requestOf(paths, { noTargetDirectory, conflict })
+      yield* withJobs({ claim: { ids: [] }, concurrency })(
+        Effect.flatMap(startOrGoOn(request, options), (id) => RunJob.run(id, options))
+      )
     })
 ).pipe(
   Command.withDescription(

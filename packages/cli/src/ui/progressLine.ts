@@ -44,7 +44,8 @@ export const progressLine = (progress: Progress, samples: ReadonlyArray<Sample>,
   const bytes = progress.units["bytes"] ?? 0
   const totalBytes = progress.totals["bytes"]
   const known = total !== undefined && total >= items
-  const parts = [known ? `${format.count(items)} of ${format.counted(total, "file")}` : format.counted(items, "file")]
+  const { FolderEnded: ends = 0, FolderMade: folders = 0 } = progress.tally.tags
+  const parts = [format.counted(Math.max(0, items - folders - ends), "file")]
   if (bytes > 0) {
     parts.push(
       totalBytes === undefined || totalBytes < bytes

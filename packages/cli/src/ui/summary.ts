@@ -13,7 +13,7 @@ export const counts = (progress: Progress): string => {
   const { done, failed, skipped, tags } = progress.tally
   const tagged = Object.entries(tags).filter(([, amount]) => amount > 0).toSorted(([, a], [, b]) => b - a)
   const untagged = done - tagged.reduce((sum, [, amount]) => sum + amount, 0)
-  const parts = tagged.map(([tag, amount]) => `${format.count(amount)} ${format.printable(words(tag))}`)
+  const parts = tagged.filter(([tag]) => tag !== "FolderEnded").map(([tag, amount]) => withTag(tag, amount))
   if (untagged > 0 || parts.length === 0) parts.push(`${format.count(Math.max(0, untagged))} done`)
   if (skipped > 0) parts.push(`${format.count(skipped)} skipped`)
   if (failed > 0) parts.push(`${format.count(failed)} failed`)
@@ -21,6 +21,14 @@ export const counts = (progress: Progress): string => {
   if (bytes > 0) parts.push(format.bytes(bytes))
   return parts.join(", ")
 }
+
+const withTag = (tag: string, amount: number): string => {
+  const noun = nouns[tag]
+  return noun === undefined ? `${format.count(amount)} ${format.printable(words(tag))}` : format.counted(amount, noun)
+}
+
+/** What is counted as things rather than as what became of them. The end of a folder is nothing to count. */
+const nouns: Readonly<Record<string, string>> = { Linked: "link", FolderMade: "folder" }
 
 /** Tag as words: `AlreadyThere` is `already there`. */
 const words = (tag: string): string => tag.replaceAll(/(?<=[a-z0-9])(?=[A-Z])/g, " ").toLowerCase()
