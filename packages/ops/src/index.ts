@@ -1,6 +1,31 @@
 /**
  * @since 0.1.0
  */
+export * as Conflict from "./Conflict.ts"
+
+/**
+ * @since 0.1.0
+ */
+export * as Copy from "./Copy.ts"
+
+/**
+ * @since 0.1.0
+ */
+export * as CopyEntry from "./CopyEntry.ts"
+
+/**
+ * @since 0.1.0
+ */
+export * as Destination from "./Destination.ts"
+
+/**
+ * @since 0.1.0
+ */
+export * as DestinationError from "./DestinationError.ts"
+
+/**
+ * @since 0.1.0
+ */
 export * as FilePath from "./FilePath.ts"
 
 /**
@@ -27,6 +52,16 @@ export * as FolderListing from "./FolderListing.ts"
  * @since 0.1.0
  */
 export * as NodeFiles from "./NodeFiles.ts"
+
+/**
+ * @since 0.1.0
+ */
+export * as NumberedName from "./NumberedName.ts"
+
+/**
+ * @since 0.1.0
+ */
+export * as TemporaryName from "./TemporaryName.ts"
 
 /**
  * @since 0.1.0

@@ -131,6 +131,7 @@ export const filesContract = <E>(
         yield* write(at("file"), "")
         assert.isTrue(Option.isNone(yield* files.find(at("nothing"))))
         assert.isTrue(Option.isNone(yield* files.find(at("file/below"))))
+        assert.isTrue(Option.isNone(yield* files.find(FilePath.empty)))
         assert.isTrue(Option.isSome(yield* files.find(at("file"))))
         const error = yield* Effect.flip(files.lstat(at("nothing")))
         assert.strictEqual(error.code, "ENOENT")

@@ -68,6 +68,7 @@ export class Disk {
 
   place(path: FilePath.FilePath, follow: boolean, depth = 0): Place {
     if (depth > 40) fail("ELOOP")
+    if (path === "") fail("ENOENT")
     let [folder, at] = [this.root, FilePath.make("/")]
     let place: Place = { folder, name: FilePath.empty, found: folder, path: at }
     const names = path.split("/").filter((name) => name !== "" && name !== ".")

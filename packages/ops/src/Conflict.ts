@@ -1,0 +1,180 @@
+/**
+ * Decides what becomes of a file whose place is taken.
+ *
+ * One pure function decides for every file, in folders too, so that a dry run says what the
+ * real one will do. It sees facts, never the disk.
+ *
+ * @since 0.1.0
+ */
+import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
+import * as Schema from "effect/Schema"
+import * as FilePath from "./FilePath.ts"
+import * as Files from "./Files.ts"
+import type { FilesError } from "./FilesError.ts"
+import * as NumberedName from "./NumberedName.ts"
+
+/**
+ * Schema for what to do where something has the name already.
+ *
+ * **Details**
+ *
+ * - `changed`: leave what has the same kind, size and time (a link: target and time), replace the rest.
+ * - `overwrite`: replace it.
+ * - `skip`: leave it.
+ * - `rename`: give the copy a numbered name.
+ * - `error`: fail this one file.
+ *
+ * @category schemas
+ * @since 0.1.0
+ */
+export const Mode = Schema.Literals(["changed", "overwrite", "skip", "rename", "error"])
+
+/**
+ * What to do where something has the name already.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type Mode = typeof Mode.Type
+
+/**
+ * Schema for what a decision rests on, of the source and of what is at the destination.
+ *
+ * @category schemas
+ * @since 0.1.0
+ */
+export const Facts = Schema.TaggedUnion({
+  File: { sizeBytes: Schema.Natural, modifiedNanos: Schema.BigInt },
+  Link: { target: FilePath.FilePath, modifiedNanos: Schema.BigInt },
+  Folder: {},
+  Special: {}
+})
+
+/**
+ * What a decision rests on.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type Facts = typeof Facts.Type
+
+/**
+ * Schema for what is to be done.
+ *
+ * **Details**
+ *
+ * - `Create`: the name is free.
+ * - `Merge`: both are folders; the content goes into the one that exists.
+ * - `Replace`: the copy takes the place of what is there.
+ * - `Unchanged`: what is there is taken for a copy already.
+ * - `Skip`: left out on purpose.
+ * - `RenameTo`: the copy gets this number.
+ * - `Refuse`: failed, since it would destroy what nobody gave up.
+ *
+ * @category schemas
+ * @since 0.1.0
+ */
+export const Decision = Schema.TaggedUnion({
+  Create: {},
+  Merge: {},
+  Replace: {},
+  Unchanged: {},
+  Skip: { reason: Schema.Literals(["Exists", "Special"]) },
+  RenameTo: { number: Schema.Natural },
+  Refuse: { reason: Schema.Literals(["Exists", "FolderOverFile", "FileOverFolder"]) }
+})
+
+/**
+ * What is to be done.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type Decision = typeof Decision.Type
+
+const { Create, Merge, Refuse, RenameTo, Replace, Skip, Unchanged } = Decision.cases
+
+/**
+ * Decides what is to be done. `free` is the lowest number that may still be free; only `rename` looks at it.
+ *
+ * @category transitions
+ * @since 0.1.0
+ */
+export const decide = (mode: Mode, source: Facts, destination: Option.Option<Facts>, free = 1): Decision => {
+  if (source._tag === "Special") return Skip.make({ reason: "Special" })
+  if (Option.isNone(destination)) return Create.make({})
+  const there = destination.value
+  if (source._tag === "Folder") {
+    return there._tag === "Folder" ? Merge.make({}) : Refuse.make({ reason: "FolderOverFile" })
+  }
+  if (there._tag === "Folder") return Refuse.make({ reason: "FileOverFolder" })
+  switch (mode) {
+    case "changed":
+      return isSame(source, there) ? Unchanged.make({}) : Replace.make({})
+    case "overwrite":
+      return Replace.make({})
+    case "skip":
+      return Skip.make({ reason: "Exists" })
+    case "rename":
+      return RenameTo.make({ number: free })
+    case "error":
+      return Refuse.make({ reason: "Exists" })
+  }
+}
+
+const isSame = (a: Facts, b: Facts): boolean => {
+  if (a._tag === "File" && b._tag === "File") {
+    return a.sizeBytes === b.sizeBytes && isSameTime(a.modifiedNanos, b.modifiedNanos)
+  }
+  return a._tag === "Link" && b._tag === "Link" && a.target === b.target && isSameTime(a.modifiedNanos, b.modifiedNanos)
+}
+
+/** To the microsecond: where times are set through a double, the last digits of the nanoseconds are lost. */
+const isSameTime = (a: bigint, b: bigint): boolean => a - b < 1000n && b - a < 1000n
+
+/**
+ * Reads the facts of what is at a path.
+ *
+ * @category accessors
+ * @since 0.1.0
+ */
+export const facts = Effect.fnUntraced(function*(
+  path: FilePath.FilePath,
+  stat: Files.FileStat
+): Effect.fn.Return<Facts, FilesError, Files.Files> {
+  const { kind, modifiedNanos, sizeBytes } = stat
+  if (kind === "folder") return Facts.cases.Folder.make({})
+  if (kind === "special") return Facts.cases.Special.make({})
+  if (kind === "file") return { _tag: "File", sizeBytes, modifiedNanos }
+  const files = yield* Files.Files
+  return { _tag: "Link", target: yield* files.readLink(path), modifiedNanos }
+})
+
+/**
+ * Decides by what is at the target now, and for `rename` finds the first number whose name is free.
+ *
+ * @category accessors
+ * @since 0.1.0
+ */
+export const resolve = Effect.fnUntraced(function*(
+  mode: Mode,
+  source: Facts,
+  target: FilePath.FilePath
+): Effect.fn.Return<Decision, FilesError | NumberedName.NoFreeName, Files.Files> {
+  const files = yield* Files.Files
+  const found = yield* files.find(target)
+  const destination = Option.isSome(found) ? Option.some(yield* facts(target, found.value)) : Option.none()
+  const decision = decide(mode, source, destination)
+  if (decision._tag !== "RenameTo") return decision
+  return decide(mode, source, destination, yield* NumberedName.firstFree(target))
+})
+
+/**
+ * Path that a copy gets by a decision: the target, or a numbered name beside it.
+ *
+ * @category accessors
+ * @since 0.1.0
+ */
+export const placeOf = (decision: Decision, target: FilePath.FilePath): FilePath.FilePath =>
+  decision._tag === "RenameTo" ? NumberedName.make(target, decision.number) : target

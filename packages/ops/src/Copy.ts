@@ -1,0 +1,218 @@
+/**
+ * Job: copies files and folders, durably.
+ *
+ * The walk over the sources is the source of one fan-out: a folder opens a bracket and is given its mode and times
+ * once all in it has settled. What happens to each file is decided by `Conflict`, and done by a `CopyStrategy`.
+ *
+ * @since 0.1.0
+ */
+import * as Checkpoint from "@fanout/core/Checkpoint"
+import type * as FanOut from "@fanout/core/FanOut"
+import * as Job from "@fanout/core/Job"
+import { JobContext } from "@fanout/core/JobContext"
+import { Pools } from "@fanout/core/Pools"
+import * as Progress from "@fanout/core/Progress"
+import { TaskDispatcher } from "@fanout/core/TaskDispatcher"
+import * as Arr from "effect/Array"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as Option from "effect/Option"
+import * as Schema from "effect/Schema"
+import * as Stream from "effect/Stream"
+import * as Conflict from "./Conflict.ts"
+import { CopyEntry } from "./CopyEntry.ts"
+import * as CopyEntryLive from "./CopyEntryLive.ts"
+import * as Destination from "./Destination.ts"
+import type { DestinationError } from "./DestinationError.ts"
+import * as FilePath from "./FilePath.ts"
+import * as FileTree from "./FileTree.ts"
+import * as NodeFiles from "./NodeFiles.ts"
+import * as TemporaryName from "./TemporaryName.ts"
+
+/**
+ * Schema for what is to be copied, as it was asked for: it names the job, so that the same request finds it again.
+ *
+ * @category schemas
+ * @since 0.1.0
+ */
+export const Request = Schema.Struct({
+  /** Absolute; a slash at the end is kept. */
+  sources: Schema.NonEmptyArray(FilePath.FilePath),
+  destination: FilePath.FilePath,
+  /** Takes the destination for the copy itself, even where it is a folder. */
+  noTargetDirectory: Schema.Boolean,
+  conflict: Conflict.Mode
+})
+
+/**
+ * What is to be copied, as it was asked for.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type Request = typeof Request.Type
+
+/**
+ * Schema for the payload of the job: the request, and where everything goes. That is worked out once: a copy that was
+ * killed has made its destination, and would go into it the next time.
+ *
+ * @category schemas
+ * @since 0.1.0
+ */
+export const Payload = Schema.Struct({
+  request: Request,
+  transfers: Schema.NonEmptyArray(Destination.Transfer),
+  /** Files that are never copied: those of the job's own database. */
+  leaveOut: Schema.Array(FilePath.FilePath)
+})
+
+/**
+ * Payload of the job.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type Payload = typeof Payload.Type
+
+/**
+ * The job. Its success is how many elements, folders and their ends included, came to what.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const job = Job.make("copy", {
+  payload: Payload,
+  success: Progress.Tally,
+  idempotencyKey: ({ request }) => JSON.stringify(request),
+  exclusiveKey: ({ request: { destination, noTargetDirectory, sources } }) =>
+    JSON.stringify([sources, destination, noTargetDirectory])
+})
+
+/**
+ * Works out where everything goes, and refuses what would destroy a source or never end.
+ *
+ * @category running
+ * @since 0.1.0
+ */
+export const plan = (
+  request: Request,
+  leaveOut: ReadonlyArray<FilePath.FilePath> = []
+): Effect.Effect<Payload, DestinationError> =>
+  Destination.resolve({
+    sources: request.sources,
+    destination: request.destination,
+    isTarget: request.noTargetDirectory
+  }).pipe(
+    Effect.map((transfers) => ({ request, transfers, leaveOut })),
+    Effect.provide(NodeFiles.layer)
+  )
+
+type Element = FanOut.Element<CopyEntry["payloadSchema"]["Type"]>
+
+/** What the walk meets, as elements of the fan-out. */
+const elementOf = ({ transfers, request: { conflict } }: Payload) => (element: FileTree.Element): Element => {
+  const { cursor, path, source } = element
+  const { source: root, target } = transfers[source] ?? transfers[0]
+  const at = {
+    source: FilePath.join(root, path),
+    target: path === "" ? target : FilePath.join(target, path),
+    conflict
+  }
+  const key = FilePath.display(at.source)
+  const skipped = (reason: string): Element => ({
+    _tag: "Settled",
+    cursor,
+    key,
+    outcome: { _tag: "Skipped", reason, count: 1 }
+  })
+  switch (element._tag) {
+    case "Open":
+      return { _tag: "Item", cursor, payload: { ...at, kind: "folder" }, opens: true }
+    case "Close":
+      return { _tag: "After", cursor, payload: { ...at, kind: "folderEnd" } }
+    case "Leaf":
+      return element.kind === "special"
+        ? skipped("it is no file, folder or link")
+        : { _tag: "Item", cursor, payload: { ...at, kind: element.kind } }
+    case "LeftOut":
+      return skipped("it belongs to the database of this job")
+    case "Unreadable": {
+      const { error, retryAfter } = element
+      return {
+        _tag: "Settled",
+        cursor,
+        key,
+        outcome: { _tag: "Failed", failure: { _tag: "Error", error: { code: error.code }, message: error.message } },
+        ...Option.match(retryAfter, {
+          onNone: () => ({}),
+          onSome: (bracketAfter) => ({ retry: { payload: { ...at, kind: "folder" as const }, bracketAfter } })
+        })
+      }
+    }
+  }
+}
+
+const total = Checkpoint.make("total", Schema.Natural)
+
+/** Counts what there is to copy, once; a walk over what is known costs little beside the copy. */
+const count = Effect.fnUntraced(function*(payload: Payload) {
+  const known = yield* total.get
+  const found = Option.isSome(known)
+    ? known.value
+    : yield* Stream.runFold(walk(payload, Option.none()), () => 0, (n) => n + 1)
+  yield* Progress.total("items", found)
+  if (Option.isNone(known)) yield* total.save(found)
+})
+
+const walk = ({ leaveOut, transfers }: Payload, after: Option.Option<string>) =>
+  FileTree.walk({ sources: transfers.map(({ source }) => source), after, leaveOut })
+
+/** A former owner may have left temporary files beside those that were sources themselves. */
+const sweepTargets = Effect.fnUntraced(function*({ transfers }: Payload) {
+  const { id, token } = yield* JobContext
+  if (token === 1) return
+  const folders = Arr.dedupe(transfers.map(({ target }) => FilePath.parent(target)))
+  yield* Effect.forEach(
+    folders,
+    (folder) => Effect.ignore(TemporaryName.sweep({ folder, job: id, before: token })),
+    { discard: true }
+  )
+})
+
+const program = Effect.fnUntraced(function*(payload: Payload) {
+  const { fanOut } = yield* TaskDispatcher
+  const pools = yield* Pools
+  yield* sweepTargets(payload)
+  // It only tells how much there is: where it fails, that is not known.
+  yield* Effect.forkScoped(Effect.ignore(count(payload)))
+  const concurrency = pools.findUnsafe("io")?.size ?? 1
+  return yield* fanOut(
+    "entries",
+    CopyEntry,
+    (after) => Stream.map(walk(payload, after), elementOf(payload)),
+    { concurrency }
+    // It collects failures, so it never gives up.
+  ).pipe(Effect.catchTag("FanOutStopped", Effect.die))
+})
+
+/** Removes every temporary file that the job has left under its targets. */
+const onCancel = (payload: Payload, id: JobContext["Service"]["id"]) =>
+  FileTree.walk({ sources: payload.transfers.map(({ target }) => target) }).pipe(
+    Stream.filter((element) => element._tag === "Open" || element.path === ""),
+    Stream.runForEach(({ path, source }) => {
+      const { target } = payload.transfers[source] ?? payload.transfers[0]
+      const folder = path === "" ? FilePath.parent(target) : FilePath.join(target, path)
+      return Effect.ignore(TemporaryName.sweep({ folder, job: id }))
+    })
+  )
+
+/**
+ * Layer that supplies the job's program, on the file system of Node.
+ *
+ * @category layers
+ * @since 0.1.0
+ */
+export const layer: Layer.Layer<Job.ToHandler<typeof job>, never, Pools> = job.toLayer(program, { onCancel }).pipe(
+  Layer.provide(CopyEntryLive.layer),
+  Layer.provide(NodeFiles.layer)
+)

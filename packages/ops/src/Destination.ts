@@ -1,0 +1,218 @@
+/**
+ * Works out where each source is copied to, as cp does, and refuses what would do harm.
+ *
+ * An existing folder as the destination takes the sources under their own names; anything else is the name of the
+ * copy. What the answer is depends on what exists, so it is found once, before the first byte, and kept: the same
+ * question after half of a copy would have another answer. Paths come out absolute and without links above them.
+ *
+ * @since 0.1.0
+ */
+import * as Arr from "effect/Array"
+import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
+import * as Schema from "effect/Schema"
+import { DestinationError, Reason } from "./DestinationError.ts"
+import * as FilePath from "./FilePath.ts"
+import * as Files from "./Files.ts"
+import type { FilesError } from "./FilesError.ts"
+
+/**
+ * Schema for one source and the path that its copy gets.
+ *
+ * @category schemas
+ * @since 0.1.0
+ */
+export const Transfer = Schema.Struct({ source: FilePath.FilePath, target: FilePath.FilePath })
+
+/**
+ * One source and the path that its copy gets.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type Transfer = typeof Transfer.Type
+
+/**
+ * Sources and destination, as a person gives them.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface DestinationOptions {
+  /** A trailing slash follows a link; `/.` at the end means what is in the folder. */
+  readonly sources: Arr.NonEmptyReadonlyArray<FilePath.FilePath>
+
+  readonly destination: FilePath.FilePath
+
+  /** Takes the destination for the copy itself, even where it is a folder (`-T`). */
+  readonly isTarget?: boolean
+}
+
+/** A source that was looked at. */
+interface Found {
+  readonly given: FilePath.FilePath
+  readonly path: FilePath.FilePath
+  readonly stat: Files.FileStat
+  /** Name that its copy gets in a folder; empty where the folder itself is to get the content. */
+  readonly name: FilePath.FilePath
+}
+
+const { FileOverFolder, FolderMissing, FolderOverFile, Inaccessible, IntoItself, NotAFolder } = Reason.cases
+const { ParentMissing, SameFile, SameTarget, SourceMissing, TooManySources } = Reason.cases
+
+const refuse = (reason: Reason): Effect.Effect<never, DestinationError> => Effect.fail(new DestinationError({ reason }))
+
+/** Nothing at the path is one reason, a disk that does not answer another. */
+const orRefuse = (missing: Reason) => (error: FilesError): Effect.Effect<never, DestinationError> =>
+  refuse(error.isMissing ? missing : Inaccessible.make({ error }))
+
+const inaccessible = (error: FilesError): Effect.Effect<never, DestinationError> => refuse(Inaccessible.make({ error }))
+
+/** Whether the path names a folder as such: what is in it, or what a link leads to. */
+const namesFolder = (path: FilePath.FilePath): boolean => path.endsWith("/") || isDots(FilePath.name(path))
+
+const isDots = (name: FilePath.FilePath): boolean => name === "." || name === ".."
+
+/** The path from the root on. The empty one is nowhere, as for the kernel. */
+const absolute = (path: FilePath.FilePath) =>
+  Files.Files.use((files) =>
+    FilePath.isAbsolute(path) || path === ""
+      ? Effect.succeed(path)
+      : Effect.map(files.realPath(FilePath.make(".")), (here) => FilePath.join(here, path))
+  )
+
+/** The path without links above its last component. */
+const withRealParent = Effect.fnUntraced(function*(path: FilePath.FilePath) {
+  const files = yield* Files.Files
+  return FilePath.join(yield* files.realPath(FilePath.parent(path)), FilePath.name(path))
+})
+
+const find = Effect.fnUntraced(function*(given: FilePath.FilePath): Effect.fn.Return<Found, FilesError, Files.Files> {
+  const files = yield* Files.Files
+  const path = yield* absolute(given)
+  const real = yield* namesFolder(path) ? files.realPath(path) : withRealParent(path)
+  const name = FilePath.name(path)
+  return { given, path: real, stat: yield* files.lstat(real), name: isDots(name) ? FilePath.empty : name }
+})
+
+/** What links from the path lead to, if that is anything. */
+const follow = (path: FilePath.FilePath) =>
+  Files.Files.use((files) =>
+    Effect.catchIf(
+      Effect.asSome(files.stat(path)),
+      (error) => error.isMissing || error.code === "ELOOP",
+      () => Effect.succeedNone
+    )
+  )
+
+/** The folder that the sources go into, if it is one; the path that the only source gets otherwise. */
+const place = Effect.fnUntraced(function*(sources: Arr.NonEmptyReadonlyArray<Found>, options: DestinationOptions) {
+  const files = yield* Files.Files
+  const { destination, isTarget = false } = options
+  const path = yield* Effect.catch(absolute(destination), inaccessible)
+  const there = yield* Effect.catch(follow(path), inaccessible)
+  const isFolder = Option.exists(there, ({ kind }) => kind === "folder")
+  if (isFolder && (!isTarget || namesFolder(path))) {
+    return { isFolder: !isTarget, path: yield* Effect.catch(files.realPath(path), inaccessible) }
+  }
+  const isTaken = Option.isSome(yield* Effect.catch(files.find(withoutSlashes(path)), inaccessible))
+  if (sources.length > 1) {
+    return yield* refuse((isTaken ? NotAFolder : FolderMissing).make({ path: destination }))
+  }
+  // Only a folder can be created under a name that ends with a slash.
+  if (namesFolder(path) && (isTaken || sources[0].stat.kind !== "folder")) {
+    return yield* refuse(NotAFolder.make({ path: destination }))
+  }
+  const parent = FilePath.parent(path)
+  const missing = ParentMissing.make({ path: destination, parent })
+  const real = yield* Effect.catch(withRealParent(path), orRefuse(missing))
+  if ((yield* Effect.catch(files.stat(FilePath.parent(real)), inaccessible)).kind !== "folder") {
+    return yield* refuse(NotAFolder.make({ path: parent }))
+  }
+  return { isFolder: false, path: real }
+})
+
+const withoutSlashes = (path: FilePath.FilePath): FilePath.FilePath =>
+  FilePath.join(FilePath.parent(path), FilePath.name(path))
+
+const isSame = (a: Files.FileStat, b: Files.FileStat): boolean => a.device === b.device && a.inode === b.inode
+
+/** What is at a path and where links from there lead to, as far as there is anything. */
+const identities = Effect.fnUntraced(function*(path: FilePath.FilePath) {
+  const files = yield* Files.Files
+  const itself = yield* files.find(path)
+  if (Option.isNone(itself) || itself.value.kind !== "link") return Option.toArray(itself)
+  const followed = yield* follow(path)
+  return [itself.value, ...Option.toArray(followed)]
+})
+
+/** Fails where the copy would destroy its source, or could never end. */
+const guard = Effect.fnUntraced(function*(source: Found, target: FilePath.FilePath) {
+  const files = yield* Files.Files
+  const pair = { source: source.given, target }
+  const [sourceIs, targetIs] = [yield* identities(source.path), yield* identities(target)]
+  if (sourceIs.some((a) => targetIs.some((b) => isSame(a, b)))) return yield* refuse(SameFile.make(pair))
+  if (source.stat.kind === "folder") {
+    for (let folder = target; folder !== "/";) {
+      folder = FilePath.parent(folder)
+      if (isSame(source.stat, yield* files.stat(folder))) return yield* refuse(IntoItself.make(pair))
+    }
+  }
+  const [there] = targetIs
+  if (there === undefined || source.stat.kind === "special") return
+  if (source.stat.kind === "folder" && there.kind !== "folder") return yield* refuse(FolderOverFile.make(pair))
+  if (source.stat.kind !== "folder" && there.kind === "folder") return yield* refuse(FileOverFolder.make(pair))
+})
+
+/** The first two sources of which one would write where the other does. */
+const firstClash = (
+  transfers: ReadonlyArray<{ readonly source: Found; readonly target: FilePath.FilePath }>
+): Reason | undefined => {
+  const taken = new Map<FilePath.FilePath, Found>()
+  for (const { source, target } of transfers) {
+    const first = taken.get(target)
+    if (first !== undefined) return SameTarget.make({ first: first.given, second: source.given, target })
+    taken.set(target, source)
+  }
+  for (const { source, target } of transfers) {
+    for (let folder = target; folder !== "/";) {
+      folder = FilePath.parent(folder)
+      const first = taken.get(folder)
+      if (first !== undefined) return SameTarget.make({ first: first.given, second: source.given, target })
+    }
+  }
+  return undefined
+}
+
+/**
+ * Resolves sources and destination to the list of what is copied where, in the order of the sources.
+ *
+ * **Details**
+ *
+ * The rules are those of `cp -a`, except that two sources never get the same place, or one inside of the other's:
+ * what one of them writes would be a conflict for the other. A link at the destination is replaced, not followed.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const resolve = Effect.fnUntraced(function*(
+  options: DestinationOptions
+): Effect.fn.Return<Arr.NonEmptyReadonlyArray<Transfer>, DestinationError, Files.Files> {
+  const count = options.sources.length
+  if (count > 1 && options.isTarget === true) return yield* refuse(TooManySources.make({ count }))
+  const sources = yield* Effect.forEach(
+    options.sources,
+    (given) => Effect.catch(find(given), orRefuse(SourceMissing.make({ path: given })))
+  )
+  const destination = yield* place(sources, options)
+  const transfers = Arr.map(sources, (source) => ({
+    source,
+    target: destination.isFolder ? FilePath.join(destination.path, source.name) : destination.path
+  }))
+  const clash = firstClash(transfers)
+  if (clash !== undefined) return yield* refuse(clash)
+  for (const { source, target } of transfers) {
+    yield* Effect.catchTag(guard(source, target), "FilesError", inaccessible)
+  }
+  return Arr.map(transfers, ({ source, target }) => ({ source: source.path, target }))
+})

@@ -1,0 +1,105 @@
+import { assert, describe, it } from "@effect/vitest"
+import * as JobId from "@fanout/core/JobId"
+import * as Lease from "@fanout/core/Lease"
+import * as FilePath from "@fanout/ops/FilePath"
+import * as TemporaryName from "@fanout/ops/TemporaryName"
+import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
+import * as Schema from "effect/Schema"
+import * as MemoryFiles from "./MemoryFiles.ts"
+
+const Token = Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: 36 ** 7 - 1 }))
+const job = JobId.make("1234567890ab")
+const target = FilePath.make("/folder/file")
+const name = (job: JobId.JobId, token: number, target: FilePath.FilePath): FilePath.FilePath =>
+  FilePath.name(TemporaryName.make(job, token, target))
+
+describe("TemporaryName", () => {
+  it.prop(
+    "says whose it is, in a name of fixed length beside the target",
+    { job: JobId.JobId, token: Token, target: Schema.NonEmptyString },
+    ({ job, target, token }) => {
+      const path = TemporaryName.make(job, token, FilePath.join(FilePath.make("/folder"), nameOf(target)))
+
+      const made = FilePath.name(path)
+      assert.strictEqual(FilePath.parent(path), "/folder")
+      assert.strictEqual(FilePath.toBytes(made).length, 45)
+      assert.match(made, /^\.[a-z0-9-]+$/)
+      assert.deepStrictEqual(Option.map(TemporaryName.parse(made), (_) => _.token), Option.some(token))
+      assert.isTrue(TemporaryName.isOf(job, made))
+      assert.isFalse(TemporaryName.isOlder(job, token, made))
+      assert.isTrue(TemporaryName.isOlder(job, token + 1, made))
+    }
+  )
+
+  it("tells jobs, owners and files apart", () => {
+    const names = new Set<string>()
+    for (let i = 0; i < 20_000; i++) names.add(name(job, 1, FilePath.make(`/folder/${i}`)))
+    for (let i = 0; i < 20_000; i++) names.add(name(JobId.make(`job-${i}`), 1, target))
+    for (let i = 0; i < 20_000; i++) names.add(name(job, i + 2, target))
+
+    assert.strictEqual(names.size, 60_000)
+  })
+
+  it("takes nothing else for its own", () => {
+    const own = name(job, 1, target)
+    for (const other of ["", ".fanout", own.slice(1), `${own}0`, own.slice(0, -1), own.toUpperCase(), `x${own}`]) {
+      assert.isTrue(Option.isNone(TemporaryName.parse(FilePath.make(other))), other)
+    }
+  })
+
+  const plant = () => {
+    const disk = new MemoryFiles.Disk()
+    disk.folder("/folder")
+    const kept = [name(JobId.make("other"), 1, target), "file", ".fanout", `${name(job, 1, target)}.jpg`]
+    const own = [1, 2, 3].map((token) => name(job, token, target))
+    for (const name of [...kept, ...own]) disk.file(`/folder/${name}`, "")
+    disk.folder(`/folder/${name(job, 1, FilePath.make("/folder/x"))}`)
+    disk.symlink(`/folder/${name(job, 1, FilePath.make("/folder/link"))}`, "nowhere")
+    return { disk, kept: [...kept, name(job, 1, FilePath.make("/folder/x"))], own }
+  }
+
+  it.effect("sweeps what former owners left, and nothing else", () =>
+    Effect.gen(function*() {
+      const { disk, kept, own } = plant()
+
+      const removed = yield* Effect.provide(
+        TemporaryName.sweep({ folder: FilePath.make("/folder"), job, before: 3 }),
+        MemoryFiles.layer(disk)
+      )
+
+      assert.strictEqual(removed, 3)
+      assert.deepStrictEqual(Object.keys(disk.tree("/folder")).toSorted(), [...kept, ...own.slice(2)].toSorted())
+    }))
+
+  it.effect("sweeps what every owner left when the job is given up", () =>
+    Effect.gen(function*() {
+      const { disk, kept } = plant()
+
+      const sweep = TemporaryName.sweep({ folder: FilePath.make("/folder"), job })
+      assert.strictEqual(yield* Effect.provide(sweep, MemoryFiles.layer(disk)), 4)
+      assert.strictEqual(yield* Effect.provide(sweep, MemoryFiles.layer(disk)), 0)
+
+      assert.deepStrictEqual(Object.keys(disk.tree("/folder")).toSorted(), kept.toSorted())
+    }))
+
+  it.effect("removes nothing once the job may be somebody else's", () =>
+    Effect.gen(function*() {
+      const { disk } = plant()
+      const before = disk.tree("/folder")
+
+      const error = yield* TemporaryName.sweep({ folder: FilePath.make("/folder"), job }).pipe(
+        Effect.provide(MemoryFiles.layer(disk)),
+        Effect.provideService(Lease.Lease, { job: Option.none(), token: 3, isHeldUnsafe: () => false }),
+        Effect.flip
+      )
+
+      assert.strictEqual(error._tag, "Interrupted")
+      assert.deepStrictEqual(disk.tree("/folder"), before)
+    }))
+})
+
+const nameOf = (text: string): FilePath.FilePath => {
+  const cleaned = text.toWellFormed().replaceAll(/[\0/]/g, "x")
+  return FilePath.make(cleaned === "." || cleaned === ".." ? "x" : cleaned)
+}
