@@ -72,8 +72,6 @@ describe("Destination", () => {
     [["src"], "to-sub"],
     [["to-src/"], "src/sub/new"],
     [["."], "dst"],
-    [[".."], "dst"],
-    [["/"], "dst"],
     [["file"], "file"],
     [["file"], "hard"],
     [["file"], "to-file"],
