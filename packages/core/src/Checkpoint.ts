@@ -50,7 +50,7 @@ const Envelope = Schema.fromJsonString(Schema.Struct({ v: Schema.Natural, value:
 // Fan-outs store theirs under their own names.
 const keyOf = (name: string) => `checkpoint:${name}`
 
-/** The run is provided wherever `JobContext` is, which the public types ask for. */
+// oxlint-disable-next-line typescript/no-unsafe-type-assertion -- whoever has a `JobContext` has the run
 const currentRun = JobRun as unknown as Effect.Effect<JobRun["Service"], never, JobContext>
 
 /**
@@ -60,9 +60,9 @@ const currentRun = JobRun as unknown as Effect.Effect<JobRun["Service"], never, 
  * @category constructors
  * @since 0.1.0
  */
-export const make = <A>(name: string, schema: Schema.Codec<A, unknown, never, never>): Checkpoint<A> => {
+export const make = <A>(name: string, schema: Schema.Codec<A, unknown>): Checkpoint<A> => {
   const codec = Schema.toCodecJson(schema)
-  const encode = Schema.encodeSync(codec) as (value: A) => Schema.Json
+  const encode: (value: A) => Schema.Json = Schema.encodeSync(codec)
   return {
     get: Effect.gen(function*() {
       const { id, migrations, store, version } = yield* currentRun

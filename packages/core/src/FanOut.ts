@@ -72,11 +72,13 @@ export interface FanOutOptions {
  * @category errors
  * @since 0.1.0
  */
-export class FanOutStopped extends Schema.TaggedError<FanOutStopped>("@fanout/core/FanOut/FanOutStopped")("FanOutStopped", {
-  name: Schema.String,
-  failures: Schema.Natural,
-  first: Failure
-}) {
+export class FanOutStopped
+  extends Schema.TaggedError<FanOutStopped>("@fanout/core/FanOut/FanOutStopped")("FanOutStopped", {
+    name: Schema.String,
+    failures: Schema.Natural,
+    first: Failure
+  })
+{
   override get message(): string {
     return `Fan-out "${this.name}" gave up after ${this.failures} failures`
   }

@@ -43,9 +43,11 @@ export type Reason = typeof Reason.Type
  * @category errors
  * @since 0.1.0
  */
-export class Interrupted extends Schema.TaggedError<Interrupted>("@fanout/core/Interrupter/Interrupted")("Interrupted", {
-  reason: Reason
-}) {
+export class Interrupted
+  extends Schema.TaggedError<Interrupted>("@fanout/core/Interrupter/Interrupted")("Interrupted", {
+    reason: Reason
+  })
+{
   override get message(): string {
     return `Stopped: ${this.reason}`
   }
@@ -65,7 +67,10 @@ export interface Interrupter {
   /** Asks the work, and all work started under it, to stop. */
   readonly requestUnsafe: (reason: Reason) => void
 
-  /** Calls the listener when a stop is requested (at once if it has been), again for a harder one. Returns how to remove it. */
+  /**
+   * Calls the listener when a stop is requested (at once if it has been), again for a harder one. Returns how to
+   * remove it.
+   */
   readonly onRequestUnsafe: (listener: (reason: Reason) => void) => () => void
 
   /** Creates the signal of work that is part of this one: it is stopped with it, and can be stopped alone. */

@@ -89,7 +89,7 @@ export interface Any {
   readonly error: Task.Codec
   readonly idempotencyKey: (payload: never) => Option.Option<string>
   readonly exclusiveKey: (payload: never) => Option.Option<string>
-  readonly retry: Option.Option<Schedule.Schedule<unknown, unknown>>
+  readonly retry: Option.Option<Schedule.Schedule<unknown>>
   readonly timeoutMillis: number
   /** By the version they lift from. */
   readonly migrations: Readonly<Record<number, Migration>>
@@ -168,12 +168,12 @@ export const make = <
   return {
     name,
     version: options.version ?? 1,
-    payload: (options.payload ?? Schema.Void) as Payload,
-    success: (options.success ?? Schema.Void) as Success,
-    error: (options.error ?? Schema.Never) as Error,
+    payload: schemaOr(options.payload, Schema.Void),
+    success: schemaOr(options.success, Schema.Void),
+    error: schemaOr(options.error, Schema.Never),
     idempotencyKey: (payload) => Option.map(Option.fromUndefinedOr(idempotencyKey), (key) => key(payload)),
     exclusiveKey: (payload) => Option.map(Option.fromUndefinedOr(exclusiveKey), (key) => key(payload)),
-    retry: Option.fromUndefinedOr(options.retry as Schedule.Schedule<unknown, unknown> | undefined),
+    retry: Option.fromUndefinedOr(options.retry),
     timeoutMillis: options.timeout === undefined
       ? Number.POSITIVE_INFINITY
       : Duration.toMillis(Duration.fromInputUnsafe(options.timeout)),
@@ -181,16 +181,20 @@ export const make = <
     toLayer: (program, { onCancel } = {}) =>
       Layer.effect(
         programKey(name),
-        Effect.map(Effect.context<never>(), (built): Program => ({
-          // The requirements were excluded by type, and the payload was decoded with the job's own schema.
-          run: (payload) => provideBuilt(program(payload) as Effect.Effect<unknown, unknown>, built),
-          onCancel: (payload, id) =>
-            onCancel === undefined ? Effect.void : provideBuilt(onCancel(payload, id) as Effect.Effect<void>, built)
+        Effect.map(Effect.context<Scope.Scope>(), (built): Program => ({
+          run: (payload) => provideBuilt(program(payload), built),
+          onCancel: (payload, id) => onCancel === undefined ? Effect.void : provideBuilt(onCancel(payload, id), built)
         }))
       )
   }
 }
 
 /** Provides what a layer was built with, but not its scope: what a program opens ends with its run. */
-const provideBuilt = <A, E>(effect: Effect.Effect<A, E>, built: Context.Context<never>): Effect.Effect<A, E> =>
-  Effect.provideContext(effect, Context.omit(Scope.Scope)(built as Context.Context<Scope.Scope>))
+const provideBuilt = <A, E, R>(effect: Effect.Effect<A, E, R>, built: Context.Context<Scope.Scope>) =>
+  // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- what it needs, `toLayer` requires
+  Effect.provideContext(effect as Effect.Effect<A, E>, Context.omit(Scope.Scope)(built))
+
+/** The schema that was given; the default is a type parameter's default too. */
+const schemaOr = <S extends Task.Codec>(given: S | undefined, byDefault: Task.Codec): S =>
+  // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- where none was given, `S` is the default's type
+  (given ?? byDefault) as S

@@ -173,7 +173,10 @@ export interface Flush {
   readonly rows: ReadonlyArray<OutcomeRow>
   readonly cleared: ReadonlyArray<string>
   readonly progress: Progress.Progress
-  /** Whether at least one ending is recorded by this flush; it resets `ownersLost`, and raises `revision` if that changes. */
+  /**
+   * Whether at least one ending is recorded by this flush; it resets `ownersLost`, and raises `revision` if that
+   * changes.
+   */
   readonly acked: boolean
 }
 
@@ -226,7 +229,9 @@ export class JobStore extends Context.Service<JobStore, {
    */
   readonly put: (record: JobRecord, line: string) => Effect.Effect<JobRecord, Errors.JobStoreError>
 
-  /** Raises the heartbeat and returns what is asked of the job; fails with `Fenced` when the token is not the owner's. */
+  /**
+   * Raises the heartbeat and returns what is asked of the job; fails with `Fenced` when the token is not the owner's.
+   */
   readonly beat: (id: JobId, token: number) => Effect.Effect<Option.Option<Request>, Errors.JobStoreError>
 
   /** Reads what is asked of the job without renewing; fails with `Fenced` likewise. */

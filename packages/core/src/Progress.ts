@@ -80,7 +80,10 @@ const addTally = (a: Tally, b: Tally): Tally =>
     units: addRecords(a.units, b.units)
   })
 
-const addRecords = (a: Readonly<Record<string, number>>, b: Readonly<Record<string, number>>): Record<string, number> => {
+const addRecords = (
+  a: Readonly<Record<string, number>>,
+  b: Readonly<Record<string, number>>
+): Record<string, number> => {
   const sum = { ...a }
   for (const key of Object.keys(b)) sum[key] = (sum[key] ?? 0) + (b[key] ?? 0)
   return sum

@@ -53,7 +53,7 @@ export class Skipped extends Schema.TaggedError<Skipped>("@fanout/core/Task/Skip
  * @category models
  * @since 0.1.0
  */
-export type Codec = Schema.Codec<unknown, unknown, never, never>
+export type Codec = Schema.Codec<unknown, unknown>
 
 /**
  * Task with its tag, payload, success and error.
@@ -125,7 +125,7 @@ export interface Options {
   /** How long one attempt may take, in milliseconds. */
   readonly timeoutMillis: number
   /** When a failed attempt is made again. */
-  readonly retry: Option.Option<Schedule.Schedule<unknown, unknown>>
+  readonly retry: Option.Option<Schedule.Schedule<unknown>>
 }
 
 /**
@@ -174,7 +174,9 @@ export const make = <
   readonly payload?: P
   readonly success?: S
   readonly error?: E
-  readonly key?: (payload: P extends Schema.Struct.Fields ? Schema.Struct<P>["Type"] : P extends Schema.Top ? P["Type"] : never) => string
+  readonly key?: (
+    payload: P extends Schema.Struct.Fields ? Schema.Struct<P>["Type"] : P extends Schema.Top ? P["Type"] : never
+  ) => string
   readonly pool?: string
   readonly weight?: number
   readonly priority?: Priority
@@ -182,10 +184,12 @@ export const make = <
   readonly retry?: Schedule.Schedule<unknown, E["Type"]>
 }): Task<Tag, P extends Schema.Struct.Fields ? Schema.Struct<P> : P extends Schema.Top ? P : never, S, E> => {
   const rpc = Rpc.make(tag, {
+    // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- fields, and none, are fine for `Rpc.make`
     payload: options.payload as Schema.Top,
     success: options.success as Schema.Top | undefined ?? Schema.Void,
     error: Schema.Union([options.error as Schema.Top | undefined ?? Schema.Never, Interrupted, Skipped])
   }).annotate(TaskOptions, {
+    // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- the annotation is for payloads of any task
     key: options.key as ((payload: unknown) => string) | undefined ?? ((payload) => JSON.stringify(payload) ?? ""),
     pool: options.pool ?? "io",
     weight: options.weight ?? 1,
@@ -193,9 +197,9 @@ export const make = <
     timeoutMillis: options.timeout === undefined
       ? Number.POSITIVE_INFINITY
       : Duration.toMillis(Duration.fromInputUnsafe(options.timeout)),
-    retry: Option.fromUndefinedOr(options.retry as Schedule.Schedule<unknown, unknown> | undefined)
+    retry: Option.fromUndefinedOr(options.retry)
   })
-  // The annotations erase the types of key and retry; the signature above has checked them.
+  // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- the signature has checked what annotations erase
   return rpc as never
 }
 

@@ -41,6 +41,9 @@ export interface Cell {
   checkpoint: Schema.Json | undefined
   /** Waits until the checkpoint is in the store. */
   readonly recorded: Effect.Effect<void>
+  /** What the task has added to its units, and what it had when it saved: a new attempt goes on from there. */
+  readonly units: Map<string, number>
+  saved: ReadonlyMap<string, number>
 }
 
 /**
@@ -50,7 +53,7 @@ export interface Cell {
  * @since 0.1.0
  */
 export const Cell: Context.Reference<Cell> = Context.Reference<Cell>("@fanout/core/TaskCheckpoint/Cell", {
-  defaultValue: () => ({ checkpoint: undefined, recorded: Effect.void })
+  defaultValue: () => ({ checkpoint: undefined, recorded: Effect.void, units: new Map(), saved: new Map() })
 })
 
 /**
@@ -59,7 +62,7 @@ export const Cell: Context.Reference<Cell> = Context.Reference<Cell>("@fanout/co
  * @category constructors
  * @since 0.1.0
  */
-export const make = <A>(schema: Schema.Codec<A, unknown, never, never>): TaskCheckpoint<A> => {
+export const make = <A>(schema: Schema.Codec<A, unknown>): TaskCheckpoint<A> => {
   const codec = Schema.toCodecJson(schema)
   const encode = Schema.encodeSync(codec)
   const decode = Schema.decodeUnknownOption(codec)
@@ -67,6 +70,7 @@ export const make = <A>(schema: Schema.Codec<A, unknown, never, never>): TaskChe
     Effect.withFiber((fiber) => {
       const cell = Context.get(fiber.context, Cell)
       cell.checkpoint = encode(value)
+      cell.saved = new Map(cell.units)
       return Effect.succeed(cell)
     })
   return {

@@ -6,11 +6,12 @@
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
-import * as Option from "effect/Option"
+import type * as Option from "effect/Option"
 import type * as Stream from "effect/Stream"
 import type { Element, FanOutOptions, FanOutStopped } from "./FanOut.ts"
-import { type Interrupted, makeUnsafe } from "./Interrupter.ts"
+import { currentDispatcher } from "./internal/currentDispatcher.ts"
 import { make as makeDispatcher } from "./internal/dispatcher.ts"
+import { type Interrupted, makeUnsafe } from "./Interrupter.ts"
 import type { JobContext } from "./JobContext.ts"
 import type { JobStoreError } from "./JobStoreError.ts"
 import type { Pools } from "./Pools.ts"
@@ -91,10 +92,7 @@ export class TaskDispatcher extends Context.Service<TaskDispatcher, {
  * @category services
  * @since 0.1.0
  */
-export const Current = Context.Reference<Option.Option<TaskDispatcher["Service"]>>(
-  "@fanout/core/TaskDispatcher/Current",
-  { defaultValue: () => Option.none() }
-)
+export const Current: Context.Reference<Option.Option<TaskDispatcher["Service"]>> = currentDispatcher
 
 /**
  * Layer that provides a dispatcher to an application that has no job. Its tasks end with the layer.

@@ -73,34 +73,46 @@ describe("FanOut", () => {
 let jobs = 0
 const fanOutLaws = <E>(backend: string, store: Layer.Layer<JobStore.JobStore, E>) =>
   describe(`the laws of a fan-out (${backend})`, () => {
-    it.effect.prop("hold for any program, through any crashes", { program: Laws.Program }, ({ program }) =>
-      Effect.gen(function*() {
-        const trace = new Laws.Trace()
-        const id = `job-${jobs++}`
+    it.effect.prop(
+      "hold for any program, through any crashes",
+      { program: Laws.Program },
+      ({ program }) =>
+        Effect.gen(function*() {
+          const trace = new Laws.Trace()
+          const id = `job-${jobs++}`
 
-        const tally = yield* Laws.runThroughCrashes(id, program, trace)
+          const tally = yield* Laws.runThroughCrashes(id, program, trace)
 
-        Laws.checkLaws(program, trace)
-        const { done, failed, skipped } = tally
-        assert.deepStrictEqual({ done, failed, skipped }, Laws.expected(program.steps))
-      }).pipe(Effect.provide(store)), { timeout: 60_000 })
+          Laws.checkLaws(program, trace)
+        assert.strictEqual(tally.units["visits"] ?? 0, tally.done, "a unit is counted once for each done element")
+          const { done, failed, skipped } = tally
+          assert.deepStrictEqual({ done, failed, skipped }, Laws.expected(program.steps))
+        }).pipe(Effect.provide(store)),
+      { timeout: 60_000 }
+    )
 
-    it.effect.prop("retry what failed, and only that, through any crashes", { program: Laws.Program }, ({ program }) =>
-      Effect.gen(function*() {
-        const trace = new Laws.Trace()
-        const id = `job-${jobs++}`
-        yield* Laws.runThroughCrashes(id, { ...program, crashes: [] }, trace)
-        trace.nextAttempt()
+    it.effect.prop(
+      "retry what failed, and only that, through any crashes",
+      { program: Laws.Program },
+      ({ program }) =>
+        Effect.gen(function*() {
+          const trace = new Laws.Trace()
+          const id = `job-${jobs++}`
+          yield* Laws.runThroughCrashes(id, { ...program, crashes: [] }, trace)
+          trace.nextAttempt()
 
-        const tally = yield* Laws.runThroughCrashes(id, program, trace, { attempt: 2, isWell: program.heals })
+          const tally = yield* Laws.runThroughCrashes(id, program, trace, { attempt: 2, isWell: program.heals })
 
-        Laws.checkLaws(program, trace)
-        const { done, failed, skipped } = tally
-        const steps = program.heals ? Laws.healed(program.steps) : program.steps
-        assert.deepStrictEqual({ done, failed, skipped }, Laws.expected(steps))
-        const rows = yield* Laws.outcomesOf(id)
-        assert.strictEqual(rows.filter(([, row]) => row.outcome._tag === "Failed").length, failed)
-      }).pipe(Effect.provide(store)), { timeout: 60_000 })
+          Laws.checkLaws(program, trace)
+        assert.strictEqual(tally.units["visits"] ?? 0, tally.done, "a unit is counted once for each done element")
+          const { done, failed, skipped } = tally
+          const steps = program.heals ? Laws.healed(program.steps) : program.steps
+          assert.deepStrictEqual({ done, failed, skipped }, Laws.expected(steps))
+          const rows = yield* Laws.outcomesOf(id)
+          assert.strictEqual(rows.filter(([, row]) => row.outcome._tag === "Failed").length, failed)
+        }).pipe(Effect.provide(store)),
+      { timeout: 60_000 }
+    )
   })
 
 fanOutLaws("memory", JobStore.layerMemory)

@@ -3,6 +3,7 @@ import type { Element } from "@fanout/core/FanOut"
 import * as JobId from "@fanout/core/JobId"
 import * as JobStore from "@fanout/core/JobStore"
 import { JobStoreError, StorageFailure } from "@fanout/core/JobStoreError"
+import * as Progress from "@fanout/core/Progress"
 import * as Task from "@fanout/core/Task"
 import * as TaskDispatcher from "@fanout/core/TaskDispatcher"
 import * as Effect from "effect/Effect"
@@ -16,7 +17,17 @@ import * as TestClock from "effect/testing/TestClock"
 import { asRun, pools, runningJob } from "./fanOutHarness.ts"
 
 /** What each element of a generated program does, in the order of its source. */
-export const Step = Schema.Literals(["done", "yields", "sleeps", "fails", "skips", "dies", "open", "openFails", "close"])
+export const Step = Schema.Literals([
+  "done",
+  "yields",
+  "sleeps",
+  "fails",
+  "skips",
+  "dies",
+  "open",
+  "openFails",
+  "close"
+])
 export type Step = typeof Step.Type
 
 export const Program = Schema.Struct({
@@ -113,14 +124,14 @@ const mortal = (store: JobStore.JobStore["Service"], writes: number, trace: Trac
   const dead = new JobStoreError({
     reason: new StorageFailure({ operation: "write", problem: "Other", cause: "crashed" })
   })
-  const flush = (...[id, flush, onCommit]: Parameters<JobStore.JobStore["Service"]["flush"]>) =>
+  const flush: typeof store.flush = (id, flush, onCommit) =>
     left-- <= 0 ? Effect.fail(dead) : Effect.tap(store.flush(id, flush, onCommit), () =>
       Effect.sync(() => {
         trace.checkpointBytes = Math.max(trace.checkpointBytes, flush.checkpoint.length)
         for (const row of flush.rows) trace.acked.add(row.cursor)
         for (const row of flush.rows) if (row.outcome._tag === "Done") trace.done.add(row.cursor)
       }))
-  return { ...store, flush: flush as typeof store.flush }
+  return { ...store, flush }
 }
 
 const handlers = (steps: ReadonlyArray<Step>, trace: Trace, isWell: boolean) => {
@@ -129,6 +140,7 @@ const handlers = (steps: ReadonlyArray<Step>, trace: Trace, isWell: boolean) => 
     "test/Visit": Effect.fnUntraced(function*({ n, step: planned }) {
       const step = isWell ? healthy[planned] ?? planned : planned
       trace.runs.at(-1)?.push(n)
+      yield* Progress.add("visits", 1)
       if (trace.acked.has(String(n)) || trace.done.has(String(n))) trace.redone.push(String(n))
       const bracket = inside[n]
       // The end of a bracket waits for all in it, everything else for the element that opens its bracket.

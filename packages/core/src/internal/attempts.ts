@@ -49,8 +49,6 @@ export interface Unit {
   /** Stops this task together with others. */
   readonly parent: Interrupter
   readonly cell: Cell
-  /** What the present attempt has added to its units. */
-  readonly units: Map<string, number>
   readonly onUnits: () => void
   readonly onTotal: (unit: string, total: number) => void
   /** Set once the fiber that runs the task was interrupted: it can't run another one. */
@@ -100,7 +98,10 @@ class Attempt {
   }
 
   get effect(): Effect.Effect<unknown, unknown> {
-    const { cell, onTotal, onUnits, units } = this.unit
+    const { cell, onTotal, onUnits } = this.unit
+    const { units } = cell
+    if (units.size > 0) units.clear()
+    for (const [name, amount] of cell.saved) units.set(name, amount)
     let context = Context.add(this.unit.context, Interrupter, this.signal)
     context = Context.add(context, CurrentSlot, this.slot)
     context = Context.add(context, Cell, cell)
@@ -198,20 +199,22 @@ export const runToEnd = (unit: Unit, environment: Environment): Effect.Effect<En
       return Effect.flatMap(Effect.exit(Effect.interruptible(one.effect)), (exit): Effect.Effect<Ending> => {
         one.close()
         const judgement = judge(one, exit)
-        if (judgement._tag !== "Done" && unit.cell.checkpoint === undefined) unit.units.clear()
         return judgement._tag === "Retry" ? again(judgement.error, judgement.otherwise) : Effect.succeed(judgement)
       })
     }
 
     const again = (error: unknown, otherwise: Ending): Effect.Effect<Ending> =>
-      Effect.flatMap(unit.nextAttempt(environment.clock.currentTimeMillisUnsafe(), error), (delay): Effect.Effect<Ending> => {
-        if (Option.isNone(delay)) return Effect.succeed(otherwise)
-        if (unit.killed) return Effect.succeed({ _tag: "Again", delayMillis: delay.value })
-        return Effect.flatMap(
-          sleepUnlessStopped(unit, environment, delay.value),
-          (slept): Effect.Effect<Ending> => slept ? start(true) : Effect.succeed({ _tag: "Stopped" })
-        )
-      })
+      Effect.flatMap(
+        unit.nextAttempt(environment.clock.currentTimeMillisUnsafe(), error),
+        (delay): Effect.Effect<Ending> => {
+          if (Option.isNone(delay)) return Effect.succeed(otherwise)
+          if (unit.killed) return Effect.succeed({ _tag: "Again", delayMillis: delay.value })
+          return Effect.flatMap(
+            sleepUnlessStopped(unit, environment, delay.value),
+            (slept): Effect.Effect<Ending> => slept ? start(true) : Effect.succeed({ _tag: "Stopped" })
+          )
+        }
+      )
 
     return start(false)
   })
@@ -230,7 +233,7 @@ export const attemptsOf = (retry: Options["retry"]): Unit["nextAttempt"] => {
   return (now, error) => {
     if (Option.isNone(retry) || attempts++ >= maxAttempts) return Effect.succeedNone
     return Effect.gen(function*() {
-      stepper ??= yield* Schedule.toStep(retry.value as Schedule.Schedule<unknown, unknown>)
+      stepper ??= yield* Schedule.toStep(retry.value)
       const [, delay] = yield* stepper(now, error)
       return Option.some(Duration.toMillis(delay))
     }).pipe(

@@ -10,15 +10,16 @@ import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import * as Latch from "effect/Latch"
 import * as Option from "effect/Option"
-import * as Scope from "effect/Scope"
+import type * as Scope from "effect/Scope"
 import type { FanOutOptions } from "../FanOut.ts"
 import { Interrupted, Interrupter, stopped } from "../Interrupter.ts"
 import { Pools } from "../Pools.ts"
 import { Reporter } from "../Progress.ts"
 import { type Any, Skipped } from "../Task.ts"
-import { Current, type DispatchOptions, TaskDispatcher } from "../TaskDispatcher.ts"
+import type { DispatchOptions, TaskDispatcher } from "../TaskDispatcher.ts"
 import type { TaskHandle, TaskStatus } from "../TaskHandle.ts"
 import { attemptsOf, type Ending, type Environment, runToEnd, type Unit } from "./attempts.ts"
+import { currentDispatcher } from "./currentDispatcher.ts"
 import { makeDeadlines } from "./deadlines.ts"
 import * as FanOut from "./fanOut.ts"
 import { JobRun } from "./jobRun.ts"
@@ -75,8 +76,8 @@ class Dispatcher {
         Effect.forEach(payloads, (payload) => Effect.flatMap(this.taskWork(task, payload, options), this.start)),
       fanOut: (name, task, source, options) => this.fanOut(name, task, source, options)
     }
-    // The public types hold; in here tasks, payloads and results are erased.
-    this.service = TaskDispatcher.of(erased as never)
+    // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- tasks, payloads and results are erased in here
+    this.service = erased as unknown as TaskDispatcher["Service"]
   }
 
   private definition(task: Any, context: Context.Context<never>, pool: string | undefined) {
@@ -87,7 +88,7 @@ class Dispatcher {
   }
 
   private contextOf(context: Context.Context<never>): Context.Context<never> {
-    return Context.add(context, Current, Option.some(this.service))
+    return Context.add(context, currentDispatcher, Option.some(this.service))
   }
 
   private taskWork(task: Any, payload: unknown, options: DispatchOptions = {}): Effect.Effect<Work> {
@@ -123,12 +124,10 @@ class Dispatcher {
   }
 
   private unitOf(work: Work, parent: Interrupter, reporter: Reporter): Unit {
-    const units = new Map<string, number>()
     return {
       ...work,
       parent,
       cell: makeCell(),
-      units,
       onUnits: () => {},
       onTotal: reporter.totalUnsafe,
       killed: false,
@@ -139,26 +138,28 @@ class Dispatcher {
   /** Runs work under whoever asks for it: inside of a task it stops with that task. */
   private runWork(work: Effect.Effect<Work>): Effect.Effect<unknown, unknown> {
     return Effect.gen({ self: this }, function*() {
-      const context = yield* Effect.context<never>()
+      const context = yield* Effect.context()
       const inTask = Context.get(context, CurrentSlot) !== undefined
       const parent = (inTask ? Context.get(context, Interrupter) : this.signal).childUnsafe()
       const reporter = Context.get(context, Reporter)
       const unit = this.unitOf(yield* work, parent, reporter)
-      const ending = yield* waitForOthers(Effect.uninterruptibleMask((restore) =>
-        Effect.gen({ self: this }, function*() {
-          const fiber = yield* Effect.forkChild(this.toEnd(unit), { uninterruptible: true })
-          const exit = yield* Effect.exit(restore(Fiber.await(fiber)))
-          if (Exit.isSuccess(exit)) return yield* exit.value
-          parent.requestUnsafe("Cancel")
-          unit.killed = true
-          fiber.interruptUnsafe()
-          yield* Fiber.await(fiber)
-          return yield* exit
-        })
-      ))
+      const ending = yield* waitForOthers(
+        Effect.uninterruptibleMask((restore) =>
+          Effect.gen({ self: this }, function*() {
+            const fiber = yield* Effect.forkChild(this.toEnd(unit), { uninterruptible: true })
+            const exit = yield* Effect.exit(restore(Fiber.await(fiber)))
+            if (Exit.isSuccess(exit)) return yield* exit.value
+            parent.requestUnsafe("Cancel")
+            unit.killed = true
+            fiber.interruptUnsafe()
+            yield* Fiber.await(fiber)
+            return yield* exit
+          })
+        )
+      )
       const { reason } = parent
       parent.closeUnsafe()
-      for (const [name, amount] of unit.units) reporter.addUnsafe(name, amount)
+      for (const [name, amount] of unit.cell.units) reporter.addUnsafe(name, amount)
       switch (ending._tag) {
         case "Done":
           return ending.value
@@ -218,7 +219,12 @@ class Dispatcher {
 }
 
 /** A task that no fan-out has taken keeps its checkpoint for itself. */
-const makeCell = (): Unit["cell"] => ({ checkpoint: undefined, recorded: Effect.void })
+const makeCell = (): Unit["cell"] => ({
+  checkpoint: undefined,
+  recorded: Effect.void,
+  units: new Map(),
+  saved: new Map()
+})
 
 const noReporter: Reporter = { addUnsafe: () => {}, totalUnsafe: () => {} }
 
@@ -228,7 +234,7 @@ class Running {
   private readonly mayRun = Latch.makeUnsafe(true)
   private readonly cell = makeCell()
   private signal: Interrupter
-  private fiber: Fiber.Fiber<unknown, unknown> | undefined
+  private fiber: Fiber.Fiber<Exclude<Ending, { readonly _tag: "Again" }>> | undefined
   private wanted: "run" | "pause" | "cancel" | "abort" = "run"
   private readonly makeUnit: (parent: Interrupter, cell: Unit["cell"]) => Unit
   private readonly toEnd: (unit: Unit) => Effect.Effect<Exclude<Ending, { readonly _tag: "Again" }>>
@@ -251,28 +257,39 @@ class Running {
   /** Runs the task whenever it is wanted, until it has ended; in the dispatcher's scope. */
   get live(): Effect.Effect<void> {
     const round: Effect.Effect<Status> = Effect.gen({ self: this }, function*() {
-      yield* Effect.raceFirst(this.mayRun.await, Effect.ignore(Effect.provideService(stopped, Interrupter, this.signal)))
+      yield* Effect.raceFirst(
+        this.mayRun.await,
+        Effect.ignore(Effect.provideService(stopped, Interrupter, this.signal))
+      )
       const unit = this.makeUnit(this.signal, this.cell)
       this.fiber = yield* Effect.forkIn(this.toEnd(unit), this.scope, { uninterruptible: true, startImmediately: true })
       const exit = yield* Fiber.await(this.fiber)
       this.fiber = undefined
-      const status = this.statusOf(exit as Exit.Exit<Exclude<Ending, { readonly _tag: "Again" }>>)
+      const status = this.statusOf(exit)
       if (status !== undefined) return status
       this.signal.closeUnsafe()
       this.signal = this.parent.childUnsafe()
       return yield* round
     })
     return round.pipe(
-      Effect.catchCause((cause) => Effect.succeed<Status>(Cause.hasInterruptsOnly(cause)
-        ? { _tag: "Shutdown" }
-        : { _tag: "Failed", cause })),
-      Effect.flatMap((status) => Effect.sync(() => {
-        this.signal.closeUnsafe()
-        Deferred.doneUnsafe(this.done, Effect.succeed(status))
-      })),
-      Effect.onInterrupt(() => Effect.sync(() => {
-        Deferred.doneUnsafe(this.done, Effect.succeed<Status>({ _tag: "Shutdown" }))
-      }))
+      Effect.catchCause((cause) =>
+        Effect.succeed<Status>(
+          Cause.hasInterruptsOnly(cause)
+            ? { _tag: "Shutdown" }
+            : { _tag: "Failed", cause }
+        )
+      ),
+      Effect.flatMap((status) =>
+        Effect.sync(() => {
+          this.signal.closeUnsafe()
+          Deferred.doneUnsafe(this.done, Effect.succeed(status))
+        })
+      ),
+      Effect.onInterrupt(() =>
+        Effect.sync(() => {
+          Deferred.doneUnsafe(this.done, Effect.succeed<Status>({ _tag: "Shutdown" }))
+        })
+      )
     )
   }
 

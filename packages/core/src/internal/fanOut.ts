@@ -2,10 +2,9 @@
  * Runs a durable fan-out: a feeder fills the buffer from the source, lanes take from it and run tasks on their own
  * fiber, a flusher records what they came to.
  */
-import * as Cause from "effect/Cause"
-import * as Context from "effect/Context"
+import type * as Cause from "effect/Cause"
+import type * as Context from "effect/Context"
 import * as Deferred from "effect/Deferred"
-import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
@@ -14,22 +13,20 @@ import * as Option from "effect/Option"
 import * as Pull from "effect/Pull"
 import * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
-import { type Element, type FanOutOptions, FanOutStopped } from "../FanOut.ts"
+import type { Element } from "../FanOut.ts"
 import { Interrupted, type Interrupter } from "../Interrupter.ts"
-import { OutcomeRow } from "../JobStore.ts"
+import type { OutcomeRow } from "../JobStore.ts"
 import { JobStoreError } from "../JobStoreError.ts"
-import type { Failure, Outcome } from "../Outcome.ts"
 import { Tally } from "../Progress.ts"
 import { attemptsOf, type Ending, type Environment, runAgain, runToEnd, type Unit } from "./attempts.ts"
-import * as Checkpoint from "./fanOutCheckpoint.ts"
-import { type Bracket, type Entry, FanOutState, type Feed, type Position, type Settlement } from "./fanOutState.ts"
-import type { JobRun } from "./jobRun.ts"
-import type { Settled, TaskDefinition } from "./taskDefinition.ts"
+import { type Recorded, Recorder, storedCheckpoint } from "./fanOutRecorder.ts"
+import type { Bracket, Entry, FanOutState, Feed, Position } from "./fanOutState.ts"
+import type { Settled } from "./taskDefinition.ts"
 
 /** Rows that are read at once for a retry. */
 const pageSize = 100
 
-const defaults = { concurrency: 64, flushEvery: 192, flushInterval: "250 millis" } as const
+const defaultConcurrency = 64
 
 type Source = (after: Option.Option<string>) => Stream.Stream<Element<unknown>, unknown>
 
@@ -47,12 +44,8 @@ type LeftOver =
   | { readonly unit?: undefined }
   | { readonly entry: Entry; readonly unit: Unit; readonly delayMillis: number }
 
-export interface FanOut {
-  readonly name: string
-  readonly task: TaskDefinition
+export interface FanOut extends Recorded {
   readonly source: Source
-  readonly options: FanOutOptions
-  readonly run: JobRun["Service"]
   readonly environment: Environment
   /** Context of the fiber that opened the fan-out, with the handler's own. */
   readonly context: Context.Context<never>
@@ -60,168 +53,50 @@ export interface FanOut {
 
 /** One open fan-out. */
 class Engine {
-  readonly state: FanOutState
-  readonly header: Checkpoint.Header
+  readonly recorder: Recorder
+  private readonly state: FanOutState
   readonly signal: Interrupter
   private readonly spec: FanOut
   readonly concurrency: number
-  private readonly flushEvery: number
-  private readonly failureLimit: number
-  private readonly lift: Checkpoint.Lift
 
-  private rows: Array<OutcomeRow> = []
-  private cleared: Array<string> = []
-  private unrecorded = 0
-  private inFlight = 0
-  private firstFailure: Failure | undefined
-  private changed = false
   private unblocked = false
-  private readonly dirty = Latch.makeUnsafe(false)
-  private readonly full = Latch.makeUnsafe(false)
-
   private idle: Array<(effect: Effect.Effect<void>) => void> = []
   private wakes = 0
-  /** Tasks that wait until their checkpoint is in the store. */
-  private waiting: Array<(effect: Effect.Effect<void>) => void> = []
   private readonly drained = Latch.makeUnsafe(true)
   private readonly settledOne = Latch.makeUnsafe(false)
   private feeding = true
   stopping = false
-  private gaveUp = false
 
   constructor(spec: FanOut, stored: Option.Option<string>) {
-    const { options, run, task } = spec
     this.spec = spec
-    this.concurrency = options.concurrency ?? defaults.concurrency
-    this.flushEvery = options.flushEvery ?? defaults.flushEvery
-    this.failureLimit = options.failures === undefined || options.failures === "collect"
-      ? Number.POSITIVE_INFINITY
-      : options.failures === "failFast"
-      ? 0
-      : options.failures.maxFailures
-    this.signal = run.signal.childUnsafe()
-    this.lift = Checkpoint.lifting(run.migrations, run.version, spec.name)
-    this.state = new FanOutState((settlement) => this.record(settlement), () => {
-      this.unblocked = true
-    }, this.recorded)
-    this.header = Option.match(stored, {
-      onNone: () => ({ finished: false, attempt: run.attempt, failures: 0, tally: Checkpoint.makeCounts(), reopened: new Set() }),
-      onSome: (text) => Checkpoint.restore(text, this.state, task.payload, this.lift)
+    this.concurrency = spec.options.concurrency ?? defaultConcurrency
+    this.signal = spec.run.signal.childUnsafe()
+    this.recorder = new Recorder(spec, stored, {
+      unblocked: () => {
+        this.unblocked = true
+      },
+      flushed: () => this.wake()
     })
-    if (this.header.attempt !== run.attempt) {
-      this.header.attempt = run.attempt
-      this.header.failures = 0
-      this.header.finished = this.header.finished && this.header.tally.failed === 0
-    }
+    this.state = this.recorder.state
     this.signal.onRequestUnsafe(() => this.stop())
   }
 
-  // -- recording
-
-  private record(settlement: Settlement): void {
-    const { bracketAfter, cursor, key, outcome, payload, retryOf } = settlement
-    const { run, task } = this.spec
-    if (retryOf !== undefined) uncount(this.header.tally, retryOf.outcome)
-    count(this.header.tally, outcome, settlement.units)
-    if (retryOf !== undefined) this.cleared.push(cursor)
-    if (retryOf !== undefined && bracketAfter !== undefined && outcome._tag === "Done") this.header.reopened.add(cursor)
-    if (outcome._tag !== "Done" || this.spec.options.keep === "all") {
-      this.rows.push(
-        new OutcomeRow({
-          fanOut: this.spec.name,
-          cursor,
-          key,
-          payload: payload === undefined ? null : task.payload.encode(payload),
-          origin: { v: run.version, ...bracketAfter === undefined ? {} : { bracketAfter } },
-          outcome,
-          attempt: run.attempt,
-          at: this.spec.environment.clock.currentTimeMillisUnsafe()
-        })
-      )
-    }
-    this.unrecorded++
-    this.changed = true
-    if (outcome._tag === "Failed") {
-      this.firstFailure ??= outcome.failure
-      this.gaveUp = ++this.header.failures > this.failureLimit
-    }
-  }
+  // -- lanes
 
   /**
    * Tells everybody who waits for a change. Opening a latch may run who waits for it at once, so this is only called
    * when the state is whole.
    */
   private tell(): void {
-    if (this.changed) {
-      this.changed = false
-      this.dirty.openUnsafe()
-      if (this.unrecorded >= this.flushEvery) this.full.openUnsafe()
-    }
-    if (this.gaveUp) this.signal.requestUnsafe("Sibling")
+    this.recorder.tell()
+    if (this.recorder.gaveUp) this.signal.requestUnsafe("Sibling")
     if (this.unblocked) {
       this.unblocked = false
       this.wake()
     }
   }
 
-  /** Why the fan-out can't go on although it was asked to, if it has given up in this attempt before. */
-  get stopped(): FanOutStopped | undefined {
-    if (!this.gaveUp && this.header.failures <= this.failureLimit) return undefined
-    return new FanOutStopped({
-      name: this.spec.name,
-      failures: this.header.failures,
-      first: this.firstFailure ?? { _tag: "Defect", message: "recorded by an earlier run" }
-    })
-  }
-
-  get flush(): Effect.Effect<void, JobStoreError> {
-    const { name, run, task } = this.spec
-    return Effect.uninterruptible(Effect.suspend(() => {
-      this.dirty.closeUnsafe()
-      this.full.closeUnsafe()
-      let recorded: typeof this.waiting = []
-      return Effect.andThen(
-        run.flush(name, () => {
-          const flush = { rows: this.rows, cleared: this.cleared, acked: this.unrecorded > 0 }
-          this.rows = []
-          this.cleared = []
-          recorded = this.waiting
-          this.waiting = []
-          this.inFlight = this.unrecorded
-          this.unrecorded = 0
-          const tally = new Tally(this.header.tally)
-          return { ...flush, tally, checkpoint: Checkpoint.encode(run.version, this.header, this.state, task.payload) }
-        }),
-        Effect.sync(() => {
-          this.inFlight = 0
-          for (const resume of recorded) resume(Effect.void)
-          this.wake()
-        })
-      )
-    }))
-  }
-
-  /** Waits for the next flush, which it makes come at once. */
-  private readonly recorded = Effect.callback<void>((resume) => {
-    this.waiting.push(resume)
-    this.dirty.openUnsafe()
-    this.full.openUnsafe()
-  })
-
-  /** Records whenever enough has been settled, or some time after anything has. */
-  get flusher(): Effect.Effect<never, JobStoreError> {
-    const interval = Duration.fromInputUnsafe(this.spec.options.flushInterval ?? defaults.flushInterval)
-    return Effect.forever(
-      this.dirty.await.pipe(
-        Effect.andThen(Effect.timeoutOption(this.full.await, interval)),
-        Effect.andThen(this.flush)
-      )
-    )
-  }
-
-  // -- lanes
-
-  private readonly mayTake = (): boolean => !this.stopping && this.unrecorded + this.inFlight < this.flushEvery
+  private readonly mayTake = (): boolean => !this.stopping && this.recorder.hasRoom
 
   private take(): Entry | undefined {
     if (!this.mayTake()) return undefined
@@ -295,8 +170,7 @@ class Engine {
       permits: task.permits,
       parent: this.signal,
       cell: entry.cell,
-      units: entry.units,
-      onUnits: () => this.dirty.openUnsafe(),
+      onUnits: this.recorder.noteUnits,
       onTotal: (unit, total) => run.totals.set(unit, total),
       killed: false,
       nextAttempt: attemptsOf(task.options.retry)
@@ -316,7 +190,7 @@ class Engine {
   /** Units that unsettled elements have added so far. */
   get partial(): Map<string, number> {
     const sum = new Map<string, number>()
-    for (const { units } of this.state.active) {
+    for (const { cell: { units } } of this.state.active) {
       for (const [unit, amount] of units) sum.set(unit, (sum.get(unit) ?? 0) + amount)
     }
     return sum
@@ -328,7 +202,7 @@ class Engine {
   readonly feeder: Effect.Effect<void, unknown> = Effect.suspend(() =>
     Effect.gen({ self: this }, function*() {
       if (this.state.segment !== undefined) yield* this.pump(this.state.segment, this.state.segment.root)
-      if (this.header.tally.failed > 0 || this.header.reopened.size > 0) yield* this.feedRows
+      if (this.recorder.header.tally.failed > 0 || this.recorder.header.reopened.size > 0) yield* this.feedRows
       yield* this.pump(this.state.main, undefined)
       if (this.state.main.bracket !== this.state.root) {
         return yield* Effect.die(new Error(`The source of fan-out "${this.spec.name}" ended in an open bracket`))
@@ -377,7 +251,8 @@ class Engine {
           if (this.stopping) return
           if (row.attempt >= run.attempt) continue
           if (row.outcome._tag === "Skipped") {
-            this.clearSkipped(row)
+            this.recorder.clearSkipped(row)
+            this.tell()
           } else if (row.payload !== null) {
             yield* this.retryRow(row, row.payload)
           }
@@ -387,20 +262,11 @@ class Engine {
     })
   }
 
-  /** A row of skipped elements is gone once the element that opens them was done. */
-  private clearSkipped(row: OutcomeRow): void {
-    if (!this.header.reopened.delete(row.key)) return
-    uncount(this.header.tally, row.outcome)
-    this.cleared.push(row.cursor)
-    this.changed = true
-    this.tell()
-  }
-
   private retryRow(row: OutcomeRow, encoded: Schema.Json): Effect.Effect<void, unknown> {
     return Effect.gen({ self: this }, function*() {
       const { bracketAfter, v } = decodeOrigin(row.origin)
       const opens = bracketAfter !== undefined
-      const { cursor: lift, payload: liftPayload } = this.lift(v)
+      const { cursor: lift, payload: liftPayload } = this.recorder.lift(v)
       const payload = this.spec.task.payload.decode(liftPayload(encoded))
       const cursor = lift(row.cursor)
       const { root } = this.state
@@ -408,7 +274,10 @@ class Engine {
       bracket.outstanding++
       // The failed end of a bracket runs again like an item: its bracket is long settled.
       const entry = this.state.enter(opens ? "open" : "item", cursor, payload, bracket, {
-        ...this.state.retried.get(cursor),
+        ...Option.match(Option.fromUndefinedOr(this.state.retried.get(cursor)), {
+          onNone: () => ({}),
+          onSome: (cell) => ({ cell })
+        }),
         retryOf: row,
         bracketAfter: opens ? lift(bracketAfter) : undefined
       })
@@ -430,8 +299,8 @@ export const run = (spec: FanOut): Effect.Effect<Tally, unknown> =>
   Effect.gen(function*() {
     const { name, run } = spec
     const engine = new Engine(spec, yield* storedCheckpoint(spec))
-    if (engine.header.finished) return new Tally(engine.header.tally)
-    const before = engine.stopped
+    if (engine.recorder.header.finished) return new Tally(engine.recorder.header.tally)
+    const before = engine.recorder.stopped
     if (before !== undefined) return yield* before
     if (run.unfinished.has(name)) return yield* Effect.die(new Error(`Fan-out "${name}" is already open in this job`))
     run.unfinished.add(name)
@@ -455,7 +324,7 @@ const drive = (engine: Engine): Effect.Effect<void, unknown> =>
             Deferred.doneUnsafe(broken, Exit.failCause(exit.cause))
           }))
       const feeder = yield* Effect.forkChild(breaks(Effect.interruptible(engine.feeder)))
-      const flusher = yield* Effect.forkChild(breaks(Effect.interruptible(engine.flusher)))
+      const flusher = yield* Effect.forkChild(breaks(Effect.interruptible(engine.recorder.flusher)))
       const lanes = new Set<Fiber.Fiber<unknown>>()
       const supervise = (first?: LeftOver): Effect.Effect<void> =>
         Effect.gen(function*() {
@@ -495,51 +364,16 @@ const conclude = (spec: FanOut, engine: Engine, exit: Exit.Exit<void, unknown>):
     const { name, run } = spec
     const { reason } = run.signal
     const cannotRecord = Exit.isFailure(exit) && isStoreError(exit.cause)
-    engine.header.finished = Exit.isSuccess(exit) && reason === undefined && engine.stopped === undefined
-    if (!cannotRecord && reason !== "LeaseLost") yield* engine.flush
+    engine.recorder.header.finished = Exit.isSuccess(exit) && reason === undefined &&
+      engine.recorder.stopped === undefined
+    if (!cannotRecord && reason !== "LeaseLost") yield* engine.recorder.flush
     if (Exit.isFailure(exit)) return yield* Effect.failCause(exit.cause)
     if (reason !== undefined) return yield* new Interrupted({ reason })
-    const gaveUp = engine.stopped
+    const gaveUp = engine.recorder.stopped
     if (gaveUp !== undefined) return yield* gaveUp
     run.unfinished.delete(name)
-    return new Tally(engine.header.tally)
+    return new Tally(engine.recorder.header.tally)
   })
 
 const isStoreError = (cause: Cause.Cause<unknown>): boolean =>
   cause.reasons.some((reason) => reason._tag === "Fail" && reason.error instanceof JobStoreError)
-
-/** The checkpoint stored under the fan-out's name, or under one that it had in an older version of the job. */
-const storedCheckpoint = (spec: FanOut): Effect.Effect<Option.Option<string>, JobStoreError> =>
-  Effect.gen(function*() {
-    const { name, run } = spec
-    const names = new Set([name])
-    for (let v = run.version - 1; v >= 1; v--) names.add(Checkpoint.oldName(run.migrations, v, run.version, name))
-    for (const one of names) {
-      const stored = yield* run.store.checkpoint(run.id, one)
-      if (Option.isSome(stored)) return stored
-    }
-    return Option.none()
-  })
-
-const count = (counts: Checkpoint.Counts, outcome: Outcome, units: ReadonlyMap<string, number>): void => {
-  if (outcome._tag === "Failed") {
-    counts.failed++
-  } else if (outcome._tag === "Skipped") {
-    counts.skipped += outcome.count
-  } else {
-    counts.done++
-    const tag = tagOf(outcome.value)
-    if (tag !== undefined) counts.tags[tag] = (counts.tags[tag] ?? 0) + 1
-    for (const [unit, amount] of units) counts.units[unit] = (counts.units[unit] ?? 0) + amount
-  }
-}
-
-const uncount = (counts: Checkpoint.Counts, outcome: Outcome): void => {
-  if (outcome._tag === "Failed") counts.failed--
-  else if (outcome._tag === "Skipped") counts.skipped -= outcome.count
-}
-
-const tagOf = (value: Schema.Json): string | undefined =>
-  typeof value === "object" && value !== null && "_tag" in value && typeof value["_tag"] === "string"
-    ? value["_tag"]
-    : undefined

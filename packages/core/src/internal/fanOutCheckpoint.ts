@@ -70,7 +70,7 @@ export interface PayloadCodec {
 }
 
 export const encode = (version: number, header: Header, state: FanOutState, codec: PayloadCodec): string => {
-  const payloadOf = (entry: Entry) => (entry.encoded ??= codec.encode(entry.payload)) as Schema.Json
+  const payloadOf = (entry: Entry) => entry.encoded ??= codec.encode(entry.payload)
   const brackets = Array.from(state.brackets.values(), (bracket) => ({
     id: bracket.id,
     parent: bracket.parent?.id ?? 0,
@@ -92,7 +92,7 @@ export const encode = (version: number, header: Header, state: FanOutState, code
         : { k: "retried" as const, c: entry.cursor, p: null, b: 0 },
       ...entry.cell.checkpoint === undefined
         ? {}
-        : { s: entry.cell.checkpoint, u: Object.fromEntries(entry.units) }
+        : { s: entry.cell.checkpoint, u: Object.fromEntries(entry.cell.saved) }
     })
   }
   const stored: Stored = {
@@ -116,7 +116,7 @@ export const encode = (version: number, header: Header, state: FanOutState, code
 
 // The bracket of a retried opening element that has not settled comes back with its row.
 const retried = (state: FanOutState, id: number): boolean => {
-  for (const entry of state.active) { if (entry.retryOf !== undefined && entry.bracket.id === id) return true }
+  for (const entry of state.active) if (entry.retryOf !== undefined && entry.bracket.id === id) return true
   return false
 }
 
@@ -143,14 +143,14 @@ export const restore = (text: string, state: FanOutState, codec: PayloadCodec, l
     state.nextId = Math.max(state.nextId, bracket.id + 1)
   }
   for (const { b, c, k, p, s, u } of stored.entries) {
-    const kept = { cell: state.makeCell(s), units: new Map(Object.entries(u ?? {})) }
+    const cell = state.makeCell(s, new Map(Object.entries(u ?? {})))
     if (k === "retried") {
-      state.retried.set(cursor(c), kept)
+      state.retried.set(cursor(c), cell)
       continue
     }
     const bracket = find(b)
     bracket.outstanding++
-    state.ready.push(state.enter(k, cursor(c), payloadOf(p), bracket, kept))
+    state.ready.push(state.enter(k, cursor(c), payloadOf(p), bracket, { cell }))
   }
   const frontierOf = (frontier: string | null) => frontier === null ? undefined : cursor(frontier)
   state.main = { frontier: frontierOf(stored.main.frontier), bracket: find(stored.main.bracket) }

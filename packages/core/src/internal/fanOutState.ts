@@ -6,6 +6,7 @@
  * this but the feeds' buffers.
  */
 import type * as Effect from "effect/Effect"
+import type * as Schema from "effect/Schema"
 import type { Element } from "../FanOut.ts"
 import type { OutcomeRow } from "../JobStore.ts"
 import type { Outcome } from "../Outcome.ts"
@@ -32,9 +33,8 @@ export interface Entry {
   readonly payload: unknown
   readonly bracket: Bracket
   readonly cell: Cell
-  readonly units: Map<string, number>
   /** The payload's encoding, once a checkpoint needed it. */
-  encoded: unknown
+  encoded: Schema.Json | undefined
   /** The stored failure that this entry runs again. Its row is its checkpoint. */
   readonly retryOf: OutcomeRow | undefined
   /** Where the bracket of a retried opening element begins in the source, unless right behind it. */
@@ -82,7 +82,7 @@ export class FanOutState {
   feed: Feed | undefined
   nextId = 1
   /** What retried elements had saved before their row was settled again, by their cursor. */
-  readonly retried = new Map<string, Pick<Entry, "cell" | "units">>()
+  readonly retried = new Map<string, Cell>()
   private readonly settled: (settlement: Settlement) => void
   private readonly onUnblocked: () => void
   private readonly recorded: Effect.Effect<void>
@@ -98,8 +98,8 @@ export class FanOutState {
     this.root.state = "open"
   }
 
-  makeCell(checkpoint: Cell["checkpoint"]): Cell {
-    return { checkpoint, recorded: this.recorded }
+  makeCell(checkpoint: Cell["checkpoint"], saved: ReadonlyMap<string, number> = noUnits): Cell {
+    return { checkpoint, recorded: this.recorded, units: new Map(saved), saved }
   }
 
   makeBracket(parent: Bracket | undefined, cursor: string): Bracket {
@@ -209,7 +209,7 @@ export class FanOutState {
     cursor: string,
     payload: unknown,
     bracket: Bracket,
-    kept: Partial<Pick<Entry, "cell" | "units" | "encoded" | "retryOf" | "bracketAfter">> = {}
+    kept: Partial<Pick<Entry, "cell" | "encoded" | "retryOf" | "bracketAfter">> = {}
   ): Entry {
     const entry: Entry = {
       kind,
@@ -217,7 +217,6 @@ export class FanOutState {
       payload,
       bracket,
       cell: kept.cell ?? this.makeCell(undefined),
-      units: kept.units ?? new Map(),
       encoded: kept.encoded,
       retryOf: kept.retryOf,
       bracketAfter: kept.bracketAfter
@@ -227,7 +226,8 @@ export class FanOutState {
   }
 
   settle(entry: Entry, key: string, outcome: Outcome): void {
-    const { bracket, cursor, kind, payload, retryOf, units } = entry
+    const { bracket, cursor, kind, payload, retryOf } = entry
+    const { units } = entry.cell
     this.active.delete(entry)
     const bracketAfter = kind === "open" ? entry.bracketAfter ?? cursor : undefined
     this.settled({ cursor, key, payload, kind, bracketAfter, outcome, units, retryOf })
@@ -235,7 +235,9 @@ export class FanOutState {
     if (kind === "open") {
       bracket.state = outcome._tag === "Done" ? "open" : "skipping"
       // What belongs to a retried opening element comes from its part of the source, if it is wanted now.
-      if (retryOf !== undefined && bracket.state === "open") this.segment = { frontier: bracketAfter, bracket, root: bracket }
+      if (retryOf !== undefined && bracket.state === "open") {
+        this.segment = { frontier: bracketAfter, bracket, root: bracket }
+      }
       if (retryOf !== undefined && bracket.state === "skipping") this.brackets.delete(bracket.id)
       this.onUnblocked()
     }
@@ -262,6 +264,8 @@ export class FanOutState {
     this.endBracket(parent)
   }
 }
+
+const noUnits: ReadonlyMap<string, number> = new Map()
 
 const makeBracket = (id: number, parent: Bracket | undefined, cursor: string): Bracket => ({
   id,

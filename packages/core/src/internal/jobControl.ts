@@ -29,8 +29,7 @@ const refuse = (reason: JobManagerError["reason"]) => Effect.fail(new JobManager
 const notAllowed = (id: JobId.JobId, state: string, action: string) => refuse(new NotAllowed({ id, state, action }))
 
 const keysOf = (job: Job.Any, payload: unknown) => {
-  // The caller's payload is of this job: `Job.Any` only forgets of which type.
-  // oxlint-disable-next-line typescript/no-unsafe-type-assertion
+  // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- only `Job.Any` forgot whose payload it is
   const own = payload as never
   return { idempotencyKey: job.idempotencyKey(own), exclusiveKey: job.exclusiveKey(own) }
 }

@@ -28,20 +28,23 @@ export interface JobRunOptions {
 }
 
 /** One run of a job. All its fan-outs record through `flush`, one at a time. */
-export class JobRun extends Context.Service<JobRun, JobRunOptions & {
-  /** Names of the fan-outs that are open, and of those that a stop has left unfinished. */
-  readonly unfinished: Set<string>
-  /** Units that the program itself has added. */
-  readonly partial: Map<string, number>
-  /** Units that the unsettled elements of each open fan-out have added so far. */
-  readonly partials: Map<string, () => ReadonlyMap<string, number>>
-  readonly totals: Map<string, number>
-  /** Records one fan-out. `tally` is evaluated inside, so that progress never goes back. */
-  readonly flush: (
-    fanOut: string,
-    make: () => Omit<Flush, "token" | "fanOut" | "progress"> & { readonly tally: Tally }
-  ) => Effect.Effect<void, JobStoreError>
-}>()("@fanout/core/internal/JobRun") {}
+export class JobRun extends Context.Service<
+  JobRun,
+  JobRunOptions & {
+    /** Names of the fan-outs that are open, and of those that a stop has left unfinished. */
+    readonly unfinished: Set<string>
+    /** Units that the program itself has added. */
+    readonly partial: Map<string, number>
+    /** Units that the unsettled elements of each open fan-out have added so far. */
+    readonly partials: Map<string, () => ReadonlyMap<string, number>>
+    readonly totals: Map<string, number>
+    /** Records one fan-out. `tally` is evaluated inside, so that progress never goes back. */
+    readonly flush: (
+      fanOut: string,
+      make: () => Omit<Flush, "token" | "fanOut" | "progress"> & { readonly tally: Tally }
+    ) => Effect.Effect<void, JobStoreError>
+  }
+>()("@fanout/core/internal/JobRun") {}
 
 export const make = (options: JobRunOptions): Effect.Effect<JobRun["Service"]> =>
   Effect.map(Semaphore.make(1), (mutex) => {
@@ -56,7 +59,7 @@ export const make = (options: JobRunOptions): Effect.Effect<JobRun["Service"]> =
       const add = (unit: string, amount: number) => {
         units[unit] = (units[unit] ?? 0) + amount
       }
-      for (const one of Object.values(fanOuts)) { for (const [unit, n] of Object.entries(one.units)) add(unit, n) }
+      for (const one of Object.values(fanOuts)) for (const [unit, n] of Object.entries(one.units)) add(unit, n)
       for (const units of [partial, ...Array.from(partials.values(), (read) => read())]) {
         for (const [unit, n] of units) add(unit, n)
       }

@@ -8,8 +8,6 @@ import type * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import type { Priority } from "../Task.ts"
 
-const ranks: Record<Priority, number> = { low: 0, normal: 1, high: 2, critical: 3 }
-
 /** How long a waiter waits to be raised by one class. */
 const agingMillis = 1000
 
@@ -61,33 +59,38 @@ class Line {
   }
 }
 
+/** The line whose head goes next: of equal scores the one that comes first. */
+const best = (lines: ReadonlyArray<Line>, now: number): Line | undefined => {
+  let found: Line | undefined
+  let score = -1
+  for (const line of lines) {
+    const { head } = line
+    if (head === undefined) continue
+    const own = line.rank + Math.floor((now - head.since) / agingMillis)
+    if (own > score) {
+      found = line
+      score = own
+    }
+  }
+  return found
+}
+
 export const makePermits = (size: number, clock: Clock.Clock): Permits => {
   let free = size
   let waiters = 0
-  const lines = Object.values(ranks).map((rank) => new Line(rank))
+  const lines: Record<Priority, Line> = {
+    critical: new Line(3),
+    high: new Line(2),
+    normal: new Line(1),
+    low: new Line(0)
+  }
+  const byRank = Object.values(lines)
   // More than the whole pool could never be had.
   const clamp = (weight: number) => Math.min(weight, size)
 
-  const best = (): Line | undefined => {
-    const now = clock.currentTimeMillisUnsafe()
-    let found: Line | undefined
-    let score = -1
-    for (let i = lines.length - 1; i >= 0; i--) {
-      const line = lines[i]
-      const head = line?.head
-      if (line === undefined || head === undefined) continue
-      const own = line.rank + Math.floor((now - head.since) / agingMillis)
-      if (own > score) {
-        found = line
-        score = own
-      }
-    }
-    return found
-  }
-
   const handOut = () => {
     while (waiters > 0 && free > 0) {
-      const line = best()
+      const line = best(byRank, clock.currentTimeMillisUnsafe())
       const head = line?.head
       // A heavy head is not passed over, or it would starve.
       if (line === undefined || head === undefined || head.weight > free) return
@@ -99,7 +102,7 @@ export const makePermits = (size: number, clock: Clock.Clock): Permits => {
   }
 
   const waitUnsafe: Permits["waitUnsafe"] = (weight, priority, returning, granted) => {
-    const line = lines[ranks[priority]] as Line
+    const line = lines[priority]
     let waits = true
     const waiter: Waiter = {
       weight: clamp(weight),

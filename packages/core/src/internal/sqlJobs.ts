@@ -99,13 +99,12 @@ export const makeWrites = (access: SqlAccess) => {
   const insertRows = (record: JobRecord): Statements<JobRecord> =>
     Effect.gen(function*() {
       const { id } = record
-      const stored = record.with({ revision: 1 })
-      const { columns, payload } = Rows.encodeJob(stored)
+      const { columns, payload } = Rows.encodeJob(record.with({ revision: 1 }))
       const row = { ...columns, progress: Rows.encodeProgress(Progress.empty) }
       const inserted = yield* sql`insert into fanout_jobs ${sql.insert(row)} on conflict do nothing returning id`
       if (inserted.length > 0) {
         yield* sql`insert into fanout_payloads (job_id, payload) values (${columns.id}, ${payload})`
-        return stored
+        return Rows.decodeJob({ ...columns, payload })
       }
       const found = yield* twin(columns, "")
       if (found !== undefined) return found
@@ -127,8 +126,7 @@ export const makeWrites = (access: SqlAccess) => {
 
   const put = (record: JobRecord, line: string) => {
     const { id, revision } = record
-    const stored = record.with({ revision: revision + 1 })
-    const { columns, payload } = Rows.encodeJob(stored)
+    const { columns, payload } = Rows.encodeJob(record.with({ revision: revision + 1 }))
     const replace = Effect.gen(function*() {
       const replaced = yield* sql`update fanout_jobs set ${sql.update(columns, ["id"])}
         where id = ${columns.id} and revision = ${revision} returning id`
@@ -139,7 +137,7 @@ export const makeWrites = (access: SqlAccess) => {
       }
       yield* sql`update fanout_payloads set payload = ${payload} where job_id = ${columns.id} and payload <> ${payload}`
       yield* appendLog(access, id, { at: record.updatedAt, level: "Info", message: line })
-      return stored
+      return Rows.decodeJob({ ...columns, payload })
     })
     const keyTaken = Effect.flatMap(twin(columns, columns.id), (by): Statements<never> =>
       by === undefined

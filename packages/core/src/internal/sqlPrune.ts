@@ -46,7 +46,8 @@ export const makePrune = (access: SqlAccess) => {
     inSlices(access.run(
       operation,
       Effect.map(
-        sql`delete from ${table} where seq in (select seq from ${table} where job_id = ${id} limit ${slice}) returning seq`,
+        sql`delete from ${table}
+          where seq in (select seq from ${table} where job_id = ${id} limit ${slice}) returning seq`,
         (rows) => rows.length
       )
     ))

@@ -4,10 +4,10 @@
 import * as Cause from "effect/Cause"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
-import { Headers } from "effect/http"
+import * as Headers from "effect/http/Headers"
+import * as Result from "effect/Result"
 import * as Rpc from "effect/rpc/Rpc"
 import { RequestId } from "effect/rpc/RpcMessage"
-import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import type { Outcome } from "../Outcome.ts"
 import type { Pools } from "../Pools.ts"
@@ -46,10 +46,12 @@ export const defineTask = (
   pool: string | undefined
 ): TaskDefinition => {
   const options = Context.getOrUndefined(task.annotations, TaskOptions)
+  // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- what a group's layer puts there
   const handler = context.mapUnsafe.get(task.key) as Rpc.Handler<string> | undefined
   if (options === undefined) throw new Error(`"${task._tag}" is no task: make it with Task.make`)
   if (handler === undefined) throw new Error(`Task "${task._tag}" has no handler here`)
   const call = { client: new Rpc.ServerClient(0), requestId: RequestId(0), headers: Headers.empty, rpc: task }
+  // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- schemas of tasks need no services
   const codecOf = (schema: Schema.Top) => Schema.toCodecJson(schema as Task.Codec) as Schema.Codec<unknown, Schema.Json>
   const payload = codecOf(task.payloadSchema)
   const encodeError = Schema.encodeSync(codecOf(task.errorSchema))
@@ -63,6 +65,7 @@ export const defineTask = (
       const result = handler.handler(value, call)
       const effect = Rpc.isWrapper(result) ? result.value : result
       return Effect.isEffect(effect)
+        // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- what it needs is in `context`
         ? effect as Effect.Effect<unknown, unknown>
         : Effect.die(new Error(`The handler of task "${task._tag}" gave a stream`))
     },
@@ -100,7 +103,7 @@ const outcomeOf = (
 
 const textOf = (cause: Cause.Cause<unknown>): string => messageOf(Cause.squash(cause))
 
-export const messageOf = (error: unknown): string =>
+const messageOf = (error: unknown): string =>
   typeof error === "object" && error !== null && "message" in error && typeof error.message === "string" &&
     error.message !== ""
     ? error.message

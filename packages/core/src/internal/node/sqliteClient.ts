@@ -95,7 +95,9 @@ const open = (options: Options): DatabaseSync => {
   const database = new DatabaseSync(filename, { timeout: busyTimeoutMillis })
   try {
     const { journal_mode: mode } = database.prepare("PRAGMA journal_mode = WAL").get() ?? {}
-    if (mode !== "wal" && filename !== ":memory:") throw new Error(`its journal is "${String(mode)}" and can't be a log`)
+    if (mode !== "wal" && filename !== ":memory:") {
+      throw new Error(`its journal is "${String(mode)}" and can't be a log`)
+    }
     database.exec(`PRAGMA synchronous = ${synchronous}`)
     return database
   } catch (error) {
