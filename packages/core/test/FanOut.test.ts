@@ -84,7 +84,7 @@ const fanOutLaws = <E>(backend: string, store: Layer.Layer<JobStore.JobStore, E>
           const tally = yield* Laws.runThroughCrashes(id, program, trace)
 
           Laws.checkLaws(program, trace)
-        assert.strictEqual(tally.units["visits"] ?? 0, tally.done, "a unit is counted once for each done element")
+          assert.strictEqual(tally.units["visits"] ?? 0, tally.done, "a unit is counted once for each done element")
           const { done, failed, skipped } = tally
           assert.deepStrictEqual({ done, failed, skipped }, Laws.expected(program.steps))
         }).pipe(Effect.provide(store)),
@@ -104,7 +104,7 @@ const fanOutLaws = <E>(backend: string, store: Layer.Layer<JobStore.JobStore, E>
           const tally = yield* Laws.runThroughCrashes(id, program, trace, { attempt: 2, isWell: program.heals })
 
           Laws.checkLaws(program, trace)
-        assert.strictEqual(tally.units["visits"] ?? 0, tally.done, "a unit is counted once for each done element")
+          assert.strictEqual(tally.units["visits"] ?? 0, tally.done, "a unit is counted once for each done element")
           const { done, failed, skipped } = tally
           const steps = program.heals ? Laws.healed(program.steps) : program.steps
           assert.deepStrictEqual({ done, failed, skipped }, Laws.expected(steps))

@@ -1,4 +1,3 @@
-import type { FanOutOptions } from "@fanout/core/FanOut"
 import { Interrupter, makeUnsafe } from "@fanout/core/Interrupter"
 import * as JobContext from "@fanout/core/JobContext"
 import * as JobId from "@fanout/core/JobId"
@@ -6,14 +5,14 @@ import * as JobState from "@fanout/core/JobState"
 import * as JobStore from "@fanout/core/JobStore"
 import * as OwnerLiveness from "@fanout/core/OwnerLiveness"
 import * as Pools from "@fanout/core/Pools"
-import * as Progress from "@fanout/core/Progress"
+import type * as Progress from "@fanout/core/Progress"
 import * as TaskDispatcher from "@fanout/core/TaskDispatcher"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import { make as makeDispatcher } from "../src/internal/dispatcher.ts"
 import * as JobRun from "../src/internal/jobRun.ts"
 
-export const owner = new OwnerLiveness.Owner({ machine: "m", boot: "b", process: "p" })
+const owner = new OwnerLiveness.Owner({ machine: "m", boot: "b", process: "p" })
 
 /** Puts a running job into the store. */
 export const runningJob = (id: string, attempt = 1) =>
@@ -84,14 +83,15 @@ export const asRun = <A, E, R>(
       log: () => Effect.void,
       pause: () => Effect.never
     })
-    const exit = yield* Effect.exit(effect(signal).pipe(
-      Effect.provideService(TaskDispatcher.TaskDispatcher, dispatcher),
-      Effect.provideService(JobContext.JobContext, context),
-      Effect.provideService(JobRun.JobRun, run),
-      Effect.provideService(Interrupter, signal)
-    ))
+    const exit = yield* Effect.exit(
+      effect(signal).pipe(
+        Effect.provideService(TaskDispatcher.TaskDispatcher, dispatcher),
+        Effect.provideService(JobContext.JobContext, context),
+        Effect.provideService(JobRun.JobRun, run),
+        Effect.provideService(Interrupter, signal)
+      )
+    )
     return { exit, shown }
   }))
 
 export const pools = Pools.layer({ io: 8, one: 1 })
-export type { FanOutOptions }

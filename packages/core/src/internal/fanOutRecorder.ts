@@ -1,0 +1,232 @@
+/**
+ * The recording half of a fan-out: counts what elements came to, keeps the rows of those that get one, and flushes
+ * both with the checkpoint that belongs to them.
+ */
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Latch from "effect/Latch"
+import * as Option from "effect/Option"
+import type * as Schema from "effect/Schema"
+import { type FanOutOptions, FanOutStopped } from "../FanOut.ts"
+import { OutcomeRow } from "../JobStore.ts"
+import type { JobStoreError } from "../JobStoreError.ts"
+import type { Failure, Outcome } from "../Outcome.ts"
+import { Tally } from "../Progress.ts"
+import type { Environment } from "./attempts.ts"
+import * as Checkpoint from "./fanOutCheckpoint.ts"
+import { FanOutState, type Settlement } from "./fanOutState.ts"
+import type { JobRun } from "./jobRun.ts"
+import type { TaskDefinition } from "./taskDefinition.ts"
+
+const defaults = { flushEvery: 192, flushInterval: "250 millis" } as const
+
+/** What of a fan-out its recording depends on. */
+export interface Recorded {
+  readonly name: string
+  readonly task: TaskDefinition
+  readonly options: FanOutOptions
+  readonly run: JobRun["Service"]
+  readonly environment: Pick<Environment, "clock">
+}
+
+export class Recorder {
+  readonly state: FanOutState
+  readonly header: Checkpoint.Header
+  readonly lift: Checkpoint.Lift
+  /** Whether more has failed than may, in this run. */
+  gaveUp = false
+  private readonly spec: Recorded
+  private readonly flushEvery: number
+  private readonly failureLimit: number
+  private readonly flushed: () => void
+
+  private rows: Array<OutcomeRow> = []
+  private cleared: Array<string> = []
+  private unrecorded = 0
+  private inFlight = 0
+  private firstFailure: Failure | undefined
+  private changed = false
+  /** Tasks that wait until their checkpoint is in the store. */
+  private waiting: Array<(effect: Effect.Effect<void>) => void> = []
+  private readonly dirty = Latch.makeUnsafe(false)
+  private readonly full = Latch.makeUnsafe(false)
+
+  constructor(
+    spec: Recorded,
+    stored: Option.Option<string>,
+    on: { readonly unblocked: () => void; readonly flushed: () => void }
+  ) {
+    const { options, run, task } = spec
+    this.spec = spec
+    this.flushed = on.flushed
+    this.flushEvery = options.flushEvery ?? defaults.flushEvery
+    this.failureLimit = options.failures === undefined || options.failures === "collect"
+      ? Number.POSITIVE_INFINITY
+      : options.failures === "failFast"
+      ? 0
+      : options.failures.maxFailures
+    this.lift = Checkpoint.lifting(run.migrations, run.version, spec.name)
+    this.state = new FanOutState((settlement) => this.record(settlement), on.unblocked, this.recorded)
+    this.header = Option.match(stored, {
+      onNone: (): Checkpoint.Header => ({
+        finished: false,
+        attempt: run.attempt,
+        failures: 0,
+        tally: Checkpoint.makeCounts(),
+        reopened: new Set()
+      }),
+      onSome: (text) => Checkpoint.restore(text, this.state, task.payload, this.lift)
+    })
+    if (this.header.attempt !== run.attempt) {
+      this.header.attempt = run.attempt
+      this.header.failures = 0
+      this.header.finished = this.header.finished && this.header.tally.failed === 0
+    }
+  }
+
+  private record(settlement: Settlement): void {
+    const { bracketAfter, cursor, key, outcome, payload, retryOf } = settlement
+    const { run, task } = this.spec
+    if (retryOf !== undefined) uncount(this.header.tally, retryOf.outcome)
+    count(this.header.tally, outcome, settlement.units)
+    if (retryOf !== undefined) this.cleared.push(cursor)
+    if (retryOf !== undefined && bracketAfter !== undefined && outcome._tag === "Done") this.header.reopened.add(cursor)
+    if (outcome._tag !== "Done" || this.spec.options.keep === "all") {
+      this.rows.push(
+        new OutcomeRow({
+          fanOut: this.spec.name,
+          cursor,
+          key,
+          payload: payload === undefined ? null : task.payload.encode(payload),
+          origin: { v: run.version, ...bracketAfter === undefined ? {} : { bracketAfter } },
+          outcome,
+          attempt: run.attempt,
+          at: this.spec.environment.clock.currentTimeMillisUnsafe()
+        })
+      )
+    }
+    this.unrecorded++
+    this.changed = true
+    if (outcome._tag === "Failed") {
+      this.firstFailure ??= outcome.failure
+      this.gaveUp = ++this.header.failures > this.failureLimit
+    }
+  }
+
+  /** A row of skipped elements is gone once the element that opens them was done. */
+  clearSkipped(row: OutcomeRow): void {
+    if (!this.header.reopened.delete(row.key)) return
+    uncount(this.header.tally, row.outcome)
+    this.cleared.push(row.cursor)
+    this.changed = true
+  }
+
+  /** Whether another element may be taken: the outcomes of few enough are on their way to the store. */
+  get hasRoom(): boolean {
+    return this.unrecorded + this.inFlight < this.flushEvery
+  }
+
+  /** Has the units that a running task has added shown with the next flush. */
+  readonly noteUnits = (): void => {
+    this.dirty.openUnsafe()
+  }
+
+  /** Lets the flusher go on if something was recorded. This may run it at once. */
+  tell(): void {
+    if (!this.changed) return
+    this.changed = false
+    this.dirty.openUnsafe()
+    if (this.unrecorded >= this.flushEvery) this.full.openUnsafe()
+  }
+
+  /** Why the fan-out can't go on although it was asked to, if it has given up in this attempt before. */
+  get stopped(): FanOutStopped | undefined {
+    if (!this.gaveUp && this.header.failures <= this.failureLimit) return undefined
+    return new FanOutStopped({
+      name: this.spec.name,
+      failures: this.header.failures,
+      first: this.firstFailure ?? { _tag: "Defect", message: "recorded by an earlier run" }
+    })
+  }
+
+  get flush(): Effect.Effect<void, JobStoreError> {
+    const { name, run, task } = this.spec
+    return Effect.uninterruptible(Effect.suspend(() => {
+      this.dirty.closeUnsafe()
+      this.full.closeUnsafe()
+      let recorded: typeof this.waiting = []
+      return Effect.andThen(
+        run.flush(name, () => {
+          const flush = { rows: this.rows, cleared: this.cleared, acked: this.unrecorded > 0 }
+          this.rows = []
+          this.cleared = []
+          recorded = this.waiting
+          this.waiting = []
+          this.inFlight = this.unrecorded
+          this.unrecorded = 0
+          const tally = new Tally(this.header.tally)
+          return { ...flush, tally, checkpoint: Checkpoint.encode(run.version, this.header, this.state, task.payload) }
+        }),
+        Effect.sync(() => {
+          this.inFlight = 0
+          for (const resume of recorded) resume(Effect.void)
+          this.flushed()
+        })
+      )
+    }))
+  }
+
+  /** Waits for the next flush, which it makes come at once. */
+  private readonly recorded = Effect.callback<void>((resume) => {
+    this.waiting.push(resume)
+    this.dirty.openUnsafe()
+    this.full.openUnsafe()
+  })
+
+  /** Records whenever enough has been settled, or some time after anything has. */
+  get flusher(): Effect.Effect<never, JobStoreError> {
+    const interval = Duration.fromInputUnsafe(this.spec.options.flushInterval ?? defaults.flushInterval)
+    return Effect.forever(
+      this.dirty.await.pipe(
+        Effect.andThen(Effect.timeoutOption(this.full.await, interval)),
+        Effect.andThen(this.flush)
+      )
+    )
+  }
+}
+
+/** The checkpoint stored under the fan-out's name, or under one that it had in an older version of the job. */
+export const storedCheckpoint = (spec: Recorded): Effect.Effect<Option.Option<string>, JobStoreError> =>
+  Effect.gen(function*() {
+    const { name, run } = spec
+    const names = new Set([name])
+    for (let v = run.version - 1; v >= 1; v--) names.add(Checkpoint.oldName(run.migrations, v, run.version, name))
+    for (const one of names) {
+      const stored = yield* run.store.checkpoint(run.id, one)
+      if (Option.isSome(stored)) return stored
+    }
+    return Option.none()
+  })
+
+const count = (counts: Checkpoint.Counts, outcome: Outcome, units: ReadonlyMap<string, number>): void => {
+  if (outcome._tag === "Failed") {
+    counts.failed++
+  } else if (outcome._tag === "Skipped") {
+    counts.skipped += outcome.count
+  } else {
+    counts.done++
+    const tag = tagOf(outcome.value)
+    if (tag !== undefined) counts.tags[tag] = (counts.tags[tag] ?? 0) + 1
+    for (const [unit, amount] of units) counts.units[unit] = (counts.units[unit] ?? 0) + amount
+  }
+}
+
+const uncount = (counts: Checkpoint.Counts, outcome: Outcome): void => {
+  if (outcome._tag === "Failed") counts.failed--
+  else if (outcome._tag === "Skipped") counts.skipped -= outcome.count
+}
+
+const tagOf = (value: Schema.Json): string | undefined =>
+  typeof value === "object" && value !== null && "_tag" in value && typeof value["_tag"] === "string"
+    ? value["_tag"]
+    : undefined
