@@ -7,7 +7,7 @@ import type * as JobState from "@fanout/core/JobState"
 export type Signal = "SIGHUP" | "SIGINT" | "SIGTERM"
 
 export const success = 0
-const someFailed = 1
+export const someFailed = 1
 export const usage = 2
 export const failed = 3
 const paused = 4

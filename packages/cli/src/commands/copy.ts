@@ -14,13 +14,18 @@ import * as Effect from "effect/Effect"
 import * as Equal from "effect/Equal"
 import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
+import * as Stream from "effect/Stream"
 import * as Arguments from "../Arguments.ts"
+import type { Step } from "../DryRun.ts"
+import * as ExitCode from "../ExitCode.ts"
 import { withJobs } from "../Jobs.ts"
 import * as RunJob from "../RunJob.ts"
 import * as Settings from "../Settings.ts"
 import * as Stop from "../Stop.ts"
+import * as dry from "../ui/dryRun.ts"
+import * as events from "../ui/events.ts"
 import * as format from "../ui/format.ts"
-import { complain, type Options } from "../ui/View.ts"
+import { complain, type Options, print } from "../ui/View.ts"
 
 const config = {
   paths: Argument.String("SRC... DEST").pipe(
@@ -39,6 +44,10 @@ const config = {
     Flag.withDefault("changed")
   ),
   concurrency: Settings.concurrency,
+  dryRun: Flag.Boolean("dry-run").pipe(
+    Flag.withDescription("Say what would be done, and do nothing"),
+    Flag.withDefault(false)
+  ),
   json: Settings.json,
   quiet: Settings.quiet
 }
@@ -90,6 +99,22 @@ const plan = (request: Copy.Request) =>
     )
   })
 
+const runDry = (request: Copy.Request, { json, quiet }: Options) =>
+  Effect.gen(function*() {
+    const { steps } = yield* Effect.promise(() => import("../DryRun.ts"))
+    const show = (step: Step): Effect.Effect<void> => {
+      const line = json ? dry.json(step) : dry.line(step)
+      return quiet || line === "" ? Effect.void : print(line)
+    }
+    const totals = yield* Stream.runFoldEffect(
+      steps(yield* plan(request)),
+      () => dry.none,
+      (totals, step) => Effect.as(show(step), dry.add(totals, step))
+    )
+    if (!quiet) yield* (json ? print(events.line("summary", { dryRun: true, ...totals })) : print(dry.sentence(totals)))
+    if (dry.isIncomplete(totals)) return yield* Stop.withCode(ExitCode.someFailed)
+  })
+
 /** Starts the job, or goes on with the one that the same command has started before. */
 const startOrGoOn = (request: Copy.Request, options: Options) =>
   Effect.gen(function*() {
@@ -109,9 +134,10 @@ const startOrGoOn = (request: Copy.Request, options: Options) =>
 export const copy = Command.make(
   "copy",
   config,
-  ({ concurrency, conflict, noTargetDirectory, paths, ...options }) =>
+  ({ concurrency, conflict, dryRun, noTargetDirectory, paths, ...options }) =>
     Effect.gen(function*() {
       const request = yield* requestOf(paths, { noTargetDirectory, conflict })
+      if (dryRun) return yield* runDry(request, options)
       yield* withJobs({ claim: { ids: [] }, concurrency })(
         Effect.flatMap(startOrGoOn(request, options), (id) => RunJob.run(id, options))
       )
