@@ -1,10 +1,22 @@
+import { assert, describe, it } from "@effect/vitest"
+import * as JobStore from "@fanout/core/JobStore"
+import type { JobStoreError } from "@fanout/core/JobStoreError"
 import * as Node from "@fanout/core/node"
+import { Owner, OwnerLiveness } from "@fanout/core/OwnerLiveness"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
+import * as Reactivity from "effect/reactivity/Reactivity"
+import { type ChildProcess, spawn, spawnSync } from "node:child_process"
+import { once } from "node:events"
 import * as fs from "node:fs"
+import { syncBuiltinESMExports } from "node:module"
 import * as os from "node:os"
 import * as path from "node:path"
+import { mountTypeOf, unsafeFileSystem } from "../src/internal/node/databaseFile.ts"
+import { isDead, parseStat, type Sight } from "../src/internal/node/ownerLiveness.ts"
+import * as SqliteClient from "../src/internal/node/sqliteClient.ts"
 import { jobStoreContract } from "./JobStoreContract.ts"
+import { job } from "./JobStoreRecords.ts"
 
 const temporaryFolder = Effect.acquireRelease(
   Effect.sync(() => fs.mkdtempSync(path.join(os.tmpdir(), "fanout-"))),
@@ -15,3 +27,304 @@ jobStoreContract(
   "SQLite file",
   Layer.unwrap(Effect.map(temporaryFolder, (folder) => Node.layerSqlite({ filename: path.join(folder, "jobs.db") })))
 )
+
+describe("layerSqlite", () => {
+  const open = (filename: string, synchronous?: "NORMAL" | "FULL") =>
+    Effect.scoped(Layer.build(Layer.fresh(Node.layerSqlite({ filename, synchronous }))))
+
+  const problemOf = <A, R>(effect: Effect.Effect<A, JobStoreError, R>) =>
+    Effect.map(
+      Effect.flip(effect),
+      ({ reason }) => reason._tag === "StorageFailure" ? `${reason.problem} (${reason.operation})` : reason._tag
+    )
+
+  it.effect("makes the file and its folder for nobody else to read", () =>
+    Effect.gen(function*() {
+      const folder = yield* temporaryFolder
+      const filename = path.join(folder, "new", "deep", "jobs.db")
+
+      yield* Effect.scoped(Effect.gen(function*() {
+        yield* Layer.build(Layer.fresh(Node.layerSqlite({ filename })))
+        for (const file of [filename, `${filename}-wal`, `${filename}-shm`]) {
+          assert.strictEqual(fs.statSync(file).mode & 0o777, 0o600, file)
+        }
+      }))
+
+      assert.strictEqual(fs.statSync(path.join(folder, "new")).mode & 0o777, 0o700)
+      assert.strictEqual(fs.statSync(path.join(folder, "new", "deep")).mode & 0o777, 0o700)
+    }))
+
+  it.effect("leaves the permissions of a folder that was there", () =>
+    Effect.gen(function*() {
+      const folder = yield* temporaryFolder
+      fs.chmodSync(folder, 0o755)
+
+      yield* open(path.join(folder, "jobs.db"))
+
+      assert.strictEqual(fs.statSync(folder).mode & 0o777, 0o755)
+    }))
+
+  it.effect("takes any path for a file, never for a URI or for nothing", () =>
+    Effect.gen(function*() {
+      const folder = yield* temporaryFolder
+      const cwd = process.cwd()
+      yield* Effect.acquireUseRelease(
+        Effect.sync(() => process.chdir(folder)),
+        () => open("file:jobs.db?mode=memory"),
+        () => Effect.sync(() => process.chdir(cwd))
+      )
+
+      assert.isTrue(fs.existsSync(path.join(folder, "file:jobs.db?mode=memory")))
+      assert.strictEqual(yield* problemOf(open("")), "Unreadable (open)")
+      assert.strictEqual(yield* problemOf(open("a\0b")), "Other (open)")
+    }))
+
+  it.effect("keeps a write-ahead log, and syncs as often as it is told", () =>
+    Effect.gen(function*() {
+      const folder = yield* temporaryFolder
+      for (const [synchronous, level] of [["NORMAL", 1], ["FULL", 2]] as const) {
+        const filename = path.join(folder, `${synchronous}.db`)
+
+        const sql = yield* SqliteClient.make({ filename, busyTimeoutMillis: 10, synchronous })
+
+        assert.deepEqual(yield* sql`pragma journal_mode`, [{ journal_mode: "wal" }])
+        assert.deepEqual(yield* sql`pragma synchronous`, [{ synchronous: level }])
+        assert.deepEqual(yield* sql`pragma busy_timeout`, [{ timeout: 10 }])
+        yield* open(filename, synchronous)
+      }
+    }).pipe(Effect.provide(Reactivity.layer)))
+
+  it.effect("tells what can't be opened", () =>
+    Effect.gen(function*() {
+      const folder = yield* temporaryFolder
+      const text = path.join(folder, "text.db")
+      fs.writeFileSync(text, "This is the text of a letter, and no database. ".repeat(100))
+
+      assert.strictEqual(yield* problemOf(open(text)), "Corrupt (open)")
+      assert.strictEqual(yield* problemOf(open(folder)), "Unreadable (open)")
+      assert.strictEqual(yield* problemOf(open("/dev/null")), "Unreadable (open)")
+      assert.strictEqual(yield* problemOf(open(path.join(text, "jobs.db"))), "Unreadable (open)")
+      assert.strictEqual(yield* problemOf(open(path.join(folder, "n".repeat(300)))), "Unreadable (open)")
+      assert.strictEqual(fs.readFileSync(text, "utf8").length, 4700)
+    }))
+
+  it.effect("waits for who opens the same new database", () =>
+    Effect.gen(function*() {
+      const filename = path.join(yield* temporaryFolder, "jobs.db")
+      const stores = yield* Effect.forEach([1, 2, 3, 4, 5], (n) =>
+        Effect.map(Layer.build(Layer.fresh(Node.layerSqlite({ filename }))), (context) => [n, context] as const), {
+        concurrency: "unbounded"
+      })
+
+      for (const [n, context] of stores) {
+        yield* Effect.flatMap(JobStore.JobStore, (store) =>
+          store.insert(job(`${n}`))).pipe(Effect.provide(context))
+      }
+    }))
+
+  it.effect("refuses a network file system, and makes nothing there", () =>
+    Effect.gen(function*() {
+      const folder = yield* temporaryFolder
+      const filename = path.join(folder, "jobs.db")
+      const { statfsSync } = fs
+      const module = process.getBuiltinModule("node:fs")
+      const mounted = Object.assign(
+        (place: fs.PathLike) => ({ ...statfsSync(place), type: String(place).startsWith(folder) ? 0x6969 : 0 }),
+        {}
+      )
+      const pretend = (replacement: unknown) =>
+        Effect.sync(() => {
+          Object.assign(module, { statfsSync: replacement })
+          syncBuiltinESMExports()
+        })
+
+      const error = yield* Effect.acquireUseRelease(
+        pretend(mounted),
+        () => Effect.flip(open(filename)),
+        () => pretend(statfsSync)
+      )
+
+      assert.deepInclude(error.reason, { _tag: "UnsafeFileSystem", path: filename, fileSystem: "NFS" })
+      assert.include(error.message, "FANOUT_DB")
+      assert.deepStrictEqual(fs.readdirSync(folder), [])
+    }))
+
+  it("knows file systems by their numbers, and those in user space by their mounts", () => {
+    const none = () => undefined
+    assert.isUndefined(unsafeFileSystem(0xef53, none))
+    assert.isUndefined(unsafeFileSystem(0x01021994, none))
+    assert.strictEqual(unsafeFileSystem(0xff534d42, none), "CIFS")
+    // The same number, read as a signed one.
+    assert.strictEqual(unsafeFileSystem(0xff534d42 - 2 ** 32, none), "CIFS")
+    assert.strictEqual(unsafeFileSystem(0x01021997, none), "9P")
+    assert.strictEqual(unsafeFileSystem(0x65735546, () => "fuse.sshfs"), "FUSE (fuse.sshfs)")
+    assert.strictEqual(unsafeFileSystem(0x65735546, none), "FUSE (unknown)")
+    assert.isUndefined(unsafeFileSystem(0x65735546, () => "fuseblk"))
+  })
+
+  it("finds the mount that a path is in", () => {
+    const mounts = [
+      "22 1 8:1 / / rw,relatime shared:1 - ext4 /dev/sda1 rw",
+      "40 22 0:30 / /mnt/my\\040disk rw - fuseblk /dev/sdb1 rw",
+      "41 22 0:31 / /mnt rw - tmpfs tmpfs rw",
+      "42 22 0:32 / /home/user rw shared:7 master:1 - fuse.sshfs host: rw",
+      "43 22 0:33 / /home/user rw - nfs4 server: rw",
+      ""
+    ].join("\n")
+    assert.strictEqual(mountTypeOf(mounts, "/mnt/my disk/jobs.db"), "fuseblk")
+    assert.strictEqual(mountTypeOf(mounts, "/mnt/my disks"), "tmpfs")
+    assert.strictEqual(mountTypeOf(mounts, "/home/user"), "nfs4")
+    assert.strictEqual(mountTypeOf(mounts, "/home/username"), "ext4")
+    assert.isUndefined(mountTypeOf("", "/home"))
+  })
+})
+
+describe("layerOwnerLiveness", () => {
+  const start = (...command: [string, ...Array<string>]) =>
+    Effect.acquireRelease(
+      Effect.promise(async () => {
+        const [file, ...args] = command
+        const child = spawn(file, args, { stdio: ["pipe", "pipe", "inherit"] })
+        await once(child, "spawn")
+        return child
+      }),
+      (child) => Effect.promise(() => end(child))
+    )
+
+  const end = async (child: ChildProcess) => {
+    if (child.exitCode !== null || child.signalCode !== null) return
+    child.kill("SIGKILL")
+    await once(child, "exit")
+  }
+
+  /** A child that runs Node and prints how it names itself. */
+  const startOwner = Effect.gen(function*() {
+    const script = `
+      import * as Node from "@fanout/core/node"
+      import { OwnerLiveness } from "@fanout/core/OwnerLiveness"
+      import * as Effect from "effect/Effect"
+      const { self } = await Effect.runPromise(Effect.provide(OwnerLiveness, Node.layerOwnerLiveness))
+      console.log(JSON.stringify(self))
+      setInterval(() => {}, 1000)`
+    const child = yield* start(process.execPath, "--conditions=@fanout/source", "--input-type=module", "--eval", script)
+    const [line] = yield* Effect.promise(() => once(child.stdout, "data"))
+    return { child, owner: new Owner(JSON.parse(String(line))) }
+  })
+
+  const live = <A, E, R>(body: (liveness: OwnerLiveness["Service"]) => Effect.Effect<A, E, R>) => () =>
+    Effect.scoped(Effect.flatMap(OwnerLiveness, body)).pipe(Effect.provide(Node.layerOwnerLiveness))
+
+  /** How this layer would name another process of this machine. */
+  const named = ({ boot, machine }: Owner, pid: number | undefined) => {
+    const stat = parseStat(fs.readFileSync(`/proc/${pid}/stat`, "latin1"))
+    return new Owner({ boot, machine, process: `${pid}-${typeof stat === "string" ? "" : stat.started}` })
+  }
+
+  it.live(
+    "calls an owner alive that runs or is stopped, and dead once it was killed",
+    live(({ isDead, self }) =>
+      Effect.gen(function*() {
+        const { child, owner } = yield* startOwner
+        assert.deepStrictEqual([owner.machine, owner.boot], [self.machine, self.boot])
+        assert.notStrictEqual(owner.process, self.process)
+        assert.isFalse(yield* isDead(self))
+        assert.isFalse(yield* isDead(owner))
+        child.kill("SIGSTOP")
+        assert.isFalse(yield* isDead(owner))
+
+        yield* Effect.promise(() => end(child))
+
+        assert.isTrue(yield* isDead(owner))
+      })
+    )
+  )
+
+  it.live(
+    "calls an owner dead whose parent has not noticed yet",
+    live(({ isDead, self }) =>
+      Effect.gen(function*() {
+        // The shell becomes a program that never looks after its child.
+        const parent = yield* start("sh", "-c", "sleep 0.3 & echo $!; exec sleep 60")
+        const [pid] = yield* Effect.promise(() => once(parent.stdout, "data"))
+        const zombie = named(self, Number(pid))
+        assert.isFalse(yield* isDead(zombie))
+
+        while (!/\) Z/.test(fs.readFileSync(`/proc/${Number(pid)}/stat`, "latin1"))) yield* Effect.sleep("20 millis")
+
+        assert.isTrue(yield* isDead(zombie))
+      })
+    )
+  )
+
+  it.live(
+    "calls an owner dead whose id another process has",
+    live(({ isDead, self }) =>
+      Effect.gen(function*() {
+        const child = yield* start("sleep", "60")
+        const owner = named(self, child.pid)
+        assert.isFalse(yield* isDead(owner))
+
+        const former = new Owner({ ...owner, process: `${child.pid}-1` })
+
+        assert.isTrue(yield* isDead(former))
+      })
+    )
+  )
+
+  it("never calls dead what it can't see", () => {
+    const self = new Owner({ machine: "m", boot: "b", process: "10-100" })
+    const gone = (): Sight => "Gone"
+    const dead = (owner: Partial<Owner>, sight: Sight, from: Partial<Owner> = {}) =>
+      isDead(new Owner({ ...self, ...from }), new Owner({ ...self, process: "20-200", ...owner }), () => sight)
+
+    assert.isTrue(dead({}, gone()))
+    assert.isFalse(dead({}, "Unknown"))
+    assert.isFalse(dead({}, { started: "200", ended: false }))
+    assert.isTrue(dead({}, { started: "200", ended: true }))
+    assert.isTrue(dead({}, { started: "201", ended: false }))
+    assert.isFalse(dead({ process: "20-" }, { started: "201", ended: false }))
+    assert.isFalse(dead({ machine: "other" }, gone()))
+    assert.isFalse(dead({ machine: "other", boot: "other" }, gone()))
+    assert.isTrue(dead({ boot: "other" }, "Unknown"))
+    assert.isFalse(dead({ boot: "" }, gone()))
+    assert.isFalse(dead({}, gone(), { boot: "" }))
+    assert.isFalse(dead({ machine: "" }, gone(), { machine: "" }))
+    for (const process of ["", "-", "0-1", "x-1", "20", "-20-1"]) assert.isFalse(dead({ process }, gone()), process)
+  })
+
+  it("reads what the kernel says of a process, whatever its name", () => {
+    const line = (name: string, state: string, threads: number) =>
+      `7 (${name}) ${state} 1 7 7 0 -1 4194304 1 0 0 0 0 0 0 0 20 0 ${threads} 0 754678 3366912 446`
+    assert.deepStrictEqual(parseStat(line("node", "S", 11)), { started: "754678", ended: false })
+    assert.deepStrictEqual(parseStat(line("a) Z (b", "T", 1)), { started: "754678", ended: false })
+    assert.deepStrictEqual(parseStat(line("node", "Z", 1)), { started: "754678", ended: true })
+    // The first thread has ended, another is still at work.
+    assert.deepStrictEqual(parseStat(line("node", "Z", 2)), { started: "754678", ended: false })
+    assert.strictEqual(parseStat(""), "Unknown")
+  })
+
+  it.live(
+    "does not judge from another process namespace",
+    live(({ self }) =>
+      Effect.gen(function*() {
+        const script = `
+          import * as Node from "@fanout/core/node"
+          import { Owner, OwnerLiveness } from "@fanout/core/OwnerLiveness"
+          import * as Effect from "effect/Effect"
+          const owner = new Owner(JSON.parse(process.argv[1]))
+          const dead = Effect.flatMap(OwnerLiveness, ({ isDead }) => isDead(owner))
+          console.log(await Effect.runPromise(Effect.provide(dead, Node.layerOwnerLiveness)))`
+        const ask = (prefix: ReadonlyArray<string>, owner: Owner) => {
+          const options = ["--conditions=@fanout/source", "--input-type=module", "--eval", script]
+          const args = [...prefix, process.execPath, ...options, JSON.stringify(owner)]
+          return spawnSync("env", args, { encoding: "utf8", cwd: import.meta.dirname }).stdout.trim()
+        }
+        const gone = new Owner({ ...self, process: "4000000-1" })
+        assert.strictEqual(ask([], gone), "true")
+        // Without the right to make a namespace nothing is asked, and nothing answered.
+        const answer = ask(["unshare", "--user", "--pid", "--fork", "--mount-proc"], gone)
+        assert.include(["false", ""], answer)
+      })
+    )
+  )
+})

@@ -1,0 +1,203 @@
+import * as JobId from "@fanout/core/JobId"
+import * as JobState from "@fanout/core/JobState"
+import * as JobStore from "@fanout/core/JobStore"
+import { Outcome } from "@fanout/core/Outcome"
+import { Owner } from "@fanout/core/OwnerLiveness"
+import * as Progress from "@fanout/core/Progress"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Option from "effect/Option"
+import * as Schema from "effect/Schema"
+import { job } from "./JobStoreRecords.ts"
+
+// Few of each, so that operations meet.
+const Id = Schema.Literals(["a", "b", "c\udc80"])
+const Name = Schema.Literals(["copy", "move"])
+const Key = Schema.Literals(["none", "k1", "k2\0"])
+const Token = Schema.Literals([1, 1, 1, 2])
+const Time = Schema.Literals([1, 2, 2.5, 3])
+const FanOut = Schema.Literals(["files", "folders"])
+const Cursor = Schema.Literals(["1", "2", "\udc80", "\\"])
+const Tag = Schema.Literals(["Done", "Skipped", "Failed"])
+const Limit = Schema.Literals([0, 1, 2, 100])
+
+/** Mostly running, since only then an owner can write. */
+const { Queued, Running, Paused, CompletedWithErrors } = JobState.JobState.cases
+const State = Schema.Union([Running, Queued, Running, Paused, Running, CompletedWithErrors, Running])
+
+const flush = {
+  id: Id,
+  token: Token,
+  fanOut: FanOut,
+  rows: Schema.Array(Schema.Struct({ cursor: Cursor, outcome: Outcome, payload: Schema.Json })),
+  cleared: Schema.Array(Cursor),
+  acked: Schema.Boolean,
+  checkpoint: Schema.String,
+  onCommit: Schema.Literals(["None", "Succeeds", "Fails"])
+}
+
+const Operation = Schema.TaggedUnion({
+  Insert: {
+    id: Schema.Literals(["a", "d", "e", "f"]),
+    name: Name,
+    idempotencyKey: Key,
+    exclusiveKey: Key,
+    at: Time,
+    payload: Schema.Json
+  },
+  Put: {
+    id: Id,
+    stale: Schema.Literals([0, 0, 0, 1]),
+    state: State,
+    owner: Schema.Literals([0, 1, 1, 1, 2]),
+    request: Schema.Option(JobStore.Request),
+    exit: Schema.Option(JobStore.Exit),
+    ownersLost: Schema.Literals([0, 2]),
+    idempotencyKey: Key,
+    finishedAt: Schema.Option(Time)
+  },
+  Beat: { id: Id, token: Token },
+  Requested: { id: Id, token: Token },
+  Flush: flush,
+  SaveCheckpoint: { id: Id, token: Token, name: FanOut, checkpoint: Schema.String },
+  Log: { id: Id, at: Time, message: Schema.String },
+  Prune: { before: Time },
+  List: {
+    states: Schema.Option(Schema.Array(JobState.Tag)),
+    names: Schema.Option(Schema.Array(Name)),
+    ids: Schema.Option(Schema.Array(Id)),
+    before: Schema.Option(Schema.Union([Time, Schema.Struct({ createdAt: Time, id: Id })])),
+    limit: Limit
+  },
+  Outcomes: {
+    id: Id,
+    fanOut: Schema.Option(FanOut),
+    tags: Schema.Option(Schema.Array(Tag)),
+    after: Schema.Literals([0, 1, 3]),
+    limit: Limit
+  },
+  Logs: { id: Id, after: Schema.Literals([0, 1, 3]), limit: Limit }
+})
+
+type Operation = typeof Operation.Type
+
+const { Beat, Flush, Insert, List, Log, Logs, Outcomes, Prune, Put, Requested, SaveCheckpoint } = Operation.cases
+
+/** What can be asked of a store, in terms of a few jobs, keys and elements. */
+export const Operations = Schema.Array(
+  Schema.Union([
+    Flush,
+    Flush,
+    Flush,
+    Put,
+    Put,
+    Insert,
+    Outcomes,
+    List,
+    Beat,
+    Requested,
+    SaveCheckpoint,
+    Log,
+    Logs,
+    Prune
+  ])
+).check(Schema.isMinLength(5))
+
+const id = (text: string) => JobId.make(text)
+const key = (text: string) => text === "none" ? Option.none<string>() : Option.some(text)
+const someId = (before: Option.Option<number | { readonly createdAt: number; readonly id: string }>) =>
+  Option.getOrUndefined(
+    Option.map(before, (before) => typeof before === "number" ? before : { ...before, id: id(before.id) })
+  )
+
+const perform = (store: JobStore.JobStore["Service"], operation: Operation): Effect.Effect<unknown, unknown> =>
+  Operation.match(operation, {
+    Insert: ({ at, exclusiveKey, id, idempotencyKey, name, payload }) =>
+      store.insert(job(id, {
+        name,
+        payload,
+        idempotencyKey: key(idempotencyKey),
+        exclusiveKey: key(exclusiveKey),
+        createdAt: at
+      })),
+    Put: (put) =>
+      Effect.flatMap(Effect.option(store.get(id(put.id))), (found) => {
+        const record = Option.getOrElse(found, () => job(put.id))
+        const { exit, finishedAt, ownersLost, request, state } = put
+        const lease = put.owner === 0
+          ? Option.none()
+          : Option.some({ token: put.owner, owner: new Owner({ machine: "m", boot: "\udcff", process: "p" }) })
+        const changed = { exit, finishedAt, ownersLost, request, state, lease, idempotencyKey: key(put.idempotencyKey) }
+        return store.put(record.with({ ...changed, revision: Math.max(0, record.revision - put.stale) }), state._tag)
+      }),
+    Beat: ({ id: of, token }) => store.beat(id(of), token),
+    Requested: ({ id: of, token }) => store.requested(id(of), token),
+    Flush: ({ acked, checkpoint, cleared, fanOut, id: of, onCommit, rows, token }) => {
+      const flush = {
+        token,
+        fanOut,
+        checkpoint,
+        cleared,
+        acked,
+        progress: new Progress.Progress({ fanOuts: {}, totals: {}, units: { rows: rows.length } }),
+        rows: rows.map((row) =>
+          new JobStore.OutcomeRow({ ...row, fanOut, key: row.cursor, origin: row.payload, attempt: 1, at: 1 })
+        )
+      }
+      if (onCommit === "None") return store.flush(id(of), flush)
+      const inside = store.log(id(of), { at: 1, level: "Info", message: "inside" })
+      return store.flush(id(of), flush, onCommit === "Fails" ? Effect.andThen(inside, Effect.fail("no")) : inside)
+    },
+    SaveCheckpoint: ({ id: of, ...options }) => store.saveCheckpoint(id(of), options),
+    Log: ({ at, id: of, message }) => store.log(id(of), { at, level: "Info", message }),
+    Prune: ({ before }) => store.prune(before),
+    List: ({ before, ids, limit, names, states }) =>
+      store.list({
+        limit,
+        states: Option.getOrUndefined(states),
+        names: Option.getOrUndefined(names),
+        ids: Option.getOrUndefined(ids)?.map(id),
+        before: someId(before)
+      }),
+    Outcomes: ({ after, fanOut, id: of, limit, tags }) =>
+      store.outcomes(id(of), {
+        after,
+        limit,
+        fanOut: Option.getOrUndefined(fanOut),
+        tags: Option.getOrUndefined(tags)
+      }),
+    Logs: ({ id: of, ...options }) => store.logs(id(of), options)
+  })
+
+/** Everything that can be read of a store. */
+const contents = Effect.fnUntraced(function*(store: JobStore.JobStore["Service"]) {
+  const jobs = yield* store.list({ limit: 100 })
+  const all = { after: 0, limit: 10_000 }
+  return {
+    jobs,
+    belongings: yield* Effect.forEach(Id.literals, (text) =>
+      Effect.all({
+        pulse: Effect.exit(store.pulse(id(text))),
+        outcomes: store.outcomes(id(text), all),
+        failures: store.failures(id(text)),
+        checkpoints: Effect.forEach(FanOut.literals, (name) => store.checkpoint(id(text), name)),
+        logs: store.logs(id(text), all)
+      }))
+  }
+})
+
+/** Performs operations, with three jobs running at first; returns what each came to and what is stored in the end. */
+export const run = Effect.fnUntraced(function*(operations: ReadonlyArray<Operation>) {
+  const store = yield* JobStore.JobStore
+  for (const text of Id.literals) {
+    const record = yield* store.insert(job(text, { ownersLost: 1 }))
+    const lease = { token: 1, owner: new Owner({ machine: "m", boot: "b", process: "p" }) }
+    yield* store.put(record.with({ state: Running.make({ attempt: 1, tries: 0 }), lease: Option.some(lease) }), "run")
+  }
+  const results: Array<unknown> = []
+  for (const operation of operations) {
+    const exit = yield* Effect.exit(perform(store, operation))
+    results.push(Exit.isSuccess(exit) ? exit.value : String(exit.cause))
+  }
+  return { results, contents: yield* contents(store) }
+})
