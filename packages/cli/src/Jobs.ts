@@ -3,6 +3,7 @@
  */
 import type { Claim, JobManager } from "@fanout/core/JobManager"
 import type { JobManagerError } from "@fanout/core/JobManagerError"
+import type { JobStore } from "@fanout/core/JobStore"
 import type { JobStoreError } from "@fanout/core/JobStoreError"
 import type { OwnerLiveness } from "@fanout/core/OwnerLiveness"
 import * as Effect from "effect/Effect"
@@ -17,7 +18,7 @@ export interface Options {
 }
 
 /** Number of files worked on at the same time, where nobody says how many. */
-export const defaultConcurrency = 16
+const defaultConcurrency = 16
 
 /** Runs an effect beside a manager of jobs, and says what went wrong with them. */
 export const withJobs =
@@ -25,7 +26,7 @@ export const withJobs =
   <A, R>(effect: Effect.Effect<A, JobManagerError | JobStoreError | Stop.Stop, R>): Effect.Effect<
     A,
     Stop.Stop,
-    Exclude<R, JobManager | OwnerLiveness> | typeof Settings.db["Identifier"]
+    Exclude<R, JobManager | JobStore | OwnerLiveness> | typeof Settings.db["Identifier"]
   > =>
     Effect.gen(function*() {
       const filename = yield* Settings.database

@@ -2,6 +2,7 @@
  * Puts the runtime together: the store, the programs of the jobs, and the manager that runs them.
  */
 import * as JobManager from "@fanout/core/JobManager"
+import type { JobStore } from "@fanout/core/JobStore"
 import type { JobStoreError } from "@fanout/core/JobStoreError"
 import { layerOwnerLiveness, layerSqlite } from "@fanout/core/node"
 import type { OwnerLiveness } from "@fanout/core/OwnerLiveness"
@@ -17,9 +18,9 @@ export const layer = ({ claim, concurrency, filename }: {
   readonly claim: JobManager.Claim
   readonly concurrency: number
   readonly filename: string
-}): Layer.Layer<JobManager.JobManager | OwnerLiveness, JobStoreError> =>
+}): Layer.Layer<JobManager.JobManager | JobStore | OwnerLiveness, JobStoreError> =>
   JobManager.layer({ jobs, claim }).pipe(
     Layer.provide(Copy.layer),
-    Layer.provide([layerSqlite({ filename }), Pools.layer({ io: concurrency })]),
-    Layer.provideMerge(layerOwnerLiveness)
+    Layer.provide(Pools.layer({ io: concurrency })),
+    Layer.provideMerge([layerSqlite({ filename }), layerOwnerLiveness])
   )

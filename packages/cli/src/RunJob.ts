@@ -4,7 +4,7 @@
 import type { JobId } from "@fanout/core/JobId"
 import { type JobEvent, JobManager, type JobManagerError } from "@fanout/core/JobManager"
 import * as JobState from "@fanout/core/JobState"
-import type { JobRecord, OutcomeRow } from "@fanout/core/JobStore"
+import { type JobRecord, JobStore, type OutcomeRow } from "@fanout/core/JobStore"
 import type { JobStoreError } from "@fanout/core/JobStoreError"
 import { OwnerLiveness } from "@fanout/core/OwnerLiveness"
 import * as Clock from "effect/Clock"
@@ -51,11 +51,35 @@ const untilLeft = (id: JobId, signal: Effect.Effect<ExitCode.Signal>, view: View
     return yield* Effect.never
   })
 
+// The owner of a job renews its lease several times in this many seconds, which count only while this process runs.
+const patienceSeconds = 20
+
+/** Ends the command where this process owns the job, and its store takes nothing any more, as on a full disk. */
+const untilUnrecorded = (id: JobId): Effect.Effect<never, Stop.Stop | JobStoreError, JobStore | OwnerLiveness> =>
+  Effect.gen(function*() {
+    const store = yield* JobStore
+    const { self } = yield* OwnerLiveness
+    let seen = { beat: -1, token: -1 }
+    let seconds = 0
+    while (seconds < patienceSeconds) {
+      yield* Effect.sleep("1 second")
+      const { lease, token } = yield* store.get(id)
+      const { beat } = yield* store.pulse(id)
+      const isOwn = Option.isSome(lease) && lease.value.owner.process === self.process
+      seconds = isOwn && beat === seen.beat && token === seen.token ? seconds + 1 : 0
+      seen = { beat, token }
+    }
+    return yield* Stop.failure(
+      `Job ${id} was stopped, since nothing could be recorded for ${patienceSeconds} s. ` +
+        `Once that is put right, \`fanout jobs resume ${id}\` or the same command goes on with it.`
+    )
+  })
+
 /** Runs a job here, or shows it where another process runs it, until it is over or paused. */
 export const run = (
   id: JobId,
   options: View.Options
-): Effect.Effect<void, Stop.Stop | JobManagerError | JobStoreError, JobManager | OwnerLiveness> =>
+): Effect.Effect<void, Stop.Stop | JobManagerError | JobStoreError, JobManager | JobStore | OwnerLiveness> =>
   Effect.scoped(Effect.gen(function*() {
     const manager = yield* JobManager
     const startedAt = yield* Clock.currentTimeMillis
@@ -68,7 +92,10 @@ export const run = (
     yield* manager.claim(id)
     const view = View.make(id, options)
     yield* Effect.addFinalizer(() => view.close)
-    const record = yield* Effect.raceFirst(untilItRests(id, view.show), untilLeft(id, signal, view))
+    const record = yield* Effect.raceFirst(
+      untilItRests(id, view.show),
+      Effect.raceFirst(untilLeft(id, signal, view), untilUnrecorded(id))
+    )
     yield* view.close
     const millis = (yield* Clock.currentTimeMillis) - startedAt
     yield* report(record, { ...options, millis, stoppedBy })

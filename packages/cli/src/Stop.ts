@@ -22,7 +22,7 @@ export class Stop extends Schema.TaggedError<Stop>("@fanout/cli/Stop")("Stop", {
 export const usage = (sentence: string): Stop => new Stop({ sentence, code: ExitCode.usage })
 
 /** Ends with a sentence about what went wrong. */
-const failure = (sentence: string): Stop => new Stop({ sentence, code: ExitCode.failed })
+export const failure = (sentence: string): Stop => new Stop({ sentence, code: ExitCode.failed })
 
 /** Ends with a code where everything has been said. */
 export const withCode = (code: number): Stop => new Stop({ sentence: "", code })

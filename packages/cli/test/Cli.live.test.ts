@@ -3,6 +3,7 @@ import { type ChildProcess, spawn, spawnSync } from "node:child_process"
 import * as fs from "node:fs"
 import * as os from "node:os"
 import * as path from "node:path"
+import { DatabaseSync } from "node:sqlite"
 import { setTimeout } from "node:timers/promises"
 
 const bin = path.join(import.meta.dirname, "../src/bin.ts")
@@ -267,10 +268,61 @@ describe("fanout copy", () => {
   })
 })
 
+describe("fanout jobs", () => {
+  it("works on what is queued until it is told to stop", async () => {
+    const { db, destination } = fresh()
+    const { child, ended } = start(db, ["copy", "--concurrency", "1", many, destination])
+    await untilEntries(destination, 100, child)
+    child.kill("SIGKILL")
+    await ended
+    const worker = start(db, ["jobs", "work", "--json"])
+    while (jobsOf(db)[0]?.["state"] !== "Completed") {
+      assert.isNull(worker.child.exitCode)
+      await setTimeout(50)
+    }
+    worker.child.kill("SIGTERM")
+    assert.strictEqual((await worker.ended).code, 143)
+    assertSame(many, destination)
+  })
+
+  it("cancels what a killed process has left, and sweeps it", async () => {
+    const { db, destination } = fresh()
+    const { child, ended } = start(db, ["copy", "--concurrency", "1", many, destination])
+    await untilEntries(destination, 100, child)
+    child.kill("SIGKILL")
+    await ended
+    const id = idOf(db)
+    const { status, stdout } = run(db, ["jobs", "cancel", id])
+    assert.deepStrictEqual({ status, stdout }, { status: 0, stdout: `Job ${id} is cancelled.\n` })
+    const again = run(db, ["jobs", "resume", id])
+    assert.strictEqual(again.status, 2)
+    assert.include(again.stderr, `Job ${id} is Cancelled`)
+  })
+
+  it("doesn't run what it has no code for", () => {
+    const { db, destination } = fresh()
+    run(db, ["copy", source, destination])
+    const database = new DatabaseSync(db)
+    database.exec("update fanout_jobs set name = 'other'")
+    database.close()
+    const { status, stderr } = run(db, ["jobs", "retry", idOf(db)])
+    assert.strictEqual(status, 2)
+    assert.include(stderr, "\"other\"")
+  })
+})
+
 describe("mistakes", () => {
   const corrupt = () => {
     const file = path.join(folder, "corrupt.db")
     fs.writeFileSync(file, "not a database, and longer than the head of one\n".repeat(100))
+    return file
+  }
+  const newer = () => {
+    const file = path.join(folder, "newer.db")
+    run(file, ["jobs", "list"])
+    const database = new DatabaseSync(file)
+    database.exec("insert into fanout_migrations (migration_id, name) values (99, 'of tomorrow')")
+    database.close()
     return file
   }
   const table: ReadonlyArray<readonly [title: string, args: () => ReadonlyArray<string>, code: number, names: string]> =
@@ -290,6 +342,7 @@ describe("mistakes", () => {
       ["a duration that is none", () => ["jobs", "prune", "--older-than", "soon"], 2, "30d"],
       ["a database without a name", () => ["jobs", "list", "--db", ""], 2, "--db"],
       ["a database that is none", () => ["jobs", "list", "--db", corrupt()], 3, "--db"],
+      ["a newer database", () => ["jobs", "list", "--db", newer()], 3, "schema 99"],
       ["a database that is a folder", () => ["jobs", "list", "--db", folder], 3, "FANOUT_DB"],
       ["a database below a file", () => ["jobs", "list", "--db", path.join(corrupt(), "x/jobs.db")], 3, "FANOUT_DB"]
     ]

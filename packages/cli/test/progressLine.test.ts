@@ -21,7 +21,7 @@ describe("progressLine", () => {
     const samples = remember([sample(0, first)], sample(2000, second))
     assert.strictEqual(
       progressLine(second, samples, 80),
-      "52 files · 4.0 MiB · 2.0 MiB/s · 50 % · 2.5 s left · 2 failed"
+      "52 files · 2 failed · 4.0 MiB · 2.0 MiB/s · 50 % · 2.5 s left"
     )
   })
 

@@ -46,6 +46,7 @@ export const progressLine = (progress: Progress, samples: ReadonlyArray<Sample>,
   const known = total !== undefined && total >= items
   const { FolderEnded: ends = 0, FolderMade: folders = 0 } = progress.tally.tags
   const parts = [format.counted(Math.max(0, items - folders - ends), "file")]
+  if (failed > 0) parts.push(`${format.count(failed)} failed`)
   if (bytes > 0) {
     parts.push(
       totalBytes === undefined || totalBytes < bytes
@@ -55,7 +56,6 @@ export const progressLine = (progress: Progress, samples: ReadonlyArray<Sample>,
     parts.push(`${format.bytes(perSecond(samples, (at) => at.bytes))}/s`)
   }
   if (known) parts.push(...remaining(items, total, bytes, totalBytes, samples))
-  if (failed > 0) parts.push(`${format.count(failed)} failed`)
   return fit(parts.join(" · "), columns - 1)
 }
 
