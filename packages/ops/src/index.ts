@@ -1,6 +1,11 @@
 /**
  * @since 0.1.0
  */
+export * as ChunkedCopy from "./ChunkedCopy.ts"
+
+/**
+ * @since 0.1.0
+ */
 export * as Conflict from "./Conflict.ts"
 
 /**
@@ -12,6 +17,26 @@ export * as Copy from "./Copy.ts"
  * @since 0.1.0
  */
 export * as CopyEntry from "./CopyEntry.ts"
+
+/**
+ * @since 0.1.0
+ */
+export * as CopyEntryLive from "./CopyEntryLive.ts"
+
+/**
+ * @since 0.1.0
+ */
+export * as CopyError from "./CopyError.ts"
+
+/**
+ * @since 0.1.0
+ */
+export * as CopyRouter from "./CopyRouter.ts"
+
+/**
+ * @since 0.1.0
+ */
+export * as CopyStrategy from "./CopyStrategy.ts"
 
 /**
  * @since 0.1.0
@@ -46,7 +71,17 @@ export * as FilesError from "./FilesError.ts"
 /**
  * @since 0.1.0
  */
+export * as FolderCopy from "./FolderCopy.ts"
+
+/**
+ * @since 0.1.0
+ */
 export * as FolderListing from "./FolderListing.ts"
+
+/**
+ * @since 0.1.0
+ */
+export * as LinkCopy from "./LinkCopy.ts"
 
 /**
  * @since 0.1.0
@@ -67,3 +102,8 @@ export * as TemporaryName from "./TemporaryName.ts"
  * @since 0.1.0
  */
 export * as TreeCursor from "./TreeCursor.ts"
+
+/**
+ * @since 0.1.0
+ */
+export * as WholeCopy from "./WholeCopy.ts"

@@ -125,10 +125,20 @@ export class Disk {
     made.times = { accessedNanos: 7n, modifiedNanos: options.modified ?? 1_000n }
   }
 
-  file(path: string, text: string, options: { readonly mode?: number; readonly modified?: bigint } = {}): void {
+  file(
+    path: string,
+    text: string | Uint8Array,
+    options: { readonly mode?: number; readonly modified?: bigint } = {}
+  ): void {
     const made = this.add(FilePath.make(path), "file", options.mode ?? 0o644)
-    made.content = Buffer.from(text, "latin1")
+    made.content = typeof text === "string" ? Buffer.from(text, "latin1") : text
     made.times = { accessedNanos: 7n, modifiedNanos: options.modified ?? 2_000n }
+  }
+
+  /** Changes the content of a file in place. */
+  change(path: FilePath.FilePath, edit: (text: string) => string): void {
+    const inode = this.find(path)
+    inode.content = Buffer.from(edit(Buffer.from(inode.content).toString("latin1")), "latin1")
   }
 
   symlink(path: string, target: string, options: { readonly modified?: bigint } = {}): void {
@@ -203,7 +213,7 @@ const attempt = <A>(
   })
 
 const opened = (disk: Disk, inode: Inode, path: FilePath.FilePath): Files.OpenFile => {
-  let [isOpen, offset] = [true, 0]
+  let [isOpen, offset, room] = [true, 0, new Uint8Array(0)]
   const use = <A>(call: Call, body: () => A) => attempt(call, path, () => isOpen ? body() : fail("EBADF"))
   return {
     stat: use("fstat", () => toStat(inode)),
@@ -217,11 +227,16 @@ const opened = (disk: Disk, inode: Inode, path: FilePath.FilePath): Files.OpenFi
       }),
     write: (bytes) =>
       use("write", () => {
-        const content = new Uint8Array(Math.max(inode.content.length, offset + bytes.length))
-        content.set(inode.content)
-        content.set(bytes, offset)
-        offset += bytes.length
-        inode.content = content
+        const end = offset + bytes.length
+        // Room for twice as much, or many small writes would take the square of the time.
+        if (end > room.length) {
+          const larger = new Uint8Array(2 * end)
+          larger.set(inode.content)
+          room = larger
+        }
+        room.set(bytes, offset)
+        inode.content = room.subarray(0, Math.max(inode.content.length, end))
+        offset = end
         disk.touch(inode)
       }),
     setMode: (mode) =>

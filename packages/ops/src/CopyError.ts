@@ -1,0 +1,60 @@
+/**
+ * Says why one file, link or folder was not copied.
+ *
+ * @since 0.1.0
+ */
+import * as Schema from "effect/Schema"
+import * as FilePath from "./FilePath.ts"
+import { FilesError } from "./FilesError.ts"
+
+/**
+ * Schema for why something was not copied.
+ *
+ * **Details**
+ *
+ * - `Vanished`: the source is gone since it was listed.
+ * - `KindChanged`: the source is not what it was listed as any more.
+ * - `Occupied`: something has the name that was to be free.
+ * - `CallFailed`: the file system refused a call, on the side of the source or of the destination.
+ * - `Unsupported`: the strategy can't copy this here; nothing was done, and another strategy may.
+ *
+ * @category schemas
+ * @since 0.1.0
+ */
+export const Reason = Schema.TaggedUnion({
+  Vanished: { path: FilePath.FilePath },
+  KindChanged: { path: FilePath.FilePath },
+  Occupied: { path: FilePath.FilePath },
+  CallFailed: { side: Schema.Literals(["source", "destination"]), error: FilesError },
+  Unsupported: { path: FilePath.FilePath }
+})
+
+/**
+ * Why something was not copied.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type Reason = typeof Reason.Type
+
+const show = (path: FilePath.FilePath): string => `"${FilePath.display(path)}"`
+
+/**
+ * Error of a copy that did not come about. What was at the destination is there as before.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export class CopyError extends Schema.TaggedError<CopyError>("@fanout/ops/CopyError")("CopyError", {
+  reason: Reason
+}) {
+  override get message(): string {
+    return Reason.match(this.reason, {
+      Vanished: ({ path }) => `${show(path)} vanished before it could be copied`,
+      KindChanged: ({ path }) => `${show(path)} became something else before it could be copied`,
+      Occupied: ({ path }) => `Something took the name ${show(path)} in the meantime`,
+      CallFailed: ({ error }) => error.message,
+      Unsupported: ({ path }) => `There is no way to copy ${show(path)} here`
+    })
+  }
+}

@@ -1,0 +1,75 @@
+/**
+ * The contract between the copy job and the ways in which one thing is copied.
+ *
+ * Each way is a value of this type, and knows one kind of file. A faster or safer one is another value, put before
+ * those that can do the same (`CopyRouter`). Whatever the way, the target is old or new, never half.
+ *
+ * @since 0.1.0
+ */
+import type { Interrupted } from "@fanout/core/Interrupter"
+import type * as Effect from "effect/Effect"
+import type { CopyError } from "./CopyError.ts"
+import type { FilePath } from "./FilePath.ts"
+import type * as Files from "./Files.ts"
+
+/**
+ * What is to be copied, and to where.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface CopyRequest {
+  readonly source: FilePath
+
+  /** What the source was when it was decided to copy it. */
+  readonly stat: Files.FileStat
+
+  readonly target: FilePath
+
+  /** Path beside the target for what is not whole yet; of this job and owner alone. */
+  readonly temporary: FilePath
+
+  /** Whether the copy takes the place of what has the name of the target, or fails with `Occupied`. */
+  readonly placing: "replace" | "exclusive"
+}
+
+/**
+ * Property of the source that the copy could not be given, since its file system has no such thing.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type Lost = "mode" | "times"
+
+/**
+ * How something was copied.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Copied {
+  /** Name of the strategy that did it. */
+  readonly strategy: string
+  readonly sizeBytes: number
+  readonly lost: ReadonlyArray<Lost>
+}
+
+/**
+ * Way to copy one kind of file.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface CopyStrategy {
+  /** Name that results and output show. */
+  readonly name: string
+
+  /** Whether this is a way for what the source is; nothing is asked of the disk. */
+  readonly accepts: (stat: Files.FileStat) => boolean
+
+  /**
+   * Copies, with mode and times. Fails with `Unsupported`, having done nothing, where it turns out that this way
+   * does not work here. Yields `Lease.check` right before each step that others can see.
+   */
+  readonly copy: (request: CopyRequest) => Effect.Effect<Copied, CopyError | Interrupted, Files.Files>
+}

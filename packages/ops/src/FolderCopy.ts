@@ -1,0 +1,76 @@
+/**
+ * Makes a folder, and gives it the mode and times of its source once nothing is written in it any more.
+ *
+ * @since 0.1.0
+ */
+import type { Interrupted } from "@fanout/core/Interrupter"
+import * as Lease from "@fanout/core/Lease"
+import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
+import { CopyError, Reason } from "./CopyError.ts"
+import type { CopyStrategy, Lost } from "./CopyStrategy.ts"
+import type * as FilePath from "./FilePath.ts"
+import * as Files from "./Files.ts"
+import { FilesError } from "./FilesError.ts"
+import { keepAttributes } from "./internal/attributes.ts"
+import { onDestination, onSource } from "./internal/sides.ts"
+
+const { KindChanged, Occupied } = Reason.cases
+
+/**
+ * Strategy for folders, without what is in them: one that only its owner may use, for the time being. A folder that
+ * is there already is taken as it is.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const strategy: CopyStrategy = {
+  name: "folder",
+  accepts: ({ kind }) => kind === "folder",
+  copy: Effect.fnUntraced(function*({ target }) {
+    const files = yield* Files.Files
+    yield* Lease.check
+    yield* Effect.catchIf(
+      files.makeFolder(target),
+      (error) => error.code === "EEXIST",
+      () => ensureFolder(target)
+    ).pipe(
+      Effect.catchTag("FilesError", (error) => onDestination(Effect.fail(error)))
+    )
+    return { strategy: "folder", sizeBytes: 0, lost: [] }
+  })
+}
+
+/** After a crash a folder is made once more. A link to a folder is none: what it leads to is not ours to fill. */
+const ensureFolder = Effect.fnUntraced(function*(target: FilePath.FilePath) {
+  const files = yield* Files.Files
+  const found = yield* files.find(target)
+  if (Option.exists(found, ({ kind }) => kind !== "folder")) {
+    return yield* new CopyError({ reason: Occupied.make({ path: target }) })
+  }
+})
+
+/**
+ * Gives a folder the mode and times that its source has by now, and returns what its file system has not.
+ *
+ * @category running
+ * @since 0.1.0
+ */
+export const finish = Effect.fnUntraced(function*(
+  source: FilePath.FilePath,
+  target: FilePath.FilePath
+): Effect.fn.Return<ReadonlyArray<Lost>, CopyError | Interrupted, Files.Files> {
+  const files = yield* Files.Files
+  const stat = yield* onSource(files.lstat(source))
+  if (stat.kind !== "folder") return yield* new CopyError({ reason: KindChanged.make({ path: source }) })
+  return yield* Effect.scoped(Effect.gen(function*() {
+    const folder = yield* onDestination(files.open(target))
+    const { kind } = yield* onDestination(folder.stat)
+    if (kind !== "folder") {
+      const error = new FilesError({ call: "open", code: "ENOTDIR", path: target, target: Option.none() })
+      return yield* onDestination(Effect.fail(error))
+    }
+    yield* Lease.check
+    return yield* keepAttributes(folder, stat)
+  }))
+})

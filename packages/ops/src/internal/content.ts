@@ -1,0 +1,65 @@
+/**
+ * Copies the content of a file through memory.
+ *
+ * @since 0.1.0
+ */
+import * as Interrupter from "@fanout/core/Interrupter"
+import * as Progress from "@fanout/core/Progress"
+import * as Effect from "effect/Effect"
+import { CopyError, Reason } from "../CopyError.ts"
+import type { Copied, CopyRequest } from "../CopyStrategy.ts"
+import * as Files from "../Files.ts"
+import { keepAttributes } from "./attributes.ts"
+import { createTemporary, placed } from "./placing.ts"
+import { onDestination, onSource } from "./sides.ts"
+
+/** How a strategy copies content. */
+export interface ContentOptions {
+  readonly strategy: string
+  /** How much is read at once of a file of this size. */
+  readonly bufferBytes: (sizeBytes: number) => number
+}
+
+/**
+ * Copies all there is up to the end of the file, whatever its size was said to be: files in `/proc` say 0, others
+ * grow, some for ever. A read that gives less than was asked for, and exactly up to that size, has met the end.
+ */
+const pump = Effect.fnUntraced(function*(
+  from: Files.OpenFile,
+  to: Files.OpenFile,
+  sizeBytes: number,
+  bufferBytes: number
+): Effect.fn.Return<number, CopyError | Interrupter.Interrupted> {
+  const buffer = new Uint8Array(bufferBytes)
+  for (let copied = 0;;) {
+    const length = yield* onSource(from.read(buffer))
+    if (length === 0) return copied
+    yield* onDestination(to.write(length === buffer.length ? buffer : buffer.subarray(0, length)))
+    copied += length
+    yield* Progress.add("bytes", length)
+    if (length < buffer.length && copied === sizeBytes) return copied
+    yield* Interrupter.check
+  }
+})
+
+/** Copies a file under its temporary name, and then puts it in its place. */
+export const copyContent = (
+  request: CopyRequest,
+  options: ContentOptions
+): Effect.Effect<Copied, CopyError | Interrupter.Interrupted, Files.Files> =>
+  placed(
+    request,
+    Effect.gen(function*() {
+      const files = yield* Files.Files
+      const from = yield* onSource(files.open(request.source))
+      const stat = yield* onSource(from.stat)
+      if (stat.kind !== "file") {
+        return yield* new CopyError({ reason: Reason.cases.KindChanged.make({ path: request.source }) })
+      }
+      const to = yield* createTemporary(request, files.create(request.temporary))
+      const sizeBytes = yield* pump(from, to, stat.sizeBytes, options.bufferBytes(stat.sizeBytes))
+      const lost = yield* keepAttributes(to, stat)
+      yield* onDestination(to.close)
+      return { strategy: options.strategy, sizeBytes, lost }
+    })
+  )

@@ -1,0 +1,387 @@
+import { assert, describe, it } from "@effect/vitest"
+import * as Interrupter from "@fanout/core/Interrupter"
+import * as JobId from "@fanout/core/JobId"
+import * as Lease from "@fanout/core/Lease"
+import * as Progress from "@fanout/core/Progress"
+import { CopyError } from "@fanout/ops/CopyError"
+import * as CopyRouter from "@fanout/ops/CopyRouter"
+import type * as CopyStrategy from "@fanout/ops/CopyStrategy"
+import * as FilePath from "@fanout/ops/FilePath"
+import * as Files from "@fanout/ops/Files"
+import * as TemporaryName from "@fanout/ops/TemporaryName"
+import * as Deferred from "effect/Deferred"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Fiber from "effect/Fiber"
+import * as Option from "effect/Option"
+import * as FaultyFiles from "./FaultyFiles.ts"
+import * as MemoryFiles from "./MemoryFiles.ts"
+
+const mebibyte = 2 ** 20
+// Three chunks will do: what chooses the strategy is what the file was taken for.
+const large = Buffer.from("0123456789abcdef".repeat(2 * mebibyte / 16) + "end")
+const sizeOfLarge = 9 * mebibyte
+
+/** What is copied: one thing for each strategy. */
+const sources = ["small", "empty", "large", "link", "folder"] as const
+/** What the name of the copy has before: nothing, or something that may be replaced. */
+const targets = ["none", "file", "link"] as const
+type Source = (typeof sources)[number]
+type Target = (typeof targets)[number]
+
+const plant = (target: Target = "none"): MemoryFiles.Disk => {
+  const disk = new MemoryFiles.Disk()
+  disk.folder("/from")
+  disk.file("/from/small", "small text", { mode: 0o640, modified: 1_111_111n })
+  disk.file("/from/empty", "", { mode: 0o444, modified: 2_222_222n })
+  disk.file("/from/large", large, { mode: 0o755, modified: 3_333_333n })
+  disk.symlink("/from/link", "../nowhere/\u{1f600}", { modified: 4_444_444n })
+  disk.folder("/from/folder", { mode: 0o750, modified: 5_555_555n })
+  disk.folder("/to")
+  if (target === "file") disk.file("/to/copy", "old", { mode: 0o600, modified: 99n })
+  if (target === "link") disk.symlink("/to/copy", "/from/large", { modified: 98n })
+  return disk
+}
+
+const target = FilePath.make("/to/copy")
+const temporary = TemporaryName.make(JobId.make("job"), 7, target)
+
+/** Copies one source of the disk, through calls that may be made to fail. */
+const copy = (
+  disk: MemoryFiles.Disk,
+  source: Source,
+  options: {
+    readonly before?: FaultyFiles.Before
+    readonly placing?: "replace" | "exclusive"
+    readonly router?: typeof CopyRouter.layer
+  } = {}
+) => {
+  const files = FaultyFiles.intercept(MemoryFiles.make(disk), options.before ?? (() => Effect.void))
+  return Effect.gen(function*() {
+    const router = yield* CopyRouter.CopyRouter
+    const path = FilePath.make(`/from/${source}`)
+    const found = yield* MemoryFiles.make(disk).lstat(path)
+    const stat = source === "large" ? { ...found, sizeBytes: sizeOfLarge } : found
+    const placing = options.placing ?? "replace"
+    return yield* router.copy({ source: path, stat, target, temporary, placing })
+  }).pipe(Effect.provide(options.router ?? CopyRouter.layer), Effect.provideService(Files.Files, files))
+}
+
+/** What the folder of the copy holds, the times of the folder itself apart. */
+const result = (disk: MemoryFiles.Disk) => disk.tree("/to")
+
+const isInterruptedBy = <A, E>(exit: Exit.Exit<A, E>, reason: Interrupter.Reason): boolean =>
+  Option.exists(
+    Exit.findErrorOption(exit),
+    (error) => error instanceof Interrupter.Interrupted && error.reason === reason
+  )
+
+const reasonOf = (error: { readonly _tag: string }) => error instanceof CopyError ? error.reason : undefined
+
+describe("CopyRouter", () => {
+  for (const target of targets) {
+    it.effect.each(sources.filter((source) => target === "none" || source !== "folder"))(
+      `copies what is %s over ${target}, with mode and times, by the strategy for it`,
+      (source) =>
+        Effect.gen(function*() {
+          const disk = plant(target)
+          const original = disk.see(`/from/${source}`)
+
+          const copied = yield* copy(disk, source)
+
+          const strategy = { small: "whole", empty: "whole", large: "chunked", link: "link", folder: "folder" }[source]
+          const sizeBytes = original?.kind === "file" ? original.text.length : 0
+          assert.deepStrictEqual(copied, { strategy, sizeBytes, lost: [] })
+          assert.deepStrictEqual(Object.keys(result(disk)), ["copy"])
+          // A folder is closed to others until all in it is there.
+          if (source === "folder") assert.include(disk.see("/to/copy"), { kind: "folder", mode: 0o700 })
+          else assert.deepStrictEqual(disk.see("/to/copy"), original)
+          assert.deepStrictEqual(disk.see(`/from/${source}`), original)
+        })
+    )
+  }
+
+  /** Fails each call in turn, and looks at what is left. */
+  const eachFault = (source: Source, placing: "replace" | "exclusive", target: Target, code: string) =>
+    Effect.gen(function*() {
+      for (let n = 0;; n++) {
+        const disk = plant(target)
+        const before = result(disk)
+        const fault = FaultyFiles.failAfter(n, code)
+
+        const exit = yield* Effect.exit(copy(disk, source, { before: fault.before, placing }))
+
+        if (fault.failed() === undefined) {
+          assert.isTrue(Exit.isSuccess(exit))
+          return n
+        }
+        // Once the copy has its name, a second name that can't be removed does no harm; the next sweep removes it.
+        if (Exit.isSuccess(exit)) {
+          assert.deepStrictEqual([fault.failed(), placing], ["unlink", "exclusive"])
+          continue
+        }
+        assert.deepStrictEqual(result(disk), before, `after a failed ${fault.failed()}`)
+        const error = yield* Effect.flip(exit)
+        assert.strictEqual(error._tag, "CopyError")
+        if (error._tag !== "CopyError") return n
+        assert.strictEqual(error.reason._tag, "CallFailed")
+        if (error.reason._tag !== "CallFailed") return n
+        assert.strictEqual(error.reason.side, error.reason.error.path.startsWith("/from") ? "source" : "destination")
+        assert.strictEqual(error.reason.error.code, code)
+        assert.include(error.message, `(${code})`)
+      }
+    })
+
+  it.effect.each(["ENOSPC", "EIO", "EACCES"])(
+    "leaves the old file and nothing else when a call fails with %s",
+    (code) =>
+      Effect.gen(function*() {
+        for (const source of sources) {
+          for (const target of source === "folder" ? (["none"] as const) : targets) {
+            assert.isAbove(yield* eachFault(source, "replace", target, code), source === "folder" ? 0 : 3)
+          }
+          yield* eachFault(source, "exclusive", "none", code)
+        }
+      })
+  )
+
+  it.effect.each(sources)(
+    "leaves the old file and nothing else when %s is interrupted in any call",
+    (source) =>
+      Effect.gen(function*() {
+        for (let n = 0;; n++) {
+          const disk = plant(source === "folder" ? "none" : "file")
+          const before = result(disk)
+          const reached = yield* Deferred.make<void>()
+          let left = n
+          const fiber = yield* Effect.forkChild(copy(disk, source, {
+            before: () =>
+              Effect.suspend(() =>
+                left-- === 0 ? Effect.andThen(Deferred.succeed(reached, undefined), Effect.never) : Effect.void
+              )
+          }))
+          yield* Effect.raceFirst(Deferred.await(reached), Fiber.await(fiber))
+          if (!(yield* Deferred.isDone(reached))) {
+            assert.isAbove(n, source === "folder" ? 0 : 3)
+            return
+          }
+
+          yield* Fiber.interrupt(fiber)
+
+          assert.deepStrictEqual(result(disk), before)
+        }
+      })
+  )
+
+  it.effect.each(sources)(
+    "publishes nothing of %s once the job may be somebody else's",
+    (source) =>
+      Effect.gen(function*() {
+        for (let n = 0;; n++) {
+          const disk = plant(source === "folder" ? "none" : "file")
+          const before = result(disk)
+          let [left, isLost, published] = [n, false, false]
+
+          const exit = yield* copy(disk, source, {
+            before: (call) =>
+              Effect.sync(() => {
+                if (call === "rename" || (source === "folder" && call === "mkdir")) published = true
+                if (left-- === 0) isLost = true
+              })
+          }).pipe(
+            Effect.provideService(Lease.Lease, { job: Option.none(), token: 7, isHeldUnsafe: () => !isLost }),
+            Effect.exit
+          )
+
+          if (Exit.isSuccess(exit)) {
+            assert.isTrue(published)
+            return
+          }
+          assert.isTrue(isInterruptedBy(exit, "LeaseLost"))
+          assert.isFalse(published)
+          assert.deepStrictEqual(result(disk), before)
+        }
+      })
+  )
+
+  it.effect.each(["small", "large", "link"] as const)("tells that %s vanished", (source) =>
+    Effect.gen(function*() {
+      const disk = plant("file")
+      const before = result(disk)
+
+      const error = yield* Effect.flip(copy(disk, source, {
+        before: (call) =>
+          Effect.sync(() => {
+            if ((call === "open" || call === "readlink") && disk.see(`/from/${source}`)) {
+              disk.remove(FilePath.make(`/from/${source}`))
+            }
+          })
+      }))
+
+      assert.deepStrictEqual(reasonOf(error), { _tag: "Vanished", path: FilePath.make(`/from/${source}`) })
+      assert.deepStrictEqual(result(disk), before)
+    }))
+
+  it.effect.each<readonly [Source, Source]>([["small", "link"], ["small", "folder"], ["large", "link"], [
+    "link",
+    "small"
+  ]])(
+    "tells that %s became another kind (%s)",
+    ([source, instead]) =>
+      Effect.gen(function*() {
+        const disk = plant("file")
+        const before = result(disk)
+        const path = FilePath.make(`/from/${source}`)
+
+        const error = yield* Effect.flip(copy(disk, source, {
+          before: (call) =>
+            Effect.gen(function*() {
+              if (call !== "open" && call !== "readlink") return
+              disk.remove(path)
+              yield* MemoryFiles.make(disk).rename(FilePath.make(`/from/${instead}`), path)
+            })
+        }))
+
+        assert.deepStrictEqual(reasonOf(error), { _tag: "KindChanged", path })
+        assert.deepStrictEqual(result(disk), before)
+      })
+  )
+
+  it.effect.each(["small", "large", "link"] as const)(
+    "takes no name that is taken when it must not (%s)",
+    (source) =>
+      Effect.gen(function*() {
+        for (const code of [undefined, "EPERM", "EOPNOTSUPP"]) {
+          const withoutLinks: FaultyFiles.Before = (call, path) =>
+            call === "link" && code !== undefined ? Effect.fail(FaultyFiles.error(call, path, code)) : Effect.void
+          const [free, taken] = [plant("none"), plant("file")]
+          const before = result(taken)
+          const options = { placing: "exclusive", before: withoutLinks } as const
+
+          yield* copy(free, source, options)
+          const error = yield* Effect.flip(copy(taken, source, options))
+
+          assert.deepStrictEqual(free.see("/to/copy"), free.see(`/from/${source}`))
+          assert.deepStrictEqual(Object.keys(result(free)), ["copy"])
+          assert.deepStrictEqual(reasonOf(error), { _tag: "Occupied", path: target })
+          assert.deepStrictEqual(result(taken), before)
+        }
+      })
+  )
+
+  it.effect.each(["small", "link"] as const)(
+    "starts over where an attempt before it left its own (%s)",
+    (source) =>
+      Effect.gen(function*() {
+        const disk = plant("file")
+        disk.file(temporary, "half of something")
+
+        yield* copy(disk, source)
+
+        assert.deepStrictEqual(disk.see("/to/copy"), disk.see(`/from/${source}`))
+        assert.deepStrictEqual(Object.keys(result(disk)), ["copy"])
+      })
+  )
+
+  it.effect("copies all there is, whatever the size was said to be", () =>
+    Effect.gen(function*() {
+      for (const size of [0, 1, 10, 70_000]) {
+        const disk = plant()
+        const text = "x".repeat(size)
+        disk.remove(FilePath.make("/from/small"))
+        disk.file("/from/small", text)
+        for (const claimed of [0, 5, 9, 10, 11, 80_000]) {
+          const files = MemoryFiles.make(disk)
+          const lying = {
+            ...files,
+            open: (path: FilePath.FilePath) =>
+              Effect.map(
+                files.open(path),
+                (file) => ({ ...file, stat: Effect.map(file.stat, (_) => ({ ..._, sizeBytes: claimed })) })
+              )
+          }
+
+          const copied = yield* copy(disk, "small", {}).pipe(Effect.provideService(Files.Files, lying))
+
+          assert.strictEqual(copied.sizeBytes, size)
+          assert.include(disk.see("/to/copy"), { text })
+        }
+      }
+    }))
+
+  it.effect.each<readonly [Source, string, (text: string) => string]>([
+    ["small", "grew before the first read", (text) => text + "more".repeat(50_000)],
+    ["large", "grew between two reads", (text) => text + "more".repeat(500_000)],
+    ["large", "shrank between two reads", (text) => text.slice(0, mebibyte + 17)]
+  ])("copies up to its end what %s: it %s", ([source, , edit]) =>
+    Effect.gen(function*() {
+      const disk = plant("file")
+      let reads = 0
+
+      const copied = yield* copy(disk, source, {
+        before: (call, path) =>
+          Effect.sync(() => {
+            if (call === "read" && reads++ === (source === "small" ? 0 : 1)) disk.change(path, edit)
+          })
+      })
+
+      const now = disk.see(`/from/${source}`)
+      assert.include(disk.see("/to/copy"), { kind: "file", text: now?.kind === "file" ? now.text : "" })
+      assert.strictEqual(copied.sizeBytes, now?.kind === "file" ? now.text.length : 0)
+    }))
+
+  it.effect("stops between two chunks, with the reason, and leaves the old file", () =>
+    Effect.gen(function*() {
+      const disk = plant("file")
+      const before = result(disk)
+      const interrupter = Interrupter.makeUnsafe()
+      let [writes, bytes] = [0, 0]
+
+      const exit = yield* copy(disk, "large", {
+        before: (call) =>
+          Effect.sync(() => {
+            if (call === "write" && ++writes === 2) interrupter.requestUnsafe("Pause")
+          })
+      }).pipe(
+        Effect.provideService(Interrupter.Interrupter, interrupter),
+        Effect.provideService(Progress.Reporter, {
+          addUnsafe: (unit, amount) => {
+            if (unit === "bytes") bytes += amount
+          },
+          totalUnsafe: () => {}
+        }),
+        Effect.exit
+      )
+
+      assert.isTrue(isInterruptedBy(exit, "Pause"))
+      assert.deepStrictEqual([writes, bytes], [2, 2 * mebibyte])
+      assert.deepStrictEqual(result(disk), before)
+    }))
+
+  it.effect("goes on where the file system has no modes, and says what was lost", () =>
+    Effect.gen(function*() {
+      const disk = plant()
+      const without = (call: string): FaultyFiles.Before => (made, path) =>
+        made === call ? Effect.fail(FaultyFiles.error(made, path, "EPERM")) : Effect.void
+
+      assert.deepStrictEqual((yield* copy(disk, "small", { before: without("fchmod") })).lost, ["mode"])
+      assert.deepStrictEqual((yield* copy(disk, "small", { before: without("futimes") })).lost, ["times"])
+      assert.deepStrictEqual((yield* copy(disk, "link", { before: without("lutimes") })).lost, ["times"])
+    }))
+
+  it.effect("asks the next strategy where one can't do it", () =>
+    Effect.gen(function*() {
+      const unsupported: CopyStrategy.CopyStrategy = {
+        name: "clone",
+        accepts: ({ kind }) => kind === "file",
+        copy: ({ source }) => Effect.fail(new CopyError({ reason: { _tag: "Unsupported", path: source } }))
+      }
+      const disk = plant()
+
+      const withOthers = CopyRouter.layerOf([unsupported, ...CopyRouter.strategies])
+      assert.strictEqual((yield* copy(disk, "small", { router: withOthers })).strategy, "whole")
+      const alone = yield* Effect.flip(copy(disk, "small", { router: CopyRouter.layerOf([unsupported]) }))
+      assert.strictEqual(reasonOf(alone)?._tag, "Unsupported")
+      assert.strictEqual(alone.message, `There is no way to copy "/from/small" here`)
+    }))
+})
