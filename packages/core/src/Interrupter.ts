@@ -11,6 +11,7 @@ import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
+import { Chain, type Linked } from "./internal/chain.ts"
 
 /**
  * Schema for why work must stop.
@@ -82,16 +83,32 @@ export interface Interrupter {
 
 const hardness: Record<Reason, number> = { Pause: 0, Shutdown: 1, Sibling: 1, Timeout: 1, Cancel: 2, LeaseLost: 3 }
 
-class Signal implements Interrupter {
+class Listener implements Linked<Listener> {
+  chain: object | undefined = undefined
+  previous: Listener | undefined = undefined
+  next: Listener | undefined = undefined
+  readonly call: (reason: Reason) => void
+
+  constructor(call: (reason: Reason) => void) {
+    this.call = call
+  }
+}
+
+class Signal implements Interrupter, Linked<Signal> {
   reason: Reason | undefined = undefined
-  private readonly children = new Set<Signal>()
-  private readonly listeners = new Set<(reason: Reason) => void>()
+  chain: object | undefined = undefined
+  previous: Signal | undefined = undefined
+  next: Signal | undefined = undefined
+  // Most signals are of tasks, which start nothing under theirs.
+  private children: Chain<Signal> | undefined = undefined
+  private readonly listeners = new Chain<Listener>()
   private readonly parent: Signal | undefined
 
   constructor(parent: Signal | undefined) {
     this.parent = parent
     if (parent !== undefined) {
       this.reason = parent.reason
+      parent.children ??= new Chain()
       parent.children.add(this)
     }
   }
@@ -99,13 +116,15 @@ class Signal implements Interrupter {
   requestUnsafe(reason: Reason): void {
     if (this.reason !== undefined && hardness[this.reason] >= hardness[reason]) return
     this.reason = reason
-    for (const child of this.children) child.requestUnsafe(reason)
-    for (const listener of this.listeners) listener(reason)
+    // Whom one that was told has removed is not told any more.
+    for (const child of this.children?.toArray() ?? []) if (child.chain !== undefined) child.requestUnsafe(reason)
+    for (const listener of this.listeners.toArray()) if (listener.chain !== undefined) listener.call(reason)
   }
 
-  onRequestUnsafe(listener: (reason: Reason) => void): () => void {
+  onRequestUnsafe(call: (reason: Reason) => void): () => void {
+    const listener = new Listener(call)
     this.listeners.add(listener)
-    if (this.reason !== undefined) listener(this.reason)
+    if (this.reason !== undefined) call(this.reason)
     return () => this.listeners.delete(listener)
   }
 
@@ -114,7 +133,7 @@ class Signal implements Interrupter {
   }
 
   closeUnsafe(): void {
-    this.parent?.children.delete(this)
+    this.parent?.children?.delete(this)
   }
 }
 

@@ -7,8 +7,9 @@
 import type * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Latch from "effect/Latch"
+import { Chain, type Linked } from "./chain.ts"
 
-export interface Deadline {
+export interface Deadline extends Linked<Deadline> {
   readonly atMillis: number
   readonly meet: () => void
 }
@@ -21,20 +22,20 @@ export interface Deadlines {
 }
 
 export const makeDeadlines = (clock: Clock.Clock): Deadlines => {
-  const deadlines = new Set<Deadline>()
+  const deadlines = new Chain<Deadline>()
   const earlier = Latch.makeUnsafe(false)
   let wakesAt = Number.POSITIVE_INFINITY
 
   const meetDue = Effect.sync(() => {
     const now = clock.currentTimeMillisUnsafe()
     wakesAt = Number.POSITIVE_INFINITY
-    for (const deadline of Array.from(deadlines)) {
+    for (const deadline of deadlines.toArray()) {
       if (deadline.atMillis <= now) {
         deadlines.delete(deadline)
         deadline.meet()
       }
     }
-    for (const { atMillis } of deadlines) wakesAt = Math.min(wakesAt, atMillis)
+    for (const { atMillis } of deadlines.toArray()) wakesAt = Math.min(wakesAt, atMillis)
     earlier.closeUnsafe()
     return wakesAt - now
   })
@@ -44,7 +45,8 @@ export const makeDeadlines = (clock: Clock.Clock): Deadlines => {
 
   return {
     addUnsafe: (inMillis, meet) => {
-      const deadline = { atMillis: clock.currentTimeMillisUnsafe() + inMillis, meet }
+      const atMillis = clock.currentTimeMillisUnsafe() + inMillis
+      const deadline: Deadline = { atMillis, meet, chain: undefined, previous: undefined, next: undefined }
       deadlines.add(deadline)
       if (deadline.atMillis < wakesAt) {
         wakesAt = deadline.atMillis

@@ -190,7 +190,7 @@ class Engine {
   /** Units that unsettled elements have added so far. */
   get partial(): Map<string, number> {
     const sum = new Map<string, number>()
-    for (const { cell: { units } } of this.state.active) {
+    for (const { cell: { units } } of this.state.active.toArray()) {
       for (const [unit, amount] of units) sum.set(unit, (sum.get(unit) ?? 0) + amount)
     }
     return sum

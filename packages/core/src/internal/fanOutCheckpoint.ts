@@ -83,7 +83,7 @@ export const encode = (version: number, header: Header, state: FanOutState, code
       : { after: { c: bracket.after.cursor, p: codec.encode(bracket.after.payload) } }
   }))
   const entries = []
-  for (const entry of state.active) {
+  for (const entry of state.active.toArray()) {
     // A bracket knows its own end, and a retried element is still a row.
     if (entry.kind === "after" || (entry.retryOf !== undefined && entry.cell.checkpoint === undefined)) continue
     entries.push({
@@ -116,7 +116,7 @@ export const encode = (version: number, header: Header, state: FanOutState, code
 
 // The bracket of a retried opening element that has not settled comes back with its row.
 const retried = (state: FanOutState, id: number): boolean => {
-  for (const entry of state.active) if (entry.retryOf !== undefined && entry.bracket.id === id) return true
+  for (const entry of state.active.toArray()) if (entry.retryOf !== undefined && entry.bracket.id === id) return true
   return false
 }
 

@@ -11,6 +11,7 @@ import type { Element } from "../FanOut.ts"
 import type { OutcomeRow } from "../JobStore.ts"
 import type { Outcome } from "../Outcome.ts"
 import type { Cell } from "../TaskCheckpoint.ts"
+import { Chain, type Linked } from "./chain.ts"
 
 export interface Bracket {
   readonly id: number
@@ -27,7 +28,7 @@ export interface Bracket {
   after: { readonly cursor: string; readonly payload: unknown } | undefined
 }
 
-export interface Entry {
+export interface Entry extends Linked<Entry> {
   readonly kind: "item" | "open" | "after"
   readonly cursor: string
   readonly payload: unknown
@@ -74,7 +75,7 @@ export interface Settlement {
 export class FanOutState {
   readonly root: Bracket = makeBracket(0, undefined, "")
   readonly brackets = new Map<number, Bracket>()
-  readonly active = new Set<Entry>()
+  readonly active = new Chain<Entry>()
   /** Work that goes before the feed: what a stop left unsettled, retried rows, ends of brackets. */
   readonly ready: Array<Entry> = []
   main: Position = { frontier: undefined, bracket: this.root }
@@ -219,7 +220,10 @@ export class FanOutState {
       cell: kept.cell ?? this.makeCell(undefined),
       encoded: kept.encoded,
       retryOf: kept.retryOf,
-      bracketAfter: kept.bracketAfter
+      bracketAfter: kept.bracketAfter,
+      chain: undefined,
+      previous: undefined,
+      next: undefined
     }
     this.active.add(entry)
     return entry
