@@ -1,0 +1,89 @@
+import { assert, describe, it } from "@effect/vitest"
+import * as CopyRouter from "@fanout/ops/CopyRouter"
+import * as FilePath from "@fanout/ops/FilePath"
+import * as Files from "@fanout/ops/Files"
+import * as FileTree from "@fanout/ops/FileTree"
+import * as FolderCopy from "@fanout/ops/FolderCopy"
+import * as NodeFiles from "@fanout/ops/NodeFiles"
+import * as Effect from "effect/Effect"
+import * as Stream from "effect/Stream"
+import { execFileSync } from "node:child_process"
+import * as fs from "node:fs"
+import { testFolder } from "./TestFolder.ts"
+
+/** Copies a tree by walking it, without a job. */
+const copyTree = (source: FilePath.FilePath, target: FilePath.FilePath) =>
+  FileTree.walk({ sources: [source] }).pipe(
+    Stream.runForEach(Effect.fnUntraced(function*(element) {
+      const [from, to] = [FilePath.join(source, element.path), FilePath.join(target, element.path)]
+      if (element._tag === "Close") return yield* Effect.asVoid(FolderCopy.finish(from, to))
+      const files = yield* Files.Files
+      const router = yield* CopyRouter.CopyRouter
+      const temporary = FilePath.join(FilePath.parent(to), FilePath.make(".temporary"))
+      const stat = yield* files.lstat(from)
+      yield* router.copy({ source: from, stat, target: to, temporary, placing: "exclusive" })
+    })),
+    Effect.provide([CopyRouter.layer, NodeFiles.layer])
+  )
+
+/** Kind, mode, size, time to the microsecond, target and name of everything in a folder. */
+const listed = (folder: string): string =>
+  execFileSync("sh", [
+    "-c",
+    `find . -printf '%y %m %s %T@ %l %p\\n' | sed -E 's/^(\\S+ \\S+ )([0-9]+ )?([0-9]+\\.[0-9]{6})[0-9]*/\\1\\2\\3/' | sort`
+  ], { cwd: folder, encoding: "latin1", env: { ...process.env, LC_ALL: "C" } })
+
+const fixture = `
+  mkdir -p "sub folder/deep" empty private
+  printf 'text' > file; printf '' > nothing; head -c 20000000 /dev/urandom > large
+  head -c 1048576 /dev/urandom > sub\\ folder/exact; head -c 16384 /dev/urandom > sub\\ folder/buffer
+  printf x > "sub folder/$(printf 'caf\\351 \\n\\\\')"; printf y > "sub folder/deep/é"; printf z > -n
+  ln -s "../nowhere/$(printf '\\377')" sub\\ folder/link; ln -s . loop
+  chmod 400 file; chmod 4711 -n; chmod 1777 empty; chmod 500 private
+  touch -d '1969-12-31 23:59:58.25 UTC' nothing; touch -d '2001-02-03 04:05:06.789123456 UTC' large file
+  touch -h -d '2010-01-01 00:00:00.5 UTC' loop; touch -d '2038-01-19 03:14:08 UTC' empty`
+
+describe("CopyRouter", () => {
+  it.live("copies names, content, modes, times and links of a real tree", () =>
+    Effect.gen(function*() {
+      const folder = yield* testFolder
+      const [source, target] = [`${folder}/source`, `${folder}/target`]
+      fs.mkdirSync(source)
+      execFileSync("sh", ["-c", fixture], { cwd: source })
+
+      yield* copyTree(FilePath.make(source), FilePath.make(target))
+
+      execFileSync("diff", ["-r", "--no-dereference", source, target])
+      assert.strictEqual(listed(target), listed(source).replaceAll(/^l.*$/gm, (line) => line))
+    }))
+
+  it.live.runIf(fs.existsSync("/proc/self/status"))(
+    "copies files that say they are empty and are not",
+    () =>
+      Effect.gen(function*() {
+        const folder = yield* testFolder
+        const target = FilePath.make(`${folder}/copy`)
+
+        yield* copyTree(FilePath.make("/proc/cpuinfo"), target)
+
+        assert.strictEqual(fs.statSync("/proc/cpuinfo").size, 0)
+        assert.match(fs.readFileSync(target, "utf8"), /^processor[^]*\n$/)
+      })
+  )
+
+  it.live.runIf(process.getuid?.() === 0)(
+    "makes no program of somebody else run with the rights of root",
+    () =>
+      Effect.gen(function*() {
+        const folder = yield* testFolder
+        const source = `${folder}/source`
+        fs.writeFileSync(source, "program")
+        fs.chownSync(source, 65_534, 0)
+        fs.chmodSync(source, 0o6755)
+
+        yield* copyTree(FilePath.make(source), FilePath.make(`${folder}/target`))
+
+        assert.strictEqual(fs.statSync(`${folder}/target`).mode & 0o7777, 0o2755)
+      })
+  )
+})

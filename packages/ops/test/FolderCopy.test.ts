@@ -1,0 +1,119 @@
+import { assert, describe, it } from "@effect/vitest"
+import * as Lease from "@fanout/core/Lease"
+import { CopyError } from "@fanout/ops/CopyError"
+import * as FilePath from "@fanout/ops/FilePath"
+import * as Files from "@fanout/ops/Files"
+import * as FolderCopy from "@fanout/ops/FolderCopy"
+import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
+import * as FaultyFiles from "./FaultyFiles.ts"
+import * as MemoryFiles from "./MemoryFiles.ts"
+
+const [source, target] = [FilePath.make("/from"), FilePath.make("/to")]
+
+const plant = (): MemoryFiles.Disk => {
+  const disk = new MemoryFiles.Disk()
+  disk.folder("/from", { mode: 0o1555, modified: 5_555n })
+  disk.folder("/to", { mode: 0o700 })
+  return disk
+}
+
+const finish = (disk: MemoryFiles.Disk, before: FaultyFiles.Before = () => Effect.void) =>
+  Effect.provideService(
+    FolderCopy.finish(source, target),
+    Files.Files,
+    FaultyFiles.intercept(MemoryFiles.make(disk), before)
+  )
+
+const make = (disk: MemoryFiles.Disk) =>
+  Effect.gen(function*() {
+    const stat = yield* MemoryFiles.make(disk).lstat(source)
+    const request = { source, stat, target, temporary: FilePath.make("/temporary"), placing: "replace" } as const
+    return yield* Effect.provide(FolderCopy.strategy.copy(request), MemoryFiles.layer(disk))
+  })
+
+const reasonOf = (error: { readonly _tag: string }) => error instanceof CopyError ? error.reason : undefined
+
+describe("FolderCopy", () => {
+  it.effect("takes a folder that is there as it is", () =>
+    Effect.gen(function*() {
+      const disk = plant()
+      disk.file("/to/file", "text")
+      const before = disk.tree("/")
+
+      assert.strictEqual((yield* make(disk)).strategy, "folder")
+
+      assert.deepStrictEqual(disk.tree("/"), before)
+    }))
+
+  it.effect("does not fill what a link leads to, nor what is no folder", () =>
+    Effect.gen(function*() {
+      for (const kind of ["link", "file"] as const) {
+        const disk = plant()
+        disk.remove(target)
+        if (kind === "link") disk.symlink("/to", "/from")
+        else disk.file("/to", "text")
+
+        assert.deepStrictEqual(reasonOf(yield* Effect.flip(make(disk))), { _tag: "Occupied", path: target })
+        assert.strictEqual(reasonOf(yield* Effect.flip(finish(disk)))?._tag, "CallFailed")
+      }
+    }))
+
+  it.effect("gives a folder the mode and times that its source has at the end", () =>
+    Effect.gen(function*() {
+      const disk = plant()
+
+      assert.deepStrictEqual(yield* finish(disk), [])
+
+      assert.deepStrictEqual(disk.see("/to"), { kind: "folder", mode: 0o1555, modified: 5_555n })
+    }))
+
+  it.effect("tells that the source vanished, or became another kind", () =>
+    Effect.gen(function*() {
+      const disk = plant()
+      disk.remove(source)
+      assert.deepStrictEqual(reasonOf(yield* Effect.flip(finish(disk))), { _tag: "Vanished", path: source })
+      disk.symlink("/from", "/to")
+      assert.deepStrictEqual(reasonOf(yield* Effect.flip(finish(disk))), { _tag: "KindChanged", path: source })
+    }))
+
+  it.effect("changes nothing once the job may be somebody else's", () =>
+    Effect.gen(function*() {
+      const disk = plant()
+
+      const error = yield* finish(disk).pipe(
+        Effect.provideService(Lease.Lease, { job: Option.none(), token: 1, isHeldUnsafe: () => false }),
+        Effect.flip
+      )
+
+      assert.strictEqual(error._tag, "Interrupted")
+      assert.include(disk.see("/to"), { mode: 0o700 })
+    }))
+
+  it.effect("tells on which side a call failed, whichever it is", () =>
+    Effect.gen(function*() {
+      for (let n = 0;; n++) {
+        const fault = FaultyFiles.failAfter(n, "EIO")
+        const exit = yield* Effect.exit(finish(plant(), fault.before))
+        if (fault.failed() === undefined) return
+        const reason = reasonOf(yield* Effect.flip(exit))
+        assert.strictEqual(reason?._tag === "CallFailed" && reason.side, n === 0 ? "source" : "destination")
+      }
+    }))
+
+  it.effect.each([[0o6755, 0, 0, 0o6755], [0o6755, 1, 0, 0o2755], [0o6755, 0, 1, 0o4755], [0o7777, 1, 1, 0o1777]])(
+    "lends nobody the rights of another owner (%o of %d:%d)",
+    ([mode, owner, group, expected]) =>
+      Effect.gen(function*() {
+        const disk = plant()
+        const files = MemoryFiles.make(disk)
+
+        yield* Effect.provideService(FolderCopy.finish(source, target), Files.Files, {
+          ...files,
+          lstat: (path) => Effect.map(files.lstat(path), (stat) => ({ ...stat, mode, owner, group }))
+        })
+
+        assert.include(disk.see("/to"), { mode: expected })
+      })
+  )
+})
