@@ -124,7 +124,9 @@ export class SqlAccess {
       })
       return this.attempt(
         operation,
-        client.withTransaction(handOver(borrowed, client.transactionService, this.sql.transactionService))
+        client.withTransaction(handOver(borrowed, client.transactionService, this.sql.transactionService)),
+        // Nothing is gained by trying again in a transaction that can't be begun again.
+        (error) => !this.dialect.isStale(error)
       )
     })
   }
@@ -167,12 +169,13 @@ export class SqlAccess {
 
   private attempt<A, E, R>(
     operation: string,
-    effect: Effect.Effect<A, SqlError | Errors.JobStoreError | CallersCause<E>, R>
+    effect: Effect.Effect<A, SqlError | Errors.JobStoreError | CallersCause<E>, R>,
+    canTryAgain: (error: SqlError) => boolean = () => true
   ): Effect.Effect<A, Errors.JobStoreError | E, R> {
     return withSettings(effect, ownSettings).pipe(
       Effect.retry({
         schedule: whileBusy,
-        while: (error) => isSqlError(error) && this.dialect.problem(error) === "Busy" && !this.dialect.isStale(error)
+        while: (error) => isSqlError(error) && this.dialect.problem(error) === "Busy" && canTryAgain(error)
       }),
       Effect.catch((error): Effect.Effect<never, Errors.JobStoreError | E> => {
         if (error instanceof CallersCause) return Effect.failCause(error.cause)

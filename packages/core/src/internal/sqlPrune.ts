@@ -1,6 +1,7 @@
 /**
  * Removes finished jobs, a little at a time.
  */
+import * as Arr from "effect/Array"
 import * as Effect from "effect/Effect"
 import type { Fragment } from "effect/sql/Statement"
 import type { JobStoreError } from "../JobStoreError.ts"
@@ -14,20 +15,25 @@ export const makePrune = (access: SqlAccess) => {
   const operation = "remove finished jobs"
 
   /** Removes some jobs, and notes what else has to go: a job with many outcomes can't be removed at once. */
-  const removeJobs = (finishedBefore: number) =>
-    access.transaction(
+  const removeJobs = (finishedBefore: number) => {
+    const isOld = sql`tag in ('Completed', 'CompletedWithErrors', 'Failed', 'Cancelled')
+      and finished_at < ${finishedBefore}`
+    return access.transaction(
       operation,
       Effect.gen(function*() {
-        const noted = yield* sql<{ readonly job_id: string }>`insert into fanout_pruned (job_id)
-          select id from fanout_jobs
-          where tag in ('Completed', 'CompletedWithErrors', 'Failed', 'Cancelled') and finished_at < ${finishedBefore}
-          limit ${slice} on conflict do nothing returning job_id`
-        const ids = noted.map((row) => row.job_id)
-        yield* sql`delete from fanout_jobs where ${dialect.isOneOf(sql.literal("id"), ids)}`
-        yield* sql`delete from fanout_payloads where ${dialect.isOneOf(sql.literal("job_id"), ids)}`
-        return ids.length
+        // Once more outside: another process can have had a job retried since the rows were chosen.
+        const removed = yield* sql<{ readonly id: string }>`delete from fanout_jobs
+          where ${isOld} and seq in (select seq from fanout_jobs where ${isOld} limit ${slice}) returning id`
+        const rows = removed.map(({ id }) => ({ job_id: id }))
+        if (Arr.isArrayNonEmpty(rows)) {
+          const ids = rows.map((row) => row.job_id)
+          yield* sql`delete from fanout_payloads where ${dialect.isOneOf(sql.literal("job_id"), ids)}`
+          yield* sql`insert into fanout_pruned ${sql.insert(rows)} on conflict do nothing`
+        }
+        return rows.length
       })
     )
+  }
 
   /** Repeats one step until it finds less than a slice to do, letting others run in between. */
   const inSlices = (step: Effect.Effect<number, JobStoreError>) =>
