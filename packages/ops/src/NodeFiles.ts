@@ -65,8 +65,14 @@ const toStat = (stats: fs.BigIntStats): Files.FileStat => ({
   modifiedNanos: stats.mtimeNs
 })
 
-/** Seconds for `utimes`. A double holds the times of today to a quarter of a microsecond. */
-const toSeconds = (nanos: bigint): number => Number(nanos / 1_000_000_000n) + Number(nanos % 1_000_000_000n) / 1e9
+/**
+ * Seconds for `utimes`. A double holds the times of today to a quarter of a microsecond. Node takes a number below
+ * zero for the present time, and text for what it says.
+ */
+const toSeconds = (nanos: bigint): number | string => {
+  const seconds = Number(nanos / 1_000_000_000n) + Number(nanos % 1_000_000_000n) / 1e9
+  return seconds < 0 ? String(seconds) : seconds
+}
 
 const missing = new Set(["ENOENT", "ENOTDIR"])
 

@@ -26,12 +26,20 @@ const copyTree = (source: FilePath.FilePath, target: FilePath.FilePath) =>
     Effect.provide([CopyRouter.layer, NodeFiles.layer])
   )
 
-/** Kind, mode, size, time to the microsecond, target and name of everything in a folder. */
-const listed = (folder: string): string =>
-  execFileSync("sh", [
-    "-c",
-    `find . -printf '%y %m %s %T@ %l %p\\n' | sed -E 's/^(\\S+ \\S+ )([0-9]+ )?([0-9]+\\.[0-9]{6})[0-9]*/\\1\\2\\3/' | sort`
-  ], { cwd: folder, encoding: "latin1", env: { ...process.env, LC_ALL: "C" } })
+interface Entry {
+  /** Kind, mode, size, target and name. */
+  readonly text: string
+  readonly seconds: number
+}
+
+/** Everything in a folder, as another program sees it. */
+const listed = (folder: string): ReadonlyArray<Entry> =>
+  execFileSync("find", [".", "-printf", "%y %m %s %l %p\\t%T@\\0"], { cwd: folder, encoding: "latin1" })
+    .split("\0").slice(0, -1).toSorted()
+    .map((line) => {
+      const at = line.lastIndexOf("\t")
+      return { text: line.slice(0, at), seconds: Number(line.slice(at + 1)) }
+    })
 
 const fixture = `
   mkdir -p "sub folder/deep" empty private
@@ -39,7 +47,7 @@ const fixture = `
   head -c 1048576 /dev/urandom > sub\\ folder/exact; head -c 16384 /dev/urandom > sub\\ folder/buffer
   printf x > "sub folder/$(printf 'caf\\351 \\n\\\\')"; printf y > "sub folder/deep/é"; printf z > -n
   ln -s "../nowhere/$(printf '\\377')" sub\\ folder/link; ln -s . loop
-  chmod 400 file; chmod 4711 -n; chmod 1777 empty; chmod 500 private
+  chmod 400 file; chmod 4711 ./-n; chmod 1777 empty; chmod 500 private
   touch -d '1969-12-31 23:59:58.25 UTC' nothing; touch -d '2001-02-03 04:05:06.789123456 UTC' large file
   touch -h -d '2010-01-01 00:00:00.5 UTC' loop; touch -d '2038-01-19 03:14:08 UTC' empty`
 
@@ -54,7 +62,12 @@ describe("CopyRouter", () => {
       yield* copyTree(FilePath.make(source), FilePath.make(target))
 
       execFileSync("diff", ["-r", "--no-dereference", source, target])
-      assert.strictEqual(listed(target), listed(source).replaceAll(/^l.*$/gm, (line) => line))
+      const [expected, actual] = [listed(source), listed(target)]
+      assert.deepStrictEqual(actual.map(({ text }) => text), expected.map(({ text }) => text))
+      assert.strictEqual(expected.length, 15)
+      for (const [index, { seconds, text }] of expected.entries()) {
+        assert.isBelow(Math.abs((actual[index]?.seconds ?? 0) - seconds), 0.000_001, text)
+      }
     }))
 
   it.live.runIf(fs.existsSync("/proc/self/status"))(

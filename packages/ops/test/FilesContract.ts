@@ -163,6 +163,17 @@ export const filesContract = <E>(
         }
       }))
 
+    test("sets times before 1970 and after 2038", (files, at) =>
+      Effect.gen(function*() {
+        for (const modifiedNanos of [-1_500_000_000n, -1n, 0n, 4_294_967_296_000_000_000n]) {
+          const name = at(`file ${modifiedNanos}`)
+          const file = yield* files.create(name)
+          yield* file.setTimes({ accessedNanos: modifiedNanos, modifiedNanos })
+          const stat = yield* files.lstat(name)
+          assert.isBelow(Math.abs(Number(stat.modifiedNanos - modifiedNanos)), 1000)
+        }
+      }))
+
     test("renames over a file, a link, and no folder", (files, at) =>
       Effect.gen(function*() {
         yield* files.makeFolder(at("folder"))

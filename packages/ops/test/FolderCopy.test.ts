@@ -101,8 +101,13 @@ describe("FolderCopy", () => {
       }
     }))
 
-  it.effect.each([[0o6755, 0, 0, 0o6755], [0o6755, 1, 0, 0o2755], [0o6755, 0, 1, 0o4755], [0o7777, 1, 1, 0o1777]])(
-    "lends nobody the rights of another owner (%o of %d:%d)",
+  it.effect.each<readonly [mode: number, owner: number, group: number, expected: number]>([
+    [0o6755, 0, 0, 0o6755],
+    [0o6755, 1, 0, 0o2755],
+    [0o6755, 0, 1, 0o4755],
+    [0o7777, 1, 1, 0o1777]
+  ])(
+    "lends nobody the rights of another owner (mode %d of %d:%d)",
     ([mode, owner, group, expected]) =>
       Effect.gen(function*() {
         const disk = plant()
