@@ -74,7 +74,7 @@ let jobs = 0
 const fanOutLaws = <E>(backend: string, store: Layer.Layer<JobStore.JobStore, E>) =>
   describe(`the laws of a fan-out (${backend})`, () => {
     it.effect.prop(
-      "hold for any program, through any crashes",
+      "hold for any program, through any crashes and pauses",
       { program: Laws.Program },
       ({ program }) =>
         Effect.gen(function*() {
@@ -92,13 +92,13 @@ const fanOutLaws = <E>(backend: string, store: Layer.Layer<JobStore.JobStore, E>
     )
 
     it.effect.prop(
-      "retry what failed, and only that, through any crashes",
+      "retry what failed, and only that, through any crashes and pauses",
       { program: Laws.Program },
       ({ program }) =>
         Effect.gen(function*() {
           const trace = new Laws.Trace()
           const id = `job-${jobs++}`
-          yield* Laws.runThroughCrashes(id, { ...program, crashes: [] }, trace)
+          yield* Laws.runThroughCrashes(id, { ...program, stops: [] }, trace)
           trace.nextAttempt()
 
           const tally = yield* Laws.runThroughCrashes(id, program, trace, { attempt: 2, isWell: program.heals })

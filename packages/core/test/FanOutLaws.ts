@@ -1,5 +1,6 @@
 import { assert } from "@effect/vitest"
 import type { Element } from "@fanout/core/FanOut"
+import { Interrupted } from "@fanout/core/Interrupter"
 import * as JobId from "@fanout/core/JobId"
 import * as JobStore from "@fanout/core/JobStore"
 import { JobStoreError, StorageFailure } from "@fanout/core/JobStoreError"
@@ -36,8 +37,11 @@ export const Program = Schema.Struct({
   flushEvery: Schema.Int.check(Schema.isBetween({ minimum: 1, maximum: 8 })),
   /** Whether what failed at first is well when it is retried. */
   heals: Schema.Boolean,
-  /** After how many more writes the store dies, run after run; then it lives. */
-  crashes: Schema.Array(Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: 6 }))).check(Schema.isMaxLength(5))
+  /** How run after run is stopped: the store dies after so many writes, or it is paused after so many visits. */
+  stops: Schema.Array(Schema.Struct({
+    how: Schema.Literals(["crash", "pause"]),
+    after: Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: 6 }))
+  })).check(Schema.isMaxLength(5))
 })
 export type Program = typeof Program.Type
 
@@ -110,6 +114,7 @@ export class Trace {
   readonly early: Array<string> = []
   readonly settled = new Set<number>()
   checkpointBytes = 0
+  onVisit: (visits: number) => void = () => {}
 
   /** The next attempt may run again what failed or was skipped in this one. */
   nextAttempt(): void {
@@ -139,7 +144,7 @@ const handlers = (steps: ReadonlyArray<Step>, trace: Trace, isWell: boolean) => 
   return Tasks.toLayer({
     "test/Visit": Effect.fnUntraced(function*({ n, step: planned }) {
       const step = isWell ? healthy[planned] ?? planned : planned
-      trace.runs.at(-1)?.push(n)
+      trace.onVisit(trace.runs.at(-1)?.push(n) ?? 0)
       yield* Progress.add("visits", 1)
       if (trace.acked.has(String(n)) || trace.done.has(String(n))) trace.redone.push(String(n))
       const bracket = inside[n]
@@ -171,24 +176,33 @@ export const runThroughCrashes = (
   { attempt = 1, isWell = false }: { readonly attempt?: number; readonly isWell?: boolean } = {}
 ) =>
   Effect.gen(function*() {
-    const { concurrency, crashes, flushEvery, steps } = program
+    const { concurrency, flushEvery, steps, stops } = program
     if (attempt === 1) yield* runningJob(id)
     const store = yield* JobStore.JobStore
     const { elements } = elementsOf(steps)
-    for (const writes of [...crashes, Number.POSITIVE_INFINITY]) {
+    for (const stop of [...stops, undefined]) {
       trace.runs.push([])
+      const writes = stop?.how === "crash" ? stop.after : Number.POSITIVE_INFINITY
       const fiber = yield* Effect.forkChild(asRun(
         id,
-        () =>
-          TaskDispatcher.TaskDispatcher.use((_) =>
+        (signal) => {
+          trace.onVisit = (visits) => {
+            if (stop?.how === "pause" && visits > stop.after) signal.requestUnsafe("Pause")
+          }
+          return TaskDispatcher.TaskDispatcher.use((_) =>
             _.fanOut("laws", Visit, sourceOf(elements), { concurrency, flushEvery, keep: "all" })
-          ).pipe(Effect.provide(handlers(steps, trace, isWell))),
+          ).pipe(Effect.provide(handlers(steps, trace, isWell)))
+        },
         { attempt, store: mortal(store, writes, trace) }
       ))
       for (let i = 0; i < 400 && fiber.pollUnsafe() === undefined; i++) yield* TestClock.adjust("50 millis")
       if (fiber.pollUnsafe() === undefined) return yield* Effect.die(new Error("the fan-out hangs"))
       const { exit } = yield* Fiber.join(fiber)
+      trace.onVisit = () => {}
       if (Exit.isSuccess(exit)) return exit.value
+      if (stop?.how === "pause") {
+        assert.deepStrictEqual(Exit.findErrorOption(exit), Option.some(new Interrupted({ reason: "Pause" })))
+      }
     }
     return yield* Effect.die(new Error("the last run did not succeed"))
   }).pipe(Effect.provide(pools))

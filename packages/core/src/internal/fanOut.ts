@@ -204,7 +204,7 @@ class Engine {
       if (this.state.segment !== undefined) yield* this.pump(this.state.segment, this.state.segment.root)
       if (this.recorder.header.tally.failed > 0 || this.recorder.header.reopened.size > 0) yield* this.feedRows
       yield* this.pump(this.state.main, undefined)
-      if (this.state.main.bracket !== this.state.root) {
+      if (!this.stopping && this.state.main.bracket !== this.state.root) {
         return yield* Effect.die(new Error(`The source of fan-out "${this.spec.name}" ended in an open bracket`))
       }
     })
