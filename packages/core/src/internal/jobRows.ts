@@ -97,6 +97,9 @@ export const encodeOutcome = ({ at, attempt, cursor, fanOut, key, origin, outcom
 
 export type OutcomeColumns = ReturnType<typeof encodeOutcome>
 
+/** Some drivers give the numbers of rows, which can grow beyond 2^53, as text or as a bigint. */
+const numbered = (row: object): object => "seq" in row ? { ...row, seq: Number(row.seq) } : row
+
 const StoredOutcome = Schema.Struct({
   seq: Schema.Natural,
   fan_out: Text,
@@ -112,7 +115,7 @@ const StoredOutcome = Schema.Struct({
 const decodeStoredOutcome = Schema.decodeUnknownSync(StoredOutcome)
 
 export const decodeOutcome = (row: object): readonly [seq: number, row: OutcomeRow] => {
-  const { fan_out: fanOut, seq, ...columns } = decodeStoredOutcome(row)
+  const { fan_out: fanOut, seq, ...columns } = decodeStoredOutcome(numbered(row))
   return [seq, new OutcomeRow({ fanOut, ...columns })]
 }
 
@@ -120,4 +123,4 @@ const StoredLogEntry = Schema.Struct({ ...LogEntry.fields, message: Text })
 
 const decodeStoredLogEntry = Schema.decodeUnknownSync(StoredLogEntry)
 
-export const decodeLogEntry = (row: object): LogEntry => new LogEntry(decodeStoredLogEntry(row))
+export const decodeLogEntry = (row: object): LogEntry => new LogEntry(decodeStoredLogEntry(numbered(row)))
