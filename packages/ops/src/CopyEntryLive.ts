@@ -102,8 +102,10 @@ const copyOne = Effect.fnUntraced(function*(payload: Payload) {
   const earlier = yield* decided.get
   if (Option.isSome(earlier)) return yield* perform(payload, stat, { decision: earlier.value, isRepeated: true })
   // Others may take a name between the decision and the copy; then it is decided again.
-  const attempt = Effect.flatMap(plan(payload, stat), (decision) =>
-    perform(payload, stat, { decision, isRepeated: false }))
+  const attempt = Effect.flatMap(
+    plan(payload, stat),
+    (decision) => perform(payload, stat, { decision, isRepeated: false })
+  )
   return yield* Effect.retry(attempt, { times: maxDecisions, while: isOccupied })
 })
 
