@@ -1,0 +1,55 @@
+import { assert, describe, it } from "@effect/vitest"
+import * as JobState from "@fanout/core/JobState"
+import * as Option from "effect/Option"
+import * as fs from "node:fs"
+import * as path from "node:path"
+
+// What the page about the life of a job draws and lists is what the code does.
+const page = fs.readFileSync(path.join(import.meta.dirname, "../docs/job-lifecycle.md"), "utf8")
+
+const states: ReadonlyArray<JobState.JobState> = JobState.Tag.literals.map((_tag) =>
+  _tag === "Paused" ? { _tag, attempt: 1, tries: 0, by: "person" } : { _tag, attempt: 1, tries: 0 }
+)
+
+/** Every transition by the name that the diagram gives it. */
+const transitions: Readonly<Record<string, JobState.Transition>> = {
+  Claimed: { _tag: "Claimed" },
+  Succeeded: { _tag: "Succeeded", withErrors: false },
+  "Succeeded withErrors": { _tag: "Succeeded", withErrors: true },
+  Failed: { _tag: "Failed" },
+  Backoff: { _tag: "Backoff" },
+  Paused: { _tag: "Paused", by: "person" },
+  Resumed: { _tag: "Resumed" },
+  Released: { _tag: "Released", why: "Shutdown" },
+  Retried: { _tag: "Retried" },
+  Cancelled: { _tag: "Cancelled" }
+}
+
+/** Every step that the code allows, as `from --> to: transition`. */
+const allowed = states.flatMap((state) =>
+  Object.entries(transitions).flatMap(([name, transition]) =>
+    Option.match(JobState.transition(state, transition), {
+      onNone: () => [],
+      onSome: (next) => [`${state._tag} --> ${next._tag}: ${name}`]
+    })
+  )
+)
+
+describe("docs/job-lifecycle.md", () => {
+  it("draws every step that the code allows, and no other", () => {
+    const drawn = Array.from(page.matchAll(/^ +(\w+ --> \w+): (.+)$/gm))
+      .flatMap(([, arrow, names = ""]) => names.split(", ").map((name) => `${arrow}: ${name}`))
+
+    assert.sameMembers(drawn, allowed)
+  })
+
+  it("lists for every transition the states that it leaves", () => {
+    const listed = Array.from(page.matchAll(/^\| `(\w+)` +\| ([\w, ]+?) +\|/gm), ([, name, from]) => `${name}: ${from}`)
+    const expected = Object.entries(transitions).filter(([name]) => !name.includes(" ")).map(([name]) => {
+      const from = allowed.filter((step) => step.endsWith(`: ${name}`)).map((step) => step.split(" ", 1)[0])
+      return `${name}: ${from.join(", ")}`
+    })
+
+    assert.sameMembers(listed, expected)
+  })
+})
