@@ -173,34 +173,59 @@ describe("CopyRouter", () => {
       })
   )
 
+  /** Loses the lease before all, then in each call in turn. Only the call that gives the copy its name may be under way by then. */
+  const eachLoss = Effect.fnUntraced(function*(source: Source, placing: "replace" | "exclusive", hasLinks: boolean) {
+    for (let n = -1;; n++) {
+      const disk = plant(placing === "exclusive" || source === "folder" ? "none" : "file")
+      const before = result(disk)
+      let [left, isLost, placedAfter] = [n, n < 0, false]
+
+      const exit = yield* copy(disk, source, {
+        placing,
+        before: (call, path) =>
+          Effect.suspend(() => {
+            const fails = call === "link" && !hasLinks
+            if (call === "rename" || call === "mkdir" || (call === "link" && hasLinks)) placedAfter ||= isLost
+            if (left-- === 0) isLost = true
+            return fails ? Effect.fail(FaultyFiles.error(call, path, "EPERM")) : Effect.void
+          })
+      }).pipe(
+        Effect.provideService(Lease.Lease, { job: Option.none(), token: 7, isHeldUnsafe: () => !isLost }),
+        Effect.exit
+      )
+
+      assert.isFalse(placedAfter)
+      if (n >= 0 && left >= 0) return
+      if (Exit.isSuccess(exit)) continue
+      assert.isTrue(isInterruptedBy(exit, "LeaseLost"))
+      assert.deepStrictEqual(result(disk), before)
+    }
+  })
+
   it.effect.each(sources)(
     "publishes nothing of %s once the job may be somebody else's",
     (source) =>
       Effect.gen(function*() {
-        for (let n = 0;; n++) {
-          const disk = plant(source === "folder" ? "none" : "file")
-          const before = result(disk)
-          let [left, isLost, published] = [n, false, false]
+        yield* eachLoss(source, "replace", true)
+        yield* eachLoss(source, "exclusive", true)
+        yield* eachLoss(source, "exclusive", false)
+      })
+  )
 
-          const exit = yield* copy(disk, source, {
-            before: (call) =>
-              Effect.sync(() => {
-                if (call === "rename" || (source === "folder" && call === "mkdir")) published = true
-                if (left-- === 0) isLost = true
-              })
-          }).pipe(
-            Effect.provideService(Lease.Lease, { job: Option.none(), token: 7, isHeldUnsafe: () => !isLost }),
-            Effect.exit
-          )
+  it.effect.each(["small", "large"] as const)(
+    "does not trust a file that fails to close (%s)",
+    (source) =>
+      Effect.gen(function*() {
+        const disk = plant("file")
+        const before = result(disk)
 
-          if (Exit.isSuccess(exit)) {
-            assert.isTrue(published)
-            return
-          }
-          assert.isTrue(isInterruptedBy(exit, "LeaseLost"))
-          assert.isFalse(published)
-          assert.deepStrictEqual(result(disk), before)
-        }
+        const error = yield* Effect.flip(copy(disk, source, {
+          before: (call, path) =>
+            call === "close" && path === temporary ? Effect.fail(FaultyFiles.error(call, path, "ENOSPC")) : Effect.void
+        }))
+
+        assert.strictEqual(reasonOf(error)?._tag, "CallFailed")
+        assert.deepStrictEqual(result(disk), before)
       })
   )
 
