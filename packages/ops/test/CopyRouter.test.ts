@@ -173,7 +173,7 @@ describe("CopyRouter", () => {
       })
   )
 
-  /** Loses the lease before all, then in each call in turn. Only the call that gives the copy its name may be under way by then. */
+  /** Loses the lease before all, then in each call in turn. Only the call that places the copy may be under way then. */
   const eachLoss = Effect.fnUntraced(function*(source: Source, placing: "replace" | "exclusive", hasLinks: boolean) {
     for (let n = -1;; n++) {
       const disk = plant(placing === "exclusive" || source === "folder" ? "none" : "file")
