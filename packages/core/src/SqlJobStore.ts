@@ -74,5 +74,8 @@ const open = Effect.fnUntraced(function*(access: SqlAccess) {
   )
   yield* access.run("open", Effect.flatMap(check, (ready) => ready ? Effect.void : migrate))
   const [store] = yield* access.run("open", sql`select id from fanout_store`)
-  access.storeId = String(store?.["id"])
+  if (typeof store?.["id"] !== "string") {
+    return yield* storageFailure("open", "Corrupt", new Error("The store has no id"))
+  }
+  access.storeId = store["id"]
 })

@@ -516,7 +516,7 @@ describe("SqlJobStore", () => {
 
     it.effect("with rows that nobody here has written is told", () =>
       Effect.gen(function*() {
-        const { sql, store } = yield* shared()
+        const { filename, sql, store } = yield* shared()
         const record = yield* running(store, "a")
         yield* store.flush(record.id, flush(1, { rows: [row("1")] }))
 
@@ -526,6 +526,8 @@ describe("SqlJobStore", () => {
         assert.strictEqual(yield* problemOf(store.outcomes(record.id, { after: 0, limit: 1 })), "Corrupt")
         assert.strictEqual(yield* problemOf(store.get(record.id)), "Corrupt")
         assert.strictEqual(yield* problemOf(store.list({ limit: 1 })), "Corrupt")
+        yield* sql`delete from fanout_store`
+        assert.strictEqual(yield* problemOf(Effect.scoped(openStore(filename))), "Corrupt")
       }))
   })
 

@@ -23,6 +23,6 @@ describe("SqlJobStore", () => {
 
         assert.deepStrictEqual(actual, expected)
       }),
-    { arbitrary: { size: 60 }, timeout: 60_000 }
+    { arbitrary: { runs: 100, size: 40 }, timeout: 60_000 }
   )
 })

@@ -84,6 +84,7 @@ export const prepare = (filename: string): string => {
 const problems: Readonly<Record<string, typeof StorageProblem.Type>> = {
   EACCES: "Unreadable",
   EPERM: "Unreadable",
+  ENOENT: "Unreadable",
   ENOTDIR: "Unreadable",
   EEXIST: "Unreadable",
   ELOOP: "Unreadable",
