@@ -30,7 +30,8 @@ const pump = Effect.fnUntraced(function*(
   sizeBytes: number,
   bufferBytes: number
 ): Effect.fn.Return<number, CopyError | Interrupter.Interrupted> {
-  const buffer = new Uint8Array(bufferBytes)
+  // Not cleared first: only what was read into it is written.
+  const buffer = Buffer.allocUnsafeSlow(bufferBytes)
   for (let copied = 0;;) {
     const length = yield* onSource(from.read(buffer))
     if (length === 0) return copied
