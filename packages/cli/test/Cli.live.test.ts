@@ -53,16 +53,26 @@ const start = (db: string, args: ReadonlyArray<string>) => {
       await setTimeout(5)
     }
   }
-  return { child, ended, says }
+  return { child, ended, output, says }
 }
 
-const entries = (root: string): number => fs.existsSync(root) ? fs.readdirSync(root, { recursive: true }).length : 0
-
-const untilEntries = async (root: string, atLeast: number, child: ChildProcess) => {
-  while (entries(root) < atLeast) {
+/** Waits until a copy of many files is in its third folder. */
+const untilBusy = async (root: string, child: ChildProcess) => {
+  while (!fs.existsSync(root) || fs.readdirSync(root).length < 3) {
     assert.isNull(child.exitCode, "the copy ended too soon")
-    await setTimeout(5)
+    await setTimeout(10)
   }
+}
+
+/** Starts the same copy twice. The first one is held up, far shorter than its lease, until the second has found it. */
+const startTwo = async (db: string, destination: string) => {
+  const args = ["copy", "--concurrency", "1", many, destination]
+  const first = start(db, args)
+  await untilBusy(destination, first.child)
+  first.child.kill("SIGSTOP")
+  const second = start(db, args)
+  await second.says("Going on with job")
+  return { first, second }
 }
 
 const assertSame = (a: string, b: string) => {
@@ -152,7 +162,7 @@ describe("fanout copy", () => {
     async (signal, expected) => {
       const { db, destination } = fresh()
       const { child, ended } = start(db, ["copy", "--concurrency", "1", many, destination])
-      await untilEntries(destination, 100, child)
+      await untilBusy(destination, child)
       const sentAt = Date.now()
       child.kill(signal)
       const { code, stderr } = await ended
@@ -172,7 +182,7 @@ describe("fanout copy", () => {
     const { db, destination } = fresh()
     const args = ["copy", "--concurrency", "1", many, destination]
     const { child, ended } = start(db, args)
-    await untilEntries(destination, 100, child)
+    await untilBusy(destination, child)
     child.kill("SIGKILL")
     await ended
     const again = run(db, args)
@@ -184,9 +194,9 @@ describe("fanout copy", () => {
 
   it("ends with 4 when paused from another terminal", async () => {
     const { db, destination } = fresh()
-    const { child, ended } = start(db, ["copy", "--concurrency", "1", many, destination])
-    await untilEntries(destination, 100, child)
-    const id = idOf(db)
+    const { child, ended, output } = start(db, ["copy", "--json", "--concurrency", "1", many, destination])
+    await untilBusy(destination, child)
+    const id = /"id":"(\w+)"/.exec(output.stdout)?.[1] ?? ""
     const paused = run(db, ["jobs", "pause", id])
     assert.include(paused.stdout, `Job ${id} is paused.`)
     const { code, stderr } = await ended
@@ -197,10 +207,8 @@ describe("fanout copy", () => {
 
   it("a second one shows what the first one does, and leaves it alone", async () => {
     const { db, destination } = fresh()
-    const args = ["copy", "--concurrency", "1", many, destination]
-    const first = start(db, args)
-    await untilEntries(destination, 100, first.child)
-    const second = start(db, args)
+    const { first, second } = await startTwo(db, destination)
+    first.child.kill("SIGCONT")
     const codes = (await Promise.all([first.ended, second.ended])).map(({ code }) => code)
     assert.deepStrictEqual(codes, [0, 0])
     assert.lengthOf(jobsOf(db), 1)
@@ -209,11 +217,7 @@ describe("fanout copy", () => {
 
   it("a second one takes over when the first one is killed", async () => {
     const { db, destination } = fresh()
-    const args = ["copy", "--concurrency", "1", many, destination]
-    const first = start(db, args)
-    await untilEntries(destination, 100, first.child)
-    const second = start(db, args)
-    await second.says("Going on with job")
+    const { first, second } = await startTwo(db, destination)
     first.child.kill("SIGKILL")
     const { code, stderr } = await second.ended
     assert.strictEqual(code, 0, stderr)
@@ -223,16 +227,13 @@ describe("fanout copy", () => {
 
   it("a second one that is stopped leaves the first one alone", async () => {
     const { db, destination } = fresh()
-    const args = ["copy", "--concurrency", "1", many, destination]
-    const first = start(db, args)
-    await untilEntries(destination, 100, first.child)
-    const second = start(db, args)
-    await second.says("Going on with job")
+    const { first, second } = await startTwo(db, destination)
     await setTimeout(100)
     second.child.kill("SIGINT")
     const { code, stderr } = await second.ended
     assert.strictEqual(code, 130, stderr)
     assert.include(stderr, "goes on in another process")
+    first.child.kill("SIGCONT")
     assert.strictEqual((await first.ended).code, 0)
     assertSame(many, destination)
   })
@@ -240,7 +241,7 @@ describe("fanout copy", () => {
   it("refuses the same work with other options while it isn't over", async () => {
     const { db, destination } = fresh()
     const { child, ended } = start(db, ["copy", "--concurrency", "1", many, destination])
-    await untilEntries(destination, 100, child)
+    await untilBusy(destination, child)
     child.kill("SIGINT")
     await ended
     const { status, stderr } = run(db, ["copy", "--conflict", "overwrite", many, destination])
@@ -272,7 +273,7 @@ describe("fanout jobs", () => {
   it("works on what is queued until it is told to stop", async () => {
     const { db, destination } = fresh()
     const { child, ended } = start(db, ["copy", "--concurrency", "1", many, destination])
-    await untilEntries(destination, 100, child)
+    await untilBusy(destination, child)
     child.kill("SIGKILL")
     await ended
     const worker = start(db, ["jobs", "work", "--json"])
@@ -288,7 +289,7 @@ describe("fanout jobs", () => {
   it("cancels what a killed process has left, and sweeps it", async () => {
     const { db, destination } = fresh()
     const { child, ended } = start(db, ["copy", "--concurrency", "1", many, destination])
-    await untilEntries(destination, 100, child)
+    await untilBusy(destination, child)
     child.kill("SIGKILL")
     await ended
     const id = idOf(db)
