@@ -54,12 +54,18 @@ const time = (count: number) =>
   Effect.gen(function*() {
     const manager = yield* JobManager.JobManager
     const start = performance.now()
+    const cpu = process.threadCpuUsage()
     const handle = yield* manager.start(Count, { count })
     yield* handle.await
     const micros = (performance.now() - start) * 1000 / count
+    const own = process.threadCpuUsage(cpu)
+    const cpuMicros = (own.user + own.system) / count
     collectGarbage()
     const rss = process.memoryUsage().rss / 2 ** 20
-    console.log(`${count} tasks: ${micros.toFixed(2)} µs a task, resident ${rss.toFixed(0)} MiB after`)
+    const resident = `resident ${rss.toFixed(0)} MiB after`
+    console.log(
+      `${count} tasks: ${micros.toFixed(2)} µs a task, ${cpuMicros.toFixed(2)} of them computing, ${resident}`
+    )
   })
 
 await Effect.runPromise(
