@@ -78,7 +78,7 @@ const isInterruptedBy = <A, E>(exit: Exit.Exit<A, E>, reason: Interrupter.Reason
 
 const reasonOf = (error: { readonly _tag: string }) => error instanceof CopyError ? error.reason : undefined
 
-describe("CopyRouter", () => {
+describe("CopyRouter", { timeout: 60_000 }, () => {
   for (const target of targets) {
     it.effect.each(sources.filter((source) => target === "none" || source !== "folder"))(
       `copies what is %s over ${target}, with mode and times, by the strategy for it`,
@@ -173,7 +173,7 @@ describe("CopyRouter", () => {
       })
   )
 
-  /** Loses the lease before all, then in each call in turn. Only the call that places the copy may be under way then. */
+  /** Loses the lease before all, then in each call in turn. Only the call that places the copy may be under way. */
   const eachLoss = Effect.fnUntraced(function*(source: Source, placing: "replace" | "exclusive", hasLinks: boolean) {
     for (let n = -1;; n++) {
       const disk = plant(placing === "exclusive" || source === "folder" ? "none" : "file")

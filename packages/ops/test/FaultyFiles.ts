@@ -1,8 +1,7 @@
 import type * as FilePath from "@fanout/ops/FilePath"
-import * as Files from "@fanout/ops/Files"
+import type * as Files from "@fanout/ops/Files"
 import { type Call, FilesError } from "@fanout/ops/FilesError"
 import * as Effect from "effect/Effect"
-import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 
 /** Runs before a call; what it fails with is what the call fails with. */
@@ -58,6 +57,3 @@ export const failAfter = (
     failed: () => failed
   }
 }
-
-export const layer = (before: Before): Layer.Layer<Files.Files, never, Files.Files> =>
-  Layer.effect(Files.Files, Files.Files.use((files) => Effect.succeed(intercept(files, before))))

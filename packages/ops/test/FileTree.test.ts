@@ -85,7 +85,7 @@ const isBehind = (element: FileTree.Element, place: TreeCursor.TreeCursor): bool
 
 const place = (cursor: string): TreeCursor.TreeCursor => Option.getOrThrow(TreeCursor.parse(cursor))
 
-describe("FileTree", () => {
+describe("FileTree", { timeout: 60_000 }, () => {
   it.effect.prop(
     "meets everything once, in order, with brackets around folders",
     { tree: Tree },
@@ -133,8 +133,7 @@ describe("FileTree", () => {
           assert.isTrue(cursor.isWellFormed())
           assert.deepStrictEqual(yield* walk(disk, after(cursor), before), elements.slice(index + 1))
         }
-      }),
-    { timeout: 60_000 }
+      })
   )
 
   it.effect.prop(
@@ -184,7 +183,7 @@ describe("FileTree", () => {
           }
         }
       }),
-    { arbitrary: { runs: 60 }, timeout: 60_000 }
+    { arbitrary: { runs: 60 } }
   )
 
   it.effect.prop(
@@ -240,7 +239,7 @@ describe("FileTree", () => {
           assert.deepStrictEqual(rests.map(({ path }) => path), expected.map(({ path }) => path).toReversed())
         }
       }),
-    { arbitrary: { runs: 100 }, timeout: 60_000 }
+    { arbitrary: { runs: 100 } }
   )
 
   it.effect.prop(

@@ -27,7 +27,7 @@ const nameOf = (pieces: ReadonlyArray<string>): FilePath.FilePath => {
   return name === "." || name === ".." ? FilePath.make("a") : name
 }
 
-describe("NumberedName", () => {
+describe("NumberedName", { timeout: 60_000 }, () => {
   it("puts the number before the extension", () => {
     const cases: ReadonlyArray<readonly [string, string]> = [
       ["/d/photo.jpg", "/d/photo (1).jpg"],
