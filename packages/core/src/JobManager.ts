@@ -225,6 +225,7 @@ const makeRuntime = Effect.fnUntraced(function*<Jobs extends ReadonlyArray<Job.A
   const ttlMillis = Math.max(millis(options.leaseTtl, 15_000), 10)
   // An owner has to renew its lease before half of it is over, also when it just misses a third of it.
   const pollMillis = Math.max(1, Math.min(millis(options.pollInterval, 200), 250, ttlMillis / 10))
+  const graceMillis = millis(options.grace, 1000)
   const runtime: JobRuntime = {
     store: yield* JobStore,
     liveness: yield* OwnerLiveness,
@@ -233,10 +234,10 @@ const makeRuntime = Effect.fnUntraced(function*<Jobs extends ReadonlyArray<Job.A
     timing: {
       ttlMillis,
       pollMillis,
-      graceMillis: millis(options.grace, 1000),
+      graceMillis,
       deadlineMillis: millis(options.shutdownDeadline, 5000)
     },
-    makeDispatcher: ({ signal }) => Effect.provideService(Dispatcher.make({ signal }), Pools, pools),
+    makeDispatcher: ({ signal }) => Effect.provideService(Dispatcher.make({ signal, graceMillis }), Pools, pools),
     runs: new Map(),
     claimable: new Changes(),
     changed: new Changes()

@@ -39,6 +39,8 @@ export interface TaskCheckpoint<in out A> {
  */
 export interface Cell {
   checkpoint: Schema.Json | undefined
+  /** Called when the task has saved. */
+  readonly onSave: () => void
   /** Waits until the checkpoint is in the store. */
   readonly recorded: Effect.Effect<void>
   /** What the task has added to its units, and what it had when it saved: a new attempt goes on from there. */
@@ -53,7 +55,13 @@ export interface Cell {
  * @since 0.1.0
  */
 export const Cell: Context.Reference<Cell> = Context.Reference<Cell>("@fanout/core/TaskCheckpoint/Cell", {
-  defaultValue: () => ({ checkpoint: undefined, recorded: Effect.void, units: new Map(), saved: new Map() })
+  defaultValue: () => ({
+    checkpoint: undefined,
+    onSave: () => {},
+    recorded: Effect.void,
+    units: new Map(),
+    saved: new Map()
+  })
 })
 
 /**
@@ -71,6 +79,7 @@ export const make = <A>(schema: Schema.Codec<A, unknown>): TaskCheckpoint<A> => 
       const cell = Context.get(fiber.context, Cell)
       cell.checkpoint = encode(value)
       cell.saved = new Map(cell.units)
+      cell.onSave()
       return Effect.succeed(cell)
     })
   return {

@@ -70,6 +70,71 @@ describe("FanOut", () => {
     }).pipe(Effect.provide([pools, JobStore.layerMemory])))
 })
 
+const Nothing = Task.make("test/Nothing", { error: Bad, key: () => "nothing", pool: "io" })
+class Nothings extends RpcGroup.make(Nothing) {}
+
+describe("FanOut at its edges", () => {
+  it.effect("retries an element whose payload is nothing", () =>
+    Effect.gen(function*() {
+      yield* runningJob("void")
+      let isWell = false
+      const run = (attempt: number) =>
+        asRun("void", () =>
+          TaskDispatcher.TaskDispatcher.use((_) =>
+            _.fanOut("one", Nothing, (after) =>
+              Option.isSome(after)
+                ? Stream.empty
+                : Stream.make({ _tag: "Item" as const, cursor: "1", payload: undefined }))
+          ).pipe(
+            Effect.provide(
+              Nothings.toLayer({
+                "test/Nothing": () => isWell ? Effect.void : Effect.fail(new Bad({ n: 1 }))
+              })
+            )
+          ), { attempt })
+      yield* run(1)
+      isWell = true
+      const { exit } = yield* run(2)
+      assert.deepStrictEqual(Exit.isSuccess(exit) ? [exit.value.done, exit.value.failed] : exit, [1, 0])
+    }).pipe(Effect.provide([pools, JobStore.layerMemory])))
+
+  it.effect("runs what a source gave before it failed", () =>
+    Effect.gen(function*() {
+      yield* runningJob("fails")
+      const ran: Array<number> = []
+      const { exit } = yield* asRun("fails", () =>
+        TaskDispatcher.TaskDispatcher.use((_) =>
+          _.fanOut("some", Visit, (after) =>
+            Stream.concat(numbers(10)(after), Stream.fail("the source broke")))
+        ).pipe(
+          Effect.provide(
+            Tasks.toLayer({
+              "test/Visit": ({ n }) => {
+                ran.push(n)
+                return Effect.succeed({ _tag: "Seen", n } as const)
+              }
+            })
+          )
+        ))
+      assert.deepStrictEqual(Exit.findErrorOption(exit), Option.some("the source broke"))
+      assert.strictEqual(ran.length, 10)
+    }).pipe(Effect.provide([pools, JobStore.layerMemory])))
+
+  it.effect("refuses limits that it could not work with", () =>
+    Effect.gen(function*() {
+      yield* runningJob("limits")
+      for (const options of [{ concurrency: 0 }, { flushEvery: 0 }, { concurrency: 1.5 }]) {
+        const { exit } = yield* asRun("limits", () =>
+          TaskDispatcher.TaskDispatcher.use((_) =>
+            _.fanOut("none", Visit, numbers(1), options)
+          ).pipe(
+            Effect.provide(Tasks.toLayer({ "test/Visit": ({ n }) => Effect.succeed({ _tag: "Seen", n } as const) }))
+          ))
+        assert.match(String(exit), /has to be a whole number, at least 1/)
+      }
+    }).pipe(Effect.provide([pools, JobStore.layerMemory])))
+})
+
 let jobs = 0
 const fanOutLaws = <E>(backend: string, store: Layer.Layer<JobStore.JobStore, E>) =>
   describe(`the laws of a fan-out (${backend})`, () => {

@@ -66,6 +66,7 @@ export const asRun = <A, E, R>(
       id: JobId.make(id),
       version: 1,
       attempt: options.attempt ?? 1,
+      tries: 0,
       token: 1,
       store,
       signal,

@@ -221,6 +221,7 @@ class Dispatcher {
 /** A task that no fan-out has taken keeps its checkpoint for itself. */
 const makeCell = (): Unit["cell"] => ({
   checkpoint: undefined,
+  onSave: () => {},
   recorded: Effect.void,
   units: new Map(),
   saved: new Map()

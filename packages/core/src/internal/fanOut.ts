@@ -19,7 +19,7 @@ import type { OutcomeRow } from "../JobStore.ts"
 import { JobStoreError } from "../JobStoreError.ts"
 import { Tally } from "../Progress.ts"
 import { attemptsOf, type Ending, type Environment, runAgain, runToEnd, type Unit } from "./attempts.ts"
-import { type Recorded, Recorder, storedCheckpoint } from "./fanOutRecorder.ts"
+import { atLeastOne, type Recorded, Recorder, storedCheckpoint } from "./fanOutRecorder.ts"
 import type { Bracket, Entry, FanOutState, Feed, Position } from "./fanOutState.ts"
 import type { Settled } from "./taskDefinition.ts"
 
@@ -33,6 +33,8 @@ type Source = (after: Option.Option<string>) => Stream.Stream<Element<unknown>, 
 const Origin = Schema.Struct({
   /** Version of the job that wrote the row. */
   v: Schema.Natural,
+  /** Whether the row's payload can be run again. */
+  isRetriable: Schema.Boolean,
   /** Cursor behind which the source gives the bracket that the element opens, where it opens one. */
   bracketAfter: Schema.optionalKey(Schema.String)
 })
@@ -69,7 +71,7 @@ class Engine {
 
   constructor(spec: FanOut, stored: Option.Option<string>) {
     this.spec = spec
-    this.concurrency = spec.options.concurrency ?? defaultConcurrency
+    this.concurrency = atLeastOne("concurrency", spec.options.concurrency ?? defaultConcurrency)
     this.signal = spec.run.signal.childUnsafe()
     this.recorder = new Recorder(spec, stored, {
       unblocked: () => {
@@ -218,10 +220,13 @@ class Engine {
       const pull = yield* Stream.toPull(this.spec.source(Option.fromUndefinedOr(position.frontier)))
       const feed: Feed = { position, until, chunks: [], index: 0, low: 1, ended: false }
       this.state.feed = feed
+      let end: Exit.Exit<void, unknown> = Exit.void
       while (!feed.ended && !this.stopping) {
-        const chunk = yield* Pull.catchDone(pull, () => Effect.undefined)
-        if (chunk === undefined) break
-        feed.chunks.push(chunk)
+        const pulled = yield* Effect.exit(Pull.catchDone(pull, () => Effect.undefined))
+        // What a failing source gave before is still run.
+        if (Exit.isFailure(pulled)) end = pulled
+        if (Exit.isFailure(pulled) || pulled.value === undefined) break
+        feed.chunks.push(pulled.value)
         this.drained.closeUnsafe()
         this.wake()
         if (feed.chunks.length > feed.low) yield* this.drained.await
@@ -233,6 +238,7 @@ class Engine {
         yield* this.drained.await
       }
       if (!this.stopping) this.state.feed = undefined
+      return yield* end
     }))
   }
 
@@ -253,7 +259,7 @@ class Engine {
           if (row.outcome._tag === "Skipped") {
             this.recorder.clearSkipped(row)
             this.tell()
-          } else if (row.payload !== null) {
+          } else if (decodeOrigin(row.origin).isRetriable) {
             yield* this.retryRow(row, row.payload)
           }
         }

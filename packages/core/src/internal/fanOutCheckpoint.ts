@@ -14,8 +14,9 @@ const Stored = Schema.Struct({
   /** Version of the job that wrote it. */
   v: Schema.Natural,
   finished: Schema.Boolean,
-  /** Attempt of the job, and how many elements failed in it. */
+  /** Attempt and try of the job, and how many elements failed in them. */
   attempt: Schema.Natural,
+  tries: Schema.Natural,
   failures: Schema.Natural,
   tally: Tally,
   main: Position,
@@ -59,6 +60,7 @@ export const makeCounts = (): Counts => ({ done: 0, failed: 0, skipped: 0, tags:
 export interface Header {
   finished: boolean
   attempt: number
+  tries: number
   failures: number
   readonly tally: Counts
   readonly reopened: Set<string>
@@ -99,6 +101,7 @@ export const encode = (version: number, header: Header, state: FanOutState, code
     v: version,
     finished: header.finished,
     attempt: header.attempt,
+    tries: header.tries,
     failures: header.failures,
     tally: new Tally(header.tally),
     main: { frontier: state.main.frontier ?? null, bracket: state.main.bracket.id },
@@ -159,9 +162,9 @@ export const restore = (text: string, state: FanOutState, codec: PayloadCodec, l
     state.segment = { frontier: frontierOf(frontier), bracket: find(bracket), root: find(root) }
   }
   state.restored()
-  const { attempt, failures, finished, reopened, tally } = stored
+  const { attempt, failures, finished, reopened, tally, tries } = stored
   const counts = { ...tally, tags: { ...tally.tags }, units: { ...tally.units } }
-  return { attempt, failures, finished, tally: counts, reopened: new Set(reopened.map(cursor)) }
+  return { attempt, tries, failures, finished, tally: counts, reopened: new Set(reopened.map(cursor)) }
 }
 
 /** Gives what lifts cursors and payloads from a version. */

@@ -59,37 +59,40 @@ export class Recorder {
     const { options, run, task } = spec
     this.spec = spec
     this.flushed = on.flushed
-    this.flushEvery = options.flushEvery ?? defaults.flushEvery
+    this.flushEvery = atLeastOne("flushEvery", options.flushEvery ?? defaults.flushEvery)
     this.failureLimit = options.failures === undefined || options.failures === "collect"
       ? Number.POSITIVE_INFINITY
       : options.failures === "failFast"
       ? 0
       : options.failures.maxFailures
     this.lift = Checkpoint.lifting(run.migrations, run.version, spec.name)
-    this.state = new FanOutState((settlement) => this.record(settlement), on.unblocked, this.recorded)
+    this.state = new FanOutState((settlement) => this.record(settlement), on.unblocked, this.noteUnits, this.recorded)
     this.header = Option.match(stored, {
       onNone: (): Checkpoint.Header => ({
         finished: false,
         attempt: run.attempt,
+        tries: run.tries,
         failures: 0,
         tally: Checkpoint.makeCounts(),
         reopened: new Set()
       }),
       onSome: (text) => Checkpoint.restore(text, this.state, task.payload, this.lift)
     })
+    // Each attempt of a person and each try of the job itself may fail as often as the first.
+    if (this.header.attempt !== run.attempt || this.header.tries !== run.tries) this.header.failures = 0
+    this.header.tries = run.tries
     if (this.header.attempt !== run.attempt) {
       this.header.attempt = run.attempt
-      this.header.failures = 0
       this.header.finished = this.header.finished && this.header.tally.failed === 0
     }
   }
 
   private record(settlement: Settlement): void {
-    const { bracketAfter, cursor, key, outcome, payload, retryOf } = settlement
+    const { bracketAfter, cursor, isRetriable, key, outcome, payload, retryOf } = settlement
     const { run, task } = this.spec
     if (retryOf !== undefined) uncount(this.header.tally, retryOf.outcome)
     count(this.header.tally, outcome, settlement.units)
-    if (retryOf !== undefined) this.cleared.push(cursor)
+    if (retryOf !== undefined) this.cleared.push(retryOf.cursor)
     if (retryOf !== undefined && bracketAfter !== undefined && outcome._tag === "Done") this.header.reopened.add(cursor)
     if (outcome._tag !== "Done" || this.spec.options.keep === "all") {
       this.rows.push(
@@ -97,8 +100,8 @@ export class Recorder {
           fanOut: this.spec.name,
           cursor,
           key,
-          payload: payload === undefined ? null : task.payload.encode(payload),
-          origin: { v: run.version, ...bracketAfter === undefined ? {} : { bracketAfter } },
+          payload: isRetriable ? task.payload.encode(payload) ?? null : null,
+          origin: { v: run.version, isRetriable, ...bracketAfter === undefined ? {} : { bracketAfter } },
           outcome,
           attempt: run.attempt,
           at: this.spec.environment.clock.currentTimeMillisUnsafe()
@@ -230,3 +233,9 @@ const tagOf = (value: Schema.Json): string | undefined =>
   typeof value === "object" && value !== null && "_tag" in value && typeof value["_tag"] === "string"
     ? value["_tag"]
     : undefined
+
+/** A limit that an option sets. Less than one would leave a fan-out waiting for ever, or ended before it began. */
+export const atLeastOne = (option: string, value: number): number => {
+  if (Number.isInteger(value) && value >= 1) return value
+  throw new Error(`A fan-out's ${option} has to be a whole number, at least 1; it was given ${value}`)
+}

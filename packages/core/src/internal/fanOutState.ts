@@ -63,7 +63,8 @@ export interface Settlement {
   readonly cursor: string
   readonly key: string
   readonly payload: unknown
-  readonly kind: "item" | "open" | "after" | "settled"
+  /** Whether the payload can be run again. */
+  readonly isRetriable: boolean
   /** Cursor behind which the source gives the bracket that the element opens, where it opens one. */
   readonly bracketAfter: string | undefined
   readonly outcome: Outcome
@@ -86,13 +87,16 @@ export class FanOutState {
   readonly retried = new Map<string, Cell>()
   private readonly settled: (settlement: Settlement) => void
   private readonly onUnblocked: () => void
+  private readonly onSave: () => void
   private readonly recorded: Effect.Effect<void>
 
   constructor(
     settled: (settlement: Settlement) => void,
     onUnblocked: () => void,
+    onSave: () => void,
     recorded: Effect.Effect<void>
   ) {
+    this.onSave = onSave
     this.recorded = recorded
     this.settled = settled
     this.onUnblocked = onUnblocked
@@ -100,7 +104,7 @@ export class FanOutState {
   }
 
   makeCell(checkpoint: Cell["checkpoint"], saved: ReadonlyMap<string, number> = noUnits): Cell {
-    return { checkpoint, recorded: this.recorded, units: new Map(saved), saved }
+    return { checkpoint, onSave: this.onSave, recorded: this.recorded, units: new Map(saved), saved }
   }
 
   makeBracket(parent: Bracket | undefined, cursor: string): Bracket {
@@ -169,7 +173,7 @@ export class FanOutState {
           cursor,
           key,
           payload: retry?.payload,
-          kind: "settled",
+          isRetriable: retry !== undefined,
           bracketAfter: retry?.bracketAfter,
           outcome,
           units: new Map(),
@@ -194,7 +198,7 @@ export class FanOutState {
           cursor: element.cursor,
           key: bracket.cursor,
           payload: undefined,
-          kind: "settled",
+          isRetriable: false,
           bracketAfter: undefined,
           outcome: { _tag: "Skipped", reason: "what opens it was not done", count: bracket.skipped },
           units: new Map(),
@@ -234,7 +238,7 @@ export class FanOutState {
     const { units } = entry.cell
     this.active.delete(entry)
     const bracketAfter = kind === "open" ? entry.bracketAfter ?? cursor : undefined
-    this.settled({ cursor, key, payload, kind, bracketAfter, outcome, units, retryOf })
+    this.settled({ cursor, key, payload, isRetriable: true, bracketAfter, outcome, units, retryOf })
     if (kind === "after") return this.closeBracket(bracket)
     if (kind === "open") {
       bracket.state = outcome._tag === "Done" ? "open" : "skipping"

@@ -117,6 +117,7 @@ const runProgram = Effect.fnUntraced(function*(run: Run) {
       id: record.id,
       version: job.version,
       attempt: record.state.attempt,
+      tries: record.state.tries,
       token: record.token,
       store: runtime.store,
       signal,

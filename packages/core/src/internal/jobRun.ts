@@ -17,6 +17,8 @@ export interface JobRunOptions {
   readonly id: JobId
   readonly version: number
   readonly attempt: number
+  /** How often the job's own retry has run the program again in this attempt. */
+  readonly tries: number
   readonly token: number
   readonly store: JobStore["Service"]
   readonly signal: Interrupter
