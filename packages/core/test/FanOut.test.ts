@@ -88,7 +88,8 @@ describe("FanOut at its edges", () => {
           ).pipe(
             Effect.provide(
               Nothings.toLayer({
-                "test/Nothing": () => isWell ? Effect.void : Effect.fail(new Bad({ n: 1 }))
+                "test/Nothing": () =>
+                  isWell ? Effect.void : Effect.fail(new Bad({ n: 1 }))
               })
             )
           ), { attempt })
