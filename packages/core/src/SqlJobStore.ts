@@ -12,7 +12,7 @@ import * as Migrator from "effect/sql/Migrator"
 import * as SqlClient from "effect/sql/SqlClient"
 import { isSqlError } from "effect/sql/SqlError"
 import * as Migrations from "./internal/migrations.ts"
-import { again, SqlAccess, storageFailure } from "./internal/sqlAccess.ts"
+import { again, failWith, SqlAccess, storageFailure } from "./internal/sqlAccess.ts"
 import { makeItems, makeOwned } from "./internal/sqlItems.ts"
 import { makeReads, makeWrites } from "./internal/sqlJobs.ts"
 import { makePrune } from "./internal/sqlPrune.ts"
@@ -50,29 +50,23 @@ export const layer: Layer.Layer<JobStore, Errors.JobStoreError, SqlClient.SqlCli
 )
 
 const open = Effect.fnUntraced(function*(access: SqlAccess) {
-  const { dialect, sql } = access
-  const version = Effect.gen(function*() {
-    if (!(yield* dialect.hasTable(Migrations.table))) return 0
-    const rows = yield* sql`select max(migration_id) as version from ${sql(Migrations.table)}`
-    return Number(rows[0]?.["version"] ?? 0)
-  })
-  const check = Effect.gen(function*() {
-    const found = yield* version
-    const reason = new Errors.StoreTooNew({ found, supported: Migrations.supported })
-    if (found > Migrations.supported) return yield* new Errors.JobStoreError({ reason })
-    return found === Migrations.supported
-  })
+  const { sql } = access
   const migrate = Migrator.make({})({ loader: Migrations.loader, table: Migrations.table }).pipe(
     Effect.provideService(SqlClient.SqlClient, sql),
-    Effect.provideService(SqlClient.BeginTransaction, dialect.beginWriting),
     Effect.mapError((error) => {
       if (isSqlError(error)) return error
       return isSqlError(error.cause) ? error.cause : storageFailure("prepare its tables", "Other", error)
-    }),
-    Effect.andThen(check),
-    Effect.flatMap((ready) => ready ? Effect.void : again("Another process is updating the tables"))
+    })
   )
-  yield* access.run("open", Effect.flatMap(check, (ready) => ready ? Effect.void : migrate))
+  const { supported } = Migrations
+  const check = Effect.gen(function*() {
+    const [newest] = yield* sql`select max(migration_id) as version from ${sql(Migrations.table)}`
+    const found = Number(newest?.["version"])
+    if (found > supported) return yield* failWith(new Errors.StoreTooNew({ found, supported }))
+    if (found < supported) return yield* again("Another process is changing the tables")
+  })
+  // A database of a newer version has all changes that this one knows, so that nothing is done to it.
+  yield* access.run("open", Effect.andThen(migrate, check))
   const [store] = yield* access.run("open", sql`select id from fanout_store`)
   if (typeof store?.["id"] !== "string") {
     return yield* storageFailure("open", "Corrupt", new Error("The store has no id"))

@@ -150,6 +150,39 @@ describe("SqlJobStore", () => {
         assert.deepStrictEqual(yield* notes(sql), ["still here"])
       }))
 
+    it.effect("stores no part of a job that can't be stored whole, and leaves the rest of that", () =>
+      Effect.gen(function*() {
+        const { sql, store } = yield* shared()
+        yield* sql`create trigger no_payload before insert on fanout_payloads begin select raise(abort, 'no'); end`
+
+        const problem = yield* sql.withTransaction(Effect.gen(function*() {
+          yield* sql`insert into notes values ('kept')`
+          return yield* problemOf(store.insert(job("a")))
+        })).pipe(Effect.provideService(SqlClient.SqlClient, sql))
+
+        assert.strictEqual(problem, "Other")
+        assert.deepStrictEqual(yield* notes(sql), ["kept"])
+        assert.deepEqual(yield* sql`select count(*) as jobs from fanout_jobs`, [{ jobs: 0 }])
+      }))
+
+    it.effect("tells of a full disk, which undoes all of that", () =>
+      Effect.gen(function*() {
+        const { sql, store } = yield* shared()
+        yield* sql`pragma max_page_count = 40`
+        let problem: unknown
+
+        const exit = yield* sql.withTransaction(Effect.gen(function*() {
+          yield* sql`insert into notes values ('lost')`
+          problem = yield* problemOf(store.insert(job("a", { payload: "x".repeat(1_000_000) })))
+        })).pipe(Effect.provideService(SqlClient.SqlClient, sql), Effect.exit)
+
+        assert.strictEqual(problem, "Full")
+        assert.isTrue(Exit.isFailure(exit))
+        assert.deepStrictEqual(yield* notes(sql), [])
+        assert.isFalse(yield* exists(store, "a"))
+        assert.strictEqual((yield* store.insert(job("b"))).revision, 1)
+      }))
+
     it.effect("does so whatever names, numbers and beginnings the caller's client has", () =>
       Effect.gen(function*() {
         const upper = (text: string) => text.toUpperCase()

@@ -3,9 +3,19 @@ import { assert, describe, it } from "@effect/vitest"
 import * as JobStore from "@fanout/core/JobStore"
 import * as SqlJobStore from "@fanout/core/SqlJobStore"
 import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
+import * as Schema from "effect/Schema"
+import { SqlClient } from "effect/sql/SqlClient"
+import { SqlError, UnknownError } from "effect/sql/SqlError"
+import * as TestClock from "effect/testing/TestClock"
+import { fromText, toText } from "../src/internal/jobRows.ts"
+import { again, SqlAccess } from "../src/internal/sqlAccess.ts"
+import { sqliteProblem } from "../src/internal/sqlDialect.ts"
 import { jobStoreContract } from "./JobStoreContract.ts"
 import { Operations, run } from "./JobStoreModel.ts"
+import { flush, job, owned, row } from "./JobStoreRecords.ts"
 
 const inMemory = Layer.provide(SqlJobStore.layer, SqliteClient.layer({ filename: ":memory:" }))
 
@@ -25,4 +35,60 @@ describe("SqlJobStore", () => {
       }),
     { arbitrary: { runs: 100, size: 40 }, timeout: 60_000 }
   )
+
+  it.effect("keeps what a caller came to who has rolled back the transaction himself", () =>
+    Effect.gen(function*() {
+      const store = yield* JobStore.JobStore
+      const record = yield* Effect.flatMap(store.insert(job("a")), (record) =>
+        store.put(record.with(owned(1)), "claimed"))
+      const rollback = Effect.flatMap(SqlClient, (sql) =>
+        sql`rollback`)
+
+      const exit = yield* Effect.exit(
+        store.flush(record.id, flush(1, { rows: [row("1")] }), Effect.andThen(rollback, Effect.fail("no")))
+      )
+
+      assert.deepStrictEqual(exit, Exit.fail("no"))
+      yield* store.flush(record.id, flush(1, { rows: [row("2")] }))
+      assert.strictEqual(yield* store.failures(record.id), 1)
+    }).pipe(Effect.provide(Layer.provideMerge(SqlJobStore.layer, SqliteClient.layer({ filename: ":memory:" })))))
+
+  it.effect("tries again what met something that is gone by now", () =>
+    Effect.gen(function*() {
+      const access = new SqlAccess(yield* SqlClient)
+      let tries = 0
+      const running = yield* Effect.forkChild(
+        access.run("try", Effect.suspend(() => tries++ < 3 ? again("It was there") : Effect.succeed("done")))
+      )
+
+      yield* TestClock.adjust("100 millis")
+
+      assert.strictEqual(yield* Fiber.join(running), "done")
+    }).pipe(Effect.provide(SqliteClient.layer({ filename: ":memory:" }))))
+
+  it("tells what is wrong by SQLite's codes, as numbers or names", () => {
+    const problem = (cause: unknown) => sqliteProblem(new SqlError({ reason: new UnknownError({ cause }) }))
+    const codes = {
+      Busy: [5, 6, 261, 517, "SQLITE_BUSY", "SQLITE_BUSY_SNAPSHOT", "SQLITE_LOCKED"],
+      ReadOnly: [8, 1544, "SQLITE_READONLY_DBMOVED"],
+      Corrupt: [11, 26, 267, "SQLITE_NOTADB", "SQLITE_CORRUPT"],
+      Full: [13, 4874, "SQLITE_FULL"],
+      Unreadable: [3, 14, 23, 526, "SQLITE_CANTOPEN_ISDIR"],
+      Other: [1, 10, 266, "SQLITE_IOERR", "SQLITE_BUSYBODY", "ENOENT", undefined]
+    }
+    for (const [expected, some] of Object.entries(codes)) {
+      for (const code of some) {
+        assert.strictEqual(problem({ code }), expected, String(code))
+        if (typeof code === "number") assert.strictEqual(problem({ code: "ERR_SQLITE_ERROR", errcode: code }), expected)
+      }
+    }
+    assert.strictEqual(problem(undefined), "Other")
+  })
+
+  it.prop("keeps any text as text that any database keeps", [Schema.String], ([text]) => {
+    const kept = toText(text)
+    assert.isTrue(kept.isWellFormed() && !kept.includes("\0"))
+    assert.strictEqual(fromText(kept), text)
+    assert.strictEqual(fromText(toText(kept)), kept)
+  })
 })

@@ -83,7 +83,7 @@ export class SqlAccess {
     onDuplicate?: Statements<A>
   ): Effect.Effect<A, Errors.JobStoreError> {
     const isDuplicate = (error: unknown) => isSqlError(error) && error.reason._tag === "UniqueViolation"
-    const atomic = this.atomically(statements)
+    const atomic = atomically(this.sql, statements)
     return this.attempt(operation, onDuplicate ? Effect.catchIf(atomic, isDuplicate, () => onDuplicate) : atomic)
   }
 
@@ -99,7 +99,7 @@ export class SqlAccess {
       return Effect.flatMap(client === undefined ? Effect.succeed(false) : this.looksAtStore(client), (same) => {
         const lent = same && client !== undefined ? this.lend(client, onCommit) : onCommit
         const wrapped = Effect.catchCause(withSettings(lent, settings), (cause) => Effect.fail(new CallersCause(cause)))
-        return this.attempt<A, E, R>(operation, this.atomically(Effect.tap(statements, wrapped)))
+        return this.attempt<A, E, R>(operation, atomically(this.sql, Effect.tap(statements, wrapped)))
       })
     })
   }
@@ -124,7 +124,7 @@ export class SqlAccess {
       })
       return this.attempt(
         operation,
-        client.withTransaction(handOver(borrowed, client.transactionService, this.sql.transactionService)),
+        atomically(client, handOver(borrowed, client.transactionService, this.sql.transactionService)),
         // Nothing is gained by trying again in a transaction that can't be begun again.
         (error) => !this.dialect.isStale(error)
       )
@@ -185,23 +185,25 @@ export class SqlAccess {
       })
     )
   }
-
-  /** Some drivers die where they can't roll back what the database, its disk being full, has rolled back itself. */
-  private atomically<A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<A, E | SqlError, R> {
-    return Effect.suspend(() => {
-      let first: Cause.Cause<E> | undefined
-      const remembered = Effect.tapCause(effect, (cause) =>
-        Effect.sync(() => {
-          first = cause
-        }))
-      return Effect.catchCause(this.sql.withTransaction(remembered), (cause): Effect.Effect<never, E | SqlError> => {
-        const defect = cause.reasons.find(Cause.isDieReason)?.defect
-        if (!isSqlError(defect)) return Effect.failCause(cause)
-        return first === undefined ? Effect.fail(defect) : Effect.failCause(first)
-      })
-    })
-  }
 }
+
+/**
+ * Runs an effect in a transaction of a client, and keeps its failure where that can't be rolled back: the database has
+ * then done so itself, as it does on a full disk, and some drivers die of it.
+ */
+const atomically = <A, E, R>(client: SqlClient.SqlClient, effect: Effect.Effect<A, E, R>) =>
+  Effect.suspend(() => {
+    let first: Cause.Cause<E> | undefined
+    const remembered = Effect.tapCause(effect, (cause) =>
+      Effect.sync(() => {
+        first = cause
+      }))
+    return Effect.catchCause(client.withTransaction(remembered), (cause): Effect.Effect<never, E | SqlError> => {
+      const defect = cause.reasons.filter(Cause.isDieReason).map((reason) => reason.defect).find(isSqlError)
+      if (defect === undefined) return Effect.failCause(cause)
+      return first === undefined ? Effect.fail(defect) : Effect.failCause(first)
+    })
+  })
 
 interface Settings {
   readonly integers: boolean

@@ -22,8 +22,6 @@ export interface Dialect {
   readonly tableSuffix: Fragment
   /** Expression for text that is unique in the world. */
   readonly freshId: Fragment
-  /** How a transaction that reads before it writes has to begin. */
-  readonly beginWriting: string | undefined
   readonly isOneOf: (column: Fragment, values: ReadonlyArray<string>) => Fragment
   /** Inserts rows, or replaces those of the same element, in the order given. */
   readonly insertOutcomes: (id: string, rows: ReadonlyArray<OutcomeColumns>) => Effect.Effect<unknown, SqlError>
@@ -61,7 +59,6 @@ const sqlite = (sql: SqlClient): Dialect => ({
   seq: sql.literal("integer primary key autoincrement"),
   tableSuffix: sql.literal("strict"),
   freshId: sql.literal("lower(hex(randomblob(16)))"),
-  beginWriting: "BEGIN IMMEDIATE",
   // One parameter, so that statements for any number of values are prepared once.
   isOneOf: (column, values) => sql`${column} in (select value from json_each(${JSON.stringify(values)}))`,
   insertOutcomes: (id, rows) =>
