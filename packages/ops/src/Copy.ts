@@ -138,6 +138,7 @@ const elementOf = ({ transfers, request: { conflict } }: Payload) => (element: F
       return skipped("it belongs to the database of this job")
     case "Unreadable": {
       const { error, retryAfter } = element
+      if (error.isMissing) return skipped("it vanished")
       return {
         _tag: "Settled",
         cursor,
@@ -199,10 +200,14 @@ const program = Effect.fnUntraced(function*(payload: Payload) {
 const onCancel = (payload: Payload, id: JobContext["Service"]["id"]) =>
   FileTree.walk({ sources: payload.transfers.map(({ target }) => target) }).pipe(
     Stream.filter((element) => element._tag === "Open" || element.path === ""),
-    Stream.runForEach(({ path, source }) => {
+    Stream.runForEach(({ _tag, path, source }) => {
       const { target } = payload.transfers[source] ?? payload.transfers[0]
-      const folder = path === "" ? FilePath.parent(target) : FilePath.join(target, path)
-      return Effect.ignore(TemporaryName.sweep({ folder, job: id }))
+      const folders = [
+        ...path === "" ? [FilePath.parent(target)] : [],
+        ..._tag === "Open" ? [path === "" ? target : FilePath.join(target, path)] : []
+      ]
+      // A folder that can't be read or written has to keep what is left in it.
+      return Effect.forEach(folders, (folder) => Effect.ignore(TemporaryName.sweep({ folder, job: id })))
     })
   )
 

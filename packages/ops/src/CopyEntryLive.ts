@@ -29,12 +29,6 @@ class Tasks extends RpcGroup.make(CopyEntry) {}
 
 type Payload = Task.Payload<typeof CopyEntry>
 
-/** What is to happen to an entry, and whether that was recorded by an attempt before this one. */
-interface Plan {
-  readonly decision: Conflict.Decision
-  readonly isRepeated: boolean
-}
-
 // Once a copy that may be repeated has begun, its own work is in the destination: what was decided before stands.
 const decided = TaskCheckpoint.make(Conflict.Decision)
 
@@ -51,11 +45,7 @@ const plan = Effect.fnUntraced(function*({ conflict, source, target }: Payload, 
 const noJob = JobId.make("none")
 
 /** Copies what is to be copied; a folder without what is in it. */
-const perform = Effect.fnUntraced(function*(
-  payload: Payload,
-  stat: Files.FileStat,
-  { decision, isRepeated }: Plan
-) {
+const perform = Effect.fnUntraced(function*(payload: Payload, stat: Files.FileStat, decision: Conflict.Decision) {
   switch (decision._tag) {
     case "Unchanged":
       return EntryCopied.cases.Unchanged.make({})
@@ -76,7 +66,7 @@ const perform = Effect.fnUntraced(function*(
         stat,
         target,
         temporary: TemporaryName.make(Option.getOrElse(job, () => noJob), token, target),
-        placing: meetsItself(payload.conflict) && !isRepeated ? "exclusive" : "replace"
+        placing: meetsItself(payload.conflict) ? "exclusive" : "replace"
       })
       if (stat.kind === "folder") return EntryCopied.cases.FolderMade.make({})
       if (stat.kind === "link") return EntryCopied.cases.Linked.make({})
@@ -99,15 +89,25 @@ const maxDecisions = 16
 const copyOne = Effect.fnUntraced(function*(payload: Payload) {
   const files = yield* Files.Files
   const stat = yield* files.lstat(payload.source)
-  const earlier = yield* decided.get
-  if (Option.isSome(earlier)) return yield* perform(payload, stat, { decision: earlier.value, isRepeated: true })
-  // Others may take a name between the decision and the copy; then it is decided again.
-  const attempt = Effect.flatMap(
-    plan(payload, stat),
-    (decision) => perform(payload, stat, { decision, isRepeated: false })
+  const decideAndCopy = Effect.flatMap(plan(payload, stat), (decision) => perform(payload, stat, decision)).pipe(
+    // Others may take a name between the decision and the copy; then it is decided again.
+    Effect.retry({ times: maxDecisions, while: isOccupied })
   )
-  return yield* Effect.retry(attempt, { times: maxDecisions, while: isOccupied })
+  const earlier = yield* decided.get
+  if (Option.isNone(earlier)) return yield* decideAndCopy
+  return yield* Effect.catchIf(perform(payload, stat, earlier.value), isOccupied, () =>
+    Effect.gen(function*() {
+      const target = Conflict.placeOf(earlier.value, payload.target)
+      const found = yield* Conflict.resolve("changed", yield* Conflict.facts(payload.source, stat), target)
+      // What is there now is what an attempt before this one has copied, or somebody else's.
+      return found._tag === "Unchanged" ? copiedBefore(stat) : yield* decideAndCopy
+    }))
 })
+
+const copiedBefore = ({ kind, sizeBytes }: Files.FileStat): typeof EntryCopied.Type =>
+  kind === "link"
+    ? EntryCopied.cases.Linked.make({})
+    : EntryCopied.cases.Copied.make({ strategy: "before", sizeBytes })
 
 const isOccupied = (error: { readonly _tag: string }): boolean =>
   error._tag === "CopyError" && "reason" in error && Predicate.isTagged(error.reason, "Occupied")
