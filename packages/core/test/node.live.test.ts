@@ -4,8 +4,10 @@ import type { JobStoreError } from "@fanout/core/JobStoreError"
 import * as Node from "@fanout/core/node"
 import { Owner, OwnerLiveness } from "@fanout/core/OwnerLiveness"
 import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
 import * as Layer from "effect/Layer"
 import * as Reactivity from "effect/reactivity/Reactivity"
+import { SqlClient } from "effect/sql/SqlClient"
 import { type ChildProcess, spawn, spawnSync } from "node:child_process"
 import { once } from "node:events"
 import * as fs from "node:fs"
@@ -106,6 +108,14 @@ describe("layerSqlite", () => {
       assert.strictEqual(yield* problemOf(open(path.join(text, "jobs.db"))), "Unreadable (open)")
       assert.strictEqual(yield* problemOf(open(path.join(folder, "n".repeat(300)))), "Unreadable (open)")
       assert.strictEqual(fs.readFileSync(text, "utf8").length, 4700)
+      const descriptors = fs.readdirSync("/proc/self/fd").map((fd) => {
+        try {
+          return fs.readlinkSync(`/proc/self/fd/${fd}`)
+        } catch {
+          return ""
+        }
+      })
+      assert.notInclude(descriptors, text)
     }))
 
   it.effect("waits for who opens the same new database", () =>
@@ -177,6 +187,63 @@ describe("layerSqlite", () => {
     assert.strictEqual(mountTypeOf(mounts, "/home/username"), "ext4")
     assert.isUndefined(mountTypeOf("", "/home"))
   })
+})
+
+describe("the SQLite client", () => {
+  const memory = Layer.provide(
+    Layer.effect(SqlClient, SqliteClient.make({ filename: ":memory:", busyTimeoutMillis: 0, synchronous: "NORMAL" })),
+    Reactivity.layer
+  )
+
+  it.effect("gives rows as objects or as lists of values, prepared or not", () =>
+    Effect.gen(function*() {
+      const sql = yield* SqlClient
+      const statement = sql`select 1 as one, ${"two"} as two`
+
+      assert.deepEqual(yield* statement, [{ one: 1, two: "two" }])
+      assert.deepEqual(yield* statement.values, [[1, "two"]])
+      assert.deepEqual(yield* statement.unprepared, [{ one: 1, two: "two" }])
+      assert.deepEqual(yield* statement.valuesUnprepared, [[1, "two"]])
+      assert.deepEqual(yield* statement, [{ one: 1, two: "two" }])
+      assert.deepEqual(yield* sql`create table kept (value blob)`, [])
+      const bytes = new Uint8Array([0, 128, 255])
+      assert.deepEqual(yield* sql`insert into kept values (${bytes})`.raw, { changes: 1, lastInsertRowid: 1 })
+      assert.deepEqual(yield* sql`select value from kept`, [{ value: bytes }])
+    }).pipe(Effect.provide(memory)))
+
+  it.effect("prepares any number of statements", () =>
+    Effect.gen(function*() {
+      const sql = yield* SqlClient
+      for (let round = 0; round < 2; round++) {
+        for (let i = 0; i < 400; i++) assert.deepEqual(yield* sql.unsafe(`select ${i} as i`), [{ i }])
+      }
+    }).pipe(Effect.provide(memory)))
+
+  it.effect("fails with what SQLite says, and with what it can't keep", () =>
+    Effect.gen(function*() {
+      const sql = yield* SqlClient
+
+      const syntax = yield* Effect.flip(sql`selekt 1`)
+      const value = yield* Effect.flip(sql`select ${{ no: "value" }}`)
+
+      assert.include(syntax.message, "syntax error")
+      assert.include(value.message, "SQLite keeps")
+    }).pipe(Effect.provide(memory)))
+
+  it.effect("rolls back, but not what SQLite has rolled back itself", () =>
+    Effect.gen(function*() {
+      const sql = yield* SqlClient
+      yield* sql`create table kept (value integer)`
+
+      const failed = sql.withTransaction(Effect.andThen(sql`insert into kept values (1)`, Effect.fail("no")))
+      const gone = sql.withTransaction(Effect.andThen(sql`rollback`, Effect.fail("no")))
+      const nested = sql.withTransaction(Effect.andThen(Effect.ignore(failed), sql`insert into kept values (2)`))
+
+      assert.deepStrictEqual(yield* Effect.exit(failed), Exit.fail("no"))
+      assert.deepStrictEqual(yield* Effect.exit(gone), Exit.fail("no"))
+      yield* nested
+      assert.deepEqual(yield* sql`select value from kept`, [{ value: 2 }])
+    }).pipe(Effect.provide(memory)))
 })
 
 describe("layerOwnerLiveness", () => {
