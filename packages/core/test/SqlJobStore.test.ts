@@ -6,9 +6,12 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
+import * as Reactivity from "effect/reactivity/Reactivity"
 import * as Schema from "effect/Schema"
-import { SqlClient } from "effect/sql/SqlClient"
+import { make as makeClient, SqlClient } from "effect/sql/SqlClient"
 import { SqlError, UnknownError } from "effect/sql/SqlError"
+import * as Statement from "effect/sql/Statement"
+import * as Stream from "effect/Stream"
 import * as TestClock from "effect/testing/TestClock"
 import { fromText, toText } from "../src/internal/jobRows.ts"
 import { again, SqlAccess } from "../src/internal/sqlAccess.ts"
@@ -52,6 +55,39 @@ describe("SqlJobStore", () => {
       yield* store.flush(record.id, flush(1, { rows: [row("2")] }))
       assert.strictEqual(yield* store.failures(record.id), 1)
     }).pipe(Effect.provide(Layer.provideMerge(SqlJobStore.layer, SqliteClient.layer({ filename: ":memory:" })))))
+
+  it.effect("asks nothing of a client of another kind of database", () =>
+    Effect.gen(function*() {
+      const store = yield* JobStore.JobStore
+      const never = Effect.die("asked")
+      const unusable = {
+        execute: () => never,
+        executeRaw: () => never,
+        executeStream: () => Stream.die("asked"),
+        executeValues: () => never,
+        executeValuesUnprepared: () => never,
+        executeUnprepared: () => never
+      }
+      const other = yield* makeClient({
+        acquirer: never,
+        driver: "other",
+        spanAttributes: [],
+        compiler: Statement.makeCompiler({
+          dialect: "pg",
+          placeholder: (index) => `$${index}`,
+          onIdentifier: (name) => name,
+          onRecordUpdate: () => ["", []],
+          onCustom: () => ["", []]
+        })
+      })
+
+      const stored = yield* store.insert(job("a")).pipe(
+        Effect.provideService(SqlClient, other),
+        Effect.provideService(other.transactionService, [unusable, 0])
+      )
+
+      assert.deepStrictEqual(yield* store.get(stored.id), stored)
+    }).pipe(Effect.provide([inMemory, Reactivity.layer])))
 
   it.effect("tries again what met something that is gone by now", () =>
     Effect.gen(function*() {
