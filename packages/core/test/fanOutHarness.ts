@@ -1,54 +1,21 @@
 import { Interrupter, makeUnsafe } from "@fanout/core/Interrupter"
 import * as JobContext from "@fanout/core/JobContext"
 import * as JobId from "@fanout/core/JobId"
-import * as JobState from "@fanout/core/JobState"
 import * as JobStore from "@fanout/core/JobStore"
-import * as OwnerLiveness from "@fanout/core/OwnerLiveness"
 import * as Pools from "@fanout/core/Pools"
 import type * as Progress from "@fanout/core/Progress"
 import * as TaskDispatcher from "@fanout/core/TaskDispatcher"
 import * as Effect from "effect/Effect"
-import * as Option from "effect/Option"
 import { make as makeDispatcher } from "../src/internal/dispatcher.ts"
 import * as JobRun from "../src/internal/jobRun.ts"
-
-const owner = new OwnerLiveness.Owner({ machine: "m", boot: "b", process: "p" })
+import * as Records from "./JobStoreRecords.ts"
 
 /** Puts a running job into the store. */
-export const runningJob = (id: string, attempt = 1) =>
+export const runningJob = (id: string) =>
   Effect.gen(function*() {
     const store = yield* JobStore.JobStore
-    const record = yield* store.insert(
-      new JobStore.JobRecord({
-        id: JobId.make(id),
-        name: "test",
-        version: 1,
-        payload: null,
-        idempotencyKey: Option.none(),
-        exclusiveKey: Option.none(),
-        priority: 0,
-        state: JobState.initial,
-        exit: Option.none(),
-        request: Option.none(),
-        lease: Option.none(),
-        token: 0,
-        ownersLost: 0,
-        createdAt: 0,
-        updatedAt: 0,
-        availableAt: 0,
-        finishedAt: Option.none(),
-        revision: 0
-      })
-    )
-    return yield* store.put(
-      new JobStore.JobRecord({
-        ...record,
-        state: { _tag: "Running", attempt, tries: 0 },
-        token: 1,
-        lease: Option.some({ token: 1, owner })
-      }),
-      "claimed"
-    )
+    const record = yield* store.insert(Records.job(id))
+    return yield* store.put(record.with(Records.owned(1)), "claimed")
   })
 
 /** Runs an effect as the program of a job run whose record is stored. */

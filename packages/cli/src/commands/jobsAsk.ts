@@ -101,33 +101,31 @@ const runnable = (record: JobRecord): Effect.Effect<void, Stop.Stop> =>
 
 const here = { id, concurrency: Settings.concurrency, json: Settings.json, quiet: Settings.quiet }
 
+/** Makes a job that waits go on, and runs it in this process to its end. */
+const runHere = (
+  { concurrency, id, ...options }: Command.Command.Config.Infer<typeof here>,
+  goOn: (record: JobRecord) => Effect.Effect<void, JobManagerError | JobStoreError, JobManager>
+) =>
+  withJobs({ claim: { ids: [] }, concurrency })(Effect.gen(function*() {
+    const manager = yield* JobManager
+    const record = yield* manager.get(JobId.make(id))
+    yield* runnable(record)
+    yield* goOn(record)
+    yield* RunJob.run(record.id, options)
+  }))
+
 /** `fanout jobs resume` */
-export const resume = Command.make(
-  "resume",
-  here,
-  ({ concurrency, id, ...options }) =>
-    withJobs({ claim: { ids: [] }, concurrency })(Effect.gen(function*() {
-      const manager = yield* JobManager
-      const record = yield* manager.get(JobId.make(id))
-      yield* runnable(record)
-      const isWaiting = record.state._tag === "Queued" || record.state._tag === "Running"
-      if (!isWaiting || Option.isSome(record.request)) yield* manager.resume(record.id)
-      yield* RunJob.run(record.id, options)
-    }))
-).pipe(Command.withDescription("Go on with a paused job here, to its end"))
+export const resume = Command.make("resume", here, (config) =>
+  runHere(config, ({ id, request, state }) => {
+    const isWaiting = state._tag === "Queued" || state._tag === "Running"
+    return isWaiting && Option.isNone(request) ? Effect.void : JobManager.use((manager) => manager.resume(id))
+  })).pipe(Command.withDescription("Go on with a paused job here, to its end"))
 
 /** `fanout jobs retry` */
 export const retry = Command.make(
   "retry",
   here,
-  ({ concurrency, id, ...options }) =>
-    withJobs({ claim: { ids: [] }, concurrency })(Effect.gen(function*() {
-      const manager = yield* JobManager
-      const record = yield* manager.get(JobId.make(id))
-      yield* runnable(record)
-      yield* manager.retry(record.id)
-      yield* RunJob.run(record.id, options)
-    }))
+  (config) => runHere(config, ({ id }) => JobManager.use((manager) => manager.retry(id)))
 ).pipe(Command.withDescription("Run the failed items of a finished job again, here"))
 
 const olderThan = Flag.String("older-than").pipe(
