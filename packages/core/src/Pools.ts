@@ -9,7 +9,7 @@
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
-import { makePermits, type Permits } from "./internal/permits.ts"
+import { makePermits, type Permits } from "./internal/dispatcher/permits.ts"
 
 /**
  * Service that holds the pools.

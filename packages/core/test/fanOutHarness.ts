@@ -6,8 +6,8 @@ import * as Pools from "@fanout/core/Pools"
 import type * as Progress from "@fanout/core/Progress"
 import * as TaskDispatcher from "@fanout/core/TaskDispatcher"
 import * as Effect from "effect/Effect"
-import { make as makeDispatcher } from "../src/internal/dispatcher.ts"
-import * as JobRun from "../src/internal/jobRun.ts"
+import { make as makeDispatcher } from "../src/internal/dispatcher/dispatcher.ts"
+import * as JobRun from "../src/internal/job/run.ts"
 import * as Records from "./JobStoreRecords.ts"
 
 /** Puts a running job into the store. */

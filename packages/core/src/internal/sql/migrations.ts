@@ -55,7 +55,7 @@
 import * as Effect from "effect/Effect"
 import * as Migrator from "effect/sql/Migrator"
 import { SqlClient } from "effect/sql/SqlClient"
-import * as Dialect from "./sqlDialect.ts"
+import * as Dialect from "./dialect.ts"
 
 /** The table in which `Migrator` records which changes a database has. */
 export const table = "fanout_migrations"

@@ -7,7 +7,7 @@
 import type * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Latch from "effect/Latch"
-import { Chain, type Linked } from "./chain.ts"
+import { Chain, type Linked } from "../chain.ts"
 
 export interface Deadline extends Linked<Deadline> {
   readonly atMillis: number

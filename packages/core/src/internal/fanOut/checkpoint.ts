@@ -3,9 +3,9 @@
  * the concurrency and on how deep brackets are nested, never on the number of elements.
  */
 import * as Schema from "effect/Schema"
-import type { Migration } from "../Job.ts"
-import { Tally } from "../Progress.ts"
-import type { Bracket, Entry, FanOutState } from "./fanOutState.ts"
+import type { Migration } from "../../Job.ts"
+import { Tally } from "../../Progress.ts"
+import type { Bracket, Entry, FanOutState } from "./state.ts"
 
 const Position = Schema.Struct({ frontier: Schema.NullOr(Schema.String), bracket: Schema.Natural })
 

@@ -4,7 +4,7 @@
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
-import type { Priority } from "../Task.ts"
+import type { Priority } from "../../Task.ts"
 import type { Permits } from "./permits.ts"
 
 export interface Slot {

@@ -9,11 +9,11 @@ import { flow } from "effect/Function"
 import type * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
 import * as SchemaTransformation from "effect/SchemaTransformation"
-import * as JobId from "../JobId.ts"
-import * as JobState from "../JobState.ts"
-import { Exit, JobRecord, Lease, LogEntry, OutcomeRow, type Pulse, Request } from "../JobStore.ts"
-import { Outcome } from "../Outcome.ts"
-import { Progress } from "../Progress.ts"
+import * as JobId from "../../JobId.ts"
+import * as JobState from "../../JobState.ts"
+import { Exit, JobRecord, Lease, LogEntry, OutcomeRow, type Pulse, Request } from "../../JobStore.ts"
+import { Outcome } from "../../Outcome.ts"
+import { Progress } from "../../Progress.ts"
 
 export const toText = (text: string): string =>
   text.isWellFormed() && !text.includes("\0") && !text.startsWith("\\") ? text : "\\" + JSON.stringify(text)

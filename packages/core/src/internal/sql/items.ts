@@ -5,12 +5,12 @@ import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import type { SqlError } from "effect/sql/SqlError"
 import type { Fragment } from "effect/sql/Statement"
-import type { JobId } from "../JobId.ts"
-import { type Flush, type JobStore, type LogEntry, logLimit } from "../JobStore.ts"
-import * as Errors from "../JobStoreError.ts"
-import type { Outcome } from "../Outcome.ts"
-import * as Rows from "./jobRows.ts"
-import { atMost, decoded, failWith, type SqlAccess } from "./sqlAccess.ts"
+import type { JobId } from "../../JobId.ts"
+import { type Flush, type JobStore, type LogEntry, logLimit } from "../../JobStore.ts"
+import * as Errors from "../../JobStoreError.ts"
+import type { Outcome } from "../../Outcome.ts"
+import * as Rows from "../job/rows.ts"
+import { atMost, decoded, failWith, type SqlAccess } from "./access.ts"
 
 export const makeOwned = (access: SqlAccess) => {
   const { dialect, sql } = access

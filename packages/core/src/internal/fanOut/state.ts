@@ -7,11 +7,11 @@
  */
 import type * as Effect from "effect/Effect"
 import type * as Schema from "effect/Schema"
-import type { Element } from "../FanOut.ts"
-import type { OutcomeRow } from "../JobStore.ts"
-import type { Outcome } from "../Outcome.ts"
-import type { Cell } from "../TaskCheckpoint.ts"
-import { Chain, type Linked } from "./chain.ts"
+import type { Element } from "../../FanOut.ts"
+import type { OutcomeRow } from "../../JobStore.ts"
+import type { Outcome } from "../../Outcome.ts"
+import type { Cell } from "../../TaskCheckpoint.ts"
+import { Chain, type Linked } from "../chain.ts"
 
 export interface Bracket {
   readonly id: number

@@ -3,7 +3,7 @@
  */
 import * as Context from "effect/Context"
 import * as Option from "effect/Option"
-import type { TaskDispatcher } from "../TaskDispatcher.ts"
+import type { TaskDispatcher } from "../../TaskDispatcher.ts"
 
 export const currentDispatcher = Context.Reference<Option.Option<TaskDispatcher["Service"]>>(
   "@fanout/core/TaskDispatcher/Current",

@@ -6,12 +6,12 @@
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Semaphore from "effect/Semaphore"
-import type { Interrupter } from "../Interrupter.ts"
-import type { Migration } from "../Job.ts"
-import type { JobId } from "../JobId.ts"
-import type { Flush, JobStore } from "../JobStore.ts"
-import type { JobStoreError } from "../JobStoreError.ts"
-import { Progress, type Tally } from "../Progress.ts"
+import type { Interrupter } from "../../Interrupter.ts"
+import type { Migration } from "../../Job.ts"
+import type { JobId } from "../../JobId.ts"
+import type { Flush, JobStore } from "../../JobStore.ts"
+import type { JobStoreError } from "../../JobStoreError.ts"
+import { Progress, type Tally } from "../../Progress.ts"
 
 export interface JobRunOptions {
   readonly id: JobId

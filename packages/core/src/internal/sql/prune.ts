@@ -4,8 +4,8 @@
 import * as Arr from "effect/Array"
 import * as Effect from "effect/Effect"
 import type { Fragment } from "effect/sql/Statement"
-import type { JobStoreError } from "../JobStoreError.ts"
-import type { SqlAccess } from "./sqlAccess.ts"
+import type { JobStoreError } from "../../JobStoreError.ts"
+import type { SqlAccess } from "./access.ts"
 
 /** So many rows are removed at once: the driver may be synchronous, and nobody else can write meanwhile. */
 const slice = 500

@@ -8,10 +8,10 @@ import type * as Exit_ from "effect/Exit"
 import * as Option from "effect/Option"
 import * as Schedule from "effect/Schedule"
 import * as Schema from "effect/Schema"
-import type * as Job from "../Job.ts"
-import type { Exit, JobRecord } from "../JobStore.ts"
-import { JobStoreError } from "../JobStoreError.ts"
-import type * as Task from "../Task.ts"
+import type * as Job from "../../Job.ts"
+import type { Exit, JobRecord } from "../../JobStore.ts"
+import { JobStoreError } from "../../JobStoreError.ts"
+import type * as Task from "../../Task.ts"
 
 const json = (schema: Task.Codec) => Schema.toCodecJson(schema)
 

@@ -8,8 +8,8 @@ import * as Predicate from "effect/Predicate"
 import type { SqlClient } from "effect/sql/SqlClient"
 import type { SqlError } from "effect/sql/SqlError"
 import type { Fragment } from "effect/sql/Statement"
-import type { StorageFailure } from "../JobStoreError.ts"
-import type { OutcomeColumns } from "./jobRows.ts"
+import type { StorageFailure } from "../../JobStoreError.ts"
+import type { OutcomeColumns } from "../job/rows.ts"
 
 type Problem = StorageFailure["problem"]
 

@@ -6,8 +6,8 @@
  */
 import type * as Clock from "effect/Clock"
 import * as Option from "effect/Option"
-import type { JobId } from "../JobId.ts"
-import type { Lease } from "../Lease.ts"
+import type { JobId } from "../../JobId.ts"
+import type { Lease } from "../../Lease.ts"
 
 export interface Instant {
   readonly monotonicNanos: bigint

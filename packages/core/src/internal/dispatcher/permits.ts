@@ -6,7 +6,7 @@
  */
 import type * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
-import type { Priority } from "../Task.ts"
+import type { Priority } from "../../Task.ts"
 
 /** How long a waiter waits to be raised by one class. */
 const agingMillis = 1000

@@ -4,12 +4,12 @@
 import type * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
-import type { Interrupter } from "../Interrupter.ts"
-import type * as Job from "../Job.ts"
-import type { JobId } from "../JobId.ts"
-import type { JobStore } from "../JobStore.ts"
-import type { OwnerLiveness } from "../OwnerLiveness.ts"
-import type { TaskDispatcher } from "../TaskDispatcher.ts"
+import type { Interrupter } from "../../Interrupter.ts"
+import type * as Job from "../../Job.ts"
+import type { JobId } from "../../JobId.ts"
+import type { JobStore } from "../../JobStore.ts"
+import type { OwnerLiveness } from "../../OwnerLiveness.ts"
+import type { TaskDispatcher } from "../../TaskDispatcher.ts"
 
 /** A job that this manager can run. */
 export interface Runnable {

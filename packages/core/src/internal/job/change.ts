@@ -3,10 +3,10 @@
  */
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
-import type { JobId } from "../JobId.ts"
-import * as JobState from "../JobState.ts"
-import type { JobRecord, JobStore } from "../JobStore.ts"
-import type { JobStoreError } from "../JobStoreError.ts"
+import type { JobId } from "../../JobId.ts"
+import * as JobState from "../../JobState.ts"
+import type { JobRecord, JobStore } from "../../JobStore.ts"
+import type { JobStoreError } from "../../JobStoreError.ts"
 
 export interface Change {
   readonly record: JobRecord

@@ -4,14 +4,14 @@
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import type { SqlClient } from "effect/sql/SqlClient"
-import type { JobId } from "../JobId.ts"
-import * as JobState from "../JobState.ts"
-import type { JobRecord, JobStore } from "../JobStore.ts"
-import * as Errors from "../JobStoreError.ts"
-import * as Progress from "../Progress.ts"
-import * as Rows from "./jobRows.ts"
-import { again, atMost, decoded, failWith, type SqlAccess, type Statements } from "./sqlAccess.ts"
-import { appendLog } from "./sqlItems.ts"
+import type { JobId } from "../../JobId.ts"
+import * as JobState from "../../JobState.ts"
+import type { JobRecord, JobStore } from "../../JobStore.ts"
+import * as Errors from "../../JobStoreError.ts"
+import * as Progress from "../../Progress.ts"
+import * as Rows from "../job/rows.ts"
+import { again, atMost, decoded, failWith, type SqlAccess, type Statements } from "./access.ts"
+import { appendLog } from "./items.ts"
 
 const selectJobs = (sql: SqlClient) =>
   sql`select j.*, p.payload from fanout_jobs j join fanout_payloads p on p.job_id = j.id`

@@ -11,8 +11,8 @@ import * as Option from "effect/Option"
 import * as Schedule from "effect/Schedule"
 import * as SqlClient from "effect/sql/SqlClient"
 import { isSqlError, LockTimeoutError, SqlError } from "effect/sql/SqlError"
-import * as Errors from "../JobStoreError.ts"
-import * as Dialect from "./sqlDialect.ts"
+import * as Errors from "../../JobStoreError.ts"
+import * as Dialect from "./dialect.ts"
 
 /** Failure of an effect that the caller has put into a transaction of the store. */
 class CallersCause<E> {
