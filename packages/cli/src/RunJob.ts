@@ -18,6 +18,7 @@ import * as events from "./ui/events.ts"
 import * as format from "./ui/format.ts"
 import * as summary from "./ui/summary.ts"
 import * as View from "./ui/View.ts"
+import * as Vanished from "./Vanished.ts"
 
 /** How many failed items a summary names. */
 const shownFailures = 10
@@ -119,11 +120,13 @@ const report = (
   Effect.gen(function*() {
     const manager = yield* JobManager
     const progress = yield* manager.progress(record.id)
+    const vanished = yield* Vanished.count(record, progress)
     const code = ExitCode.ofState(record.state._tag, options.stoppedBy)
     if (options.json) {
       yield* View.print(events.line("summary", {
         ...events.job(record),
         ...events.progress(progress),
+        vanished,
         code,
         millis: options.millis ?? null
       }))
@@ -135,7 +138,7 @@ const report = (
       )
       yield* reportFailures(record, rows, failed)
       const isGood = code === ExitCode.success
-      const text = [summary.sentence(record, progress, options.millis), summary.next(record), left(record)]
+      const text = [summary.sentence(record, progress, { ...options, vanished }), summary.next(record), left(record)]
         .filter((part) => part !== "")
         .join(" ")
       if (!(isGood && options.quiet)) yield* (isGood ? View.print(text) : View.complain(text))

@@ -41,6 +41,8 @@ const denied = row("a\n\udcff", {
   failure: { _tag: "Error", error: { code: "EACCES" }, message: "not allowed" }
 })
 
+const gone = row("b", { _tag: "Skipped", reason: "it vanished", count: 1 })
+
 const progress = new Progress({
   fanOuts: {
     files: new Tally({ done: 991, failed: 10, skipped: 2, tags: { Copied: 900, AlreadyThere: 90 }, units: {} })
@@ -57,9 +59,17 @@ describe("summary", () => {
     )
   })
 
+  it("counts what vanished by itself", () => {
+    assert.include(summary.counts(progress, 1), "1 done, 1 skipped, 1 vanished, 10 failed")
+    assert.include(summary.counts(progress, 2), "1 done, 2 vanished, 10 failed")
+  })
+
   it("says how a job ended, and what can be done next", () => {
     const partly = record({ _tag: "CompletedWithErrors", ...counters })
-    assert.match(summary.sentence(partly, progress, 1500), /^Job k1 \(copy\) is done: 900 copied.* in 1\.5 s\.$/)
+    assert.match(
+      summary.sentence(partly, progress, { millis: 1500 }),
+      /^Job k1 \(copy\) is done: 900 copied.* in 1\.5 s\.$/
+    )
     assert.include(summary.next(partly), "fanout jobs retry k1")
   })
 
@@ -78,6 +88,7 @@ describe("summary", () => {
 
   it("names failed items on one line", () => {
     assert.strictEqual(summary.item(denied), "failed   a\\n\\xff: not allowed")
+    assert.strictEqual(summary.item(gone), "vanished b")
   })
 })
 
@@ -98,6 +109,11 @@ describe("events", () => {
       message: "not allowed",
       error: { code: "EACCES" }
     })
+  })
+
+  it("tell of what vanished as an ending of its own", () => {
+    assert.include(events.item(gone), { key: "b", outcome: "Vanished" })
+    assert.include(events.item(row("c", { _tag: "Skipped", reason: "no", count: 2 })), { outcome: "Skipped", count: 2 })
   })
 
   it("tell the state of a job", () => {

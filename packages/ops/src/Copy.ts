@@ -27,6 +27,7 @@ import type { DestinationError } from "./DestinationError.ts"
 import * as FilePath from "./FilePath.ts"
 import * as FileTree from "./FileTree.ts"
 import * as NodeFiles from "./NodeFiles.ts"
+import { SkipReason } from "./SkipReason.ts"
 import * as TemporaryName from "./TemporaryName.ts"
 
 /**
@@ -119,11 +120,11 @@ const elementOf = ({ transfers, request: { conflict } }: Payload) => (element: F
     conflict
   }
   const key = FilePath.display(at.source)
-  const skipped = (reason: string): Element => ({
+  const skipped = (reason: keyof typeof SkipReason): Element => ({
     _tag: "Settled",
     cursor,
     key,
-    outcome: { _tag: "Skipped", reason, count: 1 }
+    outcome: { _tag: "Skipped", reason: SkipReason[reason], count: 1 }
   })
   switch (element._tag) {
     case "Open":
@@ -132,13 +133,13 @@ const elementOf = ({ transfers, request: { conflict } }: Payload) => (element: F
       return { _tag: "After", cursor, payload: { ...at, kind: "folderEnd" } }
     case "Leaf":
       return element.kind === "special"
-        ? skipped("it is no file, folder or link")
+        ? skipped("Special")
         : { _tag: "Item", cursor, payload: { ...at, kind: element.kind } }
     case "LeftOut":
-      return skipped("it belongs to the database of this job")
+      return skipped("Database")
     case "Unreadable": {
       const { error, retryAfter } = element
-      if (error.isMissing) return skipped("it vanished")
+      if (error.isMissing) return skipped("Vanished")
       return {
         _tag: "Settled",
         cursor,

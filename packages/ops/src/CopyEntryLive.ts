@@ -23,6 +23,7 @@ import * as Files from "./Files.ts"
 import type { FilesError } from "./FilesError.ts"
 import * as FolderCopy from "./FolderCopy.ts"
 import type { NoFreeName } from "./NumberedName.ts"
+import { SkipReason } from "./SkipReason.ts"
 import * as TemporaryName from "./TemporaryName.ts"
 
 class Tasks extends RpcGroup.make(CopyEntry) {}
@@ -52,7 +53,7 @@ const perform = Effect.fnUntraced(function*(payload: Payload, stat: Files.FileSt
     case "Merge":
       return EntryCopied.cases.FolderMade.make({})
     case "Skip":
-      return yield* Task.skip(skips[decision.reason])
+      return yield* Task.skip(SkipReason[decision.reason])
     case "Refuse": {
       const why = `${FilePath.display(payload.target)}: ${refusals[decision.reason]}`
       return yield* new EntryFailed({ code: "Refused", path: payload.target, why })
@@ -74,8 +75,6 @@ const perform = Effect.fnUntraced(function*(payload: Payload, stat: Files.FileSt
     }
   }
 })
-
-const skips = { Exists: "it is there already", Special: "it is no file, folder or link" }
 
 const refusals = {
   Exists: "it is there already, and the conflict mode is error",
@@ -140,10 +139,10 @@ const copyOrFail = (payload: Payload): Ending<CopyError | FilesError | NoFreeNam
 const copy = (payload: Payload): Ending<never> =>
   Effect.catchTags(copyOrFail(payload), {
     CopyError: (error) =>
-      error.reason._tag === "Vanished" ? Task.skip("it vanished") : Effect.fail(failed(error, payload.source)),
+      error.reason._tag === "Vanished" ? Task.skip(SkipReason.Vanished) : Effect.fail(failed(error, payload.source)),
     FilesError: (error) =>
       error.isMissing && error.path === payload.source
-        ? Task.skip("it vanished")
+        ? Task.skip(SkipReason.Vanished)
         : Effect.fail(failed(error, payload.source)),
     NoFreeName: (error) => Effect.fail(failed(error, payload.target))
   })

@@ -20,6 +20,7 @@ import * as format from "../ui/format.ts"
 import * as summary from "../ui/summary.ts"
 import { table } from "../ui/table.ts"
 import { columns, print } from "../ui/View.ts"
+import * as Vanished from "../Vanished.ts"
 
 const id = Argument.String("ID").pipe(
   Argument.withDescription("Id of the job, as `fanout jobs list` shows it"),
@@ -85,7 +86,7 @@ export const show = Command.make(
   {
     id,
     all: Flag.Boolean("all").pipe(
-      Flag.withDescription("List skipped items as well as failed ones"),
+      Flag.withDescription("List skipped items as well"),
       Flag.withDefault(false)
     ),
     json: Settings.json
@@ -95,23 +96,30 @@ export const show = Command.make(
       const manager = yield* JobManager
       const record = yield* manager.get(JobId.make(id))
       const progress = yield* manager.progress(record.id)
+      const vanished = yield* Vanished.count(record, progress)
       if (json) {
-        yield* print(
-          events.line("job", { ...events.job(record), ...events.progress(progress), payload: record.payload })
-        )
+        yield* print(events.line("job", {
+          ...events.job(record),
+          ...events.progress(progress),
+          vanished,
+          payload: record.payload
+        }))
       } else {
         const fields: ReadonlyArray<readonly [string, string]> = [
           ["job", record.id],
           ["name", format.printable(record.name)],
           ["state", summary.state(record)],
           ...(summary.why(record) === "" ? [] : [["reason", summary.why(record)] as const]),
-          ["progress", summary.counts(progress)],
+          ["progress", summary.counts(progress, vanished)],
           ...times(record),
           ["payload", format.printable(JSON.stringify(record.payload))]
         ]
         for (const [name, value] of fields) yield* print(`${name.padEnd(8)}  ${value}`)
       }
-      yield* manager.outcomes(record.id, all ? ["Failed", "Skipped"] : ["Failed"]).pipe(
+      const items = all
+        ? manager.outcomes(record.id, ["Failed", "Skipped"])
+        : Stream.concat(manager.outcomes(record.id, ["Failed"]), Vanished.rows(record, progress))
+      yield* items.pipe(
         Stream.runForEach((row) =>
           print(json ? events.line("item", { id: record.id, ...events.item(row) }) : summary.item(row))
         )
@@ -119,7 +127,7 @@ export const show = Command.make(
       const next = summary.next(record)
       if (!json && next !== "") yield* print(next)
     }))
-).pipe(Command.withDescription("Show one job, and its failed items with their reasons"))
+).pipe(Command.withDescription("Show one job, with what failed, why, and what vanished"))
 
 /** `fanout jobs watch` */
 export const watch = Command.make(

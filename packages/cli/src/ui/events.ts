@@ -5,6 +5,7 @@ import type { JobEvent } from "@fanout/core/JobManager"
 import type { JobRecord, LogEntry, OutcomeRow } from "@fanout/core/JobStore"
 import * as Outcome from "@fanout/core/Outcome"
 import type { Progress } from "@fanout/core/Progress"
+import { isVanished } from "@fanout/ops/SkipReason"
 import * as Match from "effect/Match"
 import * as Option from "effect/Option"
 import * as summary from "./summary.ts"
@@ -42,7 +43,7 @@ export const progress = ({ tally, totals, units }: Progress) => ({
 export const item = ({ attempt, at, fanOut, key, outcome }: OutcomeRow) => ({
   key,
   fanOut,
-  outcome: outcome._tag,
+  outcome: isVanished(outcome) ? "Vanished" : outcome._tag,
   attempt,
   at,
   ...details(outcome)

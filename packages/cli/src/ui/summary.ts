@@ -5,17 +5,22 @@ import { JobState } from "@fanout/core/JobState"
 import { Exit, type JobRecord, type OutcomeRow } from "@fanout/core/JobStore"
 import * as Outcome from "@fanout/core/Outcome"
 import type { Progress } from "@fanout/core/Progress"
+import { isVanished } from "@fanout/ops/SkipReason"
 import * as Option from "effect/Option"
 import * as format from "./format.ts"
 
-/** What was counted, most of it first: `990 copied, 10 failed, 12 MiB`. */
-export const counts = (progress: Progress): string => {
+/**
+ * What was counted, most of it first: `990 copied, 10 failed, 12 MiB`. Of the skipped ones `vanished` are counted by
+ * themselves, where that is known.
+ */
+export const counts = (progress: Progress, vanished = 0): string => {
   const { done, failed, skipped, tags } = progress.tally
   const tagged = Object.entries(tags).filter(([, amount]) => amount > 0).toSorted(([, a], [, b]) => b - a)
   const untagged = done - tagged.reduce((sum, [, amount]) => sum + amount, 0)
   const parts = tagged.filter(([tag]) => tag !== "FolderEnded").map(([tag, amount]) => withTag(tag, amount))
   if (untagged > 0 || parts.length === 0) parts.push(`${format.count(Math.max(0, untagged))} done`)
-  if (skipped > 0) parts.push(`${format.count(skipped)} skipped`)
+  if (skipped > vanished) parts.push(`${format.count(skipped - vanished)} skipped`)
+  if (vanished > 0) parts.push(`${format.count(vanished)} vanished`)
   if (failed > 0) parts.push(`${format.count(failed)} failed`)
   const bytes = progress.units["bytes"] ?? 0
   if (bytes > 0) parts.push(format.bytes(bytes))
@@ -67,10 +72,14 @@ export const why = (record: JobRecord): string =>
   })
 
 /** Sentence about the end of a job. */
-export const sentence = (record: JobRecord, progress: Progress, millis?: number): string => {
+export const sentence = (
+  record: JobRecord,
+  progress: Progress,
+  { millis, vanished }: { readonly millis?: number | undefined; readonly vanished?: number | undefined } = {}
+): string => {
   const time = millis === undefined ? "" : ` in ${format.duration(millis)}`
   const job = `Job ${record.id} (${format.printable(record.name)})`
-  const so = `${counts(progress)}${time}`
+  const so = `${counts(progress, vanished)}${time}`
   const waiting = () => `${job} is ${state(record)}. So far: ${so}.`
   const done = () => `${job} is done: ${so}.`
   return JobState.match(record.state, {
@@ -100,6 +109,7 @@ export const next = ({ id, state }: JobRecord): string => {
 /** Line about one item that is not plain done. */
 export const item = ({ key, outcome }: OutcomeRow): string => {
   const name = format.printable(key)
+  if (isVanished(outcome)) return `vanished ${name}`
   return Outcome.Outcome.match(outcome, {
     Done: () => `done     ${name}`,
     Skipped: ({ count, reason }) => {

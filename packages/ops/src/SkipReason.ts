@@ -1,0 +1,28 @@
+/**
+ * Why an entry is skipped, in the words that are stored with its outcome.
+ *
+ * @since 0.1.0
+ */
+import type { Outcome } from "@fanout/core/Outcome"
+
+/**
+ * What is said of entries that are skipped.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export const SkipReason = {
+  Exists: "it is there already",
+  Special: "it is no file, folder or link",
+  Database: "it belongs to the database of this job",
+  Vanished: "it vanished"
+} as const
+
+/**
+ * Checks whether an entry was skipped because it was gone when its turn came: an ending of its own for people.
+ *
+ * @category predicates
+ * @since 0.1.0
+ */
+export const isVanished = (outcome: Outcome): boolean =>
+  outcome._tag === "Skipped" && outcome.reason === SkipReason.Vanished
