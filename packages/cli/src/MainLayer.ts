@@ -8,6 +8,7 @@ import { layerOwnerLiveness, layerSqlite } from "@fanout/core/node"
 import type { OwnerLiveness } from "@fanout/core/OwnerLiveness"
 import * as Pools from "@fanout/core/Pools"
 import * as Copy from "@fanout/ops/Copy"
+import * as NodeFiles from "@fanout/ops/NodeFiles"
 import * as Layer from "effect/Layer"
 
 /** Jobs that this program has code for. */
@@ -20,7 +21,7 @@ export const layer = ({ claim, concurrency, filename }: {
   readonly filename: string
 }): Layer.Layer<JobManager.JobManager | JobStore | OwnerLiveness, JobStoreError> =>
   JobManager.layer({ jobs, claim }).pipe(
-    Layer.provide(Copy.layer),
+    Layer.provide(Layer.provide(Copy.layer, NodeFiles.layer)),
     Layer.provide(Pools.layer({ io: concurrency })),
     Layer.provideMerge([layerSqlite({ filename }), layerOwnerLiveness])
   )

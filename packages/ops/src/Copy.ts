@@ -25,8 +25,8 @@ import * as CopyEntryLive from "./CopyEntryLive.ts"
 import * as Destination from "./Destination.ts"
 import type { DestinationError } from "./DestinationError.ts"
 import * as FilePath from "./FilePath.ts"
+import type * as Files from "./Files.ts"
 import * as FileTree from "./FileTree.ts"
-import * as NodeFiles from "./NodeFiles.ts"
 import { SkipReason } from "./SkipReason.ts"
 import * as TemporaryName from "./TemporaryName.ts"
 
@@ -98,15 +98,12 @@ export const job = Job.make("copy", {
 export const plan = (
   request: Request,
   leaveOut: ReadonlyArray<FilePath.FilePath> = []
-): Effect.Effect<Payload, DestinationError> =>
+): Effect.Effect<Payload, DestinationError, Files.Files> =>
   Destination.resolve({
     sources: request.sources,
     destination: request.destination,
     isTarget: request.noTargetDirectory
-  }).pipe(
-    Effect.map((transfers) => ({ request, transfers, leaveOut })),
-    Effect.provide(NodeFiles.layer)
-  )
+  }).pipe(Effect.map((transfers) => ({ request, transfers, leaveOut })))
 
 type Element = FanOut.Element<CopyEntry["payloadSchema"]["Type"]>
 
@@ -213,12 +210,11 @@ const onCancel = (payload: Payload, id: JobContext["Service"]["id"]) =>
   )
 
 /**
- * Layer that supplies the job's program, on the file system of Node.
+ * Layer that supplies the job's program.
  *
  * @category layers
  * @since 0.1.0
  */
-export const layer: Layer.Layer<Job.ToHandler<typeof job>, never, Pools> = job.toLayer(program, { onCancel }).pipe(
-  Layer.provide(CopyEntryLive.layer),
-  Layer.provide(NodeFiles.layer)
-)
+export const layer: Layer.Layer<Job.ToHandler<typeof job>, never, Files.Files | Pools> = job.toLayer(program, {
+  onCancel
+}).pipe(Layer.provide(CopyEntryLive.layer))

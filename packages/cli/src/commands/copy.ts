@@ -94,7 +94,9 @@ const loadCopy = Effect.promise(() => import("@fanout/ops/Copy"))
 const plan = (request: Copy.Request) =>
   Effect.gen(function*() {
     const { plan } = yield* loadCopy
+    const files = yield* Effect.promise(() => import("@fanout/ops/NodeFiles"))
     return yield* plan(request, yield* databaseFiles).pipe(
+      Effect.provide(files.layer),
       Effect.catchTag("DestinationError", ({ message }) => Effect.fail(Stop.usage(`${format.printable(message)}.`)))
     )
   })
