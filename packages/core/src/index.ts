@@ -41,6 +41,11 @@ export * as JobManagerError from "./JobManagerError.ts"
 /**
  * @since 0.1.0
  */
+export * as JobRecord from "./JobRecord.ts"
+
+/**
+ * @since 0.1.0
+ */
 export * as JobState from "./JobState.ts"
 
 /**

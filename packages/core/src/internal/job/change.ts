@@ -4,8 +4,9 @@
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import type { JobId } from "../../JobId.ts"
+import type { JobRecord } from "../../JobRecord.ts"
 import * as JobState from "../../JobState.ts"
-import type { JobRecord, JobStore } from "../../JobStore.ts"
+import type { JobStore } from "../../JobStore.ts"
 import type { JobStoreError } from "../../JobStoreError.ts"
 
 export interface Change {

@@ -9,7 +9,7 @@ import * as Option from "effect/Option"
 import * as Schedule from "effect/Schedule"
 import * as Schema from "effect/Schema"
 import type * as Job from "../../Job.ts"
-import type { Exit, JobRecord } from "../../JobStore.ts"
+import type { Exit, JobRecord } from "../../JobRecord.ts"
 import { JobStoreError } from "../../JobStoreError.ts"
 import type * as Task from "../../Task.ts"
 

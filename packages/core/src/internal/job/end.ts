@@ -2,12 +2,12 @@
  * What the end of a run means for its job, and the record of it.
  */
 import * as Effect from "effect/Effect"
-import type * as Exit from "effect/Exit"
+import type * as Exit_ from "effect/Exit"
 import * as Option from "effect/Option"
 import * as Schedule from "effect/Schedule"
 import { Interrupter, type Reason } from "../../Interrupter.ts"
+import { Exit, type JobRecord, type Request } from "../../JobRecord.ts"
 import type { PausedBy, Transition } from "../../JobState.ts"
-import * as JobStore from "../../JobStore.ts"
 import type { JobStoreError } from "../../JobStoreError.ts"
 import { Lease } from "../../Lease.ts"
 import { type Change, type Fields, step, update } from "./change.ts"
@@ -17,7 +17,7 @@ import type { Runnable } from "./runtime.ts"
 
 /** What a run came to, before what is asked of the job has its say. */
 type Ending =
-  | { readonly _tag: "Over"; readonly exit: JobStore.Exit }
+  | { readonly _tag: "Over"; readonly exit: Exit }
   | { readonly _tag: "Backoff"; readonly delayMillis: number; readonly message: string }
   | { readonly _tag: "Stopped"; readonly reason: Reason }
   | { readonly _tag: "Unrecorded"; readonly error: JobStoreError }
@@ -25,7 +25,7 @@ type Ending =
 /** Records the end of a run, unless somebody else owns the job by now. */
 export const settle = Effect.fnUntraced(function*(
   run: Run,
-  exit: Option.Option<Exit.Exit<unknown, unknown>>,
+  exit: Option.Option<Exit_.Exit<unknown, unknown>>,
   unfinished: number
 ) {
   const { lease, record, runtime } = run
@@ -54,7 +54,7 @@ export const settle = Effect.fnUntraced(function*(
 
 const endingOf = Effect.fnUntraced(function*(
   { record, runnable, runtime, signal }: Run,
-  exit: Option.Option<Exit.Exit<unknown, unknown>>,
+  exit: Option.Option<Exit_.Exit<unknown, unknown>>,
   unfinished: number
 ): Effect.fn.Return<Ending> {
   const stopped = (reason: Reason): Ending =>
@@ -81,8 +81,8 @@ const endingOf = Effect.fnUntraced(function*(
 })
 
 /** Sentence for people that says how a program ended. */
-export const messageOf = (exit: JobStore.Exit): string =>
-  JobStore.Exit.match(exit, {
+export const messageOf = (exit: Exit): string =>
+  Exit.match(exit, {
     Success: () => "it succeeded",
     Failure: ({ message }) => message,
     Defect: ({ message }) => `it died: ${message}`,
@@ -124,7 +124,7 @@ type Merged =
 /** Gives what was asked of the job meanwhile its say. */
 const merge = (
   ending: Exclude<Ending, { readonly _tag: "Unrecorded" }>,
-  request: Option.Option<JobStore.Request>,
+  request: Option.Option<Request>,
   pausedBy: PausedBy
 ): Merged => {
   if (ending._tag === "Over") return ending
@@ -137,7 +137,7 @@ const merge = (
   return { _tag: "Release", why: reason === "Pause" ? "Resumed before it was paused" : "Stopped with its process" }
 }
 
-const changeOf = (record: JobStore.JobRecord, now: number, end: Merged, withErrors: boolean): Change | undefined => {
+const changeOf = (record: JobRecord, now: number, end: Merged, withErrors: boolean): Change | undefined => {
   const by = (transition: Transition, line: string, fields: Fields = {}) =>
     // An owner that could record its end was not lost.
     step(record, transition, now, line, { ownersLost: 0, ...fields })
@@ -156,7 +156,7 @@ const changeOf = (record: JobStore.JobRecord, now: number, end: Merged, withErro
 }
 
 /** Lets the job's definition clean up after a job that is cancelled. */
-export const cleanUp = ({ job, program }: Runnable, record: JobStore.JobRecord): Effect.Effect<void> =>
+export const cleanUp = ({ job, program }: Runnable, record: JobRecord): Effect.Effect<void> =>
   Effect.suspend(() => {
     const payload = lift(job, record)
     return payload === undefined

@@ -1,0 +1,145 @@
+/**
+ * What is stored of a job: its record, what its items came to, its log.
+ *
+ * @since 0.1.0
+ */
+import * as Schema from "effect/Schema"
+import { JobId } from "./JobId.ts"
+import * as JobState from "./JobState.ts"
+import { Outcome } from "./Outcome.ts"
+import { Owner } from "./OwnerLiveness.ts"
+import type * as Progress from "./Progress.ts"
+
+/**
+ * Schema for who owns a running job. `token` is raised by every new owner, `beat` by every renewal.
+ *
+ * @category schemas
+ * @since 0.1.0
+ */
+export const Lease = Schema.Struct({ token: Schema.Natural, owner: Owner })
+
+/**
+ * Schema for what somebody asked of a running job, until its owner has done it.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export const Request = Schema.Literals(["Pause", "Cancel"])
+
+/**
+ * What somebody asked of a running job.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type Request = typeof Request.Type
+
+/**
+ * Schema for how a finished job's program ended, encoded with the job's schemas.
+ *
+ * @category schemas
+ * @since 0.1.0
+ */
+export const Exit = Schema.TaggedUnion({
+  Success: { value: Schema.Json },
+  Failure: { error: Schema.Json, message: Schema.String },
+  Defect: { message: Schema.String },
+  Timeout: { millis: Schema.Finite },
+  OwnerLost: { times: Schema.Natural }
+})
+
+/**
+ * How a finished job's program ended.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type Exit = typeof Exit.Type
+
+/**
+ * Job as it is kept in a store. Times are milliseconds since the epoch, from `Clock`.
+ *
+ * **Details**
+ *
+ * `revision` is 0 for a job that was never stored, and raised by `insert` and by every `put`.
+ * `token` is the highest token any owner has had. `availableAt` is when a queued job may
+ * be claimed. `ownersLost` counts owners lost in a row without anything recorded.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export class JobRecord extends Schema.Class<JobRecord>("@fanout/core/JobStore/JobRecord")({
+  id: JobId,
+  name: Schema.NonEmptyString,
+  version: Schema.Natural,
+  payload: Schema.Json,
+  idempotencyKey: Schema.Option(Schema.String),
+  exclusiveKey: Schema.Option(Schema.String),
+  priority: Schema.Int,
+  state: JobState.JobState,
+  exit: Schema.Option(Exit),
+  request: Schema.Option(Request),
+  lease: Schema.Option(Lease),
+  token: Schema.Natural,
+  ownersLost: Schema.Natural,
+  createdAt: Schema.Finite,
+  updatedAt: Schema.Finite,
+  availableAt: Schema.Finite,
+  finishedAt: Schema.Option(Schema.Finite),
+  revision: Schema.Natural
+}) {
+  /**
+   * Returns this record with some fields changed.
+   *
+   * @since 0.1.0
+   */
+  with(changes: Partial<ConstructorParameters<typeof JobRecord>[0]>): JobRecord {
+    return new JobRecord(Object.assign({}, this, changes))
+  }
+}
+
+/**
+ * What changes too often to be part of the record: the owner's heartbeat and the progress.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Pulse {
+  readonly beat: number
+  readonly progress: Progress.Progress
+}
+
+/**
+ * Stored ending of one element: everything that is not plain done, and that too where a
+ * fan-out keeps all. `payload` is what a retry of a failed one needs; `null` where there is none.
+ * `subtree` tells that the element opens others, which were skipped with it.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export class OutcomeRow extends Schema.Class<OutcomeRow>("@fanout/core/JobStore/OutcomeRow")({
+  fanOut: Schema.String,
+  /** The element's cursor, encoded. */
+  cursor: Schema.String,
+  /** The element's key, as its task names it; for people. */
+  key: Schema.String,
+  payload: Schema.Json,
+  /** What a retry needs to find the element in its source again; opaque to the store. */
+  origin: Schema.Json,
+  outcome: Outcome,
+  attempt: Schema.Natural,
+  at: Schema.Finite
+}) {}
+
+/**
+ * One line of a job's log. `seq` grows within the store.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export class LogEntry extends Schema.Class<LogEntry>("@fanout/core/JobStore/LogEntry")({
+  seq: Schema.Natural,
+  at: Schema.Finite,
+  level: Schema.Literals(["Info", "Warning", "Error"]),
+  message: Schema.String
+}) {}
