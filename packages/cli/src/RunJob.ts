@@ -127,6 +127,7 @@ const report = (
         ...events.job(record),
         ...events.progress(progress),
         vanished,
+        warnings: summary.warnings(progress),
         code,
         millis: options.millis ?? null
       }))
@@ -137,6 +138,7 @@ const report = (
         Stream.runCollect
       )
       yield* reportFailures(record, rows, failed)
+      for (const warning of summary.warnings(progress)) yield* View.complain(`warning  ${warning}`)
       const isGood = code === ExitCode.success
       const text = [summary.sentence(record, progress, { ...options, vanished }), summary.next(record), left(record)]
         .filter((part) => part !== "")

@@ -86,6 +86,20 @@ describe("summary", () => {
     assert.include(summary.sentence(failed, progress), "failed: no\\x1b[31m luck.")
   })
 
+  it("warns of what copies could not be given, once for each kind", () => {
+    const tally = (units: Record<string, number>) =>
+      new Progress({
+        fanOuts: { entries: new Tally({ done: 9, failed: 0, skipped: 0, tags: {}, units }) },
+        totals: {},
+        units
+      })
+    assert.deepStrictEqual(summary.warnings(progress), [])
+    assert.deepStrictEqual(summary.warnings(tally({ lostMode: 1200, lostTimes: 1, bytes: 5 })), [
+      "1,200 copies could not be given the permissions of their sources: the destination does not take them",
+      "1 copy could not be given the times of its source: the destination does not take them"
+    ])
+  })
+
   it("names failed items on one line", () => {
     assert.strictEqual(summary.item(denied), "failed   a\\n\\xff: not allowed")
     assert.strictEqual(summary.item(gone), "vanished b")

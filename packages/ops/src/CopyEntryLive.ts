@@ -6,6 +6,7 @@
 import type { Interrupted } from "@fanout/core/Interrupter"
 import * as JobId from "@fanout/core/JobId"
 import * as Lease from "@fanout/core/Lease"
+import * as Progress from "@fanout/core/Progress"
 import * as Task from "@fanout/core/Task"
 import * as TaskCheckpoint from "@fanout/core/TaskCheckpoint"
 import * as Effect from "effect/Effect"
@@ -18,6 +19,7 @@ import { CopyEntry, EntryCopied, EntryFailed } from "./CopyEntry.ts"
 import type { CopyError } from "./CopyError.ts"
 import { CopyRouter } from "./CopyRouter.ts"
 import * as Router from "./CopyRouter.ts"
+import { type Lost, lostUnits } from "./CopyStrategy.ts"
 import * as FilePath from "./FilePath.ts"
 import * as Files from "./Files.ts"
 import type { FilesError } from "./FilesError.ts"
@@ -69,12 +71,16 @@ const perform = Effect.fnUntraced(function*(payload: Payload, stat: Files.FileSt
         temporary: TemporaryName.make(Option.getOrElse(job, () => noJob), token, target),
         placing: meetsItself(payload.conflict) ? "exclusive" : "replace"
       })
+      yield* countLost(copied.lost)
       if (stat.kind === "folder") return EntryCopied.cases.FolderMade.make({})
       if (stat.kind === "link") return EntryCopied.cases.Linked.make({})
       return EntryCopied.cases.Copied.make(copied)
     }
   }
 })
+
+const countLost = (lost: ReadonlyArray<Lost>): Effect.Effect<void> =>
+  Effect.forEach(lost, (property) => Progress.add(lostUnits[property], 1), { discard: true })
 
 const refusals = {
   Exists: "it is there already, and the conflict mode is error",
@@ -116,7 +122,7 @@ const endFolder = Effect.fnUntraced(function*({ source, target }: Payload) {
   const { job, token } = yield* Lease.Lease
   // Owners before this one may have left temporary files here.
   if (token > 1 && Option.isSome(job)) yield* TemporaryName.sweep({ folder: target, job: job.value, before: token })
-  yield* FolderCopy.finish(source, target)
+  yield* countLost(yield* FolderCopy.finish(source, target))
   return EntryCopied.cases.FolderEnded.make({})
 })
 

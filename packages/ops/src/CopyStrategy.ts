@@ -42,6 +42,14 @@ export interface CopyRequest {
 export type Lost = "mode" | "times"
 
 /**
+ * Units of progress that count the copies which have lost a property.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export const lostUnits: Readonly<Record<Lost, string>> = { mode: "lostMode", times: "lostTimes" }
+
+/**
  * How something was copied.
  *
  * @category models

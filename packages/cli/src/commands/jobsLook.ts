@@ -102,6 +102,7 @@ export const show = Command.make(
           ...events.job(record),
           ...events.progress(progress),
           vanished,
+          warnings: summary.warnings(progress),
           payload: record.payload
         }))
       } else {
@@ -111,6 +112,7 @@ export const show = Command.make(
           ["state", summary.state(record)],
           ...(summary.why(record) === "" ? [] : [["reason", summary.why(record)] as const]),
           ["progress", summary.counts(progress, vanished)],
+          ...summary.warnings(progress).map((warning) => ["warning", warning] as const),
           ...times(record),
           ["payload", format.printable(JSON.stringify(record.payload))]
         ]

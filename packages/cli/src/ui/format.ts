@@ -44,7 +44,8 @@ export const age = (millis: number): string => {
 export const count = (amount: number): string => String(amount).replaceAll(/\B(?=(\d{3})+$)/g, ",")
 
 /** Number of things with their noun: `1 file`, `2 files`. */
-export const counted = (amount: number, noun: string): string => `${count(amount)} ${noun}${amount === 1 ? "" : "s"}`
+export const counted = (amount: number, noun: string, plural = `${noun}s`): string =>
+  `${count(amount)} ${amount === 1 ? noun : plural}`
 
 const named: Readonly<Record<string, string>> = { "\n": "\\n", "\r": "\\r", "\t": "\\t" }
 

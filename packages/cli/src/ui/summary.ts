@@ -5,6 +5,7 @@ import { JobState } from "@fanout/core/JobState"
 import { Exit, type JobRecord, type OutcomeRow } from "@fanout/core/JobStore"
 import * as Outcome from "@fanout/core/Outcome"
 import type { Progress } from "@fanout/core/Progress"
+import { lostUnits } from "@fanout/ops/CopyStrategy"
 import { isVanished } from "@fanout/ops/SkipReason"
 import * as Option from "effect/Option"
 import * as format from "./format.ts"
@@ -98,6 +99,18 @@ const pausedFor = {
   disk: " because the disk is full",
   device: " because a device or its file system is gone"
 }
+
+/** What copies could not be given, one sentence for each property. */
+export const warnings = ({ tally: { units } }: Progress): ReadonlyArray<string> =>
+  (["mode", "times"] as const).flatMap((property) => {
+    const copies = units[lostUnits[property]] ?? 0
+    if (copies === 0) return []
+    const of = copies === 1 ? "its source" : "their sources"
+    const noun = format.counted(copies, "copy", "copies")
+    return [`${noun} could not be given the ${lost[property]} of ${of}: the destination does not take them`]
+  })
+
+const lost = { mode: "permissions", times: "times" }
 
 /** What can be done next; empty where nothing is left to do. */
 export const next = ({ id, state }: JobRecord): string => {
