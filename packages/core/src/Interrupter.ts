@@ -11,7 +11,7 @@ import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
-import { Chain, type Linked } from "./internal/chain.ts"
+import { Signal } from "./internal/signal.ts"
 
 /**
  * Schema for why work must stop.
@@ -73,77 +73,13 @@ export interface Interrupter {
    * remove it.
    */
   readonly onRequestUnsafe: (listener: (reason: Reason) => void) => () => void
-
-  /** Creates the signal of work that is part of this one: it is stopped with it, and can be stopped alone. */
-  readonly childUnsafe: () => Interrupter
-
-  /** Detaches the signal from the one it was created under. */
-  readonly closeUnsafe: () => void
-}
-
-const hardness: Record<Reason, number> = { Pause: 0, Shutdown: 1, Sibling: 1, Timeout: 1, Cancel: 2, LeaseLost: 3 }
-
-class Listener implements Linked<Listener> {
-  chain: object | undefined = undefined
-  previous: Listener | undefined = undefined
-  next: Listener | undefined = undefined
-  readonly call: (reason: Reason) => void
-
-  constructor(call: (reason: Reason) => void) {
-    this.call = call
-  }
-}
-
-class Signal implements Interrupter, Linked<Signal> {
-  reason: Reason | undefined = undefined
-  chain: object | undefined = undefined
-  previous: Signal | undefined = undefined
-  next: Signal | undefined = undefined
-  // Most signals are of tasks, which start nothing under theirs.
-  private children: Chain<Signal> | undefined = undefined
-  private readonly listeners = new Chain<Listener>()
-  private readonly parent: Signal | undefined
-
-  constructor(parent: Signal | undefined) {
-    this.parent = parent
-    if (parent !== undefined) {
-      this.reason = parent.reason
-      parent.children ??= new Chain()
-      parent.children.add(this)
-    }
-  }
-
-  requestUnsafe(reason: Reason): void {
-    if (this.reason !== undefined && hardness[this.reason] >= hardness[reason]) return
-    this.reason = reason
-    // Whom one that was told has removed is not told any more.
-    for (const child of this.children?.toArray() ?? []) if (child.chain !== undefined) child.requestUnsafe(reason)
-    for (const listener of this.listeners.toArray()) if (listener.chain !== undefined) listener.call(reason)
-  }
-
-  onRequestUnsafe(call: (reason: Reason) => void): () => void {
-    const listener = new Listener(call)
-    this.listeners.add(listener)
-    if (this.reason !== undefined) call(this.reason)
-    return () => this.listeners.delete(listener)
-  }
-
-  childUnsafe(): Interrupter {
-    return new Signal(this)
-  }
-
-  closeUnsafe(): void {
-    this.parent?.children?.delete(this)
-  }
 }
 
 // What runs outside of a job is never asked to stop, and no request of one reaches another.
 const inert: Interrupter = {
   reason: undefined,
   requestUnsafe: () => {},
-  onRequestUnsafe: () => () => {},
-  childUnsafe: () => new Signal(undefined),
-  closeUnsafe: () => {}
+  onRequestUnsafe: () => () => {}
 }
 
 /**
@@ -152,7 +88,7 @@ const inert: Interrupter = {
  * @category constructors
  * @since 0.1.0
  */
-export const makeUnsafe = (): Interrupter => new Signal(undefined)
+export const makeUnsafe = (): Interrupter => new Signal()
 
 /**
  * Reference to the stop signal of the work that runs now. The runtime sets it for

@@ -38,14 +38,14 @@ export interface TaskCheckpoint<in out A> {
  * @since 0.1.0
  */
 export interface Cell {
-  checkpoint: Schema.Json | undefined
-  /** Called when the task has saved. */
-  readonly onSave: () => void
-  /** Waits until the checkpoint is in the store. */
+  /** What was saved last, encoded; `undefined` where nothing was. */
+  readonly checkpoint: Schema.Json | undefined
+
+  /** Keeps a checkpoint, encoded, together with what the task has added to its units. */
+  readonly saveUnsafe: (checkpoint: Schema.Json) => void
+
+  /** Waits until what was saved is in the store. */
   readonly recorded: Effect.Effect<void>
-  /** What the task has added to its units, and what it had when it saved: a new attempt goes on from there. */
-  readonly units: Map<string, number>
-  saved: ReadonlyMap<string, number>
 }
 
 /**
@@ -55,13 +55,7 @@ export interface Cell {
  * @since 0.1.0
  */
 export const Cell: Context.Reference<Cell> = Context.Reference<Cell>("@fanout/core/TaskCheckpoint/Cell", {
-  defaultValue: () => ({
-    checkpoint: undefined,
-    onSave: () => {},
-    recorded: Effect.void,
-    units: new Map(),
-    saved: new Map()
-  })
+  defaultValue: () => ({ checkpoint: undefined, saveUnsafe: () => {}, recorded: Effect.void })
 })
 
 /**
@@ -77,9 +71,7 @@ export const make = <A>(schema: Schema.Codec<A, unknown>): TaskCheckpoint<A> => 
   const save = (value: A) =>
     Effect.withFiber((fiber) => {
       const cell = Context.get(fiber.context, Cell)
-      cell.checkpoint = encode(value)
-      cell.saved = new Map(cell.units)
-      cell.onSave()
+      cell.saveUnsafe(encode(value))
       return Effect.succeed(cell)
     })
   return {

@@ -14,11 +14,14 @@ import type * as Fiber from "effect/Fiber"
 import * as Option from "effect/Option"
 import * as Result from "effect/Result"
 import * as Schedule from "effect/Schedule"
+import type * as Schema from "effect/Schema"
 import { Interrupted, Interrupter } from "../../Interrupter.ts"
 import { Reporter } from "../../Progress.ts"
 import { maxAttempts, type Options, Skipped } from "../../Task.ts"
 import { Cell } from "../../TaskCheckpoint.ts"
+import { Signal } from "../signal.ts"
 import type { Deadline, Deadlines } from "./deadlines.ts"
+import { Kept } from "./kept.ts"
 import type { Permits } from "./permits.ts"
 import { CurrentSlot, releaseUnsafe, type Slot } from "./slot.ts"
 
@@ -39,91 +42,118 @@ export interface Environment {
   readonly graceMillis: number
 }
 
-/** One task in the hands of a fiber. */
-export interface Unit {
-  readonly run: Effect.Effect<unknown, unknown>
-  /** What the task sees, except for what is new in each attempt. */
-  readonly context: Context.Context<never>
+/** What is the same for all tasks that are run together: those of a fan-out, or a single one. */
+export interface Work {
+  /** Runs in a fiber that has the context which tasks see, except for what is new in each attempt. */
+  readonly run: (payload: unknown) => Effect.Effect<unknown, unknown>
   readonly options: Pick<Options, "weight" | "priority" | "timeoutMillis" | "retry">
   readonly permits: Permits
-  /** Stops this task together with others. */
+  /** Stops these tasks together. */
   readonly parent: Interrupter
-  readonly cell: Cell
-  readonly onUnits: () => void
-  readonly onTotal: (unit: string, total: number) => void
-  /** Set once the fiber that runs the task was interrupted: it can't run another one. */
-  killed: boolean
-  /** When the next attempt is due; made once for each task. */
-  readonly nextAttempt: (now: number, error: unknown) => Effect.Effect<Option.Option<number>>
+  /** Called when a task has added to its units or saved its checkpoint. */
+  readonly onChange: () => void
+  readonly onTotal: Reporter["totalUnsafe"]
+  /** Waits until the checkpoints that were saved so far are in the store. */
+  readonly recorded: Effect.Effect<void>
+  readonly environment: Environment
 }
 
-class Attempt {
-  readonly signal: Interrupter
-  readonly slot: Slot
-  timedOut = false
-  private fiber: Fiber.Fiber<unknown, unknown> | undefined
-  private readonly unit: Unit
-  private readonly environment: Environment
-  private readonly timeout: Deadline | undefined
-  private grace: Deadline | undefined
-  private readonly removeListener: () => void
+/** One task in the hands of a fiber. */
+export interface Unit {
+  readonly payload: unknown
+  kept: Kept | undefined
+  /** Set once the fiber that runs the task was interrupted: it can't run another one. */
+  killed: boolean
+  /** When attempts that follow are due, once there has been one that failed. */
+  delays: Delays | undefined
+}
 
-  constructor(unit: Unit, environment: Environment, fiber: Fiber.Fiber<unknown, unknown>) {
-    const { priority, timeoutMillis, weight } = unit.options
+/**
+ * One attempt, as all that its task finds in its context: the stop signal, what it reports to, where it keeps its
+ * checkpoint, the permits it holds.
+ */
+class Attempt extends Signal implements Cell, Reporter, Slot {
+  readonly work: Work
+  held = true
+  waiting = 0
+  closed = false
+  timedOut = false
+  private readonly unit: Unit
+  private fiber: Fiber.Fiber<unknown, unknown> | undefined
+  private readonly timeout: Deadline | undefined
+  private grace: Deadline | undefined = undefined
+
+  constructor(work: Work, unit: Unit, fiber: Fiber.Fiber<unknown, unknown>) {
+    super(work.parent)
+    this.work = work
     this.unit = unit
-    this.environment = environment
     this.fiber = fiber
-    this.signal = unit.parent.childUnsafe()
-    this.slot = { permits: unit.permits, weight, priority, held: true, waiting: 0, closed: false }
-    this.removeListener = this.signal.onRequestUnsafe(() => this.stop())
-    if (timeoutMillis !== Number.POSITIVE_INFINITY) {
-      this.timeout = environment.deadlines.addUnsafe(timeoutMillis, () => {
+    const { environment, options: { timeoutMillis } } = work
+    this.timeout = timeoutMillis === Number.POSITIVE_INFINITY
+      ? undefined
+      : environment.deadlines.addUnsafe(timeoutMillis, () => {
         // Whoever stops a task together with others stops it for good; a timeout is this attempt's own.
-        if (this.signal.reason !== undefined) return
+        if (this.reason !== undefined) return
         this.timedOut = true
-        this.signal.requestUnsafe("Timeout")
+        this.requestUnsafe("Timeout")
       })
-    }
+    unit.kept?.restart()
   }
 
-  private stop(): void {
-    this.grace ??= this.environment.deadlines.addUnsafe(
-      this.environment.graceMillis,
-      () => {
-        if (this.fiber === undefined) return
-        this.unit.killed = true
-        this.fiber.interruptUnsafe()
-      }
-    )
+  protected override onStop(): void {
+    const { deadlines, graceMillis } = this.work.environment
+    this.grace ??= deadlines.addUnsafe(graceMillis, () => {
+      if (this.fiber === undefined) return
+      this.unit.killed = true
+      this.fiber.interruptUnsafe()
+    })
+  }
+
+  // What a fiber does that the task has left behind counts no more.
+
+  addUnsafe(unit: string, amount: number): void {
+    if (this.closed) return
+    this.unit.kept ??= new Kept()
+    this.unit.kept.add(unit, amount)
+    this.work.onChange()
+  }
+
+  totalUnsafe(unit: string, total: number): void {
+    if (!this.closed) this.work.onTotal(unit, total)
+  }
+
+  get checkpoint(): Schema.Json | undefined {
+    return this.unit.kept?.checkpoint
+  }
+
+  saveUnsafe(checkpoint: Schema.Json): void {
+    if (this.closed) return
+    this.unit.kept ??= new Kept()
+    this.unit.kept.save(checkpoint)
+    this.work.onChange()
+  }
+
+  get recorded(): Effect.Effect<void> {
+    return this.work.recorded
+  }
+
+  private readonly see = (context: Context.Context<never>): Context.Context<never> => {
+    const seen = Context.add(Context.add(context, Interrupter, this), CurrentSlot, this)
+    return Context.add(Context.add(seen, Cell, this), Reporter, this)
   }
 
   get effect(): Effect.Effect<unknown, unknown> {
-    const { cell, onTotal, onUnits } = this.unit
-    const { units } = cell
-    if (units.size > 0) units.clear()
-    for (const [name, amount] of cell.saved) units.set(name, amount)
-    let context = Context.add(this.unit.context, Interrupter, this.signal)
-    context = Context.add(context, CurrentSlot, this.slot)
-    context = Context.add(context, Cell, cell)
-    context = Context.add(context, Reporter, {
-      addUnsafe: (name, amount) => {
-        units.set(name, (units.get(name) ?? 0) + amount)
-        onUnits()
-      },
-      totalUnsafe: onTotal
-    })
-    return Effect.updateContext(this.unit.run, () => context)
+    return Effect.updateContext(Effect.suspend(() => this.work.run(this.unit.payload)), this.see)
   }
 
   close(): void {
-    const { deadlines } = this.environment
+    const { deadlines } = this.work.environment
     this.fiber = undefined
     if (this.timeout !== undefined) deadlines.removeUnsafe(this.timeout)
     if (this.grace !== undefined) deadlines.removeUnsafe(this.grace)
-    this.removeListener()
-    this.signal.closeUnsafe()
-    this.slot.closed = true
-    releaseUnsafe(this.slot)
+    this.closeUnsafe()
+    this.closed = true
+    releaseUnsafe(this)
   }
 }
 
@@ -153,8 +183,8 @@ const unlessStopped = (parent: Interrupter, wait: (go: () => void) => () => void
   })
 
 /** Sleeps like `Effect.sleep`, unless a stop comes first. */
-const sleepUnlessStopped = (unit: Unit, { deadlines }: Environment, millis: number): Effect.Effect<boolean> =>
-  unlessStopped(unit.parent, (go) => {
+const sleepUnlessStopped = ({ environment: { deadlines }, parent }: Work, millis: number): Effect.Effect<boolean> =>
+  unlessStopped(parent, (go) => {
     const deadline = deadlines.addUnsafe(millis, go)
     return () => deadlines.removeUnsafe(deadline)
   })
@@ -163,11 +193,11 @@ type Judgement = Ending | { readonly _tag: "Retry"; readonly error: unknown; rea
 
 const judge = (attempt: Attempt, exit: Exit.Exit<unknown, unknown>): Judgement => {
   if (Exit.isSuccess(exit)) return { _tag: "Done", value: exit.value }
-  if (attempt.timedOut && attempt.signal.reason === "Timeout") {
+  if (attempt.timedOut && attempt.reason === "Timeout") {
     return { _tag: "Retry", error: new Interrupted({ reason: "Timeout" }), otherwise: { _tag: "TimedOut" } }
   }
   // Once a stop has fired only success counts: a handler's own error handling must not turn a pause into a failure.
-  if (attempt.signal.reason !== undefined) return { _tag: "Stopped" }
+  if (attempt.reason !== undefined) return { _tag: "Stopped" }
   const error = Cause.findError(exit.cause)
   if (Result.isSuccess(error)) {
     const { success } = error
@@ -179,55 +209,61 @@ const judge = (attempt: Attempt, exit: Exit.Exit<unknown, unknown>): Judgement =
   return Cause.hasInterruptsOnly(exit.cause) ? { _tag: "Stopped" } : { _tag: "Failed", cause: exit.cause }
 }
 
-/** Runs a task until it has settled or must stop. Has to run in an uninterruptible region. */
-export const runToEnd = (unit: Unit, environment: Environment): Effect.Effect<Ending> =>
-  Effect.withFiber((fiber) => {
-    const { options, parent, permits } = unit
-    unit.killed = false
+const stopped: Effect.Effect<Ending> = Effect.succeed({ _tag: "Stopped" })
 
-    const start = (returning: boolean): Effect.Effect<Ending> => {
-      if (parent.reason !== undefined) return Effect.succeed({ _tag: "Stopped" })
-      if (permits.tryTakeUnsafe(options.weight)) return attempt()
-      return Effect.flatMap(
-        unlessStopped(parent, (go) => permits.waitUnsafe(options.weight, options.priority, returning, go)),
-        (taken): Effect.Effect<Ending> => taken ? attempt() : Effect.succeed({ _tag: "Stopped" })
-      )
-    }
+/**
+ * Runs a task until it has settled or must stop. It is run by the fiber that is given, in an uninterruptible region.
+ */
+export const runToEnd = (
+  work: Work,
+  unit: Unit,
+  fiber: Fiber.Fiber<unknown, unknown>,
+  returning = false
+): Effect.Effect<Ending> => {
+  const { options, parent, permits } = work
+  unit.killed = false
+  if (parent.reason !== undefined) return stopped
+  if (permits.tryTakeUnsafe(options.weight)) return attempt(work, unit, fiber)
+  return Effect.flatMap(
+    unlessStopped(parent, (go) => permits.waitUnsafe(options.weight, options.priority, returning, go)),
+    (taken) => taken ? attempt(work, unit, fiber) : stopped
+  )
+}
 
-    const attempt = (): Effect.Effect<Ending> => {
-      const one = new Attempt(unit, environment, fiber)
-      return Effect.flatMap(Effect.exit(Effect.interruptible(one.effect)), (exit): Effect.Effect<Ending> => {
-        one.close()
-        const judgement = judge(one, exit)
-        return judgement._tag === "Retry" ? again(judgement.error, judgement.otherwise) : Effect.succeed(judgement)
-      })
-    }
-
-    const again = (error: unknown, otherwise: Ending): Effect.Effect<Ending> =>
-      Effect.flatMap(
-        unit.nextAttempt(environment.clock.currentTimeMillisUnsafe(), error),
-        (delay): Effect.Effect<Ending> => {
-          if (Option.isNone(delay)) return Effect.succeed(otherwise)
-          if (unit.killed) return Effect.succeed({ _tag: "Again", delayMillis: delay.value })
-          return Effect.flatMap(
-            sleepUnlessStopped(unit, environment, delay.value),
-            (slept): Effect.Effect<Ending> => slept ? start(true) : Effect.succeed({ _tag: "Stopped" })
-          )
-        }
-      )
-
-    return start(false)
+const attempt = (work: Work, unit: Unit, fiber: Fiber.Fiber<unknown, unknown>): Effect.Effect<Ending> => {
+  const one = new Attempt(work, unit, fiber)
+  return Effect.flatMap(Effect.exit(Effect.interruptible(one.effect)), (exit): Effect.Effect<Ending> => {
+    one.close()
+    const judgement = judge(one, exit)
+    if (judgement._tag !== "Retry") return Effect.succeed(judgement)
+    unit.delays ??= delaysOf(work.options.retry)
+    return Effect.flatMap(
+      unit.delays(work.environment.clock.currentTimeMillisUnsafe(), judgement.error),
+      (delay): Effect.Effect<Ending> => {
+        if (Option.isNone(delay)) return Effect.succeed(judgement.otherwise)
+        if (unit.killed) return Effect.succeed({ _tag: "Again", delayMillis: delay.value })
+        return runAgain(work, unit, fiber, delay.value)
+      }
+    )
   })
+}
 
-/** Waits for the delay of an attempt that another fiber has to make, then goes on like `runToEnd`. */
-export const runAgain = (unit: Unit, environment: Environment, delayMillis: number): Effect.Effect<Ending> =>
+/** Waits for the delay of an attempt, then goes on like `runToEnd`. */
+export const runAgain = (
+  work: Work,
+  unit: Unit,
+  fiber: Fiber.Fiber<unknown, unknown>,
+  delayMillis: number
+): Effect.Effect<Ending> =>
   Effect.flatMap(
-    sleepUnlessStopped(unit, environment, delayMillis),
-    (slept): Effect.Effect<Ending> => slept ? runToEnd(unit, environment) : Effect.succeed({ _tag: "Stopped" })
+    sleepUnlessStopped(work, delayMillis),
+    (slept) => slept ? runToEnd(work, unit, fiber, true) : stopped
   )
 
+type Delays = (now: number, error: unknown) => Effect.Effect<Option.Option<number>>
+
 /** Delays of a schedule, one for each call; `None` once it is over. */
-export const attemptsOf = (retry: Options["retry"]): Unit["nextAttempt"] => {
+const delaysOf = (retry: Options["retry"]): Delays => {
   let attempts = 1
   let stepper: Effect.Success<ReturnType<typeof Schedule.toStep<unknown, unknown, never, never>>> | undefined
   return (now, error) => {

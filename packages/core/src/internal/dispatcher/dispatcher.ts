@@ -18,18 +18,26 @@ import { Reporter } from "../../Progress.ts"
 import { type Any, Skipped } from "../../Task.ts"
 import type { DispatchOptions, TaskDispatcher } from "../../TaskDispatcher.ts"
 import type { TaskHandle, TaskStatus } from "../../TaskHandle.ts"
-import { attemptsOf, type Ending, type Environment, runToEnd, type Unit } from "./attempts.ts"
-import { currentDispatcher } from "./currentDispatcher.ts"
-import { makeDeadlines } from "./deadlines.ts"
 import * as FanOut from "../fanOut/fanOut.ts"
 import { JobRun } from "../job/run.ts"
+import { Signal } from "../signal.ts"
+import { type Ending, type Environment, runAgain, runToEnd, type Unit, type Work } from "./attempts.ts"
+import { currentDispatcher } from "./currentDispatcher.ts"
+import { makeDeadlines } from "./deadlines.ts"
+import { noUnits } from "./kept.ts"
 import { CurrentSlot, waitForOthers } from "./slot.ts"
 import { defineTask, findPool } from "./taskDefinition.ts"
 
 type Status = TaskStatus<unknown, unknown>
 
 /** What is to run, before it is known under which signal. */
-type Work = Pick<Unit, "run" | "context" | "options" | "permits">
+interface Order extends Pick<Work, "options" | "permits"> {
+  readonly run: Effect.Effect<unknown, unknown>
+  /** What the task sees, except for what is new in each attempt. */
+  readonly context: Context.Context<never>
+}
+
+type End = Exclude<Ending, { readonly _tag: "Again" }>
 
 interface Erased {
   readonly run: (task: Any, payload: unknown, options?: DispatchOptions) => Effect.Effect<unknown, unknown>
@@ -69,11 +77,11 @@ class Dispatcher {
     this.signal = signal
     this.scope = scope
     const erased: Erased = {
-      run: (task, payload, options) => this.runWork(this.taskWork(task, payload, options)),
-      runEffect: (effect, options) => this.runWork(this.effectWork(effect, options)),
-      dispatch: (task, payload, options) => Effect.flatMap(this.taskWork(task, payload, options), this.start),
+      run: (task, payload, options) => this.runOrder(this.taskOrder(task, payload, options)),
+      runEffect: (effect, options) => this.runOrder(this.effectOrder(effect, options)),
+      dispatch: (task, payload, options) => Effect.flatMap(this.taskOrder(task, payload, options), this.start),
       dispatchMany: (task, payloads, options) =>
-        Effect.forEach(payloads, (payload) => Effect.flatMap(this.taskWork(task, payload, options), this.start)),
+        Effect.forEach(payloads, (payload) => Effect.flatMap(this.taskOrder(task, payload, options), this.start)),
       fanOut: (name, task, source, options) => this.fanOut(name, task, source, options)
     }
     // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- tasks, payloads and results are erased in here
@@ -91,9 +99,9 @@ class Dispatcher {
     return Context.add(context, currentDispatcher, Option.some(this.service))
   }
 
-  private taskWork(task: Any, payload: unknown, options: DispatchOptions = {}): Effect.Effect<Work> {
+  private taskOrder(task: Any, payload: unknown, options: DispatchOptions = {}): Effect.Effect<Order> {
     return Effect.contextWith((context: Context.Context<never>) =>
-      Effect.sync((): Work => {
+      Effect.sync((): Order => {
         const definition = this.definition(task, context, options.pool)
         return {
           run: Effect.suspend(() => definition.handle(payload)),
@@ -107,9 +115,9 @@ class Dispatcher {
     )
   }
 
-  private effectWork(effect: Effect.Effect<unknown, unknown>, options: DispatchOptions = {}): Effect.Effect<Work> {
+  private effectOrder(effect: Effect.Effect<unknown, unknown>, options: DispatchOptions = {}): Effect.Effect<Order> {
     return Effect.contextWith((context: Context.Context<never>) =>
-      Effect.sync((): Work => ({
+      Effect.sync((): Order => ({
         run: effect,
         context: this.contextOf(context),
         options: {
@@ -123,30 +131,19 @@ class Dispatcher {
     )
   }
 
-  private unitOf(work: Work, parent: Interrupter, reporter: Reporter): Unit {
-    return {
-      ...work,
-      parent,
-      cell: makeCell(),
-      onUnits: () => {},
-      onTotal: reporter.totalUnsafe,
-      killed: false,
-      nextAttempt: attemptsOf(work.options.retry)
-    }
-  }
-
-  /** Runs work under whoever asks for it: inside of a task it stops with that task. */
-  private runWork(work: Effect.Effect<Work>): Effect.Effect<unknown, unknown> {
+  /** Runs a task under whoever asks for it: inside of a task it stops with that task. */
+  private runOrder(order: Effect.Effect<Order>): Effect.Effect<unknown, unknown> {
     return Effect.gen({ self: this }, function*() {
       const context = yield* Effect.context()
       const inTask = Context.get(context, CurrentSlot) !== undefined
-      const parent = (inTask ? Context.get(context, Interrupter) : this.signal).childUnsafe()
+      const parent = new Signal(inTask ? Context.get(context, Interrupter) : this.signal)
       const reporter = Context.get(context, Reporter)
-      const unit = this.unitOf(yield* work, parent, reporter)
+      const unit = makeUnit()
+      const task = this.toEnd(yield* order, unit, parent, reporter)
       const ending = yield* waitForOthers(
         Effect.uninterruptibleMask((restore) =>
-          Effect.gen({ self: this }, function*() {
-            const fiber = yield* Effect.forkChild(this.toEnd(unit), { uninterruptible: true })
+          Effect.gen(function*() {
+            const fiber = yield* Effect.forkChild(task, { uninterruptible: true })
             const exit = yield* Effect.exit(restore(Fiber.await(fiber)))
             if (Exit.isSuccess(exit)) return yield* exit.value
             parent.requestUnsafe("Cancel")
@@ -159,7 +156,7 @@ class Dispatcher {
       )
       const { reason } = parent
       parent.closeUnsafe()
-      for (const [name, amount] of unit.cell.units) reporter.addUnsafe(name, amount)
+      for (const [name, amount] of unit.kept?.units ?? noUnits) reporter.addUnsafe(name, amount)
       switch (ending._tag) {
         case "Done":
           return ending.value
@@ -176,23 +173,36 @@ class Dispatcher {
   }
 
   /** Like `runToEnd`, with a new fiber for each attempt that follows an interrupted one. */
-  private toEnd(unit: Unit, delayMillis = 0): Effect.Effect<Exclude<Ending, { readonly _tag: "Again" }>> {
-    const attempt = delayMillis === 0
-      ? runToEnd(unit, this.environment)
-      : Effect.andThen(Effect.interruptible(Effect.sleep(delayMillis)), runToEnd(unit, this.environment))
-    return Effect.flatMap(attempt, (ending) =>
-      ending._tag !== "Again"
-        ? Effect.succeed(ending)
-        : Effect.forkIn(this.toEnd(unit, ending.delayMillis), this.scope, { uninterruptible: true }).pipe(
-          Effect.flatMap(Fiber.join)
-        ))
+  private toEnd(order: Order, unit: Unit, parent: Signal, reporter: Reporter): Effect.Effect<End> {
+    const work: Work = {
+      run: () => order.run,
+      options: order.options,
+      permits: order.permits,
+      parent,
+      onChange: () => {},
+      onTotal: (name, total) => reporter.totalUnsafe(name, total),
+      recorded: Effect.void,
+      environment: this.environment
+    }
+    const going = (first: boolean, delayMillis: number): Effect.Effect<End> =>
+      Effect.withFiber((fiber: Fiber.Fiber<unknown, unknown>) =>
+        Effect.flatMap(
+          first ? runToEnd(work, unit, fiber) : runAgain(work, unit, fiber, delayMillis),
+          (ending) =>
+            ending._tag !== "Again"
+              ? Effect.succeed(ending)
+              : Effect.forkIn(going(false, ending.delayMillis), this.scope, { uninterruptible: true }).pipe(
+                Effect.flatMap(Fiber.join)
+              )
+        )
+      )
+    return Effect.updateContext(going(true, 0), () => order.context)
   }
 
-  private readonly start = (work: Work): Effect.Effect<TaskHandle<unknown, unknown>> =>
+  private readonly start = (order: Order): Effect.Effect<TaskHandle<unknown, unknown>> =>
     Effect.gen({ self: this }, function*() {
       const task = new Running(
-        (parent, cell) => ({ ...this.unitOf(work, parent, noReporter), cell }),
-        (unit) => this.toEnd(unit),
+        (unit, parent) => this.toEnd(order, unit, parent, noReporter),
         this.signal,
         this.scope
       )
@@ -218,14 +228,7 @@ class Dispatcher {
   }
 }
 
-/** A task that no fan-out has taken keeps its checkpoint for itself. */
-const makeCell = (): Unit["cell"] => ({
-  checkpoint: undefined,
-  onSave: () => {},
-  recorded: Effect.void,
-  units: new Map(),
-  saved: new Map()
-})
+const makeUnit = (): Unit => ({ payload: undefined, kept: undefined, killed: false, delays: undefined })
 
 const noReporter: Reporter = { addUnsafe: () => {}, totalUnsafe: () => {} }
 
@@ -233,26 +236,19 @@ const noReporter: Reporter = { addUnsafe: () => {}, totalUnsafe: () => {} }
 class Running {
   private readonly done = Deferred.makeUnsafe<Status>()
   private readonly mayRun = Latch.makeUnsafe(true)
-  private readonly cell = makeCell()
-  private signal: Interrupter
-  private fiber: Fiber.Fiber<Exclude<Ending, { readonly _tag: "Again" }>> | undefined
+  private readonly unit = makeUnit()
+  private signal: Signal
+  private fiber: Fiber.Fiber<End> | undefined
   private wanted: "run" | "pause" | "cancel" | "abort" = "run"
-  private readonly makeUnit: (parent: Interrupter, cell: Unit["cell"]) => Unit
-  private readonly toEnd: (unit: Unit) => Effect.Effect<Exclude<Ending, { readonly _tag: "Again" }>>
+  private readonly toEnd: (unit: Unit, parent: Signal) => Effect.Effect<End>
   private readonly parent: Interrupter
   private readonly scope: Scope.Scope
 
-  constructor(
-    makeUnit: Running["makeUnit"],
-    toEnd: Running["toEnd"],
-    parent: Interrupter,
-    scope: Scope.Scope
-  ) {
-    this.makeUnit = makeUnit
+  constructor(toEnd: Running["toEnd"], parent: Interrupter, scope: Scope.Scope) {
     this.toEnd = toEnd
     this.parent = parent
     this.scope = scope
-    this.signal = parent.childUnsafe()
+    this.signal = new Signal(parent)
   }
 
   /** Runs the task whenever it is wanted, until it has ended; in the dispatcher's scope. */
@@ -262,14 +258,16 @@ class Running {
         this.mayRun.await,
         Effect.ignore(Effect.provideService(stopped, Interrupter, this.signal))
       )
-      const unit = this.makeUnit(this.signal, this.cell)
-      this.fiber = yield* Effect.forkIn(this.toEnd(unit), this.scope, { uninterruptible: true, startImmediately: true })
+      this.fiber = yield* Effect.forkIn(this.toEnd(this.unit, this.signal), this.scope, {
+        uninterruptible: true,
+        startImmediately: true
+      })
       const exit = yield* Fiber.await(this.fiber)
       this.fiber = undefined
       const status = this.statusOf(exit)
       if (status !== undefined) return status
       this.signal.closeUnsafe()
-      this.signal = this.parent.childUnsafe()
+      this.signal = new Signal(this.parent)
       return yield* round
     })
     return round.pipe(
@@ -294,8 +292,8 @@ class Running {
     )
   }
 
-  private statusOf(exit: Exit.Exit<Exclude<Ending, { readonly _tag: "Again" }>>): Status | undefined {
-    const ending: Exclude<Ending, { readonly _tag: "Again" }> = Exit.isSuccess(exit)
+  private statusOf(exit: Exit.Exit<End>): Status | undefined {
+    const ending: End = Exit.isSuccess(exit)
       ? exit.value
       : Cause.hasInterruptsOnly(exit.cause)
       ? { _tag: "Stopped" }

@@ -4,13 +4,14 @@
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
-import type { Priority } from "../../Task.ts"
+import type { Options } from "../../Task.ts"
 import type { Permits } from "./permits.ts"
 
 export interface Slot {
-  readonly permits: Permits
-  readonly weight: number
-  readonly priority: Priority
+  readonly work: {
+    readonly permits: Permits
+    readonly options: Pick<Options, "weight" | "priority">
+  }
   held: boolean
   /** Branches of the task that wait for others now. */
   waiting: number
@@ -24,7 +25,7 @@ export const CurrentSlot = Context.Reference<Slot | undefined>("@fanout/core/int
 export const releaseUnsafe = (slot: Slot): void => {
   if (!slot.held) return
   slot.held = false
-  slot.permits.releaseUnsafe(slot.weight)
+  slot.work.permits.releaseUnsafe(slot.work.options.weight)
 }
 
 /**
@@ -35,13 +36,14 @@ export const waitForOthers = <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.E
   Effect.withFiber((fiber) => {
     const slot = Context.get(fiber.context, CurrentSlot)
     if (slot === undefined || slot.closed) return effect
+    const { options, permits } = slot.work
     return Effect.uninterruptibleMask((restore) => {
       slot.waiting++
       releaseUnsafe(slot)
       return Effect.flatMap(Effect.exit(restore(effect)), (exit) => {
         slot.waiting--
         if (slot.waiting > 0 || slot.closed || slot.held || Exit.hasInterrupts(exit)) return exit
-        return Effect.flatMap(restore(slot.permits.take(slot.weight, slot.priority, true)), () => {
+        return Effect.flatMap(restore(permits.take(options.weight, options.priority, true)), () => {
           slot.held = true
           return exit
         })

@@ -13,8 +13,8 @@ import type { Outcome } from "../../Outcome.ts"
 import type { Pools } from "../../Pools.ts"
 import type * as Task from "../../Task.ts"
 import { TaskOptions } from "../../Task.ts"
-import type { Ending } from "./attempts.ts"
 import type { PayloadCodec } from "../fanOut/checkpoint.ts"
+import type { Ending } from "./attempts.ts"
 import type { Permits } from "./permits.ts"
 
 /** How a task ended, once it has. */

@@ -5,6 +5,7 @@
 import * as Schema from "effect/Schema"
 import type { Migration } from "../../Job.ts"
 import { Tally } from "../../Progress.ts"
+import { Kept } from "../dispatcher/kept.ts"
 import type { Bracket, Entry, FanOutState } from "./state.ts"
 
 const Position = Schema.Struct({ frontier: Schema.NullOr(Schema.String), bracket: Schema.Natural })
@@ -87,14 +88,14 @@ export const encode = (version: number, header: Header, state: FanOutState, code
   const entries = []
   for (const entry of state.active.toArray()) {
     // A bracket knows its own end, and a retried element is still a row.
-    if (entry.kind === "after" || (entry.retryOf !== undefined && entry.cell.checkpoint === undefined)) continue
+    if (entry.kind === "after" || (entry.retryOf !== undefined && entry.kept?.checkpoint === undefined)) continue
     entries.push({
       ...entry.retryOf === undefined
         ? { k: entry.kind, c: entry.cursor, p: payloadOf(entry), b: entry.bracket.id }
         : { k: "retried" as const, c: entry.cursor, p: null, b: 0 },
-      ...entry.cell.checkpoint === undefined
+      ...entry.kept?.checkpoint === undefined
         ? {}
-        : { s: entry.cell.checkpoint, u: Object.fromEntries(entry.cell.saved) }
+        : { s: entry.kept.checkpoint, u: Object.fromEntries(entry.kept.saved) }
     })
   }
   const stored: Stored = {
@@ -146,14 +147,14 @@ export const restore = (text: string, state: FanOutState, codec: PayloadCodec, l
     state.nextId = Math.max(state.nextId, bracket.id + 1)
   }
   for (const { b, c, k, p, s, u } of stored.entries) {
-    const cell = state.makeCell(s, new Map(Object.entries(u ?? {})))
+    const kept = s === undefined ? undefined : new Kept(s, new Map(Object.entries(u ?? {})))
     if (k === "retried") {
-      state.retried.set(cursor(c), cell)
+      if (kept !== undefined) state.retried.set(cursor(c), kept)
       continue
     }
     const bracket = find(b)
     bracket.outstanding++
-    state.ready.push(state.enter(k, cursor(c), payloadOf(p), bracket, { cell }))
+    state.ready.push(state.enter(k, cursor(c), payloadOf(p), bracket, { kept }))
   }
   const frontierOf = (frontier: string | null) => frontier === null ? undefined : cursor(frontier)
   state.main = { frontier: frontierOf(stored.main.frontier), bracket: find(stored.main.bracket) }

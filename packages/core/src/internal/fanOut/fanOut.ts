@@ -14,14 +14,16 @@ import * as Pull from "effect/Pull"
 import * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
 import type { Element } from "../../FanOut.ts"
-import { Interrupted, type Interrupter } from "../../Interrupter.ts"
+import { Interrupted } from "../../Interrupter.ts"
 import type { OutcomeRow } from "../../JobStore.ts"
 import { JobStoreError } from "../../JobStoreError.ts"
 import { Tally } from "../../Progress.ts"
-import { attemptsOf, type Ending, type Environment, runAgain, runToEnd, type Unit } from "../dispatcher/attempts.ts"
+import { type Ending, type Environment, runAgain, runToEnd, type Work } from "../dispatcher/attempts.ts"
+import { noUnits } from "../dispatcher/kept.ts"
+import type { Settled } from "../dispatcher/taskDefinition.ts"
+import { Signal } from "../signal.ts"
 import { atLeastOne, type Recorded, Recorder, storedCheckpoint } from "./recorder.ts"
 import type { Bracket, Entry, FanOutState, Feed, Position } from "./state.ts"
-import type { Settled } from "../dispatcher/taskDefinition.ts"
 
 /** Rows that are read at once for a retry. */
 const pageSize = 100
@@ -43,8 +45,8 @@ const decodeOrigin = Schema.decodeUnknownSync(Origin)
 
 /** What a lane whose fiber was interrupted leaves: nothing, or a task whose next attempt is due after a delay. */
 type LeftOver =
-  | { readonly unit?: undefined }
-  | { readonly entry: Entry; readonly unit: Unit; readonly delayMillis: number }
+  | { readonly entry?: undefined }
+  | { readonly entry: Entry; readonly delayMillis: number }
 
 export interface FanOut extends Recorded {
   readonly source: Source
@@ -57,8 +59,9 @@ export interface FanOut extends Recorded {
 class Engine {
   readonly recorder: Recorder
   private readonly state: FanOutState
-  readonly signal: Interrupter
-  private readonly spec: FanOut
+  readonly signal: Signal
+  readonly spec: FanOut
+  private readonly work: Work
   readonly concurrency: number
 
   private unblocked = false
@@ -72,7 +75,7 @@ class Engine {
   constructor(spec: FanOut, stored: Option.Option<string>) {
     this.spec = spec
     this.concurrency = atLeastOne("concurrency", spec.options.concurrency ?? defaultConcurrency)
-    this.signal = spec.run.signal.childUnsafe()
+    this.signal = new Signal(spec.run.signal)
     this.recorder = new Recorder(spec, stored, {
       unblocked: () => {
         this.unblocked = true
@@ -80,6 +83,17 @@ class Engine {
       flushed: () => this.wake()
     })
     this.state = this.recorder.state
+    const { environment, options, run, task } = spec
+    this.work = {
+      run: task.handle,
+      options: options.priority === undefined ? task.options : { ...task.options, priority: options.priority },
+      permits: task.permits,
+      parent: this.signal,
+      onChange: this.recorder.noteChange,
+      onTotal: (unit, total) => run.totals.set(unit, total),
+      recorded: this.recorder.recorded,
+      environment
+    }
     this.signal.onRequestUnsafe(() => this.stop())
   }
 
@@ -136,15 +150,14 @@ class Engine {
    * Takes and runs until there is nothing left. Gives what another lane has to go on with when the fiber of this one
    * was interrupted.
    */
-  lane(first?: LeftOver): Effect.Effect<LeftOver | undefined> {
-    const { environment } = this.spec
-    const go: Effect.Effect<LeftOver | undefined> = Effect.suspend(() => {
+  lane(first: LeftOver = {}): Effect.Effect<LeftOver | undefined> {
+    const { work } = this
+    // What the lane runs now.
+    let { entry } = first
+    const go: Effect.Effect<LeftOver | undefined> = Effect.withFiber((fiber) => {
       const { wakes } = this
-      const entry = this.take()
-      if (entry !== undefined) {
-        const unit = this.unitOf(entry)
-        return Effect.flatMap(runToEnd(unit, environment), after(entry, unit))
-      }
+      entry = this.take()
+      if (entry !== undefined) return Effect.flatMap(runToEnd(work, entry, fiber), after)
       if (this.stopping) return Effect.undefined
       if (this.over) {
         this.wake()
@@ -153,30 +166,15 @@ class Engine {
       // Taking may itself have let something go on, before this lane was among those that wait.
       return wakes === this.wakes ? Effect.andThen(this.wait, go) : go
     })
-    const after = (entry: Entry, unit: Unit) => (ending: Ending): Effect.Effect<LeftOver | undefined> => {
-      if (ending._tag === "Again") return Effect.succeed({ entry, unit, delayMillis: ending.delayMillis })
+    const after = (ending: Ending): Effect.Effect<LeftOver | undefined> => {
+      if (entry === undefined) return go
+      if (ending._tag === "Again") return Effect.succeed({ entry, delayMillis: ending.delayMillis })
       if (ending._tag !== "Stopped") this.settle(entry, ending)
-      return unit.killed ? Effect.succeed({}) : go
+      return entry.killed ? Effect.succeed({}) : go
     }
-    if (first?.unit === undefined) return go
-    const { delayMillis, entry, unit } = first
-    return Effect.flatMap(runAgain(unit, environment, delayMillis), after(entry, unit))
-  }
-
-  private unitOf(entry: Entry): Unit {
-    const { context, options, run, task } = this.spec
-    return {
-      run: Effect.suspend(() => task.handle(entry.payload)),
-      context,
-      options: options.priority === undefined ? task.options : { ...task.options, priority: options.priority },
-      permits: task.permits,
-      parent: this.signal,
-      cell: entry.cell,
-      onUnits: this.recorder.noteUnits,
-      onTotal: (unit, total) => run.totals.set(unit, total),
-      killed: false,
-      nextAttempt: attemptsOf(task.options.retry)
-    }
+    if (first.entry === undefined) return go
+    const { delayMillis, entry: again } = first
+    return Effect.withFiber((fiber) => Effect.flatMap(runAgain(work, again, fiber, delayMillis), after))
   }
 
   private settle(entry: Entry, ending: Settled): void {
@@ -192,8 +190,8 @@ class Engine {
   /** Units that unsettled elements have added so far. */
   get partial(): Map<string, number> {
     const sum = new Map<string, number>()
-    for (const { cell: { units } } of this.state.active.toArray()) {
-      for (const [unit, amount] of units) sum.set(unit, (sum.get(unit) ?? 0) + amount)
+    for (const { kept } of this.state.active.toArray()) {
+      for (const [unit, amount] of kept?.units ?? noUnits) sum.set(unit, (sum.get(unit) ?? 0) + amount)
     }
     return sum
   }
@@ -282,7 +280,7 @@ class Engine {
       const entry = this.state.enter(opens ? "open" : "item", cursor, payload, bracket, {
         ...Option.match(Option.fromUndefinedOr(this.state.retried.get(cursor)), {
           onNone: () => ({}),
-          onSome: (cell) => ({ cell })
+          onSome: (kept) => ({ kept })
         }),
         retryOf: row,
         bracketAfter: opens ? lift(bracketAfter) : undefined
@@ -334,7 +332,8 @@ const drive = (engine: Engine): Effect.Effect<void, unknown> =>
       const lanes = new Set<Fiber.Fiber<unknown>>()
       const supervise = (first?: LeftOver): Effect.Effect<void> =>
         Effect.gen(function*() {
-          const fiber = yield* Effect.forkChild(engine.lane(first), { uninterruptible: true })
+          const lane = Effect.provideContext(engine.lane(first), engine.spec.context)
+          const fiber = yield* Effect.forkChild(lane, { uninterruptible: true })
           lanes.add(fiber)
           const left = yield* Fiber.await(fiber)
           lanes.delete(fiber)

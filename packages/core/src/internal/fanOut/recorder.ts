@@ -13,10 +13,10 @@ import type { JobStoreError } from "../../JobStoreError.ts"
 import type { Failure, Outcome } from "../../Outcome.ts"
 import { Tally } from "../../Progress.ts"
 import type { Environment } from "../dispatcher/attempts.ts"
+import type { TaskDefinition } from "../dispatcher/taskDefinition.ts"
+import type { JobRun } from "../job/run.ts"
 import * as Checkpoint from "./checkpoint.ts"
 import { FanOutState, type Settlement } from "./state.ts"
-import type { JobRun } from "../job/run.ts"
-import type { TaskDefinition } from "../dispatcher/taskDefinition.ts"
 
 const defaults = { flushEvery: 192, flushInterval: "250 millis" } as const
 
@@ -26,7 +26,7 @@ export interface Recorded {
   readonly task: TaskDefinition
   readonly options: FanOutOptions
   readonly run: JobRun["Service"]
-  readonly environment: Pick<Environment, "clock">
+  readonly environment: Pick<Environment, "clock" | "deadlines">
 }
 
 export class Recorder {
@@ -37,6 +37,7 @@ export class Recorder {
   gaveUp = false
   private readonly spec: Recorded
   private readonly flushEvery: number
+  private readonly intervalMillis: number
   private readonly failureLimit: number
   private readonly flushed: () => void
 
@@ -49,7 +50,9 @@ export class Recorder {
   /** Tasks that wait until their checkpoint is in the store. */
   private waiting: Array<(effect: Effect.Effect<void>) => void> = []
   private readonly dirty = Latch.makeUnsafe(false)
-  private readonly full = Latch.makeUnsafe(false)
+  /** Whether the next flush is due at once, and what tells a flusher that waits for its time. */
+  private isDue = false
+  private flushNow: (() => void) | undefined
 
   constructor(
     spec: Recorded,
@@ -60,13 +63,14 @@ export class Recorder {
     this.spec = spec
     this.flushed = on.flushed
     this.flushEvery = atLeastOne("flushEvery", options.flushEvery ?? defaults.flushEvery)
+    this.intervalMillis = Duration.toMillis(Duration.fromInputUnsafe(options.flushInterval ?? defaults.flushInterval))
     this.failureLimit = options.failures === undefined || options.failures === "collect"
       ? Number.POSITIVE_INFINITY
       : options.failures === "failFast"
       ? 0
       : options.failures.maxFailures
     this.lift = Checkpoint.lifting(run.migrations, run.version, spec.name)
-    this.state = new FanOutState((settlement) => this.record(settlement), on.unblocked, this.noteUnits, this.recorded)
+    this.state = new FanOutState((settlement) => this.record(settlement), on.unblocked)
     this.header = Option.match(stored, {
       onNone: (): Checkpoint.Header => ({
         finished: false,
@@ -129,8 +133,8 @@ export class Recorder {
     return this.unrecorded + this.inFlight < this.flushEvery
   }
 
-  /** Has the units that a running task has added shown with the next flush. */
-  readonly noteUnits = (): void => {
+  /** Has what a running task has added or saved go with the next flush. */
+  readonly noteChange = (): void => {
     this.dirty.openUnsafe()
   }
 
@@ -139,7 +143,12 @@ export class Recorder {
     if (!this.changed) return
     this.changed = false
     this.dirty.openUnsafe()
-    if (this.unrecorded >= this.flushEvery) this.full.openUnsafe()
+    if (this.unrecorded >= this.flushEvery) this.hurry()
+  }
+
+  private hurry(): void {
+    this.isDue = true
+    this.flushNow?.()
   }
 
   /** Why the fan-out can't go on although it was asked to, if it has given up in this attempt before. */
@@ -156,7 +165,7 @@ export class Recorder {
     const { name, run, task } = this.spec
     return Effect.uninterruptible(Effect.suspend(() => {
       this.dirty.closeUnsafe()
-      this.full.closeUnsafe()
+      this.isDue = false
       let recorded: typeof this.waiting = []
       return Effect.andThen(
         run.flush(name, () => {
@@ -180,21 +189,32 @@ export class Recorder {
   }
 
   /** Waits for the next flush, which it makes come at once. */
-  private readonly recorded = Effect.callback<void>((resume) => {
+  readonly recorded = Effect.callback<void>((resume) => {
     this.waiting.push(resume)
     this.dirty.openUnsafe()
-    this.full.openUnsafe()
+    this.hurry()
+  })
+
+  /**
+   * Waits for the time of the next flush, or until enough was settled. It forks nothing: what a fiber keeps of its
+   * children would outlive them by far, at hundreds of flushes a second.
+   */
+  private readonly untilDue = Effect.callback<void>((resume) => {
+    if (this.isDue) return resume(Effect.void)
+    const { deadlines } = this.spec.environment
+    const end = () => {
+      deadlines.removeUnsafe(deadline)
+      this.flushNow = undefined
+      resume(Effect.void)
+    }
+    const deadline = deadlines.addUnsafe(this.intervalMillis, end)
+    this.flushNow = end
+    return Effect.sync(end)
   })
 
   /** Records whenever enough has been settled, or some time after anything has. */
   get flusher(): Effect.Effect<never, JobStoreError> {
-    const interval = Duration.fromInputUnsafe(this.spec.options.flushInterval ?? defaults.flushInterval)
-    return Effect.forever(
-      this.dirty.await.pipe(
-        Effect.andThen(Effect.timeoutOption(this.full.await, interval)),
-        Effect.andThen(this.flush)
-      )
-    )
+    return Effect.forever(Effect.andThen(Effect.andThen(this.dirty.await, this.untilDue), this.flush))
   }
 }
 

@@ -5,13 +5,13 @@
  * source, and while a failed bracket is retried the part of the source that belongs to it. The checkpoint is all of
  * this but the feeds' buffers.
  */
-import type * as Effect from "effect/Effect"
 import type * as Schema from "effect/Schema"
 import type { Element } from "../../FanOut.ts"
 import type { OutcomeRow } from "../../JobStore.ts"
 import type { Outcome } from "../../Outcome.ts"
-import type { Cell } from "../../TaskCheckpoint.ts"
 import { Chain, type Linked } from "../chain.ts"
+import type { Unit } from "../dispatcher/attempts.ts"
+import { type Kept, noUnits, type Units } from "../dispatcher/kept.ts"
 
 export interface Bracket {
   readonly id: number
@@ -28,12 +28,10 @@ export interface Bracket {
   after: { readonly cursor: string; readonly payload: unknown } | undefined
 }
 
-export interface Entry extends Linked<Entry> {
+export interface Entry extends Unit, Linked<Entry> {
   readonly kind: "item" | "open" | "after"
   readonly cursor: string
-  readonly payload: unknown
   readonly bracket: Bracket
-  readonly cell: Cell
   /** The payload's encoding, once a checkpoint needed it. */
   encoded: Schema.Json | undefined
   /** The stored failure that this entry runs again. Its row is its checkpoint. */
@@ -69,7 +67,7 @@ export interface Settlement {
   readonly bracketAfter: string | undefined
   readonly outcome: Outcome
   /** Units that the task added; counted only when it is done. */
-  readonly units: ReadonlyMap<string, number>
+  readonly units: Units
   readonly retryOf: OutcomeRow | undefined
 }
 
@@ -84,27 +82,14 @@ export class FanOutState {
   feed: Feed | undefined
   nextId = 1
   /** What retried elements had saved before their row was settled again, by their cursor. */
-  readonly retried = new Map<string, Cell>()
+  readonly retried = new Map<string, Kept>()
   private readonly settled: (settlement: Settlement) => void
   private readonly onUnblocked: () => void
-  private readonly onSave: () => void
-  private readonly recorded: Effect.Effect<void>
 
-  constructor(
-    settled: (settlement: Settlement) => void,
-    onUnblocked: () => void,
-    onSave: () => void,
-    recorded: Effect.Effect<void>
-  ) {
-    this.onSave = onSave
-    this.recorded = recorded
+  constructor(settled: (settlement: Settlement) => void, onUnblocked: () => void) {
     this.settled = settled
     this.onUnblocked = onUnblocked
     this.root.state = "open"
-  }
-
-  makeCell(checkpoint: Cell["checkpoint"], saved: ReadonlyMap<string, number> = noUnits): Cell {
-    return { checkpoint, onSave: this.onSave, recorded: this.recorded, units: new Map(saved), saved }
   }
 
   makeBracket(parent: Bracket | undefined, cursor: string): Bracket {
@@ -176,7 +161,7 @@ export class FanOutState {
           isRetriable: retry !== undefined,
           bracketAfter: retry?.bracketAfter,
           outcome,
-          units: new Map(),
+          units: noUnits,
           retryOf: undefined
         })
         return undefined
@@ -201,7 +186,7 @@ export class FanOutState {
           isRetriable: false,
           bracketAfter: undefined,
           outcome: { _tag: "Skipped", reason: "what opens it was not done", count: bracket.skipped },
-          units: new Map(),
+          units: noUnits,
           retryOf: undefined
         })
       }
@@ -214,17 +199,19 @@ export class FanOutState {
     cursor: string,
     payload: unknown,
     bracket: Bracket,
-    kept: Partial<Pick<Entry, "cell" | "encoded" | "retryOf" | "bracketAfter">> = {}
+    from: Partial<Pick<Entry, "kept" | "encoded" | "retryOf" | "bracketAfter">> = {}
   ): Entry {
     const entry: Entry = {
       kind,
       cursor,
       payload,
       bracket,
-      cell: kept.cell ?? this.makeCell(undefined),
-      encoded: kept.encoded,
-      retryOf: kept.retryOf,
-      bracketAfter: kept.bracketAfter,
+      encoded: from.encoded,
+      retryOf: from.retryOf,
+      bracketAfter: from.bracketAfter,
+      kept: from.kept,
+      killed: false,
+      delays: undefined,
       chain: undefined,
       previous: undefined,
       next: undefined
@@ -235,7 +222,7 @@ export class FanOutState {
 
   settle(entry: Entry, key: string, outcome: Outcome): void {
     const { bracket, cursor, kind, payload, retryOf } = entry
-    const { units } = entry.cell
+    const units = entry.kept?.units ?? noUnits
     this.active.delete(entry)
     const bracketAfter = kind === "open" ? entry.bracketAfter ?? cursor : undefined
     this.settled({ cursor, key, payload, isRetriable: true, bracketAfter, outcome, units, retryOf })
@@ -272,8 +259,6 @@ export class FanOutState {
     this.endBracket(parent)
   }
 }
-
-const noUnits: ReadonlyMap<string, number> = new Map()
 
 const makeBracket = (id: number, parent: Bracket | undefined, cursor: string): Bracket => ({
   id,

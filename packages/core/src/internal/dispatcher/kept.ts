@@ -1,0 +1,40 @@
+/**
+ * What a task keeps from one attempt to the next: its checkpoint, and what it has added to its units.
+ */
+import type * as Schema from "effect/Schema"
+
+export type Units = ReadonlyMap<string, number>
+
+export const noUnits: Units = new Map()
+
+export class Kept {
+  checkpoint: Schema.Json | undefined
+  /** What the task had added when it saved its checkpoint: its next attempt goes on from there. */
+  saved: Units
+  private added: Map<string, number> | undefined = undefined
+
+  constructor(checkpoint?: Schema.Json, saved: Units = noUnits) {
+    this.checkpoint = checkpoint
+    this.saved = saved
+  }
+
+  /** What the task has added so far. */
+  get units(): Units {
+    return this.added ?? this.saved
+  }
+
+  add(unit: string, amount: number): void {
+    this.added ??= new Map(this.saved)
+    this.added.set(unit, (this.added.get(unit) ?? 0) + amount)
+  }
+
+  save(checkpoint: Schema.Json): void {
+    this.checkpoint = checkpoint
+    this.saved = new Map(this.units)
+  }
+
+  /** Takes back what was added since the checkpoint, for a new attempt. */
+  restart(): void {
+    this.added = undefined
+  }
+}
