@@ -106,15 +106,16 @@ export const show = Command.make(
           payload: record.payload
         }))
       } else {
+        const work = yield* Effect.promise(() => import("../ui/work.ts"))
         const fields: ReadonlyArray<readonly [string, string]> = [
           ["job", record.id],
           ["name", format.printable(record.name)],
+          work.field(record),
           ["state", summary.state(record)],
           ...(summary.why(record) === "" ? [] : [["reason", summary.why(record)] as const]),
           ["progress", summary.counts(progress, vanished)],
           ...summary.warnings(progress).map((warning) => ["warning", warning] as const),
-          ...times(record),
-          ["payload", format.printable(JSON.stringify(record.payload))]
+          ...times(record)
         ]
         for (const [name, value] of fields) yield* print(`${name.padEnd(8)}  ${value}`)
       }

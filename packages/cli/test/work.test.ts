@@ -1,0 +1,33 @@
+import { assert, describe, it } from "@effect/vitest"
+import type * as Schema from "effect/Schema"
+import * as work from "../src/ui/work.ts"
+
+const copyOf = (sources: ReadonlyArray<string>, options?: { readonly noTargetDirectory?: boolean }) => ({
+  request: { sources, destination: "/to", noTargetDirectory: false, conflict: "skip", ...options },
+  transfers: sources.map((source) => ({ source, target: `/to${source}` })),
+  leaveOut: []
+})
+
+const field = (name: string, payload: Schema.Json) => work.field({ name, payload })
+
+describe("work", () => {
+  it("says what is copied, and where to", () => {
+    assert.deepStrictEqual(field("copy", copyOf(["/a"], { noTargetDirectory: true })), [
+      "copies",
+      `"/a" to "/to/a", with --conflict skip -T`
+    ])
+    assert.deepStrictEqual(field("copy", copyOf(["/a", "/b", "/c", "/d", "/e"])), [
+      "copies",
+      `"/a", "/b", "/c" and 2 more to "/to", with --conflict skip`
+    ])
+  })
+
+  it("leaves nothing in a name that a terminal would obey", () => {
+    assert.include(field("copy", copyOf(["/\u001b[31m\n\udcff\\"]))[1], `"/\\x1b[31m\\n\\xff\\\\" to`)
+  })
+
+  it("shows the payload of what it doesn't know", () => {
+    assert.deepStrictEqual(field("other", { a: "\u001b\u0085\u202e" }), ["payload", `{"a":"\\u001b\\u0085\\u202e"}`])
+    assert.strictEqual(field("copy", { of: "tomorrow" })[0], "payload")
+  })
+})
