@@ -49,6 +49,22 @@ export interface Flush {
 }
 
 /**
+ * Name and version of jobs, which tell whether a process has a program for them.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type Kind = Pick<JobRecord, "name" | "version">
+
+/**
+ * What of a running job tells whether its owner is still there.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type Held = Pick<JobRecord, "id" | "name" | "version" | "lease"> & Pick<Pulse, "beat">
+
+/**
  * Number of lines that the log of one job keeps.
  *
  * @category models
@@ -89,6 +105,25 @@ export class JobStore extends Context.Service<JobStore, {
     readonly limit: number
     readonly before?: number | Pick<JobRecord, "createdAt" | "id"> | undefined
   }) => Effect.Effect<ReadonlyArray<JobRecord>, Errors.JobStoreError>
+
+  /** Reads which kinds of jobs are queued, due or not. Cheap, however many jobs there are. */
+  readonly kinds: Effect.Effect<ReadonlyArray<Kind>, Errors.JobStoreError>
+
+  /**
+   * Reads queued jobs that may be claimed at `now`: those of some kinds, and those with some ids, but none of
+   * `except`. The more urgent come first, then the older, and of those created at one time the one that came first;
+   * at most `limit`.
+   */
+  readonly due: (filter: {
+    readonly kinds: ReadonlyArray<Kind>
+    readonly ids: Iterable<JobId>
+    readonly except: Iterable<JobId>
+    readonly now: number
+    readonly limit: number
+  }) => Effect.Effect<ReadonlyArray<JobRecord>, Errors.JobStoreError>
+
+  /** Reads who runs the jobs that run, in the order in which these were stored. */
+  readonly held: Effect.Effect<ReadonlyArray<Held>, Errors.JobStoreError>
 
   /**
    * Replaces a job if nobody has since it was read, raises its revision and writes the line to its log, as of
@@ -180,6 +215,9 @@ export const layerMemory: Layer.Layer<JobStore> = Layer.sync(JobStore, () => {
         Effect.map(memory.find(id), ({ beat, progress }) => ({ beat, progress: decodeProgress(progress) }))
       ),
     list: (filter) => memory.run(() => Effect.succeed(memory.list(filter))),
+    kinds: memory.run(() => Effect.succeed(memory.kinds())),
+    due: (filter) => memory.run(() => Effect.succeed(memory.due(filter))),
+    held: memory.run(() => Effect.succeed(memory.held())),
     put: (record, line) => memory.run(() => memory.put(record, line)),
     beat: (id, token) =>
       memory.run(() =>
@@ -219,7 +257,7 @@ export const layerMemory: Layer.Layer<JobStore> = Layer.sync(JobStore, () => {
   })
 })
 
-type Method<Name extends keyof JobStore["Service"]> = Parameters<JobStore["Service"][Name]>
+type Method<Name extends "due" | "list" | "outcomes"> = Parameters<JobStore["Service"][Name]>
 
 const json = <S extends Schema.Codec<unknown, unknown>>(schema: S) => Schema.fromJsonString(Schema.toCodecJson(schema))
 
@@ -230,6 +268,8 @@ const decodeProgress = Schema.decodeSync(json(Progress.Progress))
 // The fields alone: a copy made with spread syntax is no instance of the class, and TypeScript lets it pass.
 const encodeOutcome = Schema.encodeSync(json(Schema.Struct(OutcomeRow.fields)))
 const decodeOutcome = Schema.decodeSync(json(OutcomeRow))
+
+const kindKey = ({ name, version }: Kind) => `${version} ${name}`
 
 const atMost = (limit: number) => Math.max(0, Math.floor(limit))
 
@@ -394,6 +434,45 @@ class Memory {
       .toSorted((left, right) => right.record.createdAt - left.record.createdAt || right.order - left.order)
       .slice(0, atMost(limit))
       .map((job) => decodeJob(job.json))
+  }
+
+  private inState(tag: JobState.Tag): ReadonlyArray<MemoryJob> {
+    return Array.from(this.jobs.values())
+      .filter(({ record }) => record.state._tag === tag)
+      .toSorted((left, right) => left.order - right.order)
+  }
+
+  kinds(): ReadonlyArray<Kind> {
+    const kinds = new Map<string, Kind>()
+    for (const { record: { name, version } } of this.inState("Queued")) {
+      kinds.set(kindKey({ name, version }), { name, version })
+    }
+    return Array.from(kinds.values())
+  }
+
+  due({ except, ids, kinds, limit, now }: Method<"due">[0]): ReadonlyArray<JobRecord> {
+    const wanted = new Set(kinds.map(kindKey))
+    const named = new Set(ids)
+    const left = new Set(except)
+    return this.inState("Queued")
+      .filter(({ record }) =>
+        record.availableAt <= now && !left.has(record.id) && (named.has(record.id) || wanted.has(kindKey(record)))
+      )
+      .toSorted(({ record: left }, { record: right }) =>
+        right.priority - left.priority || left.createdAt - right.createdAt
+      )
+      .slice(0, atMost(limit))
+      .map(({ json }) => decodeJob(json))
+  }
+
+  held(): ReadonlyArray<Held> {
+    return this.inState("Running").map(({ beat, record: { id, lease, name, version } }) => ({
+      id,
+      name,
+      version,
+      lease,
+      beat
+    }))
   }
 
   flush(job: MemoryJob, { acked, checkpoint, cleared, fanOut, progress, rows }: Flush): void {

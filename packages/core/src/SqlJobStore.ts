@@ -16,6 +16,7 @@ import { makeItems, makeOwned } from "./internal/sql/items.ts"
 import { makeReads, makeWrites } from "./internal/sql/jobs.ts"
 import * as Migrations from "./internal/sql/migrations.ts"
 import { makePrune } from "./internal/sql/prune.ts"
+import { makeQueue } from "./internal/sql/queue.ts"
 import { JobStore } from "./JobStore.ts"
 import * as Errors from "./JobStoreError.ts"
 
@@ -41,6 +42,7 @@ export const layer: Layer.Layer<JobStore, Errors.JobStoreError, SqlClient.SqlCli
     yield* open(access)
     return JobStore.of({
       ...makeReads(access),
+      ...makeQueue(access),
       ...makeWrites(access),
       ...makeOwned(access),
       ...makeItems(access),

@@ -25,6 +25,7 @@ import * as Schema from "effect/Schema"
 import * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import * as TestClock from "effect/testing/TestClock"
+import * as Records from "./JobStoreRecords.ts"
 
 class Broken extends Schema.TaggedError<Broken>("test/Broken")("Broken", { what: Schema.String }) {}
 
@@ -53,6 +54,7 @@ const freezable = (store: JobStore.JobStore["Service"], frozen: { readonly now: 
   new Proxy(store, {
     get: (target, name, receiver) => {
       const method: unknown = Reflect.get(target, name, receiver)
+      if (Effect.isEffect(method)) return Effect.suspend(() => frozen.now ? Effect.never : method)
       return typeof method === "function"
         ? (...args: ReadonlyArray<unknown>) => Effect.suspend(() => frozen.now ? Effect.never : method(...args))
         : method
@@ -460,6 +462,60 @@ const contract = (name: string, layer: Layer.Layer<JobStore.JobStore, JobStoreEr
         assert.deepStrictEqual(order, [1])
         yield* TestClock.adjust("10 seconds")
         assert.deepStrictEqual(order, [1, 4, 2, 3])
+      }).pipe(fresh))
+
+    it.effect("looks at a few of the many jobs that wait", () =>
+      Effect.gen(function*() {
+        const read: Array<number> = []
+        const Short = Job.make("test/Short", { payload: Schema.Number })
+        const { jobs } = yield* manager([Short], Short.toLayer(() => Effect.sleep("1 second")), { concurrency: 2 })
+          .pipe(
+            Effect.updateService(JobStore.JobStore, (store) => ({
+              ...store,
+              list: () => Effect.die("lists jobs"),
+              due: (filter) => Effect.tap(store.due(filter), (due) => Effect.sync(() => read.push(due.length)))
+            }))
+          )
+        const store = yield* JobStore.JobStore
+        for (let i = 0; i < 100; i++) {
+          yield* store.insert(Records.job(`unknown ${i}`, { priority: 9, availableAt: 0 }))
+          yield* store.insert(Records.job(`newer ${i}`, { name: Short.name, version: 2, priority: 8, availableAt: 0 }))
+          yield* store.insert(Records.job(`short ${i}`, { name: Short.name, payload: i, availableAt: 0 }))
+        }
+
+        yield* TestClock.adjust("9500 millis")
+
+        assert.isAtMost(Math.max(...read), 18)
+        const done = yield* store.list({ states: ["Completed"], limit: 1000 })
+        assert.deepStrictEqual(done.map(({ payload }) => payload).toReversed(), Array.from({ length: 18 }, (_, i) => i))
+        yield* jobs.shutdown
+      }).pipe(fresh))
+
+    it.effect("runs what waits behind jobs that it can't lift", () =>
+      Effect.gen(function*() {
+        const store = yield* JobStore.JobStore
+        for (let i = 0; i < 50; i++) {
+          yield* store.insert(
+            Records.job(`broken ${i}`, { name: "test/Lifted", payload: i, priority: 1, availableAt: 0 })
+          )
+        }
+        const Lifted = Job.make("test/Lifted", {
+          version: 2,
+          migrations: {
+            1: {
+              payload: () => {
+                throw new Error("can't be lifted")
+              }
+            }
+          }
+        })
+        const { jobs } = yield* manager([Lifted], Lifted.toLayer(() => Effect.void), { concurrency: 1 })
+        const { id } = yield* jobs.start(Lifted, undefined)
+
+        yield* TestClock.adjust("5 seconds")
+
+        assert.strictEqual(yield* stateOf(jobs, id), "Completed")
+        assert.strictEqual((yield* jobs.list({ states: ["Queued"] })).length, 50)
       }).pipe(fresh))
 
     it.effect("claims only what it is told to", () =>

@@ -11,6 +11,7 @@ import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import type * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
+import * as Random from "effect/Random"
 import { counters, finished, flush, job, outcome, owned, owner, row } from "./JobStoreRecords.ts"
 
 type Store = JobStore.JobStore["Service"]
@@ -669,6 +670,86 @@ export const jobStoreContract = <E>(backend: string, layer: Layer.Layer<JobStore
           assert.deepStrictEqual(yield* ids(store.list({ limit: 10, ids: [] })), [])
           assert.deepStrictEqual(yield* ids(store.list({ limit: 10, names: [] })), [])
           assert.deepStrictEqual(yield* ids(store.list({ limit: 10, states: [] })), [])
+        }))
+    })
+
+    describe("kinds, due and held", () => {
+      const copies = { kinds: [{ name: "copy", version: 1 }], ids: [], except: [], now: 1_000, limit: 10 }
+
+      test("name what is queued, each kind once", (store) =>
+        Effect.gen(function*() {
+          assert.deepStrictEqual(yield* store.kinds, [])
+          for (const [name, version] of [["b", 2], ["a", 1], ["b", 1], ["b", 2], ["c\udc80", 3], ["\\", 1]] as const) {
+            yield* store.insert(job(`${name} ${version} ${yield* Random.nextInt}`, { name, version, availableAt: 1e9 }))
+          }
+          yield* running(store, "running", 1, { name: "r" })
+          yield* store.insert(job("finished", { name: "f", ...finished(1) }))
+
+          const kinds = (yield* store.kinds).map(({ name, version }) => `${name} ${version}`)
+
+          assert.deepStrictEqual(kinds.toSorted(), ["\\ 1", "a 1", "b 1", "b 2", "c\udc80 3"])
+        }))
+
+      test("give the more urgent first, then the older, and not more than is wanted", (store) =>
+        Effect.gen(function*() {
+          for (
+            const [name, priority, createdAt] of [
+              ["a", 0, 3],
+              ["b", 0, 2],
+              ["c", -1, 1],
+              ["d", 1, 4],
+              ["e", 0, 2],
+              ["f", 1, 4.5]
+            ] as const
+          ) yield* store.insert(job(name, { priority, createdAt }))
+
+          assert.deepStrictEqual(yield* ids(store.due(copies)), ["d", "f", "b", "e", "a", "c"])
+          assert.deepStrictEqual(yield* ids(store.due({ ...copies, limit: 3 })), ["d", "f", "b"])
+          assert.deepStrictEqual(yield* ids(store.due({ ...copies, limit: 0 })), [])
+          assert.deepStrictEqual(
+            yield* ids(store.due({ ...copies, ids: [id("d"), id("c")], limit: 3 })),
+            ["d", "f", "b"]
+          )
+          assert.deepStrictEqual(yield* ids(store.due({ ...copies, except: [id("d"), id("b")], limit: 3 })), [
+            "f",
+            "e",
+            "a"
+          ])
+        }))
+
+      test("give only what is queued and due, of the kinds and ids that are wanted", (store) =>
+        Effect.gen(function*() {
+          yield* store.insert(job("copy"))
+          yield* store.insert(job("later", { availableAt: 1_001 }))
+          yield* store.insert(job("newer", { version: 2 }))
+          yield* store.insert(job("move", { name: "move" }))
+          yield* store.insert(job("paused", { state: Paused.make({ ...counters, by: "person" }) }))
+          yield* running(store, "running", 1)
+          const named = [id("move"), id("later"), id("paused"), id("running"), id("nobody")]
+
+          assert.deepStrictEqual(yield* ids(store.due(copies)), ["copy"])
+          assert.deepStrictEqual(yield* ids(store.due({ ...copies, now: 1_001 })), ["copy", "later"])
+          assert.deepStrictEqual(yield* ids(store.due({ ...copies, ids: named })), ["copy", "move"])
+          assert.deepStrictEqual(yield* ids(store.due({ ...copies, kinds: [], ids: named })), ["move"])
+          assert.deepStrictEqual(yield* ids(store.due({ ...copies, kinds: [] })), [])
+          const kinds = [{ name: "move", version: 1 }, { name: "copy", version: 2 }, { name: "copy", version: 3 }]
+          assert.deepStrictEqual(yield* ids(store.due({ ...copies, kinds })), ["newer", "move"])
+          assert.deepStrictEqual(yield* store.due(copies), [yield* store.get(id("copy"))])
+        }))
+
+      test("tell who runs what", (store) =>
+        Effect.gen(function*() {
+          yield* store.insert(job("queued"))
+          const one = yield* running(store, "one", 1)
+          const two = yield* running(store, "two", 7, { name: "move", version: 3 })
+          yield* store.beat(two.id, 7)
+
+          const held = yield* store.held
+
+          assert.deepStrictEqual(held, [
+            { id: one.id, name: "copy", version: 1, lease: one.lease, beat: 0 },
+            { id: two.id, name: "move", version: 3, lease: two.lease, beat: 1 }
+          ])
         }))
     })
 

@@ -69,6 +69,13 @@ const Operation = Schema.TaggedUnion({
     before: Schema.Option(Schema.Union([Time, Schema.Struct({ createdAt: Time, id: Id })])),
     limit: Limit
   },
+  Due: {
+    kinds: Schema.Array(Schema.Struct({ name: Name, version: Schema.Literals([1, 2]) })),
+    ids: Schema.Array(Id),
+    except: Schema.Array(Id),
+    now: Time,
+    limit: Limit
+  },
   Outcomes: {
     id: Id,
     fanOut: Schema.Option(FanOut),
@@ -81,7 +88,7 @@ const Operation = Schema.TaggedUnion({
 
 type Operation = typeof Operation.Type
 
-const { Beat, Flush, Insert, List, Log, Logs, Outcomes, Prune, Put, Requested, SaveCheckpoint } = Operation.cases
+const { Beat, Due, Flush, Insert, List, Log, Logs, Outcomes, Prune, Put, Requested, SaveCheckpoint } = Operation.cases
 
 /** What can be asked of a store, in terms of a few jobs, keys and elements. */
 export const Operations = Schema.Array(
@@ -94,6 +101,7 @@ export const Operations = Schema.Array(
     Insert,
     Outcomes,
     List,
+    Due,
     Beat,
     Requested,
     SaveCheckpoint,
@@ -118,7 +126,8 @@ const perform = (store: JobStore.JobStore["Service"], operation: Operation): Eff
         payload,
         idempotencyKey: key(idempotencyKey),
         exclusiveKey: key(exclusiveKey),
-        createdAt: at
+        createdAt: at,
+        availableAt: at
       })),
     Put: (put) =>
       Effect.flatMap(Effect.option(store.get(id(put.id))), (found) => {
@@ -159,6 +168,8 @@ const perform = (store: JobStore.JobStore["Service"], operation: Operation): Eff
         ids: Option.getOrUndefined(ids)?.map(id),
         before: someId(before)
       }),
+    Due: ({ except, ids, kinds, limit, now }) =>
+      store.due({ kinds, ids: ids.map(id), except: except.map(id), now, limit }),
     Outcomes: ({ after, fanOut, id: of, limit, tags }) =>
       store.outcomes(id(of), {
         after,
@@ -173,8 +184,11 @@ const perform = (store: JobStore.JobStore["Service"], operation: Operation): Eff
 const contents = Effect.fnUntraced(function*(store: JobStore.JobStore["Service"]) {
   const jobs = yield* store.list({ limit: 100 })
   const all = { after: 0, limit: 10_000 }
+  const kinds = yield* store.kinds
   return {
     jobs,
+    kinds: kinds.map(({ name, version }) => `${name} ${version}`).toSorted(),
+    held: yield* store.held,
     belongings: yield* Effect.forEach(Id.literals, (text) =>
       Effect.all({
         pulse: Effect.exit(store.pulse(id(text))),

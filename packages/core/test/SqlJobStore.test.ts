@@ -8,6 +8,7 @@ import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
 import * as Reactivity from "effect/reactivity/Reactivity"
 import * as Schema from "effect/Schema"
+import * as Migrator from "effect/sql/Migrator"
 import { make as makeClient, SqlClient } from "effect/sql/SqlClient"
 import { SqlError, UnknownError } from "effect/sql/SqlError"
 import * as Statement from "effect/sql/Statement"
@@ -16,6 +17,7 @@ import * as TestClock from "effect/testing/TestClock"
 import { fromText, toText } from "../src/internal/job/rows.ts"
 import { again, SqlAccess } from "../src/internal/sql/access.ts"
 import { sqliteProblem } from "../src/internal/sql/dialect.ts"
+import { loader, table as migrationsTable } from "../src/internal/sql/migrations.ts"
 import { jobStoreContract } from "./JobStoreContract.ts"
 import { Operations, run } from "./JobStoreModel.ts"
 import { flush, job, owned, row } from "./JobStoreRecords.ts"
@@ -55,6 +57,22 @@ describe("SqlJobStore", () => {
       yield* store.flush(record.id, flush(1, { rows: [row("2")] }))
       assert.strictEqual(yield* store.failures(record.id), 1)
     }).pipe(Effect.provide(Layer.provideMerge(SqlJobStore.layer, SqliteClient.layer({ filename: ":memory:" })))))
+
+  it.effect("brings a database of the first schema up to date, with what is in it", () =>
+    Effect.gen(function*() {
+      const first = Effect.map(loader, (changes) => changes.slice(0, 1))
+      yield* Migrator.make({})({ loader: first, table: migrationsTable })
+      const sql = yield* SqlClient
+      yield* sql`insert into fanout_payloads values ('old', 'null')`
+      yield* sql`insert into fanout_jobs (id, name, version, priority, tag, state, token, owners_lost, created_at,
+          updated_at, available_at, revision, progress)
+        values ('old', 'copy', 1, 0, 'Queued', '{"_tag":"Queued","attempt":1,"tries":0}', 0, 0, 1, 1, 1, 1,
+          '{"fanOuts":{},"totals":{},"units":{}}')`
+
+      const store = yield* Effect.provide(JobStore.JobStore, SqlJobStore.layer)
+
+      assert.deepStrictEqual(yield* store.kinds, [{ name: "copy", version: 1 }])
+    }).pipe(Effect.provide(SqliteClient.layer({ filename: ":memory:" }))))
 
   it.effect("asks nothing of a client of another kind of database", () =>
     Effect.gen(function*() {

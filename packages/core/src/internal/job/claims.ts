@@ -2,26 +2,26 @@
  * Finds what this process may run: what is queued, and what its owner has left behind.
  */
 import * as Effect from "effect/Effect"
+import * as Equal from "effect/Equal"
 import * as Option from "effect/Option"
 import type * as Scope from "effect/Scope"
 import { type Interrupter, makeUnsafe } from "../../Interrupter.ts"
 import type { JobId } from "../../JobId.ts"
 import type { Claim } from "../../JobManager.ts"
 import type { JobRecord } from "../../JobRecord.ts"
-import type * as JobState from "../../JobState.ts"
+import type { Held, Kind } from "../../JobStore.ts"
 import type { JobStoreError } from "../../JobStoreError.ts"
 import { type Change, put, step } from "./change.ts"
-import { lift } from "./codec.ts"
+import { lift, migrationsFrom } from "./codec.ts"
 import { instantUnsafe } from "./lease.ts"
 import { runJob } from "./loop.ts"
-import type { JobRuntime, Runnable } from "./runtime.ts"
+import type { JobRuntime } from "./runtime.ts"
 
 /** Owners lost in a row, with nothing recorded by any of them, after which a job is given up. */
 const ownersLimit = 5
 
-/** Jobs read at once, and how often in a row. */
-const page = 500
-const pages = 20
+/** Jobs read besides those that there is a place for: others may be faster to claim some. */
+const spare = 16
 
 /** What was last seen of a job that another process runs, and since when. */
 interface Sighting {
@@ -43,12 +43,14 @@ export interface ClaimOptions {
 interface Claims extends ClaimOptions {
   readonly sightings: Map<JobId, Sighting>
   readonly reported: Set<string>
+  /** Queued jobs that this process can't run, whatever their kind says. */
+  readonly left: Set<JobId>
 }
 
 /** Claims and runs jobs until it is interrupted. */
 export const claimJobs = Effect.fnUntraced(function*(options: ClaimOptions) {
   const { runtime } = options
-  const claims: Claims = { ...options, sightings: new Map(), reported: new Set() }
+  const claims: Claims = { ...options, sightings: new Map(), reported: new Set(), left: new Set() }
   let failing = false
   while (true) {
     const { version } = runtime.claimable
@@ -64,74 +66,74 @@ export const claimJobs = Effect.fnUntraced(function*(options: ClaimOptions) {
 })
 
 const round = Effect.fnUntraced(function*(claims: Claims): Effect.fn.Return<void, JobStoreError> {
-  const { concurrency, runtime } = claims
+  const { claim, concurrency, ids, left, runtime } = claims
+  const { clock, runs, store } = runtime
   yield* takeOver(claims)
-  if (runtime.runs.size >= concurrency) return
-  const now = yield* runtime.clock.currentTimeMillis
-  const queued = yield* find(claims, "Queued")
-  const due = queued.filter(({ availableAt, id }) => availableAt <= now && !runtime.runs.has(id))
-  // The store gives the newest first.
-  due.reverse()
-  due.sort((left, right) => right.priority - left.priority || left.createdAt - right.createdAt)
-  for (const record of due) {
-    if (runtime.runs.size >= concurrency) return
-    const runnable = yield* runnableFor(claims, record)
-    if (runnable !== undefined) yield* claimOne(claims, runnable, record)
+  const free = concurrency - runs.size
+  if (free <= 0) return
+  const kinds: Array<Kind> = []
+  for (const kind of claim === "none" ? [] : yield* store.kinds) {
+    if (isNamed(claim, kind) && (yield* runnableFor(claims, kind)) !== undefined) kinds.push(kind)
   }
-})
-
-/** Reads all jobs in a state that the claim names. */
-const find = Effect.fnUntraced(function*({ claim, ids, runtime }: Claims, state: JobState.Tag) {
-  const found = new Map<JobId, JobRecord>()
-  const read = Effect.fnUntraced(function*(
-    filter: { readonly names?: ReadonlyArray<string>; readonly ids?: ReadonlyArray<JobId> }
-  ) {
-    let before: number | undefined = undefined
-    for (let i = 0; i < pages; i++) {
-      const records: ReadonlyArray<JobRecord> = yield* runtime.store.list({
-        ...filter,
-        states: [state],
-        limit: page,
-        before
-      })
-      for (const record of records) found.set(record.id, record)
-      if (records.length < page) return
-      const oldest: number | undefined = records.at(-1)?.createdAt
-      // Once more from the same millisecond, unless the whole page is of it.
-      before = oldest === undefined ? undefined : records[0]?.createdAt === oldest ? oldest : oldest + 1
-    }
+  const due = yield* store.due({
+    kinds,
+    ids: typeof claim === "object" && "ids" in claim ? [...claim.ids, ...ids] : ids,
+    except: [...left, ...runs.keys()],
+    now: yield* clock.currentTimeMillis,
+    limit: free + spare
   })
-  if (claim === "all") {
-    yield* read({})
-  } else {
-    if (typeof claim === "object") yield* read(claim)
-    if (ids.size > 0) yield* read({ ids: Array.from(ids) })
+  for (const record of due) {
+    if (runs.size >= concurrency) return
+    yield* claimOne(claims, record)
   }
-  return Array.from(found.values())
 })
 
-/** The program for a job, if this process can run it. Others are reported once and left as they are. */
-const runnableFor = Effect.fnUntraced(function*({ reported, runtime }: Claims, record: JobRecord) {
-  const { id, name, version } = record
+/** Whether a claim is for all jobs of a kind. */
+const isNamed = (claim: Claim, { name }: Kind): boolean =>
+  claim === "all" || (typeof claim === "object" && "names" in claim && claim.names.includes(name))
+
+/** Whether a claim is for one job, of a kind that it may name or not. */
+const isClaimed = ({ claim, ids }: Claims, job: Held): boolean =>
+  isNamed(claim, job) || ids.has(job.id) ||
+  (typeof claim === "object" && "ids" in claim && claim.ids.includes(job.id))
+
+/** The program for jobs of a kind, if this process can run them. Others are reported once and left as they are. */
+const runnableFor = Effect.fnUntraced(function*({ reported, runtime }: Claims, { name, version }: Kind) {
   const runnable = runtime.runnables.get(name)
-  if (runnable !== undefined && lift(runnable.job, record) !== undefined) return runnable
+  if (runnable !== undefined && migrationsFrom(runnable.job, version) !== undefined) return runnable
   const key = `${name}@${version}`
   if (!reported.has(key)) {
     reported.add(key)
     yield* Effect.logWarning(
       runnable === undefined
-        ? `Job ${id} is left as it is: no program is known for "${name}"`
-        : `Job ${id} is left as it is: it is version ${version} of "${name}", and version ` +
-          `${runnable.job.version} here can't run it`
+        ? `Jobs are left as they are: no program is known for "${name}"`
+        : `Jobs are left as they are: they are version ${version} of "${name}", and version ` +
+          `${runnable.job.version} here can't run them`
     )
   }
   return undefined
 })
 
-const claimOne = Effect.fnUntraced(function*(claims: Claims, runnable: Runnable, record: JobRecord) {
+/** What runs a job here, and its payload as that takes it. A job that can't be lifted is left as it is. */
+const liftedFor = Effect.fnUntraced(function*(claims: Claims, record: JobRecord) {
+  const { id, name } = record
+  const runnable = yield* runnableFor(claims, record)
+  const payload = runnable && lift(runnable.job, record)
+  if (runnable !== undefined && payload !== undefined) return { runnable, payload }
+  if (runnable !== undefined && !claims.left.has(id)) {
+    yield* Effect.logWarning(
+      `Job ${id} is left as it is: its payload can't be lifted to version ${runnable.job.version} of "${name}"`
+    )
+  }
+  claims.left.add(id)
+  return undefined
+})
+
+const claimOne = Effect.fnUntraced(function*(claims: Claims, record: JobRecord) {
   const { runtime, scope } = claims
-  const payload = lift(runnable.job, record)
-  if (payload === undefined) return
+  const lifted = yield* liftedFor(claims, record)
+  if (lifted === undefined) return
+  const { payload, runnable } = lifted
   // The lease counts from before it was asked for.
   const since = instantUnsafe(runtime.clock)
   const token = record.token + 1
@@ -167,31 +169,33 @@ const claimOne = Effect.fnUntraced(function*(claims: Claims, runnable: Runnable,
 
 /** Releases jobs whose owner is dead, or was not heard of for as long as its lease. */
 const takeOver = Effect.fnUntraced(function*(claims: Claims) {
-  const { runtime, sightings } = claims
-  const running = (yield* find(claims, "Running")).filter(({ id }) => !runtime.runs.has(id))
-  const seen = new Set(running.map(({ id }) => id))
+  const { runtime: { changed, clock, runs, store }, sightings } = claims
+  const held = (yield* store.held).filter((job) => !runs.has(job.id) && isClaimed(claims, job))
+  const seen = new Set(held.map(({ id }) => id))
   for (const id of Array.from(sightings.keys())) if (!seen.has(id)) sightings.delete(id)
-  for (const record of running) {
-    if ((yield* runnableFor(claims, record)) === undefined) continue
-    if (!(yield* isLost(claims, record))) continue
-    const now = yield* runtime.clock.currentTimeMillis
-    const change = released(record, now)
+  for (const job of held) {
+    if ((yield* runnableFor(claims, job)) === undefined) continue
+    if (!(yield* isLost(claims, job))) continue
+    const record = yield* store.get(job.id)
+    // Somebody else may have been faster.
+    if (!Equal.equals(record.lease, job.lease) || (yield* liftedFor(claims, record)) === undefined) continue
+    const change = released(record, yield* clock.currentTimeMillis)
     if (change === undefined) continue
     sightings.delete(record.id)
-    if ((yield* put(runtime.store, change, true)) !== undefined) runtime.changed.notifyUnsafe()
+    if ((yield* put(store, change, true)) !== undefined) changed.notifyUnsafe()
   }
 })
 
-const isLost = Effect.fnUntraced(function*({ runtime, sightings }: Claims, record: JobRecord) {
-  const { clock, liveness, store, timing } = runtime
-  if (Option.isSome(record.lease) && (yield* liveness.isDead(record.lease.value.owner))) return true
-  const { beat } = yield* store.pulse(record.id)
+const isLost = Effect.fnUntraced(function*({ runtime, sightings }: Claims, { beat, id, lease }: Held) {
+  const { clock, liveness, timing } = runtime
+  if (Option.isNone(lease) || (yield* liveness.isDead(lease.value.owner))) return true
+  const { token } = lease.value
   const now = clock.monotonicTimeNanosUnsafe()
-  const last = sightings.get(record.id)
-  if (last !== undefined && last.token === record.token && last.beat === beat) {
+  const last = sightings.get(id)
+  if (last !== undefined && last.token === token && last.beat === beat) {
     return Number(now - last.since) / 1e6 >= timing.ttlMillis
   }
-  sightings.set(record.id, { token: record.token, beat, since: now })
+  sightings.set(id, { token, beat, since: now })
   return false
 })
 

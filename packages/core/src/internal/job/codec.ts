@@ -21,21 +21,29 @@ export const encode = (schema: Task.Codec, value: unknown): Effect.Effect<Schema
 export const decode = (schema: Task.Codec, value: Schema.Json): Effect.Effect<unknown, Schema.SchemaError> =>
   Schema.decodeUnknownEffect(json(schema))(value)
 
-/** Lifts a stored payload to the version of the definition; `undefined` where that can't be done. */
-export const lift = (job: Job.Any, record: JobRecord): Schema.Json | undefined => {
-  if (record.version > job.version) return undefined
-  let payload = record.payload
-  for (let version = record.version; version < job.version; version++) {
-    const migration = job.migrations[version]
+/** Migrations from a stored version to that of the definition; `undefined` where there is no way. */
+export const migrationsFrom = (job: Job.Any, version: number): ReadonlyArray<Job.Migration> | undefined => {
+  if (version > job.version) return undefined
+  const migrations: Array<Job.Migration> = []
+  for (let from = version; from < job.version; from++) {
+    const migration = job.migrations[from]
     if (migration === undefined) return undefined
-    try {
-      if (migration.payload !== undefined) payload = migration.payload(payload)
-    } catch {
-      // What a migration throws on is not what it was written for: it is left as it is.
-      return undefined
-    }
+    migrations.push(migration)
   }
-  return payload
+  return migrations
+}
+
+/** Lifts a stored payload to the version of the definition; `undefined` where that can't be done. */
+export const lift = (job: Job.Any, { payload, version }: JobRecord): Schema.Json | undefined => {
+  try {
+    return migrationsFrom(job, version)?.reduce(
+      (lifted, migration) => migration.payload === undefined ? lifted : migration.payload(lifted),
+      payload
+    )
+  } catch {
+    // What a migration throws on is not what it was written for: it is left as it is.
+    return undefined
+  }
 }
 
 /** How a program ended that nothing had stopped. */

@@ -12,6 +12,7 @@ import * as SchemaTransformation from "effect/SchemaTransformation"
 import * as JobId from "../../JobId.ts"
 import { Exit, JobRecord, Lease, LogEntry, OutcomeRow, type Pulse, Request } from "../../JobRecord.ts"
 import * as JobState from "../../JobState.ts"
+import type { Held, Kind } from "../../JobStore.ts"
 import { Outcome } from "../../Outcome.ts"
 import { Progress } from "../../Progress.ts"
 
@@ -75,6 +76,20 @@ export const encodeProgress: (progress: Progress) => string = Schema.encodeSync(
 
 export const decodePulse: (row: object) => Pulse = Schema.decodeUnknownSync(
   Schema.Struct({ beat: Schema.Natural, progress: json(Progress) })
+)
+
+export const decodeKind: (row: object) => Kind = Schema.decodeUnknownSync(
+  Schema.Struct({ name: Text, version: Schema.Natural })
+)
+
+export const decodeHeld: (row: object) => Held = Schema.decodeUnknownSync(
+  Schema.Struct({
+    id: Text.pipe(Schema.decodeTo(JobId.JobId)),
+    name: Text,
+    version: Schema.Natural,
+    lease: Schema.OptionFromNullOr(json(Lease)),
+    beat: Schema.Natural
+  })
 )
 
 export const decodeRequest: (row: object) => Option.Option<Request> = flow(

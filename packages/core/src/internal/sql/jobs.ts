@@ -14,7 +14,7 @@ import * as Rows from "../job/rows.ts"
 import { again, atMost, decoded, failWith, type SqlAccess, type Statements } from "./access.ts"
 import { appendLog } from "./items.ts"
 
-const selectJobs = (sql: SqlClient) =>
+export const selectJobs = (sql: SqlClient) =>
   sql`select j.*, p.payload from fanout_jobs j join fanout_payloads p on p.job_id = j.id`
 
 export const makeReads = (access: SqlAccess) => {

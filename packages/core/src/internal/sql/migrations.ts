@@ -127,7 +127,15 @@ const initial = Effect.gen(function*() {
   yield* sql`create table fanout_pruned (job_id text not null primary key) ${tableSuffix}`
 })
 
-const changes = { "1_initial": initial }
+/** Lets those who look for work find it without looking at all jobs that wait. */
+const queue = Effect.flatMap(
+  SqlClient,
+  (sql) =>
+    sql`create index fanout_jobs_queue on fanout_jobs
+      (tag, name, version, priority desc, created_at, seq, available_at) where tag = 'Queued'`
+)
+
+const changes = { "1_initial": initial, "2_queue": queue }
 
 /** Number of the schema that this version writes. */
 export const supported = Object.keys(changes).length

@@ -1,0 +1,71 @@
+/**
+ * Finds jobs to run: those that are queued, and those whose owner may be lost.
+ */
+import * as Effect from "effect/Effect"
+import type { Fragment } from "effect/sql/Statement"
+import type { JobStore } from "../../JobStore.ts"
+import * as Rows from "../job/rows.ts"
+import { atMost, decoded, type SqlAccess } from "./access.ts"
+import { selectJobs } from "./jobs.ts"
+
+export const makeQueue = (access: SqlAccess) => {
+  const { dialect, sql } = access
+
+  const firstQueued = (where: Fragment) =>
+    sql`(select seq from fanout_jobs where tag = 'Queued' and ${where} order by name, version limit 1)`
+  // Looks for the next kind behind each that it has found, instead of at every job.
+  const kinds = access.run(
+    "look for queued jobs",
+    decoded(
+      "look for queued jobs",
+      sql`with recursive found (seq) as (
+          select ${firstQueued(sql`1 = 1`)}
+          union all
+          select coalesce(
+            ${firstQueued(sql`name = last.name and version > last.version`)},
+            ${firstQueued(sql`name > last.name`)}
+          ) from found join fanout_jobs last on last.seq = found.seq
+        )
+        select name, version from fanout_jobs where seq in (select seq from found)`,
+      Rows.decodeKind
+    )
+  )
+
+  const due = ({ except, ids, kinds, limit, now }: Parameters<JobStore["Service"]["due"]>[0]) => {
+    const first = sql`order by priority desc, created_at, seq limit ${atMost(limit)}`
+    const named = Array.from(ids, Rows.toText)
+    // One ordered range of the index for each kind.
+    const ranges = kinds.map(({ name, version }) =>
+      sql`tag = 'Queued' and name = ${Rows.toText(name)} and version = ${version}`
+    )
+    // Not `tag` alone: its index would be taken before that of the few ids.
+    if (named.length > 0) ranges.push(sql`tag || '' = 'Queued' and ${dialect.isOneOf(sql.literal("id"), named)}`)
+    if (ranges.length === 0) return Effect.succeed([])
+    const others = sql`not ${dialect.isOneOf(sql.literal("id"), Array.from(except, Rows.toText))}`
+    const found = ranges.map((range) =>
+      sql`select * from (select seq, priority, created_at from fanout_jobs
+        where ${range} and available_at <= ${now} and ${others} ${first}) as one`
+    )
+    return access.run(
+      "find jobs to run",
+      decoded(
+        "find jobs to run",
+        sql`${selectJobs(sql)}
+          where j.seq in (select seq from (${sql.join(" union ", false)(found)}) as each ${first})
+          order by j.priority desc, j.created_at, j.seq`,
+        Rows.decodeJob
+      )
+    )
+  }
+
+  const held = access.run(
+    "look for running jobs",
+    decoded(
+      "look for running jobs",
+      sql`select id, name, version, lease, beat from fanout_jobs where tag = 'Running' order by seq`,
+      Rows.decodeHeld
+    )
+  )
+
+  return { kinds, due, held }
+}
