@@ -62,3 +62,15 @@ describe("docs/writing-a-job.md", () => {
     assert.deepStrictEqual({ status, stderr }, { status: 0, stderr: "" })
   })
 })
+
+describe("scratchpad", () => {
+  const programs = fs.readdirSync(path.join(root, "scratchpad")).filter((name) => name.endsWith(".ts"))
+
+  it.each(programs)("has a program %s that runs to its end", (name) => {
+    const { status, stderr } = spawnSync(process.execPath, [...node, `scratchpad/${name}`], {
+      cwd: root,
+      encoding: "utf8"
+    })
+    assert.deepStrictEqual({ status, stderr }, { status: 0, stderr: "" })
+  })
+})

@@ -6,7 +6,10 @@
  *
  * @since 0.1.0
  */
+import type * as Arr from "effect/Array"
 import type * as Duration from "effect/Duration"
+import type * as Effect from "effect/Effect"
+import type * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
 import { Failure, type Outcome } from "./Outcome.ts"
 import type * as Task from "./Task.ts"
@@ -65,6 +68,45 @@ export interface FanOutOptions {
   /** `"all"` stores the success value of every done element as well; by default they are only counted. */
   readonly keep?: "failures" | "all"
 }
+
+/**
+ * How one element ended, as it is recorded.
+ *
+ * **Details**
+ *
+ * `payload` is `None` where there was none to run: for an ending that the source itself knew and that can't be
+ * retried, and for the row of what was skipped in a bracket. `value` is what a done task succeeded with.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Ended<Payload, A> {
+  readonly cursor: string
+  readonly payload: Option.Option<Payload>
+  readonly outcome: Outcome
+  readonly value: Option.Option<A>
+}
+
+/**
+ * What takes part in the recording of a fan-out.
+ *
+ * **Details**
+ *
+ * It is given the elements that have ended since the last time, in the order in which they ended, and runs in the
+ * transaction that records them: what it writes with a `SqlClient` of the same database is there if and only if they
+ * are recorded, each once. If it fails nothing of that is recorded, and the fan-out fails with its error; when the job
+ * is resumed they run again.
+ *
+ * **Gotchas**
+ *
+ * It holds up the fan-out and the database: it should only write. It can't be interrupted.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type OnCommit<Payload, A, E, R> = (
+  ended: Arr.NonEmptyReadonlyArray<Ended<Payload, A>>
+) => Effect.Effect<void, E, R>
 
 /**
  * Error of a fan-out that gave up because too many elements failed. What was not settled stays so.

@@ -2,7 +2,7 @@
  * Keeps jobs in a SQL database.
  *
  * The database is reached through a `SqlClient` of the store's own: whoever shares its connection waits for the
- * store's transactions and lets them wait. `internal/migrations.ts` describes the tables.
+ * store's transactions and lets them wait. `internal/sql/migrations.ts` describes the tables.
  *
  * @since 0.1.0
  */

@@ -8,7 +8,7 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import type * as Option from "effect/Option"
 import type * as Stream from "effect/Stream"
-import type { Element, FanOutOptions, FanOutStopped } from "./FanOut.ts"
+import type { Element, FanOutOptions, FanOutStopped, OnCommit } from "./FanOut.ts"
 import { currentDispatcher } from "./internal/dispatcher/currentDispatcher.ts"
 import { make as makeDispatcher } from "./internal/dispatcher/dispatcher.ts"
 import { type Interrupted, makeUnsafe } from "./Interrupter.ts"
@@ -78,12 +78,18 @@ export class TaskDispatcher extends Context.Service<TaskDispatcher, {
    * that was stopped or lost goes on with what was not settled, then with the source after the last element it
    * had taken; one that is retried runs its failed elements first.
    */
-  readonly fanOut: <T extends Task.Any, E, R>(
+  readonly fanOut: <T extends Task.Any, E, R, E2 = never, R2 = never>(
     name: string,
     task: T,
     source: (after: Option.Option<string>) => Stream.Stream<Element<Task.Payload<T>>, E, R>,
-    options?: FanOutOptions
-  ) => Effect.Effect<Tally, E | Interrupted | FanOutStopped | JobStoreError, R | JobContext | Task.Handler<T>>
+    options?: FanOutOptions & {
+      readonly onCommit?: OnCommit<Task.Payload<T>, Task.Success<T>, E2, R2>
+    }
+  ) => Effect.Effect<
+    Tally,
+    E | E2 | Interrupted | FanOutStopped | JobStoreError,
+    R | R2 | JobContext | Task.Handler<T>
+  >
 }>()("@fanout/core/TaskDispatcher") {}
 
 /**

@@ -20,13 +20,27 @@ import { OwnerLiveness } from "./OwnerLiveness.ts"
 import * as SqlJobStore from "./SqlJobStore.ts"
 
 /**
- * Layer that keeps jobs in a SQLite file, or with `":memory:"` in this process.
+ * Which SQLite file, and how far SQLite goes to have a commit on disk.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface SqliteOptions {
+  /** Path of the file, or `":memory:"` for a database of this process alone. */
+  readonly filename: string
+  /**
+   * With `"NORMAL"`, the default, a crash of the process loses nothing, and a power cut the last commits; with `"FULL"`
+   * a power cut loses nothing either, and each commit waits for the disk.
+   */
+  readonly synchronous?: "NORMAL" | "FULL" | undefined
+}
+
+/**
+ * Layer that keeps jobs in a SQLite file.
  *
  * **Details**
  *
- * The file and its folder are made if they are missing, for nobody else to read. `synchronous` is how far SQLite goes
- * to have a commit on disk: with `NORMAL` a crash of the process loses nothing, and a power cut the last commits; with
- * `FULL` a power cut loses nothing either, and each commit waits for the disk.
+ * The file and its folder are made if they are missing, for nobody else to read.
  *
  * **Gotchas**
  *
@@ -36,10 +50,24 @@ import * as SqlJobStore from "./SqlJobStore.ts"
  * @category layers
  * @since 0.1.0
  */
-export const layerSqlite = ({ filename, synchronous = "NORMAL" }: {
-  readonly filename: string
-  readonly synchronous?: "NORMAL" | "FULL" | undefined
-}): Layer.Layer<JobStore, JobStoreError> =>
+export const layerSqlite = (options: SqliteOptions): Layer.Layer<JobStore, JobStoreError> =>
+  Layer.provide(SqlJobStore.layer, layerSqlClient(options))
+
+/**
+ * Layer of a client for tables of your own in the file that the jobs are in. What it writes in `onCommit` of a fan-out
+ * is part of the same transaction, and a job that is started in a transaction of it is part of that.
+ *
+ * **Gotchas**
+ *
+ * It opens a connection of its own, as the store does with the file. An application may have any other client of
+ * SQLite in its place.
+ *
+ * @category layers
+ * @since 0.1.0
+ */
+export const layerSqlClient = (
+  { filename, synchronous = "NORMAL" }: SqliteOptions
+): Layer.Layer<SqlClient.SqlClient, JobStoreError> =>
   Layer.effect(
     SqlClient.SqlClient,
     Effect.gen(function*() {
@@ -53,10 +81,7 @@ export const layerSqlite = ({ filename, synchronous = "NORMAL" }: {
         Effect.mapError((error) => storageFailure("open", sqliteProblem(error), error.reason.cause))
       )
     })
-  ).pipe(
-    Layer.provide(Reactivity.layer),
-    (client) => Layer.provide(SqlJobStore.layer, client)
-  )
+  ).pipe(Layer.provide(Reactivity.layer))
 
 /**
  * Layer that looks at the processes of this machine.

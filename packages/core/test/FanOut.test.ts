@@ -121,6 +121,36 @@ describe("FanOut at its edges", () => {
       assert.strictEqual(ran.length, 10)
     }).pipe(Effect.provide([pools, JobStore.layerMemory])))
 
+  it.effect("records nothing of what onCommit fails for, and gives it again", () =>
+    Effect.gen(function*() {
+      yield* runningJob("commit")
+      const given: Array<number> = []
+      let left = 2
+      const run = asRun("commit", () =>
+        TaskDispatcher.TaskDispatcher.use((_) =>
+          _.fanOut("all", Visit, numbers(20), {
+            flushEvery: 4,
+            onCommit: (ended) =>
+              left-- === 0 ? Effect.fail("no room" as const) : Effect.sync(() => {
+                for (const { payload, value } of ended) {
+                  given.push(Option.getOrThrow(value).n)
+                  assert.deepStrictEqual(payload, Option.some({ n: given.at(-1) }))
+                }
+              })
+          })
+        ).pipe(
+          Effect.provide(Tasks.toLayer({ "test/Visit": ({ n }) => Effect.succeed({ _tag: "Seen", n } as const) }))
+        ))
+
+      const first = yield* run
+      assert.deepStrictEqual(first.exit, Exit.fail("no room"))
+      assert.strictEqual(given.length, 8)
+
+      const { exit } = yield* run
+      assert.strictEqual(Exit.isSuccess(exit) ? exit.value.done : exit, 20)
+      assert.deepStrictEqual(given.toSorted((a, b) => a - b), Array.from({ length: 20 }, (_, n) => n))
+    }).pipe(Effect.provide([pools, JobStore.layerMemory])))
+
   it.effect("refuses limits that it could not work with", () =>
     Effect.gen(function*() {
       yield* runningJob("limits")
@@ -153,6 +183,7 @@ const fanOutLaws = <E>(backend: string, store: Layer.Layer<JobStore.JobStore, E>
           assert.strictEqual(tally.units["visits"] ?? 0, tally.done, "a unit is counted once for each done element")
           const { done, failed, skipped } = tally
           assert.deepStrictEqual({ done, failed, skipped }, Laws.expected(program.steps))
+          assert.deepStrictEqual(Laws.countCommitted(trace), { done, failed, skipped })
         }).pipe(Effect.provide(store)),
       { timeout: 60_000 }
     )

@@ -1,5 +1,5 @@
 import { assert } from "@effect/vitest"
-import type { Element } from "@fanout/core/FanOut"
+import type { Element, Ended } from "@fanout/core/FanOut"
 import { Interrupted } from "@fanout/core/Interrupter"
 import * as JobId from "@fanout/core/JobId"
 import * as JobStore from "@fanout/core/JobStore"
@@ -113,6 +113,9 @@ export class Trace {
   readonly redone: Array<string> = []
   readonly early: Array<string> = []
   readonly settled = new Set<number>()
+  /** What `onCommit` was given by flushes that succeeded, and by the last one. */
+  readonly committed: Array<Ended<Payload, void>> = []
+  given: ReadonlyArray<Ended<Payload, void>> = []
   checkpointBytes = 0
   onVisit: (visits: number) => void = () => {}
 
@@ -120,6 +123,7 @@ export class Trace {
   nextAttempt(): void {
     this.acked.clear()
     this.runs.length = 0
+    this.committed.length = 0
   }
 }
 
@@ -132,6 +136,8 @@ const mortal = (store: JobStore.JobStore["Service"], writes: number, trace: Trac
   const flush: typeof store.flush = (id, flush, onCommit) =>
     left-- <= 0 ? Effect.fail(dead) : Effect.tap(store.flush(id, flush, onCommit), () =>
       Effect.sync(() => {
+        trace.committed.push(...trace.given)
+        trace.given = []
         trace.checkpointBytes = Math.max(trace.checkpointBytes, flush.checkpoint.length)
         for (const row of flush.rows) trace.acked.add(row.cursor)
         for (const row of flush.rows) if (row.outcome._tag === "Done") trace.done.add(row.cursor)
@@ -180,6 +186,10 @@ export const runThroughCrashes = (
     if (attempt === 1) yield* runningJob(id)
     const store = yield* JobStore.JobStore
     const { elements } = elementsOf(steps)
+    const onCommit = (ended: ReadonlyArray<Ended<Payload, void>>) =>
+      Effect.sync(() => {
+        trace.given = ended
+      })
     for (const stop of [...stops, undefined]) {
       trace.runs.push([])
       const writes = stop?.how === "crash" ? stop.after : Number.POSITIVE_INFINITY
@@ -190,7 +200,7 @@ export const runThroughCrashes = (
             if (stop?.how === "pause" && visits > stop.after) signal.requestUnsafe("Pause")
           }
           return TaskDispatcher.TaskDispatcher.use((_) =>
-            _.fanOut("laws", Visit, sourceOf(elements), { concurrency, flushEvery, keep: "all" })
+            _.fanOut("laws", Visit, sourceOf(elements), { concurrency, flushEvery, keep: "all", onCommit })
           ).pipe(Effect.provide(handlers(steps, trace, isWell)))
         },
         { attempt, store: mortal(store, writes, trace) }
@@ -210,6 +220,8 @@ export const runThroughCrashes = (
 /** Checks the laws on what happened. */
 export const checkLaws = (program: Program, trace: Trace) => {
   const { concurrency, flushEvery } = program
+  const cursors = trace.committed.map(({ cursor }) => cursor)
+  assert.deepStrictEqual(cursors.length, new Set(cursors).size, "what has ended is committed once")
   assert.deepStrictEqual(trace.redone, [], "acked is kept")
   assert.deepStrictEqual(trace.early, [], "brackets hold")
   const window = concurrency + flushEvery
@@ -218,6 +230,17 @@ export const checkLaws = (program: Program, trace: Trace) => {
     const again = run.filter((n) => before.has(n)).length
     assert.isAtMost(again, window, "a crash costs a window at most")
   })
+}
+
+/** What `onCommit` was given, counted. */
+export const countCommitted = (trace: Trace) => {
+  const counts = { done: 0, failed: 0, skipped: 0 }
+  for (const { outcome } of trace.committed) {
+    if (outcome._tag === "Done") counts.done++
+    else if (outcome._tag === "Failed") counts.failed++
+    else counts.skipped += outcome.count
+  }
+  return counts
 }
 
 export const outcomesOf = (id: string) =>

@@ -11,7 +11,6 @@ import * as Fiber from "effect/Fiber"
 import * as Latch from "effect/Latch"
 import * as Option from "effect/Option"
 import type * as Scope from "effect/Scope"
-import type { FanOutOptions } from "../../FanOut.ts"
 import { Interrupted, Interrupter, stopped } from "../../Interrupter.ts"
 import { Pools } from "../../Pools.ts"
 import { Reporter } from "../../Progress.ts"
@@ -59,7 +58,7 @@ interface Erased {
     name: string,
     task: Any,
     source: FanOut.FanOut["source"],
-    options?: FanOutOptions
+    options?: FanOut.FanOut["options"]
   ) => Effect.Effect<unknown, unknown>
 }
 
@@ -210,7 +209,7 @@ class Dispatcher {
       return task.handle
     })
 
-  private fanOut(name: string, task: Any, source: FanOut.FanOut["source"], options: FanOutOptions = {}) {
+  private fanOut(name: string, task: Any, source: FanOut.FanOut["source"], options: FanOut.FanOut["options"] = {}) {
     return Effect.contextWith((context: Context.Context<never>) => {
       const run = Context.getOrUndefined(context, JobRun)
       if (run === undefined) return Effect.die(new Error(`Fan-out "${name}" was opened outside of a job`))

@@ -2,7 +2,6 @@
  * Runs a durable fan-out: a feeder fills the buffer from the source, lanes take from it and run tasks on their own
  * fiber, a flusher records what they came to.
  */
-import type * as Cause from "effect/Cause"
 import type * as Context from "effect/Context"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
@@ -16,7 +15,6 @@ import * as Stream from "effect/Stream"
 import type { Element } from "../../FanOut.ts"
 import { Interrupted } from "../../Interrupter.ts"
 import type { OutcomeRow } from "../../JobStore.ts"
-import { JobStoreError } from "../../JobStoreError.ts"
 import { Tally } from "../../Progress.ts"
 import { type Ending, type Environment, runAgain, runToEnd, type Work } from "../dispatcher/attempts.ts"
 import { noUnits } from "../dispatcher/kept.ts"
@@ -182,7 +180,7 @@ class Engine {
     const outcome = task.outcome(ending, options.keep === "all")
     // The key is for people who read rows; what is plain done has none.
     const key = outcome._tag === "Done" && options.keep !== "all" ? "" : task.options.key(entry.payload)
-    this.state.settle(entry, key, outcome)
+    this.state.settle(entry, key, outcome, ending._tag === "Done" ? Option.some(ending.value) : Option.none())
     this.tell()
     this.settledOne.openUnsafe()
   }
@@ -368,10 +366,9 @@ const conclude = (spec: FanOut, engine: Engine, exit: Exit.Exit<void, unknown>):
   Effect.gen(function*() {
     const { name, run } = spec
     const { reason } = run.signal
-    const cannotRecord = Exit.isFailure(exit) && isStoreError(exit.cause)
     engine.recorder.header.finished = Exit.isSuccess(exit) && reason === undefined &&
       engine.recorder.stopped === undefined
-    if (!cannotRecord && reason !== "LeaseLost") yield* engine.recorder.flush
+    if (!engine.recorder.broken && reason !== "LeaseLost") yield* engine.recorder.flush
     if (Exit.isFailure(exit)) return yield* Effect.failCause(exit.cause)
     if (reason !== undefined) return yield* new Interrupted({ reason })
     const gaveUp = engine.recorder.stopped
@@ -379,6 +376,3 @@ const conclude = (spec: FanOut, engine: Engine, exit: Exit.Exit<void, unknown>):
     run.unfinished.delete(name)
     return new Tally(engine.recorder.header.tally)
   })
-
-const isStoreError = (cause: Cause.Cause<unknown>): boolean =>
-  cause.reasons.some((reason) => reason._tag === "Fail" && reason.error instanceof JobStoreError)

@@ -2,12 +2,13 @@
  * The recording half of a fan-out: counts what elements came to, keeps the rows of those that get one, and flushes
  * both with the checkpoint that belongs to them.
  */
+import * as Arr from "effect/Array"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Latch from "effect/Latch"
 import * as Option from "effect/Option"
 import type * as Schema from "effect/Schema"
-import { type FanOutOptions, FanOutStopped } from "../../FanOut.ts"
+import { type Ended, type FanOutOptions, FanOutStopped, type OnCommit } from "../../FanOut.ts"
 import { OutcomeRow } from "../../JobStore.ts"
 import type { JobStoreError } from "../../JobStoreError.ts"
 import type { Failure, Outcome } from "../../Outcome.ts"
@@ -24,7 +25,7 @@ const defaults = { flushEvery: 192, flushInterval: "250 millis" } as const
 export interface Recorded {
   readonly name: string
   readonly task: TaskDefinition
-  readonly options: FanOutOptions
+  readonly options: FanOutOptions & { readonly onCommit?: OnCommit<unknown, unknown, unknown, never> }
   readonly run: JobRun["Service"]
   readonly environment: Pick<Environment, "clock" | "deadlines">
 }
@@ -33,6 +34,8 @@ export class Recorder {
   readonly state: FanOutState
   readonly header: Checkpoint.Header
   readonly lift: Checkpoint.Lift
+  /** Whether something could not be recorded: what was to go with it is lost, and runs again. */
+  broken = false
   /** Whether more has failed than may, in this run. */
   gaveUp = false
   private readonly spec: Recorded
@@ -43,6 +46,7 @@ export class Recorder {
 
   private rows: Array<OutcomeRow> = []
   private cleared: Array<string> = []
+  private ended: Array<Ended<unknown, unknown>> = []
   private unrecorded = 0
   private inFlight = 0
   private firstFailure: Failure | undefined
@@ -92,7 +96,7 @@ export class Recorder {
   }
 
   private record(settlement: Settlement): void {
-    const { bracketAfter, cursor, isRetriable, key, outcome, payload, retryOf } = settlement
+    const { bracketAfter, cursor, isRetriable, key, outcome, payload, retryOf, value } = settlement
     const { run, task } = this.spec
     if (retryOf !== undefined) uncount(this.header.tally, retryOf.outcome)
     count(this.header.tally, outcome, settlement.units)
@@ -111,6 +115,9 @@ export class Recorder {
           at: this.spec.environment.clock.currentTimeMillisUnsafe()
         })
       )
+    }
+    if (this.spec.options.onCommit !== undefined) {
+      this.ended.push({ cursor, payload: isRetriable ? Option.some(payload) : Option.none(), outcome, value })
     }
     this.unrecorded++
     this.changed = true
@@ -161,8 +168,8 @@ export class Recorder {
     })
   }
 
-  get flush(): Effect.Effect<void, JobStoreError> {
-    const { name, run, task } = this.spec
+  get flush(): Effect.Effect<void, unknown> {
+    const { name, options: { onCommit }, run, task } = this.spec
     return Effect.uninterruptible(Effect.suspend(() => {
       this.dirty.closeUnsafe()
       this.isDue = false
@@ -170,15 +177,26 @@ export class Recorder {
       return Effect.andThen(
         run.flush(name, () => {
           const flush = { rows: this.rows, cleared: this.cleared, acked: this.unrecorded > 0 }
+          const { ended } = this
           this.rows = []
           this.cleared = []
+          this.ended = []
           recorded = this.waiting
           this.waiting = []
           this.inFlight = this.unrecorded
           this.unrecorded = 0
           const tally = new Tally(this.header.tally)
-          return { ...flush, tally, checkpoint: Checkpoint.encode(run.version, this.header, this.state, task.payload) }
-        }),
+          const checkpoint = Checkpoint.encode(run.version, this.header, this.state, task.payload)
+          return {
+            flush: { ...flush, checkpoint },
+            tally,
+            ...onCommit !== undefined && Arr.isArrayNonEmpty(ended) ? { onCommit: onCommit(ended) } : {}
+          }
+        }).pipe(Effect.onError(() =>
+          Effect.sync(() => {
+            this.broken = true
+          })
+        )),
         Effect.sync(() => {
           this.inFlight = 0
           for (const resume of recorded) resume(Effect.void)
@@ -213,7 +231,7 @@ export class Recorder {
   })
 
   /** Records whenever enough has been settled, or some time after anything has. */
-  get flusher(): Effect.Effect<never, JobStoreError> {
+  get flusher(): Effect.Effect<never, unknown> {
     return Effect.forever(Effect.andThen(Effect.andThen(this.dirty.await, this.untilDue), this.flush))
   }
 }

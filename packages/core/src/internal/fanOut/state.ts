@@ -5,6 +5,7 @@
  * source, and while a failed bracket is retried the part of the source that belongs to it. The checkpoint is all of
  * this but the feeds' buffers.
  */
+import * as Option from "effect/Option"
 import type * as Schema from "effect/Schema"
 import type { Element } from "../../FanOut.ts"
 import type { OutcomeRow } from "../../JobStore.ts"
@@ -66,6 +67,8 @@ export interface Settlement {
   /** Cursor behind which the source gives the bracket that the element opens, where it opens one. */
   readonly bracketAfter: string | undefined
   readonly outcome: Outcome
+  /** What a done task succeeded with. */
+  readonly value: Option.Option<unknown>
   /** Units that the task added; counted only when it is done. */
   readonly units: Units
   readonly retryOf: OutcomeRow | undefined
@@ -161,6 +164,7 @@ export class FanOutState {
           isRetriable: retry !== undefined,
           bracketAfter: retry?.bracketAfter,
           outcome,
+          value: Option.none(),
           units: noUnits,
           retryOf: undefined
         })
@@ -186,6 +190,7 @@ export class FanOutState {
           isRetriable: false,
           bracketAfter: undefined,
           outcome: { _tag: "Skipped", reason: "what opens it was not done", count: bracket.skipped },
+          value: Option.none(),
           units: noUnits,
           retryOf: undefined
         })
@@ -220,12 +225,12 @@ export class FanOutState {
     return entry
   }
 
-  settle(entry: Entry, key: string, outcome: Outcome): void {
+  settle(entry: Entry, key: string, outcome: Outcome, value: Option.Option<unknown>): void {
     const { bracket, cursor, kind, payload, retryOf } = entry
     const units = entry.kept?.units ?? noUnits
     this.active.delete(entry)
     const bracketAfter = kind === "open" ? entry.bracketAfter ?? cursor : undefined
-    this.settled({ cursor, key, payload, isRetriable: true, bracketAfter, outcome, units, retryOf })
+    this.settled({ cursor, key, payload, isRetriable: true, bracketAfter, outcome, value, units, retryOf })
     if (kind === "after") return this.closeBracket(bracket)
     if (kind === "open") {
       bracket.state = outcome._tag === "Done" ? "open" : "skipping"

@@ -41,10 +41,14 @@ export class JobRun extends Context.Service<
     readonly partials: Map<string, () => ReadonlyMap<string, number>>
     readonly totals: Map<string, number>
     /** Records one fan-out. `tally` is evaluated inside, so that progress never goes back. */
-    readonly flush: (
+    readonly flush: <E = never>(
       fanOut: string,
-      make: () => Omit<Flush, "token" | "fanOut" | "progress"> & { readonly tally: Tally }
-    ) => Effect.Effect<void, JobStoreError>
+      make: () => {
+        readonly flush: Omit<Flush, "token" | "fanOut" | "progress">
+        readonly tally: Tally
+        readonly onCommit?: Effect.Effect<void, E>
+      }
+    ) => Effect.Effect<void, E | JobStoreError>
   }
 >()("@fanout/core/internal/JobRun") {}
 
@@ -78,10 +82,10 @@ export const make = (options: JobRunOptions): Effect.Effect<JobRun["Service"]> =
       totals,
       flush: (fanOut, make) =>
         mutex.withPermit(Effect.suspend(() => {
-          const { tally, ...flush } = make()
+          const { flush, onCommit, tally } = make()
           const after = next(fanOut, tally)
           return Effect.andThen(
-            options.store.flush(options.id, { ...flush, token: options.token, fanOut, progress: after }),
+            options.store.flush(options.id, { ...flush, token: options.token, fanOut, progress: after }, onCommit),
             Effect.sync(() => {
               progress = after
               options.onProgress(after)
