@@ -27,7 +27,10 @@ import type { TaskDispatcher } from "./TaskDispatcher.ts"
 export interface Migration {
   /** Lifts the encoded payload of the job. */
   readonly payload?: (payload: Schema.Json) => Schema.Json
-  /** Lifts what was stored of a fan-out, by its old name: its new name, its cursors, the payloads of its elements. */
+  /**
+   * Lifts what was stored of a fan-out, by its old name: its new name, its cursors, the payloads of its elements. Two
+   * can't get the same name. What is stored under a name that is given to another one, goes.
+   */
   readonly fanOuts?: Readonly<
     Record<string, {
       readonly name?: string
@@ -164,7 +167,13 @@ export const make = <
   readonly timeout?: Duration.Input
   readonly migrations?: Readonly<Record<number, Migration>>
 }): Job<Name, Payload, Success, Error> => {
-  const { exclusiveKey, idempotencyKey } = options
+  const { exclusiveKey, idempotencyKey, migrations = {} } = options
+  for (const [version, { fanOuts = {} }] of Object.entries(migrations)) {
+    const names = Object.entries(fanOuts).map(([old, { name = old }]) => name)
+    if (new Set(names).size < names.length) {
+      throw new Error(`Migration ${version} of job "${name}" gives two fan-outs the same name`)
+    }
+  }
   return {
     name,
     version: options.version ?? 1,
@@ -177,7 +186,7 @@ export const make = <
     timeoutMillis: options.timeout === undefined
       ? Number.POSITIVE_INFINITY
       : Duration.toMillis(Duration.fromInputUnsafe(options.timeout)),
-    migrations: options.migrations ?? {},
+    migrations,
     toLayer: (program, { onCancel } = {}) =>
       Layer.effect(
         programKey(name),

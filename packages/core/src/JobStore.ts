@@ -13,6 +13,7 @@ import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
 import * as Semaphore from "effect/Semaphore"
+import { renameEntries } from "./internal/job/renames.ts"
 import type { JobId } from "./JobId.ts"
 import { JobRecord, LogEntry, OutcomeRow, type Pulse, type Request } from "./JobRecord.ts"
 import * as JobState from "./JobState.ts"
@@ -129,8 +130,15 @@ export class JobStore extends Context.Service<JobStore, {
    * Replaces a job if nobody has since it was read, raises its revision and writes the line to its log, as of
    * `updatedAt`. Heartbeat and progress are untouched. Fails with `JobConflict` where somebody has, with
    * `JobNotFound`, and with `KeyTaken` where the job would be a second active one with one of its keys.
+   *
+   * `renames` give fan-outs other names, by those that they have, step by step: rows, checkpoint and part of the
+   * progress move with them. What was there under a new name gives way, unless it gets another one in that step.
    */
-  readonly put: (record: JobRecord, line: string) => Effect.Effect<JobRecord, Errors.JobStoreError>
+  readonly put: (
+    record: JobRecord,
+    line: string,
+    renames?: ReadonlyArray<ReadonlyMap<string, string>>
+  ) => Effect.Effect<JobRecord, Errors.JobStoreError>
 
   /**
    * Raises the heartbeat and returns what is asked of the job; fails with `Fenced` when the token is not the owner's.
@@ -218,7 +226,7 @@ export const layerMemory: Layer.Layer<JobStore> = Layer.sync(JobStore, () => {
     kinds: memory.run(() => Effect.succeed(memory.kinds())),
     due: (filter) => memory.run(() => Effect.succeed(memory.due(filter))),
     held: memory.run(() => Effect.succeed(memory.held())),
-    put: (record, line) => memory.run(() => memory.put(record, line)),
+    put: (record, line, renames) => memory.run(() => memory.put(record, line, renames)),
     beat: (id, token) =>
       memory.run(() =>
         Effect.map(memory.owned(id, token), (job) => {
@@ -385,7 +393,11 @@ class Memory {
     return Effect.succeed(decodeJob(json))
   }
 
-  put(record: JobRecord, line: string): Effect.Effect<JobRecord, Errors.JobStoreError> {
+  put(
+    record: JobRecord,
+    line: string,
+    renames: ReadonlyArray<ReadonlyMap<string, string>> = []
+  ): Effect.Effect<JobRecord, Errors.JobStoreError> {
     const { id } = record
     const json = encodeJob(record.with({ revision: record.revision + 1 }))
     const job = this.jobs.get(id)
@@ -394,6 +406,7 @@ class Memory {
     const twin = JobState.isActive(record.state) ? this.twin(record) : undefined
     if (twin !== undefined) return fail(new Errors.KeyTaken({ id, by: twin.record.id }))
     this.rewrite(job, json)
+    for (const step of renames) this.rename(job, step)
     this.log(job, { at: record.updatedAt, level: "Info", message: line })
     return Effect.succeed(decodeJob(json))
   }
@@ -414,6 +427,21 @@ class Memory {
     this.change(job)
     job.json = json
     job.record = decodeJob(json)
+  }
+
+  private rename(job: MemoryJob, renames: ReadonlyMap<string, string>): void {
+    const { fanOuts, totals, units } = decodeProgress(job.progress)
+    const moved = Object.fromEntries(renameEntries(Object.entries(fanOuts), renames))
+    job.progress = encodeProgress(new Progress.Progress({ fanOuts: moved, totals, units }))
+    const checkpoints = renameEntries(job.checkpoints, renames)
+    job.checkpoints.clear()
+    for (const [name, checkpoint] of checkpoints) job.checkpoints.set(name, checkpoint)
+    const rows = renameEntries(Array.from(job.outcomes.values(), (row) => [row.fanOut, row] as const), renames)
+    job.outcomes.clear()
+    for (const [fanOut, stored] of rows) {
+      const row = new OutcomeRow({ ...decodeOutcome(stored.json), fanOut })
+      job.outcomes.set(JSON.stringify([fanOut, row.cursor]), { ...stored, fanOut, json: encodeOutcome(row) })
+    }
   }
 
   list({ before, ids, limit, names, states }: Method<"list">[0]): ReadonlyArray<JobRecord> {

@@ -428,6 +428,55 @@ const contract = (name: string, layer: Layer.Layer<JobStore.JobStore, JobStoreEr
         assert.deepStrictEqual([lifted.version, lifted.payload], [2, { b: 2 }])
       }).pipe(fresh))
 
+    it.effect("goes on with a fan-out under the name that a newer version gives it, rows and progress included", () =>
+      Effect.gen(function*() {
+        const runs: Array<number> = []
+        const program = (name: string, isWell: boolean) =>
+          Effect.gen(function*() {
+            const dispatcher = yield* TaskDispatcher
+            const tally = yield* dispatcher.fanOut(name, Item, (after) =>
+              Stream.range(
+                Number(Option.getOrElse(after, () => -1)) + 1,
+                9
+              ).pipe(
+                Stream.map((n) => ({ _tag: "Item" as const, cursor: `${n}`, payload: { n } }))
+              )).pipe(
+                Effect.provide(Tasks.toLayer({
+                  "test/Item": ({ n }) =>
+                    Effect.andThen(
+                      Effect.sync(() => runs.push(n)),
+                      n % 3 === 0 && !isWell ? Effect.fail(new Broken({ what: `${n}` })) : Effect.void
+                    )
+                })),
+                Effect.catchTag("FanOutStopped", (error) => Effect.die(error))
+              )
+            return tally.done
+          })
+        const V1 = Job.make("test/Renamed", { success: Schema.Number })
+        const V2 = Job.make("test/Renamed", {
+          version: 3,
+          success: Schema.Number,
+          migrations: { 1: { fanOuts: { first: { name: "second" } } }, 2: { fanOuts: { second: { name: "third" } } } }
+        })
+        const one = yield* manager([V1], V1.toLayer(() => program("first", false)))
+        const { id } = yield* one.jobs.start(V1, undefined)
+        yield* TestClock.adjust("2 seconds")
+        assert.strictEqual(yield* stateOf(one.jobs, id), "CompletedWithErrors")
+        yield* one.close
+        runs.length = 0
+
+        const { jobs } = yield* manager([V2], V2.toLayer(() => program("third", true)))
+        yield* jobs.retry(id)
+        yield* TestClock.adjust("2 seconds")
+
+        assert.deepStrictEqual(runs, [0, 3, 6, 9])
+        assert.strictEqual(yield* stateOf(jobs, id), "Completed")
+        const { fanOuts, tally } = yield* jobs.progress(id)
+        assert.deepStrictEqual([Object.keys(fanOuts), tally.done, tally.failed], [["third"], 10, 0])
+        const handle = yield* jobs.attach(V2, id)
+        assert.strictEqual(yield* handle.await, 10)
+      }).pipe(fresh))
+
     it.effect("hands back what runs when it shuts down, and another goes on", () =>
       Effect.gen(function*() {
         const first = yield* manager([Patient], patient(() => {}), { shutdownDeadline: "5 seconds" })
@@ -678,6 +727,14 @@ it.effect("tells the same story twice, from memory and from SQLite", () =>
     assert.deepStrictEqual(second, first)
     assert.deepStrictEqual(third, first)
   }))
+
+it("refuses a job whose migration gives two fan-outs the same name", () => {
+  const make = (name: string) => () =>
+    Job.make("test/Merged", { version: 2, migrations: { 1: { fanOuts: { a: { name }, b: {} } } } })
+
+  assert.throws(make("b"), /Migration 1 of job "test\/Merged"/)
+  assert.strictEqual(make("c")().version, 2)
+})
 
 contract("in memory", JobStore.layerMemory)
 contract("on SQLite", Node.layerSqlite({ filename: ":memory:" }))

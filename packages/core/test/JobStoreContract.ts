@@ -270,6 +270,130 @@ export const jobStoreContract = <E>(backend: string, layer: Layer.Layer<JobStore
         }))
     })
 
+    describe("put with renames", () => {
+      const tally = (done: number) => new Progress.Tally({ ...Progress.emptyTally, done })
+      const fanOuts = { a: tally(1), b: tally(2), c: tally(3) }
+
+      /** A running job with three fan-outs, of a failed element each, and of two more in `a`. */
+      const withFanOuts = Effect.fnUntraced(function*(store: Store, text: string) {
+        const record = yield* running(store, text, 1)
+        for (const fanOut of ["a", "b", "c"]) {
+          const rows = fanOut === "a" ? ["1", "2", "3"] : ["1"]
+          const progress = new Progress.Progress({ fanOuts, totals: { items: 3 }, units: { bytes: 6 } })
+          yield* store.flush(
+            record.id,
+            flush(1, {
+              fanOut,
+              checkpoint: `of ${fanOut}`,
+              progress,
+              rows: rows.map((cursor) => row(cursor, undefined, fanOut))
+            })
+          )
+        }
+        return record
+      })
+      const stored = Effect.fnUntraced(function*(store: Store, of: JobId.JobId) {
+        const names = ["a", "b", "c", "d"]
+        const checkpoints = yield* Effect.forEach(names, (name) => store.checkpoint(of, name))
+        const rows = yield* store.outcomes(of, { after: 0, limit: 100 })
+        return {
+          checkpoints: checkpoints.map(Option.getOrElse(() => "none")),
+          rows: rows.map(([, { cursor, fanOut }]) => fanOut + cursor),
+          progress: (yield* store.pulse(of)).progress
+        }
+      })
+
+      const cases: Record<string, {
+        readonly renames: ReadonlyArray<Record<string, string>>
+        readonly checkpoints: ReadonlyArray<string>
+        readonly rows: ReadonlyArray<string>
+        readonly tallies: Record<string, number>
+      }> = {
+        "to a new one": {
+          renames: [{ a: "d" }],
+          checkpoints: ["none", "of b", "of c", "of a"],
+          rows: ["d1", "d2", "d3", "b1", "c1"],
+          tallies: { d: 1, b: 2, c: 3 }
+        },
+        "to one that is not wanted any more": {
+          renames: [{ a: "b" }],
+          checkpoints: ["none", "of a", "of c", "none"],
+          rows: ["b1", "b2", "b3", "c1"],
+          tallies: { b: 1, c: 3 }
+        },
+        "to one that moves on": {
+          renames: [{ a: "b", b: "c", c: "d" }],
+          checkpoints: ["none", "of a", "of b", "of c"],
+          rows: ["b1", "b2", "b3", "c1", "d1"],
+          tallies: { b: 1, c: 2, d: 3 }
+        },
+        "against each other": {
+          renames: [{ a: "b", b: "a" }],
+          checkpoints: ["of b", "of a", "of c", "none"],
+          rows: ["b1", "b2", "b3", "a1", "c1"],
+          tallies: { b: 1, a: 2, c: 3 }
+        },
+        "step by step": {
+          renames: [{ a: "d" }, { d: "c", unknown: "a" }],
+          checkpoints: ["none", "of b", "of a", "none"],
+          rows: ["c1", "c2", "c3", "b1"],
+          tallies: { c: 1, b: 2 }
+        },
+        "to themselves, or not at all": {
+          renames: [{ a: "a" }, {}],
+          checkpoints: ["of a", "of b", "of c", "none"],
+          rows: ["a1", "a2", "a3", "b1", "c1"],
+          tallies: { a: 1, b: 2, c: 3 }
+        }
+      }
+      for (const [how, { checkpoints, renames, rows, tallies }] of Object.entries(cases)) {
+        test(`moves what fan-outs have stored ${how}`, (store) =>
+          Effect.gen(function*() {
+            const record = yield* withFanOuts(store, "job")
+            const other = yield* withFanOuts(store, "other")
+            const before = yield* stored(store, other.id)
+
+            yield* store.put(record, "renamed", renames.map((step) => new Map(Object.entries(step))))
+
+            const after = yield* stored(store, record.id)
+            assert.deepStrictEqual([after.checkpoints, after.rows], [checkpoints, rows])
+            const counted = Object.entries(after.progress.fanOuts).map(([name, { done }]) => [name, done])
+            assert.deepStrictEqual(Object.fromEntries(counted), tallies)
+            assert.deepStrictEqual([after.progress.totals, after.progress.units], [{ items: 3 }, { bytes: 6 }])
+            assert.deepStrictEqual(yield* stored(store, other.id), before)
+          }))
+      }
+
+      test("moves any number of rows, and keeps the order in which they were recorded", (store) =>
+        Effect.gen(function*() {
+          const record = yield* running(store, "a", 1)
+          const all = Array.from({ length: 1_200 }, (_, index) => row(`${index}`))
+          yield* store.flush(record.id, flush(1, { rows: all }))
+          yield* store.flush(
+            record.id,
+            flush(1, { fanOut: "gone", rows: all.map((_) => row(_.cursor, undefined, "gone")) })
+          )
+
+          yield* store.put(record, "renamed", [new Map([["files", "gone"]])])
+
+          assert.strictEqual(yield* store.failures(record.id), 1_200)
+          const seen = yield* store.outcomes(record.id, { fanOut: "gone", after: 0, limit: 2_000 })
+          assert.deepStrictEqual(seen.map(([, { cursor }]) => cursor), all.map(({ cursor }) => cursor))
+        }))
+
+      test("moves nothing where the job is not changed", (store) =>
+        Effect.gen(function*() {
+          const record = yield* withFanOuts(store, "job")
+          yield* store.put(record, "changed")
+          const before = yield* stored(store, record.id)
+
+          const reason = yield* reasonOf(store.put(record, "late", [new Map([["a", "d"]])]))
+
+          assert.strictEqual(reason, "JobConflict")
+          assert.deepStrictEqual(yield* stored(store, record.id), before)
+        }))
+    })
+
     describe("beat and requested", () => {
       test("raise the heartbeat, or not, and tell what is asked", (store) =>
         Effect.gen(function*() {

@@ -53,6 +53,7 @@ const Operation = Schema.TaggedUnion({
     request: Schema.Option(JobStore.Request),
     exit: Schema.Option(JobStore.Exit),
     ownersLost: Schema.Literals([0, 2]),
+    renames: Schema.Array(Schema.Array(Schema.Tuple([FanOut, Schema.Literals(["files", "folders", "\\0", "\\1"])]))),
     idempotencyKey: Key,
     finishedAt: Schema.Option(Time)
   },
@@ -118,6 +119,12 @@ const someId = (before: Option.Option<number | { readonly createdAt: number; rea
     Option.map(before, (before) => typeof before === "number" ? before : { ...before, id: id(before.id) })
   )
 
+/** New names, no two of them the same. */
+const distinct = (pairs: ReadonlyArray<readonly [string, string]>) => {
+  const from = new Map(pairs.map(([from, to]) => [to, from]))
+  return new Map(Array.from(from, ([to, from]) => [from, to]))
+}
+
 const perform = (store: JobStore.JobStore["Service"], operation: Operation): Effect.Effect<unknown, unknown> =>
   Operation.match(operation, {
     Insert: ({ at, exclusiveKey, id, idempotencyKey, name, payload }) =>
@@ -137,7 +144,9 @@ const perform = (store: JobStore.JobStore["Service"], operation: Operation): Eff
           ? Option.none()
           : Option.some({ token: put.owner, owner: new Owner({ machine: "m", boot: "\udcff", process: "p" }) })
         const changed = { exit, finishedAt, ownersLost, request, state, lease, idempotencyKey: key(put.idempotencyKey) }
-        return store.put(record.with({ ...changed, revision: Math.max(0, record.revision - put.stale) }), state._tag)
+        const renames = put.renames.map(distinct)
+        const revision = Math.max(0, record.revision - put.stale)
+        return store.put(record.with({ ...changed, revision }), state._tag, renames)
       }),
     Beat: ({ id: of, token }) => store.beat(id(of), token),
     Requested: ({ id: of, token }) => store.requested(id(of), token),

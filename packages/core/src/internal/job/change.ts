@@ -8,11 +8,14 @@ import type { JobRecord } from "../../JobRecord.ts"
 import * as JobState from "../../JobState.ts"
 import type { JobStore } from "../../JobStore.ts"
 import type { JobStoreError } from "../../JobStoreError.ts"
+import type { Renames } from "./renames.ts"
 
 export interface Change {
   readonly record: JobRecord
   /** What the job's log says of it. */
   readonly line: string
+  /** Names that the job's fan-outs get, as `JobStore.put` takes them. */
+  readonly renames?: ReadonlyArray<Renames>
 }
 
 export type Fields = Partial<
@@ -82,7 +85,7 @@ export const put = (
   tolerant: boolean
 ): Effect.Effect<JobRecord | undefined, JobStoreError> =>
   Effect.catchTag(
-    store.put(change.record, change.line),
+    store.put(change.record, change.line, change.renames),
     "JobStoreError",
     (error) => tolerant && error.reason._tag === "JobConflict" ? Effect.succeed(undefined) : Effect.fail(error)
   )

@@ -12,7 +12,7 @@ import type { JobRecord } from "../../JobRecord.ts"
 import type { Held, Kind } from "../../JobStore.ts"
 import type { JobStoreError } from "../../JobStoreError.ts"
 import { type Change, put, step } from "./change.ts"
-import { lift, migrationsFrom } from "./codec.ts"
+import { lift, migrationsFrom, renamesOf } from "./codec.ts"
 import { instantUnsafe } from "./lease.ts"
 import { runJob } from "./loop.ts"
 import type { JobRuntime } from "./runtime.ts"
@@ -137,7 +137,7 @@ const claimOne = Effect.fnUntraced(function*(claims: Claims, record: JobRecord) 
   // The lease counts from before it was asked for.
   const since = instantUnsafe(runtime.clock)
   const token = record.token + 1
-  const change = step(
+  const claimed = step(
     record,
     { _tag: "Claimed" },
     since.wallMillis,
@@ -149,7 +149,8 @@ const claimOne = Effect.fnUntraced(function*(claims: Claims, record: JobRecord) 
       lease: Option.some({ token, owner: runtime.liveness.self })
     }
   )
-  if (change === undefined) return
+  if (claimed === undefined) return
+  const change = { ...claimed, renames: renamesOf(migrationsFrom(runnable.job, record.version) ?? []) }
   yield* Effect.uninterruptible(Effect.gen(function*() {
     const claimed = yield* put(runtime.store, change, true)
     if (claimed === undefined) return

@@ -12,6 +12,7 @@ import type * as Job from "../../Job.ts"
 import type { Exit, JobRecord } from "../../JobRecord.ts"
 import { JobStoreError } from "../../JobStoreError.ts"
 import type * as Task from "../../Task.ts"
+import type { Renames } from "./renames.ts"
 
 const json = (schema: Task.Codec) => Schema.toCodecJson(schema)
 
@@ -32,6 +33,14 @@ export const migrationsFrom = (job: Job.Any, version: number): ReadonlyArray<Job
   }
   return migrations
 }
+
+/** Names that migrations give to fan-outs. */
+export const renamesOf = (migrations: ReadonlyArray<Job.Migration>): ReadonlyArray<Renames> =>
+  migrations
+    .map(({ fanOuts = {} }) =>
+      new Map(Object.entries(fanOuts).flatMap(([from, { name: to }]) => to === undefined ? [] : [[from, to]]))
+    )
+    .filter(({ size }) => size > 0)
 
 /** Lifts a stored payload to the version of the definition; `undefined` where that can't be done. */
 export const lift = (job: Job.Any, { payload, version }: JobRecord): Schema.Json | undefined => {

@@ -10,9 +10,11 @@ import * as JobState from "../../JobState.ts"
 import type { JobStore } from "../../JobStore.ts"
 import * as Errors from "../../JobStoreError.ts"
 import * as Progress from "../../Progress.ts"
+import type { Renames } from "../job/renames.ts"
 import * as Rows from "../job/rows.ts"
 import { again, atMost, decoded, failWith, type SqlAccess, type Statements } from "./access.ts"
 import { appendLog } from "./items.ts"
+import { renameFanOuts } from "./renames.ts"
 
 export const selectJobs = (sql: SqlClient) =>
   sql`select j.*, p.payload from fanout_jobs j join fanout_payloads p on p.job_id = j.id`
@@ -125,7 +127,7 @@ export const makeWrites = (access: SqlAccess) => {
       )
       : failWith(new Errors.JobConflict({ id: record.id }))
 
-  const put = (record: JobRecord, line: string) => {
+  const put = (record: JobRecord, line: string, renames: ReadonlyArray<Renames> = []) => {
     const { id, revision } = record
     const { columns, payload } = Rows.encodeJob(record.with({ revision: revision + 1 }))
     const replace = Effect.gen(function*() {
@@ -137,6 +139,7 @@ export const makeWrites = (access: SqlAccess) => {
         )
       }
       yield* sql`update fanout_payloads set payload = ${payload} where job_id = ${columns.id} and payload <> ${payload}`
+      for (const step of renames) yield* renameFanOuts(access, columns.id, step)
       yield* appendLog(access, id, { at: record.updatedAt, level: "Info", message: line })
       return Rows.decodeJob({ ...columns, payload })
     })
