@@ -50,11 +50,13 @@ export const workingFolder = (): FilePath.FilePath => {
   }
 }
 
-/** Path of a file without links, or as it was given where there is none. */
-export const realPath = (path: string): FilePath.FilePath => {
+/** Absolute path of a file without links, as far as it exists. */
+export const realPath = (path: FilePath.FilePath): FilePath.FilePath => {
+  const absolute = FilePath.join(workingFolder(), path)
   try {
-    return FilePath.fromBytes(realpathSync(path, { encoding: "buffer" }))
+    return FilePath.fromBytes(realpathSync(Buffer.from(FilePath.toBytes(absolute)), { encoding: "buffer" }))
   } catch {
-    return FilePath.make(path)
+    const parent = FilePath.parent(absolute)
+    return parent === absolute ? absolute : FilePath.join(realPath(parent), FilePath.name(absolute))
   }
 }

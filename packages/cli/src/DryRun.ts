@@ -7,6 +7,7 @@ import * as FilePath from "@fanout/ops/FilePath"
 import * as Files from "@fanout/ops/Files"
 import * as FileTree from "@fanout/ops/FileTree"
 import * as NodeFiles from "@fanout/ops/NodeFiles"
+import * as ProtectedFiles from "@fanout/ops/ProtectedFiles"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Stream from "effect/Stream"
@@ -32,27 +33,20 @@ const actions = {
   Refuse: "refuse"
 } as const
 
-const reasons = {
-  Exists: "it is there already",
-  Special: "it is no file, folder or link",
-  FolderOverFile: "a folder can't take the place of what is there",
-  FileOverFolder: "a file can't take the place of the folder that is there"
-}
-
 type Place = Pick<Step, "source" | "target">
 
 const stepOf = (place: Place, mode: Conflict.Mode): Effect.Effect<Step, never, Files.Files> =>
   Effect.gen(function*() {
     const files = yield* Files.Files
     const stat = yield* files.lstat(place.source)
-    const decision = yield* Conflict.resolve(mode, yield* Conflict.facts(place.source, stat), place.target)
+    const decision = yield* Conflict.resolve(mode, { path: place.source, stat }, place.target)
     return {
       action: actions[decision._tag],
       kind: stat.kind,
       source: place.source,
       target: Conflict.placeOf(decision, place.target),
       sizeBytes: stat.kind === "file" ? stat.sizeBytes : 0,
-      why: decision._tag === "Skip" || decision._tag === "Refuse" ? reasons[decision.reason] : ""
+      why: Conflict.why(decision)
     }
   }).pipe(Effect.catch((error) => Effect.succeed(unknown(place, "fail", error.message))))
 
@@ -76,14 +70,14 @@ export const steps = ({ leaveOut, request, transfers }: Copy.Payload): Stream.St
       const place = { source: at(transfer.source), target: at(transfer.target) }
       if (element._tag === "Close" || isBelow(element)) return Option.none()
       if (element._tag === "Unreadable") return Option.some(unknown(place, "fail", element.error.message))
-      if (element._tag === "LeftOut") return Option.some(unknown(place, "skip", "it belongs to the database of jobs"))
       const step = yield* stepOf(place, request.conflict)
       if (element._tag === "Open" && step.action === "refuse") refused = element
       return Option.some(step)
     })
-  return FileTree.walk({ sources: transfers.map(({ source }) => source), leaveOut }).pipe(
+  return FileTree.walk({ sources: transfers.map(({ source }) => source) }).pipe(
     Stream.mapEffect(next),
     Stream.flatMap((step) => Option.isSome(step) ? Stream.succeed(step.value) : Stream.empty),
+    Stream.provideServiceEffect(ProtectedFiles.ProtectedFiles, ProtectedFiles.make(leaveOut)),
     Stream.provide(NodeFiles.layer)
   )
 }

@@ -146,6 +146,25 @@ describe("fanout copy", () => {
     assert.isFalse(fs.existsSync(destination))
   })
 
+  it("doesn't replace its own database, nor says that it would", () => {
+    const { db, place } = fresh()
+    const root = path.join(place, "source")
+    fs.mkdirSync(path.join(root, "state"), { recursive: true })
+    const names = ["jobs.db", "jobs.db-journal", "jobs.db-shm", "jobs.db-wal"]
+    for (const name of names) fs.writeFileSync(path.join(root, "state", name), "not a database")
+    const copy = ["copy", "-T", "--conflict", "overwrite", root, place]
+    // In a dry run there is no database yet.
+    for (const args of [[...copy, "--dry-run"], copy]) {
+      const { status, stderr, stdout } = run(db, args)
+      assert.strictEqual(status, 1, stderr)
+      for (const name of names) assert.match(stdout + stderr, new RegExp(`state/${name}: .*database of this job`))
+    }
+    fs.linkSync(db, path.join(root, "link-to-it"))
+    assert.strictEqual(run(db, copy).status, 1)
+    assert.isFalse(fs.existsSync(path.join(place, "link-to-it")))
+    assert.lengthOf(jobsOf(db), 2)
+  })
+
   it("keeps names that are not UTF-8", () => {
     const { db, place } = fresh()
     const name = Buffer.concat([Buffer.from(`${place}/a`), Buffer.from([0xff])])

@@ -13,6 +13,8 @@ import * as FilePath from "./FilePath.ts"
 import * as Files from "./Files.ts"
 import type { FilesError } from "./FilesError.ts"
 import * as NumberedName from "./NumberedName.ts"
+import * as ProtectedFiles from "./ProtectedFiles.ts"
+import { SkipReason } from "./SkipReason.ts"
 
 /**
  * Schema for what to do where something has the name already.
@@ -80,9 +82,9 @@ export const Decision = Schema.TaggedUnion({
   Merge: {},
   Replace: {},
   Unchanged: {},
-  Skip: { reason: Schema.Literals(["Exists", "Special"]) },
+  Skip: { reason: Schema.Literals(["Exists", "Special", "Database"]) },
   RenameTo: { number: Schema.Natural },
-  Refuse: { reason: Schema.Literals(["Exists", "FolderOverFile", "FileOverFolder"]) }
+  Refuse: { reason: Schema.Literals(["Exists", "FolderOverFile", "FileOverFolder", "Database"]) }
 })
 
 /**
@@ -152,23 +154,56 @@ export const facts = Effect.fnUntraced(function*(
 })
 
 /**
- * Decides by what is at the target now, and for `rename` finds the first number whose name is free.
+ * Decides by what is at the target now, and for `rename` finds the first number whose name is free. What is among the
+ * `ProtectedFiles` is neither copied nor replaced, in no mode.
  *
  * @category accessors
  * @since 0.1.0
  */
 export const resolve = Effect.fnUntraced(function*(
   mode: Mode,
-  source: Facts,
+  source: { readonly path: FilePath.FilePath; readonly stat: Files.FileStat },
   target: FilePath.FilePath
 ): Effect.fn.Return<Decision, FilesError | NumberedName.NoFreeName, Files.Files> {
   const files = yield* Files.Files
+  const protectedFiles = yield* ProtectedFiles.ProtectedFiles
+  if (ProtectedFiles.has(protectedFiles, source.path, Option.some(source.stat))) {
+    return Skip.make({ reason: "Database" })
+  }
   const found = yield* files.find(target)
-  const destination = Option.isSome(found) ? Option.some(yield* facts(target, found.value)) : Option.none()
-  const decision = decide(mode, source, destination)
-  if (decision._tag !== "RenameTo") return decision
-  return decide(mode, source, destination, yield* NumberedName.firstFree(target))
+  const here = yield* facts(source.path, source.stat)
+  const there = Option.isSome(found) ? Option.some(yield* facts(target, found.value)) : Option.none()
+  const decision = decide(mode, here, there)
+  switch (decision._tag) {
+    case "RenameTo":
+      return decide(mode, here, there, yield* NumberedName.firstFree(target))
+    case "Create":
+    case "Replace":
+      return ProtectedFiles.has(protectedFiles, target, found) ? Refuse.make({ reason: "Database" }) : decision
+    default:
+      return decision
+  }
 })
+
+/**
+ * Says why a decision leaves something out; empty where it does not.
+ *
+ * @category accessors
+ * @since 0.1.0
+ */
+export const why = (decision: Decision): string =>
+  decision._tag === "Skip"
+    ? SkipReason[decision.reason]
+    : decision._tag === "Refuse"
+    ? refusals[decision.reason]
+    : ""
+
+const refusals = {
+  Exists: "it is there already, and the conflict mode is error",
+  FolderOverFile: "a folder can't take the place of what is there",
+  FileOverFolder: "a file can't take the place of the folder that is there",
+  Database: "the database of this job has that name: keep it elsewhere, or copy to another place"
+}
 
 /**
  * Path that a copy gets by a decision: the target, or a numbered name beside it.

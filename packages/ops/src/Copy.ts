@@ -27,6 +27,7 @@ import type { DestinationError } from "./DestinationError.ts"
 import * as FilePath from "./FilePath.ts"
 import type * as Files from "./Files.ts"
 import * as FileTree from "./FileTree.ts"
+import * as ProtectedFiles from "./ProtectedFiles.ts"
 import { SkipReason } from "./SkipReason.ts"
 import * as TemporaryName from "./TemporaryName.ts"
 
@@ -63,7 +64,7 @@ export type Request = typeof Request.Type
 export const Payload = Schema.Struct({
   request: Request,
   transfers: Schema.NonEmptyArray(Destination.Transfer),
-  /** Files that are never copied: those of the job's own database. */
+  /** Files that are neither copied nor replaced: those of the job's own database. Without links above their names. */
   leaveOut: Schema.Array(FilePath.FilePath)
 })
 
@@ -132,8 +133,6 @@ const elementOf = ({ transfers, request: { conflict } }: Payload) => (element: F
       return element.kind === "special"
         ? skipped("Special")
         : { _tag: "Item", cursor, payload: { ...at, kind: element.kind } }
-    case "LeftOut":
-      return skipped("Database")
     case "Unreadable": {
       const { error, retryAfter } = element
       if (error.isMissing) return skipped("Vanished")
@@ -163,8 +162,8 @@ const count = Effect.fnUntraced(function*(payload: Payload) {
   if (Option.isNone(known)) yield* total.save(found)
 })
 
-const walk = ({ leaveOut, transfers }: Payload, after: Option.Option<string>) =>
-  FileTree.walk({ sources: transfers.map(({ source }) => source), after, leaveOut })
+const walk = ({ transfers }: Payload, after: Option.Option<string>) =>
+  FileTree.walk({ sources: transfers.map(({ source }) => source), after })
 
 /** A former owner may have left temporary files beside those that were sources themselves. */
 const sweepTargets = Effect.fnUntraced(function*({ transfers }: Payload) {
@@ -191,7 +190,10 @@ const program = Effect.fnUntraced(function*(payload: Payload) {
     (after) => Stream.map(walk(payload, after), elementOf(payload)),
     { concurrency }
     // It collects failures, so it never gives up.
-  ).pipe(Effect.catchTag("FanOutStopped", Effect.die))
+  ).pipe(
+    Effect.provideService(ProtectedFiles.ProtectedFiles, yield* ProtectedFiles.make(payload.leaveOut)),
+    Effect.catchTag("FanOutStopped", Effect.die)
+  )
 })
 
 /** Removes every temporary file that the job has left under its targets. */

@@ -39,7 +39,7 @@ const decided = TaskCheckpoint.make(Conflict.Decision)
 const meetsItself = (mode: Conflict.Mode): boolean => mode === "skip" || mode === "rename" || mode === "error"
 
 const plan = Effect.fnUntraced(function*({ conflict, source, target }: Payload, stat: Files.FileStat) {
-  const decision = yield* Conflict.resolve(conflict, yield* Conflict.facts(source, stat), target)
+  const decision = yield* Conflict.resolve(conflict, { path: source, stat }, target)
   const writes = decision._tag === "Create" || decision._tag === "RenameTo"
   if (writes && meetsItself(conflict)) yield* decided.commit(decision)
   return decision
@@ -55,9 +55,9 @@ const perform = Effect.fnUntraced(function*(payload: Payload, stat: Files.FileSt
     case "Merge":
       return EntryCopied.cases.FolderMade.make({})
     case "Skip":
-      return yield* Task.skip(SkipReason[decision.reason])
+      return yield* Task.skip(Conflict.why(decision))
     case "Refuse": {
-      const why = `${FilePath.display(payload.target)}: ${refusals[decision.reason]}`
+      const why = `${FilePath.display(payload.target)}: ${Conflict.why(decision)}`
       return yield* new EntryFailed({ code: "Refused", path: payload.target, why })
     }
     default: {
@@ -82,12 +82,6 @@ const perform = Effect.fnUntraced(function*(payload: Payload, stat: Files.FileSt
 const countLost = (lost: ReadonlyArray<Lost>): Effect.Effect<void> =>
   Effect.forEach(lost, (property) => Progress.add(lostUnits[property], 1), { discard: true })
 
-const refusals = {
-  Exists: "it is there already, and the conflict mode is error",
-  FolderOverFile: "a folder can't take the place of what is there",
-  FileOverFolder: "a file can't take the place of the folder that is there"
-}
-
 /** How often a name may be taken by others between the decision and the copy. */
 const maxDecisions = 16
 
@@ -103,7 +97,7 @@ const copyOne = Effect.fnUntraced(function*(payload: Payload) {
   return yield* Effect.catchIf(perform(payload, stat, earlier.value), isOccupied, () =>
     Effect.gen(function*() {
       const target = Conflict.placeOf(earlier.value, payload.target)
-      const found = yield* Conflict.resolve("changed", yield* Conflict.facts(payload.source, stat), target)
+      const found = yield* Conflict.resolve("changed", { path: payload.source, stat }, target)
       // What is there now is what an attempt before this one has copied, or somebody else's.
       return found._tag === "Unchanged" ? copiedBefore(stat) : yield* decideAndCopy
     }))

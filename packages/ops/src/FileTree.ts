@@ -39,7 +39,6 @@ const place = {
  * - `Unreadable`: a folder that can't be listed, in place of its `Open` and `Close`; or, right before its `Close`, the
  *   rest of a folder that could be listed once and now can't. Also what can't even be told to be a folder. With
  *   `retryAfter`, a walk after that cursor begins with what is missing, and ends it with the `Close` of the folder.
- * - `LeftOut`: a file that the walk was told to leave out.
  *
  * @category schemas
  * @since 0.1.0
@@ -48,8 +47,7 @@ export const Element = Schema.TaggedUnion({
   Open: place,
   Close: place,
   Leaf: { ...place, kind: Schema.Literals(["file", "link", "special"]) },
-  Unreadable: { ...place, error: FilesError, retryAfter: Schema.OptionFromOptional(Schema.String) },
-  LeftOut: place
+  Unreadable: { ...place, error: FilesError, retryAfter: Schema.OptionFromOptional(Schema.String) }
 })
 
 /**
@@ -88,9 +86,6 @@ export interface WalkOptions {
 
   /** Cursor of the last element of an earlier walk over the same sources. */
   readonly after?: Option.Option<string>
-
-  /** Files to leave out, wherever the walk meets them under their own names. */
-  readonly leaveOut?: ReadonlyArray<FilePath.FilePath>
 }
 
 /** A folder that the walk is in. */
@@ -107,7 +102,7 @@ interface Frame {
 /** An entry that the file system has to be asked about before the walk can go on. */
 interface Question {
   readonly path: FilePath.FilePath
-  readonly kind: FolderListing.EntryKind
+  readonly kind: "folder" | "unknown"
 }
 
 const elementsPerChunk = 512
@@ -115,8 +110,6 @@ const elementsPerChunk = 512
 class Walker {
   private readonly files: Files.Files["Service"]
   private readonly sources: ReadonlyArray<FilePath.FilePath>
-  private readonly leaveOut: ReadonlyArray<FilePath.FilePath>
-  private readonly leaveOutNames: ReadonlySet<FilePath.FilePath>
   private readonly frames: Array<Frame> = []
   private source = -1
   private chunk: Array<Element> = []
@@ -125,8 +118,6 @@ class Walker {
   constructor(files: Files.Files["Service"], options: WalkOptions) {
     this.files = files
     this.sources = options.sources
-    this.leaveOut = options.leaveOut ?? []
-    this.leaveOutNames = new Set(this.leaveOut.map(FilePath.name))
   }
 
   /** The next elements: all that are known without asking the file system, once it was asked about the first. */
@@ -161,7 +152,7 @@ class Walker {
     const name = frame.listing.nameAt(index)
     const kind = frame.listing.kindAt(index)
     const path = FilePath.join(frame.path, name)
-    if (kind === "folder" || kind === "unknown" || this.leaveOutNames.has(name)) {
+    if (kind === "folder" || kind === "unknown") {
       this.question = { path, kind }
     } else {
       this.chunk.push({ _tag: "Leaf", cursor: frame.cursor + FilePath.toText(name), source: this.source, path, kind })
@@ -192,9 +183,11 @@ class Walker {
 
   private answer({ kind, path }: Question): Effect.Effect<void> {
     if (kind === "folder") return this.open(path)
-    if (kind !== "unknown") return this.leaf(path, kind)
     return Effect.matchEffect(this.files.lstat(this.absolute(path)), {
-      onSuccess: (stat) => stat.kind === "folder" ? this.open(path) : this.leaf(path, stat.kind),
+      onSuccess: ({ kind }) =>
+        kind === "folder" ? this.open(path) : Effect.sync(() => {
+          this.chunk.push({ _tag: "Leaf", ...this.at(path, "leaf"), kind })
+        }),
       onFailure: (error) =>
         Effect.sync(() => {
           this.chunk.push({ _tag: "Unreadable", ...this.at(path, "leaf"), error, retryAfter: Option.none() })
@@ -213,29 +206,6 @@ class Walker {
         const retryAfter = Option.some(this.at(path, "open").cursor)
         this.chunk.push({ _tag: "Unreadable", ...this.at(path, "leaf"), error, retryAfter })
       }
-    })
-  }
-
-  private leaf(path: FilePath.FilePath, kind: Exclude<Files.FileKind, "folder">): Effect.Effect<void> {
-    return Effect.map(this.isLeftOut(this.absolute(path)), (isLeftOut) => {
-      const place = this.at(path, "leaf")
-      this.chunk.push(isLeftOut ? { _tag: "LeftOut", ...place } : { _tag: "Leaf", ...place, kind })
-    })
-  }
-
-  /** Only a file under one of the names is looked at: by device and inode, so whatever path leads to it. */
-  private isLeftOut(path: FilePath.FilePath): Effect.Effect<boolean> {
-    const name = FilePath.name(path)
-    if (!this.leaveOutNames.has(name)) return Effect.succeed(false)
-    const candidates = [path, ...this.leaveOut.filter((other) => FilePath.name(other) === name)]
-    return Effect.match(Effect.forEach(candidates, (candidate) => this.files.find(candidate)), {
-      onSuccess: ([found, ...others]) =>
-        found !== undefined && Option.isSome(found) &&
-        others.some((other) =>
-          Option.isSome(other) && other.value.device === found.value.device && other.value.inode === found.value.inode
-        ),
-      // What cannot be looked at is no reason to copy what might be the job's own.
-      onFailure: () => true
     })
   }
 

@@ -96,6 +96,11 @@ export * as NumberedName from "./NumberedName.ts"
 /**
  * @since 0.1.0
  */
+export * as ProtectedFiles from "./ProtectedFiles.ts"
+
+/**
+ * @since 0.1.0
+ */
 export * as SkipReason from "./SkipReason.ts"
 
 /**

@@ -89,8 +89,8 @@ describe("Conflict", () => {
       const at = FilePath.make
       const decide = (mode: Conflict.Mode, source: string, target: string) =>
         Effect.gen(function*() {
-          const facts = yield* Conflict.facts(at(source), yield* files.lstat(at(source)))
-          const decision = yield* Conflict.resolve(mode, facts, at(target))
+          const stat = yield* files.lstat(at(source))
+          const decision = yield* Conflict.resolve(mode, { path: at(source), stat }, at(target))
           return [decision, String(Conflict.placeOf(decision, at(target)))] as const
         }).pipe(Effect.provideService(Files.Files, files))
 

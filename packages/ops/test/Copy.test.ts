@@ -38,7 +38,11 @@ const outcomeText = Outcome.Outcome.match({
 /** Copies `/from` to `/to/copy` by a job, and tells what that came to. */
 const copy = (
   disk: MemoryFiles.Disk,
-  options: { readonly before?: FaultyFiles.Before; readonly conflict?: Conflict.Mode } = {}
+  options: {
+    readonly before?: FaultyFiles.Before
+    readonly conflict?: Conflict.Mode
+    readonly leaveOut?: ReadonlyArray<string>
+  } = {}
 ) => {
   const files = Layer.succeed(
     Files.Files,
@@ -51,7 +55,7 @@ const copy = (
       destination: FilePath.make("/to/copy"),
       noTargetDirectory: true,
       conflict: options.conflict ?? "changed"
-    })
+    }, options.leaveOut?.map(FilePath.make))
     const { id } = yield* manager.start(Copy.job, payload)
     yield* settle
     yield* TestClock.adjust("10 seconds")
@@ -92,6 +96,38 @@ describe("Copy", () => {
       // Two files and two folders, and the link.
       assert.deepStrictEqual(progress.tally.units, { bytes: 18, lostMode: 4, lostTimes: 1 })
     }))
+
+  it.effect.each(["changed", "overwrite", "rename", "skip", "error"] as const)(
+    "neither copies nor replaces the database of its job (%s)",
+    (conflict) =>
+      Effect.gen(function*() {
+        const disk = plant()
+        disk.folder("/to/copy")
+        for (const name of ["jobs.db", "jobs.db-wal", "other"]) disk.file(`/from/${name}`, `mine: ${name}`)
+        disk.file("/to/copy/jobs.db", "database")
+        disk.hardLink("/to/copy/jobs.db", "/to/copy/other")
+        disk.hardLink("/to/copy/jobs.db", "/from/folder/c")
+
+        const { rows, state } = yield* copy(disk, {
+          conflict,
+          leaveOut: ["/to/copy/jobs.db", "/to/copy/jobs.db-wal"]
+        })
+
+        const has = "the database of this job has that name"
+        const ending = conflict === "skip" ? "skipped: it is there already" : "failed: "
+        assert.strictEqual(state, "CompletedWithErrors")
+        assert.include(rows, "/from/folder/c skipped: it belongs to the database of this job")
+        assert.isTrue(rows.some((row) => row.startsWith(`/from/jobs.db-wal failed: /to/copy/jobs.db-wal: ${has}`)))
+        for (const name of ["jobs.db", "other"]) {
+          const isNumbered = disk.see(`/to/copy/${name.replace(/(\.|$)/, " (1)$1")}`) !== undefined
+          assert.strictEqual(isNumbered, conflict === "rename")
+          assert.strictEqual(rows.some((row) => row.startsWith(`/from/${name} ${ending}`)), conflict !== "rename")
+          assert.include(disk.see(`/to/copy/${name}`), { text: "database" })
+        }
+        assert.isUndefined(disk.see("/to/copy/jobs.db-wal"))
+        assert.isUndefined(disk.see("/to/copy/folder/c"))
+      })
+  )
 
   it.effect("calls what is gone when its turn comes vanished, a folder with all in it", () =>
     Effect.gen(function*() {

@@ -306,22 +306,6 @@ describe("FileTree", { timeout: 60_000 }, () => {
       ])
     }))
 
-  it.effect("leaves out a file by what it is, not by what it is called", () =>
-    Effect.gen(function*() {
-      const disk = plant([{ path: ["a", "Z"], kind: "file" }, { path: ["ab", "Z"], kind: "file" }])
-      disk.symlink("/database", "/two/a")
-      disk.hardLink("/two/a/Z", "/one/0")
-
-      const elements = yield* walk(disk, {
-        leaveOut: ["/database/Z", "/missing/0", "/database/missing"].map(FilePath.make)
-      })
-
-      assert.deepStrictEqual(
-        elements.filter(({ _tag }) => _tag === "LeftOut" || _tag === "Leaf").map(({ _tag, cursor }) => [_tag, cursor]),
-        [["Leaf", "0/0"], ["LeftOut", "1/a/Z"], ["Leaf", "1/ab/Z"], ["Leaf", "2"]]
-      )
-    }))
-
   it.effect("refuses a cursor that it can't have given", () =>
     Effect.gen(function*() {
       for (const cursor of ["", "3", "0/a//b", "x"]) {

@@ -74,7 +74,7 @@ const requestOf = (
 /** Files of the database: copied while it is written to, they would be of no use. */
 const databaseFiles = Effect.gen(function*() {
   const filename = yield* Settings.database
-  const path = yield* Effect.sync(() => Arguments.realPath(filename))
+  const path = yield* Effect.sync(() => Arguments.realPath(FilePath.make(filename)))
   return ["", "-wal", "-shm", "-journal"].map((end) => FilePath.make(path + end))
 })
 
