@@ -26,7 +26,7 @@ export class JobContext extends Context.Service<JobContext, {
   /** Raised with every new owner of the job, so greater than 1 means that an earlier run may have left something. */
   readonly token: number
 
-  /** Writes a line to the job's log. */
+  /** Writes a line to the job's log; fails where the job has another owner by now. */
   readonly log: (level: "Info" | "Warning" | "Error", message: string) => Effect.Effect<void, JobStoreError>
 
   /** Stops this job at its next safe points and leaves it paused, resumable: a disk is full, a device is gone. */

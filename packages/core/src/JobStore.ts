@@ -185,8 +185,8 @@ export class JobStore extends Context.Service<JobStore, {
   /** Counts the stored failed endings of a job. */
   readonly failures: (id: JobId) => Effect.Effect<number, Errors.JobStoreError>
 
-  /** Appends a line to a job's log, which keeps its newest `logLimit` lines; fails with `JobNotFound`. */
-  readonly log: (id: JobId, entry: Omit<LogEntry, "seq">) => Effect.Effect<void, Errors.JobStoreError>
+  /** Appends a line to a job's log, which keeps its newest `logLimit` lines; fenced like `flush`. */
+  readonly log: (id: JobId, token: number, entry: Omit<LogEntry, "seq">) => Effect.Effect<void, Errors.JobStoreError>
 
   /** Reads lines of a job's log, oldest first, behind `after` (0 at first), at most `limit`. */
   readonly logs: (
@@ -256,7 +256,7 @@ export const layerMemory: Layer.Layer<JobStore> = Layer.sync(JobStore, () => {
           Array.from(memory.jobs.get(id)?.outcomes.values() ?? []).filter(({ tag }) => tag === "Failed").length
         )
       ),
-    log: (id, entry) => memory.run(() => Effect.map(memory.find(id), (job) => memory.log(job, entry))),
+    log: (id, token, entry) => memory.run(() => Effect.map(memory.owned(id, token), (job) => memory.log(job, entry))),
     logs: (id, { after, limit }) =>
       memory.run(() =>
         Effect.sync(() => (memory.jobs.get(id)?.log ?? []).filter(({ seq }) => seq > after).slice(0, atMost(limit)))

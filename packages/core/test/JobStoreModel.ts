@@ -61,7 +61,7 @@ const Operation = Schema.TaggedUnion({
   Requested: { id: Id, token: Token },
   Flush: flush,
   SaveCheckpoint: { id: Id, token: Token, name: FanOut, checkpoint: Schema.String },
-  Log: { id: Id, at: Time, message: Schema.String },
+  Log: { id: Id, token: Token, at: Time, message: Schema.String },
   Prune: { before: Time },
   List: {
     states: Schema.Option(Schema.Array(JobState.Tag)),
@@ -163,11 +163,11 @@ const perform = (store: JobStore.JobStore["Service"], operation: Operation): Eff
         )
       }
       if (onCommit === "None") return store.flush(id(of), flush)
-      const inside = store.log(id(of), { at: 1, level: "Info", message: "inside" })
+      const inside = store.log(id(of), token, { at: 1, level: "Info", message: "inside" })
       return store.flush(id(of), flush, onCommit === "Fails" ? Effect.andThen(inside, Effect.fail("no")) : inside)
     },
     SaveCheckpoint: ({ id: of, ...options }) => store.saveCheckpoint(id(of), options),
-    Log: ({ at, id: of, message }) => store.log(id(of), { at, level: "Info", message }),
+    Log: ({ at, id: of, message, token }) => store.log(id(of), token, { at, level: "Info", message }),
     Prune: ({ before }) => store.prune(before),
     List: ({ before, ids, limit, names, states }) =>
       store.list({

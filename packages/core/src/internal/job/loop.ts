@@ -183,7 +183,10 @@ const jobContext = (run: Run): JobContext["Service"] => {
   const { record, runnable, runtime, signal } = run
   const log: JobContext["Service"]["log"] = (level, message) =>
     Effect.clockWith((clock) =>
-      Effect.flatMap(clock.currentTimeMillis, (at) => runtime.store.log(record.id, { at, level, message }))
+      Effect.flatMap(
+        clock.currentTimeMillis,
+        (at) => runtime.store.log(record.id, record.token, { at, level, message })
+      )
     )
   return {
     id: record.id,

@@ -27,6 +27,12 @@ export const makeOwned = (access: SqlAccess) => {
   const request = (id: JobId, token: number, rows: Effect.Effect<ReadonlyArray<object>, SqlError>) =>
     Effect.map(fenced(id, token, rows), Rows.decodeRequest)
 
+  const ifOwned = (operation: string, id: JobId, token: number, write: Effect.Effect<unknown, SqlError>) => {
+    // A write, although nothing changes: it takes the lock before anything is read.
+    const lock = sql`update fanout_jobs set beat = beat where ${isOwned(id, token)} returning id`
+    return access.transaction(operation, Effect.asVoid(Effect.andThen(fenced(id, token, lock), write)))
+  }
+
   const storeCheckpoint = (id: JobId, name: string, checkpoint: string) =>
     sql`insert into fanout_checkpoints (job_id, name, checkpoint)
       values (${Rows.toText(id)}, ${Rows.toText(name)}, ${Rows.toText(checkpoint)})
@@ -69,16 +75,9 @@ export const makeOwned = (access: SqlAccess) => {
     saveCheckpoint: (
       id: JobId,
       { checkpoint, name, token }: { readonly token: number; readonly name: string; readonly checkpoint: string }
-    ) =>
-      access.transaction(
-        "store a checkpoint",
-        Effect.gen(function*() {
-          // A write, although nothing changes: it takes the lock before anything is read.
-          const lock = sql`update fanout_jobs set beat = beat where ${isOwned(id, token)} returning id`
-          yield* fenced(id, token, lock)
-          yield* storeCheckpoint(id, name, checkpoint)
-        })
-      )
+    ) => ifOwned("store a checkpoint", id, token, storeCheckpoint(id, name, checkpoint)),
+    log: (id: JobId, token: number, entry: Omit<LogEntry, "seq">) =>
+      ifOwned("write to a job's log", id, token, appendLog(access, id, entry))
   }
 }
 
@@ -130,15 +129,6 @@ export const makeItems = (access: SqlAccess) => {
           sql`select count(*) as failed from fanout_outcomes where job_id = ${Rows.toText(id)} and tag = 'Failed'`,
           ([row]) => Number(row?.["failed"])
         )
-      ),
-    log: (id: JobId, entry: Omit<LogEntry, "seq">) =>
-      access.transaction(
-        "write to a job's log",
-        Effect.gen(function*() {
-          yield* appendLog(access, id, entry)
-          const job = yield* sql`select 1 from fanout_jobs where id = ${Rows.toText(id)}`
-          if (job.length === 0) yield* failWith(new Errors.JobNotFound({ id }))
-        })
       ),
     logs: (id: JobId, { after, limit }: { readonly after: number; readonly limit: number }) =>
       access.run(
