@@ -37,6 +37,25 @@ const untilItRests = (id: JobId, show: (event: JobEvent) => Effect.Effect<void>)
     return Option.isSome(last) && last.value._tag === "State" ? last.value.record : yield* manager.get(id)
   })
 
+/** Says so, once, where a job that this process ran is another's by now: this one has stood still for too long. */
+const makeLoss = Effect.gen(function*() {
+  const { self } = yield* OwnerLiveness
+  let own = Number.POSITIVE_INFINITY
+  let isLost = false
+  return {
+    isLostUnsafe: () => isLost,
+    notice: (event: JobEvent, view: View.View): Effect.Effect<void> => {
+      if (event._tag !== "State" || isLost) return Effect.void
+      const { lease, token } = event.record
+      const owner = Option.map(lease, (_) => _.owner.process)
+      if (Option.contains(owner, self.process)) own = token
+      if (token <= own) return Effect.void
+      isLost = true
+      return view.say(summary.takenOver(event.record))
+    }
+  }
+})
+
 /** Waits for a signal, and then until what it means for the job is done. Ends only where the job is left to others. */
 const untilLeft = (id: JobId, signal: Effect.Effect<ExitCode.Signal>, view: View.View) =>
   Effect.gen(function*() {
@@ -93,11 +112,14 @@ export const run = (
     yield* manager.claim(id)
     const view = View.make(id, options)
     yield* Effect.addFinalizer(() => view.close)
+    const loss = yield* makeLoss
     const record = yield* Effect.raceFirst(
-      untilItRests(id, view.show),
+      untilItRests(id, (event) => Effect.andThen(loss.notice(event, view), view.show(event))),
       Effect.raceFirst(untilLeft(id, signal, view), untilUnrecorded(id))
     )
     yield* view.close
+    // What this process did of it is over by the time that its end is told.
+    if (loss.isLostUnsafe()) yield* manager.shutdown
     const millis = (yield* Clock.currentTimeMillis) - startedAt
     yield* report(record, { ...options, millis, stoppedBy })
   }))

@@ -270,6 +270,25 @@ describe("fanout copy", () => {
     assertSame(many, destination)
   })
 
+  it("one that stood still past its lease says who has the job, and follows that one", async () => {
+    const { db, destination } = fresh()
+    const { first, second } = await startTwo(db, destination)
+    const before = fs.readdirSync(destination).length
+    while (fs.readdirSync(destination).length === before) {
+      assert.isNull(second.child.exitCode, second.output.stderr)
+      await setTimeout(10)
+    }
+    second.child.kill("SIGSTOP")
+    first.child.kill("SIGCONT")
+    await first.says(`taken over by another process, ${second.child.pid}, while this one stood still`)
+    second.child.kill("SIGCONT")
+    const [one, two] = await Promise.all([first.ended, second.ended])
+    assert.deepStrictEqual([one.code, two.code], [0, 0], one.stderr)
+    assert.match(one.stdout, /^Job \w+ \(copy\) is done: .*\n$/)
+    assert.lengthOf(jobsOf(db), 1)
+    assertSame(many, destination)
+  })
+
   it("a second one that is stopped leaves the first one alone", async () => {
     const { db, destination } = fresh()
     const { first, second } = await startTwo(db, destination)

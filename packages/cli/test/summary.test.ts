@@ -3,6 +3,7 @@ import * as JobId from "@fanout/core/JobId"
 import type { JobState } from "@fanout/core/JobState"
 import { JobRecord, OutcomeRow } from "@fanout/core/JobStore"
 import type { Outcome } from "@fanout/core/Outcome"
+import { Owner } from "@fanout/core/OwnerLiveness"
 import { Progress, Tally } from "@fanout/core/Progress"
 import * as Option from "effect/Option"
 import * as events from "../src/ui/events.ts"
@@ -98,6 +99,13 @@ describe("summary", () => {
       "1,200 copies could not be given the permissions of their sources: the destination does not take them",
       "1 copy could not be given the times of its source: the destination does not take them"
     ])
+  })
+
+  it("says who has taken a job over, as far as that is known", () => {
+    const owner = new Owner({ machine: "m", boot: "b", process: "4711-99" })
+    const running = record({ _tag: "Running", ...counters }, { lease: Option.some({ token: 2, owner }) })
+    assert.include(summary.takenOver(running), "Job k1 was taken over by another process, 4711, while")
+    assert.include(summary.takenOver(record({ _tag: "Completed", ...counters })), "by another process while")
   })
 
   it("names failed items on one line", () => {

@@ -100,6 +100,12 @@ const pausedFor = {
   device: " because a device or its file system is gone"
 }
 
+/** Sentence about a job that another process runs, or has run, in the place of this one. */
+export const takenOver = ({ id, lease }: JobRecord): string => {
+  const who = Option.match(lease, { onNone: () => "", onSome: ({ owner }) => `, ${owner.process.split("-", 1)[0]},` })
+  return `Job ${id} was taken over by another process${who} while this one stood still.`
+}
+
 /** What copies could not be given, one sentence for each property. */
 export const warnings = ({ tally: { units } }: Progress): ReadonlyArray<string> =>
   (["mode", "times"] as const).flatMap((property) => {
