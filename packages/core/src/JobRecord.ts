@@ -63,7 +63,7 @@ export type Exit = typeof Exit.Type
  *
  * `revision` is 0 for a job that was never stored, and raised by `insert` and by every `put`.
  * `token` is the highest token any owner has had. `availableAt` is when a queued job may
- * be claimed. `ownersLost` counts owners lost in a row without anything recorded.
+ * be claimed. `ownersLost` counts owners lost in a row that had stored no row and changed no checkpoint.
  *
  * @category models
  * @since 0.1.0

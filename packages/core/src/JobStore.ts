@@ -30,7 +30,8 @@ export { Exit, JobRecord, Lease, LogEntry, OutcomeRow, type Pulse, Request } fro
  *
  * Rows named in `cleared` are removed (a failed element that a retry has done), then `rows` replace rows of the
  * same fan-out and cursor, as new ones behind all others. `checkpoint` replaces the one stored under this
- * fan-out's name.
+ * fan-out's name. A flush that has rows, clears some or changes the checkpoint sets `ownersLost` to 0, and raises
+ * `revision` if that was another number.
  *
  * @category models
  * @since 0.1.0
@@ -42,11 +43,6 @@ export interface Flush {
   readonly rows: ReadonlyArray<OutcomeRow>
   readonly cleared: ReadonlyArray<string>
   readonly progress: Progress.Progress
-  /**
-   * Whether at least one ending is recorded by this flush; it resets `ownersLost`, and raises `revision` if that
-   * changes.
-   */
-  readonly acked: boolean
 }
 
 /**
@@ -165,7 +161,7 @@ export class JobStore extends Context.Service<JobStore, {
   /** Reads the checkpoint stored under a name of the job. */
   readonly checkpoint: (id: JobId, name: string) => Effect.Effect<Option.Option<string>, Errors.JobStoreError>
 
-  /** Stores a checkpoint under a name of the job; fenced like `flush`. */
+  /** Stores a checkpoint under a name of the job; fenced like `flush`, and changes `ownersLost` like it. */
   readonly saveCheckpoint: (
     id: JobId,
     options: { readonly token: number; readonly name: string; readonly checkpoint: string }
@@ -246,7 +242,7 @@ export const layerMemory: Layer.Layer<JobStore> = Layer.sync(JobStore, () => {
     saveCheckpoint: (id, { checkpoint, name, token }) =>
       memory.run(() =>
         Effect.map(memory.owned(id, token), (job) => {
-          memory.change(job).checkpoints.set(name, checkpoint)
+          if (memory.saveCheckpoint(job, name, checkpoint)) memory.forgetLosses(job)
         })
       ),
     outcomes: (id, options) => memory.run(() => Effect.succeed(memory.outcomes(id, options))),
@@ -503,13 +499,23 @@ class Memory {
     }))
   }
 
-  flush(job: MemoryJob, { acked, checkpoint, cleared, fanOut, progress, rows }: Flush): void {
+  /** Stores a checkpoint and returns whether it differs from the one that was stored. */
+  saveCheckpoint(job: MemoryJob, name: string, checkpoint: string): boolean {
+    const changed = job.checkpoints.get(name) !== checkpoint
+    this.change(job).checkpoints.set(name, checkpoint)
+    return changed
+  }
+
+  forgetLosses(job: MemoryJob): void {
     const { record } = job
+    if (record.ownersLost === 0) return
+    this.rewrite(job, encodeJob(record.with({ ownersLost: 0, revision: record.revision + 1 })))
+  }
+
+  flush(job: MemoryJob, { checkpoint, cleared, fanOut, progress, rows }: Flush): void {
     this.change(job).progress = encodeProgress(progress)
-    if (acked && record.ownersLost > 0) {
-      this.rewrite(job, encodeJob(record.with({ ownersLost: 0, revision: record.revision + 1 })))
-    }
-    job.checkpoints.set(fanOut, checkpoint)
+    const changed = this.saveCheckpoint(job, fanOut, checkpoint)
+    if (changed || cleared.length > 0 || rows.length > 0) this.forgetLosses(job)
     for (const cursor of cleared) job.outcomes.delete(JSON.stringify([fanOut, cursor]))
     for (const row of rows) {
       const key = JSON.stringify([row.fanOut, row.cursor])

@@ -11,6 +11,7 @@ import * as OwnerLiveness from "@fanout/core/OwnerLiveness"
 import * as Pools from "@fanout/core/Pools"
 import * as Progress from "@fanout/core/Progress"
 import * as Task from "@fanout/core/Task"
+import * as TaskCheckpoint from "@fanout/core/TaskCheckpoint"
 import { TaskDispatcher } from "@fanout/core/TaskDispatcher"
 import { settle } from "@fanout/core/testing"
 import * as Context from "effect/Context"
@@ -385,6 +386,53 @@ const contract = (name: string, layer: Layer.Layer<JobStore.JobStore, JobStoreEr
         yield* last.retry(id)
         yield* TestClock.adjust(450)
         assert.strictEqual(yield* stateOf(last, id), "Running")
+      }).pipe(fresh))
+
+    it.effect("does not give up a long task that gets further with every owner", () =>
+      Effect.gen(function*() {
+        const step = TaskCheckpoint.make(Schema.Number)
+        const steps: Array<number> = []
+        const programs = Many.toLayer(() =>
+          TaskDispatcher.use((_) =>
+            _.fanOut("long", Item, (after) =>
+              Option.isSome(after) ? Stream.empty : Stream.make({ _tag: "Item", cursor: "0", payload: { n: 0 } }))
+          ).pipe(
+            Effect.map(({ done }) =>
+              done
+            ),
+            Effect.catchTag("FanOutStopped", (error) =>
+              Effect.die(error))
+          )
+        ).pipe(Layer.provide(Tasks.toLayer({
+          "test/Item": () =>
+            Effect.gen(function*() {
+              const next = Option.getOrElse(yield* step.get, () => 0) + 1
+              steps.push(next)
+              yield* step.save(next)
+              return yield* Effect.never
+            })
+        })))
+        const owner = Effect.fnUntraced(function*() {
+          const frozen = { now: false }
+          const { jobs } = yield* manager([Many], programs, {}, seesDead).pipe(
+            Effect.updateService(JobStore.JobStore, (store) => freezable(store, frozen))
+          )
+          return { jobs, frozen }
+        })
+        const first = yield* owner()
+        const { id } = yield* first.jobs.start(Many, undefined)
+        let last = first
+        for (let lost = 0; lost < 8; lost++) {
+          yield* TestClock.adjust(700)
+          last.frozen.now = true
+          last = yield* owner()
+        }
+        yield* TestClock.adjust(700)
+
+        const record = yield* last.jobs.get(id)
+
+        assert.deepStrictEqual([record.state._tag, record.token, record.ownersLost], ["Running", 9, 0])
+        assert.deepStrictEqual(steps, [1, 2, 3, 4, 5, 6, 7, 8, 9])
       }).pipe(fresh))
 
     it.effect("gives the active job to who starts the same again, and refuses what would meet it", () =>

@@ -520,20 +520,34 @@ export const jobStoreContract = <E>(backend: string, layer: Layer.Layer<JobStore
           assert.strictEqual(yield* store.failures(b.id), 1)
         }))
 
-      test("forgets lost owners once something is acked, and says so by the revision", (store) =>
-        Effect.gen(function*() {
-          const record = yield* running(store, "a", 1, { ownersLost: 3 })
+      const advances: Record<string, (store: Store, of: JobId.JobId) => Effect.Effect<void, JobStoreError>> = {
+        "a row is stored": (store, of) => store.flush(of, flush(1, { rows: [row("1")] })),
+        "a row is cleared": (store, of) => store.flush(of, flush(1, { cleared: ["0"] })),
+        "a checkpoint changes": (store, of) => store.flush(of, flush(1, { checkpoint: "further" })),
+        "a fan-out begins": (store, of) => store.flush(of, flush(1, { fanOut: "another" })),
+        "the program's own checkpoint changes": (store, of) =>
+          store.saveCheckpoint(of, { token: 1, name: "own", checkpoint: "further" })
+      }
+      for (const [what, advance] of Object.entries(advances)) {
+        test(`forgets lost owners when ${what}, and says so by the revision`, (store) =>
+          Effect.gen(function*() {
+            const before = yield* running(store, "a", 1)
+            yield* store.flush(before.id, flush(1, { rows: [row("0")] }))
+            yield* store.saveCheckpoint(before.id, { token: 1, name: "own", checkpoint: "same" })
+            const record = yield* store.put(before.with({ ownersLost: 3 }), "lost")
 
-          yield* store.flush(record.id, flush(1, { acked: false }))
-          assert.deepStrictEqual(yield* store.get(record.id), record)
+            yield* store.flush(record.id, flush(1, { progress: progressOf(5) }))
+            yield* store.saveCheckpoint(record.id, { token: 1, name: "own", checkpoint: "same" })
+            assert.deepStrictEqual(yield* store.get(record.id), record)
 
-          yield* store.flush(record.id, flush(1))
-          const after = yield* store.get(record.id)
-          assert.deepStrictEqual(after, record.with({ ownersLost: 0, revision: record.revision + 1 }))
+            yield* advance(store, record.id)
+            const after = yield* store.get(record.id)
+            assert.deepStrictEqual(after, record.with({ ownersLost: 0, revision: record.revision + 1 }))
 
-          yield* store.flush(record.id, flush(1))
-          assert.deepStrictEqual(yield* store.get(record.id), after)
-        }))
+            yield* store.flush(record.id, flush(1, { rows: [row("2")] }))
+            assert.deepStrictEqual(yield* store.get(record.id), after)
+          }))
+      }
 
       test("runs onCommit as a part of it, after its own writes", (store) =>
         Effect.gen(function*() {
@@ -563,8 +577,9 @@ export const jobStoreContract = <E>(backend: string, layer: Layer.Layer<JobStore
       for (const [how, ending] of Object.entries(failing)) {
         test(`writes nothing when onCommit ${how}, and gives back what it came to`, (store) =>
           Effect.gen(function*() {
-            const record = yield* running(store, "a", 1, { ownersLost: 1 })
-            yield* store.flush(record.id, flush(1, { acked: false, checkpoint: "c", rows: [row("1"), row("2")] }))
+            const record = yield* running(store, "a", 1)
+            yield* store.flush(record.id, flush(1, { checkpoint: "c", rows: [row("1"), row("2")] }))
+            const lost = yield* store.put(record.with({ ownersLost: 1 }), "lost")
             const old = yield* store.insert(job("old", finished(1)))
             const before = yield* store.outcomes(record.id, { after: 0, limit: 10 })
 
@@ -584,8 +599,8 @@ export const jobStoreContract = <E>(backend: string, layer: Layer.Layer<JobStore
             assert.deepStrictEqual(yield* store.outcomes(record.id, { after: 0, limit: 10 }), before)
             assert.deepStrictEqual(yield* store.checkpoint(record.id, "files"), Option.some("c"))
             assert.deepStrictEqual(yield* store.pulse(record.id), { beat: 0, progress: Progress.empty })
-            assert.deepStrictEqual(yield* store.get(record.id), record)
-            assert.deepStrictEqual(yield* messages(store, "a"), ["claimed"])
+            assert.deepStrictEqual(yield* store.get(record.id), lost)
+            assert.deepStrictEqual(yield* messages(store, "a"), ["claimed", "lost"])
             assert.strictEqual(yield* reasonOf(store.get(id("child"))), "JobNotFound")
             assert.deepStrictEqual(yield* store.get(old.id), old)
             yield* store.flush(record.id, flush(1, { rows: [row("4")] }))

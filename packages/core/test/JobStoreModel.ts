@@ -31,8 +31,7 @@ const flush = {
   fanOut: FanOut,
   rows: Schema.Array(Schema.Struct({ cursor: Cursor, outcome: Outcome, payload: Schema.Json })),
   cleared: Schema.Array(Cursor),
-  acked: Schema.Boolean,
-  checkpoint: Schema.String,
+  checkpoint: Schema.Union([Schema.Literal("same"), Schema.String]),
   onCommit: Schema.Literals(["None", "Succeeds", "Fails"])
 }
 
@@ -150,13 +149,12 @@ const perform = (store: JobStore.JobStore["Service"], operation: Operation): Eff
       }),
     Beat: ({ id: of, token }) => store.beat(id(of), token),
     Requested: ({ id: of, token }) => store.requested(id(of), token),
-    Flush: ({ acked, checkpoint, cleared, fanOut, id: of, onCommit, rows, token }) => {
+    Flush: ({ checkpoint, cleared, fanOut, id: of, onCommit, rows, token }) => {
       const flush = {
         token,
         fanOut,
         checkpoint,
         cleared,
-        acked,
         progress: new Progress.Progress({ fanOuts: {}, totals: {}, units: { rows: rows.length } }),
         rows: rows.map((row) =>
           new JobStore.OutcomeRow({ ...row, fanOut, key: row.cursor, origin: row.payload, attempt: 1, at: 1 })

@@ -71,6 +71,5 @@ export const flush = (token: number, fields: Partial<JobStore.Flush> = {}): JobS
   rows: [],
   cleared: [],
   progress: Progress.empty,
-  acked: true,
   ...fields
 })

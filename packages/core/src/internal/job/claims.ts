@@ -17,7 +17,7 @@ import { instantUnsafe } from "./lease.ts"
 import { runJob } from "./loop.ts"
 import type { JobRuntime } from "./runtime.ts"
 
-/** Owners lost in a row, with nothing recorded by any of them, after which a job is given up. */
+/** Owners lost in a row, none of which has stored a row or changed a checkpoint, after which a job is given up. */
 const ownersLimit = 5
 
 /** Jobs read besides those that there is a place for: others may be faster to claim some. */

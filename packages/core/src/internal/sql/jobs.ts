@@ -13,7 +13,7 @@ import * as Progress from "../../Progress.ts"
 import type { Renames } from "../job/renames.ts"
 import * as Rows from "../job/rows.ts"
 import { again, atMost, decoded, failWith, type SqlAccess, type Statements } from "./access.ts"
-import { appendLog } from "./items.ts"
+import { appendLog } from "./owned.ts"
 import { renameFanOuts } from "./renames.ts"
 
 export const selectJobs = (sql: SqlClient) =>

@@ -23,7 +23,7 @@
  * | `request` | what somebody asked of the running job |
  * | `lease_token`, `lease` | token of the owner, and token and owner as JSON; fences all that an owner writes |
  * | `token` | highest token that any owner has had |
- * | `owners_lost` | owners lost in a row without anything recorded |
+ * | `owners_lost` | owners lost in a row that had stored no row and changed no checkpoint |
  * | `created_at`, `updated_at`, `available_at`, `finished_at` | milliseconds since the epoch |
  * | `revision` | raised by each change of the columns above; compared before each change |
  * | `beat` | raised by each renewal of the lease |

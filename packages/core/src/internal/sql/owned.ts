@@ -1,0 +1,110 @@
+/**
+ * Stores what the owner of a job records. Nobody else's token gets anything written.
+ */
+import * as Effect from "effect/Effect"
+import type { SqlError } from "effect/sql/SqlError"
+import type { JobId } from "../../JobId.ts"
+import type { LogEntry } from "../../JobRecord.ts"
+import { type Flush, logLimit } from "../../JobStore.ts"
+import * as Errors from "../../JobStoreError.ts"
+import * as Rows from "../job/rows.ts"
+import { failWith, type SqlAccess } from "./access.ts"
+
+export const makeOwned = (access: SqlAccess) => {
+  const { sql } = access
+  const isOwned = isOwnedBy(access)
+  const request = (id: JobId, token: number, rows: Effect.Effect<ReadonlyArray<object>, SqlError>) =>
+    Effect.map(fenced(id, token, rows), Rows.decodeRequest)
+  // A write, although nothing changes: it takes the lock before anything is read.
+  const lock = (id: JobId, token: number) =>
+    fenced(id, token, sql`update fanout_jobs set beat = beat where ${isOwned(id, token)} returning owners_lost`)
+  const record = recordWith(access)
+
+  return {
+    beat: (id: JobId, token: number) =>
+      access.run(
+        "renew a lease",
+        request(id, token, sql`update fanout_jobs set beat = beat + 1 where ${isOwned(id, token)} returning request`)
+      ),
+    requested: (id: JobId, token: number) =>
+      access.run(
+        "read what is asked of a job",
+        request(id, token, sql`select request from fanout_jobs where ${isOwned(id, token)}`)
+      ),
+    flush: <E = never, R = never>(id: JobId, flush: Flush, onCommit?: Effect.Effect<void, E, R>) =>
+      onCommit === undefined
+        ? access.transaction("record progress", record(id, flush))
+        : access.transactionWith("record progress", record(id, flush), onCommit),
+    saveCheckpoint: (
+      id: JobId,
+      { checkpoint, name, token }: { readonly token: number; readonly name: string; readonly checkpoint: string }
+    ) =>
+      access.transaction(
+        "store a checkpoint",
+        Effect.gen(function*() {
+          const owner = yield* lock(id, token)
+          const changed = yield* storeCheckpoint(access, id, name, checkpoint)
+          if (changed.length > 0) yield* forgetLosses(access, id, owner)
+        })
+      ),
+    log: (id: JobId, token: number, entry: Omit<LogEntry, "seq">) =>
+      access.transaction(
+        "write to a job's log",
+        Effect.asVoid(Effect.andThen(lock(id, token), appendLog(access, id, entry)))
+      )
+  }
+}
+
+/** Condition that the job runs and the token is its owner's. */
+const isOwnedBy = ({ sql }: SqlAccess) => (id: JobId, token: number) =>
+  sql`id = ${Rows.toText(id)} and tag = 'Running' and lease_token = ${token}`
+
+const fenced = (id: JobId, token: number, rows: Effect.Effect<ReadonlyArray<object>, SqlError>) =>
+  Effect.flatMap(
+    rows,
+    ([row]) => row === undefined ? failWith(new Errors.Fenced({ id, token })) : Effect.succeed(row)
+  )
+
+const recordWith = (access: SqlAccess) => {
+  const { dialect, sql } = access
+  const isOwned = isOwnedBy(access)
+  return Effect.fnUntraced(function*(id: JobId, flush: Flush) {
+    const { checkpoint, cleared, fanOut, progress, rows, token } = flush
+    const owner = yield* fenced(
+      id,
+      token,
+      sql`update fanout_jobs set progress = ${Rows.encodeProgress(progress)}
+        where ${isOwned(id, token)} returning owners_lost`
+    )
+    const changed = yield* storeCheckpoint(access, id, fanOut, checkpoint)
+    if (cleared.length > 0) {
+      yield* sql`delete from fanout_outcomes where job_id = ${Rows.toText(id)} and fan_out = ${Rows.toText(fanOut)}
+        and ${dialect.isOneOf(sql.literal("cursor"), cleared.map(Rows.toText))}`
+    }
+    if (rows.length > 0) yield* dialect.insertOutcomes(Rows.toText(id), rows.map(Rows.encodeOutcome))
+    if (changed.length + cleared.length + rows.length > 0) yield* forgetLosses(access, id, owner)
+  })
+}
+
+/** Stores a checkpoint; gives no row where the same is stored already. */
+const storeCheckpoint = ({ sql }: SqlAccess, id: JobId, name: string, checkpoint: string) =>
+  sql`insert into fanout_checkpoints (job_id, name, checkpoint)
+    values (${Rows.toText(id)}, ${Rows.toText(name)}, ${Rows.toText(checkpoint)})
+    on conflict (job_id, name) do update set checkpoint = excluded.checkpoint
+    where fanout_checkpoints.checkpoint <> excluded.checkpoint returning job_id`
+
+/** A job that has got on is not what its owners are lost of. */
+const forgetLosses = ({ sql }: SqlAccess, id: JobId, owner: object) =>
+  "owners_lost" in owner && Number(owner.owners_lost) > 0
+    ? sql`update fanout_jobs set owners_lost = 0, revision = revision + 1 where id = ${Rows.toText(id)}`
+    : Effect.void
+
+export const appendLog = (access: SqlAccess, id: JobId, { at, level, message }: Omit<LogEntry, "seq">) => {
+  const { sql } = access
+  const job = Rows.toText(id)
+  return Effect.andThen(
+    sql`insert into fanout_logs (job_id, at, level, message) values (${job}, ${at}, ${level}, ${Rows.toText(message)})`,
+    sql`delete from fanout_logs where job_id = ${job} and seq <=
+      (select seq from fanout_logs where job_id = ${job} order by seq desc limit 1 offset ${logLimit})`
+  )
+}
