@@ -47,9 +47,6 @@ export interface Checkpoint<in out A> {
 
 const Envelope = Schema.fromJsonString(Schema.Struct({ v: Schema.Natural, value: Schema.Json }))
 
-// Fan-outs store theirs under their own names.
-const keyOf = (name: string) => `checkpoint:${name}`
-
 // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- whoever has a `JobContext` has the run
 const currentRun = JobRun as unknown as Effect.Effect<JobRun["Service"], never, JobContext>
 
@@ -66,13 +63,16 @@ export const make = <A>(name: string, schema: Schema.Codec<A, unknown>): Checkpo
   return {
     get: Effect.gen(function*() {
       const { id, migrations, store, version } = yield* currentRun
-      const stored = yield* store.checkpoint(id, keyOf(name))
+      const stored = yield* store.ownCheckpoint(id, name)
       if (Option.isNone(stored)) return Option.none()
       const envelope = yield* Effect.orDie(Schema.decodeUnknownEffect(Envelope)(stored.value))
       const unreadable = (why: string) => new CheckpointUnreadable({ name, version: envelope.v, why })
       if (envelope.v > version) return yield* unreadable(`this is version ${version}`)
       let value = envelope.value
-      for (let v = envelope.v; v < version; v++) value = migrations[v]?.checkpoints?.[name]?.(value) ?? value
+      for (let v = envelope.v; v < version; v++) {
+        const lift = migrations[v]?.checkpoints?.[name]
+        if (lift !== undefined) value = lift(value)
+      }
       return Option.some(
         yield* Schema.decodeUnknownEffect(codec)(value).pipe(Effect.mapError((error) => unreadable(error.message)))
       )
@@ -81,7 +81,7 @@ export const make = <A>(name: string, schema: Schema.Codec<A, unknown>): Checkpo
       Effect.gen(function*() {
         const { id, store, token, version } = yield* currentRun
         const checkpoint = yield* Effect.orDie(Schema.encodeEffect(Envelope)({ v: version, value: encode(value) }))
-        yield* store.saveCheckpoint(id, { token, name: keyOf(name), checkpoint })
+        yield* store.saveOwnCheckpoint(id, { token, name, checkpoint })
       })
   }
 }

@@ -158,11 +158,14 @@ export class JobStore extends Context.Service<JobStore, {
     onCommit?: Effect.Effect<void, E, R>
   ) => Effect.Effect<void, Errors.JobStoreError | E, R>
 
-  /** Reads the checkpoint stored under a name of the job. */
-  readonly checkpoint: (id: JobId, name: string) => Effect.Effect<Option.Option<string>, Errors.JobStoreError>
+  /** Reads the checkpoint of a fan-out, which `flush` stores. */
+  readonly checkpoint: (id: JobId, fanOut: string) => Effect.Effect<Option.Option<string>, Errors.JobStoreError>
 
-  /** Stores a checkpoint under a name of the job; fenced like `flush`, and changes `ownersLost` like it. */
-  readonly saveCheckpoint: (
+  /** Reads a checkpoint of the job's own program. Its name says nothing of fan-outs, which may have the same. */
+  readonly ownCheckpoint: (id: JobId, name: string) => Effect.Effect<Option.Option<string>, Errors.JobStoreError>
+
+  /** Stores a checkpoint of the job's own program; fenced like `flush`, and changes `ownersLost` like it. */
+  readonly saveOwnCheckpoint: (
     id: JobId,
     options: { readonly token: number; readonly name: string; readonly checkpoint: string }
   ) => Effect.Effect<void, Errors.JobStoreError>
@@ -237,14 +240,12 @@ export const layerMemory: Layer.Layer<JobStore> = Layer.sync(JobStore, () => {
         ? memory.run(write)
         : memory.transaction(Effect.andThen(Effect.suspend(write), onCommit))
     },
-    checkpoint: (id, name) =>
-      memory.run(() => Effect.succeed(Option.fromUndefinedOr(memory.jobs.get(id)?.checkpoints.get(name)))),
-    saveCheckpoint: (id, { checkpoint, name, token }) =>
-      memory.run(() =>
-        Effect.map(memory.owned(id, token), (job) => {
-          if (memory.saveCheckpoint(job, name, checkpoint)) memory.forgetLosses(job)
-        })
-      ),
+    checkpoint: (id, fanOut) =>
+      memory.run(() => Effect.succeed(Option.fromUndefinedOr(memory.jobs.get(id)?.checkpoints.get(fanOut)))),
+    ownCheckpoint: (id, name) =>
+      memory.run(() => Effect.succeed(Option.fromUndefinedOr(memory.jobs.get(id)?.own.get(name)))),
+    saveOwnCheckpoint: (id, options) =>
+      memory.run(() => Effect.map(memory.owned(id, options.token), (job) => memory.saveOwn(job, options))),
     outcomes: (id, options) => memory.run(() => Effect.succeed(memory.outcomes(id, options))),
     failures: (id) =>
       memory.run(() =>
@@ -291,7 +292,10 @@ interface MemoryJob {
   json: string
   beat: number
   progress: string
+  /** Of fan-outs. */
   readonly checkpoints: Map<string, string>
+  /** Checkpoints of the job's own program. */
+  readonly own: Map<string, string>
   /** In the order of `seq`: a row that replaces another is put behind all others. */
   readonly outcomes: Map<string, { seq: number; fanOut: string; tag: Outcome["_tag"]; json: string }>
   readonly log: Array<LogEntry>
@@ -361,9 +365,14 @@ class Memory {
   change(job: MemoryJob): MemoryJob {
     const { id } = job.record
     if (this.undo !== undefined && !this.undo.jobs.has(id)) {
-      const { checkpoints, log, outcomes } = job
-      const copy = { checkpoints: new Map(checkpoints), log: Array.from(log), outcomes: new Map(outcomes) }
-      this.undo.jobs.set(id, { ...job, ...copy })
+      const { checkpoints, log, outcomes, own } = job
+      this.undo.jobs.set(id, {
+        ...job,
+        checkpoints: new Map(checkpoints),
+        own: new Map(own),
+        outcomes: new Map(outcomes),
+        log: Array.from(log)
+      })
     }
     return job
   }
@@ -383,6 +392,7 @@ class Memory {
       beat: 0,
       progress: encodeProgress(Progress.empty),
       checkpoints: new Map(),
+      own: new Map(),
       outcomes: new Map(),
       log: []
     })
@@ -499,22 +509,22 @@ class Memory {
     }))
   }
 
-  /** Stores a checkpoint and returns whether it differs from the one that was stored. */
-  saveCheckpoint(job: MemoryJob, name: string, checkpoint: string): boolean {
-    const changed = job.checkpoints.get(name) !== checkpoint
-    this.change(job).checkpoints.set(name, checkpoint)
-    return changed
+  saveOwn(job: MemoryJob, { checkpoint, name }: { readonly name: string; readonly checkpoint: string }): void {
+    const changed = job.own.get(name) !== checkpoint
+    this.change(job).own.set(name, checkpoint)
+    if (changed) this.forgetLosses(job)
   }
 
-  forgetLosses(job: MemoryJob): void {
+  private forgetLosses(job: MemoryJob): void {
     const { record } = job
     if (record.ownersLost === 0) return
     this.rewrite(job, encodeJob(record.with({ ownersLost: 0, revision: record.revision + 1 })))
   }
 
   flush(job: MemoryJob, { checkpoint, cleared, fanOut, progress, rows }: Flush): void {
+    const changed = job.checkpoints.get(fanOut) !== checkpoint
     this.change(job).progress = encodeProgress(progress)
-    const changed = this.saveCheckpoint(job, fanOut, checkpoint)
+    job.checkpoints.set(fanOut, checkpoint)
     if (changed || cleared.length > 0 || rows.length > 0) this.forgetLosses(job)
     for (const cursor of cleared) job.outcomes.delete(JSON.stringify([fanOut, cursor]))
     for (const row of rows) {

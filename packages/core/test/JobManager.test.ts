@@ -1,4 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
+import * as Checkpoint from "@fanout/core/Checkpoint"
 import * as Interrupter from "@fanout/core/Interrupter"
 import * as Job from "@fanout/core/Job"
 import { JobContext } from "@fanout/core/JobContext"
@@ -335,7 +336,7 @@ const contract = (name: string, layer: Layer.Layer<JobStore.JobStore, JobStoreEr
         yield* TestClock.adjust("1 minute")
         assert.strictEqual((yield* second.get(id)).token, 2)
         const store = yield* JobStore.JobStore
-        const late = yield* Effect.flip(store.saveCheckpoint(id, { token: 1, name: "late", checkpoint: "{}" }))
+        const late = yield* Effect.flip(store.saveOwnCheckpoint(id, { token: 1, name: "late", checkpoint: "{}" }))
         assert.strictEqual(late.reason._tag, "Fenced")
       }).pipe(fresh))
 
@@ -523,6 +524,43 @@ const contract = (name: string, layer: Layer.Layer<JobStore.JobStore, JobStoreEr
         assert.deepStrictEqual([Object.keys(fanOuts), tally.done, tally.failed], [["third"], 10, 0])
         const handle = yield* jobs.attach(V2, id)
         assert.strictEqual(yield* handle.await, 10)
+      }).pipe(fresh))
+
+    it.effect("keeps a program's own checkpoint apart from any fan-out, and lifts it, to null too", () =>
+      Effect.gen(function*() {
+        const own = Checkpoint.make("own", Schema.NullOr(Schema.Number))
+        const fanOut = TaskDispatcher.use((_) => _.fanOut("checkpoint:own", Item, () => Stream.empty)).pipe(
+          Effect.provide(Tasks.toLayer({ "test/Item": () => Effect.void })),
+          Effect.catchTag("FanOutStopped", (error) => Effect.die(error))
+        )
+        const V1 = Job.make("test/Own", { error: Broken })
+        const V2 = Job.make("test/Own", { version: 2, migrations: { 1: { checkpoints: { own: () => null } } } })
+        const one = yield* manager(
+          [V1],
+          V1.toLayer(() =>
+            own.save(5).pipe(Effect.andThen(fanOut), Effect.andThen(Effect.fail(new Broken({ what: "later" }))))
+          )
+        )
+        const { id } = yield* one.jobs.start(V1, undefined)
+        yield* TestClock.adjust("1 second")
+        yield* one.close
+        const seen: Array<unknown> = []
+        const { jobs } = yield* manager(
+          [V2],
+          V2.toLayer(() =>
+            Effect.andThen(fanOut, own.get).pipe(
+              Effect.map((value) => seen.push(value)),
+              Effect.catchTag("CheckpointUnreadable", (error) => Effect.die(error)),
+              Effect.asVoid
+            )
+          )
+        )
+
+        yield* jobs.retry(id)
+        yield* TestClock.adjust("1 second")
+
+        assert.deepStrictEqual(seen, [Option.some(null)])
+        assert.strictEqual(yield* stateOf(jobs, id), "Completed")
       }).pipe(fresh))
 
     it.effect("hands back what runs when it shuts down, and another goes on", () =>

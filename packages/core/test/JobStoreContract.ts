@@ -420,7 +420,8 @@ export const jobStoreContract = <E>(backend: string, layer: Layer.Layer<JobStore
           store.flush(of, flush(token, { rows: [row("x")], checkpoint: "late", progress: progressOf(9) })),
         "flush with onCommit": (store, of, token) =>
           store.flush(of, flush(token, { rows: [row("x")], checkpoint: "late" }), Effect.die("must not run")),
-        saveCheckpoint: (store, of, token) => store.saveCheckpoint(of, { token, name: "files", checkpoint: "late" }),
+        saveOwnCheckpoint: (store, of, token) =>
+          store.saveOwnCheckpoint(of, { token, name: "files", checkpoint: "late" }),
         log: (store, of, token) => store.log(of, token, { at: 1, level: "Info", message: "late" })
       }
       for (const [name, write] of Object.entries(writes)) {
@@ -442,6 +443,7 @@ export const jobStoreContract = <E>(backend: string, layer: Layer.Layer<JobStore
             assert.deepStrictEqual(yield* store.pulse(second.id), { beat: 0, progress: progressOf(1) })
             assert.deepStrictEqual(yield* store.checkpoint(second.id, "files"), Option.some("kept"))
             assert.deepStrictEqual(yield* cursors(store, "taken over"), ["a"])
+            assert.deepStrictEqual(yield* store.ownCheckpoint(second.id, "files"), Option.none())
             assert.deepStrictEqual(yield* store.checkpoint(paused.id, "files"), Option.none())
             assert.deepStrictEqual(yield* messages(store, "taken over"), ["claimed"])
           }))
@@ -526,18 +528,18 @@ export const jobStoreContract = <E>(backend: string, layer: Layer.Layer<JobStore
         "a checkpoint changes": (store, of) => store.flush(of, flush(1, { checkpoint: "further" })),
         "a fan-out begins": (store, of) => store.flush(of, flush(1, { fanOut: "another" })),
         "the program's own checkpoint changes": (store, of) =>
-          store.saveCheckpoint(of, { token: 1, name: "own", checkpoint: "further" })
+          store.saveOwnCheckpoint(of, { token: 1, name: "own", checkpoint: "further" })
       }
       for (const [what, advance] of Object.entries(advances)) {
         test(`forgets lost owners when ${what}, and says so by the revision`, (store) =>
           Effect.gen(function*() {
             const before = yield* running(store, "a", 1)
             yield* store.flush(before.id, flush(1, { rows: [row("0")] }))
-            yield* store.saveCheckpoint(before.id, { token: 1, name: "own", checkpoint: "same" })
+            yield* store.saveOwnCheckpoint(before.id, { token: 1, name: "own", checkpoint: "same" })
             const record = yield* store.put(before.with({ ownersLost: 3 }), "lost")
 
             yield* store.flush(record.id, flush(1, { progress: progressOf(5) }))
-            yield* store.saveCheckpoint(record.id, { token: 1, name: "own", checkpoint: "same" })
+            yield* store.saveOwnCheckpoint(record.id, { token: 1, name: "own", checkpoint: "same" })
             assert.deepStrictEqual(yield* store.get(record.id), record)
 
             yield* advance(store, record.id)
@@ -590,6 +592,8 @@ export const jobStoreContract = <E>(backend: string, layer: Layer.Layer<JobStore
                 yield* store.insert(job("child")).pipe(Effect.orDie)
                 yield* store.prune(100).pipe(Effect.orDie)
                 yield* store.beat(record.id, 1).pipe(Effect.orDie)
+                const own = { token: 1, name: "own", checkpoint: "inside" }
+                yield* store.saveOwnCheckpoint(record.id, own).pipe(Effect.orDie)
                 yield* store.log(record.id, 1, { at: 1, level: "Info", message: "inside" }).pipe(Effect.orDie)
                 yield* ending
               })
@@ -598,6 +602,7 @@ export const jobStoreContract = <E>(backend: string, layer: Layer.Layer<JobStore
             assert.deepStrictEqual(Exit.asVoid(exit), yield* Effect.exit(ending))
             assert.deepStrictEqual(yield* store.outcomes(record.id, { after: 0, limit: 10 }), before)
             assert.deepStrictEqual(yield* store.checkpoint(record.id, "files"), Option.some("c"))
+            assert.deepStrictEqual(yield* store.ownCheckpoint(record.id, "own"), Option.none())
             assert.deepStrictEqual(yield* store.pulse(record.id), { beat: 0, progress: Progress.empty })
             assert.deepStrictEqual(yield* store.get(record.id), lost)
             assert.deepStrictEqual(yield* messages(store, "a"), ["claimed", "lost"])
@@ -645,18 +650,36 @@ export const jobStoreContract = <E>(backend: string, layer: Layer.Layer<JobStore
         }))
     })
 
-    describe("checkpoint", () => {
+    describe("ownCheckpoint", () => {
       test("is none until it is stored, and replaced then", (store) =>
         Effect.gen(function*() {
           const record = yield* running(store, "a", 1)
-          assert.deepStrictEqual(yield* store.checkpoint(record.id, "own"), Option.none())
+          assert.deepStrictEqual(yield* store.ownCheckpoint(record.id, "own"), Option.none())
 
-          yield* store.saveCheckpoint(record.id, { token: 1, name: "own", checkpoint: "1" })
-          yield* store.saveCheckpoint(record.id, { token: 1, name: "own", checkpoint: "" })
+          yield* store.saveOwnCheckpoint(record.id, { token: 1, name: "own", checkpoint: "1" })
+          yield* store.saveOwnCheckpoint(record.id, { token: 1, name: "own", checkpoint: "" })
 
-          assert.deepStrictEqual(yield* store.checkpoint(record.id, "own"), Option.some(""))
-          assert.deepStrictEqual(yield* store.checkpoint(record.id, "other"), Option.none())
+          assert.deepStrictEqual(yield* store.ownCheckpoint(record.id, "own"), Option.some(""))
+          assert.deepStrictEqual(yield* store.ownCheckpoint(record.id, "other"), Option.none())
           assert.deepStrictEqual(yield* store.pulse(record.id), { beat: 0, progress: Progress.empty })
+        }))
+
+      test("is another than that of a fan-out, whatever their names", (store) =>
+        Effect.gen(function*() {
+          const record = yield* running(store, "a", 1)
+          for (const name of ["files", "checkpoint:files", ...oddities]) {
+            yield* store.saveOwnCheckpoint(record.id, { token: 1, name, checkpoint: `own ${name}` })
+            yield* store.flush(record.id, flush(1, { fanOut: name, checkpoint: `fan-out ${name}` }))
+          }
+          for (const name of ["files", "checkpoint:files", ...oddities]) {
+            assert.deepStrictEqual(yield* store.ownCheckpoint(record.id, name), Option.some(`own ${name}`))
+            assert.deepStrictEqual(yield* store.checkpoint(record.id, name), Option.some(`fan-out ${name}`))
+          }
+
+          yield* store.put(record, "renamed", [new Map([["files", "copies"]])])
+
+          assert.deepStrictEqual(yield* store.ownCheckpoint(record.id, "files"), Option.some("own files"))
+          assert.deepStrictEqual(yield* store.checkpoint(record.id, "files"), Option.none())
         }))
     })
 
@@ -899,6 +922,7 @@ export const jobStoreContract = <E>(backend: string, layer: Layer.Layer<JobStore
             const record = yield* running(store, name, 1)
             const rows = Array.from({ length: 1_200 }, (_, index) => row(`${index}`))
             yield* store.flush(record.id, flush(1, { rows, checkpoint: "c" }))
+            yield* store.saveOwnCheckpoint(record.id, { token: 1, name: "own", checkpoint: "c" })
             yield* store.put(record.with({ ...ending, updatedAt: 9 }), "ended")
           }
           yield* full("old", finished(10))
@@ -914,6 +938,7 @@ export const jobStoreContract = <E>(backend: string, layer: Layer.Layer<JobStore
           assert.deepStrictEqual(yield* cursors(store, "old"), [])
           assert.deepStrictEqual(yield* messages(store, "old"), [])
           assert.deepStrictEqual(yield* store.checkpoint(id("old"), "files"), Option.none())
+          assert.deepStrictEqual(yield* store.ownCheckpoint(id("old"), "own"), Option.none())
           assert.strictEqual((yield* cursors(store, "young")).length, 1_000)
           assert.deepStrictEqual(yield* messages(store, "young"), ["claimed", "ended"])
           assert.deepStrictEqual(yield* store.checkpoint(id("active"), "files"), Option.some("c"))

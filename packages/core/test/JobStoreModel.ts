@@ -59,7 +59,7 @@ const Operation = Schema.TaggedUnion({
   Beat: { id: Id, token: Token },
   Requested: { id: Id, token: Token },
   Flush: flush,
-  SaveCheckpoint: { id: Id, token: Token, name: FanOut, checkpoint: Schema.String },
+  SaveOwnCheckpoint: { id: Id, token: Token, name: FanOut, checkpoint: Schema.String },
   Log: { id: Id, token: Token, at: Time, message: Schema.String },
   Prune: { before: Time },
   List: {
@@ -88,7 +88,8 @@ const Operation = Schema.TaggedUnion({
 
 type Operation = typeof Operation.Type
 
-const { Beat, Due, Flush, Insert, List, Log, Logs, Outcomes, Prune, Put, Requested, SaveCheckpoint } = Operation.cases
+const { Beat, Due, Flush, Insert, List, Log, Logs, Outcomes, Prune, Put, Requested, SaveOwnCheckpoint } =
+  Operation.cases
 
 /** What can be asked of a store, in terms of a few jobs, keys and elements. */
 export const Operations = Schema.Array(
@@ -104,7 +105,7 @@ export const Operations = Schema.Array(
     Due,
     Beat,
     Requested,
-    SaveCheckpoint,
+    SaveOwnCheckpoint,
     Log,
     Logs,
     Prune
@@ -164,7 +165,7 @@ const perform = (store: JobStore.JobStore["Service"], operation: Operation): Eff
       const inside = store.log(id(of), token, { at: 1, level: "Info", message: "inside" })
       return store.flush(id(of), flush, onCommit === "Fails" ? Effect.andThen(inside, Effect.fail("no")) : inside)
     },
-    SaveCheckpoint: ({ id: of, ...options }) => store.saveCheckpoint(id(of), options),
+    SaveOwnCheckpoint: ({ id: of, ...options }) => store.saveOwnCheckpoint(id(of), options),
     Log: ({ at, id: of, message, token }) => store.log(id(of), token, { at, level: "Info", message }),
     Prune: ({ before }) => store.prune(before),
     List: ({ before, ids, limit, names, states }) =>
@@ -202,6 +203,7 @@ const contents = Effect.fnUntraced(function*(store: JobStore.JobStore["Service"]
         outcomes: store.outcomes(id(text), all),
         failures: store.failures(id(text)),
         checkpoints: Effect.forEach(FanOut.literals, (name) => store.checkpoint(id(text), name)),
+        own: Effect.forEach(FanOut.literals, (name) => store.ownCheckpoint(id(text), name)),
         logs: store.logs(id(text), all)
       }))
   }

@@ -596,11 +596,20 @@ describe("SqlJobStore", () => {
         "done"
       )
       const database = new DatabaseSync(filename)
+      database.exec("insert into fanout_own_checkpoints values ('a', 'own', '{}')")
       database.exec("insert into fanout_pruned values ('a'); delete from fanout_jobs; delete from fanout_payloads")
 
       assert.strictEqual(yield* store.prune(0), 0)
 
-      for (const table of ["fanout_outcomes", "fanout_logs", "fanout_checkpoints", "fanout_pruned"]) {
+      for (
+        const table of [
+          "fanout_outcomes",
+          "fanout_logs",
+          "fanout_checkpoints",
+          "fanout_own_checkpoints",
+          "fanout_pruned"
+        ]
+      ) {
         assert.deepEqual(database.prepare(`select count(*) as n from ${table}`).get(), { n: 0 }, table)
       }
       database.close()

@@ -1,11 +1,13 @@
 import * as SqliteClient from "@effect/sql-sqlite-node/SqliteClient"
 import { assert, describe, it } from "@effect/vitest"
+import * as JobId from "@fanout/core/JobId"
 import * as JobStore from "@fanout/core/JobStore"
 import * as SqlJobStore from "@fanout/core/SqlJobStore"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
+import * as Option from "effect/Option"
 import * as Reactivity from "effect/reactivity/Reactivity"
 import * as Schema from "effect/Schema"
 import * as Migrator from "effect/sql/Migrator"
@@ -69,9 +71,29 @@ describe("SqlJobStore", () => {
         values ('old', 'copy', 1, 0, 'Queued', '{"_tag":"Queued","attempt":1,"tries":0}', 0, 0, 1, 1, 1, 1,
           '{"fanOuts":{},"totals":{},"units":{}}')`
 
+      const checkpoints = {
+        "checkpoint:own": { v: 1, value: 5 },
+        "checkpoint:\udc80": { v: 1, value: null },
+        "checkpoint:\\": { v: 1, value: "\udc80" },
+        "checkpoint:fan-out": { v: 1, finished: false },
+        "a checkpoint:x": { v: 1, finished: true },
+        files: { v: 1, finished: false }
+      }
+      for (const [name, checkpoint] of Object.entries(checkpoints)) {
+        const stored = { job_id: "old", name: toText(name), checkpoint: JSON.stringify(checkpoint) }
+        yield* sql`insert into fanout_checkpoints ${sql.insert(stored)}`
+      }
+
       const store = yield* Effect.provide(JobStore.JobStore, SqlJobStore.layer)
 
       assert.deepStrictEqual(yield* store.kinds, [{ name: "copy", version: 1 }])
+      const id = JobId.make("old")
+      for (const [name, checkpoint] of Object.entries(checkpoints)) {
+        const own = name.replace(/^checkpoint:/, "")
+        const found = yield* Effect.all([store.checkpoint(id, name), store.ownCheckpoint(id, own)])
+        const text = Option.some(JSON.stringify(checkpoint))
+        assert.deepStrictEqual(found, "value" in checkpoint ? [Option.none(), text] : [text, Option.none()], name)
+      }
     }).pipe(Effect.provide(SqliteClient.layer({ filename: ":memory:" }))))
 
   it.effect("asks nothing of a client of another kind of database", () =>

@@ -30,17 +30,20 @@ export const makeItems = (access: SqlAccess) => {
     )
   }
 
+  const checkpointIn = (table: "fanout_checkpoints" | "fanout_own_checkpoints") => (id: JobId, name: string) =>
+    access.run(
+      "read a checkpoint",
+      Effect.map(
+        sql`select checkpoint from ${sql.literal(table)}
+          where job_id = ${Rows.toText(id)} and name = ${Rows.toText(name)}`,
+        ([row]) => row === undefined ? Option.none<string>() : Option.some(Rows.fromText(String(row["checkpoint"])))
+      )
+    )
+
   return {
     outcomes,
-    checkpoint: (id: JobId, name: string) =>
-      access.run(
-        "read a checkpoint",
-        Effect.map(
-          sql`select checkpoint from fanout_checkpoints
-            where job_id = ${Rows.toText(id)} and name = ${Rows.toText(name)}`,
-          ([row]) => row === undefined ? Option.none<string>() : Option.some(Rows.fromText(String(row["checkpoint"])))
-        )
-      ),
+    checkpoint: checkpointIn("fanout_checkpoints"),
+    ownCheckpoint: checkpointIn("fanout_own_checkpoints"),
     failures: (id: JobId) =>
       access.run(
         "count failed items",

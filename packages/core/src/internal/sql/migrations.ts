@@ -32,7 +32,9 @@
  * **`fanout_payloads`**: `job_id` and the job's `payload` as JSON. Apart, because it can be large and never changes
  * while the job runs.
  *
- * **`fanout_checkpoints`**: the `checkpoint` of each `name` (a fan-out's, or the job's own) of a job.
+ * **`fanout_checkpoints`**: the `checkpoint` of each fan-out of a job, by its `name`.
+ *
+ * **`fanout_own_checkpoints`**: the same for what a job's program keeps of its own.
  *
  * **`fanout_outcomes`**: one row for each ending of an element that is kept.
  *
@@ -55,6 +57,7 @@
 import * as Effect from "effect/Effect"
 import * as Migrator from "effect/sql/Migrator"
 import { SqlClient } from "effect/sql/SqlClient"
+import { fromText, toText } from "../job/rows.ts"
 import * as Dialect from "./dialect.ts"
 
 /** The table in which `Migrator` records which changes a database has. */
@@ -135,7 +138,29 @@ const queue = Effect.flatMap(
       (tag, name, version, priority desc, created_at, seq, available_at) where tag = 'Queued'`
 )
 
-const changes = { "1_initial": initial, "2_queue": queue }
+/** Gives the checkpoints of programs a table of their own: a fan-out could have the name that one was kept under. */
+const ownCheckpoints = Effect.gen(function*() {
+  const sql = yield* SqlClient
+  const { tableSuffix } = Dialect.of(sql)
+  yield* sql`create table fanout_own_checkpoints (
+    job_id text not null,
+    name text not null,
+    checkpoint text not null,
+    primary key (job_id, name)
+  ) ${tableSuffix}`
+  const found = yield* sql<{ readonly job_id: string; readonly name: string; readonly checkpoint: string }>`
+    select job_id, name, checkpoint from fanout_checkpoints where name like '%checkpoint:%'`
+  const prefix = "checkpoint:"
+  for (const { checkpoint, job_id, name } of found) {
+    // Only a program's has a value.
+    if (!fromText(name).startsWith(prefix) || !("value" in JSON.parse(fromText(checkpoint)))) continue
+    const own = { job_id, name: toText(fromText(name).slice(prefix.length)), checkpoint }
+    yield* sql`insert into fanout_own_checkpoints ${sql.insert(own)}`
+    yield* sql`delete from fanout_checkpoints where job_id = ${job_id} and name = ${name}`
+  }
+})
+
+const changes = { "1_initial": initial, "2_queue": queue, "3_own_checkpoints": ownCheckpoints }
 
 /** Number of the schema that this version writes. */
 export const supported = Object.keys(changes).length

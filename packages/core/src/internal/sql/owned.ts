@@ -35,7 +35,7 @@ export const makeOwned = (access: SqlAccess) => {
       onCommit === undefined
         ? access.transaction("record progress", record(id, flush))
         : access.transactionWith("record progress", record(id, flush), onCommit),
-    saveCheckpoint: (
+    saveOwnCheckpoint: (
       id: JobId,
       { checkpoint, name, token }: { readonly token: number; readonly name: string; readonly checkpoint: string }
     ) =>
@@ -43,7 +43,7 @@ export const makeOwned = (access: SqlAccess) => {
         "store a checkpoint",
         Effect.gen(function*() {
           const owner = yield* lock(id, token)
-          const changed = yield* storeCheckpoint(access, id, name, checkpoint)
+          const changed = yield* storeCheckpoint(access, "fanout_own_checkpoints", { id, name, checkpoint })
           if (changed.length > 0) yield* forgetLosses(access, id, owner)
         })
       ),
@@ -76,7 +76,7 @@ const recordWith = (access: SqlAccess) => {
       sql`update fanout_jobs set progress = ${Rows.encodeProgress(progress)}
         where ${isOwned(id, token)} returning owners_lost`
     )
-    const changed = yield* storeCheckpoint(access, id, fanOut, checkpoint)
+    const changed = yield* storeCheckpoint(access, "fanout_checkpoints", { id, name: fanOut, checkpoint })
     if (cleared.length > 0) {
       yield* sql`delete from fanout_outcomes where job_id = ${Rows.toText(id)} and fan_out = ${Rows.toText(fanOut)}
         and ${dialect.isOneOf(sql.literal("cursor"), cleared.map(Rows.toText))}`
@@ -87,11 +87,15 @@ const recordWith = (access: SqlAccess) => {
 }
 
 /** Stores a checkpoint; gives no row where the same is stored already. */
-const storeCheckpoint = ({ sql }: SqlAccess, id: JobId, name: string, checkpoint: string) =>
-  sql`insert into fanout_checkpoints (job_id, name, checkpoint)
+const storeCheckpoint = (
+  { sql }: SqlAccess,
+  table: "fanout_checkpoints" | "fanout_own_checkpoints",
+  { checkpoint, id, name }: { readonly id: JobId; readonly name: string; readonly checkpoint: string }
+) =>
+  sql`insert into ${sql.literal(table)} (job_id, name, checkpoint)
     values (${Rows.toText(id)}, ${Rows.toText(name)}, ${Rows.toText(checkpoint)})
     on conflict (job_id, name) do update set checkpoint = excluded.checkpoint
-    where fanout_checkpoints.checkpoint <> excluded.checkpoint returning job_id`
+    where ${sql.literal(table)}.checkpoint <> excluded.checkpoint returning job_id`
 
 /** A job that has got on is not what its owners are lost of. */
 const forgetLosses = ({ sql }: SqlAccess, id: JobId, owner: object) =>

@@ -64,6 +64,7 @@ export const makePrune = (access: SqlAccess) => {
       yield* removeFrom(sql.literal("fanout_outcomes"), id)
       yield* removeFrom(sql.literal("fanout_logs"), id)
       yield* access.run(operation, sql`delete from fanout_checkpoints where job_id = ${id}`)
+      yield* access.run(operation, sql`delete from fanout_own_checkpoints where job_id = ${id}`)
       yield* access.run(operation, sql`delete from fanout_pruned where job_id = ${id}`)
     }
   })
