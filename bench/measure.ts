@@ -47,10 +47,10 @@ export const print = (results: ReturnType<typeof byTurns>): void => {
 }
 
 /** Gives a folder under `TMPDIR` to a function, and removes it afterwards. */
-export const withFolder = (use: (folder: string) => void): void => {
+export const withFolder = async (use: (folder: string) => void | Promise<void>): Promise<void> => {
   const folder = fs.mkdtempSync(path.join(os.tmpdir(), "fanout-bench-"))
   try {
-    use(folder)
+    await use(folder)
   } finally {
     fs.rmSync(folder, { recursive: true, force: true })
   }

@@ -1,33 +1,48 @@
-// Copies as if file systems were slow: 100 files of 1 MiB, where each call takes 5 ms more. `strace` makes each thread
-// wait by itself, as a network file system would. `read` and `write` are left alone: threads wake each other with them.
+// Copies on a slow file system: 100 files of 1 MiB, where each request that the kernel makes takes 5 ms. Arguments are
+// other milliseconds, and over how many folders the files are spread; all are in one.
+import { spawnSync } from "node:child_process"
 import * as fs from "node:fs"
 import * as path from "node:path"
-import { byTurns, type Command, fanout, isInstalled, print, withFolder } from "./measure.ts"
+import { mount } from "./internal/slowFileSystem.ts"
+import { byTurns, type Command, fanout, print, withFolder } from "./measure.ts"
 
 const files = 100
-const delayMicros = 5000
-const calls = "openat,statx,mkdir,copy_file_range,fchmod,fchown,utimensat,link,rename,unlink,close"
+const target = 6
+const [delayMillis = 5, folders = 1] = process.argv.slice(2).map(Number)
 
-if (!isInstalled("strace")) throw new Error("slow-calls needs strace")
-
-withFolder((folder) => {
-  const none = path.join(folder, "none")
-  const some = path.join(folder, "some")
-  const copy = path.join(folder, "copy")
+await withFolder(async (folder) => {
+  const slow = path.join(folder, "slow")
+  const source = path.join(slow, "source")
+  const copy = path.join(slow, "copy")
   const db = path.join(folder, "jobs.db")
-  const at = (source: string, concurrency: number, name: string): Command => {
-    const slow = ["-f", "--seccomp-bpf", "-qq", "-o", "/dev/null", "-e", `inject=${calls}:delay_enter=${delayMicros}`]
-    const command = [fanout, "copy", "--quiet", "--db", db, "--concurrency", String(concurrency), "-T", source, copy]
-    return { name, argv: ["strace", ...slow, process.execPath, ...command] }
+  const at = (concurrency: number): Command => {
+    const command = ["copy", "--quiet", "--db", db, "--concurrency", String(concurrency), "-T", source, copy]
+    return { name: `concurrency ${concurrency}`, argv: [process.execPath, fanout, ...command] }
   }
-  for (const source of [none, some]) fs.mkdirSync(source)
-  for (let i = 0; i < files; i++) fs.writeFileSync(path.join(some, `file-${i}`), Buffer.alloc(2 ** 20, i))
-  const commands = [at(some, 10, "concurrency 10"), at(some, 1, "concurrency 1"), at(none, 1, "nothing to copy")]
-  const results = byTurns(3, commands, () => {
-    fs.rmSync(copy, { recursive: true, force: true })
-    for (const suffix of ["", "-wal", "-shm"]) fs.rmSync(db + suffix, { force: true })
-  })
-  print(results)
-  const [ten = Number.NaN, one = Number.NaN, start = Number.NaN] = results.map(({ millis }) => millis)
-  console.log(`without start-up, 10 are ${((one - start) / (ten - start)).toFixed(1)} × as fast as 1`)
+  const isSame = (): boolean => spawnSync("diff", ["-r", source, copy]).status === 0
+
+  fs.mkdirSync(slow)
+  const unmount = await mount(slow, delayMillis)
+  if (typeof unmount === "string") {
+    console.error(unmount)
+    process.exitCode = 1
+    return
+  }
+  try {
+    for (let i = 0; i < files; i++) {
+      const parent = folders === 1 ? source : path.join(source, `folder-${i % folders}`)
+      fs.mkdirSync(parent, { recursive: true })
+      fs.writeFileSync(path.join(parent, `file-${i}`), Buffer.alloc(2 ** 20, i))
+    }
+    const results = byTurns(3, [at(1), at(10)], () => {
+      fs.rmSync(copy, { recursive: true, force: true })
+      for (const suffix of ["", "-wal", "-shm"]) fs.rmSync(db + suffix, { force: true })
+    })
+    if (!isSame()) throw new Error("The copy is not as its source")
+    print(results.toReversed())
+    const [one = Number.NaN, ten = Number.NaN] = results.map(({ millis }) => millis)
+    console.log(`concurrency 10 is ${(one / ten).toFixed(2)} × as fast as 1; with 5 ms it should be ${target}`)
+  } finally {
+    unmount()
+  }
 })
