@@ -1,6 +1,5 @@
 // Copies many small files: 20,000 of 4 KiB in 200 folders, on the file system of `TMPDIR`.
 import * as fs from "node:fs"
-import { isBuiltin } from "node:module"
 import * as path from "node:path"
 import { byTurns, type Command, fanout, isInstalled, print, withFolder } from "./measure.ts"
 
@@ -16,33 +15,30 @@ const makeTree = (source: string): void => {
   }
 }
 
-const canImport = (name: string): boolean => {
-  try {
-    return !isBuiltin(name) && import.meta.resolve(name) !== ""
-  } catch {
-    return false
-  }
-}
-
-const script = (name: string, code: string, source: string, copy: string): Command => ({
+/** A program that copies from one path to another by a function of a module. */
+const script = (name: string, module: string, call: string, source: string, copy: string): Command => ({
   name,
-  argv: [process.execPath, "--input-type=module", "-e", code, source, copy]
+  argv: [
+    process.execPath,
+    "--input-type=module",
+    "-e",
+    `import module from ${JSON.stringify(module)}; const [from, to] = process.argv.slice(1); await ${call}`,
+    source,
+    copy
+  ]
 })
 
-withFolder((folder) => {
+await withFolder((folder) => {
   const source = path.join(folder, "source")
   const copy = path.join(folder, "copy")
   const db = path.join(folder, "jobs.db")
   makeTree(source)
-  const [from, to] = ["process.argv[1]", "process.argv[2]"]
   const commands: ReadonlyArray<Command> = [
     { name: "cp -a", argv: ["cp", "-a", source, copy] },
     { name: "fanout copy", argv: [process.execPath, fanout, "copy", "--quiet", "--db", db, "-T", source, copy] },
     ...isInstalled("rsync") ? [{ name: "rsync -a", argv: ["rsync", "-a", `${source}/`, copy] } as const] : [],
-    script("fs.cp", `await (await import("node:fs/promises")).cp(${from}, ${to}, { recursive: true })`, source, copy),
-    ...canImport("fs-extra")
-      ? [script("fs-extra", `await (await import("fs-extra")).default.copy(${from}, ${to})`, source, copy)]
-      : []
+    script("fs.cp", "node:fs/promises", "module.cp(from, to, { recursive: true })", source, copy),
+    script("fs-extra", import.meta.resolve("fs-extra"), "module.copy(from, to)", source, copy)
   ]
   print(byTurns(3, commands, () => {
     fs.rmSync(copy, { recursive: true, force: true })
