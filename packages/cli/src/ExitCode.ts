@@ -10,7 +10,8 @@ export const success = 0
 export const someFailed = 1
 export const usage = 2
 export const failed = 3
-const paused = 4
+/** Stopped, and resumable. */
+export const paused = 4
 
 /** Exit code of a command that a signal stopped, as shells count it. */
 export const ofSignal = (signal: Signal): number => 128 + { SIGHUP: 1, SIGINT: 2, SIGTERM: 15 }[signal]

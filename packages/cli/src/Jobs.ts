@@ -10,6 +10,7 @@ import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Settings from "./Settings.ts"
 import * as Stop from "./Stop.ts"
+import type { StoreHealth } from "./StoreHealth.ts"
 
 /** How a command runs jobs. */
 export interface Options {
@@ -26,7 +27,7 @@ export const withJobs =
   <A, R>(effect: Effect.Effect<A, JobManagerError | JobStoreError | Stop.Stop, R>): Effect.Effect<
     A,
     Stop.Stop,
-    Exclude<R, JobManager | JobStore | OwnerLiveness> | typeof Settings.db["Identifier"]
+    Exclude<R, JobManager | JobStore | OwnerLiveness | StoreHealth> | typeof Settings.db["Identifier"]
   > =>
     Effect.gen(function*() {
       const filename = yield* Settings.database

@@ -10,6 +10,7 @@ import * as Pools from "@fanout/core/Pools"
 import * as Copy from "@fanout/ops/Copy"
 import * as NodeFiles from "@fanout/ops/NodeFiles"
 import * as Layer from "effect/Layer"
+import * as StoreHealth from "./StoreHealth.ts"
 
 /** Jobs that this program has code for. */
 export const jobs = [Copy.job] as const
@@ -19,9 +20,9 @@ export const layer = ({ claim, concurrency, filename }: {
   readonly claim: JobManager.Claim
   readonly concurrency: number
   readonly filename: string
-}): Layer.Layer<JobManager.JobManager | JobStore | OwnerLiveness, JobStoreError> =>
+}): Layer.Layer<JobManager.JobManager | JobStore | OwnerLiveness | StoreHealth.StoreHealth, JobStoreError> =>
   JobManager.layer({ jobs, claim }).pipe(
     Layer.provide(Layer.provide(Copy.layer, NodeFiles.layer)),
     Layer.provide(Pools.layer({ io: concurrency })),
-    Layer.provideMerge([layerSqlite({ filename }), layerOwnerLiveness])
+    Layer.provideMerge([Layer.provide(StoreHealth.layer, layerSqlite({ filename })), layerOwnerLiveness])
   )

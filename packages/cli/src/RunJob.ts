@@ -4,7 +4,7 @@
 import type { JobId } from "@fanout/core/JobId"
 import { type JobEvent, JobManager, type JobManagerError } from "@fanout/core/JobManager"
 import * as JobState from "@fanout/core/JobState"
-import { type JobRecord, JobStore, type OutcomeRow } from "@fanout/core/JobStore"
+import type { JobRecord, OutcomeRow } from "@fanout/core/JobStore"
 import type { JobStoreError } from "@fanout/core/JobStoreError"
 import { OwnerLiveness } from "@fanout/core/OwnerLiveness"
 import * as Clock from "effect/Clock"
@@ -12,8 +12,10 @@ import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Stream from "effect/Stream"
 import * as ExitCode from "./ExitCode.ts"
+import * as Settings from "./Settings.ts"
 import * as Signals from "./Signals.ts"
 import * as Stop from "./Stop.ts"
+import { StoreHealth } from "./StoreHealth.ts"
 import * as events from "./ui/events.ts"
 import * as format from "./ui/format.ts"
 import * as summary from "./ui/summary.ts"
@@ -71,35 +73,15 @@ const untilLeft = (id: JobId, signal: Effect.Effect<ExitCode.Signal>, view: View
     return yield* Effect.never
   })
 
-// The owner of a job renews its lease several times in this many seconds, which count only while this process runs.
-const patienceSeconds = 20
-
-/** Ends the command where this process owns the job, and its store takes nothing any more, as on a full disk. */
-const untilUnrecorded = (id: JobId): Effect.Effect<never, Stop.Stop | JobStoreError, JobStore | OwnerLiveness> =>
-  Effect.gen(function*() {
-    const store = yield* JobStore
-    const { self } = yield* OwnerLiveness
-    let seen = { beat: -1, token: -1 }
-    let seconds = 0
-    while (seconds < patienceSeconds) {
-      yield* Effect.sleep("1 second")
-      const { lease, token } = yield* store.get(id)
-      const { beat } = yield* store.pulse(id)
-      const isOwn = Option.isSome(lease) && lease.value.owner.process === self.process
-      seconds = isOwn && beat === seen.beat && token === seen.token ? seconds + 1 : 0
-      seen = { beat, token }
-    }
-    return yield* Stop.failure(
-      `Job ${id} was stopped, since nothing could be recorded for ${patienceSeconds} s. ` +
-        `Once that is put right, \`fanout jobs resume ${id}\` or the same command goes on with it.`
-    )
-  })
-
 /** Runs a job here, or shows it where another process runs it, until it is over or paused. */
 export const run = (
   id: JobId,
   options: View.Options
-): Effect.Effect<void, Stop.Stop | JobManagerError | JobStoreError, JobManager | JobStore | OwnerLiveness> =>
+): Effect.Effect<
+  void,
+  Stop.Stop | JobManagerError | JobStoreError,
+  JobManager | OwnerLiveness | StoreHealth | typeof Settings.db["Identifier"]
+> =>
   Effect.scoped(Effect.gen(function*() {
     const manager = yield* JobManager
     const startedAt = yield* Clock.currentTimeMillis
@@ -113,9 +95,18 @@ export const run = (
     const view = View.make(id, options)
     yield* Effect.addFinalizer(() => view.close)
     const loss = yield* makeLoss
+    const health = yield* StoreHealth
+    const filename = yield* Settings.database
     const record = yield* Effect.raceFirst(
       untilItRests(id, (event) => Effect.andThen(loss.notice(event, view), view.show(event))),
-      Effect.raceFirst(untilLeft(id, signal, view), untilUnrecorded(id))
+      Effect.raceFirst(
+        untilLeft(id, signal, view),
+        Effect.catchTag(
+          health.untilBroken,
+          "JobStoreError",
+          (error) => Effect.fail(Stop.unrecorded(id, filename, error))
+        )
+      )
     )
     yield* view.close
     // What this process did of it is over by the time that its end is told.

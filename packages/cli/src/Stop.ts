@@ -1,6 +1,7 @@
 /**
  * Ends the command with a sentence for people and an exit code.
  */
+import type { JobId } from "@fanout/core/JobId"
 import type { JobManagerError } from "@fanout/core/JobManager"
 import type { JobStoreError } from "@fanout/core/JobStoreError"
 import * as Match from "effect/Match"
@@ -22,7 +23,7 @@ export class Stop extends Schema.TaggedError<Stop>("@fanout/cli/Stop")("Stop", {
 export const usage = (sentence: string): Stop => new Stop({ sentence, code: ExitCode.usage })
 
 /** Ends with a sentence about what went wrong. */
-export const failure = (sentence: string): Stop => new Stop({ sentence, code: ExitCode.failed })
+const failure = (sentence: string): Stop => new Stop({ sentence, code: ExitCode.failed })
 
 /** Ends with a code where everything has been said. */
 export const withCode = (code: number): Stop => new Stop({ sentence: "", code })
@@ -48,7 +49,21 @@ export const fromStore = (filename: string) => ({ reason }: JobStoreError): Stop
     KeyTaken: ({ by, message }) => usage(`${message}. \`fanout jobs resume ${by}\` goes on with that one.`),
     StoreTooNew: ({ message }) => failure(`${message} (${file}). Update fanout. ${elsewhere}`),
     UnsafeFileSystem: ({ message }) => failure(`${printable(message)}.`),
-    StorageFailure: ({ message }) => failure(`${printable(message)} (${file}). ${elsewhere}`)
+    StorageFailure: ({ message, problem }) => {
+      const free = problem === "Full" ? "Free space there, and run the same command again. " : ""
+      return failure(`${printable(message)} (${file}). ${free}${elsewhere}`)
+    }
+  })
+}
+
+/** Says that a job can't go on since nothing can be recorded of it any more. It can once that is put right. */
+export const unrecorded = (id: JobId, filename: string, { message, reason }: JobStoreError): Stop => {
+  const isFull = reason._tag === "StorageFailure" && reason.problem === "Full"
+  return new Stop({
+    sentence: `Job ${id} can't go on. ${printable(message)} (${printable(filename)}). ` +
+      `${isFull ? "Free space there: then" : "Once that is put right,"} the same command goes on with it, ` +
+      `as does \`fanout jobs resume ${id}\`.`,
+    code: ExitCode.paused
   })
 }
 

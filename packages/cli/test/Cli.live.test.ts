@@ -302,6 +302,40 @@ describe("fanout copy", () => {
     assertSame(many, destination)
   })
 
+  it.skipIf(!isRoot)("says that the disk of its database is full, and goes on once it is not", async () => {
+    const { db, destination, place } = fresh()
+    const disk = path.join(place, "state")
+    fs.mkdirSync(disk)
+    const mounted = spawnSync("mount", ["-t", "tmpfs", "-o", "size=4m", "tmpfs", disk])
+    if (mounted.status !== 0) return
+    const fill = () => assert.notStrictEqual(spawnSync("dd", ["if=/dev/zero", `of=${disk}/fill`]).status, 0)
+    const args = ["copy", "--concurrency", "1", many, destination]
+    try {
+      fill()
+      const none = run(db, args)
+      assert.strictEqual(none.status, 3, none.stderr)
+      assert.include(none.stderr, `no space is left (${db}). Free space there`)
+      fs.rmSync(`${disk}/fill`)
+
+      const { child, ended } = start(db, args)
+      await untilBusy(destination, child)
+      fill()
+      const { code, stderr } = await ended
+      assert.strictEqual(code, 4, stderr)
+      assert.include(stderr, `no space is left (${db}). Free space there`)
+      assert.include(stderr, "the same command goes on")
+      assert.notMatch(stderr, /^\s+at /m)
+      fs.rmSync(`${disk}/fill`)
+
+      const again = run(db, args)
+      assert.strictEqual(again.status, 0, again.stderr)
+      assertSame(many, destination)
+      assert.lengthOf(jobsOf(db), 1)
+    } finally {
+      spawnSync("umount", [disk])
+    }
+  })
+
   it("refuses the same work with other options while it isn't over", async () => {
     const { db, destination } = fresh()
     const { child, ended } = start(db, ["copy", "--concurrency", "1", many, destination])

@@ -38,6 +38,18 @@ const table: ReadonlyArray<readonly [of: string, stop: Stop.Stop, code: number, 
     ] as const
   ),
   [
+    "a full disk under a job",
+    Stop.unrecorded(
+      id,
+      "/s/jobs.db",
+      new Store.JobStoreError({
+        reason: new Store.StorageFailure({ operation: "record progress", problem: "Full", cause: null })
+      })
+    ),
+    4,
+    ["k1", "/s/jobs.db", "Free space", "the same command", "fanout jobs resume k1"]
+  ],
+  [
     "what a state doesn't allow",
     manager(new NotAllowed({ id, state: "Completed", action: "paused" })),
     2,

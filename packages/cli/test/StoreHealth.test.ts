@@ -1,0 +1,53 @@
+import { assert, describe, it } from "@effect/vitest"
+import * as JobId from "@fanout/core/JobId"
+import { JobStore } from "@fanout/core/JobStore"
+import { Fenced, JobStoreError, StorageFailure } from "@fanout/core/JobStoreError"
+import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
+import * as Layer from "effect/Layer"
+import * as TestClock from "effect/testing/TestClock"
+import * as StoreHealth from "../src/StoreHealth.ts"
+
+const id = JobId.make("k1")
+const full = new JobStoreError({
+  reason: new StorageFailure({ operation: "renew a lease", problem: "Full", cause: new Error("full") })
+})
+const fenced = new JobStoreError({ reason: new Fenced({ id, token: 1 }) })
+
+/** Renews a lease each half second, with these results, and tells whether the store is called broken by then. */
+const isBrokenAfter = (...results: ReadonlyArray<JobStoreError | "ok">) =>
+  Effect.gen(function*() {
+    const left = Array.from(results)
+    const beat = () => {
+      const result = left.shift() ?? "ok"
+      return result === "ok" ? Effect.succeedNone : Effect.fail(result)
+    }
+    return yield* Effect.gen(function*() {
+      const { untilBroken } = yield* StoreHealth.StoreHealth
+      const store = yield* JobStore
+      const fiber = yield* Effect.forkChild(Effect.flip(untilBroken))
+      while (left.length > 0) {
+        yield* Effect.ignore(store.beat(id, 1))
+        yield* TestClock.adjust("500 millis")
+      }
+      const error = fiber.pollUnsafe()
+      yield* Fiber.interrupt(fiber)
+      return error
+    }).pipe(Effect.provide(Layer.provide(StoreHealth.layer, Layer.mock(JobStore, { beat }))))
+  })
+
+describe("StoreHealth", () => {
+  it.effect("calls a store broken whose writes fail for two seconds", () =>
+    Effect.gen(function*() {
+      assert.isUndefined(yield* isBrokenAfter(full, full, full))
+      const exit = yield* isBrokenAfter(full, full, full, full)
+      assert.strictEqual(exit?._tag === "Success" && exit.value, full)
+    }))
+
+  it.effect("takes one write that went well, or was refused, for health", () =>
+    Effect.gen(function*() {
+      for (const answer of ["ok", fenced] as const) {
+        assert.isUndefined(yield* isBrokenAfter(full, full, full, answer, full, full, full))
+      }
+    }))
+})
