@@ -49,7 +49,6 @@ export const layer: Layer.Layer<JobStore | StoreHealth, never, JobStore> = Layer
         ...store,
         put: (record, line) => watched(store.put(record, line)),
         beat: (id, token) => watched(store.beat(id, token)),
-        saveCheckpoint: (id, options) => watched(store.saveCheckpoint(id, options)),
         flush: (id, flush, onCommit) => watched(store.flush(id, flush, onCommit))
       })
     )
