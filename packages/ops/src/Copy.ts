@@ -110,13 +110,8 @@ type Element = FanOut.Element<CopyEntry["payloadSchema"]["Type"]>
 
 /** What the walk meets, as elements of the fan-out. */
 const elementOf = ({ transfers, request: { conflict } }: Payload) => (element: FileTree.Element): Element => {
-  const { cursor, path, source } = element
-  const { source: root, target } = transfers[source] ?? transfers[0]
-  const at = {
-    source: FilePath.join(root, path),
-    target: path === "" ? target : FilePath.join(target, path),
-    conflict
-  }
+  const { cursor } = element
+  const at = { ...Destination.placeOf(transfers, element), conflict }
   const key = FilePath.display(at.source)
   const skipped = (reason: keyof typeof SkipReason): Element => ({
     _tag: "Settled",
@@ -200,11 +195,11 @@ const program = Effect.fnUntraced(function*(payload: Payload) {
 const onCancel = (payload: Payload, id: JobContext["Service"]["id"]) =>
   FileTree.walk({ sources: payload.transfers.map(({ target }) => target) }).pipe(
     Stream.filter((element) => element._tag === "Open" || element.path === ""),
-    Stream.runForEach(({ _tag, path, source }) => {
-      const { target } = payload.transfers[source] ?? payload.transfers[0]
+    Stream.runForEach((element) => {
+      const { target } = Destination.placeOf(payload.transfers, element)
       const folders = [
-        ...path === "" ? [FilePath.parent(target)] : [],
-        ..._tag === "Open" ? [path === "" ? target : FilePath.join(target, path)] : []
+        ...element.path === "" ? [FilePath.parent(target)] : [],
+        ...element._tag === "Open" ? [target] : []
       ]
       // A folder that can't be read or written has to keep what is left in it.
       return Effect.forEach(folders, (folder) => Effect.ignore(TemporaryName.sweep({ folder, job: id })))

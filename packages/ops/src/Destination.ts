@@ -33,6 +33,20 @@ export const Transfer = Schema.Struct({ source: FilePath.FilePath, target: FileP
 export type Transfer = typeof Transfer.Type
 
 /**
+ * Where something that a walk over the sources meets is, and where its copy goes.
+ *
+ * @category accessors
+ * @since 0.1.0
+ */
+export const placeOf = (
+  transfers: Arr.NonEmptyReadonlyArray<Transfer>,
+  at: { readonly source: number; readonly path: FilePath.FilePath }
+): Transfer => {
+  const { source, target } = transfers[at.source] ?? transfers[0]
+  return { source: FilePath.join(source, at.path), target: FilePath.join(target, at.path) }
+}
+
+/**
  * Sources and destination, as a person gives them.
  *
  * @category models

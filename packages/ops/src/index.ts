@@ -31,6 +31,11 @@ export * as CopyError from "./CopyError.ts"
 /**
  * @since 0.1.0
  */
+export * as CopyPreview from "./CopyPreview.ts"
+
+/**
+ * @since 0.1.0
+ */
 export * as CopyRouter from "./CopyRouter.ts"
 
 /**

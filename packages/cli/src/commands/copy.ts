@@ -5,6 +5,7 @@ import type { JobId } from "@fanout/core/JobId"
 import { JobManager } from "@fanout/core/JobManager"
 import type { JobRecord } from "@fanout/core/JobStore"
 import type * as Copy from "@fanout/ops/Copy"
+import type { Entry } from "@fanout/ops/CopyPreview"
 import * as FilePath from "@fanout/ops/FilePath"
 import * as Arr from "effect/Array"
 import * as Argument from "effect/cli/Argument"
@@ -16,7 +17,6 @@ import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
 import * as Arguments from "../Arguments.ts"
-import type { Step } from "../DryRun.ts"
 import * as ExitCode from "../ExitCode.ts"
 import { withJobs } from "../Jobs.ts"
 import * as RunJob from "../RunJob.ts"
@@ -91,28 +91,29 @@ const findSame = (request: Copy.Request) =>
 
 const loadCopy = Effect.promise(() => import("@fanout/ops/Copy"))
 
+const nodeFiles = Effect.map(Effect.promise(() => import("@fanout/ops/NodeFiles")), ({ layer }) => layer)
+
 const plan = (request: Copy.Request) =>
   Effect.gen(function*() {
     const { plan } = yield* loadCopy
-    const files = yield* Effect.promise(() => import("@fanout/ops/NodeFiles"))
     return yield* plan(request, yield* databaseFiles).pipe(
-      Effect.provide(files.layer),
+      Effect.provide(yield* nodeFiles),
       Effect.catchTag("DestinationError", ({ message }) => Effect.fail(Stop.usage(`${format.printable(message)}.`)))
     )
   })
 
 const runDry = (request: Copy.Request, { json, quiet }: Options) =>
   Effect.gen(function*() {
-    const { steps } = yield* Effect.promise(() => import("../DryRun.ts"))
-    const show = (step: Step): Effect.Effect<void> => {
-      const line = json ? dry.json(step) : dry.line(step)
+    const { entries } = yield* Effect.promise(() => import("@fanout/ops/CopyPreview"))
+    const show = (entry: Entry): Effect.Effect<void> => {
+      const line = json ? dry.json(entry) : dry.line(entry)
       return quiet || line === "" ? Effect.void : print(line)
     }
     const totals = yield* Stream.runFoldEffect(
-      steps(yield* plan(request)),
+      entries(yield* plan(request)),
       () => dry.none,
-      (totals, step) => Effect.as(show(step), dry.add(totals, step))
-    )
+      (totals, entry) => Effect.as(show(entry), dry.add(totals, entry))
+    ).pipe(Effect.provide(yield* nodeFiles))
     if (!quiet) yield* (json ? print(events.line("summary", { dryRun: true, ...totals })) : print(dry.sentence(totals)))
     if (dry.isIncomplete(totals)) return yield* Stop.withCode(ExitCode.someFailed)
   })

@@ -1,13 +1,24 @@
 /**
  * Writes what a copy would do. Pure: steps go in, text comes out.
  */
-import type { Step } from "../DryRun.ts"
+import type { Entry } from "@fanout/ops/CopyPreview"
 import * as events from "./events.ts"
 import * as format from "./format.ts"
 
+const actions = {
+  Create: "create",
+  Merge: "merge",
+  Replace: "replace",
+  Unchanged: "keep",
+  Skip: "skip",
+  RenameTo: "create",
+  Refuse: "refuse",
+  Fail: "fail"
+} as const
+
 /** How many steps there were of each kind, and how much would be written. */
 export interface Totals {
-  readonly files: Readonly<Record<Step["action"], number>>
+  readonly files: Readonly<Record<typeof actions[Entry["action"]], number>>
   readonly bytes: number
 }
 
@@ -17,26 +28,29 @@ export const none: Totals = {
   bytes: 0
 }
 
-const isWritten = ({ action }: Step): boolean => action === "create" || action === "replace"
-
 /** Totals with one step more. */
-export const add = (totals: Totals, step: Step): Totals => ({
-  files: { ...totals.files, [step.action]: totals.files[step.action] + 1 },
-  bytes: totals.bytes + (isWritten(step) ? step.sizeBytes : 0)
-})
+export const add = (totals: Totals, entry: Entry): Totals => {
+  const action = actions[entry.action]
+  const isWritten = action === "create" || action === "replace"
+  return {
+    files: { ...totals.files, [action]: totals.files[action] + 1 },
+    bytes: totals.bytes + (isWritten ? entry.sizeBytes : 0)
+  }
+}
 
 /** Whether something would not be copied that should be. */
 export const isIncomplete = ({ files }: Totals): boolean => files.refuse + files.fail > 0
 
 /** Line of one step; empty for a folder that is there and stays. */
-export const line = (step: Step): string => {
-  if (step.action === "merge") return ""
-  const why = step.why === "" ? "" : `: ${format.printable(step.why)}`
-  return `${step.action.padEnd(7)}  ${format.printable(step.target)}${step.kind === "folder" ? "/" : ""}${why}`
+export const line = (entry: Entry): string => {
+  const action = actions[entry.action]
+  if (action === "merge") return ""
+  const why = entry.why === "" ? "" : `: ${format.printable(entry.why)}`
+  return `${action.padEnd(7)}  ${format.printable(entry.target)}${entry.kind === "folder" ? "/" : ""}${why}`
 }
 
 /** Line of one step as JSON. */
-export const json = (step: Step): string => events.line("step", { ...step })
+export const json = (entry: Entry): string => events.line("step", { ...entry, action: actions[entry.action] })
 
 const words = {
   create: "created",

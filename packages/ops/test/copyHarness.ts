@@ -1,0 +1,75 @@
+import * as JobManager from "@fanout/core/JobManager"
+import * as Outcome from "@fanout/core/Outcome"
+import * as Pools from "@fanout/core/Pools"
+import { layer, settle } from "@fanout/core/testing"
+import type * as Conflict from "@fanout/ops/Conflict"
+import * as Copy from "@fanout/ops/Copy"
+import * as CopyPreview from "@fanout/ops/CopyPreview"
+import * as FilePath from "@fanout/ops/FilePath"
+import * as Files from "@fanout/ops/Files"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as Stream from "effect/Stream"
+import * as TestClock from "effect/testing/TestClock"
+import * as FaultyFiles from "./FaultyFiles.ts"
+import * as MemoryFiles from "./MemoryFiles.ts"
+
+/** A tree to copy: what the job meets of each kind. */
+export const plant = (): MemoryFiles.Disk => {
+  const disk = new MemoryFiles.Disk()
+  for (const folder of ["/from", "/from/folder", "/to"]) disk.folder(folder)
+  disk.file("/from/a", "text of a", { mode: 0o640, modified: 1_111_111n })
+  disk.file("/from/folder/b", "text of b")
+  disk.symlink("/from/link", "folder/b")
+  disk.special("/from/pipe")
+  return disk
+}
+
+const runtime = layer({ jobs: [Copy.job] }).pipe(
+  Layer.provide(Layer.provide(Copy.layer, Pools.layer({ io: 4 })))
+)
+
+const outcomeText = Outcome.Outcome.match({
+  Done: () => "done",
+  Skipped: ({ reason }) => `skipped: ${reason}`,
+  Failed: ({ failure }) => `failed: ${Outcome.message(failure)}`
+})
+
+interface Options {
+  readonly before?: FaultyFiles.Before
+  readonly conflict?: Conflict.Mode
+  readonly leaveOut?: ReadonlyArray<string>
+}
+
+const filesOf = (disk: MemoryFiles.Disk, { before = () => Effect.void }: Options) =>
+  Layer.succeed(Files.Files, FaultyFiles.intercept(MemoryFiles.make(disk), before))
+
+const plan = ({ conflict = "changed", leaveOut = [] }: Options) =>
+  Copy.plan({
+    sources: [FilePath.make("/from")],
+    destination: FilePath.make("/to/copy"),
+    noTargetDirectory: true,
+    conflict
+  }, leaveOut.map(FilePath.make))
+
+/** What would become of `/from`, copied to `/to/copy`. */
+export const preview = (disk: MemoryFiles.Disk, options: Options = {}) =>
+  Effect.flatMap(plan(options), (payload) => Stream.runCollect(CopyPreview.entries(payload))).pipe(
+    Effect.provide(filesOf(disk, options))
+  )
+
+/** Copies `/from` to `/to/copy` by a job, and tells what that came to. */
+export const copy = (disk: MemoryFiles.Disk, options: Options = {}) =>
+  Effect.gen(function*() {
+    const manager = yield* JobManager.JobManager
+    const payload = yield* plan(options)
+    const { id } = yield* manager.start(Copy.job, payload)
+    yield* settle
+    yield* TestClock.adjust("10 seconds")
+    const rows = yield* Stream.runCollect(manager.outcomes(id))
+    return {
+      state: (yield* manager.get(id)).state._tag,
+      progress: yield* manager.progress(id),
+      rows: rows.map(({ key, outcome }) => `${key} ${outcomeText(outcome)}`)
+    }
+  }).pipe(Effect.provide(Layer.provideMerge(runtime, filesOf(disk, options))))
