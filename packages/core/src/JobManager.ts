@@ -54,7 +54,10 @@ export interface JobHandle<out A, out E> {
   /** Whether this start made the job, or found an active one with the same idempotency key. */
   readonly started: boolean
 
-  /** Waits until the job is over, also in another process, and gives its success or its own error. */
+  /**
+   * Waits until the job is over, also in another process, and gives its success or its own error. Fails where this
+   * process runs the job and its store takes no more: the job goes on once it does again.
+   */
   readonly await: Effect.Effect<A, E | JobNotCompleted | JobStoreError>
 
   /** What happens from now on, the present state and progress first; ends when the job is over. */
@@ -239,6 +242,7 @@ const makeRuntime = Effect.fnUntraced(function*<Jobs extends ReadonlyArray<Job.A
     },
     makeDispatcher: ({ signal }) => Effect.provideService(Dispatcher.make({ signal, graceMillis }), Pools, pools),
     runs: new Map(),
+    unrecorded: new Map(),
     claimable: new Changes(),
     changed: new Changes()
   }

@@ -113,7 +113,7 @@ export class UnsafeFileSystem
  * @category models
  * @since 0.1.0
  */
-export const StorageProblem = Schema.Literals(["Busy", "Full", "Corrupt", "Unreadable", "ReadOnly", "Other"])
+export const StorageProblem = Schema.Literals(["Busy", "Full", "Faulty", "Corrupt", "Unreadable", "ReadOnly", "Other"])
 
 /**
  * Reason: the storage failed.
@@ -130,11 +130,12 @@ export class StorageFailure
 {
   override get message(): string {
     const problem = {
-      Busy: "it stays locked by another process",
-      Full: "no space is left",
-      Corrupt: "it is damaged or not a job store",
-      Unreadable: "it can't be opened",
-      ReadOnly: "it can't be written",
+      Busy: "it stays locked by another process; let that one end first",
+      Full: "no space is left where it is kept; make some, then go on",
+      Faulty: "what it is kept on can't be read or written; see what the system says of the device",
+      Corrupt: "it is damaged or not a job store; put back a copy, or use another",
+      Unreadable: "it can't be opened; check that it exists, and who may read it",
+      ReadOnly: "it can't be written; check who may, and how its file system is mounted",
       Other: this.cause instanceof Error ? this.cause.message : String(this.cause)
     }[this.problem]
     return `The job store failed to ${this.operation}: ${problem}`

@@ -63,16 +63,27 @@ const freezable = (store: JobStore.JobStore["Service"], frozen: { readonly now: 
     }
   })
 
-/** A store that can't record what a fan-out has come to. */
-const fullUp = (store: JobStore.JobStore["Service"], full: { readonly now: boolean }): typeof store => ({
-  ...store,
-  flush: (id, flush, onCommit) =>
-    full.now
-      ? Effect.fail(
-        new JobStoreError({ reason: new StorageFailure({ operation: "flush", problem: "Full", cause: "full" }) })
-      )
-      : store.flush(id, flush, onCommit)
-})
+/** A store that has no space for what it would have to record. */
+const fullUp = (
+  store: JobStore.JobStore["Service"],
+  full: { readonly now: ReadonlyArray<"flush" | "saveOwnCheckpoint" | "end"> }
+): typeof store => {
+  const unlessFull = <A, E, R>(what: (typeof full.now)[number], write: Effect.Effect<A, E, R>) =>
+    Effect.suspend((): Effect.Effect<A, E | JobStoreError, R> => {
+      if (!full.now.includes(what)) return write
+      const reason = new StorageFailure({ operation: "write", problem: "Full", cause: "full" })
+      return Effect.fail(new JobStoreError({ reason }))
+    })
+  return {
+    ...store,
+    flush: (id, flush, onCommit) => unlessFull("flush", store.flush(id, flush, onCommit)),
+    saveOwnCheckpoint: (id, options) => unlessFull("saveOwnCheckpoint", store.saveOwnCheckpoint(id, options)),
+    put: (record, line, renames) => {
+      const put = store.put(record, line, renames)
+      return Option.isSome(record.finishedAt) ? unlessFull("end", put) : put
+    }
+  }
+}
 
 /** Sees that every other process is dead. */
 const seesDead = Layer.fresh(Layer.effect(
@@ -755,20 +766,99 @@ const contract = (name: string, layer: Layer.Layer<JobStore.JobStore, JobStoreEr
         assert.deepStrictEqual(runs.toSorted((a, b) => a - b), Array.from({ length: 20 }, (_, n) => n))
       }).pipe(fresh))
 
-    it.effect("stops a job whose store can't record, and takes it up again when its lease has lapsed", () =>
+    it.effect("ends a run at once whose store has no space, says so, and goes on when there is some", () =>
       Effect.gen(function*() {
-        const full = { now: true }
-        const { jobs } = yield* manager([Many], many(() => Effect.void)).pipe(
-          Effect.updateService(JobStore.JobStore, (store) => fullUp(store, full))
+        const full = { now: ["flush" as const] as Array<"flush"> }
+        const runs: Array<number> = []
+        const reasons: Array<Option.Option<Interrupter.Reason>> = []
+        const untilStopped = Effect.forever(Effect.andThen(Effect.sleep(50), Interrupter.check)).pipe(
+          Effect.ensuring(Effect.map(Interrupter.reason, (reason) => reasons.push(reason)))
         )
+        const { jobs } = yield* manager(
+          [Many],
+          many((n) => {
+            runs.push(n)
+            return n < 2 && full.now.length > 0 ? Effect.orDie(untilStopped) : Effect.sleep(10)
+          })
+        ).pipe(Effect.updateService(JobStore.JobStore, (store) => fullUp(store, full)))
         const handle = yield* jobs.start(Many, undefined)
+        const { jobs: other } = yield* manager([], Layer.empty, { claim: "none" })
+        const awaiting = yield* Effect.forkChild(handle.await)
+        const watching = yield* Effect.forkChild(Stream.runDrain(handle.watch))
+        const elsewhere = yield* Effect.forkChild(Stream.runDrain(other.watch(handle.id)))
+
+        yield* TestClock.adjust("1 second")
+
+        for (const exit of [awaiting.pollUnsafe(), watching.pollUnsafe()]) {
+          assert.match(String(exit), /^Failure.*no space is left/s)
+        }
+        assert.deepStrictEqual(reasons, [Option.some("LeaseLost"), Option.some("LeaseLost")])
+        const before = runs.length
         yield* TestClock.adjust("10 seconds")
+        assert.strictEqual(runs.length, before)
         const stopped = yield* jobs.get(handle.id)
         assert.deepStrictEqual([stopped.state._tag, stopped.token], ["Running", 1])
-        full.now = false
+        assert.isUndefined(elsewhere.pollUnsafe())
+
+        // Five times in a row nothing can be recorded, and the job is not given up for it.
+        yield* TestClock.adjust("90 seconds")
+        const again = yield* jobs.get(handle.id)
+        assert.deepStrictEqual([again.state._tag, again.ownersLost], ["Running", 0])
+        assert.isAbove(again.token, 5)
+        full.now = []
         yield* TestClock.adjust("30 seconds")
         assert.strictEqual(yield* handle.await, 20)
-        assert.isTrue((yield* jobs.get(handle.id)).token > 1)
+        yield* Fiber.join(elsewhere)
+      }).pipe(fresh))
+
+    it.effect("ends a run whose program can't save its own checkpoint, whatever that makes of it", () =>
+      Effect.gen(function*() {
+        const own = Checkpoint.make("own", Schema.Number)
+        const Saving = Job.make("test/Saving", {})
+        const { jobs } = yield* manager(
+          [Saving],
+          Saving.toLayer(() => Effect.andThen(Effect.ignore(own.save(1)), Effect.never))
+        ).pipe(Effect.updateService(JobStore.JobStore, (store) => fullUp(store, { now: ["saveOwnCheckpoint"] })))
+        const handle = yield* jobs.start(Saving, undefined)
+        const awaiting = yield* Effect.forkChild(handle.await)
+
+        yield* TestClock.adjust("3 seconds")
+
+        assert.match(String(awaiting.pollUnsafe()), /^Failure.*no space is left/s)
+      }).pipe(fresh))
+
+    it.effect("says that an end can't be recorded, and records it as soon as it can", () =>
+      Effect.gen(function*() {
+        const full = { now: ["end" as const] as Array<"end"> }
+        let runs = 0
+        const { jobs } = yield* manager([Double], Double.toLayer(({ n }) => Effect.sync(() => (runs++, n * 2)))).pipe(
+          Effect.updateService(JobStore.JobStore, (store) => fullUp(store, full))
+        )
+        const handle = yield* jobs.start(Double, { n: 4 })
+        yield* TestClock.adjust("1 second")
+        assert.include(String(yield* Effect.flip(handle.await)), "no space is left")
+
+        full.now = []
+        yield* TestClock.adjust("1 second")
+
+        assert.strictEqual(yield* handle.await, 8)
+        assert.strictEqual(runs, 1)
+      }).pipe(fresh))
+
+    it.effect("fails a program that asks a store for what is not there", () =>
+      Effect.gen(function*() {
+        const Asking = Job.make("test/Asking", {})
+        const { jobs } = yield* manager(
+          [Asking],
+          Asking.toLayer(() => JobStore.JobStore.use((store) => Effect.asVoid(store.get(JobId.make("nobody"))))).pipe(
+            Layer.provide(Layer.succeed(JobStore.JobStore, yield* JobStore.JobStore))
+          )
+        )
+        const { id } = yield* jobs.start(Asking, undefined)
+
+        yield* TestClock.adjust("1 second")
+
+        assert.strictEqual(yield* stateOf(jobs, id), "Failed")
       }).pipe(fresh))
   })
 

@@ -148,9 +148,10 @@ describe("SqlJobStore", () => {
       Busy: [5, 6, 261, 517, "SQLITE_BUSY", "SQLITE_BUSY_SNAPSHOT", "SQLITE_LOCKED"],
       ReadOnly: [8, 1544, "SQLITE_READONLY_DBMOVED"],
       Corrupt: [11, 26, 267, "SQLITE_NOTADB", "SQLITE_CORRUPT"],
-      Full: [13, 4874, "SQLITE_FULL"],
+      Full: [13, 4874, "SQLITE_FULL", "SQLITE_IOERR_SHMSIZE"],
+      Faulty: [10, 266, 778, "SQLITE_IOERR", "SQLITE_IOERR_WRITE"],
       Unreadable: [3, 14, 23, 526, "SQLITE_CANTOPEN_ISDIR"],
-      Other: [1, 10, 266, "SQLITE_IOERR", "SQLITE_BUSYBODY", "ENOENT", undefined]
+      Other: [1, "SQLITE_BUSYBODY", "ENOENT", undefined]
     }
     for (const [expected, some] of Object.entries(codes)) {
       for (const code of some) {

@@ -156,6 +156,7 @@ const claimOne = Effect.fnUntraced(function*(claims: Claims, record: JobRecord) 
     if (claimed === undefined) return
     const signal: Interrupter = makeUnsafe()
     runtime.runs.set(record.id, signal)
+    runtime.unrecorded.delete(record.id)
     runtime.changed.notifyUnsafe()
     yield* runJob(runtime, runnable, claimed, since, signal).pipe(
       Effect.catchCause((cause) => Effect.logError(`The run of job ${record.id} broke off`, cause)),
@@ -170,17 +171,18 @@ const claimOne = Effect.fnUntraced(function*(claims: Claims, record: JobRecord) 
 
 /** Releases jobs whose owner is dead, or was not heard of for as long as its lease. */
 const takeOver = Effect.fnUntraced(function*(claims: Claims) {
-  const { runtime: { changed, clock, runs, store }, sightings } = claims
+  const { runtime: { changed, clock, runs, store, unrecorded }, sightings } = claims
   const held = (yield* store.held).filter((job) => !runs.has(job.id) && isClaimed(claims, job))
   const seen = new Set(held.map(({ id }) => id))
   for (const id of Array.from(sightings.keys())) if (!seen.has(id)) sightings.delete(id)
+  for (const id of Array.from(unrecorded.keys())) if (!seen.has(id) && !runs.has(id)) unrecorded.delete(id)
   for (const job of held) {
     if ((yield* runnableFor(claims, job)) === undefined) continue
     if (!(yield* isLost(claims, job))) continue
     const record = yield* store.get(job.id)
     // Somebody else may have been faster.
     if (!Equal.equals(record.lease, job.lease) || (yield* liftedFor(claims, record)) === undefined) continue
-    const change = released(record, yield* clock.currentTimeMillis)
+    const change = released(record, yield* clock.currentTimeMillis, isFull(unrecorded.get(job.id)?.error))
     if (change === undefined) continue
     sightings.delete(record.id)
     if ((yield* put(store, change, true)) !== undefined) changed.notifyUnsafe()
@@ -200,8 +202,13 @@ const isLost = Effect.fnUntraced(function*({ runtime, sightings }: Claims, { bea
   return false
 })
 
-const released = (record: JobRecord, now: number): Change | undefined => {
-  const ownersLost = record.ownersLost + 1
+/** Whether a store had no space for what a run came to. It may well have some for less. */
+const isFull = (error: JobStoreError | undefined): boolean =>
+  error?.reason._tag === "StorageFailure" && error.reason.problem === "Full"
+
+/** Releases a job, and counts the owner as lost unless something else was to blame. */
+const released = (record: JobRecord, now: number, isBlameless: boolean): Change | undefined => {
+  const ownersLost = record.ownersLost + (isBlameless ? 0 : 1)
   const asked = Option.getOrUndefined(record.request)
   if (asked === "Pause") {
     return step(record, { _tag: "Paused", by: "person" }, now, "Paused by person, after its owner was lost", {

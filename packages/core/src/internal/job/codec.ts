@@ -85,7 +85,10 @@ export const judge = (job: Job.Any, exit: Exit_.Exit<unknown, unknown>): Effect.
       Cause.hasInterruptsOnly(exit.cause) ? "it interrupted itself" : messageOf(Cause.squash(exit.cause))
     ))
   }
-  if (error.value instanceof JobStoreError) return Effect.succeed({ _tag: "Unrecorded", error: error.value })
+  // What else a store refuses is none of its troubles, but a program's that asked it for something.
+  if (error.value instanceof JobStoreError && ["StorageFailure", "Fenced"].includes(error.value.reason._tag)) {
+    return Effect.succeed({ _tag: "Unrecorded", error: error.value })
+  }
   return encode(job.error, error.value).pipe(
     Effect.map((encoded): Verdict => ({
       _tag: "Failed",

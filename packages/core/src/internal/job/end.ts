@@ -29,6 +29,12 @@ export const settle = Effect.fnUntraced(function*(
   unfinished: number
 ) {
   const { lease, record, runtime } = run
+  const { changed, unrecorded } = runtime
+  const tell = (error: JobStoreError) =>
+    Effect.sync(() => {
+      unrecorded.set(record.id, { token: lease.token, error })
+      changed.notifyUnsafe()
+    })
   const ending = yield* endingOf(run, exit, unfinished)
   if (ending._tag === "Stopped" && ending.reason === "LeaseLost") {
     yield* Effect.logWarning(`Job ${record.id} was stopped: its lease is lost`)
@@ -36,10 +42,13 @@ export const settle = Effect.fnUntraced(function*(
   }
   if (ending._tag === "Unrecorded") {
     // What was done could not be recorded: the lease lapses, and the next owner goes on from the last record.
+    yield* tell(ending.error)
     yield* Effect.logError(`Job ${record.id} was stopped: ${ending.error.message}`)
     return
   }
   yield* recordEnd(run, ending).pipe(
+    Effect.tap(() => Effect.sync(() => unrecorded.delete(record.id))),
+    Effect.tapError(tell),
     Effect.retry({
       schedule: Schedule.spaced(runtime.timing.pollMillis),
       while: (error) => error.reason._tag === "StorageFailure" && lease.isHeldUnsafe()
@@ -49,17 +58,19 @@ export const settle = Effect.fnUntraced(function*(
       (error) => Effect.logError(`How job ${record.id} ended could not be recorded: ${error.message}`)
     )
   )
-  runtime.changed.notifyUnsafe()
+  changed.notifyUnsafe()
 })
 
 const endingOf = Effect.fnUntraced(function*(
-  { record, runnable, runtime, signal }: Run,
+  { record, runnable, runtime, signal, trouble }: Run,
   exit: Option.Option<Exit_.Exit<unknown, unknown>>,
   unfinished: number
 ): Effect.fn.Return<Ending> {
   const stopped = (reason: Reason): Ending =>
     reason === "Timeout"
       ? { _tag: "Over", exit: { _tag: "Timeout", millis: runnable.job.timeoutMillis } }
+      : reason === "LeaseLost" && trouble !== undefined
+      ? { _tag: "Unrecorded", error: trouble }
       : { _tag: "Stopped", reason }
   const { reason } = signal
   if (Option.isNone(exit)) return stopped(reason ?? "Shutdown")

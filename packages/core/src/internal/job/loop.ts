@@ -10,7 +10,8 @@ import { Interrupter } from "../../Interrupter.ts"
 import { JobContext } from "../../JobContext.ts"
 import type { JobRecord } from "../../JobRecord.ts"
 import type { PausedBy } from "../../JobState.ts"
-import type { JobStoreError } from "../../JobStoreError.ts"
+import type { JobStore } from "../../JobStore.ts"
+import { JobStoreError } from "../../JobStoreError.ts"
 import { Lease } from "../../Lease.ts"
 import { Reporter } from "../../Progress.ts"
 import * as TaskDispatcher from "../../TaskDispatcher.ts"
@@ -32,6 +33,8 @@ export interface Run {
   readonly signal: Interrupter
   readonly lease: JobLease
   pausedBy: PausedBy
+  /** Why the store does not take what the run records. */
+  trouble: JobStoreError | undefined
 }
 
 /** Runs a claimed job and records its end. `since` is before the claim was asked of the store. */
@@ -51,7 +54,7 @@ export const runJob = Effect.fnUntraced(function*(
     since,
     onLost: () => signal.requestUnsafe("LeaseLost")
   })
-  const run: Run = { runtime, runnable, record, signal, lease, pausedBy: "person" }
+  const run: Run = { runtime, runnable, record, signal, lease, pausedBy: "person", trouble: undefined }
   const asked = Option.getOrUndefined(record.request)
   yield* Effect.scoped(Effect.gen(function*() {
     yield* Effect.forkScoped(renew(run))
@@ -71,9 +74,9 @@ export const runJob = Effect.fnUntraced(function*(
 })
 
 /** Renews the lease, and looks in between for what is asked of the job. */
-const renew = Effect.fnUntraced(function*({ lease, record, runtime, signal }: Run) {
+const renew = Effect.fnUntraced(function*(run: Run) {
+  const { lease, record, runtime, signal } = run
   const { changed, clock, store, timing } = runtime
-  let failing = false
   let { version } = changed
   while (lease.isHeldUnsafe()) {
     yield* changed.wait(version, timing.pollMillis)
@@ -87,15 +90,15 @@ const renew = Effect.fnUntraced(function*({ lease, record, runtime, signal }: Ru
       Effect.fnUntraced(function*(error: JobStoreError) {
         if (error.reason._tag === "Fenced" || error.reason._tag === "JobNotFound") {
           lease.loseUnsafe()
-        } else if (!failing) {
-          failing = true
+        } else if (run.trouble === undefined) {
+          run.trouble = error
           yield* Effect.logWarning(`Job ${record.id} can't be renewed: ${error.message}`)
         }
         return undefined
       })
     )
-    if (request === undefined) continue
-    failing = false
+    if (request === undefined || !lease.isHeldUnsafe()) continue
+    run.trouble = undefined
     if (due) lease.renewUnsafe(since)
     if (Option.isSome(request)) signal.requestUnsafe(request.value)
   }
@@ -119,7 +122,7 @@ const runProgram = Effect.fnUntraced(function*(run: Run) {
       attempt: record.state.attempt,
       tries: record.state.tries,
       token: record.token,
-      store: runtime.store,
+      store: recording(run),
       signal,
       migrations: job.migrations,
       progress,
@@ -143,6 +146,26 @@ const runProgram = Effect.fnUntraced(function*(run: Run) {
   const exit = yield* Effect.exit(body)
   return { exit, unfinished: unfinished.size }
 })
+
+/**
+ * The store as a run records to it. The first record that it does not take ends the run: whatever would be done from
+ * then on would be done again.
+ */
+const recording = (run: Run): JobStore["Service"] => {
+  const { store } = run.runtime
+  const orEnd = <A, E, R>(record: Effect.Effect<A, E, R>) =>
+    Effect.tapError(record, (error) =>
+      Effect.sync(() => {
+        if (!(error instanceof JobStoreError)) return
+        if (error.reason._tag === "StorageFailure") run.trouble = error
+        if (error.reason._tag === "StorageFailure" || error.reason._tag === "Fenced") run.lease.loseUnsafe()
+      }))
+  return {
+    ...store,
+    flush: (id, flush, onCommit) => orEnd(store.flush(id, flush, onCommit)),
+    saveOwnCheckpoint: (id, options) => orEnd(store.saveOwnCheckpoint(id, options))
+  }
+}
 
 /** Waits for the program, and stops it the hard way when it does not stop by itself. */
 const awaitProgram = ({ runtime, signal }: Run, fiber: Fiber.Fiber<unknown, unknown>) =>

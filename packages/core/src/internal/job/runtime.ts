@@ -8,6 +8,7 @@ import type { Interrupter } from "../../Interrupter.ts"
 import type * as Job from "../../Job.ts"
 import type { JobId } from "../../JobId.ts"
 import type { JobStore } from "../../JobStore.ts"
+import type { JobStoreError } from "../../JobStoreError.ts"
 import type { OwnerLiveness } from "../../OwnerLiveness.ts"
 import type { TaskDispatcher } from "../../TaskDispatcher.ts"
 
@@ -35,6 +36,8 @@ export interface JobRuntime {
   }) => Effect.Effect<TaskDispatcher["Service"], never, Scope.Scope>
   /** Signals of the runs of this process, until they have ended. */
   readonly runs: Map<JobId, Interrupter>
+  /** Why the store did not take what runs of this process came to, by job, until this process claims that again. */
+  readonly unrecorded: Map<JobId, { readonly token: number; readonly error: JobStoreError }>
   /** Tells when something may be claimed, or a run has ended. */
   readonly claimable: Changes
   /** Tells when the state of a job was changed from here. */

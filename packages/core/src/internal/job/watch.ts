@@ -29,9 +29,18 @@ export const awaitJob = Effect.fnUntraced(function*(runtime: JobRuntime, id: Job
     const { version } = runtime.changed
     const record = yield* runtime.store.get(id)
     if (JobState.isTerminal(record.state)) return record
+    yield* unlessUnrecorded(runtime, record)
     yield* runtime.changed.wait(version, runtime.timing.pollMillis)
   }
 })
+
+/** Fails where this process owns the job, and could not record what its run has come to. */
+const unlessUnrecorded = ({ unrecorded }: JobRuntime, { id, lease, state }: JobRecord) => {
+  const found = unrecorded.get(id)
+  return found !== undefined && state._tag === "Running" && Option.exists(lease, ({ token }) => token === found.token)
+    ? Effect.fail(found.error)
+    : Effect.void
+}
 
 /** What a watcher has seen. */
 interface Seen {
@@ -95,6 +104,7 @@ const next = Effect.fnUntraced(function*(
         }))
       ]
     }
+    yield* unlessUnrecorded(runtime, record)
     yield* changed.wait(version, timing.pollMillis)
   }
 })

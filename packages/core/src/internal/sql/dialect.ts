@@ -128,16 +128,17 @@ const sqliteProblems: ReadonlyArray<readonly [code: number, name: string, proble
   [5, "SQLITE_BUSY", "Busy"],
   [6, "SQLITE_LOCKED", "Busy"],
   [8, "SQLITE_READONLY", "ReadOnly"],
+  // The index of the write-ahead log could not grow, which it fails to do on a full disk.
+  [4874, "SQLITE_IOERR_SHMSIZE", "Full"],
+  [10, "SQLITE_IOERR", "Faulty"],
   [11, "SQLITE_CORRUPT", "Corrupt"],
   [13, "SQLITE_FULL", "Full"],
   [14, "SQLITE_CANTOPEN", "Unreadable"],
   [23, "SQLITE_AUTH", "Unreadable"],
-  [26, "SQLITE_NOTADB", "Corrupt"],
-  // The index of the write-ahead log could not grow, which it fails to do on a full disk.
-  [4874, "SQLITE_IOERR_SHMSIZE", "Full"]
+  [26, "SQLITE_NOTADB", "Corrupt"]
 ]
 
-/** What is wrong, judged by SQLite's result code. */
+/** What is wrong, judged by SQLite's result code: the first that fits, so that what is special comes first. */
 export const sqliteProblem = (error: SqlError): Problem => {
   if (error.reason._tag === "LockTimeoutError") return "Busy"
   const code = sqliteCode(error)
