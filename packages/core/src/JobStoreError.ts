@@ -130,12 +130,12 @@ export class StorageFailure
 {
   override get message(): string {
     const problem = {
-      Busy: "it stays locked by another process; let that one end first",
-      Full: "no space is left where it is kept; make some, then go on",
-      Faulty: "what it is kept on can't be read or written; see what the system says of the device",
-      Corrupt: "it is damaged or not a job store; put back a copy, or use another",
-      Unreadable: "it can't be opened; check that it exists, and who may read it",
-      ReadOnly: "it can't be written; check who may, and how its file system is mounted",
+      Busy: "it stays locked by another process",
+      Full: "no space is left",
+      Faulty: "the device that it is on fails to read or write",
+      Corrupt: "it is damaged or not a job store",
+      Unreadable: "it can't be opened",
+      ReadOnly: "it can't be written",
       Other: this.cause instanceof Error ? this.cause.message : String(this.cause)
     }[this.problem]
     return `The job store failed to ${this.operation}: ${problem}`

@@ -43,7 +43,7 @@ export const settle = Effect.fnUntraced(function*(
   if (ending._tag === "Unrecorded") {
     // What was done could not be recorded: the lease lapses, and the next owner goes on from the last record.
     yield* tell(ending.error)
-    yield* Effect.logError(`Job ${record.id} was stopped: ${ending.error.message}`)
+    yield* Effect.logError(`Job ${record.id} was stopped, and goes on once this is put right: ${ending.error.message}`)
     return
   }
   yield* recordEnd(run, ending).pipe(

@@ -104,7 +104,6 @@ const next = Effect.fnUntraced(function*(
         }))
       ]
     }
-    yield* unlessUnrecorded(runtime, record)
     yield* changed.wait(version, timing.pollMillis)
   }
 })
