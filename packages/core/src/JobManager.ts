@@ -18,8 +18,9 @@ import * as Control from "./internal/job/control.ts"
 import { Changes, type JobRuntime, type Runnable } from "./internal/job/runtime.ts"
 import { logsOf, outcomesOf, watchJob } from "./internal/job/watch.ts"
 import * as Job from "./Job.ts"
+import type { JobEvent, JobHandle } from "./JobHandle.ts"
 import type { JobId } from "./JobId.ts"
-import type { JobManagerError, JobNotCompleted } from "./JobManagerError.ts"
+import type { JobManagerError } from "./JobManagerError.ts"
 import type * as JobState from "./JobState.ts"
 import { type JobRecord, JobStore, type LogEntry, type OutcomeRow } from "./JobStore.ts"
 import type { JobStoreError } from "./JobStoreError.ts"
@@ -28,41 +29,8 @@ import { OwnerLiveness } from "./OwnerLiveness.ts"
 import { Pools } from "./Pools.ts"
 import type { Progress } from "./Progress.ts"
 
+export type { JobEvent, JobHandle } from "./JobHandle.ts"
 export { ActiveJobDiffers, JobManagerError, JobNotCompleted, NotAllowed } from "./JobManagerError.ts"
-
-/**
- * What a watcher sees of a job. The same from this process and from another; only what is recorded.
- *
- * @category models
- * @since 0.1.0
- */
-export type JobEvent =
-  | { readonly _tag: "State"; readonly record: JobRecord }
-  | { readonly _tag: "Progress"; readonly progress: Progress }
-  | { readonly _tag: "Item"; readonly row: OutcomeRow }
-  | { readonly _tag: "Log"; readonly entry: LogEntry }
-
-/**
- * A started job.
- *
- * @category models
- * @since 0.1.0
- */
-export interface JobHandle<out A, out E> {
-  readonly id: JobId
-
-  /** Whether this start made the job, or found an active one with the same idempotency key. */
-  readonly started: boolean
-
-  /**
-   * Waits until the job is over, also in another process, and gives its success or its own error. Fails where this
-   * process runs the job and its store takes no more: the job goes on once it does again.
-   */
-  readonly await: Effect.Effect<A, E | JobNotCompleted | JobStoreError>
-
-  /** What happens from now on, the present state and progress first; ends when the job is over. */
-  readonly watch: Stream.Stream<JobEvent, JobStoreError>
-}
 
 /**
  * Which jobs a manager runs: all that it has programs for, those of some names, single ones, or none.
@@ -170,12 +138,13 @@ export const layer = <const Jobs extends ReadonlyArray<Job.Any>>(
 
 const make = Effect.fnUntraced(function*<Jobs extends ReadonlyArray<Job.Any>>(options: Options<Jobs>) {
   const runtime = yield* makeRuntime(options)
-  const ids = new Set<JobId>()
+  const { claim = "all" } = options
+  const ids = new Set(typeof claim === "object" && "ids" in claim ? claim.ids : [])
   const fibers = yield* Scope.make()
   let accepting = true
   const claims = yield* claimJobs({
     runtime,
-    claim: options.claim ?? "all",
+    names: claim === "all" ? claim : new Set(typeof claim === "object" && "names" in claim ? claim.names : []),
     ids,
     concurrency: Math.max(1, Math.floor(options.concurrency ?? 4)),
     scope: fibers

@@ -26,6 +26,11 @@ export * as JobContext from "./JobContext.ts"
 /**
  * @since 0.1.0
  */
+export * as JobHandle from "./JobHandle.ts"
+
+/**
+ * @since 0.1.0
+ */
 export * as JobId from "./JobId.ts"
 
 /**

@@ -7,7 +7,6 @@ import * as Option from "effect/Option"
 import type * as Scope from "effect/Scope"
 import { type Interrupter, makeUnsafe } from "../../Interrupter.ts"
 import type { JobId } from "../../JobId.ts"
-import type { Claim } from "../../JobManager.ts"
 import type { JobRecord } from "../../JobRecord.ts"
 import type { Held, Kind } from "../../JobStore.ts"
 import type { JobStoreError } from "../../JobStoreError.ts"
@@ -32,8 +31,9 @@ interface Sighting {
 
 export interface ClaimOptions {
   readonly runtime: JobRuntime
-  readonly claim: Claim
-  /** Jobs that are claimed besides; more may be added. */
+  /** Names of the jobs that are claimed. */
+  readonly names: "all" | ReadonlySet<string>
+  /** Single jobs that are claimed, whatever their name; more may be added. */
   readonly ids: ReadonlySet<JobId>
   readonly concurrency: number
   /** Where the runs live. */
@@ -66,18 +66,18 @@ export const claimJobs = Effect.fnUntraced(function*(options: ClaimOptions) {
 })
 
 const round = Effect.fnUntraced(function*(claims: Claims): Effect.fn.Return<void, JobStoreError> {
-  const { claim, concurrency, ids, left, runtime } = claims
+  const { concurrency, ids, left, runtime } = claims
   const { clock, runs, store } = runtime
   yield* takeOver(claims)
   const free = concurrency - runs.size
   if (free <= 0) return
   const kinds: Array<Kind> = []
-  for (const kind of claim === "none" ? [] : yield* store.kinds) {
-    if (isNamed(claim, kind) && (yield* runnableFor(claims, kind)) !== undefined) kinds.push(kind)
+  for (const kind of yield* store.kinds) {
+    if (isNamed(claims, kind) && (yield* runnableFor(claims, kind)) !== undefined) kinds.push(kind)
   }
   const due = yield* store.due({
     kinds,
-    ids: typeof claim === "object" && "ids" in claim ? [...claim.ids, ...ids] : ids,
+    ids,
     except: [...left, ...runs.keys()],
     now: yield* clock.currentTimeMillis,
     limit: free + spare
@@ -88,14 +88,7 @@ const round = Effect.fnUntraced(function*(claims: Claims): Effect.fn.Return<void
   }
 })
 
-/** Whether a claim is for all jobs of a kind. */
-const isNamed = (claim: Claim, { name }: Kind): boolean =>
-  claim === "all" || (typeof claim === "object" && "names" in claim && claim.names.includes(name))
-
-/** Whether a claim is for one job, of a kind that it may name or not. */
-const isClaimed = ({ claim, ids }: Claims, job: Held): boolean =>
-  isNamed(claim, job) || ids.has(job.id) ||
-  (typeof claim === "object" && "ids" in claim && claim.ids.includes(job.id))
+const isNamed = ({ names }: Claims, { name }: Kind): boolean => names === "all" || names.has(name)
 
 /** The program for jobs of a kind, if this process can run them. Others are reported once and left as they are. */
 const runnableFor = Effect.fnUntraced(function*({ reported, runtime }: Claims, { name, version }: Kind) {
@@ -171,8 +164,8 @@ const claimOne = Effect.fnUntraced(function*(claims: Claims, record: JobRecord) 
 
 /** Releases jobs whose owner is dead, or was not heard of for as long as its lease. */
 const takeOver = Effect.fnUntraced(function*(claims: Claims) {
-  const { runtime: { changed, clock, runs, store, unrecorded }, sightings } = claims
-  const held = (yield* store.held).filter((job) => !runs.has(job.id) && isClaimed(claims, job))
+  const { ids, runtime: { changed, clock, runs, store, unrecorded }, sightings } = claims
+  const held = (yield* store.held).filter((job) => !runs.has(job.id) && (isNamed(claims, job) || ids.has(job.id)))
   const seen = new Set(held.map(({ id }) => id))
   for (const id of Array.from(sightings.keys())) if (!seen.has(id)) sightings.delete(id)
   for (const id of Array.from(unrecorded.keys())) if (!seen.has(id) && !runs.has(id)) unrecorded.delete(id)

@@ -12,8 +12,7 @@ import type { JobStoreError } from "../../JobStoreError.ts"
 import { Lease } from "../../Lease.ts"
 import { type Change, type Fields, step, update } from "./change.ts"
 import { backoff, decode, judge, lift } from "./codec.ts"
-import type { Run } from "./loop.ts"
-import type { Runnable } from "./runtime.ts"
+import type { Run, Runnable } from "./runtime.ts"
 
 /** What a run came to, before what is asked of the job has its say. */
 type Ending =

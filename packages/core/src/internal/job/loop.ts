@@ -9,7 +9,6 @@ import * as Scope from "effect/Scope"
 import { Interrupter } from "../../Interrupter.ts"
 import { JobContext } from "../../JobContext.ts"
 import type { JobRecord } from "../../JobRecord.ts"
-import type { PausedBy } from "../../JobState.ts"
 import type { JobStore } from "../../JobStore.ts"
 import { JobStoreError } from "../../JobStoreError.ts"
 import { Lease } from "../../Lease.ts"
@@ -19,23 +18,10 @@ import { decode } from "./codec.ts"
 import { settle } from "./end.ts"
 import { type Instant, instantUnsafe, JobLease } from "./lease.ts"
 import * as JobRun from "./run.ts"
-import type { JobRuntime, Runnable } from "./runtime.ts"
+import type { JobRuntime, Run, Runnable } from "./runtime.ts"
 
 /** How long fan-outs take at most to record what they have done, after the grace of what they run. */
 const drainMillis = 1000
-
-/** What one run of a job is made of. */
-export interface Run {
-  readonly runtime: JobRuntime
-  readonly runnable: Runnable
-  /** As it was claimed. */
-  readonly record: JobRecord
-  readonly signal: Interrupter
-  readonly lease: JobLease
-  pausedBy: PausedBy
-  /** Why the store does not take what the run records. */
-  trouble: JobStoreError | undefined
-}
 
 /** Runs a claimed job and records its end. `since` is before the claim was asked of the store. */
 export const runJob = Effect.fnUntraced(function*(

@@ -7,10 +7,13 @@ import type * as Scope from "effect/Scope"
 import type { Interrupter } from "../../Interrupter.ts"
 import type * as Job from "../../Job.ts"
 import type { JobId } from "../../JobId.ts"
+import type { JobRecord } from "../../JobRecord.ts"
+import type { PausedBy } from "../../JobState.ts"
 import type { JobStore } from "../../JobStore.ts"
 import type { JobStoreError } from "../../JobStoreError.ts"
 import type { OwnerLiveness } from "../../OwnerLiveness.ts"
 import type { TaskDispatcher } from "../../TaskDispatcher.ts"
+import type { JobLease } from "./lease.ts"
 
 /** A job that this manager can run. */
 export interface Runnable {
@@ -42,6 +45,19 @@ export interface JobRuntime {
   readonly claimable: Changes
   /** Tells when the state of a job was changed from here. */
   readonly changed: Changes
+}
+
+/** What one run of a job is made of. */
+export interface Run {
+  readonly runtime: JobRuntime
+  readonly runnable: Runnable
+  /** As it was claimed. */
+  readonly record: JobRecord
+  readonly signal: Interrupter
+  readonly lease: JobLease
+  pausedBy: PausedBy
+  /** Why the store does not take what the run records. */
+  trouble: JobStoreError | undefined
 }
 
 /** Wakes those that wait for a change, besides what they poll. */
