@@ -3,14 +3,19 @@
  */
 import * as Flag from "effect/cli/Flag"
 import * as GlobalFlag from "effect/cli/GlobalFlag"
+import * as Param from "effect/cli/Param"
+import * as Primitive from "effect/cli/Primitive"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import { homedir } from "node:os"
 import * as Database from "./Database.ts"
 
+/** What a shell completes as a path, and is taken as it was given: a slash at its end, or a dot, means something. */
+export const path: Primitive.Primitive<string> = Object.assign(Primitive.Path("either"), { parse: Effect.succeed })
+
 /** `--db PATH` */
 export const db = GlobalFlag.Setting("db")({
-  flag: Flag.String("db").pipe(
+  flag: Param.makeSingle({ kind: Param.flagKind, name: "db", primitiveType: path }).pipe(
     Flag.withMetavar("PATH"),
     Flag.filter((path) => path !== "", () => "Expected the path of a file"),
     Flag.withDescription("Database of jobs (default: FANOUT_DB, else fanout/jobs.db in the folder of XDG_STATE_HOME)"),
@@ -24,18 +29,15 @@ export const database = Effect.map(
   (flag) => Database.path({ flag: Option.getOrUndefined(flag), env: process.env, home: homedir() })
 )
 
+/** Flag that is off where it isn't given. A flag can be given once, so there is nothing for a negation to undo. */
+export const toggle = (name: string, description: string): Flag.Flag<boolean> =>
+  Flag.Boolean(name).pipe(Flag.withoutNegation, Flag.withDescription(description), Flag.withDefault(false))
+
 /** `--json` */
-export const json = Flag.Boolean("json").pipe(
-  Flag.withDescription("Print one JSON object on each line"),
-  Flag.withDefault(false)
-)
+export const json = toggle("json", "Print one JSON object on each line")
 
 /** `--quiet` */
-export const quiet = Flag.Boolean("quiet").pipe(
-  Flag.withAlias("q"),
-  Flag.withDescription("Print nothing but what went wrong"),
-  Flag.withDefault(false)
-)
+export const quiet = toggle("quiet", "Print nothing but what went wrong").pipe(Flag.withAlias("q"))
 
 /** `--concurrency N` */
 export const concurrency = Flag.Int("concurrency").pipe(

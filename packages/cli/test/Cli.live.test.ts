@@ -475,4 +475,18 @@ describe("fanout", () => {
     const { db } = fresh()
     assert.include(run(db, ["--completions", shell]).stdout, "--conflict".slice(2))
   })
+
+  it.skipIf(spawnSync("bash", ["--version"]).status !== 0)("completes files where a path is expected", () => {
+    const { db, place } = fresh()
+    fs.writeFileSync(path.join(place, "completions"), run(db, ["--completions", "bash"]).stdout)
+    const complete = (...words: ReadonlyArray<string>) => {
+      const script = `. ./completions; COMP_WORDS=(fanout "$@"); COMP_CWORD=$#; COMP_LINE="fanout $*"
+        COMP_POINT=\${#COMP_LINE}; _fanout fanout "\${COMP_WORDS[$#]}" "\${COMP_WORDS[$#-1]}"; echo "\${COMPREPLY[*]}"`
+      return spawnSync("bash", ["-c", script, "bash", ...words], { cwd: place, encoding: "utf8" }).stdout.trim()
+    }
+    assert.strictEqual(complete("copy", "com"), "completions")
+    assert.strictEqual(complete("copy", "a", "com"), "completions")
+    assert.strictEqual(complete("copy", "--db", "com"), "completions")
+    assert.strictEqual(complete("copy", "--no"), "--no-target-directory")
+  })
 })

@@ -11,6 +11,7 @@ import * as Arr from "effect/Array"
 import * as Argument from "effect/cli/Argument"
 import * as Command from "effect/cli/Command"
 import * as Flag from "effect/cli/Flag"
+import * as Param from "effect/cli/Param"
 import * as Effect from "effect/Effect"
 import * as Equal from "effect/Equal"
 import * as Option from "effect/Option"
@@ -28,31 +29,26 @@ import * as format from "../ui/format.ts"
 import { complain, type Options, print } from "../ui/View.ts"
 
 const config = {
-  paths: Argument.String("SRC... DEST").pipe(
+  paths: Param.makeSingle({ kind: Param.argumentKind, name: "SRC... DEST", primitiveType: Settings.path }).pipe(
     Argument.withDescription("Files and folders to copy, and where to"),
-    Argument.variadic()
+    Argument.variadic({ min: 1 })
   ),
-  noTargetDirectory: Flag.Boolean("no-target-directory").pipe(
-    Flag.withAlias("T"),
-    Flag.withDescription("Take DEST as the copy's own name, also where it is a folder"),
-    Flag.withDefault(false)
-  ),
+  noTargetDirectory: Settings.toggle(
+    "no-target-directory",
+    "Take DEST as the copy's own name, also where it is a folder"
+  ).pipe(Flag.withAlias("T")),
   conflict: Flag.Literals("conflict", ["changed", "overwrite", "skip", "rename", "error"]).pipe(
     Flag.withDescription(
-      "What to do where there is a file: replace it if size or time differ, always, never, take another name, or fail"
+      "What to do where there is a file: replace it if size or time differ (the default), always, never, take " +
+        "another name, or fail"
     ),
     Flag.withDefault("changed")
   ),
   concurrency: Settings.concurrency,
-  dryRun: Flag.Boolean("dry-run").pipe(
-    Flag.withDescription("Say what would be done, and do nothing"),
-    Flag.withDefault(false)
-  ),
+  dryRun: Settings.toggle("dry-run", "Say what would be done, and do nothing"),
   json: Settings.json,
   quiet: Settings.quiet
 }
-
-const example = "`fanout copy SRC... DEST`"
 
 /** What is asked for: the paths absolute, as they were given otherwise. */
 const requestOf = (
@@ -63,10 +59,11 @@ const requestOf = (
     const given = paths.map((path) => FilePath.join(Arguments.workingFolder(), FilePath.make(path)))
     const sources = given.slice(0, -1)
     const destination = given.at(-1)
-    if (destination === undefined) return yield* Stop.usage(`What is to be copied, and where to? ${example}`)
     if (paths.includes("")) return yield* Stop.usage("An empty name is the name of no file.")
-    if (!Arr.isArrayNonEmpty(sources)) {
-      return yield* Stop.usage(`Where is "${format.printable(paths[0] ?? "")}" to be copied to? ${example}`)
+    if (destination === undefined || !Arr.isArrayNonEmpty(sources)) {
+      return yield* Stop.usage(
+        `Where is "${format.printable(paths[0] ?? "")}" to be copied to? \`fanout copy SRC... DEST\``
+      )
     }
     return { sources, destination, ...options }
   })

@@ -42,7 +42,7 @@ export const list = Command.make(
     limit: Flag.Int("limit").pipe(
       Flag.withMetavar("N"),
       Flag.filter((n) => n >= 1, () => "Expected a number from 1 on"),
-      Flag.withDescription("How many jobs to show, the newest first"),
+      Flag.withDescription("How many jobs to show, the newest first (default: 50)"),
       Flag.withDefault(50)
     ),
     json: Settings.json
@@ -85,10 +85,7 @@ export const show = Command.make(
   "show",
   {
     id,
-    all: Flag.Boolean("all").pipe(
-      Flag.withDescription("List skipped items as well"),
-      Flag.withDefault(false)
-    ),
+    all: Settings.toggle("all", "List skipped items as well"),
     json: Settings.json
   },
   ({ all, id, json }) =>
