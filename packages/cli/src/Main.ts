@@ -36,14 +36,16 @@ const toStop = (cause: Cause.Cause<CliError.CliError | Stop.Stop>): Stop.Stop =>
   if (error instanceof CliError.ShowHelp) {
     return Stop.withCode(error.errors.length === 0 ? ExitCode.success : ExitCode.usage)
   }
-  return CliError.isCliError(error) ? Stop.usage(printable(error.message)) : Stop.fromDefect(error)
+  return CliError.isCliError(error) ? Stop.usage(error.message) : Stop.fromDefect(error)
 }
 
 /** What the runtime warns of is one line beside the output. */
 const logger = Logger.make<unknown, void>(({ cause, logLevel, message }) => {
   if (!LogLevel.isGreaterThanOrEqualTo(logLevel, "Warn")) return
   const parts: ReadonlyArray<unknown> = Array.isArray(message) ? message : [message]
-  const why = cause.reasons.length === 0 ? [] : [isDebugging ? Cause.pretty(cause) : String(Cause.squash(cause))]
+  const why = cause.reasons.length === 0
+    ? []
+    : [isDebugging ? Cause.pretty(cause) : printable(String(Cause.squash(cause)))]
   process.stderr.write(`fanout: ${[...parts.map((part) => printable(String(part))), ...why].join(": ")}\n`)
 })
 

@@ -8,6 +8,7 @@ import * as Match from "effect/Match"
 import * as Schema from "effect/Schema"
 import * as ExitCode from "./ExitCode.ts"
 import { printable } from "./ui/format.ts"
+import { stateWords } from "./ui/summary.ts"
 
 /** What the command ends with; an empty `sentence` where all has been said. */
 export class Stop extends Schema.TaggedError<Stop>("@fanout/cli/Stop")("Stop", {
@@ -19,11 +20,14 @@ export class Stop extends Schema.TaggedError<Stop>("@fanout/cli/Stop")("Stop", {
   }
 }
 
+/** A sentence may quote what was asked for, or found in a file. */
+const make = (sentence: string, code: number): Stop => new Stop({ sentence: printable(sentence), code })
+
 /** Ends with a sentence about what the user asked for. */
-export const usage = (sentence: string): Stop => new Stop({ sentence, code: ExitCode.usage })
+export const usage = (sentence: string): Stop => make(sentence, ExitCode.usage)
 
 /** Ends with a sentence about what went wrong. */
-const failure = (sentence: string): Stop => new Stop({ sentence, code: ExitCode.failed })
+const failure = (sentence: string): Stop => make(sentence, ExitCode.failed)
 
 /** Ends with a code where everything has been said. */
 export const withCode = (code: number): Stop => new Stop({ sentence: "", code })
@@ -31,7 +35,10 @@ export const withCode = (code: number): Stop => new Stop({ sentence: "", code })
 /** Says what is wrong with what was asked of a job, and the way out. */
 export const fromManager = ({ reason }: JobManagerError): Stop =>
   Match.valueTags(reason, {
-    NotAllowed: ({ id, message }) => usage(`${message}. \`fanout jobs show ${id}\` tells more.`),
+    NotAllowed: ({ action, id, state }) =>
+      usage(
+        `Job ${id} is ${stateWords.get(state) ?? state}: it can't be ${action}. \`fanout jobs show ${id}\` tells more.`
+      ),
     ActiveJobDiffers: ({ id, message }) =>
       usage(`${message}: \`fanout jobs resume ${id}\` goes on with it, \`fanout jobs cancel ${id}\` gives it up.`)
   })
@@ -40,18 +47,17 @@ const elsewhere = "Another database can be named with --db PATH or FANOUT_DB."
 
 /** Says what is wrong with the database, and the way out. */
 export const fromStore = (filename: string) => ({ reason }: JobStoreError): Stop => {
-  const file = printable(filename)
   const again = ({ message }: Error) => failure(`${message}. Try again.`)
   return Match.valueTags(reason, {
-    JobNotFound: ({ message }) => usage(`${message} in ${file}. \`fanout jobs list\` shows the jobs there are.`),
+    JobNotFound: ({ message }) => usage(`${message} in ${filename}. \`fanout jobs list\` shows the jobs there are.`),
     JobConflict: again,
     Fenced: again,
     KeyTaken: ({ by, message }) => usage(`${message}. \`fanout jobs resume ${by}\` goes on with that one.`),
-    StoreTooNew: ({ message }) => failure(`${message} (${file}). Update fanout. ${elsewhere}`),
-    UnsafeFileSystem: ({ message }) => failure(`${printable(message)}.`),
+    StoreTooNew: ({ message }) => failure(`${message} (${filename}). Update fanout. ${elsewhere}`),
+    UnsafeFileSystem: ({ message }) => failure(`${message}.`),
     StorageFailure: ({ message, problem }) => {
       const free = problem === "Full" ? "Free space there, and run the same command again. " : ""
-      return failure(`${printable(message)} (${file}). ${free}${elsewhere}`)
+      return failure(`${message} (${filename}). ${free}${elsewhere}`)
     }
   })
 }
@@ -59,18 +65,17 @@ export const fromStore = (filename: string) => ({ reason }: JobStoreError): Stop
 /** Says that a job can't go on since nothing can be recorded of it any more. It can once that is put right. */
 export const unrecorded = (id: JobId, filename: string, { message, reason }: JobStoreError): Stop => {
   const isFull = reason._tag === "StorageFailure" && reason.problem === "Full"
-  return new Stop({
-    sentence: `Job ${id} can't go on. ${printable(message)} (${printable(filename)}). ` +
+  return make(
+    `Job ${id} can't go on. ${message} (${filename}). ` +
       `${isFull ? "Free space there: then" : "Once that is put right,"} the same command goes on with it, ` +
       `as does \`fanout jobs resume ${id}\`.`,
-    code: ExitCode.paused
-  })
+    ExitCode.paused
+  )
 }
 
 /** Says what nobody foresaw. */
 export const fromDefect = (defect: unknown): Stop =>
   failure(
-    `fanout met an error that it does not know: ${
-      printable(defect instanceof Error ? defect.message : String(defect))
-    }. Set FANOUT_DEBUG=1 to see where.`
+    `fanout met an error that it does not know: ${defect instanceof Error ? defect.message : String(defect)}. ` +
+      "Set FANOUT_DEBUG=1 to see where."
   )

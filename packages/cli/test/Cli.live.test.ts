@@ -395,7 +395,7 @@ describe("fanout jobs", () => {
     assert.deepStrictEqual({ status, stdout }, { status: 0, stdout: `Job ${id} is cancelled.\n` })
     const again = run(db, ["jobs", "resume", id])
     assert.strictEqual(again.status, 2)
-    assert.include(again.stderr, `Job ${id} is Cancelled`)
+    assert.include(again.stderr, `Job ${id} is cancelled`)
   })
 
   it("doesn't run what it has no code for", () => {

@@ -11,6 +11,9 @@ const manager = (reason: JobManagerError["reason"]) => Stop.fromManager(new JobM
 
 const table: ReadonlyArray<readonly [of: string, stop: Stop.Stop, code: number, names: ReadonlyArray<string>]> = [
   ["an unknown job", store(new Store.JobNotFound({ id })), 2, ["\"k1\"", "/s/jobs.db", "fanout jobs list"]],
+  ["an id that a terminal would obey", store(new Store.JobNotFound({ id: JobId.make("\u001b[31m\n") })), 2, [
+    "\\x1b[31m\\n"
+  ]],
   ["a job in the way", store(new Store.KeyTaken({ id, by: JobId.make("k2") })), 2, [
     "\"k1\"",
     "fanout jobs resume k2"
@@ -53,7 +56,7 @@ const table: ReadonlyArray<readonly [of: string, stop: Stop.Stop, code: number, 
     "what a state doesn't allow",
     manager(new NotAllowed({ id, state: "Completed", action: "paused" })),
     2,
-    ["k1", "Completed", "fanout jobs show k1"]
+    ["k1", "is done: it can't be paused", "fanout jobs show k1"]
   ],
   [
     "other options for the same work",

@@ -25,7 +25,6 @@ import * as Settings from "../Settings.ts"
 import * as Stop from "../Stop.ts"
 import * as dry from "../ui/dryRun.ts"
 import * as events from "../ui/events.ts"
-import * as format from "../ui/format.ts"
 import { complain, type Options, print } from "../ui/View.ts"
 
 const config = {
@@ -62,7 +61,7 @@ const requestOf = (
     if (paths.includes("")) return yield* Stop.usage("An empty name is the name of no file.")
     if (destination === undefined || !Arr.isArrayNonEmpty(sources)) {
       return yield* Stop.usage(
-        `Where is "${format.printable(paths[0] ?? "")}" to be copied to? \`fanout copy SRC... DEST\``
+        `Where is "${paths[0] ?? ""}" to be copied to? \`fanout copy SRC... DEST\``
       )
     }
     return { sources, destination, ...options }
@@ -95,7 +94,7 @@ const plan = (request: Copy.Request) =>
     const { plan } = yield* loadCopy
     return yield* plan(request, yield* databaseFiles).pipe(
       Effect.provide(yield* nodeFiles),
-      Effect.catchTag("DestinationError", ({ message }) => Effect.fail(Stop.usage(`${format.printable(message)}.`)))
+      Effect.catchTag("DestinationError", ({ message }) => Effect.fail(Stop.usage(`${message}.`)))
     )
   })
 

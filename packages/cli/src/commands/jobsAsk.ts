@@ -93,7 +93,7 @@ const runnable = (record: JobRecord): Effect.Effect<void, Stop.Stop> =>
     const { jobs } = yield* Effect.promise(() => import("../MainLayer.ts"))
     if (!jobs.some(({ name }) => name === record.name)) {
       yield* Stop.usage(
-        `Job ${record.id} is of the type "${format.printable(record.name)}", which this program has no code for: ` +
+        `Job ${record.id} is of the type "${record.name}", which this program has no code for: ` +
           "only a program that has can run it."
       )
     }

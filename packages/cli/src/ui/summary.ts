@@ -45,19 +45,21 @@ export const state = (record: JobRecord): string => {
     return { person: "paused", disk: "paused (disk full)", device: "paused (device gone)" }[record.state.by]
   }
   const asked = Option.match(record.request, { onNone: () => "", onSome: (what) => ` (${asking[what]})` })
-  return stateWords[record.state._tag] + asked
+  return (stateWords.get(record.state._tag) ?? "") + asked
 }
 
 const asking = { Pause: "pausing", Cancel: "cancelling" }
 
-const stateWords = {
-  Queued: "queued",
-  Running: "running",
-  Completed: "done",
-  CompletedWithErrors: "done, some failed",
-  Failed: "failed",
-  Cancelled: "cancelled"
-}
+/** Words for the states that need no more than that. */
+export const stateWords: ReadonlyMap<string, string> = new Map([
+  ["Queued", "queued"],
+  ["Running", "running"],
+  ["Paused", "paused"],
+  ["Completed", "done"],
+  ["CompletedWithErrors", "done, some failed"],
+  ["Failed", "failed"],
+  ["Cancelled", "cancelled"]
+])
 
 /** Why the program of a job did not succeed; empty where it did. */
 export const why = (record: JobRecord): string =>
