@@ -121,6 +121,22 @@ describe("FanOut at its edges", () => {
       assert.strictEqual(ran.length, 10)
     }).pipe(Effect.provide([pools, JobStore.layerMemory])))
 
+  it.effect("fails an element that interrupts itself, and goes on", () =>
+    Effect.gen(function*() {
+      yield* runningJob("itself")
+      const { exit } = yield* asRun("itself", () =>
+        TaskDispatcher.TaskDispatcher.use((_) =>
+          _.fanOut("all", Visit, numbers(10))
+        ).pipe(
+          Effect.provide(
+            Tasks.toLayer({
+              "test/Visit": ({ n }) => n === 5 ? Effect.interrupt : Effect.succeed({ _tag: "Seen", n } as const)
+            })
+          )
+        ))
+      assert.deepStrictEqual(Exit.isSuccess(exit) ? [exit.value.done, exit.value.failed] : exit, [9, 1])
+    }).pipe(Effect.provide([pools, JobStore.layerMemory])))
+
   it.effect("records nothing of what onCommit fails for, and gives it again", () =>
     Effect.gen(function*() {
       yield* runningJob("commit")

@@ -4,14 +4,17 @@ import * as Pools from "@fanout/core/Pools"
 import * as Task from "@fanout/core/Task"
 import * as TaskCheckpoint from "@fanout/core/TaskCheckpoint"
 import * as TaskDispatcher from "@fanout/core/TaskDispatcher"
+import * as Context from "effect/Context"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as RpcGroup from "effect/rpc/RpcGroup"
 import * as Schedule from "effect/Schedule"
 import * as Schema from "effect/Schema"
+import * as Scope from "effect/Scope"
 import * as TestClock from "effect/testing/TestClock"
 
 const layer = TaskDispatcher.layer.pipe(Layer.provideMerge(Pools.layer({ one: 1, many: 64 })))
@@ -31,6 +34,9 @@ class Halves extends RpcGroup.make(Half) {}
 const halves = Halves.toLayer({
   "test/Half": ({ n }) => n % 2 === 0 ? Effect.succeed(n / 2) : Effect.fail(new Odd({ n }))
 })
+
+const Sleep = Task.make("test/Sleep", { payload: { millis: Schema.Number }, pool: "many" })
+class Sleepers extends RpcGroup.make(Sleep) {}
 
 describe("TaskDispatcher", () => {
   it.effect("gives the result and the typed error of a task", () =>
@@ -144,6 +150,24 @@ describe("TaskDispatcher", () => {
       assert.deepStrictEqual((yield* deafToo.await)._tag, "Cancelled")
       assert.deepStrictEqual(reasons, [Option.some("Cancel"), Option.some("Cancel"), Option.some("Cancel")])
     }).pipe(Effect.provide(layer)))
+
+  it.effect("calls a task failed that interrupts itself, and shut down one whose dispatcher is closed", () =>
+    Effect.gen(function*() {
+      const scope = yield* Scope.make()
+      const context = yield* Layer.buildWithScope(layer, scope)
+      const { dispatch } = Context.get(context, dispatcher)
+      const sleeper = Sleepers.toLayer({
+        "test/Sleep": ({ millis }) => millis === 0 ? Effect.interrupt : Effect.sleep(millis)
+      })
+      const [itself, closed] = yield* Effect.all([dispatch(Sleep, { millis: 0 }), dispatch(Sleep, { millis: 1e9 })])
+        .pipe(
+          Effect.provide(sleeper)
+        )
+      const failed = yield* itself.await
+      assert.strictEqual(failed._tag, "Failed")
+      yield* Scope.close(scope, Exit.void)
+      assert.deepStrictEqual(yield* closed.await, { _tag: "Shutdown" })
+    }))
 
   it.effect("stops an attempt at its timeout, and makes as many as the schedule allows", () =>
     Effect.gen(function*() {

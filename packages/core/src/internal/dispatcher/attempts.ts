@@ -205,8 +205,8 @@ const judge = (attempt: Attempt, exit: Exit.Exit<unknown, unknown>): Judgement =
     const failed = { _tag: "Failed", cause: exit.cause } as const
     return success instanceof Interrupted ? failed : { _tag: "Retry", error: success, otherwise: failed }
   }
-  // Interrupted from outside, without a reason: whoever ran the whole thing is gone.
-  return Cause.hasInterruptsOnly(exit.cause) ? { _tag: "Stopped" } : { _tag: "Failed", cause: exit.cause }
+  // Nobody asked it to stop: it has interrupted itself, and would do so again.
+  return { _tag: "Failed", cause: exit.cause }
 }
 
 const stopped: Effect.Effect<Ending> = Effect.succeed({ _tag: "Stopped" })

@@ -205,7 +205,7 @@ class Dispatcher {
         this.signal,
         this.scope
       )
-      yield* Effect.forkIn(task.live, this.scope)
+      yield* Effect.forkIn(task.live, this.scope, { uninterruptible: true })
       return task.handle
     })
 
@@ -250,7 +250,7 @@ class Running {
     this.signal = new Signal(parent)
   }
 
-  /** Runs the task whenever it is wanted, until it has ended; in the dispatcher's scope. */
+  /** Runs the task whenever it is wanted, until it has ended. Has to run in an uninterruptible region. */
   get live(): Effect.Effect<void> {
     const round: Effect.Effect<Status> = Effect.gen({ self: this }, function*() {
       yield* Effect.raceFirst(
@@ -269,34 +269,22 @@ class Running {
       this.signal = new Signal(this.parent)
       return yield* round
     })
-    return round.pipe(
-      Effect.catchCause((cause) =>
-        Effect.succeed<Status>(
-          Cause.hasInterruptsOnly(cause)
-            ? { _tag: "Shutdown" }
-            : { _tag: "Failed", cause }
-        )
-      ),
-      Effect.flatMap((status) =>
-        Effect.sync(() => {
-          this.signal.closeUnsafe()
-          Deferred.doneUnsafe(this.done, Effect.succeed(status))
-        })
-      ),
-      Effect.onInterrupt(() =>
-        Effect.sync(() => {
-          Deferred.doneUnsafe(this.done, Effect.succeed<Status>({ _tag: "Shutdown" }))
-        })
-      )
-    )
+    return Effect.map(Effect.exit(Effect.interruptible(round)), (exit) => {
+      this.signal.closeUnsafe()
+      const status: Status = Exit.isSuccess(exit)
+        ? exit.value
+        : Cause.hasInterruptsOnly(exit.cause)
+        ? { _tag: "Shutdown" }
+        : { _tag: "Failed", cause: exit.cause }
+      Deferred.doneUnsafe(this.done, Effect.succeed(status))
+    })
   }
 
   private statusOf(exit: Exit.Exit<End>): Status | undefined {
-    const ending: End = Exit.isSuccess(exit)
-      ? exit.value
-      : Cause.hasInterruptsOnly(exit.cause)
-      ? { _tag: "Stopped" }
-      : { _tag: "Failed", cause: exit.cause }
+    const ending: End = Exit.isSuccess(exit) ? exit.value : { _tag: "Failed", cause: exit.cause }
+    if (ending._tag === "Failed" && Cause.hasInterruptsOnly(ending.cause) && this.scope.state._tag === "Closed") {
+      return { _tag: "Shutdown" }
+    }
     if (ending._tag !== "Stopped") return ending
     if (this.parent.reason !== undefined) {
       return { _tag: this.parent.reason === "Cancel" ? "Cancelled" : "Shutdown" }
