@@ -170,12 +170,16 @@ export class JobStore extends Context.Service<JobStore, {
     options: { readonly token: number; readonly name: string; readonly checkpoint: string }
   ) => Effect.Effect<void, Errors.JobStoreError>
 
-  /** Reads stored endings in the order in which they were recorded, at most `limit` behind `after` (0 at first). */
+  /**
+   * Reads stored endings in the order in which they were recorded, or the newest first; at most `limit` behind `after`
+   * (0 at first).
+   */
   readonly outcomes: (
     id: JobId,
     options: {
       readonly fanOut?: string | undefined
       readonly tags?: ReadonlyArray<Outcome["_tag"]> | undefined
+      readonly newestFirst?: boolean
       readonly after: number
       readonly limit: number
     }
@@ -187,10 +191,10 @@ export class JobStore extends Context.Service<JobStore, {
   /** Appends a line to a job's log, which keeps its newest `logLimit` lines; fenced like `flush`. */
   readonly log: (id: JobId, token: number, entry: Omit<LogEntry, "seq">) => Effect.Effect<void, Errors.JobStoreError>
 
-  /** Reads lines of a job's log, oldest first, behind `after` (0 at first), at most `limit`. */
+  /** Reads lines of a job's log, the oldest or the newest first, behind `after` (0 at first), at most `limit`. */
   readonly logs: (
     id: JobId,
-    options: { readonly after: number; readonly limit: number }
+    options: { readonly newestFirst?: boolean; readonly after: number; readonly limit: number }
   ) => Effect.Effect<ReadonlyArray<LogEntry>, Errors.JobStoreError>
 
   /** Removes finished jobs that finished before a time, with all that belongs to them; returns how many. */
@@ -254,15 +258,12 @@ export const layerMemory: Layer.Layer<JobStore> = Layer.sync(JobStore, () => {
         )
       ),
     log: (id, token, entry) => memory.run(() => Effect.map(memory.owned(id, token), (job) => memory.log(job, entry))),
-    logs: (id, { after, limit }) =>
-      memory.run(() =>
-        Effect.sync(() => (memory.jobs.get(id)?.log ?? []).filter(({ seq }) => seq > after).slice(0, atMost(limit)))
-      ),
+    logs: (id, options) => memory.run(() => Effect.succeed(memory.logs(id, options))),
     prune: (finishedBefore) => memory.run(() => Effect.sync(() => memory.prune(finishedBefore)))
   })
 })
 
-type Method<Name extends "due" | "list" | "outcomes"> = Parameters<JobStore["Service"][Name]>
+type Method<Name extends "due" | "list" | "logs" | "outcomes"> = Parameters<JobStore["Service"][Name]>
 
 const json = <S extends Schema.Codec<unknown, unknown>>(schema: S) => Schema.fromJsonString(Schema.toCodecJson(schema))
 
@@ -535,8 +536,9 @@ class Memory {
     }
   }
 
-  outcomes(id: JobId, { after, fanOut, limit, tags }: Method<"outcomes">[1]) {
-    return Array.from(this.jobs.get(id)?.outcomes.values() ?? [])
+  outcomes(id: JobId, { after, fanOut, limit, newestFirst, tags }: Method<"outcomes">[1]) {
+    const stored = Array.from(this.jobs.get(id)?.outcomes.values() ?? [])
+    return (newestFirst ? stored.toReversed() : stored)
       .filter((row) =>
         row.seq > after &&
         (fanOut === undefined || row.fanOut === fanOut) &&
@@ -550,6 +552,11 @@ class Memory {
     const { log } = this.change(job)
     log.push(new LogEntry({ ...entry, seq: ++this.counters.log }))
     if (log.length > logLimit) log.shift()
+  }
+
+  logs(id: JobId, { after, limit, newestFirst }: Method<"logs">[1]) {
+    const stored = this.jobs.get(id)?.log ?? []
+    return (newestFirst ? stored.toReversed() : stored).filter(({ seq }) => seq > after).slice(0, atMost(limit))
   }
 
   prune(finishedBefore: number): number {

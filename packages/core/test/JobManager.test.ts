@@ -692,15 +692,24 @@ const contract = (name: string, layer: Layer.Layer<JobStore.JobStore, JobStoreEr
         )
         const { jobs: other } = yield* manager([], Layer.empty, { claim: "none" })
         const { id } = yield* jobs.start(Double, { n: 1 })
-        const watching = yield* Effect.forkChild(Stream.runCollect(other.watch(id)))
-        yield* TestClock.adjust("1 minute")
-        const seen = (yield* Fiber.join(watching)).map((event) =>
+        const name = (event: JobManager.JobEvent) =>
           event._tag === "State"
             ? event.record.state._tag
             : event._tag === "Log"
             ? event.entry.message
             : event._tag
-        )
+        const watching = yield* Effect.forkChild(Stream.runCollect(other.watch(id)))
+        yield* TestClock.adjust("2500 millis")
+        const late = yield* Effect.forkChild(Stream.runCollect(other.watch(id)))
+        yield* TestClock.adjust("1 minute")
+        const seen = (yield* Fiber.join(watching)).map(name)
+        assert.deepStrictEqual((yield* Fiber.join(late)).map(name), [
+          "Running",
+          "Progress",
+          "step 2",
+          "Completed",
+          "Completed"
+        ])
         assert.deepStrictEqual(seen.filter((_) => !_.startsWith("Started")), [
           "Running",
           "Progress",

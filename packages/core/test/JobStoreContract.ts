@@ -733,6 +733,9 @@ export const jobStoreContract = <E>(backend: string, layer: Layer.Layer<JobStore
           assert.deepStrictEqual(yield* cursors(store, "a", { limit: 2, tags: ["Done", "Skipped"] }), ["2", "3"])
           assert.deepStrictEqual(yield* cursors(store, "a", { limit: 0 }), [])
           assert.deepStrictEqual(yield* cursors(store, "a", { limit: Infinity }), ["1", "2", "3", "4", "5"])
+          const newest = { newestFirst: true, limit: 2 }
+          assert.deepStrictEqual(yield* cursors(store, "a", newest), ["5", "4"])
+          assert.deepStrictEqual(yield* cursors(store, "a", { ...newest, tags: ["Failed", "Done"] }), ["4", "2"])
           assert.deepStrictEqual(yield* cursors(store, "nobody"), [])
           assert.strictEqual(yield* store.failures(record.id), 2)
           assert.strictEqual(yield* store.failures(id("nobody")), 0)
@@ -754,7 +757,11 @@ export const jobStoreContract = <E>(backend: string, layer: Layer.Layer<JobStore
           assert.deepStrictEqual(yield* messages(store, "b"), ["claimed", "mine"])
           const [first, second] = yield* store.logs(id("a"), { after: 0, limit: 2 })
           assert.deepInclude(first, line("5"))
-          assert.deepStrictEqual(yield* messages(store, "a", { after: second?.seq ?? 0, limit: 1 }), ["7"])
+          const after = second?.seq ?? 0
+          assert.deepStrictEqual(yield* messages(store, "a", { after, limit: 1 }), ["7"])
+          const newest = yield* store.logs(id("a"), { newestFirst: true, after, limit: 2 })
+          assert.deepStrictEqual(newest.map(({ message }) => message), written.slice(-2).toReversed())
+          assert.deepStrictEqual(yield* store.logs(id("a"), { newestFirst: true, after: 1e9, limit: 2 }), [])
         }))
 
       test("is bounded for the lines that changes write, too", (store) =>

@@ -80,10 +80,11 @@ const Operation = Schema.TaggedUnion({
     id: Id,
     fanOut: Schema.Option(FanOut),
     tags: Schema.Option(Schema.Array(Tag)),
+    newestFirst: Schema.Boolean,
     after: Schema.Literals([0, 1, 3]),
     limit: Limit
   },
-  Logs: { id: Id, after: Schema.Literals([0, 1, 3]), limit: Limit }
+  Logs: { id: Id, newestFirst: Schema.Boolean, after: Schema.Literals([0, 1, 3]), limit: Limit }
 })
 
 type Operation = typeof Operation.Type
@@ -178,8 +179,9 @@ const perform = (store: JobStore.JobStore["Service"], operation: Operation): Eff
       }),
     Due: ({ except, ids, kinds, limit, now }) =>
       store.due({ kinds, ids: ids.map(id), except: except.map(id), now, limit }),
-    Outcomes: ({ after, fanOut, id: of, limit, tags }) =>
+    Outcomes: ({ after, fanOut, id: of, limit, newestFirst, tags }) =>
       store.outcomes(id(of), {
+        newestFirst,
         after,
         limit,
         fanOut: Option.getOrUndefined(fanOut),

@@ -18,9 +18,6 @@ import type { JobRuntime } from "./runtime.ts"
 /** Rows or lines read at once; more than a watcher ever holds. */
 const page = 256
 
-/** A log keeps this many lines. */
-const logLimit = 1000
-
 const shown: ReadonlyArray<Outcome["_tag"]> = ["Failed", "Skipped"]
 
 /** Waits until a job is over. */
@@ -65,15 +62,16 @@ const first = Effect.fnUntraced(function*(
   id: JobId
 ): Effect.fn.Return<Page, JobStoreError> {
   // Where the present ends is read before the state: what comes in between is seen twice rather than never.
-  const row = yield* lastRow(store, id)
-  const line = (yield* store.logs(id, { after: 0, limit: logLimit })).at(-1)?.seq ?? 0
+  const newest = { newestFirst: true, after: 0, limit: 1 }
+  const [row] = yield* store.outcomes(id, { tags: shown, ...newest })
+  const [line] = yield* store.logs(id, newest)
   const record = yield* store.get(id)
   const { progress } = yield* store.pulse(id)
   return [
     [{ _tag: "State", record }, { _tag: "Progress", progress }],
     JobState.isTerminal(record.state)
       ? Option.none()
-      : Option.some(Option.some({ record, progress, row, line }))
+      : Option.some(Option.some({ record, progress, row: row?.[0] ?? 0, line: line?.seq ?? 0 }))
   ]
 })
 
@@ -132,24 +130,17 @@ const eventsOf = (
 const isSame = (left: JobRecord, right: JobRecord): boolean =>
   left.token === right.token && Equal.equals(left.state, right.state) && Equal.equals(left.request, right.request)
 
-/** Place of the newest row, found without reading the others: there are rows behind `low`, and none behind `high`. */
-const lastRow = Effect.fnUntraced(function*(store: JobStore["Service"], id: JobId) {
-  const isBehind = (after: number) =>
-    Effect.map(store.outcomes(id, { tags: shown, after, limit: 1 }), (rows) => rows.length > 0)
-  if (!(yield* isBehind(0))) return 0
-  let low = 0
-  let high = 1
-  while (yield* isBehind(high)) {
-    low = high
-    high *= 2
-  }
-  while (high - low > 1) {
-    const middle = Math.floor((low + high) / 2)
-    if (yield* isBehind(middle)) low = middle
-    else high = middle
-  }
-  return high
-})
+/** Reads page by page, behind the number of what was read last. */
+const pages = <A>(
+  read: (options: { readonly after: number; readonly limit: number }) => Effect.Effect<ReadonlyArray<A>, JobStoreError>,
+  seqOf: (last: A) => number
+): Stream.Stream<A, JobStoreError> =>
+  Stream.paginate(0, (after) =>
+    Effect.map(read({ after, limit: page }), (found) => {
+      const last = found.at(-1)
+      const next = last === undefined || found.length < page ? Option.none<number>() : Option.some(seqOf(last))
+      return [found, next] as const
+    }))
 
 /** Stored endings of a job's items, in the order in which they were recorded. */
 export const outcomesOf = (
@@ -157,19 +148,8 @@ export const outcomesOf = (
   id: JobId,
   tags: ReadonlyArray<Outcome["_tag"]> | undefined
 ): Stream.Stream<OutcomeRow, JobStoreError> =>
-  Stream.paginate(0, (after) =>
-    Effect.map(store.outcomes(id, { tags, after, limit: page }), (rows) => {
-      const last = rows.at(-1)
-      return [
-        rows.map(([, row]) => row),
-        last === undefined || rows.length < page ? Option.none<number>() : Option.some(last[0])
-      ] as const
-    }))
+  Stream.map(pages((options) => store.outcomes(id, { tags, ...options }), ([seq]) => seq), ([, row]) => row)
 
 /** Lines of a job's log, oldest first. */
 export const logsOf = (store: JobStore["Service"], id: JobId): Stream.Stream<LogEntry, JobStoreError> =>
-  Stream.paginate(0, (after) =>
-    Effect.map(store.logs(id, { after, limit: page }), (lines) => {
-      const last = lines.at(-1)
-      return [lines, last === undefined || lines.length < page ? Option.none<number>() : Option.some(last.seq)] as const
-    }))
+  pages((options) => store.logs(id, options), ({ seq }) => seq)

@@ -13,11 +13,14 @@ import { atMost, decoded, type SqlAccess } from "./access.ts"
 export const makeItems = (access: SqlAccess) => {
   const { sql } = access
 
+  const inOrder = (newestFirst: boolean | undefined, limit: number) =>
+    sql`order by seq ${sql.literal(newestFirst ? "desc" : "asc")} limit ${atMost(limit)}`
+
   type OutcomesOptions = Parameters<JobStore["Service"]["outcomes"]>[1]
-  const outcomes = (id: JobId, { after, fanOut, limit, tags }: OutcomesOptions) => {
+  const outcomes = (id: JobId, { after, fanOut, limit, newestFirst, tags }: OutcomesOptions) => {
     const wanted = new Set<Outcome["_tag"]>(tags ?? ["Done", "Skipped", "Failed"])
     if (wanted.size === 0) return Effect.succeed([])
-    const next = sql`order by seq limit ${atMost(limit)}`
+    const next = inOrder(newestFirst, limit)
     const inFanOut = fanOut === undefined ? sql.literal("") : sql`and fan_out = ${Rows.toText(fanOut)}`
     // One ordered range of the index for each tag: an `in` would have to sort all outcomes of the job.
     const ofTag = (tag: Outcome["_tag"]) =>
@@ -52,13 +55,13 @@ export const makeItems = (access: SqlAccess) => {
           ([row]) => Number(row?.["failed"])
         )
       ),
-    logs: (id: JobId, { after, limit }: { readonly after: number; readonly limit: number }) =>
+    logs: (id: JobId, { after, limit, newestFirst }: Parameters<JobStore["Service"]["logs"]>[1]) =>
       access.run(
         "read a job's log",
         decoded(
           "read a job's log",
           sql`select seq, at, level, message from fanout_logs
-            where job_id = ${Rows.toText(id)} and seq > ${after} order by seq limit ${atMost(limit)}`,
+            where job_id = ${Rows.toText(id)} and seq > ${after} ${inOrder(newestFirst, limit)}`,
           Rows.decodeLogEntry
         )
       )
