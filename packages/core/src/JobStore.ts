@@ -93,14 +93,13 @@ export class JobStore extends Context.Service<JobStore, {
 
   /**
    * Reads jobs, the newest first, and of those created at one time the one that came last; at most `limit`.
-   * `before` is a time before which they were created, or the last job of the page before this one.
+   * `before` is the last job of the page before this one.
    */
   readonly list: (filter: {
     readonly states?: ReadonlyArray<JobState.Tag> | undefined
     readonly names?: ReadonlyArray<string> | undefined
-    readonly ids?: ReadonlyArray<JobId> | undefined
     readonly limit: number
-    readonly before?: number | Pick<JobRecord, "createdAt" | "id"> | undefined
+    readonly before?: Pick<JobRecord, "createdAt" | "id"> | undefined
   }) => Effect.Effect<ReadonlyArray<JobRecord>, Errors.JobStoreError>
 
   /** Reads which kinds of jobs are queued, due or not. Cheap, however many jobs there are. */
@@ -451,10 +450,9 @@ class Memory {
     }
   }
 
-  list({ before, ids, limit, names, states }: Method<"list">[0]): ReadonlyArray<JobRecord> {
+  list({ before, limit, names, states }: Method<"list">[0]): ReadonlyArray<JobRecord> {
     const isBefore = (job: MemoryJob): boolean => {
       if (before === undefined) return true
-      if (typeof before === "number") return job.record.createdAt < before
       const { createdAt } = job.record
       const order = this.jobs.get(before.id)?.order ?? 0
       return createdAt < before.createdAt || (createdAt === before.createdAt && job.order < order)
@@ -463,8 +461,7 @@ class Memory {
       .filter((job) => isBefore(job))
       .filter(({ record }) =>
         (states === undefined || states.includes(record.state._tag)) &&
-        (names === undefined || names.includes(record.name)) &&
-        (ids === undefined || ids.includes(record.id))
+        (names === undefined || names.includes(record.name))
       )
       .toSorted((left, right) => right.record.createdAt - left.record.createdAt || right.order - left.order)
       .slice(0, atMost(limit))

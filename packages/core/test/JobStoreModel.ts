@@ -65,8 +65,7 @@ const Operation = Schema.TaggedUnion({
   List: {
     states: Schema.Option(Schema.Array(JobState.Tag)),
     names: Schema.Option(Schema.Array(Name)),
-    ids: Schema.Option(Schema.Array(Id)),
-    before: Schema.Option(Schema.Union([Time, Schema.Struct({ createdAt: Time, id: Id })])),
+    before: Schema.Option(Schema.Struct({ createdAt: Time, id: Id })),
     limit: Limit
   },
   Due: {
@@ -115,11 +114,6 @@ export const Operations = Schema.Array(
 
 const id = (text: string) => JobId.make(text)
 const key = (text: string) => text === "none" ? Option.none<string>() : Option.some(text)
-const someId = (before: Option.Option<number | { readonly createdAt: number; readonly id: string }>) =>
-  Option.getOrUndefined(
-    Option.map(before, (before) => typeof before === "number" ? before : { ...before, id: id(before.id) })
-  )
-
 /** New names, no two of them the same. */
 const distinct = (pairs: ReadonlyArray<readonly [string, string]>) => {
   const from = new Map(pairs.map(([from, to]) => [to, from]))
@@ -169,13 +163,12 @@ const perform = (store: JobStore.JobStore["Service"], operation: Operation): Eff
     SaveOwnCheckpoint: ({ id: of, ...options }) => store.saveOwnCheckpoint(id(of), options),
     Log: ({ at, id: of, message, token }) => store.log(id(of), token, { at, level: "Info", message }),
     Prune: ({ before }) => store.prune(before),
-    List: ({ before, ids, limit, names, states }) =>
+    List: ({ before, limit, names, states }) =>
       store.list({
         limit,
         states: Option.getOrUndefined(states),
         names: Option.getOrUndefined(names),
-        ids: Option.getOrUndefined(ids)?.map(id),
-        before: someId(before)
+        before: Option.getOrUndefined(Option.map(before, (job) => ({ ...job, id: id(job.id) })))
       }),
     Due: ({ except, ids, kinds, limit, now }) =>
       store.due({ kinds, ids: ids.map(id), except: except.map(id), now, limit }),

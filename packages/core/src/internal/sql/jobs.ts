@@ -31,18 +31,15 @@ export const makeReads = (access: SqlAccess) => {
       )
     )
 
-  const isBefore = (before: number | Pick<JobRecord, "createdAt" | "id">) =>
-    typeof before === "number"
-      ? sql`created_at < ${before}`
-      : sql`created_at <= ${before.createdAt} and (created_at < ${before.createdAt}
-        or seq < (select seq from fanout_jobs where id = ${Rows.toText(before.id)}))`
+  const isBefore = ({ createdAt, id }: Pick<JobRecord, "createdAt" | "id">) =>
+    sql`created_at <= ${createdAt} and (created_at < ${createdAt}
+      or seq < (select seq from fanout_jobs where id = ${Rows.toText(id)}))`
 
   type Filter = Parameters<JobStore["Service"]["list"]>[0]
-  const list = ({ before, ids, limit, names, states }: Filter) => {
+  const list = ({ before, limit, names, states }: Filter) => {
     const tags = new Set(states ?? JobState.Tag.literals)
     if (tags.size === 0) return Effect.succeed([])
     const conditions = [
-      ...(ids === undefined ? [] : [dialect.isOneOf(sql.literal("id"), ids.map(Rows.toText))]),
       ...(names === undefined ? [] : [dialect.isOneOf(sql.literal("name"), names.map(Rows.toText))]),
       ...(before === undefined ? [] : [isBefore(before)])
     ]
