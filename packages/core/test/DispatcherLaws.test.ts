@@ -1,0 +1,43 @@
+import { assert, describe, it } from "@effect/vitest"
+import * as JobStore from "@fanout/core/JobStore"
+import { layerSqlite } from "@fanout/core/node"
+import * as Effect from "effect/Effect"
+import type * as Layer from "effect/Layer"
+import * as DispatchTree from "./DispatchTree.ts"
+
+let jobs = 0
+const dispatcherLaws = <E>(backend: string, store: Layer.Layer<JobStore.JobStore, E>) =>
+  describe(`the laws of a dispatcher (${backend})`, () => {
+    const law = (name: string, check: (seen: DispatchTree.Seen) => void, prepare = (tree: DispatchTree.Tree) => tree) =>
+      it.effect.prop(
+        name,
+        { tree: DispatchTree.Tree },
+        ({ tree }) =>
+          Effect.gen(function*() {
+            check(yield* DispatchTree.run(`job-${jobs++}`, prepare(tree)))
+          }).pipe(Effect.provide(store)),
+        { arbitrary: { runs: 100 } }
+      )
+
+    law("no nesting deadlocks pools of any size, through pauses, cancels and stops", (seen) => {
+      assert.isFalse(seen.hangs)
+      assert.strictEqual(seen.wrongEnds.join("\n"), "")
+    })
+
+    law("no more permits are in use than there are, and all come back", (seen) => {
+      assert.strictEqual(seen.overdrawn.join("\n"), "")
+      assert.deepStrictEqual(seen.leaking, [])
+    }, DispatchTree.withoutRaces)
+
+    law("every stop has its reason, in handlers and finalizers", (seen) => {
+      assert.strictEqual(seen.wrongReasons.join("\n"), "")
+    })
+
+    law("nothing runs when its run is over, and no fiber is left", (seen) => {
+      assert.strictEqual(seen.survivors.join("\n"), "")
+      assert.deepStrictEqual([seen.orphans, seen.fibers], [0, 0])
+    })
+  })
+
+dispatcherLaws("memory", JobStore.layerMemory)
+dispatcherLaws("SQLite", layerSqlite({ filename: ":memory:" }))
