@@ -1,9 +1,10 @@
 /**
  * Gives commands a runtime of jobs, loaded only when one needs it.
  */
-import type { Claim, JobManager } from "@fanout/core/JobManager"
+import * as JobId from "@fanout/core/JobId"
+import { type Claim, JobManager } from "@fanout/core/JobManager"
 import type { JobManagerError } from "@fanout/core/JobManagerError"
-import type { JobStore } from "@fanout/core/JobStore"
+import type { JobRecord, JobStore } from "@fanout/core/JobStore"
 import type { JobStoreError } from "@fanout/core/JobStoreError"
 import type { OwnerLiveness } from "@fanout/core/OwnerLiveness"
 import * as Effect from "effect/Effect"
@@ -21,6 +22,16 @@ export interface Options {
 /** Number of files worked on at the same time, where nobody says how many. */
 const defaultConcurrency = 16
 
+/** Says what went wrong with jobs, and the way out. */
+export const explained = <A, R>(
+  effect: Effect.Effect<A, JobManagerError | JobStoreError | Stop.Stop, R>
+): Effect.Effect<A, Stop.Stop, R | typeof Settings.db["Identifier"]> =>
+  Effect.flatMap(Settings.database, (filename) =>
+    Effect.catchTags(effect, {
+      JobManagerError: (error) => Effect.fail(Stop.fromManager(error)),
+      JobStoreError: (error) => Effect.fail(Stop.fromStore(filename)(error))
+    }))
+
 /** Runs an effect beside a manager of jobs, and says what went wrong with them. */
 export const withJobs =
   ({ claim, concurrency = Option.none() }: Options) =>
@@ -37,11 +48,29 @@ export const withJobs =
         concurrency: Option.getOrElse(concurrency, () => defaultConcurrency),
         filename
       })
-      return yield* effect.pipe(
-        Effect.provide(runtime),
-        Effect.catchTags({
-          JobManagerError: (error) => Effect.fail(Stop.fromManager(error)),
-          JobStoreError: (error) => Effect.fail(Stop.fromStore(filename)(error))
-        })
-      )
+      return yield* explained(Effect.provide(effect, runtime))
     })
+
+/** The newest jobs, among which an id that is not whole is looked for. */
+const searched = 10_000
+
+/** Finds the job that has this id, or the only one whose id begins like that. */
+export const find = (text: string): Effect.Effect<JobRecord, JobStoreError | Stop.Stop, JobManager> =>
+  JobManager.use((manager) =>
+    Effect.catchReason(
+      manager.get(JobId.make(text)),
+      "JobStoreError",
+      "JobNotFound",
+      Effect.fnUntraced(function*(_, error) {
+        const jobs = yield* manager.list({ limit: searched })
+        const found = jobs.filter(({ id }) => id.startsWith(text))
+        const [only, ...others] = found
+        if (only === undefined) return yield* error
+        if (others.length === 0) return only
+        const ids = found.slice(0, 5).map(({ id }) => id).join(", ")
+        return yield* Stop.usage(
+          `"${text}" is the beginning of ${found.length} ids: ${ids}${others.length > 4 ? ", …" : ""}.`
+        )
+      })
+    )
+  )

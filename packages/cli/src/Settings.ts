@@ -1,6 +1,7 @@
 /**
  * Flags that every command knows.
  */
+import * as Argument from "effect/cli/Argument"
 import * as Flag from "effect/cli/Flag"
 import * as GlobalFlag from "effect/cli/GlobalFlag"
 import * as Param from "effect/cli/Param"
@@ -38,6 +39,12 @@ export const json = toggle("json", "Print one JSON object on each line")
 
 /** `--quiet` */
 export const quiet = toggle("quiet", "Print nothing but what went wrong").pipe(Flag.withAlias("q"))
+
+/** `ID` of a job. */
+export const jobId = Argument.String("ID").pipe(
+  Argument.withDescription("Id of the job, as `fanout jobs list` shows it, or how it begins"),
+  Argument.filter((text) => text !== "", () => "Expected the id of a job")
+)
 
 /** `--concurrency N` */
 export const concurrency = Flag.Int("concurrency").pipe(

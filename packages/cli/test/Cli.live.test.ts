@@ -113,7 +113,7 @@ describe("fanout copy", () => {
     assert.include(stdout, `Job ${id} (copy) is done: `)
     const list = run(db, ["jobs", "list"])
     assert.match(list.stdout, new RegExp(`${id} +copy +done`))
-    const show = run(db, ["jobs", "show", id])
+    const show = run(db, ["jobs", "show", id.slice(0, 6)])
     assert.strictEqual(show.status, 0)
     assert.include(show.stdout, `copies    "${source}" to "${destination}", with --conflict changed\n`)
     const [shown = ""] = run(db, ["jobs", "show", "--json", id]).stdout.split("\n")
@@ -396,6 +396,18 @@ describe("fanout jobs", () => {
     const again = run(db, ["jobs", "resume", id])
     assert.strictEqual(again.status, 2)
     assert.include(again.stderr, `Job ${id} is cancelled`)
+  })
+
+  it("asks all jobs that are named, also behind one that it can't be asked", async () => {
+    const { db, destination } = fresh()
+    const { child, ended } = start(db, ["copy", "--concurrency", "1", many, destination])
+    await untilBusy(destination, child)
+    const id = idOf(db)
+    const { status, stderr, stdout } = run(db, ["jobs", "pause", "nope", id])
+    assert.strictEqual(status, 2)
+    assert.include(stderr, "\"nope\"")
+    assert.include(stdout, `Job ${id} is paused.`)
+    assert.strictEqual((await ended).code, 4)
   })
 
   it("doesn't run what it has no code for", () => {

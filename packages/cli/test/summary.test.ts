@@ -1,38 +1,12 @@
 import { assert, describe, it } from "@effect/vitest"
-import * as JobId from "@fanout/core/JobId"
-import type { JobState } from "@fanout/core/JobState"
-import { JobRecord, OutcomeRow } from "@fanout/core/JobStore"
+import { OutcomeRow } from "@fanout/core/JobStore"
 import type { Outcome } from "@fanout/core/Outcome"
 import { Owner } from "@fanout/core/OwnerLiveness"
 import { Progress, Tally } from "@fanout/core/Progress"
 import * as Option from "effect/Option"
 import * as events from "../src/ui/events.ts"
 import * as summary from "../src/ui/summary.ts"
-
-const counters = { attempt: 1, tries: 0 }
-
-const record = (state: JobState, fields?: Partial<JobRecord>) =>
-  new JobRecord({
-    id: JobId.make("k1"),
-    name: "copy",
-    version: 1,
-    payload: null,
-    idempotencyKey: Option.none(),
-    exclusiveKey: Option.none(),
-    priority: 0,
-    state,
-    exit: Option.none(),
-    request: Option.none(),
-    lease: Option.none(),
-    token: 0,
-    ownersLost: 0,
-    createdAt: 0,
-    updatedAt: 0,
-    availableAt: 0,
-    finishedAt: Option.none(),
-    revision: 1,
-    ...fields
-  })
+import { counters, record } from "./records.ts"
 
 const row = (key: string, outcome: Outcome) =>
   new OutcomeRow({ fanOut: "files", cursor: "c", key, payload: null, origin: null, outcome, attempt: 1, at: 5 })

@@ -1,7 +1,7 @@
 /**
  * The subcommands of `fanout jobs` that ask something of jobs.
  */
-import * as JobId from "@fanout/core/JobId"
+import type { JobId } from "@fanout/core/JobId"
 import { JobManager } from "@fanout/core/JobManager"
 import type { JobManagerError } from "@fanout/core/JobManagerError"
 import * as JobState from "@fanout/core/JobState"
@@ -15,7 +15,7 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as ExitCode from "../ExitCode.ts"
-import { withJobs } from "../Jobs.ts"
+import { explained, find, withJobs } from "../Jobs.ts"
 import * as RunJob from "../RunJob.ts"
 import * as Settings from "../Settings.ts"
 import * as Signals from "../Signals.ts"
@@ -23,14 +23,9 @@ import * as Stop from "../Stop.ts"
 import * as events from "../ui/events.ts"
 import * as format from "../ui/format.ts"
 import * as summary from "../ui/summary.ts"
-import { print } from "../ui/View.ts"
+import { complain, print } from "../ui/View.ts"
 
-const id = Argument.String("ID").pipe(
-  Argument.withDescription("Id of the job, as `fanout jobs list` shows it"),
-  Argument.filter((text) => text !== "", () => "Expected the id of a job")
-)
-
-const ids = id.pipe(Argument.variadic({ min: 1 }))
+const ids = Settings.jobId.pipe(Argument.variadic({ min: 1 }))
 
 const tell = (record: JobRecord, json: boolean): Effect.Effect<void> =>
   print(
@@ -42,7 +37,7 @@ const tell = (record: JobRecord, json: boolean): Effect.Effect<void> =>
 // An owner looks for what is asked of it a few times a second; who waits longer than this is told how it stands.
 const patienceMillis = 3000
 
-const settled = (id: JobId.JobId) =>
+const settled = (id: JobId) =>
   Effect.gen(function*() {
     const manager = yield* JobManager
     // Where the owner is dead, what was asked is done here.
@@ -56,19 +51,25 @@ const settled = (id: JobId.JobId) =>
     return record
   })
 
+/** Asks the same of several jobs. One of which it can't be asked keeps it from no other. */
 const askEach = (
   texts: ReadonlyArray<string>,
   json: boolean,
-  ask: (id: JobId.JobId) => Effect.Effect<void, JobManagerError | JobStoreError, JobManager>
+  ask: (id: JobId) => Effect.Effect<void, JobManagerError | JobStoreError, JobManager>
 ) =>
-  withJobs({ claim: "none" })(
-    Effect.forEach(texts, (text) =>
-      Effect.gen(function*() {
-        const id = JobId.make(text)
-        yield* ask(id)
-        yield* tell(yield* settled(id), json)
-      }), { discard: true })
-  )
+  withJobs({ claim: "none" })(Effect.gen(function*() {
+    const codes = yield* Effect.forEach(texts, (text) =>
+      find(text).pipe(
+        Effect.tap(({ id }) => ask(id)),
+        Effect.flatMap(({ id }) => settled(id)),
+        Effect.flatMap((record) => tell(record, json)),
+        explained,
+        Effect.as(ExitCode.success),
+        Effect.catchTag("Stop", ({ code, sentence }) => Effect.as(complain(sentence), code))
+      ))
+    const code = Math.max(...codes)
+    if (code !== ExitCode.success) return yield* Stop.withCode(code)
+  }))
 
 /** `fanout jobs pause` */
 export const pause = Command.make(
@@ -99,7 +100,7 @@ const runnable = (record: JobRecord): Effect.Effect<void, Stop.Stop> =>
     }
   })
 
-const here = { id, concurrency: Settings.concurrency, json: Settings.json, quiet: Settings.quiet }
+const here = { id: Settings.jobId, concurrency: Settings.concurrency, json: Settings.json, quiet: Settings.quiet }
 
 /** Makes a job that waits go on, and runs it in this process to its end. */
 const runHere = (
@@ -107,8 +108,7 @@ const runHere = (
   goOn: (record: JobRecord) => Effect.Effect<void, JobManagerError | JobStoreError, JobManager>
 ) =>
   withJobs({ claim: { ids: [] }, concurrency })(Effect.gen(function*() {
-    const manager = yield* JobManager
-    const record = yield* manager.get(JobId.make(id))
+    const record = yield* find(id)
     yield* runnable(record)
     yield* goOn(record)
     yield* RunJob.run(record.id, options)

@@ -1,18 +1,16 @@
 /**
  * The subcommands of `fanout jobs` that only look.
  */
-import * as JobId from "@fanout/core/JobId"
 import { JobManager } from "@fanout/core/JobManager"
 import type { JobRecord } from "@fanout/core/JobStore"
 import type { Progress } from "@fanout/core/Progress"
-import * as Argument from "effect/cli/Argument"
 import * as Command from "effect/cli/Command"
 import * as Flag from "effect/cli/Flag"
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Stream from "effect/Stream"
-import { withJobs } from "../Jobs.ts"
+import { find, withJobs } from "../Jobs.ts"
 import * as RunJob from "../RunJob.ts"
 import * as Settings from "../Settings.ts"
 import * as events from "../ui/events.ts"
@@ -21,11 +19,6 @@ import * as summary from "../ui/summary.ts"
 import { table } from "../ui/table.ts"
 import { columns, print } from "../ui/View.ts"
 import * as Vanished from "../Vanished.ts"
-
-const id = Argument.String("ID").pipe(
-  Argument.withDescription("Id of the job, as `fanout jobs list` shows it"),
-  Argument.filter((text) => text !== "", () => "Expected the id of a job")
-)
 
 const row = (now: number) => (record: JobRecord, progress: Progress): ReadonlyArray<string> => [
   record.id,
@@ -84,14 +77,14 @@ const times = (record: JobRecord): ReadonlyArray<readonly [string, string]> => [
 export const show = Command.make(
   "show",
   {
-    id,
+    id: Settings.jobId,
     all: Settings.toggle("all", "List skipped items as well"),
     json: Settings.json
   },
   ({ all, id, json }) =>
     withJobs({ claim: "none" })(Effect.gen(function*() {
       const manager = yield* JobManager
-      const record = yield* manager.get(JobId.make(id))
+      const record = yield* find(id)
       const progress = yield* manager.progress(record.id)
       const vanished = yield* Vanished.count(record, progress)
       if (json) {
@@ -132,18 +125,19 @@ export const show = Command.make(
 /** `fanout jobs watch` */
 export const watch = Command.make(
   "watch",
-  { id, json: Settings.json, quiet: Settings.quiet },
-  ({ id, ...options }) => withJobs({ claim: "none" })(RunJob.follow(JobId.make(id), options))
+  { id: Settings.jobId, json: Settings.json, quiet: Settings.quiet },
+  ({ id, ...options }) =>
+    withJobs({ claim: "none" })(Effect.flatMap(find(id), (record) => RunJob.follow(record.id, options)))
 ).pipe(Command.withDescription("Follow a job until it is over or paused, wherever it runs"))
 
 /** `fanout jobs logs` */
 export const logs = Command.make(
   "logs",
-  { id, json: Settings.json },
+  { id: Settings.jobId, json: Settings.json },
   ({ id, json }) =>
     withJobs({ claim: "none" })(Effect.gen(function*() {
       const manager = yield* JobManager
-      const record = yield* manager.get(JobId.make(id))
+      const record = yield* find(id)
       yield* manager.logs(record.id).pipe(
         Stream.runForEach((entry) =>
           print(
