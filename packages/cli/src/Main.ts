@@ -79,14 +79,17 @@ export const main = (version: string): void => {
   let worst = ExitCode.success
   for (const stream of [process.stdout, process.stderr]) {
     stream.on("error", (error: NodeJS.ErrnoException) => {
-      if (!nobodyReads.has(error.code ?? "")) worst = ExitCode.failed
+      if (nobodyReads.has(error.code ?? "") || worst !== ExitCode.success) return
+      worst = ExitCode.failed
+      process.stderr.write(`fanout: the output can't be written: ${printable(error.message)}\n`)
     })
   }
   runMain(program(version), {
     disableErrorReporting: true,
     teardown: (exit, onExit) => {
       const code = Exit.isSuccess(exit) ? Number(exit.value ?? ExitCode.success) : ExitCode.failed
-      onExit(code === ExitCode.success ? worst : code)
+      // A stream tells of the error of its last write a little later.
+      setImmediate(() => onExit(code === ExitCode.success ? worst : code))
     }
   })
 }

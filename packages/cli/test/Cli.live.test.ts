@@ -483,6 +483,21 @@ describe("fanout", () => {
     assert.include(stdout, "fanout copy Photos /mnt/backup")
   })
 
+  it.skipIf(!fs.existsSync("/dev/full"))(
+    "fails where its output can't be written, and not where nobody reads it",
+    () => {
+      const { db } = fresh()
+      run(db, ["copy", source, path.join(path.dirname(db), "copy")])
+      const to = (where: string) =>
+        spawnSync("sh", ["-c", `{ "$@"; echo $? >&2; } ${where}`, "sh", ...command(["jobs", "list"]).flat()], {
+          encoding: "utf8",
+          env: env(db)
+        })
+      assert.match(to("> /dev/full").stderr, /^fanout: the output can't be written: .*ENOSPC.*\n3\n$/)
+      assert.strictEqual(to("| true").stderr, "0\n")
+    }
+  )
+
   it.each(["bash", "zsh", "fish"])("completes in %s", (shell) => {
     const { db } = fresh()
     assert.include(run(db, ["--completions", shell]).stdout, "--conflict".slice(2))
