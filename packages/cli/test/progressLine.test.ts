@@ -25,6 +25,22 @@ describe("progressLine", () => {
     )
   })
 
+  it("keeps on a narrow terminal what says most", () => {
+    const second = progress(50, { bytes: 4 * 1024 * 1024, failed: 2, totals: { items: 104 } })
+    const samples = [sample(0, progress(10, { bytes: 0 })), sample(2000, second)]
+    assert.deepStrictEqual([51, 41, 31, 13].map((columns) => progressLine(second, samples, columns)), [
+      "52 files · 2 failed · 4.0 MiB · 50 % · 2.5 s left",
+      "52 files · 2 failed · 50 % · 2.5 s left",
+      "52 files · 2 failed · 50 %",
+      "52 files · …"
+    ])
+  })
+
+  it("tells no rate before there is one", () => {
+    const now = progress(3, { bytes: 10 })
+    assert.strictEqual(progressLine(now, [sample(0, now)], 80), "3 files · 10 B")
+  })
+
   it("fits any terminal", () => {
     for (let columns = 1; columns < 40; columns++) {
       assert.isAtMost(width(progressLine(progress(1_000_000, { bytes: 1e12, failed: 7 }), [], columns)), columns)

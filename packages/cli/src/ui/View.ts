@@ -34,7 +34,8 @@ export const columns = (stream: NodeJS.WriteStream): number => stream.isTTY ? st
 /** View of a job for this terminal. */
 export const make = (id: string, { json, quiet }: Options): View => {
   if (json) return jsonView(id)
-  return quiet || !process.stderr.isTTY ? silent(quiet) : lineView()
+  const canRedraw = process.stderr.isTTY && process.env["TERM"] !== "dumb"
+  return quiet || !canRedraw ? silent(quiet) : lineView()
 }
 
 const silent = (quiet: boolean): View => ({

@@ -3,7 +3,7 @@
  */
 import type { Progress } from "@fanout/core/Progress"
 import * as format from "./format.ts"
-import { fit } from "./table.ts"
+import { fit, width } from "./table.ts"
 
 /** What was recorded at one time. */
 export interface Sample {
@@ -36,27 +36,35 @@ const perSecond = (samples: ReadonlyArray<Sample>, of: (sample: Sample) => numbe
   return (of(last) - of(first)) / ((last.at - first.at) / 1000)
 }
 
-/** Line of one progress, cut to the width of the terminal. */
+/** Parts that a narrow terminal does without, the first ones first. */
+const expendable = ["rate", "bytes", "left"] as const
+
+/** Line of one progress that fits the width of the terminal. */
 export const progressLine = (progress: Progress, samples: ReadonlyArray<Sample>, columns: number): string => {
+  const parts = partsOf(progress, samples)
+  const without = (omitted: ReadonlyArray<string>) =>
+    Object.entries(parts).filter(([name, text]) => text !== "" && !omitted.includes(name)).map(([, text]) => text)
+      .join(" · ")
+  const lines = [0, 1, 2, 3].map((count) => without(expendable.slice(0, count)))
+  return fit(lines.find((line) => width(line) < columns) ?? lines.at(-1) ?? "", columns - 1)
+}
+
+const partsOf = (progress: Progress, samples: ReadonlyArray<Sample>) => {
   const items = ended(progress)
   const total = progress.totals["items"]
   const { failed } = progress.tally
   const bytes = progress.units["bytes"] ?? 0
   const totalBytes = progress.totals["bytes"]
-  const known = total !== undefined && total >= items
+  const rate = perSecond(samples, (at) => at.bytes)
   const { FolderEnded: ends = 0, FolderMade: folders = 0 } = progress.tally.tags
-  const parts = [format.counted(Math.max(0, items - folders - ends), "file")]
-  if (failed > 0) parts.push(`${format.count(failed)} failed`)
-  if (bytes > 0) {
-    parts.push(
-      totalBytes === undefined || totalBytes < bytes
-        ? format.bytes(bytes)
-        : `${format.bytes(bytes)} of ${format.bytes(totalBytes)}`
-    )
-    parts.push(`${format.bytes(perSecond(samples, (at) => at.bytes))}/s`)
+  const ofAll = totalBytes === undefined || totalBytes < bytes ? "" : ` of ${format.bytes(totalBytes)}`
+  return {
+    files: format.counted(Math.max(0, items - folders - ends), "file"),
+    failed: failed > 0 ? `${format.count(failed)} failed` : "",
+    bytes: bytes > 0 ? `${format.bytes(bytes)}${ofAll}` : "",
+    rate: rate > 0 ? `${format.bytes(rate)}/s` : "",
+    ...total !== undefined && total >= items ? remaining(items, total, bytes, totalBytes, samples) : {}
   }
-  if (known) parts.push(...remaining(items, total, bytes, totalBytes, samples))
-  return fit(parts.join(" · "), columns - 1)
 }
 
 const remaining = (
@@ -65,12 +73,12 @@ const remaining = (
   bytes: number,
   totalBytes: number | undefined,
   samples: ReadonlyArray<Sample>
-): ReadonlyArray<string> => {
+): { readonly share: string; readonly left: string } => {
   const byBytes = totalBytes !== undefined && totalBytes > 0
   const [now, all] = byBytes ? [Math.min(bytes, totalBytes), totalBytes] : [items, total]
-  if (all === 0) return []
   const rate = perSecond(samples, (at) => byBytes ? at.bytes : at.items)
-  const parts = [`${Math.floor((now / all) * 100)} %`]
-  if (rate > 0 && now < all) parts.push(`${format.duration(((all - now) / rate) * 1000)} left`)
-  return parts
+  return {
+    share: all === 0 ? "" : `${Math.floor((now / all) * 100)} %`,
+    left: rate > 0 && now < all ? `${format.duration(((all - now) / rate) * 1000)} left` : ""
+  }
 }
