@@ -47,7 +47,7 @@ export const layer: Layer.Layer<JobStore | StoreHealth, never, JobStore> = Layer
     return Context.make(StoreHealth, { untilBroken }).pipe(
       Context.add(JobStore, {
         ...store,
-        put: (record, line) => watched(store.put(record, line)),
+        put: (record, line, renames) => watched(store.put(record, line, renames)),
         beat: (id, token) => watched(store.beat(id, token)),
         flush: (id, flush, onCommit) => watched(store.flush(id, flush, onCommit))
       })

@@ -193,7 +193,7 @@ export const lifting =
   }
 
 /** The name that a fan-out had in an older version of its job. */
-export const oldName = (
+const oldName = (
   migrations: Readonly<Record<number, Migration>>,
   from: number,
   version: number,

@@ -20,7 +20,7 @@ import { type Ending, type Environment, runAgain, runToEnd, type Work } from "..
 import { noUnits } from "../dispatcher/kept.ts"
 import type { Settled } from "../dispatcher/taskDefinition.ts"
 import { Signal } from "../signal.ts"
-import { atLeastOne, type Recorded, Recorder, storedCheckpoint } from "./recorder.ts"
+import { atLeastOne, type Recorded, Recorder } from "./recorder.ts"
 import type { Bracket, Entry, FanOutState, Feed, Position } from "./state.ts"
 
 /** Rows that are read at once for a retry. */
@@ -300,7 +300,7 @@ class Engine {
 export const run = (spec: FanOut): Effect.Effect<Tally, unknown> =>
   Effect.gen(function*() {
     const { name, run } = spec
-    const engine = new Engine(spec, yield* storedCheckpoint(spec))
+    const engine = new Engine(spec, yield* run.store.checkpoint(run.id, name))
     if (engine.recorder.header.finished) return new Tally(engine.recorder.header.tally)
     const before = engine.recorder.stopped
     if (before !== undefined) return yield* before

@@ -10,7 +10,6 @@ import * as Option from "effect/Option"
 import type * as Schema from "effect/Schema"
 import { type Ended, type FanOutOptions, FanOutStopped, type OnCommit } from "../../FanOut.ts"
 import { OutcomeRow } from "../../JobStore.ts"
-import type { JobStoreError } from "../../JobStoreError.ts"
 import type { Failure, Outcome } from "../../Outcome.ts"
 import { Tally } from "../../Progress.ts"
 import type { Environment } from "../dispatcher/attempts.ts"
@@ -176,7 +175,7 @@ export class Recorder {
       let recorded: typeof this.waiting = []
       return Effect.andThen(
         run.flush(name, () => {
-          const flush = { rows: this.rows, cleared: this.cleared, acked: this.unrecorded > 0 }
+          const flush = { rows: this.rows, cleared: this.cleared }
           const { ended } = this
           this.rows = []
           this.cleared = []
@@ -235,19 +234,6 @@ export class Recorder {
     return Effect.forever(Effect.andThen(Effect.andThen(this.dirty.await, this.untilDue), this.flush))
   }
 }
-
-/** The checkpoint stored under the fan-out's name, or under one that it had in an older version of the job. */
-export const storedCheckpoint = (spec: Recorded): Effect.Effect<Option.Option<string>, JobStoreError> =>
-  Effect.gen(function*() {
-    const { name, run } = spec
-    const names = new Set([name])
-    for (let v = run.version - 1; v >= 1; v--) names.add(Checkpoint.oldName(run.migrations, v, run.version, name))
-    for (const one of names) {
-      const stored = yield* run.store.checkpoint(run.id, one)
-      if (Option.isSome(stored)) return stored
-    }
-    return Option.none()
-  })
 
 const count = (counts: Checkpoint.Counts, outcome: Outcome, units: ReadonlyMap<string, number>): void => {
   if (outcome._tag === "Failed") {
