@@ -153,9 +153,12 @@ const report = (
       yield* reportFailures(record, rows, failed)
       for (const warning of summary.warnings(progress)) yield* View.complain(`warning  ${warning}`)
       const isGood = code === ExitCode.success
-      const text = [summary.sentence(record, progress, { ...options, vanished }), summary.next(record), left(record)]
-        .filter((part) => part !== "")
-        .join(" ")
+      const text = [
+        summary.sentence(record, progress, { ...options, vanished }),
+        summary.skipped(record, progress),
+        summary.next(record),
+        left(record)
+      ].filter((part) => part !== "").join(" ")
       if (!(isGood && options.quiet)) yield* (isGood ? View.print(text) : View.complain(text))
     }
     yield* code === ExitCode.success ? Effect.void : Effect.fail(Stop.withCode(code))

@@ -34,6 +34,24 @@ describe("summary", () => {
     )
   })
 
+  it("says of nothing done only where there is nothing else to say", () => {
+    const of = (counts: Partial<Tally>) =>
+      new Progress({
+        fanOuts: { files: new Tally({ done: 0, failed: 0, skipped: 0, tags: {}, units: {}, ...counts }) },
+        totals: {},
+        units: {}
+      })
+    assert.strictEqual(summary.counts(of({})), "0 done")
+    assert.strictEqual(summary.counts(of({ skipped: 2, failed: 1 })), "2 skipped, 1 failed")
+    assert.strictEqual(summary.counts(of({ done: 1, tags: { FolderEnded: 1 } })), "0 done")
+  })
+
+  it("says where to read what was skipped", () => {
+    const done = record({ _tag: "Completed", ...counters })
+    assert.include(summary.skipped(done, progress), "fanout jobs show --all k1")
+    assert.strictEqual(summary.skipped(done, new Progress({ fanOuts: {}, totals: {}, units: {} })), "")
+  })
+
   it("counts what vanished by itself", () => {
     assert.include(summary.counts(progress, 1), "1 done, 1 skipped, 1 vanished, 10 failed")
     assert.include(summary.counts(progress, 2), "1 done, 2 vanished, 10 failed")
@@ -43,7 +61,7 @@ describe("summary", () => {
     const partly = record({ _tag: "CompletedWithErrors", ...counters })
     assert.match(
       summary.sentence(partly, progress, { millis: 1500 }),
-      /^Job k1 \(copy\) is done: 900 copied.* in 1\.5 s\.$/
+      /^Job k1 \(copy\) is done, but some of it failed: 900 copied.* in 1\.5 s\.$/
     )
     assert.include(summary.next(partly), "fanout jobs retry k1")
   })

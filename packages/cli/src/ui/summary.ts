@@ -19,10 +19,11 @@ export const counts = (progress: Progress, vanished = 0): string => {
   const tagged = Object.entries(tags).filter(([, amount]) => amount > 0).toSorted(([, a], [, b]) => b - a)
   const untagged = done - tagged.reduce((sum, [, amount]) => sum + amount, 0)
   const parts = tagged.filter(([tag]) => tag !== "FolderEnded").map(([tag, amount]) => withTag(tag, amount))
-  if (untagged > 0 || parts.length === 0) parts.push(`${format.count(Math.max(0, untagged))} done`)
+  if (untagged > 0) parts.push(`${format.count(untagged)} done`)
   if (skipped > vanished) parts.push(`${format.count(skipped - vanished)} skipped`)
   if (vanished > 0) parts.push(`${format.count(vanished)} vanished`)
   if (failed > 0) parts.push(`${format.count(failed)} failed`)
+  if (parts.length === 0) parts.push("0 done")
   const bytes = progress.units["bytes"] ?? 0
   if (bytes > 0) parts.push(format.bytes(bytes))
   return parts.join(", ")
@@ -84,10 +85,9 @@ export const sentence = (
   const job = `Job ${record.id} (${format.printable(record.name)})`
   const so = `${counts(progress, vanished)}${time}`
   const waiting = () => `${job} is ${state(record)}. So far: ${so}.`
-  const done = () => `${job} is done: ${so}.`
   return JobState.match(record.state, {
-    Completed: done,
-    CompletedWithErrors: done,
+    Completed: () => `${job} is done: ${so}.`,
+    CompletedWithErrors: () => `${job} is done, but some of it failed: ${so}.`,
     Failed: () => `${job} failed: ${why(record)}. So far: ${so}.`,
     Cancelled: () => `${job} is cancelled. Until then: ${so}.`,
     Paused: ({ by }) => `${job} is paused${pausedFor[by]}. So far: ${so}.`,
@@ -126,6 +126,10 @@ export const next = ({ id, state }: JobRecord): string => {
   if (state._tag === "CompletedWithErrors") return `Try the failed ones again with \`fanout jobs retry ${id}\`.`
   return state._tag === "Failed" ? `Try again with \`fanout jobs retry ${id}\`.` : ""
 }
+
+/** Where it is said what was skipped, and why; empty where nothing was. */
+export const skipped = ({ id }: JobRecord, { tally }: Progress): string =>
+  tally.skipped === 0 ? "" : `What was skipped, and why: \`fanout jobs show --all ${id}\`.`
 
 /** Line about one item that is not plain done. */
 export const item = ({ key, outcome }: OutcomeRow): string => {
