@@ -135,7 +135,7 @@ const place = Effect.fnUntraced(function*(sources: Arr.NonEmptyReadonlyArray<Fou
   }
   // Only a folder can be created under a name that ends with a slash.
   if (namesFolder(path) && (isTaken || sources[0].stat.kind !== "folder")) {
-    return yield* refuse(NotAFolder.make({ path: destination }))
+    return yield* refuse((isTaken ? NotAFolder : FolderMissing).make({ path: destination }))
   }
   const parent = FilePath.parent(path)
   const missing = ParentMissing.make({ path: destination, parent })
@@ -178,25 +178,34 @@ const guard = Effect.fnUntraced(function*(source: Found, target: FilePath.FilePa
   if (source.stat.kind !== "folder" && there.kind === "folder") return yield* refuse(FileOverFolder.make(pair))
 })
 
-/** The first two sources of which one would write where the other does. */
-const firstClash = (
-  transfers: ReadonlyArray<{ readonly source: Found; readonly target: FilePath.FilePath }>
-): Reason | undefined => {
+/** A source, and the path that its copy gets. */
+interface Pair {
+  readonly source: Found
+  readonly target: FilePath.FilePath
+}
+
+/** What is named twice counts once; two sources of which one would write where the other does are refused. */
+const distinct = Effect.fnUntraced(function*(
+  pairs: Arr.NonEmptyReadonlyArray<Pair>
+): Effect.fn.Return<Arr.NonEmptyReadonlyArray<Pair>, DestinationError> {
   const taken = new Map<FilePath.FilePath, Found>()
-  for (const { source, target } of transfers) {
+  const refuseBoth = (first: Found, second: Found, target: FilePath.FilePath) =>
+    refuse(SameTarget.make({ first: first.given, second: second.given, target }))
+  for (const { source, target } of pairs) {
     const first = taken.get(target)
-    if (first !== undefined) return SameTarget.make({ first: first.given, second: source.given, target })
-    taken.set(target, source)
+    if (first !== undefined && first.path !== source.path) return yield* refuseBoth(first, source, target)
+    taken.set(target, first ?? source)
   }
-  for (const { source, target } of transfers) {
+  for (const { source, target } of pairs) {
     for (let folder = target; folder !== "/";) {
       folder = FilePath.parent(folder)
       const first = taken.get(folder)
-      if (first !== undefined) return SameTarget.make({ first: first.given, second: source.given, target })
+      if (first !== undefined) return yield* refuseBoth(first, source, target)
     }
   }
-  return undefined
-}
+  const [first, ...others] = pairs
+  return [first, ...others.filter(({ source, target }) => taken.get(target) === source)]
+})
 
 /**
  * Resolves sources and destination to the list of what is copied where, in the order of the sources.
@@ -204,7 +213,8 @@ const firstClash = (
  * **Details**
  *
  * The rules are those of `cp -a`, except that two sources never get the same place, or one inside of the other's:
- * what one of them writes would be a conflict for the other. A link at the destination is replaced, not followed.
+ * what one of them writes would be a conflict for the other. A source that is named twice is copied once. A link at
+ * the destination is replaced, not followed.
  *
  * @category constructors
  * @since 0.1.0
@@ -216,17 +226,20 @@ export const resolve = Effect.fnUntraced(function*(
   if (count > 1 && options.isTarget === true) return yield* refuse(TooManySources.make({ count }))
   const sources = yield* Effect.forEach(
     options.sources,
-    (given) => Effect.catch(find(given), orRefuse(SourceMissing.make({ path: given })))
+    (path) =>
+      Effect.catch(find(path), (error) => {
+        // A slash behind the name of a file makes it none.
+        const isFile = error.code === "ENOTDIR" && path.endsWith("/")
+        return orRefuse((isFile ? NotAFolder : SourceMissing).make({ path }))(error)
+      })
   )
   const destination = yield* place(sources, options)
-  const transfers = Arr.map(sources, (source) => ({
+  const pairs = yield* distinct(Arr.map(sources, (source) => ({
     source,
     target: destination.isFolder ? FilePath.join(destination.path, source.name) : destination.path
-  }))
-  const clash = firstClash(transfers)
-  if (clash !== undefined) return yield* refuse(clash)
-  for (const { source, target } of transfers) {
+  })))
+  for (const { source, target } of pairs) {
     yield* Effect.catchTag(guard(source, target), "FilesError", inaccessible)
   }
-  return Arr.map(transfers, ({ source, target }) => ({ source: source.path, target }))
+  return Arr.map(pairs, ({ source, target }) => ({ source: source.path, target }))
 })

@@ -65,8 +65,7 @@ export class DestinationError
   override get message(): string {
     return Reason.match(this.reason, {
       SourceMissing: ({ path }) => `There is nothing at ${show(path)}: check the spelling, or mount what it is on`,
-      FolderMissing: ({ path }) =>
-        `There is no folder ${show(path)} to copy several sources into: create it first, with mkdir`,
+      FolderMissing: ({ path }) => `There is no folder ${show(path)} to copy into: create it first, with mkdir`,
       ParentMissing: ({ parent, path }) =>
         `${show(path)} can't be created, since there is no folder ${show(parent)}: create it first, with mkdir -p`,
       NotAFolder: ({ path }) => `${show(path)} has to be a folder and is not: name another one, or move it away`,

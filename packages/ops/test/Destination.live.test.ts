@@ -80,6 +80,8 @@ describe("Destination", () => {
     [["src"], "file"],
     [["file"], "taken"],
     [["file", "deep/er/file"], "dst"],
+    [["file", "./file", "other", "dst/../file"], "dst"],
+    [["src", "file", "src", "to-src/../src"], "dst"],
     [["deep/er"], "."],
     [["deep/er/file"], "."]
   ])(

@@ -79,16 +79,23 @@ describe("Destination", () => {
       ])
     }))
 
+  it.effect("copies a source once that is named twice", () =>
+    Effect.gen(function*() {
+      const transfers = yield* resolve(["file", "src", "./file", "to-src/../src", "other", "src/"], "dst")
+
+      assert.deepStrictEqual(transfers.map(({ source }) => String(source)), ["/file", "/src", "/other"])
+    }))
+
   it.effect.each<readonly [Arr.NonEmptyReadonlyArray<string>, string, string, string, { readonly isTarget: true }?]>([
     [["missing"], "dst", "SourceMissing", `There is nothing at "missing"`],
-    [["file/"], "dst", "SourceMissing", `There is nothing at "file/"`],
+    [["file/"], "dst", "NotAFolder", `"file/" has to be a folder and is not`],
     [[""], "dst", "SourceMissing", `There is nothing at ""`],
     [["file"], "missing/new", "ParentMissing", `there is no folder "/missing": create it first, with mkdir -p`],
     [["src"], "missing/new/", "ParentMissing", `there is no folder "/missing"`],
     [["file"], "file/new", "NotAFolder", `"/file" has to be a folder`],
-    [["file"], "new/", "NotAFolder", `"new/" has to be a folder`],
+    [["file"], "new/", "FolderMissing", `There is no folder "new/" to copy into`],
     [["src"], "other/", "NotAFolder", `"other/" has to be a folder`],
-    [["src", "file"], "new", "FolderMissing", `There is no folder "new" to copy several sources into`],
+    [["src", "file"], "new", "FolderMissing", `There is no folder "new" to copy into`],
     [["src", "file"], "other", "NotAFolder", `"other" has to be a folder`],
     [["src", "file"], "dst", "TooManySources", `2 sources are too many`, target],
     [["file"], "file", "SameFile", `"file" and "/file" are the same file`],
@@ -108,7 +115,7 @@ describe("Destination", () => {
     [["src"], "to-dst", "FolderOverFile", `"/to-dst"`, target],
     [["file"], "taken", "FileOverFolder", `"file" can't take the place of the folder "/taken/file"`],
     [["file"], "dst", "FileOverFolder", `"/dst"`, target],
-    [["file", "./file"], "dst", "SameTarget", `"file" and "./file" would both be copied to "/dst/file"`],
+    [["file", "to-src/../file", "taken/file"], "dst", "SameTarget", `"file" and "taken/file" would both`],
     [["src/.", "taken/."], "dst", "SameTarget", `"/dst"`],
     [["file", "src/."], "dst", "SameTarget", `"src/." and "file" would both be copied to "/dst/file"`]
   ])("refuses %s to %s: %s", ([sources, destination, reason, text, options]) =>
