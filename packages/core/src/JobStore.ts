@@ -136,9 +136,14 @@ export class JobStore extends Context.Service<JobStore, {
   ) => Effect.Effect<JobRecord, Errors.JobStoreError>
 
   /**
-   * Raises the heartbeat and returns what is asked of the job; fails with `Fenced` when the token is not the owner's.
+   * Raises the heartbeat, stores the progress if it is given any, and returns what is asked of the job; fails with
+   * `Fenced` when the token is not the owner's.
    */
-  readonly beat: (id: JobId, token: number) => Effect.Effect<Option.Option<Request>, Errors.JobStoreError>
+  readonly beat: (
+    id: JobId,
+    token: number,
+    progress?: Progress.Progress
+  ) => Effect.Effect<Option.Option<Request>, Errors.JobStoreError>
 
   /** Reads what is asked of the job without renewing; fails with `Fenced` likewise. */
   readonly requested: (id: JobId, token: number) => Effect.Effect<Option.Option<Request>, Errors.JobStoreError>
@@ -229,10 +234,11 @@ export const layerMemory: Layer.Layer<JobStore> = Layer.sync(JobStore, () => {
     due: (filter) => memory.run(() => Effect.succeed(memory.due(filter))),
     held: memory.run(() => Effect.succeed(memory.held())),
     put: (record, line, renames) => memory.run(() => memory.put(record, line, renames)),
-    beat: (id, token) =>
+    beat: (id, token, progress) =>
       memory.run(() =>
         Effect.map(memory.owned(id, token), (job) => {
           memory.change(job).beat++
+          if (progress !== undefined) job.progress = encodeProgress(progress)
           return job.record.request
         })
       ),

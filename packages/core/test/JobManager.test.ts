@@ -721,6 +721,40 @@ const contract = (name: string, layer: Layer.Layer<JobStore.JobStore, JobStoreEr
         ])
       }).pipe(fresh))
 
+    it.effect("shows what a program and its tasks add, while they run and after", () =>
+      Effect.gen(function*() {
+        const pages = (n: number) =>
+          Effect.gen(function*() {
+            yield* Progress.add("pages", n)
+            yield* Effect.sleep("10 seconds")
+            yield* Progress.add("pages", n)
+          })
+        const { jobs } = yield* manager(
+          [Double],
+          Double.toLayer(() =>
+            Effect.gen(function*() {
+              const { dispatch, run } = yield* TaskDispatcher
+              yield* Progress.total("pages", 222)
+              yield* Progress.add("pages", 1)
+              const handle = yield* dispatch(Item, { n: 10 })
+              yield* Effect.orDie(run(Item, { n: 100 }))
+              yield* handle.await
+              yield* Progress.add("pages", 1)
+              return 0
+            })
+          ).pipe(Layer.provide(Tasks.toLayer({ "test/Item": ({ n }) => pages(n) })))
+        )
+        const { id } = yield* jobs.start(Double, { n: 1 })
+        const shown = Effect.map(jobs.progress(id), ({ totals, units }) => [units["pages"], totals["pages"]])
+
+        yield* TestClock.adjust("5 seconds")
+        assert.deepStrictEqual(yield* shown, [111, 222])
+
+        yield* TestClock.adjust("10 seconds")
+        assert.strictEqual(yield* stateOf(jobs, id), "Completed")
+        assert.deepStrictEqual(yield* shown, [222, 222])
+      }).pipe(fresh))
+
     it.effect("lists what failed of a fan-out, and runs only that again", () =>
       Effect.gen(function*() {
         const runs: Array<number> = []

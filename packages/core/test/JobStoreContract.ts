@@ -407,6 +407,18 @@ export const jobStoreContract = <E>(backend: string, layer: Layer.Layer<JobStore
           assert.strictEqual((yield* store.pulse(record.id)).beat, 2)
           assert.strictEqual((yield* store.get(record.id)).revision, 3)
         }))
+
+      test("store progress with the heartbeat, where there is any", (store) =>
+        Effect.gen(function*() {
+          const record = yield* running(store, "a", 1)
+          const progress = new Progress.Progress({ fanOuts: {}, totals: { pages: 9 }, units: { pages: 4 } })
+
+          yield* store.beat(record.id, 1, progress)
+          yield* store.beat(record.id, 1)
+
+          assert.deepStrictEqual(yield* store.pulse(record.id), { beat: 2, progress })
+          assert.strictEqual((yield* store.get(record.id)).revision, 2)
+        }))
     })
 
     describe("fencing", () => {

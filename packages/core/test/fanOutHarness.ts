@@ -3,7 +3,6 @@ import * as JobContext from "@fanout/core/JobContext"
 import * as JobId from "@fanout/core/JobId"
 import * as JobStore from "@fanout/core/JobStore"
 import * as Pools from "@fanout/core/Pools"
-import type * as Progress from "@fanout/core/Progress"
 import * as TaskDispatcher from "@fanout/core/TaskDispatcher"
 import * as Effect from "effect/Effect"
 import { make as makeDispatcher } from "../src/internal/dispatcher/dispatcher.ts"
@@ -28,7 +27,6 @@ export const asRun = <A, E, R>(
     const store = options.store ?? (yield* JobStore.JobStore)
     const signal = makeUnsafe()
     const { progress } = yield* store.pulse(JobId.make(id))
-    const shown: Array<Progress.Progress> = []
     const run = yield* JobRun.make({
       id: JobId.make(id),
       version: 1,
@@ -38,8 +36,7 @@ export const asRun = <A, E, R>(
       store,
       signal,
       migrations: {},
-      progress,
-      onProgress: (progress) => shown.push(progress)
+      progress
     })
     const dispatcher = yield* makeDispatcher({ signal })
     const context = JobContext.JobContext.of({
@@ -59,7 +56,7 @@ export const asRun = <A, E, R>(
         Effect.provideService(Interrupter, signal)
       )
     )
-    return { exit, shown }
+    return { exit }
   }))
 
 export const pools = Pools.layer({ io: 8, one: 1 })

@@ -155,7 +155,6 @@ class Dispatcher {
       )
       const { reason } = parent
       parent.closeUnsafe()
-      for (const [name, amount] of unit.kept?.units ?? noUnits) reporter.addUnsafe(name, amount)
       switch (ending._tag) {
         case "Done":
           return ending.value
@@ -171,14 +170,18 @@ class Dispatcher {
     })
   }
 
-  /** Like `runToEnd`, with a new fiber for each attempt that follows an interrupted one. */
+  /**
+   * Like `runToEnd`, with a new fiber for each attempt that follows an interrupted one. What the task has added is shown
+   * while it runs, and goes to the reporter once it is done.
+   */
   private toEnd(order: Order, unit: Unit, parent: Signal, reporter: Reporter): Effect.Effect<End> {
+    const run = Context.getOrUndefined(order.context, JobRun)
     const work: Work = {
       run: () => order.run,
       options: order.options,
       permits: order.permits,
       parent,
-      onChange: () => {},
+      onChange: () => run?.noteChange(),
       onTotal: (name, total) => reporter.totalUnsafe(name, total),
       recorded: Effect.void,
       environment: this.environment
@@ -195,13 +198,24 @@ class Dispatcher {
               )
         )
       )
-    return Effect.updateContext(going(true, 0), () => order.context)
+    run?.partials.set(unit, () => unit.kept?.units ?? noUnits)
+    return Effect.provideContext(going(true, 0), order.context).pipe(
+      Effect.onExit((exit) =>
+        Effect.sync(() => {
+          run?.partials.delete(unit)
+          if (Exit.isFailure(exit) || exit.value._tag !== "Done") return
+          for (const [name, amount] of unit.kept?.units ?? noUnits) reporter.addUnsafe(name, amount)
+        })
+      )
+    )
   }
 
   private readonly start = (order: Order): Effect.Effect<TaskHandle<unknown, unknown>> =>
     Effect.gen({ self: this }, function*() {
+      // It may outlive the task that dispatched it, and counts for the program.
+      const reporter = Context.getOrUndefined(order.context, JobRun)?.reporter ?? noReporter
       const task = new Running(
-        (unit, parent) => this.toEnd(order, unit, parent, noReporter),
+        (unit, parent) => this.toEnd(order, unit, parent, reporter),
         this.signal,
         this.scope
       )

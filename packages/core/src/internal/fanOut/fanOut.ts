@@ -88,7 +88,7 @@ class Engine {
       permits: task.permits,
       parent: this.signal,
       onChange: this.recorder.noteChange,
-      onTotal: (unit, total) => run.totals.set(unit, total),
+      onTotal: (unit, total) => run.reporter.totalUnsafe(unit, total),
       recorded: this.recorder.recorded,
       environment
     }

@@ -40,7 +40,16 @@ export const runJob = Effect.fnUntraced(function*(
     since,
     onLost: () => signal.requestUnsafe("LeaseLost")
   })
-  const run: Run = { runtime, runnable, record, signal, lease, pausedBy: "person", trouble: undefined }
+  const run: Run = {
+    runtime,
+    runnable,
+    record,
+    signal,
+    lease,
+    pausedBy: "person",
+    trouble: undefined,
+    report: Effect.succeedNone
+  }
   const asked = Option.getOrUndefined(record.request)
   yield* Effect.scoped(Effect.gen(function*() {
     yield* Effect.forkScoped(renew(run))
@@ -71,7 +80,13 @@ const renew = Effect.fnUntraced(function*(run: Run) {
     const since = instantUnsafe(clock)
     const due = lease.isDueUnsafe()
     const request = yield* Effect.catchTag(
-      due ? store.beat(record.id, lease.token) : store.requested(record.id, lease.token),
+      due
+        ? store.beat(record.id, lease.token)
+        : Effect.flatMap(
+          run.report,
+          (reported) =>
+            Option.isSome(reported) ? Effect.succeed(reported.value) : store.requested(record.id, lease.token)
+        ),
       "JobStoreError",
       Effect.fnUntraced(function*(error: JobStoreError) {
         if (error.reason._tag === "Fenced" || error.reason._tag === "JobNotFound") {
@@ -111,9 +126,9 @@ const runProgram = Effect.fnUntraced(function*(run: Run) {
       store: recording(run),
       signal,
       migrations: job.migrations,
-      progress,
-      onProgress: () => {}
+      progress
     })
+    run.report = jobRun.report
     unfinished = jobRun.unfinished
     const dispatcher = yield* Scope.provide(runtime.makeDispatcher({ signal }), scope)
     const payload = yield* Effect.orDie(decode(job.payload, record.payload))
@@ -130,6 +145,8 @@ const runProgram = Effect.fnUntraced(function*(run: Run) {
     return yield* yield* awaitProgram(run, fiber)
   }))
   const exit = yield* Effect.exit(body)
+  // A store that does not take this does not take the end of the run either, and that tells.
+  if (run.lease.isHeldUnsafe()) yield* Effect.ignore(run.report)
   return { exit, unfinished: unfinished.size }
 })
 
@@ -173,17 +190,13 @@ const programContext = (
   dispatcher: TaskDispatcher.TaskDispatcher["Service"],
   scope: Scope.Scope
 ) => {
-  const { partial, totals } = jobRun
   return Context.make(TaskDispatcher.TaskDispatcher, dispatcher).pipe(
     Context.add(TaskDispatcher.Current, Option.some(dispatcher)),
     Context.add(JobContext, jobContext(run)),
     Context.add(JobRun.JobRun, jobRun),
     Context.add(Interrupter, run.signal),
     Context.add(Lease, run.lease),
-    Context.add(Reporter, {
-      addUnsafe: (unit, amount) => partial.set(unit, (partial.get(unit) ?? 0) + amount),
-      totalUnsafe: (unit, total) => totals.set(unit, total)
-    }),
+    Context.add(Reporter, jobRun.reporter),
     Context.add(Scope.Scope, scope)
   )
 }

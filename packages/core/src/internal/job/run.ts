@@ -5,13 +5,15 @@
  */
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
 import * as Semaphore from "effect/Semaphore"
 import type { Interrupter } from "../../Interrupter.ts"
 import type { Migration } from "../../Job.ts"
 import type { JobId } from "../../JobId.ts"
+import type { Request } from "../../JobRecord.ts"
 import type { Flush, JobStore } from "../../JobStore.ts"
 import type { JobStoreError } from "../../JobStoreError.ts"
-import { Progress, type Tally } from "../../Progress.ts"
+import { Progress, type Reporter, type Tally } from "../../Progress.ts"
 
 export interface JobRunOptions {
   readonly id: JobId
@@ -25,8 +27,6 @@ export interface JobRunOptions {
   readonly migrations: Readonly<Record<number, Migration>>
   /** What was stored of the job's progress when this run began. */
   readonly progress: Progress
-  /** Called after each commit with what may be shown. */
-  readonly onProgress: (progress: Progress) => void
 }
 
 /** One run of a job. All its fan-outs record through `flush`, one at a time. */
@@ -35,11 +35,14 @@ export class JobRun extends Context.Service<
   JobRunOptions & {
     /** Names of the fan-outs that are open, and of those that a stop has left unfinished. */
     readonly unfinished: Set<string>
-    /** Units that the program itself has added. */
-    readonly partial: Map<string, number>
-    /** Units that the unsettled elements of each open fan-out have added so far. */
-    readonly partials: Map<string, () => ReadonlyMap<string, number>>
-    readonly totals: Map<string, number>
+    /** What the program itself, and tasks that are in no fan-out, report to. */
+    readonly reporter: Reporter
+    /** Units that what is not settled has added so far: elements of fan-outs, by their names, and other tasks. */
+    readonly partials: Map<unknown, () => ReadonlyMap<string, number>>
+    /** Has what was reported stored soon. */
+    readonly noteChange: () => void
+    /** Stores what was reported and no fan-out has stored, where there is such and nothing is being stored. */
+    readonly report: Effect.Effect<Option.Option<Option.Option<Request>>, JobStoreError>
     /** Records one fan-out. `tally` is evaluated inside, so that progress never goes back. */
     readonly flush: <E = never>(
       fanOut: string,
@@ -55,12 +58,15 @@ export class JobRun extends Context.Service<
 export const make = (options: JobRunOptions): Effect.Effect<JobRun["Service"]> =>
   Effect.map(Semaphore.make(1), (mutex) => {
     const partial = new Map<string, number>()
-    const partials = new Map<string, () => ReadonlyMap<string, number>>()
+    const partials = new Map<unknown, () => ReadonlyMap<string, number>>()
     const totals = new Map<string, number>(Object.entries(options.progress.totals))
-    let progress = options.progress
+    let { progress } = options
+    let isChanged = false
+    const noteChange = () => {
+      isChanged = true
+    }
 
-    const next = (fanOut: string, tally: Tally): Progress => {
-      const fanOuts = { ...progress.fanOuts, [fanOut]: tally }
+    const next = (fanOuts: Progress["fanOuts"]): Progress => {
       const units: Record<string, number> = {}
       const add = (unit: string, amount: number) => {
         units[unit] = (units[unit] ?? 0) + amount
@@ -74,21 +80,41 @@ export const make = (options: JobRunOptions): Effect.Effect<JobRun["Service"]> =
       return new Progress({ fanOuts, totals: Object.fromEntries(totals), units })
     }
 
+    const report = Effect.suspend(() => {
+      if (!isChanged) return Effect.succeedNone
+      isChanged = false
+      const after = next(progress.fanOuts)
+      return Effect.map(Effect.asSome(options.store.beat(options.id, options.token, after)), (stored) => {
+        progress = after
+        return stored
+      })
+    })
+
     return JobRun.of({
       ...options,
       unfinished: new Set(),
-      partial,
       partials,
-      totals,
+      noteChange,
+      reporter: {
+        addUnsafe: (unit, amount) => {
+          partial.set(unit, (partial.get(unit) ?? 0) + amount)
+          noteChange()
+        },
+        totalUnsafe: (unit, total) => {
+          totals.set(unit, total)
+          noteChange()
+        }
+      },
+      report: Effect.map(mutex.withPermitsIfAvailable(1)(report), Option.flatten),
       flush: (fanOut, make) =>
         mutex.withPermit(Effect.suspend(() => {
           const { flush, onCommit, tally } = make()
-          const after = next(fanOut, tally)
+          isChanged = false
+          const after = next({ ...progress.fanOuts, [fanOut]: tally })
           return Effect.andThen(
             options.store.flush(options.id, { ...flush, token: options.token, fanOut, progress: after }, onCommit),
             Effect.sync(() => {
               progress = after
-              options.onProgress(after)
             })
           )
         }))

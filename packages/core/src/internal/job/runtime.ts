@@ -14,6 +14,7 @@ import type { JobStoreError } from "../../JobStoreError.ts"
 import type { OwnerLiveness } from "../../OwnerLiveness.ts"
 import type { TaskDispatcher } from "../../TaskDispatcher.ts"
 import type { JobLease } from "./lease.ts"
+import type { JobRun } from "./run.ts"
 
 /** A job that this manager can run. */
 export interface Runnable {
@@ -58,6 +59,8 @@ export interface Run {
   pausedBy: PausedBy
   /** Why the store does not take what the run records. */
   trouble: JobStoreError | undefined
+  /** Stores what the program has reported, where there is such, and reads what is asked of the job. */
+  report: JobRun["Service"]["report"]
 }
 
 /** Wakes those that wait for a change, besides what they poll. */

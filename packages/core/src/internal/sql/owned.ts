@@ -7,6 +7,7 @@ import type { JobId } from "../../JobId.ts"
 import type { LogEntry } from "../../JobRecord.ts"
 import { type Flush, logLimit } from "../../JobStore.ts"
 import * as Errors from "../../JobStoreError.ts"
+import type { Progress } from "../../Progress.ts"
 import * as Rows from "../job/rows.ts"
 import { failWith, type SqlAccess } from "./access.ts"
 
@@ -21,10 +22,17 @@ export const makeOwned = (access: SqlAccess) => {
   const record = recordWith(access)
 
   return {
-    beat: (id: JobId, token: number) =>
+    beat: (id: JobId, token: number, progress?: Progress) =>
       access.run(
         "renew a lease",
-        request(id, token, sql`update fanout_jobs set beat = beat + 1 where ${isOwned(id, token)} returning request`)
+        request(
+          id,
+          token,
+          progress === undefined
+            ? sql`update fanout_jobs set beat = beat + 1 where ${isOwned(id, token)} returning request`
+            : sql`update fanout_jobs set beat = beat + 1, progress = ${Rows.encodeProgress(progress)}
+              where ${isOwned(id, token)} returning request`
+        )
       ),
     requested: (id: JobId, token: number) =>
       access.run(
