@@ -171,8 +171,8 @@ class Dispatcher {
   }
 
   /**
-   * Like `runToEnd`, with a new fiber for each attempt that follows an interrupted one. What the task has added is shown
-   * while it runs, and goes to the reporter once it is done.
+   * Like `runToEnd`, with a new fiber for each attempt that follows an interrupted one. What the task has added is
+   * shown while it runs, and goes to the reporter once it is done.
    */
   private toEnd(order: Order, unit: Unit, parent: Signal, reporter: Reporter): Effect.Effect<End> {
     const run = Context.getOrUndefined(order.context, JobRun)
