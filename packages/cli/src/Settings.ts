@@ -1,6 +1,7 @@
 /**
  * Flags that every command knows.
  */
+import * as FilePath from "@fanout/ops/FilePath"
 import * as Argument from "effect/cli/Argument"
 import * as Flag from "effect/cli/Flag"
 import * as GlobalFlag from "effect/cli/GlobalFlag"
@@ -9,7 +10,9 @@ import * as Primitive from "effect/cli/Primitive"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import { homedir } from "node:os"
+import * as Arguments from "./Arguments.ts"
 import * as Database from "./Database.ts"
+import * as Stop from "./Stop.ts"
 
 /** What a shell completes as a path, and is taken as it was given: a slash at its end, or a dot, means something. */
 export const path: Primitive.Primitive<string> = Object.assign(Primitive.Path("either"), { parse: Effect.succeed })
@@ -24,11 +27,16 @@ export const db = GlobalFlag.Setting("db")({
   )
 })
 
-/** Path of the database. */
-export const database = Effect.map(
-  db,
-  (flag) => Database.path({ flag: Option.getOrUndefined(flag), env: process.env, home: homedir() })
-)
+/** Path of the database, from the root on. SQLite takes names for UTF-8, and would make a file of another name. */
+export const database = Effect.gen(function*() {
+  const path = Database.path({ flag: Option.getOrUndefined(yield* db), env: process.env, home: homedir() })
+  if (path === ":memory:") return path
+  const absolute = FilePath.join(Arguments.workingFolder(), FilePath.make(path))
+  if (absolute.isWellFormed()) return absolute
+  return yield* Stop.usage(
+    `The path of the database, "${FilePath.display(absolute)}", is not UTF-8. Name another with --db PATH or FANOUT_DB.`
+  )
+})
 
 /** Flag that is off where it isn't given. A flag can be given once, so there is nothing for a negation to undo. */
 export const toggle = (name: string, description: string): Flag.Flag<boolean> =>

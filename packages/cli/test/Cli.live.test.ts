@@ -469,6 +469,24 @@ describe("mistakes", () => {
   })
 })
 
+describe("the database", () => {
+  it("is found from where the command runs, and refused where its name is not UTF-8", () => {
+    const { place } = fresh()
+    const inFolder = (name: string) => {
+      const script = `mkdir -p "$(printf '${name}')" && cd "$(printf '${name}')" && exec "$@"`
+      const args = command(["jobs", "list", "--db", "state/jobs.db"]).flat()
+      const { status, stderr } = spawnSync("sh", ["-c", script, "sh", ...args], { cwd: place, encoding: "utf8" })
+      return { status, stderr }
+    }
+    assert.deepStrictEqual(inFolder("a"), { status: 0, stderr: "" })
+    assert.isTrue(fs.existsSync(path.join(place, "a/state/jobs.db")))
+    const { status, stderr } = inFolder("b\\377")
+    assert.strictEqual(status, 2)
+    assert.include(stderr, `"${place}/b\\xff/state/jobs.db", is not UTF-8`)
+    assert.lengthOf(fs.readdirSync(place), 2)
+  })
+})
+
 describe("fanout", () => {
   it("tells its version", () => {
     const { db } = fresh()

@@ -2,6 +2,7 @@
  * Writes what a copy would do. Pure: steps go in, text comes out.
  */
 import type { Entry } from "@fanout/ops/CopyPreview"
+import * as FilePath from "@fanout/ops/FilePath"
 import * as events from "./events.ts"
 import * as format from "./format.ts"
 
@@ -46,7 +47,7 @@ export const line = (entry: Entry): string => {
   const action = actions[entry.action]
   if (action === "merge") return ""
   const why = entry.why === "" ? "" : `: ${format.printable(entry.why)}`
-  return `${action.padEnd(7)}  ${format.printable(entry.target)}${entry.kind === "folder" ? "/" : ""}${why}`
+  return `${action.padEnd(7)}  ${FilePath.display(entry.target)}${entry.kind === "folder" ? "/" : ""}${why}`
 }
 
 /** Line of one step as JSON. */
@@ -55,7 +56,7 @@ export const json = (entry: Entry): string => events.line("step", { ...entry, ac
 const words = {
   create: "created",
   replace: "replaced",
-  keep: "left as they are",
+  keep: "left as is",
   skip: "skipped",
   refuse: "refused",
   fail: "failed"
