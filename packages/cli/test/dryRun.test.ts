@@ -31,7 +31,7 @@ describe("dryRun", () => {
     const totals = [entry("Create", "/a"), entry("Replace", "/b"), entry("Unchanged", "/c")].reduce(dry.add, dry.none)
     assert.strictEqual(
       dry.sentence(totals),
-      "Nothing was done. 1 would be created, 1 would be replaced, 1 would be left as is, 2.0 KiB would be written."
+      "Nothing was done. 1 would be created, 1 would be replaced, 1 would be left as is, 2 KiB would be written."
     )
     assert.isFalse(dry.isIncomplete(totals))
     assert.isTrue(dry.isIncomplete(dry.add(totals, entry("Fail", "/d"))))

@@ -6,11 +6,13 @@ describe("format", () => {
   it.each([
     [0, "0 B"],
     [1023, "1023 B"],
-    [1024, "1.0 KiB"],
+    [1024, "1 KiB"],
     [1536, "1.5 KiB"],
-    [10 * 1024, "10 KiB"],
-    [1024 * 1024 - 1, "1.0 MiB"],
-    [5.25 * 1024 ** 3, "5.3 GiB"]
+    [12.34 * 1024, "12.3 KiB"],
+    [-1, "0 B"],
+    [1024 * 1024 - 1, "1 MiB"],
+    [5.25 * 1024 ** 3, "5.3 GiB"],
+    [2 ** 60, "1 EiB"]
   ])("writes %d bytes as %s", (amount, text) => {
     assert.strictEqual(format.bytes(amount), text)
   })

@@ -21,7 +21,7 @@ describe("progressLine", () => {
     const samples = remember([sample(0, first)], sample(2000, second))
     assert.strictEqual(
       progressLine(second, samples, 80),
-      "52 files · 2 failed · 4.0 MiB · 2.0 MiB/s · 50 % · 2.5 s left"
+      "52 files · 2 failed · 4 MiB · 2 MiB/s · 50 % · 2.5 s left"
     )
   })
 
@@ -29,7 +29,7 @@ describe("progressLine", () => {
     const second = progress(50, { bytes: 4 * 1024 * 1024, failed: 2, totals: { items: 104 } })
     const samples = [sample(0, progress(10, { bytes: 0 })), sample(2000, second)]
     assert.deepStrictEqual([51, 41, 31, 13].map((columns) => progressLine(second, samples, columns)), [
-      "52 files · 2 failed · 4.0 MiB · 50 % · 2.5 s left",
+      "52 files · 2 failed · 4 MiB · 50 % · 2.5 s left",
       "52 files · 2 failed · 50 % · 2.5 s left",
       "52 files · 2 failed · 50 %",
       "52 files · …"

@@ -30,7 +30,7 @@ describe("summary", () => {
   it("counts by what was done", () => {
     assert.strictEqual(
       summary.counts(progress),
-      "900 copied, 90 already there, 1 done, 2 skipped, 10 failed, 2.0 KiB"
+      "900 copied, 90 already there, 1 done, 2 skipped, 10 failed, 2 KiB"
     )
   })
 

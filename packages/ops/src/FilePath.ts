@@ -249,21 +249,29 @@ export const fromText = (text: string): FilePath =>
     return String.fromCharCode(byte < 0x80 ? byte : 0xdc00 + byte)
   }))
 
-const named: Readonly<Record<string, string>> = { "\n": "\\n", "\r": "\\r", "\t": "\\t", "\\": "\\\\" }
+const named: Readonly<Record<string, string>> = { "\n": "\\n", "\r": "\\r", "\t": "\\t" }
 
 // Control characters, bytes that are not UTF-8, and what makes a terminal break or turn a line.
-const unsafe = /[\p{Cc}\p{Cs}\p{Zl}\p{Zp}\\\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]/gu
+const unsafe = /[\p{Cc}\p{Cs}\p{Zl}\p{Zp}\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]/gu
 
 /**
- * Renders a path for people: on one line, with nothing in it that a terminal would obey.
+ * Renders text that may quote paths for people: on one line, with nothing in it that a terminal would obey.
  *
  * @category accessors
  * @since 0.1.0
  */
-export const display = (path: FilePath): string =>
-  path.replaceAll(unsafe, (character) => {
+export const printable = (text: string): string =>
+  text.replaceAll(unsafe, (character) => {
     const code = character.charCodeAt(0)
     if (isEscape(code)) return `\\x${(code - 0xdc00).toString(16)}`
     return named[character] ??
       (code < 0x80 ? `\\x${code.toString(16).padStart(2, "0")}` : `\\u${code.toString(16).padStart(4, "0")}`)
   })
+
+/**
+ * Renders a path for people, like `printable`, and so that no path reads like another.
+ *
+ * @category accessors
+ * @since 0.1.0
+ */
+export const display = (path: FilePath): string => printable(path.replaceAll("\\", "\\\\"))

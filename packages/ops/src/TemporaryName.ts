@@ -70,22 +70,13 @@ export const parse = (name: FilePath.FilePath): Option.Option<TemporaryName> => 
 }
 
 /**
- * Checks whether the name was made by an owner of this job.
+ * Checks whether the name was made by an owner of this job; with `before`, by one before the owner with that token.
  *
  * @category predicates
  * @since 0.1.0
  */
-export const isOf = (job: JobId.JobId, name: FilePath.FilePath): boolean =>
-  Option.exists(parse(name), (found) => found.job === hash(job))
-
-/**
- * Checks whether the name was made by an owner of this job before the one with this token.
- *
- * @category predicates
- * @since 0.1.0
- */
-export const isOlder = (job: JobId.JobId, token: number, name: FilePath.FilePath): boolean =>
-  Option.exists(parse(name), (found) => found.job === hash(job) && found.token < token)
+export const isOf = (job: JobId.JobId, name: FilePath.FilePath, before = Number.POSITIVE_INFINITY): boolean =>
+  Option.exists(parse(name), (found) => found.job === hash(job) && found.token < before)
 
 /**
  * Removes what owners of the job have left in the folder, and returns how many files that were. With `before`,
@@ -105,8 +96,7 @@ export const sweep = Effect.fnUntraced(function*(options: {
   let removed = 0
   for (let index = 0; index < listing.size; index++) {
     const name = listing.nameAt(index)
-    const isLeft = before === undefined ? isOf(job, name) : isOlder(job, before, name)
-    if (!isLeft || listing.kindAt(index) === "folder") continue
+    if (!isOf(job, name, before) || listing.kindAt(index) === "folder") continue
     yield* Lease.check
     yield* Effect.catchIf(files.unlink(FilePath.join(folder, name)), (error) => error.isMissing, () => Effect.void)
     removed++

@@ -27,8 +27,8 @@ describe("TemporaryName", () => {
       assert.match(made, /^\.[a-z0-9-]+$/)
       assert.deepStrictEqual(Option.map(TemporaryName.parse(made), (_) => _.token), Option.some(token))
       assert.isTrue(TemporaryName.isOf(job, made))
-      assert.isFalse(TemporaryName.isOlder(job, token, made))
-      assert.isTrue(TemporaryName.isOlder(job, token + 1, made))
+      assert.isFalse(TemporaryName.isOf(job, made, token))
+      assert.isTrue(TemporaryName.isOf(job, made, token + 1))
     }
   )
 

@@ -1,22 +1,13 @@
 /**
  * Writes amounts, times and names for people.
  */
-
+import * as FilePath from "@fanout/ops/FilePath"
+import * as ByteSize from "effect/ByteSize"
 import * as Option from "effect/Option"
 
-const units = ["B", "KiB", "MiB", "GiB", "TiB", "PiB"]
-
-/** Amount of bytes with at most four digits: `999 B`, `1.5 MiB`, `12 GiB`. */
-export const bytes = (amount: number): string => {
-  let value = Math.max(0, amount)
-  let unit = 0
-  while (value >= 1023.5 && unit < units.length - 1) {
-    value /= 1024
-    unit++
-  }
-  const digits = unit === 0 || value >= 9.95 ? 0 : 1
-  return `${value.toFixed(digits)} ${units[unit]}`
-}
+/** Amount of bytes: `999 B`, `1.5 MiB`. */
+export const bytes = (amount: number): string =>
+  ByteSize.format(ByteSize.bytes(BigInt(Math.max(0, Math.round(amount)))), { precision: 1 })
 
 /** Length of time in its two largest units: `340 ms`, `5.2 s`, `3 min 20 s`, `2 h 5 min`, `3 d 4 h`. */
 export const duration = (millis: number): string => {
@@ -47,19 +38,8 @@ export const count = (amount: number): string => String(amount).replaceAll(/\B(?
 export const counted = (amount: number, noun: string, plural = `${noun}s`): string =>
   `${count(amount)} ${amount === 1 ? noun : plural}`
 
-const named: Readonly<Record<string, string>> = { "\n": "\\n", "\r": "\\r", "\t": "\\t" }
-
-// Control characters, surrogates that stand for bytes, and what makes a terminal break or turn a line.
-const unsafe = /[\p{Cc}\p{Cs}\p{Zl}\p{Zp}\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]/gu
-
 /** Text on one line, with nothing in it that a terminal would obey. */
-export const printable = (text: string): string =>
-  text.replaceAll(unsafe, (character) => {
-    const code = character.charCodeAt(0)
-    if (code >= 0xdc80 && code <= 0xdcff) return `\\x${(code - 0xdc00).toString(16)}`
-    return named[character] ??
-      (code < 0x80 ? `\\x${code.toString(16).padStart(2, "0")}` : `\\u${code.toString(16).padStart(4, "0")}`)
-  })
+export const printable: (text: string) => string = FilePath.printable
 
 const unitMillis: Readonly<Record<string, number>> = {
   s: 1000,
