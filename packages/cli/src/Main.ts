@@ -18,7 +18,7 @@ import { cli } from "./Cli.ts"
 import * as ExitCode from "./ExitCode.ts"
 import * as Stop from "./Stop.ts"
 import { printable } from "./ui/format.ts"
-import { complain } from "./ui/View.ts"
+import { complain, isUnread } from "./ui/View.ts"
 
 /** A mistake is answered with a sentence about it; the whole help would bury that. */
 const presenter: CliOutput.Presenter = {
@@ -71,15 +71,12 @@ const runMain = Runtime.makeRunMain(({ fiber, teardown }) => {
   fiber.addObserver((exit) => teardown(exit, (code) => process.exit(code)))
 })
 
-// Where nobody reads the output any more, that ends the reading, not the work.
-const nobodyReads = new Set(["EPIPE", "EIO"])
-
 /** Runs the command with the arguments of this process. */
 export const main = (version: string): void => {
   let worst = ExitCode.success
   for (const stream of [process.stdout, process.stderr]) {
     stream.on("error", (error: NodeJS.ErrnoException) => {
-      if (nobodyReads.has(error.code ?? "") || worst !== ExitCode.success) return
+      if (isUnread(error) || worst !== ExitCode.success) return
       worst = ExitCode.failed
       process.stderr.write(`fanout: the output can't be written: ${printable(error.message)}\n`)
     })

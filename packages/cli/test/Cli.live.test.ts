@@ -501,6 +501,20 @@ describe("fanout", () => {
     assert.include(stdout, "fanout copy Photos /mnt/backup")
   })
 
+  it("stops to show what nobody reads, while the work goes on", async () => {
+    const { db, destination, place } = fresh()
+    const more = path.join(place, "source")
+    makeTree(more, 300, 50)
+    const copy = start(db, ["copy", "--concurrency", "1", more, destination])
+    await untilBusy(destination, copy.child)
+    const watch = start(db, ["jobs", "watch", "--json", idOf(db).slice(0, 8)])
+    watch.child.stdout.once("data", () => watch.child.stdout.destroy())
+    const { code, stderr } = await watch.ended
+    assert.deepStrictEqual({ code, stderr }, { code: 0, stderr: "" })
+    assert.isNull(copy.child.exitCode, "the copy ended too soon")
+    assert.strictEqual((await copy.ended).code, 0)
+  })
+
   it.skipIf(!fs.existsSync("/dev/full"))(
     "fails where its output can't be written, and not where nobody reads it",
     () => {

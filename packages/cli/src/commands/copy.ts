@@ -25,7 +25,7 @@ import * as Settings from "../Settings.ts"
 import * as Stop from "../Stop.ts"
 import * as dry from "../ui/dryRun.ts"
 import * as events from "../ui/events.ts"
-import { complain, type Options, print } from "../ui/View.ts"
+import { complain, type Options, print, whileRead } from "../ui/View.ts"
 
 const config = {
   paths: Param.makeSingle({ kind: Param.argumentKind, name: "SRC... DEST", primitiveType: Settings.path }).pipe(
@@ -136,7 +136,7 @@ export const copy = Command.make(
   ({ concurrency, conflict, dryRun, noTargetDirectory, paths, ...options }) =>
     Effect.gen(function*() {
       const request = yield* requestOf(paths, { noTargetDirectory, conflict })
-      if (dryRun) return yield* runDry(request, options)
+      if (dryRun) return yield* whileRead(runDry(request, options))
       yield* withJobs({ claim: { ids: [] }, concurrency })(
         Effect.flatMap(startOrGoOn(request, options), (id) => RunJob.run(id, options))
       )

@@ -17,7 +17,7 @@ import * as events from "../ui/events.ts"
 import * as format from "../ui/format.ts"
 import * as summary from "../ui/summary.ts"
 import { table } from "../ui/table.ts"
-import { columns, print } from "../ui/View.ts"
+import { columns, print, whileRead } from "../ui/View.ts"
 import * as Vanished from "../Vanished.ts"
 
 const row = (now: number) => (record: JobRecord, progress: Progress): ReadonlyArray<string> => [
@@ -41,7 +41,7 @@ export const list = Command.make(
     json: Settings.json
   },
   ({ json, limit }) =>
-    withJobs({ claim: "none" })(Effect.gen(function*() {
+    withJobs({ claim: "none" })(whileRead(Effect.gen(function*() {
       const manager = yield* JobManager
       const now = yield* Clock.currentTimeMillis
       const records = yield* manager.list({ limit })
@@ -61,7 +61,7 @@ export const list = Command.make(
         const lines = table(["ID", "NAME", "STATE", "AGE", "PROGRESS"], rows, columns(process.stdout))
         for (const line of lines) yield* print(line)
       }
-    }))
+    })))
 ).pipe(Command.withDescription("List jobs, the newest first"), Command.withAlias("ls"))
 
 const times = (record: JobRecord): ReadonlyArray<readonly [string, string]> => [
@@ -82,7 +82,7 @@ export const show = Command.make(
     json: Settings.json
   },
   ({ all, id, json }) =>
-    withJobs({ claim: "none" })(Effect.gen(function*() {
+    withJobs({ claim: "none" })(whileRead(Effect.gen(function*() {
       const manager = yield* JobManager
       const record = yield* find(id)
       const progress = yield* manager.progress(record.id)
@@ -119,7 +119,7 @@ export const show = Command.make(
       )
       const next = summary.next(record)
       if (!json && next !== "") yield* print(next)
-    }))
+    })))
 ).pipe(Command.withDescription("Show one job, with what failed, why, and what vanished"))
 
 /** `fanout jobs watch` */
@@ -127,7 +127,7 @@ export const watch = Command.make(
   "watch",
   { id: Settings.jobId, json: Settings.json, quiet: Settings.quiet },
   ({ id, ...options }) =>
-    withJobs({ claim: "none" })(Effect.flatMap(find(id), (record) => RunJob.follow(record.id, options)))
+    withJobs({ claim: "none" })(whileRead(Effect.flatMap(find(id), (record) => RunJob.follow(record.id, options))))
 ).pipe(Command.withDescription("Follow a job until it is over or paused, wherever it runs"))
 
 /** `fanout jobs logs` */
@@ -135,7 +135,7 @@ export const logs = Command.make(
   "logs",
   { id: Settings.jobId, json: Settings.json },
   ({ id, json }) =>
-    withJobs({ claim: "none" })(Effect.gen(function*() {
+    withJobs({ claim: "none" })(whileRead(Effect.gen(function*() {
       const manager = yield* JobManager
       const record = yield* find(id)
       yield* manager.logs(record.id).pipe(
@@ -147,5 +147,5 @@ export const logs = Command.make(
           )
         )
       )
-    }))
+    })))
 ).pipe(Command.withDescription("Print what happened to a job"))

@@ -28,6 +28,22 @@ export const print = (text: string): Effect.Effect<void> => Effect.sync(() => vo
 /** Writes a line to the standard error. */
 export const complain = (text: string): Effect.Effect<void> => Effect.sync(() => void process.stderr.write(`${text}\n`))
 
+/** Whether an error of a stream means that nobody reads it any more. That ends what only shows something, no work. */
+export const isUnread = ({ code }: NodeJS.ErrnoException): boolean => code === "EPIPE" || code === "EIO"
+
+/** Runs what only shows something, for as long as somebody reads the standard output. */
+export const whileRead = <E, R>(effect: Effect.Effect<void, E, R>): Effect.Effect<void, E, R> =>
+  Effect.raceFirst(
+    effect,
+    Effect.callback<void>((resume) => {
+      const onError = (error: NodeJS.ErrnoException) => {
+        if (isUnread(error)) resume(Effect.void)
+      }
+      process.stdout.on("error", onError)
+      return Effect.sync(() => void process.stdout.off("error", onError))
+    })
+  )
+
 /** Width of the terminal behind a stream; wide where there is none, so that nothing is lost in a file. */
 export const columns = (stream: NodeJS.WriteStream): number => stream.isTTY ? stream.columns || 80 : 1000
 
