@@ -57,6 +57,14 @@ describe("docs/writing-a-job.md", () => {
     assert.deepStrictEqual({ started, stdout, stderr }, { started: "Started\n", stdout: printed, stderr: "" })
   })
 
+  it("runs the program that has threads", () => {
+    const { status, stderr, stdout } = spawnSync(process.execPath, [...node, "primesMain.ts"], {
+      cwd: folder,
+      encoding: "utf8"
+    })
+    assert.deepStrictEqual({ status, stderr, stdout }, { status: 0, stderr: "", stdout: "78498 primes\n" })
+  })
+
   it("passes its own test", () => {
     const { status, stderr } = spawnSync(process.execPath, [...node, "check.ts"], { cwd: folder, encoding: "utf8" })
     assert.deepStrictEqual({ status, stderr }, { status: 0, stderr: "" })

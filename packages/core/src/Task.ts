@@ -124,6 +124,8 @@ export interface Options {
   readonly priority: Priority
   /** How long one attempt may take, in milliseconds. */
   readonly timeoutMillis: number
+  /** How much work one payload is, compared with others. */
+  readonly cost: (payload: unknown) => number
   /** When a failed attempt is made again. */
   readonly retry: Option.Option<Schedule.Schedule<unknown>>
 }
@@ -151,6 +153,8 @@ export const maxAttempts = 1000
  *
  * - `key` names a payload for people; by default its JSON.
  * - `pool` defaults to `"io"`, `weight` to 1, `priority` to `"normal"`.
+ * - `cost` says how much work a payload is, compared with one of cost 1, the default. Threads are given as many at
+ *   once as seem right for their cost.
  * - `timeout` is for each attempt; by default there is none.
  * - `retry` makes a failed attempt again while the schedule goes on, 1,000 times at most. An attempt that was
  *   stopped (`Interrupted`) or `Skipped` is never made again. The permits are given back in between.
@@ -180,6 +184,9 @@ export const make = <
   readonly pool?: string
   readonly weight?: number
   readonly priority?: Priority
+  readonly cost?: (
+    payload: P extends Schema.Struct.Fields ? Schema.Struct<P>["Type"] : P extends Schema.Top ? P["Type"] : never
+  ) => number
   readonly timeout?: Duration.Input
   readonly retry?: Schedule.Schedule<unknown, E["Type"]>
 }): Task<Tag, P extends Schema.Struct.Fields ? Schema.Struct<P> : P extends Schema.Top ? P : never, S, E> => {
@@ -194,6 +201,8 @@ export const make = <
     pool: options.pool ?? "io",
     weight: options.weight ?? 1,
     priority: options.priority ?? "normal",
+    // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- the same
+    cost: options.cost as ((payload: unknown) => number) | undefined ?? (() => 1),
     timeoutMillis: options.timeout === undefined
       ? Number.POSITIVE_INFINITY
       : Duration.toMillis(Duration.fromInputUnsafe(options.timeout)),

@@ -8,16 +8,21 @@
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Reactivity from "effect/reactivity/Reactivity"
+import type * as RpcGroup from "effect/rpc/RpcGroup"
 import * as SqlClient from "effect/sql/SqlClient"
 import * as DatabaseFile from "./internal/node/databaseFile.ts"
 import * as Owners from "./internal/node/ownerLiveness.ts"
 import * as SqliteClient from "./internal/node/sqliteClient.ts"
+import * as Threads from "./internal/node/threads.ts"
 import { storageFailure, whileBusy } from "./internal/sql/access.ts"
 import { sqliteProblem } from "./internal/sql/dialect.ts"
 import type { JobStore } from "./JobStore.ts"
 import { JobStoreError } from "./JobStoreError.ts"
 import { OwnerLiveness } from "./OwnerLiveness.ts"
 import * as SqlJobStore from "./SqlJobStore.ts"
+import type * as Task from "./Task.ts"
+import { ThreadSpawner } from "./ThreadSpawner.ts"
+import { serve } from "./ThreadWorker.ts"
 
 /**
  * Which SQLite file, and how far SQLite goes to have a commit on disk.
@@ -102,3 +107,35 @@ export const layerOwnerLiveness: Layer.Layer<OwnerLiveness> = Layer.sync(OwnerLi
     isDead: (owner) => Effect.sync(() => Owners.isDead(self, owner, Owners.look))
   })
 })
+
+/**
+ * Layer that starts worker threads which run a module. The module calls `runThread`.
+ *
+ * **Details**
+ *
+ * `resourceLimits` bound the heap of each thread; bytes of array buffers don't count. `execArgv` are options of Node,
+ * those of this process by default.
+ *
+ * @category layers
+ * @since 0.1.0
+ */
+export const layerThreads = (options: {
+  readonly module: URL
+  readonly resourceLimits?: {
+    readonly maxOldGenerationSizeMb?: number
+    readonly maxYoungGenerationSizeMb?: number
+    readonly stackSizeMb?: number
+  }
+  readonly execArgv?: ReadonlyArray<string>
+}): Layer.Layer<ThreadSpawner> => Layer.sync(ThreadSpawner, () => Threads.spawner(options))
+
+/**
+ * Runs the tasks of a group on this thread, which `layerThreads` has started.
+ *
+ * @category running
+ * @since 0.1.0
+ */
+export const runThread = <R extends Task.Any, E>(
+  group: RpcGroup.RpcGroup<R>,
+  handlers: Layer.Layer<Task.Handler<R>, E>
+): void => Threads.run((shared, port) => Effect.provide(serve(group, shared, port), handlers))

@@ -19,7 +19,9 @@ import { Interrupted, Interrupter } from "../../Interrupter.ts"
 import { Reporter } from "../../Progress.ts"
 import { maxAttempts, type Options, Skipped } from "../../Task.ts"
 import { Cell } from "../../TaskCheckpoint.ts"
+import { ThreadsUnavailable } from "../../ThreadSpawner.ts"
 import { Signal } from "../signal.ts"
+import { maxStrikes, Quarantined, ThreadLost } from "../threads/lost.ts"
 import type { Deadline, Deadlines } from "./deadlines.ts"
 import { Kept } from "./kept.ts"
 import type { Permits } from "./permits.ts"
@@ -55,6 +57,8 @@ export interface Work {
   readonly onTotal: Reporter["totalUnsafe"]
   /** Waits until the checkpoints that were saved so far are in the store. */
   readonly recorded: Effect.Effect<void>
+  /** Whether whoever runs the tasks says when each begins: until then its timeout does not count. */
+  readonly beginsLater: boolean
   readonly environment: Environment
 }
 
@@ -66,13 +70,25 @@ export interface Unit {
   killed: boolean
   /** When attempts that follow are due, once there has been one that failed. */
   delays: Delays | undefined
+  /** Threads that it has taken down. */
+  strikes: number
+  /** Whether a thread was lost with it on it: it then goes alone. */
+  isSuspect: boolean
+}
+
+export const noUnit: Pick<Unit, "kept" | "killed" | "delays" | "strikes" | "isSuspect"> = {
+  kept: undefined,
+  killed: false,
+  delays: undefined,
+  strikes: 0,
+  isSuspect: false
 }
 
 /**
  * One attempt, as all that its task finds in its context: the stop signal, what it reports to, where it keeps its
  * checkpoint, the permits it holds.
  */
-class Attempt extends Signal implements Cell, Reporter, Slot {
+export class Attempt extends Signal implements Cell, Reporter, Slot {
   readonly work: Work
   held = true
   waiting = 0
@@ -80,7 +96,7 @@ class Attempt extends Signal implements Cell, Reporter, Slot {
   timedOut = false
   private readonly unit: Unit
   private fiber: Fiber.Fiber<unknown, unknown> | undefined
-  private readonly timeout: Deadline | undefined
+  private timeout: Deadline | undefined = undefined
   private grace: Deadline | undefined = undefined
 
   constructor(work: Work, unit: Unit, fiber: Fiber.Fiber<unknown, unknown>) {
@@ -88,16 +104,24 @@ class Attempt extends Signal implements Cell, Reporter, Slot {
     this.work = work
     this.unit = unit
     this.fiber = fiber
-    const { environment, options: { timeoutMillis } } = work
-    this.timeout = timeoutMillis === Number.POSITIVE_INFINITY
-      ? undefined
-      : environment.deadlines.addUnsafe(timeoutMillis, () => {
-        // Whoever stops a task together with others stops it for good; a timeout is this attempt's own.
-        if (this.reason !== undefined) return
-        this.timedOut = true
-        this.requestUnsafe("Timeout")
-      })
     unit.kept?.restart()
+    if (!work.beginsLater) this.begin()
+  }
+
+  /** Starts the time that the attempt may take. */
+  begin(): void {
+    const { environment, options: { timeoutMillis } } = this.work
+    if (timeoutMillis === Number.POSITIVE_INFINITY || this.timeout !== undefined || this.closed) return
+    this.timeout = environment.deadlines.addUnsafe(timeoutMillis, () => {
+      // Whoever stops a task together with others stops it for good; a timeout is this attempt's own.
+      if (this.reason !== undefined) return
+      this.timedOut = true
+      this.requestUnsafe("Timeout")
+    })
+  }
+
+  get isSuspect(): boolean {
+    return this.unit.isSuspect
   }
 
   protected override onStop(): void {
@@ -189,7 +213,13 @@ const sleepUnlessStopped = ({ environment: { deadlines }, parent }: Work, millis
     return () => deadlines.removeUnsafe(deadline)
   })
 
-type Judgement = Ending | { readonly _tag: "Retry"; readonly error: unknown; readonly otherwise: Ending }
+type Judgement =
+  | Ending
+  | { readonly _tag: "Retry"; readonly error: unknown; readonly otherwise: Ending }
+  /** Its thread was lost: it is tried again at once. */
+  | { readonly _tag: "Lost"; readonly lost: ThreadLost }
+  /** Nothing can run it: neither this task nor others. */
+  | { readonly _tag: "Unavailable"; readonly cause: Cause.Cause<never> }
 
 const judge = (attempt: Attempt, exit: Exit.Exit<unknown, unknown>): Judgement => {
   if (Exit.isSuccess(exit)) return { _tag: "Done", value: exit.value }
@@ -205,7 +235,12 @@ const judge = (attempt: Attempt, exit: Exit.Exit<unknown, unknown>): Judgement =
     const failed = { _tag: "Failed", cause: exit.cause } as const
     return success instanceof Interrupted ? failed : { _tag: "Retry", error: success, otherwise: failed }
   }
-  // Nobody asked it to stop: it has interrupted itself, and would do so again.
+  for (const reason of exit.cause.reasons) {
+    if (!Cause.isDieReason(reason)) continue
+    if (reason.defect instanceof ThreadLost) return { _tag: "Lost", lost: reason.defect }
+    if (reason.defect instanceof ThreadsUnavailable) return { _tag: "Unavailable", cause: Cause.die(reason.defect) }
+  }
+  // Nobody asked it to stop: if it was interrupted, it has done that itself, and would do so again.
   return { _tag: "Failed", cause: exit.cause }
 }
 
@@ -235,6 +270,8 @@ const attempt = (work: Work, unit: Unit, fiber: Fiber.Fiber<unknown, unknown>): 
   return Effect.flatMap(Effect.exit(Effect.interruptible(one.effect)), (exit): Effect.Effect<Ending> => {
     one.close()
     const judgement = judge(one, exit)
+    if (judgement._tag === "Unavailable") return Effect.failCause(judgement.cause)
+    if (judgement._tag === "Lost") return afterLoss(work, unit, fiber, judgement.lost)
     if (judgement._tag !== "Retry") return Effect.succeed(judgement)
     unit.delays ??= delaysOf(work.options.retry)
     return Effect.flatMap(
@@ -246,6 +283,20 @@ const attempt = (work: Work, unit: Unit, fiber: Fiber.Fiber<unknown, unknown>): 
       }
     )
   })
+}
+
+/** A thread that is lost costs a task nothing but time, until it has taken down too many. */
+const afterLoss = (
+  work: Work,
+  unit: Unit,
+  fiber: Fiber.Fiber<unknown, unknown>,
+  { isCulprit, why }: ThreadLost
+): Effect.Effect<Ending> => {
+  unit.isSuspect = true
+  if (isCulprit && ++unit.strikes >= maxStrikes) {
+    return Effect.succeed({ _tag: "Failed", cause: Cause.die(new Quarantined(why)) })
+  }
+  return unit.killed ? Effect.succeed({ _tag: "Again", delayMillis: 0 }) : runToEnd(work, unit, fiber, true)
 }
 
 /** Waits for the delay of an attempt, then goes on like `runToEnd`. */

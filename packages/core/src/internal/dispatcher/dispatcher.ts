@@ -20,7 +20,7 @@ import type { TaskHandle, TaskStatus } from "../../TaskHandle.ts"
 import * as FanOut from "../fanOut/fanOut.ts"
 import { JobRun } from "../job/run.ts"
 import { Signal } from "../signal.ts"
-import { type Ending, type Environment, runAgain, runToEnd, type Unit, type Work } from "./attempts.ts"
+import { type Ending, type Environment, noUnit, runAgain, runToEnd, type Unit, type Work } from "./attempts.ts"
 import { currentDispatcher } from "./currentDispatcher.ts"
 import { makeDeadlines } from "./deadlines.ts"
 import { noUnits } from "./kept.ts"
@@ -30,7 +30,7 @@ import { defineTask, findPool } from "./taskDefinition.ts"
 type Status = TaskStatus<unknown, unknown>
 
 /** What is to run, before it is known under which signal. */
-interface Order extends Pick<Work, "options" | "permits"> {
+interface Order extends Pick<Work, "options" | "permits" | "beginsLater"> {
   readonly run: Effect.Effect<unknown, unknown>
   /** What the task sees, except for what is new in each attempt. */
   readonly context: Context.Context<never>
@@ -108,7 +108,8 @@ class Dispatcher {
           options: options.priority === undefined
             ? definition.options
             : { ...definition.options, priority: options.priority },
-          permits: definition.permits
+          permits: definition.permits,
+          beginsLater: definition.beginsLater
         }
       })
     )
@@ -125,7 +126,8 @@ class Dispatcher {
           timeoutMillis: Number.POSITIVE_INFINITY,
           retry: Option.none()
         },
-        permits: findPool(this.pools, options.pool ?? "io")
+        permits: findPool(this.pools, options.pool ?? "io"),
+        beginsLater: false
       }))
     )
   }
@@ -184,6 +186,7 @@ class Dispatcher {
       onChange: () => run?.noteChange(),
       onTotal: (name, total) => reporter.totalUnsafe(name, total),
       recorded: Effect.void,
+      beginsLater: order.beginsLater,
       environment: this.environment
     }
     const going = (first: boolean, delayMillis: number): Effect.Effect<End> =>
@@ -241,7 +244,7 @@ class Dispatcher {
   }
 }
 
-const makeUnit = (): Unit => ({ payload: undefined, kept: undefined, killed: false, delays: undefined })
+const makeUnit = (): Unit => ({ payload: undefined, ...noUnit })
 
 const noReporter: Reporter = { addUnsafe: () => {}, totalUnsafe: () => {} }
 

@@ -18,6 +18,7 @@ interface Waiter {
 }
 
 export interface Permits {
+  /** How many there are. */
   readonly size: number
   /** Takes permits at once where nobody waits and enough are free. */
   readonly tryTakeUnsafe: (weight: number) => boolean
@@ -26,6 +27,8 @@ export interface Permits {
   /** Waits for permits. */
   readonly take: (weight: number, priority: Priority, returning: boolean) => Effect.Effect<void>
   readonly releaseUnsafe: (weight: number) => void
+  /** Changes how many there are, where nobody takes more than one. Those held beyond it are waited for. */
+  readonly resizeUnsafe: (size: number) => void
 }
 
 class Line {
@@ -75,72 +78,90 @@ const best = (lines: ReadonlyArray<Line>, now: number): Line | undefined => {
   return found
 }
 
-export const makePermits = (size: number, clock: Clock.Clock): Permits => {
-  let free = size
-  let waiters = 0
-  const lines: Record<Priority, Line> = {
+class PriorityPermits implements Permits {
+  size: number
+  private free: number
+  private waiters = 0
+  private readonly clock: Clock.Clock
+  private readonly lines: Record<Priority, Line> = {
     critical: new Line(3),
     high: new Line(2),
     normal: new Line(1),
     low: new Line(0)
   }
-  const byRank = Object.values(lines)
-  // More than the whole pool could never be had.
-  const clamp = (weight: number) => Math.min(weight, size)
+  private readonly byRank = Object.values(this.lines)
 
-  const handOut = () => {
-    while (waiters > 0 && free > 0) {
-      const line = best(byRank, clock.currentTimeMillisUnsafe())
+  constructor(size: number, clock: Clock.Clock) {
+    this.size = size
+    this.free = size
+    this.clock = clock
+  }
+
+  /** More than the whole pool could never be had. */
+  private clamp(weight: number): number {
+    return Math.min(weight, this.size)
+  }
+
+  private handOut(): void {
+    while (this.waiters > 0 && this.free > 0) {
+      const line = best(this.byRank, this.clock.currentTimeMillisUnsafe())
       const head = line?.head
       // A heavy head is not passed over, or it would starve.
-      if (line === undefined || head === undefined || head.weight > free) return
+      if (line === undefined || head === undefined || head.weight > this.free) return
       line.shift()
-      waiters--
-      free -= head.weight
+      this.waiters--
+      this.free -= head.weight
       head.granted()
     }
   }
 
-  const waitUnsafe: Permits["waitUnsafe"] = (weight, priority, returning, granted) => {
-    const line = lines[priority]
+  tryTakeUnsafe(weight: number): boolean {
+    if (this.waiters > 0 || this.free < this.clamp(weight)) return false
+    this.free -= this.clamp(weight)
+    return true
+  }
+
+  waitUnsafe(weight: number, priority: Priority, returning: boolean, granted: () => void): () => void {
+    const line = this.lines[priority]
     let waits = true
     const waiter: Waiter = {
-      weight: clamp(weight),
-      since: clock.currentTimeMillisUnsafe(),
+      weight: this.clamp(weight),
+      since: this.clock.currentTimeMillisUnsafe(),
       granted: () => {
         waits = false
         granted()
       }
     }
-    waiters++
+    this.waiters++
     line.add(waiter, returning)
-    handOut()
+    this.handOut()
     return () => {
       if (waits) {
-        waiters--
+        this.waiters--
         line.remove(waiter)
       } else {
-        free += waiter.weight
+        this.free += waiter.weight
       }
-      handOut()
+      this.handOut()
     }
   }
 
-  return {
-    size,
-    tryTakeUnsafe: (weight) => {
-      if (waiters > 0 || free < clamp(weight)) return false
-      free -= clamp(weight)
-      return true
-    },
-    waitUnsafe,
-    take: (weight, priority, returning) =>
-      Effect.callback<void>((resume) =>
-        Effect.sync(waitUnsafe(weight, priority, returning, () => resume(Effect.void)))
-      ),
-    releaseUnsafe: (weight) => {
-      free += clamp(weight)
-      handOut()
-    }
+  take(weight: number, priority: Priority, returning: boolean): Effect.Effect<void> {
+    return Effect.callback<void>((resume) =>
+      Effect.sync(this.waitUnsafe(weight, priority, returning, () => resume(Effect.void)))
+    )
+  }
+
+  releaseUnsafe(weight: number): void {
+    this.free += this.clamp(weight)
+    this.handOut()
+  }
+
+  resizeUnsafe(size: number): void {
+    this.free += size - this.size
+    this.size = size
+    this.handOut()
   }
 }
+
+export const makePermits = (size: number, clock: Clock.Clock): Permits => new PriorityPermits(size, clock)

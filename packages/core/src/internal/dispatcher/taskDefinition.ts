@@ -14,16 +14,25 @@ import type { Pools } from "../../Pools.ts"
 import type * as Task from "../../Task.ts"
 import { TaskOptions } from "../../Task.ts"
 import type { PayloadCodec } from "../fanOut/checkpoint.ts"
+import { Quarantined } from "../threads/lost.ts"
 import type { Ending } from "./attempts.ts"
 import type { Permits } from "./permits.ts"
 
 /** How a task ended, once it has. */
 export type Settled = Exclude<Ending, { readonly _tag: "Stopped" | "Again" }>
 
+/** What a layer puts there for a task. */
+export interface TaskHandler extends Rpc.Handler<string> {
+  /** Permits of the threads that it runs on, instead of those of the task's pool. */
+  readonly permits?: Permits
+}
+
 export interface TaskDefinition {
   readonly tag: string
   readonly options: Task.Options
   readonly permits: Permits
+  /** Whether its handler says when it begins, as one does that waits for a thread. */
+  readonly beginsLater: boolean
   readonly payload: PayloadCodec
   /** Calls the handler; what it needs from its layer is in `context`. */
   readonly handle: (payload: unknown) => Effect.Effect<unknown, unknown>
@@ -38,6 +47,29 @@ export const findPool = (pools: Pools["Service"], name: string): Permits => {
   throw new Error(`There is no pool "${name}", only ${pools.names.join(", ")}: give it a size with Pools.layer`)
 }
 
+/** Finds the handler of a task in the context that its layer was provided to. */
+export const handlerOf = (
+  task: Task.Any,
+  context: Context.Context<never>
+): Pick<TaskDefinition, "handle" | "context"> & Pick<TaskHandler, "permits"> => {
+  // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- what a group's layer puts there
+  const found = context.mapUnsafe.get(task.key) as TaskHandler | undefined
+  if (found === undefined) throw new Error(`Task "${task._tag}" has no handler here`)
+  const call = { client: new Rpc.ServerClient(0), requestId: RequestId(0), headers: Headers.empty, rpc: task }
+  return {
+    context: found.context,
+    ...found.permits === undefined ? {} : { permits: found.permits },
+    handle: (value) => {
+      const result = found.handler(value, call)
+      const effect = Rpc.isWrapper(result) ? result.value : result
+      return Effect.isEffect(effect)
+        // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- what it needs is in `context`
+        ? effect as Effect.Effect<unknown, unknown>
+        : Effect.die(new Error(`The handler of task "${task._tag}" gave a stream`))
+    }
+  }
+}
+
 /** Finds the definition of a task in the context that its handler's layer was provided to. */
 export const defineTask = (
   task: Task.Any,
@@ -46,35 +78,46 @@ export const defineTask = (
   pool: string | undefined
 ): TaskDefinition => {
   const options = Context.getOrUndefined(task.annotations, TaskOptions)
-  // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- what a group's layer puts there
-  const handler = context.mapUnsafe.get(task.key) as Rpc.Handler<string> | undefined
   if (options === undefined) throw new Error(`"${task._tag}" is no task: make it with Task.make`)
-  if (handler === undefined) throw new Error(`Task "${task._tag}" has no handler here`)
-  const call = { client: new Rpc.ServerClient(0), requestId: RequestId(0), headers: Headers.empty, rpc: task }
-  // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- schemas of tasks need no services
-  const codecOf = (schema: Schema.Top) => Schema.toCodecJson(schema as Task.Codec) as Schema.Codec<unknown, Schema.Json>
-  const payload = codecOf(task.payloadSchema)
-  const encodeError = Schema.encodeSync(codecOf(task.errorSchema))
-  const encodeSuccess = Schema.encodeSync(codecOf(task.successSchema))
+  const { permits, ...handler } = handlerOf(task, context)
+  const { encodeError, encodeSuccess, payload } = codecsOf(task)
   return {
     tag: task._tag,
-    options,
-    permits: findPool(pools, pool ?? options.pool),
-    payload: { encode: Schema.encodeSync(payload), decode: Schema.decodeUnknownSync(payload) },
-    handle: (value) => {
-      const result = handler.handler(value, call)
-      const effect = Rpc.isWrapper(result) ? result.value : result
-      return Effect.isEffect(effect)
-        // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- what it needs is in `context`
-        ? effect as Effect.Effect<unknown, unknown>
-        : Effect.die(new Error(`The handler of task "${task._tag}" gave a stream`))
-    },
-    context: handler.context,
+    // A thread runs one task at a time, whatever it weighs.
+    options: permits === undefined ? options : { ...options, weight: 1 },
+    permits: permits ?? findPool(pools, pool ?? options.pool),
+    beginsLater: permits !== undefined,
+    payload,
+    ...handler,
     outcome: (ending, keepAll) =>
       ending._tag === "Done"
         ? { _tag: "Done", value: keepAll ? encodeSuccess(ending.value) : tagOnly(ending.value) }
         : outcomeOf(ending, options.timeoutMillis, encodeError)
   }
+}
+
+interface Codecs {
+  readonly payload: PayloadCodec
+  readonly encodeError: (error: unknown) => Schema.Json
+  readonly encodeSuccess: (value: unknown) => Schema.Json
+}
+
+const compiled = new WeakMap<Task.Any, Codecs>()
+
+/** Codecs of a task, compiled once. */
+const codecsOf = (task: Task.Any): Codecs => {
+  const known = compiled.get(task)
+  if (known !== undefined) return known
+  // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- schemas of tasks need no services
+  const codecOf = (schema: Schema.Top) => Schema.toCodecJson(schema as Task.Codec) as Schema.Codec<unknown, Schema.Json>
+  const payload = codecOf(task.payloadSchema)
+  const codecs: Codecs = {
+    payload: { encode: Schema.encodeSync(payload), decode: Schema.decodeUnknownSync(payload) },
+    encodeError: Schema.encodeSync(codecOf(task.errorSchema)),
+    encodeSuccess: Schema.encodeSync(codecOf(task.successSchema))
+  }
+  compiled.set(task, codecs)
+  return codecs
 }
 
 const tagOnly = (value: unknown): Schema.Json =>
@@ -94,6 +137,10 @@ const outcomeOf = (
       return { _tag: "Failed", failure: { _tag: "Timeout", millis: timeoutMillis } }
     case "Failed": {
       const error = Cause.findError(ending.cause)
+      const defect = ending.cause.reasons.find(Cause.isDieReason)?.defect
+      if (defect instanceof Quarantined) {
+        return { _tag: "Failed", failure: { _tag: "Quarantined", message: defect.message } }
+      }
       if (Result.isFailure(error)) return { _tag: "Failed", failure: { _tag: "Defect", message: textOf(ending.cause) } }
       const { success } = error
       return { _tag: "Failed", failure: { _tag: "Error", error: encodeError(success), message: messageOf(success) } }

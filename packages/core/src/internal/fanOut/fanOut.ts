@@ -90,6 +90,7 @@ class Engine {
       onChange: this.recorder.noteChange,
       onTotal: (unit, total) => run.reporter.totalUnsafe(unit, total),
       recorded: this.recorder.recorded,
+      beginsLater: task.beginsLater,
       environment
     }
     this.signal.onRequestUnsafe(() => this.stop())

@@ -217,6 +217,8 @@ export class FanOutState {
       kept: from.kept,
       killed: false,
       delays: undefined,
+      strikes: 0,
+      isSuspect: false,
       chain: undefined,
       previous: undefined,
       next: undefined

@@ -1,0 +1,142 @@
+/**
+ * What crosses between threads, and how: as JSON of the schemas, or as it is where that is the same.
+ */
+import * as Cause from "effect/Cause"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Result from "effect/Result"
+import * as Schema from "effect/Schema"
+import * as SchemaAST from "effect/SchemaAST"
+import * as Transferable from "effect/workers/Transferable"
+import type * as Task from "../../Task.ts"
+
+export type ToThread =
+  | { readonly _tag: "Batch"; readonly id: number; readonly items: ReadonlyArray<Posted> }
+  /** A task must stop. Its cell says so too; this is for those that wait. */
+  | { readonly _tag: "Stop"; readonly id: number; readonly index: number }
+  /** A task must stop wherever it is. */
+  | { readonly _tag: "Interrupt"; readonly id: number; readonly index: number }
+  /** What a task has saved is in the store. */
+  | { readonly _tag: "Recorded"; readonly id: number; readonly index: number }
+  /** The thread is to end. */
+  | { readonly _tag: "Close" }
+
+/** One task as it is posted. */
+export type Posted = readonly [task: string, payload: unknown, checkpoint?: Schema.Json]
+
+export type FromThread =
+  | { readonly _tag: "Ready"; readonly tasks: ReadonlyArray<string> }
+  /** Its handlers could not be built. */
+  | { readonly _tag: "Broken"; readonly why: string }
+  | {
+    readonly _tag: "Ended"
+    readonly id: number
+    readonly indexes: ReadonlyArray<number>
+    readonly endings: ReadonlyArray<Ending>
+    /** Time that they took together. */
+    readonly millis: number
+    /** Whether that was all of the batch. */
+    readonly isLast: boolean
+  }
+  /** What a task has added, counted and saved since it last told. */
+  | {
+    readonly _tag: "Report"
+    readonly id: number
+    readonly index: number
+    readonly added: ReadonlyMap<string, number>
+    readonly totals: ReadonlyMap<string, number>
+    readonly saved?: Schema.Json
+    /** Whether the task waits until that is in the store. */
+    readonly commits: boolean
+  }
+
+/** How a task ended on its thread. */
+export type Ending =
+  | { readonly done: unknown }
+  | { readonly failed: unknown }
+  | { readonly died: string; readonly name: string; readonly stack: string }
+
+/** Turns values of one schema into what is posted, and back. */
+interface Crossing {
+  readonly encode: (value: unknown) => unknown
+  readonly decode: (value: unknown) => unknown
+}
+
+const asIs: Crossing = { encode: (value) => value, decode: (value) => value }
+
+const crossing = (schema: Schema.Top): Crossing => {
+  if (SchemaAST.toEncoded(schema.ast) === schema.ast && isPlain(schema.ast)) return asIs
+  // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- schemas of tasks need no services
+  const codec = Schema.toCodecJson(schema as Task.Codec)
+  return { encode: Schema.encodeUnknownSync(codec), decode: Schema.decodeUnknownSync(codec) }
+}
+
+/** Encodes values of a schema that may have something to move. */
+const moving = (schema: Schema.Top): ((value: unknown, transfers: Transfers) => unknown) | undefined => {
+  if (SchemaAST.toEncoded(schema.ast) === schema.ast) return undefined
+  // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- schemas of tasks need no services
+  const encode = Schema.encodeUnknownEffect(Schema.toCodecJson(schema as Task.Codec))
+  return (value, transfers) => Effect.runSync(Effect.provideService(encode(value), Transferable.Collector, transfers))
+}
+
+/** Whether all values of a schema are copied as they are: anything may hide behind some. */
+const isPlain = (ast: SchemaAST.AST): boolean => {
+  switch (ast._tag) {
+    case "Arrays":
+      return [...ast.elements, ...ast.rest].every(isPlain)
+    case "Objects":
+      return ast.propertySignatures.every(({ name, type }) => typeof name === "string" && isPlain(type)) &&
+        ast.indexSignatures.every(({ type }) => isPlain(type))
+    case "Union":
+      return ast.types.every(isPlain)
+    case "Void":
+    case "Undefined":
+    case "Null":
+    case "Never":
+    case "String":
+    case "Number":
+    case "Boolean":
+    case "BigInt":
+    case "Literal":
+    case "TemplateLiteral":
+      return true
+    default:
+      return false
+  }
+}
+
+/** What is to be moved instead of copied. */
+type Transfers = Transferable.Collector["Service"]
+
+/** How payloads and endings of a task cross. */
+export interface TaskCrossing {
+  /** Payloads are copied, whatever they are: they may have to run again. */
+  readonly payload: Crossing
+  readonly encodeExit: (exit: Exit.Exit<unknown, unknown>, transfers: Transfers) => Ending
+  readonly decodeEnding: (ending: Ending) => Effect.Effect<unknown, unknown>
+}
+
+export const taskCrossing = (task: Task.Any): TaskCrossing => {
+  const success = crossing(task.successSchema)
+  const encodeMoving = moving(task.successSchema) ?? success.encode
+  const error = crossing(task.errorSchema)
+  return {
+    payload: crossing(task.payloadSchema),
+    encodeExit: (exit, transfers) => {
+      if (Exit.isSuccess(exit)) return { done: encodeMoving(exit.value, transfers) }
+      const failed = Cause.findError(exit.cause)
+      return Result.isSuccess(failed) ? { failed: error.encode(failed.success) } : defect(Cause.squash(exit.cause))
+    },
+    decodeEnding: (ending) => {
+      if ("done" in ending) return Effect.succeed(success.decode(ending.done))
+      if ("failed" in ending) return Effect.fail(error.decode(ending.failed))
+      return Effect.die(Object.assign(new Error(ending.died), { name: ending.name, stack: ending.stack }))
+    }
+  }
+}
+
+/** A defect as it crosses: its text alone, since anything may be thrown. */
+export const defect = (thrown: unknown): Ending =>
+  thrown instanceof Error
+    ? { died: thrown.message, name: thrown.name, stack: thrown.stack ?? "" }
+    : { died: String(thrown), name: "Error", stack: "" }

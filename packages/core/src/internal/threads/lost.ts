@@ -1,0 +1,31 @@
+/**
+ * What becomes of a task whose thread was lost; the runtime makes another attempt of it or puts it in quarantine.
+ */
+
+/** Defect of an attempt whose thread has ended under it. */
+export class ThreadLost {
+  /** Whether the task was what the thread was at. */
+  readonly isCulprit: boolean
+  readonly why: string
+
+  constructor(isCulprit: boolean, why: string) {
+    this.isCulprit = isCulprit
+    this.why = why
+  }
+
+  toString(): string {
+    return `its thread was lost: ${this.why}`
+  }
+}
+
+/** Threads that one task may take down. */
+export const maxStrikes = 2
+
+/** Defect of a task that took down whatever ran it, too often. */
+export class Quarantined {
+  readonly message: string
+
+  constructor(message: string) {
+    this.message = message
+  }
+}

@@ -1,0 +1,180 @@
+/**
+ * A thread's side of a thread pool: takes batches, runs their tasks one after the other, tells what they come to.
+ */
+import type * as Clock from "effect/Clock"
+import type * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Fiber from "effect/Fiber"
+import * as Transferable from "effect/workers/Transferable"
+import type { Port } from "../../ThreadWorker.ts"
+import type { Control } from "./control.ts"
+import { defect, type Ending, type FromThread, type Posted, type TaskCrossing, type ToThread } from "./crossing.ts"
+import { Attempt, type Surroundings } from "./threadAttempt.ts"
+
+/** For so long a thread runs tasks before it looks at its timers, sockets and messages. */
+const turnMillis = 10
+/** For so long the endings of tasks wait for those that follow. */
+const postMillis = 1
+
+/** A handler of the thread's own. */
+export interface Handler {
+  readonly crossing: TaskCrossing
+  readonly handle: (payload: unknown) => Effect.Effect<unknown, unknown>
+  readonly context: Context.Context<never>
+}
+
+type Batch = ToThread & { readonly _tag: "Batch" }
+
+class Server {
+  private readonly handlers: ReadonlyMap<string, Handler>
+  private readonly surroundings: Surroundings
+  private readonly port: Port
+  private readonly inbox: Array<Batch> = []
+  private wake: () => void = () => {}
+  private current: Attempt | undefined
+  private batch = 0
+  private isClosed = false
+
+  constructor(handlers: ReadonlyMap<string, Handler>, control: Control, port: Port, clock: Clock.Clock) {
+    this.handlers = handlers
+    this.port = port
+    this.surroundings = {
+      control,
+      post: (message) => port.postUnsafe(message),
+      now: () => Number(clock.monotonicTimeNanosUnsafe()) / 1e6
+    }
+    // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- what `internal/threads/pool.ts` posts
+    port.listenUnsafe((message) => this.receive(message as ToThread))
+    this.surroundings.post({ _tag: "Ready", tasks: Array.from(handlers.keys()) })
+  }
+
+  private receive(message: ToThread): void {
+    if (message._tag === "Batch") {
+      this.inbox.push(message)
+      this.wake()
+      return
+    }
+    if (message._tag === "Close") {
+      this.isClosed = true
+      this.current?.fiber?.interruptUnsafe()
+      this.wake()
+      return
+    }
+    const { current } = this
+    if (current === undefined || message.id !== this.batch || message.index !== current.index) return
+    if (message._tag === "Recorded") current.noteRecorded()
+    else if (message._tag === "Interrupt") current.fiber?.interruptUnsafe()
+    else if (current.reason !== undefined) current.requestUnsafe(current.reason)
+  }
+
+  /** Takes batches until the thread is closed. */
+  readonly run: Effect.Effect<void> = Effect.whileLoop({
+    while: () => !this.isClosed,
+    body: () => {
+      const batch = this.inbox.shift()
+      if (batch !== undefined) return this.runBatch(batch)
+      return Effect.callback<void>((resume) => {
+        this.wake = () => resume(Effect.void)
+      })
+    },
+    step: () => {}
+  })
+
+  private readonly runBatch = Effect.fnUntraced({ self: this }, function*(this: Server, { id, items }: Batch) {
+    const { control, now } = this.surroundings
+    this.batch = id
+    const endings = new Endings(this.port, id, now())
+    let turnedAt = now()
+    for (const [index, item] of items.entries()) {
+      if (this.isClosed) break
+      if (!control.claim(index)) continue
+      const exit = yield* this.runItem(index, item)
+      this.current?.report(false)
+      if (this.current !== undefined) this.current.isEnded = true
+      this.current = undefined
+      endings.add(index, exit, this.handlers.get(item[0]))
+      control.finish(index)
+      const at = now()
+      if (index < items.length - 1) endings.postIfDue(at)
+      if (at - turnedAt < turnMillis) continue
+      yield* Effect.yieldNow
+      turnedAt = now()
+    }
+    endings.post(now(), true)
+  })
+
+  private runItem(index: number, [tag, payload, checkpoint]: Posted): Effect.Effect<Exit.Exit<unknown, unknown>> {
+    const handler = this.handlers.get(tag)
+    if (handler === undefined) return Effect.succeed(Exit.die(new Error(`There is no handler for "${tag}" here`)))
+    const attempt = this.current = new Attempt(this.surroundings, { batch: this.batch, index, checkpoint })
+    const effect = Effect.updateContext(
+      Effect.suspend(() => handler.handle(handler.crossing.payload.decode(payload))),
+      attempt.see
+    )
+    // A fiber of its own can be interrupted. Most have ended by now.
+    const fiber = attempt.fiber = Effect.runForkWith(handler.context)(effect)
+    const exit = fiber.pollUnsafe()
+    return exit === undefined ? Fiber.await(fiber) : Effect.succeed(exit)
+  }
+}
+
+/** What tasks came to and the owner does not know yet. */
+class Endings {
+  private readonly port: Port
+  private readonly id: number
+  private postedAt: number
+  private indexes: Array<number> = []
+  private endings: Array<Ending> = []
+  private transfers = Transferable.makeCollectorUnsafe()
+
+  constructor(port: Port, id: number, now: number) {
+    this.port = port
+    this.id = id
+    this.postedAt = now
+  }
+
+  add(index: number, exit: Exit.Exit<unknown, unknown>, handler: Handler | undefined): void {
+    this.indexes.push(index)
+    try {
+      this.endings.push(handler === undefined ? defect(exit) : handler.crossing.encodeExit(exit, this.transfers))
+    } catch (error) {
+      this.endings.push(defect(error))
+    }
+  }
+
+  postIfDue(now: number): void {
+    if (now - this.postedAt >= postMillis) this.post(now, false)
+  }
+
+  post(now: number, isLast: boolean): void {
+    const { endings, id, indexes, postedAt } = this
+    const message: FromThread = { _tag: "Ended", id, indexes, endings, millis: now - postedAt, isLast }
+    const transfers = Array.from(new Set(this.transfers.readUnsafe()))
+    try {
+      this.port.postUnsafe(message, transfers)
+    } catch {
+      // One that can't be copied is the failure of its task.
+      this.port.postUnsafe({ ...message, endings: endings.map(copied) })
+    }
+    this.indexes = []
+    this.endings = []
+    this.transfers = Transferable.makeCollectorUnsafe()
+    this.postedAt = now
+  }
+}
+
+const copied = (ending: Ending): Ending => {
+  try {
+    return structuredClone(ending)
+  } catch (error) {
+    return defect(error)
+  }
+}
+
+/** Serves the owner until it closes the thread. */
+export const serve = (
+  handlers: ReadonlyMap<string, Handler>,
+  control: Control,
+  port: Port
+): Effect.Effect<void> => Effect.clockWith((clock) => new Server(handlers, control, port, clock).run)

@@ -1,0 +1,100 @@
+import * as Interrupter from "@fanout/core/Interrupter"
+import * as Progress from "@fanout/core/Progress"
+import * as Task from "@fanout/core/Task"
+import * as TaskCheckpoint from "@fanout/core/TaskCheckpoint"
+import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
+import * as RpcGroup from "effect/rpc/RpcGroup"
+import * as Schedule from "effect/Schedule"
+import * as Schema from "effect/Schema"
+
+class Bad extends Schema.TaggedError<Bad>("Bad")("Bad", { n: Schema.Number }) {}
+
+/** Does to its thread, or to its fiber, what its payload says. */
+export const Act = Task.make("test/Act", {
+  payload: { n: Schema.Number, act: Schema.String, when: Schema.optionalKey(Schema.Date) },
+  retry: Schedule.recurs(1),
+  success: Schema.Struct({ n: Schema.Number, thread: Schema.Boolean, at: Schema.Option(Schema.Date) }),
+  error: Bad,
+  key: ({ n }) => String(n),
+  pool: "cpu",
+  timeout: "500 millis"
+})
+export class Tasks extends RpcGroup.make(Act) {}
+
+/** Set by a test whose threads are its own. */
+export const told = { now: false }
+
+const pages = TaskCheckpoint.make(Schema.Number)
+
+const spin = (millis: number) => {
+  const end = performance.now() + millis
+  while (performance.now() < end);
+}
+
+export const handlers = (thread: boolean) =>
+  Tasks.toLayer({
+    "test/Act": Effect.fnUntraced(function*({ act, n, when }) {
+      switch (act) {
+        case "fails":
+          return yield* new Bad({ n })
+        case "skips":
+          return yield* Task.skip(`skipped ${n}`)
+        case "dies":
+          return yield* Effect.die(new RangeError(`died ${n}`))
+        case "interrupts":
+          return yield* Effect.interrupt
+        case "exits":
+          if (thread) process.exit(7)
+          break
+        case "throws": {
+          queueMicrotask(() => {
+            throw new Error(`thrown ${n}`)
+          })
+          yield* Effect.sleep(200)
+          break
+        }
+        case "leaves a bomb":
+          // oxlint-disable-next-line no-restricted-globals -- nothing of Effect throws outside of a fiber
+          setTimeout(() => {
+            throw new Error(`left by ${n}`)
+          })
+          break
+        case "fills": {
+          const hoard: Array<Array<number>> = []
+          for (;;) hoard.push(Array.from({ length: 100_000 }, () => n))
+        }
+        case "spins":
+          for (;;);
+        case "spins a while":
+          spin(20)
+          break
+        case "naps":
+          yield* Effect.sleep(5)
+          break
+        case "checks":
+          for (;;) {
+            spin(1)
+            yield* Effect.yieldNow
+            yield* Interrupter.check
+          }
+        case "waits for the stop":
+          return yield* Interrupter.stopped
+        case "sleeps unless told":
+          if (!told.now) yield* Effect.sleep("1 hour")
+          break
+        case "sleeps":
+          yield* Effect.sleep("1 hour")
+          break
+        case "pages": {
+          const before = Option.getOrElse(yield* pages.get, () => 0)
+          for (let page = before + 1; page <= 5; page++) {
+            yield* Progress.add("pages", 1)
+            yield* pages.save(page)
+            if (page === 3 && before === 0) return yield* new Bad({ n: before })
+          }
+        }
+      }
+      return { n, thread, at: Option.fromUndefinedOr(when) }
+    })
+  })
