@@ -1,0 +1,4 @@
+import { runThread } from "@fanout/core/node"
+import { handlers, Tasks } from "./emptyTask.ts"
+
+runThread(Tasks, handlers)
