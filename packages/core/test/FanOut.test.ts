@@ -121,6 +121,27 @@ describe("FanOut at its edges", () => {
       assert.strictEqual(ran.length, 10)
     }).pipe(Effect.provide([pools, JobStore.layerMemory])))
 
+  it.effect("names what was skipped by the element that opens it", () =>
+    Effect.gen(function*() {
+      yield* runningJob("skipped")
+      const item = { _tag: "Item", cursor: "1", payload: { n: 1 } } as const
+      yield* asRun("skipped", () =>
+        TaskDispatcher.TaskDispatcher.use((_) =>
+          _.fanOut("all", Visit, () =>
+            Stream.make(
+              { ...item, cursor: "0", payload: { n: 7 }, opens: true },
+              item,
+              { ...item, _tag: "After" as const, cursor: "2" }
+            ))
+        ).pipe(Effect.provide(Tasks.toLayer({ "test/Visit": ({ n }) => Effect.fail(new Bad({ n })) }))))
+      const store = yield* JobStore.JobStore
+      const rows = yield* store.outcomes(JobId.make("skipped"), { after: 0, limit: 100 })
+      assert.deepStrictEqual(rows.map(([, { key, outcome }]) => [key, outcome._tag]), [["7", "Failed"], [
+        "7",
+        "Skipped"
+      ]])
+    }).pipe(Effect.provide([pools, JobStore.layerMemory])))
+
   it.effect("fails an element that interrupts itself, and goes on", () =>
     Effect.gen(function*() {
       yield* runningJob("itself")

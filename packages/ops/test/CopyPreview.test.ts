@@ -50,8 +50,8 @@ describe("CopyPreview", () => {
           rows.map((row) => row.split(" ")[0]),
           [
             ...entries.filter(({ why }) => why !== "").map(({ source }) => source),
-            // What is in a folder that is refused is one row.
-            "0/a-folder/"
+            // What is in a folder that is refused is one row more.
+            "/from/a-folder"
           ]
         )
       })

@@ -34,6 +34,7 @@ const Stored = Schema.Struct({
     id: Schema.Natural,
     parent: Schema.Natural,
     c: Schema.String,
+    k: Schema.optionalKey(Schema.String),
     s: Schema.Literals(["opening", "open", "skipping"]),
     skipped: Schema.optionalKey(Schema.Natural),
     depth: Schema.optionalKey(Schema.Natural),
@@ -79,6 +80,7 @@ export const encode = (version: number, header: Header, state: FanOutState, code
     parent: bracket.parent?.id ?? 0,
     c: bracket.cursor,
     s: bracket.state,
+    ...bracket.key === undefined ? {} : { k: bracket.key },
     ...bracket.skipped > 0 ? { skipped: bracket.skipped } : {},
     ...bracket.depth > 0 ? { depth: bracket.depth } : {},
     ...bracket.after === undefined
@@ -136,6 +138,7 @@ export const restore = (text: string, state: FanOutState, codec: PayloadCodec, l
       // Brackets are stored in the order in which they were made, so a parent is there before its children.
       parent: one.parent === 0 ? (stored.segment?.root === one.id ? undefined : state.root) : find(one.parent),
       cursor: cursor(one.c),
+      key: one.k,
       state: one.s,
       outstanding: 0,
       skipped: one.skipped ?? 0,

@@ -36,7 +36,9 @@ const Origin = Schema.Struct({
   /** Whether the row's payload can be run again. */
   isRetriable: Schema.Boolean,
   /** Cursor behind which the source gives the bracket that the element opens, where it opens one. */
-  bracketAfter: Schema.optionalKey(Schema.String)
+  bracketAfter: Schema.optionalKey(Schema.String),
+  /** Cursor of the element that opens the bracket which the row says was skipped. */
+  opener: Schema.optionalKey(Schema.String)
 })
 
 const decodeOrigin = Schema.decodeUnknownSync(Origin)
@@ -253,10 +255,11 @@ class Engine {
           after = seq
           if (this.stopping) return
           if (row.attempt >= run.attempt) continue
-          if (row.outcome._tag === "Skipped") {
-            this.recorder.clearSkipped(row)
+          const { isRetriable, opener, v } = decodeOrigin(row.origin)
+          if (opener !== undefined) {
+            this.recorder.clearSkipped(row, this.recorder.lift(v).cursor(opener))
             this.tell()
-          } else if (decodeOrigin(row.origin).isRetriable) {
+          } else if (isRetriable && row.outcome._tag === "Failed") {
             yield* this.retryRow(row, row.payload)
           }
         }

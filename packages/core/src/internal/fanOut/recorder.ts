@@ -95,7 +95,7 @@ export class Recorder {
   }
 
   private record(settlement: Settlement): void {
-    const { bracketAfter, cursor, isRetriable, key, outcome, payload, retryOf, value } = settlement
+    const { bracketAfter, cursor, isRetriable, key, opener, outcome, payload, retryOf, value } = settlement
     const { run, task } = this.spec
     if (retryOf !== undefined) uncount(this.header.tally, retryOf.outcome)
     count(this.header.tally, outcome, settlement.units)
@@ -108,7 +108,12 @@ export class Recorder {
           cursor,
           key,
           payload: isRetriable ? task.payload.encode(payload) ?? null : null,
-          origin: { v: run.version, isRetriable, ...bracketAfter === undefined ? {} : { bracketAfter } },
+          origin: {
+            v: run.version,
+            isRetriable,
+            ...bracketAfter === undefined ? {} : { bracketAfter },
+            ...opener === undefined ? {} : { opener }
+          },
           outcome,
           attempt: run.attempt,
           at: this.spec.environment.clock.currentTimeMillisUnsafe()
@@ -127,8 +132,8 @@ export class Recorder {
   }
 
   /** A row of skipped elements is gone once the element that opens them was done. */
-  clearSkipped(row: OutcomeRow): void {
-    if (!this.header.reopened.delete(row.key)) return
+  clearSkipped(row: OutcomeRow, opener: string): void {
+    if (!this.header.reopened.delete(opener)) return
     uncount(this.header.tally, row.outcome)
     this.cleared.push(row.cursor)
     this.changed = true

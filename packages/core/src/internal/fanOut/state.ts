@@ -17,8 +17,9 @@ import { type Kept, noUnits, type Units } from "../dispatcher/kept.ts"
 export interface Bracket {
   readonly id: number
   readonly parent: Bracket | undefined
-  /** The opening element's cursor. */
+  /** The opening element's cursor, and its key once it came to something else than done. */
   readonly cursor: string
+  key: string | undefined
   state: "opening" | "open" | "skipping"
   /** What was taken within and is not settled: the opening element, items, brackets. */
   outstanding: number
@@ -66,6 +67,8 @@ export interface Settlement {
   readonly isRetriable: boolean
   /** Cursor behind which the source gives the bracket that the element opens, where it opens one. */
   readonly bracketAfter: string | undefined
+  /** Cursor of the element that opens the bracket in which this was skipped. */
+  readonly opener?: string
   readonly outcome: Outcome
   /** What a done task succeeded with. */
   readonly value: Option.Option<unknown>
@@ -185,10 +188,11 @@ export class FanOutState {
       if (bracket.skipped > 0) {
         this.settled({
           cursor: element.cursor,
-          key: bracket.cursor,
+          key: bracket.key ?? bracket.cursor,
           payload: undefined,
           isRetriable: false,
           bracketAfter: undefined,
+          opener: bracket.cursor,
           outcome: { _tag: "Skipped", reason: "what opens it was not done", count: bracket.skipped },
           value: Option.none(),
           units: noUnits,
@@ -236,6 +240,7 @@ export class FanOutState {
     if (kind === "after") return this.closeBracket(bracket)
     if (kind === "open") {
       bracket.state = outcome._tag === "Done" ? "open" : "skipping"
+      if (bracket.state === "skipping") bracket.key = key
       // What belongs to a retried opening element comes from its part of the source, if it is wanted now.
       if (retryOf !== undefined && bracket.state === "open") {
         this.segment = { frontier: bracketAfter, bracket, root: bracket }
@@ -271,6 +276,7 @@ const makeBracket = (id: number, parent: Bracket | undefined, cursor: string): B
   id,
   parent,
   cursor,
+  key: undefined,
   state: "opening",
   outstanding: 0,
   skipped: 0,
