@@ -86,6 +86,16 @@ export * as FolderListing from "./FolderListing.ts"
 /**
  * @since 0.1.0
  */
+export * as HashAlgorithm from "./HashAlgorithm.ts"
+
+/**
+ * @since 0.1.0
+ */
+export * as Hasher from "./Hasher.ts"
+
+/**
+ * @since 0.1.0
+ */
 export * as LinkCopy from "./LinkCopy.ts"
 
 /**
@@ -102,6 +112,16 @@ export * as NumberedName from "./NumberedName.ts"
  * @since 0.1.0
  */
 export * as ProtectedFiles from "./ProtectedFiles.ts"
+
+/**
+ * @since 0.1.0
+ */
+export * as ResumableHasher from "./ResumableHasher.ts"
+
+/**
+ * @since 0.1.0
+ */
+export * as SampledHash from "./SampledHash.ts"
 
 /**
  * @since 0.1.0
