@@ -1,6 +1,16 @@
 /**
  * @since 0.1.0
  */
+export * as ChecksumCheck from "./ChecksumCheck.ts"
+
+/**
+ * @since 0.1.0
+ */
+export * as ChecksumLine from "./ChecksumLine.ts"
+
+/**
+ * @since 0.1.0
+ */
 export * as ChunkedCopy from "./ChunkedCopy.ts"
 
 /**

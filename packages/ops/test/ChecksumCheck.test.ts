@@ -1,0 +1,81 @@
+import { assert, describe, it } from "@effect/vitest"
+import * as ChecksumCheck from "@fanout/ops/ChecksumCheck"
+import * as ChecksumLine from "@fanout/ops/ChecksumLine"
+import type { HashAlgorithm } from "@fanout/ops/HashAlgorithm"
+import * as Option from "effect/Option"
+
+const digits = (length: number): string => "ab".repeat(length / 2)
+
+/** Plans a file of these lines, and tells of each the algorithms or the problem. */
+const planned = (lines: ReadonlyArray<string>, algorithm?: HashAlgorithm, likely?: HashAlgorithm) => {
+  const { checks, refused } = ChecksumCheck.plan(ChecksumLine.read(Buffer.from(lines.join("\n"))), {
+    algorithm: Option.fromUndefinedOr(algorithm),
+    likely: Option.fromUndefinedOr(likely)
+  })
+  return {
+    checks: checks.map(({ algorithms, lineNumber, path }): ReadonlyArray<unknown> => [lineNumber, path, algorithms]),
+    refused: refused.map((line) => [line.lineNumber, line.problem])
+  }
+}
+
+const file = [
+  `${digits(64)}  plain`,
+  `SHA256 (tagged) = ${digits(64)}`,
+  "nonsense",
+  `${digits(128)} *long`,
+  `${digits(64)}  -`,
+  `${digits(64)}  ./-`,
+  `SHA3-256 (three) = ${digits(64)}`
+]
+
+describe("ChecksumCheck", () => {
+  it("takes a line by its tag or by the length of its digest, in order", () => {
+    assert.deepStrictEqual(planned(file), {
+      checks: [
+        [1, "plain", ["blake3", "sha256"]],
+        [2, "tagged", ["sha256"]],
+        [4, "long", ["sha512", "blake2b"]],
+        [6, "./-", ["blake3", "sha256"]],
+        [7, "three", ["sha3-256"]]
+      ],
+      refused: [[3, "NoChecksum"], [5, "StandardInput"]]
+    })
+  })
+
+  it("tries the algorithm first that the name of the file tells, where it is possible", () => {
+    const lines = [...file.slice(0, 1), ...file.slice(3, 4)]
+
+    assert.deepStrictEqual(planned(lines, undefined, "sha256").checks, [
+      [1, "plain", ["sha256", "blake3"]],
+      [2, "long", ["sha512", "blake2b"]]
+    ])
+    assert.deepStrictEqual(planned(lines, undefined, "sha3-256").checks[0], [
+      1,
+      "plain",
+      ["sha3-256", "blake3", "sha256"]
+    ])
+  })
+
+  it("takes only lines of the algorithm that was asked for", () => {
+    assert.deepStrictEqual(planned(file, "sha3-256"), {
+      checks: [[1, "plain", ["sha3-256"]], [6, "./-", ["sha3-256"]], [7, "three", ["sha3-256"]]],
+      refused: [[2, "OtherAlgorithm"], [3, "NoChecksum"], [4, "WrongLength"], [5, "StandardInput"]]
+    })
+  })
+
+  it("lets a file pass by any of the algorithms, and asks for no more digests than it needs", () => {
+    const { checks: [check] } = ChecksumCheck.plan(ChecksumLine.read(Buffer.from(`${digits(64).toUpperCase()}  a`)), {
+      algorithm: Option.none(),
+      likely: Option.none()
+    })
+    const asked: Array<HashAlgorithm> = []
+    const passesBy = (right: HashAlgorithm) =>
+      ChecksumCheck.matches(check ?? assert.fail(), (algorithm) => {
+        asked.push(algorithm)
+        return algorithm === right ? digits(64) : "0".repeat(64)
+      })
+
+    assert.deepStrictEqual([passesBy("blake3"), passesBy("sha256"), passesBy("md5")], [true, true, false])
+    assert.deepStrictEqual(asked, ["blake3", "blake3", "sha256", "blake3", "sha256"])
+  })
+})
