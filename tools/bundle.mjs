@@ -1,6 +1,7 @@
 // Second half of `npm run build`, after `tsc -b`: removes what is stale, and makes the command line one minified file,
 // which starts in a quarter of the time that its modules take. What it can't hold, native code, is what `packages/cli`
-// names as its dependencies; all else is bundled, and so no dependency of what is published.
+// names as its dependencies; all else is bundled, and so no dependency of what is published. What its threads run is
+// another such file.
 import { existsSync, globSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs"
 import { isBuiltin } from "node:module"
 import { dirname, join } from "node:path"
@@ -35,20 +36,34 @@ for (const name of ["core", "ops"]) {
 }
 
 const { dependencies = {} } = JSON.parse(readFileSync(join(packages, "cli/package.json"), "utf8"))
-const build = await rolldown({
-  input: join(packages, "cli/src/bin.ts"),
-  external: (id) => isBuiltin(id) || packageName(id) in dependencies,
-  platform: "node",
-  resolve: { conditionNames: ["@fanout/source", "import", "node", "default"] },
-  onLog: (_, { message }) => {
-    throw new Error(message)
-  }
-})
-const { output: [{ code, moduleIds }] } = await build.generate({ format: "esm", codeSplitting: false, minify: true })
-await build.close()
 
-const target = join(packages, "cli/dist/fanout.js")
-writeFileSync(target.replace(/\.js$/, ".licences.txt"), licences(moduleIds))
-// In one step, so that nobody starts half a file.
-writeFileSync(`${target}.new`, code)
-renameSync(`${target}.new`, target)
+/**
+ * Bundles a module with all that it imports, and gives what it is made of.
+ *
+ * @param {string} source
+ * @param {string} target
+ */
+const bundle = async (source, target) => {
+  const build = await rolldown({
+    input: join(packages, "cli/src", source),
+    external: (id) => isBuiltin(id) || packageName(id) in dependencies,
+    platform: "node",
+    resolve: { conditionNames: ["@fanout/source", "import", "node", "default"] },
+    onLog: (_, { message }) => {
+      throw new Error(message)
+    }
+  })
+  const { output: [{ code, moduleIds }] } = await build.generate({ format: "esm", codeSplitting: false, minify: true })
+  await build.close()
+  // In one step, so that nobody starts half a file.
+  writeFileSync(`${target}.new`, code)
+  renameSync(`${target}.new`, target)
+  return moduleIds
+}
+
+const dist = join(packages, "cli/dist")
+const moduleIds = await Promise.all([
+  bundle("bin.ts", join(dist, "fanout.js")),
+  bundle("thread.ts", join(dist, "thread.js"))
+])
+writeFileSync(join(dist, "fanout.licences.txt"), licences(moduleIds.flat()))

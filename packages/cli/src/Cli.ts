@@ -3,6 +3,7 @@
  */
 import * as Command from "effect/cli/Command"
 import { copy } from "./commands/copy.ts"
+import { hash } from "./commands/hash.ts"
 import { jobs } from "./commands/jobs.ts"
 import * as Settings from "./Settings.ts"
 
@@ -11,9 +12,10 @@ export const cli = Command.make("fanout").pipe(
   Command.withDescription("File jobs that survive crashes, from the command line"),
   Command.withExamples([
     { command: "fanout copy Photos /mnt/backup", description: "Copy a folder; the same command again goes on" },
+    { command: "fanout hash Photos", description: "Hash all files in a folder, on all cores" },
     { command: "fanout jobs list", description: "Show what was started, here and in other terminals" },
     { command: "fanout --completions bash", description: "Print completions for a shell" }
   ]),
-  Command.withSubcommands([copy, jobs]),
+  Command.withSubcommands([copy, hash, jobs]),
   Command.withGlobalFlags([Settings.db])
 )

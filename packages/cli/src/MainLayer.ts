@@ -8,12 +8,23 @@ import { layerOwnerLiveness, layerSqlite } from "@fanout/core/node"
 import type { OwnerLiveness } from "@fanout/core/OwnerLiveness"
 import * as Pools from "@fanout/core/Pools"
 import * as Copy from "@fanout/ops/Copy"
+import * as Hash from "@fanout/ops/Hash"
 import * as NodeFiles from "@fanout/ops/NodeFiles"
+import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as StoreHealth from "./StoreHealth.ts"
+import * as Threads from "./Threads.ts"
 
 /** Jobs that this program has code for. */
-export const jobs = [Copy.job] as const
+export const jobs = [Copy.job, Hash.job] as const
+
+/** Threads are started by a job that needs them, and end with it. */
+const hash = Hash.job.toLayer((payload) =>
+  Hash.program(payload).pipe(
+    Effect.provide(Threads.layer),
+    Effect.catchTag("ThreadsUnavailable", Effect.die)
+  )
+)
 
 /** Layer that runs the jobs which it may claim. */
 export const layer = ({ claim, concurrency, filename }: {
@@ -22,7 +33,7 @@ export const layer = ({ claim, concurrency, filename }: {
   readonly filename: string
 }): Layer.Layer<JobManager.JobManager | JobStore | OwnerLiveness | StoreHealth.StoreHealth, JobStoreError> =>
   JobManager.layer({ jobs, claim }).pipe(
-    Layer.provide(Layer.provide(Copy.layer, NodeFiles.layer)),
+    Layer.provide(Layer.provide(Layer.mergeAll(Copy.layer, hash), NodeFiles.layer)),
     Layer.provide(Pools.layer({ io: concurrency })),
     Layer.provideMerge([Layer.provide(StoreHealth.layer, layerSqlite({ filename })), layerOwnerLiveness])
   )

@@ -28,7 +28,7 @@ const shownFailures = 10
 /** Whether a job stays as it is until somebody asks something of it. */
 const rests = ({ state }: JobRecord): boolean => JobState.isTerminal(state) || state._tag === "Paused"
 
-const untilItRests = (id: JobId, show: (event: JobEvent) => Effect.Effect<void>) =>
+const untilItRests = <E>(id: JobId, show: (event: JobEvent) => Effect.Effect<void, E>) =>
   Effect.gen(function*() {
     const manager = yield* JobManager
     const last = yield* manager.watch(id).pipe(
@@ -73,10 +73,19 @@ const untilLeft = (id: JobId, signal: Effect.Effect<ExitCode.Signal>, view: View
     return yield* Effect.never
   })
 
+/** What a job comes to goes to the standard output, or to a file. All else is then said on the standard error. */
+export interface Output {
+  /** Writes what was recorded since the last time. */
+  readonly write: Effect.Effect<void, JobStoreError | Stop.Stop>
+  /** Writes the rest. */
+  readonly end: Effect.Effect<void, JobStoreError | Stop.Stop>
+}
+
 /** Runs a job here, or shows it where another process runs it, until it is over or paused. */
 export const run = (
   id: JobId,
-  options: View.Options
+  options: View.Options,
+  output?: Output
 ): Effect.Effect<
   void,
   Stop.Stop | JobManagerError | JobStoreError,
@@ -98,22 +107,41 @@ export const run = (
     const health = yield* StoreHealth
     const filename = yield* Settings.database
     const record = yield* Effect.raceFirst(
-      untilItRests(id, (event) => Effect.andThen(loss.notice(event, view), view.show(event))),
+      untilItRests(id, (event) =>
+        Effect.all([loss.notice(event, view), view.show(event), output?.write ?? Effect.void], { discard: true })),
       Effect.raceFirst(
         untilLeft(id, signal, view),
         Effect.catchTag(
           health.untilBroken,
           "JobStoreError",
-          (error) => Effect.fail(Stop.unrecorded(id, filename, error))
+          (error) =>
+            Effect.fail(Stop.unrecorded(id, filename, error))
         )
       )
     )
     yield* view.close
+    if (output !== undefined) {
+      yield* output.end
+    }
     // What this process did of it is over by the time that its end is told.
-    if (loss.isLostUnsafe()) yield* manager.shutdown
+    if (loss.isLostUnsafe()) {
+      yield* manager.shutdown
+    }
     const millis = (yield* Clock.currentTimeMillis) - startedAt
-    yield* report(record, { ...options, millis, stoppedBy })
+    yield* report(record, { ...options, millis, stoppedBy, hasOutput: output !== undefined })
   }))
+
+/** Goes on with the job that the same command has started before. */
+export const goOn = (id: JobId, { json, quiet }: View.Options) =>
+  Effect.gen(function*() {
+    const manager = yield* JobManager
+    const { request, state } = yield* manager.get(id)
+    if (!json && !quiet) yield* View.complain(`Going on with job ${id}, which was ${state._tag.toLowerCase()}.`)
+    const isPausing = Option.isSome(request) && request.value === "Pause"
+    if (state._tag !== "Paused" && !isPausing) return
+    // Somebody else may have resumed it in the meantime, which is as good.
+    yield* manager.resume(id).pipe(Effect.catchTag("JobManagerError", () => Effect.void))
+  })
 
 /** Follows a job that others run, until it is over or paused. */
 export const follow = (
@@ -123,12 +151,16 @@ export const follow = (
   Effect.gen(function*() {
     const view = View.make(id, options)
     const record = yield* Effect.ensuring(untilItRests(id, view.show), view.close)
-    yield* report(record, { ...options, millis: undefined, stoppedBy: undefined })
+    yield* report(record, { ...options, millis: undefined, stoppedBy: undefined, hasOutput: false })
   })
 
 const report = (
   record: JobRecord,
-  options: View.Options & { readonly millis: number | undefined; readonly stoppedBy: ExitCode.Signal | undefined }
+  options: View.Options & {
+    readonly millis: number | undefined
+    readonly stoppedBy: ExitCode.Signal | undefined
+    readonly hasOutput: boolean
+  }
 ): Effect.Effect<void, Stop.Stop | JobStoreError, JobManager> =>
   Effect.gen(function*() {
     const manager = yield* JobManager
@@ -159,7 +191,7 @@ const report = (
         summary.next(record),
         left(record)
       ].filter((part) => part !== "").join(" ")
-      if (!(isGood && options.quiet)) yield* (isGood ? View.print(text) : View.complain(text))
+      if (!(isGood && options.quiet)) yield* (isGood && !options.hasOutput ? View.print(text) : View.complain(text))
     }
     yield* code === ExitCode.success ? Effect.void : Effect.fail(Stop.withCode(code))
   })

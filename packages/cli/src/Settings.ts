@@ -38,6 +38,13 @@ export const database = Effect.gen(function*() {
   )
 })
 
+/** Files of the database: read while they are written to, they would be of no use. */
+export const databaseFiles = Effect.gen(function*() {
+  const filename = yield* database
+  const path = yield* Effect.sync(() => Arguments.realPath(FilePath.make(filename)))
+  return ["", "-wal", "-shm", "-journal"].map((end) => FilePath.make(path + end))
+})
+
 /** Flag that is off where it isn't given. A flag can be given once, so there is nothing for a negation to undo. */
 export const toggle = (name: string, description: string): Flag.Flag<boolean> =>
   Flag.Boolean(name).pipe(Flag.withoutNegation, Flag.withDescription(description), Flag.withDefault(false))

@@ -3,6 +3,7 @@
  *
  * @since 0.1.0
  */
+import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
@@ -15,16 +16,37 @@ import * as FolderListing from "./FolderListing.ts"
 
 type Done<A> = (error: NodeJS.ErrnoException | null, value: A) => void
 
+/** Calls that read files, which a thread of its own may just as well wait for. */
+interface Calls {
+  readonly close: (descriptor: number, done: Done<void>) => void
+  readonly fstat: (descriptor: number, options: { readonly bigint: true }, done: Done<fs.BigIntStats>) => void
+  readonly lstat: (path: fs.PathLike, options: { readonly bigint: true }, done: Done<fs.BigIntStats>) => void
+  readonly open: (path: fs.PathLike, flags: number, mode: number, done: Done<number>) => void
+  readonly read: (
+    descriptor: number,
+    buffer: Uint8Array,
+    offset: number,
+    length: number,
+    position: null,
+    done: Done<number>
+  ) => void
+}
+
+const CurrentCalls = Context.Reference<Calls>("@fanout/ops/NodeFiles/CurrentCalls", { defaultValue: () => fs })
+
 /**
  * Runs one call. It can't be called off: libuv goes on with it, so an interrupted fiber must wait for it too.
  */
 const attempt = <A>(
-  start: (done: Done<A>) => void,
+  start: (done: Done<A>, calls: Calls) => void,
   onError: (error: NodeJS.ErrnoException) => Effect.Effect<A, FilesError>
 ): Effect.Effect<A, FilesError> =>
-  Effect.uninterruptible(Effect.callback<A, FilesError>((resume) => {
-    start((error, value) => resume(error ? onError(error) : Effect.succeed(value)))
-  }))
+  Effect.withFiber((fiber) => {
+    const calls = Context.get(fiber.context, CurrentCalls)
+    return Effect.uninterruptible(Effect.callback<A, FilesError>((resume) => {
+      start((error, value) => resume(error ? onError(error) : Effect.succeed(value)), calls)
+    }))
+  })
 
 const failure = (
   call: Call,
@@ -36,7 +58,7 @@ const failure = (
 const run = <A>(
   call: Call,
   path: FilePath.FilePath,
-  start: (done: Done<A>) => void,
+  start: (done: Done<A>, calls: Calls) => void,
   target?: FilePath.FilePath
 ): Effect.Effect<A, FilesError> => attempt(start, (error) => Effect.fail(failure(call, path, target, error)))
 
@@ -78,8 +100,12 @@ const missing = new Set(["ENOENT", "ENOTDIR"])
 
 const find = (path: FilePath.FilePath): Effect.Effect<Option.Option<Files.FileStat>, FilesError> =>
   attempt<Option.Option<Files.FileStat>>(
-    (done) =>
-      fs.lstat(native(path), bigint, (error, stats) => done(error, error ? Option.none() : Option.some(toStat(stats)))),
+    (done, calls) =>
+      calls.lstat(
+        native(path),
+        bigint,
+        (error, stats) => done(error, error ? Option.none() : Option.some(toStat(stats)))
+      ),
     (error) =>
       missing.has(error.code ?? "")
         ? Effect.succeedNone
@@ -87,7 +113,7 @@ const find = (path: FilePath.FilePath): Effect.Effect<Option.Option<Files.FileSt
   )
 
 const lstat = (path: FilePath.FilePath): Effect.Effect<Files.FileStat, FilesError> =>
-  Effect.map(run<fs.BigIntStats>("lstat", path, (done) => fs.lstat(native(path), bigint, done)), toStat)
+  Effect.map(run<fs.BigIntStats>("lstat", path, (done, calls) => calls.lstat(native(path), bigint, done)), toStat)
 
 // --- Open files -----------------------------------------------------------------------------------------------------
 
@@ -102,10 +128,13 @@ class NodeFile implements Files.OpenFile {
   }
 
   /** Never hands a descriptor to the kernel that is closed: the number may be somebody else's by now. */
-  private call<A>(call: Call, start: (descriptor: number, done: Done<A>) => void): Effect.Effect<A, FilesError> {
+  private call<A>(
+    call: Call,
+    start: (descriptor: number, done: Done<A>, calls: Calls) => void
+  ): Effect.Effect<A, FilesError> {
     return Effect.suspend(() =>
       this.isOpen
-        ? run<A>(call, this.path, (done) => start(this.descriptor, done))
+        ? run<A>(call, this.path, (done, calls) => start(this.descriptor, done, calls))
         : Effect.fail(this.error(call, "EBADF"))
     )
   }
@@ -115,12 +144,15 @@ class NodeFile implements Files.OpenFile {
   }
 
   readonly stat: Effect.Effect<Files.FileStat, FilesError> = Effect.map(
-    this.call<fs.BigIntStats>("fstat", (descriptor, done) => fs.fstat(descriptor, bigint, done)),
+    this.call<fs.BigIntStats>("fstat", (descriptor, done, calls) => calls.fstat(descriptor, bigint, done)),
     toStat
   )
 
   read(buffer: Uint8Array): Effect.Effect<number, FilesError> {
-    return this.call("read", (descriptor, done) => fs.read(descriptor, buffer, 0, buffer.byteLength, null, done))
+    return this.call(
+      "read",
+      (descriptor, done, calls) => calls.read(descriptor, buffer, 0, buffer.byteLength, null, done)
+    )
   }
 
   write(bytes: Uint8Array): Effect.Effect<void, FilesError> {
@@ -147,9 +179,9 @@ class NodeFile implements Files.OpenFile {
     )
   }
 
-  readonly close: Effect.Effect<void, FilesError> = this.call<void>("close", (descriptor, done) => {
+  readonly close: Effect.Effect<void, FilesError> = this.call<void>("close", (descriptor, done, calls) => {
     this.isOpen = false
-    fs.close(descriptor, done)
+    calls.close(descriptor, done)
   })
 
   /** What the finalizer of the scope does. A file that fails to close here was read, or is given up anyway. */
@@ -163,7 +195,7 @@ const open = (
 ): Effect.Effect<Files.OpenFile, FilesError, Scope.Scope> =>
   Files.waitForDescriptor(Effect.acquireRelease(
     Effect.map(
-      run<number>(call, path, (done) => fs.open(native(path), flags, 0o600, done)),
+      run<number>(call, path, (done, calls) => calls.open(native(path), flags, 0o600, done)),
       (descriptor) => new NodeFile(descriptor, path)
     ),
     (file) => file.release
@@ -305,3 +337,35 @@ export const layer: Layer.Layer<Files.Files> = Layer.succeed(Files.Files, {
     run("link", existing, (done: Done<void>) => fs.link(native(existing), native(path), done), path),
   unlink: (path) => run("unlink", path, (done: Done<void>) => fs.unlink(native(path), done))
 })
+
+/** Makes a call at once, and gives what it comes to. */
+const atOnce = <A>(done: Done<A>, call: () => A): void => {
+  let end: () => void
+  try {
+    const value = call()
+    end = () => done(null, value)
+  } catch (error) {
+    // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- what Node throws, and nobody reads the value
+    end = () => done(error as NodeJS.ErrnoException, undefined as A)
+  }
+  end()
+}
+
+/**
+ * Layer that calls the file system as `layer` does, and has whoever reads a file wait for it: on a thread of its own
+ * that is several times as fast, since nothing goes through Node's pool of four threads.
+ *
+ * @category layers
+ * @since 0.1.0
+ */
+export const layerBlocking: Layer.Layer<Files.Files> = Layer.merge(
+  layer,
+  Layer.succeed(CurrentCalls, {
+    close: (descriptor, done) => atOnce(done, () => fs.closeSync(descriptor)),
+    fstat: (descriptor, options, done) => atOnce(done, () => fs.fstatSync(descriptor, options)),
+    lstat: (path, options, done) => atOnce(done, () => fs.lstatSync(path, options)),
+    open: (path, flags, mode, done) => atOnce(done, () => fs.openSync(path, flags, mode)),
+    read: (descriptor, buffer, offset, length, position, done) =>
+      atOnce(done, () => fs.readSync(descriptor, buffer, offset, length, position))
+  })
+)

@@ -96,7 +96,27 @@ export * as FolderListing from "./FolderListing.ts"
 /**
  * @since 0.1.0
  */
+export * as Hash from "./Hash.ts"
+
+/**
+ * @since 0.1.0
+ */
 export * as HashAlgorithm from "./HashAlgorithm.ts"
+
+/**
+ * @since 0.1.0
+ */
+export * as HashFile from "./HashFile.ts"
+
+/**
+ * @since 0.1.0
+ */
+export * as HashFileLive from "./HashFileLive.ts"
+
+/**
+ * @since 0.1.0
+ */
+export * as HashLines from "./HashLines.ts"
 
 /**
  * @since 0.1.0

@@ -12,6 +12,10 @@ import { testFolder } from "./TestFolder.ts"
 describe("NodeFiles", () => {
   filesContract(it, NodeFiles.layer, testFolder)
 
+  describe("that blocks", () => {
+    filesContract(it, NodeFiles.layerBlocking, testFolder)
+  })
+
   it.live("lists a folder too large for one call", () =>
     Effect.gen(function*() {
       const files = yield* Files.Files

@@ -1,7 +1,6 @@
 /**
  * `fanout copy`: starts a copy, or goes on with the one that the same command has started before.
  */
-import type { JobId } from "@fanout/core/JobId"
 import { JobManager } from "@fanout/core/JobManager"
 import type { JobRecord } from "@fanout/core/JobStore"
 import type * as Copy from "@fanout/ops/Copy"
@@ -25,7 +24,7 @@ import * as Settings from "../Settings.ts"
 import * as Stop from "../Stop.ts"
 import * as dry from "../ui/dryRun.ts"
 import * as events from "../ui/events.ts"
-import { complain, type Options, print, whileRead } from "../ui/View.ts"
+import { type Options, print, whileRead } from "../ui/View.ts"
 
 const config = {
   paths: Param.makeSingle({ kind: Param.argumentKind, name: "SRC... DEST", primitiveType: Settings.path }).pipe(
@@ -67,13 +66,6 @@ const requestOf = (
     return { sources, destination, ...options }
   })
 
-/** Files of the database: copied while it is written to, they would be of no use. */
-const databaseFiles = Effect.gen(function*() {
-  const filename = yield* Settings.database
-  const path = yield* Effect.sync(() => Arguments.realPath(FilePath.make(filename)))
-  return ["", "-wal", "-shm", "-journal"].map((end) => FilePath.make(path + end))
-})
-
 /** Active job that was started for the same request. Where its copy goes is settled; only a new one is planned. */
 const findSame = (request: Copy.Request) =>
   Effect.gen(function*() {
@@ -92,7 +84,7 @@ const nodeFiles = Effect.map(Effect.promise(() => import("@fanout/ops/NodeFiles"
 const plan = (request: Copy.Request) =>
   Effect.gen(function*() {
     const { plan } = yield* loadCopy
-    return yield* plan(request, yield* databaseFiles).pipe(
+    return yield* plan(request, yield* Settings.databaseFiles).pipe(
       Effect.provide(yield* nodeFiles),
       Effect.catchTag("DestinationError", ({ message }) => Effect.fail(Stop.usage(`${message}.`)))
     )
@@ -119,13 +111,13 @@ const startOrGoOn = (request: Copy.Request, options: Options) =>
   Effect.gen(function*() {
     const same = yield* findSame(request)
     if (same !== undefined) {
-      yield* goOn(same, options)
+      yield* RunJob.goOn(same, options)
       return same
     }
     const manager = yield* JobManager
     const { job } = yield* loadCopy
     const { id, started } = yield* manager.start(job, yield* plan(request))
-    if (!started) yield* goOn(id, options)
+    if (!started) yield* RunJob.goOn(id, options)
     return id
   })
 
@@ -154,15 +146,3 @@ export const copy = Command.make(
     { command: "fanout copy --conflict skip --json src dst", description: "Replace nothing; tell of it in NDJSON" }
   ])
 )
-
-/** Goes on with the job that the same command has started before. */
-const goOn = (id: JobId, { json, quiet }: Options) =>
-  Effect.gen(function*() {
-    const manager = yield* JobManager
-    const { request, state } = yield* manager.get(id)
-    if (!json && !quiet) yield* complain(`Going on with job ${id}, which was ${state._tag.toLowerCase()}.`)
-    const isPausing = Option.isSome(request) && request.value === "Pause"
-    if (state._tag !== "Paused" && !isPausing) return
-    // Somebody else may have resumed it in the meantime, which is as good.
-    yield* manager.resume(id).pipe(Effect.catchTag("JobManagerError", () => Effect.void))
-  })

@@ -11,6 +11,8 @@ import { progressLine, remember, type Sample, sample } from "./progressLine.ts"
 export interface Options {
   readonly json: boolean
   readonly quiet: boolean
+  /** Whether lines of another kind come to the same terminal, which a line that is drawn anew would tear. */
+  readonly isShared?: boolean
 }
 
 /** What shows the events of one job. */
@@ -48,10 +50,10 @@ export const whileRead = <E, R>(effect: Effect.Effect<void, E, R>): Effect.Effec
 export const columns = (stream: NodeJS.WriteStream): number => stream.isTTY ? stream.columns || 80 : 1000
 
 /** View of a job for this terminal. */
-export const make = (id: string, { json, quiet }: Options): View => {
+export const make = (id: string, { isShared = false, json, quiet }: Options): View => {
   if (json) return jsonView(id)
   const canRedraw = process.stderr.isTTY && process.env["TERM"] !== "dumb"
-  return quiet || !canRedraw ? silent(quiet) : lineView()
+  return quiet || isShared || !canRedraw ? silent(quiet) : lineView()
 }
 
 const silent = (quiet: boolean): View => ({

@@ -1,0 +1,13 @@
+/**
+ * Threads that run the tasks for the CPU.
+ */
+import { layerThreads } from "@fanout/core/node"
+import * as ThreadPool from "@fanout/core/ThreadPool"
+import { ThreadTasks } from "@fanout/ops/HashFile"
+import * as Layer from "effect/Layer"
+
+/** What they run: beside this module as a source, and beside the command where it is one file. */
+const module = new URL(import.meta.url.endsWith(".ts") ? "./thread.ts" : "./thread.js", import.meta.url)
+
+/** Layer that supplies the handlers. */
+export const layer = ThreadPool.layer(ThreadTasks).pipe(Layer.provide(layerThreads({ module })))

@@ -1,0 +1,115 @@
+import { afterAll, assert, beforeAll, describe, it } from "@effect/vitest"
+import { spawn, spawnSync } from "node:child_process"
+import { createHash } from "node:crypto"
+import { once } from "node:events"
+import * as fs from "node:fs"
+import * as os from "node:os"
+import * as path from "node:path"
+import { setTimeout } from "node:timers/promises"
+
+const bin = path.join(import.meta.dirname, "../src/bin.ts")
+const folder = fs.mkdtempSync(path.join(os.tmpdir(), "fanout-hash-"))
+const tree = path.join(folder, "tree")
+const isInstalled = (program: string) => spawnSync(program, ["--version"]).error === undefined
+
+let count = 0
+const database = () => path.join(folder, `state-${count++}`, "jobs.db")
+
+const argv = (db: string, args: ReadonlyArray<string>) => ["--conditions=@fanout/source", bin, "--db", db, ...args]
+
+const run = (db: string, args: ReadonlyArray<string>) => {
+  const { status, stderr, stdout } = spawnSync(process.execPath, argv(db, args), { cwd: folder, maxBuffer: 2 ** 26 })
+  return { status, stderr: stderr.toString(), stdout }
+}
+
+/** Names that a line of text could be forged with, and one that is no text. */
+const hostile = ["a\nb", "back\\slash", "-dash", "a  b", "\r", "\u001b[31m", " "].map((name) => Buffer.from(name))
+  .concat([Buffer.from([0x66, 0xff, 0xfe])])
+
+beforeAll(() => {
+  for (let i = 0; i < 12; i++) {
+    const inner = path.join(tree, `folder-${i}`)
+    fs.mkdirSync(inner, { recursive: true })
+    for (let j = 0; j < 250; j++) fs.writeFileSync(path.join(inner, `file-${j}`), `${i} ${j}\n`.repeat(1 + j * 20))
+  }
+  fs.symlinkSync("folder-0", path.join(tree, "link"))
+  const odd = path.join(folder, "odd")
+  fs.mkdirSync(odd)
+  for (const name of hostile) fs.writeFileSync(Buffer.concat([Buffer.from(`${odd}/`), name]), name)
+})
+
+afterAll(() => fs.rmSync(folder, { recursive: true }))
+
+describe("fanout hash", () => {
+  it("writes a line for each file, in the order of the walk, and the same again", () => {
+    const db = database()
+    const first = run(db, ["hash", "--algo", "sha256", "tree"])
+    assert.strictEqual(first.status, 0, first.stderr)
+    const lines = first.stdout.toString().trimEnd().split("\n")
+    const names = lines.map((line) => line.slice(66))
+    assert.lengthOf(lines, 3000)
+    assert.deepStrictEqual(names, names.toSorted((a, b) => Buffer.compare(Buffer.from(a), Buffer.from(b))))
+    const sum = createHash("sha256").update(fs.readFileSync(path.join(folder, names[700] ?? ""))).digest("hex")
+    assert.strictEqual(lines[700]?.slice(0, 64), sum)
+    assert.match(first.stderr, /3,000 hashed/)
+
+    const second = run(db, ["hash", "--algo", "sha256", "tree"])
+    assert.isTrue(first.stdout.equals(second.stdout))
+  })
+
+  it.skipIf(!isInstalled("b3sum"))("writes what b3sum checks", () => {
+    const { stdout } = run(database(), ["hash", "tree"])
+    fs.writeFileSync(path.join(folder, "sums"), stdout)
+    const check = spawnSync("b3sum", ["--check", "--quiet", "sums"], { cwd: folder, encoding: "utf8" })
+    assert.deepStrictEqual([check.status, check.stdout, check.stderr], [0, "", ""])
+  })
+
+  it.skipIf(!isInstalled("sha256sum"))("writes what sha256sum checks, whatever files are called", () => {
+    for (const style of [[], ["--tag"]]) {
+      const { status, stdout } = run(database(), ["hash", "--algo", "sha256", ...style, "odd"])
+      assert.strictEqual(status, 0)
+      fs.writeFileSync(path.join(folder, "sums"), stdout)
+      const check = spawnSync("sha256sum", ["--check", "--strict", "sums"], { cwd: folder, encoding: "latin1" })
+      assert.strictEqual(check.status, 0, check.stderr)
+      assert.lengthOf(check.stdout.match(/: OK$/gm) ?? [], hostile.length)
+    }
+  })
+
+  it("ends with the same lines after it was killed", async () => {
+    const expected = run(database(), ["hash", "tree"]).stdout
+    const db = database()
+    for (let kills = 0;; kills++) {
+      const child = spawn(process.execPath, argv(db, ["hash", "tree"]), {
+        cwd: folder,
+        stdio: ["ignore", "pipe", "ignore"]
+      })
+      const chunks: Array<Buffer> = []
+      child.stdout.on("data", (chunk: Buffer) => chunks.push(chunk))
+      const closed = once(child, "close")
+      if (kills < 3) {
+        // Right after its first lines, wherever it is by then.
+        await Promise.race([once(child.stdout, "data"), closed])
+        await setTimeout(kills * 30)
+        child.kill("SIGKILL")
+      }
+      await closed
+      if (child.signalCode !== null) continue
+      assert.strictEqual(child.exitCode, 0)
+      assert.isTrue(Buffer.concat(chunks).equals(expected))
+      break
+    }
+  })
+
+  it("says what could not be hashed, and does the rest", () => {
+    const db = database()
+    const { status, stderr, stdout } = run(db, ["hash", "tree/folder-0", "nowhere", "--json"])
+    assert.strictEqual(status, 1)
+    assert.strictEqual(stderr, "")
+    const lines = stdout.toString().trimEnd().split("\n").map((line): Record<string, unknown> => JSON.parse(line))
+    assert.lengthOf(lines.filter(({ type }) => type === "hash"), 250)
+    const failed = lines.find(({ outcome }) => outcome === "Failed")
+    assert.match(String(failed?.["message"]), /nowhere/)
+    const shown = run(db, ["jobs", "list"])
+    assert.match(shown.stdout.toString(), /hash/)
+  })
+})

@@ -1,0 +1,164 @@
+/**
+ * Job: hashes files and trees, durably.
+ *
+ * Every file of the walk has a number, which is in its cursor. What files came to is stored as it ends, in any order;
+ * `HashLines` puts it back into the order of the walk.
+ *
+ * @since 0.1.0
+ */
+import type * as FanOut from "@fanout/core/FanOut"
+import * as Job from "@fanout/core/Job"
+import * as Progress from "@fanout/core/Progress"
+import type * as Task from "@fanout/core/Task"
+import { TaskDispatcher } from "@fanout/core/TaskDispatcher"
+import * as Effect from "effect/Effect"
+import type * as Layer from "effect/Layer"
+import * as Option from "effect/Option"
+import * as Schema from "effect/Schema"
+import * as Stream from "effect/Stream"
+import * as FilePath from "./FilePath.ts"
+import * as Files from "./Files.ts"
+import * as FileTree from "./FileTree.ts"
+import * as HashAlgorithm from "./HashAlgorithm.ts"
+import { HashFile } from "./HashFile.ts"
+import { SkipReason } from "./SkipReason.ts"
+
+/**
+ * Schema for what is to be hashed.
+ *
+ * @category schemas
+ * @since 0.1.0
+ */
+export const Payload = Schema.Struct({
+  /** Files and folders, absolute and without links. Links in folders are passed over. */
+  sources: Schema.NonEmptyArray(FilePath.FilePath),
+  algorithm: HashAlgorithm.HashAlgorithm,
+  /** Files that are not read: those of the job's own database. Without links above their names. */
+  leaveOut: Schema.Array(FilePath.FilePath)
+})
+
+/**
+ * What is to be hashed.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type Payload = typeof Payload.Type
+
+/**
+ * The job. Its success is how many files came to what; digests are in its rows.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const job = Job.make("hash", {
+  payload: Payload,
+  success: Progress.Tally,
+  idempotencyKey: ({ algorithm, sources }) => JSON.stringify([sources, algorithm])
+})
+
+/**
+ * Works out what to hash: where links lead that were named. What can't be found stays as it is, and fails then.
+ *
+ * @category running
+ * @since 0.1.0
+ */
+export const plan = (
+  { sources, ...rest }: Payload
+): Effect.Effect<Payload, never, Files.Files> =>
+  Effect.gen(function*() {
+    const files = yield* Files.Files
+    const real = yield* Effect.forEach(sources, (path) => Effect.orElseSucceed(files.realPath(path), () => path))
+    return { ...rest, sources: real }
+  })
+
+/**
+ * Name of the fan-out whose rows have the digests.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export const fanOutName = "files"
+
+/**
+ * Number of the file that a row is about, in the order of the walk.
+ *
+ * @category accessors
+ * @since 0.1.0
+ */
+export const numberOf = (cursor: string): number => Number.parseInt(cursor, 36)
+
+/**
+ * Place in the walk that a row is about, as `TreeCursor` reads it.
+ *
+ * @category accessors
+ * @since 0.1.0
+ */
+export const placeOf = (cursor: string): string => cursor.slice(cursor.indexOf(" ") + 1)
+
+type Element = FanOut.Element<Task.Payload<typeof HashFile>>
+
+const cursorOf = (number: number, place: string): string => `${number.toString(36)} ${place}`
+
+/** Files and endings in the order of the walk; folders and links in them are passed over. */
+const elements = ({ algorithm, leaveOut, sources }: Payload, after: Option.Option<string>) => {
+  const left = new Set(leaveOut)
+  const place = Option.map(after, placeOf)
+  const first = Option.match(after, { onNone: () => 0, onSome: (cursor) => numberOf(cursor) + 1 })
+  const elementOf = (number: number, element: FileTree.Element): Element | undefined => {
+    const { path: inside, source } = element
+    const path = inside === "" ? sources[source] ?? inside : FilePath.join(sources[source] ?? inside, inside)
+    const cursor = cursorOf(number, element.cursor)
+    const key = FilePath.display(path)
+    const skipped = (reason: string): Element => ({
+      _tag: "Settled",
+      cursor,
+      key,
+      outcome: { _tag: "Skipped", reason, count: 1 }
+    })
+    switch (element._tag) {
+      case "Open":
+      case "Close":
+        return undefined
+      case "Leaf":
+        if (element.kind === "special") return skipped(SkipReason.Special)
+        if (element.kind === "link") return undefined
+        if (left.has(path)) return skipped(SkipReason.Database)
+        return { _tag: "Item", cursor, payload: { path, algorithm } }
+      case "Unreadable": {
+        const { code, isMissing, message } = element.error
+        if (isMissing && inside !== "") return skipped(SkipReason.Vanished)
+        const failure = { _tag: "Error", error: { code }, message } as const
+        return { _tag: "Settled", cursor, key, outcome: { _tag: "Failed", failure } }
+      }
+    }
+  }
+  return FileTree.walk({ sources, after: place }).pipe(
+    Stream.mapAccum(() => first, (number, element) => {
+      const next = elementOf(number, element)
+      return next === undefined ? [number, []] : [number + 1, [next]]
+    })
+  )
+}
+
+/**
+ * The job's program, for whoever gives it the handler of its task another way than by a layer.
+ *
+ * @category running
+ * @since 0.1.0
+ */
+export const program = Effect.fnUntraced(function*(payload: Payload) {
+  const { fanOut } = yield* TaskDispatcher
+  return yield* fanOut(fanOutName, HashFile, (after) => elements(payload, after), { keep: "all", concurrency: 128 })
+    // It collects failures, so it never gives up.
+    .pipe(Effect.catchTag("FanOutStopped", Effect.die))
+})
+
+/**
+ * Layer that supplies the job's program.
+ *
+ * @category layers
+ * @since 0.1.0
+ */
+export const layer: Layer.Layer<Job.ToHandler<typeof job>, never, Files.Files | Task.Handler<typeof HashFile>> = job
+  .toLayer(program)

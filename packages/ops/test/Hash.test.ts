@@ -1,0 +1,144 @@
+import { assert, describe, it } from "@effect/vitest"
+import * as JobManager from "@fanout/core/JobManager"
+import { JobStore } from "@fanout/core/JobStore"
+import * as Outcome from "@fanout/core/Outcome"
+import { layer, settle } from "@fanout/core/testing"
+import * as FilePath from "@fanout/ops/FilePath"
+import * as Files from "@fanout/ops/Files"
+import * as Hash from "@fanout/ops/Hash"
+import * as HashFileLive from "@fanout/ops/HashFileLive"
+import * as HashLines from "@fanout/ops/HashLines"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as Option from "effect/Option"
+import * as TestClock from "effect/testing/TestClock"
+import { createHash } from "node:crypto"
+import * as FaultyFiles from "./FaultyFiles.ts"
+import * as MemoryFiles from "./MemoryFiles.ts"
+
+const sha256 = (text: string) => createHash("sha256").update(text).digest("hex")
+
+/** A tree to hash, whose files sort otherwise than their folders do. */
+const plant = (): MemoryFiles.Disk => {
+  const disk = new MemoryFiles.Disk()
+  for (const folder of ["/in", "/in/b", "/in/empty"]) disk.folder(folder)
+  disk.file("/in/b.txt", "second")
+  disk.file("/in/b/c", "first")
+  disk.file("/in/nothing", "")
+  disk.file("/in/z", "last".repeat(1_000_000))
+  disk.symlink("/in/link", "b/c")
+  disk.symlink("/named", "in")
+  disk.special("/in/pipe")
+  return disk
+}
+
+const runtime = layer({ jobs: [Hash.job] }).pipe(Layer.provide(Hash.layer.pipe(Layer.provide(HashFileLive.layer))))
+
+interface Options {
+  readonly before?: FaultyFiles.Before
+  readonly sources?: readonly [string, ...ReadonlyArray<string>]
+  readonly leaveOut?: ReadonlyArray<string>
+}
+
+/** Hashes by a job, and gives its lines in the order of the walk. */
+const hash = (
+  disk: MemoryFiles.Disk,
+  { before = () => Effect.void, leaveOut = [], sources: [first, ...others] = ["/in"] }: Options = {}
+) =>
+  Effect.gen(function*() {
+    const manager = yield* JobManager.JobManager
+    const store = yield* JobStore
+    const payload = yield* Hash.plan({
+      sources: [FilePath.make(first), ...others.map(FilePath.make)],
+      algorithm: "sha256",
+      leaveOut: leaveOut.map(FilePath.make)
+    })
+    const { id } = yield* manager.start(Hash.job, payload)
+    yield* settle
+    yield* TestClock.adjust("10 seconds")
+    const rows = yield* store.outcomes(id, { after: 0, limit: 1000 })
+    const sorter = new HashLines.Sorter()
+    const lines = [...sorter.add(rows.map(([, row]) => row)), ...sorter.rest]
+    return {
+      state: (yield* manager.get(id)).state._tag,
+      lines: lines.map(({ hashed, place, row }) =>
+        `${place.source}/${place.path} ${
+          Option.match(hashed, {
+            onSome: ({ digest }) => digest,
+            onNone: () =>
+              Outcome.Outcome.match(row.outcome, {
+                Done: () => "",
+                Skipped: ({ reason }) => reason,
+                Failed: ({ failure }) => Outcome.message(failure)
+              })
+          })
+        }`
+      )
+    }
+  }).pipe(
+    Effect.provide(
+      Layer.provideMerge(runtime, Layer.succeed(Files.Files, FaultyFiles.intercept(MemoryFiles.make(disk), before)))
+    )
+  )
+
+const all = [
+  `0/b/c ${sha256("first")}`,
+  `0/b.txt ${sha256("second")}`,
+  `0/nothing ${sha256("")}`,
+  "0/pipe it is no file, folder or link",
+  `0/z ${sha256("last".repeat(1_000_000))}`
+]
+
+describe("Hash", () => {
+  it.effect("hashes every file, in the order of the walk", () =>
+    Effect.gen(function*() {
+      assert.deepStrictEqual(yield* hash(plant()), { state: "Completed", lines: all })
+    }))
+
+  it.effect("follows a link that was named, and passes over those in folders", () =>
+    Effect.gen(function*() {
+      const { lines } = yield* hash(plant(), { sources: ["/named", "/in/link"] })
+      assert.deepStrictEqual(lines, [...all, `1/ ${sha256("first")}`])
+    }))
+
+  it.effect("leaves out the database of its own job", () =>
+    Effect.gen(function*() {
+      const { lines } = yield* hash(plant(), { leaveOut: ["/in/z"] })
+      assert.deepStrictEqual(lines.at(-1), "0/z it belongs to the database of this job")
+    }))
+
+  it.effect("tells what could not be read, what vanished, and what was not there", () =>
+    Effect.gen(function*() {
+      const codes = new Map([["open /in/b.txt", "EACCES"], ["open /in/z", "ENOENT"], ["scandir /in/b", "EACCES"]])
+      const { lines, state } = yield* hash(plant(), {
+        sources: ["/in", "/nowhere"],
+        before: (call, path) => {
+          const code = codes.get(`${call} ${path}`)
+          return code === undefined ? Effect.void : Effect.fail(FaultyFiles.error(call, path, code))
+        }
+      })
+      assert.strictEqual(state, "CompletedWithErrors")
+      assert.deepStrictEqual(lines.map((line) => line.replace(/: .*/, "")), [
+        `0/b Could not list "/in/b"`,
+        `0/b.txt Could not open "/in/b.txt"`,
+        `0/nothing ${sha256("")}`,
+        "0/pipe it is no file, folder or link",
+        "0/z it vanished",
+        `1/ Could not look at "/nowhere"`
+      ])
+    }))
+
+  it.effect("tells of a file that changes while it is read", () =>
+    Effect.gen(function*() {
+      const disk = plant()
+      let reads = 0
+      const { lines } = yield* hash(disk, {
+        sources: ["/in/z"],
+        before: (call) =>
+          Effect.sync(() => {
+            if (call === "read" && ++reads === 2) disk.change(FilePath.make("/in/z"), (text) => `${text} and more`)
+          })
+      })
+      assert.deepStrictEqual(lines, [`0/ "/in/z" changed while it was read`])
+    }))
+})
