@@ -1,5 +1,6 @@
 import { afterAll, assert, beforeAll, describe, it } from "@effect/vitest"
 import { spawnSync } from "node:child_process"
+import { createHash } from "node:crypto"
 import * as fs from "node:fs"
 import * as os from "node:os"
 import * as path from "node:path"
@@ -123,5 +124,22 @@ describe("Pack", () => {
     const { version } = JSON.parse(read("packages/cli/package.json"))
 
     assert.include(output(project, "npx", "--no-install", "fanout", "--version"), version)
+  })
+
+  it("installs a command that has threads", () => {
+    const lines = output(
+      project,
+      "npx",
+      "--no-install",
+      "fanout",
+      "hash",
+      "--db",
+      "jobs.db",
+      "--algo",
+      "sha256",
+      "package.json"
+    )
+    const digest = createHash("sha256").update(fs.readFileSync(path.join(project, "package.json"))).digest("hex")
+    assert.include(lines, `${digest}  package.json\n`)
   })
 })
