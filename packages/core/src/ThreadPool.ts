@@ -67,7 +67,8 @@ export const layer = <R extends Task.Any>(
   Layer.effectContext(Effect.gen(function*() {
     const spawner = yield* ThreadSpawner
     const scope = yield* Scope.make()
-    const run = Effect.runForkWith(yield* Effect.context())
+    const context = yield* Effect.context()
+    const run = Effect.runForkWith(context)
     const limits = { size: size ?? spawner.parallelism, batch, idleMillis: Duration.toMillis(idle) }
     for (const [name, value] of Object.entries({ size: limits.size, batch })) {
       if (!Number.isInteger(value) || value < 1) {
@@ -79,6 +80,7 @@ export const layer = <R extends Task.Any>(
       spawner,
       tags: Array.from(group.requests.keys()),
       clock: yield* Effect.clockWith(Effect.succeed),
+      context,
       fork: (effect) => void run(Effect.forkIn(effect, scope, { startImmediately: true }))
     })
     yield* Effect.addFinalizer((exit) => Effect.andThen(pool.close, Scope.close(scope, exit)))

@@ -2,10 +2,8 @@ import { assert, describe, it } from "@effect/vitest"
 import * as JobStore from "@fanout/core/JobStore"
 import * as Pools from "@fanout/core/Pools"
 import * as TaskDispatcher from "@fanout/core/TaskDispatcher"
-import { settle } from "@fanout/core/testing"
 import * as ThreadPool from "@fanout/core/ThreadPool"
-import { type ThreadListener, ThreadSpawner, ThreadsUnavailable } from "@fanout/core/ThreadSpawner"
-import * as ThreadWorker from "@fanout/core/ThreadWorker"
+import { ThreadsUnavailable } from "@fanout/core/ThreadSpawner"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
@@ -14,73 +12,20 @@ import * as Option from "effect/Option"
 import * as Stream from "effect/Stream"
 import * as TestClock from "effect/testing/TestClock"
 import { asRun, pools, runningJob } from "./fanOutHarness.ts"
+import { Threads, turns } from "./threadHarness.ts"
 import { Act, handlers, Tasks, told } from "./threadTasks.ts"
 
-/** Threads that are fibers of this thread, so that time is the test's. */
-class Threads {
-  readonly started: Array<ThreadListener> = []
-  readonly ended: Array<string> = []
-  /** How threads that are started from now on come to be. */
-  how: "ready" | "die" | "throw" | "hang" = "ready"
-
-  readonly layer = Layer.succeed(ThreadSpawner, {
-    parallelism: 2,
-    spawnUnsafe: (shared, listener) => {
-      if (this.how === "throw") throw new Error("no room for a thread")
-      this.started.push(listener)
-      const soon = (run: () => void) => void Promise.resolve().then(run)
-      if (this.how === "die") soon(() => listener.ended("it died at once"))
-      let receive: (message: unknown) => void = () => {}
-      const fiber = this.how === "ready"
-        ? Effect.runFork(
-          ThreadWorker.serve(Tasks, shared, {
-            postUnsafe: (message) => {
-              const copy: unknown = structuredClone(message)
-              soon(() => listener.message(copy))
-            },
-            listenUnsafe: (listener) => {
-              receive = listener
-            }
-          }).pipe(Effect.provide(handlers(true)))
-        )
-        : undefined
-      let isOver = false
-      const end = (why: string) => {
-        if (isOver) return
-        isOver = true
-        this.ended.push(why)
-        listener.ended(why)
-      }
-      fiber?.addObserver(() => soon(() => end("it closed")))
-      return {
-        postUnsafe: (message) => {
-          const copy: unknown = structuredClone(message)
-          soon(() => receive(copy))
-        },
-        holdUnsafe: () => {},
-        terminate: Effect.andThen(
-          fiber === undefined ? Effect.void : Fiber.interrupt(fiber),
-          Effect.sync(() => end("it was ended"))
-        )
-      }
-    }
-  })
-}
-
-const pool = (threads: Threads, options: ThreadPool.Options = {}) =>
+const pool = (threads: Threads<typeof Act>, options: ThreadPool.Options = {}) =>
   Layer.merge(ThreadPool.layer(Tasks, options), TaskDispatcher.layer.pipe(Layer.provide(Pools.layer()))).pipe(
     Layer.provide(threads.layer)
   )
 
 const run = (act: string, n = 1) => TaskDispatcher.TaskDispatcher.use((_) => _.run(Act, { n, act }))
 
-/** Lets messages come and go while time stands still. */
-const turns = Effect.repeat(Effect.andThen(Effect.promise(() => Promise.resolve()), settle), { times: 5 })
-
 describe("ThreadPool, under TestClock", () => {
   it.effect("starts one thread, others when there is work for them, and ends those that have none", () =>
     Effect.gen(function*() {
-      const threads = new Threads()
+      const threads = new Threads(Tasks, handlers(true))
       yield* Effect.gen(function*() {
         assert.strictEqual(threads.started.length, 1)
         const naps = yield* Effect.forkChild(Effect.all([run("naps"), run("naps")], { concurrency: "unbounded" }))
@@ -99,7 +44,7 @@ describe("ThreadPool, under TestClock", () => {
 
   it.effect("counts a timeout from when the task begins", () =>
     Effect.gen(function*() {
-      const threads = new Threads()
+      const threads = new Threads(Tasks, handlers(true))
       yield* Effect.gen(function*() {
         // On the one thread each sleeps until its own timeout of 500 ms, and is then interrupted.
         const sleepers = yield* Effect.forkChild(
@@ -120,7 +65,7 @@ describe("ThreadPool, under TestClock", () => {
   it.effect("fails when no thread can be had, after some tries", () =>
     Effect.gen(function*() {
       for (const how of ["die", "throw"] as const) {
-        const threads = new Threads()
+        const threads = new Threads(Tasks, handlers(true))
         threads.how = how
         const building = yield* Effect.forkChild(Effect.flip(Layer.build(pool(threads))))
         yield* turns
@@ -137,7 +82,7 @@ describe("ThreadPool, under TestClock", () => {
 
   it.effect("calls a thread lost that is not ready after 30 seconds", () =>
     Effect.gen(function*() {
-      const threads = new Threads()
+      const threads = new Threads(Tasks, handlers(true))
       threads.how = "hang"
       const building = yield* Effect.forkChild(Effect.flip(Layer.build(pool(threads))))
       yield* TestClock.adjust("100 seconds")
@@ -150,7 +95,7 @@ describe("ThreadPool, under TestClock", () => {
   it.effect("leaves what is not settled to a later run, when all threads are lost for good", () =>
     Effect.gen(function*() {
       yield* runningJob("lost")
-      const threads = new Threads()
+      const threads = new Threads(Tasks, handlers(true))
       const layer = yield* Layer.build(ThreadPool.layer(Tasks, { size: 1 }).pipe(Layer.provide(threads.layer)))
       const all = asRun(
         "lost",

@@ -86,6 +86,16 @@ export const handlers = (thread: boolean) =>
         case "sleeps":
           yield* Effect.sleep("1 hour")
           break
+        case "adds around a save": {
+          const before = Option.getOrElse(yield* pages.get, () => 0)
+          if (before === 0) {
+            yield* Progress.add("pages", 5)
+            yield* pages.save(5)
+          }
+          yield* Progress.add("pages", 3)
+          if (before === 0) return yield* new Bad({ n })
+          break
+        }
         case "pages": {
           const before = Option.getOrElse(yield* pages.get, () => 0)
           for (let page = before + 1; page <= 5; page++) {

@@ -290,9 +290,9 @@ const afterLoss = (
   work: Work,
   unit: Unit,
   fiber: Fiber.Fiber<unknown, unknown>,
-  { isCulprit, why }: ThreadLost
+  { isCulprit, isSuspect, why }: ThreadLost
 ): Effect.Effect<Ending> => {
-  unit.isSuspect = true
+  unit.isSuspect ||= isSuspect
   if (isCulprit && ++unit.strikes >= maxStrikes) {
     return Effect.succeed({ _tag: "Failed", cause: Cause.die(new Quarantined(why)) })
   }

@@ -27,9 +27,12 @@ export const spawner = ({ execArgv, module, resourceLimits }: Options): ThreadSp
   spawnUnsafe: (shared, listener) => {
     const worker = new Worker(module, {
       workerData: { [dataKey]: shared },
+      stdout: true,
       ...resourceLimits === undefined ? {} : { resourceLimits },
       ...execArgv === undefined ? {} : { execArgv: Array.from(execArgv) }
     })
+    // What a program writes is its result, often one that other programs read: what a thread prints is not part of it.
+    worker.stdout.on("data", (chunk: Uint8Array) => process.stderr.write(chunk))
     // Out of memory and uncaught errors are told first, then that the thread has ended.
     let cause: unknown
     worker.on("message", listener.message)

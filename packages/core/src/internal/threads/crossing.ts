@@ -33,22 +33,26 @@ export type FromThread =
     readonly id: number
     readonly indexes: ReadonlyArray<number>
     readonly endings: ReadonlyArray<Ending>
+    /** What they have to tell that they have not told. */
+    readonly reports: ReadonlyArray<Report>
     /** Time that they took together. */
     readonly millis: number
     /** Whether that was all of the batch. */
     readonly isLast: boolean
   }
-  /** What a task has added, counted and saved since it last told. */
-  | {
-    readonly _tag: "Report"
-    readonly id: number
-    readonly index: number
-    readonly added: ReadonlyMap<string, number>
-    readonly totals: ReadonlyMap<string, number>
-    readonly saved?: Schema.Json
-    /** Whether the task waits until that is in the store. */
-    readonly commits: boolean
-  }
+  | Report & { readonly _tag: "Report"; readonly id: number }
+
+/** What a task has added, counted and saved since it last told. */
+export interface Report {
+  readonly index: number
+  /** What it saved last, and what it had added until then: these belong together. */
+  readonly saved: { readonly checkpoint: Schema.Json; readonly added: ReadonlyMap<string, number> } | undefined
+  /** What it has added since. */
+  readonly added: ReadonlyMap<string, number>
+  readonly totals: ReadonlyMap<string, number>
+  /** Whether the task waits until what it saved is in the store. */
+  readonly commits: boolean
+}
 
 /** How a task ended on its thread. */
 export type Ending =

@@ -6,10 +6,13 @@
 export class ThreadLost {
   /** Whether the task was what the thread was at. */
   readonly isCulprit: boolean
+  /** Whether the thread may have ended because of the task: not when it was told to end. */
+  readonly isSuspect: boolean
   readonly why: string
 
-  constructor(isCulprit: boolean, why: string) {
+  constructor({ isCulprit, isSuspect }: Pick<ThreadLost, "isCulprit" | "isSuspect">, why: string) {
     this.isCulprit = isCulprit
+    this.isSuspect = isSuspect
     this.why = why
   }
 

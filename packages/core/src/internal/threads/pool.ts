@@ -5,28 +5,21 @@
  * posted as soon as a thread is free, so priorities are decided where permits are handed out.
  */
 import type * as Clock from "effect/Clock"
+import type * as Context from "effect/Context"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import { Interrupted, type Reason } from "../../Interrupter.ts"
 import { type ThreadSpawner, ThreadsUnavailable } from "../../ThreadSpawner.ts"
 import { makePermits, type Permits } from "../dispatcher/permits.ts"
-import type { Ending, FromThread, Posted, ToThread } from "./crossing.ts"
+import { Capacity } from "./capacity.ts"
+import { closeMillis, Crew } from "./crew.ts"
+import type { Ending, FromThread, Posted, Report } from "./crossing.ts"
 import { ThreadLost } from "./lost.ts"
-import { type Caller, type Definition, Item, PoolThread } from "./poolThread.ts"
+import { Measures } from "./measures.ts"
+import { type Caller, type Definition, Item, type PoolThread } from "./poolThread.ts"
 
 /** How often the owner looks at what its threads are at. */
 const tickMillis = 20
-/** How long a thread may take from its start to its first message. */
-const startMillis = 30_000
-/** How long a task has to end once it was interrupted, and a thread to close. */
-const closeMillis = 100
-/** How long a thread may take to end before it is given up. */
-const abandonMillis = 250
-/** Threads that were lost before they were ready, one after the other, until no more is tried. */
-const maxFailedStarts = 3
-const backoff = { first: 100, most: 5000 } as const
-/** How long a batch should take: so long a more urgent task waits for a thread. */
-const batchMillis = 2
 
 export interface Limits {
   readonly size: number
@@ -37,48 +30,61 @@ export interface Limits {
 export class Pool {
   readonly permits: Permits
   private readonly limits: Limits
-  private readonly spawner: ThreadSpawner["Service"]
   private readonly tags: ReadonlyArray<string>
   private readonly clock: Clock.Clock
   private readonly fork: (effect: Effect.Effect<void>) => void
+  private readonly measures: Measures
 
   /** Those that have their permits and wait until this turn of the event loop is over, or a thread is free. */
   private queue: Array<Item> = []
-  private readonly threads = new Set<PoolThread>()
   private nextBatch = 1
-  /** Cost that a thread gets at once, and what a unit of it takes. */
-  private capacity = 1
-  private unitMillis = batchMillis
+  private readonly capacity: Capacity
   private isPumping = false
   private isTicking = false
-  private isClosed = false
-  private failedStarts = 0
-  private startsAt = Number.NEGATIVE_INFINITY
-  private backoffMillis: number = backoff.first
+  private readonly crew: Crew
   private readonly firstReady = Deferred.makeUnsafe<void, ThreadsUnavailable>()
-  /** Threads that were lost, and those of them that could not be ended. */
-  lost = 0
-  abandoned = 0
 
   constructor(options: {
     readonly limits: Limits
     readonly spawner: ThreadSpawner["Service"]
     readonly tags: ReadonlyArray<string>
     readonly clock: Clock.Clock
+    readonly context: Context.Context<never>
     readonly fork: (effect: Effect.Effect<void>) => void
   }) {
     this.limits = options.limits
-    this.spawner = options.spawner
     this.tags = options.tags
     this.clock = options.clock
     this.fork = options.fork
+    this.capacity = new Capacity(options.limits.batch)
+    this.measures = new Measures(options.context)
+    this.crew = new Crew(options, this.measures, {
+      message: (thread, message) => this.receive(thread, message),
+      started: () => this.tickOn(),
+      ending: (thread) => this.takeBack(thread),
+      lost: (thread, why) => this.afterLoss(thread, why),
+      unavailable: (why) => {
+        Deferred.doneUnsafe(this.firstReady, Effect.fail(new ThreadsUnavailable({ why })))
+        this.giveUp(why)
+      },
+      mayStart: () => {
+        if (!Deferred.isDoneUnsafe(this.firstReady) && this.threads.size === 0) this.crew.start()
+        this.showCounts()
+        this.pumpSoon()
+      }
+    })
     this.permits = makePermits(options.limits.size, options.clock)
   }
 
-  get counts(): { readonly threads: number; readonly busy: number; readonly queued: number } {
+  private get threads(): ReadonlySet<PoolThread> {
+    return this.crew.threads
+  }
+
+  private showCounts(): void {
     let busy = 0
     for (const { isBusy } of this.threads) if (isBusy) busy++
-    return { threads: this.threads.size, busy, queued: this.queue.length }
+    const [queued, alive, abandoned] = [this.queue.length, this.threads.size, this.crew.abandoned.size]
+    this.measures.show({ queued, alive, busy, abandoned })
   }
 
   private get now(): number {
@@ -87,7 +93,7 @@ export class Pool {
 
   /** Starts the first thread, which tells whether there can be any. */
   readonly begin: Effect.Effect<void, ThreadsUnavailable> = Effect.suspend(() => {
-    this.start()
+    this.crew.start()
     return Deferred.await(this.firstReady)
   })
 
@@ -96,7 +102,7 @@ export class Pool {
     return Effect.callback<unknown, unknown>((resume) => {
       const item = new Item(definition, payload, caller, resume)
       item.removeListener = caller.interrupter.onRequestUnsafe((reason) => this.stop(item, reason))
-      if (item.isSettled) return
+      if (item.isSettled) return item.removeListener()
       this.queue.push(item)
       this.pumpSoon()
       return Effect.suspend(() => this.drop(item))
@@ -114,7 +120,7 @@ export class Pool {
       return
     }
     thread.control.request(index, reason)
-    this.tell(thread, { _tag: "Stop", id: thread.batch, index })
+    thread.tell({ _tag: "Stop", id: thread.batch, index })
   }
 
   /** Ends an item whose fiber was interrupted, with the thread if it must be. */
@@ -127,11 +133,17 @@ export class Pool {
       return Effect.void
     }
     const ended = item.ended = Deferred.makeUnsafe<void>()
-    this.tell(thread, { _tag: "Interrupt", id: thread.batch, index })
+    thread.tell({ _tag: "Interrupt", id: thread.batch, index })
     return Effect.flatMap(Effect.timeoutOption(Deferred.await(ended), closeMillis), (inTime) => {
       if (inTime._tag === "Some") return Effect.void
-      this.end(thread)
-      return Deferred.await(thread.gone)
+      if (thread.control.isRunning(index)) {
+        // It never gives its thread back, which hears nothing of a friendly end either.
+        this.crew.end(thread, 0)
+        return Deferred.await(thread.gone)
+      }
+      // It has ended. Its thread is at another one, and tells of both once it can.
+      item.settle(Effect.void)
+      return Effect.void
     })
   }
 
@@ -149,45 +161,37 @@ export class Pool {
   private pump(): void {
     for (;;) {
       this.queue = this.queue.filter((item) => !item.isSettled)
+      if (this.crew.isClosed) this.giveUp("its pool is closed")
       const [first] = this.queue
       if (first === undefined) return
-      const thread = this.findThread(first.caller.isSuspect)
-      if (thread === undefined) return
-      this.post(thread, this.takeBatch())
+      let from = 0
+      let thread = first.caller.isSuspect ? this.crew.findUnused() : this.crew.find()
+      if (thread === undefined && first.caller.isSuspect) {
+        // The others don't wait with it.
+        from = this.queue.findIndex(({ caller }) => !caller.isSuspect)
+        thread = from < 0 ? undefined : this.crew.idle()
+      }
+      if (thread === undefined) return this.giveUpIfStuck()
+      this.post(thread, this.takeBatch(from))
     }
   }
 
-  /** A thread that has nothing to do; if there is none, has one started. */
-  private findThread(unused: boolean): PoolThread | undefined {
-    let isStarting = false
-    for (const thread of this.threads) {
-      if (thread.isEnding) continue
-      if (!thread.isReady) isStarting = true
-      else if (!thread.isBusy && !(unused && thread.isUsed)) return thread
-    }
-    if (isStarting || this.start()) return undefined
-    // One that was used has to make room for one that was not.
-    const used = unused ? Array.from(this.threads).find((_) => _.isReady && !_.isBusy && !_.isEnding) : undefined
-    if (used !== undefined) this.end(used)
-    return undefined
-  }
-
-  private takeBatch(): ReadonlyArray<Item> {
-    const [first] = this.queue
+  private takeBatch(from: number): ReadonlyArray<Item> {
+    const first = this.queue[from]
     if (first === undefined) return []
-    if (first.goesAlone) return this.queue.splice(0, 1)
+    if (first.goesAlone) return this.queue.splice(from, 1)
     let free = 0
     for (const { isBusy, isReady } of this.threads) if (isReady && !isBusy) free++
     const most = Math.min(this.limits.batch, Math.ceil(this.queue.length / Math.max(1, free)))
-    let cost = first.cost
+    let { cost } = first
     let count = 1
     for (; count < most; count++) {
-      const item = this.queue[count]
+      const item = this.queue[from + count]
       if (item === undefined || item.goesAlone) break
       cost += item.cost
-      if (cost > this.capacity) break
+      if (cost > this.capacity.cost) break
     }
-    return this.queue.splice(0, count)
+    return this.queue.splice(from, count)
   }
 
   private post(thread: PoolThread, items: ReadonlyArray<Item>): void {
@@ -212,7 +216,7 @@ export class Pool {
     if (first === undefined) return
     thread.batch = this.nextBatch++
     try {
-      this.tell(thread, { _tag: "Batch", id: thread.batch, items: posted })
+      thread.tell({ _tag: "Batch", id: thread.batch, items: posted })
     } catch (error) {
       // One of them can't be copied: alone it is known which.
       for (const item of sent) {
@@ -231,46 +235,45 @@ export class Pool {
     this.tickOn()
   }
 
-  private tell(thread: PoolThread, message: ToThread): void {
-    thread.spawned?.postUnsafe(message)
-  }
-
   // -- what threads tell
 
   private receive(thread: PoolThread, message: FromThread): void {
     switch (message._tag) {
       case "Ready": {
         const missing = this.tags.filter((tag) => !message.tasks.includes(tag))
-        if (missing.length > 0) return this.lose(thread, `its module has no handler for ${missing.join(", ")}`)
-        thread.isReady = true
-        thread.idleSince = this.now
-        this.failedStarts = 0
+        if (missing.length > 0) return this.crew.lose(thread, `its module has no handler for ${missing.join(", ")}`)
+        this.crew.noteReady(thread)
         Deferred.doneUnsafe(this.firstReady, Effect.void)
         return this.pump()
       }
       case "Broken":
-        return this.lose(thread, message.why)
+        return this.crew.lose(thread, message.why)
       case "Ended":
         return this.receiveEndings(thread, message)
-      case "Report": {
-        const item = thread.batch === message.id ? thread.items[message.index] : undefined
-        if (item === undefined || item.thread !== thread) return
-        const { cell, reporter } = item.caller
-        for (const [unit, amount] of message.added) reporter.addUnsafe(unit, amount)
-        for (const [unit, total] of message.totals) reporter.totalUnsafe(unit, total)
-        if (message.saved !== undefined) cell.saveUnsafe(message.saved)
-        const { id, index } = message
-        if (message.commits) {
-          const recorded = Effect.sync(() => this.tell(thread, { _tag: "Recorded", id, index }))
-          this.fork(Effect.andThen(cell.recorded, recorded))
-        }
-      }
+      case "Report":
+        return this.receiveReport(thread, message.id, message)
     }
   }
 
+  private receiveReport(thread: PoolThread, id: number, { added, commits, index, saved, totals }: Report): void {
+    const item = thread.batch === id ? thread.items[index] : undefined
+    if (item === undefined || item.thread !== thread) return
+    const { cell, reporter } = item.caller
+    if (saved !== undefined) {
+      for (const [unit, amount] of saved.added) reporter.addUnsafe(unit, amount)
+      cell.saveUnsafe(saved.checkpoint)
+    }
+    for (const [unit, amount] of added) reporter.addUnsafe(unit, amount)
+    for (const [unit, total] of totals) reporter.totalUnsafe(unit, total)
+    if (!commits) return
+    const recorded = Effect.sync(() => thread.tell({ _tag: "Recorded", id, index }))
+    this.fork(Effect.andThen(cell.recorded, recorded))
+  }
+
   private receiveEndings(thread: PoolThread, message: FromThread & { readonly _tag: "Ended" }): void {
-    const { endings, id, indexes, isLast, millis } = message
+    const { endings, id, indexes, isLast, millis, reports } = message
     if (thread.batch !== id) return
+    for (const report of reports) this.receiveReport(thread, id, report)
     const ended: Array<readonly [Item, Ending]> = []
     let cost = 0
     indexes.forEach((index, i) => {
@@ -279,118 +282,56 @@ export class Pool {
       cost += item.cost
       ended.push([item, ending])
     })
-    if (cost > 0) this.measure(millis / cost)
-    if (isLast) {
-      thread.items = []
-      thread.isBusy = false
-      thread.idleSince = this.now
-      thread.spawned?.holdUnsafe(false)
-      this.backoffMillis = backoff.first
+    if (ended.length > 0) {
+      this.measures.noteTasks(ended.length, millis)
+      this.capacity.measure(ended.length, cost, millis)
+      const size = this.limits.size * this.capacity.tasks
+      if (size !== this.permits.size) this.permits.resizeUnsafe(size)
     }
+    if (isLast) this.crew.noteDone(thread)
     // Whoever goes on takes its next task at once, so everything else is done before.
     for (const [item, ending] of ended) item.settle(decode(item, ending))
     if (isLast) this.pumpSoon()
   }
 
-  /** Lets a thread have as much at once as is done in the time of a batch, at most twice as much as before. */
-  private measure(unitMillis: number): void {
-    this.unitMillis += (unitMillis - this.unitMillis) * 0.3
-    const wanted = Math.floor(batchMillis / Math.max(this.unitMillis, 1e-6))
-    const capacity = Math.max(1, Math.min(this.limits.batch, this.capacity * 2, wanted))
-    if (capacity === this.capacity) return
-    this.capacity = capacity
-    this.permits.resizeUnsafe(this.limits.size * capacity)
-  }
+  // -- when a thread ends
 
-  // -- threads
-
-  /** Starts a thread, where there may be one more; tells whether it did. */
-  private start(): boolean {
-    const { now } = this
-    if (this.isClosed || now < this.startsAt || this.threads.size >= this.limits.size) return false
-    const thread = new PoolThread(this.limits.batch, now)
-    try {
-      thread.spawned = this.spawner.spawnUnsafe(thread.control.buffer, {
-        message: (message) => {
-          // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- what `internal/threads/worker.ts` posts
-          if (!thread.isGone) this.receive(thread, message as FromThread)
-        },
-        ended: (why) => this.lose(thread, why)
-      })
-    } catch (error) {
-      this.noteFailedStart(String(error))
-      return false
-    }
-    this.threads.add(thread)
-    this.tickOn()
-    return true
-  }
-
-  /** Has a thread end, whatever it is at. What it has not begun goes to others. */
-  private end(thread: PoolThread): void {
-    if (thread.isEnding) return
-    thread.isEnding = true
-    for (const item of thread.left) if (thread.revoke(item)) this.queue.push(item)
-    const terminate = thread.spawned?.terminate ?? Effect.void
-    const within = (millis: number) => Effect.timeoutOption(Deferred.await(thread.gone), millis)
-    this.tell(thread, { _tag: "Close" })
-    this.fork(Effect.gen({ self: this }, function*() {
-      yield* within(closeMillis)
-      yield* Effect.forkDetach(terminate)
-      yield* within(abandonMillis)
-      if (thread.isGone) return
-      // A system call holds it. It runs no more of its program when that returns.
-      this.abandoned++
-      this.lose(thread, "it could not be ended")
-    }))
+  /** What a thread has not begun goes to others. */
+  private takeBack(thread: PoolThread): void {
+    this.queue.unshift(...thread.left.filter((item) => thread.revoke(item)))
     this.pumpSoon()
   }
 
   /** Tells those that a lost thread had, and what it was in the middle of that it was that. */
-  private lose(thread: PoolThread, why: string): void {
-    if (thread.isGone) return
-    thread.isGone = true
-    this.threads.delete(thread)
-    Deferred.doneUnsafe(thread.gone, Effect.void)
-    const { isEnding, isReady, left } = thread
-    if (!isEnding) this.fork(thread.spawned?.terminate ?? Effect.void)
-    if (!isEnding && isReady) this.lost++
-    if (!isEnding && !isReady) this.noteFailedStart(why)
+  private afterLoss(thread: PoolThread, why: string): void {
+    const { isEnding, left } = thread
     const begun = left.filter(({ index }) => !thread.control.isPending(index))
+    const waiting: Array<Item> = []
     for (const item of left) {
-      if (!begun.includes(item) && (isEnding || left.length > 1)) {
+      if (begun.includes(item) || (!isEnding && left.length === 1)) {
+        const isCulprit = !isEnding && (left.length === 1 || thread.control.isRunning(item.index))
+        item.settle(Effect.die(new ThreadLost({ isCulprit, isSuspect: !isEnding }, why)))
+      } else {
         item.thread = undefined
         // If it was none of those that had begun, it was what they look like to the thread.
         item.goesAlone ||= begun.length === 0
-        this.queue.push(item)
-      } else {
-        const isCulprit = !isEnding && (left.length === 1 || thread.control.isRunning(item.index))
-        item.settle(Effect.die(new ThreadLost(isCulprit, why)))
+        waiting.push(item)
       }
     }
+    this.queue.unshift(...waiting)
     this.pumpSoon()
   }
 
-  private noteFailedStart(why: string): void {
-    const delay = this.backoffMillis
-    this.backoffMillis = Math.min(backoff.most, delay * 2)
-    this.startsAt = this.now + delay
-    this.failedStarts++
-    if (this.failedStarts >= maxFailedStarts && !Array.from(this.threads).some(({ isReady }) => isReady)) {
-      this.failedStarts = 0
-      const unavailable = new ThreadsUnavailable({ why })
-      Deferred.doneUnsafe(this.firstReady, Effect.fail(unavailable))
-      const waiting = this.queue
-      this.queue = []
-      for (const item of waiting) item.settle(Effect.die(unavailable))
-    }
-    this.fork(Effect.andThen(
-      Effect.sleep(delay),
-      Effect.sync(() => {
-        if (!Deferred.isDoneUnsafe(this.firstReady) && this.threads.size === 0) this.start()
-        this.pump()
-      })
-    ))
+  /** Tells all that wait that they do so in vain. */
+  private giveUp(why: string): void {
+    const waiting = this.queue
+    this.queue = []
+    for (const item of waiting) item.settle(Effect.die(new ThreadsUnavailable({ why })))
+  }
+
+  private giveUpIfStuck(): void {
+    if (this.threads.size > 0 || this.crew.hasRoom) return
+    this.giveUp(`${this.crew.abandoned.size} threads are held by system calls`)
   }
 
   // -- time
@@ -406,31 +347,39 @@ export class Pool {
         step: () => this.tick()
       }).pipe(Effect.ensuring(Effect.sync(() => {
         this.isTicking = false
+        this.showCounts()
       })))
     )
   }
 
   private tick(): void {
     const { now } = this
+    this.showCounts()
+    this.crew.checkStarts(now)
+    // What waits behind a slow one is for a thread that has nothing to do.
+    if (this.crew.idle() === undefined && !this.crew.isStarting && this.mostPending().length > 0) this.crew.start()
     for (const thread of this.threads) {
       if (thread.isEnding) continue
-      if (!thread.isReady && now - thread.startedAt > startMillis) {
-        this.lose(thread, `it was not ready after ${startMillis / 1000} seconds`)
-      }
       for (const item of thread.left) if (thread.control.isRunning(item.index)) item.caller.begin()
       if (!thread.isReady || thread.isBusy) continue
       if (this.queue.length > 0) this.pumpSoon()
-      else if (!this.share() && now - thread.idleSince > this.limits.idleMillis) this.end(thread)
+      else if (!this.share() && now - thread.idleSince > this.limits.idleMillis) this.crew.end(thread)
     }
   }
 
-  /** Takes half of what the busiest thread has not begun, for one that has nothing. */
-  private share(): boolean {
+  /** What the busiest thread has not begun. */
+  private mostPending(): ReadonlyArray<Item> {
     let most: ReadonlyArray<Item> = []
     for (const thread of this.threads) {
       const pending = thread.left.filter(({ index }) => thread.control.isPending(index))
       if (pending.length > most.length) most = pending
     }
+    return most
+  }
+
+  /** Takes half of what the busiest thread has not begun, for one that has nothing. */
+  private share(): boolean {
+    const most = this.mostPending()
     const taken = most.slice(Math.floor(most.length / 2)).filter((item) => item.thread?.revoke(item))
     this.queue.unshift(...taken)
     if (taken.length > 0) this.pumpSoon()
@@ -439,9 +388,10 @@ export class Pool {
 
   /** Ends all threads, and waits until none is left. */
   readonly close: Effect.Effect<void> = Effect.suspend(() => {
-    this.isClosed = true
+    this.crew.isClosed = true
     const threads = Array.from(this.threads)
-    for (const thread of threads) this.end(thread)
+    for (const thread of threads) this.crew.end(thread)
+    this.pumpSoon()
     return Effect.forEach(threads, ({ gone }) => Deferred.await(gone), { discard: true })
   })
 }

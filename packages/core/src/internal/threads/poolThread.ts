@@ -8,7 +8,7 @@ import type { Reporter } from "../../Progress.ts"
 import type { Cell } from "../../TaskCheckpoint.ts"
 import type { Thread as Spawned } from "../../ThreadSpawner.ts"
 import { Control } from "./control.ts"
-import type { TaskCrossing } from "./crossing.ts"
+import type { TaskCrossing, ToThread } from "./crossing.ts"
 
 /** A kind of task of the pool. */
 export interface Definition {
@@ -47,12 +47,15 @@ export class Item {
     this.definition = definition
     this.payload = payload
     this.caller = caller
-    this.cost = definition.cost(payload)
+    const cost = definition.cost(payload)
+    // What is no cost would be none for ever: capacity is an average.
+    this.cost = cost > 0 && cost < Number.POSITIVE_INFINITY ? cost : 1
     this.goesAlone = caller.isSuspect
     this.resume = resume
   }
 
   settle(end: Effect.Effect<unknown, unknown>): void {
+    if (this.isSettled) return
     this.isSettled = true
     this.thread = undefined
     this.removeListener()
@@ -87,6 +90,10 @@ export class PoolThread {
 
   get left(): ReadonlyArray<Item> {
     return this.items.filter((item) => item.thread === this)
+  }
+
+  tell(message: ToThread): void {
+    this.spawned?.postUnsafe(message)
   }
 
   /** Takes an item back that it has not begun. */

@@ -10,10 +10,10 @@ import { Reporter } from "../../Progress.ts"
 import { Cell } from "../../TaskCheckpoint.ts"
 import { Signal } from "../signal.ts"
 import type { Control } from "./control.ts"
-import type { FromThread } from "./crossing.ts"
+import type { FromThread, Report } from "./crossing.ts"
 
 /** Reports of a running task are at least so far apart, in milliseconds. */
-const reportMillis = 50
+export const reportMillis = 50
 
 /** What tasks of a thread have in common. */
 export interface Surroundings {
@@ -21,6 +21,8 @@ export interface Surroundings {
   readonly post: (message: FromThread) => void
   /** Milliseconds since some moment, also within synchronous code. */
   readonly now: () => number
+  /** Has the task that runs then tell what it has to, a while from now. */
+  readonly reportLater: () => void
 }
 
 /** A task that runs here, as all that it finds in its context. */
@@ -33,24 +35,28 @@ export class Attempt implements Interrupter, Cell, Reporter {
   private readonly control: Control
   private readonly post: (message: FromThread) => void
   private readonly now: () => number
+  private readonly reportLater: () => void
   private readonly batch: number
   private added = new Map<string, number>()
   private totals = new Map<string, number>()
-  private saved: Schema.Json | undefined = undefined
-  private reportedAt = 0
+  private saved: Report["saved"] = undefined
+  private reportedAt: number
   private waiting: Array<(effect: Effect.Effect<void>) => void> = []
 
   constructor(
-    { control, now, post }: Surroundings,
-    { batch, checkpoint, index }: {
+    { control, now, post, reportLater }: Surroundings,
+    { batch, checkpoint, index, startedAt }: {
       readonly batch: number
       readonly index: number
       readonly checkpoint: Schema.Json | undefined
+      readonly startedAt: number
     }
   ) {
     this.control = control
     this.post = post
     this.now = now
+    this.reportLater = reportLater
+    this.reportedAt = startedAt
     this.batch = batch
     this.index = index
     this.checkpoint = checkpoint
@@ -83,7 +89,9 @@ export class Attempt implements Interrupter, Cell, Reporter {
 
   saveUnsafe(checkpoint: Schema.Json): void {
     this.checkpoint = checkpoint
-    this.saved = checkpoint
+    // What is added from here on is not part of what the checkpoint stands for.
+    this.saved = { checkpoint, added: addUp(this.saved?.added, this.added) }
+    this.added = new Map()
     this.reportIfDue()
   }
 
@@ -92,35 +100,39 @@ export class Attempt implements Interrupter, Cell, Reporter {
     this.report(true)
   })
 
+  /** The oldest commit that waits is recorded: the owner answers each, in their order. */
   noteRecorded(): void {
-    const { waiting } = this
-    this.waiting = []
-    for (const resume of waiting) resume(Effect.void)
+    this.waiting.shift()?.(Effect.void)
   }
 
   private reportIfDue(): void {
     if (this.now() - this.reportedAt >= reportMillis) this.report(false)
+    else this.reportLater()
   }
 
   /** Tells the owner what there is to tell. */
   report(commits: boolean): void {
-    const { added, batch, index, saved, totals } = this
-    if (this.isEnded || (!commits && added.size === 0 && totals.size === 0 && saved === undefined)) return
-    this.post({
-      _tag: "Report",
-      id: batch,
-      index,
-      added,
-      totals,
-      ...saved === undefined ? {} : { saved },
-      commits
-    })
+    const report = this.takeReport(commits)
+    if (report !== undefined) this.post({ _tag: "Report", id: this.batch, ...report })
+  }
+
+  /** What there is to tell. */
+  takeReport(commits: boolean): Report | undefined {
+    const { added, index, saved, totals } = this
+    if (this.isEnded || (!commits && added.size === 0 && totals.size === 0 && saved === undefined)) return undefined
     this.added = new Map()
     this.totals = new Map()
     this.saved = undefined
     this.reportedAt = this.now()
+    return { index, added, totals, saved, commits }
   }
 
   readonly see = (context: Context.Context<never>): Context.Context<never> =>
     Context.add(Context.add(Context.add(context, Interrupter, this), Cell, this), Reporter, this)
+}
+
+const addUp = (left: ReadonlyMap<string, number> | undefined, right: ReadonlyMap<string, number>) => {
+  const sums = new Map(left)
+  for (const [unit, amount] of right) sums.set(unit, (sums.get(unit) ?? 0) + amount)
+  return sums
 }

@@ -1,7 +1,7 @@
 /**
  * A thread's side of a thread pool: takes batches, runs their tasks one after the other, tells what they come to.
  */
-import type * as Clock from "effect/Clock"
+import * as Clock from "effect/Clock"
 import type * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
@@ -9,8 +9,16 @@ import * as Fiber from "effect/Fiber"
 import * as Transferable from "effect/workers/Transferable"
 import type { Port } from "../../ThreadWorker.ts"
 import type { Control } from "./control.ts"
-import { defect, type Ending, type FromThread, type Posted, type TaskCrossing, type ToThread } from "./crossing.ts"
-import { Attempt, type Surroundings } from "./threadAttempt.ts"
+import {
+  defect,
+  type Ending,
+  type FromThread,
+  type Posted,
+  type Report,
+  type TaskCrossing,
+  type ToThread
+} from "./crossing.ts"
+import { Attempt, reportMillis, type Surroundings } from "./threadAttempt.ts"
 
 /** For so long a thread runs tasks before it looks at its timers, sockets and messages. */
 const turnMillis = 10
@@ -33,16 +41,21 @@ class Server {
   private readonly inbox: Array<Batch> = []
   private wake: () => void = () => {}
   private current: Attempt | undefined
+  private endings: Endings | undefined
+  private readonly clock: Clock.Clock
   private batch = 0
   private isClosed = false
+  private willReport = false
 
   constructor(handlers: ReadonlyMap<string, Handler>, control: Control, port: Port, clock: Clock.Clock) {
     this.handlers = handlers
     this.port = port
+    this.clock = clock
     this.surroundings = {
       control,
       post: (message) => port.postUnsafe(message),
-      now: () => Number(clock.monotonicTimeNanosUnsafe()) / 1e6
+      now: () => Number(clock.monotonicTimeNanosUnsafe()) / 1e6,
+      reportLater: () => this.reportLater()
     }
     // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- what `internal/threads/pool.ts` posts
     port.listenUnsafe((message) => this.receive(message as ToThread))
@@ -81,33 +94,51 @@ class Server {
     step: () => {}
   })
 
+  /** A task that goes on to wait would not tell by itself. */
+  private reportLater(): void {
+    if (this.willReport) return
+    this.willReport = true
+    const report = Effect.sync(() => {
+      this.willReport = false
+      this.current?.report(false)
+    })
+    Effect.runFork(Effect.provideService(Effect.andThen(Effect.sleep(reportMillis), report), Clock.Clock, this.clock))
+  }
+
   private readonly runBatch = Effect.fnUntraced({ self: this }, function*(this: Server, { id, items }: Batch) {
     const { control, now } = this.surroundings
     this.batch = id
-    const endings = new Endings(this.port, id, now())
-    let turnedAt = now()
+    let at = now()
+    const endings = this.endings = new Endings(this.port, id, at)
+    let turnedAt = at
     for (const [index, item] of items.entries()) {
       if (this.isClosed) break
       if (!control.claim(index)) continue
-      const exit = yield* this.runItem(index, item)
-      this.current?.report(false)
+      const exit = yield* this.runItem(index, item, at)
+      const report = this.current?.takeReport(false)
       if (this.current !== undefined) this.current.isEnded = true
       this.current = undefined
-      endings.add(index, exit, this.handlers.get(item[0]))
+      // What was ended with its thread has not come to anything.
+      if (this.isClosed && Exit.hasInterrupts(exit)) break
+      endings.add(index, exit, this.handlers.get(item[0]), report)
       control.finish(index)
-      const at = now()
+      at = now()
       if (index < items.length - 1) endings.postIfDue(at)
       if (at - turnedAt < turnMillis) continue
       yield* Effect.yieldNow
-      turnedAt = now()
+      turnedAt = at = now()
     }
-    endings.post(now(), true)
+    endings.post(now(), !this.isClosed)
   })
 
-  private runItem(index: number, [tag, payload, checkpoint]: Posted): Effect.Effect<Exit.Exit<unknown, unknown>> {
+  private runItem(
+    index: number,
+    [tag, payload, checkpoint]: Posted,
+    startedAt: number
+  ): Effect.Effect<Exit.Exit<unknown, unknown>> {
     const handler = this.handlers.get(tag)
     if (handler === undefined) return Effect.succeed(Exit.die(new Error(`There is no handler for "${tag}" here`)))
-    const attempt = this.current = new Attempt(this.surroundings, { batch: this.batch, index, checkpoint })
+    const attempt = this.current = new Attempt(this.surroundings, { batch: this.batch, index, checkpoint, startedAt })
     const effect = Effect.updateContext(
       Effect.suspend(() => handler.handle(handler.crossing.payload.decode(payload))),
       attempt.see
@@ -115,7 +146,10 @@ class Server {
     // A fiber of its own can be interrupted. Most have ended by now.
     const fiber = attempt.fiber = Effect.runForkWith(handler.context)(effect)
     const exit = fiber.pollUnsafe()
-    return exit === undefined ? Fiber.await(fiber) : Effect.succeed(exit)
+    if (exit !== undefined) return Effect.succeed(exit)
+    // It may take long: what came before does not wait for it.
+    this.endings?.post(startedAt, false)
+    return Fiber.await(fiber)
   }
 }
 
@@ -126,6 +160,7 @@ class Endings {
   private postedAt: number
   private indexes: Array<number> = []
   private endings: Array<Ending> = []
+  private reports: Array<Report> = []
   private transfers = Transferable.makeCollectorUnsafe()
 
   constructor(port: Port, id: number, now: number) {
@@ -134,8 +169,14 @@ class Endings {
     this.postedAt = now
   }
 
-  add(index: number, exit: Exit.Exit<unknown, unknown>, handler: Handler | undefined): void {
+  add(
+    index: number,
+    exit: Exit.Exit<unknown, unknown>,
+    handler: Handler | undefined,
+    report: Report | undefined
+  ): void {
     this.indexes.push(index)
+    if (report !== undefined) this.reports.push(report)
     try {
       this.endings.push(handler === undefined ? defect(exit) : handler.crossing.encodeExit(exit, this.transfers))
     } catch (error) {
@@ -148,8 +189,9 @@ class Endings {
   }
 
   post(now: number, isLast: boolean): void {
-    const { endings, id, indexes, postedAt } = this
-    const message: FromThread = { _tag: "Ended", id, indexes, endings, millis: now - postedAt, isLast }
+    const { endings, id, indexes, postedAt, reports } = this
+    if (indexes.length === 0 && !isLast) return
+    const message: FromThread = { _tag: "Ended", id, indexes, endings, reports, millis: now - postedAt, isLast }
     const transfers = Array.from(new Set(this.transfers.readUnsafe()))
     try {
       this.port.postUnsafe(message, transfers)
@@ -159,6 +201,7 @@ class Endings {
     }
     this.indexes = []
     this.endings = []
+    this.reports = []
     this.transfers = Transferable.makeCollectorUnsafe()
     this.postedAt = now
   }

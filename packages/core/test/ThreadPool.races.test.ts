@@ -1,0 +1,490 @@
+import { assert, describe, it } from "@effect/vitest"
+import * as Pools from "@fanout/core/Pools"
+import * as Progress from "@fanout/core/Progress"
+import * as Task from "@fanout/core/Task"
+import * as TaskCheckpoint from "@fanout/core/TaskCheckpoint"
+import * as TaskDispatcher from "@fanout/core/TaskDispatcher"
+import * as ThreadPool from "@fanout/core/ThreadPool"
+import { ThreadsUnavailable } from "@fanout/core/ThreadSpawner"
+import * as ThreadWorker from "@fanout/core/ThreadWorker"
+import * as Cause from "effect/Cause"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Fiber from "effect/Fiber"
+import * as Headers from "effect/http/Headers"
+import * as Layer from "effect/Layer"
+import * as Metric from "effect/Metric"
+import * as Rpc from "effect/rpc/Rpc"
+import * as RpcGroup from "effect/rpc/RpcGroup"
+import { RequestId } from "effect/rpc/RpcMessage"
+import * as Schema from "effect/Schema"
+import * as Scope from "effect/Scope"
+import * as TestClock from "effect/testing/TestClock"
+import { Control } from "../src/internal/threads/control.ts"
+import type { FromThread, ToThread } from "../src/internal/threads/crossing.ts"
+import { ThreadLost } from "../src/internal/threads/lost.ts"
+import { ScriptedThreads, Threads, turns } from "./threadHarness.ts"
+import { Act, handlers, Tasks } from "./threadTasks.ts"
+
+const Step = Task.make("test/Step", {
+  payload: { n: Schema.Number, cost: Schema.optionalKey(Schema.Number) },
+  success: Schema.Number,
+  key: ({ n }) => `${n}`,
+  cost: ({ cost = 1 }) => cost,
+  pool: "cpu"
+})
+class Steps extends RpcGroup.make(Step) {}
+
+/** A pool of threads that do what a test says, and a way to run steps without permits. */
+const scripted = Effect.fnUntraced(function*(options: ThreadPool.Options) {
+  const threads = new ScriptedThreads()
+  const scope = yield* Scope.make()
+  const building = yield* Effect.forkChild(
+    Layer.buildWithScope(ThreadPool.layer(Steps, options).pipe(Layer.provide(threads.layer)), scope)
+  )
+  yield* turns
+  threads.at(0).ready("test/Step")
+  const context = yield* Fiber.join(building)
+  const handle = yield* Effect.provideContext(Steps.accessHandler("test/Step"), context)
+  const dispatcher = yield* TaskDispatcher.TaskDispatcher
+  const step = (n: number, cost = 1) => handle({ n, cost }, call)
+  const steps = (...numbers: ReadonlyArray<number>) =>
+    Effect.forEach(numbers, (n) => Effect.forkDetach(step(n), { startImmediately: true })).pipe(Effect.tap(turns))
+  const dispatch = (n: number) =>
+    Effect.provideContext(dispatcher.run(Step, { n }), context).pipe(Effect.forkDetach({ startImmediately: true }))
+  /** Lets a thread have so many at once. */
+  const enlarge = Effect.fnUntraced(function*(batch: number, thread = threads.at(0)) {
+    for (let size = 1; size < batch; size *= 2) {
+      const fibers = yield* steps(...Array.from({ length: size }, (_, n) => n))
+      thread.end(fibers.map((_, n) => [n, { done: n }]))
+      yield* turns
+    }
+  })
+  return { threads, step, steps, dispatch, enlarge, close: Scope.close(scope, Exit.void) }
+})
+
+const call = { client: new Rpc.ServerClient(0), requestId: RequestId(0), headers: Headers.empty }
+
+const defectOf = (exit: Exit.Exit<unknown, unknown> | undefined): unknown =>
+  exit !== undefined && Exit.isFailure(exit) ? exit.cause.reasons.find(Cause.isDieReason)?.defect : exit
+
+const withDispatcher = Effect.provide(TaskDispatcher.layer.pipe(Layer.provideMerge(Pools.layer())))
+
+describe("ThreadPool, one step at a time", () => {
+  it.effect("leaves nobody waiting who is in it when it is closed, or comes later", () =>
+    Effect.gen(function*() {
+      const { close, step, steps, threads } = yield* scripted({ size: 1 })
+      const [running, waiting] = yield* steps(1, 2)
+      threads.at(0).begin(0)
+      const closing = yield* Effect.forkChild(close)
+      yield* turns
+      assert.instanceOf(defectOf(waiting?.pollUnsafe()), ThreadsUnavailable)
+      yield* TestClock.adjust(100)
+      yield* turns
+      assert.instanceOf(defectOf(running?.pollUnsafe()), ThreadLost)
+      yield* Fiber.join(closing)
+      const late = yield* Effect.forkChild(step(3), { startImmediately: true })
+      yield* turns
+      assert.instanceOf(defectOf(late.pollUnsafe()), ThreadsUnavailable)
+    }).pipe(withDispatcher))
+
+  it.effect("settles nothing of what it ends itself when it is closed", () =>
+    Effect.gen(function*() {
+      const threads = new Threads(Tasks, handlers(true))
+      const scope = yield* Scope.make()
+      const context = yield* Layer.buildWithScope(
+        ThreadPool.layer(Tasks, { size: 1 }).pipe(Layer.provide(threads.layer)),
+        scope
+      )
+      const run = yield* TaskDispatcher.TaskDispatcher.use((_) => _.run(Act, { n: 1, act: "sleeps" })).pipe(
+        Effect.provideContext(context),
+        Effect.forkDetach({ startImmediately: true })
+      )
+      yield* turns
+      yield* Scope.close(scope, Exit.void)
+      yield* turns
+      assert.instanceOf(defectOf(run.pollUnsafe()), ThreadsUnavailable)
+    }).pipe(withDispatcher))
+
+  it.effect("spares a thread whose interrupted task has ended, although it can't tell yet", () =>
+    Effect.gen(function*() {
+      const { enlarge, steps, threads } = yield* scripted({ size: 1 })
+      yield* enlarge(2)
+      const thread = threads.at(0)
+      const [first, second] = yield* steps(1, 2)
+      assert.strictEqual(thread.batch.items.length, 2)
+      thread.begin(0)
+      const interrupting = yield* Effect.forkChild(Fiber.interrupt(first ?? assert.fail()))
+      yield* turns
+      assert.strictEqual(thread.told("Interrupt"), 1)
+      thread.control.finish(0)
+      thread.begin(1)
+      yield* TestClock.adjust(100)
+      yield* turns
+      assert.isDefined(interrupting.pollUnsafe())
+      assert.strictEqual(thread.told("Close"), 0)
+      thread.end([[0, { done: 1 }], [1, { done: 2 }]])
+      assert.strictEqual(yield* Fiber.join(second ?? assert.fail()), 2)
+    }).pipe(withDispatcher))
+
+  it.effect("ends a thread 100 ms after it was told to interrupt a task, and goes on with another", () =>
+    Effect.gen(function*() {
+      const { enlarge, steps, threads } = yield* scripted({ size: 1 })
+      yield* enlarge(4)
+      const [first, second, third] = yield* steps(1, 2, 3)
+      const thread = threads.at(0)
+      thread.end([[0, { done: 1 }]], { isLast: false })
+      assert.strictEqual(yield* Fiber.join(first ?? assert.fail()), 1)
+      thread.begin(1)
+      const interrupting = yield* Effect.forkChild(Fiber.interrupt(second ?? assert.fail()))
+      yield* turns
+      yield* TestClock.adjust(99)
+      yield* turns
+      assert.isFalse(thread.isTerminated)
+      yield* TestClock.adjust(1)
+      yield* turns
+      assert.isTrue(thread.isTerminated)
+      assert.isFalse(thread.isHeld)
+      assert.isDefined(interrupting.pollUnsafe())
+      const next = threads.at(1)
+      next.ready("test/Step")
+      yield* turns
+      next.end([[0, { done: 3 }]])
+      assert.strictEqual(yield* Fiber.join(third ?? assert.fail()), 3)
+    }).pipe(withDispatcher))
+
+  it.effect("interrupts at once what has not begun, or has ended", () =>
+    Effect.gen(function*() {
+      const { enlarge, steps, threads } = yield* scripted({ size: 1 })
+      yield* enlarge(2)
+      const [first, second, third] = yield* steps(1, 2, 3)
+      const thread = threads.at(0)
+      assert.strictEqual(thread.batch.items.length, 2)
+      thread.begin(0)
+      thread.control.finish(0)
+      for (const fiber of [first, second, third]) {
+        yield* Fiber.interrupt(fiber ?? assert.fail())
+      }
+      assert.isFalse(thread.control.claim(1))
+      thread.end([[0, { done: 1 }]])
+      yield* turns
+      assert.deepStrictEqual(thread.batches, [1, 2])
+    }).pipe(withDispatcher))
+
+  it.effect("replaces what a system call holds, so many times as it has threads", () =>
+    Effect.gen(function*() {
+      const { steps, threads } = yield* scripted({ size: 1 })
+      const abandoned = Effect.map(Metric.value(Metric.gauge("fanout_threads_abandoned")), ({ value }) => value)
+      const stick = Effect.fnUntraced(function*(n: number) {
+        const thread = threads.at(n)
+        thread.obeys = false
+        const [fiber] = yield* steps(n)
+        thread.begin(0)
+        const interrupting = yield* Effect.forkChild(Fiber.interrupt(fiber ?? assert.fail()))
+        yield* turns
+        yield* TestClock.adjust(100)
+        yield* turns
+        yield* TestClock.adjust(249)
+        yield* turns
+        assert.isUndefined(interrupting.pollUnsafe())
+        assert.isTrue(thread.isHeld)
+        yield* TestClock.adjust(1)
+        yield* turns
+        assert.isDefined(interrupting.pollUnsafe())
+        assert.isFalse(thread.isHeld)
+      })
+      yield* stick(0)
+      const [second] = yield* steps(1)
+      threads.at(1).ready("test/Step")
+      threads.at(1).end([[0, { done: 1 }]])
+      assert.strictEqual(yield* Fiber.join(second ?? assert.fail()), 1)
+      yield* TestClock.adjust(20)
+      assert.strictEqual(yield* abandoned, 1)
+      yield* stick(1)
+      const [third] = yield* steps(3)
+      assert.match(String(defectOf(third?.pollUnsafe())), /2 threads are held by system calls/)
+      yield* TestClock.adjust(20)
+      assert.strictEqual(yield* abandoned, 2)
+
+      // The call returns.
+      threads.at(0).die("terminated")
+      const [fourth] = yield* steps(4)
+      assert.isUndefined(fourth?.pollUnsafe())
+      assert.strictEqual(threads.started.length, 3)
+      assert.strictEqual(yield* abandoned, 1)
+    }).pipe(Effect.provideService(Metric.MetricRegistry, new Map()), withDispatcher))
+
+  it.effect("has others pass a task that waits for a thread of its own", () =>
+    Effect.gen(function*() {
+      const { dispatch, steps, threads } = yield* scripted({ size: 2 })
+      const payloadsOf = (n: number) => threads.at(n).batch.items.map(([, payload]) => payload)
+      const blocker = yield* steps(9)
+      const suspect = yield* dispatch(1)
+      yield* turns
+      threads.at(1).ready("test/Step")
+      yield* turns
+      threads.at(1).begin(0)
+      threads.at(0).end([[0, { done: 9 }]])
+      assert.deepStrictEqual(yield* Fiber.joinAll(blocker), [9])
+      threads.at(1).die("of the first")
+      yield* turns
+      assert.strictEqual(threads.started.length, 3)
+      // Its thread is not there yet, and one that was used has nothing to do.
+      const [second] = yield* steps(2)
+      assert.deepStrictEqual(payloadsOf(0), [{ n: 2, cost: 1 }])
+      threads.at(0).end([[0, { done: 2 }]])
+      assert.strictEqual(yield* Fiber.join(second ?? assert.fail()), 2)
+      threads.at(2).ready("test/Step")
+      yield* turns
+      assert.deepStrictEqual(payloadsOf(2), [{ n: 1 }])
+      threads.at(2).begin(0)
+      threads.at(2).die("of the first, again")
+      yield* turns
+      const quarantined = defectOf(suspect.pollUnsafe())
+      assert.match(String(quarantined instanceof Object && "message" in quarantined && quarantined.message), /again/)
+    }).pipe(withDispatcher))
+
+  it.effect("makes room for a task that needs a thread of its own, once", () =>
+    Effect.gen(function*() {
+      const { dispatch, steps, threads } = yield* scripted({ size: 3 })
+      yield* steps(7)
+      const suspect = yield* dispatch(1)
+      yield* turns
+      threads.at(1).ready("test/Step")
+      yield* turns
+      yield* steps(8)
+      threads.at(2).ready("test/Step")
+      yield* turns
+      // Whatever the task was with is lost; while a thread starts for it, the others come to have nothing to do.
+      threads.at(1).begin(0)
+      threads.at(1).die("of the first")
+      yield* steps(9)
+      threads.at(3).ready("test/Step")
+      yield* turns
+      assert.deepStrictEqual(threads.at(3).batch.items.map(([, payload]) => payload), [{ n: 1 }])
+      threads.at(0).end([[0, { done: 7 }]])
+      yield* turns
+      assert.deepStrictEqual(threads.at(0).batch.items.map(([, payload]) => payload), [{ n: 9, cost: 1 }])
+      threads.at(3).begin(0)
+      // The second one that is suspected finds no room: one of two idle threads is ended for it.
+      const other = yield* dispatch(2)
+      threads.at(0).end([[0, { done: 9 }]])
+      yield* turns
+      threads.at(0).begin(0)
+      threads.at(0).die("of the other")
+      yield* turns
+      assert.strictEqual(threads.started.length, 5)
+      threads.at(2).end([[0, { done: 8 }]])
+      threads.at(4).ready("test/Step")
+      yield* turns
+      threads.at(4).end([[0, { done: 2 }]])
+      threads.at(3).end([[0, { done: 1 }]])
+      assert.deepStrictEqual([yield* Fiber.join(suspect), yield* Fiber.join(other)], [1, 2])
+      assert.deepStrictEqual(threads.started.map((thread) => thread.told("Close")), [0, 0, 0, 0, 0])
+    }).pipe(withDispatcher))
+
+  it.effect("takes nothing against what its thread was ended beside", () =>
+    Effect.gen(function*() {
+      const { dispatch, enlarge, steps, threads } = yield* scripted({ size: 1 })
+      yield* enlarge(2)
+      // Two have permits. The first has ended and nobody knows; the second hangs.
+      yield* steps(0)
+      const first = yield* dispatch(1)
+      const second = yield* dispatch(2)
+      yield* turns
+      const thread = threads.at(0)
+      thread.end([[0, { done: 0 }]])
+      yield* turns
+      assert.strictEqual(thread.batch.items.length, 2)
+      thread.begin(0)
+      thread.control.finish(0)
+      thread.begin(1)
+      const interrupting = yield* Effect.forkChild(Fiber.interrupt(second))
+      yield* turns
+      yield* TestClock.adjust(100)
+      yield* turns
+      yield* Fiber.join(interrupting)
+      threads.at(1).ready("test/Step")
+      yield* turns
+      // It goes with others, on a thread that they may use too.
+      const [third] = yield* steps(3)
+      threads.at(1).end([[0, { done: 1 }]])
+      yield* turns
+      threads.at(1).end([[0, { done: 3 }]])
+      assert.deepStrictEqual([yield* Fiber.join(first), yield* Fiber.join(third ?? assert.fail())], [1, 3])
+      assert.strictEqual(threads.started.length, 2)
+    }).pipe(withDispatcher))
+
+  it.effect("gives a thread as much as takes 2 ms, whatever the unit of its cost", () =>
+    Effect.gen(function*() {
+      const { step, threads } = yield* scripted({ size: 1, batch: 16 })
+      const thread = threads.at(0)
+      yield* Effect.forEach(Array.from({ length: 100 }), (_, n) => Effect.forkDetach(step(n, 1000)), { discard: true })
+      yield* turns
+      while (thread.batches.reduce((sum, size) => sum + size) < 100) {
+        thread.end(thread.batch.items.map((_, n) => [n, { done: n }]), { millis: thread.batch.items.length * 0.2 })
+        yield* turns
+      }
+      assert.deepStrictEqual(thread.batches.slice(0, 6), [1, 2, 4, 8, 10, 10])
+      thread.end(thread.batch.items.map((_, n) => [n, { done: n }]), { millis: 0.001 })
+
+      // Slow ones go alone, and what is quick after them goes together again.
+      const slow = thread.batches.length
+      yield* Effect.forEach(Array.from({ length: 200 }), (_, n) => Effect.forkDetach(step(n, 1000)), { discard: true })
+      yield* turns
+      while (thread.batches.slice(slow).reduce((sum, size) => sum + size, 0) < 100) {
+        thread.end(thread.batch.items.map((_, n) => [n, { done: n }]), { millis: thread.batch.items.length * 100 })
+        yield* turns
+      }
+      assert.strictEqual(thread.batches.at(-1), 1)
+      while (thread.batches.slice(slow).reduce((sum, size) => sum + size, 0) < 200) {
+        thread.end(thread.batch.items.map((_, n) => [n, { done: n }]), { millis: thread.batch.items.length * 0.001 })
+        yield* turns
+      }
+      assert.isAbove(Math.max(...thread.batches.slice(-3)), 8)
+    }).pipe(withDispatcher))
+
+  it.effect("hands out as many permits as its threads may hold", () =>
+    Effect.gen(function*() {
+      const { dispatch, enlarge, steps, threads } = yield* scripted({ size: 1, batch: 4 })
+      yield* enlarge(4)
+      yield* steps(0)
+      for (let n = 0; n < 10; n++) yield* dispatch(n)
+      yield* turns
+      threads.at(0).end([[0, { done: 0 }]])
+      yield* turns
+      assert.strictEqual(threads.at(0).batch.items.length, 4)
+      threads.at(0).end([0, 1, 2, 3].map((n) => [n, { done: n }]), { millis: 400 })
+      yield* turns
+      threads.at(0).end(threads.at(0).batch.items.map((_, n) => [n, { done: n }]), { millis: 100 })
+      yield* turns
+      assert.strictEqual(threads.at(0).batch.items.length, 1)
+    }).pipe(withDispatcher))
+
+  it.effect("starts a thread for what waits behind a slow one", () =>
+    Effect.gen(function*() {
+      const { enlarge, steps, threads } = yield* scripted({ size: 2 })
+      yield* enlarge(4)
+      assert.strictEqual(threads.started.length, 1)
+      const fibers = yield* steps(0, 1, 2, 3)
+      threads.at(0).begin(0)
+      yield* TestClock.adjust(20)
+      yield* turns
+      threads.at(1).ready("test/Step")
+      yield* TestClock.adjust(20)
+      yield* turns
+      const taken = threads.at(1).batch.items.map(([, payload]) => payload)
+      assert.deepStrictEqual(taken, [{ n: 2, cost: 1 }, { n: 3, cost: 1 }])
+      assert.isFalse(threads.at(0).control.claim(2))
+      threads.at(1).end([[0, { done: 2 }], [1, { done: 3 }]])
+      threads.at(0).end([[0, { done: 0 }], [1, { done: 1 }]])
+      assert.deepStrictEqual(yield* Fiber.joinAll(fibers), [0, 1, 2, 3])
+    }).pipe(withDispatcher))
+
+  it.effect("keeps all but the one that can't be copied", () =>
+    Effect.gen(function*() {
+      const Odd = Task.make("test/Odd", { payload: { x: Schema.Number }, success: Schema.Number })
+      class Odds extends RpcGroup.make(Odd) {}
+      const threads = new Threads(Odds, Odds.toLayer({ "test/Odd": ({ x }) => Effect.succeed(x) }))
+      const context = yield* Layer.build(ThreadPool.layer(Odds, { size: 1 }).pipe(Layer.provide(threads.layer)))
+      const odd = yield* Effect.provideContext(Odds.accessHandler("test/Odd"), context)
+      const payloads = Array.from({ length: 64 }, (_, x) => x === 30 ? { x, f: () => x } : { x })
+      for (let round = 0; round < 4; round++) {
+        const exits = yield* Effect.forEach(payloads, (payload) => Effect.exit(odd(payload, call)), {
+          concurrency: "unbounded"
+        })
+        const failed = exits.flatMap((exit, x) => Exit.isSuccess(exit) ? [] : [[x, String(defectOf(exit))]])
+        assert.strictEqual(failed.length, 1)
+        assert.strictEqual(failed[0]?.[0], 30)
+        assert.match(String(failed[0]?.[1]), /could not be cloned/)
+      }
+    }).pipe(Effect.scoped))
+})
+
+describe("ThreadWorker", () => {
+  /** A thread's side alone, with what it has posted. */
+  const serving = Effect.fnUntraced(function*<R extends Task.Any>(
+    group: RpcGroup.RpcGroup<R>,
+    handlers: Layer.Layer<Task.Handler<R>>
+  ) {
+    const control = Control.make(8)
+    const posted: Array<FromThread> = []
+    const mailbox: { receive: (message: ToThread) => void } = { receive: () => {} }
+    const fiber = yield* ThreadWorker.serve(group, control.buffer, {
+      // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- what a thread posts
+      postUnsafe: (message) => void posted.push(message as FromThread),
+      listenUnsafe: (receive) => {
+        mailbox.receive = receive
+      }
+    }).pipe(Effect.provide(handlers), Effect.forkChild)
+    yield* turns
+    return { control, posted, fiber, post: (message: ToThread) => mailbox.receive(message) }
+  })
+
+  it.effect("answers commits of one task each with its own", () =>
+    Effect.gen(function*() {
+      const cell = TaskCheckpoint.make(Schema.String)
+      const done: Array<string> = []
+      const commit = (name: string) => Effect.andThen(cell.commit(name), Effect.sync(() => done.push(name)))
+      const { post, posted } = yield* serving(
+        Steps,
+        Steps.toLayer({
+          "test/Step": ({ n }) => Effect.as(Effect.all([commit("a"), commit("b")], { concurrency: 2 }), n)
+        })
+      )
+      post({ _tag: "Batch", id: 1, items: [["test/Step", { n: 1 }]] })
+      yield* turns
+      post({ _tag: "Recorded", id: 1, index: 0 })
+      yield* turns
+      assert.deepStrictEqual(done, ["a"])
+      post({ _tag: "Recorded", id: 1, index: 0 })
+      yield* turns
+      assert.deepStrictEqual(done, ["a", "b"])
+      assert.strictEqual(posted.at(-1)?._tag, "Ended")
+    }))
+
+  it.effect("tells what has ended before it waits, and what a task adds before that waits", () =>
+    Effect.gen(function*() {
+      const { post, posted } = yield* serving(
+        Steps,
+        Steps.toLayer({
+          "test/Step": ({ n }) => n === 0 ? Effect.succeed(0) : Effect.andThen(Progress.add("steps", n), Effect.never)
+        })
+      )
+      post({ _tag: "Batch", id: 1, items: [["test/Step", { n: 0 }], ["test/Step", { n: 7 }]] })
+      yield* turns
+      assert.deepInclude(posted.at(-1), { _tag: "Ended", indexes: [0], isLast: false })
+      yield* TestClock.adjust(50)
+      yield* turns
+      assert.deepInclude(posted.at(-1), { _tag: "Report", index: 1, added: new Map([["steps", 7]]) })
+    }))
+
+  it.effect("says what a checkpoint stands for", () =>
+    Effect.gen(function*() {
+      const cell = TaskCheckpoint.make(Schema.Number)
+      const { post, posted } = yield* serving(
+        Steps,
+        Steps.toLayer({
+          "test/Step": ({ n }) =>
+            Effect.gen(function*() {
+              for (const add of [1, 2]) {
+                yield* Progress.add("steps", add)
+                yield* cell.save(add)
+              }
+              yield* Progress.add("steps", 4)
+              return n
+            })
+        })
+      )
+      post({ _tag: "Batch", id: 1, items: [["test/Step", { n: 1 }]] })
+      yield* turns
+      const ended = posted.at(-1)
+      assert.deepStrictEqual(ended?._tag === "Ended" && ended.reports, [{
+        index: 0,
+        saved: { checkpoint: 2, added: new Map([["steps", 3]]) },
+        added: new Map([["steps", 4]]),
+        totals: new Map(),
+        commits: false
+      }])
+    }))
+})

@@ -1,0 +1,171 @@
+import { assert } from "@effect/vitest"
+import type * as Task from "@fanout/core/Task"
+import { settle } from "@fanout/core/testing"
+import { type ThreadListener, ThreadSpawner } from "@fanout/core/ThreadSpawner"
+import * as ThreadWorker from "@fanout/core/ThreadWorker"
+import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
+import * as Layer from "effect/Layer"
+import type * as RpcGroup from "effect/rpc/RpcGroup"
+import { Control } from "../src/internal/threads/control.ts"
+import type { Ending, FromThread, Report, ToThread } from "../src/internal/threads/crossing.ts"
+
+const soon = (run: () => void) => void Promise.resolve().then(run)
+
+/** Lets messages come and go while time stands still. */
+export const turns = Effect.repeat(Effect.andThen(Effect.promise(() => Promise.resolve()), settle), { times: 5 })
+
+/** Threads that are fibers of this thread, so that time is the test's. */
+export class Threads<R extends Task.Any> {
+  readonly started: Array<ThreadListener> = []
+  readonly ended: Array<string> = []
+  /** How threads that are started from now on come to be. */
+  how: "ready" | "die" | "throw" | "hang" = "ready"
+  private readonly group: RpcGroup.RpcGroup<R>
+  private readonly handlers: Layer.Layer<Task.Handler<R>>
+
+  constructor(group: RpcGroup.RpcGroup<R>, handlers: Layer.Layer<Task.Handler<R>>) {
+    this.group = group
+    this.handlers = handlers
+  }
+
+  readonly layer = Layer.succeed(ThreadSpawner, {
+    parallelism: 2,
+    spawnUnsafe: (shared, listener) => {
+      if (this.how === "throw") throw new Error("no room for a thread")
+      this.started.push(listener)
+      if (this.how === "die") soon(() => listener.ended("it died at once"))
+      let receive: (message: unknown) => void = () => {}
+      const fiber = this.how === "ready"
+        ? Effect.runFork(
+          ThreadWorker.serve(this.group, shared, {
+            postUnsafe: (message) => {
+              const copy: unknown = structuredClone(message)
+              soon(() => listener.message(copy))
+            },
+            listenUnsafe: (listener) => {
+              receive = listener
+            }
+          }).pipe(Effect.provide(this.handlers))
+        )
+        : undefined
+      let isOver = false
+      const end = (why: string) => {
+        if (isOver) return
+        isOver = true
+        this.ended.push(why)
+        listener.ended(why)
+      }
+      fiber?.addObserver(() => soon(() => end("it closed")))
+      return {
+        postUnsafe: (message) => {
+          const copy: unknown = structuredClone(message)
+          soon(() => receive(copy))
+        },
+        holdUnsafe: () => {},
+        terminate: Effect.andThen(
+          fiber === undefined ? Effect.void : Fiber.interrupt(fiber),
+          Effect.sync(() => end("it was ended"))
+        )
+      }
+    }
+  })
+}
+
+/** A thread that does what a test says, one step at a time. */
+export class ScriptedThread {
+  readonly posted: Array<ToThread> = []
+  readonly control: Control
+  readonly listener: ThreadListener
+  isHeld = false
+  isTerminated = false
+  /** Whether it ends when it is terminated; else a system call holds it. */
+  obeys = true
+
+  constructor(shared: SharedArrayBuffer, listener: ThreadListener) {
+    this.control = new Control(shared)
+    this.listener = listener
+  }
+
+  tell(message: FromThread): void {
+    this.listener.message(message)
+  }
+
+  ready(...tasks: ReadonlyArray<string>): void {
+    this.tell({ _tag: "Ready", tasks })
+  }
+
+  get batch(): ToThread & { readonly _tag: "Batch" } {
+    const batch = this.posted.findLast((message) => message._tag === "Batch")
+    assert.isDefined(batch, "it has no batch")
+    return batch
+  }
+
+  get batches(): ReadonlyArray<number> {
+    return this.posted.flatMap((message) => message._tag === "Batch" ? [message.items.length] : [])
+  }
+
+  told(tag: ToThread["_tag"]): number {
+    return this.posted.filter(({ _tag }) => _tag === tag).length
+  }
+
+  begin(index: number): void {
+    assert.isTrue(this.control.claim(index), `${index} can't begin`)
+  }
+
+  /** Ends tasks of its batch; those that were not begun are. */
+  end(endings: ReadonlyArray<readonly [index: number, ending: Ending]>, options: {
+    readonly isLast?: boolean
+    readonly millis?: number
+    readonly reports?: ReadonlyArray<Report>
+  } = {}): void {
+    const { isLast = true, millis = 0.01, reports = [] } = options
+    for (const [index] of endings) {
+      this.control.claim(index)
+      this.control.finish(index)
+    }
+    this.tell({
+      _tag: "Ended",
+      id: this.batch.id,
+      indexes: endings.map(([index]) => index),
+      endings: endings.map(([, ending]) => ending),
+      reports,
+      millis,
+      isLast
+    })
+  }
+
+  die(why: string): void {
+    this.listener.ended(why)
+  }
+}
+
+export class ScriptedThreads {
+  readonly started: Array<ScriptedThread> = []
+
+  at(n: number): ScriptedThread {
+    const thread = this.started[n]
+    assert.isDefined(thread, `there is no thread ${n}`)
+    return thread
+  }
+
+  readonly layer = Layer.succeed(ThreadSpawner, {
+    parallelism: 2,
+    spawnUnsafe: (shared, listener) => {
+      const thread = new ScriptedThread(shared, listener)
+      this.started.push(thread)
+      return {
+        // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- what a pool posts
+        postUnsafe: (message) => void thread.posted.push(message as ToThread),
+        holdUnsafe: (hasWork) => {
+          thread.isHeld = hasWork
+        },
+        terminate: Effect.suspend(() => {
+          thread.isTerminated = true
+          if (!thread.obeys) return Effect.never
+          return Effect.sync(() => thread.die("terminated"))
+        })
+      }
+    }
+  })
+}
