@@ -1,21 +1,32 @@
 import { assert, describe, it } from "@effect/vitest"
 import type { FanOutOptions } from "@fanout/core/FanOut"
+import * as Job from "@fanout/core/Job"
+import * as JobManager from "@fanout/core/JobManager"
 import * as JobStore from "@fanout/core/JobStore"
 import { layerThreads } from "@fanout/core/node"
 import * as Outcome from "@fanout/core/Outcome"
+import * as OwnerLiveness from "@fanout/core/OwnerLiveness"
 import * as Pools from "@fanout/core/Pools"
 import * as TaskDispatcher from "@fanout/core/TaskDispatcher"
 import * as ThreadPool from "@fanout/core/ThreadPool"
 import { ThreadsUnavailable } from "@fanout/core/ThreadSpawner"
+import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
+import * as Metric from "effect/Metric"
 import * as Option from "effect/Option"
-import * as Stream from "effect/Stream"
+import * as Schema from "effect/Schema"
+import { spawnSync } from "node:child_process"
+import * as fs from "node:fs"
+import * as os from "node:os"
+import * as path from "node:path"
+import { performance } from "node:perf_hooks"
 import { asRun, pools, runningJob } from "./fanOutHarness.ts"
 import { outcomesOf } from "./FanOutLaws.ts"
-import { Act, handlers, Tasks } from "./threadTasks.ts"
+import { deterministic, outcomeOfActs, sourceOf } from "./threadActs.ts"
+import { Act, Bytes, handlers, Tasks } from "./threadTasks.ts"
 
 const spawner = (module = "./threadChild.ts") =>
   layerThreads({
@@ -36,16 +47,10 @@ const run = (act: string, n = 1) => TaskDispatcher.TaskDispatcher.use((_) => _.r
 const fanOut = (id: string, count: number, act: (n: number) => string, options: FanOutOptions = {}) =>
   Effect.gen(function*() {
     yield* runningJob(id)
+    const acts = Array.from({ length: count }, (_, n) => act(n))
     return yield* asRun(
       id,
-      () =>
-        TaskDispatcher.TaskDispatcher.use((_) =>
-          _.fanOut("acts", Act, (after) =>
-            Stream.fromIterable(Array.from({ length: count }, (_, n) => n)).pipe(
-              Stream.drop(Option.match(after, { onNone: () => 0, onSome: (cursor) => Number(cursor) + 1 })),
-              Stream.map((n) => ({ _tag: "Item" as const, cursor: String(n), payload: { n, act: act(n) } }))
-            ), options)
-        )
+      () => TaskDispatcher.TaskDispatcher.use((_) => _.fanOut("acts", Act, sourceOf(acts), options))
     )
   })
 
@@ -156,4 +161,101 @@ describe("ThreadPool", () => {
       assert.strictEqual(Exit.isSuccess(exit) ? exit.value.done : exit, 200)
       assert.isBelow(performance.now() - start, 3000)
     }).pipe(Effect.provide([threads(), pools, JobStore.layerMemory])))
+
+  it.live.each([1, 4, 64])("comes to the same as fibers, %d at a time", (concurrency) =>
+    Effect.gen(function*() {
+      const acts = Array.from({ length: 300 }, (_, n) => deterministic[(n * 7 + n % 3) % deterministic.length] ?? "")
+      const comesTo = <E>(tasks: Layer.Layer<Layer.Success<ReturnType<typeof handlers>>, E>) =>
+        Effect.provide(outcomeOfActs(acts, { concurrency }), [tasks, pools, JobStore.layerMemory], { local: true })
+      // The values say where they come from.
+      const text = (come: object) => JSON.stringify(come).replaceAll("\"thread\":true", "\"thread\":false")
+      assert.strictEqual(text(yield* comesTo(threads())), text(yield* comesTo(handlers(false))))
+    }))
+
+  it.live("keeps the message, the name and the stack of a defect", () =>
+    Effect.gen(function*() {
+      const exit = yield* Effect.exit(run("dies", 3))
+      const defect = Exit.isFailure(exit) ? exit.cause.reasons.find(Cause.isDieReason)?.defect : undefined
+      assert.instanceOf(defect, Error)
+      assert.deepStrictEqual([defect.name, defect.message], ["RangeError", "died 3"])
+      assert.match(String(defect.stack), /threadTasks\.ts/)
+    }).pipe(Effect.provide(app(threads()))))
+
+  it.live("moves bytes that the schema marks, and copies them on fibers", () =>
+    Effect.gen(function*() {
+      const bytes = (size: number) => TaskDispatcher.TaskDispatcher.use((_) => _.run(Bytes, { size }))
+      const twice = Effect.gen(function*() {
+        const first = yield* bytes(100)
+        const second = yield* bytes(200)
+        return [first.bytes.length, first.bytes[99], second.bytes.length, second.left]
+      })
+      assert.deepStrictEqual(yield* Effect.provide(twice, app(threads({ size: 1 }))), [100, 100, 200, 0])
+      assert.deepStrictEqual(yield* Effect.provide(twice, app(handlers(false))), [100, 100, 200, 100])
+    }))
+
+  it.live("replaces a thread that a system call holds, and can be closed beside it", () =>
+    Effect.gen(function*() {
+      const folder = yield* Effect.acquireRelease(
+        Effect.sync(() => fs.mkdtempSync(path.join(os.tmpdir(), "fanout-threads-"))),
+        (folder) => Effect.sync(() => fs.rmSync(folder, { recursive: true }))
+      )
+      const pipe = path.join(folder, "pipe")
+      spawnSync("mkfifo", [pipe])
+      const release = Effect.sync(() =>
+        fs.closeSync(fs.openSync(pipe, fs.constants.O_WRONLY | fs.constants.O_NONBLOCK))
+      )
+      yield* Effect.gen(function*() {
+        const stuck = yield* Effect.forkChild(run(`opens ${pipe}`))
+        yield* Effect.sleep(400)
+        const start = performance.now()
+        yield* Fiber.interrupt(stuck)
+        assert.isBelow(performance.now() - start, 600)
+        assert.strictEqual((yield* run("", 5)).n, 5)
+        assert.strictEqual((yield* Metric.value(Metric.gauge("fanout_threads_abandoned"))).value, 1)
+        yield* release
+        while ((yield* Metric.value(Metric.gauge("fanout_threads_abandoned"))).value > 0) yield* Effect.sleep(10)
+        const again = yield* Effect.forkChild(run(`opens ${pipe}`))
+        yield* Effect.sleep(400)
+        yield* Effect.forkDetach(Effect.andThen(Effect.sleep(1500), Effect.ignore(release)))
+        yield* Fiber.interrupt(again)
+      }).pipe(Effect.provide(app(threads({ size: 1 }))), Effect.provideService(Metric.MetricRegistry, new Map()))
+      yield* Effect.sleep(1500)
+    }))
+
+  it.live("renews the lease of a job, and leaves the event loop alone, while all threads spin", () =>
+    Effect.gen(function*() {
+      const Acts = Job.make("test/Acts", { success: Schema.Number })
+      const program = Acts.toLayer(() =>
+        TaskDispatcher.TaskDispatcher.use((_) =>
+          _.fanOut("acts", Act, sourceOf(Array.from({ length: 20 }, () => "spins long")))
+        ).pipe(Effect.map(({ done }) => done), Effect.orDie)
+      )
+      const manager = JobManager.layer({ jobs: [Acts], leaseTtl: 1000 }).pipe(
+        Layer.provide(program),
+        Layer.provide(threads()),
+        Layer.provideMerge(JobStore.layerMemory),
+        Layer.provide([Pools.layer(), OwnerLiveness.layerBlind])
+      )
+      yield* Effect.gen(function*() {
+        const jobs = yield* JobManager.JobManager
+        const before = performance.eventLoopUtilization()
+        const { id, await: result } = yield* jobs.start(Acts, undefined)
+        assert.strictEqual(yield* result, 20)
+        const used = performance.eventLoopUtilization(before)
+        assert.strictEqual((yield* jobs.get(id)).state._tag, "Completed")
+        // Of about 3 seconds.
+        assert.isBelow(used.utilization, 0.2)
+      }).pipe(Effect.provide(manager))
+    }))
+
+  it.live("leaves the output of the process to the process", () =>
+    Effect.gen(function*() {
+      const { status, stderr, stdout } = spawnSync(process.execPath, [
+        "--conditions=@fanout/source",
+        path.join(import.meta.dirname, "threadOwnerChild.ts")
+      ], { encoding: "utf8" })
+      assert.strictEqual(stdout, "{\"n\":1}\n{\"n\":2}\n")
+      assert.match(stderr, /printed by 1[^]*logged by 1/)
+      assert.strictEqual(status, 0)
+    }))
 })

@@ -1,4 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
+import { Interrupted, Interrupter, makeUnsafe } from "@fanout/core/Interrupter"
 import * as Pools from "@fanout/core/Pools"
 import * as Progress from "@fanout/core/Progress"
 import * as Task from "@fanout/core/Task"
@@ -14,6 +15,7 @@ import * as Fiber from "effect/Fiber"
 import * as Headers from "effect/http/Headers"
 import * as Layer from "effect/Layer"
 import * as Metric from "effect/Metric"
+import * as Option from "effect/Option"
 import * as Rpc from "effect/rpc/Rpc"
 import * as RpcGroup from "effect/rpc/RpcGroup"
 import { RequestId } from "effect/rpc/RpcMessage"
@@ -169,6 +171,32 @@ describe("ThreadPool, one step at a time", () => {
       thread.end([[0, { done: 1 }]])
       yield* turns
       assert.deepStrictEqual(thread.batches, [1, 2])
+    }).pipe(withDispatcher))
+
+  it.effect("stops at once what has not begun, and tells what has, and again for a harder reason", () =>
+    Effect.gen(function*() {
+      const { enlarge, steps, threads } = yield* scripted({ size: 1 })
+      yield* enlarge(2)
+      const signal = makeUnsafe()
+      const fibers = yield* Effect.provideService(steps(1, 2, 3), Interrupter, signal)
+      const thread = threads.at(0)
+      assert.strictEqual(thread.batch.items.length, 2)
+      thread.begin(0)
+      signal.requestUnsafe("Pause")
+      yield* turns
+      const reasonOf = (fiber: Fiber.Fiber<unknown, unknown> | undefined) => {
+        const exit = fiber?.pollUnsafe()
+        const error = exit === undefined ? undefined : Option.getOrUndefined(Exit.findErrorOption(exit))
+        return error instanceof Interrupted ? error.reason : undefined
+      }
+      assert.deepStrictEqual(fibers.map(reasonOf), [undefined, "Pause", "Pause"])
+      assert.strictEqual(thread.control.reasonOf(0), "Pause")
+      signal.requestUnsafe("Cancel")
+      assert.strictEqual(thread.control.reasonOf(0), "Cancel")
+      assert.strictEqual(thread.told("Stop"), 2)
+      assert.isFalse(thread.control.claim(1))
+      const late = yield* Effect.provideService(steps(4), Interrupter, signal)
+      assert.deepStrictEqual(late.map(reasonOf), ["Cancel"])
     }).pipe(withDispatcher))
 
   it.effect("replaces what a system call holds, so many times as it has threads", () =>

@@ -1,21 +1,27 @@
 import { assert, describe, it } from "@effect/vitest"
+import * as Job from "@fanout/core/Job"
+import { JobManager } from "@fanout/core/JobManager"
 import * as JobStore from "@fanout/core/JobStore"
 import * as Pools from "@fanout/core/Pools"
+import * as Task from "@fanout/core/Task"
 import * as TaskDispatcher from "@fanout/core/TaskDispatcher"
+import * as FanoutTest from "@fanout/core/testing"
 import * as ThreadPool from "@fanout/core/ThreadPool"
 import { ThreadsUnavailable } from "@fanout/core/ThreadSpawner"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
+import * as Latch from "effect/Latch"
 import * as Layer from "effect/Layer"
-import * as Option from "effect/Option"
-import * as Stream from "effect/Stream"
+import * as RpcGroup from "effect/rpc/RpcGroup"
+import * as Schema from "effect/Schema"
 import * as TestClock from "effect/testing/TestClock"
 import { asRun, pools, runningJob } from "./fanOutHarness.ts"
+import { deterministic, outcomeOfActs, sourceOf } from "./threadActs.ts"
 import { Threads, turns } from "./threadHarness.ts"
-import { Act, handlers, Tasks, told } from "./threadTasks.ts"
+import { Act, type Bytes, handlers, Tasks, told } from "./threadTasks.ts"
 
-const pool = (threads: Threads<typeof Act>, options: ThreadPool.Options = {}) =>
+const pool = (threads: Threads<typeof Act | typeof Bytes>, options: ThreadPool.Options = {}) =>
   Layer.merge(ThreadPool.layer(Tasks, options), TaskDispatcher.layer.pipe(Layer.provide(Pools.layer()))).pipe(
     Layer.provide(threads.layer)
   )
@@ -101,15 +107,7 @@ describe("ThreadPool, under TestClock", () => {
         "lost",
         () =>
           TaskDispatcher.TaskDispatcher.use((_) =>
-            _.fanOut("acts", Act, (after) =>
-              Stream.fromIterable([0, 1, 2, 3]).pipe(
-                Stream.drop(Option.match(after, { onNone: () => 0, onSome: (cursor) => Number(cursor) + 1 })),
-                Stream.map((n) => ({
-                  _tag: "Item" as const,
-                  cursor: String(n),
-                  payload: { n, act: n < 2 ? "" : "sleeps unless told" }
-                }))
-              ), { concurrency: 1 })
+            _.fanOut("acts", Act, sourceOf(["", "", "sleeps unless told", "sleeps unless told"]), { concurrency: 1 })
           )
       ).pipe(Effect.provideContext(layer))
       const first = yield* Effect.forkChild(all)
@@ -130,4 +128,96 @@ describe("ThreadPool, under TestClock", () => {
         [4, 0]
       )
     }).pipe(Effect.provide([pools, JobStore.layerMemory]), Effect.scoped))
+
+  it.effect("pauses a job whose task is on a thread, and goes on from its checkpoint", () =>
+    Effect.gen(function*() {
+      const Acts = Job.make("test/Acts", { success: Schema.Array(Schema.Number) })
+      const program = Acts.toLayer(() =>
+        TaskDispatcher.TaskDispatcher.use((_) =>
+          _.fanOut("acts", Act, sourceOf(["waits after a page", "", "waits after a page"]))
+        ).pipe(Effect.map(({ done, units }) => [done, units["pages"] ?? 0]), Effect.orDie)
+      )
+      const threads = new Threads(Tasks, handlers(true))
+      const app = FanoutTest.layer({ jobs: [Acts] }).pipe(
+        Layer.provide(program),
+        Layer.provide(ThreadPool.layer(Tasks, { size: 1 })),
+        Layer.provide(threads.layer)
+      )
+      yield* Effect.gen(function*() {
+        const jobs = yield* JobManager
+        const { id, await: result } = yield* jobs.start(Acts, undefined)
+        const stateOf = Effect.map(jobs.get(id), ({ state }) => state._tag)
+        // The first waits until it is told; the second one waits for the thread. So does the third, later.
+        for (let round = 0; round < 2; round++) {
+          for (let i = 0; i < 3; i++) yield* Effect.andThen(TestClock.adjust(100), turns)
+          assert.strictEqual(yield* stateOf, "Running")
+          yield* jobs.pause(id)
+          for (let i = 0; i < 3; i++) yield* Effect.andThen(TestClock.adjust(100), turns)
+          assert.strictEqual(yield* stateOf, "Paused")
+          yield* jobs.resume(id)
+        }
+        for (let i = 0; i < 20; i++) yield* Effect.andThen(TestClock.adjust(100), turns)
+        assert.deepStrictEqual(yield* result, [3, 4])
+        assert.strictEqual(threads.started.length, 1)
+      }).pipe(Effect.provide(app))
+    }))
+
+  it.effect.prop("runs what is urgent first", {
+    waiting: Schema.Array(Schema.Literals(["critical", "high", "normal", "low"])).check(Schema.isMaxLength(12))
+  }, ({ waiting }) =>
+    Effect.gen(function*() {
+      const order: Array<Task.Priority> = []
+      const gate = Latch.makeUnsafe(false)
+      const Urgent = Task.make("test/Urgent", { payload: { priority: Task.Priority }, pool: "cpu" })
+      class Group extends RpcGroup.make(Urgent) {}
+      const threads = new Threads(
+        Group,
+        Group.toLayer({
+          "test/Urgent": ({ priority }) => {
+            order.push(priority)
+            return gate.await
+          }
+        })
+      )
+      yield* TaskDispatcher.TaskDispatcher.use((_) =>
+        Effect.gen(function*() {
+          const all = yield* Effect.forkChild(
+            Effect.forEach(waiting, (priority) => _.run(Urgent, { priority }, { priority }), {
+              concurrency: "unbounded"
+            })
+          )
+          yield* turns
+          // The first has its permit before the others come.
+          yield* gate.open
+          yield* Fiber.join(all)
+        })
+      ).pipe(Effect.provide(
+        Layer.merge(
+          ThreadPool.layer(Group, { size: 1, batch: 1 }).pipe(Layer.provide(threads.layer)),
+          TaskDispatcher.layer.pipe(Layer.provide(Pools.layer()))
+        )
+      ))
+      const ranks = order.slice(1).map((priority) => ["critical", "high", "normal", "low"].indexOf(priority))
+      assert.strictEqual(order.length, waiting.length)
+      assert.deepStrictEqual(ranks, ranks.toSorted((a, b) => a - b))
+    }), { arbitrary: { runs: 30 } })
+
+  it.effect.prop("comes to the same on threads as on fibers", {
+    acts: Schema.Array(Schema.Literals(deterministic)).check(Schema.isMaxLength(40)),
+    concurrency: Schema.Int.check(Schema.isBetween({ minimum: 1, maximum: 40 })),
+    size: Schema.Int.check(Schema.isBetween({ minimum: 1, maximum: 3 })),
+    batch: Schema.Int.check(Schema.isBetween({ minimum: 1, maximum: 8 }))
+  }, ({ acts, batch, concurrency, size }) =>
+    Effect.gen(function*() {
+      const threads = new Threads(Tasks, handlers(false))
+      const comesTo = <E>(tasks: Layer.Layer<Layer.Success<ReturnType<typeof handlers>>, E>) =>
+        Effect.gen(function*() {
+          const running = yield* Effect.forkChild(outcomeOfActs(acts, { concurrency }))
+          while (running.pollUnsafe() === undefined) yield* Effect.andThen(TestClock.adjust(100), FanoutTest.settle)
+          return yield* Fiber.join(running)
+        }).pipe(Effect.provide([tasks, pools, JobStore.layerMemory], { local: true }))
+      const onThreads = yield* comesTo(ThreadPool.layer(Tasks, { size, batch }).pipe(Layer.provide(threads.layer)))
+      assert.deepStrictEqual(onThreads, yield* comesTo(handlers(false)))
+      assert.strictEqual(threads.ended.length, threads.started.length)
+    }), { arbitrary: { runs: 40 } })
 })

@@ -7,6 +7,8 @@ import * as Option from "effect/Option"
 import * as RpcGroup from "effect/rpc/RpcGroup"
 import * as Schedule from "effect/Schedule"
 import * as Schema from "effect/Schema"
+import * as Transferable from "effect/workers/Transferable"
+import * as fs from "node:fs"
 
 class Bad extends Schema.TaggedError<Bad>("Bad")("Bad", { n: Schema.Number }) {}
 
@@ -20,7 +22,14 @@ export const Act = Task.make("test/Act", {
   pool: "cpu",
   timeout: "500 millis"
 })
-export class Tasks extends RpcGroup.make(Act) {}
+
+/** Gives bytes, and says how many are left of those that it gave before: moved ones are gone. */
+export const Bytes = Task.make("test/Bytes", {
+  payload: { size: Schema.Number },
+  success: Schema.Struct({ bytes: Transferable.Uint8Array, left: Schema.Number }),
+  pool: "cpu"
+})
+export class Tasks extends RpcGroup.make(Act, Bytes) {}
 
 /** Set by a test whose threads are its own. */
 export const told = { now: false }
@@ -32,9 +41,19 @@ const spin = (millis: number) => {
   while (performance.now() < end);
 }
 
+let given = new Uint8Array()
+
 export const handlers = (thread: boolean) =>
   Tasks.toLayer({
+    "test/Bytes": ({ size }) =>
+      Effect.sync(() => {
+        const left = given.length
+        given = new Uint8Array(size).fill(size)
+        return { bytes: given, left }
+      }),
     "test/Act": Effect.fnUntraced(function*({ act, n, when }) {
+      // A pipe that nobody writes to: the call does not return.
+      if (act.startsWith("opens ")) fs.closeSync(fs.openSync(act.slice("opens ".length), "r"))
       switch (act) {
         case "fails":
           return yield* new Bad({ n })
@@ -66,11 +85,17 @@ export const handlers = (thread: boolean) =>
         }
         case "spins":
           for (;;);
+        case "spins long":
+          spin(300)
+          break
         case "spins a while":
           spin(20)
           break
         case "naps":
           yield* Effect.sleep(5)
+          break
+        case "yields":
+          yield* Effect.yieldNow
           break
         case "checks":
           for (;;) {
@@ -86,6 +111,18 @@ export const handlers = (thread: boolean) =>
         case "sleeps":
           yield* Effect.sleep("1 hour")
           break
+        case "prints":
+          // oxlint-disable-next-line no-console -- what a library prints that knows nothing of threads
+          console.log(`printed by ${n}`)
+          yield* Effect.log(`logged by ${n}`)
+          break
+        case "waits after a page": {
+          const before = Option.getOrElse(yield* pages.get, () => 0)
+          yield* Progress.add("pages", 1)
+          if (before > 0) break
+          yield* pages.save(1)
+          return yield* Interrupter.stopped
+        }
         case "adds around a save": {
           const before = Option.getOrElse(yield* pages.get, () => 0)
           if (before === 0) {

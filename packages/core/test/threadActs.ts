@@ -1,0 +1,43 @@
+import type { FanOutOptions } from "@fanout/core/FanOut"
+import * as TaskDispatcher from "@fanout/core/TaskDispatcher"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Option from "effect/Option"
+import * as Stream from "effect/Stream"
+import { asRun, runningJob } from "./fanOutHarness.ts"
+import { outcomesOf } from "./FanOutLaws.ts"
+import { Act } from "./threadTasks.ts"
+
+/** Acts that come to the same whenever they are run, and wait for no time. */
+export const deterministic = [
+  "",
+  "fails",
+  "skips",
+  "dies",
+  "interrupts",
+  "yields",
+  "pages",
+  "adds around a save"
+] as const
+
+/** Acts in their order, as the source of a fan-out. */
+export const sourceOf = (acts: ReadonlyArray<string>) => (after: Option.Option<string>) =>
+  Stream.fromIterable(acts.entries()).pipe(
+    Stream.drop(Option.match(after, { onNone: () => 0, onSome: (cursor) => Number(cursor) + 1 })),
+    Stream.map(([n, act]) => ({ _tag: "Item" as const, cursor: String(n), payload: { n, act } }))
+  )
+
+/** What acts come to: the tally, and how each of them ended. */
+export const outcomeOfActs = (acts: ReadonlyArray<string>, options: FanOutOptions) =>
+  Effect.gen(function*() {
+    yield* runningJob("acts")
+    const { exit } = yield* asRun(
+      "acts",
+      () => TaskDispatcher.TaskDispatcher.use((_) => _.fanOut("acts", Act, sourceOf(acts), { ...options, keep: "all" }))
+    )
+    const rows = yield* outcomesOf("acts")
+    return {
+      tally: Exit.isSuccess(exit) ? exit.value : String(exit),
+      rows: rows.map(([, { key, outcome }]) => [key, outcome] as const).toSorted(([a], [b]) => Number(a) - Number(b))
+    }
+  })
