@@ -50,7 +50,8 @@ export interface Options {
  * - A task that was asked to stop and has not after the grace period is interrupted; if that does not help either,
  *   because it never returns to the event loop, its thread is ended and replaced. So is one at its timeout, which
  *   counts from when it begins.
- * - If later no thread can be started any more, what runs tasks dies with `ThreadsUnavailable`. They stay unsettled.
+ * - If later no thread can be started any more, or the layer is closed, what runs tasks dies with
+ *   `ThreadsUnavailable`. They stay unsettled.
  *
  * **Gotchas**
  *

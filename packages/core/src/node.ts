@@ -114,7 +114,7 @@ export const layerOwnerLiveness: Layer.Layer<OwnerLiveness> = Layer.sync(OwnerLi
  * **Details**
  *
  * `resourceLimits` bound the heap of each thread; bytes of array buffers don't count. `execArgv` are options of Node,
- * those of this process by default.
+ * those of this process by default. What a thread prints goes to the standard error of this process.
  *
  * @category layers
  * @since 0.1.0

@@ -323,6 +323,7 @@ describe("ThreadPool, one step at a time", () => {
       const thread = threads.at(0)
       thread.end([[0, { done: 0 }]])
       yield* turns
+      const [third] = yield* steps(3)
       assert.strictEqual(thread.batch.items.length, 2)
       thread.begin(0)
       thread.control.finish(0)
@@ -334,13 +335,81 @@ describe("ThreadPool, one step at a time", () => {
       yield* Fiber.join(interrupting)
       threads.at(1).ready("test/Step")
       yield* turns
-      // It goes with others, on a thread that they may use too.
-      const [third] = yield* steps(3)
-      threads.at(1).end([[0, { done: 1 }]])
-      yield* turns
-      threads.at(1).end([[0, { done: 3 }]])
+      // It goes with others.
+      const going = threads.at(1).batch.items.map(([, payload]) => payload)
+      assert.sameDeepMembers(going, [{ n: 1 }, { n: 3, cost: 1 }])
+      threads.at(1).end(
+        going.map((payload, n) => [n, { done: payload instanceof Object && "cost" in payload ? 3 : 1 }])
+      )
       assert.deepStrictEqual([yield* Fiber.join(first), yield* Fiber.join(third ?? assert.fail())], [1, 3])
-      assert.strictEqual(threads.started.length, 2)
+    }).pipe(withDispatcher))
+
+  it.effect("has only what was running answer for a thread, and what had not begun go on without it", () =>
+    Effect.gen(function*() {
+      const { enlarge, steps, threads } = yield* scripted({ size: 1 })
+      yield* enlarge(4)
+      const [ended, running, ...pending] = yield* steps(1, 2, 3, 4)
+      const thread = threads.at(0)
+      thread.begin(0)
+      thread.control.finish(0)
+      thread.begin(1)
+      thread.die("of the second")
+      yield* turns
+      assert.deepInclude(defectOf(ended?.pollUnsafe()), { isCulprit: false, isSuspect: true })
+      assert.deepInclude(defectOf(running?.pollUnsafe()), { isCulprit: true, isSuspect: true })
+      threads.at(1).ready("test/Step")
+      yield* turns
+      threads.at(1).end([[0, { done: 3 }], [1, { done: 4 }]])
+      assert.deepStrictEqual(yield* Fiber.joinAll(pending), [3, 4])
+    }).pipe(withDispatcher))
+
+  it.effect("has all go alone that were on a thread which died before any of them began", () =>
+    Effect.gen(function*() {
+      const { enlarge, steps, threads } = yield* scripted({ size: 1 })
+      yield* enlarge(4)
+      const fibers = yield* steps(1, 2, 3)
+      assert.strictEqual(threads.at(0).batch.items.length, 3)
+      threads.at(0).die("of what they look like")
+      yield* turns
+      const next = threads.at(1)
+      next.ready("test/Step")
+      for (const n of [1, 2, 3]) {
+        yield* turns
+        assert.deepStrictEqual(next.batch.items.map(([, payload]) => payload), [{ n, cost: 1 }])
+        next.end([[0, { done: n }]])
+      }
+      assert.deepStrictEqual(yield* Fiber.joinAll(fibers), [1, 2, 3])
+    }).pipe(withDispatcher))
+
+  it.effect("takes nothing from a batch that is over, or from a thread that is lost", () =>
+    Effect.gen(function*() {
+      const { steps, threads } = yield* scripted({ size: 1 })
+      const units: Array<number> = []
+      const reporter = { addUnsafe: (_: string, amount: number) => void units.push(amount), totalUnsafe: () => {} }
+      const report = (id: number) => ({
+        ...{ _tag: "Report", id, index: 0, saved: undefined, totals: new Map(), commits: false } as const,
+        added: new Map([["steps", id]])
+      })
+      const thread = threads.at(0)
+      const [first] = yield* Effect.provideService(steps(1), Progress.Reporter, reporter)
+      const old = thread.batch.id
+      thread.tell(report(old))
+      thread.end([[0, { done: 1 }]])
+      assert.strictEqual(yield* Fiber.join(first ?? assert.fail()), 1)
+      const [second] = yield* Effect.provideService(steps(2), Progress.Reporter, reporter)
+      thread.tell(report(old))
+      thread.tell({
+        ...{ _tag: "Ended", id: old, indexes: [0], reports: [], millis: 1, isLast: true } as const,
+        endings: [{ done: 1 }]
+      })
+      yield* turns
+      assert.isUndefined(second?.pollUnsafe())
+      thread.begin(0)
+      thread.tell(report(thread.batch.id))
+      thread.die("of the second")
+      thread.tell(report(thread.batch.id))
+      assert.deepStrictEqual(units, [old, thread.batch.id])
+      assert.instanceOf(defectOf(second?.pollUnsafe()), ThreadLost)
     }).pipe(withDispatcher))
 
   it.effect("gives a thread as much as takes 2 ms, whatever the unit of its cost", () =>
