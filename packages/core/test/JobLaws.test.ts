@@ -99,6 +99,24 @@ const jobLaws = <E>(backend: string, store: Layer.Layer<JobStore.JobStore, E>) =
       assert.strictEqual(seen.intruders.join("\n"), "")
     })
 
+    it.effect("a program does not begin where the job was lost between its claim and its start", () =>
+      Effect.gen(function*() {
+        const item = { millis: 900, isDeaf: false, under: "nothing", end: "done", lingers: false } as const
+        const seen = yield* JobWorld.run({
+          items: [item, item, item],
+          concurrency: 1,
+          flushEvery: 1,
+          leaves: "nothing",
+          isDeaf: false,
+          latency: 45,
+          script: [{ after: 4, what: "freeze", at: 0 }],
+          late: 4
+        })
+
+        assert.strictEqual(seen.intruders.join("\n"), "")
+        assert.strictEqual(seen.owners, 2)
+      }).pipe(fresh))
+
     law("every stop has a reason that somebody asked for", (seen) => {
       assert.strictEqual(seen.wrongReasons.join("\n"), "")
     })

@@ -6,7 +6,7 @@ import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as Option from "effect/Option"
 import * as Scope from "effect/Scope"
-import { Interrupter } from "../../Interrupter.ts"
+import { Interrupted, Interrupter } from "../../Interrupter.ts"
 import { JobContext } from "../../JobContext.ts"
 import type { JobRecord } from "../../JobRecord.ts"
 import type { JobStore } from "../../JobStore.ts"
@@ -132,6 +132,9 @@ const runProgram = Effect.fnUntraced(function*(run: Run) {
     unfinished = jobRun.unfinished
     const dispatcher = yield* Scope.provide(runtime.makeDispatcher({ signal }), scope)
     const payload = yield* Effect.orDie(decode(job.payload, record.payload))
+    // Reading has taken its time: who was asked to stop meanwhile, or has lost the job, does not begin.
+    const { reason } = signal
+    if (reason !== undefined) return yield* new Interrupted({ reason })
     const fiber = yield* program.run(payload).pipe(
       Effect.provideContext(programContext(run, jobRun, dispatcher, scope)),
       Effect.forkIn(scope, { startImmediately: true, uninterruptible: false })
