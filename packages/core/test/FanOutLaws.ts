@@ -117,6 +117,8 @@ export class Trace {
   readonly committed: Array<Ended<Payload, void>> = []
   given: ReadonlyArray<Ended<Payload, void>> = []
   checkpointBytes = 0
+  /** What was recorded of the job's progress, in this attempt. */
+  readonly progress: Array<Progress.Progress> = []
   onVisit: (visits: number) => void = () => {}
 
   /** The next attempt may run again what failed or was skipped in this one. */
@@ -124,6 +126,7 @@ export class Trace {
     this.acked.clear()
     this.runs.length = 0
     this.committed.length = 0
+    this.progress.length = 0
   }
 }
 
@@ -138,6 +141,7 @@ const mortal = (store: JobStore.JobStore["Service"], writes: number, trace: Trac
       Effect.sync(() => {
         trace.committed.push(...trace.given)
         trace.given = []
+        trace.progress.push(flush.progress)
         trace.checkpointBytes = Math.max(trace.checkpointBytes, flush.checkpoint.length)
         for (const row of flush.rows) trace.acked.add(row.cursor)
         for (const row of flush.rows) if (row.outcome._tag === "Done") trace.done.add(row.cursor)
@@ -224,6 +228,11 @@ export const checkLaws = (program: Program, trace: Trace) => {
   assert.deepStrictEqual(cursors.length, new Set(cursors).size, "what has ended is committed once")
   assert.deepStrictEqual(trace.redone, [], "acked is kept")
   assert.deepStrictEqual(trace.early, [], "brackets hold")
+  trace.progress.slice(1).forEach((after, i) => {
+    const before = trace.progress[i] ?? Progress.empty
+    assert.isAtLeast(after.tally.done, before.tally.done, "what is done stays done")
+    assert.isAtLeast(after.units["visits"] ?? 0, before.units["visits"] ?? 0, "progress never goes back")
+  })
   const window = concurrency + flushEvery
   trace.runs.forEach((run, i) => {
     const before = new Set(trace.runs.slice(0, i).flat())
