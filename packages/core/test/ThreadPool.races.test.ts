@@ -52,8 +52,10 @@ const scripted = Effect.fnUntraced(function*(options: ThreadPool.Options) {
   const step = (n: number, cost = 1) => handle({ n, cost }, call)
   const steps = (...numbers: ReadonlyArray<number>) =>
     Effect.forEach(numbers, (n) => Effect.forkDetach(step(n), { startImmediately: true })).pipe(Effect.tap(turns))
-  const dispatch = (n: number) =>
-    Effect.provideContext(dispatcher.run(Step, { n }), context).pipe(Effect.forkDetach({ startImmediately: true }))
+  const dispatch = (n: number, cost?: number) =>
+    Effect.provideContext(dispatcher.run(Step, cost === undefined ? { n } : { n, cost }), context).pipe(
+      Effect.forkDetach({ startImmediately: true })
+    )
   /** Lets a thread have so many at once. */
   const enlarge = Effect.fnUntraced(function*(batch: number, thread = threads.at(0)) {
     for (let size = 1; size < batch; size *= 2) {
@@ -272,43 +274,40 @@ describe("ThreadPool, one step at a time", () => {
       assert.match(String(quarantined instanceof Object && "message" in quarantined && quarantined.message), /again/)
     }).pipe(withDispatcher))
 
-  it.effect("makes room for a task that needs a thread of its own, once", () =>
+  it.effect("ends one thread that has nothing to do for a task that needs one of its own", () =>
     Effect.gen(function*() {
-      const { dispatch, steps, threads } = yield* scripted({ size: 3 })
+      const { dispatch, enlarge, steps, threads } = yield* scripted({ size: 3 })
+      const payloadsOf = (n: number) => threads.at(n).batch.items.map(([, payload]) => payload)
+      yield* enlarge(2)
       yield* steps(7)
-      const suspect = yield* dispatch(1)
-      yield* turns
+      yield* steps(8)
       threads.at(1).ready("test/Step")
       yield* turns
-      yield* steps(8)
+      const [first, second] = [yield* dispatch(1), yield* dispatch(2)]
+      yield* turns
       threads.at(2).ready("test/Step")
       yield* turns
-      // Whatever the task was with is lost; while a thread starts for it, the others come to have nothing to do.
-      threads.at(1).begin(0)
-      threads.at(1).die("of the first")
-      yield* steps(9)
+      assert.deepStrictEqual(payloadsOf(2), [{ n: 1 }, { n: 2 }])
+      threads.at(0).end([[0, { done: 7 }]])
+      threads.at(1).end([[0, { done: 8 }]])
+      // Two are suspected. One has the thread that is started, for the other one there is no room.
+      threads.at(2).begin(0)
+      threads.at(2).control.finish(0)
+      threads.at(2).begin(1)
+      threads.at(2).die("of one of them")
+      yield* turns
       threads.at(3).ready("test/Step")
       yield* turns
-      assert.deepStrictEqual(threads.at(3).batch.items.map(([, payload]) => payload), [{ n: 1 }])
-      threads.at(0).end([[0, { done: 7 }]])
+      assert.strictEqual(payloadsOf(3).length, 1)
+      assert.deepStrictEqual(threads.started.map((thread) => thread.told("Close")), [1, 0, 0, 0])
+      threads.at(0).die("it was told to")
       yield* turns
-      assert.deepStrictEqual(threads.at(0).batch.items.map(([, payload]) => payload), [{ n: 9, cost: 1 }])
-      threads.at(3).begin(0)
-      // The second one that is suspected finds no room: one of two idle threads is ended for it.
-      const other = yield* dispatch(2)
-      threads.at(0).end([[0, { done: 9 }]])
-      yield* turns
-      threads.at(0).begin(0)
-      threads.at(0).die("of the other")
-      yield* turns
-      assert.strictEqual(threads.started.length, 5)
-      threads.at(2).end([[0, { done: 8 }]])
       threads.at(4).ready("test/Step")
       yield* turns
-      threads.at(4).end([[0, { done: 2 }]])
-      threads.at(3).end([[0, { done: 1 }]])
-      assert.deepStrictEqual([yield* Fiber.join(suspect), yield* Fiber.join(other)], [1, 2])
-      assert.deepStrictEqual(threads.started.map((thread) => thread.told("Close")), [0, 0, 0, 0, 0])
+      for (const n of [3, 4]) threads.at(n).end([[0, { done: n }]])
+      const values = [yield* Fiber.join(first), yield* Fiber.join(second)]
+      assert.sameMembers(values, [3, 4])
+      assert.strictEqual(threads.started.length, 5)
     }).pipe(withDispatcher))
 
   it.effect("takes nothing against what its thread was ended beside", () =>
@@ -458,6 +457,28 @@ describe("ThreadPool, one step at a time", () => {
       assert.strictEqual(threads.at(0).batch.items.length, 1)
     }).pipe(withDispatcher))
 
+  it.effect("hands out permits for tasks, not for their cost", () =>
+    Effect.gen(function*() {
+      const { dispatch, step, threads } = yield* scripted({ size: 1, batch: 16 })
+      const thread = threads.at(0)
+      yield* Effect.forEach(Array.from({ length: 40 }), (_, n) => Effect.forkDetach(step(n, 1000)), { discard: true })
+      yield* turns
+      while (thread.batches.reduce((sum, size) => sum + size) < 40) {
+        thread.end(thread.batch.items.map((_, n) => [n, { done: n }]), { millis: thread.batch.items.length })
+        yield* turns
+      }
+      assert.strictEqual(thread.batches.at(-2), 2)
+      for (let n = 0; n < 10; n++) yield* dispatch(n, 1000)
+      yield* turns
+      yield* TestClock.adjust(20)
+      assert.strictEqual((yield* Metric.value(Metric.gauge("fanout_threads_queued"))).value, 2)
+      assert.strictEqual((yield* Metric.value(Metric.gauge("fanout_threads_busy"))).value, 1)
+      assert.strictEqual(
+        (yield* Metric.value(Metric.counter("fanout_thread_tasks"))).count,
+        40 - thread.batch.items.length
+      )
+    }).pipe(Effect.provideService(Metric.MetricRegistry, new Map()), withDispatcher))
+
   it.effect("starts a thread for what waits behind a slow one", () =>
     Effect.gen(function*() {
       const { enlarge, steps, threads } = yield* scripted({ size: 2 })
@@ -480,9 +501,12 @@ describe("ThreadPool, one step at a time", () => {
 
   it.effect("keeps all but the one that can't be copied", () =>
     Effect.gen(function*() {
-      const Odd = Task.make("test/Odd", { payload: { x: Schema.Number }, success: Schema.Number })
+      const Odd = Task.make("test/Odd", { payload: { x: Schema.Number }, success: Schema.Struct({ x: Schema.Number }) })
       class Odds extends RpcGroup.make(Odd) {}
-      const threads = new Threads(Odds, Odds.toLayer({ "test/Odd": ({ x }) => Effect.succeed(x) }))
+      const threads = new Threads(
+        Odds,
+        Odds.toLayer({ "test/Odd": ({ x }) => Effect.succeed(x === 40 ? { x, f: () => x } : { x }) })
+      )
       const context = yield* Layer.build(ThreadPool.layer(Odds, { size: 1 }).pipe(Layer.provide(threads.layer)))
       const odd = yield* Effect.provideContext(Odds.accessHandler("test/Odd"), context)
       const payloads = Array.from({ length: 64 }, (_, x) => x === 30 ? { x, f: () => x } : { x })
@@ -491,9 +515,8 @@ describe("ThreadPool, one step at a time", () => {
           concurrency: "unbounded"
         })
         const failed = exits.flatMap((exit, x) => Exit.isSuccess(exit) ? [] : [[x, String(defectOf(exit))]])
-        assert.strictEqual(failed.length, 1)
-        assert.strictEqual(failed[0]?.[0], 30)
-        assert.match(String(failed[0]?.[1]), /could not be cloned/)
+        assert.deepStrictEqual(failed.map(([x]) => x), [30, 40])
+        for (const [, why] of failed) assert.match(String(why), /could not be cloned/)
       }
     }).pipe(Effect.scoped))
 })
