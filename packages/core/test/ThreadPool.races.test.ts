@@ -33,6 +33,7 @@ const Step = Task.make("test/Step", {
   success: Schema.Number,
   key: ({ n }) => `${n}`,
   cost: ({ cost = 1 }) => cost,
+  timeout: "10 seconds",
   pool: "cpu"
 })
 class Steps extends RpcGroup.make(Step) {}
@@ -455,6 +456,38 @@ describe("ThreadPool, one step at a time", () => {
       threads.at(0).end(threads.at(0).batch.items.map((_, n) => [n, { done: n }]), { millis: 100 })
       yield* turns
       assert.strictEqual(threads.at(0).batch.items.length, 1)
+    }).pipe(withDispatcher))
+
+  it.effect("counts a timeout from when a task is posted to a free thread, or begins behind another", () =>
+    Effect.gen(function*() {
+      const { dispatch, enlarge, steps, threads } = yield* scripted({ size: 1 })
+      yield* enlarge(2)
+      yield* steps(0)
+      const [first, second] = [yield* dispatch(1), yield* dispatch(2)]
+      yield* turns
+      const thread = threads.at(0)
+      thread.end([[0, { done: 0 }]])
+      yield* turns
+      assert.strictEqual(thread.batch.items.length, 2)
+      thread.begin(0)
+      yield* TestClock.adjust("5 seconds")
+      thread.end([[0, { done: 1 }]], { isLast: false })
+      assert.strictEqual(yield* Fiber.join(first), 1)
+      thread.begin(1)
+      yield* TestClock.adjust(9990)
+      assert.isUndefined(thread.control.reasonOf(1))
+      yield* TestClock.adjust(30)
+      yield* turns
+      assert.strictEqual(thread.control.reasonOf(1), "Timeout")
+      thread.end([[1, { done: 2 }]])
+      assert.strictEqual(yield* Fiber.join(second), 2)
+
+      // A thread that never comes to the first of its batch has it all the same.
+      const third = yield* dispatch(3)
+      yield* turns
+      yield* TestClock.adjust("10 seconds")
+      yield* turns
+      assert.match(String(third.pollUnsafe()), /Timeout/)
     }).pipe(withDispatcher))
 
   it.effect("hands out permits for tasks, not for their cost", () =>

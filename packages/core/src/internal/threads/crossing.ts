@@ -34,7 +34,7 @@ export type FromThread =
     readonly indexes: ReadonlyArray<number>
     readonly endings: ReadonlyArray<Ending>
     /** What they have to tell that they have not told. */
-    readonly reports: ReadonlyArray<Report>
+    readonly reports?: ReadonlyArray<Report>
     /** Time that they took together. */
     readonly millis: number
     /** Whether that was all of the batch. */

@@ -17,6 +17,8 @@ const gauges = {
 
 export class Measures {
   private readonly context: Context.Context<never>
+  private tasks = 0
+  private taskMillis = 0
   private readonly shown: Record<keyof typeof gauges, number> = { queued: 0, alive: 0, busy: 0, abandoned: 0 }
 
   constructor(context: Context.Context<never>) {
@@ -24,16 +26,22 @@ export class Measures {
   }
 
   noteTasks(count: number, millis: number): void {
-    tasks.updateUnsafe(count, this.context)
-    taskMillis.updateUnsafe(millis, this.context)
+    this.tasks += count
+    this.taskMillis += millis
   }
 
   noteLost(): void {
     lost.updateUnsafe(1, this.context)
   }
 
-  /** Adds this pool's share to each gauge. */
+  /** Adds this pool's share to each metric. */
   show(counts: Readonly<Record<keyof typeof gauges, number>>): void {
+    if (this.tasks > 0) {
+      tasks.updateUnsafe(this.tasks, this.context)
+      taskMillis.updateUnsafe(this.taskMillis, this.context)
+      this.tasks = 0
+      this.taskMillis = 0
+    }
     for (const name of ["queued", "alive", "busy", "abandoned"] as const) {
       const change = counts[name] - this.shown[name]
       if (change !== 0) gauges[name].modifyUnsafe(change, this.context)

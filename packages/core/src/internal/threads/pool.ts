@@ -273,7 +273,7 @@ export class Pool {
   private receiveEndings(thread: PoolThread, message: FromThread & { readonly _tag: "Ended" }): void {
     const { endings, id, indexes, isLast, millis, reports } = message
     if (thread.batch !== id) return
-    for (const report of reports) this.receiveReport(thread, id, report)
+    for (const report of reports ?? []) this.receiveReport(thread, id, report)
     const ended: Array<readonly [Item, Ending]> = []
     let cost = 0
     indexes.forEach((index, i) => {

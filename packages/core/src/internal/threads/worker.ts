@@ -191,7 +191,10 @@ class Endings {
   post(now: number, isLast: boolean): void {
     const { endings, id, indexes, postedAt, reports } = this
     if (indexes.length === 0 && !isLast) return
-    const message: FromThread = { _tag: "Ended", id, indexes, endings, reports, millis: now - postedAt, isLast }
+    const message: FromThread = {
+      ...{ _tag: "Ended", id, indexes, endings, millis: now - postedAt, isLast } as const,
+      ...reports.length > 0 ? { reports } : {}
+    }
     const transfers = Array.from(new Set(this.transfers.readUnsafe()))
     try {
       this.port.postUnsafe(message, transfers)
