@@ -554,6 +554,29 @@ describe("ThreadPool, one step at a time", () => {
     }).pipe(Effect.scoped))
 })
 
+describe("ThreadPool, as it starts", () => {
+  it.effect("waits longer after each start that fails, and wants all tasks of its group", () =>
+    Effect.gen(function*() {
+      const threads = new ScriptedThreads()
+      const building = yield* Effect.forkChild(Effect.flip(Layer.build(
+        ThreadPool.layer(Steps, { size: 1 }).pipe(Layer.provide(threads.layer))
+      )))
+      yield* turns
+      threads.at(0).die("at once")
+      yield* TestClock.adjust(100)
+      yield* turns
+      assert.strictEqual(threads.started.length, 2)
+      threads.at(1).die("at once")
+      yield* TestClock.adjust(199)
+      yield* turns
+      assert.strictEqual(threads.started.length, 2)
+      yield* TestClock.adjust(1)
+      yield* turns
+      threads.at(2).ready("test/Other")
+      assert.match((yield* Fiber.join(building)).message, /no handler for test\/Step/)
+    }).pipe(Effect.scoped))
+})
+
 describe("ThreadWorker", () => {
   /** A thread's side alone, with what it has posted. */
   const serving = Effect.fnUntraced(function*<R extends Task.Any>(
