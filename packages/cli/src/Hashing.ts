@@ -2,5 +2,8 @@
  * What `fanout hash` needs of the jobs, in one module that is loaded only by it.
  */
 export * as Hash from "@fanout/ops/Hash"
-export * as HashLines from "@fanout/ops/HashLines"
+export * as HashCheck from "@fanout/ops/HashCheck"
+export * as HashCheckLine from "@fanout/ops/HashCheckLine"
+export * as HashLine from "@fanout/ops/HashLine"
+export * as HashRows from "@fanout/ops/HashRows"
 export * as NodeFiles from "@fanout/ops/NodeFiles"

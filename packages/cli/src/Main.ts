@@ -85,8 +85,12 @@ export const main = (version: string): void => {
     disableErrorReporting: true,
     teardown: (exit, onExit) => {
       const code = Exit.isSuccess(exit) ? Number(exit.value ?? ExitCode.success) : ExitCode.failed
-      // A stream tells of the error of its last write a little later.
-      setImmediate(() => onExit(code === ExitCode.success ? worst : code))
+      // A reader may be slower than what is written: to exit now would lose the rest. A stream tells of the error of
+      // its last write a little after it.
+      const flushed = [process.stdout, process.stderr].map((stream) =>
+        new Promise<void>((resolve) => void stream.write("", () => resolve()))
+      )
+      void Promise.all(flushed).then(() => setImmediate(() => onExit(code === ExitCode.success ? worst : code)))
     }
   })
 }

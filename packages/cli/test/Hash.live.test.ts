@@ -22,6 +22,25 @@ const run = (db: string, args: ReadonlyArray<string>) => {
   return { status, stderr: stderr.toString(), stdout }
 }
 
+/** Runs a command that is killed three times, and then not. */
+const survive = async (args: ReadonlyArray<string>): Promise<Buffer> => {
+  const db = database()
+  for (let kills = 0;; kills++) {
+    const child = spawn(process.execPath, argv(db, args), { cwd: folder, stdio: ["ignore", "pipe", "ignore"] })
+    const chunks: Array<Buffer> = []
+    child.stdout.on("data", (chunk: Buffer) => chunks.push(chunk))
+    const closed = once(child, "close")
+    if (kills < 3) {
+      // Right after its first lines, wherever it is by then.
+      await Promise.race([once(child.stdout, "data"), closed])
+      await setTimeout(kills * 30)
+      child.kill("SIGKILL")
+    }
+    await closed
+    if (child.signalCode === null) return Buffer.concat(chunks)
+  }
+}
+
 /** Names that a line of text could be forged with, and one that is no text. */
 const hostile = ["a\nb", "back\\slash", "-dash", "a  b", "\r", "\u001b[31m", " "].map((name) => Buffer.from(name))
   .concat([Buffer.from([0x66, 0xff, 0xfe])])
@@ -57,6 +76,19 @@ describe("fanout hash", () => {
     assert.isTrue(first.stdout.equals(second.stdout))
   })
 
+  it("loses no line where the reader is slow", async () => {
+    const db = database()
+    const child = spawn(process.execPath, argv(db, ["hash", "tree"]), {
+      cwd: folder,
+      stdio: ["ignore", "pipe", "ignore"]
+    })
+    // What is not read stays in the pipe, which holds a part of the lines.
+    while (!/ done /.test(run(db, ["jobs", "list"]).stdout.toString())) await setTimeout(20)
+    const chunks: Array<Buffer> = []
+    for await (const chunk of child.stdout) chunks.push(chunk)
+    assert.lengthOf(Buffer.concat(chunks).toString().trimEnd().split("\n"), 3000)
+  })
+
   it.skipIf(!isInstalled("b3sum"))("writes what b3sum checks", () => {
     const { stdout } = run(database(), ["hash", "tree"])
     fs.writeFileSync(path.join(folder, "sums"), stdout)
@@ -77,27 +109,7 @@ describe("fanout hash", () => {
 
   it("ends with the same lines after it was killed", async () => {
     const expected = run(database(), ["hash", "tree"]).stdout
-    const db = database()
-    for (let kills = 0;; kills++) {
-      const child = spawn(process.execPath, argv(db, ["hash", "tree"]), {
-        cwd: folder,
-        stdio: ["ignore", "pipe", "ignore"]
-      })
-      const chunks: Array<Buffer> = []
-      child.stdout.on("data", (chunk: Buffer) => chunks.push(chunk))
-      const closed = once(child, "close")
-      if (kills < 3) {
-        // Right after its first lines, wherever it is by then.
-        await Promise.race([once(child.stdout, "data"), closed])
-        await setTimeout(kills * 30)
-        child.kill("SIGKILL")
-      }
-      await closed
-      if (child.signalCode !== null) continue
-      assert.strictEqual(child.exitCode, 0)
-      assert.isTrue(Buffer.concat(chunks).equals(expected))
-      break
-    }
+    assert.isTrue((await survive(["hash", "tree"])).equals(expected))
   })
 
   it("says what could not be hashed, and does the rest", () => {
@@ -111,5 +123,76 @@ describe("fanout hash", () => {
     assert.match(String(failed?.["message"]), /nowhere/)
     const shown = run(db, ["jobs", "list"])
     assert.match(shown.stdout.toString(), /hash/)
+  })
+})
+
+describe("fanout hash --check", () => {
+  const write = (name: string, text: string | Buffer) => fs.writeFileSync(path.join(folder, name), text)
+
+  it("finds well what hash writes, whatever files are called, and goes on when it was killed", async () => {
+    for (const flags of [[], ["--tag"], ["--algo", "sha512"]]) {
+      write("sums", run(database(), ["hash", "tree/folder-1", "odd", ...flags]).stdout)
+      const { status, stderr, stdout } = run(database(), ["hash", "--check", "sums"])
+      assert.strictEqual(status, 0, stderr)
+      assert.lengthOf(stdout.toString().match(/: OK$/gm) ?? [], 250 + hostile.length)
+      assert.match(stderr, /258 matched/)
+    }
+    write("sums", run(database(), ["hash", "tree"]).stdout)
+    const lines = (await survive(["hash", "-c", "sums"])).toString().trimEnd().split("\n")
+    assert.deepStrictEqual(lines.map((line) => line.replace(/: OK$/, "")), names("sums"))
+  })
+
+  const names = (file: string) =>
+    fs.readFileSync(path.join(folder, file), "utf8").trimEnd().split("\n").map((line) => line.slice(66))
+
+  it("tells what is not well, and ends with 1", () => {
+    for (const name of ["good", "other"]) write(name, name)
+    const sum = createHash("sha256").update("good").digest("hex")
+    write("SHA256SUMS", ["good", "other", "absent", "tree"].map((name) => `${sum}  ${name}\n`).join("") + "junk\n")
+    const db = database()
+    const { status, stderr, stdout } = run(db, ["hash", "--check", "SHA256SUMS"])
+    assert.strictEqual(status, 1)
+    assert.deepStrictEqual(stdout.toString().split("\n"), [
+      "good: OK",
+      "other: FAILED (changed)",
+      "absent: FAILED (missing)",
+      "tree: FAILED (unreadable)",
+      "line 5: FAILED (malformed)",
+      ""
+    ])
+    assert.match(stderr, /other" has another SHA256 or BLAKE3 digest/)
+
+    const quiet = run(db, ["hash", "--check", "SHA256SUMS", "--quiet"])
+    assert.strictEqual(quiet.stdout.toString(), stdout.toString().replace("good: OK\n", ""))
+    const json = run(db, ["hash", "--check", "SHA256SUMS", "--json"]).stdout.toString().trimEnd().split("\n")
+      .map((line): Record<string, unknown> => JSON.parse(line)).filter(({ type }) => type === "check")
+    assert.deepStrictEqual(json.map(({ line, name, status }) => [line, name, status]), [
+      [1, "good", "ok"],
+      [2, "other", "changed"],
+      [3, "absent", "missing"],
+      [4, "tree", "unreadable"],
+      [5, undefined, "malformed"]
+    ])
+  })
+
+  it("ends with 2 where there is nothing to check by", () => {
+    write("junk", "junk\n")
+    for (
+      const [args, sentence] of [
+        [["--check", "junk"], /No line of/],
+        [["--check", "nowhere"], /does not exist/],
+        [["--check", "tree"], /no file/],
+        [["--check", "junk", "tree"], /takes no PATH/],
+        [["--check", "junk", "--tag"], /no meaning/],
+        [["--check", "-"], /piped in/],
+        [["-"], /piped in/],
+        [[""], /empty name/],
+        [[], /What is to be hashed/]
+      ] as const
+    ) {
+      const { status, stderr, stdout } = run(database(), ["hash", ...args])
+      assert.deepStrictEqual([status, stdout.length], [2, 0], stderr)
+      assert.match(stderr, sentence)
+    }
   })
 })

@@ -22,6 +22,12 @@ describe("work", () => {
     ])
   })
 
+  it("says what is checked, and where names begin", () => {
+    const none = { _tag: "None" }
+    const payload = { file: "/sums", edition: "1 2 3", folder: "/in", algorithm: none, likely: none }
+    assert.deepStrictEqual(field("hash-check", payload), ["checks", `what "/sums" names, in "/in"`])
+  })
+
   it("leaves nothing in a name that a terminal would obey", () => {
     assert.include(field("copy", copyOf(["/\u001b[31m\n\udcff\\"]))[1], `"/\\x1b[31m\\n\\xff\\\\" to`)
   })

@@ -1,5 +1,5 @@
 /**
- * Decides what the lines of a checksum file ask to be hashed, and whether what came out is right.
+ * Decides what a line of a checksum file asks to be hashed.
  *
  * A line in the plain style doesn't tell its algorithm, and the digests of BLAKE3 are as long as those of SHA-256.
  * Unless the algorithm is given, any whose digests are of that length will do: that a file has a given digest by
@@ -60,17 +60,6 @@ export interface Options {
   readonly likely: Option.Option<HashAlgorithm>
 }
 
-/**
- * What a checksum file asks for, both in the order of its lines.
- *
- * @category models
- * @since 0.1.0
- */
-export interface Plan {
-  readonly checks: ReadonlyArray<ChecksumCheck>
-  readonly refused: ReadonlyArray<Refused>
-}
-
 type Checksum = typeof ChecksumLine.Line.cases.Checksum.Type
 
 /** The algorithms that the line may be of, whatever else is known. */
@@ -88,7 +77,13 @@ const asked = (line: Checksum, algorithm: HashAlgorithm): Result.Result<HashAlgo
     : Result.fail("WrongLength")
 }
 
-const check = (line: ChecksumLine.Line, options: Options): Result.Result<ChecksumCheck, Refused> => {
+/**
+ * Decides what a line asks for.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const fromLine = (line: ChecksumLine.Line, options: Options): Result.Result<ChecksumCheck, Refused> => {
   if (line._tag === "Malformed") return Result.fail(line)
   const { digest, lineNumber, path } = line
   const refused = (problem: ChecksumLine.Problem) =>
@@ -104,25 +99,3 @@ const check = (line: ChecksumLine.Line, options: Options): Result.Result<Checksu
     ? Result.succeed({ lineNumber, path, digest, algorithms: algorithms.success })
     : refused("WrongLength")
 }
-
-/**
- * Decides what lines ask for. Each stands for itself, so that a file can be taken piece by piece.
- *
- * @category constructors
- * @since 0.1.0
- */
-export const plan = (lines: ReadonlyArray<ChecksumLine.Line>, options: Options): Plan => {
-  const [checks, refused] = Arr.partition(lines, (line) => check(line, options))
-  return { checks, refused }
-}
-
-/**
- * Checks whether a file has the digest, asking for its digests until one is right.
- *
- * @category predicates
- * @since 0.1.0
- */
-export const matches = (
-  { algorithms, digest }: ChecksumCheck,
-  digestBy: (algorithm: HashAlgorithm) => string
-): boolean => algorithms.some((algorithm) => digestBy(algorithm) === digest)

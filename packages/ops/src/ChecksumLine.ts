@@ -51,6 +51,7 @@ export const Problem = Schema.Literals([
   "NoChecksum",
   "UnknownAlgorithm",
   "WrongLength",
+  "Sampled",
   "BadEscape",
   "Nul",
   "TooLong",
@@ -70,6 +71,7 @@ const explanations: Readonly<Record<Problem, string>> = {
   NoChecksum: "is no checksum and name",
   UnknownAlgorithm: "is of an unknown algorithm",
   WrongLength: "has a digest of the wrong length",
+  Sampled: "is a content id of samples, which tells nothing about the rest of the file",
   BadEscape: "has a backslash in the name before something else than n, r and a backslash",
   Nul: "has a zero byte in it",
   TooLong: "is too long",
@@ -149,6 +151,9 @@ export const write = ({ algorithm, digest, path }: Checksum, style: Style): Uint
   ])
 }
 
+/** Length of the ids that `SampledHash` gives; no digest is so short. */
+const sampledDigits = 16
+
 const plain = /^(?<digest>[\da-f]+) [ *](?<name>.+)$/is
 // No digest has a parenthesis in it: the last one closes the name.
 const tagged = /^(?<tag>[\da-z-]+) ?\((?<name>.+)\)[ \t]*=[ \t]*(?<digest>[\da-f]+)$/is
@@ -178,7 +183,7 @@ const parse = (bytes: Uint8Array, lineNumber: number): Option.Option<Line> => {
     onNone: () => HashAlgorithms.ofDigits(digest.length).length > 0,
     onSome: (algorithm) => HashAlgorithms.digits(algorithm) === digest.length
   })
-  if (!fits) return malformed("WrongLength")
+  if (!fits) return malformed(tag === undefined && digest.length === sampledDigits ? "Sampled" : "WrongLength")
   const path = isEscaped ? unescape(name) : Option.some(name)
   if (Option.isNone(path)) return malformed("BadEscape")
   return Option.some({

@@ -2,7 +2,7 @@
  * Job: hashes files and trees, durably.
  *
  * Every file of the walk has a number, which is in its cursor. What files came to is stored as it ends, in any order;
- * `HashLines` puts it back into the order of the walk.
+ * `HashRows` puts it back into the order of the walk.
  *
  * @since 0.1.0
  */
@@ -20,7 +20,8 @@ import * as FilePath from "./FilePath.ts"
 import * as Files from "./Files.ts"
 import * as FileTree from "./FileTree.ts"
 import * as HashAlgorithm from "./HashAlgorithm.ts"
-import { HashFile } from "./HashFile.ts"
+import * as HashCursor from "./HashCursor.ts"
+import { HashFile, Method } from "./HashFile.ts"
 import { SkipReason } from "./SkipReason.ts"
 
 /**
@@ -80,35 +81,18 @@ export const plan = (
  */
 export const fanOutName = "files"
 
-/**
- * Number of the file that a row is about, in the order of the walk.
- *
- * @category accessors
- * @since 0.1.0
- */
-export const numberOf = (cursor: string): number => Number.parseInt(cursor, 36)
-
-/**
- * Place in the walk that a row is about, as `TreeCursor` reads it.
- *
- * @category accessors
- * @since 0.1.0
- */
-export const placeOf = (cursor: string): string => cursor.slice(cursor.indexOf(" ") + 1)
-
 type Element = FanOut.Element<Task.Payload<typeof HashFile>>
-
-const cursorOf = (number: number, place: string): string => `${number.toString(36)} ${place}`
 
 /** Files and endings in the order of the walk; folders and links in them are passed over. */
 const elements = ({ algorithm, leaveOut, sources }: Payload, after: Option.Option<string>) => {
   const left = new Set(leaveOut)
-  const place = Option.map(after, placeOf)
-  const first = Option.match(after, { onNone: () => 0, onSome: (cursor) => numberOf(cursor) + 1 })
+  const method = Method.cases.Whole.make({ algorithm })
+  const place = Option.map(after, HashCursor.placeOf)
+  const first = Option.match(after, { onNone: () => 0, onSome: (cursor) => HashCursor.numberOf(cursor) + 1 })
   const elementOf = (number: number, element: FileTree.Element): Element | undefined => {
     const { path: inside, source } = element
     const path = inside === "" ? sources[source] ?? inside : FilePath.join(sources[source] ?? inside, inside)
-    const cursor = cursorOf(number, element.cursor)
+    const cursor = HashCursor.format(number, element.cursor)
     const key = FilePath.display(path)
     const skipped = (reason: string): Element => ({
       _tag: "Settled",
@@ -124,7 +108,7 @@ const elements = ({ algorithm, leaveOut, sources }: Payload, after: Option.Optio
         if (element.kind === "special") return skipped(SkipReason.Special)
         if (element.kind === "link") return undefined
         if (left.has(path)) return skipped(SkipReason.Database)
-        return { _tag: "Item", cursor, payload: { path, algorithm } }
+        return { _tag: "Item", cursor, payload: { path, method } }
       case "Unreadable": {
         const { code, isMissing, message } = element.error
         if (isMissing && inside !== "") return skipped(SkipReason.Vanished)

@@ -10,13 +10,16 @@ import * as FilePath from "./FilePath.ts"
 import * as HashAlgorithm from "./HashAlgorithm.ts"
 
 /**
- * Error of a file that was not hashed: what the file system answered, or that it changed while it was read.
+ * Error of a file that was not hashed, or is not what was expected.
  *
  * @category errors
  * @since 0.1.0
  */
 export class HashFailed extends Schema.TaggedError<HashFailed>("@fanout/ops/HashFile/HashFailed")("HashFailed", {
-  /** The file system's own code, such as `EACCES`; `Changed` where there was something else at its end. */
+  /**
+   * The file system's own code, such as `EACCES`; `Changed` where it changed while it was read, `Different` where its
+   * digest is another than the one it was to have, `NoFile` where a file was expected.
+   */
   code: Schema.String,
   path: FilePath.FilePath,
   why: Schema.String
@@ -25,6 +28,27 @@ export class HashFailed extends Schema.TaggedError<HashFailed>("@fanout/ops/Hash
     return this.why
   }
 }
+
+/**
+ * Schema for what is to be made of a file.
+ *
+ * @category schemas
+ * @since 0.1.0
+ */
+export const Method = Schema.TaggedUnion({
+  /** Hash all of it. A link is not followed, and what is not there any more is skipped. */
+  Whole: { algorithm: HashAlgorithm.HashAlgorithm },
+  /** See whether it has the digest, by any of the algorithms, tried in this order. Links are followed. */
+  Check: { digest: Schema.String, algorithms: Schema.NonEmptyArray(HashAlgorithm.HashAlgorithm) }
+})
+
+/**
+ * What is to be made of a file.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type Method = typeof Method.Type
 
 /**
  * Schema for what was hashed.
@@ -39,6 +63,17 @@ export const Hashed = Schema.TaggedStruct("Hashed", {
 })
 
 /**
+ * Schema for what has the digest that it was to have.
+ *
+ * @category schemas
+ * @since 0.1.0
+ */
+export const Matched = Schema.TaggedStruct("Matched", {
+  algorithm: HashAlgorithm.HashAlgorithm,
+  sizeBytes: Schema.Natural
+})
+
+/**
  * The task.
  *
  * @category constructors
@@ -47,9 +82,9 @@ export const Hashed = Schema.TaggedStruct("Hashed", {
 export const HashFile = Task.make("@fanout/ops/HashFile", {
   payload: {
     path: FilePath.FilePath,
-    algorithm: HashAlgorithm.HashAlgorithm
+    method: Method
   },
-  success: Hashed,
+  success: Schema.Union([Hashed, Matched]),
   error: HashFailed,
   key: ({ path }) => FilePath.display(path),
   pool: "cpu"

@@ -10,9 +10,11 @@ import * as Effect from "effect/Effect"
 import type * as Layer from "effect/Layer"
 import * as FilePath from "./FilePath.ts"
 import * as Files from "./Files.ts"
-import type * as HashAlgorithm from "./HashAlgorithm.ts"
+import type { FilesError } from "./FilesError.ts"
+import * as HashAlgorithms from "./HashAlgorithm.ts"
+import type { HashAlgorithm } from "./HashAlgorithm.ts"
 import * as Hasher from "./Hasher.ts"
-import { HashFailed, HashFile, ThreadTasks } from "./HashFile.ts"
+import { HashFailed, HashFile, type Method, ThreadTasks } from "./HashFile.ts"
 import { SkipReason } from "./SkipReason.ts"
 
 const most = 2 ** 20
@@ -26,7 +28,7 @@ const buffer = Effect.acquireRelease(
 
 /** Reads a file to its end, whatever its size is said to be: those of the kernel say 0. */
 const hashContent = Effect.fnUntraced(
-  function*(file: Files.OpenFile, stat: Files.FileStat, name: HashAlgorithm.HashAlgorithm) {
+  function*(file: Files.OpenFile, stat: Files.FileStat, name: HashAlgorithm) {
     const hasher = Hasher.make(name)
     const into = yield* buffer
     let sizeBytes = 0
@@ -50,16 +52,80 @@ const isSame = (before: Files.FileStat, after: Files.FileStat, sizeBytes: number
   before.modifiedNanos === after.modifiedNanos && before.sizeBytes === after.sizeBytes &&
   (before.sizeBytes === 0 || before.sizeBytes === sizeBytes)
 
-const hash = Effect.fnUntraced(function*({ algorithm, path }: Task.Payload<typeof HashFile>) {
-  const files = yield* Files.Files
-  const file = yield* files.open(path)
-  const before = yield* file.stat
-  if (before.kind !== "file") return yield* Task.skip(SkipReason.Special)
+/** Hashes what is open, and sees whether it stayed the same. */
+const hashOpen = Effect.fnUntraced(function*(
+  file: Files.OpenFile,
+  before: Files.FileStat,
+  path: FilePath.FilePath,
+  algorithm: HashAlgorithm
+) {
   const hashed = yield* hashContent(file, before, algorithm)
   if (isSame(before, yield* file.stat, hashed.sizeBytes)) return hashed
   const why = `"${FilePath.display(path)}" changed while it was read`
   return yield* new HashFailed({ code: "Changed", path, why })
+})
+
+const hashWhole = Effect.fnUntraced(function*(path: FilePath.FilePath, algorithm: HashAlgorithm) {
+  const files = yield* Files.Files
+  const file = yield* files.open(path)
+  const stat = yield* file.stat
+  if (stat.kind !== "file") return yield* Task.skip(SkipReason.Special)
+  return yield* hashOpen(file, stat, path, algorithm)
 }, Effect.scoped)
+
+/** Opens what a name leads to: most are no links, so it is tried first whether this one is. */
+const openFollowing = (files: Files.Files["Service"], path: FilePath.FilePath) =>
+  Effect.catchIf(
+    files.open(path),
+    ({ code }) => code === "ELOOP",
+    () => Effect.flatMap(files.realPath(path), files.open)
+  )
+
+const hashNamed = Effect.fnUntraced(function*(path: FilePath.FilePath, algorithm: HashAlgorithm) {
+  const file = yield* openFollowing(yield* Files.Files, path)
+  const stat = yield* file.stat
+  if (stat.kind !== "file") {
+    const what = stat.kind === "folder" ? "a folder" : "no file"
+    return yield* new HashFailed({ code: "NoFile", path, why: `"${FilePath.display(path)}" is ${what}` })
+  }
+  return yield* hashOpen(file, stat, path, algorithm)
+}, Effect.scoped)
+
+/** Reads a file once for each algorithm that it may be: mostly the first one is right. */
+const check = Effect.fnUntraced(
+  function*(path: FilePath.FilePath, { algorithms, digest }: typeof Method.cases.Check.Type) {
+    for (const algorithm of algorithms) {
+      const hashed = yield* hashNamed(path, algorithm)
+      if (hashed.digest === digest) return { _tag: "Matched", algorithm, sizeBytes: hashed.sizeBytes } as const
+    }
+    const by = algorithms.map(HashAlgorithms.tag).join(" or ")
+    const why = `"${FilePath.display(path)}" has another ${by} digest`
+    return yield* new HashFailed({ code: "Different", path, why })
+  }
+)
+
+const failed = (error: FilesError): HashFailed =>
+  new HashFailed({ code: error.code, path: error.path, why: error.message })
+
+const run = (
+  { method, path }: Task.Payload<typeof HashFile>
+): Effect.Effect<
+  Task.Success<typeof HashFile>,
+  HashFailed | Interrupter.Interrupted | Task.Skipped,
+  Files.Files
+> => {
+  switch (method._tag) {
+    case "Whole":
+      return Effect.catchTag(
+        hashWhole(path, method.algorithm),
+        "FilesError",
+        (error): Effect.Effect<never, HashFailed | Task.Skipped> =>
+          error.isMissing ? Task.skip(SkipReason.Vanished) : Effect.fail(failed(error))
+      )
+    case "Check":
+      return Effect.catchTag(check(path, method), "FilesError", (error) => Effect.fail(failed(error)))
+  }
+}
 
 /**
  * Layer that supplies the handler.
@@ -69,13 +135,6 @@ const hash = Effect.fnUntraced(function*({ algorithm, path }: Task.Payload<typeo
  */
 export const layer: Layer.Layer<Task.Handler<typeof HashFile>, never, Files.Files> = ThreadTasks.toLayer(
   Effect.map(Files.Files, (files) => ({
-    [HashFile._tag]: (payload: Task.Payload<typeof HashFile>) =>
-      hash(payload).pipe(
-        Effect.provideService(Files.Files, files),
-        Effect.catchTag("FilesError", (error): Effect.Effect<never, HashFailed | Task.Skipped> =>
-          error.isMissing
-            ? Task.skip(SkipReason.Vanished)
-            : Effect.fail(new HashFailed({ code: error.code, path: error.path, why: error.message })))
-      )
+    [HashFile._tag]: (payload: Task.Payload<typeof HashFile>) => Effect.provideService(run(payload), Files.Files, files)
   }))
 )

@@ -106,6 +106,21 @@ export * as HashAlgorithm from "./HashAlgorithm.ts"
 /**
  * @since 0.1.0
  */
+export * as HashCheck from "./HashCheck.ts"
+
+/**
+ * @since 0.1.0
+ */
+export * as HashCheckLine from "./HashCheckLine.ts"
+
+/**
+ * @since 0.1.0
+ */
+export * as HashCursor from "./HashCursor.ts"
+
+/**
+ * @since 0.1.0
+ */
 export * as HashFile from "./HashFile.ts"
 
 /**
@@ -116,7 +131,12 @@ export * as HashFileLive from "./HashFileLive.ts"
 /**
  * @since 0.1.0
  */
-export * as HashLines from "./HashLines.ts"
+export * as HashLine from "./HashLine.ts"
+
+/**
+ * @since 0.1.0
+ */
+export * as HashRows from "./HashRows.ts"
 
 /**
  * @since 0.1.0

@@ -7,7 +7,8 @@ import * as FilePath from "@fanout/ops/FilePath"
 import * as Files from "@fanout/ops/Files"
 import * as Hash from "@fanout/ops/Hash"
 import * as HashFileLive from "@fanout/ops/HashFileLive"
-import * as HashLines from "@fanout/ops/HashLines"
+import * as HashLine from "@fanout/ops/HashLine"
+import * as HashRows from "@fanout/ops/HashRows"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
@@ -57,11 +58,11 @@ const hash = (
     yield* settle
     yield* TestClock.adjust("10 seconds")
     const rows = yield* store.outcomes(id, { after: 0, limit: 1000 })
-    const sorter = new HashLines.Sorter()
+    const sorter = new HashRows.Sorter()
     const lines = [...sorter.add(rows.map(([, row]) => row)), ...sorter.rest]
     return {
       state: (yield* manager.get(id)).state._tag,
-      lines: lines.map(({ hashed, place, row }) =>
+      lines: lines.map(HashLine.fromRow).map(({ hashed, place, row }) =>
         `${place.source}/${place.path} ${
           Option.match(hashed, {
             onSome: ({ digest }) => digest,

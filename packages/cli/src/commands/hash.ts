@@ -1,13 +1,12 @@
 /**
  * `fanout hash`: hashes files and trees, or goes on with what the same command has started before.
  */
-import type { JobId } from "@fanout/core/JobId"
 import { JobManager } from "@fanout/core/JobManager"
-import { JobStore } from "@fanout/core/JobStore"
 import * as ChecksumLine from "@fanout/ops/ChecksumLine"
 import * as FilePath from "@fanout/ops/FilePath"
-import * as HashAlgorithm from "@fanout/ops/HashAlgorithm"
-import type { Line, Sorter } from "@fanout/ops/HashLines"
+import * as HashAlgorithms from "@fanout/ops/HashAlgorithm"
+import type { HashAlgorithm } from "@fanout/ops/HashAlgorithm"
+import type { HashLine } from "@fanout/ops/HashLine"
 import * as Arr from "effect/Array"
 import * as Argument from "effect/cli/Argument"
 import * as Command from "effect/cli/Command"
@@ -17,70 +16,59 @@ import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Arguments from "../Arguments.ts"
 import { withJobs } from "../Jobs.ts"
+import * as RowOutput from "../RowOutput.ts"
 import * as RunJob from "../RunJob.ts"
 import * as Settings from "../Settings.ts"
 import * as Stop from "../Stop.ts"
 import * as events from "../ui/events.ts"
-import { print } from "../ui/View.ts"
+import type { Options } from "../ui/View.ts"
+import { hashCheck } from "./hashCheck.ts"
 
 const config = {
   paths: Param.makeSingle({ kind: Param.argumentKind, name: "PATH", primitiveType: Settings.path }).pipe(
     Argument.withDescription("Files and folders to hash"),
-    Argument.variadic({ min: 1 })
+    Argument.variadic()
   ),
-  algorithm: Flag.Literals("algo", HashAlgorithm.HashAlgorithm.literals).pipe(
-    Flag.withDescription("Which algorithm (default: blake3)"),
-    Flag.withDefault("blake3")
+  algorithm: Flag.Literals("algo", HashAlgorithms.HashAlgorithm.literals).pipe(
+    Flag.withDescription("Which algorithm (default: blake3; with --check, what FILE and its lines tell)"),
+    Flag.optional
+  ),
+  check: Param.makeSingle({ kind: Param.flagKind, name: "check", primitiveType: Settings.path }).pipe(
+    Flag.withAlias("c"),
+    Flag.withMetavar("FILE"),
+    Flag.withDescription("Check the files that FILE names, as b3sum, sha256sum and this command write them"),
+    Flag.optional
   ),
   tagged: Settings.toggle("tag", "Write lines that name the algorithm, as `sha256sum --tag` does"),
   json: Settings.json,
   quiet: Settings.quiet
 }
 
-/** Rows that are read at once. */
-const page = 1000
+interface Request {
+  readonly paths: Arr.NonEmptyReadonlyArray<FilePath.FilePath>
+  readonly algorithm: HashAlgorithm
+  readonly tagged: boolean
+}
 
 /** Path of a line as it was given on the command line, and below. */
-const nameOf = (given: ReadonlyArray<FilePath.FilePath>, { place }: Line): FilePath.FilePath => {
+const nameOf = (given: ReadonlyArray<FilePath.FilePath>, { place }: HashLine): FilePath.FilePath => {
   const top = given[place.source] ?? FilePath.empty
   return place.path === "" ? top : FilePath.join(top, place.path)
 }
 
-/** Writes the lines of a job in the order of its walk, as far as they are recorded. */
-const makeOutput = (
-  id: JobId,
-  sorter: Sorter,
-  write: (lines: ReadonlyArray<Line>) => Effect.Effect<void>
-): Effect.Effect<RunJob.Output, never, JobStore> =>
-  Effect.map(JobStore, (store) => {
-    let after = 0
-    const recorded = Effect.gen(function*() {
-      while (true) {
-        const rows = yield* store.outcomes(id, { after, limit: page })
-        yield* write(sorter.add(rows.map(([, row]) => row)))
-        after = rows.at(-1)?.[0] ?? after
-        if (rows.length < page) return
-      }
-    })
-    return { write: recorded, end: Effect.andThen(recorded, Effect.suspend(() => write(sorter.rest))) }
-  })
-
-/** `fanout hash` */
-export const hash = Command.make("hash", config, ({ algorithm, paths, tagged, ...options }) =>
+const hashAll = ({ algorithm, paths, tagged }: Request, options: Options) =>
   Effect.gen(function*() {
-    const given = paths.map((path) => FilePath.make(path))
-    const sources = given.map((path) => FilePath.join(Arguments.workingFolder(), path))
-    if (paths.includes("")) return yield* Stop.usage("An empty name is the name of no file.")
-    if (!Arr.isArrayNonEmpty(sources)) return
-    const { Hash, HashLines, NodeFiles } = yield* Effect.promise(() => import("../Hashing.ts"))
+    const { Hash, HashLine, HashRows, NodeFiles } = yield* Effect.promise(() => import("../Hashing.ts"))
+    const sources = Arr.map(paths, (path) => FilePath.join(Arguments.workingFolder(), path))
     const style = tagged ? "tagged" : "plain"
     const leaveOut = yield* Settings.databaseFiles
-    const show = ({ hashed, row }: Line, name: FilePath.FilePath): Effect.Effect<void> => {
-      if (Option.isNone(hashed)) return Effect.void
-      const { digest, sizeBytes } = hashed.value
+    const written = (line: HashLine): string | Uint8Array => {
+      if (Option.isNone(line.hashed)) return ""
+      const { digest, sizeBytes } = line.hashed.value
+      const name = nameOf(paths, line)
       return options.json
-        ? print(events.line("hash", { key: row.key, name: FilePath.toText(name), algorithm, digest, sizeBytes }))
-        : Effect.sync(() => void process.stdout.write(ChecksumLine.write({ algorithm, digest, path: name }, style)))
+        ? `${events.line("hash", { key: line.row.key, name: FilePath.toText(name), algorithm, digest, sizeBytes })}\n`
+        : ChecksumLine.write({ algorithm, digest, path: name }, style)
     }
     yield* withJobs({ claim: { ids: [] } })(
       Effect.gen(function*() {
@@ -88,19 +76,44 @@ export const hash = Command.make("hash", config, ({ algorithm, paths, tagged, ..
         const payload = yield* Effect.provide(Hash.plan({ sources, algorithm, leaveOut }), NodeFiles.layer)
         const { id, started } = yield* manager.start(Hash.job, payload)
         if (!started) yield* RunJob.goOn(id, options)
-        const output = yield* makeOutput(id, new HashLines.Sorter(), (lines) =>
-          Effect.forEach(lines, (line) =>
-            show(line, nameOf(given, line)), { discard: true }))
+        const output = yield* RowOutput.make(id, new HashRows.Sorter(), (row) => written(HashLine.fromRow(row)))
         yield* RunJob.run(id, { ...options, isShared: process.stdout.isTTY }, output)
       })
     )
-  })).pipe(
-    Command.withDescription(
-      "Hash files, and all files in folders. The same command again goes on where it was, and prints all of it."
-    ),
-    Command.withShortDescription("Hash files, resumably, on all cores"),
-    Command.withExamples([
-      { command: "fanout hash Photos > photos.b3", description: "Write what `b3sum --check photos.b3` reads" },
-      { command: "fanout hash --algo sha256 a.iso b.iso", description: "Use another algorithm" }
-    ])
-  )
+  })
+
+/** What only one of two commands takes, or nothing does. */
+const misuse = (paths: ReadonlyArray<string>, check: Option.Option<string>, tagged: boolean): string | undefined => {
+  if (paths.includes("") || Option.contains(check, "")) return "An empty name is the name of no file."
+  if (paths.includes("-") || Option.contains(check, "-")) {
+    return "What is piped in can't be read again when the job goes on. A file that is called \"-\" is named ./-"
+  }
+  if (Option.isNone(check)) return paths.length === 0 ? "What is to be hashed? `fanout hash PATH...`" : undefined
+  if (paths.length > 0) return "With --check, FILE names what is checked: it takes no PATH."
+  return tagged ? "With --check, --tag has no meaning: both styles are read." : undefined
+}
+
+/** `fanout hash` */
+export const hash = Command.make(
+  "hash",
+  config,
+  ({ algorithm, check, paths, tagged, ...options }) =>
+    Effect.gen(function*() {
+      const mistake = misuse(paths, check, tagged)
+      if (mistake !== undefined) return yield* Stop.usage(mistake)
+      if (Option.isSome(check)) return yield* hashCheck(check.value, algorithm, options)
+      const given = paths.map((path) => FilePath.make(path))
+      if (!Arr.isArrayNonEmpty(given)) return
+      yield* hashAll({ paths: given, algorithm: Option.getOrElse(algorithm, () => "blake3" as const), tagged }, options)
+    })
+).pipe(
+  Command.withDescription(
+    "Hash files, and all files in folders. The same command again goes on where it was, and prints all of it."
+  ),
+  Command.withShortDescription("Hash files, resumably, on all cores"),
+  Command.withExamples([
+    { command: "fanout hash Photos > photos.b3", description: "Write what `b3sum --check photos.b3` reads" },
+    { command: "fanout hash --algo sha256 a.iso b.iso", description: "Use another algorithm" },
+    { command: "fanout hash --check photos.b3", description: "Tell which of these files are as they were" }
+  ])
+)

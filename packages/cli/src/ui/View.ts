@@ -27,6 +27,12 @@ export interface View {
 /** Writes a line to the standard output. */
 export const print = (text: string): Effect.Effect<void> => Effect.sync(() => void process.stdout.write(`${text}\n`))
 
+/** Writes to the standard output, and waits until a slow reader has taken it. */
+export const printAll = (text: string | Uint8Array): Effect.Effect<void> =>
+  Effect.callback<void>((resume) => {
+    process.stdout.write(text, () => resume(Effect.void))
+  })
+
 /** Writes a line to the standard error. */
 export const complain = (text: string): Effect.Effect<void> => Effect.sync(() => void process.stderr.write(`${text}\n`))
 

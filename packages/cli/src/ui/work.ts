@@ -5,11 +5,13 @@ import type { JobRecord } from "@fanout/core/JobStore"
 import * as Copy from "@fanout/ops/Copy"
 import * as FilePath from "@fanout/ops/FilePath"
 import * as Hash from "@fanout/ops/Hash"
+import * as HashCheck from "@fanout/ops/HashCheck"
 import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
 import * as format from "./format.ts"
 
 const decodeHash = Schema.decodeUnknownOption(Hash.Payload)
+const decodeCheck = Schema.decodeUnknownOption(Schema.toCodecJson(HashCheck.Payload))
 const decodeCopy = Schema.decodeUnknownOption(Copy.Payload)
 
 /** How many sources are named. */
@@ -38,5 +40,9 @@ export const field = (
   if (Option.isSome(copy)) return ["copies", ofCopy(copy.value)]
   const hash = name === Hash.job.name ? decodeHash(payload) : Option.none()
   if (Option.isSome(hash)) return ["hashes", `${some(hash.value.sources)} with ${hash.value.algorithm}`]
+  const check = name === HashCheck.job.name ? decodeCheck(payload) : Option.none()
+  if (Option.isSome(check)) {
+    return ["checks", `what ${quoted(check.value.file)} names, in ${quoted(check.value.folder)}`]
+  }
   return ["payload", format.printable(JSON.stringify(payload))]
 }

@@ -1,0 +1,35 @@
+/**
+ * Writes what a job has recorded of its elements, in their order and at the pace of whoever reads it.
+ */
+import type { JobId } from "@fanout/core/JobId"
+import { JobStore, type OutcomeRow } from "@fanout/core/JobStore"
+import type { Sorter } from "@fanout/ops/HashRows"
+import * as Effect from "effect/Effect"
+import type * as RunJob from "./RunJob.ts"
+import { printAll } from "./ui/View.ts"
+
+/** Rows that are read at once. */
+const page = 1000
+
+/** Output that writes the lines of rows as soon as these are recorded, and those before them. */
+export const make = (
+  id: JobId,
+  sorter: Sorter,
+  line: (row: OutcomeRow) => string | Uint8Array
+): Effect.Effect<RunJob.Output, never, JobStore> =>
+  Effect.map(JobStore, (store) => {
+    let after = 0
+    const writeAll = (rows: ReadonlyArray<OutcomeRow>) => {
+      const bytes = Buffer.concat(rows.map(line).map((line) => typeof line === "string" ? Buffer.from(line) : line))
+      return bytes.length === 0 ? Effect.void : printAll(bytes)
+    }
+    const recorded = Effect.gen(function*() {
+      while (true) {
+        const rows = yield* store.outcomes(id, { after, limit: page })
+        yield* writeAll(sorter.add(rows.map(([, row]) => row)))
+        after = rows.at(-1)?.[0] ?? after
+        if (rows.length < page) return
+      }
+    })
+    return { write: recorded, end: Effect.andThen(recorded, Effect.suspend(() => writeAll(sorter.rest))) }
+  })

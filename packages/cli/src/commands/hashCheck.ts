@@ -1,0 +1,63 @@
+/**
+ * `fanout hash --check`: checks what a checksum file names, or goes on with what the same command has started before.
+ */
+import { JobManager } from "@fanout/core/JobManager"
+import * as FilePath from "@fanout/ops/FilePath"
+import type { HashAlgorithm } from "@fanout/ops/HashAlgorithm"
+import type { HashCheckLine, Status } from "@fanout/ops/HashCheckLine"
+import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
+import * as Arguments from "../Arguments.ts"
+import { withJobs } from "../Jobs.ts"
+import * as RowOutput from "../RowOutput.ts"
+import * as RunJob from "../RunJob.ts"
+import * as Stop from "../Stop.ts"
+import * as events from "../ui/events.ts"
+import type { Options } from "../ui/View.ts"
+
+const words: Readonly<Record<Status, string>> = {
+  ok: "OK",
+  changed: "FAILED (changed)",
+  missing: "FAILED (missing)",
+  unreadable: "FAILED (unreadable)",
+  malformed: "FAILED (malformed)"
+}
+
+/** What is said of a line: on one of its own, whatever the file is called. */
+const text = ({ lineNumber, path, status }: HashCheckLine): string =>
+  `${status === "malformed" ? `line ${lineNumber}` : FilePath.display(path)}: ${words[status]}`
+
+const json = ({ lineNumber, matched, path, status, why }: HashCheckLine): string =>
+  events.line("check", {
+    line: lineNumber,
+    ...(status === "malformed" ? {} : { name: FilePath.toText(path) }),
+    status,
+    ...Option.match(matched, {
+      onNone: () => ({ message: why }),
+      onSome: ({ algorithm, sizeBytes }) => ({ algorithm, sizeBytes })
+    })
+  })
+
+/** Checks the files that `file` names. */
+export const hashCheck = (file: string, algorithm: Option.Option<HashAlgorithm>, options: Options) =>
+  Effect.gen(function*() {
+    const { HashCheck, HashCheckLine, HashRows, NodeFiles } = yield* Effect.promise(() => import("../Hashing.ts"))
+    const folder = Arguments.workingFolder()
+    const payload = yield* HashCheck.plan({ algorithm, file: FilePath.join(folder, FilePath.make(file)), folder }).pipe(
+      Effect.provide(NodeFiles.layer),
+      Effect.catchTag("UnusableChecksums", ({ message }) => Effect.fail(Stop.usage(`${message}.`)))
+    )
+    yield* withJobs({ claim: { ids: [] } })(
+      Effect.gen(function*() {
+        const manager = yield* JobManager
+        const { id, started } = yield* manager.start(HashCheck.job, payload)
+        if (!started) yield* RunJob.goOn(id, options)
+        const output = yield* RowOutput.make(id, new HashRows.Sorter(), (row) => {
+          const line = HashCheckLine.fromRow(row)
+          if (options.quiet && line.status === "ok") return ""
+          return `${options.json ? json(line) : text(line)}\n`
+        })
+        yield* RunJob.run(id, { ...options, isShared: process.stdout.isTTY }, output)
+      })
+    )
+  })

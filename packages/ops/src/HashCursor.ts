@@ -1,0 +1,31 @@
+/**
+ * Names an element of a hash job by its number in the order of the source, and by where the source finds it again.
+ *
+ * What files came to is stored as it ends, in any order. The numbers have no gaps: by them it is put back in order.
+ *
+ * @since 0.1.0
+ */
+
+/**
+ * Encodes a cursor.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const format = (number: number, place: string): string => `${number.toString(36)} ${place}`
+
+/**
+ * Number of the element that a cursor is of, from 0 on.
+ *
+ * @category accessors
+ * @since 0.1.0
+ */
+export const numberOf = (cursor: string): number => Number.parseInt(cursor, 36)
+
+/**
+ * What the source finds the element by.
+ *
+ * @category accessors
+ * @since 0.1.0
+ */
+export const placeOf = (cursor: string): string => cursor.slice(cursor.indexOf(" ") + 1)

@@ -1,0 +1,172 @@
+import { assert, describe, it } from "@effect/vitest"
+import * as JobManager from "@fanout/core/JobManager"
+import { JobStore } from "@fanout/core/JobStore"
+import { layer, settle } from "@fanout/core/testing"
+import * as FilePath from "@fanout/ops/FilePath"
+import * as Files from "@fanout/ops/Files"
+import type { HashAlgorithm } from "@fanout/ops/HashAlgorithm"
+import * as HashCheck from "@fanout/ops/HashCheck"
+import * as HashCheckLine from "@fanout/ops/HashCheckLine"
+import * as HashFileLive from "@fanout/ops/HashFileLive"
+import * as HashRows from "@fanout/ops/HashRows"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as Option from "effect/Option"
+import * as TestClock from "effect/testing/TestClock"
+import { createHash } from "node:crypto"
+import * as FaultyFiles from "./FaultyFiles.ts"
+import * as MemoryFiles from "./MemoryFiles.ts"
+
+const sum = (text: string, algorithm = "sha256") => createHash(algorithm).update(text).digest("hex")
+
+const plant = (lines: ReadonlyArray<string>): MemoryFiles.Disk => {
+  const disk = new MemoryFiles.Disk()
+  for (const folder of ["/in", "/in/folder", "/sums"]) disk.folder(folder)
+  for (const name of ["a", "b", "c"]) disk.file(`/in/${name}`, name)
+  disk.symlink("/in/link", "a")
+  disk.symlink("/in/loose", "nowhere")
+  disk.special("/in/pipe")
+  disk.file("/sums/SUMS", lines.join("\n"))
+  return disk
+}
+
+const runtime = layer({ jobs: [HashCheck.job] }).pipe(
+  Layer.provide(HashCheck.layer.pipe(Layer.provide(HashFileLive.layer)))
+)
+
+interface Options {
+  readonly before?: FaultyFiles.Before
+  readonly algorithm?: HashAlgorithm
+  /** What happens between the plan and the job. */
+  readonly meanwhile?: () => void
+}
+
+/** Checks by a job, and gives what each line came to. */
+const check = (
+  disk: MemoryFiles.Disk,
+  { algorithm, before = () => Effect.void, meanwhile = () => {} }: Options = {}
+) =>
+  Effect.gen(function*() {
+    const manager = yield* JobManager.JobManager
+    const store = yield* JobStore
+    const payload = yield* HashCheck.plan({
+      file: FilePath.make("/sums/SUMS"),
+      folder: FilePath.make("/in"),
+      algorithm: Option.fromUndefinedOr(algorithm)
+    })
+    meanwhile()
+    const { id } = yield* manager.start(HashCheck.job, payload)
+    yield* settle
+    yield* TestClock.adjust("100 seconds")
+    yield* settle
+    const rows = yield* store.outcomes(id, { after: 0, limit: 10_000 })
+    const sorter = new HashRows.Sorter()
+    const lines = [...sorter.add(rows.map(([, row]) => row)), ...sorter.rest].map(HashCheckLine.fromRow)
+    return {
+      state: (yield* manager.get(id)).state._tag,
+      lines: lines.map(({ lineNumber, matched, path, status }) =>
+        [
+          lineNumber,
+          path,
+          status,
+          ...Option.match(matched, { onNone: () => [], onSome: ({ algorithm }) => [algorithm] })
+        ].join(" ")
+      )
+    }
+  }).pipe(
+    Effect.provide(
+      Layer.provideMerge(runtime, Layer.succeed(Files.Files, FaultyFiles.intercept(MemoryFiles.make(disk), before)))
+    )
+  )
+
+describe("HashCheck", () => {
+  it.effect("tells of every line what it came to, in order", () =>
+    Effect.gen(function*() {
+      const disk = plant([
+        "# of both styles",
+        `${sum("a")}  a`,
+        `SHA512 (b) = ${sum("b", "sha512")}`,
+        "",
+        `${sum("a")}  link`,
+        `${sum("a")}  /in/a`,
+        `${sum("a")}  b`,
+        `${sum("a")}  gone`,
+        `${sum("a")}  loose`,
+        `${sum("a")}  a/inside`,
+        `${sum("a")}  folder`,
+        `${sum("a")}  pipe`,
+        `${sum("a")}  c`,
+        "nothing",
+        `${sum("a").slice(0, 16)}  a`
+      ])
+      const { lines, state } = yield* check(disk, {
+        before: (call, path) => path === "/in/c" ? Effect.fail(FaultyFiles.error(call, path, "EACCES")) : Effect.void
+      })
+
+      assert.strictEqual(state, "CompletedWithErrors")
+      assert.deepStrictEqual(lines, [
+        "2 a ok sha256",
+        "3 b ok sha512",
+        "5 link ok sha256",
+        "6 /in/a ok sha256",
+        "7 b changed",
+        "8 gone missing",
+        "9 loose missing",
+        "10 a/inside missing",
+        "11 folder unreadable",
+        "12 pipe unreadable",
+        "13 c unreadable",
+        "14  malformed",
+        "15  malformed"
+      ])
+    }))
+
+  it.effect("ends well where all is well, and keeps to the algorithm that is asked for", () =>
+    Effect.gen(function*() {
+      const lines = [`${sum("a")}  a`, `${sum("b")}  b`]
+
+      assert.deepStrictEqual(yield* check(plant(lines)), {
+        state: "Completed",
+        lines: ["1 a ok sha256", "2 b ok sha256"]
+      })
+      assert.deepStrictEqual((yield* check(plant(lines), { algorithm: "blake3" })).lines, [
+        "1 a changed",
+        "2 b changed"
+      ])
+    }))
+
+  it.effect("numbers lines across the pieces in which the file is read", () =>
+    Effect.gen(function*() {
+      const names = Array.from({ length: 3000 }, (_, index) => index % 3 === 0 ? "a" : "b")
+      const { lines } = yield* check(plant(["# comment", ...names.map((name) => `${sum("a")}  ${name}`)]))
+
+      assert.deepStrictEqual(
+        lines,
+        names.map((name, i) => `${i + 2} ${name} ${name === "a" ? "ok sha256" : "changed"}`)
+      )
+    }))
+
+  it.effect("refuses a file by which nothing can be checked", () =>
+    Effect.gen(function*() {
+      const refused = (lines: ReadonlyArray<string>) => Effect.map(Effect.flip(check(plant(lines))), String)
+
+      assert.match(yield* refused(["junk", "# more"]), /No line of "\/sums\/SUMS" is a checksum/)
+      assert.match(yield* refused([]), /No line of/)
+      assert.match(yield* refused([`${sum("a").slice(0, 16)}  a`]), /content ids of samples/)
+      const disk = plant([])
+      disk.remove(FilePath.make("/sums/SUMS"))
+      assert.match(String(yield* Effect.flip(check(disk))), /does not exist/)
+      disk.special("/sums/SUMS")
+      assert.match(String(yield* Effect.flip(check(disk))), /no file that can be read again/)
+    }))
+
+  it.effect("fails where the checksum file is another one by then", () =>
+    Effect.gen(function*() {
+      const disk = plant([`${sum("a")}  a`])
+      const meanwhile = () => {
+        disk.change(FilePath.make("/sums/SUMS"), (text) => `${text}\n${text}`)
+      }
+
+      assert.deepStrictEqual(yield* check(disk, { meanwhile }), { state: "Failed", lines: [] })
+    }))
+})
