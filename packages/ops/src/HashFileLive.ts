@@ -19,18 +19,32 @@ import { SkipReason } from "./SkipReason.ts"
 
 const most = 2 ** 20
 
-/** Buffers that are not in use: to fill a new one with zeros takes longer than to read a file into it. */
-const spare: Array<Uint8Array> = []
-const buffer = Effect.acquireRelease(
-  Effect.sync(() => spare.pop() ?? new Uint8Array(most)),
-  (buffer) => Effect.sync(() => void spare.push(buffer))
-)
+/** What a file is hashed with. */
+interface Tools {
+  readonly hasher: Hasher.Hasher
+  readonly buffer: Uint8Array
+}
+
+/** Tools that are not in use: for a small file it takes longer to make them than to use them. */
+const spare = new Map<HashAlgorithm, Array<Tools>>()
+
+const takeTools = (algorithm: HashAlgorithm) =>
+  Effect.acquireRelease(
+    Effect.sync(() => spare.get(algorithm)?.pop() ?? { hasher: Hasher.make(algorithm), buffer: new Uint8Array(most) }),
+    // A hasher that was stopped on its way still holds what it was given.
+    (tools, exit) =>
+      Effect.sync(() => {
+        if (exit._tag !== "Success") return
+        const own = spare.get(algorithm)
+        if (own === undefined) spare.set(algorithm, [tools])
+        else own.push(tools)
+      })
+  )
 
 /** Reads a file to its end, whatever its size is said to be: those of the kernel say 0. */
 const hashContent = Effect.fnUntraced(
   function*(file: Files.OpenFile, stat: Files.FileStat, name: HashAlgorithm) {
-    const hasher = Hasher.make(name)
-    const into = yield* buffer
+    const { buffer: into, hasher } = yield* takeTools(name)
     let sizeBytes = 0
     for (;;) {
       const length = yield* file.read(into)

@@ -6,6 +6,7 @@ import { layer, settle } from "@fanout/core/testing"
 import * as FilePath from "@fanout/ops/FilePath"
 import * as Files from "@fanout/ops/Files"
 import * as Hash from "@fanout/ops/Hash"
+import type { HashAlgorithm } from "@fanout/ops/HashAlgorithm"
 import * as HashFileLive from "@fanout/ops/HashFileLive"
 import * as HashLine from "@fanout/ops/HashLine"
 import * as HashRows from "@fanout/ops/HashRows"
@@ -36,6 +37,7 @@ const plant = (): MemoryFiles.Disk => {
 const runtime = layer({ jobs: [Hash.job] }).pipe(Layer.provide(Hash.layer.pipe(Layer.provide(HashFileLive.layer))))
 
 interface Options {
+  readonly algorithm?: HashAlgorithm
   readonly before?: FaultyFiles.Before
   readonly sources?: readonly [string, ...ReadonlyArray<string>]
   readonly leaveOut?: ReadonlyArray<string>
@@ -44,14 +46,15 @@ interface Options {
 /** Hashes by a job, and gives its lines in the order of the walk. */
 const hash = (
   disk: MemoryFiles.Disk,
-  { before = () => Effect.void, leaveOut = [], sources: [first, ...others] = ["/in"] }: Options = {}
+  { algorithm = "sha256", before = () => Effect.void, leaveOut = [], sources: [first, ...others] = ["/in"] }: Options =
+    {}
 ) =>
   Effect.gen(function*() {
     const manager = yield* JobManager.JobManager
     const store = yield* JobStore
     const payload = yield* Hash.plan({
       sources: [FilePath.make(first), ...others.map(FilePath.make)],
-      algorithm: "sha256",
+      algorithm,
       leaveOut: leaveOut.map(FilePath.make)
     })
     const { id } = yield* manager.start(Hash.job, payload)
@@ -127,6 +130,21 @@ describe("Hash", () => {
         "0/z it vanished",
         `1/ Could not look at "/nowhere"`
       ])
+    }))
+
+  it.effect("hashes nothing of a file that it had to leave into the next", () =>
+    Effect.gen(function*() {
+      let reads = 0
+      // An algorithm that no other test uses has but one hasher to spare.
+      const { lines: [failed] } = yield* hash(plant(), {
+        algorithm: "sha1",
+        sources: ["/in/z"],
+        before: (call, path) =>
+          call === "read" && ++reads === 2 ? Effect.fail(FaultyFiles.error(call, path, "EIO")) : Effect.void
+      })
+      assert.match(failed ?? "", /^0\/ Could not read/)
+      const { lines } = yield* hash(plant(), { algorithm: "sha1", sources: ["/in/b"] })
+      assert.deepStrictEqual(lines, [`0/c ${createHash("sha1").update("first").digest("hex")}`])
     }))
 
   it.effect("tells of a file that changes while it is read", () =>
