@@ -35,7 +35,7 @@ const Node = Schema.Struct({
   /** What it does before it starts its children and again after them. */
   work: Schema.Literals(["nothing", "yields", "sleeps", "checks", "waits", "hangs"]),
   children: Schema.Literals(["together", "inTurn", "raced"]),
-  end: Schema.Literals(["done", "fails", "dies", "skips"]),
+  end: Schema.Literals(["done", "fails", "dies", "skips", "interrupts"]),
   /** Whether its finalizer takes time. */
   lingers: Schema.Boolean
 })
@@ -55,10 +55,16 @@ export const Tree = Schema.Struct({
 })
 export type Tree = typeof Tree.Type
 
-/** The same tree without races: who has won one goes on without the permits that it gave back, so far. */
-export const withoutRaces = (tree: Tree): Tree => ({
+/** The same tasks, but few of them have the others under them, and all want the same permits. */
+export const crowded = (tree: Tree): Tree => ({
   ...tree,
-  nodes: tree.nodes.map((node) => node.children === "raced" ? { ...node, children: "together" } : node)
+  sizes: { ...tree.sizes, a: Math.min(tree.sizes.a, 2) },
+  nodes: tree.nodes.map((node) => ({
+    ...node,
+    parent: node.parent % 4,
+    pool: "a",
+    children: node.children === "inTurn" ? "together" : node.children
+  }))
 })
 
 class Bad extends Schema.TaggedError<Bad>("Bad")("Bad", { n: Schema.Number }) {}
@@ -112,8 +118,7 @@ class Attempt {
 
   constructor(node: Node, startedAt: number, caller: Attempt | undefined, asks: ReadonlyArray<Ask>) {
     this.node = node
-    // One that gets its permits from what was just stopped may begin before it is told itself.
-    this.asks = asks.filter(({ at }) => at === startedAt)
+    this.asks = asks.slice()
     this.startedAt = startedAt
     this.caller = caller
   }
@@ -248,8 +253,11 @@ class Watch {
     }
     return Effect.acquireUseRelease(
       Effect.map(Clock.currentTimeMillis, (now) => {
-        const asks = this.stopped === undefined ? start.asks : [this.stopped]
+        const asks = this.stopped === undefined ? start.asks : [...start.asks, this.stopped]
         const attempt = new Attempt(node, now, start.caller, asks)
+        if (this.stopped !== undefined || start.wanted !== "run") {
+          this.seen.wrongEnds.push(`${n} begins after it was stopped`)
+        }
         start.live.add(attempt)
         this.live.add(attempt)
         hold(true)
@@ -274,6 +282,7 @@ class Watch {
       yield* work(node)
       if (node.end === "fails") return yield* new Bad({ n })
       if (node.end === "skips") return yield* Task.skip("so it goes")
+      if (node.end === "interrupts") return yield* Effect.interrupt
       if (node.end === "dies") return yield* Effect.die(new Error("defect"))
     })
   }
@@ -304,14 +313,11 @@ class Watch {
 
   private checkReason(n: number, attempt: Attempt, verb: string, told?: Interrupter.Reason): Effect.Effect<void> {
     return Effect.gen({ self: this }, function*() {
-      if (this.over) return
       const now = yield* Clock.currentTimeMillis
       const reason = told ?? Option.getOrUndefined(yield* Interrupter.reason)
       // An error tells the reason of its time, and may have waited for permits since.
       const right = told === undefined ? attempt.reasonsAt(now) : attempt.reasonsUntil(now)
-      // Whoever waits for a task may be interrupted because another one was stopped: that is told as a cancel so far.
-      const isCancel = reason === "Cancel" && right.some((reason) => reason !== undefined)
-      if (!right.includes(reason) && !isCancel) {
+      if (!right.includes(reason)) {
         this.seen.wrongReasons.push(
           `at ${now} node ${n} ${verb} stopped by ${reason}, and not by ${right.join(" or ")}`
         )
@@ -403,13 +409,12 @@ class Watch {
         ? "interrupts"
         : "dies"
       if (came !== end && came !== "interrupts") this.seen.wrongEnds.push(`the run of ${n} ${came}`)
-      if (came === "interrupts") yield* exit.pipe(Effect.orDie)
     })
   }
 
   private checkStatus(n: number, status: TaskStatus<void, Bad>, start: Start): void {
     const { end, kind } = this.node(n)
-    const planned = { done: "Done", fails: "Failed", dies: "Failed", skips: "Skipped" }[end]
+    const planned = { done: "Done", fails: "Failed", dies: "Failed", skips: "Skipped", interrupts: "Failed" }[end]
     const right: Array<string> = [planned]
     if (kind === "Timed") right.push("TimedOut")
     if (start.wanted === "cancel" || start.wanted === "abort") right.push("Cancelled")
@@ -464,11 +469,13 @@ class Watch {
       yield* Effect.all(all, { concurrency: "unbounded", discard: true }).pipe(
         Effect.provideService(TaskDispatcher.Current, current)
       )
-      // What is dispatched while this waits comes behind.
-      for (const { handle } of this.starts) if (handle !== undefined) yield* handle.await
     }).pipe(
-      Effect.ensuring(Effect.sync(() => {
+      Effect.ensuring(Effect.map(Clock.currentTimeMillis, (at) => {
         this.over = true
+        // What the program leaves behind is stopped with it.
+        if (this.stopped !== undefined) return
+        this.stopped = { at, reason: "Shutdown" }
+        for (const attempt of this.live) attempt.asks.push(this.stopped)
       })),
       Effect.provide(this.handlersNow)
     )
@@ -530,8 +537,10 @@ export const run = (id: string, tree: Tree): Effect.Effect<Seen, unknown, JobSto
     }
     if (tree.stop !== null) {
       const at = yield* Clock.currentTimeMillis
-      watch.stopped = { at, reason: tree.stop }
-      for (const attempt of watch.live) attempt.asks.push(watch.stopped)
+      if (!watch.over) {
+        watch.stopped = { at, reason: tree.stop }
+        for (const attempt of watch.live) attempt.asks.push(watch.stopped)
+      }
       signal?.requestUnsafe(tree.stop)
       yield* settle
     }

@@ -3,18 +3,19 @@ import * as JobStore from "@fanout/core/JobStore"
 import { layerSqlite } from "@fanout/core/node"
 import * as Effect from "effect/Effect"
 import type * as Layer from "effect/Layer"
+import * as Schema from "effect/Schema"
 import * as DispatchTree from "./DispatchTree.ts"
 
 let jobs = 0
 const dispatcherLaws = <E>(backend: string, store: Layer.Layer<JobStore.JobStore, E>) =>
   describe(`the laws of a dispatcher (${backend})`, () => {
-    const law = (name: string, check: (seen: DispatchTree.Seen) => void, prepare = (tree: DispatchTree.Tree) => tree) =>
+    const law = (name: string, check: (seen: DispatchTree.Seen) => void) =>
       it.effect.prop(
         name,
-        { tree: DispatchTree.Tree },
-        ({ tree }) =>
+        { tree: DispatchTree.Tree, isCrowded: Schema.Boolean },
+        ({ isCrowded, tree }) =>
           Effect.gen(function*() {
-            check(yield* DispatchTree.run(`job-${jobs++}`, prepare(tree)))
+            check(yield* DispatchTree.run(`job-${jobs++}`, isCrowded ? DispatchTree.crowded(tree) : tree))
           }).pipe(Effect.provide(store)),
         { arbitrary: { runs: 100 } }
       )
@@ -27,7 +28,7 @@ const dispatcherLaws = <E>(backend: string, store: Layer.Layer<JobStore.JobStore
     law("no more permits are in use than there are, and all come back", (seen) => {
       assert.strictEqual(seen.overdrawn.join("\n"), "")
       assert.deepStrictEqual(seen.leaking, [])
-    }, DispatchTree.withoutRaces)
+    })
 
     law("every stop has its reason, in handlers and finalizers", (seen) => {
       assert.strictEqual(seen.wrongReasons.join("\n"), "")

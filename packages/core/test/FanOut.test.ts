@@ -255,8 +255,7 @@ const fanOutLaws = <E>(backend: string, store: Layer.Layer<JobStore.JobStore, E>
         Effect.gen(function*() {
           const trace = new Laws.Trace()
           const id = `job-${jobs++}`
-          // The row of what was skipped with an opening element that fails in a retry too stays for ever, so far.
-          let steps: ReadonlyArray<Laws.Step> = program.steps.map((step) => step === "openFails" ? "open" : step)
+          let { steps } = program
           for (const [i, isWell] of [false, ...wells, true].entries()) {
             trace.nextAttempt()
             if (isWell) steps = Laws.healed(steps)

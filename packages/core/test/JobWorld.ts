@@ -337,12 +337,12 @@ class Watch {
       const reason = Option.getOrUndefined(option)
       const error = Option.getOrUndefined(Exit.findErrorOption(exit))
       const told = error instanceof Interrupter.Interrupted ? error.reason : undefined
-      const isDispatched = name === "what is left" || name === "a task of a task"
       const isStopped = told !== undefined || Exit.hasInterrupts(exit)
+      // What the program has dispatched and runs when it ends is stopped with it.
+      const isProgramOver = !Array.from(process.running).some(({ name }) => name === "the program")
+      if (isProgramOver && reason === "Shutdown") return
       if (isStopped) this.seen.reasons.push([name, reason])
-      // What the program has dispatched and runs when it ends may not be told why it is stopped, so far.
-      const isLeft = isDispatched && !Array.from(process.running).some(({ name }) => name === "the program")
-      if (isStopped && reason === undefined && !isLeft) {
+      if (isStopped && reason === undefined) {
         this.seen.wrongReasons.push(`${name} was stopped without a reason`)
       }
       for (const one of [reason, told]) {

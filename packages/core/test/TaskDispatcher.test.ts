@@ -4,6 +4,7 @@ import * as Pools from "@fanout/core/Pools"
 import * as Task from "@fanout/core/Task"
 import * as TaskCheckpoint from "@fanout/core/TaskCheckpoint"
 import * as TaskDispatcher from "@fanout/core/TaskDispatcher"
+import { settle } from "@fanout/core/testing"
 import * as Context from "effect/Context"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
@@ -65,6 +66,24 @@ describe("TaskDispatcher", () => {
             ([a, b]) => a + b
           ))
       assert.strictEqual(yield* runEffect(level(3), { pool: "one" }), 8)
+    }).pipe(Effect.provide(layer)))
+
+  it.effect("lets a branch of a task wait for others while another branch waits to go on", () =>
+    Effect.gen(function*() {
+      const { runEffect } = yield* dispatcher
+      const pool = { pool: "one" } as const
+      const under = Effect.flatMap(nested, ({ runEffect }) => runEffect(Effect.sleep(10), pool))
+      const task = yield* Effect.forkChild(
+        runEffect(Effect.all([under, Effect.delay(under, 20)], { concurrency: 2 }), pool)
+      )
+      yield* settle
+      // It gets what the first branch has given back, before that branch can have it again.
+      const other = yield* Effect.forkChild(runEffect(Effect.sleep(100), pool))
+      yield* settle
+
+      yield* TestClock.adjust("10 seconds")
+
+      assert.deepStrictEqual([task, other].map((fiber) => fiber.pollUnsafe() !== undefined), [true, true])
     }).pipe(Effect.provide(layer)))
 
   it.effect("lets each task dispatch its successor, 256 deep", () =>

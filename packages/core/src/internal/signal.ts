@@ -43,12 +43,21 @@ export class Signal implements Interrupter, Linked<Signal> {
   protected onStop(): void {}
 
   requestUnsafe(reason: Reason): void {
+    const stopped: Array<Signal> = []
+    this.markUnsafe(reason, stopped)
+    for (const signal of stopped) {
+      signal.onStop()
+      // Whom one that was told has removed is not told any more.
+      for (const listener of signal.listeners?.toArray() ?? []) if (listener.chain !== undefined) listener.call(reason)
+    }
+  }
+
+  /** Sets the reason everywhere before anybody is told: what goes on because another one has stopped must see it. */
+  private markUnsafe(reason: Reason, stopped: Array<Signal>): void {
     if (this.reason !== undefined && hardness[this.reason] >= hardness[reason]) return
     this.reason = reason
-    // Whom one that was told has removed is not told any more.
-    for (const child of this.children?.toArray() ?? []) if (child.chain !== undefined) child.requestUnsafe(reason)
-    this.onStop()
-    for (const listener of this.listeners?.toArray() ?? []) if (listener.chain !== undefined) listener.call(reason)
+    for (const child of this.children?.toArray() ?? []) child.markUnsafe(reason, stopped)
+    stopped.push(this)
   }
 
   onRequestUnsafe(call: (reason: Reason) => void): () => void {

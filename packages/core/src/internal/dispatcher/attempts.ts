@@ -92,6 +92,7 @@ export class Attempt extends Signal implements Cell, Reporter, Slot {
   readonly work: Work
   held = true
   waiting = 0
+  giveUp: Slot["giveUp"] = undefined
   closed = false
   timedOut = false
   private readonly unit: Unit
@@ -261,7 +262,12 @@ export const runToEnd = (
   if (permits.tryTakeUnsafe(options.weight)) return attempt(work, unit, fiber)
   return Effect.flatMap(
     unlessStopped(parent, (go) => permits.waitUnsafe(options.weight, options.priority, returning, go)),
-    (taken) => taken ? attempt(work, unit, fiber) : stopped
+    (taken) => {
+      if (taken && parent.reason === undefined) return attempt(work, unit, fiber)
+      // It was granted what another one gave back that was stopped in the same moment.
+      if (taken) permits.releaseUnsafe(options.weight)
+      return stopped
+    }
   )
 }
 

@@ -10,7 +10,7 @@ import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import * as Latch from "effect/Latch"
 import * as Option from "effect/Option"
-import type * as Scope from "effect/Scope"
+import * as Scope from "effect/Scope"
 import { Interrupted, Interrupter, stopped } from "../../Interrupter.ts"
 import { Pools } from "../../Pools.ts"
 import { Reporter } from "../../Progress.ts"
@@ -147,7 +147,8 @@ class Dispatcher {
             const fiber = yield* Effect.forkChild(task, { uninterruptible: true })
             const exit = yield* Effect.exit(restore(Fiber.await(fiber)))
             if (Exit.isSuccess(exit)) return yield* exit.value
-            parent.requestUnsafe("Cancel")
+            // A stop that came first is why whoever waits was interrupted.
+            if (parent.reason === undefined) parent.requestUnsafe("Cancel")
             unit.killed = true
             fiber.interruptUnsafe()
             yield* Fiber.await(fiber)
@@ -354,10 +355,18 @@ export const make = (options: {
 }): Effect.Effect<TaskDispatcher["Service"], never, Pools | Scope.Scope> =>
   Effect.gen(function*() {
     const pools = yield* Pools
-    const scope = yield* Effect.scope
+    const scope = yield* Scope.fork(yield* Effect.scope)
+    const signal = new Signal(options.signal)
+    // Before the scope is closed: what runs on when the program has ended is told why it is stopped.
+    yield* Effect.addFinalizer(() =>
+      Effect.sync(() => {
+        if (signal.reason === undefined) signal.requestUnsafe("Shutdown")
+        signal.closeUnsafe()
+      })
+    )
     const clock = yield* Effect.clockWith((clock: Clock.Clock) => Effect.succeed(clock))
     const deadlines = makeDeadlines(clock)
     yield* Effect.forkScoped(deadlines.watch)
-    return new Dispatcher(pools, { clock, deadlines, graceMillis: options.graceMillis ?? 1000 }, options.signal, scope)
+    return new Dispatcher(pools, { clock, deadlines, graceMillis: options.graceMillis ?? 1000 }, signal, scope)
       .service
   })

@@ -4,6 +4,7 @@
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
+import type { Interrupter } from "../../Interrupter.ts"
 import type { Options } from "../../Task.ts"
 import type { Permits } from "./permits.ts"
 
@@ -15,7 +16,10 @@ export interface Slot {
   held: boolean
   /** Branches of the task that wait for others now. */
   waiting: number
+  /** Lets a branch that waits for the permits go on without them. */
+  giveUp: (() => void) | undefined
   closed: boolean
+  readonly onRequestUnsafe: Interrupter["onRequestUnsafe"]
 }
 
 export const CurrentSlot = Context.Reference<Slot | undefined>("@fanout/core/internal/CurrentSlot", {
@@ -36,17 +40,46 @@ export const waitForOthers = <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.E
   Effect.withFiber((fiber) => {
     const slot = Context.get(fiber.context, CurrentSlot)
     if (slot === undefined || slot.closed) return effect
-    const { options, permits } = slot.work
     return Effect.uninterruptibleMask((restore) => {
       slot.waiting++
+      // It is not the last one that has returned then, or two branches would take permits for one task.
+      slot.giveUp?.()
       releaseUnsafe(slot)
       return Effect.flatMap(Effect.exit(restore(effect)), (exit) => {
         slot.waiting--
-        if (slot.waiting > 0 || slot.closed || slot.held || Exit.hasInterrupts(exit)) return exit
-        return Effect.flatMap(restore(permits.take(options.weight, options.priority, true)), () => {
-          slot.held = true
-          return exit
+        if (slot.waiting > 0 || slot.closed || slot.held) return exit
+        return Effect.flatMap(Effect.exit(restore(take(slot, false))), (taken) => {
+          if (Exit.isSuccess(taken)) return exit
+          // Where the task is not to stop, another branch of it goes on: the winner of a race waits for the loser.
+          return Effect.andThen(take(slot, true), Exit.failCause(taken.cause))
         })
       })
+    })
+  })
+
+/** Takes permits back. A fiber that was interrupted takes them for another branch of its task, unless that is stopped. */
+const take = (slot: Slot, forAnother: boolean): Effect.Effect<void> =>
+  Effect.callback<void>((resume) => {
+    const { options, permits } = slot.work
+    let removeListener = () => {}
+    const end = () => {
+      slot.giveUp = undefined
+      removeListener()
+      resume(Effect.void)
+    }
+    const cancel = permits.waitUnsafe(options.weight, options.priority, true, () => {
+      slot.held = true
+      end()
+    })
+    if (slot.held) return
+    slot.giveUp = () => {
+      cancel()
+      end()
+    }
+    if (forAnother) removeListener = slot.onRequestUnsafe(() => slot.giveUp?.())
+    return Effect.sync(() => {
+      slot.giveUp = undefined
+      slot.held = false
+      cancel()
     })
   })

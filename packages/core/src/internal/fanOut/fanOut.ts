@@ -15,6 +15,7 @@ import * as Stream from "effect/Stream"
 import type { Element } from "../../FanOut.ts"
 import { Interrupted } from "../../Interrupter.ts"
 import type { OutcomeRow } from "../../JobStore.ts"
+import type { Outcome } from "../../Outcome.ts"
 import { Tally } from "../../Progress.ts"
 import { type Ending, type Environment, runAgain, runToEnd, type Work } from "../dispatcher/attempts.ts"
 import { noUnits } from "../dispatcher/kept.ts"
@@ -242,15 +243,18 @@ class Engine {
   }
 
   private get feedRows(): Effect.Effect<void, unknown> {
+    return Effect.andThen(
+      this.feedRowsOf(["Failed", "Skipped"]),
+      // What opens a bracket and failed in a retry too is a newer row than that of what was skipped with it at first.
+      Effect.suspend(() => this.recorder.header.reopened.size > 0 ? this.feedRowsOf(["Skipped"]) : Effect.void)
+    )
+  }
+
+  private feedRowsOf(tags: ReadonlyArray<Outcome["_tag"]>): Effect.Effect<void, unknown> {
     return Effect.gen({ self: this }, function*() {
       const { name, run } = this.spec
       for (let after = 0;;) {
-        const page = yield* run.store.outcomes(run.id, {
-          fanOut: name,
-          tags: ["Failed", "Skipped"],
-          after,
-          limit: pageSize
-        })
+        const page = yield* run.store.outcomes(run.id, { fanOut: name, tags, after, limit: pageSize })
         for (const [seq, row] of page) {
           after = seq
           if (this.stopping) return
@@ -354,7 +358,7 @@ const drive = (engine: Engine): Effect.Effect<void, unknown> =>
       const exit = yield* Effect.exit(restore(Fiber.await(work)))
       if (Exit.isFailure(exit)) {
         // Whoever waited for the fan-out was interrupted: nothing of it may go on.
-        engine.signal.requestUnsafe("Cancel")
+        if (engine.signal.reason === undefined) engine.signal.requestUnsafe("Cancel")
         for (const lane of lanes) lane.interruptUnsafe()
         yield* Fiber.await(work)
       }
