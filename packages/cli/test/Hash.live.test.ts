@@ -112,6 +112,35 @@ describe("fanout hash", () => {
     assert.isTrue((await survive(["hash", "tree"])).equals(expected))
   })
 
+  it("identifies files by samples, which nothing can be checked by", () => {
+    const inner = path.join(folder, "samples")
+    fs.mkdirSync(inner)
+    fs.writeFileSync(path.join(inner, "large"), Uint8Array.from({ length: 1_048_576 }, (_, i) => i % 251))
+    fs.writeFileSync(path.join(inner, "small"), Uint8Array.of(0))
+    const db = database()
+    const { status, stderr, stdout } = run(db, ["hash", "--sampled", "samples"])
+    assert.strictEqual(status, 0, stderr)
+    assert.strictEqual(stdout.toString(), "5aefa86eb26df03d  samples/large\n9b779f74b305adc3  samples/small\n")
+    assert.match(stderr, /2 sampled, 56(\.0)? KiB/)
+    const json = run(db, ["hash", "--sampled", "samples", "--json"]).stdout.toString()
+    assert.match(json, /"contentId":"9b779f74b305adc3","sizeBytes":1/)
+
+    fs.writeFileSync(path.join(folder, "ids"), stdout)
+    const check = run(db, ["hash", "--check", "ids"])
+    assert.strictEqual(check.status, 2)
+    assert.match(check.stderr, /content ids of samples/)
+  })
+
+  it("skips what is no file, and reads what the kernel says is empty", () => {
+    const pipe = path.join(folder, "pipe")
+    spawnSync("mkfifo", [pipe])
+    const db = database()
+    const { status, stderr, stdout } = run(db, ["hash", "--algo", "sha256", "pipe", "/dev/null", "/proc/version"])
+    const sum = createHash("sha256").update(fs.readFileSync("/proc/version")).digest("hex")
+    assert.deepStrictEqual([status, stdout.toString()], [0, `${sum}  /proc/version\n`], stderr)
+    assert.match(stderr, /1 hashed, 2 skipped/)
+  })
+
   it("says what could not be hashed, and does the rest", () => {
     const db = database()
     const { status, stderr, stdout } = run(db, ["hash", "tree/folder-0", "nowhere", "--json"])
@@ -185,6 +214,9 @@ describe("fanout hash --check", () => {
         [["--check", "junk", "tree"], /takes no PATH/],
         [["--check", "junk", "--tag"], /no meaning/],
         [["--check", "-"], /piped in/],
+        [["--check", "junk", "--sampled"], /content ids of samples/],
+        [["tree", "--sampled", "--algo", "blake3"], /no choice of --algo/],
+        [["tree", "--sampled", "--tag"], /no choice/],
         [["-"], /piped in/],
         [[""], /empty name/],
         [[], /What is to be hashed/]

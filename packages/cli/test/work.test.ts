@@ -22,6 +22,12 @@ describe("work", () => {
     ])
   })
 
+  it("says what is hashed, and how", () => {
+    const hashed = (algorithm: string) => field("hash", { sources: ["/a"], algorithm, leaveOut: [] })
+    assert.deepStrictEqual(hashed("sha1"), ["hashes", `"/a", with sha1`])
+    assert.deepStrictEqual(hashed("sampled"), ["hashes", `"/a", by samples`])
+  })
+
   it("says what is checked, and where names begin", () => {
     const none = { _tag: "None" }
     const payload = { file: "/sums", edition: "1 2 3", folder: "/in", algorithm: none, likely: none }

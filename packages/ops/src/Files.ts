@@ -77,6 +77,9 @@ export interface OpenFile {
   /** Reads on from where it stands, and returns how many bytes it got; 0 at the end of the file. */
   readonly read: (buffer: Uint8Array) => Effect.Effect<number, FilesError>
 
+  /** Reads what is at this place, wherever it stands, and returns how many bytes it got; 0 behind the end. */
+  readonly readAt: (buffer: Uint8Array, offset: number) => Effect.Effect<number, FilesError>
+
   /** Writes all of these bytes where it stands. */
   readonly write: (bytes: Uint8Array) => Effect.Effect<void, FilesError>
 

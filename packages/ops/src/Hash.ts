@@ -33,7 +33,8 @@ import { SkipReason } from "./SkipReason.ts"
 export const Payload = Schema.Struct({
   /** Files and folders, absolute and without links. Links in folders are passed over. */
   sources: Schema.NonEmptyArray(FilePath.FilePath),
-  algorithm: HashAlgorithm.HashAlgorithm,
+  /** `"sampled"` for content ids, which are no checksums. */
+  algorithm: Schema.Union([HashAlgorithm.HashAlgorithm, Schema.Literal("sampled")]),
   /** Files that are not read: those of the job's own database. Without links above their names. */
   leaveOut: Schema.Array(FilePath.FilePath)
 })
@@ -86,7 +87,7 @@ type Element = FanOut.Element<Task.Payload<typeof HashFile>>
 /** Files and endings in the order of the walk; folders and links in them are passed over. */
 const elements = ({ algorithm, leaveOut, sources }: Payload, after: Option.Option<string>) => {
   const left = new Set(leaveOut)
-  const method = Method.cases.Whole.make({ algorithm })
+  const method = algorithm === "sampled" ? Method.cases.Sampled.make({}) : Method.cases.Whole.make({ algorithm })
   const place = Option.map(after, HashCursor.placeOf)
   const first = Option.match(after, { onNone: () => 0, onSome: (cursor) => HashCursor.numberOf(cursor) + 1 })
   const elementOf = (number: number, element: FileTree.Element): Element | undefined => {

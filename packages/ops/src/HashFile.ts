@@ -38,6 +38,8 @@ export class HashFailed extends Schema.TaggedError<HashFailed>("@fanout/ops/Hash
 export const Method = Schema.TaggedUnion({
   /** Hash all of it. A link is not followed, and what is not there any more is skipped. */
   Whole: { algorithm: HashAlgorithm.HashAlgorithm },
+  /** Identify it by samples, as `SampledHash` does. Of links and what is gone the same holds. */
+  Sampled: {},
   /** See whether it has the digest, by any of the algorithms, tried in this order. Links are followed. */
   Check: { digest: Schema.String, algorithms: Schema.NonEmptyArray(HashAlgorithm.HashAlgorithm) }
 })
@@ -63,6 +65,18 @@ export const Hashed = Schema.TaggedStruct("Hashed", {
 })
 
 /**
+ * Schema for what was identified by samples.
+ *
+ * @category schemas
+ * @since 0.1.0
+ */
+export const Sampled = Schema.TaggedStruct("Sampled", {
+  /** Spacedrive's content id: no digest of the whole content. */
+  contentId: Schema.String,
+  sizeBytes: Schema.Natural
+})
+
+/**
  * Schema for what has the digest that it was to have.
  *
  * @category schemas
@@ -84,7 +98,7 @@ export const HashFile = Task.make("@fanout/ops/HashFile", {
     path: FilePath.FilePath,
     method: Method
   },
-  success: Schema.Union([Hashed, Matched]),
+  success: Schema.Union([Hashed, Sampled, Matched]),
   error: HashFailed,
   key: ({ path }) => FilePath.display(path),
   pool: "cpu"

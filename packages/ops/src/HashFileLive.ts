@@ -8,13 +8,15 @@ import * as Progress from "@fanout/core/Progress"
 import * as Task from "@fanout/core/Task"
 import * as Effect from "effect/Effect"
 import type * as Layer from "effect/Layer"
+import * as Option from "effect/Option"
 import * as FilePath from "./FilePath.ts"
 import * as Files from "./Files.ts"
-import type { FilesError } from "./FilesError.ts"
+import { FilesError } from "./FilesError.ts"
 import * as HashAlgorithms from "./HashAlgorithm.ts"
 import type { HashAlgorithm } from "./HashAlgorithm.ts"
 import * as Hasher from "./Hasher.ts"
 import { HashFailed, HashFile, type Method, ThreadTasks } from "./HashFile.ts"
+import * as SampledHash from "./SampledHash.ts"
 import { SkipReason } from "./SkipReason.ts"
 
 const most = 2 ** 20
@@ -66,6 +68,9 @@ const isSame = (before: Files.FileStat, after: Files.FileStat, sizeBytes: number
   before.modifiedNanos === after.modifiedNanos && before.sizeBytes === after.sizeBytes &&
   (before.sizeBytes === 0 || before.sizeBytes === sizeBytes)
 
+const changed = (path: FilePath.FilePath) =>
+  new HashFailed({ code: "Changed", path, why: `"${FilePath.display(path)}" changed while it was read` })
+
 /** Hashes what is open, and sees whether it stayed the same. */
 const hashOpen = Effect.fnUntraced(function*(
   file: Files.OpenFile,
@@ -74,17 +79,34 @@ const hashOpen = Effect.fnUntraced(function*(
   algorithm: HashAlgorithm
 ) {
   const hashed = yield* hashContent(file, before, algorithm)
-  if (isSame(before, yield* file.stat, hashed.sizeBytes)) return hashed
-  const why = `"${FilePath.display(path)}" changed while it was read`
-  return yield* new HashFailed({ code: "Changed", path, why })
+  return isSame(before, yield* file.stat, hashed.sizeBytes) ? hashed : yield* changed(path)
 })
 
-const hashWhole = Effect.fnUntraced(function*(path: FilePath.FilePath, algorithm: HashAlgorithm) {
+/** Opens what a walk has met, which was a file. */
+const openMet = Effect.fnUntraced(function*(path: FilePath.FilePath) {
   const files = yield* Files.Files
   const file = yield* files.open(path)
   const stat = yield* file.stat
-  if (stat.kind !== "file") return yield* Task.skip(SkipReason.Special)
+  return stat.kind === "file" ? { file, stat } : yield* Task.skip(SkipReason.Special)
+})
+
+const hashWhole = Effect.fnUntraced(function*(path: FilePath.FilePath, algorithm: HashAlgorithm) {
+  const { file, stat } = yield* openMet(path)
   return yield* hashOpen(file, stat, path, algorithm)
+}, Effect.scoped)
+
+const hashSampled = Effect.fnUntraced(function*(path: FilePath.FilePath) {
+  const { file, stat } = yield* openMet(path)
+  const { hasher } = yield* takeTools("blake3")
+  const { sizeBytes } = stat
+  const contentId = yield* SampledHash.compute(
+    hasher,
+    sizeBytes,
+    (buffer, offset) => Effect.tap(file.readAt(buffer, offset), (length) => Progress.add("bytes", length))
+  )
+  return Option.isSome(contentId) && isSame(stat, yield* file.stat, sizeBytes)
+    ? { _tag: "Sampled", contentId: contentId.value, sizeBytes } as const
+    : yield* changed(path)
 }, Effect.scoped)
 
 /** Opens what a name leads to: most are no links, so it is tried first whether this one is. */
@@ -121,6 +143,15 @@ const check = Effect.fnUntraced(
 const failed = (error: FilesError): HashFailed =>
   new HashFailed({ code: error.code, path: error.path, why: error.message })
 
+/** What a walk has met and is gone by now has vanished. */
+const skippingMissing = <A, E, R>(effect: Effect.Effect<A, E | FilesError, R>) =>
+  Effect.catchIf(
+    effect,
+    (error) => error instanceof FilesError,
+    (error): Effect.Effect<never, HashFailed | Task.Skipped> =>
+      error.isMissing ? Task.skip(SkipReason.Vanished) : Effect.fail(failed(error))
+  )
+
 const run = (
   { method, path }: Task.Payload<typeof HashFile>
 ): Effect.Effect<
@@ -130,12 +161,9 @@ const run = (
 > => {
   switch (method._tag) {
     case "Whole":
-      return Effect.catchTag(
-        hashWhole(path, method.algorithm),
-        "FilesError",
-        (error): Effect.Effect<never, HashFailed | Task.Skipped> =>
-          error.isMissing ? Task.skip(SkipReason.Vanished) : Effect.fail(failed(error))
-      )
+      return skippingMissing(hashWhole(path, method.algorithm))
+    case "Sampled":
+      return skippingMissing(hashSampled(path))
     case "Check":
       return Effect.catchTag(check(path, method), "FilesError", (error) => Effect.fail(failed(error)))
   }

@@ -7,10 +7,10 @@ import type { OutcomeRow } from "@fanout/core/JobStore"
 import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
 import * as HashCursor from "./HashCursor.ts"
-import { Hashed } from "./HashFile.ts"
+import { Hashed, Sampled } from "./HashFile.ts"
 import * as TreeCursor from "./TreeCursor.ts"
 
-const decodeHashed = Schema.decodeUnknownOption(Schema.toCodecJson(Hashed))
+const decodeHashed = Schema.decodeUnknownOption(Schema.toCodecJson(Schema.Union([Hashed, Sampled])))
 
 /**
  * What one file came to; `hashed` is `None` where it failed or was skipped.
@@ -22,7 +22,7 @@ export interface HashLine {
   readonly row: OutcomeRow
   /** Which of the sources it is in, and where. */
   readonly place: Pick<TreeCursor.TreeCursor, "source" | "path">
-  readonly hashed: Option.Option<typeof Hashed.Type>
+  readonly hashed: Option.Option<typeof Hashed.Type | typeof Sampled.Type>
 }
 
 /**

@@ -27,7 +27,7 @@ interface Calls {
     buffer: Uint8Array,
     offset: number,
     length: number,
-    position: null,
+    position: number | null,
     done: Done<number>
   ) => void
 }
@@ -149,9 +149,17 @@ class NodeFile implements Files.OpenFile {
   )
 
   read(buffer: Uint8Array): Effect.Effect<number, FilesError> {
+    return this.readFrom(buffer, null)
+  }
+
+  readAt(buffer: Uint8Array, offset: number): Effect.Effect<number, FilesError> {
+    return this.readFrom(buffer, offset)
+  }
+
+  private readFrom(buffer: Uint8Array, position: number | null): Effect.Effect<number, FilesError> {
     return this.call(
       "read",
-      (descriptor, done, calls) => calls.read(descriptor, buffer, 0, buffer.byteLength, null, done)
+      (descriptor, done, calls) => calls.read(descriptor, buffer, 0, buffer.byteLength, position, done)
     )
   }
 

@@ -7,10 +7,12 @@
  *
  * **Gotchas**
  *
- * Files that differ only between the samples have the same id. It finds duplicates; it verifies nothing.
+ * Files that differ only between the samples have the same id. It finds what may be duplicates; it is no checksum, and
+ * verifies nothing.
  *
  * @since 0.1.0
  */
+import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import type { Hasher } from "./Hasher.ts"
 
@@ -31,7 +33,7 @@ export interface Sample {
  * @category models
  * @since 0.1.0
  */
-export type ReadAt = (buffer: Uint8Array, offset: number) => number
+export type ReadAt<E> = (buffer: Uint8Array, offset: number) => Effect.Effect<number, E>
 
 const wholeUpToBytes = 102_400
 const endBytes = 8192
@@ -65,34 +67,37 @@ export const samples = (sizeBytes: number): ReadonlyArray<Sample> => {
   ]
 }
 
-/** Fills the buffer; false if the file ends before. */
-const fill = (buffer: Uint8Array, offset: number, readAt: ReadAt): boolean => {
-  for (let at = 0; at < buffer.length;) {
-    const got = readAt(buffer.subarray(at), offset + at)
-    if (got === 0) return false
+/** Fills the buffer as far as the file goes, and returns how many bytes that are. */
+const fill = Effect.fnUntraced(function*<E>(buffer: Uint8Array, offset: number, readAt: ReadAt<E>) {
+  let at = 0
+  while (at < buffer.length) {
+    const got = yield* readAt(buffer.subarray(at), offset + at)
+    if (got === 0) break
     at += got
   }
-  return true
-}
+  return at
+})
 
 /**
- * Computes the id of a file of this size with a BLAKE3 hasher; `None` if the file turns out to be shorter.
+ * Computes the id of a file of this size with a BLAKE3 hasher; `None` if the file turns out to be shorter. Of a file
+ * that says to be empty it takes what there is: those of the kernel say so.
  *
  * @category running
  * @since 0.1.0
  */
-export const compute = (hasher: Hasher, sizeBytes: number, readAt: ReadAt): Option.Option<string> => {
+export const compute = Effect.fnUntraced(function*<E>(hasher: Hasher, sizeBytes: number, readAt: ReadAt<E>) {
   const size = new Uint8Array(8)
   new DataView(size.buffer).setBigUint64(0, BigInt(sizeBytes), true)
   hasher.update(size)
   let whole = true
   for (const sample of samples(sizeBytes)) {
-    const buffer = new Uint8Array(sample.sizeBytes)
-    whole = fill(buffer, sample.offset, readAt)
+    const buffer = new Uint8Array(sizeBytes === 0 ? wholeUpToBytes : sample.sizeBytes)
+    const length = yield* fill(buffer, sample.offset, readAt)
+    whole = length >= sample.sizeBytes
     if (!whole) break
-    hasher.update(buffer)
+    hasher.update(buffer.subarray(0, length))
   }
   // Taken in any case, so that the hasher starts anew.
   const digest = hasher.digest()
-  return whole ? Option.some(digest.slice(0, 16)) : Option.none()
-}
+  return whole ? Option.some(digest.slice(0, 16)) : Option.none<string>()
+})

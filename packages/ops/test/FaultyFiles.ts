@@ -14,6 +14,7 @@ export const intercept = (files: Files.Files["Service"], before: Before): Files.
   const file = (path: FilePath.FilePath, inner: Files.OpenFile): Files.OpenFile => ({
     stat: around("fstat", path, inner.stat),
     read: (buffer) => around("read", path, inner.read(buffer)),
+    readAt: (buffer, offset) => around("read", path, inner.readAt(buffer, offset)),
     write: (bytes) => around("write", path, inner.write(bytes)),
     setMode: (mode) => around("fchmod", path, inner.setMode(mode)),
     setTimes: (times) => around("futimes", path, inner.setTimes(times)),

@@ -60,6 +60,20 @@ export const filesContract = <E>(
         }
       }))
 
+    test("reads at any place, and then goes on where it stood", (files, at) =>
+      Effect.gen(function*() {
+        yield* write(at("file"), "0123456789")
+        const file = yield* files.open(at("file"))
+        const buffer = Buffer.alloc(4)
+        const text = (length: number) => buffer.toString("latin1", 0, length)
+
+        assert.strictEqual(text(yield* file.readAt(buffer, 3)), "3456")
+        assert.strictEqual(text(yield* file.read(buffer)), "0123")
+        assert.strictEqual(text(yield* file.readAt(buffer, 8)), "89")
+        assert.strictEqual(yield* file.readAt(buffer, 10), 0)
+        assert.strictEqual(text(yield* file.read(buffer)), "4567")
+      }))
+
     test("lists every name with its kind, sorted by bytes", (files, at) =>
       Effect.gen(function*() {
         yield* files.makeFolder(at("folder"))

@@ -37,7 +37,7 @@ const plant = (): MemoryFiles.Disk => {
 const runtime = layer({ jobs: [Hash.job] }).pipe(Layer.provide(Hash.layer.pipe(Layer.provide(HashFileLive.layer))))
 
 interface Options {
-  readonly algorithm?: HashAlgorithm
+  readonly algorithm?: HashAlgorithm | "sampled"
   readonly before?: FaultyFiles.Before
   readonly sources?: readonly [string, ...ReadonlyArray<string>]
   readonly leaveOut?: ReadonlyArray<string>
@@ -68,7 +68,7 @@ const hash = (
       lines: lines.map(HashLine.fromRow).map(({ hashed, place, row }) =>
         `${place.source}/${place.path} ${
           Option.match(hashed, {
-            onSome: ({ digest }) => digest,
+            onSome: (hashed) => hashed._tag === "Sampled" ? hashed.contentId : hashed.digest,
             onNone: () =>
               Outcome.Outcome.match(row.outcome, {
                 Done: () => "",
@@ -145,6 +145,28 @@ describe("Hash", () => {
       assert.match(failed ?? "", /^0\/ Could not read/)
       const { lines } = yield* hash(plant(), { algorithm: "sha1", sources: ["/in/b"] })
       assert.deepStrictEqual(lines, [`0/c ${createHash("sha1").update("first").digest("hex")}`])
+    }))
+
+  it.effect("reads no more than samples of a file, and tells what changed or went", () =>
+    Effect.gen(function*() {
+      const disk = plant()
+      disk.file("/in/large", Uint8Array.from({ length: 1_048_576 }, (_, i) => i % 251))
+      const before: FaultyFiles.Before = (call, path) => {
+        if (path === "/in/b/c" && call === "open") return Effect.fail(FaultyFiles.error(call, path, "ENOENT"))
+        if (path === "/in/b.txt" && call === "open") return Effect.fail(FaultyFiles.error(call, path, "EACCES"))
+        return path === "/in/z" && call === "read"
+          ? Effect.sync(() => disk.change(FilePath.make("/in/z"), (text) => `${text}.`))
+          : Effect.void
+      }
+      const { lines } = yield* hash(disk, { algorithm: "sampled", before })
+      assert.deepStrictEqual(lines.map((line) => line.replace(/: .*/, "")), [
+        "0/b/c it vanished",
+        `0/b.txt Could not open "/in/b.txt"`,
+        "0/large 5aefa86eb26df03d",
+        "0/nothing 71e0a99173564931",
+        "0/pipe it is no file, folder or link",
+        `0/z "/in/z" changed while it was read`
+      ])
     }))
 
   it.effect("tells of a file that changes while it is read", () =>

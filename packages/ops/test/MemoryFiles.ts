@@ -225,6 +225,13 @@ const opened = (disk: Disk, inode: Inode, path: FilePath.FilePath): Files.OpenFi
         offset += part.length
         return part.length
       }),
+    readAt: (buffer, at) =>
+      use("read", () => {
+        if (inode.kind === "folder") fail("EISDIR")
+        const part = inode.content.subarray(at, at + buffer.length)
+        buffer.set(part)
+        return part.length
+      }),
     write: (bytes) =>
       use("write", () => {
         const end = offset + bytes.length

@@ -39,6 +39,10 @@ const config = {
     Flag.withDescription("Check the files that FILE names, as b3sum, sha256sum and this command write them"),
     Flag.optional
   ),
+  sampled: Settings.toggle(
+    "sampled",
+    "Identify files by samples, as Spacedrive does: fast, and no checksum of the whole content"
+  ),
   tagged: Settings.toggle("tag", "Write lines that name the algorithm, as `sha256sum --tag` does"),
   json: Settings.json,
   quiet: Settings.quiet
@@ -46,7 +50,7 @@ const config = {
 
 interface Request {
   readonly paths: Arr.NonEmptyReadonlyArray<FilePath.FilePath>
-  readonly algorithm: HashAlgorithm
+  readonly algorithm: HashAlgorithm | "sampled"
   readonly tagged: boolean
 }
 
@@ -56,64 +60,92 @@ const nameOf = (given: ReadonlyArray<FilePath.FilePath>, { place }: HashLine): F
   return place.path === "" ? top : FilePath.join(top, place.path)
 }
 
-const hashAll = ({ algorithm, paths, tagged }: Request, options: Options) =>
+/** Line of a file; nothing where there is none. */
+const render = (
+  { hashed, row: { key } }: HashLine,
+  name: FilePath.FilePath,
+  { algorithm, tagged }: Request,
+  { json }: Options
+): string | Uint8Array => {
+  if (Option.isNone(hashed)) return ""
+  const { sizeBytes } = hashed.value
+  const isSampled = hashed.value._tag === "Sampled"
+  const digest = hashed.value._tag === "Sampled" ? hashed.value.contentId : hashed.value.digest
+  if (!json) {
+    return ChecksumLine.write(
+      { algorithm: algorithm === "sampled" ? "blake3" : algorithm, digest, path: name },
+      tagged ? "tagged" : "plain"
+    )
+  }
+  const what = isSampled ? { contentId: digest } : { algorithm, digest }
+  return `${events.line("hash", { key, name: FilePath.toText(name), ...what, sizeBytes })}\n`
+}
+
+const hashAll = (request: Request, options: Options) =>
   Effect.gen(function*() {
+    const { algorithm, paths } = request
     const { Hash, HashLine, HashRows, NodeFiles } = yield* Effect.promise(() => import("../Hashing.ts"))
     const sources = Arr.map(paths, (path) => FilePath.join(Arguments.workingFolder(), path))
-    const style = tagged ? "tagged" : "plain"
     const leaveOut = yield* Settings.databaseFiles
-    const written = (line: HashLine): string | Uint8Array => {
-      if (Option.isNone(line.hashed)) return ""
-      const { digest, sizeBytes } = line.hashed.value
-      const name = nameOf(paths, line)
-      return options.json
-        ? `${events.line("hash", { key: line.row.key, name: FilePath.toText(name), algorithm, digest, sizeBytes })}\n`
-        : ChecksumLine.write({ algorithm, digest, path: name }, style)
-    }
     yield* withJobs({ claim: { ids: [] } })(
       Effect.gen(function*() {
         const manager = yield* JobManager
         const payload = yield* Effect.provide(Hash.plan({ sources, algorithm, leaveOut }), NodeFiles.layer)
         const { id, started } = yield* manager.start(Hash.job, payload)
         if (!started) yield* RunJob.goOn(id, options)
-        const output = yield* RowOutput.make(id, new HashRows.Sorter(), (row) => written(HashLine.fromRow(row)))
+        const output = yield* RowOutput.make(id, new HashRows.Sorter(), (row) => {
+          const line = HashLine.fromRow(row)
+          return render(line, nameOf(paths, line), request, options)
+        })
         yield* RunJob.run(id, { ...options, isShared: process.stdout.isTTY }, output)
       })
     )
   })
 
-/** What only one of two commands takes, or nothing does. */
-const misuse = (paths: ReadonlyArray<string>, check: Option.Option<string>, tagged: boolean): string | undefined => {
+interface Given {
+  readonly paths: ReadonlyArray<string>
+  readonly algorithm: Option.Option<HashAlgorithm>
+  readonly check: Option.Option<string>
+  readonly sampled: boolean
+  readonly tagged: boolean
+}
+
+/** What is wrong with what was given, if anything is. */
+const mistake = ({ algorithm, check, paths, sampled, tagged }: Given): string | undefined => {
   if (paths.includes("") || Option.contains(check, "")) return "An empty name is the name of no file."
   if (paths.includes("-") || Option.contains(check, "-")) {
     return "What is piped in can't be read again when the job goes on. A file that is called \"-\" is named ./-"
   }
+  if (sampled && Option.isSome(check)) {
+    return "Nothing can be checked by content ids of samples: they tell nothing about the rest of a file."
+  }
+  if (sampled && (tagged || Option.isSome(algorithm))) return "With --sampled, there is no choice of --algo or --tag."
   if (Option.isNone(check)) return paths.length === 0 ? "What is to be hashed? `fanout hash PATH...`" : undefined
   if (paths.length > 0) return "With --check, FILE names what is checked: it takes no PATH."
   return tagged ? "With --check, --tag has no meaning: both styles are read." : undefined
 }
 
 /** `fanout hash` */
-export const hash = Command.make(
-  "hash",
-  config,
-  ({ algorithm, check, paths, tagged, ...options }) =>
-    Effect.gen(function*() {
-      const mistake = misuse(paths, check, tagged)
-      if (mistake !== undefined) return yield* Stop.usage(mistake)
-      if (Option.isSome(check)) return yield* hashCheck(check.value, algorithm, options)
-      const given = paths.map((path) => FilePath.make(path))
-      if (!Arr.isArrayNonEmpty(given)) return
-      yield* hashAll({ paths: given, algorithm: Option.getOrElse(algorithm, () => "blake3" as const), tagged }, options)
-    })
-).pipe(
-  Command.withDescription(
-    "Hash files, and all files in folders. The same command again goes on where it was, and prints all of it."
-  ),
-  Command.withShortDescription("Hash files, resumably, on all cores"),
-  Command.withExamples([
-    { command: "fanout hash Photos > photos.b3", description: "Write what `b3sum --check photos.b3` reads" },
-    { command: "fanout hash --algo sha256 a.iso b.iso", description: "Use another algorithm" },
-    { command: "fanout hash --check photos.b3", description: "Tell which of these files are as they were" }
-  ])
-)
+export const hash = Command.make("hash", config, ({ json, quiet, ...given }) =>
+  Effect.gen(function*() {
+    const options = { json, quiet }
+    const { algorithm, check, sampled, tagged } = given
+    const why = mistake(given)
+    if (why !== undefined) return yield* Stop.usage(why)
+    if (Option.isSome(check)) return yield* hashCheck(check.value, algorithm, options)
+    const paths = given.paths.map((path) => FilePath.make(path))
+    if (!Arr.isArrayNonEmpty(paths)) return
+    const by = sampled ? "sampled" as const : Option.getOrElse(algorithm, () => "blake3" as const)
+    yield* hashAll({ paths, algorithm: by, tagged }, options)
+  })).pipe(
+    Command.withDescription(
+      "Hash files, and all files in folders. The same command again goes on where it was, and prints all of it."
+    ),
+    Command.withShortDescription("Hash files, resumably, on all cores"),
+    Command.withExamples([
+      { command: "fanout hash Photos > photos.b3", description: "Write what `b3sum --check photos.b3` reads" },
+      { command: "fanout hash --algo sha256 a.iso b.iso", description: "Use another algorithm" },
+      { command: "fanout hash --check photos.b3", description: "Tell which of these files are as they were" },
+      { command: "fanout hash --sampled Videos", description: "Find what may be duplicates, reading 56 KiB of each" }
+    ])
+  )

@@ -32,6 +32,8 @@ const ofCopy = ({ request, transfers }: Copy.Payload): string => {
   return `${some(sources)} to ${quoted(to)}, with --conflict ${conflict}${noTargetDirectory ? " -T" : ""}`
 }
 
+const howHashed = ({ algorithm }: Hash.Payload): string => algorithm === "sampled" ? "by samples" : `with ${algorithm}`
+
 /** What a job is to do, behind the name of its field; of a job that this program does not know, the payload. */
 export const field = (
   { name, payload }: Pick<JobRecord, "name" | "payload">
@@ -39,7 +41,7 @@ export const field = (
   const copy = name === Copy.job.name ? decodeCopy(payload) : Option.none()
   if (Option.isSome(copy)) return ["copies", ofCopy(copy.value)]
   const hash = name === Hash.job.name ? decodeHash(payload) : Option.none()
-  if (Option.isSome(hash)) return ["hashes", `${some(hash.value.sources)} with ${hash.value.algorithm}`]
+  if (Option.isSome(hash)) return ["hashes", `${some(hash.value.sources)}, ${howHashed(hash.value)}`]
   const check = name === HashCheck.job.name ? decodeCheck(payload) : Option.none()
   if (Option.isSome(check)) {
     return ["checks", `what ${quoted(check.value.file)} names, in ${quoted(check.value.folder)}`]
