@@ -1,12 +1,23 @@
 /**
- * Writes what a job has recorded of its elements, in their order and at the pace of whoever reads it.
+ * Writes what a job has recorded of its elements, in their order and at the pace of whoever takes it.
  */
 import type { JobId } from "@fanout/core/JobId"
 import { JobStore, type OutcomeRow } from "@fanout/core/JobStore"
 import type { Sorter } from "@fanout/ops/HashRows"
 import * as Effect from "effect/Effect"
 import type * as RunJob from "./RunJob.ts"
+import type { Stop } from "./Stop.ts"
 import { printAll } from "./ui/View.ts"
+
+/** Where lines go. */
+export interface Sink {
+  readonly write: (bytes: Uint8Array) => Effect.Effect<void, Stop>
+  /** Says that these were all of them. */
+  readonly finish: Effect.Effect<void, Stop>
+}
+
+/** The standard output. */
+export const stdout: Sink = { write: printAll, finish: Effect.void }
 
 /** Rows that are read at once. */
 const page = 1000
@@ -15,13 +26,14 @@ const page = 1000
 export const make = (
   id: JobId,
   sorter: Sorter,
+  sink: Sink,
   line: (row: OutcomeRow) => string | Uint8Array
 ): Effect.Effect<RunJob.Output, never, JobStore> =>
   Effect.map(JobStore, (store) => {
     let after = 0
     const writeAll = (rows: ReadonlyArray<OutcomeRow>) => {
       const bytes = Buffer.concat(rows.map(line).map((line) => typeof line === "string" ? Buffer.from(line) : line))
-      return bytes.length === 0 ? Effect.void : printAll(bytes)
+      return bytes.length === 0 ? Effect.void : sink.write(bytes)
     }
     const recorded = Effect.gen(function*() {
       while (true) {
@@ -31,5 +43,13 @@ export const make = (
         if (rows.length < page) return
       }
     })
-    return { write: recorded, end: Effect.andThen(recorded, Effect.suspend(() => writeAll(sorter.rest))) }
+    return {
+      write: recorded,
+      end: ({ state: { _tag } }) =>
+        Effect.gen(function*() {
+          yield* recorded
+          yield* writeAll(sorter.rest)
+          if (_tag === "Completed" || _tag === "CompletedWithErrors") yield* sink.finish
+        })
+    }
   })

@@ -77,8 +77,8 @@ const untilLeft = (id: JobId, signal: Effect.Effect<ExitCode.Signal>, view: View
 export interface Output {
   /** Writes what was recorded since the last time. */
   readonly write: Effect.Effect<void, JobStoreError | Stop.Stop>
-  /** Writes the rest. */
-  readonly end: Effect.Effect<void, JobStoreError | Stop.Stop>
+  /** Writes the rest, once the job rests. */
+  readonly end: (record: JobRecord) => Effect.Effect<void, JobStoreError | Stop.Stop>
 }
 
 /** Runs a job here, or shows it where another process runs it, until it is over or paused. */
@@ -121,7 +121,7 @@ export const run = (
     )
     yield* view.close
     if (output !== undefined) {
-      yield* output.end
+      yield* output.end(record)
     }
     // What this process did of it is over by the time that its end is told.
     if (loss.isLostUnsafe()) {

@@ -27,7 +27,7 @@ const make = (sentence: string, code: number): Stop => new Stop({ sentence: prin
 export const usage = (sentence: string): Stop => make(sentence, ExitCode.usage)
 
 /** Ends with a sentence about what went wrong. */
-const failure = (sentence: string): Stop => make(sentence, ExitCode.failed)
+export const failure = (sentence: string): Stop => make(sentence, ExitCode.failed)
 
 /** Ends with a code where everything has been said. */
 export const withCode = (code: number): Stop => new Stop({ sentence: "", code })

@@ -112,6 +112,35 @@ describe("fanout hash", () => {
     assert.isTrue((await survive(["hash", "tree"])).equals(expected))
   })
 
+  it("puts all lines in place of a file at once, which is not hashed itself", async () => {
+    const inner = path.join(folder, "whole")
+    const output = path.join(inner, "sums")
+    fs.cpSync(path.join(tree, "folder-3"), inner, { recursive: true })
+    const expected = run(database(), ["hash", "whole"]).stdout
+    fs.writeFileSync(output, "old", { mode: 0o640 })
+    const temporary = () => fs.readdirSync(inner).filter((name) => name.startsWith(".fanout-"))
+
+    const db = database()
+    const args = ["hash", "whole", "--output", "whole/sums"]
+    const child = spawn(process.execPath, argv(db, args), { cwd: folder, stdio: "ignore" })
+    const closed = once(child, "close")
+    while (temporary().length === 0) await setTimeout(2)
+    child.kill("SIGKILL")
+    await closed
+    assert.strictEqual(fs.readFileSync(output, "utf8"), "old")
+    assert.lengthOf(temporary(), 1)
+
+    const { status, stderr, stdout } = run(db, args)
+    assert.deepStrictEqual([status, stdout.length], [0, 0], stderr)
+    assert.isTrue(fs.readFileSync(output).equals(expected))
+    assert.strictEqual(fs.statSync(output).mode & 0o777, 0o640)
+    assert.lengthOf(temporary(), 0)
+
+    const some = run(database(), ["hash", "whole/file-1", "nowhere", "-o", "some"])
+    assert.strictEqual(some.status, 1)
+    assert.match(fs.readFileSync(path.join(folder, "some"), "utf8"), /^[0-9a-f]{64} {2}whole\/file-1\n$/)
+  })
+
   it("identifies files by samples, which nothing can be checked by", () => {
     const inner = path.join(folder, "samples")
     fs.mkdirSync(inner)
@@ -217,6 +246,10 @@ describe("fanout hash --check", () => {
         [["--check", "junk", "--sampled"], /content ids of samples/],
         [["tree", "--sampled", "--algo", "blake3"], /no choice of --algo/],
         [["tree", "--sampled", "--tag"], /no choice/],
+        [["tree", "--output", "odd"], /no file that lines could be written to/],
+        [["tree", "--output", "nowhere/sums"], /does not exist/],
+        [["tree", "--output", ""], /empty name/],
+        [["--check", "junk", "--output", "sums"], /no lines for --output/],
         [["-"], /piped in/],
         [[""], /empty name/],
         [[], /What is to be hashed/]

@@ -8,6 +8,8 @@
  */
 import type * as FanOut from "@fanout/core/FanOut"
 import * as Job from "@fanout/core/Job"
+import { JobContext } from "@fanout/core/JobContext"
+import type { JobId } from "@fanout/core/JobId"
 import * as Progress from "@fanout/core/Progress"
 import type * as Task from "@fanout/core/Task"
 import { TaskDispatcher } from "@fanout/core/TaskDispatcher"
@@ -23,6 +25,7 @@ import * as HashAlgorithm from "./HashAlgorithm.ts"
 import * as HashCursor from "./HashCursor.ts"
 import { HashFile, Method } from "./HashFile.ts"
 import { SkipReason } from "./SkipReason.ts"
+import * as TemporaryName from "./TemporaryName.ts"
 
 /**
  * Schema for what is to be hashed.
@@ -36,7 +39,9 @@ export const Payload = Schema.Struct({
   /** `"sampled"` for content ids, which are no checksums. */
   algorithm: Schema.Union([HashAlgorithm.HashAlgorithm, Schema.Literal("sampled")]),
   /** Files that are not read: those of the job's own database. Without links above their names. */
-  leaveOut: Schema.Array(FilePath.FilePath)
+  leaveOut: Schema.Array(FilePath.FilePath),
+  /** Where what is hashed is written to, if that is inside of a source: it is not read either. Without links. */
+  output: Schema.optionalKey(FilePath.FilePath)
 })
 
 /**
@@ -56,22 +61,24 @@ export type Payload = typeof Payload.Type
 export const job = Job.make("hash", {
   payload: Payload,
   success: Progress.Tally,
-  idempotencyKey: ({ algorithm, sources }) => JSON.stringify([sources, algorithm])
+  idempotencyKey: ({ algorithm, output, sources }) => JSON.stringify([sources, algorithm, output ?? null])
 })
 
 /**
- * Works out what to hash: where links lead that were named. What can't be found stays as it is, and fails then.
+ * Works out what to hash: where links lead that were named, and whether the output is in there. What can't be found
+ * stays as it is, and fails then.
  *
  * @category running
  * @since 0.1.0
  */
 export const plan = (
-  { sources, ...rest }: Payload
+  { output, sources, ...rest }: Payload
 ): Effect.Effect<Payload, never, Files.Files> =>
   Effect.gen(function*() {
     const files = yield* Files.Files
     const real = yield* Effect.forEach(sources, (path) => Effect.orElseSucceed(files.realPath(path), () => path))
-    return { ...rest, sources: real }
+    const isInside = output !== undefined && real.some((source) => FilePath.isWithin(output, source))
+    return { ...rest, sources: real, ...(isInside ? { output } : {}) }
   })
 
 /**
@@ -85,7 +92,7 @@ export const fanOutName = "files"
 type Element = FanOut.Element<Task.Payload<typeof HashFile>>
 
 /** Files and endings in the order of the walk; folders and links in them are passed over. */
-const elements = ({ algorithm, leaveOut, sources }: Payload, after: Option.Option<string>) => {
+const elements = (id: JobId, { algorithm, leaveOut, output, sources }: Payload, after: Option.Option<string>) => {
   const left = new Set(leaveOut)
   const method = algorithm === "sampled" ? Method.cases.Sampled.make({}) : Method.cases.Whole.make({ algorithm })
   const place = Option.map(after, HashCursor.placeOf)
@@ -109,6 +116,9 @@ const elements = ({ algorithm, leaveOut, sources }: Payload, after: Option.Optio
         if (element.kind === "special") return skipped(SkipReason.Special)
         if (element.kind === "link") return undefined
         if (left.has(path)) return skipped(SkipReason.Database)
+        if (output !== undefined && (path === output || TemporaryName.isOf(id, FilePath.name(path)))) {
+          return skipped(SkipReason.Output)
+        }
         return { _tag: "Item", cursor, payload: { path, method } }
       case "Unreadable": {
         const { code, isMissing, message } = element.error
@@ -134,7 +144,8 @@ const elements = ({ algorithm, leaveOut, sources }: Payload, after: Option.Optio
  */
 export const program = Effect.fnUntraced(function*(payload: Payload) {
   const { fanOut } = yield* TaskDispatcher
-  return yield* fanOut(fanOutName, HashFile, (after) => elements(payload, after), { keep: "all", concurrency: 128 })
+  const { id } = yield* JobContext
+  return yield* fanOut(fanOutName, HashFile, (after) => elements(id, payload, after), { keep: "all", concurrency: 128 })
     // It collects failures, so it never gives up.
     .pipe(Effect.catchTag("FanOutStopped", Effect.die))
 })

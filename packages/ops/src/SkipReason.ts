@@ -15,6 +15,7 @@ export const SkipReason = {
   Exists: "it is there already",
   Special: "it is no file, folder or link",
   Database: "it belongs to the database of this job",
+  Output: "it is what the lines of this job are written to",
   Vanished: "it vanished"
 } as const
 

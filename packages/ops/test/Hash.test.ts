@@ -40,14 +40,15 @@ interface Options {
   readonly algorithm?: HashAlgorithm | "sampled"
   readonly before?: FaultyFiles.Before
   readonly sources?: readonly [string, ...ReadonlyArray<string>]
+  readonly output?: string
   readonly leaveOut?: ReadonlyArray<string>
 }
 
 /** Hashes by a job, and gives its lines in the order of the walk. */
 const hash = (
   disk: MemoryFiles.Disk,
-  { algorithm = "sha256", before = () => Effect.void, leaveOut = [], sources: [first, ...others] = ["/in"] }: Options =
-    {}
+  { algorithm = "sha256", before = () => Effect.void, leaveOut = [], output, sources: [first, ...others] = ["/in"] }:
+    Options = {}
 ) =>
   Effect.gen(function*() {
     const manager = yield* JobManager.JobManager
@@ -55,7 +56,8 @@ const hash = (
     const payload = yield* Hash.plan({
       sources: [FilePath.make(first), ...others.map(FilePath.make)],
       algorithm,
-      leaveOut: leaveOut.map(FilePath.make)
+      leaveOut: leaveOut.map(FilePath.make),
+      ...(output === undefined ? {} : { output: FilePath.make(output) })
     })
     const { id } = yield* manager.start(Hash.job, payload)
     yield* settle
@@ -109,6 +111,13 @@ describe("Hash", () => {
     Effect.gen(function*() {
       const { lines } = yield* hash(plant(), { leaveOut: ["/in/z"] })
       assert.deepStrictEqual(lines.at(-1), "0/z it belongs to the database of this job")
+    }))
+
+  it.effect("leaves out what its lines are written to, where that is in there", () =>
+    Effect.gen(function*() {
+      const { lines } = yield* hash(plant(), { output: "/in/z" })
+      assert.deepStrictEqual(lines.at(-1), "0/z it is what the lines of this job are written to")
+      assert.deepStrictEqual((yield* hash(plant(), { output: "/in.z" })).lines, all)
     }))
 
   it.effect("tells what could not be read, what vanished, and what was not there", () =>

@@ -43,6 +43,12 @@ const config = {
     "sampled",
     "Identify files by samples, as Spacedrive does: fast, and no checksum of the whole content"
   ),
+  output: Param.makeSingle({ kind: Param.flagKind, name: "output", primitiveType: Settings.path }).pipe(
+    Flag.withAlias("o"),
+    Flag.withMetavar("FILE"),
+    Flag.withDescription("Write the lines to FILE, which is replaced once there are all of them, and is not hashed"),
+    Flag.optional
+  ),
   tagged: Settings.toggle("tag", "Write lines that name the algorithm, as `sha256sum --tag` does"),
   json: Settings.json,
   quiet: Settings.quiet
@@ -52,6 +58,8 @@ interface Request {
   readonly paths: Arr.NonEmptyReadonlyArray<FilePath.FilePath>
   readonly algorithm: HashAlgorithm | "sampled"
   readonly tagged: boolean
+  /** Without links. */
+  readonly output: Option.Option<FilePath.FilePath>
 }
 
 /** Path of a line as it was given on the command line, and below. */
@@ -83,22 +91,36 @@ const render = (
 
 const hashAll = (request: Request, options: Options) =>
   Effect.gen(function*() {
-    const { algorithm, paths } = request
-    const { Hash, HashLine, HashRows, NodeFiles } = yield* Effect.promise(() => import("../Hashing.ts"))
+    const { algorithm, output: file, paths } = request
+    const { Hash, HashLine, HashRows, NodeFiles, OutputFile } = yield* Effect.promise(() => import("../Hashing.ts"))
     const sources = Arr.map(paths, (path) => FilePath.join(Arguments.workingFolder(), path))
     const leaveOut = yield* Settings.databaseFiles
+    if (Option.isSome(file)) yield* Effect.provide(OutputFile.check(file.value), NodeFiles.layer)
     yield* withJobs({ claim: { ids: [] } })(
       Effect.gen(function*() {
         const manager = yield* JobManager
-        const payload = yield* Effect.provide(Hash.plan({ sources, algorithm, leaveOut }), NodeFiles.layer)
+        const payload = yield* Effect.provide(
+          Hash.plan(
+            {
+              sources,
+              algorithm,
+              leaveOut,
+              ...Option.match(file, { onNone: () => ({}), onSome: (output) => ({ output }) })
+            }
+          ),
+          NodeFiles.layer
+        )
         const { id, started } = yield* manager.start(Hash.job, payload)
         if (!started) yield* RunJob.goOn(id, options)
-        const output = yield* RowOutput.make(id, new HashRows.Sorter(), (row) => {
+        const sink = Option.isNone(file)
+          ? RowOutput.stdout
+          : yield* Effect.provide(OutputFile.make(id, file.value), NodeFiles.layer)
+        const output = yield* RowOutput.make(id, new HashRows.Sorter(), sink, (row) => {
           const line = HashLine.fromRow(row)
           return render(line, nameOf(paths, line), request, options)
         })
-        yield* RunJob.run(id, { ...options, isShared: process.stdout.isTTY }, output)
-      })
+        yield* RunJob.run(id, { ...options, isShared: process.stdout.isTTY && Option.isNone(file) }, output)
+      }).pipe(Effect.scoped)
     )
   })
 
@@ -106,13 +128,16 @@ interface Given {
   readonly paths: ReadonlyArray<string>
   readonly algorithm: Option.Option<HashAlgorithm>
   readonly check: Option.Option<string>
+  readonly output: Option.Option<string>
   readonly sampled: boolean
   readonly tagged: boolean
 }
 
 /** What is wrong with what was given, if anything is. */
-const mistake = ({ algorithm, check, paths, sampled, tagged }: Given): string | undefined => {
-  if (paths.includes("") || Option.contains(check, "")) return "An empty name is the name of no file."
+const mistake = ({ algorithm, check, output, paths, sampled, tagged }: Given): string | undefined => {
+  if ([...paths, ...Option.toArray(check), ...Option.toArray(output)].includes("")) {
+    return "An empty name is the name of no file."
+  }
   if (paths.includes("-") || Option.contains(check, "-")) {
     return "What is piped in can't be read again when the job goes on. A file that is called \"-\" is named ./-"
   }
@@ -121,6 +146,7 @@ const mistake = ({ algorithm, check, paths, sampled, tagged }: Given): string | 
   }
   if (sampled && (tagged || Option.isSome(algorithm))) return "With --sampled, there is no choice of --algo or --tag."
   if (Option.isNone(check)) return paths.length === 0 ? "What is to be hashed? `fanout hash PATH...`" : undefined
+  if (Option.isSome(output)) return "With --check, there are no lines for --output: what it tells can be redirected."
   if (paths.length > 0) return "With --check, FILE names what is checked: it takes no PATH."
   return tagged ? "With --check, --tag has no meaning: both styles are read." : undefined
 }
@@ -135,8 +161,9 @@ export const hash = Command.make("hash", config, ({ json, quiet, ...given }) =>
     if (Option.isSome(check)) return yield* hashCheck(check.value, algorithm, options)
     const paths = given.paths.map((path) => FilePath.make(path))
     if (!Arr.isArrayNonEmpty(paths)) return
+    const output = Option.map(given.output, (path) => Arguments.realPath(FilePath.make(path)))
     const by = sampled ? "sampled" as const : Option.getOrElse(algorithm, () => "blake3" as const)
-    yield* hashAll({ paths, algorithm: by, tagged }, options)
+    yield* hashAll({ paths, algorithm: by, tagged, output }, options)
   })).pipe(
     Command.withDescription(
       "Hash files, and all files in folders. The same command again goes on where it was, and prints all of it."
@@ -144,6 +171,7 @@ export const hash = Command.make("hash", config, ({ json, quiet, ...given }) =>
     Command.withShortDescription("Hash files, resumably, on all cores"),
     Command.withExamples([
       { command: "fanout hash Photos > photos.b3", description: "Write what `b3sum --check photos.b3` reads" },
+      { command: "fanout hash Photos -o photos.b3", description: "The same, and never half of it" },
       { command: "fanout hash --algo sha256 a.iso b.iso", description: "Use another algorithm" },
       { command: "fanout hash --check photos.b3", description: "Tell which of these files are as they were" },
       { command: "fanout hash --sampled Videos", description: "Find what may be duplicates, reading 56 KiB of each" }

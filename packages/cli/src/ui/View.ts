@@ -28,9 +28,9 @@ export interface View {
 export const print = (text: string): Effect.Effect<void> => Effect.sync(() => void process.stdout.write(`${text}\n`))
 
 /** Writes to the standard output, and waits until a slow reader has taken it. */
-export const printAll = (text: string | Uint8Array): Effect.Effect<void> =>
+export const printAll = (bytes: Uint8Array): Effect.Effect<void> =>
   Effect.callback<void>((resume) => {
-    process.stdout.write(text, () => resume(Effect.void))
+    process.stdout.write(bytes, () => resume(Effect.void))
   })
 
 /** Writes a line to the standard error. */

@@ -1,0 +1,74 @@
+/**
+ * Writes lines to a file that is there once all of them are: until then they are under a temporary name beside it.
+ */
+import type { JobId } from "@fanout/core/JobId"
+import * as FilePath from "@fanout/ops/FilePath"
+import * as Files from "@fanout/ops/Files"
+import type { FilesError } from "@fanout/ops/FilesError"
+import * as TemporaryName from "@fanout/ops/TemporaryName"
+import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
+import type * as Scope from "effect/Scope"
+import type * as RowOutput from "./RowOutput.ts"
+import * as Stop from "./Stop.ts"
+
+/** Refuses what no file can be put in the place of. Its path is one without links. */
+export const check = (path: FilePath.FilePath): Effect.Effect<void, Stop.Stop, Files.Files> =>
+  Effect.gen(function*() {
+    const files = yield* Files.Files
+    const found = yield* files.find(path)
+    if (Option.isSome(found) && found.value.kind !== "file") {
+      return yield* Stop.usage(`"${FilePath.display(path)}" is no file that lines could be written to.`)
+    }
+    yield* files.list(FilePath.parent(path))
+  }).pipe(Effect.catchTag("FilesError", ({ message }) => Effect.fail(Stop.usage(`${message}.`))))
+
+const isAlive = (pid: number): boolean => {
+  try {
+    process.kill(pid, 0)
+    return true
+  } catch (error) {
+    return error instanceof Error && "code" in error && error.code === "EPERM"
+  }
+}
+
+/** Removes what processes have left that were killed while they wrote the output of this job. */
+const sweep = Effect.fnUntraced(function*(id: JobId, folder: FilePath.FilePath) {
+  const files = yield* Files.Files
+  const listing = yield* files.list(folder)
+  for (let index = 0; index < listing.size; index++) {
+    const name = listing.nameAt(index)
+    const isLeft = TemporaryName.isOf(id, name) &&
+      Option.exists(TemporaryName.parse(name), ({ token }) => !isAlive(token))
+    if (isLeft) yield* Effect.ignore(files.unlink(FilePath.join(folder, name)))
+  }
+})
+
+const unwritten = ({ message }: FilesError): Stop.Stop =>
+  Stop.failure(`${message}. The job can go on: the same command writes all lines.`)
+
+/** Opens the file, which is removed with its scope unless it was put in place. */
+export const make = (
+  id: JobId,
+  path: FilePath.FilePath
+): Effect.Effect<RowOutput.Sink, Stop.Stop, Files.Files | Scope.Scope> =>
+  Effect.gen(function*() {
+    const files = yield* Files.Files
+    yield* sweep(id, FilePath.parent(path))
+    const before = yield* files.find(path)
+    // The name tells the process in the place of the token of a lease: it is no owner who writes this.
+    const temporary = TemporaryName.make(id, process.pid, path)
+    let isPlaced = false
+    yield* Effect.addFinalizer(() => isPlaced ? Effect.void : Effect.ignore(files.unlink(temporary)))
+    const file = yield* files.create(temporary)
+    const mode = Option.match(before, { onNone: () => 0o666 & ~process.umask(), onSome: ({ mode }) => mode & 0o777 })
+    yield* file.setMode(mode)
+    return {
+      write: (bytes: Uint8Array) => Effect.mapError(file.write(bytes), unwritten),
+      finish: Effect.gen(function*() {
+        yield* file.close
+        yield* files.rename(temporary, path)
+        isPlaced = true
+      }).pipe(Effect.mapError(unwritten))
+    }
+  }).pipe(Effect.catchTag("FilesError", (error) => Effect.fail(unwritten(error))))
