@@ -57,7 +57,7 @@ export const waitForOthers = <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.E
     })
   })
 
-/** Takes permits back. A fiber that was interrupted takes them for another branch of its task, unless that is stopped. */
+/** Takes permits back; where the fiber was interrupted, for another branch of its task, unless that is stopped. */
 const take = (slot: Slot, forAnother: boolean): Effect.Effect<void> =>
   Effect.callback<void>((resume) => {
     const { options, permits } = slot.work
