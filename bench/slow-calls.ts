@@ -1,5 +1,5 @@
 // Copies on a slow file system: 100 files of 1 MiB, where each request that the kernel makes takes 5 ms. Arguments are
-// other milliseconds, and over how many folders the files are spread; all are in one.
+// other milliseconds, and over how many folders the files are spread instead of ten.
 import { spawnSync } from "node:child_process"
 import * as fs from "node:fs"
 import * as path from "node:path"
@@ -8,7 +8,7 @@ import { byTurns, type Command, fanout, print, withFolder } from "./measure.ts"
 
 const files = 100
 const target = 6
-const [delayMillis = 5, folders = 1] = process.argv.slice(2).map(Number)
+const [delayMillis = 5, folders = 10] = process.argv.slice(2).map(Number)
 
 await withFolder(async (folder) => {
   const slow = path.join(folder, "slow")
