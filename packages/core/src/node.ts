@@ -109,25 +109,30 @@ export const layerOwnerLiveness: Layer.Layer<OwnerLiveness> = Layer.sync(OwnerLi
 })
 
 /**
- * Layer that starts worker threads which run a module. The module calls `runThread`.
+ * What threads run, and within which limits.
  *
  * **Details**
  *
  * `resourceLimits` bound the heap of each thread; bytes of array buffers don't count. `execArgv` are options of Node,
- * those of this process by default. What a thread prints goes to the standard error of this process.
+ * those of this process by default.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type ThreadOptions = Threads.Options
+
+/**
+ * Layer that starts worker threads which run a module. The module calls `runThread`.
+ *
+ * **Details**
+ *
+ * What a thread prints goes to the standard error of this process.
  *
  * @category layers
  * @since 0.1.0
  */
-export const layerThreads = (options: {
-  readonly module: URL
-  readonly resourceLimits?: {
-    readonly maxOldGenerationSizeMb?: number
-    readonly maxYoungGenerationSizeMb?: number
-    readonly stackSizeMb?: number
-  }
-  readonly execArgv?: ReadonlyArray<string>
-}): Layer.Layer<ThreadSpawner> => Layer.sync(ThreadSpawner, () => Threads.spawner(options))
+export const layerThreads = (options: ThreadOptions): Layer.Layer<ThreadSpawner> =>
+  Layer.sync(ThreadSpawner, () => Threads.spawner(options))
 
 /**
  * Runs the tasks of a group on this thread, which `layerThreads` has started.

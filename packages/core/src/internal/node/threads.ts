@@ -9,7 +9,7 @@ import { parentPort, Worker, workerData } from "node:worker_threads"
 import type { ThreadSpawner } from "../../ThreadSpawner.ts"
 import type { Port } from "../../ThreadWorker.ts"
 
-interface Options {
+export interface Options {
   readonly module: URL
   readonly resourceLimits?: {
     readonly maxOldGenerationSizeMb?: number
