@@ -99,7 +99,9 @@ export interface Ended<Payload, A> {
  *
  * **Gotchas**
  *
- * It holds up the fan-out and the database: it should only write. It can't be interrupted.
+ * It holds up the fan-out, and with it the database or, on Postgres, the job: it should only write. It can't be
+ * interrupted. A statement that fails ends a transaction of Postgres, also where the error is caught: one that may fail
+ * belongs in `withTransaction`, which is a savepoint there.
  *
  * @category models
  * @since 0.1.0

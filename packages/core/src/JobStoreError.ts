@@ -113,7 +113,16 @@ export class UnsafeFileSystem
  * @category models
  * @since 0.1.0
  */
-export const StorageProblem = Schema.Literals(["Busy", "Full", "Faulty", "Corrupt", "Unreadable", "ReadOnly", "Other"])
+export const StorageProblem = Schema.Literals([
+  "Busy",
+  "Full",
+  "Faulty",
+  "Corrupt",
+  "Unreachable",
+  "Unreadable",
+  "ReadOnly",
+  "Other"
+])
 
 /**
  * Reason: the storage failed.
@@ -134,6 +143,7 @@ export class StorageFailure
       Full: "no space is left",
       Faulty: "the device that it is on fails to read or write",
       Corrupt: "it is damaged or not a job store",
+      Unreachable: "its server can't be reached",
       Unreadable: "it can't be opened",
       ReadOnly: "it can't be written",
       Other: this.cause instanceof Error ? this.cause.message : String(this.cause)

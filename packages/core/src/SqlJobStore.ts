@@ -2,7 +2,8 @@
  * Keeps jobs in a SQL database.
  *
  * The database is reached through a `SqlClient` of the store's own: whoever shares its connection waits for the
- * store's transactions and lets them wait. `internal/sql/migrations.ts` describes the tables.
+ * store's transactions and lets them wait. `internal/sql/migrations.ts` describes the tables, `internal/sql/dialect.ts`
+ * where databases differ.
  *
  * @since 0.1.0
  */
@@ -26,12 +27,19 @@ import * as Errors from "./JobStoreError.ts"
  *
  * **Details**
  *
- * SQLite is the only dialect so far. A database that a newer version has written is refused with `StoreTooNew`
- * and left as it is. Operations that meet a lock are tried again for half a minute.
+ * The database is SQLite or Postgres; a client of another kind is a mistake of the program, and a defect. A database
+ * that a newer version has written is refused with `StoreTooNew` and left as it is. Operations that meet a lock, or
+ * lose their connection, are tried again for half a minute, unless they may have been committed.
+ *
+ * On Postgres the tables are those that the client's `search_path` finds, and made in its first schema. The store keeps
+ * nothing in a session, so that its client may go through a pooler.
  *
  * **Gotchas**
  *
  * The client must be the store's alone. An application that uses the same database does so with a client of its own.
+ *
+ * How long a statement waits for a lock, or for a server that has vanished, is up to a Postgres client: give it a
+ * `lock_timeout`, and `keepAlive`.
  *
  * @category layers
  * @since 0.1.0
@@ -62,14 +70,19 @@ const open = Effect.fnUntraced(function*(access: SqlAccess) {
     })
   )
   const { supported } = Migrations
-  const check = Effect.gen(function*() {
+  const version = Effect.gen(function*() {
+    if (!(yield* access.dialect.hasTable(Migrations.table))) return 0
     const [newest] = yield* sql`select max(migration_id) as version from ${sql(Migrations.table)}`
-    const found = Number(newest?.["version"])
+    return Number(newest?.["version"])
+  })
+  const prepare = Effect.gen(function*() {
+    // Where nothing is missing nothing is locked, and who may only read is not refused.
+    if ((yield* version) < supported) yield* migrate
+    const found = yield* version
     if (found > supported) return yield* failWith(new Errors.StoreTooNew({ found, supported }))
     if (found < supported) return yield* again("Another process is changing the tables")
   })
-  // A database of a newer version has all changes that this one knows, so that nothing is done to it.
-  yield* access.run("open", Effect.andThen(migrate, check))
+  yield* access.run("open", prepare)
   const [store] = yield* access.run("open", sql`select id from fanout_store`)
   if (typeof store?.["id"] !== "string") {
     return yield* storageFailure("open", "Corrupt", new Error("The store has no id"))

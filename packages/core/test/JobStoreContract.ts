@@ -12,6 +12,7 @@ import * as Fiber from "effect/Fiber"
 import type * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as Random from "effect/Random"
+import { createHash } from "node:crypto"
 import { counters, finished, flush, job, outcome, owned, owner, row } from "./JobStoreRecords.ts"
 
 type Store = JobStore.JobStore["Service"]
@@ -58,11 +59,15 @@ const oddities = [
   " "
 ]
 
-/** Behaviour that every `JobStore` must show. */
-export const jobStoreContract = <E>(backend: string, layer: Layer.Layer<JobStore.JobStore, E>) => {
+/** Behaviour that every `JobStore` must show. One that others may keep waiting needs `it.live` and its clock. */
+export const jobStoreContract = <E>(
+  backend: string,
+  layer: Layer.Layer<JobStore.JobStore, E>,
+  run: typeof it.effect = it.effect
+) => {
   const test = <A, E2>(name: string, body: (store: Store) => Effect.Effect<A, E2>) =>
     // Some write thousands of rows, and all run at once.
-    it.effect(name, () => Effect.flatMap(JobStore.JobStore, body).pipe(Effect.provide(layer)), 60_000)
+    run(name, () => Effect.flatMap(JobStore.JobStore, body).pipe(Effect.provide(layer)), 60_000)
 
   describe(`JobStore (${backend})`, () => {
     describe("insert", () => {
@@ -1008,6 +1013,26 @@ export const jobStoreContract = <E>(backend: string, layer: Layer.Layer<JobStore
             assert.strictEqual(yield* store.failures(run.id), 0)
           }))
       }
+
+      test("may be long, where it names an element or is a key", (store) =>
+        Effect.gen(function*() {
+          // Nothing that a database could compress.
+          const hashes = Array.from(
+            { length: 140 },
+            (_, index) => createHash("sha256").update(`${index}`).digest("hex")
+          )
+          const [one, two] = [`${hashes.join("")}1`, `${hashes.join("")}2`]
+          const record = yield* running(store, "a", 1, { idempotencyKey: Option.some(one) })
+          yield* store.insert(job("b", { idempotencyKey: Option.some(two), exclusiveKey: Option.some(one) }))
+
+          yield* store.flush(record.id, flush(1, { rows: [row(one), row(two)], checkpoint: one }))
+          yield* store.flush(record.id, flush(1, { rows: [row(one)], cleared: [two] }))
+
+          assert.deepStrictEqual(yield* cursors(store, "a"), [one])
+          assert.strictEqual((yield* store.insert(job("x", { idempotencyKey: Option.some(two) }))).id, id("b"))
+          assert.strictEqual((yield* store.insert(job("y", { exclusiveKey: Option.some(one) }))).id, id("b"))
+          assert.strictEqual((yield* store.insert(job("z", { exclusiveKey: Option.some(two) }))).id, id("z"))
+        }))
 
       test("that is alike is told apart", (store) =>
         Effect.gen(function*() {

@@ -12,14 +12,26 @@ import * as Reactivity from "effect/reactivity/Reactivity"
 import * as Schema from "effect/Schema"
 import * as Migrator from "effect/sql/Migrator"
 import { make as makeClient, SqlClient } from "effect/sql/SqlClient"
-import { SqlError, UnknownError } from "effect/sql/SqlError"
+import {
+  AuthenticationError,
+  AuthorizationError,
+  ConnectionError,
+  ConstraintError,
+  DeadlockError,
+  LockTimeoutError,
+  SerializationError,
+  SqlError,
+  StatementTimeoutError,
+  UnknownError
+} from "effect/sql/SqlError"
 import * as Statement from "effect/sql/Statement"
 import * as Stream from "effect/Stream"
 import * as TestClock from "effect/testing/TestClock"
 import { fromText, toText } from "../src/internal/job/rows.ts"
 import { again, SqlAccess } from "../src/internal/sql/access.ts"
-import { sqliteProblem } from "../src/internal/sql/dialect.ts"
 import { loader, table as migrationsTable } from "../src/internal/sql/migrations.ts"
+import { postgresProblem } from "../src/internal/sql/postgresDialect.ts"
+import { sqliteProblem } from "../src/internal/sql/sqliteDialect.ts"
 import { jobStoreContract } from "./JobStoreContract.ts"
 import { Operations, run } from "./JobStoreModel.ts"
 import { flush, job, owned, row } from "./JobStoreRecords.ts"
@@ -96,10 +108,38 @@ describe("SqlJobStore", () => {
       }
     }).pipe(Effect.provide(SqliteClient.layer({ filename: ":memory:" }))))
 
+  /** A client that nothing may be asked of. */
+  const never = Effect.die("asked")
+  const untouchable = (dialect: Statement.Dialect) =>
+    makeClient({
+      acquirer: never,
+      driver: "other",
+      spanAttributes: [],
+      compiler: Statement.makeCompiler({
+        dialect,
+        placeholder: (index) => `$${index}`,
+        onIdentifier: (name) => name,
+        onRecordUpdate: () => ["", []],
+        onCustom: () => ["", []]
+      })
+    })
+
+  it.effect("refuses a client of a database that it has no dialect for, as a mistake of the program", () =>
+    Effect.gen(function*() {
+      for (const dialect of ["mysql", "mssql", "clickhouse"] as const) {
+        const client = yield* untouchable(dialect)
+
+        const exit = yield* Effect.exit(Effect.provide(JobStore.JobStore, SqlJobStore.layer)).pipe(
+          Effect.provideService(SqlClient, client)
+        )
+
+        assert.match(String(exit), /knows no dialect for this kind of database/, dialect)
+      }
+    }).pipe(Effect.provide(Reactivity.layer)))
+
   it.effect("asks nothing of a client of another kind of database", () =>
     Effect.gen(function*() {
       const store = yield* JobStore.JobStore
-      const never = Effect.die("asked")
       const unusable = {
         execute: () => never,
         executeRaw: () => never,
@@ -108,18 +148,7 @@ describe("SqlJobStore", () => {
         executeValuesUnprepared: () => never,
         executeUnprepared: () => never
       }
-      const other = yield* makeClient({
-        acquirer: never,
-        driver: "other",
-        spanAttributes: [],
-        compiler: Statement.makeCompiler({
-          dialect: "pg",
-          placeholder: (index) => `$${index}`,
-          onIdentifier: (name) => name,
-          onRecordUpdate: () => ["", []],
-          onCustom: () => ["", []]
-        })
-      })
+      const other = yield* untouchable("pg")
 
       const stored = yield* store.insert(job("a")).pipe(
         Effect.provideService(SqlClient, other),
@@ -160,6 +189,36 @@ describe("SqlJobStore", () => {
       }
     }
     assert.strictEqual(problem(undefined), "Other")
+  })
+
+  it("tells what is wrong by Postgres' codes, and by what drivers make of them", () => {
+    const codes = {
+      ReadOnly: ["25006"],
+      Corrupt: ["XX001", "XX002"],
+      Full: ["53100"],
+      Faulty: ["58030"],
+      Unreachable: ["53300", "57P01", "57P02", "57P03", "57P05", "25P03"],
+      Unreadable: ["3D000"],
+      Other: ["42P01", "25P02", "ENOENT", undefined]
+    }
+    for (const [expected, some] of Object.entries(codes)) {
+      for (const code of some) {
+        const error = new SqlError({ reason: new UnknownError({ cause: { code } }) })
+        assert.strictEqual(postgresProblem(error), expected, String(code))
+      }
+    }
+    const reasons = {
+      Busy: [DeadlockError, LockTimeoutError, SerializationError, StatementTimeoutError],
+      Unreachable: [ConnectionError],
+      Unreadable: [AuthenticationError],
+      Other: [AuthorizationError, ConstraintError]
+    }
+    for (const [expected, some] of Object.entries(reasons)) {
+      for (const Reason of some) {
+        const error = new SqlError({ reason: new Reason({ cause: undefined }) })
+        assert.strictEqual(postgresProblem(error), expected, error.reason._tag)
+      }
+    }
   })
 
   it.prop("keeps any text as text that any database keeps", [Schema.String], ([text]) => {

@@ -1,11 +1,13 @@
 /**
  * How the store uses its connection, and the caller's where both look at the same database.
  *
- * Every operation is tried again while somebody else has the database locked, and fails with a `StorageFailure` then.
+ * Every operation is tried again while somebody else has the database locked, or while it can't be reached, and fails
+ * with a `StorageFailure` then. Only what may have been committed is not: to do it twice could be worse.
  */
 import * as Cause from "effect/Cause"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
+import type * as Exit from "effect/Exit"
 import type * as Fiber from "effect/Fiber"
 import * as Option from "effect/Option"
 import * as Schedule from "effect/Schedule"
@@ -23,11 +25,23 @@ class CallersCause<E> {
   }
 }
 
+/** The connection was lost while the transaction was being committed, so that nobody knows whether it was. */
+class InDoubt {
+  readonly error: SqlError
+
+  constructor(error: SqlError) {
+    this.error = error
+  }
+}
+
 /** Waits 5 ms at first, at most half a second, and gives up after half a minute. */
 export const whileBusy = Schedule.min([Schedule.exponential("5 millis"), Schedule.spaced("500 millis")]).pipe(
   Schedule.jittered,
   Schedule.upTo({ duration: "30 seconds" })
 )
+
+/** What may pass by itself. */
+const passing: ReadonlySet<Errors.StorageFailure["problem"]> = new Set(["Busy", "Unreachable"])
 
 /** Fails so that the operation is tried again: what it met is gone by now. */
 export const again = (message: string): Effect.Effect<never, SqlError> =>
@@ -83,7 +97,7 @@ export class SqlAccess {
     onDuplicate?: Statements<A>
   ): Effect.Effect<A, Errors.JobStoreError> {
     const isDuplicate = (error: unknown) => isSqlError(error) && error.reason._tag === "UniqueViolation"
-    const atomic = atomically(this.sql, statements)
+    const atomic = this.atomically(this.sql, statements)
     return this.attempt(operation, onDuplicate ? Effect.catchIf(atomic, isDuplicate, () => onDuplicate) : atomic)
   }
 
@@ -99,7 +113,7 @@ export class SqlAccess {
       return Effect.flatMap(client === undefined ? Effect.succeed(false) : this.looksAtStore(client), (same) => {
         const lent = same && client !== undefined ? this.lend(client, onCommit) : onCommit
         const wrapped = Effect.catchCause(withSettings(lent, settings), (cause) => Effect.fail(new CallersCause(cause)))
-        return this.attempt<A, E, R>(operation, atomically(this.sql, Effect.tap(statements, wrapped)))
+        return this.attempt<A, E, R>(operation, this.atomically(this.sql, Effect.tap(statements, wrapped)))
       })
     })
   }
@@ -122,12 +136,8 @@ export class SqlAccess {
         this.sharing.add(client.transactionService)
         return Effect.asSome(statements)
       })
-      return this.attempt(
-        operation,
-        atomically(client, handOver(borrowed, client.transactionService, this.sql.transactionService)),
-        // Nothing is gained by trying again in a transaction that can't be begun again.
-        (error) => !this.dialect.isStale(error)
-      )
+      const lent = handOver(borrowed, client.transactionService, this.sql.transactionService)
+      return this.attempt(operation, this.atomically(client, lent), client.transactionService)
     })
   }
 
@@ -169,49 +179,59 @@ export class SqlAccess {
 
   private attempt<A, E, R>(
     operation: string,
-    effect: Effect.Effect<A, SqlError | Errors.JobStoreError | CallersCause<E>, R>,
-    canTryAgain: (error: SqlError) => boolean = () => true
+    effect: Effect.Effect<A, SqlError | Errors.JobStoreError | CallersCause<E> | InDoubt, R>,
+    within: TransactionService = this.sql.transactionService
   ): Effect.Effect<A, Errors.JobStoreError | E, R> {
-    return withSettings(effect, ownSettings).pipe(
-      Effect.retry({
-        schedule: whileBusy,
-        while: (error) => isSqlError(error) && this.dialect.problem(error) === "Busy" && canTryAgain(error)
-      }),
-      Effect.catch((error): Effect.Effect<never, Errors.JobStoreError | E> => {
-        if (error instanceof CallersCause) return Effect.failCause(error.cause)
-        return Effect.fail(
-          isSqlError(error) ? storageFailure(operation, this.dialect.problem(error), error.reason.cause) : error
-        )
+    return Effect.withFiber((fiber) => {
+      const { dialect } = this
+      // Nothing is gained by trying again in a transaction that can't be begun again.
+      const isInside = Option.isSome(Context.getOption(fiber.context, within))
+      const canPass = (error: SqlError) =>
+        passing.has(dialect.problem(error)) && !(isInside && dialect.needsNewTransaction(error))
+      const failure = (error: SqlError) => storageFailure(operation, dialect.problem(error), error.reason.cause)
+      return withSettings(effect, { integers: false, begin: dialect.begin }).pipe(
+        Effect.retry({ schedule: whileBusy, while: (error) => isSqlError(error) && canPass(error) }),
+        Effect.catch((error): Effect.Effect<never, Errors.JobStoreError | E> => {
+          if (error instanceof CallersCause) return Effect.failCause(error.cause)
+          if (error instanceof InDoubt) return Effect.fail(failure(error.error))
+          return Effect.fail(isSqlError(error) ? failure(error) : error)
+        })
+      )
+    })
+  }
+
+  /**
+   * Runs an effect in a transaction of a client, and keeps its failure where that can't be rolled back: the database
+   * has then done so itself, as it does on a full disk or where the connection is lost, and some drivers die of it.
+   */
+  private atomically<A, E, R>(
+    client: SqlClient.SqlClient,
+    effect: Effect.Effect<A, E, R>
+  ): Effect.Effect<A, E | SqlError | InDoubt, R> {
+    return Effect.suspend(() => {
+      let exit: Exit.Exit<A, E> | undefined
+      const remembered = Effect.onExit(effect, (own) =>
+        Effect.sync(() => {
+          exit = own
+        }))
+      type Failed = Effect.Effect<never, E | SqlError | InDoubt>
+      return Effect.catchCause(client.withTransaction(remembered), (cause): Failed => {
+        const died = cause.reasons.filter(Cause.isDieReason).map((reason) => reason.defect).find(isSqlError)
+        if (exit?._tag === "Failure") return Effect.failCause(died === undefined ? cause : exit.cause)
+        const error = died ?? Option.getOrUndefined(Cause.findErrorOption(cause))
+        if (!isSqlError(error)) return Effect.failCause(cause)
+        const isInDoubt = exit !== undefined && this.dialect.problem(error) === "Unreachable"
+        return Effect.fail(isInDoubt ? new InDoubt(error) : error)
       })
-    )
+    })
   }
 }
 
-/**
- * Runs an effect in a transaction of a client, and keeps its failure where that can't be rolled back: the database has
- * then done so itself, as it does on a full disk, and some drivers die of it.
- */
-const atomically = <A, E, R>(client: SqlClient.SqlClient, effect: Effect.Effect<A, E, R>) =>
-  Effect.suspend(() => {
-    let first: Cause.Cause<E> | undefined
-    const remembered = Effect.tapCause(effect, (cause) =>
-      Effect.sync(() => {
-        first = cause
-      }))
-    return Effect.catchCause(client.withTransaction(remembered), (cause): Effect.Effect<never, E | SqlError> => {
-      const defect = cause.reasons.filter(Cause.isDieReason).map((reason) => reason.defect).find(isSqlError)
-      if (defect === undefined) return Effect.failCause(cause)
-      return first === undefined ? Effect.fail(defect) : Effect.failCause(first)
-    })
-  })
-
+/** The caller's may be others, and would reach the store's statements too. */
 interface Settings {
   readonly integers: boolean
   readonly begin: string | undefined
 }
-
-/** The caller's may be others: they would reach the store's statements too. */
-const ownSettings: Settings = { integers: false, begin: undefined }
 
 const settingsOf = (fiber: Fiber.Fiber<unknown, unknown>): Settings => ({
   integers: fiber.getRef(SqlClient.SafeIntegers),

@@ -1,19 +1,22 @@
 /**
- * What databases say differently, in one place.
+ * What databases say differently, in one place: `sqliteDialect.ts` and `postgresDialect.ts` say it.
  *
- * Everything else of the store is SQL that SQLite and Postgres share.
+ * Everything else of the store is SQL that they share.
  */
-import * as Effect from "effect/Effect"
-import * as Predicate from "effect/Predicate"
+import type * as Effect from "effect/Effect"
 import type { SqlClient } from "effect/sql/SqlClient"
 import type { SqlError } from "effect/sql/SqlError"
 import type { Fragment } from "effect/sql/Statement"
 import type { StorageFailure } from "../../JobStoreError.ts"
 import type { OutcomeColumns } from "../job/rows.ts"
-
-type Problem = StorageFailure["problem"]
+import { postgres } from "./postgresDialect.ts"
+import { sqlite } from "./sqliteDialect.ts"
 
 export interface Dialect {
+  /** Statement that begins a transaction of the store's own, where the client's might begin another kind. */
+  readonly begin: string | undefined
+  /** Type of a column for text, compared byte by byte. */
+  readonly text: Fragment
   /** Type of a column for numbers up to 2^53. */
   readonly integer: Fragment
   readonly real: Fragment
@@ -22,21 +25,31 @@ export interface Dialect {
   readonly tableSuffix: Fragment
   /** Expression for text that is unique in the world. */
   readonly freshId: Fragment
+  /** What stands for text in an index, whatever its length. */
+  readonly indexed: (text: Fragment) => Fragment
+  /** What an index begins with whose rows all have the same in a column: that column and a comma, or nothing. */
+  readonly constant: (column: string) => Fragment
   readonly isOneOf: (column: Fragment, values: ReadonlyArray<string>) => Fragment
+  readonly deleteOutcomes: (
+    id: string,
+    fanOut: string,
+    cursors: ReadonlyArray<string>
+  ) => Effect.Effect<unknown, SqlError>
   /** Inserts rows, or replaces those of the same element, in the order given. */
   readonly insertOutcomes: (id: string, rows: ReadonlyArray<OutcomeColumns>) => Effect.Effect<unknown, SqlError>
   readonly hasTable: (table: string) => Effect.Effect<boolean, SqlError>
   /** Whether the database is the store with this id. Locks it for writing where looking first could cost that lock. */
   readonly lockStore: (id: string) => Effect.Effect<boolean, SqlError>
-  readonly problem: (error: SqlError) => Problem
-  /** Whether the transaction has read what is not the newest any more, so that it can never write. */
-  readonly isStale: (error: SqlError) => boolean
+  readonly problem: (error: SqlError) => StorageFailure["problem"]
+  /** Whether trying again can help only in another transaction. */
+  readonly needsNewTransaction: (error: SqlError) => boolean
 }
 
 /** Dialect of a client. A client of a database without one is a mistake of the program. */
 export const of = (sql: SqlClient): Dialect =>
   sql.onDialectOrElse({
     sqlite: () => sqlite(sql),
+    pg: () => postgres(sql),
     orElse: () => {
       throw new Error("SqlJobStore knows no dialect for this kind of database")
     }
@@ -51,101 +64,3 @@ export const kind = (sql: SqlClient): string =>
     mssql: () => "mssql",
     clickhouse: () => "clickhouse"
   })
-
-const sqlite = (sql: SqlClient): Dialect => ({
-  integer: sql.literal("integer"),
-  real: sql.literal("real"),
-  // Without `autoincrement` the number of a removed row could be given again, and a reader behind it miss a row.
-  seq: sql.literal("integer primary key autoincrement"),
-  tableSuffix: sql.literal("strict"),
-  freshId: sql.literal("lower(hex(randomblob(16)))"),
-  // One parameter, so that statements for any number of values are prepared once.
-  isOneOf: (column, values) => sql`${column} in (select value from json_each(${JSON.stringify(values)}))`,
-  insertOutcomes: (id, rows) =>
-    Effect.forEach(
-      chunks(rows, [64, 8, 1]),
-      (chunk) => {
-        const places = chunk.map(() => "(?, ?, ?, ?, ?, ?, ?, ?, ?, ?)").join()
-        return sql.unsafe(
-          `insert or replace into fanout_outcomes
-            (job_id, fan_out, cursor, key, tag, payload, origin, outcome, attempt, at) values ${places}`,
-          chunk.flatMap((row) => [
-            id,
-            row.fan_out,
-            row.cursor,
-            row.key,
-            row.tag,
-            row.payload,
-            row.origin,
-            row.outcome,
-            row.attempt,
-            row.at
-          ])
-        )
-      },
-      { discard: true }
-    ),
-  hasTable: (table) =>
-    Effect.map(
-      sql`select 1 from sqlite_master where type = 'table' and name = ${table}`,
-      (rows) => rows.length > 0
-    ),
-  // A transaction that has read can't write once somebody else has, so the first statement is a write. Where the
-  // table is missing it fails before it has done anything.
-  lockStore: (id) =>
-    sql`update fanout_store set id = id where id = ${id} returning id`.pipe(
-      Effect.map((rows) => rows.length > 0),
-      Effect.catchIf((error) => /no such table/.test(messageOf(error)), () => Effect.succeed(false))
-    ),
-  problem: sqliteProblem,
-  isStale: (error) => sqliteCode(error) === 517
-})
-
-/** Cuts rows into chunks of few sizes, so that there are few statements to prepare. */
-const chunks = <A>(rows: ReadonlyArray<A>, sizes: ReadonlyArray<number>): ReadonlyArray<ReadonlyArray<A>> => {
-  const found: Array<ReadonlyArray<A>> = []
-  let start = 0
-  for (const size of sizes) {
-    for (; start + size <= rows.length; start += size) found.push(rows.slice(start, start + size))
-  }
-  return found
-}
-
-const messageOf = (error: SqlError): string =>
-  Predicate.hasProperty(error.reason.cause, "message") ? String(error.reason.cause.message) : ""
-
-/** Extended result code, as a number or, from some drivers, as a name. */
-const sqliteCode = ({ reason: { cause } }: SqlError): string | number => {
-  for (const property of ["errcode", "errno", "code"]) {
-    const code = Predicate.hasProperty(cause, property) ? cause[property] : undefined
-    if (typeof code === "number" || (typeof code === "string" && code.startsWith("SQLITE_"))) return code
-  }
-  return 1
-}
-
-const sqliteProblems: ReadonlyArray<readonly [code: number, name: string, problem: Problem]> = [
-  [3, "SQLITE_PERM", "Unreadable"],
-  [5, "SQLITE_BUSY", "Busy"],
-  [6, "SQLITE_LOCKED", "Busy"],
-  [8, "SQLITE_READONLY", "ReadOnly"],
-  // The index of the write-ahead log could not grow, which it fails to do on a full disk.
-  [4874, "SQLITE_IOERR_SHMSIZE", "Full"],
-  [10, "SQLITE_IOERR", "Faulty"],
-  [11, "SQLITE_CORRUPT", "Corrupt"],
-  [13, "SQLITE_FULL", "Full"],
-  [14, "SQLITE_CANTOPEN", "Unreadable"],
-  [23, "SQLITE_AUTH", "Unreadable"],
-  [26, "SQLITE_NOTADB", "Corrupt"]
-]
-
-/** What is wrong, judged by SQLite's result code: the first that fits, so that what is special comes first. */
-export const sqliteProblem = (error: SqlError): Problem => {
-  if (error.reason._tag === "LockTimeoutError") return "Busy"
-  const code = sqliteCode(error)
-  const found = sqliteProblems.find(([number, name]) =>
-    typeof code === "number"
-      ? code === number || (code & 0xff) === number
-      : code === name || code.startsWith(`${name}_`)
-  )
-  return found?.[2] ?? "Other"
-}

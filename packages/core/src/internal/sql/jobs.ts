@@ -79,7 +79,7 @@ export const makeReads = (access: SqlAccess) => {
 }
 
 export const makeWrites = (access: SqlAccess) => {
-  const { sql } = access
+  const { dialect: { indexed }, sql } = access
   const exists = (id: string) => Effect.map(sql`select 1 from fanout_jobs where id = ${id}`, (rows) => rows.length > 0)
 
   /** The active job of the same name that has one of a job's keys, other than the one with id `except`. */
@@ -89,7 +89,8 @@ export const makeWrites = (access: SqlAccess) => {
         "find a job by its key",
         sql`${selectJobs(sql)}
           where j.name = ${name} and j.tag in ('Queued', 'Running', 'Paused') and j.id <> ${except}
-            and (j.idempotency_key = ${idempotency_key} or j.exclusive_key = ${exclusive_key})
+            and (${indexed(sql.literal("j.idempotency_key"))} = ${indexed(sql`${idempotency_key}`)}
+              or ${indexed(sql.literal("j.exclusive_key"))} = ${indexed(sql`${exclusive_key}`)})
           order by case when j.idempotency_key = ${idempotency_key} then 0 else 1 end limit 1`,
         Rows.decodeJob
       ),

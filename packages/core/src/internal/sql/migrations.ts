@@ -63,25 +63,25 @@ import * as Dialect from "./dialect.ts"
 /** The table in which `Migrator` records which changes a database has. */
 export const table = "fanout_migrations"
 
-const initial = Effect.gen(function*() {
+const jobs = Effect.gen(function*() {
   const sql = yield* SqlClient
-  const { freshId, integer, real, seq, tableSuffix } = Dialect.of(sql)
-  yield* sql`create table fanout_store (id text not null primary key) ${tableSuffix}`
+  const { freshId, indexed, integer, real, seq, tableSuffix, text } = Dialect.of(sql)
+  yield* sql`create table fanout_store (id ${text} not null primary key) ${tableSuffix}`
   yield* sql`insert into fanout_store (id) values (${freshId})`
   yield* sql`create table fanout_jobs (
     seq ${seq},
-    id text not null unique,
-    name text not null,
+    id ${text} not null unique,
+    name ${text} not null,
     version ${integer} not null,
-    idempotency_key text,
-    exclusive_key text,
+    idempotency_key ${text},
+    exclusive_key ${text},
     priority ${integer} not null,
-    tag text not null,
-    state text not null,
-    exit text,
-    request text,
+    tag ${text} not null,
+    state ${text} not null,
+    exit ${text},
+    request ${text},
     lease_token ${integer},
-    lease text,
+    lease ${text},
     token ${integer} not null,
     owners_lost ${integer} not null,
     created_at ${real} not null,
@@ -90,62 +90,76 @@ const initial = Effect.gen(function*() {
     finished_at ${real},
     revision ${integer} not null,
     beat ${integer} not null default 0,
-    progress text not null
+    progress ${text} not null
   ) ${tableSuffix}`
-  yield* sql`create unique index fanout_jobs_idempotency on fanout_jobs (name, idempotency_key)
+  yield* sql`create unique index fanout_jobs_idempotency on fanout_jobs
+    (name, ${indexed(sql.literal("idempotency_key"))})
     where tag in ('Queued', 'Running', 'Paused')`
-  yield* sql`create unique index fanout_jobs_exclusive on fanout_jobs (name, exclusive_key)
+  yield* sql`create unique index fanout_jobs_exclusive on fanout_jobs
+    (name, ${indexed(sql.literal("exclusive_key"))})
     where tag in ('Queued', 'Running', 'Paused')`
   yield* sql`create index fanout_jobs_newest on fanout_jobs (tag, created_at, seq)`
-  yield* sql`create table fanout_payloads (job_id text not null primary key, payload text not null) ${tableSuffix}`
+  yield* sql`create table fanout_payloads (
+    job_id ${text} not null primary key,
+    payload ${text} not null
+  ) ${tableSuffix}`
+})
+
+const belongings = Effect.gen(function*() {
+  const sql = yield* SqlClient
+  const { indexed, integer, real, seq, tableSuffix, text } = Dialect.of(sql)
   yield* sql`create table fanout_checkpoints (
-    job_id text not null,
-    name text not null,
-    checkpoint text not null,
+    job_id ${text} not null,
+    name ${text} not null,
+    checkpoint ${text} not null,
     primary key (job_id, name)
   ) ${tableSuffix}`
   yield* sql`create table fanout_outcomes (
     seq ${seq},
-    job_id text not null,
-    fan_out text not null,
-    cursor text not null,
-    key text not null,
-    tag text not null,
-    payload text not null,
-    origin text not null,
-    outcome text not null,
+    job_id ${text} not null,
+    fan_out ${text} not null,
+    cursor ${text} not null,
+    key ${text} not null,
+    tag ${text} not null,
+    payload ${text} not null,
+    origin ${text} not null,
+    outcome ${text} not null,
     attempt ${integer} not null,
-    at ${real} not null,
-    unique (job_id, fan_out, cursor)
+    at ${real} not null
   ) ${tableSuffix}`
+  yield* sql`create unique index fanout_outcomes_element on fanout_outcomes
+    (job_id, fan_out, ${indexed(sql.literal("cursor"))})`
   yield* sql`create index fanout_outcomes_recorded on fanout_outcomes (job_id, tag, seq)`
   yield* sql`create table fanout_logs (
     seq ${seq},
-    job_id text not null,
+    job_id ${text} not null,
     at ${real} not null,
-    level text not null,
-    message text not null
+    level ${text} not null,
+    message ${text} not null
   ) ${tableSuffix}`
   yield* sql`create index fanout_logs_lines on fanout_logs (job_id, seq)`
-  yield* sql`create table fanout_pruned (job_id text not null primary key) ${tableSuffix}`
+  yield* sql`create table fanout_pruned (job_id ${text} not null primary key) ${tableSuffix}`
 })
+
+const initial = Effect.andThen(jobs, belongings)
 
 /** Lets those who look for work find it without looking at all jobs that wait. */
 const queue = Effect.flatMap(
   SqlClient,
   (sql) =>
     sql`create index fanout_jobs_queue on fanout_jobs
-      (tag, name, version, priority desc, created_at, seq, available_at) where tag = 'Queued'`
+      (${Dialect.of(sql).constant("tag")} name, version, priority desc, created_at, seq, available_at)
+      where tag = 'Queued'`
 )
 
 /** Gives the checkpoints of programs a table of their own: a fan-out could have the name that one was kept under. */
 const ownCheckpoints = Effect.gen(function*() {
   const sql = yield* SqlClient
-  const { tableSuffix } = Dialect.of(sql)
+  const { tableSuffix, text } = Dialect.of(sql)
   yield* sql`create table fanout_own_checkpoints (
-    job_id text not null,
-    name text not null,
-    checkpoint text not null,
+    job_id ${text} not null,
+    name ${text} not null,
+    checkpoint ${text} not null,
     primary key (job_id, name)
   ) ${tableSuffix}`
   const found = yield* sql<{ readonly job_id: string; readonly name: string; readonly checkpoint: string }>`

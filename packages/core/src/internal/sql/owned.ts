@@ -86,8 +86,7 @@ const recordWith = (access: SqlAccess) => {
     )
     const changed = yield* storeCheckpoint(access, "fanout_checkpoints", { id, name: fanOut, checkpoint })
     if (cleared.length > 0) {
-      yield* sql`delete from fanout_outcomes where job_id = ${Rows.toText(id)} and fan_out = ${Rows.toText(fanOut)}
-        and ${dialect.isOneOf(sql.literal("cursor"), cleared.map(Rows.toText))}`
+      yield* dialect.deleteOutcomes(Rows.toText(id), Rows.toText(fanOut), cleared.map(Rows.toText))
     }
     if (rows.length > 0) yield* dialect.insertOutcomes(Rows.toText(id), rows.map(Rows.encodeOutcome))
     if (changed.length + cleared.length + rows.length > 0) yield* forgetLosses(access, id, owner)
