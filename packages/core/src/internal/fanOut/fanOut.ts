@@ -120,7 +120,7 @@ class Engine {
     if (!this.mayTake()) return undefined
     const entry = this.state.take(this.mayTake)
     const { feed } = this.state
-    if (feed === undefined || feed.chunks.length <= feed.low) this.drained.openUnsafe()
+    if (feed === undefined || feed.left <= feed.low) this.drained.openUnsafe()
     this.tell()
     return entry
   }
@@ -130,11 +130,11 @@ class Engine {
     return !this.feeding && active.size === 0 && ready.length === 0 && segment === undefined && feed === undefined
   }
 
-  wake(): void {
-    const { idle } = this
-    this.idle = []
+  /** Has lanes look again for what to do: all of them, or one for each element that has come. */
+  wake(count = this.idle.length): void {
+    const woken = this.idle.splice(0, count)
     this.wakes++
-    for (const resume of idle) resume(Effect.void)
+    for (const resume of woken) resume(Effect.void)
   }
 
   stop(): void {
@@ -218,7 +218,7 @@ class Engine {
   private pump(position: Position, until: Bracket | undefined): Effect.Effect<void, unknown> {
     return Effect.scoped(Effect.gen({ self: this }, function*() {
       const pull = yield* Stream.toPull(this.spec.source(Option.fromUndefinedOr(position.frontier)))
-      const feed: Feed = { position, until, chunks: [], index: 0, low: 1, ended: false }
+      const feed: Feed = { position, until, chunks: [], index: 0, left: 0, low: this.concurrency, ended: false }
       this.state.feed = feed
       let end: Exit.Exit<void, unknown> = Exit.void
       while (!feed.ended && !this.stopping) {
@@ -227,12 +227,13 @@ class Engine {
         if (Exit.isFailure(pulled)) end = pulled
         if (Exit.isFailure(pulled) || pulled.value === undefined) break
         feed.chunks.push(pulled.value)
+        feed.left += pulled.value.length
         this.drained.closeUnsafe()
-        this.wake()
-        if (feed.chunks.length > feed.low) yield* this.drained.await
+        this.wake(pulled.value.length)
+        if (feed.left > feed.low) yield* this.drained.await
       }
       feed.low = 0
-      while (feed.chunks.length > 0 && !feed.ended && !this.stopping) {
+      while (feed.left > 0 && !feed.ended && !this.stopping) {
         this.drained.closeUnsafe()
         this.wake()
         yield* this.drained.await

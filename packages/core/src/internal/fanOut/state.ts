@@ -54,7 +54,8 @@ export interface Feed {
   readonly until: Bracket | undefined
   chunks: Array<ReadonlyArray<Element<unknown>>>
   index: number
-  /** How many chunks may be left before more are pulled. */
+  /** How many elements of these were not taken, and how few they have to be for more to be pulled. */
+  left: number
   low: number
   ended: boolean
 }
@@ -120,6 +121,7 @@ export class FanOutState {
       const { position } = feed
       if (position.bracket.state === "opening") return undefined
       feed.index++
+      feed.left--
       position.frontier = element.cursor
       const entry = position.bracket.state === "skipping"
         ? this.skip(position, element)
