@@ -5,8 +5,11 @@ import * as JobStore from "@fanout/core/JobStore"
 import { layerSqlite } from "@fanout/core/node"
 import * as Task from "@fanout/core/Task"
 import * as TaskDispatcher from "@fanout/core/TaskDispatcher"
+import { settle } from "@fanout/core/testing"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
+import * as Fiber from "effect/Fiber"
+import * as Latch from "effect/Latch"
 import type * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as RpcGroup from "effect/rpc/RpcGroup"
@@ -97,6 +100,61 @@ describe("FanOut at its edges", () => {
       isWell = true
       const { exit } = yield* run(2)
       assert.deepStrictEqual(Exit.isSuccess(exit) ? [exit.value.done, exit.value.failed] : exit, [1, 0])
+    }).pipe(Effect.provide([pools, JobStore.layerMemory])))
+
+  it.effect("has as many elements ready as may run, and takes no more from its source, however few come at once", () =>
+    Effect.gen(function*() {
+      yield* runningJob("ahead")
+      let given = 0
+      const gate = Latch.makeUnsafe(false)
+      const running = yield* Effect.forkChild(
+        asRun("ahead", () =>
+          TaskDispatcher.TaskDispatcher.use((_) =>
+            _.fanOut(
+              "slow",
+              Visit,
+              (after) =>
+                numbers(100)(after).pipe(
+                  Stream.rechunk(2),
+                  Stream.tap(() =>
+                    Effect.sync(() => {
+                      given++
+                    })
+                  )
+                ),
+              { concurrency: 8 }
+            )
+          ).pipe(
+            Effect.provide(Tasks.toLayer({ "test/Visit": ({ n }) => Effect.as(gate.await, { _tag: "Seen", n }) }))
+          ))
+      )
+      yield* settle
+      // 8 run. Of 8 that wait one more pull is made.
+      assert.isAtLeast(given, 8 + 8)
+      assert.isAtMost(given, 8 + 8 + 2 + 2)
+      yield* gate.open
+      const { exit } = yield* Fiber.join(running)
+      assert.strictEqual(Exit.isSuccess(exit) && exit.value.done, 100)
+    }).pipe(Effect.provide([pools, JobStore.layerMemory])))
+
+  it.effect("keeps the payload of what may be retried, and of nothing else", () =>
+    Effect.gen(function*() {
+      yield* runningJob("kept")
+      yield* asRun("kept", () =>
+        TaskDispatcher.TaskDispatcher.use((_) =>
+          _.fanOut("some", Visit, numbers(2), { keep: "all" })
+        ).pipe(
+          Effect.provide(Tasks.toLayer({
+            "test/Visit": ({ n }) =>
+              n === 0 ? Effect.succeed({ _tag: "Seen", n } as const) : Effect.fail(new Bad({ n }))
+          }))
+        ))
+      const store = yield* JobStore.JobStore
+      const rows = yield* store.outcomes(JobId.JobId.make("kept"), { after: 0, limit: 10 })
+      assert.deepStrictEqual(
+        Object.fromEntries(rows.map(([, { outcome, payload }]) => [outcome._tag, payload])),
+        { Done: null, Failed: { n: 1 } }
+      )
     }).pipe(Effect.provide([pools, JobStore.layerMemory])))
 
   it.effect("runs what a source gave before it failed", () =>

@@ -9,11 +9,12 @@ import * as Latch from "effect/Latch"
 import * as Option from "effect/Option"
 import type * as Schema from "effect/Schema"
 import { type Ended, type FanOutOptions, FanOutStopped, type OnCommit } from "../../FanOut.ts"
-import { OutcomeRow } from "../../JobStore.ts"
+import type { OutcomeRow } from "../../JobStore.ts"
 import type { Failure, Outcome } from "../../Outcome.ts"
 import { Tally } from "../../Progress.ts"
 import type { Environment } from "../dispatcher/attempts.ts"
 import type { TaskDefinition } from "../dispatcher/taskDefinition.ts"
+import { makeOutcomeRow } from "../job/rows.ts"
 import type { JobRun } from "../job/run.ts"
 import * as Checkpoint from "./checkpoint.ts"
 import { FanOutState, type Settlement } from "./state.ts"
@@ -103,11 +104,11 @@ export class Recorder {
     if (retryOf !== undefined && bracketAfter !== undefined && outcome._tag === "Done") this.header.reopened.add(cursor)
     if (outcome._tag !== "Done" || this.spec.options.keep === "all") {
       this.rows.push(
-        new OutcomeRow({
+        makeOutcomeRow({
           fanOut: this.spec.name,
           cursor,
           key,
-          payload: isRetriable ? task.payload.encode(payload) ?? null : null,
+          payload: isRetriable && outcome._tag !== "Done" ? task.payload.encode(payload) ?? null : null,
           origin: {
             v: run.version,
             isRetriable,
