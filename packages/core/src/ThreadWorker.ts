@@ -9,7 +9,6 @@ import type * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import type * as RpcGroup from "effect/rpc/RpcGroup"
 import { handlerOf } from "./internal/dispatcher/taskDefinition.ts"
-import { Control } from "./internal/threads/control.ts"
 import { taskCrossing } from "./internal/threads/crossing.ts"
 import * as Worker from "./internal/threads/worker.ts"
 import type * as Task from "./Task.ts"
@@ -44,5 +43,5 @@ export const serve = <R extends Task.Any>(
     for (const task of group.requests.values()) {
       handlers.set(task._tag, { crossing: taskCrossing(task), ...handlerOf(task, context) })
     }
-    return Worker.serve(handlers, new Control(shared), port)
+    return Worker.serve(handlers, shared, port)
   })

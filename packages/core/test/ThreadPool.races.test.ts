@@ -22,10 +22,11 @@ import { RequestId } from "effect/rpc/RpcMessage"
 import * as Schema from "effect/Schema"
 import * as Scope from "effect/Scope"
 import * as TestClock from "effect/testing/TestClock"
+import { Capacity } from "../src/internal/threads/capacity.ts"
 import { Control } from "../src/internal/threads/control.ts"
 import type { FromThread, ToThread } from "../src/internal/threads/crossing.ts"
 import { ThreadLost } from "../src/internal/threads/lost.ts"
-import { ScriptedThreads, Threads, turns } from "./threadHarness.ts"
+import { type ScriptedThread, ScriptedThreads, Threads, turns } from "./threadHarness.ts"
 import { Act, handlers, Tasks } from "./threadTasks.ts"
 
 const Step = Task.make("test/Step", {
@@ -279,7 +280,7 @@ describe("ThreadPool, one step at a time", () => {
     Effect.gen(function*() {
       const { dispatch, enlarge, steps, threads } = yield* scripted({ size: 3 })
       const payloadsOf = (n: number) => threads.at(n).batch.items.map(([, payload]) => payload)
-      yield* enlarge(2)
+      yield* enlarge(4)
       yield* steps(7)
       yield* steps(8)
       threads.at(1).ready("test/Step")
@@ -387,8 +388,8 @@ describe("ThreadPool, one step at a time", () => {
       const units: Array<number> = []
       const reporter = { addUnsafe: (_: string, amount: number) => void units.push(amount), totalUnsafe: () => {} }
       const report = (id: number) => ({
-        ...{ _tag: "Report", id, index: 0, saved: undefined, totals: new Map(), commits: false } as const,
-        added: new Map([["steps", id]])
+        ...{ _tag: "Report", id, index: 0 } as const,
+        added: [["steps", id]] as const
       })
       const thread = threads.at(0)
       const [first] = yield* Effect.provideService(steps(1), Progress.Reporter, reporter)
@@ -422,7 +423,7 @@ describe("ThreadPool, one step at a time", () => {
         thread.end(thread.batch.items.map((_, n) => [n, { done: n }]), { millis: thread.batch.items.length * 0.2 })
         yield* turns
       }
-      assert.deepStrictEqual(thread.batches.slice(0, 6), [1, 2, 4, 8, 10, 10])
+      assert.deepStrictEqual(thread.batches.slice(0, 7), [1, 2, 2, 4, 8, 10, 10])
       thread.end(thread.batch.items.map((_, n) => [n, { done: n }]), { millis: 0.001 })
 
       // Slow ones go alone, and what is quick after them goes together again.
@@ -451,11 +452,10 @@ describe("ThreadPool, one step at a time", () => {
       threads.at(0).end([[0, { done: 0 }]])
       yield* turns
       assert.strictEqual(threads.at(0).batch.items.length, 4)
-      threads.at(0).end([0, 1, 2, 3].map((n) => [n, { done: n }]), { millis: 400 })
+      // And as many again, for what each has next.
+      threads.at(0).end([0, 1, 2, 3].map((n) => [n, { done: n }]), { isLast: false })
       yield* turns
-      threads.at(0).end(threads.at(0).batch.items.map((_, n) => [n, { done: n }]), { millis: 100 })
-      yield* turns
-      assert.strictEqual(threads.at(0).batch.items.length, 1)
+      assert.deepStrictEqual(threads.at(0).batches.slice(-2), [4, 4])
     }).pipe(withDispatcher))
 
   it.effect("counts a timeout from when a task is posted to a free thread, or begins behind another", () =>
@@ -525,10 +525,10 @@ describe("ThreadPool, one step at a time", () => {
       yield* TestClock.adjust(20)
       yield* turns
       const taken = threads.at(1).batch.items.map(([, payload]) => payload)
-      assert.deepStrictEqual(taken, [{ n: 2, cost: 1 }, { n: 3, cost: 1 }])
-      assert.isFalse(threads.at(0).control.claim(2))
-      threads.at(1).end([[0, { done: 2 }], [1, { done: 3 }]])
-      threads.at(0).end([[0, { done: 0 }], [1, { done: 1 }]])
+      assert.deepStrictEqual(taken, [1, 2, 3].map((n) => ({ n, cost: 1 })))
+      assert.isFalse(threads.at(0).control.claim(1))
+      threads.at(1).end([1, 2, 3].map((n, index) => [index, { done: n }]))
+      threads.at(0).end([[0, { done: 0 }]])
       assert.deepStrictEqual(yield* Fiber.joinAll(fibers), [0, 1, 2, 3])
     }).pipe(withDispatcher))
 
@@ -552,6 +552,153 @@ describe("ThreadPool, one step at a time", () => {
         for (const [, why] of failed) assert.match(String(why), /could not be cloned/)
       }
     }).pipe(Effect.scoped))
+})
+
+describe("ThreadPool, with a batch in hand", () => {
+  const payloadsOf = (thread: ScriptedThread) =>
+    thread.posted.flatMap((message) => message._tag === "Batch" ? [message.items.map(([, payload]) => payload)] : [])
+      .map((batch) => batch.map((payload) => payload instanceof Object && "n" in payload ? payload.n : undefined))
+
+  it.effect("gives a thread what it has next while it is busy, which another one does if it dies", () =>
+    Effect.gen(function*() {
+      const { enlarge, steps, threads } = yield* scripted({ size: 1 })
+      yield* enlarge(2)
+      const thread = threads.at(0)
+      const [first, ...others] = yield* steps(1, 2, 3, 4, 5)
+      assert.deepStrictEqual(payloadsOf(thread).slice(-2), [[1, 2], [3, 4]])
+      thread.begin(0)
+      thread.die("of the first")
+      yield* turns
+      assert.deepInclude(defectOf(first?.pollUnsafe()), { isCulprit: true, isSuspect: true })
+      const next = threads.at(1)
+      next.ready("test/Step")
+      yield* turns
+      while (others.some((fiber) => fiber.pollUnsafe() === undefined)) {
+        next.end(next.batch.items.map((_, index) => [index, { done: 0 }]))
+        yield* turns
+      }
+      assert.deepStrictEqual(payloadsOf(next).flat(), [2, 3, 4, 5])
+      assert.deepStrictEqual(yield* Fiber.joinAll(others), [0, 0, 0, 0])
+    }).pipe(withDispatcher))
+
+  it.effect("takes endings, stops and reports of both for what they are of", () =>
+    Effect.gen(function*() {
+      const { enlarge, steps, threads } = yield* scripted({ size: 1 })
+      yield* enlarge(2)
+      const thread = threads.at(0)
+      const units: Array<number> = []
+      const reporter = { addUnsafe: (_: string, amount: number) => void units.push(amount), totalUnsafe: () => {} }
+      const signal = makeUnsafe()
+      const fibers = yield* steps(1, 2, 3, 4).pipe(
+        Effect.provideService(Progress.Reporter, reporter),
+        Effect.provideService(Interrupter, signal)
+      )
+      const [first, second] = thread.posted.filter((message) => message._tag === "Batch").slice(-2)
+      assert(first?._tag === "Batch" && second?._tag === "Batch")
+      thread.begin(0)
+      signal.requestUnsafe("Pause")
+      yield* turns
+      // Only what runs is still there; its number is that of one in the next batch.
+      assert.deepStrictEqual(fibers.map((fiber) => fiber.pollUnsafe() === undefined), [true, false, false, false])
+      assert.strictEqual(thread.control.reasonOf(0), "Pause")
+      thread.tell({ _tag: "Report", id: second.id, index: 0, added: [["steps", 1]] })
+      thread.tell({ _tag: "Report", id: first.id, index: 0, added: [["steps", 2]] })
+      assert.deepStrictEqual(units, [2])
+      thread.tell({ _tag: "Ended", id: second.id, indexes: [0], endings: [{ done: 3 }], millis: 1, isLast: false })
+      yield* turns
+      assert.isUndefined(fibers[0]?.pollUnsafe())
+      thread.end([[0, { done: 1 }]])
+      assert.strictEqual(yield* Fiber.join(fibers[0] ?? assert.fail()), 1)
+      assert.isTrue(thread.isHeld)
+      thread.end([])
+      assert.isFalse(thread.isHeld)
+    }).pipe(withDispatcher))
+
+  it.effect("counts the time of what it has next from when the thread comes to it", () =>
+    Effect.gen(function*() {
+      const { dispatch, enlarge, threads } = yield* scripted({ size: 1 })
+      yield* enlarge(2)
+      const [, second] = [yield* dispatch(1), yield* dispatch(2), yield* dispatch(3)]
+      yield* turns
+      const thread = threads.at(0)
+      assert.deepStrictEqual(payloadsOf(thread).slice(-2), [[1], [2, 3]])
+      yield* TestClock.adjust("9 seconds")
+      thread.end([[0, { done: 1 }]])
+      yield* turns
+      yield* TestClock.adjust(9990)
+      yield* turns
+      assert.isUndefined(second.pollUnsafe())
+      yield* TestClock.adjust(10)
+      yield* turns
+      assert.match(String(second.pollUnsafe()), /Timeout/)
+    }).pipe(withDispatcher))
+
+  it.effect("gives what waits behind a slow one to others, and the slow one nothing more", () =>
+    Effect.gen(function*() {
+      const { enlarge, steps, threads } = yield* scripted({ size: 2, batch: 2 })
+      yield* enlarge(2)
+      const slow = threads.at(0)
+      const fibers = yield* steps(1, 2, 3)
+      assert.deepStrictEqual(payloadsOf(slow).at(-1), [1, 2])
+      slow.begin(0)
+      const other = threads.at(1)
+      other.ready("test/Step")
+      yield* turns
+      yield* TestClock.adjust(40)
+      yield* turns
+      for (let round = 0; round < 4 && fibers.slice(1).some((fiber) => fiber.pollUnsafe() === undefined); round++) {
+        other.end(other.batch.items.map((_, index) => [index, { done: 0 }]))
+        yield* turns
+      }
+      assert.sameMembers(payloadsOf(other).flat(), [2, 3])
+      const before = slow.batches.length
+      yield* steps(5, 6, 7, 8, 9, 10)
+      assert.strictEqual(slow.batches.length, before)
+      slow.end([[0, { done: 1 }]])
+      yield* steps(11)
+      assert.strictEqual(slow.batches.length, before + 1)
+    }).pipe(withDispatcher))
+
+  it.effect("shares at once what takes longer than to hand it over, and nothing less", () =>
+    Effect.gen(function*() {
+      for (const { millis, shares } of [{ millis: 0.5, shares: true }, { millis: 0.01, shares: false }]) {
+        const { steps, threads } = yield* scripted({ size: 2, batch: 4 })
+        for (let n = 0; n < 4; n++) {
+          yield* steps(n)
+          threads.at(0).end([[0, { done: n }]], { millis })
+          yield* turns
+        }
+        yield* steps(8)
+        yield* steps(9)
+        threads.at(1).ready("test/Step")
+        yield* turns
+        threads.at(0).begin(0)
+        yield* steps(1, 2, 3, 4)
+        assert.deepStrictEqual(threads.started.map((thread) => payloadsOf(thread).at(-1)), [[1, 2, 3, 4], [9]])
+        threads.at(1).end([[0, { done: 9 }]], { millis })
+        yield* turns
+        assert.deepStrictEqual(payloadsOf(threads.at(1)).at(-1), shares ? [3, 4] : [9])
+      }
+    }).pipe(withDispatcher))
+})
+
+describe("Capacity", () => {
+  const measured = (samples: ReadonlyArray<readonly [count: number, millis: number]>): number => {
+    const capacity = new Capacity(64)
+    for (const [count, millis] of samples) capacity.measure(count, count, millis)
+    return capacity.tasks
+  }
+  const many = Array.from({ length: 20 }, () => [8, 0.4] as const)
+
+  it("is as much as takes 2 ms, which one that takes long does not change, and many do", () => {
+    assert.strictEqual(measured(many), 40)
+    assert.isAbove(measured([...many, [1, 300]]), 20)
+    assert.strictEqual(measured([...many, ...many.map(() => [1, 300] as const)]), 1)
+  })
+
+  it("finds back to what is quick", () => {
+    assert.isAbove(measured([...many.map(() => [1, 300] as const), ...many, ...many]), 30)
+  })
 })
 
 describe("ThreadPool, as it starts", () => {
@@ -583,10 +730,10 @@ describe("ThreadWorker", () => {
     group: RpcGroup.RpcGroup<R>,
     handlers: Layer.Layer<Task.Handler<R>>
   ) {
-    const control = Control.make(8)
+    const shared = Control.allocate(8)
     const posted: Array<FromThread> = []
     const mailbox: { receive: (message: ToThread) => void } = { receive: () => {} }
-    const fiber = yield* ThreadWorker.serve(group, control.buffer, {
+    const fiber = yield* ThreadWorker.serve(group, shared, {
       // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- what a thread posts
       postUnsafe: (message) => void posted.push(message as FromThread),
       listenUnsafe: (receive) => {
@@ -594,7 +741,7 @@ describe("ThreadWorker", () => {
       }
     }).pipe(Effect.provide(handlers), Effect.forkChild)
     yield* turns
-    return { control, posted, fiber, post: (message: ToThread) => mailbox.receive(message) }
+    return { posted, fiber, post: (message: ToThread) => mailbox.receive(message) }
   })
 
   it.effect("answers commits of one task each with its own", () =>
@@ -632,7 +779,7 @@ describe("ThreadWorker", () => {
       assert.deepInclude(posted.at(-1), { _tag: "Ended", indexes: [0], isLast: false })
       yield* TestClock.adjust(50)
       yield* turns
-      assert.deepInclude(posted.at(-1), { _tag: "Report", index: 1, added: new Map([["steps", 7]]) })
+      assert.deepInclude(posted.at(-1), { _tag: "Report", index: 1, added: [["steps", 7]] })
     }))
 
   it.effect("says what a checkpoint stands for", () =>
@@ -657,10 +804,8 @@ describe("ThreadWorker", () => {
       const ended = posted.at(-1)
       assert.deepStrictEqual(ended?._tag === "Ended" && ended.reports, [{
         index: 0,
-        saved: { checkpoint: 2, added: new Map([["steps", 3]]) },
-        added: new Map([["steps", 4]]),
-        totals: new Map(),
-        commits: false
+        saved: { checkpoint: 2, added: [["steps", 3]] },
+        added: [["steps", 4]]
       }])
     }))
 })

@@ -75,7 +75,9 @@ export class Threads<R extends Task.Any> {
 /** A thread that does what a test says, one step at a time. */
 export class ScriptedThread {
   readonly posted: Array<ToThread> = []
-  readonly control: Control
+  /** Batches that it is through with. */
+  private through = 0
+  private readonly shared: SharedArrayBuffer
   readonly listener: ThreadListener
   isHeld = false
   isTerminated = false
@@ -83,7 +85,7 @@ export class ScriptedThread {
   obeys = true
 
   constructor(shared: SharedArrayBuffer, listener: ThreadListener) {
-    this.control = new Control(shared)
+    this.shared = shared
     this.listener = listener
   }
 
@@ -95,10 +97,16 @@ export class ScriptedThread {
     this.tell({ _tag: "Ready", tasks })
   }
 
+  /** The batch that it is at, or else its last one. */
   get batch(): ToThread & { readonly _tag: "Batch" } {
-    const batch = this.posted.findLast((message) => message._tag === "Batch")
+    const all = this.posted.filter((message) => message._tag === "Batch")
+    const batch = all[this.through] ?? all.at(-1)
     assert.isDefined(batch, "it has no batch")
     return batch
+  }
+
+  get control(): Control {
+    return new Control(this.shared, this.batch.id)
   }
 
   get batches(): ReadonlyArray<number> {
@@ -120,13 +128,15 @@ export class ScriptedThread {
     readonly reports?: ReadonlyArray<Report>
   } = {}): void {
     const { isLast = true, millis = 0.01, reports = [] } = options
+    const { batch: { id }, control } = this
     for (const [index] of endings) {
-      this.control.claim(index)
-      this.control.finish(index)
+      control.claim(index)
+      control.finish(index)
     }
+    if (isLast) this.through++
     this.tell({
       _tag: "Ended",
-      id: this.batch.id,
+      id,
       indexes: endings.map(([index]) => index),
       endings: endings.map(([, ending]) => ending),
       reports,

@@ -5,6 +5,11 @@
 /** How long a batch should take: so long a more urgent task waits for a thread. */
 const batchMillis = 2
 
+/** So many times as long as expected counts a task that took longer: large files among small ones are no rule. */
+const outlier = 3
+/** A unit of cost that seems to take no time would seem so for ever. */
+const leastMillis = 1e-6
+
 export class Capacity {
   /** Cost of a batch, except that one task always goes. */
   cost = 1
@@ -22,9 +27,20 @@ export class Capacity {
     return Math.max(1, Math.min(this.batch, Math.floor(this.cost / this.meanCost)))
   }
 
+  /** Whether a thread is to have its next batch before it is through with one: not where one task is a batch. */
+  get isAhead(): boolean {
+    return this.tasks > 1
+  }
+
+  /** How long so much is expected to take; 0 where nothing is known. */
+  millisOf(cost: number): number {
+    return cost * (this.unitMillis ?? 0)
+  }
+
   /** Takes into account what tasks took together. It at most doubles. */
   measure(count: number, cost: number, millis: number): void {
-    this.unitMillis = average(this.unitMillis, millis / cost)
+    const most = (this.unitMillis ?? Number.POSITIVE_INFINITY) * outlier
+    this.unitMillis = average(this.unitMillis, Math.min(millis / cost, Math.max(most, leastMillis)))
     this.meanCost = average(this.meanCost, cost / count)
     this.cost = Math.min(Math.max(this.cost, cost) * 2, batchMillis / Math.max(this.unitMillis, 1e-12))
   }

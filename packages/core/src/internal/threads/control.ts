@@ -1,5 +1,5 @@
 /**
- * Memory that a thread shares with its owner: who has which task of the batch that it was given, and which must stop.
+ * Memory that a thread shares with its owner: who has which task of a batch that it was given, and which must stop.
  *
  * Both sides read and write it at any time, also while the thread is inside of synchronous code. A task is claimed by
  * compare-and-set, so that it either runs there or is taken back, never both.
@@ -14,24 +14,25 @@ const revoked = 3
 const reasons: ReadonlyArray<Reason> = ["Pause", "Cancel", "Shutdown", "LeaseLost", "Timeout", "Sibling"]
 
 export class Control {
-  readonly buffer: SharedArrayBuffer
   /** States of the tasks, then their reasons to stop. */
   private readonly cells: Int32Array
   private readonly size: number
 
-  constructor(buffer: SharedArrayBuffer) {
-    this.buffer = buffer
-    this.cells = new Int32Array(buffer)
+  /** What belongs to one of the two batches that a thread may have, which are numbered one after the other. */
+  constructor(shared: SharedArrayBuffer, batch: number) {
+    const bytes = shared.byteLength / 2
+    this.cells = new Int32Array(shared, (batch % 2) * bytes, bytes / Int32Array.BYTES_PER_ELEMENT)
     this.size = this.cells.length / 2
   }
 
-  static make(size: number): Control {
-    return new Control(new SharedArrayBuffer(size * 2 * Int32Array.BYTES_PER_ELEMENT))
+  /** Memory for two batches of so many tasks. */
+  static allocate(size: number): SharedArrayBuffer {
+    return new SharedArrayBuffer(size * 4 * Int32Array.BYTES_PER_ELEMENT)
   }
 
   // -- the owner
 
-  /** Gives a cell to a task that is about to be posted. No task of the batch before it is left. */
+  /** Gives a cell to a task that is about to be posted. No task is left of the batch that had it before. */
   prepare(index: number): void {
     Atomics.store(this.cells, this.size + index, 0)
     Atomics.store(this.cells, index, pending)

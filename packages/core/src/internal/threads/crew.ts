@@ -69,7 +69,7 @@ export class Crew {
   /** A thread that has nothing to do, and perhaps has had nothing but suspects. */
   idle(unused = false): PoolThread | undefined {
     for (const thread of this.threads) {
-      if (thread.isReady && !thread.isBusy && !thread.isEnding && !(unused && thread.isUsed)) return thread
+      if (thread.isIdle && !(unused && thread.isUsed)) return thread
     }
     return undefined
   }
@@ -107,7 +107,7 @@ export class Crew {
     if (!this.hasRoom || now < this.startsAt) return false
     const thread = new PoolThread(this.limits.batch, now)
     try {
-      thread.spawned = this.spawner.spawnUnsafe(thread.control.buffer, {
+      thread.spawned = this.spawner.spawnUnsafe(thread.shared, {
         message: (message) => {
           // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- what `internal/threads/worker.ts` posts
           if (!thread.isGone) this.listener.message(thread, message as FromThread)
@@ -132,13 +132,13 @@ export class Crew {
     this.failedStarts = 0
   }
 
-  /** A thread has done all that it was given. */
+  /** A thread is through with a batch. */
   noteDone(thread: PoolThread): void {
-    thread.items = []
-    thread.isBusy = false
+    thread.hands.shift()
+    this.backoffMillis = backoff.first
+    if (thread.isBusy) return
     thread.idleSince = this.clock.currentTimeMillisUnsafe()
     thread.spawned?.holdUnsafe(false)
-    this.backoffMillis = backoff.first
   }
 
   /** Has a thread end, whatever it is at. What it has not begun goes to others. */

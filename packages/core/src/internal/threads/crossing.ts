@@ -42,16 +42,19 @@ export type FromThread =
   }
   | Report & { readonly _tag: "Report"; readonly id: number }
 
-/** What a task has added, counted and saved since it last told. */
+/** Amounts of units. */
+export type Amounts = ReadonlyArray<readonly [unit: string, amount: number]>
+
+/** What a task has added, counted and saved since it last told. There may be one for each of a million tasks. */
 export interface Report {
   readonly index: number
   /** What it saved last, and what it had added until then: these belong together. */
-  readonly saved: { readonly checkpoint: Schema.Json; readonly added: ReadonlyMap<string, number> } | undefined
+  readonly saved?: { readonly checkpoint: Schema.Json; readonly added: Amounts }
   /** What it has added since. */
-  readonly added: ReadonlyMap<string, number>
-  readonly totals: ReadonlyMap<string, number>
+  readonly added?: Amounts
+  readonly totals?: Amounts
   /** Whether the task waits until what it saved is in the store. */
-  readonly commits: boolean
+  readonly commits?: true
 }
 
 /** How a task ended on its thread. */

@@ -1,5 +1,5 @@
 /**
- * The owner's side of a thread pool: threads that get one batch at a time, and what happens when one is lost.
+ * The owner's side of a thread pool: threads that have a batch and the next one, and what happens when one is lost.
  *
  * It keeps no time for tasks and makes no second attempts; both are the attempt's own. Whoever has its permits is
  * posted as soon as a thread is free, so priorities are decided where permits are handed out.
@@ -20,6 +20,8 @@ import { type Caller, type Definition, Item, type PoolThread } from "./poolThrea
 
 /** How often the owner looks at what its threads are at. */
 const tickMillis = 20
+/** What a thread has not begun is halved at once if it takes so long: longer by far than to hand it over. */
+const worthMillis = 1
 
 export interface Limits {
   readonly size: number
@@ -37,7 +39,6 @@ export class Pool {
 
   /** Those that have their permits and wait until this turn of the event loop is over, or a thread is free. */
   private queue: Array<Item> = []
-  private nextBatch = 1
   private readonly capacity: Capacity
   private isPumping = false
   private isTicking = false
@@ -113,33 +114,33 @@ export class Pool {
 
   /** Asks an item to stop: where it has not begun it has stopped at once. */
   private stop(item: Item, reason: Reason): void {
-    const { index, thread } = item
+    const { hand, index } = item
     if (item.isSettled) return
-    if (thread === undefined || thread.revoke(item)) {
+    if (hand === undefined || hand.revoke(item)) {
       item.settle(Effect.fail(new Interrupted({ reason })))
       return
     }
-    thread.control.request(index, reason)
-    thread.tell({ _tag: "Stop", id: thread.batch, index })
+    hand.control.request(index, reason)
+    hand.thread.tell({ _tag: "Stop", id: hand.id, index })
   }
 
   /** Ends an item whose fiber was interrupted, with the thread if it must be. */
   private drop(item: Item): Effect.Effect<void> {
-    const { index, thread } = item
+    const { hand, index } = item
     if (item.isSettled) return Effect.void
-    if (thread === undefined || thread.revoke(item) || !thread.control.isRunning(index)) {
+    if (hand === undefined || hand.revoke(item) || !hand.control.isRunning(index)) {
       item.ended = Deferred.makeUnsafe()
       item.settle(Effect.void)
       return Effect.void
     }
     const ended = item.ended = Deferred.makeUnsafe<void>()
-    thread.tell({ _tag: "Interrupt", id: thread.batch, index })
+    hand.thread.tell({ _tag: "Interrupt", id: hand.id, index })
     return Effect.flatMap(Effect.timeoutOption(Deferred.await(ended), closeMillis), (inTime) => {
       if (inTime._tag === "Some") return Effect.void
-      if (thread.control.isRunning(index)) {
+      if (item.hand === hand && hand.control.isRunning(index)) {
         // It never gives its thread back, which hears nothing of a friendly end either.
-        this.crew.end(thread, 0)
-        return Deferred.await(thread.gone)
+        this.crew.end(hand.thread, 0)
+        return Deferred.await(hand.thread.gone)
       }
       // It has ended. Its thread is at another one, and tells of both once it can.
       item.settle(Effect.void)
@@ -163,7 +164,10 @@ export class Pool {
       this.queue = this.queue.filter((item) => !item.isSettled)
       if (this.crew.isClosed) this.giveUp("its pool is closed")
       const [first] = this.queue
-      if (first === undefined) return
+      if (first === undefined) {
+        if (this.crew.idle() !== undefined) this.share(worthMillis)
+        return
+      }
       let from = 0
       let thread = first.caller.isSuspect ? this.crew.findUnused() : this.crew.find()
       if (thread === undefined && first.caller.isSuspect) {
@@ -171,9 +175,18 @@ export class Pool {
         from = this.queue.findIndex(({ caller }) => !caller.isSuspect)
         thread = from < 0 ? undefined : this.crew.idle()
       }
+      if (thread === undefined && from === 0) thread = this.findNext(first)
       if (thread === undefined) return this.giveUpIfStuck()
       this.post(thread, this.takeBatch(from))
     }
+  }
+
+  /** A thread that is soon through with what it has, where there is as much as it should have next. */
+  private findNext(first: Item): PoolThread | undefined {
+    const { isAhead, tasks } = this.capacity
+    if (!isAhead || first.goesAlone || this.queue.length < tasks) return undefined
+    for (const thread of this.threads) if (thread.takesNext) return thread
+    return undefined
   }
 
   private takeBatch(from: number): ReadonlyArray<Item> {
@@ -181,7 +194,7 @@ export class Pool {
     if (first === undefined) return []
     if (first.goesAlone) return this.queue.splice(from, 1)
     let free = 0
-    for (const { isBusy, isReady } of this.threads) if (isReady && !isBusy) free++
+    for (const { isIdle } of this.threads) if (isIdle) free++
     const most = Math.min(this.limits.batch, Math.ceil(this.queue.length / Math.max(1, free)))
     let { cost } = first
     let count = 1
@@ -195,6 +208,7 @@ export class Pool {
   }
 
   private post(thread: PoolThread, items: ReadonlyArray<Item>): void {
+    const hand = thread.makeHand()
     const posted: Array<Posted> = []
     const sent: Array<Item> = []
     for (const item of items) {
@@ -207,31 +221,32 @@ export class Pool {
         item.settle(Effect.die(error))
         continue
       }
-      item.thread = thread
+      item.hand = hand
       item.index = sent.length
-      thread.control.prepare(item.index)
+      hand.control.prepare(item.index)
       sent.push(item)
     }
     const [first] = sent
     if (first === undefined) return
-    thread.batch = this.nextBatch++
     try {
-      thread.tell({ _tag: "Batch", id: thread.batch, items: posted })
+      thread.tell({ _tag: "Batch", id: hand.id, items: posted })
     } catch (error) {
       // One of them can't be copied: alone it is known which.
       for (const item of sent) {
-        item.thread = undefined
+        item.hand = undefined
         item.goesAlone = true
       }
       if (sent.length === 1) first.settle(Effect.die(error))
       else this.queue.unshift(...sent)
       return
     }
-    thread.items = sent
-    thread.isBusy = true
+    hand.items = sent
     thread.isUsed ||= !first.caller.isSuspect
-    thread.spawned?.holdUnsafe(true)
-    first.caller.begin()
+    if (!thread.isBusy) {
+      thread.spawned?.holdUnsafe(true)
+      first.caller.begin()
+    }
+    thread.hands.push(hand)
     this.tickOn()
   }
 
@@ -255,9 +270,11 @@ export class Pool {
     }
   }
 
-  private receiveReport(thread: PoolThread, id: number, { added, commits, index, saved, totals }: Report): void {
-    const item = thread.batch === id ? thread.items[index] : undefined
-    if (item === undefined || item.thread !== thread) return
+  private receiveReport(thread: PoolThread, id: number, report: Report): void {
+    const { added = [], commits = false, index, saved, totals = [] } = report
+    const hand = thread.hands.find((hand) => hand.id === id)
+    const item = hand?.items[index]
+    if (item === undefined || item.hand !== hand) return
     const { cell, reporter } = item.caller
     if (saved !== undefined) {
       for (const [unit, amount] of saved.added) reporter.addUnsafe(unit, amount)
@@ -272,23 +289,27 @@ export class Pool {
 
   private receiveEndings(thread: PoolThread, message: FromThread & { readonly _tag: "Ended" }): void {
     const { endings, id, indexes, isLast, millis, reports } = message
-    if (thread.batch !== id) return
+    const hand = thread.hands.find((hand) => hand.id === id)
+    if (hand === undefined) return
     for (const report of reports ?? []) this.receiveReport(thread, id, report)
     const ended: Array<readonly [Item, Ending]> = []
     let cost = 0
     indexes.forEach((index, i) => {
-      const [item, ending] = [thread.items[index], endings[i]]
-      if (item === undefined || ending === undefined || item.thread !== thread) return
+      const [item, ending] = [hand.items[index], endings[i]]
+      if (item === undefined || ending === undefined || item.hand !== hand) return
       cost += item.cost
       ended.push([item, ending])
     })
     if (ended.length > 0) {
       this.measures.noteTasks(ended.length, millis)
       this.capacity.measure(ended.length, cost, millis)
-      const size = this.limits.size * this.capacity.tasks
+      const size = this.limits.size * this.capacity.tasks * (this.capacity.isAhead ? 2 : 1)
       if (size !== this.permits.size) this.permits.resizeUnsafe(size)
     }
-    if (isLast) this.crew.noteDone(thread)
+    if (isLast) {
+      this.crew.noteDone(thread)
+      thread.hands[0]?.left[0]?.caller.begin()
+    }
     // Whoever goes on takes its next task at once, so everything else is done before.
     for (const [item, ending] of ended) item.settle(decode(item, ending))
     if (isLast) this.pumpSoon()
@@ -298,21 +319,21 @@ export class Pool {
 
   /** What a thread has not begun goes to others. */
   private takeBack(thread: PoolThread): void {
-    this.queue.unshift(...thread.left.filter((item) => thread.revoke(item)))
+    this.queue.unshift(...thread.pending.filter((item) => item.hand?.revoke(item)))
     this.pumpSoon()
   }
 
   /** Tells those that a lost thread had, and what it was in the middle of that it was that. */
   private afterLoss(thread: PoolThread, why: string): void {
     const { isEnding, left } = thread
-    const begun = left.filter(({ index }) => !thread.control.isPending(index))
+    const begun = left.filter(({ hand, index }) => !hand?.control.isPending(index))
     const waiting: Array<Item> = []
     for (const item of left) {
       if (begun.includes(item) || (!isEnding && left.length === 1)) {
-        const isCulprit = !isEnding && (left.length === 1 || thread.control.isRunning(item.index))
+        const isCulprit = !isEnding && (left.length === 1 || item.hand?.control.isRunning(item.index) === true)
         item.settle(Effect.die(new ThreadLost({ isCulprit, isSuspect: !isEnding }, why)))
       } else {
-        item.thread = undefined
+        item.hand = undefined
         // If it was none of those that had begun, it was what they look like to the thread.
         item.goesAlone ||= begun.length === 0
         waiting.push(item)
@@ -360,27 +381,34 @@ export class Pool {
     if (this.crew.idle() === undefined && !this.crew.isStarting && this.mostPending().length > 0) this.crew.start()
     for (const thread of this.threads) {
       if (thread.isEnding) continue
-      for (const item of thread.left) if (thread.control.isRunning(item.index)) item.caller.begin()
-      if (!thread.isReady || thread.isBusy) continue
+      this.watch(thread)
+      if (!thread.isIdle) continue
       if (this.queue.length > 0) this.pumpSoon()
       else if (!this.share() && now - thread.idleSince > this.limits.idleMillis) this.crew.end(thread)
     }
   }
 
+  /** Looks at what a thread is at. What waits behind it is for others, if that is the same as the last time. */
+  private watch(thread: PoolThread): void {
+    const { lastSeenAt, running } = thread
+    running?.caller.begin()
+    thread.isSlow = running !== undefined && running === lastSeenAt
+    thread.lastSeenAt = running
+    if (thread.isSlow && this.threads.size > 1) this.takeBack(thread)
+  }
+
   /** What the busiest thread has not begun. */
   private mostPending(): ReadonlyArray<Item> {
     let most: ReadonlyArray<Item> = []
-    for (const thread of this.threads) {
-      const pending = thread.left.filter(({ index }) => thread.control.isPending(index))
-      if (pending.length > most.length) most = pending
-    }
+    for (const { pending } of this.threads) if (pending.length > most.length) most = pending
     return most
   }
 
-  /** Takes half of what the busiest thread has not begun, for one that has nothing. */
-  private share(): boolean {
+  /** Takes half of what the busiest thread has not begun, for one that has nothing, where that is worth it. */
+  private share(atLeastMillis = 0): boolean {
     const most = this.mostPending()
-    const taken = most.slice(Math.floor(most.length / 2)).filter((item) => item.thread?.revoke(item))
+    if (this.capacity.millisOf(most.reduce((sum, { cost }) => sum + cost, 0)) < atLeastMillis) return false
+    const taken = most.slice(Math.floor(most.length / 2)).filter((item) => item.hand?.revoke(item))
     this.queue.unshift(...taken)
     if (taken.length > 0) this.pumpSoon()
     return taken.length > 0

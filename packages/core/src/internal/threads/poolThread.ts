@@ -37,7 +37,7 @@ export class Item {
   goesAlone: boolean
   removeListener: () => void = () => {}
   isSettled = false
-  thread: PoolThread | undefined = undefined
+  hand: Hand | undefined = undefined
   index = 0
   /** Waits for its end once its fiber was interrupted. */
   ended: Deferred.Deferred<void> | undefined = undefined
@@ -57,49 +57,97 @@ export class Item {
   settle(end: Effect.Effect<unknown, unknown>): void {
     if (this.isSettled) return
     this.isSettled = true
-    this.thread = undefined
+    this.hand = undefined
     this.removeListener()
     if (this.ended === undefined) this.resume(end)
     else Deferred.doneUnsafe(this.ended, Effect.void)
   }
 }
 
-export class PoolThread {
+/** A batch that a thread has, or has next. */
+export class Hand {
+  readonly thread: PoolThread
+  readonly id: number
   readonly control: Control
+  items: ReadonlyArray<Item> = []
+
+  constructor(thread: PoolThread, id: number) {
+    this.thread = thread
+    this.id = id
+    this.control = new Control(thread.shared, id)
+  }
+
+  /** What was neither settled nor taken back. */
+  get left(): ReadonlyArray<Item> {
+    return this.items.filter((item) => item.hand === this)
+  }
+
+  /** Takes an item back that the thread has not begun. */
+  revoke(item: Item): boolean {
+    if (item.hand !== this || !this.control.revoke(item.index)) return false
+    item.hand = undefined
+    return true
+  }
+}
+
+export class PoolThread {
+  readonly shared: SharedArrayBuffer
   readonly startedAt: number
   readonly gone = Deferred.makeUnsafe<void>()
   spawned: Spawned | undefined = undefined
-  /** The batch that it has; a slot is empty once its task was settled or taken back. */
-  batch = 0
-  items: ReadonlyArray<Item> = []
+  /** The batch that it is at, or has not yet said that it is through with, and the one that it has next. */
+  hands: Array<Hand> = []
   isReady = false
-  /** Whether it has a batch, or has not yet said that it is through. */
-  isBusy = false
   /** Whether it has had more than tasks that go alone. */
   isUsed = false
   /** It was told to end, and gets nothing more. */
   isEnding = false
   isGone = false
   idleSince: number
+  /** What it was at when the owner last looked. */
+  lastSeenAt: Item | undefined = undefined
+  isSlow = false
+  private nextId = 1
 
   constructor(batch: number, now: number) {
-    this.control = Control.make(batch)
+    this.shared = Control.allocate(batch)
     this.startedAt = now
     this.idleSince = now
   }
 
+  get isBusy(): boolean {
+    return this.hands.length > 0
+  }
+
+  get isIdle(): boolean {
+    return this.isReady && !this.isEnding && !this.isBusy
+  }
+
+  /** Whether it may be given what it does next, so that it needs not wait for it. */
+  get takesNext(): boolean {
+    const [first, next] = this.hands
+    return !this.isEnding && !this.isSlow && next === undefined && first?.items[0]?.goesAlone === false
+  }
+
   get left(): ReadonlyArray<Item> {
-    return this.items.filter((item) => item.thread === this)
+    return this.hands.flatMap(({ left }) => left)
+  }
+
+  /** What it has not begun. */
+  get pending(): ReadonlyArray<Item> {
+    return this.left.filter(({ hand, index }) => hand?.control.isPending(index))
+  }
+
+  /** What it is at. */
+  get running(): Item | undefined {
+    return this.left.find(({ hand, index }) => hand?.control.isRunning(index))
+  }
+
+  makeHand(): Hand {
+    return new Hand(this, this.nextId++)
   }
 
   tell(message: ToThread): void {
     this.spawned?.postUnsafe(message)
-  }
-
-  /** Takes an item back that it has not begun. */
-  revoke(item: Item): boolean {
-    if (item.thread !== this || !this.control.revoke(item.index)) return false
-    item.thread = undefined
-    return true
   }
 }

@@ -10,14 +10,13 @@ import { Reporter } from "../../Progress.ts"
 import { Cell } from "../../TaskCheckpoint.ts"
 import { Signal } from "../signal.ts"
 import type { Control } from "./control.ts"
-import type { FromThread, Report } from "./crossing.ts"
+import type { Amounts, FromThread, Report } from "./crossing.ts"
 
 /** Reports of a running task are at least so far apart, in milliseconds. */
 export const reportMillis = 50
 
 /** What tasks of a thread have in common. */
 export interface Surroundings {
-  readonly control: Control
   readonly post: (message: FromThread) => void
   /** Milliseconds since some moment, also within synchronous code. */
   readonly now: () => number
@@ -37,16 +36,17 @@ export class Attempt implements Interrupter, Cell, Reporter {
   private readonly now: () => number
   private readonly reportLater: () => void
   private readonly batch: number
-  private added = new Map<string, number>()
-  private totals = new Map<string, number>()
+  private added: Map<string, number> | undefined = undefined
+  private totals: Map<string, number> | undefined = undefined
   private saved: Report["saved"] = undefined
   private reportedAt: number
-  private waiting: Array<(effect: Effect.Effect<void>) => void> = []
+  private waiting: Array<(effect: Effect.Effect<void>) => void> | undefined = undefined
 
   constructor(
-    { control, now, post, reportLater }: Surroundings,
-    { batch, checkpoint, index, startedAt }: {
+    { now, post, reportLater }: Surroundings,
+    { batch, checkpoint, control, index, startedAt }: {
       readonly batch: number
+      readonly control: Control
       readonly index: number
       readonly checkpoint: Schema.Json | undefined
       readonly startedAt: number
@@ -78,11 +78,13 @@ export class Attempt implements Interrupter, Cell, Reporter {
   }
 
   addUnsafe(unit: string, amount: number): void {
+    this.added ??= new Map()
     this.added.set(unit, (this.added.get(unit) ?? 0) + amount)
     this.reportIfDue()
   }
 
   totalUnsafe(unit: string, total: number): void {
+    this.totals ??= new Map()
     this.totals.set(unit, total)
     this.reportIfDue()
   }
@@ -90,19 +92,20 @@ export class Attempt implements Interrupter, Cell, Reporter {
   saveUnsafe(checkpoint: Schema.Json): void {
     this.checkpoint = checkpoint
     // What is added from here on is not part of what the checkpoint stands for.
-    this.saved = { checkpoint, added: addUp(this.saved?.added, this.added) }
-    this.added = new Map()
+    this.saved = { checkpoint, added: addUp(this.saved?.added ?? [], this.added ?? []) }
+    this.added = undefined
     this.reportIfDue()
   }
 
   readonly recorded = Effect.callback<void>((resume) => {
+    this.waiting ??= []
     this.waiting.push(resume)
     this.report(true)
   })
 
   /** The oldest commit that waits is recorded: the owner answers each, in their order. */
   noteRecorded(): void {
-    this.waiting.shift()?.(Effect.void)
+    this.waiting?.shift()?.(Effect.void)
   }
 
   private reportIfDue(): void {
@@ -119,20 +122,27 @@ export class Attempt implements Interrupter, Cell, Reporter {
   /** What there is to tell. */
   takeReport(commits: boolean): Report | undefined {
     const { added, index, saved, totals } = this
-    if (this.isEnded || (!commits && added.size === 0 && totals.size === 0 && saved === undefined)) return undefined
-    this.added = new Map()
-    this.totals = new Map()
+    const isEmpty = added === undefined && totals === undefined && saved === undefined
+    if (this.isEnded || (!commits && isEmpty)) return undefined
+    this.added = undefined
+    this.totals = undefined
     this.saved = undefined
     this.reportedAt = this.now()
-    return { index, added, totals, saved, commits }
+    return {
+      index,
+      ...added === undefined ? {} : { added: Array.from(added) },
+      ...totals === undefined ? {} : { totals: Array.from(totals) },
+      ...saved === undefined ? {} : { saved },
+      ...commits ? { commits } : {}
+    }
   }
 
   readonly see = (context: Context.Context<never>): Context.Context<never> =>
     Context.add(Context.add(Context.add(context, Interrupter, this), Cell, this), Reporter, this)
 }
 
-const addUp = (left: ReadonlyMap<string, number> | undefined, right: ReadonlyMap<string, number>) => {
+const addUp = (left: Amounts, right: Iterable<readonly [string, number]>): Amounts => {
   const sums = new Map(left)
   for (const [unit, amount] of right) sums.set(unit, (sums.get(unit) ?? 0) + amount)
-  return sums
+  return Array.from(sums)
 }

@@ -8,7 +8,7 @@ import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import * as Transferable from "effect/workers/Transferable"
 import type { Port } from "../../ThreadWorker.ts"
-import type { Control } from "./control.ts"
+import { Control } from "./control.ts"
 import {
   defect,
   type Ending,
@@ -23,7 +23,7 @@ import { Attempt, reportMillis, type Surroundings } from "./threadAttempt.ts"
 /** For so long a thread runs tasks before it looks at its timers, sockets and messages. */
 const turnMillis = 10
 /** For so long the endings of tasks wait for those that follow. */
-const postMillis = 1
+const postMillis = 2
 
 /** A handler of the thread's own. */
 export interface Handler {
@@ -43,16 +43,19 @@ class Server {
   private current: Attempt | undefined
   private endings: Endings | undefined
   private readonly clock: Clock.Clock
+  private readonly shared: SharedArrayBuffer
   private batch = 0
+  private control: Control
   private isClosed = false
   private willReport = false
 
-  constructor(handlers: ReadonlyMap<string, Handler>, control: Control, port: Port, clock: Clock.Clock) {
+  constructor(handlers: ReadonlyMap<string, Handler>, shared: SharedArrayBuffer, port: Port, clock: Clock.Clock) {
     this.handlers = handlers
+    this.shared = shared
+    this.control = new Control(shared, this.batch)
     this.port = port
     this.clock = clock
     this.surroundings = {
-      control,
       post: (message) => port.postUnsafe(message),
       now: () => Number(clock.monotonicTimeNanosUnsafe()) / 1e6,
       reportLater: () => this.reportLater()
@@ -106,7 +109,8 @@ class Server {
   }
 
   private readonly runBatch = Effect.fnUntraced({ self: this }, function*(this: Server, { id, items }: Batch) {
-    const { control, now } = this.surroundings
+    const { now } = this.surroundings
+    const control = this.control = new Control(this.shared, id)
     this.batch = id
     let at = now()
     const endings = this.endings = new Endings(this.port, id, at)
@@ -138,7 +142,8 @@ class Server {
   ): Effect.Effect<Exit.Exit<unknown, unknown>> {
     const handler = this.handlers.get(tag)
     if (handler === undefined) return Effect.succeed(Exit.die(new Error(`There is no handler for "${tag}" here`)))
-    const attempt = this.current = new Attempt(this.surroundings, { batch: this.batch, index, checkpoint, startedAt })
+    const { batch, control } = this
+    const attempt = this.current = new Attempt(this.surroundings, { batch, control, index, checkpoint, startedAt })
     const effect = Effect.updateContext(
       Effect.suspend(() => handler.handle(handler.crossing.payload.decode(payload))),
       attempt.see
@@ -221,6 +226,6 @@ const copied = (ending: Ending): Ending => {
 /** Serves the owner until it closes the thread. */
 export const serve = (
   handlers: ReadonlyMap<string, Handler>,
-  control: Control,
+  shared: SharedArrayBuffer,
   port: Port
-): Effect.Effect<void> => Effect.clockWith((clock) => new Server(handlers, control, port, clock).run)
+): Effect.Effect<void> => Effect.clockWith((clock) => new Server(handlers, shared, port, clock).run)
