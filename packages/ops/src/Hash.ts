@@ -101,11 +101,10 @@ const elements = (id: JobId, { algorithm, leaveOut, output, sources }: Payload, 
     const { path: inside, source } = element
     const path = inside === "" ? sources[source] ?? inside : FilePath.join(sources[source] ?? inside, inside)
     const cursor = HashCursor.format(number, element.cursor)
-    const key = FilePath.display(path)
     const skipped = (reason: string): Element => ({
       _tag: "Settled",
       cursor,
-      key,
+      key: FilePath.display(path),
       outcome: { _tag: "Skipped", reason, count: 1 }
     })
     switch (element._tag) {
@@ -124,7 +123,7 @@ const elements = (id: JobId, { algorithm, leaveOut, output, sources }: Payload, 
         const { code, isMissing, message } = element.error
         if (isMissing && inside !== "") return skipped(SkipReason.Vanished)
         const failure = { _tag: "Error", error: { code }, message } as const
-        return { _tag: "Settled", cursor, key, outcome: { _tag: "Failed", failure } }
+        return { _tag: "Settled", cursor, key: FilePath.display(path), outcome: { _tag: "Failed", failure } }
       }
     }
   }
@@ -145,7 +144,11 @@ const elements = (id: JobId, { algorithm, leaveOut, output, sources }: Payload, 
 export const program = Effect.fnUntraced(function*(payload: Payload) {
   const { fanOut } = yield* TaskDispatcher
   const { id } = yield* JobContext
-  return yield* fanOut(fanOutName, HashFile, (after) => elements(id, payload, after), { keep: "all", concurrency: 128 })
+  return yield* fanOut(fanOutName, HashFile, (after) => elements(id, payload, after), {
+    keep: "all",
+    concurrency: 512,
+    flushEvery: 512
+  })
     // It collects failures, so it never gives up.
     .pipe(Effect.catchTag("FanOutStopped", Effect.die))
 })

@@ -6,6 +6,7 @@
 import * as Interrupter from "@fanout/core/Interrupter"
 import * as Progress from "@fanout/core/Progress"
 import * as Task from "@fanout/core/Task"
+import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import type * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
@@ -15,7 +16,7 @@ import { FilesError } from "./FilesError.ts"
 import * as HashAlgorithms from "./HashAlgorithm.ts"
 import type { HashAlgorithm } from "./HashAlgorithm.ts"
 import * as Hasher from "./Hasher.ts"
-import { HashFailed, HashFile, type Method, ThreadTasks } from "./HashFile.ts"
+import { type Hashed, HashFailed, HashFile, type Method, ThreadTasks } from "./HashFile.ts"
 import * as SampledHash from "./SampledHash.ts"
 import { SkipReason } from "./SkipReason.ts"
 
@@ -30,38 +31,46 @@ interface Tools {
 /** Tools that are not in use: for a small file it takes longer to make them than to use them. */
 const spare = new Map<HashAlgorithm, Array<Tools>>()
 
-const takeTools = (algorithm: HashAlgorithm) =>
-  Effect.acquireRelease(
-    Effect.sync(() => spare.get(algorithm)?.pop() ?? { hasher: Hasher.make(algorithm), buffer: new Uint8Array(most) }),
-    // A hasher that was stopped on its way still holds what it was given.
-    (tools, exit) =>
-      Effect.sync(() => {
-        if (exit._tag !== "Success") return
-        const own = spare.get(algorithm)
-        if (own === undefined) spare.set(algorithm, [tools])
-        else own.push(tools)
-      })
-  )
+const takeTools = (algorithm: HashAlgorithm): Tools =>
+  spare.get(algorithm)?.pop() ?? { hasher: Hasher.make(algorithm), buffer: new Uint8Array(most) }
 
-/** Reads a file to its end, whatever its size is said to be: those of the kernel say 0. */
-const hashContent = Effect.fnUntraced(
-  function*(file: Files.OpenFile, stat: Files.FileStat, name: HashAlgorithm) {
-    const { buffer: into, hasher } = yield* takeTools(name)
+/** Keeps tools for the next file. Those that were stopped on their way are left: they hold what they were given. */
+const keepTools = (algorithm: HashAlgorithm, tools: Tools): void => {
+  const own = spare.get(algorithm)
+  if (own === undefined) spare.set(algorithm, [tools])
+  else own.push(tools)
+}
+
+/**
+ * Reads a file to its end, whatever its size is said to be: those of the kernel say 0. There are as few steps as can
+ * be: of a small file they are most of what it takes.
+ */
+const hashContent = (
+  file: Files.OpenFile,
+  stat: Files.FileStat,
+  name: HashAlgorithm
+): Effect.Effect<typeof Hashed.Type, FilesError | Interrupter.Interrupted> =>
+  Effect.withFiber((fiber) => {
+    const reporter = Context.get(fiber.context, Progress.Reporter)
+    const tools = takeTools(name)
+    const { buffer: into, hasher } = tools
     let sizeBytes = 0
-    for (;;) {
-      const length = yield* file.read(into)
-      if (length > 0) {
-        hasher.update(length === into.length ? into : into.subarray(0, length))
-        sizeBytes += length
-        yield* Progress.add("bytes", length)
-      }
-      // A read that does not fill the buffer has met the end, if that is where it should be.
-      if (length === 0 || (sizeBytes === stat.sizeBytes && length < into.length)) break
-      yield* Interrupter.check
-    }
-    return { _tag: "Hashed", digest: hasher.digest(), sizeBytes } as const
-  }
-)
+    const read = (): Effect.Effect<typeof Hashed.Type, FilesError | Interrupter.Interrupted> =>
+      Effect.flatMap(file.read(into), (length) => {
+        if (length > 0) {
+          hasher.update(length === into.length ? into : into.subarray(0, length))
+          sizeBytes += length
+          reporter.addUnsafe("bytes", length)
+        }
+        // A read that does not fill the buffer has met the end, if that is where it should be.
+        const isOver = length === 0 || (sizeBytes === stat.sizeBytes && length < into.length)
+        if (!isOver) return Effect.flatMap(Interrupter.check, read)
+        const digest = hasher.digest()
+        keepTools(name, tools)
+        return Effect.succeed({ _tag: "Hashed", digest, sizeBytes })
+      })
+    return read()
+  })
 
 /** Whether a file is what it was when it was opened. Nothing is known of one that the kernel makes up. */
 const isSame = (before: Files.FileStat, after: Files.FileStat, sizeBytes: number): boolean =>
@@ -72,42 +81,51 @@ const changed = (path: FilePath.FilePath) =>
   new HashFailed({ code: "Changed", path, why: `"${FilePath.display(path)}" changed while it was read` })
 
 /** Hashes what is open, and sees whether it stayed the same. */
-const hashOpen = Effect.fnUntraced(function*(
+const hashOpen = (
   file: Files.OpenFile,
   before: Files.FileStat,
   path: FilePath.FilePath,
   algorithm: HashAlgorithm
-) {
-  const hashed = yield* hashContent(file, before, algorithm)
-  return isSame(before, yield* file.stat, hashed.sizeBytes) ? hashed : yield* changed(path)
-})
+) =>
+  Effect.flatMap(hashContent(file, before, algorithm), (hashed) =>
+    Effect.flatMap(
+      file.stat,
+      (after): Effect.Effect<typeof Hashed.Type, HashFailed> =>
+        isSame(before, after, hashed.sizeBytes) ? Effect.succeed(hashed) : Effect.fail(changed(path))
+    ))
 
-/** Opens what a walk has met, which was a file. */
-const openMet = Effect.fnUntraced(function*(path: FilePath.FilePath) {
-  const files = yield* Files.Files
-  const file = yield* files.open(path)
-  const stat = yield* file.stat
-  return stat.kind === "file" ? { file, stat } : yield* Task.skip(SkipReason.Special)
-})
+/** Opens what a walk has met, which was a file, and uses it. */
+const withMet = <A, E, R>(
+  path: FilePath.FilePath,
+  use: (file: Files.OpenFile, stat: Files.FileStat) => Effect.Effect<A, E, R>
+) =>
+  Effect.scoped(Effect.flatMap(Files.Files, (files) =>
+    Effect.flatMap(files.open(path), (file) =>
+      Effect.flatMap(
+        file.stat,
+        (stat): Effect.Effect<A, E | Task.Skipped, R> =>
+          stat.kind === "file" ? use(file, stat) : Task.skip(SkipReason.Special)
+      ))))
 
-const hashWhole = Effect.fnUntraced(function*(path: FilePath.FilePath, algorithm: HashAlgorithm) {
-  const { file, stat } = yield* openMet(path)
-  return yield* hashOpen(file, stat, path, algorithm)
-}, Effect.scoped)
+const hashWhole = (path: FilePath.FilePath, algorithm: HashAlgorithm) =>
+  withMet(path, (file, stat) => hashOpen(file, stat, path, algorithm))
 
-const hashSampled = Effect.fnUntraced(function*(path: FilePath.FilePath) {
-  const { file, stat } = yield* openMet(path)
-  const { hasher } = yield* takeTools("blake3")
-  const { sizeBytes } = stat
-  const contentId = yield* SampledHash.compute(
-    hasher,
-    sizeBytes,
-    (buffer, offset) => Effect.tap(file.readAt(buffer, offset), (length) => Progress.add("bytes", length))
-  )
-  return Option.isSome(contentId) && isSame(stat, yield* file.stat, sizeBytes)
-    ? { _tag: "Sampled", contentId: contentId.value, sizeBytes } as const
-    : yield* changed(path)
-}, Effect.scoped)
+const hashSampled = (path: FilePath.FilePath) =>
+  withMet(path, (file, stat) =>
+    Effect.gen(function*() {
+      const tools = takeTools("blake3")
+      const { sizeBytes } = stat
+      const contentId = yield* SampledHash.compute(
+        tools.hasher,
+        sizeBytes,
+        (buffer, offset) => Effect.tap(file.readAt(buffer, offset), (length) => Progress.add("bytes", length))
+      )
+      if (Option.isNone(contentId)) return yield* changed(path)
+      keepTools("blake3", tools)
+      return isSame(stat, yield* file.stat, sizeBytes)
+        ? { _tag: "Sampled", contentId: contentId.value, sizeBytes } as const
+        : yield* changed(path)
+    }))
 
 /** Opens what a name leads to: most are no links, so it is tried first whether this one is. */
 const openFollowing = (files: Files.Files["Service"], path: FilePath.FilePath) =>
