@@ -518,6 +518,10 @@ describe("ThreadPool, one step at a time", () => {
       yield* enlarge(4)
       assert.strictEqual(threads.started.length, 1)
       const fibers = yield* steps(0, 1, 2, 3)
+      // Not for what is only on its way.
+      yield* TestClock.adjust(20)
+      yield* turns
+      assert.strictEqual(threads.started.length, 1)
       threads.at(0).begin(0)
       yield* TestClock.adjust(20)
       yield* turns
@@ -657,6 +661,25 @@ describe("ThreadPool, with a batch in hand", () => {
       slow.end([[0, { done: 1 }]])
       yield* steps(11)
       assert.strictEqual(slow.batches.length, before + 1)
+    }).pipe(withDispatcher))
+
+  it.effect("starts as many threads at once as there are batches for, and counts those that fail together once", () =>
+    Effect.gen(function*() {
+      const { steps, threads } = yield* scripted({ size: 5 })
+      const fibers = yield* steps(0, 1, 2, 3)
+      assert.strictEqual(threads.started.length, 4)
+      for (const n of [1, 2, 3]) threads.at(n).die("at once")
+      yield* turns
+      // The first one is still there, or three that fail would be the end of it.
+      threads.at(0).die("of what it does")
+      yield* turns
+      assert.deepStrictEqual(fibers.slice(1).map((fiber) => fiber.pollUnsafe()), [undefined, undefined, undefined])
+      yield* TestClock.adjust(100)
+      yield* turns
+      assert.strictEqual(threads.started.length, 7)
+      for (const n of [4, 5, 6]) threads.at(n).ready("test/Step")
+      for (const n of [4, 5, 6]) threads.at(n).end([[0, { done: n }]])
+      assert.sameMembers(yield* Fiber.joinAll(fibers.slice(1)), [4, 5, 6])
     }).pipe(withDispatcher))
 
   it.effect("shares at once what takes longer than to hand it over, and nothing less", () =>

@@ -74,8 +74,12 @@ export class Crew {
     return undefined
   }
 
+  private get starting(): number {
+    return Array.from(this.threads).filter(({ isEnding, isReady }) => !isReady && !isEnding).length
+  }
+
   get isStarting(): boolean {
-    return Array.from(this.threads).some(({ isEnding, isReady }) => !isReady && !isEnding)
+    return this.starting > 0
   }
 
   /** Whether there may be one more thread. Those that were given up are replaced, but not without end. */
@@ -84,10 +88,12 @@ export class Crew {
     return !this.isClosed && threads.size < limits.size && threads.size + abandoned.size < 2 * limits.size
   }
 
-  /** A thread that has nothing to do; if there is none, has one started. */
-  find(): PoolThread | undefined {
+  /** A thread that has nothing to do; if there is none, has as many started as there are batches for. */
+  find(batches: number): PoolThread | undefined {
     const thread = this.idle()
-    if (thread === undefined && !this.isStarting) this.start()
+    while (thread === undefined && this.starting < batches && this.start()) {
+      // One more.
+    }
     return thread
   }
 
@@ -177,6 +183,8 @@ export class Crew {
   }
 
   private noteFailedStart(why: string): void {
+    // Of those that were started together one counts.
+    if (this.clock.currentTimeMillisUnsafe() < this.startsAt) return
     const delay = this.backoffMillis
     this.backoffMillis = Math.min(backoff.most, delay * 2)
     this.startsAt = this.clock.currentTimeMillisUnsafe() + delay

@@ -169,7 +169,8 @@ export class Pool {
         return
       }
       let from = 0
-      let thread = first.caller.isSuspect ? this.crew.findUnused() : this.crew.find()
+      const batches = Math.ceil(this.queue.length / this.capacity.tasks)
+      let thread = first.caller.isSuspect ? this.crew.findUnused() : this.crew.find(batches)
       if (thread === undefined && first.caller.isSuspect) {
         // The others don't wait with it.
         from = this.queue.findIndex(({ caller }) => !caller.isSuspect)
@@ -377,8 +378,11 @@ export class Pool {
     const { now } = this
     this.showCounts()
     this.crew.checkStarts(now)
-    // What waits behind a slow one is for a thread that has nothing to do.
-    if (this.crew.idle() === undefined && !this.crew.isStarting && this.mostPending().length > 0) this.crew.start()
+    // What waits behind one that runs is for a thread that has nothing to do.
+    const waits = ({ pending, running }: PoolThread) => running !== undefined && pending.length > 0
+    if (this.crew.idle() === undefined && !this.crew.isStarting && Array.from(this.threads).some(waits)) {
+      this.crew.start()
+    }
     for (const thread of this.threads) {
       if (thread.isEnding) continue
       this.watch(thread)
