@@ -17,6 +17,8 @@ import type { StoreHealth } from "./StoreHealth.ts"
 export interface Options {
   readonly claim: Claim
   readonly concurrency?: Option.Option<number>
+  /** Whether the job is sure to need threads. */
+  readonly needsThreads?: boolean
 }
 
 /** Number of files worked on at the same time, where nobody says how many. */
@@ -34,7 +36,7 @@ export const explained = <A, R>(
 
 /** Runs an effect beside a manager of jobs, and says what went wrong with them. */
 export const withJobs =
-  ({ claim, concurrency = Option.none() }: Options) =>
+  ({ claim, concurrency = Option.none(), needsThreads }: Options) =>
   <A, R>(effect: Effect.Effect<A, JobManagerError | JobStoreError | Stop.Stop, R>): Effect.Effect<
     A,
     Stop.Stop,
@@ -45,6 +47,7 @@ export const withJobs =
       const { layer } = yield* Effect.promise(() => import("./MainLayer.ts"))
       const runtime = layer({
         claim,
+        needsThreads,
         concurrency: Option.getOrElse(concurrency, () => defaultConcurrency),
         filename
       })

@@ -12,28 +12,52 @@ import * as Hash from "@fanout/ops/Hash"
 import * as HashCheck from "@fanout/ops/HashCheck"
 import * as NodeFiles from "@fanout/ops/NodeFiles"
 import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
+import * as Scope from "effect/Scope"
 import * as StoreHealth from "./StoreHealth.ts"
 import * as Threads from "./Threads.ts"
 
 /** Jobs that this program has code for. */
 export const jobs = [Copy.job, Hash.job, HashCheck.job] as const
 
+/** Where the threads of jobs come from. */
+type OnThreads = <A, E, R>(
+  program: Effect.Effect<A, E, R | Layer.Success<typeof Threads.layer>>
+) => Effect.Effect<A, E, Exclude<R, Layer.Success<typeof Threads.layer>>>
+
 /** Threads are started by a job that needs them, and end with it. */
-const onThreads = <A, E, R>(program: Effect.Effect<A, E, R>) =>
+const later: OnThreads = (program) =>
   program.pipe(Effect.provide(Threads.layer), Effect.catchTag("ThreadsUnavailable", Effect.die))
 
-const hash = Hash.job.toLayer((payload) => onThreads(Hash.program(payload)))
-const hashCheck = HashCheck.job.toLayer((payload) => onThreads(HashCheck.program(payload)))
+/** Threads are started at once, while the store is opened, and end with the runtime, after its jobs. */
+const now: Effect.Effect<OnThreads, never, Scope.Scope> = Effect.gen(function*() {
+  const scope = yield* Effect.acquireRelease(Scope.make(), Scope.close)
+  const starting = yield* Effect.forkIn(Layer.buildWithScope(Threads.layer, scope), scope, { startImmediately: true })
+  return (program) =>
+    Fiber.join(starting).pipe(
+      Effect.catchTag("ThreadsUnavailable", Effect.die),
+      Effect.flatMap((context) => Effect.provideContext(program, context))
+    )
+})
+
+const hashing = (onThreads: OnThreads) =>
+  Layer.merge(
+    Hash.job.toLayer((payload) => onThreads(Hash.program(payload))),
+    HashCheck.job.toLayer((payload) => onThreads(HashCheck.program(payload)))
+  )
 
 /** Layer that runs the jobs which it may claim. */
-export const layer = ({ claim, concurrency, filename }: {
+export const layer = ({ claim, concurrency, filename, needsThreads = false }: {
   readonly claim: JobManager.Claim
   readonly concurrency: number
   readonly filename: string
+  /** Whether its jobs are sure to need threads. */
+  readonly needsThreads?: boolean | undefined
 }): Layer.Layer<JobManager.JobManager | JobStore | OwnerLiveness | StoreHealth.StoreHealth, JobStoreError> =>
-  JobManager.layer({ jobs, claim }).pipe(
-    Layer.provide(Layer.provide(Layer.mergeAll(Copy.layer, hash, hashCheck), NodeFiles.layer)),
-    Layer.provide(Pools.layer({ io: concurrency })),
-    Layer.provideMerge([Layer.provide(StoreHealth.layer, layerSqlite({ filename })), layerOwnerLiveness])
-  )
+  Layer.unwrap(Effect.map(needsThreads ? now : Effect.succeed(later), (onThreads) =>
+    JobManager.layer({ jobs, claim }).pipe(
+      Layer.provide(Layer.provide(Layer.mergeAll(Copy.layer, hashing(onThreads)), NodeFiles.layer)),
+      Layer.provide(Pools.layer({ io: concurrency })),
+      Layer.provideMerge([Layer.provide(StoreHealth.layer, layerSqlite({ filename })), layerOwnerLiveness])
+    )))

@@ -96,7 +96,7 @@ const hashAll = (request: Request, options: Options) =>
     const sources = Arr.map(paths, (path) => FilePath.join(Arguments.workingFolder(), path))
     const leaveOut = yield* Settings.databaseFiles
     if (Option.isSome(file)) yield* Effect.provide(OutputFile.check(file.value), NodeFiles.layer)
-    yield* withJobs({ claim: { ids: [] } })(
+    yield* withJobs({ claim: { ids: [] }, needsThreads: true })(
       Effect.gen(function*() {
         const manager = yield* JobManager
         const payload = yield* Effect.provide(

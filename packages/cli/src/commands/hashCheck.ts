@@ -47,7 +47,7 @@ export const hashCheck = (file: string, algorithm: Option.Option<HashAlgorithm>,
       Effect.provide(NodeFiles.layer),
       Effect.catchTag("UnusableChecksums", ({ message }) => Effect.fail(Stop.usage(`${message}.`)))
     )
-    yield* withJobs({ claim: { ids: [] } })(
+    yield* withJobs({ claim: { ids: [] }, needsThreads: true })(
       Effect.gen(function*() {
         const manager = yield* JobManager
         const { id, started } = yield* manager.start(HashCheck.job, payload)
