@@ -146,8 +146,8 @@ export const program = Effect.fnUntraced(function*(payload: Payload) {
   const { id } = yield* JobContext
   return yield* fanOut(fanOutName, HashFile, (after) => elements(id, payload, after), {
     keep: "all",
-    concurrency: 512,
-    flushEvery: 512
+    concurrency: 256,
+    flushEvery: 256
   })
     // It collects failures, so it never gives up.
     .pipe(Effect.catchTag("FanOutStopped", Effect.die))

@@ -246,7 +246,11 @@ const elements = (
  */
 export const program = Effect.fnUntraced(function*(payload: Payload) {
   const { fanOut } = yield* TaskDispatcher
-  return yield* fanOut(fanOutName, HashFile, (after) => elements(payload, after), { keep: "all", concurrency: 128 })
+  return yield* fanOut(fanOutName, HashFile, (after) => elements(payload, after), {
+    keep: "all",
+    concurrency: 256,
+    flushEvery: 256
+  })
     // It collects failures, so it never gives up.
     .pipe(Effect.catchTag("FanOutStopped", Effect.die))
 })
