@@ -55,9 +55,11 @@ export const layer = ({ claim, concurrency, filename, needsThreads = false }: {
   /** Whether its jobs are sure to need threads. */
   readonly needsThreads?: boolean | undefined
 }): Layer.Layer<JobManager.JobManager | JobStore | OwnerLiveness | StoreHealth.StoreHealth, JobStoreError> =>
-  Layer.unwrap(Effect.map(needsThreads ? now : Effect.succeed(later), (onThreads) =>
-    JobManager.layer({ jobs, claim }).pipe(
-      Layer.provide(Layer.provide(Layer.mergeAll(Copy.layer, hashing(onThreads)), NodeFiles.layer)),
-      Layer.provide(Pools.layer({ io: concurrency })),
-      Layer.provideMerge([Layer.provide(StoreHealth.layer, layerSqlite({ filename })), layerOwnerLiveness])
-    )))
+  Layer.unwrap(
+    Effect.map(needsThreads ? now : Effect.succeed(later), (onThreads) =>
+      JobManager.layer({ jobs, claim }).pipe(
+        Layer.provide(Layer.provide(Layer.mergeAll(Copy.layer, hashing(onThreads)), NodeFiles.layer)),
+        Layer.provide(Pools.layer({ io: concurrency })),
+        Layer.provideMerge([Layer.provide(StoreHealth.layer, layerSqlite({ filename })), layerOwnerLiveness])
+      ))
+  )

@@ -91,10 +91,11 @@ export class Crew {
   /** A thread that has nothing to do; if there is none, has as many started as there are batches for. */
   find(batches: number): PoolThread | undefined {
     const thread = this.idle()
-    while (thread === undefined && this.starting < batches && this.start()) {
+    if (thread !== undefined) return thread
+    while (this.starting < batches && this.start()) {
       // One more.
     }
-    return thread
+    return undefined
   }
 
   /** A thread that has had nothing but suspects; if there is none, has one started, in the place of another. */
