@@ -36,7 +36,8 @@ export const opcodes = {
   create: 35,
   interrupt: 36,
   batchForget: 42,
-  rename2: 45
+  rename2: 45,
+  tmpfile: 51
 } as const
 
 export interface Request {
@@ -48,8 +49,11 @@ export interface Request {
   readonly body: Buffer
 }
 
-/** Gives the body of an answer, or the number of an error; 0 is none. Numbers without a handler are refused. */
-export type Handlers = Readonly<Record<number, (request: Request) => Buffer | number>>
+/**
+ * Gives the body of an answer, or the number of an error; 0 is none. Who asks for what is `undefined` waits for ever.
+ * Numbers without a handler are refused.
+ */
+export type Handlers = Readonly<Record<number, (request: Request) => Buffer | number | undefined>>
 
 /** Most bytes that the kernel reads or writes in one request. */
 export const maxBytes = 2 ** 17
@@ -114,13 +118,14 @@ export const serve = (device: number, handlers: Handlers, delayMillis: number): 
 
   const handle = (message: Buffer): void => {
     const opcode = message.readUInt32LE(4)
-    const answer = all[opcode]?.({
+    const handler = all[opcode] ?? ((): number => ENOSYS)
+    const answer = handler({
       node: message.readUInt32LE(16),
       uid: message.readUInt32LE(24),
       gid: message.readUInt32LE(28),
       body: message.subarray(headerBytes)
-    }) ?? ENOSYS
-    if (unanswered.has(opcode)) return
+    })
+    if (answer === undefined || unanswered.has(opcode)) return
     const unique = Buffer.from(message.subarray(8, 16))
     later(() => answerTo(device, unique, answer))
   }

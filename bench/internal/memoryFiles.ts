@@ -258,6 +258,9 @@ export const make = (): Handlers => {
       )
       return typeof entry === "number" ? entry : Buffer.concat([entry, Buffer.alloc(16)])
     },
+    // A file without a name is forgotten with its last descriptor, unless it is linked before that.
+    [opcodes.tmpfile]: (request) =>
+      Buffer.concat([entryOf(add(request.body.readUInt32LE(4), request)), Buffer.alloc(16)]),
     [opcodes.open]: () => Buffer.alloc(16),
     [opcodes.read]: ({ body, node }) => {
       const inode = inodeOf(node)

@@ -3,19 +3,24 @@
 import { fork, spawn, spawnSync } from "node:child_process"
 import { once } from "node:events"
 import * as fs from "node:fs"
-import { maxBytes, serve } from "./fuse.ts"
+import { maxBytes, opcodes, serve } from "./fuse.ts"
 import { make } from "./memoryFiles.ts"
 
 // What is still open is broken off, so that nobody waits for an answer that can't come.
 const unmountArgs = (folder: string): ReadonlyArray<string> => ["--force", "--lazy", folder]
 
 /**
- * Mounts it over a folder and gives a function that unmounts it, or says why it can't. When this process ends, however
+ * Mounts it over a folder and gives a function that unmounts it, or says why it can't. Requests of one kind can be left
+ * without an answer. When this process ends, however
  * that happens, it is unmounted too.
  */
-export const mount = async (folder: string, delayMillis: number): Promise<string | (() => void)> => {
+export const mount = async (
+  folder: string,
+  delayMillis: number,
+  unanswered?: keyof typeof opcodes
+): Promise<string | (() => void)> => {
   // A process group of its own, since it has to outlive a Ctrl-C to unmount.
-  const server = fork(import.meta.filename, [folder, String(delayMillis)], { detached: true })
+  const server = fork(import.meta.filename, [folder, String(delayMillis), unanswered ?? ""], { detached: true })
   const [failure]: ReadonlyArray<unknown> = await Promise.race([once(server, "message"), once(server, "exit")])
   if (failure !== "") return `FUSE can't be used here: ${String(failure)}`
   return () => {
@@ -33,7 +38,7 @@ const openDevice = (): number | string => {
 }
 
 /** Mounts and serves, and tells the parent why it can't, or nothing. */
-const main = async (folder: string, delayMillis: number): Promise<void> => {
+const main = async (folder: string, delayMillis: number, unanswered: string): Promise<void> => {
   const device = openDevice()
   if (typeof device === "string") {
     process.send?.(device)
@@ -54,9 +59,11 @@ const main = async (folder: string, delayMillis: number): Promise<void> => {
     unmount()
   })
   process.once("disconnect", unmount)
-  serve(device, make(), delayMillis)
+  const handlers = make()
+  const silenced = Object.entries(opcodes).find(([name]) => name === unanswered)?.[1]
+  serve(device, silenced === undefined ? handlers : { ...handlers, [silenced]: () => undefined }, delayMillis)
   if (process.connected) process.send?.("")
   else unmount()
 }
 
-if (import.meta.main) await main(process.argv[2] ?? "", Number(process.argv[3]))
+if (import.meta.main) await main(process.argv[2] ?? "", Number(process.argv[3]), process.argv[4] ?? "")
