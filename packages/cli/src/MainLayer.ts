@@ -10,7 +10,7 @@ import * as Pools from "@fanout/core/Pools"
 import * as Copy from "@fanout/ops/Copy"
 import * as Hash from "@fanout/ops/Hash"
 import * as HashCheck from "@fanout/ops/HashCheck"
-import * as NodeFiles from "@fanout/ops/NodeFiles"
+import * as SystemFiles from "@fanout/ops/SystemFiles"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
@@ -58,7 +58,7 @@ export const layer = ({ claim, concurrency, filename, needsThreads = false }: {
   Layer.unwrap(
     Effect.map(needsThreads ? now : Effect.succeed(later), (onThreads) =>
       JobManager.layer({ jobs, claim }).pipe(
-        Layer.provide(Layer.provide(Layer.mergeAll(Copy.layer, hashing(onThreads)), NodeFiles.layer)),
+        Layer.provide(Layer.provide(Layer.mergeAll(Copy.layer, hashing(onThreads)), SystemFiles.layer)),
         Layer.provide(Pools.layer({ io: concurrency })),
         Layer.provideMerge([Layer.provide(StoreHealth.layer, layerSqlite({ filename })), layerOwnerLiveness])
       ))

@@ -5,6 +5,7 @@ import type { JobId } from "@fanout/core/JobId"
 import * as FilePath from "@fanout/ops/FilePath"
 import * as Files from "@fanout/ops/Files"
 import type { FilesError } from "@fanout/ops/FilesError"
+import * as Place from "@fanout/ops/Place"
 import * as TemporaryName from "@fanout/ops/TemporaryName"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
@@ -33,41 +34,40 @@ const isAlive = (pid: number): boolean => {
 }
 
 /** Removes what processes have left that were killed while they wrote the output of this job. */
-const sweep = Effect.fnUntraced(function*(id: JobId, folder: FilePath.FilePath) {
-  const files = yield* Files.Files
-  const listing = yield* files.list(folder)
+const sweep = Effect.fnUntraced(function*(id: JobId, folder: Files.Folder) {
+  const listing = yield* folder.list
   for (let index = 0; index < listing.size; index++) {
     const name = listing.nameAt(index)
     const isLeft = TemporaryName.isOf(id, name) &&
       Option.exists(TemporaryName.parse(name), ({ token }) => !isAlive(token))
-    if (isLeft) yield* Effect.ignore(files.unlink(FilePath.join(folder, name)))
+    if (isLeft) yield* Effect.ignore(folder.unlink(name))
   }
 })
 
 const unwritten = ({ message }: FilesError): Stop.Stop =>
   Stop.failure(`${message}. The job can go on: the same command writes all lines.`)
 
-/** Opens the file, which is removed with its scope unless it was put in place. */
+/** Opens the file, which is removed with its scope unless it was put in place. Its path is one without links. */
 export const make = (
   id: JobId,
   path: FilePath.FilePath
 ): Effect.Effect<RowOutput.Sink, Stop.Stop, Files.Files | Scope.Scope> =>
   Effect.gen(function*() {
-    const files = yield* Files.Files
-    yield* sweep(id, FilePath.parent(path))
-    const before = yield* files.find(path)
+    const { folder, name } = yield* Place.open(path)
+    yield* sweep(id, folder)
+    const before = yield* folder.find(name)
     // The name tells the process in the place of the token of a lease: it is no owner who writes this.
     const temporary = TemporaryName.make(id, process.pid, path)
     let isPlaced = false
-    yield* Effect.addFinalizer(() => isPlaced ? Effect.void : Effect.ignore(files.unlink(temporary)))
-    const file = yield* files.create(temporary)
+    yield* Effect.addFinalizer(() => isPlaced ? Effect.void : Effect.ignore(folder.unlink(temporary)))
+    const file = yield* folder.create(temporary)
     const mode = Option.match(before, { onNone: () => 0o666 & ~process.umask(), onSome: ({ mode }) => mode & 0o777 })
     yield* file.setMode(mode)
     return {
       write: (bytes: Uint8Array) => Effect.mapError(file.write(bytes), unwritten),
       finish: Effect.gen(function*() {
         yield* file.close
-        yield* files.rename(temporary, path)
+        yield* folder.rename(temporary, name)
         isPlaced = true
       }).pipe(Effect.mapError(unwritten))
     }

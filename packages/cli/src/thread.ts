@@ -4,7 +4,7 @@
 import { runThread } from "@fanout/core/node"
 import { ThreadTasks } from "@fanout/ops/HashFile"
 import * as HashFileLive from "@fanout/ops/HashFileLive"
-import * as NodeFiles from "@fanout/ops/NodeFiles"
+import * as SystemFiles from "@fanout/ops/SystemFiles"
 import * as Layer from "effect/Layer"
 
-runThread(ThreadTasks, Layer.provide(HashFileLive.layer, NodeFiles.layerBlocking))
+runThread(ThreadTasks, Layer.provide(HashFileLive.layer, SystemFiles.layerBlocking))

@@ -41,7 +41,7 @@ const contentOf = (folder: string): ReadonlyArray<string> =>
   })
 
 /** How a file gets its place, over what is there or only where nothing is; or a write of the database. */
-type Call = "rename" | "link" | "pwrite64"
+type Call = "renameat" | "linkat" | "pwrite64"
 
 type Kill =
   | { readonly _tag: "AfterMillis"; readonly millis: number }
@@ -52,7 +52,7 @@ const run = (args: ReadonlyArray<string>, kill: Kill | undefined, trace: string)
   Effect.callback<{ readonly code: number | null; readonly output: string }>((resume) => {
     const inject = kill?._tag === "AtCall" ? ["-e", `inject=${kill.call}:signal=KILL:when=${kill.nth}`] : []
     const strace = hasStrace
-      ? ["strace", "-f", "-qq", "-e", "trace=rename,link,pwrite64", ...inject, "-o", trace]
+      ? ["strace", "-f", "-qq", "-y", "-e", "trace=renameat,linkat,pwrite64", ...inject, "-o", trace]
       : []
     const [command = "", ...rest] = [...strace, ...cli, ...args]
     const child = childProcess.spawn(command, rest, { stdio: ["ignore", "pipe", "pipe"], detached: true })
@@ -72,17 +72,22 @@ const run = (args: ReadonlyArray<string>, kill: Kill | undefined, trace: string)
 const renames = (trace: string): ReadonlyArray<string> =>
   fs.existsSync(trace)
     ? Array.from(
-      fs.readFileSync(trace, "utf8").matchAll(/(?:rename|link)\("[^"]*", "([^"]*)"\) += 0/g),
-      ([, to = ""]) => to
+      // The folder that each name is in is told by `-y`.
+      fs.readFileSync(trace, "utf8").matchAll(
+        /(?:rename|link)at\(\w+<[^>]*>, "[^"]*", \d+<([^>]*)>, "([^"]*)"(?:, [A-Z0-9_|]+)?\) += 0/g
+      ),
+      ([, folder = "", name = ""]) => `${folder}/${name}`
     )
     : []
 
 const chooseKill = Effect.fnUntraced(function*(mode: typeof modes[number], round: number) {
   // Half of the kills come at chosen points.
   if (hasStrace && round % 2 === 0) {
-    const place: Call = mode === "changed" || mode === "overwrite" ? "rename" : "link"
+    // Only a copy that goes on meets files that it may replace.
+    const place: Call = mode === "overwrite" && round % 8 === 4 ? "renameat" : "linkat"
     const call = round % 4 === 0 ? place : "pwrite64"
-    return { _tag: "AtCall", call, nth: yield* Random.nextIntBetween(1, call === "pwrite64" ? 40 : 400) } as const
+    // Calls are counted for each thread.
+    return { _tag: "AtCall", call, nth: yield* Random.nextIntBetween(1, call === "pwrite64" ? 40 : 60) } as const
   }
   return { _tag: "AfterMillis", millis: yield* Random.nextIntBetween(600, 2500) } as const
 })

@@ -10,9 +10,10 @@ import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
 import * as FilePath from "./FilePath.ts"
-import * as Files from "./Files.ts"
+import type * as Files from "./Files.ts"
 import type { FilesError } from "./FilesError.ts"
 import * as NumberedName from "./NumberedName.ts"
+import * as Place from "./Place.ts"
 import * as ProtectedFiles from "./ProtectedFiles.ts"
 import { SkipReason } from "./SkipReason.ts"
 
@@ -136,22 +137,39 @@ const isSame = (a: Facts, b: Facts): boolean => {
 const isSameTime = (a: bigint, b: bigint): boolean => a - b < 1000n && b - a < 1000n
 
 /**
- * Reads the facts of what is at a path.
+ * Reads the facts of what is at a place.
  *
  * @category accessors
  * @since 0.1.0
  */
 export const facts = Effect.fnUntraced(function*(
-  path: FilePath.FilePath,
+  { folder, name }: Place.Place,
   stat: Files.FileStat
-): Effect.fn.Return<Facts, FilesError, Files.Files> {
+): Effect.fn.Return<Facts, FilesError> {
   const { kind, modifiedNanos, sizeBytes } = stat
   if (kind === "folder") return Facts.cases.Folder.make({})
   if (kind === "special") return Facts.cases.Special.make({})
   if (kind === "file") return { _tag: "File", sizeBytes, modifiedNanos }
-  const files = yield* Files.Files
-  return { _tag: "Link", target: yield* files.readLink(path), modifiedNanos }
+  return { _tag: "Link", target: yield* folder.readLink(name), modifiedNanos }
 })
+
+/**
+ * What is to be copied, as it was looked at.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Source {
+  readonly place: Place.Place
+  readonly stat: Files.FileStat
+}
+
+/** What nobody may copy, or write, leaves nothing to decide. */
+const isProtected = Effect.fnUntraced(function*(path: FilePath.FilePath, stat: Option.Option<Files.FileStat>) {
+  return ProtectedFiles.has(yield* ProtectedFiles.ProtectedFiles, path, stat)
+})
+
+const leaveOut = Skip.make({ reason: "Database" })
 
 /**
  * Decides by what is at the target now, and for `rename` finds the first number whose name is free. What is among the
@@ -162,16 +180,12 @@ export const facts = Effect.fnUntraced(function*(
  */
 export const resolve = Effect.fnUntraced(function*(
   mode: Mode,
-  source: { readonly path: FilePath.FilePath; readonly stat: Files.FileStat },
-  target: FilePath.FilePath
-): Effect.fn.Return<Decision, FilesError | NumberedName.NoFreeName, Files.Files> {
-  const files = yield* Files.Files
-  const protectedFiles = yield* ProtectedFiles.ProtectedFiles
-  if (ProtectedFiles.has(protectedFiles, source.path, Option.some(source.stat))) {
-    return Skip.make({ reason: "Database" })
-  }
-  const found = yield* files.find(target)
-  const here = yield* facts(source.path, source.stat)
+  source: Source,
+  target: Place.Place
+): Effect.fn.Return<Decision, FilesError | NumberedName.NoFreeName> {
+  if (yield* isProtected(Place.path(source.place), Option.some(source.stat))) return leaveOut
+  const found = yield* Place.find(target)
+  const here = yield* facts(source.place, source.stat)
   const there = Option.isSome(found) ? Option.some(yield* facts(target, found.value)) : Option.none()
   const decision = decide(mode, here, there)
   switch (decision._tag) {
@@ -179,10 +193,27 @@ export const resolve = Effect.fnUntraced(function*(
       return decide(mode, here, there, yield* NumberedName.firstFree(target))
     case "Create":
     case "Replace":
-      return ProtectedFiles.has(protectedFiles, target, found) ? Refuse.make({ reason: "Database" }) : decision
+      return (yield* isProtected(Place.path(target), found)) ? Refuse.make({ reason: "Database" }) : decision
     default:
       return decision
   }
+})
+
+/**
+ * Decides where not even the folder of the target is there, which a copy would have made by then.
+ *
+ * @category accessors
+ * @since 0.1.0
+ */
+export const resolveFree = Effect.fnUntraced(function*(
+  mode: Mode,
+  source: Source,
+  target: FilePath.FilePath
+): Effect.fn.Return<Decision, FilesError> {
+  if (yield* isProtected(Place.path(source.place), Option.some(source.stat))) return leaveOut
+  const decision = decide(mode, yield* facts(source.place, source.stat), Option.none())
+  if (decision._tag !== "Create") return decision
+  return (yield* isProtected(target, Option.none())) ? Refuse.make({ reason: "Database" }) : decision
 })
 
 /**
@@ -206,7 +237,7 @@ const refusals = {
 }
 
 /**
- * Path that a copy gets by a decision: the target, or a numbered name beside it.
+ * Path, or bare name, that a copy gets by a decision: the target's, or a numbered one beside it.
  *
  * @category accessors
  * @since 0.1.0

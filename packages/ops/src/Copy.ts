@@ -25,7 +25,7 @@ import * as CopyEntryLive from "./CopyEntryLive.ts"
 import * as Destination from "./Destination.ts"
 import type { DestinationError } from "./DestinationError.ts"
 import * as FilePath from "./FilePath.ts"
-import type * as Files from "./Files.ts"
+import * as Files from "./Files.ts"
 import * as FileTree from "./FileTree.ts"
 import * as ProtectedFiles from "./ProtectedFiles.ts"
 import { SkipReason } from "./SkipReason.ts"
@@ -160,16 +160,20 @@ const count = Effect.fnUntraced(function*(payload: Payload) {
 const walk = ({ transfers }: Payload, after: Option.Option<string>) =>
   FileTree.walk({ sources: transfers.map(({ source }) => source), after })
 
+/** Sweeps a folder. One that can't be read or written has to keep what is left in it. */
+const sweep = (folder: FilePath.FilePath, options: Omit<Parameters<typeof TemporaryName.sweep>[0], "folder">) =>
+  Files.Files.use((files) => files.folder(folder)).pipe(
+    Effect.flatMap((folder) => TemporaryName.sweep({ ...options, folder })),
+    Effect.scoped,
+    Effect.ignore
+  )
+
 /** A former owner may have left temporary files beside those that were sources themselves. */
 const sweepTargets = Effect.fnUntraced(function*({ transfers }: Payload) {
   const { id, token } = yield* JobContext
   if (token === 1) return
   const folders = Arr.dedupe(transfers.map(({ target }) => FilePath.parent(target)))
-  yield* Effect.forEach(
-    folders,
-    (folder) => Effect.ignore(TemporaryName.sweep({ folder, job: id, before: token })),
-    { discard: true }
-  )
+  yield* Effect.forEach(folders, (folder) => sweep(folder, { job: id, before: token }), { discard: true })
 })
 
 const program = Effect.fnUntraced(function*(payload: Payload) {
@@ -201,8 +205,7 @@ const onCancel = (payload: Payload, id: JobContext["Service"]["id"]) =>
         ...element.path === "" ? [FilePath.parent(target)] : [],
         ...element._tag === "Open" ? [target] : []
       ]
-      // A folder that can't be read or written has to keep what is left in it.
-      return Effect.forEach(folders, (folder) => Effect.ignore(TemporaryName.sweep({ folder, job: id })))
+      return Effect.forEach(folders, (folder) => sweep(folder, { job: id }))
     })
   )
 

@@ -16,15 +16,16 @@ import * as Predicate from "effect/Predicate"
 import * as RpcGroup from "effect/rpc/RpcGroup"
 import * as Conflict from "./Conflict.ts"
 import { CopyEntry, EntryCopied, EntryFailed } from "./CopyEntry.ts"
-import type { CopyError } from "./CopyError.ts"
+import { CopyError, Reason } from "./CopyError.ts"
 import { CopyRouter } from "./CopyRouter.ts"
 import * as Router from "./CopyRouter.ts"
 import { type Lost, lostUnits } from "./CopyStrategy.ts"
 import * as FilePath from "./FilePath.ts"
-import * as Files from "./Files.ts"
+import type * as Files from "./Files.ts"
 import type { FilesError } from "./FilesError.ts"
 import * as FolderCopy from "./FolderCopy.ts"
 import type { NoFreeName } from "./NumberedName.ts"
+import * as Place from "./Place.ts"
 import { SkipReason } from "./SkipReason.ts"
 import * as TemporaryName from "./TemporaryName.ts"
 
@@ -38,8 +39,23 @@ const decided = TaskCheckpoint.make(Conflict.Decision)
 /** Modes that could take their own work for somebody else's. */
 const meetsItself = (mode: Conflict.Mode): boolean => mode === "skip" || mode === "rename" || mode === "error"
 
-const plan = Effect.fnUntraced(function*({ conflict, source, target }: Payload, stat: Files.FileStat) {
-  const decision = yield* Conflict.resolve(conflict, { path: source, stat }, target)
+/** What a task works on: its source, and the folder that the copy goes into. */
+interface Work {
+  readonly conflict: Conflict.Mode
+  readonly source: Conflict.Source
+  readonly target: Place.Place
+}
+
+/** A folder above the source that is gone, or is a link by now, has taken the source with it. */
+const openSource = (path: FilePath.FilePath) =>
+  Effect.catchIf(
+    Place.open(path),
+    (error) => error.isMissing || error.code === "ELOOP",
+    () => Effect.fail(new CopyError({ reason: Reason.cases.Vanished.make({ path }) }))
+  )
+
+const plan = Effect.fnUntraced(function*({ conflict, source, target }: Work) {
+  const decision = yield* Conflict.resolve(conflict, source, target)
   const writes = decision._tag === "Create" || decision._tag === "RenameTo"
   if (writes && meetsItself(conflict)) yield* decided.commit(decision)
   return decision
@@ -48,7 +64,8 @@ const plan = Effect.fnUntraced(function*({ conflict, source, target }: Payload, 
 const noJob = JobId.make("none")
 
 /** Copies what is to be copied; a folder without what is in it. */
-const perform = Effect.fnUntraced(function*(payload: Payload, stat: Files.FileStat, decision: Conflict.Decision) {
+const perform = Effect.fnUntraced(function*({ source, target }: Work, decision: Conflict.Decision) {
+  const path = Place.path(target)
   switch (decision._tag) {
     case "Unchanged":
       return EntryCopied.cases.Unchanged.make({})
@@ -57,19 +74,21 @@ const perform = Effect.fnUntraced(function*(payload: Payload, stat: Files.FileSt
     case "Skip":
       return yield* Task.skip(Conflict.why(decision))
     case "Refuse": {
-      const why = `${FilePath.display(payload.target)}: ${Conflict.why(decision)}`
-      return yield* new EntryFailed({ code: "Refused", path: payload.target, why })
+      const why = `${FilePath.display(path)}: ${Conflict.why(decision)}`
+      return yield* new EntryFailed({ code: "Refused", path, why })
     }
     default: {
       const router = yield* CopyRouter
       const { job, token } = yield* Lease.Lease
-      const target = Conflict.placeOf(decision, payload.target)
+      const place = { ...target, name: Conflict.placeOf(decision, target.name) }
+      const { stat } = source
       const copied = yield* router.copy({
-        source: payload.source,
+        source: source.place,
         stat,
-        target,
-        temporary: TemporaryName.make(Option.getOrElse(job, () => noJob), token, target),
-        placing: meetsItself(payload.conflict) ? "exclusive" : "replace"
+        target: place,
+        temporary: TemporaryName.make(Option.getOrElse(job, () => noJob), token, Place.path(place)),
+        // What was not there when it was decided is never replaced; whoever has put it there did not ask for that.
+        placing: decision._tag === "Replace" ? "replace" : "exclusive"
       })
       yield* countLost(copied.lost)
       if (stat.kind === "folder") return EntryCopied.cases.FolderMade.make({})
@@ -85,23 +104,24 @@ const countLost = (lost: ReadonlyArray<Lost>): Effect.Effect<void> =>
 /** How often a name may be taken by others between the decision and the copy. */
 const maxDecisions = 16
 
-const copyOne = Effect.fnUntraced(function*(payload: Payload) {
-  const files = yield* Files.Files
-  const stat = yield* files.lstat(payload.source)
-  const decideAndCopy = Effect.flatMap(plan(payload, stat), (decision) => perform(payload, stat, decision)).pipe(
+const copyOne = Effect.fnUntraced(function*({ conflict, source, target }: Payload) {
+  const place = yield* openSource(source)
+  const stat = yield* Place.lstat(place)
+  const work: Work = { conflict, source: { place, stat }, target: yield* Place.open(target) }
+  const decideAndCopy = Effect.flatMap(plan(work), (decision) => perform(work, decision)).pipe(
     // Others may take a name between the decision and the copy; then it is decided again.
     Effect.retry({ times: maxDecisions, while: isOccupied })
   )
   const earlier = yield* decided.get
   if (Option.isNone(earlier)) return yield* decideAndCopy
-  return yield* Effect.catchIf(perform(payload, stat, earlier.value), isOccupied, () =>
+  return yield* Effect.catchIf(perform(work, earlier.value), isOccupied, () =>
     Effect.gen(function*() {
-      const target = Conflict.placeOf(earlier.value, payload.target)
-      const found = yield* Conflict.resolve("changed", { path: payload.source, stat }, target)
+      const name = Conflict.placeOf(earlier.value, work.target.name)
+      const found = yield* Conflict.resolve("changed", work.source, { ...work.target, name })
       // What is there now is what an attempt before this one has copied, or somebody else's.
       return found._tag === "Unchanged" ? copiedBefore(stat) : yield* decideAndCopy
     }))
-})
+}, Effect.scoped)
 
 const copiedBefore = ({ kind, sizeBytes }: Files.FileStat): typeof EntryCopied.Type =>
   kind === "link"
@@ -114,11 +134,14 @@ const isOccupied = (error: { readonly _tag: string }): boolean =>
 /** Gives a folder its mode and times, once nothing is written in it any more. */
 const endFolder = Effect.fnUntraced(function*({ source, target }: Payload) {
   const { job, token } = yield* Lease.Lease
+  const place = yield* Place.open(target)
   // Owners before this one may have left temporary files here.
-  if (token > 1 && Option.isSome(job)) yield* TemporaryName.sweep({ folder: target, job: job.value, before: token })
-  yield* countLost(yield* FolderCopy.finish(source, target))
+  if (token > 1 && Option.isSome(job)) {
+    yield* TemporaryName.sweep({ folder: yield* Place.openFolder(place), job: job.value, before: token })
+  }
+  yield* countLost(yield* FolderCopy.finish(yield* openSource(source), place))
   return EntryCopied.cases.FolderEnded.make({})
-})
+}, Effect.scoped)
 
 const failed = (error: CopyError | FilesError | NoFreeName, path: FilePath.FilePath): EntryFailed => {
   const cause = error._tag === "CopyError" && error.reason._tag === "CallFailed" ? error.reason.error : error

@@ -4,16 +4,19 @@
  * @since 0.1.0
  */
 import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
 import * as Result from "effect/Result"
+import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import * as Conflict from "./Conflict.ts"
 import type { Payload } from "./Copy.ts"
 import * as Destination from "./Destination.ts"
 import * as FilePath from "./FilePath.ts"
-import * as Files from "./Files.ts"
+import type * as Files from "./Files.ts"
 import type { FilesError } from "./FilesError.ts"
 import * as FileTree from "./FileTree.ts"
 import type { NoFreeName } from "./NumberedName.ts"
+import * as Place from "./Place.ts"
 import * as ProtectedFiles from "./ProtectedFiles.ts"
 import { SkipReason } from "./SkipReason.ts"
 
@@ -41,16 +44,23 @@ export interface Entry {
   readonly why: string
 }
 
-type Place = Destination.Transfer
+type Transfer = Destination.Transfer
 
-const entryOf = Effect.fnUntraced(function*({ source, target }: Place, mode: Conflict.Mode): Effect.fn.Return<
+/** The place of a target, if there is a folder that it can be in: a dry run makes none. */
+const openTarget = (path: FilePath.FilePath) =>
+  Effect.catchIf(Effect.asSome(Place.open(path)), (error) => error.isMissing, () => Effect.succeedNone)
+
+const entryOf = Effect.fnUntraced(function*({ source, target }: Transfer, mode: Conflict.Mode): Effect.fn.Return<
   Entry,
   FilesError | NoFreeName,
-  Files.Files
+  Files.Files | Scope.Scope
 > {
-  const files = yield* Files.Files
-  const stat = yield* files.lstat(source)
-  const decision = yield* Conflict.resolve(mode, { path: source, stat }, target)
+  const place = yield* Place.open(source)
+  const stat = yield* Place.lstat(place)
+  const taken = yield* openTarget(target)
+  const decision = Option.isSome(taken)
+    ? yield* Conflict.resolve(mode, { place, stat }, taken.value)
+    : yield* Conflict.resolveFree(mode, { place, stat }, target)
   return {
     action: decision._tag,
     kind: stat.kind,
@@ -59,13 +69,13 @@ const entryOf = Effect.fnUntraced(function*({ source, target }: Place, mode: Con
     sizeBytes: stat.kind === "file" ? stat.sizeBytes : 0,
     why: Conflict.why(decision)
   }
-})
+}, Effect.scoped)
 
 /** Entry that could not be looked at. What is gone by now would be skipped by the copy as well. */
-const unknown = (place: Place, error: FilesError | NoFreeName): Entry => {
-  const isGone = error._tag === "FilesError" && error.isMissing && error.path === place.source
+const unknown = (transfer: Transfer, error: FilesError | NoFreeName): Entry => {
+  const isGone = error._tag === "FilesError" && error.isMissing && FilePath.isWithin(transfer.source, error.path)
   return {
-    ...place,
+    ...transfer,
     action: isGone ? "Skip" : "Fail",
     kind: "unknown",
     sizeBytes: 0,
@@ -92,10 +102,10 @@ export const entries = ({ leaveOut, request, transfers }: Payload): Stream.Strea
     return FileTree.walk({ sources: transfers.map(({ source }) => source) }).pipe(
       Stream.filterMapEffect((element: FileTree.Element) => {
         if (element._tag === "Close" || isBelowRefused(element)) return Effect.succeed(Result.failVoid)
-        const place = Destination.placeOf(transfers, element)
-        if (element._tag === "Unreadable") return Effect.succeed(Result.succeed(unknown(place, element.error)))
-        return Effect.match(entryOf(place, request.conflict), {
-          onFailure: (error) => Result.succeed(unknown(place, error)),
+        const transfer = Destination.placeOf(transfers, element)
+        if (element._tag === "Unreadable") return Effect.succeed(Result.succeed(unknown(transfer, element.error)))
+        return Effect.match(entryOf(transfer, request.conflict), {
+          onFailure: (error) => Result.succeed(unknown(transfer, error)),
           onSuccess: (entry) => {
             if (element._tag === "Open" && entry.action === "Refuse") refused = element
             return Result.succeed(entry)

@@ -12,7 +12,9 @@ import { CopyError, Reason } from "./CopyError.ts"
 import type { Copied, CopyRequest, CopyStrategy } from "./CopyStrategy.ts"
 import type * as Files from "./Files.ts"
 import * as FolderCopy from "./FolderCopy.ts"
+import * as UnnamedFiles from "./internal/unnamedFiles.ts"
 import * as LinkCopy from "./LinkCopy.ts"
+import * as Place from "./Place.ts"
 import * as WholeCopy from "./WholeCopy.ts"
 
 /**
@@ -46,8 +48,9 @@ export const strategies: ReadonlyArray<CopyStrategy> = [
  * @since 0.1.0
  */
 export const layerOf = (strategies: ReadonlyArray<CopyStrategy>): Layer.Layer<CopyRouter> =>
-  Layer.succeed(CopyRouter, {
-    copy: Effect.fnUntraced(function*(request) {
+  Layer.sync(CopyRouter, () => {
+    const unnamed = UnnamedFiles.makeUnsafe()
+    const copy = Effect.fnUntraced(function*(request: CopyRequest) {
       for (const strategy of strategies) {
         if (!strategy.accepts(request.stat)) continue
         const copied = yield* Effect.catchReason(
@@ -58,8 +61,9 @@ export const layerOf = (strategies: ReadonlyArray<CopyStrategy>): Layer.Layer<Co
         )
         if (copied !== undefined) return copied
       }
-      return yield* new CopyError({ reason: Reason.cases.Unsupported.make({ path: request.source }) })
+      return yield* new CopyError({ reason: Reason.cases.Unsupported.make({ path: Place.path(request.source) }) })
     })
+    return { copy: (request) => Effect.provideService(copy(request), UnnamedFiles.UnnamedFiles, unnamed) }
   })
 
 /**

@@ -11,6 +11,7 @@ import type * as Effect from "effect/Effect"
 import type { CopyError } from "./CopyError.ts"
 import type { FilePath } from "./FilePath.ts"
 import type * as Files from "./Files.ts"
+import type { Place } from "./Place.ts"
 
 /**
  * What is to be copied, and to where.
@@ -19,14 +20,14 @@ import type * as Files from "./Files.ts"
  * @since 0.1.0
  */
 export interface CopyRequest {
-  readonly source: FilePath
+  readonly source: Place
 
   /** What the source was when it was decided to copy it. */
   readonly stat: Files.FileStat
 
-  readonly target: FilePath
+  readonly target: Place
 
-  /** Path beside the target for what is not whole yet; of this job and owner alone. */
+  /** Name in the target's folder for what is not whole yet; of this job and owner alone. */
   readonly temporary: FilePath
 
   /** Whether the copy takes the place of what has the name of the target, or fails with `Occupied`. */

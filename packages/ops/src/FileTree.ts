@@ -18,6 +18,7 @@ import * as FilePath from "./FilePath.ts"
 import * as Files from "./Files.ts"
 import { FilesError } from "./FilesError.ts"
 import * as FolderListing from "./FolderListing.ts"
+import * as Place from "./Place.ts"
 import * as TreeCursor from "./TreeCursor.ts"
 
 const place = {
@@ -81,7 +82,7 @@ export class InvalidCursor
  * @since 0.1.0
  */
 export interface WalkOptions {
-  /** Files and folders, absolute; a link is not followed. */
+  /** Real paths of files and folders. No link is followed, neither here nor above. */
   readonly sources: ReadonlyArray<FilePath.FilePath>
 
   /** Cursor of the last element of an earlier walk over the same sources. */
@@ -183,7 +184,7 @@ class Walker {
 
   private answer({ kind, path }: Question): Effect.Effect<void> {
     if (kind === "folder") return this.open(path)
-    return Effect.matchEffect(this.files.lstat(this.absolute(path)), {
+    return Effect.matchEffect(this.lookAt(this.absolute(path)), {
       onSuccess: ({ kind }) =>
         kind === "folder" ? this.open(path) : Effect.sync(() => {
           this.chunk.push({ _tag: "Leaf", ...this.at(path, "leaf"), kind })
@@ -193,6 +194,19 @@ class Walker {
           this.chunk.push({ _tag: "Unreadable", ...this.at(path, "leaf"), error, retryAfter: Option.none() })
         })
     })
+  }
+
+  /** Only the folder that it is in can be opened at a path that is too long for the kernel. */
+  private lookAt(path: FilePath.FilePath): Effect.Effect<Files.FileStat, FilesError> {
+    return Effect.catchIf(
+      this.files.lstat(path),
+      ({ code }) => code === "ENAMETOOLONG",
+      () =>
+        Effect.flatMap(Place.open(path), Place.lstat).pipe(
+          Effect.scoped,
+          Effect.provideService(Files.Files, this.files)
+        )
+    )
   }
 
   private open(path: FilePath.FilePath): Effect.Effect<void> {

@@ -1,9 +1,13 @@
 /**
  * The calls to the file system that file jobs make, and nothing else that knows a platform.
  *
- * Everything in this package that touches a disk does it through this contract. Paths are
- * bytes (`FilePath`), times are nanoseconds, sizes may be over 4 GiB, and no call follows
- * a link in the last component of a path unless it says so.
+ * Everything in this package that touches a disk does it through this contract. Paths are bytes (`FilePath`), times
+ * are nanoseconds, sizes may be over 4 GiB.
+ *
+ * A job works on real paths and is confined to them: what `folder`, `list` and `open` are given must not lead through
+ * a link, in no component, and everything that changes something does it by a name in a `Folder` that is open. So
+ * nobody who swaps a folder for a link while a job runs makes it read, write or remove anything elsewhere. What a
+ * person names may well lead through links: `realPath` turns it into a real path, once, before the job starts.
  *
  * @since 0.1.0
  */
@@ -51,6 +55,8 @@ export interface FileStat {
   readonly sizeBytes: number
   readonly accessedNanos: bigint
   readonly modifiedNanos: bigint
+  /** When content, mode, owner or names changed last. Nobody can set it. */
+  readonly changedNanos: bigint
 }
 
 /**
@@ -94,6 +100,80 @@ export interface OpenFile {
 }
 
 /**
+ * File that has no name yet, open to write to it. If it gets none, nothing is left of it, not even after a crash.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface UnnamedFile extends OpenFile {
+  /** Gives it a name in the folder that it was created in. Fails with `EEXIST`. */
+  readonly link: (name: FilePath) => Effect.Effect<void, FilesError>
+}
+
+/**
+ * Folder that is open, whatever becomes of its path. It is closed with its scope.
+ *
+ * **Details**
+ *
+ * Each name is one component: neither empty, `.` or `..`, nor with a slash in it (`EINVAL`). No link is followed.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Folder {
+  /** Where it was when it was opened, as messages say it. */
+  readonly path: FilePath
+
+  /** What the file system knows of it. */
+  readonly stat: Effect.Effect<FileStat, FilesError>
+
+  /** What is in it. */
+  readonly list: Effect.Effect<FolderListing, FilesError>
+
+  /** What has the name; the link itself where that is one. */
+  readonly lstat: (name: FilePath) => Effect.Effect<FileStat, FilesError>
+
+  /** Like `lstat`, and `None` where there is nothing. */
+  readonly find: (name: FilePath) => Effect.Effect<Option.Option<FileStat>, FilesError>
+
+  /** Opens a folder in it. Fails with `ENOTDIR` on anything else, links included. */
+  readonly folder: (name: FilePath) => Effect.Effect<Folder, FilesError, Scope.Scope>
+
+  /** Opens a file or folder to read from it. Never follows a link (`ELOOP`), never waits for the writer of a FIFO. */
+  readonly open: (name: FilePath) => Effect.Effect<OpenFile, FilesError, Scope.Scope>
+
+  /** Creates a file that only its owner may use (`0600`), and opens it to write to it. Fails with `EEXIST`. */
+  readonly create: (name: FilePath) => Effect.Effect<OpenFile, FilesError, Scope.Scope>
+
+  /** Creates a file without a name. Fails with `ENOTSUP` where the file system, or the way to call it, has none. */
+  readonly createUnnamed: Effect.Effect<UnnamedFile, FilesError, Scope.Scope>
+
+  /** Creates a folder that only its owner may use (`0700`). Fails with `EEXIST`. */
+  readonly makeFolder: (name: FilePath) => Effect.Effect<void, FilesError>
+
+  /** Where a link points to, as it stands in the link. */
+  readonly readLink: (name: FilePath) => Effect.Effect<FilePath, FilesError>
+
+  /** Creates a link that points to the target. Fails with `EEXIST`. */
+  readonly makeLink: (target: FilePath, name: FilePath) => Effect.Effect<void, FilesError>
+
+  /** Sets the times of what has the name; of the link itself where that is one. */
+  readonly setTimes: (name: FilePath, times: FileTimes) => Effect.Effect<void, FilesError>
+
+  /** Gives a file another name, in place of whatever file or link has it. */
+  readonly rename: (from: FilePath, to: FilePath) => Effect.Effect<void, FilesError>
+
+  /** Gives a file one more name. Fails with `EEXIST`. */
+  readonly link: (existing: FilePath, name: FilePath) => Effect.Effect<void, FilesError>
+
+  /** Removes one name of a file. Never removes a folder. */
+  readonly unlink: (name: FilePath) => Effect.Effect<void, FilesError>
+
+  /** Removes a folder that is empty. Never removes anything else. */
+  readonly removeFolder: (name: FilePath) => Effect.Effect<void, FilesError>
+}
+
+/**
  * Service that calls the file system.
  *
  * **Details**
@@ -105,47 +185,29 @@ export interface OpenFile {
  * @since 0.1.0
  */
 export class Files extends Context.Service<Files, {
-  /** What is at the path; the link itself where that is one. */
-  readonly lstat: (path: FilePath) => Effect.Effect<FileStat, FilesError>
+  /** Opens the folder at a real path, however long it is. A link in it fails with `ELOOP` or `ENOTDIR`. */
+  readonly folder: (path: FilePath) => Effect.Effect<Folder, FilesError, Scope.Scope>
+
+  /** What is in the folder at a real path. A link in it fails with `ELOOP` or `ENOTDIR`. */
+  readonly list: (path: FilePath) => Effect.Effect<FolderListing, FilesError>
+
+  /**
+   * Opens what is at a real path to read from it. A link in it fails with `ELOOP`, or `ENOTDIR` above the last
+   * component. Never waits for the writer of a FIFO.
+   */
+  readonly open: (path: FilePath) => Effect.Effect<OpenFile, FilesError, Scope.Scope>
 
   /** What is at the path, or where links from there lead to. */
   readonly stat: (path: FilePath) => Effect.Effect<FileStat, FilesError>
+
+  /** What is at the path; the link itself where that is one. Links above it are followed. */
+  readonly lstat: (path: FilePath) => Effect.Effect<FileStat, FilesError>
 
   /** Like `lstat`, and `None` where there is nothing. */
   readonly find: (path: FilePath) => Effect.Effect<Option.Option<FileStat>, FilesError>
 
   /** The path without links, `.` and `..`, from the root on. */
   readonly realPath: (path: FilePath) => Effect.Effect<FilePath, FilesError>
-
-  /** What is in the folder. Fails with `ENOTDIR` on a link to one. */
-  readonly list: (folder: FilePath) => Effect.Effect<FolderListing, FilesError>
-
-  /** Opens a file or folder to read from it. Never follows a link (`ELOOP`), never waits for the writer of a FIFO. */
-  readonly open: (path: FilePath) => Effect.Effect<OpenFile, FilesError, Scope.Scope>
-
-  /** Creates a file that only its owner may use (`0600`), and opens it to write to it. Fails with `EEXIST`. */
-  readonly create: (path: FilePath) => Effect.Effect<OpenFile, FilesError, Scope.Scope>
-
-  /** Creates a folder that only its owner may use (`0700`). Fails with `EEXIST`. */
-  readonly makeFolder: (path: FilePath) => Effect.Effect<void, FilesError>
-
-  /** Where a link points to, as it stands in the link. */
-  readonly readLink: (path: FilePath) => Effect.Effect<FilePath, FilesError>
-
-  /** Creates a link that points to the target. Fails with `EEXIST`. */
-  readonly makeLink: (target: FilePath, path: FilePath) => Effect.Effect<void, FilesError>
-
-  /** Sets the times of a link. */
-  readonly setLinkTimes: (path: FilePath, times: FileTimes) => Effect.Effect<void, FilesError>
-
-  /** Gives the file another name, in place of whatever file or link has it. */
-  readonly rename: (from: FilePath, to: FilePath) => Effect.Effect<void, FilesError>
-
-  /** Gives the file one more name. Fails with `EEXIST`. */
-  readonly link: (existing: FilePath, path: FilePath) => Effect.Effect<void, FilesError>
-
-  /** Removes one name of a file. Never removes a folder. */
-  readonly unlink: (path: FilePath) => Effect.Effect<void, FilesError>
 }>()("@fanout/ops/Files") {}
 
 // Together about 30 s, jitter apart: the descriptors of this process come back as soon as other copies end.

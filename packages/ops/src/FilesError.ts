@@ -32,6 +32,7 @@ export const Call = Schema.Literals([
   "rename",
   "link",
   "unlink",
+  "rmdir",
   "realpath"
 ])
 
@@ -62,6 +63,7 @@ const verbs: Readonly<Record<Call, string>> = {
   rename: "rename",
   link: "link",
   unlink: "remove",
+  rmdir: "remove the folder",
   realpath: "resolve"
 }
 
@@ -72,6 +74,7 @@ const meanings: Readonly<Record<string, string>> = {
   EEXIST: "something with this name exists",
   EFBIG: "the file is too large for this file system",
   EIO: "the device failed to read or write",
+  EINVAL: "the file system does not take this",
   EISDIR: "it is a folder",
   ELOOP: "it is a link, or leads through too many",
   EMFILE: "this process has too many files open",

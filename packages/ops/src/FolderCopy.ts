@@ -9,11 +9,11 @@ import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import { CopyError, Reason } from "./CopyError.ts"
 import type { CopyStrategy, Lost } from "./CopyStrategy.ts"
-import type * as FilePath from "./FilePath.ts"
-import * as Files from "./Files.ts"
+import type * as Files from "./Files.ts"
 import { FilesError } from "./FilesError.ts"
 import { keepAttributes } from "./internal/attributes.ts"
 import { onDestination, onSource } from "./internal/sides.ts"
+import * as Place from "./Place.ts"
 
 const { KindChanged, Occupied } = Reason.cases
 
@@ -28,10 +28,9 @@ export const strategy: CopyStrategy = {
   name: "folder",
   accepts: ({ kind }) => kind === "folder",
   copy: Effect.fnUntraced(function*({ target }) {
-    const files = yield* Files.Files
     yield* Lease.check
     yield* Effect.catchIf(
-      files.makeFolder(target),
+      target.folder.makeFolder(target.name),
       (error) => error.code === "EEXIST",
       () => ensureFolder(target)
     ).pipe(
@@ -42,11 +41,10 @@ export const strategy: CopyStrategy = {
 }
 
 /** After a crash a folder is made once more. A link to a folder is none: what it leads to is not ours to fill. */
-const ensureFolder = Effect.fnUntraced(function*(target: FilePath.FilePath) {
-  const files = yield* Files.Files
-  const found = yield* files.find(target)
+const ensureFolder = Effect.fnUntraced(function*(target: Place.Place) {
+  const found = yield* Place.find(target)
   if (Option.exists(found, ({ kind }) => kind !== "folder")) {
-    return yield* new CopyError({ reason: Occupied.make({ path: target }) })
+    return yield* new CopyError({ reason: Occupied.make({ path: Place.path(target) }) })
   }
 })
 
@@ -57,17 +55,18 @@ const ensureFolder = Effect.fnUntraced(function*(target: FilePath.FilePath) {
  * @since 0.1.0
  */
 export const finish = Effect.fnUntraced(function*(
-  source: FilePath.FilePath,
-  target: FilePath.FilePath
+  source: Place.Place,
+  target: Place.Place
 ): Effect.fn.Return<ReadonlyArray<Lost>, CopyError | Interrupted, Files.Files> {
-  const files = yield* Files.Files
-  const stat = yield* onSource(files.lstat(source))
-  if (stat.kind !== "folder") return yield* new CopyError({ reason: KindChanged.make({ path: source }) })
+  const stat = yield* onSource(Place.lstat(source))
+  if (stat.kind !== "folder") {
+    return yield* new CopyError({ reason: KindChanged.make({ path: Place.path(source) }) })
+  }
   return yield* Effect.scoped(Effect.gen(function*() {
-    const folder = yield* onDestination(files.open(target))
+    const folder = yield* onDestination(Place.openFile(target))
     const { kind } = yield* onDestination(folder.stat)
     if (kind !== "folder") {
-      const error = new FilesError({ call: "open", code: "ENOTDIR", path: target, target: Option.none() })
+      const error = new FilesError({ call: "open", code: "ENOTDIR", path: Place.path(target), target: Option.none() })
       return yield* onDestination(Effect.fail(error))
     }
     yield* Lease.check

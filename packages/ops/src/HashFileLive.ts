@@ -127,11 +127,11 @@ const hashSampled = (path: FilePath.FilePath) =>
         : yield* changed(path)
     }))
 
-/** Opens what a name leads to: most are no links, so it is tried first whether this one is. */
+/** Opens what a name leads to: most lead through no links, so it is tried first whether this one does. */
 const openFollowing = (files: Files.Files["Service"], path: FilePath.FilePath) =>
   Effect.catchIf(
     files.open(path),
-    ({ code }) => code === "ELOOP",
+    ({ code }) => code === "ELOOP" || code === "ENOTDIR",
     () => Effect.flatMap(files.realPath(path), files.open)
   )
 

@@ -5,9 +5,8 @@
  */
 import * as Effect from "effect/Effect"
 import type { CopyStrategy } from "./CopyStrategy.ts"
-import * as Files from "./Files.ts"
 import { tolerate } from "./internal/attributes.ts"
-import { createTemporary, placed } from "./internal/placing.ts"
+import { createTemporary, place } from "./internal/placing.ts"
 import { onSource } from "./internal/sides.ts"
 
 /**
@@ -19,15 +18,12 @@ import { onSource } from "./internal/sides.ts"
 export const strategy: CopyStrategy = {
   name: "link",
   accepts: ({ kind }) => kind === "link",
-  copy: (request) =>
-    placed(
-      request,
-      Effect.gen(function*() {
-        const files = yield* Files.Files
-        const target = yield* onSource(files.readLink(request.source))
-        yield* createTemporary(request, files.makeLink(target, request.temporary))
-        const lost = yield* tolerate("times", files.setLinkTimes(request.temporary, request.stat))
-        return { strategy: "link", sizeBytes: 0, lost }
-      })
-    )
+  copy: Effect.fnUntraced(function*(request) {
+    const { source, stat, target: { folder }, temporary } = request
+    const target = yield* onSource(source.folder.readLink(source.name))
+    yield* createTemporary(request, folder.makeLink(target, temporary))
+    const lost = yield* tolerate("times", folder.setTimes(temporary, stat))
+    yield* place(request)
+    return { strategy: "link", sizeBytes: 0, lost }
+  }, Effect.scoped)
 }

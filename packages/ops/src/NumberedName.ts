@@ -11,8 +11,8 @@ import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
 import * as FilePath from "./FilePath.ts"
-import * as Files from "./Files.ts"
 import type { FilesError } from "./FilesError.ts"
+import * as Place from "./Place.ts"
 
 /**
  * Numbers that are tried before the search for a free name is given up.
@@ -64,8 +64,8 @@ const shortened = (text: string, maxBytes: number): string => {
 }
 
 /**
- * Creates the path beside this one that has the number in its name. A name that would get longer than 255 bytes
- * is shortened before the number.
+ * Creates the path, or the bare name, beside this one that has the number in its name. A name that would get longer
+ * than 255 bytes is shortened before the number.
  *
  * @category constructors
  * @since 0.1.0
@@ -89,11 +89,10 @@ export const make = (path: FilePath.FilePath, number: number): FilePath.FilePath
  * @since 0.1.0
  */
 export const firstFree = Effect.fnUntraced(function*(
-  path: FilePath.FilePath
-): Effect.fn.Return<number, FilesError | NoFreeName, Files.Files> {
-  const files = yield* Files.Files
+  { folder, name }: Place.Place
+): Effect.fn.Return<number, FilesError | NoFreeName> {
   for (let number = 1; number <= maxNumber; number++) {
-    if (Option.isNone(yield* files.find(make(path, number)))) return number
+    if (Option.isNone(yield* folder.find(make(name, number)))) return number
   }
-  return yield* new NoFreeName({ path })
+  return yield* new NoFreeName({ path: Place.path({ folder, name }) })
 })

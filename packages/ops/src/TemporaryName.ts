@@ -13,7 +13,7 @@ import * as Lease from "@fanout/core/Lease"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as FilePath from "./FilePath.ts"
-import * as Files from "./Files.ts"
+import type * as Files from "./Files.ts"
 import type { FilesError } from "./FilesError.ts"
 
 /**
@@ -46,14 +46,14 @@ const hash = (text: string): string => {
 }
 
 /**
- * Creates the path, beside the target, that the job's owner writes the target's content to.
+ * Creates the name, in the folder of the target, that the job's owner writes the target's content to.
  *
  * @category constructors
  * @since 0.1.0
  */
 export const make = (job: JobId.JobId, token: number, target: FilePath.FilePath): FilePath.FilePath => {
   const owner = token.toString(36).padStart(tokenDigits, "0")
-  return FilePath.join(FilePath.parent(target), FilePath.make(`.fanout-${hash(job)}-${owner}-${hash(target)}`))
+  return FilePath.make(`.fanout-${hash(job)}-${owner}-${hash(target)}`)
 }
 
 /**
@@ -86,19 +86,18 @@ export const isOf = (job: JobId.JobId, name: FilePath.FilePath, before = Number.
  * @since 0.1.0
  */
 export const sweep = Effect.fnUntraced(function*(options: {
-  readonly folder: FilePath.FilePath
+  readonly folder: Files.Folder
   readonly job: JobId.JobId
   readonly before?: number
-}): Effect.fn.Return<number, FilesError | Interrupted, Files.Files> {
+}): Effect.fn.Return<number, FilesError | Interrupted> {
   const { before, folder, job } = options
-  const files = yield* Files.Files
-  const listing = yield* files.list(folder)
+  const listing = yield* folder.list
   let removed = 0
   for (let index = 0; index < listing.size; index++) {
     const name = listing.nameAt(index)
     if (!isOf(job, name, before) || listing.kindAt(index) === "folder") continue
     yield* Lease.check
-    yield* Effect.catchIf(files.unlink(FilePath.join(folder, name)), (error) => error.isMissing, () => Effect.void)
+    yield* Effect.catchIf(folder.unlink(name), (error) => error.isMissing, () => Effect.void)
     removed++
   }
   return removed

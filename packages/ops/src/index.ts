@@ -151,12 +151,12 @@ export * as LinkCopy from "./LinkCopy.ts"
 /**
  * @since 0.1.0
  */
-export * as NodeFiles from "./NodeFiles.ts"
+export * as NumberedName from "./NumberedName.ts"
 
 /**
  * @since 0.1.0
  */
-export * as NumberedName from "./NumberedName.ts"
+export * as Place from "./Place.ts"
 
 /**
  * @since 0.1.0
@@ -177,6 +177,11 @@ export * as SampledHash from "./SampledHash.ts"
  * @since 0.1.0
  */
 export * as SkipReason from "./SkipReason.ts"
+
+/**
+ * @since 0.1.0
+ */
+export * as SystemFiles from "./SystemFiles.ts"
 
 /**
  * @since 0.1.0

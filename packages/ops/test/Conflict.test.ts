@@ -2,6 +2,7 @@ import { assert, describe, it } from "@effect/vitest"
 import * as Conflict from "@fanout/ops/Conflict"
 import * as FilePath from "@fanout/ops/FilePath"
 import * as Files from "@fanout/ops/Files"
+import * as Place from "@fanout/ops/Place"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
@@ -89,8 +90,16 @@ describe("Conflict", () => {
       const at = FilePath.make
       const decide = (mode: Conflict.Mode, source: string, target: string) =>
         Effect.gen(function*() {
-          const stat = yield* files.lstat(at(source))
-          const decision = yield* Conflict.resolve(mode, { path: at(source), stat }, at(target))
+          const place = yield* Place.open(at(source))
+          const found = { place, stat: yield* Place.lstat(place) }
+          const decision = yield* Conflict.resolve(mode, found, yield* Place.open(at(target)))
+          assert.strictEqual(
+            Conflict.placeOf(decision, FilePath.name(at(target))),
+            FilePath.name(Conflict.placeOf(decision, at(target)))
+          )
+          if (Option.isNone(yield* files.find(at(target)))) {
+            assert.deepStrictEqual(yield* Conflict.resolveFree(mode, found, at(target)), decision)
+          }
           return [decision, String(Conflict.placeOf(decision, at(target)))] as const
         }).pipe(Effect.provideService(Files.Files, files))
 
@@ -106,6 +115,8 @@ describe("Conflict", () => {
         { _tag: "RenameTo", number: 2 },
         "/file (2).txt"
       ])
+      assert.deepStrictEqual(yield* decide("changed", "/folder", "/"), [{ _tag: "Merge" }, "/"])
+      assert.deepStrictEqual(yield* decide("changed", "/fifo", "/new"), [{ _tag: "Skip", reason: "Special" }, "/new"])
       assert.deepStrictEqual(yield* decide("overwrite", "/fifo", "/fifo"), [
         { _tag: "Skip", reason: "Special" },
         "/fifo"

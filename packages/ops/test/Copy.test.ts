@@ -19,6 +19,70 @@ describe("Copy", () => {
       assert.deepStrictEqual(disk.tree("/to/copy"), disk.tree("/from"))
     }))
 
+  it.effect("copies what lies below paths that are too long for the kernel", () =>
+    Effect.gen(function*() {
+      for (const tellsKinds of [true, false]) {
+        const disk = plant()
+        disk.tellsKinds = tellsKinds
+        disk.remove("/from/pipe")
+        let path = "/from"
+        for (let depth = 0; depth < 25; depth++) {
+          path += `/${"long ".repeat(40)}`
+          disk.folder(path, { mode: 0o750 })
+          disk.file(`${path}/file`, `text ${depth}`)
+          disk.symlink(`${path}/link`, "../link")
+        }
+        assert.isAbove(path.length, 5000)
+
+        const { rows, state } = yield* copy(disk)
+
+        assert.deepStrictEqual([state, rows], ["Completed", []])
+        assert.deepStrictEqual(disk.tree("/to/copy"), disk.tree("/from"))
+        // What was copied is known again.
+        assert.include((yield* copy(disk)).progress.tally.tags, { Unchanged: 53 })
+      }
+    }))
+
+  it.effect.each<readonly [string, string]>([["/from/folder", "/secret"], ["/to/copy/folder", "/outside"], [
+    "/to/copy",
+    "/outside"
+  ]])(
+    "reads and writes nothing elsewhere, whenever %s becomes a link to %s",
+    ([folder, elsewhere]) =>
+      Effect.gen(function*() {
+        for (let n = 0;; n++) {
+          const disk = plant()
+          for (const folder of ["/secret", "/outside", "/outside/folder"]) disk.folder(folder)
+          for (const path of ["/secret/b", "/outside/b", "/outside/folder/b"]) disk.file(path, "secret")
+          disk.folder("/to/copy")
+          disk.folder("/to/copy/folder")
+          const before = [disk.tree("/secret"), disk.tree("/outside")]
+          let [left, isPlanned] = [n, false]
+
+          const { state } = yield* copy(disk, {
+            before: (call) =>
+              Effect.sync(() => {
+                // The walk begins with this.
+                isPlanned ||= call === "scandir"
+                if (!isPlanned || left-- !== 0) return
+                disk.rename(folder, "/moved")
+                disk.symlink(folder, elsewhere)
+              })
+          })
+
+          if (left >= 0) {
+            assert.isAbove(n, 30)
+            return
+          }
+          assert.deepStrictEqual([disk.tree("/secret"), disk.tree("/outside")], before)
+          const copies = { ...disk.tree("/to"), ...disk.tree("/moved") }
+          assert.isFalse(Object.values(copies).some((_) => _.kind === "file" && _.text === "secret"), `at ${n}`)
+          assert.include(["Completed", "CompletedWithErrors"], state)
+          assert.strictEqual(disk.openCount, 0)
+        }
+      })
+  )
+
   it.effect("counts what copies could not be given", () =>
     Effect.gen(function*() {
       const without = (call: string) => call === "fchmod" || call === "lutimes"

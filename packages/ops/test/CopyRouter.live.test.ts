@@ -1,10 +1,10 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as CopyRouter from "@fanout/ops/CopyRouter"
 import * as FilePath from "@fanout/ops/FilePath"
-import * as Files from "@fanout/ops/Files"
 import * as FileTree from "@fanout/ops/FileTree"
 import * as FolderCopy from "@fanout/ops/FolderCopy"
-import * as NodeFiles from "@fanout/ops/NodeFiles"
+import * as Place from "@fanout/ops/Place"
+import * as SystemFiles from "@fanout/ops/SystemFiles"
 import * as Effect from "effect/Effect"
 import * as Stream from "effect/Stream"
 import { execFileSync } from "node:child_process"
@@ -16,14 +16,13 @@ const copyTree = (source: FilePath.FilePath, target: FilePath.FilePath) =>
   FileTree.walk({ sources: [source] }).pipe(
     Stream.runForEach(Effect.fnUntraced(function*(element) {
       const [from, to] = [FilePath.join(source, element.path), FilePath.join(target, element.path)]
-      if (element._tag === "Close") return yield* Effect.asVoid(FolderCopy.finish(from, to))
-      const files = yield* Files.Files
+      const places = { source: yield* Place.open(from), target: yield* Place.open(to) }
+      if (element._tag === "Close") return yield* Effect.asVoid(FolderCopy.finish(places.source, places.target))
       const router = yield* CopyRouter.CopyRouter
-      const temporary = FilePath.join(FilePath.parent(to), FilePath.make(".temporary"))
-      const stat = yield* files.lstat(from)
-      yield* router.copy({ source: from, stat, target: to, temporary, placing: "exclusive" })
-    })),
-    Effect.provide([CopyRouter.layer, NodeFiles.layer])
+      const stat = yield* Place.lstat(places.source)
+      yield* router.copy({ ...places, stat, temporary: FilePath.make(".temporary"), placing: "exclusive" })
+    }, Effect.scoped)),
+    Effect.provide([CopyRouter.layer, SystemFiles.layer])
   )
 
 interface Entry {

@@ -8,11 +8,13 @@ import * as CopyRouter from "@fanout/ops/CopyRouter"
 import type * as CopyStrategy from "@fanout/ops/CopyStrategy"
 import * as FilePath from "@fanout/ops/FilePath"
 import * as Files from "@fanout/ops/Files"
+import * as Place from "@fanout/ops/Place"
 import * as TemporaryName from "@fanout/ops/TemporaryName"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
+import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as FaultyFiles from "./FaultyFiles.ts"
 import * as MemoryFiles from "./MemoryFiles.ts"
@@ -29,8 +31,9 @@ const targets = ["none", "file", "link"] as const
 type Source = (typeof sources)[number]
 type Target = (typeof targets)[number]
 
-const plant = (target: Target = "none"): MemoryFiles.Disk => {
+const plant = (target: Target = "none", takesUnnamed = true): MemoryFiles.Disk => {
   const disk = new MemoryFiles.Disk()
+  disk.takesUnnamed = takesUnnamed
   disk.folder("/from")
   disk.file("/from/small", "small text", { mode: 0o640, modified: 1_111_111n })
   disk.file("/from/empty", "", { mode: 0o444, modified: 2_222_222n })
@@ -44,7 +47,8 @@ const plant = (target: Target = "none"): MemoryFiles.Disk => {
 }
 
 const target = FilePath.make("/to/copy")
-const temporary = TemporaryName.make(JobId.make("job"), 7, target)
+const temporaryName = TemporaryName.make(JobId.make("job"), 7, target)
+const temporary = FilePath.join(FilePath.make("/to"), temporaryName)
 
 /** Copies one source of the disk, through calls that may be made to fail. */
 const copy = (
@@ -52,20 +56,31 @@ const copy = (
   source: Source,
   options: {
     readonly before?: FaultyFiles.Before
-    readonly placing?: "replace" | "exclusive"
+    readonly files?: Files.Files["Service"]
+    readonly placing?: CopyStrategy.CopyRequest["placing"]
     readonly router?: typeof CopyRouter.layer
+    readonly to?: FilePath.FilePath
   } = {}
 ) => {
-  const files = FaultyFiles.intercept(MemoryFiles.make(disk), options.before ?? (() => Effect.void))
+  let isReady = false
+  const { before = () => Effect.void, placing = "replace", to = target } = options
+  const files = FaultyFiles.intercept(
+    options.files ?? MemoryFiles.make(disk),
+    // The folders are open by then.
+    (call, path) => isReady ? before(call, path) : Effect.void
+  )
   return Effect.gen(function*() {
     const router = yield* CopyRouter.CopyRouter
-    const path = FilePath.make(`/from/${source}`)
-    const found = yield* MemoryFiles.make(disk).lstat(path)
+    const places = { source: yield* Place.open(FilePath.make(`/from/${source}`)), target: yield* Place.open(to) }
+    const found = yield* Place.lstat(places.source)
     const stat = source === "large" ? { ...found, sizeBytes: sizeOfLarge } : found
-    const placing = options.placing ?? "replace"
-    return yield* router.copy({ source: path, stat, target, temporary, placing })
-  }).pipe(Effect.provide(options.router ?? CopyRouter.layer), Effect.provideService(Files.Files, files))
+    isReady = true
+    return yield* router.copy({ ...places, stat, temporary: temporaryName, placing })
+  }).pipe(Effect.scoped, Effect.provide(options.router ?? CopyRouter.layer), Effect.provideService(Files.Files, files))
 }
+
+/** A router that remembers from one copy to the next. */
+const routerOf = Effect.provide(Effect.service(CopyRouter.CopyRouter), CopyRouter.layer)
 
 /** What the folder of the copy holds, the times of the folder itself apart. */
 const result = (disk: MemoryFiles.Disk) => disk.tree("/to")
@@ -102,10 +117,16 @@ describe("CopyRouter", { timeout: 60_000 }, () => {
   }
 
   /** Fails each call in turn, and looks at what is left. */
-  const eachFault = (source: Source, placing: "replace" | "exclusive", target: Target, code: string) =>
+  const eachFault = (
+    source: Source,
+    placing: "replace" | "exclusive",
+    target: Target,
+    code: string,
+    unnamed = true
+  ) =>
     Effect.gen(function*() {
       for (let n = 0;; n++) {
-        const disk = plant(target)
+        const disk = plant(target, unnamed)
         const before = result(disk)
         const fault = FaultyFiles.failAfter(n, code)
 
@@ -118,6 +139,7 @@ describe("CopyRouter", { timeout: 60_000 }, () => {
         // Once the copy has its name, a second name that can't be removed does no harm; the next sweep removes it.
         if (Exit.isSuccess(exit)) {
           assert.deepStrictEqual([fault.failed(), placing], ["unlink", "exclusive"])
+          assert.isTrue(!unnamed || source === "link")
           continue
         }
         assert.deepStrictEqual(result(disk), before, `after a failed ${fault.failed()}`)
@@ -140,43 +162,67 @@ describe("CopyRouter", { timeout: 60_000 }, () => {
           for (const target of source === "folder" ? (["none"] as const) : targets) {
             assert.isAbove(yield* eachFault(source, "replace", target, code), source === "folder" ? 0 : 3)
           }
-          yield* eachFault(source, "exclusive", "none", code)
+          for (const unnamed of [true, false]) {
+            const calls = yield* eachFault(source, "exclusive", "none", code, unnamed)
+            assert.isAbove(calls, source === "folder" ? 0 : 3)
+          }
         }
       })
+  )
+
+  /** Interrupts in each call in turn, and looks at what is left. */
+  const eachInterrupt = Effect.fnUntraced(
+    function*(source: Source, placing: "replace" | "exclusive", unnamed: boolean) {
+      for (let n = 0;; n++) {
+        const disk = plant(placing === "exclusive" || source === "folder" ? "none" : "file", unnamed)
+        const before = result(disk)
+        const reached = yield* Deferred.make<void>()
+        let [left, stopped] = [n, ""]
+        const fiber = yield* Effect.forkChild(copy(disk, source, {
+          placing,
+          before: (call, path) =>
+            Effect.suspend(() => {
+              if (left-- !== 0) return Effect.void
+              stopped = `${call} ${path}`
+              return Effect.andThen(Deferred.succeed(reached, undefined), Effect.never)
+            })
+        }))
+        yield* Effect.raceFirst(Deferred.await(reached), Fiber.await(fiber))
+        if (!(yield* Deferred.isDone(reached))) {
+          assert.isAbove(n, source === "folder" ? 0 : 3)
+          return
+        }
+
+        yield* Fiber.interrupt(fiber)
+
+        const isPlaced = stopped === `unlink ${temporary}`
+        if (isPlaced) assert.deepStrictEqual(disk.see("/to/copy"), disk.see(`/from/${source}`))
+        else assert.deepStrictEqual(result(disk), before, `in ${stopped}`)
+        assert.isUndefined(disk.see(temporary))
+        assert.strictEqual(disk.openCount, 0)
+      }
+    }
   )
 
   it.effect.each(sources)(
     "leaves the old file and nothing else when %s is interrupted in any call",
     (source) =>
       Effect.gen(function*() {
-        for (let n = 0;; n++) {
-          const disk = plant(source === "folder" ? "none" : "file")
-          const before = result(disk)
-          const reached = yield* Deferred.make<void>()
-          let left = n
-          const fiber = yield* Effect.forkChild(copy(disk, source, {
-            before: () =>
-              Effect.suspend(() =>
-                left-- === 0 ? Effect.andThen(Deferred.succeed(reached, undefined), Effect.never) : Effect.void
-              )
-          }))
-          yield* Effect.raceFirst(Deferred.await(reached), Fiber.await(fiber))
-          if (!(yield* Deferred.isDone(reached))) {
-            assert.isAbove(n, source === "folder" ? 0 : 3)
-            return
-          }
-
-          yield* Fiber.interrupt(fiber)
-
-          assert.deepStrictEqual(result(disk), before)
-        }
+        yield* eachInterrupt(source, "replace", true)
+        yield* eachInterrupt(source, "exclusive", true)
+        yield* eachInterrupt(source, "exclusive", false)
       })
   )
 
   /** Loses the lease before all, then in each call in turn. Only the call that places the copy may be under way. */
-  const eachLoss = Effect.fnUntraced(function*(source: Source, placing: "replace" | "exclusive", hasLinks: boolean) {
+  const eachLoss = Effect.fnUntraced(function*(
+    source: Source,
+    placing: "replace" | "exclusive",
+    hasLinks: boolean,
+    unnamed = true
+  ) {
     for (let n = -1;; n++) {
-      const disk = plant(placing === "exclusive" || source === "folder" ? "none" : "file")
+      const disk = plant(placing === "exclusive" || source === "folder" ? "none" : "file", unnamed)
       const before = result(disk)
       let [left, isLost, placedAfter] = [n, n < 0, false]
 
@@ -209,6 +255,8 @@ describe("CopyRouter", { timeout: 60_000 }, () => {
         yield* eachLoss(source, "replace", true)
         yield* eachLoss(source, "exclusive", true)
         yield* eachLoss(source, "exclusive", false)
+        yield* eachLoss(source, "exclusive", true, false)
+        yield* eachLoss(source, "exclusive", false, false)
       })
   )
 
@@ -216,16 +264,21 @@ describe("CopyRouter", { timeout: 60_000 }, () => {
     "does not trust a file that fails to close (%s)",
     (source) =>
       Effect.gen(function*() {
-        const disk = plant("file")
-        const before = result(disk)
+        const failing: FaultyFiles.Before = (call, path) =>
+          call === "close" && path.startsWith("/to")
+            ? Effect.fail(FaultyFiles.error(call, path, "ENOSPC"))
+            : Effect.void
+        for (const placing of ["replace", "exclusive"] as const) {
+          for (const unnamed of [true, false]) {
+            const disk = plant(placing === "replace" ? "file" : "none", unnamed)
+            const before = result(disk)
 
-        const error = yield* Effect.flip(copy(disk, source, {
-          before: (call, path) =>
-            call === "close" && path === temporary ? Effect.fail(FaultyFiles.error(call, path, "ENOSPC")) : Effect.void
-        }))
+            const error = yield* Effect.flip(copy(disk, source, { placing, before: failing }))
 
-        assert.strictEqual(reasonOf(error)?._tag, "CallFailed")
-        assert.deepStrictEqual(result(disk), before)
+            assert.strictEqual(reasonOf(error)?._tag, "CallFailed")
+            assert.deepStrictEqual(result(disk), before)
+          }
+        }
       })
   )
 
@@ -260,10 +313,10 @@ describe("CopyRouter", { timeout: 60_000 }, () => {
 
         const error = yield* Effect.flip(copy(disk, source, {
           before: (call) =>
-            Effect.gen(function*() {
+            Effect.sync(() => {
               if (call !== "open" && call !== "readlink") return
               disk.remove(path)
-              yield* MemoryFiles.make(disk).rename(FilePath.make(`/from/${instead}`), path)
+              disk.rename(`/from/${instead}`, path)
             })
         }))
 
@@ -276,10 +329,18 @@ describe("CopyRouter", { timeout: 60_000 }, () => {
     "takes no name that is taken when it must not (%s)",
     (source) =>
       Effect.gen(function*() {
-        for (const code of [undefined, "EPERM", "EOPNOTSUPP"]) {
+        for (
+          const [code, unnamed] of [
+            [undefined, true],
+            [undefined, false],
+            ["EPERM", true],
+            ["EPERM", false],
+            ["EOPNOTSUPP", false]
+          ] as const
+        ) {
           const withoutLinks: FaultyFiles.Before = (call, path) =>
             call === "link" && code !== undefined ? Effect.fail(FaultyFiles.error(call, path, code)) : Effect.void
-          const [free, taken] = [plant("none"), plant("file")]
+          const [free, taken] = [plant("none", unnamed), plant("file", unnamed)]
           const before = result(taken)
           const options = { placing: "exclusive", before: withoutLinks } as const
 
@@ -308,6 +369,107 @@ describe("CopyRouter", { timeout: 60_000 }, () => {
       })
   )
 
+  it.effect.each(["small", "empty", "large"] as const)(
+    "shows nothing of a new file before it is whole (%s)",
+    (source) =>
+      Effect.gen(function*() {
+        const disk = plant()
+        const calls: Array<string> = []
+
+        yield* copy(disk, source, {
+          placing: "exclusive",
+          before: (call, path) =>
+            Effect.sync(() => {
+              assert.strictEqual(disk.see("/to/copy") !== undefined, calls.includes("link /to/copy"))
+              assert.lengthOf(Object.keys(result(disk)), calls.includes("link /to/copy") ? 1 : 0)
+              calls.push(`${call} ${path}`)
+            })
+        })
+
+        const isChange = /^(create|rename|link|unlink|mkdir|symlink) /
+        assert.deepStrictEqual(calls.filter((call) => isChange.test(call)), ["create /to", "link /to/copy"])
+        assert.deepStrictEqual(disk.see("/to/copy"), disk.see(`/from/${source}`))
+      })
+  )
+
+  it.effect("asks once a device whether it takes files without a name, and writes nothing in vain", () =>
+    Effect.gen(function*() {
+      for (const code of ["ENOTSUP", "EOPNOTSUPP", "EISDIR", "ENOSYS", "EINVAL"]) {
+        const disk = plant()
+        disk.device = 2n
+        disk.folder("/other")
+        const calls: Array<string> = []
+        const before: FaultyFiles.Before = (call, path) =>
+          Effect.suspend(() => {
+            if (call === "create" || call === "write") calls.push(`${call} ${path}`)
+            return call === "create" && path === "/to" ? Effect.fail(FaultyFiles.error(call, path, code)) : Effect.void
+          })
+        const router = Layer.succeed(CopyRouter.CopyRouter, yield* routerOf)
+
+        for (const to of ["/to/a", "/to/b", "/other/c"].map(FilePath.make)) {
+          yield* copy(disk, "small", { placing: "exclusive", before, to, router })
+        }
+
+        const written = [`create ${temporary}`, `write ${temporary}`]
+        assert.deepStrictEqual(calls, ["create /to", ...written, ...written, "create /other", "write /other"])
+        for (const copy of ["/to/a", "/to/b", "/other/c"]) {
+          assert.deepStrictEqual(disk.see(copy), disk.see("/from/small"))
+        }
+      }
+    }))
+
+  it.effect("starts over under a temporary name where a file without one can get none", () =>
+    Effect.gen(function*() {
+      for (const source of ["small", "large"] as const) {
+        const disk = plant()
+        const calls: Array<string> = []
+
+        const copied = yield* copy(disk, source, {
+          placing: "exclusive",
+          before: (call, path) =>
+            Effect.suspend(() => {
+              if (call === "create" || call === "link") calls.push(`${call} ${path}`)
+              return path === target && call === "link"
+                ? Effect.fail(FaultyFiles.error(call, path, "EPERM"))
+                : Effect.void
+            })
+        })
+
+        assert.strictEqual(copied.strategy, source === "small" ? "whole" : "chunked")
+        assert.deepStrictEqual(calls, ["create /to", "link /to/copy", `create ${temporary}`, `link ${temporary}`])
+        assert.deepStrictEqual(disk.see("/to/copy"), disk.see(`/from/${source}`))
+        assert.deepStrictEqual(Object.keys(result(disk)), ["copy"])
+      }
+    }))
+
+  it.effect("copies into the folder that was opened, wherever its path leads by then", () =>
+    Effect.gen(function*() {
+      for (const source of ["small", "large", "link", "folder"] as const) {
+        for (const placing of ["replace", "exclusive"] as const) {
+          const disk = plant()
+          disk.folder("/trap")
+          let isSwapped = false
+
+          yield* copy(disk, source, {
+            placing,
+            before: () =>
+              Effect.sync(() => {
+                if (isSwapped) return
+                isSwapped = true
+                disk.rename("/to", "/moved")
+                disk.symlink("/to", "/trap")
+                disk.rename("/from", "/source")
+                disk.symlink("/from", "/trap")
+              })
+          })
+
+          assert.deepStrictEqual(disk.tree("/trap"), {})
+          if (source !== "folder") assert.deepStrictEqual(disk.see("/moved/copy"), disk.see(`/source/${source}`))
+          else assert.strictEqual(disk.see("/moved/copy")?.kind, "folder")
+        }
+      }
+    }))
+
   it.effect("copies all there is, whatever the size was said to be", () =>
     Effect.gen(function*() {
       for (const size of [0, 1, 10, 70_000]) {
@@ -316,17 +478,18 @@ describe("CopyRouter", { timeout: 60_000 }, () => {
         disk.remove(FilePath.make("/from/small"))
         disk.file("/from/small", text)
         for (const claimed of [0, 5, 9, 10, 11, 80_000]) {
-          const files = MemoryFiles.make(disk)
-          const lying = {
-            ...files,
-            open: (path: FilePath.FilePath) =>
+          const memory = MemoryFiles.make(disk)
+          const lying = (folder: Files.Folder): Files.Folder => ({
+            ...folder,
+            open: (name) =>
               Effect.map(
-                files.open(path),
+                folder.open(name),
                 (file) => ({ ...file, stat: Effect.map(file.stat, (_) => ({ ..._, sizeBytes: claimed })) })
               )
-          }
+          })
+          const files = { ...memory, folder: (path: FilePath.FilePath) => Effect.map(memory.folder(path), lying) }
 
-          const copied = yield* copy(disk, "small", {}).pipe(Effect.provideService(Files.Files, lying))
+          const copied = yield* copy(disk, "small", { files })
 
           assert.strictEqual(copied.sizeBytes, size)
           assert.include(disk.see("/to/copy"), { text })
@@ -399,7 +562,7 @@ describe("CopyRouter", { timeout: 60_000 }, () => {
       const unsupported: CopyStrategy.CopyStrategy = {
         name: "clone",
         accepts: ({ kind }) => kind === "file",
-        copy: ({ source }) => Effect.fail(new CopyError({ reason: { _tag: "Unsupported", path: source } }))
+        copy: ({ source }) => Effect.fail(new CopyError({ reason: { _tag: "Unsupported", path: Place.path(source) } }))
       }
       const disk = plant()
 

@@ -1,7 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as Destination from "@fanout/ops/Destination"
 import * as FilePath from "@fanout/ops/FilePath"
-import * as NodeFiles from "@fanout/ops/NodeFiles"
+import * as SystemFiles from "@fanout/ops/SystemFiles"
 import * as Arr from "effect/Array"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
@@ -99,7 +99,7 @@ describe("Destination", () => {
             destination: FilePath.join(ours, FilePath.make(destination)),
             isTarget: flag === "-T"
           }),
-          NodeFiles.layer
+          SystemFiles.layer
         ))
 
         assert.strictEqual(Exit.isSuccess(transfers), cp.status === 0, cp.stderr || String(transfers))

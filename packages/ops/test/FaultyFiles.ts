@@ -1,4 +1,4 @@
-import type * as FilePath from "@fanout/ops/FilePath"
+import * as FilePath from "@fanout/ops/FilePath"
 import type * as Files from "@fanout/ops/Files"
 import { type Call, FilesError } from "@fanout/ops/FilesError"
 import * as Effect from "effect/Effect"
@@ -7,10 +7,10 @@ import * as Option from "effect/Option"
 /** Runs before a call; what it fails with is what the call fails with. */
 export type Before = (call: Call, path: FilePath.FilePath) => Effect.Effect<void, FilesError>
 
-/** Calls a file system, after asking whether this call is to fail. */
+/** Calls a file system, after asking whether this call is to fail; a call through what is open, too. */
 export const intercept = (files: Files.Files["Service"], before: Before): Files.Files["Service"] => {
   const around = <A, E, R>(call: Call, path: FilePath.FilePath, effect: Effect.Effect<A, E, R>) =>
-    Effect.andThen(before(call, path), effect)
+    Effect.andThen(Effect.suspend(() => before(call, path)), effect)
   const file = (path: FilePath.FilePath, inner: Files.OpenFile): Files.OpenFile => ({
     stat: around("fstat", path, inner.stat),
     read: (buffer) => around("read", path, inner.read(buffer)),
@@ -20,21 +20,41 @@ export const intercept = (files: Files.Files["Service"], before: Before): Files.
     setTimes: (times) => around("futimes", path, inner.setTimes(times)),
     close: around("close", path, inner.close)
   })
+  const unnamed = (path: FilePath.FilePath, inner: Files.UnnamedFile): Files.UnnamedFile => ({
+    ...file(path, inner),
+    link: (name) => around("link", FilePath.join(path, name), inner.link(name))
+  })
+  const folder = (inner: Files.Folder): Files.Folder => {
+    const { path } = inner
+    const at = (name: FilePath.FilePath) => FilePath.join(path, name)
+    return {
+      path,
+      stat: around("fstat", path, inner.stat),
+      list: around("scandir", path, inner.list),
+      lstat: (name) => around("lstat", at(name), inner.lstat(name)),
+      find: (name) => around("lstat", at(name), inner.find(name)),
+      folder: (name) => around("open", at(name), Effect.map(inner.folder(name), folder)),
+      open: (name) => around("open", at(name), Effect.map(inner.open(name), (opened) => file(at(name), opened))),
+      create: (name) => around("create", at(name), Effect.map(inner.create(name), (made) => file(at(name), made))),
+      createUnnamed: around("create", path, Effect.map(inner.createUnnamed, (made) => unnamed(path, made))),
+      makeFolder: (name) => around("mkdir", at(name), inner.makeFolder(name)),
+      readLink: (name) => around("readlink", at(name), inner.readLink(name)),
+      makeLink: (target, name) => around("symlink", at(name), inner.makeLink(target, name)),
+      setTimes: (name, times) => around("lutimes", at(name), inner.setTimes(name, times)),
+      rename: (from, to) => around("rename", at(from), inner.rename(from, to)),
+      link: (existing, name) => around("link", at(existing), inner.link(existing, name)),
+      unlink: (name) => around("unlink", at(name), inner.unlink(name)),
+      removeFolder: (name) => around("rmdir", at(name), inner.removeFolder(name))
+    }
+  }
   return {
     lstat: (path) => around("lstat", path, files.lstat(path)),
     stat: (path) => around("stat", path, files.stat(path)),
     find: (path) => around("lstat", path, files.find(path)),
     realPath: (path) => around("realpath", path, files.realPath(path)),
-    list: (folder) => around("scandir", folder, files.list(folder)),
-    open: (path) => around("open", path, Effect.map(files.open(path), (inner) => file(path, inner))),
-    create: (path) => around("create", path, Effect.map(files.create(path), (inner) => file(path, inner))),
-    makeFolder: (path) => around("mkdir", path, files.makeFolder(path)),
-    readLink: (path) => around("readlink", path, files.readLink(path)),
-    makeLink: (target, path) => around("symlink", path, files.makeLink(target, path)),
-    setLinkTimes: (path, times) => around("lutimes", path, files.setLinkTimes(path, times)),
-    rename: (from, to) => around("rename", from, files.rename(from, to)),
-    link: (existing, path) => around("link", existing, files.link(existing, path)),
-    unlink: (path) => around("unlink", path, files.unlink(path))
+    folder: (path) => around("open", path, Effect.map(files.folder(path), folder)),
+    list: (path) => around("scandir", path, files.list(path)),
+    open: (path) => around("open", path, Effect.map(files.open(path), (inner) => file(path, inner)))
   }
 }
 

@@ -254,6 +254,27 @@ describe("FileTree", { timeout: 60_000 }, () => {
       })
   )
 
+  it.effect("walks below paths that are too long for the kernel, and goes on there", () =>
+    Effect.gen(function*() {
+      const disk = plant([])
+      let path = "/one"
+      for (let depth = 0; depth < 25; depth++) {
+        path += `/${"x".repeat(200)}`
+        disk.folder(path)
+      }
+      disk.file(`${path}/file`, "text")
+
+      const elements = yield* walk(disk)
+
+      assert.strictEqual(elements.filter(({ _tag }) => _tag === "Unreadable").length, 0)
+      const index = elements.findIndex(({ path }) => path.endsWith("/file"))
+      assert.isAbove(elements[index]?.path.length ?? 0, 5000)
+      disk.tellsKinds = false
+      assert.deepStrictEqual(yield* walk(disk), elements)
+      assert.deepStrictEqual(yield* walk(disk, after(elements[index]?.cursor ?? "")), elements.slice(index + 1))
+      assert.strictEqual(disk.openCount, 0)
+    }))
+
   it.effect("looks only at the sources themselves, and lists each folder once", () =>
     Effect.gen(function*() {
       const disk = plant([{ path: ["a", "ab"], kind: "folder" }, { path: ["a", "Z"], kind: "file" }])

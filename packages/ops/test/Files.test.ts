@@ -1,4 +1,4 @@
-import { assert, describe, it } from "@effect/vitest"
+import { afterAll, assert, describe, it } from "@effect/vitest"
 import * as FilePath from "@fanout/ops/FilePath"
 import * as Files from "@fanout/ops/Files"
 import * as Clock from "effect/Clock"
@@ -9,19 +9,28 @@ import * as FaultyFiles from "./FaultyFiles.ts"
 import { filesContract } from "./FilesContract.ts"
 import * as MemoryFiles from "./MemoryFiles.ts"
 
-describe("Files in memory", () => {
-  const disk = new MemoryFiles.Disk()
-  let folders = 0
-  filesContract(
-    it,
-    MemoryFiles.layer(disk),
-    Effect.sync(() => {
-      const path = `/folder-${folders++}`
-      disk.folder(path)
-      return FilePath.make(path)
+for (const unnamed of [true, false]) {
+  describe(`Files in memory, ${unnamed ? "with" : "without"} files that have no name`, () => {
+    const disk = new MemoryFiles.Disk()
+    disk.takesUnnamed = unnamed
+    let folders = 0
+    filesContract(
+      it,
+      MemoryFiles.layer(disk),
+      Effect.sync(() => {
+        const path = `/folder-${folders++}`
+        disk.folder(path)
+        return FilePath.make(path)
+      }),
+      { unnamed }
+    )
+
+    afterAll(() => {
+      assert.isAbove(folders, 0)
+      assert.strictEqual(disk.openCount, 0)
     })
-  )
-})
+  })
+}
 
 describe("waitForDescriptor", () => {
   const path = FilePath.make("/file")

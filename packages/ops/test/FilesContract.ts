@@ -1,242 +1,635 @@
 import { assert, describe, type Vitest } from "@effect/vitest"
 import * as FilePath from "@fanout/ops/FilePath"
 import * as Files from "@fanout/ops/Files"
+import type * as FolderListing from "@fanout/ops/FolderListing"
 import * as Effect from "effect/Effect"
 import type * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
-import type * as Scope from "effect/Scope"
+import * as Scope from "effect/Scope"
 
 const bytes = (latin1: string): Uint8Array => Buffer.from(latin1, "latin1")
+const n = (latin1: string): FilePath.FilePath => FilePath.fromBytes(bytes(latin1))
 const times = { accessedNanos: 1_600_000_000_111_222_000n, modifiedNanos: 1_700_000_000_123_456_000n }
 
-const write = Effect.fnUntraced(function*(path: FilePath.FilePath, text: string) {
-  const files = yield* Files.Files
-  yield* Effect.scoped(Effect.flatMap(files.create(path), (file) => file.write(bytes(text))))
+const write = (folder: Files.Folder, name: string, text: string) =>
+  Effect.scoped(Effect.flatMap(folder.create(n(name)), (file) => file.write(bytes(text))))
+
+const contentOf = Effect.fnUntraced(function*(file: Files.OpenFile) {
+  const buffer = Buffer.alloc(3)
+  let text = ""
+  for (let length = yield* file.read(buffer); length > 0; length = yield* file.read(buffer)) {
+    text += buffer.toString("latin1", 0, length)
+  }
+  return text
 })
 
-const read = Effect.fnUntraced(function*(path: FilePath.FilePath) {
-  const files = yield* Files.Files
-  return yield* Effect.scoped(Effect.gen(function*() {
-    const file = yield* files.open(path)
-    const buffer = Buffer.alloc(3)
-    let text = ""
-    for (let length = yield* file.read(buffer); length > 0; length = yield* file.read(buffer)) {
-      text += buffer.toString("latin1", 0, length)
-    }
-    return text
-  }))
+const read = (folder: Files.Folder, name: string) => Effect.scoped(Effect.flatMap(folder.open(n(name)), contentOf))
+
+const code = <A, R>(effect: Effect.Effect<A, { readonly code: string }, R>) =>
+  Effect.map(Effect.flip(Effect.scoped(effect)), (error) => error.code)
+
+const isClose = (a: bigint, b: bigint): void => assert.isBelow(Math.abs(Number(a - b)), 1000)
+
+const entriesIn = (listing: FolderListing.FolderListing): ReadonlyArray<readonly [string, string]> =>
+  Array.from({ length: listing.size }, (_, i) => [listing.nameAt(i), listing.kindAt(i)])
+
+const entriesOf = (folder: Files.Folder) => Effect.map(folder.list, entriesIn)
+
+const namesIn = (folder: Files.Folder) => Effect.map(entriesOf(folder), (entries) => entries.map(([name]) => name))
+
+interface Place {
+  readonly files: Files.Files["Service"]
+  /** The empty folder that is the test's own. */
+  readonly folder: Files.Folder
+  /** Path of what has the name in there. */
+  readonly at: (name: string) => FilePath.FilePath
+}
+
+type Test = <A, E>(
+  name: string,
+  body: (place: Place) => Effect.Effect<A, E, Files.Files | Scope.Scope>
+) => void
+
+/** Every call by a name, with what it does where there is a file of the name. */
+const callsByName = (folder: Files.Folder, name: FilePath.FilePath) => ({
+  lstat: folder.lstat(name),
+  find: folder.find(name),
+  folder: folder.folder(name),
+  open: folder.open(name),
+  create: folder.create(name),
+  makeFolder: folder.makeFolder(name),
+  readLink: folder.readLink(name),
+  makeLink: folder.makeLink(n("target"), name),
+  setTimes: folder.setTimes(name, times),
+  renameFrom: folder.rename(name, n("other")),
+  renameTo: folder.rename(n("file"), name),
+  linkFrom: folder.link(name, n("other")),
+  linkTo: folder.link(n("file"), name),
+  unlink: folder.unlink(name),
+  removeFolder: folder.removeFolder(name)
 })
 
-/** What every file system behind `Files` must do, each test in an empty folder of its own. */
-export const filesContract = <E>(
-  it: Vitest.Methods,
-  layer: Layer.Layer<Files.Files, E>,
-  emptyFolder: Effect.Effect<FilePath.FilePath, never, Scope.Scope>
-) => {
-  const test = <A, E>(
-    name: string,
-    body: (
-      files: Files.Files["Service"],
-      at: (name: string) => FilePath.FilePath
-    ) => Effect.Effect<A, E, Files.Files | Scope.Scope>
-  ) =>
-    it.effect(name, () =>
-      Effect.gen(function*() {
-        const folder = yield* emptyFolder
-        const files = yield* Files.Files
-        yield* body(files, (name) => FilePath.join(folder, FilePath.fromBytes(bytes(name))))
-      }).pipe(Effect.provide(layer)))
+const readingTests = (test: Test) => {
+  test("reads back what was written, under any name", ({ at, files, folder }) =>
+    Effect.gen(function*() {
+      for (const name of ["plain", "caf\xc3\xa9", "\xff\xfe", "\n \\", "-", "...", "x".repeat(255)]) {
+        yield* write(folder, name, `content of ${name}`)
+        assert.strictEqual(yield* read(folder, name), `content of ${name}`)
+        assert.strictEqual(yield* Effect.flatMap(files.open(at(name)), contentOf), `content of ${name}`)
+        assert.strictEqual((yield* folder.lstat(n(name))).sizeBytes, 11 + name.length)
+        assert.strictEqual((yield* files.lstat(at(name))).sizeBytes, 11 + name.length)
+      }
+    }))
 
-  const code = <A, R>(effect: Effect.Effect<A, { readonly code: string }, R>) =>
-    Effect.map(Effect.flip(effect), (error) => error.code)
+  test("reads at any place, and then goes on where it stood", ({ folder }) =>
+    Effect.gen(function*() {
+      yield* write(folder, "file", "0123456789")
+      const file = yield* folder.open(n("file"))
+      const buffer = Buffer.alloc(4)
+      const text = (length: number) => buffer.toString("latin1", 0, length)
 
-  describe("Files", () => {
-    test("reads back what was written, under any name", (files, at) =>
-      Effect.gen(function*() {
-        for (const name of ["plain", "caf\xc3\xa9", "\xff\xfe", "\n \\", "-"]) {
-          yield* write(at(name), `content of ${name}`)
-          assert.strictEqual(yield* read(at(name)), `content of ${name}`)
-          assert.strictEqual((yield* files.lstat(at(name))).sizeBytes, 11 + name.length)
-        }
-      }))
+      assert.strictEqual(text(yield* file.readAt(buffer, 3)), "3456")
+      assert.strictEqual(text(yield* file.read(buffer)), "0123")
+      assert.strictEqual(text(yield* file.readAt(buffer, 8)), "89")
+      assert.strictEqual(yield* file.readAt(buffer, 10), 0)
+      assert.strictEqual(text(yield* file.read(buffer)), "4567")
+    }))
 
-    test("reads at any place, and then goes on where it stood", (files, at) =>
-      Effect.gen(function*() {
-        yield* write(at("file"), "0123456789")
-        const file = yield* files.open(at("file"))
-        const buffer = Buffer.alloc(4)
-        const text = (length: number) => buffer.toString("latin1", 0, length)
+  test("lists every name with its kind, sorted by bytes", ({ files, folder }) =>
+    Effect.gen(function*() {
+      yield* folder.makeFolder(n("folder"))
+      yield* write(folder, "\xff", "")
+      yield* write(folder, "a.txt", "")
+      yield* write(folder, "a", "")
+      yield* folder.makeLink(n("nowhere"), n("\xc3\xa9"))
+      const expected: ReadonlyArray<readonly [string, string]> = [
+        ["a", "file"],
+        ["a.txt", "file"],
+        ["folder", "folder"],
+        ["é", "link"],
+        ["\udcff", "file"]
+      ]
 
-        assert.strictEqual(text(yield* file.readAt(buffer, 3)), "3456")
-        assert.strictEqual(text(yield* file.read(buffer)), "0123")
-        assert.strictEqual(text(yield* file.readAt(buffer, 8)), "89")
-        assert.strictEqual(yield* file.readAt(buffer, 10), 0)
-        assert.strictEqual(text(yield* file.read(buffer)), "4567")
-      }))
+      assert.deepStrictEqual(entriesIn(yield* files.list(folder.path)), expected)
+      assert.deepStrictEqual(yield* entriesOf(folder), expected)
+    }))
 
-    test("lists every name with its kind, sorted by bytes", (files, at) =>
-      Effect.gen(function*() {
-        yield* files.makeFolder(at("folder"))
-        yield* write(at("\xff"), "")
-        yield* write(at("a.txt"), "")
-        yield* write(at("a"), "")
-        yield* files.makeLink(FilePath.make("nowhere"), at("\xc3\xa9"))
+  test("lists what is in a folder now, each time", ({ folder }) =>
+    Effect.gen(function*() {
+      assert.deepStrictEqual(yield* namesIn(folder), [])
+      yield* write(folder, "a", "")
+      assert.deepStrictEqual(yield* namesIn(folder), ["a"])
+      yield* write(folder, "b", "")
+      assert.deepStrictEqual(yield* namesIn(folder), ["a", "b"])
+      yield* folder.unlink(n("a"))
+      assert.deepStrictEqual(yield* namesIn(folder), ["b"])
+    }))
 
-        const listing = yield* files.list(FilePath.parent(at("a")))
-
-        assert.deepStrictEqual(
-          Array.from({ length: listing.size }, (_, i) => [listing.nameAt(i), listing.kindAt(i)]),
-          [["a", "file"], ["a.txt", "file"], ["folder", "folder"], ["é", "link"], ["\udcff", "file"]]
-        )
-      }))
-
-    test("lists only folders, and no link to one", (files, at) =>
-      Effect.gen(function*() {
-        yield* files.makeFolder(at("folder"))
-        yield* files.makeLink(at("folder"), at("link"))
-        yield* write(at("file"), "")
-
-        assert.strictEqual((yield* files.list(at("folder"))).size, 0)
-        assert.strictEqual(yield* code(files.list(at("link"))), "ENOTDIR")
-        assert.strictEqual(yield* code(files.list(at("file"))), "ENOTDIR")
-        assert.strictEqual(yield* code(files.list(at("nothing"))), "ENOENT")
-      }))
-
-    test("creates what only its owner may use, and nothing over what exists", (files, at) =>
-      Effect.gen(function*() {
-        yield* write(at("file"), "old")
-        yield* files.makeFolder(at("folder"))
-        yield* files.makeLink(at("nowhere"), at("link"))
-
-        assert.strictEqual((yield* files.lstat(at("file"))).mode, 0o600)
-        assert.strictEqual((yield* files.lstat(at("folder"))).mode, 0o700)
-        for (const name of ["file", "folder", "link"]) {
-          assert.strictEqual(yield* code(Effect.scoped(files.create(at(name)))), "EEXIST")
-          assert.strictEqual(yield* code(files.makeFolder(at(name))), "EEXIST")
-          assert.strictEqual(yield* code(files.makeLink(at("x"), at(name))), "EEXIST")
-        }
-        assert.strictEqual(yield* read(at("file")), "old")
-        assert.isTrue(Option.isNone(yield* files.find(at("nowhere"))))
-      }))
-
-    test("tells links from what they lead to", (files, at) =>
-      Effect.gen(function*() {
-        yield* write(at("file"), "four")
-        const target = FilePath.fromBytes(bytes("./file"))
-        yield* files.makeLink(target, at("link"))
-
-        assert.strictEqual((yield* files.lstat(at("link"))).kind, "link")
-        assert.strictEqual((yield* files.lstat(at("link"))).sizeBytes, 6)
-        assert.strictEqual((yield* files.stat(at("link"))).inode, (yield* files.lstat(at("file"))).inode)
-        assert.strictEqual(yield* files.readLink(at("link")), target)
-        assert.strictEqual(yield* files.realPath(at("link")), yield* files.realPath(at("file")))
-        assert.strictEqual(yield* code(Effect.scoped(files.open(at("link")))), "ELOOP")
-      }))
-
-    test("keeps the bytes of a link's target", (files, at) =>
-      Effect.gen(function*() {
-        const target = FilePath.fromBytes(bytes("\xff/\xc3\xa9 \n"))
-        yield* files.makeLink(target, at("link"))
-        assert.strictEqual(yield* files.readLink(at("link")), target)
-      }))
-
-    test("finds nothing where there is nothing", (files, at) =>
-      Effect.gen(function*() {
-        yield* write(at("file"), "")
-        assert.isTrue(Option.isNone(yield* files.find(at("nothing"))))
-        assert.isTrue(Option.isNone(yield* files.find(at("file/below"))))
-        assert.isTrue(Option.isNone(yield* files.find(FilePath.empty)))
-        assert.isTrue(Option.isSome(yield* files.find(at("file"))))
-        const error = yield* Effect.flip(files.lstat(at("nothing")))
+  test("finds nothing where there is nothing", ({ at, files, folder }) =>
+    Effect.gen(function*() {
+      yield* write(folder, "file", "")
+      for (const path of [at("nothing"), at("file/below"), at("nothing/below"), FilePath.empty]) {
+        assert.isTrue(Option.isNone(yield* files.find(path)))
+      }
+      assert.isTrue(Option.isNone(yield* folder.find(n("nothing"))))
+      assert.isTrue(Option.isSome(yield* files.find(at("file"))))
+      assert.isTrue(Option.isSome(yield* folder.find(n("file"))))
+      for (const lstat of [files.lstat(at("nothing")), folder.lstat(n("nothing"))]) {
+        const error = yield* Effect.flip(lstat)
         assert.strictEqual(error.code, "ENOENT")
         assert.strictEqual(
           error.message,
           `Could not look at "${FilePath.display(at("nothing"))}": it does not exist (ENOENT)`
         )
-      }))
+      }
+    }))
 
-    test("sets mode and times of files, folders and links", (files, at) =>
-      Effect.gen(function*() {
-        yield* write(at("file"), "")
-        yield* files.makeFolder(at("folder"))
-        yield* files.makeLink(at("file"), at("link"))
+  test("tells links from what they lead to", ({ at, files, folder }) =>
+    Effect.gen(function*() {
+      yield* write(folder, "file", "four")
+      yield* folder.makeLink(n("./file"), n("link"))
 
-        yield* Effect.scoped(Effect.gen(function*() {
-          for (const file of [yield* files.open(at("file")), yield* files.open(at("folder"))]) {
-            yield* file.setMode(0o2751)
-            yield* file.setTimes(times)
-          }
-        }))
-        yield* files.setLinkTimes(at("link"), times)
+      for (const lstat of [folder.lstat(n("link")), files.lstat(at("link"))]) {
+        assert.strictEqual((yield* lstat).kind, "link")
+        assert.strictEqual((yield* lstat).sizeBytes, 6)
+      }
+      assert.strictEqual((yield* files.stat(at("link"))).inode, (yield* folder.lstat(n("file"))).inode)
+      assert.strictEqual(yield* folder.readLink(n("link")), n("./file"))
+      assert.strictEqual(yield* files.realPath(at("link")), yield* files.realPath(at("file")))
+      assert.strictEqual(yield* code(folder.readLink(n("file"))), "EINVAL")
+    }))
 
-        for (const name of ["file", "folder", "link"]) {
-          const stat = yield* files.lstat(at(name))
-          if (name !== "link") assert.strictEqual(stat.mode, 0o2751)
-          assert.isBelow(Math.abs(Number(stat.modifiedNanos - times.modifiedNanos)), 1000)
-          if (name !== "folder") assert.isBelow(Math.abs(Number(stat.accessedNanos - times.accessedNanos)), 1000)
+  test("keeps the bytes of a link's target", ({ folder }) =>
+    Effect.gen(function*() {
+      const target = n("\xff/\xc3\xa9 \n")
+      yield* folder.makeLink(target, n("link"))
+      assert.strictEqual(yield* folder.readLink(n("link")), target)
+    }))
+
+  test("says the same of a folder by its path, its name and its handle", ({ at, files, folder }) =>
+    Effect.gen(function*() {
+      yield* folder.makeFolder(n("inner"))
+      const inner = yield* folder.folder(n("inner"))
+
+      assert.strictEqual(inner.path, at("inner"))
+      assert.deepStrictEqual(yield* inner.stat, yield* folder.lstat(n("inner")))
+      assert.deepStrictEqual(yield* inner.stat, yield* files.lstat(at("inner")))
+      assert.deepStrictEqual(yield* inner.stat, yield* (yield* files.folder(at("inner"))).stat)
+      assert.deepStrictEqual(yield* inner.stat, yield* (yield* folder.open(n("inner"))).stat)
+    }))
+}
+
+const changingTests = (test: Test) => {
+  test("creates what only its owner may use, and nothing over what exists", ({ folder }) =>
+    Effect.gen(function*() {
+      yield* write(folder, "file", "old")
+      yield* folder.makeFolder(n("folder"))
+      yield* folder.makeLink(n("nowhere"), n("link"))
+
+      assert.strictEqual((yield* folder.lstat(n("file"))).mode, 0o600)
+      assert.strictEqual((yield* folder.lstat(n("folder"))).mode & 0o777, 0o700)
+      for (const name of ["file", "folder", "link"]) {
+        assert.strictEqual(yield* code(folder.create(n(name))), "EEXIST")
+        assert.strictEqual(yield* code(folder.makeFolder(n(name))), "EEXIST")
+        assert.strictEqual(yield* code(folder.makeLink(n("x"), n(name))), "EEXIST")
+      }
+      assert.strictEqual(yield* read(folder, "file"), "old")
+      assert.isTrue(Option.isNone(yield* folder.find(n("nowhere"))))
+    }))
+
+  test("sets mode and times of files, folders and links", ({ folder }) =>
+    Effect.gen(function*() {
+      yield* write(folder, "file", "")
+      yield* folder.makeFolder(n("folder"))
+      yield* folder.makeLink(n("file"), n("link"))
+
+      yield* Effect.scoped(Effect.gen(function*() {
+        for (const name of ["file", "folder"]) {
+          const file = yield* folder.open(n(name))
+          yield* file.setMode(0o2751)
+          yield* file.setTimes(times)
         }
       }))
+      yield* folder.setTimes(n("link"), times)
 
-    test("sets times before 1970 and after 2038", (files, at) =>
-      Effect.gen(function*() {
-        for (const modifiedNanos of [-1_500_000_000n, -1n, 0n, 4_294_967_296_000_000_000n]) {
-          const name = at(`file ${modifiedNanos}`)
-          const file = yield* files.create(name)
-          yield* file.setTimes({ accessedNanos: modifiedNanos, modifiedNanos })
-          const stat = yield* files.lstat(name)
-          assert.isBelow(Math.abs(Number(stat.modifiedNanos - modifiedNanos)), 1000)
+      for (const name of ["file", "folder", "link"]) {
+        const stat = yield* folder.lstat(n(name))
+        if (name !== "link") assert.strictEqual(stat.mode, 0o2751)
+        isClose(stat.modifiedNanos, times.modifiedNanos)
+        if (name !== "folder") isClose(stat.accessedNanos, times.accessedNanos)
+      }
+    }))
+
+  test("sets times before 1970 and after 2038", ({ folder }) =>
+    Effect.gen(function*() {
+      yield* folder.makeLink(n("nowhere"), n("link"))
+      for (const modifiedNanos of [-1_500_000_000n, -1n, 0n, 4_294_967_296_000_000_000n]) {
+        const name = n(`file ${modifiedNanos}`)
+        const file = yield* folder.create(name)
+        const set = { accessedNanos: modifiedNanos, modifiedNanos }
+        yield* file.setTimes(set)
+        yield* folder.setTimes(n("link"), set)
+        isClose((yield* file.stat).modifiedNanos, modifiedNanos)
+        isClose((yield* folder.lstat(name)).modifiedNanos, modifiedNanos)
+        isClose((yield* folder.lstat(n("link"))).modifiedNanos, modifiedNanos)
+      }
+    }))
+
+  test("tells of every change, whatever times are set", ({ folder }) =>
+    Effect.gen(function*() {
+      const file = yield* folder.create(n("file"))
+      const changes = [
+        file.write(bytes("x")),
+        file.setMode(0o640),
+        file.setTimes(times),
+        folder.setTimes(n("file"), times)
+      ]
+      for (const change of changes) {
+        const { changedNanos: before } = yield* file.stat
+        // The clock of a file system may stand still for some milliseconds.
+        let tries = 0
+        for (let now = before; now === before && tries < 20_000; tries++) {
+          yield* change
+          now = (yield* file.stat).changedNanos
+          assert.isTrue(now >= before)
         }
-      }))
+        assert.isBelow(tries, 20_000)
+      }
+    }))
 
-    test("renames over a file, a link, and no folder", (files, at) =>
+  test("renames over a file, a link, and no folder", ({ folder }) =>
+    Effect.gen(function*() {
+      yield* folder.makeFolder(n("folder"))
+      yield* write(folder, "old", "old")
+      yield* folder.makeLink(n("old"), n("link"))
+      yield* write(folder, "new", "new")
+
+      assert.include(["EISDIR", "EEXIST", "ENOTEMPTY"], yield* code(folder.rename(n("new"), n("folder"))))
+      yield* folder.rename(n("new"), n("link"))
+      assert.strictEqual(yield* read(folder, "link"), "new")
+      assert.strictEqual(yield* read(folder, "old"), "old")
+      yield* folder.rename(n("link"), n("old"))
+      assert.strictEqual(yield* read(folder, "old"), "new")
+      assert.deepStrictEqual(yield* namesIn(folder), ["folder", "old"])
+    }))
+
+  test("links a file, or a link itself, under a free name only", ({ folder }) =>
+    Effect.gen(function*() {
+      yield* write(folder, "file", "text")
+      yield* folder.makeLink(n("file"), n("link"))
+
+      yield* folder.link(n("file"), n("second"))
+      yield* folder.link(n("link"), n("second link"))
+
+      assert.strictEqual((yield* folder.lstat(n("second"))).inode, (yield* folder.lstat(n("file"))).inode)
+      assert.strictEqual((yield* folder.lstat(n("second link"))).kind, "link")
+      assert.strictEqual(yield* code(folder.link(n("file"), n("link"))), "EEXIST")
+    }))
+
+  test("removes files and links, and no folder", ({ folder }) =>
+    Effect.gen(function*() {
+      yield* write(folder, "file", "")
+      yield* folder.makeLink(n("folder"), n("link"))
+      yield* folder.makeFolder(n("folder"))
+
+      yield* folder.unlink(n("link"))
+      yield* folder.unlink(n("file"))
+
+      assert.include(["EISDIR", "EPERM"], yield* code(folder.unlink(n("folder"))))
+      assert.strictEqual(yield* code(folder.unlink(n("file"))), "ENOENT")
+      assert.deepStrictEqual(yield* namesIn(folder), ["folder"])
+    }))
+
+  test("removes folders that are empty, and nothing else", ({ folder }) =>
+    Effect.gen(function*() {
+      yield* write(folder, "file", "")
+      yield* folder.makeFolder(n("folder"))
+      yield* folder.makeLink(n("folder"), n("link"))
+      const inner = yield* folder.folder(n("folder"))
+      yield* write(inner, "file", "")
+
+      assert.include(["ENOTEMPTY", "EEXIST"], yield* code(folder.removeFolder(n("folder"))))
+      assert.strictEqual(yield* code(folder.removeFolder(n("file"))), "ENOTDIR")
+      assert.strictEqual(yield* code(folder.removeFolder(n("link"))), "ENOTDIR")
+      assert.strictEqual(yield* code(folder.removeFolder(n("nothing"))), "ENOENT")
+      yield* inner.unlink(n("file"))
+      yield* folder.removeFolder(n("folder"))
+
+      assert.deepStrictEqual(yield* namesIn(folder), ["file", "link"])
+      assert.strictEqual(yield* code(inner.create(n("file"))), "ENOENT")
+    }))
+}
+
+const confinementTests = (test: Test) => {
+  test("lists and opens only folders, and no link to one", ({ at, files, folder }) =>
+    Effect.gen(function*() {
+      yield* folder.makeFolder(n("folder"))
+      yield* folder.makeLink(at("folder"), n("link"))
+      yield* write(folder, "file", "")
+
+      assert.strictEqual((yield* files.list(at("folder"))).size, 0)
+      for (const [name, expected] of [["link", "ENOTDIR"], ["file", "ENOTDIR"], ["nothing", "ENOENT"]] as const) {
+        const allowed = name === "link" ? ["ENOTDIR", "ELOOP"] : [expected]
+        assert.include(allowed, yield* code(files.list(at(name))))
+        assert.include(allowed, yield* code(files.folder(at(name))))
+        assert.strictEqual(yield* code(folder.folder(n(name))), expected)
+      }
+    }))
+
+  test("follows no link in any component", ({ at, files, folder }) =>
+    Effect.gen(function*() {
+      yield* folder.makeFolder(n("outside"))
+      const outside = yield* folder.folder(n("outside"))
+      yield* outside.makeFolder(n("inner"))
+      yield* write(outside, "file", "secret")
+      yield* write(yield* outside.folder(n("inner")), "file", "secret")
+      yield* folder.makeLink(at("outside"), n("link"))
+      yield* folder.makeLink(n("outside/file"), n("to file"))
+
+      for (const path of ["link/inner", "link/inner/"]) {
+        assert.include(["ENOTDIR", "ELOOP"], yield* code(files.folder(at(path))))
+        assert.include(["ENOTDIR", "ELOOP"], yield* code(files.list(at(path))))
+      }
+      for (const path of ["link/file", "link/inner/file"]) {
+        assert.include(["ENOTDIR", "ELOOP"], yield* code(files.open(at(path))))
+      }
+      assert.strictEqual(yield* code(files.open(at("to file"))), "ELOOP")
+      assert.strictEqual(yield* code(files.open(at("link"))), "ELOOP")
+      assert.strictEqual(yield* code(folder.open(n("to file"))), "ELOOP")
+      assert.strictEqual(yield* code(folder.open(n("link"))), "ELOOP")
+      // What a person names may lead through links.
+      assert.strictEqual((yield* files.lstat(at("link/file"))).kind, "file")
+      assert.isTrue(Option.isSome(yield* files.find(at("link/file"))))
+      assert.strictEqual(yield* files.realPath(at("link/file")), at("outside/file"))
+    }))
+
+  test("changes what has the name, never what a link leads to", ({ folder }) =>
+    Effect.gen(function*() {
+      yield* write(folder, "file", "text")
+      yield* folder.makeLink(n("file"), n("link"))
+      const before = yield* folder.lstat(n("file"))
+
+      yield* folder.setTimes(n("link"), times)
+      yield* folder.rename(n("link"), n("renamed"))
+      yield* folder.unlink(n("renamed"))
+
+      assert.deepStrictEqual(yield* folder.lstat(n("file")), before)
+    }))
+
+  test("takes names of one component only", ({ folder }) =>
+    Effect.gen(function*() {
+      yield* write(folder, "file", "")
+      yield* folder.makeFolder(n("inner"))
+      yield* write(yield* folder.folder(n("inner")), "file", "")
+
+      for (const name of ["", ".", "..", "/", "/etc", "inner/file", "inner/", "./file", "file/", "../x"]) {
+        for (const [call, effect] of Object.entries(callsByName(folder, n(name)))) {
+          assert.strictEqual(yield* code<unknown, Scope.Scope>(effect), "EINVAL", `${call} "${name}"`)
+        }
+      }
+      for (const [call, effect] of Object.entries(callsByName(folder, n("x".repeat(256))))) {
+        assert.strictEqual(yield* code<unknown, Scope.Scope>(effect), "ENAMETOOLONG", call)
+      }
+      assert.deepStrictEqual(yield* namesIn(folder), ["file", "inner"])
+    }))
+
+  test("stays in a folder whose path leads elsewhere by then", ({ at, files, folder }) =>
+    Effect.gen(function*() {
+      yield* folder.makeFolder(n("trap"))
+      const trap = yield* folder.folder(n("trap"))
+      yield* write(trap, "bait", "trap")
+      for (const kind of ["folder", "link"]) {
+        yield* folder.makeFolder(n("inner"))
+        const inner = yield* folder.folder(n("inner"))
+        yield* inner.makeFolder(n("deep"))
+        const deep = yield* inner.folder(n("deep"))
+        yield* folder.rename(n("inner"), n(`moved by ${kind}`))
+        if (kind === "folder") yield* folder.makeFolder(n("inner"))
+        else yield* folder.makeLink(n("trap"), n("inner"))
+
+        yield* write(inner, "file", "text")
+        yield* write(deep, "file", "text")
+        yield* inner.link(n("file"), n("second"))
+        yield* inner.rename(n("second"), n("renamed"))
+        yield* inner.makeLink(n("x"), n("link"))
+        assert.strictEqual(yield* code(inner.unlink(n("bait"))), "ENOENT")
+
+        assert.deepStrictEqual(yield* namesIn(inner), ["deep", "file", "link", "renamed"])
+        assert.strictEqual((yield* files.list(at(`moved by ${kind}/deep`))).size, 1)
+        if (kind === "folder") {
+          assert.strictEqual((yield* files.list(at("inner"))).size, 0)
+          yield* folder.removeFolder(n("inner"))
+        }
+      }
+      assert.deepStrictEqual(yield* namesIn(trap), ["bait"])
+    }))
+
+  test("works below paths that are too long for the kernel", ({ files, folder }) =>
+    Effect.gen(function*() {
+      const name = n("long ".repeat(40))
+      let deepest = folder
+      for (let depth = 0; depth < 25; depth++) {
+        const parent = deepest
+        yield* parent.makeFolder(name)
+        yield* Effect.addFinalizer(() => Effect.ignore(parent.removeFolder(name)))
+        deepest = yield* parent.folder(name)
+      }
+      yield* Effect.addFinalizer(() =>
+        Effect.forEach(["file", "link", "second", "unnamed"], (name) => Effect.ignore(deepest.unlink(n(name))))
+      )
+      assert.isAbove(deepest.path.length, 5000)
+      const file = FilePath.join(deepest.path, n("file"))
+
+      yield* write(deepest, "file", "deep")
+      yield* deepest.makeLink(n("file"), n("link"))
+      yield* deepest.link(n("file"), n("second"))
+      yield* deepest.setTimes(n("file"), times)
+
+      assert.strictEqual(yield* read(deepest, "file"), "deep")
+      assert.strictEqual(yield* Effect.scoped(Effect.flatMap(files.open(file), contentOf)), "deep")
+      assert.strictEqual((yield* files.list(deepest.path)).size, 3)
+      const again = yield* files.folder(deepest.path)
+      assert.strictEqual((yield* again.stat).inode, (yield* deepest.stat).inode)
+      isClose((yield* again.lstat(n("file"))).modifiedNanos, times.modifiedNanos)
+      assert.strictEqual(yield* code(files.lstat(file)), "ENAMETOOLONG")
+      assert.strictEqual(yield* code(files.open(FilePath.join(deepest.path, n("nothing")))), "ENOENT")
+      assert.strictEqual(yield* code(files.open(FilePath.join(file, n("below")))), "ENOTDIR")
+      assert.strictEqual(yield* code(files.open(FilePath.join(deepest.path, n("link")))), "ELOOP")
+    }))
+}
+
+const closingTests = (test: Test) => {
+  test("refuses to use a file that was closed", ({ folder }) =>
+    Effect.gen(function*() {
+      const file = yield* folder.create(n("file"))
+      yield* file.close
+      const calls = {
+        stat: file.stat,
+        read: file.read(Buffer.alloc(1)),
+        readAt: file.readAt(Buffer.alloc(1), 0),
+        write: file.write(bytes("x")),
+        setMode: file.setMode(0o644),
+        setTimes: file.setTimes(times),
+        close: file.close
+      }
+      for (const [call, effect] of Object.entries(calls)) {
+        assert.strictEqual(yield* code<unknown, never>(effect), "EBADF", call)
+      }
+    }))
+
+  test("closes with a scope what was opened in it, and nothing else", ({ at, files, folder }) =>
+    Effect.gen(function*() {
+      yield* write(folder, "file", "text")
+      yield* folder.makeFolder(n("inner"))
+      const scope = yield* Scope.make()
+      const inner = yield* folder.folder(n("inner")).pipe(Scope.provide(scope))
+      const opened = yield* Effect.all([
+        folder.open(n("file")),
+        folder.create(n("created")),
+        files.open(at("file"))
+      ]).pipe(Scope.provide(scope))
+      const created = yield* inner.create(n("file"))
+      const own = yield* files.folder(at("inner")).pipe(Scope.provide(scope))
+
+      yield* Scope.close(scope, yield* Effect.exit(Effect.void))
+
+      for (const file of opened) assert.strictEqual(yield* code(file.stat), "EBADF")
+      for (const closed of [inner, own]) {
+        assert.strictEqual(yield* code(closed.stat), "EBADF")
+        assert.strictEqual(yield* code(closed.list), "EBADF")
+        assert.strictEqual(yield* code(closed.createUnnamed), "EBADF")
+        for (const [call, effect] of Object.entries(callsByName(closed, n("file")))) {
+          assert.strictEqual(yield* code<unknown, Scope.Scope>(effect), "EBADF", call)
+        }
+      }
+      // A file does not need its folder any more.
+      yield* created.write(bytes("text"))
+      assert.strictEqual((yield* files.lstat(at("inner/file"))).sizeBytes, 4)
+      assert.strictEqual((yield* folder.lstat(n("file"))).sizeBytes, 4)
+    }))
+}
+
+const unnamedTests = (test: Test, unnamed: boolean | undefined) => {
+  /** Creates a file without a name; `None` where there is no such thing. */
+  const createIn = (folder: Files.Folder) =>
+    Effect.matchEffect(folder.createUnnamed, {
+      onSuccess: (file) => {
+        assert.notStrictEqual(unnamed, false)
+        return Effect.succeedSome(file)
+      },
+      onFailure: (error) => {
+        assert.strictEqual(error.code, "ENOTSUP")
+        assert.notStrictEqual(unnamed, true)
+        return Effect.succeedNone
+      }
+    })
+
+  test("shows nothing of a file without a name before it gets one", ({ folder }) =>
+    Effect.gen(function*() {
+      const created = yield* createIn(folder)
+      assert.deepStrictEqual(yield* namesIn(folder), [])
+      if (Option.isNone(created)) return
+      const file = created.value
+
+      yield* file.write(bytes("te"))
+      yield* file.write(bytes("xt"))
+      assert.strictEqual((yield* file.stat).mode, 0o600)
+      yield* file.setMode(0o2640)
+      yield* file.setTimes(times)
+      const before = yield* file.stat
+      assert.deepStrictEqual(yield* namesIn(folder), [])
+      yield* file.link(n("\xff named"))
+
+      assert.deepStrictEqual(yield* namesIn(folder), ["\udcff named"])
+      assert.strictEqual(yield* read(folder, "\xff named"), "text")
+      const stat = yield* folder.lstat(n("\xff named"))
+      assert.deepStrictEqual(
+        [stat.kind, stat.inode, stat.mode, stat.sizeBytes],
+        ["file", before.inode, 0o2640, 4]
+      )
+      isClose(stat.modifiedNanos, times.modifiedNanos)
+      assert.deepStrictEqual((yield* file.stat).inode, stat.inode)
+    }))
+
+  test("gives a file without a name no name that is taken or none", ({ folder }) =>
+    Effect.gen(function*() {
+      const created = yield* createIn(folder)
+      if (Option.isNone(created)) return
+      const file = created.value
+      yield* file.write(bytes("text"))
+      yield* write(folder, "file", "old")
+      yield* folder.makeFolder(n("folder"))
+      yield* folder.makeLink(n("nowhere"), n("link"))
+
+      for (const name of ["file", "folder", "link"]) assert.strictEqual(yield* code(file.link(n(name))), "EEXIST")
+      for (const name of ["", ".", "..", "folder/x", "/x"]) {
+        assert.strictEqual(yield* code(file.link(n(name))), "EINVAL", name)
+      }
+
+      assert.deepStrictEqual(yield* namesIn(folder), ["file", "folder", "link"])
+      assert.strictEqual(yield* read(folder, "file"), "old")
+      yield* file.link(n("free"))
+      assert.strictEqual(yield* read(folder, "free"), "text")
+    }))
+
+  test("leaves nothing of a file that got no name", ({ folder }) =>
+    Effect.gen(function*() {
+      const created = yield* Effect.scoped(Effect.tap(createIn(folder), (file) =>
+        Option.match(file, {
+          onNone: () => Effect.void,
+          onSome: (file) => file.write(bytes("text"))
+        })))
+
+      assert.deepStrictEqual(yield* namesIn(folder), [])
+      if (Option.isNone(created)) {
+        return
+      }
+      assert.strictEqual(yield* code(created.value.write(bytes("x"))), "EBADF")
+      assert.strictEqual(yield* code(created.value.link(n("file"))), "EBADF")
+      assert.deepStrictEqual(yield* namesIn(folder), [])
+    }))
+
+  test("gives a file its name in the folder that it was created in, wherever that is", ({ at, files, folder }) =>
+    Effect.gen(function*() {
+      yield* folder.makeFolder(n("inner"))
+      const inner = yield* folder.folder(n("inner"))
+      const created = yield* createIn(inner)
+      if (Option.isNone(created)) return
+      yield* folder.rename(n("inner"), n("moved"))
+      yield* folder.makeFolder(n("inner"))
+
+      yield* created.value.link(n("file"))
+
+      assert.deepStrictEqual(yield* namesIn(inner), ["file"])
+      assert.strictEqual((yield* files.list(at("inner"))).size, 0)
+    }))
+}
+
+/**
+ * What every file system behind `Files` must do, each test in an empty folder of its own.
+ *
+ * `unnamed` tells whether it must have files without a name, or must not; without it, it may.
+ */
+export const filesContract = <E>(
+  it: Vitest.Methods,
+  layer: Layer.Layer<Files.Files, E>,
+  emptyFolder: Effect.Effect<FilePath.FilePath, never, Scope.Scope>,
+  { unnamed }: { readonly unnamed?: boolean } = {}
+) => {
+  const test: Test = (name, body) =>
+    it.effect(name, () =>
       Effect.gen(function*() {
-        yield* files.makeFolder(at("folder"))
-        yield* write(at("old"), "old")
-        yield* files.makeLink(at("old"), at("link"))
-        yield* write(at("new"), "new")
+        const path = yield* emptyFolder
+        const files = yield* Files.Files
+        const folder = yield* files.folder(path)
+        yield* body({ files, folder, at: (name) => FilePath.join(path, n(name)) })
+      }).pipe(Effect.provide(layer)))
 
-        assert.include(["EISDIR", "EEXIST", "ENOTEMPTY"], yield* code(files.rename(at("new"), at("folder"))))
-        yield* files.rename(at("new"), at("link"))
-        assert.strictEqual(yield* read(at("link")), "new")
-        assert.strictEqual(yield* read(at("old")), "old")
-        yield* files.rename(at("link"), at("old"))
-        assert.strictEqual(yield* read(at("old")), "new")
-        assert.isTrue(Option.isNone(yield* files.find(at("link"))))
-      }))
-
-    test("links a file, or a link itself, under a free name only", (files, at) =>
-      Effect.gen(function*() {
-        yield* write(at("file"), "text")
-        yield* files.makeLink(at("file"), at("link"))
-
-        yield* files.link(at("file"), at("second"))
-        yield* files.link(at("link"), at("second link"))
-
-        assert.strictEqual((yield* files.lstat(at("second"))).inode, (yield* files.lstat(at("file"))).inode)
-        assert.strictEqual((yield* files.lstat(at("second link"))).kind, "link")
-        assert.strictEqual(yield* code(files.link(at("file"), at("link"))), "EEXIST")
-      }))
-
-    test("removes files and links, and no folder", (files, at) =>
-      Effect.gen(function*() {
-        yield* write(at("file"), "")
-        yield* files.makeLink(at("folder"), at("link"))
-        yield* files.makeFolder(at("folder"))
-
-        yield* files.unlink(at("link"))
-        yield* files.unlink(at("file"))
-
-        assert.include(["EISDIR", "EPERM"], yield* code(files.unlink(at("folder"))))
-        assert.strictEqual(yield* code(files.unlink(at("file"))), "ENOENT")
-        assert.strictEqual((yield* files.list(FilePath.parent(at("x")))).size, 1)
-      }))
-
-    test("refuses to use a file that was closed", (files, at) =>
-      Effect.gen(function*() {
-        const file = yield* files.create(at("file"))
-        yield* file.close
-        assert.strictEqual(yield* code(file.write(bytes("x"))), "EBADF")
-        assert.strictEqual(yield* code(file.close), "EBADF")
-      }))
+  describe("Files", () => {
+    readingTests(test)
+    changingTests(test)
+    confinementTests(test)
+    closingTests(test)
+    unnamedTests(test, unnamed)
   })
 }

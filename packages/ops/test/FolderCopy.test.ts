@@ -4,6 +4,7 @@ import { CopyError } from "@fanout/ops/CopyError"
 import * as FilePath from "@fanout/ops/FilePath"
 import * as Files from "@fanout/ops/Files"
 import * as FolderCopy from "@fanout/ops/FolderCopy"
+import * as Place from "@fanout/ops/Place"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as FaultyFiles from "./FaultyFiles.ts"
@@ -18,19 +19,29 @@ const plant = (): MemoryFiles.Disk => {
   return disk
 }
 
+/** Finishes the folder; the calls are those that are made once source and target are known. */
+const finishWith = Effect.fnUntraced(function*(files: Files.Files["Service"], before: FaultyFiles.Before) {
+  let isReady = false
+  const calls = FaultyFiles.intercept(files, (call, path) => isReady ? before(call, path) : Effect.void)
+  const places = yield* Effect.provideService(Effect.all([Place.open(source), Place.open(target)]), Files.Files, calls)
+  isReady = true
+  return yield* Effect.provideService(FolderCopy.finish(...places), Files.Files, calls)
+})
+
 const finish = (disk: MemoryFiles.Disk, before: FaultyFiles.Before = () => Effect.void) =>
-  Effect.provideService(
-    FolderCopy.finish(source, target),
-    Files.Files,
-    FaultyFiles.intercept(MemoryFiles.make(disk), before)
-  )
+  finishWith(MemoryFiles.make(disk), before)
 
 const make = (disk: MemoryFiles.Disk) =>
   Effect.gen(function*() {
     const stat = yield* MemoryFiles.make(disk).lstat(source)
-    const request = { source, stat, target, temporary: FilePath.make("/temporary"), placing: "replace" } as const
-    return yield* Effect.provide(FolderCopy.strategy.copy(request), MemoryFiles.layer(disk))
-  })
+    const places = { source: yield* Place.open(source), target: yield* Place.open(target) }
+    return yield* FolderCopy.strategy.copy({
+      ...places,
+      stat,
+      temporary: FilePath.make("temporary"),
+      placing: "exclusive"
+    })
+  }).pipe(Effect.provide(MemoryFiles.layer(disk)))
 
 const reasonOf = (error: { readonly _tag: string }) => error instanceof CopyError ? error.reason : undefined
 
@@ -66,6 +77,18 @@ describe("FolderCopy", () => {
       assert.deepStrictEqual(yield* finish(disk), [])
 
       assert.deepStrictEqual(disk.see("/to"), { kind: "folder", mode: 0o1555, modified: 5_555n })
+    }))
+
+  it.effect("gives the root what its source has, where that is the target", () =>
+    Effect.gen(function*() {
+      const disk = plant()
+
+      yield* Effect.flatMap(
+        Effect.all([Place.open(source), Place.open(FilePath.make("/"))]),
+        (places) => FolderCopy.finish(...places)
+      ).pipe(Effect.provide(MemoryFiles.layer(disk)))
+
+      assert.include(yield* MemoryFiles.make(disk).lstat(FilePath.make("/")), { mode: 0o1555, modifiedNanos: 5_555n })
     }))
 
   it.effect("tells that the source vanished, or became another kind", () =>
@@ -113,10 +136,14 @@ describe("FolderCopy", () => {
         const disk = plant()
         const files = MemoryFiles.make(disk)
 
-        yield* Effect.provideService(FolderCopy.finish(source, target), Files.Files, {
-          ...files,
-          lstat: (path) => Effect.map(files.lstat(path), (stat) => ({ ...stat, mode, owner, group }))
+        const another = (folder: Files.Folder): Files.Folder => ({
+          ...folder,
+          lstat: (name) => Effect.map(folder.lstat(name), (stat) => ({ ...stat, mode, owner, group }))
         })
+        yield* finishWith(
+          { ...files, folder: (path) => Effect.map(files.folder(path), another) },
+          () => Effect.void
+        )
 
         assert.include(disk.see("/to"), { mode: expected })
       })

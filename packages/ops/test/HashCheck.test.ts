@@ -121,6 +121,28 @@ describe("HashCheck", () => {
       ])
     }))
 
+  it.effect("finds what a name leads to, through links and dots above it too", () =>
+    Effect.gen(function*() {
+      const disk = plant([
+        `${sum("d")}  to-folder/d`,
+        `${sum("d")}  to-folder/link`,
+        `${sum("a")}  ./a`,
+        `${sum("a")}  folder/../a`,
+        `${sum("a")}  to-folder/../a`
+      ])
+      disk.file("/in/folder/d", "d")
+      disk.symlink("/in/folder/link", "d")
+      disk.symlink("/in/to-folder", "folder")
+
+      assert.deepStrictEqual((yield* check(disk)).lines, [
+        "1 to-folder/d ok sha256",
+        "2 to-folder/link ok sha256",
+        "3 ./a ok sha256",
+        "4 folder/../a ok sha256",
+        "5 to-folder/../a ok sha256"
+      ])
+    }))
+
   it.effect("ends well where all is well, and keeps to the algorithm that is asked for", () =>
     Effect.gen(function*() {
       const lines = [`${sum("a")}  a`, `${sum("b")}  b`]

@@ -5,8 +5,10 @@ import * as FolderListing from "@fanout/ops/FolderListing"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
+import type * as Scope from "effect/Scope"
 
 interface Inode {
+  readonly device: bigint
   readonly inode: bigint
   readonly kind: Files.FileKind
   readonly entries: Map<FilePath.FilePath, Inode>
@@ -14,6 +16,9 @@ interface Inode {
   content: Uint8Array
   mode: number
   times: Files.FileTimes
+  changed: bigint
+  /** Whether it is a folder that was removed. */
+  isGone: boolean
 }
 
 interface Place {
@@ -46,23 +51,45 @@ export type Seen =
 
 const zero: Files.FileTimes = { accessedNanos: 0n, modifiedNanos: 0n }
 
+const maxNameBytes = 255
+const maxPathBytes = 4095
+
+/** What the kernel takes for a path, where it is not walked by handles. */
+const short = (path: FilePath.FilePath): FilePath.FilePath =>
+  FilePath.toBytes(path).length > maxPathBytes ? fail("ENAMETOOLONG") : path
+
+/** A name of one component. */
+const checked = (name: FilePath.FilePath): FilePath.FilePath => {
+  if (name === "" || name === "." || name === ".." || name.includes("/")) fail("EINVAL")
+  return FilePath.toBytes(name).length > maxNameBytes ? fail("ENAMETOOLONG") : name
+}
+
 /** A file system in memory, with what tests need to arrange and to look at. */
 export class Disk {
   private lastInode = 1n
-  private ticks = 0n
+  private ticks = 9_000_000_000_000_000_000n
+  /** Device of what is created from now on. */
+  device = 1n
   readonly root: Inode = this.inode("folder", 0o755)
   /** Kinds that listings do not tell, as on file systems without them. */
   tellsKinds = true
+  /** Files without a name, which some file systems don't have. */
+  takesUnnamed = true
+  /** Files and folders that are open. */
+  openCount = 0
 
-  private inode(kind: Files.FileKind, mode: number): Inode {
+  inode(kind: Files.FileKind, mode: number): Inode {
     return {
+      device: this.device,
       inode: this.lastInode++,
       kind,
       entries: new Map(),
       target: FilePath.empty,
       content: new Uint8Array(0),
       mode,
-      times: zero
+      times: zero,
+      changed: this.ticks,
+      isGone: false
     }
   }
 
@@ -97,25 +124,77 @@ export class Disk {
     return this.place(path, follow).found ?? fail("ENOENT")
   }
 
+  /** What is at a real path, however long it is: no link is followed. Dots mean what they mean to the kernel. */
+  real(path: FilePath.FilePath): Inode {
+    const above: Array<Inode> = []
+    let found = this.root
+    for (const name of path.split("/").filter((name) => name !== "")) {
+      if (found.kind !== "folder") fail("ENOTDIR")
+      if (name === ".") continue
+      if (name === "..") {
+        found = above.pop() ?? this.root
+        continue
+      }
+      above.push(found)
+      found = found.entries.get(FilePath.make(name)) ?? fail("ENOENT")
+    }
+    if (path.endsWith("/") && found.kind !== "folder") fail("ENOTDIR")
+    return found
+  }
+
+  put(folder: Inode, name: FilePath.FilePath, inode: Inode): void {
+    if (folder.isGone) fail("ENOENT")
+    if (folder.entries.has(name)) fail("EEXIST")
+    folder.entries.set(name, inode)
+    inode.changed = ++this.ticks
+    this.touch(folder)
+  }
+
   add(path: FilePath.FilePath, kind: Files.FileKind, mode: number): Inode {
-    const place = this.place(path, false)
-    if (place.found !== undefined) fail("EEXIST")
+    const { folder, name } = this.place(path, false)
     const inode = this.inode(kind, mode)
-    place.folder.entries.set(place.name, inode)
-    this.touch(place.folder)
+    this.put(folder, name, inode)
     return inode
   }
 
-  remove(path: FilePath.FilePath): void {
-    const place = this.place(path, false)
-    if (place.found === undefined) fail("ENOENT")
-    place.folder.entries.delete(place.name)
-    this.touch(place.folder)
+  /** Takes a name away, and with the name of a folder all that is in it. */
+  take(folder: Inode, name: FilePath.FilePath): void {
+    const found = folder.entries.get(name) ?? fail("ENOENT")
+    folder.entries.delete(name)
+    found.changed = ++this.ticks
+    this.touch(folder)
+    if (found.kind !== "folder") return
+    found.isGone = true
+    for (const inner of Array.from(found.entries.keys())) this.take(found, inner)
   }
 
-  /** A folder that changes is changed now: later than anything a test sets. */
+  move(from: Inode, name: FilePath.FilePath, to: Inode, newName: FilePath.FilePath): void {
+    const moved = from.entries.get(name) ?? fail("ENOENT")
+    const found = to.entries.get(newName)
+    if (found === moved) return
+    if (found?.kind === "folder" && moved.kind !== "folder") fail("EISDIR")
+    if (found !== undefined && found.kind !== "folder" && moved.kind === "folder") fail("ENOTDIR")
+    if (found !== undefined && found.entries.size > 0) fail("ENOTEMPTY")
+    from.entries.delete(name)
+    this.touch(from)
+    if (found !== undefined) this.take(to, newName)
+    this.put(to, newName, moved)
+  }
+
+  /** What changes is changed now: later than anything a test sets. */
   touch(inode: Inode): void {
-    inode.times = { ...inode.times, modifiedNanos: 9_000_000_000_000_000_000n + this.ticks++ }
+    inode.times = { ...inode.times, modifiedNanos: ++this.ticks }
+    inode.changed = this.ticks
+  }
+
+  setTimes(inode: Inode, { accessedNanos, modifiedNanos }: Files.FileTimes): void {
+    inode.times = { accessedNanos, modifiedNanos }
+    inode.changed = ++this.ticks
+  }
+
+  setMode(inode: Inode, mode: number): void {
+    inode.mode = mode
+    inode.changed = ++this.ticks
   }
 
   // --- What tests arrange -------------------------------------------------------------------------------------------
@@ -139,6 +218,7 @@ export class Disk {
   change(path: FilePath.FilePath, edit: (text: string) => string): void {
     const inode = this.find(path)
     inode.content = Buffer.from(edit(Buffer.from(inode.content).toString("latin1")), "latin1")
+    inode.changed = ++this.ticks
   }
 
   symlink(path: string, target: string, options: { readonly modified?: bigint } = {}): void {
@@ -152,9 +232,18 @@ export class Disk {
   }
 
   hardLink(existing: string, path: string): void {
-    const inode = this.find(FilePath.make(existing))
-    const place = this.place(FilePath.make(path), false)
-    place.folder.entries.set(place.name, inode)
+    const { folder, name } = this.place(FilePath.make(path), false)
+    this.put(folder, name, this.find(FilePath.make(existing)))
+  }
+
+  remove(path: string): void {
+    const { folder, name } = this.place(FilePath.make(path), false)
+    this.take(folder, name)
+  }
+
+  rename(from: string, to: string): void {
+    const [old, now] = [this.place(FilePath.make(from), false), this.place(FilePath.make(to), false)]
+    this.move(old.folder, old.name, now.folder, now.name)
   }
 
   // --- What tests look at -------------------------------------------------------------------------------------------
@@ -188,13 +277,14 @@ const seen = (inode: Inode): Seen => {
 
 const toStat = (inode: Inode): Files.FileStat => ({
   kind: inode.kind,
-  device: 1n,
+  device: inode.device,
   inode: inode.inode,
   mode: inode.mode,
   owner: 0,
   group: 0,
   sizeBytes: inode.kind === "link" ? FilePath.toBytes(inode.target).length : inode.content.length,
-  ...inode.times
+  ...inode.times,
+  changedNanos: inode.changed
 })
 
 const attempt = <A>(
@@ -212,26 +302,63 @@ const attempt = <A>(
     }
   })
 
-const opened = (disk: Disk, inode: Inode, path: FilePath.FilePath): Files.OpenFile => {
-  let [isOpen, offset, room] = [true, 0, new Uint8Array(0)]
-  const use = <A>(call: Call, body: () => A) => attempt(call, path, () => isOpen ? body() : fail("EBADF"))
+/** Something that is open until it is closed. */
+class Handle {
+  private isOpen = true
+  private readonly disk: Disk
+
+  constructor(disk: Disk) {
+    this.disk = disk
+    disk.openCount++
+  }
+
+  use<A>(body: () => A): A {
+    return this.isOpen ? body() : fail("EBADF")
+  }
+
+  close(): void {
+    if (this.isOpen) this.disk.openCount--
+    this.isOpen = false
+  }
+}
+
+/** Opens within a scope. */
+const scoped = <A>(
+  disk: Disk,
+  call: Call,
+  path: FilePath.FilePath,
+  open: (handle: () => Handle) => A
+): Effect.Effect<A, FilesError, Scope.Scope> =>
+  Effect.map(
+    Effect.acquireRelease(
+      attempt(call, path, () => {
+        let handle: Handle | undefined
+        const opened = open(() => handle ??= new Handle(disk))
+        return { handle, opened }
+      }),
+      ({ handle }) => Effect.sync(() => handle?.close())
+    ),
+    ({ opened }) => opened
+  )
+
+const fileOf = (disk: Disk, inode: Inode, path: FilePath.FilePath, handle: Handle): Files.OpenFile => {
+  let [offset, room] = [0, new Uint8Array(0)]
+  const use = <A>(call: Call, body: () => A) => attempt(call, path, () => handle.use(body))
+  const readFrom = (buffer: Uint8Array, at: number): number => {
+    if (inode.kind === "folder") fail("EISDIR")
+    const part = inode.content.subarray(at, at + buffer.length)
+    buffer.set(part)
+    return part.length
+  }
   return {
     stat: use("fstat", () => toStat(inode)),
     read: (buffer) =>
       use("read", () => {
-        if (inode.kind === "folder") fail("EISDIR")
-        const part = inode.content.subarray(offset, offset + buffer.length)
-        buffer.set(part)
-        offset += part.length
-        return part.length
+        const length = readFrom(buffer, offset)
+        offset += length
+        return length
       }),
-    readAt: (buffer, at) =>
-      use("read", () => {
-        if (inode.kind === "folder") fail("EISDIR")
-        const part = inode.content.subarray(at, at + buffer.length)
-        buffer.set(part)
-        return part.length
-      }),
+    readAt: (buffer, at) => use("read", () => readFrom(buffer, at)),
     write: (bytes) =>
       use("write", () => {
         const end = offset + bytes.length
@@ -246,27 +373,20 @@ const opened = (disk: Disk, inode: Inode, path: FilePath.FilePath): Files.OpenFi
         offset = end
         disk.touch(inode)
       }),
-    setMode: (mode) =>
-      use("fchmod", () => {
-        inode.mode = mode
-      }),
-    setTimes: (times) =>
-      use("futimes", () => {
-        inode.times = { accessedNanos: times.accessedNanos, modifiedNanos: times.modifiedNanos }
-      }),
-    close: use("close", () => {
-      isOpen = false
-    })
+    setMode: (mode) => use("fchmod", () => disk.setMode(inode, mode)),
+    setTimes: (times) => use("futimes", () => disk.setTimes(inode, times)),
+    close: use("close", () => handle.close())
   }
 }
 
-const scoped = (acquire: Effect.Effect<Files.OpenFile, FilesError>) =>
-  Effect.acquireRelease(acquire, (file) => Effect.ignore(file.close))
-
-const list = (disk: Disk, folder: FilePath.FilePath) =>
+const list = (
+  disk: Disk,
+  path: FilePath.FilePath,
+  find: () => Inode
+): Effect.Effect<FolderListing.FolderListing, FilesError> =>
   Effect.flatMap(
-    attempt("scandir", folder, () => {
-      const inode = disk.find(folder)
+    attempt("scandir", path, () => {
+      const inode = find()
       if (inode.kind !== "folder") fail("ENOTDIR")
       const builder = FolderListing.builderUnsafe()
       for (const [name, { kind }] of inode.entries) {
@@ -277,66 +397,110 @@ const list = (disk: Disk, folder: FilePath.FilePath) =>
     (builder) => builder.build
   )
 
-const renamed = (disk: Disk, from: FilePath.FilePath, to: FilePath.FilePath): void => {
-  const moved = disk.find(from)
-  const place = disk.place(to, false)
-  if (place.found === moved) return
-  if (place.found?.kind === "folder" && moved.kind !== "folder") fail("EISDIR")
-  if (place.found !== undefined && place.found.kind !== "folder" && moved.kind === "folder") fail("ENOTDIR")
-  disk.remove(from)
-  place.folder.entries.set(place.name, moved)
-  disk.touch(place.folder)
+const optional = (
+  stat: Effect.Effect<Files.FileStat, FilesError>
+): Effect.Effect<Option.Option<Files.FileStat>, FilesError> =>
+  Effect.catchIf(Effect.asSome(stat), (error) => error.isMissing, () => Effect.succeedNone)
+
+const openFolder = (disk: Disk, inode: Inode, path: FilePath.FilePath, handle: () => Handle): Files.Folder =>
+  inode.kind === "folder" ? folderOf(disk, inode, path, handle()) : fail("ENOTDIR")
+
+const openFile = (disk: Disk, inode: Inode, path: FilePath.FilePath, handle: () => Handle): Files.OpenFile =>
+  inode.kind === "link" ? fail("ELOOP") : fileOf(disk, inode, path, handle())
+
+const unnamedOf = (
+  disk: Disk,
+  folder: Inode,
+  path: FilePath.FilePath,
+  own: () => Handle,
+  parent: Handle
+): Files.UnnamedFile => {
+  if (!disk.takesUnnamed) fail("ENOTSUP")
+  if (folder.isGone) fail("ENOENT")
+  const [inode, handle] = [disk.inode("file", 0o600), own()]
+  return {
+    ...fileOf(disk, inode, path, handle),
+    link: (name) =>
+      attempt(
+        "link",
+        FilePath.join(path, name),
+        () => handle.use(() => parent.use(() => disk.put(folder, checked(name), inode)))
+      )
+  }
 }
 
-export const make = (disk: Disk): Files.Files["Service"] => ({
-  lstat: (path) => attempt("lstat", path, () => toStat(disk.find(path))),
-  stat: (path) => attempt("stat", path, () => toStat(disk.find(path, true))),
-  find: (path) =>
-    Effect.catchIf(
-      attempt("lstat", path, () => Option.some(toStat(disk.find(path)))),
-      (error) => error.isMissing,
-      () => Effect.succeedNone
+const folderOf = (disk: Disk, folder: Inode, path: FilePath.FilePath, handle: Handle): Files.Folder => {
+  const at = (name: FilePath.FilePath) => FilePath.join(path, name)
+  const known = (name: FilePath.FilePath): Inode => folder.entries.get(checked(name)) ?? fail("ENOENT")
+  const use = <A>(call: Call, name: FilePath.FilePath, body: () => A, target?: FilePath.FilePath) =>
+    attempt(call, at(name), () => handle.use(body), target === undefined ? undefined : at(target))
+  const open = <A>(call: Call, name: FilePath.FilePath, body: (handle: () => Handle) => A) =>
+    scoped(disk, call, at(name), (own) => handle.use(() => body(own)))
+  const add = (name: FilePath.FilePath, kind: Files.FileKind, mode: number): Inode => {
+    const inode = disk.inode(kind, mode)
+    disk.put(folder, checked(name), inode)
+    return inode
+  }
+  const lstat = (name: FilePath.FilePath) => use("lstat", name, () => toStat(known(name)))
+  return {
+    path,
+    stat: attempt("fstat", path, () => handle.use(() => toStat(folder))),
+    list: list(disk, path, () => handle.use(() => folder)),
+    lstat,
+    find: (name) => optional(lstat(name)),
+    folder: (name) => open("open", name, (own) => openFolder(disk, known(name), at(name), own)),
+    open: (name) => open("open", name, (own) => openFile(disk, known(name), at(name), own)),
+    create: (name) => open("create", name, (own) => fileOf(disk, add(name, "file", 0o600), at(name), own())),
+    createUnnamed: scoped(
+      disk,
+      "create",
+      path,
+      (own) => handle.use(() => unnamedOf(disk, folder, path, own, handle))
     ),
-  realPath: (path) =>
-    attempt("realpath", path, () => {
-      const place = disk.place(path, true)
-      return place.found === undefined ? fail("ENOENT") : place.path
-    }),
-  list: (folder) => list(disk, folder),
-  open: (path) =>
-    scoped(attempt("open", path, () => {
-      const inode = disk.find(path)
-      return inode.kind === "link" ? fail("ELOOP") : opened(disk, inode, path)
-    })),
-  create: (path) => scoped(attempt("create", path, () => opened(disk, disk.add(path, "file", 0o600), path))),
-  makeFolder: (path) => Effect.asVoid(attempt("mkdir", path, () => disk.add(path, "folder", 0o700))),
-  readLink: (path) =>
-    attempt("readlink", path, () => {
-      const inode = disk.find(path)
-      return inode.kind === "link" ? inode.target : fail("EINVAL")
-    }),
-  makeLink: (target, path) =>
-    attempt("symlink", path, () => {
-      disk.add(path, "link", 0o777).target = target
-    }),
-  setLinkTimes: (path, times) =>
-    attempt("lutimes", path, () => {
-      disk.find(path).times = { accessedNanos: times.accessedNanos, modifiedNanos: times.modifiedNanos }
-    }),
-  rename: (from, to) => attempt("rename", from, () => renamed(disk, from, to), to),
-  link: (existing, path) =>
-    attempt("link", existing, () => {
-      const inode = disk.find(existing)
-      const place = disk.place(path, false)
-      if (place.found !== undefined) fail("EEXIST")
-      place.folder.entries.set(place.name, inode)
-      disk.touch(place.folder)
-    }, path),
-  unlink: (path) =>
-    attempt("unlink", path, () => {
-      if (disk.find(path).kind === "folder") fail("EISDIR")
-      disk.remove(path)
-    })
-})
+    makeFolder: (name) => Effect.asVoid(use("mkdir", name, () => add(name, "folder", 0o700))),
+    readLink: (name) =>
+      use("readlink", name, () => {
+        const { kind, target } = known(name)
+        return kind === "link" ? target : fail("EINVAL")
+      }),
+    makeLink: (target, name) =>
+      use("symlink", name, () => {
+        add(name, "link", 0o777).target = target
+      }),
+    setTimes: (name, times) => use("lutimes", name, () => disk.setTimes(known(name), times)),
+    rename: (from, to) => use("rename", from, () => disk.move(folder, checked(from), folder, checked(to)), to),
+    link: (existing, name) =>
+      use("link", existing, () => {
+        const inode = known(existing)
+        disk.put(folder, checked(name), inode.kind === "folder" ? fail("EPERM") : inode)
+      }, name),
+    unlink: (name) =>
+      use("unlink", name, () => known(name).kind === "folder" ? fail("EISDIR") : disk.take(folder, name)),
+    removeFolder: (name) =>
+      use("rmdir", name, () => {
+        const { entries, kind } = known(name)
+        if (kind !== "folder") fail("ENOTDIR")
+        if (entries.size > 0) fail("ENOTEMPTY")
+        disk.take(folder, name)
+      })
+  }
+}
+
+export const make = (disk: Disk): Files.Files["Service"] => {
+  const lstat = (path: FilePath.FilePath) => attempt("lstat", path, () => toStat(disk.find(short(path))))
+  return {
+    lstat,
+    stat: (path) => attempt("stat", path, () => toStat(disk.find(short(path), true))),
+    find: (path) => optional(lstat(path)),
+    realPath: (path) =>
+      attempt("realpath", path, () => {
+        const place = disk.place(short(path), true)
+        return place.found === undefined ? fail("ENOENT") : place.path
+      }),
+    folder: (path) => scoped(disk, "open", path, (own) => openFolder(disk, disk.real(path), path, own)),
+    list: (path) => list(disk, path, () => disk.real(path)),
+    open: (path) => scoped(disk, "open", path, (own) => openFile(disk, disk.real(path), path, own))
+  }
+}
 
 export const layer = (disk: Disk): Layer.Layer<Files.Files> => Layer.succeed(Files.Files, make(disk))

@@ -1,6 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as FilePath from "@fanout/ops/FilePath"
 import * as NumberedName from "@fanout/ops/NumberedName"
+import * as Place from "@fanout/ops/Place"
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import * as MemoryFiles from "./MemoryFiles.ts"
@@ -26,6 +27,12 @@ const nameOf = (pieces: ReadonlyArray<string>): FilePath.FilePath => {
   const name = FilePath.fromBytes(bytes.subarray(0, 255))
   return name === "." || name === ".." ? FilePath.make("a") : name
 }
+
+const firstFree = (disk: MemoryFiles.Disk) =>
+  Effect.provide(
+    Effect.flatMap(Place.open(FilePath.make("/photo.jpg")), NumberedName.firstFree),
+    MemoryFiles.layer(disk)
+  )
 
 describe("NumberedName", { timeout: 60_000 }, () => {
   it("puts the number before the extension", () => {
@@ -70,7 +77,7 @@ describe("NumberedName", { timeout: 60_000 }, () => {
       disk.folder("/photo (3).jpg")
       disk.file("/photo (5).jpg", "")
 
-      const number = yield* Effect.provide(NumberedName.firstFree(FilePath.make("/photo.jpg")), MemoryFiles.layer(disk))
+      const number = yield* firstFree(disk)
 
       assert.strictEqual(number, 4)
     }))
@@ -80,10 +87,7 @@ describe("NumberedName", { timeout: 60_000 }, () => {
       const disk = new MemoryFiles.Disk()
       for (let i = 1; i <= NumberedName.maxNumber; i++) disk.file(`/photo (${i}).jpg`, "")
 
-      const error = yield* NumberedName.firstFree(FilePath.make("/photo.jpg")).pipe(
-        Effect.flip,
-        Effect.provide(MemoryFiles.layer(disk))
-      )
+      const error = yield* Effect.flip(firstFree(disk))
 
       assert.strictEqual(error.message, `All names up to "/photo (9999).jpg" are taken`)
     }))

@@ -2,6 +2,7 @@ import { assert, describe, it } from "@effect/vitest"
 import * as JobId from "@fanout/core/JobId"
 import * as Lease from "@fanout/core/Lease"
 import * as FilePath from "@fanout/ops/FilePath"
+import * as Files from "@fanout/ops/Files"
 import * as TemporaryName from "@fanout/ops/TemporaryName"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
@@ -11,18 +12,22 @@ import * as MemoryFiles from "./MemoryFiles.ts"
 const Token = Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: 36 ** 7 - 1 }))
 const job = JobId.make("1234567890ab")
 const target = FilePath.make("/folder/file")
-const name = (job: JobId.JobId, token: number, target: FilePath.FilePath): FilePath.FilePath =>
-  FilePath.name(TemporaryName.make(job, token, target))
+const name = TemporaryName.make
+
+/** Sweeps `/folder`. */
+const sweep = (disk: MemoryFiles.Disk, options: { readonly before?: number } = {}) =>
+  Effect.flatMap(
+    Files.Files.use((files) => files.folder(FilePath.make("/folder"))),
+    (folder) => TemporaryName.sweep({ folder, job, ...options })
+  ).pipe(Effect.provide(MemoryFiles.layer(disk)))
 
 describe("TemporaryName", () => {
   it.prop(
-    "says whose it is, in a name of fixed length beside the target",
+    "says whose it is, in a name of fixed length",
     { job: JobId.JobId, token: Token, target: Schema.NonEmptyString },
     ({ job, target, token }) => {
-      const path = TemporaryName.make(job, token, FilePath.join(FilePath.make("/folder"), nameOf(target)))
+      const made = TemporaryName.make(job, token, FilePath.join(FilePath.make("/folder"), nameOf(target)))
 
-      const made = FilePath.name(path)
-      assert.strictEqual(FilePath.parent(path), "/folder")
       assert.strictEqual(FilePath.toBytes(made).length, 45)
       assert.match(made, /^\.[a-z0-9-]+$/)
       assert.deepStrictEqual(Option.map(TemporaryName.parse(made), (_) => _.token), Option.some(token))
@@ -63,10 +68,7 @@ describe("TemporaryName", () => {
     Effect.gen(function*() {
       const { disk, kept, own } = plant()
 
-      const removed = yield* Effect.provide(
-        TemporaryName.sweep({ folder: FilePath.make("/folder"), job, before: 3 }),
-        MemoryFiles.layer(disk)
-      )
+      const removed = yield* sweep(disk, { before: 3 })
 
       assert.strictEqual(removed, 3)
       assert.deepStrictEqual(Object.keys(disk.tree("/folder")).toSorted(), [...kept, ...own.slice(2)].toSorted())
@@ -76,9 +78,8 @@ describe("TemporaryName", () => {
     Effect.gen(function*() {
       const { disk, kept } = plant()
 
-      const sweep = TemporaryName.sweep({ folder: FilePath.make("/folder"), job })
-      assert.strictEqual(yield* Effect.provide(sweep, MemoryFiles.layer(disk)), 4)
-      assert.strictEqual(yield* Effect.provide(sweep, MemoryFiles.layer(disk)), 0)
+      assert.strictEqual(yield* sweep(disk), 4)
+      assert.strictEqual(yield* sweep(disk), 0)
 
       assert.deepStrictEqual(Object.keys(disk.tree("/folder")).toSorted(), kept.toSorted())
     }))
@@ -88,8 +89,7 @@ describe("TemporaryName", () => {
       const { disk } = plant()
       const before = disk.tree("/folder")
 
-      const error = yield* TemporaryName.sweep({ folder: FilePath.make("/folder"), job }).pipe(
-        Effect.provide(MemoryFiles.layer(disk)),
+      const error = yield* sweep(disk).pipe(
         Effect.provideService(Lease.Lease, { job: Option.none(), token: 3, isHeldUnsafe: () => false }),
         Effect.flip
       )

@@ -79,7 +79,7 @@ const findSame = (request: Copy.Request) =>
 
 const loadCopy = Effect.promise(() => import("@fanout/ops/Copy"))
 
-const nodeFiles = Effect.map(Effect.promise(() => import("@fanout/ops/NodeFiles")), ({ layer }) => layer)
+const nodeFiles = Effect.map(Effect.promise(() => import("@fanout/ops/SystemFiles")), ({ layer }) => layer)
 
 const plan = (request: Copy.Request) =>
   Effect.gen(function*() {

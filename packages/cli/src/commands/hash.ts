@@ -92,10 +92,10 @@ const render = (
 const hashAll = (request: Request, options: Options) =>
   Effect.gen(function*() {
     const { algorithm, output: file, paths } = request
-    const { Hash, HashLine, HashRows, NodeFiles, OutputFile } = yield* Effect.promise(() => import("../Hashing.ts"))
+    const { Hash, HashLine, HashRows, SystemFiles, OutputFile } = yield* Effect.promise(() => import("../Hashing.ts"))
     const sources = Arr.map(paths, (path) => FilePath.join(Arguments.workingFolder(), path))
     const leaveOut = yield* Settings.databaseFiles
-    if (Option.isSome(file)) yield* Effect.provide(OutputFile.check(file.value), NodeFiles.layer)
+    if (Option.isSome(file)) yield* Effect.provide(OutputFile.check(file.value), SystemFiles.layer)
     yield* withJobs({ claim: { ids: [] }, needsThreads: true })(
       Effect.gen(function*() {
         const manager = yield* JobManager
@@ -108,13 +108,13 @@ const hashAll = (request: Request, options: Options) =>
               ...Option.match(file, { onNone: () => ({}), onSome: (output) => ({ output }) })
             }
           ),
-          NodeFiles.layer
+          SystemFiles.layer
         )
         const { id, started } = yield* manager.start(Hash.job, payload)
         if (!started) yield* RunJob.goOn(id, options)
         const sink = Option.isNone(file)
           ? RowOutput.stdout
-          : yield* Effect.provide(OutputFile.make(id, file.value), NodeFiles.layer)
+          : yield* Effect.provide(OutputFile.make(id, file.value), SystemFiles.layer)
         const output = yield* RowOutput.make(id, new HashRows.Sorter(), sink, (row) => {
           const line = HashLine.fromRow(row)
           return render(line, nameOf(paths, line), request, options)

@@ -41,10 +41,10 @@ const json = ({ lineNumber, matched, path, status, why }: HashCheckLine): string
 /** Checks the files that `file` names. */
 export const hashCheck = (file: string, algorithm: Option.Option<HashAlgorithm>, options: Options) =>
   Effect.gen(function*() {
-    const { HashCheck, HashCheckLine, HashRows, NodeFiles } = yield* Effect.promise(() => import("../Hashing.ts"))
+    const { HashCheck, HashCheckLine, HashRows, SystemFiles } = yield* Effect.promise(() => import("../Hashing.ts"))
     const folder = Arguments.workingFolder()
     const payload = yield* HashCheck.plan({ algorithm, file: FilePath.join(folder, FilePath.make(file)), folder }).pipe(
-      Effect.provide(NodeFiles.layer),
+      Effect.provide(SystemFiles.layer),
       Effect.catchTag("UnusableChecksums", ({ message }) => Effect.fail(Stop.usage(`${message}.`)))
     )
     yield* withJobs({ claim: { ids: [] }, needsThreads: true })(

@@ -8,9 +8,10 @@ import * as Progress from "@fanout/core/Progress"
 import * as Effect from "effect/Effect"
 import { CopyError, Reason } from "../CopyError.ts"
 import type { Copied, CopyRequest } from "../CopyStrategy.ts"
-import * as Files from "../Files.ts"
+import type * as Files from "../Files.ts"
+import * as Place from "../Place.ts"
 import { keepAttributes } from "./attributes.ts"
-import { createTemporary, placed } from "./placing.ts"
+import { createDraft } from "./placing.ts"
 import { onDestination, onSource } from "./sides.ts"
 
 /** How a strategy copies content. */
@@ -43,24 +44,27 @@ const pump = Effect.fnUntraced(function*(
   }
 })
 
-/** Copies a file under its temporary name, and then puts it in its place. */
+const copyOnce = Effect.fnUntraced(
+  function*(request: CopyRequest, { bufferBytes, strategy }: ContentOptions) {
+    const { source } = request
+    const from = yield* onSource(source.folder.open(source.name))
+    const stat = yield* onSource(from.stat)
+    if (stat.kind !== "file") {
+      return yield* new CopyError({ reason: Reason.cases.KindChanged.make({ path: Place.path(source) }) })
+    }
+    const draft = yield* createDraft(request)
+    const sizeBytes = yield* pump(from, draft.file, stat.sizeBytes, bufferBytes(stat.sizeBytes))
+    const lost = yield* keepAttributes(draft.file, stat)
+    yield* draft.place
+    return { strategy, sizeBytes, lost }
+  },
+  Effect.scoped
+)
+
+/** Copies a file where nobody sees it, and then puts it in its place. */
 export const copyContent = (
   request: CopyRequest,
   options: ContentOptions
-): Effect.Effect<Copied, CopyError | Interrupter.Interrupted, Files.Files> =>
-  placed(
-    request,
-    Effect.gen(function*() {
-      const files = yield* Files.Files
-      const from = yield* onSource(files.open(request.source))
-      const stat = yield* onSource(from.stat)
-      if (stat.kind !== "file") {
-        return yield* new CopyError({ reason: Reason.cases.KindChanged.make({ path: request.source }) })
-      }
-      const to = yield* createTemporary(request, files.create(request.temporary))
-      const sizeBytes = yield* pump(from, to, stat.sizeBytes, options.bufferBytes(stat.sizeBytes))
-      const lost = yield* keepAttributes(to, stat)
-      yield* onDestination(to.close)
-      return { strategy: options.strategy, sizeBytes, lost }
-    })
-  )
+): Effect.Effect<Copied, CopyError | Interrupter.Interrupted> =>
+  // Only once: what was not supported is remembered.
+  Effect.catchReason(copyOnce(request, options), "CopyError", "Unsupported", () => copyOnce(request, options))

@@ -1,5 +1,8 @@
 /**
- * Puts what is written under a temporary name in its place once it is whole.
+ * Puts what is written in its place once it is whole.
+ *
+ * A file that must not take the place of another one is written before it has any name, so that nothing can be left
+ * of it. Where that can't be, and for all else, it has a temporary name until then.
  *
  * @since 0.1.0
  */
@@ -11,27 +14,50 @@ import * as Option from "effect/Option"
 import type * as Scope from "effect/Scope"
 import { CopyError, Reason } from "../CopyError.ts"
 import type { CopyRequest } from "../CopyStrategy.ts"
-import * as Files from "../Files.ts"
+import type * as Files from "../Files.ts"
 import type { FilesError } from "../FilesError.ts"
+import * as Place from "../Place.ts"
 import { onDestination } from "./sides.ts"
+import * as UnnamedFiles from "./unnamedFiles.ts"
+
+const { Occupied, Unsupported } = Reason.cases
 
 // File systems without hard links say it in one of these ways.
 const withoutLinks = new Set(["EPERM", "ENOTSUP", "EOPNOTSUPP", "ENOSYS", "EMLINK"])
 
 const occupied = ({ target }: CopyRequest): Effect.Effect<never, CopyError> =>
-  Effect.fail(new CopyError({ reason: Reason.cases.Occupied.make({ path: target }) }))
+  Effect.fail(new CopyError({ reason: Occupied.make({ path: Place.path(target) }) }))
 
-/** Gives the whole file its name, if that is free. A link can't take a name that is taken; a rename would. */
+// --- Under a temporary name -----------------------------------------------------------------------------------------
+
+/**
+ * Creates something under the temporary name, once more if an attempt before this one has left its own there.
+ * Whatever goes wrong in the scope, or whoever interrupts it, the temporary name is removed with it.
+ */
+export const createTemporary = <A, R>(
+  { target: { folder }, temporary }: CopyRequest,
+  create: Effect.Effect<A, FilesError, R>
+): Effect.Effect<A, CopyError, R | Scope.Scope> =>
+  Effect.andThen(
+    // It carries this owner's token, so nobody else misses it.
+    Effect.addFinalizer((exit) => Exit.isSuccess(exit) ? Effect.void : Effect.ignore(folder.unlink(temporary))),
+    onDestination(Effect.catchIf(
+      create,
+      (error) => error.code === "EEXIST",
+      () => Effect.andThen(folder.unlink(temporary), create)
+    ))
+  )
+
+/** Gives what is whole its name, if that is free. A link can't take a name that is taken; a rename would. */
 const placeExclusively = Effect.fnUntraced(function*(request: CopyRequest) {
-  const files = yield* Files.Files
-  const { target, temporary } = request
+  const { target: { folder, name }, temporary } = request
   const rename = Effect.gen(function*() {
-    if (Option.isSome(yield* onDestination(files.find(target)))) return yield* occupied(request)
+    if (Option.isSome(yield* onDestination(folder.find(name)))) return yield* occupied(request)
     yield* Lease.check
-    yield* onDestination(files.rename(temporary, target))
+    yield* onDestination(folder.rename(temporary, name))
   })
-  yield* Effect.matchEffect(files.link(temporary, target), {
-    onSuccess: () => Effect.ignore(files.unlink(temporary)),
+  yield* Effect.matchEffect(folder.link(temporary, name), {
+    onSuccess: () => Effect.ignore(folder.unlink(temporary)),
     onFailure: (error) =>
       error.code === "EEXIST"
         ? occupied(request)
@@ -41,36 +67,58 @@ const placeExclusively = Effect.fnUntraced(function*(request: CopyRequest) {
   })
 })
 
-/**
- * Runs what writes the temporary file, then puts that in its place. Whatever goes wrong, or whoever interrupts it,
- * the temporary file is removed and the target is as before.
- */
-export const placed = <A>(
-  request: CopyRequest,
-  write: Effect.Effect<A, CopyError | Interrupted, Files.Files | Scope.Scope>
-): Effect.Effect<A, CopyError | Interrupted, Files.Files> =>
-  Effect.gen(function*() {
-    const files = yield* Files.Files
-    const { placing, target, temporary } = request
-    return yield* Effect.onExit(
-      Effect.gen(function*() {
-        const written = yield* Effect.scoped(write)
-        yield* Lease.check
-        yield* placing === "replace" ? onDestination(files.rename(temporary, target)) : placeExclusively(request)
-        return written
-      }),
-      // It carries this owner's token, so nobody else misses it.
-      (exit) => Exit.isSuccess(exit) ? Effect.void : Effect.ignore(files.unlink(temporary))
-    )
-  })
+/** Gives what has the temporary name, and is whole, its own. */
+export const place = (request: CopyRequest): Effect.Effect<void, CopyError | Interrupted> => {
+  const { placing, target: { folder, name }, temporary } = request
+  return Effect.andThen(
+    Lease.check,
+    placing === "replace" ? onDestination(folder.rename(temporary, name)) : placeExclusively(request)
+  )
+}
 
-/** Creates something under the temporary name, once more if an attempt before this one has left its own there. */
-export const createTemporary = <A, R>(
-  request: CopyRequest,
-  create: Effect.Effect<A, FilesError, R>
-): Effect.Effect<A, CopyError, R | Files.Files> =>
-  onDestination(Effect.catchIf(
-    create,
-    (error) => error.code === "EEXIST",
-    () => Files.Files.use((files) => Effect.andThen(files.unlink(request.temporary), create))
-  ))
+// --- Without a name -------------------------------------------------------------------------------------------------
+
+/** Closes a file that has got its name just now, and takes that away again where the file may not be whole. */
+const closePlaced = ({ target: { folder, name } }: CopyRequest, file: Files.OpenFile) =>
+  Effect.onExit(
+    onDestination(file.close),
+    (exit) => Exit.isSuccess(exit) ? Effect.void : Effect.ignore(Effect.andThen(Lease.check, folder.unlink(name)))
+  )
+
+/** Gives a file without a name its own. Where no file can get one like that, the copy has to start over. */
+const placeUnnamed = Effect.fnUntraced(function*(request: CopyRequest, file: Files.UnnamedFile) {
+  const { folder, name } = request.target
+  yield* Lease.check
+  yield* Effect.catch(file.link(name), (error) => {
+    if (error.code === "EEXIST") return occupied(request)
+    if (!withoutLinks.has(error.code)) return onDestination(Effect.fail(error))
+    const unsupported = new CopyError({ reason: Unsupported.make({ path: Place.path(request.target) }) })
+    return Effect.andThen(onDestination(UnnamedFiles.forget(folder)), Effect.fail(unsupported))
+  })
+  yield* closePlaced(request, file)
+})
+
+// --- Either ---------------------------------------------------------------------------------------------------------
+
+/** File that nobody else sees until it is whole. */
+export interface Draft {
+  readonly file: Files.OpenFile
+
+  /** Closes the file and puts it in its place. Fails with `Unsupported` where it has to be written another way. */
+  readonly place: Effect.Effect<void, CopyError | Interrupted>
+}
+
+const createNamed = Effect.fnUntraced(function*(request: CopyRequest) {
+  const file = yield* createTemporary(request, request.target.folder.create(request.temporary))
+  return { file, place: Effect.andThen(onDestination(file.close), place(request)) }
+})
+
+/** Creates the file that is written to. */
+export const createDraft = Effect.fnUntraced(function*(
+  request: CopyRequest
+): Effect.fn.Return<Draft, CopyError, Scope.Scope> {
+  if (request.placing === "replace") return yield* createNamed(request)
+  const created = yield* onDestination(UnnamedFiles.create(request.target.folder))
+  if (Option.isNone(created)) return yield* createNamed(request)
+  return { file: created.value, place: placeUnnamed(request, created.value) }
+})

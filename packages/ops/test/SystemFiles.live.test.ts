@@ -1,7 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as FilePath from "@fanout/ops/FilePath"
 import * as Files from "@fanout/ops/Files"
-import * as NodeFiles from "@fanout/ops/NodeFiles"
+import * as SystemFiles from "@fanout/ops/SystemFiles"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import { execFileSync } from "node:child_process"
@@ -9,11 +9,15 @@ import * as fs from "node:fs"
 import { filesContract } from "./FilesContract.ts"
 import { testFolder } from "./TestFolder.ts"
 
-describe("NodeFiles", () => {
-  filesContract(it, NodeFiles.layer, testFolder)
+describe("SystemFiles", () => {
+  filesContract(it, SystemFiles.layer, testFolder)
 
   describe("that blocks", () => {
-    filesContract(it, NodeFiles.layerBlocking, testFolder)
+    filesContract(it, SystemFiles.layerBlocking, testFolder)
+  })
+
+  describe("through node:fs", () => {
+    filesContract(it, SystemFiles.layerNode, testFolder)
   })
 
   it.live("lists a folder too large for one call", () =>
@@ -30,7 +34,7 @@ describe("NodeFiles", () => {
         Array.from({ length: listing.size }, (_, i) => listing.nameAt(i)),
         names.toSorted().map(FilePath.make)
       )
-    }).pipe(Effect.provide(NodeFiles.layer)))
+    }).pipe(Effect.provide(SystemFiles.layer)))
 
   it.live("does not wait for the writer of a FIFO", () =>
     Effect.gen(function*() {
@@ -43,7 +47,7 @@ describe("NodeFiles", () => {
       )
 
       assert.strictEqual(stat.kind, "special")
-    }).pipe(Effect.provide(NodeFiles.layer)))
+    }).pipe(Effect.provide(SystemFiles.layer)))
 
   it.live("knows sizes over 4 GiB and times to the nanosecond", () =>
     Effect.gen(function*() {
@@ -58,7 +62,7 @@ describe("NodeFiles", () => {
 
       assert.strictEqual(stat.sizeBytes, 5 * 2 ** 30)
       assert.strictEqual(stat.modifiedNanos, 1_700_000_000_123_456_789n)
-    }).pipe(Effect.provide(NodeFiles.layer)))
+    }).pipe(Effect.provide(SystemFiles.layer)))
 
   it.live("waits for a call that has begun, and closes what it opened", () =>
     Effect.gen(function*() {
@@ -81,7 +85,7 @@ describe("NodeFiles", () => {
       }
 
       assert.strictEqual(descriptors(), 0)
-    }).pipe(Effect.provide(NodeFiles.layer)))
+    }).pipe(Effect.provide(SystemFiles.layer)))
 
   it.live("waits where more files are open than the process may have", () =>
     Effect.gen(function*() {
@@ -89,7 +93,7 @@ describe("NodeFiles", () => {
       fs.writeFileSync(`${folder}/file`, "text")
       const program = `
         import * as Files from "@fanout/ops/Files"
-        import * as NodeFiles from "@fanout/ops/NodeFiles"
+        import * as SystemFiles from "@fanout/ops/SystemFiles"
         import * as Effect from "effect/Effect"
         const program = Effect.gen(function*() {
           const files = yield* Files.Files
@@ -97,7 +101,7 @@ describe("NodeFiles", () => {
           yield* Effect.forEach(Array.from({ length: 200 }), () => hold, { concurrency: "unbounded" })
           return yield* files.list(${JSON.stringify(folder)})
         })
-        const listing = await Effect.runPromise(Effect.provide(program, NodeFiles.layer))
+        const listing = await Effect.runPromise(Effect.provide(program, SystemFiles.layer))
         process.stdout.write(String(listing.size))`
       const node = `"${process.execPath}" --conditions=@fanout/source --input-type=module`
 

@@ -1,0 +1,65 @@
+/**
+ * The system calls behind `Files`, as two modules make them: one straight through the C library, one through `node:fs`.
+ *
+ * Folders are descriptors, names are text that stands for bytes, and what a call comes to is handed to a function:
+ * later, from the pool of threads, or before the call returns, where the thread that asks may wait.
+ */
+import type * as FilePath from "../../FilePath.ts"
+import type * as Files from "../../Files.ts"
+import type { EntryKind } from "../../FolderListing.ts"
+
+/** Takes the name of an error, such as `ENOENT`, or else what the call gave. */
+export type Done<A> = (code: string | undefined, value: A) => void
+
+type Name = FilePath.FilePath
+
+/** What a descriptor is to be used for; none of them follows a link in the last component. */
+export type Mode =
+  /** Only as the place of names; no right to list it is needed. */
+  | "folder"
+  | "list"
+  /** To read a file, or to set the mode and times of anything. Does not wait for the writer of a FIFO. */
+  | "read"
+  /** To write a new file that only its owner may use. */
+  | "create"
+  /** To write a file without a name in the folder whose name is given. */
+  | "unnamed"
+
+export interface SystemCalls {
+  /** Opens what has the name in the folder. */
+  readonly open: (folder: number, name: Name, mode: Mode, done: Done<number>) => void
+  /** Opens what is at an absolute path without a link in it. */
+  readonly openPath: (path: FilePath.FilePath, mode: "folder" | "list" | "read", done: Done<number>) => void
+  readonly close: (descriptor: number, done: Done<void>) => void
+  /** Closes what is only a place of names: no file system is told, so there is nothing to wait for. */
+  readonly closeFolder: (descriptor: number) => void
+
+  readonly stat: (descriptor: number, done: Done<Files.FileStat>) => void
+  readonly lstat: (folder: number, name: Name, done: Done<Files.FileStat>) => void
+  /** Gives the next entries, names with one character for each byte; and whether there may be more. */
+  readonly list: (descriptor: number, add: (name: string, kind: EntryKind) => void, done: Done<boolean>) => void
+  readonly readLink: (folder: number, name: Name, done: Done<FilePath.FilePath>) => void
+
+  /** Reads at a place, or on from where the descriptor stands. */
+  readonly read: (descriptor: number, buffer: Uint8Array, at: number | null, done: Done<number>) => void
+  readonly write: (descriptor: number, bytes: Uint8Array, done: Done<number>) => void
+  readonly setMode: (descriptor: number, mode: number, done: Done<void>) => void
+  readonly setTimes: (descriptor: number, times: Files.FileTimes, done: Done<void>) => void
+  readonly setTimesAt: (folder: number, name: Name, times: Files.FileTimes, done: Done<void>) => void
+
+  readonly makeFolder: (folder: number, name: Name, done: Done<void>) => void
+  readonly makeLink: (target: FilePath.FilePath, folder: number, name: Name, done: Done<void>) => void
+  readonly rename: (folder: number, from: Name, to: Name, done: Done<void>) => void
+  readonly link: (folder: number, existing: Name, name: Name, done: Done<void>) => void
+  /** Gives a file without a name one. */
+  readonly linkUnnamed: (descriptor: number, folder: number, name: Name, done: Done<void>) => void
+  readonly unlink: (folder: number, name: Name, done: Done<void>) => void
+  readonly removeFolder: (folder: number, name: Name, done: Done<void>) => void
+}
+
+/** Whether what a call comes to is given later, or before it returns. */
+export type Way = "later" | "atOnce"
+
+/** Permissions of what is created, until it gets those it is to have. */
+export const fileMode = 0o600
+export const folderMode = 0o700
