@@ -15,6 +15,7 @@ import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
 import * as Scope from "effect/Scope"
+import * as ProcessExit from "./ProcessExit.ts"
 import * as StoreHealth from "./StoreHealth.ts"
 import * as Threads from "./Threads.ts"
 
@@ -56,10 +57,13 @@ export const layer = ({ claim, concurrency, filename, needsThreads = false }: {
   readonly needsThreads?: boolean | undefined
 }): Layer.Layer<JobManager.JobManager | JobStore | OwnerLiveness | StoreHealth.StoreHealth, JobStoreError> =>
   Layer.unwrap(
-    Effect.map(needsThreads ? now : Effect.succeed(later), (onThreads) =>
-      JobManager.layer({ jobs, claim }).pipe(
-        Layer.provide(Layer.provide(Layer.mergeAll(Copy.layer, hashing(onThreads)), SystemFiles.layer)),
-        Layer.provide(Pools.layer({ io: concurrency })),
-        Layer.provideMerge([Layer.provide(StoreHealth.layer, layerSqlite({ filename })), layerOwnerLiveness])
-      ))
+    Effect.map(
+      Effect.tap(needsThreads ? now : Effect.succeed(later), ProcessExit.neverWait),
+      (onThreads) =>
+        JobManager.layer({ jobs, claim }).pipe(
+          Layer.provide(Layer.provide(Layer.mergeAll(Copy.layer, hashing(onThreads)), SystemFiles.layer)),
+          Layer.provide(Pools.layer({ io: concurrency })),
+          Layer.provideMerge([Layer.provide(StoreHealth.layer, layerSqlite({ filename })), layerOwnerLiveness])
+        )
+    )
   )
