@@ -2,7 +2,7 @@
 // which starts in a quarter of the time that its modules take. What it can't hold, native code, is what `packages/cli`
 // names as its dependencies; all else is bundled, and so no dependency of what is published. What its threads run is
 // another such file.
-import { existsSync, globSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs"
+import { existsSync, globSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs"
 import { isBuiltin } from "node:module"
 import { dirname, join } from "node:path"
 import { rolldown } from "rolldown"
@@ -62,6 +62,7 @@ const bundle = async (source, target) => {
 }
 
 const dist = join(packages, "cli/dist")
+mkdirSync(dist, { recursive: true })
 const moduleIds = await Promise.all([
   bundle("bin.ts", join(dist, "fanout.js")),
   bundle("thread.ts", join(dist, "thread.js"))

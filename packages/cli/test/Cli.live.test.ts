@@ -5,8 +5,8 @@ import * as os from "node:os"
 import * as path from "node:path"
 import { DatabaseSync } from "node:sqlite"
 import { setTimeout } from "node:timers/promises"
+import { command } from "./command.ts"
 
-const bin = path.join(import.meta.dirname, "../src/bin.ts")
 const folder = fs.mkdtempSync(path.join(os.tmpdir(), "fanout-cli-"))
 const source = path.join(folder, "source")
 const many = path.join(folder, "many")
@@ -15,8 +15,8 @@ const many = path.join(folder, "many")
 const isRoot = process.getuid?.() === 0
 const nobody = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"]
 
-const command = (args: ReadonlyArray<string>, prefix: ReadonlyArray<string> = []): [string, Array<string>] => {
-  const [file = process.execPath, ...rest] = [...prefix, process.execPath, "--conditions=@fanout/source", bin, ...args]
+const commandLine = (args: ReadonlyArray<string>, prefix: ReadonlyArray<string> = []): [string, Array<string>] => {
+  const [file = process.execPath, ...rest] = [...prefix, ...command, ...args]
   return [file, rest]
 }
 
@@ -32,12 +32,12 @@ const fresh = () => {
 }
 
 const run = (db: string, args: ReadonlyArray<string>, prefix?: ReadonlyArray<string>) => {
-  const { status, stderr, stdout } = spawnSync(...command(args, prefix), { encoding: "utf8", env: env(db) })
+  const { status, stderr, stdout } = spawnSync(...commandLine(args, prefix), { encoding: "utf8", env: env(db) })
   return { status, stderr, stdout }
 }
 
 const start = (db: string, args: ReadonlyArray<string>) => {
-  const child = spawn(...command(args), { env: env(db), stdio: ["ignore", "pipe", "pipe"] })
+  const child = spawn(...commandLine(args), { env: env(db), stdio: ["ignore", "pipe", "pipe"] })
   const output = { stdout: "", stderr: "" }
   for (const name of ["stdout", "stderr"] as const) {
     child[name].setEncoding("utf8").on("data", (text: string) => {
@@ -170,7 +170,7 @@ describe("fanout copy", () => {
     const name = Buffer.concat([Buffer.from(`${place}/a`), Buffer.from([0xff])])
     fs.writeFileSync(name, "x")
     const script = `exec ${
-      command(["copy"]).flat().join(" ")
+      commandLine(["copy"]).flat().join(" ")
     } "$(printf '${place}/a\\377')" "$(printf '${place}/b\\376')"`
     const { status, stderr } = spawnSync("sh", ["-c", script], { encoding: "utf8", env: env(db) })
     assert.deepStrictEqual({ status, stderr }, { status: 0, stderr: "" })
@@ -474,7 +474,7 @@ describe("the database", () => {
     const { place } = fresh()
     const inFolder = (name: string) => {
       const script = `mkdir -p "$(printf '${name}')" && cd "$(printf '${name}')" && exec "$@"`
-      const args = command(["jobs", "list", "--db", "state/jobs.db"]).flat()
+      const args = commandLine(["jobs", "list", "--db", "state/jobs.db"]).flat()
       const { status, stderr } = spawnSync("sh", ["-c", script, "sh", ...args], { cwd: place, encoding: "utf8" })
       return { status, stderr }
     }
@@ -521,7 +521,7 @@ describe("fanout", () => {
       const { db } = fresh()
       run(db, ["copy", source, path.join(path.dirname(db), "copy")])
       const to = (where: string) =>
-        spawnSync("sh", ["-c", `{ "$@"; echo $? >&2; } ${where}`, "sh", ...command(["jobs", "list"]).flat()], {
+        spawnSync("sh", ["-c", `{ "$@"; echo $? >&2; } ${where}`, "sh", ...commandLine(["jobs", "list"]).flat()], {
           encoding: "utf8",
           env: env(db)
         })

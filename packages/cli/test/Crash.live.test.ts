@@ -5,6 +5,7 @@ import * as childProcess from "node:child_process"
 import * as fs from "node:fs"
 import * as os from "node:os"
 import * as path from "node:path"
+import { command } from "./command.ts"
 
 /** Kills in a quick run of the tests, and in a long one. */
 const kills = process.env["FANOUT_CRASHES"] === "long" ? 200 : 20
@@ -12,8 +13,6 @@ const modes = ["changed", "overwrite", "skip", "rename", "error"] as const
 /** `concurrency + flushEvery` of the copy: all that one kill may cause to be done again. */
 const window = 16 + 192
 
-const root = path.resolve(import.meta.dirname, "../../..")
-const cli = [process.execPath, "--conditions=@fanout/source", path.join(root, "packages/cli/src/bin.ts")] as const
 const hasStrace = childProcess.spawnSync("strace", ["-V"]).status === 0
 
 /** Makes a tree of files, folders and links, deterministic in its names. */
@@ -54,8 +53,8 @@ const run = (args: ReadonlyArray<string>, kill: Kill | undefined, trace: string)
     const strace = hasStrace
       ? ["strace", "-f", "-qq", "-y", "-e", "trace=renameat,linkat,pwrite64", ...inject, "-o", trace]
       : []
-    const [command = "", ...rest] = [...strace, ...cli, ...args]
-    const child = childProcess.spawn(command, rest, { stdio: ["ignore", "pipe", "pipe"], detached: true })
+    const [file = "", ...rest] = [...strace, ...command, ...args]
+    const child = childProcess.spawn(file, rest, { stdio: ["ignore", "pipe", "pipe"], detached: true })
     let output = ""
     child.stdout.on("data", (data) => output += String(data))
     child.stderr.on("data", (data) => output += String(data))

@@ -6,8 +6,8 @@ import * as fs from "node:fs"
 import * as os from "node:os"
 import * as path from "node:path"
 import { setTimeout } from "node:timers/promises"
+import { command } from "./command.ts"
 
-const bin = path.join(import.meta.dirname, "../src/bin.ts")
 const folder = fs.mkdtempSync(path.join(os.tmpdir(), "fanout-hash-"))
 const tree = path.join(folder, "tree")
 const isInstalled = (program: string) => spawnSync(program, ["--version"]).error === undefined
@@ -15,7 +15,7 @@ const isInstalled = (program: string) => spawnSync(program, ["--version"]).error
 let count = 0
 const database = () => path.join(folder, `state-${count++}`, "jobs.db")
 
-const argv = (db: string, args: ReadonlyArray<string>) => ["--conditions=@fanout/source", bin, "--db", db, ...args]
+const argv = (db: string, args: ReadonlyArray<string>) => [...command.slice(1), "--db", db, ...args]
 
 const run = (db: string, args: ReadonlyArray<string>) => {
   const { status, stderr, stdout } = spawnSync(process.execPath, argv(db, args), { cwd: folder, maxBuffer: 2 ** 26 })

@@ -6,12 +6,12 @@ import * as os from "node:os"
 import * as path from "node:path"
 import { setTimeout } from "node:timers/promises"
 import { mount } from "../../../bench/internal/slowFileSystem.ts"
+import { command } from "./command.ts"
 
-const bin = path.join(import.meta.dirname, "../src/bin.ts")
 const folder = fs.mkdtempSync(path.join(os.tmpdir(), "fanout-stuck-"))
 const db = path.join(folder, "state", "jobs.db")
 
-const argv = (args: ReadonlyArray<string>) => ["--conditions=@fanout/source", bin, "--db", db, ...args]
+const argv = (args: ReadonlyArray<string>) => [...command.slice(1), "--db", db, ...args]
 
 const jobs = (): string => spawnSync(process.execPath, argv(["jobs", "list", "--json"]), { encoding: "utf8" }).stdout
 
