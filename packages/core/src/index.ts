@@ -11,6 +11,11 @@ export * as FanOut from "./FanOut.ts"
 /**
  * @since 0.1.0
  */
+export * as Frontier from "./Frontier.ts"
+
+/**
+ * @since 0.1.0
+ */
 export * as Interrupter from "./Interrupter.ts"
 
 /**
