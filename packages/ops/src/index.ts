@@ -66,6 +66,11 @@ export * as DestinationError from "./DestinationError.ts"
 /**
  * @since 0.1.0
  */
+export * as Difference from "./Difference.ts"
+
+/**
+ * @since 0.1.0
+ */
 export * as FilePath from "./FilePath.ts"
 
 /**
@@ -151,7 +156,22 @@ export * as LinkCopy from "./LinkCopy.ts"
 /**
  * @since 0.1.0
  */
+export * as Metadata from "./Metadata.ts"
+
+/**
+ * @since 0.1.0
+ */
 export * as NumberedName from "./NumberedName.ts"
+
+/**
+ * @since 0.1.0
+ */
+export * as PairCursor from "./PairCursor.ts"
+
+/**
+ * @since 0.1.0
+ */
+export * as PairTree from "./PairTree.ts"
 
 /**
  * @since 0.1.0
@@ -192,6 +212,26 @@ export * as TemporaryName from "./TemporaryName.ts"
  * @since 0.1.0
  */
 export * as TreeCursor from "./TreeCursor.ts"
+
+/**
+ * @since 0.1.0
+ */
+export * as Verify from "./Verify.ts"
+
+/**
+ * @since 0.1.0
+ */
+export * as VerifyEntry from "./VerifyEntry.ts"
+
+/**
+ * @since 0.1.0
+ */
+export * as VerifyEntryLive from "./VerifyEntryLive.ts"
+
+/**
+ * @since 0.1.0
+ */
+export * as VerifyRows from "./VerifyRows.ts"
 
 /**
  * @since 0.1.0

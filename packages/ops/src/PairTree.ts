@@ -1,0 +1,443 @@
+/**
+ * Walks two trees at once, in a fixed order, from any place that a walk has been at before.
+ *
+ * A durable job stores where in its source it is, as one cursor, so the walk must be the same each time: names sorted
+ * by bytes, what is in a folder right behind it. It looks at no file; what folders say of their entries is enough. A
+ * folder that only one tree has is given once: nothing in it has a counterpart.
+ *
+ * @since 0.1.0
+ */
+import * as Arr from "effect/Array"
+import * as Cause from "effect/Cause"
+import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
+import type * as Pull from "effect/Pull"
+import * as Result from "effect/Result"
+import * as Schema from "effect/Schema"
+import * as Stream from "effect/Stream"
+import * as FilePath from "./FilePath.ts"
+import * as Files from "./Files.ts"
+import type { FilesError } from "./FilesError.ts"
+import * as FileTree from "./FileTree.ts"
+import * as FolderListing from "./FolderListing.ts"
+import * as PairCursor from "./PairCursor.ts"
+
+/**
+ * Schema for which of the two trees is meant.
+ *
+ * @category schemas
+ * @since 0.1.0
+ */
+export const Side = Schema.Literals(["A", "B"])
+
+/**
+ * Which of the two trees is meant.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type Side = typeof Side.Type
+
+/**
+ * Schema for how many entries a folder has, folders in it and what is in them included.
+ *
+ * @category schemas
+ * @since 0.1.0
+ */
+export const Held = Schema.Struct({
+  entries: Schema.Natural,
+  /** Whether these are all: where there are very many, or one of the folders can't be listed, there are more. */
+  isAll: Schema.Boolean
+})
+
+/**
+ * How many entries a folder has.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type Held = typeof Held.Type
+
+interface Place {
+  /** Where the walk goes on behind this element. */
+  readonly cursor: string
+  /** Path under both trees; empty for the trees themselves. */
+  readonly path: FilePath.FilePath
+}
+
+interface Retriable extends Place {
+  /** Where the walk begins with what is in this place, should it be a folder of both trees by then. */
+  readonly retryAfter: string
+}
+
+/**
+ * What a walk meets.
+ *
+ * **Details**
+ *
+ * - `Folder`: a folder of both trees. What is in it follows.
+ * - `Pair`: anything else that both trees have.
+ * - `Only`: what only one of them has. Of a folder it tells how much is in it.
+ * - `Unreadable`: a folder of both trees that can't be listed in one of them, or whose rest can't any more; also what
+ *   can't even be told to be a folder.
+ * - `End`: the end of the folder whose content is given apart. Only a walk from within such a folder has one, and it
+ *   is the last of it.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type Element =
+  | Place & { readonly _tag: "Folder" }
+  | Retriable & { readonly _tag: "Pair"; readonly a: Files.FileKind; readonly b: Files.FileKind }
+  | Retriable & {
+    readonly _tag: "Only"
+    readonly side: Side
+    readonly kind: Files.FileKind
+    readonly held: Option.Option<Held>
+  }
+  | Retriable & { readonly _tag: "Unreadable"; readonly side: Side; readonly error: FilesError }
+  | Place & { readonly _tag: "End" }
+
+/**
+ * Defect of a walk that is to start behind a cursor which is none.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export class InvalidCursor
+  extends Schema.TaggedError<InvalidCursor>("@fanout/ops/PairTree/InvalidCursor")("InvalidCursor", {
+    cursor: Schema.String
+  })
+{
+  override get message(): string {
+    return `"${this.cursor}" is not a place in a walk over two trees`
+  }
+}
+
+/**
+ * The two trees, files or folders, by their real paths.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Trees {
+  readonly a: FilePath.FilePath
+  readonly b: FilePath.FilePath
+}
+
+/**
+ * Path of what is at a place, in both trees.
+ *
+ * @category accessors
+ * @since 0.1.0
+ */
+export const pathsOf = ({ a, b }: Trees, path: FilePath.FilePath): Trees => ({
+  a: FilePath.join(a, path),
+  b: FilePath.join(b, path)
+})
+
+// As many folders can be listed in a second or less. Nothing else is taken from the walk in the meantime.
+const mostHeld = 10_000
+
+/**
+ * Counts what is in a folder, up to ten thousand entries.
+ *
+ * @category accessors
+ * @since 0.1.0
+ */
+export const held = (folder: FilePath.FilePath): Effect.Effect<Held, never, Files.Files> =>
+  FileTree.walk({ sources: [folder] }).pipe(
+    Stream.filter(({ _tag }) => _tag !== "Close"),
+    Stream.take(mostHeld + 2),
+    Stream.runFold(
+      () => ({ met: 0, isAll: true }),
+      ({ isAll, met }, { _tag }) => ({ met: met + 1, isAll: isAll && _tag !== "Unreadable" })
+    ),
+    // The folder itself is met first.
+    Effect.map(({ isAll, met }) => ({
+      entries: Math.min(Math.max(0, met - 1), mostHeld),
+      isAll: isAll && met - 1 <= mostHeld
+    }))
+  )
+
+type Kind = FolderListing.EntryKind
+
+type Listed = Result.Result<FolderListing.FolderListing, FilesError>
+
+/** Why something can't be walked in, and in which tree. */
+interface Blame {
+  readonly side: Side
+  readonly error: FilesError
+}
+
+/** A folder of both trees that the walk is in. */
+interface Frame {
+  readonly path: FilePath.FilePath
+  readonly a: FolderListing.FolderListing
+  readonly b: FolderListing.FolderListing
+  indexA: number
+  indexB: number
+  /** Why the rest of it is not known, and the cursor that it starts behind. */
+  readonly rest: Blame & { readonly retryAfter: string } | undefined
+}
+
+/** An entry that the file system has to be asked about before the walk can go on. `undefined` where there is none. */
+interface Question {
+  readonly path: FilePath.FilePath
+  readonly a: Kind | undefined
+  readonly b: Kind | undefined
+}
+
+const elementsPerChunk = 512
+
+const isSure = (kind: Kind | undefined): kind is Files.FileKind => kind !== undefined && kind !== "unknown"
+
+const isMissing = (listed: Listed): boolean => Result.isFailure(listed) && listed.failure.isMissing
+
+const blame = (a: Listed, b: Listed): Blame | undefined => {
+  if (Result.isFailure(a)) return { side: "A", error: a.failure }
+  return Result.isFailure(b) ? { side: "B", error: b.failure } : undefined
+}
+
+const compare = (a: FilePath.FilePath | undefined, b: FilePath.FilePath | undefined): number => {
+  if (a === b) return 0
+  if (a === undefined) return 1
+  return b === undefined ? -1 : FilePath.order(a, b)
+}
+
+const openApart = (path: FilePath.FilePath): string =>
+  PairCursor.format({ path, side: "open", apart: Option.some(path) })
+
+const namesOf = (path: FilePath.FilePath): ReadonlyArray<FilePath.FilePath> =>
+  path === "" ? [] : path.split("/").map(FilePath.make)
+
+const joined = (names: ReadonlyArray<FilePath.FilePath>, count: number): FilePath.FilePath =>
+  names.slice(0, count).reduce(FilePath.join, FilePath.empty)
+
+class Walker {
+  private readonly files: Files.Files["Service"]
+  private readonly trees: Trees
+  private readonly frames: Array<Frame> = []
+  private apart: Option.Option<FilePath.FilePath> = Option.none()
+  private chunk: Array<Element> = []
+  private question: Question | undefined = { path: FilePath.empty, a: "unknown", b: "unknown" }
+
+  constructor(files: Files.Files["Service"], trees: Trees) {
+    this.files = files
+    this.trees = trees
+  }
+
+  /** The next elements: all that are known without asking the file system, once it was asked about the first. */
+  readonly pull: Pull.Pull<Arr.NonEmptyReadonlyArray<Element>> = Effect.suspend(() => {
+    this.advance()
+    const { chunk, question } = this
+    if (Arr.isArrayNonEmpty(chunk)) {
+      this.chunk = []
+      return Effect.succeed(chunk)
+    }
+    if (question === undefined) return Cause.done()
+    this.question = undefined
+    return Effect.andThen(this.answer(question), this.pull)
+  })
+
+  private advance(): void {
+    while (this.question === undefined && this.chunk.length < elementsPerChunk) {
+      const frame = this.frames.at(-1)
+      if (frame === undefined) return
+      if (frame.indexA < frame.a.size || frame.indexB < frame.b.size) this.enter(frame)
+      else this.leave(frame)
+    }
+  }
+
+  /** Goes by the name that comes next in either folder. */
+  private enter(frame: Frame): void {
+    const { a, b, indexA, indexB } = frame
+    const [nameA, nameB] = [
+      indexA < a.size ? a.nameAt(indexA) : undefined,
+      indexB < b.size ? b.nameAt(indexB) : undefined
+    ]
+    const which = compare(nameA, nameB)
+    const name = (which <= 0 ? nameA : nameB) ?? FilePath.empty
+    if (which <= 0) frame.indexA++
+    if (which >= 0) frame.indexB++
+    this.meet({
+      path: FilePath.join(frame.path, name),
+      a: which <= 0 ? a.kindAt(indexA) : undefined,
+      b: which >= 0 ? b.kindAt(indexB) : undefined
+    })
+  }
+
+  /** Gives what is known of an entry, or asks about it. */
+  private meet(entry: Question): void {
+    const { a, b, path } = entry
+    const isBoth = isSure(a) && isSure(b)
+    if (isBoth && (a !== "folder" || b !== "folder")) this.chunk.push({ _tag: "Pair", ...this.retriable(path), a, b })
+    else if (isSure(a) && b === undefined && a !== "folder") this.only(path, "A", a)
+    else if (isSure(b) && a === undefined && b !== "folder") this.only(path, "B", b)
+    else this.question = entry
+  }
+
+  private leave({ path, rest }: Frame): void {
+    this.frames.pop()
+    if (rest !== undefined) this.chunk.push({ _tag: "Unreadable", ...this.at(path, "rest"), ...rest })
+    if (this.frames.length === 0 && Option.isSome(this.apart)) this.chunk.push({ _tag: "End", ...this.at(path, "end") })
+  }
+
+  private only(path: FilePath.FilePath, side: Side, kind: Files.FileKind, held: Option.Option<Held> = Option.none()) {
+    this.chunk.push({ _tag: "Only", ...this.retriable(path), side, kind, held })
+  }
+
+  private at(path: FilePath.FilePath, side: PairCursor.Side): Place {
+    return { cursor: PairCursor.format({ path, side, apart: this.apart }), path }
+  }
+
+  private retriable(path: FilePath.FilePath): Retriable {
+    return { ...this.at(path, "leaf"), retryAfter: openApart(path) }
+  }
+
+  // --- Asking the file system -------------------------------------------------------------------------------------
+
+  private answer({ a, b, path }: Question, isAgain = false): Effect.Effect<void> {
+    return Effect.gen({ self: this }, function*() {
+      const kindA = yield* this.kindOf("A", path, a)
+      const kindB = kindA === "unreadable" ? kindA : yield* this.kindOf("B", path, b)
+      if (kindA === "unreadable" || kindB === "unreadable") return
+      if (kindA === "folder" && kindB === "folder") yield* this.open(path, isAgain)
+      else if (kindA !== undefined && kindB !== undefined) this.meet({ path, a: kindA, b: kindB })
+      else if (kindA !== undefined) yield* this.meetOnly(path, "A", kindA)
+      else if (kindB !== undefined) yield* this.meetOnly(path, "B", kindB)
+    })
+  }
+
+  /** The kind of an entry that the folder did not tell; `unreadable` where it has been told that nobody can. */
+  private kindOf(
+    side: Side,
+    path: FilePath.FilePath,
+    listed: Kind | undefined
+  ): Effect.Effect<Files.FileKind | "unreadable" | undefined> {
+    if (listed !== "unknown") return Effect.succeed(listed)
+    return Effect.match(this.files.lstat(this.absolute(side, path)), {
+      onSuccess: ({ kind }) => kind,
+      onFailure: (error) => {
+        // A tree that is not there at all is no difference.
+        if (error.isMissing && path !== "") return undefined
+        this.unreadable(path, { side, error })
+        return "unreadable" as const
+      }
+    })
+  }
+
+  private unreadable(path: FilePath.FilePath, why: Blame): void {
+    this.chunk.push({ _tag: "Unreadable", ...this.retriable(path), ...why })
+  }
+
+  private meetOnly(path: FilePath.FilePath, side: Side, kind: Files.FileKind): Effect.Effect<void> {
+    if (kind !== "folder") return Effect.sync(() => this.only(path, side, kind))
+    const count = Effect.provideService(held(this.absolute(side, path)), Files.Files, this.files)
+    return Effect.map(count, (held) => this.only(path, side, kind, Option.some(held)))
+  }
+
+  private absolute(side: Side, path: FilePath.FilePath): FilePath.FilePath {
+    return FilePath.join(side === "A" ? this.trees.a : this.trees.b, path)
+  }
+
+  private list(path: FilePath.FilePath): Effect.Effect<readonly [a: Listed, b: Listed]> {
+    const of = (side: Side) => Effect.result(this.files.list(this.absolute(side, path)))
+    return Effect.all([of("A"), of("B")], { concurrency: 2 })
+  }
+
+  private open(path: FilePath.FilePath, isAgain: boolean): Effect.Effect<void> {
+    return Effect.flatMap(this.list(path), ([a, b]) => {
+      const why = blame(a, b)
+      if (why === undefined) {
+        this.chunk.push({ _tag: "Folder", ...this.at(path, "open") })
+        this.push(path, [a, b])
+        return Effect.void
+      }
+      // What is gone or something else by now is looked at again, but once: it may change all the time.
+      if (!isAgain && (isMissing(a) || isMissing(b))) return this.answer({ path, a: "unknown", b: "unknown" }, true)
+      this.unreadable(path, why)
+      return Effect.void
+    })
+  }
+
+  /** Goes into a folder, behind a name if one is given. */
+  private push(
+    path: FilePath.FilePath,
+    [a, b]: readonly [a: Listed, b: Listed],
+    passed?: FilePath.FilePath,
+    rest?: Frame["rest"]
+  ): void {
+    const [listA, listB] = [a, b].map((listed) => Result.getOrElse(listed, () => FolderListing.empty))
+    if (listA === undefined || listB === undefined) return
+    // Half of a folder tells nothing: all would be missing from the other half.
+    const isKnown = Result.isSuccess(a) && Result.isSuccess(b)
+    const from = (listing: FolderListing.FolderListing) =>
+      isKnown ? passed === undefined ? 0 : listing.indexAfter(passed) : listing.size
+    this.frames.push({ path, a: listA, b: listB, indexA: from(listA), indexB: from(listB), rest })
+  }
+
+  // --- Going on ---------------------------------------------------------------------------------------------------
+
+  /** Goes to where an earlier walk has been. */
+  restore(text: string): Effect.Effect<void> {
+    return Effect.gen({ self: this }, function*() {
+      const cursor = PairCursor.parse(text)
+      if (Option.isNone(cursor)) return yield* Effect.die(new InvalidCursor({ cursor: text }))
+      const { apart, path, side } = cursor.value
+      this.apart = apart
+      this.question = undefined
+      const names = namesOf(path)
+      // What is around a folder whose content is given apart is none of this walk.
+      const first = Option.match(apart, { onNone: () => 0, onSome: (folder) => namesOf(folder).length })
+      const isInside = side === "open" || side === "rest"
+      const deepest = isInside ? names.length : names.length - 1
+      for (let depth = first; depth <= deepest; depth++) {
+        if (side === "rest" && depth === deepest) this.push(path, nothing)
+        else yield* this.reopen(names, depth)
+      }
+    })
+  }
+
+  /** Goes into a folder that an earlier walk has been in, behind the name that this one came by. */
+  private reopen(names: ReadonlyArray<FilePath.FilePath>, depth: number): Effect.Effect<void> {
+    const path = joined(names, depth)
+    const passed = names[depth]
+    return Effect.map(this.list(path), (listed) => {
+      const why = blame(...listed)
+      // What has gone from both trees is no difference, unless the trees have.
+      if (why === undefined || (path !== "" && listed.every(isMissing))) return this.push(path, listed, passed)
+      const apart = Option.some(path)
+      const retryAfter = passed === undefined
+        ? openApart(path)
+        : PairCursor.format({ path: joined(names, depth + 1), side: "leaf", apart })
+      return this.push(path, listed, passed, { ...why, retryAfter })
+    })
+  }
+}
+
+const nothing = [Result.succeed(FolderListing.empty), Result.succeed(FolderListing.empty)] as const
+
+/**
+ * Walks the two trees, from the start or from behind a cursor.
+ *
+ * **Details**
+ *
+ * It keeps the names of the folders that it is in, and lists one folder of each tree at a time.
+ *
+ * **Gotchas**
+ *
+ * A cursor that no walk can have given is a defect.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const walk = (
+  trees: Trees,
+  after: Option.Option<string> = Option.none()
+): Stream.Stream<Element, never, Files.Files> =>
+  Stream.fromPull(Effect.gen(function*() {
+    const walker = new Walker(yield* Files.Files, trees)
+    if (Option.isSome(after)) yield* walker.restore(after.value)
+    return walker.pull
+  }))

@@ -1,0 +1,96 @@
+/**
+ * Compares the content of two files that are open, byte by byte.
+ *
+ * The first difference ends it, so no hash is needed. A file that takes long goes on behind what was compared before.
+ */
+import * as Interrupter from "@fanout/core/Interrupter"
+import * as Progress from "@fanout/core/Progress"
+import * as TaskCheckpoint from "@fanout/core/TaskCheckpoint"
+import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
+import * as Schema from "effect/Schema"
+import type * as Files from "../Files.ts"
+import type { FilesError } from "../FilesError.ts"
+
+/** A file of one of the trees, and what was known of it when it was opened. */
+export interface Opened<E> {
+  readonly file: Files.OpenFile
+  readonly stat: Files.FileStat
+  /** Says in which tree a call has failed. */
+  readonly blame: (error: FilesError) => E
+}
+
+/** How much is read of each file at once. */
+const pieceBytes = 2 ** 20
+
+/** How much may have to be compared again. */
+const checkpointBytes = 2 ** 26
+
+type Buffers = readonly [a: Buffer, b: Buffer]
+
+/** Buffers that are not in use: for a small file it takes longer to make them than to use them. */
+const spare: Array<Buffers> = []
+
+const takeBuffers = Effect.acquireRelease(
+  // Not cleared first: only what was read into them is compared.
+  Effect.sync((): Buffers => spare.pop() ?? [Buffer.allocUnsafeSlow(pieceBytes), Buffer.allocUnsafeSlow(pieceBytes)]),
+  (buffers) => Effect.sync(() => spare.push(buffers))
+)
+
+/** Fills the buffer as far as the file goes: what is read at once may be less than there is. */
+const fill = <E>({ blame, file, stat }: Opened<E>, buffer: Buffer, offset: number): Effect.Effect<number, E> =>
+  Effect.gen(function*() {
+    let length = 0
+    while (length < buffer.length) {
+      const got = yield* file.readAt(length === 0 ? buffer : buffer.subarray(length), offset + length)
+      length += got
+      // What ends where it should needs not be read once more. Files of the kernel say that they have 0 bytes.
+      if (got === 0 || offset + length === stat.sizeBytes) return length
+    }
+    return length
+  }).pipe(Effect.mapError(blame))
+
+/** The first of these bytes that differs, or `length`. */
+const firstDifference = ([a, b]: Buffers, length: number): number => {
+  const isSame = (from: number, to: number) => a.compare(b, from, to, from, to) === 0
+  if (isSame(0, length)) return length
+  let [low, high] = [0, length]
+  while (high - low > 1) {
+    const middle = (low + high) >>> 1
+    if (isSame(low, middle)) low = middle
+    else high = middle
+  }
+  return low
+}
+
+/** How far two files were compared, and by what they are known to be those. */
+const Compared = Schema.Struct({ edition: Schema.String, bytes: Schema.Natural })
+const compared = TaskCheckpoint.make(Compared)
+
+/** Tells whether a file is what it was. */
+export const edition = ({ changedNanos, device, inode, modifiedNanos, sizeBytes }: Files.FileStat): string =>
+  [device, inode, sizeBytes, modifiedNanos, changedNanos].join(" ")
+
+/** Compares two files to the end; gives the place of the first byte that differs, or that only one of them has. */
+export const compareContent = <E>(
+  a: Opened<E>,
+  b: Opened<E>
+): Effect.Effect<Option.Option<number>, E | Interrupter.Interrupted> =>
+  Effect.gen(function*() {
+    const buffers = yield* takeBuffers
+    const editions = `${edition(a.stat)} ${edition(b.stat)}`
+    const before = Option.filter(yield* compared.get, ({ edition }) => edition === editions)
+    let offset = Option.match(before, { onNone: () => 0, onSome: ({ bytes }) => bytes })
+    for (;;) {
+      const lengthA = yield* fill(a, buffers[0], offset)
+      const lengthB = yield* fill(b, buffers[1], offset)
+      const shared = Math.min(lengthA, lengthB)
+      const same = firstDifference(buffers, shared)
+      if (same < shared || lengthA !== lengthB) return Option.some(offset + same)
+      offset += same
+      yield* Progress.add("bytes", same)
+      if (same < pieceBytes) return Option.none()
+      if (offset % checkpointBytes === 0) yield* compared.save({ edition: editions, bytes: offset })
+      yield* Interrupter.check
+    }
+  }).pipe(Effect.scoped)
