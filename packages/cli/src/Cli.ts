@@ -5,6 +5,7 @@ import * as Command from "effect/cli/Command"
 import { copy } from "./commands/copy.ts"
 import { hash } from "./commands/hash.ts"
 import { jobs } from "./commands/jobs.ts"
+import { verify } from "./commands/verify.ts"
 import * as Settings from "./Settings.ts"
 
 /** `fanout` */
@@ -13,9 +14,10 @@ export const cli = Command.make("fanout").pipe(
   Command.withExamples([
     { command: "fanout copy Photos /mnt/backup", description: "Copy a folder; the same command again goes on" },
     { command: "fanout hash Photos", description: "Hash all files in a folder, on all cores" },
+    { command: "fanout verify Photos /mnt/backup/Photos", description: "Compare two trees, byte by byte" },
     { command: "fanout jobs list", description: "Show what was started, here and in other terminals" },
     { command: "fanout --completions bash", description: "Print completions for a shell" }
   ]),
-  Command.withSubcommands([copy, hash, jobs]),
+  Command.withSubcommands([copy, hash, verify, jobs]),
   Command.withGlobalFlags([Settings.db])
 )

@@ -11,6 +11,7 @@ import * as Copy from "@fanout/ops/Copy"
 import * as Hash from "@fanout/ops/Hash"
 import * as HashCheck from "@fanout/ops/HashCheck"
 import * as SystemFiles from "@fanout/ops/SystemFiles"
+import * as Verify from "@fanout/ops/Verify"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
@@ -20,7 +21,7 @@ import * as StoreHealth from "./StoreHealth.ts"
 import * as Threads from "./Threads.ts"
 
 /** Jobs that this program has code for. */
-export const jobs = [Copy.job, Hash.job, HashCheck.job] as const
+export const jobs = [Copy.job, Hash.job, HashCheck.job, Verify.job] as const
 
 /** Where the threads of jobs come from. */
 type OnThreads = <A, E, R>(
@@ -42,10 +43,11 @@ const now: Effect.Effect<OnThreads, never, Scope.Scope> = Effect.gen(function*()
     )
 })
 
-const hashing = (onThreads: OnThreads) =>
-  Layer.merge(
+const reading = (onThreads: OnThreads) =>
+  Layer.mergeAll(
     Hash.job.toLayer((payload) => onThreads(Hash.program(payload))),
-    HashCheck.job.toLayer((payload) => onThreads(HashCheck.program(payload)))
+    HashCheck.job.toLayer((payload) => onThreads(HashCheck.program(payload))),
+    Verify.job.toLayer((payload) => onThreads(Verify.program(payload)))
   )
 
 /** Layer that runs the jobs which it may claim. */
@@ -61,7 +63,7 @@ export const layer = ({ claim, concurrency, filename, needsThreads = false }: {
       Effect.tap(needsThreads ? now : Effect.succeed(later), ProcessExit.neverWait),
       (onThreads) =>
         JobManager.layer({ jobs, claim }).pipe(
-          Layer.provide(Layer.provide(Layer.mergeAll(Copy.layer, hashing(onThreads)), SystemFiles.layer)),
+          Layer.provide(Layer.provide(Layer.mergeAll(Copy.layer, reading(onThreads)), SystemFiles.layer)),
           Layer.provide(Pools.layer({ io: concurrency })),
           Layer.provideMerge([Layer.provide(StoreHealth.layer, layerSqlite({ filename })), layerOwnerLiveness])
         )

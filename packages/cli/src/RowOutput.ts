@@ -19,8 +19,17 @@ export interface Sink {
 /** The standard output. */
 export const stdout: Sink = { write: printAll, finish: Effect.void }
 
+/** Writes lines, all of which end where they should. */
+export const writeLines = (
+  sink: Sink,
+  lines: ReadonlyArray<string | Uint8Array>
+): Effect.Effect<void, Stop> => {
+  const bytes = Buffer.concat(lines.map((line) => typeof line === "string" ? Buffer.from(line) : line))
+  return bytes.length === 0 ? Effect.void : sink.write(bytes)
+}
+
 /** Rows that are read at once. */
-const page = 1000
+export const page = 1000
 
 /** Output that writes the lines of rows as soon as these are recorded, and those before them. */
 export const make = (
@@ -31,10 +40,7 @@ export const make = (
 ): Effect.Effect<RunJob.Output, never, JobStore> =>
   Effect.map(JobStore, (store) => {
     let after = 0
-    const writeAll = (rows: ReadonlyArray<OutcomeRow>) => {
-      const bytes = Buffer.concat(rows.map(line).map((line) => typeof line === "string" ? Buffer.from(line) : line))
-      return bytes.length === 0 ? Effect.void : sink.write(bytes)
-    }
+    const writeAll = (rows: ReadonlyArray<OutcomeRow>) => writeLines(sink, rows.map(line))
     const recorded = Effect.gen(function*() {
       while (true) {
         const rows = yield* store.outcomes(id, { after, limit: page })
@@ -44,7 +50,7 @@ export const make = (
       }
     })
     return {
-      write: recorded,
+      write: () => recorded,
       end: ({ state: { _tag } }) =>
         Effect.gen(function*() {
           yield* recorded

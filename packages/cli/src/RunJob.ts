@@ -75,10 +75,12 @@ const untilLeft = (id: JobId, signal: Effect.Effect<ExitCode.Signal>, view: View
 
 /** What a job comes to goes to the standard output, or to a file. All else is then said on the standard error. */
 export interface Output {
-  /** Writes what was recorded since the last time. */
-  readonly write: Effect.Effect<void, JobStoreError | Stop.Stop>
+  /** Writes what was recorded since the last time. `clear` takes the line away that is drawn on the terminal. */
+  readonly write: (clear: Effect.Effect<void>) => Effect.Effect<void, JobStoreError | Stop.Stop>
   /** Writes the rest, once the job rests. */
   readonly end: (record: JobRecord) => Effect.Effect<void, JobStoreError | Stop.Stop>
+  /** How many failed, by what they have come to, where it has told each of them. */
+  readonly failures?: () => Readonly<Record<string, number>>
 }
 
 /** Runs a job here, or shows it where another process runs it, until it is over or paused. */
@@ -108,7 +110,9 @@ export const run = (
     const filename = yield* Settings.database
     const record = yield* Effect.raceFirst(
       untilItRests(id, (event) =>
-        Effect.all([loss.notice(event, view), view.show(event), output?.write ?? Effect.void], { discard: true })),
+        Effect.all([loss.notice(event, view), view.show(event), output?.write(view.close) ?? Effect.void], {
+          discard: true
+        })),
       Effect.raceFirst(
         untilLeft(id, signal, view),
         Effect.catchTag(
@@ -128,7 +132,7 @@ export const run = (
       yield* manager.shutdown
     }
     const millis = (yield* Clock.currentTimeMillis) - startedAt
-    yield* report(record, { ...options, millis, stoppedBy, hasOutput: output !== undefined })
+    yield* report(record, { ...options, millis, stoppedBy, output })
   }))
 
 /** Goes on with the job that the same command has started before. */
@@ -151,7 +155,7 @@ export const follow = (
   Effect.gen(function*() {
     const view = View.make(id, options)
     const record = yield* Effect.ensuring(untilItRests(id, view.show), view.close)
-    yield* report(record, { ...options, millis: undefined, stoppedBy: undefined, hasOutput: false })
+    yield* report(record, { ...options, millis: undefined, stoppedBy: undefined, output: undefined })
   })
 
 const report = (
@@ -159,7 +163,7 @@ const report = (
   options: View.Options & {
     readonly millis: number | undefined
     readonly stoppedBy: ExitCode.Signal | undefined
-    readonly hasOutput: boolean
+    readonly output: Output | undefined
   }
 ): Effect.Effect<void, Stop.Stop | JobStoreError, JobManager> =>
   Effect.gen(function*() {
@@ -167,10 +171,12 @@ const report = (
     const progress = yield* manager.progress(record.id)
     const vanished = yield* Vanished.count(record, progress)
     const code = ExitCode.ofState(record.state._tag, options.stoppedBy)
+    const failures = options.output?.failures?.()
     if (options.json) {
       yield* View.print(events.line("summary", {
         ...events.job(record),
         ...events.progress(progress),
+        ...(failures === undefined ? {} : { failures }),
         vanished,
         warnings: summary.warnings(progress),
         code,
@@ -178,7 +184,7 @@ const report = (
       }))
     } else {
       const { failed } = progress.tally
-      const rows = failed === 0 ? [] : yield* manager.outcomes(record.id, ["Failed"]).pipe(
+      const rows = failed === 0 || failures !== undefined ? [] : yield* manager.outcomes(record.id, ["Failed"]).pipe(
         Stream.take(shownFailures),
         Stream.runCollect
       )
@@ -186,12 +192,16 @@ const report = (
       for (const warning of summary.warnings(progress)) yield* View.complain(`warning  ${warning}`)
       const isGood = code === ExitCode.success
       const text = [
-        summary.sentence(record, progress, { ...options, vanished }),
+        summary.sentence(record, progress, { ...options, vanished, failures }),
         summary.skipped(record, progress),
         summary.next(record),
         left(record)
       ].filter((part) => part !== "").join(" ")
-      if (!(isGood && options.quiet)) yield* (isGood && !options.hasOutput ? View.print(text) : View.complain(text))
+      if (!(isGood && options.quiet)) {
+        yield* (isGood && options.output === undefined
+          ? View.print(text)
+          : View.complain(text))
+      }
     }
     yield* code === ExitCode.success ? Effect.void : Effect.fail(Stop.withCode(code))
   })

@@ -15,6 +15,12 @@ describe("progressLine", () => {
     assert.strictEqual(progressLine(progress(3), [], 80), "3 files")
   })
 
+  it("counts files, not folders or their ends", () => {
+    const tags = { Same: 5, FolderSame: 2, FolderMade: 1, FolderEnded: 2 }
+    const all = new Tally({ done: 10, failed: 0, skipped: 0, tags, units: {} })
+    assert.strictEqual(progressLine(new Progress({ fanOuts: { all }, totals: {}, units: {} }), [], 80), "5 files")
+  })
+
   it("shows rate, share and time left", () => {
     const first = progress(10, { bytes: 0 })
     const second = progress(50, { bytes: 4 * 1024 * 1024, failed: 2, totals: { items: 104 } })

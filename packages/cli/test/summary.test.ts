@@ -53,8 +53,17 @@ describe("summary", () => {
   })
 
   it("counts what vanished by itself", () => {
-    assert.include(summary.counts(progress, 1), "1 done, 1 skipped, 1 vanished, 10 failed")
-    assert.include(summary.counts(progress, 2), "1 done, 2 vanished, 10 failed")
+    assert.include(summary.counts(progress, { vanished: 1 }), "1 done, 1 skipped, 1 vanished, 10 failed")
+    assert.include(summary.counts(progress, { vanished: 2 }), "1 done, 2 vanished, 10 failed")
+  })
+
+  it("counts what a comparison has found by what it is", () => {
+    const failures = { missing: 7, metadata: 3 }
+    assert.include(summary.counts(progress, { failures }), "2 skipped, 7 missing, 3 with other metadata, 2 KiB")
+    const done = record({ _tag: "CompletedWithErrors", ...counters }, { name: "verify" })
+    assert.include(summary.sentence(done, progress, { failures }), "is done, but not all is the same: 900 copied")
+    assert.strictEqual(summary.state(done), "done, not the same")
+    assert.include(summary.next(done), "Compare these again with `fanout jobs retry k1`")
   })
 
   it("says how a job ended, and what can be done next", () => {

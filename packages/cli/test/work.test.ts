@@ -34,6 +34,14 @@ describe("work", () => {
     assert.deepStrictEqual(field("hash-check", payload), ["checks", `what "/sums" names, in "/in"`])
   })
 
+  it("says what is compared, and what is let pass", () => {
+    const payload = { a: "/a", b: "/b", ignore: ["mode", "times"], leaveOut: [] }
+    assert.deepStrictEqual(field("verify", payload), [
+      "compares",
+      `"/a" (A) with "/b" (B) --ignore mode --ignore times`
+    ])
+  })
+
   it("leaves nothing in a name that a terminal would obey", () => {
     assert.include(field("copy", copyOf(["/\u001b[31m\n\udcff\\"]))[1], `"/\\x1b[31m\\n\\xff\\\\" to`)
   })

@@ -103,7 +103,7 @@ export const show = Command.make(
           work.field(record),
           ["state", summary.state(record)],
           ...(summary.why(record) === "" ? [] : [["reason", summary.why(record)] as const]),
-          ["progress", summary.counts(progress, vanished)],
+          ["progress", summary.counts(progress, { vanished })],
           ...summary.warnings(progress).map((warning) => ["warning", warning] as const),
           ...times(record)
         ]

@@ -56,10 +56,10 @@ const partsOf = (progress: Progress, samples: ReadonlyArray<Sample>) => {
   const bytes = progress.units["bytes"] ?? 0
   const totalBytes = progress.totals["bytes"]
   const rate = perSecond(samples, (at) => at.bytes)
-  const { FolderEnded: ends = 0, FolderMade: folders = 0 } = progress.tally.tags
+  const { FolderEnded: ends = 0, FolderMade: made = 0, FolderSame: same = 0 } = progress.tally.tags
   const ofAll = totalBytes === undefined || totalBytes < bytes ? "" : ` of ${format.bytes(totalBytes)}`
   return {
-    files: format.counted(Math.max(0, items - folders - ends), "file"),
+    files: format.counted(Math.max(0, items - made - same - ends), "file"),
     failed: failed > 0 ? `${format.count(failed)} failed` : "",
     bytes: bytes > 0 ? `${format.bytes(bytes)}${ofAll}` : "",
     rate: rate > 0 ? `${format.bytes(rate)}/s` : "",

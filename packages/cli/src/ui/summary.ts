@@ -10,11 +10,20 @@ import { isVanished } from "@fanout/ops/SkipReason"
 import * as Option from "effect/Option"
 import * as format from "./format.ts"
 
+/** What is known of a job beside its record and its progress. */
+export interface Known {
+  readonly millis?: number | undefined
+  /** How many of the skipped ones have vanished. */
+  readonly vanished?: number | undefined
+  /** What the failed ones have come to. */
+  readonly failures?: Readonly<Record<string, number>> | undefined
+}
+
 /**
  * What was counted, most of it first: `990 copied, 10 failed, 12 MiB`. Of the skipped ones `vanished` are counted by
- * themselves, where that is known.
+ * themselves, and the failed ones by what they have come to, where that is known.
  */
-export const counts = (progress: Progress, vanished = 0): string => {
+export const counts = (progress: Progress, { failures, vanished = 0 }: Known = {}): string => {
   const { done, failed, skipped, tags } = progress.tally
   const tagged = Object.entries(tags).filter(([, amount]) => amount > 0).toSorted(([, a], [, b]) => b - a)
   const untagged = done - tagged.reduce((sum, [, amount]) => sum + amount, 0)
@@ -22,12 +31,17 @@ export const counts = (progress: Progress, vanished = 0): string => {
   if (untagged > 0) parts.push(`${format.count(untagged)} done`)
   if (skipped > vanished) parts.push(`${format.count(skipped - vanished)} skipped`)
   if (vanished > 0) parts.push(`${format.count(vanished)} vanished`)
-  if (failed > 0) parts.push(`${format.count(failed)} failed`)
+  if (failed > 0) parts.push(...byFailure(failures ?? { failed }))
   if (parts.length === 0) parts.push("0 done")
   const bytes = progress.units["bytes"] ?? 0
   if (bytes > 0) parts.push(format.bytes(bytes))
   return parts.join(", ")
 }
+
+const byFailure = (failures: Readonly<Record<string, number>>): ReadonlyArray<string> =>
+  Object.entries(failures).map(([what, amount]) => `${format.count(amount)} ${failureWords[what] ?? what}`)
+
+const failureWords: Readonly<Record<string, string>> = { metadata: "with other metadata" }
 
 const withTag = (tag: string, amount: number): string => {
   const noun = nouns[tag]
@@ -35,7 +49,11 @@ const withTag = (tag: string, amount: number): string => {
 }
 
 /** What is counted as things rather than as what became of them. The end of a folder is nothing to count. */
-const nouns: Readonly<Record<string, string>> = { Linked: "link", FolderMade: "folder" }
+const nouns: Readonly<Record<string, string>> = {
+  Linked: "link",
+  FolderMade: "folder",
+  FolderSame: "folder"
+}
 
 /** Tag as words: `AlreadyThere` is `already there`. */
 const words = (tag: string): string => tag.replaceAll(/(?<=[a-z0-9])(?=[A-Z])/g, " ").toLowerCase()
@@ -46,8 +64,12 @@ export const state = (record: JobRecord): string => {
     return { person: "paused", disk: "paused (disk full)", device: "paused (device gone)" }[record.state.by]
   }
   const asked = Option.match(record.request, { onNone: () => "", onSome: (what) => ` (${asking[what]})` })
+  if (record.state._tag === "CompletedWithErrors" && isVerify(record)) return "done, not the same"
   return (stateWords.get(record.state._tag) ?? "") + asked
 }
+
+/** What fails in a comparison is mostly what it is to find. */
+const isVerify = ({ name }: Pick<JobRecord, "name">): boolean => name === "verify"
 
 const asking = { Pause: "pausing", Cancel: "cancelling" }
 
@@ -79,15 +101,17 @@ export const why = (record: JobRecord): string =>
 export const sentence = (
   record: JobRecord,
   progress: Progress,
-  { millis, vanished }: { readonly millis?: number | undefined; readonly vanished?: number | undefined } = {}
+  known: Known = {}
 ): string => {
+  const { millis } = known
   const time = millis === undefined ? "" : ` in ${format.duration(millis)}`
   const job = `Job ${record.id} (${format.printable(record.name)})`
-  const so = `${counts(progress, vanished)}${time}`
+  const so = `${counts(progress, known)}${time}`
   const waiting = () => `${job} is ${state(record)}. So far: ${so}.`
   return JobState.match(record.state, {
     Completed: () => `${job} is done: ${so}.`,
-    CompletedWithErrors: () => `${job} is done, but some of it failed: ${so}.`,
+    CompletedWithErrors: () =>
+      `${job} is done, but ${isVerify(record) ? "not all is the same" : "some of it failed"}: ${so}.`,
     Failed: () => `${job} failed: ${why(record)}. So far: ${so}.`,
     Cancelled: () => `${job} is cancelled. Until then: ${so}.`,
     Paused: ({ by }) => `${job} is paused${pausedFor[by]}. So far: ${so}.`,
@@ -121,9 +145,13 @@ export const warnings = ({ tally: { units } }: Progress): ReadonlyArray<string> 
 const lost = { mode: "permissions", times: "times" }
 
 /** What can be done next; empty where nothing is left to do. */
-export const next = ({ id, state }: JobRecord): string => {
+export const next = ({ id, name, state }: JobRecord): string => {
   if (state._tag === "Paused") return `Go on with \`fanout jobs resume ${id}\`, or with the same command again.`
-  if (state._tag === "CompletedWithErrors") return `Try the failed ones again with \`fanout jobs retry ${id}\`.`
+  if (state._tag === "CompletedWithErrors") {
+    return `${
+      isVerify({ name }) ? "Compare these again" : "Try the failed ones again"
+    } with \`fanout jobs retry ${id}\`.`
+  }
   return state._tag === "Failed" ? `Try again with \`fanout jobs retry ${id}\`.` : ""
 }
 

@@ -6,12 +6,14 @@ import * as Copy from "@fanout/ops/Copy"
 import * as FilePath from "@fanout/ops/FilePath"
 import * as Hash from "@fanout/ops/Hash"
 import * as HashCheck from "@fanout/ops/HashCheck"
+import * as Verify from "@fanout/ops/Verify"
 import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
 import * as format from "./format.ts"
 
 const decodeHash = Schema.decodeUnknownOption(Hash.Payload)
 const decodeCheck = Schema.decodeUnknownOption(Schema.toCodecJson(HashCheck.Payload))
+const decodeVerify = Schema.decodeUnknownOption(Verify.Payload)
 const decodeCopy = Schema.decodeUnknownOption(Copy.Payload)
 
 /** How many sources are named. */
@@ -45,6 +47,14 @@ export const field = (
   const check = name === HashCheck.job.name ? decodeCheck(payload) : Option.none()
   if (Option.isSome(check)) {
     return ["checks", `what ${quoted(check.value.file)} names, in ${quoted(check.value.folder)}`]
+  }
+  const verify = name === Verify.job.name ? decodeVerify(payload) : Option.none()
+  if (Option.isSome(verify)) {
+    const { a, b, ignore } = verify.value
+    return [
+      "compares",
+      `${quoted(a)} (A) with ${quoted(b)} (B)${ignore.map((aspect) => ` --ignore ${aspect}`).join("")}`
+    ]
   }
   return ["payload", format.printable(JSON.stringify(payload))]
 }

@@ -1,0 +1,65 @@
+/**
+ * Writes what a comparison has recorded in the order of its walk, as soon as nothing can come before it any more.
+ *
+ * What is the same has no row, so the checkpoint of the fan-out tells what is still to come.
+ */
+import * as Frontier from "@fanout/core/Frontier"
+import type { JobId } from "@fanout/core/JobId"
+import { JobStore, type OutcomeRow } from "@fanout/core/JobStore"
+import type { JobStoreError } from "@fanout/core/JobStoreError"
+import { Sorter } from "@fanout/ops/VerifyRows"
+import * as Clock from "effect/Clock"
+import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
+import * as RowOutput from "./RowOutput.ts"
+import type * as RunJob from "./RunJob.ts"
+import type { Stop } from "./Stop.ts"
+
+/** What of a job is written, and where to. */
+export interface Options {
+  readonly id: JobId
+  readonly fanOut: string
+  readonly sink: RowOutput.Sink
+  readonly line: (row: OutcomeRow) => string
+}
+
+// Every row is an event, and each would have all that waits be looked through.
+const pauseMillis = 100
+
+/** Output that writes the lines of rows, all of them where a job is gone on with. */
+export const make = ({ fanOut, id, line, sink }: Options): Effect.Effect<RunJob.Output, JobStoreError, JobStore> =>
+  Effect.gen(function*() {
+    const store = yield* JobStore
+    // While failed ones run again it is not known which of the rows will stay.
+    const isRetried = (yield* store.get(id)).state.attempt > 1
+    const sorter = new Sorter()
+    let after = 0
+    let due = 0
+    const read = Effect.gen(function*() {
+      while (true) {
+        const rows = yield* store.outcomes(id, { fanOut, tags: ["Failed"], after, limit: RowOutput.page })
+        sorter.add(rows.map(([, row]) => row))
+        after = rows.at(-1)?.[0] ?? after
+        if (rows.length < RowOutput.page) return
+      }
+    })
+    const write = (clear: Effect.Effect<void>): Effect.Effect<void, JobStoreError | Stop> =>
+      Effect.gen(function*() {
+        const now = yield* Clock.currentTimeMillis
+        if (isRetried || now < due) return
+        due = now + pauseMillis
+        const checkpoint = yield* store.checkpoint(id, fanOut)
+        yield* read
+        const rows = Option.match(Option.flatMap(checkpoint, Frontier.fromCheckpoint), {
+          onNone: () => [],
+          onSome: (frontier) => sorter.take(frontier)
+        })
+        if (rows.length === 0) return
+        yield* clear
+        yield* RowOutput.writeLines(sink, rows.map(line))
+      })
+    return {
+      write,
+      end: () => Effect.andThen(read, Effect.suspend(() => RowOutput.writeLines(sink, sorter.rest.map(line))))
+    }
+  })

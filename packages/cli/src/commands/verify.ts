@@ -1,0 +1,151 @@
+/**
+ * `fanout verify`: compares two trees, or goes on with what the same command has started before.
+ */
+import { JobManager } from "@fanout/core/JobManager"
+import type { Difference } from "@fanout/ops/Difference"
+import * as FilePath from "@fanout/ops/FilePath"
+import { Aspect } from "@fanout/ops/Metadata"
+import type { Line } from "@fanout/ops/VerifyRows"
+import * as Argument from "effect/cli/Argument"
+import * as Command from "effect/cli/Command"
+import * as Flag from "effect/cli/Flag"
+import * as Param from "effect/cli/Param"
+import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
+import * as Arguments from "../Arguments.ts"
+import { withJobs } from "../Jobs.ts"
+import * as RowOutput from "../RowOutput.ts"
+import * as RunJob from "../RunJob.ts"
+import * as Settings from "../Settings.ts"
+import * as Stop from "../Stop.ts"
+import * as events from "../ui/events.ts"
+import * as format from "../ui/format.ts"
+import type { Options } from "../ui/View.ts"
+
+const side = (name: "A" | "B", description: string) =>
+  Param.makeSingle({ kind: Param.argumentKind, name, primitiveType: Settings.path }).pipe(
+    Argument.withDescription(description)
+  )
+
+const config = {
+  a: side("A", "Folder or file"),
+  b: side("B", "What is to be the same: a folder or a file as well"),
+  ignore: Flag.Literals("ignore", Aspect.literals).pipe(
+    Flag.withDescription("Metadata that may differ; can be given more than once. `owner` is the group as well"),
+    Flag.atLeast(0)
+  ),
+  json: Settings.json,
+  quiet: Settings.quiet
+}
+
+type Status = "missing" | "extra" | "different" | "metadata" | "changed" | "unreadable" | "failed"
+
+const statusOf = (difference: Option.Option<Difference>): Status =>
+  Option.match(difference, {
+    onNone: () => "failed",
+    onSome: ({ _tag }) => statuses[_tag]
+  })
+
+const statuses = {
+  Missing: "missing",
+  Extra: "extra",
+  Kind: "different",
+  Size: "different",
+  Content: "different",
+  Target: "different",
+  Metadata: "metadata",
+  Changed: "changed",
+  Unreadable: "unreadable"
+} as const
+
+/** Line for people: on one of its own, whatever the file is called. */
+const text = ({ difference, path, why }: Line, given: FilePath.FilePath): string => {
+  const isFolder = Option.exists(difference, (it) => "kind" in it && it.kind === "folder")
+  const name = FilePath.display(path === "" ? given : path) + (isFolder ? "/" : "")
+  return `${statusOf(difference).padEnd(10)}  ${name}: ${format.printable(why)}`
+}
+
+/** What is said of a difference to programs, beside its sentence. */
+const details = (difference: Difference): Readonly<Record<string, unknown>> => {
+  switch (difference._tag) {
+    case "Missing":
+    case "Extra":
+      return { kind: difference.kind, ...Option.getOrElse(difference.held, () => ({})) }
+    case "Kind":
+      return { property: "kind", a: difference.a, b: difference.b }
+    case "Size":
+      return { property: "size", a: difference.a, b: difference.b }
+    case "Content":
+      return { property: "content", at: difference.at }
+    case "Target":
+      return { property: "target", a: FilePath.toText(difference.a), b: FilePath.toText(difference.b) }
+    case "Metadata":
+      return { properties: difference.properties }
+    case "Changed":
+      return { side: difference.side }
+    case "Unreadable":
+      return { side: difference.side, code: difference.error.code }
+  }
+}
+
+const json = ({ difference, path, why }: Line): string =>
+  events.line("difference", {
+    name: FilePath.toText(path),
+    status: statusOf(difference),
+    ...Option.match(difference, { onNone: () => ({}), onSome: details }),
+    message: why
+  })
+
+const compare = (a: string, b: string, ignore: ReadonlyArray<Aspect>, options: Options) =>
+  Effect.gen(function*() {
+    const { OrderedOutput, SystemFiles, Verify, VerifyRows } = yield* Effect.promise(() => import("../Verifying.ts"))
+    const at = (path: string) => FilePath.join(Arguments.workingFolder(), FilePath.make(path))
+    const payload = yield* Verify.plan({ a: at(a), b: at(b), ignore, leaveOut: yield* Settings.databaseFiles }).pipe(
+      Effect.provide(SystemFiles.layer),
+      Effect.catchTag("Incomparable", ({ message }) => Effect.fail(Stop.usage(`${message}.`)))
+    )
+    yield* withJobs({ claim: { ids: [] } })(
+      Effect.gen(function*() {
+        const manager = yield* JobManager
+        const { id, started } = yield* manager.start(Verify.job, payload)
+        if (!started) yield* RunJob.goOn(id, options)
+        const found: Record<string, number> = {}
+        const output = yield* OrderedOutput.make({
+          id,
+          fanOut: Verify.fanOutName,
+          sink: RowOutput.stdout,
+          line: (row) =>
+            Option.match(VerifyRows.lineOf(row), {
+              onNone: () => "",
+              onSome: (line) => {
+                const status = statusOf(line.difference)
+                found[status] = (found[status] ?? 0) + 1
+                return `${options.json ? json(line) : text(line, FilePath.make(a))}\n`
+              }
+            })
+        })
+        yield* RunJob.run(id, options, { ...output, failures: () => found })
+      })
+    )
+  })
+
+/** `fanout verify` */
+export const verify = Command.make("verify", config, ({ a, b, ignore, json, quiet }) =>
+  Effect.gen(function*() {
+    if (a === "" || b === "") return yield* Stop.usage("An empty name is the name of no file.")
+    yield* compare(a, b, ignore, { json, quiet })
+  })).pipe(
+    Command.withDescription(
+      "Compare two folders, or two files, byte by byte: what only one of them has, what differs, and what differs in " +
+        "its metadata alone. Ends with 1 if there is anything. The same command again goes on where it was."
+    ),
+    Command.withShortDescription("Compare two trees, resumably, on all cores"),
+    Command.withExamples([
+      {
+        command: "fanout verify Photos /mnt/backup/Photos",
+        description: "Tell what is not the same, and nothing else"
+      },
+      { command: "fanout verify --ignore owner --ignore times a b", description: "Leave out what a copy may lack" },
+      { command: "fanout verify --json a b", description: "Tell it in NDJSON, one `difference` on each line" }
+    ])
+  )
