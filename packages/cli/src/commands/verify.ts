@@ -104,7 +104,7 @@ const compare = (a: string, b: string, ignore: ReadonlyArray<Aspect>, options: O
       Effect.provide(SystemFiles.layer),
       Effect.catchTag("Incomparable", ({ message }) => Effect.fail(Stop.usage(`${message}.`)))
     )
-    yield* withJobs({ claim: { ids: [] } })(
+    yield* withJobs({ claim: { ids: [] }, needsThreads: true })(
       Effect.gen(function*() {
         const manager = yield* JobManager
         const { id, started } = yield* manager.start(Verify.job, payload)
