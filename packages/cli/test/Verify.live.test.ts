@@ -6,8 +6,8 @@ import * as os from "node:os"
 import * as path from "node:path"
 import { DatabaseSync } from "node:sqlite"
 import { setTimeout } from "node:timers/promises"
+import { command } from "./command.ts"
 
-const bin = path.join(import.meta.dirname, "../src/bin.ts")
 const folder = fs.mkdtempSync(path.join(os.tmpdir(), "fanout-verify-"))
 const at = (name: string) => path.join(folder, name)
 
@@ -22,7 +22,7 @@ const database = () => {
   return path.join(place, "db/jobs.db")
 }
 
-const argv = (db: string, args: ReadonlyArray<string>) => ["--conditions=@fanout/source", bin, "--db", db, ...args]
+const argv = (db: string, args: ReadonlyArray<string>) => [...command.slice(1), "--db", db, ...args]
 
 const run = (db: string, args: ReadonlyArray<string>, prefix: ReadonlyArray<string> = []) => {
   const [file = "", ...rest] = [...prefix, process.execPath, ...argv(db, args)]
