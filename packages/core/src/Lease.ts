@@ -4,7 +4,7 @@
  * The store refuses what a former owner writes, but the rest of the world is not
  * fenced: a process that was stopped for a minute may wake up in the middle of a
  * task that somebody else has finished. A task yields `check` right before each
- * step that others can see.
+ * step that others can see. On a thread it is the same check, of memory that is shared with the owner.
  *
  * @since 0.1.0
  */
@@ -13,6 +13,17 @@ import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import { Interrupted } from "./Interrupter.ts"
 import type { JobId } from "./JobId.ts"
+
+/**
+ * Moment on two clocks: a monotonic one may stand still while the machine sleeps, and a wall clock may be set.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Instant {
+  readonly monotonicNanos: bigint
+  readonly wallMillis: number
+}
 
 /**
  * Ownership of the job that runs now.
@@ -29,6 +40,9 @@ export interface Lease {
 
   /** Whether the job is surely still owned by this process. */
   readonly isHeldUnsafe: () => boolean
+
+  /** Until when it surely is, if it is not renewed: until the first of the two clocks says so. `None` is for ever. */
+  readonly heldUntilUnsafe: () => Option.Option<Instant>
 }
 
 /**
@@ -38,7 +52,7 @@ export interface Lease {
  * @since 0.1.0
  */
 export const Lease: Context.Reference<Lease> = Context.Reference<Lease>("@fanout/core/Lease", {
-  defaultValue: () => ({ job: Option.none(), token: 0, isHeldUnsafe: () => true })
+  defaultValue: () => ({ job: Option.none(), token: 0, isHeldUnsafe: () => true, heldUntilUnsafe: Option.none })
 })
 
 /**

@@ -18,6 +18,7 @@ import { taskCrossing } from "./internal/threads/crossing.ts"
 import { Pool } from "./internal/threads/pool.ts"
 import type { Caller, Definition } from "./internal/threads/poolThread.ts"
 import { Interrupter } from "./Interrupter.ts"
+import { Lease } from "./Lease.ts"
 import { Reporter } from "./Progress.ts"
 import * as Task from "./Task.ts"
 import { Cell } from "./TaskCheckpoint.ts"
@@ -106,6 +107,7 @@ const callerOf = (context: Context.Context<never>): Caller => {
     interrupter,
     reporter: Context.get(context, Reporter),
     cell: Context.get(context, Cell),
+    lease: Context.get(context, Lease),
     begin: () => attempt?.begin(),
     isSuspect: attempt?.isSuspect ?? false
   }

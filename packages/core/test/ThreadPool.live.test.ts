@@ -1,8 +1,10 @@
 import { assert, describe, it } from "@effect/vitest"
 import type { FanOutOptions } from "@fanout/core/FanOut"
 import * as Job from "@fanout/core/Job"
+import * as JobId from "@fanout/core/JobId"
 import * as JobManager from "@fanout/core/JobManager"
 import * as JobStore from "@fanout/core/JobStore"
+import * as Lease from "@fanout/core/Lease"
 import { layerThreads } from "@fanout/core/node"
 import * as Outcome from "@fanout/core/Outcome"
 import * as OwnerLiveness from "@fanout/core/OwnerLiveness"
@@ -63,6 +65,24 @@ const failuresOf = (id: string) =>
       )
   )
 
+const fromNow = (monotonicMillis: number, wallMillis: number): Option.Option<Lease.Instant> =>
+  Option.some({
+    monotonicNanos: process.hrtime.bigint() + BigInt(monotonicMillis) * 1_000_000n,
+    wallMillis: Date.now() + wallMillis
+  })
+
+/** A lease that is over in so many milliseconds of each clock, and not renewed. */
+const leaseFor = (monotonicMillis: number, wallMillis: number): Lease.Lease => {
+  const until = fromNow(monotonicMillis, wallMillis)
+  return {
+    job: Option.some(JobId.make("leased")),
+    token: 7,
+    isHeldUnsafe: () =>
+      Option.exists(until, (_) => process.hrtime.bigint() < _.monotonicNanos && Date.now() < _.wallMillis),
+    heldUntilUnsafe: () => until
+  }
+}
+
 describe("ThreadPool", () => {
   describe.each([["fibers", false], ["threads", true]] as const)("on %s", (_, onThreads) => {
     const layer = app(onThreads ? threads() : handlers(false))
@@ -92,6 +112,32 @@ describe("ThreadPool", () => {
           [3, { pages: 15 }]
         )
       }).pipe(Effect.provide([layer, pools, JobStore.layerMemory])))
+
+    it.live("knows the job's lease, and publishes no more once that is over by one of the clocks", () =>
+      Effect.gen(function*() {
+        const later = 1_000_000
+        const known = yield* Effect.provideService(run("has a lease"), Lease.Lease, leaseFor(later, later))
+        assert.strictEqual(known.n, 7)
+        for (const [monotonic, wall] of [[50, later], [later, 50]] as const) {
+          const lost = yield* Effect.flip(
+            Effect.provideService(run("publishes while it may"), Lease.Lease, leaseFor(monotonic, wall))
+          )
+          assert.deepStrictEqual([lost._tag, "reason" in lost && lost.reason], ["Interrupted", "LeaseLost"])
+        }
+      }).pipe(Effect.provide(layer)))
+
+    it.live("goes on as long as the job's lease is renewed", () =>
+      Effect.gen(function*() {
+        const renewed: Lease.Lease = {
+          ...leaseFor(0, 0),
+          isHeldUnsafe: () => true,
+          heldUntilUnsafe: () => fromNow(150, 150)
+        }
+        const stopped = yield* Effect.flip(
+          Effect.provideService(run("publishes while it may"), Lease.Lease, renewed)
+        )
+        assert.deepStrictEqual([stopped._tag, "reason" in stopped && stopped.reason], ["Interrupted", "Timeout"])
+      }).pipe(Effect.provide(layer)))
 
     it.live("stops a task that checks at its timeout", () =>
       Effect.gen(function*() {

@@ -1,4 +1,5 @@
 import * as Interrupter from "@fanout/core/Interrupter"
+import * as Lease from "@fanout/core/Lease"
 import * as Progress from "@fanout/core/Progress"
 import * as Task from "@fanout/core/Task"
 import * as TaskCheckpoint from "@fanout/core/TaskCheckpoint"
@@ -101,6 +102,15 @@ export const handlers = (thread: boolean) =>
           for (;;) {
             spin(1)
             yield* Effect.yieldNow
+            yield* Interrupter.check
+          }
+        case "has a lease":
+          return { n: (yield* Lease.Lease).token, thread, at: Option.none() }
+        case "publishes while it may":
+          for (;;) {
+            spin(1)
+            yield* Effect.yieldNow
+            yield* Lease.check
             yield* Interrupter.check
           }
         case "waits for the stop":

@@ -81,7 +81,8 @@ class World {
         Effect.provideService(Lease.Lease, {
           job: Option.some(JobId.make("job")),
           token,
-          isHeldUnsafe: () => token === this.token
+          isHeldUnsafe: () => token === this.token,
+          heldUntilUnsafe: Option.none
         }),
         Effect.provideService(TaskCheckpoint.Cell, {
           checkpoint: saved,

@@ -236,7 +236,12 @@ describe("CopyRouter", { timeout: 60_000 }, () => {
             return fails ? Effect.fail(FaultyFiles.error(call, path, "EPERM")) : Effect.void
           })
       }).pipe(
-        Effect.provideService(Lease.Lease, { job: Option.none(), token: 7, isHeldUnsafe: () => !isLost }),
+        Effect.provideService(Lease.Lease, {
+          job: Option.none(),
+          token: 7,
+          isHeldUnsafe: () => !isLost,
+          heldUntilUnsafe: Option.none
+        }),
         Effect.exit
       )
 

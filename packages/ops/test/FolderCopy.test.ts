@@ -105,7 +105,12 @@ describe("FolderCopy", () => {
       const disk = plant()
 
       const error = yield* finish(disk).pipe(
-        Effect.provideService(Lease.Lease, { job: Option.none(), token: 1, isHeldUnsafe: () => false }),
+        Effect.provideService(Lease.Lease, {
+          job: Option.none(),
+          token: 1,
+          isHeldUnsafe: () => false,
+          heldUntilUnsafe: Option.none
+        }),
         Effect.flip
       )
 

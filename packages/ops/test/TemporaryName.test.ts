@@ -90,7 +90,12 @@ describe("TemporaryName", () => {
       const before = disk.tree("/folder")
 
       const error = yield* sweep(disk).pipe(
-        Effect.provideService(Lease.Lease, { job: Option.none(), token: 3, isHeldUnsafe: () => false }),
+        Effect.provideService(Lease.Lease, {
+          job: Option.none(),
+          token: 3,
+          isHeldUnsafe: () => false,
+          heldUntilUnsafe: Option.none
+        }),
         Effect.flip
       )
 

@@ -7,12 +7,7 @@
 import type * as Clock from "effect/Clock"
 import * as Option from "effect/Option"
 import type { JobId } from "../../JobId.ts"
-import type { Lease } from "../../Lease.ts"
-
-export interface Instant {
-  readonly monotonicNanos: bigint
-  readonly wallMillis: number
-}
+import type { Instant, Lease } from "../../Lease.ts"
 
 export const instantUnsafe = (clock: Clock.Clock): Instant => ({
   monotonicNanos: clock.monotonicTimeNanosUnsafe(),
@@ -66,6 +61,14 @@ export class JobLease implements Lease {
   isHeldUnsafe(): boolean {
     if (!this.lost && this.ageUnsafe() >= this.ttlMillis / 2) this.loseUnsafe()
     return !this.lost
+  }
+
+  heldUntilUnsafe(): Option.Option<Instant> {
+    const halfMillis = this.lost ? 0 : this.ttlMillis / 2
+    return Option.some({
+      monotonicNanos: this.renewed.monotonicNanos + BigInt(Math.trunc(halfMillis * 1e6)),
+      wallMillis: this.renewed.wallMillis + halfMillis
+    })
   }
 
   renewUnsafe(since: Instant): void {

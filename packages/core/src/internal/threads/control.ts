@@ -1,10 +1,12 @@
 /**
- * Memory that a thread shares with its owner: who has which task of a batch that it was given, and which must stop.
+ * Memory that a thread shares with its owner: who has which task of a batch that it was given, which must stop, and how
+ * long the job is surely the owner's.
  *
  * Both sides read and write it at any time, also while the thread is inside of synchronous code. A task is claimed by
  * compare-and-set, so that it either runs there or is taken back, never both.
  */
 import type { Reason } from "../../Interrupter.ts"
+import type { Instant } from "../../Lease.ts"
 
 const pending = 0
 const running = 1
@@ -13,21 +15,28 @@ const revoked = 3
 
 const reasons: ReadonlyArray<Reason> = ["Pause", "Cancel", "Shutdown", "LeaseLost", "Timeout", "Sibling"]
 
+/** Two words of 64 bits before the cells of a batch. */
+const leaseBytes = 16
+
 export class Control {
   /** States of the tasks, then their reasons to stop. */
   private readonly cells: Int32Array
   private readonly size: number
+  /** Until when the lease is held: nanoseconds of the monotonic clock, microseconds of the wall clock. */
+  private readonly lease: BigInt64Array
 
   /** What belongs to one of the two batches that a thread may have, which are numbered one after the other. */
   constructor(shared: SharedArrayBuffer, batch: number) {
     const bytes = shared.byteLength / 2
-    this.cells = new Int32Array(shared, (batch % 2) * bytes, bytes / Int32Array.BYTES_PER_ELEMENT)
+    const start = (batch % 2) * bytes
+    this.lease = new BigInt64Array(shared, start, leaseBytes / BigInt64Array.BYTES_PER_ELEMENT)
+    this.cells = new Int32Array(shared, start + leaseBytes, (bytes - leaseBytes) / Int32Array.BYTES_PER_ELEMENT)
     this.size = this.cells.length / 2
   }
 
   /** Memory for two batches of so many tasks. */
   static allocate(size: number): SharedArrayBuffer {
-    return new SharedArrayBuffer(size * 4 * Int32Array.BYTES_PER_ELEMENT)
+    return new SharedArrayBuffer(2 * (leaseBytes + size * 2 * Int32Array.BYTES_PER_ELEMENT))
   }
 
   // -- the owner
@@ -55,7 +64,17 @@ export class Control {
     Atomics.store(this.cells, this.size + index, reasons.indexOf(reason) + 1)
   }
 
+  /** Says how long the job of the batch is surely the owner's. */
+  holdUntil({ monotonicNanos, wallMillis }: Instant): void {
+    Atomics.store(this.lease, 0, monotonicNanos)
+    Atomics.store(this.lease, 1, BigInt(Math.trunc(wallMillis * 1000)))
+  }
+
   // -- the thread
+
+  heldUntil(): Instant {
+    return { monotonicNanos: Atomics.load(this.lease, 0), wallMillis: Number(Atomics.load(this.lease, 1)) / 1000 }
+  }
 
   claim(index: number): boolean {
     return Atomics.compareExchange(this.cells, index, pending, running) === pending

@@ -8,10 +8,17 @@ import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import * as SchemaAST from "effect/SchemaAST"
 import * as Transferable from "effect/workers/Transferable"
+import type { JobId } from "../../JobId.ts"
 import type * as Task from "../../Task.ts"
 
 export type ToThread =
-  | { readonly _tag: "Batch"; readonly id: number; readonly items: ReadonlyArray<Posted> }
+  | {
+    readonly _tag: "Batch"
+    readonly id: number
+    readonly items: ReadonlyArray<Posted>
+    /** Job and token of the lease of all of them, where they are of a job. */
+    readonly lease?: readonly [job: JobId, token: number]
+  }
   /** A task must stop. Its cell says so too; this is for those that wait. */
   | { readonly _tag: "Stop"; readonly id: number; readonly index: number }
   /** A task must stop wherever it is. */

@@ -8,6 +8,7 @@ import type * as Clock from "effect/Clock"
 import type * as Context from "effect/Context"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
 import { Interrupted, type Reason } from "../../Interrupter.ts"
 import { type ThreadSpawner, ThreadsUnavailable } from "../../ThreadSpawner.ts"
 import { makePermits, type Permits } from "../dispatcher/permits.ts"
@@ -201,7 +202,7 @@ export class Pool {
     let count = 1
     for (; count < most; count++) {
       const item = this.queue[from + count]
-      if (item === undefined || item.goesAlone) break
+      if (item === undefined || item.goesAlone || item.caller.lease !== first.caller.lease) break
       cost += item.cost
       if (cost > this.capacity.cost) break
     }
@@ -229,8 +230,14 @@ export class Pool {
     }
     const [first] = sent
     if (first === undefined) return
+    const { job, token } = first.caller.lease
+    hand.items = sent
+    hand.holdLease()
     try {
-      thread.tell({ _tag: "Batch", id: hand.id, items: posted })
+      thread.tell({
+        ...{ _tag: "Batch", id: hand.id, items: posted } as const,
+        ...Option.isNone(job) ? {} : { lease: [job.value, token] as const }
+      })
     } catch (error) {
       // One of them can't be copied: alone it is known which.
       for (const item of sent) {
@@ -241,7 +248,6 @@ export class Pool {
       else this.queue.unshift(...sent)
       return
     }
-    hand.items = sent
     thread.isUsed ||= !first.caller.isSuspect
     if (!thread.isBusy) {
       thread.spawned?.holdUnsafe(true)
@@ -385,6 +391,7 @@ export class Pool {
     }
     for (const thread of this.threads) {
       if (thread.isEnding) continue
+      for (const hand of thread.hands) hand.holdLease()
       this.watch(thread)
       if (!thread.isIdle) continue
       if (this.queue.length > 0) this.pumpSoon()

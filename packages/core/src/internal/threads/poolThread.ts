@@ -3,7 +3,9 @@
  */
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
 import type { Interrupter } from "../../Interrupter.ts"
+import type { Lease } from "../../Lease.ts"
 import type { Reporter } from "../../Progress.ts"
 import type { Cell } from "../../TaskCheckpoint.ts"
 import type { Thread as Spawned } from "../../ThreadSpawner.ts"
@@ -23,6 +25,7 @@ export interface Caller {
   readonly interrupter: Interrupter
   readonly reporter: Reporter
   readonly cell: Cell
+  readonly lease: Lease
   /** Says that the task has begun. */
   readonly begin: () => void
   /** Whether it goes alone, on a thread that has had none but such. */
@@ -75,6 +78,12 @@ export class Hand {
     this.thread = thread
     this.id = id
     this.control = new Control(thread.shared, id)
+  }
+
+  /** Tells the thread how long the job of the batch is surely owned. */
+  holdLease(): void {
+    const until = this.items[0]?.caller.lease.heldUntilUnsafe() ?? Option.none()
+    if (Option.isSome(until)) this.control.holdUntil(until.value)
   }
 
   /** What was neither settled nor taken back. */

@@ -6,6 +6,7 @@ import * as Effect from "effect/Effect"
 import type * as Fiber from "effect/Fiber"
 import type * as Schema from "effect/Schema"
 import { Interrupter, type Reason } from "../../Interrupter.ts"
+import { Lease } from "../../Lease.ts"
 import { Reporter } from "../../Progress.ts"
 import { Cell } from "../../TaskCheckpoint.ts"
 import { Signal } from "../signal.ts"
@@ -32,6 +33,7 @@ export class Attempt implements Interrupter, Cell, Reporter {
   isEnded = false
   private readonly signal = new Signal()
   private readonly control: Control
+  private readonly lease: Lease | undefined
   private readonly post: (message: FromThread) => void
   private readonly now: () => number
   private readonly reportLater: () => void
@@ -44,8 +46,9 @@ export class Attempt implements Interrupter, Cell, Reporter {
 
   constructor(
     { now, post, reportLater }: Surroundings,
-    { batch, checkpoint, control, index, startedAt }: {
+    { batch, checkpoint, control, index, lease, startedAt }: {
       readonly batch: number
+      readonly lease: Lease | undefined
       readonly control: Control
       readonly index: number
       readonly checkpoint: Schema.Json | undefined
@@ -53,6 +56,7 @@ export class Attempt implements Interrupter, Cell, Reporter {
     }
   ) {
     this.control = control
+    this.lease = lease
     this.post = post
     this.now = now
     this.reportLater = reportLater
@@ -137,8 +141,10 @@ export class Attempt implements Interrupter, Cell, Reporter {
     }
   }
 
-  readonly see = (context: Context.Context<never>): Context.Context<never> =>
-    Context.add(Context.add(Context.add(context, Interrupter, this), Cell, this), Reporter, this)
+  readonly see = (context: Context.Context<never>): Context.Context<never> => {
+    const seen = Context.add(Context.add(Context.add(context, Interrupter, this), Cell, this), Reporter, this)
+    return this.lease === undefined ? seen : Context.add(seen, Lease, this.lease)
+  }
 }
 
 const addUp = (left: Amounts, right: Iterable<readonly [string, number]>): Amounts => {

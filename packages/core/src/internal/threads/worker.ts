@@ -6,7 +6,10 @@ import type * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
+import * as Option from "effect/Option"
 import * as Transferable from "effect/workers/Transferable"
+import type { JobId } from "../../JobId.ts"
+import type { Instant, Lease } from "../../Lease.ts"
 import type { Port } from "../../ThreadWorker.ts"
 import { Control } from "./control.ts"
 import {
@@ -46,6 +49,7 @@ class Server {
   private readonly shared: SharedArrayBuffer
   private batch = 0
   private control: Control
+  private lease: Lease | undefined
   private isClosed = false
   private willReport = false
 
@@ -108,9 +112,10 @@ class Server {
     Effect.runFork(Effect.provideService(Effect.andThen(Effect.sleep(reportMillis), report), Clock.Clock, this.clock))
   }
 
-  private readonly runBatch = Effect.fnUntraced({ self: this }, function*(this: Server, { id, items }: Batch) {
+  private readonly runBatch = Effect.fnUntraced({ self: this }, function*(this: Server, { id, items, lease }: Batch) {
     const { now } = this.surroundings
     const control = this.control = new Control(this.shared, id)
+    this.lease = lease === undefined ? undefined : new ThreadLease(lease, control, this.clock)
     this.batch = id
     let at = now()
     const endings = this.endings = new Endings(this.port, id, at)
@@ -142,8 +147,15 @@ class Server {
   ): Effect.Effect<Exit.Exit<unknown, unknown>> {
     const handler = this.handlers.get(tag)
     if (handler === undefined) return Effect.succeed(Exit.die(new Error(`There is no handler for "${tag}" here`)))
-    const { batch, control } = this
-    const attempt = this.current = new Attempt(this.surroundings, { batch, control, index, checkpoint, startedAt })
+    const { batch, control, lease } = this
+    const attempt = this.current = new Attempt(this.surroundings, {
+      batch,
+      control,
+      lease,
+      index,
+      checkpoint,
+      startedAt
+    })
     const effect = Effect.updateContext(
       Effect.suspend(() => handler.handle(handler.crossing.payload.decode(payload))),
       attempt.see
@@ -155,6 +167,30 @@ class Server {
     // It may take long: what came before does not wait for it.
     this.endings?.post(startedAt, false)
     return Fiber.await(fiber)
+  }
+}
+
+/** The owner's lease as a thread sees it. Clocks of one machine are the same for all threads of a process. */
+class ThreadLease implements Lease {
+  readonly job: Option.Option<JobId>
+  readonly token: number
+  private readonly control: Control
+  private readonly clock: Clock.Clock
+
+  constructor([job, token]: NonNullable<Batch["lease"]>, control: Control, clock: Clock.Clock) {
+    this.job = Option.some(job)
+    this.token = token
+    this.control = control
+    this.clock = clock
+  }
+
+  isHeldUnsafe(): boolean {
+    const { monotonicNanos, wallMillis } = this.control.heldUntil()
+    return this.clock.monotonicTimeNanosUnsafe() < monotonicNanos && this.clock.currentTimeMillisUnsafe() < wallMillis
+  }
+
+  heldUntilUnsafe(): Option.Option<Instant> {
+    return Option.some(this.control.heldUntil())
   }
 }
 
