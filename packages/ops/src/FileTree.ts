@@ -85,6 +85,9 @@ export interface WalkOptions {
   /** Real paths of files and folders. No link is followed, neither here nor above. */
   readonly sources: ReadonlyArray<FilePath.FilePath>
 
+  /** Takes folders on another mount than their source for unreadable ones, with the code `EXDEV`. */
+  readonly oneFileSystem?: boolean
+
   /** Cursor of the last element of an earlier walk over the same sources. */
   readonly after?: Option.Option<string>
 }
@@ -115,10 +118,14 @@ class Walker {
   private source = -1
   private chunk: Array<Element> = []
   private question: Question | undefined = undefined
+  private readonly oneFileSystem: boolean
+  /** What the present source is on, where that matters. */
+  private home: Files.Identity | undefined = undefined
 
-  constructor(files: Files.Files["Service"], options: WalkOptions) {
+  constructor(files: Files.Files["Service"], { oneFileSystem = false, sources }: WalkOptions) {
     this.files = files
-    this.sources = options.sources
+    this.sources = sources
+    this.oneFileSystem = oneFileSystem
   }
 
   /** The next elements: all that are known without asking the file system, once it was asked about the first. */
@@ -209,8 +216,20 @@ class Walker {
     )
   }
 
+  private list(path: FilePath.FilePath): Effect.Effect<FolderListing.FolderListing, FilesError> {
+    const absolute = this.absolute(path)
+    if (!this.oneFileSystem) return this.files.list(absolute)
+    return Effect.scoped(Effect.flatMap(this.files.folder(absolute), (folder) =>
+      Effect.flatMap(folder.identity, (identity) => {
+        if (path === "") this.home = identity
+        return this.home === undefined || Files.isOnSame(identity, this.home)
+          ? folder.list
+          : Effect.fail(new FilesError({ call: "scandir", path: absolute, code: "EXDEV", target: Option.none() }))
+      })))
+  }
+
   private open(path: FilePath.FilePath): Effect.Effect<void> {
-    return Effect.match(this.files.list(this.absolute(path)), {
+    return Effect.match(this.list(path), {
       onSuccess: (listing) => {
         const place = this.at(path, "open")
         this.frames.push({ path, cursor: place.cursor, listing, index: 0, rest: undefined })
@@ -254,7 +273,7 @@ class Walker {
     const { cursor } = this.at(path, "open")
     const empty: Frame = { path, cursor, listing: FolderListing.empty, index: 0, rest: undefined }
     if (isGivenUp) return Effect.succeed(empty)
-    return Effect.match(this.files.list(this.absolute(path)), {
+    return Effect.match(this.list(path), {
       onSuccess: (listing) => ({ ...empty, listing }),
       onFailure: (error) => ({ ...empty, rest: { error, retryAfter } })
     })

@@ -60,6 +60,21 @@ export interface FileStat {
 }
 
 /**
+ * What tells a folder from every other one, whatever it is called.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Identity {
+  readonly device: bigint
+  readonly inode: bigint
+  /** When it was created; 0 where that is not known. Inodes are used again, with another time. */
+  readonly bornNanos: bigint
+  /** Number of the mount that it is on, until that is unmounted. A folder may be on several. */
+  readonly mount: bigint
+}
+
+/**
  * Times that a copy gets from its source.
  *
  * @category models
@@ -126,6 +141,9 @@ export interface Folder {
 
   /** What the file system knows of it. */
   readonly stat: Effect.Effect<FileStat, FilesError>
+
+  /** What tells it from other folders. */
+  readonly identity: Effect.Effect<Identity, FilesError>
 
   /** What is in it. */
   readonly list: Effect.Effect<FolderListing, FilesError>
@@ -209,6 +227,14 @@ export class Files extends Context.Service<Files, {
   /** The path without links, `.` and `..`, from the root on. */
   readonly realPath: (path: FilePath) => Effect.Effect<FilePath, FilesError>
 }>()("@fanout/ops/Files") {}
+
+/**
+ * Checks whether two folders are on the same mount of the same file system, or part of one.
+ *
+ * @category predicates
+ * @since 0.1.0
+ */
+export const isOnSame = (a: Identity, b: Identity): boolean => a.device === b.device && a.mount === b.mount
 
 // Together about 30 s, jitter apart: the descriptors of this process come back as soon as other copies end.
 const untilDescriptorsAreFree = Schedule.min([Schedule.exponential("5 millis", 1.5), Schedule.spaced("1 second")]).pipe(

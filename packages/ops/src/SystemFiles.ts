@@ -186,6 +186,14 @@ class Folder extends Open implements Files.Folder {
       : Effect.fail(failure(call, path, "EINVAL"))
   }
 
+  get identity(): Effect.Effect<Files.Identity, FilesError> {
+    return this.call<Files.Identity>(
+      "fstat",
+      this.path,
+      (calls, descriptor, done) => calls.identity(descriptor, done)
+    )
+  }
+
   get list(): Effect.Effect<FolderListing.FolderListing, FilesError> {
     // What it was opened for may not be enough to list it, and where one list stands another would go on.
     return Files.waitForDescriptor(Effect.acquireUseRelease(

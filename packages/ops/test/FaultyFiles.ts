@@ -30,6 +30,7 @@ export const intercept = (files: Files.Files["Service"], before: Before): Files.
     return {
       path,
       stat: around("fstat", path, inner.stat),
+      identity: around("fstat", path, inner.identity),
       list: around("scandir", path, inner.list),
       lstat: (name) => around("lstat", at(name), inner.lstat(name)),
       find: (name) => around("lstat", at(name), inner.find(name)),

@@ -321,6 +321,22 @@ const changingTests = (test: Test) => {
 }
 
 const confinementTests = (test: Test) => {
+  test("tells a folder from others, whatever it is called", ({ at, files, folder }) =>
+    Effect.gen(function*() {
+      const identityAt = (name: string) =>
+        Effect.scoped(Effect.flatMap(files.folder(at(name)), ({ identity }) => identity))
+      yield* folder.makeFolder(n("a"))
+      yield* folder.makeFolder(n("b"))
+      const own = yield* identityAt("a")
+      const stat = yield* folder.lstat(n("a"))
+
+      assert.deepStrictEqual([own.device, own.inode], [stat.device, stat.inode])
+      assert.isTrue(Files.isOnSame(own, yield* folder.identity))
+      assert.notDeepEqual(yield* identityAt("b"), own)
+      yield* folder.rename(n("a"), n("c"))
+      assert.deepStrictEqual(yield* identityAt("c"), own)
+    }))
+
   test("lists and opens only folders, and no link to one", ({ at, files, folder }) =>
     Effect.gen(function*() {
       yield* folder.makeFolder(n("folder"))

@@ -19,6 +19,8 @@ interface Inode {
   changed: bigint
   /** Whether it is a folder that was removed. */
   isGone: boolean
+  /** What it is on. */
+  mount: bigint
 }
 
 interface Place {
@@ -67,6 +69,7 @@ const checked = (name: FilePath.FilePath): FilePath.FilePath => {
 /** A file system in memory, with what tests need to arrange and to look at. */
 export class Disk {
   private lastInode = 1n
+  private lastMount = 1n
   private ticks = 9_000_000_000_000_000_000n
   /** Device of what is created from now on. */
   device = 1n
@@ -89,7 +92,8 @@ export class Disk {
       mode,
       times: zero,
       changed: this.ticks,
-      isGone: false
+      isGone: false,
+      mount: 1n
     }
   }
 
@@ -146,6 +150,7 @@ export class Disk {
     if (folder.isGone) fail("ENOENT")
     if (folder.entries.has(name)) fail("EEXIST")
     folder.entries.set(name, inode)
+    inode.mount = folder.mount
     inode.changed = ++this.ticks
     this.touch(folder)
   }
@@ -172,6 +177,7 @@ export class Disk {
     const moved = from.entries.get(name) ?? fail("ENOENT")
     const found = to.entries.get(newName)
     if (found === moved) return
+    if (moved.mount !== from.mount) fail("EBUSY")
     if (found?.kind === "folder" && moved.kind !== "folder") fail("EISDIR")
     if (found !== undefined && found.kind !== "folder" && moved.kind === "folder") fail("ENOTDIR")
     if (found !== undefined && found.entries.size > 0) fail("ENOTEMPTY")
@@ -236,6 +242,11 @@ export class Disk {
     this.put(folder, name, this.find(FilePath.make(existing)))
   }
 
+  /** Makes an empty folder a mount point: of another device, or of the same one once more. */
+  mount(path: string, device: "other" | "same" = "other"): void {
+    this.find(FilePath.make(path)).mount = this.lastMount += device === "other" ? 256n : 1n
+  }
+
   remove(path: string): void {
     const { folder, name } = this.place(FilePath.make(path), false)
     this.take(folder, name)
@@ -275,9 +286,19 @@ const seen = (inode: Inode): Seen => {
   return { kind: "special" }
 }
 
+/** Mounts with numbers near each other are of one device. */
+const deviceOf = ({ device, mount }: Inode): bigint => device + mount / 256n
+
+const toIdentity = (inode: Inode): Files.Identity => ({
+  device: deviceOf(inode),
+  inode: inode.inode,
+  bornNanos: inode.inode,
+  mount: inode.mount
+})
+
 const toStat = (inode: Inode): Files.FileStat => ({
   kind: inode.kind,
-  device: inode.device,
+  device: deviceOf(inode),
   inode: inode.inode,
   mode: inode.mode,
   owner: 0,
@@ -445,6 +466,7 @@ const folderOf = (disk: Disk, folder: Inode, path: FilePath.FilePath, handle: Ha
   return {
     path,
     stat: attempt("fstat", path, () => handle.use(() => toStat(folder))),
+    identity: attempt("fstat", path, () => handle.use(() => toIdentity(folder))),
     list: list(disk, path, () => handle.use(() => folder)),
     lstat,
     find: (name) => optional(lstat(name)),
@@ -478,8 +500,9 @@ const folderOf = (disk: Disk, folder: Inode, path: FilePath.FilePath, handle: Ha
       use("unlink", name, () => known(name).kind === "folder" ? fail("EISDIR") : disk.take(folder, name)),
     removeFolder: (name) =>
       use("rmdir", name, () => {
-        const { entries, kind } = known(name)
+        const { entries, kind, mount } = known(name)
         if (kind !== "folder") fail("ENOTDIR")
+        if (mount !== folder.mount) fail("EBUSY")
         if (entries.size > 0) fail("ENOTEMPTY")
         disk.take(folder, name)
       })

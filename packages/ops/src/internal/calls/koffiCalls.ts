@@ -50,6 +50,9 @@ const AT_REMOVEDIR = 0x200
 const AT_SYMLINK_FOLLOW = 0x400
 const AT_EMPTY_PATH = 0x1000
 const STATX_BASIC_STATS = 0x7ff
+const STATX_INO = 0x100
+const STATX_BTIME = 0x800
+const STATX_MNT_ID = 0x1000
 /** Number of `openat2`, the same on all architectures (linux/unistd.h). */
 const SYS_openat2 = 437
 const RESOLVE_NO_SYMLINKS = 4n
@@ -104,11 +107,9 @@ const kinds = new Map<number, Files.FileKind>([[0o100000, "file"], [0o040000, "f
 /** Reads a `struct statx` (linux/stat.h), the same on all architectures. */
 const toStat = (into: Buffer): Files.FileStat => {
   const mode = into.readUInt16LE(28)
-  const [major, minor] = [BigInt(into.readUInt32LE(136)), BigInt(into.readUInt32LE(140))]
   return {
     kind: kinds.get(mode & 0o170000) ?? "special",
-    // As the C library makes one number of the two.
-    device: (major & 0xfffn) << 8n | major >> 12n << 44n | minor & 0xffn | minor >> 8n << 20n,
+    device: deviceOf(into),
     inode: into.readBigUInt64LE(32),
     mode: mode & 0o7777,
     owner: into.readUInt32LE(20),
@@ -117,6 +118,23 @@ const toStat = (into: Buffer): Files.FileStat => {
     accessedNanos: timeAt(into, 64),
     modifiedNanos: timeAt(into, 112),
     changedNanos: timeAt(into, 96)
+  }
+}
+
+/** Number of the device, as the C library makes one of two. */
+const deviceOf = (into: Buffer): bigint => {
+  const [major, minor] = [BigInt(into.readUInt32LE(136)), BigInt(into.readUInt32LE(140))]
+  return (major & 0xfffn) << 8n | major >> 12n << 44n | minor & 0xffn | minor >> 8n << 20n
+}
+
+/** What kernels or file systems do not know is 0. */
+const toIdentity = (into: Buffer): Files.Identity => {
+  const known = into.readUInt32LE(0)
+  return {
+    device: deviceOf(into),
+    inode: into.readBigUInt64LE(32),
+    bornNanos: (known & STATX_BTIME) === 0 ? 0n : timeAt(into, 80),
+    mount: (known & STATX_MNT_ID) === 0 ? 0n : into.readBigUInt64LE(144)
   }
 }
 
@@ -212,6 +230,14 @@ const of = (make: Make): SystemCalls => {
     close: (descriptor, done) => make(libcCalls.close, [descriptor], withoutValue(done)),
     closeFolder,
     stat: (descriptor, done) => stat(descriptor, "", AT_EMPTY_PATH, done),
+    identity: (descriptor, done) => {
+      const into = Buffer.allocUnsafe(statBytes)
+      make(
+        calls.statx,
+        [descriptor, "", AT_EMPTY_PATH, STATX_INO | STATX_BTIME | STATX_MNT_ID, into],
+        (code) => done(code, toIdentity(into))
+      )
+    },
     lstat: (folder, name, done) => stat(folder, native(name), AT_SYMLINK_NOFOLLOW, done),
     list: (descriptor, add, done) => {
       const into = Buffer.allocUnsafe(listBytes)

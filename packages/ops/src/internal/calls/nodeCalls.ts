@@ -161,6 +161,17 @@ const openByStep = (make: Make, path: FilePath.FilePath, flags: number, done: Do
   open(make, FilePath.make("/"), flagsOf.folder, (code, root) => code === undefined ? step(root, 0) : done(code, root))
 }
 
+/** Number of the mount that something open is on; where that is not told, its device has to do. */
+const mountOf = (make: Make, descriptor: number, device: bigint, done: Done<bigint>): void => {
+  if (!isLinux) return done(undefined, device)
+  const path = `/proc/self/fdinfo/${descriptor}`
+  make<string>(
+    (code, text) => done(undefined, code === undefined ? BigInt(/^mnt_id:\s*(\d+)/m.exec(text)?.[1] ?? device) : device),
+    (done) => fs.readFile(path, "latin1", done),
+    () => fs.readFileSync(path, "latin1")
+  )
+}
+
 const looking = (make: Make) =>
   ({
     open: (folder, name, mode, done) =>
@@ -177,6 +188,17 @@ const looking = (make: Make) =>
     stat: (descriptor, done) =>
       make<fs.BigIntStats>(
         mapped(done, toStat),
+        (done) => fs.fstat(descriptor, bigint, done),
+        () => fs.fstatSync(descriptor, bigint)
+      ),
+    identity: (descriptor, done) =>
+      make<fs.BigIntStats>(
+        (code, stats) =>
+          code === undefined
+            ? mountOf(make, descriptor, stats.dev, (code, mount) =>
+              done(code, { device: stats.dev, inode: stats.ino, bornNanos: stats.birthtimeNs, mount }))
+            // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- nobody reads the value beside a code
+            : done(code, undefined as never),
         (done) => fs.fstat(descriptor, bigint, done),
         () => fs.fstatSync(descriptor, bigint)
       ),

@@ -35,6 +35,8 @@ export interface SystemCalls {
   readonly closeFolder: (descriptor: number) => void
 
   readonly stat: (descriptor: number, done: Done<Files.FileStat>) => void
+  /** What tells an open folder from others. */
+  readonly identity: (descriptor: number, done: Done<Files.Identity>) => void
   readonly lstat: (folder: number, name: Name, done: Done<Files.FileStat>) => void
   /** Gives the next entries, names with one character for each byte; and whether there may be more. */
   readonly list: (descriptor: number, add: (name: string, kind: EntryKind) => void, done: Done<boolean>) => void
