@@ -56,6 +56,36 @@ export * as CopyStrategy from "./CopyStrategy.ts"
 /**
  * @since 0.1.0
  */
+export * as Delete from "./Delete.ts"
+
+/**
+ * @since 0.1.0
+ */
+export * as DeleteBatchLive from "./DeleteBatchLive.ts"
+
+/**
+ * @since 0.1.0
+ */
+export * as DeleteError from "./DeleteError.ts"
+
+/**
+ * @since 0.1.0
+ */
+export * as DeleteOneLive from "./DeleteOneLive.ts"
+
+/**
+ * @since 0.1.0
+ */
+export * as DeleteRoot from "./DeleteRoot.ts"
+
+/**
+ * @since 0.1.0
+ */
+export * as DeleteTask from "./DeleteTask.ts"
+
+/**
+ * @since 0.1.0
+ */
 export * as Destination from "./Destination.ts"
 
 /**
@@ -207,6 +237,11 @@ export * as SystemFiles from "./SystemFiles.ts"
  * @since 0.1.0
  */
 export * as TemporaryName from "./TemporaryName.ts"
+
+/**
+ * @since 0.1.0
+ */
+export * as Trash from "./Trash.ts"
 
 /**
  * @since 0.1.0

@@ -1,0 +1,207 @@
+/**
+ * Job: deletes files and folders, durably.
+ *
+ * The walk over what is to go is gathered into batches, names of one folder each, that threads remove. What they leave
+ * is walked once more, thing by thing: so what can't be removed is told by its own name and reason, and can be tried
+ * again by itself. Everything is removed by a name in a folder that was reached by handles from its root.
+ *
+ * @since 0.1.0
+ */
+import type * as FanOut from "@fanout/core/FanOut"
+import * as Job from "@fanout/core/Job"
+import { JobContext } from "@fanout/core/JobContext"
+import type { Pools } from "@fanout/core/Pools"
+import type * as Progress from "@fanout/core/Progress"
+import type * as Task from "@fanout/core/Task"
+import { TaskDispatcher } from "@fanout/core/TaskDispatcher"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as Option from "effect/Option"
+import * as Schema from "effect/Schema"
+import * as Stream from "effect/Stream"
+import { DeleteError, Reason } from "./DeleteError.ts"
+import * as DeleteOneLive from "./DeleteOneLive.ts"
+import * as DeleteRoot from "./DeleteRoot.ts"
+import { DeleteBatch, DeleteOne, units } from "./DeleteTask.ts"
+import * as FilePath from "./FilePath.ts"
+import * as Files from "./Files.ts"
+import { batches, leftovers, present, type Scope } from "./internal/deleteElements.ts"
+import type { Trash } from "./Trash.ts"
+
+/**
+ * Schema for what is to be deleted, as it was asked for: it names the job, so that the same request finds it again.
+ *
+ * @category schemas
+ * @since 0.1.0
+ */
+export const Request = Schema.Struct({
+  /** Absolute; a slash at the end is kept. */
+  paths: Schema.NonEmptyArray(FilePath.FilePath),
+  /** Moves them to the trash instead. */
+  trash: Schema.Boolean,
+  /** Leaves what is mounted in them. */
+  oneFileSystem: Schema.Boolean
+})
+
+/**
+ * What is to be deleted, as it was asked for.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type Request = typeof Request.Type
+
+/**
+ * Schema for the payload of the job: the request, and what was at its paths when it started.
+ *
+ * @category schemas
+ * @since 0.1.0
+ */
+export const Payload = Schema.Struct({
+  request: Request,
+  roots: Schema.NonEmptyArray(DeleteRoot.DeleteRoot),
+  /** Files that are not deleted: those of the job's own database. Without links above their names. */
+  leaveOut: Schema.Array(FilePath.FilePath)
+})
+
+/**
+ * Payload of the job.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type Payload = typeof Payload.Type
+
+/**
+ * Schema for what the job came to.
+ *
+ * @category schemas
+ * @since 0.1.0
+ */
+export const Success = Schema.Struct({
+  /** Files, links and everything else that is no folder. */
+  files: Schema.Natural,
+  folders: Schema.Natural,
+  trashed: Schema.Natural,
+  failed: Schema.Natural,
+  skipped: Schema.Natural
+})
+
+/**
+ * The job.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const job = Job.make("delete", {
+  payload: Payload,
+  success: Success,
+  error: DeleteError,
+  idempotencyKey: ({ request }) => JSON.stringify(request),
+  exclusiveKey: ({ request }) => JSON.stringify(request.paths)
+})
+
+/**
+ * Finds what is to be deleted, and refuses what must not be.
+ *
+ * @category running
+ * @since 0.1.0
+ */
+export const plan = Effect.fnUntraced(function*(
+  request: Request,
+  leaveOut: ReadonlyArray<FilePath.FilePath> = []
+): Effect.fn.Return<Payload, DeleteError, Files.Files> {
+  const { oneFileSystem, paths, trash } = request
+  const roots = yield* DeleteRoot.resolve({ paths, oneFileSystem, database: leaveOut })
+  const holder = roots.find(({ path }) => leaveOut.some((file) => FilePath.isWithin(file, path)))
+  if (trash && holder !== undefined) {
+    return yield* new DeleteError({ reason: Reason.cases.HoldsDatabase.make({ path: holder.path }) })
+  }
+  return { request, roots, leaveOut }
+})
+
+const scopeOf = ({ leaveOut, request: { oneFileSystem }, roots }: Payload): Scope => ({
+  roots,
+  oneFileSystem,
+  database: leaveOut
+})
+
+/** Batches that are on their way to threads at the same time. */
+const concurrency = 32
+
+const sum = (tallies: ReadonlyArray<Progress.Tally>): typeof Success.Type => {
+  const of = (amount: (tally: Progress.Tally) => number | undefined): number =>
+    tallies.reduce((sum, tally) => sum + (amount(tally) ?? 0), 0)
+  return {
+    files: of((tally) => tally.units[units.files]),
+    folders: of((tally) => tally.units[units.folders]),
+    trashed: of((tally) => tally.tags["Trashed"]),
+    failed: of((tally) => tally.failed),
+    skipped: of((tally) => tally.skipped)
+  }
+}
+
+type OneElement = FanOut.Element<Task.Payload<typeof DeleteOne>>
+
+/** The roots, each of which goes to the trash as a whole. */
+const trashable = ({ request: { oneFileSystem }, roots }: Payload, after: Option.Option<string>) => {
+  const first = Option.match(after, { onNone: () => 0, onSome: (cursor) => Number(cursor) + 1 })
+  return Stream.fromIterable(roots.slice(first).map((root, index): OneElement => ({
+    _tag: "Item",
+    cursor: String(first + index),
+    payload: { root, oneFileSystem, kind: "trash", path: FilePath.empty }
+  })))
+}
+
+/** The first root that is still there. */
+const findLeft = Effect.fnUntraced(function*(scope: Scope) {
+  const files = yield* Files.Files
+  for (const { path } of present(scope)) {
+    // What can't be looked at is told by what has failed.
+    if (Option.isSome(yield* Effect.orElseSucceed(files.find(path), Option.none))) return path
+  }
+  return undefined
+})
+
+/**
+ * The job's program, for whoever gives it the handlers of its tasks another way than by a layer.
+ *
+ * @category running
+ * @since 0.1.0
+ */
+export const program = Effect.fnUntraced(function*(payload: Payload) {
+  const { fanOut } = yield* TaskDispatcher
+  const { attempt } = yield* JobContext
+  const scope = scopeOf(payload)
+  yield* DeleteRoot.verify(scope.roots)
+  if (payload.request.trash) {
+    return sum([yield* fanOut("trash", DeleteOne, (after) => trashable(payload, after))])
+  }
+  const tallies = [yield* fanOut("entries", DeleteBatch, (after) => batches(scope, after), { concurrency })]
+  // Where something is left that has neither failed nor was left on purpose, others have put it there meanwhile.
+  for (let round = 1; round <= attempt + 1; round++) {
+    // One that was swapped meanwhile would be told file by file.
+    yield* DeleteRoot.verify(scope.roots)
+    const name = round === 1 ? "leftovers" : `leftovers ${round}`
+    tallies.push(yield* fanOut(name, DeleteOne, (after) => leftovers(scope, after)))
+    const sums = sum(tallies)
+    if (sums.failed + sums.skipped > 0) return sums
+    const path = yield* findLeft(scope)
+    if (path === undefined) return sums
+    if (round > attempt) return yield* new DeleteError({ reason: Reason.cases.StillThere.make({ path }) })
+  }
+  return sum(tallies)
+  // It collects failures, so it never gives up.
+}, Effect.catchTag("FanOutStopped", Effect.die))
+
+/**
+ * Layer that supplies the job's program.
+ *
+ * @category layers
+ * @since 0.1.0
+ */
+export const layer: Layer.Layer<
+  Job.ToHandler<typeof job>,
+  never,
+  Files.Files | Trash | Pools | Task.Handler<typeof DeleteBatch>
+> = job.toLayer(program).pipe(Layer.provide(DeleteOneLive.layer))

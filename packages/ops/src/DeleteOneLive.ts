@@ -1,0 +1,88 @@
+/**
+ * Handler of the task `DeleteOne`.
+ *
+ * @since 0.1.0
+ */
+import type { Interrupted } from "@fanout/core/Interrupter"
+import * as Progress from "@fanout/core/Progress"
+import type * as Task from "@fanout/core/Task"
+import * as Effect from "effect/Effect"
+import type * as Layer from "effect/Layer"
+import * as Option from "effect/Option"
+import * as RpcGroup from "effect/rpc/RpcGroup"
+import * as DeleteRoot from "./DeleteRoot.ts"
+import { Deleted, DeleteFailed, DeleteOne, units } from "./DeleteTask.ts"
+import * as FilePath from "./FilePath.ts"
+import type * as Files from "./Files.ts"
+import { FilesError } from "./FilesError.ts"
+import { type Climb, type Descent, failed, removeAlone, within } from "./internal/descent.ts"
+import { Trash } from "./Trash.ts"
+
+class Tasks extends RpcGroup.make(DeleteOne) {}
+
+type Payload = Task.Payload<typeof DeleteOne>
+
+const removed = Effect.fnUntraced(function*(files: number, { removed: folders }: Climb) {
+  yield* Progress.add(units.files, files)
+  yield* Progress.add(units.folders, folders)
+  return Deleted.cases.Removed.make({})
+})
+
+/** Removes one name. The folders above it may have waited for just that. */
+const removeLeaf = (name: FilePath.FilePath) =>
+  Effect.fnUntraced(function*(descent: Descent) {
+    if (descent.folder !== undefined) {
+      yield* Effect.catchIf(descent.folder.unlink(name), ({ code }) => code === "ENOENT", () => Effect.void)
+    }
+    return yield* removed(1, yield* descent.climb)
+  })
+
+/** What is left in a folder has been told by itself. */
+const isOccupied = ({ code }: FilesError): boolean => code === "ENOTEMPTY" || code === "EEXIST"
+
+const removeFolder = Effect.fnUntraced(function*(descent: Descent) {
+  const isThere = descent.folder !== undefined
+  const climb = yield* descent.climb
+  if (!isThere || climb.removed > 0 || climb.stoppedBy === undefined) return yield* removed(0, climb)
+  if (isOccupied(climb.stoppedBy)) return Deleted.cases.FolderLeft.make({})
+  return yield* climb.stoppedBy
+})
+
+const moveToTrash = Effect.fnUntraced(function*(root: DeleteRoot.DeleteRoot) {
+  const trash = yield* Trash
+  if (root.kind === "missing") {
+    return yield* new FilesError({ call: "lstat", code: "ENOENT", path: root.path, target: Option.none() })
+  }
+  yield* Effect.catchTag(DeleteRoot.verify([root]), "DeleteError", ({ message }) =>
+    Effect.fail(new DeleteFailed({ code: "Replaced", path: root.path, why: message })))
+  yield* Effect.catchTag(trash.trash(root.path), "TrashFailed", ({ message }) =>
+    Effect.fail(new DeleteFailed({ code: "Trash", path: root.path, why: message })))
+  return Deleted.cases.Trashed.make({})
+})
+
+type Ending<E> = Effect.Effect<typeof Deleted.Type, DeleteFailed | E, Files.Files | Trash>
+
+const runOrFail = ({ kind, path, root, ...options }: Payload): Ending<FilesError> => {
+  const where = { root, ...options }
+  if (kind === "folder") return Effect.succeed(Deleted.cases.FolderMet.make({}))
+  if (kind === "trash") return moveToTrash(root)
+  if (kind === "folderEnd") return within(where, path, removeFolder)
+  return root.kind === "folder"
+    ? within(where, FilePath.parent(path), removeLeaf(FilePath.name(path)))
+    : Effect.andThen(removeAlone(root), removed(1, { removed: 0, stoppedBy: undefined }))
+}
+
+const run = (
+  payload: Payload
+): Effect.Effect<typeof Deleted.Type, DeleteFailed | Interrupted, Files.Files | Trash> =>
+  Effect.catchTag(runOrFail(payload), "FilesError", (error) => Effect.fail(failed(error)))
+
+/**
+ * Layer that supplies the handler.
+ *
+ * @category layers
+ * @since 0.1.0
+ */
+export const layer: Layer.Layer<Task.Handler<typeof DeleteOne>, never, Files.Files | Trash> = Tasks.toLayer({
+  [DeleteOne._tag]: run
+})

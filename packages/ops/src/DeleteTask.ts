@@ -1,0 +1,108 @@
+/**
+ * Tasks of a deletion: one removes many names of a folder at once, on threads; the other removes what that has left,
+ * one by one, and says why where it can't.
+ *
+ * @since 0.1.0
+ */
+import * as Task from "@fanout/core/Task"
+import * as RpcGroup from "effect/rpc/RpcGroup"
+import * as Schema from "effect/Schema"
+import * as DeleteRoot from "./DeleteRoot.ts"
+import * as FilePath from "./FilePath.ts"
+
+/**
+ * Error of something that was not deleted.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export class DeleteFailed extends Schema.TaggedError<DeleteFailed>("@fanout/ops/DeleteTask/DeleteFailed")(
+  "DeleteFailed",
+  {
+    /**
+     * The file system's own code, such as `EACCES`; `Mounted` where another file system begins, `Replaced` where a root
+     * is another one than when the job started, `Trash` where the trash did not take it.
+     */
+    code: Schema.String,
+    path: FilePath.FilePath,
+    why: Schema.String
+  }
+) {
+  override get message(): string {
+    return this.why
+  }
+}
+
+const where = {
+  root: DeleteRoot.DeleteRoot,
+  /** Whether it is to stay on the file system of its root. */
+  oneFileSystem: Schema.Boolean
+}
+
+/**
+ * The task that removes names, as many of them as it can, then the folder they are in if that is empty, and those above
+ * it. It never fails: what it can't remove is left.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const DeleteBatch = Task.make("@fanout/ops/DeleteBatch", {
+  payload: {
+    ...where,
+    /** Path under the root; empty for the root itself. */
+    folder: FilePath.FilePath,
+    names: Schema.Array(FilePath.FilePath)
+  },
+  success: Schema.TaggedStruct("Batch", {}),
+  key: ({ folder, root }) => FilePath.display(FilePath.join(root.path, folder)),
+  cost: ({ names }) => names.length + 1,
+  pool: "io"
+})
+
+/**
+ * The tasks of a deletion that run on threads.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export class ThreadTasks extends RpcGroup.make(DeleteBatch) {}
+
+/**
+ * Schema for what a single thing came to.
+ *
+ * **Details**
+ *
+ * - `Removed`: it is gone. `Trashed`: it is in the trash.
+ * - `FolderMet`: what is in the folder can be removed now. `FolderLeft`: something is left in it, so it stays.
+ *
+ * @category schemas
+ * @since 0.1.0
+ */
+export const Deleted = Schema.TaggedUnion({ Removed: {}, Trashed: {}, FolderMet: {}, FolderLeft: {} })
+
+/**
+ * The task that removes one thing.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const DeleteOne = Task.make("@fanout/ops/DeleteOne", {
+  payload: {
+    ...where,
+    kind: Schema.Literals(["leaf", "folder", "folderEnd", "trash"]),
+    /** Path under the root; empty for the root itself. */
+    path: FilePath.FilePath
+  },
+  success: Deleted,
+  error: DeleteFailed,
+  key: ({ path, root }) => FilePath.display(FilePath.join(root.path, path)),
+  pool: "io"
+})
+
+/**
+ * Units of progress: what is gone.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export const units = { files: "removedFiles", folders: "removedFolders" } as const

@@ -1,0 +1,222 @@
+/**
+ * What there is to delete, as elements of the fan-outs that do it.
+ */
+import type * as FanOut from "@fanout/core/FanOut"
+import type * as Task from "@fanout/core/Task"
+import * as Option from "effect/Option"
+import * as Stream from "effect/Stream"
+import type { DeleteRoot } from "../DeleteRoot.ts"
+import type { DeleteBatch, DeleteOne } from "../DeleteTask.ts"
+import * as FilePath from "../FilePath.ts"
+import type * as Files from "../Files.ts"
+import { FilesError } from "../FilesError.ts"
+import * as FileTree from "../FileTree.ts"
+import { SkipReason } from "../SkipReason.ts"
+import { failed } from "./descent.ts"
+
+/** What a walk over a deletion has to know. */
+export interface Scope {
+  readonly roots: ReadonlyArray<DeleteRoot>
+  readonly oneFileSystem: boolean
+  /** Files that are not deleted. */
+  readonly database: ReadonlyArray<FilePath.FilePath>
+}
+
+// All of what a batch holds is in the checkpoint until it is done.
+const maxNames = 64
+const maxTextLength = 1024
+
+const textLength = (name: FilePath.FilePath): number => name.isWellFormed() ? name.length : 6 * name.length
+
+/** What there was when the job started. */
+export const present = ({ roots }: Scope): ReadonlyArray<DeleteRoot> => roots.filter(({ kind }) => kind !== "missing")
+
+export const walk = (scope: Scope, after: Option.Option<string> = Option.none()) =>
+  FileTree.walk({
+    sources: present(scope).map(({ path }) => path),
+    oneFileSystem: scope.oneFileSystem,
+    after
+  })
+
+export const pathOf = (root: DeleteRoot, path: FilePath.FilePath): FilePath.FilePath =>
+  path === "" ? root.path : FilePath.join(root.path, path)
+
+type BatchElement = FanOut.Element<Task.Payload<typeof DeleteBatch>>
+
+/** Gathers names of one folder that follow one another. */
+class Batches {
+  private readonly scope: Scope
+  private readonly roots: ReadonlyArray<DeleteRoot>
+  private readonly left: ReadonlySet<FilePath.FilePath>
+  private names: Array<FilePath.FilePath> = []
+  private length = 0
+  private folder = FilePath.empty
+  private source = 0
+  private cursor = ""
+  /** Cursor of the folder that was opened last, while nothing in it was met. */
+  private opened: string | undefined
+
+  constructor(scope: Scope) {
+    this.scope = scope
+    this.roots = present(scope)
+    this.left = new Set(scope.database)
+  }
+
+  add(element: FileTree.Element): ReadonlyArray<BatchElement> {
+    const { cursor, path, source } = element
+    const { opened } = this
+    this.opened = undefined
+    switch (element._tag) {
+      case "Leaf":
+        return this.addLeaf(element)
+      case "Open": {
+        const rest = this.flush()
+        this.opened = path
+        return rest
+      }
+      case "Close":
+        return opened === path ? [this.element(source, path, [], cursor)] : this.flush()
+      // It may be empty all the same.
+      case "Unreadable":
+        return element.error.isMissing || element.error.code === "EXDEV"
+          ? this.flush()
+          : [...this.flush(), this.element(source, path, [], cursor)]
+    }
+  }
+
+  private addLeaf({ cursor, path, source }: FileTree.Element): ReadonlyArray<BatchElement> {
+    const root = this.roots[source]
+    if (root === undefined || this.left.has(pathOf(root, path))) return []
+    if (path === "") return [...this.flush(), this.element(source, path, [], cursor)]
+    const [folder, name] = [FilePath.parent(path), FilePath.name(path)]
+    const length = textLength(name)
+    const isFull = this.names.length === maxNames || this.length + length > maxTextLength
+    const full = isFull || source !== this.source || folder !== this.folder ? this.flush() : []
+    this.source = source
+    this.folder = folder
+    this.cursor = cursor
+    this.names.push(name)
+    this.length += length
+    return full
+  }
+
+  flush(): ReadonlyArray<BatchElement> {
+    if (this.names.length === 0) return []
+    const { cursor, folder, names, source } = this
+    this.names = []
+    this.length = 0
+    return [this.element(source, folder, names, cursor)]
+  }
+
+  private element(
+    source: number,
+    folder: FilePath.FilePath,
+    names: ReadonlyArray<FilePath.FilePath>,
+    cursor: string
+  ): BatchElement {
+    const root = this.roots[source]
+    if (root === undefined) throw new Error(`A walk over ${this.roots.length} sources has met number ${source}`)
+    const { oneFileSystem } = this.scope
+    return { _tag: "Item", cursor, payload: { root, oneFileSystem, folder, names } }
+  }
+}
+
+/** All there is to delete, many names at once. What can't be reached is passed over. */
+export const batches = (
+  scope: Scope,
+  after: Option.Option<string>
+): Stream.Stream<BatchElement, never, Files.Files> =>
+  Stream.suspend(() => {
+    const batches = new Batches(scope)
+    return Stream.mapAccum(
+      walk(scope, after),
+      () => batches,
+      (batches, element) => [batches, batches.add(element)],
+      { onHalt: () => batches.flush() }
+    )
+  })
+
+type OneElement = FanOut.Element<Task.Payload<typeof DeleteOne>>
+
+const missingMark = "missing:"
+
+const errorElement = (
+  cursor: string,
+  path: FilePath.FilePath,
+  error: FilesError,
+  retry?: { readonly payload: Task.Payload<typeof DeleteOne>; readonly bracketAfter: string }
+): OneElement => {
+  const { code, message } = failed(error)
+  return {
+    _tag: "Settled",
+    cursor,
+    key: FilePath.display(path),
+    outcome: { _tag: "Failed", failure: { _tag: "Error", error: { code }, message } },
+    ...(retry === undefined ? {} : { retry })
+  }
+}
+
+/** What was named and is not there, before anything else. */
+const missing = (scope: Scope, after: Option.Option<string>): ReadonlyArray<OneElement> => {
+  const first = Option.match(after, {
+    onNone: () => 0,
+    onSome: (cursor) =>
+      cursor.startsWith(missingMark) ? Number(cursor.slice(missingMark.length)) + 1 : Number.POSITIVE_INFINITY
+  })
+  return scope.roots.flatMap(({ kind, path }, index) => {
+    if (kind !== "missing" || index < first) return []
+    const error = new FilesError({ call: "lstat", code: "ENOENT", path, target: Option.none() })
+    return [errorElement(`${missingMark}${index}`, path, error)]
+  })
+}
+
+/** What is left of all there was to delete, one by one. */
+export const leftovers = (
+  scope: Scope,
+  after: Option.Option<string>
+): Stream.Stream<OneElement, never, Files.Files> => {
+  const roots = present(scope)
+  const left = new Set(scope.database)
+  const named = new Set(roots.map(({ path }) => path))
+  const elementOf = (element: FileTree.Element): ReadonlyArray<OneElement> => {
+    const { cursor, path, source } = element
+    const root = roots[source]
+    if (root === undefined) return []
+    const payload = { root, oneFileSystem: scope.oneFileSystem, path }
+    const absolute = pathOf(root, path)
+    switch (element._tag) {
+      case "Open":
+        return [{ _tag: "Item", cursor, payload: { ...payload, kind: "folder" }, opens: true }]
+      case "Close":
+        return [{ _tag: "After", cursor, payload: { ...payload, kind: "folderEnd" } }]
+      case "Leaf":
+        return left.has(absolute)
+          ? [{
+            _tag: "Settled",
+            cursor,
+            key: FilePath.display(absolute),
+            outcome: { _tag: "Skipped", reason: SkipReason.Database, count: 1 }
+          }]
+          : [{ _tag: "Item", cursor, payload: { ...payload, kind: "leaf" } }]
+      case "Unreadable": {
+        const { error, retryAfter } = element
+        // A job that goes on after its last folder is removed, or a mount that is a root by itself.
+        if (error.isMissing || (error.code === "EXDEV" && named.has(absolute))) return []
+        return [errorElement(
+          cursor,
+          absolute,
+          error,
+          Option.match(retryAfter, {
+            onNone: () => undefined,
+            onSome: (bracketAfter) => ({ payload: { ...payload, kind: "folder" as const }, bracketAfter })
+          })
+        )]
+      }
+    }
+  }
+  const place = Option.filter(after, (cursor) => !cursor.startsWith(missingMark))
+  return Stream.concat(
+    Stream.fromIterable(missing(scope, after)),
+    Stream.flatMap(walk(scope, place), (element) => Stream.fromIterable(elementOf(element)))
+  )
+}

@@ -1,0 +1,459 @@
+import { afterAll, assert, describe, it } from "@effect/vitest"
+import * as JobManager from "@fanout/core/JobManager"
+import * as Delete from "@fanout/ops/Delete"
+import * as FilePath from "@fanout/ops/FilePath"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Schema from "effect/Schema"
+import { look, type Options, p, plan, remove, rest, runtime } from "./deleteHarness.ts"
+import * as FaultyFiles from "./FaultyFiles.ts"
+import * as MemoryFiles from "./MemoryFiles.ts"
+
+const done = { state: "Completed", why: "", rows: [] }
+
+/** A tree to delete, and what is beside it. */
+const plant = (): MemoryFiles.Disk => {
+  const disk = new MemoryFiles.Disk()
+  for (const folder of ["/in", "/in/a", "/in/a/b", "/in/empty", "/out", "/trash"]) disk.folder(folder)
+  disk.file("/in/a/b/c", "text")
+  disk.file("/in/a.txt", "text")
+  disk.file("/in/\n", "text")
+  disk.file("/out/kept", "text")
+  disk.symlink("/in/link", "/out")
+  disk.symlink("/in/broken", "nowhere")
+  disk.special("/in/pipe")
+  disk.file("/beside", "text")
+  return disk
+}
+
+const outside = (disk: MemoryFiles.Disk) =>
+  Object.keys(disk.tree("/")).filter((path) => path !== "in" && !path.startsWith("in/"))
+
+const kept = ["beside", "out", "out/kept", "trash"]
+
+const failing = (name: string, code = "EACCES"): FaultyFiles.Before => (call, path) =>
+  (call === "unlink" || call === "rmdir") && FilePath.name(path) === name
+    ? Effect.fail(FaultyFiles.error(call, path, code))
+    : Effect.void
+
+const Name = Schema.Literals(["a", "b", "c", "a.b"])
+const Tree = Schema.Array(Schema.Struct({
+  path: Schema.Array(Name).pipe(Schema.check(Schema.isMinLength(1), Schema.isMaxLength(4))),
+  kind: Schema.Literals(["file", "folder", "link", "special"])
+}))
+
+/** A generated tree in a folder; what does not fit is left out. */
+const grow = (disk: MemoryFiles.Disk, tree: typeof Tree.Type): void => {
+  for (const { kind, path } of tree) {
+    let full = "/in"
+    for (const [depth, name] of path.entries()) {
+      if (disk.see(full)?.kind !== "folder") break
+      full += `/${name}`
+      if (disk.see(full) !== undefined) continue
+      if (depth < path.length - 1 || kind === "folder") disk.folder(full)
+      else if (kind === "file") disk.file(full, "text")
+      else if (kind === "link") disk.symlink(full, "/out")
+      else disk.special(full)
+    }
+  }
+}
+
+const fresh = (): MemoryFiles.Disk => {
+  const disk = new MemoryFiles.Disk()
+  for (const folder of ["/in", "/out", "/trash"]) disk.folder(folder)
+  disk.file("/out/kept", "text")
+  disk.file("/beside", "text")
+  return disk
+}
+
+const refused = (options: Options) => (disk: MemoryFiles.Disk) =>
+  Effect.map(Effect.flip(plan(options)), ({ message }) => message).pipe(Effect.provide(runtime(disk)))
+
+let [runs, pauses] = [0, 0]
+
+describe("Delete", { timeout: 60_000 }, () => {
+  it.effect("removes everything below, and the root, and nothing beside it", () =>
+    Effect.gen(function*() {
+      const disk = plant()
+
+      const result = yield* remove(disk)
+
+      assert.deepStrictEqual(result, { ...done, files: 6, folders: 4 })
+      assert.deepStrictEqual(Object.keys(disk.tree("/")), kept)
+      assert.strictEqual(disk.openCount, 0)
+    }))
+
+  it.effect.prop(
+    "removes any tree, whether kinds are told or not",
+    { tree: Tree, tellsKinds: Schema.Boolean },
+    ({ tellsKinds, tree }) =>
+      Effect.gen(function*() {
+        const disk = fresh()
+        grow(disk, tree)
+        disk.tellsKinds = tellsKinds
+        const all = Object.values(disk.tree("/in"))
+        const folders = all.filter(({ kind }) => kind === "folder").length
+
+        const result = yield* remove(disk)
+
+        assert.deepStrictEqual(result, { ...done, files: all.length - folders, folders: folders + 1 })
+        assert.deepStrictEqual(Object.keys(disk.tree("/")), kept)
+      })
+  )
+
+  it.effect.prop(
+    "leaves just what can't be removed and what that is in, names each once, and removes it on a retry",
+    { tree: Tree, denied: Schema.Array(Name) },
+    ({ denied, tree }) =>
+      Effect.gen(function*() {
+        const disk = fresh()
+        grow(disk, tree)
+        const isDenied = (path: string) => denied.some((name) => name === FilePath.name(p(path)))
+        const stuck = Object.entries(disk.tree("/in"))
+          .filter(([path, { kind }]) => kind !== "folder" && isDenied(path)).map(([path]) => path)
+        let isMended = false
+        const before: FaultyFiles.Before = (call, path) =>
+          !isMended && call === "unlink" && isDenied(path)
+            ? Effect.fail(FaultyFiles.error(call, path, "EACCES"))
+            : Effect.void
+
+        yield* Effect.gen(function*() {
+          const manager = yield* JobManager.JobManager
+          const { id } = yield* manager.start(Delete.job, yield* plan())
+          const first = yield* rest(id)
+
+          assert.strictEqual(first.state, stuck.length > 0 ? "CompletedWithErrors" : "Completed")
+          assert.deepStrictEqual(
+            first.rows.map((row) => row.split(" ", 1)[0]).toSorted(),
+            stuck.map((path) => `/in/${path}`).toSorted()
+          )
+          const left = stuck.length === 0 ? [] : Object.keys(disk.tree("/in"))
+          assert.deepStrictEqual(left.filter((path) => !stuck.some((one) => FilePath.isWithin(p(one), p(path)))), [])
+          if (stuck.length === 0) return
+          isMended = true
+          yield* manager.retry(id)
+          const second = yield* rest(id)
+          assert.deepStrictEqual([second.state, second.rows], ["Completed", []])
+        }).pipe(Effect.provide(runtime(disk, before)))
+
+        assert.deepStrictEqual(Object.keys(disk.tree("/")), kept)
+      })
+  )
+
+  it.effect.prop(
+    "goes on behind any pause as if there had been none",
+    { tree: Tree, calls: Schema.Array(Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: 30 }))) },
+    ({ calls, tree }) =>
+      Effect.gen(function*() {
+        runs++
+        const disk = fresh()
+        grow(disk, tree)
+        let left = -1
+        let pause: Effect.Effect<void> = Effect.void
+        const before: FaultyFiles.Before = () => Effect.suspend(() => left-- === 0 ? pause : Effect.void)
+
+        yield* Effect.gen(function*() {
+          const manager = yield* JobManager.JobManager
+          const { id } = yield* manager.start(Delete.job, yield* plan())
+          pause = Effect.ignore(manager.pause(id))
+          for (const call of calls) {
+            left = call
+            yield* rest(id)
+            if ((yield* manager.get(id)).state._tag !== "Paused") continue
+            pauses++
+            yield* manager.resume(id)
+          }
+          left = -1
+          const result = yield* rest(id)
+          assert.deepStrictEqual([result.state, result.rows], ["Completed", []])
+        }).pipe(Effect.provide(runtime(disk, before)))
+
+        assert.deepStrictEqual(Object.keys(disk.tree("/")), kept)
+      })
+  )
+
+  afterAll(() => assert.isAbove(pauses, runs / 4))
+
+  it.effect("removes a link and not what it leads to, a file, and what is named twice, once", () =>
+    Effect.gen(function*() {
+      const disk = plant()
+      const result = yield* remove(disk, { paths: ["/in/link", "/in/a.txt", "/in/a.txt", "/in/a/b", "/in/a"] })
+      assert.deepStrictEqual(result, { ...done, files: 3, folders: 2 })
+      assert.deepStrictEqual(Object.keys(disk.tree("/in")), ["\n", "broken", "empty", "pipe"])
+      assert.deepStrictEqual(outside(disk), kept)
+    }))
+
+  it.effect("names what is missing, and removes the rest", () =>
+    Effect.gen(function*() {
+      const disk = plant()
+      const result = yield* remove(disk, { paths: ["/nothing", "/in", "/no/thing"] })
+      assert.deepStrictEqual(result.rows, [
+        "/nothing failed: Could not look at \"/nothing\": it does not exist (ENOENT)",
+        "/no/thing failed: Could not look at \"/no/thing\": it does not exist (ENOENT)"
+      ])
+      assert.strictEqual(result.state, "CompletedWithErrors")
+      assert.deepStrictEqual(Object.keys(disk.tree("/")), kept)
+    }))
+
+  it.effect("tells a folder that can't be listed once, and what is beside it is gone; a retry removes all of it", () =>
+    Effect.gen(function*() {
+      const disk = plant()
+      let isMended = false
+      const before: FaultyFiles.Before = (call, path) =>
+        !isMended && call === "scandir" && path === "/in/a"
+          ? Effect.fail(FaultyFiles.error(call, path, "EACCES"))
+          : Effect.void
+      yield* Effect.gen(function*() {
+        const manager = yield* JobManager.JobManager
+        const { id } = yield* manager.start(Delete.job, yield* plan())
+        assert.deepStrictEqual((yield* rest(id)).rows, [
+          "/in/a failed: Could not list \"/in/a\": permission denied (EACCES)"
+        ])
+        assert.deepStrictEqual(Object.keys(disk.tree("/in")), ["a", "a/b", "a/b/c"])
+        isMended = true
+        yield* manager.retry(id)
+        assert.strictEqual((yield* rest(id)).state, "Completed")
+      }).pipe(Effect.provide(runtime(disk, before)))
+      assert.deepStrictEqual(Object.keys(disk.tree("/")), kept)
+    }))
+
+  it.effect("removes a folder that can't be listed where it is empty", () =>
+    Effect.gen(function*() {
+      const disk = plant()
+      const before: FaultyFiles.Before = (call, path) =>
+        call === "scandir" && path === "/in/empty"
+          ? Effect.fail(FaultyFiles.error(call, path, "EACCES"))
+          : Effect.void
+      assert.deepStrictEqual(yield* remove(disk, { before }), { ...done, files: 6, folders: 4 })
+    }))
+
+  it.effect("tells of a folder itself where that can't be removed", () =>
+    Effect.gen(function*() {
+      const disk = plant()
+      const result = yield* remove(disk, { before: failing("empty", "EPERM") })
+      assert.deepStrictEqual(result.rows, [
+        "/in/empty failed: Could not remove the folder \"/in/empty\": the operation is not permitted (EPERM)"
+      ])
+      assert.deepStrictEqual(Object.keys(disk.tree("/in")), ["empty"])
+    }))
+
+  it.effect("leaves what is mounted in there, of another device or the same, and tells so; a retry may remove it", () =>
+    Effect.gen(function*() {
+      for (const device of ["other", "same"] as const) {
+        const disk = plant()
+        disk.mount("/in/empty", device)
+        disk.file("/in/empty/mounted", "text")
+        yield* Effect.gen(function*() {
+          const manager = yield* JobManager.JobManager
+          const { id } = yield* manager.start(Delete.job, yield* plan())
+          const { rows, state } = yield* rest(id)
+          assert.strictEqual(state, "CompletedWithErrors")
+          assert.strictEqual(rows.length, 1)
+          assert.match(rows[0] ?? "", /^\/in\/empty failed: "\/in\/empty" is on another file system and was left/)
+          assert.deepStrictEqual(Object.keys(disk.tree("/in")), ["empty", "empty/mounted"])
+          disk.remove("/in/empty")
+          disk.folder("/in/empty")
+          yield* manager.retry(id)
+          assert.strictEqual((yield* rest(id)).state, "Completed")
+        }).pipe(Effect.provide(runtime(disk)))
+        assert.deepStrictEqual(Object.keys(disk.tree("/")), kept)
+      }
+    }))
+
+  it.effect("removes what is mounted in there where that is wanted, or named; where it is mounted stays", () =>
+    Effect.gen(function*() {
+      for (
+        const options of [
+          { oneFileSystem: false },
+          { paths: ["/in", "/in/empty"] },
+          { paths: ["/in/empty", "/in", "/in/empty/mounted"] }
+        ] satisfies ReadonlyArray<Options>
+      ) {
+        const disk = plant()
+        disk.mount("/in/empty")
+        disk.file("/in/empty/mounted", "text")
+        const { rows } = yield* remove(disk, options)
+        assert.deepStrictEqual(Object.keys(disk.tree("/in")), ["empty"])
+        assert.deepStrictEqual(rows, [
+          "/in/empty failed: Could not remove the folder \"/in/empty\": it is in use (EBUSY)"
+        ])
+      }
+    }))
+
+  it.effect("leaves the database of its own job, and tells so", () =>
+    Effect.gen(function*() {
+      const disk = plant()
+      const result = yield* remove(disk, { leaveOut: ["/in/a/b/c", "/in/a/b/c-wal"] })
+      assert.deepStrictEqual(result, {
+        ...done,
+        rows: ["/in/a/b/c skipped: it belongs to the database of this job"],
+        files: 5,
+        folders: 1
+      })
+      assert.deepStrictEqual(Object.keys(disk.tree("/in")), ["a", "a/b", "a/b/c"])
+    }))
+
+  it.effect("refuses what must not be deleted, in one sentence", () =>
+    Effect.gen(function*() {
+      const disk = plant()
+      disk.symlink("/tolink", "/in/link")
+      const why = (path: string, options: Options = {}) => refused({ ...options, paths: [path] })(disk)
+      assert.include(yield* why("/"), "is the root of all files")
+      assert.include(yield* why("//"), "is the root of all files")
+      assert.include(yield* why("/in/."), "named by dots")
+      assert.include(yield* why("/in/.."), "named by dots")
+      assert.include(yield* why("/in/../"), "named by dots")
+      assert.include(yield* why("/in/link/"), "leave out the slash to remove the link")
+      assert.include(yield* why("/in/broken/"), "leave out the slash to remove the link")
+      assert.include(yield* why("/in/a.txt/"), "is not a folder")
+      assert.include(yield* why("/nothing"), "There is nothing at \"/nothing\"")
+      assert.include(yield* why("/in/a.txt", { leaveOut: ["/in/a.txt"] }), "belongs to the database")
+      assert.include(yield* why("/in", { leaveOut: ["/in/a.txt"], trash: true }), "is the database")
+      assert.deepStrictEqual((yield* Effect.exit(plan({ paths: ["/in/"] })).pipe(Effect.provide(runtime(disk))))._tag, "Success")
+    }))
+
+  it.effect("refuses a root that is another one than when the job started, and touches nothing of it", () =>
+    Effect.gen(function*() {
+      for (
+        const swap of [
+          (disk: MemoryFiles.Disk) => {
+            disk.remove("/in")
+            disk.folder("/in")
+            disk.file("/in/new", "text")
+          },
+          (disk: MemoryFiles.Disk) => {
+            disk.remove("/in")
+            disk.symlink("/in", "/out")
+          },
+          (disk: MemoryFiles.Disk) => {
+            disk.remove("/in")
+            disk.file("/in", "text")
+          }
+        ]
+      ) {
+        const disk = plant()
+        yield* Effect.gen(function*() {
+          const manager = yield* JobManager.JobManager
+          const payload = yield* plan()
+          swap(disk)
+          const before = disk.tree("/")
+          const { id } = yield* manager.start(Delete.job, payload)
+          const { rows, state, why } = yield* rest(id)
+          assert.deepStrictEqual([state, rows], ["Failed", []])
+          assert.match(why, /"\/in", or the folder it is in, is another one than when the job started/)
+          assert.deepStrictEqual(disk.tree("/"), before)
+          const handle = yield* manager.attach(Delete.job, id)
+          const exit = yield* Effect.exit(handle.await)
+          assert.isTrue(Exit.isFailure(exit))
+        }).pipe(Effect.provide(runtime(disk)))
+      }
+    }))
+
+  it.effect("refuses where the folder that a root is in is another one, also if the root is gone", () =>
+    Effect.gen(function*() {
+      for (const paths of [["/in/a/b"], ["/in/a.txt"]] satisfies ReadonlyArray<Options["paths"]>) {
+        const disk = plant()
+        yield* Effect.gen(function*() {
+          const manager = yield* JobManager.JobManager
+          const payload = yield* plan({ paths })
+          disk.remove("/in")
+          const { id } = yield* manager.start(Delete.job, payload)
+          assert.strictEqual((yield* rest(id)).state, "Failed")
+        }).pipe(Effect.provide(runtime(disk)))
+      }
+    }))
+
+  it.effect("is done where its roots are gone by then", () =>
+    Effect.gen(function*() {
+      const disk = plant()
+      yield* Effect.gen(function*() {
+        const manager = yield* JobManager.JobManager
+        const payload = yield* plan({ paths: ["/in", "/beside"] })
+        disk.remove("/in")
+        disk.remove("/beside")
+        const { id } = yield* manager.start(Delete.job, payload)
+        assert.deepStrictEqual(yield* rest(id), { ...done, files: 0, folders: 0 })
+      }).pipe(Effect.provide(runtime(disk)))
+    }))
+
+  it.effect("removes nothing of a root that is swapped while it is deleted", () =>
+    Effect.gen(function*() {
+      const disk = plant()
+      let isSwapped = false
+      const before: FaultyFiles.Before = (call) =>
+        Effect.sync(() => {
+          if (call !== "unlink" || isSwapped) return
+          isSwapped = true
+          disk.rename("/in", "/moved")
+          disk.folder("/in")
+          disk.file("/in/a.txt", "another one")
+          disk.folder("/in/a")
+          disk.folder("/in/a/b")
+          disk.file("/in/a/b/c", "another one")
+        })
+      const { state } = yield* remove(disk, { before })
+      assert.strictEqual(state, "Failed")
+      assert.deepStrictEqual(Object.keys(disk.tree("/in")), ["a", "a/b", "a/b/c", "a.txt"])
+    }))
+
+  it.effect("removes what others put in there meanwhile, and fails where they never stop", () =>
+    Effect.gen(function*() {
+      for (const times of [1, 1000]) {
+        const disk = plant()
+        let left = times
+        const before: FaultyFiles.Before = (call, path) =>
+          Effect.sync(() => {
+            if (call === "rmdir" && path === "/in" && left-- > 0) disk.file(`/in/new-${left}`, "text")
+          })
+        const { rows, state, why } = yield* remove(disk, { before })
+        assert.deepStrictEqual(rows, [])
+        assert.strictEqual(state, times === 1 ? "Completed" : "Failed")
+        assert.strictEqual(why, times === 1 ? "" : "\"/in\" is still there: something was put in it again and again")
+      }
+    }))
+
+  it.effect("goes down trees deeper than it keeps folders open", () =>
+    Effect.gen(function*() {
+      const disk = fresh()
+      let path = "/in"
+      for (let depth = 0; depth < 100; depth++) {
+        path += "/d"
+        disk.folder(path)
+        if (depth % 40 === 0) disk.file(`${path}/file`, "text")
+      }
+      let most = 0
+      const before: FaultyFiles.Before = () => Effect.sync(() => void (most = Math.max(most, disk.openCount)))
+      const result = yield* remove(disk, { before })
+      assert.deepStrictEqual(result, { ...done, files: 3, folders: 101 })
+      assert.isBelow(most, 120)
+    }))
+
+  it.effect("moves its roots to the trash as they are, and names those that it does not take", () =>
+    Effect.gen(function*() {
+      const disk = plant()
+      disk.folder("/in/heavy")
+      const { rows } = yield* remove(disk, { paths: ["/in/a", "/in/link", "/in/heavy", "/gone"], trash: true })
+      assert.deepStrictEqual(rows, [
+        "/in/heavy failed: \"/in/heavy\" could not be moved to the trash: it is full",
+        "/gone failed: Could not look at \"/gone\": it does not exist (ENOENT)"
+      ])
+      assert.deepStrictEqual(Object.keys(disk.tree("/trash")), ["_in_a", "_in_a/b", "_in_a/b/c", "_in_link"])
+      assert.deepStrictEqual(Object.keys(disk.tree("/in")), ["\n", "a.txt", "broken", "empty", "heavy", "pipe"])
+    }))
+
+  it.effect("is the same job for the same request, and another one for the same paths is refused", () =>
+    Effect.gen(function*() {
+      const disk = plant()
+      yield* Effect.gen(function*() {
+        const manager = yield* JobManager.JobManager
+        const payload = yield* plan()
+        const first = yield* manager.start(Delete.job, payload)
+        assert.strictEqual((yield* manager.start(Delete.job, payload)).id, first.id)
+        const other = { ...payload, request: { ...payload.request, oneFileSystem: false } }
+        const error = yield* Effect.flip(manager.start(Delete.job, other))
+        assert.strictEqual(error.reason._tag, "ActiveJobDiffers")
+        yield* rest(first.id)
+        assert.strictEqual((yield* look(first.id)).state, "Completed")
+      }).pipe(Effect.provide(runtime(disk)))
+    }))
+})
