@@ -3,6 +3,7 @@
  */
 import * as Command from "effect/cli/Command"
 import { copy } from "./commands/copy.ts"
+import { remove } from "./commands/delete.ts"
 import { hash } from "./commands/hash.ts"
 import { jobs } from "./commands/jobs.ts"
 import { verify } from "./commands/verify.ts"
@@ -15,9 +16,10 @@ export const cli = Command.make("fanout").pipe(
     { command: "fanout copy Photos /mnt/backup", description: "Copy a folder; the same command again goes on" },
     { command: "fanout hash Photos", description: "Hash all files in a folder, on all cores" },
     { command: "fanout verify Photos /mnt/backup/Photos", description: "Compare two trees, byte by byte" },
+    { command: "fanout delete build", description: "Delete a folder with all that is in it" },
     { command: "fanout jobs list", description: "Show what was started, here and in other terminals" },
     { command: "fanout --completions bash", description: "Print completions for a shell" }
   ]),
-  Command.withSubcommands([copy, hash, verify, jobs]),
+  Command.withSubcommands([copy, remove, hash, verify, jobs]),
   Command.withGlobalFlags([Settings.db])
 )

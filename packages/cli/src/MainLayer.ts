@@ -8,9 +8,13 @@ import { layerOwnerLiveness, layerSqlite } from "@fanout/core/node"
 import type { OwnerLiveness } from "@fanout/core/OwnerLiveness"
 import * as Pools from "@fanout/core/Pools"
 import * as Copy from "@fanout/ops/Copy"
+import * as Delete from "@fanout/ops/Delete"
+import * as DeleteBatchLive from "@fanout/ops/DeleteBatchLive"
+import * as DeleteOneLive from "@fanout/ops/DeleteOneLive"
 import * as Hash from "@fanout/ops/Hash"
 import * as HashCheck from "@fanout/ops/HashCheck"
 import * as SystemFiles from "@fanout/ops/SystemFiles"
+import * as Trash from "@fanout/ops/Trash"
 import * as Verify from "@fanout/ops/Verify"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
@@ -21,7 +25,7 @@ import * as StoreHealth from "./StoreHealth.ts"
 import * as Threads from "./Threads.ts"
 
 /** Jobs that this program has code for. */
-export const jobs = [Copy.job, Hash.job, HashCheck.job, Verify.job] as const
+export const jobs = [Copy.job, Delete.job, Hash.job, HashCheck.job, Verify.job] as const
 
 /** Where the threads of jobs come from. */
 type OnThreads = <A, E, R>(
@@ -50,6 +54,13 @@ const reading = (onThreads: OnThreads) =>
     Verify.job.toLayer((payload) => onThreads(Verify.program(payload)))
   )
 
+// What goes to the trash has nothing for threads to do.
+const remove = Delete.job.toLayer((payload) =>
+  payload.request.trash
+    ? Effect.provide(Delete.program(payload), DeleteBatchLive.layer)
+    : Effect.provide(Delete.program(payload), DeleteBatchLive.layerShared(Threads.layer))
+).pipe(Layer.provide(DeleteOneLive.layer), Layer.provide([Trash.layer, SystemFiles.layerQuick]))
+
 /** Layer that runs the jobs which it may claim. */
 export const layer = ({ claim, concurrency, filename, needsThreads = false }: {
   readonly claim: JobManager.Claim
@@ -63,7 +74,7 @@ export const layer = ({ claim, concurrency, filename, needsThreads = false }: {
       Effect.tap(needsThreads ? now : Effect.succeed(later), ProcessExit.neverWait),
       (onThreads) =>
         JobManager.layer({ jobs, claim }).pipe(
-          Layer.provide(Layer.provide(Layer.mergeAll(Copy.layer, reading(onThreads)), SystemFiles.layer)),
+          Layer.provide(Layer.provide(Layer.mergeAll(Copy.layer, remove, reading(onThreads)), SystemFiles.layer)),
           Layer.provide(Pools.layer({ io: concurrency })),
           Layer.provideMerge([Layer.provide(StoreHealth.layer, layerSqlite({ filename })), layerOwnerLiveness])
         )

@@ -29,6 +29,9 @@ export const usage = (sentence: string): Stop => make(sentence, ExitCode.usage)
 /** Ends with a sentence about what went wrong. */
 export const failure = (sentence: string): Stop => make(sentence, ExitCode.failed)
 
+/** Ends with a sentence about what there was nothing to do for. */
+export const someFailed = (sentence: string): Stop => make(sentence, ExitCode.someFailed)
+
 /** Ends with a code where everything has been said. */
 export const withCode = (code: number): Stop => new Stop({ sentence: "", code })
 

@@ -2,14 +2,13 @@
  * What a thread of the command runs.
  */
 import { runThread } from "@fanout/core/node"
-import { ThreadTasks } from "@fanout/ops/HashFile"
+import * as DeleteNamesLive from "@fanout/ops/DeleteNamesLive"
 import * as HashFileLive from "@fanout/ops/HashFileLive"
 import * as SystemFiles from "@fanout/ops/SystemFiles"
-import { VerifyTasks } from "@fanout/ops/VerifyEntry"
 import * as VerifyEntryLive from "@fanout/ops/VerifyEntryLive"
 import * as Layer from "effect/Layer"
+import { threadTasks } from "./ThreadTasks.ts"
 
-runThread(
-  ThreadTasks.merge(VerifyTasks),
-  Layer.provide(Layer.merge(HashFileLive.layer, VerifyEntryLive.layer), SystemFiles.layerBlocking)
-)
+const handlers = Layer.mergeAll(HashFileLive.layer, DeleteNamesLive.layer, VerifyEntryLive.layer)
+
+runThread(threadTasks, Layer.provide(handlers, SystemFiles.layerBlocking))

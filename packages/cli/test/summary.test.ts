@@ -34,6 +34,16 @@ describe("summary", () => {
     )
   })
 
+  it("counts what is deleted by itself, and not by how much went at once", () => {
+    const tags = { Batch: 3, Removed: 1, FolderMet: 2, FolderLeft: 2 }
+    const deleted = new Progress({
+      fanOuts: { entries: new Tally({ done: 8, failed: 1, skipped: 0, tags, units: {} }) },
+      totals: {},
+      units: { removedFiles: 20_000, removedFolders: 201 }
+    })
+    assert.strictEqual(summary.counts(deleted), "20,000 deleted, 201 folders, 1 failed")
+  })
+
   it("says of nothing done only where there is nothing else to say", () => {
     const of = (counts: Partial<Tally>) =>
       new Progress({

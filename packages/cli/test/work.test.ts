@@ -42,6 +42,18 @@ describe("work", () => {
     ])
   })
 
+  it("says what is deleted, and how", () => {
+    const deleted = (options: { readonly trash?: boolean; readonly oneFileSystem?: boolean }) =>
+      field("delete", {
+        request: { paths: ["/a"], trash: false, oneFileSystem: true, ...options },
+        roots: [{ path: "/a", kind: "folder", identity: "1:2:3", parent: "1:1:0" }],
+        leaveOut: []
+      })
+    assert.deepStrictEqual(deleted({}), ["deletes", `"/a"`])
+    assert.deepStrictEqual(deleted({ trash: true }), ["deletes", `"/a", to the trash`])
+    assert.deepStrictEqual(deleted({ oneFileSystem: false }), ["deletes", `"/a", with what is mounted there`])
+  })
+
   it("leaves nothing in a name that a terminal would obey", () => {
     assert.include(field("copy", copyOf(["/\u001b[31m\n\udcff\\"]))[1], `"/\\x1b[31m\\n\\xff\\\\" to`)
   })

@@ -10,7 +10,6 @@
 import type * as FanOut from "@fanout/core/FanOut"
 import * as Job from "@fanout/core/Job"
 import { JobContext } from "@fanout/core/JobContext"
-import type { Pools } from "@fanout/core/Pools"
 import type * as Progress from "@fanout/core/Progress"
 import type * as Task from "@fanout/core/Task"
 import { TaskDispatcher } from "@fanout/core/TaskDispatcher"
@@ -26,6 +25,7 @@ import { DeleteBatch, DeleteOne, units } from "./DeleteTask.ts"
 import * as FilePath from "./FilePath.ts"
 import * as Files from "./Files.ts"
 import { batches, leftovers, present, type Scope } from "./internal/deleteElements.ts"
+import { QuickFiles } from "./QuickFiles.ts"
 import type { Trash } from "./Trash.ts"
 
 /**
@@ -146,12 +146,21 @@ type OneElement = FanOut.Element<Task.Payload<typeof DeleteOne>>
 /** The roots, each of which goes to the trash as a whole. */
 const trashable = ({ request: { oneFileSystem }, roots }: Payload, after: Option.Option<string>) => {
   const first = Option.match(after, { onNone: () => 0, onSome: (cursor) => Number(cursor) + 1 })
-  return Stream.fromIterable(roots.slice(first).map((root, index): OneElement => ({
-    _tag: "Item",
-    cursor: String(first + index),
-    payload: { root, oneFileSystem, kind: "trash", path: FilePath.empty }
-  })))
+  return Stream.fromIterable(
+    roots.slice(first).map((root, index): OneElement => ({
+      _tag: "Item",
+      cursor: String(first + index),
+      payload: { root, oneFileSystem, kind: "trash", path: FilePath.empty }
+    }))
+  )
 }
+
+/** What walks there: at once, where that is quick. */
+const filesOf = Effect.fnUntraced(function*(scope: Scope) {
+  const { at } = yield* QuickFiles
+  const quick = scope.oneFileSystem ? yield* at(present(scope).map(({ path }) => path)) : Option.none()
+  return Option.isSome(quick) ? quick.value : yield* Files.Files
+})
 
 /** The first root that is still there. */
 const findLeft = Effect.fnUntraced(function*(scope: Scope) {
@@ -177,7 +186,9 @@ export const program = Effect.fnUntraced(function*(payload: Payload) {
   if (payload.request.trash) {
     return sum([yield* fanOut("trash", DeleteOne, (after) => trashable(payload, after))])
   }
-  const tallies = [yield* fanOut("entries", DeleteBatch, (after) => batches(scope, after), { concurrency })]
+  const files = yield* filesOf(scope)
+  const entries = (after: Option.Option<string>) => Stream.provideService(batches(scope, after), Files.Files, files)
+  const tallies = [yield* fanOut("entries", DeleteBatch, entries, { concurrency })]
   // Where something is left that has neither failed nor was left on purpose, others have put it there meanwhile.
   for (let round = 1; round <= attempt + 1; round++) {
     // One that was swapped meanwhile would be told file by file.
@@ -203,5 +214,5 @@ export const program = Effect.fnUntraced(function*(payload: Payload) {
 export const layer: Layer.Layer<
   Job.ToHandler<typeof job>,
   never,
-  Files.Files | Trash | Pools | Task.Handler<typeof DeleteBatch>
+  Files.Files | Trash | Task.Handler<typeof DeleteBatch>
 > = job.toLayer(program).pipe(Layer.provide(DeleteOneLive.layer))

@@ -1,74 +1,128 @@
 /**
- * Handler of the task `DeleteBatch`.
+ * Handler of the task `DeleteBatch`: removes the first names by itself where that is quick, and has threads do it once
+ * there are many. To start threads takes as long as to remove some ten thousand files.
  *
  * @since 0.1.0
  */
-import * as Interrupter from "@fanout/core/Interrupter"
+import type { Interrupted } from "@fanout/core/Interrupter"
 import * as Progress from "@fanout/core/Progress"
 import type * as Task from "@fanout/core/Task"
+import * as TaskDispatcher from "@fanout/core/TaskDispatcher"
+import type * as Context from "effect/Context"
+import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
-import type * as Layer from "effect/Layer"
-import { DeleteBatch, ThreadTasks, units } from "./DeleteTask.ts"
-import type * as FilePath from "./FilePath.ts"
+import * as Layer from "effect/Layer"
+import * as Option from "effect/Option"
+import * as RpcGroup from "effect/rpc/RpcGroup"
+import * as Scope from "effect/Scope"
+import * as DeleteNamesLive from "./DeleteNamesLive.ts"
+import type { DeleteRoot } from "./DeleteRoot.ts"
+import { DeleteBatch, DeleteNames, units } from "./DeleteTask.ts"
+import * as FilePath from "./FilePath.ts"
 import * as Files from "./Files.ts"
-import type { FilesError } from "./FilesError.ts"
-import { type Descent, removeAlone, within } from "./internal/descent.ts"
+import { QuickFiles } from "./QuickFiles.ts"
 
-/** What is gone before its turn is as good as removed: an attempt before this one may have done it. */
-const isGone = ({ code }: FilesError): boolean => code === "ENOENT"
+class Tasks extends RpcGroup.make(DeleteBatch) {}
 
-/** Removes what it can of these names, and tells how many of them are gone. */
-const removeNames = Effect.fnUntraced(function*(folder: Files.Folder, names: ReadonlyArray<FilePath.FilePath>) {
-  const stop = yield* Interrupter.Interrupter
-  let gone = 0
-  for (const name of names) {
-    if (stop.reason !== undefined) yield* Interrupter.check
-    yield* Effect.match(folder.unlink(name), {
-      onFailure: (error) => {
-        if (isGone(error)) gone++
-      },
-      onSuccess: () => {
-        gone++
-      }
+type Payload = Task.Payload<typeof DeleteBatch>
+type Removed = Effect.Effect<Task.Success<typeof DeleteNames>, Interrupted>
+type Remote = Context.Context<Task.Handler<typeof DeleteNames>>
+
+/** Has somebody else remove names, as a task of its own. */
+const removeThere = (payload: Payload, others: Remote): Removed =>
+  Effect.flatMap(
+    TaskDispatcher.Current,
+    Option.match({
+      onNone: () => Effect.die(new Error("A batch is only removed by a task")),
+      onSome: ({ run }) => run(DeleteNames, payload)
     })
-  }
-  return gone
+  ).pipe(
+    Effect.provideContext(others),
+    // It has nothing that it could skip.
+    Effect.catchTag("Skipped", Effect.die)
+  )
+
+/** Where what is under a root can be removed at once; it is asked once for each. */
+const quickFiles = Effect.map(QuickFiles, ({ at }) => {
+  const known = new Map<FilePath.FilePath, Option.Option<Files.Files["Service"]>>()
+  return Effect.fnUntraced(function*({ path }: DeleteRoot, oneFileSystem: boolean) {
+    const before = known.get(path)
+    if (before !== undefined) return before
+    // What is mounted in there may be anywhere.
+    const files = oneFileSystem ? yield* at([FilePath.parent(path), path]) : Option.none()
+    known.set(path, files)
+    return files
+  })
 })
 
-const remove = (names: ReadonlyArray<FilePath.FilePath>) =>
-  Effect.fnUntraced(function*(descent: Descent) {
-    const { folder } = descent
-    const files = folder === undefined ? names.length : yield* removeNames(folder, names)
-    const { removed: folders } = yield* descent.climb
-    return { files, folders }
+const handle = (remove: (payload: Payload) => Removed) =>
+  Effect.fnUntraced(function*(payload: Payload) {
+    const { files, folders } = yield* remove(payload)
+    yield* Progress.add(units.files, files)
+    yield* Progress.add(units.folders, folders)
+    return { _tag: "Batch" } as const
   })
 
-const nothing = { files: 0, folders: 0 }
-
-const run = Effect.fnUntraced(function*({ folder, names, root, ...options }: Task.Payload<typeof DeleteBatch>) {
-  const { files, folders } = yield* (root.kind === "folder"
-    ? within({ root, ...options }, folder, remove(names))
-    : Effect.as(removeAlone(root), { files: 1, folders: 0 })).pipe(
-      // What is left is met again, one by one, and then it is said why.
-      Effect.catchTags({
-        DeleteFailed: () => Effect.succeed(nothing),
-        FilesError: () => Effect.succeed(nothing)
-      })
-    )
-  yield* Progress.add(units.files, files)
-  yield* Progress.add(units.folders, folders)
-  return { _tag: "Batch" } as const
-})
-
 /**
- * Layer that supplies the handler.
+ * Layer that removes everything here.
  *
  * @category layers
  * @since 0.1.0
  */
-export const layer: Layer.Layer<Task.Handler<typeof DeleteBatch>, never, Files.Files> = ThreadTasks.toLayer(
+export const layer: Layer.Layer<Task.Handler<typeof DeleteBatch>, never, Files.Files> = Tasks.toLayer(
   Effect.map(Files.Files, (files) => ({
-    [DeleteBatch._tag]: (payload: Task.Payload<typeof DeleteBatch>) =>
-      Effect.provideService(run(payload), Files.Files, files)
+    [DeleteBatch._tag]: handle((payload) => Effect.provideService(DeleteNamesLive.remove(payload), Files.Files, files))
   }))
 )
+
+/**
+ * Layer that removes the first names here, where that is quick, and has others remove the rest. They are started only
+ * when there is something for them.
+ *
+ * @category layers
+ * @since 0.1.0
+ */
+export const layerShared = <E>(
+  others: Layer.Layer<Task.Handler<typeof DeleteNames>, E>,
+  /** As many batches are removed here before anybody else is asked: 512 by default, about 30,000 names. */
+  { startsAfter = 512 }: { readonly startsAfter?: number } = {}
+): Layer.Layer<Task.Handler<typeof DeleteBatch>, never, Files.Files> =>
+  Tasks.toLayer(Effect.gen(function*() {
+    const scope = yield* Scope.Scope
+    const files = yield* Files.Files
+    const find = yield* quickFiles
+    const removeHere = (payload: Payload, by: Files.Files["Service"]): Removed =>
+      Effect.provideService(DeleteNamesLive.remove(payload), Files.Files, by)
+    const ready = yield* Deferred.make<Option.Option<Remote>>()
+    let remote: Remote | undefined
+    let isAsked = false
+    const start = Effect.suspend(() => {
+      if (isAsked) return Effect.void
+      isAsked = true
+      return Layer.buildWithScope(others, scope).pipe(
+        Effect.tap((built) =>
+          Effect.sync(() => {
+            remote = built
+          })
+        ),
+        // Where there are no threads, it takes longer.
+        Effect.option,
+        Deferred.into(ready),
+        Effect.forkIn(scope),
+        Effect.asVoid
+      )
+    })
+    let count = 0
+    return {
+      [DeleteBatch._tag]: handle(Effect.fnUntraced(function*(payload) {
+        if (remote !== undefined) return yield* removeThere(payload, remote)
+        const quick = yield* find(payload.root, payload.oneFileSystem)
+        if (Option.isNone(quick) || ++count > startsAfter) yield* start
+        if (Option.isSome(quick)) return yield* removeHere(payload, quick.value)
+        return yield* Option.match(yield* Deferred.await(ready), {
+          onNone: () => removeHere(payload, files),
+          onSome: (built) => removeThere(payload, built)
+        })
+      }))
+    }
+  }))

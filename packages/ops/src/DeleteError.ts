@@ -75,7 +75,9 @@ export class DeleteError extends Schema.TaggedError<DeleteError>("@fanout/ops/De
       HoldsDatabase: ({ path }) => `${show(path)} can't go to the trash, since in it is ${database}`,
       Inaccessible: ({ error }) => error.message,
       Replaced: ({ path }) =>
-        `${show(path)}, or the folder it is in, is another one than when the job started, so nothing of it is deleted: ` +
+        `${
+          show(path)
+        }, or the folder it is in, is another one than when the job started, so nothing of it is deleted: ` +
         "put the old one back, or cancel this job and start another",
       StillThere: ({ path }) => `${show(path)} is still there: something was put in it again and again`
     })

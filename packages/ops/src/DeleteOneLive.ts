@@ -53,10 +53,16 @@ const moveToTrash = Effect.fnUntraced(function*(root: DeleteRoot.DeleteRoot) {
   if (root.kind === "missing") {
     return yield* new FilesError({ call: "lstat", code: "ENOENT", path: root.path, target: Option.none() })
   }
-  yield* Effect.catchTag(DeleteRoot.verify([root]), "DeleteError", ({ message }) =>
-    Effect.fail(new DeleteFailed({ code: "Replaced", path: root.path, why: message })))
-  yield* Effect.catchTag(trash.trash(root.path), "TrashFailed", ({ message }) =>
-    Effect.fail(new DeleteFailed({ code: "Trash", path: root.path, why: message })))
+  yield* Effect.catchTag(
+    DeleteRoot.verify([root]),
+    "DeleteError",
+    ({ message }) => Effect.fail(new DeleteFailed({ code: "Replaced", path: root.path, why: message }))
+  )
+  yield* Effect.catchTag(
+    trash.trash(root.path),
+    "TrashFailed",
+    ({ message }) => Effect.fail(new DeleteFailed({ code: "Trash", path: root.path, why: message }))
+  )
   return Deleted.cases.Trashed.make({})
 })
 

@@ -45,8 +45,7 @@ export type DeleteRoot = typeof DeleteRoot.Type
  * @category accessors
  * @since 0.1.0
  */
-export const folderText = ({ bornNanos, device, inode }: Files.Identity): string =>
-  `${device}:${inode}:${bornNanos}`
+export const folderText = ({ bornNanos, device, inode }: Files.Identity): string => `${device}:${inode}:${bornNanos}`
 
 /**
  * What tells something else than a folder from others, as text.

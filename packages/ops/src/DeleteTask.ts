@@ -39,6 +39,17 @@ const where = {
   oneFileSystem: Schema.Boolean
 }
 
+const batch = {
+  ...where,
+  /** Path under the root; empty for the root itself. */
+  folder: FilePath.FilePath,
+  names: Schema.Array(FilePath.FilePath)
+}
+
+const keyOf = (
+  { folder, root }: { readonly folder: FilePath.FilePath; readonly root: DeleteRoot.DeleteRoot }
+): string => FilePath.display(folder === "" ? root.path : FilePath.join(root.path, folder))
+
 /**
  * The task that removes names, as many of them as it can, then the folder they are in if that is empty, and those above
  * it. It never fails: what it can't remove is left.
@@ -47,14 +58,22 @@ const where = {
  * @since 0.1.0
  */
 export const DeleteBatch = Task.make("@fanout/ops/DeleteBatch", {
-  payload: {
-    ...where,
-    /** Path under the root; empty for the root itself. */
-    folder: FilePath.FilePath,
-    names: Schema.Array(FilePath.FilePath)
-  },
+  payload: batch,
   success: Schema.TaggedStruct("Batch", {}),
-  key: ({ folder, root }) => FilePath.display(FilePath.join(root.path, folder)),
+  key: keyOf,
+  pool: "io"
+})
+
+/**
+ * The task that does the same for it, on a thread, and tells how many are gone.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const DeleteNames = Task.make("@fanout/ops/DeleteNames", {
+  payload: batch,
+  success: Schema.Struct({ files: Schema.Natural, folders: Schema.Natural }),
+  key: keyOf,
   cost: ({ names }) => names.length + 1,
   pool: "io"
 })
@@ -65,7 +84,7 @@ export const DeleteBatch = Task.make("@fanout/ops/DeleteBatch", {
  * @category models
  * @since 0.1.0
  */
-export class ThreadTasks extends RpcGroup.make(DeleteBatch) {}
+export class ThreadTasks extends RpcGroup.make(DeleteNames) {}
 
 /**
  * Schema for what a single thing came to.

@@ -219,13 +219,15 @@ class Walker {
   private list(path: FilePath.FilePath): Effect.Effect<FolderListing.FolderListing, FilesError> {
     const absolute = this.absolute(path)
     if (!this.oneFileSystem) return this.files.list(absolute)
-    return Effect.scoped(Effect.flatMap(this.files.folder(absolute), (folder) =>
-      Effect.flatMap(folder.identity, (identity) => {
-        if (path === "") this.home = identity
-        return this.home === undefined || Files.isOnSame(identity, this.home)
-          ? folder.list
-          : Effect.fail(new FilesError({ call: "scandir", path: absolute, code: "EXDEV", target: Option.none() }))
-      })))
+    return Effect.scoped(
+      Effect.flatMap(this.files.folder(absolute), (folder) =>
+        Effect.flatMap(folder.identity, (identity) => {
+          if (path === "") this.home = identity
+          return this.home === undefined || Files.isOnSame(identity, this.home)
+            ? folder.list
+            : Effect.fail(new FilesError({ call: "scandir", path: absolute, code: "EXDEV", target: Option.none() }))
+        }))
+    )
   }
 
   private open(path: FilePath.FilePath): Effect.Effect<void> {

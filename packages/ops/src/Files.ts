@@ -187,6 +187,15 @@ export interface Folder {
   /** Removes one name of a file. Never removes a folder. */
   readonly unlink: (name: FilePath) => Effect.Effect<void, FilesError>
 
+  /**
+   * Removes names like `unlink`, one after the other, for as long as it may go on. Gives for each of them the code of
+   * the error, or nothing where it is removed.
+   */
+  readonly unlinkEach: (
+    names: ReadonlyArray<FilePath>,
+    mayGoOn: () => boolean
+  ) => Effect.Effect<ReadonlyArray<string | undefined>>
+
   /** Removes a folder that is empty. Never removes anything else. */
   readonly removeFolder: (name: FilePath) => Effect.Effect<void, FilesError>
 }

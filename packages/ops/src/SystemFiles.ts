@@ -14,7 +14,9 @@ import * as Files from "./Files.ts"
 import { type Call, FilesError } from "./FilesError.ts"
 import * as FolderListing from "./FolderListing.ts"
 import { calls as nodeCalls, toStat } from "./internal/calls/nodeCalls.ts"
+import * as quickCalls from "./internal/calls/quickCalls.ts"
 import type { Done, SystemCalls, Way } from "./internal/calls/systemCalls.ts"
+import { QuickFiles } from "./QuickFiles.ts"
 
 const failure = (call: Call, path: FilePath.FilePath, code: string, target?: FilePath.FilePath): FilesError =>
   new FilesError({ call, path, target: Option.fromUndefinedOr(target), code })
@@ -280,6 +282,27 @@ class Folder extends Open implements Files.Folder {
     return this.named<void>("unlink", name, (calls, folder, done) => calls.unlink(folder, name, done))
   }
 
+  unlinkEach(
+    names: ReadonlyArray<FilePath.FilePath>,
+    mayGoOn: () => boolean
+  ): Effect.Effect<ReadonlyArray<string | undefined>> {
+    return Effect.uninterruptible(Effect.callback((resume) => {
+      const codes: Array<string | undefined> = []
+      const next = (): void => {
+        const name = names[codes.length]
+        if (name === undefined || !mayGoOn()) return resume(Effect.succeed(codes))
+        const done = (code: string | undefined): void => {
+          codes.push(code)
+          next()
+        }
+        if (!this.isOpen) done("EBADF")
+        else if (isName(name)) this.calls.unlink(this.descriptor, name, done)
+        else done("EINVAL")
+      }
+      next()
+    }))
+  }
+
   removeFolder(name: FilePath.FilePath): Effect.Effect<void, FilesError> {
     return this.named<void>("rmdir", name, (calls, folder, done) => calls.removeFolder(folder, name, done))
   }
@@ -368,6 +391,48 @@ export const layer: Layer.Layer<Files.Files> = Layer.effect(Files.Files, Effect.
 export const layerBlocking: Layer.Layer<Files.Files> = Layer.effect(
   Files.Files,
   Effect.map(fastest("atOnce"), make)
+)
+
+/** Numbers of file systems that are on a disk of this machine, or in its memory (linux/magic.h). */
+const localTypes = new Set([
+  0xef53, // ext
+  0x58465342, // xfs
+  0x9123683e, // btrfs
+  0xf2f52010, // f2fs
+  0x2fc12fc1, // zfs
+  0xca451a4e, // bcachefs
+  0x794c7630, // overlay
+  0x01021994 // tmpfs
+])
+
+/** Whether the file system of a path is on this machine. What can't be asked is not. */
+const isLocal = (path: FilePath.FilePath): Effect.Effect<boolean> =>
+  Effect.callback<boolean>((resume) =>
+    fs.statfs(
+      native(path),
+      (error, stats) => resume(Effect.succeed(error === null && localTypes.has(stats.type >>> 0)))
+    )
+  )
+
+/**
+ * Layer that supplies `QuickFiles`: calls for folders and names are made at once on file systems that Linux keeps on
+ * this machine, for 8 ms at a time, and not for 200 ms after one that took 20 ms.
+ *
+ * @category layers
+ * @since 0.1.0
+ */
+export const layerQuick: Layer.Layer<never> = Layer.effect(
+  QuickFiles,
+  Effect.gen(function*() {
+    const [atOnce, later] = [yield* fastest("atOnce"), yield* fastest("later")]
+    const files = make(quickCalls.make({ atOnce, later }, () => performance.now()))
+    const at = Effect.fnUntraced(function*(paths: ReadonlyArray<FilePath.FilePath>) {
+      if (process.platform !== "linux") return Option.none()
+      const local = yield* Effect.forEach(paths, isLocal)
+      return local.every((is) => is) ? Option.some(files) : Option.none()
+    })
+    return { at }
+  })
 )
 
 /**

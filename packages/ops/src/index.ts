@@ -71,7 +71,17 @@ export * as DeleteError from "./DeleteError.ts"
 /**
  * @since 0.1.0
  */
+export * as DeleteNamesLive from "./DeleteNamesLive.ts"
+
+/**
+ * @since 0.1.0
+ */
 export * as DeleteOneLive from "./DeleteOneLive.ts"
+
+/**
+ * @since 0.1.0
+ */
+export * as DeletePreview from "./DeletePreview.ts"
 
 /**
  * @since 0.1.0
@@ -212,6 +222,11 @@ export * as Place from "./Place.ts"
  * @since 0.1.0
  */
 export * as ProtectedFiles from "./ProtectedFiles.ts"
+
+/**
+ * @since 0.1.0
+ */
+export * as QuickFiles from "./QuickFiles.ts"
 
 /**
  * @since 0.1.0

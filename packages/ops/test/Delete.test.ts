@@ -9,7 +9,7 @@ import { look, type Options, p, plan, remove, rest, runtime } from "./deleteHarn
 import * as FaultyFiles from "./FaultyFiles.ts"
 import * as MemoryFiles from "./MemoryFiles.ts"
 
-const done = { state: "Completed", why: "", rows: [] }
+const done = { state: "Completed" as const, why: "", rows: new Array<string>() }
 
 /** A tree to delete, and what is beside it. */
 const plant = (): MemoryFiles.Disk => {
@@ -124,7 +124,7 @@ describe("Delete", { timeout: 60_000 }, () => {
 
           assert.strictEqual(first.state, stuck.length > 0 ? "CompletedWithErrors" : "Completed")
           assert.deepStrictEqual(
-            first.rows.map((row) => row.split(" ", 1)[0]).toSorted(),
+            first.rows.map((row) => String(row.split(" ", 1)[0])).toSorted(),
             stuck.map((path) => `/in/${path}`).toSorted()
           )
           const left = stuck.length === 0 ? [] : Object.keys(disk.tree("/in"))
@@ -142,7 +142,10 @@ describe("Delete", { timeout: 60_000 }, () => {
 
   it.effect.prop(
     "goes on behind any pause as if there had been none",
-    { tree: Tree, calls: Schema.Array(Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: 30 }))) },
+    {
+      tree: Tree,
+      calls: Schema.Array(Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: 30 }))).check(Schema.isMaxLength(2))
+    },
     ({ calls, tree }) =>
       Effect.gen(function*() {
         runs++
@@ -309,7 +312,10 @@ describe("Delete", { timeout: 60_000 }, () => {
       assert.include(yield* why("/nothing"), "There is nothing at \"/nothing\"")
       assert.include(yield* why("/in/a.txt", { leaveOut: ["/in/a.txt"] }), "belongs to the database")
       assert.include(yield* why("/in", { leaveOut: ["/in/a.txt"], trash: true }), "is the database")
-      assert.deepStrictEqual((yield* Effect.exit(plan({ paths: ["/in/"] })).pipe(Effect.provide(runtime(disk))))._tag, "Success")
+      assert.deepStrictEqual(
+        (yield* Effect.exit(plan({ paths: ["/in/"] })).pipe(Effect.provide(runtime(disk))))._tag,
+        "Success"
+      )
     }))
 
   it.effect("refuses a root that is another one than when the job started, and touches nothing of it", () =>
@@ -361,6 +367,72 @@ describe("Delete", { timeout: 60_000 }, () => {
           assert.strictEqual((yield* rest(id)).state, "Failed")
         }).pipe(Effect.provide(runtime(disk)))
       }
+    }))
+
+  it.effect("refuses where that folder is another one with something else of the name, or without", () =>
+    Effect.gen(function*() {
+      for (const isThere of [true, false]) {
+        const disk = plant()
+        yield* Effect.gen(function*() {
+          const manager = yield* JobManager.JobManager
+          const payload = yield* plan({ paths: ["/in/a"] })
+          disk.rename("/in", "/moved")
+          disk.folder("/in")
+          // A folder that was moved there is the one that was named, but not where it was.
+          if (isThere) disk.rename("/moved/a", "/in/a")
+          const { id } = yield* manager.start(Delete.job, payload)
+          assert.strictEqual((yield* rest(id)).state, "Failed")
+        }).pipe(Effect.provide(runtime(disk)))
+        assert.isDefined(disk.see(isThere ? "/in/a/b/c" : "/moved/a/b/c"))
+      }
+    }))
+
+  it.effect("removes no file that took the place of one that was named", () =>
+    Effect.gen(function*() {
+      const before = plant()
+      yield* Effect.gen(function*() {
+        const manager = yield* JobManager.JobManager
+        const payload = yield* plan({ paths: ["/in/a.txt"] })
+        before.remove("/in/a.txt")
+        before.file("/in/a.txt", "another one")
+        const { id } = yield* manager.start(Delete.job, payload)
+        assert.strictEqual((yield* rest(id)).state, "Failed")
+      }).pipe(Effect.provide(runtime(before)))
+      assert.isDefined(before.see("/in/a.txt"))
+
+      const meanwhile = plant()
+      let looks = 0
+      const swapping: FaultyFiles.Before = (call, path) =>
+        Effect.sync(() => {
+          // The first look is that of the plan, the second one that of the job before it begins.
+          if (call !== "lstat" || path !== "/in/a.txt" || ++looks !== 3) return
+          meanwhile.remove("/in/a.txt")
+          meanwhile.file("/in/a.txt", "another one")
+        })
+      const { state } = yield* remove(meanwhile, { paths: ["/in/a.txt"], before: swapping })
+      assert.isAtLeast(looks, 3)
+      assert.strictEqual(state, "Failed")
+      assert.isDefined(meanwhile.see("/in/a.txt"))
+    }))
+
+  it.effect("removes the folders of what a retry has removed, also where something else still fails", () =>
+    Effect.gen(function*() {
+      const disk = plant()
+      disk.file("/in/empty/stuck", "text")
+      let isMended = false
+      const before: FaultyFiles.Before = (call, path) =>
+        call === "unlink" && (FilePath.name(path) === "stuck" || (FilePath.name(path) === "c" && !isMended))
+          ? Effect.fail(FaultyFiles.error(call, path, "EPERM"))
+          : Effect.void
+      yield* Effect.gen(function*() {
+        const manager = yield* JobManager.JobManager
+        const { id } = yield* manager.start(Delete.job, yield* plan())
+        assert.lengthOf((yield* rest(id)).rows, 2)
+        isMended = true
+        yield* manager.retry(id)
+        assert.lengthOf((yield* rest(id)).rows, 1)
+      }).pipe(Effect.provide(runtime(disk, before)))
+      assert.deepStrictEqual(Object.keys(disk.tree("/in")), ["empty", "empty/stuck"])
     }))
 
   it.effect("is done where its roots are gone by then", () =>

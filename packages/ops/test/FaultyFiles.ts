@@ -3,6 +3,7 @@ import type * as Files from "@fanout/ops/Files"
 import { type Call, FilesError } from "@fanout/ops/FilesError"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
+import { unlinkEach } from "./MemoryFiles.ts"
 
 /** Runs before a call; what it fails with is what the call fails with. */
 export type Before = (call: Call, path: FilePath.FilePath) => Effect.Effect<void, FilesError>
@@ -27,6 +28,7 @@ export const intercept = (files: Files.Files["Service"], before: Before): Files.
   const folder = (inner: Files.Folder): Files.Folder => {
     const { path } = inner
     const at = (name: FilePath.FilePath) => FilePath.join(path, name)
+    const unlink = (name: FilePath.FilePath) => around("unlink", at(name), inner.unlink(name))
     return {
       path,
       stat: around("fstat", path, inner.stat),
@@ -44,7 +46,8 @@ export const intercept = (files: Files.Files["Service"], before: Before): Files.
       setTimes: (name, times) => around("lutimes", at(name), inner.setTimes(name, times)),
       rename: (from, to) => around("rename", at(from), inner.rename(from, to)),
       link: (existing, name) => around("link", at(existing), inner.link(existing, name)),
-      unlink: (name) => around("unlink", at(name), inner.unlink(name)),
+      unlink,
+      unlinkEach: (names, mayGoOn) => unlinkEach(unlink, names, mayGoOn),
       removeFolder: (name) => around("rmdir", at(name), inner.removeFolder(name))
     }
   }

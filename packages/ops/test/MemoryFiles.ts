@@ -450,6 +450,21 @@ const unnamedOf = (
   }
 }
 
+/** Removes names one by one. */
+export const unlinkEach = (
+  unlink: Files.Folder["unlink"],
+  names: ReadonlyArray<FilePath.FilePath>,
+  mayGoOn: () => boolean
+): Effect.Effect<ReadonlyArray<string | undefined>> =>
+  Effect.gen(function*() {
+    const codes: Array<string | undefined> = []
+    for (const name of names) {
+      if (!mayGoOn()) break
+      codes.push(yield* Effect.match(unlink(name), { onFailure: ({ code }) => code, onSuccess: () => undefined }))
+    }
+    return codes
+  })
+
 const folderOf = (disk: Disk, folder: Inode, path: FilePath.FilePath, handle: Handle): Files.Folder => {
   const at = (name: FilePath.FilePath) => FilePath.join(path, name)
   const known = (name: FilePath.FilePath): Inode => folder.entries.get(checked(name)) ?? fail("ENOENT")
@@ -463,6 +478,8 @@ const folderOf = (disk: Disk, folder: Inode, path: FilePath.FilePath, handle: Ha
     return inode
   }
   const lstat = (name: FilePath.FilePath) => use("lstat", name, () => toStat(known(name)))
+  const unlink = (name: FilePath.FilePath) =>
+    use("unlink", name, () => known(name).kind === "folder" ? fail("EISDIR") : disk.take(folder, name))
   return {
     path,
     stat: attempt("fstat", path, () => handle.use(() => toStat(folder))),
@@ -496,8 +513,8 @@ const folderOf = (disk: Disk, folder: Inode, path: FilePath.FilePath, handle: Ha
         const inode = known(existing)
         disk.put(folder, checked(name), inode.kind === "folder" ? fail("EPERM") : inode)
       }, name),
-    unlink: (name) =>
-      use("unlink", name, () => known(name).kind === "folder" ? fail("EISDIR") : disk.take(folder, name)),
+    unlink,
+    unlinkEach: (names, mayGoOn) => unlinkEach(unlink, names, mayGoOn),
     removeFolder: (name) =>
       use("rmdir", name, () => {
         const { entries, kind, mount } = known(name)

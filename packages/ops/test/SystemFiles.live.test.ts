@@ -1,11 +1,15 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as FilePath from "@fanout/ops/FilePath"
 import * as Files from "@fanout/ops/Files"
+import { QuickFiles } from "@fanout/ops/QuickFiles"
 import * as SystemFiles from "@fanout/ops/SystemFiles"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
+import * as Layer from "effect/Layer"
+import * as Option from "effect/Option"
 import { execFileSync } from "node:child_process"
 import * as fs from "node:fs"
+import { tmpdir } from "node:os"
 import { filesContract } from "./FilesContract.ts"
 import { testFolder } from "./TestFolder.ts"
 
@@ -15,6 +19,25 @@ describe("SystemFiles", () => {
   describe("that blocks", () => {
     filesContract(it, SystemFiles.layerBlocking, testFolder)
   })
+
+  describe("where it is quick", () => {
+    const quick = Layer.effect(
+      Files.Files,
+      Effect.gen(function*() {
+        const { at } = yield* QuickFiles
+        const files = yield* at([FilePath.make(tmpdir())])
+        return Option.isSome(files) ? files.value : yield* Files.Files
+      })
+    )
+    filesContract(it, Layer.provide(quick, [SystemFiles.layerQuick, SystemFiles.layer]), testFolder)
+  })
+
+  it.live("knows where it is not quick", () =>
+    Effect.gen(function*() {
+      const { at } = yield* QuickFiles
+      assert.isTrue(Option.isNone(yield* at([FilePath.make("/proc")])))
+      assert.isTrue(Option.isNone(yield* at([FilePath.make(tmpdir()), FilePath.make("/nothing")])))
+    }).pipe(Effect.provide(SystemFiles.layerQuick)))
 
   describe("through node:fs", () => {
     filesContract(it, SystemFiles.layerNode, testFolder)

@@ -51,7 +51,7 @@ export const runtime = (disk: MemoryFiles.Disk, before: FaultyFiles.Before = () 
     jobs,
     Layer.mergeAll(
       Layer.succeed(Files.Files, FaultyFiles.intercept(MemoryFiles.make(disk), before)),
-      trashOf(disk),
+      trashOf(disk)
     )
   )
 
@@ -68,7 +68,9 @@ export const look = Effect.fnUntraced(function*(id: JobId) {
   return {
     state: state._tag,
     why: Option.match(exit, { onNone: () => "", onSome: (exit) => "message" in exit ? exit.message : "" }),
-    rows: rows.filter(({ outcome }) => outcome._tag !== "Done").map(({ key, outcome }) => `${key} ${outcomeText(outcome)}`),
+    rows: rows.filter(({ outcome }) => outcome._tag !== "Done").map(({ key, outcome }) =>
+      `${key} ${outcomeText(outcome)}`
+    ),
     files: units["removedFiles"] ?? 0,
     folders: units["removedFolders"] ?? 0
   }

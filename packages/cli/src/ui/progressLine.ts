@@ -2,6 +2,7 @@
  * Writes the line that shows how far a job is. Pure: progress goes in, text comes out.
  */
 import type { Progress } from "@fanout/core/Progress"
+import { units as deleted } from "@fanout/ops/DeleteTask"
 import * as format from "./format.ts"
 import { fit, width } from "./table.ts"
 
@@ -59,7 +60,7 @@ const partsOf = (progress: Progress, samples: ReadonlyArray<Sample>) => {
   const { FolderEnded: ends = 0, FolderMade: made = 0, FolderSame: same = 0 } = progress.tally.tags
   const ofAll = totalBytes === undefined || totalBytes < bytes ? "" : ` of ${format.bytes(totalBytes)}`
   return {
-    files: format.counted(Math.max(0, items - made - same - ends), "file"),
+    files: format.counted(progress.units[deleted.files] ?? Math.max(0, items - made - same - ends), "file"),
     failed: failed > 0 ? `${format.count(failed)} failed` : "",
     bytes: bytes > 0 ? `${format.bytes(bytes)}${ofAll}` : "",
     rate: rate > 0 ? `${format.bytes(rate)}/s` : "",

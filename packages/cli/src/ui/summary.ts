@@ -6,6 +6,7 @@ import { Exit, type JobRecord, type OutcomeRow } from "@fanout/core/JobStore"
 import * as Outcome from "@fanout/core/Outcome"
 import type { Progress } from "@fanout/core/Progress"
 import { lostUnits } from "@fanout/ops/CopyStrategy"
+import { units as deleted } from "@fanout/ops/DeleteTask"
 import { isVanished } from "@fanout/ops/SkipReason"
 import * as Option from "effect/Option"
 import * as format from "./format.ts"
@@ -27,7 +28,11 @@ export const counts = (progress: Progress, { failures, vanished = 0 }: Known = {
   const { done, failed, skipped, tags } = progress.tally
   const tagged = Object.entries(tags).filter(([, amount]) => amount > 0).toSorted(([, a], [, b]) => b - a)
   const untagged = done - tagged.reduce((sum, [, amount]) => sum + amount, 0)
-  const parts = tagged.filter(([tag]) => tag !== "FolderEnded").map(([tag, amount]) => withTag(tag, amount))
+  const files = progress.units[deleted.files] ?? 0
+  const folders = progress.units[deleted.folders] ?? 0
+  const parts = tagged.filter(([tag]) => !uncounted.has(tag)).map(([tag, amount]) => withTag(tag, amount))
+  if (files > 0) parts.push(`${format.count(files)} deleted`)
+  if (folders > 0) parts.push(format.counted(folders, "folder"))
   if (untagged > 0) parts.push(`${format.count(untagged)} done`)
   if (skipped > vanished) parts.push(`${format.count(skipped - vanished)} skipped`)
   if (vanished > 0) parts.push(`${format.count(vanished)} vanished`)
@@ -48,7 +53,10 @@ const withTag = (tag: string, amount: number): string => {
   return noun === undefined ? `${format.count(amount)} ${format.printable(words(tag))}` : format.counted(amount, noun)
 }
 
-/** What is counted as things rather than as what became of them. The end of a folder is nothing to count. */
+/** The ends of folders are nothing to count; of what is deleted many go at once, and are counted as units. */
+const uncounted = new Set(["FolderEnded", "Batch", "Removed", "FolderMet", "FolderLeft"])
+
+/** What is counted as things rather than as what became of them. */
 const nouns: Readonly<Record<string, string>> = {
   Linked: "link",
   FolderMade: "folder",

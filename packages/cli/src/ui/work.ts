@@ -3,6 +3,7 @@
  */
 import type { JobRecord } from "@fanout/core/JobStore"
 import * as Copy from "@fanout/ops/Copy"
+import * as Delete from "@fanout/ops/Delete"
 import * as FilePath from "@fanout/ops/FilePath"
 import * as Hash from "@fanout/ops/Hash"
 import * as HashCheck from "@fanout/ops/HashCheck"
@@ -14,6 +15,7 @@ import * as format from "./format.ts"
 const decodeHash = Schema.decodeUnknownOption(Hash.Payload)
 const decodeCheck = Schema.decodeUnknownOption(Schema.toCodecJson(HashCheck.Payload))
 const decodeVerify = Schema.decodeUnknownOption(Verify.Payload)
+const decodeDelete = Schema.decodeUnknownOption(Delete.Payload)
 const decodeCopy = Schema.decodeUnknownOption(Copy.Payload)
 
 /** How many sources are named. */
@@ -33,6 +35,9 @@ const ofCopy = ({ request, transfers }: Copy.Payload): string => {
   const to = transfers.length === 1 ? transfers[0].target : destination
   return `${some(sources)} to ${quoted(to)}, with --conflict ${conflict}${noTargetDirectory ? " -T" : ""}`
 }
+
+const ofDelete = ({ request: { oneFileSystem, paths, trash } }: Delete.Payload): string =>
+  `${some(paths)}${trash ? ", to the trash" : oneFileSystem ? "" : ", with what is mounted there"}`
 
 const howHashed = ({ algorithm }: Hash.Payload): string => algorithm === "sampled" ? "by samples" : `with ${algorithm}`
 
@@ -56,5 +61,7 @@ export const field = (
       `${quoted(a)} (A) with ${quoted(b)} (B)${ignore.map((aspect) => ` --ignore ${aspect}`).join("")}`
     ]
   }
+  const remove = name === Delete.job.name ? decodeDelete(payload) : Option.none()
+  if (Option.isSome(remove)) return ["deletes", ofDelete(remove.value)]
   return ["payload", format.printable(JSON.stringify(payload))]
 }

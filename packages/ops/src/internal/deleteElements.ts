@@ -41,7 +41,13 @@ export const walk = (scope: Scope, after: Option.Option<string> = Option.none())
 export const pathOf = (root: DeleteRoot, path: FilePath.FilePath): FilePath.FilePath =>
   path === "" ? root.path : FilePath.join(root.path, path)
 
+/** Files in there that are not deleted. Mostly there are none, and then no path has to be made to look for it. */
+export const leftOf = ({ database, roots }: Scope): ReadonlySet<FilePath.FilePath> =>
+  new Set(database.filter((file) => roots.some(({ path }) => FilePath.isWithin(file, path))))
+
 type BatchElement = FanOut.Element<Task.Payload<typeof DeleteBatch>>
+
+const none: ReadonlyArray<BatchElement> = []
 
 /** Gathers names of one folder that follow one another. */
 class Batches {
@@ -59,7 +65,7 @@ class Batches {
   constructor(scope: Scope) {
     this.scope = scope
     this.roots = present(scope)
-    this.left = new Set(scope.database)
+    this.left = leftOf(scope)
   }
 
   add(element: FileTree.Element): ReadonlyArray<BatchElement> {
@@ -86,12 +92,13 @@ class Batches {
 
   private addLeaf({ cursor, path, source }: FileTree.Element): ReadonlyArray<BatchElement> {
     const root = this.roots[source]
-    if (root === undefined || this.left.has(pathOf(root, path))) return []
+    if (root === undefined || (this.left.size > 0 && this.left.has(pathOf(root, path)))) return none
     if (path === "") return [...this.flush(), this.element(source, path, [], cursor)]
-    const [folder, name] = [FilePath.parent(path), FilePath.name(path)]
+    const folder = FilePath.parent(path)
+    const name = FilePath.name(path)
     const length = textLength(name)
     const isFull = this.names.length === maxNames || this.length + length > maxTextLength
-    const full = isFull || source !== this.source || folder !== this.folder ? this.flush() : []
+    const full = isFull || source !== this.source || folder !== this.folder ? this.flush() : none
     this.source = source
     this.folder = folder
     this.cursor = cursor
@@ -101,7 +108,7 @@ class Batches {
   }
 
   flush(): ReadonlyArray<BatchElement> {
-    if (this.names.length === 0) return []
+    if (this.names.length === 0) return none
     const { cursor, folder, names, source } = this
     this.names = []
     this.length = 0
@@ -176,7 +183,7 @@ export const leftovers = (
   after: Option.Option<string>
 ): Stream.Stream<OneElement, never, Files.Files> => {
   const roots = present(scope)
-  const left = new Set(scope.database)
+  const left = leftOf(scope)
   const named = new Set(roots.map(({ path }) => path))
   const elementOf = (element: FileTree.Element): ReadonlyArray<OneElement> => {
     const { cursor, path, source } = element

@@ -9,7 +9,7 @@ import { type DeleteRoot, folderText, otherText } from "../DeleteRoot.ts"
 import { DeleteFailed } from "../DeleteTask.ts"
 import * as FilePath from "../FilePath.ts"
 import * as Files from "../Files.ts"
-import { FilesError } from "../FilesError.ts"
+import type { FilesError } from "../FilesError.ts"
 import * as Place from "../Place.ts"
 
 /** Folders on the way that stay open. A deep tree must not use up the descriptors of the process. */
@@ -75,8 +75,10 @@ export class Descent {
   private push<E, R>(opening: Effect.Effect<Files.Folder, E, R | Scope.Scope>) {
     return Effect.uninterruptible(Effect.gen({ self: this }, function*() {
       const scope = yield* Scope.make()
-      const folder = yield* Effect.onError(Scope.provide(opening, scope), (cause) =>
-        Scope.close(scope, Exit.failCause(cause)))
+      const folder = yield* Effect.onError(
+        Scope.provide(opening, scope),
+        (cause) => Scope.close(scope, Exit.failCause(cause))
+      )
       this.open.push({ folder, scope })
       if (this.open.length <= maxOpen) return folder
       const oldest = this.open.shift()
@@ -151,11 +153,15 @@ const climbFrom = (where: Where, path: FilePath.FilePath): ReturnType<() => Desc
   within(where, path, (descent) => descent.climb)
 
 /** Removes a root that is no folder. */
-export const removeAlone = Effect.fnUntraced(function*(root: DeleteRoot) {
-  const place = yield* Place.open(root.path)
-  yield* checkAlone(root, place)
-  yield* place.folder.unlink(place.name)
-}, Effect.scoped, Effect.catchIf((error) => error._tag === "FilesError" && isGone(error), () => Effect.void))
+export const removeAlone = Effect.fnUntraced(
+  function*(root: DeleteRoot) {
+    const place = yield* Place.open(root.path)
+    yield* checkAlone(root, place)
+    yield* place.folder.unlink(place.name)
+  },
+  Effect.scoped,
+  Effect.catchIf((error) => error._tag === "FilesError" && isGone(error), () => Effect.void)
+)
 
 /** Fails where a root that is no folder is another one by now. */
 const checkAlone = Effect.fnUntraced(function*(root: DeleteRoot, place: Place.Place) {

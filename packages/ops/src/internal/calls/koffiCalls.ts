@@ -167,6 +167,9 @@ const addEntries = (from: Buffer, length: number, add: (name: string, kind: Entr
 // As much as half a millisecond's worth of names.
 const listBytes = 65_536
 
+/** Buffers that no list is read into: to make new ones each time would take memory until it is collected. */
+const listBuffers: Array<Buffer> = []
+
 /** What the kernel resolves in one call without following a link, where it has such a call. */
 const openWhole = (make: Make, path: FilePath.FilePath, flags: number, done: Done<number>): void => {
   const how = Buffer.alloc(24)
@@ -206,6 +209,15 @@ const openByStep = (make: Make, path: FilePath.FilePath, flags: number, done: Do
 
 const withoutValue = (done: Done<void>): Done<number> => (code) => done(code, undefined)
 
+const identity = (make: Make): SystemCalls["identity"] => (descriptor, done) => {
+  const into = Buffer.allocUnsafe(statBytes)
+  make(
+    libcCalls.statx,
+    [descriptor, "", AT_EMPTY_PATH, STATX_INO | STATX_BTIME | STATX_MNT_ID, into],
+    (code) => done(code, toIdentity(into))
+  )
+}
+
 const of = (make: Make): SystemCalls => {
   const stat = (folder: number, name: string | Buffer, flags: number, done: Done<Files.FileStat>): void => {
     const into = Buffer.allocUnsafe(statBytes)
@@ -230,19 +242,13 @@ const of = (make: Make): SystemCalls => {
     close: (descriptor, done) => make(libcCalls.close, [descriptor], withoutValue(done)),
     closeFolder,
     stat: (descriptor, done) => stat(descriptor, "", AT_EMPTY_PATH, done),
-    identity: (descriptor, done) => {
-      const into = Buffer.allocUnsafe(statBytes)
-      make(
-        calls.statx,
-        [descriptor, "", AT_EMPTY_PATH, STATX_INO | STATX_BTIME | STATX_MNT_ID, into],
-        (code) => done(code, toIdentity(into))
-      )
-    },
+    identity: identity(make),
     lstat: (folder, name, done) => stat(folder, native(name), AT_SYMLINK_NOFOLLOW, done),
     list: (descriptor, add, done) => {
-      const into = Buffer.allocUnsafe(listBytes)
+      const into = listBuffers.pop() ?? Buffer.allocUnsafe(listBytes)
       make(libcCalls.getdents, [descriptor, into, into.length], (code, length) => {
         if (code === undefined) addEntries(into, length, add)
+        listBuffers.push(into)
         done(code, length > 0)
       })
     },

@@ -166,11 +166,28 @@ const mountOf = (make: Make, descriptor: number, device: bigint, done: Done<bigi
   if (!isLinux) return done(undefined, device)
   const path = `/proc/self/fdinfo/${descriptor}`
   make<string>(
-    (code, text) => done(undefined, code === undefined ? BigInt(/^mnt_id:\s*(\d+)/m.exec(text)?.[1] ?? device) : device),
+    (code, text) =>
+      done(undefined, code === undefined ? BigInt(/^mnt_id:\s*(\d+)/m.exec(text)?.[1] ?? device) : device),
     (done) => fs.readFile(path, "latin1", done),
     () => fs.readFileSync(path, "latin1")
   )
 }
+
+const identity = (make: Make): SystemCalls["identity"] => (descriptor, done) =>
+  make<fs.BigIntStats>(
+    (code, stats) =>
+      code === undefined
+        ? mountOf(
+          make,
+          descriptor,
+          stats.dev,
+          (code, mount) => done(code, { device: stats.dev, inode: stats.ino, bornNanos: stats.birthtimeNs, mount })
+        )
+        // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- nobody reads the value beside a code
+        : done(code, undefined as never),
+    (done) => fs.fstat(descriptor, bigint, done),
+    () => fs.fstatSync(descriptor, bigint)
+  )
 
 const looking = (make: Make) =>
   ({
@@ -191,17 +208,7 @@ const looking = (make: Make) =>
         (done) => fs.fstat(descriptor, bigint, done),
         () => fs.fstatSync(descriptor, bigint)
       ),
-    identity: (descriptor, done) =>
-      make<fs.BigIntStats>(
-        (code, stats) =>
-          code === undefined
-            ? mountOf(make, descriptor, stats.dev, (code, mount) =>
-              done(code, { device: stats.dev, inode: stats.ino, bornNanos: stats.birthtimeNs, mount }))
-            // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- nobody reads the value beside a code
-            : done(code, undefined as never),
-        (done) => fs.fstat(descriptor, bigint, done),
-        () => fs.fstatSync(descriptor, bigint)
-      ),
+    identity: identity(make),
     lstat: (folder, name, done) =>
       make<fs.BigIntStats>(
         mapped(done, toStat),

@@ -1,0 +1,157 @@
+/**
+ * `fanout delete`: starts a deletion, or goes on with the one that the same command has started before.
+ */
+import { JobManager } from "@fanout/core/JobManager"
+import type { JobRecord } from "@fanout/core/JobStore"
+import type * as Delete from "@fanout/ops/Delete"
+import type { Entry } from "@fanout/ops/DeletePreview"
+import * as FilePath from "@fanout/ops/FilePath"
+import * as Arr from "effect/Array"
+import * as Argument from "effect/cli/Argument"
+import * as Command from "effect/cli/Command"
+import * as Flag from "effect/cli/Flag"
+import * as Param from "effect/cli/Param"
+import * as Effect from "effect/Effect"
+import * as Equal from "effect/Equal"
+import * as Option from "effect/Option"
+import * as Schema from "effect/Schema"
+import * as Stream from "effect/Stream"
+import * as Arguments from "../Arguments.ts"
+import * as ExitCode from "../ExitCode.ts"
+import { withJobs } from "../Jobs.ts"
+import * as Question from "../Question.ts"
+import * as RunJob from "../RunJob.ts"
+import * as Settings from "../Settings.ts"
+import * as Stop from "../Stop.ts"
+import * as dry from "../ui/dryDelete.ts"
+import * as events from "../ui/events.ts"
+import * as format from "../ui/format.ts"
+import { type Options, print, whileRead } from "../ui/View.ts"
+
+const config = {
+  paths: Param.makeSingle({ kind: Param.argumentKind, name: "PATH", primitiveType: Settings.path }).pipe(
+    Argument.withDescription("Files, links and folders to delete; a link itself, not what it leads to"),
+    Argument.variadic()
+  ),
+  trash: Settings.toggle("trash", "Move them to the trash of the desktop instead"),
+  crossMounts: Settings.toggle("cross-mounts", "Also delete what is mounted in PATH; without it, that is left"),
+  yes: Settings.toggle("yes", "Don't ask, however much there is").pipe(Flag.withAlias("y")),
+  dryRun: Settings.toggle("dry-run", "Say what would be done, and do nothing"),
+  json: Settings.json,
+  quiet: Settings.quiet
+}
+
+/** On a terminal, it is asked whether more than as many are to be deleted. */
+const asksAbove = 100
+
+/** As many are counted for that at most. */
+const countsTo = 100_000
+
+const load = Effect.promise(() => import("../Deleting.ts"))
+
+/** What is asked for: the paths absolute, as they were given otherwise. */
+const requestOf = (
+  paths: ReadonlyArray<string>,
+  options: { readonly trash: boolean; readonly oneFileSystem: boolean }
+): Effect.Effect<Delete.Request, Stop.Stop> => {
+  const given = paths.map((path) => FilePath.join(Arguments.workingFolder(), FilePath.make(path)))
+  if (!Arr.isArrayNonEmpty(given)) return Effect.fail(Stop.usage("What is to be deleted? `fanout delete PATH...`"))
+  return paths.includes("")
+    ? Effect.fail(Stop.usage("An empty name is the name of no file."))
+    : Effect.succeed({ paths: given, ...options })
+}
+
+/** Active job that was started for the same request: what is to go was settled when it started. */
+const findSame = (request: Delete.Request) =>
+  Effect.gen(function*() {
+    const { Delete: { Payload, job } } = yield* load
+    const manager = yield* JobManager
+    const isSame = ({ payload }: JobRecord): boolean =>
+      Option.exists(Schema.decodeUnknownOption(Payload)(payload), (own) => Equal.equals(own.request, request))
+    const active = yield* manager.list({ states: ["Queued", "Running", "Paused"], names: [job.name], limit: 1000 })
+    return active.find(isSame)?.id
+  })
+
+const plan = (request: Delete.Request) =>
+  Effect.gen(function*() {
+    const { Delete, SystemFiles } = yield* load
+    return yield* Delete.plan(request, yield* Settings.databaseFiles).pipe(
+      Effect.provide(SystemFiles.layer),
+      Effect.catchTag("DeleteError", ({ message, reason }) =>
+        // As with rm, what is not there is no mistake in how it was asked for.
+        Effect.fail(reason._tag === "NothingThere" ? Stop.someFailed(`${message}.`) : Stop.usage(`${message}.`)))
+    )
+  })
+
+const previewOf = (payload: Delete.Payload) =>
+  Stream.unwrap(
+    Effect.map(load, ({ DeletePreview, SystemFiles }) =>
+      Stream.provide(DeletePreview.entries(payload), SystemFiles.layer))
+  )
+
+const runDry = (request: Delete.Request, { json, quiet }: Options) =>
+  Effect.gen(function*() {
+    const show = (entry: Entry): Effect.Effect<void> =>
+      quiet ? Effect.void : print(json ? dry.json(entry) : dry.line(entry))
+    const totals = yield* Stream.runFoldEffect(
+      previewOf(yield* plan(request)),
+      () => dry.none,
+      (totals, entry) => Effect.as(show(entry), dry.add(totals, entry))
+    )
+    if (!quiet) yield* (json ? print(events.line("summary", { dryRun: true, ...totals })) : print(dry.sentence(totals)))
+    if (totals.fail > 0) return yield* Stop.withCode(ExitCode.someFailed)
+  })
+
+/** Asks, where there is much to delete and somebody to ask. */
+const ask = Effect.fnUntraced(function*({ json, yes }: Options & { readonly yes: boolean }, payload: Delete.Payload) {
+  if (yes || json || payload.request.trash || !Question.isPossible()) return
+  const count = yield* Stream.runCount(Stream.take(previewOf(payload), countsTo + 1))
+  if (count <= asksAbove) return
+  const [{ path }, ...others] = payload.roots
+  const where = `"${FilePath.display(path)}"${others.length > 0 ? ` and ${format.count(others.length)} more` : ""}`
+  const much = count > countsTo ? `More than ${format.count(countsTo)}` : format.count(count)
+  if (yield* Question.confirm(`${much} files and folders are in ${where}. Delete them all?`)) return
+  return yield* Stop.someFailed("Nothing was deleted.")
+})
+
+/** Starts the job, or goes on with the one that the same command has started before. */
+const startOrGoOn = (request: Delete.Request, options: Options & { readonly yes: boolean }) =>
+  Effect.gen(function*() {
+    const same = yield* findSame(request)
+    if (same !== undefined) {
+      yield* RunJob.goOn(same, options)
+      return same
+    }
+    const { Delete } = yield* load
+    const payload = yield* plan(request)
+    yield* ask(options, payload)
+    const manager = yield* JobManager
+    const { id, started } = yield* manager.start(Delete.job, payload)
+    if (!started) yield* RunJob.goOn(id, options)
+    return id
+  })
+
+/** `fanout delete` */
+export const remove = Command.make(
+  "delete",
+  config,
+  ({ crossMounts, dryRun, paths, trash, ...options }) =>
+    Effect.gen(function*() {
+      const request = yield* requestOf(paths, { trash, oneFileSystem: !crossMounts })
+      if (dryRun) return yield* whileRead(runDry(request, options))
+      yield* withJobs({ claim: { ids: [] } })(
+        Effect.flatMap(startOrGoOn(request, options), (id) => RunJob.run(id, options))
+      )
+    })
+).pipe(
+  Command.withDescription(
+    "Delete files, links and folders with all that is in them. On a terminal it asks first where that is much. The " +
+      "same command again goes on with an unfinished deletion. Ctrl-C pauses it; a second Ctrl-C stops at once."
+  ),
+  Command.withShortDescription("Delete files and folders, resumably"),
+  Command.withExamples([
+    { command: "fanout delete node_modules", description: "Delete a folder and all that is in it" },
+    { command: "fanout delete --dry-run build", description: "Tell what would go" },
+    { command: "fanout delete --trash old.txt", description: "Move it to where it can be taken back from" }
+  ])
+)

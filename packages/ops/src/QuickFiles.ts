@@ -1,0 +1,37 @@
+/**
+ * Knows where the file system answers at once, so that not even the thread that must never wait has to hand a call on.
+ *
+ * A call that is handed to another thread takes ten times as long as most calls do. Where files are on a disk of this
+ * machine the owner of a job may make it itself, for a few milliseconds at a time.
+ *
+ * @since 0.1.0
+ */
+import * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import type * as Option from "effect/Option"
+import type { FilePath } from "./FilePath.ts"
+import type * as Files from "./Files.ts"
+
+/**
+ * What knows where calls are quick.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface QuickFiles {
+  /**
+   * A file system for what is under these real paths, on the mounts that they are on. It makes calls at once while they
+   * are quick, and hands them on otherwise; never more than some milliseconds of them one after the other.
+   */
+  readonly at: (paths: ReadonlyArray<FilePath>) => Effect.Effect<Option.Option<Files.Files["Service"]>>
+}
+
+/**
+ * Reference to what knows where calls are quick; by default they are nowhere.
+ *
+ * @category services
+ * @since 0.1.0
+ */
+export const QuickFiles: Context.Reference<QuickFiles> = Context.Reference<QuickFiles>("@fanout/ops/QuickFiles", {
+  defaultValue: () => ({ at: () => Effect.succeedNone })
+})

@@ -1,0 +1,93 @@
+/**
+ * Makes system calls at once for as long as they are quick, and hands them on otherwise.
+ */
+import type { Done, SystemCalls } from "./systemCalls.ts"
+
+/** One call that takes longer is the sign that others will. */
+const slowMillis = 20
+/** As long no call is made at once after a slow one. */
+const pauseMillis = 200
+/** As long calls are made one after the other; then others have the thread. */
+const sliceMillis = 8
+
+/** Decides for each call whether to wait for it. */
+class Judge {
+  private readonly now: () => number
+  private notBefore = 0
+  /** When the first call was made in this turn of the event loop; nothing before there was one. */
+  private sliceFrom: number | undefined
+  private waiting: Array<() => void> = []
+
+  constructor(now: () => number) {
+    this.now = now
+  }
+
+  /** Lets those go on that wait for the next turn. Together they have no longer than one would have. */
+  private readonly turn = (): void => {
+    const { waiting } = this
+    this.waiting = []
+    this.sliceFrom = undefined
+    for (const goOn of waiting) goOn()
+  }
+
+  /** Makes a call one way or the other, and sees how long it takes. */
+  make<A>(atOnce: (done: Done<A>) => void, later: (done: Done<A>) => void, done: Done<A>): void {
+    const started = this.now()
+    if (started < this.notBefore) return later(done)
+    if (this.sliceFrom === undefined) {
+      this.sliceFrom = started
+      setImmediate(this.turn)
+    } else if (started - this.sliceFrom > sliceMillis) {
+      this.waiting.push(() => this.make(atOnce, later, done))
+      return
+    }
+    atOnce((code, value) => {
+      const ended = this.now()
+      if (ended - started > slowMillis) this.notBefore = ended + pauseMillis
+      done(code, value)
+    })
+  }
+}
+
+/** Calls for folders and names are made at once; those for content, which may take any time, never. */
+export const make = (
+  { atOnce, later }: { readonly atOnce: SystemCalls; readonly later: SystemCalls },
+  now: () => number
+): SystemCalls => {
+  const judge = new Judge(now)
+  return {
+    ...later,
+    open: (folder, name, mode, done) =>
+      mode === "folder" || mode === "list"
+        ? judge.make<number>(
+          (done) => atOnce.open(folder, name, mode, done),
+          (done) => later.open(folder, name, mode, done),
+          done
+        )
+        : later.open(folder, name, mode, done),
+    openPath: (path, mode, done) =>
+      mode === "read"
+        ? later.openPath(path, mode, done)
+        : judge.make<number>(
+          (done) => atOnce.openPath(path, mode, done),
+          (done) => later.openPath(path, mode, done),
+          done
+        ),
+    close: (descriptor, done) =>
+      judge.make<void>((done) => atOnce.close(descriptor, done), (done) => later.close(descriptor, done), done),
+    identity: (descriptor, done) =>
+      judge.make((done) => atOnce.identity(descriptor, done), (done) => later.identity(descriptor, done), done),
+    lstat: (folder, name, done) =>
+      judge.make((done) => atOnce.lstat(folder, name, done), (done) => later.lstat(folder, name, done), done),
+    list: (descriptor, add, done) =>
+      judge.make((done) => atOnce.list(descriptor, add, done), (done) => later.list(descriptor, add, done), done),
+    unlink: (folder, name, done) =>
+      judge.make<void>((done) => atOnce.unlink(folder, name, done), (done) => later.unlink(folder, name, done), done),
+    removeFolder: (folder, name, done) =>
+      judge.make<void>(
+        (done) => atOnce.removeFolder(folder, name, done),
+        (done) => later.removeFolder(folder, name, done),
+        done
+      )
+  }
+}

@@ -1,0 +1,58 @@
+import { assert, describe, it } from "@effect/vitest"
+import * as FilePath from "@fanout/ops/FilePath"
+import * as nodeCalls from "../src/internal/calls/nodeCalls.ts"
+import * as quickCalls from "../src/internal/calls/quickCalls.ts"
+import type { SystemCalls } from "../src/internal/calls/systemCalls.ts"
+
+const name = FilePath.make("name")
+
+/** Calls that take some time each, and note which way they were made. */
+const make = () => {
+  const made: Array<"at once" | "later"> = []
+  let [now, millis] = [0, 0]
+  const noting = (way: "at once" | "later"): SystemCalls => ({
+    ...nodeCalls.calls.later,
+    unlink: (_, __, done) => {
+      made.push(way)
+      if (way === "at once") now += millis
+      done(undefined, undefined)
+    }
+  })
+  const calls = quickCalls.make({ atOnce: noting("at once"), later: noting("later") }, () => now)
+  return {
+    unlink: (taking: number): void => {
+      millis = taking
+      calls.unlink(0, name, () => {})
+    },
+    made: () => made.splice(0),
+    pass: (time: number): void => {
+      now += time
+    }
+  }
+}
+
+const nextTurn = () => new Promise<void>((resolve) => void setImmediate(resolve))
+
+describe("quickCalls", () => {
+  it("makes calls at once while they are quick, and for some milliseconds in a turn of the event loop", async () => {
+    const { made, unlink } = make()
+    for (let i = 0; i < 20; i++) unlink(1)
+    assert.lengthOf(made(), 9)
+    await nextTurn()
+    assert.deepStrictEqual(made(), Array.from({ length: 9 }, () => "at once"))
+    await nextTurn()
+    assert.deepStrictEqual(made(), ["at once", "at once"])
+  })
+
+  it("hands calls on for a while once one was slow", async () => {
+    const { made, pass, unlink } = make()
+    unlink(21)
+    unlink(0)
+    await nextTurn()
+    unlink(0)
+    assert.deepStrictEqual(made(), ["at once", "later", "later"])
+    pass(200)
+    unlink(0)
+    assert.deepStrictEqual(made(), ["at once"])
+  })
+})
