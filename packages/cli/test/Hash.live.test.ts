@@ -3,6 +3,7 @@ import { spawn, spawnSync } from "node:child_process"
 import { createHash } from "node:crypto"
 import { once } from "node:events"
 import * as fs from "node:fs"
+import * as net from "node:net"
 import * as os from "node:os"
 import * as path from "node:path"
 import { setTimeout } from "node:timers/promises"
@@ -11,6 +12,9 @@ import { command } from "./command.ts"
 const folder = fs.mkdtempSync(path.join(os.tmpdir(), "fanout-hash-"))
 const tree = path.join(folder, "tree")
 const isInstalled = (program: string) => spawnSync(program, ["--version"]).error === undefined
+
+/** `concurrency + flushEvery` of the hash: all that one kill may cause to be done again. */
+const hashWindow = 256 + 256
 
 let count = 0
 const database = () => path.join(folder, `state-${count++}`, "jobs.db")
@@ -112,6 +116,40 @@ describe("fanout hash", () => {
     assert.isTrue((await survive(["hash", "tree"])).equals(expected))
   })
 
+  it.skipIf(!isInstalled("strace"))("opens few files again after it was killed", async () => {
+    const db = database()
+    const trace = path.join(folder, "trace")
+    const opened = new Map<string, number>()
+    const traced = async (kill: boolean) => {
+      const options = ["-f", "-qq", "-e", "trace=openat,openat2", "-e", "signal=none", "-o", trace]
+      const child = spawn("strace", [...options, process.execPath, ...argv(db, ["hash", "tree"])], {
+        cwd: folder,
+        detached: true,
+        stdio: ["ignore", "pipe", "ignore"]
+      })
+      const closed = once(child, "close")
+      if (kill) {
+        for (let lines = 0; lines < 1500;) {
+          const [chunk]: ReadonlyArray<unknown> = await once(child.stdout, "data")
+          lines += String(chunk).split("\n").length - 1
+        }
+        // strace and what it runs: the command would outlive it.
+        if (child.pid !== undefined) process.kill(-child.pid, "SIGKILL")
+      } else child.stdout.resume()
+      await closed
+      for (const [, file = ""] of fs.readFileSync(trace, "latin1").matchAll(/openat2?\([^"]*"([^"]*\/file-\d+)"/g)) {
+        opened.set(file, (opened.get(file) ?? 0) + 1)
+      }
+    }
+    await traced(true)
+    const before = opened.size
+    await traced(false)
+    const again = Array.from(opened.values()).reduce((sum, times) => sum + times - 1, 0)
+    assert.isAbove(before, 1500)
+    assert.strictEqual(opened.size, 3000)
+    assert.isAtMost(again, hashWindow, `of ${before}`)
+  })
+
   it("puts all lines in place of a file at once, which is not hashed itself", async () => {
     const inner = path.join(folder, "whole")
     const output = path.join(inner, "sums")
@@ -160,14 +198,17 @@ describe("fanout hash", () => {
     assert.match(check.stderr, /content ids of samples/)
   })
 
-  it("skips what is no file, and reads what the kernel says is empty", () => {
+  it("skips what is no file, and reads what the kernel says is empty", async () => {
     const pipe = path.join(folder, "pipe")
     spawnSync("mkfifo", [pipe])
-    const db = database()
-    const { status, stderr, stdout } = run(db, ["hash", "--algo", "sha256", "pipe", "/dev/null", "/proc/version"])
+    const server = net.createServer().listen(path.join(folder, "socket"))
+    await once(server, "listening")
+    const paths = ["pipe", "socket", "/dev/null", "/proc/version"]
+    const { status, stderr, stdout } = run(database(), ["hash", "--algo", "sha256", ...paths])
+    server.close()
     const sum = createHash("sha256").update(fs.readFileSync("/proc/version")).digest("hex")
     assert.deepStrictEqual([status, stdout.toString()], [0, `${sum}  /proc/version\n`], stderr)
-    assert.match(stderr, /1 hashed, 2 skipped/)
+    assert.match(stderr, /1 hashed, 3 skipped/)
   })
 
   it("says what could not be hashed, and does the rest", () => {
