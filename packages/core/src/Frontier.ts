@@ -40,7 +40,8 @@ const decode = Schema.decodeUnknownOption(Schema.fromJsonString(Stored))
  * **Gotchas**
  *
  * Read it before the rows: what is settled by the checkpoint has its row by then. While a job is retried it tells
- * nothing of the elements that had failed.
+ * nothing of the elements that had failed. What is skipped with its bracket has no row before the end of the bracket.
+ * After a migration the cursors are those of the older version, until something is recorded.
  *
  * @category constructors
  * @since 0.1.0

@@ -778,7 +778,7 @@ describe("ThreadWorker", () => {
           "test/Step": ({ n }) => Effect.as(Effect.all([commit("a"), commit("b")], { concurrency: 2 }), n)
         })
       )
-      post({ _tag: "Batch", id: 1, items: [["test/Step", { n: 1 }]] })
+      post({ _tag: "Batch", id: 1, items: [["test/Step", { n: 1 }]], lease: [null, 0] })
       yield* turns
       post({ _tag: "Recorded", id: 1, index: 0 })
       yield* turns
@@ -797,7 +797,7 @@ describe("ThreadWorker", () => {
           "test/Step": ({ n }) => n === 0 ? Effect.succeed(0) : Effect.andThen(Progress.add("steps", n), Effect.never)
         })
       )
-      post({ _tag: "Batch", id: 1, items: [["test/Step", { n: 0 }], ["test/Step", { n: 7 }]] })
+      post({ _tag: "Batch", id: 1, items: [["test/Step", { n: 0 }], ["test/Step", { n: 7 }]], lease: [null, 0] })
       yield* turns
       assert.deepInclude(posted.at(-1), { _tag: "Ended", indexes: [0], isLast: false })
       yield* TestClock.adjust(50)
@@ -822,7 +822,7 @@ describe("ThreadWorker", () => {
             })
         })
       )
-      post({ _tag: "Batch", id: 1, items: [["test/Step", { n: 1 }]] })
+      post({ _tag: "Batch", id: 1, items: [["test/Step", { n: 1 }]], lease: [null, 0] })
       yield* turns
       const ended = posted.at(-1)
       assert.deepStrictEqual(ended?._tag === "Ended" && ended.reports, [{

@@ -15,6 +15,9 @@ const revoked = 3
 
 const reasons: ReadonlyArray<Reason> = ["Pause", "Cancel", "Shutdown", "LeaseLost", "Timeout", "Sibling"]
 
+/** An instant that never comes. */
+export const forEver: Instant = { monotonicNanos: 2n ** 62n, wallMillis: 2 ** 52 }
+
 /** Two words of 64 bits before the cells of a batch. */
 const leaseBytes = 16
 

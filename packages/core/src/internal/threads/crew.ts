@@ -190,7 +190,8 @@ export class Crew {
     this.backoffMillis = Math.min(backoff.most, delay * 2)
     this.startsAt = this.clock.currentTimeMillisUnsafe() + delay
     this.failedStarts++
-    if (this.failedStarts >= maxFailedStarts && !Array.from(this.threads).some(({ isReady }) => isReady)) {
+    // One that still starts may be luckier.
+    if (this.failedStarts >= maxFailedStarts && !Array.from(this.threads).some(({ isEnding }) => !isEnding)) {
       this.failedStarts = 0
       this.listener.unavailable(why)
     }

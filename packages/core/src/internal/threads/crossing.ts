@@ -8,6 +8,7 @@ import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import * as SchemaAST from "effect/SchemaAST"
 import * as Transferable from "effect/workers/Transferable"
+import { Interrupted } from "../../Interrupter.ts"
 import type { JobId } from "../../JobId.ts"
 import type * as Task from "../../Task.ts"
 
@@ -16,8 +17,8 @@ export type ToThread =
     readonly _tag: "Batch"
     readonly id: number
     readonly items: ReadonlyArray<Posted>
-    /** Job and token of the lease of all of them, where they are of a job. */
-    readonly lease?: readonly [job: JobId, token: number]
+    /** Job and token of the lease of all of them. */
+    readonly lease: readonly [job: JobId | null, token: number]
   }
   /** A task must stop. Its cell says so too; this is for those that wait. */
   | { readonly _tag: "Stop"; readonly id: number; readonly index: number }
@@ -68,6 +69,8 @@ export interface Report {
 export type Ending =
   | { readonly done: unknown }
   | { readonly failed: unknown }
+  /** It has seen that its job may be somebody else's by now, and did not get on with that. */
+  | { readonly leaseLost: true }
   | { readonly died: string; readonly name: string; readonly stack: string }
 
 /** Turns values of one schema into what is posted, and back. */
@@ -143,6 +146,7 @@ export const taskCrossing = (task: Task.Any): TaskCrossing => {
     },
     decodeEnding: (ending) => {
       if ("done" in ending) return Effect.succeed(success.decode(ending.done))
+      if ("leaseLost" in ending) return Effect.fail(new Interrupted({ reason: "LeaseLost" }))
       if ("failed" in ending) return Effect.fail(error.decode(ending.failed))
       return Effect.die(Object.assign(new Error(ending.died), { name: ending.name, stack: ending.stack }))
     }

@@ -198,15 +198,19 @@ export class Pool {
     let free = 0
     for (const { isIdle } of this.threads) if (isIdle) free++
     const most = Math.min(this.limits.batch, Math.ceil(this.queue.length / Math.max(1, free)))
+    const batch = new Set([first])
     let { cost } = first
-    let count = 1
-    for (; count < most; count++) {
-      const item = this.queue[from + count]
-      if (item === undefined || item.goesAlone || item.caller.lease !== first.caller.lease) break
+    for (let at = from + 1; at < this.queue.length && batch.size < most; at++) {
+      const item = this.queue[at]
+      if (item === undefined || item.goesAlone) break
+      // Those of other jobs keep their places.
+      if (item.caller.lease !== first.caller.lease) continue
       cost += item.cost
       if (cost > this.capacity.cost) break
+      batch.add(item)
     }
-    return this.queue.splice(from, count)
+    this.queue = this.queue.filter((item) => !batch.has(item))
+    return Array.from(batch)
   }
 
   private post(thread: PoolThread, items: ReadonlyArray<Item>): void {
@@ -234,10 +238,7 @@ export class Pool {
     hand.items = sent
     hand.holdLease()
     try {
-      thread.tell({
-        ...{ _tag: "Batch", id: hand.id, items: posted } as const,
-        ...Option.isNone(job) ? {} : { lease: [job.value, token] as const }
-      })
+      thread.tell({ _tag: "Batch", id: hand.id, items: posted, lease: [Option.getOrNull(job), token] })
     } catch (error) {
       // One of them can't be copied: alone it is known which.
       for (const item of sent) {
@@ -253,7 +254,7 @@ export class Pool {
       thread.spawned?.holdUnsafe(true)
       first.caller.begin()
     }
-    thread.hands.push(hand)
+    thread.takeUp(hand)
     this.tickOn()
   }
 
@@ -318,8 +319,11 @@ export class Pool {
       thread.hands[0]?.left[0]?.caller.begin()
     }
     // Whoever goes on takes its next task at once, so everything else is done before.
-    for (const [item, ending] of ended) item.settle(decode(item, ending))
-    if (isLast) this.pumpSoon()
+    for (const [item, ending] of ended) {
+      if ("leaseLost" in ending && item.mayGoOn) this.queue.push(item.taken())
+      else item.settle(decode(item, ending))
+    }
+    if (isLast || this.queue.length > 0) this.pumpSoon()
   }
 
   // -- when a thread ends

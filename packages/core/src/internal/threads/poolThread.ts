@@ -9,7 +9,7 @@ import type { Lease } from "../../Lease.ts"
 import type { Reporter } from "../../Progress.ts"
 import type { Cell } from "../../TaskCheckpoint.ts"
 import type { Thread as Spawned } from "../../ThreadSpawner.ts"
-import { Control } from "./control.ts"
+import { Control, forEver } from "./control.ts"
 import type { TaskCrossing, ToThread } from "./crossing.ts"
 
 /** A kind of task of the pool. */
@@ -57,6 +57,18 @@ export class Item {
     this.resume = resume
   }
 
+  /** Whether its job is still owned, so that a thread which was told so too late has stopped it in vain. */
+  get mayGoOn(): boolean {
+    const { interrupter, lease } = this.caller
+    return lease.isHeldUnsafe() && interrupter.reason === undefined && !this.isSettled && this.ended === undefined
+  }
+
+  /** Takes it out of its thread's hand. */
+  taken(): this {
+    this.hand = undefined
+    return this
+  }
+
   settle(end: Effect.Effect<unknown, unknown>): void {
     if (this.isSettled) return
     this.isSettled = true
@@ -83,7 +95,7 @@ export class Hand {
   /** Tells the thread how long the job of the batch is surely owned. */
   holdLease(): void {
     const until = this.items[0]?.caller.lease.heldUntilUnsafe() ?? Option.none()
-    if (Option.isSome(until)) this.control.holdUntil(until.value)
+    this.control.holdUntil(Option.getOrElse(until, () => forEver))
   }
 
   /** What was neither settled nor taken back. */
@@ -152,8 +164,15 @@ export class PoolThread {
     return this.left.find(({ hand, index }) => hand?.control.isRunning(index))
   }
 
+  /** A hand for the next batch. Nothing has come of it until the thread takes it up. */
   makeHand(): Hand {
-    return new Hand(this, this.nextId++)
+    return new Hand(this, this.nextId)
+  }
+
+  takeUp(hand: Hand): void {
+    // Its number says which half of the memory it has: one that was left out would take that of the one that runs.
+    this.nextId = hand.id + 1
+    this.hands.push(hand)
   }
 
   tell(message: ToThread): void {

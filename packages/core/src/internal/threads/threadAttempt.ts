@@ -33,7 +33,7 @@ export class Attempt implements Interrupter, Cell, Reporter {
   isEnded = false
   private readonly signal = new Signal()
   private readonly control: Control
-  private readonly lease: Lease | undefined
+  private readonly lease: Lease
   private readonly post: (message: FromThread) => void
   private readonly now: () => number
   private readonly reportLater: () => void
@@ -48,7 +48,7 @@ export class Attempt implements Interrupter, Cell, Reporter {
     { now, post, reportLater }: Surroundings,
     { batch, checkpoint, control, index, lease, startedAt }: {
       readonly batch: number
-      readonly lease: Lease | undefined
+      readonly lease: Lease
       readonly control: Control
       readonly index: number
       readonly checkpoint: Schema.Json | undefined
@@ -143,7 +143,7 @@ export class Attempt implements Interrupter, Cell, Reporter {
 
   readonly see = (context: Context.Context<never>): Context.Context<never> => {
     const seen = Context.add(Context.add(Context.add(context, Interrupter, this), Cell, this), Reporter, this)
-    return this.lease === undefined ? seen : Context.add(seen, Lease, this.lease)
+    return Context.add(seen, Lease, this.lease)
   }
 }
 

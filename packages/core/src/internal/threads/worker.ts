@@ -49,7 +49,6 @@ class Server {
   private readonly shared: SharedArrayBuffer
   private batch = 0
   private control: Control
-  private lease: Lease | undefined
   private isClosed = false
   private willReport = false
 
@@ -115,7 +114,7 @@ class Server {
   private readonly runBatch = Effect.fnUntraced({ self: this }, function*(this: Server, { id, items, lease }: Batch) {
     const { now } = this.surroundings
     const control = this.control = new Control(this.shared, id)
-    this.lease = lease === undefined ? undefined : new ThreadLease(lease, control, this.clock)
+    const held = new ThreadLease(lease, control, this.clock)
     this.batch = id
     let at = now()
     const endings = this.endings = new Endings(this.port, id, at)
@@ -123,13 +122,15 @@ class Server {
     for (const [index, item] of items.entries()) {
       if (this.isClosed) break
       if (!control.claim(index)) continue
-      const exit = yield* this.runItem(index, item, at)
+      held.isLost = false
+      const exit = yield* this.runItem(index, item, held, at)
       const report = this.current?.takeReport(false)
       if (this.current !== undefined) this.current.isEnded = true
       this.current = undefined
       // What was ended with its thread has not come to anything.
       if (this.isClosed && Exit.hasInterrupts(exit)) break
-      endings.add(index, exit, this.handlers.get(item[0]), report)
+      if (held.isLost && Exit.isFailure(exit)) endings.addLost(index)
+      else endings.add(index, exit, this.handlers.get(item[0]), report)
       control.finish(index)
       at = now()
       if (index < items.length - 1) endings.postIfDue(at)
@@ -137,17 +138,19 @@ class Server {
       yield* Effect.yieldNow
       turnedAt = at = now()
     }
+    held.isOver = true
     endings.post(now(), !this.isClosed)
   })
 
   private runItem(
     index: number,
     [tag, payload, checkpoint]: Posted,
+    lease: Lease,
     startedAt: number
   ): Effect.Effect<Exit.Exit<unknown, unknown>> {
     const handler = this.handlers.get(tag)
     if (handler === undefined) return Effect.succeed(Exit.die(new Error(`There is no handler for "${tag}" here`)))
-    const { batch, control, lease } = this
+    const { batch, control } = this
     const attempt = this.current = new Attempt(this.surroundings, {
       batch,
       control,
@@ -172,21 +175,28 @@ class Server {
 
 /** The owner's lease as a thread sees it. Clocks of one machine are the same for all threads of a process. */
 class ThreadLease implements Lease {
+  /** Whether the task that runs has seen that it is not held any more. */
+  isLost = false
+  /** The memory is another batch's by then. */
+  isOver = false
   readonly job: Option.Option<JobId>
   readonly token: number
   private readonly control: Control
   private readonly clock: Clock.Clock
 
-  constructor([job, token]: NonNullable<Batch["lease"]>, control: Control, clock: Clock.Clock) {
-    this.job = Option.some(job)
+  constructor([job, token]: Batch["lease"], control: Control, clock: Clock.Clock) {
+    this.job = Option.fromNullOr(job)
     this.token = token
     this.control = control
     this.clock = clock
   }
 
   isHeldUnsafe(): boolean {
+    if (this.isOver) return false
     const { monotonicNanos, wallMillis } = this.control.heldUntil()
-    return this.clock.monotonicTimeNanosUnsafe() < monotonicNanos && this.clock.currentTimeMillisUnsafe() < wallMillis
+    this.isLost ||= this.clock.monotonicTimeNanosUnsafe() >= monotonicNanos ||
+      this.clock.currentTimeMillisUnsafe() >= wallMillis
+    return !this.isLost
   }
 
   heldUntilUnsafe(): Option.Option<Instant> {
@@ -223,6 +233,11 @@ class Endings {
     } catch (error) {
       this.endings.push(defect(error))
     }
+  }
+
+  addLost(index: number): void {
+    this.indexes.push(index)
+    this.endings.push({ leaseLost: true })
   }
 
   postIfDue(now: number): void {
