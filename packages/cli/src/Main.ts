@@ -16,6 +16,7 @@ import * as Runtime from "effect/Runtime"
 import * as Arguments from "./Arguments.ts"
 import { cli } from "./Cli.ts"
 import * as ExitCode from "./ExitCode.ts"
+import * as ProcessExit from "./ProcessExit.ts"
 import * as Stop from "./Stop.ts"
 import { printable } from "./ui/format.ts"
 import { complain, isUnread } from "./ui/View.ts"
@@ -68,7 +69,7 @@ const program = (version: string) =>
 
 // Signals are the commands' own business, so this isn't the platform's runner, which interrupts all at the first one.
 const runMain = Runtime.makeRunMain(({ fiber, teardown }) => {
-  fiber.addObserver((exit) => teardown(exit, (code) => process.exit(code)))
+  fiber.addObserver((exit) => teardown(exit, ProcessExit.exit))
 })
 
 /** Runs the command with the arguments of this process. */

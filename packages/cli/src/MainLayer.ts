@@ -71,7 +71,7 @@ export const layer = ({ claim, concurrency, filename, needsThreads = false }: {
 }): Layer.Layer<JobManager.JobManager | JobStore | OwnerLiveness | StoreHealth.StoreHealth, JobStoreError> =>
   Layer.unwrap(
     Effect.map(
-      Effect.tap(needsThreads ? now : Effect.succeed(later), ProcessExit.neverWait),
+      Effect.tap(needsThreads ? now : Effect.succeed(later), ProcessExit.noteCalls),
       (onThreads) =>
         JobManager.layer({ jobs, claim }).pipe(
           Layer.provide(Layer.provide(Layer.mergeAll(Copy.layer, remove, reading(onThreads)), SystemFiles.layer)),

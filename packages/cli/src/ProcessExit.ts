@@ -8,6 +8,15 @@ import * as Effect from "effect/Effect"
 import type * as Koffi from "koffi"
 import { createRequire } from "node:module"
 
+let mayHang = false
+
+/** From now on there may be calls to the file system that never return. */
+export const noteCalls: Effect.Effect<void> = Effect.sync(() => {
+  // A profiler writes what it has found in the end, and waits for that.
+  mayHang = process.env["FANOUT_DEBUG"] !== "1"
+})
+
+/** The C library's `_exit`, where it can be reached. */
 const exitAtOnce = (): ((code: number) => void) | undefined => {
   try {
     const koffi: typeof Koffi = createRequire(import.meta.url)("koffi")
@@ -18,10 +27,8 @@ const exitAtOnce = (): ((code: number) => void) | undefined => {
   }
 }
 
-/** From now on, nothing holds up the end of the process once its exit code is settled. */
-export const neverWait: Effect.Effect<void> = Effect.sync(() => {
-  // A profiler writes what it has found after that.
-  if (process.env["FANOUT_DEBUG"] === "1") return
-  const exit = exitAtOnce()
-  if (exit !== undefined) process.once("exit", exit)
-})
+/** Ends the process. What it has to say is written by then. */
+export const exit = (code: number): never => {
+  if (mayHang) exitAtOnce()?.(code)
+  return process.exit(code)
+}

@@ -4,6 +4,7 @@
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import * as ExitCode from "./ExitCode.ts"
+import * as ProcessExit from "./ProcessExit.ts"
 
 const names: ReadonlyArray<ExitCode.Signal> = ["SIGHUP", "SIGINT", "SIGTERM"]
 
@@ -14,7 +15,7 @@ export const listen: Effect.Effect<Effect.Effect<ExitCode.Signal>, never, Scope.
     let isFirst = true
     const onSignal = (signal: NodeJS.Signals) => {
       const known = names.find((name) => name === signal) ?? "SIGTERM"
-      if (!isFirst) process.exit(ExitCode.ofSignal(known))
+      if (!isFirst) ProcessExit.exit(ExitCode.ofSignal(known))
       isFirst = false
       resolve(known)
     }

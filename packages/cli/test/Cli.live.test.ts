@@ -104,6 +104,21 @@ beforeAll(() => {
 afterAll(() => fs.rmSync(folder, { recursive: true }))
 
 describe("fanout copy", () => {
+  const hasStrace = spawnSync("strace", ["-V"]).status === 0
+
+  it.skipIf(!hasStrace)("reaches files by descriptor, and gives new ones their names last", () => {
+    const { db, destination, place } = fresh()
+    const trace = path.join(place, "trace")
+    const strace = ["strace", "-f", "-qq", "-e", "trace=openat,openat2,linkat", "-e", "signal=none", "-o", trace]
+    const { status, stderr } = run(db, ["copy", source, destination], strace)
+    assert.strictEqual(status, 0, stderr)
+    const calls = fs.readFileSync(trace, "latin1")
+    assert.match(calls, /openat2\(AT_FDCWD, "[^"]*\/d1", \{[^}]*RESOLVE_NO_SYMLINKS/)
+    assert.match(calls, /openat\(\d+, "\.", [^)]*O_TMPFILE/)
+    assert.match(calls, /linkat\(AT_FDCWD, "\/proc\/self\/fd\/\d+", \d+, "f1"/)
+    assert.notMatch(calls, /"\/proc\/self\/fd\/\d+\//)
+  })
+
   it("copies a tree, and jobs tell of it", () => {
     const { db, destination } = fresh()
     const { status, stderr, stdout } = run(db, ["copy", source, destination])

@@ -59,6 +59,18 @@ describe("SystemFiles", () => {
       )
     }).pipe(Effect.provide(SystemFiles.layer)))
 
+  it.live("makes any number of calls at the same time", () =>
+    Effect.gen(function*() {
+      const files = yield* Files.Files
+      const folder = yield* Effect.flatMap(testFolder, files.folder)
+      const found = yield* Effect.forEach(
+        Array.from({ length: 2000 }, (_, i) => FilePath.make(`nothing ${i}`)),
+        (name) => folder.find(name),
+        { concurrency: "unbounded" }
+      )
+      assert.isTrue(found.every(Option.isNone))
+    }).pipe(Effect.provide(SystemFiles.layer)))
+
   it.live("does not wait for the writer of a FIFO", () =>
     Effect.gen(function*() {
       const files = yield* Files.Files

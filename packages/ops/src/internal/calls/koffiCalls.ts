@@ -11,8 +11,12 @@ import type { EntryKind } from "../../FolderListing.ts"
 import { type Done, fileMode, folderMode, type Mode, type SystemCalls, type Way } from "./systemCalls.ts"
 
 // What a call that others wait for needs is kept for the next one, for as many as koffi allows. These few arguments
-// take little of it. How many calls may wait is no matter here: no more than there are tasks.
-koffi.config({ async_stack_size: 65_536, async_heap_size: 65_536, resident_async_pools: 32, max_async_calls: 4096 })
+// take little of it.
+try {
+  koffi.config({ async_stack_size: 65_536, async_heap_size: 65_536, resident_async_pools: 32 })
+} catch {
+  // Another part of the program has loaded a library before, and goes by other numbers. It is slower with these.
+}
 
 type Call = KoffiFunc<(...values: ReadonlyArray<unknown>) => number>
 
@@ -91,12 +95,25 @@ const makeAtOnce: Make = (call, values, done) => {
   }
 }
 
-const makeLater: Make = (call, values, done) =>
+/** koffi refuses more than 256 calls at once, of all parts of the program; and Node has no more than so many threads. */
+const mostLater = 128
+let later = 0
+const waiting: Array<() => void> = []
+
+const makeLater: Make = (call, values, done) => {
+  if (later === mostLater) {
+    waiting.push(() => makeLater(call, values, done))
+    return
+  }
+  later++
   call.async(...values, (error: unknown, value: number) => {
     const code = error === null ? value < 0 ? lastError() : undefined : "EIO"
+    later--
+    waiting.shift()?.()
     if (code === "EINTR" && call !== libcCalls.close) makeLater(call, values, done)
     else done(code, value)
   })
+}
 
 // --- What the kernel fills in ---------------------------------------------------------------------------------------
 
