@@ -95,6 +95,12 @@ export interface OpenFile {
   /** What the file system knows of it. */
   readonly stat: Effect.Effect<FileStat, FilesError>
 
+  /**
+   * Names the file system that it is on: as before when that was mounted anew, and as no other, whatever its device is
+   * called. `None` where nothing is known to do so.
+   */
+  readonly fileSystem: Effect.Effect<Option.Option<string>, FilesError>
+
   /** Reads on from where it stands, and returns how many bytes it got; 0 at the end of the file. */
   readonly read: (buffer: Uint8Array) => Effect.Effect<number, FilesError>
 

@@ -99,6 +99,13 @@ class File extends Open implements Files.OpenFile {
     return Effect.suspend(() => this.isOpen ? Effect.ignore(this.close) : Effect.void)
   }
 
+  get fileSystem(): Effect.Effect<Option.Option<string>, FilesError> {
+    return Effect.map(
+      this.call<string>("fstatfs", this.path, (calls, descriptor, done) => calls.fileSystem(descriptor, done)),
+      (name) => name === "" ? Option.none() : Option.some(name)
+    )
+  }
+
   read(buffer: Uint8Array): Effect.Effect<number, FilesError> {
     return this.readFrom(buffer, null)
   }

@@ -14,6 +14,7 @@ export const intercept = (files: Files.Files["Service"], before: Before): Files.
     Effect.andThen(Effect.suspend(() => before(call, path)), effect)
   const file = (path: FilePath.FilePath, inner: Files.OpenFile): Files.OpenFile => ({
     stat: around("fstat", path, inner.stat),
+    fileSystem: around("fstatfs", path, inner.fileSystem),
     read: (buffer) => around("read", path, inner.read(buffer)),
     readAt: (buffer, offset) => around("read", path, inner.readAt(buffer, offset)),
     write: (bytes) => around("write", path, inner.write(bytes)),

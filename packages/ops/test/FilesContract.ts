@@ -95,6 +95,17 @@ const readingTests = (test: Test) => {
       assert.strictEqual(text(yield* file.read(buffer)), "4567")
     }))
 
+  test("names the file system of its files alike, where anything names it", ({ folder }) =>
+    Effect.gen(function*() {
+      yield* write(folder, "file", "")
+      yield* write(folder, "other", "")
+      const file = yield* folder.open(n("file"))
+      const other = yield* folder.open(n("other"))
+      assert.deepStrictEqual(yield* file.fileSystem, yield* other.fileSystem)
+      yield* file.close
+      assert.strictEqual(yield* code(file.fileSystem), "EBADF")
+    }))
+
   test("lists every name with its kind, sorted by bytes", ({ files, folder }) =>
     Effect.gen(function*() {
       yield* folder.makeFolder(n("folder"))

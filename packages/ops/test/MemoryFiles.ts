@@ -74,6 +74,8 @@ export class Disk {
   /** Device of what is created from now on. */
   device = 1n
   readonly root: Inode = this.inode("folder", 0o755)
+  /** What names the file system of a device; nothing does where it is not in here. */
+  readonly fileSystems = new Map([[1n, "memory"]])
   /** Kinds that listings do not tell, as on file systems without them. */
   tellsKinds = true
   /** Files without a name, which some file systems don't have. */
@@ -296,7 +298,7 @@ const toIdentity = (inode: Inode): Files.Identity => ({
   mount: inode.mount
 })
 
-const toStat = (inode: Inode): Files.FileStat => ({
+export const toStat = (inode: Inode): Files.FileStat => ({
   kind: inode.kind,
   device: deviceOf(inode),
   inode: inode.inode,
@@ -373,6 +375,7 @@ const fileOf = (disk: Disk, inode: Inode, path: FilePath.FilePath, handle: Handl
   }
   return {
     stat: use("fstat", () => toStat(inode)),
+    fileSystem: use("fstatfs", () => Option.fromUndefinedOr(disk.fileSystems.get(inode.device))),
     read: (buffer) =>
       use("read", () => {
         const length = readFrom(buffer, offset)

@@ -71,6 +71,29 @@ describe("SystemFiles", () => {
       assert.isTrue(found.every(Option.isNone))
     }).pipe(Effect.provide(SystemFiles.layer)))
 
+  it.live("names file systems that have an id of their own, and no others", () =>
+    Effect.gen(function*() {
+      const folder = yield* testFolder
+      fs.writeFileSync(`${folder}/file`, "")
+      const type = execFileSync("stat", ["-f", "-c", "%t %i", folder], { encoding: "utf8" }).trim()
+      const nameOf = (path: string) =>
+        Effect.flatMap(Files.Files, (files) =>
+          Effect.scoped(Effect.flatMap(files.open(FilePath.make(path)), (file) => file.fileSystem)))
+
+      const name = yield* nameOf(`${folder}/file`)
+      const none = yield* nameOf("/proc/version")
+      const byNode = yield* Effect.provide(nameOf(`${folder}/file`), SystemFiles.layerNode)
+
+      const [magic = "", id = ""] = type.split(" ")
+      const prefix = new Map([["ef53", "ext"], ["9123683e", "btrfs"], ["1021994", "tmpfs"]]).get(magic)
+      // The two halves of the number are printed the other way round.
+      const number = BigInt(`0x${id.padStart(16, "0").slice(8)}${id.padStart(16, "0").slice(0, 8)}`)
+      if (prefix !== undefined) {
+        assert.deepStrictEqual(name, number === 0n ? Option.none() : Option.some(`${prefix}-${number.toString(36)}`))
+      }
+      assert.deepStrictEqual([none, byNode], [Option.none(), Option.none()])
+    }).pipe(Effect.provide(SystemFiles.layer)))
+
   it.live("does not wait for the writer of a FIFO", () =>
     Effect.gen(function*() {
       const files = yield* Files.Files

@@ -8,6 +8,7 @@ import * as fs from "node:fs"
 import * as FilePath from "../../FilePath.ts"
 import type * as Files from "../../Files.ts"
 import type { EntryKind } from "../../FolderListing.ts"
+import * as FileSystemId from "./fileSystemId.ts"
 import { type Done, fileMode, folderMode, type Mode, type SystemCalls, type Way } from "./systemCalls.ts"
 
 // What a call that others wait for needs is kept for the next one, for as many as koffi allows. These few arguments
@@ -35,6 +36,8 @@ const libcCalls = {
   read: declare("int64 read(int descriptor, void *into, size_t size)"),
   pread: declare("int64 pread64(int descriptor, void *into, size_t size, int64 at)"),
   write: declare("int64 write(int descriptor, const void *from, size_t size)"),
+  fstatfs: declare("int fstatfs(int descriptor, void *into)"),
+  ioctl: declare("int ioctl(int descriptor, ulong request, void *into)"),
   fchmod: declare("int fchmod(int descriptor, uint mode)"),
   utimensat: declare("int utimensat(int folder, const char *name, const void *times, int flags)"),
   mkdirat: declare("int mkdirat(int folder, const char *name, uint mode)"),
@@ -179,6 +182,22 @@ const addEntries = (from: Buffer, length: number, add: (name: string, kind: Entr
   }
 }
 
+/** Asks for the name of a file system, where its type has one: the first that is known not to be another's. */
+const askFileSystem = (make: Make, descriptor: number, done: Done<string>): void => {
+  const statfs = Buffer.alloc(FileSystemId.statfsBytes)
+  make(libcCalls.fstatfs, [descriptor, statfs], (code) => {
+    if (code !== undefined) return done(code, "")
+    if (!FileSystemId.needsUuid(statfs)) return done(undefined, FileSystemId.ofStatfs(statfs))
+    const uuid = Buffer.alloc(FileSystemId.uuidBytes)
+    // Kernels before Linux 6.9 don't know this request.
+    make(
+      libcCalls.ioctl,
+      [descriptor, FileSystemId.getUuid, uuid],
+      (code) => done(undefined, code === undefined ? FileSystemId.ofUuid(uuid) : "")
+    )
+  })
+}
+
 // --- Calls ----------------------------------------------------------------------------------------------------------
 
 // As much as half a millisecond's worth of names.
@@ -261,6 +280,8 @@ const of = (make: Make): SystemCalls => {
     stat: (descriptor, done) => stat(descriptor, "", AT_EMPTY_PATH, done),
     identity: identity(make),
     lstat: (folder, name, done) => stat(folder, native(name), AT_SYMLINK_NOFOLLOW, done),
+    fileSystem: (descriptor, done) =>
+      FileSystemId.isKnownLayout ? askFileSystem(make, descriptor, done) : done(undefined, ""),
     list: (descriptor, add, done) => {
       const into = listBuffers.pop() ?? Buffer.allocUnsafe(listBytes)
       make(libcCalls.getdents, [descriptor, into, into.length], (code, length) => {

@@ -215,6 +215,8 @@ const looking = (make: Make) =>
         (done) => fs.lstat(at(folder, name), bigint, done),
         () => fs.lstatSync(at(folder, name), bigint)
       ),
+    // Node tells the type of a file system, and how full it is.
+    fileSystem: (_, done) => done(undefined, ""),
     list: list(make),
     readLink: (folder, name, done) =>
       make<Buffer>(

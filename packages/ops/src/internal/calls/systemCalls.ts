@@ -38,6 +38,8 @@ export interface SystemCalls {
   /** What tells an open folder from others. */
   readonly identity: (descriptor: number, done: Done<Files.Identity>) => void
   readonly lstat: (folder: number, name: Name, done: Done<Files.FileStat>) => void
+  /** Names the file system that a file is on, also once it was mounted anew. Empty where nothing is known to. */
+  readonly fileSystem: (descriptor: number, done: Done<string>) => void
   /** Gives the next entries, names with one character for each byte; and whether there may be more. */
   readonly list: (descriptor: number, add: (name: string, kind: EntryKind) => void, done: Done<boolean>) => void
   readonly readLink: (folder: number, name: Name, done: Done<FilePath.FilePath>) => void
