@@ -114,7 +114,7 @@ export const layerOwnerLiveness: Layer.Layer<OwnerLiveness> = Layer.sync(OwnerLi
  * **Details**
  *
  * `resourceLimits` bound the heap of each thread; bytes of array buffers don't count. `execArgv` are options of Node,
- * those of this process by default.
+ * those of this process by default. `argv` are arguments that the module finds in `process.argv`, behind two others.
  *
  * @category models
  * @since 0.1.0

@@ -30,9 +30,10 @@ import { outcomesOf } from "./FanOutLaws.ts"
 import { deterministic, outcomeOfActs, sourceOf } from "./threadActs.ts"
 import { Act, Bytes, handlers, Tasks } from "./threadTasks.ts"
 
-const spawner = (module = "./threadChild.ts") =>
+const spawner = (module = "./threadChild.ts", argv: ReadonlyArray<string> = []) =>
   layerThreads({
     module: new URL(module, import.meta.url),
+    argv,
     execArgv: ["--conditions=@fanout/source"],
     resourceLimits: { maxOldGenerationSizeMb: 32 }
   })
@@ -172,6 +173,13 @@ describe("ThreadPool", () => {
         assert.deepStrictEqual(failures.map(([n]) => n).toSorted((a, b) => Number(a) - Number(b)), [700, 720])
       }).pipe(Effect.provide([threads({ size: 2 }), pools, JobStore.layerMemory])))
   })
+
+  it.live("gives a thread's module its arguments", () =>
+    Effect.gen(function*() {
+      assert.strictEqual((yield* run("reads its arguments")).n, 41)
+    }).pipe(Effect.provide(app(
+      ThreadPool.layer(Tasks, { size: 1 }).pipe(Layer.provide(spawner("./threadChild.ts", ["41"])))
+    ))))
 
   it.live("runs again whatever was on a thread that something else has taken down", () =>
     Effect.gen(function*() {

@@ -92,6 +92,8 @@ export const handlers = (thread: boolean) =>
         case "spins a while":
           spin(20)
           break
+        case "reads its arguments":
+          return { n: Number(process.argv[2]), thread, at: Option.none() }
         case "naps":
           yield* Effect.sleep(5)
           break

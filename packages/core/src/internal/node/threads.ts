@@ -17,16 +17,18 @@ export interface Options {
     readonly stackSizeMb?: number
   }
   readonly execArgv?: ReadonlyArray<string>
+  readonly argv?: ReadonlyArray<string>
 }
 
 /** What a worker is given, apart from anything else that its module may be started with. */
 const dataKey = "@fanout/core/shared"
 
-export const spawner = ({ execArgv, module, resourceLimits }: Options): ThreadSpawner["Service"] => ({
+export const spawner = ({ argv = [], execArgv, module, resourceLimits }: Options): ThreadSpawner["Service"] => ({
   parallelism: os.availableParallelism(),
   spawnUnsafe: (shared, listener) => {
     const worker = new Worker(module, {
       workerData: { [dataKey]: shared },
+      argv: Array.from(argv),
       stdout: true,
       ...resourceLimits === undefined ? {} : { resourceLimits },
       ...execArgv === undefined ? {} : { execArgv: Array.from(execArgv) }
