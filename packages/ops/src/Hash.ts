@@ -13,6 +13,7 @@ import type { JobId } from "@fanout/core/JobId"
 import * as Progress from "@fanout/core/Progress"
 import type * as Task from "@fanout/core/Task"
 import { TaskDispatcher } from "@fanout/core/TaskDispatcher"
+import * as Arr from "effect/Array"
 import * as Effect from "effect/Effect"
 import type * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
@@ -22,6 +23,7 @@ import * as FilePath from "./FilePath.ts"
 import * as Files from "./Files.ts"
 import * as FileTree from "./FileTree.ts"
 import * as HashAlgorithm from "./HashAlgorithm.ts"
+import { type Entry, HashCache } from "./HashCache.ts"
 import * as HashCursor from "./HashCursor.ts"
 import { HashFile, Method } from "./HashFile.ts"
 import { SkipReason } from "./SkipReason.ts"
@@ -41,7 +43,9 @@ export const Payload = Schema.Struct({
   /** Files that are not read: those of the job's own database. Without links above their names. */
   leaveOut: Schema.Array(FilePath.FilePath),
   /** Where what is hashed is written to, if that is inside of a source: it is not read either. Without links. */
-  output: Schema.optionalKey(FilePath.FilePath)
+  output: Schema.optionalKey(FilePath.FilePath),
+  /** Whether what has not changed since it was hashed is not read again, by the `HashCache`. Samples are not kept. */
+  cache: Schema.optionalKey(Schema.Boolean)
 })
 
 /**
@@ -61,7 +65,8 @@ export type Payload = typeof Payload.Type
 export const job = Job.make("hash", {
   payload: Payload,
   success: Progress.Tally,
-  idempotencyKey: ({ algorithm, output, sources }) => JSON.stringify([sources, algorithm, output ?? null])
+  idempotencyKey: ({ algorithm, cache, output, sources }) =>
+    JSON.stringify([sources, algorithm, output ?? null, ...cache === true ? ["cache"] : []])
 })
 
 /**
@@ -92,9 +97,16 @@ export const fanOutName = "files"
 type Element = FanOut.Element<Task.Payload<typeof HashFile>>
 
 /** Files and endings in the order of the walk; folders and links in them are passed over. */
-const elements = (id: JobId, { algorithm, leaveOut, output, sources }: Payload, after: Option.Option<string>) => {
+const elements = (
+  id: JobId,
+  { algorithm, cache, leaveOut, output, sources }: Payload,
+  after: Option.Option<string>
+) => {
   const left = new Set(leaveOut)
-  const method = algorithm === "sampled" ? Method.cases.Sampled.make({}) : Method.cases.Whole.make({ algorithm })
+  const method = algorithm === "sampled" ? Method.cases.Sampled.make({}) : Method.cases.Whole.make({
+    algorithm,
+    ...cache === true ? { cache } : {}
+  })
   const place = Option.map(after, HashCursor.placeOf)
   const first = Option.match(after, { onNone: () => 0, onSome: (cursor) => HashCursor.numberOf(cursor) + 1 })
   const elementOf = (number: number, element: FileTree.Element): Element | undefined => {
@@ -135,6 +147,17 @@ const elements = (id: JobId, { algorithm, leaveOut, output, sources }: Payload, 
   )
 }
 
+type Ended = FanOut.Ended<Task.Payload<typeof HashFile>, Task.Success<typeof HashFile>>
+
+/** What is to be remembered of what has ended. */
+const entriesOf = (ended: ReadonlyArray<Ended>): ReadonlyArray<Entry> =>
+  ended.flatMap(({ payload, value }) => {
+    if (Option.isNone(payload) || Option.isNone(value)) return []
+    const [{ method }, hashed] = [payload.value, value.value]
+    if (method._tag !== "Whole" || hashed._tag !== "Hashed" || hashed.stamp === undefined) return []
+    return [{ algorithm: method.algorithm, digest: hashed.digest, ...hashed.stamp }]
+  })
+
 /**
  * The job's program, for whoever gives it the handler of its task another way than by a layer.
  *
@@ -144,11 +167,17 @@ const elements = (id: JobId, { algorithm, leaveOut, output, sources }: Payload, 
 export const program = Effect.fnUntraced(function*(payload: Payload) {
   const { fanOut } = yield* TaskDispatcher
   const { id } = yield* JobContext
-  return yield* fanOut(fanOutName, HashFile, (after) => elements(id, payload, after), {
-    keep: "all",
-    concurrency: 256,
-    flushEvery: 256
-  })
+  const cache = yield* HashCache
+  const source = (after: Option.Option<string>) => elements(id, payload, after)
+  const options = { keep: "all", concurrency: 256, flushEvery: 256 } as const
+  const remember = (ended: ReadonlyArray<Ended>) => {
+    const entries = entriesOf(ended)
+    return Arr.isReadonlyArrayNonEmpty(entries) ? cache.remember(entries) : Effect.void
+  }
+  const hashing = payload.cache === true
+    ? cache.recording(fanOut(fanOutName, HashFile, source, { ...options, onCommit: remember }))
+    : fanOut(fanOutName, HashFile, source, options)
+  return yield* hashing
     // It collects failures, so it never gives up.
     .pipe(Effect.catchTag("FanOutStopped", Effect.die))
 })

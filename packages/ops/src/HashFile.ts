@@ -8,6 +8,7 @@ import * as RpcGroup from "effect/rpc/RpcGroup"
 import * as Schema from "effect/Schema"
 import * as FilePath from "./FilePath.ts"
 import * as HashAlgorithm from "./HashAlgorithm.ts"
+import { Stamp } from "./HashCache.ts"
 
 /**
  * Error of a file that was not hashed, or is not what was expected.
@@ -36,8 +37,11 @@ export class HashFailed extends Schema.TaggedError<HashFailed>("@fanout/ops/Hash
  * @since 0.1.0
  */
 export const Method = Schema.TaggedUnion({
-  /** Hash all of it. A link is not followed, and what is not there any more is skipped. */
-  Whole: { algorithm: HashAlgorithm.HashAlgorithm },
+  /**
+   * Hash all of it, or take its digest from the cache. A link is not followed, and what is not there any more is
+   * skipped.
+   */
+  Whole: { algorithm: HashAlgorithm.HashAlgorithm, cache: Schema.optionalKey(Schema.Boolean) },
   /** Identify it by samples, as `SampledHash` does. Of links and what is gone the same holds. */
   Sampled: {},
   /** See whether it has the digest, by any of the algorithms, tried in this order. Links are followed. */
@@ -61,7 +65,9 @@ export type Method = typeof Method.Type
 export const Hashed = Schema.TaggedStruct("Hashed", {
   /** In hexadecimal digits, lower case. */
   digest: Schema.String,
-  sizeBytes: Schema.Natural
+  sizeBytes: Schema.Natural,
+  /** What the cache is to remember it by, if it is to. */
+  stamp: Schema.optionalKey(Stamp)
 })
 
 /**

@@ -6,6 +6,7 @@
 import * as Interrupter from "@fanout/core/Interrupter"
 import * as Progress from "@fanout/core/Progress"
 import * as Task from "@fanout/core/Task"
+import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import type * as Layer from "effect/Layer"
@@ -15,6 +16,7 @@ import * as Files from "./Files.ts"
 import { FilesError } from "./FilesError.ts"
 import * as HashAlgorithms from "./HashAlgorithm.ts"
 import type { HashAlgorithm } from "./HashAlgorithm.ts"
+import * as HashCache from "./HashCache.ts"
 import * as Hasher from "./Hasher.ts"
 import { type Hashed, HashFailed, HashFile, type Method, ThreadTasks } from "./HashFile.ts"
 import * as SampledHash from "./SampledHash.ts"
@@ -80,19 +82,45 @@ const isSame = (before: Files.FileStat, after: Files.FileStat, sizeBytes: number
 const changed = (path: FilePath.FilePath) =>
   new HashFailed({ code: "Changed", path, why: `"${FilePath.display(path)}" changed while it was read` })
 
-/** Hashes what is open, and sees whether it stayed the same. */
+/** Hashes what is open, and sees whether it stayed the same. The stamp is for a digest of all that it was. */
 const hashOpen = (
   file: Files.OpenFile,
   before: Files.FileStat,
   path: FilePath.FilePath,
-  algorithm: HashAlgorithm
+  algorithm: HashAlgorithm,
+  stamp?: HashCache.Stamp
 ) =>
   Effect.flatMap(hashContent(file, before, algorithm), (hashed) =>
     Effect.flatMap(
       file.stat,
-      (after): Effect.Effect<typeof Hashed.Type, HashFailed> =>
-        isSame(before, after, hashed.sizeBytes) ? Effect.succeed(hashed) : Effect.fail(changed(path))
+      (after): Effect.Effect<typeof Hashed.Type, HashFailed> => {
+        if (!isSame(before, after, hashed.sizeBytes)) return Effect.fail(changed(path))
+        const isAsStamped = after.changedNanos === before.changedNanos && hashed.sizeBytes === before.sizeBytes
+        return Effect.succeed(stamp !== undefined && isAsStamped ? { ...hashed, stamp } : hashed)
+      }
     ))
+
+/** Takes the digest of what is open from the cache, and else hashes it and has its digest remembered. */
+const hashCached = Effect.fnUntraced(function*(
+  file: Files.OpenFile,
+  stat: Files.FileStat,
+  path: FilePath.FilePath,
+  algorithm: HashAlgorithm
+) {
+  const cache = yield* HashCache.HashCache
+  const now = yield* Clock.currentTimeMillis
+  // Asked of each file: a device is another's as soon as a disk was plugged out and the next one in.
+  const fileSystem = yield* Effect.orElseSucceed(file.fileSystem, () => Option.none())
+  if (Option.isNone(fileSystem)) return yield* hashOpen(file, stat, path, algorithm)
+  const stamp = HashCache.stampOf(fileSystem.value, stat)
+  const found = yield* cache.find(algorithm, stamp)
+  if (Option.isNone(found)) {
+    return yield* hashOpen(file, stat, path, algorithm, HashCache.isSettled(stat, now) ? stamp : undefined)
+  }
+  yield* Progress.add("cached", 1)
+  const hashed = { _tag: "Hashed", digest: found.value.digest, sizeBytes: stat.sizeBytes } as const
+  return HashCache.isAged(found.value, now) ? { ...hashed, stamp } : hashed
+})
 
 /** Opens what a walk has met, which was a file, and uses it. */
 const withMet = <A, E, R>(
@@ -107,8 +135,11 @@ const withMet = <A, E, R>(
           stat.kind === "file" ? use(file, stat) : Task.skip(SkipReason.Special)
       ))))
 
-const hashWhole = (path: FilePath.FilePath, algorithm: HashAlgorithm) =>
-  withMet(path, (file, stat) => hashOpen(file, stat, path, algorithm))
+const hashWhole = (path: FilePath.FilePath, { algorithm, cache }: typeof Method.cases.Whole.Type) =>
+  withMet(
+    path,
+    (file, stat) => cache === true ? hashCached(file, stat, path, algorithm) : hashOpen(file, stat, path, algorithm)
+  )
 
 const hashSampled = (path: FilePath.FilePath) =>
   withMet(path, (file, stat) =>
@@ -179,7 +210,7 @@ const run = (
 > => {
   switch (method._tag) {
     case "Whole":
-      return skippingMissing(hashWhole(path, method.algorithm))
+      return skippingMissing(hashWhole(path, method))
     case "Sampled":
       return skippingMissing(hashSampled(path))
     case "Check":
@@ -194,7 +225,12 @@ const run = (
  * @since 0.1.0
  */
 export const layer: Layer.Layer<Task.Handler<typeof HashFile>, never, Files.Files> = ThreadTasks.toLayer(
-  Effect.map(Files.Files, (files) => ({
-    [HashFile._tag]: (payload: Task.Payload<typeof HashFile>) => Effect.provideService(run(payload), Files.Files, files)
-  }))
+  Effect.gen(function*() {
+    const files = yield* Files.Files
+    const cache = yield* HashCache.HashCache
+    const context = Context.make(Files.Files, files).pipe(Context.add(HashCache.HashCache, cache))
+    return {
+      [HashFile._tag]: (payload: Task.Payload<typeof HashFile>) => Effect.provideContext(run(payload), context)
+    }
+  })
 )

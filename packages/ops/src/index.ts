@@ -151,6 +151,11 @@ export * as HashAlgorithm from "./HashAlgorithm.ts"
 /**
  * @since 0.1.0
  */
+export * as HashCache from "./HashCache.ts"
+
+/**
+ * @since 0.1.0
+ */
 export * as HashCheck from "./HashCheck.ts"
 
 /**
@@ -242,6 +247,11 @@ export * as SampledHash from "./SampledHash.ts"
  * @since 0.1.0
  */
 export * as SkipReason from "./SkipReason.ts"
+
+/**
+ * @since 0.1.0
+ */
+export * as SqlHashCache from "./SqlHashCache.ts"
 
 /**
  * @since 0.1.0
