@@ -12,5 +12,6 @@ const module = new URL(import.meta.url.endsWith(".ts") ? "./thread.ts" : "./thre
 /** What they keep is small. V8 would give each of them 100 MiB for what is about to be thrown away. */
 const resourceLimits = { maxYoungGenerationSizeMb: 24 }
 
-/** Layer that supplies the handlers. */
-export const layer = ThreadPool.layer(threadTasks).pipe(Layer.provide(layerThreads({ module, resourceLimits })))
+/** Layer that supplies the handlers. Threads look up digests in the database. */
+export const layer = ({ filename }: { readonly filename: string }) =>
+  ThreadPool.layer(threadTasks).pipe(Layer.provide(layerThreads({ module, resourceLimits, argv: [filename] })))

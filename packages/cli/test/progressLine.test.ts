@@ -42,6 +42,17 @@ describe("progressLine", () => {
     ])
   })
 
+  it("counts what was not read, where there is room", () => {
+    const first = progress(10, { bytes: 0 })
+    const second = new Progress({ ...progress(50), units: { bytes: 2048, cached: 40 } })
+    const samples = [sample(0, first), sample(2000, second)]
+    assert.deepStrictEqual([80, 42, 20].map((columns) => progressLine(second, samples, columns)), [
+      "50 files · 40 from the cache · 2 KiB · 1 KiB/s",
+      "50 files · 40 from the cache · 2 KiB",
+      "50 files · 2 KiB"
+    ])
+  })
+
   it("tells no rate before there is one", () => {
     const now = progress(3, { bytes: 10 })
     assert.strictEqual(progressLine(now, [sample(0, now)], 80), "3 files · 10 B")

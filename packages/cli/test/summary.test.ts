@@ -44,6 +44,15 @@ describe("summary", () => {
     assert.strictEqual(summary.counts(deleted), "20,000 deleted, 201 folders, 1 failed")
   })
 
+  it("counts what was taken from the cache, before what was read", () => {
+    const hashed = new Progress({
+      fanOuts: { files: new Tally({ done: 1200, failed: 0, skipped: 0, tags: { Hashed: 1200 }, units: {} }) },
+      totals: {},
+      units: { bytes: 2048, cached: 1100 }
+    })
+    assert.strictEqual(summary.counts(hashed), "1,200 hashed, 1,100 from the cache, 2 KiB")
+  })
+
   it("says of nothing done only where there is nothing else to say", () => {
     const of = (counts: Partial<Tally>) =>
       new Progress({

@@ -49,6 +49,10 @@ const config = {
     Flag.withDescription("Write the lines to FILE, which is replaced once there are all of them, and is not hashed"),
     Flag.optional
   ),
+  cache: Settings.toggle(
+    "cache",
+    "Read only what changed since it was hashed with --cache before: by inode, size and times, in the database of jobs"
+  ),
   tagged: Settings.toggle("tag", "Write lines that name the algorithm, as `sha256sum --tag` does"),
   json: Settings.json,
   quiet: Settings.quiet
@@ -58,6 +62,7 @@ interface Request {
   readonly paths: Arr.NonEmptyReadonlyArray<FilePath.FilePath>
   readonly algorithm: HashAlgorithm | "sampled"
   readonly tagged: boolean
+  readonly cache: boolean
   /** Without links. */
   readonly output: Option.Option<FilePath.FilePath>
 }
@@ -91,7 +96,7 @@ const render = (
 
 const hashAll = (request: Request, options: Options) =>
   Effect.gen(function*() {
-    const { algorithm, output: file, paths } = request
+    const { algorithm, cache, output: file, paths } = request
     const { Hash, HashLine, HashRows, SystemFiles, OutputFile } = yield* Effect.promise(() => import("../Hashing.ts"))
     const sources = Arr.map(paths, (path) => FilePath.join(Arguments.workingFolder(), path))
     const leaveOut = yield* Settings.databaseFiles
@@ -105,6 +110,7 @@ const hashAll = (request: Request, options: Options) =>
               sources,
               algorithm,
               leaveOut,
+              ...(cache ? { cache } : {}),
               ...Option.match(file, { onNone: () => ({}), onSome: (output) => ({ output }) })
             }
           ),
@@ -131,10 +137,11 @@ interface Given {
   readonly output: Option.Option<string>
   readonly sampled: boolean
   readonly tagged: boolean
+  readonly cache: boolean
 }
 
 /** What is wrong with what was given, if anything is. */
-const mistake = ({ algorithm, check, output, paths, sampled, tagged }: Given): string | undefined => {
+const mistake = ({ algorithm, cache, check, output, paths, sampled, tagged }: Given): string | undefined => {
   if ([...paths, ...Option.toArray(check), ...Option.toArray(output)].includes("")) {
     return "An empty name is the name of no file."
   }
@@ -145,6 +152,10 @@ const mistake = ({ algorithm, check, output, paths, sampled, tagged }: Given): s
     return "Nothing can be checked by content ids of samples: they tell nothing about the rest of a file."
   }
   if (sampled && (tagged || Option.isSome(algorithm))) return "With --sampled, there is no choice of --algo or --tag."
+  if (cache && sampled) return "With --sampled, there is no --cache: the few samples of a file are read as fast."
+  if (cache && Option.isSome(check)) {
+    return "With --check, there is no --cache: a check is there to read what the files hold now."
+  }
   if (Option.isNone(check)) return paths.length === 0 ? "What is to be hashed? `fanout hash PATH...`" : undefined
   if (Option.isSome(output)) return "With --check, there are no lines for --output: what it tells can be redirected."
   if (paths.length > 0) return "With --check, FILE names what is checked: it takes no PATH."
@@ -155,7 +166,7 @@ const mistake = ({ algorithm, check, output, paths, sampled, tagged }: Given): s
 export const hash = Command.make("hash", config, ({ json, quiet, ...given }) =>
   Effect.gen(function*() {
     const options = { json, quiet }
-    const { algorithm, check, sampled, tagged } = given
+    const { algorithm, cache, check, sampled, tagged } = given
     const why = mistake(given)
     if (why !== undefined) return yield* Stop.usage(why)
     if (Option.isSome(check)) return yield* hashCheck(check.value, algorithm, options)
@@ -163,7 +174,10 @@ export const hash = Command.make("hash", config, ({ json, quiet, ...given }) =>
     if (!Arr.isArrayNonEmpty(paths)) return
     const output = Option.map(given.output, (path) => Arguments.realPath(FilePath.make(path)))
     const by = sampled ? "sampled" as const : Option.getOrElse(algorithm, () => "blake3" as const)
-    yield* hashAll({ paths, algorithm: by, tagged, output }, options)
+    if (cache && (yield* Settings.database) === ":memory:") {
+      return yield* Stop.usage("With --db :memory:, there is no --cache: nothing of it would be there the next time.")
+    }
+    yield* hashAll({ paths, algorithm: by, cache, tagged, output }, options)
   })).pipe(
     Command.withDescription(
       "Hash files, and all files in folders. The same command again goes on where it was, and prints all of it."
@@ -172,6 +186,7 @@ export const hash = Command.make("hash", config, ({ json, quiet, ...given }) =>
     Command.withExamples([
       { command: "fanout hash Photos > photos.b3", description: "Write what `b3sum --check photos.b3` reads" },
       { command: "fanout hash Photos -o photos.b3", description: "The same, and never half of it" },
+      { command: "fanout hash --cache Photos -o photos.b3", description: "The next time, read only what has changed" },
       { command: "fanout hash --algo sha256 a.iso b.iso", description: "Use another algorithm" },
       { command: "fanout hash --check photos.b3", description: "Tell which of these files are as they were" },
       { command: "fanout hash --sampled Videos", description: "Find what may be duplicates, reading 56 KiB of each" }

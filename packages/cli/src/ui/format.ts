@@ -38,6 +38,9 @@ export const count = (amount: number): string => String(amount).replaceAll(/\B(?
 export const counted = (amount: number, noun: string, plural = `${noun}s`): string =>
   `${count(amount)} ${amount === 1 ? noun : plural}`
 
+/** Number of files that did not have to be read: `12 from the cache`. */
+export const cached = (amount: number): string => `${count(amount)} from the cache`
+
 /** Text on one line, with nothing in it that a terminal would obey. */
 export const printable: (text: string) => string = FilePath.printable
 

@@ -38,7 +38,7 @@ const perSecond = (samples: ReadonlyArray<Sample>, of: (sample: Sample) => numbe
 }
 
 /** Parts that a narrow terminal does without, the first ones first. */
-const expendable = ["rate", "bytes", "left"] as const
+const expendable = ["rate", "cached", "bytes", "left"] as const
 
 /** Line of one progress that fits the width of the terminal. */
 export const progressLine = (progress: Progress, samples: ReadonlyArray<Sample>, columns: number): string => {
@@ -46,7 +46,7 @@ export const progressLine = (progress: Progress, samples: ReadonlyArray<Sample>,
   const without = (omitted: ReadonlyArray<string>) =>
     Object.entries(parts).filter(([name, text]) => text !== "" && !omitted.includes(name)).map(([, text]) => text)
       .join(" · ")
-  const lines = [0, 1, 2, 3].map((count) => without(expendable.slice(0, count)))
+  const lines = [0, 1, 2, 3, 4].map((count) => without(expendable.slice(0, count)))
   return fit(lines.find((line) => width(line) < columns) ?? lines.at(-1) ?? "", columns - 1)
 }
 
@@ -54,13 +54,14 @@ const partsOf = (progress: Progress, samples: ReadonlyArray<Sample>) => {
   const items = ended(progress)
   const total = progress.totals["items"]
   const { failed } = progress.tally
-  const bytes = progress.units["bytes"] ?? 0
+  const { bytes = 0, cached = 0 } = progress.units
   const totalBytes = progress.totals["bytes"]
   const rate = perSecond(samples, (at) => at.bytes)
   const { FolderEnded: ends = 0, FolderMade: made = 0, FolderSame: same = 0 } = progress.tally.tags
   const ofAll = totalBytes === undefined || totalBytes < bytes ? "" : ` of ${format.bytes(totalBytes)}`
   return {
     files: format.counted(progress.units[deleted.files] ?? Math.max(0, items - made - same - ends), "file"),
+    cached: cached > 0 ? format.cached(cached) : "",
     failed: failed > 0 ? `${format.count(failed)} failed` : "",
     bytes: bytes > 0 ? `${format.bytes(bytes)}${ofAll}` : "",
     rate: rate > 0 ? `${format.bytes(rate)}/s` : "",

@@ -39,7 +39,8 @@ const ofCopy = ({ request, transfers }: Copy.Payload): string => {
 const ofDelete = ({ request: { oneFileSystem, paths, trash } }: Delete.Payload): string =>
   `${some(paths)}${trash ? ", to the trash" : oneFileSystem ? "" : ", with what is mounted there"}`
 
-const howHashed = ({ algorithm }: Hash.Payload): string => algorithm === "sampled" ? "by samples" : `with ${algorithm}`
+const howHashed = ({ algorithm, cache }: Hash.Payload): string =>
+  algorithm === "sampled" ? "by samples" : `with ${algorithm}${cache === true ? " or from the cache" : ""}`
 
 /** What a job is to do, behind the name of its field; of a job that this program does not know, the payload. */
 export const field = (
