@@ -289,7 +289,6 @@ describe("fanout hash --check", () => {
         [["tree", "--sampled", "--tag"], /no choice/],
         [["tree", "--sampled", "--cache"], /samples of a file are read as fast/],
         [["--check", "junk", "--cache"], /a check is there to read/],
-        [["tree", "--cache", "--db", ":memory:"], /nothing of it would be there/],
         [["tree", "--output", "odd"], /no file that lines could be written to/],
         [["tree", "--output", "nowhere/sums"], /does not exist/],
         [["tree", "--output", ""], /empty name/],

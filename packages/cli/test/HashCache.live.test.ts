@@ -112,6 +112,12 @@ describe.skipIf(!hasName)("fanout hash --cache", () => {
     assert.match(run(db, ["--cache", "tree"]).stderr, /1,200 from the cache/)
   })
 
+  it("is refused where the database is gone with the command", () => {
+    const { status, stderr } = run(":memory:", ["--cache", "tree"])
+    assert.strictEqual(status, 2)
+    assert.match(stderr, /nothing of it would be there/)
+  })
+
   it("is made once by commands that need it at the same time", async () => {
     const db = database()
     const codes = await Promise.all([0, 1, 2].map(async (i) => {

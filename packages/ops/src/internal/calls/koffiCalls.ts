@@ -98,7 +98,7 @@ const makeAtOnce: Make = (call, values, done) => {
   }
 }
 
-/** koffi refuses more than 256 calls at once, of all parts of the program; and Node has no more than so many threads. */
+/** koffi refuses more than 256 calls at once, of all parts of the program, and Node seldom has so many threads. */
 const mostLater = 128
 let later = 0
 const waiting: Array<() => void> = []
