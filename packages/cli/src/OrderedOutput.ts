@@ -8,6 +8,7 @@ import type { JobId } from "@fanout/core/JobId"
 import { JobStore, type OutcomeRow } from "@fanout/core/JobStore"
 import type { JobStoreError } from "@fanout/core/JobStoreError"
 import { Sorter } from "@fanout/ops/VerifyRows"
+import * as Arr from "effect/Array"
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
@@ -23,7 +24,7 @@ export interface Options {
   readonly line: (row: OutcomeRow) => string
 }
 
-// Every row is an event, and each would have all that waits be looked through.
+// Every row is an event, and each would have the checkpoint be read.
 const pauseMillis = 100
 
 /** Output that writes the lines of rows, all of them where a job is gone on with. */
@@ -43,23 +44,38 @@ export const make = ({ fanOut, id, line, sink }: Options): Effect.Effect<RunJob.
         if (rows.length < RowOutput.page) return
       }
     })
+    // What has waited for one file may be very much, and making lines of it is work. Whoever is interrupted leaves the
+    // pages to the end.
+    const pages: Array<ReadonlyArray<OutcomeRow>> = []
+    const give = (rows: ReadonlyArray<OutcomeRow>): void => {
+      for (const page of Arr.chunksOf(rows, RowOutput.page)) pages.push(page)
+    }
+    const writePages = Effect.gen(function*() {
+      while (pages.length > 0) {
+        yield* Effect.yieldNow
+        yield* RowOutput.writeLines(sink, (pages.shift() ?? []).map(line))
+      }
+    })
     const write = (clear: Effect.Effect<void>): Effect.Effect<void, JobStoreError | Stop> =>
       Effect.gen(function*() {
         const now = yield* Clock.currentTimeMillis
         if (isRetried || now < due) return
-        due = now + pauseMillis
         const checkpoint = yield* store.checkpoint(id, fanOut)
         yield* read
-        const rows = Option.match(Option.flatMap(checkpoint, Frontier.fromCheckpoint), {
-          onNone: () => [],
-          onSome: (frontier) => sorter.take(frontier)
-        })
-        if (rows.length === 0) return
-        yield* clear
-        yield* RowOutput.writeLines(sink, rows.map(line))
+        const frontier = Option.flatMap(checkpoint, Frontier.fromCheckpoint)
+        if (Option.isSome(frontier)) give(sorter.take(frontier.value))
+        if (pages.length > 0) yield* clear
+        yield* writePages
+        // From the end of the work on: where it takes long, it must not take all of the time.
+        due = (yield* Clock.currentTimeMillis) + pauseMillis
       })
     return {
       write,
-      end: () => Effect.andThen(read, Effect.suspend(() => RowOutput.writeLines(sink, sorter.rest.map(line))))
+      end: () =>
+        Effect.gen(function*() {
+          yield* read
+          give(sorter.rest)
+          yield* writePages
+        })
     }
   })

@@ -21,43 +21,103 @@ const placeOf = (cursor: string): PairCursor.PairCursor =>
     () => ({ path: FilePath.empty, side: "end" as const, apart: Option.none() })
   )
 
+interface Waiting {
+  readonly row: OutcomeRow
+  readonly place: PairCursor.PairCursor
+}
+
+const byPlace = Order.mapInput(PairCursor.order, ({ place }: Waiting) => place)
+
+/** Index of the first that is not in, from an index on; all before it are, and none behind it. */
+const indexOfFirst = (
+  sorted: ReadonlyArray<Waiting>,
+  from: number,
+  isIn: (place: PairCursor.PairCursor) => boolean
+): number => {
+  let [low, high] = [from, sorted.length]
+  while (low < high) {
+    const middle = (low + high) >>> 1
+    const at = sorted[middle]
+    if (at !== undefined && isIn(at.place)) low = middle + 1
+    else high = middle
+  }
+  return low
+}
+
 /**
  * Puts rows into the order of the walk.
+ *
+ * **Gotchas**
+ *
+ * It keeps what comes behind an element that is not settled yet: a large file that takes as long as all others keeps
+ * all of their rows.
  *
  * @category models
  * @since 0.1.0
  */
 export class Sorter {
-  private waiting: Array<{ readonly row: OutcomeRow; readonly place: PairCursor.PairCursor }> = []
+  private waiting: Array<Waiting> = []
+  private first: string | undefined
 
   /** Takes the rows that were recorded next. */
   add(rows: ReadonlyArray<OutcomeRow>): void {
-    for (const row of rows) this.waiting.push({ row, place: placeOf(row.cursor) })
+    const fresh = rows.map((row) => ({ row, place: placeOf(row.cursor) })).toSorted(byPlace)
+    const [next] = fresh
+    if (next === undefined) return
+    // Rows are recorded nearly in order, so there are few behind the first of them.
+    const behind = this.waiting.splice(this.countUpTo(next.place))
+    let from = 0
+    for (const one of fresh) {
+      const to = indexOfFirst(behind, from, (place) => PairCursor.order(place, one.place) <= 0)
+      while (from < to) this.keep(behind[from++])
+      this.keep(one)
+    }
+    while (from < behind.length) this.keep(behind[from++])
   }
 
-  /** Gives those that nothing can come before any more, by a frontier that was read before the rows were. */
+  /**
+   * Gives those that nothing can come before any more, by a frontier that was read before the rows were. Each
+   * frontier is a later one than those before it.
+   */
   take({ last, unsettled }: Frontier.Frontier): ReadonlyArray<OutcomeRow> {
-    const first = unsettled.map(placeOf).reduce<PairCursor.PairCursor | undefined>(
-      (first, place) => first === undefined || PairCursor.order(place, first) < 0 ? place : first,
-      undefined
-    )
-    if (first !== undefined) return this.takeIf((place) => PairCursor.order(place, first) < 0)
-    if (Option.isNone(last)) return []
-    const end = placeOf(last.value)
-    return this.takeIf((place) => PairCursor.order(place, end) <= 0)
+    // As long as the same one is the first, all before it were given.
+    if (this.first !== undefined && unsettled.includes(this.first)) return []
+    const first = firstOf(unsettled)
+    this.first = first?.cursor
+    if (first !== undefined) {
+      return this.giveFirst(indexOfFirst(this.waiting, 0, (place) => PairCursor.order(place, first.place) < 0))
+    }
+    return Option.isNone(last) ? [] : this.giveFirst(this.countUpTo(placeOf(last.value)))
   }
 
   /** Gives what is left, once the job rests. */
   get rest(): ReadonlyArray<OutcomeRow> {
-    return this.takeIf(() => true)
+    return this.giveFirst(this.waiting.length)
   }
 
-  private takeIf(isIn: (place: PairCursor.PairCursor) => boolean): ReadonlyArray<OutcomeRow> {
-    const taken = this.waiting.filter(({ place }) => isIn(place))
-    if (taken.length > 0) this.waiting = this.waiting.filter(({ place }) => !isIn(place))
-    const byPlace = Order.mapInput(PairCursor.order, ({ place }: typeof taken[number]) => place)
-    return taken.toSorted(byPlace).map(({ row }) => row)
+  private keep(one: Waiting | undefined): void {
+    if (one !== undefined) this.waiting.push(one)
   }
+
+  private countUpTo(end: PairCursor.PairCursor): number {
+    const last = this.waiting.at(-1)
+    return last === undefined || PairCursor.order(last.place, end) <= 0
+      ? this.waiting.length
+      : indexOfFirst(this.waiting, 0, (place) => PairCursor.order(place, end) <= 0)
+  }
+
+  private giveFirst(count: number): ReadonlyArray<OutcomeRow> {
+    return count === 0 ? [] : this.waiting.splice(0, count).map(({ row }) => row)
+  }
+}
+
+const firstOf = (cursors: ReadonlyArray<string>) => {
+  let first: { readonly cursor: string; readonly place: PairCursor.PairCursor } | undefined
+  for (const cursor of cursors) {
+    const place = placeOf(cursor)
+    if (first === undefined || PairCursor.order(place, first.place) < 0) first = { cursor, place }
+  }
+  return first
 }
 
 /**
