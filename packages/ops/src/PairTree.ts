@@ -21,6 +21,7 @@ import type { FilesError } from "./FilesError.ts"
 import * as FileTree from "./FileTree.ts"
 import * as FolderListing from "./FolderListing.ts"
 import * as PairCursor from "./PairCursor.ts"
+import * as Place from "./Place.ts"
 
 /**
  * Schema for which of the two trees is meant.
@@ -58,14 +59,14 @@ export const Held = Schema.Struct({
  */
 export type Held = typeof Held.Type
 
-interface Place {
+interface Located {
   /** Where the walk goes on behind this element. */
   readonly cursor: string
   /** Path under both trees; empty for the trees themselves. */
   readonly path: FilePath.FilePath
 }
 
-interface Retriable extends Place {
+interface Retriable extends Located {
   /** Where the walk begins with what is in this place, should it be a folder of both trees by then. */
   readonly retryAfter: string
 }
@@ -87,7 +88,7 @@ interface Retriable extends Place {
  * @since 0.1.0
  */
 export type Element =
-  | Place & { readonly _tag: "Folder" }
+  | Located & { readonly _tag: "Folder" }
   | Retriable & { readonly _tag: "Pair"; readonly a: Files.FileKind; readonly b: Files.FileKind }
   | Retriable & {
     readonly _tag: "Only"
@@ -96,7 +97,7 @@ export type Element =
     readonly held: Option.Option<Held>
   }
   | Retriable & { readonly _tag: "Unreadable"; readonly side: Side; readonly error: FilesError }
-  | Place & { readonly _tag: "End" }
+  | Located & { readonly _tag: "End" }
 
 /**
  * Defect of a walk that is to start behind a cursor which is none.
@@ -287,7 +288,7 @@ class Walker {
     this.chunk.push({ _tag: "Only", ...this.retriable(path), side, kind, held })
   }
 
-  private at(path: FilePath.FilePath, side: PairCursor.Side): Place {
+  private at(path: FilePath.FilePath, side: PairCursor.Side): Located {
     return { cursor: PairCursor.format({ path, side, apart: this.apart }), path }
   }
 
@@ -316,7 +317,9 @@ class Walker {
     listed: Kind | undefined
   ): Effect.Effect<Files.FileKind | "unreadable" | undefined> {
     if (listed !== "unknown") return Effect.succeed(listed)
-    return Effect.match(this.files.lstat(this.absolute(side, path)), {
+    // By the folder it is in: a path may be too long for a call, and lead through a link by now.
+    const stat = Effect.scoped(Effect.flatMap(Place.open(this.absolute(side, path)), Place.lstat))
+    return Effect.match(Effect.provideService(stat, Files.Files, this.files), {
       onSuccess: ({ kind }) => kind,
       onFailure: (error) => {
         // A tree that is not there at all is no difference.

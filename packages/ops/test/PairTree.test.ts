@@ -138,6 +138,43 @@ describe("PairTree", { timeout: 60_000 }, () => {
     { arbitrary: { runs: 15 } }
   )
 
+  it.effect("asks for kinds through no link, wherever the path of a folder leads by then", () =>
+    Effect.gen(function*() {
+      const disk = plant([{ path: ["a", "0"], kind: "file", edit: "none" }])
+      disk.folder("/other")
+      disk.file("/other/0", "text")
+      disk.tellsKinds = false
+      let isSwapped = false
+      const elements = yield* walk(disk, undefined, (call, path) =>
+        Effect.sync(() => {
+          if (isSwapped || call !== "lstat" || path !== "/a/a/0") return
+          isSwapped = true
+          disk.remove("/b/a")
+          disk.symlink("/b/a", "/other")
+        }))
+      assert.isTrue(isSwapped)
+      assert.deepStrictEqual(elements.map(({ _tag, path }) => [_tag, path]), [
+        ["Folder", ""],
+        ["Folder", "a"],
+        ["Only", "a/0"]
+      ])
+    }))
+
+  it.effect("asks for kinds below paths that are too long for the kernel", () =>
+    Effect.gen(function*() {
+      const disk = plant([])
+      for (const side of ["/a", "/b"]) {
+        let path = side
+        for (let depth = 0; depth < 20; depth++) disk.folder(path = `${path}/${"n".repeat(250)}`)
+        disk.file(`${path}/file`, "text")
+      }
+      const known = yield* walk(disk)
+      disk.tellsKinds = false
+      assert.deepStrictEqual(yield* walk(disk), known)
+      assert.deepStrictEqual(known.map(({ _tag }) => _tag), [...Array.from({ length: 21 }, () => "Folder"), "Pair"])
+      assert.strictEqual(disk.openCount, 0)
+    }))
+
   it.effect("is balanced where the folder that was given apart has gone", () =>
     Effect.gen(function*() {
       const disk = plant([{ path: ["a", "0"], kind: "file", edit: "none" }])
