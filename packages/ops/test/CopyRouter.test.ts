@@ -425,9 +425,10 @@ describe("CopyRouter", { timeout: 60_000 }, () => {
 
   it.effect("starts over under a temporary name where a file without one can get none", () =>
     Effect.gen(function*() {
-      for (const source of ["small", "large"] as const) {
+      for (const [source, code] of [["small", "EPERM"], ["large", "EPERM"], ["small", "ENOENT"]] as const) {
         const disk = plant()
         const calls: Array<string> = []
+        let bytes = 0
 
         const copied = yield* copy(disk, source, {
           placing: "exclusive",
@@ -435,16 +436,55 @@ describe("CopyRouter", { timeout: 60_000 }, () => {
             Effect.suspend(() => {
               if (call === "create" || call === "link") calls.push(`${call} ${path}`)
               return path === target && call === "link"
-                ? Effect.fail(FaultyFiles.error(call, path, "EPERM"))
+                ? Effect.fail(FaultyFiles.error(call, path, code))
                 : Effect.void
             })
-        })
+        }).pipe(Effect.provideService(Progress.Reporter, {
+          addUnsafe: (unit, amount) => {
+            if (unit === "bytes") bytes += amount
+          },
+          totalUnsafe: () => {}
+        }))
 
         assert.strictEqual(copied.strategy, source === "small" ? "whole" : "chunked")
-        assert.deepStrictEqual(calls, ["create /to", "link /to/copy", `create ${temporary}`, `link ${temporary}`])
+        assert.strictEqual(bytes, copied.sizeBytes)
+        // Where the file is not found it may be the folder that has gone.
+        const looks = code === "ENOENT" ? [`create ${temporary}`] : []
+        const again = [`create ${temporary}`, `link ${temporary}`]
+        assert.deepStrictEqual(calls, ["create /to", "link /to/copy", ...looks, ...again])
         assert.deepStrictEqual(disk.see("/to/copy"), disk.see(`/from/${source}`))
         assert.deepStrictEqual(Object.keys(result(disk)), ["copy"])
       }
+    }))
+
+  it.effect("takes a folder that has gone for nothing else", () =>
+    Effect.gen(function*() {
+      const disk = plant()
+      disk.folder("/to/in")
+      disk.folder("/to/other")
+      const router = Layer.succeed(CopyRouter.CopyRouter, yield* routerOf)
+      const calls: Array<string> = []
+      const to = FilePath.make("/to/in/copy")
+
+      const error = yield* Effect.flip(copy(disk, "small", {
+        placing: "exclusive",
+        to,
+        router,
+        before: (call, path) => Effect.sync(() => call === "link" && path === to ? disk.remove("/to/in") : undefined)
+      }))
+      yield* copy(disk, "small", {
+        placing: "exclusive",
+        to: FilePath.make("/to/other/copy"),
+        router,
+        before: (call, path) => Effect.sync(() => call === "create" ? calls.push(path) : undefined)
+      })
+
+      assert.deepInclude(reasonOf(error), {
+        _tag: "CallFailed",
+        side: "destination",
+        error: FaultyFiles.error("link", to, "ENOENT")
+      })
+      assert.deepStrictEqual(calls, ["/to/other"])
     }))
 
   it.effect("copies into the folder that was opened, wherever its path leads by then", () =>

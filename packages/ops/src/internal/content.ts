@@ -21,6 +21,20 @@ export interface ContentOptions {
   readonly bufferBytes: (sizeBytes: number) => number
 }
 
+/** How many bytes of a file were counted, by whichever try. */
+interface Counted {
+  bytes: number
+}
+
+/** Counts a file up to here. What a try before this one has counted is not counted once more. */
+const count = (counted: Counted, copied: number): Effect.Effect<void> =>
+  Effect.suspend(() => {
+    const more = copied - counted.bytes
+    if (more <= 0) return Effect.void
+    counted.bytes = copied
+    return Progress.add("bytes", more)
+  })
+
 /**
  * Copies all there is up to the end of the file, whatever its size was said to be: files in `/proc` say 0, others
  * grow, some for ever. A read that gives less than was asked for, and exactly up to that size, has met the end.
@@ -29,7 +43,8 @@ const pump = Effect.fnUntraced(function*(
   from: Files.OpenFile,
   to: Files.OpenFile,
   sizeBytes: number,
-  bufferBytes: number
+  bufferBytes: number,
+  counted: Counted
 ): Effect.fn.Return<number, CopyError | Interrupter.Interrupted> {
   // Not cleared first: only what was read into it is written.
   const buffer = Buffer.allocUnsafeSlow(bufferBytes)
@@ -38,14 +53,14 @@ const pump = Effect.fnUntraced(function*(
     if (length === 0) return copied
     yield* onDestination(to.write(length === buffer.length ? buffer : buffer.subarray(0, length)))
     copied += length
-    yield* Progress.add("bytes", length)
+    yield* count(counted, copied)
     if (length < buffer.length && copied === sizeBytes) return copied
     yield* Interrupter.check
   }
 })
 
 const copyOnce = Effect.fnUntraced(
-  function*(request: CopyRequest, { bufferBytes, strategy }: ContentOptions) {
+  function*(request: CopyRequest, { bufferBytes, strategy }: ContentOptions, counted: Counted) {
     const { source } = request
     const from = yield* onSource(source.folder.open(source.name))
     const stat = yield* onSource(from.stat)
@@ -53,7 +68,7 @@ const copyOnce = Effect.fnUntraced(
       return yield* new CopyError({ reason: Reason.cases.KindChanged.make({ path: Place.path(source) }) })
     }
     const draft = yield* createDraft(request)
-    const sizeBytes = yield* pump(from, draft.file, stat.sizeBytes, bufferBytes(stat.sizeBytes))
+    const sizeBytes = yield* pump(from, draft.file, stat.sizeBytes, bufferBytes(stat.sizeBytes), counted)
     const lost = yield* keepAttributes(draft.file, stat)
     yield* draft.place
     return { strategy, sizeBytes, lost }
@@ -66,5 +81,8 @@ export const copyContent = (
   request: CopyRequest,
   options: ContentOptions
 ): Effect.Effect<Copied, CopyError | Interrupter.Interrupted> =>
-  // Only once: what was not supported is remembered.
-  Effect.catchReason(copyOnce(request, options), "CopyError", "Unsupported", () => copyOnce(request, options))
+  Effect.suspend(() => {
+    const copy = copyOnce(request, options, { bytes: 0 })
+    // Only once: what was not supported is remembered.
+    return Effect.catchReason(copy, "CopyError", "Unsupported", () => copy)
+  })

@@ -85,16 +85,33 @@ const closePlaced = ({ target: { folder, name } }: CopyRequest, file: Files.Open
     (exit) => Exit.isSuccess(exit) ? Effect.void : Effect.ignore(Effect.andThen(Lease.check, folder.unlink(name)))
   )
 
+/** Whether a folder has gone. In one that was removed nothing can be created. */
+const isGone = ({ target: { folder }, temporary }: CopyRequest): Effect.Effect<boolean> =>
+  Effect.scoped(folder.create(temporary)).pipe(
+    Effect.match({ onFailure: ({ isMissing }) => isMissing, onSuccess: () => false }),
+    Effect.ensuring(Effect.ignore(folder.unlink(temporary)))
+  )
+
+/**
+ * Whether no file can get its name like that. One is named by way of `/proc`: where that is not mounted it is the file
+ * that is not found.
+ */
+const isUnsupported = (request: CopyRequest, { code }: FilesError): Effect.Effect<boolean> =>
+  code === "ENOENT" ? Effect.map(isGone(request), (isGone) => !isGone) : Effect.succeed(withoutLinks.has(code))
+
 /** Gives a file without a name its own. Where no file can get one like that, the copy has to start over. */
 const placeUnnamed = Effect.fnUntraced(function*(request: CopyRequest, file: Files.UnnamedFile) {
   const { folder, name } = request.target
   yield* Lease.check
-  yield* Effect.catch(file.link(name), (error) => {
-    if (error.code === "EEXIST") return occupied(request)
-    if (!withoutLinks.has(error.code)) return onDestination(Effect.fail(error))
-    const unsupported = new CopyError({ reason: Unsupported.make({ path: Place.path(request.target) }) })
-    return Effect.andThen(onDestination(UnnamedFiles.forget(folder)), Effect.fail(unsupported))
-  })
+  yield* Effect.catch(
+    file.link(name),
+    Effect.fnUntraced(function*(error) {
+      if (error.code === "EEXIST") return yield* occupied(request)
+      if (!(yield* isUnsupported(request, error))) return yield* onDestination(Effect.fail(error))
+      yield* onDestination(UnnamedFiles.rememberMissing(folder))
+      return yield* new CopyError({ reason: Unsupported.make({ path: Place.path(request.target) }) })
+    })
+  )
   yield* closePlaced(request, file)
 })
 

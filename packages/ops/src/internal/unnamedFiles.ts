@@ -33,7 +33,7 @@ const isKnown = Effect.fnUntraced(function*(folder: Files.Folder) {
 })
 
 /** Keeps in mind that there is no such file on the device of this folder. */
-export const forget = Effect.fnUntraced(function*(folder: Files.Folder) {
+export const rememberMissing = Effect.fnUntraced(function*(folder: Files.Folder) {
   const known = yield* UnnamedFiles
   if (known !== undefined) known.missingOn.add((yield* folder.stat).device)
 })
@@ -46,5 +46,5 @@ export const create = (
     isMissing ? Effect.succeedNone : Effect.catchIf(
       Effect.asSome(folder.createUnnamed),
       ({ code }) => unsupported.has(code),
-      () => Effect.as(forget(folder), Option.none())
+      () => Effect.as(rememberMissing(folder), Option.none())
     ))
