@@ -179,6 +179,33 @@ describe("FanOut at its edges", () => {
       assert.strictEqual(ran.length, 10)
     }).pipe(Effect.provide([pools, JobStore.layerMemory])))
 
+  it.effect.each(
+    [
+      ["fails", Stream.fail("the source broke")],
+      ["dies", Stream.die("the source broke")],
+      ["interrupts itself", Stream.fromEffect(Effect.interrupt)],
+      ["fails later", Stream.fromEffect(Effect.andThen(Effect.yieldNow, Effect.fail("the source broke")))]
+    ] as const
+  )("ends with the source that %s, also where nothing runs, and is not finished", ([_, end]) =>
+    Effect.gen(function*() {
+      const store = yield* JobStore.JobStore
+      for (const before of [0, 1, 3]) {
+        const id = `${_} after ${before}`
+        yield* runningJob(id)
+        const { exit } = yield* asRun(id, () =>
+          TaskDispatcher.TaskDispatcher.use((_) =>
+            _.fanOut("some", Visit, (after) =>
+              Stream.concat(numbers(before)(after), end))
+          ).pipe(
+            Effect.provide(Tasks.toLayer({ "test/Visit": ({ n }) => Effect.succeed({ _tag: "Seen", n } as const) }))
+          ))
+        assert.isTrue(Exit.isFailure(exit), String(exit))
+        const kept = yield* store.checkpoint(JobId.make(id), "some")
+        assert.isFalse(Option.exists(kept, (text) =>
+          text.includes("\"finished\":true")))
+      }
+    }).pipe(Effect.provide([pools, JobStore.layerMemory])))
+
   it.effect("names what was skipped by the element that opens it", () =>
     Effect.gen(function*() {
       yield* runningJob("skipped")

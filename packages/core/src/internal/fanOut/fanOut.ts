@@ -210,10 +210,13 @@ class Engine {
         return yield* Effect.die(new Error(`The source of fan-out "${this.spec.name}" ended in an open bracket`))
       }
     })
-  ).pipe(Effect.ensuring(Effect.sync(() => {
+  )
+
+  /** Nothing more is fed. Lanes that find nothing else to do end at once, so whatever it ended with is known by then. */
+  endFeeding(): void {
     this.feeding = false
     this.wake()
-  })))
+  }
 
   private pump(position: Position, until: Bracket | undefined): Effect.Effect<void, unknown> {
     return Effect.scoped(Effect.gen({ self: this }, function*() {
@@ -327,15 +330,19 @@ const drive = (engine: Engine): Effect.Effect<void, unknown> =>
   Effect.uninterruptibleMask((restore) =>
     Effect.gen(function*() {
       const broken = Deferred.makeUnsafe<unknown, unknown>()
+      let isOver = false
+      const breakWith = (exit: Exit.Exit<unknown, unknown>): void => {
+        if (Exit.isSuccess(exit) || isOver) return
+        // Whoever is told to stop may have ended before the next line.
+        Deferred.doneUnsafe(broken, exit)
+        engine.stop()
+      }
       const breaks = <A>(effect: Effect.Effect<A, unknown>) =>
-        Effect.onExit(effect, (exit) =>
-          Effect.sync(() => {
-            if (Exit.isSuccess(exit) || Exit.hasInterrupts(exit)) return
-            engine.stop()
-            Deferred.doneUnsafe(broken, Exit.failCause(exit.cause))
-          }))
-      const feeder = yield* Effect.forkChild(breaks(Effect.interruptible(engine.feeder)))
-      const flusher = yield* Effect.forkChild(breaks(Effect.interruptible(engine.recorder.flusher)))
+        Effect.onExit(Effect.interruptible(effect), (exit) => Effect.sync(() => breakWith(exit)))
+      const feeder = yield* Effect.forkChild(
+        Effect.ensuring(breaks(engine.feeder), Effect.sync(() => engine.endFeeding()))
+      )
+      const flusher = yield* Effect.forkChild(breaks(engine.recorder.flusher))
       const lanes = new Set<Fiber.Fiber<unknown>>()
       const supervise = (first?: LeftOver): Effect.Effect<void> =>
         Effect.gen(function*() {
@@ -344,10 +351,8 @@ const drive = (engine: Engine): Effect.Effect<void, unknown> =>
           lanes.add(fiber)
           const left = yield* Fiber.await(fiber)
           lanes.delete(fiber)
-          if (Exit.isFailure(left)) {
-            engine.stop()
-            Deferred.doneUnsafe(broken, left)
-          } else if (left.value !== undefined) yield* supervise(left.value)
+          if (Exit.isFailure(left)) breakWith(left)
+          else if (left.value !== undefined) yield* supervise(left.value)
         })
       const work = yield* Effect.forkChild(
         Effect.forEach(Array.from({ length: engine.concurrency }), () => supervise(), {
@@ -363,6 +368,7 @@ const drive = (engine: Engine): Effect.Effect<void, unknown> =>
         for (const lane of lanes) lane.interruptUnsafe()
         yield* Fiber.await(work)
       }
+      isOver = true
       yield* Fiber.interrupt(feeder)
       yield* Fiber.interrupt(flusher)
       if (Deferred.isDoneUnsafe(broken)) yield* Deferred.await(broken)
