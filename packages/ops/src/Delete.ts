@@ -24,7 +24,7 @@ import * as DeleteRoot from "./DeleteRoot.ts"
 import { DeleteBatch, DeleteOne, units } from "./DeleteTask.ts"
 import * as FilePath from "./FilePath.ts"
 import * as Files from "./Files.ts"
-import { batches, leftovers, present, type Scope } from "./internal/deleteElements.ts"
+import { batches, leftovers, present, replacedOf, type Scope } from "./internal/deleteElements.ts"
 import { QuickFiles } from "./QuickFiles.ts"
 import type { Trash } from "./Trash.ts"
 
@@ -155,19 +155,24 @@ const trashable = ({ request: { oneFileSystem }, roots }: Payload, after: Option
   )
 }
 
+/** Folders that the walk is in. What a link leads to is none of its business. */
+const foldersOf = (scope: Scope): ReadonlyArray<FilePath.FilePath> =>
+  present(scope).map(({ kind, path }) => kind === "folder" ? path : FilePath.parent(path))
+
 /** What walks there: at once, where that is quick. */
 const filesOf = Effect.fnUntraced(function*(scope: Scope) {
   const { at } = yield* QuickFiles
-  const quick = scope.oneFileSystem ? yield* at(present(scope).map(({ path }) => path)) : Option.none()
+  const quick = scope.oneFileSystem ? yield* at(foldersOf(scope)) : Option.none()
   return Option.isSome(quick) ? quick.value : yield* Files.Files
 })
 
-/** The first root that is still there. */
+/** The first folder that is still there. What is no folder is removed or told of the first time that it is met. */
 const findLeft = Effect.fnUntraced(function*(scope: Scope) {
-  const files = yield* Files.Files
-  for (const { path } of present(scope)) {
+  for (const root of present(scope)) {
+    if (root.kind !== "folder") continue
     // What can't be looked at is told by what has failed.
-    if (Option.isSome(yield* Effect.orElseSucceed(files.find(path), Option.none))) return path
+    const state = yield* Effect.orElseSucceed(DeleteRoot.state(root), () => "Gone" as const)
+    if (state === "Same") return root.path
   }
   return undefined
 })
@@ -191,10 +196,10 @@ export const program = Effect.fnUntraced(function*(payload: Payload) {
   const tallies = [yield* fanOut("entries", DeleteBatch, entries, { concurrency })]
   // Where something is left that has neither failed nor was left on purpose, others have put it there meanwhile.
   for (let round = 1; round <= attempt + 1; round++) {
-    // One that was swapped meanwhile would be told file by file.
-    yield* DeleteRoot.verify(scope.roots)
     const name = round === 1 ? "leftovers" : `leftovers ${round}`
-    tallies.push(yield* fanOut(name, DeleteOne, (after) => leftovers(scope, after)))
+    // What is another one by now was made after the one that was named was removed.
+    const options = { replaced: yield* replacedOf(scope), isFirst: round === 1 }
+    tallies.push(yield* fanOut(name, DeleteOne, (after) => leftovers(scope, after, options)))
     const sums = sum(tallies)
     if (sums.failed + sums.skipped > 0) return sums
     const path = yield* findLeft(scope)

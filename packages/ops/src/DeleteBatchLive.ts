@@ -45,11 +45,12 @@ const removeThere = (payload: Payload, others: Remote): Removed =>
 /** Where what is under a root can be removed at once; it is asked once for each. */
 const quickFiles = Effect.map(QuickFiles, ({ at }) => {
   const known = new Map<FilePath.FilePath, Option.Option<Files.Files["Service"]>>()
-  return Effect.fnUntraced(function*({ path }: DeleteRoot, oneFileSystem: boolean) {
+  return Effect.fnUntraced(function*({ kind, path }: DeleteRoot, oneFileSystem: boolean) {
     const before = known.get(path)
     if (before !== undefined) return before
     // What is mounted in there may be anywhere.
-    const files = oneFileSystem ? yield* at([FilePath.parent(path), path]) : Option.none()
+    const folders = [FilePath.parent(path), ...kind === "folder" ? [path] : []]
+    const files = oneFileSystem ? yield* at(folders) : Option.none()
     known.set(path, files)
     return files
   })

@@ -10,7 +10,7 @@ import type * as Layer from "effect/Layer"
 import { DeleteNames, ThreadTasks } from "./DeleteTask.ts"
 import type * as FilePath from "./FilePath.ts"
 import * as Files from "./Files.ts"
-import { type Descent, removeAlone, within } from "./internal/descent.ts"
+import { type Descent, within } from "./internal/descent.ts"
 
 /** Removes what it can of these names, and tells how many of them are gone. */
 const removeNames = Effect.fnUntraced(function*(folder: Files.Folder, names: ReadonlyArray<FilePath.FilePath>) {
@@ -40,15 +40,13 @@ const nothing = { files: 0, folders: 0 }
 export const remove = (
   { folder, names, root, ...options }: Task.Payload<typeof DeleteNames>
 ): Effect.Effect<Task.Success<typeof DeleteNames>, Interrupter.Interrupted, Files.Files> =>
-  (root.kind === "folder"
-    ? within({ root, ...options }, folder, removeIn(names))
-    : Effect.as(removeAlone(root), { files: 1, folders: 0 })).pipe(
-      // What is left is met again, one by one, and then it is said why.
-      Effect.catchTags({
-        DeleteFailed: () => Effect.succeed(nothing),
-        FilesError: () => Effect.succeed(nothing)
-      })
-    )
+  within({ root, ...options }, folder, removeIn(names)).pipe(
+    // What is left is met again, one by one, and then it is said why.
+    Effect.catchTags({
+      DeleteFailed: () => Effect.succeed(nothing),
+      FilesError: () => Effect.succeed(nothing)
+    })
+  )
 
 /**
  * Layer that supplies the handler.

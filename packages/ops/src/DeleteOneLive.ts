@@ -5,7 +5,7 @@
  */
 import type { Interrupted } from "@fanout/core/Interrupter"
 import * as Progress from "@fanout/core/Progress"
-import type * as Task from "@fanout/core/Task"
+import * as Task from "@fanout/core/Task"
 import * as Effect from "effect/Effect"
 import type * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
@@ -16,6 +16,7 @@ import * as FilePath from "./FilePath.ts"
 import type * as Files from "./Files.ts"
 import { FilesError } from "./FilesError.ts"
 import { type Climb, type Descent, failed, removeAlone, within } from "./internal/descent.ts"
+import { SkipReason } from "./SkipReason.ts"
 import { Trash } from "./Trash.ts"
 
 class Tasks extends RpcGroup.make(DeleteOne) {}
@@ -80,8 +81,15 @@ const runOrFail = ({ kind, path, root, ...options }: Payload): Ending<FilesError
 
 const run = (
   payload: Payload
-): Effect.Effect<typeof Deleted.Type, DeleteFailed | Interrupted, Files.Files | Trash> =>
-  Effect.catchTag(runOrFail(payload), "FilesError", (error) => Effect.fail(failed(error)))
+): Effect.Effect<typeof Deleted.Type, DeleteFailed | Interrupted | Task.Skipped, Files.Files | Trash> =>
+  runOrFail(payload).pipe(
+    Effect.catchTag("FilesError", (error) => Effect.fail(failed(error))),
+    Effect.catchIf(
+      // It was the one that was named when the job began to remove it.
+      ({ code }) => code === "Replaced" && payload.kind !== "trash",
+      () => Task.skip(SkipReason.Replaced)
+    )
+  )
 
 /**
  * Layer that supplies the handler.

@@ -8,6 +8,7 @@ import * as Arr from "effect/Array"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
+import type * as Scope from "effect/Scope"
 import { DeleteError, Reason } from "./DeleteError.ts"
 import * as FilePath from "./FilePath.ts"
 import * as Files from "./Files.ts"
@@ -25,7 +26,7 @@ export const DeleteRoot = Schema.Struct({
   path: FilePath.FilePath,
   /** `missing` where there was nothing. */
   kind: Schema.Literals(["folder", "other", "missing"]),
-  /** Device, inode and, of a folder, time of birth. */
+  /** Device, inode and time of birth. */
   identity: Schema.String,
   /** The same of the folder that it is in. */
   parent: Schema.String
@@ -53,7 +54,7 @@ export const folderText = ({ bornNanos, device, inode }: Files.Identity): string
  * @category accessors
  * @since 0.1.0
  */
-export const otherText = ({ device, inode }: Files.FileStat): string => `${device}:${inode}`
+export const otherText = ({ bornNanos, device, inode }: Files.FileStat): string => `${device}:${inode}:${bornNanos}`
 
 const fail = (reason: Reason): Effect.Effect<never, DeleteError> => Effect.fail(new DeleteError({ reason }))
 
@@ -135,22 +136,43 @@ export const resolve = Effect.fnUntraced(function*(options: {
   return Arr.isArrayNonEmpty(roots) ? roots : [first]
 })
 
-const verifyOne = Effect.fnUntraced(function*(root: DeleteRoot) {
-  const replaced = fail(Replaced.make({ path: root.path }))
+const stateOrFail = Effect.fnUntraced(function*(root: DeleteRoot): Effect.fn.Return<
+  State,
+  FilesError,
+  Files.Files | Scope.Scope
+> {
   const place = yield* Effect.catchIf(
     Place.open(root.path),
     ({ code, isMissing }) => isMissing || code === "ELOOP",
-    () => replaced
+    () => Effect.undefined
   )
-  if (folderText(yield* place.folder.identity) !== root.parent) return yield* replaced
+  if (place === undefined || folderText(yield* place.folder.identity) !== root.parent) return "Replaced"
   const found = yield* Place.find(place)
-  if (Option.isNone(found)) return
+  if (Option.isNone(found)) return "Gone"
   if (found.value.kind !== "folder") {
-    return yield* root.kind === "other" && otherText(found.value) === root.identity ? Effect.void : replaced
+    return root.kind === "other" && otherText(found.value) === root.identity ? "Same" : "Replaced"
   }
   const identity = yield* Effect.flatMap(place.folder.folder(place.name), (folder) => folder.identity)
-  if (root.kind !== "folder" || folderText(identity) !== root.identity) return yield* replaced
-}, Effect.scoped)
+  return root.kind === "folder" && folderText(identity) === root.identity ? "Same" : "Replaced"
+})
+
+/**
+ * What has become of a root: `Replaced` where it, or the folder that it is in, is another one than when the job
+ * started.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type State = "Same" | "Gone" | "Replaced"
+
+/**
+ * What has become of a root that was there when the job started.
+ *
+ * @category accessors
+ * @since 0.1.0
+ */
+export const state = (root: DeleteRoot): Effect.Effect<State, DeleteError, Files.Files> =>
+  Effect.catchTag(Effect.scoped(stateOrFail(root)), "FilesError", inaccessible)
 
 /**
  * Fails where a root, or the folder that it is in, is another one than when the job started. That a root is gone is as
@@ -162,6 +184,10 @@ const verifyOne = Effect.fnUntraced(function*(root: DeleteRoot) {
 export const verify = (roots: ReadonlyArray<DeleteRoot>): Effect.Effect<void, DeleteError, Files.Files> =>
   Effect.forEach(
     roots.filter(({ kind }) => kind !== "missing"),
-    (root) => Effect.catchTag(verifyOne(root), "FilesError", inaccessible),
+    (root) =>
+      Effect.flatMap(
+        state(root),
+        (state) => state === "Replaced" ? fail(Replaced.make({ path: root.path })) : Effect.void
+      ),
     { discard: true }
   )

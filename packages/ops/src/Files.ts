@@ -57,6 +57,8 @@ export interface FileStat {
   readonly modifiedNanos: bigint
   /** When content, mode, owner or names changed last. Nobody can set it. */
   readonly changedNanos: bigint
+  /** When it was created; 0 where that is not known. Inodes are used again, with another time. */
+  readonly bornNanos: bigint
 }
 
 /**

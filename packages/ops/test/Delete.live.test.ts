@@ -133,6 +133,26 @@ describe("Delete", () => {
       assert.lengthOf(fs.readdirSync(path.join(place, "moved/root")), names.length)
     }).pipe(Effect.provide(runtime("layer"))))
 
+  it.live.each(["layer", "blocking", "node"] as const)(
+    "removes no file that got the inode of the one that was named (%s)",
+    (way) =>
+      Effect.gen(function*() {
+        const file = path.join(yield* testFolder, "file")
+        fs.writeFileSync(file, "")
+        const manager = yield* JobManager.JobManager
+        const payload = yield* Delete.plan(request([file]))
+        // ext4 gives it at once. Its clock goes by steps of some milliseconds.
+        yield* Effect.promise(() => setTimeout(20))
+        fs.unlinkSync(file)
+        fs.writeFileSync(file, "")
+
+        const job = yield* manager.start(Delete.job, payload)
+        assert.isTrue(Exit.isFailure(yield* Effect.exit(job.await)))
+
+        assert.isTrue(fs.existsSync(file))
+      }).pipe(Effect.provide(runtime(way)))
+  )
+
   it.live.each(["layer", "node", "quick"] as const)(
     "removes what is deeper than a path can say (%s)",
     (way) =>

@@ -10,6 +10,7 @@ import type * as Scope from "effect/Scope"
 interface Inode {
   readonly device: bigint
   readonly inode: bigint
+  readonly born: bigint
   readonly kind: Files.FileKind
   readonly entries: Map<FilePath.FilePath, Inode>
   target: FilePath.FilePath
@@ -69,6 +70,8 @@ const checked = (name: FilePath.FilePath): FilePath.FilePath => {
 /** A file system in memory, with what tests need to arrange and to look at. */
 export class Disk {
   private lastInode = 1n
+  private lastBorn = 1n
+  private readonly freeInodes: Array<bigint> = []
   private lastMount = 1n
   private ticks = 9_000_000_000_000_000_000n
   /** Device of what is created from now on. */
@@ -76,6 +79,10 @@ export class Disk {
   readonly root: Inode = this.inode("folder", 0o755)
   /** What names the file system of a device; nothing does where it is not in here. */
   readonly fileSystems = new Map([[1n, "memory"]])
+  /** Gives the inode of what is removed to what is created next, as ext4 does. */
+  usesInodesAgain = false
+  /** Whether it is known when something was created. */
+  tellsBirth = true
   /** Kinds that listings do not tell, as on file systems without them. */
   tellsKinds = true
   /** Files without a name, which some file systems don't have. */
@@ -86,7 +93,8 @@ export class Disk {
   inode(kind: Files.FileKind, mode: number): Inode {
     return {
       device: this.device,
-      inode: this.lastInode++,
+      inode: (this.usesInodesAgain ? this.freeInodes.shift() : undefined) ?? this.lastInode++,
+      born: this.tellsBirth ? this.lastBorn++ : 0n,
       kind,
       entries: new Map(),
       target: FilePath.empty,
@@ -168,6 +176,7 @@ export class Disk {
   take(folder: Inode, name: FilePath.FilePath): void {
     const found = folder.entries.get(name) ?? fail("ENOENT")
     folder.entries.delete(name)
+    this.freeInodes.push(found.inode)
     found.changed = ++this.ticks
     this.touch(folder)
     if (found.kind !== "folder") return
@@ -294,7 +303,7 @@ const deviceOf = ({ device, mount }: Inode): bigint => device + mount / 256n
 const toIdentity = (inode: Inode): Files.Identity => ({
   device: deviceOf(inode),
   inode: inode.inode,
-  bornNanos: inode.inode,
+  bornNanos: inode.born,
   mount: inode.mount
 })
 
@@ -307,7 +316,8 @@ export const toStat = (inode: Inode): Files.FileStat => ({
   group: 0,
   sizeBytes: inode.kind === "link" ? FilePath.toBytes(inode.target).length : inode.content.length,
   ...inode.times,
-  changedNanos: inode.changed
+  changedNanos: inode.changed,
+  bornNanos: inode.born
 })
 
 const attempt = <A>(

@@ -13,6 +13,7 @@ const stat = (fields: Partial<FileStat> = {}): FileStat => ({
   accessedNanos: 0n,
   modifiedNanos: 5_000n,
   changedNanos: 0n,
+  bornNanos: 0n,
   ...fields
 })
 

@@ -55,4 +55,23 @@ describe("quickCalls", () => {
     unlink(0)
     assert.deepStrictEqual(made(), ["at once"])
   })
+
+  it("never waits for what may meet another file system", () => {
+    const made: Array<string> = []
+    const noting = (way: string): SystemCalls => ({
+      ...nodeCalls.calls.later,
+      open: () => void made.push(`${way} open`),
+      openPath: () => void made.push(`${way} openPath`),
+      identity: () => void made.push(`${way} identity`),
+      lstat: () => void made.push(`${way} lstat`),
+      list: () => void made.push(`${way} list`)
+    })
+    const calls = quickCalls.make({ atOnce: noting("at once"), later: noting("later") }, () => 0)
+    calls.open(0, name, "folder", () => {})
+    calls.openPath(name, "list", () => {})
+    calls.identity(0, () => {})
+    calls.lstat(0, name, () => {})
+    calls.list(0, () => {}, () => {})
+    assert.deepStrictEqual(made, ["later open", "later openPath", "later identity", "later lstat", "at once list"])
+  })
 })

@@ -3,9 +3,11 @@
  */
 import type * as FanOut from "@fanout/core/FanOut"
 import type * as Task from "@fanout/core/Task"
+import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Stream from "effect/Stream"
-import type { DeleteRoot } from "../DeleteRoot.ts"
+import type { DeleteError } from "../DeleteError.ts"
+import * as DeleteRoot from "../DeleteRoot.ts"
 import type { DeleteBatch, DeleteOne } from "../DeleteTask.ts"
 import * as FilePath from "../FilePath.ts"
 import type * as Files from "../Files.ts"
@@ -16,7 +18,7 @@ import { failed } from "./descent.ts"
 
 /** What a walk over a deletion has to know. */
 export interface Scope {
-  readonly roots: ReadonlyArray<DeleteRoot>
+  readonly roots: ReadonlyArray<DeleteRoot.DeleteRoot>
   readonly oneFileSystem: boolean
   /** Files that are not deleted. */
   readonly database: ReadonlyArray<FilePath.FilePath>
@@ -29,7 +31,8 @@ const maxTextLength = 1024
 const textLength = (name: FilePath.FilePath): number => name.isWellFormed() ? name.length : 6 * name.length
 
 /** What there was when the job started. */
-export const present = ({ roots }: Scope): ReadonlyArray<DeleteRoot> => roots.filter(({ kind }) => kind !== "missing")
+export const present = ({ roots }: Scope): ReadonlyArray<DeleteRoot.DeleteRoot> =>
+  roots.filter(({ kind }) => kind !== "missing")
 
 export const walk = (scope: Scope, after: Option.Option<string> = Option.none()) =>
   FileTree.walk({
@@ -38,7 +41,7 @@ export const walk = (scope: Scope, after: Option.Option<string> = Option.none())
     after
   })
 
-export const pathOf = (root: DeleteRoot, path: FilePath.FilePath): FilePath.FilePath =>
+export const pathOf = (root: DeleteRoot.DeleteRoot, path: FilePath.FilePath): FilePath.FilePath =>
   path === "" ? root.path : FilePath.join(root.path, path)
 
 /** Files in there that are not deleted. Mostly there are none, and then no path has to be made to look for it. */
@@ -47,12 +50,12 @@ export const leftOf = ({ database, roots }: Scope): ReadonlySet<FilePath.FilePat
 
 type BatchElement = FanOut.Element<Task.Payload<typeof DeleteBatch>>
 
-const none: ReadonlyArray<BatchElement> = []
+const none: ReadonlyArray<never> = []
 
 /** Gathers names of one folder that follow one another. */
 class Batches {
   private readonly scope: Scope
-  private readonly roots: ReadonlyArray<DeleteRoot>
+  private readonly roots: ReadonlyArray<DeleteRoot.DeleteRoot>
   private readonly left: ReadonlySet<FilePath.FilePath>
   private names: Array<FilePath.FilePath> = []
   private length = 0
@@ -93,7 +96,8 @@ class Batches {
   private addLeaf({ cursor, path, source }: FileTree.Element): ReadonlyArray<BatchElement> {
     const root = this.roots[source]
     if (root === undefined || (this.left.size > 0 && this.left.has(pathOf(root, path)))) return none
-    if (path === "") return [...this.flush(), this.element(source, path, [], cursor)]
+    // A root that is no folder is removed by the second walk, once: who has a path of its own is told of by itself.
+    if (path === "") return this.flush()
     const folder = FilePath.parent(path)
     const name = FilePath.name(path)
     const length = textLength(name)
@@ -177,15 +181,64 @@ const missing = (scope: Scope, after: Option.Option<string>): ReadonlyArray<OneE
   })
 }
 
-/** What is left of all there was to delete, one by one. */
+const skipped = (cursor: string, path: FilePath.FilePath, reason: string): OneElement => ({
+  _tag: "Settled",
+  cursor,
+  key: FilePath.display(path),
+  outcome: { _tag: "Skipped", reason, count: 1 }
+})
+
+interface Left {
+  readonly replaced: ReadonlySet<FilePath.FilePath>
+  /** Whether nobody has met what is left yet. */
+  readonly isFirst: boolean
+}
+
+/** Passes over roots as wholes. One that the walk goes on in the middle of is not. */
+const passing = (scope: Scope, { isFirst, replaced }: Left) => {
+  const roots = present(scope)
+  let inside: number | undefined
+  return ({ _tag, cursor, path, source }: FileTree.Element): ReadonlyArray<OneElement> | undefined => {
+    const root = roots[source]
+    if (root === undefined) return undefined
+    const isPassed = replaced.has(root.path) || (root.kind === "other" && !isFirst)
+    const isWhole = path === "" && (_tag !== "Close" || inside === source)
+    if (!isPassed || !(isWhole || inside === source)) return undefined
+    inside = isWhole && _tag !== "Open" ? undefined : source
+    if (inside !== undefined || !replaced.has(root.path)) return none
+    return [skipped(cursor, root.path, SkipReason.Replaced)]
+  }
+}
+
+/** Roots that are others by now. */
+export const replacedOf = (
+  scope: Scope
+): Effect.Effect<ReadonlySet<FilePath.FilePath>, DeleteError, Files.Files> =>
+  Effect.map(
+    Effect.filter(present(scope), (root) => Effect.map(DeleteRoot.state(root), (state) => state === "Replaced")),
+    (roots) => new Set(roots.map(({ path }) => path))
+  )
+
+/** What is left of all there was to delete, one by one. A root that is no folder is met only the first time. */
 export const leftovers = (
   scope: Scope,
-  after: Option.Option<string>
+  after: Option.Option<string>,
+  left: Left
 ): Stream.Stream<OneElement, never, Files.Files> => {
+  const pass = passing(scope, left)
+  const elementOf = elementsOf(scope)
+  const place = Option.filter(after, (cursor) => !cursor.startsWith(missingMark))
+  return Stream.concat(
+    Stream.fromIterable(missing(scope, after)),
+    Stream.flatMap(walk(scope, place), (element) => Stream.fromIterable(pass(element) ?? elementOf(element)))
+  )
+}
+
+const elementsOf = (scope: Scope) => {
   const roots = present(scope)
   const left = leftOf(scope)
   const named = new Set(roots.map(({ path }) => path))
-  const elementOf = (element: FileTree.Element): ReadonlyArray<OneElement> => {
+  return (element: FileTree.Element): ReadonlyArray<OneElement> => {
     const { cursor, path, source } = element
     const root = roots[source]
     if (root === undefined) return []
@@ -198,12 +251,7 @@ export const leftovers = (
         return [{ _tag: "After", cursor, payload: { ...payload, kind: "folderEnd" } }]
       case "Leaf":
         return left.has(absolute)
-          ? [{
-            _tag: "Settled",
-            cursor,
-            key: FilePath.display(absolute),
-            outcome: { _tag: "Skipped", reason: SkipReason.Database, count: 1 }
-          }]
+          ? [skipped(cursor, absolute, SkipReason.Database)]
           : [{ _tag: "Item", cursor, payload: { ...payload, kind: "leaf" } }]
       case "Unreadable": {
         const { error, retryAfter } = element
@@ -221,9 +269,4 @@ export const leftovers = (
       }
     }
   }
-  const place = Option.filter(after, (cursor) => !cursor.startsWith(missingMark))
-  return Stream.concat(
-    Stream.fromIterable(missing(scope, after)),
-    Stream.flatMap(walk(scope, place), (element) => Stream.fromIterable(elementOf(element)))
-  )
 }

@@ -51,7 +51,7 @@ const isGone = (error: FilesError): boolean => error.code === "ENOENT"
 export class Descent {
   private readonly where: Where
   /** Names from the root on; the first one is the root's own. */
-  private readonly names: ReadonlyArray<FilePath.FilePath>
+  private names: ReadonlyArray<FilePath.FilePath>
   /** The last folders on the way. The first of all is the one that the root is in. */
   private readonly open: Array<{ readonly folder: Files.Folder; readonly scope: Scope.Closeable }> = []
   /** How many folders on the way are not open any more. */
@@ -111,13 +111,14 @@ export class Descent {
     return Effect.gen({ self: this }, function*() {
       let removed = 0
       for (let at = this.reached - 1; at >= 0; at--) {
+        if (at < this.closed) {
+          yield* this.returnTo(at)
+          // Something on the way may be gone by now.
+          at = Math.min(at, this.reached - 1)
+        }
         const parent = this.open[at - this.closed]?.folder
         const name = this.names[at]
-        if (name === undefined) break
-        if (parent === undefined) {
-          const above = yield* climbFrom(this.where, FilePath.make(this.names.slice(1, at + 1).join("/")))
-          return { ...above, removed: removed + above.removed }
-        }
+        if (parent === undefined || name === undefined) break
         const error = yield* Effect.match(parent.removeFolder(name), {
           onFailure: (error) => isGone(error) ? undefined : error,
           onSuccess: () => {
@@ -129,6 +130,18 @@ export class Descent {
       }
       return { removed, stoppedBy: undefined }
     })
+  }
+
+  /** Goes down again, as far as this name. Before, it closes what is open: there may be many such ways. */
+  private returnTo(at: number): Effect.Effect<void, FilesError | DeleteFailed, Files.Files> {
+    return Effect.andThen(
+      this.close,
+      Effect.suspend(() => {
+        this.closed = 0
+        this.names = this.names.slice(0, at + 1)
+        return this.down
+      })
+    )
   }
 
   get close(): Effect.Effect<void> {
@@ -148,9 +161,6 @@ export const within = <A, E, R>(
     const descent = new Descent(where, path)
     return Effect.ensuring(Effect.andThen(descent.down, Effect.suspend(() => use(descent))), descent.close)
   })
-
-const climbFrom = (where: Where, path: FilePath.FilePath): ReturnType<() => Descent["climb"]> =>
-  within(where, path, (descent) => descent.climb)
 
 /** Removes a root that is no folder. */
 export const removeAlone = Effect.fnUntraced(

@@ -56,10 +56,11 @@ const AT_SYMLINK_NOFOLLOW = 0x100
 const AT_REMOVEDIR = 0x200
 const AT_SYMLINK_FOLLOW = 0x400
 const AT_EMPTY_PATH = 0x1000
-const STATX_BASIC_STATS = 0x7ff
 const STATX_INO = 0x100
 const STATX_BTIME = 0x800
 const STATX_MNT_ID = 0x1000
+/** What `stat` knows, and the time of birth. */
+const statMask = 0x7ff | STATX_BTIME
 /** Number of `openat2`, the same on all architectures (linux/unistd.h). */
 const SYS_openat2 = 437
 const RESOLVE_NO_SYMLINKS = 4n
@@ -137,9 +138,13 @@ const toStat = (into: Buffer): Files.FileStat => {
     sizeBytes: Number(into.readBigUInt64LE(40)),
     accessedNanos: timeAt(into, 64),
     modifiedNanos: timeAt(into, 112),
-    changedNanos: timeAt(into, 96)
+    changedNanos: timeAt(into, 96),
+    bornNanos: bornOf(into)
   }
 }
+
+/** When it was created; 0 where kernel or file system do not know. */
+const bornOf = (into: Buffer): bigint => (into.readUInt32LE(0) & STATX_BTIME) === 0 ? 0n : timeAt(into, 80)
 
 /** Number of the device, as the C library makes one of two. */
 const deviceOf = (into: Buffer): bigint => {
@@ -153,7 +158,7 @@ const toIdentity = (into: Buffer): Files.Identity => {
   return {
     device: deviceOf(into),
     inode: into.readBigUInt64LE(32),
-    bornNanos: (known & STATX_BTIME) === 0 ? 0n : timeAt(into, 80),
+    bornNanos: bornOf(into),
     mount: (known & STATX_MNT_ID) === 0 ? 0n : into.readBigUInt64LE(144)
   }
 }
@@ -257,7 +262,7 @@ const identity = (make: Make): SystemCalls["identity"] => (descriptor, done) => 
 const of = (make: Make): SystemCalls => {
   const stat = (folder: number, name: string | Buffer, flags: number, done: Done<Files.FileStat>): void => {
     const into = Buffer.allocUnsafe(statBytes)
-    make(libcCalls.statx, [folder, name, flags, STATX_BASIC_STATS, into], (code) => done(code, toStat(into)))
+    make(libcCalls.statx, [folder, name, flags, statMask, into], (code) => done(code, toStat(into)))
   }
   return {
     open: (folder, name, mode, done) =>

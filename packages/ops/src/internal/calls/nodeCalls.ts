@@ -78,7 +78,8 @@ export const toStat = (stats: fs.BigIntStats): Files.FileStat => ({
   sizeBytes: Number(stats.size),
   accessedNanos: stats.atimeNs,
   modifiedNanos: stats.mtimeNs,
-  changedNanos: stats.ctimeNs
+  changedNanos: stats.ctimeNs,
+  bornNanos: stats.birthtimeNs
 })
 
 const mapped = <A, B>(done: Done<B>, map: (value: A) => B): Done<A> => (code, value) =>
@@ -166,8 +167,11 @@ const mountOf = (make: Make, descriptor: number, device: bigint, done: Done<bigi
   if (!isLinux) return done(undefined, device)
   const path = `/proc/self/fdinfo/${descriptor}`
   make<string>(
-    (code, text) =>
-      done(undefined, code === undefined ? BigInt(/^mnt_id:\s*(\d+)/m.exec(text)?.[1] ?? device) : device),
+    (code, text) => {
+      if (code === undefined) done(undefined, BigInt(/^mnt_id:\s*(\d+)/m.exec(text)?.[1] ?? device))
+      // Then it is not told of any. After another error it would be told of others, which would seem to be elsewhere.
+      else done(code === "ENOENT" ? undefined : code, device)
+    },
     (done) => fs.readFile(path, "latin1", done),
     () => fs.readFileSync(path, "latin1")
   )

@@ -49,7 +49,10 @@ class Judge {
   }
 }
 
-/** Calls for folders and names are made at once; those for content, which may take any time, never. */
+/**
+ * Names are removed and open folders listed at once. What may meet another file system, which may be one that never
+ * answers, is handed on: whatever opens a folder or looks at one. So are calls for content, which may take any time.
+ */
 export const make = (
   { atOnce, later }: { readonly atOnce: SystemCalls; readonly later: SystemCalls },
   now: () => number
@@ -57,28 +60,8 @@ export const make = (
   const judge = new Judge(now)
   return {
     ...later,
-    open: (folder, name, mode, done) =>
-      mode === "folder" || mode === "list"
-        ? judge.make<number>(
-          (done) => atOnce.open(folder, name, mode, done),
-          (done) => later.open(folder, name, mode, done),
-          done
-        )
-        : later.open(folder, name, mode, done),
-    openPath: (path, mode, done) =>
-      mode === "read"
-        ? later.openPath(path, mode, done)
-        : judge.make<number>(
-          (done) => atOnce.openPath(path, mode, done),
-          (done) => later.openPath(path, mode, done),
-          done
-        ),
     close: (descriptor, done) =>
       judge.make<void>((done) => atOnce.close(descriptor, done), (done) => later.close(descriptor, done), done),
-    identity: (descriptor, done) =>
-      judge.make((done) => atOnce.identity(descriptor, done), (done) => later.identity(descriptor, done), done),
-    lstat: (folder, name, done) =>
-      judge.make((done) => atOnce.lstat(folder, name, done), (done) => later.lstat(folder, name, done), done),
     list: (descriptor, add, done) =>
       judge.make((done) => atOnce.list(descriptor, add, done), (done) => later.list(descriptor, add, done), done),
     unlink: (folder, name, done) =>
