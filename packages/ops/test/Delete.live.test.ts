@@ -253,6 +253,34 @@ describe("Delete", () => {
       })
   )
 
+  it.live.each(["layer", "blocking", "node", "quick"] as const)(
+    "removes a tree on an overlay, and tells its root from others after the first change (%s)",
+    (way, context) =>
+      Effect.gen(function*() {
+        const place = yield* testFolder
+        const [lower, upper, work, mounted] = ["lower", "upper", "work", "mounted"].map((name) =>
+          path.join(place, name)
+        )
+        for (const folder of [upper, work, mounted]) fs.mkdirSync(folder ?? "")
+        fill(path.join(lower ?? "", "root/a"))
+        fill(path.join(lower ?? "", "root"))
+        // Times of birth go by steps of some milliseconds.
+        yield* Effect.promise(() => setTimeout(20))
+        const options = `lowerdir=${lower},upperdir=${upper},workdir=${work}`
+        if (spawnSync("mount", ["-t", "overlay", "overlay", "-o", options, mounted ?? ""]).status !== 0) {
+          return context.skip("needs the right to mount")
+        }
+        try {
+          const root = path.join(mounted ?? "", "root")
+          const { failed, isDone } = yield* remove([root])
+          assert.deepStrictEqual([isDone, failed], [true, []])
+          assert.isFalse(fs.existsSync(root))
+        } finally {
+          spawnSync("umount", [mounted ?? ""])
+        }
+      }).pipe(Effect.provide(runtime(way)))
+  )
+
   it.live("refuses the root of all files by another name", (context) =>
     Effect.gen(function*() {
       const place = yield* testFolder

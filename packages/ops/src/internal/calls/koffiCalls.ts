@@ -9,7 +9,16 @@ import * as FilePath from "../../FilePath.ts"
 import type * as Files from "../../Files.ts"
 import type { EntryKind } from "../../FolderListing.ts"
 import * as FileSystemId from "./fileSystemId.ts"
-import { type Done, fileMode, folderMode, type Mode, type SystemCalls, type Way } from "./systemCalls.ts"
+import {
+  type Done,
+  fileMode,
+  folderMode,
+  isAnonymous,
+  isOverlay,
+  type Mode,
+  type SystemCalls,
+  type Way
+} from "./systemCalls.ts"
 
 // What a call that others wait for needs is kept for the next one, for as many as koffi allows. These few arguments
 // take little of it.
@@ -255,7 +264,16 @@ const identity = (make: Make): SystemCalls["identity"] => (descriptor, done) => 
   make(
     libcCalls.statx,
     [descriptor, "", AT_EMPTY_PATH, STATX_INO | STATX_BTIME | STATX_MNT_ID, into],
-    (code) => done(code, toIdentity(into))
+    (code) => {
+      const found = toIdentity(into)
+      if (code !== undefined || found.bornNanos === 0n || !isAnonymous(found.device)) return done(code, found)
+      // The first change in a folder of a lower layer makes another one in the upper layer, which is born then.
+      make(
+        libcCalls.fstatfs,
+        [descriptor, into],
+        (code) => done(code, isOverlay(into.readUInt32LE(0)) ? { ...found, bornNanos: 0n } : found)
+      )
+    }
   )
 }
 

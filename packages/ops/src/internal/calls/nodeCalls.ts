@@ -8,7 +8,16 @@
 import * as fs from "node:fs"
 import * as FilePath from "../../FilePath.ts"
 import type * as Files from "../../Files.ts"
-import { type Done, fileMode, folderMode, type Mode, type SystemCalls, type Way } from "./systemCalls.ts"
+import {
+  type Done,
+  fileMode,
+  folderMode,
+  isAnonymous,
+  isOverlay,
+  type Mode,
+  type SystemCalls,
+  type Way
+} from "./systemCalls.ts"
 
 type NodeDone<A> = (error: NodeJS.ErrnoException | null, value: A) => void
 
@@ -177,16 +186,31 @@ const mountOf = (make: Make, descriptor: number, device: bigint, done: Done<bigi
   )
 }
 
+/** When a folder was created; 0 on an overlay, where the first change in it makes another one. */
+const bornOf = (make: Make, descriptor: number, { birthtimeNs, dev }: fs.BigIntStats, done: Done<bigint>): void => {
+  if (!isLinux || !isAnonymous(dev)) return done(undefined, birthtimeNs)
+  const path = place(descriptor)
+  make<fs.StatsFs>(
+    mapped(done, ({ type }) => isOverlay(type) ? 0n : birthtimeNs),
+    (done) => fs.statfs(path, done),
+    () => fs.statfsSync(path)
+  )
+}
+
 const identity = (make: Make): SystemCalls["identity"] => (descriptor, done) =>
   make<fs.BigIntStats>(
     (code, stats) =>
       code === undefined
-        ? mountOf(
-          make,
-          descriptor,
-          stats.dev,
-          (code, mount) => done(code, { device: stats.dev, inode: stats.ino, bornNanos: stats.birthtimeNs, mount })
-        )
+        ? bornOf(make, descriptor, stats, (code, bornNanos) =>
+          code === undefined
+            ? mountOf(
+              make,
+              descriptor,
+              stats.dev,
+              (code, mount) => done(code, { device: stats.dev, inode: stats.ino, bornNanos, mount })
+            )
+            // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- nobody reads the value beside a code
+            : done(code, undefined as never))
         // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- nobody reads the value beside a code
         : done(code, undefined as never),
     (done) => fs.fstat(descriptor, bigint, done),

@@ -64,6 +64,14 @@ export interface SystemCalls {
 /** Whether what a call comes to is given later, or before it returns. */
 export type Way = "later" | "atOnce"
 
+/** Number of the file system that lays folders over others (linux/magic.h). */
+const overlay = 0x794c7630
+
+export const isOverlay = (type: number): boolean => type >>> 0 === overlay
+
+/** Whether a file system has no device of its own (major number 0), as overlays have none: only those are asked. */
+export const isAnonymous = (device: bigint): boolean => (device >> 8n & 0xfffn) === 0n && device >> 44n === 0n
+
 /** Permissions of what is created, until it gets those it is to have. */
 export const fileMode = 0o600
 export const folderMode = 0o700
