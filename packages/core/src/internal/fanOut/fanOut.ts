@@ -212,7 +212,7 @@ class Engine {
     })
   )
 
-  /** Nothing more is fed. Lanes that find nothing else to do end at once, so whatever it ended with is known by then. */
+  /** Nothing more is fed. Lanes that find nothing to do end at once, so what it ended with is known by then. */
   endFeeding(): void {
     this.feeding = false
     this.wake()
