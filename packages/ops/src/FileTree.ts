@@ -7,17 +7,15 @@
  *
  * @since 0.1.0
  */
-import * as Arr from "effect/Array"
-import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
-import type * as Pull from "effect/Pull"
 import * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
 import * as FilePath from "./FilePath.ts"
 import * as Files from "./Files.ts"
 import { FilesError } from "./FilesError.ts"
 import * as FolderListing from "./FolderListing.ts"
+import { Asking } from "./internal/asking.ts"
 import * as Place from "./Place.ts"
 import * as TreeCursor from "./TreeCursor.ts"
 
@@ -109,51 +107,34 @@ interface Question {
   readonly kind: "folder" | "unknown"
 }
 
-const elementsPerChunk = 512
-
-class Walker {
+class Walker extends Asking<Element, Question> {
   private readonly files: Files.Files["Service"]
   private readonly sources: ReadonlyArray<FilePath.FilePath>
   private readonly frames: Array<Frame> = []
   private source = -1
-  private chunk: Array<Element> = []
-  private question: Question | undefined = undefined
   private readonly oneFileSystem: boolean
   /** What the present source is on, where that matters. */
   private home: Files.Identity | undefined = undefined
 
   constructor(files: Files.Files["Service"], { oneFileSystem = false, sources }: WalkOptions) {
+    super(undefined)
     this.files = files
     this.sources = sources
     this.oneFileSystem = oneFileSystem
   }
 
-  /** The next elements: all that are known without asking the file system, once it was asked about the first. */
-  readonly pull: Pull.Pull<Arr.NonEmptyReadonlyArray<Element>> = Effect.suspend(() => {
-    this.advance()
-    const { chunk, question } = this
-    if (Arr.isArrayNonEmpty(chunk)) {
-      this.chunk = []
-      return Effect.succeed(chunk)
+  protected step(): boolean {
+    const frame = this.frames.at(-1)
+    if (frame === undefined) {
+      if (this.source + 1 >= this.sources.length) return false
+      this.source++
+      this.question = { path: FilePath.empty, kind: "unknown" }
+    } else if (frame.index < frame.listing.size) {
+      this.enter(frame, frame.index++)
+    } else {
+      this.leave(frame)
     }
-    if (question === undefined) return Cause.done()
-    this.question = undefined
-    return Effect.andThen(this.answer(question), this.pull)
-  })
-
-  private advance(): void {
-    while (this.question === undefined && this.chunk.length < elementsPerChunk) {
-      const frame = this.frames.at(-1)
-      if (frame === undefined) {
-        if (this.source + 1 >= this.sources.length) return
-        this.source++
-        this.question = { path: FilePath.empty, kind: "unknown" }
-      } else if (frame.index < frame.listing.size) {
-        this.enter(frame, frame.index++)
-      } else {
-        this.leave(frame)
-      }
-    }
+    return true
   }
 
   private enter(frame: Frame, index: number): void {
@@ -189,7 +170,7 @@ class Walker {
     return FilePath.join(this.sources[this.source] ?? FilePath.empty, path)
   }
 
-  private answer({ kind, path }: Question): Effect.Effect<void> {
+  protected answer({ kind, path }: Question): Effect.Effect<void> {
     if (kind === "folder") return this.open(path)
     return Effect.matchEffect(this.lookAt(this.absolute(path)), {
       onSuccess: ({ kind }) =>

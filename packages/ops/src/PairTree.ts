@@ -7,11 +7,8 @@
  *
  * @since 0.1.0
  */
-import * as Arr from "effect/Array"
-import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
-import type * as Pull from "effect/Pull"
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
@@ -20,6 +17,7 @@ import * as Files from "./Files.ts"
 import type { FilesError } from "./FilesError.ts"
 import * as FileTree from "./FileTree.ts"
 import * as FolderListing from "./FolderListing.ts"
+import { Asking } from "./internal/asking.ts"
 import * as PairCursor from "./PairCursor.ts"
 import * as Place from "./Place.ts"
 
@@ -189,8 +187,6 @@ interface Question {
   readonly b: Kind | undefined
 }
 
-const elementsPerChunk = 512
-
 const isSure = (kind: Kind | undefined): kind is Files.FileKind => kind !== undefined && kind !== "unknown"
 
 const isMissing = (listed: Listed): boolean => Result.isFailure(listed) && listed.failure.isMissing
@@ -215,39 +211,24 @@ const namesOf = (path: FilePath.FilePath): ReadonlyArray<FilePath.FilePath> =>
 const joined = (names: ReadonlyArray<FilePath.FilePath>, count: number): FilePath.FilePath =>
   names.slice(0, count).reduce(FilePath.join, FilePath.empty)
 
-class Walker {
+class Walker extends Asking<Element, Question> {
   private readonly files: Files.Files["Service"]
   private readonly trees: Trees
   private readonly frames: Array<Frame> = []
   private apart: Option.Option<FilePath.FilePath> = Option.none()
-  private chunk: Array<Element> = []
-  private question: Question | undefined = { path: FilePath.empty, a: "unknown", b: "unknown" }
 
   constructor(files: Files.Files["Service"], trees: Trees) {
+    super({ path: FilePath.empty, a: "unknown", b: "unknown" })
     this.files = files
     this.trees = trees
   }
 
-  /** The next elements: all that are known without asking the file system, once it was asked about the first. */
-  readonly pull: Pull.Pull<Arr.NonEmptyReadonlyArray<Element>> = Effect.suspend(() => {
-    this.advance()
-    const { chunk, question } = this
-    if (Arr.isArrayNonEmpty(chunk)) {
-      this.chunk = []
-      return Effect.succeed(chunk)
-    }
-    if (question === undefined) return Cause.done()
-    this.question = undefined
-    return Effect.andThen(this.answer(question), this.pull)
-  })
-
-  private advance(): void {
-    while (this.question === undefined && this.chunk.length < elementsPerChunk) {
-      const frame = this.frames.at(-1)
-      if (frame === undefined) return
-      if (frame.indexA < frame.a.size || frame.indexB < frame.b.size) this.enter(frame)
-      else this.leave(frame)
-    }
+  protected step(): boolean {
+    const frame = this.frames.at(-1)
+    if (frame === undefined) return false
+    if (frame.indexA < frame.a.size || frame.indexB < frame.b.size) this.enter(frame)
+    else this.leave(frame)
+    return true
   }
 
   /** Goes by the name that comes next in either folder. */
@@ -298,7 +279,7 @@ class Walker {
 
   // --- Asking the file system -------------------------------------------------------------------------------------
 
-  private answer({ a, b, path }: Question, isAgain = false): Effect.Effect<void> {
+  protected answer({ a, b, path }: Question, isAgain = false): Effect.Effect<void> {
     return Effect.gen({ self: this }, function*() {
       const kindA = yield* this.kindOf("A", path, a)
       const kindB = kindA === "unreadable" ? kindA : yield* this.kindOf("B", path, b)

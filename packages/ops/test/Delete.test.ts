@@ -71,6 +71,14 @@ const refused = (options: Options) => (disk: MemoryFiles.Disk) =>
 
 let [runs, pauses] = [0, 0]
 
+/** Deletes, and counts how many folders were open at most. */
+const removeCounting = Effect.fnUntraced(function*(disk: MemoryFiles.Disk) {
+  let most = 0
+  const before: FaultyFiles.Before = () => Effect.sync(() => void (most = Math.max(most, disk.openCount)))
+  const result = yield* remove(disk, { before })
+  return { most, result }
+})
+
 describe("Delete", { timeout: 60_000 }, () => {
   it.effect("removes everything below, and the root, and nothing beside it", () =>
     Effect.gen(function*() {
@@ -563,9 +571,7 @@ describe("Delete", { timeout: 60_000 }, () => {
         disk.folder(path)
         if (depth % 40 === 0) disk.file(`${path}/file`, "text")
       }
-      let most = 0
-      const before: FaultyFiles.Before = () => Effect.sync(() => void (most = Math.max(most, disk.openCount)))
-      const result = yield* remove(disk, { before })
+      const { most, result } = yield* removeCounting(disk)
       assert.deepStrictEqual(result, { ...done, files: 3, folders: 101 })
       assert.isBelow(most, 120)
     }))
@@ -574,9 +580,7 @@ describe("Delete", { timeout: 60_000 }, () => {
     Effect.gen(function*() {
       const disk = fresh()
       for (let depth = 0, path = "/in"; depth < 300; depth++) disk.folder(path += "/d")
-      let most = 0
-      const before: FaultyFiles.Before = () => Effect.sync(() => void (most = Math.max(most, disk.openCount)))
-      const result = yield* remove(disk, { before })
+      const { most, result } = yield* removeCounting(disk)
       assert.deepStrictEqual(result, { ...done, files: 0, folders: 301 })
       assert.isBelow(most, 40)
     }))

@@ -1,0 +1,38 @@
+/**
+ * Gives what is known, and asks the file system only where nothing is.
+ */
+import * as Arr from "effect/Array"
+import * as Cause from "effect/Cause"
+import * as Effect from "effect/Effect"
+import type * as Pull from "effect/Pull"
+
+const elementsPerChunk = 512
+
+/** A walk: it goes on by what it knows until something has to be asked, or it is over. */
+export abstract class Asking<Element, Question> {
+  protected chunk: Array<Element> = []
+  /** What has to be asked before the walk can go on. */
+  protected question: Question | undefined
+
+  constructor(first: Question | undefined) {
+    this.question = first
+  }
+
+  /** Goes one step on; false where the walk is over. */
+  protected abstract step(): boolean
+
+  protected abstract answer(question: Question): Effect.Effect<void>
+
+  /** The next elements: all that are known without asking the file system, once it was asked about the first. */
+  readonly pull: Pull.Pull<Arr.NonEmptyReadonlyArray<Element>> = Effect.suspend(() => {
+    while (this.question === undefined && this.chunk.length < elementsPerChunk && this.step());
+    const { chunk, question } = this
+    if (Arr.isArrayNonEmpty(chunk)) {
+      this.chunk = []
+      return Effect.succeed(chunk)
+    }
+    if (question === undefined) return Cause.done()
+    this.question = undefined
+    return Effect.andThen(this.answer(question), this.pull)
+  })
+}
