@@ -20,7 +20,8 @@ import type * as Task from "./Task.ts"
  * **Details**
  *
  * - `Item`: one payload for the task. With `opens` it begins a bracket: the elements up to the matching `After`
- *   wait until it is settled, and are skipped, as one row with a count, when it fails.
+ *   wait until it is settled, and are skipped, as one row with a count, when it fails. What is behind the `After` does
+ *   not wait for it.
  * - `After`: ends the innermost open bracket. Its payload runs once everything in the bracket is settled.
  * - `Settled`: an ending that the source itself knows, such as a folder that can't be read. With `retry`, a retry
  *   runs that payload instead, and then the elements that the source gives behind the cursor `bracketAfter`, up to
@@ -57,7 +58,10 @@ export type FailurePolicy = "collect" | "failFast" | { readonly maxFailures: num
  * @since 0.1.0
  */
 export interface FanOutOptions {
-  /** Elements taken and not settled at the same time, 64 by default. */
+  /**
+   * Elements that run at the same time, 64 by default. As many more may have been taken and wait for their bracket to
+   * open.
+   */
   readonly concurrency?: number
   /** Endings that may be unrecorded before nothing more is taken, 192 by default. */
   readonly flushEvery?: number

@@ -179,8 +179,8 @@ const checkpointSize = <E>(backend: string, layer: Layer.Layer<JobStore.JobStore
 
           yield* Laws.runThroughCrashes(`job-${jobs++}`, { ...program, steps }, trace)
 
-          // A way from the root to each element that is under way, and to where the source is.
-          const ways = program.concurrency + 1
+          // A way from the root to each element that is under way or waits, and to where the source is.
+          const ways = 2 * program.concurrency + 1
           assert.isAtMost(trace.checkpointBytes, 300 + 120 * ways * (1 + deepest))
         }).pipe(Effect.provide(layer)),
       { arbitrary: { runs: 60 } }

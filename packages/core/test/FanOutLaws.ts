@@ -25,8 +25,11 @@ export const Step = Schema.Literals([
   "fails",
   "skips",
   "dies",
+  "hasFailed",
   "open",
+  "openSleeps",
   "openFails",
+  "openFailsLate",
   "close"
 ])
 export type Step = typeof Step.Type
@@ -67,15 +70,23 @@ const elementsOf = (steps: ReadonlyArray<Step>) => {
     if (step === "close") {
       const bracket = open.pop()
       if (bracket !== undefined) add({ _tag: "After", cursor, payload }, bracket)
-    } else if (step === "open" || step === "openFails") {
+    } else if (step.startsWith("open")) {
       add({ _tag: "Item", cursor, payload, opens: true }, open.at(-1))
       open.push(n)
+    } else if (step === "hasFailed") {
+      const failure = { _tag: "Error", error: {}, message: "the source knows" } as const
+      add({ _tag: "Settled", cursor, key: cursor, outcome: { _tag: "Failed", failure } }, open.at(-1))
     } else add({ _tag: "Item", cursor, payload }, open.at(-1))
   }
   return { elements, inside }
 }
 
-const healthy: Partial<Record<Step, Step>> = { fails: "done", dies: "done", openFails: "open" }
+const healthy: Partial<Record<Step, Step>> = {
+  fails: "done",
+  dies: "done",
+  openFails: "open",
+  openFailsLate: "openSleeps"
+}
 
 /** A program in which everything that failed is well. */
 export const healed = (steps: ReadonlyArray<Step>): ReadonlyArray<Step> => steps.map((step) => healthy[step] ?? step)
@@ -87,17 +98,19 @@ export const expected = (steps: ReadonlyArray<Step>) => {
   const counts = { done: 0, failed: 0, skipped: 0 }
   elements.forEach((element, n) => {
     const bracket = inside[n]
-    if (element._tag === "Settled") return
     if (bracket !== undefined && dead.has(bracket)) {
-      if (element._tag === "Item") {
-        counts.skipped++
-        dead.add(n)
-      }
+      if (element._tag === "After") return
+      counts.skipped++
+      dead.add(n)
+      return
+    }
+    if (element._tag === "Settled") {
+      counts.failed++
       return
     }
     const { step } = element.payload
-    if (step === "openFails") dead.add(n)
-    if (["fails", "dies", "openFails"].includes(step)) counts.failed++
+    if (step.startsWith("openFails")) dead.add(n)
+    if (step === "fails" || step === "dies" || dead.has(n)) counts.failed++
     else if (step === "skips") counts.skipped++
     else counts.done++
   })
@@ -112,6 +125,7 @@ export class Trace {
   readonly done = new Set<string>()
   readonly redone: Array<string> = []
   readonly early: Array<string> = []
+  /** What has ended, as far as the present run knows. */
   readonly settled = new Set<number>()
   /** What `onCommit` was given by flushes that succeeded, and by the last one. */
   readonly committed: Array<Ended<Payload, void>> = []
@@ -120,6 +134,13 @@ export class Trace {
   /** What was recorded of the job's progress, in this attempt. */
   readonly progress: Array<Progress.Progress> = []
   onVisit: (visits: number) => void = () => {}
+
+  /** Another run knows only what was recorded. */
+  nextRun(): void {
+    this.runs.push([])
+    this.settled.clear()
+    for (const cursor of [...this.acked, ...this.done]) this.settled.add(Number(cursor))
+  }
 
   /** The next attempt may run again what failed or was skipped in this one. */
   nextAttempt(): void {
@@ -160,15 +181,16 @@ const handlers = (steps: ReadonlyArray<Step>, trace: Trace, isWell: boolean) => 
       const bracket = inside[n]
       // The end of a bracket waits for all in it, everything else for the element that opens its bracket.
       if (step === "close") {
-        elements.forEach((_, m) => {
-          if (inside[m] === bracket && m !== n && !trace.settled.has(m)) trace.early.push(`${n} before ${m}`)
+        elements.forEach(({ _tag }, m) => {
+          if (_tag === "Settled" || inside[m] !== bracket || m === n) return
+          if (!trace.settled.has(m)) trace.early.push(`${n} before ${m}`)
         })
       } else if (bracket !== undefined && !trace.settled.has(bracket)) trace.early.push(`${n} before ${bracket}`)
       if (step === "yields") yield* Effect.yieldNow
-      if (step === "sleeps") yield* Effect.sleep("100 millis")
+      if (step === "sleeps" || step === "openSleeps" || step === "openFailsLate") yield* Effect.sleep("100 millis")
       // In the same turn as the end of the task: what it unblocks runs later.
       trace.settled.add(n)
-      if (step === "openFails" || step === "fails") return yield* new Bad({ n })
+      if (step === "fails" || step.startsWith("openFails")) return yield* new Bad({ n })
       if (step === "skips") return yield* Task.skip("so it goes")
       if (step === "dies") return yield* Effect.die(new Error("defect"))
     })
@@ -195,7 +217,7 @@ export const runThroughCrashes = (
         trace.given = ended
       })
     for (const stop of [...stops, undefined]) {
-      trace.runs.push([])
+      trace.nextRun()
       const writes = stop?.how === "crash" ? stop.after : Number.POSITIVE_INFINITY
       const fiber = yield* Effect.forkChild(asRun(
         id,

@@ -143,7 +143,8 @@ export const restore = (text: string, state: FanOutState, codec: PayloadCodec, l
       outstanding: 0,
       skipped: one.skipped ?? 0,
       depth: one.depth ?? 0,
-      after: one.after === undefined ? undefined : { cursor: cursor(one.after.c), payload: payloadOf(one.after.p) }
+      after: one.after === undefined ? undefined : { cursor: cursor(one.after.c), payload: payloadOf(one.after.p) },
+      waiting: []
     }
     state.brackets.set(bracket.id, bracket)
     if (bracket.parent !== undefined) bracket.parent.outstanding++
@@ -157,7 +158,8 @@ export const restore = (text: string, state: FanOutState, codec: PayloadCodec, l
     }
     const bracket = find(b)
     bracket.outstanding++
-    state.ready.push(state.enter(k, cursor(c), payloadOf(p), bracket, { kept }))
+    const entry = state.admit(state.enter(k, cursor(c), payloadOf(p), bracket, { kept }))
+    if (entry !== undefined) state.ready.push(entry)
   }
   const frontierOf = (frontier: string | null) => frontier === null ? undefined : cursor(frontier)
   state.main = { frontier: frontierOf(stored.main.frontier), bracket: find(stored.main.bracket) }

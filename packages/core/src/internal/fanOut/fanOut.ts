@@ -21,13 +21,11 @@ import { type Ending, type Environment, runAgain, runToEnd, type Work } from "..
 import { noUnits } from "../dispatcher/kept.ts"
 import type { Settled } from "../dispatcher/taskDefinition.ts"
 import { Signal } from "../signal.ts"
-import { atLeastOne, type Recorded, Recorder } from "./recorder.ts"
+import { type Recorded, Recorder } from "./recorder.ts"
 import type { Bracket, Entry, FanOutState, Feed, Position } from "./state.ts"
 
 /** Rows that are read at once for a retry. */
 const pageSize = 100
-
-const defaultConcurrency = 64
 
 type Source = (after: Option.Option<string>) => Stream.Stream<Element<unknown>, unknown>
 
@@ -75,7 +73,6 @@ class Engine {
 
   constructor(spec: FanOut, stored: Option.Option<string>) {
     this.spec = spec
-    this.concurrency = atLeastOne("concurrency", spec.options.concurrency ?? defaultConcurrency)
     this.signal = new Signal(spec.run.signal)
     this.recorder = new Recorder(spec, stored, {
       unblocked: () => {
@@ -84,6 +81,7 @@ class Engine {
       flushed: () => this.wake()
     })
     this.state = this.recorder.state
+    this.concurrency = this.recorder.concurrency
     const { environment, options, run, task } = spec
     this.work = {
       run: task.handle,

@@ -19,7 +19,7 @@ import type { JobRun } from "../job/run.ts"
 import * as Checkpoint from "./checkpoint.ts"
 import { FanOutState, type Settlement } from "./state.ts"
 
-const defaults = { flushEvery: 192, flushInterval: "250 millis" } as const
+const defaults = { concurrency: 64, flushEvery: 192, flushInterval: "250 millis" } as const
 
 /** What of a fan-out its recording depends on. */
 export interface Recorded {
@@ -34,6 +34,7 @@ export class Recorder {
   readonly state: FanOutState
   readonly header: Checkpoint.Header
   readonly lift: Checkpoint.Lift
+  readonly concurrency: number
   /** Whether something could not be recorded: what was to go with it is lost, and runs again. */
   broken = false
   /** Whether more has failed than may, in this run. */
@@ -66,6 +67,7 @@ export class Recorder {
     const { options, run, task } = spec
     this.spec = spec
     this.flushed = on.flushed
+    this.concurrency = atLeastOne("concurrency", options.concurrency ?? defaults.concurrency)
     this.flushEvery = atLeastOne("flushEvery", options.flushEvery ?? defaults.flushEvery)
     this.intervalMillis = Duration.toMillis(Duration.fromInputUnsafe(options.flushInterval ?? defaults.flushInterval))
     this.failureLimit = options.failures === undefined || options.failures === "collect"
@@ -74,7 +76,7 @@ export class Recorder {
       ? 0
       : options.failures.maxFailures
     this.lift = Checkpoint.lifting(run.migrations, run.version, spec.name)
-    this.state = new FanOutState((settlement) => this.record(settlement), on.unblocked)
+    this.state = new FanOutState(this.concurrency, (settlement) => this.record(settlement), on.unblocked)
     this.header = Option.match(stored, {
       onNone: (): Checkpoint.Header => ({
         finished: false,
@@ -265,7 +267,7 @@ const tagOf = (value: Schema.Json): string | undefined =>
     : undefined
 
 /** A limit that an option sets. Less than one would leave a fan-out waiting for ever, or ended before it began. */
-export const atLeastOne = (option: string, value: number): number => {
+const atLeastOne = (option: string, value: number): number => {
   if (Number.isInteger(value) && value >= 1) return value
   throw new Error(`A fan-out's ${option} has to be a whole number, at least 1; it was given ${value}`)
 }

@@ -2,8 +2,9 @@
  * What a fan-out has taken and not settled, as a state machine without effects.
  *
  * `take` gives the next piece of work or nothing, `settle` says what came of one. Elements come from feeds: the main
- * source, and while a failed bracket is retried the part of the source that belongs to it. The checkpoint is all of
- * this but the feeds' buffers.
+ * source, and while a failed bracket is retried the part of the source that belongs to it. What is taken before its
+ * bracket is open waits in it, so that what lies behind can begin. The checkpoint is all of this but what the feeds
+ * have ready.
  */
 import * as Option from "effect/Option"
 import type * as Schema from "effect/Schema"
@@ -28,6 +29,8 @@ export interface Bracket {
   /** Brackets open within a bracket that is skipped. */
   depth: number
   after: { readonly cursor: string; readonly payload: unknown } | undefined
+  /** What was taken within while it was opening: items, and the opening elements of brackets. */
+  waiting: Array<Entry>
 }
 
 export interface Entry extends Unit, Linked<Entry> {
@@ -88,12 +91,16 @@ export class FanOutState {
   segment: (Position & { readonly root: Bracket }) | undefined
   feed: Feed | undefined
   nextId = 1
+  /** How many entries wait in brackets, and how many may. */
+  private waiting = 0
+  private readonly maxWaiting: number
   /** What retried elements had saved before their row was settled again, by their cursor. */
   readonly retried = new Map<string, Kept>()
   private readonly settled: (settlement: Settlement) => void
   private readonly onUnblocked: () => void
 
-  constructor(settled: (settlement: Settlement) => void, onUnblocked: () => void) {
+  constructor(maxWaiting: number, settled: (settlement: Settlement) => void, onUnblocked: () => void) {
+    this.maxWaiting = maxWaiting
     this.settled = settled
     this.onUnblocked = onUnblocked
     this.root.state = "open"
@@ -119,7 +126,7 @@ export class FanOutState {
         continue
       }
       const { position } = feed
-      if (position.bracket.state === "opening") return undefined
+      if (position.bracket.state === "opening" && !this.mayWait(element)) return undefined
       feed.index++
       feed.left--
       position.frontier = element.cursor
@@ -131,6 +138,11 @@ export class FanOutState {
       if (entry !== undefined) return entry
     }
     return undefined
+  }
+
+  /** Whether what lies in a bracket that is opening can be taken: only what is to be run can still be skipped. */
+  private mayWait({ _tag }: Element<unknown>): boolean {
+    return _tag === "After" || (_tag === "Item" && this.waiting < this.maxWaiting)
   }
 
   private endSegment(feed: Feed): void {
@@ -152,7 +164,7 @@ export class FanOutState {
           own.outstanding = 1
           position.bracket = own
         }
-        return this.enter(opens ? "open" : "item", element.cursor, element.payload, own)
+        return this.admit(this.enter(opens ? "open" : "item", element.cursor, element.payload, own))
       }
       case "After": {
         if (bracket === this.root) throw new Error(`The source gave After "${element.cursor}" where no bracket is open`)
@@ -187,22 +199,64 @@ export class FanOutState {
       bracket.depth--
     } else {
       position.bracket = bracket.parent ?? this.root
-      if (bracket.skipped > 0) {
-        this.settled({
-          cursor: element.cursor,
-          key: bracket.key ?? bracket.cursor,
-          payload: undefined,
-          isRetriable: false,
-          bracketAfter: undefined,
-          opener: bracket.cursor,
-          outcome: { _tag: "Skipped", reason: "what opens it was not done", count: bracket.skipped },
-          value: Option.none(),
-          units: noUnits,
-          retryOf: undefined
-        })
-      }
-      this.closeBracket(bracket)
+      this.closeSkipped(bracket, element.cursor)
     }
+  }
+
+  private closeSkipped(bracket: Bracket, cursor: string): void {
+    if (bracket.skipped > 0) {
+      this.settled({
+        cursor,
+        key: bracket.key ?? bracket.cursor,
+        payload: undefined,
+        isRetriable: false,
+        bracketAfter: undefined,
+        opener: bracket.cursor,
+        outcome: { _tag: "Skipped", reason: "what opens it was not done", count: bracket.skipped },
+        value: Option.none(),
+        units: noUnits,
+        retryOf: undefined
+      })
+    }
+    this.closeBracket(bracket)
+  }
+
+  /** Gives back what can run by now, and has the rest wait until its bracket is open. */
+  admit(entry: Entry): Entry | undefined {
+    const bracket = entry.kind === "open" ? entry.bracket.parent : entry.bracket
+    if (bracket?.state !== "opening") return entry
+    bracket.waiting.push(entry)
+    this.waiting++
+    return undefined
+  }
+
+  /** Skips what waits in a bracket that does not open, and the part of it that is to come. */
+  private skipWaiting(bracket: Bracket): void {
+    for (const position of [this.main, this.segment]) {
+      if (position === undefined) continue
+      let depth = 0
+      for (let at: Bracket | undefined = position.bracket; at !== undefined; at = at.parent, depth++) {
+        if (at !== bracket) continue
+        position.bracket = bracket
+        bracket.depth = depth
+        break
+      }
+    }
+    bracket.skipped += this.dropWaiting(bracket)
+  }
+
+  private dropWaiting(bracket: Bracket): number {
+    let count = 0
+    for (const entry of bracket.waiting) {
+      this.active.delete(entry)
+      this.waiting--
+      count++
+      if (entry.kind !== "open") continue
+      count += this.dropWaiting(entry.bracket)
+      this.brackets.delete(entry.bracket.id)
+    }
+    bracket.waiting = []
+    return count
   }
 
   enter(
@@ -241,14 +295,26 @@ export class FanOutState {
     this.settled({ cursor, key, payload, isRetriable: true, bracketAfter, outcome, value, units, retryOf })
     if (kind === "after") return this.closeBracket(bracket)
     if (kind === "open") {
-      bracket.state = outcome._tag === "Done" ? "open" : "skipping"
-      if (bracket.state === "skipping") bracket.key = key
+      if (outcome._tag === "Done") {
+        bracket.state = "open"
+        this.waiting -= bracket.waiting.length
+        this.ready.push(...bracket.waiting)
+        bracket.waiting = []
+      } else {
+        bracket.state = "skipping"
+        bracket.key = key
+        this.skipWaiting(bracket)
+      }
       // What belongs to a retried opening element comes from its part of the source, if it is wanted now.
       if (retryOf !== undefined && bracket.state === "open") {
         this.segment = { frontier: bracketAfter, bracket, root: bracket }
       }
       if (retryOf !== undefined && bracket.state === "skipping") this.brackets.delete(bracket.id)
       this.onUnblocked()
+      // The source has given its end already.
+      if (bracket.state === "skipping" && bracket.after !== undefined) {
+        return this.closeSkipped(bracket, bracket.after.cursor)
+      }
     }
     bracket.outstanding--
     this.endBracket(bracket)
@@ -283,5 +349,6 @@ const makeBracket = (id: number, parent: Bracket | undefined, cursor: string): B
   outstanding: 0,
   skipped: 0,
   depth: 0,
-  after: undefined
+  after: undefined,
+  waiting: []
 })

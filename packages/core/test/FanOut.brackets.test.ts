@@ -1,0 +1,154 @@
+import { assert, describe, it } from "@effect/vitest"
+import type { Element } from "@fanout/core/FanOut"
+import * as JobId from "@fanout/core/JobId"
+import * as JobStore from "@fanout/core/JobStore"
+import * as Task from "@fanout/core/Task"
+import * as TaskDispatcher from "@fanout/core/TaskDispatcher"
+import { settle } from "@fanout/core/testing"
+import * as Clock from "effect/Clock"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Fiber from "effect/Fiber"
+import * as Latch from "effect/Latch"
+import * as Option from "effect/Option"
+import * as RpcGroup from "effect/rpc/RpcGroup"
+import * as Schema from "effect/Schema"
+import * as Stream from "effect/Stream"
+import * as TestClock from "effect/testing/TestClock"
+import { asRun, pools, runningJob } from "./fanOutHarness.ts"
+
+const concurrency = 4
+
+const Visit = Task.make("test/Visit", {
+  payload: { name: Schema.String },
+  error: Schema.String,
+  key: ({ name }) => name,
+  pool: "io"
+})
+class Tasks extends RpcGroup.make(Visit) {}
+
+/** Brackets one after another, of as many items each. */
+const brackets = (count: number, items: number): ReadonlyArray<Element<{ readonly name: string }>> =>
+  Array.from({ length: count }, (_, i) => [
+    { _tag: "Item" as const, cursor: `${i}`, payload: { name: `open ${i}` }, opens: true },
+    ...Array.from({ length: items }, (_, n) => ({
+      _tag: "Item" as const,
+      cursor: `${i}/${n}`,
+      payload: { name: `item ${i}/${n}` }
+    })),
+    { _tag: "After" as const, cursor: `${i} end`, payload: { name: `end ${i}` } }
+  ]).flat()
+
+/** Runs a job that is stored; what a run before it has left, if there was one. */
+const fanOut = (
+  id: string,
+  elements: ReadonlyArray<Element<{ readonly name: string }>>,
+  visit: (name: string) => Effect.Effect<void, string>,
+  onGiven: () => void = () => {}
+) =>
+  asRun(id, () =>
+    TaskDispatcher.TaskDispatcher.use((_) =>
+      _.fanOut("all", Visit, (after) =>
+        Stream.fromIterable(
+          elements.slice(elements.findIndex(({ cursor }) => cursor === Option.getOrUndefined(after)) + 1)
+        ).pipe(Stream.rechunk(1), Stream.tap(() => Effect.sync(onGiven))), { concurrency })
+    ).pipe(Effect.provide(Tasks.toLayer({ "test/Visit": ({ name }) => visit(name) }))))
+
+describe("brackets of a fan-out", () => {
+  it.effect("open while what lies before them still runs", () =>
+    Effect.gen(function*() {
+      yield* runningJob("ahead")
+      const running = yield* Effect.forkChild(
+        fanOut("ahead", brackets(16, 2), (name) => name.startsWith("end") ? Effect.void : Effect.sleep("1 second"))
+      )
+      yield* settle
+      let seconds = 0
+      for (; seconds < 100 && running.pollUnsafe() === undefined; seconds++) yield* TestClock.adjust("1 second")
+      const { exit } = yield* Fiber.join(running)
+      assert.strictEqual(Exit.isSuccess(exit) && exit.value.done, 16 * 4)
+      // Of 48 seconds four lanes do four each second; one bracket after another would take 32.
+      assert.isAtMost(seconds, 14)
+    }).pipe(Effect.provide([pools, JobStore.layerMemory])))
+
+  it.effect("have what is in them wait for them, as much as may run at the same time", () =>
+    Effect.gen(function*() {
+      yield* runningJob("waits")
+      const gate = Latch.makeUnsafe(false)
+      let given = 0
+      const ran: Array<string> = []
+      const running = yield* Effect.forkChild(fanOut(
+        "waits",
+        [...brackets(1, 100), ...brackets(1, 1)],
+        (name) => {
+          ran.push(name)
+          return name === "open 0" ? gate.await : Effect.void
+        },
+        () => given++
+      ))
+      yield* settle
+      assert.deepStrictEqual(ran, ["open 0"])
+      assert.isAtMost(given, 1 + 2 * concurrency + 2)
+      yield* TestClock.adjust("1 second")
+      yield* gate.open
+      const { exit } = yield* Fiber.join(running)
+      assert.strictEqual(Exit.isSuccess(exit) && exit.value.done, 105)
+    }).pipe(Effect.provide([pools, JobStore.layerMemory])))
+
+  it.effect("are skipped with what waited for them, and the rest goes on", () =>
+    Effect.gen(function*() {
+      yield* runningJob("skipped")
+      const at: Array<number> = []
+      const ran: Array<string> = []
+      const elements = brackets(8, 2)
+      const running = yield* Effect.forkChild(fanOut("skipped", elements, (name) =>
+        Effect.gen(function*() {
+          at.push(yield* Clock.currentTimeMillis)
+          ran.push(name)
+          yield* Effect.sleep("1 second")
+          if (name.startsWith("open") && name !== "open 7") return yield* Effect.fail("not made")
+        })))
+      for (let i = 0; i < 100 && running.pollUnsafe() === undefined; i++) yield* TestClock.adjust("1 second")
+      const { exit } = yield* Fiber.join(running)
+      assert.deepStrictEqual(
+        Exit.isSuccess(exit) ? [exit.value.done, exit.value.failed, exit.value.skipped] : exit,
+        [4, 7, 14]
+      )
+      assert.deepStrictEqual(ran.filter((name) => !name.startsWith("open")), ["item 7/0", "item 7/1", "end 7"])
+      // Openings three at a time, since what waits for them has no more room; one after another would take 9000.
+      assert.isAtMost(at.at(-1) ?? 0, 5000)
+      const rows = yield* JobStore.JobStore.use((store) =>
+        store.outcomes(JobId.make("skipped"), { after: 0, limit: 100 })
+      )
+      const skipped = new Map(
+        rows.flatMap(([, { key, outcome }]) => outcome._tag === "Skipped" ? [[key, outcome.count] as const] : [])
+      )
+      assert.deepStrictEqual(skipped, new Map(Array.from({ length: 7 }, (_, i) => [`open ${i}`, 2])))
+    }).pipe(Effect.provide([pools, JobStore.layerMemory])))
+
+  it.effect("still hold back what waited for them when another run goes on", () =>
+    Effect.gen(function*() {
+      yield* runningJob("again")
+      const before: Element<{ readonly name: string }> = { _tag: "Item", cursor: "x", payload: { name: "before" } }
+      let ran: Array<string> = []
+      const run = (opening: Effect.Effect<void>) =>
+        Effect.forkChild(fanOut("again", [before, ...brackets(1, 2)], (name) => {
+          ran.push(name)
+          return name === "open 0" ? opening : Effect.void
+        }))
+      const first = yield* run(Effect.never)
+      yield* settle
+      // Long enough for a flush.
+      yield* TestClock.adjust("1 second")
+      yield* Fiber.interrupt(first)
+      assert.deepStrictEqual(ran, ["before", "open 0"])
+      ran = []
+      const second = yield* run(Effect.sleep("1 second"))
+      yield* settle
+      yield* TestClock.adjust("999 millis")
+      assert.deepStrictEqual(ran, ["open 0"])
+      yield* TestClock.adjust("1 second")
+      const { exit } = yield* Fiber.join(second)
+      assert.strictEqual(Exit.isSuccess(exit) && exit.value.done, 5)
+      assert.deepStrictEqual(ran, ["open 0", "item 0/0", "item 0/1", "end 0"])
+    }).pipe(Effect.provide([pools, JobStore.layerMemory])))
+})
