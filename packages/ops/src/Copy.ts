@@ -27,6 +27,7 @@ import type { DestinationError } from "./DestinationError.ts"
 import * as FilePath from "./FilePath.ts"
 import * as Files from "./Files.ts"
 import * as FileTree from "./FileTree.ts"
+import { MadeFolders } from "./internal/madeFolders.ts"
 import * as ProtectedFiles from "./ProtectedFiles.ts"
 import { SkipReason } from "./SkipReason.ts"
 import * as TemporaryName from "./TemporaryName.ts"
@@ -190,6 +191,7 @@ const program = Effect.fnUntraced(function*(payload: Payload) {
     { concurrency }
     // It collects failures, so it never gives up.
   ).pipe(
+    Effect.provideService(MadeFolders, new Set()),
     Effect.provideService(ProtectedFiles.ProtectedFiles, yield* ProtectedFiles.make(payload.leaveOut)),
     Effect.catchTag("FanOutStopped", Effect.die)
   )

@@ -24,6 +24,7 @@ import * as FilePath from "./FilePath.ts"
 import type * as Files from "./Files.ts"
 import type { FilesError } from "./FilesError.ts"
 import * as FolderCopy from "./FolderCopy.ts"
+import * as MadeFolders from "./internal/madeFolders.ts"
 import type { NoFreeName } from "./NumberedName.ts"
 import * as Place from "./Place.ts"
 import { SkipReason } from "./SkipReason.ts"
@@ -54,8 +55,11 @@ const openSource = (path: FilePath.FilePath) =>
     () => Effect.fail(new CopyError({ reason: Reason.cases.Vanished.make({ path }) }))
   )
 
-const plan = Effect.fnUntraced(function*({ conflict, source, target }: Work) {
-  const decision = yield* Conflict.resolve(conflict, source, target)
+/** Looks at the target, or takes it for free: then what is there after all is `Occupied`. */
+const plan = Effect.fnUntraced(function*({ conflict, source, target }: Work, isFree: boolean) {
+  const decision = isFree
+    ? yield* Conflict.resolveFree(conflict, source, Place.path(target))
+    : yield* Conflict.resolve(conflict, source, target)
   const writes = decision._tag === "Create" || decision._tag === "RenameTo"
   if (writes && meetsItself(conflict)) yield* decided.commit(decision)
   return decision
@@ -108,12 +112,14 @@ const copyOne = Effect.fnUntraced(function*({ conflict, source, target }: Payloa
   const place = yield* openSource(source)
   const stat = yield* Place.lstat(place)
   const work: Work = { conflict, source: { place, stat }, target: yield* Place.open(target) }
-  const decideAndCopy = Effect.flatMap(plan(work), (decision) => perform(work, decision)).pipe(
-    // Others may take a name between the decision and the copy; then it is decided again.
-    Effect.retry({ times: maxDecisions, while: isOccupied })
-  )
+  const planAndPerform = (isFree: boolean) => Effect.flatMap(plan(work, isFree), (decision) => perform(work, decision))
+  // Others may take a name between the decision and the copy; then it is decided again.
+  const decideAndCopy = Effect.retry(planAndPerform(false), { times: maxDecisions, while: isOccupied })
   const earlier = yield* decided.get
-  if (Option.isNone(earlier)) return yield* decideAndCopy
+  if (Option.isNone(earlier)) {
+    if (!(yield* MadeFolders.has(work.target.folder.path))) return yield* decideAndCopy
+    return yield* Effect.catchIf(planAndPerform(true), isOccupied, () => decideAndCopy)
+  }
   return yield* Effect.catchIf(perform(work, earlier.value), isOccupied, () =>
     Effect.gen(function*() {
       const name = Conflict.placeOf(earlier.value, work.target.name)
@@ -140,6 +146,7 @@ const endFolder = Effect.fnUntraced(function*({ source, target }: Payload) {
     yield* TemporaryName.sweep({ folder: yield* Place.openFolder(place), job: job.value, before: token })
   }
   yield* countLost(yield* FolderCopy.finish(yield* openSource(source), place))
+  yield* MadeFolders.remove(target)
   return EntryCopied.cases.FolderEnded.make({})
 }, Effect.scoped)
 

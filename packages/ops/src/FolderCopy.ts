@@ -12,6 +12,7 @@ import type { CopyStrategy, Lost } from "./CopyStrategy.ts"
 import type * as Files from "./Files.ts"
 import { FilesError } from "./FilesError.ts"
 import { keepAttributes } from "./internal/attributes.ts"
+import * as MadeFolders from "./internal/madeFolders.ts"
 import { onDestination, onSource } from "./internal/sides.ts"
 import * as Place from "./Place.ts"
 
@@ -29,11 +30,9 @@ export const strategy: CopyStrategy = {
   accepts: ({ kind }) => kind === "folder",
   copy: Effect.fnUntraced(function*({ target }) {
     yield* Lease.check
-    yield* Effect.catchIf(
-      target.folder.makeFolder(target.name),
-      (error) => error.code === "EEXIST",
-      () => ensureFolder(target)
-    ).pipe(
+    yield* target.folder.makeFolder(target.name).pipe(
+      Effect.andThen(MadeFolders.add(Place.path(target))),
+      Effect.catchIf((error) => error.code === "EEXIST", () => ensureFolder(target)),
       Effect.catchTag("FilesError", (error) => onDestination(Effect.fail(error)))
     )
     return { strategy: "folder", sizeBytes: 0, lost: [] }

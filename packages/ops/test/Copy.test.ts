@@ -1,4 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
+import * as Conflict from "@fanout/ops/Conflict"
 import * as FilePath from "@fanout/ops/FilePath"
 import * as Effect from "effect/Effect"
 import { copy, plant } from "./copyHarness.ts"
@@ -145,4 +146,59 @@ describe("Copy", () => {
         "/from/pipe skipped: it is no file, folder or link"
       ])
     }))
+
+  it.effect.each(Conflict.Mode.literals)(
+    "looks for no name in a folder that it has made itself (%s)",
+    (conflict) =>
+      Effect.gen(function*() {
+        for (const isThere of [false, true]) {
+          const disk = plant()
+          if (isThere) disk.folder("/to/copy")
+          const looked = new Set<string>()
+          const before: FaultyFiles.Before = (call, path) =>
+            Effect.sync(() => {
+              if (call === "lstat" && path.startsWith("/to/copy/")) looked.add(path)
+            })
+
+          const { progress, state } = yield* copy(disk, { before, conflict })
+
+          assert.strictEqual(state, "Completed")
+          assert.include(progress.tally.tags, { Copied: 2, Linked: 1 })
+          const names = isThere ? ["/to/copy/a", "/to/copy/folder", "/to/copy/link"] : []
+          assert.deepStrictEqual(Array.from(looked).toSorted(), names)
+        }
+      })
+  )
+
+  it.effect.each(Conflict.Mode.literals)(
+    "keeps to its mode where somebody writes in what it has made (%s)",
+    (conflict) =>
+      Effect.gen(function*() {
+        const disk = plant()
+        let isMade = false
+        const before: FaultyFiles.Before = () =>
+          Effect.sync(() => {
+            if (isMade || disk.see("/to/copy") === undefined) return
+            isMade = true
+            disk.file("/to/copy/a", "of somebody else")
+            disk.file("/to/copy/folder", "of somebody else")
+            disk.symlink("/to/copy/link", "somewhere else")
+          })
+
+        const { rows } = yield* copy(disk, { before, conflict })
+
+        assert.isTrue(isMade)
+        const keeps = conflict === "skip" || conflict === "rename" || conflict === "error"
+        const [a, link] = [disk.see("/to/copy/a"), disk.see("/to/copy/link")]
+        if (keeps) assert.include(a, { text: "of somebody else" })
+        else assert.deepStrictEqual([a, link], [disk.see("/from/a"), disk.see("/from/link")])
+        if (conflict === "rename") {
+          assert.deepStrictEqual(disk.see("/to/copy/a (1)"), disk.see("/from/a"))
+          assert.deepStrictEqual(disk.see("/to/copy/link (1)"), disk.see("/from/link"))
+        }
+        assert.include(disk.see("/to/copy/folder"), { text: "of somebody else" })
+        const refused = "/from/folder failed: /to/copy/folder: a folder can't take the place of what is there"
+        assert.include(rows, refused)
+      })
+  )
 })

@@ -18,6 +18,7 @@ import * as Rpc from "effect/rpc/Rpc"
 import * as RpcGroup from "effect/rpc/RpcGroup"
 import { RequestId } from "effect/rpc/RpcMessage"
 import type * as Schema from "effect/Schema"
+import { MadeFolders } from "../src/internal/madeFolders.ts"
 import * as FaultyFiles from "./FaultyFiles.ts"
 import * as MemoryFiles from "./MemoryFiles.ts"
 
@@ -258,6 +259,25 @@ describe("CopyEntryLive", { timeout: 60_000 }, () => {
           assert.include(String(error), `Could not open "/to"`)
           assert.deepStrictEqual(disk.tree("/outside"), {})
         }
+      }
+    }))
+
+  it.effect("remembers the folders that it has made, until they end", () =>
+    Effect.gen(function*() {
+      for (const isOfOthers of [false, true]) {
+        const { attempt, disk } = new World(true)
+        const made = new Set<FilePath.FilePath>()
+        const before: FaultyFiles.Before = (call) =>
+          Effect.sync(() => {
+            if (call === "mkdir" && isOfOthers) disk.folder("/to/copy")
+          })
+        const run = (kind: Kind) =>
+          Effect.provideService(attempt("changed", { before, kind, source: "/from/folder" }), MadeFolders, made)
+
+        yield* run("folder")
+        assert.deepStrictEqual(Array.from(made), isOfOthers ? [] : ["/to/copy"])
+        yield* run("folderEnd")
+        assert.strictEqual(made.size, 0)
       }
     }))
 })
