@@ -19,6 +19,7 @@ import type { HashAlgorithm } from "./HashAlgorithm.ts"
 import * as HashCache from "./HashCache.ts"
 import * as Hasher from "./Hasher.ts"
 import { type Hashed, HashFailed, HashFile, type Method, ThreadTasks } from "./HashFile.ts"
+import * as HugeContent from "./internal/hugeContent.ts"
 import * as SampledHash from "./SampledHash.ts"
 import { SkipReason } from "./SkipReason.ts"
 
@@ -74,6 +75,14 @@ const hashContent = (
     return read()
   })
 
+/** Hashes what is open, in a way that suits its size. */
+const hashAny = (file: Files.OpenFile, stat: Files.FileStat, algorithm: HashAlgorithm) =>
+  Effect.flatMap(HugeContent.Limits, ({ minBytes }) =>
+    stat.sizeBytes < minBytes
+      ? hashContent(file, stat, algorithm)
+      : Effect.flatMap(HugeContent.hash(file, stat, algorithm), (hashed) =>
+        Option.isSome(hashed) ? Effect.succeed(hashed.value) : hashContent(file, stat, algorithm)))
+
 /** Whether a file is what it was when it was opened. Nothing is known of one that the kernel makes up. */
 const isSame = (before: Files.FileStat, after: Files.FileStat, sizeBytes: number): boolean =>
   before.modifiedNanos === after.modifiedNanos && before.sizeBytes === after.sizeBytes &&
@@ -90,7 +99,7 @@ const hashOpen = (
   algorithm: HashAlgorithm,
   stamp?: HashCache.Stamp
 ) =>
-  Effect.flatMap(hashContent(file, before, algorithm), (hashed) =>
+  Effect.flatMap(hashAny(file, before, algorithm), (hashed) =>
     Effect.flatMap(
       file.stat,
       (after): Effect.Effect<typeof Hashed.Type, HashFailed> => {
@@ -228,7 +237,10 @@ export const layer: Layer.Layer<Task.Handler<typeof HashFile>, never, Files.File
   Effect.gen(function*() {
     const files = yield* Files.Files
     const cache = yield* HashCache.HashCache
-    const context = Context.make(Files.Files, files).pipe(Context.add(HashCache.HashCache, cache))
+    const context = Context.make(Files.Files, files).pipe(
+      Context.add(HashCache.HashCache, cache),
+      Context.add(HugeContent.Limits, yield* HugeContent.Limits)
+    )
     return {
       [HashFile._tag]: (payload: Task.Payload<typeof HashFile>) => Effect.provideContext(run(payload), context)
     }

@@ -1,0 +1,122 @@
+/**
+ * Hashes a huge file so that it goes on where it was stopped, where that costs next to nothing.
+ *
+ * Only a hasher that is several times slower than the usual one can be saved. Where content comes more slowly still,
+ * from a disk or a network, nobody waits for it; so a first part is read to see which of the two takes longer.
+ */
+import * as Interrupter from "@fanout/core/Interrupter"
+import * as Progress from "@fanout/core/Progress"
+import * as TaskCheckpoint from "@fanout/core/TaskCheckpoint"
+import * as Clock from "effect/Clock"
+import * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
+import * as Schema from "effect/Schema"
+import type * as Files from "../Files.ts"
+import type { FilesError } from "../FilesError.ts"
+import type { HashAlgorithm } from "../HashAlgorithm.ts"
+import type { Hashed } from "../HashFile.ts"
+import * as ResumableHasher from "../ResumableHasher.ts"
+import { edition } from "./sameContent.ts"
+
+const pieceBytes = 2 ** 20
+
+/** What is worth how much. */
+interface Limits {
+  /** Smaller files start over: what is lost is seconds, even on a slow disk. */
+  readonly minBytes: number
+  /** How much is read to see how fast it comes, and then, if it comes fast, once more. */
+  readonly probeBytes: number
+  /** How many times as long as hashing reading has to take. The file takes as much longer as one part of these. */
+  readonly slowness: number
+  /** How much time may be lost. */
+  readonly everyMillis: number
+}
+
+export const Limits = Context.Reference<Limits>("@fanout/ops/internal/hugeContent", {
+  defaultValue: () => ({ minBytes: 2 ** 30, probeBytes: 2 ** 24, slowness: 3, everyMillis: 5000 })
+})
+
+/** How far a file was hashed, what it is known by, and the hasher that has taken the bytes so far. */
+const Saved = Schema.Struct({
+  edition: Schema.String,
+  bytes: Schema.Natural,
+  state: ResumableHasher.HasherState
+})
+const saved = TaskCheckpoint.make(Saved)
+
+/** Takes the bytes of a file from some offset on, and knows how long that has taken. */
+class Run {
+  readonly hasher: ResumableHasher.ResumableHasher
+  bytes = 0
+  readNanos = 0n
+  hashNanos = 0n
+  private readonly file: Files.OpenFile
+  private readonly buffer = new Uint8Array(pieceBytes)
+  private readonly clock: Clock.Clock
+
+  constructor(file: Files.OpenFile, hasher: ResumableHasher.ResumableHasher, clock: Clock.Clock) {
+    this.file = file
+    this.hasher = hasher
+    this.clock = clock
+  }
+
+  /** Reads and hashes a piece, and gives its length: 0 at the end of the file. */
+  readonly piece: Effect.Effect<number, FilesError> = Effect.suspend(() => {
+    const started = this.clock.monotonicTimeNanosUnsafe()
+    return Effect.map(this.file.readAt(this.buffer, this.bytes), (length) => {
+      const read = this.clock.monotonicTimeNanosUnsafe()
+      this.hasher.update(this.buffer.subarray(0, length))
+      this.bytes += length
+      this.readNanos += read - started
+      this.hashNanos += this.clock.monotonicTimeNanosUnsafe() - read
+      return length
+    })
+  })
+}
+
+/** Hashes the first part; tells whether reading it took so long that the rest is to be hashed by what can be saved. */
+const isSlow = Effect.fnUntraced(function*(run: Run, { probeBytes, slowness }: Limits) {
+  while (run.bytes < probeBytes && (yield* run.piece) > 0) yield* Interrupter.check
+  return run.readNanos > BigInt(slowness) * run.hashNanos
+})
+
+/** Hashes up to the end, and saves how far it has come now and then, and before it stops. */
+const toEnd = Effect.fnUntraced(function*(run: Run, save: Effect.Effect<void>, everyMillis: number) {
+  let savedAt = yield* Clock.currentTimeMillis
+  for (;;) {
+    const length = yield* run.piece
+    if (length === 0) return run.hasher.digest()
+    yield* Progress.add("bytes", length)
+    const now = yield* Clock.currentTimeMillis
+    if (now - savedAt >= everyMillis) {
+      savedAt = now
+      yield* save
+    }
+    yield* Effect.tapError(Interrupter.check, () => save)
+  }
+})
+
+/**
+ * Hashes what is open, or goes on with it where it is what it was. `None` where its content comes so fast that to start
+ * over costs less.
+ */
+export const hash = Effect.fnUntraced(function*(
+  file: Files.OpenFile,
+  stat: Files.FileStat,
+  algorithm: HashAlgorithm
+): Effect.fn.Return<Option.Option<typeof Hashed.Type>, FilesError | Interrupter.Interrupted> {
+  const limits = yield* Limits
+  const run = new Run(file, yield* ResumableHasher.make(algorithm), yield* Clock.Clock)
+  const present = edition(stat)
+  const before = Option.filter(
+    yield* saved.get,
+    (before) => before.edition === present && run.hasher.restore(before.state)
+  )
+  if (Option.isSome(before)) run.bytes = before.value.bytes
+  else if (yield* isSlow(run, limits)) yield* Progress.add("bytes", run.bytes)
+  else return Option.none()
+  const save = Effect.suspend(() => saved.save({ edition: present, bytes: run.bytes, state: run.hasher.save() }))
+  const digest = yield* toEnd(run, save, limits.everyMillis)
+  return Option.some({ _tag: "Hashed", digest, sizeBytes: run.bytes })
+})
