@@ -70,7 +70,7 @@ const remove = (threads: ThreadLayer) =>
     payload.request.trash
       ? Effect.provide(Delete.program(payload), DeleteBatchLive.layer)
       : Effect.provide(Delete.program(payload), DeleteBatchLive.layerShared(threads))
-  ).pipe(Layer.provide(DeleteOneLive.layer), Layer.provide([Trash.layer, SystemFiles.layerQuick]))
+  ).pipe(Layer.provide(DeleteOneLive.layer), Layer.provide(Trash.layer))
 
 /** Layer that runs the jobs which it may claim. */
 export const layer = ({ claim, concurrency, filename, needsThreads = false }: {
@@ -87,7 +87,10 @@ export const layer = ({ claim, concurrency, filename, needsThreads = false }: {
       (onThreads) =>
         JobManager.layer({ jobs, claim }).pipe(
           Layer.provide(
-            Layer.provide(Layer.mergeAll(Copy.layer, remove(threads), reading(onThreads, filename)), SystemFiles.layer)
+            Layer.provide(Layer.mergeAll(Copy.layer, remove(threads), reading(onThreads, filename)), [
+              SystemFiles.layer,
+              SystemFiles.layerQuick
+            ])
           ),
           Layer.provide(Pools.layer({ io: concurrency })),
           Layer.provideMerge([Layer.provide(StoreHealth.layer, layerSqlite({ filename })), layerOwnerLiveness])

@@ -8,9 +8,9 @@
  */
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
-import type * as Option from "effect/Option"
+import * as Option from "effect/Option"
 import type { FilePath } from "./FilePath.ts"
-import type * as Files from "./Files.ts"
+import * as Files from "./Files.ts"
 
 /**
  * What knows where calls are quick.
@@ -24,6 +24,12 @@ export interface QuickFiles {
    * are quick, and hands them on otherwise; never more than some milliseconds of them one after the other.
    */
   readonly at: (paths: ReadonlyArray<FilePath>) => Effect.Effect<Option.Option<Files.Files["Service"]>>
+
+  /**
+   * A file system for all that is under these real paths, whatever is there: `None` where anything is mounted in there,
+   * or on the way to there from elsewhere.
+   */
+  readonly throughout: (paths: ReadonlyArray<FilePath>) => Effect.Effect<Option.Option<Files.Files["Service"]>>
 }
 
 /**
@@ -33,5 +39,20 @@ export interface QuickFiles {
  * @since 0.1.0
  */
 export const QuickFiles: Context.Reference<QuickFiles> = Context.Reference<QuickFiles>("@fanout/ops/QuickFiles", {
-  defaultValue: () => ({ at: () => Effect.succeedNone })
+  defaultValue: () => ({ at: () => Effect.succeedNone, throughout: () => Effect.succeedNone })
 })
+
+/**
+ * What walks over all that is under these paths: at once, where that is quick.
+ *
+ * @category accessors
+ * @since 0.1.0
+ */
+export const walking = (
+  paths: ReadonlyArray<FilePath>
+): Effect.Effect<Files.Files["Service"], never, Files.Files> =>
+  Effect.gen(function*() {
+    const { throughout } = yield* QuickFiles
+    const quick = yield* throughout(paths)
+    return Option.isSome(quick) ? quick.value : yield* Files.Files
+  })

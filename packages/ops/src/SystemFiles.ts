@@ -13,6 +13,7 @@ import * as FilePath from "./FilePath.ts"
 import * as Files from "./Files.ts"
 import { type Call, FilesError } from "./FilesError.ts"
 import * as FolderListing from "./FolderListing.ts"
+import * as Mounts from "./internal/calls/mounts.ts"
 import { calls as nodeCalls, toStat } from "./internal/calls/nodeCalls.ts"
 import * as quickCalls from "./internal/calls/quickCalls.ts"
 import type { Done, SystemCalls, Way } from "./internal/calls/systemCalls.ts"
@@ -421,6 +422,15 @@ const isLocal = (path: FilePath.FilePath): Effect.Effect<boolean> =>
     )
   )
 
+/** Whether nothing else is met below these paths. What can't be read tells nothing. */
+const isLocalThroughout = (paths: ReadonlyArray<FilePath.FilePath>): Effect.Effect<boolean> =>
+  Effect.callback<boolean>((resume) =>
+    fs.readFile("/proc/self/mountinfo", "latin1", (error, table) => {
+      const mounts = error === null ? Mounts.parse(table) : []
+      resume(Effect.succeed(paths.every((path) => Mounts.isLocalThroughout(mounts, path))))
+    })
+  )
+
 /**
  * Layer that supplies `QuickFiles`: calls for folders and names are made at once on file systems that Linux keeps on
  * this machine, for 8 ms at a time, and not for 200 ms after one that took 20 ms.
@@ -432,13 +442,19 @@ export const layerQuick: Layer.Layer<never> = Layer.effect(
   QuickFiles,
   Effect.gen(function*() {
     const [atOnce, later] = [yield* fastest("atOnce"), yield* fastest("later")]
-    const files = make(quickCalls.make({ atOnce, later }, () => performance.now()))
-    const at = Effect.fnUntraced(function*(paths: ReadonlyArray<FilePath.FilePath>) {
-      if (process.platform !== "linux") return Option.none()
-      const local = yield* Effect.forEach(paths, isLocal)
-      return local.every((is) => is) ? Option.some(files) : Option.none()
-    })
-    return { at }
+    const calls = quickCalls.make({ atOnce, later }, () => performance.now())
+    const [here, throughout] = [make(calls.here), make(calls.throughout)]
+    const isQuick = (paths: ReadonlyArray<FilePath.FilePath>) =>
+      process.platform === "linux"
+        ? Effect.map(Effect.forEach(paths, isLocal), (local) => local.every((is) => is))
+        : Effect.succeed(false)
+    return {
+      at: (paths) => Effect.map(isQuick(paths), (is) => is ? Option.some(here) : Option.none()),
+      throughout: (paths) =>
+        Effect.gen(function*() {
+          return (yield* isQuick(paths)) && (yield* isLocalThroughout(paths)) ? Option.some(throughout) : Option.none()
+        })
+    }
   })
 )
 

@@ -50,7 +50,8 @@ const share = Effect.fnUntraced(function*(
     Layer.provide([
       Layer.succeed(Trash.Trash, { trash: () => Effect.void }),
       Layer.succeed(QuickFiles, {
-        at: () => Effect.succeed(isQuick ? Option.some(files("quick")) : Option.none())
+        at: () => Effect.succeed(isQuick ? Option.some(files("quick")) : Option.none()),
+        throughout: () => Effect.succeedNone
       })
     ]),
     Layer.provide(Layer.succeed(Files.Files, files("plain")))

@@ -2,6 +2,7 @@ import { assert, describe, it } from "@effect/vitest"
 import * as FilePath from "@fanout/ops/FilePath"
 import * as Files from "@fanout/ops/Files"
 import * as FileTree from "@fanout/ops/FileTree"
+import { QuickFiles } from "@fanout/ops/QuickFiles"
 import * as TreeCursor from "@fanout/ops/TreeCursor"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
@@ -332,6 +333,32 @@ describe("FileTree", { timeout: 60_000 }, () => {
       for (const cursor of ["", "3", "0/a//b", "x"]) {
         const exit = yield* Effect.exit(walk(plant([]), after(cursor)))
         assert.deepStrictEqual(exit, Exit.die(new FileTree.InvalidCursor({ cursor })))
+      }
+    }))
+
+  it.effect("asks at once where all of its sources are quick", () =>
+    Effect.gen(function*() {
+      for (const isQuick of [true, false]) {
+        const disk = plant([])
+        const asked: Array<FilePath.FilePath> = []
+        let quickCalls = 0
+        const quick = FaultyFiles.intercept(MemoryFiles.make(disk), () => Effect.sync(() => void quickCalls++))
+        let calls = 0
+
+        const elements = yield* walk(disk, {}, () => Effect.sync(() => void calls++)).pipe(
+          Effect.provideService(QuickFiles, {
+            at: () => Effect.die(new Error("a walk goes everywhere")),
+            throughout: (paths) =>
+              Effect.sync(() => {
+                asked.push(...paths)
+                return isQuick ? Option.some(quick) : Option.none()
+              })
+          })
+        )
+
+        assert.lengthOf(elements, 5)
+        assert.deepStrictEqual(asked, sources)
+        assert.deepStrictEqual([quickCalls > 0, calls > 0], [isQuick, !isQuick])
       }
     }))
 })

@@ -20,13 +20,12 @@ describe("SystemFiles", () => {
     filesContract(it, SystemFiles.layerBlocking, testFolder)
   })
 
-  describe("where it is quick", () => {
+  describe.each(["at", "throughout"] as const)("where it is quick (%s)", (way) => {
     const quick = Layer.effect(
       Files.Files,
       Effect.gen(function*() {
-        const { at } = yield* QuickFiles
-        const files = yield* at([FilePath.make(tmpdir())])
-        return Option.isSome(files) ? files.value : yield* Files.Files
+        const found = yield* (yield* QuickFiles)[way]([FilePath.make(fs.realpathSync(tmpdir()))])
+        return Option.isSome(found) ? found.value : yield* Files.Files
       })
     )
     filesContract(it, Layer.provide(quick, [SystemFiles.layerQuick, SystemFiles.layer]), testFolder)
@@ -34,9 +33,13 @@ describe("SystemFiles", () => {
 
   it.live("knows where it is not quick", () =>
     Effect.gen(function*() {
-      const { at } = yield* QuickFiles
-      assert.isTrue(Option.isNone(yield* at([FilePath.make("/proc")])))
-      assert.isTrue(Option.isNone(yield* at([FilePath.make(tmpdir()), FilePath.make("/nothing")])))
+      const { at, throughout } = yield* QuickFiles
+      for (const find of [at, throughout]) {
+        assert.isTrue(Option.isNone(yield* find([FilePath.make("/proc")])))
+        assert.isTrue(Option.isNone(yield* find([FilePath.make(tmpdir()), FilePath.make("/nothing")])))
+      }
+      // `/proc` is mounted in there.
+      assert.isTrue(Option.isNone(yield* throughout([FilePath.make("/")])))
     }).pipe(Effect.provide(SystemFiles.layerQuick)))
 
   describe("through node:fs", () => {

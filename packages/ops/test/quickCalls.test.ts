@@ -22,7 +22,7 @@ const make = () => {
   return {
     unlink: (taking: number): void => {
       millis = taking
-      calls.unlink(0, name, () => {})
+      calls.here.unlink(0, name, () => {})
     },
     made: () => made.splice(0),
     pass: (time: number): void => {
@@ -66,12 +66,18 @@ describe("quickCalls", () => {
       lstat: () => void made.push(`${way} lstat`),
       list: () => void made.push(`${way} list`)
     })
-    const calls = quickCalls.make({ atOnce: noting("at once"), later: noting("later") }, () => 0)
-    calls.open(0, name, "folder", () => {})
-    calls.openPath(name, "list", () => {})
-    calls.identity(0, () => {})
-    calls.lstat(0, name, () => {})
-    calls.list(0, () => {}, () => {})
-    assert.deepStrictEqual(made, ["later open", "later openPath", "later identity", "later lstat", "at once list"])
+    const { here, throughout } = quickCalls.make({ atOnce: noting("at once"), later: noting("later") }, () => 0)
+    for (const calls of [here, throughout]) {
+      calls.open(0, name, "folder", () => {})
+      calls.openPath(name, "list", () => {})
+      calls.openPath(name, "read", () => {})
+      calls.identity(0, () => {})
+      calls.lstat(0, name, () => {})
+      calls.list(0, () => {}, () => {})
+    }
+    const rest = ["later identity", "later lstat", "at once list"]
+    assert.deepStrictEqual(made.splice(0, 6), ["later open", "later openPath", "later openPath", ...rest])
+    // Where there is none it can meet none.
+    assert.deepStrictEqual(made, ["later open", "at once openPath", "later openPath", ...rest])
   })
 })

@@ -49,16 +49,26 @@ class Judge {
   }
 }
 
-/**
- * Names are removed and open folders listed at once. What may meet another file system, which may be one that never
- * answers, is handed on: whatever opens a folder or looks at one. So are calls for content, which may take any time.
- */
-export const make = (
-  { atOnce, later }: { readonly atOnce: SystemCalls; readonly later: SystemCalls },
-  now: () => number
-): SystemCalls => {
+/** Both ways of making each call. */
+interface Ways {
+  readonly atOnce: SystemCalls
+  readonly later: SystemCalls
+}
+
+/** Calls that are made at once while they are quick. */
+export interface QuickCalls {
+  /**
+   * Names are removed and open folders listed at once. What may meet another file system, which may be one that never
+   * answers, is handed on: whatever opens a folder or looks at one. So are calls for content, which may take any time.
+   */
+  readonly here: SystemCalls
+  /** For where there is no other file system to be met: folders are opened at once, too. */
+  readonly throughout: SystemCalls
+}
+
+export const make = ({ atOnce, later }: Ways, now: () => number): QuickCalls => {
   const judge = new Judge(now)
-  return {
+  const here: SystemCalls = {
     ...later,
     close: (descriptor, done) =>
       judge.make<void>((done) => atOnce.close(descriptor, done), (done) => later.close(descriptor, done), done),
@@ -72,5 +82,17 @@ export const make = (
         (done) => later.removeFolder(folder, name, done),
         done
       )
+  }
+  return {
+    here,
+    throughout: {
+      ...here,
+      openPath: (path, mode, done) =>
+        mode === "read" ? later.openPath(path, mode, done) : judge.make(
+          (done) => atOnce.openPath(path, mode, done),
+          (done) => later.openPath(path, mode, done),
+          done
+        )
+    }
   }
 }
