@@ -15,8 +15,10 @@ import * as Scope from "effect/Scope"
 import { Attempt } from "./internal/dispatcher/attempts.ts"
 import type { TaskHandler } from "./internal/dispatcher/taskDefinition.ts"
 import { taskCrossing } from "./internal/threads/crossing.ts"
+import * as Guest from "./internal/threads/guest.ts"
 import { Pool } from "./internal/threads/pool.ts"
 import type { Caller, Definition } from "./internal/threads/poolThread.ts"
+import { handlersOf } from "./internal/threads/worker.ts"
 import { Interrupter } from "./Interrupter.ts"
 import { Lease } from "./Lease.ts"
 import { Reporter } from "./Progress.ts"
@@ -40,6 +42,17 @@ export interface Options {
 }
 
 /**
+ * Who takes part beside the threads.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Guests<R extends Task.Any, E, RX> {
+  /** Handlers with which the thread that the pool is on takes part; without them it does not. */
+  readonly caller?: Layer.Layer<Task.Handler<R>, E, RX>
+}
+
+/**
  * Layer that provides the handlers of tasks by threads which have them.
  *
  * **Details**
@@ -51,21 +64,26 @@ export interface Options {
  * - A task that was asked to stop and has not after the grace period is interrupted; if that does not help either,
  *   because it never returns to the event loop, its thread is ended and replaced. So is one at its timeout, which
  *   counts from when it begins.
+ * - With `caller`, the thread that the pool is on is one more: it takes a batch when no other one is idle, and lets all
+ *   else on it have its turn before the next. Once a task has kept it for more than 20 ms it takes no part any more.
+ *   Tasks that a thread may have died of never get there.
  * - If later no thread can be started any more, or the layer is closed, what runs tasks dies with
  *   `ThreadsUnavailable`. They stay unsettled.
  *
  * **Gotchas**
  *
  * The task's `pool` and `weight` are not used: threads bound what runs. Handlers on threads have no dispatcher, and of
- * the caller's context only what the runtime gives a task. Their layer is built once for each thread.
+ * the caller's context only what the runtime gives a task. Their layer is built once for each thread. What a task does
+ * to its thread it does to the whole process where that is the caller's: one that never ends or exits belongs nowhere
+ * near `caller`.
  *
  * @category layers
  * @since 0.1.0
  */
-export const layer = <R extends Task.Any>(
+export const layer = <R extends Task.Any, E = never, RX = never>(
   group: RpcGroup.RpcGroup<R>,
-  { batch = 64, idle = "5 seconds", size }: Options = {}
-): Layer.Layer<Task.Handler<R>, ThreadsUnavailable, ThreadSpawner> =>
+  { batch = 64, caller, idle = "5 seconds", size }: Options & Guests<R, E, RX> = {}
+): Layer.Layer<Task.Handler<R>, E | ThreadsUnavailable, RX | ThreadSpawner> =>
   Layer.effectContext(Effect.gen(function*() {
     const spawner = yield* ThreadSpawner
     const scope = yield* Scope.make()
@@ -77,7 +95,9 @@ export const layer = <R extends Task.Any>(
         return yield* Effect.die(new Error(`A thread pool's ${name} has to be a whole number, at least 1: ${value}`))
       }
     }
+    const own = caller === undefined ? undefined : handlersOf(group, yield* Layer.build(caller))
     const pool = new Pool({
+      guest: own === undefined ? undefined : Guest.spawn(own, run),
       limits,
       spawner,
       tags: Array.from(group.requests.keys()),

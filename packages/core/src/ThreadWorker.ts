@@ -8,8 +8,6 @@
 import type * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import type * as RpcGroup from "effect/rpc/RpcGroup"
-import { handlerOf } from "./internal/dispatcher/taskDefinition.ts"
-import { taskCrossing } from "./internal/threads/crossing.ts"
 import * as Worker from "./internal/threads/worker.ts"
 import type * as Task from "./Task.ts"
 
@@ -38,10 +36,6 @@ export const serve = <R extends Task.Any>(
   shared: SharedArrayBuffer,
   port: Port
 ): Effect.Effect<void, never, Task.Handler<R>> =>
-  Effect.contextWith((context: Context.Context<Task.Handler<R>>) => {
-    const handlers = new Map<string, Worker.Handler>()
-    for (const task of group.requests.values()) {
-      handlers.set(task._tag, { crossing: taskCrossing(task), ...handlerOf(task, context) })
-    }
-    return Worker.serve(handlers, shared, port)
-  })
+  Effect.contextWith((context: Context.Context<Task.Handler<R>>) =>
+    Worker.serve(Worker.handlersOf(group, context), shared, port)
+  )

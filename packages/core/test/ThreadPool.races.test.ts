@@ -112,6 +112,24 @@ describe("ThreadPool, one step at a time", () => {
       assert.instanceOf(defectOf(run.pollUnsafe()), ThreadsUnavailable)
     }).pipe(withDispatcher))
 
+  it.effect("leaves what a thread is about to begin to that thread", () =>
+    Effect.gen(function*() {
+      const { steps, threads } = yield* scripted({ size: 2 })
+      yield* Effect.tap(steps(1), () => Effect.sync(() => threads.at(0).end([[0, { done: 1 }]], { millis: 50 })))
+      yield* turns
+      yield* steps(2, 3)
+      // The second thread was started for the second of these.
+      threads.at(1).ready("test/Step")
+      yield* turns
+      assert.deepStrictEqual(threads.at(1).batches, [1])
+      threads.at(1).end([[0, { done: 3 }]])
+      yield* turns
+      yield* Effect.andThen(TestClock.adjust(40), turns)
+      assert.deepStrictEqual([threads.at(0).batches, threads.at(1).batches], [[1, 1], [1]])
+      threads.at(0).begin(0)
+      threads.at(0).end([[0, { done: 2 }]])
+    }).pipe(withDispatcher))
+
   it.effect("spares a thread whose interrupted task has ended, although it can't tell yet", () =>
     Effect.gen(function*() {
       const { enlarge, steps, threads } = yield* scripted({ size: 1 })

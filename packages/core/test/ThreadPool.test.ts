@@ -206,8 +206,9 @@ describe("ThreadPool, under TestClock", () => {
     acts: Schema.Array(Schema.Literals(deterministic)).check(Schema.isMaxLength(40)),
     concurrency: Schema.Int.check(Schema.isBetween({ minimum: 1, maximum: 40 })),
     size: Schema.Int.check(Schema.isBetween({ minimum: 1, maximum: 3 })),
-    batch: Schema.Int.check(Schema.isBetween({ minimum: 1, maximum: 8 }))
-  }, ({ acts, batch, concurrency, size }) =>
+    batch: Schema.Int.check(Schema.isBetween({ minimum: 1, maximum: 8 })),
+    withCaller: Schema.Boolean
+  }, ({ acts, batch, concurrency, size, withCaller }) =>
     Effect.gen(function*() {
       const threads = new Threads(Tasks, handlers(false))
       const comesTo = <E>(tasks: Layer.Layer<Layer.Success<ReturnType<typeof handlers>>, E>) =>
@@ -216,7 +217,11 @@ describe("ThreadPool, under TestClock", () => {
           while (running.pollUnsafe() === undefined) yield* Effect.andThen(TestClock.adjust(100), FanoutTest.settle)
           return yield* Fiber.join(running)
         }).pipe(Effect.provide([tasks, pools, JobStore.layerMemory], { local: true }))
-      const onThreads = yield* comesTo(ThreadPool.layer(Tasks, { size, batch }).pipe(Layer.provide(threads.layer)))
+      const onThreads = yield* comesTo(
+        ThreadPool.layer(Tasks, { size, batch, ...withCaller ? { caller: handlers(false) } : {} }).pipe(
+          Layer.provide(threads.layer)
+        )
+      )
       assert.deepStrictEqual(onThreads, yield* comesTo(handlers(false)))
       assert.strictEqual(threads.ended.length, threads.started.length)
     }), { arbitrary: { runs: 40 } })

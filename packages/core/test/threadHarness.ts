@@ -21,6 +21,8 @@ export class Threads<R extends Task.Any> {
   readonly ended: Array<string> = []
   /** How threads that are started from now on come to be. */
   how: "ready" | "die" | "throw" | "hang" = "ready"
+  /** What can't be copied to them. */
+  refuses: (message: unknown) => boolean = () => false
   private readonly group: RpcGroup.RpcGroup<R>
   private readonly handlers: Layer.Layer<Task.Handler<R>>
 
@@ -59,6 +61,7 @@ export class Threads<R extends Task.Any> {
       fiber?.addObserver(() => soon(() => end("it closed")))
       return {
         postUnsafe: (message) => {
+          if (this.refuses(message)) throw new Error("it can't be copied")
           const copy: unknown = structuredClone(message)
           soon(() => receive(copy))
         },

@@ -89,6 +89,12 @@ export const handlers = (thread: boolean) =>
         case "spins long":
           spin(300)
           break
+        case "spins briefly":
+          spin(5)
+          break
+        case "spins a while longer":
+          spin(40)
+          break
         case "spins a while":
           spin(20)
           break

@@ -66,12 +66,27 @@ export class Crew {
     this.listener = listener
   }
 
-  /** A thread that has nothing to do, and perhaps has had nothing but suspects. */
-  idle(unused = false): PoolThread | undefined {
+  /** A thread that has nothing to do, and perhaps has had nothing but suspects; the guest where there is no other. */
+  idle({ isUnused = false, mayBeGuest = true } = {}): PoolThread | undefined {
+    let guest: PoolThread | undefined
     for (const thread of this.threads) {
-      if (thread.isIdle && !(unused && thread.isUsed)) return thread
+      if (!thread.isIdle || (isUnused && thread.isUsed)) continue
+      if (!thread.isGuest) return thread
+      guest = thread
     }
-    return undefined
+    return mayBeGuest ? guest : undefined
+  }
+
+  /** Threads of the pool's own. */
+  get count(): number {
+    let count = 0
+    for (const { isGuest } of this.threads) if (!isGuest) count++
+    return count
+  }
+
+  /** Threads that may work at the same time. */
+  get most(): number {
+    return this.limits.size + this.threads.size - this.count
   }
 
   private get starting(): number {
@@ -84,13 +99,13 @@ export class Crew {
 
   /** Whether there may be one more thread. Those that were given up are replaced, but not without end. */
   get hasRoom(): boolean {
-    const { abandoned, limits, threads } = this
-    return !this.isClosed && threads.size < limits.size && threads.size + abandoned.size < 2 * limits.size
+    const { abandoned, count, limits } = this
+    return !this.isClosed && count < limits.size && count + abandoned.size < 2 * limits.size
   }
 
   /** A thread that has nothing to do; if there is none, has as many started as there are batches for. */
-  find(batches: number): PoolThread | undefined {
-    const thread = this.idle()
+  find(batches: number, mayBeGuest: boolean): PoolThread | undefined {
+    const thread = this.idle({ mayBeGuest })
     if (thread !== undefined) return thread
     while (this.starting < batches && this.start()) {
       // One more.
@@ -100,10 +115,10 @@ export class Crew {
 
   /** A thread that has had nothing but suspects; if there is none, has one started, in the place of another. */
   findUnused(): PoolThread | undefined {
-    const thread = this.idle(true)
+    const thread = this.idle({ isUnused: true, mayBeGuest: false })
     if (thread !== undefined || this.isStarting || this.start() || this.hasRoom) return thread
     if (Array.from(this.threads).some(({ isEnding }) => isEnding)) return undefined
-    const used = this.idle()
+    const used = this.idle({ mayBeGuest: false })
     if (used !== undefined) this.end(used)
     return undefined
   }
@@ -112,25 +127,33 @@ export class Crew {
   start(): boolean {
     const now = this.clock.currentTimeMillisUnsafe()
     if (!this.hasRoom || now < this.startsAt) return false
-    const thread = new PoolThread(this.limits.batch, now)
     try {
-      thread.spawned = this.spawner.spawnUnsafe(thread.shared, {
-        message: (message) => {
-          // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- what `internal/threads/worker.ts` posts
-          if (!thread.isGone) this.listener.message(thread, message as FromThread)
-        },
-        ended: (why) => {
-          this.lose(thread, why)
-          if (this.abandoned.delete(thread)) this.listener.mayStart()
-        }
-      })
+      this.add(this.spawner.spawnUnsafe, new PoolThread(this.limits.batch, now, false))
     } catch (error) {
       this.noteFailedStart(String(error))
       return false
     }
-    this.threads.add(thread)
     this.listener.started()
     return true
+  }
+
+  /** Has the thread that the pool is on take part. */
+  invite(spawn: ThreadSpawner["Service"]["spawnUnsafe"]): void {
+    this.add(spawn, new PoolThread(this.limits.batch, this.clock.currentTimeMillisUnsafe(), true))
+  }
+
+  private add(spawn: ThreadSpawner["Service"]["spawnUnsafe"], thread: PoolThread): void {
+    thread.spawned = spawn(thread.shared, {
+      message: (message) => {
+        // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- what `internal/threads/worker.ts` posts
+        if (!thread.isGone) this.listener.message(thread, message as FromThread)
+      },
+      ended: (why) => {
+        this.lose(thread, why)
+        if (this.abandoned.delete(thread)) this.listener.mayStart()
+      }
+    })
+    this.threads.add(thread)
   }
 
   noteReady(thread: PoolThread): void {
@@ -191,7 +214,10 @@ export class Crew {
     this.startsAt = this.clock.currentTimeMillisUnsafe() + delay
     this.failedStarts++
     // One that still starts may be luckier.
-    if (this.failedStarts >= maxFailedStarts && !Array.from(this.threads).some(({ isEnding }) => !isEnding)) {
+    if (
+      this.failedStarts >= maxFailedStarts &&
+      !Array.from(this.threads).some(({ isEnding, isGuest }) => !isEnding && !isGuest)
+    ) {
       this.failedStarts = 0
       this.listener.unavailable(why)
     }

@@ -34,6 +34,8 @@ export type Posted = readonly [task: string, payload: unknown, checkpoint?: Sche
 
 export type FromThread =
   | { readonly _tag: "Ready"; readonly tasks: ReadonlyArray<string> }
+  /** It takes no more, and is to be ended. */
+  | { readonly _tag: "Leaving" }
   /** Its handlers could not be built. */
   | { readonly _tag: "Broken"; readonly why: string }
   | {

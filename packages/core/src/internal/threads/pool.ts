@@ -44,6 +44,7 @@ export class Pool {
   private isPumping = false
   private isTicking = false
   private readonly crew: Crew
+  private readonly guest: ThreadSpawner["Service"]["spawnUnsafe"] | undefined
   private readonly firstReady = Deferred.makeUnsafe<void, ThreadsUnavailable>()
 
   constructor(options: {
@@ -53,9 +54,12 @@ export class Pool {
     readonly clock: Clock.Clock
     readonly context: Context.Context<never>
     readonly fork: (effect: Effect.Effect<void>) => void
+    /** Starts what runs on this thread, where it is to take part. */
+    readonly guest: ThreadSpawner["Service"]["spawnUnsafe"] | undefined
   }) {
     this.limits = options.limits
     this.tags = options.tags
+    this.guest = options.guest
     this.clock = options.clock
     this.fork = options.fork
     this.capacity = new Capacity(options.limits.batch)
@@ -70,12 +74,12 @@ export class Pool {
         this.giveUp(why)
       },
       mayStart: () => {
-        if (!Deferred.isDoneUnsafe(this.firstReady) && this.threads.size === 0) this.crew.start()
+        if (!Deferred.isDoneUnsafe(this.firstReady) && this.crew.count === 0) this.crew.start()
         this.showCounts()
         this.pumpSoon()
       }
     })
-    this.permits = makePermits(options.limits.size, options.clock)
+    this.permits = makePermits(options.limits.size + (options.guest === undefined ? 0 : 1), options.clock)
   }
 
   private get threads(): ReadonlySet<PoolThread> {
@@ -96,6 +100,7 @@ export class Pool {
   /** Starts the first thread, which tells whether there can be any. */
   readonly begin: Effect.Effect<void, ThreadsUnavailable> = Effect.suspend(() => {
     this.crew.start()
+    if (this.guest !== undefined) this.crew.invite(this.guest)
     return Deferred.await(this.firstReady)
   })
 
@@ -171,14 +176,14 @@ export class Pool {
       }
       let from = 0
       const batches = Math.ceil(this.queue.length / this.capacity.tasks)
-      let thread = first.caller.isSuspect ? this.crew.findUnused() : this.crew.find(batches)
+      let thread = first.caller.isSuspect ? this.crew.findUnused() : this.crew.find(batches, !first.goesAlone)
       if (thread === undefined && first.caller.isSuspect) {
         // The others don't wait with it.
         from = this.queue.findIndex(({ caller }) => !caller.isSuspect)
-        thread = from < 0 ? undefined : this.crew.idle()
+        thread = from < 0 ? undefined : this.crew.idle({ mayBeGuest: this.queue[from]?.goesAlone === false })
       }
       if (thread === undefined && from === 0) thread = this.findNext(first)
-      if (thread === undefined) return this.giveUpIfStuck()
+      if (thread === undefined) return this.giveUpIfStuck(first)
       this.post(thread, this.takeBatch(from))
     }
   }
@@ -266,9 +271,11 @@ export class Pool {
         const missing = this.tags.filter((tag) => !message.tasks.includes(tag))
         if (missing.length > 0) return this.crew.lose(thread, `its module has no handler for ${missing.join(", ")}`)
         this.crew.noteReady(thread)
-        Deferred.doneUnsafe(this.firstReady, Effect.void)
+        if (!thread.isGuest) Deferred.doneUnsafe(this.firstReady, Effect.void)
         return this.pump()
       }
+      case "Leaving":
+        return this.crew.end(thread)
       case "Broken":
         return this.crew.lose(thread, message.why)
       case "Ended":
@@ -311,7 +318,7 @@ export class Pool {
     if (ended.length > 0) {
       this.measures.noteTasks(ended.length, millis)
       this.capacity.measure(ended.length, cost, millis)
-      const size = this.limits.size * this.capacity.tasks * (this.capacity.isAhead ? 2 : 1)
+      const size = this.crew.most * this.capacity.tasks * (this.capacity.isAhead ? 2 : 1)
       if (size !== this.permits.size) this.permits.resizeUnsafe(size)
     }
     if (isLast) {
@@ -361,8 +368,9 @@ export class Pool {
     for (const item of waiting) item.settle(Effect.die(new ThreadsUnavailable({ why })))
   }
 
-  private giveUpIfStuck(): void {
-    if (this.threads.size > 0 || this.crew.hasRoom) return
+  private giveUpIfStuck({ goesAlone }: Item): void {
+    const serving = goesAlone ? this.crew.count : this.threads.size
+    if (serving > 0 || this.crew.hasRoom) return
     this.giveUp(`${this.crew.abandoned.size} threads are held by system calls`)
   }
 
@@ -374,7 +382,7 @@ export class Pool {
     this.isTicking = true
     this.fork(
       Effect.whileLoop({
-        while: () => this.threads.size > 0,
+        while: () => Array.from(this.threads).some(({ isBusy, isGuest }) => isBusy || !isGuest),
         body: () => Effect.sleep(tickMillis),
         step: () => this.tick()
       }).pipe(Effect.ensuring(Effect.sync(() => {
@@ -399,7 +407,9 @@ export class Pool {
       this.watch(thread)
       if (!thread.isIdle) continue
       if (this.queue.length > 0) this.pumpSoon()
-      else if (!this.share() && now - thread.idleSince > this.limits.idleMillis) this.crew.end(thread)
+      else if (!this.share() && !thread.isGuest && now - thread.idleSince > this.limits.idleMillis) {
+        this.crew.end(thread)
+      }
     }
   }
 
@@ -412,10 +422,13 @@ export class Pool {
     if (thread.isSlow && this.threads.size > 1) this.takeBack(thread)
   }
 
-  /** What the busiest thread has not begun. */
+  /** What the busiest thread has not begun. One that is about to begin has the first of it all but begun. */
   private mostPending(): ReadonlyArray<Item> {
     let most: ReadonlyArray<Item> = []
-    for (const { pending } of this.threads) if (pending.length > most.length) most = pending
+    for (const { pending, running } of this.threads) {
+      const waiting = running === undefined ? pending.slice(1) : pending
+      if (waiting.length > most.length) most = waiting
+    }
     return most
   }
 

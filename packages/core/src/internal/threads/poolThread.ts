@@ -114,6 +114,8 @@ export class Hand {
 export class PoolThread {
   readonly shared: SharedArrayBuffer
   readonly startedAt: number
+  /** Whether it is the thread that the pool is on. */
+  readonly isGuest: boolean
   readonly gone = Deferred.makeUnsafe<void>()
   spawned: Spawned | undefined = undefined
   /** The batch that it is at, or has not yet said that it is through with, and the one that it has next. */
@@ -130,7 +132,8 @@ export class PoolThread {
   isSlow = false
   private nextId = 1
 
-  constructor(batch: number, now: number) {
+  constructor(batch: number, now: number, isGuest: boolean) {
+    this.isGuest = isGuest
     this.shared = Control.allocate(batch)
     this.startedAt = now
     this.idleSince = now
@@ -147,7 +150,7 @@ export class PoolThread {
   /** Whether it may be given what it does next, so that it needs not wait for it. */
   get takesNext(): boolean {
     const [first, next] = this.hands
-    return !this.isEnding && !this.isSlow && next === undefined && first?.items[0]?.goesAlone === false
+    return !this.isGuest && !this.isEnding && !this.isSlow && next === undefined && first?.items[0]?.goesAlone === false
   }
 
   get left(): ReadonlyArray<Item> {

@@ -1,5 +1,8 @@
 /**
  * A thread's side of a thread pool: takes batches, runs their tasks one after the other, tells what they come to.
+ *
+ * On the thread of the owner itself it is one guest among others: they have their turn before each batch, and it leaves
+ * for good once a task has held them up for too long.
  */
 import * as Clock from "effect/Clock"
 import type * as Context from "effect/Context"
@@ -7,10 +10,13 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import * as Option from "effect/Option"
+import type * as RpcGroup from "effect/rpc/RpcGroup"
 import * as Transferable from "effect/workers/Transferable"
 import type { JobId } from "../../JobId.ts"
 import type { Instant, Lease } from "../../Lease.ts"
+import type * as Task from "../../Task.ts"
 import type { Port } from "../../ThreadWorker.ts"
+import { handlerOf } from "../dispatcher/taskDefinition.ts"
 import { Control } from "./control.ts"
 import {
   defect,
@@ -19,12 +25,15 @@ import {
   type Posted,
   type Report,
   type TaskCrossing,
+  taskCrossing,
   type ToThread
 } from "./crossing.ts"
 import { Attempt, reportMillis, type Surroundings } from "./threadAttempt.ts"
 
 /** For so long a thread runs tasks before it looks at its timers, sockets and messages. */
 const turnMillis = 10
+/** For so long a task may keep the owner's thread before it gives it back for the first time. */
+const guestMillis = 20
 /** For so long the endings of tasks wait for those that follow. */
 const postMillis = 2
 
@@ -50,10 +59,19 @@ class Server {
   private batch = 0
   private control: Control
   private isClosed = false
+  private readonly isGuest: boolean
+  private isLeaving = false
   private willReport = false
 
-  constructor(handlers: ReadonlyMap<string, Handler>, shared: SharedArrayBuffer, port: Port, clock: Clock.Clock) {
+  constructor(
+    handlers: ReadonlyMap<string, Handler>,
+    shared: SharedArrayBuffer,
+    port: Port,
+    clock: Clock.Clock,
+    isGuest: boolean
+  ) {
     this.handlers = handlers
+    this.isGuest = isGuest
     this.shared = shared
     this.control = new Control(shared, this.batch)
     this.port = port
@@ -92,7 +110,11 @@ class Server {
     while: () => !this.isClosed,
     body: () => {
       const batch = this.inbox.shift()
-      if (batch !== undefined) return this.runBatch(batch)
+      if (batch !== undefined) {
+        return this.isGuest
+          ? Effect.andThen(Effect.yieldNow, this.runBatch(batch))
+          : this.runBatch(batch)
+      }
       return Effect.callback<void>((resume) => {
         this.wake = () => resume(Effect.void)
       })
@@ -120,7 +142,7 @@ class Server {
     const endings = this.endings = new Endings(this.port, id, at)
     let turnedAt = at
     for (const [index, item] of items.entries()) {
-      if (this.isClosed) break
+      if (this.isClosed || this.isLeaving) break
       if (!control.claim(index)) continue
       held.isLost = false
       const exit = yield* this.runItem(index, item, held, at)
@@ -139,7 +161,8 @@ class Server {
       turnedAt = at = now()
     }
     held.isOver = true
-    endings.post(now(), !this.isClosed)
+    endings.post(now(), !this.isClosed && !this.isLeaving)
+    if (this.isLeaving) this.surroundings.post({ _tag: "Leaving" })
   })
 
   private runItem(
@@ -166,6 +189,7 @@ class Server {
     // A fiber of its own can be interrupted. Most have ended by now.
     const fiber = attempt.fiber = Effect.runForkWith(handler.context)(effect)
     const exit = fiber.pollUnsafe()
+    if (this.isGuest && this.surroundings.now() - startedAt > guestMillis) this.isLeaving = true
     if (exit !== undefined) return Effect.succeed(exit)
     // It may take long: what came before does not wait for it.
     this.endings?.post(startedAt, false)
@@ -274,9 +298,22 @@ const copied = (ending: Ending): Ending => {
   }
 }
 
-/** Serves the owner until it closes the thread. */
+/** Serves the owner until it closes the thread; as a guest, where the thread is the owner's own. */
 export const serve = (
   handlers: ReadonlyMap<string, Handler>,
   shared: SharedArrayBuffer,
-  port: Port
-): Effect.Effect<void> => Effect.clockWith((clock) => new Server(handlers, shared, port, clock).run)
+  port: Port,
+  { isGuest = false }: { readonly isGuest?: boolean } = {}
+): Effect.Effect<void> => Effect.clockWith((clock) => new Server(handlers, shared, port, clock, isGuest).run)
+
+/** The handlers of a group, as a thread runs them. */
+export const handlersOf = <R extends Task.Any>(
+  group: RpcGroup.RpcGroup<R>,
+  context: Context.Context<Task.Handler<R>>
+): ReadonlyMap<string, Handler> =>
+  new Map(
+    Array.from(group.requests.values(), (task) => [
+      task._tag,
+      { crossing: taskCrossing(task), ...handlerOf(task, context) }
+    ])
+  )
