@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import type { Element } from "@fanout/core/FanOut"
+import type { Element, FailurePolicy } from "@fanout/core/FanOut"
 import * as JobId from "@fanout/core/JobId"
 import * as JobStore from "@fanout/core/JobStore"
 import * as Task from "@fanout/core/Task"
@@ -39,20 +39,30 @@ const brackets = (count: number, items: number): ReadonlyArray<Element<{ readonl
     { _tag: "After" as const, cursor: `${i} end`, payload: { name: `end ${i}` } }
   ]).flat()
 
+interface Options {
+  readonly attempt?: number
+  readonly failures?: FailurePolicy
+  readonly onGiven?: () => void
+}
+
 /** Runs a job that is stored; what a run before it has left, if there was one. */
 const fanOut = (
   id: string,
   elements: ReadonlyArray<Element<{ readonly name: string }>>,
   visit: (name: string) => Effect.Effect<void, string>,
-  onGiven: () => void = () => {}
+  { attempt = 1, failures = "collect", onGiven = () => {} }: Options = {}
 ) =>
-  asRun(id, () =>
-    TaskDispatcher.TaskDispatcher.use((_) =>
-      _.fanOut("all", Visit, (after) =>
-        Stream.fromIterable(
-          elements.slice(elements.findIndex(({ cursor }) => cursor === Option.getOrUndefined(after)) + 1)
-        ).pipe(Stream.rechunk(1), Stream.tap(() => Effect.sync(onGiven))), { concurrency })
-    ).pipe(Effect.provide(Tasks.toLayer({ "test/Visit": ({ name }) => visit(name) }))))
+  asRun(
+    id,
+    () =>
+      TaskDispatcher.TaskDispatcher.use((_) =>
+        _.fanOut("all", Visit, (after) =>
+          Stream.fromIterable(
+            elements.slice(elements.findIndex(({ cursor }) => cursor === Option.getOrUndefined(after)) + 1)
+          ).pipe(Stream.rechunk(1), Stream.tap(() => Effect.sync(onGiven))), { concurrency, failures })
+      ).pipe(Effect.provide(Tasks.toLayer({ "test/Visit": ({ name }) => visit(name) }))),
+    { attempt }
+  )
 
 describe("brackets of a fan-out", () => {
   it.effect("open while what lies before them still runs", () =>
@@ -83,7 +93,7 @@ describe("brackets of a fan-out", () => {
           ran.push(name)
           return name === "open 0" ? gate.await : Effect.void
         },
-        () => given++
+        { onGiven: () => given++ }
       ))
       yield* settle
       assert.deepStrictEqual(ran, ["open 0"])
@@ -123,6 +133,24 @@ describe("brackets of a fan-out", () => {
         rows.flatMap(([, { key, outcome }]) => outcome._tag === "Skipped" ? [[key, outcome.count] as const] : [])
       )
       assert.deepStrictEqual(skipped, new Map(Array.from({ length: 7 }, (_, i) => [`open ${i}`, 2])))
+    }).pipe(Effect.provide([pools, JobStore.layerMemory])))
+
+  it.effect("are skipped no more once a retry has run them, although the source was still in them", () =>
+    Effect.gen(function*() {
+      yield* runningJob("retried")
+      // More than can wait, so that the source has not given its end when it fails.
+      const elements = brackets(2, 12)
+      const open = (isMade: boolean) => (name: string) =>
+        name === "open 0" && !isMade ? Effect.andThen(Effect.yieldNow, Effect.fail("not made")) : Effect.void
+      const first = yield* fanOut("retried", elements, open(false), { failures: "failFast" })
+      assert.match(String(first.exit), /gave up after 1 failures/)
+      const { exit } = yield* fanOut("retried", elements, open(true), { attempt: 2 })
+      assert.deepStrictEqual(
+        Exit.isSuccess(exit) ? [exit.value.done, exit.value.failed, exit.value.skipped] : exit,
+        [28, 0, 0]
+      )
+      const store = yield* JobStore.JobStore
+      assert.lengthOf(yield* store.outcomes(JobId.make("retried"), { after: 0, limit: 100 }), 0)
     }).pipe(Effect.provide([pools, JobStore.layerMemory])))
 
   it.effect("still hold back what waited for them when another run goes on", () =>

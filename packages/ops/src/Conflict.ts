@@ -200,7 +200,8 @@ export const resolve = Effect.fnUntraced(function*(
 })
 
 /**
- * Decides where not even the folder of the target is there, which a copy would have made by then.
+ * Decides where nothing has the target's name, as far as is known: where not even its folder is there, which a copy
+ * would have made by then, or in a folder that the copy has made itself.
  *
  * @category accessors
  * @since 0.1.0

@@ -29,6 +29,7 @@ import * as Files from "./Files.ts"
 import * as FileTree from "./FileTree.ts"
 import { MadeFolders } from "./internal/madeFolders.ts"
 import * as ProtectedFiles from "./ProtectedFiles.ts"
+import * as QuickFiles from "./QuickFiles.ts"
 import { SkipReason } from "./SkipReason.ts"
 import * as TemporaryName from "./TemporaryName.ts"
 
@@ -158,8 +159,10 @@ const count = Effect.fnUntraced(function*(payload: Payload) {
   if (Option.isNone(known)) yield* total.save(found)
 })
 
-const walk = ({ transfers }: Payload, after: Option.Option<string>) =>
-  FileTree.walk({ sources: transfers.map(({ source }) => source), after })
+const walk = ({ transfers }: Payload, after: Option.Option<string>) => {
+  const sources = transfers.map(({ source }) => source)
+  return QuickFiles.walking(sources, FileTree.walk({ sources, after }))
+}
 
 /** Sweeps a folder. One that can't be read or written has to keep what is left in it. */
 const sweep = (folder: FilePath.FilePath, options: Omit<Parameters<typeof TemporaryName.sweep>[0], "folder">) =>

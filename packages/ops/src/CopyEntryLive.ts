@@ -29,6 +29,7 @@ import type { NoFreeName } from "./NumberedName.ts"
 import * as Place from "./Place.ts"
 import { SkipReason } from "./SkipReason.ts"
 import * as TemporaryName from "./TemporaryName.ts"
+import * as WholeCopy from "./WholeCopy.ts"
 
 class Tasks extends RpcGroup.make(CopyEntry) {}
 
@@ -117,7 +118,9 @@ const copyOne = Effect.fnUntraced(function*({ conflict, source, target }: Payloa
   const decideAndCopy = Effect.retry(planAndPerform(false), { times: maxDecisions, while: isOccupied })
   const earlier = yield* decided.get
   if (Option.isNone(earlier)) {
-    if (!(yield* MadeFolders.has(work.target.folder.path))) return yield* decideAndCopy
+    // For a large file it is worth a look: what it was taken for only shows once all of it is written.
+    const isFree = stat.sizeBytes <= WholeCopy.maxSizeBytes && (yield* MadeFolders.has(work.target.folder.path))
+    if (!isFree) return yield* decideAndCopy
     return yield* Effect.catchIf(planAndPerform(true), isOccupied, () => decideAndCopy)
   }
   return yield* Effect.catchIf(perform(work, earlier.value), isOccupied, () =>

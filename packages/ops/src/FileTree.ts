@@ -17,7 +17,6 @@ import { FilesError } from "./FilesError.ts"
 import * as FolderListing from "./FolderListing.ts"
 import { Asking } from "./internal/asking.ts"
 import * as Place from "./Place.ts"
-import * as QuickFiles from "./QuickFiles.ts"
 import * as TreeCursor from "./TreeCursor.ts"
 
 const place = {
@@ -284,7 +283,7 @@ const joined = (names: ReadonlyArray<FilePath.FilePath>, count: number): FilePat
  */
 export const walk = (options: WalkOptions): Stream.Stream<Element, never, Files.Files> =>
   Stream.fromPull(Effect.gen(function*() {
-    const walker = new Walker(yield* QuickFiles.walking(options.sources), options)
+    const walker = new Walker(yield* Files.Files, options)
     const after = options.after ?? Option.none()
     if (Option.isSome(after)) yield* walker.restore(after.value)
     return walker.pull

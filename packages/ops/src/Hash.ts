@@ -26,6 +26,7 @@ import * as HashAlgorithm from "./HashAlgorithm.ts"
 import { type Entry, HashCache } from "./HashCache.ts"
 import * as HashCursor from "./HashCursor.ts"
 import { HashFile, Method } from "./HashFile.ts"
+import * as QuickFiles from "./QuickFiles.ts"
 import { SkipReason } from "./SkipReason.ts"
 import * as TemporaryName from "./TemporaryName.ts"
 
@@ -139,7 +140,7 @@ const elements = (
       }
     }
   }
-  return FileTree.walk({ sources, after: place }).pipe(
+  return QuickFiles.walking(sources, FileTree.walk({ sources, after: place })).pipe(
     Stream.mapAccum(() => first, (number, element) => {
       const next = elementOf(number, element)
       return next === undefined ? [number, []] : [number + 1, [next]]

@@ -46,12 +46,13 @@ const keepTools = (algorithm: HashAlgorithm, tools: Tools): void => {
 
 /**
  * Reads a file to its end, whatever its size is said to be: those of the kernel say 0. There are as few steps as can
- * be: of a small file they are most of what it takes.
+ * be: of a small file they are most of what it takes. Of its bytes, so many as were counted before are not counted.
  */
 const hashContent = (
   file: Files.OpenFile,
   stat: Files.FileStat,
-  name: HashAlgorithm
+  name: HashAlgorithm,
+  counted = 0
 ): Effect.Effect<typeof Hashed.Type, FilesError | Interrupter.Interrupted> =>
   Effect.withFiber((fiber) => {
     const reporter = Context.get(fiber.context, Progress.Reporter)
@@ -63,7 +64,8 @@ const hashContent = (
         if (length > 0) {
           hasher.update(length === into.length ? into : into.subarray(0, length))
           sizeBytes += length
-          reporter.addUnsafe("bytes", length)
+          const fresh = Math.min(length, sizeBytes - counted)
+          if (fresh > 0) reporter.addUnsafe("bytes", fresh)
         }
         // A read that does not fill the buffer has met the end, if that is where it should be.
         const isOver = length === 0 || (sizeBytes === stat.sizeBytes && length < into.length)
@@ -80,8 +82,7 @@ const hashAny = (file: Files.OpenFile, stat: Files.FileStat, algorithm: HashAlgo
   Effect.flatMap(HugeContent.Limits, ({ minBytes }) =>
     stat.sizeBytes < minBytes
       ? hashContent(file, stat, algorithm)
-      : Effect.flatMap(HugeContent.hash(file, stat, algorithm), (hashed) =>
-        Option.isSome(hashed) ? Effect.succeed(hashed.value) : hashContent(file, stat, algorithm)))
+      : HugeContent.hash(file, stat, algorithm, (counted) => hashContent(file, stat, algorithm, counted)))
 
 /** Whether a file is what it was when it was opened. Nothing is known of one that the kernel makes up. */
 const isSame = (before: Files.FileStat, after: Files.FileStat, sizeBytes: number): boolean =>
@@ -175,22 +176,28 @@ const openFollowing = (files: Files.Files["Service"], path: FilePath.FilePath) =
     () => Effect.flatMap(files.realPath(path), files.open)
   )
 
-const hashNamed = Effect.fnUntraced(function*(path: FilePath.FilePath, algorithm: HashAlgorithm) {
+/** Hashes what a name leads to, unless that was done: a run before this one was at one of those that come later. */
+const hashNamed = Effect.fnUntraced(function*(
+  path: FilePath.FilePath,
+  algorithm: HashAlgorithm,
+  later: ReadonlyArray<HashAlgorithm>
+) {
   const file = yield* openFollowing(yield* Files.Files, path)
   const stat = yield* file.stat
   if (stat.kind !== "file") {
     const what = stat.kind === "folder" ? "a folder" : "no file"
     return yield* new HashFailed({ code: "NoFile", path, why: `"${FilePath.display(path)}" is ${what}` })
   }
+  if (later.length > 0 && (yield* HugeContent.isAt(stat, later))) return undefined
   return yield* hashOpen(file, stat, path, algorithm)
 }, Effect.scoped)
 
 /** Reads a file once for each algorithm that it may be: mostly the first one is right. */
 const check = Effect.fnUntraced(
   function*(path: FilePath.FilePath, { algorithms, digest }: typeof Method.cases.Check.Type) {
-    for (const algorithm of algorithms) {
-      const hashed = yield* hashNamed(path, algorithm)
-      if (hashed.digest === digest) return { _tag: "Matched", algorithm, sizeBytes: hashed.sizeBytes } as const
+    for (const [index, algorithm] of algorithms.entries()) {
+      const hashed = yield* hashNamed(path, algorithm, algorithms.slice(index + 1))
+      if (hashed?.digest === digest) return { _tag: "Matched", algorithm, sizeBytes: hashed.sizeBytes } as const
     }
     const by = algorithms.map(HashAlgorithms.tag).join(" or ")
     const why = `"${FilePath.display(path)}" has another ${by} digest`

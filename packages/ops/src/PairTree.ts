@@ -20,7 +20,6 @@ import * as FolderListing from "./FolderListing.ts"
 import { Asking } from "./internal/asking.ts"
 import * as PairCursor from "./PairCursor.ts"
 import * as Place from "./Place.ts"
-import * as QuickFiles from "./QuickFiles.ts"
 
 /**
  * Schema for which of the two trees is meant.
@@ -422,7 +421,7 @@ export const walk = (
   after: Option.Option<string> = Option.none()
 ): Stream.Stream<Element, never, Files.Files> =>
   Stream.fromPull(Effect.gen(function*() {
-    const walker = new Walker(yield* QuickFiles.walking([trees.a, trees.b]), trees)
+    const walker = new Walker(yield* Files.Files, trees)
     if (Option.isSome(after)) yield* walker.restore(after.value)
     return walker.pull
   }))

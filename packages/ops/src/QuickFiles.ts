@@ -9,6 +9,7 @@
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
+import * as Stream from "effect/Stream"
 import type { FilePath } from "./FilePath.ts"
 import * as Files from "./Files.ts"
 
@@ -27,7 +28,7 @@ export interface QuickFiles {
 
   /**
    * A file system for all that is under these real paths, whatever is there: `None` where anything is mounted in there,
-   * or on the way to there from elsewhere.
+   * or a file system that is not local is mounted above. It opens folders at once, too.
    */
   readonly throughout: (paths: ReadonlyArray<FilePath>) => Effect.Effect<Option.Option<Files.Files["Service"]>>
 }
@@ -43,16 +44,17 @@ export const QuickFiles: Context.Reference<QuickFiles> = Context.Reference<Quick
 })
 
 /**
- * What walks over all that is under these paths: at once, where that is quick.
+ * Has a walk over all that is under these paths make its calls at once, where that is quick.
  *
- * @category accessors
+ * @category constructors
  * @since 0.1.0
  */
-export const walking = (
-  paths: ReadonlyArray<FilePath>
-): Effect.Effect<Files.Files["Service"], never, Files.Files> =>
-  Effect.gen(function*() {
+export const walking = <A, E, R>(
+  paths: ReadonlyArray<FilePath>,
+  walk: Stream.Stream<A, E, R>
+): Stream.Stream<A, E, Exclude<R, Files.Files> | Files.Files> =>
+  Stream.unwrap(Effect.gen(function*() {
     const { throughout } = yield* QuickFiles
     const quick = yield* throughout(paths)
-    return Option.isSome(quick) ? quick.value : yield* Files.Files
-  })
+    return Stream.provideService(walk, Files.Files, Option.isSome(quick) ? quick.value : yield* Files.Files)
+  }))

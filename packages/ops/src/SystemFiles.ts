@@ -401,7 +401,7 @@ export const layerBlocking: Layer.Layer<Files.Files> = Layer.effect(
   Effect.map(fastest("atOnce"), make)
 )
 
-/** Numbers of file systems that are on a disk of this machine, or in its memory (linux/magic.h). */
+/** Numbers of file systems that are on a disk of this machine, or in its memory (linux/magic.h); mounts have names. */
 const localTypes = new Set([
   0xef53, // ext
   0x58465342, // xfs
@@ -422,14 +422,19 @@ const isLocal = (path: FilePath.FilePath): Effect.Effect<boolean> =>
     )
   )
 
-/** Whether nothing else is met below these paths. What can't be read tells nothing. */
+/** More sources than that are not looked at: the table of mounts may be long, and all else would wait. */
+const maxSources = 1000
+
+/** Whether nothing else is met below these paths, and above them. What can't be read tells nothing. */
 const isLocalThroughout = (paths: ReadonlyArray<FilePath.FilePath>): Effect.Effect<boolean> =>
-  Effect.callback<boolean>((resume) =>
-    fs.readFile("/proc/self/mountinfo", "latin1", (error, table) => {
-      const mounts = error === null ? Mounts.parse(table) : []
-      resume(Effect.succeed(paths.every((path) => Mounts.isLocalThroughout(mounts, path))))
-    })
-  )
+  paths.length > maxSources ?
+    Effect.succeed(false) :
+    Effect.callback<boolean>((resume) =>
+      fs.readFile("/proc/self/mountinfo", "latin1", (error, table) => {
+        const mounts = error === null ? Mounts.parse(table) : []
+        resume(Effect.succeed(paths.every((path) => Mounts.isLocalThroughout(mounts, path))))
+      })
+    )
 
 /**
  * Layer that supplies `QuickFiles`: calls for folders and names are made at once on file systems that Linux keeps on
@@ -444,16 +449,13 @@ export const layerQuick: Layer.Layer<never> = Layer.effect(
     const [atOnce, later] = [yield* fastest("atOnce"), yield* fastest("later")]
     const calls = quickCalls.make({ atOnce, later }, () => performance.now())
     const [here, throughout] = [make(calls.here), make(calls.throughout)]
-    const isQuick = (paths: ReadonlyArray<FilePath.FilePath>) =>
+    const where = (isQuick: Effect.Effect<boolean>, files: Files.Files["Service"]) =>
       process.platform === "linux"
-        ? Effect.map(Effect.forEach(paths, isLocal), (local) => local.every((is) => is))
-        : Effect.succeed(false)
+        ? Effect.map(isQuick, (is) => is ? Option.some(files) : Option.none())
+        : Effect.succeedNone
     return {
-      at: (paths) => Effect.map(isQuick(paths), (is) => is ? Option.some(here) : Option.none()),
-      throughout: (paths) =>
-        Effect.gen(function*() {
-          return (yield* isQuick(paths)) && (yield* isLocalThroughout(paths)) ? Option.some(throughout) : Option.none()
-        })
+      at: (paths) => where(Effect.map(Effect.forEach(paths, isLocal), (local) => local.every((is) => is)), here),
+      throughout: (paths) => where(isLocalThroughout(paths), throughout)
     }
   })
 )

@@ -23,6 +23,7 @@ import * as FilePath from "./FilePath.ts"
 import * as Files from "./Files.ts"
 import { Aspect } from "./Metadata.ts"
 import * as PairTree from "./PairTree.ts"
+import * as QuickFiles from "./QuickFiles.ts"
 import { SkipReason } from "./SkipReason.ts"
 import { differs, EntryDiffers, VerifyEntry } from "./VerifyEntry.ts"
 
@@ -229,7 +230,8 @@ export const program = Effect.fnUntraced(function*(payload: Payload) {
   return yield* fanOut(
     fanOutName,
     VerifyEntry,
-    (after) => Stream.map(PairTree.walk(payload, after), elementOf(payload)),
+    (after) =>
+      QuickFiles.walking([payload.a, payload.b], PairTree.walk(payload, after)).pipe(Stream.map(elementOf(payload))),
     { concurrency: 128 }
     // It collects failures, so it never gives up.
   ).pipe(Effect.catchTag("FanOutStopped", Effect.die))

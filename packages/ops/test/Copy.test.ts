@@ -154,6 +154,8 @@ describe("Copy", () => {
         for (const isThere of [false, true]) {
           const disk = plant()
           if (isThere) disk.folder("/to/copy")
+          // What takes long to write is worth a look.
+          disk.file("/from/large", "x".repeat(2 ** 23 + 1))
           const looked = new Set<string>()
           const before: FaultyFiles.Before = (call, path) =>
             Effect.sync(() => {
@@ -163,8 +165,10 @@ describe("Copy", () => {
           const { progress, state } = yield* copy(disk, { before, conflict })
 
           assert.strictEqual(state, "Completed")
-          assert.include(progress.tally.tags, { Copied: 2, Linked: 1 })
-          const names = isThere ? ["/to/copy/a", "/to/copy/folder", "/to/copy/link"] : []
+          assert.include(progress.tally.tags, { Copied: 3, Linked: 1 })
+          const names = isThere
+            ? ["/to/copy/a", "/to/copy/folder", "/to/copy/large", "/to/copy/link"]
+            : ["/to/copy/large"]
           assert.deepStrictEqual(Array.from(looked).toSorted(), names)
         }
       })

@@ -2,7 +2,7 @@ import { assert, describe, it } from "@effect/vitest"
 import * as FilePath from "@fanout/ops/FilePath"
 import * as Files from "@fanout/ops/Files"
 import * as FileTree from "@fanout/ops/FileTree"
-import { QuickFiles } from "@fanout/ops/QuickFiles"
+import * as QuickFiles from "@fanout/ops/QuickFiles"
 import * as TreeCursor from "@fanout/ops/TreeCursor"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
@@ -336,7 +336,7 @@ describe("FileTree", { timeout: 60_000 }, () => {
       }
     }))
 
-  it.effect("asks at once where all of its sources are quick", () =>
+  it.effect("walks at once where all of its sources are quick", () =>
     Effect.gen(function*() {
       for (const isQuick of [true, false]) {
         const disk = plant([])
@@ -345,8 +345,12 @@ describe("FileTree", { timeout: 60_000 }, () => {
         const quick = FaultyFiles.intercept(MemoryFiles.make(disk), () => Effect.sync(() => void quickCalls++))
         let calls = 0
 
-        const elements = yield* walk(disk, {}, () => Effect.sync(() => void calls++)).pipe(
-          Effect.provideService(QuickFiles, {
+        const plain = FaultyFiles.intercept(MemoryFiles.make(disk), () => Effect.sync(() => void calls++))
+
+        const elements = yield* QuickFiles.walking(sources, FileTree.walk({ sources })).pipe(
+          Stream.runCollect,
+          Effect.provideService(Files.Files, plain),
+          Effect.provideService(QuickFiles.QuickFiles, {
             at: () => Effect.die(new Error("a walk goes everywhere")),
             throughout: (paths) =>
               Effect.sync(() => {

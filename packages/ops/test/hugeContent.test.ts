@@ -8,6 +8,7 @@ import * as FilePath from "@fanout/ops/FilePath"
 import * as Files from "@fanout/ops/Files"
 import * as Hash from "@fanout/ops/Hash"
 import type { HashAlgorithm } from "@fanout/ops/HashAlgorithm"
+import * as HashCheck from "@fanout/ops/HashCheck"
 import * as Hasher from "@fanout/ops/Hasher"
 import * as HashFileLive from "@fanout/ops/HashFileLive"
 import * as Effect from "effect/Effect"
@@ -64,7 +65,9 @@ class World {
     return Files.Files.use((files) =>
       Effect.gen({ self: this }, function*() {
         const file = yield* files.open(path)
-        return yield* HugeContent.hash(file, yield* file.stat, algorithm)
+        const quick = (counted: number) =>
+          Effect.succeed({ _tag: "Hashed", digest: "quick", sizeBytes: counted } as const)
+        return yield* HugeContent.hash(file, yield* file.stat, algorithm, quick)
       })
     ).pipe(
       Effect.scoped,
@@ -96,11 +99,7 @@ class World {
 }
 
 const hashed = (algorithm: HashAlgorithm, content: string) =>
-  Exit.succeed(Option.some({
-    _tag: "Hashed" as const,
-    digest: digestOf(algorithm, content),
-    sizeBytes: content.length
-  }))
+  Exit.succeed({ _tag: "Hashed" as const, digest: digestOf(algorithm, content), sizeBytes: content.length })
 
 describe("the hash of a huge file", () => {
   it.effect.each(["blake3", "sha256", "md5"] as const)(
@@ -138,26 +137,43 @@ describe("the hash of a huge file", () => {
       assert.strictEqual(world.reads, pieces - 5 + 1)
     }))
 
-  it.effect("starts over where the file is another one by then, or the algorithm", () =>
+  it.effect("starts over where the file is another one by then, and counts what it had not counted", () =>
     Effect.gen(function*() {
-      for (const isOther of ["file", "algorithm"]) {
-        const world = new World(100)
-        yield* world.run("sha256", 5)
-        if (isOther === "file") {
-          world.disk.remove(path)
-          world.disk.file(path, text("b"))
-          assert.deepStrictEqual(yield* world.run("sha256"), hashed("sha256", text("b")))
-        } else {
-          assert.deepStrictEqual(yield* world.run("sha224"), hashed("sha224", text("a")))
-        }
-        assert.strictEqual(world.reads, pieces + 1)
-      }
+      const world = new World(100)
+      yield* world.run("sha256", 5)
+      const counted = world.bytes
+      assert.strictEqual(counted, 6 * mebi)
+      world.disk.remove(path)
+      world.disk.file(path, text("b"))
+      assert.deepStrictEqual(yield* world.run("sha256"), hashed("sha256", text("b")))
+      assert.strictEqual(world.reads, pieces + 1)
+      assert.strictEqual(counted + world.bytes, pieces * mebi)
+    }))
+
+  it.effect("starts over with another algorithm", () =>
+    Effect.gen(function*() {
+      const world = new World(100)
+      yield* world.run("sha256", 5)
+      assert.deepStrictEqual(yield* world.run("sha224"), hashed("sha224", text("a")))
+      assert.deepStrictEqual([world.reads, world.bytes], [pieces + 1, pieces * mebi])
+    }))
+
+  it.effect("goes on slowly although the first part is quick by then", () =>
+    Effect.gen(function*() {
+      const world = new World(400)
+      const fiber = yield* Effect.forkChild(world.attempt())
+      yield* settle
+      yield* TestClock.adjust("900 millis")
+      yield* Fiber.interrupt(fiber)
+      assert.strictEqual(world.reads, 3)
+      assert.deepStrictEqual(yield* world.run(), hashed("blake3", text("a")))
+      assert.strictEqual(world.reads, pieces - 2 + 1)
     }))
 
   it.effect("is left to the quick hasher where content comes fast", () =>
     Effect.gen(function*() {
       const world = new World(0)
-      assert.deepStrictEqual(yield* world.run(), Exit.succeed(Option.none()))
+      assert.deepStrictEqual(yield* world.run(), Exit.succeed({ _tag: "Hashed", digest: "quick", sizeBytes: 0 }))
       assert.deepStrictEqual([world.reads, world.bytes, world.checkpoint], [2, 0, undefined])
     }))
 
@@ -196,4 +212,44 @@ describe("the hash of a huge file", () => {
         }).pipe(Effect.provide(Layer.provideMerge(runtime, files)))
       })
   )
+
+  it.effect("goes on with the algorithm that a check was at", () =>
+    Effect.gen(function*() {
+      const disk = new MemoryFiles.Disk()
+      disk.file(path, text("a"))
+      // As many digits as those of BLAKE3 and of SHA-256: the first of them is tried first.
+      disk.file("/sums", `${digestOf("sha256", text("a"))}  huge\n`)
+      let reads = 0
+      const before: FaultyFiles.Before = (call, read) =>
+        Effect.suspend(() => {
+          if (call !== "read" || read !== path) return Effect.void
+          reads++
+          return Effect.sleep(100)
+        })
+      const files = Layer.succeed(Files.Files, FaultyFiles.intercept(MemoryFiles.make(disk), before))
+      const handlers = HashFileLive.layer.pipe(Layer.provide(Layer.succeed(HugeContent.Limits, limits)))
+      const runtime = layer({ jobs: [HashCheck.job] }).pipe(
+        Layer.provide(HashCheck.layer.pipe(Layer.provide(handlers)))
+      )
+      yield* Effect.gen(function*() {
+        const manager = yield* JobManager.JobManager
+        const payload = yield* HashCheck.plan({
+          algorithm: Option.none(),
+          file: FilePath.make("/sums"),
+          folder: FilePath.make("/")
+        })
+        const { id } = yield* manager.start(HashCheck.job, payload)
+        yield* settle
+        yield* TestClock.adjust("1550 millis")
+        yield* manager.pause(id)
+        yield* TestClock.adjust("2 seconds")
+        assert.strictEqual((yield* manager.get(id)).state._tag, "Paused")
+        assert.isAbove(reads, pieces + 1 + 4)
+        yield* manager.resume(id)
+        yield* TestClock.adjust("10 seconds")
+        const { tally } = yield* manager.progress(id)
+        assert.deepStrictEqual([tally.done, tally.units["bytes"]], [1, 2 * pieces * mebi])
+        assert.strictEqual(reads, 2 * (pieces + 1))
+      }).pipe(Effect.provide(Layer.provideMerge(runtime, files)))
+    }))
 })

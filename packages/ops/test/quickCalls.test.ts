@@ -52,8 +52,15 @@ describe("quickCalls", () => {
     unlink(0)
     assert.deepStrictEqual(made(), ["at once", "later", "later"])
     pass(200)
-    unlink(0)
+    unlink(21)
+    await nextTurn()
     assert.deepStrictEqual(made(), ["at once"])
+    // The second time it takes twice as long.
+    pass(399)
+    unlink(0)
+    pass(1)
+    unlink(0)
+    assert.deepStrictEqual(made(), ["later", "at once"])
   })
 
   it("never waits for what may meet another file system", () => {

@@ -14,7 +14,7 @@ import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
 import type * as Files from "../Files.ts"
 import type { FilesError } from "../FilesError.ts"
-import type { HashAlgorithm } from "../HashAlgorithm.ts"
+import { HashAlgorithm } from "../HashAlgorithm.ts"
 import type { Hashed } from "../HashFile.ts"
 import * as ResumableHasher from "../ResumableHasher.ts"
 import { edition } from "./sameContent.ts"
@@ -37,13 +37,24 @@ export const Limits = Context.Reference<Limits>("@fanout/ops/internal/hugeConten
   defaultValue: () => ({ minBytes: 2 ** 30, probeBytes: 2 ** 24, slowness: 3, everyMillis: 5000 })
 })
 
-/** How far a file was hashed, what it is known by, and the hasher that has taken the bytes so far. */
+/** How far a file was hashed by which algorithm, what it is known by, and the hasher that has taken the bytes. */
 const Saved = Schema.Struct({
+  algorithm: HashAlgorithm,
   edition: Schema.String,
   bytes: Schema.Natural,
   state: ResumableHasher.HasherState
 })
 const saved = TaskCheckpoint.make(Saved)
+
+/** Whether a run before this one was already at one of these algorithms with what is open. */
+export const isAt = (
+  stat: Files.FileStat,
+  algorithms: ReadonlyArray<HashAlgorithm>
+): Effect.Effect<boolean> =>
+  Effect.map(
+    saved.get,
+    Option.exists(({ algorithm, edition: before }) => algorithms.includes(algorithm) && before === edition(stat))
+  )
 
 /** Takes the bytes of a file from some offset on, and knows how long that has taken. */
 class Run {
@@ -61,15 +72,19 @@ class Run {
     this.clock = clock
   }
 
+  now(): bigint {
+    return this.clock.monotonicTimeNanosUnsafe()
+  }
+
   /** Reads and hashes a piece, and gives its length: 0 at the end of the file. */
   readonly piece: Effect.Effect<number, FilesError> = Effect.suspend(() => {
-    const started = this.clock.monotonicTimeNanosUnsafe()
+    const started = this.now()
     return Effect.map(this.file.readAt(this.buffer, this.bytes), (length) => {
-      const read = this.clock.monotonicTimeNanosUnsafe()
+      const read = this.now()
       this.hasher.update(this.buffer.subarray(0, length))
       this.bytes += length
       this.readNanos += read - started
-      this.hashNanos += this.clock.monotonicTimeNanosUnsafe() - read
+      this.hashNanos += this.now() - read
       return length
     })
   })
@@ -82,15 +97,15 @@ const isSlow = Effect.fnUntraced(function*(run: Run, { probeBytes, slowness }: L
 })
 
 /** Hashes up to the end, and saves how far it has come now and then, and before it stops. */
-const toEnd = Effect.fnUntraced(function*(run: Run, save: Effect.Effect<void>, everyMillis: number) {
-  let savedAt = yield* Clock.currentTimeMillis
+const toEnd = Effect.fnUntraced(function*(run: Run, save: Effect.Effect<void>, counted: number, everyMillis: number) {
+  const everyNanos = BigInt(everyMillis) * 1_000_000n
+  let savedAt = run.now()
   for (;;) {
     const length = yield* run.piece
     if (length === 0) return run.hasher.digest()
-    yield* Progress.add("bytes", length)
-    const now = yield* Clock.currentTimeMillis
-    if (now - savedAt >= everyMillis) {
-      savedAt = now
+    yield* Progress.add("bytes", Math.max(0, Math.min(length, run.bytes - counted)))
+    if (run.now() - savedAt >= everyNanos) {
+      savedAt = run.now()
       yield* save
     }
     yield* Effect.tapError(Interrupter.check, () => save)
@@ -98,25 +113,32 @@ const toEnd = Effect.fnUntraced(function*(run: Run, save: Effect.Effect<void>, e
 })
 
 /**
- * Hashes what is open, or goes on with it where it is what it was. `None` where its content comes so fast that to start
- * over costs less.
+ * Hashes what is open, or goes on with it where it is what it was. Where its content comes so fast that to start over
+ * costs less, `quick` hashes it, which is given how many of its bytes were counted before.
  */
-export const hash = Effect.fnUntraced(function*(
+export const hash = Effect.fnUntraced(function*<R>(
   file: Files.OpenFile,
   stat: Files.FileStat,
-  algorithm: HashAlgorithm
-): Effect.fn.Return<Option.Option<typeof Hashed.Type>, FilesError | Interrupter.Interrupted> {
+  algorithm: HashAlgorithm,
+  quick: (counted: number) => Effect.Effect<typeof Hashed.Type, FilesError | Interrupter.Interrupted, R>
+): Effect.fn.Return<typeof Hashed.Type, FilesError | Interrupter.Interrupted, R> {
   const limits = yield* Limits
   const run = new Run(file, yield* ResumableHasher.make(algorithm), yield* Clock.Clock)
   const present = edition(stat)
-  const before = Option.filter(
-    yield* saved.get,
-    (before) => before.edition === present && run.hasher.restore(before.state)
+  const save = Effect.suspend(() =>
+    saved.save({ algorithm, edition: present, bytes: run.bytes, state: run.hasher.save() })
   )
-  if (Option.isSome(before)) run.bytes = before.value.bytes
-  else if (yield* isSlow(run, limits)) yield* Progress.add("bytes", run.bytes)
-  else return Option.none()
-  const save = Effect.suspend(() => saved.save({ edition: present, bytes: run.bytes, state: run.hasher.save() }))
-  const digest = yield* toEnd(run, save, limits.everyMillis)
-  return Option.some({ _tag: "Hashed", digest, sizeBytes: run.bytes })
+  // Where several are tried, what was saved may be another one's.
+  const before = Option.getOrUndefined(Option.filter(yield* saved.get, (before) => before.algorithm === algorithm))
+  const counted = before?.bytes ?? 0
+  if (before !== undefined && before.edition === present && run.hasher.restore(before.state)) {
+    run.bytes = before.bytes
+  } else {
+    if (!(yield* isSlow(run, limits))) return yield* quick(counted)
+    yield* Progress.add("bytes", Math.max(0, run.bytes - counted))
+    // What was read by now would be read quickly the next time.
+    yield* save
+  }
+  const digest = yield* toEnd(run, save, counted, limits.everyMillis)
+  return { _tag: "Hashed", digest, sizeBytes: run.bytes }
 })

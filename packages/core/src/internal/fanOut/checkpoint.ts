@@ -88,7 +88,10 @@ export const encode = (version: number, header: Header, state: FanOutState, code
       : { after: { c: bracket.after.cursor, p: codec.encode(bracket.after.payload) } }
   }))
   const entries = []
+  // The bracket of a retried opening element that has not settled comes back with its row.
+  const retried = new Set<number>()
   for (const entry of state.active.toArray()) {
+    if (entry.retryOf !== undefined) retried.add(entry.bracket.id)
     // A bracket knows its own end, and a retried element is still a row.
     if (entry.kind === "after" || (entry.retryOf !== undefined && entry.kept?.checkpoint === undefined)) continue
     entries.push({
@@ -114,16 +117,10 @@ export const encode = (version: number, header: Header, state: FanOutState, code
       root: state.segment.root.id
     },
     entries,
-    brackets: brackets.filter(({ id }) => !retried(state, id)),
+    brackets: brackets.filter(({ id }) => !retried.has(id)),
     reopened: Array.from(header.reopened)
   }
   return JSON.stringify(stored)
-}
-
-// The bracket of a retried opening element that has not settled comes back with its row.
-const retried = (state: FanOutState, id: number): boolean => {
-  for (const entry of state.active.toArray()) if (entry.retryOf !== undefined && entry.bracket.id === id) return true
-  return false
 }
 
 /** Puts a stored checkpoint back into a fresh state machine. */

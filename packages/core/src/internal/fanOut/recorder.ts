@@ -100,6 +100,8 @@ export class Recorder {
   private record(settlement: Settlement): void {
     const { bracketAfter, cursor, isRetriable, key, opener, outcome, payload, retryOf, value } = settlement
     const { run, task } = this.spec
+    // A retry has run the bracket while the source was still in it.
+    if (opener !== undefined && this.header.reopened.delete(opener)) return
     if (retryOf !== undefined) uncount(this.header.tally, retryOf.outcome)
     count(this.header.tally, outcome, settlement.units)
     if (retryOf !== undefined) this.cleared.push(retryOf.cursor)

@@ -5,8 +5,8 @@ import type { Done, SystemCalls } from "./systemCalls.ts"
 
 /** One call that takes longer is the sign that others will. */
 const slowMillis = 20
-/** As long no call is made at once after a slow one. */
-const pauseMillis = 200
+/** As long no call is made at once after the first slow one, and twice as long after each that follows. */
+const pauseMillis = { first: 200, most: 60_000 }
 /** As long calls are made one after the other; then others have the thread. */
 const sliceMillis = 8
 
@@ -14,6 +14,7 @@ const sliceMillis = 8
 class Judge {
   private readonly now: () => number
   private notBefore = 0
+  private pauseMillis = pauseMillis.first
   /** When the first call was made in this turn of the event loop; nothing before there was one. */
   private sliceFrom: number | undefined
   private waiting: Array<() => void> = []
@@ -43,7 +44,10 @@ class Judge {
     }
     atOnce((code, value) => {
       const ended = this.now()
-      if (ended - started > slowMillis) this.notBefore = ended + pauseMillis
+      if (ended - started > slowMillis) {
+        this.notBefore = ended + this.pauseMillis
+        this.pauseMillis = Math.min(this.pauseMillis * 2, pauseMillis.most)
+      }
       done(code, value)
     })
   }
