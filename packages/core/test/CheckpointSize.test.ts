@@ -97,7 +97,7 @@ const repeated = (steps: ReadonlyArray<Laws.Step>, times: number) => {
   let depth = 0
   let deepest = 0
   for (const step of steps) {
-    if (step === "open" || step === "openFails") deepest = Math.max(deepest, ++depth)
+    if (step.startsWith("open")) deepest = Math.max(deepest, ++depth)
     else if (step === "close") depth = Math.max(0, depth - 1)
   }
   const round = [...steps, ...Array.from({ length: depth }, (): Laws.Step => "close")]
