@@ -44,17 +44,23 @@ export const make = (
     const recorded = Effect.gen(function*() {
       while (true) {
         const rows = yield* store.outcomes(id, { after, limit: page })
-        yield* writeAll(sorter.add(rows.map(([, row]) => row)))
-        after = rows.at(-1)?.[0] ?? after
-        if (rows.length < page) return
+        yield* writeAll(sorter.add(rows))
+        after = sorter.rereadAfter ?? rows.at(-1)?.[0] ?? after
+        if (rows.length < page && sorter.rereadAfter === undefined) return
       }
+    })
+    const rest = Effect.gen(function*() {
+      do {
+        yield* recorded
+        yield* writeAll(sorter.end())
+        after = sorter.rereadAfter ?? after
+      } while (sorter.rereadAfter !== undefined)
     })
     return {
       write: () => recorded,
       end: ({ state: { _tag } }) =>
         Effect.gen(function*() {
-          yield* recorded
-          yield* writeAll(sorter.rest)
+          yield* rest
           if (_tag === "Completed" || _tag === "CompletedWithErrors") yield* sink.finish
         })
     }

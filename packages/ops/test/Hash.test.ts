@@ -64,7 +64,7 @@ const hash = (
     yield* TestClock.adjust("10 seconds")
     const rows = yield* store.outcomes(id, { after: 0, limit: 1000 })
     const sorter = new HashRows.Sorter()
-    const lines = [...sorter.add(rows.map(([, row]) => row)), ...sorter.rest]
+    const lines = [...sorter.add(rows), ...sorter.end()]
     return {
       state: (yield* manager.get(id)).state._tag,
       lines: lines.map(HashLine.fromRow).map(({ hashed, place, row }) =>

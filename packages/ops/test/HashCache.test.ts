@@ -89,7 +89,7 @@ const hash = (disk: MemoryFiles.Disk, cache: HashCache.HashCache, options: Optio
     yield* TestClock.adjust("10 seconds")
     const rows = yield* store.outcomes(id, { after: 0, limit: 100 })
     const sorter = new HashRows.Sorter()
-    const lines = [...sorter.add(rows.map(([, row]) => row)), ...sorter.rest].map(HashLine.fromRow)
+    const lines = [...sorter.add(rows), ...sorter.end()].map(HashLine.fromRow)
     const { units } = yield* manager.progress(id)
     return {
       digests: lines.map(({ hashed, row: { outcome } }) =>

@@ -61,7 +61,7 @@ const check = (
     yield* settle
     const rows = yield* store.outcomes(id, { after: 0, limit: 10_000 })
     const sorter = new HashRows.Sorter()
-    const lines = [...sorter.add(rows.map(([, row]) => row)), ...sorter.rest].map(HashCheckLine.fromRow)
+    const lines = [...sorter.add(rows), ...sorter.end()].map(HashCheckLine.fromRow)
     return {
       state: (yield* manager.get(id)).state._tag,
       lines: lines.map(({ lineNumber, matched, path, status }) =>
