@@ -65,20 +65,29 @@ const fanOut = (
   )
 
 describe("brackets of a fan-out", () => {
-  it.effect("open while what lies before them still runs", () =>
-    Effect.gen(function*() {
-      yield* runningJob("ahead")
-      const running = yield* Effect.forkChild(
-        fanOut("ahead", brackets(16, 2), (name) => name.startsWith("end") ? Effect.void : Effect.sleep("1 second"))
-      )
-      yield* settle
-      let seconds = 0
-      for (; seconds < 100 && running.pollUnsafe() === undefined; seconds++) yield* TestClock.adjust("1 second")
-      const { exit } = yield* Fiber.join(running)
-      assert.strictEqual(Exit.isSuccess(exit) && exit.value.done, 16 * 4)
-      // Of 48 seconds four lanes do four each second; one bracket after another would take 32.
-      assert.isAtMost(seconds, 14)
-    }).pipe(Effect.provide([pools, JobStore.layerMemory])))
+  it.effect.each([1, 2, 4, 12])(
+    "open while what lies before them still runs, with %s in each",
+    (items) =>
+      Effect.gen(function*() {
+        yield* runningJob("ahead")
+        const running = yield* Effect.forkChild(
+          fanOut(
+            "ahead",
+            brackets(16, items),
+            (name) => name.startsWith("end") ? Effect.void : Effect.sleep("1 second")
+          )
+        )
+        yield* settle
+        let seconds = 0
+        for (; seconds < 300 && running.pollUnsafe() === undefined; seconds++) {
+          yield* TestClock.adjust("1 second")
+        }
+        const { exit } = yield* Fiber.join(running)
+        assert.strictEqual(Exit.isSuccess(exit) && exit.value.done, 16 * (items + 2))
+        // Four lanes do four each second, but for the first that opens, and the last that end.
+        assert.isAtMost(seconds, 16 * (items + 1) / concurrency + 1)
+      }).pipe(Effect.provide([pools, JobStore.layerMemory]))
+  )
 
   it.effect("have what is in them wait for them, as much as may run at the same time", () =>
     Effect.gen(function*() {
@@ -102,6 +111,9 @@ describe("brackets of a fan-out", () => {
       yield* gate.open
       const { exit } = yield* Fiber.join(running)
       assert.strictEqual(Exit.isSuccess(exit) && exit.value.done, 105)
+      // What opens the next one has gone before them; they themselves come in their order.
+      const items = ran.filter((name) => name.startsWith("item 0/"))
+      assert.deepStrictEqual(items, [...Array.from({ length: 100 }, (_, n) => `item 0/${n}`), "item 0/0"])
     }).pipe(Effect.provide([pools, JobStore.layerMemory])))
 
   it.effect("are skipped with what waited for them, and the rest goes on", () =>
@@ -133,6 +145,31 @@ describe("brackets of a fan-out", () => {
         rows.flatMap(([, { key, outcome }]) => outcome._tag === "Skipped" ? [[key, outcome.count] as const] : [])
       )
       assert.deepStrictEqual(skipped, new Map(Array.from({ length: 7 }, (_, i) => [`open ${i}`, 2])))
+    }).pipe(Effect.provide([pools, JobStore.layerMemory])))
+
+  it.effect("skip what the source knows, too, when another run goes on", () =>
+    Effect.gen(function*() {
+      yield* runningJob("known")
+      const failure = { _tag: "Error", error: {}, message: "the source knows" } as const
+      const before: Element<{ readonly name: string }> = { _tag: "Item", cursor: "x", payload: { name: "before" } }
+      const [opening, item, end] = brackets(1, 1)
+      const known = { _tag: "Settled", cursor: "known", key: "known", outcome: { _tag: "Failed", failure } } as const
+      const elements = [before, opening, item, known, end].flatMap((element) => element ?? [])
+      const run = (open: Effect.Effect<void, string>) =>
+        Effect.forkChild(fanOut("known", elements, (name) => name === "before" ? Effect.void : open))
+      const first = yield* run(Effect.never)
+      yield* settle
+      // Long enough for a flush.
+      yield* TestClock.adjust("1 second")
+      yield* Fiber.interrupt(first)
+      const second = yield* run(Effect.andThen(Effect.sleep("1 second"), Effect.fail("not made")))
+      yield* settle
+      yield* TestClock.adjust("2 seconds")
+      const { exit } = yield* Fiber.join(second)
+      assert.deepStrictEqual(
+        Exit.isSuccess(exit) ? [exit.value.done, exit.value.failed, exit.value.skipped] : exit,
+        [1, 1, 2]
+      )
     }).pipe(Effect.provide([pools, JobStore.layerMemory])))
 
   it.effect("are skipped no more once a retry has run them, although the source was still in them", () =>

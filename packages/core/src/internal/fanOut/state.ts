@@ -91,7 +91,9 @@ export class FanOutState {
   segment: (Position & { readonly root: Bracket }) | undefined
   feed: Feed | undefined
   nextId = 1
-  /** How many entries wait in brackets, and how many may. */
+  /** Whether the source has any: then it is read ahead. */
+  private hasBrackets = false
+  /** How many entries wait in brackets, and how many may, those that are ready included. */
   private waiting = 0
   private readonly maxWaiting: number
   /** What retried elements had saved before their row was settled again, by their cursor. */
@@ -109,14 +111,22 @@ export class FanOutState {
   makeBracket(parent: Bracket | undefined, cursor: string): Bracket {
     const bracket = makeBracket(this.nextId++, parent, cursor)
     this.brackets.set(bracket.id, bracket)
+    this.hasBrackets = true
     return bracket
   }
 
   /** The next piece of work, or nothing for now. `mayGoOn` is asked before each element that needs no work. */
   take(mayGoOn: () => boolean): Entry | undefined {
-    const first = this.ready.shift()
-    if (first !== undefined) return first
+    return this.advance(mayGoOn) ?? this.ready.shift()
+  }
+
+  /**
+   * Takes elements from the feed, and gives one that is to run before what is ready: where there are brackets, one that
+   * opens the next of them, so that it is open when it is needed.
+   */
+  private advance(mayGoOn: () => boolean): Entry | undefined {
     for (let feed = this.feed; feed !== undefined && mayGoOn(); feed = this.feed) {
+      if (!this.hasBrackets && this.ready.length > 0) return undefined
       const chunk = feed.chunks[0]
       if (chunk === undefined) return undefined
       const element = chunk[feed.index]
@@ -126,7 +136,7 @@ export class FanOutState {
         continue
       }
       const { position } = feed
-      if (position.bracket.state === "opening" && !this.mayWait(element)) return undefined
+      if (!this.mayTake(element, position.bracket)) return undefined
       feed.index++
       feed.left--
       position.frontier = element.cursor
@@ -135,14 +145,19 @@ export class FanOutState {
         : this.takeOne(position, element)
       if (feed.until !== undefined && !this.brackets.has(feed.until.id)) this.endSegment(feed)
       else if (feed.until?.after !== undefined) this.endSegment(feed)
-      if (entry !== undefined) return entry
+      if (entry === undefined) continue
+      if (entry.kind === "open" || !this.hasBrackets) return entry
+      this.ready.push(entry)
     }
     return undefined
   }
 
-  /** Whether what lies in a bracket that is opening can be taken: only what is to be run can still be skipped. */
-  private mayWait({ _tag }: Element<unknown>): boolean {
-    return _tag === "After" || (_tag === "Item" && this.waiting < this.maxWaiting)
+  /** Whether an element can be taken by now. In a bracket that is opening only what can still be skipped is. */
+  private mayTake(element: Element<unknown>, { state }: Bracket): boolean {
+    if (!this.hasBrackets || state === "skipping" || element._tag === "After") return true
+    if (element._tag === "Settled") return state === "open"
+    // What opens one runs at once, if it may.
+    return (element.opens === true && state === "open") || this.ready.length + this.waiting < this.maxWaiting
   }
 
   private endSegment(feed: Feed): void {
@@ -322,6 +337,7 @@ export class FanOutState {
 
   /** After a checkpoint was put back: brackets whose end was taken and that wait for nothing end now. */
   restored(): void {
+    this.hasBrackets = this.brackets.size > 0
     for (const bracket of this.brackets.values()) this.endBracket(bracket)
   }
 
