@@ -59,8 +59,8 @@ export type FailurePolicy = "collect" | "failFast" | { readonly maxFailures: num
  */
 export interface FanOutOptions {
   /**
-   * Elements that run at the same time, 64 by default. As many more may have been taken and wait for their bracket to
-   * open.
+   * Elements that run at the same time, 64 by default. Where the source has brackets, as many more may have been taken
+   * and not begun.
    */
   readonly concurrency?: number
   /** Endings that may be unrecorded before nothing more is taken, 192 by default. */
