@@ -65,7 +65,8 @@ export interface Guests<R extends Task.Any, E, RX> {
  *   because it never returns to the event loop, its thread is ended and replaced. So is one at its timeout, which
  *   counts from when it begins.
  * - With `caller`, the thread that the pool is on is one more: it takes a batch when no other one is idle, and lets all
- *   else on it have its turn before the next. Once a task has kept it for more than 20 ms it takes no part any more.
+ *   else on it have its turn before the next. Once a task has kept it for more than 20 ms before it first waited, it
+ *   takes no part any more.
  *   Tasks that a thread may have died of never get there.
  * - If later no thread can be started any more, or the layer is closed, what runs tasks dies with
  *   `ThreadsUnavailable`. They stay unsettled.

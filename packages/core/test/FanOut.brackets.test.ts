@@ -116,6 +116,35 @@ describe("brackets of a fan-out", () => {
       assert.deepStrictEqual(items, [...Array.from({ length: 100 }, (_, n) => `item 0/${n}`), "item 0/0"])
     }).pipe(Effect.provide([pools, JobStore.layerMemory])))
 
+  it.effect("hold nothing up, however many empty ones follow each other", () =>
+    Effect.gen(function*() {
+      yield* runningJob("empty")
+      const root: Element<{ readonly name: string }> = {
+        _tag: "Item",
+        cursor: "root",
+        payload: { name: "root" },
+        opens: true
+      }
+      const elements = [
+        root,
+        { _tag: "Item" as const, cursor: "first", payload: { name: "first" } },
+        ...brackets(500, 0),
+        { _tag: "After" as const, cursor: "root end", payload: { name: "root end" } }
+      ]
+      const ran: Array<string> = []
+      const running = yield* Effect.forkChild(fanOut("empty", elements, (name) => {
+        ran.push(name)
+        return Effect.sleep("10 millis")
+      }))
+      yield* settle
+      for (let i = 0; i < 400 && running.pollUnsafe() === undefined; i++) yield* TestClock.adjust("10 millis")
+      const { exit } = yield* Fiber.join(running)
+      assert.strictEqual(Exit.isSuccess(exit) && exit.value.done, 1003)
+      assert.isBelow(ran.indexOf("first"), 20)
+      assert.isBelow(ran.indexOf("end 0"), 30)
+      assert.isBelow(ran.indexOf("end 400"), 900)
+    }).pipe(Effect.provide([pools, JobStore.layerMemory])))
+
   it.effect("are skipped with what waited for them, and the rest goes on", () =>
     Effect.gen(function*() {
       yield* runningJob("skipped")

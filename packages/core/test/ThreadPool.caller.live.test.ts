@@ -7,6 +7,7 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
+import * as Option from "effect/Option"
 import * as Scope from "effect/Scope"
 import { Threads } from "./threadHarness.ts"
 import { Act, handlers, Tasks, told } from "./threadTasks.ts"
@@ -143,5 +144,37 @@ describe("ThreadPool, where the caller takes part", () => {
         assert.match(String(yield* Fiber.join(sleeping)), /Stopped: Shutdown/)
       }).pipe(Effect.provideContext(context))
       assert.strictEqual(threads.ended.length, 1)
+    }))
+
+  it.live("waits for what can't be interrupted there before the handlers are gone", () =>
+    Effect.gen(function*() {
+      const log: Array<string> = []
+      const threads = new Threads(Tasks, handlers(true))
+      const caller = Layer.effectContext(Effect.gen(function*() {
+        yield* Effect.addFinalizer(() => Effect.sync(() => log.push("handlers closed")))
+        return yield* Layer.build(Tasks.toLayer({
+          "test/Bytes": () => Effect.die(new Error("not asked for")),
+          "test/Act": ({ n }) =>
+            Effect.uninterruptible(Effect.gen(function*() {
+              log.push("begins")
+              yield* Effect.sleep("600 millis")
+              log.push("ends")
+              return { n, thread: false, at: Option.none() }
+            }))
+        }))
+      }))
+      const scope = yield* Scope.make()
+      const context = yield* Layer.buildWithScope(
+        Layer.merge(
+          ThreadPool.layer(Tasks, { size: 1, caller }).pipe(Layer.provide(threads.layer)),
+          TaskDispatcher.layer.pipe(Layer.provide(Pools.layer()))
+        ),
+        scope
+      )
+      yield* Effect.provideContext(occupied, context)
+      yield* Effect.forkChild(Effect.provideContext(Effect.exit(run("")), context))
+      yield* pause
+      yield* Scope.close(scope, Exit.void)
+      assert.deepStrictEqual(log, ["begins", "ends", "handlers closed"])
     }))
 })

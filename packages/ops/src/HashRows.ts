@@ -59,6 +59,9 @@ export class Sorter {
   /** The first row that was left for another time, and the last one that was read. */
   private firstLeft: number | undefined = undefined
   private lastRead = 0
+  /** The row that was read last, and up to where reading was when it began anew: until then much may still come. */
+  private position = 0
+  private rereadTo = 0
 
   /** `most` is of how many elements rows may be held, those that are still to come included: 16,384 by default. */
   constructor(most = 2 ** 14) {
@@ -79,6 +82,7 @@ export class Sorter {
       if (number < this.next + this.most) this.waiting.set(number, row)
       else this.firstLeft = Math.min(this.firstLeft ?? seq, seq)
     }
+    this.position = rows.at(-1)?.[0] ?? this.position
     return this.take(false)
   }
 
@@ -102,8 +106,11 @@ export class Sorter {
       if (row !== undefined) {
         this.waiting.delete(this.next)
         given.push(row)
-      } else if (this.firstLeft !== undefined && this.seen.has(this.next)) {
+      } else if (
+        this.firstLeft !== undefined && this.seen.has(this.next) && (isOver || this.position >= this.rereadTo)
+      ) {
         this.rereadAfter = this.firstLeft - 1
+        this.rereadTo = this.lastRead
         this.firstLeft = undefined
         // One that is not found then was removed by a retry.
         this.seen.remove(this.next)

@@ -105,6 +105,16 @@ describe("HashRows", () => {
     }
   )
 
+  it("reads rows again only once for each pass, in whatever order blocks of them were recorded", () => {
+    const reader = new Reader(500, 100)
+    for (const block of [2, 1, 0]) {
+      for (let number = 0; number < 4000; number++) reader.record(block * 4000 + number)
+    }
+    reader.end()
+    assert.deepStrictEqual(numbersOf(reader.given), Array.from({ length: 12_000 }, (_, number) => number))
+    assert.isBelow(reader.reads, 130_000)
+  })
+
   it("gives what was retried after all else, also what has to be read again", () => {
     const reader = new Reader(1, 10)
     reader.record(0)

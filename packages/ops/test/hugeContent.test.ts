@@ -150,6 +150,19 @@ describe("the hash of a huge file", () => {
       assert.strictEqual(counted + world.bytes, pieces * mebi)
     }))
 
+  it.effect("counts what it had not counted, also when it is stopped once more", () =>
+    Effect.gen(function*() {
+      const world = new World(100)
+      let counted = 0
+      for (const pauseAfter of [5, 2, pieces + 1]) {
+        yield* world.run("sha256", pauseAfter)
+        counted += world.bytes
+        world.disk.remove(path)
+        world.disk.file(path, text("b"))
+      }
+      assert.strictEqual(counted, pieces * mebi)
+    }))
+
   it.effect("starts over with another algorithm", () =>
     Effect.gen(function*() {
       const world = new World(100)

@@ -42,6 +42,8 @@ const Saved = Schema.Struct({
   algorithm: HashAlgorithm,
   edition: Schema.String,
   bytes: Schema.Natural,
+  /** How many bytes of whatever was there were counted: more, where it was another file before. */
+  counted: Schema.Natural,
   state: ResumableHasher.HasherState
 })
 const saved = TaskCheckpoint.make(Saved)
@@ -125,12 +127,18 @@ export const hash = Effect.fnUntraced(function*<R>(
   const limits = yield* Limits
   const run = new Run(file, yield* ResumableHasher.make(algorithm), yield* Clock.Clock)
   const present = edition(stat)
-  const save = Effect.suspend(() =>
-    saved.save({ algorithm, edition: present, bytes: run.bytes, state: run.hasher.save() })
-  )
   // Where several are tried, what was saved may be another one's.
   const before = Option.getOrUndefined(Option.filter(yield* saved.get, (before) => before.algorithm === algorithm))
-  const counted = before?.bytes ?? 0
+  const counted = before?.counted ?? 0
+  const save = Effect.suspend(() =>
+    saved.save({
+      algorithm,
+      edition: present,
+      bytes: run.bytes,
+      counted: Math.max(counted, run.bytes),
+      state: run.hasher.save()
+    })
+  )
   if (before !== undefined && before.edition === present && run.hasher.restore(before.state)) {
     run.bytes = before.bytes
   } else {

@@ -381,6 +381,8 @@ const conclude = (spec: FanOut, engine: Engine, exit: Exit.Exit<void, unknown>):
     const { reason } = run.signal
     engine.recorder.header.finished = Exit.isSuccess(exit) && reason === undefined &&
       engine.recorder.stopped === undefined
+    // What was still to be cleared of these had no row.
+    if (engine.recorder.header.finished) engine.recorder.header.reopened.clear()
     if (!engine.recorder.broken && reason !== "LeaseLost") yield* engine.recorder.flush
     if (Exit.isFailure(exit)) return yield* Effect.failCause(exit.cause)
     if (reason !== undefined) return yield* new Interrupted({ reason })

@@ -156,8 +156,9 @@ export class FanOutState {
   private mayTake(element: Element<unknown>, { state }: Bracket): boolean {
     if (!this.hasBrackets || state === "skipping" || element._tag === "After") return true
     if (element._tag === "Settled") return state === "open"
-    // What opens one runs at once, if it may.
-    return (element.opens === true && state === "open") || this.ready.length + this.waiting < this.maxWaiting
+    // What opens one runs at once, unless there is more that waits for a lane: ends of empty ones, for instance.
+    return (element.opens === true && state === "open" && this.ready.length <= this.maxWaiting) ||
+      this.ready.length + this.waiting < this.maxWaiting
   }
 
   private endSegment(feed: Feed): void {

@@ -182,6 +182,8 @@ export class Crew {
     this.fork(Effect.gen({ self: this }, function*() {
       if (patienceMillis > 0) yield* within(patienceMillis)
       yield* Effect.forkDetach(terminate)
+      // A guest can't be given up: what it is at runs here.
+      if (thread.isGuest) return
       yield* within(abandonMillis)
       if (thread.isGone) return
       // A system call holds it. It runs no more of its program when that returns.

@@ -177,13 +177,14 @@ export class Pool {
       let from = 0
       const batches = Math.ceil(this.queue.length / this.capacity.tasks)
       let thread = first.caller.isSuspect ? this.crew.findUnused() : this.crew.find(batches, !first.goesAlone)
-      if (thread === undefined && first.caller.isSuspect) {
+      if (thread === undefined && first.goesAlone) {
         // The others don't wait with it.
-        from = this.queue.findIndex(({ caller }) => !caller.isSuspect)
+        const { isSuspect } = first.caller
+        from = this.queue.findIndex(({ caller, goesAlone }) => isSuspect ? !caller.isSuspect : !goesAlone)
         thread = from < 0 ? undefined : this.crew.idle({ mayBeGuest: this.queue[from]?.goesAlone === false })
       }
       if (thread === undefined && from === 0) thread = this.findNext(first)
-      if (thread === undefined) return this.giveUpIfStuck(first)
+      if (thread === undefined) return this.giveUpIfStuck()
       this.post(thread, this.takeBatch(from))
     }
   }
@@ -368,10 +369,13 @@ export class Pool {
     for (const item of waiting) item.settle(Effect.die(new ThreadsUnavailable({ why })))
   }
 
-  private giveUpIfStuck({ goesAlone }: Item): void {
-    const serving = goesAlone ? this.crew.count : this.threads.size
-    if (serving > 0 || this.crew.hasRoom) return
+  /** Where there are no threads and can't be any, a guest still runs what is no danger to it. */
+  private giveUpIfStuck(): void {
+    if (this.crew.count > 0 || this.crew.hasRoom) return
+    const others = this.threads.size === 0 ? [] : this.queue.filter(({ goesAlone }) => !goesAlone)
+    this.queue = this.queue.filter((item) => !others.includes(item))
     this.giveUp(`${this.crew.abandoned.size} threads are held by system calls`)
+    this.queue = others
   }
 
   // -- time

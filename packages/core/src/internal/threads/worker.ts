@@ -157,8 +157,10 @@ class Server {
       at = now()
       if (index < items.length - 1) endings.postIfDue(at)
       if (at - turnedAt < turnMillis) continue
+      const before = at
       yield* Effect.yieldNow
       turnedAt = at = now()
+      endings.leaveOut(at - before)
     }
     held.isOver = true
     endings.post(now(), !this.isClosed && !this.isLeaving)
@@ -193,7 +195,8 @@ class Server {
     if (exit !== undefined) return Effect.succeed(exit)
     // It may take long: what came before does not wait for it.
     this.endings?.post(startedAt, false)
-    return Fiber.await(fiber)
+    // A guest's thread goes on when it is ended, so nothing of it may.
+    return this.isGuest ? Effect.onInterrupt(Fiber.await(fiber), () => Fiber.interrupt(fiber)) : Fiber.await(fiber)
   }
 }
 
@@ -257,6 +260,11 @@ class Endings {
     } catch (error) {
       this.endings.push(defect(error))
     }
+  }
+
+  /** Time that was others' does not count for tasks. */
+  leaveOut(millis: number): void {
+    this.postedAt += millis
   }
 
   addLost(index: number): void {
