@@ -85,7 +85,7 @@ export class FanOutState {
   readonly root: Bracket = makeBracket(0, undefined, "")
   readonly brackets = new Map<number, Bracket>()
   readonly active = new Chain<Entry>()
-  /** Work that goes before the feed: what a stop left unsettled, retried rows, ends of brackets. */
+  /** Work that waits for a lane: what a stop left unsettled, retried rows, ends of brackets, what was read ahead. */
   readonly ready: Array<Entry> = []
   main: Position = { frontier: undefined, bracket: this.root }
   segment: (Position & { readonly root: Bracket }) | undefined
