@@ -11,6 +11,7 @@ import type { HashAlgorithm } from "@fanout/ops/HashAlgorithm"
 import * as HashCheck from "@fanout/ops/HashCheck"
 import * as Hasher from "@fanout/ops/Hasher"
 import * as HashFileLive from "@fanout/ops/HashFileLive"
+import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
@@ -96,7 +97,24 @@ class World {
       for (let i = 0; i < 100 && fiber.pollUnsafe() === undefined; i++) yield* TestClock.adjust("100 millis")
       return yield* Fiber.await(fiber)
     })
+
+  /** Makes an attempt that is killed after some time. */
+  readonly runFor = (time: Duration.Input) =>
+    Effect.gen({ self: this }, function*() {
+      const fiber = yield* Effect.forkChild(this.attempt())
+      yield* settle
+      yield* TestClock.adjust(time)
+      yield* Fiber.interrupt(fiber)
+    })
+
+  /** Has another file take its place. */
+  replace(): void {
+    this.disk.remove(path)
+    this.disk.file(path, text("b"))
+  }
 }
+
+const handlers = HashFileLive.layer.pipe(Layer.provide(Layer.succeed(HugeContent.Limits, limits)))
 
 const hashed = (algorithm: HashAlgorithm, content: string) =>
   Exit.succeed({ _tag: "Hashed" as const, digest: digestOf(algorithm, content), sizeBytes: content.length })
@@ -126,10 +144,7 @@ describe("the hash of a huge file", () => {
   it.effect("goes on from what was saved last where it was killed", () =>
     Effect.gen(function*() {
       const world = new World(400)
-      const fiber = yield* Effect.forkChild(world.attempt())
-      yield* settle
-      yield* TestClock.adjust("3 seconds")
-      yield* Fiber.interrupt(fiber)
+      yield* world.runFor("3 seconds")
       assert.strictEqual(world.reads, 8)
       assert.isDefined(world.checkpoint)
       assert.deepStrictEqual(yield* world.run(), hashed("blake3", text("a")))
@@ -143,8 +158,7 @@ describe("the hash of a huge file", () => {
       yield* world.run("sha256", 5)
       const counted = world.bytes
       assert.strictEqual(counted, 6 * mebi)
-      world.disk.remove(path)
-      world.disk.file(path, text("b"))
+      world.replace()
       assert.deepStrictEqual(yield* world.run("sha256"), hashed("sha256", text("b")))
       assert.strictEqual(world.reads, pieces + 1)
       assert.strictEqual(counted + world.bytes, pieces * mebi)
@@ -157,8 +171,7 @@ describe("the hash of a huge file", () => {
       for (const pauseAfter of [5, 2, pieces + 1]) {
         yield* world.run("sha256", pauseAfter)
         counted += world.bytes
-        world.disk.remove(path)
-        world.disk.file(path, text("b"))
+        world.replace()
       }
       assert.strictEqual(counted, pieces * mebi)
     }))
@@ -174,10 +187,7 @@ describe("the hash of a huge file", () => {
   it.effect("goes on slowly although the first part is quick by then", () =>
     Effect.gen(function*() {
       const world = new World(400)
-      const fiber = yield* Effect.forkChild(world.attempt())
-      yield* settle
-      yield* TestClock.adjust("900 millis")
-      yield* Fiber.interrupt(fiber)
+      yield* world.runFor("900 millis")
       assert.strictEqual(world.reads, 3)
       assert.deepStrictEqual(yield* world.run(), hashed("blake3", text("a")))
       assert.strictEqual(world.reads, pieces - 2 + 1)
@@ -203,7 +213,6 @@ describe("the hash of a huge file", () => {
             return call === "read" ? Effect.sleep(millis) : Effect.void
           })
         const files = Layer.succeed(Files.Files, FaultyFiles.intercept(MemoryFiles.make(disk), before))
-        const handlers = HashFileLive.layer.pipe(Layer.provide(Layer.succeed(HugeContent.Limits, limits)))
         const runtime = layer({ jobs: [Hash.job] }).pipe(Layer.provide(Hash.layer.pipe(Layer.provide(handlers))))
         yield* Effect.gen(function*() {
           const manager = yield* JobManager.JobManager
@@ -240,7 +249,6 @@ describe("the hash of a huge file", () => {
           return Effect.sleep(100)
         })
       const files = Layer.succeed(Files.Files, FaultyFiles.intercept(MemoryFiles.make(disk), before))
-      const handlers = HashFileLive.layer.pipe(Layer.provide(Layer.succeed(HugeContent.Limits, limits)))
       const runtime = layer({ jobs: [HashCheck.job] }).pipe(
         Layer.provide(HashCheck.layer.pipe(Layer.provide(handlers)))
       )
