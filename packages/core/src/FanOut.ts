@@ -44,6 +44,44 @@ export type Element<Payload> =
   }
 
 /**
+ * Element that takes the place of one that stands for many: one that has ended, or one that is to run by itself.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type Part<Payload> = Exclude<Element<Payload>, { readonly _tag: "After" | "Item" }> | {
+  readonly _tag: "Item"
+  readonly cursor: string
+  readonly payload: Payload
+}
+
+/**
+ * Tells what an element that stands for many came to.
+ *
+ * **When to use**
+ *
+ * Use where an element costs more than what is to be done for it: a few thousand cycles are much for a file of 100
+ * bytes. A task then takes many, and what has failed among them still has a row of its own and is retried by itself.
+ *
+ * **Details**
+ *
+ * It is given the payload, and what the task succeeded with: `None` where it failed, took too long, or took down its
+ * thread too often. The elements that it gives take the place of the one: they count instead of it, in the bracket
+ * that it is in, and a retry knows only them. Those that have ended are told as `Settled`, where `Done` may stand for
+ * many; what an `Item` says is run next. For an element that stands for itself it gives `undefined`.
+ *
+ * It is asked once an element of the source has ended, in the order in which they end, and has to give the same for the
+ * same. Cursors stay unique; the one of the element itself is free again.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type Parts<Payload, A> = (
+  payload: Payload,
+  value: Option.Option<A>
+) => ReadonlyArray<Part<Payload>> | undefined
+
+/**
  * When a fan-out gives up: never (`"collect"`), at the first failure, or after more than so many in one attempt.
  *
  * @category models
@@ -79,7 +117,8 @@ export interface FanOutOptions {
  * **Details**
  *
  * `payload` is `None` where there was none to run: for an ending that the source itself knew and that can't be
- * retried, and for the row of what was skipped in a bracket. `value` is what a done task succeeded with.
+ * retried, and for the row of what was skipped in a bracket. `value` is what a done task succeeded with. An element
+ * that others took the place of comes right before them, as `Done` with a count of 0, if its task succeeded.
  *
  * @category models
  * @since 0.1.0

@@ -38,14 +38,15 @@ export type Failure = typeof Failure.Type
  *
  * **Details**
  *
- * `Skipped` stands for `count` elements: more than one where a whole subtree was left
- * out because the element that opens it failed.
+ * `Skipped` stands for `count` elements: more than one where a whole subtree was left out because the element that
+ * opens it failed. `Done` may stand for more than one, too, where one element is told for many; without a count it is
+ * one.
  *
  * @category schemas
  * @since 0.1.0
  */
 export const Outcome = Schema.TaggedUnion({
-  Done: { value: Schema.Json },
+  Done: { value: Schema.Json, count: Schema.optionalKey(Schema.Natural) },
   Skipped: { reason: Schema.String, count: Schema.Natural },
   Failed: { failure: Failure }
 })

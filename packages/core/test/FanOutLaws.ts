@@ -1,5 +1,5 @@
 import { assert } from "@effect/vitest"
-import type { Element, Ended } from "@fanout/core/FanOut"
+import type { Element, Ended, Parts } from "@fanout/core/FanOut"
 import { Interrupted } from "@fanout/core/Interrupter"
 import * as JobId from "@fanout/core/JobId"
 import * as JobStore from "@fanout/core/JobStore"
@@ -26,6 +26,9 @@ export const Step = Schema.Literals([
   "skips",
   "dies",
   "hasFailed",
+  "group",
+  "groupWell",
+  "groupDies",
   "open",
   "openSleeps",
   "openFails",
@@ -51,7 +54,7 @@ export type Program = typeof Program.Type
 class Bad extends Schema.TaggedError<Bad>("Bad")("Bad", { n: Schema.Number }) {}
 const Payload = Schema.Struct({ n: Schema.Number, step: Step })
 type Payload = typeof Payload.Type
-const Visit = Task.make("test/Visit", { payload: Payload, error: Bad, key: ({ n }) => String(n), pool: "io" })
+const Visit = Task.make("test/Visit", { payload: Payload, success: Step, error: Bad, key: ({ n }) => String(n), pool: "io" })
 class Tasks extends RpcGroup.make(Visit) {}
 
 /** The elements of a program, its brackets closed, and the cursor of the bracket each is in. */
@@ -81,9 +84,31 @@ const elementsOf = (steps: ReadonlyArray<Step>) => {
   return { elements, inside }
 }
 
+const isGroup = (step: Step): boolean => step.startsWith("group")
+
+/** A group has three things in it and one that is to run by itself; one that dies has that one, and another. */
+const parts: Parts<Payload, Step> = ({ n, step }, value) => {
+  if (!isGroup(step)) return undefined
+  const alone = { _tag: "Item", cursor: `${n}.5`, payload: { n: n + 0.5, step: "yields" } } as const
+  if (Option.isNone(value)) return [alone, { _tag: "Item", cursor: String(n), payload: { n, step: "done" } }]
+  const done = (count: number) =>
+    ({ _tag: "Settled", cursor: String(n), key: "", outcome: { _tag: "Done", value: null, count } }) as const
+  if (value.value === "groupWell") return [done(3), alone]
+  const failure = { _tag: "Error", error: {}, message: "one of them" } as const
+  const failed = {
+    _tag: "Settled",
+    cursor: `${n}.25`,
+    key: String(n),
+    outcome: { _tag: "Failed", failure },
+    retry: { payload: { n: n + 0.25, step: "fails" } }
+  } as const
+  return [failed, done(2), alone]
+}
+
 const healthy: Partial<Record<Step, Step>> = {
   fails: "done",
   dies: "done",
+  group: "groupWell",
   openFails: "open",
   openFailsLate: "openSleeps"
 }
@@ -110,7 +135,10 @@ export const expected = (steps: ReadonlyArray<Step>) => {
     }
     const { step } = element.payload
     if (step.startsWith("openFails")) dead.add(n)
-    if (step === "fails" || step === "dies" || dead.has(n)) counts.failed++
+    if (isGroup(step)) {
+      counts.done += { group: 3, groupWell: 4 }[step as string] ?? 2
+      if (step === "group") counts.failed++
+    } else if (step === "fails" || step === "dies" || dead.has(n)) counts.failed++
     else if (step === "skips") counts.skipped++
     else counts.done++
   })
@@ -128,8 +156,8 @@ export class Trace {
   /** What has ended, as far as the present run knows. */
   readonly settled = new Set<number>()
   /** What `onCommit` was given by flushes that succeeded, and by the last one. */
-  readonly committed: Array<Ended<Payload, void>> = []
-  given: ReadonlyArray<Ended<Payload, void>> = []
+  readonly committed: Array<Ended<Payload, Step>> = []
+  given: ReadonlyArray<Ended<Payload, Step>> = []
   checkpointBytes = 0
   /** What was recorded of the job's progress, in this attempt. */
   readonly progress: Array<Progress.Progress> = []
@@ -176,14 +204,16 @@ const handlers = (steps: ReadonlyArray<Step>, trace: Trace, isWell: boolean) => 
     "test/Visit": Effect.fnUntraced(function*({ n, step: planned }) {
       const step = isWell ? healthy[planned] ?? planned : planned
       trace.onVisit(trace.runs.at(-1)?.push(n) ?? 0)
-      yield* Progress.add("visits", 1)
+      yield* Progress.add("visits", { group: 2, groupWell: 3 }[step as string] ?? 1)
       if (trace.acked.has(String(n)) || trace.done.has(String(n))) trace.redone.push(String(n))
-      const bracket = inside[n]
+      const bracket = inside[Math.floor(n)]
       // The end of a bracket waits for all in it, everything else for the element that opens its bracket.
       if (step === "close") {
-        elements.forEach(({ _tag }, m) => {
+        elements.forEach((element, m) => {
+          const { _tag } = element
           if (_tag === "Settled" || inside[m] !== bracket || m === n) return
-          if (!trace.settled.has(m)) trace.early.push(`${n} before ${m}`)
+          const hasParts = isGroup(element.payload.step)
+          if (!trace.settled.has(m) || (hasParts && !trace.settled.has(m + 0.5))) trace.early.push(`${n} before ${m}`)
         })
       } else if (bracket !== undefined && !trace.settled.has(bracket)) trace.early.push(`${n} before ${bracket}`)
       if (step === "yields") yield* Effect.yieldNow
@@ -192,7 +222,8 @@ const handlers = (steps: ReadonlyArray<Step>, trace: Trace, isWell: boolean) => 
       trace.settled.add(n)
       if (step === "fails" || step.startsWith("openFails")) return yield* new Bad({ n })
       if (step === "skips") return yield* Task.skip("so it goes")
-      if (step === "dies") return yield* Effect.die(new Error("defect"))
+      if (step === "dies" || step === "groupDies") return yield* Effect.die(new Error("defect"))
+      return step
     })
   })
 }
@@ -212,7 +243,7 @@ export const runThroughCrashes = (
     if (attempt === 1) yield* runningJob(id)
     const store = yield* JobStore.JobStore
     const { elements } = elementsOf(steps)
-    const onCommit = (ended: ReadonlyArray<Ended<Payload, void>>) =>
+    const onCommit = (ended: ReadonlyArray<Ended<Payload, Step>>) =>
       Effect.sync(() => {
         trace.given = ended
       })
@@ -226,7 +257,7 @@ export const runThroughCrashes = (
             if (stop?.how === "pause" && visits > stop.after) signal.requestUnsafe("Pause")
           }
           return TaskDispatcher.TaskDispatcher.use((_) =>
-            _.fanOut("laws", Visit, sourceOf(elements), { concurrency, flushEvery, keep: "all", onCommit })
+            _.fanOut("laws", Visit, sourceOf(elements), { concurrency, flushEvery, keep: "all", parts, onCommit })
           ).pipe(Effect.provide(handlers(steps, trace, isWell)))
         },
         { attempt, store: mortal(store, writes, trace) }
@@ -246,7 +277,8 @@ export const runThroughCrashes = (
 /** Checks the laws on what happened. */
 export const checkLaws = (program: Program, trace: Trace) => {
   const { concurrency, flushEvery } = program
-  const cursors = trace.committed.map(({ cursor }) => cursor)
+  const isReplaced = ({ outcome }: Ended<Payload, Step>) => outcome._tag === "Done" && outcome.count === 0
+  const cursors = trace.committed.map((ended) => isReplaced(ended) ? `group ${ended.cursor}` : ended.cursor)
   assert.deepStrictEqual(cursors.length, new Set(cursors).size, "what has ended is committed once")
   assert.deepStrictEqual(trace.redone, [], "acked is kept")
   assert.deepStrictEqual(trace.early, [], "brackets hold")
@@ -267,7 +299,7 @@ export const checkLaws = (program: Program, trace: Trace) => {
 export const countCommitted = (trace: Trace) => {
   const counts = { done: 0, failed: 0, skipped: 0 }
   for (const { outcome } of trace.committed) {
-    if (outcome._tag === "Done") counts.done++
+    if (outcome._tag === "Done") counts.done += outcome.count ?? 1
     else if (outcome._tag === "Failed") counts.failed++
     else counts.skipped += outcome.count
   }

@@ -10,7 +10,7 @@ import * as Fiber from "effect/Fiber"
 import * as Latch from "effect/Latch"
 import * as Option from "effect/Option"
 import * as Pull from "effect/Pull"
-import * as Schema from "effect/Schema"
+import type * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
 import type { Element } from "../../FanOut.ts"
 import { Interrupted } from "../../Interrupter.ts"
@@ -21,6 +21,7 @@ import { type Ending, type Environment, runAgain, runToEnd, type Work } from "..
 import { noUnits } from "../dispatcher/kept.ts"
 import type { Settled } from "../dispatcher/taskDefinition.ts"
 import { Signal } from "../signal.ts"
+import { decodeOrigin } from "./origin.ts"
 import { type Recorded, Recorder } from "./recorder.ts"
 import type { Bracket, Entry, FanOutState, Feed, Position } from "./state.ts"
 
@@ -28,19 +29,6 @@ import type { Bracket, Entry, FanOutState, Feed, Position } from "./state.ts"
 const pageSize = 100
 
 type Source = (after: Option.Option<string>) => Stream.Stream<Element<unknown>, unknown>
-
-const Origin = Schema.Struct({
-  /** Version of the job that wrote the row. */
-  v: Schema.Natural,
-  /** Whether the row's payload can be run again. */
-  isRetriable: Schema.Boolean,
-  /** Cursor behind which the source gives the bracket that the element opens, where it opens one. */
-  bracketAfter: Schema.optionalKey(Schema.String),
-  /** Cursor of the element that opens the bracket which the row says was skipped. */
-  opener: Schema.optionalKey(Schema.String)
-})
-
-const decodeOrigin = Schema.decodeUnknownSync(Origin)
 
 /** What a lane whose fiber was interrupted leaves: nothing, or a task whose next attempt is due after a delay. */
 type LeftOver =
@@ -179,10 +167,17 @@ class Engine {
 
   private settle(entry: Entry, ending: Settled): void {
     const { options, task } = this.spec
-    const outcome = task.outcome(ending, options.keep === "all")
-    // The key is for people who read rows; what is plain done has none.
-    const key = outcome._tag === "Done" && options.keep !== "all" ? "" : task.options.key(entry.payload)
-    this.state.settle(entry, key, outcome, ending._tag === "Done" ? Option.some(ending.value) : Option.none())
+    const value = ending._tag === "Done" ? Option.some(ending.value) : Option.none()
+    const isWhole = entry.kind !== "item" || ending._tag === "Skipped"
+    const parts = isWhole ? undefined : options.parts?.(entry.payload, value)
+    if (parts !== undefined) {
+      this.state.replace(entry, value, parts)
+    } else {
+      const outcome = task.outcome(ending, options.keep === "all")
+      // The key is for people who read rows; what is plain done has none.
+      const key = outcome._tag === "Done" && options.keep !== "all" ? "" : task.options.key(entry.payload)
+      this.state.settle(entry, key, outcome, value)
+    }
     this.tell()
     this.settledOne.openUnsafe()
   }

@@ -8,7 +8,7 @@ import * as Effect from "effect/Effect"
 import * as Latch from "effect/Latch"
 import * as Option from "effect/Option"
 import type * as Schema from "effect/Schema"
-import { type Ended, type FanOutOptions, FanOutStopped, type OnCommit } from "../../FanOut.ts"
+import { type Ended, type FanOutOptions, FanOutStopped, type OnCommit, type Parts } from "../../FanOut.ts"
 import type { OutcomeRow } from "../../JobStore.ts"
 import type { Failure, Outcome } from "../../Outcome.ts"
 import { Tally } from "../../Progress.ts"
@@ -17,7 +17,7 @@ import type { TaskDefinition } from "../dispatcher/taskDefinition.ts"
 import { makeOutcomeRow } from "../job/rows.ts"
 import type { JobRun } from "../job/run.ts"
 import * as Checkpoint from "./checkpoint.ts"
-import { FanOutState, type Settlement } from "./state.ts"
+import { FanOutState, type Replacement, type Settlement } from "./state.ts"
 
 const defaults = { concurrency: 64, flushEvery: 192, flushInterval: "250 millis" } as const
 
@@ -25,7 +25,10 @@ const defaults = { concurrency: 64, flushEvery: 192, flushInterval: "250 millis"
 export interface Recorded {
   readonly name: string
   readonly task: TaskDefinition
-  readonly options: FanOutOptions & { readonly onCommit?: OnCommit<unknown, unknown, unknown, never> }
+  readonly options: FanOutOptions & {
+    readonly parts?: Parts<unknown, unknown>
+    readonly onCommit?: OnCommit<unknown, unknown, unknown, never>
+  }
   readonly run: JobRun["Service"]
   readonly environment: Pick<Environment, "clock" | "deadlines">
 }
@@ -76,7 +79,11 @@ export class Recorder {
       ? 0
       : options.failures.maxFailures
     this.lift = Checkpoint.lifting(run.migrations, run.version, spec.name)
-    this.state = new FanOutState(this.concurrency, (settlement) => this.record(settlement), on.unblocked)
+    this.state = new FanOutState(this.concurrency, {
+      settled: (settlement) => this.record(settlement),
+      replaced: (replacement) => this.replace(replacement),
+      unblocked: on.unblocked
+    })
     this.header = Option.match(stored, {
       onNone: (): Checkpoint.Header => ({
         finished: false,
@@ -134,6 +141,20 @@ export class Recorder {
       this.firstFailure ??= outcome.failure
       this.gaveUp = ++this.header.failures > this.failureLimit
     }
+  }
+
+  /** What takes the place of an element is counted instead of it. */
+  private replace({ cursor, payload, retryOf, units, value }: Replacement): void {
+    if (retryOf !== undefined) {
+      uncount(this.header.tally, retryOf.outcome)
+      this.cleared.push(retryOf.cursor)
+    }
+    addUnits(this.header.tally, units)
+    if (this.spec.options.onCommit !== undefined && Option.isSome(value)) {
+      this.ended.push({ cursor, payload: Option.some(payload), outcome: replaced, value })
+    }
+    this.unrecorded++
+    this.changed = true
   }
 
   /** A row of skipped elements is gone once the element that opens them was done. */
@@ -251,12 +272,20 @@ const count = (counts: Checkpoint.Counts, outcome: Outcome, units: ReadonlyMap<s
   } else if (outcome._tag === "Skipped") {
     counts.skipped += outcome.count
   } else {
-    counts.done++
-    const tag = tagOf(outcome.value)
-    if (tag !== undefined) counts.tags[tag] = (counts.tags[tag] ?? 0) + 1
-    for (const [unit, amount] of units) counts.units[unit] = (counts.units[unit] ?? 0) + amount
+    const { count = 1, value } = outcome
+    counts.done += count
+    const tag = tagOf(value)
+    if (tag !== undefined) counts.tags[tag] = (counts.tags[tag] ?? 0) + count
+    addUnits(counts, units)
   }
 }
+
+const addUnits = (counts: Checkpoint.Counts, units: ReadonlyMap<string, number>): void => {
+  for (const [unit, amount] of units) counts.units[unit] = (counts.units[unit] ?? 0) + amount
+}
+
+/** What an element has come to that others count instead of. */
+const replaced: Outcome = { _tag: "Done", value: null, count: 0 }
 
 const uncount = (counts: Checkpoint.Counts, outcome: Outcome): void => {
   if (outcome._tag === "Failed") counts.failed--

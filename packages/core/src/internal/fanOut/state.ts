@@ -8,7 +8,7 @@
  */
 import * as Option from "effect/Option"
 import type * as Schema from "effect/Schema"
-import type { Element } from "../../FanOut.ts"
+import type { Element, Part } from "../../FanOut.ts"
 import type { OutcomeRow } from "../../JobStore.ts"
 import type { Outcome } from "../../Outcome.ts"
 import { Chain, type Linked } from "../chain.ts"
@@ -81,6 +81,16 @@ export interface Settlement {
   readonly retryOf: OutcomeRow | undefined
 }
 
+/** An element that others take the place of. */
+export interface Replacement extends Pick<Settlement, "cursor" | "payload" | "value" | "units" | "retryOf"> {}
+
+interface Listener {
+  readonly settled: (settlement: Settlement) => void
+  readonly replaced: (replacement: Replacement) => void
+  /** Says that something can go on that waited. */
+  readonly unblocked: () => void
+}
+
 export class FanOutState {
   readonly root: Bracket = makeBracket(0, undefined, "")
   readonly brackets = new Map<number, Bracket>()
@@ -98,13 +108,11 @@ export class FanOutState {
   private readonly maxWaiting: number
   /** What retried elements had saved before their row was settled again, by their cursor. */
   readonly retried = new Map<string, Kept>()
-  private readonly settled: (settlement: Settlement) => void
-  private readonly onUnblocked: () => void
+  private readonly on: Listener
 
-  constructor(maxWaiting: number, settled: (settlement: Settlement) => void, onUnblocked: () => void) {
+  constructor(maxWaiting: number, on: Listener) {
     this.maxWaiting = maxWaiting
-    this.settled = settled
-    this.onUnblocked = onUnblocked
+    this.on = on
     this.root.state = "open"
   }
 
@@ -166,7 +174,7 @@ export class FanOutState {
     feed.ended = true
     this.feed = undefined
     this.segment = undefined
-    this.onUnblocked()
+    this.on.unblocked()
   }
 
   private takeOne(position: Position, element: Element<unknown>): Entry | undefined {
@@ -188,21 +196,9 @@ export class FanOutState {
         position.bracket = bracket.parent ?? this.root
         return bracket.outstanding === 0 ? this.enter("after", element.cursor, element.payload, bracket) : undefined
       }
-      case "Settled": {
-        const { cursor, key, outcome, retry } = element
-        this.settled({
-          cursor,
-          key,
-          payload: retry?.payload,
-          isRetriable: retry !== undefined,
-          bracketAfter: retry?.bracketAfter,
-          outcome,
-          value: Option.none(),
-          units: noUnits,
-          retryOf: undefined
-        })
+      case "Settled":
+        this.on.settled(known(element))
         return undefined
-      }
     }
   }
 
@@ -221,7 +217,7 @@ export class FanOutState {
 
   private closeSkipped(bracket: Bracket, cursor: string): void {
     if (bracket.skipped > 0) {
-      this.settled({
+      this.on.settled({
         cursor,
         key: bracket.key ?? bracket.cursor,
         payload: undefined,
@@ -308,7 +304,7 @@ export class FanOutState {
     const units = entry.kept?.units ?? noUnits
     this.active.delete(entry)
     const bracketAfter = kind === "open" ? entry.bracketAfter ?? cursor : undefined
-    this.settled({ cursor, key, payload, isRetriable: true, bracketAfter, outcome, value, units, retryOf })
+    this.on.settled({ cursor, key, payload, isRetriable: true, bracketAfter, outcome, value, units, retryOf })
     if (kind === "after") return this.closeBracket(bracket)
     if (kind === "open") {
       if (outcome._tag === "Done") {
@@ -326,10 +322,29 @@ export class FanOutState {
         this.segment = { frontier: bracketAfter, bracket, root: bracket }
       }
       if (retryOf !== undefined && bracket.state === "skipping") this.brackets.delete(bracket.id)
-      this.onUnblocked()
+      this.on.unblocked()
       // The source has given its end already.
       if (bracket.state === "skipping" && bracket.after !== undefined) {
         return this.closeSkipped(bracket, bracket.after.cursor)
+      }
+    }
+    bracket.outstanding--
+    this.endBracket(bracket)
+  }
+
+  /** Puts others in the place of an element: those that have ended, and those that are to run by themselves. */
+  replace(entry: Entry, value: Option.Option<unknown>, parts: ReadonlyArray<Part<unknown>>): void {
+    const { bracket, cursor, kept, payload, retryOf } = entry
+    this.active.delete(entry)
+    const units = Option.isSome(value) ? kept?.units ?? noUnits : noUnits
+    this.on.replaced({ cursor, payload, value, units, retryOf })
+    for (const part of parts) {
+      if (part._tag === "Settled") {
+        this.on.settled(known(part))
+      } else {
+        bracket.outstanding++
+        this.ready.push(this.enter("item", part.cursor, part.payload, bracket))
+        this.on.unblocked()
       }
     }
     bracket.outstanding--
@@ -345,7 +360,7 @@ export class FanOutState {
   private endBracket(bracket: Bracket): void {
     if (bracket.after === undefined || bracket.outstanding > 0 || bracket === this.root) return
     this.ready.push(this.enter("after", bracket.after.cursor, bracket.after.payload, bracket))
-    this.onUnblocked()
+    this.on.unblocked()
   }
 
   private closeBracket(bracket: Bracket): void {
@@ -356,6 +371,21 @@ export class FanOutState {
     this.endBracket(parent)
   }
 }
+
+/** An ending that nobody had to run anything for. */
+const known = (
+  { cursor, key, outcome, retry }: Extract<Element<unknown>, { readonly _tag: "Settled" }>
+): Settlement => ({
+  cursor,
+  key,
+  payload: retry?.payload,
+  isRetriable: retry !== undefined,
+  bracketAfter: retry?.bracketAfter,
+  outcome,
+  value: Option.none(),
+  units: noUnits,
+  retryOf: undefined
+})
 
 const makeBracket = (id: number, parent: Bracket | undefined, cursor: string): Bracket => ({
   id,

@@ -151,7 +151,7 @@ const decodeDone = (row: Readonly<Record<string, unknown>>): OutcomeRow | undefi
       key: fromText(key),
       payload: JSON.parse(payload),
       origin: JSON.parse(origin),
-      outcome: { _tag: "Done", value: done.value },
+      outcome: { _tag: "Done", value: done.value, ...done.count === undefined ? {} : { count: done.count } },
       attempt,
       at
     })
