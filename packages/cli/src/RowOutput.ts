@@ -2,8 +2,8 @@
  * Writes what a job has recorded of its elements, in their order and at the pace of whoever takes it.
  */
 import type { JobId } from "@fanout/core/JobId"
-import { JobStore, type OutcomeRow } from "@fanout/core/JobStore"
-import type { Sorter } from "@fanout/ops/HashRows"
+import { JobStore } from "@fanout/core/JobStore"
+import type { Line, Sorter } from "@fanout/ops/HashRows"
 import * as Effect from "effect/Effect"
 import type * as RunJob from "./RunJob.ts"
 import type { Stop } from "./Stop.ts"
@@ -32,15 +32,15 @@ export const writeLines = (
 export const page = 1000
 
 /** Output that writes the lines of rows as soon as these are recorded, and those before them. */
-export const make = (
+export const make = <L extends Line>(
   id: JobId,
-  sorter: Sorter,
+  sorter: Sorter<L>,
   sink: Sink,
-  line: (row: OutcomeRow) => string | Uint8Array
+  textOf: (line: L) => string | Uint8Array
 ): Effect.Effect<RunJob.Output, never, JobStore> =>
   Effect.map(JobStore, (store) => {
     let after = 0
-    const writeAll = (rows: ReadonlyArray<OutcomeRow>) => writeLines(sink, rows.map(line))
+    const writeAll = (lines: ReadonlyArray<L>) => writeLines(sink, lines.map(textOf))
     const recorded = Effect.gen(function*() {
       while (true) {
         const rows = yield* store.outcomes(id, { after, limit: page })

@@ -3,7 +3,7 @@
  */
 import { layerSqlClient, runThread } from "@fanout/core/node"
 import * as DeleteNamesLive from "@fanout/ops/DeleteNamesLive"
-import * as HashFileLive from "@fanout/ops/HashFileLive"
+import * as HashTaskLive from "@fanout/ops/HashTaskLive"
 import * as SqlHashCache from "@fanout/ops/SqlHashCache"
 import * as SystemFiles from "@fanout/ops/SystemFiles"
 import * as VerifyEntryLive from "@fanout/ops/VerifyEntryLive"
@@ -12,7 +12,7 @@ import { threadTasks } from "./ThreadTasks.ts"
 
 const [, , filename = ":memory:"] = process.argv
 
-const handlers = Layer.mergeAll(HashFileLive.layer, DeleteNamesLive.layer, VerifyEntryLive.layer)
+const handlers = Layer.mergeAll(HashTaskLive.layer, DeleteNamesLive.layer, VerifyEntryLive.layer)
 
 runThread(
   threadTasks,

@@ -65,7 +65,7 @@ export type Part<Payload> = Exclude<Element<Payload>, { readonly _tag: "After" |
  *
  * **Details**
  *
- * It is given the payload, and what the task succeeded with: `None` where it failed, took too long, or took down its
+ * It is given the element, and what its task succeeded with: `None` where it failed, took too long, or took down its
  * thread too often. The elements that it gives take the place of the one: they count instead of it, in the bracket
  * that it is in, and a retry knows only them. Those that have ended are told as `Settled`, where `Done` may stand for
  * many; what an `Item` says is run next. For an element that stands for itself it gives `undefined`.
@@ -77,7 +77,7 @@ export type Part<Payload> = Exclude<Element<Payload>, { readonly _tag: "After" |
  * @since 0.1.0
  */
 export type Parts<Payload, A> = (
-  payload: Payload,
+  element: { readonly cursor: string; readonly payload: Payload },
   value: Option.Option<A>
 ) => ReadonlyArray<Part<Payload>> | undefined
 

@@ -54,7 +54,13 @@ export type Program = typeof Program.Type
 class Bad extends Schema.TaggedError<Bad>("Bad")("Bad", { n: Schema.Number }) {}
 const Payload = Schema.Struct({ n: Schema.Number, step: Step })
 type Payload = typeof Payload.Type
-const Visit = Task.make("test/Visit", { payload: Payload, success: Step, error: Bad, key: ({ n }) => String(n), pool: "io" })
+const Visit = Task.make("test/Visit", {
+  payload: Payload,
+  success: Step,
+  error: Bad,
+  key: ({ n }) => String(n),
+  pool: "io"
+})
 class Tasks extends RpcGroup.make(Visit) {}
 
 /** The elements of a program, its brackets closed, and the cursor of the bracket each is in. */
@@ -87,7 +93,7 @@ const elementsOf = (steps: ReadonlyArray<Step>) => {
 const isGroup = (step: Step): boolean => step.startsWith("group")
 
 /** A group has three things in it and one that is to run by itself; one that dies has that one, and another. */
-const parts: Parts<Payload, Step> = ({ n, step }, value) => {
+const parts: Parts<Payload, Step> = ({ payload: { n, step } }, value) => {
   if (!isGroup(step)) return undefined
   const alone = { _tag: "Item", cursor: `${n}.5`, payload: { n: n + 0.5, step: "yields" } } as const
   if (Option.isNone(value)) return [alone, { _tag: "Item", cursor: String(n), payload: { n, step: "done" } }]

@@ -1,8 +1,9 @@
 /**
  * Job: hashes files and trees, durably.
  *
- * Every file of the walk has a number, which is in its cursor. What files came to is stored as it ends, in any order;
- * `HashRows` puts it back into the order of the walk.
+ * Files of one folder that follow one another are one element, which is told as a row of all that have a digest, and
+ * one for each other. Every file has a number, which is in the cursor. Rows are stored as elements end, in any order;
+ * `HashRows` puts them back into the order of the walk.
  *
  * @since 0.1.0
  */
@@ -10,6 +11,7 @@ import type * as FanOut from "@fanout/core/FanOut"
 import * as Job from "@fanout/core/Job"
 import { JobContext } from "@fanout/core/JobContext"
 import type { JobId } from "@fanout/core/JobId"
+import type { Outcome } from "@fanout/core/Outcome"
 import * as Progress from "@fanout/core/Progress"
 import type * as Task from "@fanout/core/Task"
 import { TaskDispatcher } from "@fanout/core/TaskDispatcher"
@@ -25,10 +27,12 @@ import * as FileTree from "./FileTree.ts"
 import * as HashAlgorithm from "./HashAlgorithm.ts"
 import { type Entry, HashCache } from "./HashCache.ts"
 import * as HashCursor from "./HashCursor.ts"
-import { HashFile, Method } from "./HashFile.ts"
+import { type HashedFiles, HashFiles, type Unhashed } from "./HashTask.ts"
+import { type Gathered, Gathering } from "./internal/gathering.ts"
 import * as QuickFiles from "./QuickFiles.ts"
 import { SkipReason } from "./SkipReason.ts"
 import * as TemporaryName from "./TemporaryName.ts"
+import * as TreeCursor from "./TreeCursor.ts"
 
 /**
  * Schema for what is to be hashed.
@@ -95,68 +99,177 @@ export const plan = (
  */
 export const fanOutName = "files"
 
-type Element = FanOut.Element<Task.Payload<typeof HashFile>>
+type Payloads = Task.Payload<typeof HashFiles>
+type Element = FanOut.Element<Payloads>
 
-/** Files and endings in the order of the walk; folders and links in them are passed over. */
-const elements = (
-  id: JobId,
-  { algorithm, cache, leaveOut, output, sources }: Payload,
-  after: Option.Option<string>
-) => {
-  const left = new Set(leaveOut)
-  const method = algorithm === "sampled" ? Method.cases.Sampled.make({}) : Method.cases.Whole.make({
-    algorithm,
-    ...cache === true ? { cache } : {}
-  })
-  const place = Option.map(after, HashCursor.placeOf)
-  const first = Option.match(after, { onNone: () => 0, onSome: (cursor) => HashCursor.numberOf(cursor) + 1 })
-  const elementOf = (number: number, element: FileTree.Element): Element | undefined => {
-    const { path: inside, source } = element
-    const path = inside === "" ? sources[source] ?? inside : FilePath.join(sources[source] ?? inside, inside)
-    const cursor = HashCursor.format(number, element.cursor)
-    const skipped = (reason: string): Element => ({
-      _tag: "Settled",
-      cursor,
-      key: FilePath.display(path),
-      outcome: { _tag: "Skipped", reason, count: 1 }
-    })
+/** Gathers what a walk meets into elements: files by folder, and endings that nobody has to hash for. */
+class Elements {
+  private readonly id: JobId
+  private readonly payload: Payload
+  private readonly left: ReadonlySet<FilePath.FilePath>
+  private readonly gathering = new Gathering()
+  /** Number of the next file that is not among those gathered. */
+  private number: number
+
+  constructor(id: JobId, payload: Payload, number: number) {
+    this.id = id
+    this.payload = payload
+    this.left = new Set(payload.leaveOut)
+    this.number = number
+  }
+
+  private absolute(source: number, inside: FilePath.FilePath): FilePath.FilePath {
+    const top = this.payload.sources[source] ?? FilePath.empty
+    return inside === "" ? top : FilePath.join(top, inside)
+  }
+
+  add(element: FileTree.Element): ReadonlyArray<Element> {
+    const { cursor, path, source } = element
     switch (element._tag) {
       case "Open":
       case "Close":
-        return undefined
-      case "Leaf":
-        if (element.kind === "special") return skipped(SkipReason.Special)
-        if (element.kind === "link") return undefined
-        if (left.has(path)) return skipped(SkipReason.Database)
-        if (output !== undefined && (path === output || TemporaryName.isOf(id, FilePath.name(path)))) {
-          return skipped(SkipReason.Output)
-        }
-        return { _tag: "Item", cursor, payload: { path, method } }
+        return []
+      case "Leaf": {
+        if (element.kind === "link") return []
+        const why = this.skipped(element)
+        if (why !== undefined) return this.settle(element, why)
+        if (path !== "") return this.elements(this.gathering.add(element))
+        const file = this.absolute(source, path)
+        return [
+          ...this.flush(),
+          this.item({ cursor, folder: FilePath.parent(file), names: [FilePath.name(file)] })
+        ]
+      }
       case "Unreadable": {
         const { code, isMissing, message } = element.error
-        if (isMissing && inside !== "") return skipped(SkipReason.Vanished)
-        const failure = { _tag: "Error", error: { code }, message } as const
-        return { _tag: "Settled", cursor, key: FilePath.display(path), outcome: { _tag: "Failed", failure } }
+        if (isMissing && path !== "") return this.settle(element, skippedAs(SkipReason.Vanished))
+        return this.settle(element, failedAs(code, message))
       }
     }
   }
+
+  flush(): ReadonlyArray<Element> {
+    return this.elements(this.gathering.take())
+  }
+
+  /** Why a file is not hashed, if it is not. */
+  private skipped({ kind, path, source }: Extract<FileTree.Element, { readonly _tag: "Leaf" }>): Outcome | undefined {
+    if (kind === "special") return skippedAs(SkipReason.Special)
+    const { output } = this.payload
+    if (this.left.size === 0 && output === undefined) return undefined
+    const file = this.absolute(source, path)
+    if (this.left.has(file)) return skippedAs(SkipReason.Database)
+    if (output === undefined) return undefined
+    return file === output || TemporaryName.isOf(this.id, FilePath.name(file))
+      ? skippedAs(SkipReason.Output)
+      : undefined
+  }
+
+  private settle({ cursor, path, source }: FileTree.Element, outcome: Outcome): ReadonlyArray<Element> {
+    const before = this.flush()
+    const key = FilePath.display(this.absolute(source, path))
+    return [...before, { _tag: "Settled", cursor: HashCursor.format(this.number++, cursor), key, outcome }]
+  }
+
+  private elements(gathered: Gathered | undefined): ReadonlyArray<Element> {
+    if (gathered === undefined) return []
+    const { cursor, folder, names, source } = gathered
+    return [this.item({ cursor, folder: this.absolute(source, folder), names })]
+  }
+
+  private item(
+    { cursor, ...files }: Pick<Payloads, "folder" | "names"> & { readonly cursor: string }
+  ): Element {
+    const { algorithm, cache } = this.payload
+    this.number += files.names.length
+    return {
+      _tag: "Item",
+      cursor: HashCursor.format(this.number - 1, cursor),
+      payload: { ...files, algorithm, ...cache === true ? { cache } : {} }
+    }
+  }
+}
+
+const skippedAs = (reason: string): Outcome => ({ _tag: "Skipped", reason, count: 1 })
+
+const failedAs = (code: string, message: string): Outcome => ({
+  _tag: "Failed",
+  failure: { _tag: "Error", error: { code }, message }
+})
+
+/** Files and endings in the order of the walk; folders and links in them are passed over. */
+const elements = (id: JobId, payload: Payload, after: Option.Option<string>) => {
+  const { sources } = payload
+  const place = Option.map(after, HashCursor.placeOf)
+  const first = Option.match(after, { onNone: () => 0, onSome: (cursor) => HashCursor.numberOf(cursor) + 1 })
   return QuickFiles.walking(sources, FileTree.walk({ sources, after: place })).pipe(
-    Stream.mapAccum(() => first, (number, element) => {
-      const next = elementOf(number, element)
-      return next === undefined ? [number, []] : [number + 1, [next]]
-    })
+    Stream.mapAccum(
+      () => new Elements(id, payload, first),
+      (elements, element) => [elements, elements.add(element)],
+      { onHalt: (elements) => elements.flush() }
+    )
   )
 }
 
-type Ended = FanOut.Ended<Task.Payload<typeof HashFile>, Task.Success<typeof HashFile>>
+/** Tells what became of files that were hashed together. */
+const parts: FanOut.Parts<Payloads, HashedFiles> = ({ cursor, payload }, value) => {
+  const { folder, isAlone, names, ...method } = payload
+  if (Option.isNone(value) && isAlone === true) return undefined
+  const place = HashCursor.placeOf(cursor)
+  const first = HashCursor.numberOf(cursor) - names.length + 1
+  const aloneAt = (index: number) => {
+    const name = names[index] ?? FilePath.empty
+    return {
+      cursor: HashCursor.format(first + index, index === names.length - 1 ? place : TreeCursor.beside(place, name)),
+      payload: { folder, names: [name], ...method, isAlone: true },
+      key: FilePath.display(FilePath.join(folder, name))
+    }
+  }
+  if (Option.isNone(value)) {
+    return names.map((_, index) => {
+      const { cursor, payload } = aloneAt(index)
+      return { _tag: "Item", cursor, payload }
+    })
+  }
+  const { digests, sizesBytes, unhashed } = value.value
+  const others = unhashed.map(({ index, why }) => unhashedPart(aloneAt(index), why))
+  const count = digests.length - unhashed.length
+  if (count === 0) return others
+  const kept = { _tag: method.algorithm === "sampled" ? "Sampled" : "Hashed", folder, names, digests, sizesBytes }
+  const done = { _tag: "Done", value: kept, count } as const
+  return [
+    { _tag: "Settled", cursor: HashCursor.format(first, place), key: FilePath.display(folder), outcome: done },
+    ...others
+  ]
+}
+
+const unhashedPart = (
+  { cursor, key, payload }: { readonly cursor: string; readonly key: string; readonly payload: Payloads },
+  why: Unhashed
+): FanOut.Part<Payloads> => {
+  switch (why._tag) {
+    case "Alone":
+      return { _tag: "Item", cursor, payload }
+    case "Skipped":
+      return { _tag: "Settled", cursor, key, outcome: skippedAs(why.reason) }
+    case "Failed":
+      return { _tag: "Settled", cursor, key, outcome: failedAs(why.code, why.why), retry: { payload } }
+  }
+}
+
+type Ended = FanOut.Ended<Payloads, HashedFiles>
 
 /** What is to be remembered of what has ended. */
 const entriesOf = (ended: ReadonlyArray<Ended>): ReadonlyArray<Entry> =>
   ended.flatMap(({ payload, value }) => {
     if (Option.isNone(payload) || Option.isNone(value)) return []
-    const [{ method }, hashed] = [payload.value, value.value]
-    if (method._tag !== "Whole" || hashed._tag !== "Hashed" || hashed.stamp === undefined) return []
-    return [{ algorithm: method.algorithm, digest: hashed.digest, ...hashed.stamp }]
+    const { algorithm } = payload.value
+    const { digests, stamps = [] } = value.value
+    if (algorithm === "sampled") return []
+    return stamps.flatMap((stamp, index) => {
+      const digest = digests[index] ?? null
+      return stamp === null || digest === null ? [] : [{ algorithm, digest, ...stamp }]
+    })
   })
 
 /**
@@ -170,14 +283,14 @@ export const program = Effect.fnUntraced(function*(payload: Payload) {
   const { id } = yield* JobContext
   const cache = yield* HashCache
   const source = (after: Option.Option<string>) => elements(id, payload, after)
-  const options = { keep: "all", concurrency: 256, flushEvery: 256 } as const
+  const options = { keep: "all", parts, concurrency: 32, flushEvery: 32 } as const
   const remember = (ended: ReadonlyArray<Ended>) => {
     const entries = entriesOf(ended)
     return Arr.isReadonlyArrayNonEmpty(entries) ? cache.remember(entries) : Effect.void
   }
   const hashing = payload.cache === true
-    ? cache.recording(fanOut(fanOutName, HashFile, source, { ...options, onCommit: remember }))
-    : fanOut(fanOutName, HashFile, source, options)
+    ? cache.recording(fanOut(fanOutName, HashFiles, source, { ...options, onCommit: remember }))
+    : fanOut(fanOutName, HashFiles, source, options)
   return yield* hashing
     // It collects failures, so it never gives up.
     .pipe(Effect.catchTag("FanOutStopped", Effect.die))
@@ -189,5 +302,5 @@ export const program = Effect.fnUntraced(function*(payload: Payload) {
  * @category layers
  * @since 0.1.0
  */
-export const layer: Layer.Layer<Job.ToHandler<typeof job>, never, Files.Files | Task.Handler<typeof HashFile>> = job
+export const layer: Layer.Layer<Job.ToHandler<typeof job>, never, Files.Files | Task.Handler<typeof HashFiles>> = job
   .toLayer(program)

@@ -26,7 +26,7 @@ import type { FilesError } from "./FilesError.ts"
 import * as HashAlgorithms from "./HashAlgorithm.ts"
 import { HashAlgorithm } from "./HashAlgorithm.ts"
 import * as HashCursor from "./HashCursor.ts"
-import { HashFile, Method } from "./HashFile.ts"
+import { CheckFile } from "./HashTask.ts"
 
 /**
  * Error of a checksum file that nothing can be checked by.
@@ -161,7 +161,7 @@ export const plan = (
  */
 export const fanOutName = "lines"
 
-type Element = FanOut.Element<Task.Payload<typeof HashFile>>
+type Element = FanOut.Element<Task.Payload<typeof CheckFile>>
 
 const placeOf = (lineNumber: number, path: FilePath.FilePath): string => `${lineNumber} ${FilePath.toText(path)}`
 
@@ -190,10 +190,7 @@ const elementOf = (payload: Payload, number: number, line: ChecksumLine.Line): E
     onSuccess: ({ algorithms, digest, lineNumber, path }): Element => ({
       _tag: "Item",
       cursor: HashCursor.format(number, placeOf(lineNumber, path)),
-      payload: {
-        path: FilePath.join(payload.folder, path),
-        method: Method.cases.Check.make({ digest, algorithms })
-      }
+      payload: { path: FilePath.join(payload.folder, path), digest, algorithms }
     }),
     onFailure: ({ lineNumber, problem }): Element => ({
       _tag: "Settled",
@@ -246,7 +243,7 @@ const elements = (
  */
 export const program = Effect.fnUntraced(function*(payload: Payload) {
   const { fanOut } = yield* TaskDispatcher
-  return yield* fanOut(fanOutName, HashFile, (after) => elements(payload, after), {
+  return yield* fanOut(fanOutName, CheckFile, (after) => elements(payload, after), {
     keep: "all",
     concurrency: 256,
     flushEvery: 256
@@ -261,5 +258,5 @@ export const program = Effect.fnUntraced(function*(payload: Payload) {
  * @category layers
  * @since 0.1.0
  */
-export const layer: Layer.Layer<Job.ToHandler<typeof job>, never, Files.Files | Task.Handler<typeof HashFile>> = job
+export const layer: Layer.Layer<Job.ToHandler<typeof job>, never, Files.Files | Task.Handler<typeof CheckFile>> = job
   .toLayer(program)

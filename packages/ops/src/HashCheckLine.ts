@@ -9,7 +9,8 @@ import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
 import type * as FilePath from "./FilePath.ts"
 import * as HashCheck from "./HashCheck.ts"
-import { Matched } from "./HashFile.ts"
+import * as HashCursor from "./HashCursor.ts"
+import { Matched } from "./HashTask.ts"
 
 /**
  * What a line came to: its file has the digest, has another one or changed while it was read, is not there, could not
@@ -27,6 +28,8 @@ export type Status = "ok" | "changed" | "missing" | "unreadable" | "malformed"
  * @since 0.1.0
  */
 export interface HashCheckLine {
+  /** Place of the line among those that are no comments, from 0 on. */
+  readonly number: number
   readonly lineNumber: number
   /** As it stands in the line; empty where that is malformed. */
   readonly path: FilePath.FilePath
@@ -59,7 +62,7 @@ const statusOf = (failure: Outcome.Failure): Status => {
  * @since 0.1.0
  */
 export const fromRow = ({ cursor, outcome }: OutcomeRow): HashCheckLine => {
-  const line = HashCheck.lineOf(cursor)
+  const line = { number: HashCursor.numberOf(cursor), ...HashCheck.lineOf(cursor) }
   const matched = Option.none()
   return Outcome.Outcome.match(outcome, {
     Done: ({ value }): HashCheckLine => ({ ...line, status: "ok", why: "", matched: decodeMatched(value) }),

@@ -1,16 +1,24 @@
 /**
- * Reads from a row of a hash job what became of its file.
+ * Reads from a row of a hash job what became of its files.
  *
  * @since 0.1.0
  */
 import type { OutcomeRow } from "@fanout/core/JobStore"
 import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
+import * as FilePath from "./FilePath.ts"
 import * as HashCursor from "./HashCursor.ts"
-import { Hashed, Sampled } from "./HashFile.ts"
 import * as TreeCursor from "./TreeCursor.ts"
 
-const decodeHashed = Schema.decodeUnknownOption(Schema.toCodecJson(Schema.Union([Hashed, Sampled])))
+/** What a row has of files that were hashed, or identified by samples. */
+const Hashed = Schema.Struct({
+  folder: FilePath.FilePath,
+  names: Schema.Array(FilePath.FilePath),
+  digests: Schema.Array(Schema.NullOr(Schema.String)),
+  sizesBytes: Schema.Array(Schema.Natural)
+})
+
+const decodeHashed = Schema.decodeUnknownOption(Hashed)
 
 /**
  * What one file came to; `hashed` is `None` where it failed or was skipped.
@@ -19,10 +27,26 @@ const decodeHashed = Schema.decodeUnknownOption(Schema.toCodecJson(Schema.Union(
  * @since 0.1.0
  */
 export interface HashLine {
+  /** Place of the file in the order of the walk, from 0 on. */
+  readonly number: number
   readonly row: OutcomeRow
   /** Which of the sources it is in, and where. */
   readonly place: Pick<TreeCursor.TreeCursor, "source" | "path">
-  readonly hashed: Option.Option<typeof Hashed.Type | typeof Sampled.Type>
+  readonly hashed: Option.Option<HashedFile>
+}
+
+/**
+ * File that was hashed.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface HashedFile {
+  /** Its real path. */
+  readonly path: FilePath.FilePath
+  /** Content id where it was identified by samples. */
+  readonly digest: string
+  readonly sizeBytes: number
 }
 
 /**
@@ -31,8 +55,22 @@ export interface HashLine {
  * @category constructors
  * @since 0.1.0
  */
-export const fromRow = (row: OutcomeRow): HashLine => ({
-  row,
-  place: Option.getOrThrow(TreeCursor.parse(HashCursor.placeOf(row.cursor))),
-  hashed: row.outcome._tag === "Done" ? decodeHashed(row.outcome.value) : Option.none()
-})
+export const fromRow = (row: OutcomeRow): ReadonlyArray<HashLine> => {
+  const number = HashCursor.numberOf(row.cursor)
+  const place = Option.getOrThrow(TreeCursor.parse(HashCursor.placeOf(row.cursor)))
+  const hashed = row.outcome._tag === "Done" ? decodeHashed(row.outcome.value) : Option.none()
+  if (Option.isNone(hashed)) return [{ number, row, place, hashed: Option.none() }]
+  const { digests, folder, names, sizesBytes } = hashed.value
+  const inside = FilePath.parent(place.path)
+  return digests.flatMap((digest, index) => {
+    if (digest === null) return []
+    const name = names[index] ?? FilePath.empty
+    return [{
+      number: number + index,
+      row,
+      // A source that is a file itself has no name in it.
+      place: { source: place.source, path: place.path === "" ? place.path : FilePath.join(inside, name) },
+      hashed: Option.some({ path: FilePath.join(folder, name), digest, sizeBytes: sizesBytes[index] ?? 0 })
+    }]
+  })
+}

@@ -1,10 +1,9 @@
 /**
- * Gives the rows of a hash job in the order of its source, as soon as they are recorded.
+ * Gives what the rows of a hash job tell in the order of its source, as soon as they are recorded.
  *
  * @since 0.1.0
  */
 import type { OutcomeRow } from "@fanout/core/JobStore"
-import * as HashCursor from "./HashCursor.ts"
 
 /** Which numbers there were, one bit for each. */
 class Numbers {
@@ -34,26 +33,37 @@ class Numbers {
 }
 
 /**
- * Puts rows back into the order of the source.
- *
- * **Details**
- *
- * It holds the rows that come next, of so many elements; of those behind them it only knows that they were there, in
- * one bit each. Their rows have to be read again once it is their turn: `rereadAfter` says from where.
- *
- * A row that comes although its element's turn is over, since the element had failed and was retried, is given last.
+ * What a row tells of one thing; `number` is its place in the order of the source, from 0 on.
  *
  * @category models
  * @since 0.1.0
  */
-export class Sorter {
+export interface Line {
+  readonly number: number
+}
+
+/**
+ * Puts lines back into the order of the source.
+ *
+ * **Details**
+ *
+ * It holds the lines that come next, so many of them; of those behind them it only knows that they were there, in
+ * one bit each. Their rows have to be read again once it is their turn: `rereadAfter` says from where.
+ *
+ * A line that comes although its turn is over, since it had failed and was retried, is given last.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export class Sorter<L extends Line> {
   /**
    * Number of the row behind which rows have to be read again, and go on being read. It holds until rows are added.
    */
   rereadAfter: number | undefined = undefined
+  private readonly linesOf: (row: OutcomeRow) => ReadonlyArray<L>
   private readonly most: number
-  private readonly waiting = new Map<number, OutcomeRow>()
-  private readonly late = new Map<number, OutcomeRow>()
+  private readonly waiting = new Map<number, L>()
+  private readonly late = new Map<number, L>()
   private readonly seen = new Numbers()
   private next = 0
   /** The first row that was left for another time, and the last one that was read. */
@@ -63,49 +73,54 @@ export class Sorter {
   private position = 0
   private rereadTo = 0
 
-  /** `most` is of how many elements rows may be held, those that are still to come included: 16,384 by default. */
-  constructor(most = 2 ** 14) {
+  /** `most` is how many lines may be held, those that are still to come included: 16,384 by default. */
+  constructor(linesOf: (row: OutcomeRow) => ReadonlyArray<L>, most = 2 ** 14) {
+    this.linesOf = linesOf
     this.most = most
   }
 
-  /** Takes rows with their numbers, in the order in which they were recorded, and gives those whose turn it is. */
-  add(rows: ReadonlyArray<readonly [seq: number, row: OutcomeRow]>): ReadonlyArray<OutcomeRow> {
+  /** Takes rows with their numbers, in the order in which they were recorded, and gives the lines whose turn it is. */
+  add(rows: ReadonlyArray<readonly [seq: number, row: OutcomeRow]>): ReadonlyArray<L> {
     for (const [seq, row] of rows) {
       const isNew = seq > this.lastRead
       this.lastRead = Math.max(this.lastRead, seq)
-      const number = HashCursor.numberOf(row.cursor)
-      if (number < this.next) {
-        if (isNew) this.late.set(number, row)
-        continue
-      }
-      this.seen.add(number)
-      if (number < this.next + this.most) this.waiting.set(number, row)
-      else this.firstLeft = Math.min(this.firstLeft ?? seq, seq)
+      for (const line of this.linesOf(row)) this.addLine(line, seq, isNew)
     }
     this.position = rows.at(-1)?.[0] ?? this.position
     return this.take(false)
+  }
+
+  private addLine(line: L, seq: number, isNew: boolean): void {
+    const { number } = line
+    if (number < this.next) {
+      if (isNew) this.late.set(number, line)
+      return
+    }
+    this.seen.add(number)
+    if (number < this.next + this.most) this.waiting.set(number, line)
+    else this.firstLeft = Math.min(this.firstLeft ?? seq, seq)
   }
 
   /**
    * Says that all rows were read and no more come, so that nothing is waited for. Gives those whose turn it is then:
    * the rest of them, unless some have to be read again.
    */
-  end(): ReadonlyArray<OutcomeRow> {
+  end(): ReadonlyArray<L> {
     const given = this.take(true)
     if (this.rereadAfter !== undefined) return given
-    const late = Array.from(this.late).toSorted(([a], [b]) => a - b).map(([, row]) => row)
+    const late = Array.from(this.late).toSorted(([a], [b]) => a - b).map(([, line]) => line)
     this.late.clear()
     return [...given, ...late]
   }
 
-  private take(isOver: boolean): ReadonlyArray<OutcomeRow> {
-    const given: Array<OutcomeRow> = []
+  private take(isOver: boolean): ReadonlyArray<L> {
+    const given: Array<L> = []
     this.rereadAfter = undefined
     for (; this.next < this.seen.end; this.next++) {
-      const row = this.waiting.get(this.next)
-      if (row !== undefined) {
+      const line = this.waiting.get(this.next)
+      if (line !== undefined) {
         this.waiting.delete(this.next)
-        given.push(row)
+        given.push(line)
       } else if (
         this.firstLeft !== undefined && this.seen.has(this.next) && (isOver || this.position >= this.rereadTo)
       ) {

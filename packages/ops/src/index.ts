@@ -171,22 +171,22 @@ export * as HashCursor from "./HashCursor.ts"
 /**
  * @since 0.1.0
  */
-export * as HashFile from "./HashFile.ts"
-
-/**
- * @since 0.1.0
- */
-export * as HashFileLive from "./HashFileLive.ts"
-
-/**
- * @since 0.1.0
- */
 export * as HashLine from "./HashLine.ts"
 
 /**
  * @since 0.1.0
  */
 export * as HashRows from "./HashRows.ts"
+
+/**
+ * @since 0.1.0
+ */
+export * as HashTask from "./HashTask.ts"
+
+/**
+ * @since 0.1.0
+ */
+export * as HashTaskLive from "./HashTaskLive.ts"
 
 /**
  * @since 0.1.0

@@ -7,9 +7,9 @@ import * as FilePath from "@fanout/ops/FilePath"
 import * as Files from "@fanout/ops/Files"
 import * as Hash from "@fanout/ops/Hash"
 import type { HashAlgorithm } from "@fanout/ops/HashAlgorithm"
-import * as HashFileLive from "@fanout/ops/HashFileLive"
 import * as HashLine from "@fanout/ops/HashLine"
 import * as HashRows from "@fanout/ops/HashRows"
+import * as HashTaskLive from "@fanout/ops/HashTaskLive"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
@@ -34,7 +34,7 @@ const plant = (): MemoryFiles.Disk => {
   return disk
 }
 
-const runtime = layer({ jobs: [Hash.job] }).pipe(Layer.provide(Hash.layer.pipe(Layer.provide(HashFileLive.layer))))
+const runtime = layer({ jobs: [Hash.job] }).pipe(Layer.provide(Hash.layer.pipe(Layer.provide(HashTaskLive.layer))))
 
 interface Options {
   readonly algorithm?: HashAlgorithm | "sampled"
@@ -63,14 +63,14 @@ const hash = (
     yield* settle
     yield* TestClock.adjust("10 seconds")
     const rows = yield* store.outcomes(id, { after: 0, limit: 1000 })
-    const sorter = new HashRows.Sorter()
+    const sorter = new HashRows.Sorter(HashLine.fromRow)
     const lines = [...sorter.add(rows), ...sorter.end()]
     return {
       state: (yield* manager.get(id)).state._tag,
-      lines: lines.map(HashLine.fromRow).map(({ hashed, place, row }) =>
+      lines: lines.map(({ hashed, place, row }) =>
         `${place.source}/${place.path} ${
           Option.match(hashed, {
-            onSome: (hashed) => hashed._tag === "Sampled" ? hashed.contentId : hashed.digest,
+            onSome: ({ digest }) => digest,
             onNone: () =>
               Outcome.Outcome.match(row.outcome, {
                 Done: () => "",

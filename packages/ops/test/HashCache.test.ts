@@ -8,9 +8,9 @@ import * as Files from "@fanout/ops/Files"
 import * as Hash from "@fanout/ops/Hash"
 import type { HashAlgorithm } from "@fanout/ops/HashAlgorithm"
 import * as HashCache from "@fanout/ops/HashCache"
-import * as HashFileLive from "@fanout/ops/HashFileLive"
 import * as HashLine from "@fanout/ops/HashLine"
 import * as HashRows from "@fanout/ops/HashRows"
+import * as HashTaskLive from "@fanout/ops/HashTaskLive"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
@@ -52,11 +52,15 @@ const disguised = (
   { fileSystem, stat = (stat) => stat }: Options
 ): Files.Files["Service"] => ({
   ...files,
-  open: (path) =>
-    Effect.map(files.open(path), (file) => ({
-      ...file,
-      stat: Effect.map(file.stat, stat),
-      ...(fileSystem === undefined ? {} : { fileSystem: Effect.succeed(fileSystem) })
+  folder: (path) =>
+    Effect.map(files.folder(path), (folder) => ({
+      ...folder,
+      open: (name) =>
+        Effect.map(folder.open(name), (file) => ({
+          ...file,
+          stat: Effect.map(file.stat, stat),
+          ...(fileSystem === undefined ? {} : { fileSystem: Effect.succeed(fileSystem) })
+        }))
     }))
 })
 
@@ -68,7 +72,7 @@ const hash = (disk: MemoryFiles.Disk, cache: HashCache.HashCache, options: Optio
     if (call === "read") reads++
     return before(call, path)
   })
-  const tasks = Hash.layer.pipe(Layer.provide(HashFileLive.layer))
+  const tasks = Hash.layer.pipe(Layer.provide(HashTaskLive.layer))
   const runtime = layer({ jobs: [Hash.job] }).pipe(
     Layer.provide(tasks),
     Layer.provide([
@@ -88,13 +92,13 @@ const hash = (disk: MemoryFiles.Disk, cache: HashCache.HashCache, options: Optio
     yield* settle
     yield* TestClock.adjust("10 seconds")
     const rows = yield* store.outcomes(id, { after: 0, limit: 100 })
-    const sorter = new HashRows.Sorter()
-    const lines = [...sorter.add(rows), ...sorter.end()].map(HashLine.fromRow)
+    const sorter = new HashRows.Sorter(HashLine.fromRow)
+    const lines = [...sorter.add(rows), ...sorter.end()]
     const { units } = yield* manager.progress(id)
     return {
       digests: lines.map(({ hashed, row: { outcome } }) =>
         Option.isSome(hashed)
-          ? hashed.value._tag === "Hashed" ? hashed.value.digest : hashed.value.contentId
+          ? hashed.value.digest
           : outcome._tag === "Failed"
           ? Outcome.message(outcome.failure)
           : outcome._tag
@@ -141,7 +145,7 @@ describe("HashCache", () => {
       )
     }).pipe(Effect.provide(
       layer({ jobs: [Hash.job] }).pipe(
-        Layer.provide(Layer.provide(Hash.layer, HashFileLive.layer)),
+        Layer.provide(Layer.provide(Hash.layer, HashTaskLive.layer)),
         Layer.provide(MemoryFiles.layer(plant()))
       )
     )))

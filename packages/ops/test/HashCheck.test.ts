@@ -7,8 +7,8 @@ import * as Files from "@fanout/ops/Files"
 import type { HashAlgorithm } from "@fanout/ops/HashAlgorithm"
 import * as HashCheck from "@fanout/ops/HashCheck"
 import * as HashCheckLine from "@fanout/ops/HashCheckLine"
-import * as HashFileLive from "@fanout/ops/HashFileLive"
 import * as HashRows from "@fanout/ops/HashRows"
+import * as HashTaskLive from "@fanout/ops/HashTaskLive"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
@@ -31,7 +31,7 @@ const plant = (lines: ReadonlyArray<string>): MemoryFiles.Disk => {
 }
 
 const runtime = layer({ jobs: [HashCheck.job] }).pipe(
-  Layer.provide(HashCheck.layer.pipe(Layer.provide(HashFileLive.layer)))
+  Layer.provide(HashCheck.layer.pipe(Layer.provide(HashTaskLive.layer)))
 )
 
 interface Options {
@@ -60,8 +60,8 @@ const check = (
     yield* TestClock.adjust("100 seconds")
     yield* settle
     const rows = yield* store.outcomes(id, { after: 0, limit: 10_000 })
-    const sorter = new HashRows.Sorter()
-    const lines = [...sorter.add(rows), ...sorter.end()].map(HashCheckLine.fromRow)
+    const sorter = new HashRows.Sorter((row) => [HashCheckLine.fromRow(row)])
+    const lines = [...sorter.add(rows), ...sorter.end()]
     return {
       state: (yield* manager.get(id)).state._tag,
       lines: lines.map(({ lineNumber, matched, path, status }) =>

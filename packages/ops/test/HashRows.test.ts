@@ -21,6 +21,9 @@ const rowOf = (number: number, seq: number) =>
     at: 0
   })
 
+/** What a row tells, as a row of one thing. */
+const lineOf = (row: OutcomeRow) => [{ number: HashCursor.numberOf(row.cursor), row }]
+
 /** Reads the rows of a store by pages into a sorter, as an output does. */
 class Reader {
   readonly rows = new Map<number, readonly [seq: number, row: OutcomeRow]>()
@@ -29,10 +32,10 @@ class Reader {
   private seq = 0
   private after = 0
   private readonly page: number
-  private readonly sorter: HashRows.Sorter
+  private readonly sorter: HashRows.Sorter<ReturnType<typeof lineOf>[number]>
 
   constructor(most: number, page: number) {
-    this.sorter = new HashRows.Sorter(most)
+    this.sorter = new HashRows.Sorter(lineOf, most)
     this.page = page
   }
 
@@ -45,7 +48,7 @@ class Reader {
       const behind = Array.from(this.rows.values()).filter(([seq]) => seq > this.after).toSorted(([a], [b]) => a - b)
       const rows = behind.slice(0, this.page)
       this.reads += rows.length
-      this.given.push(...this.sorter.add(rows))
+      this.given.push(...this.sorter.add(rows).map(({ row }) => row))
       this.after = this.sorter.rereadAfter ?? rows.at(-1)?.[0] ?? this.after
       if (rows.length < this.page && this.sorter.rereadAfter === undefined) return
     }
@@ -54,7 +57,7 @@ class Reader {
   end(): void {
     do {
       this.read()
-      this.given.push(...this.sorter.end())
+      this.given.push(...this.sorter.end().map(({ row }) => row))
       this.after = this.sorter.rereadAfter ?? this.after
     } while (this.sorter.rereadAfter !== undefined)
   }

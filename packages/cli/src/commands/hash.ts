@@ -75,23 +75,21 @@ const nameOf = (given: ReadonlyArray<FilePath.FilePath>, { place }: HashLine): F
 
 /** Line of a file; nothing where there is none. */
 const render = (
-  { hashed, row: { key } }: HashLine,
+  { hashed }: HashLine,
   name: FilePath.FilePath,
   { algorithm, tagged }: Request,
   { json }: Options
 ): string | Uint8Array => {
   if (Option.isNone(hashed)) return ""
-  const { sizeBytes } = hashed.value
-  const isSampled = hashed.value._tag === "Sampled"
-  const digest = hashed.value._tag === "Sampled" ? hashed.value.contentId : hashed.value.digest
+  const { digest, path, sizeBytes } = hashed.value
   if (!json) {
     return ChecksumLine.write(
       { algorithm: algorithm === "sampled" ? "blake3" : algorithm, digest, path: name },
       tagged ? "tagged" : "plain"
     )
   }
-  const what = isSampled ? { contentId: digest } : { algorithm, digest }
-  return `${events.line("hash", { key, name: FilePath.toText(name), ...what, sizeBytes })}\n`
+  const what = algorithm === "sampled" ? { contentId: digest } : { algorithm, digest }
+  return `${events.line("hash", { key: FilePath.display(path), name: FilePath.toText(name), ...what, sizeBytes })}\n`
 }
 
 const hashAll = (request: Request, options: Options) =>
@@ -121,10 +119,12 @@ const hashAll = (request: Request, options: Options) =>
         const sink = Option.isNone(file)
           ? RowOutput.stdout
           : yield* Effect.provide(OutputFile.make(id, file.value), SystemFiles.layer)
-        const output = yield* RowOutput.make(id, new HashRows.Sorter(), sink, (row) => {
-          const line = HashLine.fromRow(row)
-          return render(line, nameOf(paths, line), request, options)
-        })
+        const output = yield* RowOutput.make(
+          id,
+          new HashRows.Sorter(HashLine.fromRow),
+          sink,
+          (line) => render(line, nameOf(paths, line), request, options)
+        )
         yield* RunJob.run(id, { ...options, isShared: process.stdout.isTTY && Option.isNone(file) }, output)
       }).pipe(Effect.scoped)
     )

@@ -52,11 +52,15 @@ export const hashCheck = (file: string, algorithm: Option.Option<HashAlgorithm>,
         const manager = yield* JobManager
         const { id, started } = yield* manager.start(HashCheck.job, payload)
         if (!started) yield* RunJob.goOn(id, options)
-        const output = yield* RowOutput.make(id, new HashRows.Sorter(), RowOutput.stdout, (row) => {
-          const line = HashCheckLine.fromRow(row)
-          if (options.quiet && line.status === "ok") return ""
-          return `${options.json ? json(line) : text(line)}\n`
-        })
+        const output = yield* RowOutput.make(
+          id,
+          new HashRows.Sorter((row) => [HashCheckLine.fromRow(row)]),
+          RowOutput.stdout,
+          (line) => {
+            if (options.quiet && line.status === "ok") return ""
+            return `${options.json ? json(line) : text(line)}\n`
+          }
+        )
         yield* RunJob.run(id, { ...options, isShared: process.stdout.isTTY }, output)
       })
     )

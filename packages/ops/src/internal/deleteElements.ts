@@ -15,6 +15,7 @@ import { FilesError } from "../FilesError.ts"
 import * as FileTree from "../FileTree.ts"
 import { SkipReason } from "../SkipReason.ts"
 import { failed } from "./descent.ts"
+import { type Gathered, Gathering } from "./gathering.ts"
 
 /** What a walk over a deletion has to know. */
 export interface Scope {
@@ -23,12 +24,6 @@ export interface Scope {
   /** Files that are not deleted. */
   readonly database: ReadonlyArray<FilePath.FilePath>
 }
-
-// All of what a batch holds is in the checkpoint until it is done.
-const maxNames = 64
-const maxTextLength = 1024
-
-const textLength = (name: FilePath.FilePath): number => name.isWellFormed() ? name.length : 6 * name.length
 
 /** What there was when the job started. */
 export const present = ({ roots }: Scope): ReadonlyArray<DeleteRoot.DeleteRoot> =>
@@ -57,11 +52,7 @@ class Batches {
   private readonly scope: Scope
   private readonly roots: ReadonlyArray<DeleteRoot.DeleteRoot>
   private readonly left: ReadonlySet<FilePath.FilePath>
-  private names: Array<FilePath.FilePath> = []
-  private length = 0
-  private folder = FilePath.empty
-  private source = 0
-  private cursor = ""
+  private readonly gathering = new Gathering()
   /** Cursor of the folder that was opened last, while nothing in it was met. */
   private opened: string | undefined
 
@@ -93,29 +84,22 @@ class Batches {
     }
   }
 
-  private addLeaf({ cursor, path, source }: FileTree.Element): ReadonlyArray<BatchElement> {
+  private addLeaf(element: FileTree.Element): ReadonlyArray<BatchElement> {
+    const { path, source } = element
     const root = this.roots[source]
     if (root === undefined || (this.left.size > 0 && this.left.has(pathOf(root, path)))) return none
     // A root that is no folder is removed by the second walk, once: who has a path of its own is told of by itself.
     if (path === "") return this.flush()
-    const folder = FilePath.parent(path)
-    const name = FilePath.name(path)
-    const length = textLength(name)
-    const isFull = this.names.length === maxNames || this.length + length > maxTextLength
-    const full = isFull || source !== this.source || folder !== this.folder ? this.flush() : none
-    this.source = source
-    this.folder = folder
-    this.cursor = cursor
-    this.names.push(name)
-    this.length += length
-    return full
+    return this.elementsOf(this.gathering.add(element))
   }
 
   flush(): ReadonlyArray<BatchElement> {
-    if (this.names.length === 0) return none
-    const { cursor, folder, names, source } = this
-    this.names = []
-    this.length = 0
+    return this.elementsOf(this.gathering.take())
+  }
+
+  private elementsOf(gathered: Gathered | undefined): ReadonlyArray<BatchElement> {
+    if (gathered === undefined) return none
+    const { cursor, folder, names, source } = gathered
     return [this.element(source, folder, names, cursor)]
   }
 

@@ -15,8 +15,8 @@ import * as Schema from "effect/Schema"
 import type * as Files from "../Files.ts"
 import type { FilesError } from "../FilesError.ts"
 import { HashAlgorithm } from "../HashAlgorithm.ts"
-import type { Hashed } from "../HashFile.ts"
 import * as ResumableHasher from "../ResumableHasher.ts"
+import type { Hashed } from "./fileHash.ts"
 import { edition } from "./sameContent.ts"
 
 const pieceBytes = 2 ** 20
@@ -122,8 +122,8 @@ export const hash = Effect.fnUntraced(function*<R>(
   file: Files.OpenFile,
   stat: Files.FileStat,
   algorithm: HashAlgorithm,
-  quick: (counted: number) => Effect.Effect<typeof Hashed.Type, FilesError | Interrupter.Interrupted, R>
-): Effect.fn.Return<typeof Hashed.Type, FilesError | Interrupter.Interrupted, R> {
+  quick: (counted: number) => Effect.Effect<Hashed, FilesError | Interrupter.Interrupted, R>
+): Effect.fn.Return<Hashed, FilesError | Interrupter.Interrupted, R> {
   const limits = yield* Limits
   const run = new Run(file, yield* ResumableHasher.make(algorithm), yield* Clock.Clock)
   const present = edition(stat)
@@ -148,5 +148,5 @@ export const hash = Effect.fnUntraced(function*<R>(
     yield* save
   }
   const digest = yield* toEnd(run, save, counted, limits.everyMillis)
-  return { _tag: "Hashed", digest, sizeBytes: run.bytes }
+  return { digest, sizeBytes: run.bytes }
 })

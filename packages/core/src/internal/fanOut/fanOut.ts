@@ -169,7 +169,7 @@ class Engine {
     const { options, task } = this.spec
     const value = ending._tag === "Done" ? Option.some(ending.value) : Option.none()
     const isWhole = entry.kind !== "item" || ending._tag === "Skipped"
-    const parts = isWhole ? undefined : options.parts?.(entry.payload, value)
+    const parts = isWhole ? undefined : options.parts?.(entry, value)
     if (parts !== undefined) {
       this.state.replace(entry, value, parts)
     } else {

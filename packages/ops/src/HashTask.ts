@@ -1,0 +1,145 @@
+/**
+ * Tasks of hashing: one hashes files of a folder, as many of them as it can; the other sees whether a file has the
+ * digest that it is to have.
+ *
+ * @since 0.1.0
+ */
+import * as Task from "@fanout/core/Task"
+import * as RpcGroup from "effect/rpc/RpcGroup"
+import * as Schema from "effect/Schema"
+import * as FilePath from "./FilePath.ts"
+import * as HashAlgorithm from "./HashAlgorithm.ts"
+import { Stamp } from "./HashCache.ts"
+
+/**
+ * Schema for why a file was not hashed like the others.
+ *
+ * **Details**
+ *
+ * - `Failed`: with the file system's own code, such as `EACCES`, or `Changed` where it changed while it was read.
+ * - `Skipped`: there is nothing to hash.
+ * - `Alone`: it takes so long that it is a task of its own.
+ *
+ * @category schemas
+ * @since 0.1.0
+ */
+export const Unhashed = Schema.TaggedUnion({
+  Failed: { code: Schema.String, why: Schema.String },
+  Skipped: { reason: Schema.String },
+  Alone: {}
+})
+
+/**
+ * Why a file was not hashed like the others.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type Unhashed = typeof Unhashed.Type
+
+/**
+ * Schema for what files came to, each by its place among their names.
+ *
+ * @category schemas
+ * @since 0.1.0
+ */
+export const HashedFiles = Schema.Struct({
+  /** In hexadecimal digits, lower case; content ids where these were asked for. Nothing for those that have none. */
+  digests: Schema.Array(Schema.NullOr(Schema.String)),
+  /** 0 for those without a digest. */
+  sizesBytes: Schema.Array(Schema.Natural),
+  /** What the cache is to remember them by, if it is to. */
+  stamps: Schema.optionalKey(Schema.Array(Schema.NullOr(Stamp))),
+  /** Those without a digest. */
+  unhashed: Schema.Array(Schema.Struct({ index: Schema.Natural, why: Unhashed }))
+})
+
+/**
+ * What files came to.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type HashedFiles = typeof HashedFiles.Type
+
+/**
+ * The task that hashes files of one folder. It tells of each what became of it, and fails for none.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const HashFiles = Task.make("@fanout/ops/HashFiles", {
+  payload: {
+    /** Real path. */
+    folder: FilePath.FilePath,
+    /** A link is not followed, and what is not there any more is skipped. */
+    names: Schema.Array(FilePath.FilePath),
+    /** `"sampled"` for Spacedrive's content ids, which are no digests of the whole content. */
+    algorithm: Schema.Union([HashAlgorithm.HashAlgorithm, Schema.Literal("sampled")]),
+    /** Whether digests are taken from the cache, where it has them. Samples are not kept. */
+    cache: Schema.optionalKey(Schema.Boolean),
+    /** Whether it is hashed however long it takes. */
+    isAlone: Schema.optionalKey(Schema.Boolean)
+  },
+  success: HashedFiles,
+  key: ({ folder, names: [name] }) => FilePath.display(name === undefined ? folder : FilePath.join(folder, name)),
+  cost: ({ names }) => names.length,
+  pool: "cpu"
+})
+
+/**
+ * Error of a file that has not the digest that it is to have, or can't be read.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export class CheckFailed extends Schema.TaggedError<CheckFailed>("@fanout/ops/HashTask/CheckFailed")("CheckFailed", {
+  /**
+   * The file system's own code, such as `EACCES`; `Changed` where it changed while it was read, `Different` where its
+   * digest is another one, `NoFile` where a file was expected.
+   */
+  code: Schema.String,
+  path: FilePath.FilePath,
+  why: Schema.String
+}) {
+  override get message(): string {
+    return this.why
+  }
+}
+
+/**
+ * Schema for what has the digest that it is to have.
+ *
+ * @category schemas
+ * @since 0.1.0
+ */
+export const Matched = Schema.TaggedStruct("Matched", {
+  algorithm: HashAlgorithm.HashAlgorithm,
+  sizeBytes: Schema.Natural
+})
+
+/**
+ * The task that sees whether a file has a digest by any of the algorithms, tried in this order. Links are followed.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const CheckFile = Task.make("@fanout/ops/CheckFile", {
+  payload: {
+    path: FilePath.FilePath,
+    digest: Schema.String,
+    algorithms: Schema.NonEmptyArray(HashAlgorithm.HashAlgorithm)
+  },
+  success: Matched,
+  error: CheckFailed,
+  key: ({ path }) => FilePath.display(path),
+  pool: "cpu"
+})
+
+/**
+ * The tasks of hashing, which run on threads. One pool of them serves all.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export class ThreadTasks extends RpcGroup.make(HashFiles, CheckFile) {}

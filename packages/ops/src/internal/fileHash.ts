@@ -1,0 +1,102 @@
+/**
+ * Hashes what is open, and sees whether it stayed the same meanwhile.
+ */
+import * as Interrupter from "@fanout/core/Interrupter"
+import * as Progress from "@fanout/core/Progress"
+import * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import type * as Files from "../Files.ts"
+import type { FilesError } from "../FilesError.ts"
+import type { HashAlgorithm } from "../HashAlgorithm.ts"
+import * as Hasher from "../Hasher.ts"
+import * as HugeContent from "./hugeContent.ts"
+
+/** What a file was hashed to. */
+export interface Hashed {
+  readonly digest: string
+  readonly sizeBytes: number
+}
+
+const most = 2 ** 20
+
+/** What a file is hashed with. */
+interface Tools {
+  readonly hasher: Hasher.Hasher
+  readonly buffer: Uint8Array
+}
+
+/** Tools that are not in use: for a small file it takes longer to make them than to use them. */
+const spare = new Map<HashAlgorithm, Array<Tools>>()
+
+export const takeTools = (algorithm: HashAlgorithm): Tools =>
+  spare.get(algorithm)?.pop() ?? { hasher: Hasher.make(algorithm), buffer: new Uint8Array(most) }
+
+/** Keeps tools for the next file. Those that were stopped on their way are left: they hold what they were given. */
+export const keepTools = (algorithm: HashAlgorithm, tools: Tools): void => {
+  const own = spare.get(algorithm)
+  if (own === undefined) spare.set(algorithm, [tools])
+  else own.push(tools)
+}
+
+/**
+ * Reads a file to its end, whatever its size is said to be: those of the kernel say 0. There are as few steps as can
+ * be: of a small file they are most of what it takes. Of its bytes, so many as were counted before are not counted.
+ */
+const hashContent = (
+  file: Files.OpenFile,
+  stat: Files.FileStat,
+  name: HashAlgorithm,
+  counted = 0
+): Effect.Effect<Hashed, FilesError | Interrupter.Interrupted> =>
+  Effect.withFiber((fiber) => {
+    const reporter = Context.get(fiber.context, Progress.Reporter)
+    const tools = takeTools(name)
+    const { buffer: into, hasher } = tools
+    let sizeBytes = 0
+    const read = (): Effect.Effect<Hashed, FilesError | Interrupter.Interrupted> =>
+      Effect.flatMap(file.read(into), (length) => {
+        if (length > 0) {
+          hasher.update(length === into.length ? into : into.subarray(0, length))
+          sizeBytes += length
+          const fresh = Math.min(length, sizeBytes - counted)
+          if (fresh > 0) reporter.addUnsafe("bytes", fresh)
+        }
+        // A read that does not fill the buffer has met the end, if that is where it should be.
+        const isOver = length === 0 || (sizeBytes === stat.sizeBytes && length < into.length)
+        if (!isOver) return Effect.flatMap(Interrupter.check, read)
+        const digest = hasher.digest()
+        keepTools(name, tools)
+        return Effect.succeed({ digest, sizeBytes })
+      })
+    return read()
+  })
+
+/** Hashes what is open, in a way that suits its size. */
+const hashAny = (file: Files.OpenFile, stat: Files.FileStat, algorithm: HashAlgorithm) =>
+  Effect.flatMap(HugeContent.Limits, ({ minBytes }) =>
+    stat.sizeBytes < minBytes
+      ? hashContent(file, stat, algorithm)
+      : HugeContent.hash(file, stat, algorithm, (counted) => hashContent(file, stat, algorithm, counted)))
+
+/** Whether a file is what it was when it was opened. Nothing is known of one that the kernel makes up. */
+export const isSame = (before: Files.FileStat, after: Files.FileStat, sizeBytes: number): boolean =>
+  before.modifiedNanos === after.modifiedNanos && before.sizeBytes === after.sizeBytes &&
+  (before.sizeBytes === 0 || before.sizeBytes === sizeBytes)
+
+/** What was hashed, and what the file was then; without a hash where it was another one by then. */
+export interface Result {
+  readonly hashed: Hashed | undefined
+  readonly after: Files.FileStat
+}
+
+/** Hashes what is open. */
+export const hashOpen = (
+  file: Files.OpenFile,
+  before: Files.FileStat,
+  algorithm: HashAlgorithm
+): Effect.Effect<Result, FilesError | Interrupter.Interrupted> =>
+  Effect.flatMap(hashAny(file, before, algorithm), (hashed) =>
+    Effect.map(
+      file.stat,
+      (after) => ({ hashed: isSame(before, after, hashed.sizeBytes) ? hashed : undefined, after })
+    ))

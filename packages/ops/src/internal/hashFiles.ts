@@ -1,0 +1,132 @@
+/**
+ * Hashes files of one folder, one after the other.
+ */
+import * as Interrupter from "@fanout/core/Interrupter"
+import * as Progress from "@fanout/core/Progress"
+import type * as Task from "@fanout/core/Task"
+import * as Clock from "effect/Clock"
+import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
+import * as FilePath from "../FilePath.ts"
+import * as Files from "../Files.ts"
+import type { FilesError } from "../FilesError.ts"
+import * as HashCache from "../HashCache.ts"
+import { type HashedFiles, type HashFiles, Unhashed } from "../HashTask.ts"
+import * as SampledHash from "../SampledHash.ts"
+import { SkipReason } from "../SkipReason.ts"
+import { type Hashed, hashOpen, isSame, keepTools, takeTools } from "./fileHash.ts"
+
+type Payload = Task.Payload<typeof HashFiles>
+
+/** What is to be made of each file. */
+type Method = Omit<Payload, "folder" | "names">
+
+interface Found extends Hashed {
+  /** What the cache is to remember it by, if it is to. */
+  readonly stamp?: HashCache.Stamp
+}
+
+type Outcome = Found | Unhashed
+
+type Hashing<R = never> = Effect.Effect<Outcome, FilesError | Interrupter.Interrupted, R>
+
+const { Alone, Failed, Skipped } = Unhashed.cases
+
+/** Larger files take long enough to be worth a task of their own: other threads have something to do meanwhile. */
+const mostBytes = 2 ** 20
+
+const changed = (path: FilePath.FilePath) =>
+  Failed.make({ code: "Changed", why: `"${FilePath.display(path)}" changed while it was read` })
+
+interface OpenFile {
+  readonly path: FilePath.FilePath
+  readonly file: Files.OpenFile
+  readonly stat: Files.FileStat
+}
+
+const hashWhole = ({ file, path, stat }: OpenFile, algorithm: HashCache.Entry["algorithm"]): Hashing =>
+  Effect.map(hashOpen(file, stat, algorithm), ({ hashed }) => hashed ?? changed(path))
+
+/** Takes the digest of what is open from the cache, and else hashes it and has its digest remembered. */
+const hashCached = Effect.fnUntraced(function*(open: OpenFile, algorithm: HashCache.Entry["algorithm"]) {
+  const { file, path, stat } = open
+  const cache = yield* HashCache.HashCache
+  const now = yield* Clock.currentTimeMillis
+  // Asked of each file: a device is another's as soon as a disk was plugged out and the next one in.
+  const fileSystem = yield* Effect.orElseSucceed(file.fileSystem, () => Option.none())
+  if (Option.isNone(fileSystem)) return yield* hashWhole(open, algorithm)
+  const stamp = HashCache.stampOf(fileSystem.value, stat)
+  const found = yield* cache.find(algorithm, stamp)
+  if (Option.isNone(found)) {
+    const { after, hashed } = yield* hashOpen(file, stat, algorithm)
+    if (hashed === undefined) return changed(path)
+    // The stamp is for a digest of all that it was.
+    const isAsStamped = after.changedNanos === stat.changedNanos && hashed.sizeBytes === stat.sizeBytes
+    return isAsStamped && HashCache.isSettled(stat, now) ? { ...hashed, stamp } : hashed
+  }
+  yield* Progress.add("cached", 1)
+  const hashed = { digest: found.value.digest, sizeBytes: stat.sizeBytes }
+  return HashCache.isAged(found.value, now) ? { ...hashed, stamp } : hashed
+})
+
+const hashSampled = Effect.fnUntraced(function*({ file, path, stat }: OpenFile) {
+  const tools = takeTools("blake3")
+  const { sizeBytes } = stat
+  const contentId = yield* SampledHash.compute(
+    tools.hasher,
+    sizeBytes,
+    (buffer, offset) => Effect.tap(file.readAt(buffer, offset), (length) => Progress.add("bytes", length))
+  )
+  if (Option.isNone(contentId)) return changed(path)
+  keepTools("blake3", tools)
+  return isSame(stat, yield* file.stat, sizeBytes) ? { digest: contentId.value, sizeBytes } : changed(path)
+})
+
+const hashOne = (open: OpenFile, { algorithm, cache, isAlone }: Method): Hashing => {
+  if (open.stat.kind !== "file") return Effect.succeed(Skipped.make({ reason: SkipReason.Special }))
+  if (algorithm === "sampled") return hashSampled(open)
+  if (open.stat.sizeBytes > mostBytes && isAlone !== true) return Effect.succeed(Alone.make({}))
+  return cache === true ? hashCached(open, algorithm) : hashWhole(open, algorithm)
+}
+
+/** What a walk has met and is gone by now has vanished. */
+const unhashed = (error: FilesError): Effect.Effect<Unhashed> =>
+  Effect.succeed(
+    error.isMissing
+      ? Skipped.make({ reason: SkipReason.Vanished })
+      : Failed.make({ code: error.code, why: error.message })
+  )
+
+/** Opens what a walk has met, which was a file, and hashes it. */
+const hashNamed = (folder: Files.Folder, name: FilePath.FilePath, method: Method) =>
+  Effect.flatMap(
+    folder.open(name),
+    (file) =>
+      Effect.flatMap(file.stat, (stat) => hashOne({ file, path: FilePath.join(folder.path, name), stat }, method))
+  ).pipe(
+    Effect.scoped,
+    Effect.catchTag("FilesError", unhashed)
+  )
+
+const noted = (outcomes: ReadonlyArray<Outcome>, { cache }: Method): HashedFiles => ({
+  digests: outcomes.map((outcome) => "digest" in outcome ? outcome.digest : null),
+  sizesBytes: outcomes.map((outcome) => "digest" in outcome ? outcome.sizeBytes : 0),
+  unhashed: outcomes.flatMap((outcome, index) => "digest" in outcome ? [] : [{ index, why: outcome }]),
+  ...cache === true
+    ? { stamps: outcomes.map((outcome) => "digest" in outcome ? outcome.stamp ?? null : null) }
+    : {}
+})
+
+export const hashFiles = (
+  { folder, names, ...method }: Payload
+): Effect.Effect<HashedFiles, Interrupter.Interrupted, Files.Files> =>
+  Effect.flatMap(
+    Files.Files,
+    (files) =>
+      Effect.flatMap(files.folder(folder), (folder) =>
+        Effect.forEach(names, (name) => Effect.andThen(Interrupter.check, hashNamed(folder, name, method))))
+  ).pipe(
+    Effect.scoped,
+    Effect.catchTag("FilesError", (error) => Effect.forEach(names, () => unhashed(error))),
+    Effect.map((outcomes) => noted(outcomes, method))
+  )
