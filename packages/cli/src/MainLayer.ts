@@ -13,6 +13,7 @@ import * as DeleteBatchLive from "@fanout/ops/DeleteBatchLive"
 import * as DeleteOneLive from "@fanout/ops/DeleteOneLive"
 import * as Hash from "@fanout/ops/Hash"
 import * as HashCheck from "@fanout/ops/HashCheck"
+import * as HashTaskLive from "@fanout/ops/HashTaskLive"
 import * as SqlHashCache from "@fanout/ops/SqlHashCache"
 import * as SystemFiles from "@fanout/ops/SystemFiles"
 import * as Trash from "@fanout/ops/Trash"
@@ -52,14 +53,18 @@ const now = (threads: ThreadLayer): Effect.Effect<OnThreads, never, Scope.Scope>
   })
 
 /** Digests are remembered through a connection that is opened by a job that does so, and closed with it. */
-const hashing = (payload: Hash.Payload, filename: string) =>
-  payload.cache === true
-    ? Effect.provide(Hash.program(payload), Layer.provide(SqlHashCache.layer, layerSqlClient({ filename })))
-    : Hash.program(payload)
+const hashing = (payload: Hash.Payload, threads: ThreadLayer, filename: string) => {
+  const hashes = HashTaskLive.layerShared(threads, { paths: payload.sources })
+  return payload.cache === true
+    ? Hash.program(payload).pipe(
+      Effect.provide(Layer.provideMerge(hashes, Layer.provide(SqlHashCache.layer, layerSqlClient({ filename }))))
+    )
+    : Effect.provide(Hash.program(payload), hashes)
+}
 
-const reading = (onThreads: OnThreads, filename: string) =>
+const reading = (onThreads: OnThreads, threads: ThreadLayer, filename: string) =>
   Layer.mergeAll(
-    Hash.job.toLayer((payload) => onThreads(hashing(payload, filename))),
+    Hash.job.toLayer((payload) => hashing(payload, threads, filename)),
     HashCheck.job.toLayer((payload) => onThreads(HashCheck.program(payload))),
     Verify.job.toLayer((payload) => onThreads(Verify.program(payload)))
   )
@@ -87,7 +92,7 @@ export const layer = ({ claim, concurrency, filename, needsThreads = false }: {
       (onThreads) =>
         JobManager.layer({ jobs, claim }).pipe(
           Layer.provide(
-            Layer.provide(Layer.mergeAll(Copy.layer, remove(threads), reading(onThreads, filename)), [
+            Layer.provide(Layer.mergeAll(Copy.layer, remove(threads), reading(onThreads, threads, filename)), [
               SystemFiles.layer,
               SystemFiles.layerQuick
             ])

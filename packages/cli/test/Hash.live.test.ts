@@ -13,8 +13,10 @@ const folder = fs.mkdtempSync(path.join(os.tmpdir(), "fanout-hash-"))
 const tree = path.join(folder, "tree")
 const isInstalled = (program: string) => spawnSync(program, ["--version"]).error === undefined
 
-/** `concurrency + flushEvery` of the hash: all that one kill may cause to be done again. */
-const hashWindow = 256 + 256
+/** `concurrency + flushEvery` of the hash, 64 files each: all that one kill may cause to be done again. */
+const hashWindow = (16 + 32) * 64
+
+const fileCount = 48 * 250
 
 let count = 0
 const database = () => path.join(folder, `state-${count++}`, "jobs.db")
@@ -50,10 +52,10 @@ const hostile = ["a\nb", "back\\slash", "-dash", "a  b", "\r", "\u001b[31m", " "
   .concat([Buffer.from([0x66, 0xff, 0xfe])])
 
 beforeAll(() => {
-  for (let i = 0; i < 12; i++) {
+  for (let i = 0; i < 48; i++) {
     const inner = path.join(tree, `folder-${i}`)
     fs.mkdirSync(inner, { recursive: true })
-    for (let j = 0; j < 250; j++) fs.writeFileSync(path.join(inner, `file-${j}`), `${i} ${j}\n`.repeat(1 + j * 20))
+    for (let j = 0; j < 250; j++) fs.writeFileSync(path.join(inner, `file-${j}`), `${i} ${j}\n`.repeat(1 + j * 5))
   }
   fs.symlinkSync("folder-0", path.join(tree, "link"))
   const odd = path.join(folder, "odd")
@@ -70,11 +72,11 @@ describe("fanout hash", () => {
     assert.strictEqual(first.status, 0, first.stderr)
     const lines = first.stdout.toString().trimEnd().split("\n")
     const names = lines.map((line) => line.slice(66))
-    assert.lengthOf(lines, 3000)
+    assert.lengthOf(lines, fileCount)
     assert.deepStrictEqual(names, names.toSorted((a, b) => Buffer.compare(Buffer.from(a), Buffer.from(b))))
     const sum = createHash("sha256").update(fs.readFileSync(path.join(folder, names[700] ?? ""))).digest("hex")
     assert.strictEqual(lines[700]?.slice(0, 64), sum)
-    assert.match(first.stderr, /3,000 hashed/)
+    assert.match(first.stderr, /12,000 hashed/)
 
     const second = run(db, ["hash", "--algo", "sha256", "tree"])
     assert.isTrue(first.stdout.equals(second.stdout))
@@ -90,7 +92,7 @@ describe("fanout hash", () => {
     while (!/ done /.test(run(db, ["jobs", "list"]).stdout.toString())) await setTimeout(20)
     const chunks: Array<Buffer> = []
     for await (const chunk of child.stdout) chunks.push(chunk)
-    assert.lengthOf(Buffer.concat(chunks).toString().trimEnd().split("\n"), 3000)
+    assert.lengthOf(Buffer.concat(chunks).toString().trimEnd().split("\n"), fileCount)
   })
 
   it.skipIf(!isInstalled("b3sum"))("writes what b3sum checks", () => {
@@ -121,7 +123,7 @@ describe("fanout hash", () => {
     const trace = path.join(folder, "trace")
     const opened = new Map<string, number>()
     const traced = async (kill: boolean) => {
-      const options = ["-f", "-qq", "-e", "trace=openat,openat2", "-e", "signal=none", "-o", trace]
+      const options = ["-f", "-qq", "-y", "-e", "trace=openat,openat2", "-e", "signal=none", "-o", trace]
       const child = spawn("strace", [...options, process.execPath, ...argv(db, ["hash", "tree"])], {
         cwd: folder,
         detached: true,
@@ -129,7 +131,7 @@ describe("fanout hash", () => {
       })
       const closed = once(child, "close")
       if (kill) {
-        for (let lines = 0; lines < 1500;) {
+        for (let lines = 0; lines < fileCount / 2;) {
           const [chunk]: ReadonlyArray<unknown> = await once(child.stdout, "data")
           lines += String(chunk).split("\n").length - 1
         }
@@ -137,16 +139,20 @@ describe("fanout hash", () => {
         if (child.pid !== undefined) process.kill(-child.pid, "SIGKILL")
       } else child.stdout.resume()
       await closed
-      for (const [, file = ""] of fs.readFileSync(trace, "latin1").matchAll(/openat2?\([^"]*"([^"]*\/file-\d+)"/g)) {
-        opened.set(file, (opened.get(file) ?? 0) + 1)
+      for (
+        const [, inner = "", file = ""] of fs.readFileSync(trace, "latin1").matchAll(
+          /openat\(\d+<([^>]*)>, "(file-\d+)"/g
+        )
+      ) {
+        opened.set(`${inner}/${file}`, (opened.get(`${inner}/${file}`) ?? 0) + 1)
       }
     }
     await traced(true)
     const before = opened.size
     await traced(false)
     const again = Array.from(opened.values()).reduce((sum, times) => sum + times - 1, 0)
-    assert.isAbove(before, 1500)
-    assert.strictEqual(opened.size, 3000)
+    assert.isAbove(before, fileCount / 2)
+    assert.strictEqual(opened.size, fileCount)
     assert.isAtMost(again, hashWindow, `of ${before}`)
   })
 

@@ -7,40 +7,22 @@
 import type { Interrupted } from "@fanout/core/Interrupter"
 import * as Progress from "@fanout/core/Progress"
 import type * as Task from "@fanout/core/Task"
-import * as TaskDispatcher from "@fanout/core/TaskDispatcher"
-import type * as Context from "effect/Context"
-import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
-import * as Layer from "effect/Layer"
+import type * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as RpcGroup from "effect/rpc/RpcGroup"
-import * as Scope from "effect/Scope"
 import * as DeleteNamesLive from "./DeleteNamesLive.ts"
 import type { DeleteRoot } from "./DeleteRoot.ts"
 import { DeleteBatch, DeleteNames, units } from "./DeleteTask.ts"
 import * as FilePath from "./FilePath.ts"
 import * as Files from "./Files.ts"
+import { share } from "./internal/sharing.ts"
 import { QuickFiles } from "./QuickFiles.ts"
 
 class Tasks extends RpcGroup.make(DeleteBatch) {}
 
 type Payload = Task.Payload<typeof DeleteBatch>
 type Removed = Effect.Effect<Task.Success<typeof DeleteNames>, Interrupted>
-type Remote = Context.Context<Task.Handler<typeof DeleteNames>>
-
-/** Has somebody else remove names, as a task of its own. */
-const removeThere = (payload: Payload, others: Remote): Removed =>
-  Effect.flatMap(
-    TaskDispatcher.Current,
-    Option.match({
-      onNone: () => Effect.die(new Error("A batch is only removed by a task")),
-      onSome: ({ run }) => run(DeleteNames, payload)
-    })
-  ).pipe(
-    Effect.provideContext(others),
-    // It has nothing that it could skip.
-    Effect.catchTag("Skipped", Effect.die)
-  )
 
 /** Where what is under a root can be removed at once; it is asked once for each. */
 const quickFiles = Effect.map(QuickFiles, ({ at }) => {
@@ -89,41 +71,21 @@ export const layerShared = <E>(
   { startsAfter = 512 }: { readonly startsAfter?: number } = {}
 ): Layer.Layer<Task.Handler<typeof DeleteBatch>, never, Files.Files> =>
   Tasks.toLayer(Effect.gen(function*() {
-    const scope = yield* Scope.Scope
     const files = yield* Files.Files
     const find = yield* quickFiles
-    const removeHere = (payload: Payload, by: Files.Files["Service"]): Removed =>
+    const shared = yield* share(DeleteNames, others, startsAfter)
+    const removeBy = (payload: Payload, by: Files.Files["Service"]): Removed =>
       Effect.provideService(DeleteNamesLive.remove(payload), Files.Files, by)
-    const ready = yield* Deferred.make<Option.Option<Remote>>()
-    let remote: Remote | undefined
-    let isAsked = false
-    const start = Effect.suspend(() => {
-      if (isAsked) return Effect.void
-      isAsked = true
-      return Layer.buildWithScope(others, scope).pipe(
-        Effect.tap((built) =>
-          Effect.sync(() => {
-            remote = built
-          })
-        ),
-        // Where there are no threads, it takes longer.
-        Effect.option,
-        Deferred.into(ready),
-        Effect.forkIn(scope),
-        Effect.asVoid
+    const remove = Effect.fnUntraced(function*(payload: Payload) {
+      const quick = yield* find(payload.root, payload.oneFileSystem)
+      return yield* shared({
+        payload,
+        quick: Option.isNone(quick) ? undefined : removeBy(payload, quick.value),
+        slow: removeBy(payload, files)
+      }).pipe(
+        // It has nothing that it could skip.
+        Effect.catchTag("Skipped", Effect.die)
       )
     })
-    let count = 0
-    return {
-      [DeleteBatch._tag]: handle(Effect.fnUntraced(function*(payload) {
-        if (remote !== undefined) return yield* removeThere(payload, remote)
-        const quick = yield* find(payload.root, payload.oneFileSystem)
-        if (Option.isNone(quick) || ++count > startsAfter) yield* start
-        if (Option.isSome(quick)) return yield* removeHere(payload, quick.value)
-        return yield* Option.match(yield* Deferred.await(ready), {
-          onNone: () => removeHere(payload, files),
-          onSome: (built) => removeThere(payload, built)
-        })
-      }))
-    }
+    return { [DeleteBatch._tag]: handle(remove) }
   }))

@@ -134,6 +134,32 @@ export interface UnnamedFile extends OpenFile {
 }
 
 /**
+ * What files are read into, one after the other.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Reader {
+  /** Where their content comes to lie, piece by piece. */
+  readonly buffer: Uint8Array
+
+  /** Whether it goes on. It is asked before each file, and between its pieces. */
+  readonly mayGoOn: () => boolean
+
+  /** Takes what the next file is, and tells whether it is to be read. */
+  readonly begin: (stat: FileStat) => boolean
+
+  /** Takes what was read; it is only there until this returns. */
+  readonly piece: (bytes: Uint8Array) => void
+
+  /** Takes what the file is once all of it was read. */
+  readonly end: (stat: FileStat) => void
+
+  /** Takes why a file could not be opened, looked at, or read to its end. */
+  readonly fail: (error: FilesError) => void
+}
+
+/**
  * Folder that is open, whatever becomes of its path. It is closed with its scope.
  *
  * **Details**
@@ -167,6 +193,13 @@ export interface Folder {
 
   /** Opens a file or folder to read from it. Never follows a link (`ELOOP`), never waits for the writer of a FIFO. */
   readonly open: (name: FilePath) => Effect.Effect<OpenFile, FilesError, Scope.Scope>
+
+  /**
+   * Opens, looks at and reads files, as `open` and what it gives do, one after the other. Gives how many of them it has
+   * dealt with: fewer than there are where the reader did not want to go on, of which one was begun perhaps. It does not
+   * wait for descriptors (`EMFILE`).
+   */
+  readonly readEach: (names: ReadonlyArray<FilePath>, reader: Reader) => Effect.Effect<number>
 
   /** Creates a file that only its owner may use (`0600`), and opens it to write to it. Fails with `EEXIST`. */
   readonly create: (name: FilePath) => Effect.Effect<OpenFile, FilesError, Scope.Scope>

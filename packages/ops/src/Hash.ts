@@ -1,7 +1,7 @@
 /**
  * Job: hashes files and trees, durably.
  *
- * Files of one folder that follow one another are one element, which is told as a row of all that have a digest, and
+ * Files that follow one another are one element, which is told as a row of all that have a digest, and
  * one for each other. Every file has a number, which is in the cursor. Rows are stored as elements end, in any order;
  * `HashRows` puts them back into the order of the walk.
  *
@@ -135,10 +135,8 @@ class Elements {
         if (why !== undefined) return this.settle(element, why)
         if (path !== "") return this.elements(this.gathering.add(element))
         const file = this.absolute(source, path)
-        return [
-          ...this.flush(),
-          this.item({ cursor, folder: FilePath.parent(file), names: [FilePath.name(file)] })
-        ]
+        const folders = [{ path: FilePath.empty, names: [FilePath.name(file)] }] as const
+        return [...this.flush(), this.item({ cursor, root: FilePath.parent(file), folders })]
       }
       case "Unreadable": {
         const { code, isMissing, message } = element.error
@@ -173,15 +171,15 @@ class Elements {
 
   private elements(gathered: Gathered | undefined): ReadonlyArray<Element> {
     if (gathered === undefined) return []
-    const { cursor, folder, names, source } = gathered
-    return [this.item({ cursor, folder: this.absolute(source, folder), names })]
+    const { cursor, folders, source } = gathered
+    return Arr.isReadonlyArrayNonEmpty(folders)
+      ? [this.item({ cursor, root: this.absolute(source, FilePath.empty), folders })]
+      : []
   }
 
-  private item(
-    { cursor, ...files }: Pick<Payloads, "folder" | "names"> & { readonly cursor: string }
-  ): Element {
+  private item({ cursor, ...files }: Pick<Payloads, "root" | "folders"> & { readonly cursor: string }): Element {
     const { algorithm, cache } = this.payload
-    this.number += files.names.length
+    this.number += files.folders.reduce((sum, { names }) => sum + names.length, 0)
     return {
       _tag: "Item",
       cursor: HashCursor.format(this.number - 1, cursor),
@@ -211,45 +209,65 @@ const elements = (id: JobId, payload: Payload, after: Option.Option<string>) => 
   )
 }
 
-/** Tells what became of files that were hashed together. */
-const parts: FanOut.Parts<Payloads, HashedFiles> = ({ cursor, payload }, value) => {
-  const { folder, isAlone, names, ...method } = payload
-  if (Option.isNone(value) && isAlone === true) return undefined
-  const place = HashCursor.placeOf(cursor)
-  const first = HashCursor.numberOf(cursor) - names.length + 1
-  const aloneAt = (index: number) => {
-    const name = names[index] ?? FilePath.empty
-    return {
-      cursor: HashCursor.format(first + index, index === names.length - 1 ? place : TreeCursor.beside(place, name)),
-      payload: { folder, names: [name], ...method, isAlone: true },
-      key: FilePath.display(FilePath.join(folder, name))
-    }
-  }
-  if (Option.isNone(value)) {
-    return names.map((_, index) => {
-      const { cursor, payload } = aloneAt(index)
-      return { _tag: "Item", cursor, payload }
-    })
-  }
-  const { digests, sizesBytes, unhashed } = value.value
-  const others = unhashed.map(({ index, why }) => unhashedPart(aloneAt(index), why))
-  const count = digests.length - unhashed.length
-  if (count === 0) return others
-  const kept = { _tag: method.algorithm === "sampled" ? "Sampled" : "Hashed", folder, names, digests, sizesBytes }
-  const done = { _tag: "Done", value: kept, count } as const
-  return [
-    { _tag: "Settled", cursor: HashCursor.format(first, place), key: FilePath.display(folder), outcome: done },
-    ...others
-  ]
+/** Files of an element that stands for many, and their numbers. */
+const filesOf = (cursor: string, { folders }: Payloads) => {
+  const files = folders.flatMap(({ names, path }) => names.map((name) => ({ path, name })))
+  return { files, first: HashCursor.numberOf(cursor) - files.length + 1 }
 }
 
-const unhashedPart = (
-  { cursor, key, payload }: { readonly cursor: string; readonly key: string; readonly payload: Payloads },
-  why: Unhashed
-): FanOut.Part<Payloads> => {
+interface Single {
+  readonly cursor: string
+  readonly payload: Payloads
+  readonly key: string
+}
+
+/** Gives elements for single files of one that stands for many. */
+const singles = (cursor: string, payload: Payloads) => {
+  const { folders: _, root, ...method } = payload
+  const { files, first } = filesOf(cursor, payload)
+  const place = Option.getOrThrow(TreeCursor.parse(HashCursor.placeOf(cursor)))
+  return (index: number): Single => {
+    const { name, path } = files[index] ?? { name: FilePath.empty, path: FilePath.empty }
+    // A source that is a file itself has no name in it.
+    const inside = place.path === "" ? place.path : FilePath.join(path, name)
+    return {
+      cursor: HashCursor.format(first + index, TreeCursor.format({ ...place, path: inside })),
+      payload: { root, folders: [{ path, names: [name] }], ...method, isAlone: true },
+      key: FilePath.display(FilePath.join(root, FilePath.join(path, name)))
+    }
+  }
+}
+
+/** Tells what became of files that were hashed together. */
+const parts: FanOut.Parts<Payloads, HashedFiles> = ({ cursor, payload }, value) => {
+  const { algorithm, folders, isAlone, root } = payload
+  if (Option.isNone(value)) {
+    if (isAlone === true) return undefined
+    const one = singles(cursor, payload)
+    return filesOf(cursor, payload).files.map((_, index) => alone(one(index)))
+  }
+  const { digests, sizesBytes, unhashed } = value.value
+  const one = unhashed.length > 0 ? singles(cursor, payload) : undefined
+  const others = one === undefined ? [] : unhashed.map(({ index, why }) => unhashedPart(one(index), why))
+  const count = digests.length - unhashed.length
+  if (count === 0) return others
+  const kept = { _tag: algorithm === "sampled" ? "Sampled" : "Hashed", root, folders, digests, sizesBytes }
+  return [{
+    _tag: "Settled",
+    // The number of the first of them at the place of the last: none of the others has both.
+    cursor: HashCursor.format(HashCursor.numberOf(cursor) - digests.length + 1, HashCursor.placeOf(cursor)),
+    key: FilePath.display(root),
+    outcome: { _tag: "Done", value: kept, count }
+  }, ...others]
+}
+
+const alone = ({ cursor, payload }: Single): FanOut.Part<Payloads> => ({ _tag: "Item", cursor, payload })
+
+const unhashedPart = (one: Single, why: Unhashed): FanOut.Part<Payloads> => {
+  const { cursor, key, payload } = one
   switch (why._tag) {
     case "Alone":
-      return { _tag: "Item", cursor, payload }
+      return alone(one)
     case "Skipped":
       return { _tag: "Settled", cursor, key, outcome: skippedAs(why.reason) }
     case "Failed":
@@ -283,7 +301,7 @@ export const program = Effect.fnUntraced(function*(payload: Payload) {
   const { id } = yield* JobContext
   const cache = yield* HashCache
   const source = (after: Option.Option<string>) => elements(id, payload, after)
-  const options = { keep: "all", parts, concurrency: 32, flushEvery: 32 } as const
+  const options = { keep: "all", parts, concurrency: 16, flushEvery: 32 } as const
   const remember = (ended: ReadonlyArray<Ended>) => {
     const entries = entriesOf(ended)
     return Arr.isReadonlyArrayNonEmpty(entries) ? cache.remember(entries) : Effect.void

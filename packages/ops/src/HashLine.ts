@@ -8,12 +8,13 @@ import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
 import * as FilePath from "./FilePath.ts"
 import * as HashCursor from "./HashCursor.ts"
+import { FilesIn } from "./HashTask.ts"
 import * as TreeCursor from "./TreeCursor.ts"
 
 /** What a row has of files that were hashed, or identified by samples. */
 const Hashed = Schema.Struct({
-  folder: FilePath.FilePath,
-  names: Schema.Array(FilePath.FilePath),
+  root: FilePath.FilePath,
+  folders: Schema.Array(FilesIn),
   digests: Schema.Array(Schema.NullOr(Schema.String)),
   sizesBytes: Schema.Array(Schema.Natural)
 })
@@ -60,17 +61,17 @@ export const fromRow = (row: OutcomeRow): ReadonlyArray<HashLine> => {
   const place = Option.getOrThrow(TreeCursor.parse(HashCursor.placeOf(row.cursor)))
   const hashed = row.outcome._tag === "Done" ? decodeHashed(row.outcome.value) : Option.none()
   if (Option.isNone(hashed)) return [{ number, row, place, hashed: Option.none() }]
-  const { digests, folder, names, sizesBytes } = hashed.value
-  const inside = FilePath.parent(place.path)
+  const { digests, folders, root, sizesBytes } = hashed.value
+  const files = folders.flatMap(({ names, path }) => names.map((name) => FilePath.join(path, name)))
   return digests.flatMap((digest, index) => {
-    if (digest === null) return []
-    const name = names[index] ?? FilePath.empty
+    const path = files[index]
+    if (digest === null || path === undefined) return []
     return [{
       number: number + index,
       row,
       // A source that is a file itself has no name in it.
-      place: { source: place.source, path: place.path === "" ? place.path : FilePath.join(inside, name) },
-      hashed: Option.some({ path: FilePath.join(folder, name), digest, sizeBytes: sizesBytes[index] ?? 0 })
+      place: { source: place.source, path: place.path === "" ? place.path : path },
+      hashed: Option.some({ path: FilePath.join(root, path), digest, sizeBytes: sizesBytes[index] ?? 0 })
     }]
   })
 }

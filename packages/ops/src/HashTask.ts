@@ -1,5 +1,5 @@
 /**
- * Tasks of hashing: one hashes files of a folder, as many of them as it can; the other sees whether a file has the
+ * Tasks of hashing: one hashes files, as many of them as it can; the other sees whether a file has the
  * digest that it is to have.
  *
  * @since 0.1.0
@@ -63,17 +63,29 @@ export const HashedFiles = Schema.Struct({
 export type HashedFiles = typeof HashedFiles.Type
 
 /**
- * The task that hashes files of one folder. It tells of each what became of it, and fails for none.
+ * Schema for files by the folders that they are in.
+ *
+ * @category schemas
+ * @since 0.1.0
+ */
+export const FilesIn = Schema.Struct({
+  /** Path of the folder; empty for the one that it is under. */
+  path: FilePath.FilePath,
+  names: Schema.Array(FilePath.FilePath)
+})
+
+/**
+ * The task that hashes files. It tells of each what became of it, and fails for none.
  *
  * @category constructors
  * @since 0.1.0
  */
 export const HashFiles = Task.make("@fanout/ops/HashFiles", {
   payload: {
-    /** Real path. */
-    folder: FilePath.FilePath,
+    /** Real path of the folder that all of them are under. */
+    root: FilePath.FilePath,
     /** A link is not followed, and what is not there any more is skipped. */
-    names: Schema.Array(FilePath.FilePath),
+    folders: Schema.NonEmptyArray(FilesIn),
     /** `"sampled"` for Spacedrive's content ids, which are no digests of the whole content. */
     algorithm: Schema.Union([HashAlgorithm.HashAlgorithm, Schema.Literal("sampled")]),
     /** Whether digests are taken from the cache, where it has them. Samples are not kept. */
@@ -82,8 +94,9 @@ export const HashFiles = Task.make("@fanout/ops/HashFiles", {
     isAlone: Schema.optionalKey(Schema.Boolean)
   },
   success: HashedFiles,
-  key: ({ folder, names: [name] }) => FilePath.display(name === undefined ? folder : FilePath.join(folder, name)),
-  cost: ({ names }) => names.length,
+  key: ({ folders: [{ names: [name], path }], root }) =>
+    FilePath.display(FilePath.join(root, name === undefined ? path : FilePath.join(path, name))),
+  cost: ({ folders }) => folders.reduce((sum, { names }) => sum + names.length, 0),
   pool: "cpu"
 })
 

@@ -16,6 +16,7 @@ import * as FolderListing from "./FolderListing.ts"
 import * as Mounts from "./internal/calls/mounts.ts"
 import { calls as nodeCalls, toStat } from "./internal/calls/nodeCalls.ts"
 import * as quickCalls from "./internal/calls/quickCalls.ts"
+import { readEach } from "./internal/calls/readEach.ts"
 import type { Done, SystemCalls, Way } from "./internal/calls/systemCalls.ts"
 import { QuickFiles } from "./QuickFiles.ts"
 
@@ -234,6 +235,20 @@ class Folder extends Open implements Files.Folder {
 
   open(name: FilePath.FilePath): Effect.Effect<Files.OpenFile, FilesError, Scope.Scope> {
     return this.openAs("open", "read", name)
+  }
+
+  readEach(names: ReadonlyArray<FilePath.FilePath>, reader: Files.Reader): Effect.Effect<number> {
+    return Effect.uninterruptible(Effect.callback((resume) =>
+      readEach({
+        calls: this.calls,
+        folder: this.descriptor,
+        names,
+        isName: (name) => this.isOpen && isName(name),
+        reader,
+        fail: (name, call, code) => reader.fail(failure(call, FilePath.join(this.path, name), code)),
+        done: (count) => resume(Effect.succeed(count))
+      })
+    ))
   }
 
   create(name: FilePath.FilePath): Effect.Effect<Files.OpenFile, FilesError, Scope.Scope> {

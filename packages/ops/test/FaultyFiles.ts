@@ -3,7 +3,7 @@ import type * as Files from "@fanout/ops/Files"
 import { type Call, FilesError } from "@fanout/ops/FilesError"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
-import { unlinkEach } from "./MemoryFiles.ts"
+import { readEach, unlinkEach } from "./MemoryFiles.ts"
 
 /** Runs before a call; what it fails with is what the call fails with. */
 export type Before = (call: Call, path: FilePath.FilePath) => Effect.Effect<void, FilesError>
@@ -29,6 +29,8 @@ export const intercept = (files: Files.Files["Service"], before: Before): Files.
   const folder = (inner: Files.Folder): Files.Folder => {
     const { path } = inner
     const at = (name: FilePath.FilePath) => FilePath.join(path, name)
+    const open = (name: FilePath.FilePath) =>
+      around("open", at(name), Effect.map(inner.open(name), (opened) => file(at(name), opened)))
     const unlink = (name: FilePath.FilePath) => around("unlink", at(name), inner.unlink(name))
     return {
       path,
@@ -38,7 +40,8 @@ export const intercept = (files: Files.Files["Service"], before: Before): Files.
       lstat: (name) => around("lstat", at(name), inner.lstat(name)),
       find: (name) => around("lstat", at(name), inner.find(name)),
       folder: (name) => around("open", at(name), Effect.map(inner.folder(name), folder)),
-      open: (name) => around("open", at(name), Effect.map(inner.open(name), (opened) => file(at(name), opened))),
+      open,
+      readEach: (names, reader) => readEach(open, names, reader),
       create: (name) => around("create", at(name), Effect.map(inner.create(name), (made) => file(at(name), made))),
       createUnnamed: around("create", path, Effect.map(inner.createUnnamed, (made) => unnamed(path, made))),
       makeFolder: (name) => around("mkdir", at(name), inner.makeFolder(name)),

@@ -69,7 +69,63 @@ const callsByName = (folder: Files.Folder, name: FilePath.FilePath) => ({
   removeFolder: folder.removeFolder(name)
 })
 
+/** Notes what it is given, in the order in which that comes. */
+class Notes implements Files.Reader {
+  readonly buffer = new Uint8Array(4)
+  readonly notes: Array<string> = []
+  readonly mayGoOn: () => boolean
+
+  constructor(mayGoOn: () => boolean = () => true) {
+    this.mayGoOn = mayGoOn
+  }
+
+  begin({ kind, sizeBytes }: Files.FileStat): boolean {
+    this.notes.push(`begin ${kind === "file" ? sizeBytes : kind}`)
+    return kind === "file" && sizeBytes < 20
+  }
+
+  piece(bytes: Uint8Array): void {
+    this.notes.push(Buffer.from(bytes).toString("latin1"))
+  }
+
+  end({ sizeBytes }: Files.FileStat): void {
+    this.notes.push(`end ${sizeBytes}`)
+  }
+
+  fail({ call, code, path }: { readonly call: string; readonly code: string; readonly path: string }): void {
+    this.notes.push(`${call} ${path.slice(path.lastIndexOf("/") + 1)} ${code}`)
+  }
+}
+
 const readingTests = (test: Test) => {
+  test("reads files one after the other, those that are wanted", ({ folder }) =>
+    Effect.gen(function*() {
+      for (const [name, text] of [["a", "0123456789"], ["b", ""], ["c", "abcd"], ["large", "x".repeat(20)]] as const) {
+        yield* write(folder, name, text)
+      }
+      yield* folder.makeFolder(n("folder"))
+      yield* folder.makeLink(n("a"), n("link"))
+      const names = ["a", "nothing", "b", "folder", "large", "link", "..", "c"]
+      const all = new Notes()
+      assert.strictEqual(yield* folder.readEach(names.map(n), all), names.length)
+      assert.deepStrictEqual(all.notes, [
+        ...["begin 10", "0123", "4567", "89", "end 10"],
+        "open nothing ENOENT",
+        ...["begin 0", "end 0"],
+        "begin folder",
+        "begin 20",
+        "open link ELOOP",
+        "open .. EINVAL",
+        ...["begin 4", "abcd", "end 4"]
+      ])
+      // Once before each file, and between pieces.
+      let left = 3
+      const some = new Notes(() => left-- > 0)
+      assert.strictEqual(yield* folder.readEach([n("b"), n("a"), n("c")], some), 1)
+      assert.deepStrictEqual(some.notes, ["begin 0", "end 0", "begin 10", "0123", "4567"])
+      assert.strictEqual(yield* folder.readEach([], some), 0)
+    }))
+
   test("reads back what was written, under any name", ({ at, files, folder }) =>
     Effect.gen(function*() {
       for (const name of ["plain", "caf\xc3\xa9", "\xff\xfe", "\n \\", "-", "...", "x".repeat(255)]) {

@@ -178,6 +178,34 @@ describe("Hash", () => {
       ])
     }))
 
+  it.effect("hashes all but the one that its task dies of", () =>
+    Effect.gen(function*() {
+      const { lines, state } = yield* hash(plant(), {
+        before: (call, path) => call === "open" && path === "/in/b.txt" ? Effect.die("by itself") : Effect.void
+      })
+      assert.strictEqual(state, "CompletedWithErrors")
+      assert.deepStrictEqual(lines, all.map((line) => line.startsWith("0/b.txt") ? "0/b.txt the task died: by itself" : line))
+    }))
+
+  it.effect("keeps the order, and every name, of more files than are hashed together", () =>
+    Effect.gen(function*() {
+      const disk = new MemoryFiles.Disk()
+      const expected: Array<string> = []
+      for (const [source, folder] of ["/one", "/two"].entries()) {
+        disk.folder(folder)
+        for (const inner of ["a", "b"]) {
+          disk.folder(`${folder}/${inner}`)
+          for (let i = 100; i < 250; i++) {
+            disk.file(`${folder}/${inner}/${i}`, `${i} in ${folder}`)
+            expected.push(`${source}/${inner}/${i} ${sha256(`${i} in ${folder}`)}`)
+          }
+        }
+      }
+      const { lines, state } = yield* hash(disk, { sources: ["/one", "/two"] })
+      assert.strictEqual(state, "Completed")
+      assert.deepStrictEqual(lines, expected)
+    }))
+
   it.effect("tells of a file that changes while it is read", () =>
     Effect.gen(function*() {
       const disk = plant()

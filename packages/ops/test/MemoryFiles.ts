@@ -478,6 +478,41 @@ export const unlinkEach = (
     return codes
   })
 
+/** Reads files one by one. */
+export const readEach = (
+  open: Files.Folder["open"],
+  names: ReadonlyArray<FilePath.FilePath>,
+  reader: Files.Reader
+): Effect.Effect<number> => {
+  const readOne = Effect.fnUntraced(function*(name: FilePath.FilePath) {
+    const file = yield* open(name)
+    const stat = yield* file.stat
+    const { sizeBytes } = stat
+    if (!reader.begin(stat)) return true
+    for (let read = 0;;) {
+      const length = yield* file.read(reader.buffer)
+      if (length > 0) reader.piece(reader.buffer.subarray(0, length))
+      read += length
+      if (length === 0 || (read === sizeBytes && length < reader.buffer.length)) break
+      if (!reader.mayGoOn()) return false
+    }
+    reader.end(yield* file.stat)
+    return true
+  }, Effect.scoped)
+  return Effect.gen(function*() {
+    for (const [index, name] of names.entries()) {
+      if (!reader.mayGoOn()) return index
+      const isWhole = yield* Effect.catch(readOne(name), (error) =>
+        Effect.sync(() => {
+          reader.fail(error)
+          return true
+        }))
+      if (!isWhole) return index
+    }
+    return names.length
+  })
+}
+
 const folderOf = (disk: Disk, folder: Inode, path: FilePath.FilePath, handle: Handle): Files.Folder => {
   const at = (name: FilePath.FilePath) => FilePath.join(path, name)
   const known = (name: FilePath.FilePath): Inode => folder.entries.get(checked(name)) ?? fail("ENOENT")
@@ -491,6 +526,7 @@ const folderOf = (disk: Disk, folder: Inode, path: FilePath.FilePath, handle: Ha
     return inode
   }
   const lstat = (name: FilePath.FilePath) => use("lstat", name, () => toStat(known(name)))
+  const openNamed = (name: FilePath.FilePath) => open("open", name, (own) => openFile(disk, known(name), at(name), own))
   const unlink = (name: FilePath.FilePath) =>
     use("unlink", name, () => known(name).kind === "folder" ? fail("EISDIR") : disk.take(folder, name))
   return {
@@ -501,7 +537,7 @@ const folderOf = (disk: Disk, folder: Inode, path: FilePath.FilePath, handle: Ha
     lstat,
     find: (name) => optional(lstat(name)),
     folder: (name) => open("open", name, (own) => openFolder(disk, known(name), at(name), own)),
-    open: (name) => open("open", name, (own) => openFile(disk, known(name), at(name), own)),
+    open: openNamed,
     create: (name) => open("create", name, (own) => fileOf(disk, add(name, "file", 0o600), at(name), own())),
     createUnnamed: scoped(
       disk,
@@ -527,6 +563,7 @@ const folderOf = (disk: Disk, folder: Inode, path: FilePath.FilePath, handle: Ha
         disk.put(folder, checked(name), inode.kind === "folder" ? fail("EPERM") : inode)
       }, name),
     unlink,
+    readEach: (names, reader) => readEach(openNamed, names, reader),
     unlinkEach: (names, mayGoOn) => unlinkEach(unlink, names, mayGoOn),
     removeFolder: (name) =>
       use("rmdir", name, () => {

@@ -99,7 +99,7 @@ const hashAll = (request: Request, options: Options) =>
     const sources = Arr.map(paths, (path) => FilePath.join(Arguments.workingFolder(), path))
     const leaveOut = yield* Settings.databaseFiles
     if (Option.isSome(file)) yield* Effect.provide(OutputFile.check(file.value), SystemFiles.layer)
-    yield* withJobs({ claim: { ids: [] }, needsThreads: true })(
+    yield* withJobs({ claim: { ids: [] } })(
       Effect.gen(function*() {
         const manager = yield* JobManager
         const payload = yield* Effect.provide(

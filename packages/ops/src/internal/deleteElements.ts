@@ -99,8 +99,9 @@ class Batches {
 
   private elementsOf(gathered: Gathered | undefined): ReadonlyArray<BatchElement> {
     if (gathered === undefined) return none
-    const { cursor, folder, names, source } = gathered
-    return [this.element(source, folder, names, cursor)]
+    const { cursor, folders, source } = gathered
+    // Whatever opens or closes a folder ends what was gathered before: there is one.
+    return folders.map(({ names, path }) => this.element(source, path, names, cursor))
   }
 
   private element(

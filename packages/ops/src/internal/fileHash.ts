@@ -20,7 +20,7 @@ export interface Hashed {
 const most = 2 ** 20
 
 /** What a file is hashed with. */
-interface Tools {
+export interface Tools {
   readonly hasher: Hasher.Hasher
   readonly buffer: Uint8Array
 }

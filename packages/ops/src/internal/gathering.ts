@@ -1,13 +1,13 @@
 /**
- * Gathers names of one folder that a walk meets one after the other, so that one element of a fan-out stands for them.
+ * Gathers names that a walk meets one after the other, so that one element of a fan-out stands for them.
  */
 import * as FilePath from "../FilePath.ts"
 
 // All of what is gathered is in the checkpoint until it is done.
 const maxNames = 64
-const maxTextLength = 1024
+const maxTextLength = 2048
 
-const textLength = (name: FilePath.FilePath): number => name.isWellFormed() ? name.length : 6 * name.length
+const textLength = (text: FilePath.FilePath): number => text.isWellFormed() ? text.length : 6 * text.length
 
 /** Where a walk has met something. */
 interface Met {
@@ -17,21 +17,26 @@ interface Met {
   readonly path: FilePath.FilePath
 }
 
-/** Names of one folder. */
+/** Names in a folder. */
+export interface Names {
+  /** Path of the folder under the source; empty for the source itself. */
+  readonly path: FilePath.FilePath
+  readonly names: Array<FilePath.FilePath>
+}
+
+/** Names in folders of one source, in the order of the walk. */
 export interface Gathered {
   readonly source: number
-  /** Path of the folder under the source; empty for the source itself. */
-  readonly folder: FilePath.FilePath
-  readonly names: ReadonlyArray<FilePath.FilePath>
+  readonly folders: ReadonlyArray<Names>
   /** Cursor of the last of them. */
   readonly cursor: string
 }
 
-/** Gathers names until there are enough, or those of another folder come. */
+/** Gathers names until there are enough, or those of another source come. */
 export class Gathering {
-  private names: Array<FilePath.FilePath> = []
+  private folders: Array<Names> = []
+  private count = 0
   private length = 0
-  private folder = FilePath.empty
   private source = 0
   private cursor = ""
 
@@ -39,23 +44,26 @@ export class Gathering {
   add({ cursor, path, source }: Met): Gathered | undefined {
     const folder = FilePath.parent(path)
     const name = FilePath.name(path)
-    const length = textLength(name)
-    const isFull = this.names.length === maxNames || this.length + length > maxTextLength
-    const gathered = isFull || source !== this.source || folder !== this.folder ? this.take() : undefined
+    const length = textLength(name) + (this.folders.at(-1)?.path === folder ? 0 : textLength(folder))
+    const isFull = this.count === maxNames || this.length + length > maxTextLength
+    const gathered = isFull || source !== this.source ? this.take() : undefined
     this.source = source
-    this.folder = folder
     this.cursor = cursor
-    this.names.push(name)
+    this.count++
     this.length += length
+    const last = this.folders.at(-1)
+    if (last?.path === folder) last.names.push(name)
+    else this.folders.push({ path: folder, names: [name] })
     return gathered
   }
 
   /** Gives what was gathered, if anything was. */
   take(): Gathered | undefined {
-    if (this.names.length === 0) return undefined
-    const { cursor, folder, names, source } = this
-    this.names = []
+    if (this.count === 0) return undefined
+    const { cursor, folders, source } = this
+    this.folders = []
+    this.count = 0
     this.length = 0
-    return { cursor, folder, names, source }
+    return { cursor, folders, source }
   }
 }

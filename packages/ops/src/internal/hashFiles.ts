@@ -1,5 +1,5 @@
 /**
- * Hashes files of one folder, one after the other.
+ * Hashes files, one after the other.
  */
 import * as Interrupter from "@fanout/core/Interrupter"
 import * as Progress from "@fanout/core/Progress"
@@ -10,16 +10,17 @@ import * as Option from "effect/Option"
 import * as FilePath from "../FilePath.ts"
 import * as Files from "../Files.ts"
 import type { FilesError } from "../FilesError.ts"
+import type { HashAlgorithm } from "../HashAlgorithm.ts"
 import * as HashCache from "../HashCache.ts"
 import { type HashedFiles, type HashFiles, Unhashed } from "../HashTask.ts"
 import * as SampledHash from "../SampledHash.ts"
 import { SkipReason } from "../SkipReason.ts"
-import { type Hashed, hashOpen, isSame, keepTools, takeTools } from "./fileHash.ts"
+import { type Hashed, hashOpen, isSame, keepTools, takeTools, type Tools } from "./fileHash.ts"
 
 type Payload = Task.Payload<typeof HashFiles>
 
 /** What is to be made of each file. */
-type Method = Omit<Payload, "folder" | "names">
+type Method = Omit<Payload, "root" | "folders">
 
 interface Found extends Hashed {
   /** What the cache is to remember it by, if it is to. */
@@ -28,7 +29,7 @@ interface Found extends Hashed {
 
 type Outcome = Found | Unhashed
 
-type Hashing<R = never> = Effect.Effect<Outcome, FilesError | Interrupter.Interrupted, R>
+type OutcomeOf<R = never> = Effect.Effect<Outcome, FilesError | Interrupter.Interrupted, R>
 
 const { Alone, Failed, Skipped } = Unhashed.cases
 
@@ -44,11 +45,11 @@ interface OpenFile {
   readonly stat: Files.FileStat
 }
 
-const hashWhole = ({ file, path, stat }: OpenFile, algorithm: HashCache.Entry["algorithm"]): Hashing =>
+const hashWhole = ({ file, path, stat }: OpenFile, algorithm: HashAlgorithm): OutcomeOf =>
   Effect.map(hashOpen(file, stat, algorithm), ({ hashed }) => hashed ?? changed(path))
 
 /** Takes the digest of what is open from the cache, and else hashes it and has its digest remembered. */
-const hashCached = Effect.fnUntraced(function*(open: OpenFile, algorithm: HashCache.Entry["algorithm"]) {
+const hashCached = Effect.fnUntraced(function*(open: OpenFile, algorithm: HashAlgorithm) {
   const { file, path, stat } = open
   const cache = yield* HashCache.HashCache
   const now = yield* Clock.currentTimeMillis
@@ -82,31 +83,101 @@ const hashSampled = Effect.fnUntraced(function*({ file, path, stat }: OpenFile) 
   return isSame(stat, yield* file.stat, sizeBytes) ? { digest: contentId.value, sizeBytes } : changed(path)
 })
 
-const hashOne = (open: OpenFile, { algorithm, cache, isAlone }: Method): Hashing => {
-  if (open.stat.kind !== "file") return Effect.succeed(Skipped.make({ reason: SkipReason.Special }))
+const special = Skipped.make({ reason: SkipReason.Special })
+const alone = Alone.make({})
+
+const hashOne = (open: OpenFile, { algorithm, cache, isAlone }: Method): OutcomeOf => {
+  if (open.stat.kind !== "file") return Effect.succeed(special)
   if (algorithm === "sampled") return hashSampled(open)
-  if (open.stat.sizeBytes > mostBytes && isAlone !== true) return Effect.succeed(Alone.make({}))
+  if (open.stat.sizeBytes > mostBytes && isAlone !== true) return Effect.succeed(alone)
   return cache === true ? hashCached(open, algorithm) : hashWhole(open, algorithm)
 }
 
 /** What a walk has met and is gone by now has vanished. */
-const unhashed = (error: FilesError): Effect.Effect<Unhashed> =>
-  Effect.succeed(
-    error.isMissing
-      ? Skipped.make({ reason: SkipReason.Vanished })
-      : Failed.make({ code: error.code, why: error.message })
-  )
+const unhashed = (error: FilesError): Unhashed =>
+  error.isMissing
+    ? Skipped.make({ reason: SkipReason.Vanished })
+    : Failed.make({ code: error.code, why: error.message })
 
 /** Opens what a walk has met, which was a file, and hashes it. */
 const hashNamed = (folder: Files.Folder, name: FilePath.FilePath, method: Method) =>
-  Effect.flatMap(
-    folder.open(name),
-    (file) =>
-      Effect.flatMap(file.stat, (stat) => hashOne({ file, path: FilePath.join(folder.path, name), stat }, method))
-  ).pipe(
-    Effect.scoped,
-    Effect.catchTag("FilesError", unhashed)
+  Effect.flatMap(folder.open(name), (file) =>
+    Effect.flatMap(file.stat, (stat) =>
+      hashOne({ file, path: FilePath.join(folder.path, name), stat }, method))).pipe(
+      Effect.scoped,
+      Effect.catchTag("FilesError", (error) => Effect.succeed(unhashed(error)))
+    )
+
+/** Hashes small files as they are read, and leaves the others. */
+class Hashing implements Files.Reader {
+  readonly outcomes: Array<Outcome> = []
+  readonly mayGoOn: () => boolean
+  private readonly tools: Tools
+  private readonly pathOf: (index: number) => FilePath.FilePath
+  private before: Files.FileStat | undefined
+  private sizeBytes = 0
+  /** Bytes of all files so far. */
+  bytes = 0
+
+  constructor(tools: Tools, mayGoOn: () => boolean, pathOf: (index: number) => FilePath.FilePath) {
+    this.tools = tools
+    this.mayGoOn = mayGoOn
+    this.pathOf = pathOf
+  }
+
+  get buffer(): Uint8Array {
+    return this.tools.buffer
+  }
+
+  begin(stat: Files.FileStat): boolean {
+    this.before = stat
+    this.sizeBytes = 0
+    if (stat.kind !== "file") this.outcomes.push(special)
+    else if (stat.sizeBytes > mostBytes) this.outcomes.push(alone)
+    else return true
+    return false
+  }
+
+  piece(bytes: Uint8Array): void {
+    this.tools.hasher.update(bytes)
+    this.sizeBytes += bytes.length
+    this.bytes += bytes.length
+  }
+
+  end(after: Files.FileStat): void {
+    const digest = this.tools.hasher.digest()
+    const { before, sizeBytes } = this
+    const isWhole = before !== undefined && isSame(before, after, sizeBytes)
+    this.outcomes.push(isWhole ? { digest, sizeBytes } : changed(this.pathOf(this.outcomes.length)))
+  }
+
+  fail(error: FilesError): void {
+    // A hasher that was given a part of a file starts anew.
+    if (this.sizeBytes > 0) this.tools.hasher.digest()
+    // By itself it waits until there is one.
+    const lacksDescriptor = error.code === "EMFILE" || error.code === "ENFILE"
+    this.outcomes.push(lacksDescriptor ? alone : unhashed(error))
+  }
+}
+
+const hashEach = Effect.fnUntraced(function*(
+  folder: Files.Folder,
+  names: ReadonlyArray<FilePath.FilePath>,
+  algorithm: HashAlgorithm
+) {
+  const stop = yield* Interrupter.Interrupter
+  const tools = takeTools(algorithm)
+  const hashing = new Hashing(
+    tools,
+    () => stop.reason === undefined,
+    (index) => FilePath.join(folder.path, names[index] ?? FilePath.empty)
   )
+  const count = yield* folder.readEach(names, hashing)
+  yield* Progress.add("bytes", hashing.bytes)
+  if (count < names.length) yield* Interrupter.check
+  keepTools(algorithm, tools)
+  return hashing.outcomes
+})
 
 const noted = (outcomes: ReadonlyArray<Outcome>, { cache }: Method): HashedFiles => ({
   digests: outcomes.map((outcome) => "digest" in outcome ? outcome.digest : null),
@@ -117,16 +188,26 @@ const noted = (outcomes: ReadonlyArray<Outcome>, { cache }: Method): HashedFiles
     : {}
 })
 
+const hashNames = (folder: Files.Folder, names: ReadonlyArray<FilePath.FilePath>, method: Method) =>
+  method.algorithm === "sampled" || method.cache === true || method.isAlone === true
+    ? Effect.forEach(names, (name) => Effect.andThen(Interrupter.check, hashNamed(folder, name, method)))
+    : hashEach(folder, names, method.algorithm)
+
+const hashIn = (
+  path: FilePath.FilePath,
+  names: ReadonlyArray<FilePath.FilePath>,
+  method: Method
+): Effect.Effect<ReadonlyArray<Outcome>, Interrupter.Interrupted, Files.Files> =>
+  Effect.flatMap(Files.Files, (files) =>
+    Effect.flatMap(files.folder(path), (folder) => hashNames(folder, names, method))).pipe(
+      Effect.scoped,
+      Effect.catchTag("FilesError", (error) => Effect.succeed(names.map(() => unhashed(error))))
+    )
+
 export const hashFiles = (
-  { folder, names, ...method }: Payload
+  { folders, root, ...method }: Payload
 ): Effect.Effect<HashedFiles, Interrupter.Interrupted, Files.Files> =>
-  Effect.flatMap(
-    Files.Files,
-    (files) =>
-      Effect.flatMap(files.folder(folder), (folder) =>
-        Effect.forEach(names, (name) => Effect.andThen(Interrupter.check, hashNamed(folder, name, method))))
-  ).pipe(
-    Effect.scoped,
-    Effect.catchTag("FilesError", (error) => Effect.forEach(names, () => unhashed(error))),
-    Effect.map((outcomes) => noted(outcomes, method))
+  Effect.map(
+    Effect.forEach(folders, ({ names, path }) => hashIn(FilePath.join(root, path), names, method)),
+    (outcomes) => noted(outcomes.flat(), method)
   )

@@ -66,37 +66,35 @@ export interface QuickCalls {
    * answers, is handed on: whatever opens a folder or looks at one. So are calls for content, which may take any time.
    */
   readonly here: SystemCalls
-  /** For where there is no other file system to be met: folders are opened at once, too. */
+  /** For where there is no other file system to be met: all that is asked of a disk is done at once. */
   readonly throughout: SystemCalls
 }
 
 export const make = ({ atOnce, later }: Ways, now: () => number): QuickCalls => {
   const judge = new Judge(now)
+  /** Makes a call one way or the other, by what it is given but the last. */
+  const either = <A>(call: (calls: SystemCalls, done: Done<A>) => void, done: Done<A>): void =>
+    judge.make((done) => call(atOnce, done), (done) => call(later, done), done)
   const here: SystemCalls = {
     ...later,
-    close: (descriptor, done) =>
-      judge.make<void>((done) => atOnce.close(descriptor, done), (done) => later.close(descriptor, done), done),
-    list: (descriptor, add, done) =>
-      judge.make((done) => atOnce.list(descriptor, add, done), (done) => later.list(descriptor, add, done), done),
-    unlink: (folder, name, done) =>
-      judge.make<void>((done) => atOnce.unlink(folder, name, done), (done) => later.unlink(folder, name, done), done),
-    removeFolder: (folder, name, done) =>
-      judge.make<void>(
-        (done) => atOnce.removeFolder(folder, name, done),
-        (done) => later.removeFolder(folder, name, done),
-        done
-      )
+    close: (descriptor, done) => either<void>((calls, done) => calls.close(descriptor, done), done),
+    list: (descriptor, add, done) => either((calls, done) => calls.list(descriptor, add, done), done),
+    unlink: (folder, name, done) => either<void>((calls, done) => calls.unlink(folder, name, done), done),
+    removeFolder: (folder, name, done) => either<void>((calls, done) => calls.removeFolder(folder, name, done), done)
   }
   return {
     here,
     throughout: {
       ...here,
-      openPath: (path, mode, done) =>
-        mode === "read" ? later.openPath(path, mode, done) : judge.make(
-          (done) => atOnce.openPath(path, mode, done),
-          (done) => later.openPath(path, mode, done),
-          done
-        )
+      open: (folder, name, mode, done) => either((calls, done) => calls.open(folder, name, mode, done), done),
+      openPath: (path, mode, done) => either((calls, done) => calls.openPath(path, mode, done), done),
+      stat: (descriptor, done) => either((calls, done) => calls.stat(descriptor, done), done),
+      identity: (descriptor, done) => either((calls, done) => calls.identity(descriptor, done), done),
+      lstat: (folder, name, done) => either((calls, done) => calls.lstat(folder, name, done), done),
+      fileSystem: (descriptor, done) => either((calls, done) => calls.fileSystem(descriptor, done), done),
+      readLink: (folder, name, done) => either((calls, done) => calls.readLink(folder, name, done), done),
+      read: (descriptor, buffer, at, done) =>
+        either((calls, done) => calls.read(descriptor, buffer, at, done), done)
     }
   }
 }

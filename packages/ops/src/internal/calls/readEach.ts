@@ -1,0 +1,139 @@
+/**
+ * Reads files of an open folder one after the other, in as few steps as can be: for small files they are most of what
+ * it takes, and code that is new to a thread is slow for the first thousands of files.
+ */
+import type * as FilePath from "../../FilePath.ts"
+import type * as Files from "../../Files.ts"
+import type { Call } from "../../FilesError.ts"
+import type { SystemCalls } from "./systemCalls.ts"
+
+/** What is to be asked next. */
+type Step = "next" | "look" | "read" | "lookAgain" | "close"
+
+interface Reading {
+  readonly calls: SystemCalls
+  readonly folder: number
+  readonly names: ReadonlyArray<FilePath.FilePath>
+  readonly isName: (name: FilePath.FilePath) => boolean
+  readonly reader: Files.Reader
+  /** Takes why a file was not read to its end. */
+  readonly fail: (name: FilePath.FilePath, call: Call, code: string) => void
+  /** Takes how many of the names it got through. */
+  readonly done: (count: number) => void
+}
+
+class Run {
+  private readonly reading: Reading
+  private step: Step = "next"
+  private index = -1
+  private descriptor = -1
+  private before: Files.FileStat | undefined
+  private sizeBytes = 0
+  private isStopped = false
+  /** Whether the answer to what is being asked has come before the call returned. */
+  private isAsking = false
+  private isAnswered = false
+
+  constructor(reading: Reading) {
+    this.reading = reading
+  }
+
+  /** Asks on and on while answers come at once: nothing gets deeper with the number of files. */
+  run(): void {
+    do {
+      this.isAsking = true
+      this.isAnswered = false
+      if (!this.ask()) return this.reading.done(this.index)
+      this.isAsking = false
+    } while (this.isAnswered)
+  }
+
+  private goOn(): void {
+    if (this.isAsking) this.isAnswered = true
+    else this.run()
+  }
+
+  /** Makes the next call; there is none where all is done. */
+  private ask(): boolean {
+    const { calls, folder, isName, names, reader } = this.reading
+    switch (this.step) {
+      case "next": {
+        this.index++
+        const name = names[this.index]
+        if (name === undefined || this.isStopped || !reader.mayGoOn()) return false
+        if (isName(name)) calls.open(folder, name, "read", this.opened)
+        else this.opened("EINVAL", -1)
+        return true
+      }
+      case "look":
+        calls.stat(this.descriptor, this.looked)
+        return true
+      case "read":
+        calls.read(this.descriptor, reader.buffer, null, this.read)
+        return true
+      case "lookAgain":
+        calls.stat(this.descriptor, this.lookedAgain)
+        return true
+      case "close":
+        calls.close(this.descriptor, this.closed)
+        return true
+    }
+  }
+
+  private fail(call: Call, code: string, next: Step): void {
+    const name = this.reading.names[this.index]
+    if (name !== undefined) this.reading.fail(name, call, code)
+    this.step = next
+  }
+
+  private readonly opened = (code: string | undefined, descriptor: number): void => {
+    this.descriptor = descriptor
+    this.sizeBytes = 0
+    if (code === undefined) this.step = "look"
+    else this.fail("open", code, "next")
+    this.goOn()
+  }
+
+  private readonly looked = (code: string | undefined, stat: Files.FileStat): void => {
+    this.before = stat
+    if (code !== undefined) this.fail("fstat", code, "close")
+    else this.step = this.reading.reader.begin(stat) ? "read" : "close"
+    this.goOn()
+  }
+
+  private readonly read = (code: string | undefined, length: number): void => {
+    const { reader } = this.reading
+    if (code !== undefined) {
+      this.fail("read", code, "close")
+      return this.goOn()
+    }
+    if (length > 0) reader.piece(length === reader.buffer.length ? reader.buffer : reader.buffer.subarray(0, length))
+    this.sizeBytes += length
+    // A read that does not fill the buffer has met the end, if that is where it should be.
+    const isOver = length === 0 || (this.sizeBytes === this.before?.sizeBytes && length < reader.buffer.length)
+    if (isOver) {
+      this.step = "lookAgain"
+    } else if (!reader.mayGoOn()) {
+      this.isStopped = true
+      this.step = "close"
+    }
+    this.goOn()
+  }
+
+  private readonly lookedAgain = (code: string | undefined, stat: Files.FileStat): void => {
+    if (code !== undefined) this.fail("fstat", code, "close")
+    else this.reading.reader.end(stat)
+    this.step = "close"
+    this.goOn()
+  }
+
+  /** What fails to close was read. One that was stopped on its way counts as not begun. */
+  private readonly closed = (): void => {
+    this.step = "next"
+    if (this.isStopped) this.index--
+    this.goOn()
+  }
+}
+
+/** Reads files. */
+export const readEach = (reading: Reading): void => new Run(reading).run()
