@@ -196,8 +196,8 @@ export interface Folder {
 
   /**
    * Opens, looks at and reads files, as `open` and what it gives do, one after the other. Gives how many of them it has
-   * dealt with: fewer than there are where the reader did not want to go on, of which one was begun perhaps. It does not
-   * wait for descriptors (`EMFILE`).
+   * dealt with: fewer than there are where the reader did not want to go on; of the next a part was read, perhaps. It
+   * does not wait for descriptors (`EMFILE`).
    */
   readonly readEach: (names: ReadonlyArray<FilePath>, reader: Reader) => Effect.Effect<number>
 

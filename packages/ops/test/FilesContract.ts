@@ -109,14 +109,21 @@ const readingTests = (test: Test) => {
       const all = new Notes()
       assert.strictEqual(yield* folder.readEach(names.map(n), all), names.length)
       assert.deepStrictEqual(all.notes, [
-        ...["begin 10", "0123", "4567", "89", "end 10"],
+        "begin 10",
+        "0123",
+        "4567",
+        "89",
+        "end 10",
         "open nothing ENOENT",
-        ...["begin 0", "end 0"],
+        "begin 0",
+        "end 0",
         "begin folder",
         "begin 20",
         "open link ELOOP",
         "open .. EINVAL",
-        ...["begin 4", "abcd", "end 4"]
+        "begin 4",
+        "abcd",
+        "end 4"
       ])
       // Once before each file, and between pieces.
       let left = 3

@@ -184,7 +184,8 @@ describe("Hash", () => {
         before: (call, path) => call === "open" && path === "/in/b.txt" ? Effect.die("by itself") : Effect.void
       })
       assert.strictEqual(state, "CompletedWithErrors")
-      assert.deepStrictEqual(lines, all.map((line) => line.startsWith("0/b.txt") ? "0/b.txt the task died: by itself" : line))
+      const expected = all.map((line) => line.startsWith("0/b.txt") ? "0/b.txt the task died: by itself" : line)
+      assert.deepStrictEqual(lines, expected)
     }))
 
   it.effect("keeps the order, and every name, of more files than are hashed together", () =>
