@@ -8,6 +8,7 @@ import { layerOwnerLiveness, layerSqlClient, layerSqlite } from "@fanout/core/no
 import type { OwnerLiveness } from "@fanout/core/OwnerLiveness"
 import * as Pools from "@fanout/core/Pools"
 import * as Copy from "@fanout/ops/Copy"
+import * as CopyEntryLive from "@fanout/ops/CopyEntryLive"
 import * as Delete from "@fanout/ops/Delete"
 import * as DeleteBatchLive from "@fanout/ops/DeleteBatchLive"
 import * as DeleteOneLive from "@fanout/ops/DeleteOneLive"
@@ -69,6 +70,13 @@ const reading = (onThreads: OnThreads, threads: ThreadLayer, filename: string) =
     Verify.job.toLayer((payload) => onThreads(Verify.program(payload)))
   )
 
+const copying = (threads: ThreadLayer) =>
+  Copy.job.toLayer(
+    (payload) =>
+      Effect.provide(Copy.program(payload), CopyEntryLive.layerShared(threads, { paths: Copy.pathsOf(payload) })),
+    { onCancel: Copy.onCancel }
+  )
+
 // What goes to the trash has nothing for threads to do.
 const remove = (threads: ThreadLayer) =>
   Delete.job.toLayer((payload) =>
@@ -92,7 +100,7 @@ export const layer = ({ claim, concurrency, filename, needsThreads = false }: {
       (onThreads) =>
         JobManager.layer({ jobs, claim }).pipe(
           Layer.provide(
-            Layer.provide(Layer.mergeAll(Copy.layer, remove(threads), reading(onThreads, threads, filename)), [
+            Layer.provide(Layer.mergeAll(copying(threads), remove(threads), reading(onThreads, threads, filename)), [
               SystemFiles.layer,
               SystemFiles.layerQuick
             ])

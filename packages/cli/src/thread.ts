@@ -2,6 +2,7 @@
  * What a thread of the command runs.
  */
 import { layerSqlClient, runThread } from "@fanout/core/node"
+import * as CopyFilesLive from "@fanout/ops/CopyFilesLive"
 import * as DeleteNamesLive from "@fanout/ops/DeleteNamesLive"
 import * as HashTaskLive from "@fanout/ops/HashTaskLive"
 import * as SqlHashCache from "@fanout/ops/SqlHashCache"
@@ -12,7 +13,7 @@ import { threadTasks } from "./ThreadTasks.ts"
 
 const [, , filename = ":memory:"] = process.argv
 
-const handlers = Layer.mergeAll(HashTaskLive.layer, DeleteNamesLive.layer, VerifyEntryLive.layer)
+const handlers = Layer.mergeAll(HashTaskLive.layer, CopyFilesLive.layer, DeleteNamesLive.layer, VerifyEntryLive.layer)
 
 runThread(
   threadTasks,

@@ -133,6 +133,16 @@ const isSame = (a: Facts, b: Facts): boolean => {
   return a._tag === "Link" && b._tag === "Link" && a.target === b.target && isSameTime(a.modifiedNanos, b.modifiedNanos)
 }
 
+/**
+ * Whether a file is taken for a copy of another one, by size and time.
+ *
+ * @category predicates
+ * @since 0.1.0
+ */
+export const isSameFile = (source: Files.FileStat, there: Files.FileStat): boolean =>
+  there.kind === "file" && source.sizeBytes === there.sizeBytes &&
+  isSameTime(source.modifiedNanos, there.modifiedNanos)
+
 /** To the microsecond: where times are set through a double, the last digits of the nanoseconds are lost. */
 const isSameTime = (a: bigint, b: bigint): boolean => a - b < 1000n && b - a < 1000n
 

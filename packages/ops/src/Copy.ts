@@ -20,18 +20,20 @@ import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
 import * as Conflict from "./Conflict.ts"
-import { CopyEntry } from "./CopyEntry.ts"
 import * as CopyEntryLive from "./CopyEntryLive.ts"
+import { CopyEntry, type EntryCopied } from "./CopyTask.ts"
 import * as Destination from "./Destination.ts"
 import type { DestinationError } from "./DestinationError.ts"
 import * as FilePath from "./FilePath.ts"
 import * as Files from "./Files.ts"
 import * as FileTree from "./FileTree.ts"
+import { type Gathered, Gathering } from "./internal/gathering.ts"
 import { MadeFolders } from "./internal/madeFolders.ts"
 import * as ProtectedFiles from "./ProtectedFiles.ts"
 import * as QuickFiles from "./QuickFiles.ts"
 import { SkipReason } from "./SkipReason.ts"
 import * as TemporaryName from "./TemporaryName.ts"
+import * as TreeCursor from "./TreeCursor.ts"
 
 /**
  * Schema for what is to be copied, as it was asked for: it names the job, so that the same request finds it again.
@@ -108,7 +110,8 @@ export const plan = (
     isTarget: request.noTargetDirectory
   }).pipe(Effect.map((transfers) => ({ request, transfers, leaveOut })))
 
-type Element = FanOut.Element<CopyEntry["payloadSchema"]["Type"]>
+type Entry = CopyEntry["payloadSchema"]["Type"]
+type Element = FanOut.Element<Entry>
 
 /** What the walk meets, as elements of the fan-out. */
 const elementOf = ({ transfers, request: { conflict } }: Payload) => (element: FileTree.Element): Element => {
@@ -147,6 +150,71 @@ const elementOf = ({ transfers, request: { conflict } }: Payload) => (element: F
   }
 }
 
+/** Gathers files of one folder that follow one another, where they are copied together. */
+class Elements {
+  private readonly payload: Payload
+  private readonly elementOf: (element: FileTree.Element) => Element
+  private readonly left: ReadonlySet<FilePath.FilePath>
+  private readonly gathering = new Gathering()
+
+  constructor(payload: Payload) {
+    this.payload = payload
+    this.elementOf = elementOf(payload)
+    this.left = new Set(payload.leaveOut)
+  }
+
+  add(element: FileTree.Element): ReadonlyArray<Element> {
+    if (element._tag === "Leaf" && element.kind === "file" && element.path !== "" && !this.isLeft(element)) {
+      return this.elements(this.gathering.add(element))
+    }
+    return [...this.flush(), this.elementOf(element)]
+  }
+
+  flush(): ReadonlyArray<Element> {
+    return this.elements(this.gathering.take())
+  }
+
+  /** Whether it is one of those that are neither copied nor replaced. */
+  private isLeft(element: FileTree.Element): boolean {
+    if (this.left.size === 0) return false
+    const { source, target } = Destination.placeOf(this.payload.transfers, element)
+    return this.left.has(source) || this.left.has(target)
+  }
+
+  private elements(gathered: Gathered | undefined): ReadonlyArray<Element> {
+    if (gathered === undefined) return []
+    const { request: { conflict }, transfers } = this.payload
+    const { cursor, folders, source } = gathered
+    // Whatever opens or closes a folder ends what was gathered before: there is one.
+    return folders.map(({ names, path }) => {
+      const at = Destination.placeOf(transfers, { source, path })
+      return { _tag: "Item", cursor, payload: { ...at, conflict, kind: "files", names } }
+    })
+  }
+}
+
+/** Tells what became of files that were copied together. */
+const parts: FanOut.Parts<Entry, typeof EntryCopied.Type> = ({ cursor, payload }, value) => {
+  const { kind, names = [], source, target, ...rest } = payload
+  if (kind !== "files" || (Option.isSome(value) && value.value._tag !== "Files")) return undefined
+  const alone = (name: FilePath.FilePath): FanOut.Part<Entry> => ({
+    _tag: "Item",
+    cursor: TreeCursor.beside(cursor, name),
+    payload: { ...rest, kind: "file", source: FilePath.join(source, name), target: FilePath.join(target, name) }
+  })
+  if (Option.isNone(value) || value.value._tag !== "Files") return names.map(alone)
+  const { copied, left, unchanged } = value.value
+  const done = (_tag: "Copied" | "Unchanged", count: number): ReadonlyArray<FanOut.Part<Entry>> =>
+    count === 0 ? [] : [{ _tag: "Settled", cursor, key: "", outcome: { _tag: "Done", value: { _tag }, count } }]
+  const others = value.value.alone.flatMap((index) => names[index] ?? [])
+  return [
+    ...done("Copied", copied),
+    ...done("Unchanged", unchanged),
+    ...others.map(alone),
+    ...left === 0 ? [] : [{ _tag: "Item", cursor, payload: { ...payload, names: names.slice(-left) } } as const]
+  ]
+}
+
 const total = Checkpoint.make("total", Schema.Natural)
 
 /** Counts what there is to copy, once; a walk over what is known costs little beside the copy. */
@@ -159,10 +227,37 @@ const count = Effect.fnUntraced(function*(payload: Payload) {
   if (Option.isNone(known)) yield* total.save(found)
 })
 
+/**
+ * Paths that all of a copy is under: what it reads, and what it writes.
+ *
+ * @category accessors
+ * @since 0.1.0
+ */
+export const pathsOf = ({ transfers }: Payload): ReadonlyArray<FilePath.FilePath> =>
+  transfers.flatMap(({ source, target }) => [source, target])
+
 const walk = ({ transfers }: Payload, after: Option.Option<string>) => {
   const sources = transfers.map(({ source }) => source)
   return QuickFiles.walking(sources, FileTree.walk({ sources, after }))
 }
+
+/** Modes in which what was copied before is known from what others have put there. */
+const mayGather = ({ request: { conflict } }: Payload): boolean => conflict === "changed" || conflict === "overwrite"
+
+/** What there is to copy. Where calls take their time, one that waits for many would be slower than many that wait. */
+const entries = Effect.fnUntraced(function*(payload: Payload) {
+  const { throughout } = yield* QuickFiles.QuickFiles
+  const gathers = mayGather(payload) && Option.isSome(yield* throughout(pathsOf(payload)))
+  return (after: Option.Option<string>) =>
+    gathers
+      ? Stream.mapAccum(
+        walk(payload, after),
+        () => new Elements(payload),
+        (elements, element) => [elements, elements.add(element)],
+        { onHalt: (elements) => elements.flush() }
+      )
+      : Stream.map(walk(payload, after), elementOf(payload))
+})
 
 /** Sweeps a folder. One that can't be read or written has to keep what is left in it. */
 const sweep = (folder: FilePath.FilePath, options: Omit<Parameters<typeof TemporaryName.sweep>[0], "folder">) =>
@@ -180,28 +275,37 @@ const sweepTargets = Effect.fnUntraced(function*({ transfers }: Payload) {
   yield* Effect.forEach(folders, (folder) => sweep(folder, { job: id, before: token }), { discard: true })
 })
 
-const program = Effect.fnUntraced(function*(payload: Payload) {
+/**
+ * The job's program, for whoever gives it the handler of its task another way than by a layer.
+ *
+ * @category running
+ * @since 0.1.0
+ */
+export const program = Effect.fnUntraced(function*(payload: Payload) {
   const { fanOut } = yield* TaskDispatcher
   const pools = yield* Pools
   yield* sweepTargets(payload)
   // It only tells how much there is: where it fails, that is not known.
   yield* Effect.forkScoped(Effect.ignore(count(payload)))
   const concurrency = pools.findUnsafe("io")?.size ?? 1
-  return yield* fanOut(
-    "entries",
-    CopyEntry,
-    (after) => Stream.map(walk(payload, after), elementOf(payload)),
-    { concurrency }
-    // It collects failures, so it never gives up.
-  ).pipe(
+  return yield* fanOut("entries", CopyEntry, yield* entries(payload), { concurrency, parts }).pipe(
     Effect.provideService(MadeFolders, new Set()),
     Effect.provideService(ProtectedFiles.ProtectedFiles, yield* ProtectedFiles.make(payload.leaveOut)),
+    // It collects failures, so it never gives up.
     Effect.catchTag("FanOutStopped", Effect.die)
   )
 })
 
-/** Removes every temporary file that the job has left under its targets. */
-const onCancel = (payload: Payload, id: JobContext["Service"]["id"]) =>
+/**
+ * Removes every temporary file that the job has left under its targets.
+ *
+ * @category running
+ * @since 0.1.0
+ */
+export const onCancel = (
+  payload: Payload,
+  id: JobContext["Service"]["id"]
+): Effect.Effect<void, never, Files.Files> =>
   FileTree.walk({ sources: payload.transfers.map(({ target }) => target) }).pipe(
     Stream.filter((element) => element._tag === "Open" || element.path === ""),
     Stream.runForEach((element) => {

@@ -9,24 +9,29 @@ import * as Lease from "@fanout/core/Lease"
 import * as Progress from "@fanout/core/Progress"
 import * as Task from "@fanout/core/Task"
 import * as TaskCheckpoint from "@fanout/core/TaskCheckpoint"
+import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as Predicate from "effect/Predicate"
 import * as RpcGroup from "effect/rpc/RpcGroup"
 import * as Conflict from "./Conflict.ts"
-import { CopyEntry, EntryCopied, EntryFailed } from "./CopyEntry.ts"
 import { CopyError, Reason } from "./CopyError.ts"
 import { CopyRouter } from "./CopyRouter.ts"
+import * as CopyFilesLive from "./CopyFilesLive.ts"
 import * as Router from "./CopyRouter.ts"
 import { type Lost, lostUnits } from "./CopyStrategy.ts"
+import { CopyEntry, CopyFiles, EntryCopied, EntryFailed } from "./CopyTask.ts"
 import * as FilePath from "./FilePath.ts"
-import type * as Files from "./Files.ts"
+import * as Files from "./Files.ts"
 import type { FilesError } from "./FilesError.ts"
 import * as FolderCopy from "./FolderCopy.ts"
 import * as MadeFolders from "./internal/madeFolders.ts"
+import { share } from "./internal/sharing.ts"
 import type { NoFreeName } from "./NumberedName.ts"
 import * as Place from "./Place.ts"
+import { ProtectedFiles } from "./ProtectedFiles.ts"
+import { QuickFiles } from "./QuickFiles.ts"
 import { SkipReason } from "./SkipReason.ts"
 import * as TemporaryName from "./TemporaryName.ts"
 import * as WholeCopy from "./WholeCopy.ts"
@@ -159,10 +164,10 @@ const failed = (error: CopyError | FilesError | NoFreeName, path: FilePath.FileP
   return new EntryFailed({ code, path, why: error.message })
 }
 
-type Ending<E> = Effect.Effect<
+type Ending<E, R = CopyRouter | Files.Files> = Effect.Effect<
   typeof EntryCopied.Type,
   E | EntryFailed | Interrupted | Task.Skipped,
-  CopyRouter | Files.Files
+  R
 >
 
 const copyOrFail = (payload: Payload): Ending<CopyError | FilesError | NoFreeName> =>
@@ -180,6 +185,19 @@ const copy = (payload: Payload): Ending<never> =>
     NoFreeName: (error) => Effect.fail(failed(error, payload.target))
   })
 
+/** Has files of a folder copied, by what is known of it here. */
+const copyFiles = <E, R>(
+  { conflict, names = [], source, target }: Payload,
+  by: (payload: Task.Payload<typeof CopyFiles>) => Effect.Effect<Task.Success<typeof CopyFiles>, E, R>
+) =>
+  Effect.gen(function*() {
+    const { found } = yield* ProtectedFiles
+    const avoid = found.map(({ device, inode }) => ({ device, inode }))
+    const isFree = yield* MadeFolders.has(target)
+    const copied = yield* by({ source, target, names, isFree, avoid, leavesSame: conflict === "changed" })
+    return EntryCopied.cases.Files.make(copied)
+  })
+
 /**
  * Layer that handles the task in this process.
  *
@@ -187,5 +205,36 @@ const copy = (payload: Payload): Ending<never> =>
  * @since 0.1.0
  */
 export const layer: Layer.Layer<Task.Handler<typeof CopyEntry>, never, Files.Files> = Tasks.toLayer({
-  "@fanout/ops/CopyEntry": copy
+  "@fanout/ops/CopyEntry": (payload) => payload.kind === "files" ? copyFiles(payload, CopyFilesLive.copy) : copy(payload)
 }).pipe(Layer.provide(Router.layer))
+
+/**
+ * Layer that makes its calls at once where that is quick, at these real paths and below, and has others copy files of
+ * folders once there are many. They are started only when there is something for them.
+ *
+ * @category layers
+ * @since 0.1.0
+ */
+export const layerShared = <E>(
+  others: Layer.Layer<Task.Handler<typeof CopyFiles>, E>,
+  { paths, startsAfter = 8 }: {
+    readonly paths: ReadonlyArray<FilePath.FilePath>
+    /** As many parts of folders are copied here before anybody else is asked: 8 by default. */
+    readonly startsAfter?: number
+  }
+): Layer.Layer<Task.Handler<typeof CopyEntry>, never, Files.Files> =>
+  Tasks.toLayer(Effect.gen(function*() {
+    const files = yield* Files.Files
+    const quick = Option.getOrUndefined(yield* (yield* QuickFiles).throughout(paths))
+    const router = yield* CopyRouter
+    const context = Context.make(CopyRouter, router).pipe(Context.add(Files.Files, quick ?? files))
+    const shared = yield* share(CopyFiles, others, startsAfter)
+    const copyShared = (payload: Task.Payload<typeof CopyFiles>) => {
+      const here = Effect.provideContext(CopyFilesLive.copy(payload), context)
+      return shared({ payload, quick: quick === undefined ? undefined : here, slow: here })
+    }
+    return {
+      "@fanout/ops/CopyEntry": (payload: Payload) =>
+        payload.kind === "files" ? copyFiles(payload, copyShared) : Effect.provideContext(copy(payload), context)
+    }
+  })).pipe(Layer.provide(Router.layer))

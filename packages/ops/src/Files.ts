@@ -160,6 +160,35 @@ export interface Reader {
 }
 
 /**
+ * What decides about the copies of files, one after the other.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Copier {
+  /** What their content goes through, piece by piece. */
+  readonly buffer: Uint8Array
+
+  /** Whether all names are taken for free: then nobody looks before a copy gets its own. */
+  readonly isFree: boolean
+
+  /** Whether it goes on. It is asked before each file, between its pieces, and before a copy gets its name. */
+  readonly mayGoOn: () => boolean
+
+  /** Takes what the next file is, and tells whether it is to be copied. */
+  readonly begin: (stat: FileStat) => boolean
+
+  /** Takes what has its name already. Then it is left alone. */
+  readonly found: (stat: FileStat) => void
+
+  /** Takes how large the copy is once it has its name. */
+  readonly copied: (sizeBytes: number) => void
+
+  /** Takes why a file has no copy. */
+  readonly fail: (error: FilesError) => void
+}
+
+/**
  * Folder that is open, whatever becomes of its path. It is closed with its scope.
  *
  * **Details**
@@ -200,6 +229,13 @@ export interface Folder {
    * does not wait for descriptors (`EMFILE`).
    */
   readonly readEach: (names: ReadonlyArray<FilePath>, reader: Reader) => Effect.Effect<number>
+
+  /**
+   * Copies files into another folder of this file system service, one after the other, with their modes and times: each
+   * is written without a name, and gets it once it is whole, unless that is taken (`EEXIST`). Gives how many of them it
+   * has dealt with: fewer than there are where the copier did not want to go on. It does not wait for descriptors.
+   */
+  readonly copyEach: (names: ReadonlyArray<FilePath>, to: Folder, copier: Copier) => Effect.Effect<number>
 
   /** Creates a file that only its owner may use (`0600`), and opens it to write to it. Fails with `EEXIST`. */
   readonly create: (name: FilePath) => Effect.Effect<OpenFile, FilesError, Scope.Scope>

@@ -13,6 +13,7 @@ import * as FilePath from "./FilePath.ts"
 import * as Files from "./Files.ts"
 import { type Call, FilesError } from "./FilesError.ts"
 import * as FolderListing from "./FolderListing.ts"
+import { copyEach } from "./internal/calls/copyEach.ts"
 import * as Mounts from "./internal/calls/mounts.ts"
 import { calls as nodeCalls, toStat } from "./internal/calls/nodeCalls.ts"
 import * as quickCalls from "./internal/calls/quickCalls.ts"
@@ -246,6 +247,27 @@ class Folder extends Open implements Files.Folder {
         isName: (name) => this.isOpen && isName(name),
         reader,
         fail: (name, call, code) => reader.fail(failure(call, FilePath.join(this.path, name), code)),
+        done: (count) => resume(Effect.succeed(count))
+      })
+    ))
+  }
+
+  copyEach(
+    names: ReadonlyArray<FilePath.FilePath>,
+    to: Files.Folder,
+    copier: Files.Copier
+  ): Effect.Effect<number> {
+    if (!(to instanceof Folder)) return Effect.die(new Error(`"${to.path}" was opened by another service of files`))
+    return Effect.uninterruptible(Effect.callback((resume) =>
+      copyEach({
+        calls: this.calls,
+        from: this.descriptor,
+        to: to.descriptor,
+        names,
+        isName: (name) => this.isOpen && to.isOpen && isName(name),
+        copier,
+        fail: (name, call, code, isCopy) =>
+          copier.fail(failure(call, FilePath.join(isCopy ? to.path : this.path, name), code)),
         done: (count) => resume(Effect.succeed(count))
       })
     ))

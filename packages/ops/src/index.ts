@@ -26,17 +26,17 @@ export * as Copy from "./Copy.ts"
 /**
  * @since 0.1.0
  */
-export * as CopyEntry from "./CopyEntry.ts"
-
-/**
- * @since 0.1.0
- */
 export * as CopyEntryLive from "./CopyEntryLive.ts"
 
 /**
  * @since 0.1.0
  */
 export * as CopyError from "./CopyError.ts"
+
+/**
+ * @since 0.1.0
+ */
+export * as CopyFilesLive from "./CopyFilesLive.ts"
 
 /**
  * @since 0.1.0
@@ -52,6 +52,11 @@ export * as CopyRouter from "./CopyRouter.ts"
  * @since 0.1.0
  */
 export * as CopyStrategy from "./CopyStrategy.ts"
+
+/**
+ * @since 0.1.0
+ */
+export * as CopyTask from "./CopyTask.ts"
 
 /**
  * @since 0.1.0

@@ -3,7 +3,7 @@ import type * as Files from "@fanout/ops/Files"
 import { type Call, FilesError } from "@fanout/ops/FilesError"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
-import { readEach, unlinkEach } from "./MemoryFiles.ts"
+import { copyEach, readEach, unlinkEach } from "./MemoryFiles.ts"
 
 /** Runs before a call; what it fails with is what the call fails with. */
 export type Before = (call: Call, path: FilePath.FilePath) => Effect.Effect<void, FilesError>
@@ -41,6 +41,7 @@ export const intercept = (files: Files.Files["Service"], before: Before): Files.
       find: (name) => around("lstat", at(name), inner.find(name)),
       folder: (name) => around("open", at(name), Effect.map(inner.folder(name), folder)),
       open,
+      copyEach: (names, to, copier) => copyEach(open, names, to, copier),
       readEach: (names, reader) => readEach(open, names, reader),
       create: (name) => around("create", at(name), Effect.map(inner.create(name), (made) => file(at(name), made))),
       createUnnamed: around("create", path, Effect.map(inner.createUnnamed, (made) => unnamed(path, made))),

@@ -513,6 +513,59 @@ export const readEach = (
   })
 }
 
+/** Copies files one by one. */
+export const copyEach = (
+  open: Files.Folder["open"],
+  names: ReadonlyArray<FilePath.FilePath>,
+  to: Files.Folder,
+  copier: Files.Copier
+): Effect.Effect<number> => {
+  const write = Effect.fnUntraced(function*(name: FilePath.FilePath, file: Files.OpenFile, stat: Files.FileStat) {
+    const copy = yield* to.createUnnamed
+    let sizeBytes = 0
+    for (;;) {
+      const length = yield* file.read(copier.buffer)
+      if (length === 0) break
+      yield* copy.write(copier.buffer.subarray(0, length))
+      sizeBytes += length
+      if (sizeBytes === stat.sizeBytes && length < copier.buffer.length) break
+      if (!copier.mayGoOn()) return undefined
+    }
+    yield* copy.setMode(stat.mode)
+    yield* copy.setTimes(stat)
+    if (!copier.mayGoOn()) return undefined
+    yield* copy.link(name)
+    yield* Effect.tapError(copy.close, () => Effect.ignore(to.unlink(name)))
+    return sizeBytes
+  })
+  const copyOne = Effect.fnUntraced(function*(name: FilePath.FilePath) {
+    const file = yield* open(name)
+    const stat = yield* file.stat
+    if (!copier.begin(stat)) return true
+    const found = copier.isFree ? Option.none() : yield* to.find(name)
+    if (Option.isSome(found)) {
+      copier.found(found.value)
+      return true
+    }
+    const sizeBytes = yield* write(name, file, stat)
+    if (sizeBytes === undefined) return false
+    copier.copied(sizeBytes)
+    return true
+  }, Effect.scoped)
+  return Effect.gen(function*() {
+    for (const [index, name] of names.entries()) {
+      if (!copier.mayGoOn()) return index
+      const isThrough = yield* Effect.catch(copyOne(name), (error) =>
+        Effect.sync(() => {
+          copier.fail(error)
+          return true
+        }))
+      if (!isThrough) return index
+    }
+    return names.length
+  })
+}
+
 const folderOf = (disk: Disk, folder: Inode, path: FilePath.FilePath, handle: Handle): Files.Folder => {
   const at = (name: FilePath.FilePath) => FilePath.join(path, name)
   const known = (name: FilePath.FilePath): Inode => folder.entries.get(checked(name)) ?? fail("ENOENT")
@@ -564,6 +617,7 @@ const folderOf = (disk: Disk, folder: Inode, path: FilePath.FilePath, handle: Ha
       }, name),
     unlink,
     readEach: (names, reader) => readEach(openNamed, names, reader),
+    copyEach: (names, to, copier) => copyEach(openNamed, names, to, copier),
     unlinkEach: (names, mayGoOn) => unlinkEach(unlink, names, mayGoOn),
     removeFolder: (name) =>
       use("rmdir", name, () => {

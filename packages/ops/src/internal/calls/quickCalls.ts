@@ -10,6 +10,9 @@ const pauseMillis = { first: 200, most: 60_000 }
 /** As long calls are made one after the other; then others have the thread. */
 const sliceMillis = 8
 
+/** Larger pieces of content take so long that a thread of the pool is worth its while. */
+const largestBytes = 2 ** 19
+
 /** Decides for each call whether to wait for it. */
 class Judge {
   private readonly now: () => number
@@ -66,7 +69,7 @@ export interface QuickCalls {
    * answers, is handed on: whatever opens a folder or looks at one. So are calls for content, which may take any time.
    */
   readonly here: SystemCalls
-  /** For where there is no other file system to be met: all that is asked of a disk is done at once. */
+  /** For where there is no other file system to be met: all is done at once but for large pieces of content. */
   readonly throughout: SystemCalls
 }
 
@@ -94,7 +97,29 @@ export const make = ({ atOnce, later }: Ways, now: () => number): QuickCalls => 
       fileSystem: (descriptor, done) => either((calls, done) => calls.fileSystem(descriptor, done), done),
       readLink: (folder, name, done) => either((calls, done) => calls.readLink(folder, name, done), done),
       read: (descriptor, buffer, at, done) =>
-        either((calls, done) => calls.read(descriptor, buffer, at, done), done)
+        buffer.length > largestBytes
+          ? later.read(descriptor, buffer, at, done)
+          : either((calls, done) => calls.read(descriptor, buffer, at, done), done),
+      write: (descriptor, bytes, done) =>
+        bytes.length > largestBytes
+          ? later.write(descriptor, bytes, done)
+          : either((calls, done) => calls.write(descriptor, bytes, done), done),
+      setMode: (descriptor, mode, done) =>
+        either<void>((calls, done) => calls.setMode(descriptor, mode, done), done),
+      setTimes: (descriptor, times, done) =>
+        either<void>((calls, done) => calls.setTimes(descriptor, times, done), done),
+      setTimesAt: (folder, name, times, done) =>
+        either<void>((calls, done) => calls.setTimesAt(folder, name, times, done), done),
+      makeFolder: (folder, name, done) =>
+        either<void>((calls, done) => calls.makeFolder(folder, name, done), done),
+      makeLink: (target, folder, name, done) =>
+        either<void>((calls, done) => calls.makeLink(target, folder, name, done), done),
+      rename: (folder, from, to, done) =>
+        either<void>((calls, done) => calls.rename(folder, from, to, done), done),
+      link: (folder, existing, name, done) =>
+        either<void>((calls, done) => calls.link(folder, existing, name, done), done),
+      linkUnnamed: (descriptor, folder, name, done) =>
+        either<void>((calls, done) => calls.linkUnnamed(descriptor, folder, name, done), done)
     }
   }
 }

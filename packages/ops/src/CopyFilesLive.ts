@@ -1,0 +1,134 @@
+/**
+ * Handler of the task `CopyFiles`.
+ *
+ * @since 0.1.0
+ */
+import * as Interrupter from "@fanout/core/Interrupter"
+import * as Lease from "@fanout/core/Lease"
+import * as Progress from "@fanout/core/Progress"
+import type * as Task from "@fanout/core/Task"
+import * as Effect from "effect/Effect"
+import type * as Layer from "effect/Layer"
+import * as Conflict from "./Conflict.ts"
+import { type CopiedFiles, CopyFiles, ThreadTasks } from "./CopyTask.ts"
+import * as Files from "./Files.ts"
+import * as WholeCopy from "./WholeCopy.ts"
+
+type Payload = Task.Payload<typeof CopyFiles>
+
+const bufferBytes = 2 ** 19
+
+/** Buffers that are not in use: to make one takes longer than to fill it with a small file. */
+const spare: Array<Uint8Array> = []
+
+/** So much is copied until others may have the rest. */
+const mostBytes = 2 ** 24
+
+const setIdBits = 0o6000
+
+/** Copies what is ordinary, and leaves the rest. */
+class Copying implements Files.Copier {
+  copies = 0
+  unchanged = 0
+  bytes = 0
+  readonly alone: Array<number> = []
+  readonly buffer = spare.pop() ?? Buffer.allocUnsafeSlow(bufferBytes)
+  private readonly payload: Payload
+  private readonly mayWork: () => boolean
+  private source: Files.FileStat | undefined
+  private isInFile = false
+  private count = 0
+
+  constructor(payload: Payload, mayWork: () => boolean) {
+    this.payload = payload
+    this.mayWork = mayWork
+  }
+
+  get isFree(): boolean {
+    return this.payload.isFree
+  }
+
+  readonly mayGoOn = (): boolean => (this.isInFile || this.bytes < mostBytes) && this.mayWork()
+
+  begin(stat: Files.FileStat): boolean {
+    const { device, inode, kind, mode, sizeBytes } = stat
+    const isOrdinary = kind === "file" && sizeBytes <= WholeCopy.maxSizeBytes && (mode & setIdBits) === 0 &&
+      !this.payload.avoid.some((one) => one.inode === inode && one.device === device)
+    this.source = stat
+    this.isInFile = isOrdinary
+    if (!isOrdinary) this.leave()
+    return isOrdinary
+  }
+
+  found(there: Files.FileStat): void {
+    const isSame = this.payload.leavesSame && this.source !== undefined && Conflict.isSameFile(this.source, there)
+    if (!isSame) return this.leave()
+    this.unchanged++
+    this.next()
+  }
+
+  copied(sizeBytes: number): void {
+    this.copies++
+    this.bytes += sizeBytes
+    this.next()
+  }
+
+  fail(): void {
+    this.leave()
+  }
+
+  private leave(): void {
+    this.alone.push(this.count)
+    this.next()
+  }
+
+  private next(): void {
+    this.count++
+    this.isInFile = false
+  }
+}
+
+const copyIn = Effect.fnUntraced(function*(payload: Payload, copying: Copying) {
+  const files = yield* Files.Files
+  const [from, to] = [yield* files.folder(payload.source), yield* files.folder(payload.target)]
+  const through = yield* from.copyEach(payload.names, to, copying)
+  return payload.names.length - through
+}, Effect.scoped)
+
+/**
+ * Copies files, here, until it is asked to stop or has copied 16 MiB.
+ *
+ * @category running
+ * @since 0.1.0
+ */
+export const copy = Effect.fnUntraced(function*(
+  payload: Payload
+): Effect.fn.Return<CopiedFiles, never, Files.Files> {
+  const stop = yield* Interrupter.Interrupter
+  const lease = yield* Lease.Lease
+  const copying = new Copying(payload, () => stop.reason === undefined && lease.isHeldUnsafe())
+  return yield* copyIn(payload, copying).pipe(
+    Effect.tap(() => Progress.add("bytes", copying.bytes)),
+    Effect.map((left) => ({
+      copied: copying.copies,
+      unchanged: copying.unchanged,
+      alone: copying.alone,
+      left
+    })),
+    // By itself each of them is told why.
+    Effect.catch(() => Effect.succeed({ copied: 0, unchanged: 0, alone: payload.names.map((_, i) => i), left: 0 })),
+    Effect.ensuring(Effect.sync(() => spare.push(copying.buffer)))
+  )
+})
+
+/**
+ * Layer that supplies the handler.
+ *
+ * @category layers
+ * @since 0.1.0
+ */
+export const layer: Layer.Layer<Task.Handler<typeof CopyFiles>, never, Files.Files> = ThreadTasks.toLayer(
+  Effect.map(Files.Files, (files) => ({
+    [CopyFiles._tag]: (payload: Payload) => Effect.provideService(copy(payload), Files.Files, files)
+  }))
+)

@@ -1,0 +1,136 @@
+/**
+ * Tasks of a copy: one copies one file, one link, one folder without what is in it, or files of a folder; the other
+ * copies files of a folder for it, on threads, those that are plain files and whose names are free.
+ *
+ * @since 0.1.0
+ */
+import * as Task from "@fanout/core/Task"
+import * as RpcGroup from "effect/rpc/RpcGroup"
+import * as Schema from "effect/Schema"
+import * as Conflict from "./Conflict.ts"
+import * as FilePath from "./FilePath.ts"
+
+/**
+ * Error of an entry that was not copied: what the file system answered to which call, or why it was refused.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export class EntryFailed extends Schema.TaggedError<EntryFailed>("@fanout/ops/CopyTask/EntryFailed")("EntryFailed", {
+  /** The file system's own code, such as `EACCES`; `Refused` where it was not asked. */
+  code: Schema.String,
+  path: FilePath.FilePath,
+  why: Schema.String
+}) {
+  override get message(): string {
+    return this.why
+  }
+}
+
+/**
+ * Schema for what files of a folder came to, by their places among the names.
+ *
+ * @category schemas
+ * @since 0.1.0
+ */
+export const CopiedFiles = Schema.Struct({
+  copied: Schema.Natural,
+  /** How many were left alone, since the destination is as the source. */
+  unchanged: Schema.Natural,
+  /** What takes more than to copy it to a free name: what is large, is taken, is not what it was, or fails. */
+  alone: Schema.Array(Schema.Natural),
+  /** How many of the last names were not come to. */
+  left: Schema.Natural
+})
+
+/**
+ * What files of a folder came to.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type CopiedFiles = typeof CopiedFiles.Type
+
+/**
+ * Schema for how an entry was copied.
+ *
+ * **Details**
+ *
+ * - `Copied`: a file, by the named strategy. `Linked`: a link. `FolderMade`, `FolderEnded`: a folder was made or was
+ *   there, and has got its mode and times.
+ * - `Unchanged`: the destination is as the source, and was left alone.
+ * - `Files`: files of a folder were copied, as far as they are ordinary.
+ *
+ * @category schemas
+ * @since 0.1.0
+ */
+export const EntryCopied = Schema.TaggedUnion({
+  Copied: { strategy: Schema.String, sizeBytes: Schema.Natural },
+  Linked: {},
+  FolderMade: {},
+  FolderEnded: {},
+  Unchanged: {},
+  Files: CopiedFiles.fields
+})
+
+/**
+ * The task that copies an entry.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const CopyEntry = Task.make("@fanout/ops/CopyEntry", {
+  payload: {
+    kind: Schema.Literals(["file", "link", "folder", "folderEnd", "files"]),
+    source: FilePath.FilePath,
+    target: FilePath.FilePath,
+    /** What of the source, a folder, is copied into the target, of the kind `files`. */
+    names: Schema.optionalKey(Schema.Array(FilePath.FilePath)),
+    conflict: Conflict.Mode
+  },
+  success: EntryCopied,
+  error: EntryFailed,
+  key: ({ source }) => FilePath.display(source),
+  pool: "io"
+})
+
+/**
+ * The task that copies an entry.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type CopyEntry = typeof CopyEntry
+
+/**
+ * The task that copies files of a folder, as many of them as it can. It fails for none.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const CopyFiles = Task.make("@fanout/ops/CopyFiles", {
+  payload: {
+    /** Real paths of folders. */
+    source: FilePath.FilePath,
+    target: FilePath.FilePath,
+    names: Schema.Array(FilePath.FilePath),
+    /** Whether what has a name already may be taken for a copy. */
+    leavesSame: Schema.Boolean,
+    /** Whether no name is taken, as far as is known. */
+    isFree: Schema.Boolean,
+    /** Files that are not copied, whatever they are called. */
+    avoid: Schema.Array(Schema.Struct({ device: Schema.BigInt, inode: Schema.BigInt }))
+  },
+  success: CopiedFiles,
+  key: ({ source }) => FilePath.display(source),
+  cost: ({ names }) => names.length,
+  pool: "io"
+})
+
+/**
+ * The tasks of a copy that run on threads.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export class ThreadTasks extends RpcGroup.make(CopyFiles) {}

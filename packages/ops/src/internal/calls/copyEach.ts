@@ -1,0 +1,243 @@
+/**
+ * Copies files from one open folder into another, one after the other, in as few steps as can be: what is ordinary is
+ * done, and of the rest it is told what came in the way.
+ */
+import * as FilePath from "../../FilePath.ts"
+import type * as Files from "../../Files.ts"
+import type { Call } from "../../FilesError.ts"
+import type { Done, SystemCalls } from "./systemCalls.ts"
+
+/** What is to be asked next. */
+type Step =
+  | "next"
+  | "stat"
+  | "look"
+  | "create"
+  | "read"
+  | "write"
+  | "setMode"
+  | "setTimes"
+  | "link"
+  | "closeCopy"
+  | "takeBack"
+  | "closeSource"
+
+interface Copying {
+  readonly calls: SystemCalls
+  readonly from: number
+  readonly to: number
+  readonly names: ReadonlyArray<FilePath.FilePath>
+  readonly isName: (name: FilePath.FilePath) => boolean
+  readonly copier: Files.Copier
+  /** Takes why a file was not copied; `isCopy` where it is the copy that the call was for. */
+  readonly fail: (name: FilePath.FilePath, call: Call, code: string, isCopy: boolean) => void
+  /** Takes how many of the names it got through. */
+  readonly done: (count: number) => void
+}
+
+/** The folder itself, as it is opened for a file without a name. */
+const here = FilePath.make(".")
+
+const none: Uint8Array = new Uint8Array(0)
+
+class Run {
+  private readonly copying: Copying
+  private step: Step = "next"
+  private index = -1
+  private source = -1
+  /** The copy; nothing where it is not open. */
+  private copy: number | undefined = undefined
+  private stat: Files.FileStat | undefined
+  private sizeBytes = 0
+  private toWrite: Uint8Array = none
+  /** Whether the end of the source was met. */
+  private isRead = false
+  private isLinked = false
+  private isStopped = false
+  /** Whether the answer to what is being asked has come before the call returned. */
+  private isAsking = false
+  private isAnswered = false
+
+  constructor(copying: Copying) {
+    this.copying = copying
+  }
+
+  /** Asks on and on while answers come at once: nothing gets deeper with the number of files. */
+  run(): void {
+    do {
+      this.isAsking = true
+      this.isAnswered = false
+      if (!this.ask()) return this.copying.done(this.index)
+      this.isAsking = false
+    } while (this.isAnswered)
+  }
+
+  private goOn(step: Step): void {
+    this.step = step
+    if (this.isAsking) this.isAnswered = true
+    else this.run()
+  }
+
+  private get name(): FilePath.FilePath | undefined {
+    return this.copying.names[this.index]
+  }
+
+  /** Makes the next call; there is none where all is done. */
+  private ask(): boolean {
+    const { calls, copier, isName, from, names, to } = this.copying
+    const { copy = -1, source, stat } = this
+    if (this.step === "next") this.index++
+    const name = names[this.index]
+    if (name === undefined) return false
+    switch (this.step) {
+      case "next":
+        if (this.isStopped || !copier.mayGoOn()) return false
+        if (isName(name)) calls.open(from, name, "read", this.opened)
+        else this.opened("EINVAL", -1)
+        return true
+      case "stat":
+        calls.stat(source, this.statted)
+        return true
+      case "look":
+        calls.lstat(to, name, this.looked)
+        return true
+      case "create":
+        calls.open(to, here, "unnamed", this.created)
+        return true
+      case "read":
+        calls.read(source, copier.buffer, null, this.read)
+        return true
+      case "write":
+        calls.write(copy, this.toWrite, this.written)
+        return true
+      case "setMode":
+        calls.setMode(copy, stat?.mode ?? 0, this.modeSet)
+        return true
+      case "setTimes":
+        if (stat === undefined) this.timesSet(undefined)
+        else calls.setTimes(copy, stat, this.timesSet)
+        return true
+      case "link":
+        // Whoever must stop, or owns the job no more, gives nothing its name.
+        if (copier.mayGoOn()) calls.linkUnnamed(copy, to, name, this.linked)
+        else this.stop()
+        return true
+      case "closeCopy":
+        this.copy = undefined
+        calls.close(copy, this.copyClosed)
+        return true
+      case "takeBack":
+        calls.unlink(to, name, this.takenBack)
+        return true
+      case "closeSource":
+        calls.close(source, this.sourceClosed)
+        return true
+    }
+  }
+
+  /** Gives a file up. What has no name yet is gone once it is closed. */
+  private fail(call: Call, code: string, isCopy: boolean): void {
+    if (this.name !== undefined) this.copying.fail(this.name, call, code, isCopy)
+    this.leave()
+  }
+
+  private leave(): void {
+    this.goOn(this.copy === undefined ? "closeSource" : "closeCopy")
+  }
+
+  private stop(): void {
+    this.isStopped = true
+    this.leave()
+  }
+
+  private readonly opened: Done<number> = (code, descriptor) => {
+    this.source = descriptor
+    this.sizeBytes = 0
+    this.isRead = false
+    this.isLinked = false
+    if (code === undefined) return this.goOn("stat")
+    if (this.name !== undefined) this.copying.fail(this.name, "open", code, false)
+    this.goOn("next")
+  }
+
+  private readonly statted: Done<Files.FileStat> = (code, stat) => {
+    if (code !== undefined) return this.fail("fstat", code, false)
+    this.stat = stat
+    const { copier } = this.copying
+    if (!copier.begin(stat)) return this.leave()
+    this.goOn(copier.isFree ? "create" : "look")
+  }
+
+  private readonly looked: Done<Files.FileStat> = (code, found) => {
+    if (code === "ENOENT") return this.goOn("create")
+    if (code !== undefined) return this.fail("lstat", code, true)
+    this.copying.copier.found(found)
+    this.leave()
+  }
+
+  private readonly created: Done<number> = (code, descriptor) => {
+    if (code !== undefined) return this.fail("create", code, true)
+    this.copy = descriptor
+    this.goOn("read")
+  }
+
+  private readonly read: Done<number> = (code, length) => {
+    if (code !== undefined) return this.fail("read", code, false)
+    const { buffer } = this.copying.copier
+    this.toWrite = length === buffer.length ? buffer : buffer.subarray(0, length)
+    this.sizeBytes += length
+    // A read that does not fill the buffer has met the end, if that is where it should be.
+    this.isRead = length === 0 || (this.sizeBytes === this.stat?.sizeBytes && length < buffer.length)
+    this.goOn(length === 0 ? "setMode" : "write")
+  }
+
+  private readonly written: Done<number> = (code, length) => {
+    // A device that takes nothing and names no error would be asked for ever.
+    if (code !== undefined || length === 0) return this.fail("write", code ?? "EIO", true)
+    if (length < this.toWrite.length) {
+      this.toWrite = this.toWrite.subarray(length)
+      return this.goOn("write")
+    }
+    if (this.isRead) return this.goOn("setMode")
+    if (this.copying.copier.mayGoOn()) this.goOn("read")
+    else this.stop()
+  }
+
+  private readonly modeSet: Done<void> = (code) => {
+    if (code !== undefined) return this.fail("fchmod", code, true)
+    this.goOn("setTimes")
+  }
+
+  private readonly timesSet = (code: string | undefined): void => {
+    if (code !== undefined) return this.fail("futimes", code, true)
+    this.goOn("link")
+  }
+
+  private readonly linked: Done<void> = (code) => {
+    if (code !== undefined) return this.fail("link", code, true)
+    this.isLinked = true
+    this.goOn("closeCopy")
+  }
+
+  private readonly copyClosed: Done<void> = (code) => {
+    if (!this.isLinked) return this.goOn("closeSource")
+    if (code === undefined) {
+      this.copying.copier.copied(this.sizeBytes)
+      return this.goOn("closeSource")
+    }
+    // It may not be whole.
+    if (this.name !== undefined) this.copying.fail(this.name, "close", code, true)
+    this.goOn("takeBack")
+  }
+
+  private readonly takenBack: Done<void> = () => this.goOn("closeSource")
+
+  /** What fails to close was read. One that was stopped on its way counts as not begun. */
+  private readonly sourceClosed: Done<void> = () => {
+    if (this.isStopped) this.index--
+    this.goOn("next")
+  }
+}
+
+/** Copies files. */
+export const copyEach = (copying: Copying): void => new Run(copying).run()
