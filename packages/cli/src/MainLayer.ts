@@ -31,6 +31,7 @@ import * as Threads from "./Threads.ts"
 export const jobs = [Copy.job, Delete.job, Hash.job, HashCheck.job, Verify.job] as const
 
 type ThreadLayer = ReturnType<typeof Threads.layer>
+type Others = ReturnType<typeof Threads.others>
 
 /** Where the threads of jobs come from. */
 type OnThreads = <A, E, R>(
@@ -54,8 +55,8 @@ const now = (threads: ThreadLayer): Effect.Effect<OnThreads, never, Scope.Scope>
   })
 
 /** Digests are remembered through a connection that is opened by a job that does so, and closed with it. */
-const hashing = (payload: Hash.Payload, threads: ThreadLayer, filename: string) => {
-  const hashes = HashTaskLive.layerShared(threads, { paths: payload.sources })
+const hashing = (payload: Hash.Payload, others: Others, filename: string) => {
+  const hashes = HashTaskLive.layerShared(others.forContent, { paths: payload.sources })
   return payload.cache === true
     ? Hash.program(payload).pipe(
       Effect.provide(Layer.provideMerge(hashes, Layer.provide(SqlHashCache.layer, layerSqlClient({ filename }))))
@@ -63,26 +64,29 @@ const hashing = (payload: Hash.Payload, threads: ThreadLayer, filename: string) 
     : Effect.provide(Hash.program(payload), hashes)
 }
 
-const reading = (onThreads: OnThreads, threads: ThreadLayer, filename: string) =>
+const reading = (onThreads: OnThreads, others: Others, filename: string) =>
   Layer.mergeAll(
-    Hash.job.toLayer((payload) => hashing(payload, threads, filename)),
+    Hash.job.toLayer((payload) => hashing(payload, others, filename)),
     HashCheck.job.toLayer((payload) => onThreads(HashCheck.program(payload))),
     Verify.job.toLayer((payload) => onThreads(Verify.program(payload)))
   )
 
-const copying = (threads: ThreadLayer) =>
+const copying = (others: Others) =>
   Copy.job.toLayer(
     (payload) =>
-      Effect.provide(Copy.program(payload), CopyEntryLive.layerShared(threads, { paths: Copy.pathsOf(payload) })),
+      Effect.provide(
+        Copy.program(payload),
+        CopyEntryLive.layerShared(others.forCalls, { paths: Copy.pathsOf(payload) })
+      ),
     { onCancel: Copy.onCancel }
   )
 
 // What goes to the trash has nothing for threads to do.
-const remove = (threads: ThreadLayer) =>
+const remove = (others: Others) =>
   Delete.job.toLayer((payload) =>
     payload.request.trash
       ? Effect.provide(Delete.program(payload), DeleteBatchLive.layer)
-      : Effect.provide(Delete.program(payload), DeleteBatchLive.layerShared(threads))
+      : Effect.provide(Delete.program(payload), DeleteBatchLive.layerShared(others.forCalls))
   ).pipe(Layer.provide(DeleteOneLive.layer), Layer.provide(Trash.layer))
 
 /** Layer that runs the jobs which it may claim. */
@@ -93,14 +97,15 @@ export const layer = ({ claim, concurrency, filename, needsThreads = false }: {
   /** Whether its jobs are sure to need threads. */
   readonly needsThreads?: boolean | undefined
 }): Layer.Layer<JobManager.JobManager | JobStore | OwnerLiveness | StoreHealth.StoreHealth, JobStoreError> => {
-  const threads = Threads.layer({ filename })
+  const threads = Threads.layer(filename)
+  const others = Threads.others(filename)
   return Layer.unwrap(
     Effect.map(
       Effect.tap(needsThreads ? now(threads) : Effect.succeed(later(threads)), ProcessExit.noteCalls),
       (onThreads) =>
         JobManager.layer({ jobs, claim }).pipe(
           Layer.provide(
-            Layer.provide(Layer.mergeAll(copying(threads), remove(threads), reading(onThreads, threads, filename)), [
+            Layer.provide(Layer.mergeAll(copying(others), remove(others), reading(onThreads, others, filename)), [
               SystemFiles.layer,
               SystemFiles.layerQuick
             ])

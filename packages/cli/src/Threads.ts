@@ -4,6 +4,7 @@
 import { layerThreads } from "@fanout/core/node"
 import * as ThreadPool from "@fanout/core/ThreadPool"
 import * as Layer from "effect/Layer"
+import * as os from "node:os"
 import { threadTasks } from "./ThreadTasks.ts"
 
 /** What they run: beside this module as a source, and beside the command where it is one file. */
@@ -13,5 +14,20 @@ const module = new URL(import.meta.url.endsWith(".ts") ? "./thread.ts" : "./thre
 const resourceLimits = { maxYoungGenerationSizeMb: 24 }
 
 /** Layer that supplies the handlers. Threads look up digests in the database. */
-export const layer = ({ filename }: { readonly filename: string }) =>
-  ThreadPool.layer(threadTasks).pipe(Layer.provide(layerThreads({ module, resourceLimits, argv: [filename] })))
+export const layer = (filename: string, options: ThreadPool.Options = {}) =>
+  ThreadPool.layer(threadTasks, options).pipe(
+    Layer.provide(layerThreads({ module, resourceLimits, argv: [filename] }))
+  )
+
+const cores = os.availableParallelism()
+
+const those = (filename: string, count: number) => ({ layer: layer(filename, { size: count }), count })
+
+/**
+ * Those who share work with this thread. Where that is mostly calls to the kernel, this one has its share of it to the
+ * end; what takes the processor is theirs once they are there.
+ */
+export const others = (filename: string) => ({
+  forCalls: those(filename, Math.max(1, cores - 1)),
+  forContent: those(filename, cores)
+})

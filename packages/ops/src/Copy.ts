@@ -286,7 +286,7 @@ export const program = Effect.fnUntraced(function*(payload: Payload) {
   const pools = yield* Pools
   yield* sweepTargets(payload)
   // It only tells how much there is: where it fails, that is not known.
-  yield* Effect.forkScoped(Effect.ignore(count(payload)))
+  yield* Effect.forkScoped(Effect.ignore(Effect.delay(count(payload), "500 millis")))
   const concurrency = pools.findUnsafe("io")?.size ?? 1
   return yield* fanOut("entries", CopyEntry, yield* entries(payload), { concurrency, parts }).pipe(
     Effect.provideService(MadeFolders, new Set()),

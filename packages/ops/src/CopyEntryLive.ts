@@ -31,7 +31,7 @@ import { share } from "./internal/sharing.ts"
 import type { NoFreeName } from "./NumberedName.ts"
 import * as Place from "./Place.ts"
 import { ProtectedFiles } from "./ProtectedFiles.ts"
-import { QuickFiles } from "./QuickFiles.ts"
+import { type Others, QuickFiles } from "./QuickFiles.ts"
 import { SkipReason } from "./SkipReason.ts"
 import * as TemporaryName from "./TemporaryName.ts"
 import * as WholeCopy from "./WholeCopy.ts"
@@ -205,7 +205,8 @@ const copyFiles = <E, R>(
  * @since 0.1.0
  */
 export const layer: Layer.Layer<Task.Handler<typeof CopyEntry>, never, Files.Files> = Tasks.toLayer({
-  "@fanout/ops/CopyEntry": (payload) => payload.kind === "files" ? copyFiles(payload, CopyFilesLive.copy) : copy(payload)
+  "@fanout/ops/CopyEntry": (payload) =>
+    payload.kind === "files" ? copyFiles(payload, CopyFilesLive.copy) : copy(payload)
 }).pipe(Layer.provide(Router.layer))
 
 /**
@@ -216,7 +217,7 @@ export const layer: Layer.Layer<Task.Handler<typeof CopyEntry>, never, Files.Fil
  * @since 0.1.0
  */
 export const layerShared = <E>(
-  others: Layer.Layer<Task.Handler<typeof CopyFiles>, E>,
+  others: Others<typeof CopyFiles, E>,
   { paths, startsAfter = 8 }: {
     readonly paths: ReadonlyArray<FilePath.FilePath>
     /** As many parts of folders are copied here before anybody else is asked: 8 by default. */

@@ -17,7 +17,7 @@ import { DeleteBatch, DeleteNames, units } from "./DeleteTask.ts"
 import * as FilePath from "./FilePath.ts"
 import * as Files from "./Files.ts"
 import { share } from "./internal/sharing.ts"
-import { QuickFiles } from "./QuickFiles.ts"
+import { type Others, QuickFiles } from "./QuickFiles.ts"
 
 class Tasks extends RpcGroup.make(DeleteBatch) {}
 
@@ -66,7 +66,7 @@ export const layer: Layer.Layer<Task.Handler<typeof DeleteBatch>, never, Files.F
  * @since 0.1.0
  */
 export const layerShared = <E>(
-  others: Layer.Layer<Task.Handler<typeof DeleteNames>, E>,
+  others: Others<typeof DeleteNames, E>,
   /** As many batches are removed here before anybody else is asked: 512 by default, about 30,000 names. */
   { startsAfter = 512 }: { readonly startsAfter?: number } = {}
 ): Layer.Layer<Task.Handler<typeof DeleteBatch>, never, Files.Files> =>

@@ -97,7 +97,7 @@ export const HashFiles = Task.make("@fanout/ops/HashFiles", {
   key: ({ folders: [{ names: [name], path }], root }) =>
     FilePath.display(FilePath.join(root, name === undefined ? path : FilePath.join(path, name))),
   cost: ({ folders }) => folders.reduce((sum, { names }) => sum + names.length, 0),
-  pool: "cpu"
+  pool: "io"
 })
 
 /**

@@ -17,7 +17,7 @@ import { checkFile } from "./internal/checkFile.ts"
 import { hashFiles } from "./internal/hashFiles.ts"
 import * as HugeContent from "./internal/hugeContent.ts"
 import { share } from "./internal/sharing.ts"
-import { QuickFiles } from "./QuickFiles.ts"
+import { type Others, QuickFiles } from "./QuickFiles.ts"
 
 /** What the handlers take from where their layer is built. */
 const context = Effect.gen(function*() {
@@ -55,7 +55,7 @@ class Shared extends RpcGroup.make(HashFiles) {}
  * @since 0.1.0
  */
 export const layerShared = <E>(
-  others: Layer.Layer<Task.Handler<typeof HashFiles>, E>,
+  others: Others<typeof HashFiles, E>,
   { paths, startsAfter = 2 }: {
     readonly paths: ReadonlyArray<FilePath>
     /** As many folders, or parts of such, are done here before anybody else is asked: 32 by default. */

@@ -6,8 +6,10 @@
  *
  * @since 0.1.0
  */
+import type * as Task from "@fanout/core/Task"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
+import type * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as Stream from "effect/Stream"
 import type { FilePath } from "./FilePath.ts"
@@ -42,6 +44,19 @@ export interface QuickFiles {
 export const QuickFiles: Context.Reference<QuickFiles> = Context.Reference<QuickFiles>("@fanout/ops/QuickFiles", {
   defaultValue: () => ({ at: () => Effect.succeedNone, throughout: () => Effect.succeedNone })
 })
+
+/**
+ * Those who share work with the owner of a job.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Others<T extends Task.Any, E> {
+  /** Their handlers. They are built only when there is something for them. */
+  readonly layer: Layer.Layer<Task.Handler<T>, E>
+  /** How many of them there are. They are given four pieces of work each. */
+  readonly count: number
+}
 
 /**
  * Has a walk over all that is under these paths make its calls at once, where that is quick.

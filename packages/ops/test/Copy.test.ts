@@ -2,10 +2,15 @@ import { assert, describe, it } from "@effect/vitest"
 import * as Conflict from "@fanout/ops/Conflict"
 import * as FilePath from "@fanout/ops/FilePath"
 import * as Effect from "effect/Effect"
-import { copy, plant } from "./copyHarness.ts"
+import * as Harness from "./copyHarness.ts"
 import * as FaultyFiles from "./FaultyFiles.ts"
+import type * as MemoryFiles from "./MemoryFiles.ts"
 
-describe("Copy", () => {
+const { plant } = Harness
+
+describe.each([["one by one", false], ["together", true]] as const)("Copy, %s", (_, together) => {
+  const copy = (disk: MemoryFiles.Disk, options: Harness.Options = {}) => Harness.copy(disk, { together, ...options })
+
   it.effect("copies a tree, and says what it left out", () =>
     Effect.gen(function*() {
       const disk = plant()
@@ -132,7 +137,7 @@ describe("Copy", () => {
 
   it.effect("calls what is gone when its turn comes vanished, a folder with all in it", () =>
     Effect.gen(function*() {
-      const gone = new Set(["lstat /from/a", "scandir /from/folder"])
+      const gone = new Set(["lstat /from/a", "open /from/a", "scandir /from/folder"])
 
       const { rows, state } = yield* copy(plant(), {
         before: (call, path) =>
@@ -145,6 +150,43 @@ describe("Copy", () => {
         "/from/folder skipped: it vanished",
         "/from/pipe skipped: it is no file, folder or link"
       ])
+    }))
+
+  it.effect("copies all but what fails, is large, or is more than its content", () =>
+    Effect.gen(function*() {
+      const disk = plant()
+      disk.remove("/from/pipe")
+      for (const name of ["p", "q", "r"]) disk.file(`/from/${name}`, `text of ${name}`)
+      disk.file("/from/large", "x".repeat(9 * 2 ** 20))
+      disk.file("/from/set-id", "text", { mode: 0o4755 })
+
+      const { progress, rows, state } = yield* copy(disk, {
+        before: (call, path) =>
+          call === "open" && path === "/from/q" ? Effect.fail(FaultyFiles.error(call, path, "EACCES")) : Effect.void
+      })
+
+      assert.strictEqual(state, "CompletedWithErrors")
+      assert.lengthOf(rows, 1)
+      assert.match(rows[0] ?? "", /^\/from\/q failed: Could not open "\/from\/q"/)
+      assert.strictEqual(progress.tally.tags["Copied"], 6)
+      disk.remove("/from/q")
+      assert.deepStrictEqual(disk.tree("/to/copy"), disk.tree("/from"))
+      const again = yield* copy(disk)
+      assert.deepStrictEqual(again.progress.tally.tags, { Unchanged: 7, FolderMade: 2, FolderEnded: 2 })
+    }))
+
+  it.effect("copies a folder of more than is copied in one go", () =>
+    Effect.gen(function*() {
+      const disk = plant()
+      disk.remove("/from/pipe")
+      for (let i = 0; i < 150; i++) disk.file(`/from/folder/${i}`, `${i}`)
+      for (let i = 0; i < 7; i++) disk.file(`/from/folder/large-${i}`, `${i}`.repeat(5 * 2 ** 20))
+
+      const { progress, state } = yield* copy(disk)
+
+      assert.strictEqual(state, "Completed")
+      assert.deepStrictEqual(disk.tree("/to/copy"), disk.tree("/from"))
+      assert.strictEqual(progress.tally.tags["Copied"], 159)
     }))
 
   it.effect.each(Conflict.Mode.literals)(

@@ -43,8 +43,8 @@ const share = Effect.fnUntraced(function*(
       ? Effect.succeed(Layer.provide(DeleteNamesLive.layer, Layer.succeed(Files.Files, files("others"))))
       : Effect.fail(new ThreadSpawner.ThreadsUnavailable({ why: "there are none" }))
   }))
-  const program = Delete.job.toLayer((payload) =>
-    Effect.provide(Delete.program(payload), DeleteBatchLive.layerShared(others, { startsAfter: 64 }))
+  const batches = DeleteBatchLive.layerShared({ layer: others, count: 2 }, { startsAfter: 64 })
+  const program = Delete.job.toLayer((payload) => Effect.provide(Delete.program(payload), batches)
   ).pipe(
     Layer.provide(DeleteOneLive.layer),
     Layer.provide([

@@ -97,6 +97,98 @@ class Notes implements Files.Reader {
   }
 }
 
+/** Copies what it is given, those below 20 bytes, and notes it. */
+class CopyNotes extends Notes {
+  readonly isFree: boolean
+
+  constructor(isFree: boolean, mayGoOn: () => boolean = () => true) {
+    super(mayGoOn)
+    this.isFree = isFree
+  }
+
+  found({ sizeBytes }: Files.FileStat): void {
+    this.notes.push(`found ${sizeBytes}`)
+  }
+
+  copied(sizeBytes: number): void {
+    this.notes.push(`copied ${sizeBytes}`)
+  }
+}
+
+/** Copying of files from one folder to another, where that has files without a name. */
+const copyingTests = (test: Test) => {
+  const copy = Effect.fnUntraced(function*(
+    { at, files, folder }: Place,
+    names: ReadonlyArray<string>,
+    copier: CopyNotes
+  ) {
+    const into = yield* files.folder(at("into"))
+    const count = yield* folder.copyEach(names.map(n), into, copier)
+    return { into, count, notes: copier.notes, takesUnnamed: yield* Effect.isSuccess(Effect.scoped(into.createUnnamed)) }
+  })
+  const plant = Effect.fnUntraced(function*(folder: Files.Folder) {
+    for (const [name, text] of [["a", "0123456789"], ["b", ""], ["c", "abcd"], ["large", "x".repeat(20)]] as const) {
+      yield* write(folder, name, text)
+    }
+    yield* Effect.scoped(Effect.flatMap(folder.open(n("a")), (file) => file.setMode(0o640)))
+    yield* folder.setTimes(n("a"), times)
+    yield* folder.makeFolder(n("into"))
+  })
+
+  test("copies files one after the other, those that are wanted and whose names are free", (place) =>
+    Effect.gen(function*() {
+      const { folder } = place
+      yield* plant(folder)
+      yield* folder.makeLink(n("a"), n("link"))
+      const names = ["a", "nothing", "b", "into", "large", "link", "..", "c"]
+      const first = yield* copy(place, names, new CopyNotes(false))
+      assert.strictEqual(first.count, names.length)
+      if (!first.takesUnnamed) {
+        assert.isTrue(first.notes.some((note) => note.endsWith("ENOTSUP")))
+        return assert.deepStrictEqual(yield* namesIn(first.into), [])
+      }
+      assert.deepStrictEqual(first.notes, [
+        "begin 10",
+        "copied 10",
+        "open nothing ENOENT",
+        "begin 0",
+        "copied 0",
+        "begin folder",
+        "begin 20",
+        "open link ELOOP",
+        "open .. EINVAL",
+        "begin 4",
+        "copied 4"
+      ])
+      assert.deepStrictEqual(yield* namesIn(first.into), ["a", "b", "c"])
+      assert.deepStrictEqual([yield* read(first.into, "a"), yield* read(first.into, "b")], ["0123456789", ""])
+      const [a, there] = [yield* folder.lstat(n("a")), yield* first.into.lstat(n("a"))]
+      assert.deepStrictEqual([there.mode, there.sizeBytes], [a.mode, a.sizeBytes])
+      isClose(there.modifiedNanos, a.modifiedNanos)
+
+      const second = yield* copy(place, ["a", "c"], new CopyNotes(false))
+      assert.deepStrictEqual(second.notes, ["begin 10", "found 10", "begin 4", "found 4"])
+      // What is taken for free and is not stays as it is.
+      yield* folder.rename(n("c"), n("a"))
+      const third = yield* copy(place, ["a"], new CopyNotes(true))
+      assert.deepStrictEqual(third.notes, ["begin 4", "link a EEXIST"])
+      assert.strictEqual(yield* read(third.into, "a"), "0123456789")
+    }))
+
+  test("leaves nothing of a copy that is stopped, before it is whole or before it has its name", (place) =>
+    Effect.gen(function*() {
+      yield* plant(place.folder)
+      // Once before each file, between pieces, and before it gets its name.
+      for (const [asked, copied] of [[1, 0], [2, 0], [3, 0], [4, 1]] as const) {
+        let left: number = asked
+        const { count, into, notes, takesUnnamed } = yield* copy(place, ["a", "b"], new CopyNotes(false, () => left-- > 0))
+        if (!takesUnnamed) continue
+        assert.strictEqual(count, copied, notes.join())
+        assert.deepStrictEqual(yield* namesIn(into), copied === 0 ? [] : ["a"])
+      }
+    }))
+}
+
 const readingTests = (test: Test) => {
   test("reads files one after the other, those that are wanted", ({ folder }) =>
     Effect.gen(function*() {
@@ -740,6 +832,7 @@ export const filesContract = <E>(
 
   describe("Files", () => {
     readingTests(test)
+    copyingTests(test)
     changingTests(test)
     confinementTests(test)
     closingTests(test)

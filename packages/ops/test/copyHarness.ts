@@ -7,8 +7,10 @@ import * as Copy from "@fanout/ops/Copy"
 import * as CopyPreview from "@fanout/ops/CopyPreview"
 import * as FilePath from "@fanout/ops/FilePath"
 import * as Files from "@fanout/ops/Files"
+import { QuickFiles } from "@fanout/ops/QuickFiles"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
+import * as Option from "effect/Option"
 import * as Stream from "effect/Stream"
 import * as TestClock from "effect/testing/TestClock"
 import * as FaultyFiles from "./FaultyFiles.ts"
@@ -35,14 +37,22 @@ const outcomeText = Outcome.Outcome.match({
   Failed: ({ failure }) => `failed: ${Outcome.message(failure)}`
 })
 
-interface Options {
+export interface Options {
+  /** Whether files of a folder are copied together, as where calls are quick. */
+  readonly together?: boolean
   readonly before?: FaultyFiles.Before
   readonly conflict?: Conflict.Mode
   readonly leaveOut?: ReadonlyArray<string>
 }
 
-const filesOf = (disk: MemoryFiles.Disk, { before = () => Effect.void }: Options) =>
-  Layer.succeed(Files.Files, FaultyFiles.intercept(MemoryFiles.make(disk), before))
+const filesOf = (disk: MemoryFiles.Disk, { before = () => Effect.void, together = false }: Options) => {
+  const files = FaultyFiles.intercept(MemoryFiles.make(disk), before)
+  const quick = Effect.succeed(together ? Option.some(files) : Option.none())
+  return Layer.merge(
+    Layer.succeed(Files.Files, files),
+    Layer.succeed(QuickFiles, { at: () => quick, throughout: () => quick })
+  )
+}
 
 const plan = ({ conflict = "changed", leaveOut = [] }: Options) =>
   Copy.plan({

@@ -1,75 +1,160 @@
 /**
- * Has what takes part in a task's work share it: first only the owner of the job, where calls are quick, and once there
- * is much of it, threads. To start threads takes as long as some ten thousand small files.
+ * Shares a task's work between the owner of the job, where calls are quick, and others, who are asked once there is
+ * much of it: to start a thread takes as long as some thousand small files.
  */
 import type { Interrupted } from "@fanout/core/Interrupter"
 import type * as Task from "@fanout/core/Task"
-import * as TaskDispatcher from "@fanout/core/TaskDispatcher"
-import type * as Context from "effect/Context"
-import * as Deferred from "effect/Deferred"
+import type * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Headers from "effect/http/Headers"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
+import * as Rpc from "effect/rpc/Rpc"
+import { RequestId } from "effect/rpc/RpcMessage"
 import * as Scope from "effect/Scope"
+import type { Others } from "../QuickFiles.ts"
 
 type Work<T extends Task.Any> = Effect.Effect<Task.Success<T>, Task.Failure<T> | Interrupted | Task.Skipped>
 
 /** Ways to do a piece of work. */
 interface Ways<T extends Task.Any> {
-  readonly payload: Task.Payload<T>
+  readonly payload: Payload<T>
   /** Does it here and now; nothing where it might take long. */
   readonly quick: Work<T> | undefined
   /** Does it here, for where there are no threads. */
   readonly slow: Work<T>
 }
 
-/** Has somebody else do a task's work, as a task of its own. */
-const there = <T extends Task.Any>(task: T, payload: Task.Payload<T>): Effect.Effect<
-  Task.Success<T>,
-  Task.Failure<T> | Interrupted | Task.Skipped,
-  Task.Handler<T>
-> =>
-  Effect.flatMap(
-    TaskDispatcher.Current,
-    Option.match({
-      onNone: () => Effect.die(new Error("Work is only shared by a task")),
-      onSome: ({ run }) => run(task, payload)
-    })
-  )
+type Payload<T extends Task.Any> = Task.Payload<T> & object
 
-/** Gives what does a task's work where that is best. The others are started after so many pieces. */
+type Handle<T extends Task.Any> = (payload: Payload<T>) => Work<T>
+
+/** How the others do it: as part of the task that is being run, which they see as their own. */
+const handlerOf = <T extends Task.Any>(task: T): Effect.Effect<Handle<T>, never, Task.Handler<T>> => {
+  return Effect.map(Effect.context<Task.Handler<T>>(), ({ mapUnsafe }) => {
+    // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- what a group's layer puts there
+    const { context: own, handler } = mapUnsafe.get(task.key) as Rpc.Handler<string>
+    return (payload) => {
+      const call = { client: new Rpc.ServerClient(0), requestId: RequestId(0), headers: Headers.empty, rpc: task }
+      const result = handler(payload, call)
+      // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- handlers are erased in a context
+      const work = (Rpc.isWrapper(result) ? result.value : result) as Work<T>
+      return Effect.provideContext(work, own)
+    }
+  })
+}
+
+/** So much is given to each of the others that they have something to do while this thread is at a piece of its own. */
+const piecesEach = 4
+
+/** Where a piece of work is done. */
+type Side = "here" | "there"
+
+interface Waiting {
+  readonly mayBeHere: boolean
+  readonly go: (side: Side) => void
+}
+
+/** Gives out turns: one at a time here, some at a time there once somebody is there. First come, first served. */
+class Turns {
+  private waiting: Array<Waiting> = []
+  private isHereFree = true
+  private leftThere = 0
+
+  /** Says that so many may be there at the same time. */
+  open(count: number): void {
+    this.leftThere = count
+    this.serve()
+  }
+
+  private serve(): void {
+    while (this.leftThere > 0) {
+      const next = this.waiting.shift()
+      if (next === undefined) return
+      this.leftThere--
+      next.go("there")
+    }
+    if (!this.isHereFree) return
+    const index = this.waiting.findIndex(({ mayBeHere }) => mayBeHere)
+    const [next] = index < 0 ? [] : this.waiting.splice(index, 1)
+    if (next === undefined) return
+    this.isHereFree = false
+    next.go("here")
+  }
+
+  take(mayBeHere: boolean): Effect.Effect<Side> {
+    return Effect.callback((resume) => {
+      const waiting: Waiting = { mayBeHere, go: (side) => resume(Effect.succeed(side)) }
+      this.waiting.push(waiting)
+      this.serve()
+      return Effect.sync(() => {
+        this.waiting = this.waiting.filter((one) => one !== waiting)
+      })
+    })
+  }
+
+  give(side: Side): void {
+    if (side === "there") {
+      this.leftThere++
+      this.serve()
+    } else {
+      // All else on this thread has its turn first: what comes of those that are there, for one.
+      setImmediate(() => {
+        this.isHereFree = true
+        this.serve()
+      })
+    }
+  }
+}
+
+/** Gives what does a task's work where that is best. The others are asked after so many pieces. */
 export const share = <T extends Task.Any, E>(
   task: T,
-  others: Layer.Layer<Task.Handler<T>, E>,
+  others: Others<T, E>,
   startsAfter: number
 ): Effect.Effect<(ways: Ways<T>) => Work<T>, never, Scope.Scope> =>
   Effect.gen(function*() {
     const scope = yield* Scope.Scope
-    const ready = yield* Deferred.make<Option.Option<Context.Context<Task.Handler<T>>>>()
-    let remote: Context.Context<Task.Handler<T>> | undefined
+    const turns = new Turns()
+    /** What somebody may have died of: it is nothing for this thread. */
+    const suspects = new WeakSet<object>()
+    let handle: Handle<T> | undefined
+    /** What kept the others from being there, if that is nobody's doing. */
+    let defect: Cause.Cause<never> | undefined
     let isAsked = false
     let count = 0
     const start = Effect.suspend(() => {
       if (isAsked) return Effect.void
       isAsked = true
-      return Layer.buildWithScope(others, scope).pipe(
-        Effect.tap((built) =>
-          Effect.sync(() => {
-            remote = built
-          })
-        ),
+      return Layer.buildWithScope(others.layer, scope).pipe(
+        Effect.flatMap((built) => Effect.provideContext(handlerOf(task), built)),
         // Where there are no threads, it takes longer.
         Effect.option,
-        Deferred.into(ready),
-        Effect.forkIn(scope),
-        Effect.asVoid
+        Effect.onExit((exit) =>
+          Effect.sync(() => {
+            if (Exit.isFailure(exit)) defect = exit.cause
+            else handle = Option.getOrUndefined(exit.value)
+            turns.open(piecesEach * others.count)
+          })
+        ),
+        Effect.forkIn(scope)
       )
     })
+    const there = (payload: Payload<T>, slow: Work<T>): Work<T> =>
+      defect !== undefined
+        ? Effect.failCause(defect)
+        : handle === undefined
+        ? slow
+        : Effect.tapDefect(handle(payload), () => Effect.sync(() => suspects.add(payload)))
     return Effect.fnUntraced(function*({ payload, quick, slow }: Ways<T>) {
-      if (remote !== undefined) return yield* Effect.provideContext(there(task, payload), remote)
-      if (quick === undefined || ++count > startsAfter) yield* start
-      if (quick !== undefined) return yield* quick
-      const built = yield* Deferred.await(ready)
-      return yield* Option.isNone(built) ? slow : Effect.provideContext(there(task, payload), built.value)
+      const here = suspects.has(payload) ? undefined : quick
+      if (here === undefined || ++count > startsAfter) yield* start
+      return yield* Effect.uninterruptibleMask((restore) =>
+        Effect.flatMap(restore(turns.take(here !== undefined)), (side) => {
+          const work = side === "here" && here !== undefined ? here : there(payload, here ?? slow)
+          return Effect.ensuring(restore(work), Effect.sync(() => turns.give(side)))
+        })
+      )
     })
   })

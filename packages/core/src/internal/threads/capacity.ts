@@ -5,6 +5,9 @@
 /** How long a batch should take: so long a more urgent task waits for a thread. */
 const batchMillis = 2
 
+/** What takes longer is left for whoever is free first, instead of waiting behind what a thread is at. */
+const aheadMillis = 10
+
 /** So many times as long as expected counts a task that took longer: large files among small ones are no rule. */
 const outlier = 3
 /** A unit of cost that seems to take no time would seem so for ever. */
@@ -27,9 +30,9 @@ export class Capacity {
     return Math.max(1, Math.min(this.batch, Math.floor(this.cost / this.meanCost)))
   }
 
-  /** Whether a thread is to have its next batch before it is through with one: not where one task is a batch. */
+  /** Whether a thread is to have its next batch before it is through with one: not where that may take long. */
   get isAhead(): boolean {
-    return this.tasks > 1
+    return this.tasks > 1 || (this.unitMillis !== undefined && this.millisOf(this.meanCost) < aheadMillis)
   }
 
   /** How long so much is expected to take; 0 where nothing is known. */

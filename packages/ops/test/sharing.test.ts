@@ -1,0 +1,156 @@
+import { assert, describe, it } from "@effect/vitest"
+import * as Task from "@fanout/core/Task"
+import * as Deferred from "effect/Deferred"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Fiber from "effect/Fiber"
+import * as Layer from "effect/Layer"
+import * as RpcGroup from "effect/rpc/RpcGroup"
+import * as Schema from "effect/Schema"
+import { share } from "../src/internal/sharing.ts"
+
+const Work = Task.make("test/Work", {
+  payload: { n: Schema.Number },
+  success: Schema.String,
+  key: ({ n }) => String(n),
+  pool: "io"
+})
+class Tasks extends RpcGroup.make(Work) {}
+
+/** Pieces of work that end when they are told to, and others who may be there. */
+class World {
+  readonly begun: Array<string> = []
+  private readonly ends = new Map<number, Deferred.Deferred<void>>()
+  started = 0
+
+  private readonly work = (where: string, n: number) =>
+    Effect.gen({ self: this }, function*() {
+      this.begun.push(`${n} ${where}`)
+      const end = yield* Deferred.make<void>()
+      this.ends.set(n, end)
+      yield* Deferred.await(end)
+      return where
+    })
+
+  readonly others = <E>(start: Effect.Effect<void, E>) => ({
+    count: 1,
+    layer: Layer.unwrap(Effect.suspend(() => {
+      this.started++
+      return Effect.as(start, Tasks.toLayer({ "test/Work": ({ n }) => this.work("there", n) }))
+    }))
+  })
+
+  readonly ways = (n: number, isQuick = true) => ({
+    payload: { n },
+    quick: isQuick ? this.work("here", n) : undefined,
+    slow: this.work("slowly", n)
+  })
+
+  readonly end = (n: number) =>
+    Effect.gen({ self: this }, function*() {
+      const end = this.ends.get(n)
+      if (end !== undefined) yield* Deferred.succeed(end, undefined)
+      // What is free here is given on in the next turn.
+      yield* Effect.promise(() => new Promise<void>((resume) => setImmediate(resume)))
+      yield* Effect.yieldNow
+    })
+
+  /** Whoever was woken runs. */
+  readonly settle = this.end(-1)
+}
+
+const noMore = Effect.fail("there are none" as const)
+
+describe("share", () => {
+  it.effect("does one piece after the other here, until others are there", () =>
+    Effect.gen(function*() {
+      const world = new World()
+      const ready = yield* Deferred.make<void>()
+      const shared = yield* share(Work, world.others(Deferred.await(ready)), 2)
+      const fibers = yield* Effect.forEach([1, 2], (n) => Effect.forkChild(shared(world.ways(n))))
+      yield* world.settle
+      assert.deepStrictEqual([world.begun, world.started], [["1 here"], 0])
+      fibers.push(...yield* Effect.forEach([3, 4, 5, 6, 7, 8], (n) => Effect.forkChild(shared(world.ways(n)))))
+      yield* world.end(1)
+      assert.deepStrictEqual([world.begun, world.started], [["1 here", "2 here"], 1])
+      yield* Deferred.succeed(ready, undefined)
+      yield* world.settle
+      // Four for each of them.
+      assert.deepStrictEqual(world.begun.slice(2), ["3 there", "4 there", "5 there", "6 there"])
+      yield* world.end(4)
+      yield* world.end(2)
+      assert.deepStrictEqual(world.begun.slice(6), ["7 there", "8 here"])
+      yield* Effect.forEach([3, 5, 6, 7, 8], world.end)
+      assert.deepStrictEqual(
+        yield* Effect.forEach(fibers, Fiber.join),
+        ["here", "here", "there", "there", "there", "there", "there", "here"]
+      )
+    }).pipe(Effect.scoped))
+
+  it.effect("has others do what may take long, even the first of it", () =>
+    Effect.gen(function*() {
+      const world = new World()
+      const shared = yield* share(Work, world.others(Effect.void), 100)
+      const slow = yield* Effect.forkChild(shared(world.ways(1, false)))
+      const quick = yield* Effect.forkChild(shared(world.ways(2)))
+      yield* world.settle
+      assert.sameMembers(world.begun, ["1 there", "2 here"])
+      yield* Effect.forEach([1, 2], world.end)
+      yield* Effect.forEach([slow, quick], Fiber.join)
+    }).pipe(Effect.scoped))
+
+  it.effect("does without others where there are none", () =>
+    Effect.gen(function*() {
+      const world = new World()
+      const shared = yield* share(Work, world.others(noMore), 0)
+      const fibers = yield* Effect.forEach([true, false], (isQuick, n) =>
+        Effect.forkChild(shared(world.ways(n, isQuick))))
+      yield* world.settle
+      assert.sameMembers(world.begun, ["0 here", "1 slowly"])
+      yield* Effect.forEach([0, 1], world.end)
+      yield* Effect.forEach(fibers, Fiber.join)
+    }).pipe(Effect.scoped))
+
+  it.effect("dies where others can't be started for no reason that is known", () =>
+    Effect.gen(function*() {
+      const world = new World()
+      const shared = yield* share(Work, world.others(Effect.die("broken")), 0)
+      assert.deepStrictEqual(yield* Effect.exit(shared(world.ways(1, false))), Exit.die("broken"))
+    }).pipe(Effect.scoped))
+
+  it.effect("does not do here what others may have died of", () =>
+    Effect.gen(function*() {
+      const deaths: Array<number> = []
+      const others = {
+        count: 1,
+        layer: Tasks.toLayer({
+          "test/Work": ({ n }) => {
+            deaths.push(n)
+            return Effect.die("killed")
+          }
+        })
+      }
+      const shared = yield* share(Work, others, 0)
+      const payload = { n: 1 }
+      const ways = { payload, quick: Effect.succeed("here"), slow: Effect.succeed("slowly") }
+      yield* Effect.exit(shared({ ...ways, quick: undefined }))
+      assert.deepStrictEqual(deaths, [1])
+      assert.deepStrictEqual(yield* Effect.exit(shared(ways)), Exit.die("killed"))
+      assert.deepStrictEqual(deaths, [1, 1])
+    }).pipe(Effect.scoped))
+
+  it.effect("gives back the turn of who is interrupted while it waits", () =>
+    Effect.gen(function*() {
+      const world = new World()
+      const shared = yield* share(Work, world.others(Effect.never), 100)
+      const first = yield* Effect.forkChild(shared(world.ways(1)))
+      const second = yield* Effect.forkChild(shared(world.ways(2)))
+      const third = yield* Effect.forkChild(shared(world.ways(3)))
+      yield* world.settle
+      yield* Fiber.interrupt(second)
+      yield* world.end(1)
+      assert.deepStrictEqual(world.begun, ["1 here", "3 here"])
+      yield* Fiber.interrupt(third)
+      yield* Fiber.join(first)
+    }).pipe(Effect.scoped))
+})
