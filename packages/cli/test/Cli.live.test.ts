@@ -98,7 +98,7 @@ beforeAll(() => {
   fs.mkdirSync(path.join(source, "empty"))
   fs.symlinkSync("d1/f1", path.join(source, "link"))
   fs.writeFileSync(path.join(source, "large"), Buffer.alloc(9 * 1024 * 1024, 7))
-  makeTree(many, 60, 50)
+  makeTree(many, 400, 50)
 })
 
 afterAll(() => fs.rmSync(folder, { recursive: true }))

@@ -288,7 +288,7 @@ export const program = Effect.fnUntraced(function*(payload: Payload) {
   // It only tells how much there is: where it fails, that is not known.
   yield* Effect.forkScoped(Effect.ignore(Effect.delay(count(payload), "500 millis")))
   const concurrency = pools.findUnsafe("io")?.size ?? 1
-  return yield* fanOut("entries", CopyEntry, yield* entries(payload), { concurrency, parts }).pipe(
+  return yield* fanOut("entries", CopyEntry, yield* entries(payload), { concurrency, flushEvery: 64, parts }).pipe(
     Effect.provideService(MadeFolders, new Set()),
     Effect.provideService(ProtectedFiles.ProtectedFiles, yield* ProtectedFiles.make(payload.leaveOut)),
     // It collects failures, so it never gives up.
