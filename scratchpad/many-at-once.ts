@@ -45,7 +45,9 @@ const parts: FanOut.Parts<Range, Task.Success<typeof Inspect>> = ({ payload: { f
   const alone = (n: number) => ({ cursor: String(n), payload: { from: n, to: n } })
   // The task died: one of them did that, and the others should not fail with it.
   if (Option.isNone(inspected)) {
-    return from === to ? undefined : Array.from({ length: to - from + 1 }, (_, i) => ({ _tag: "Item", ...alone(from + i) }))
+    return from === to
+      ? undefined
+      : Array.from({ length: to - from + 1 }, (_, i) => ({ _tag: "Item", ...alone(from + i) }))
   }
   const { bad } = inspected.value
   const good = to - from + 1 - bad.length
@@ -84,7 +86,8 @@ const work = Effect.gen(function*() {
   console.log(`${first.tags["Good"]} good, ${first.failed} failed`)
   const rows = yield* Stream.runCollect(manager.outcomes(handle.id))
   const [row] = rows
-  if (row?.outcome._tag === "Failed") console.log(`${rows.length} rows, one says: ${Outcome.message(row.outcome.failure)}`)
+  const why = row?.outcome._tag === "Failed" ? Outcome.message(row.outcome.failure) : "nothing"
+  console.log(`${rows.length} rows, one says: ${why}`)
   isMended = true
   yield* manager.retry(handle.id)
   const again = yield* handle.await

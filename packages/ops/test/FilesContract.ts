@@ -124,7 +124,8 @@ const copyingTests = (test: Test) => {
   ) {
     const into = yield* files.folder(at("into"))
     const count = yield* folder.copyEach(names.map(n), into, copier)
-    return { into, count, notes: copier.notes, takesUnnamed: yield* Effect.isSuccess(Effect.scoped(into.createUnnamed)) }
+    const takesUnnamed = yield* Effect.isSuccess(Effect.scoped(into.createUnnamed))
+    return { into, count, notes: copier.notes, takesUnnamed }
   })
   const plant = Effect.fnUntraced(function*(folder: Files.Folder) {
     for (const [name, text] of [["a", "0123456789"], ["b", ""], ["c", "abcd"], ["large", "x".repeat(20)]] as const) {
