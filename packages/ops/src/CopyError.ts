@@ -13,6 +13,7 @@ import { FilesError } from "./FilesError.ts"
  * **Details**
  *
  * - `Vanished`: the source is gone since it was listed.
+ * - `Changed`: the source changed each time that it was read.
  * - `KindChanged`: the source is not what it was listed as any more.
  * - `Occupied`: something has the name that was to be free.
  * - `CallFailed`: the file system refused a call, on the side of the source or of the destination.
@@ -23,6 +24,7 @@ import { FilesError } from "./FilesError.ts"
  */
 export const Reason = Schema.TaggedUnion({
   Vanished: { path: FilePath.FilePath },
+  Changed: { path: FilePath.FilePath },
   KindChanged: { path: FilePath.FilePath },
   Occupied: { path: FilePath.FilePath },
   CallFailed: { side: Schema.Literals(["source", "destination"]), error: FilesError },
@@ -51,6 +53,7 @@ export class CopyError extends Schema.TaggedError<CopyError>("@fanout/ops/CopyEr
   override get message(): string {
     return Reason.match(this.reason, {
       Vanished: ({ path }) => `${show(path)} vanished before it could be copied`,
+      Changed: ({ path }) => `${show(path)} changed while it was copied`,
       KindChanged: ({ path }) => `${show(path)} became something else before it could be copied`,
       Occupied: ({ path }) => `Something took the name ${show(path)} in the meantime`,
       CallFailed: ({ error }) => error.message,

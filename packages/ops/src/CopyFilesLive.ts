@@ -73,6 +73,11 @@ class Copying implements Files.Copier {
     this.next()
   }
 
+  /** By itself it is copied once more. */
+  changed(): void {
+    this.leave()
+  }
+
   fail(): void {
     this.leave()
   }

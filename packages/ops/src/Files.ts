@@ -181,6 +181,9 @@ export interface Copier {
   /** Takes what has its name already. Then it is left alone. */
   readonly found: (stat: FileStat) => void
 
+  /** Is told that the file was written to while it was read. It has no copy then. */
+  readonly changed: () => void
+
   /** Takes how large the copy is once it has its name. */
   readonly copied: (sizeBytes: number) => void
 

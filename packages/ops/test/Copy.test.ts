@@ -175,6 +175,37 @@ describe.each([["one by one", false], ["together", true]] as const)("Copy, %s", 
       assert.deepStrictEqual(again.progress.tally.tags, { Unchanged: 7, FolderMade: 2, FolderEnded: 2 })
     }))
 
+  it.effect("copies once more what changes while it is read, and tells of what goes on changing", () =>
+    Effect.gen(function*() {
+      for (const [times, expected] of [[1, "done"], [9, "changed"]] as const) {
+        const disk = plant()
+        disk.remove("/from/pipe")
+        let left: number = times
+        let isRead = false
+        const { rows, state } = yield* copy(disk, {
+          before: (call, path) =>
+            Effect.sync(() => {
+              if (path !== "/from/a") return
+              if (call === "open") isRead = false
+              if (call !== "read" || isRead || left === 0) return
+              // Once each time that it is opened: it would never end.
+              isRead = true
+              left--
+              disk.change(FilePath.make("/from/a"), (text) => `${text}, and more`)
+            })
+        })
+
+        if (expected === "done") {
+          assert.deepStrictEqual([state, rows], ["Completed", []])
+          assert.deepStrictEqual(disk.tree("/to/copy"), disk.tree("/from"))
+        } else {
+          assert.strictEqual(state, "CompletedWithErrors")
+          assert.deepStrictEqual(rows, [`/from/a failed: "/from/a" changed while it was copied`])
+          assert.isUndefined(disk.see("/to/copy/a"))
+        }
+      }
+    }))
+
   it.effect("copies a folder of more than is copied in one go", () =>
     Effect.gen(function*() {
       const disk = plant()

@@ -110,6 +110,10 @@ class CopyNotes extends Notes {
     this.notes.push(`found ${sizeBytes}`)
   }
 
+  changed(): void {
+    this.notes.push("changed")
+  }
+
   copied(sizeBytes: number): void {
     this.notes.push(`copied ${sizeBytes}`)
   }

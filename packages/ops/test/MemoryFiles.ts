@@ -531,6 +531,8 @@ export const copyEach = (
       if (sizeBytes === stat.sizeBytes && length < copier.buffer.length) break
       if (!copier.mayGoOn()) return undefined
     }
+    const { modifiedNanos, sizeBytes: sizeNow } = yield* file.stat
+    if (modifiedNanos !== stat.modifiedNanos || sizeNow !== stat.sizeBytes) return "changed"
     yield* copy.setMode(stat.mode)
     yield* copy.setTimes(stat)
     if (!copier.mayGoOn()) return undefined
@@ -549,6 +551,10 @@ export const copyEach = (
     }
     const sizeBytes = yield* write(name, file, stat)
     if (sizeBytes === undefined) return false
+    if (sizeBytes === "changed") {
+      copier.changed()
+      return true
+    }
     copier.copied(sizeBytes)
     return true
   }, Effect.scoped)

@@ -59,6 +59,10 @@ const pump = Effect.fnUntraced(function*(
   }
 })
 
+/** Whether a file was written to while it was read, as far as its size and time tell. */
+export const isChanged = (before: Files.FileStat, after: Files.FileStat): boolean =>
+  before.modifiedNanos !== after.modifiedNanos || before.sizeBytes !== after.sizeBytes
+
 const copyOnce = Effect.fnUntraced(
   function*(request: CopyRequest, { bufferBytes, strategy }: ContentOptions, counted: Counted) {
     const { source } = request
@@ -69,6 +73,9 @@ const copyOnce = Effect.fnUntraced(
     }
     const draft = yield* createDraft(request)
     const sizeBytes = yield* pump(from, draft.file, stat.sizeBytes, bufferBytes(stat.sizeBytes), counted)
+    if (isChanged(stat, yield* onSource(from.stat))) {
+      return yield* new CopyError({ reason: Reason.cases.Changed.make({ path: Place.path(source) }) })
+    }
     const lost = yield* keepAttributes(draft.file, stat)
     yield* draft.place
     return { strategy, sizeBytes, lost }
@@ -83,6 +90,8 @@ export const copyContent = (
 ): Effect.Effect<Copied, CopyError | Interrupter.Interrupted> =>
   Effect.suspend(() => {
     const copy = copyOnce(request, options, { bytes: 0 })
-    // Only once: what was not supported is remembered.
-    return Effect.catchReason(copy, "CopyError", "Unsupported", () => copy)
+    // Once more each: what was not supported is remembered, and what goes on changing is told.
+    return Effect.catchReason(copy, "CopyError", "Unsupported", () => copy).pipe(
+      (copied) => Effect.catchReason(copied, "CopyError", "Changed", () => copied)
+    )
   })

@@ -5,6 +5,7 @@
 import * as FilePath from "../../FilePath.ts"
 import type * as Files from "../../Files.ts"
 import type { Call } from "../../FilesError.ts"
+import { isChanged } from "../content.ts"
 import type { Done, SystemCalls } from "./systemCalls.ts"
 
 /** What is to be asked next. */
@@ -15,6 +16,7 @@ type Step =
   | "create"
   | "read"
   | "write"
+  | "statAgain"
   | "setMode"
   | "setTimes"
   | "link"
@@ -110,6 +112,9 @@ class Run {
       case "write":
         calls.write(copy, this.toWrite, this.written)
         return true
+      case "statAgain":
+        calls.stat(source, this.stattedAgain)
+        return true
       case "setMode":
         calls.setMode(copy, stat?.mode ?? 0, this.modeSet)
         return true
@@ -188,7 +193,7 @@ class Run {
     this.sizeBytes += length
     // A read that does not fill the buffer has met the end, if that is where it should be.
     this.isRead = length === 0 || (this.sizeBytes === this.stat?.sizeBytes && length < buffer.length)
-    this.goOn(length === 0 ? "setMode" : "write")
+    this.goOn(length === 0 ? "statAgain" : "write")
   }
 
   private readonly written: Done<number> = (code, length) => {
@@ -198,9 +203,16 @@ class Run {
       this.toWrite = this.toWrite.subarray(length)
       return this.goOn("write")
     }
-    if (this.isRead) return this.goOn("setMode")
+    if (this.isRead) return this.goOn("statAgain")
     if (this.copying.copier.mayGoOn()) this.goOn("read")
     else this.stop()
+  }
+
+  private readonly stattedAgain: Done<Files.FileStat> = (code, stat) => {
+    if (code !== undefined) return this.fail("fstat", code, false)
+    if (this.stat !== undefined && !isChanged(this.stat, stat)) return this.goOn("setMode")
+    this.copying.copier.changed()
+    this.leave()
   }
 
   private readonly modeSet: Done<void> = (code) => {
