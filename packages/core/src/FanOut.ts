@@ -131,6 +131,28 @@ export interface Ended<Payload, A> {
 }
 
 /**
+ * Why a job is paused instead of one of its tasks failing.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Pause {
+  readonly by: "disk" | "device"
+  /** Sentence for people, which is logged. */
+  readonly message: string
+}
+
+/**
+ * Tells of a task's typed error whether it is nothing that the element is to blame for, but would meet all that follow:
+ * a disk is full, a device is gone. Then the job is paused, and the element stays unsettled: it runs again when the job
+ * is resumed. `undefined` for all else.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type PauseOn<E> = (error: E) => Pause | undefined
+
+/**
  * What takes part in the recording of a fan-out.
  *
  * **Details**

@@ -8,7 +8,7 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import type * as Option from "effect/Option"
 import type * as Stream from "effect/Stream"
-import type { Element, FanOutOptions, FanOutStopped, OnCommit, Parts } from "./FanOut.ts"
+import type { Element, FanOutOptions, FanOutStopped, OnCommit, Parts, PauseOn } from "./FanOut.ts"
 import { currentDispatcher } from "./internal/dispatcher/currentDispatcher.ts"
 import { make as makeDispatcher } from "./internal/dispatcher/dispatcher.ts"
 import { type Interrupted, makeUnsafe } from "./Interrupter.ts"
@@ -85,6 +85,8 @@ export class TaskDispatcher extends Context.Service<TaskDispatcher, {
     options?: FanOutOptions & {
       /** For elements that stand for many. */
       readonly parts?: Parts<Task.Payload<T>, Task.Success<T>>
+      /** For what is no failure of one element. */
+      readonly pauseOn?: PauseOn<Task.Failure<T>>
       readonly onCommit?: OnCommit<Task.Payload<T>, Task.Success<T>, E2, R2>
     }
   ) => Effect.Effect<

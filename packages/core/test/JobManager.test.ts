@@ -39,6 +39,22 @@ const Double = Job.make("test/Double", {
   exclusiveKey: ({ n }) => `${n % 10}`
 })
 
+class WriteFailed extends Schema.TaggedError<WriteFailed>("test/WriteFailed")("WriteFailed", { code: Schema.String }) {}
+
+const Write = Task.make("test/Write", {
+  payload: { n: Schema.Number },
+  error: WriteFailed,
+  key: ({ n }) => String(n),
+  pool: "io"
+})
+class WriteTasks extends RpcGroup.make(Write) {}
+
+const numbers = (count: number) => (after: Option.Option<string>) =>
+  Stream.fromIterable(
+    Array.from({ length: count }, (_, n) => ({ _tag: "Item", cursor: String(n), payload: { n } }) as const)
+      .slice(Option.match(after, { onNone: () => 0, onSome: (cursor) => Number(cursor) + 1 }))
+  )
+
 /** Runs until it is stopped, and stops at its next safe point. */
 const Patient = Job.make("test/Patient", { success: Schema.Literal("done") })
 
@@ -323,6 +339,54 @@ const contract = (name: string, layer: Layer.Layer<JobStore.JobStore, JobStoreEr
         assert.deepStrictEqual((yield* jobs.get(id)).state, { _tag: "Paused", attempt: 1, tries: 0, by: "disk" })
         const lines = yield* Stream.runCollect(jobs.logs(id))
         assert.isTrue(lines.some(({ level, message }) => level === "Warning" && message === "no space is left"))
+      }).pipe(fresh))
+
+    it.effect("pauses where a task meets what is no failure of its own, and runs that again when it is resumed", () =>
+      Effect.gen(function*() {
+        const ran: Array<number> = []
+        let isFull = true
+        const Writing = Job.make("test/Writing", { success: Progress.Tally })
+        const handlers = WriteTasks.toLayer({
+          "test/Write": ({ n }) =>
+            Effect.suspend(() => {
+              ran.push(n)
+              if (n === 3) return Effect.fail(new WriteFailed({ code: "EACCES" }))
+              return isFull && n >= 5 ? Effect.fail(new WriteFailed({ code: "ENOSPC" })) : Effect.void
+            })
+        })
+        const pauseOn = ({ code }: WriteFailed) =>
+          code === "ENOSPC" ? { by: "disk", message: "no space is left" } as const : undefined
+        const { jobs } = yield* manager(
+          [Writing],
+          Layer.provide(
+            Writing.toLayer(() =>
+              Effect.catchTag(
+                TaskDispatcher.use((_) => _.fanOut("numbers", Write, numbers(8), { concurrency: 3, pauseOn })),
+                "FanOutStopped",
+                Effect.die
+              )
+            ),
+            handlers
+          )
+        )
+        const { id } = yield* jobs.start(Writing, undefined)
+        yield* settle
+        yield* TestClock.adjust("2 seconds")
+        assert.deepStrictEqual((yield* jobs.get(id)).state, { _tag: "Paused", attempt: 1, tries: 0, by: "disk" })
+        const { tally } = yield* jobs.progress(id)
+        assert.deepStrictEqual([tally.done, tally.failed], [4, 1])
+        const lines = yield* Stream.runCollect(jobs.logs(id))
+        assert.lengthOf(lines.filter(({ message }) => message === "no space is left"), 1)
+        // Resumed too early it is paused again.
+        yield* jobs.resume(id)
+        yield* TestClock.adjust("2 seconds")
+        assert.strictEqual(yield* stateOf(jobs, id), "Paused")
+        isFull = false
+        ran.length = 0
+        yield* jobs.resume(id)
+        yield* TestClock.adjust("2 seconds")
+        assert.strictEqual(yield* stateOf(jobs, id), "CompletedWithErrors")
+        assert.deepStrictEqual(ran.toSorted((a, b) => a - b), [5, 6, 7])
       }).pipe(fresh))
 
     it.effect("takes over what was not heard of for a lease, and refuses its late writes", () =>

@@ -29,6 +29,7 @@ import * as Files from "./Files.ts"
 import * as FileTree from "./FileTree.ts"
 import { type Gathered, Gathering } from "./internal/gathering.ts"
 import { MadeFolders } from "./internal/madeFolders.ts"
+import { pauseOn, pausing } from "./internal/pausing.ts"
 import * as ProtectedFiles from "./ProtectedFiles.ts"
 import * as QuickFiles from "./QuickFiles.ts"
 import { SkipReason } from "./SkipReason.ts"
@@ -251,12 +252,12 @@ const entries = Effect.fnUntraced(function*(payload: Payload) {
   return (after: Option.Option<string>) =>
     gathers
       ? Stream.mapAccum(
-        walk(payload, after),
+        pausing(walk(payload, after)),
         () => new Elements(payload),
         (elements, element) => [elements, elements.add(element)],
         { onHalt: (elements) => elements.flush() }
       )
-      : Stream.map(walk(payload, after), elementOf(payload))
+      : Stream.map(pausing(walk(payload, after)), elementOf(payload))
 })
 
 /** Sweeps a folder. One that can't be read or written has to keep what is left in it. */
@@ -288,7 +289,7 @@ export const program = Effect.fnUntraced(function*(payload: Payload) {
   // It only tells how much there is: where it fails, that is not known.
   yield* Effect.forkScoped(Effect.ignore(Effect.delay(count(payload), "500 millis")))
   const concurrency = pools.findUnsafe("io")?.size ?? 1
-  return yield* fanOut("entries", CopyEntry, yield* entries(payload), { concurrency, flushEvery: 64, parts }).pipe(
+  return yield* fanOut("entries", CopyEntry, yield* entries(payload), { concurrency, flushEvery: 64, parts, pauseOn }).pipe(
     Effect.provideService(MadeFolders, new Set()),
     Effect.provideService(ProtectedFiles.ProtectedFiles, yield* ProtectedFiles.make(payload.leaveOut)),
     // It collects failures, so it never gives up.

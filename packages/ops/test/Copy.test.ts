@@ -206,6 +206,27 @@ describe.each([["one by one", false], ["together", true]] as const)("Copy, %s", 
       }
     }))
 
+  it.effect.each<readonly [string, string, "disk" | "device"]>([
+    ["write", "ENOSPC", "disk"],
+    ["create", "EDQUOT", "disk"],
+    ["open", "ESTALE", "device"],
+    ["scandir", "ENODEV", "device"]
+  ])("is paused, and fails for nothing, where %s meets %s", ([call, code, by]) =>
+    Effect.gen(function*() {
+      const disk = plant()
+      disk.remove("/from/pipe")
+
+      const { rows, state } = yield* copy(disk, {
+        before: (made, path) =>
+          made === call && /\/(b|copy\/folder)$/.test(path) || (made === call && path === "/from/folder")
+            ? Effect.fail(FaultyFiles.error(made, path, code))
+            : Effect.void
+      })
+
+      assert.deepStrictEqual([state, rows], ["Paused", []], by)
+      assert.notInclude(Object.keys(disk.tree("/to")), "copy/folder/b")
+    }))
+
   it.effect("copies a folder of more than is copied in one go", () =>
     Effect.gen(function*() {
       const disk = plant()

@@ -22,6 +22,7 @@ import { noUnits } from "../dispatcher/kept.ts"
 import type { Settled } from "../dispatcher/taskDefinition.ts"
 import { Signal } from "../signal.ts"
 import { decodeOrigin } from "./origin.ts"
+import { Pausing } from "./pausing.ts"
 import { type Recorded, Recorder } from "./recorder.ts"
 import type { Bracket, Entry, FanOutState, Feed, Position } from "./state.ts"
 
@@ -49,6 +50,7 @@ class Engine {
   readonly signal: Signal
   readonly spec: FanOut
   private readonly work: Work
+  private readonly pausing: Pausing
   readonly concurrency: number
 
   private unblocked = false
@@ -70,7 +72,8 @@ class Engine {
     })
     this.state = this.recorder.state
     this.concurrency = this.recorder.concurrency
-    const { environment, options, run, task } = spec
+    const { context, environment, options, run, task } = spec
+    this.pausing = new Pausing(options.pauseOn, context)
     this.work = {
       run: task.handle,
       options: options.priority === undefined ? task.options : { ...task.options, priority: options.priority },
@@ -157,8 +160,11 @@ class Engine {
     const after = (ending: Ending): Effect.Effect<LeftOver | undefined> => {
       if (entry === undefined) return go
       if (ending._tag === "Again") return Effect.succeed({ entry, delayMillis: ending.delayMillis })
+      const next = entry.killed ? Effect.succeed({}) : go
+      const pause = this.pausing.after(ending)
+      if (pause !== undefined) return Effect.andThen(pause, next)
       if (ending._tag !== "Stopped") this.settle(entry, ending)
-      return entry.killed ? Effect.succeed({}) : go
+      return next
     }
     if (first.entry === undefined) return go
     const { delayMillis, entry: again } = first

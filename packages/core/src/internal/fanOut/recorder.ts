@@ -8,7 +8,7 @@ import * as Effect from "effect/Effect"
 import * as Latch from "effect/Latch"
 import * as Option from "effect/Option"
 import type * as Schema from "effect/Schema"
-import { type Ended, type FanOutOptions, FanOutStopped, type OnCommit, type Parts } from "../../FanOut.ts"
+import { type Ended, type FanOutOptions, FanOutStopped, type OnCommit, type Parts, type PauseOn } from "../../FanOut.ts"
 import type { OutcomeRow } from "../../JobStore.ts"
 import type { Failure, Outcome } from "../../Outcome.ts"
 import { Tally } from "../../Progress.ts"
@@ -27,6 +27,7 @@ export interface Recorded {
   readonly task: TaskDefinition
   readonly options: FanOutOptions & {
     readonly parts?: Parts<unknown, unknown>
+    readonly pauseOn?: PauseOn<unknown>
     readonly onCommit?: OnCommit<unknown, unknown, unknown, never>
   }
   readonly run: JobRun["Service"]
