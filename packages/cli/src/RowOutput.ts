@@ -28,8 +28,8 @@ export const writeLines = (
   return bytes.length === 0 ? Effect.void : sink.write(bytes)
 }
 
-/** Rows that are read at once. */
-export const page = 1000
+/** Rows that are read at once. One may tell of 64 files, and no more lines are held than those of as many rows. */
+export const page = 256
 
 /** Output that writes the lines of rows as soon as these are recorded, and those before them. */
 export const make = <L extends Line>(

@@ -6,6 +6,7 @@ import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as TestClock from "effect/testing/TestClock"
 import * as OrderedOutput from "../src/OrderedOutput.ts"
+import * as RowOutput from "../src/RowOutput.ts"
 import { counters, record } from "./records.ts"
 
 const id = JobId.make("k1")
@@ -81,7 +82,7 @@ describe("OrderedOutput", () => {
 
   it.effect("writes what has waited page by page, and clears the line once", () =>
     Effect.gen(function*() {
-      const rows = rowsOf(2500)
+      const rows = rowsOf(2 * RowOutput.page + 88)
       const cursors = rows.map(({ cursor }) => cursor)
       for (const isOver of [false, true]) {
         let cleared = 0
@@ -95,7 +96,7 @@ describe("OrderedOutput", () => {
         yield* TestClock.adjust("1 second")
         yield* Fiber.join(fiber)
 
-        assert.deepStrictEqual(written.map((lines) => lines.length), [1000, 1000, 500])
+        assert.deepStrictEqual(written.map((lines) => lines.length), [RowOutput.page, RowOutput.page, 88])
         assert.deepStrictEqual([written.flat(), cleared], [cursors, isOver ? 0 : 1])
       }
     }))

@@ -21,7 +21,7 @@ import type * as Task from "./Task.ts"
  *
  * - `Item`: one payload for the task. With `opens` it begins a bracket: the elements up to the matching `After`
  *   wait until it is settled, and are skipped, as one row with a count, when it fails. What is behind the `After` does
- *   not wait for it.
+ *   not wait for it. One that stands for many (`Parts`) says for how many: as many are skipped with its bracket.
  * - `After`: ends the innermost open bracket. Its payload runs once everything in the bracket is settled.
  * - `Settled`: an ending that the source itself knows, such as a folder that can't be read. With `retry`, a retry
  *   runs that payload instead, and then the elements that the source gives behind the cursor `bracketAfter`, up to
@@ -33,7 +33,13 @@ import type * as Task from "./Task.ts"
  * @since 0.1.0
  */
 export type Element<Payload> =
-  | { readonly _tag: "Item"; readonly cursor: string; readonly payload: Payload; readonly opens?: boolean }
+  | {
+    readonly _tag: "Item"
+    readonly cursor: string
+    readonly payload: Payload
+    readonly opens?: boolean
+    readonly count?: number
+  }
   | { readonly _tag: "After"; readonly cursor: string; readonly payload: Payload }
   | {
     readonly _tag: "Settled"
@@ -53,6 +59,7 @@ export type Part<Payload> = Exclude<Element<Payload>, { readonly _tag: "After" |
   readonly _tag: "Item"
   readonly cursor: string
   readonly payload: Payload
+  readonly count?: number
 }
 
 /**
@@ -70,8 +77,9 @@ export type Part<Payload> = Exclude<Element<Payload>, { readonly _tag: "After" |
  * that it is in, and a retry knows only them. Those that have ended are told as `Settled`, where `Done` may stand for
  * many; what an `Item` says is run next. For an element that stands for itself it gives `undefined`.
  *
- * It is asked once an element of the source has ended, in the order in which they end, and has to give the same for the
- * same. Cursors stay unique; the one of the element itself is free again.
+ * It is asked once an element has ended that opens no bracket, in the order in which they end; one that took the place
+ * of another is such an element, too, and one that is retried. So it has to come to an end. Cursors stay unique among
+ * what has a row or is to run; the one of the element itself is free again.
  *
  * @category models
  * @since 0.1.0

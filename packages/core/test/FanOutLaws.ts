@@ -63,6 +63,10 @@ const Visit = Task.make("test/Visit", {
 })
 class Tasks extends RpcGroup.make(Visit) {}
 
+const isGroup = (step: Step): boolean => step.startsWith("group")
+/** What a group that is skipped counts. */
+const groupSize = 4
+
 /** The elements of a program, its brackets closed, and the cursor of the bracket each is in. */
 const elementsOf = (steps: ReadonlyArray<Step>) => {
   const elements: Array<Element<Payload>> = []
@@ -85,12 +89,10 @@ const elementsOf = (steps: ReadonlyArray<Step>) => {
     } else if (step === "hasFailed") {
       const failure = { _tag: "Error", error: {}, message: "the source knows" } as const
       add({ _tag: "Settled", cursor, key: cursor, outcome: { _tag: "Failed", failure } }, open.at(-1))
-    } else add({ _tag: "Item", cursor, payload }, open.at(-1))
+    } else add({ _tag: "Item", cursor, payload, ...isGroup(step) ? { count: groupSize } : {} }, open.at(-1))
   }
   return { elements, inside }
 }
-
-const isGroup = (step: Step): boolean => step.startsWith("group")
 
 /** A group has three things in it and one that is to run by itself; one that dies has that one, and another. */
 const parts: Parts<Payload, Step> = ({ payload: { n, step } }, value) => {
@@ -131,7 +133,7 @@ export const expected = (steps: ReadonlyArray<Step>) => {
     const bracket = inside[n]
     if (bracket !== undefined && dead.has(bracket)) {
       if (element._tag === "After") return
-      counts.skipped++
+      counts.skipped += element._tag === "Item" ? element.count ?? 1 : 1
       dead.add(n)
       return
     }

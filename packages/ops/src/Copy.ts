@@ -189,7 +189,7 @@ class Elements {
     // Whatever opens or closes a folder ends what was gathered before: there is one.
     return folders.map(({ names, path }) => {
       const at = Destination.placeOf(transfers, { source, path })
-      return { _tag: "Item", cursor, payload: { ...at, conflict, kind: "files", names } }
+      return { _tag: "Item", cursor, payload: { ...at, conflict, kind: "files", names }, count: names.length }
     })
   }
 }
@@ -209,21 +209,24 @@ const parts: FanOut.Parts<Entry, typeof EntryCopied.Type> = ({ cursor, payload }
     count === 0 ? [] : [{ _tag: "Settled", cursor, key: "", outcome: { _tag: "Done", value: { _tag }, count } }]
   const others = value.value.alone.flatMap((index) => names[index] ?? [])
   return [
+    // Neither has a row, nor runs.
     ...done("Copied", copied),
     ...done("Unchanged", unchanged),
     ...others.map(alone),
-    ...left === 0 ? [] : [{ _tag: "Item", cursor, payload: { ...payload, names: names.slice(-left) } } as const]
+    ...left === 0
+      ? []
+      : [{ _tag: "Item", cursor, payload: { ...payload, names: names.slice(-left) }, count: left } as const]
   ]
 }
 
 const total = Checkpoint.make("total", Schema.Natural)
 
-/** Counts what there is to copy, once; a walk over what is known costs little beside the copy. */
+/** Counts what there is to copy, once, unless that is over before anybody asks how much of it is done. */
 const count = Effect.fnUntraced(function*(payload: Payload) {
   const known = yield* total.get
   const found = Option.isSome(known)
     ? known.value
-    : yield* Stream.runFold(walk(payload, Option.none()), () => 0, (n) => n + 1)
+    : yield* Effect.delay(Stream.runFold(walk(payload, Option.none()), () => 0, (n) => n + 1), "500 millis")
   yield* Progress.total("items", found)
   if (Option.isNone(known)) yield* total.save(found)
 })
@@ -242,22 +245,28 @@ const walk = ({ transfers }: Payload, after: Option.Option<string>) => {
   return QuickFiles.walking(sources, FileTree.walk({ sources, after }))
 }
 
-/** Modes in which what was copied before is known from what others have put there. */
-const mayGather = ({ request: { conflict } }: Payload): boolean => conflict === "changed" || conflict === "overwrite"
-
-/** What there is to copy. Where calls take their time, one that waits for many would be slower than many that wait. */
+/**
+ * What there is to copy, and how. Files of a folder are gathered where calls are quick: where they take their time, one
+ * task that waits for many would be slower than many that wait. In other modes most of them would be left all the same.
+ */
 const entries = Effect.fnUntraced(function*(payload: Payload) {
   const { throughout } = yield* QuickFiles.QuickFiles
-  const gathers = mayGather(payload) && Option.isSome(yield* throughout(pathsOf(payload)))
-  return (after: Option.Option<string>) =>
-    gathers
-      ? Stream.mapAccum(
-        pausing(walk(payload, after)),
+  const isQuick = Option.isSome(yield* throughout(pathsOf(payload)))
+  const walked = (after: Option.Option<string>) => pausing(walk(payload, after))
+  if (!isQuick || payload.request.conflict !== "changed") {
+    return { source: (after: Option.Option<string>) => Stream.map(walked(after), elementOf(payload)), options: {} }
+  }
+  return {
+    source: (after: Option.Option<string>) =>
+      Stream.mapAccum(
+        walked(after),
         () => new Elements(payload),
         (elements, element) => [elements, elements.add(element)],
         { onHalt: (elements) => elements.flush() }
-      )
-      : Stream.map(pausing(walk(payload, after)), elementOf(payload))
+      ),
+    // Each may be 64 files.
+    options: { flushEvery: 64, parts }
+  }
 })
 
 /** Sweeps a folder. One that can't be read or written has to keep what is left in it. */
@@ -287,9 +296,10 @@ export const program = Effect.fnUntraced(function*(payload: Payload) {
   const pools = yield* Pools
   yield* sweepTargets(payload)
   // It only tells how much there is: where it fails, that is not known.
-  yield* Effect.forkScoped(Effect.ignore(Effect.delay(count(payload), "500 millis")))
+  yield* Effect.forkScoped(Effect.ignore(count(payload)))
   const concurrency = pools.findUnsafe("io")?.size ?? 1
-  return yield* fanOut("entries", CopyEntry, yield* entries(payload), { concurrency, flushEvery: 64, parts, pauseOn }).pipe(
+  const { options, source } = yield* entries(payload)
+  return yield* fanOut("entries", CopyEntry, source, { ...options, concurrency, pauseOn }).pipe(
     Effect.provideService(MadeFolders, new Set()),
     Effect.provideService(ProtectedFiles.ProtectedFiles, yield* ProtectedFiles.make(payload.leaveOut)),
     // It collects failures, so it never gives up.

@@ -187,14 +187,15 @@ const copy = (payload: Payload): Ending<never> =>
 
 /** Has files of a folder copied, by what is known of it here. */
 const copyFiles = <E, R>(
-  { conflict, names = [], source, target }: Payload,
-  by: (payload: Task.Payload<typeof CopyFiles>) => Effect.Effect<Task.Success<typeof CopyFiles>, E, R>
+  entry: Payload,
+  by: (payload: Task.Payload<typeof CopyFiles>, entry: Payload) => Effect.Effect<Task.Success<typeof CopyFiles>, E, R>
 ) =>
   Effect.gen(function*() {
+    const { conflict, names = [], source, target } = entry
     const { found } = yield* ProtectedFiles
     const avoid = found.map(({ device, inode }) => ({ device, inode }))
     const isFree = yield* MadeFolders.has(target)
-    const copied = yield* by({ source, target, names, isFree, avoid, leavesSame: conflict === "changed" })
+    const copied = yield* by({ source, target, names, isFree, avoid, leavesSame: conflict === "changed" }, entry)
     return EntryCopied.cases.Files.make(copied)
   })
 
@@ -230,9 +231,9 @@ export const layerShared = <E>(
     const router = yield* CopyRouter
     const context = Context.make(CopyRouter, router).pipe(Context.add(Files.Files, quick ?? files))
     const shared = yield* share(CopyFiles, others, startsAfter)
-    const copyShared = (payload: Task.Payload<typeof CopyFiles>) => {
+    const copyShared = (payload: Task.Payload<typeof CopyFiles>, key: Payload) => {
       const here = Effect.provideContext(CopyFilesLive.copy(payload), context)
-      return shared({ payload, quick: quick === undefined ? undefined : here, slow: here })
+      return shared({ key, payload, quick: quick === undefined ? undefined : here, slow: here })
     }
     return {
       "@fanout/ops/CopyEntry": (payload: Payload) =>

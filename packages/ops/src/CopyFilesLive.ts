@@ -12,11 +12,13 @@ import type * as Layer from "effect/Layer"
 import * as Conflict from "./Conflict.ts"
 import { type CopiedFiles, CopyFiles, ThreadTasks } from "./CopyTask.ts"
 import * as Files from "./Files.ts"
+import type { FilesError } from "./FilesError.ts"
+import { isUnsupported } from "./internal/unnamedFiles.ts"
 import * as WholeCopy from "./WholeCopy.ts"
 
 type Payload = Task.Payload<typeof CopyFiles>
 
-const bufferBytes = 2 ** 19
+const bufferBytes = 2 ** 18
 
 /** Buffers that are not in use: to make one takes longer than to fill it with a small file. */
 const spare: Array<Uint8Array> = []
@@ -37,7 +39,10 @@ class Copying implements Files.Copier {
   private readonly mayWork: () => boolean
   private source: Files.FileStat | undefined
   private isInFile = false
-  private count = 0
+  /** Whether no file can be copied like that here. */
+  private isHopeless = false
+  /** How many were dealt with. */
+  count = 0
 
   constructor(payload: Payload, mayWork: () => boolean) {
     this.payload = payload
@@ -48,7 +53,7 @@ class Copying implements Files.Copier {
     return this.payload.isFree
   }
 
-  readonly mayGoOn = (): boolean => (this.isInFile || this.bytes < mostBytes) && this.mayWork()
+  readonly mayGoOn = (): boolean => (this.isInFile || (this.bytes < mostBytes && !this.isHopeless)) && this.mayWork()
 
   begin(stat: Files.FileStat): boolean {
     const { device, inode, kind, mode, sizeBytes } = stat
@@ -78,8 +83,15 @@ class Copying implements Files.Copier {
     this.leave()
   }
 
-  fail(): void {
+  fail({ call, code }: FilesError): void {
+    this.isHopeless ||= call === "create" && isUnsupported(code)
     this.leave()
+  }
+
+  /** Those that were not come to, if it was not because there was too much. */
+  leaveRest(): void {
+    if (!this.isHopeless) return
+    while (this.count < this.payload.names.length) this.leave()
   }
 
   private leave(): void {
@@ -96,8 +108,8 @@ class Copying implements Files.Copier {
 const copyIn = Effect.fnUntraced(function*(payload: Payload, copying: Copying) {
   const files = yield* Files.Files
   const [from, to] = [yield* files.folder(payload.source), yield* files.folder(payload.target)]
-  const through = yield* from.copyEach(payload.names, to, copying)
-  return payload.names.length - through
+  yield* from.copyEach(payload.names, to, copying)
+  copying.leaveRest()
 }, Effect.scoped)
 
 /**
@@ -114,11 +126,11 @@ export const copy = Effect.fnUntraced(function*(
   const copying = new Copying(payload, () => stop.reason === undefined && lease.isHeldUnsafe())
   return yield* copyIn(payload, copying).pipe(
     Effect.tap(() => Progress.add("bytes", copying.bytes)),
-    Effect.map((left) => ({
+    Effect.map(() => ({
       copied: copying.copies,
       unchanged: copying.unchanged,
       alone: copying.alone,
-      left
+      left: payload.names.length - copying.count
     })),
     // By itself each of them is told why.
     Effect.catch(() => Effect.succeed({ copied: 0, unchanged: 0, alone: payload.names.map((_, i) => i), left: 0 })),

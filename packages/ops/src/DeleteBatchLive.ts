@@ -79,6 +79,7 @@ export const layerShared = <E>(
     const remove = Effect.fnUntraced(function*(payload: Payload) {
       const quick = yield* find(payload.root, payload.oneFileSystem)
       return yield* shared({
+        key: payload,
         payload,
         quick: Option.isNone(quick) ? undefined : removeBy(payload, quick.value),
         slow: removeBy(payload, files)

@@ -12,6 +12,7 @@ import * as Job from "@fanout/core/Job"
 import { JobContext } from "@fanout/core/JobContext"
 import type { JobId } from "@fanout/core/JobId"
 import type { Outcome } from "@fanout/core/Outcome"
+import { Pools } from "@fanout/core/Pools"
 import * as Progress from "@fanout/core/Progress"
 import type * as Task from "@fanout/core/Task"
 import { TaskDispatcher } from "@fanout/core/TaskDispatcher"
@@ -172,9 +173,7 @@ class Elements {
   private elements(gathered: Gathered | undefined): ReadonlyArray<Element> {
     if (gathered === undefined) return []
     const { cursor, folders, source } = gathered
-    return Arr.isReadonlyArrayNonEmpty(folders)
-      ? [this.item({ cursor, root: this.absolute(source, FilePath.empty), folders })]
-      : []
+    return [this.item({ cursor, root: this.absolute(source, FilePath.empty), folders })]
   }
 
   private item({ cursor, ...files }: Pick<Payloads, "root" | "folders"> & { readonly cursor: string }): Element {
@@ -301,7 +300,8 @@ export const program = Effect.fnUntraced(function*(payload: Payload) {
   const { id } = yield* JobContext
   const cache = yield* HashCache
   const source = (after: Option.Option<string>) => elements(id, payload, after)
-  const options = { keep: "all", parts, concurrency: 16, flushEvery: 32 } as const
+  const concurrency = (yield* Pools).findUnsafe("io")?.size ?? 1
+  const options = { keep: "all", parts, concurrency, flushEvery: 32 } as const
   const remember = (ended: ReadonlyArray<Ended>) => {
     const entries = entriesOf(ended)
     return Arr.isReadonlyArrayNonEmpty(entries) ? cache.remember(entries) : Effect.void
@@ -320,5 +320,8 @@ export const program = Effect.fnUntraced(function*(payload: Payload) {
  * @category layers
  * @since 0.1.0
  */
-export const layer: Layer.Layer<Job.ToHandler<typeof job>, never, Files.Files | Task.Handler<typeof HashFiles>> = job
-  .toLayer(program)
+export const layer: Layer.Layer<
+  Job.ToHandler<typeof job>,
+  never,
+  Files.Files | Pools | Task.Handler<typeof HashFiles>
+> = job.toLayer(program)

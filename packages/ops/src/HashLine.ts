@@ -19,7 +19,7 @@ const Hashed = Schema.Struct({
   sizesBytes: Schema.Array(Schema.Natural)
 })
 
-const decodeHashed = Schema.decodeUnknownOption(Hashed)
+const decodeHashed = Schema.decodeUnknownSync(Hashed)
 
 /**
  * What one file came to; `hashed` is `None` where it failed or was skipped.
@@ -51,7 +51,7 @@ export interface HashedFile {
 }
 
 /**
- * Reads a row.
+ * Reads a row of this job, and throws on any other.
  *
  * @category constructors
  * @since 0.1.0
@@ -59,9 +59,8 @@ export interface HashedFile {
 export const fromRow = (row: OutcomeRow): ReadonlyArray<HashLine> => {
   const number = HashCursor.numberOf(row.cursor)
   const place = Option.getOrThrow(TreeCursor.parse(HashCursor.placeOf(row.cursor)))
-  const hashed = row.outcome._tag === "Done" ? decodeHashed(row.outcome.value) : Option.none()
-  if (Option.isNone(hashed)) return [{ number, row, place, hashed: Option.none() }]
-  const { digests, folders, root, sizesBytes } = hashed.value
+  if (row.outcome._tag !== "Done") return [{ number, row, place, hashed: Option.none() }]
+  const { digests, folders, root, sizesBytes } = decodeHashed(row.outcome.value)
   const files = folders.flatMap(({ names, path }) => names.map((name) => FilePath.join(path, name)))
   return digests.flatMap((digest, index) => {
     const path = files[index]

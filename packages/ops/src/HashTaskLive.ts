@@ -58,7 +58,7 @@ export const layerShared = <E>(
   others: Others<typeof HashFiles, E>,
   { paths, startsAfter = 2 }: {
     readonly paths: ReadonlyArray<FilePath>
-    /** As many folders, or parts of such, are done here before anybody else is asked: 32 by default. */
+    /** As many folders, or parts of such, are done here before anybody else is asked: 2 by default. */
     readonly startsAfter?: number
   }
 ): Layer.Layer<Task.Handler<typeof HashFiles>, never, Files.Files> =>
@@ -72,6 +72,7 @@ export const layerShared = <E>(
     return {
       [HashFiles._tag]: (payload: Task.Payload<typeof HashFiles>) =>
         shared({
+          key: payload,
           payload,
           quick: quick === undefined || payload.isAlone === true ? undefined : hashBy(payload, quick),
           slow: hashBy(payload, files)

@@ -244,7 +244,7 @@ class Folder extends Open implements Files.Folder {
         calls: this.calls,
         folder: this.descriptor,
         names,
-        isName: (name) => this.isOpen && isName(name),
+        refuse: (name) => isName(name) ? this.isOpen ? undefined : "EBADF" : "EINVAL",
         reader,
         fail: (name, call, code) => reader.fail(failure(call, FilePath.join(this.path, name), code)),
         done: (count) => resume(Effect.succeed(count))
@@ -264,7 +264,7 @@ class Folder extends Open implements Files.Folder {
         from: this.descriptor,
         to: to.descriptor,
         names,
-        isName: (name) => this.isOpen && to.isOpen && isName(name),
+        refuse: (name) => isName(name) ? this.isOpen && to.isOpen ? undefined : "EBADF" : "EINVAL",
         copier,
         fail: (name, call, code, isCopy) =>
           copier.fail(failure(call, FilePath.join(isCopy ? to.path : this.path, name), code)),

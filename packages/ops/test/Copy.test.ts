@@ -227,6 +227,48 @@ describe.each([["one by one", false], ["together", true]] as const)("Copy, %s", 
       assert.notInclude(Object.keys(disk.tree("/to")), "copy/folder/b")
     }))
 
+  it.effect("counts each file that it skips with a folder", () =>
+    Effect.gen(function*() {
+      const disk = plant()
+      disk.remove("/from/pipe")
+      disk.folder("/from/folder/deep")
+      for (let i = 0; i < 100; i++) for (const folder of ["", "deep/"]) disk.file(`/from/folder/${folder}${i}`, `${i}`)
+      disk.folder("/to/copy")
+      disk.file("/to/copy/folder", "in the way")
+      const { progress } = yield* copy(disk)
+      // The file that was there before, and 200 more; and the folder in it.
+      assert.strictEqual(progress.tally.skipped, 202)
+    }))
+
+  it.effect("opens no file of its own database, whatever that is called", () =>
+    Effect.gen(function*() {
+      const disk = plant()
+      disk.folder("/db")
+      disk.file("/db/jobs.db", "database")
+      disk.hardLink("/db/jobs.db", "/from/folder/hard")
+      const opened: Array<string> = []
+      const { rows } = yield* copy(disk, {
+        leaveOut: ["/db/jobs.db"],
+        before: (call, path) =>
+          Effect.sync(() => {
+            if (call === "open") opened.push(path)
+          })
+      })
+      assert.include(rows.join(), "/from/folder/hard skipped: it belongs to the database of this job")
+      assert.notInclude(opened, "/from/folder/hard")
+    }))
+
+  it.effect("copies one by one where no file can be written before it has a name", () =>
+    Effect.gen(function*() {
+      const disk = plant()
+      disk.takesUnnamed = false
+      disk.remove("/from/pipe")
+      for (let i = 0; i < 100; i++) disk.file(`/from/folder/${i}`, `${i}`)
+      const { rows, state } = yield* copy(disk)
+      assert.deepStrictEqual([state, rows], ["Completed", []])
+      assert.deepStrictEqual(disk.tree("/to/copy"), disk.tree("/from"))
+    }))
+
   it.effect("copies a folder of more than is copied in one go", () =>
     Effect.gen(function*() {
       const disk = plant()

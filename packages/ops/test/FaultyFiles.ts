@@ -31,17 +31,18 @@ export const intercept = (files: Files.Files["Service"], before: Before): Files.
     const at = (name: FilePath.FilePath) => FilePath.join(path, name)
     const open = (name: FilePath.FilePath) =>
       around("open", at(name), Effect.map(inner.open(name), (opened) => file(at(name), opened)))
+    const lstat = (name: FilePath.FilePath) => around("lstat", at(name), inner.lstat(name))
     const unlink = (name: FilePath.FilePath) => around("unlink", at(name), inner.unlink(name))
     return {
       path,
       stat: around("fstat", path, inner.stat),
       identity: around("fstat", path, inner.identity),
       list: around("scandir", path, inner.list),
-      lstat: (name) => around("lstat", at(name), inner.lstat(name)),
+      lstat,
       find: (name) => around("lstat", at(name), inner.find(name)),
       folder: (name) => around("open", at(name), Effect.map(inner.folder(name), folder)),
       open,
-      copyEach: (names, to, copier) => copyEach(open, names, to, copier),
+      copyEach: (names, to, copier) => copyEach({ lstat, open }, names, to, copier),
       readEach: (names, reader) => readEach(open, names, reader),
       create: (name) => around("create", at(name), Effect.map(inner.create(name), (made) => file(at(name), made))),
       createUnnamed: around("create", path, Effect.map(inner.createUnnamed, (made) => unnamed(path, made))),

@@ -2,6 +2,7 @@ import { assert, describe, it } from "@effect/vitest"
 import * as JobManager from "@fanout/core/JobManager"
 import { JobStore } from "@fanout/core/JobStore"
 import * as Outcome from "@fanout/core/Outcome"
+import * as Pools from "@fanout/core/Pools"
 import { layer, settle } from "@fanout/core/testing"
 import * as FilePath from "@fanout/ops/FilePath"
 import * as Files from "@fanout/ops/Files"
@@ -34,7 +35,9 @@ const plant = (): MemoryFiles.Disk => {
   return disk
 }
 
-const runtime = layer({ jobs: [Hash.job] }).pipe(Layer.provide(Hash.layer.pipe(Layer.provide(HashTaskLive.layer))))
+const runtime = layer({ jobs: [Hash.job] }).pipe(
+  Layer.provide(Hash.layer.pipe(Layer.provide([HashTaskLive.layer, Pools.layer()])))
+)
 
 interface Options {
   readonly algorithm?: HashAlgorithm | "sampled"

@@ -2,6 +2,7 @@ import { assert, describe, it } from "@effect/vitest"
 import * as JobManager from "@fanout/core/JobManager"
 import { JobStore } from "@fanout/core/JobStore"
 import * as Outcome from "@fanout/core/Outcome"
+import * as Pools from "@fanout/core/Pools"
 import { layer, settle } from "@fanout/core/testing"
 import * as FilePath from "@fanout/ops/FilePath"
 import * as Files from "@fanout/ops/Files"
@@ -72,7 +73,7 @@ const hash = (disk: MemoryFiles.Disk, cache: HashCache.HashCache, options: Optio
     if (call === "read") reads++
     return before(call, path)
   })
-  const tasks = Hash.layer.pipe(Layer.provide(HashTaskLive.layer))
+  const tasks = Hash.layer.pipe(Layer.provide([HashTaskLive.layer, Pools.layer()]))
   const runtime = layer({ jobs: [Hash.job] }).pipe(
     Layer.provide(tasks),
     Layer.provide([
@@ -145,7 +146,7 @@ describe("HashCache", () => {
       )
     }).pipe(Effect.provide(
       layer({ jobs: [Hash.job] }).pipe(
-        Layer.provide(Layer.provide(Hash.layer, HashTaskLive.layer)),
+        Layer.provide(Layer.provide(Hash.layer, [HashTaskLive.layer, Pools.layer()])),
         Layer.provide(MemoryFiles.layer(plant()))
       )
     )))

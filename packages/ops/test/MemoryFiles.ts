@@ -515,7 +515,7 @@ export const readEach = (
 
 /** Copies files one by one. */
 export const copyEach = (
-  open: Files.Folder["open"],
+  { lstat, open }: Pick<Files.Folder, "lstat" | "open">,
   names: ReadonlyArray<FilePath.FilePath>,
   to: Files.Folder,
   copier: Files.Copier
@@ -531,8 +531,9 @@ export const copyEach = (
       if (sizeBytes === stat.sizeBytes && length < copier.buffer.length) break
       if (!copier.mayGoOn()) return undefined
     }
-    const { modifiedNanos, sizeBytes: sizeNow } = yield* file.stat
-    if (modifiedNanos !== stat.modifiedNanos || sizeNow !== stat.sizeBytes) return "changed"
+    const now = yield* file.stat
+    const isSame = now.inode === stat.inode && now.modifiedNanos === stat.modifiedNanos
+    if (!isSame || now.sizeBytes !== stat.sizeBytes) return "changed"
     yield* copy.setMode(stat.mode)
     yield* copy.setTimes(stat)
     if (!copier.mayGoOn()) return undefined
@@ -541,14 +542,14 @@ export const copyEach = (
     return sizeBytes
   })
   const copyOne = Effect.fnUntraced(function*(name: FilePath.FilePath) {
-    const file = yield* open(name)
-    const stat = yield* file.stat
+    const stat = yield* lstat(name)
     if (!copier.begin(stat)) return true
     const found = copier.isFree ? Option.none() : yield* to.find(name)
     if (Option.isSome(found)) {
       copier.found(found.value)
       return true
     }
+    const file = yield* open(name)
     const sizeBytes = yield* write(name, file, stat)
     if (sizeBytes === undefined) return false
     if (sizeBytes === "changed") {
@@ -623,7 +624,7 @@ const folderOf = (disk: Disk, folder: Inode, path: FilePath.FilePath, handle: Ha
       }, name),
     unlink,
     readEach: (names, reader) => readEach(openNamed, names, reader),
-    copyEach: (names, to, copier) => copyEach(openNamed, names, to, copier),
+    copyEach: (names, to, copier) => copyEach({ lstat, open: openNamed }, names, to, copier),
     unlinkEach: (names, mayGoOn) => unlinkEach(unlink, names, mayGoOn),
     removeFolder: (name) =>
       use("rmdir", name, () => {

@@ -90,7 +90,10 @@ describe("SqlHashCache", () => {
     for (const name of ["a", "b", "c"]) disk.file(`/in/${name}`, name)
     const runtime = JobManager.layer({ jobs: [Hash.job], shutdownDeadline: 0 }).pipe(
       Layer.provide(
-        Hash.layer.pipe(Layer.provide(HashTaskLive.layer), Layer.provide([MemoryFiles.layer(disk), cache]))
+        Hash.layer.pipe(
+          Layer.provide([HashTaskLive.layer, Pools.layer()]),
+          Layer.provide([MemoryFiles.layer(disk), cache])
+        )
       ),
       Layer.provideMerge(Layer.fresh(layerSqlite({ filename }))),
       Layer.provide([Pools.layer(), Layer.fresh(layerBlind)])

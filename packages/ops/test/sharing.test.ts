@@ -41,6 +41,7 @@ class World {
   })
 
   readonly ways = (n: number, isQuick = true) => ({
+    key: { n },
     payload: { n },
     quick: isQuick ? this.work("here", n) : undefined,
     slow: this.work("slowly", n)
@@ -111,6 +112,17 @@ describe("share", () => {
       yield* Effect.forEach(fibers, Fiber.join)
     }).pipe(Effect.scoped))
 
+  it.effect("gets no deeper with work that ends at once", () =>
+    Effect.gen(function*() {
+      const shared = yield* share(Work, { count: 1, layer: Layer.unwrap(noMore) }, 0)
+      const done = yield* Effect.forEach(
+        Array.from({ length: 5000 }, (_, n) => n),
+        (n) => shared({ key: {}, payload: { n }, quick: undefined, slow: Effect.succeed("slowly") }),
+        { concurrency: "unbounded" }
+      )
+      assert.lengthOf(done, 5000)
+    }).pipe(Effect.scoped))
+
   it.effect("dies where others can't be started for no reason that is known", () =>
     Effect.gen(function*() {
       const world = new World()
@@ -131,8 +143,8 @@ describe("share", () => {
         })
       }
       const shared = yield* share(Work, others, 0)
-      const payload = { n: 1 }
-      const ways = { payload, quick: Effect.succeed("here"), slow: Effect.succeed("slowly") }
+      const key = {}
+      const ways = { key, payload: { n: 1 }, quick: Effect.succeed("here"), slow: Effect.succeed("slowly") }
       yield* Effect.exit(shared({ ...ways, quick: undefined }))
       assert.deepStrictEqual(deaths, [1])
       assert.deepStrictEqual(yield* Effect.exit(shared(ways)), Exit.die("killed"))

@@ -14,6 +14,7 @@ import * as Flag from "effect/cli/Flag"
 import * as Param from "effect/cli/Param"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
+import * as os from "node:os"
 import * as Arguments from "../Arguments.ts"
 import { withJobs } from "../Jobs.ts"
 import * as RowOutput from "../RowOutput.ts"
@@ -67,6 +68,9 @@ interface Request {
   readonly output: Option.Option<FilePath.FilePath>
 }
 
+/** So many that each thread has its next piece in hand, however many there are. */
+const piecesAtOnce = Math.max(16, 4 * os.availableParallelism())
+
 /** Path of a line as it was given on the command line, and below. */
 const nameOf = (given: ReadonlyArray<FilePath.FilePath>, { place }: HashLine): FilePath.FilePath => {
   const top = given[place.source] ?? FilePath.empty
@@ -99,7 +103,7 @@ const hashAll = (request: Request, options: Options) =>
     const sources = Arr.map(paths, (path) => FilePath.join(Arguments.workingFolder(), path))
     const leaveOut = yield* Settings.databaseFiles
     if (Option.isSome(file)) yield* Effect.provide(OutputFile.check(file.value), SystemFiles.layer)
-    yield* withJobs({ claim: { ids: [] } })(
+    yield* withJobs({ claim: { ids: [] }, concurrency: Option.some(piecesAtOnce) })(
       Effect.gen(function*() {
         const manager = yield* JobManager
         const payload = yield* Effect.provide(

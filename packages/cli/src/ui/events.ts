@@ -50,7 +50,7 @@ export const item = ({ attempt, at, fanOut, key, outcome }: OutcomeRow) => ({
 })
 
 const details = Outcome.Outcome.match({
-  Done: ({ value }) => ({ value }),
+  Done: ({ count, value }) => ({ value, ...(count === undefined ? {} : { count }) }),
   Skipped: ({ count, reason }) => ({ reason, count }),
   Failed: ({ failure }) => ({
     why: failure._tag,

@@ -17,7 +17,8 @@ export interface Hashed {
   readonly sizeBytes: number
 }
 
-const most = 2 ** 20
+/** Larger pieces are never read at once, wherever calls are quick. */
+const pieceBytes = 2 ** 19
 
 /** What a file is hashed with. */
 export interface Tools {
@@ -29,7 +30,7 @@ export interface Tools {
 const spare = new Map<HashAlgorithm, Array<Tools>>()
 
 export const takeTools = (algorithm: HashAlgorithm): Tools =>
-  spare.get(algorithm)?.pop() ?? { hasher: Hasher.make(algorithm), buffer: new Uint8Array(most) }
+  spare.get(algorithm)?.pop() ?? { hasher: Hasher.make(algorithm), buffer: new Uint8Array(pieceBytes) }
 
 /** Keeps tools for the next file. Those that were stopped on their way are left: they hold what they were given. */
 export const keepTools = (algorithm: HashAlgorithm, tools: Tools): void => {

@@ -1,6 +1,7 @@
 /**
  * Gathers names that a walk meets one after the other, so that one element of a fan-out stands for them.
  */
+import * as Arr from "effect/Array"
 import * as FilePath from "../FilePath.ts"
 
 // All of what is gathered is in the checkpoint until it is done.
@@ -27,7 +28,7 @@ export interface Names {
 /** Names in folders of one source, in the order of the walk. */
 export interface Gathered {
   readonly source: number
-  readonly folders: ReadonlyArray<Names>
+  readonly folders: Arr.NonEmptyReadonlyArray<Names>
   /** Cursor of the last of them. */
   readonly cursor: string
 }
@@ -44,23 +45,28 @@ export class Gathering {
   add({ cursor, path, source }: Met): Gathered | undefined {
     const folder = FilePath.parent(path)
     const name = FilePath.name(path)
-    const length = textLength(name) + (this.folders.at(-1)?.path === folder ? 0 : textLength(folder))
-    const isFull = this.count === maxNames || this.length + length > maxTextLength
+    const length = textLength(name)
+    const isFull = this.count === maxNames || this.length + length + this.lengthOf(folder) > maxTextLength
     const gathered = isFull || source !== this.source ? this.take() : undefined
     this.source = source
     this.cursor = cursor
     this.count++
-    this.length += length
+    this.length += length + this.lengthOf(folder)
     const last = this.folders.at(-1)
     if (last?.path === folder) last.names.push(name)
     else this.folders.push({ path: folder, names: [name] })
     return gathered
   }
 
+  /** What a folder adds, if it is another one. A path that is longer than all else may be has to be there once. */
+  private lengthOf(folder: FilePath.FilePath): number {
+    return this.folders.at(-1)?.path === folder ? 0 : Math.min(textLength(folder), maxTextLength / 2)
+  }
+
   /** Gives what was gathered, if anything was. */
   take(): Gathered | undefined {
-    if (this.count === 0) return undefined
     const { cursor, folders, source } = this
+    if (!Arr.isReadonlyArrayNonEmpty(folders)) return undefined
     this.folders = []
     this.count = 0
     this.length = 0

@@ -147,6 +147,7 @@ class Hashing implements Files.Reader {
   end(after: Files.FileStat): void {
     const digest = this.tools.hasher.digest()
     const { before, sizeBytes } = this
+    this.sizeBytes = 0
     const isWhole = before !== undefined && isSame(before, after, sizeBytes)
     this.outcomes.push(isWhole ? { digest, sizeBytes } : changed(this.pathOf(this.outcomes.length)))
   }

@@ -19,16 +19,16 @@ type Work<T extends Task.Any> = Effect.Effect<Task.Success<T>, Task.Failure<T> |
 
 /** Ways to do a piece of work. */
 interface Ways<T extends Task.Any> {
-  readonly payload: Payload<T>
+  /** The same object each time that this piece is tried. */
+  readonly key: object
+  readonly payload: Task.Payload<T>
   /** Does it here and now; nothing where it might take long. */
   readonly quick: Work<T> | undefined
   /** Does it here, for where there are no threads. */
   readonly slow: Work<T>
 }
 
-type Payload<T extends Task.Any> = Task.Payload<T> & object
-
-type Handle<T extends Task.Any> = (payload: Payload<T>) => Work<T>
+type Handle<T extends Task.Any> = (payload: Task.Payload<T>) => Work<T>
 
 /** How the others do it: as part of the task that is being run, which they see as their own. */
 const handlerOf = <T extends Task.Any>(task: T): Effect.Effect<Handle<T>, never, Task.Handler<T>> => {
@@ -51,9 +51,15 @@ const piecesEach = 4
 /** Where a piece of work is done. */
 type Side = "here" | "there"
 
-interface Waiting {
+/** Right to do a piece of work, once it has a side. */
+interface Turn {
   readonly mayBeHere: boolean
-  readonly go: (side: Side) => void
+  side: Side | undefined
+}
+
+interface Waiting {
+  readonly turn: Turn
+  readonly go: () => void
 }
 
 /** Gives out turns: one at a time here, some at a time there once somebody is there. First come, first served. */
@@ -73,19 +79,22 @@ class Turns {
       const next = this.waiting.shift()
       if (next === undefined) return
       this.leftThere--
-      next.go("there")
+      next.turn.side = "there"
+      next.go()
     }
     if (!this.isHereFree) return
-    const index = this.waiting.findIndex(({ mayBeHere }) => mayBeHere)
+    const index = this.waiting.findIndex(({ turn }) => turn.mayBeHere)
     const [next] = index < 0 ? [] : this.waiting.splice(index, 1)
     if (next === undefined) return
     this.isHereFree = false
-    next.go("here")
+    next.turn.side = "here"
+    next.go()
   }
 
-  take(mayBeHere: boolean): Effect.Effect<Side> {
+  /** Waits for a turn. Whoever is interrupted may have it all the same. */
+  take(turn: Turn): Effect.Effect<void> {
     return Effect.callback((resume) => {
-      const waiting: Waiting = { mayBeHere, go: (side) => resume(Effect.succeed(side)) }
+      const waiting: Waiting = { turn, go: () => resume(Effect.void) }
       this.waiting.push(waiting)
       this.serve()
       return Effect.sync(() => {
@@ -94,10 +103,12 @@ class Turns {
     })
   }
 
-  give(side: Side): void {
+  give({ side }: Turn): void {
+    if (side === undefined) return
     if (side === "there") {
       this.leftThere++
-      this.serve()
+      // Whoever goes on may give back its turn at once: nothing gets deeper with that.
+      queueMicrotask(() => this.serve())
     } else {
       // All else on this thread has its turn first: what comes of those that are there, for one.
       setImmediate(() => {
@@ -124,37 +135,45 @@ export const share = <T extends Task.Any, E>(
     let defect: Cause.Cause<never> | undefined
     let isAsked = false
     let count = 0
-    const start = Effect.suspend(() => {
-      if (isAsked) return Effect.void
+    // What is built here must not have what the first task has that needs it.
+    const run = Effect.runForkWith(yield* Effect.context())
+    const start = (): void => {
+      if (isAsked) return
       isAsked = true
-      return Layer.buildWithScope(others.layer, scope).pipe(
-        Effect.flatMap((built) => Effect.provideContext(handlerOf(task), built)),
-        // Where there are no threads, it takes longer.
-        Effect.option,
-        Effect.onExit((exit) =>
-          Effect.sync(() => {
-            if (Exit.isFailure(exit)) defect = exit.cause
-            else handle = Option.getOrUndefined(exit.value)
-            turns.open(piecesEach * others.count)
-          })
-        ),
-        Effect.forkIn(scope)
+      run(
+        Layer.buildWithScope(others.layer, scope).pipe(
+          Effect.flatMap((built) => Effect.provideContext(handlerOf(task), built)),
+          // Where there are no threads, it takes longer.
+          Effect.option,
+          Effect.onExit((exit) =>
+            Effect.sync(() => {
+              if (Exit.isFailure(exit)) defect = exit.cause
+              else handle = Option.getOrUndefined(exit.value)
+              turns.open(piecesEach * others.count)
+            })
+          ),
+          Effect.forkIn(scope)
+        )
       )
-    })
-    const there = (payload: Payload<T>, slow: Work<T>): Work<T> =>
+    }
+    const there = (key: object, payload: Task.Payload<T>, slow: Work<T>): Work<T> =>
       defect !== undefined
         ? Effect.failCause(defect)
         : handle === undefined
         ? slow
-        : Effect.tapDefect(handle(payload), () => Effect.sync(() => suspects.add(payload)))
-    return Effect.fnUntraced(function*({ payload, quick, slow }: Ways<T>) {
-      const here = suspects.has(payload) ? undefined : quick
-      if (here === undefined || ++count > startsAfter) yield* start
+        : Effect.tapDefect(handle(payload), () => Effect.sync(() => suspects.add(key)))
+    return Effect.fnUntraced(function*({ key, payload, quick, slow }: Ways<T>) {
+      const here = suspects.has(key) ? undefined : quick
+      if (here === undefined || ++count > startsAfter) start()
+      const turn: Turn = { mayBeHere: here !== undefined, side: undefined }
       return yield* Effect.uninterruptibleMask((restore) =>
-        Effect.flatMap(restore(turns.take(here !== undefined)), (side) => {
-          const work = side === "here" && here !== undefined ? here : there(payload, here ?? slow)
-          return Effect.ensuring(restore(work), Effect.sync(() => turns.give(side)))
-        })
+        Effect.andThen(
+          restore(turns.take(turn)),
+          Effect.suspend(() => {
+            const isHere = turn.side === "here" && here !== undefined
+            return restore(isHere ? here : there(key, payload, here ?? slow))
+          })
+        ).pipe(Effect.ensuring(Effect.sync(() => turns.give(turn))))
       )
     })
   })

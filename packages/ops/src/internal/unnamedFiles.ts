@@ -25,6 +25,8 @@ export const UnnamedFiles = Context.Reference<UnnamedFiles | undefined>("@fanout
 // What file systems and kernels without such files answer; an old kernel takes the folder for what is to be written.
 const unsupported = new Set(["ENOTSUP", "EOPNOTSUPP", "EISDIR", "ENOSYS", "EINVAL"])
 
+export const isUnsupported = (code: string): boolean => unsupported.has(code)
+
 const isKnown = Effect.fnUntraced(function*(folder: Files.Folder) {
   const known = yield* UnnamedFiles
   // Nothing is asked of the disk as long as it works everywhere.
@@ -45,6 +47,6 @@ export const create = (
   Effect.flatMap(isKnown(folder), (isMissing) =>
     isMissing ? Effect.succeedNone : Effect.catchIf(
       Effect.asSome(folder.createUnnamed),
-      ({ code }) => unsupported.has(code),
+      ({ code }) => isUnsupported(code),
       () => Effect.as(rememberMissing(folder), Option.none())
     ))

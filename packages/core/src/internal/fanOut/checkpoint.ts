@@ -27,6 +27,7 @@ const Stored = Schema.Struct({
     c: Schema.String,
     p: Schema.Json,
     b: Schema.Natural,
+    n: Schema.optionalKey(Schema.Natural),
     s: Schema.optionalKey(Schema.Json),
     u: Schema.optionalKey(Schema.Record(Schema.String, Schema.Number))
   })),
@@ -98,6 +99,7 @@ export const encode = (version: number, header: Header, state: FanOutState, code
       ...entry.retryOf === undefined
         ? { k: entry.kind, c: entry.cursor, p: payloadOf(entry), b: entry.bracket.id }
         : { k: "retried" as const, c: entry.cursor, p: null, b: 0 },
+      ...entry.count === 1 ? {} : { n: entry.count },
       ...entry.kept?.checkpoint === undefined
         ? {}
         : { s: entry.kept.checkpoint, u: Object.fromEntries(entry.kept.saved) }
@@ -147,7 +149,7 @@ export const restore = (text: string, state: FanOutState, codec: PayloadCodec, l
     if (bracket.parent !== undefined) bracket.parent.outstanding++
     state.nextId = Math.max(state.nextId, bracket.id + 1)
   }
-  for (const { b, c, k, p, s, u } of stored.entries) {
+  for (const { b, c, k, n, p, s, u } of stored.entries) {
     const kept = s === undefined ? undefined : new Kept(s, new Map(Object.entries(u ?? {})))
     if (k === "retried") {
       if (kept !== undefined) state.retried.set(cursor(c), kept)
@@ -155,7 +157,7 @@ export const restore = (text: string, state: FanOutState, codec: PayloadCodec, l
     }
     const bracket = find(b)
     bracket.outstanding++
-    const entry = state.admit(state.enter(k, cursor(c), payloadOf(p), bracket, { kept }))
+    const entry = state.admit(state.enter(k, cursor(c), payloadOf(p), bracket, { count: n, kept }))
     if (entry !== undefined) state.ready.push(entry)
   }
   const frontierOf = (frontier: string | null) => frontier === null ? undefined : cursor(frontier)

@@ -37,6 +37,8 @@ export interface Entry extends Unit, Linked<Entry> {
   readonly kind: "item" | "open" | "after"
   readonly cursor: string
   readonly bracket: Bracket
+  /** How many things it stands for. */
+  readonly count: number
   /** The payload's encoding, once a checkpoint needed it. */
   encoded: Schema.Json | undefined
   /** The stored failure that this entry runs again. Its row is its checkpoint. */
@@ -188,7 +190,8 @@ export class FanOutState {
           own.outstanding = 1
           position.bracket = own
         }
-        return this.admit(this.enter(opens ? "open" : "item", element.cursor, element.payload, own))
+        const { count } = element
+        return this.admit(this.enter(opens ? "open" : "item", element.cursor, element.payload, own, { count }))
       }
       case "After": {
         if (bracket === this.root) throw new Error(`The source gave After "${element.cursor}" where no bracket is open`)
@@ -205,7 +208,7 @@ export class FanOutState {
   private skip(position: Position, element: Element<unknown>): undefined {
     const { bracket } = position
     if (element._tag !== "After") {
-      bracket.skipped++
+      bracket.skipped += element._tag === "Item" ? element.count ?? 1 : 1
       if (element._tag === "Item" && element.opens === true) bracket.depth++
     } else if (bracket.depth > 0) {
       bracket.depth--
@@ -218,7 +221,8 @@ export class FanOutState {
   private closeSkipped(bracket: Bracket, cursor: string): void {
     if (bracket.skipped > 0) {
       this.on.settled({
-        cursor,
+        // The end of the bracket may have a row of its own, once a retry has opened it.
+        cursor: `${cursor}#skipped`,
         key: bracket.key ?? bracket.cursor,
         payload: undefined,
         isRetriable: false,
@@ -262,7 +266,7 @@ export class FanOutState {
     for (const entry of bracket.waiting) {
       this.active.delete(entry)
       this.waiting--
-      count++
+      count += entry.count
       if (entry.kind !== "open") continue
       count += this.dropWaiting(entry.bracket)
       this.brackets.delete(entry.bracket.id)
@@ -276,13 +280,14 @@ export class FanOutState {
     cursor: string,
     payload: unknown,
     bracket: Bracket,
-    from: Partial<Pick<Entry, "kept" | "encoded" | "retryOf" | "bracketAfter">> = {}
+    from: { readonly [K in "count" | "kept" | "encoded" | "retryOf" | "bracketAfter"]?: Entry[K] | undefined } = {}
   ): Entry {
     const entry: Entry = {
       kind,
       cursor,
       payload,
       bracket,
+      count: from.count ?? 1,
       encoded: from.encoded,
       retryOf: from.retryOf,
       bracketAfter: from.bracketAfter,
@@ -343,7 +348,7 @@ export class FanOutState {
         this.on.settled(known(part))
       } else {
         bracket.outstanding++
-        this.ready.push(this.enter("item", part.cursor, part.payload, bracket))
+        this.ready.push(this.enter("item", part.cursor, part.payload, bracket, { count: part.count }))
         this.on.unblocked()
       }
     }

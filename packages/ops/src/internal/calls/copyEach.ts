@@ -11,8 +11,8 @@ import type { Done, SystemCalls } from "./systemCalls.ts"
 /** What is to be asked next. */
 type Step =
   | "next"
-  | "stat"
   | "look"
+  | "open"
   | "create"
   | "read"
   | "write"
@@ -29,7 +29,8 @@ interface Copying {
   readonly from: number
   readonly to: number
   readonly names: ReadonlyArray<FilePath.FilePath>
-  readonly isName: (name: FilePath.FilePath) => boolean
+  /** Code of the error where a name can't be used. */
+  readonly refuse: (name: FilePath.FilePath) => string | undefined
   readonly copier: Files.Copier
   /** Takes why a file was not copied; `isCopy` where it is the copy that the call was for. */
   readonly fail: (name: FilePath.FilePath, call: Call, code: string, isCopy: boolean) => void
@@ -86,19 +87,22 @@ class Run {
 
   /** Makes the next call; there is none where all is done. */
   private ask(): boolean {
-    const { calls, copier, isName, from, names, to } = this.copying
+    const { calls, copier, from, names, refuse, to } = this.copying
     const { copy = -1, source, stat } = this
     if (this.step === "next") this.index++
     const name = names[this.index]
     if (name === undefined) return false
     switch (this.step) {
-      case "next":
+      case "next": {
         if (this.isStopped || !copier.mayGoOn()) return false
-        if (isName(name)) calls.open(from, name, "read", this.opened)
-        else this.opened("EINVAL", -1)
+        const code = refuse(name)
+        // Some must not even be opened: whoever closes a file of a database gives up the locks of its whole process.
+        if (code === undefined) calls.lstat(from, name, this.met)
+        else this.refused(code)
         return true
-      case "stat":
-        calls.stat(source, this.statted)
+      }
+      case "open":
+        calls.open(from, name, "read", this.opened)
         return true
       case "look":
         calls.lstat(to, name, this.looked)
@@ -155,29 +159,34 @@ class Run {
     this.leave()
   }
 
-  private readonly opened: Done<number> = (code, descriptor) => {
-    this.source = descriptor
-    this.sizeBytes = 0
-    this.isRead = false
-    this.isLinked = false
-    if (code === undefined) return this.goOn("stat")
-    if (this.name !== undefined) this.copying.fail(this.name, "open", code, false)
+  private refused(code: string): void {
+    if (this.name !== undefined) this.copying.fail(this.name, "lstat", code, false)
     this.goOn("next")
   }
 
-  private readonly statted: Done<Files.FileStat> = (code, stat) => {
-    if (code !== undefined) return this.fail("fstat", code, false)
+  private readonly met: Done<Files.FileStat> = (code, stat) => {
+    if (code !== undefined) return this.refused(code)
     this.stat = stat
+    this.sizeBytes = 0
+    this.isRead = false
+    this.isLinked = false
     const { copier } = this.copying
-    if (!copier.begin(stat)) return this.leave()
-    this.goOn(copier.isFree ? "create" : "look")
+    if (!copier.begin(stat)) return this.goOn("next")
+    this.goOn(copier.isFree ? "open" : "look")
   }
 
   private readonly looked: Done<Files.FileStat> = (code, found) => {
-    if (code === "ENOENT") return this.goOn("create")
-    if (code !== undefined) return this.fail("lstat", code, true)
-    this.copying.copier.found(found)
-    this.leave()
+    if (code === "ENOENT") return this.goOn("open")
+    if (code === undefined) this.copying.copier.found(found)
+    else if (this.name !== undefined) this.copying.fail(this.name, "lstat", code, true)
+    this.goOn("next")
+  }
+
+  private readonly opened: Done<number> = (code, descriptor) => {
+    this.source = descriptor
+    if (code === undefined) return this.goOn("create")
+    if (this.name !== undefined) this.copying.fail(this.name, "open", code, false)
+    this.goOn("next")
   }
 
   private readonly created: Done<number> = (code, descriptor) => {
@@ -210,7 +219,10 @@ class Run {
 
   private readonly stattedAgain: Done<Files.FileStat> = (code, stat) => {
     if (code !== undefined) return this.fail("fstat", code, false)
-    if (this.stat !== undefined && !isChanged(this.stat, stat)) return this.goOn("setMode")
+    // What was opened may be another one than what was met.
+    const { stat: met } = this
+    const isSame = met !== undefined && met.inode === stat.inode && met.device === stat.device
+    if (isSame && !isChanged(met, stat)) return this.goOn("setMode")
     this.copying.copier.changed()
     this.leave()
   }

@@ -14,7 +14,8 @@ interface Reading {
   readonly calls: SystemCalls
   readonly folder: number
   readonly names: ReadonlyArray<FilePath.FilePath>
-  readonly isName: (name: FilePath.FilePath) => boolean
+  /** Code of the error where a name can't be used. */
+  readonly refuse: (name: FilePath.FilePath) => string | undefined
   readonly reader: Files.Reader
   /** Takes why a file was not read to its end. */
   readonly fail: (name: FilePath.FilePath, call: Call, code: string) => void
@@ -55,14 +56,15 @@ class Run {
 
   /** Makes the next call; there is none where all is done. */
   private ask(): boolean {
-    const { calls, folder, isName, names, reader } = this.reading
+    const { calls, folder, names, reader, refuse } = this.reading
     switch (this.step) {
       case "next": {
         this.index++
         const name = names[this.index]
         if (name === undefined || this.isStopped || !reader.mayGoOn()) return false
-        if (isName(name)) calls.open(folder, name, "read", this.opened)
-        else this.opened("EINVAL", -1)
+        const code = refuse(name)
+        if (code === undefined) calls.open(folder, name, "read", this.opened)
+        else this.opened(code, -1)
         return true
       }
       case "look":
