@@ -98,7 +98,7 @@ const elementsOf = (steps: ReadonlyArray<Step>) => {
 const parts: Parts<Payload, Step> = ({ payload: { n, step } }, value) => {
   if (!isGroup(step)) return undefined
   const alone = { _tag: "Item", cursor: `${n}.5`, payload: { n: n + 0.5, step: "yields" } } as const
-  if (Option.isNone(value)) return [alone, { _tag: "Item", cursor: String(n), payload: { n, step: "done" } }]
+  if (Option.isNone(value)) return [alone, { _tag: "Item", cursor: `${n}.75`, payload: { n: n + 0.75, step: "done" } }]
   const done = (count: number) =>
     ({ _tag: "Settled", cursor: String(n), key: "", outcome: { _tag: "Done", value: null, count } }) as const
   if (value.value === "groupWell") return [done(3), alone]
@@ -221,7 +221,11 @@ const handlers = (steps: ReadonlyArray<Step>, trace: Trace, isWell: boolean) => 
           const { _tag } = element
           if (_tag === "Settled" || inside[m] !== bracket || m === n) return
           const hasParts = isGroup(element.payload.step)
-          if (!trace.settled.has(m) || (hasParts && !trace.settled.has(m + 0.5))) trace.early.push(`${n} before ${m}`)
+          // A run after a crash knows of those in the place of a group, not of the group.
+          const isSettled = hasParts
+            ? trace.settled.has(m + 0.5) && (trace.settled.has(m) || trace.settled.has(m + 0.75))
+            : trace.settled.has(m)
+          if (!isSettled) trace.early.push(`${n} before ${m}`)
         })
       } else if (bracket !== undefined && !trace.settled.has(bracket)) trace.early.push(`${n} before ${bracket}`)
       if (step === "yields") yield* Effect.yieldNow
