@@ -76,6 +76,21 @@ describe("FanOut", () => {
 const Nothing = Task.make("test/Nothing", { error: Bad, key: () => "nothing", pool: "io" })
 class Nothings extends RpcGroup.make(Nothing) {}
 
+describe("a bracket that a retry has opened", () => {
+  it.effect("has no row of what was skipped in it any more, also where its end has a row of its own", () =>
+    Effect.gen(function*() {
+      const trace = new Laws.Trace()
+      const program = { concurrency: 2, flushEvery: 7, heals: false, stops: [] }
+      const steps: ReadonlyArray<Laws.Step> = ["openFailsLate", "skips", "skips", "dies", "open"]
+      for (const [i, isWell] of [false, false, true].entries()) {
+        trace.nextAttempt()
+        const attempt = { ...program, steps: isWell ? Laws.healed(steps) : steps }
+        const tally = yield* Laws.runThroughCrashes("opened", attempt, trace, { attempt: i + 1, isWell })
+        assert.include(tally, Laws.expected(attempt.steps))
+      }
+    }).pipe(Effect.provide(JobStore.layerMemory)))
+})
+
 describe("FanOut at its edges", () => {
   it.effect("retries an element whose payload is nothing", () =>
     Effect.gen(function*() {

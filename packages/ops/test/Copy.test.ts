@@ -264,9 +264,37 @@ describe.each([["one by one", false], ["together", true]] as const)("Copy, %s", 
       disk.takesUnnamed = false
       disk.remove("/from/pipe")
       for (let i = 0; i < 100; i++) disk.file(`/from/folder/${i}`, `${i}`)
-      const { rows, state } = yield* copy(disk)
+      let inVain = 0
+      const { rows, state } = yield* copy(disk, {
+        before: (call, path) =>
+          Effect.sync(() => {
+            if (call === "create" && !path.includes(".fanout-")) inVain++
+          })
+      })
       assert.deepStrictEqual([state, rows], ["Completed", []])
       assert.deepStrictEqual(disk.tree("/to/copy"), disk.tree("/from"))
+      assert.isBelow(inVain, 8)
+    }))
+
+  it.effect("does not take a file for another one that took its name before it was opened", () =>
+    Effect.gen(function*() {
+      const disk = plant()
+      disk.remove("/from/pipe")
+      disk.file("/secret", "not of a", { mode: 0o600, modified: 1_111_111n })
+      let isDone = false
+      const { rows } = yield* copy(disk, {
+        before: (call, path) =>
+          Effect.sync(() => {
+            if (call !== "open" || path !== "/from/a" || isDone) return
+            isDone = true
+            disk.rename("/secret", "/from/a")
+          })
+      })
+      assert.isTrue(isDone)
+      assert.lengthOf(rows, 0)
+      // The other one, too, is only copied with what belongs to it.
+      assert.deepStrictEqual(disk.see("/to/copy/a"), disk.see("/from/a"))
+      assert.include(disk.see("/to/copy/a"), { mode: 0o600 })
     }))
 
   it.effect("copies a folder of more than is copied in one go", () =>
