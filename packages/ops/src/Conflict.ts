@@ -140,7 +140,7 @@ const isSame = (a: Facts, b: Facts): boolean => {
  * @since 0.1.0
  */
 export const isSameFile = (source: Files.FileStat, there: Files.FileStat): boolean =>
-  there.kind === "file" && source.sizeBytes === there.sizeBytes &&
+  source.kind === "file" && there.kind === "file" && source.sizeBytes === there.sizeBytes &&
   isSameTime(source.modifiedNanos, there.modifiedNanos)
 
 /** To the microsecond: where times are set through a double, the last digits of the nanoseconds are lost. */

@@ -165,7 +165,7 @@ class Elements {
   }
 
   add(element: FileTree.Element): ReadonlyArray<Element> {
-    if (element._tag === "Leaf" && element.kind === "file" && element.path !== "" && !this.isLeft(element)) {
+    if (element._tag === "Leaf" && element.kind !== "special" && element.path !== "" && !this.isLeft(element)) {
       return this.elements(this.gathering.add(element))
     }
     return [...this.flush(), this.elementOf(element)]
@@ -201,16 +201,18 @@ const parts: FanOut.Parts<Entry, typeof EntryCopied.Type> = ({ cursor, payload }
   const alone = (name: FilePath.FilePath): FanOut.Part<Entry> => ({
     _tag: "Item",
     cursor: TreeCursor.beside(cursor, name),
+    // It is looked at once more, so that what it is to be does not matter.
     payload: { ...rest, kind: "file", source: FilePath.join(source, name), target: FilePath.join(target, name) }
   })
   if (Option.isNone(value) || value.value._tag !== "Files") return names.map(alone)
-  const { copied, left, unchanged } = value.value
-  const done = (_tag: "Copied" | "Unchanged", count: number): ReadonlyArray<FanOut.Part<Entry>> =>
+  const { copied, left, linked, unchanged } = value.value
+  const done = (_tag: "Copied" | "Linked" | "Unchanged", count: number): ReadonlyArray<FanOut.Part<Entry>> =>
     count === 0 ? [] : [{ _tag: "Settled", cursor, key: "", outcome: { _tag: "Done", value: { _tag }, count } }]
   const others = value.value.alone.flatMap((index) => names[index] ?? [])
   return [
     // Neither has a row, nor runs.
     ...done("Copied", copied),
+    ...done("Linked", linked),
     ...done("Unchanged", unchanged),
     ...others.map(alone),
     ...left === 0

@@ -31,6 +31,7 @@ const setIdBits = 0o6000
 /** Copies what is ordinary, and leaves the rest. */
 class Copying implements Files.Copier {
   copies = 0
+  links = 0
   unchanged = 0
   bytes = 0
   readonly alone: Array<number> = []
@@ -57,7 +58,8 @@ class Copying implements Files.Copier {
 
   begin(stat: Files.FileStat): boolean {
     const { device, inode, kind, mode, sizeBytes } = stat
-    const isOrdinary = kind === "file" && sizeBytes <= WholeCopy.maxSizeBytes && (mode & setIdBits) === 0 &&
+    const isSmall = kind === "file" && sizeBytes <= WholeCopy.maxSizeBytes && (mode & setIdBits) === 0
+    const isOrdinary = (isSmall || kind === "link") &&
       !this.payload.avoid.some((one) => one.inode === inode && one.device === device)
     this.source = stat
     this.isInFile = isOrdinary
@@ -73,7 +75,8 @@ class Copying implements Files.Copier {
   }
 
   copied(sizeBytes: number): void {
-    this.copies++
+    if (this.source?.kind === "link") this.links++
+    else this.copies++
     this.bytes += sizeBytes
     this.next()
   }
@@ -112,6 +115,8 @@ const copyIn = Effect.fnUntraced(function*(payload: Payload, copying: Copying) {
   copying.leaveRest()
 }, Effect.scoped)
 
+const nothing = { copied: 0, linked: 0, unchanged: 0, left: 0 }
+
 /**
  * Copies files, here, until it is asked to stop or has copied 16 MiB.
  *
@@ -128,12 +133,13 @@ export const copy = Effect.fnUntraced(function*(
     Effect.tap(() => Progress.add("bytes", copying.bytes)),
     Effect.map(() => ({
       copied: copying.copies,
+      linked: copying.links,
       unchanged: copying.unchanged,
       alone: copying.alone,
       left: payload.names.length - copying.count
     })),
     // By itself each of them is told why.
-    Effect.catch(() => Effect.succeed({ copied: 0, unchanged: 0, alone: payload.names.map((_, i) => i), left: 0 })),
+    Effect.catch(() => Effect.succeed({ ...nothing, alone: payload.names.map((_, i) => i) })),
     Effect.ensuring(Effect.sync(() => spare.push(copying.buffer)))
   )
 })

@@ -35,6 +35,7 @@ export class EntryFailed extends Schema.TaggedError<EntryFailed>("@fanout/ops/Co
  */
 export const CopiedFiles = Schema.Struct({
   copied: Schema.Natural,
+  linked: Schema.Natural,
   /** How many were left alone, since the destination is as the source. */
   unchanged: Schema.Natural,
   /** What takes more than to copy it to a free name: what is large, is taken, is not what it was, or fails. */

@@ -32,6 +32,7 @@ export const intercept = (files: Files.Files["Service"], before: Before): Files.
     const open = (name: FilePath.FilePath) =>
       around("open", at(name), Effect.map(inner.open(name), (opened) => file(at(name), opened)))
     const lstat = (name: FilePath.FilePath) => around("lstat", at(name), inner.lstat(name))
+    const readLink = (name: FilePath.FilePath) => around("readlink", at(name), inner.readLink(name))
     const unlink = (name: FilePath.FilePath) => around("unlink", at(name), inner.unlink(name))
     return {
       path,
@@ -42,12 +43,12 @@ export const intercept = (files: Files.Files["Service"], before: Before): Files.
       find: (name) => around("lstat", at(name), inner.find(name)),
       folder: (name) => around("open", at(name), Effect.map(inner.folder(name), folder)),
       open,
-      copyEach: (names, to, copier) => copyEach({ lstat, open }, names, to, copier),
+      copyEach: (names, to, copier) => copyEach({ lstat, open, readLink }, names, to, copier),
       readEach: (names, reader) => readEach(open, names, reader),
       create: (name) => around("create", at(name), Effect.map(inner.create(name), (made) => file(at(name), made))),
       createUnnamed: around("create", path, Effect.map(inner.createUnnamed, (made) => unnamed(path, made))),
       makeFolder: (name) => around("mkdir", at(name), inner.makeFolder(name)),
-      readLink: (name) => around("readlink", at(name), inner.readLink(name)),
+      readLink,
       makeLink: (target, name) => around("symlink", at(name), inner.makeLink(target, name)),
       setTimes: (name, times) => around("lutimes", at(name), inner.setTimes(name, times)),
       rename: (from, to) => around("rename", at(from), inner.rename(from, to)),

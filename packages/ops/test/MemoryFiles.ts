@@ -515,7 +515,7 @@ export const readEach = (
 
 /** Copies files one by one. */
 export const copyEach = (
-  { lstat, open }: Pick<Files.Folder, "lstat" | "open">,
+  { lstat, open, readLink }: Pick<Files.Folder, "lstat" | "open" | "readLink">,
   names: ReadonlyArray<FilePath.FilePath>,
   to: Files.Folder,
   copier: Files.Copier
@@ -547,6 +547,12 @@ export const copyEach = (
     const found = copier.isFree ? Option.none() : yield* to.find(name)
     if (Option.isSome(found)) {
       copier.found(found.value)
+      return true
+    }
+    if (stat.kind === "link") {
+      yield* to.makeLink(yield* readLink(name), name)
+      yield* to.setTimes(name, stat)
+      copier.copied(0)
       return true
     }
     const file = yield* open(name)
@@ -586,6 +592,11 @@ const folderOf = (disk: Disk, folder: Inode, path: FilePath.FilePath, handle: Ha
     return inode
   }
   const lstat = (name: FilePath.FilePath) => use("lstat", name, () => toStat(known(name)))
+  const readLink = (name: FilePath.FilePath) =>
+    use("readlink", name, () => {
+      const { kind, target } = known(name)
+      return kind === "link" ? target : fail("EINVAL")
+    })
   const openNamed = (name: FilePath.FilePath) => open("open", name, (own) => openFile(disk, known(name), at(name), own))
   const unlink = (name: FilePath.FilePath) =>
     use("unlink", name, () => known(name).kind === "folder" ? fail("EISDIR") : disk.take(folder, name))
@@ -606,11 +617,7 @@ const folderOf = (disk: Disk, folder: Inode, path: FilePath.FilePath, handle: Ha
       (own) => handle.use(() => unnamedOf(disk, folder, path, own, handle))
     ),
     makeFolder: (name) => Effect.asVoid(use("mkdir", name, () => add(name, "folder", 0o700))),
-    readLink: (name) =>
-      use("readlink", name, () => {
-        const { kind, target } = known(name)
-        return kind === "link" ? target : fail("EINVAL")
-      }),
+    readLink,
     makeLink: (target, name) =>
       use("symlink", name, () => {
         add(name, "link", 0o777).target = target
@@ -624,7 +631,7 @@ const folderOf = (disk: Disk, folder: Inode, path: FilePath.FilePath, handle: Ha
       }, name),
     unlink,
     readEach: (names, reader) => readEach(openNamed, names, reader),
-    copyEach: (names, to, copier) => copyEach({ lstat, open: openNamed }, names, to, copier),
+    copyEach: (names, to, copier) => copyEach({ lstat, open: openNamed, readLink }, names, to, copier),
     unlinkEach: (names, mayGoOn) => unlinkEach(unlink, names, mayGoOn),
     removeFolder: (name) =>
       use("rmdir", name, () => {

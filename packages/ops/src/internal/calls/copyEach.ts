@@ -13,6 +13,9 @@ type Step =
   | "next"
   | "look"
   | "open"
+  | "readLink"
+  | "makeLink"
+  | "setLinkTimes"
   | "create"
   | "read"
   | "write"
@@ -51,6 +54,7 @@ class Run {
   /** The copy; nothing where it is not open. */
   private copy: number | undefined = undefined
   private stat: Files.FileStat | undefined
+  private leadsTo = FilePath.empty
   private sizeBytes = 0
   private toWrite: Uint8Array = none
   /** Whether the end of the source was met. */
@@ -98,11 +102,23 @@ class Run {
         const code = refuse(name)
         // Some must not even be opened: whoever closes a file of a database gives up the locks of its whole process.
         if (code === undefined) calls.lstat(from, name, this.met)
-        else this.refused(code)
+        else this.failUnopened("lstat", code, false)
         return true
       }
       case "open":
         calls.open(from, name, "read", this.opened)
+        return true
+      case "readLink":
+        calls.readLink(from, name, this.linkRead)
+        return true
+      case "makeLink":
+        // As below: a link that was made has its name.
+        if (copier.mayGoOn()) calls.makeLink(this.leadsTo, to, name, this.linkMade)
+        else this.stopBefore()
+        return true
+      case "setLinkTimes":
+        if (stat === undefined) this.linkTimesSet(undefined)
+        else calls.setTimesAt(to, name, stat, this.linkTimesSet)
         return true
       case "look":
         calls.lstat(to, name, this.looked)
@@ -159,34 +175,63 @@ class Run {
     this.leave()
   }
 
-  private refused(code: string): void {
-    if (this.name !== undefined) this.copying.fail(this.name, "lstat", code, false)
+  /** Stops before anything was opened. */
+  private stopBefore(): void {
+    this.isStopped = true
+    this.index--
     this.goOn("next")
   }
 
+  /** Gives up what was not opened. */
+  private failUnopened(call: Call, code: string, isCopy: boolean): void {
+    if (this.name !== undefined) this.copying.fail(this.name, call, code, isCopy)
+    this.goOn("next")
+  }
+
+  /** What a copy begins with, where its name is free. */
+  private get first(): Step {
+    return this.stat?.kind === "link" ? "readLink" : "open"
+  }
+
   private readonly met: Done<Files.FileStat> = (code, stat) => {
-    if (code !== undefined) return this.refused(code)
+    if (code !== undefined) return this.failUnopened("lstat", code, false)
     this.stat = stat
     this.sizeBytes = 0
     this.isRead = false
     this.isLinked = false
     const { copier } = this.copying
     if (!copier.begin(stat)) return this.goOn("next")
-    this.goOn(copier.isFree ? "open" : "look")
+    this.goOn(copier.isFree ? this.first : "look")
   }
 
   private readonly looked: Done<Files.FileStat> = (code, found) => {
-    if (code === "ENOENT") return this.goOn("open")
-    if (code === undefined) this.copying.copier.found(found)
-    else if (this.name !== undefined) this.copying.fail(this.name, "lstat", code, true)
+    if (code === "ENOENT") return this.goOn(this.first)
+    if (code !== undefined) return this.failUnopened("lstat", code, true)
+    this.copying.copier.found(found)
+    this.goOn("next")
+  }
+
+  private readonly linkRead: Done<FilePath.FilePath> = (code, target) => {
+    if (code !== undefined) return this.failUnopened("readlink", code, false)
+    this.leadsTo = target
+    this.goOn("makeLink")
+  }
+
+  private readonly linkMade: Done<void> = (code) => {
+    if (code !== undefined) return this.failUnopened("symlink", code, true)
+    this.goOn("setLinkTimes")
+  }
+
+  private readonly linkTimesSet = (code: string | undefined): void => {
+    if (code !== undefined) return this.failUnopened("lutimes", code, true)
+    this.copying.copier.copied(0)
     this.goOn("next")
   }
 
   private readonly opened: Done<number> = (code, descriptor) => {
     this.source = descriptor
-    if (code === undefined) return this.goOn("create")
-    if (this.name !== undefined) this.copying.fail(this.name, "open", code, false)
-    this.goOn("next")
+    if (code !== undefined) return this.failUnopened("open", code, false)
+    this.goOn("create")
   }
 
   private readonly created: Done<number> = (code, descriptor) => {
