@@ -63,14 +63,18 @@ const run = (id: string, { attempt = 1, elements, isOdd = () => false, kills = (
         return numbers.map((n) => isOdd(n) ? null : 2 * n)
       })
     })
-    const { exit } = yield* asRun(id, () =>
-      TaskDispatcher.TaskDispatcher.use((_) =>
-        _.fanOut("numbers", Double, (after) => Stream.fromIterable(Option.isSome(after) ? [] : elements), {
-          keep: "all",
-          parts,
-          onCommit: (ended) => Effect.sync(() => committed.push(...ended))
-        })
-      ).pipe(Effect.provide(handlers)), { attempt })
+    const { exit } = yield* asRun(
+      id,
+      () =>
+        TaskDispatcher.TaskDispatcher.use((_) =>
+          _.fanOut("numbers", Double, (after) => Stream.fromIterable(Option.isSome(after) ? [] : elements), {
+            keep: "all",
+            parts,
+            onCommit: (ended) => Effect.sync(() => committed.push(...ended))
+          })
+        ).pipe(Effect.provide(handlers)),
+      { attempt }
+    )
     const store = yield* JobStore.JobStore
     const rows = yield* store.outcomes(JobId.make(id), { after: 0, limit: 100 })
     const { done, failed, tags, units } = Exit.isSuccess(exit) ? exit.value : yield* Effect.die(exit)

@@ -44,8 +44,7 @@ const share = Effect.fnUntraced(function*(
       : Effect.fail(new ThreadSpawner.ThreadsUnavailable({ why: "there are none" }))
   }))
   const batches = DeleteBatchLive.layerShared({ layer: others, count: 2 }, { startsAfter: 64 })
-  const program = Delete.job.toLayer((payload) => Effect.provide(Delete.program(payload), batches)
-  ).pipe(
+  const program = Delete.job.toLayer((payload) => Effect.provide(Delete.program(payload), batches)).pipe(
     Layer.provide(DeleteOneLive.layer),
     Layer.provide([
       Layer.succeed(Trash.Trash, { trash: () => Effect.void }),

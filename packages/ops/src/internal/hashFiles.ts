@@ -101,12 +101,14 @@ const unhashed = (error: FilesError): Unhashed =>
 
 /** Opens what a walk has met, which was a file, and hashes it. */
 const hashNamed = (folder: Files.Folder, name: FilePath.FilePath, method: Method) =>
-  Effect.flatMap(folder.open(name), (file) =>
-    Effect.flatMap(file.stat, (stat) =>
-      hashOne({ file, path: FilePath.join(folder.path, name), stat }, method))).pipe(
-      Effect.scoped,
-      Effect.catchTag("FilesError", (error) => Effect.succeed(unhashed(error)))
-    )
+  Effect.flatMap(
+    folder.open(name),
+    (file) =>
+      Effect.flatMap(file.stat, (stat) => hashOne({ file, path: FilePath.join(folder.path, name), stat }, method))
+  ).pipe(
+    Effect.scoped,
+    Effect.catchTag("FilesError", (error) => Effect.succeed(unhashed(error)))
+  )
 
 /** Hashes small files as they are read, and leaves the others. */
 class Hashing implements Files.Reader {
@@ -199,11 +201,13 @@ const hashIn = (
   names: ReadonlyArray<FilePath.FilePath>,
   method: Method
 ): Effect.Effect<ReadonlyArray<Outcome>, Interrupter.Interrupted, Files.Files> =>
-  Effect.flatMap(Files.Files, (files) =>
-    Effect.flatMap(files.folder(path), (folder) => hashNames(folder, names, method))).pipe(
-      Effect.scoped,
-      Effect.catchTag("FilesError", (error) => Effect.succeed(names.map(() => unhashed(error))))
-    )
+  Effect.flatMap(
+    Files.Files,
+    (files) => Effect.flatMap(files.folder(path), (folder) => hashNames(folder, names, method))
+  ).pipe(
+    Effect.scoped,
+    Effect.catchTag("FilesError", (error) => Effect.succeed(names.map(() => unhashed(error))))
+  )
 
 export const hashFiles = (
   { folders, root, ...method }: Payload

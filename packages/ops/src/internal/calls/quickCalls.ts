@@ -104,18 +104,15 @@ export const make = ({ atOnce, later }: Ways, now: () => number): QuickCalls => 
         bytes.length > largestBytes
           ? later.write(descriptor, bytes, done)
           : either((calls, done) => calls.write(descriptor, bytes, done), done),
-      setMode: (descriptor, mode, done) =>
-        either<void>((calls, done) => calls.setMode(descriptor, mode, done), done),
+      setMode: (descriptor, mode, done) => either<void>((calls, done) => calls.setMode(descriptor, mode, done), done),
       setTimes: (descriptor, times, done) =>
         either<void>((calls, done) => calls.setTimes(descriptor, times, done), done),
       setTimesAt: (folder, name, times, done) =>
         either<void>((calls, done) => calls.setTimesAt(folder, name, times, done), done),
-      makeFolder: (folder, name, done) =>
-        either<void>((calls, done) => calls.makeFolder(folder, name, done), done),
+      makeFolder: (folder, name, done) => either<void>((calls, done) => calls.makeFolder(folder, name, done), done),
       makeLink: (target, folder, name, done) =>
         either<void>((calls, done) => calls.makeLink(target, folder, name, done), done),
-      rename: (folder, from, to, done) =>
-        either<void>((calls, done) => calls.rename(folder, from, to, done), done),
+      rename: (folder, from, to, done) => either<void>((calls, done) => calls.rename(folder, from, to, done), done),
       link: (folder, existing, name, done) =>
         either<void>((calls, done) => calls.link(folder, existing, name, done), done),
       linkUnnamed: (descriptor, folder, name, done) =>
