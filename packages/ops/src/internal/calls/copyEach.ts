@@ -6,6 +6,7 @@ import * as FilePath from "../../FilePath.ts"
 import type * as Files from "../../Files.ts"
 import type { Call } from "../../FilesError.ts"
 import { isChanged } from "../content.ts"
+import { Sequence } from "./sequence.ts"
 import type { Done, SystemCalls } from "./systemCalls.ts"
 
 /** What is to be asked next. */
@@ -46,7 +47,7 @@ const here = FilePath.make(".")
 
 const none: Uint8Array = new Uint8Array(0)
 
-class Run {
+class Run extends Sequence {
   private readonly copying: Copying
   private step: Step = "next"
   private index = -1
@@ -61,36 +62,22 @@ class Run {
   private isRead = false
   private isLinked = false
   private isStopped = false
-  /** Whether the answer to what is being asked has come before the call returned. */
-  private isAsking = false
-  private isAnswered = false
 
   constructor(copying: Copying) {
+    super(() => copying.done(this.index))
     this.copying = copying
   }
 
-  /** Asks on and on while answers come at once: nothing gets deeper with the number of files. */
-  run(): void {
-    do {
-      this.isAsking = true
-      this.isAnswered = false
-      if (!this.ask()) return this.copying.done(this.index)
-      this.isAsking = false
-    } while (this.isAnswered)
-  }
-
-  private goOn(step: Step): void {
+  private next(step: Step): void {
     this.step = step
-    if (this.isAsking) this.isAnswered = true
-    else this.run()
+    this.goOn()
   }
 
   private get name(): FilePath.FilePath | undefined {
     return this.copying.names[this.index]
   }
 
-  /** Makes the next call; there is none where all is done. */
-  private ask(): boolean {
+  protected ask(): boolean {
     const { calls, copier, from, names, refuse, to } = this.copying
     const { copy = -1, source, stat } = this
     if (this.step === "next") this.index++
@@ -167,7 +154,7 @@ class Run {
   }
 
   private leave(): void {
-    this.goOn(this.copy === undefined ? "closeSource" : "closeCopy")
+    this.next(this.copy === undefined ? "closeSource" : "closeCopy")
   }
 
   private stop(): void {
@@ -179,13 +166,13 @@ class Run {
   private stopBefore(): void {
     this.isStopped = true
     this.index--
-    this.goOn("next")
+    this.next("next")
   }
 
   /** Gives up what was not opened. */
   private failUnopened(call: Call, code: string, isCopy: boolean): void {
     if (this.name !== undefined) this.copying.fail(this.name, call, code, isCopy)
-    this.goOn("next")
+    this.next("next")
   }
 
   /** What a copy begins with, where its name is free. */
@@ -200,44 +187,44 @@ class Run {
     this.isRead = false
     this.isLinked = false
     const { copier } = this.copying
-    if (!copier.begin(stat)) return this.goOn("next")
-    this.goOn(copier.isFree ? this.first : "look")
+    if (!copier.begin(stat)) return this.next("next")
+    this.next(copier.isFree ? this.first : "look")
   }
 
   private readonly looked: Done<Files.FileStat> = (code, found) => {
-    if (code === "ENOENT") return this.goOn(this.first)
+    if (code === "ENOENT") return this.next(this.first)
     if (code !== undefined) return this.failUnopened("lstat", code, true)
     this.copying.copier.found(found)
-    this.goOn("next")
+    this.next("next")
   }
 
   private readonly linkRead: Done<FilePath.FilePath> = (code, target) => {
     if (code !== undefined) return this.failUnopened("readlink", code, false)
     this.leadsTo = target
-    this.goOn("makeLink")
+    this.next("makeLink")
   }
 
   private readonly linkMade: Done<void> = (code) => {
     if (code !== undefined) return this.failUnopened("symlink", code, true)
-    this.goOn("setLinkTimes")
+    this.next("setLinkTimes")
   }
 
   private readonly linkTimesSet = (code: string | undefined): void => {
     if (code !== undefined) return this.failUnopened("lutimes", code, true)
     this.copying.copier.copied(0)
-    this.goOn("next")
+    this.next("next")
   }
 
   private readonly opened: Done<number> = (code, descriptor) => {
     this.source = descriptor
     if (code !== undefined) return this.failUnopened("open", code, false)
-    this.goOn("create")
+    this.next("create")
   }
 
   private readonly created: Done<number> = (code, descriptor) => {
     if (code !== undefined) return this.fail("create", code, true)
     this.copy = descriptor
-    this.goOn("read")
+    this.next("read")
   }
 
   private readonly read: Done<number> = (code, length) => {
@@ -247,7 +234,7 @@ class Run {
     this.sizeBytes += length
     // A read that does not fill the buffer has met the end, if that is where it should be.
     this.isRead = length === 0 || (this.sizeBytes === this.stat?.sizeBytes && length < buffer.length)
-    this.goOn(length === 0 ? "statAgain" : "write")
+    this.next(length === 0 ? "statAgain" : "write")
   }
 
   private readonly written: Done<number> = (code, length) => {
@@ -255,10 +242,10 @@ class Run {
     if (code !== undefined || length === 0) return this.fail("write", code ?? "EIO", true)
     if (length < this.toWrite.length) {
       this.toWrite = this.toWrite.subarray(length)
-      return this.goOn("write")
+      return this.next("write")
     }
-    if (this.isRead) return this.goOn("statAgain")
-    if (this.copying.copier.mayGoOn()) this.goOn("read")
+    if (this.isRead) return this.next("statAgain")
+    if (this.copying.copier.mayGoOn()) this.next("read")
     else this.stop()
   }
 
@@ -267,44 +254,44 @@ class Run {
     // What was opened may be another one than what was met.
     const { stat: met } = this
     const isSame = met !== undefined && met.inode === stat.inode && met.device === stat.device
-    if (isSame && !isChanged(met, stat)) return this.goOn("setMode")
+    if (isSame && !isChanged(met, stat)) return this.next("setMode")
     this.copying.copier.changed()
     this.leave()
   }
 
   private readonly modeSet: Done<void> = (code) => {
     if (code !== undefined) return this.fail("fchmod", code, true)
-    this.goOn("setTimes")
+    this.next("setTimes")
   }
 
   private readonly timesSet = (code: string | undefined): void => {
     if (code !== undefined) return this.fail("futimes", code, true)
-    this.goOn("link")
+    this.next("link")
   }
 
   private readonly linked: Done<void> = (code) => {
     if (code !== undefined) return this.fail("link", code, true)
     this.isLinked = true
-    this.goOn("closeCopy")
+    this.next("closeCopy")
   }
 
   private readonly copyClosed: Done<void> = (code) => {
-    if (!this.isLinked) return this.goOn("closeSource")
+    if (!this.isLinked) return this.next("closeSource")
     if (code === undefined) {
       this.copying.copier.copied(this.sizeBytes)
-      return this.goOn("closeSource")
+      return this.next("closeSource")
     }
     // It may not be whole.
     if (this.name !== undefined) this.copying.fail(this.name, "close", code, true)
-    this.goOn("takeBack")
+    this.next("takeBack")
   }
 
-  private readonly takenBack: Done<void> = () => this.goOn("closeSource")
+  private readonly takenBack: Done<void> = () => this.next("closeSource")
 
   /** What fails to close was read. One that was stopped on its way counts as not begun. */
   private readonly sourceClosed: Done<void> = () => {
     if (this.isStopped) this.index--
-    this.goOn("next")
+    this.next("next")
   }
 }
 

@@ -5,6 +5,7 @@
 import type * as FilePath from "../../FilePath.ts"
 import type * as Files from "../../Files.ts"
 import type { Call } from "../../FilesError.ts"
+import { Sequence } from "./sequence.ts"
 import type { SystemCalls } from "./systemCalls.ts"
 
 /** What is to be asked next. */
@@ -23,7 +24,7 @@ interface Reading {
   readonly done: (count: number) => void
 }
 
-class Run {
+class Run extends Sequence {
   private readonly reading: Reading
   private step: Step = "next"
   private index = -1
@@ -31,31 +32,13 @@ class Run {
   private before: Files.FileStat | undefined
   private sizeBytes = 0
   private isStopped = false
-  /** Whether the answer to what is being asked has come before the call returned. */
-  private isAsking = false
-  private isAnswered = false
 
   constructor(reading: Reading) {
+    super(() => reading.done(this.index))
     this.reading = reading
   }
 
-  /** Asks on and on while answers come at once: nothing gets deeper with the number of files. */
-  run(): void {
-    do {
-      this.isAsking = true
-      this.isAnswered = false
-      if (!this.ask()) return this.reading.done(this.index)
-      this.isAsking = false
-    } while (this.isAnswered)
-  }
-
-  private goOn(): void {
-    if (this.isAsking) this.isAnswered = true
-    else this.run()
-  }
-
-  /** Makes the next call; there is none where all is done. */
-  private ask(): boolean {
+  protected ask(): boolean {
     const { calls, folder, names, reader, refuse } = this.reading
     switch (this.step) {
       case "next": {
