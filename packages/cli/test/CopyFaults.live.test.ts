@@ -70,3 +70,38 @@ describe.skipIf(!mayMount)("fanout copy to a disk that is too small", () => {
     assert.deepStrictEqual({ status, stdout }, { status: 0, stdout: "" })
   })
 })
+
+const image = path.join(folder, "image")
+const stick = path.join(folder, "stick")
+const plug = () => spawnSync("mount", ["-o", "loop", image, stick]).status === 0
+const mayPlug = mayMount && spawnSync("mkfs.ext4", ["-V"]).error === undefined
+
+describe.skipIf(!mayPlug)("fanout copy from a disk that is unplugged", () => {
+  afterEach(() => void spawnSync("umount", [stick]))
+
+  it("is paused, counts nothing as vanished, and goes on when the disk is back", () => {
+    fs.mkdirSync(stick)
+    fs.writeFileSync(image, "")
+    fs.truncateSync(image, 32 * 2 ** 20)
+    assert.strictEqual(spawnSync("mkfs.ext4", ["-q", image]).status, 0)
+    assert.isTrue(plug())
+    fs.cpSync(source, path.join(stick, "photos"), { recursive: true })
+    // It is paused for lack of room first, so that the disk can be unplugged meanwhile.
+    assert.isTrue(mount("-t", "tmpfs", "-o", "size=4m", "tmpfs"))
+    const args = ["copy", "-T", path.join(stick, "photos"), path.join(disk, "photos")]
+    assert.strictEqual(run(args).status, 4)
+    assert.isTrue(mount("-o", "remount,size=64m"))
+    assert.strictEqual(spawnSync("umount", [stick]).status, 0)
+
+    const unplugged = run(args)
+
+    assert.strictEqual(unplugged.status, 4, unplugged.stderr)
+    assert.match(unplugged.stdout + unplugged.stderr, /is paused.*device/)
+    assert.notMatch(unplugged.stdout + unplugged.stderr, /vanished|failed/)
+    assert.isTrue(plug())
+    const { status, stderr } = run(args)
+    assert.strictEqual(status, 0, stderr)
+    const same = spawnSync("diff", ["-r", path.join(stick, "photos"), path.join(disk, "photos")], { encoding: "utf8" })
+    assert.deepStrictEqual([same.status, same.stdout], [0, ""])
+  })
+})

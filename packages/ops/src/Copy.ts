@@ -27,9 +27,10 @@ import type { DestinationError } from "./DestinationError.ts"
 import * as FilePath from "./FilePath.ts"
 import * as Files from "./Files.ts"
 import * as FileTree from "./FileTree.ts"
+import * as FileSystems from "./internal/fileSystems.ts"
 import { type Gathered, Gathering } from "./internal/gathering.ts"
 import { MadeFolders } from "./internal/madeFolders.ts"
-import { pauseOn, pausing } from "./internal/pausing.ts"
+import { pauseIfMoved, pauseOn, pausing } from "./internal/pausing.ts"
 import * as ProtectedFiles from "./ProtectedFiles.ts"
 import * as QuickFiles from "./QuickFiles.ts"
 import { SkipReason } from "./SkipReason.ts"
@@ -70,7 +71,9 @@ export const Payload = Schema.Struct({
   request: Request,
   transfers: Schema.NonEmptyArray(Destination.Transfer),
   /** Files that are neither copied nor replaced: those of the job's own database. Without links above their names. */
-  leaveOut: Schema.Array(FilePath.FilePath)
+  leaveOut: Schema.Array(FilePath.FilePath),
+  /** What sources and targets were on when the job was planned, where that has a name. */
+  homes: Schema.Array(FileSystems.Home)
 })
 
 /**
@@ -109,7 +112,14 @@ export const plan = (
     sources: request.sources,
     destination: request.destination,
     isTarget: request.noTargetDirectory
-  }).pipe(Effect.map((transfers) => ({ request, transfers, leaveOut })))
+  }).pipe(
+    Effect.flatMap((transfers) =>
+      Effect.map(
+        FileSystems.find(transfers.flatMap(({ source, target }) => [source, target])),
+        (homes) => ({ request, transfers, leaveOut, homes })
+      )
+    )
+  )
 
 type Entry = CopyEntry["payloadSchema"]["Type"]
 type Element = FanOut.Element<Entry>
@@ -296,6 +306,7 @@ const sweepTargets = Effect.fnUntraced(function*({ transfers }: Payload) {
 export const program = Effect.fnUntraced(function*(payload: Payload) {
   const { fanOut } = yield* TaskDispatcher
   const pools = yield* Pools
+  yield* Effect.provideService(pauseIfMoved, FileSystems.Homes, payload.homes)
   yield* sweepTargets(payload)
   // It only tells how much there is: where it fails, that is not known.
   yield* Effect.forkScoped(Effect.ignore(count(payload)))
@@ -303,6 +314,7 @@ export const program = Effect.fnUntraced(function*(payload: Payload) {
   const { options, source } = yield* entries(payload)
   return yield* fanOut("entries", CopyEntry, source, { ...options, concurrency, pauseOn }).pipe(
     Effect.provideService(MadeFolders, new Set()),
+    Effect.provideService(FileSystems.Homes, payload.homes),
     Effect.provideService(ProtectedFiles.ProtectedFiles, yield* ProtectedFiles.make(payload.leaveOut)),
     // It collects failures, so it never gives up.
     Effect.catchTag("FanOutStopped", Effect.die)

@@ -26,6 +26,7 @@ import * as FilePath from "./FilePath.ts"
 import * as Files from "./Files.ts"
 import type { FilesError } from "./FilesError.ts"
 import * as FolderCopy from "./FolderCopy.ts"
+import * as FileSystems from "./internal/fileSystems.ts"
 import * as MadeFolders from "./internal/madeFolders.ts"
 import { share } from "./internal/sharing.ts"
 import type { NoFreeName } from "./NumberedName.ts"
@@ -173,15 +174,31 @@ type Ending<E, R = CopyRouter | Files.Files> = Effect.Effect<
 const copyOrFail = (payload: Payload): Ending<CopyError | FilesError | NoFreeName> =>
   payload.kind === "folderEnd" ? endFolder(payload) : copyOne(payload)
 
+/** Says that something is missing, unless all of its disk is: then it is told so that the job is paused. */
+const missing = <A, E, R>(
+  path: FilePath.FilePath,
+  otherwise: Effect.Effect<A, E, R>
+): Effect.Effect<A, E | EntryFailed, R | Files.Files> =>
+  Effect.flatMap(FileSystems.findMoved, (moved): Effect.Effect<A, E | EntryFailed, R> =>
+    moved === undefined
+      ? otherwise
+      : Effect.fail(new EntryFailed({ code: "ENODEV", path, why: FileSystems.explain(moved) })))
+
 /** Copies one entry. A source that is gone since it was listed is no failure. */
 const copy = (payload: Payload): Ending<never> =>
   Effect.catchTags(copyOrFail(payload), {
-    CopyError: (error) =>
-      error.reason._tag === "Vanished" ? Task.skip(SkipReason.Vanished) : Effect.fail(failed(error, payload.source)),
-    FilesError: (error) =>
-      error.isMissing && error.path === payload.source
-        ? Task.skip(SkipReason.Vanished)
-        : Effect.fail(failed(error, payload.source)),
+    CopyError: (error): Ending<never> => {
+      const { reason } = error
+      if (reason._tag === "Vanished") return missing(payload.source, Task.skip(SkipReason.Vanished))
+      const fail = Effect.fail(failed(error, payload.source))
+      return reason._tag === "CallFailed" && reason.error.isMissing ? missing(payload.source, fail) : fail
+    },
+    FilesError: (error): Ending<never> => {
+      const fail = Effect.fail(failed(error, payload.source))
+      if (!error.isMissing) return fail
+      const otherwise: Ending<never> = error.path === payload.source ? Task.skip(SkipReason.Vanished) : fail
+      return missing(payload.source, otherwise)
+    },
     NoFreeName: (error) => Effect.fail(failed(error, payload.target))
   })
 

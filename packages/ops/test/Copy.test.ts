@@ -297,6 +297,24 @@ describe.each([["one by one", false], ["together", true]] as const)("Copy, %s", 
       assert.include(disk.see("/to/copy/a"), { mode: 0o600 })
     }))
 
+  it.effect("is paused where what it works on is on another file system by now, and skips nothing", () =>
+    Effect.gen(function*() {
+      for (const gone of ["open /from/folder/b", "lstat /from/folder/b", "scandir /from/folder", "mkdir /to/copy"]) {
+        const disk = plant()
+        disk.remove("/from/pipe")
+        const { rows, state } = yield* copy(disk, {
+          before: (call, path) =>
+            Effect.suspend(() => {
+              if (`${call} ${path}` !== gone) return Effect.void
+              // Its mount point is there, and empty.
+              for (const device of disk.fileSystems.keys()) disk.fileSystems.set(device, "another")
+              return Effect.fail(FaultyFiles.error(call, path, "ENOENT"))
+            })
+        })
+        assert.deepStrictEqual([state, rows], ["Paused", []], gone)
+      }
+    }))
+
   it.effect("copies a folder of more than is copied in one go", () =>
     Effect.gen(function*() {
       const disk = plant()
