@@ -389,6 +389,35 @@ const contract = (name: string, layer: Layer.Layer<JobStore.JobStore, JobStoreEr
         assert.deepStrictEqual(ran.toSorted((a, b) => a - b), [5, 6, 7])
       }).pipe(fresh))
 
+    it.effect("takes nothing more while it is still being logged why it is paused", () =>
+      Effect.gen(function*() {
+        let ran = 0
+        const Writing = Job.make("test/Writing", { success: Progress.Tally })
+        const handlers = WriteTasks.toLayer({
+          "test/Write": () =>
+            Effect.suspend(() => {
+              ran++
+              return Effect.delay(Effect.fail(new WriteFailed({ code: "ENOSPC" })), "1 millis")
+            })
+        })
+        const pauseOn = () => ({ by: "disk", message: "no space is left" }) as const
+        const program = Effect.catchTag(
+          TaskDispatcher.use((_) => _.fanOut("numbers", Write, numbers(5000), { concurrency: 8, pauseOn })),
+          "FanOutStopped",
+          Effect.die
+        )
+        const { jobs } = yield* manager([Writing], Layer.provide(Writing.toLayer(() => program), handlers)).pipe(
+          Effect.updateService(JobStore.JobStore, (store) => ({
+            ...store,
+            log: (...args: Parameters<typeof store.log>) => Effect.delay(store.log(...args), "200 millis")
+          }))
+        )
+        const { id } = yield* jobs.start(Writing, undefined)
+        yield* TestClock.adjust("3 seconds")
+        assert.strictEqual(yield* stateOf(jobs, id), "Paused")
+        assert.strictEqual(ran, 8)
+      }).pipe(fresh))
+
     it.effect("takes over what was not heard of for a lease, and refuses its late writes", () =>
       Effect.gen(function*() {
         const frozen = { now: false }

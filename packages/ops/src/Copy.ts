@@ -239,6 +239,8 @@ const count = Effect.fnUntraced(function*(payload: Payload) {
   const found = Option.isSome(known)
     ? known.value
     : yield* Effect.delay(Stream.runFold(walk(payload, Option.none()), () => 0, (n) => n + 1), "500 millis")
+  // What was counted of a disk that is gone is no total.
+  if ((yield* FileSystems.findMoved()) !== undefined) return
   yield* Progress.total("items", found)
   if (Option.isNone(known)) yield* total.save(found)
 })
@@ -264,7 +266,8 @@ const walk = ({ transfers }: Payload, after: Option.Option<string>) => {
 const entries = Effect.fnUntraced(function*(payload: Payload) {
   const { throughout } = yield* QuickFiles.QuickFiles
   const isQuick = Option.isSome(yield* throughout(pathsOf(payload)))
-  const walked = (after: Option.Option<string>) => pausing(walk(payload, after))
+  const sources = payload.transfers.map(({ source }) => source)
+  const walked = (after: Option.Option<string>) => pausing(walk(payload, after), sources)
   if (!isQuick || payload.request.conflict !== "changed") {
     return { source: (after: Option.Option<string>) => Stream.map(walked(after), elementOf(payload)), options: {} }
   }
@@ -306,7 +309,7 @@ const sweepTargets = Effect.fnUntraced(function*({ transfers }: Payload) {
 export const program = Effect.fnUntraced(function*(payload: Payload) {
   const { fanOut } = yield* TaskDispatcher
   const pools = yield* Pools
-  yield* Effect.provideService(pauseIfMoved, FileSystems.Homes, payload.homes)
+  yield* pauseIfMoved
   yield* sweepTargets(payload)
   // It only tells how much there is: where it fails, that is not known.
   yield* Effect.forkScoped(Effect.ignore(count(payload)))
@@ -314,12 +317,11 @@ export const program = Effect.fnUntraced(function*(payload: Payload) {
   const { options, source } = yield* entries(payload)
   return yield* fanOut("entries", CopyEntry, source, { ...options, concurrency, pauseOn }).pipe(
     Effect.provideService(MadeFolders, new Set()),
-    Effect.provideService(FileSystems.Homes, payload.homes),
     Effect.provideService(ProtectedFiles.ProtectedFiles, yield* ProtectedFiles.make(payload.leaveOut)),
     // It collects failures, so it never gives up.
     Effect.catchTag("FanOutStopped", Effect.die)
   )
-})
+}, (program, { homes }) => Effect.provideService(program, FileSystems.Homes, homes))
 
 /**
  * Removes every temporary file that the job has left under its targets.

@@ -24,10 +24,11 @@ import { type Lost, lostUnits } from "./CopyStrategy.ts"
 import { CopyEntry, CopyFiles, EntryCopied, EntryFailed } from "./CopyTask.ts"
 import * as FilePath from "./FilePath.ts"
 import * as Files from "./Files.ts"
-import type { FilesError } from "./FilesError.ts"
+import { FilesError } from "./FilesError.ts"
 import * as FolderCopy from "./FolderCopy.ts"
 import * as FileSystems from "./internal/fileSystems.ts"
 import * as MadeFolders from "./internal/madeFolders.ts"
+import { diskGone } from "./internal/pausing.ts"
 import { share } from "./internal/sharing.ts"
 import type { NoFreeName } from "./NumberedName.ts"
 import * as Place from "./Place.ts"
@@ -174,30 +175,40 @@ type Ending<E, R = CopyRouter | Files.Files> = Effect.Effect<
 const copyOrFail = (payload: Payload): Ending<CopyError | FilesError | NoFreeName> =>
   payload.kind === "folderEnd" ? endFolder(payload) : copyOne(payload)
 
-/** Says that something is missing, unless all of its disk is: then it is told so that the job is paused. */
-const missing = <A, E, R>(
-  path: FilePath.FilePath,
+/** Says what has failed, or that all of its disk is gone, so that the job is paused. */
+const orDiskGone = <A, E, R>(
+  error: FilesError,
+  { source, target }: Payload,
   otherwise: Effect.Effect<A, E, R>
 ): Effect.Effect<A, E | EntryFailed, R | Files.Files> =>
-  Effect.flatMap(FileSystems.findMoved, (moved): Effect.Effect<A, E | EntryFailed, R> =>
-    moved === undefined
-      ? otherwise
-      : Effect.fail(new EntryFailed({ code: "ENODEV", path, why: FileSystems.explain(moved) })))
+  FileSystems.mayBeAll(error)
+    ? Effect.flatMap(FileSystems.findMoved([source, target]), (moved): Effect.Effect<A, E | EntryFailed, R> =>
+      moved === undefined
+        ? otherwise
+        : Effect.fail(new EntryFailed({ code: diskGone, path: moved, why: FileSystems.explain(moved) })))
+    : otherwise
+
+/** What a source that has vanished would have been answered with. */
+const noEntry = (path: FilePath.FilePath) =>
+  new FilesError({ call: "lstat", code: "ENOENT", path, target: Option.none() })
 
 /** Copies one entry. A source that is gone since it was listed is no failure. */
 const copy = (payload: Payload): Ending<never> =>
   Effect.catchTags(copyOrFail(payload), {
     CopyError: (error): Ending<never> => {
       const { reason } = error
-      if (reason._tag === "Vanished") return missing(payload.source, Task.skip(SkipReason.Vanished))
       const fail = Effect.fail(failed(error, payload.source))
-      return reason._tag === "CallFailed" && reason.error.isMissing ? missing(payload.source, fail) : fail
+      if (reason._tag === "CallFailed") return orDiskGone(reason.error, payload, fail)
+      return reason._tag === "Vanished"
+        ? orDiskGone(noEntry(reason.path), payload, Task.skip(SkipReason.Vanished))
+        : fail
     },
     FilesError: (error): Ending<never> => {
-      const fail = Effect.fail(failed(error, payload.source))
-      if (!error.isMissing) return fail
-      const otherwise: Ending<never> = error.path === payload.source ? Task.skip(SkipReason.Vanished) : fail
-      return missing(payload.source, otherwise)
+      const isVanished = error.isMissing && error.path === payload.source
+      const otherwise: Ending<never> = isVanished
+        ? Task.skip(SkipReason.Vanished)
+        : Effect.fail(failed(error, payload.source))
+      return orDiskGone(error, payload, otherwise)
     },
     NoFreeName: (error) => Effect.fail(failed(error, payload.target))
   })

@@ -2,6 +2,7 @@
  * Remembers which file systems a job works on, and tells when a path leads to another one: a disk that was unplugged or
  * unmounted leaves an empty folder behind, and what was on it has not vanished.
  */
+import * as Arr from "effect/Array"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
@@ -10,7 +11,7 @@ import * as FilePath from "../FilePath.ts"
 import * as Files from "../Files.ts"
 import type { FilesError } from "../FilesError.ts"
 
-/** A path, and what the file system that it is on is called, wherever that is mounted. */
+/** A folder, and what the file system that it is on is called, wherever that is mounted. */
 export const Home = Schema.Struct({ path: FilePath.FilePath, fileSystem: Schema.String })
 export type Home = typeof Home.Type
 
@@ -19,38 +20,65 @@ export const Homes = Context.Reference<ReadonlyArray<Home>>("@fanout/ops/interna
   defaultValue: () => []
 })
 
-const ofFolder = (path: FilePath.FilePath): Effect.Effect<Option.Option<string>, FilesError, Files.Files> =>
-  Effect.scoped(Files.Files.use((files) => Effect.flatMap(files.open(path), (file) => file.fileSystem)))
+/** What calls answer where a device is gone. One file may answer so, too: a dead mount among those that are well. */
+const isGone = (code: string): boolean =>
+  code === "ENODEV" || code === "ENOMEDIUM" || code === "ESTALE" || code === "ENOTCONN"
+
+/** Whether an error may be all of a disk's, and not of one file. */
+export const mayBeAll = ({ code, isMissing }: FilesError): boolean => isMissing || isGone(code)
 
 /**
- * What a folder is on, or the nearest one above that is there; `None` where that has no name, or can't be asked. Only
- * folders are opened: closing a file of a database would give up its locks.
+ * What a folder is on, or the nearest one above that is there. Only folders are opened: closing a file of a database
+ * would give up its locks.
  */
-const fileSystemOf = (path: FilePath.FilePath): Effect.Effect<Option.Option<string>, never, Files.Files> =>
+const fileSystemOf = (folder: FilePath.FilePath): Effect.Effect<Option.Option<string>, FilesError, Files.Files> =>
+  Effect.catchIf(
+    Effect.scoped(Files.Files.use((files) => Effect.flatMap(files.open(folder), (file) => file.fileSystem))),
+    ({ isMissing }) => isMissing && folder !== "/",
+    () => fileSystemOf(FilePath.parent(folder))
+  )
+
+/** The folder that stands for a path: itself, or the one that it is in. */
+const folderOf = (path: FilePath.FilePath): Effect.Effect<FilePath.FilePath, never, Files.Files> =>
   Files.Files.use((files) => files.lstat(path)).pipe(
-    Effect.flatMap(({ kind }) => ofFolder(kind === "folder" ? path : FilePath.parent(path))),
-    Effect.catch(({ isMissing }) =>
-      isMissing && path !== "/" ? fileSystemOf(FilePath.parent(path)) : Effect.succeedNone
-    )
+    Effect.match({
+      onFailure: () => FilePath.parent(path),
+      onSuccess: ({ kind }) => kind === "folder" ? path : FilePath.parent(path)
+    })
   )
 
-/** Looks where these paths are at home. */
-export const find = (
+/** Looks where these paths are at home, as far as that has a name. */
+export const find = Effect.fnUntraced(function*(
   paths: ReadonlyArray<FilePath.FilePath>
-): Effect.Effect<ReadonlyArray<Home>, never, Files.Files> =>
-  Effect.map(
-    Effect.forEach(paths, (path) =>
-      Effect.map(fileSystemOf(path), Option.map((fileSystem): Home => ({ path, fileSystem })))),
-    (homes) =>
-      homes.flatMap(Option.toArray)
-  )
+): Effect.fn.Return<ReadonlyArray<Home>, never, Files.Files> {
+  const folders = Arr.dedupe(yield* Effect.forEach(paths, folderOf))
+  const homes = yield* Effect.forEach(folders, (path) =>
+    Effect.map(
+      Effect.orElseSucceed(fileSystemOf(path), () => Option.none<string>()),
+      Option.map((fileSystem): Home => ({ path, fileSystem }))
+    ))
+  return homes.flatMap(Option.toArray)
+})
 
-/** The first path that is on another file system by now, if any is. */
-export const findMoved: Effect.Effect<FilePath.FilePath | undefined, never, Files.Files> = Effect.gen(function*() {
-  for (const { fileSystem, path } of yield* Homes) {
-    const now = yield* fileSystemOf(path)
-    if (!Option.contains(now, fileSystem)) return path
-  }
+/** Whether a folder is on another file system by now. Where that can't be asked, or has no name, nothing is known. */
+const isElsewhere = ({ fileSystem, path }: Home): Effect.Effect<boolean, never, Files.Files> =>
+  Effect.match(fileSystemOf(path), {
+    onFailure: ({ code }) => isGone(code),
+    onSuccess: Option.exists((now) => now !== fileSystem)
+  })
+
+/** As many homes are asked at most: there is one for each folder that was named. */
+const maxHomes = 100
+
+/** The first home of these paths that is elsewhere by now, if any is; of all paths if none is given. */
+export const findMoved = Effect.fnUntraced(function*(
+  paths?: ReadonlyArray<FilePath.FilePath>
+): Effect.fn.Return<FilePath.FilePath | undefined, never, Files.Files> {
+  const homes = yield* Homes
+  const own = paths === undefined
+    ? homes
+    : homes.filter(({ path }) => paths.some((one) => FilePath.isWithin(one, path)))
+  for (const home of own.slice(0, maxHomes)) if (yield* isElsewhere(home)) return home.path
   return undefined
 })
 

@@ -1,60 +1,56 @@
 /**
- * What a copy meets that is no failure of one file: a disk that is full, a device that is gone.
+ * What a copy meets that is no failure of one file: a disk that is full, a disk that is gone.
  */
 import type * as FanOut from "@fanout/core/FanOut"
 import { JobContext } from "@fanout/core/JobContext"
 import * as Effect from "effect/Effect"
 import * as Stream from "effect/Stream"
 import type { EntryFailed } from "../CopyTask.ts"
+import * as FilePath from "../FilePath.ts"
 import type { Files } from "../Files.ts"
-import type { FilesError } from "../FilesError.ts"
 import type * as FileTree from "../FileTree.ts"
 import * as FileSystems from "./fileSystems.ts"
 
-const pauseFor = (code: string, message: string): FanOut.Pause | undefined => {
-  switch (code) {
-    case "ENOSPC":
-    case "EDQUOT":
-      return { by: "disk", message }
-    case "ENODEV":
-    case "ENOMEDIUM":
-    case "ESTALE":
-    case "ENOTCONN":
-      return { by: "device", message }
-    default:
-      return undefined
-  }
-}
+/** Code of an error that says that all of a disk is gone. */
+export const diskGone = "DiskGone"
 
 /** Pauses the job where a task meets such a thing. */
-export const pauseOn = ({ code, why }: EntryFailed): FanOut.Pause | undefined => pauseFor(code, why)
-
-/** Pauses the job, and stays where it is: the interruption that a pause ends with is for the program. */
-const stay = (pause: FanOut.Pause): Effect.Effect<never, never, JobContext> =>
-  Effect.flatMap(JobContext, (job) => Effect.andThen(Effect.exit(job.pause(pause.by, pause.message)), Effect.never))
-
-/** Pauses the program of a job where a path is on another file system by now. */
-export const pauseIfMoved: Effect.Effect<void, never, JobContext | Files> = Effect.flatMap(
-  FileSystems.findMoved,
-  (path) =>
-    path === undefined
-      ? Effect.void
-      : Effect.flatMap(JobContext, (job) => job.pause("device", FileSystems.explain(path)))
-)
-
-/** What can't be read now is not passed, if that is not its own fault. */
-const stayIfGone = ({ code, isMissing, message }: FilesError): Effect.Effect<void, never, JobContext | Files> => {
-  const pause = pauseFor(code, message)
-  if (pause !== undefined) return stay(pause)
-  if (!isMissing) return Effect.void
-  return Effect.flatMap(
-    FileSystems.findMoved,
-    (path) => path === undefined ? Effect.void : stay({ by: "device", message: FileSystems.explain(path) })
-  )
+export const pauseOn = ({ code, why }: EntryFailed): FanOut.Pause | undefined => {
+  if (code === "ENOSPC" || code === "EDQUOT") return { by: "disk", message: why }
+  return code === diskGone ? { by: "device", message: why } : undefined
 }
 
-/** Pauses the job where a walk meets such a thing. */
+const pause = (moved: FilePath.FilePath): Effect.Effect<never, never, JobContext> =>
+  Effect.flatMap(JobContext, (job) => job.pause("device", FileSystems.explain(moved)))
+
+/** Pauses the program of a job where one of its paths is on another file system by now. */
+export const pauseIfMoved: Effect.Effect<void, never, JobContext | Files> = Effect.flatMap(
+  FileSystems.findMoved(),
+  (moved) => moved === undefined ? Effect.void : pause(moved)
+)
+
+/**
+ * Pauses the job where a walk over these sources meets a disk that is gone, and stays there, so that nothing on it is
+ * passed. A source that is the place of a mount is an empty folder then, and no error.
+ */
 export const pausing = <E, R>(
-  walk: Stream.Stream<FileTree.Element, E, R>
-): Stream.Stream<FileTree.Element, E, R | JobContext | Files> =>
-  Stream.tap(walk, (element) => element._tag === "Unreadable" ? stayIfGone(element.error) : Effect.void)
+  walk: Stream.Stream<FileTree.Element, E, R>,
+  sources: ReadonlyArray<FilePath.FilePath>
+): Stream.Stream<FileTree.Element, E, R | JobContext | Files> => {
+  const stay = ({ path, source }: FileTree.Element) => {
+    const top = sources[source] ?? FilePath.empty
+    return Effect.flatMap(
+      FileSystems.findMoved([path === "" ? top : FilePath.join(top, path)]),
+      (moved) =>
+        moved === undefined
+          ? Effect.void
+          // The interruption that a pause ends with is for the program.
+          : Effect.andThen(Effect.exit(pause(moved)), Effect.never)
+    )
+  }
+  const isSuspicious = (element: FileTree.Element): boolean =>
+    element._tag === "Unreadable"
+      ? FileSystems.mayBeAll(element.error)
+      : element._tag === "Open" && element.path === ""
+  return Stream.tap(walk, (element) => isSuspicious(element) ? stay(element) : Effect.void)
+}

@@ -2,6 +2,8 @@
 import * as Cause from "effect/Cause"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Latch from "effect/Latch"
 import * as Option from "effect/Option"
 import type { PauseOn } from "../../FanOut.ts"
 import { JobContext } from "../../JobContext.ts"
@@ -11,6 +13,7 @@ export class Pausing {
   private readonly pauseOn: PauseOn<unknown> | undefined
   private readonly context: Context.Context<never>
   private isPausing = false
+  private readonly paused = Latch.makeUnsafe(false)
 
   constructor(pauseOn: PauseOn<unknown> | undefined, context: Context.Context<never>) {
     this.pauseOn = pauseOn
@@ -26,10 +29,16 @@ export class Pausing {
     })
     if (pause === undefined) return undefined
     return Effect.suspend(() => {
-      if (this.isPausing) return Effect.void
+      // Nobody takes anything more until the job knows that it is to stop.
+      if (this.isPausing) return this.paused.await
       this.isPausing = true
-      // It ends with an interruption, which is meant for the program.
-      return Effect.asVoid(Effect.exit(Context.getUnsafe(this.context, JobContext).pause(pause.by, pause.message)))
+      return Effect.exit(Context.getUnsafe(this.context, JobContext).pause(pause.by, pause.message)).pipe(
+        Effect.tap(Effect.sync(() => this.paused.openUnsafe())),
+        // It ends with an interruption, which is meant for the program.
+        Effect.flatMap((exit): Effect.Effect<void> =>
+          Exit.isFailure(exit) && Cause.hasDies(exit.cause) ? Effect.failCause(exit.cause) : Effect.void
+        )
+      )
     })
   }
 }
