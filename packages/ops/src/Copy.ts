@@ -73,7 +73,7 @@ export const Payload = Schema.Struct({
   /** Files that are neither copied nor replaced: those of the job's own database. Without links above their names. */
   leaveOut: Schema.Array(FilePath.FilePath),
   /** What sources and targets were on when the job was planned, where that has a name. */
-  homes: Schema.Array(FileSystems.Home)
+  homes: Schema.optionalKey(Schema.Array(FileSystems.Home))
 })
 
 /**
@@ -321,7 +321,7 @@ export const program = Effect.fnUntraced(function*(payload: Payload) {
     // It collects failures, so it never gives up.
     Effect.catchTag("FanOutStopped", Effect.die)
   )
-}, (program, { homes }) => Effect.provideService(program, FileSystems.Homes, homes))
+}, (program, { homes = [] }) => Effect.provideService(program, FileSystems.Homes, homes))
 
 /**
  * Removes every temporary file that the job has left under its targets.
