@@ -220,7 +220,7 @@ const parts: FanOut.Parts<Entry, typeof EntryCopied.Type> = ({ cursor, payload }
     count === 0 ? [] : [{ _tag: "Settled", cursor, key: "", outcome: { _tag: "Done", value: { _tag }, count } }]
   const others = value.value.alone.flatMap((index) => names[index] ?? [])
   return [
-    // Neither has a row, nor runs.
+    // None of these has a row or runs, so none needs a cursor of its own.
     ...done("Copied", copied),
     ...done("Linked", linked),
     ...done("Unchanged", unchanged),

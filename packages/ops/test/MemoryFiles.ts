@@ -478,6 +478,21 @@ export const unlinkEach = (
     return codes
   })
 
+/** Does something with names, one after the other, until it is not gone through with one. Gives how many it was. */
+const oneByOne = <R>(
+  names: ReadonlyArray<FilePath.FilePath>,
+  one: (name: FilePath.FilePath) => Effect.Effect<boolean, FilesError, R>,
+  on: Pick<Files.Reader, "mayGoOn" | "fail">
+): Effect.Effect<number, never, R> =>
+  Effect.gen(function*() {
+    for (const [index, name] of names.entries()) {
+      if (!on.mayGoOn()) return index
+      const isThrough = yield* Effect.catch(one(name), (error) => Effect.as(Effect.sync(() => on.fail(error)), true))
+      if (!isThrough) return index
+    }
+    return names.length
+  })
+
 /** Reads files one by one. */
 export const readEach = (
   open: Files.Folder["open"],
@@ -499,18 +514,7 @@ export const readEach = (
     reader.end(yield* file.stat)
     return true
   }, Effect.scoped)
-  return Effect.gen(function*() {
-    for (const [index, name] of names.entries()) {
-      if (!reader.mayGoOn()) return index
-      const isWhole = yield* Effect.catch(readOne(name), (error) =>
-        Effect.sync(() => {
-          reader.fail(error)
-          return true
-        }))
-      if (!isWhole) return index
-    }
-    return names.length
-  })
+  return oneByOne(names, readOne, reader)
 }
 
 /** Copies files one by one. */
@@ -565,18 +569,7 @@ export const copyEach = (
     copier.copied(sizeBytes)
     return true
   }, Effect.scoped)
-  return Effect.gen(function*() {
-    for (const [index, name] of names.entries()) {
-      if (!copier.mayGoOn()) return index
-      const isThrough = yield* Effect.catch(copyOne(name), (error) =>
-        Effect.sync(() => {
-          copier.fail(error)
-          return true
-        }))
-      if (!isThrough) return index
-    }
-    return names.length
-  })
+  return oneByOne(names, copyOne, copier)
 }
 
 const folderOf = (disk: Disk, folder: Inode, path: FilePath.FilePath, handle: Handle): Files.Folder => {

@@ -31,8 +31,8 @@ interface Ways<T extends Task.Any> {
 type Handle<T extends Task.Any> = (payload: Task.Payload<T>) => Work<T>
 
 /** How the others do it: as part of the task that is being run, which they see as their own. */
-const handlerOf = <T extends Task.Any>(task: T): Effect.Effect<Handle<T>, never, Task.Handler<T>> => {
-  return Effect.map(Effect.context<Task.Handler<T>>(), ({ mapUnsafe }) => {
+const handlerOf = <T extends Task.Any>(task: T): Effect.Effect<Handle<T>, never, Task.Handler<T>> =>
+  Effect.map(Effect.context<Task.Handler<T>>(), ({ mapUnsafe }) => {
     // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- what a group's layer puts there
     const { context: own, handler } = mapUnsafe.get(task.key) as Rpc.Handler<string>
     return (payload) => {
@@ -43,7 +43,6 @@ const handlerOf = <T extends Task.Any>(task: T): Effect.Effect<Handle<T>, never,
       return Effect.provideContext(work, own)
     }
   })
-}
 
 /** So much is given to each of the others that they have something to do while this thread is at a piece of its own. */
 const piecesEach = 4
