@@ -48,11 +48,15 @@ export interface FileStat {
   /** Identifies the file together with `inode`, whatever it is called. */
   readonly device: bigint
   readonly inode: bigint
+  /** How many names it has. */
+  readonly links: number
   /** Permissions, with the set-id and sticky bits (`0o7777`). */
   readonly mode: number
   readonly owner: number
   readonly group: number
   readonly sizeBytes: number
+  /** What it takes on the device. With less than its size it has holes, or is compressed. */
+  readonly allocatedBytes: number
   readonly accessedNanos: bigint
   readonly modifiedNanos: bigint
   /** When content, mode, owner or names changed last. Nobody can set it. */
@@ -88,6 +92,41 @@ export interface FileTimes {
 }
 
 /**
+ * Whose a file is.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Owner {
+  readonly owner: number
+  readonly group: number
+}
+
+/**
+ * Extended attribute. Access control lists are such, too.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Attribute {
+  /** With its namespace before a dot; one character for each byte. */
+  readonly name: string
+  readonly value: Uint8Array
+}
+
+/**
+ * Part of a file.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Stretch {
+  readonly start: number
+  /** Behind its last byte. */
+  readonly end: number
+}
+
+/**
  * File or folder that is open. It is closed with its scope at the latest.
  *
  * @category models
@@ -111,6 +150,43 @@ export interface OpenFile {
 
   /** Writes all of these bytes where it stands. */
   readonly write: (bytes: Uint8Array) => Effect.Effect<void, FilesError>
+
+  /** Writes all of these bytes at this place, wherever it stands. */
+  readonly writeAt: (bytes: Uint8Array, offset: number) => Effect.Effect<void, FilesError>
+
+  /**
+   * The next stretch of data that begins at this place or behind it: what is not in it are holes. `None` behind the last.
+   * Fails with `ENOTSUP` where that is not known. `read` does not go on from where it stood before.
+   */
+  readonly dataFrom: (offset: number) => Effect.Effect<Option.Option<Stretch>, FilesError>
+
+  /**
+   * Writes what another file has at this place to the same place, within the kernel, and gives how many bytes that were;
+   * 0 at the end of the other file. Fails with `ENOTSUP` where there is no such call, and with `EXDEV`, `EINVAL` and
+   * others where it does not work for these files.
+   */
+  readonly copyFrom: (file: OpenFile, offset: number, bytes: number) => Effect.Effect<number, FilesError>
+
+  /** Shares all the blocks of another file, until one of them is written to. It must be empty. Fails where it can't be. */
+  readonly cloneFrom: (file: OpenFile) => Effect.Effect<void, FilesError>
+
+  /** Sets the size. What it gains is a hole. */
+  readonly truncate: (sizeBytes: number) => Effect.Effect<void, FilesError>
+
+  /** Returns once all of it is on the device. What fails then may be lost: once more would not tell. */
+  readonly sync: Effect.Effect<void, FilesError>
+
+  /** Returns once all is on the device that was written to its file system before. Fails with `ENOTSUP`. */
+  readonly syncFileSystem: Effect.Effect<void, FilesError>
+
+  /** Its extended attributes. Fails with `ENOTSUP` where there are none. */
+  readonly attributes: Effect.Effect<ReadonlyArray<Attribute>, FilesError>
+
+  /** Sets an extended attribute. */
+  readonly setAttribute: (attribute: Attribute) => Effect.Effect<void, FilesError>
+
+  /** Sets owner and group. Takes the set-id bits away. */
+  readonly setOwner: (owner: Owner) => Effect.Effect<void, FilesError>
 
   /** Sets permissions, with the set-id and sticky bits. */
   readonly setMode: (mode: number) => Effect.Effect<void, FilesError>
@@ -243,6 +319,9 @@ export interface Folder {
   /** Creates a file that only its owner may use (`0600`), and opens it to write to it. Fails with `EEXIST`. */
   readonly create: (name: FilePath) => Effect.Effect<OpenFile, FilesError, Scope.Scope>
 
+  /** Opens a file that is there to write on in it. Never follows a link (`ELOOP`), never waits for anybody. */
+  readonly update: (name: FilePath) => Effect.Effect<OpenFile, FilesError, Scope.Scope>
+
   /** Creates a file without a name. Fails with `ENOTSUP` where the file system, or the way to call it, has none. */
   readonly createUnnamed: Effect.Effect<UnnamedFile, FilesError, Scope.Scope>
 
@@ -258,11 +337,17 @@ export interface Folder {
   /** Sets the times of what has the name; of the link itself where that is one. */
   readonly setTimes: (name: FilePath, times: FileTimes) => Effect.Effect<void, FilesError>
 
+  /** Sets owner and group of what has the name; of the link itself where that is one. */
+  readonly setOwner: (name: FilePath, owner: Owner) => Effect.Effect<void, FilesError>
+
   /** Gives a file another name, in place of whatever file or link has it. */
   readonly rename: (from: FilePath, to: FilePath) => Effect.Effect<void, FilesError>
 
-  /** Gives a file one more name. Fails with `EEXIST`. */
-  readonly link: (existing: FilePath, name: FilePath) => Effect.Effect<void, FilesError>
+  /** Gives a file one more name, here or in another folder of this file system service. Fails with `EEXIST`. */
+  readonly link: (existing: FilePath, name: FilePath, to?: Folder) => Effect.Effect<void, FilesError>
+
+  /** Returns once its names are on the device. */
+  readonly sync: Effect.Effect<void, FilesError>
 
   /** Removes one name of a file. Never removes a folder. */
   readonly unlink: (name: FilePath) => Effect.Effect<void, FilesError>

@@ -12,16 +12,34 @@ export type Before = (call: Call, path: FilePath.FilePath) => Effect.Effect<void
 export const intercept = (files: Files.Files["Service"], before: Before): Files.Files["Service"] => {
   const around = <A, E, R>(call: Call, path: FilePath.FilePath, effect: Effect.Effect<A, E, R>) =>
     Effect.andThen(Effect.suspend(() => before(call, path)), effect)
-  const file = (path: FilePath.FilePath, inner: Files.OpenFile): Files.OpenFile => ({
+  const inners = new WeakMap<Files.OpenFile, Files.OpenFile>()
+  const innerOf = (file: Files.OpenFile): Files.OpenFile => inners.get(file) ?? file
+  const innerFolders = new WeakMap<Files.Folder, Files.Folder>()
+  const fileOf = (path: FilePath.FilePath, inner: Files.OpenFile): Files.OpenFile => ({
     stat: around("fstat", path, inner.stat),
     fileSystem: around("fstatfs", path, inner.fileSystem),
     read: (buffer) => around("read", path, inner.read(buffer)),
     readAt: (buffer, offset) => around("read", path, inner.readAt(buffer, offset)),
     write: (bytes) => around("write", path, inner.write(bytes)),
+    writeAt: (bytes, offset) => around("write", path, inner.writeAt(bytes, offset)),
+    dataFrom: (offset) => around("lseek", path, inner.dataFrom(offset)),
+    copyFrom: (file, offset, bytes) => around("copy_file_range", path, inner.copyFrom(innerOf(file), offset, bytes)),
+    cloneFrom: (file) => around("ficlone", path, inner.cloneFrom(innerOf(file))),
+    truncate: (sizeBytes) => around("ftruncate", path, inner.truncate(sizeBytes)),
+    sync: around("fsync", path, inner.sync),
+    syncFileSystem: around("syncfs", path, inner.syncFileSystem),
+    attributes: around("listxattr", path, inner.attributes),
+    setAttribute: (attribute) => around("setxattr", path, inner.setAttribute(attribute)),
+    setOwner: (owner) => around("fchown", path, inner.setOwner(owner)),
     setMode: (mode) => around("fchmod", path, inner.setMode(mode)),
     setTimes: (times) => around("futimes", path, inner.setTimes(times)),
     close: around("close", path, inner.close)
   })
+  const file = (path: FilePath.FilePath, inner: Files.OpenFile): Files.OpenFile => {
+    const opened = fileOf(path, inner)
+    inners.set(opened, inner)
+    return opened
+  }
   const unnamed = (path: FilePath.FilePath, inner: Files.UnnamedFile): Files.UnnamedFile => ({
     ...file(path, inner),
     link: (name) => around("link", FilePath.join(path, name), inner.link(name))
@@ -34,7 +52,7 @@ export const intercept = (files: Files.Files["Service"], before: Before): Files.
     const lstat = (name: FilePath.FilePath) => around("lstat", at(name), inner.lstat(name))
     const readLink = (name: FilePath.FilePath) => around("readlink", at(name), inner.readLink(name))
     const unlink = (name: FilePath.FilePath) => around("unlink", at(name), inner.unlink(name))
-    return {
+    const opened: Files.Folder = {
       path,
       stat: around("fstat", path, inner.stat),
       identity: around("fstat", path, inner.identity),
@@ -52,11 +70,17 @@ export const intercept = (files: Files.Files["Service"], before: Before): Files.
       makeLink: (target, name) => around("symlink", at(name), inner.makeLink(target, name)),
       setTimes: (name, times) => around("lutimes", at(name), inner.setTimes(name, times)),
       rename: (from, to) => around("rename", at(from), inner.rename(from, to)),
-      link: (existing, name) => around("link", at(existing), inner.link(existing, name)),
+      update: (name) => around("open", at(name), Effect.map(inner.update(name), (opened) => file(at(name), opened))),
+      setOwner: (name, owner) => around("lchown", at(name), inner.setOwner(name, owner)),
+      sync: around("fsync", path, inner.sync),
+      link: (existing, name, to) =>
+        around("link", at(existing), inner.link(existing, name, to === undefined ? to : innerFolders.get(to))),
       unlink,
       unlinkEach: (names, mayGoOn) => unlinkEach(unlink, names, mayGoOn),
       removeFolder: (name) => around("rmdir", at(name), inner.removeFolder(name))
     }
+    innerFolders.set(opened, inner)
+    return opened
   }
   return {
     lstat: (path) => around("lstat", path, files.lstat(path)),

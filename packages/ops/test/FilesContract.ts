@@ -57,6 +57,8 @@ const callsByName = (folder: Files.Folder, name: FilePath.FilePath) => ({
   folder: folder.folder(name),
   open: folder.open(name),
   create: folder.create(name),
+  update: folder.update(name),
+  setOwner: folder.setOwner(name, { owner: 0, group: 0 }),
   makeFolder: folder.makeFolder(name),
   readLink: folder.readLink(name),
   makeLink: folder.makeLink(n("target"), name),
@@ -824,6 +826,147 @@ const unnamedTests = (test: Test, unnamed: boolean | undefined) => {
     }))
 }
 
+/** Nothing where the way to call a file system, or the file system, has no such thing. */
+const ifSupported = <A, R>(effect: Effect.Effect<A, { readonly code: string }, R>) =>
+  Effect.catchIf(
+    Effect.asSome(effect),
+    (error) => error.code === "ENOTSUP" || error.code === "EOPNOTSUPP",
+    () => Effect.succeedNone
+  )
+
+/** How content is written, shared and flushed, beside the usual way. */
+const contentTests = (test: Test) => {
+  test("writes at any place, and cuts off", ({ folder }) =>
+    Effect.gen(function*() {
+      const file = yield* folder.create(n("file"))
+      yield* file.writeAt(bytes("later"), 3)
+      yield* file.writeAt(bytes("abc"), 0)
+      assert.strictEqual(yield* read(folder, "file"), "abclater")
+      yield* file.truncate(4)
+      assert.strictEqual(yield* read(folder, "file"), "abcl")
+      yield* file.truncate(6)
+      yield* file.write(bytes("A"))
+      assert.strictEqual(yield* read(folder, "file"), "Abcl\0\0")
+    }))
+
+  test("opens a file that is there to write on in it", ({ folder }) =>
+    Effect.gen(function*() {
+      yield* write(folder, "file", "abcdef")
+      yield* folder.makeLink(n("file"), n("link"))
+      const file = yield* folder.update(n("file"))
+      yield* file.writeAt(bytes("XY"), 4)
+      assert.strictEqual(yield* read(folder, "file"), "abcdXY")
+      assert.strictEqual(yield* code(folder.update(n("nothing"))), "ENOENT")
+      assert.strictEqual(yield* code(folder.update(n("link"))), "ELOOP")
+    }))
+
+  test("copies parts of a file within the kernel, and all of it by sharing", ({ folder }) =>
+    Effect.gen(function*() {
+      yield* write(folder, "file", "0123456789")
+      const from = yield* folder.open(n("file"))
+      const to = yield* folder.create(n("copy"))
+      const part = yield* ifSupported(to.copyFrom(from, 6, 3))
+      if (Option.isSome(part)) {
+        assert.strictEqual(part.value, 3)
+        assert.strictEqual(yield* to.copyFrom(from, 0, 6), 6)
+        assert.strictEqual(yield* to.copyFrom(from, 9, 100), 1)
+        assert.strictEqual(yield* to.copyFrom(from, 10, 100), 0)
+        assert.strictEqual(yield* read(folder, "copy"), "0123456789")
+      }
+      const clone = yield* folder.create(n("clone"))
+      if (Option.isSome(yield* ifSupported(clone.cloneFrom(from)))) {
+        assert.strictEqual(yield* read(folder, "clone"), "0123456789")
+      }
+    }))
+
+  test("tells where data are, and where holes", ({ folder }) =>
+    Effect.gen(function*() {
+      const file = yield* folder.create(n("file"))
+      const mebi = 2 ** 20
+      yield* file.writeAt(bytes("x"), mebi)
+      yield* file.truncate(3 * mebi)
+      const first = yield* ifSupported(file.dataFrom(0))
+      if (Option.isNone(first)) return
+      const known = Option.getOrThrow(first.value)
+      // A file system without holes has data everywhere.
+      assert.isAtMost(known.start, mebi)
+      assert.isAbove(known.end, mebi)
+      const next = yield* file.dataFrom(known.end)
+      assert.isTrue(Option.isNone(next), "all data are one stretch")
+      assert.isTrue(Option.isNone(yield* file.dataFrom(3 * mebi)))
+      const { allocatedBytes, sizeBytes } = yield* file.stat
+      assert.strictEqual(sizeBytes, 3 * mebi)
+      if (known.start > 0) assert.isBelow(allocatedBytes, sizeBytes)
+    }))
+
+  test("flushes files, folders and file systems", ({ files, folder }) =>
+    Effect.gen(function*() {
+      const file = yield* folder.create(n("file"))
+      yield* file.write(bytes("text"))
+      yield* file.sync
+      yield* folder.sync
+      const itself = yield* files.open(folder.path)
+      yield* itself.sync
+      yield* ifSupported(itself.syncFileSystem)
+    }))
+}
+
+/** What a file has beside content, mode and times. */
+const attributeTests = (test: Test) => {
+  test("keeps extended attributes, whatever is in them", ({ files, folder }) =>
+    Effect.gen(function*() {
+      const file = yield* folder.create(n("file"))
+      const empty = yield* ifSupported(file.attributes)
+      if (Option.isNone(empty)) return
+      const own = (all: ReadonlyArray<Files.Attribute>) =>
+        all.filter(({ name }) => name.startsWith("user."))
+          .map(({ name, value }) => `${name}=${Buffer.from(value).toString("latin1")}`)
+          .toSorted((a, b) => a < b ? -1 : 1)
+      assert.deepStrictEqual(own(empty.value), [])
+      const set = ifSupported(file.setAttribute({ name: "user.one", value: bytes("a\0\xff") }))
+      // tmpfs has had them since Linux 6.6.
+      if (Option.isNone(yield* set)) return
+      yield* file.setAttribute({ name: "user.caf\xe9", value: bytes("") })
+      yield* file.setAttribute({ name: "user.one", value: bytes("b") })
+      const found = yield* Effect.flatMap(folder.open(n("file")), (file) => file.attributes)
+      assert.deepStrictEqual(own(found), ["user.caf\xe9=", "user.one=b"])
+      const itself = yield* files.open(folder.path)
+      yield* itself.setAttribute({ name: "user.of a folder", value: bytes("c") })
+      assert.deepStrictEqual(own(yield* itself.attributes), ["user.of a folder=c"])
+    }))
+
+  test("sets owners, of links themselves", ({ folder }) =>
+    Effect.gen(function*() {
+      const file = yield* folder.create(n("file"))
+      yield* folder.makeLink(n("nowhere"), n("link"))
+      const { group, owner } = yield* file.stat
+      // Nobody but root may give a file to somebody else.
+      const other = owner === 0 ? { owner: 65_534, group: 65_533 } : { owner, group }
+      yield* file.setMode(0o6755)
+      yield* file.setOwner(other)
+      yield* folder.setOwner(n("link"), other)
+      for (const name of ["file", "link"]) {
+        const { group, owner } = yield* folder.lstat(n(name))
+        assert.deepStrictEqual({ owner, group }, other)
+      }
+      assert.strictEqual((yield* file.stat).mode, 0o755)
+    }))
+
+  test("gives a file one more name in another folder", ({ at, files, folder }) =>
+    Effect.gen(function*() {
+      yield* write(folder, "file", "text")
+      yield* folder.makeFolder(n("into"))
+      const into = yield* files.folder(at("into"))
+      assert.strictEqual((yield* folder.lstat(n("file"))).links, 1)
+      yield* folder.link(n("file"), n("other"), into)
+      assert.strictEqual(yield* read(into, "other"), "text")
+      assert.strictEqual((yield* folder.lstat(n("file"))).links, 2)
+      assert.strictEqual(yield* code(folder.link(n("file"), n("other"), into)), "EEXIST")
+      assert.strictEqual(yield* code(folder.link(n("file"), n("."), into)), "EINVAL")
+      assert.strictEqual(yield* code(folder.link(n("nothing"), n("third"), into)), "ENOENT")
+    }))
+}
+
 /**
  * What every file system behind `Files` must do, each test in an empty folder of its own.
  *
@@ -851,5 +994,7 @@ export const filesContract = <E>(
     confinementTests(test)
     closingTests(test)
     unnamedTests(test, unnamed)
+    contentTests(test)
+    attributeTests(test)
   })
 }

@@ -15,6 +15,9 @@ interface Inode {
   readonly entries: Map<FilePath.FilePath, Inode>
   target: FilePath.FilePath
   content: Uint8Array
+  links: number
+  owner: Files.Owner
+  readonly attributes: Map<string, Uint8Array>
   mode: number
   times: Files.FileTimes
   changed: bigint
@@ -22,6 +25,8 @@ interface Inode {
   isGone: boolean
   /** What it is on. */
   mount: bigint
+  /** What is left of it after a power cut. */
+  onDevice: { readonly content: Uint8Array; readonly entries: ReadonlyMap<FilePath.FilePath, Inode> }
 }
 
 interface Place {
@@ -73,6 +78,8 @@ export class Disk {
   private lastBorn = 1n
   private readonly freeInodes: Array<bigint> = []
   private lastMount = 1n
+  /** Files that have no name yet. */
+  readonly unnamed = new Set<Inode>()
   private ticks = 9_000_000_000_000_000_000n
   /** Device of what is created from now on. */
   device = 1n
@@ -87,8 +94,14 @@ export class Disk {
   tellsKinds = true
   /** Files without a name, which some file systems don't have. */
   takesUnnamed = true
+  /** Extended attributes, which some file systems don't have. */
+  takesAttributes = true
+  /** Whether a file system can be flushed as one. */
+  syncsAsOne = true
   /** Files and folders that are open. */
   openCount = 0
+  /** Files and folders, and file systems, that were flushed. */
+  syncs = { one: 0, all: 0 }
 
   inode(kind: Files.FileKind, mode: number): Inode {
     return {
@@ -99,12 +112,42 @@ export class Disk {
       entries: new Map(),
       target: FilePath.empty,
       content: new Uint8Array(0),
+      links: 0,
+      owner: { owner: 0, group: 0 },
+      attributes: new Map(),
       mode,
       times: zero,
       changed: this.ticks,
       isGone: false,
-      mount: 1n
+      mount: 1n,
+      onDevice: { content: new Uint8Array(0), entries: new Map() }
     }
+  }
+
+  /** Flushes one file or folder. */
+  sync(inode: Inode): void {
+    inode.onDevice = { content: inode.content.slice(), entries: new Map(inode.entries) }
+  }
+
+  /** Flushes all that has a name, or is one of those. */
+  syncAll(more: Iterable<Inode> = this.unnamed): void {
+    const visit = (inode: Inode): void => {
+      this.sync(inode)
+      inode.entries.forEach(visit)
+    }
+    visit(this.root)
+    for (const inode of more) this.sync(inode)
+  }
+
+  /** Leaves what was flushed. */
+  cutPower(): void {
+    const visit = (inode: Inode): void => {
+      inode.content = inode.onDevice.content.slice()
+      inode.entries.clear()
+      for (const [name, entry] of inode.onDevice.entries) inode.entries.set(name, entry)
+      inode.entries.forEach(visit)
+    }
+    visit(this.root)
   }
 
   place(path: FilePath.FilePath, follow: boolean, depth = 0): Place {
@@ -160,6 +203,7 @@ export class Disk {
     if (folder.isGone) fail("ENOENT")
     if (folder.entries.has(name)) fail("EEXIST")
     folder.entries.set(name, inode)
+    inode.links++
     inode.mount = folder.mount
     inode.changed = ++this.ticks
     this.touch(folder)
@@ -176,7 +220,7 @@ export class Disk {
   take(folder: Inode, name: FilePath.FilePath): void {
     const found = folder.entries.get(name) ?? fail("ENOENT")
     folder.entries.delete(name)
-    this.freeInodes.push(found.inode)
+    if (--found.links === 0) this.freeInodes.push(found.inode)
     found.changed = ++this.ticks
     this.touch(folder)
     if (found.kind !== "folder") return
@@ -206,6 +250,12 @@ export class Disk {
 
   setTimes(inode: Inode, { accessedNanos, modifiedNanos }: Files.FileTimes): void {
     inode.times = { accessedNanos, modifiedNanos }
+    inode.changed = ++this.ticks
+  }
+
+  setOwner(inode: Inode, { group, owner }: Files.Owner): void {
+    inode.owner = { owner, group }
+    inode.mode &= ~0o6000
     inode.changed = ++this.ticks
   }
 
@@ -311,10 +361,11 @@ export const toStat = (inode: Inode): Files.FileStat => ({
   kind: inode.kind,
   device: deviceOf(inode),
   inode: inode.inode,
+  links: inode.links,
   mode: inode.mode,
-  owner: 0,
-  group: 0,
+  ...inode.owner,
   sizeBytes: inode.kind === "link" ? FilePath.toBytes(inode.target).length : inode.content.length,
+  allocatedBytes: inode.content.length,
   ...inode.times,
   changedNanos: inode.changed,
   bornNanos: inode.born
@@ -374,8 +425,29 @@ const scoped = <A>(
     ({ opened }) => opened
   )
 
+/** Inodes of files that are open, as other files copy from them. */
+const inodes = new WeakMap<Files.OpenFile, Inode>()
+
+/** Content that many small writes go to: there is room for twice as much, or they would take the square of the time. */
+const writing = (disk: Disk, inode: Inode) => {
+  let room = new Uint8Array(0)
+  return (bytes: Uint8Array, at: number): void => {
+    const end = at + bytes.length
+    if (end > room.length || inode.content.buffer !== room.buffer) {
+      room = new Uint8Array(2 * Math.max(end, inode.content.length))
+      room.set(inode.content)
+    }
+    // What was cut off, and what was skipped, reads as zeros.
+    if (at > inode.content.length) room.fill(0, inode.content.length, at)
+    room.set(bytes, at)
+    inode.content = room.subarray(0, Math.max(inode.content.length, end))
+    disk.touch(inode)
+  }
+}
+
 const fileOf = (disk: Disk, inode: Inode, path: FilePath.FilePath, handle: Handle): Files.OpenFile => {
-  let [offset, room] = [0, new Uint8Array(0)]
+  let offset = 0
+  const writeTo = writing(disk, inode)
   const use = <A>(call: Call, body: () => A) => attempt(call, path, () => handle.use(body))
   const readFrom = (buffer: Uint8Array, at: number): number => {
     if (inode.kind === "folder") fail("EISDIR")
@@ -383,7 +455,8 @@ const fileOf = (disk: Disk, inode: Inode, path: FilePath.FilePath, handle: Handl
     buffer.set(part)
     return part.length
   }
-  return {
+  const from = (file: Files.OpenFile): Inode => inodes.get(file) ?? fail("EBADF")
+  const file: Files.OpenFile = {
     stat: use("fstat", () => toStat(inode)),
     fileSystem: use("fstatfs", () => Option.fromUndefinedOr(disk.fileSystems.get(inode.device))),
     read: (buffer) =>
@@ -395,22 +468,54 @@ const fileOf = (disk: Disk, inode: Inode, path: FilePath.FilePath, handle: Handl
     readAt: (buffer, at) => use("read", () => readFrom(buffer, at)),
     write: (bytes) =>
       use("write", () => {
-        const end = offset + bytes.length
-        // Room for twice as much, or many small writes would take the square of the time.
-        if (end > room.length) {
-          const larger = new Uint8Array(2 * end)
-          larger.set(inode.content)
-          room = larger
-        }
-        room.set(bytes, offset)
-        inode.content = room.subarray(0, Math.max(inode.content.length, end))
-        offset = end
+        writeTo(bytes, offset)
+        offset += bytes.length
+      }),
+    writeAt: (bytes, at) => use("write", () => writeTo(bytes, at)),
+    dataFrom: (at) =>
+      use(
+        "lseek",
+        () => at < inode.content.length ? Option.some({ start: at, end: inode.content.length }) : Option.none()
+      ),
+    copyFrom: (file, at, bytes) =>
+      use("copy_file_range", () => {
+        const part = from(file).content.subarray(at, at + bytes)
+        if (part.length > 0) writeTo(part, at)
+        return part.length
+      }),
+    cloneFrom: () => use("ficlone", () => fail("EOPNOTSUPP")),
+    truncate: (sizeBytes) =>
+      use("ftruncate", () => {
+        const content = new Uint8Array(sizeBytes)
+        content.set(inode.content.subarray(0, sizeBytes))
+        inode.content = content
         disk.touch(inode)
       }),
+    sync: use("fsync", () => {
+      disk.syncs.one++
+      disk.sync(inode)
+    }),
+    syncFileSystem: use("syncfs", () => {
+      if (!disk.syncsAsOne) fail("ENOTSUP")
+      disk.syncs.all++
+      disk.syncAll()
+    }),
+    attributes: use(
+      "listxattr",
+      () => disk.takesAttributes ? Array.from(inode.attributes, ([name, value]) => ({ name, value })) : fail("ENOTSUP")
+    ),
+    setAttribute: ({ name, value }) =>
+      use("setxattr", () => {
+        if (!disk.takesAttributes) fail("ENOTSUP")
+        inode.attributes.set(name, value)
+      }),
+    setOwner: (owner) => use("fchown", () => disk.setOwner(inode, owner)),
     setMode: (mode) => use("fchmod", () => disk.setMode(inode, mode)),
     setTimes: (times) => use("futimes", () => disk.setTimes(inode, times)),
     close: use("close", () => handle.close())
   }
+  inodes.set(file, inode)
+  return file
 }
 
 const list = (
@@ -452,6 +557,7 @@ const unnamedOf = (
   if (!disk.takesUnnamed) fail("ENOTSUP")
   if (folder.isGone) fail("ENOENT")
   const [inode, handle] = [disk.inode("file", 0o600), own()]
+  disk.unnamed.add(inode)
   return {
     ...fileOf(disk, inode, path, handle),
     link: (name) =>
@@ -572,6 +678,9 @@ export const copyEach = (
   return oneByOne(names, copyOne, copier)
 }
 
+/** Inodes of folders that are open, as files of others are linked into them. */
+const folders = new WeakMap<Files.Folder, Inode>()
+
 const folderOf = (disk: Disk, folder: Inode, path: FilePath.FilePath, handle: Handle): Files.Folder => {
   const at = (name: FilePath.FilePath) => FilePath.join(path, name)
   const known = (name: FilePath.FilePath): Inode => folder.entries.get(checked(name)) ?? fail("ENOENT")
@@ -593,7 +702,7 @@ const folderOf = (disk: Disk, folder: Inode, path: FilePath.FilePath, handle: Ha
   const openNamed = (name: FilePath.FilePath) => open("open", name, (own) => openFile(disk, known(name), at(name), own))
   const unlink = (name: FilePath.FilePath) =>
     use("unlink", name, () => known(name).kind === "folder" ? fail("EISDIR") : disk.take(folder, name))
-  return {
+  const opened: Files.Folder = {
     path,
     stat: attempt("fstat", path, () => handle.use(() => toStat(folder))),
     identity: attempt("fstat", path, () => handle.use(() => toIdentity(folder))),
@@ -603,6 +712,7 @@ const folderOf = (disk: Disk, folder: Inode, path: FilePath.FilePath, handle: Ha
     folder: (name) => open("open", name, (own) => openFolder(disk, known(name), at(name), own)),
     open: openNamed,
     create: (name) => open("create", name, (own) => fileOf(disk, add(name, "file", 0o600), at(name), own())),
+    update: (name) => open("open", name, (own) => openFile(disk, known(name), at(name), own)),
     createUnnamed: scoped(
       disk,
       "create",
@@ -617,11 +727,19 @@ const folderOf = (disk: Disk, folder: Inode, path: FilePath.FilePath, handle: Ha
       }),
     setTimes: (name, times) => use("lutimes", name, () => disk.setTimes(known(name), times)),
     rename: (from, to) => use("rename", from, () => disk.move(folder, checked(from), folder, checked(to)), to),
-    link: (existing, name) =>
+    setOwner: (name, owner) => use("lchown", name, () => disk.setOwner(known(name), owner)),
+    link: (existing, name, to = opened) =>
       use("link", existing, () => {
         const inode = known(existing)
-        disk.put(folder, checked(name), inode.kind === "folder" ? fail("EPERM") : inode)
+        const into = folders.get(to) ?? fail("EBADF")
+        if (into.device !== folder.device) fail("EXDEV")
+        disk.put(into, checked(name), inode.kind === "folder" ? fail("EPERM") : inode)
       }, name),
+    sync: attempt("fsync", path, () =>
+      handle.use(() => {
+        disk.syncs.one++
+        disk.sync(folder)
+      })),
     unlink,
     readEach: (names, reader) => readEach(openNamed, names, reader),
     copyEach: (names, to, copier) => copyEach({ lstat, open: openNamed, readLink }, names, to, copier),
@@ -635,6 +753,8 @@ const folderOf = (disk: Disk, folder: Inode, path: FilePath.FilePath, handle: Ha
         disk.take(folder, name)
       })
   }
+  folders.set(opened, folder)
+  return opened
 }
 
 export const make = (disk: Disk): Files.Files["Service"] => {

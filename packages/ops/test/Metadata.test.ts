@@ -6,6 +6,8 @@ const stat = (fields: Partial<FileStat> = {}): FileStat => ({
   kind: "file",
   device: 1n,
   inode: 1n,
+  links: 1,
+  allocatedBytes: 0,
   mode: 0o644,
   owner: 1,
   group: 2,

@@ -117,7 +117,7 @@ class Run extends Sequence {
         calls.read(source, copier.buffer, null, this.read)
         return true
       case "write":
-        calls.write(copy, this.toWrite, this.written)
+        calls.write(copy, this.toWrite, null, this.written)
         return true
       case "statAgain":
         calls.stat(source, this.stattedAgain)

@@ -45,8 +45,19 @@ const libcCalls = {
   read: declare("int64 read(int descriptor, void *into, size_t size)"),
   pread: declare("int64 pread64(int descriptor, void *into, size_t size, int64 at)"),
   write: declare("int64 write(int descriptor, const void *from, size_t size)"),
+  pwrite: declare("int64 pwrite64(int descriptor, const void *from, size_t size, int64 at)"),
+  lseek: declare("int64 lseek64(int descriptor, int64 at, int whence)"),
+  copyFileRange: declare("int64 copy_file_range(int from, void *at, int to, void *toAt, size_t size, uint flags)"),
+  ftruncate: declare("int ftruncate64(int descriptor, int64 size)"),
+  fsync: declare("int fsync(int descriptor)"),
+  syncfs: declare("int syncfs(int descriptor)"),
+  flistxattr: declare("int64 flistxattr(int descriptor, void *into, size_t size)"),
+  fgetxattr: declare("int64 fgetxattr(int descriptor, const char *name, void *into, size_t size)"),
+  fsetxattr: declare("int fsetxattr(int descriptor, const char *name, const void *value, size_t size, int flags)"),
   fstatfs: declare("int fstatfs(int descriptor, void *into)"),
   ioctl: declare("int ioctl(int descriptor, ulong request, void *into)"),
+  ioctlWithNumber: declare("int ioctl(int descriptor, ulong request, long value)"),
+  fchownat: declare("int fchownat(int folder, const char *name, uint owner, uint group, int flags)"),
   fchmod: declare("int fchmod(int descriptor, uint mode)"),
   utimensat: declare("int utimensat(int folder, const char *name, const void *times, int flags)"),
   mkdirat: declare("int mkdirat(int folder, const char *name, uint mode)"),
@@ -70,6 +81,10 @@ const STATX_BTIME = 0x800
 const STATX_MNT_ID = 0x1000
 /** What `stat` knows, and the time of birth. */
 const statMask = 0x7ff | STATX_BTIME
+const SEEK_DATA = 3
+const SEEK_HOLE = 4
+/** Request to share the blocks of another file (linux/fs.h). */
+const FICLONE = 0x40049409
 /** Number of `openat2`, the same on all architectures (linux/unistd.h). */
 const SYS_openat2 = 437
 const RESOLVE_NO_SYMLINKS = 4n
@@ -81,6 +96,7 @@ const flagsOf: Readonly<Record<Mode, number>> = {
   list: O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC,
   read: O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC,
   create: O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC,
+  update: O_WRONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC,
   unnamed: O_WRONLY | O_TMPFILE | O_CLOEXEC
 }
 
@@ -128,6 +144,17 @@ const makeLater: Make = (call, values, done) => {
   })
 }
 
+/**
+ * As much as half a millisecond's worth of names, the longest list of extended attributes, and the largest value of one
+ * (linux/limits.h).
+ */
+const bufferBytes = 65_536
+
+/** Buffers that nothing is read into: to make new ones each time would take memory until it is collected. */
+const buffers: Array<Buffer> = []
+
+const takeBuffer = (): Buffer => buffers.pop() ?? Buffer.allocUnsafe(bufferBytes)
+
 // --- What the kernel fills in ---------------------------------------------------------------------------------------
 
 const statBytes = 256
@@ -141,10 +168,12 @@ const toStat = (into: Buffer): Files.FileStat => {
     kind: kinds.get(mode & 0o170000) ?? "special",
     device: deviceOf(into),
     inode: into.readBigUInt64LE(32),
+    links: into.readUInt32LE(16),
     mode: mode & 0o7777,
     owner: into.readUInt32LE(20),
     group: into.readUInt32LE(24),
     sizeBytes: Number(into.readBigUInt64LE(40)),
+    allocatedBytes: 512 * Number(into.readBigUInt64LE(48)),
     accessedNanos: timeAt(into, 64),
     modifiedNanos: timeAt(into, 112),
     changedNanos: timeAt(into, 96),
@@ -214,12 +243,6 @@ const askFileSystem = (make: Make, descriptor: number, done: Done<string>): void
 
 // --- Calls ----------------------------------------------------------------------------------------------------------
 
-// As much as half a millisecond's worth of names.
-const listBytes = 65_536
-
-/** Buffers that no list is read into: to make new ones each time would take memory until it is collected. */
-const listBuffers: Array<Buffer> = []
-
 /** What the kernel resolves in one call without following a link, where it has such a call. */
 const openWhole = (make: Make, path: FilePath.FilePath, flags: number, done: Done<number>): void => {
   const how = Buffer.alloc(24)
@@ -277,6 +300,74 @@ const identity = (make: Make): SystemCalls["identity"] => (descriptor, done) => 
   )
 }
 
+const forContent = (make: Make) =>
+  ({
+    write: (descriptor, bytes, at, done) =>
+      at === null
+        ? make(libcCalls.write, [descriptor, bytes, bytes.length], done)
+        : make(libcCalls.pwrite, [descriptor, bytes, bytes.length, at], done),
+    seek: (descriptor, at, to, done) =>
+      make(libcCalls.lseek, [descriptor, at, to === "data" ? SEEK_DATA : SEEK_HOLE], done),
+    copyRange: (from, to, at, length, done) => {
+      const places = [Buffer.alloc(8), Buffer.alloc(8)] as const
+      for (const place of places) place.writeBigInt64LE(BigInt(at))
+      make(libcCalls.copyFileRange, [from, places[0], to, places[1], length, 0], done)
+    },
+    clone: (from, to, done) => make(libcCalls.ioctlWithNumber, [to, FICLONE, from], withoutValue(done)),
+    truncate: (descriptor, sizeBytes, done) => make(libcCalls.ftruncate, [descriptor, sizeBytes], withoutValue(done)),
+    sync: (descriptor, done) => make(libcCalls.fsync, [descriptor], withoutValue(done)),
+    syncFileSystem: (descriptor, done) => make(libcCalls.syncfs, [descriptor], withoutValue(done))
+  }) satisfies Partial<SystemCalls>
+
+const attributeName = (name: string): Buffer => Buffer.from(`${name}\0`, "latin1")
+
+const forAttributes = (make: Make) =>
+  ({
+    listAttributes: (descriptor, done) => {
+      const into = takeBuffer()
+      make(libcCalls.flistxattr, [descriptor, into, into.length], (code, length) => {
+        const names = code === undefined && length > 0 ? into.toString("latin1", 0, length - 1).split("\0") : []
+        buffers.push(into)
+        done(code, names)
+      })
+    },
+    getAttribute: (descriptor, name, done) => {
+      const into = takeBuffer()
+      make(libcCalls.fgetxattr, [descriptor, attributeName(name), into, into.length], (code, length) => {
+        const value = new Uint8Array(into.subarray(0, Math.max(length, 0)))
+        buffers.push(into)
+        done(code, value)
+      })
+    },
+    setAttribute: (descriptor, name, value, done) =>
+      make(libcCalls.fsetxattr, [descriptor, attributeName(name), value, value.length, 0], withoutValue(done)),
+    setOwner: (descriptor, owner, group, done) =>
+      make(libcCalls.fchownat, [descriptor, "", owner, group, AT_EMPTY_PATH], withoutValue(done)),
+    setOwnerAt: (folder, name, owner, group, done) =>
+      make(libcCalls.fchownat, [folder, native(name), owner, group, AT_SYMLINK_NOFOLLOW], withoutValue(done))
+  }) satisfies Partial<SystemCalls>
+
+const forNames = (make: Make) =>
+  ({
+    makeFolder: (folder, name, done) => make(libcCalls.mkdirat, [folder, native(name), folderMode], withoutValue(done)),
+    makeLink: (target, folder, name, done) =>
+      make(libcCalls.symlinkat, [native(target), folder, native(name)], withoutValue(done)),
+    rename: (folder, from, to, done) =>
+      make(libcCalls.renameat, [folder, native(from), folder, native(to)], withoutValue(done)),
+    link: (folder, existing, to, name, done) =>
+      make(libcCalls.linkat, [folder, native(existing), to, native(name), 0], withoutValue(done)),
+    // By descriptor alone it takes a privilege.
+    linkUnnamed: (descriptor, folder, name, done) =>
+      make(
+        libcCalls.linkat,
+        [AT_FDCWD, `/proc/self/fd/${descriptor}`, folder, native(name), AT_SYMLINK_FOLLOW],
+        withoutValue(done)
+      ),
+    unlink: (folder, name, done) => make(libcCalls.unlinkat, [folder, native(name), 0], withoutValue(done)),
+    removeFolder: (folder, name, done) =>
+      make(libcCalls.unlinkat, [folder, native(name), AT_REMOVEDIR], withoutValue(done))
+  }) satisfies Partial<SystemCalls>
+
 const of = (make: Make): SystemCalls => {
   const stat = (folder: number, name: string | Buffer, flags: number, done: Done<Files.FileStat>): void => {
     const into = Buffer.allocUnsafe(statBytes)
@@ -306,10 +397,10 @@ const of = (make: Make): SystemCalls => {
     fileSystem: (descriptor, done) =>
       FileSystemId.isKnownLayout ? askFileSystem(make, descriptor, done) : done(undefined, ""),
     list: (descriptor, add, done) => {
-      const into = listBuffers.pop() ?? Buffer.allocUnsafe(listBytes)
+      const into = takeBuffer()
       make(libcCalls.getdents, [descriptor, into, into.length], (code, length) => {
         if (code === undefined) addEntries(into, length, add)
-        listBuffers.push(into)
+        buffers.push(into)
         done(code, length > 0)
       })
     },
@@ -325,29 +416,14 @@ const of = (make: Make): SystemCalls => {
       at === null
         ? make(libcCalls.read, [descriptor, buffer, buffer.length], done)
         : make(libcCalls.pread, [descriptor, buffer, buffer.length, at], done),
-    write: (descriptor, bytes, done) => make(libcCalls.write, [descriptor, bytes, bytes.length], done),
+    ...forContent(make),
+    ...forAttributes(make),
     setMode: (descriptor, mode, done) => make(libcCalls.fchmod, [descriptor, mode], withoutValue(done)),
     setTimes: (descriptor, times, done) =>
       make(libcCalls.utimensat, [descriptor, null, timesBytes(times), 0], withoutValue(done)),
     setTimesAt: (folder, name, times, done) =>
       make(libcCalls.utimensat, [folder, native(name), timesBytes(times), AT_SYMLINK_NOFOLLOW], withoutValue(done)),
-    makeFolder: (folder, name, done) => make(libcCalls.mkdirat, [folder, native(name), folderMode], withoutValue(done)),
-    makeLink: (target, folder, name, done) =>
-      make(libcCalls.symlinkat, [native(target), folder, native(name)], withoutValue(done)),
-    rename: (folder, from, to, done) =>
-      make(libcCalls.renameat, [folder, native(from), folder, native(to)], withoutValue(done)),
-    link: (folder, existing, name, done) =>
-      make(libcCalls.linkat, [folder, native(existing), folder, native(name), 0], withoutValue(done)),
-    // By descriptor alone it takes a privilege.
-    linkUnnamed: (descriptor, folder, name, done) =>
-      make(
-        libcCalls.linkat,
-        [AT_FDCWD, `/proc/self/fd/${descriptor}`, folder, native(name), AT_SYMLINK_FOLLOW],
-        withoutValue(done)
-      ),
-    unlink: (folder, name, done) => make(libcCalls.unlinkat, [folder, native(name), 0], withoutValue(done)),
-    removeFolder: (folder, name, done) =>
-      make(libcCalls.unlinkat, [folder, native(name), AT_REMOVEDIR], withoutValue(done))
+    ...forNames(make)
   }
 }
 

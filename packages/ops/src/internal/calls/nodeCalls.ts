@@ -49,7 +49,8 @@ const flagsOf: Readonly<Record<Exclude<Mode, "unnamed">, number>> = {
   folder: O_PATH | O_RDONLY | O_DIRECTORY | O_NOFOLLOW,
   list: O_RDONLY | O_DIRECTORY | O_NOFOLLOW,
   read: O_RDONLY | O_NOFOLLOW | O_NONBLOCK,
-  create: O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW
+  create: O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW,
+  update: O_WRONLY | O_NOFOLLOW | O_NONBLOCK
 }
 
 // --- Where things are -----------------------------------------------------------------------------------------------
@@ -81,10 +82,12 @@ export const toStat = (stats: fs.BigIntStats): Files.FileStat => ({
   kind: kindOf(stats),
   device: stats.dev,
   inode: stats.ino,
+  links: Number(stats.nlink),
   mode: Number(stats.mode & 0o7777n),
   owner: Number(stats.uid),
   group: Number(stats.gid),
   sizeBytes: Number(stats.size),
+  allocatedBytes: 512 * Number(stats.blocks),
   accessedNanos: stats.atimeNs,
   modifiedNanos: stats.mtimeNs,
   changedNanos: stats.ctimeNs,
@@ -222,7 +225,7 @@ const looking = (make: Make) =>
     open: (folder, name, mode, done) =>
       mode === "unnamed"
         // One can be made, but not be given a name: Node's `link` takes the link in `/proc` for the file.
-        ? done("ENOTSUP", -1)
+        ? done(unsupported, -1)
         : open(make, FilePath.join(place(folder), name), flagsOf[mode], done),
     openPath: (path, mode, done) => openByStep(make, path, flagsOf[mode], done),
     close: (descriptor, done) => {
@@ -257,12 +260,49 @@ const looking = (make: Make) =>
         done,
         (done) => fs.read(descriptor, buffer, 0, buffer.byteLength, from, done),
         () => fs.readSync(descriptor, buffer, 0, buffer.byteLength, from)
-      ),
-    write: (descriptor, bytes, done) =>
+      )
+  }) satisfies Partial<SystemCalls>
+
+const unsupported = "ENOTSUP"
+
+/** What `node:fs` has no call for is not supported. */
+const forContent = (make: Make) =>
+  ({
+    write: (descriptor, bytes, to, done) =>
       make<number>(
         done,
-        (done) => fs.write(descriptor, bytes, 0, bytes.byteLength, null, done),
-        () => fs.writeSync(descriptor, bytes, 0, bytes.byteLength, null)
+        (done) => fs.write(descriptor, bytes, 0, bytes.byteLength, to, done),
+        () => fs.writeSync(descriptor, bytes, 0, bytes.byteLength, to)
+      ),
+    seek: (_, __, ___, done) => done(unsupported, 0),
+    copyRange: (_, __, ___, ____, done) => done(unsupported, 0),
+    clone: (_, __, done) => done(unsupported, undefined),
+    truncate: (descriptor, sizeBytes, done) =>
+      make<void>(
+        done,
+        (done) => fs.ftruncate(descriptor, sizeBytes, done),
+        () => fs.ftruncateSync(descriptor, sizeBytes)
+      ),
+    sync: (descriptor, done) => make<void>(done, (done) => fs.fsync(descriptor, done), () => fs.fsyncSync(descriptor)),
+    syncFileSystem: (_, done) => done(unsupported, undefined)
+  }) satisfies Partial<SystemCalls>
+
+const forAttributes = (make: Make) =>
+  ({
+    listAttributes: (_, done) => done(unsupported, []),
+    getAttribute: (_, __, done) => done(unsupported, new Uint8Array(0)),
+    setAttribute: (_, __, ___, done) => done(unsupported, undefined),
+    setOwner: (descriptor, owner, group, done) =>
+      make<void>(
+        done,
+        (done) => fs.fchown(descriptor, owner, group, done),
+        () => fs.fchownSync(descriptor, owner, group)
+      ),
+    setOwnerAt: (folder, name, owner, group, done) =>
+      make<void>(
+        done,
+        (done) => fs.lchown(at(folder, name), owner, group, done),
+        () => fs.lchownSync(at(folder, name), owner, group)
       )
   }) satisfies Partial<SystemCalls>
 
@@ -304,20 +344,25 @@ const changing = (make: Make) =>
         (done) => fs.rename(at(folder, from), at(folder, to), done),
         () => fs.renameSync(at(folder, from), at(folder, to))
       ),
-    link: (folder, existing, name, done) =>
+    link: (folder, existing, to, name, done) =>
       make<void>(
         done,
-        (done) => fs.link(at(folder, existing), at(folder, name), done),
-        () => fs.linkSync(at(folder, existing), at(folder, name))
+        (done) => fs.link(at(folder, existing), at(to, name), done),
+        () => fs.linkSync(at(folder, existing), at(to, name))
       ),
-    linkUnnamed: (_, __, ___, done) => done("ENOTSUP", undefined),
+    linkUnnamed: (_, __, ___, done) => done(unsupported, undefined),
     unlink: (folder, name, done) =>
       make<void>(done, (done) => fs.unlink(at(folder, name), done), () => fs.unlinkSync(at(folder, name))),
     removeFolder: (folder, name, done) =>
       make<void>(done, (done) => fs.rmdir(at(folder, name), done), () => fs.rmdirSync(at(folder, name)))
   }) satisfies Partial<SystemCalls>
 
-const of = (make: Make): SystemCalls => ({ ...looking(make), ...changing(make) })
+const of = (make: Make): SystemCalls => ({
+  ...looking(make),
+  ...forContent(make),
+  ...forAttributes(make),
+  ...changing(make)
+})
 
 /** Calls that a thread of the pool waits for, and calls that are waited for. */
 export const calls: Readonly<Record<Way, SystemCalls>> = { later: of(makeLater), atOnce: of(makeAtOnce) }

@@ -100,10 +100,20 @@ export const make = ({ atOnce, later }: Ways, now: () => number): QuickCalls => 
         buffer.length > largestBytes
           ? later.read(descriptor, buffer, at, done)
           : either((calls, done) => calls.read(descriptor, buffer, at, done), done),
-      write: (descriptor, bytes, done) =>
+      write: (descriptor, bytes, at, done) =>
         bytes.length > largestBytes
-          ? later.write(descriptor, bytes, done)
-          : either((calls, done) => calls.write(descriptor, bytes, done), done),
+          ? later.write(descriptor, bytes, at, done)
+          : either((calls, done) => calls.write(descriptor, bytes, at, done), done),
+      seek: (descriptor, at, to, done) => either((calls, done) => calls.seek(descriptor, at, to, done), done),
+      listAttributes: (descriptor, done) => either((calls, done) => calls.listAttributes(descriptor, done), done),
+      getAttribute: (descriptor, name, done) =>
+        either((calls, done) => calls.getAttribute(descriptor, name, done), done),
+      setAttribute: (descriptor, name, value, done) =>
+        either<void>((calls, done) => calls.setAttribute(descriptor, name, value, done), done),
+      setOwner: (descriptor, owner, group, done) =>
+        either<void>((calls, done) => calls.setOwner(descriptor, owner, group, done), done),
+      setOwnerAt: (folder, name, owner, group, done) =>
+        either<void>((calls, done) => calls.setOwnerAt(folder, name, owner, group, done), done),
       setMode: (descriptor, mode, done) => either<void>((calls, done) => calls.setMode(descriptor, mode, done), done),
       setTimes: (descriptor, times, done) =>
         either<void>((calls, done) => calls.setTimes(descriptor, times, done), done),
@@ -113,8 +123,8 @@ export const make = ({ atOnce, later }: Ways, now: () => number): QuickCalls => 
       makeLink: (target, folder, name, done) =>
         either<void>((calls, done) => calls.makeLink(target, folder, name, done), done),
       rename: (folder, from, to, done) => either<void>((calls, done) => calls.rename(folder, from, to, done), done),
-      link: (folder, existing, name, done) =>
-        either<void>((calls, done) => calls.link(folder, existing, name, done), done),
+      link: (folder, existing, to, name, done) =>
+        either<void>((calls, done) => calls.link(folder, existing, to, name, done), done),
       linkUnnamed: (descriptor, folder, name, done) =>
         either<void>((calls, done) => calls.linkUnnamed(descriptor, folder, name, done), done)
     }

@@ -22,6 +22,8 @@ export type Mode =
   | "read"
   /** To write a new file that only its owner may use. */
   | "create"
+  /** To write on in a file that is there. Waits for nobody. */
+  | "update"
   /** To write a file without a name in the folder whose name is given. */
   | "unnamed"
 
@@ -46,7 +48,27 @@ export interface SystemCalls {
 
   /** Reads at a place, or on from where the descriptor stands. */
   readonly read: (descriptor: number, buffer: Uint8Array, at: number | null, done: Done<number>) => void
-  readonly write: (descriptor: number, bytes: Uint8Array, done: Done<number>) => void
+  /** Writes at a place, or on from where the descriptor stands. */
+  readonly write: (descriptor: number, bytes: Uint8Array, at: number | null, done: Done<number>) => void
+  /**
+   * Gives where data begins, not before this place, or where data ends that are there; `ENXIO` where there is none.
+   * `read` does not go on from where it stood before.
+   */
+  readonly seek: (descriptor: number, at: number, to: "data" | "hole", done: Done<number>) => void
+  /** Copies bytes within the kernel from a place in one file to the same place in another. */
+  readonly copyRange: (from: number, to: number, at: number, length: number, done: Done<number>) => void
+  /** Has a file that is empty share all the blocks of another one. */
+  readonly clone: (from: number, to: number, done: Done<void>) => void
+  readonly truncate: (descriptor: number, sizeBytes: number, done: Done<void>) => void
+  readonly sync: (descriptor: number, done: Done<void>) => void
+  /** Has all be on the device that was written to the file system of something open before. */
+  readonly syncFileSystem: (descriptor: number, done: Done<void>) => void
+  /** Names of extended attributes, with one character for each byte. */
+  readonly listAttributes: (descriptor: number, done: Done<ReadonlyArray<string>>) => void
+  readonly getAttribute: (descriptor: number, name: string, done: Done<Uint8Array>) => void
+  readonly setAttribute: (descriptor: number, name: string, value: Uint8Array, done: Done<void>) => void
+  readonly setOwner: (descriptor: number, owner: number, group: number, done: Done<void>) => void
+  readonly setOwnerAt: (folder: number, name: Name, owner: number, group: number, done: Done<void>) => void
   readonly setMode: (descriptor: number, mode: number, done: Done<void>) => void
   readonly setTimes: (descriptor: number, times: Files.FileTimes, done: Done<void>) => void
   readonly setTimesAt: (folder: number, name: Name, times: Files.FileTimes, done: Done<void>) => void
@@ -54,7 +76,7 @@ export interface SystemCalls {
   readonly makeFolder: (folder: number, name: Name, done: Done<void>) => void
   readonly makeLink: (target: FilePath.FilePath, folder: number, name: Name, done: Done<void>) => void
   readonly rename: (folder: number, from: Name, to: Name, done: Done<void>) => void
-  readonly link: (folder: number, existing: Name, name: Name, done: Done<void>) => void
+  readonly link: (folder: number, existing: Name, to: number, name: Name, done: Done<void>) => void
   /** Gives a file without a name one. */
   readonly linkUnnamed: (descriptor: number, folder: number, name: Name, done: Done<void>) => void
   readonly unlink: (folder: number, name: Name, done: Done<void>) => void

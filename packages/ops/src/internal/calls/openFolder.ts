@@ -1,0 +1,247 @@
+/**
+ * Folders that are open.
+ */
+import * as Effect from "effect/Effect"
+import type * as Option from "effect/Option"
+import type * as Scope from "effect/Scope"
+import * as FilePath from "../../FilePath.ts"
+import * as Files from "../../Files.ts"
+import type { Call, FilesError } from "../../FilesError.ts"
+import * as FolderListing from "../../FolderListing.ts"
+import { copyEach } from "./copyEach.ts"
+import { attempt, failure, Open, orNone, scoped } from "./opened.ts"
+import { File, UnnamedFile } from "./openFile.ts"
+import { readEach } from "./readEach.ts"
+import type { Done, SystemCalls } from "./systemCalls.ts"
+
+/** Whether it is one component. */
+const isName = (name: FilePath.FilePath): boolean => name !== "" && name !== "." && name !== ".." && !name.includes("/")
+
+/** Lists a folder that is open for that. */
+export const listOpen = Effect.fnUntraced(function*(calls: SystemCalls, descriptor: number, path: FilePath.FilePath) {
+  const builder = FolderListing.builderUnsafe()
+  const add = (name: string, kind: FolderListing.EntryKind): void => builder.addUnsafe(name, kind)
+  while (yield* attempt<boolean>("scandir", path, (done) => calls.list(descriptor, add, done))) {
+    // Each batch is one step.
+  }
+  return yield* builder.build
+})
+
+/** Closes what was read. */
+export const closing = (calls: SystemCalls, path: FilePath.FilePath) => (descriptor: number): Effect.Effect<void> =>
+  Effect.ignore(attempt<void>("close", path, (done) => calls.close(descriptor, done)))
+
+/** A folder that is open as the place of names. */
+export class Folder extends Open implements Files.Folder {
+  get release(): Effect.Effect<void> {
+    return Effect.sync(() => {
+      this.isOpen = false
+      this.calls.closeFolder(this.descriptor)
+    })
+  }
+
+  /** Makes a call by a name in this folder. */
+  private named<A>(
+    call: Call,
+    name: FilePath.FilePath,
+    start: (calls: SystemCalls, folder: number, done: Done<A>) => void,
+    target?: FilePath.FilePath
+  ): Effect.Effect<A, FilesError> {
+    const path = FilePath.join(this.path, name)
+    return isName(name) && (target === undefined || isName(target))
+      ? this.call(call, path, start, target === undefined ? undefined : FilePath.join(this.path, target))
+      : Effect.fail(failure(call, path, "EINVAL"))
+  }
+
+  get identity(): Effect.Effect<Files.Identity, FilesError> {
+    return this.call<Files.Identity>(
+      "fstat",
+      this.path,
+      (calls, descriptor, done) => calls.identity(descriptor, done)
+    )
+  }
+
+  get list(): Effect.Effect<FolderListing.FolderListing, FilesError> {
+    // What it was opened for may not be enough to list it, and where one list stands another would go on.
+    return this.asList("scandir", (descriptor) => listOpen(this.calls, descriptor, this.path))
+  }
+
+  /** Opens it once more, to list or to flush it. */
+  private asList<A>(
+    call: Call,
+    use: (descriptor: number) => Effect.Effect<A, FilesError>
+  ): Effect.Effect<A, FilesError> {
+    return Files.waitForDescriptor(Effect.acquireUseRelease(
+      this.call<number>(
+        call,
+        this.path,
+        (calls, folder, done) => calls.open(folder, FilePath.make("."), "list", done)
+      ),
+      use,
+      closing(this.calls, this.path)
+    ))
+  }
+
+  lstat(name: FilePath.FilePath): Effect.Effect<Files.FileStat, FilesError> {
+    return this.named<Files.FileStat>("lstat", name, (calls, folder, done) => calls.lstat(folder, name, done))
+  }
+
+  find(name: FilePath.FilePath): Effect.Effect<Option.Option<Files.FileStat>, FilesError> {
+    return orNone(this.lstat(name))
+  }
+
+  folder(name: FilePath.FilePath): Effect.Effect<Files.Folder, FilesError, Scope.Scope> {
+    return scoped(Effect.map(
+      this.named<number>("open", name, (calls, folder, done) => calls.open(folder, name, "folder", done)),
+      (descriptor) => new Folder(this.calls, descriptor, FilePath.join(this.path, name))
+    ))
+  }
+
+  open(name: FilePath.FilePath): Effect.Effect<Files.OpenFile, FilesError, Scope.Scope> {
+    return this.openAs("open", "read", name)
+  }
+
+  readEach(names: ReadonlyArray<FilePath.FilePath>, reader: Files.Reader): Effect.Effect<number> {
+    return Effect.uninterruptible(Effect.callback((resume) =>
+      readEach({
+        calls: this.calls,
+        folder: this.descriptor,
+        names,
+        refuse: (name) => isName(name) ? this.isOpen ? undefined : "EBADF" : "EINVAL",
+        reader,
+        fail: (name, call, code) => reader.fail(failure(call, FilePath.join(this.path, name), code)),
+        done: (count) => resume(Effect.succeed(count))
+      })
+    ))
+  }
+
+  copyEach(
+    names: ReadonlyArray<FilePath.FilePath>,
+    to: Files.Folder,
+    copier: Files.Copier
+  ): Effect.Effect<number> {
+    if (!(to instanceof Folder)) return Effect.die(new Error(`"${to.path}" was opened by another service of files`))
+    return Effect.uninterruptible(Effect.callback((resume) =>
+      copyEach({
+        calls: this.calls,
+        from: this.descriptor,
+        to: to.descriptor,
+        names,
+        refuse: (name) => isName(name) ? this.isOpen && to.isOpen ? undefined : "EBADF" : "EINVAL",
+        copier,
+        fail: (name, call, code, isCopy) =>
+          copier.fail(failure(call, FilePath.join(isCopy ? to.path : this.path, name), code)),
+        done: (count) => resume(Effect.succeed(count))
+      })
+    ))
+  }
+
+  create(name: FilePath.FilePath): Effect.Effect<Files.OpenFile, FilesError, Scope.Scope> {
+    return this.openAs("create", "create", name)
+  }
+
+  update(name: FilePath.FilePath): Effect.Effect<Files.OpenFile, FilesError, Scope.Scope> {
+    return this.openAs("open", "update", name)
+  }
+
+  private openAs(call: "open" | "create", mode: "read" | "create" | "update", name: FilePath.FilePath) {
+    return scoped(Effect.map(
+      this.named<number>(call, name, (calls, folder, done) => calls.open(folder, name, mode, done)),
+      (descriptor) => new File(this.calls, descriptor, FilePath.join(this.path, name))
+    ))
+  }
+
+  get createUnnamed(): Effect.Effect<Files.UnnamedFile, FilesError, Scope.Scope> {
+    return scoped(Effect.map(
+      this.call<number>(
+        "create",
+        this.path,
+        (calls, folder, done) => calls.open(folder, FilePath.make("."), "unnamed", done)
+      ),
+      (descriptor) => new UnnamedFile(this.calls, descriptor, this)
+    ))
+  }
+
+  linkUnnamed(descriptor: number, name: FilePath.FilePath): Effect.Effect<void, FilesError> {
+    return this.named<void>("link", name, (calls, folder, done) => calls.linkUnnamed(descriptor, folder, name, done))
+  }
+
+  makeFolder(name: FilePath.FilePath): Effect.Effect<void, FilesError> {
+    return this.named<void>("mkdir", name, (calls, folder, done) => calls.makeFolder(folder, name, done))
+  }
+
+  readLink(name: FilePath.FilePath): Effect.Effect<FilePath.FilePath, FilesError> {
+    return this.named<FilePath.FilePath>("readlink", name, (calls, folder, done) => calls.readLink(folder, name, done))
+  }
+
+  makeLink(target: FilePath.FilePath, name: FilePath.FilePath): Effect.Effect<void, FilesError> {
+    return this.named<void>("symlink", name, (calls, folder, done) => calls.makeLink(target, folder, name, done))
+  }
+
+  setTimes(name: FilePath.FilePath, times: Files.FileTimes): Effect.Effect<void, FilesError> {
+    return this.named<void>("lutimes", name, (calls, folder, done) => calls.setTimesAt(folder, name, times, done))
+  }
+
+  setOwner(name: FilePath.FilePath, { group, owner }: Files.Owner): Effect.Effect<void, FilesError> {
+    return this.named<void>(
+      "lchown",
+      name,
+      (calls, folder, done) => calls.setOwnerAt(folder, name, owner, group, done)
+    )
+  }
+
+  rename(from: FilePath.FilePath, to: FilePath.FilePath): Effect.Effect<void, FilesError> {
+    return this.named<void>("rename", from, (calls, folder, done) => calls.rename(folder, from, to, done), to)
+  }
+
+  link(existing: FilePath.FilePath, name: FilePath.FilePath, to: Files.Folder = this): Effect.Effect<void, FilesError> {
+    if (!(to instanceof Folder)) return Effect.die(new Error(`"${to.path}" was opened by another service of files`))
+    // The other folder is asked first: neither descriptor may be somebody else's by now.
+    return isName(existing) && isName(name)
+      ? to.call<void>(
+        "link",
+        FilePath.join(this.path, existing),
+        (calls, folder, done) =>
+          this.isOpen ? calls.link(this.descriptor, existing, folder, name, done) : done("EBADF", undefined),
+        FilePath.join(to.path, name)
+      )
+      : Effect.fail(failure("link", FilePath.join(this.path, existing), "EINVAL"))
+  }
+
+  get sync(): Effect.Effect<void, FilesError> {
+    // What it was opened for is not enough to flush it.
+    return this.asList(
+      "fsync",
+      (descriptor) => attempt<void>("fsync", this.path, (done) => this.calls.sync(descriptor, done))
+    )
+  }
+
+  unlink(name: FilePath.FilePath): Effect.Effect<void, FilesError> {
+    return this.named<void>("unlink", name, (calls, folder, done) => calls.unlink(folder, name, done))
+  }
+
+  unlinkEach(
+    names: ReadonlyArray<FilePath.FilePath>,
+    mayGoOn: () => boolean
+  ): Effect.Effect<ReadonlyArray<string | undefined>> {
+    return Effect.uninterruptible(Effect.callback((resume) => {
+      const codes: Array<string | undefined> = []
+      const next = (): void => {
+        const name = names[codes.length]
+        if (name === undefined || !mayGoOn()) return resume(Effect.succeed(codes))
+        const done = (code: string | undefined): void => {
+          codes.push(code)
+          next()
+        }
+        if (!this.isOpen) done("EBADF")
+        else if (isName(name)) this.calls.unlink(this.descriptor, name, done)
+        else done("EINVAL")
+      }
+      next()
+    }))
+  }
+
+  removeFolder(name: FilePath.FilePath): Effect.Effect<void, FilesError> {
+    return this.named<void>("rmdir", name, (calls, folder, done) => calls.removeFolder(folder, name, done))
+  }
+}
