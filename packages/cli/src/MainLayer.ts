@@ -15,6 +15,7 @@ import * as DeleteOneLive from "@fanout/ops/DeleteOneLive"
 import * as Hash from "@fanout/ops/Hash"
 import * as HashCheck from "@fanout/ops/HashCheck"
 import * as HashTaskLive from "@fanout/ops/HashTaskLive"
+import * as SqlHardLinks from "@fanout/ops/SqlHardLinks"
 import * as SqlHashCache from "@fanout/ops/SqlHashCache"
 import * as SystemFiles from "@fanout/ops/SystemFiles"
 import * as Trash from "@fanout/ops/Trash"
@@ -71,13 +72,18 @@ const reading = (onThreads: OnThreads, others: Others, filename: string) =>
     Verify.job.toLayer((payload) => onThreads(Verify.program(payload)))
   )
 
-const copying = (others: Others) =>
+/** Files with several names are remembered through a connection of its own, by a job that keeps them. */
+const copying = (others: Others, filename: string) =>
   Copy.job.toLayer(
-    (payload) =>
-      Effect.provide(
+    (payload) => {
+      const program = Effect.provide(
         Copy.program(payload),
         CopyEntryLive.layerShared(others.forCalls, { paths: Copy.pathsOf(payload) })
-      ),
+      )
+      if (payload.request.preserve?.includes("links") !== true) return program
+      const links = Layer.provide(SqlHardLinks.layer, layerSqlClient({ filename }))
+      return Effect.provide(program, links)
+    },
     { onCancel: Copy.onCancel }
   )
 
@@ -105,10 +111,13 @@ export const layer = ({ claim, concurrency, filename, needsThreads = false }: {
       (onThreads) =>
         JobManager.layer({ jobs, claim }).pipe(
           Layer.provide(
-            Layer.provide(Layer.mergeAll(copying(others), remove(others), reading(onThreads, others, filename)), [
-              SystemFiles.layer,
-              SystemFiles.layerQuick
-            ])
+            Layer.provide(
+              Layer.mergeAll(copying(others, filename), remove(others), reading(onThreads, others, filename)),
+              [
+                SystemFiles.layer,
+                SystemFiles.layerQuick
+              ]
+            )
           ),
           Layer.provide(Pools.layer({ io: concurrency })),
           Layer.provideMerge([Layer.provide(StoreHealth.layer, layerSqlite({ filename })), layerOwnerLiveness])

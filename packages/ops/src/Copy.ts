@@ -21,14 +21,17 @@ import * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
 import * as Conflict from "./Conflict.ts"
 import * as CopyEntryLive from "./CopyEntryLive.ts"
+import * as CopyOptions from "./CopyOptions.ts"
 import { CopyEntry, type EntryCopied } from "./CopyTask.ts"
 import * as Destination from "./Destination.ts"
 import type { DestinationError } from "./DestinationError.ts"
 import * as FilePath from "./FilePath.ts"
 import * as Files from "./Files.ts"
 import * as FileTree from "./FileTree.ts"
+import { HardLinks } from "./HardLinks.ts"
 import * as FileSystems from "./internal/fileSystems.ts"
 import { type Gathered, Gathering } from "./internal/gathering.ts"
+import { Turns } from "./internal/hardLinks.ts"
 import { MadeFolders } from "./internal/madeFolders.ts"
 import { pauseIfMoved, pauseOn, pausing } from "./internal/pausing.ts"
 import * as ProtectedFiles from "./ProtectedFiles.ts"
@@ -49,7 +52,9 @@ export const Request = Schema.Struct({
   destination: FilePath.FilePath,
   /** Takes the destination for the copy itself, even where it is a folder. */
   noTargetDirectory: Schema.Boolean,
-  conflict: Conflict.Mode
+  conflict: Conflict.Mode,
+  /** What is kept of sources beside their content, if not the usual. */
+  preserve: Schema.optionalKey(Schema.Array(CopyOptions.Property))
 })
 
 /**
@@ -265,10 +270,12 @@ const walk = ({ transfers }: Payload, after: Option.Option<string>) => {
  */
 const entries = Effect.fnUntraced(function*(payload: Payload) {
   const { throughout } = yield* QuickFiles.QuickFiles
+  const { keeps } = yield* CopyOptions.CopyOptions
   const isQuick = Option.isSome(yield* throughout(pathsOf(payload)))
+  const keepsUsual = CopyOptions.usual.every((property) => keeps.has(property))
   const sources = payload.transfers.map(({ source }) => source)
   const walked = (after: Option.Option<string>) => pausing(walk(payload, after), sources)
-  if (!isQuick || payload.request.conflict !== "changed") {
+  if (!isQuick || !keepsUsual || payload.request.conflict !== "changed") {
     return { source: (after: Option.Option<string>) => Stream.map(walked(after), elementOf(payload)), options: {} }
   }
   return {
@@ -300,6 +307,12 @@ const sweepTargets = Effect.fnUntraced(function*({ transfers }: Payload) {
   yield* Effect.forEach(folders, (folder) => sweep(folder, { job: id, before: token }), { discard: true })
 })
 
+/** It is only there for this job. What is not forgotten now will be when it is old. */
+const forgetLinks = Effect.gen(function*() {
+  const { id } = yield* JobContext
+  yield* Effect.ignore((yield* HardLinks).forget(id))
+})
+
 /**
  * The job's program, for whoever gives it the handler of its task another way than by a layer.
  *
@@ -310,18 +323,27 @@ export const program = Effect.fnUntraced(function*(payload: Payload) {
   const { fanOut } = yield* TaskDispatcher
   const pools = yield* Pools
   yield* pauseIfMoved
-  yield* sweepTargets(payload)
   // It only tells how much there is: where it fails, that is not known.
   yield* Effect.forkScoped(Effect.ignore(count(payload)))
   const concurrency = pools.findUnsafe("io")?.size ?? 1
   const { options, source } = yield* entries(payload)
-  return yield* fanOut("entries", CopyEntry, source, { ...options, concurrency, pauseOn }).pipe(
+  const tally = yield* fanOut("entries", CopyEntry, source, { ...options, concurrency, pauseOn }).pipe(
     Effect.provideService(MadeFolders, new Set()),
+    Effect.provideService(Turns, new Map()),
     Effect.provideService(ProtectedFiles.ProtectedFiles, yield* ProtectedFiles.make(payload.leaveOut)),
     // It collects failures, so it never gives up.
     Effect.catchTag("FanOutStopped", Effect.die)
   )
-}, (program, { homes = [] }) => Effect.provideService(program, FileSystems.Homes, homes))
+  // What is left beside them by now is nothing that anybody goes on with.
+  yield* sweepTargets(payload)
+  // What has failed may be tried again, and be one of several names.
+  if (tally.failed === 0) yield* forgetLinks
+  return tally
+}, (program, { homes = [], request: { preserve = CopyOptions.usual } }) =>
+  program.pipe(
+    Effect.provideService(FileSystems.Homes, homes),
+    Effect.provideService(CopyOptions.CopyOptions, { keeps: new Set(preserve) })
+  ))
 
 /**
  * Removes every temporary file that the job has left under its targets.

@@ -5,10 +5,10 @@
  */
 import type { Interrupted } from "@fanout/core/Interrupter"
 import * as JobId from "@fanout/core/JobId"
+import type { JobStoreError } from "@fanout/core/JobStoreError"
 import * as Lease from "@fanout/core/Lease"
 import * as Progress from "@fanout/core/Progress"
 import * as Task from "@fanout/core/Task"
-import * as TaskCheckpoint from "@fanout/core/TaskCheckpoint"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
@@ -18,17 +18,20 @@ import * as RpcGroup from "effect/rpc/RpcGroup"
 import * as Conflict from "./Conflict.ts"
 import { CopyError, Reason } from "./CopyError.ts"
 import * as CopyFilesLive from "./CopyFilesLive.ts"
+import { CopyOptions } from "./CopyOptions.ts"
 import { CopyRouter } from "./CopyRouter.ts"
 import * as Router from "./CopyRouter.ts"
-import { type Lost, lostUnits } from "./CopyStrategy.ts"
+import { type CopyRequest, type Lost, lostUnits } from "./CopyStrategy.ts"
 import { CopyEntry, CopyFiles, EntryCopied, EntryFailed } from "./CopyTask.ts"
 import * as FilePath from "./FilePath.ts"
 import * as Files from "./Files.ts"
 import { FilesError } from "./FilesError.ts"
 import * as FolderCopy from "./FolderCopy.ts"
 import * as FileSystems from "./internal/fileSystems.ts"
+import * as HardLinks from "./internal/hardLinks.ts"
 import * as MadeFolders from "./internal/madeFolders.ts"
 import { diskGone } from "./internal/pausing.ts"
+import * as SavedCopy from "./internal/savedCopy.ts"
 import { share } from "./internal/sharing.ts"
 import type { NoFreeName } from "./NumberedName.ts"
 import * as Place from "./Place.ts"
@@ -41,9 +44,6 @@ import * as WholeCopy from "./WholeCopy.ts"
 class Tasks extends RpcGroup.make(CopyEntry) {}
 
 type Payload = Task.Payload<typeof CopyEntry>
-
-// Once a copy that may be repeated has begun, its own work is in the destination: what was decided before stands.
-const decided = TaskCheckpoint.make(Conflict.Decision)
 
 /** Modes that could take their own work for somebody else's. */
 const meetsItself = (mode: Conflict.Mode): boolean => mode === "skip" || mode === "rename" || mode === "error"
@@ -69,18 +69,23 @@ const plan = Effect.fnUntraced(function*({ conflict, source, target }: Work, isF
     ? yield* Conflict.resolveFree(conflict, source, Place.path(target))
     : yield* Conflict.resolve(conflict, source, target)
   const writes = decision._tag === "Create" || decision._tag === "RenameTo"
-  if (writes && meetsItself(conflict)) yield* decided.commit(decision)
+  if (writes && meetsItself(conflict)) yield* SavedCopy.decide(decision)
   return decision
 })
 
 const noJob = JobId.make("none")
 
 /** Copies what is to be copied; a folder without what is in it. */
-const perform = Effect.fnUntraced(function*({ source, target }: Work, decision: Conflict.Decision) {
+const perform = Effect.fnUntraced(function*(work: Work, decision: Conflict.Decision) {
+  const { source: { stat }, target } = work
   const path = Place.path(target)
   switch (decision._tag) {
-    case "Unchanged":
-      return EntryCopied.cases.Unchanged.make({})
+    case "Unchanged": {
+      const options = yield* CopyOptions
+      const isLeft = !HardLinks.hasOthers(stat, options) || (yield* HardLinks.isLinked(stat, target, options))
+      // Another name of the same source is a file of its own there.
+      return isLeft ? EntryCopied.cases.Unchanged.make({}) : yield* write(work, target, "replace")
+    }
     case "Merge":
       return EntryCopied.cases.FolderMade.make({})
     case "Skip":
@@ -89,25 +94,34 @@ const perform = Effect.fnUntraced(function*({ source, target }: Work, decision: 
       const why = `${FilePath.display(path)}: ${Conflict.why(decision)}`
       return yield* new EntryFailed({ code: "Refused", path, why })
     }
-    default: {
-      const router = yield* CopyRouter
-      const { job, token } = yield* Lease.Lease
-      const place = { ...target, name: Conflict.placeOf(decision, target.name) }
-      const { stat } = source
-      const copied = yield* router.copy({
-        source: source.place,
-        stat,
-        target: place,
-        temporary: TemporaryName.make(Option.getOrElse(job, () => noJob), token, Place.path(place)),
-        // What was not there when it was decided is never replaced; whoever has put it there did not ask for that.
-        placing: decision._tag === "Replace" ? "replace" : "exclusive"
-      })
-      yield* countLost(copied.lost)
-      if (stat.kind === "folder") return EntryCopied.cases.FolderMade.make({})
-      if (stat.kind === "link") return EntryCopied.cases.Linked.make({})
-      return EntryCopied.cases.Copied.make(copied)
-    }
+    default:
+      // What was not there when it was decided is never replaced; whoever has put it there did not ask for that.
+      return yield* write(
+        work,
+        { ...target, name: Conflict.placeOf(decision, target.name) },
+        decision._tag === "Replace" ? "replace" : "exclusive"
+      )
   }
+})
+
+/** Has the copy written to a place. */
+const write = Effect.fnUntraced(function*(
+  { source: { place, stat } }: Work,
+  target: Place.Place,
+  placing: CopyRequest["placing"]
+) {
+  const router = yield* CopyRouter
+  const options = yield* CopyOptions
+  const { job, token } = yield* Lease.Lease
+  const temporary = TemporaryName.make(Option.getOrElse(job, () => noJob), token, Place.path(target))
+  const request: CopyRequest = { source: place, stat, target, temporary, placing, options }
+  const copied = yield* HardLinks.hasOthers(stat, options)
+    ? HardLinks.copy(request, router.copy(request))
+    : router.copy(request)
+  yield* countLost(copied.lost)
+  if (stat.kind === "folder") return EntryCopied.cases.FolderMade.make({})
+  if (stat.kind === "link") return EntryCopied.cases.Linked.make({})
+  return EntryCopied.cases.Copied.make(copied)
 })
 
 const countLost = (lost: ReadonlyArray<Lost>): Effect.Effect<void> =>
@@ -123,16 +137,16 @@ const copyOne = Effect.fnUntraced(function*({ conflict, source, target }: Payloa
   const planAndPerform = (isFree: boolean) => Effect.flatMap(plan(work, isFree), (decision) => perform(work, decision))
   // Others may take a name between the decision and the copy; then it is decided again.
   const decideAndCopy = Effect.retry(planAndPerform(false), { times: maxDecisions, while: isOccupied })
-  const earlier = yield* decided.get
-  if (Option.isNone(earlier)) {
+  const { decision: earlier } = yield* SavedCopy.get
+  if (earlier === undefined) {
     // For a large file it is worth a look: what it was taken for only shows once all of it is written.
     const isFree = stat.sizeBytes <= WholeCopy.maxSizeBytes && (yield* MadeFolders.has(work.target.folder.path))
     if (!isFree) return yield* decideAndCopy
     return yield* Effect.catchIf(planAndPerform(true), isOccupied, () => decideAndCopy)
   }
-  return yield* Effect.catchIf(perform(work, earlier.value), isOccupied, () =>
+  return yield* Effect.catchIf(perform(work, earlier), isOccupied, () =>
     Effect.gen(function*() {
-      const name = Conflict.placeOf(earlier.value, work.target.name)
+      const name = Conflict.placeOf(earlier, work.target.name)
       const found = yield* Conflict.resolve("changed", work.source, { ...work.target, name })
       // What is there now is what an attempt before this one has copied, or somebody else's.
       return found._tag === "Unchanged" ? copiedBefore(stat) : yield* decideAndCopy
@@ -155,12 +169,15 @@ const endFolder = Effect.fnUntraced(function*({ source, target }: Payload) {
   if (token > 1 && Option.isSome(job)) {
     yield* TemporaryName.sweep({ folder: yield* Place.openFolder(place), job: job.value, before: token })
   }
-  yield* countLost(yield* FolderCopy.finish(yield* openSource(source), place))
+  yield* countLost(yield* FolderCopy.finish(yield* openSource(source), place, yield* CopyOptions))
   yield* MadeFolders.remove(target)
   return EntryCopied.cases.FolderEnded.make({})
 }, Effect.scoped)
 
-const failed = (error: CopyError | FilesError | NoFreeName, path: FilePath.FilePath): EntryFailed => {
+/** Why something was not copied. */
+type Failure = CopyError | FilesError | NoFreeName | JobStoreError
+
+const failed = (error: Failure, path: FilePath.FilePath): EntryFailed => {
   const cause = error._tag === "CopyError" && error.reason._tag === "CallFailed" ? error.reason.error : error
   const code = cause._tag === "FilesError" ? cause.code : cause._tag === "CopyError" ? cause.reason._tag : cause._tag
   return new EntryFailed({ code, path, why: error.message })
@@ -172,7 +189,7 @@ type Ending<E, R = CopyRouter | Files.Files> = Effect.Effect<
   R
 >
 
-const copyOrFail = (payload: Payload): Ending<CopyError | FilesError | NoFreeName> =>
+const copyOrFail = (payload: Payload): Ending<Failure> =>
   payload.kind === "folderEnd" ? endFolder(payload) : copyOne(payload)
 
 /** Says what has failed, or that all of its disk is gone, so that the job is paused. */
@@ -210,7 +227,8 @@ const copy = (payload: Payload): Ending<never> =>
         : Effect.fail(failed(error, payload.source))
       return orDiskGone(error, payload, otherwise)
     },
-    NoFreeName: (error) => Effect.fail(failed(error, payload.target))
+    NoFreeName: (error) => Effect.fail(failed(error, payload.target)),
+    JobStoreError: (error) => Effect.fail(failed(error, payload.source))
   })
 
 /** Has files of a folder copied, by what is known of it here. */
@@ -223,7 +241,8 @@ const copyFiles = <E, R>(
     const { found } = yield* ProtectedFiles
     const avoid = found.map(({ device, inode }) => ({ device, inode }))
     const isFree = yield* MadeFolders.has(target)
-    const copied = yield* by({ source, target, names, isFree, avoid, leavesSame: conflict === "changed" }, entry)
+    const keeps = Array.from((yield* CopyOptions).keeps)
+    const copied = yield* by({ source, target, names, isFree, keeps, avoid, leavesSame: conflict === "changed" }, entry)
     return EntryCopied.cases.Files.make(copied)
   })
 

@@ -10,6 +10,7 @@ import type * as Task from "@fanout/core/Task"
 import * as Effect from "effect/Effect"
 import type * as Layer from "effect/Layer"
 import * as Conflict from "./Conflict.ts"
+import type { Property } from "./CopyOptions.ts"
 import { type CopiedFiles, CopyFiles, ThreadTasks } from "./CopyTask.ts"
 import * as Files from "./Files.ts"
 import type { FilesError } from "./FilesError.ts"
@@ -36,7 +37,10 @@ class Copying implements Files.Copier {
   bytes = 0
   readonly alone: Array<number> = []
   readonly buffer = spare.pop() ?? Buffer.allocUnsafeSlow(bufferBytes)
+  readonly keepsOwner: boolean
+  readonly looksForAttributes: boolean
   private readonly payload: Payload
+  private readonly keeps: ReadonlySet<Property>
   private readonly mayWork: () => boolean
   private source: Files.FileStat | undefined
   private isInFile = false
@@ -47,6 +51,9 @@ class Copying implements Files.Copier {
 
   constructor(payload: Payload, mayWork: () => boolean) {
     this.payload = payload
+    this.keeps = new Set(payload.keeps)
+    this.keepsOwner = this.keeps.has("owner")
+    this.looksForAttributes = this.keeps.has("xattr")
     this.mayWork = mayWork
   }
 
@@ -57,8 +64,9 @@ class Copying implements Files.Copier {
   readonly mayGoOn = (): boolean => (this.isInFile || (this.bytes < mostBytes && !this.isHopeless)) && this.mayWork()
 
   begin(stat: Files.FileStat): boolean {
-    const { device, inode, kind, mode, sizeBytes } = stat
-    const isSmall = kind === "file" && sizeBytes <= WholeCopy.maxSizeBytes && (mode & setIdBits) === 0
+    const { allocatedBytes, device, inode, kind, links, mode, sizeBytes } = stat
+    const isSmall = kind === "file" && sizeBytes <= WholeCopy.maxSizeBytes && (mode & setIdBits) === 0 &&
+      !(this.keeps.has("sparse") && allocatedBytes < sizeBytes) && !(this.keeps.has("links") && links > 1)
     const isOrdinary = (isSmall || kind === "link") &&
       !this.payload.avoid.some((one) => one.inode === inode && one.device === device)
     this.source = stat
@@ -86,8 +94,12 @@ class Copying implements Files.Copier {
     this.leave()
   }
 
+  hasAttributes(): void {
+    this.leave()
+  }
+
   fail({ call, code }: FilesError): void {
-    this.isHopeless ||= call === "create" && isUnsupported(code)
+    this.isHopeless ||= (call === "create" && isUnsupported(code)) || call === "fchown"
     this.leave()
   }
 

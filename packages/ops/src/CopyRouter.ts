@@ -52,7 +52,7 @@ export const layerOf = (strategies: ReadonlyArray<CopyStrategy>): Layer.Layer<Co
     const unnamed = UnnamedFiles.makeUnsafe()
     const copy = Effect.fnUntraced(function*(request: CopyRequest) {
       for (const strategy of strategies) {
-        if (!strategy.accepts(request.stat)) continue
+        if (!strategy.accepts(request.stat, request.options)) continue
         const copied = yield* Effect.catchReason(
           strategy.copy(request),
           "CopyError",

@@ -9,6 +9,7 @@
 import type { Interrupted } from "@fanout/core/Interrupter"
 import type * as Effect from "effect/Effect"
 import type { CopyError } from "./CopyError.ts"
+import type { CopyOptions, Property } from "./CopyOptions.ts"
 import type { FilePath } from "./FilePath.ts"
 import type * as Files from "./Files.ts"
 import type { Place } from "./Place.ts"
@@ -32,6 +33,8 @@ export interface CopyRequest {
 
   /** Whether the copy takes the place of what has the name of the target, or fails with `Occupied`. */
   readonly placing: "replace" | "exclusive"
+
+  readonly options: CopyOptions
 }
 
 /**
@@ -40,7 +43,7 @@ export interface CopyRequest {
  * @category models
  * @since 0.1.0
  */
-export type Lost = "mode" | "times"
+export type Lost = Exclude<Property, "sparse">
 
 /**
  * Units of progress that count the copies which have lost a property.
@@ -48,7 +51,13 @@ export type Lost = "mode" | "times"
  * @category models
  * @since 0.1.0
  */
-export const lostUnits: Readonly<Record<Lost, string>> = { mode: "lostMode", times: "lostTimes" }
+export const lostUnits: Readonly<Record<Lost, string>> = {
+  mode: "lostMode",
+  times: "lostTimes",
+  owner: "lostOwner",
+  links: "lostLinks",
+  xattr: "lostXattr"
+}
 
 /**
  * How something was copied.
@@ -74,7 +83,7 @@ export interface CopyStrategy {
   readonly name: string
 
   /** Whether this is a way for what the source is; nothing is asked of the disk. */
-  readonly accepts: (stat: Files.FileStat) => boolean
+  readonly accepts: (stat: Files.FileStat, options: CopyOptions) => boolean
 
   /**
    * Copies, with mode and times. Fails with `Unsupported`, having done nothing, where it turns out that this way

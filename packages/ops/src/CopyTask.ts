@@ -8,6 +8,7 @@ import * as Task from "@fanout/core/Task"
 import * as RpcGroup from "effect/rpc/RpcGroup"
 import * as Schema from "effect/Schema"
 import * as Conflict from "./Conflict.ts"
+import * as CopyOptions from "./CopyOptions.ts"
 import * as FilePath from "./FilePath.ts"
 
 /**
@@ -119,6 +120,8 @@ export const CopyFiles = Task.make("@fanout/ops/CopyFiles", {
     leavesSame: Schema.Boolean,
     /** Whether no name is taken, as far as is known. */
     isFree: Schema.Boolean,
+    /** What is kept of files beside their content; mode and times are among that. */
+    keeps: Schema.Array(CopyOptions.Property),
     /** Files that are not copied, whatever they are called. */
     avoid: Schema.Array(Schema.Struct({ device: Schema.BigInt, inode: Schema.BigInt }))
   },

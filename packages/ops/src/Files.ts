@@ -155,19 +155,19 @@ export interface OpenFile {
   readonly writeAt: (bytes: Uint8Array, offset: number) => Effect.Effect<void, FilesError>
 
   /**
-   * The next stretch of data that begins at this place or behind it: what is not in it are holes. `None` behind the last.
+   * The next stretch of data that begins at this place or behind it; between stretches are holes. `None` behind the last.
    * Fails with `ENOTSUP` where that is not known. `read` does not go on from where it stood before.
    */
   readonly dataFrom: (offset: number) => Effect.Effect<Option.Option<Stretch>, FilesError>
 
   /**
-   * Writes what another file has at this place to the same place, within the kernel, and gives how many bytes that were;
+   * Writes what another file has at this place to the same place, within the kernel, and gives how many bytes it was;
    * 0 at the end of the other file. Fails with `ENOTSUP` where there is no such call, and with `EXDEV`, `EINVAL` and
    * others where it does not work for these files.
    */
   readonly copyFrom: (file: OpenFile, offset: number, bytes: number) => Effect.Effect<number, FilesError>
 
-  /** Shares all the blocks of another file, until one of them is written to. It must be empty. Fails where it can't be. */
+  /** Shares all the blocks of another file, where these can be shared. It must be empty. */
   readonly cloneFrom: (file: OpenFile) => Effect.Effect<void, FilesError>
 
   /** Sets the size. What it gains is a hole. */
@@ -248,6 +248,12 @@ export interface Copier {
   /** Whether all names are taken for free: then nobody looks before a copy gets its own. */
   readonly isFree: boolean
 
+  /** Whether copies get owner and group, too. */
+  readonly keepsOwner: boolean
+
+  /** Whether files with extended attributes are to have no copy, since that would lack them. */
+  readonly looksForAttributes: boolean
+
   /** Whether it goes on. It is asked before each file, between its pieces, and before a copy gets its name. */
   readonly mayGoOn: () => boolean
 
@@ -259,6 +265,9 @@ export interface Copier {
 
   /** Is told that the file was written to while it was read. It has no copy then. */
   readonly changed: () => void
+
+  /** Is told that the file has extended attributes, where these are looked for. */
+  readonly hasAttributes: () => void
 
   /** Takes how large the copy is once it has its name. */
   readonly copied: (sizeBytes: number) => void
@@ -400,6 +409,9 @@ export class Files extends Context.Service<Files, {
 
   /** The path without links, `.` and `..`, from the root on. */
   readonly realPath: (path: FilePath) => Effect.Effect<FilePath, FilesError>
+
+  /** Permissions that new files of this process do not get (its `umask`). */
+  readonly denied: Effect.Effect<number>
 }>()("@fanout/ops/Files") {}
 
 /**

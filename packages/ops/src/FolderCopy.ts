@@ -8,6 +8,7 @@ import * as Lease from "@fanout/core/Lease"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import { CopyError, Reason } from "./CopyError.ts"
+import type { CopyOptions } from "./CopyOptions.ts"
 import type { CopyStrategy, Lost } from "./CopyStrategy.ts"
 import type * as Files from "./Files.ts"
 import { FilesError } from "./FilesError.ts"
@@ -55,7 +56,8 @@ const ensureFolder = Effect.fnUntraced(function*(target: Place.Place) {
  */
 export const finish = Effect.fnUntraced(function*(
   source: Place.Place,
-  target: Place.Place
+  target: Place.Place,
+  options: CopyOptions
 ): Effect.fn.Return<ReadonlyArray<Lost>, CopyError | Interrupted, Files.Files> {
   const stat = yield* onSource(Place.lstat(source))
   if (stat.kind !== "folder") {
@@ -69,6 +71,6 @@ export const finish = Effect.fnUntraced(function*(
       return yield* onDestination(Effect.fail(error))
     }
     yield* Lease.check
-    return yield* keepAttributes(folder, stat)
+    return yield* keepAttributes(folder, onSource(Place.openFile(source)), stat, options)
   }))
 })

@@ -19,11 +19,12 @@ export const strategy: CopyStrategy = {
   name: "link",
   accepts: ({ kind }) => kind === "link",
   copy: Effect.fnUntraced(function*(request) {
-    const { source, stat, target: { folder }, temporary } = request
+    const { options: { keeps }, source, stat, target: { folder }, temporary } = request
     const target = yield* onSource(source.folder.readLink(source.name))
     yield* createTemporary(request, folder.makeLink(target, temporary))
-    const lost = yield* tolerate("times", folder.setTimes(temporary, stat))
+    const owner = keeps.has("owner") ? yield* tolerate("owner", folder.setOwner(temporary, stat)) : []
+    const times = keeps.has("times") ? yield* tolerate("times", folder.setTimes(temporary, stat)) : []
     yield* place(request)
-    return { strategy: "link", sizeBytes: 0, lost }
+    return { strategy: "link", sizeBytes: 0, lost: [...owner, ...times] }
   }, Effect.scoped)
 }

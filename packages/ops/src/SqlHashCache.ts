@@ -12,19 +12,17 @@
  *
  * @since 0.1.0
  */
-import { JobStoreError, StorageFailure } from "@fanout/core/JobStoreError"
 import * as Arr from "effect/Array"
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
-import * as Predicate from "effect/Predicate"
-import * as Schedule from "effect/Schedule"
 import * as Migrator from "effect/sql/Migrator"
 import * as SqlClient from "effect/sql/SqlClient"
-import { isSqlError, type SqlError } from "effect/sql/SqlError"
+import type { SqlError } from "effect/sql/SqlError"
 import type { HashAlgorithm } from "./HashAlgorithm.ts"
 import * as HashCache from "./HashCache.ts"
+import { failure, prepareTables, waiting } from "./internal/sqlTables.ts"
 
 const migrations = Migrator.fromRecord({
   "1_initial": Effect.gen(function*() {
@@ -43,33 +41,7 @@ const migrations = Migrator.fromRecord({
   })
 })
 
-/** Whether somebody else writes, or makes the tables, just now. */
-const isBusy = (error: unknown): boolean =>
-  isSqlError(error)
-    ? error.reason._tag === "LockTimeoutError"
-    : error instanceof Migrator.MigrationError && (error.kind === "Locked" || isBusy(error.cause))
-
-// As long as the store waits for another process, half a minute.
-const whileBusy = Schedule.spaced("20 millis").pipe(Schedule.jittered, Schedule.upTo({ duration: "30 seconds" }))
-
-const waiting = <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
-  Effect.retry(effect, { schedule: whileBusy, while: isBusy })
-
-/** SQLite's code for a full disk: the way on is another than after any other failure. */
-const isFull = (cause: unknown): boolean => Predicate.hasProperty(cause, "errcode") && cause.errcode === 13
-
-const failure = (operation: string) => (error: SqlError | Migrator.MigrationError): JobStoreError => {
-  const cause = isSqlError(error) ? error.reason.cause : error
-  const problem = isBusy(error) ? "Busy" : isFull(cause) ? "Full" : "Other"
-  return new JobStoreError({ reason: new StorageFailure({ operation, problem, cause }) })
-}
-
-const prepare = (sql: SqlClient.SqlClient): Effect.Effect<void, JobStoreError> =>
-  waiting(Migrator.make({})({ loader: migrations, table: "fanout_hashes_migrations" })).pipe(
-    Effect.provideService(SqlClient.SqlClient, sql),
-    Effect.mapError(failure("prepare its table of digests")),
-    Effect.asVoid
-  )
+const prepare = prepareTables("fanout_hashes_migrations", migrations, "prepare its table of digests")
 
 type Find = (algorithm: HashAlgorithm, stamp: HashCache.Stamp) => Effect.Effect<Option.Option<HashCache.Found>>
 

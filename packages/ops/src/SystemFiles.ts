@@ -65,7 +65,8 @@ const make = (calls: SystemCalls): Files.Files["Service"] => ({
   stat: (path) => look("stat", path),
   lstat: (path) => look("lstat", path),
   find: (path) => orNone(look("lstat", path)),
-  realPath
+  realPath,
+  denied: Effect.sync(() => process.umask())
 })
 
 // --- Service --------------------------------------------------------------------------------------------------------

@@ -3,8 +3,15 @@
  *
  * @since 0.1.0
  */
-import type { CopyStrategy } from "./CopyStrategy.ts"
+import * as Interrupter from "@fanout/core/Interrupter"
+import * as Effect from "effect/Effect"
+import type { CopyError } from "./CopyError.ts"
+import type { CopyOptions } from "./CopyOptions.ts"
+import type { CopyRequest, CopyStrategy } from "./CopyStrategy.ts"
+import type * as Files from "./Files.ts"
 import { copyContent } from "./internal/content.ts"
+import { createDraft, type Draft } from "./internal/placing.ts"
+import { onDestination, onSource } from "./internal/sides.ts"
 
 /**
  * Size of the largest files that are copied in this way.
@@ -19,6 +26,34 @@ export const maxSizeBytes = 8 * 2 ** 20
 const bufferBytes = (sizeBytes: number): number => Math.min(Math.max(sizeBytes + 1, 16_384), 2 ** 20)
 
 /**
+ * Copies all there is up to the end of the file, whatever its size was said to be: files in `/proc` say 0, others
+ * grow, some for ever. A read that gives less than was asked for, and exactly up to that size, has met the end.
+ */
+const pump = Effect.fnUntraced(function*(
+  _: CopyRequest,
+  from: Files.OpenFile,
+  stat: Files.FileStat,
+  { file }: Draft,
+  count: (bytes: number) => Effect.Effect<void>
+): Effect.fn.Return<{ readonly strategy: string; readonly sizeBytes: number }, CopyError | Interrupter.Interrupted> {
+  // Not cleared first: only what was read into it is written.
+  const buffer = Buffer.allocUnsafeSlow(bufferBytes(stat.sizeBytes))
+  for (let sizeBytes = 0;;) {
+    const length = yield* onSource(from.read(buffer))
+    if (length === 0) return { strategy: "whole", sizeBytes }
+    yield* onDestination(file.write(length === buffer.length ? buffer : buffer.subarray(0, length)))
+    sizeBytes += length
+    yield* count(sizeBytes)
+    if (length < buffer.length && sizeBytes === stat.sizeBytes) return { strategy: "whole", sizeBytes }
+    yield* Interrupter.check
+  }
+})
+
+/** Whether a file has holes that are to be kept. */
+const keepsHoles = ({ allocatedBytes, sizeBytes }: Files.FileStat, { keeps }: CopyOptions): boolean =>
+  keeps.has("sparse") && allocatedBytes < sizeBytes
+
+/**
  * Strategy for files that are copied in a moment.
  *
  * @category constructors
@@ -26,6 +61,10 @@ const bufferBytes = (sizeBytes: number): number => Math.min(Math.max(sizeBytes +
  */
 export const strategy: CopyStrategy = {
   name: "whole",
-  accepts: ({ kind, sizeBytes }) => kind === "file" && sizeBytes <= maxSizeBytes,
-  copy: (request) => copyContent(request, { strategy: "whole", bufferBytes })
+  accepts: (stat, options) => stat.kind === "file" && stat.sizeBytes <= maxSizeBytes && !keepsHoles(stat, options),
+  copy: (request) =>
+    copyContent(request, {
+      open: (request) => Effect.map(createDraft(request), (draft) => ({ ...draft, counted: 0 })),
+      copy: pump
+    })
 }

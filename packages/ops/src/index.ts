@@ -41,6 +41,11 @@ export * as CopyFilesLive from "./CopyFilesLive.ts"
 /**
  * @since 0.1.0
  */
+export * as CopyOptions from "./CopyOptions.ts"
+
+/**
+ * @since 0.1.0
+ */
 export * as CopyPreview from "./CopyPreview.ts"
 
 /**
@@ -142,6 +147,11 @@ export * as FolderCopy from "./FolderCopy.ts"
  * @since 0.1.0
  */
 export * as FolderListing from "./FolderListing.ts"
+
+/**
+ * @since 0.1.0
+ */
+export * as HardLinks from "./HardLinks.ts"
 
 /**
  * @since 0.1.0
@@ -252,6 +262,11 @@ export * as SampledHash from "./SampledHash.ts"
  * @since 0.1.0
  */
 export * as SkipReason from "./SkipReason.ts"
+
+/**
+ * @since 0.1.0
+ */
+export * as SqlHardLinks from "./SqlHardLinks.ts"
 
 /**
  * @since 0.1.0

@@ -1,4 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
+import * as CopyOptions from "@fanout/ops/CopyOptions"
 import * as CopyRouter from "@fanout/ops/CopyRouter"
 import * as FilePath from "@fanout/ops/FilePath"
 import * as FileTree from "@fanout/ops/FileTree"
@@ -17,10 +18,20 @@ const copyTree = (source: FilePath.FilePath, target: FilePath.FilePath) =>
     Stream.runForEach(Effect.fnUntraced(function*(element) {
       const [from, to] = [FilePath.join(source, element.path), FilePath.join(target, element.path)]
       const places = { source: yield* Place.open(from), target: yield* Place.open(to) }
-      if (element._tag === "Close") return yield* Effect.asVoid(FolderCopy.finish(places.source, places.target))
+      if (element._tag === "Close") {
+        return yield* Effect.asVoid(
+          FolderCopy.finish(places.source, places.target, CopyOptions.CopyOptions.defaultValue())
+        )
+      }
       const router = yield* CopyRouter.CopyRouter
       const stat = yield* Place.lstat(places.source)
-      yield* router.copy({ ...places, stat, temporary: FilePath.make(".temporary"), placing: "exclusive" })
+      yield* router.copy({
+        ...places,
+        stat,
+        temporary: FilePath.make(".temporary"),
+        placing: "exclusive",
+        options: CopyOptions.CopyOptions.defaultValue()
+      })
     }, Effect.scoped)),
     Effect.provide([CopyRouter.layer, SystemFiles.layer])
   )

@@ -86,6 +86,7 @@ export const intercept = (files: Files.Files["Service"], before: Before): Files.
     lstat: (path) => around("lstat", path, files.lstat(path)),
     stat: (path) => around("stat", path, files.stat(path)),
     find: (path) => around("lstat", path, files.find(path)),
+    denied: files.denied,
     realPath: (path) => around("realpath", path, files.realPath(path)),
     folder: (path) => around("open", path, Effect.map(files.folder(path), folder)),
     list: (path) => around("scandir", path, files.list(path)),

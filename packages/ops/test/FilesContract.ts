@@ -102,10 +102,18 @@ class Notes implements Files.Reader {
 /** Copies what it is given, those below 20 bytes, and notes it. */
 class CopyNotes extends Notes {
   readonly isFree: boolean
+  readonly keepsOwner: boolean
+  readonly looksForAttributes: boolean
 
-  constructor(isFree: boolean, mayGoOn: () => boolean = () => true) {
+  constructor(isFree: boolean, mayGoOn: () => boolean = () => true, keepsAll = false) {
     super(mayGoOn)
     this.isFree = isFree
+    this.keepsOwner = keepsAll
+    this.looksForAttributes = keepsAll
+  }
+
+  hasAttributes(): void {
+    this.notes.push("has attributes")
   }
 
   override begin(stat: Files.FileStat): boolean {

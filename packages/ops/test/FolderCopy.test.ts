@@ -1,6 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as Lease from "@fanout/core/Lease"
 import { CopyError } from "@fanout/ops/CopyError"
+import * as CopyOptions from "@fanout/ops/CopyOptions"
 import * as FilePath from "@fanout/ops/FilePath"
 import * as Files from "@fanout/ops/Files"
 import * as FolderCopy from "@fanout/ops/FolderCopy"
@@ -25,7 +26,11 @@ const finishWith = Effect.fnUntraced(function*(files: Files.Files["Service"], be
   const calls = FaultyFiles.intercept(files, (call, path) => isReady ? before(call, path) : Effect.void)
   const places = yield* Effect.provideService(Effect.all([Place.open(source), Place.open(target)]), Files.Files, calls)
   isReady = true
-  return yield* Effect.provideService(FolderCopy.finish(...places), Files.Files, calls)
+  return yield* Effect.provideService(
+    FolderCopy.finish(...places, CopyOptions.CopyOptions.defaultValue()),
+    Files.Files,
+    calls
+  )
 })
 
 const finish = (disk: MemoryFiles.Disk, before: FaultyFiles.Before = () => Effect.void) =>
@@ -39,7 +44,8 @@ const make = (disk: MemoryFiles.Disk) =>
       ...places,
       stat,
       temporary: FilePath.make("temporary"),
-      placing: "exclusive"
+      placing: "exclusive",
+      options: CopyOptions.CopyOptions.defaultValue()
     })
   }).pipe(Effect.provide(MemoryFiles.layer(disk)))
 
@@ -85,7 +91,7 @@ describe("FolderCopy", () => {
 
       yield* Effect.flatMap(
         Effect.all([Place.open(source), Place.open(FilePath.make("/"))]),
-        (places) => FolderCopy.finish(...places)
+        (places) => FolderCopy.finish(...places, CopyOptions.CopyOptions.defaultValue())
       ).pipe(Effect.provide(MemoryFiles.layer(disk)))
 
       assert.include(yield* MemoryFiles.make(disk).lstat(FilePath.make("/")), { mode: 0o1555, modifiedNanos: 5_555n })

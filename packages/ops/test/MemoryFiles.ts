@@ -96,6 +96,10 @@ export class Disk {
   takesUnnamed = true
   /** Extended attributes, which some file systems don't have. */
   takesAttributes = true
+  /** Copies from file to file, which some kernels don't do. */
+  copiesByItself = true
+  /** Has files share blocks. */
+  sharesBlocks = false
   /** Whether a file system can be flushed as one. */
   syncsAsOne = true
   /** Files and folders that are open. */
@@ -479,11 +483,15 @@ const fileOf = (disk: Disk, inode: Inode, path: FilePath.FilePath, handle: Handl
       ),
     copyFrom: (file, at, bytes) =>
       use("copy_file_range", () => {
+        if (!disk.copiesByItself) fail("EXDEV")
         const part = from(file).content.subarray(at, at + bytes)
         if (part.length > 0) writeTo(part, at)
         return part.length
       }),
-    cloneFrom: () => use("ficlone", () => fail("EOPNOTSUPP")),
+    cloneFrom: (file) =>
+      use("ficlone", () => {
+        inode.content = disk.sharesBlocks ? from(file).content.slice() : fail("EOPNOTSUPP")
+      }),
     truncate: (sizeBytes) =>
       use("ftruncate", () => {
         const content = new Uint8Array(sizeBytes)
@@ -644,6 +652,7 @@ export const copyEach = (
     const now = yield* file.stat
     const isSame = now.inode === stat.inode && now.modifiedNanos === stat.modifiedNanos
     if (!isSame || now.sizeBytes !== stat.sizeBytes) return "changed"
+    if (copier.keepsOwner) yield* copy.setOwner(stat)
     yield* copy.setMode(stat.mode)
     yield* copy.setTimes(stat)
     if (!copier.mayGoOn()) return undefined
@@ -661,11 +670,19 @@ export const copyEach = (
     }
     if (stat.kind === "link") {
       yield* to.makeLink(yield* readLink(name), name)
+      if (copier.keepsOwner) yield* to.setOwner(name, stat)
       yield* to.setTimes(name, stat)
       copier.copied(0)
       return true
     }
     const file = yield* open(name)
+    if (copier.looksForAttributes) {
+      const attributes = yield* Effect.orElseSucceed(file.attributes, () => [])
+      if (attributes.length > 0) {
+        copier.hasAttributes()
+        return true
+      }
+    }
     const sizeBytes = yield* write(name, file, stat)
     if (sizeBytes === undefined) return false
     if (sizeBytes === "changed") {
@@ -768,6 +785,7 @@ export const make = (disk: Disk): Files.Files["Service"] => {
         const place = disk.place(short(path), true)
         return place.found === undefined ? fail("ENOENT") : place.path
       }),
+    denied: Effect.succeed(0o022),
     folder: (path) => scoped(disk, "open", path, (own) => openFolder(disk, disk.real(path), path, own)),
     list: (path) => list(disk, path, () => disk.real(path)),
     open: (path) => scoped(disk, "open", path, (own) => openFile(disk, disk.real(path), path, own))

@@ -4,9 +4,11 @@ import * as Pools from "@fanout/core/Pools"
 import { layer, settle } from "@fanout/core/testing"
 import type * as Conflict from "@fanout/ops/Conflict"
 import * as Copy from "@fanout/ops/Copy"
+import type * as CopyOptions from "@fanout/ops/CopyOptions"
 import * as CopyPreview from "@fanout/ops/CopyPreview"
 import * as FilePath from "@fanout/ops/FilePath"
 import * as Files from "@fanout/ops/Files"
+import * as HardLinks from "@fanout/ops/HardLinks"
 import { QuickFiles } from "@fanout/ops/QuickFiles"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
@@ -43,6 +45,9 @@ export interface Options {
   readonly before?: FaultyFiles.Before
   readonly conflict?: Conflict.Mode
   readonly leaveOut?: ReadonlyArray<string>
+  readonly preserve?: ReadonlyArray<CopyOptions.Property>
+  /** What remembers files with several names. */
+  readonly hardLinks?: HardLinks.HardLinks
 }
 
 const filesOf = (disk: MemoryFiles.Disk, { before = () => Effect.void, together = false }: Options) => {
@@ -54,12 +59,13 @@ const filesOf = (disk: MemoryFiles.Disk, { before = () => Effect.void, together 
   )
 }
 
-const plan = ({ conflict = "changed", leaveOut = [] }: Options) =>
+const plan = ({ conflict = "changed", leaveOut = [], preserve }: Options) =>
   Copy.plan({
     sources: [FilePath.make("/from")],
     destination: FilePath.make("/to/copy"),
     noTargetDirectory: true,
-    conflict
+    conflict,
+    ...preserve === undefined ? {} : { preserve }
   }, leaveOut.map(FilePath.make))
 
 /** What would become of `/from`, copied to `/to/copy`. */
@@ -82,4 +88,7 @@ export const copy = (disk: MemoryFiles.Disk, options: Options = {}) =>
       progress: yield* manager.progress(id),
       rows: rows.map(({ key, outcome }) => `${key} ${outcomeText(outcome)}`)
     }
-  }).pipe(Effect.provide(Layer.provideMerge(runtime, filesOf(disk, options))))
+  }).pipe(
+    Effect.provide(Layer.provideMerge(runtime, filesOf(disk, options))),
+    Effect.provideService(HardLinks.HardLinks, options.hardLinks ?? HardLinks.HardLinks.defaultValue())
+  )

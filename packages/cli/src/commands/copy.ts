@@ -4,6 +4,7 @@
 import { JobManager } from "@fanout/core/JobManager"
 import type { JobRecord } from "@fanout/core/JobStore"
 import type * as Copy from "@fanout/ops/Copy"
+import * as CopyOptions from "@fanout/ops/CopyOptions"
 import type { Entry } from "@fanout/ops/CopyPreview"
 import * as FilePath from "@fanout/ops/FilePath"
 import * as Arr from "effect/Array"
@@ -42,16 +43,42 @@ const config = {
     ),
     Flag.withDefault("changed")
   ),
+  preserve: Flag.String("preserve").pipe(
+    Flag.withMetavar("LIST"),
+    Flag.withDescription(
+      "What to keep beside the content: mode, times, owner, links, xattr, sparse, with commas between them, or all " +
+        "(default: mode,times)"
+    ),
+    Flag.optional
+  ),
   concurrency: Settings.concurrency,
   dryRun: Settings.toggle("dry-run", "Say what would be done, and do nothing"),
   json: Settings.json,
   quiet: Settings.quiet
 }
 
+/** What is to be kept, in one order, so that the same is the same request. */
+const preserveOf = (list: Option.Option<string>): Effect.Effect<Pick<Copy.Request, "preserve">, Stop.Stop> => {
+  if (Option.isNone(list)) return Effect.succeed({})
+  const names = list.value.split(",")
+  const unknown = names.find((name) => name !== "all" && !CopyOptions.Property.literals.some((known) => known === name))
+  if (unknown !== undefined) {
+    return Stop.usage(
+      `"${unknown}" is nothing to preserve. Give any of ${CopyOptions.Property.literals.join(", ")}, with commas ` +
+        "between them, or all."
+    )
+  }
+  const isKept = (name: CopyOptions.Property): boolean => names.includes("all") || names.includes(name)
+  const preserve = CopyOptions.Property.literals.filter(isKept)
+  return Effect.succeed(Equal.equals(preserve, CopyOptions.usual) ? {} : { preserve })
+}
+
 /** What is asked for: the paths absolute, as they were given otherwise. */
 const requestOf = (
   paths: ReadonlyArray<string>,
-  options: { readonly noTargetDirectory: boolean; readonly conflict: Copy.Request["conflict"] }
+  { preserve, ...options }: Pick<Copy.Request, "noTargetDirectory" | "conflict"> & {
+    readonly preserve: Option.Option<string>
+  }
 ): Effect.Effect<Copy.Request, Stop.Stop> =>
   Effect.gen(function*() {
     const given = paths.map((path) => FilePath.join(Arguments.workingFolder(), FilePath.make(path)))
@@ -63,7 +90,7 @@ const requestOf = (
         `Where is "${paths[0] ?? ""}" to be copied to? \`fanout copy SRC... DEST\``
       )
     }
-    return { sources, destination, ...options }
+    return { sources, destination, ...options, ...yield* preserveOf(preserve) }
   })
 
 /** Active job that was started for the same request. Where its copy goes is settled; only a new one is planned. */
@@ -125,9 +152,9 @@ const startOrGoOn = (request: Copy.Request, options: Options) =>
 export const copy = Command.make(
   "copy",
   config,
-  ({ concurrency, conflict, dryRun, noTargetDirectory, paths, ...options }) =>
+  ({ concurrency, conflict, dryRun, noTargetDirectory, paths, preserve, ...options }) =>
     Effect.gen(function*() {
-      const request = yield* requestOf(paths, { noTargetDirectory, conflict })
+      const request = yield* requestOf(paths, { noTargetDirectory, conflict, preserve })
       if (dryRun) return yield* whileRead(runDry(request, options))
       yield* withJobs({ claim: { ids: [] }, concurrency })(
         Effect.flatMap(startOrGoOn(request, options), (id) => RunJob.run(id, options))

@@ -143,15 +143,31 @@ export const takenOver = ({ id, lease }: JobRecord): string => {
 
 /** What copies could not be given, one sentence for each property. */
 export const warnings = ({ tally: { units } }: Progress): ReadonlyArray<string> =>
-  (["mode", "times"] as const).flatMap((property) => {
+  (["mode", "times", "owner", "links", "xattr"] as const).flatMap((property) => {
     const copies = units[lostUnits[property]] ?? 0
     if (copies === 0) return []
     const of = copies === 1 ? "its source" : "their sources"
     const noun = format.counted(copies, "copy", "copies")
-    return [`${noun} could not be given the ${lost[property]} of ${of}: the destination does not take them`]
+    return [`${noun} could not be given the ${lost[property]} of ${of}: ${whyLost[property]}`]
   })
 
-const lost = { mode: "permissions", times: "times" }
+const notTaken = "the destination does not take them"
+
+const whyLost = {
+  mode: notTaken,
+  times: notTaken,
+  owner: "that takes root, and a file system that has owners",
+  links: notTaken,
+  xattr: "the destination does not take all of them, or not from this user"
+}
+
+const lost = {
+  mode: "permissions",
+  times: "times",
+  owner: "owner",
+  links: "hard links",
+  xattr: "extended attributes"
+}
 
 /** What can be done next; empty where nothing is left to do. */
 export const next = ({ id, name, state }: JobRecord): string => {

@@ -1,24 +1,45 @@
 /**
- * Copies the content of a file through memory.
+ * Copies a file where nobody sees it, and then puts it in its place.
  *
  * @since 0.1.0
  */
-import * as Interrupter from "@fanout/core/Interrupter"
+import type * as Interrupter from "@fanout/core/Interrupter"
 import * as Progress from "@fanout/core/Progress"
 import * as Effect from "effect/Effect"
+import type * as Scope from "effect/Scope"
 import { CopyError, Reason } from "../CopyError.ts"
 import type { Copied, CopyRequest } from "../CopyStrategy.ts"
 import type * as Files from "../Files.ts"
 import * as Place from "../Place.ts"
 import { keepAttributes } from "./attributes.ts"
-import { createDraft } from "./placing.ts"
-import { onDestination, onSource } from "./sides.ts"
+import type { Draft } from "./placing.ts"
+import { onSource } from "./sides.ts"
 
 /** How a strategy copies content. */
-export interface ContentOptions {
-  readonly strategy: string
-  /** How much is read at once of a file of this size. */
-  readonly bufferBytes: (sizeBytes: number) => number
+interface ContentOptions<D> {
+  /** Creates the file that is written to. */
+  readonly open: (
+    request: CopyRequest,
+    stat: Files.FileStat
+  ) => Effect.Effect<D, CopyError | Interrupter.Interrupted, Files.Files | Scope.Scope>
+
+  /** Copies the content, and tells `count` how many bytes of it by now. */
+  readonly copy: (
+    request: CopyRequest,
+    from: Files.OpenFile,
+    stat: Files.FileStat,
+    to: D,
+    count: (bytes: number) => Effect.Effect<void>
+  ) => Effect.Effect<
+    { readonly strategy: string; readonly sizeBytes: number },
+    CopyError | Interrupter.Interrupted,
+    Scope.Scope
+  >
+}
+
+/** File to write to, of which so many bytes were counted by runs before this one. */
+interface CountedDraft extends Draft {
+  readonly counted: number
 }
 
 /** How many bytes of a file were counted, by whichever try. */
@@ -27,7 +48,7 @@ interface Counted {
 }
 
 /** Counts a file up to here. What a try before this one has counted is not counted once more. */
-const count = (counted: Counted, copied: number): Effect.Effect<void> =>
+const count = (counted: Counted) => (copied: number): Effect.Effect<void> =>
   Effect.suspend(() => {
     const more = copied - counted.bytes
     if (more <= 0) return Effect.void
@@ -35,59 +56,36 @@ const count = (counted: Counted, copied: number): Effect.Effect<void> =>
     return Progress.add("bytes", more)
   })
 
-/**
- * Copies all there is up to the end of the file, whatever its size was said to be: files in `/proc` say 0, others
- * grow, some for ever. A read that gives less than was asked for, and exactly up to that size, has met the end.
- */
-const pump = Effect.fnUntraced(function*(
-  from: Files.OpenFile,
-  to: Files.OpenFile,
-  sizeBytes: number,
-  bufferBytes: number,
-  counted: Counted
-): Effect.fn.Return<number, CopyError | Interrupter.Interrupted> {
-  // Not cleared first: only what was read into it is written.
-  const buffer = Buffer.allocUnsafeSlow(bufferBytes)
-  for (let copied = 0;;) {
-    const length = yield* onSource(from.read(buffer))
-    if (length === 0) return copied
-    yield* onDestination(to.write(length === buffer.length ? buffer : buffer.subarray(0, length)))
-    copied += length
-    yield* count(counted, copied)
-    if (length < buffer.length && copied === sizeBytes) return copied
-    yield* Interrupter.check
-  }
-})
-
 /** Whether a file was written to while it was read, as far as its size and time tell. */
 export const isChanged = (before: Files.FileStat, after: Files.FileStat): boolean =>
   before.modifiedNanos !== after.modifiedNanos || before.sizeBytes !== after.sizeBytes
 
 const copyOnce = Effect.fnUntraced(
-  function*(request: CopyRequest, { bufferBytes, strategy }: ContentOptions, counted: Counted) {
-    const { source } = request
+  function*<D extends CountedDraft>(request: CopyRequest, { copy, open }: ContentOptions<D>, counted: Counted) {
+    const { options, source } = request
     const from = yield* onSource(source.folder.open(source.name))
     const stat = yield* onSource(from.stat)
     if (stat.kind !== "file") {
       return yield* new CopyError({ reason: Reason.cases.KindChanged.make({ path: Place.path(source) }) })
     }
-    const draft = yield* createDraft(request)
-    const sizeBytes = yield* pump(from, draft.file, stat.sizeBytes, bufferBytes(stat.sizeBytes), counted)
+    const draft = yield* open(request, stat)
+    counted.bytes = Math.max(counted.bytes, draft.counted)
+    const copied = yield* copy(request, from, stat, draft, count(counted))
     if (isChanged(stat, yield* onSource(from.stat))) {
       return yield* new CopyError({ reason: Reason.cases.Changed.make({ path: Place.path(source) }) })
     }
-    const lost = yield* keepAttributes(draft.file, stat)
+    const lost = yield* keepAttributes(draft.file, Effect.succeed(from), stat, options)
     yield* draft.place
-    return { strategy, sizeBytes, lost }
+    return { ...copied, lost }
   },
   Effect.scoped
 )
 
 /** Copies a file where nobody sees it, and then puts it in its place. */
-export const copyContent = (
+export const copyContent = <D extends CountedDraft>(
   request: CopyRequest,
-  options: ContentOptions
-): Effect.Effect<Copied, CopyError | Interrupter.Interrupted> =>
+  options: ContentOptions<D>
+): Effect.Effect<Copied, CopyError | Interrupter.Interrupted, Files.Files> =>
   Effect.suspend(() => {
     const copy = copyOnce(request, options, { bytes: 0 })
     // Once more each: what was not supported is remembered, and what goes on changing is told.

@@ -5,6 +5,7 @@
 import * as FilePath from "../../FilePath.ts"
 import type * as Files from "../../Files.ts"
 import type { Call } from "../../FilesError.ts"
+import { isOfFile } from "../attributes.ts"
 import { isChanged } from "../content.ts"
 import { Sequence } from "./sequence.ts"
 import type { Done, SystemCalls } from "./systemCalls.ts"
@@ -16,11 +17,14 @@ type Step =
   | "open"
   | "readLink"
   | "makeLink"
+  | "setLinkOwner"
   | "setLinkTimes"
+  | "listAttributes"
   | "create"
   | "read"
   | "write"
   | "statAgain"
+  | "setOwner"
   | "setMode"
   | "setTimes"
   | "link"
@@ -96,16 +100,10 @@ class Run extends Sequence {
         calls.open(from, name, "read", this.opened)
         return true
       case "readLink":
-        calls.readLink(from, name, this.linkRead)
-        return true
       case "makeLink":
-        // As below: a link that was made has its name.
-        if (copier.mayGoOn()) calls.makeLink(this.leadsTo, to, name, this.linkMade)
-        else this.stopBefore()
-        return true
+      case "setLinkOwner":
       case "setLinkTimes":
-        if (stat === undefined) this.linkTimesSet(undefined)
-        else calls.setTimesAt(to, name, stat, this.linkTimesSet)
+        this.askForLink(this.step, name)
         return true
       case "look":
         calls.lstat(to, name, this.looked)
@@ -121,6 +119,12 @@ class Run extends Sequence {
         return true
       case "statAgain":
         calls.stat(source, this.stattedAgain)
+        return true
+      case "listAttributes":
+        calls.listAttributes(source, this.attributesListed)
+        return true
+      case "setOwner":
+        calls.setOwner(copy, stat?.owner ?? 0, stat?.group ?? 0, this.ownerSet)
         return true
       case "setMode":
         calls.setMode(copy, stat?.mode ?? 0, this.modeSet)
@@ -144,6 +148,28 @@ class Run extends Sequence {
       case "closeSource":
         calls.close(source, this.sourceClosed)
         return true
+    }
+  }
+
+  private askForLink(step: "readLink" | "makeLink" | "setLinkOwner" | "setLinkTimes", name: FilePath.FilePath): void {
+    const { calls, copier, from, to } = this.copying
+    const { stat } = this
+    switch (step) {
+      case "readLink":
+        calls.readLink(from, name, this.linkRead)
+        return
+      case "makeLink":
+        // As below: a link that was made has its name.
+        if (copier.mayGoOn()) calls.makeLink(this.leadsTo, to, name, this.linkMade)
+        else this.stopBefore()
+        return
+      case "setLinkOwner":
+        calls.setOwnerAt(to, name, stat?.owner ?? 0, stat?.group ?? 0, this.linkOwnerSet)
+        return
+      case "setLinkTimes":
+        if (stat === undefined) this.linkTimesSet(undefined)
+        else calls.setTimesAt(to, name, stat, this.linkTimesSet)
+        return
     }
   }
 
@@ -206,6 +232,11 @@ class Run extends Sequence {
 
   private readonly linkMade: Done<void> = (code) => {
     if (code !== undefined) return this.failUnopened("symlink", code, true)
+    this.next(this.copying.copier.keepsOwner ? "setLinkOwner" : "setLinkTimes")
+  }
+
+  private readonly linkOwnerSet: Done<void> = (code) => {
+    if (code !== undefined) return this.failUnopened("lchown", code, true)
     this.next("setLinkTimes")
   }
 
@@ -218,7 +249,14 @@ class Run extends Sequence {
   private readonly opened: Done<number> = (code, descriptor) => {
     this.source = descriptor
     if (code !== undefined) return this.failUnopened("open", code, false)
-    this.next("create")
+    this.next(this.copying.copier.looksForAttributes ? "listAttributes" : "create")
+  }
+
+  /** A file system without them has none. */
+  private readonly attributesListed: Done<ReadonlyArray<string>> = (code, names) => {
+    if (code !== undefined || !names.some(isOfFile)) return this.next("create")
+    this.copying.copier.hasAttributes()
+    this.leave()
   }
 
   private readonly created: Done<number> = (code, descriptor) => {
@@ -254,9 +292,14 @@ class Run extends Sequence {
     // What was opened may be another one than what was met.
     const { stat: met } = this
     const isSame = met !== undefined && met.inode === stat.inode && met.device === stat.device
-    if (isSame && !isChanged(met, stat)) return this.next("setMode")
+    if (isSame && !isChanged(met, stat)) return this.next(this.copying.copier.keepsOwner ? "setOwner" : "setMode")
     this.copying.copier.changed()
     this.leave()
+  }
+
+  private readonly ownerSet: Done<void> = (code) => {
+    if (code !== undefined) return this.fail("fchown", code, true)
+    this.next("setMode")
   }
 
   private readonly modeSet: Done<void> = (code) => {

@@ -94,8 +94,8 @@ export class File extends Open implements Files.OpenFile {
     start: (calls: SystemCalls, from: number, to: number, done: Done<A>) => void
   ): Effect.Effect<A, FilesError> {
     if (!(file instanceof File)) return Effect.die(new Error(`"${this.path}" was opened by another service of files`))
-    return file.call<A>(call, file.path, (_, from, done) => {
-      if (this.isOpen) start(this.calls, from, this.descriptor, done)
+    return this.call<A>(call, this.path, (calls, to, done) => {
+      if (file.isOpen) start(calls, file.descriptor, to, done)
       // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- nobody reads the value beside a code
       else done("EBADF", undefined as A)
     })

@@ -1,0 +1,117 @@
+import { afterAll, assert, describe, it } from "@effect/vitest"
+import { spawn, spawnSync } from "node:child_process"
+import * as fs from "node:fs"
+import * as os from "node:os"
+import * as path from "node:path"
+import { command } from "./command.ts"
+
+const folder = fs.mkdtempSync(path.join(os.tmpdir(), "fanout-trust-"))
+afterAll(() => fs.rmSync(folder, { recursive: true }))
+
+const db = path.join(folder, "jobs.db")
+const argv = (args: ReadonlyArray<string>) => [...command.slice(1), ...args, "--db", db]
+const run = (...args: ReadonlyArray<string>) => spawnSync(process.execPath, argv(args), { encoding: "utf8" })
+
+const out = (program: string, ...args: ReadonlyArray<string>): string =>
+  spawnSync(program, args, { encoding: "utf8" }).stdout
+
+const isRoot = process.getuid?.() === 0
+const hasTools = ["setfattr", "setfacl", "getfattr", "getfacl"].every((tool) =>
+  spawnSync(tool, ["--version"]).error === undefined
+)
+/** What tells one tree from another, in one text. */
+const everythingOf = (root: string): string =>
+  [
+    out("find", root, "-printf", "%P %y %m %U %G %s %T@ %l\n").split("\n").toSorted((a, b) => a < b ? -1 : 1).join(
+      "\n"
+    ),
+    out("getfattr", "-R", "-P", "-d", "-m", "^user", root).replaceAll(root, ""),
+    out("getfacl", "-R", "-P", "-n", "-p", root).replaceAll(root, "")
+  ].join("\n").replaceAll(path.basename(root), "")
+
+describe("fanout copy --preserve", () => {
+  const source = path.join(folder, "everything")
+  const target = path.join(folder, "copy")
+
+  it.skipIf(!isRoot || !hasTools)("keeps all that a tree has, and holes are no content", () => {
+    fs.mkdirSync(path.join(source, "inner", "empty"), { recursive: true })
+    const at = (name: string) => path.join(source, name)
+    for (const name of ["a", "b", "inner/c"]) fs.writeFileSync(at(name), `text of ${name}`)
+    fs.linkSync(at("a"), at("inner/a again"))
+    fs.linkSync(at("a"), at("inner/empty/a once more"))
+    fs.symlinkSync("../nowhere", at("inner/link"))
+    spawnSync("truncate", ["-s", "1G", at("holes")])
+    const holes = fs.openSync(at("holes"), "r+")
+    fs.writeSync(holes, "in the middle", 500_000_000)
+    fs.closeSync(holes)
+    fs.chownSync(at("b"), 1234, 5678)
+    fs.lchownSync(at("inner/link"), 12, 34)
+    fs.chownSync(at("inner"), 56, 78)
+    fs.chmodSync(at("b"), 0o6751)
+    spawnSync("setfattr", ["-n", "user.k", "-v", "value", at("a")])
+    spawnSync("setfattr", ["-n", "user.of a folder", "-v", "0x00ff", at("inner")])
+    spawnSync("setfacl", ["-m", "u:4321:rw", at("b")])
+    spawnSync("setfacl", ["-d", "-m", "g:4321:rx", at("inner")])
+    for (const name of ["inner/empty", "inner", "."]) fs.utimesSync(at(name), 1_500_000_000, 1_500_000_000.123456)
+
+    const { status, stderr } = run("copy", "--preserve", "all", "-T", source, target)
+
+    assert.strictEqual(status, 0, stderr)
+    assert.strictEqual(stderr, "")
+    assert.strictEqual(everythingOf(target), everythingOf(source))
+    assert.strictEqual(out("diff", "-r", "--no-dereference", source, target), "")
+    assert.strictEqual(
+      fs.statSync(path.join(target, "inner/empty/a once more")).ino,
+      fs.statSync(path.join(target, "a")).ino
+    )
+    assert.isBelow(fs.statSync(path.join(target, "holes")).blocks * 512, 2 ** 20)
+  })
+
+  it("says what it does not know", () => {
+    const { status, stderr } = run("copy", "--preserve", "mode,colour", "/nowhere", "/nowhere else")
+    assert.strictEqual(status, 2)
+    assert.match(stderr, /"colour" is nothing to preserve.*xattr/)
+  })
+})
+
+describe("fanout copy of a large file", () => {
+  /** What the file is written to until it is whole. */
+  const partial = (target: string): fs.Stats | undefined => {
+    const name = fs.readdirSync(target).find((name) => name.startsWith(".fanout-"))
+    return name === undefined ? undefined : fs.statSync(path.join(target, name))
+  }
+
+  const hasStrace = spawnSync("strace", ["-V"]).error === undefined
+
+  it.skipIf(!hasStrace)("goes on where it was killed, with the same file", async () => {
+    const source = path.join(folder, "large")
+    const target = path.join(folder, "large copy")
+    fs.mkdirSync(target)
+    const content = Buffer.alloc(2 ** 20)
+    const file = fs.openSync(source, "w")
+    for (let i = 0; i < 200; i++) {
+      content.writeUInt32LE(i, 100)
+      fs.writeSync(file, content)
+    }
+    fs.closeSync(file)
+    const args = ["copy", source, target]
+    // A tenth of a second for each 8 MiB: what is recorded is as much as a quarter of a second ago.
+    const slowly = ["-f", "-qq", "-o", "/dev/null", "-e", "inject=copy_file_range:delay_enter=100ms"]
+    const copying = spawn("strace", [...slowly, process.execPath, ...argv(args)], { stdio: "ignore", detached: true })
+    const ended = new Promise((resolve) => copying.once("exit", resolve))
+    while (copying.exitCode === null && copying.signalCode === null) {
+      await new Promise((resolve) => setTimeout(resolve, 20))
+      if ((partial(target)?.size ?? 0) > 100 * 2 ** 20) process.kill(-(copying.pid ?? 0), "SIGKILL")
+    }
+    await ended
+    const killed = partial(target)
+    assert.isDefined(killed)
+
+    const { status, stderr } = run(...args)
+
+    assert.strictEqual(status, 0, stderr)
+    assert.deepStrictEqual(fs.readdirSync(target), ["large"])
+    assert.strictEqual(out("cmp", source, path.join(target, "large")), "")
+    assert.strictEqual(fs.statSync(path.join(target, "large")).ino, killed?.ino)
+  })
+})

@@ -1,0 +1,60 @@
+/**
+ * Says what a copy keeps of its source beside the content.
+ *
+ * @since 0.1.0
+ */
+import * as Context from "effect/Context"
+import * as Schema from "effect/Schema"
+
+/**
+ * Schema for what can be kept.
+ *
+ * **Details**
+ *
+ * - `mode`: permissions. The set-id bits only where the copy has the owner and the group of the source.
+ * - `times`: of modification and of access, to the nanosecond; of files, links and folders.
+ * - `owner`: owner and group.
+ * - `links`: files with several names are one file in the copy, too.
+ * - `xattr`: extended attributes, access control lists among them; of files and folders.
+ * - `sparse`: holes.
+ *
+ * @category schemas
+ * @since 0.1.0
+ */
+export const Property = Schema.Literals(["mode", "times", "owner", "links", "xattr", "sparse"])
+
+/**
+ * What can be kept.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type Property = typeof Property.Type
+
+/**
+ * How a job copies.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface CopyOptions {
+  readonly keeps: ReadonlySet<Property>
+}
+
+/**
+ * What is kept by default.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const usual: ReadonlyArray<Property> = ["mode", "times"]
+
+/**
+ * Reference to how the present job copies.
+ *
+ * @category services
+ * @since 0.1.0
+ */
+export const CopyOptions: Context.Reference<CopyOptions> = Context.Reference<CopyOptions>("@fanout/ops/CopyOptions", {
+  defaultValue: () => ({ keeps: new Set(usual) })
+})

@@ -1,0 +1,133 @@
+/**
+ * Copies files that have several names so that the copies are one file with as many, too.
+ */
+import type { JobStoreError } from "@fanout/core/JobStoreError"
+import * as Lease from "@fanout/core/Lease"
+import * as Context from "effect/Context"
+import * as Deferred from "effect/Deferred"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Option from "effect/Option"
+import type * as Scope from "effect/Scope"
+import * as Conflict from "../Conflict.ts"
+import type { CopyOptions } from "../CopyOptions.ts"
+import type { Copied, CopyRequest } from "../CopyStrategy.ts"
+import type * as Files from "../Files.ts"
+import { HardLinks } from "../HardLinks.ts"
+import * as Place from "../Place.ts"
+import { createTemporary, place } from "./placing.ts"
+import { edition } from "./sameContent.ts"
+
+/** Reference to the files that are being copied in the present run of a job: one name after the other. */
+export const Turns = Context.Reference<Map<string, Deferred.Deferred<void>>>("@fanout/ops/internal/hardLinks", {
+  defaultValue: () => new Map()
+})
+
+/** Does this once nobody else is at the same file. */
+const inTurn = <A, E, R>(key: string, body: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
+  Effect.flatMap(Turns, (turns) => {
+    const begin = Effect.suspend((): Effect.Effect<Deferred.Deferred<void>> => {
+      const running = turns.get(key)
+      if (running !== undefined) return Effect.andThen(Deferred.await(running), begin)
+      const own = Deferred.makeUnsafe<void>()
+      turns.set(key, own)
+      return Effect.succeed(own)
+    })
+    return Effect.acquireUseRelease(Effect.interruptible(begin), () => body, (own) =>
+      Effect.sync(() => {
+        turns.delete(key)
+        Deferred.doneUnsafe(own, Exit.void)
+      }))
+  })
+
+/** Whether a file has other names that are to be kept. */
+export const hasOthers = ({ kind, links }: Files.FileStat, { keeps }: CopyOptions): boolean =>
+  kind === "file" && links > 1 && keeps.has("links")
+
+/** What file systems answer that have no hard links, or not as many, or not here. */
+const withoutLinks = new Set(["EPERM", "ENOTSUP", "EOPNOTSUPP", "ENOSYS", "EMLINK", "EXDEV", "ENOENT"])
+
+/** The copy of a file, under the first of its names, as long as it is what the job has put there. */
+interface First {
+  readonly place: Place.Place
+  readonly stat: Files.FileStat
+}
+
+const findFirst = Effect.fnUntraced(function*(
+  source: Files.FileStat,
+  { keeps }: CopyOptions
+): Effect.fn.Return<First | undefined, JobStoreError, Files.Files | Scope.Scope> {
+  const { job } = yield* Lease.Lease
+  if (Option.isNone(job)) return undefined
+  const path = yield* (yield* HardLinks).find(job.value, edition(source))
+  if (Option.isNone(path)) return undefined
+  const found = Effect.flatMap(
+    Place.open(path.value),
+    (place) => Effect.map(Place.lstat(place), (stat) => ({ place, stat }))
+  )
+  const first = yield* Effect.catch(found, () => Effect.undefined)
+  if (first === undefined) return undefined
+  const isSame = keeps.has("times")
+    ? Conflict.isSameFile(source, first.stat)
+    : first.stat.kind === "file" && first.stat.sizeBytes === source.sizeBytes
+  return isSame ? first : undefined
+})
+
+const remember = Effect.fnUntraced(function*(source: Files.FileStat, target: Place.Place) {
+  const { job } = yield* Lease.Lease
+  if (Option.isSome(job)) yield* (yield* HardLinks).add(job.value, edition(source), Place.path(target))
+})
+
+/** Gives the first copy one more name; nothing where that can't be. */
+const link = (request: CopyRequest, { place: { folder, name }, stat }: First) =>
+  Effect.gen(function*() {
+    const { target, temporary } = request
+    // Two names of one file can't take each other's place.
+    const there = yield* Effect.orElseSucceed(Place.find(target), () => Option.none<Files.FileStat>())
+    const isThere = Option.exists(there, ({ device, inode }) => device === stat.device && inode === stat.inode)
+    if (!isThere) {
+      yield* createTemporary(request, folder.link(name, temporary, target.folder))
+      yield* place(request)
+    }
+    return { strategy: "hard link", sizeBytes: 0, lost: [] } satisfies Copied
+  }).pipe(
+    Effect.scoped,
+    Effect.catchReason("CopyError", "CallFailed", (reason, error) =>
+      withoutLinks.has(reason.error.code) ? Effect.undefined : Effect.fail(error))
+  )
+
+/** Copies a file, or gives the copy that one of its other names has already one more name. */
+export const copy = <E, R>(
+  request: CopyRequest,
+  copyContent: Effect.Effect<Copied, E, R>
+) =>
+  inTurn(
+    edition(request.stat),
+    Effect.gen(function*() {
+      const first = yield* findFirst(request.stat, request.options)
+      const linked = first === undefined ? undefined : yield* link(request, first)
+      if (linked !== undefined) return linked
+      const copied = yield* copyContent
+      yield* remember(request.stat, request.target)
+      // What could not be linked has a copy of its own.
+      return first === undefined ? copied : { ...copied, lost: [...copied.lost, "links" as const] }
+    }).pipe(Effect.scoped)
+  )
+
+/**
+ * Whether what has the name of the target already, and the size and time of the source, is what the first copy is:
+ * then it is left alone. Where there is no first copy it is that from now on.
+ */
+export const isLinked = (source: Files.FileStat, target: Place.Place, options: CopyOptions) =>
+  inTurn(
+    edition(source),
+    Effect.gen(function*() {
+      const first = yield* findFirst(source, options)
+      if (first === undefined) {
+        yield* remember(source, target)
+        return true
+      }
+      const there = yield* Place.lstat(target)
+      return there.device === first.stat.device && there.inode === first.stat.inode
+    }).pipe(Effect.scoped)
+  )

@@ -1,0 +1,175 @@
+/**
+ * Copies the content of a large file: by sharing its blocks, within the kernel, or through memory, whatever the file
+ * systems take, and so that it goes on where it was stopped.
+ */
+import * as Interrupter from "@fanout/core/Interrupter"
+import * as Lease from "@fanout/core/Lease"
+import * as Clock from "effect/Clock"
+import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
+import type * as Scope from "effect/Scope"
+import type { CopyError } from "../CopyError.ts"
+import type { CopyRequest } from "../CopyStrategy.ts"
+import type * as Files from "../Files.ts"
+import type { FilesError } from "../FilesError.ts"
+import type { PartialFile } from "./partialFile.ts"
+import { onDestination, onSource } from "./sides.ts"
+
+/** How much is copied at once. A stop waits for that at most. */
+const pieceBytes = { memory: 2 ** 20, kernel: 2 ** 23 }
+
+/** Once in that time it is seen to that what was written is on the device: no more is lost by a power cut. */
+const flushMillis = 5000
+
+/** What only the destination can answer, whichever way it is written to. */
+const isFull = ({ code }: FilesError): boolean => code === "ENOSPC" || code === "EDQUOT" || code === "EFBIG"
+
+/** One copy of the content of one file. */
+class Content {
+  bytes: number
+  /** How it was copied, or is being copied. */
+  way: "reflink" | "kernel" | "chunked" = "kernel"
+  private flushed = 0
+  private flushedAt = 0
+  private isFlushing = false
+  private flushFailed: FilesError | undefined
+  private buffer: Uint8Array | undefined
+  private readonly from: Files.OpenFile
+  private readonly to: PartialFile
+  private readonly sizeBytes: number
+  private readonly count: (bytes: number) => Effect.Effect<void>
+
+  constructor(
+    from: Files.OpenFile,
+    to: PartialFile,
+    sizeBytes: number,
+    count: (bytes: number) => Effect.Effect<void>
+  ) {
+    this.from = from
+    this.to = to
+    this.bytes = to.bytes
+    this.sizeBytes = sizeBytes
+    this.count = count
+  }
+
+  /** Shares all blocks of the source, where they are on the same device and that has such a thing. */
+  readonly share: Effect.Effect<boolean> = Effect.suspend(() =>
+    this.bytes > 0 ? Effect.succeed(false) : Effect.match(this.to.file.cloneFrom(this.from), {
+      onFailure: () => false,
+      onSuccess: () => {
+        this.way = "reflink"
+        this.bytes = this.sizeBytes
+        return true
+      }
+    })
+  )
+
+  /** Copies up to this place, or up to the end of the source if that comes before. */
+  readonly copyTo = Effect.fnUntraced({ self: this }, function*(this: Content, end: number) {
+    while (this.bytes < end) {
+      // An owner that comes after this one goes on with the same file.
+      yield* Lease.check
+      const length = yield* this.piece(end - this.bytes)
+      if (length === 0) return
+      yield* this.passed(length)
+      yield* this.flushNowAndThen
+      yield* Interrupter.check
+    }
+  })
+
+  /** Counts what was copied, or is a hole, and keeps how far it has come. */
+  passed(length: number): Effect.Effect<void> {
+    this.bytes += length
+    return Effect.andThen(this.count(this.bytes), this.to.save(this.bytes, this.flushed))
+  }
+
+  private piece(most: number): Effect.Effect<number, CopyError> {
+    if (this.way !== "kernel") return this.throughMemory(most)
+    const kernel = this.to.file.copyFrom(this.from, this.bytes, Math.min(most, pieceBytes.kernel))
+    const memory = Effect.suspend(() => {
+      this.way = "chunked"
+      return this.throughMemory(most)
+    })
+    return Effect.matchEffect(kernel, {
+      // Through memory it shows on which side that fails.
+      onFailure: (error) => isFull(error) ? onDestination(Effect.fail(error)) : memory,
+      // Some file systems give nothing like that.
+      onSuccess: (length) => length === 0 ? memory : Effect.succeed(length)
+    })
+  }
+
+  private throughMemory(most: number): Effect.Effect<number, CopyError> {
+    // Not cleared first: only what was read into it is written.
+    this.buffer ??= Buffer.allocUnsafeSlow(pieceBytes.memory)
+    const buffer = this.buffer.subarray(0, Math.min(most, pieceBytes.memory))
+    return Effect.flatMap(onSource(this.from.readAt(buffer, this.bytes)), (length) =>
+      length === 0
+        ? Effect.succeed(0)
+        : Effect.as(onDestination(this.to.file.writeAt(buffer.subarray(0, length), this.bytes)), length))
+  }
+
+  /** Flushes what was written, while more is being written. What could not be flushed may not be whole. */
+  private readonly flushNowAndThen: Effect.Effect<void, CopyError, Scope.Scope> = Effect.suspend(() => {
+    if (this.flushFailed !== undefined) return onDestination(Effect.fail(this.flushFailed))
+    return Effect.flatMap(Clock.currentTimeMillis, (now) => {
+      if (this.flushedAt === 0) this.flushedAt = now
+      if (this.isFlushing || now - this.flushedAt < flushMillis) return Effect.void
+      this.isFlushing = true
+      const { bytes } = this
+      return Effect.asVoid(Effect.forkScoped(Effect.match(this.to.file.sync, {
+        onFailure: (error) => {
+          this.flushFailed = error
+        },
+        onSuccess: () => {
+          this.flushed = bytes
+          this.flushedAt = now
+          this.isFlushing = false
+        }
+      })))
+    })
+  })
+}
+
+/** The next stretch of data; all there is where holes are not known of. */
+const dataFrom = (from: Files.OpenFile, at: number, sizeBytes: number) =>
+  Effect.catch(from.dataFrom(at), () => Effect.succeedSome({ start: at, end: sizeBytes }))
+
+/**
+ * Copies the content, as much of it as the source had when it was opened. `count` takes how many bytes are copied.
+ * Gives how that was done, and how many bytes it has.
+ */
+export const copy = Effect.fnUntraced(function*(
+  { options: { keeps } }: CopyRequest,
+  from: Files.OpenFile,
+  { sizeBytes }: Files.FileStat,
+  to: PartialFile,
+  count: (bytes: number) => Effect.Effect<void>
+): Effect.fn.Return<
+  { readonly strategy: string; readonly sizeBytes: number },
+  CopyError | Interrupter.Interrupted,
+  Scope.Scope
+> {
+  const content = new Content(from, to, sizeBytes, count)
+  if (yield* content.share) {
+    yield* count(sizeBytes)
+    return { strategy: content.way, sizeBytes }
+  }
+  if (keeps.has("sparse")) {
+    while (content.bytes < sizeBytes) {
+      const { bytes } = content
+      const { end, start } = Option.getOrElse(
+        yield* dataFrom(from, bytes, sizeBytes),
+        () => ({ start: sizeBytes, end: sizeBytes })
+      )
+      yield* content.passed(Math.min(start, sizeBytes) - bytes)
+      yield* content.copyTo(Math.min(end, sizeBytes))
+      // The source is shorter by now.
+      if (content.bytes === bytes) break
+    }
+  } else {
+    yield* content.copyTo(sizeBytes)
+  }
+  // A hole at the end, or what a run before this one has written of more.
+  yield* onDestination(to.file.truncate(content.bytes))
+  return { strategy: content.way, sizeBytes: content.bytes }
+})

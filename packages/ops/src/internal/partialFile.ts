@@ -1,0 +1,111 @@
+/**
+ * Creates the file that a large one is copied to: one that a run before this has begun, where that can be gone on with.
+ */
+import * as Interrupter from "@fanout/core/Interrupter"
+import * as Lease from "@fanout/core/Lease"
+import * as Cause from "effect/Cause"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Option from "effect/Option"
+import type * as Scope from "effect/Scope"
+import type { CopyError } from "../CopyError.ts"
+import type { CopyRequest } from "../CopyStrategy.ts"
+import * as FilePath from "../FilePath.ts"
+import * as Files from "../Files.ts"
+import type { FilesError } from "../FilesError.ts"
+import { createDraft, type Draft, place } from "./placing.ts"
+import { edition } from "./sameContent.ts"
+import * as SavedCopy from "./savedCopy.ts"
+import { onDestination } from "./sides.ts"
+
+/** File that is written to, and how far that has come. */
+export interface PartialFile extends Draft {
+  /** Its first bytes are those of the source already. */
+  readonly bytes: number
+  /** How many bytes were counted. */
+  readonly counted: number
+  /** Keeps how far it has come: how many bytes were written, and how many of them are on the device. */
+  readonly save: (bytes: number, flushed: number) => Effect.Effect<void>
+}
+
+const bootFile = FilePath.make("/proc/sys/kernel/random/boot_id")
+
+/** Names the run of the machine. Where it has no name nobody knows whether there was another one since. */
+const bootId: Effect.Effect<string, never, Files.Files> = Effect.scoped(
+  Files.Files.use((files) =>
+    Effect.flatMap(files.open(bootFile), (file) => {
+      const buffer = Buffer.alloc(64)
+      return Effect.map(file.read(buffer), (length) => buffer.toString("latin1", 0, length).trim())
+    })
+  )
+).pipe(Effect.orElseSucceed(() => ""))
+
+/** How much of what was written can be relied upon. */
+const reliable = ({ boot, bytes, flushed }: SavedCopy.Partial, present: string): number =>
+  boot !== "" && boot === present ? bytes : flushed
+
+/** Opens what a run before this one has written, and gives it the name that it has from now on; nothing if it is gone. */
+const reopen = Effect.fnUntraced(function*(
+  { target: { folder }, temporary }: CopyRequest,
+  { inode, name }: SavedCopy.Partial,
+  bytes: number
+): Effect.fn.Return<Files.OpenFile | undefined, FilesError | Interrupter.Interrupted, Scope.Scope> {
+  const file = yield* folder.update(name)
+  const found = yield* file.stat
+  if (found.kind !== "file" || found.inode !== inode || found.sizeBytes < bytes) return undefined
+  yield* Lease.check
+  if (name !== temporary) yield* folder.rename(name, temporary)
+  return file
+})
+
+/** Whether somebody will go on with a copy that ended like this. */
+const isInterrupted = (exit: Exit.Exit<unknown, unknown>): boolean =>
+  Exit.isFailure(exit) && (Cause.hasInterruptsOnly(exit.cause) ||
+    Option.exists(Exit.findErrorOption(exit), (error) => error instanceof Interrupter.Interrupted))
+
+/**
+ * Creates the file, or opens it again. In a job it keeps its temporary name where it is interrupted, and loses it where
+ * the copy fails.
+ */
+export const open = Effect.fnUntraced(function*(
+  request: CopyRequest,
+  stat: Files.FileStat
+): Effect.fn.Return<PartialFile, CopyError | Interrupter.Interrupted, Files.Files | Scope.Scope> {
+  const { job } = yield* Lease.Lease
+  // Nobody would go on with it, nor remove what is left of it.
+  if (Option.isNone(job)) return { ...yield* createDraft(request), bytes: 0, counted: 0, save: () => Effect.void }
+  const { target: { folder }, temporary } = request
+  const [{ partial }, boot] = [yield* SavedCopy.get, yield* bootId]
+  const present = edition(stat)
+  yield* Effect.addFinalizer((exit) =>
+    Exit.isSuccess(exit) || isInterrupted(exit) ? Effect.void : Effect.ignore(folder.unlink(temporary))
+  )
+  const bytes = partial?.edition === present ? reliable(partial, boot) : 0
+  const before = partial === undefined || bytes === 0 ? undefined : yield* reopen(request, partial, bytes).pipe(
+    Effect.catchTag("FilesError", () => Effect.undefined)
+  )
+  const created = Effect.catchIf(
+    folder.create(temporary),
+    ({ code }) => code === "EEXIST",
+    () => Effect.andThen(folder.unlink(temporary), folder.create(temporary))
+  )
+  const file = before ?? (yield* onDestination(created))
+  const { inode } = yield* onDestination(file.stat)
+  const counted = partial?.counted ?? 0
+  return {
+    file,
+    bytes: before === undefined ? 0 : bytes,
+    counted,
+    save: (bytes, flushed) =>
+      SavedCopy.savePartial({
+        edition: present,
+        name: temporary,
+        inode,
+        bytes,
+        flushed,
+        boot,
+        counted: Math.max(counted, bytes)
+      }),
+    place: Effect.andThen(onDestination(file.close), place(request))
+  }
+})

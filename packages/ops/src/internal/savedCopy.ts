@@ -1,0 +1,48 @@
+/**
+ * What the task that copies an entry keeps, for when it is run again.
+ */
+import * as TaskCheckpoint from "@fanout/core/TaskCheckpoint"
+import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
+import * as Schema from "effect/Schema"
+import * as Conflict from "../Conflict.ts"
+import * as FilePath from "../FilePath.ts"
+
+/** How far a large file was copied. */
+export const Partial = Schema.Struct({
+  /** What the source was. */
+  edition: Schema.String,
+  /** Name, in the folder of the target, of what was written, and which file that is. */
+  name: FilePath.FilePath,
+  inode: Schema.BigInt,
+  bytes: Schema.Natural,
+  /** How many of them are on the device for sure. The others are there as long as the machine runs. */
+  flushed: Schema.Natural,
+  /** Names the run of the machine; empty where it has no name. */
+  boot: Schema.String,
+  /** How many bytes of whatever was there were counted. */
+  counted: Schema.Natural
+})
+export type Partial = typeof Partial.Type
+
+const Saved = Schema.Struct({
+  /** Once a copy that may be repeated has begun, its own work is in the destination: what was decided before stands. */
+  decision: Schema.optionalKey(Conflict.Decision),
+  partial: Schema.optionalKey(Partial)
+})
+type Saved = typeof Saved.Type
+
+const checkpoint = TaskCheckpoint.make(Saved)
+
+const nothing: Saved = {}
+
+/** What was kept. */
+export const get: Effect.Effect<Saved> = Effect.map(checkpoint.get, Option.getOrElse(() => nothing))
+
+/** Keeps a decision, and goes on once it is stored. */
+export const decide = (decision: Conflict.Decision): Effect.Effect<void> =>
+  Effect.flatMap(get, (saved) => checkpoint.commit({ ...saved, decision }))
+
+/** Keeps how far a file was copied. */
+export const savePartial = (partial: Partial): Effect.Effect<void> =>
+  Effect.flatMap(get, (saved) => checkpoint.save({ ...saved, partial }))

@@ -1,0 +1,233 @@
+import { assert, describe, it } from "@effect/vitest"
+import * as Interrupter from "@fanout/core/Interrupter"
+import * as JobId from "@fanout/core/JobId"
+import * as Lease from "@fanout/core/Lease"
+import * as Progress from "@fanout/core/Progress"
+import * as TaskCheckpoint from "@fanout/core/TaskCheckpoint"
+import * as CopyOptions from "@fanout/ops/CopyOptions"
+import * as CopyRouter from "@fanout/ops/CopyRouter"
+import * as FilePath from "@fanout/ops/FilePath"
+import * as Files from "@fanout/ops/Files"
+import * as Place from "@fanout/ops/Place"
+import * as TemporaryName from "@fanout/ops/TemporaryName"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Option from "effect/Option"
+import type * as Schema from "effect/Schema"
+import * as TestClock from "effect/testing/TestClock"
+import * as FaultyFiles from "./FaultyFiles.ts"
+import * as MemoryFiles from "./MemoryFiles.ts"
+
+const mebi = 2 ** 20
+const pieces = 12
+const job = JobId.make("job")
+const target = FilePath.make("/to/copy")
+const bootFile = "/proc/sys/kernel/random/boot_id"
+
+const contentOf = (seed: number): Buffer => {
+  const content = Buffer.alloc(pieces * mebi, seed)
+  // No two pieces are the same.
+  for (let piece = 0; piece < pieces; piece++) content.writeUInt32LE(piece, piece * mebi)
+  return content
+}
+
+/** A large file that is copied by one owner of the job after another. */
+class World {
+  readonly disk = new MemoryFiles.Disk()
+  private token = 0
+  checkpoint: Schema.Json | undefined = undefined
+  /** Pieces that the last run has read, and bytes that all runs have counted. */
+  reads = 0
+  bytes = 0
+
+  constructor() {
+    this.disk.copiesByItself = false
+    this.disk.folder("/from")
+    this.disk.folder("/to")
+    for (const folder of ["/proc", "/proc/sys", "/proc/sys/kernel", "/proc/sys/kernel/random"]) this.disk.folder(folder)
+    this.disk.file("/from/file", contentOf(1), { modified: 5n })
+    this.boot("one")
+  }
+
+  boot(id: string): void {
+    if (this.names("/proc/sys/kernel/random").length > 0) this.disk.remove(bootFile)
+    this.disk.file(bootFile, `${id}\n`)
+  }
+
+  names(folder: string): ReadonlyArray<string> {
+    return Object.keys(this.disk.tree(folder))
+  }
+
+  /** Copies, and stops once so many pieces were written. */
+  run(
+    stopAfter = Infinity,
+    options: { readonly before?: FaultyFiles.Before; readonly placing?: "replace" | "exclusive" } = {}
+  ) {
+    const { before = () => Effect.void, placing = "replace" } = options
+    this.reads = 0
+    this.token++
+    const interrupter = Interrupter.makeUnsafe()
+    let writes = 0
+    const files = FaultyFiles.intercept(MemoryFiles.make(this.disk), (call, path) =>
+      Effect.suspend(() => {
+        if (call === "read" && path === "/from/file") this.reads++
+        if (call === "write" && ++writes === stopAfter) interrupter.requestUnsafe("Pause")
+        return before(call, path)
+      }))
+    const { token } = this
+    return Effect.gen(function*() {
+      const router = yield* CopyRouter.CopyRouter
+      const source = yield* Place.open(FilePath.make("/from/file"))
+      return yield* router.copy({
+        source,
+        stat: yield* Place.lstat(source),
+        target: yield* Place.open(target),
+        temporary: TemporaryName.make(job, token, target),
+        placing,
+        options: CopyOptions.CopyOptions.defaultValue()
+      })
+    }).pipe(
+      Effect.scoped,
+      Effect.exit,
+      Effect.provide(CopyRouter.layer),
+      Effect.provideService(Files.Files, files),
+      Effect.provideService(Interrupter.Interrupter, interrupter),
+      Effect.provideService(Lease.Lease, { ...Lease.Lease.defaultValue(), job: Option.some(job), token }),
+      Effect.provideService(TaskCheckpoint.Cell, {
+        checkpoint: this.checkpoint,
+        saveUnsafe: (checkpoint) => {
+          this.checkpoint = checkpoint
+        },
+        recorded: Effect.void
+      }),
+      Effect.provideService(Progress.Reporter, {
+        addUnsafe: (unit, amount) => {
+          if (unit === "bytes") this.bytes += amount
+        },
+        totalUnsafe: () => {}
+      })
+    )
+  }
+
+  /** What is in the place of the copy, and nothing else is there. */
+  assertCopied(): void {
+    assert.deepStrictEqual(this.names("/to"), ["copy"])
+    assert.deepStrictEqual(this.disk.see("/to/copy"), this.disk.see("/from/file"))
+  }
+}
+
+describe("large files", () => {
+  it.effect.each(["replace", "exclusive"] as const)(
+    "go on where they were stopped (%s)",
+    (placing) =>
+      Effect.gen(function*() {
+        const world = new World()
+        assert.isTrue(Exit.isFailure(yield* world.run(5, { placing })))
+        assert.deepStrictEqual([world.reads, world.bytes], [5, 5 * mebi])
+        // What was written has a name until it is whole.
+        assert.isTrue(world.names("/to").every((name) => TemporaryName.isOf(job, FilePath.make(name))))
+        assert.isTrue(Exit.isFailure(yield* world.run(4, { placing })))
+        assert.strictEqual(world.reads, 4)
+        assert.isTrue(Exit.isSuccess(yield* world.run(Infinity, { placing })))
+        assert.deepStrictEqual([world.reads, world.bytes], [pieces - 9, pieces * mebi])
+        world.assertCopied()
+      })
+  )
+
+  it.effect("start over where the source is another one by then", () =>
+    Effect.gen(function*() {
+      const world = new World()
+      yield* world.run(5)
+      world.disk.remove("/from/file")
+      world.disk.file("/from/file", contentOf(2), { modified: 6n })
+      assert.isTrue(Exit.isSuccess(yield* world.run()))
+      assert.deepStrictEqual([world.reads, world.bytes], [pieces, pieces * mebi])
+      assert.strictEqual(world.names("/to").length, 2, "the former owner's is for the sweep")
+      assert.deepStrictEqual(world.disk.see("/to/copy"), world.disk.see("/from/file"))
+    }))
+
+  it.effect("start over where what was written is gone, is another file, or is shorter", () =>
+    Effect.gen(function*() {
+      const edits: ReadonlyArray<(world: World, path: string) => void> = [
+        (world, path) => world.disk.remove(path),
+        (world, path) => {
+          world.disk.remove(path)
+          world.disk.file(path, contentOf(7))
+        },
+        (world, path) => {
+          world.disk.remove(path)
+          world.disk.symlink(path, "/from/file")
+        },
+        (world, path) => world.disk.change(FilePath.make(path), (text) => text.slice(0, 5 * mebi - 1))
+      ]
+      for (const edit of edits) {
+        const world = new World()
+        yield* world.run(5)
+        edit(world, `/to/${world.names("/to")[0]}`)
+        assert.isTrue(Exit.isSuccess(yield* world.run()))
+        assert.strictEqual(world.reads, pieces)
+        assert.deepStrictEqual(world.disk.see("/to/copy"), world.disk.see("/from/file"))
+      }
+    }))
+
+  it.effect("rely after another start of the machine on what was flushed", () =>
+    Effect.gen(function*() {
+      const world = new World()
+      // A second for each piece: it is flushed after five of them, and that takes until the next.
+      const before: FaultyFiles.Before = (call) => call === "write" ? TestClock.adjust("1 second") : Effect.void
+      yield* world.run(8, { before })
+      assert.isAbove(world.disk.syncs.one, 0)
+      world.boot("two")
+      assert.isTrue(Exit.isSuccess(yield* world.run()))
+      assert.isAbove(world.reads, pieces - 8)
+      assert.isBelow(world.reads, pieces)
+      world.assertCopied()
+
+      const unflushed = new World()
+      yield* unflushed.run(5)
+      unflushed.boot("two")
+      assert.isTrue(Exit.isSuccess(yield* unflushed.run()))
+      assert.strictEqual(unflushed.reads, pieces)
+    }))
+
+  it.effect("fail where they can't be flushed, and leave nothing", () =>
+    Effect.gen(function*() {
+      const world = new World()
+      const before: FaultyFiles.Before = (call, path) =>
+        call === "write"
+          ? TestClock.adjust("1 second")
+          : call === "fsync"
+          ? Effect.fail(FaultyFiles.error(call, path, "EIO"))
+          : Effect.void
+      const exit = yield* world.run(Infinity, { before })
+      assert.include(String(Exit.isFailure(exit) && exit.cause), "Could not flush")
+      assert.deepStrictEqual(world.names("/to"), [])
+    }))
+
+  it.effect("leave nothing where they fail, and start over then", () =>
+    Effect.gen(function*() {
+      const world = new World()
+      let reads = 0
+      const before: FaultyFiles.Before = (call, path) =>
+        call === "read" && path === "/from/file" && ++reads === 6
+          ? Effect.fail(FaultyFiles.error(call, path, "EIO"))
+          : Effect.void
+      assert.isTrue(Exit.isFailure(yield* world.run(Infinity, { before })))
+      assert.deepStrictEqual(world.names("/to"), [])
+      assert.isTrue(Exit.isSuccess(yield* world.run()))
+      assert.deepStrictEqual([world.reads, world.bytes], [pieces, pieces * mebi])
+      world.assertCopied()
+    }))
+
+  it.effect("share blocks where they can, or are copied by the kernel", () =>
+    Effect.gen(function*() {
+      for (const [sharesBlocks, strategy] of [[true, "reflink"], [false, "kernel"]] as const) {
+        const world = new World()
+        Object.assign(world.disk, { sharesBlocks, copiesByItself: true })
+        const copied = yield* Effect.flatten(world.run())
+        assert.deepStrictEqual(copied, { strategy, sizeBytes: pieces * mebi, lost: [] })
+        assert.deepStrictEqual([world.reads, world.bytes], [0, pieces * mebi])
+        world.assertCopied()
+      }
+    }))
+})

@@ -1,0 +1,179 @@
+import { assert, describe, it } from "@effect/vitest"
+import * as CopyOptions from "@fanout/ops/CopyOptions"
+import * as FilePath from "@fanout/ops/FilePath"
+import type * as HardLinks from "@fanout/ops/HardLinks"
+import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
+import { copy, type Options } from "./copyHarness.ts"
+import * as FaultyFiles from "./FaultyFiles.ts"
+import * as MemoryFiles from "./MemoryFiles.ts"
+
+const all = CopyOptions.Property.literals
+
+/** Remembers in memory. */
+const remembering = (): HardLinks.HardLinks & { readonly known: Map<string, FilePath.FilePath> } => {
+  const known = new Map<string, FilePath.FilePath>()
+  return {
+    known,
+    find: (job, edition) => Effect.sync(() => Option.fromUndefinedOr(known.get(`${job} ${edition}`))),
+    add: (job, edition, target) => Effect.sync(() => void known.set(`${job} ${edition}`, target)),
+    forget: () => Effect.sync(() => known.clear())
+  }
+}
+
+const inode = (disk: MemoryFiles.Disk, path: string) => disk.find(FilePath.make(path)).inode
+
+const plant = (): MemoryFiles.Disk => {
+  const disk = new MemoryFiles.Disk()
+  for (const folder of ["/from", "/from/folder", "/to"]) disk.folder(folder)
+  disk.file("/from/a", "text of a", { mode: 0o6755, modified: 1_111_111n })
+  disk.file("/from/folder/b", "text of b")
+  disk.symlink("/from/link", "folder/b")
+  disk.setOwner(disk.find(FilePath.make("/from/a")), { owner: 11, group: 12 })
+  disk.setMode(disk.find(FilePath.make("/from/a")), 0o6755)
+  disk.setOwner(disk.find(FilePath.make("/from/folder")), { owner: 13, group: 14 })
+  disk.setOwner(disk.find(FilePath.make("/from/link")), { owner: 15, group: 16 })
+  for (const path of ["/from/a", "/from/folder"]) {
+    const { attributes } = disk.find(FilePath.make(path))
+    attributes.set("user.of", Buffer.from(path))
+    attributes.set("security.selinux", Buffer.from("of the system"))
+  }
+  disk.find(FilePath.make("/from/a")).times = { accessedNanos: 7n, modifiedNanos: 1_111_111n }
+  return disk
+}
+
+const kept = (disk: MemoryFiles.Disk, path: string) => {
+  const { attributes, mode, owner, times: { modifiedNanos } } = disk.find(FilePath.make(path))
+  return { owner, mode, modifiedNanos, attributes: Array.from(attributes.keys()) }
+}
+
+describe.each([false, true])("what a copy keeps (files of a folder together: %s)", (together) => {
+  const copyAll = (disk: MemoryFiles.Disk, options: Options = {}) =>
+    copy(disk, { together, preserve: all, hardLinks: remembering(), ...options })
+
+  it.effect("is mode and times, if nothing else is asked for", () =>
+    Effect.gen(function*() {
+      const disk = plant()
+      yield* copy(disk, { together })
+      // With another owner they would lend the rights of somebody else.
+      assert.deepStrictEqual(kept(disk, "/to/copy/a"), {
+        owner: { owner: 0, group: 0 },
+        mode: 0o755,
+        modifiedNanos: 1_111_111n,
+        attributes: []
+      })
+      assert.deepStrictEqual(kept(disk, "/to/copy/folder").owner, { owner: 0, group: 0 })
+    }))
+
+  it.effect("is owner and extended attributes, of folders and links as well", () =>
+    Effect.gen(function*() {
+      const disk = plant()
+      const { progress, state } = yield* copyAll(disk)
+      assert.strictEqual(state, "Completed")
+      assert.deepStrictEqual(Object.keys(progress.tally.units).filter((unit) => unit.startsWith("lost")), [])
+      for (const path of ["a", "folder", "link", "folder/b"]) {
+        const { attributes, ...rest } = kept(disk, `/to/copy/${path}`)
+        const { attributes: own, ...source } = kept(disk, `/from/${path}`)
+        assert.deepStrictEqual(rest, source, path)
+        assert.deepStrictEqual(attributes, own.filter((name) => name !== "security.selinux"), path)
+      }
+    }))
+
+  it.effect("is neither mode nor times where they are not asked for", () =>
+    Effect.gen(function*() {
+      const disk = plant()
+      yield* copyAll(disk, { preserve: ["owner"] })
+      const { mode, modifiedNanos } = kept(disk, "/to/copy/a")
+      assert.strictEqual(mode, 0o755)
+      assert.notStrictEqual(modifiedNanos, 1_111_111n)
+      assert.deepStrictEqual(kept(disk, "/to/copy/a").owner, { owner: 11, group: 12 })
+    }))
+
+  it.effect("is told where the destination does not take it, and the rest is copied", () =>
+    Effect.gen(function*() {
+      const disk = plant()
+      const before: FaultyFiles.Before = (call, path) =>
+        path.startsWith("/to") && (call === "fchown" || call === "lchown" || call === "setxattr")
+          ? Effect.fail(FaultyFiles.error(call, path, "EPERM"))
+          : Effect.void
+      const { progress: { tally: { units } }, state } = yield* copyAll(disk, { before })
+      assert.strictEqual(state, "Completed")
+      assert.deepStrictEqual(
+        [units["lostOwner"], units["lostXattr"], units["lostMode"]],
+        // The file, the folder and the link are somebody else's; two have attributes.
+        [3, 2, undefined]
+      )
+      assert.strictEqual(kept(disk, "/to/copy/a").mode, 0o755)
+    }))
+
+  // --- Hard links ---------------------------------------------------------------------------------------------------
+
+  const plantLinks = (): MemoryFiles.Disk => {
+    const disk = plant()
+    for (const path of ["/from/a2", "/from/folder/a3", "/from/z"]) disk.hardLink("/from/a", path)
+    disk.hardLink("/from/folder/b", "/from/b2")
+    return disk
+  }
+  const names = ["a", "a2", "folder/a3", "z"].map((name) => `/to/copy/${name}`)
+  const inodes = (disk: MemoryFiles.Disk) => new Set(names.map((path) => inode(disk, path)))
+
+  it.effect("is which names are of one file", () =>
+    Effect.gen(function*() {
+      const disk = plantLinks()
+      const hardLinks = remembering()
+      const { rows, state } = yield* copyAll(disk, { hardLinks })
+      assert.deepStrictEqual({ rows, state }, { rows: [], state: "Completed" })
+      assert.strictEqual(inodes(disk).size, 1)
+      assert.strictEqual(inode(disk, "/to/copy/b2"), inode(disk, "/to/copy/folder/b"))
+      assert.notStrictEqual(inode(disk, "/to/copy/b2"), inode(disk, "/to/copy/a"))
+      assert.deepStrictEqual(hardLinks.known.size, 0, "it is forgotten at the end")
+      // Nothing else is there.
+      assert.strictEqual(Object.keys(disk.tree("/to/copy")).length, 8)
+    }))
+
+  it.effect("is left alone where it is there, and put right where names are files of their own", () =>
+    Effect.gen(function*() {
+      const disk = plantLinks()
+      yield* copyAll(disk)
+      const [first] = inodes(disk)
+      yield* copyAll(disk)
+      assert.deepStrictEqual(Array.from(inodes(disk)), [first])
+
+      disk.remove("/to/copy/a2")
+      disk.file("/to/copy/a2", "text of a", { modified: 1_111_111n })
+      disk.remove("/to/copy/z")
+      yield* copyAll(disk)
+      assert.strictEqual(inodes(disk).size, 1)
+      yield* copyAll(disk, { conflict: "overwrite" })
+      assert.strictEqual(inodes(disk).size, 1)
+      assert.strictEqual(Object.keys(disk.tree("/to/copy")).length, 8)
+    }))
+
+  it.effect("is told where the destination has no hard links", () =>
+    Effect.gen(function*() {
+      const disk = plantLinks()
+      const before: FaultyFiles.Before = (call, path) =>
+        call === "link" && path.startsWith("/to/copy")
+          ? Effect.fail(FaultyFiles.error(call, path, "EPERM"))
+          : Effect.void
+      const { progress, state } = yield* copyAll(disk, { before })
+      assert.strictEqual(state, "Completed")
+      assert.strictEqual(inodes(disk).size, 4)
+      // Of four names and of two the first are no loss.
+      assert.strictEqual(progress.tally.units["lostLinks"], 4)
+    }))
+
+  it.effect("is not taken from what somebody else has put in the place of the first", () =>
+    Effect.gen(function*() {
+      const disk = plantLinks()
+      let isDone = false
+      const before: FaultyFiles.Before = (call, path) =>
+        Effect.sync(() => {
+          if (isDone || call !== "lstat" || path !== "/from/z") return
+          isDone = true
+          disk.change(FilePath.make("/to/copy/a"), () => "something else")
+        })
+      yield* copyAll(disk, { before })
+      assert.include(disk.see("/to/copy/z"), { kind: "file", text: "text of a" })
+    }))
+})
