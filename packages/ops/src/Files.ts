@@ -155,7 +155,7 @@ export interface OpenFile {
   readonly writeAt: (bytes: Uint8Array, offset: number) => Effect.Effect<void, FilesError>
 
   /**
-   * The next stretch of data that begins at this place or behind it; between stretches are holes. `None` behind the last.
+   * The next stretch of data that begins at this place or behind it; between two are holes. `None` behind the last.
    * Fails with `ENOTSUP` where that is not known. `read` does not go on from where it stood before.
    */
   readonly dataFrom: (offset: number) => Effect.Effect<Option.Option<Stretch>, FilesError>

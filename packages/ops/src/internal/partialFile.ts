@@ -44,7 +44,7 @@ const bootId: Effect.Effect<string, never, Files.Files> = Effect.scoped(
 const reliable = ({ boot, bytes, flushed }: SavedCopy.Partial, present: string): number =>
   boot !== "" && boot === present ? bytes : flushed
 
-/** Opens what a run before this one has written, and gives it the name that it has from now on; nothing if it is gone. */
+/** Opens what a run before this one has written, and gives it the name that it has now; nothing if it is gone. */
 const reopen = Effect.fnUntraced(function*(
   { target: { folder }, temporary }: CopyRequest,
   { inode, name }: SavedCopy.Partial,
