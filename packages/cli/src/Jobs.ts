@@ -19,6 +19,8 @@ export interface Options {
   readonly concurrency?: Option.Option<number>
   /** Whether the job is sure to need threads. */
   readonly needsThreads?: boolean
+  /** Whether what is recorded is to survive a power cut at once. */
+  readonly isDurable?: boolean
 }
 
 /** Number of files worked on at the same time, where nobody says how many. */
@@ -36,7 +38,7 @@ export const explained = <A, R>(
 
 /** Runs an effect beside a manager of jobs, and says what went wrong with them. */
 export const withJobs =
-  ({ claim, concurrency = Option.none(), needsThreads }: Options) =>
+  ({ claim, concurrency = Option.none(), isDurable = false, needsThreads }: Options) =>
   <A, R>(effect: Effect.Effect<A, JobManagerError | JobStoreError | Stop.Stop, R>): Effect.Effect<
     A,
     Stop.Stop,
@@ -48,6 +50,7 @@ export const withJobs =
       const runtime = layer({
         claim,
         needsThreads,
+        isDurable,
         concurrency: Option.getOrElse(concurrency, () => defaultConcurrency),
         filename
       })

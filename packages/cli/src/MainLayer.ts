@@ -96,15 +96,18 @@ const remove = (others: Others) =>
   ).pipe(Layer.provide(DeleteOneLive.layer), Layer.provide(Trash.layer))
 
 /** Layer that runs the jobs which it may claim. */
-export const layer = ({ claim, concurrency, filename, needsThreads = false }: {
+export const layer = ({ claim, concurrency, filename, isDurable, needsThreads = false }: {
   readonly claim: JobManager.Claim
   readonly concurrency: number
   readonly filename: string
+  /** Whether what is recorded is to survive a power cut at once. */
+  readonly isDurable: boolean
   /** Whether its jobs are sure to need threads. */
   readonly needsThreads?: boolean | undefined
 }): Layer.Layer<JobManager.JobManager | JobStore | OwnerLiveness | StoreHealth.StoreHealth, JobStoreError> => {
   const threads = Threads.layer(filename)
   const others = Threads.others(filename)
+  const store = layerSqlite({ filename, synchronous: isDurable ? "FULL" : "NORMAL" })
   return Layer.unwrap(
     Effect.map(
       Effect.tap(needsThreads ? now(threads) : Effect.succeed(later(threads)), ProcessExit.noteCalls),
@@ -120,7 +123,7 @@ export const layer = ({ claim, concurrency, filename, needsThreads = false }: {
             )
           ),
           Layer.provide(Pools.layer({ io: concurrency })),
-          Layer.provideMerge([Layer.provide(StoreHealth.layer, layerSqlite({ filename })), layerOwnerLiveness])
+          Layer.provideMerge([Layer.provide(StoreHealth.layer, store), layerOwnerLiveness])
         )
     )
   )

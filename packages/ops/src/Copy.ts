@@ -29,6 +29,7 @@ import * as FilePath from "./FilePath.ts"
 import * as Files from "./Files.ts"
 import * as FileTree from "./FileTree.ts"
 import { HardLinks } from "./HardLinks.ts"
+import * as Durability from "./internal/durability.ts"
 import * as FileSystems from "./internal/fileSystems.ts"
 import { type Gathered, Gathering } from "./internal/gathering.ts"
 import { Turns } from "./internal/hardLinks.ts"
@@ -54,7 +55,9 @@ export const Request = Schema.Struct({
   noTargetDirectory: Schema.Boolean,
   conflict: Conflict.Mode,
   /** What is kept of sources beside their content, if not the usual. */
-  preserve: Schema.optionalKey(Schema.Array(CopyOptions.Property))
+  preserve: Schema.optionalKey(Schema.Array(CopyOptions.Property)),
+  /** Whether what is copied is on the device before it counts as done. */
+  durable: Schema.optionalKey(Schema.Literal(true))
 })
 
 /**
@@ -339,10 +342,11 @@ export const program = Effect.fnUntraced(function*(payload: Payload) {
   // What has failed may be tried again, and be one of several names.
   if (tally.failed === 0) yield* forgetLinks
   return tally
-}, (program, { homes = [], request: { preserve = CopyOptions.usual } }) =>
+}, (program, { homes = [], request: { durable: isDurable = false, preserve = CopyOptions.usual } }) =>
   program.pipe(
+    Effect.provideServiceEffect(Durability.Durability, isDurable ? Durability.make : Durability.Durability),
     Effect.provideService(FileSystems.Homes, homes),
-    Effect.provideService(CopyOptions.CopyOptions, { keeps: new Set(preserve) })
+    Effect.provideService(CopyOptions.CopyOptions, { keeps: new Set(preserve), isDurable })
   ))
 
 /**

@@ -27,6 +27,7 @@ import * as FilePath from "./FilePath.ts"
 import * as Files from "./Files.ts"
 import { FilesError } from "./FilesError.ts"
 import * as FolderCopy from "./FolderCopy.ts"
+import { Durability, flushNames } from "./internal/durability.ts"
 import * as FileSystems from "./internal/fileSystems.ts"
 import * as HardLinks from "./internal/hardLinks.ts"
 import * as MadeFolders from "./internal/madeFolders.ts"
@@ -84,9 +85,12 @@ const perform = Effect.fnUntraced(function*(work: Work, decision: Conflict.Decis
       const options = yield* CopyOptions
       const isLeft = !HardLinks.hasOthers(stat, options) || (yield* HardLinks.isLinked(stat, target, options))
       // Another name of the same source is a file of its own there.
-      return isLeft ? EntryCopied.cases.Unchanged.make({}) : yield* write(work, target, "replace")
+      if (!isLeft) return yield* write(work, target, "replace")
+      if (options.isDurable) yield* flush(target)
+      return EntryCopied.cases.Unchanged.make({})
     }
     case "Merge":
+      yield* flushNames(target.folder)
       return EntryCopied.cases.FolderMade.make({})
     case "Skip":
       return yield* Task.skip(Conflict.why(decision))
@@ -103,6 +107,15 @@ const perform = Effect.fnUntraced(function*(work: Work, decision: Conflict.Decis
       )
   }
 })
+
+/** What is there may be what a run before this one has copied, and not flushed. */
+const flush = Effect.fnUntraced(function*(target: Place.Place) {
+  const { content, names } = yield* Durability
+  const { kind } = yield* Place.lstat(target)
+  const written = kind === "file" ? [yield* Place.openFile(target)] : []
+  yield* content(target.folder, written)
+  yield* names(target.folder)
+}, Effect.scoped)
 
 /** Has the copy written to a place. */
 const write = Effect.fnUntraced(function*(
@@ -278,10 +291,12 @@ export const layerShared = <E>(
     const router = yield* CopyRouter
     const context = Context.make(CopyRouter, router).pipe(Context.add(Files.Files, quick ?? files))
     const shared = yield* share(CopyFiles, others, startsAfter)
-    const copyShared = (payload: Task.Payload<typeof CopyFiles>, key: Payload) => {
-      const here = Effect.provideContext(CopyFilesLive.copy(payload), context)
-      return shared({ key, payload, quick: quick === undefined ? undefined : here, slow: here })
-    }
+    const copyShared = (payload: Task.Payload<typeof CopyFiles>, key: Payload) =>
+      Effect.flatMap(CopyOptions, ({ isDurable }) => {
+        const here = Effect.provideContext(CopyFilesLive.copy(payload), context)
+        // Most of the time all wait for the device: it is flushed for all of them at once here.
+        return isDurable ? here : shared({ key, payload, quick: quick === undefined ? undefined : here, slow: here })
+      })
     return {
       "@fanout/ops/CopyEntry": (payload: Payload) =>
         payload.kind === "files" ? copyFiles(payload, copyShared) : Effect.provideContext(copy(payload), context)

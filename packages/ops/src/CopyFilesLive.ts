@@ -10,10 +10,12 @@ import type * as Task from "@fanout/core/Task"
 import * as Effect from "effect/Effect"
 import type * as Layer from "effect/Layer"
 import * as Conflict from "./Conflict.ts"
-import type { Property } from "./CopyOptions.ts"
+import { CopyOptions, type Property } from "./CopyOptions.ts"
 import { type CopiedFiles, CopyFiles, ThreadTasks } from "./CopyTask.ts"
+import type { FilePath } from "./FilePath.ts"
 import * as Files from "./Files.ts"
 import type { FilesError } from "./FilesError.ts"
+import { Durability } from "./internal/durability.ts"
 import { isUnsupported } from "./internal/unnamedFiles.ts"
 import * as WholeCopy from "./WholeCopy.ts"
 
@@ -29,6 +31,14 @@ const mostBytes = 2 ** 24
 
 const setIdBits = 0o6000
 
+/** A copy that has no name yet. */
+interface Held {
+  readonly file: Files.UnnamedFile
+  readonly sizeBytes: number
+  /** Its place among the names. */
+  readonly index: number
+}
+
 /** Copies what is ordinary, and leaves the rest. */
 class Copying implements Files.Copier {
   copies = 0
@@ -37,6 +47,7 @@ class Copying implements Files.Copier {
   bytes = 0
   readonly alone: Array<number> = []
   readonly buffer = spare.pop() ?? Buffer.allocUnsafeSlow(bufferBytes)
+  readonly hold: Files.Copier["hold"]
   readonly keepsOwner: boolean
   readonly looksForAttributes: boolean
   private readonly payload: Payload
@@ -48,9 +59,12 @@ class Copying implements Files.Copier {
   private isHopeless = false
   /** How many were dealt with. */
   count = 0
+  /** Copies that have no name yet. */
+  readonly held: Array<Held> = []
 
-  constructor(payload: Payload, mayWork: () => boolean) {
+  constructor(payload: Payload, isDurable: boolean, mayWork: () => boolean) {
     this.payload = payload
+    if (isDurable) this.hold = (file, sizeBytes) => this.holdOne(file, sizeBytes)
     this.keeps = new Set(payload.keeps)
     this.keepsOwner = this.keeps.has("owner")
     this.looksForAttributes = this.keeps.has("xattr")
@@ -61,13 +75,19 @@ class Copying implements Files.Copier {
     return this.payload.isFree
   }
 
+  /** Whether copies may still get names. */
+  mayPlace(): boolean {
+    return this.mayWork()
+  }
+
   readonly mayGoOn = (): boolean => (this.isInFile || (this.bytes < mostBytes && !this.isHopeless)) && this.mayWork()
 
   begin(stat: Files.FileStat): boolean {
     const { allocatedBytes, device, inode, kind, links, mode, sizeBytes } = stat
     const isSmall = kind === "file" && sizeBytes <= WholeCopy.maxSizeBytes && (mode & setIdBits) === 0 &&
       !(this.keeps.has("sparse") && allocatedBytes < sizeBytes) && !(this.keeps.has("links") && links > 1)
-    const isOrdinary = (isSmall || kind === "link") &&
+    // A link has its name at once, and could not be flushed before.
+    const isOrdinary = (isSmall || (kind === "link" && this.hold === undefined)) &&
       !this.payload.avoid.some((one) => one.inode === inode && one.device === device)
     this.source = stat
     this.isInFile = isOrdinary
@@ -77,7 +97,8 @@ class Copying implements Files.Copier {
 
   found(there: Files.FileStat): void {
     const isSame = this.payload.leavesSame && this.source !== undefined && Conflict.isSameFile(this.source, there)
-    if (!isSame) return this.leave()
+    // One that a run before this has copied may not be on the device.
+    if (!isSame || this.hold !== undefined) return this.leave()
     this.unchanged++
     this.next()
   }
@@ -87,6 +108,18 @@ class Copying implements Files.Copier {
     else this.copies++
     this.bytes += sizeBytes
     this.next()
+  }
+
+  private holdOne(file: Files.UnnamedFile, sizeBytes: number): void {
+    this.held.push({ file, sizeBytes, index: this.count })
+    this.bytes += sizeBytes
+    this.next()
+  }
+
+  /** Takes what has become of one that was held. */
+  placed(isPlaced: boolean, index: number): void {
+    if (isPlaced) this.copies++
+    else this.alone.push(index)
   }
 
   /** By itself it is copied once more. */
@@ -120,11 +153,38 @@ class Copying implements Files.Copier {
   }
 }
 
+/** Gives copies that are on the device their names. What fails by itself is tried again from the source. */
+const placeHeld = Effect.fnUntraced(function*(to: Files.Folder, names: Payload["names"], copying: Copying) {
+  const { held } = copying
+  const { content, names: flushNames } = yield* Durability
+  const isWritten = yield* Effect.isSuccess(content(to, held.map(({ file }) => file)))
+  const placed: Array<{ readonly index: number; readonly name: FilePath }> = []
+  for (const { file, index } of held) {
+    const name = names[index]
+    // Whoever must stop, or owns the job no more, gives nothing its name.
+    if (name === undefined || !isWritten || !copying.mayPlace() || !(yield* Effect.isSuccess(file.link(name)))) {
+      copying.placed(false, index)
+    } else {
+      placed.push({ index, name })
+    }
+  }
+  const areKept = yield* Effect.isSuccess(flushNames(to))
+  for (const { index, name } of placed) {
+    if (!areKept && copying.mayPlace()) yield* Effect.ignore(to.unlink(name))
+    copying.placed(areKept, index)
+  }
+})
+
 const copyIn = Effect.fnUntraced(function*(payload: Payload, copying: Copying) {
   const files = yield* Files.Files
   const [from, to] = [yield* files.folder(payload.source), yield* files.folder(payload.target)]
+  yield* (yield* Durability).prepare(to)
+  yield* Effect.addFinalizer(() =>
+    Effect.forEach(copying.held, ({ file }) => Effect.ignore(file.close), { discard: true })
+  )
   yield* from.copyEach(payload.names, to, copying)
   copying.leaveRest()
+  if (copying.hold !== undefined) yield* placeHeld(to, payload.names, copying)
 }, Effect.scoped)
 
 const nothing = { copied: 0, linked: 0, unchanged: 0, left: 0 }
@@ -140,7 +200,8 @@ export const copy = Effect.fnUntraced(function*(
 ): Effect.fn.Return<CopiedFiles, never, Files.Files> {
   const stop = yield* Interrupter.Interrupter
   const lease = yield* Lease.Lease
-  const copying = new Copying(payload, () => stop.reason === undefined && lease.isHeldUnsafe())
+  const { isDurable } = yield* CopyOptions
+  const copying = new Copying(payload, isDurable, () => stop.reason === undefined && lease.isHeldUnsafe())
   return yield* copyIn(payload, copying).pipe(
     Effect.tap(() => Progress.add("bytes", copying.bytes)),
     Effect.map(() => ({

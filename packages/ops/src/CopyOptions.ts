@@ -39,6 +39,9 @@ export type Property = typeof Property.Type
  */
 export interface CopyOptions {
   readonly keeps: ReadonlySet<Property>
+
+  /** Whether what is copied is on the device before it counts as done. */
+  readonly isDurable: boolean
 }
 
 /**
@@ -56,5 +59,5 @@ export const usual: ReadonlyArray<Property> = ["mode", "times"]
  * @since 0.1.0
  */
 export const CopyOptions: Context.Reference<CopyOptions> = Context.Reference<CopyOptions>("@fanout/ops/CopyOptions", {
-  defaultValue: () => ({ keeps: new Set(usual) })
+  defaultValue: () => ({ keeps: new Set(usual), isDurable: false })
 })

@@ -272,6 +272,12 @@ export interface Copier {
   /** Takes how large the copy is once it has its name. */
   readonly copied: (sizeBytes: number) => void
 
+  /**
+   * Takes a copy that is whole and has no name yet, where copies are to get theirs later. To give it one, and to close
+   * it, is up to whoever takes it.
+   */
+  readonly hold?: ((file: UnnamedFile, sizeBytes: number) => void) | undefined
+
   /** Takes why a file has no copy. */
   readonly fail: (error: FilesError) => void
 }

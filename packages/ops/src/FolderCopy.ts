@@ -13,6 +13,7 @@ import type { CopyStrategy, Lost } from "./CopyStrategy.ts"
 import type * as Files from "./Files.ts"
 import { FilesError } from "./FilesError.ts"
 import { keepAttributes } from "./internal/attributes.ts"
+import { flushContent, flushNames } from "./internal/durability.ts"
 import * as MadeFolders from "./internal/madeFolders.ts"
 import { onDestination, onSource } from "./internal/sides.ts"
 import * as Place from "./Place.ts"
@@ -36,6 +37,7 @@ export const strategy: CopyStrategy = {
       Effect.catchIf((error) => error.code === "EEXIST", () => ensureFolder(target)),
       Effect.catchTag("FilesError", (error) => onDestination(Effect.fail(error)))
     )
+    yield* flushNames(target.folder)
     return { strategy: "folder", sizeBytes: 0, lost: [] }
   })
 }
@@ -71,6 +73,8 @@ export const finish = Effect.fnUntraced(function*(
       return yield* onDestination(Effect.fail(error))
     }
     yield* Lease.check
-    return yield* keepAttributes(folder, onSource(Place.openFile(source)), stat, options)
+    const lost = yield* keepAttributes(folder, onSource(Place.openFile(source)), stat, options)
+    yield* flushContent(target.folder, folder)
+    return lost
   }))
 })

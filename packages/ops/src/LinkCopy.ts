@@ -6,7 +6,7 @@
 import * as Effect from "effect/Effect"
 import type { CopyStrategy } from "./CopyStrategy.ts"
 import { tolerate } from "./internal/attributes.ts"
-import { createTemporary, place } from "./internal/placing.ts"
+import { createTemporary, flushPlaced, place } from "./internal/placing.ts"
 import { onSource } from "./internal/sides.ts"
 
 /**
@@ -25,6 +25,7 @@ export const strategy: CopyStrategy = {
     const owner = keeps.has("owner") ? yield* tolerate("owner", folder.setOwner(temporary, stat)) : []
     const times = keeps.has("times") ? yield* tolerate("times", folder.setTimes(temporary, stat)) : []
     yield* place(request)
+    yield* flushPlaced(request)
     return { strategy: "link", sizeBytes: 0, lost: [...owner, ...times] }
   }, Effect.scoped)
 }

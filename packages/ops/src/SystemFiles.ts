@@ -17,7 +17,7 @@ import { attempt, orNone, scoped } from "./internal/calls/opened.ts"
 import { File } from "./internal/calls/openFile.ts"
 import { closing, Folder, listOpen } from "./internal/calls/openFolder.ts"
 import * as quickCalls from "./internal/calls/quickCalls.ts"
-import type { SystemCalls, Way } from "./internal/calls/systemCalls.ts"
+import { isLocal, type SystemCalls, type Way } from "./internal/calls/systemCalls.ts"
 import { QuickFiles } from "./QuickFiles.ts"
 
 // --- Paths ----------------------------------------------------------------------------------------------------------
@@ -106,24 +106,12 @@ export const layerBlocking: Layer.Layer<Files.Files> = Layer.effect(
   Effect.map(fastest("atOnce"), make)
 )
 
-/** Numbers of file systems that are on a disk of this machine, or in its memory (linux/magic.h); mounts have names. */
-const localTypes = new Set([
-  0xef53, // ext
-  0x58465342, // xfs
-  0x9123683e, // btrfs
-  0xf2f52010, // f2fs
-  0x2fc12fc1, // zfs
-  0xca451a4e, // bcachefs
-  0x794c7630, // overlay
-  0x01021994 // tmpfs
-])
-
 /** Whether the file system of a path is on this machine. What can't be asked is not. */
-const isLocal = (path: FilePath.FilePath): Effect.Effect<boolean> =>
+const isLocalAt = (path: FilePath.FilePath): Effect.Effect<boolean> =>
   Effect.callback<boolean>((resume) =>
     fs.statfs(
       native(path),
-      (error, stats) => resume(Effect.succeed(error === null && localTypes.has(stats.type >>> 0)))
+      (error, stats) => resume(Effect.succeed(error === null && isLocal(stats.type)))
     )
   )
 
@@ -159,7 +147,7 @@ export const layerQuick: Layer.Layer<never> = Layer.effect(
         ? Effect.map(isQuick, (is) => is ? Option.some(files) : Option.none())
         : Effect.succeedNone
     return {
-      at: (paths) => where(Effect.map(Effect.forEach(paths, isLocal), (local) => local.every((is) => is)), here),
+      at: (paths) => where(Effect.map(Effect.forEach(paths, isLocalAt), (local) => local.every((is) => is)), here),
       throughout: (paths) => where(isLocalThroughout(paths), throughout)
     }
   })

@@ -3,9 +3,10 @@ import * as Files from "@fanout/ops/Files"
 import { type Call, FilesError } from "@fanout/ops/FilesError"
 import * as FolderListing from "@fanout/ops/FolderListing"
 import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
-import type * as Scope from "effect/Scope"
+import * as Scope from "effect/Scope"
 
 interface Inode {
   readonly device: bigint
@@ -639,7 +640,11 @@ export const copyEach = (
   copier: Files.Copier
 ): Effect.Effect<number> => {
   const write = Effect.fnUntraced(function*(name: FilePath.FilePath, file: Files.OpenFile, stat: Files.FileStat) {
-    const copy = yield* to.createUnnamed
+    const scope = yield* Scope.make()
+    const copy = yield* Scope.provide(to.createUnnamed, scope)
+    const { hold } = copier
+    let isHeld = false
+    yield* Effect.addFinalizer((exit) => isHeld ? Effect.void : Scope.close(scope, exit))
     let sizeBytes = 0
     for (;;) {
       const length = yield* file.read(copier.buffer)
@@ -655,6 +660,11 @@ export const copyEach = (
     if (copier.keepsOwner) yield* copy.setOwner(stat)
     yield* copy.setMode(stat.mode)
     yield* copy.setTimes(stat)
+    if (hold !== undefined) {
+      isHeld = true
+      hold({ ...copy, close: Effect.ensuring(copy.close, Scope.close(scope, Exit.void)) }, sizeBytes)
+      return "held"
+    }
     if (!copier.mayGoOn()) return undefined
     yield* copy.link(name)
     yield* Effect.tapError(copy.close, () => Effect.ignore(to.unlink(name)))
@@ -689,7 +699,7 @@ export const copyEach = (
       copier.changed()
       return true
     }
-    copier.copied(sizeBytes)
+    if (sizeBytes !== "held") copier.copied(sizeBytes)
     return true
   }, Effect.scoped)
   return oneByOne(names, copyOne, copier)

@@ -46,6 +46,7 @@ export interface Options {
   readonly conflict?: Conflict.Mode
   readonly leaveOut?: ReadonlyArray<string>
   readonly preserve?: ReadonlyArray<CopyOptions.Property>
+  readonly durable?: boolean
   /** What remembers files with several names. */
   readonly hardLinks?: HardLinks.HardLinks
 }
@@ -59,12 +60,13 @@ const filesOf = (disk: MemoryFiles.Disk, { before = () => Effect.void, together 
   )
 }
 
-const plan = ({ conflict = "changed", leaveOut = [], preserve }: Options) =>
+const plan = ({ conflict = "changed", durable = false, leaveOut = [], preserve }: Options) =>
   Copy.plan({
     sources: [FilePath.make("/from")],
     destination: FilePath.make("/to/copy"),
     noTargetDirectory: true,
     conflict,
+    ...durable ? { durable } : {},
     ...preserve === undefined ? {} : { preserve }
   }, leaveOut.map(FilePath.make))
 

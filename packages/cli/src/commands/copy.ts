@@ -51,6 +51,10 @@ const config = {
     ),
     Flag.optional
   ),
+  durable: Settings.toggle(
+    "durable",
+    "Have each copy survive a power cut before it counts as done: flushed, then put in its place"
+  ),
   concurrency: Settings.concurrency,
   dryRun: Settings.toggle("dry-run", "Say what would be done, and do nothing"),
   json: Settings.json,
@@ -76,7 +80,8 @@ const preserveOf = (list: Option.Option<string>): Effect.Effect<Pick<Copy.Reques
 /** What is asked for: the paths absolute, as they were given otherwise. */
 const requestOf = (
   paths: ReadonlyArray<string>,
-  { preserve, ...options }: Pick<Copy.Request, "noTargetDirectory" | "conflict"> & {
+  { durable, preserve, ...options }: Pick<Copy.Request, "noTargetDirectory" | "conflict"> & {
+    readonly durable: boolean
     readonly preserve: Option.Option<string>
   }
 ): Effect.Effect<Copy.Request, Stop.Stop> =>
@@ -90,7 +95,7 @@ const requestOf = (
         `Where is "${paths[0] ?? ""}" to be copied to? \`fanout copy SRC... DEST\``
       )
     }
-    return { sources, destination, ...options, ...yield* preserveOf(preserve) }
+    return { sources, destination, ...options, ...yield* preserveOf(preserve), ...durable ? { durable } : {} }
   })
 
 /** Active job that was started for the same request. Where its copy goes is settled; only a new one is planned. */
@@ -152,11 +157,11 @@ const startOrGoOn = (request: Copy.Request, options: Options) =>
 export const copy = Command.make(
   "copy",
   config,
-  ({ concurrency, conflict, dryRun, noTargetDirectory, paths, preserve, ...options }) =>
+  ({ concurrency, conflict, dryRun, durable, noTargetDirectory, paths, preserve, ...options }) =>
     Effect.gen(function*() {
-      const request = yield* requestOf(paths, { noTargetDirectory, conflict, preserve })
+      const request = yield* requestOf(paths, { noTargetDirectory, conflict, durable, preserve })
       if (dryRun) return yield* whileRead(runDry(request, options))
-      yield* withJobs({ claim: { ids: [] }, concurrency })(
+      yield* withJobs({ claim: { ids: [] }, concurrency, isDurable: durable })(
         Effect.flatMap(startOrGoOn(request, options), (id) => RunJob.run(id, options))
       )
     })

@@ -107,7 +107,7 @@ const runHere = (
   { concurrency, id, ...options }: Command.Command.Config.Infer<typeof here>,
   goOn: (record: JobRecord) => Effect.Effect<void, JobManagerError | JobStoreError, JobManager>
 ) =>
-  withJobs({ claim: { ids: [] }, concurrency })(Effect.gen(function*() {
+  withJobs({ claim: { ids: [] }, concurrency, isDurable: true })(Effect.gen(function*() {
     const record = yield* find(id)
     yield* runnable(record)
     yield* goOn(record)
@@ -166,7 +166,7 @@ export const work = Command.make(
   "work",
   { concurrency: Settings.concurrency, json: Settings.json, quiet: Settings.quiet },
   ({ concurrency, json, quiet }) =>
-    withJobs({ claim: "all", concurrency })(Effect.scoped(Effect.gen(function*() {
+    withJobs({ claim: "all", concurrency, isDurable: true })(Effect.scoped(Effect.gen(function*() {
       const manager = yield* JobManager
       const signal = yield* Signals.listen
       const seen = new Map<string, JobState.Tag>()

@@ -12,7 +12,8 @@ import type { Copied, CopyRequest } from "../CopyStrategy.ts"
 import type * as Files from "../Files.ts"
 import * as Place from "../Place.ts"
 import { keepAttributes } from "./attributes.ts"
-import type { Draft } from "./placing.ts"
+import { flushContent, prepare } from "./durability.ts"
+import { type Draft, flushPlaced } from "./placing.ts"
 import { onSource } from "./sides.ts"
 
 /** How a strategy copies content. */
@@ -60,14 +61,19 @@ const count = (counted: Counted) => (copied: number): Effect.Effect<void> =>
 export const isChanged = (before: Files.FileStat, after: Files.FileStat): boolean =>
   before.modifiedNanos !== after.modifiedNanos || before.sizeBytes !== after.sizeBytes
 
+const isUnflushed = (error: CopyError | Interrupter.Interrupted): boolean =>
+  error._tag === "CopyError" && error.reason._tag === "CallFailed" &&
+  (error.reason.error.call === "fsync" || error.reason.error.call === "syncfs")
+
 const copyOnce = Effect.fnUntraced(
   function*<D extends CountedDraft>(request: CopyRequest, { copy, open }: ContentOptions<D>, counted: Counted) {
-    const { options, source } = request
+    const { options, source, target } = request
     const from = yield* onSource(source.folder.open(source.name))
     const stat = yield* onSource(from.stat)
     if (stat.kind !== "file") {
       return yield* new CopyError({ reason: Reason.cases.KindChanged.make({ path: Place.path(source) }) })
     }
+    yield* prepare(target.folder)
     const draft = yield* open(request, stat)
     counted.bytes = Math.max(counted.bytes, draft.counted)
     const copied = yield* copy(request, from, stat, draft, count(counted))
@@ -75,7 +81,9 @@ const copyOnce = Effect.fnUntraced(
       return yield* new CopyError({ reason: Reason.cases.Changed.make({ path: Place.path(source) }) })
     }
     const lost = yield* keepAttributes(draft.file, Effect.succeed(from), stat, options)
+    yield* flushContent(target.folder, draft.file)
     yield* draft.place
+    yield* flushPlaced(request)
     return { ...copied, lost }
   },
   Effect.scoped
@@ -88,8 +96,10 @@ export const copyContent = <D extends CountedDraft>(
 ): Effect.Effect<Copied, CopyError | Interrupter.Interrupted, Files.Files> =>
   Effect.suspend(() => {
     const copy = copyOnce(request, options, { bytes: 0 })
-    // Once more each: what was not supported is remembered, and what goes on changing is told.
+    // Once more each: what was not supported is remembered, and what goes on changing is told. What could not be
+    // flushed is not flushed again: nobody knows what is on the device then.
     return Effect.catchReason(copy, "CopyError", "Unsupported", () => copy).pipe(
-      (copied) => Effect.catchReason(copied, "CopyError", "Changed", () => copied)
+      (copied) => Effect.catchReason(copied, "CopyError", "Changed", () => copied),
+      (copied) => Effect.catchIf(copied, isUnflushed, () => copied)
     )
   })

@@ -15,6 +15,7 @@ import type { Copied, CopyRequest } from "../CopyStrategy.ts"
 import type * as Files from "../Files.ts"
 import { HardLinks } from "../HardLinks.ts"
 import * as Place from "../Place.ts"
+import { flushNames } from "./durability.ts"
 import { createTemporary, place } from "./placing.ts"
 import { edition } from "./sameContent.ts"
 
@@ -89,6 +90,7 @@ const link = (request: CopyRequest, { place: { folder, name }, stat }: First) =>
       yield* createTemporary(request, folder.link(name, temporary, target.folder))
       yield* place(request)
     }
+    yield* flushNames(target.folder)
     return { strategy: "hard link", sizeBytes: 0, lost: [] } satisfies Copied
   }).pipe(
     Effect.scoped,

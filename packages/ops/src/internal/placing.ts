@@ -17,6 +17,7 @@ import type { CopyRequest } from "../CopyStrategy.ts"
 import type * as Files from "../Files.ts"
 import type { FilesError } from "../FilesError.ts"
 import * as Place from "../Place.ts"
+import { flushNames } from "./durability.ts"
 import { onDestination } from "./sides.ts"
 import * as UnnamedFiles from "./unnamedFiles.ts"
 
@@ -114,6 +115,15 @@ const placeUnnamed = Effect.fnUntraced(function*(request: CopyRequest, file: Fil
   )
   yield* closePlaced(request, file)
 })
+
+// --- Flushed --------------------------------------------------------------------------------------------------------
+
+/** Sees to it that a name which something has got is on the device. If it is not, what was not there is taken away. */
+export const flushPlaced = ({ placing, target: { folder, name } }: CopyRequest): Effect.Effect<void, CopyError> =>
+  Effect.tapError(
+    flushNames(folder),
+    () => placing === "exclusive" ? Effect.ignore(Effect.andThen(Lease.check, folder.unlink(name))) : Effect.void
+  )
 
 // --- Either ---------------------------------------------------------------------------------------------------------
 

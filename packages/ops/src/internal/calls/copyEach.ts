@@ -40,6 +40,8 @@ interface Copying {
   /** Code of the error where a name can't be used. */
   readonly refuse: (name: FilePath.FilePath) => string | undefined
   readonly copier: Files.Copier
+  /** A copy that has no name yet, for others to give it one. */
+  readonly unnamed: (descriptor: number) => Files.UnnamedFile
   /** Takes why a file was not copied; `isCopy` where it is the copy that the call was for. */
   readonly fail: (name: FilePath.FilePath, call: Call, code: string, isCopy: boolean) => void
   /** Takes how many of the names it got through. */
@@ -309,7 +311,11 @@ class Run extends Sequence {
 
   private readonly timesSet = (code: string | undefined): void => {
     if (code !== undefined) return this.fail("futimes", code, true)
-    this.next("link")
+    const { copier: { hold }, unnamed } = this.copying
+    if (hold === undefined || this.copy === undefined) return this.next("link")
+    hold(unnamed(this.copy), this.sizeBytes)
+    this.copy = undefined
+    this.leave()
   }
 
   private readonly linked: Done<void> = (code) => {

@@ -5,6 +5,7 @@
  */
 import koffi, { type KoffiFunc } from "koffi"
 import * as fs from "node:fs"
+import * as os from "node:os"
 import * as FilePath from "../../FilePath.ts"
 import type * as Files from "../../Files.ts"
 import type { EntryKind } from "../../FolderListing.ts"
@@ -14,6 +15,7 @@ import {
   fileMode,
   folderMode,
   isAnonymous,
+  isLocal,
   isOverlay,
   type Mode,
   type SystemCalls,
@@ -300,6 +302,9 @@ const identity = (make: Make): SystemCalls["identity"] => (descriptor, done) => 
   )
 }
 
+/** Before Linux 5.8 nobody is told what could not be written when a file system is flushed. */
+const tellsOfFlushes = /^(?:[6-9]|[1-9]\d|5\.(?:[89]|[1-9]\d))/.test(os.release())
+
 const forContent = (make: Make) =>
   ({
     write: (descriptor, bytes, at, done) =>
@@ -316,7 +321,16 @@ const forContent = (make: Make) =>
     clone: (from, to, done) => make(libcCalls.ioctlWithNumber, [to, FICLONE, from], withoutValue(done)),
     truncate: (descriptor, sizeBytes, done) => make(libcCalls.ftruncate, [descriptor, sizeBytes], withoutValue(done)),
     sync: (descriptor, done) => make(libcCalls.fsync, [descriptor], withoutValue(done)),
-    syncFileSystem: (descriptor, done) => make(libcCalls.syncfs, [descriptor], withoutValue(done))
+    syncFileSystem: (descriptor, done) => {
+      if (!tellsOfFlushes) return done("ENOTSUP", undefined)
+      const statfs = Buffer.alloc(FileSystemId.statfsBytes)
+      make(libcCalls.fstatfs, [descriptor, statfs], (code) => {
+        // Others may take it for a wish.
+        if (code === undefined && !isLocal(statfs.readUInt32LE(0))) done("ENOTSUP", undefined)
+        else if (code !== undefined) done(code, undefined)
+        else make(libcCalls.syncfs, [descriptor], withoutValue(done))
+      })
+    }
   }) satisfies Partial<SystemCalls>
 
 const attributeName = (name: string): Buffer => Buffer.from(`${name}\0`, "latin1")

@@ -129,6 +129,7 @@ export class Folder extends Open implements Files.Folder {
         names,
         refuse: (name) => isName(name) ? this.isOpen && to.isOpen ? undefined : "EBADF" : "EINVAL",
         copier,
+        unnamed: (descriptor) => new UnnamedFile(this.calls, descriptor, to),
         fail: (name, call, code, isCopy) =>
           copier.fail(failure(call, FilePath.join(isCopy ? to.path : this.path, name), code)),
         done: (count) => resume(Effect.succeed(count))

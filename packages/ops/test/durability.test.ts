@@ -1,0 +1,159 @@
+import { assert, describe, it } from "@effect/vitest"
+import * as FilePath from "@fanout/ops/FilePath"
+import * as Files from "@fanout/ops/Files"
+import * as Deferred from "effect/Deferred"
+import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
+import * as Schema from "effect/Schema"
+import * as durability from "../src/internal/durability.ts"
+import { copy, type Options } from "./copyHarness.ts"
+import * as FaultyFiles from "./FaultyFiles.ts"
+import * as MemoryFiles from "./MemoryFiles.ts"
+
+const files = 30
+
+/** A tree whose content tells which file it is, and a copy of one file that is to be replaced. */
+const plant = (syncsAsOne: boolean): MemoryFiles.Disk => {
+  const disk = new MemoryFiles.Disk()
+  disk.syncsAsOne = syncsAsOne
+  for (const folder of ["/from", "/from/inner", "/to", "/to/copy", "/to/copy/inner"]) disk.folder(folder)
+  for (let i = 0; i < files; i++) {
+    disk.file(`/from/${i % 3 === 0 ? "inner/" : ""}file-${i}`, `content of ${i}`, { modified: BigInt(i + 1) * 1_000n })
+  }
+  disk.symlink("/from/link", "inner")
+  disk.file("/to/copy/inner/file-3", "the old one", { modified: 7n })
+  disk.syncAll()
+  return disk
+}
+
+const textOf = (disk: MemoryFiles.Disk, path: string): string | undefined => {
+  const seen = disk.see(path)
+  return seen?.kind === "file" ? seen.text : undefined
+}
+
+/** Whether each file of the copy is whole, or what was there before. */
+const assertWhole = (disk: MemoryFiles.Disk): number => {
+  let copied = 0
+  for (const [path, seen] of Object.entries(disk.tree("/to/copy"))) {
+    // What has a temporary name is no file of the copy yet.
+    if (seen.kind !== "file" || path.includes(".fanout-")) continue
+    const source = textOf(disk, `/from/${path}`)
+    if (seen.text === source) copied++
+    else assert.deepStrictEqual([path, seen.text], ["inner/file-3", "the old one"])
+  }
+  return copied
+}
+
+/** Calls that leave something behind. */
+const writing = new Set(
+  "create write fchmod futimes lutimes link rename mkdir symlink unlink fsync syncfs".split(" ")
+)
+
+const ways = [true, false].flatMap((together) => [true, false].map((syncsAsOne) => ({ together, syncsAsOne })))
+
+describe.each(ways)("a durable copy (files together: $together, flushed as one: $syncsAsOne)", (way) => {
+  const copyDurably = (disk: MemoryFiles.Disk, options: Options = {}) =>
+    copy(disk, { together: way.together, durable: true, ...options })
+
+  it.effect("is all there after a power cut", () =>
+    Effect.gen(function*() {
+      const disk = plant(way.syncsAsOne)
+      assert.strictEqual((yield* copyDurably(disk)).state, "Completed")
+      disk.cutPower()
+      assert.deepStrictEqual(disk.tree("/to/copy"), disk.tree("/from"))
+    }))
+
+  it.effect.prop("has acked nothing that a power cut undoes, wherever that comes", [Schema.Int.check(
+    Schema.isBetween({ minimum: 0, maximum: 300 })
+  )], ([calls]) =>
+    Effect.gen(function*() {
+      const disk = plant(way.syncsAsOne)
+      let left = calls
+      const before: FaultyFiles.Before = (call, path) =>
+        Effect.suspend(() =>
+          !writing.has(call) || left-- > 0 ? Effect.void : Effect.fail(FaultyFiles.error(call, path, "EIO"))
+        )
+      const { progress } = yield* copyDurably(disk, { before })
+      disk.cutPower()
+      const there = assertWhole(disk)
+      assert.isAtMost(progress.tally.tags["Copied"] ?? 0, there)
+    }), { arbitrary: { runs: 40 } })
+
+  it.effect("is written anew, once, where it could not be flushed", () =>
+    Effect.gen(function*() {
+      for (const times of [1, Infinity]) {
+        const disk = plant(way.syncsAsOne)
+        let failed = 0
+        const before: FaultyFiles.Before = (call, path) =>
+          Effect.suspend(() => {
+            if ((call !== "fsync" && call !== "syncfs") || failed >= times) return Effect.void
+            // The first is to see whether there is such a thing.
+            if (call === "syncfs" && disk.syncs.all < 4) return Effect.void
+            failed++
+            return Effect.fail(FaultyFiles.error(call, path, "EIO"))
+          })
+        const { progress, state } = yield* copyDurably(disk, { before })
+        assert.isAbove(failed, 0)
+        // A file is written anew. A folder, or a link, has failed.
+        if (times === 1) assert.isAtMost(progress.tally.failed, way.syncsAsOne ? 0 : 1)
+        else assert.strictEqual(state, "CompletedWithErrors")
+        disk.cutPower()
+        const there = assertWhole(disk)
+        assert.isAtMost(progress.tally.tags["Copied"] ?? 0, there)
+        assert.isFalse(Object.keys(disk.tree("/to")).some((path) => path.includes(".fanout-")))
+      }
+    }))
+
+  it.effect("flushes what it finds to be there already", () =>
+    Effect.gen(function*() {
+      const disk = plant(way.syncsAsOne)
+      yield* copy(disk)
+      yield* copyDurably(disk)
+      disk.cutPower()
+      assert.deepStrictEqual(disk.tree("/to/copy"), disk.tree("/from"))
+    }))
+})
+
+it.effect("a copy that is not durable flushes nothing, and a power cut shows it", () =>
+  Effect.gen(function*() {
+    const disk = plant(true)
+    yield* copy(disk)
+    assert.deepStrictEqual(disk.syncs, { one: 0, all: 0 })
+    disk.cutPower()
+    assert.notDeepEqual(disk.tree("/to/copy"), disk.tree("/from"))
+  }))
+
+describe("durability", () => {
+  it.effect("flushes once for all who wait, and again for those who come meanwhile", () =>
+    Effect.gen(function*() {
+      const disk = plant(true)
+      const [begun, goOn] = [yield* Deferred.make<void>(), yield* Deferred.make<void>()]
+      let isHeld = false
+      const intercepted = FaultyFiles.intercept(MemoryFiles.make(disk), (call) =>
+        Effect.suspend(() =>
+          call === "syncfs" && isHeld
+            ? Effect.andThen(Deferred.succeed(begun, undefined), Deferred.await(goOn))
+            : Effect.void
+        ))
+      const { names, prepare } = yield* Effect.provideService(durability.make, Files.Files, intercepted)
+      const folder = yield* intercepted.folder(FilePath.make("/to"))
+      yield* prepare(folder)
+      isHeld = true
+      const { all } = disk.syncs
+      const first = yield* Effect.forkChild(names(folder))
+      yield* Deferred.await(begun)
+      const others = yield* Effect.forkChild(Effect.all(
+        Array.from({ length: 100 }, () =>
+          names(folder)),
+        {
+          concurrency: "unbounded",
+          discard: true
+        }
+      ))
+      yield* Effect.yieldNow
+      yield* Deferred.succeed(goOn, undefined)
+      yield* Fiber.join(first)
+      yield* Fiber.join(others)
+      assert.strictEqual(disk.syncs.all - all, 2)
+    }).pipe(Effect.scoped))
+})
