@@ -1,9 +1,9 @@
 // Hashes a tree that is there (`/usr/lib`, or what an argument names) without a cache, with one that is empty, and with
 // one that knows all of it. The content is read once before, so that no disk is measured; what a cache spares is most
 // where it is not in memory.
-import { spawnSync } from "node:child_process"
 import * as fs from "node:fs"
 import * as path from "node:path"
+import { readAll } from "./internal/trees.ts"
 import { byTurns, type Command, fanout, print, timeOf, withFolder } from "./measure.ts"
 
 const rounds = 5
@@ -15,7 +15,7 @@ await withFolder((folder) => {
     argv: [process.execPath, fanout, "hash", "--quiet", "--db", path.join(folder, db, "jobs.db"), ...args, tree]
   })
   const second = command("the second run", "second", "--cache")
-  spawnSync("sh", ["-c", `find "$0" -type f -print0 | xargs -0 cat > /dev/null`, tree])
+  readAll(tree)
   timeOf(second)
   print(
     byTurns(rounds, [command("without a cache", "none"), command("the first run", "first", "--cache"), second], () => {

@@ -26,24 +26,50 @@ export const isInstalled = (program: string): boolean => spawnSync(program, ["--
 export const median = (values: ReadonlyArray<number>): number =>
   values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)] ?? Number.NaN
 
-/** Runs the commands by turns, so that what slows the machine down slows all of them, and gives their medians. */
-export const byTurns = (rounds: number, commands: ReadonlyArray<Command>, before: () => void = () => {}) => {
-  const times = new Map(commands.map(({ name }): [string, Array<number>] => [name, []]))
-  for (let round = 0; round < rounds; round++) {
-    for (const command of commands) {
-      before()
-      times.get(command.name)?.push(timeOf(command))
-    }
-  }
-  return Array.from(times, ([name, all]) => ({ name, millis: median(all) }))
+export interface Result {
+  readonly name: string
+  /** Milliseconds of each round. */
+  readonly times: ReadonlyArray<number>
+  readonly millis: number
 }
 
-/** Prints medians, and how many times as long as the first each of them takes. */
-export const print = (results: ReturnType<typeof byTurns>): void => {
-  const first = results[0]?.millis ?? Number.NaN
-  for (const { millis, name } of results) {
-    console.log(`${name.padEnd(24)} ${millis.toFixed(0).padStart(7)} ms  × ${(millis / first).toFixed(2)}`)
+export const toResult = (name: string, times: ReadonlyArray<number>): Result => ({ name, times, millis: median(times) })
+
+/**
+ * Runs the commands by turns, so that what slows the machine down slows all of them, and gives their medians. What is
+ * called before and after each run is not timed.
+ */
+export const byTurns = <A extends Command>(
+  rounds: number,
+  commands: ReadonlyArray<A>,
+  before: () => void = () => {},
+  after: (command: A) => void = () => {}
+): ReadonlyArray<Result> => {
+  const times = commands.map((): Array<number> => [])
+  for (let round = 0; round < rounds; round++) {
+    for (const [index, command] of commands.entries()) {
+      before()
+      times[index]?.push(timeOf(command))
+      after(command)
+    }
   }
+  return commands.map(({ name }, index) => toResult(name, times[index] ?? []))
+}
+
+/** How many times as long as the other it takes: the median of what each round says. */
+export const ratio = (result: Result, other: Result): number =>
+  median(result.times.map((millis, round) => millis / (other.times[round] ?? Number.NaN)))
+
+/** Prints medians, and how many times as long as the first each of them takes. */
+export const print = (results: ReadonlyArray<Result>): void => {
+  for (const result of results) {
+    const times = ratio(result, results[0] ?? result).toFixed(2)
+    console.log(`${result.name.padEnd(24)} ${result.millis.toFixed(0).padStart(7)} ms  × ${times}`)
+  }
+}
+
+export const removeDatabase = (db: string): void => {
+  for (const suffix of ["", "-wal", "-shm"]) fs.rmSync(db + suffix, { force: true })
 }
 
 /** Gives a folder under `TMPDIR` to a function, and removes it afterwards. */

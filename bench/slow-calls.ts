@@ -4,7 +4,7 @@ import { spawnSync } from "node:child_process"
 import * as fs from "node:fs"
 import * as path from "node:path"
 import { mount } from "./internal/slowFileSystem.ts"
-import { byTurns, type Command, fanout, print, withFolder } from "./measure.ts"
+import { byTurns, type Command, fanout, print, removeDatabase, withFolder } from "./measure.ts"
 
 const files = 100
 const target = 6
@@ -36,7 +36,7 @@ await withFolder(async (folder) => {
     }
     const results = byTurns(3, [at(1), at(10)], () => {
       fs.rmSync(copy, { recursive: true, force: true })
-      for (const suffix of ["", "-wal", "-shm"]) fs.rmSync(db + suffix, { force: true })
+      removeDatabase(db)
     })
     if (!isSame()) throw new Error("The copy is not as its source")
     print(results.toReversed())
