@@ -14,6 +14,7 @@ import * as Stream from "effect/Stream"
 import * as FilePath from "./FilePath.ts"
 import * as Files from "./Files.ts"
 import { FilesError } from "./FilesError.ts"
+import * as Filter from "./Filter.ts"
 import * as FolderListing from "./FolderListing.ts"
 import { Asking } from "./internal/asking.ts"
 import * as Place from "./Place.ts"
@@ -86,6 +87,9 @@ export interface WalkOptions {
   /** Takes folders on another mount than their source for unreadable ones, with the code `EXDEV`. */
   readonly oneFileSystem?: boolean
 
+  /** Says what below the sources is left out. A folder that is left out is not opened. */
+  readonly filter?: Filter.Filter
+
   /** Cursor of the last element of an earlier walk over the same sources. */
   readonly after?: Option.Option<string>
 }
@@ -113,14 +117,16 @@ class Walker extends Asking<Element, Question> {
   private readonly frames: Array<Frame> = []
   private source = -1
   private readonly oneFileSystem: boolean
+  private readonly isLeftOut: Filter.Filter
   /** What the present source is on, where that matters. */
   private home: Files.Identity | undefined = undefined
 
-  constructor(files: Files.Files["Service"], { oneFileSystem = false, sources }: WalkOptions) {
+  constructor(files: Files.Files["Service"], { filter = Filter.none, oneFileSystem = false, sources }: WalkOptions) {
     super(undefined)
     this.files = files
     this.sources = sources
     this.oneFileSystem = oneFileSystem
+    this.isLeftOut = filter
   }
 
   protected step(): boolean {
@@ -141,6 +147,7 @@ class Walker extends Asking<Element, Question> {
     const name = frame.listing.nameAt(index)
     const kind = frame.listing.kindAt(index)
     const path = FilePath.join(frame.path, name)
+    if (this.isLeftOut(path, kind === "folder") && (kind !== "unknown" || this.isLeftOut(path, true))) return
     if (kind === "folder" || kind === "unknown") {
       this.question = { path, kind }
     } else {
@@ -173,10 +180,12 @@ class Walker extends Asking<Element, Question> {
   protected answer({ kind, path }: Question): Effect.Effect<void> {
     if (kind === "folder") return this.open(path)
     return Effect.matchEffect(this.lookAt(this.absolute(path)), {
-      onSuccess: ({ kind }) =>
-        kind === "folder" ? this.open(path) : Effect.sync(() => {
+      onSuccess: ({ kind }) => {
+        if (path !== "" && this.isLeftOut(path, kind === "folder")) return Effect.void
+        return kind === "folder" ? this.open(path) : Effect.sync(() => {
           this.chunk.push({ _tag: "Leaf", ...this.at(path, "leaf"), kind })
-        }),
+        })
+      },
       onFailure: (error) =>
         Effect.sync(() => {
           this.chunk.push({ _tag: "Unreadable", ...this.at(path, "leaf"), error, retryAfter: Option.none() })
@@ -276,7 +285,8 @@ const joined = (names: ReadonlyArray<FilePath.FilePath>, count: number): FilePat
  *
  * **Gotchas**
  *
- * A cursor that no walk over as many sources can have given is a defect.
+ * A cursor that no walk over as many sources can have given is a defect. With a filter, folders that a cursor is in are
+ * not asked about again.
  *
  * @category constructors
  * @since 0.1.0

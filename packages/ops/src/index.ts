@@ -141,6 +141,11 @@ export * as FilesError from "./FilesError.ts"
 /**
  * @since 0.1.0
  */
+export * as Filter from "./Filter.ts"
+
+/**
+ * @since 0.1.0
+ */
 export * as FolderCopy from "./FolderCopy.ts"
 
 /**

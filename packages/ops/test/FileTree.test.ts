@@ -2,10 +2,12 @@ import { assert, describe, it } from "@effect/vitest"
 import * as FilePath from "@fanout/ops/FilePath"
 import * as Files from "@fanout/ops/Files"
 import * as FileTree from "@fanout/ops/FileTree"
+import * as Filter from "@fanout/ops/Filter"
 import * as QuickFiles from "@fanout/ops/QuickFiles"
 import * as TreeCursor from "@fanout/ops/TreeCursor"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
+import * as Fiber from "effect/Fiber"
 import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
@@ -18,6 +20,10 @@ const Kind = Schema.Literals(["file", "link", "folder", "special"])
 const Entry = Schema.Struct({ path: Schema.NonEmptyArray(Name), kind: Kind })
 const Tree = Schema.Array(Entry)
 const Change = Schema.Struct({ path: Schema.NonEmptyArray(Name), kind: Schema.Literals(["gone", ...Kind.literals]) })
+
+const Rules = Schema.Array(
+  Schema.Literals(["a", "a/", "/a", "*.txt", "a/ab", "a*/", "!ab", "!a/", "Z", "\udcff", "\\\\", "*", "!*/", "é/**"])
+)
 
 const sources = ["/one", "/two", "/three"].map(FilePath.make)
 
@@ -136,6 +142,106 @@ describe("FileTree", { timeout: 60_000 }, () => {
         }
       })
   )
+
+  it.effect.prop(
+    "meets what its filter does not leave out, whatever cursor it goes on behind, and opens no other folder",
+    { tree: Tree, rules: Rules },
+    ({ rules, tree }) =>
+      Effect.gen(function*() {
+        const disk = plant(tree)
+        const filter = () => Filter.make(rules.map((rule) => Filter.Rule.make(rule)))
+        const isLeftOut = filter()
+        const out: Array<FileTree.Element> = []
+        const expected = (yield* walk(disk)).filter((element) => {
+          const { path, source } = element
+          if (out.some((folder) => folder.source === source && FilePath.isWithin(path, folder.path))) return false
+          if (path === "" || !isLeftOut(path, element._tag === "Open" || element._tag === "Close")) return true
+          out.push(element)
+          return false
+        })
+        const listed: Array<string> = []
+        const before: FaultyFiles.Before = (call, path) =>
+          Effect.sync(() => {
+            if (call === "scandir") listed.push(path)
+          })
+
+        for (const tellsKinds of [true, false]) {
+          disk.tellsKinds = tellsKinds
+          listed.length = 0
+          assert.deepStrictEqual(yield* walk(disk, { filter: filter() }, before), expected)
+          assert.lengthOf(listed, expected.filter(({ _tag }) => _tag === "Open").length)
+          for (const [index, { cursor }] of expected.entries()) {
+            const rest = yield* walk(disk, { ...after(cursor), filter: filter() })
+            assert.deepStrictEqual(rest, expected.slice(index + 1))
+          }
+        }
+      })
+  )
+
+  it.effect.prop(
+    "goes on with its filter in a folder that could not be read",
+    { tree: Tree, rules: Rules, denied: Name },
+    ({ denied, rules, tree }) =>
+      Effect.gen(function*() {
+        const disk = plant(tree)
+        const filter = Filter.make(rules.map((rule) => Filter.Rule.make(rule)))
+        const whole = yield* walk(disk, { filter })
+
+        const partial = yield* walk(disk, { filter }, (call, path) =>
+          call === "scandir" && denied === FilePath.name(path)
+            ? Effect.fail(FaultyFiles.error(call, path, "EACCES"))
+            : Effect.void)
+
+        for (const element of partial) {
+          if (element._tag !== "Unreadable") continue
+          const start = whole.findIndex((_) =>
+            _._tag === "Open" && _.path === element.path && _.source === element.source
+          )
+          assert.isAtLeast(start, 0)
+          const rest = yield* walk(disk, { ...after(Option.getOrThrow(element.retryAfter)), filter })
+          assert.deepStrictEqual(rest, whole.slice(start + 1))
+        }
+      })
+  )
+
+  it.effect("tells of what it can't look at unless it is left out whatever it is", () =>
+    Effect.gen(function*() {
+      const disk = plant([{ path: ["a"], kind: "folder" }, { path: ["ab"], kind: "file" }, {
+        path: ["Z"],
+        kind: "file"
+      }])
+      disk.tellsKinds = false
+      const filter = Filter.make(["a/", "ab", "Z", "!Z/"].map((rule) => Filter.Rule.make(rule)))
+      const looked: Array<string> = []
+
+      const elements = yield* walk(disk, { filter }, (call, path) => {
+        if (call !== "lstat" || sources.includes(path)) return Effect.void
+        looked.push(path)
+        return Effect.fail(FaultyFiles.error(call, path, "EIO"))
+      })
+
+      assert.deepStrictEqual(looked, ["/one/Z", "/one/a"])
+      assert.deepStrictEqual(
+        elements.flatMap(({ _tag, path }) => _tag === "Unreadable" ? [path] : []),
+        ["Z", "a"].map(FilePath.make)
+      )
+    }))
+
+  it.effect("lets others run while all that it meets is left out", () =>
+    Effect.gen(function*() {
+      const disk = plant([])
+      for (let n = 0; n < 5000; n++) disk.file(`/one/${n}`, "text")
+      const asked: Array<FilePath.FilePath> = []
+      const filter: Filter.Filter = (path) => asked.push(path) > 0
+
+      const walking = yield* Effect.forkChild(walk(disk, { sources: sources.slice(0, 1), filter }))
+      while (asked.length === 0) yield* Effect.yieldNow
+      const askedBefore = asked.length
+      const elements = yield* Fiber.join(walking)
+
+      assert.isBelow(askedBefore, 2000)
+      assert.deepStrictEqual([asked.length, elements.map(({ _tag }) => _tag)], [5000, ["Open", "Close"]])
+    }))
 
   it.effect.prop(
     "neither repeats nor skips, and closes what it opened, when the tree changed meanwhile",

@@ -6,7 +6,8 @@ import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import type * as Pull from "effect/Pull"
 
-const elementsPerChunk = 512
+// Not each of them gives an element: what is left out gives none, and may be all there is.
+const stepsPerChunk = 512
 
 /** A walk: it goes on by what it knows until something has to be asked, or it is over. */
 export abstract class Asking<Element, Question> {
@@ -25,13 +26,14 @@ export abstract class Asking<Element, Question> {
 
   /** The next elements: all that are known without asking the file system, once it was asked about the first. */
   readonly pull: Pull.Pull<Arr.NonEmptyReadonlyArray<Element>> = Effect.suspend(() => {
-    while (this.question === undefined && this.chunk.length < elementsPerChunk && this.step());
+    let isOver = false
+    for (let n = 0; n < stepsPerChunk && this.question === undefined && !isOver; n++) isOver = !this.step()
     const { chunk, question } = this
     if (Arr.isArrayNonEmpty(chunk)) {
       this.chunk = []
       return Effect.succeed(chunk)
     }
-    if (question === undefined) return Cause.done()
+    if (question === undefined) return isOver ? Cause.done() : Effect.andThen(Effect.yieldNow, this.pull)
     this.question = undefined
     return Effect.andThen(this.answer(question), this.pull)
   })
