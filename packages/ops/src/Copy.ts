@@ -28,6 +28,7 @@ import type { DestinationError } from "./DestinationError.ts"
 import * as FilePath from "./FilePath.ts"
 import * as Files from "./Files.ts"
 import * as FileTree from "./FileTree.ts"
+import * as Filter from "./Filter.ts"
 import { HardLinks } from "./HardLinks.ts"
 import * as Durability from "./internal/durability.ts"
 import * as FileSystems from "./internal/fileSystems.ts"
@@ -57,7 +58,9 @@ export const Request = Schema.Struct({
   /** What is kept of sources beside their content, if not the usual. */
   preserve: Schema.optionalKey(Schema.Array(CopyOptions.Property)),
   /** Whether what is copied is on the device before it counts as done. */
-  durable: Schema.optionalKey(Schema.Literal(true))
+  durable: Schema.optionalKey(Schema.Literal(true)),
+  /** What is left out below the sources. They are themselves copied in any case. */
+  rules: Schema.optionalKey(Schema.Array(Filter.Rule))
 })
 
 /**
@@ -262,9 +265,9 @@ const count = Effect.fnUntraced(function*(payload: Payload) {
 export const pathsOf = ({ transfers }: Payload): ReadonlyArray<FilePath.FilePath> =>
   transfers.flatMap(({ source, target }) => [source, target])
 
-const walk = ({ transfers }: Payload, after: Option.Option<string>) => {
+const walk = ({ request: { rules = [] }, transfers }: Payload, after: Option.Option<string>) => {
   const sources = transfers.map(({ source }) => source)
-  return QuickFiles.walking(sources, FileTree.walk({ sources, after }))
+  return QuickFiles.walking(sources, FileTree.walk({ sources, after, filter: Filter.make(rules) }))
 }
 
 /**

@@ -15,6 +15,7 @@ import * as FilePath from "./FilePath.ts"
 import type * as Files from "./Files.ts"
 import type { FilesError } from "./FilesError.ts"
 import * as FileTree from "./FileTree.ts"
+import * as Filter from "./Filter.ts"
 import type { NoFreeName } from "./NumberedName.ts"
 import * as Place from "./Place.ts"
 import * as ProtectedFiles from "./ProtectedFiles.ts"
@@ -99,7 +100,8 @@ export const entries = ({ leaveOut, request, transfers }: Payload): Stream.Strea
     let refused: FileTree.Element | undefined
     const isBelowRefused = ({ path, source }: FileTree.Element): boolean =>
       refused !== undefined && refused.source === source && FilePath.isWithin(path, refused.path)
-    return FileTree.walk({ sources: transfers.map(({ source }) => source) }).pipe(
+    const filter = Filter.make(request.rules ?? [])
+    return FileTree.walk({ sources: transfers.map(({ source }) => source), filter }).pipe(
       Stream.filterMapEffect((element: FileTree.Element) => {
         if (element._tag === "Close" || isBelowRefused(element)) return Effect.succeed(Result.failVoid)
         const transfer = Destination.placeOf(transfers, element)

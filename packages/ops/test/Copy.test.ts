@@ -1,12 +1,26 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as Conflict from "@fanout/ops/Conflict"
+import * as Copy from "@fanout/ops/Copy"
 import * as FilePath from "@fanout/ops/FilePath"
 import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
+import * as Schema from "effect/Schema"
 import * as Harness from "./copyHarness.ts"
 import * as FaultyFiles from "./FaultyFiles.ts"
 import type * as MemoryFiles from "./MemoryFiles.ts"
 
 const { plant } = Harness
+
+/** The tree to copy, and more of which rules may leave out some. */
+const plantMore = (): MemoryFiles.Disk => {
+  const disk = plant()
+  for (const folder of ["/from/out", "/from/sub", "/from/sub/out"]) disk.folder(folder)
+  for (const name of ["out/a", "sub/out/a", "x.o", "folder/x.o", "sub/keep.o", "folder/keep.txt"]) {
+    disk.file(`/from/${name}`, `text of ${name}`)
+  }
+  disk.symlink("/from/sub/link", "../a")
+  return disk
+}
 
 describe.each([["one by one", false], ["together", true]] as const)("Copy, %s", (_, together) => {
   const copy = (disk: MemoryFiles.Disk, options: Harness.Options = {}) => Harness.copy(disk, { together, ...options })
@@ -23,6 +37,79 @@ describe.each([["one by one", false], ["together", true]] as const)("Copy, %s", 
       assert.deepStrictEqual(progress.tally.units, { bytes: 18 })
       disk.remove(FilePath.make("/from/pipe"))
       assert.deepStrictEqual(disk.tree("/to/copy"), disk.tree("/from"))
+    }))
+
+  it.effect("copies, opens and counts nothing that its rules exclude", () =>
+    Effect.gen(function*() {
+      const disk = plantMore()
+      const before = disk.tree("/from")
+      const met: Array<string> = []
+
+      const { progress, rows, state } = yield* copy(disk, {
+        rules: ["*.o", "/out/", "!keep.o", "pipe", "sub/link"],
+        before: (call, path) => {
+          met.push(path)
+          // So long that all is counted meanwhile.
+          return call === "open" && path === "/from/a" ? Effect.sleep("2 seconds") : Effect.void
+        }
+      })
+
+      assert.deepStrictEqual([state, rows], ["Completed", []])
+      const left = ["out", "out/a", "x.o", "folder/x.o", "pipe", "sub/link"]
+      assert.deepStrictEqual(
+        disk.tree("/to/copy"),
+        Object.fromEntries(Object.entries(before).filter(([path]) => !left.includes(path)))
+      )
+      assert.deepStrictEqual(met.filter((path) => left.some((name) => path === `/from/${name}`)), [])
+      const { done, failed, skipped } = progress.tally
+      assert.strictEqual(progress.totals["items"], done + failed + skipped)
+    }))
+
+  it.effect("leaves out the same wherever it is paused and goes on", () =>
+    Effect.gen(function*() {
+      const rules = ["*.o", "/out/", "pipe"]
+      const whole = plantMore()
+      yield* copy(whole, { rules })
+
+      for (let n = 0;; n++) {
+        const disk = plantMore()
+        let left = n
+        const { state } = yield* copy(disk, {
+          rules,
+          goesOn: true,
+          before: (call, path) =>
+            Effect.suspend(() => {
+              const isChange = call === "write" || call === "mkdir" || call === "symlink"
+              return isChange && left-- === 0 ? Effect.fail(FaultyFiles.error(call, path, "ENOSPC")) : Effect.void
+            })
+        })
+        assert.strictEqual(state, "Completed", `at ${n}`)
+        assert.deepStrictEqual(disk.tree("/to/copy"), whole.tree("/to/copy"), `at ${n}`)
+        if (left >= 0) {
+          assert.isAbove(n, 6)
+          return
+        }
+      }
+    }))
+
+  it.effect("leaves out the same of a folder that it could not list at first", () =>
+    Effect.gen(function*() {
+      const disk = plantMore()
+      let isDenied = true
+
+      const { rows, state } = yield* copy(disk, {
+        rules: ["*.o", "/out/", "pipe"],
+        goesOn: true,
+        before: (call, path) =>
+          Effect.suspend(() => {
+            if (call !== "scandir" || path !== "/from/folder" || !isDenied) return Effect.void
+            isDenied = false
+            return Effect.fail(FaultyFiles.error(call, path, "EACCES"))
+          })
+      })
+
+      assert.deepStrictEqual([state, rows], ["Completed", []])
+      assert.deepStrictEqual(Object.keys(disk.tree("/to/copy/folder")), ["b", "keep.txt"])
     }))
 
   it.effect("copies what lies below paths that are too long for the kernel", () =>
@@ -369,4 +456,26 @@ describe.each([["one by one", false], ["together", true]] as const)("Copy, %s", 
         assert.include(rows, refused)
       })
   )
+})
+
+describe("Copy.Request", () => {
+  const stored = { sources: ["/from"], destination: "/to/copy", noTargetDirectory: true, conflict: "changed" }
+  const decode = Schema.decodeUnknownEffect(Copy.Request)
+
+  it.effect("has the key that it had before there were rules, where there are none", () =>
+    Effect.gen(function*() {
+      const key = yield* Harness.keyOf(yield* decode(stored))
+      assert.deepStrictEqual(key, Option.some(JSON.stringify(stored)))
+    }))
+
+  it.effect("is another one with other rules, or in another order, and keeps them byte for byte", () =>
+    Effect.gen(function*() {
+      const rules = ["*.\udcff", "!a "]
+      const request = yield* decode(JSON.parse(JSON.stringify({ ...stored, rules })))
+      assert.strictEqual(request.rules?.join(), rules.join())
+      const others = [[], rules.toReversed(), ["*"]].map((rules) => decode({ ...stored, rules }))
+      const keys = yield* Effect.forEach([request, ...yield* Effect.all(others)], Harness.keyOf)
+      assert.strictEqual(new Set(keys.map(Option.getOrThrow)).size, 4)
+      assert.strictEqual((yield* Effect.exit(decode({ ...stored, rules: ["!"] })))._tag, "Failure")
+    }))
 })

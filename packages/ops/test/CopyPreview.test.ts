@@ -57,6 +57,21 @@ describe("CopyPreview", () => {
       })
   )
 
+  it.effect("says nothing of what the rules exclude, in a folder that is refused either", () =>
+    Effect.gen(function*() {
+      const disk = plantConflicts()
+      const rules = ["/folder", "*.db", "lost", "pipe"]
+
+      const entries = yield* preview(disk, { rules })
+
+      assert.deepStrictEqual(
+        entries.map(({ action, source }) => `${action} ${source}`),
+        ["Merge /from", "Unchanged /from/a", "Refuse /from/a-folder", "Refuse /from/b-folder", "Replace /from/link"]
+      )
+      const { rows } = yield* copy(disk, { rules })
+      assert.deepStrictEqual(rows.map((row) => row.split(" ")[0]), ["/from/a-folder", "/from/b-folder"])
+    }))
+
   it.effect("says what could not be looked at, and what is gone", () =>
     Effect.gen(function*() {
       const codes = new Map([["scandir /from/folder", "EACCES"], ["lstat /from/a", "ENOENT"]])

@@ -8,6 +8,7 @@ import type * as CopyOptions from "@fanout/ops/CopyOptions"
 import * as CopyPreview from "@fanout/ops/CopyPreview"
 import * as FilePath from "@fanout/ops/FilePath"
 import * as Files from "@fanout/ops/Files"
+import * as Filter from "@fanout/ops/Filter"
 import * as HardLinks from "@fanout/ops/HardLinks"
 import { QuickFiles } from "@fanout/ops/QuickFiles"
 import * as Effect from "effect/Effect"
@@ -49,6 +50,9 @@ export interface Options {
   readonly durable?: boolean
   /** What remembers files with several names. */
   readonly hardLinks?: HardLinks.HardLinks
+  readonly rules?: ReadonlyArray<string>
+  /** Lets it go on, once, where it was paused, and tries again what has failed. */
+  readonly goesOn?: boolean
 }
 
 const filesOf = (disk: MemoryFiles.Disk, { before = () => Effect.void, together = false }: Options) => {
@@ -60,14 +64,15 @@ const filesOf = (disk: MemoryFiles.Disk, { before = () => Effect.void, together 
   )
 }
 
-const plan = ({ conflict = "changed", durable = false, leaveOut = [], preserve }: Options) =>
+const plan = ({ conflict = "changed", durable = false, leaveOut = [], preserve, rules }: Options) =>
   Copy.plan({
     sources: [FilePath.make("/from")],
     destination: FilePath.make("/to/copy"),
     noTargetDirectory: true,
     conflict,
     ...durable ? { durable } : {},
-    ...preserve === undefined ? {} : { preserve }
+    ...preserve === undefined ? {} : { preserve },
+    ...rules === undefined ? {} : { rules: rules.map((rule) => Filter.Rule.make(rule)) }
   }, leaveOut.map(FilePath.make))
 
 /** What would become of `/from`, copied to `/to/copy`. */
@@ -82,8 +87,12 @@ export const copy = (disk: MemoryFiles.Disk, options: Options = {}) =>
     const manager = yield* JobManager.JobManager
     const payload = yield* plan(options)
     const { id } = yield* manager.start(Copy.job, payload)
-    yield* settle
-    yield* TestClock.adjust("10 seconds")
+    const untilStopped = Effect.andThen(settle, TestClock.adjust("10 seconds"))
+    yield* untilStopped
+    const stopped = (yield* manager.get(id)).state._tag
+    if (options.goesOn === true && stopped !== "Completed") {
+      yield* Effect.andThen(stopped === "Paused" ? manager.resume(id) : manager.retry(id), untilStopped)
+    }
     const rows = yield* Stream.runCollect(manager.outcomes(id))
     return {
       state: (yield* manager.get(id)).state._tag,
@@ -94,3 +103,12 @@ export const copy = (disk: MemoryFiles.Disk, options: Options = {}) =>
     Effect.provide(Layer.provideMerge(runtime, filesOf(disk, options))),
     Effect.provideService(HardLinks.HardLinks, options.hardLinks ?? HardLinks.HardLinks.defaultValue())
   )
+
+/** What names a job of this request. */
+export const keyOf = (request: Copy.Request) =>
+  Effect.gen(function*() {
+    const manager = yield* JobManager.JobManager
+    const transfers = [{ source: FilePath.make("/from"), target: FilePath.make("/to/copy") }] as const
+    const { id } = yield* manager.start(Copy.job, { request, transfers, leaveOut: [] })
+    return (yield* manager.get(id)).idempotencyKey
+  }).pipe(Effect.provide(Layer.provideMerge(runtime, filesOf(plant(), {}))))
