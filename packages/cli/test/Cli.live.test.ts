@@ -161,6 +161,81 @@ describe("fanout copy", () => {
     assert.isFalse(fs.existsSync(destination))
   })
 
+  it("leaves out what is excluded, and its dry run says nothing of that", () => {
+    const { db, destination, place } = fresh()
+    const rules = path.join(place, "rules")
+    fs.writeFileSync(rules, Buffer.from("# of a file\r\n\r\n/d[1-3]/\r\nf1*\r\n\xff\r\n", "latin1"))
+    const root = path.join(place, "source")
+    makeTree(root, 5, 20)
+    fs.writeFileSync(Buffer.concat([Buffer.from(`${root}/`), Buffer.from([0xff])]), "x")
+    const args = [
+      "copy",
+      "--include",
+      "f12",
+      "--exclude",
+      "f2",
+      "--exclude=-*",
+      "--exclude-from",
+      rules,
+      root,
+      destination
+    ]
+    const left = [0, 4].flatMap((folder) =>
+      [...Array(20).keys()].filter((n) => n !== 1 && n !== 2 && (n < 10 || n === 12)).map((n) => `d${folder}/f${n}`)
+    )
+
+    const dry = run(db, [...args, "--dry-run", "--json"])
+    const copied = run(db, args)
+
+    assert.strictEqual(dry.status, 0, dry.stderr)
+    const lines: ReadonlyArray<Record<string, unknown>> = dry.stdout.trim().split("\n").map((line) => JSON.parse(line))
+    const files = lines.flatMap(({ kind, source }) => kind === "file" ? [path.relative(root, String(source))] : [])
+    assert.sameMembers(files, left)
+    assert.deepStrictEqual([copied.status, copied.stderr], [0, ""])
+    const found = fs.readdirSync(destination, { recursive: true, encoding: "utf8" })
+    assert.sameMembers(found, ["d0", "d4", ...left])
+    assert.include(run(db, ["jobs", "show", idOf(db)]).stdout, "--conflict changed, filtered by 6 rules\n")
+  })
+
+  it("copies a source that is named, whatever is excluded, and reads patterns from a pipe", () => {
+    const { db, destination } = fresh()
+    const file = path.join(source, "d1/f1")
+    fs.mkdirSync(destination)
+    const args = commandLine(["copy", "--exclude-from", "/dev/stdin", file, path.join(source, "d2"), destination])
+    const script = ["-c", `echo '*' | "$@"`, "sh", ...args.flat()]
+    const { status, stderr } = spawnSync("sh", script, { encoding: "utf8", env: env(db) })
+    assert.deepStrictEqual([status, stderr], [0, ""])
+    assert.sameMembers(fs.readdirSync(destination, { recursive: true, encoding: "utf8" }), ["d2", "f1"])
+  })
+
+  it("the same command goes on with the same rules, and jobs resume does so without their file", async () => {
+    for (const resumes of [false, true]) {
+      const { db, destination, place } = fresh()
+      const [rules, root] = [path.join(place, "rules"), path.join(place, "source")]
+      makeTree(root, 150, 50)
+      fs.writeFileSync(rules, "f1*\n/d9?/\n")
+      const args = ["copy", "--concurrency", "1", "--exclude-from", rules, "--exclude", "f4", root, destination]
+      const { child, ended } = start(db, args)
+      await untilBusy(destination, child)
+      child.kill("SIGINT")
+      await ended
+      fs.writeFileSync(rules, "*\n")
+      const other = run(db, args)
+      assert.strictEqual(other.status, 2, other.stdout)
+      assert.include(other.stderr, idOf(db))
+      if (!resumes) fs.writeFileSync(rules, "# The same rules\r\nf1*\n\n/d9?/")
+
+      const again = run(db, resumes ? ["jobs", "resume", idOf(db)] : args)
+
+      assert.strictEqual(again.status, 0, again.stderr)
+      assert.lengthOf(jobsOf(db), 1)
+      const diff = ["-r", "-x", "f1*", "-x", "f4", "-x", "d9[0-9]", root, destination]
+      assert.strictEqual(spawnSync("diff", diff, { encoding: "utf8" }).stdout, "")
+      const names = fs.readdirSync(destination, { recursive: true, encoding: "utf8" })
+      assert.deepStrictEqual(names.filter((name) => /(?:^|\/)(?:f1.*|f4|d9.)$/.test(name)), [])
+    }
+  })
+
   it("doesn't replace its own database, nor says that it would", () => {
     const { db, place } = fresh()
     const root = path.join(place, "source")
@@ -451,6 +526,11 @@ describe("mistakes", () => {
     database.close()
     return file
   }
+  const patterns = (text: string) => {
+    const file = path.join(fresh().place, "patterns")
+    fs.writeFileSync(file, text)
+    return file
+  }
   const table: ReadonlyArray<readonly [title: string, args: () => ReadonlyArray<string>, code: number, names: string]> =
     [
       ["an unknown flag", () => ["copy", "--nope", "a", "b"], 2, "--nope"],
@@ -459,6 +539,20 @@ describe("mistakes", () => {
       ["nothing to copy", () => ["copy"], 2, "SRC... DEST"],
       ["an unknown conflict mode", () => ["copy", "--conflict", "ask", "a", "b"], 2, "ask"],
       ["no tasks at all", () => ["copy", "--concurrency", "0", "a", "b"], 2, "--concurrency"],
+      ["nothing to exclude", () => ["copy", "--exclude", "", "a", "b"], 2, "--exclude: \"\" is no rule"],
+      ["nothing to include", () => ["copy", "--exclude=a", "--include=", "a", "b"], 2, "--include: \"!\" is no rule"],
+      ["an include alone", () => ["copy", "--include", "*.jpg", "a", "b"], 2, "--exclude '*'"],
+      ["a comment to exclude", () => ["copy", "--exclude", "#a\u001b", "a", "b"], 2, "\\#"],
+      ["patterns of no file", () => ["copy", "--exclude-from", "no-file", "a", "b"], 2, "no-file\": it does not exist"],
+      ["patterns of a folder", () => ["copy", "--exclude-from", folder, "a", "b"], 2, `${folder}": it is a folder`],
+      ["patterns without an end", () => ["copy", "--exclude-from", "/dev/zero", "a", "b"], 2, "1 MiB"],
+      [
+        "a pattern in a file",
+        () => ["copy", "--exclude-from", patterns("a\n../b"), "a", "b"],
+        2,
+        "patterns\": \"../b\""
+      ],
+      ["what is no text", () => ["copy", "--exclude-from", patterns("a\0"), "a", "b"], 2, "zero byte"],
       ["-T with two sources", () => ["copy", "-T", "a", "b", "c"], 2, "-T"],
       ["a missing source", () => ["copy", path.join(folder, "no\u001bne"), path.join(folder, "d")], 2, "no\\x1bne"],
       ["a copy into itself", () => ["copy", source, path.join(source, "d1")], 2, "d1"],

@@ -2,7 +2,10 @@ import { assert, describe, it } from "@effect/vitest"
 import type * as Schema from "effect/Schema"
 import * as work from "../src/ui/work.ts"
 
-const copyOf = (sources: ReadonlyArray<string>, options?: { readonly noTargetDirectory?: boolean }) => ({
+const copyOf = (
+  sources: ReadonlyArray<string>,
+  options?: { readonly noTargetDirectory?: boolean; readonly rules?: ReadonlyArray<string> }
+) => ({
   request: { sources, destination: "/to", noTargetDirectory: false, conflict: "skip", ...options },
   transfers: sources.map((source) => ({ source, target: `/to${source}` })),
   leaveOut: []
@@ -20,6 +23,11 @@ describe("work", () => {
       "copies",
       `"/a", "/b", "/c" and 2 more to "/to", with --conflict skip`
     ])
+  })
+
+  it("says by how many rules a copy is filtered", () => {
+    assert.include(field("copy", copyOf(["/a"], { rules: ["*.o"] }))[1], "--conflict skip, filtered by 1 rule")
+    assert.include(field("copy", copyOf(["/a"], { rules: ["*.o", "!a.o"] }))[1], ", filtered by 2 rules")
   })
 
   it("says what is hashed, and how", () => {

@@ -4,7 +4,6 @@
 import { JobManager } from "@fanout/core/JobManager"
 import type { JobRecord } from "@fanout/core/JobStore"
 import type * as Copy from "@fanout/ops/Copy"
-import * as CopyOptions from "@fanout/ops/CopyOptions"
 import type { Entry } from "@fanout/ops/CopyPreview"
 import * as FilePath from "@fanout/ops/FilePath"
 import * as Arr from "effect/Array"
@@ -20,6 +19,8 @@ import * as Stream from "effect/Stream"
 import * as Arguments from "../Arguments.ts"
 import * as ExitCode from "../ExitCode.ts"
 import { withJobs } from "../Jobs.ts"
+import * as Preserve from "../Preserve.ts"
+import * as Rules from "../Rules.ts"
 import * as RunJob from "../RunJob.ts"
 import * as Settings from "../Settings.ts"
 import * as Stop from "../Stop.ts"
@@ -43,47 +44,27 @@ const config = {
     ),
     Flag.withDefault("changed")
   ),
-  preserve: Flag.String("preserve").pipe(
-    Flag.withMetavar("LIST"),
-    Flag.withDescription(
-      "What to keep beside the content: mode, times, owner, links, xattr, sparse, with commas between them, or all " +
-        "(default: mode,times)"
-    ),
-    Flag.optional
-  ),
+  preserve: Preserve.flag,
   durable: Settings.toggle(
     "durable",
     "Have each copy survive a power cut before it counts as done: flushed, then put in its place"
   ),
+  ...Rules.flags,
   concurrency: Settings.concurrency,
   dryRun: Settings.toggle("dry-run", "Say what would be done, and do nothing"),
   json: Settings.json,
   quiet: Settings.quiet
 }
 
-/** What is to be kept, in one order, so that the same is the same request. */
-const preserveOf = (list: Option.Option<string>): Effect.Effect<Pick<Copy.Request, "preserve">, Stop.Stop> => {
-  if (Option.isNone(list)) return Effect.succeed({})
-  const names = list.value.split(",")
-  const unknown = names.find((name) => name !== "all" && !CopyOptions.Property.literals.some((known) => known === name))
-  if (unknown !== undefined) {
-    return Stop.usage(
-      `"${unknown}" is nothing to preserve. Give any of ${CopyOptions.Property.literals.join(", ")}, with commas ` +
-        "between them, or all."
-    )
-  }
-  const isKept = (name: CopyOptions.Property): boolean => names.includes("all") || names.includes(name)
-  const preserve = CopyOptions.Property.literals.filter(isKept)
-  return Effect.succeed(Equal.equals(preserve, CopyOptions.usual) ? {} : { preserve })
-}
+/** What the flags were given that say what is copied, and how. */
+type Given =
+  & Pick<Command.Command.Config.Infer<typeof config>, "noTargetDirectory" | "conflict" | "durable" | "preserve">
+  & Rules.Given
 
 /** What is asked for: the paths absolute, as they were given otherwise. */
 const requestOf = (
   paths: ReadonlyArray<string>,
-  { durable, preserve, ...options }: Pick<Copy.Request, "noTargetDirectory" | "conflict"> & {
-    readonly durable: boolean
-    readonly preserve: Option.Option<string>
-  }
+  { durable, exclude, excludeFrom, include, preserve, ...options }: Given
 ): Effect.Effect<Copy.Request, Stop.Stop> =>
   Effect.gen(function*() {
     const given = paths.map((path) => FilePath.join(Arguments.workingFolder(), FilePath.make(path)))
@@ -95,7 +76,16 @@ const requestOf = (
         `Where is "${paths[0] ?? ""}" to be copied to? \`fanout copy SRC... DEST\``
       )
     }
-    return { sources, destination, ...options, ...yield* preserveOf(preserve), ...durable ? { durable } : {} }
+    const rules = yield* Rules.resolve({ exclude, excludeFrom, include })
+    return {
+      sources,
+      destination,
+      ...options,
+      // What is as usual is the request that it was before there was anything else.
+      ...yield* Preserve.resolve(preserve),
+      ...durable ? { durable } : {},
+      ...rules.length === 0 ? {} : { rules }
+    }
   })
 
 /** Active job that was started for the same request. Where its copy goes is settled; only a new one is planned. */
@@ -157,11 +147,12 @@ const startOrGoOn = (request: Copy.Request, options: Options) =>
 export const copy = Command.make(
   "copy",
   config,
-  ({ concurrency, conflict, dryRun, durable, noTargetDirectory, paths, preserve, ...options }) =>
+  ({ concurrency, dryRun, json, paths, quiet, ...given }) =>
     Effect.gen(function*() {
-      const request = yield* requestOf(paths, { noTargetDirectory, conflict, durable, preserve })
+      const options = { json, quiet }
+      const request = yield* requestOf(paths, given)
       if (dryRun) return yield* whileRead(runDry(request, options))
-      yield* withJobs({ claim: { ids: [] }, concurrency, isDurable: durable })(
+      yield* withJobs({ claim: { ids: [] }, concurrency, isDurable: given.durable })(
         Effect.flatMap(startOrGoOn(request, options), (id) => RunJob.run(id, options))
       )
     })
@@ -175,6 +166,10 @@ export const copy = Command.make(
     { command: "fanout copy Photos /mnt/backup", description: "Copy a folder into another (or to that name)" },
     { command: "fanout copy -T Photos /mnt/backup", description: "Make the one like the other" },
     { command: "fanout copy a.txt b.txt notes", description: "Copy files into a folder" },
+    {
+      command: "fanout copy --exclude node_modules/ --exclude '*.log' --include keep.log src dst",
+      description: "Leave out what patterns of .gitignore match, but for what is included"
+    },
     { command: "fanout copy --conflict skip --json src dst", description: "Replace nothing; tell of it in NDJSON" }
   ])
 )

@@ -30,10 +30,11 @@ const some = (paths: ReadonlyArray<FilePath.FilePath>): string => {
 }
 
 const ofCopy = ({ request, transfers }: Copy.Payload): string => {
-  const { conflict, destination, noTargetDirectory, sources } = request
+  const { conflict, destination, noTargetDirectory, rules = [], sources } = request
   // Of one source it is known what its copy is called; several go into the folder that was named.
   const to = transfers.length === 1 ? transfers[0].target : destination
-  return `${some(sources)} to ${quoted(to)}, with --conflict ${conflict}${noTargetDirectory ? " -T" : ""}`
+  const filtered = rules.length === 0 ? "" : `, filtered by ${format.counted(rules.length, "rule")}`
+  return `${some(sources)} to ${quoted(to)}, with --conflict ${conflict}${noTargetDirectory ? " -T" : ""}${filtered}`
 }
 
 const ofDelete = ({ request: { oneFileSystem, paths, trash } }: Delete.Payload): string =>

@@ -1,0 +1,97 @@
+/**
+ * Reads the rules that a copy leaves files out by, from its flags and the files that they name.
+ */
+import * as FilePath from "@fanout/ops/FilePath"
+import { FilesError } from "@fanout/ops/FilesError"
+import type { InvalidRule, Rule } from "@fanout/ops/Filter"
+import * as Flag from "effect/cli/Flag"
+import * as Param from "effect/cli/Param"
+import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
+import * as Stream from "effect/Stream"
+import { createReadStream } from "node:fs"
+import * as Arguments from "./Arguments.ts"
+import * as Settings from "./Settings.ts"
+import * as Stop from "./Stop.ts"
+
+/** `--exclude PATTERN`, `--include PATTERN` and `--exclude-from FILE` */
+export const flags = {
+  exclude: Flag.String("exclude").pipe(
+    Flag.withMetavar("PATTERN"),
+    Flag.withDescription(
+      "Leave out what is below SRC and matches a pattern of .gitignore; can be given more than once"
+    ),
+    Flag.atLeast(0)
+  ),
+  include: Flag.String("include").pipe(
+    Flag.withMetavar("PATTERN"),
+    Flag.withDescription(
+      "Take what is excluded and matches this all the same, unless a folder that it is in is excluded; can be given " +
+        "more than once, and wins over all that excludes"
+    ),
+    Flag.atLeast(0)
+  ),
+  excludeFrom: Param.makeSingle({ kind: Param.flagKind, name: "exclude-from", primitiveType: Settings.path }).pipe(
+    Flag.withMetavar("FILE"),
+    Flag.withDescription(
+      "Read patterns from the lines of FILE, before those of --exclude; can be given more than once"
+    ),
+    Flag.atLeast(0)
+  )
+}
+
+/** What the flags were given. */
+export interface Given {
+  readonly exclude: ReadonlyArray<string>
+  readonly include: ReadonlyArray<string>
+  readonly excludeFrom: ReadonlyArray<string>
+}
+
+const maxFileBytes = 2 ** 20
+
+/** Text of a file, byte for byte. It may be a pipe. */
+const read = (path: FilePath.FilePath): Effect.Effect<string, Stop.Stop> =>
+  Stream.suspend(() =>
+    Stream.fromAsyncIterable<Uint8Array, FilesError>(
+      // One byte more than it may have.
+      createReadStream(Buffer.from(FilePath.toBytes(path)), { end: maxFileBytes }),
+      (error) => {
+        const code = error instanceof Error && "code" in error ? String(error.code) : String(error)
+        return new FilesError({ call: "read", path, code, target: Option.none() })
+      }
+    )
+  ).pipe(
+    Stream.runCollect,
+    Effect.mapError(({ message }) => Stop.usage(`${message}.`)),
+    Effect.map((chunks) => Buffer.concat(chunks)),
+    Effect.filterOrFail(
+      ({ length }) => length <= maxFileBytes,
+      () => Stop.usage(`"${FilePath.display(path)}" has more than 1 MiB, which is too much for a file of patterns.`)
+    ),
+    Effect.map(FilePath.fromBytes)
+  )
+
+const refuse = (where: string) => ({ message }: InvalidRule): Stop.Stop => Stop.usage(`${where}: ${message}.`)
+
+/** Rules in the order in which they are tried: those of files, what is excluded, and last what is included. */
+export const resolve = ({ exclude, excludeFrom, include }: Given): Effect.Effect<ReadonlyArray<Rule>, Stop.Stop> =>
+  Effect.gen(function*() {
+    if (exclude.length + excludeFrom.length + include.length === 0) return []
+    if (exclude.length + excludeFrom.length === 0) {
+      return yield* Stop.usage(
+        "--include takes back what is excluded, and nothing is: add --exclude. To copy nothing but *.jpg: " +
+          "--exclude '*' --include '*/' --include '*.jpg'"
+      )
+    }
+    const { parse, parseFile } = yield* Effect.promise(() => import("@fanout/ops/Filter"))
+    const fromFiles = yield* Effect.forEach(excludeFrom, (name) => {
+      const path = FilePath.join(Arguments.workingFolder(), FilePath.make(name))
+      return Effect.flatMap(
+        read(path),
+        (text) => Effect.mapError(parseFile(text), refuse(`In "${FilePath.display(path)}"`))
+      )
+    })
+    const excluded = yield* Effect.forEach(exclude, (text) => Effect.mapError(parse(text), refuse("--exclude")))
+    const included = yield* Effect.forEach(include, (text) => Effect.mapError(parse(`!${text}`), refuse("--include")))
+    return [...fromFiles.flat(), ...excluded, ...included]
+  })
