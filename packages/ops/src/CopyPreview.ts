@@ -89,8 +89,8 @@ const unknown = (transfer: Transfer, error: FilesError | NoFreeName): Entry => {
  *
  * **Gotchas**
  *
- * Of what is in a folder that would be refused nothing is said. What others do to source or destination between the
- * preview and the copy may change decisions.
+ * Of what is in a folder that would be refused nothing is said, nor of what the rules exclude. What others do to
+ * source or destination between the preview and the copy may change decisions.
  *
  * @category running
  * @since 0.1.0
