@@ -115,3 +115,43 @@ describe("fanout copy of a large file", () => {
     assert.strictEqual(fs.statSync(path.join(target, "large")).ino, killed?.ino)
   })
 })
+
+describe("fanout copy --verify", () => {
+  const image = path.join(folder, "image")
+  const disk = path.join(folder, "disk")
+  const mayMount = isRoot && spawnSync("mkfs.ext4", ["-V"]).error === undefined
+
+  afterAll(() => void spawnSync("umount", [disk]))
+
+  it.skipIf(!mayMount)("reads each copy back from the device", () => {
+    fs.mkdirSync(disk)
+    fs.writeFileSync(image, "")
+    fs.truncateSync(image, 128 * 2 ** 20)
+    assert.strictEqual(spawnSync("mkfs.ext4", ["-q", image]).status, 0)
+    assert.strictEqual(spawnSync("mount", ["-o", "loop", image, disk]).status, 0)
+    const source = path.join(folder, "to verify")
+    fs.mkdirSync(source)
+    for (let i = 0; i < 20; i++) fs.writeFileSync(path.join(source, `small-${i}`), Buffer.alloc(100_000, i))
+    fs.writeFileSync(path.join(source, "large"), Buffer.alloc(20_000_000, 7))
+    // What the process has read from devices, as it knows itself when it ends.
+    const noted = path.join(folder, "io")
+    const note = path.join(folder, "note.mjs")
+    fs.writeFileSync(
+      note,
+      `import * as fs from "node:fs"
+      process.on("exit", () => fs.writeFileSync(${JSON.stringify(noted)}, fs.readFileSync("/proc/self/io")))`
+    )
+    const readBytes = (...options: ReadonlyArray<string>): number => {
+      const args = ["--import", note, ...argv(["copy", ...options, "-T", source, path.join(disk, options.join())])]
+      // It ends the way in which Node ends then, and that is told.
+      const env = { ...process.env, FANOUT_DEBUG: "1" }
+      const { status, stderr, stdout } = spawnSync(process.execPath, args, { encoding: "utf8", env })
+      assert.strictEqual(status, 0, stderr)
+      if (options.includes("--verify")) assert.match(stdout, /21 copied.* 21 verified/)
+      return Number(/^read_bytes: (\d+)/m.exec(fs.readFileSync(noted, "utf8"))?.[1])
+    }
+
+    assert.isBelow(readBytes("--conflict=changed"), 2_000_000)
+    assert.isAtLeast(readBytes("--verify"), 22_000_000)
+  })
+})

@@ -59,6 +59,8 @@ export const Request = Schema.Struct({
   preserve: Schema.optionalKey(Schema.Array(CopyOptions.Property)),
   /** Whether what is copied is on the device before it counts as done. */
   durable: Schema.optionalKey(Schema.Literal(true)),
+  /** Whether what is copied is read back from the device and compared. */
+  verify: Schema.optionalKey(Schema.Literal(true)),
   /** What is left out below the sources. They are themselves copied in any case. */
   rules: Schema.optionalKey(Schema.Array(Filter.Rule))
 })
@@ -325,32 +327,38 @@ const forgetLinks = Effect.gen(function*() {
  * @category running
  * @since 0.1.0
  */
-export const program = Effect.fnUntraced(function*(payload: Payload) {
-  const { fanOut } = yield* TaskDispatcher
-  const pools = yield* Pools
-  yield* pauseIfMoved
-  // It only tells how much there is: where it fails, that is not known.
-  yield* Effect.forkScoped(Effect.ignore(count(payload)))
-  const concurrency = pools.findUnsafe("io")?.size ?? 1
-  const { options, source } = yield* entries(payload)
-  const tally = yield* fanOut("entries", CopyEntry, source, { ...options, concurrency, pauseOn }).pipe(
-    Effect.provideService(MadeFolders, new Set()),
-    Effect.provideService(Turns, new Map()),
-    Effect.provideService(ProtectedFiles.ProtectedFiles, yield* ProtectedFiles.make(payload.leaveOut)),
-    // It collects failures, so it never gives up.
-    Effect.catchTag("FanOutStopped", Effect.die)
-  )
-  // What is left beside them by now is nothing that anybody goes on with.
-  yield* sweepTargets(payload)
-  // What has failed may be tried again, and be one of several names.
-  if (tally.failed === 0) yield* forgetLinks
-  return tally
-}, (program, { homes = [], request: { durable: isDurable = false, preserve = CopyOptions.usual } }) =>
-  program.pipe(
-    Effect.provideServiceEffect(Durability.Durability, isDurable ? Durability.make : Durability.Durability),
-    Effect.provideService(FileSystems.Homes, homes),
-    Effect.provideService(CopyOptions.CopyOptions, { keeps: new Set(preserve), isDurable })
-  ))
+export const program = Effect.fnUntraced(
+  function*(payload: Payload) {
+    const { fanOut } = yield* TaskDispatcher
+    const pools = yield* Pools
+    yield* pauseIfMoved
+    // It only tells how much there is: where it fails, that is not known.
+    yield* Effect.forkScoped(Effect.ignore(count(payload)))
+    const concurrency = pools.findUnsafe("io")?.size ?? 1
+    const { options, source } = yield* entries(payload)
+    const tally = yield* fanOut("entries", CopyEntry, source, { ...options, concurrency, pauseOn }).pipe(
+      Effect.provideService(MadeFolders, new Set()),
+      Effect.provideService(Turns, new Map()),
+      Effect.provideService(ProtectedFiles.ProtectedFiles, yield* ProtectedFiles.make(payload.leaveOut)),
+      // It collects failures, so it never gives up.
+      Effect.catchTag("FanOutStopped", Effect.die)
+    )
+    // What is left beside them by now is nothing that anybody goes on with.
+    yield* sweepTargets(payload)
+    // What has failed may be tried again, and be one of several names.
+    if (tally.failed === 0) yield* forgetLinks
+    return tally
+  },
+  (program, { homes = [], request: { durable: isDurable = false, preserve = CopyOptions.usual, verify = false } }) =>
+    program.pipe(
+      Effect.provideServiceEffect(
+        Durability.Durability,
+        Durability.of(isDurable ? "names" : verify ? "content" : "none")
+      ),
+      Effect.provideService(FileSystems.Homes, homes),
+      Effect.provideService(CopyOptions.CopyOptions, { keeps: new Set(preserve), isDurable, isVerified: verify })
+    )
+)
 
 /**
  * Removes every temporary file that the job has left under its targets.

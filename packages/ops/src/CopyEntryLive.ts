@@ -292,10 +292,12 @@ export const layerShared = <E>(
     const context = Context.make(CopyRouter, router).pipe(Context.add(Files.Files, quick ?? files))
     const shared = yield* share(CopyFiles, others, startsAfter)
     const copyShared = (payload: Task.Payload<typeof CopyFiles>, key: Payload) =>
-      Effect.flatMap(CopyOptions, ({ isDurable }) => {
+      Effect.flatMap(CopyOptions, ({ isDurable, isVerified }) => {
         const here = Effect.provideContext(CopyFilesLive.copy(payload), context)
         // Most of the time all wait for the device: it is flushed for all of them at once here.
-        return isDurable ? here : shared({ key, payload, quick: quick === undefined ? undefined : here, slow: here })
+        return isDurable || isVerified
+          ? here
+          : shared({ key, payload, quick: quick === undefined ? undefined : here, slow: here })
       })
     return {
       "@fanout/ops/CopyEntry": (payload: Payload) =>

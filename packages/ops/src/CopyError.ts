@@ -15,6 +15,7 @@ import { FilesError } from "./FilesError.ts"
  * - `Vanished`: the source is gone since it was listed.
  * - `Changed`: the source changed each time that it was read.
  * - `KindChanged`: the source is not what it was listed as any more.
+ * - `Mismatch`: what was read back from the device is not what was copied, each time that it was written.
  * - `Occupied`: something has the name that was to be free.
  * - `CallFailed`: the file system refused a call, on the side of the source or of the destination.
  * - `Unsupported`: the strategy can't copy this here; nothing was done, and another strategy may.
@@ -26,6 +27,7 @@ export const Reason = Schema.TaggedUnion({
   Vanished: { path: FilePath.FilePath },
   Changed: { path: FilePath.FilePath },
   KindChanged: { path: FilePath.FilePath },
+  Mismatch: { path: FilePath.FilePath },
   Occupied: { path: FilePath.FilePath },
   CallFailed: { side: Schema.Literals(["source", "destination"]), error: FilesError },
   Unsupported: { path: FilePath.FilePath }
@@ -55,6 +57,7 @@ export class CopyError extends Schema.TaggedError<CopyError>("@fanout/ops/CopyEr
       Vanished: ({ path }) => `${show(path)} vanished before it could be copied`,
       Changed: ({ path }) => `${show(path)} changed while it was copied`,
       KindChanged: ({ path }) => `${show(path)} became something else before it could be copied`,
+      Mismatch: ({ path }) => `The copy ${show(path)} was not what had been written when it was read back`,
       Occupied: ({ path }) => `Something took the name ${show(path)} in the meantime`,
       CallFailed: ({ error }) => error.message,
       Unsupported: ({ path }) => `There is no way to copy ${show(path)} here`

@@ -12,10 +12,12 @@ import type * as Layer from "effect/Layer"
 import * as Conflict from "./Conflict.ts"
 import { CopyOptions, type Property } from "./CopyOptions.ts"
 import { type CopiedFiles, CopyFiles, ThreadTasks } from "./CopyTask.ts"
-import type { FilePath } from "./FilePath.ts"
+import * as FilePath from "./FilePath.ts"
 import * as Files from "./Files.ts"
 import type { FilesError } from "./FilesError.ts"
+import type { Hasher } from "./Hasher.ts"
 import { Durability } from "./internal/durability.ts"
+import * as ReadBack from "./internal/readBack.ts"
 import { isUnsupported } from "./internal/unnamedFiles.ts"
 import * as WholeCopy from "./WholeCopy.ts"
 
@@ -37,6 +39,8 @@ interface Held {
   readonly sizeBytes: number
   /** Its place among the names. */
   readonly index: number
+  /** Of what was copied, if it is to be compared. */
+  readonly digest: string | undefined
 }
 
 /** Copies what is ordinary, and leaves the rest. */
@@ -48,6 +52,8 @@ class Copying implements Files.Copier {
   readonly alone: Array<number> = []
   readonly buffer = spare.pop() ?? Buffer.allocUnsafeSlow(bufferBytes)
   readonly hold: Files.Copier["hold"]
+  readonly take: Files.Copier["take"]
+  private readonly hasher: Hasher | undefined
   readonly keepsOwner: boolean
   readonly looksForAttributes: boolean
   private readonly payload: Payload
@@ -62,9 +68,11 @@ class Copying implements Files.Copier {
   /** Copies that have no name yet. */
   readonly held: Array<Held> = []
 
-  constructor(payload: Payload, isDurable: boolean, mayWork: () => boolean) {
+  constructor(payload: Payload, { isDurable, isVerified }: CopyOptions, mayWork: () => boolean) {
     this.payload = payload
-    if (isDurable) this.hold = (file, sizeBytes) => this.holdOne(file, sizeBytes)
+    if (isDurable || isVerified) this.hold = (file, sizeBytes) => this.holdOne(file, sizeBytes)
+    if (isVerified) this.hasher = ReadBack.makeHasher()
+    this.take = this.hasher?.update
     this.keeps = new Set(payload.keeps)
     this.keepsOwner = this.keeps.has("owner")
     this.looksForAttributes = this.keeps.has("xattr")
@@ -90,6 +98,8 @@ class Copying implements Files.Copier {
     const isOrdinary = (isSmall || (kind === "link" && this.hold === undefined)) &&
       !this.payload.avoid.some((one) => one.inode === inode && one.device === device)
     this.source = stat
+    // It may have been given part of one that was left.
+    if (isOrdinary) this.hasher?.digest()
     this.isInFile = isOrdinary
     if (!isOrdinary) this.leave()
     return isOrdinary
@@ -111,7 +121,7 @@ class Copying implements Files.Copier {
   }
 
   private holdOne(file: Files.UnnamedFile, sizeBytes: number): void {
-    this.held.push({ file, sizeBytes, index: this.count })
+    this.held.push({ file, sizeBytes, index: this.count, digest: this.hasher?.digest() })
     this.bytes += sizeBytes
     this.next()
   }
@@ -158,21 +168,27 @@ const placeHeld = Effect.fnUntraced(function*(to: Files.Folder, names: Payload["
   const { held } = copying
   const { content, names: flushNames } = yield* Durability
   const isWritten = yield* Effect.isSuccess(content(to, held.map(({ file }) => file)))
-  const placed: Array<{ readonly index: number; readonly name: FilePath }> = []
-  for (const { file, index } of held) {
+  const placed: Array<{ readonly index: number; readonly name: FilePath.FilePath; readonly isCompared: boolean }> = []
+  for (const { digest, file, index } of held) {
     const name = names[index]
-    // Whoever must stop, or owns the job no more, gives nothing its name.
-    if (name === undefined || !isWritten || !copying.mayPlace() || !(yield* Effect.isSuccess(file.link(name)))) {
+    if (name === undefined || !isWritten) {
       copying.placed(false, index)
-    } else {
-      placed.push({ index, name })
+      continue
     }
+    const isSame = digest === undefined ||
+      (yield* Effect.isSuccess(ReadBack.readBack(file, digest, FilePath.join(to.path, name))))
+    // Whoever must stop, or owns the job no more, gives nothing its name.
+    if (isSame && copying.mayPlace() && (yield* Effect.isSuccess(file.link(name)))) {
+      placed.push({ index, name, isCompared: digest !== undefined })
+    } else copying.placed(false, index)
   }
+  const compared = placed.filter(({ isCompared }) => isCompared).length
   const areKept = yield* Effect.isSuccess(flushNames(to))
   for (const { index, name } of placed) {
     if (!areKept && copying.mayPlace()) yield* Effect.ignore(to.unlink(name))
     copying.placed(areKept, index)
   }
+  if (areKept && compared > 0) yield* ReadBack.count(compared)
 })
 
 const copyIn = Effect.fnUntraced(function*(payload: Payload, copying: Copying) {
@@ -200,8 +216,7 @@ export const copy = Effect.fnUntraced(function*(
 ): Effect.fn.Return<CopiedFiles, never, Files.Files> {
   const stop = yield* Interrupter.Interrupter
   const lease = yield* Lease.Lease
-  const { isDurable } = yield* CopyOptions
-  const copying = new Copying(payload, isDurable, () => stop.reason === undefined && lease.isHeldUnsafe())
+  const copying = new Copying(payload, yield* CopyOptions, () => stop.reason === undefined && lease.isHeldUnsafe())
   return yield* copyIn(payload, copying).pipe(
     Effect.tap(() => Progress.add("bytes", copying.bytes)),
     Effect.map(() => ({

@@ -42,6 +42,9 @@ export interface CopyOptions {
 
   /** Whether what is copied is on the device before it counts as done. */
   readonly isDurable: boolean
+
+  /** Whether what is copied is read back from the device and compared, before it gets its name. */
+  readonly isVerified: boolean
 }
 
 /**
@@ -59,5 +62,5 @@ export const usual: ReadonlyArray<Property> = ["mode", "times"]
  * @since 0.1.0
  */
 export const CopyOptions: Context.Reference<CopyOptions> = Context.Reference<CopyOptions>("@fanout/ops/CopyOptions", {
-  defaultValue: () => ({ keeps: new Set(usual), isDurable: false })
+  defaultValue: () => ({ keeps: new Set(usual), isDurable: false, isVerified: false })
 })

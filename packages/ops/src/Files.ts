@@ -179,6 +179,12 @@ export interface OpenFile {
   /** Returns once all is on the device that was written to its file system before. Fails with `ENOTSUP`. */
   readonly syncFileSystem: Effect.Effect<void, FilesError>
 
+  /**
+   * Has the system forget what it remembers of the content, once that is on the device, so that it is read from there.
+   * Fails with `ENOTSUP` where there is no such call.
+   */
+  readonly forget: Effect.Effect<void, FilesError>
+
   /** Its extended attributes. Fails with `ENOTSUP` where there are none. */
   readonly attributes: Effect.Effect<ReadonlyArray<Attribute>, FilesError>
 
@@ -268,6 +274,9 @@ export interface Copier {
 
   /** Is told that the file has extended attributes, where these are looked for. */
   readonly hasAttributes: () => void
+
+  /** Takes what is copied, piece by piece; it is only there until this returns. */
+  readonly take?: ((bytes: Uint8Array) => void) | undefined
 
   /** Takes how large the copy is once it has its name. */
   readonly copied: (sizeBytes: number) => void

@@ -7,9 +7,9 @@ import * as Interrupter from "@fanout/core/Interrupter"
 import * as Effect from "effect/Effect"
 import type { CopyError } from "./CopyError.ts"
 import type { CopyOptions } from "./CopyOptions.ts"
-import type { CopyRequest, CopyStrategy } from "./CopyStrategy.ts"
+import type { CopyStrategy } from "./CopyStrategy.ts"
 import type * as Files from "./Files.ts"
-import { copyContent } from "./internal/content.ts"
+import { type CopiedContent, copyContent, type Copying } from "./internal/content.ts"
 import { createDraft, type Draft } from "./internal/placing.ts"
 import { onDestination, onSource } from "./internal/sides.ts"
 
@@ -30,18 +30,16 @@ const bufferBytes = (sizeBytes: number): number => Math.min(Math.max(sizeBytes +
  * grow, some for ever. A read that gives less than was asked for, and exactly up to that size, has met the end.
  */
 const pump = Effect.fnUntraced(function*(
-  _: CopyRequest,
-  from: Files.OpenFile,
-  stat: Files.FileStat,
-  { file }: Draft,
-  count: (bytes: number) => Effect.Effect<void>
-): Effect.fn.Return<{ readonly strategy: string; readonly sizeBytes: number }, CopyError | Interrupter.Interrupted> {
+  { count, from, stat, take, to: { file } }: Copying<Draft>
+): Effect.fn.Return<CopiedContent, CopyError | Interrupter.Interrupted> {
   // Not cleared first: only what was read into it is written.
   const buffer = Buffer.allocUnsafeSlow(bufferBytes(stat.sizeBytes))
   for (let sizeBytes = 0;;) {
     const length = yield* onSource(from.read(buffer))
     if (length === 0) return { strategy: "whole", sizeBytes }
-    yield* onDestination(file.write(length === buffer.length ? buffer : buffer.subarray(0, length)))
+    const piece = length === buffer.length ? buffer : buffer.subarray(0, length)
+    take?.(piece)
+    yield* onDestination(file.write(piece))
     sizeBytes += length
     yield* count(sizeBytes)
     if (length < buffer.length && sizeBytes === stat.sizeBytes) return { strategy: "whole", sizeBytes }

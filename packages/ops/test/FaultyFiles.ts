@@ -26,6 +26,7 @@ export const intercept = (files: Files.Files["Service"], before: Before): Files.
     copyFrom: (file, offset, bytes) => around("copy_file_range", path, inner.copyFrom(innerOf(file), offset, bytes)),
     cloneFrom: (file) => around("ficlone", path, inner.cloneFrom(innerOf(file))),
     truncate: (sizeBytes) => around("ftruncate", path, inner.truncate(sizeBytes)),
+    forget: around("fadvise", path, inner.forget),
     sync: around("fsync", path, inner.sync),
     syncFileSystem: around("syncfs", path, inner.syncFileSystem),
     attributes: around("listxattr", path, inner.attributes),

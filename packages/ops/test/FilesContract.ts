@@ -916,6 +916,10 @@ const contentTests = (test: Test) => {
       const itself = yield* files.open(folder.path)
       yield* itself.sync
       yield* ifSupported(itself.syncFileSystem)
+      yield* ifSupported(file.forget)
+      const again = Buffer.alloc(10)
+      assert.strictEqual(yield* file.readAt(again, 1), 3)
+      assert.strictEqual(again.toString("latin1", 0, 3), "ext")
     }))
 }
 

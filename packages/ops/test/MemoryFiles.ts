@@ -105,6 +105,8 @@ export class Disk {
   syncsAsOne = true
   /** Files and folders that are open. */
   openCount = 0
+  /** What a device makes of what is written to it. */
+  corrupts = (content: Uint8Array): Uint8Array => content
   /** Files and folders, and file systems, that were flushed. */
   syncs = { one: 0, all: 0 }
 
@@ -500,6 +502,9 @@ const fileOf = (disk: Disk, inode: Inode, path: FilePath.FilePath, handle: Handl
         inode.content = content
         disk.touch(inode)
       }),
+    forget: use("fadvise", () => {
+      inode.content = disk.corrupts(inode.onDevice.content)
+    }),
     sync: use("fsync", () => {
       disk.syncs.one++
       disk.sync(inode)
@@ -649,6 +654,7 @@ export const copyEach = (
     for (;;) {
       const length = yield* file.read(copier.buffer)
       if (length === 0) break
+      copier.take?.(copier.buffer.subarray(0, length))
       yield* copy.write(copier.buffer.subarray(0, length))
       sizeBytes += length
       if (sizeBytes === stat.sizeBytes && length < copier.buffer.length) break

@@ -48,6 +48,7 @@ export interface Options {
   readonly leaveOut?: ReadonlyArray<string>
   readonly preserve?: ReadonlyArray<CopyOptions.Property>
   readonly durable?: boolean
+  readonly verify?: boolean
   /** What remembers files with several names. */
   readonly hardLinks?: HardLinks.HardLinks
   readonly rules?: ReadonlyArray<string>
@@ -64,13 +65,14 @@ const filesOf = (disk: MemoryFiles.Disk, { before = () => Effect.void, together 
   )
 }
 
-const plan = ({ conflict = "changed", durable = false, leaveOut = [], preserve, rules }: Options) =>
+const plan = ({ conflict = "changed", durable = false, leaveOut = [], preserve, rules, verify = false }: Options) =>
   Copy.plan({
     sources: [FilePath.make("/from")],
     destination: FilePath.make("/to/copy"),
     noTargetDirectory: true,
     conflict,
     ...durable ? { durable } : {},
+    ...verify ? { verify } : {},
     ...preserve === undefined ? {} : { preserve },
     ...rules === undefined ? {} : { rules: rules.map((rule) => Filter.Rule.make(rule)) }
   }, leaveOut.map(FilePath.make))

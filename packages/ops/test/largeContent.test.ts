@@ -61,9 +61,13 @@ class World {
   /** Copies, and stops once so many pieces were written. */
   run(
     stopAfter = Infinity,
-    options: { readonly before?: FaultyFiles.Before; readonly placing?: "replace" | "exclusive" } = {}
+    options: {
+      readonly before?: FaultyFiles.Before
+      readonly placing?: "replace" | "exclusive"
+      readonly isVerified?: boolean
+    } = {}
   ) {
-    const { before = () => Effect.void, placing = "replace" } = options
+    const { before = () => Effect.void, isVerified = false, placing = "replace" } = options
     this.reads = 0
     this.token++
     const interrupter = Interrupter.makeUnsafe()
@@ -84,7 +88,7 @@ class World {
         target: yield* Place.open(target),
         temporary: TemporaryName.make(job, token, target),
         placing,
-        options: CopyOptions.CopyOptions.defaultValue()
+        options: { ...CopyOptions.CopyOptions.defaultValue(), isVerified }
       })
     }).pipe(
       Effect.scoped,
@@ -216,6 +220,21 @@ describe("large files", () => {
       assert.deepStrictEqual(world.names("/to"), [])
       assert.isTrue(Exit.isSuccess(yield* world.run()))
       assert.deepStrictEqual([world.reads, world.bytes], [pieces, pieces * mebi])
+      world.assertCopied()
+    }))
+
+  it.effect("are compared as a whole where they go on", () =>
+    Effect.gen(function*() {
+      const world = new World()
+      // What is read back is what is on the device.
+      const before: FaultyFiles.Before = (call) =>
+        Effect.sync(() => {
+          if (call === "fadvise") world.disk.syncAll()
+        })
+      yield* world.run(5, { isVerified: true })
+      assert.isTrue(Exit.isSuccess(yield* world.run(Infinity, { isVerified: true, before })))
+      // Five of them are read once more.
+      assert.strictEqual(world.reads, pieces)
       world.assertCopied()
     }))
 

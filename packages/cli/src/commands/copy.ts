@@ -49,6 +49,7 @@ const config = {
     "durable",
     "Have each copy survive a power cut before it counts as done: flushed, then put in its place"
   ),
+  verify: Settings.toggle("verify", "Read each copy back from the device, and compare, before it gets its name"),
   ...Rules.flags,
   concurrency: Settings.concurrency,
   dryRun: Settings.toggle("dry-run", "Say what would be done, and do nothing"),
@@ -58,13 +59,16 @@ const config = {
 
 /** What the flags were given that say what is copied, and how. */
 type Given =
-  & Pick<Command.Command.Config.Infer<typeof config>, "noTargetDirectory" | "conflict" | "durable" | "preserve">
+  & Pick<
+    Command.Command.Config.Infer<typeof config>,
+    "noTargetDirectory" | "conflict" | "durable" | "preserve" | "verify"
+  >
   & Rules.Given
 
 /** What is asked for: the paths absolute, as they were given otherwise. */
 const requestOf = (
   paths: ReadonlyArray<string>,
-  { durable, exclude, excludeFrom, include, preserve, ...options }: Given
+  { durable, exclude, excludeFrom, include, preserve, verify, ...options }: Given
 ): Effect.Effect<Copy.Request, Stop.Stop> =>
   Effect.gen(function*() {
     const given = paths.map((path) => FilePath.join(Arguments.workingFolder(), FilePath.make(path)))
@@ -84,6 +88,7 @@ const requestOf = (
       // What is as usual is the request that it was before there was anything else.
       ...yield* Preserve.resolve(preserve),
       ...durable ? { durable } : {},
+      ...verify ? { verify } : {},
       ...rules.length === 0 ? {} : { rules }
     }
   })

@@ -38,7 +38,8 @@ export const counts = (progress: Progress, { failures, vanished = 0 }: Known = {
   if (vanished > 0) parts.push(`${format.count(vanished)} vanished`)
   if (failed > 0) parts.push(...byFailure(failures ?? { failed }))
   if (parts.length === 0) parts.push("0 done")
-  const { bytes = 0, cached = 0 } = progress.units
+  const { bytes = 0, cached = 0, verified = 0 } = progress.units
+  if (verified > 0) parts.push(`${format.count(verified)} verified`)
   if (cached > 0) parts.push(format.cached(cached))
   if (bytes > 0) parts.push(format.bytes(bytes))
   return parts.join(", ")

@@ -14,7 +14,26 @@ import * as Place from "../Place.ts"
 import { keepAttributes } from "./attributes.ts"
 import { flushContent, prepare } from "./durability.ts"
 import { type Draft, flushPlaced } from "./placing.ts"
+import * as ReadBack from "./readBack.ts"
 import { onSource } from "./sides.ts"
+
+/** A file whose content is copied. */
+export interface Copying<D> {
+  readonly request: CopyRequest
+  readonly from: Files.OpenFile
+  readonly stat: Files.FileStat
+  readonly to: D
+  /** Takes how many bytes are copied by now. */
+  readonly count: (bytes: number) => Effect.Effect<void>
+  /** Takes all bytes, one after the other, if somebody is to know them. */
+  readonly take: ((bytes: Uint8Array) => void) | undefined
+}
+
+/** What was copied. */
+export interface CopiedContent {
+  readonly strategy: string
+  readonly sizeBytes: number
+}
 
 /** How a strategy copies content. */
 interface ContentOptions<D> {
@@ -24,18 +43,9 @@ interface ContentOptions<D> {
     stat: Files.FileStat
   ) => Effect.Effect<D, CopyError | Interrupter.Interrupted, Files.Files | Scope.Scope>
 
-  /** Copies the content, and tells `count` how many bytes of it by now. */
   readonly copy: (
-    request: CopyRequest,
-    from: Files.OpenFile,
-    stat: Files.FileStat,
-    to: D,
-    count: (bytes: number) => Effect.Effect<void>
-  ) => Effect.Effect<
-    { readonly strategy: string; readonly sizeBytes: number },
-    CopyError | Interrupter.Interrupted,
-    Scope.Scope
-  >
+    copying: Copying<D>
+  ) => Effect.Effect<CopiedContent, CopyError | Interrupter.Interrupted, Scope.Scope>
 }
 
 /** File to write to, of which so many bytes were counted by runs before this one. */
@@ -76,14 +86,18 @@ const copyOnce = Effect.fnUntraced(
     yield* prepare(target.folder)
     const draft = yield* open(request, stat)
     counted.bytes = Math.max(counted.bytes, draft.counted)
-    const copied = yield* copy(request, from, stat, draft, count(counted))
+    const hasher = options.isVerified ? ReadBack.makeHasher() : undefined
+    const take = hasher?.update
+    const copied = yield* copy({ request, from, stat, to: draft, count: count(counted), take })
     if (isChanged(stat, yield* onSource(from.stat))) {
       return yield* new CopyError({ reason: Reason.cases.Changed.make({ path: Place.path(source) }) })
     }
     const lost = yield* keepAttributes(draft.file, Effect.succeed(from), stat, options)
     yield* flushContent(target.folder, draft.file)
+    if (hasher !== undefined) yield* ReadBack.readBack(draft.file, hasher.digest(), Place.path(target))
     yield* draft.place
     yield* flushPlaced(request)
+    if (hasher !== undefined) yield* ReadBack.count(1)
     return { ...copied, lost }
   },
   Effect.scoped
@@ -100,6 +114,7 @@ export const copyContent = <D extends CountedDraft>(
     // flushed is not flushed again: nobody knows what is on the device then.
     return Effect.catchReason(copy, "CopyError", "Unsupported", () => copy).pipe(
       (copied) => Effect.catchReason(copied, "CopyError", "Changed", () => copied),
+      (copied) => Effect.catchReason(copied, "CopyError", "Mismatch", () => copied),
       (copied) => Effect.catchIf(copied, isUnflushed, () => copied)
     )
   })

@@ -102,6 +102,14 @@ export const make: Effect.Effect<Durability, never, Files.Files | Scope.Scope> =
   }
 })
 
+/** What flushes as much as is asked for. What is read back from the device is there; its name may not be. */
+export const of = (what: "none" | "content" | "names"): Effect.Effect<Durability, never, Files.Files | Scope.Scope> =>
+  what === "none"
+    ? Effect.sync(Durability.defaultValue)
+    : what === "names"
+    ? make
+    : Effect.map(make, (durability) => ({ ...durability, names: () => Effect.void }))
+
 /** Makes ready to flush what will be written to a folder. */
 export const prepare = (folder: Files.Folder): Effect.Effect<void, CopyError> =>
   Effect.flatMap(Durability, (durability) => onDestination(durability.prepare(folder)))

@@ -9,9 +9,9 @@ import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import type * as Scope from "effect/Scope"
 import type { CopyError } from "../CopyError.ts"
-import type { CopyRequest } from "../CopyStrategy.ts"
 import type * as Files from "../Files.ts"
 import type { FilesError } from "../FilesError.ts"
+import type { CopiedContent, Copying } from "./content.ts"
 import type { PartialFile } from "./partialFile.ts"
 import { onDestination, onSource } from "./sides.ts"
 
@@ -38,31 +38,59 @@ class Content {
   private readonly to: PartialFile
   private readonly sizeBytes: number
   private readonly count: (bytes: number) => Effect.Effect<void>
+  private readonly take: ((bytes: Uint8Array) => void) | undefined
 
-  constructor(
-    from: Files.OpenFile,
-    to: PartialFile,
-    sizeBytes: number,
-    count: (bytes: number) => Effect.Effect<void>
-  ) {
+  constructor({ count, from, stat: { sizeBytes }, take, to }: Copying<PartialFile>) {
     this.from = from
     this.to = to
     this.bytes = to.bytes
     this.sizeBytes = sizeBytes
     this.count = count
+    this.take = take
+    if (take !== undefined) this.way = "chunked"
   }
 
   /** Shares all blocks of the source, where they are on the same device and that has such a thing. */
   readonly share: Effect.Effect<boolean> = Effect.suspend(() =>
-    this.bytes > 0 ? Effect.succeed(false) : Effect.match(this.to.file.cloneFrom(this.from), {
-      onFailure: () => false,
-      onSuccess: () => {
-        this.way = "reflink"
-        this.bytes = this.sizeBytes
-        return true
-      }
-    })
+    this.bytes > 0 || this.take !== undefined ?
+      Effect.succeed(false) :
+      Effect.match(this.to.file.cloneFrom(this.from), {
+        onFailure: () => false,
+        onSuccess: () => {
+          this.way = "reflink"
+          this.bytes = this.sizeBytes
+          return true
+        }
+      })
   )
+
+  /** Reads what a run before this one has copied, for those who are to know all bytes. */
+  readonly readCopied: Effect.Effect<void, CopyError | Interrupter.Interrupted> = Effect.gen(
+    { self: this },
+    function*() {
+      const { take } = this
+      if (take === undefined) return
+      for (let at = 0; at < this.bytes;) {
+        const buffer = this.ownBuffer(this.bytes - at)
+        const length = yield* onSource(this.from.readAt(buffer, at))
+        // It is shorter by now, which shows once it is looked at again.
+        if (length === 0) return
+        take(buffer.subarray(0, length))
+        at += length
+        yield* Interrupter.check
+      }
+    }
+  )
+
+  /** Passes a hole. */
+  skipTo(end: number): Effect.Effect<void> {
+    const length = end - this.bytes
+    if (this.take !== undefined) {
+      const zeros = new Uint8Array(Math.min(length, pieceBytes.memory))
+      for (let left = length; left > 0; left -= zeros.length) this.take(zeros.subarray(0, Math.min(left, zeros.length)))
+    }
+    return this.passed(length)
+  }
 
   /** Copies up to this place, or up to the end of the source if that comes before. */
   readonly copyTo = Effect.fnUntraced({ self: this }, function*(this: Content, end: number) {
@@ -78,7 +106,7 @@ class Content {
   })
 
   /** Counts what was copied, or is a hole, and keeps how far it has come. */
-  passed(length: number): Effect.Effect<void> {
+  private passed(length: number): Effect.Effect<void> {
     this.bytes += length
     return Effect.andThen(this.count(this.bytes), this.to.save(this.bytes, this.flushed))
   }
@@ -99,13 +127,19 @@ class Content {
   }
 
   private throughMemory(most: number): Effect.Effect<number, CopyError> {
-    // Not cleared first: only what was read into it is written.
+    const buffer = this.ownBuffer(most)
+    return Effect.flatMap(onSource(this.from.readAt(buffer, this.bytes)), (length) => {
+      if (length === 0) return Effect.succeed(0)
+      const piece = buffer.subarray(0, length)
+      this.take?.(piece)
+      return Effect.as(onDestination(this.to.file.writeAt(piece, this.bytes)), length)
+    })
+  }
+
+  /** Not cleared first: only what was read into it is used. */
+  private ownBuffer(most: number): Uint8Array {
     this.buffer ??= Buffer.allocUnsafeSlow(pieceBytes.memory)
-    const buffer = this.buffer.subarray(0, Math.min(most, pieceBytes.memory))
-    return Effect.flatMap(onSource(this.from.readAt(buffer, this.bytes)), (length) =>
-      length === 0
-        ? Effect.succeed(0)
-        : Effect.as(onDestination(this.to.file.writeAt(buffer.subarray(0, length), this.bytes)), length))
+    return this.buffer.subarray(0, Math.min(most, pieceBytes.memory))
   }
 
   /** Flushes what was written, while more is being written. What could not be flushed may not be whole. */
@@ -134,26 +168,17 @@ class Content {
 const dataFrom = (from: Files.OpenFile, at: number, sizeBytes: number) =>
   Effect.catch(from.dataFrom(at), () => Effect.succeedSome({ start: at, end: sizeBytes }))
 
-/**
- * Copies the content, as much of it as the source had when it was opened. `count` takes how many bytes are copied.
- * Gives how that was done, and how many bytes it has.
- */
+/** Copies the content, as much of it as the source had when it was opened. */
 export const copy = Effect.fnUntraced(function*(
-  { options: { keeps } }: CopyRequest,
-  from: Files.OpenFile,
-  { sizeBytes }: Files.FileStat,
-  to: PartialFile,
-  count: (bytes: number) => Effect.Effect<void>
-): Effect.fn.Return<
-  { readonly strategy: string; readonly sizeBytes: number },
-  CopyError | Interrupter.Interrupted,
-  Scope.Scope
-> {
-  const content = new Content(from, to, sizeBytes, count)
+  copying: Copying<PartialFile>
+): Effect.fn.Return<CopiedContent, CopyError | Interrupter.Interrupted, Scope.Scope> {
+  const { count, from, request: { options: { keeps } }, stat: { sizeBytes }, to } = copying
+  const content = new Content(copying)
   if (yield* content.share) {
     yield* count(sizeBytes)
     return { strategy: content.way, sizeBytes }
   }
+  yield* content.readCopied
   if (keeps.has("sparse")) {
     while (content.bytes < sizeBytes) {
       const { bytes } = content
@@ -161,7 +186,7 @@ export const copy = Effect.fnUntraced(function*(
         yield* dataFrom(from, bytes, sizeBytes),
         () => ({ start: sizeBytes, end: sizeBytes })
       )
-      yield* content.passed(Math.min(start, sizeBytes) - bytes)
+      yield* content.skipTo(Math.min(start, sizeBytes))
       yield* content.copyTo(Math.min(end, sizeBytes))
       // The source is shorter by now.
       if (content.bytes === bytes) break

@@ -271,6 +271,7 @@ class Run extends Sequence {
     if (code !== undefined) return this.fail("read", code, false)
     const { buffer } = this.copying.copier
     this.toWrite = length === buffer.length ? buffer : buffer.subarray(0, length)
+    if (length > 0) this.copying.copier.take?.(this.toWrite)
     this.sizeBytes += length
     // A read that does not fill the buffer has met the end, if that is where it should be.
     this.isRead = length === 0 || (this.sizeBytes === this.stat?.sizeBytes && length < buffer.length)

@@ -51,6 +51,7 @@ const libcCalls = {
   lseek: declare("int64 lseek64(int descriptor, int64 at, int whence)"),
   copyFileRange: declare("int64 copy_file_range(int from, void *at, int to, void *toAt, size_t size, uint flags)"),
   ftruncate: declare("int ftruncate64(int descriptor, int64 size)"),
+  fadvise: declare("int posix_fadvise64(int descriptor, int64 at, int64 length, int advice)"),
   fsync: declare("int fsync(int descriptor)"),
   syncfs: declare("int syncfs(int descriptor)"),
   flistxattr: declare("int64 flistxattr(int descriptor, void *into, size_t size)"),
@@ -69,7 +70,7 @@ const libcCalls = {
   unlinkat: declare("int unlinkat(int folder, const char *name, int flags)")
 }
 
-const { O_CREAT, O_DIRECTORY, O_EXCL, O_NOFOLLOW, O_NONBLOCK, O_RDONLY, O_WRONLY } = fs.constants
+const { O_CREAT, O_DIRECTORY, O_EXCL, O_NOFOLLOW, O_NONBLOCK, O_RDONLY, O_RDWR } = fs.constants
 const O_CLOEXEC = 0o2000000
 const O_PATH = 0o10000000
 const O_TMPFILE = 0o20000000 | O_DIRECTORY
@@ -85,6 +86,7 @@ const STATX_MNT_ID = 0x1000
 const statMask = 0x7ff | STATX_BTIME
 const SEEK_DATA = 3
 const SEEK_HOLE = 4
+const POSIX_FADV_DONTNEED = 4
 /** Request to share the blocks of another file (linux/fs.h). */
 const FICLONE = 0x40049409
 /** Number of `openat2`, the same on all architectures (linux/unistd.h). */
@@ -97,9 +99,9 @@ const flagsOf: Readonly<Record<Mode, number>> = {
   folder: O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC,
   list: O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC,
   read: O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC,
-  create: O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC,
-  update: O_WRONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC,
-  unnamed: O_WRONLY | O_TMPFILE | O_CLOEXEC
+  create: O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC,
+  update: O_RDWR | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC,
+  unnamed: O_RDWR | O_TMPFILE | O_CLOEXEC
 }
 
 const nameOfCode = new Map(Object.entries(koffi.os.errno).map(([name, code]) => [code, name]))
@@ -320,6 +322,10 @@ const forContent = (make: Make) =>
     },
     clone: (from, to, done) => make(libcCalls.ioctlWithNumber, [to, FICLONE, from], withoutValue(done)),
     truncate: (descriptor, sizeBytes, done) => make(libcCalls.ftruncate, [descriptor, sizeBytes], withoutValue(done)),
+    forget: (descriptor, done) =>
+      make(libcCalls.fadvise, [descriptor, 0, 0, POSIX_FADV_DONTNEED], (code, value) =>
+        // It gives the number of the error.
+        done(value > 0 ? nameOfCode.get(value) ?? `errno ${value}` : code, undefined)),
     sync: (descriptor, done) => make(libcCalls.fsync, [descriptor], withoutValue(done)),
     syncFileSystem: (descriptor, done) => {
       if (!tellsOfFlushes) return done("ENOTSUP", undefined)

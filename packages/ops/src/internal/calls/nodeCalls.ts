@@ -41,7 +41,7 @@ const makeAtOnce: Make = <A>(done: Done<A>, _: unknown, atOnce: () => A) => {
   end()
 }
 
-const { O_CREAT, O_DIRECTORY, O_EXCL, O_NOFOLLOW, O_NONBLOCK, O_RDONLY, O_WRONLY } = fs.constants
+const { O_CREAT, O_DIRECTORY, O_EXCL, O_NOFOLLOW, O_NONBLOCK, O_RDONLY, O_RDWR } = fs.constants
 const isLinux = process.platform === "linux"
 const O_PATH = isLinux ? 0o10000000 : 0
 
@@ -49,8 +49,8 @@ const flagsOf: Readonly<Record<Exclude<Mode, "unnamed">, number>> = {
   folder: O_PATH | O_RDONLY | O_DIRECTORY | O_NOFOLLOW,
   list: O_RDONLY | O_DIRECTORY | O_NOFOLLOW,
   read: O_RDONLY | O_NOFOLLOW | O_NONBLOCK,
-  create: O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW,
-  update: O_WRONLY | O_NOFOLLOW | O_NONBLOCK
+  create: O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW,
+  update: O_RDWR | O_NOFOLLOW | O_NONBLOCK
 }
 
 // --- Where things are -----------------------------------------------------------------------------------------------
@@ -283,6 +283,7 @@ const forContent = (make: Make) =>
         (done) => fs.ftruncate(descriptor, sizeBytes, done),
         () => fs.ftruncateSync(descriptor, sizeBytes)
       ),
+    forget: (_, done) => done(unsupported, undefined),
     sync: (descriptor, done) => make<void>(done, (done) => fs.fsync(descriptor, done), () => fs.fsyncSync(descriptor)),
     syncFileSystem: (_, done) => done(unsupported, undefined)
   }) satisfies Partial<SystemCalls>

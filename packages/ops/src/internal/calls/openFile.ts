@@ -109,6 +109,10 @@ export class File extends Open implements Files.OpenFile {
     )
   }
 
+  get forget(): Effect.Effect<void, FilesError> {
+    return this.call<void>("fadvise", this.path, (calls, descriptor, done) => calls.forget(descriptor, done))
+  }
+
   get sync(): Effect.Effect<void, FilesError> {
     return this.call<void>("fsync", this.path, (calls, descriptor, done) => calls.sync(descriptor, done))
   }

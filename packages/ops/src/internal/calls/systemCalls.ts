@@ -20,11 +20,11 @@ export type Mode =
   | "list"
   /** To read a file, or to set the mode and times of anything. Does not wait for the writer of a FIFO. */
   | "read"
-  /** To write a new file that only its owner may use. */
+  /** To write and read a new file that only its owner may use. */
   | "create"
-  /** To write on in a file that is there. Waits for nobody. */
+  /** To write on in a file that is there, and to read it. Waits for nobody. */
   | "update"
-  /** To write a file without a name in the folder whose name is given. */
+  /** To write and read a file without a name in the folder whose name is given. */
   | "unnamed"
 
 export interface SystemCalls {
@@ -60,6 +60,8 @@ export interface SystemCalls {
   /** Has a file that is empty share all the blocks of another one. */
   readonly clone: (from: number, to: number, done: Done<void>) => void
   readonly truncate: (descriptor: number, sizeBytes: number, done: Done<void>) => void
+  /** Has what is remembered of a file's content forgotten. */
+  readonly forget: (descriptor: number, done: Done<void>) => void
   readonly sync: (descriptor: number, done: Done<void>) => void
   /** Has all be on the device that was written to the file system of something open before. */
   readonly syncFileSystem: (descriptor: number, done: Done<void>) => void

@@ -1,0 +1,42 @@
+/**
+ * Compares what was written with what was read, from the device and not from what the system remembers of it.
+ */
+import * as Interrupter from "@fanout/core/Interrupter"
+import * as Progress from "@fanout/core/Progress"
+import * as Effect from "effect/Effect"
+import { CopyError, Reason } from "../CopyError.ts"
+import type { FilePath } from "../FilePath.ts"
+import type * as Files from "../Files.ts"
+import * as Hasher from "../Hasher.ts"
+import { keepTools, takeTools } from "./fileHash.ts"
+import { onDestination } from "./sides.ts"
+
+/** Takes the bytes that are copied, and gives their digest. */
+export const makeHasher = (): Hasher.Hasher => Hasher.make("blake3")
+
+/** What is read from a file system without a device, or through calls that can't tell, is what is in memory. */
+const forget = (file: Files.OpenFile): Effect.Effect<void, CopyError> =>
+  onDestination(Effect.catchIf(file.forget, ({ code }) => code === "ENOTSUP", () => Effect.void))
+
+/** Reads all of a file that is on the device, and fails with `Mismatch` where that has not this digest. */
+export const readBack = Effect.fnUntraced(function*(
+  file: Files.OpenFile,
+  digest: string,
+  path: FilePath
+): Effect.fn.Return<void, CopyError | Interrupter.Interrupted> {
+  yield* forget(file)
+  const tools = takeTools("blake3")
+  for (let at = 0;;) {
+    const length = yield* onDestination(file.readAt(tools.buffer, at))
+    if (length === 0) break
+    tools.hasher.update(tools.buffer.subarray(0, length))
+    at += length
+    yield* Interrupter.check
+  }
+  const found = tools.hasher.digest()
+  keepTools("blake3", tools)
+  if (found !== digest) return yield* new CopyError({ reason: Reason.cases.Mismatch.make({ path }) })
+})
+
+/** Counts copies that were read back, and have their names. */
+export const count = (copies: number): Effect.Effect<void> => Progress.add("verified", copies)
