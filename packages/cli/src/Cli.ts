@@ -6,6 +6,7 @@ import { copy } from "./commands/copy.ts"
 import { remove } from "./commands/delete.ts"
 import { hash } from "./commands/hash.ts"
 import { jobs } from "./commands/jobs.ts"
+import { move } from "./commands/move.ts"
 import { verify } from "./commands/verify.ts"
 import * as Settings from "./Settings.ts"
 
@@ -20,6 +21,6 @@ export const cli = Command.make("fanout").pipe(
     { command: "fanout jobs list", description: "Show what was started, here and in other terminals" },
     { command: "fanout --completions bash", description: "Print completions for a shell" }
   ]),
-  Command.withSubcommands([copy, remove, hash, verify, jobs]),
+  Command.withSubcommands([copy, move, remove, hash, verify, jobs]),
   Command.withGlobalFlags([Settings.db])
 )

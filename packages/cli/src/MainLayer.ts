@@ -15,6 +15,7 @@ import * as DeleteOneLive from "@fanout/ops/DeleteOneLive"
 import * as Hash from "@fanout/ops/Hash"
 import * as HashCheck from "@fanout/ops/HashCheck"
 import * as HashTaskLive from "@fanout/ops/HashTaskLive"
+import * as Move from "@fanout/ops/Move"
 import * as SqlHardLinks from "@fanout/ops/SqlHardLinks"
 import * as SqlHashCache from "@fanout/ops/SqlHashCache"
 import * as SystemFiles from "@fanout/ops/SystemFiles"
@@ -29,7 +30,7 @@ import * as StoreHealth from "./StoreHealth.ts"
 import * as Threads from "./Threads.ts"
 
 /** Jobs that this program has code for. */
-export const jobs = [Copy.job, Delete.job, Hash.job, HashCheck.job, Verify.job] as const
+export const jobs = [Copy.job, Delete.job, Hash.job, HashCheck.job, Move.job, Verify.job] as const
 
 type ThreadLayer = ReturnType<typeof Threads.layer>
 type Others = ReturnType<typeof Threads.others>
@@ -73,18 +74,23 @@ const reading = (onThreads: OnThreads, others: Others, filename: string) =>
   )
 
 /** Files with several names are remembered through a connection of its own, by a job that keeps them. */
+const entries = (others: Others, filename: string, payload: Copy.Payload, keepsLinks: boolean) => {
+  const entries = CopyEntryLive.layerShared(others.forCalls, { paths: Copy.pathsOf(payload) })
+  return keepsLinks
+    ? Layer.merge(entries, Layer.provide(SqlHardLinks.layer, layerSqlClient({ filename })))
+    : entries
+}
+
 const copying = (others: Others, filename: string) =>
-  Copy.job.toLayer(
-    (payload) => {
-      const program = Effect.provide(
-        Copy.program(payload),
-        CopyEntryLive.layerShared(others.forCalls, { paths: Copy.pathsOf(payload) })
-      )
-      if (payload.request.preserve?.includes("links") !== true) return program
-      const links = Layer.provide(SqlHardLinks.layer, layerSqlClient({ filename }))
-      return Effect.provide(program, links)
-    },
-    { onCancel: Copy.onCancel }
+  Layer.mergeAll(
+    Copy.job.toLayer((payload) => {
+      const keepsLinks = payload.request.preserve?.includes("links") === true
+      return Effect.provide(Copy.program(payload), entries(others, filename, payload, keepsLinks))
+    }, { onCancel: Copy.onCancel }),
+    Move.job.toLayer((payload) => {
+      const keepsLinks = Move.optionsOf(payload.request).keeps.has("links")
+      return Effect.provide(Move.program(payload), entries(others, filename, payload, keepsLinks))
+    }, { onCancel: Copy.onCancel })
   )
 
 // What goes to the trash has nothing for threads to do.

@@ -30,11 +30,11 @@ describe("dryRun", () => {
   it("sums up", () => {
     const totals = [entry("Create", "/a"), entry("Replace", "/b"), entry("Unchanged", "/c")].reduce(dry.add, dry.none)
     assert.strictEqual(
-      dry.sentence(totals),
+      dry.sentence(totals, "copy"),
       "Nothing was done. 1 would be created, 1 would be replaced, 1 would be left as is, 2 KiB would be written."
     )
     assert.isFalse(dry.isIncomplete(totals))
     assert.isTrue(dry.isIncomplete(dry.add(totals, entry("Fail", "/d"))))
-    assert.strictEqual(dry.sentence(dry.none), "Nothing was done. Nothing would be.")
+    assert.strictEqual(dry.sentence(dry.none, "copy"), "Nothing was done. Nothing would be.")
   })
 })

@@ -32,6 +32,7 @@ import * as Filter from "./Filter.ts"
 import { HardLinks } from "./HardLinks.ts"
 import * as Durability from "./internal/durability.ts"
 import * as FileSystems from "./internal/fileSystems.ts"
+import * as FolderTimes from "./internal/folderTimes.ts"
 import { type Gathered, Gathering } from "./internal/gathering.ts"
 import { Turns } from "./internal/hardLinks.ts"
 import { MadeFolders } from "./internal/madeFolders.ts"
@@ -137,8 +138,12 @@ export const plan = (
 type Entry = CopyEntry["payloadSchema"]["Type"]
 type Element = FanOut.Element<Entry>
 
-/** What the walk meets, as elements of the fan-out. */
-const elementOf = ({ transfers, request: { conflict } }: Payload) => (element: FileTree.Element): Element => {
+/** What the walk meets, as elements of the fan-out. What is at none of its places by now is told as moved. */
+const elementOf = (
+  { transfers, request: { conflict } }: Payload,
+  moved: ReadonlySet<number>
+) =>
+(element: FileTree.Element): Element => {
   const { cursor } = element
   const at = { ...Destination.placeOf(transfers, element), conflict }
   const key = FilePath.display(at.source)
@@ -159,6 +164,10 @@ const elementOf = ({ transfers, request: { conflict } }: Payload) => (element: F
         : { _tag: "Item", cursor, payload: { ...at, kind: element.kind } }
     case "Unreadable": {
       const { error, retryAfter } = element
+      if (moved.has(element.source)) {
+        const value = { _tag: "Moved", strategy: "rename", sizeBytes: 0 }
+        return { _tag: "Settled", cursor, key, outcome: { _tag: "Done", value } }
+      }
       if (error.isMissing) return skipped("Vanished")
       return {
         _tag: "Settled",
@@ -174,6 +183,8 @@ const elementOf = ({ transfers, request: { conflict } }: Payload) => (element: F
   }
 }
 
+const nothingMoved: ReadonlySet<number> = new Set()
+
 /** Gathers files of one folder that follow one another, where they are copied together. */
 class Elements {
   private readonly payload: Payload
@@ -183,7 +194,7 @@ class Elements {
 
   constructor(payload: Payload) {
     this.payload = payload
-    this.elementOf = elementOf(payload)
+    this.elementOf = elementOf(payload, nothingMoved)
     this.left = new Set(payload.leaveOut)
   }
 
@@ -276,7 +287,7 @@ const walk = ({ request: { rules = [] }, transfers }: Payload, after: Option.Opt
  * What there is to copy, and how. Files of a folder are gathered where calls are quick: where they take their time, one
  * task that waits for many would be slower than many that wait. In other modes most of them would be left all the same.
  */
-const entries = Effect.fnUntraced(function*(payload: Payload) {
+const entries = Effect.fnUntraced(function*(payload: Payload, moved: ReadonlySet<number>) {
   const { throughout } = yield* QuickFiles.QuickFiles
   const { keeps } = yield* CopyOptions.CopyOptions
   const isQuick = Option.isSome(yield* throughout(pathsOf(payload)))
@@ -284,7 +295,10 @@ const entries = Effect.fnUntraced(function*(payload: Payload) {
   const sources = payload.transfers.map(({ source }) => source)
   const walked = (after: Option.Option<string>) => pausing(walk(payload, after), sources)
   if (!isQuick || !keepsUsual || payload.request.conflict !== "changed") {
-    return { source: (after: Option.Option<string>) => Stream.map(walked(after), elementOf(payload)), options: {} }
+    return {
+      source: (after: Option.Option<string>) => Stream.map(walked(after), elementOf(payload, moved)),
+      options: {}
+    }
   }
   return {
     source: (after: Option.Option<string>) =>
@@ -321,44 +335,69 @@ const forgetLinks = Effect.gen(function*() {
   yield* Effect.ignore((yield* HardLinks).forget(id))
 })
 
+/** Copies all but the sources that are moved already. */
+const copyAll = Effect.fnUntraced(function*(payload: Payload, moved: ReadonlySet<number>) {
+  const { fanOut } = yield* TaskDispatcher
+  const pools = yield* Pools
+  // It only tells how much there is: where it fails, that is not known.
+  yield* Effect.forkScoped(Effect.ignore(count(payload)))
+  const concurrency = pools.findUnsafe("io")?.size ?? 1
+  const { options, source } = yield* entries(payload, moved)
+  const tally = yield* fanOut("entries", CopyEntry, source, { ...options, concurrency, pauseOn }).pipe(
+    Effect.provideService(MadeFolders, new Set()),
+    Effect.provideService(Turns, new Map()),
+    Effect.provideService(ProtectedFiles.ProtectedFiles, yield* ProtectedFiles.make(payload.leaveOut)),
+    // It collects failures, so it never gives up.
+    Effect.catchTag("FanOutStopped", Effect.die)
+  )
+  // What is left beside them by now is nothing that anybody goes on with.
+  yield* sweepTargets(payload)
+  // What has failed may be tried again, and be one of several names.
+  if (tally.failed === 0) yield* forgetLinks
+  return tally
+})
+
+/**
+ * Program of a job that copies, in whatever way.
+ *
+ * **Details**
+ *
+ * `rename` says which sources, by their place in the list, are at their targets already: they have got another name.
+ *
+ * @category running
+ * @since 0.1.0
+ */
+export const run = <E, R>(
+  payload: Payload,
+  options: CopyOptions.CopyOptions,
+  rename: Effect.Effect<ReadonlySet<number>, E, R>
+) =>
+  pauseIfMoved.pipe(
+    Effect.andThen(rename),
+    Effect.flatMap((moved) => copyAll(payload, moved)),
+    Effect.provideServiceEffect(
+      Durability.Durability,
+      Durability.of(options.isDurable ? "names" : options.isVerified ? "content" : "none")
+    ),
+    Effect.provideServiceEffect(
+      FolderTimes.FolderTimes,
+      options.isMove ? FolderTimes.make : Effect.sync(FolderTimes.FolderTimes.defaultValue)
+    ),
+    Effect.provideService(FileSystems.Homes, payload.homes ?? []),
+    Effect.provideService(CopyOptions.CopyOptions, options)
+  )
+
 /**
  * The job's program, for whoever gives it the handler of its task another way than by a layer.
  *
  * @category running
  * @since 0.1.0
  */
-export const program = Effect.fnUntraced(
-  function*(payload: Payload) {
-    const { fanOut } = yield* TaskDispatcher
-    const pools = yield* Pools
-    yield* pauseIfMoved
-    // It only tells how much there is: where it fails, that is not known.
-    yield* Effect.forkScoped(Effect.ignore(count(payload)))
-    const concurrency = pools.findUnsafe("io")?.size ?? 1
-    const { options, source } = yield* entries(payload)
-    const tally = yield* fanOut("entries", CopyEntry, source, { ...options, concurrency, pauseOn }).pipe(
-      Effect.provideService(MadeFolders, new Set()),
-      Effect.provideService(Turns, new Map()),
-      Effect.provideService(ProtectedFiles.ProtectedFiles, yield* ProtectedFiles.make(payload.leaveOut)),
-      // It collects failures, so it never gives up.
-      Effect.catchTag("FanOutStopped", Effect.die)
-    )
-    // What is left beside them by now is nothing that anybody goes on with.
-    yield* sweepTargets(payload)
-    // What has failed may be tried again, and be one of several names.
-    if (tally.failed === 0) yield* forgetLinks
-    return tally
-  },
-  (program, { homes = [], request: { durable: isDurable = false, preserve = CopyOptions.usual, verify = false } }) =>
-    program.pipe(
-      Effect.provideServiceEffect(
-        Durability.Durability,
-        Durability.of(isDurable ? "names" : verify ? "content" : "none")
-      ),
-      Effect.provideService(FileSystems.Homes, homes),
-      Effect.provideService(CopyOptions.CopyOptions, { keeps: new Set(preserve), isDurable, isVerified: verify })
-    )
-)
+export const program = (payload: Payload) => {
+  const { durable = false, preserve = CopyOptions.usual, verify = false } = payload.request
+  const options = { keeps: new Set(preserve), isDurable: durable, isVerified: verify, isMove: false }
+  return run(payload, options, Effect.succeed(nothingMoved))
+}
 
 /**
  * Removes every temporary file that the job has left under its targets.

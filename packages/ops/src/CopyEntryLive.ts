@@ -29,8 +29,10 @@ import { FilesError } from "./FilesError.ts"
 import * as FolderCopy from "./FolderCopy.ts"
 import { Durability, flushNames } from "./internal/durability.ts"
 import * as FileSystems from "./internal/fileSystems.ts"
+import { FolderTimes } from "./internal/folderTimes.ts"
 import * as HardLinks from "./internal/hardLinks.ts"
 import * as MadeFolders from "./internal/madeFolders.ts"
+import * as Moving from "./internal/moving.ts"
 import { diskGone } from "./internal/pausing.ts"
 import * as SavedCopy from "./internal/savedCopy.ts"
 import { share } from "./internal/sharing.ts"
@@ -83,13 +85,14 @@ const perform = Effect.fnUntraced(function*(work: Work, decision: Conflict.Decis
   switch (decision._tag) {
     case "Unchanged": {
       const options = yield* CopyOptions
-      const isLeft = !HardLinks.hasOthers(stat, options) || (yield* HardLinks.isLinked(stat, target, options))
+      const isLeft = !HardLinks.mayHaveOthers(stat, options) || (yield* HardLinks.isLinked(stat, target, options))
       // Another name of the same source is a file of its own there.
       if (!isLeft) return yield* write(work, target, "replace")
       if (options.isDurable) yield* flush(target)
       return EntryCopied.cases.Unchanged.make({})
     }
     case "Merge":
+      yield* (yield* FolderTimes).note(Place.path(work.source.place), stat)
       yield* flushNames(target.folder)
       return EntryCopied.cases.FolderMade.make({})
     case "Skip":
@@ -117,7 +120,7 @@ const flush = Effect.fnUntraced(function*(target: Place.Place) {
   yield* names(target.folder)
 }, Effect.scoped)
 
-/** Has the copy written to a place. */
+/** Has the copy written to a place, or moves the source there. */
 const write = Effect.fnUntraced(function*(
   { source: { place, stat } }: Work,
   target: Place.Place,
@@ -128,10 +131,18 @@ const write = Effect.fnUntraced(function*(
   const { job, token } = yield* Lease.Lease
   const temporary = TemporaryName.make(Option.getOrElse(job, () => noJob), token, Place.path(target))
   const request: CopyRequest = { source: place, stat, target, temporary, placing, options }
-  const copied = yield* HardLinks.hasOthers(stat, options)
+  const isMoved = options.isMove && stat.kind !== "folder"
+  if (stat.kind === "folder") yield* (yield* FolderTimes).note(Place.path(place), stat)
+  const renamed = isMoved ? yield* Moving.rename(request) : undefined
+  if (renamed !== undefined) return EntryCopied.cases.Moved.make(renamed)
+  const copied = yield* HardLinks.mayHaveOthers(stat, options)
     ? HardLinks.copy(request, router.copy(request))
     : router.copy(request)
   yield* countLost(copied.lost)
+  if (isMoved) {
+    yield* Moving.removeCopied(place, stat)
+    return EntryCopied.cases.Moved.make(copied)
+  }
   if (stat.kind === "folder") return EntryCopied.cases.FolderMade.make({})
   if (stat.kind === "link") return EntryCopied.cases.Linked.make({})
   return EntryCopied.cases.Copied.make(copied)
@@ -145,6 +156,8 @@ const maxDecisions = 16
 
 const copyOne = Effect.fnUntraced(function*({ conflict, source, target }: Payload) {
   const place = yield* openSource(source)
+  const { isMove } = yield* CopyOptions
+  if (isMove && (yield* Moving.isMoved(place))) return movedBefore
   const stat = yield* Place.lstat(place)
   const work: Work = { conflict, source: { place, stat }, target: yield* Place.open(target) }
   const planAndPerform = (isFree: boolean) => Effect.flatMap(plan(work, isFree), (decision) => perform(work, decision))
@@ -162,9 +175,15 @@ const copyOne = Effect.fnUntraced(function*({ conflict, source, target }: Payloa
       const name = Conflict.placeOf(earlier, work.target.name)
       const found = yield* Conflict.resolve("changed", work.source, { ...work.target, name })
       // What is there now is what an attempt before this one has copied, or somebody else's.
-      return found._tag === "Unchanged" ? copiedBefore(stat) : yield* decideAndCopy
+      if (found._tag !== "Unchanged") return yield* decideAndCopy
+      if (!isMove) return copiedBefore(stat)
+      if (!(yield* Moving.isSameContent(place, { ...work.target, name }))) return yield* decideAndCopy
+      yield* Moving.removeCopied(place, stat)
+      return movedBefore
     }))
 }, Effect.scoped)
+
+const movedBefore = EntryCopied.cases.Moved.make({ strategy: "before", sizeBytes: 0 })
 
 const copiedBefore = ({ kind, sizeBytes }: Files.FileStat): typeof EntryCopied.Type =>
   kind === "link"
@@ -182,7 +201,14 @@ const endFolder = Effect.fnUntraced(function*({ source, target }: Payload) {
   if (token > 1 && Option.isSome(job)) {
     yield* TemporaryName.sweep({ folder: yield* Place.openFolder(place), job: job.value, before: token })
   }
-  yield* countLost(yield* FolderCopy.finish(yield* openSource(source), place, yield* CopyOptions))
+  const options = yield* CopyOptions
+  const times = yield* FolderTimes
+  const from = yield* openSource(source)
+  // A run before this one has removed it, once it had given on what it had.
+  const isRemoved = options.isMove && Option.isNone(yield* Place.find(from))
+  if (!isRemoved) yield* countLost(yield* FolderCopy.finish(from, place, options, times.find(source)))
+  if (options.isMove) yield* Moving.removeFolder(from)
+  times.forget(source)
   yield* MadeFolders.remove(target)
   return EntryCopied.cases.FolderEnded.make({})
 }, Effect.scoped)

@@ -45,6 +45,9 @@ export interface CopyOptions {
 
   /** Whether what is copied is read back from the device and compared, before it gets its name. */
   readonly isVerified: boolean
+
+  /** Whether sources are removed, or get their place by another name. */
+  readonly isMove: boolean
 }
 
 /**
@@ -62,5 +65,5 @@ export const usual: ReadonlyArray<Property> = ["mode", "times"]
  * @since 0.1.0
  */
 export const CopyOptions: Context.Reference<CopyOptions> = Context.Reference<CopyOptions>("@fanout/ops/CopyOptions", {
-  defaultValue: () => ({ keeps: new Set(usual), isDurable: false, isVerified: false })
+  defaultValue: () => ({ keeps: new Set(usual), isDurable: false, isVerified: false, isMove: false })
 })

@@ -60,6 +60,7 @@ export type CopiedFiles = typeof CopiedFiles.Type
  *
  * - `Copied`: a file, by the named strategy. `Linked`: a link. `FolderMade`, `FolderEnded`: a folder was made or was
  *   there, and has got its mode and times.
+ * - `Moved`: a file or link, or all of a source, by the named strategy; it is not where it was any more.
  * - `Unchanged`: the destination is as the source, and was left alone.
  * - `Files`: files of a folder were copied, as far as they are ordinary.
  *
@@ -68,6 +69,7 @@ export type CopiedFiles = typeof CopiedFiles.Type
  */
 export const EntryCopied = Schema.TaggedUnion({
   Copied: { strategy: Schema.String, sizeBytes: Schema.Natural },
+  Moved: { strategy: Schema.String, sizeBytes: Schema.Natural },
   Linked: {},
   FolderMade: {},
   FolderEnded: {},

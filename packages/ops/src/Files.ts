@@ -364,8 +364,16 @@ export interface Folder {
   /** Sets owner and group of what has the name; of the link itself where that is one. */
   readonly setOwner: (name: FilePath, owner: Owner) => Effect.Effect<void, FilesError>
 
-  /** Gives a file another name, in place of whatever file or link has it. */
-  readonly rename: (from: FilePath, to: FilePath) => Effect.Effect<void, FilesError>
+  /**
+   * Gives a file another name, here or in another folder of this file system service, in place of whatever file or link
+   * has it.
+   */
+  readonly rename: (from: FilePath, to: FilePath, into?: Folder) => Effect.Effect<void, FilesError>
+
+  /**
+   * Gives a file or folder another name that is free. Fails with `EEXIST`, and with `ENOTSUP` or others where it can't.
+   */
+  readonly renameExclusively: (from: FilePath, to: FilePath, into?: Folder) => Effect.Effect<void, FilesError>
 
   /** Gives a file one more name, here or in another folder of this file system service. Fails with `EEXIST`. */
   readonly link: (existing: FilePath, name: FilePath, to?: Folder) => Effect.Effect<void, FilesError>

@@ -51,7 +51,8 @@ const ensureFolder = Effect.fnUntraced(function*(target: Place.Place) {
 })
 
 /**
- * Gives a folder the mode and times that its source has by now, and returns what its file system has not.
+ * Gives a folder the mode and times that its source has by now, or these times, and returns what its file system has
+ * not.
  *
  * @category running
  * @since 0.1.0
@@ -59,7 +60,8 @@ const ensureFolder = Effect.fnUntraced(function*(target: Place.Place) {
 export const finish = Effect.fnUntraced(function*(
   source: Place.Place,
   target: Place.Place,
-  options: CopyOptions
+  options: CopyOptions,
+  times?: Files.FileTimes
 ): Effect.fn.Return<ReadonlyArray<Lost>, CopyError | Interrupted, Files.Files> {
   const stat = yield* onSource(Place.lstat(source))
   if (stat.kind !== "folder") {
@@ -73,7 +75,7 @@ export const finish = Effect.fnUntraced(function*(
       return yield* onDestination(Effect.fail(error))
     }
     yield* Lease.check
-    const lost = yield* keepAttributes(folder, onSource(Place.openFile(source)), stat, options)
+    const lost = yield* keepAttributes(folder, onSource(Place.openFile(source)), { ...stat, ...times }, options)
     yield* flushContent(target.folder, folder)
     return lost
   }))

@@ -226,6 +226,11 @@ export * as Metadata from "./Metadata.ts"
 /**
  * @since 0.1.0
  */
+export * as Move from "./Move.ts"
+
+/**
+ * @since 0.1.0
+ */
 export * as NumberedName from "./NumberedName.ts"
 
 /**

@@ -13,8 +13,10 @@ export const intercept = (files: Files.Files["Service"], before: Before): Files.
   const around = <A, E, R>(call: Call, path: FilePath.FilePath, effect: Effect.Effect<A, E, R>) =>
     Effect.andThen(Effect.suspend(() => before(call, path)), effect)
   const inners = new WeakMap<Files.OpenFile, Files.OpenFile>()
-  const innerOf = (file: Files.OpenFile): Files.OpenFile => inners.get(file) ?? file
+  const innerFile = (file: Files.OpenFile): Files.OpenFile => inners.get(file) ?? file
   const innerFolders = new WeakMap<Files.Folder, Files.Folder>()
+  const innerOf = (folder: Files.Folder | undefined): Files.Folder | undefined =>
+    folder === undefined ? undefined : innerFolders.get(folder)
   const fileOf = (path: FilePath.FilePath, inner: Files.OpenFile): Files.OpenFile => ({
     stat: around("fstat", path, inner.stat),
     fileSystem: around("fstatfs", path, inner.fileSystem),
@@ -23,8 +25,8 @@ export const intercept = (files: Files.Files["Service"], before: Before): Files.
     write: (bytes) => around("write", path, inner.write(bytes)),
     writeAt: (bytes, offset) => around("write", path, inner.writeAt(bytes, offset)),
     dataFrom: (offset) => around("lseek", path, inner.dataFrom(offset)),
-    copyFrom: (file, offset, bytes) => around("copy_file_range", path, inner.copyFrom(innerOf(file), offset, bytes)),
-    cloneFrom: (file) => around("ficlone", path, inner.cloneFrom(innerOf(file))),
+    copyFrom: (file, offset, bytes) => around("copy_file_range", path, inner.copyFrom(innerFile(file), offset, bytes)),
+    cloneFrom: (file) => around("ficlone", path, inner.cloneFrom(innerFile(file))),
     truncate: (sizeBytes) => around("ftruncate", path, inner.truncate(sizeBytes)),
     forget: around("fadvise", path, inner.forget),
     sync: around("fsync", path, inner.sync),
@@ -70,12 +72,13 @@ export const intercept = (files: Files.Files["Service"], before: Before): Files.
       readLink,
       makeLink: (target, name) => around("symlink", at(name), inner.makeLink(target, name)),
       setTimes: (name, times) => around("lutimes", at(name), inner.setTimes(name, times)),
-      rename: (from, to) => around("rename", at(from), inner.rename(from, to)),
+      rename: (from, to, into) => around("rename", at(from), inner.rename(from, to, innerOf(into))),
+      renameExclusively: (from, to, into) =>
+        around("rename", at(from), inner.renameExclusively(from, to, innerOf(into))),
       update: (name) => around("open", at(name), Effect.map(inner.update(name), (opened) => file(at(name), opened))),
       setOwner: (name, owner) => around("lchown", at(name), inner.setOwner(name, owner)),
       sync: around("fsync", path, inner.sync),
-      link: (existing, name, to) =>
-        around("link", at(existing), inner.link(existing, name, to === undefined ? to : innerFolders.get(to))),
+      link: (existing, name, to) => around("link", at(existing), inner.link(existing, name, innerOf(to))),
       unlink,
       unlinkEach: (names, mayGoOn) => unlinkEach(unlink, names, mayGoOn),
       removeFolder: (name) => around("rmdir", at(name), inner.removeFolder(name))

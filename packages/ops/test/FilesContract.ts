@@ -5,6 +5,7 @@ import type * as FolderListing from "@fanout/ops/FolderListing"
 import * as Effect from "effect/Effect"
 import type * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
+import * as Result from "effect/Result"
 import * as Scope from "effect/Scope"
 
 const bytes = (latin1: string): Uint8Array => Buffer.from(latin1, "latin1")
@@ -962,6 +963,30 @@ const attributeTests = (test: Test) => {
         assert.deepStrictEqual({ owner, group }, other)
       }
       assert.strictEqual((yield* file.stat).mode, 0o755)
+    }))
+
+  test("gives files and folders another name in another folder, if it is free", ({ at, files, folder }) =>
+    Effect.gen(function*() {
+      yield* write(folder, "file", "text")
+      yield* folder.makeFolder(n("into"))
+      yield* folder.makeFolder(n("inner"))
+      const into = yield* files.folder(at("into"))
+      yield* write(into, "taken", "other")
+      yield* folder.rename(n("file"), n("moved"), into)
+      assert.strictEqual(yield* read(into, "moved"), "text")
+      const taken = yield* Effect.result(into.renameExclusively(n("moved"), n("taken")))
+      // Not every way to call a file system has it.
+      if (Result.isFailure(taken) && taken.failure.code === "EEXIST") {
+        yield* into.renameExclusively(n("moved"), n("file"), folder)
+        assert.strictEqual(yield* read(folder, "file"), "text")
+        yield* folder.renameExclusively(n("inner"), n("inner"), into)
+        assert.sameMembers(yield* namesIn(into), ["inner", "taken"])
+      } else {
+        assert.strictEqual(Result.isFailure(taken) && taken.failure.code, "ENOTSUP")
+        yield* into.rename(n("moved"), n("taken"))
+        assert.strictEqual(yield* read(into, "taken"), "text")
+      }
+      assert.strictEqual(yield* code(folder.rename(n("nothing"), n("x"), into)), "ENOENT")
     }))
 
   test("gives a file one more name in another folder", ({ at, files, folder }) =>

@@ -99,6 +99,8 @@ export class Disk {
   takesAttributes = true
   /** Copies from file to file, which some kernels don't do. */
   copiesByItself = true
+  /** Renames where a name is free, and not otherwise, in one step. */
+  renamesExclusively = true
   /** Has files share blocks. */
   sharesBlocks = false
   /** Whether a file system can be flushed as one. */
@@ -735,6 +737,11 @@ const folderOf = (disk: Disk, folder: Inode, path: FilePath.FilePath, handle: Ha
   const openNamed = (name: FilePath.FilePath) => open("open", name, (own) => openFile(disk, known(name), at(name), own))
   const unlink = (name: FilePath.FilePath) =>
     use("unlink", name, () => known(name).kind === "folder" ? fail("EISDIR") : disk.take(folder, name))
+  const inodeOf = (other: Files.Folder): Inode => folders.get(other) ?? fail("EBADF")
+  const rename = (from: FilePath.FilePath, into: Files.Folder, to: FilePath.FilePath): void => {
+    if (deviceOf(inodeOf(into)) !== deviceOf(folder)) fail("EXDEV")
+    disk.move(folder, checked(from), inodeOf(into), checked(to))
+  }
   const opened: Files.Folder = {
     path,
     stat: attempt("fstat", path, () => handle.use(() => toStat(folder))),
@@ -759,13 +766,19 @@ const folderOf = (disk: Disk, folder: Inode, path: FilePath.FilePath, handle: Ha
         add(name, "link", 0o777).target = target
       }),
     setTimes: (name, times) => use("lutimes", name, () => disk.setTimes(known(name), times)),
-    rename: (from, to) => use("rename", from, () => disk.move(folder, checked(from), folder, checked(to)), to),
+    rename: (from, to, into = opened) => use("rename", from, () => rename(from, into, to), to),
+    renameExclusively: (from, to, into = opened) =>
+      use("rename", from, () => {
+        if (!disk.renamesExclusively) fail("EINVAL")
+        if (inodeOf(into).entries.has(checked(to))) fail("EEXIST")
+        rename(from, into, to)
+      }, to),
     setOwner: (name, owner) => use("lchown", name, () => disk.setOwner(known(name), owner)),
     link: (existing, name, to = opened) =>
       use("link", existing, () => {
         const inode = known(existing)
-        const into = folders.get(to) ?? fail("EBADF")
-        if (into.device !== folder.device) fail("EXDEV")
+        const into = inodeOf(to)
+        if (deviceOf(into) !== deviceOf(folder)) fail("EXDEV")
         disk.put(into, checked(name), inode.kind === "folder" ? fail("EPERM") : inode)
       }, name),
     sync: attempt("fsync", path, () =>

@@ -10,6 +10,7 @@ import * as FilePath from "@fanout/ops/FilePath"
 import * as Files from "@fanout/ops/Files"
 import * as Filter from "@fanout/ops/Filter"
 import * as HardLinks from "@fanout/ops/HardLinks"
+import * as Move from "@fanout/ops/Move"
 import { QuickFiles } from "@fanout/ops/QuickFiles"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
@@ -30,8 +31,8 @@ export const plant = (): MemoryFiles.Disk => {
   return disk
 }
 
-const runtime = layer({ jobs: [Copy.job] }).pipe(
-  Layer.provide(Layer.provide(Copy.layer, Pools.layer({ io: 4 })))
+const runtime = layer({ jobs: [Copy.job, Move.job] }).pipe(
+  Layer.provide(Layer.provide(Layer.merge(Copy.layer, Move.layer), Pools.layer({ io: 4 })))
 )
 
 const outcomeText = Outcome.Outcome.match({
@@ -49,6 +50,10 @@ export interface Options {
   readonly preserve?: ReadonlyArray<CopyOptions.Property>
   readonly durable?: boolean
   readonly verify?: boolean
+  /** Whether it is a move. */
+  readonly moves?: boolean
+  /** What is done once it is stopped, before it goes on. */
+  readonly whenStopped?: Effect.Effect<void>
   /** What remembers files with several names. */
   readonly hardLinks?: HardLinks.HardLinks
   readonly rules?: ReadonlyArray<string>
@@ -88,10 +93,11 @@ export const copy = (disk: MemoryFiles.Disk, options: Options = {}) =>
   Effect.gen(function*() {
     const manager = yield* JobManager.JobManager
     const payload = yield* plan(options)
-    const { id } = yield* manager.start(Copy.job, payload)
+    const { id } = yield* manager.start(options.moves === true ? Move.job : Copy.job, payload)
     const untilStopped = Effect.andThen(settle, TestClock.adjust("10 seconds"))
     yield* untilStopped
     const stopped = (yield* manager.get(id)).state._tag
+    yield* options.whenStopped ?? Effect.void
     if (options.goesOn === true && stopped !== "Completed") {
       yield* Effect.andThen(stopped === "Paused" ? manager.resume(id) : manager.retry(id), untilStopped)
     }

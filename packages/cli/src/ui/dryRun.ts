@@ -62,11 +62,11 @@ const words = {
   fail: "failed"
 } as const
 
-/** Sentence about all of it. */
-export const sentence = ({ bytes, files }: Totals): string => {
+/** Sentence about all of it. How much a move would write is not known: what gets another name is not written. */
+export const sentence = ({ bytes, files }: Totals, kind: "copy" | "move"): string => {
   const actions = ["create", "replace", "keep", "skip", "refuse", "fail"] as const
   const parts = actions.filter((action) => files[action] > 0)
     .map((action) => `${format.count(files[action])} would be ${words[action]}`)
-  if (bytes > 0) parts.push(`${format.bytes(bytes)} would be written`)
+  if (bytes > 0 && kind === "copy") parts.push(`${format.bytes(bytes)} would be written`)
   return `Nothing was done. ${parts.length === 0 ? "Nothing would be" : parts.join(", ")}.`
 }

@@ -7,6 +7,7 @@ import * as Delete from "@fanout/ops/Delete"
 import * as FilePath from "@fanout/ops/FilePath"
 import * as Hash from "@fanout/ops/Hash"
 import * as HashCheck from "@fanout/ops/HashCheck"
+import * as Move from "@fanout/ops/Move"
 import * as Verify from "@fanout/ops/Verify"
 import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
@@ -47,8 +48,9 @@ const howHashed = ({ algorithm, cache }: Hash.Payload): string =>
 export const field = (
   { name, payload }: Pick<JobRecord, "name" | "payload">
 ): readonly [name: string, value: string] => {
-  const copy = name === Copy.job.name ? decodeCopy(payload) : Option.none()
-  if (Option.isSome(copy)) return ["copies", ofCopy(copy.value)]
+  const isCopy = name === Copy.job.name
+  const copy = isCopy || name === Move.job.name ? decodeCopy(payload) : Option.none()
+  if (Option.isSome(copy)) return [isCopy ? "copies" : "moves", ofCopy(copy.value)]
   const hash = name === Hash.job.name ? decodeHash(payload) : Option.none()
   if (Option.isSome(hash)) return ["hashes", `${some(hash.value.sources)}, ${howHashed(hash.value)}`]
   const check = name === HashCheck.job.name ? decodeCheck(payload) : Option.none()

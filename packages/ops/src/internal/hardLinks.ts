@@ -13,11 +13,12 @@ import * as Conflict from "../Conflict.ts"
 import type { CopyOptions } from "../CopyOptions.ts"
 import type { Copied, CopyRequest } from "../CopyStrategy.ts"
 import type * as Files from "../Files.ts"
+import type { FilesError } from "../FilesError.ts"
 import { HardLinks } from "../HardLinks.ts"
 import * as Place from "../Place.ts"
 import { flushNames } from "./durability.ts"
-import { createTemporary, place } from "./placing.ts"
-import { edition } from "./sameContent.ts"
+import { createTemporary, occupied, place } from "./placing.ts"
+import { onDestination } from "./sides.ts"
 
 /** Reference to the files that are being copied in the present run of a job: one name after the other. */
 export const Turns = Context.Reference<Map<string, Deferred.Deferred<void>>>("@fanout/ops/internal/hardLinks", {
@@ -41,9 +42,19 @@ const inTurn = <A, E, R>(key: string, body: Effect.Effect<A, E, R>): Effect.Effe
       }))
   })
 
-/** Whether a file has other names that are to be kept. */
-export const hasOthers = ({ kind, links }: Files.FileStat, { keeps }: CopyOptions): boolean =>
-  kind === "file" && links > 1 && keeps.has("links")
+/**
+ * Whether a file has other names that are to be kept, or may have had some: what was moved has none any more where it
+ * was.
+ */
+export const mayHaveOthers = ({ kind, links }: Files.FileStat, { isMove, keeps }: CopyOptions): boolean =>
+  kind === "file" && (links > 1 || isMove) && keeps.has("links")
+
+/**
+ * What tells a file from all others, and from what it was before. Another name that is removed changes the time of
+ * change; where it is known when a file was born, that does as well.
+ */
+const editionOf = ({ bornNanos, changedNanos, device, inode, modifiedNanos, sizeBytes }: Files.FileStat): string =>
+  [device, inode, sizeBytes, modifiedNanos, bornNanos === 0n ? changedNanos : bornNanos].join(" ")
 
 /** What file systems answer that have no hard links, or not as many, or not here. */
 const withoutLinks = new Set(["EPERM", "ENOTSUP", "EOPNOTSUPP", "ENOSYS", "EMLINK", "EXDEV", "ENOENT"])
@@ -57,16 +68,21 @@ interface First {
 const findFirst = Effect.fnUntraced(function*(
   source: Files.FileStat,
   { keeps }: CopyOptions
-): Effect.fn.Return<First | undefined, JobStoreError, Files.Files | Scope.Scope> {
+): Effect.fn.Return<First | undefined, JobStoreError | FilesError, Files.Files | Scope.Scope> {
   const { job } = yield* Lease.Lease
   if (Option.isNone(job)) return undefined
-  const path = yield* (yield* HardLinks).find(job.value, edition(source))
+  const path = yield* (yield* HardLinks).find(job.value, editionOf(source))
   if (Option.isNone(path)) return undefined
   const found = Effect.flatMap(
     Place.open(path.value),
     (place) => Effect.map(Place.lstat(place), (stat) => ({ place, stat }))
   )
-  const first = yield* Effect.catch(found, () => Effect.undefined)
+  // What took its place is a file of its own.
+  const first = yield* Effect.catchIf(
+    found,
+    ({ code, isMissing }) => isMissing || code === "ELOOP",
+    () => Effect.undefined
+  )
   if (first === undefined) return undefined
   const isSame = keeps.has("times")
     ? Conflict.isSameFile(source, first.stat)
@@ -76,7 +92,7 @@ const findFirst = Effect.fnUntraced(function*(
 
 const remember = Effect.fnUntraced(function*(source: Files.FileStat, target: Place.Place) {
   const { job } = yield* Lease.Lease
-  if (Option.isSome(job)) yield* (yield* HardLinks).add(job.value, edition(source), Place.path(target))
+  if (Option.isSome(job)) yield* (yield* HardLinks).add(job.value, editionOf(source), Place.path(target))
 })
 
 /** Gives the first copy one more name; nothing where that can't be. */
@@ -86,7 +102,14 @@ const link = (request: CopyRequest, { place: { folder, name }, stat }: First) =>
     // Two names of one file can't take each other's place.
     const there = yield* Effect.orElseSucceed(Place.find(target), () => Option.none<Files.FileStat>())
     const isThere = Option.exists(there, ({ device, inode }) => device === stat.device && inode === stat.inode)
-    if (!isThere) {
+    if (!isThere && request.placing === "exclusive") {
+      yield* Lease.check
+      yield* Effect.catchIf(
+        folder.link(name, target.name, target.folder),
+        ({ code }) => code === "EEXIST",
+        () => Effect.fail(occupied(request))
+      ).pipe(Effect.catchTag("FilesError", (error) => onDestination(Effect.fail(error))))
+    } else if (!isThere) {
       yield* createTemporary(request, folder.link(name, temporary, target.folder))
       yield* place(request)
     }
@@ -104,13 +127,13 @@ export const copy = <E, R>(
   copyContent: Effect.Effect<Copied, E, R>
 ) =>
   inTurn(
-    edition(request.stat),
+    editionOf(request.stat),
     Effect.gen(function*() {
       const first = yield* findFirst(request.stat, request.options)
       const linked = first === undefined ? undefined : yield* link(request, first)
       if (linked !== undefined) return linked
       const copied = yield* copyContent
-      yield* remember(request.stat, request.target)
+      if (request.stat.links > 1) yield* remember(request.stat, request.target)
       // What could not be linked has a copy of its own.
       return first === undefined ? copied : { ...copied, lost: [...copied.lost, "links" as const] }
     }).pipe(Effect.scoped)
@@ -122,7 +145,7 @@ export const copy = <E, R>(
  */
 export const isLinked = (source: Files.FileStat, target: Place.Place, options: CopyOptions) =>
   inTurn(
-    edition(source),
+    editionOf(source),
     Effect.gen(function*() {
       const first = yield* findFirst(source, options)
       if (first === undefined) {

@@ -26,8 +26,9 @@ const { Occupied, Unsupported } = Reason.cases
 // File systems without hard links say it in one of these ways.
 const withoutLinks = new Set(["EPERM", "ENOTSUP", "EOPNOTSUPP", "ENOSYS", "EMLINK"])
 
-const occupied = ({ target }: CopyRequest): Effect.Effect<never, CopyError> =>
-  Effect.fail(new CopyError({ reason: Occupied.make({ path: Place.path(target) }) }))
+/** Says that something has the name that was to be free. */
+export const occupied = ({ target }: Pick<CopyRequest, "target">): CopyError =>
+  new CopyError({ reason: Occupied.make({ path: Place.path(target) }) })
 
 // --- Under a temporary name -----------------------------------------------------------------------------------------
 
@@ -61,7 +62,7 @@ const placeExclusively = Effect.fnUntraced(function*(request: CopyRequest) {
     onSuccess: () => Effect.ignore(folder.unlink(temporary)),
     onFailure: (error) =>
       error.code === "EEXIST"
-        ? occupied(request)
+        ? Effect.fail(occupied(request))
         : withoutLinks.has(error.code)
         ? rename
         : onDestination(Effect.fail(error))

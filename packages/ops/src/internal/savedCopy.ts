@@ -25,10 +25,18 @@ export const Partial = Schema.Struct({
 })
 export type Partial = typeof Partial.Type
 
+/** A source that was to get its place by another name, which is known by these. */
+export const Renamed = Schema.Struct({ device: Schema.BigInt, inode: Schema.BigInt, target: FilePath.FilePath })
+export type Renamed = typeof Renamed.Type
+
 const Saved = Schema.Struct({
   /** Once a copy that may be repeated has begun, its own work is in the destination: what was decided before stands. */
   decision: Schema.optionalKey(Conflict.Decision),
-  partial: Schema.optionalKey(Partial)
+  partial: Schema.optionalKey(Partial),
+  /** The source is about to be renamed, or was. */
+  renamed: Schema.optionalKey(Renamed),
+  /** What the source was that was copied and is to be removed. */
+  copied: Schema.optionalKey(Schema.String)
 })
 type Saved = typeof Saved.Type
 
@@ -46,3 +54,11 @@ export const decide = (decision: Conflict.Decision): Effect.Effect<void> =>
 /** Keeps how far a file was copied. */
 export const savePartial = (partial: Partial): Effect.Effect<void> =>
   Effect.flatMap(get, (saved) => checkpoint.save({ ...saved, partial }))
+
+/** Keeps that a source is about to be renamed, and goes on once that is stored. */
+export const saveRename = (renamed: Renamed): Effect.Effect<void> =>
+  Effect.flatMap(get, (saved) => checkpoint.commit({ ...saved, renamed }))
+
+/** Keeps that a source was copied, and goes on once that is stored. */
+export const saveCopied = (copied: string): Effect.Effect<void> =>
+  Effect.flatMap(get, (saved) => checkpoint.commit({ ...saved, copied }))

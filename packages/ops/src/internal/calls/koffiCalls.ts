@@ -70,6 +70,15 @@ const libcCalls = {
   unlinkat: declare("int unlinkat(int folder, const char *name, int flags)")
 }
 
+/** Some C libraries don't have it. */
+const renameat2 = ((): Call | undefined => {
+  try {
+    return declare("int renameat2(int fromFolder, const char *from, int toFolder, const char *to, uint flags)")
+  } catch {
+    return undefined
+  }
+})()
+
 const { O_CREAT, O_DIRECTORY, O_EXCL, O_NOFOLLOW, O_NONBLOCK, O_RDONLY, O_RDWR } = fs.constants
 const O_CLOEXEC = 0o2000000
 const O_PATH = 0o10000000
@@ -84,6 +93,7 @@ const STATX_BTIME = 0x800
 const STATX_MNT_ID = 0x1000
 /** What `stat` knows, and the time of birth. */
 const statMask = 0x7ff | STATX_BTIME
+const RENAME_NOREPLACE = 1
 const SEEK_DATA = 3
 const SEEK_HOLE = 4
 const POSIX_FADV_DONTNEED = 4
@@ -372,8 +382,12 @@ const forNames = (make: Make) =>
     makeFolder: (folder, name, done) => make(libcCalls.mkdirat, [folder, native(name), folderMode], withoutValue(done)),
     makeLink: (target, folder, name, done) =>
       make(libcCalls.symlinkat, [native(target), folder, native(name)], withoutValue(done)),
-    rename: (folder, from, to, done) =>
-      make(libcCalls.renameat, [folder, native(from), folder, native(to)], withoutValue(done)),
+    rename: (folder, from, into, to, done) =>
+      make(libcCalls.renameat, [folder, native(from), into, native(to)], withoutValue(done)),
+    renameExclusively: (folder, from, into, to, done) =>
+      renameat2 === undefined
+        ? done("ENOTSUP", undefined)
+        : make(renameat2, [folder, native(from), into, native(to), RENAME_NOREPLACE], withoutValue(done)),
     link: (folder, existing, to, name, done) =>
       make(libcCalls.linkat, [folder, native(existing), to, native(name), 0], withoutValue(done)),
     // By descriptor alone it takes a privilege.

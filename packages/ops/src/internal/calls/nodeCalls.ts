@@ -339,12 +339,13 @@ const changing = (make: Make) =>
         (done) => fs.symlink(native(target), at(folder, name), done),
         () => fs.symlinkSync(native(target), at(folder, name))
       ),
-    rename: (folder, from, to, done) =>
+    rename: (folder, from, into, to, done) =>
       make<void>(
         done,
-        (done) => fs.rename(at(folder, from), at(folder, to), done),
-        () => fs.renameSync(at(folder, from), at(folder, to))
+        (done) => fs.rename(at(folder, from), at(into, to), done),
+        () => fs.renameSync(at(folder, from), at(into, to))
       ),
+    renameExclusively: (_, __, ___, ____, done) => done(unsupported, undefined),
     link: (folder, existing, to, name, done) =>
       make<void>(
         done,

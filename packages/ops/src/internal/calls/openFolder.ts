@@ -191,22 +191,55 @@ export class Folder extends Open implements Files.Folder {
     )
   }
 
-  rename(from: FilePath.FilePath, to: FilePath.FilePath): Effect.Effect<void, FilesError> {
-    return this.named<void>("rename", from, (calls, folder, done) => calls.rename(folder, from, to, done), to)
+  rename(from: FilePath.FilePath, to: FilePath.FilePath, into: Files.Folder = this): Effect.Effect<void, FilesError> {
+    return this.across(
+      "rename",
+      from,
+      into,
+      to,
+      (calls, folder, into, done) => calls.rename(folder, from, into, to, done)
+    )
+  }
+
+  renameExclusively(
+    from: FilePath.FilePath,
+    to: FilePath.FilePath,
+    into: Files.Folder = this
+  ): Effect.Effect<void, FilesError> {
+    return this.across(
+      "rename",
+      from,
+      into,
+      to,
+      (calls, folder, into, done) => calls.renameExclusively(folder, from, into, to, done)
+    )
   }
 
   link(existing: FilePath.FilePath, name: FilePath.FilePath, to: Files.Folder = this): Effect.Effect<void, FilesError> {
-    if (!(to instanceof Folder)) return Effect.die(new Error(`"${to.path}" was opened by another service of files`))
-    // The other folder is asked first: neither descriptor may be somebody else's by now.
-    return isName(existing) && isName(name)
-      ? to.call<void>(
-        "link",
-        FilePath.join(this.path, existing),
-        (calls, folder, done) =>
-          this.isOpen ? calls.link(this.descriptor, existing, folder, name, done) : done("EBADF", undefined),
-        FilePath.join(to.path, name)
-      )
-      : Effect.fail(failure("link", FilePath.join(this.path, existing), "EINVAL"))
+    return this.across(
+      "link",
+      existing,
+      to,
+      name,
+      (calls, folder, to, done) => calls.link(folder, existing, to, name, done)
+    )
+  }
+
+  /** Makes a call by a name in this folder and one in another, which was opened by the same service. */
+  private across(
+    call: "rename" | "link",
+    from: FilePath.FilePath,
+    into: Files.Folder,
+    to: FilePath.FilePath,
+    start: (calls: SystemCalls, folder: number, into: number, done: Done<void>) => void
+  ): Effect.Effect<void, FilesError> {
+    if (!(into instanceof Folder)) return Effect.die(new Error(`"${into.path}" was opened by another service of files`))
+    const path = FilePath.join(this.path, from)
+    if (!isName(from) || !isName(to)) return Effect.fail(failure(call, path, "EINVAL"))
+    return this.call<void>(call, path, (calls, folder, done) => {
+      if (into.isOpen) start(calls, folder, into.descriptor, done)
+      else done("EBADF", undefined)
+    }, FilePath.join(into.path, to))
   }
 
   get sync(): Effect.Effect<void, FilesError> {

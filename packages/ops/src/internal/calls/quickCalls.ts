@@ -122,7 +122,10 @@ export const make = ({ atOnce, later }: Ways, now: () => number): QuickCalls => 
       makeFolder: (folder, name, done) => either<void>((calls, done) => calls.makeFolder(folder, name, done), done),
       makeLink: (target, folder, name, done) =>
         either<void>((calls, done) => calls.makeLink(target, folder, name, done), done),
-      rename: (folder, from, to, done) => either<void>((calls, done) => calls.rename(folder, from, to, done), done),
+      rename: (folder, from, into, to, done) =>
+        either<void>((calls, done) => calls.rename(folder, from, into, to, done), done),
+      renameExclusively: (folder, from, into, to, done) =>
+        either<void>((calls, done) => calls.renameExclusively(folder, from, into, to, done), done),
       link: (folder, existing, to, name, done) =>
         either<void>((calls, done) => calls.link(folder, existing, to, name, done), done),
       linkUnnamed: (descriptor, folder, name, done) =>

@@ -77,7 +77,9 @@ export interface SystemCalls {
 
   readonly makeFolder: (folder: number, name: Name, done: Done<void>) => void
   readonly makeLink: (target: FilePath.FilePath, folder: number, name: Name, done: Done<void>) => void
-  readonly rename: (folder: number, from: Name, to: Name, done: Done<void>) => void
+  readonly rename: (folder: number, from: Name, into: number, to: Name, done: Done<void>) => void
+  /** Fails where the other name is taken. */
+  readonly renameExclusively: (folder: number, from: Name, into: number, to: Name, done: Done<void>) => void
   readonly link: (folder: number, existing: Name, to: number, name: Name, done: Done<void>) => void
   /** Gives a file without a name one. */
   readonly linkUnnamed: (descriptor: number, folder: number, name: Name, done: Done<void>) => void

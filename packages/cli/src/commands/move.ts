@@ -1,0 +1,49 @@
+/**
+ * `fanout move`: starts a move, or goes on with the one that the same command has started before.
+ */
+import * as CopyOptions from "@fanout/ops/CopyOptions"
+import * as Command from "effect/cli/Command"
+import * as Flag from "effect/cli/Flag"
+import * as Effect from "effect/Effect"
+import * as Preserve from "../Preserve.ts"
+import * as Transfer from "./transfer.ts"
+
+const config = {
+  paths: Transfer.paths("Files and folders to move, and where to"),
+  conflict: Flag.Literals("conflict", ["overwrite", "skip", "rename", "error"]).pipe(
+    Flag.withDescription(
+      "What to do where there is a file: replace it (the default), leave both as they are, take another name, or fail"
+    ),
+    Flag.withDefault("overwrite")
+  ),
+  preserve: Preserve.flag("all"),
+  ...Transfer.flags
+}
+
+const load = Effect.map(Effect.promise(() => import("@fanout/ops/Move")), ({ job }) => job)
+
+/** `fanout move` */
+export const move = Command.make(
+  "move",
+  config,
+  ({ conflict, preserve, ...given }) =>
+    Effect.flatMap(
+      Preserve.resolve(preserve, CopyOptions.Property.literals),
+      (preserve) => Transfer.run({ name: "move", load, isDurable: true }, given, { conflict, ...preserve })
+    )
+).pipe(
+  Command.withDescription(
+    "Move files and folders. On the same file system they get another name; anything else is copied, flushed, read " +
+      "back, recorded, and then removed where it was. The same command again goes on with an unfinished move. " +
+      "Ctrl-C pauses it; a second Ctrl-C stops at once."
+  ),
+  Command.withShortDescription("Move files and folders, resumably"),
+  Command.withExamples([
+    { command: "fanout move Photos /mnt/backup", description: "Move a folder into another (or to that name)" },
+    { command: "fanout move -T Photos /mnt/Photos", description: "Fill a folder that is there" },
+    {
+      command: "fanout move --exclude '*.part' downloads archive",
+      description: "Leave what is not complete where it is"
+    }
+  ])
+)

@@ -1,0 +1,163 @@
+/**
+ * What `fanout copy` and `fanout move` have in common: both start a job that puts files elsewhere, or go on with the
+ * one that the same command has started before.
+ */
+import { JobManager } from "@fanout/core/JobManager"
+import type { JobRecord } from "@fanout/core/JobStore"
+import type * as Copy from "@fanout/ops/Copy"
+import type { Entry } from "@fanout/ops/CopyPreview"
+import * as FilePath from "@fanout/ops/FilePath"
+import type * as Move from "@fanout/ops/Move"
+import * as Arr from "effect/Array"
+import * as Argument from "effect/cli/Argument"
+import * as Flag from "effect/cli/Flag"
+import * as Param from "effect/cli/Param"
+import * as Effect from "effect/Effect"
+import * as Equal from "effect/Equal"
+import * as Option from "effect/Option"
+import * as Schema from "effect/Schema"
+import * as Stream from "effect/Stream"
+import * as Arguments from "../Arguments.ts"
+import * as ExitCode from "../ExitCode.ts"
+import { withJobs } from "../Jobs.ts"
+import * as Rules from "../Rules.ts"
+import * as RunJob from "../RunJob.ts"
+import * as Settings from "../Settings.ts"
+import * as Stop from "../Stop.ts"
+import * as dry from "../ui/dryRun.ts"
+import * as events from "../ui/events.ts"
+import { type Options, print, whileRead } from "../ui/View.ts"
+
+/** Flags that both have. */
+export const flags = {
+  noTargetDirectory: Settings.toggle(
+    "no-target-directory",
+    "Take DEST as the name of what SRC is there, also where it is a folder"
+  ).pipe(Flag.withAlias("T")),
+  ...Rules.flags,
+  concurrency: Settings.concurrency,
+  dryRun: Settings.toggle("dry-run", "Say what would be done, and do nothing"),
+  json: Settings.json,
+  quiet: Settings.quiet
+}
+
+/** `SRC... DEST` */
+export const paths = (description: string) =>
+  Param.makeSingle({ kind: Param.argumentKind, name: "SRC... DEST", primitiveType: Settings.path }).pipe(
+    Argument.withDescription(description),
+    Argument.variadic({ min: 1 })
+  )
+
+/** Which of the two it is. */
+export interface Kind {
+  readonly name: "copy" | "move"
+  readonly load: Effect.Effect<typeof Copy.job | typeof Move.job>
+  /** Whether what is recorded is to survive a power cut. */
+  readonly isDurable: boolean
+}
+
+/** What the flags were given that both have. */
+interface Given {
+  readonly paths: ReadonlyArray<string>
+  readonly noTargetDirectory: boolean
+  readonly concurrency: Option.Option<number>
+  readonly dryRun: boolean
+  readonly json: boolean
+  readonly quiet: boolean
+}
+
+/** What is asked for: the paths absolute, as they were given otherwise. */
+const requestOf = (
+  { name }: Kind,
+  { exclude, excludeFrom, include, noTargetDirectory, paths }: Given & Rules.Given,
+  rest: Omit<Copy.Request, "sources" | "destination" | "noTargetDirectory" | "rules">
+): Effect.Effect<Copy.Request, Stop.Stop> =>
+  Effect.gen(function*() {
+    const given = paths.map((path) => FilePath.join(Arguments.workingFolder(), FilePath.make(path)))
+    const sources = given.slice(0, -1)
+    const destination = given.at(-1)
+    if (paths.includes("")) return yield* Stop.usage("An empty name is the name of no file.")
+    if (destination === undefined || !Arr.isArrayNonEmpty(sources)) {
+      return yield* Stop.usage(
+        `Where is "${paths[0] ?? ""}" to go to? \`fanout ${name} SRC... DEST\``
+      )
+    }
+    const rules = yield* Rules.resolve({ exclude, excludeFrom, include })
+    // Without rules it is the request that it was before there were any.
+    return { sources, destination, noTargetDirectory, ...rest, ...rules.length === 0 ? {} : { rules } }
+  })
+
+/** Active job that was started for the same request. Where it goes is settled; only a new one is planned. */
+const findSame = ({ load }: Kind, request: Copy.Request) =>
+  Effect.gen(function*() {
+    const { Payload } = yield* loadCopy
+    const job = yield* load
+    const manager = yield* JobManager
+    const isSame = ({ payload }: JobRecord): boolean =>
+      Option.exists(Schema.decodeUnknownOption(Payload)(payload), (own) => Equal.equals(own.request, request))
+    const active = yield* manager.list({ states: ["Queued", "Running", "Paused"], names: [job.name], limit: 1000 })
+    return active.find(isSame)?.id
+  })
+
+const loadCopy = Effect.promise(() => import("@fanout/ops/Copy"))
+
+const nodeFiles = Effect.map(Effect.promise(() => import("@fanout/ops/SystemFiles")), ({ layer }) => layer)
+
+const plan = (request: Copy.Request) =>
+  Effect.gen(function*() {
+    const { plan } = yield* loadCopy
+    return yield* plan(request, yield* Settings.databaseFiles).pipe(
+      Effect.provide(yield* nodeFiles),
+      Effect.catchTag("DestinationError", ({ message }) => Effect.fail(Stop.usage(`${message}.`)))
+    )
+  })
+
+const runDry = ({ name }: Kind, request: Copy.Request, { json, quiet }: Options) =>
+  Effect.gen(function*() {
+    const { entries } = yield* Effect.promise(() => import("@fanout/ops/CopyPreview"))
+    const show = (entry: Entry): Effect.Effect<void> => {
+      const line = json ? dry.json(entry) : dry.line(entry)
+      return quiet || line === "" ? Effect.void : print(line)
+    }
+    const totals = yield* Stream.runFoldEffect(
+      entries(yield* plan(request)),
+      () => dry.none,
+      (totals, entry) => Effect.as(show(entry), dry.add(totals, entry))
+    ).pipe(Effect.provide(yield* nodeFiles))
+    if (!quiet) {
+      yield* (json
+        ? print(events.line("summary", { dryRun: true, ...totals }))
+        : print(dry.sentence(totals, name)))
+    }
+    if (dry.isIncomplete(totals)) return yield* Stop.withCode(ExitCode.someFailed)
+  })
+
+/** Starts the job, or goes on with the one that the same command has started before. */
+const startOrGoOn = (kind: Kind, request: Copy.Request, options: Options) =>
+  Effect.gen(function*() {
+    const same = yield* findSame(kind, request)
+    if (same !== undefined) {
+      yield* RunJob.goOn(same, options)
+      return same
+    }
+    const manager = yield* JobManager
+    const { id, started } = yield* manager.start(yield* kind.load, yield* plan(request))
+    if (!started) yield* RunJob.goOn(id, options)
+    return id
+  })
+
+/** Runs the command. */
+export const run = (
+  kind: Kind,
+  given: Given & Rules.Given,
+  rest: Parameters<typeof requestOf>[2]
+) =>
+  Effect.gen(function*() {
+    const { concurrency, dryRun, json, quiet } = given
+    const options = { json, quiet }
+    const request = yield* requestOf(kind, given, rest)
+    if (dryRun) return yield* whileRead(runDry(kind, request, options))
+    yield* withJobs({ claim: { ids: [] }, concurrency, isDurable: kind.isDurable })(
+      Effect.flatMap(startOrGoOn(kind, request, options), (id) => RunJob.run(id, options))
+    )
+  })

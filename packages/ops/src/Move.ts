@@ -1,0 +1,91 @@
+/**
+ * Job: moves files and folders, durably.
+ *
+ * What is on the same file system gets another name, all of a source at once where nothing is in its place. Anything
+ * else is copied, read back, flushed and recorded, and then removed where it was, file by file. Whenever that is
+ * stopped, each file is whole in one of the two places at least.
+ *
+ * @since 0.1.0
+ */
+import * as Checkpoint from "@fanout/core/Checkpoint"
+import * as Job from "@fanout/core/Job"
+import type { Pools } from "@fanout/core/Pools"
+import * as Progress from "@fanout/core/Progress"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as Option from "effect/Option"
+import * as Schema from "effect/Schema"
+import * as Copy from "./Copy.ts"
+import * as CopyEntryLive from "./CopyEntryLive.ts"
+import * as CopyOptions from "./CopyOptions.ts"
+import * as FilePath from "./FilePath.ts"
+import type * as Files from "./Files.ts"
+import * as Moving from "./internal/moving.ts"
+import * as SavedCopy from "./internal/savedCopy.ts"
+
+/**
+ * The job. Its payload is that of a copy, and so is its success.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const job = Job.make("move", {
+  payload: Copy.Payload,
+  success: Progress.Tally,
+  idempotencyKey: ({ request }) => JSON.stringify(request),
+  exclusiveKey: ({ request: { destination, noTargetDirectory, sources } }) =>
+    JSON.stringify([sources, destination, noTargetDirectory])
+})
+
+/**
+ * How sources are moved that can't get another name: with all they have, unless the request says otherwise.
+ *
+ * @category accessors
+ * @since 0.1.0
+ */
+export const optionsOf = (
+  { preserve = CopyOptions.Property.literals }: Copy.Request
+): CopyOptions.CopyOptions => ({ keeps: new Set(preserve), isDurable: true, isVerified: true, isMove: true })
+
+/** Which sources are about to get another name, or have got one. */
+const renames = Checkpoint.make("renames", Schema.Array(Schema.NullOr(SavedCopy.Renamed)))
+
+/**
+ * Gives whole sources their places by another name, as far as that can be: where nothing in there is to stay. Gives
+ * which of them have theirs.
+ */
+const renameRoots = Effect.fnUntraced(function*({ leaveOut, request: { rules = [] }, transfers }: Copy.Payload) {
+  // Only a later version of this could have stored another one.
+  const stored = yield* Effect.catchTag(renames.get, "CheckpointUnreadable", Effect.die)
+  const known = Array.from(Option.getOrElse(stored, () => []))
+  const moved = new Set<number>()
+  if (rules.length > 0) return moved
+  for (const [index, { source, target }] of transfers.entries()) {
+    if (leaveOut.some((path) => FilePath.isWithin(path, source) || FilePath.isWithin(path, target))) continue
+    const note = (renamed: SavedCopy.Renamed) => {
+      known[index] = renamed
+      return renames.save(Array.from(transfers, (_, index) => known[index] ?? null))
+    }
+    const isMoved = yield* Moving.renameRoot({ source, target }, known[index] ?? undefined, note)
+    if (isMoved) moved.add(index)
+  }
+  return moved
+})
+
+/**
+ * The job's program, for whoever gives it the handler of its task another way than by a layer.
+ *
+ * @category running
+ * @since 0.1.0
+ */
+export const program = (payload: Copy.Payload) => Copy.run(payload, optionsOf(payload.request), renameRoots(payload))
+
+/**
+ * Layer that supplies the job's program.
+ *
+ * @category layers
+ * @since 0.1.0
+ */
+export const layer: Layer.Layer<Job.ToHandler<typeof job>, never, Files.Files | Pools> = job.toLayer(program, {
+  onCancel: Copy.onCancel
+}).pipe(Layer.provide(CopyEntryLive.layer))

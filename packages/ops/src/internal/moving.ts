@@ -1,0 +1,193 @@
+/**
+ * Moves what is copied otherwise: by another name, where that is enough; else a source is removed once its copy is on
+ * the device and recorded. So a crash leaves each file whole in one place at least.
+ */
+import type { Interrupted } from "@fanout/core/Interrupter"
+import * as Lease from "@fanout/core/Lease"
+import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
+import type * as Scope from "effect/Scope"
+import { CopyError, Reason } from "../CopyError.ts"
+import type { Copied, CopyRequest } from "../CopyStrategy.ts"
+import type { FilePath } from "../FilePath.ts"
+import type * as Files from "../Files.ts"
+import type { FilesError } from "../FilesError.ts"
+import * as Place from "../Place.ts"
+import { flushNames } from "./durability.ts"
+import { occupied } from "./placing.ts"
+import { compareContent } from "./sameContent.ts"
+import * as SavedCopy from "./savedCopy.ts"
+import { onDestination, onSource } from "./sides.ts"
+
+const { Changed } = Reason.cases
+
+// What is not on the same file system, or is a mount; and what file systems answer that can't do it like that.
+const isElsewhere = ({ code }: FilesError): boolean => code === "EXDEV" || code === "EBUSY"
+const isUnsupported = ({ code }: FilesError): boolean => code === "ENOTSUP" || code === "ENOSYS" || code === "EINVAL"
+
+const isSameFile = (a: Files.FileStat, b: Pick<Files.FileStat, "device" | "inode">): boolean =>
+  a.device === b.device && a.inode === b.inode
+
+/** Gives something another name that is free: where nothing does both, it is looked at first. */
+const renameExclusively = (from: Place.Place, to: Place.Place): Effect.Effect<void, FilesError | CopyError> =>
+  Effect.catchIf(
+    from.folder.renameExclusively(from.name, to.name, to.folder),
+    isUnsupported,
+    Effect.fnUntraced(function*() {
+      if (Option.isSome(yield* Place.find(to))) {
+        return yield* occupied({ target: to })
+      }
+      yield* from.folder.rename(from.name, to.name, to.folder)
+    })
+  )
+
+/** A name that is another one's place already would stay: both are of one file. */
+const replace = Effect.fnUntraced(function*({ source, stat, target }: CopyRequest) {
+  yield* source.folder.rename(source.name, target.name, target.folder)
+  if (stat.links === 1) return
+  const left = yield* Place.find(source)
+  if (Option.exists(left, (left) => isSameFile(left, stat))) yield* source.folder.unlink(source.name)
+})
+
+/** Gives a file or link its place by another name; nothing where that can't be. */
+export const rename = Effect.fnUntraced(function*(
+  request: CopyRequest
+): Effect.fn.Return<Copied | undefined, CopyError | Interrupted> {
+  const { placing, source, stat, target } = request
+  const { device } = yield* onDestination(target.folder.stat)
+  if (device !== stat.device) return undefined
+  // Who comes to it again finds no source, and has to know where that went.
+  yield* SavedCopy.saveRename({ device, inode: stat.inode, target: Place.path(target) })
+  yield* Lease.check
+  const renamed: Effect.Effect<void, FilesError | CopyError> = placing === "replace"
+    ? replace(request)
+    : renameExclusively(source, target)
+  const isRenamed = yield* Effect.matchEffect(renamed, {
+    onSuccess: () => Effect.succeed(true),
+    onFailure: (error) => {
+      if (error._tag === "CopyError") return Effect.fail(error)
+      if (error.code === "EEXIST") return Effect.fail(occupied(request))
+      return isElsewhere(error) ? Effect.succeed(false) : onDestination(Effect.fail(error))
+    }
+  })
+  if (!isRenamed) return undefined
+  yield* flushNames(target.folder)
+  yield* flushNames(source.folder)
+  return { strategy: "rename", sizeBytes: stat.kind === "file" ? stat.sizeBytes : 0, lost: [] }
+})
+
+/** What tells whether a source is what was copied. Whoever removes another name of it changes the last of these. */
+const editionOf = (stat: Files.FileStat): string => {
+  const { changedNanos, device, inode, links, modifiedNanos, sizeBytes } = stat
+  return [device, inode, sizeBytes, modifiedNanos, links > 1 ? "" : changedNanos].join(" ")
+}
+
+/** Whether a source is what it was, as far as both are known to tell. */
+const isEdition = (stat: Files.FileStat, edition: string): boolean =>
+  // The last of several names is the only one by now.
+  editionOf(stat) === edition || editionOf({ ...stat, links: 2 }) === edition
+
+/** Removes a source whose copy is recorded, if it is what was copied. */
+const remove = Effect.fnUntraced(function*(source: Place.Place, edition: string) {
+  const found = yield* onSource(Place.find(source))
+  if (Option.isNone(found)) return
+  if (!isEdition(found.value, edition)) {
+    return yield* new CopyError({ reason: Changed.make({ path: Place.path(source) }) })
+  }
+  yield* Lease.check
+  yield* onSource(source.folder.unlink(source.name))
+})
+
+/** Removes a source once it is recorded that its copy is in its place, and on the device. */
+export const removeCopied = Effect.fnUntraced(function*(source: Place.Place, stat: Files.FileStat) {
+  const edition = editionOf(stat)
+  yield* SavedCopy.saveCopied(edition)
+  yield* remove(source, edition)
+})
+
+/** Whether a run before this one has moved the source, and goes on with that where it has begun to. */
+export const isMoved = Effect.fnUntraced(function*(
+  source: Place.Place
+): Effect.fn.Return<boolean, CopyError | FilesError | Interrupted, Files.Files | Scope.Scope> {
+  const { copied, renamed } = yield* SavedCopy.get
+  if (copied !== undefined) {
+    yield* remove(source, copied)
+    return true
+  }
+  if (renamed === undefined || Option.isSome(yield* onSource(Place.find(source)))) return false
+  const target = yield* Place.open(renamed.target)
+  if (!Option.exists(yield* Place.find(target), (found) => isSameFile(found, renamed))) return false
+  yield* flushNames(target.folder)
+  yield* flushNames(source.folder)
+  return true
+})
+
+/** Whether two files have the same content: only then may one of them be removed. */
+export const isSameContent = Effect.fnUntraced(function*(a: Place.Place, b: Place.Place) {
+  const open = (place: Place.Place, side: typeof onSource) =>
+    Effect.gen(function*() {
+      const file = yield* side(Place.openFile(place))
+      const blame = (error: FilesError) =>
+        new CopyError({ reason: Reason.cases.CallFailed.make({ side: place === a ? "source" : "destination", error }) })
+      return { file, stat: yield* side(file.stat), blame }
+    })
+  return Option.isNone(yield* compareContent(yield* open(a, onSource), yield* open(b, onDestination)))
+})
+
+/** Removes the folder that a source was, unless something is left in it. */
+export const removeFolder = ({ folder, name }: Place.Place): Effect.Effect<void, CopyError | Interrupted> =>
+  name === "" ? Effect.void : Effect.andThen(
+    Lease.check,
+    onSource(Effect.catchIf(
+      folder.removeFolder(name),
+      ({ code }) => code === "ENOTEMPTY" || code === "EEXIST" || code === "ENOENT",
+      () => Effect.void
+    ))
+  )
+
+/** A whole source that may get its place by another name. */
+interface Root {
+  readonly source: FilePath
+  readonly target: FilePath
+}
+
+/** Whether a source may get its place by another name, or has got it; and what it is known by then. */
+const lookAtRoot = Effect.fnUntraced(
+  function*(from: Place.Place, to: Place.Place, before: SavedCopy.Renamed | undefined) {
+    if (from.name === "" || to.name === "") return undefined
+    const [there, taken] = [yield* Place.find(from), yield* Place.find(to)]
+    if (Option.isNone(there)) {
+      const isDone = before !== undefined && Option.exists(taken, (found) => isSameFile(found, before))
+      return isDone ? "done" : undefined
+    }
+    const { device, inode } = there.value
+    const isFree = Option.isNone(taken) && device === (yield* to.folder.stat).device
+    return isFree ? { device, inode, target: Place.path(to) } : undefined
+  }
+)
+
+/**
+ * Gives a source its place by another name, if that is free and on the same file system. What is in the way of all of
+ * it is told for each that is in it. `note` stores what the source is known by before that is done; it is given as
+ * `before` by a run that comes after this one.
+ */
+export const renameRoot = <E, R>(
+  { source, target }: Root,
+  before: SavedCopy.Renamed | undefined,
+  note: (renamed: SavedCopy.Renamed) => Effect.Effect<void, E, R>
+) =>
+  Effect.gen(function*() {
+    const places = yield* Effect.option(Effect.all([Place.open(source), Place.open(target)]))
+    if (Option.isNone(places)) return false
+    const [from, to] = places.value
+    const found = yield* Effect.orElseSucceed(lookAtRoot(from, to, before), () => undefined)
+    if (found === undefined) return false
+    if (found !== "done") {
+      yield* note(found)
+      yield* Lease.check
+      if (!(yield* Effect.isSuccess(renameExclusively(from, to)))) return false
+    }
+    // What is moved and not on the device can't be told as anything else.
+    yield* Effect.orDie(Effect.andThen(flushNames(to.folder), flushNames(from.folder)))
+    return true
+  }).pipe(Effect.scoped)

@@ -1,0 +1,240 @@
+import { assert, describe, it } from "@effect/vitest"
+import * as FilePath from "@fanout/ops/FilePath"
+import type * as HardLinks from "@fanout/ops/HardLinks"
+import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
+import { copy, type Options } from "./copyHarness.ts"
+import * as FaultyFiles from "./FaultyFiles.ts"
+import * as MemoryFiles from "./MemoryFiles.ts"
+
+const large = Buffer.alloc(9 * 2 ** 20, 7)
+
+/** A tree to move, to the same file system or another. */
+const plant = (isElsewhere: boolean, hasLarge = true): MemoryFiles.Disk => {
+  const disk = new MemoryFiles.Disk()
+  for (const folder of ["/from", "/from/empty", "/from/folder"]) disk.folder(folder, { mode: 0o750, modified: 9_000n })
+  disk.file("/from/a", "text of a", { mode: 0o640, modified: 1_111_000n })
+  disk.file("/from/folder/b", "text of b")
+  if (hasLarge) disk.file("/from/large", large)
+  disk.symlink("/from/link", "folder/b")
+  disk.hardLink("/from/a", "/from/folder/a again")
+  disk.hardLink("/from/a", "/from/z")
+  // What is made above it has changed their times.
+  for (const folder of ["/from", "/from/folder"]) {
+    disk.find(FilePath.make(folder)).times = { accessedNanos: 7n, modifiedNanos: 9_000n }
+  }
+  if (isElsewhere) disk.device = 2n
+  disk.folder("/to")
+  return disk
+}
+
+const files = ["a", "folder/a again", "folder/b", "large", "link", "z"]
+
+/** Remembers in memory. */
+const remembering = (): HardLinks.HardLinks => {
+  const known = new Map<string, FilePath.FilePath>()
+  return {
+    find: (job, edition) => Effect.sync(() => Option.fromUndefinedOr(known.get(`${job} ${edition}`))),
+    add: (job, edition, target) => Effect.sync(() => void known.set(`${job} ${edition}`, target)),
+    forget: () => Effect.sync(() => known.clear())
+  }
+}
+
+const move = (disk: MemoryFiles.Disk, options: Options = {}) =>
+  copy(disk, { moves: true, conflict: "overwrite", hardLinks: remembering(), ...options })
+
+const inode = (disk: MemoryFiles.Disk, path: string) => disk.find(FilePath.make(path)).inode
+
+/** Nothing is where it was, and all of it where it is to be. */
+const assertMoved = (disk: MemoryFiles.Disk, original: Record<string, MemoryFiles.Seen>, why = "") => {
+  assert.strictEqual(disk.see("/from"), undefined, why)
+  assert.deepStrictEqual(disk.tree("/to/copy"), original, why)
+  const inodes = ["a", "folder/a again", "z"].map((name) => inode(disk, `/to/copy/${name}`))
+  assert.strictEqual(new Set(inodes).size, 1, `${why}: hard links`)
+}
+
+describe("a move on the same file system", () => {
+  it.effect("is another name, for all of it", () =>
+    Effect.gen(function*() {
+      for (const renamesExclusively of [true, false]) {
+        const disk = plant(false)
+        disk.renamesExclusively = renamesExclusively
+        const original = disk.tree("/from")
+        const folder = inode(disk, "/from")
+        const { progress, state } = yield* move(disk)
+        assert.deepStrictEqual([state, progress.tally.tags], ["Completed", { Moved: 1 }])
+        assert.strictEqual(inode(disk, "/to/copy"), folder)
+        assertMoved(disk, original)
+      }
+    }))
+
+  it.effect("is another name for each file where the folder is there, and what is in the way is replaced", () =>
+    Effect.gen(function*() {
+      const disk = plant(false)
+      disk.folder("/to/copy")
+      disk.file("/to/copy/a", "the old one")
+      disk.file("/to/copy/extra", "stays")
+      const original = disk.tree("/from")
+      const inodes = files.map((name) => inode(disk, `/from/${name}`))
+      const { rows, state } = yield* move(disk)
+      assert.deepStrictEqual([state, rows], ["Completed", []])
+      assert.deepStrictEqual(files.map((name) => inode(disk, `/to/copy/${name}`)), inodes)
+      assert.include(disk.see("/to/copy/extra"), { text: "stays" })
+      disk.remove("/to/copy/extra")
+      assertMoved(disk, original)
+    }))
+
+  it.effect("leaves what is in the way, and its source, where that is asked for", () =>
+    Effect.gen(function*() {
+      const disk = plant(false)
+      disk.folder("/to/copy")
+      disk.file("/to/copy/a", "the old one")
+      const { rows, state } = yield* move(disk, { conflict: "skip" })
+      assert.strictEqual(state, "Completed")
+      assert.deepStrictEqual(rows.map((row) => row.slice(0, 15)), ["/from/a skipped"])
+      assert.deepStrictEqual(Object.keys(disk.tree("/from")), ["a"])
+      assert.include(disk.see("/to/copy/a"), { text: "the old one" })
+    }))
+
+  it.effect("is done where a name is one of the same file already", () =>
+    Effect.gen(function*() {
+      const disk = plant(false)
+      disk.folder("/to/copy")
+      disk.hardLink("/from/a", "/to/copy/a")
+      const original = disk.tree("/from")
+      yield* move(disk)
+      assertMoved(disk, original)
+    }))
+
+  it.effect("is one by one where something is left out", () =>
+    Effect.gen(function*() {
+      const disk = plant(false)
+      const { state } = yield* move(disk, { rules: ["a"], leaveOut: [] })
+      assert.strictEqual(state, "Completed")
+      assert.deepStrictEqual(Object.keys(disk.tree("/from")), ["a"])
+      const database = plant(false)
+      yield* move(database, { leaveOut: ["/from/folder/b"] })
+      assert.deepStrictEqual(Object.keys(database.tree("/from")), ["folder", "folder/b"])
+    }))
+})
+
+describe("a move to another file system", () => {
+  it.effect("takes all with it", () =>
+    Effect.gen(function*() {
+      const disk = plant(true)
+      const original = disk.tree("/from")
+      const { progress: { tally: { tags, units } }, rows, state } = yield* move(disk)
+      assert.deepStrictEqual([state, rows], ["Completed", []])
+      assert.deepStrictEqual(tags, { FolderMade: 3, Moved: 6, FolderEnded: 3 })
+      assertMoved(disk, original)
+      // Each content is read back once, and is there after a power cut.
+      assert.strictEqual(units["verified"], 3)
+      disk.cutPower()
+      assert.deepStrictEqual(disk.tree("/to/copy"), original)
+    }))
+
+  it.effect("leaves a source that was changed after it was copied, and what was put beside it", () =>
+    Effect.gen(function*() {
+      const disk = plant(true)
+      let looks = 0
+      const { rows, state } = yield* move(disk, {
+        before: (call, path) =>
+          Effect.sync(() => {
+            // Once before it is copied, and once before it is removed.
+            if (call !== "lstat" || path !== "/from/folder/b" || ++looks !== 2) return
+            disk.change(FilePath.make("/from/folder/b"), (text) => `${text} and more`)
+            disk.file("/from/folder/new", "new")
+          })
+      })
+      assert.strictEqual(state, "CompletedWithErrors")
+      assert.isTrue(rows.every((row) => row.startsWith("/from/folder/b failed")), rows.join())
+      assert.sameMembers(Object.keys(disk.tree("/from")).filter((name) => name.startsWith("folder")), [
+        "folder",
+        "folder/b",
+        "folder/new"
+      ])
+      assert.include(disk.see("/from/folder/b"), { text: "text of b and more" })
+    }))
+
+  it.effect("leaves a source whose copy is not what it was when it is read back", () =>
+    Effect.gen(function*() {
+      const disk = plant(true)
+      disk.corrupts = (content) => content.length > 1000 ? content.slice(1) : content
+      const { rows, state } = yield* move(disk)
+      assert.strictEqual(state, "CompletedWithErrors")
+      assert.strictEqual(rows.length, 1)
+      assert.deepStrictEqual(Object.keys(disk.tree("/from")), ["large"])
+      assert.strictEqual(disk.see("/to/copy/large"), undefined)
+    }))
+})
+
+/** Whether each file is whole where it was, or where it is to be. */
+const assertWhole = (disk: MemoryFiles.Disk, original: Record<string, MemoryFiles.Seen>, why: string) => {
+  const all = disk.tree("/")
+  for (const name of Object.keys(original)) {
+    if (original[name]?.kind === "folder") continue
+    const places = [all[`from/${name}`], all[`to/copy/${name}`]]
+    const wanted = original[name]
+    const isWhole = places.some((seen) =>
+      seen?.kind === "file" ? wanted?.kind === "file" && seen.text === wanted.text : seen?.kind === "link"
+    )
+    assert.isTrue(isWhole, `${name} ${why}`)
+  }
+}
+
+describe.each(["on the same file system", "to another file system"] as const)("a move %s that is stopped", (where) => {
+  const isElsewhere = where === "to another file system"
+
+  /** Stops it at one call after the other, and lets it go on. */
+  const stopEverywhere = (
+    code: string,
+    merges: boolean,
+    stride: number,
+    how: (disk: MemoryFiles.Disk) => void = () => {}
+  ) =>
+    Effect.gen(function*() {
+      for (let n = 0;; n += stride) {
+        const disk = plant(isElsewhere, false)
+        const original = disk.tree("/from")
+        if (merges) disk.folder("/to/copy")
+        disk.syncAll()
+        let [left, isPlanned] = [n, false]
+        let stoppedAt = ""
+        const before: FaultyFiles.Before = (call, path) =>
+          Effect.suspend(() => {
+            isPlanned ||= call === "open"
+            if (!isPlanned || left-- !== 0) return Effect.void
+            stoppedAt = `${call} ${path} (${n})`
+            return Effect.fail(FaultyFiles.error(call, path, code))
+          })
+        const { state } = yield* move(disk, {
+          before,
+          goesOn: true,
+          whenStopped: Effect.sync(() => {
+            how(disk)
+            assertWhole(disk, original, stoppedAt)
+          })
+        })
+        if (left >= 0) {
+          assert.isAbove(n, isElsewhere || merges ? 40 : 4)
+          return
+        }
+        assertWhole(disk, original, stoppedAt)
+        // A second name that can't be removed does no harm.
+        for (const path of Object.keys(disk.tree("/to")).filter((path) => path.includes(".fanout-"))) {
+          assert.include(stoppedAt, "unlink /to")
+          disk.remove(`/to/${path}`)
+        }
+        // What can't be told from what is not there is left where it was.
+        if (disk.see("/from") === undefined) assertMoved(disk, original, stoppedAt)
+        else assert.include(["Completed", "CompletedWithErrors"], state, stoppedAt)
+      }
+    })
+
+  it.effect("for lack of room has each file whole in one place, and goes on", () => stopEverywhere("ENOSPC", false, 1))
+
+  it.effect("by an error has each file whole in one place", () => stopEverywhere("EIO", true, 3))
+
+  it.effect("by a power cut has each file whole in one place", () =>
+    stopEverywhere("ENOSPC", true, 3, (disk) => disk.cutPower()))
+})
