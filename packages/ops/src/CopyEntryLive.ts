@@ -27,7 +27,7 @@ import * as FilePath from "./FilePath.ts"
 import * as Files from "./Files.ts"
 import { FilesError } from "./FilesError.ts"
 import * as FolderCopy from "./FolderCopy.ts"
-import { Durability, flushNames } from "./internal/durability.ts"
+import { prepare } from "./internal/durability.ts"
 import * as FileSystems from "./internal/fileSystems.ts"
 import { FolderTimes } from "./internal/folderTimes.ts"
 import * as HardLinks from "./internal/hardLinks.ts"
@@ -93,7 +93,7 @@ const perform = Effect.fnUntraced(function*(work: Work, decision: Conflict.Decis
     }
     case "Merge":
       yield* (yield* FolderTimes).note(Place.path(work.source.place), stat)
-      yield* flushNames(target.folder)
+      yield* (yield* prepare(target.folder)).names
       return EntryCopied.cases.FolderMade.make({})
     case "Skip":
       return yield* Task.skip(Conflict.why(decision))
@@ -113,11 +113,9 @@ const perform = Effect.fnUntraced(function*(work: Work, decision: Conflict.Decis
 
 /** What is there may be what a run before this one has copied, and not flushed. */
 const flush = Effect.fnUntraced(function*(target: Place.Place) {
-  const { content, names } = yield* Durability
+  const { both } = yield* prepare(target.folder)
   const { kind } = yield* Place.lstat(target)
-  const written = kind === "file" ? [yield* Place.openFile(target)] : []
-  yield* content(target.folder, written)
-  yield* names(target.folder)
+  yield* both(kind === "file" ? [yield* Place.openFile(target)] : [])
 }, Effect.scoped)
 
 /** Has the copy written to a place, or moves the source there. */
@@ -176,7 +174,11 @@ const copyOne = Effect.fnUntraced(function*({ conflict, source, target }: Payloa
       const found = yield* Conflict.resolve("changed", work.source, { ...work.target, name })
       // What is there now is what an attempt before this one has copied, or somebody else's.
       if (found._tag !== "Unchanged") return yield* decideAndCopy
-      if (!isMove) return copiedBefore(stat)
+      if (!isMove) {
+        // It is recorded like one that was there before: as one of several names, and once it is on the device.
+        yield* perform({ ...work, target: { ...work.target, name } }, found)
+        return copiedBefore(stat)
+      }
       if (!(yield* Moving.isSameContent(place, { ...work.target, name }))) return yield* decideAndCopy
       yield* Moving.removeCopied(place, stat)
       return movedBefore

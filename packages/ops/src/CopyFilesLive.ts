@@ -16,7 +16,8 @@ import * as FilePath from "./FilePath.ts"
 import * as Files from "./Files.ts"
 import type { FilesError } from "./FilesError.ts"
 import type { Hasher } from "./Hasher.ts"
-import { Durability } from "./internal/durability.ts"
+import { isKept } from "./internal/attributes.ts"
+import { type Flush, prepare } from "./internal/durability.ts"
 import * as ReadBack from "./internal/readBack.ts"
 import { isUnsupported } from "./internal/unnamedFiles.ts"
 import * as WholeCopy from "./WholeCopy.ts"
@@ -55,12 +56,14 @@ class Copying implements Files.Copier {
   readonly take: Files.Copier["take"]
   private readonly hasher: Hasher | undefined
   readonly keepsOwner: boolean
-  readonly looksForAttributes: boolean
+  readonly isAttributeKept: (name: string) => boolean
   private readonly payload: Payload
   private readonly keeps: ReadonlySet<Property>
   private readonly mayWork: () => boolean
   private source: Files.FileStat | undefined
   private isInFile = false
+  /** Whether no more files can be held open. */
+  private isFull = false
   /** Whether no file can be copied like that here. */
   private isHopeless = false
   /** How many were dealt with. */
@@ -75,7 +78,7 @@ class Copying implements Files.Copier {
     this.take = this.hasher?.update
     this.keeps = new Set(payload.keeps)
     this.keepsOwner = this.keeps.has("owner")
-    this.looksForAttributes = this.keeps.has("xattr")
+    this.isAttributeKept = (name) => isKept(name, this.keeps)
     this.mayWork = mayWork
   }
 
@@ -88,7 +91,8 @@ class Copying implements Files.Copier {
     return this.mayWork()
   }
 
-  readonly mayGoOn = (): boolean => (this.isInFile || (this.bytes < mostBytes && !this.isHopeless)) && this.mayWork()
+  readonly mayGoOn = (): boolean =>
+    !this.isFull && (this.isInFile || (this.bytes < mostBytes && !this.isHopeless)) && this.mayWork()
 
   begin(stat: Files.FileStat): boolean {
     const { allocatedBytes, device, inode, kind, links, mode, sizeBytes } = stat
@@ -127,9 +131,13 @@ class Copying implements Files.Copier {
   }
 
   /** Takes what has become of one that was held. */
-  placed(isPlaced: boolean, index: number): void {
-    if (isPlaced) this.copies++
-    else this.alone.push(index)
+  placed(isPlaced: boolean, { index, sizeBytes }: Held): void {
+    if (isPlaced) {
+      this.copies++
+    } else {
+      this.alone.push(index)
+      this.bytes -= sizeBytes
+    }
   }
 
   /** By itself it is copied once more. */
@@ -137,11 +145,16 @@ class Copying implements Files.Copier {
     this.leave()
   }
 
-  hasAttributes(): void {
+  readonly hasAttributes = (): void => {
     this.leave()
   }
 
   fail({ call, code }: FilesError): void {
+    // There are more once those that are held have got their names.
+    if (this.held.length > 0 && (code === "EMFILE" || code === "ENFILE")) {
+      this.isFull = true
+      return
+    }
     this.isHopeless ||= (call === "create" && isUnsupported(code)) || call === "fchown"
     this.leave()
   }
@@ -164,29 +177,34 @@ class Copying implements Files.Copier {
 }
 
 /** Gives copies that are on the device their names. What fails by itself is tried again from the source. */
-const placeHeld = Effect.fnUntraced(function*(to: Files.Folder, names: Payload["names"], copying: Copying) {
+const placeHeld = Effect.fnUntraced(function*(
+  to: Files.Folder,
+  names: Payload["names"],
+  copying: Copying,
+  flush: Flush
+) {
   const { held } = copying
-  const { content, names: flushNames } = yield* Durability
-  const isWritten = yield* Effect.isSuccess(content(to, held.map(({ file }) => file)))
-  const placed: Array<{ readonly index: number; readonly name: FilePath.FilePath; readonly isCompared: boolean }> = []
-  for (const { digest, file, index } of held) {
+  const isWritten = yield* Effect.isSuccess(flush.content(held.map(({ file }) => file)))
+  const placed: Array<{ readonly one: Held; readonly name: FilePath.FilePath }> = []
+  for (const one of held) {
+    const { digest, file, index } = one
     const name = names[index]
     if (name === undefined || !isWritten) {
-      copying.placed(false, index)
+      copying.placed(false, one)
       continue
     }
     const isSame = digest === undefined ||
       (yield* Effect.isSuccess(ReadBack.readBack(file, digest, FilePath.join(to.path, name))))
     // Whoever must stop, or owns the job no more, gives nothing its name.
     if (isSame && copying.mayPlace() && (yield* Effect.isSuccess(file.link(name)))) {
-      placed.push({ index, name, isCompared: digest !== undefined })
-    } else copying.placed(false, index)
+      placed.push({ one, name })
+    } else copying.placed(false, one)
   }
-  const compared = placed.filter(({ isCompared }) => isCompared).length
-  const areKept = yield* Effect.isSuccess(flushNames(to))
-  for (const { index, name } of placed) {
+  const compared = placed.filter(({ one }) => one.digest !== undefined).length
+  const areKept = yield* Effect.isSuccess(flush.names)
+  for (const { name, one } of placed) {
     if (!areKept && copying.mayPlace()) yield* Effect.ignore(to.unlink(name))
-    copying.placed(areKept, index)
+    copying.placed(areKept, one)
   }
   if (areKept && compared > 0) yield* ReadBack.count(compared)
 })
@@ -194,13 +212,13 @@ const placeHeld = Effect.fnUntraced(function*(to: Files.Folder, names: Payload["
 const copyIn = Effect.fnUntraced(function*(payload: Payload, copying: Copying) {
   const files = yield* Files.Files
   const [from, to] = [yield* files.folder(payload.source), yield* files.folder(payload.target)]
-  yield* (yield* Durability).prepare(to)
+  const flush = yield* prepare(to)
   yield* Effect.addFinalizer(() =>
     Effect.forEach(copying.held, ({ file }) => Effect.ignore(file.close), { discard: true })
   )
   yield* from.copyEach(payload.names, to, copying)
   copying.leaveRest()
-  if (copying.hold !== undefined) yield* placeHeld(to, payload.names, copying)
+  if (copying.hold !== undefined) yield* placeHeld(to, payload.names, copying, flush)
 }, Effect.scoped)
 
 const nothing = { copied: 0, linked: 0, unchanged: 0, left: 0 }

@@ -11,11 +11,12 @@ import * as Schema from "effect/Schema"
  *
  * **Details**
  *
- * - `mode`: permissions. The set-id bits only where the copy has the owner and the group of the source.
+ * - `mode`: permissions, with lists for access (ACLs). The set-id bits only where the copy has the owner and the group
+ *   of the source.
  * - `times`: of modification and of access, to the nanosecond; of files, links and folders.
  * - `owner`: owner and group.
  * - `links`: files with several names are one file in the copy, too.
- * - `xattr`: extended attributes, access control lists among them; of files and folders.
+ * - `xattr`: other extended attributes, of files and folders.
  * - `sparse`: holes.
  *
  * @category schemas

@@ -257,8 +257,8 @@ export interface Copier {
   /** Whether copies get owner and group, too. */
   readonly keepsOwner: boolean
 
-  /** Whether files with extended attributes are to have no copy, since that would lack them. */
-  readonly looksForAttributes: boolean
+  /** Whether a file with this extended attribute is to have no copy, since that would lack it. */
+  readonly isAttributeKept: (name: string) => boolean
 
   /** Whether it goes on. It is asked before each file, between its pieces, and before a copy gets its name. */
   readonly mayGoOn: () => boolean
@@ -272,7 +272,7 @@ export interface Copier {
   /** Is told that the file was written to while it was read. It has no copy then. */
   readonly changed: () => void
 
-  /** Is told that the file has extended attributes, where these are looked for. */
+  /** Is told that the file has such an extended attribute. */
   readonly hasAttributes: () => void
 
   /** Takes what is copied, piece by piece; it is only there until this returns. */

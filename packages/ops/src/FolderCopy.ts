@@ -13,7 +13,7 @@ import type { CopyStrategy, Lost } from "./CopyStrategy.ts"
 import type * as Files from "./Files.ts"
 import { FilesError } from "./FilesError.ts"
 import { keepAttributes } from "./internal/attributes.ts"
-import { flushContent, flushNames } from "./internal/durability.ts"
+import { prepare } from "./internal/durability.ts"
 import * as MadeFolders from "./internal/madeFolders.ts"
 import { onDestination, onSource } from "./internal/sides.ts"
 import * as Place from "./Place.ts"
@@ -31,13 +31,14 @@ export const strategy: CopyStrategy = {
   name: "folder",
   accepts: ({ kind }) => kind === "folder",
   copy: Effect.fnUntraced(function*({ target }) {
+    const flush = yield* prepare(target.folder)
     yield* Lease.check
     yield* target.folder.makeFolder(target.name).pipe(
       Effect.andThen(MadeFolders.add(Place.path(target))),
       Effect.catchIf((error) => error.code === "EEXIST", () => ensureFolder(target)),
       Effect.catchTag("FilesError", (error) => onDestination(Effect.fail(error)))
     )
-    yield* flushNames(target.folder)
+    yield* flush.names
     return { strategy: "folder", sizeBytes: 0, lost: [] }
   })
 }
@@ -74,9 +75,10 @@ export const finish = Effect.fnUntraced(function*(
       const error = new FilesError({ call: "open", code: "ENOTDIR", path: Place.path(target), target: Option.none() })
       return yield* onDestination(Effect.fail(error))
     }
+    const flush = yield* prepare(target.folder)
     yield* Lease.check
     const lost = yield* keepAttributes(folder, onSource(Place.openFile(source)), { ...stat, ...times }, options)
-    yield* flushContent(target.folder, folder)
+    yield* flush.content([folder])
     return lost
   }))
 })

@@ -6,6 +6,7 @@
 import * as Effect from "effect/Effect"
 import type { CopyStrategy } from "./CopyStrategy.ts"
 import { tolerate } from "./internal/attributes.ts"
+import { prepare } from "./internal/durability.ts"
 import { createTemporary, flushPlaced, place } from "./internal/placing.ts"
 import { onSource } from "./internal/sides.ts"
 
@@ -20,12 +21,13 @@ export const strategy: CopyStrategy = {
   accepts: ({ kind }) => kind === "link",
   copy: Effect.fnUntraced(function*(request) {
     const { options: { keeps }, source, stat, target: { folder }, temporary } = request
+    const flush = yield* prepare(folder)
     const target = yield* onSource(source.folder.readLink(source.name))
     yield* createTemporary(request, folder.makeLink(target, temporary))
     const owner = keeps.has("owner") ? yield* tolerate("owner", folder.setOwner(temporary, stat)) : []
     const times = keeps.has("times") ? yield* tolerate("times", folder.setTimes(temporary, stat)) : []
     yield* place(request)
-    yield* flushPlaced(request)
+    yield* flushPlaced(request, flush)
     return { strategy: "link", sizeBytes: 0, lost: [...owner, ...times] }
   }, Effect.scoped)
 }

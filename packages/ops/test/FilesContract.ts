@@ -104,16 +104,16 @@ class Notes implements Files.Reader {
 class CopyNotes extends Notes {
   readonly isFree: boolean
   readonly keepsOwner: boolean
-  readonly looksForAttributes: boolean
+  readonly isAttributeKept: () => boolean
 
   constructor(isFree: boolean, mayGoOn: () => boolean = () => true, keepsAll = false) {
     super(mayGoOn)
     this.isFree = isFree
     this.keepsOwner = keepsAll
-    this.looksForAttributes = keepsAll
+    this.isAttributeKept = () => keepsAll
   }
 
-  hasAttributes(): void {
+  readonly hasAttributes = (): void => {
     this.notes.push("has attributes")
   }
 

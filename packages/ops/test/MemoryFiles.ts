@@ -26,6 +26,8 @@ interface Inode {
   isGone: boolean
   /** What it is on. */
   mount: bigint
+  /** Content that could not be written to the device: it counts as written all the same. */
+  lost: Uint8Array | undefined
   /** What is left of it after a power cut. */
   onDevice: { readonly content: Uint8Array; readonly entries: ReadonlyMap<FilePath.FilePath, Inode> }
 }
@@ -129,13 +131,25 @@ export class Disk {
       changed: this.ticks,
       isGone: false,
       mount: 1n,
+      lost: undefined,
       onDevice: { content: new Uint8Array(0), entries: new Map() }
     }
   }
 
+  /** A device fails to write what it is to: nobody tries again, as on Linux. */
+  loseDirty(): void {
+    const visit = (inode: Inode): void => {
+      if (Buffer.compare(inode.content, inode.onDevice.content) !== 0) inode.lost = inode.content
+      inode.entries.forEach(visit)
+    }
+    visit(this.root)
+    this.unnamed.forEach(visit)
+  }
+
   /** Flushes one file or folder. */
   sync(inode: Inode): void {
-    inode.onDevice = { content: inode.content.slice(), entries: new Map(inode.entries) }
+    const content = inode.content === inode.lost ? inode.onDevice.content : inode.content.slice()
+    inode.onDevice = { content, entries: new Map(inode.entries) }
   }
 
   /** Flushes all that has a name, or is one of those. */
@@ -246,6 +260,7 @@ export class Disk {
     if (found !== undefined && found.kind !== "folder" && moved.kind === "folder") fail("ENOTDIR")
     if (found !== undefined && found.entries.size > 0) fail("ENOTEMPTY")
     from.entries.delete(name)
+    moved.links--
     this.touch(from)
     if (found !== undefined) this.take(to, newName)
     this.put(to, newName, moved)
@@ -694,12 +709,10 @@ export const copyEach = (
       return true
     }
     const file = yield* open(name)
-    if (copier.looksForAttributes) {
-      const attributes = yield* Effect.orElseSucceed(file.attributes, () => [])
-      if (attributes.length > 0) {
-        copier.hasAttributes()
-        return true
-      }
+    const attributes = yield* Effect.orElseSucceed(file.attributes, () => [])
+    if (attributes.some(({ name }) => copier.isAttributeKept(name))) {
+      copier.hasAttributes()
+      return true
     }
     const sizeBytes = yield* write(name, file, stat)
     if (sizeBytes === undefined) return false

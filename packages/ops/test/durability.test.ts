@@ -3,6 +3,7 @@ import * as FilePath from "@fanout/ops/FilePath"
 import * as Files from "@fanout/ops/Files"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import * as Schema from "effect/Schema"
 import * as durability from "../src/internal/durability.ts"
@@ -104,6 +105,56 @@ describe.each(ways)("a durable copy (files together: $together, flushed as one: 
       }
     }))
 
+  it.effect("is whole after a power cut, though a flush has lost what was not on the device", () =>
+    Effect.gen(function*() {
+      // One by one each file tells of what was lost of it.
+      for (let n = 0; way.syncsAsOne && n < 12; n++) {
+        const disk = plant(true)
+        let left = n
+        const before: FaultyFiles.Before = (call, path) =>
+          Effect.suspend(() => {
+            // The first is to see whether there is such a thing.
+            if ((call !== "fsync" && call !== "syncfs") || (call === "syncfs" && disk.syncs.all === 1)) {
+              return Effect.void
+            }
+            if (left-- !== 0) return Effect.void
+            disk.loseDirty()
+            return Effect.fail(FaultyFiles.error(call, path, "EIO"))
+          })
+        const { progress } = yield* copyDurably(disk, { before })
+        disk.cutPower()
+        assert.isAtMost(progress.tally.tags["Copied"] ?? 0, assertWhole(disk))
+      }
+    }))
+
+  it.effect("flushes what a run before it has put in its place, and not recorded", () =>
+    Effect.gen(function*() {
+      for (const conflict of ["error", "skip", "rename"] as const) {
+        const disk = plant(way.syncsAsOne)
+        disk.remove("/to/copy/inner/file-3")
+        // A file has its name and waits to be flushed, while the disk gets full.
+        let [waits, isFull] = [false, false]
+        const { state } = yield* copyDurably(disk, {
+          conflict,
+          goesOn: true,
+          before: (call, path) =>
+            Effect.suspend(() => {
+              if (!waits && call === "fsync" && path === "/to/copy" && disk.see("/to/copy/file-1") !== undefined) {
+                waits = true
+                return Effect.never
+              }
+              if (!waits || isFull || call !== "create") return Effect.void
+              isFull = true
+              return Effect.fail(FaultyFiles.error(call, path, "ENOSPC"))
+            })
+        })
+        assert.strictEqual(isFull, !way.syncsAsOne)
+        assert.strictEqual(state, "Completed", conflict)
+        disk.cutPower()
+        assert.deepStrictEqual(disk.tree("/to/copy"), disk.tree("/from"), conflict)
+      }
+    }))
+
   it.effect("flushes what it finds to be there already", () =>
     Effect.gen(function*() {
       const disk = plant(way.syncsAsOne)
@@ -124,6 +175,54 @@ it.effect("a copy that is not durable flushes nothing, and a power cut shows it"
   }))
 
 describe("durability", () => {
+  it.effect("tells of a flush that failed all who had begun to write before, whenever they ask", () =>
+    Effect.gen(function*() {
+      const disk = plant(true)
+      let failures = 0
+      const intercepted = FaultyFiles.intercept(
+        MemoryFiles.make(disk),
+        (call, path) =>
+          Effect.suspend(() =>
+            call === "syncfs" && failures-- > 0 ? Effect.fail(FaultyFiles.error(call, path, "EIO")) : Effect.void
+          )
+      )
+      const { prepare } = yield* Effect.provideService(durability.make, Files.Files, intercepted)
+      const folder = yield* intercepted.folder(FilePath.make("/to"))
+      const [first, second] = [yield* prepare(folder), yield* prepare(folder)]
+      failures = 1
+      assert.isTrue(yield* Effect.isFailure(first.content([])))
+      assert.isTrue(yield* Effect.isFailure(second.content([])))
+      assert.isTrue(yield* Effect.isFailure(second.names))
+      const third = yield* prepare(folder)
+      assert.isTrue(yield* Effect.isSuccess(third.content([])))
+    }).pipe(Effect.scoped))
+
+  it.effect("waits for a flush that has begun, whoever is interrupted meanwhile, and tells what it came to", () =>
+    Effect.gen(function*() {
+      const disk = plant(true)
+      const [begun, goOn] = [yield* Deferred.make<void>(), yield* Deferred.make<void>()]
+      let isHeld = false
+      const intercepted = FaultyFiles.intercept(MemoryFiles.make(disk), (call, path) =>
+        Effect.suspend(() => {
+          if (call !== "syncfs" || !isHeld) return Effect.void
+          isHeld = false
+          const failed = Effect.fail(FaultyFiles.error(call, path, "EIO"))
+          return Effect.andThen(Deferred.succeed(begun, undefined), Effect.andThen(Deferred.await(goOn), failed))
+        }))
+      const { prepare } = yield* Effect.provideService(durability.make, Files.Files, intercepted)
+      const folder = yield* intercepted.folder(FilePath.make("/to"))
+      const { names } = yield* prepare(folder)
+      isHeld = true
+      const first = yield* Effect.forkChild(names)
+      yield* Deferred.await(begun)
+      const second = yield* Effect.forkChild(Effect.exit(names))
+      const interrupted = yield* Effect.forkChild(Fiber.interrupt(first))
+      yield* Effect.yieldNow
+      yield* Deferred.succeed(goOn, undefined)
+      yield* Fiber.join(interrupted)
+      assert.isTrue(Exit.isFailure(yield* Fiber.join(second)))
+    }).pipe(Effect.scoped))
+
   it.effect("flushes once for all who wait, and again for those who come meanwhile", () =>
     Effect.gen(function*() {
       const disk = plant(true)
@@ -135,16 +234,16 @@ describe("durability", () => {
             ? Effect.andThen(Deferred.succeed(begun, undefined), Deferred.await(goOn))
             : Effect.void
         ))
-      const { names, prepare } = yield* Effect.provideService(durability.make, Files.Files, intercepted)
+      const { prepare } = yield* Effect.provideService(durability.make, Files.Files, intercepted)
       const folder = yield* intercepted.folder(FilePath.make("/to"))
-      yield* prepare(folder)
+      const { names } = yield* prepare(folder)
       isHeld = true
       const { all } = disk.syncs
-      const first = yield* Effect.forkChild(names(folder))
+      const first = yield* Effect.forkChild(names)
       yield* Deferred.await(begun)
       const others = yield* Effect.forkChild(Effect.all(
         Array.from({ length: 100 }, () =>
-          names(folder)),
+          names),
         {
           concurrency: "unbounded",
           discard: true

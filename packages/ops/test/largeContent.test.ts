@@ -10,6 +10,7 @@ import * as FilePath from "@fanout/ops/FilePath"
 import * as Files from "@fanout/ops/Files"
 import * as Place from "@fanout/ops/Place"
 import * as TemporaryName from "@fanout/ops/TemporaryName"
+import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Option from "effect/Option"
@@ -65,9 +66,10 @@ class World {
       readonly before?: FaultyFiles.Before
       readonly placing?: "replace" | "exclusive"
       readonly isVerified?: boolean
+      readonly isHeld?: () => boolean
     } = {}
   ) {
-    const { before = () => Effect.void, isVerified = false, placing = "replace" } = options
+    const { before = () => Effect.void, isHeld = () => true, isVerified = false, placing = "replace" } = options
     this.reads = 0
     this.token++
     const interrupter = Interrupter.makeUnsafe()
@@ -96,7 +98,12 @@ class World {
       Effect.provide(CopyRouter.layer),
       Effect.provideService(Files.Files, files),
       Effect.provideService(Interrupter.Interrupter, interrupter),
-      Effect.provideService(Lease.Lease, { ...Lease.Lease.defaultValue(), job: Option.some(job), token }),
+      Effect.provideService(Lease.Lease, {
+        ...Lease.Lease.defaultValue(),
+        isHeldUnsafe: isHeld,
+        job: Option.some(job),
+        token
+      }),
       Effect.provideService(TaskCheckpoint.Cell, {
         checkpoint: this.checkpoint,
         saveUnsafe: (checkpoint) => {
@@ -146,8 +153,8 @@ describe("large files", () => {
       world.disk.file("/from/file", contentOf(2), { modified: 6n })
       assert.isTrue(Exit.isSuccess(yield* world.run()))
       assert.deepStrictEqual([world.reads, world.bytes], [pieces, pieces * mebi])
-      assert.strictEqual(world.names("/to").length, 2, "the former owner's is for the sweep")
-      assert.deepStrictEqual(world.disk.see("/to/copy"), world.disk.see("/from/file"))
+      // What was written in vain has made room.
+      world.assertCopied()
     }))
 
   it.effect("start over where what was written is gone, is another file, or is shorter", () =>
@@ -206,6 +213,56 @@ describe("large files", () => {
       const exit = yield* world.run(Infinity, { before })
       assert.include(String(Exit.isFailure(exit) && exit.cause), "Could not flush")
       assert.deepStrictEqual(world.names("/to"), [])
+    }))
+
+  it.effect("fail where what was flushed meanwhile has failed in the end", () =>
+    Effect.gen(function*() {
+      const world = new World()
+      const isRead = yield* Deferred.make<void>()
+      let syncs = 0
+      const before: FaultyFiles.Before = (call, path) =>
+        Effect.suspend(() => {
+          if (call === "write") return TestClock.adjust("600 millis")
+          if (call === "ftruncate") return Effect.asVoid(Deferred.succeed(isRead, undefined))
+          // It is told once, as by Linux.
+          if (call !== "fsync" || ++syncs > 1) return Effect.void
+          return Effect.andThen(Deferred.await(isRead), Effect.fail(FaultyFiles.error(call, path, "EIO")))
+        })
+      assert.isTrue(Exit.isSuccess(yield* world.run(Infinity, { before })))
+      assert.strictEqual(syncs, 2)
+      // All of it was written anew.
+      assert.strictEqual(world.reads, 2 * pieces)
+      world.assertCopied()
+    }))
+
+  it.effect("are not written to by an owner that has lost the job while it was reading", () =>
+    Effect.gen(function*() {
+      const world = new World()
+      let [reads, writes, isHeld] = [0, 0, true]
+      const exit = yield* world.run(Infinity, {
+        isHeld: () => isHeld,
+        before: (call) =>
+          Effect.sync(() => {
+            if (call === "read" && ++reads === 4) isHeld = false
+            if (call === "write" || call === "ftruncate" || call === "fchmod") writes++
+          })
+      })
+      assert.isTrue(Exit.isFailure(exit))
+      // The first is of the file that names the run of the machine.
+      assert.strictEqual(writes, 2)
+    }))
+
+  it.effect("start over where what was written has another name by now", () =>
+    Effect.gen(function*() {
+      const world = new World()
+      yield* world.run(5)
+      const [partial = ""] = world.names("/to")
+      world.disk.hardLink(`/to/${partial}`, "/to/other")
+      assert.isTrue(Exit.isSuccess(yield* world.run()))
+      assert.strictEqual(world.reads, pieces)
+      assert.deepStrictEqual(world.names("/to"), ["copy", "other"])
+      assert.deepStrictEqual(world.disk.see("/to/copy"), world.disk.see("/from/file"))
+      assert.notStrictEqual(world.disk.find(FilePath.make("/to/other")).inode, world.disk.find(target).inode)
     }))
 
   it.effect("leave nothing where they fail, and start over then", () =>

@@ -106,6 +106,43 @@ describe.each([false, true])("what a copy keeps (files of a folder together: %s)
       assert.strictEqual(kept(disk, "/to/copy/a").mode, 0o755)
     }))
 
+  /** A list for access: the group may do nothing, a user whom it names read and write, and so says the mode. */
+  const list = Buffer.concat([
+    Buffer.from([2, 0, 0, 0]),
+    ...([[1, 6, -1], [2, 6, 4321], [4, 0, -1], [0x10, 6, -1], [0x20, 0, -1]] as const).map(([tag, permissions, id]) => {
+      const entry = Buffer.alloc(8)
+      entry.writeUInt16LE(tag, 0)
+      entry.writeUInt16LE(permissions, 2)
+      entry.writeInt32LE(id, 4)
+      return entry
+    })
+  ])
+  const plantList = (): MemoryFiles.Disk => {
+    const disk = plant()
+    const file = disk.find(FilePath.make("/from/folder/b"))
+    file.mode = 0o660
+    file.attributes.set("system.posix_acl_access", list)
+    return disk
+  }
+
+  it.effect("are lists for access, with the mode", () =>
+    Effect.gen(function*() {
+      const disk = plantList()
+      yield* copy(disk, { together })
+      assert.include(kept(disk, "/to/copy/folder/b"), { mode: 0o660 })
+      assert.deepStrictEqual(kept(disk, "/to/copy/folder/b").attributes, ["system.posix_acl_access"])
+    }))
+
+  it.effect("gives the group no more than a list did that the destination does not take", () =>
+    Effect.gen(function*() {
+      const disk = plantList()
+      const before: FaultyFiles.Before = (call, path) =>
+        call === "setxattr" ? Effect.fail(FaultyFiles.error(call, path, "ENOTSUP")) : Effect.void
+      const { progress: { tally: { units } } } = yield* copy(disk, { together, before })
+      assert.strictEqual(units["lostMode"], 1)
+      assert.include(kept(disk, "/to/copy/folder/b"), { mode: 0o600 })
+    }))
+
   // --- Hard links ---------------------------------------------------------------------------------------------------
 
   const plantLinks = (): MemoryFiles.Disk => {

@@ -5,7 +5,7 @@
  */
 import * as Effect from "effect/Effect"
 import type { CopyError } from "../CopyError.ts"
-import type { CopyOptions } from "../CopyOptions.ts"
+import type { CopyOptions, Property } from "../CopyOptions.ts"
 import type { Lost } from "../CopyStrategy.ts"
 import * as Files from "../Files.ts"
 import type { FilesError } from "../FilesError.ts"
@@ -44,6 +44,31 @@ const modeOf = (copy: Files.OpenFile, source: Files.FileStat, isKept: boolean) =
     ? safeMode(copy, source)
     : Files.Files.use((files) => Effect.map(files.denied, (denied) => source.mode & 0o777 & ~denied))
 
+const accessList = "system.posix_acl_access"
+
+/** Tags of entries of a list for access (linux/posix_acl.h). */
+const [ofGroup, mask] = [0x04, 0x10]
+
+/**
+ * What the group of a file may do. In the mode of a file with a list for access there is the most that anybody may do
+ * whom the list names: without the list that would be the group's.
+ */
+const groupOf = (list: Uint8Array): number => {
+  const view = new DataView(list.buffer, list.byteOffset, list.byteLength)
+  let [group, most] = [0, 0o7]
+  // Behind a version there are a tag, permissions and an id for each entry.
+  for (let at = 4; at + 8 <= list.byteLength; at += 8) {
+    const [tag, permissions] = [view.getUint16(at, true), view.getUint16(at + 2, true)]
+    if (tag === ofGroup) group = permissions
+    if (tag === mask) most = permissions
+  }
+  return group & most
+}
+
+/** Mode of a copy that has no list for access, where its source has one. */
+const withoutList = (mode: number, list: Files.Attribute | undefined): number =>
+  list === undefined ? mode : (mode & ~0o070) | (groupOf(list.value) << 3)
+
 // --- Owner ----------------------------------------------------------------------------------------------------------
 
 /** Who may not give a file away may still give it to one of the own groups. */
@@ -58,17 +83,18 @@ const setOwner = Effect.fnUntraced(function*(copy: Files.OpenFile, { group, owne
 
 // --- Extended attributes --------------------------------------------------------------------------------------------
 
-const lists = new Set(["system.posix_acl_access", "system.posix_acl_default"])
+const lists = new Set([accessList, "system.posix_acl_default"])
 
 // What the system it is copied to says of a file, and not the file.
 const ofTheSystem = new Set(["security.selinux", "security.evm", "security.ima"])
 
-/** Whether an extended attribute belongs to a file, and not to the file system that the file is on. */
-export const isOfFile = (name: string): boolean => name.startsWith("system.") ? lists.has(name) : !ofTheSystem.has(name)
+/** Whether an extended attribute is to be kept: the lists for access belong to the mode. */
+export const isKept = (name: string, keeps: ReadonlySet<Property>): boolean =>
+  lists.has(name) ? keeps.has("mode") : keeps.has("xattr") && !name.startsWith("system.") && !ofTheSystem.has(name)
 
 const keepAttribute = (copy: Files.OpenFile, attribute: Files.Attribute) =>
   tolerate(
-    "xattr",
+    lists.has(attribute.name) ? "mode" : "xattr",
     copy.setAttribute(attribute),
     ({ code }) => withoutAttribute.has(code) || withoutRoom.has(code)
   )
@@ -77,14 +103,14 @@ const keepAttribute = (copy: Files.OpenFile, attribute: Files.Attribute) =>
 type Source<R> = Effect.Effect<Files.OpenFile, CopyError, R>
 
 /** A file system without them has none that could be lost. */
-const keepExtended = Effect.fnUntraced(function*<R>(copy: Files.OpenFile, source: Source<R>) {
-  const { attributes } = yield* source
-  const all = yield* onSource(
-    Effect.catchIf(attributes, ({ code }) => withoutAttribute.has(code), () => Effect.succeed([]))
+const attributesOf = <R>(source: Source<R>, keeps: ReadonlySet<Property>) =>
+  Effect.flatMap(
+    source,
+    ({ attributes }) =>
+      onSource(Effect.catchIf(attributes, ({ code }) => withoutAttribute.has(code), () => Effect.succeed([])))
+  ).pipe(
+    Effect.map((all) => all.filter(({ name }) => isKept(name, keeps)))
   )
-  const lost = yield* Effect.forEach(all.filter(({ name }) => isOfFile(name)), (one) => keepAttribute(copy, one))
-  return lost.find((lost) => lost.length > 0) ?? none
-})
 
 /**
  * Sets what is to be kept, in this order: another owner takes bits of the mode away, a list for access says another
@@ -96,10 +122,16 @@ export const keepAttributes = Effect.fnUntraced(function*<R>(
   stat: Files.FileStat,
   { keeps }: CopyOptions
 ): Effect.fn.Return<ReadonlyArray<Lost>, CopyError, R | Files.Files> {
-  const owner = keeps.has("owner") ? yield* tolerate("owner", setOwner(copy, stat)) : none
-  const extended = keeps.has("xattr") ? yield* keepExtended(copy, source) : none
+  const lost = new Set<Lost>()
+  const note = (some: ReadonlyArray<Lost>) => some.forEach((one) => lost.add(one))
+  if (keeps.has("owner")) note(yield* tolerate("owner", setOwner(copy, stat)))
+  const attributes = keeps.has("mode") || keeps.has("xattr") ? yield* attributesOf(source, keeps) : []
+  for (const attribute of attributes) note(yield* keepAttribute(copy, attribute))
   const mode = yield* onDestination(modeOf(copy, stat, keeps.has("mode")))
-  const lostMode = yield* tolerate("mode", copy.setMode(mode))
-  const times = keeps.has("times") ? yield* tolerate("times", copy.setTimes(stat)) : none
-  return [...owner, ...extended, ...keeps.has("mode") ? lostMode : none, ...times]
+  const list = attributes.find(({ name }) => name === accessList)
+  const isWithoutList = lost.has("mode") || !keeps.has("mode")
+  const lostMode = yield* tolerate("mode", copy.setMode(isWithoutList ? withoutList(mode, list) : mode))
+  if (keeps.has("mode")) note(lostMode)
+  if (keeps.has("times")) note(yield* tolerate("times", copy.setTimes(stat)))
+  return Array.from(lost)
 })

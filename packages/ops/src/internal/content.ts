@@ -4,6 +4,7 @@
  * @since 0.1.0
  */
 import type * as Interrupter from "@fanout/core/Interrupter"
+import * as Lease from "@fanout/core/Lease"
 import * as Progress from "@fanout/core/Progress"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
@@ -12,7 +13,7 @@ import type { Copied, CopyRequest } from "../CopyStrategy.ts"
 import type * as Files from "../Files.ts"
 import * as Place from "../Place.ts"
 import { keepAttributes } from "./attributes.ts"
-import { flushContent, prepare } from "./durability.ts"
+import { prepare } from "./durability.ts"
 import { type Draft, flushPlaced } from "./placing.ts"
 import * as ReadBack from "./readBack.ts"
 import { onSource } from "./sides.ts"
@@ -83,7 +84,7 @@ const copyOnce = Effect.fnUntraced(
     if (stat.kind !== "file") {
       return yield* new CopyError({ reason: Reason.cases.KindChanged.make({ path: Place.path(source) }) })
     }
-    yield* prepare(target.folder)
+    const flush = yield* prepare(target.folder)
     const draft = yield* open(request, stat)
     counted.bytes = Math.max(counted.bytes, draft.counted)
     const hasher = options.isVerified ? ReadBack.makeHasher() : undefined
@@ -92,11 +93,12 @@ const copyOnce = Effect.fnUntraced(
     if (isChanged(stat, yield* onSource(from.stat))) {
       return yield* new CopyError({ reason: Reason.cases.Changed.make({ path: Place.path(source) }) })
     }
+    yield* Lease.check
     const lost = yield* keepAttributes(draft.file, Effect.succeed(from), stat, options)
-    yield* flushContent(target.folder, draft.file)
+    yield* flush.content([draft.file])
     if (hasher !== undefined) yield* ReadBack.readBack(draft.file, hasher.digest(), Place.path(target))
     yield* draft.place
-    yield* flushPlaced(request)
+    yield* flushPlaced(request, flush)
     if (hasher !== undefined) yield* ReadBack.count(1)
     return { ...copied, lost }
   },

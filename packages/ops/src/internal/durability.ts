@@ -15,57 +15,85 @@ import { onDestination } from "./sides.ts"
 
 /** One file system, which is flushed for all who wait. */
 class Flushing {
-  private readonly descriptor: Files.OpenFile
-  private readonly semaphore = Semaphore.makeUnsafe(1)
-  /** How many have asked, how many of them the last flush was for, and how it has ended. */
+  /** How often it could not be flushed, and why the last time. */
+  failures = 0
+  private failure: FilesError | undefined
+  /** How many have asked, and how many of them the last flush was for. */
   private asked = 0
   private covered = 0
-  private failure: FilesError | undefined
+  private readonly descriptor: Files.OpenFile
+  private readonly semaphore = Semaphore.makeUnsafe(1)
 
   constructor(descriptor: Files.OpenFile) {
     this.descriptor = descriptor
   }
 
-  /** Returns once a flush has ended that began after this was asked for. */
-  readonly flush: Effect.Effect<void, FilesError> = Effect.suspend(() => {
-    const own = ++this.asked
-    // Who waits was there before whoever asks from the next flush on, and has its turn before that begins.
-    return this.semaphore.withPermits(1)(
-      Effect.flatMap(
-        Effect.suspend(() => this.covered >= own ? Effect.void : this.round),
-        () => this.failure === undefined ? Effect.void : Effect.fail(this.failure)
+  /**
+   * Returns once a flush has ended that began after this was asked for. Fails where one has failed since there were so
+   * many failures: what could not be written then is not told again.
+   */
+  flushSince(failures: number): Effect.Effect<void, FilesError> {
+    return Effect.suspend(() => {
+      const own = ++this.asked
+      return Effect.andThen(
+        // What has begun is waited for: nobody else would hear of what it ends with.
+        this.semaphore.withPermits(1)(
+          Effect.uninterruptible(Effect.suspend(() => this.covered >= own ? Effect.void : this.round))
+        ),
+        Effect.suspend(() =>
+          this.failure === undefined || this.failures === failures ? Effect.void : Effect.fail(this.failure)
+        )
       )
-    )
-  })
+    })
+  }
 
   private readonly round: Effect.Effect<void> = Effect.suspend(() => {
     const upTo = this.asked
     return Effect.match(this.descriptor.syncFileSystem, {
-      onFailure: (error) => this.end(upTo, error),
-      onSuccess: () => this.end(upTo, undefined)
+      onFailure: (error) => {
+        this.covered = upTo
+        this.failures++
+        this.failure = error
+      },
+      onSuccess: () => {
+        this.covered = upTo
+      }
     })
   })
-
-  private end(upTo: number, failure: FilesError | undefined): void {
-    this.covered = upTo
-    this.failure = failure
-  }
 }
 
-/** What makes the work of a job durable. */
-export interface Durability {
-  /** Makes ready to flush what will be written here: what fails before nobody could be told of otherwise. */
-  readonly prepare: (folder: Files.Folder) => Effect.Effect<void, FilesError>
-  /** Returns once files that were written, in this folder, are on the device. */
-  readonly content: (folder: Files.Folder, files: ReadonlyArray<Files.OpenFile>) => Effect.Effect<void, FilesError>
-  /** Returns once the names in this folder are on the device. */
-  readonly names: (folder: Files.Folder) => Effect.Effect<void, FilesError>
+/** Flushes what somebody writes to a folder, who has asked for this before that. */
+export interface Flush {
+  /** Returns once these files are on the device. */
+  readonly content: (files: ReadonlyArray<Files.OpenFile>) => Effect.Effect<void, CopyError>
+  /** Returns once the names in the folder are on the device. */
+  readonly names: Effect.Effect<void, CopyError>
+  /** Both, of files that have their names. */
+  readonly both: (files: ReadonlyArray<Files.OpenFile>) => Effect.Effect<void, CopyError>
 }
 
 /** Reference to what makes the work of the present job durable; by default nothing is flushed. */
-export const Durability = Context.Reference<Durability>("@fanout/ops/internal/durability", {
-  defaultValue: () => ({ prepare: () => Effect.void, content: () => Effect.void, names: () => Effect.void })
+export const Durability = Context.Reference<{
+  readonly prepare: (folder: Files.Folder) => Effect.Effect<Flush, CopyError>
+}>("@fanout/ops/internal/durability", {
+  defaultValue: () => ({ prepare: () => Effect.succeed(nothing) })
 })
+type Durability = typeof Durability.Service
+
+const nothing: Flush = { content: () => Effect.void, names: Effect.void, both: () => Effect.void }
+
+const oneByOne = (folder: Files.Folder): Flush => {
+  const content = (files: ReadonlyArray<Files.OpenFile>) =>
+    onDestination(Effect.forEach(files, ({ sync }) => sync, { discard: true }))
+  const names = onDestination(folder.sync)
+  return { content, names, both: (files) => Effect.andThen(content(files), names) }
+}
+
+const asOne = (flushing: Flushing): Flush => {
+  const { failures } = flushing
+  const flush = onDestination(flushing.flushSince(failures))
+  return { content: () => flush, names: flush, both: () => flush }
+}
 
 const isUnsupported = ({ code }: FilesError): boolean => code === "ENOTSUP"
 
@@ -91,14 +119,11 @@ export const make: Effect.Effect<Durability, never, Files.Files | Scope.Scope> =
     return yield* Effect.tapError(found, () => Effect.sync(() => known.delete(device)))
   })
   return {
-    prepare: (folder) => Effect.asVoid(find(folder)),
-    content: (folder, written) =>
-      Effect.flatMap(
-        find(folder),
-        (flushing) =>
-          flushing === undefined ? Effect.forEach(written, ({ sync }) => sync, { discard: true }) : flushing.flush
-      ),
-    names: (folder) => Effect.flatMap(find(folder), (flushing) => flushing === undefined ? folder.sync : flushing.flush)
+    prepare: (folder) =>
+      Effect.map(
+        onDestination(find(folder)),
+        (flushing) => flushing === undefined ? oneByOne(folder) : asOne(flushing)
+      )
   }
 })
 
@@ -108,16 +133,10 @@ export const of = (what: "none" | "content" | "names"): Effect.Effect<Durability
     ? Effect.sync(Durability.defaultValue)
     : what === "names"
     ? make
-    : Effect.map(make, (durability) => ({ ...durability, names: () => Effect.void }))
+    : Effect.map(make, ({ prepare }) => ({
+      prepare: (folder) => Effect.map(prepare(folder), (flush) => ({ ...flush, names: Effect.void }))
+    }))
 
 /** Makes ready to flush what will be written to a folder. */
-export const prepare = (folder: Files.Folder): Effect.Effect<void, CopyError> =>
-  Effect.flatMap(Durability, (durability) => onDestination(durability.prepare(folder)))
-
-/** Returns once a file that was written in a folder is on the device. */
-export const flushContent = (folder: Files.Folder, file: Files.OpenFile): Effect.Effect<void, CopyError> =>
-  Effect.flatMap(Durability, (durability) => onDestination(durability.content(folder, [file])))
-
-/** Returns once the names in a folder are on the device. */
-export const flushNames = (folder: Files.Folder): Effect.Effect<void, CopyError> =>
-  Effect.flatMap(Durability, (durability) => onDestination(durability.names(folder)))
+export const prepare = (folder: Files.Folder): Effect.Effect<Flush, CopyError> =>
+  Effect.flatMap(Durability, (durability) => durability.prepare(folder))

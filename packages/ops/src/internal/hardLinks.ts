@@ -16,7 +16,7 @@ import type * as Files from "../Files.ts"
 import type { FilesError } from "../FilesError.ts"
 import { HardLinks } from "../HardLinks.ts"
 import * as Place from "../Place.ts"
-import { flushNames } from "./durability.ts"
+import { prepare } from "./durability.ts"
 import { createTemporary, occupied, place } from "./placing.ts"
 import { onDestination } from "./sides.ts"
 
@@ -30,12 +30,13 @@ const inTurn = <A, E, R>(key: string, body: Effect.Effect<A, E, R>): Effect.Effe
   Effect.flatMap(Turns, (turns) => {
     const begin = Effect.suspend((): Effect.Effect<Deferred.Deferred<void>> => {
       const running = turns.get(key)
-      if (running !== undefined) return Effect.andThen(Deferred.await(running), begin)
+      // Only who waits can be interrupted: a turn that is taken has to be given back.
+      if (running !== undefined) return Effect.andThen(Effect.interruptible(Deferred.await(running)), begin)
       const own = Deferred.makeUnsafe<void>()
       turns.set(key, own)
       return Effect.succeed(own)
     })
-    return Effect.acquireUseRelease(Effect.interruptible(begin), () => body, (own) =>
+    return Effect.acquireUseRelease(begin, () => body, (own) =>
       Effect.sync(() => {
         turns.delete(key)
         Deferred.doneUnsafe(own, Exit.void)
@@ -99,6 +100,7 @@ const remember = Effect.fnUntraced(function*(source: Files.FileStat, target: Pla
 const link = (request: CopyRequest, { place: { folder, name }, stat }: First) =>
   Effect.gen(function*() {
     const { target, temporary } = request
+    const flush = yield* prepare(target.folder)
     // Two names of one file can't take each other's place.
     const there = yield* Effect.orElseSucceed(Place.find(target), () => Option.none<Files.FileStat>())
     const isThere = Option.exists(there, ({ device, inode }) => device === stat.device && inode === stat.inode)
@@ -113,7 +115,7 @@ const link = (request: CopyRequest, { place: { folder, name }, stat }: First) =>
       yield* createTemporary(request, folder.link(name, temporary, target.folder))
       yield* place(request)
     }
-    yield* flushNames(target.folder)
+    yield* flush.names
     return { strategy: "hard link", sizeBytes: 0, lost: [] } satisfies Copied
   }).pipe(
     Effect.scoped,

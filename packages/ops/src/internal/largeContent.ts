@@ -6,6 +6,7 @@ import * as Interrupter from "@fanout/core/Interrupter"
 import * as Lease from "@fanout/core/Lease"
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
 import * as Option from "effect/Option"
 import type * as Scope from "effect/Scope"
 import type { CopyError } from "../CopyError.ts"
@@ -31,7 +32,7 @@ class Content {
   way: "reflink" | "kernel" | "chunked" = "kernel"
   private flushed = 0
   private flushedAt = 0
-  private isFlushing = false
+  private flushing: Fiber.Fiber<void> | undefined
   private flushFailed: FilesError | undefined
   private buffer: Uint8Array | undefined
   private readonly from: Files.OpenFile
@@ -111,7 +112,7 @@ class Content {
     return Effect.andThen(this.count(this.bytes), this.to.save(this.bytes, this.flushed))
   }
 
-  private piece(most: number): Effect.Effect<number, CopyError> {
+  private piece(most: number): Effect.Effect<number, CopyError | Interrupter.Interrupted> {
     if (this.way !== "kernel") return this.throughMemory(most)
     const kernel = this.to.file.copyFrom(this.from, this.bytes, Math.min(most, pieceBytes.kernel))
     const memory = Effect.suspend(() => {
@@ -126,13 +127,17 @@ class Content {
     })
   }
 
-  private throughMemory(most: number): Effect.Effect<number, CopyError> {
+  private throughMemory(most: number): Effect.Effect<number, CopyError | Interrupter.Interrupted> {
     const buffer = this.ownBuffer(most)
     return Effect.flatMap(onSource(this.from.readAt(buffer, this.bytes)), (length) => {
       if (length === 0) return Effect.succeed(0)
       const piece = buffer.subarray(0, length)
       this.take?.(piece)
-      return Effect.as(onDestination(this.to.file.writeAt(piece, this.bytes)), length)
+      // To read it may have taken any time.
+      return Effect.as(
+        Effect.andThen(Lease.check, onDestination(this.to.file.writeAt(piece, this.bytes))),
+        length
+      )
     })
   }
 
@@ -147,21 +152,31 @@ class Content {
     if (this.flushFailed !== undefined) return onDestination(Effect.fail(this.flushFailed))
     return Effect.flatMap(Clock.currentTimeMillis, (now) => {
       if (this.flushedAt === 0) this.flushedAt = now
-      if (this.isFlushing || now - this.flushedAt < flushMillis) return Effect.void
-      this.isFlushing = true
+      if (this.flushing !== undefined || now - this.flushedAt < flushMillis) return Effect.void
       const { bytes } = this
-      return Effect.asVoid(Effect.forkScoped(Effect.match(this.to.file.sync, {
+      const flush = Effect.match(this.to.file.sync, {
         onFailure: (error) => {
           this.flushFailed = error
         },
         onSuccess: () => {
           this.flushed = bytes
           this.flushedAt = now
-          this.isFlushing = false
+          this.flushing = undefined
         }
-      })))
+      })
+      return Effect.map(Effect.forkScoped(flush), (flushing) => {
+        this.flushing = flushing
+      })
     })
   })
+
+  /** Waits for a flush that is under way: nobody else is told what it has failed with. */
+  readonly end: Effect.Effect<void, CopyError> = Effect.suspend(() =>
+    Effect.andThen(
+      this.flushing === undefined ? Effect.void : Fiber.await(this.flushing),
+      Effect.suspend(() => this.flushFailed === undefined ? Effect.void : onDestination(Effect.fail(this.flushFailed)))
+    )
+  )
 }
 
 /** The next stretch of data; all there is where holes are not known of. */
@@ -195,6 +210,8 @@ export const copy = Effect.fnUntraced(function*(
     yield* content.copyTo(sizeBytes)
   }
   // A hole at the end, or what a run before this one has written of more.
+  yield* Lease.check
   yield* onDestination(to.file.truncate(content.bytes))
+  yield* content.end
   return { strategy: content.way, sizeBytes: content.bytes }
 })

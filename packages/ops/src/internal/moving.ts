@@ -13,7 +13,7 @@ import type { FilePath } from "../FilePath.ts"
 import type * as Files from "../Files.ts"
 import type { FilesError } from "../FilesError.ts"
 import * as Place from "../Place.ts"
-import { flushNames } from "./durability.ts"
+import { prepare } from "./durability.ts"
 import { occupied } from "./placing.ts"
 import { compareContent } from "./sameContent.ts"
 import * as SavedCopy from "./savedCopy.ts"
@@ -56,6 +56,7 @@ export const rename = Effect.fnUntraced(function*(
   const { placing, source, stat, target } = request
   const { device } = yield* onDestination(target.folder.stat)
   if (device !== stat.device) return undefined
+  const flushes = [yield* prepare(target.folder), yield* prepare(source.folder)]
   // Who comes to it again finds no source, and has to know where that went.
   yield* SavedCopy.saveRename({ device, inode: stat.inode, target: Place.path(target) })
   yield* Lease.check
@@ -71,8 +72,7 @@ export const rename = Effect.fnUntraced(function*(
     }
   })
   if (!isRenamed) return undefined
-  yield* flushNames(target.folder)
-  yield* flushNames(source.folder)
+  for (const { names } of flushes) yield* names
   return { strategy: "rename", sizeBytes: stat.kind === "file" ? stat.sizeBytes : 0, lost: [] }
 })
 
@@ -105,6 +105,11 @@ export const removeCopied = Effect.fnUntraced(function*(source: Place.Place, sta
   yield* remove(source, edition)
 })
 
+/** What a run before this one has renamed may not be on the device. */
+const flushBoth = Effect.fnUntraced(function*(from: Files.Folder, to: Files.Folder) {
+  for (const folder of [to, from]) yield* (yield* prepare(folder)).names
+})
+
 /** Whether a run before this one has moved the source, and goes on with that where it has begun to. */
 export const isMoved = Effect.fnUntraced(function*(
   source: Place.Place
@@ -117,8 +122,7 @@ export const isMoved = Effect.fnUntraced(function*(
   if (renamed === undefined || Option.isSome(yield* onSource(Place.find(source)))) return false
   const target = yield* Place.open(renamed.target)
   if (!Option.exists(yield* Place.find(target), (found) => isSameFile(found, renamed))) return false
-  yield* flushNames(target.folder)
-  yield* flushNames(source.folder)
+  yield* flushBoth(source.folder, target.folder)
   return true
 })
 
@@ -188,6 +192,6 @@ export const renameRoot = <E, R>(
       if (!(yield* Effect.isSuccess(renameExclusively(from, to)))) return false
     }
     // What is moved and not on the device can't be told as anything else.
-    yield* Effect.orDie(Effect.andThen(flushNames(to.folder), flushNames(from.folder)))
+    yield* Effect.orDie(flushBoth(from.folder, to.folder))
     return true
   }).pipe(Effect.scoped)

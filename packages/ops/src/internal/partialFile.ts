@@ -40,9 +40,15 @@ const bootId: Effect.Effect<string, never, Files.Files> = Effect.scoped(
   )
 ).pipe(Effect.orElseSucceed(() => ""))
 
+/** What all that was written is there for: the present run of the machine, and the mount. */
+interface Present {
+  readonly boot: string
+  readonly mount: bigint
+}
+
 /** How much of what was written can be relied upon. */
-const reliable = ({ boot, bytes, flushed }: SavedCopy.Partial, present: string): number =>
-  boot !== "" && boot === present ? bytes : flushed
+const reliable = ({ boot, bytes, flushed, mount }: SavedCopy.Partial, present: Present): number =>
+  boot !== "" && boot === present.boot && mount === present.mount ? bytes : flushed
 
 /** Opens what a run before this one has written, and gives it the name that it has now; nothing if it is gone. */
 const reopen = Effect.fnUntraced(function*(
@@ -52,7 +58,9 @@ const reopen = Effect.fnUntraced(function*(
 ): Effect.fn.Return<Files.OpenFile | undefined, FilesError | Interrupter.Interrupted, Scope.Scope> {
   const file = yield* folder.update(name)
   const found = yield* file.stat
-  if (found.kind !== "file" || found.inode !== inode || found.sizeBytes < bytes) return undefined
+  // With another name it is the copy of a run that was stopped right after it had that.
+  const isOwn = found.kind === "file" && found.inode === inode && found.links === 1
+  if (!isOwn || found.sizeBytes < bytes) return undefined
   yield* Lease.check
   if (name !== temporary) yield* folder.rename(name, temporary)
   return file
@@ -75,15 +83,22 @@ export const open = Effect.fnUntraced(function*(
   // Nobody would go on with it, nor remove what is left of it.
   if (Option.isNone(job)) return { ...yield* createDraft(request), bytes: 0, counted: 0, save: () => Effect.void }
   const { target: { folder }, temporary } = request
-  const [{ partial }, boot] = [yield* SavedCopy.get, yield* bootId]
+  const { partial } = yield* SavedCopy.get
+  const { mount } = yield* onDestination(folder.identity)
+  const now: Present = { boot: yield* bootId, mount }
   const present = edition(stat)
   yield* Effect.addFinalizer((exit) =>
     Exit.isSuccess(exit) || isInterrupted(exit) ? Effect.void : Effect.ignore(folder.unlink(temporary))
   )
-  const bytes = partial?.edition === present ? reliable(partial, boot) : 0
+  const bytes = partial?.edition === present ? reliable(partial, now) : 0
   const before = partial === undefined || bytes === 0 ? undefined : yield* reopen(request, partial, bytes).pipe(
     Effect.catchTag("FilesError", () => Effect.undefined)
   )
+  if (before === undefined && partial !== undefined) {
+    // Nobody else would remove it as long as the job goes on, and it takes room.
+    yield* Lease.check
+    yield* Effect.ignore(folder.unlink(partial.name))
+  }
   const created = Effect.catchIf(
     folder.create(temporary),
     ({ code }) => code === "EEXIST",
@@ -103,7 +118,7 @@ export const open = Effect.fnUntraced(function*(
         inode,
         bytes,
         flushed,
-        boot,
+        ...now,
         counted: Math.max(counted, bytes)
       }),
     place: Effect.andThen(onDestination(file.close), place(request))

@@ -17,7 +17,7 @@ import type { CopyRequest } from "../CopyStrategy.ts"
 import type * as Files from "../Files.ts"
 import type { FilesError } from "../FilesError.ts"
 import * as Place from "../Place.ts"
-import { flushNames } from "./durability.ts"
+import type { Flush } from "./durability.ts"
 import { onDestination } from "./sides.ts"
 import * as UnnamedFiles from "./unnamedFiles.ts"
 
@@ -120,9 +120,12 @@ const placeUnnamed = Effect.fnUntraced(function*(request: CopyRequest, file: Fil
 // --- Flushed --------------------------------------------------------------------------------------------------------
 
 /** Sees to it that a name which something has got is on the device. If it is not, what was not there is taken away. */
-export const flushPlaced = ({ placing, target: { folder, name } }: CopyRequest): Effect.Effect<void, CopyError> =>
+export const flushPlaced = (
+  { placing, target: { folder, name } }: CopyRequest,
+  { names }: Flush
+): Effect.Effect<void, CopyError> =>
   Effect.tapError(
-    flushNames(folder),
+    names,
     () => placing === "exclusive" ? Effect.ignore(Effect.andThen(Lease.check, folder.unlink(name))) : Effect.void
   )
 

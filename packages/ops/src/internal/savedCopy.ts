@@ -20,6 +20,8 @@ export const Partial = Schema.Struct({
   flushed: Schema.Natural,
   /** Names the run of the machine; empty where it has no name. */
   boot: Schema.String,
+  /** Number of the mount. */
+  mount: Schema.BigInt,
   /** How many bytes of whatever was there were counted. */
   counted: Schema.Natural
 })

@@ -5,7 +5,6 @@
 import * as FilePath from "../../FilePath.ts"
 import type * as Files from "../../Files.ts"
 import type { Call } from "../../FilesError.ts"
-import { isOfFile } from "../attributes.ts"
 import { isChanged } from "../content.ts"
 import { Sequence } from "./sequence.ts"
 import type { Done, SystemCalls } from "./systemCalls.ts"
@@ -50,6 +49,9 @@ interface Copying {
 
 /** The folder itself, as it is opened for a file without a name. */
 const here = FilePath.make(".")
+
+/** What file systems answer that have no extended attributes. */
+const withoutAttributes = new Set(["ENOTSUP", "EOPNOTSUPP", "ENOSYS"])
 
 const none: Uint8Array = new Uint8Array(0)
 
@@ -251,13 +253,14 @@ class Run extends Sequence {
   private readonly opened: Done<number> = (code, descriptor) => {
     this.source = descriptor
     if (code !== undefined) return this.failUnopened("open", code, false)
-    this.next(this.copying.copier.looksForAttributes ? "listAttributes" : "create")
+    this.next("listAttributes")
   }
 
-  /** A file system without them has none. */
   private readonly attributesListed: Done<ReadonlyArray<string>> = (code, names) => {
-    if (code !== undefined || !names.some(isOfFile)) return this.next("create")
-    this.copying.copier.hasAttributes()
+    const { hasAttributes, isAttributeKept } = this.copying.copier
+    const isNone = code === undefined ? !names.some(isAttributeKept) : withoutAttributes.has(code)
+    if (isNone) return this.next("create")
+    hasAttributes()
     this.leave()
   }
 
