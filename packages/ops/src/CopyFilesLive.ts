@@ -18,6 +18,7 @@ import type { FilesError } from "./FilesError.ts"
 import type { Hasher } from "./Hasher.ts"
 import { isKept } from "./internal/attributes.ts"
 import { type Flush, prepare } from "./internal/durability.ts"
+import * as HeldFiles from "./internal/heldFiles.ts"
 import * as ReadBack from "./internal/readBack.ts"
 import { isUnsupported } from "./internal/unnamedFiles.ts"
 import * as WholeCopy from "./WholeCopy.ts"
@@ -60,6 +61,7 @@ class Copying implements Files.Copier {
   private readonly payload: Payload
   private readonly keeps: ReadonlySet<Property>
   private readonly mayWork: () => boolean
+  private readonly limit: number
   private source: Files.FileStat | undefined
   private isInFile = false
   /** Whether no more files can be held open. */
@@ -71,8 +73,9 @@ class Copying implements Files.Copier {
   /** Copies that have no name yet. */
   readonly held: Array<Held> = []
 
-  constructor(payload: Payload, { isDurable, isVerified }: CopyOptions, mayWork: () => boolean) {
+  constructor(payload: Payload, { isDurable, isVerified }: CopyOptions, limit: number, mayWork: () => boolean) {
     this.payload = payload
+    this.limit = limit
     if (isDurable || isVerified) this.hold = (file, sizeBytes) => this.holdOne(file, sizeBytes)
     if (isVerified) this.hasher = ReadBack.makeHasher()
     this.take = this.hasher?.update
@@ -92,7 +95,8 @@ class Copying implements Files.Copier {
   }
 
   readonly mayGoOn = (): boolean =>
-    !this.isFull && (this.isInFile || (this.bytes < mostBytes && !this.isHopeless)) && this.mayWork()
+    !this.isFull && this.held.length < this.limit && (this.isInFile || (this.bytes < mostBytes && !this.isHopeless)) &&
+    this.mayWork()
 
   begin(stat: Files.FileStat): boolean {
     const { allocatedBytes, device, inode, kind, links, mode, sizeBytes } = stat
@@ -150,8 +154,9 @@ class Copying implements Files.Copier {
   }
 
   fail({ call, code }: FilesError): void {
-    // There are more once those that are held have got their names.
-    if (this.held.length > 0 && (code === "EMFILE" || code === "ENFILE")) {
+    // There are more once those that are held have got their names, here or elsewhere.
+    const isOut = this.hold !== undefined && (code === "EMFILE" || code === "ENFILE")
+    if (isOut && (HeldFiles.narrow() || this.held.length > 0)) {
       this.isFull = true
       return
     }
@@ -234,8 +239,14 @@ export const copy = Effect.fnUntraced(function*(
 ): Effect.fn.Return<CopiedFiles, never, Files.Files> {
   const stop = yield* Interrupter.Interrupter
   const lease = yield* Lease.Lease
-  const copying = new Copying(payload, yield* CopyOptions, () => stop.reason === undefined && lease.isHeldUnsafe())
-  return yield* copyIn(payload, copying).pipe(
+  const options = yield* CopyOptions
+  const mayWork = () => stop.reason === undefined && lease.isHeldUnsafe()
+  const run = (limit: number) => copyWith(payload, new Copying(payload, options, limit, mayWork))
+  return yield* options.isDurable || options.isVerified ? HeldFiles.batch(run) : run(payload.names.length)
+})
+
+const copyWith = (payload: Payload, copying: Copying): Effect.Effect<CopiedFiles, never, Files.Files> =>
+  copyIn(payload, copying).pipe(
     Effect.tap(() => Progress.add("bytes", copying.bytes)),
     Effect.map(() => ({
       copied: copying.copies,
@@ -248,7 +259,6 @@ export const copy = Effect.fnUntraced(function*(
     Effect.catch(() => Effect.succeed({ ...nothing, alone: payload.names.map((_, i) => i) })),
     Effect.ensuring(Effect.sync(() => spare.push(copying.buffer)))
   )
-})
 
 /**
  * Layer that supplies the handler.
