@@ -6,6 +6,7 @@
  */
 import * as Task from "@fanout/core/Task"
 import * as RpcGroup from "effect/rpc/RpcGroup"
+import * as Schedule from "effect/Schedule"
 import * as Schema from "effect/Schema"
 import * as Conflict from "./Conflict.ts"
 import * as CopyOptions from "./CopyOptions.ts"
@@ -77,8 +78,21 @@ export const EntryCopied = Schema.TaggedUnion({
   Files: CopiedFiles.fields
 })
 
+// What may be over in a moment: a file that is in use, a server that does not answer, a lock or memory that is lacking.
+const transient = new Set([
+  ...["EAGAIN", "EBUSY", "ENOLCK", "ENOMEM", "ENOBUFS", "ETIMEDOUT"],
+  ...["ENETDOWN", "ENETUNREACH", "EHOSTDOWN", "EHOSTUNREACH", "ECONNRESET"]
+])
+
+/** Three seconds in all. */
+const retry = Schedule.exponential("100 millis").pipe(
+  Schedule.jittered,
+  Schedule.while(({ input }: { readonly input: EntryFailed }) => transient.has(input.code)),
+  Schedule.upTo({ times: 5 })
+)
+
 /**
- * The task that copies an entry.
+ * The task that copies an entry. What may be over in a moment is tried again, five times within three seconds.
  *
  * @category constructors
  * @since 0.1.0
@@ -95,7 +109,8 @@ export const CopyEntry = Task.make("@fanout/ops/CopyEntry", {
   success: EntryCopied,
   error: EntryFailed,
   key: ({ source }) => FilePath.display(source),
-  pool: "io"
+  pool: "io",
+  retry
 })
 
 /**

@@ -39,6 +39,34 @@ describe.each([["one by one", false], ["together", true]] as const)("Copy, %s", 
       assert.deepStrictEqual(disk.tree("/to/copy"), disk.tree("/from"))
     }))
 
+  it.effect.each<readonly [code: string, times: number, tries: number, state: string]>([
+    ["EBUSY", 3, 4, "Completed"],
+    ["ETIMEDOUT", Infinity, 6, "CompletedWithErrors"],
+    ["EACCES", Infinity, 1, "CompletedWithErrors"]
+  ])(
+    "tries again what may be over in a moment, and nothing else (%s, %d times)",
+    ([code, times, tries, wanted]) =>
+      Effect.gen(function*() {
+        const disk = plant()
+        disk.remove("/from/pipe")
+        let opened = 0
+
+        const { rows, state } = yield* copy(disk, {
+          before: (call, path) =>
+            Effect.suspend(() =>
+              call === "open" && path === "/from/folder/b" && ++opened <= times
+                ? Effect.fail(FaultyFiles.error(call, path, code))
+                : Effect.void
+            )
+        })
+
+        assert.strictEqual(state, wanted)
+        // Together with others it is met once more.
+        assert.strictEqual(opened, tries + (together && tries !== 4 ? 1 : 0))
+        assert.strictEqual(rows.length, wanted === "Completed" ? 0 : 1)
+      })
+  )
+
   it.effect("copies, opens and counts nothing that its rules exclude", () =>
     Effect.gen(function*() {
       const disk = plantMore()
