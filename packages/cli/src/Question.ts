@@ -7,15 +7,26 @@ import { createInterface } from "node:readline"
 /** Whether somebody is there to answer: what is asked on the standard error is answered on the standard input. */
 export const isPossible = (): boolean => process.stdin.isTTY && process.stderr.isTTY
 
-/** Asks whether something is to be done. Only a yes is one. */
-export const confirm = (question: string): Effect.Effect<boolean> =>
-  Effect.callback<boolean>((resume) => {
+/** Asks, and gives what was answered; nothing where nobody has. */
+const ask = (question: string): Effect.Effect<string> =>
+  Effect.callback<string>((resume) => {
     const reader = createInterface({ input: process.stdin, output: process.stderr })
     // Ctrl-C and Ctrl-D, which close it, are answers too.
-    reader.on("close", () => resume(Effect.succeed(false)))
-    reader.question(`${question} [y/N] `, (answer) => {
-      resume(Effect.succeed(/^y(?:es)?$/i.test(answer.trim())))
+    reader.on("close", () => resume(Effect.succeed("")))
+    reader.question(`${question} `, (answer) => {
+      resume(Effect.succeed(answer.trim().toLowerCase()))
       reader.close()
     })
     return Effect.sync(() => reader.close())
   })
+
+/** Asks whether something is to be done. Only a yes is one. */
+export const confirm = (question: string): Effect.Effect<boolean> =>
+  Effect.map(ask(`${question} [y/N]`), (answer) => answer === "y" || answer === "yes")
+
+/** Asks which of some things is to be done, each named by a word or how that begins. Anything else is none of them. */
+export const choose = <A extends string>(question: string, words: ReadonlyArray<A>): Effect.Effect<A | undefined> =>
+  Effect.map(
+    ask(`${question} [${words.join("/")}]`),
+    (answer) => answer === "" ? undefined : words.find((word) => word.startsWith(answer))
+  )

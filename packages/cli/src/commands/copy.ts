@@ -8,14 +8,16 @@ import * as Preserve from "../Preserve.ts"
 import * as Settings from "../Settings.ts"
 import * as Transfer from "./transfer.ts"
 
+const modes = ["changed", "overwrite", "skip", "rename", "error"] as const
+
 const config = {
   paths: Transfer.paths("Files and folders to copy, and where to"),
-  conflict: Flag.Literals("conflict", ["changed", "overwrite", "skip", "rename", "error"]).pipe(
+  conflict: Flag.Literals("conflict", modes).pipe(
     Flag.withDescription(
-      "What to do where there is a file: replace it if size or time differ (the default), always, never, take " +
-        "another name, or fail"
+      "What to do where there is a file: replace it if size or time differ (the default, but on a terminal it is asked " +
+        "for), always, never, take another name, or fail"
     ),
-    Flag.withDefault("changed")
+    Flag.optional
   ),
   preserve: Preserve.flag("mode,times"),
   durable: Settings.toggle(
@@ -32,10 +34,9 @@ const load = Effect.map(Effect.promise(() => import("@fanout/ops/Copy")), ({ job
 export const copy = Command.make(
   "copy",
   config,
-  ({ conflict, durable, preserve, verify, ...given }) =>
+  ({ durable, preserve, verify, ...given }) =>
     Effect.gen(function*() {
-      yield* Transfer.run({ name: "copy", load, isDurable: durable }, given, {
-        conflict,
+      yield* Transfer.run({ name: "copy", usual: "changed", modes, load, isDurable: durable }, given, {
         // What is as usual is the request that it was before there was anything else.
         ...yield* Preserve.resolve(preserve, ["mode", "times"]),
         ...durable ? { durable } : {},

@@ -8,13 +8,16 @@ import * as Effect from "effect/Effect"
 import * as Preserve from "../Preserve.ts"
 import * as Transfer from "./transfer.ts"
 
+const modes = ["overwrite", "skip", "rename", "error"] as const
+
 const config = {
   paths: Transfer.paths("Files and folders to move, and where to"),
-  conflict: Flag.Literals("conflict", ["overwrite", "skip", "rename", "error"]).pipe(
+  conflict: Flag.Literals("conflict", modes).pipe(
     Flag.withDescription(
-      "What to do where there is a file: replace it (the default), leave both as they are, take another name, or fail"
+      "What to do where there is a file: replace it (the default, but on a terminal it is asked for), leave both as " +
+        "they are, take another name, or fail"
     ),
-    Flag.withDefault("overwrite")
+    Flag.optional
   ),
   preserve: Preserve.flag("all"),
   ...Transfer.flags
@@ -26,10 +29,10 @@ const load = Effect.map(Effect.promise(() => import("@fanout/ops/Move")), ({ job
 export const move = Command.make(
   "move",
   config,
-  ({ conflict, preserve, ...given }) =>
+  ({ preserve, ...given }) =>
     Effect.flatMap(
       Preserve.resolve(preserve, CopyOptions.Property.literals),
-      (preserve) => Transfer.run({ name: "move", load, isDurable: true }, given, { conflict, ...preserve })
+      (preserve) => Transfer.run({ name: "move", usual: "overwrite", modes, load, isDurable: true }, given, preserve)
     )
 ).pipe(
   Command.withDescription(

@@ -20,6 +20,7 @@ import * as Stream from "effect/Stream"
 import * as Arguments from "../Arguments.ts"
 import * as ExitCode from "../ExitCode.ts"
 import { withJobs } from "../Jobs.ts"
+import * as Question from "../Question.ts"
 import * as Rules from "../Rules.ts"
 import * as RunJob from "../RunJob.ts"
 import * as Settings from "../Settings.ts"
@@ -48,9 +49,15 @@ export const paths = (description: string) =>
     Argument.variadic({ min: 1 })
   )
 
+type Mode = Copy.Request["conflict"]
+
 /** Which of the two it is. */
 export interface Kind {
   readonly name: "copy" | "move"
+  /** What is done where a file is in the way, if nobody says. */
+  readonly usual: Mode
+  /** What may be done then, as somebody who is asked may choose it. */
+  readonly modes: ReadonlyArray<Mode>
   readonly load: Effect.Effect<typeof Copy.job | typeof Move.job>
   /** Whether what is recorded is to survive a power cut. */
   readonly isDurable: boolean
@@ -58,6 +65,7 @@ export interface Kind {
 
 /** What the flags were given that both have. */
 interface Given {
+  readonly conflict: Option.Option<Mode>
   readonly paths: ReadonlyArray<string>
   readonly noTargetDirectory: boolean
   readonly concurrency: Option.Option<number>
@@ -68,9 +76,9 @@ interface Given {
 
 /** What is asked for: the paths absolute, as they were given otherwise. */
 const requestOf = (
-  { name }: Kind,
-  { exclude, excludeFrom, include, noTargetDirectory, paths }: Given & Rules.Given,
-  rest: Omit<Copy.Request, "sources" | "destination" | "noTargetDirectory" | "rules">
+  { name, usual }: Kind,
+  { conflict, exclude, excludeFrom, include, noTargetDirectory, paths }: Given & Rules.Given,
+  rest: Omit<Copy.Request, "sources" | "destination" | "noTargetDirectory" | "conflict" | "rules">
 ): Effect.Effect<Copy.Request, Stop.Stop> =>
   Effect.gen(function*() {
     const given = paths.map((path) => FilePath.join(Arguments.workingFolder(), FilePath.make(path)))
@@ -84,17 +92,28 @@ const requestOf = (
     }
     const rules = yield* Rules.resolve({ exclude, excludeFrom, include })
     // Without rules it is the request that it was before there were any.
-    return { sources, destination, noTargetDirectory, ...rest, ...rules.length === 0 ? {} : { rules } }
+    return {
+      sources,
+      destination,
+      noTargetDirectory,
+      conflict: Option.getOrElse(conflict, () => usual),
+      ...rest,
+      ...rules.length === 0 ? {} : { rules }
+    }
   })
 
-/** Active job that was started for the same request. Where it goes is settled; only a new one is planned. */
-const findSame = ({ load }: Kind, request: Copy.Request) =>
+/**
+ * Active job that was started for the same request. Where it goes is settled, and so is what is done with files that are
+ * in the way, unless that is given: only a new one is planned.
+ */
+const findSame = ({ load }: Kind, request: Copy.Request, isModeGiven: boolean) =>
   Effect.gen(function*() {
     const { Payload } = yield* loadCopy
     const job = yield* load
     const manager = yield* JobManager
     const isSame = ({ payload }: JobRecord): boolean =>
-      Option.exists(Schema.decodeUnknownOption(Payload)(payload), (own) => Equal.equals(own.request, request))
+      Option.exists(Schema.decodeUnknownOption(Payload)(payload), ({ request: { conflict, ...own } }) =>
+        Equal.equals({ ...own, conflict: isModeGiven ? conflict : request.conflict }, request))
     const active = yield* manager.list({ states: ["Queued", "Running", "Paused"], names: [job.name], limit: 1000 })
     return active.find(isSame)?.id
   })
@@ -132,16 +151,37 @@ const runDry = ({ name }: Kind, request: Copy.Request, { json, quiet }: Options)
     if (dry.isIncomplete(totals)) return yield* Stop.withCode(ExitCode.someFailed)
   })
 
-/** Starts the job, or goes on with the one that the same command has started before. */
-const startOrGoOn = (kind: Kind, request: Copy.Request, options: Options) =>
+/** Asks what is to be done with files that are in the way, if there are any and somebody is there to answer. */
+const askForMode = (kind: Kind, request: Copy.Request, payload: Copy.Payload, { json, quiet }: Options) =>
   Effect.gen(function*() {
-    const same = yield* findSame(kind, request)
+    if (json || quiet || !Question.isPossible()) return request.conflict
+    const { entries } = yield* Effect.promise(() => import("@fanout/ops/CopyPreview"))
+    const inTheWay = yield* Stream.runFold(
+      entries(payload),
+      () => 0,
+      (n, { action }) => n + (action === "Replace" ? 1 : 0)
+    ).pipe(Effect.provide(yield* nodeFiles))
+    if (inTheWay === 0) return request.conflict
+    const files = inTheWay === 1 ? "A file is" : `${inTheWay} files are`
+    const mode = yield* Question.choose(
+      `${files} in the way of what is to get their names. What is to be done?`,
+      kind.modes
+    )
+    return mode ?? (yield* Stop.usage("Nothing was done. --conflict says beforehand what is to be."))
+  })
+
+/** Starts the job, or goes on with the one that the same command has started before. */
+const startOrGoOn = (kind: Kind, request: Copy.Request, isModeGiven: boolean, options: Options) =>
+  Effect.gen(function*() {
+    const same = yield* findSame(kind, request, isModeGiven)
     if (same !== undefined) {
       yield* RunJob.goOn(same, options)
       return same
     }
     const manager = yield* JobManager
-    const { id, started } = yield* manager.start(yield* kind.load, yield* plan(request))
+    const payload = yield* plan(request)
+    const conflict = isModeGiven ? request.conflict : yield* askForMode(kind, request, payload, options)
+    const { id, started } = yield* manager.start(yield* kind.load, { ...payload, request: { ...request, conflict } })
     if (!started) yield* RunJob.goOn(id, options)
     return id
   })
@@ -153,11 +193,14 @@ export const run = (
   rest: Parameters<typeof requestOf>[2]
 ) =>
   Effect.gen(function*() {
-    const { concurrency, dryRun, json, quiet } = given
+    const { concurrency, conflict, dryRun, json, quiet } = given
     const options = { json, quiet }
     const request = yield* requestOf(kind, given, rest)
     if (dryRun) return yield* whileRead(runDry(kind, request, options))
     yield* withJobs({ claim: { ids: [] }, concurrency, isDurable: kind.isDurable })(
-      Effect.flatMap(startOrGoOn(kind, request, options), (id) => RunJob.run(id, options))
+      Effect.flatMap(
+        startOrGoOn(kind, request, Option.isSome(conflict), options),
+        (id) => RunJob.run(id, options)
+      )
     )
   })
