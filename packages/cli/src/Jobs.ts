@@ -9,6 +9,7 @@ import type { JobStoreError } from "@fanout/core/JobStoreError"
 import type { OwnerLiveness } from "@fanout/core/OwnerLiveness"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
+import * as Descriptors from "./Descriptors.ts"
 import * as Settings from "./Settings.ts"
 import * as Stop from "./Stop.ts"
 import type { StoreHealth } from "./StoreHealth.ts"
@@ -51,7 +52,7 @@ export const withJobs =
         claim,
         needsThreads,
         isDurable,
-        concurrency: Option.getOrElse(concurrency, () => defaultConcurrency),
+        concurrency: Descriptors.atMost(Option.getOrElse(concurrency, () => defaultConcurrency)),
         filename
       })
       return yield* explained(Effect.provide(effect, runtime))
