@@ -1,0 +1,236 @@
+import { assert, describe, it } from "@effect/vitest"
+import { spawnSync } from "node:child_process"
+import * as fs from "node:fs"
+import * as path from "node:path"
+import {
+  assertSame,
+  bytes,
+  contentsOf,
+  freshPlace,
+  hasStrace,
+  isLong,
+  isRoot,
+  lines,
+  mayMount,
+  meeting,
+  mount,
+  nobody,
+  run,
+  strays,
+  told,
+  works
+} from "./faults.ts"
+
+const large = 9 * 2 ** 20
+
+const write = (root: string, files: Readonly<Record<string, string | Buffer>>): void => {
+  for (const [name, content] of Object.entries(files)) {
+    fs.mkdirSync(path.dirname(path.join(root, name)), { recursive: true })
+    fs.writeFileSync(path.join(root, name), content)
+  }
+}
+
+/** A source, and a target in which two of its files are older ones. */
+const plant = () => {
+  const place = freshPlace()
+  write(place.source, {
+    a: "text of a",
+    b: "text of b",
+    c: "text of c",
+    "folder/a": "text of folder/a",
+    "folder/b": "text of folder/b",
+    large: bytes(large, 1),
+    "new large": bytes(large, 2)
+  })
+  write(place.target, { b: "the old b", large: "the old large one" })
+  return place
+}
+
+/** What is in a target is what is in the source, or what was there before. */
+const assertOldOrNew = (source: string, target: string, before: ReadonlyMap<string, string>, message?: string) => {
+  const wanted = contentsOf(source)
+  const found = contentsOf(target)
+  assert.deepStrictEqual(strays(target), [], message)
+  for (const [name, content] of found) assert.include([wanted.get(name), before.get(name)], content, name)
+  for (const name of before.keys()) assert.isTrue(found.has(name), `${name} is gone`)
+}
+
+/** Names of those files that a target has as the source has them. */
+const copied = (source: string, target: string): ReadonlyArray<string> => {
+  const wanted = contentsOf(source)
+  return Array.from(contentsOf(target)).flatMap(([name, content]) => wanted.get(name) === content ? [name] : [])
+}
+
+describe.skipIf(!hasStrace)("fanout copy from a disk that fails (needs strace)", () => {
+  it("tells which files can't be read, and copies the others", () => {
+    const { place, source, target } = plant()
+    const bad = ["b", "large", "folder/b", "new large"].map((name) => path.join(source, name))
+    const before = contentsOf(target)
+    const args = ["copy", "-T", source, target]
+
+    const fault = { calls: ["read", "pread64", "copy_file_range"], fault: "error=EIO", paths: bad }
+    const { status, stderr } = run(place, args, meeting(fault))
+
+    assert.strictEqual(status, 1, stderr)
+    for (const file of bad) {
+      assert.include(stderr, `failed   ${file}: Could not read "${file}": the device failed to read or write (EIO)\n`)
+    }
+    assertOldOrNew(source, target, before)
+    assert.deepStrictEqual(copied(source, target), ["./a", "./c", "./folder/a"])
+
+    const [, id = ""] = /fanout jobs retry (\w+)/.exec(stderr) ?? []
+    const retried = run(place, ["jobs", "retry", id])
+    assert.strictEqual(retried.status, 0, retried.stderr)
+    assert.deepStrictEqual(contentsOf(target), contentsOf(source))
+  })
+})
+
+describe.skipIf(!hasStrace)("fanout copy --durable to a disk that fails (needs strace)", () => {
+  const args = (source: string, target: string) => ["copy", "--durable", "-T", source, target]
+
+  it("replaces nothing by what could not be flushed", () => {
+    const { place, source, target } = plant()
+    const before = contentsOf(target)
+
+    // The flush before the first file tells of what is not this copy's doing; the second one is for its folder.
+    const failing = meeting({ calls: ["syncfs"], fault: "error=EIO:when=3+" })
+    const { status, stderr } = run(place, args(source, target), failing)
+
+    assert.strictEqual(status, 1, stderr)
+    assert.match(stderr, /failed {3}\S+: Could not flush the file system of "\S+": the device failed to read or write/)
+    assert.deepStrictEqual(contentsOf(target), before)
+    assert.deepStrictEqual(strays(target), [])
+  })
+
+  it("writes anew what could not be flushed once", () => {
+    const created = (when: number) => {
+      const { place, source, target } = plant()
+      fs.rmSync(path.join(source, "folder"), { recursive: true })
+      const trace = path.join(place, "trace")
+      const calls = ["openat", "syncfs"]
+      const failing = meeting({ calls, on: ["syncfs"], fault: `error=EIO:when=${when}`, trace })
+      const { status, stderr } = run(place, args(source, target), failing)
+      assert.strictEqual(status, 0, stderr)
+      assertSame(source, target)
+      const lines = told(trace).split("\n").filter((line) => line.includes(target))
+      return lines.filter((line) => /O_CREAT|O_TMPFILE/.test(line)).length
+    }
+
+    // The third one is the first for files.
+    assert.isAbove(created(3), created(1000))
+  })
+
+  it("is all there or says what is not, whichever flush fails", { timeout: 600_000 }, () => {
+    for (const when of isLong ? Array.from({ length: 16 }, (_, i) => i + 1) : [1, 4, 6]) {
+      const { place, source, target } = plant()
+      const before = contentsOf(target)
+      const failing = meeting({ calls: ["syncfs"], fault: `error=EIO:when=${when}` })
+      const { status, stderr } = run(place, args(source, target), failing)
+      const message = `${when}: ${stderr}`
+      assert.include([0, 1], status, message)
+      assertOldOrNew(source, target, before, message)
+      // A folder is not made anew: what is in it may be skipped, and all of that is done by a retry.
+      if (status === 1) {
+        const [, id = ""] = /fanout jobs retry (\w+)/.exec(stderr) ?? []
+        const retried = run(place, ["jobs", "retry", id])
+        assert.strictEqual(retried.status, 0, `${message}\n${retried.stderr}`)
+      }
+      assertSame(source, target, message)
+      fs.rmSync(place, { recursive: true })
+    }
+  })
+})
+
+describe.skipIf(!mayMount)("fanout copy to where it may not write (needs mounts)", () => {
+  it("says that a file system is read-only, and leaves what is there", () => {
+    const { place, source } = plant()
+    const disk = path.join(place, "disk")
+    mount(disk, "-t", "tmpfs", "-o", "size=4m", "tmpfs")
+    write(path.join(disk, "there"), { b: "the old b" })
+    assert.isTrue(works("mount", "-o", "remount,ro", disk))
+    for (const target of ["there", "new"].map((name) => path.join(disk, name))) {
+      const before = contentsOf(target)
+      const { status, stderr } = run(place, ["copy", "-T", source, target])
+      assert.strictEqual(status, 1, stderr)
+      assert.match(stderr, /failed {3}\S+: Could not create .*: the file system is read-only \(EROFS\)/)
+      assert.deepStrictEqual(contentsOf(target), before)
+    }
+    const one = run(place, ["copy", path.join(source, "a"), `${disk}/`])
+    assert.strictEqual(one.status, 1)
+    assert.match(one.stderr, /the file system is read-only \(EROFS\)/)
+  })
+
+  it.skipIf(!works("mkfs.ext4", "-V") || spawnSync("chattr", ["-V"]).error !== undefined)(
+    "fails what is immutable, and does the rest (needs mkfs.ext4 and chattr)",
+    () => {
+      const { place, source } = plant()
+      const [image, disk] = [path.join(place, "image"), path.join(place, "disk")]
+      fs.writeFileSync(image, "")
+      fs.truncateSync(image, 64 * 2 ** 20)
+      assert.isTrue(works("mkfs.ext4", "-q", image))
+      mount(disk, "-o", "loop", image)
+      const target = path.join(disk, "target")
+      write(target, { b: "the old b", large: "the old large one", "folder/b": "the old folder/b" })
+      const before = contentsOf(target)
+      const stuck = ["b", "large", "folder"].map((name) => path.join(target, name))
+      assert.isTrue(works("chattr", "+i", ...stuck))
+
+      const failed = run(place, ["copy", "-T", "--json", source, target])
+      assert.isTrue(works("chattr", "-i", ...stuck))
+
+      assert.strictEqual(failed.status, 1, failed.stderr)
+      const items = lines(failed.stdout).filter(({ type }) => type === "item")
+      assert.sameMembers(
+        items.filter(({ outcome }) => outcome === "Failed").map(({ key }) => key),
+        ["b", "large", "folder/a", "folder/b"].map((name) => path.join(source, name))
+      )
+      assert.include(JSON.stringify(items), "the operation is not permitted (EPERM)")
+      assertOldOrNew(source, target, before)
+      assert.deepStrictEqual(copied(source, target), ["./a", "./c", "./new large"])
+      const again = run(place, ["copy", "-T", source, target])
+      assert.strictEqual(again.status, 0, again.stderr)
+      assertSame(source, target)
+    }
+  )
+})
+
+describe.skipIf(!isRoot || !works("setpriv", "--version"))("fanout copy as somebody else (needs root, setpriv)", () => {
+  it("fails what it may not read or write, and does the rest", () => {
+    const { place, source, target } = plant()
+    const before = contentsOf(target)
+    assert.isTrue(works("chown", "-R", "65534", target))
+    write(target, { "folder/b": "not theirs" })
+    fs.chmodSync(path.join(source, "c"), 0o600)
+
+    const { status, stderr } = run(place, ["copy", "-T", source, target], nobody)
+
+    assert.strictEqual(status, 1, stderr)
+    const failed = ["c", "folder/a", "folder/b"].map((name) => path.join(source, name))
+    assert.sameMembers(
+      Array.from(stderr.matchAll(/^failed {3}(.*?):.*permission denied \(EACCES\)$/gm), ([, key]) => key),
+      failed
+    )
+    assertOldOrNew(source, target, new Map([...before, ["./folder/b", contentsOf(target).get("./folder/b") ?? ""]]))
+    assert.strictEqual(fs.readFileSync(path.join(target, "folder/b"), "utf8"), "not theirs")
+    assert.deepStrictEqual(copied(source, target), ["./a", "./b", "./large", "./new large"])
+  })
+})
+
+describe.skipIf(!works("prlimit", "--version"))("fanout copy with 64 descriptors (needs prlimit)", () => {
+  const { place, source } = freshPlace()
+  const kinds = [["--durable"], ["--conflict", "overwrite", "--concurrency", "200"], [], ["--preserve", "all"]]
+
+  it.each(kinds.slice(0, isLong ? kinds.length : 2).map((options) => ({ options, name: options.join(" ") })))(
+    "copies all there is: $name",
+    ({ name, options }) => {
+      for (let i = 0; i < 10; i++) {
+        for (let j = 0; j < 20; j++) write(source, { [`${i}/inner/${j}/file`]: `${i} ${j}`, [`${i}/${j}`]: `${j}` })
+        if (i % 3 === 0) write(source, { [`${i}/large`]: bytes(large, i) })
+      }
+      const target = path.join(place, `target ${name}`)
+      const { status, stderr } = run(place, ["copy", ...options, "-T", source, target], ["prlimit", "--nofile=64:64"])
+      assert.strictEqual(status, 0, stderr)
+      assertSame(source, target)
+    }
+  )
+})
