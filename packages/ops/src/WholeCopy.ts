@@ -5,13 +5,14 @@
  */
 import * as Interrupter from "@fanout/core/Interrupter"
 import * as Effect from "effect/Effect"
-import type { CopyError } from "./CopyError.ts"
+import { CopyError, Reason } from "./CopyError.ts"
 import type { CopyOptions } from "./CopyOptions.ts"
 import type { CopyStrategy } from "./CopyStrategy.ts"
 import type * as Files from "./Files.ts"
-import { type CopiedContent, copyContent, type Copying } from "./internal/content.ts"
+import { type CopiedContent, copyContent, type Copying, isChanged } from "./internal/content.ts"
 import { createDraft, type Draft } from "./internal/placing.ts"
 import { onDestination, onSource } from "./internal/sides.ts"
+import * as Place from "./Place.ts"
 
 /**
  * Size of the largest files that are copied in this way.
@@ -26,11 +27,12 @@ export const maxSizeBytes = 8 * 2 ** 20
 const bufferBytes = (sizeBytes: number): number => Math.min(Math.max(sizeBytes + 1, 16_384), 2 ** 20)
 
 /**
- * Copies all there is up to the end of the file, whatever its size was said to be: files in `/proc` say 0, others
- * grow, some for ever. A read that gives less than was asked for, and exactly up to that size, has met the end.
+ * Copies all there is up to the end of the file, whatever its size was said to be: files in `/proc` say 0. One that
+ * grows is given up at once, since it might do so for ever. A read that gives less than was asked for, and exactly up
+ * to that size, has met the end.
  */
 const pump = Effect.fnUntraced(function*(
-  { count, from, stat, take, to: { file } }: Copying<Draft>
+  { count, from, request: { source }, stat, take, to: { file } }: Copying<Draft>
 ): Effect.fn.Return<CopiedContent, CopyError | Interrupter.Interrupted> {
   // Not cleared first: only what was read into it is written.
   const buffer = Buffer.allocUnsafeSlow(bufferBytes(stat.sizeBytes))
@@ -43,6 +45,9 @@ const pump = Effect.fnUntraced(function*(
     sizeBytes += length
     yield* count(sizeBytes)
     if (length < buffer.length && sizeBytes === stat.sizeBytes) return { strategy: "whole", sizeBytes }
+    if (sizeBytes > stat.sizeBytes && isChanged(stat, yield* onSource(from.stat))) {
+      return yield* new CopyError({ reason: Reason.cases.Changed.make({ path: Place.path(source) }) })
+    }
     yield* Interrupter.check
   }
 })

@@ -675,6 +675,7 @@ export const copyEach = (
       yield* copy.write(copier.buffer.subarray(0, length))
       sizeBytes += length
       if (sizeBytes === stat.sizeBytes && length < copier.buffer.length) break
+      if (stat.sizeBytes > 0 && sizeBytes > stat.sizeBytes) return "changed"
       if (!copier.mayGoOn()) return undefined
     }
     const now = yield* file.stat

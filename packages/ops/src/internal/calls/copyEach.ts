@@ -289,6 +289,12 @@ class Run extends Sequence {
       return this.next("write")
     }
     if (this.isRead) return this.next("statAgain")
+    // One that grows might do so for ever. What says that it has nothing is given all the time it takes: `/proc` does.
+    const { sizeBytes = 0 } = this.stat ?? {}
+    if (sizeBytes > 0 && this.sizeBytes > sizeBytes) {
+      this.copying.copier.changed()
+      return this.leave()
+    }
     if (this.copying.copier.mayGoOn()) this.next("read")
     else this.stop()
   }
