@@ -69,6 +69,28 @@ describe.skipIf(!mayMount)("fanout copy to a disk that is too small", () => {
     const { status, stdout } = spawnSync("diff", ["-r", source, target], { encoding: "utf8" })
     assert.deepStrictEqual({ status, stdout }, { status: 0, stdout: "" })
   })
+
+  it.each([[[]], [["--durable"]]])("leaves the old one of a large file that does not fit, with %j", (options) => {
+    assert.isTrue(mount("-t", "tmpfs", "-o", "size=12m", "tmpfs"))
+    const [from, target] = [path.join(folder, "large"), path.join(disk, "copy")]
+    fs.mkdirSync(from, { recursive: true })
+    fs.mkdirSync(target)
+    fs.writeFileSync(path.join(from, "large"), Buffer.alloc(9 * 2 ** 20, "new"))
+    const old = Buffer.alloc(6 * 2 ** 20, "old")
+    fs.writeFileSync(path.join(target, "large"), old)
+
+    const full = run(["copy", ...options, "-T", from, target])
+
+    assert.strictEqual(full.status, 4, full.stderr)
+    assert.match(full.stderr, /is paused because the disk is full/)
+    assert.deepStrictEqual(fs.readdirSync(target), ["large"])
+    assert.isTrue(fs.readFileSync(path.join(target, "large")).equals(old))
+    assert.isTrue(mount("-o", "remount,size=64m"))
+    const resumed = run(["copy", ...options, "-T", from, target])
+    assert.strictEqual(resumed.status, 0, resumed.stderr)
+    assert.deepStrictEqual(fs.readdirSync(target), ["large"])
+    assert.strictEqual(spawnSync("diff", ["-r", from, target], { encoding: "utf8" }).stdout, "")
+  })
 })
 
 const image = path.join(folder, "image")

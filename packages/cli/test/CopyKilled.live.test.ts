@@ -106,6 +106,10 @@ const killAndGoOn = (options: ReadonlyArray<string>, { call, nth }: Point): bool
   assert.strictEqual(again.status, 0, `${message}: ${again.stderr}`)
   assert.deepStrictEqual(strays(target), [], message)
   assertSame(source, target, message)
+  if (options.includes("all")) {
+    const [one, other] = ["a", "folder/a again"].map((name) => fs.statSync(path.join(target, name)).ino)
+    assert.strictEqual(one, other, message)
+  }
   fs.rmSync(place, { recursive: true })
   return killed.status !== 0
 }

@@ -1,10 +1,11 @@
 /** What tests of faults share: the command as a process, calls of it that fail or are held up, and trees as texts. */
 import { afterAll, assert } from "@effect/vitest"
-import { spawnSync } from "node:child_process"
+import { spawn, spawnSync } from "node:child_process"
 import { createHash } from "node:crypto"
 import * as fs from "node:fs"
 import * as os from "node:os"
 import * as path from "node:path"
+import { setTimeout } from "node:timers/promises"
 import { command } from "./command.ts"
 
 /** Whether all is to be tried that takes its time, as by `npm run test:faults`. */
@@ -68,6 +69,26 @@ export const run = (place: string, args: ReadonlyArray<string>, prefix: Readonly
   return spawnSync(file, rest, { encoding: "utf8", env: env(place), cwd: place, maxBuffer: 2 ** 28 })
 }
 
+/** Starts the command. Whatever is before it is to give way to it, or its signals go elsewhere. */
+export const start = (place: string, args: ReadonlyArray<string>, prefix: ReadonlyArray<string> = []) => {
+  const [file = "", ...rest] = [...prefix, ...command, ...args]
+  const child = spawn(file, rest, { env: env(place), cwd: place, stdio: ["ignore", "pipe", "pipe"] })
+  const output = { stdout: "", stderr: "" }
+  for (const name of ["stdout", "stderr"] as const) {
+    child[name].setEncoding("utf8").on("data", (text: string) => {
+      output[name] += text
+    })
+  }
+  const ended = new Promise<{ status: number | null; stdout: string; stderr: string }>((resolve) => {
+    child.on("close", (status) => resolve({ status, ...output }))
+  })
+  return { child, ended }
+}
+
+/** The jobs of a place, the last one first. */
+export const jobsOf = (place: string): ReadonlyArray<Record<string, unknown>> =>
+  run(place, ["jobs", "list", "--json"]).stdout.trim().split("\n").map((line) => JSON.parse(line))
+
 /** What is written with `--json`. */
 export const lines = (stdout: string): ReadonlyArray<Record<string, unknown>> =>
   stdout.trim().split("\n").map((line) => JSON.parse(line))
@@ -85,11 +106,14 @@ export interface Fault {
   readonly paths?: ReadonlyArray<string>
   /** Where calls are told: nowhere by default. */
   readonly trace?: string
+  /** Has the command be the process that was started, and not one below it. */
+  readonly isApart?: boolean
 }
 
 /** What goes before the command so that this happens to its calls. */
-export const meeting = ({ calls, fault, on = calls, paths = [], trace = "/dev/null" }: Fault) => [
+export const meeting = ({ calls, fault, isApart = false, on = calls, paths = [], trace = "/dev/null" }: Fault) => [
   "strace",
+  ...isApart ? ["-D"] : [],
   "-f",
   "-qq",
   "-y",
@@ -107,6 +131,33 @@ export const meeting = ({ calls, fault, on = calls, paths = [], trace = "/dev/nu
 
 /** What was told of calls until now. */
 export const told = (trace: string): string => fs.existsSync(trace) ? fs.readFileSync(trace, "latin1") : ""
+
+/** Waits until something is so, as long as the command runs. */
+const until = async (
+  { child }: { readonly child: { readonly exitCode: number | null } },
+  isSo: () => boolean
+): Promise<void> => {
+  while (!isSo()) {
+    assert.isNull(child.exitCode, "the command ended too soon")
+    await setTimeout(5)
+  }
+}
+
+/** Runs the command, and does something while the first of these calls is held up. */
+export const whileHeld = async (
+  place: string,
+  args: ReadonlyArray<string>,
+  { calls, fault = "delay_enter=1s:when=1", paths = [] }: Fault,
+  meanwhile: (child: ReturnType<typeof start>) => unknown
+) => {
+  const trace = path.join(place, "trace")
+  fs.rmSync(trace, { force: true })
+  const started = start(place, args, meeting({ calls, fault, paths, trace, isApart: true }))
+  // A call is told when it begins, and its end is told then.
+  await until(started, () => told(trace).includes("("))
+  await meanwhile(started)
+  return await started.ended
+}
 
 // --- Trees ----------------------------------------------------------------------------------------------------------
 
@@ -137,7 +188,7 @@ const each = (
 }
 
 /** What is in a tree: each path with its mode, time and content. */
-const treeOf = (root: string): ReadonlyMap<string, string> =>
+export const treeOf = (root: string): ReadonlyMap<string, string> =>
   each(root, (file, stat) => {
     const { mode, mtimeNs, size } = stat
     return `${mode.toString(8)} ${stat.isDirectory() ? "" : size} ${mtimeNs} ${contentOf(file, stat)}`

@@ -1,0 +1,272 @@
+import { assert, describe, it } from "@effect/vitest"
+import { spawn, spawnSync } from "node:child_process"
+import { once } from "node:events"
+import * as fs from "node:fs"
+import { createServer } from "node:net"
+import * as path from "node:path"
+import { setTimeout } from "node:timers/promises"
+import {
+  assertSame,
+  bytes,
+  contentsOf,
+  freshPlace,
+  hasStrace,
+  isLong,
+  isRoot,
+  jobsOf,
+  lines,
+  run,
+  strays,
+  told,
+  treeOf,
+  whileHeld,
+  works
+} from "./faults.ts"
+
+/** A source with a small file, one that is read piece by piece, and some beside them. */
+const plant = () => {
+  const place = freshPlace()
+  const { source, target } = place
+  fs.mkdirSync(path.join(source, "folder"), { recursive: true })
+  fs.mkdirSync(path.join(target, "folder"), { recursive: true })
+  for (const name of ["a", "folder/b", "folder/small"]) fs.writeFileSync(path.join(source, name), `text of ${name}`)
+  fs.writeFileSync(path.join(source, "folder/large"), bytes(20 * 2 ** 20, 1))
+  for (const name of ["small", "large"]) fs.writeFileSync(path.join(target, "folder", name), "old")
+  return { ...place, args: ["copy", "-T", "--json", source, target] }
+}
+
+const reading = ["read", "pread64", "copy_file_range"]
+
+/** What became of items that have a line. */
+const outcomes = (stdout: string) =>
+  lines(stdout).filter(({ type }) => type === "item").map(({ key, outcome }) => [path.basename(String(key)), outcome])
+
+describe.skipIf(!hasStrace)("fanout copy of what changes meanwhile (needs strace)", () => {
+  const append = (file: string) => fs.appendFileSync(file, "more")
+  const shorten = (file: string) => fs.truncateSync(file, 7)
+  const exchange = (file: string) => {
+    fs.writeFileSync(`${path.dirname(path.dirname(file))}/new`, bytes(20_000, 9))
+    fs.renameSync(`${path.dirname(path.dirname(file))}/new`, file)
+  }
+
+  it.each([
+    ["small", "grows", append],
+    ["large", "grows", append],
+    ["small", "shrinks", shorten],
+    ["large", "shrinks", shorten]
+  ])("reads once more what %s and %s while it is read", async (name, _, change) => {
+    const { args, place, source, target } = plant()
+    const file = path.join(source, "folder", name)
+    const fault = { calls: reading, paths: [file], fault: "delay_enter=500ms:when=1" }
+
+    const { status, stderr } = await whileHeld(place, args, fault, () => change(file))
+
+    assert.strictEqual(status, 0, stderr)
+    assertSame(source, target)
+  })
+
+  it.each(["small", "large"])("has all of one of them, if %s is replaced or removed while it is read", async (name) => {
+    for (const change of [exchange, fs.rmSync]) {
+      const { args, place, source, target } = plant()
+      const file = path.join(source, "folder", name)
+      const before = contentsOf(source).get(`./folder/${name}`)
+      const fault = { calls: reading, paths: [file], fault: "delay_enter=500ms:when=1" }
+
+      const { status, stderr } = await whileHeld(place, args, fault, () => change(file))
+
+      assert.strictEqual(status, 0, stderr)
+      const whole = [before, contentsOf(source).get(`./folder/${name}`)]
+      assert.include(whole, contentsOf(target).get(`./folder/${name}`))
+      assert.deepStrictEqual(strays(target), [])
+    }
+  })
+
+  it.each(["small", "large"])("fails %s if it changes whenever it is read, and leaves the old one", async (name) => {
+    const { args, place, source, target } = plant()
+    const file = path.join(source, "folder", name)
+    const fault = { calls: reading, paths: [file], fault: "delay_enter=200ms" }
+
+    const { status, stderr, stdout } = await whileHeld(place, args, fault, async ({ child }) => {
+      while (child.exitCode === null) {
+        append(file)
+        await setTimeout(20)
+      }
+    })
+
+    assert.strictEqual(status, 1, stderr)
+    assert.deepStrictEqual(outcomes(stdout), [[name, "Failed"]])
+    assert.include(stdout, "changed while it was copied")
+    assert.strictEqual(fs.readFileSync(path.join(target, "folder", name), "utf8"), "old")
+    assert.deepStrictEqual(strays(target), [])
+    assert.strictEqual(fs.readFileSync(path.join(target, "folder/b"), "utf8"), "text of folder/b")
+  })
+
+  /** Does something to what was listed, before any of it is looked at. */
+  const onceListed = (change: (folder: string, place: string) => void) => {
+    const planted = plant()
+    const folder = path.join(planted.source, "folder")
+    const listing = { calls: ["getdents64"], paths: [folder], fault: "delay_exit=700ms:when=1" }
+    const ended = whileHeld(planted.place, planted.args, listing, async () => {
+      // The call is told before it is made.
+      await setTimeout(200)
+      change(folder, planted.place)
+    })
+    return { ...planted, ended }
+  }
+
+  it("skips what has vanished since it was listed, and tells of it", async () => {
+    const { ended, place, source, target } = onceListed((folder) => {
+      for (const name of ["small", "large"]) fs.rmSync(path.join(folder, name))
+    })
+    const { status, stderr, stdout } = await ended
+    assert.strictEqual(status, 0, stderr)
+    assert.sameDeepMembers(outcomes(stdout), [["large", "Vanished"], ["small", "Vanished"]])
+    assert.deepInclude(lines(stdout).at(-1), { type: "summary", failed: 0, vanished: 2, code: 0 })
+    // What was there is left.
+    for (const name of ["small", "large"]) {
+      assert.strictEqual(fs.readFileSync(path.join(target, "folder", name), "utf8"), "old")
+    }
+    const [job] = jobsOf(place)
+    assert.include(run(place, ["jobs", "show", String(job?.["id"])]).stdout, "2 vanished")
+    assert.strictEqual(fs.readFileSync(path.join(source, "a"), "utf8"), fs.readFileSync(path.join(target, "a"), "utf8"))
+  })
+
+  it("takes nothing for a file that is none by now", async () => {
+    const { ended, place, target } = onceListed((folder, place) => {
+      fs.writeFileSync(path.join(place, "secret"), "secret")
+      for (const name of ["small", "large", "b"]) fs.rmSync(path.join(folder, name))
+      fs.symlinkSync(path.join(place, "secret"), path.join(folder, "small"))
+      fs.mkdirSync(path.join(folder, "large"))
+      spawnSync("mkfifo", [path.join(folder, "b")])
+    })
+    const { status, stderr } = await ended
+    assert.include([0, 1], status, stderr)
+    const content = contentsOf(target)
+    assert.notInclude(Array.from(content.values()), contentsOf(place).get("./secret"))
+    assert.strictEqual(fs.readFileSync(path.join(target, "folder/large"), "utf8"), "old")
+    assert.isFalse(fs.existsSync(path.join(target, "folder/b")))
+    assert.deepStrictEqual(strays(target), [])
+  })
+})
+
+describe.skipIf(!isRoot || !hasStrace)("fanout copy of what is no file (needs root and strace)", () => {
+  it("skips and tells of pipes, sockets and devices, and opens none of them", async () => {
+    const { args, place, source, target } = plant()
+    const special = ["pipe", "socket", "characters", "blocks"].map((name) => path.join(source, "folder", name))
+    const [pipe = "", socket = "", characters = "", blocks = ""] = special
+    assert.isTrue(works("mkfifo", pipe))
+    assert.isTrue(works("mknod", characters, "c", "1", "3"))
+    assert.isTrue(works("mknod", blocks, "b", "7", "200"))
+    const server = createServer().listen(socket)
+    await once(server, "listening")
+    const trace = path.join(place, "trace")
+
+    const strace = ["strace", "-f", "-qq", "-e", "trace=?open,openat,openat2", "-e", "signal=none", "-o", trace]
+    const { status, stderr, stdout } = run(place, args, strace)
+    const single = special.map((file) => run(place, ["copy", file, path.join(place, "single")]).status)
+    server.close()
+
+    assert.strictEqual(status, 0, stderr)
+    const skipped = lines(stdout).filter(({ type }) => type === "item")
+    assert.sameMembers(skipped.map(({ key }) => key), special)
+    for (const { outcome, reason } of skipped) {
+      assert.deepStrictEqual([outcome, reason], ["Skipped", "it is no file, folder or link"])
+    }
+    assert.notMatch(told(trace), /"(?:[^"]*\/)?(?:pipe|socket|characters|blocks)"/)
+    assert.deepStrictEqual(single, [0, 0, 0, 0])
+    assert.isFalse(fs.existsSync(path.join(place, "single")))
+    assert.sameMembers(fs.readdirSync(path.join(target, "folder")), ["b", "large", "small"])
+  })
+})
+
+/** Exchanges two names while something is done. */
+const whileExchanged = async (place: string, first: string, second: string, work: () => void) => {
+  const ready = path.join(place, "ready")
+  fs.rmSync(ready, { force: true })
+  const swapChild = path.join(import.meta.dirname, "../../ops/test/swapChild.ts")
+  const child = spawn(process.execPath, [swapChild, first, second, ready], { stdio: "inherit" })
+  while (!fs.existsSync(ready)) {
+    assert.isNull(child.exitCode)
+    await setTimeout(2)
+  }
+  work()
+  child.kill("SIGKILL")
+  await once(child, "exit")
+}
+
+describe.skipIf(process.platform !== "linux")("fanout copy while folders are swapped for links (needs Linux)", () => {
+  const rounds = isLong ? 40 : 5
+
+  /** Two trees with the same names; enough of them that threads take part. */
+  const plantTwo = () => {
+    const { place, source, target } = freshPlace()
+    const outside = path.join(place, "outside")
+    for (const root of [source, outside]) {
+      for (let i = 0; i < 12; i++) {
+        fs.mkdirSync(path.join(root, `sub/${i}/deep`), { recursive: true })
+        for (let j = 0; j < 40; j++) {
+          const text = root === outside ? "secret" : "ours"
+          fs.writeFileSync(path.join(root, `sub/${i}`, j % 2 === 0 ? "deep" : "", `file-${j}`), text)
+        }
+      }
+    }
+    return { place, source, target, outside }
+  }
+
+  it("reads nothing outside of its source", { timeout: 600_000 }, async () => {
+    const { outside, place, source, target } = plantTwo()
+    fs.symlinkSync(path.join(outside, "sub"), path.join(source, "swap"))
+    const seen = new Set<string>()
+    await whileExchanged(place, path.join(source, "sub"), path.join(source, "swap"), () => {
+      for (let round = 0; round < rounds; round++) {
+        const { signal, status, stderr } = run(place, ["copy", "-T", source, target])
+        assert.include([0, 1], status, `${String(signal)} ${stderr}`)
+        const secret = spawnSync("grep", ["-rl", "secret", target], { encoding: "utf8" })
+        assert.strictEqual(secret.stdout, "")
+        if (contentsOf(target).size > 2) seen.add("files")
+        fs.rmSync(target, { recursive: true, force: true })
+      }
+    })
+    assert.include(seen, "files")
+  })
+
+  it("writes nothing outside of its destination", { timeout: 600_000 }, async () => {
+    const { outside, place, source, target } = plantTwo()
+    fs.rmSync(path.join(outside, "sub/3/deep/file-0"))
+    const before = treeOf(outside)
+    for (let round = 0; round < rounds; round++) {
+      fs.mkdirSync(path.join(target, "sub"), { recursive: true })
+      fs.symlinkSync(path.join(outside, "sub"), path.join(target, "swap"))
+      const options = round % 2 === 0 ? [] : ["--conflict", "overwrite"]
+      await whileExchanged(place, path.join(target, "sub"), path.join(target, "swap"), () => {
+        const { signal, status, stderr } = run(place, ["copy", ...options, "-T", source, target])
+        assert.include([0, 1], status, `${String(signal)} ${stderr}`)
+      })
+      assert.deepStrictEqual(treeOf(outside), before)
+      fs.rmSync(target, { recursive: true, force: true })
+    }
+  })
+})
+
+describe.skipIf(!isLong)("fanout copy of a file with holes (needs npm run test:faults)", () => {
+  it.each(["mode,times,sparse", "mode,times"])("copies 1 GiB of nothing with --preserve %s", { timeout: 600_000 }, (
+    preserve
+  ) => {
+    const { place, source, target } = freshPlace()
+    fs.mkdirSync(source)
+    const file = path.join(source, "holes")
+    fs.writeFileSync(file, "at the beginning")
+    fs.truncateSync(file, 2 ** 30)
+    const middle = fs.openSync(file, "r+")
+    fs.writeSync(middle, "in the middle", 700_000_000)
+    fs.closeSync(middle)
+
+    const { status, stderr } = run(place, ["copy", "--preserve", preserve, "-T", source, target])
+
+    assert.strictEqual(status, 0, stderr)
+    assert.isTrue(works("cmp", file, path.join(target, "holes")))
+    const { blocks, size } = fs.statSync(path.join(target, "holes"))
+    assert.strictEqual(size, 2 ** 30)
+    if (preserve.includes("sparse")) assert.isBelow(blocks * 512, 2 ** 20)
+  })
+})
