@@ -139,6 +139,35 @@ describe.skipIf(!hasStrace)("fanout copy --durable to a disk that fails (needs s
       fs.rmSync(place, { recursive: true })
     }
   })
+
+  it("flushes file by file where all of a file system can't be flushed", () => {
+    const { place, source, target } = plant()
+    const trace = path.join(place, "trace")
+    const refused = meeting({ calls: ["syncfs", "fsync"], on: ["syncfs"], fault: "error=ENOSYS", trace })
+    const { status, stderr } = run(place, args(source, target), refused)
+    assert.strictEqual(status, 0, stderr)
+    assertSame(source, target)
+    const flushed = told(trace).split("\n").filter((line) => /fsync\(.*(?:\/#\d|\/\.fanout-)/.test(line))
+    assert.isAtLeast(flushed.length, contentsOf(source).size)
+  })
+
+  it("tells of names that could not be flushed, and takes new ones away again", () => {
+    const { place, source, target } = plant()
+    const before = contentsOf(target)
+    const refused = meeting({ calls: ["syncfs", "fsync"], on: ["syncfs"], fault: "error=ENOSYS", paths: [target] })
+    const files = ["a", "b", "c", "large", "new large"].map((name) => path.join(source, name))
+    const failing = [...refused, "-e", "inject=fsync:error=EIO"]
+    const { status, stderr } = run(place, ["copy", "--durable", ...files, target], failing)
+    assert.strictEqual(status, 1, stderr)
+    for (const file of files) {
+      assert.include(
+        stderr,
+        `failed   ${file}: Could not flush "${target}": the device failed to read or write (EIO)\n`
+      )
+    }
+    assertOldOrNew(source, target, before)
+    assert.sameMembers(Array.from(contentsOf(target).keys()), Array.from(before.keys()))
+  })
 })
 
 describe.skipIf(!mayMount)("fanout copy to where it may not write (needs mounts)", () => {

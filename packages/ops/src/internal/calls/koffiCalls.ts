@@ -317,6 +317,8 @@ const identity = (make: Make): SystemCalls["identity"] => (descriptor, done) => 
 /** Before Linux 5.8 nobody is told what could not be written when a file system is flushed. */
 const tellsOfFlushes = /^(?:[6-9]|[1-9]\d|5\.(?:[89]|[1-9]\d))/.test(os.release())
 
+const isMissing = (code: string | undefined): boolean => code === "ENOSYS" || code === "EOPNOTSUPP"
+
 const forContent = (make: Make) =>
   ({
     write: (descriptor, bytes, at, done) =>
@@ -344,7 +346,8 @@ const forContent = (make: Make) =>
         // Others may take it for a wish.
         if (code === undefined && !isLocal(statfs.readUInt32LE(0))) done("ENOTSUP", undefined)
         else if (code !== undefined) done(code, undefined)
-        else make(libcCalls.syncfs, [descriptor], withoutValue(done))
+        // Where a sandbox or a file system refuses the call, files are flushed one by one.
+        else make(libcCalls.syncfs, [descriptor], (code) => done(isMissing(code) ? "ENOTSUP" : code, undefined))
       })
     }
   }) satisfies Partial<SystemCalls>
