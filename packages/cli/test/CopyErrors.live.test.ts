@@ -246,17 +246,16 @@ describe.skipIf(!isRoot || !works("setpriv", "--version"))("fanout copy as someb
 })
 
 describe.skipIf(!works("prlimit", "--version"))("fanout copy with 64 descriptors (needs prlimit)", () => {
-  const { place, source } = freshPlace()
   const kinds = [["--durable"], ["--conflict", "overwrite", "--concurrency", "200"], [], ["--preserve", "all"]]
 
   it.each(kinds.slice(0, isLong ? kinds.length : 2).map((options) => ({ options, name: options.join(" ") })))(
     "copies all there is: $name",
-    ({ name, options }) => {
+    ({ options }) => {
+      const { place, source, target } = freshPlace()
       for (let i = 0; i < 10; i++) {
         for (let j = 0; j < 20; j++) write(source, { [`${i}/inner/${j}/file`]: `${i} ${j}`, [`${i}/${j}`]: `${j}` })
         if (i % 3 === 0) write(source, { [`${i}/large`]: bytes(large, i) })
       }
-      const target = path.join(place, `target ${name}`)
       const { status, stderr } = run(place, ["copy", ...options, "-T", source, target], ["prlimit", "--nofile=64:64"])
       assert.strictEqual(status, 0, stderr)
       assertSame(source, target)

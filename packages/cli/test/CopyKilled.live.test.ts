@@ -1,4 +1,4 @@
-import { assert, describe, it } from "@effect/vitest"
+import { assert, beforeAll, describe, it } from "@effect/vitest"
 import * as fs from "node:fs"
 import * as path from "node:path"
 import { assertSame, bytes, contentsOf, freshPlace, hasStrace, isLong, meeting, run, strays, told } from "./faults.ts"
@@ -30,22 +30,29 @@ const changing = [
 /** Files that are replaced, and what was there before. */
 const replaced = { "./old": "the old one", "./folder/old": "another old one", "./old large": "small before" }
 
-const { place: sourcePlace, source } = freshPlace()
-const at = (name: string) => path.join(source, name)
-fs.mkdirSync(at("folder/deep/empty"), { recursive: true })
-for (const name of ["a", "b", "folder/c", "folder/deep/d", "old", "folder/old"]) {
-  fs.writeFileSync(at(name), `text of ${name}\n`.repeat(50))
+/** What is copied by all of them. */
+let sourcePlace = ""
+let source = ""
+let sourceContents: ReadonlyMap<string, string> = new Map()
+
+const plant = (): void => {
+  ;({ place: sourcePlace, source } = freshPlace())
+  const at = (name: string) => path.join(source, name)
+  fs.mkdirSync(at("folder/deep/empty"), { recursive: true })
+  for (const name of ["a", "b", "folder/c", "folder/deep/d", "old", "folder/old"]) {
+    fs.writeFileSync(at(name), `text of ${name}\n`.repeat(50))
+  }
+  fs.writeFileSync(at("nothing"), "")
+  fs.writeFileSync(at("large"), bytes(9 * 2 ** 20, 1))
+  fs.writeFileSync(at("old large"), bytes(9 * 2 ** 20, 2))
+  fs.symlinkSync("folder/c", at("link"))
+  fs.symlinkSync("../nowhere", at("folder/link"))
+  fs.linkSync(at("a"), at("folder/a again"))
+  fs.chmodSync(at("b"), 0o640)
+  fs.chmodSync(at("folder/deep"), 0o750)
+  for (const name of ["folder/deep", "folder", "."]) fs.utimesSync(at(name), 1_500_000_000, 1_500_000_000.25)
+  sourceContents = contentsOf(source)
 }
-fs.writeFileSync(at("nothing"), "")
-fs.writeFileSync(at("large"), bytes(9 * 2 ** 20, 1))
-fs.writeFileSync(at("old large"), bytes(9 * 2 ** 20, 2))
-fs.symlinkSync("folder/c", at("link"))
-fs.symlinkSync("../nowhere", at("folder/link"))
-fs.linkSync(at("a"), at("folder/a again"))
-fs.chmodSync(at("b"), 0o640)
-fs.chmodSync(at("folder/deep"), 0o750)
-for (const name of ["folder/deep", "folder", "."]) fs.utimesSync(at(name), 1_500_000_000, 1_500_000_000.25)
-const sourceContents = contentsOf(source)
 
 /** A target with what is to be replaced in it. */
 const freshTarget = () => {
@@ -132,6 +139,8 @@ const spread = <A>(all: ReadonlyArray<A>, most: number): ReadonlyArray<A> => {
 }
 
 describe.skipIf(!hasStrace)("a copy that is killed at a call that changes the disk (needs strace)", () => {
+  beforeAll(plant)
+
   it.each(kinds.map((options) => ({ options, name: options.join(" ") || "no options" })))(
     "ends well when it is started again: $name",
     { timeout: 1_800_000 },
