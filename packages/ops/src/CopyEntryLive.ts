@@ -27,7 +27,7 @@ import * as FilePath from "./FilePath.ts"
 import * as Files from "./Files.ts"
 import { FilesError } from "./FilesError.ts"
 import * as FolderCopy from "./FolderCopy.ts"
-import { prepare } from "./internal/durability.ts"
+import { isUnflushed, prepare } from "./internal/durability.ts"
 import * as FileSystems from "./internal/fileSystems.ts"
 import { FolderTimes } from "./internal/folderTimes.ts"
 import * as HardLinks from "./internal/hardLinks.ts"
@@ -230,8 +230,11 @@ type Ending<E, R = CopyRouter | Files.Files> = Effect.Effect<
   R
 >
 
-const copyOrFail = (payload: Payload): Ending<Failure> =>
-  payload.kind === "folderEnd" ? endFolder(payload) : copyOne(payload)
+/** What could not be flushed is done once more, and not only flushed again: nobody knows what is on the device then. */
+const copyOrFail = (payload: Payload): Ending<Failure> => {
+  const copy: Ending<Failure> = payload.kind === "folderEnd" ? endFolder(payload) : copyOne(payload)
+  return Effect.catchIf(copy, isUnflushed, () => copy)
+}
 
 /** Says what has failed, or that all of its disk is gone, so that the job is paused. */
 const orDiskGone = <A, E, R>(

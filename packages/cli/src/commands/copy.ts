@@ -14,8 +14,8 @@ const config = {
   paths: Transfer.paths("Files and folders to copy, and where to"),
   conflict: Flag.Literals("conflict", modes).pipe(
     Flag.withDescription(
-      "What to do where there is a file: replace it if size or time differ (the default, but on a terminal it is asked " +
-        "for), always, never, take another name, or fail"
+      "What to do where there is a file: replace it if size or time differ (the default, but on a terminal it is " +
+        "asked for), always, never, take another name, or fail"
     ),
     Flag.optional
   ),

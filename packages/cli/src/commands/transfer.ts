@@ -103,8 +103,8 @@ const requestOf = (
   })
 
 /**
- * Active job that was started for the same request. Where it goes is settled, and so is what is done with files that are
- * in the way, unless that is given: only a new one is planned.
+ * Active job that was started for the same request. Where it goes is settled, and so is what is done with files that
+ * are in the way, unless that is given: only a new one is planned.
  */
 const findSame = ({ load }: Kind, request: Copy.Request, isModeGiven: boolean) =>
   Effect.gen(function*() {

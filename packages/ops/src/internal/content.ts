@@ -72,10 +72,6 @@ const count = (counted: Counted) => (copied: number): Effect.Effect<void> =>
 export const isChanged = (before: Files.FileStat, after: Files.FileStat): boolean =>
   before.modifiedNanos !== after.modifiedNanos || before.sizeBytes !== after.sizeBytes
 
-const isUnflushed = (error: CopyError | Interrupter.Interrupted): boolean =>
-  error._tag === "CopyError" && error.reason._tag === "CallFailed" &&
-  (error.reason.error.call === "fsync" || error.reason.error.call === "syncfs")
-
 const copyOnce = Effect.fnUntraced(
   function*<D extends CountedDraft>(request: CopyRequest, { copy, open }: ContentOptions<D>, counted: Counted) {
     const { options, source, target } = request
@@ -112,11 +108,9 @@ export const copyContent = <D extends CountedDraft>(
 ): Effect.Effect<Copied, CopyError | Interrupter.Interrupted, Files.Files> =>
   Effect.suspend(() => {
     const copy = copyOnce(request, options, { bytes: 0 })
-    // Once more each: what was not supported is remembered, and what goes on changing is told. What could not be
-    // flushed is not flushed again: nobody knows what is on the device then.
+    // Once more each: what was not supported is remembered, and what goes on changing is told.
     return Effect.catchReason(copy, "CopyError", "Unsupported", () => copy).pipe(
       (copied) => Effect.catchReason(copied, "CopyError", "Changed", () => copied),
-      (copied) => Effect.catchReason(copied, "CopyError", "Mismatch", () => copied),
-      (copied) => Effect.catchIf(copied, isUnflushed, () => copied)
+      (copied) => Effect.catchReason(copied, "CopyError", "Mismatch", () => copied)
     )
   })

@@ -8,7 +8,7 @@ import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Scope from "effect/Scope"
 import * as Semaphore from "effect/Semaphore"
-import type { CopyError } from "../CopyError.ts"
+import { CopyError } from "../CopyError.ts"
 import * as Files from "../Files.ts"
 import type { FilesError } from "../FilesError.ts"
 import { onDestination } from "./sides.ts"
@@ -140,3 +140,8 @@ export const of = (what: "none" | "content" | "names"): Effect.Effect<Durability
 /** Makes ready to flush what will be written to a folder. */
 export const prepare = (folder: Files.Folder): Effect.Effect<Flush, CopyError> =>
   Effect.flatMap(Durability, (durability) => durability.prepare(folder))
+
+/** Whether something is there, perhaps, and not on the device for sure. */
+export const isUnflushed = (error: unknown): boolean =>
+  error instanceof CopyError && error.reason._tag === "CallFailed" &&
+  (error.reason.error.call === "fsync" || error.reason.error.call === "syncfs")
