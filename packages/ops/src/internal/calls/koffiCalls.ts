@@ -352,18 +352,23 @@ const forContent = (make: Make) =>
     }
   }) satisfies Partial<SystemCalls>
 
+const noNames: ReadonlyArray<string> = []
+
 const attributeName = (name: string): Buffer => Buffer.from(`${name}\0`, "latin1")
 
 const forAttributes = (make: Make) =>
   ({
-    listAttributes: (descriptor, done) => {
-      const into = takeBuffer()
-      make(libcCalls.flistxattr, [descriptor, into, into.length], (code, length) => {
-        const names = code === undefined && length > 0 ? into.toString("latin1", 0, length - 1).split("\0") : []
-        buffers.push(into)
-        done(code, names)
-      })
-    },
+    listAttributes: (descriptor, done) =>
+      // Most files have none, and to tell that takes no buffer.
+      make(libcCalls.flistxattr, [descriptor, null, 0], (code, length) => {
+        if (code !== undefined || length === 0) return done(code, noNames)
+        const into = takeBuffer()
+        make(libcCalls.flistxattr, [descriptor, into, into.length], (code, length) => {
+          const names = code === undefined && length > 0 ? into.toString("latin1", 0, length - 1).split("\0") : noNames
+          buffers.push(into)
+          done(code, names)
+        })
+      }),
     getAttribute: (descriptor, name, done) => {
       const into = takeBuffer()
       make(libcCalls.fgetxattr, [descriptor, attributeName(name), into, into.length], (code, length) => {
