@@ -12,6 +12,7 @@ import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Stream from "effect/Stream"
 import * as ExitCode from "./ExitCode.ts"
+import * as Memory from "./Memory.ts"
 import * as Settings from "./Settings.ts"
 import * as Signals from "./Signals.ts"
 import * as Stop from "./Stop.ts"
@@ -103,6 +104,7 @@ export const run = (
         stoppedBy = name
       }))
     yield* manager.claim(id)
+    yield* Memory.settle
     const view = View.make(id, options)
     yield* Effect.addFinalizer(() => view.close)
     const loss = yield* makeLoss
