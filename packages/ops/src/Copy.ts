@@ -37,6 +37,7 @@ import { type Gathered, Gathering } from "./internal/gathering.ts"
 import { Turns } from "./internal/hardLinks.ts"
 import { MadeFolders } from "./internal/madeFolders.ts"
 import { pauseIfMoved, pauseOn, pausing } from "./internal/pausing.ts"
+import * as TouchedFolders from "./internal/touchedFolders.ts"
 import * as ProtectedFiles from "./ProtectedFiles.ts"
 import * as QuickFiles from "./QuickFiles.ts"
 import { SkipReason } from "./SkipReason.ts"
@@ -337,6 +338,9 @@ const forgetLinks = Effect.gen(function*() {
 
 /** Copies all but the sources that are moved already. */
 const copyAll = Effect.fnUntraced(function*(payload: Payload, moved: ReadonlySet<number>) {
+  const { attempt } = yield* JobContext
+  // A move takes files out of folders: then nobody knows any more what times these had.
+  const touched = attempt > 1 && !(yield* CopyOptions.CopyOptions).isMove ? new Map() : undefined
   const { fanOut } = yield* TaskDispatcher
   const pools = yield* Pools
   // It only tells how much there is: where it fails, that is not known.
@@ -346,9 +350,15 @@ const copyAll = Effect.fnUntraced(function*(payload: Payload, moved: ReadonlySet
   const tally = yield* fanOut("entries", CopyEntry, source, { ...options, concurrency, pauseOn }).pipe(
     Effect.provideService(MadeFolders, new Set()),
     Effect.provideService(Turns, new Map()),
+    Effect.provideService(TouchedFolders.TouchedFolders, touched),
     Effect.provideService(ProtectedFiles.ProtectedFiles, yield* ProtectedFiles.make(payload.leaveOut)),
     // It collects failures, so it never gives up.
     Effect.catchTag("FanOutStopped", Effect.die)
+  )
+  yield* Effect.provideService(
+    TouchedFolders.finish(payload.transfers),
+    TouchedFolders.TouchedFolders,
+    touched
   )
   // What is left beside them by now is nothing that anybody goes on with.
   yield* sweepTargets(payload)

@@ -36,6 +36,7 @@ import * as Moving from "./internal/moving.ts"
 import { diskGone } from "./internal/pausing.ts"
 import * as SavedCopy from "./internal/savedCopy.ts"
 import { share } from "./internal/sharing.ts"
+import * as TouchedFolders from "./internal/touchedFolders.ts"
 import type { NoFreeName } from "./NumberedName.ts"
 import * as Place from "./Place.ts"
 import { ProtectedFiles } from "./ProtectedFiles.ts"
@@ -129,6 +130,7 @@ const write = Effect.fnUntraced(function*(
   const { job, token } = yield* Lease.Lease
   const temporary = TemporaryName.make(Option.getOrElse(job, () => noJob), token, Place.path(target))
   const request: CopyRequest = { source: place, stat, target, temporary, placing, options }
+  if (stat.kind !== "folder") yield* TouchedFolders.add(place, target)
   const isMoved = options.isMove && stat.kind !== "folder"
   if (stat.kind === "folder") yield* (yield* FolderTimes).note(Place.path(place), stat)
   const renamed = isMoved ? yield* Moving.rename(request) : undefined

@@ -67,6 +67,27 @@ describe.each([["one by one", false], ["together", true]] as const)("Copy, %s", 
       })
   )
 
+  it.effect("gives folders their times again that a retry puts files into", () =>
+    Effect.gen(function*() {
+      const disk = plant()
+      disk.remove("/from/pipe")
+      let isDenied = true
+      const { state } = yield* copy(disk, {
+        goesOn: true,
+        before: (call, path) =>
+          Effect.suspend(() =>
+            isDenied && call === "open" && path === "/from/folder/b"
+              ? Effect.fail(FaultyFiles.error(call, path, "EACCES"))
+              : Effect.void
+          ),
+        whenStopped: Effect.sync(() => {
+          isDenied = false
+        })
+      })
+      assert.strictEqual(state, "Completed")
+      assert.deepStrictEqual(disk.tree("/to/copy"), disk.tree("/from"))
+    }))
+
   it.effect("copies, opens and counts nothing that its rules exclude", () =>
     Effect.gen(function*() {
       const disk = plantMore()
