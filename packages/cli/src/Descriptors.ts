@@ -6,8 +6,10 @@
  */
 import { readFileSync } from "node:fs"
 
-/** What one copy has open: two folders and two files. */
-const ofEach = 4
+/**
+ * What one copy has open: two files, and their folders; more where it opens folders again, or another name of a file.
+ */
+const ofEach = 8
 
 /** What this process has open beside them: Node's own, the database, a walk, threads. */
 const own = 40

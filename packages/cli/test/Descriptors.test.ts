@@ -9,9 +9,9 @@ Max locked memory         8388608              8388608              bytes
 `
 
 describe("Descriptors", () => {
-  it("leaves four of them to each, beside what the process needs itself", () => {
-    assert.deepStrictEqual(["64", "104", "1024"].map((most) => Descriptors.within(limits(most), 16)), [6, 16, 16])
-    assert.strictEqual(Descriptors.within(limits("1024"), 1024), 246)
+  it("leaves eight of them to each, beside what the process needs itself", () => {
+    assert.deepStrictEqual(["64", "168", "1024"].map((most) => Descriptors.within(limits(most), 16)), [3, 16, 16])
+    assert.strictEqual(Descriptors.within(limits("1024"), 1024), 123)
   })
 
   it("leaves one at least", () => {

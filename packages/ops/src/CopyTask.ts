@@ -79,10 +79,9 @@ export const EntryCopied = Schema.TaggedUnion({
 })
 
 // What may be over in a moment: a file that is in use, a server that does not answer, a lock or memory that is lacking.
-const transient = new Set([
-  ...["EAGAIN", "EBUSY", "ENOLCK", "ENOMEM", "ENOBUFS", "ETIMEDOUT"],
-  ...["ENETDOWN", "ENETUNREACH", "EHOSTDOWN", "EHOSTUNREACH", "ECONNRESET"]
-])
+const transient = new Set(
+  "EAGAIN EBUSY ENOLCK ENOMEM ENOBUFS ETIMEDOUT ENETDOWN ENETUNREACH EHOSTDOWN EHOSTUNREACH ECONNRESET".split(" ")
+)
 
 /** Three seconds in all. */
 const retry = Schedule.exponential("100 millis").pipe(

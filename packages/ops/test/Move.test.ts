@@ -168,6 +168,18 @@ describe("a move to another file system", () => {
     }))
 })
 
+it.effect("a move waits where there is no room for what a file has beside its content, and keeps the source", () =>
+  Effect.gen(function*() {
+    const disk = plant(true)
+    disk.find(FilePath.make("/from/folder/b")).attributes.set("user.large", new Uint8Array(4000))
+    const before: FaultyFiles.Before = (call, path) =>
+      call === "setxattr" ? Effect.fail(FaultyFiles.error(call, path, "ENOSPC")) : Effect.void
+    const { state } = yield* move(disk, { before })
+    assert.strictEqual(state, "Paused")
+    assert.include(disk.see("/from/folder/b"), { text: "text of b" })
+    assert.strictEqual(disk.see("/to/copy/folder/b"), undefined)
+  }))
+
 /** Whether each file is whole where it was, or where it is to be. */
 const assertWhole = (disk: MemoryFiles.Disk, original: Record<string, MemoryFiles.Seen>, why: string) => {
   const all = disk.tree("/")

@@ -14,8 +14,11 @@ import { onDestination, onSource } from "./sides.ts"
 // What FAT and some network file systems answer: they have no modes, or not this one; or only root may.
 const withoutAttribute = new Set(["EPERM", "ENOTSUP", "EOPNOTSUPP", "ENOSYS"])
 
-// There is little room for extended attributes, on ext4 a few kilobytes for each file, and less for some namespaces.
-const withoutRoom = new Set(["ENOSPC", "EDQUOT", "E2BIG", "ERANGE", "EACCES", "EINVAL"])
+// What is too large for an extended attribute, or not for everybody to set.
+const withoutWay = new Set(["E2BIG", "ERANGE", "EACCES", "EINVAL"])
+
+// There is little room for them, on ext4 a few kilobytes for each file; or the disk is full.
+const withoutRoom = new Set(["ENOSPC", "EDQUOT"])
 
 const setUserId = 0o4000
 const setGroupId = 0o2000
@@ -92,11 +95,12 @@ const ofTheSystem = new Set(["security.selinux", "security.evm", "security.ima"]
 export const isKept = (name: string, keeps: ReadonlySet<Property>): boolean =>
   lists.has(name) ? keeps.has("mode") : keeps.has("xattr") && !name.startsWith("system.") && !ofTheSystem.has(name)
 
-const keepAttribute = (copy: Files.OpenFile, attribute: Files.Attribute) =>
+/** What has no room is lost by a copy, whose source still has it, and not by a move. */
+const keepAttribute = (copy: Files.OpenFile, attribute: Files.Attribute, isMove: boolean) =>
   tolerate(
     lists.has(attribute.name) ? "mode" : "xattr",
     copy.setAttribute(attribute),
-    ({ code }) => withoutAttribute.has(code) || withoutRoom.has(code)
+    ({ code }) => withoutAttribute.has(code) || withoutWay.has(code) || (!isMove && withoutRoom.has(code))
   )
 
 /** Opens the source, if it is not open. */
@@ -120,13 +124,13 @@ export const keepAttributes = Effect.fnUntraced(function*<R>(
   copy: Files.OpenFile,
   source: Source<R>,
   stat: Files.FileStat,
-  { keeps }: CopyOptions
+  { isMove, keeps }: CopyOptions
 ): Effect.fn.Return<ReadonlyArray<Lost>, CopyError, R | Files.Files> {
   const lost = new Set<Lost>()
   const note = (some: ReadonlyArray<Lost>) => some.forEach((one) => lost.add(one))
   if (keeps.has("owner")) note(yield* tolerate("owner", setOwner(copy, stat)))
   const attributes = keeps.has("mode") || keeps.has("xattr") ? yield* attributesOf(source, keeps) : []
-  for (const attribute of attributes) note(yield* keepAttribute(copy, attribute))
+  for (const attribute of attributes) note(yield* keepAttribute(copy, attribute, isMove))
   const mode = yield* onDestination(modeOf(copy, stat, keeps.has("mode")))
   const list = attributes.find(({ name }) => name === accessList)
   const isWithoutList = lost.has("mode") || !keeps.has("mode")

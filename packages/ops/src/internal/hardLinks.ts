@@ -9,7 +9,6 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Option from "effect/Option"
 import type * as Scope from "effect/Scope"
-import * as Conflict from "../Conflict.ts"
 import type { CopyOptions } from "../CopyOptions.ts"
 import type { Copied, CopyRequest } from "../CopyStrategy.ts"
 import type * as Files from "../Files.ts"
@@ -66,6 +65,9 @@ interface First {
   readonly stat: Files.FileStat
 }
 
+/** Some file systems know times to two seconds. */
+const coarsestNanos = 2_000_000_000n
+
 const findFirst = Effect.fnUntraced(function*(
   source: Files.FileStat,
   { keeps }: CopyOptions
@@ -85,9 +87,10 @@ const findFirst = Effect.fnUntraced(function*(
     () => Effect.undefined
   )
   if (first === undefined) return undefined
-  const isSame = keeps.has("times")
-    ? Conflict.isSameFile(source, first.stat)
-    : first.stat.kind === "file" && first.stat.sizeBytes === source.sizeBytes
+  const { kind, modifiedNanos, sizeBytes } = first.stat
+  const apart = modifiedNanos - source.modifiedNanos
+  const isSameTime = !keeps.has("times") || (apart < coarsestNanos && apart > -coarsestNanos)
+  const isSame = kind === "file" && sizeBytes === source.sizeBytes && isSameTime
   return isSame ? first : undefined
 })
 

@@ -23,8 +23,8 @@ import * as UnnamedFiles from "./unnamedFiles.ts"
 
 const { Occupied, Unsupported } = Reason.cases
 
-// File systems without hard links say it in one of these ways.
-const withoutLinks = new Set(["EPERM", "ENOTSUP", "EOPNOTSUPP", "ENOSYS", "EMLINK"])
+// File systems without hard links say it in one of these ways; some in user space by EIO.
+const withoutLinks = new Set(["EPERM", "ENOTSUP", "EOPNOTSUPP", "ENOSYS", "EMLINK", "EIO"])
 
 /** Says that something has the name that was to be free. */
 export const occupied = ({ target }: Pick<CopyRequest, "target">): CopyError =>
