@@ -95,6 +95,12 @@ describe("fanout move", () => {
     assert.strictEqual(run("move", source).status, 2)
     assert.strictEqual(run("move", source, path.join(source, "inner")).status, 2)
     assert.strictEqual(run("move", path.join(folder, "nothing"), folder).status, 2)
+    assert.strictEqual(run("move", `${source}/.`, path.join(folder, "elsewhere")).status, 2)
+    fs.symlinkSync(source, path.join(folder, "link"))
+    const link = run("move", `${path.join(folder, "link")}/`, path.join(folder, "elsewhere"))
+    assert.strictEqual(link.status, 2)
+    assert.match(link.stderr, /is a link/)
+    assert.isTrue(fs.existsSync(source))
   })
 
   it.skipIf(!mayMount)("has each file whole in one place, whenever it is killed, and goes on", async () => {

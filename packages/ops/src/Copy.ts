@@ -263,7 +263,10 @@ const count = Effect.fnUntraced(function*(payload: Payload) {
   const known = yield* total.get
   const found = Option.isSome(known)
     ? known.value
-    : yield* Effect.delay(Stream.runFold(walk(payload, Option.none()), () => 0, (n) => n + 1), "500 millis")
+    : yield* Effect.delay(
+      Stream.runFold(walk(payload, Option.none(), nothingMoved), () => 0, (n) => n + 1),
+      "500 millis"
+    )
   // What was counted of a disk that is gone is no total.
   if ((yield* FileSystems.findMoved()) !== undefined) return
   yield* Progress.total("items", found)
@@ -279,9 +282,13 @@ const count = Effect.fnUntraced(function*(payload: Payload) {
 export const pathsOf = ({ transfers }: Payload): ReadonlyArray<FilePath.FilePath> =>
   transfers.flatMap(({ source, target }) => [source, target])
 
-const walk = ({ request: { rules = [] }, transfers }: Payload, after: Option.Option<string>) => {
+const walk = (
+  { request: { rules = [] }, transfers }: Payload,
+  after: Option.Option<string>,
+  gone: ReadonlySet<number>
+) => {
   const sources = transfers.map(({ source }) => source)
-  return QuickFiles.walking(sources, FileTree.walk({ sources, after, filter: Filter.make(rules) }))
+  return QuickFiles.walking(sources, FileTree.walk({ sources, after, filter: Filter.make(rules), gone }))
 }
 
 /**
@@ -290,12 +297,12 @@ const walk = ({ request: { rules = [] }, transfers }: Payload, after: Option.Opt
  */
 const entries = Effect.fnUntraced(function*(payload: Payload, moved: ReadonlySet<number>) {
   const { throughout } = yield* QuickFiles.QuickFiles
-  const { keeps } = yield* CopyOptions.CopyOptions
+  const { isMove, keeps } = yield* CopyOptions.CopyOptions
   const isQuick = Option.isSome(yield* throughout(pathsOf(payload)))
   const keepsUsual = CopyOptions.usual.every((property) => keeps.has(property))
   const sources = payload.transfers.map(({ source }) => source)
-  const walked = (after: Option.Option<string>) => pausing(walk(payload, after), sources)
-  if (!isQuick || !keepsUsual || payload.request.conflict !== "changed") {
+  const walked = (after: Option.Option<string>) => pausing(walk(payload, after, moved), sources)
+  if (!isQuick || isMove || !keepsUsual || payload.request.conflict !== "changed") {
     return {
       source: (after: Option.Option<string>) => Stream.map(walked(after), elementOf(payload, moved)),
       options: {}
@@ -339,12 +346,12 @@ const forgetLinks = Effect.gen(function*() {
 /** Copies all but the sources that are moved already. */
 const copyAll = Effect.fnUntraced(function*(payload: Payload, moved: ReadonlySet<number>) {
   const { attempt } = yield* JobContext
-  // A move takes files out of folders: then nobody knows any more what times these had.
-  const touched = attempt > 1 && !(yield* CopyOptions.CopyOptions).isMove ? new Map() : undefined
+  const { isMove } = yield* CopyOptions.CopyOptions
+  const touched = attempt > 1 ? new Map() : undefined
   const { fanOut } = yield* TaskDispatcher
   const pools = yield* Pools
-  // It only tells how much there is: where it fails, that is not known.
-  yield* Effect.forkScoped(Effect.ignore(count(payload)))
+  // It only tells how much there is: where it fails, that is not known; nor while it gets less.
+  if (!isMove) yield* Effect.forkScoped(Effect.ignore(count(payload)))
   const concurrency = pools.findUnsafe("io")?.size ?? 1
   const { options, source } = yield* entries(payload, moved)
   const tally = yield* fanOut("entries", CopyEntry, source, { ...options, concurrency, pauseOn }).pipe(

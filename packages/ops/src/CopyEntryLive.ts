@@ -119,6 +119,12 @@ const flush = Effect.fnUntraced(function*(target: Place.Place) {
   yield* both(kind === "file" ? [yield* Place.openFile(target)] : [])
 }, Effect.scoped)
 
+/** Name that a source gets before it is removed. */
+const asideOf = Effect.fnUntraced(function*(source: Place.Place) {
+  const { job, token } = yield* Lease.Lease
+  return TemporaryName.make(Option.getOrElse(job, () => noJob), token, Place.path(source))
+})
+
 /** Has the copy written to a place, or moves the source there. */
 const write = Effect.fnUntraced(function*(
   { source: { place, stat } }: Work,
@@ -140,7 +146,7 @@ const write = Effect.fnUntraced(function*(
     : router.copy(request)
   yield* countLost(copied.lost)
   if (isMoved) {
-    yield* Moving.removeCopied(place, stat)
+    yield* Moving.removeCopied(place, stat, target, yield* asideOf(place))
     return EntryCopied.cases.Moved.make(copied)
   }
   if (stat.kind === "folder") return EntryCopied.cases.FolderMade.make({})
@@ -155,9 +161,9 @@ const countLost = (lost: ReadonlyArray<Lost>): Effect.Effect<void> =>
 const maxDecisions = 16
 
 const copyOne = Effect.fnUntraced(function*({ conflict, source, target }: Payload) {
-  const place = yield* openSource(source)
   const { isMove } = yield* CopyOptions
-  if (isMove && (yield* Moving.isMoved(place))) return movedBefore
+  if (isMove && (yield* Moving.isMoved(source))) return movedBefore
+  const place = yield* openSource(source)
   const stat = yield* Place.lstat(place)
   const work: Work = { conflict, source: { place, stat }, target: yield* Place.open(target) }
   const planAndPerform = (isFree: boolean) => Effect.flatMap(plan(work, isFree), (decision) => perform(work, decision))
@@ -176,13 +182,12 @@ const copyOne = Effect.fnUntraced(function*({ conflict, source, target }: Payloa
       const found = yield* Conflict.resolve("changed", work.source, { ...work.target, name })
       // What is there now is what an attempt before this one has copied, or somebody else's.
       if (found._tag !== "Unchanged") return yield* decideAndCopy
-      if (!isMove) {
-        // It is recorded like one that was there before: as one of several names, and once it is on the device.
-        yield* perform({ ...work, target: { ...work.target, name } }, found)
-        return copiedBefore(stat)
-      }
-      if (!(yield* Moving.isSameContent(place, { ...work.target, name }))) return yield* decideAndCopy
-      yield* Moving.removeCopied(place, stat)
+      const there = { ...work.target, name }
+      if (isMove && !(yield* Moving.isSameContent(place, there, stat.kind))) return yield* decideAndCopy
+      // It is recorded like one that was there before: as one of several names, and once it is on the device.
+      yield* perform({ ...work, target: there }, found)
+      if (!isMove) return copiedBefore(stat)
+      yield* Moving.removeCopied(place, stat, there, yield* asideOf(place))
       return movedBefore
     }))
 }, Effect.scoped)
@@ -207,12 +212,20 @@ const endFolder = Effect.fnUntraced(function*({ source, target }: Payload) {
   }
   const options = yield* CopyOptions
   const times = yield* FolderTimes
-  const from = yield* openSource(source)
+  const finish = Effect.gen(function*() {
+    const from = yield* openSource(source)
+    yield* countLost(yield* FolderCopy.finish(from, place, options, times.find(source)))
+    if (options.isMove) yield* Moving.removeFolder(from)
+  })
   // A run before this one has removed it, once it had given on what it had.
-  const isRemoved = options.isMove && Option.isNone(yield* Place.find(from))
-  if (!isRemoved) yield* countLost(yield* FolderCopy.finish(from, place, options, times.find(source)))
-  if (options.isMove) yield* Moving.removeFolder(from)
+  yield* Effect.catchReason(
+    finish,
+    "CopyError",
+    "Vanished",
+    (_, error) => options.isMove ? Effect.void : Effect.fail(error)
+  )
   times.forget(source)
+  yield* TouchedFolders.forget(target)
   yield* MadeFolders.remove(target)
   return EntryCopied.cases.FolderEnded.make({})
 }, Effect.scoped)

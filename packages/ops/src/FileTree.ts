@@ -90,6 +90,9 @@ export interface WalkOptions {
   /** Says what below the sources is left out. A folder that is left out is not opened. */
   readonly filter?: Filter.Filter
 
+  /** Which of the sources are taken for gone, whatever is at their places by now. */
+  readonly gone?: ReadonlySet<number>
+
   /** Cursor of the last element of an earlier walk over the same sources. */
   readonly after?: Option.Option<string>
 }
@@ -118,11 +121,16 @@ class Walker extends Asking<Element, Question> {
   private source = -1
   private readonly oneFileSystem: boolean
   private readonly isLeftOut: Filter.Filter
+  private readonly gone: ReadonlySet<number>
   /** What the present source is on, where that matters. */
   private home: Files.Identity | undefined = undefined
 
-  constructor(files: Files.Files["Service"], { filter = Filter.none, oneFileSystem = false, sources }: WalkOptions) {
+  constructor(
+    files: Files.Files["Service"],
+    { filter = Filter.none, gone = new Set(), oneFileSystem = false, sources }: WalkOptions
+  ) {
     super(undefined)
+    this.gone = gone
     this.files = files
     this.sources = sources
     this.oneFileSystem = oneFileSystem
@@ -195,6 +203,9 @@ class Walker extends Asking<Element, Question> {
 
   /** Only the folder that it is in can be opened at a path that is too long for the kernel. */
   private lookAt(path: FilePath.FilePath): Effect.Effect<Files.FileStat, FilesError> {
+    if (this.gone.has(this.source)) {
+      return Effect.fail(new FilesError({ call: "lstat", path, code: "ENOENT", target: Option.none() }))
+    }
     return Effect.catchIf(
       this.files.lstat(path),
       ({ code }) => code === "ENAMETOOLONG",

@@ -180,6 +180,119 @@ it.effect("a move waits where there is no room for what a file has beside its co
     assert.strictEqual(disk.see("/to/copy/folder/b"), undefined)
   }))
 
+describe("a move that others meet", () => {
+  it.effect("leaves what is made anew where a source was that is moved already", () =>
+    Effect.gen(function*() {
+      const disk = plant(false)
+      const original = disk.tree("/from")
+      let isMade = false
+      const { state } = yield* move(disk, {
+        before: (call) =>
+          Effect.sync(() => {
+            // It has its other name by then.
+            if (isMade || call !== "syncfs" || disk.see("/to/copy") === undefined) return
+            isMade = true
+            disk.folder("/from")
+            disk.file("/from/a", "made anew")
+          })
+      })
+      assert.strictEqual(state, "Completed")
+      assert.isTrue(isMade)
+      assert.include(disk.see("/from/a"), { text: "made anew" })
+      assert.deepStrictEqual(disk.tree("/to/copy"), original)
+    }))
+
+  it.effect("leaves what is made anew while it was stopped, and goes on with the rest", () =>
+    Effect.gen(function*() {
+      for (const isElsewhere of [false, true]) {
+        const disk = plant(isElsewhere, false)
+        disk.folder("/to/copy")
+        let isStopped = false
+        const { state } = yield* move(disk, {
+          goesOn: true,
+          before: (call, path) =>
+            Effect.suspend(() => {
+              // The source of this one is gone, and that is not told yet.
+              const isGone = disk.tree("/")["from/folder/b"] === undefined
+              if (isStopped || !isGone || !["unlink", "syncfs", "lstat"].includes(call)) return Effect.void
+              isStopped = true
+              return Effect.fail(FaultyFiles.error(call, path, "ENOSPC"))
+            }),
+          whenStopped: Effect.sync(() => {
+            if (isStopped && disk.tree("/")["from/folder"] !== undefined) disk.file("/from/folder/b", "made anew")
+          })
+        })
+        assert.isTrue(isStopped)
+        assert.strictEqual(state, "Completed")
+        assert.include(disk.see("/to/copy/folder/b"), { text: "text of b" })
+        const left = disk.tree("/")["from/folder/b"]
+        if (left !== undefined) assert.include(left, { text: "made anew" })
+      }
+    }))
+
+  it.effect("leaves what takes the place of a source in the last moment", () =>
+    Effect.gen(function*() {
+      const disk = plant(true)
+      let isReplaced = false
+      const { rows, state } = yield* move(disk, {
+        before: (call, path) =>
+          Effect.sync(() => {
+            if (isReplaced || call !== "rename" || path !== "/from/folder/b") return
+            isReplaced = true
+            disk.remove(path)
+            disk.file(path, "put here by an editor")
+          })
+      })
+      assert.isTrue(isReplaced)
+      assert.strictEqual(state, "CompletedWithErrors")
+      assert.strictEqual(rows.length, 1)
+      assert.include(disk.see("/from/folder/b"), { text: "put here by an editor" })
+      assert.isFalse(Object.keys(disk.tree("/from")).some((path) => path.includes(".fanout-")))
+    }))
+
+  it.effect("copies once more what is gone from where it was put, before its source is removed", () =>
+    Effect.gen(function*() {
+      const disk = plant(true)
+      const original = disk.tree("/from")
+      let isStopped = false
+      const { state } = yield* move(disk, {
+        goesOn: true,
+        before: (call, path) =>
+          Effect.suspend(() => {
+            // Its copy is recorded by then.
+            if (isStopped || call !== "rename" || path !== "/from/folder/b") return Effect.void
+            isStopped = true
+            return Effect.fail(FaultyFiles.error(call, path, "ENOSPC"))
+          }),
+        whenStopped: Effect.sync(() => disk.remove("/to/copy/folder/b"))
+      })
+      assert.isTrue(isStopped)
+      assert.strictEqual(state, "Completed")
+      assertMoved(disk, original)
+    }))
+
+  it.effect("copies nothing together with others, which would stay", () =>
+    Effect.gen(function*() {
+      for (const isElsewhere of [false, true]) {
+        const disk = plant(isElsewhere)
+        disk.folder("/to/copy")
+        const original = disk.tree("/from")
+        const { progress } = yield* move(disk, { together: true, conflict: "changed" })
+        assert.isUndefined(progress.tally.tags["Copied"])
+        assertMoved(disk, original)
+      }
+    }))
+
+  it.effect("keeps hard links where nobody knows when a file was born", () =>
+    Effect.gen(function*() {
+      const disk = plant(true)
+      for (const name of files) Object.assign(disk.find(FilePath.make(`/from/${name}`)), { born: 0n })
+      const original = disk.tree("/from")
+      yield* move(disk)
+      assertMoved(disk, original)
+    }))
+})
+
 /** Whether each file is whole where it was, or where it is to be. */
 const assertWhole = (disk: MemoryFiles.Disk, original: Record<string, MemoryFiles.Seen>, why: string) => {
   const all = disk.tree("/")

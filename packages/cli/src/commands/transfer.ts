@@ -7,6 +7,7 @@ import type { JobRecord } from "@fanout/core/JobStore"
 import type * as Copy from "@fanout/ops/Copy"
 import type { Entry } from "@fanout/ops/CopyPreview"
 import * as FilePath from "@fanout/ops/FilePath"
+import { Files } from "@fanout/ops/Files"
 import type * as Move from "@fanout/ops/Move"
 import * as Arr from "effect/Array"
 import * as Argument from "effect/cli/Argument"
@@ -122,16 +123,33 @@ const loadCopy = Effect.promise(() => import("@fanout/ops/Copy"))
 
 const nodeFiles = Effect.map(Effect.promise(() => import("@fanout/ops/SystemFiles")), ({ layer }) => layer)
 
-const plan = (request: Copy.Request) =>
+/** A link with a slash behind it stands for the folder that it leads to: to move that would leave the link. */
+const refuseToMove = Effect.fnUntraced(function*({ sources }: Copy.Request) {
+  const files = yield* Files
+  for (const source of sources) {
+    const name = FilePath.name(source)
+    if (name === "." || name === "..") {
+      return yield* Stop.usage(`"${FilePath.display(source)}" can't be moved by that name.`)
+    }
+    const link = FilePath.join(FilePath.parent(source), name)
+    const found = source.endsWith("/") ? yield* Effect.orElseSucceed(files.find(link), Option.none) : Option.none()
+    if (Option.exists(found, ({ kind }) => kind === "link")) {
+      return yield* Stop.usage(`"${FilePath.display(link)}" is a link. Without a slash at its end it is moved itself.`)
+    }
+  }
+})
+
+const plan = ({ name }: Kind, request: Copy.Request) =>
   Effect.gen(function*() {
     const { plan } = yield* loadCopy
+    if (name === "move") yield* Effect.provide(refuseToMove(request), yield* nodeFiles)
     return yield* plan(request, yield* Settings.databaseFiles).pipe(
       Effect.provide(yield* nodeFiles),
       Effect.catchTag("DestinationError", ({ message }) => Effect.fail(Stop.usage(`${message}.`)))
     )
   })
 
-const runDry = ({ name }: Kind, request: Copy.Request, { json, quiet }: Options) =>
+const runDry = (kind: Kind, request: Copy.Request, { json, quiet }: Options) =>
   Effect.gen(function*() {
     const { entries } = yield* Effect.promise(() => import("@fanout/ops/CopyPreview"))
     const show = (entry: Entry): Effect.Effect<void> => {
@@ -139,14 +157,14 @@ const runDry = ({ name }: Kind, request: Copy.Request, { json, quiet }: Options)
       return quiet || line === "" ? Effect.void : print(line)
     }
     const totals = yield* Stream.runFoldEffect(
-      entries(yield* plan(request)),
+      entries(yield* plan(kind, request)),
       () => dry.none,
       (totals, entry) => Effect.as(show(entry), dry.add(totals, entry))
     ).pipe(Effect.provide(yield* nodeFiles))
     if (!quiet) {
       yield* (json
         ? print(events.line("summary", { dryRun: true, ...totals }))
-        : print(dry.sentence(totals, name)))
+        : print(dry.sentence(totals, kind.name)))
     }
     if (dry.isIncomplete(totals)) return yield* Stop.withCode(ExitCode.someFailed)
   })
@@ -155,6 +173,13 @@ const runDry = ({ name }: Kind, request: Copy.Request, { json, quiet }: Options)
 const askForMode = (kind: Kind, request: Copy.Request, payload: Copy.Payload, { json, quiet }: Options) =>
   Effect.gen(function*() {
     if (json || quiet || !Question.isPossible()) return request.conflict
+    // Where there is nothing, nothing is in the way.
+    const found = yield* Effect.forEach(payload.transfers, ({ target }) => Files.use((files) => files.find(target)))
+      .pipe(
+        Effect.provide(yield* nodeFiles),
+        Effect.orElseSucceed(() => [])
+      )
+    if (found.every(Option.isNone)) return request.conflict
     const { entries } = yield* Effect.promise(() => import("@fanout/ops/CopyPreview"))
     const inTheWay = yield* Stream.runFold(
       entries(payload),
@@ -179,7 +204,7 @@ const startOrGoOn = (kind: Kind, request: Copy.Request, isModeGiven: boolean, op
       return same
     }
     const manager = yield* JobManager
-    const payload = yield* plan(request)
+    const payload = yield* plan(kind, request)
     const conflict = isModeGiven ? request.conflict : yield* askForMode(kind, request, payload, options)
     const { id, started } = yield* manager.start(yield* kind.load, { ...payload, request: { ...request, conflict } })
     if (!started) yield* RunJob.goOn(id, options)

@@ -50,11 +50,13 @@ export const mayHaveOthers = ({ kind, links }: Files.FileStat, { isMove, keeps }
   kind === "file" && (links > 1 || isMove) && keeps.has("links")
 
 /**
- * What tells a file from all others, and from what it was before. Another name that is removed changes the time of
- * change; where it is known when a file was born, that does as well.
+ * What tells a file from all others, and from what it was before. A move that takes another name away changes the time
+ * of change.
  */
-const editionOf = ({ bornNanos, changedNanos, device, inode, modifiedNanos, sizeBytes }: Files.FileStat): string =>
-  [device, inode, sizeBytes, modifiedNanos, bornNanos === 0n ? changedNanos : bornNanos].join(" ")
+const editionOf = (stat: Files.FileStat, { isMove }: CopyOptions): string => {
+  const { bornNanos, changedNanos, device, inode, modifiedNanos, sizeBytes } = stat
+  return [device, inode, sizeBytes, modifiedNanos, bornNanos, isMove ? "" : changedNanos].join(" ")
+}
 
 /** What file systems answer that have no hard links, or not as many, or not here. */
 const withoutLinks = new Set(["EPERM", "ENOTSUP", "EOPNOTSUPP", "ENOSYS", "EMLINK", "EXDEV", "ENOENT"])
@@ -70,11 +72,11 @@ const coarsestNanos = 2_000_000_000n
 
 const findFirst = Effect.fnUntraced(function*(
   source: Files.FileStat,
-  { keeps }: CopyOptions
+  options: CopyOptions
 ): Effect.fn.Return<First | undefined, JobStoreError | FilesError, Files.Files | Scope.Scope> {
   const { job } = yield* Lease.Lease
   if (Option.isNone(job)) return undefined
-  const path = yield* (yield* HardLinks).find(job.value, editionOf(source))
+  const path = yield* (yield* HardLinks).find(job.value, editionOf(source, options))
   if (Option.isNone(path)) return undefined
   const found = Effect.flatMap(
     Place.open(path.value),
@@ -89,14 +91,14 @@ const findFirst = Effect.fnUntraced(function*(
   if (first === undefined) return undefined
   const { kind, modifiedNanos, sizeBytes } = first.stat
   const apart = modifiedNanos - source.modifiedNanos
-  const isSameTime = !keeps.has("times") || (apart < coarsestNanos && apart > -coarsestNanos)
+  const isSameTime = !options.keeps.has("times") || (apart < coarsestNanos && apart > -coarsestNanos)
   const isSame = kind === "file" && sizeBytes === source.sizeBytes && isSameTime
   return isSame ? first : undefined
 })
 
-const remember = Effect.fnUntraced(function*(source: Files.FileStat, target: Place.Place) {
+const remember = Effect.fnUntraced(function*(source: Files.FileStat, target: Place.Place, options: CopyOptions) {
   const { job } = yield* Lease.Lease
-  if (Option.isSome(job)) yield* (yield* HardLinks).add(job.value, editionOf(source), Place.path(target))
+  if (Option.isSome(job)) yield* (yield* HardLinks).add(job.value, editionOf(source, options), Place.path(target))
 })
 
 /** Gives the first copy one more name; nothing where that can't be. */
@@ -132,13 +134,13 @@ export const copy = <E, R>(
   copyContent: Effect.Effect<Copied, E, R>
 ) =>
   inTurn(
-    editionOf(request.stat),
+    editionOf(request.stat, request.options),
     Effect.gen(function*() {
       const first = yield* findFirst(request.stat, request.options)
       const linked = first === undefined ? undefined : yield* link(request, first)
       if (linked !== undefined) return linked
       const copied = yield* copyContent
-      if (request.stat.links > 1) yield* remember(request.stat, request.target)
+      if (request.stat.links > 1) yield* remember(request.stat, request.target, request.options)
       // What could not be linked has a copy of its own.
       return first === undefined ? copied : { ...copied, lost: [...copied.lost, "links" as const] }
     }).pipe(Effect.scoped)
@@ -150,11 +152,11 @@ export const copy = <E, R>(
  */
 export const isLinked = (source: Files.FileStat, target: Place.Place, options: CopyOptions) =>
   inTurn(
-    editionOf(source),
+    editionOf(source, options),
     Effect.gen(function*() {
       const first = yield* findFirst(source, options)
       if (first === undefined) {
-        yield* remember(source, target)
+        yield* remember(source, target, options)
         return true
       }
       const there = yield* Place.lstat(target)

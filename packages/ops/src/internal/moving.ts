@@ -28,18 +28,29 @@ const isUnsupported = ({ code }: FilesError): boolean => code === "ENOTSUP" || c
 const isSameFile = (a: Files.FileStat, b: Pick<Files.FileStat, "device" | "inode">): boolean =>
   a.device === b.device && a.inode === b.inode
 
-/** Gives something another name that is free: where nothing does both, it is looked at first. */
-const renameExclusively = (from: Place.Place, to: Place.Place): Effect.Effect<void, FilesError | CopyError> =>
-  Effect.catchIf(
+/**
+ * Gives something another name that is free: where nothing does both in one step, a file gets it as one more name, and
+ * for a folder it is looked at first.
+ */
+const renameExclusively = (
+  from: Place.Place,
+  to: Place.Place,
+  kind: Files.FileKind
+): Effect.Effect<void, FilesError | CopyError> => {
+  const lookAndRename = Effect.gen(function*() {
+    if (Option.isSome(yield* Place.find(to))) return yield* occupied({ target: to })
+    yield* from.folder.rename(from.name, to.name, to.folder)
+  })
+  const inTwo = Effect.matchEffect(from.folder.link(from.name, to.name, to.folder), {
+    onSuccess: () => from.folder.unlink(from.name),
+    onFailure: (error) => error.code === "EEXIST" || error.code === "EXDEV" ? Effect.fail(error) : lookAndRename
+  })
+  return Effect.catchIf(
     from.folder.renameExclusively(from.name, to.name, to.folder),
     isUnsupported,
-    Effect.fnUntraced(function*() {
-      if (Option.isSome(yield* Place.find(to))) {
-        return yield* occupied({ target: to })
-      }
-      yield* from.folder.rename(from.name, to.name, to.folder)
-    })
+    () => kind === "file" ? inTwo : lookAndRename
   )
+}
 
 /** A name that is another one's place already would stay: both are of one file. */
 const replace = Effect.fnUntraced(function*({ source, stat, target }: CopyRequest) {
@@ -62,7 +73,7 @@ export const rename = Effect.fnUntraced(function*(
   yield* Lease.check
   const renamed: Effect.Effect<void, FilesError | CopyError> = placing === "replace"
     ? replace(request)
-    : renameExclusively(source, target)
+    : renameExclusively(source, target, stat.kind)
   const isRenamed = yield* Effect.matchEffect(renamed, {
     onSuccess: () => Effect.succeed(true),
     onFailure: (error) => {
@@ -76,58 +87,115 @@ export const rename = Effect.fnUntraced(function*(
   return { strategy: "rename", sizeBytes: stat.kind === "file" ? stat.sizeBytes : 0, lost: [] }
 })
 
-/** What tells whether a source is what was copied. Whoever removes another name of it changes the last of these. */
-const editionOf = (stat: Files.FileStat): string => {
-  const { changedNanos, device, inode, links, modifiedNanos, sizeBytes } = stat
-  return [device, inode, sizeBytes, modifiedNanos, links > 1 ? "" : changedNanos].join(" ")
-}
+/** What tells whether a source is what was copied, as long as nobody has given it another name. */
+const editionOf = ({ changedNanos, links, ...stat }: Files.FileStat): string =>
+  // Whoever removes another name of it changes that time.
+  `${contentOf(stat)} ${links > 1 ? "" : changedNanos}`
 
-/** Whether a source is what it was, as far as both are known to tell. */
+const contentOf = (
+  { device, inode, modifiedNanos, sizeBytes }: Omit<Files.FileStat, "changedNanos" | "links">
+): string => [device, inode, sizeBytes, modifiedNanos].join(" ")
+
+/** Whether a source is what was copied. The last of several names is the only one by now. */
 const isEdition = (stat: Files.FileStat, edition: string): boolean =>
-  // The last of several names is the only one by now.
   editionOf(stat) === edition || editionOf({ ...stat, links: 2 }) === edition
 
-/** Removes a source whose copy is recorded, if it is what was copied. */
-const remove = Effect.fnUntraced(function*(source: Place.Place, edition: string) {
+const changed = (source: Place.Place): CopyError =>
+  new CopyError({ reason: Changed.make({ path: Place.path(source) }) })
+
+/** Removes what has been put aside, if it is what was copied; else it gets its name again. */
+const removeAside = Effect.fnUntraced(function*(source: Place.Place, { aside, edition }: SavedCopy.Copied) {
+  const place = { ...source, name: aside }
+  const stat = yield* onSource(Place.lstat(place))
+  yield* Lease.check
+  if (edition.startsWith(`${contentOf(stat)} `)) return yield* onSource(source.folder.unlink(aside))
+  yield* Effect.catchTag(
+    renameExclusively(place, source, stat.kind),
+    "FilesError",
+    (error) => onSource(Effect.fail(error))
+  )
+  return yield* changed(source)
+})
+
+/**
+ * Removes a source whose copy is recorded, if it is what was copied. It is put aside first, so that nothing else can
+ * take its place in the last moment.
+ */
+const remove = Effect.fnUntraced(function*(source: Place.Place, copied: SavedCopy.Copied) {
+  const aside = { ...source, name: copied.aside }
+  if (Option.isSome(yield* onSource(Place.find(aside)))) return yield* removeAside(source, copied)
   const found = yield* onSource(Place.find(source))
   if (Option.isNone(found)) return
-  if (!isEdition(found.value, edition)) {
-    return yield* new CopyError({ reason: Changed.make({ path: Place.path(source) }) })
-  }
+  if (!isEdition(found.value, copied.edition)) return yield* changed(source)
   yield* Lease.check
-  yield* onSource(source.folder.unlink(source.name))
+  yield* Effect.catchTag(
+    renameExclusively(source, aside, found.value.kind),
+    "FilesError",
+    (error) => onSource(Effect.fail(error))
+  )
+  yield* removeAside(source, copied)
 })
 
 /** Removes a source once it is recorded that its copy is in its place, and on the device. */
-export const removeCopied = Effect.fnUntraced(function*(source: Place.Place, stat: Files.FileStat) {
+export const removeCopied = Effect.fnUntraced(function*(
+  source: Place.Place,
+  stat: Files.FileStat,
+  target: Place.Place,
+  aside: FilePath
+) {
+  const { device, inode, sizeBytes } = yield* onDestination(Place.lstat(target))
   const edition = editionOf(stat)
-  yield* SavedCopy.saveCopied(edition)
-  yield* remove(source, edition)
+  const copied = { edition, aside, target: Place.path(target), device, inode, sizeBytes }
+  yield* SavedCopy.saveCopied(copied)
+  yield* remove(source, copied)
 })
+
+/** Whether what a run before this one has put in its place is there. */
+const isThere = ({ target, ...wanted }: SavedCopy.Renamed & { readonly sizeBytes?: number }) =>
+  Effect.catchIf(
+    Effect.scoped(Effect.map(Effect.flatMap(Place.open(target), Place.find), (found) =>
+      Option.exists(found, (found) =>
+        isSameFile(found, wanted) && (wanted.sizeBytes === undefined || wanted.sizeBytes === found.sizeBytes)))),
+    (error: FilesError) =>
+      error.isMissing,
+    () => Effect.succeed(false)
+  )
+
+/** The folder that a source was in may be removed by now. */
+const openSource = (path: FilePath) =>
+  Effect.catchIf(Place.open(path), (error) => error.isMissing, () => Effect.undefined)
 
 /** What a run before this one has renamed may not be on the device. */
-const flushBoth = Effect.fnUntraced(function*(from: Files.Folder, to: Files.Folder) {
-  for (const folder of [to, from]) yield* (yield* prepare(folder)).names
-})
+const flushNames = (...folders: ReadonlyArray<Files.Folder>) =>
+  Effect.forEach(folders, (folder) => Effect.flatMap(prepare(folder), ({ names }) => names), { discard: true })
 
-/** Whether a run before this one has moved the source, and goes on with that where it has begun to. */
+/**
+ * Whether a run before this one has moved the source, and goes on with that where it has begun to. What is at the place
+ * of the source by now is another one then.
+ */
 export const isMoved = Effect.fnUntraced(function*(
-  source: Place.Place
+  path: FilePath
 ): Effect.fn.Return<boolean, CopyError | FilesError | Interrupted, Files.Files | Scope.Scope> {
   const { copied, renamed } = yield* SavedCopy.get
-  if (copied !== undefined) {
-    yield* remove(source, copied)
+  if (copied === undefined && renamed === undefined) return false
+  const source = yield* openSource(path)
+  // What is not there any more is copied again.
+  if (copied !== undefined && (yield* isThere(copied))) {
+    if (source !== undefined) yield* remove(source, copied)
     return true
   }
-  if (renamed === undefined || Option.isSome(yield* onSource(Place.find(source)))) return false
+  if (renamed === undefined || !(yield* isThere(renamed))) return false
+  const left = source === undefined ? Option.none() : yield* onSource(Place.find(source))
+  // Both are names of one file as long as the other was not taken away.
+  if (Option.exists(left, (left) => isSameFile(left, renamed))) return false
   const target = yield* Place.open(renamed.target)
-  if (!Option.exists(yield* Place.find(target), (found) => isSameFile(found, renamed))) return false
-  yield* flushBoth(source.folder, target.folder)
+  yield* flushNames(target.folder, ...source === undefined ? [] : [source.folder])
   return true
 })
 
-/** Whether two files have the same content: only then may one of them be removed. */
-export const isSameContent = Effect.fnUntraced(function*(a: Place.Place, b: Place.Place) {
+/** Whether two files have the same content: only then may one of them be removed. Links were compared by that. */
+export const isSameContent = Effect.fnUntraced(function*(a: Place.Place, b: Place.Place, kind: Files.FileKind) {
+  if (kind === "link") return true
   const open = (place: Place.Place, side: typeof onSource) =>
     Effect.gen(function*() {
       const file = yield* side(Place.openFile(place))
@@ -166,7 +234,7 @@ const lookAtRoot = Effect.fnUntraced(
     }
     const { device, inode } = there.value
     const isFree = Option.isNone(taken) && device === (yield* to.folder.stat).device
-    return isFree ? { device, inode, target: Place.path(to) } : undefined
+    return isFree ? { kind: there.value.kind, renamed: { device, inode, target: Place.path(to) } } : undefined
   }
 )
 
@@ -187,11 +255,11 @@ export const renameRoot = <E, R>(
     const found = yield* Effect.orElseSucceed(lookAtRoot(from, to, before), () => undefined)
     if (found === undefined) return false
     if (found !== "done") {
-      yield* note(found)
+      yield* note(found.renamed)
       yield* Lease.check
-      if (!(yield* Effect.isSuccess(renameExclusively(from, to)))) return false
+      if (!(yield* Effect.isSuccess(renameExclusively(from, to, found.kind)))) return false
     }
     // What is moved and not on the device can't be told as anything else.
-    yield* Effect.orDie(flushBoth(from.folder, to.folder))
+    yield* Effect.orDie(flushNames(to.folder, from.folder))
     return true
   }).pipe(Effect.scoped)

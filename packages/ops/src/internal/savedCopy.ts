@@ -31,14 +31,28 @@ export type Partial = typeof Partial.Type
 export const Renamed = Schema.Struct({ device: Schema.BigInt, inode: Schema.BigInt, target: FilePath.FilePath })
 export type Renamed = typeof Renamed.Type
 
+/** A source that was copied and is to be removed. */
+export const Copied = Schema.Struct({
+  /** What it was. */
+  edition: Schema.String,
+  /** Name that it gets in its folder right before it is removed. */
+  aside: FilePath.FilePath,
+  /** Its copy. */
+  target: FilePath.FilePath,
+  device: Schema.BigInt,
+  inode: Schema.BigInt,
+  sizeBytes: Schema.Natural
+})
+export type Copied = typeof Copied.Type
+
 const Saved = Schema.Struct({
   /** Once a copy that may be repeated has begun, its own work is in the destination: what was decided before stands. */
   decision: Schema.optionalKey(Conflict.Decision),
   partial: Schema.optionalKey(Partial),
   /** The source is about to be renamed, or was. */
   renamed: Schema.optionalKey(Renamed),
-  /** What the source was that was copied and is to be removed. */
-  copied: Schema.optionalKey(Schema.String)
+  /** The source was copied, and is about to be removed, or was. */
+  copied: Schema.optionalKey(Copied)
 })
 type Saved = typeof Saved.Type
 
@@ -62,5 +76,5 @@ export const saveRename = (renamed: Renamed): Effect.Effect<void> =>
   Effect.flatMap(get, (saved) => checkpoint.commit({ ...saved, renamed }))
 
 /** Keeps that a source was copied, and goes on once that is stored. */
-export const saveCopied = (copied: string): Effect.Effect<void> =>
+export const saveCopied = (copied: Copied): Effect.Effect<void> =>
   Effect.flatMap(get, (saved) => checkpoint.commit({ ...saved, copied }))
