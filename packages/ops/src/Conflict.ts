@@ -83,9 +83,9 @@ export const Decision = Schema.TaggedUnion({
   Merge: {},
   Replace: {},
   Unchanged: {},
-  Skip: { reason: Schema.Literals(["Exists", "Special", "Database"]) },
+  Skip: { reason: Schema.Literals(["Exists", "Special", "Database", "Output"]) },
   RenameTo: { number: Schema.Natural },
-  Refuse: { reason: Schema.Literals(["Exists", "FolderOverFile", "FileOverFolder", "Database"]) }
+  Refuse: { reason: Schema.Literals(["Exists", "FolderOverFile", "FileOverFolder", "Database", "Output"]) }
 })
 
 /**
@@ -175,11 +175,9 @@ export interface Source {
 }
 
 /** What nobody may copy, or write, leaves nothing to decide. */
-const isProtected = Effect.fnUntraced(function*(path: FilePath.FilePath, stat: Option.Option<Files.FileStat>) {
-  return ProtectedFiles.has(yield* ProtectedFiles.ProtectedFiles, path, stat)
+const useOf = Effect.fnUntraced(function*(path: FilePath.FilePath, stat: Option.Option<Files.FileStat>) {
+  return ProtectedFiles.useOf(yield* ProtectedFiles.ProtectedFiles, path, stat)
 })
-
-const leaveOut = Skip.make({ reason: "Database" })
 
 /**
  * Decides by what is at the target now, and for `rename` finds the first number whose name is free. What is among the
@@ -193,7 +191,8 @@ export const resolve = Effect.fnUntraced(function*(
   source: Source,
   target: Place.Place
 ): Effect.fn.Return<Decision, FilesError | NumberedName.NoFreeName> {
-  if (yield* isProtected(Place.path(source.place), Option.some(source.stat))) return leaveOut
+  const own = yield* useOf(Place.path(source.place), Option.some(source.stat))
+  if (own !== undefined) return Skip.make({ reason: own })
   const found = yield* Place.find(target)
   const here = yield* facts(source.place, source.stat)
   const there = Option.isSome(found) ? Option.some(yield* facts(target, found.value)) : Option.none()
@@ -202,8 +201,10 @@ export const resolve = Effect.fnUntraced(function*(
     case "RenameTo":
       return decide(mode, here, there, yield* NumberedName.firstFree(target))
     case "Create":
-    case "Replace":
-      return (yield* isProtected(Place.path(target), found)) ? Refuse.make({ reason: "Database" }) : decision
+    case "Replace": {
+      const use = yield* useOf(Place.path(target), found)
+      return use === undefined ? decision : Refuse.make({ reason: use })
+    }
     default:
       return decision
   }
@@ -221,10 +222,12 @@ export const resolveFree = Effect.fnUntraced(function*(
   source: Source,
   target: FilePath.FilePath
 ): Effect.fn.Return<Decision, FilesError> {
-  if (yield* isProtected(Place.path(source.place), Option.some(source.stat))) return leaveOut
+  const own = yield* useOf(Place.path(source.place), Option.some(source.stat))
+  if (own !== undefined) return Skip.make({ reason: own })
   const decision = decide(mode, yield* facts(source.place, source.stat), Option.none())
   if (decision._tag !== "Create") return decision
-  return (yield* isProtected(target, Option.none())) ? Refuse.make({ reason: "Database" }) : decision
+  const use = yield* useOf(target, Option.none())
+  return use === undefined ? decision : Refuse.make({ reason: use })
 })
 
 /**
@@ -244,7 +247,8 @@ const refusals = {
   Exists: "it is there already, and the conflict mode is error",
   FolderOverFile: "a folder can't take the place of what is there",
   FileOverFolder: "a file can't take the place of the folder that is there",
-  Database: "the database of this job has that name: keep it elsewhere, or copy to another place"
+  Database: "the database of this job has that name: keep it elsewhere, or copy to another place",
+  Output: "the checksums of this job get that name: have them written elsewhere"
 }
 
 /**

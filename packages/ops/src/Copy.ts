@@ -20,9 +20,10 @@ import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
 import * as Conflict from "./Conflict.ts"
+import type { Checksums } from "./CopyChecksum.ts"
 import * as CopyEntryLive from "./CopyEntryLive.ts"
 import * as CopyOptions from "./CopyOptions.ts"
-import { CopyEntry, type EntryCopied } from "./CopyTask.ts"
+import { type CopiedFiles, CopyEntry, type EntryCopied } from "./CopyTask.ts"
 import * as Destination from "./Destination.ts"
 import type { DestinationError } from "./DestinationError.ts"
 import * as FilePath from "./FilePath.ts"
@@ -30,6 +31,7 @@ import * as Files from "./Files.ts"
 import * as FileTree from "./FileTree.ts"
 import * as Filter from "./Filter.ts"
 import { HardLinks } from "./HardLinks.ts"
+import { HashAlgorithm } from "./HashAlgorithm.ts"
 import * as Durability from "./internal/durability.ts"
 import * as FileSystems from "./internal/fileSystems.ts"
 import * as FolderTimes from "./internal/folderTimes.ts"
@@ -63,6 +65,12 @@ export const Request = Schema.Struct({
   durable: Schema.optionalKey(Schema.Literal(true)),
   /** Whether what is copied is read back from the device and compared. */
   verify: Schema.optionalKey(Schema.Literal(true)),
+  /** By what files are hashed on their way. Their checksums are in the rows, which `CopyChecksum` reads. */
+  checksums: Schema.optionalKey(Schema.Struct({
+    algorithm: HashAlgorithm,
+    /** Where they are written to: without links, and neither copied nor replaced. */
+    output: Schema.optionalKey(FilePath.FilePath)
+  })),
   /** What is left out below the sources. They are themselves copied in any case. */
   rules: Schema.optionalKey(Schema.Array(Filter.Rule))
 })
@@ -196,7 +204,8 @@ class Elements {
   constructor(payload: Payload) {
     this.payload = payload
     this.elementOf = elementOf(payload, nothingMoved)
-    this.left = new Set(payload.leaveOut)
+    const { leaveOut, request: { checksums } } = payload
+    this.left = new Set(checksums?.output === undefined ? leaveOut : [...leaveOut, checksums.output])
   }
 
   add(element: FileTree.Element): ReadonlyArray<Element> {
@@ -229,6 +238,33 @@ class Elements {
   }
 }
 
+/**
+ * Where those that were copied together have rows, and what these tell, if checksums are asked for: what is left
+ * unchanged is then looked at by itself. Otherwise nothing of them has a row, nor runs, and none needs a cursor of its
+ * own.
+ */
+const rowsOf = (cursor: string, { names = [], target }: Entry, { alone, digests }: CopiedFiles): {
+  readonly copiedAt?: string
+  readonly linkedAt?: string
+  readonly told?: { readonly checksums: Checksums }
+} => {
+  if (digests === undefined) return {}
+  const others = new Set(alone)
+  const copied = names.flatMap((name, index) => {
+    const digest = digests[index] ?? null
+    return digest === null ? [] : [{ name, digest }]
+  })
+  const [first] = copied
+  const link = names.find((_, index) => digests[index] === null && !others.has(index))
+  return {
+    ...first === undefined ? {} : { copiedAt: TreeCursor.beside(cursor, first.name) },
+    ...link === undefined ? {} : { linkedAt: TreeCursor.beside(cursor, link) },
+    told: {
+      checksums: { folder: target, names: copied.map(({ name }) => name), digests: copied.map(({ digest }) => digest) }
+    }
+  }
+}
+
 /** Tells what became of files that were copied together. */
 const parts: FanOut.Parts<Entry, typeof EntryCopied.Type> = ({ cursor, payload }, value) => {
   const { kind, names = [], source, target, ...rest } = payload
@@ -241,14 +277,14 @@ const parts: FanOut.Parts<Entry, typeof EntryCopied.Type> = ({ cursor, payload }
   })
   if (Option.isNone(value) || value.value._tag !== "Files") return names.map(alone)
   const { copied, left, linked, unchanged } = value.value
-  const done = (_tag: "Copied" | "Linked" | "Unchanged", count: number): ReadonlyArray<FanOut.Part<Entry>> =>
-    count === 0 ? [] : [{ _tag: "Settled", cursor, key: "", outcome: { _tag: "Done", value: { _tag }, count } }]
+  const { linkedAt = cursor, copiedAt = cursor, told = {} } = rowsOf(cursor, payload, value.value)
+  const done = (at: string, count: number, value: { readonly _tag: string }): ReadonlyArray<FanOut.Part<Entry>> =>
+    count === 0 ? [] : [{ _tag: "Settled", cursor: at, key: "", outcome: { _tag: "Done", value, count } }]
   const others = value.value.alone.flatMap((index) => names[index] ?? [])
   return [
-    // None of these has a row or runs, so none needs a cursor of its own.
-    ...done("Copied", copied),
-    ...done("Linked", linked),
-    ...done("Unchanged", unchanged),
+    ...done(copiedAt, copied, { _tag: "Copied", ...told }),
+    ...done(linkedAt, linked, { _tag: "Linked" }),
+    ...done(cursor, unchanged, { _tag: "Unchanged" }),
     ...others.map(alone),
     ...left === 0
       ? []
@@ -343,6 +379,14 @@ const forgetLinks = Effect.gen(function*() {
   yield* Effect.ignore((yield* HardLinks).forget(id))
 })
 
+/**
+ * Name of the fan-out whose rows have the checksums.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export const fanOutName = "entries"
+
 /** Copies all but the sources that are moved already. */
 const copyAll = Effect.fnUntraced(function*(payload: Payload, moved: ReadonlySet<number>) {
   const { attempt } = yield* JobContext
@@ -354,11 +398,13 @@ const copyAll = Effect.fnUntraced(function*(payload: Payload, moved: ReadonlySet
   if (!isMove) yield* Effect.forkScoped(Effect.ignore(count(payload)))
   const concurrency = pools.findUnsafe("io")?.size ?? 1
   const { options, source } = yield* entries(payload, moved)
-  const tally = yield* fanOut("entries", CopyEntry, source, { ...options, concurrency, pauseOn }).pipe(
+  const { leaveOut, request: { checksums } } = payload
+  const keep = checksums === undefined ? "failures" : "all"
+  const tally = yield* fanOut(fanOutName, CopyEntry, source, { ...options, concurrency, pauseOn, keep }).pipe(
     Effect.provideService(MadeFolders, new Set()),
     Effect.provideService(Turns, new Map()),
     Effect.provideService(TouchedFolders.TouchedFolders, touched),
-    Effect.provideService(ProtectedFiles.ProtectedFiles, yield* ProtectedFiles.make(payload.leaveOut)),
+    Effect.provideService(ProtectedFiles.ProtectedFiles, yield* ProtectedFiles.make(leaveOut, checksums?.output)),
     // It collects failures, so it never gives up.
     Effect.catchTag("FanOutStopped", Effect.die)
   )
@@ -411,8 +457,14 @@ export const run = <E, R>(
  * @since 0.1.0
  */
 export const program = (payload: Payload) => {
-  const { durable = false, preserve = CopyOptions.usual, verify = false } = payload.request
-  const options = { keeps: new Set(preserve), isDurable: durable, isVerified: verify, isMove: false }
+  const { checksums, durable = false, preserve = CopyOptions.usual, verify = false } = payload.request
+  const options = {
+    keeps: new Set(preserve),
+    isDurable: durable,
+    isVerified: verify,
+    checksums: checksums?.algorithm,
+    isMove: false
+  }
   return run(payload, options, Effect.succeed(nothingMoved))
 }
 

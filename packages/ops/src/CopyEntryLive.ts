@@ -16,17 +16,19 @@ import * as Option from "effect/Option"
 import * as Predicate from "effect/Predicate"
 import * as RpcGroup from "effect/rpc/RpcGroup"
 import * as Conflict from "./Conflict.ts"
+import type { Checksums } from "./CopyChecksum.ts"
 import { CopyError, Reason } from "./CopyError.ts"
 import * as CopyFilesLive from "./CopyFilesLive.ts"
 import { CopyOptions } from "./CopyOptions.ts"
 import { CopyRouter } from "./CopyRouter.ts"
 import * as Router from "./CopyRouter.ts"
-import { type CopyRequest, type Lost, lostUnits } from "./CopyStrategy.ts"
+import { type Copied, type CopyRequest, type Lost, lostUnits } from "./CopyStrategy.ts"
 import { CopyEntry, CopyFiles, EntryCopied, EntryFailed } from "./CopyTask.ts"
 import * as FilePath from "./FilePath.ts"
 import * as Files from "./Files.ts"
 import { FilesError } from "./FilesError.ts"
 import * as FolderCopy from "./FolderCopy.ts"
+import { checksumsOf } from "./internal/checksums.ts"
 import { isUnflushed, prepare } from "./internal/durability.ts"
 import * as FileSystems from "./internal/fileSystems.ts"
 import { FolderTimes } from "./internal/folderTimes.ts"
@@ -90,7 +92,7 @@ const perform = Effect.fnUntraced(function*(work: Work, decision: Conflict.Decis
       // Another name of the same source is a file of its own there.
       if (!isLeft) return yield* write(work, target, "replace")
       if (options.isDurable) yield* flush(target)
-      return EntryCopied.cases.Unchanged.make({})
+      return EntryCopied.cases.Unchanged.make(yield* checksumsOf(target))
     }
     case "Merge":
       yield* (yield* FolderTimes).note(Place.path(work.source.place), stat)
@@ -140,19 +142,25 @@ const write = Effect.fnUntraced(function*(
   const isMoved = options.isMove && stat.kind !== "folder"
   if (stat.kind === "folder") yield* (yield* FolderTimes).note(Place.path(place), stat)
   const renamed = isMoved ? yield* Moving.rename(request) : undefined
-  if (renamed !== undefined) return EntryCopied.cases.Moved.make(renamed)
-  const copied = yield* HardLinks.mayHaveOthers(stat, options)
+  if (renamed !== undefined) {
+    return EntryCopied.cases.Moved.make({ ...resultOf(renamed), ...yield* checksumsOf(target) })
+  }
+  const copied: Copied = yield* HardLinks.mayHaveOthers(stat, options)
     ? HardLinks.copy(request, router.copy(request))
     : router.copy(request)
   yield* countLost(copied.lost)
+  // Another name of a copy has no content of its own.
+  const checksums = stat.kind === "file" ? yield* checksumsOf(target, copied.digest) : {}
   if (isMoved) {
     yield* Moving.removeCopied(place, stat, target, yield* asideOf(place))
-    return EntryCopied.cases.Moved.make(copied)
+    return EntryCopied.cases.Moved.make({ ...resultOf(copied), ...checksums })
   }
   if (stat.kind === "folder") return EntryCopied.cases.FolderMade.make({})
   if (stat.kind === "link") return EntryCopied.cases.Linked.make({})
-  return EntryCopied.cases.Copied.make(copied)
+  return EntryCopied.cases.Copied.make({ ...resultOf(copied), ...checksums })
 })
+
+const resultOf = ({ sizeBytes, strategy }: Copied) => ({ strategy, sizeBytes })
 
 const countLost = (lost: ReadonlyArray<Lost>): Effect.Effect<void> =>
   Effect.forEach(lost, (property) => Progress.add(lostUnits[property], 1), { discard: true })
@@ -162,7 +170,7 @@ const maxDecisions = 16
 
 const copyOne = Effect.fnUntraced(function*({ conflict, source, target }: Payload) {
   const { isMove } = yield* CopyOptions
-  if (isMove && (yield* Moving.isMoved(source))) return movedBefore
+  if (isMove && (yield* Moving.isMoved(source))) return yield* movedBefore(target)
   const place = yield* openSource(source)
   const stat = yield* Place.lstat(place)
   const work: Work = { conflict, source: { place, stat }, target: yield* Place.open(target) }
@@ -185,19 +193,30 @@ const copyOne = Effect.fnUntraced(function*({ conflict, source, target }: Payloa
       const there = { ...work.target, name }
       if (isMove && !(yield* Moving.isSameContent(place, there, stat.kind))) return yield* decideAndCopy
       // It is recorded like one that was there before: as one of several names, and once it is on the device.
-      yield* perform({ ...work, target: there }, found)
-      if (!isMove) return copiedBefore(stat)
+      const left = yield* perform({ ...work, target: there }, found)
+      if (!isMove) return copiedBefore(stat, "checksums" in left ? { checksums: left.checksums } : {})
       yield* Moving.removeCopied(place, stat, there, yield* asideOf(place))
-      return movedBefore
+      return yield* movedBefore(target)
     }))
 }, Effect.scoped)
 
-const movedBefore = EntryCopied.cases.Moved.make({ strategy: "before", sizeBytes: 0 })
+/** What a run before this one has moved is at its target, by the name that was decided on. */
+const movedBefore = Effect.fnUntraced(function*(target: FilePath.FilePath) {
+  const moved = { strategy: "before", sizeBytes: 0 }
+  // Nobody looks there again otherwise.
+  if ((yield* CopyOptions).checksums === undefined) return EntryCopied.cases.Moved.make(moved)
+  const { decision } = yield* SavedCopy.get
+  const path = decision === undefined ? target : Conflict.placeOf(decision, target)
+  return EntryCopied.cases.Moved.make({ ...moved, ...yield* checksumsOf(yield* Place.open(path)) })
+})
 
-const copiedBefore = ({ kind, sizeBytes }: Files.FileStat): typeof EntryCopied.Type =>
+const copiedBefore = (
+  { kind, sizeBytes }: Files.FileStat,
+  checksums: { readonly checksums?: Checksums }
+): typeof EntryCopied.Type =>
   kind === "link"
     ? EntryCopied.cases.Linked.make({})
-    : EntryCopied.cases.Copied.make({ strategy: "before", sizeBytes })
+    : EntryCopied.cases.Copied.make({ strategy: "before", sizeBytes, ...checksums })
 
 const isOccupied = (error: { readonly _tag: string }): boolean =>
   error._tag === "CopyError" && "reason" in error && Predicate.isTagged(error.reason, "Occupied")
@@ -300,8 +319,18 @@ const copyFiles = <E, R>(
     const { found } = yield* ProtectedFiles
     const avoid = found.map(({ device, inode }) => ({ device, inode }))
     const isFree = yield* MadeFolders.has(target)
-    const keeps = Array.from((yield* CopyOptions).keeps)
-    const copied = yield* by({ source, target, names, isFree, keeps, avoid, leavesSame: conflict === "changed" }, entry)
+    const { checksums, keeps } = yield* CopyOptions
+    const payload = {
+      source,
+      target,
+      names,
+      isFree,
+      keeps: Array.from(keeps),
+      avoid,
+      leavesSame: conflict === "changed",
+      ...checksums === undefined ? {} : { checksums }
+    }
+    const copied = yield* by(payload, entry)
     return EntryCopied.cases.Files.make(copied)
   })
 

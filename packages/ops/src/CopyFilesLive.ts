@@ -15,11 +15,11 @@ import { type CopiedFiles, CopyFiles, ThreadTasks } from "./CopyTask.ts"
 import * as FilePath from "./FilePath.ts"
 import * as Files from "./Files.ts"
 import type { FilesError } from "./FilesError.ts"
-import type { Hasher } from "./Hasher.ts"
 import { isKept } from "./internal/attributes.ts"
 import { type Flush, prepare } from "./internal/durability.ts"
 import * as HeldFiles from "./internal/heldFiles.ts"
 import * as ReadBack from "./internal/readBack.ts"
+import { makeTaker, type Taker } from "./internal/taking.ts"
 import { isUnsupported } from "./internal/unnamedFiles.ts"
 import * as WholeCopy from "./WholeCopy.ts"
 
@@ -42,7 +42,7 @@ interface Held {
   /** Its place among the names. */
   readonly index: number
   /** Of what was copied, if it is to be compared. */
-  readonly digest: string | undefined
+  readonly compared: string | undefined
 }
 
 /** Copies what is ordinary, and leaves the rest. */
@@ -55,7 +55,7 @@ class Copying implements Files.Copier {
   readonly buffer = spare.pop() ?? Buffer.allocUnsafeSlow(bufferBytes)
   readonly hold: Files.Copier["hold"]
   readonly take: Files.Copier["take"]
-  private readonly hasher: Hasher | undefined
+  private readonly taker: Taker | undefined
   readonly keepsOwner: boolean
   readonly isAttributeKept: (name: string) => boolean
   private readonly payload: Payload
@@ -70,6 +70,8 @@ class Copying implements Files.Copier {
   private isHopeless = false
   /** How many were dealt with. */
   count = 0
+  /** Checksum of each that was dealt with, as far as it was copied. */
+  readonly digests: Array<string | null> = []
   /** Copies that have no name yet. */
   readonly held: Array<Held> = []
 
@@ -77,8 +79,8 @@ class Copying implements Files.Copier {
     this.payload = payload
     this.limit = limit
     if (isDurable || isVerified) this.hold = (file, sizeBytes) => this.holdOne(file, sizeBytes)
-    if (isVerified) this.hasher = ReadBack.makeHasher()
-    this.take = this.hasher?.update
+    this.taker = makeTaker({ isVerified, checksums: payload.checksums })
+    this.take = this.taker?.take
     this.keeps = new Set(payload.keeps)
     this.keepsOwner = this.keeps.has("owner")
     this.isAttributeKept = (name) => isKept(name, this.keeps)
@@ -107,7 +109,7 @@ class Copying implements Files.Copier {
       !this.payload.avoid.some((one) => one.inode === inode && one.device === device)
     this.source = stat
     // It may have been given part of one that was left.
-    if (isOrdinary) this.hasher?.digest()
+    if (isOrdinary) this.taker?.end()
     this.isInFile = isOrdinary
     if (!isOrdinary) this.leave()
     return isOrdinary
@@ -115,23 +117,25 @@ class Copying implements Files.Copier {
 
   found(there: Files.FileStat): void {
     const isSame = this.payload.leavesSame && this.source !== undefined && Conflict.isSameFile(this.source, there)
-    // One that a run before this has copied may not be on the device.
-    if (!isSame || this.hold !== undefined) return this.leave()
+    // One that a run before this has copied may not be on the device, and what it holds was not seen.
+    if (!isSame || this.hold !== undefined || this.take !== undefined) return this.leave()
     this.unchanged++
     this.next()
   }
 
   copied(sizeBytes: number): void {
-    if (this.source?.kind === "link") this.links++
+    const isLink = this.source?.kind === "link"
+    if (isLink) this.links++
     else this.copies++
     this.bytes += sizeBytes
-    this.next()
+    this.next(isLink ? undefined : this.taker?.end().checksum)
   }
 
   private holdOne(file: Files.UnnamedFile, sizeBytes: number): void {
-    this.held.push({ file, sizeBytes, index: this.count, digest: this.hasher?.digest() })
+    const digests = this.taker?.end()
+    this.held.push({ file, sizeBytes, index: this.count, compared: digests?.compared })
     this.bytes += sizeBytes
-    this.next()
+    this.next(digests?.checksum)
   }
 
   /** Takes what has become of one that was held. */
@@ -140,6 +144,7 @@ class Copying implements Files.Copier {
       this.copies++
     } else {
       this.alone.push(index)
+      this.digests[index] = null
       this.bytes -= sizeBytes
     }
   }
@@ -175,7 +180,8 @@ class Copying implements Files.Copier {
     this.next()
   }
 
-  private next(): void {
+  private next(digest: string | null = null): void {
+    this.digests.push(digest)
     this.count++
     this.isInFile = false
   }
@@ -192,20 +198,20 @@ const placeHeld = Effect.fnUntraced(function*(
   const isWritten = yield* Effect.isSuccess(flush.content(held.map(({ file }) => file)))
   const placed: Array<{ readonly one: Held; readonly name: FilePath.FilePath }> = []
   for (const one of held) {
-    const { digest, file, index } = one
+    const { compared, file, index } = one
     const name = names[index]
     if (name === undefined || !isWritten) {
       copying.placed(false, one)
       continue
     }
-    const isSame = digest === undefined ||
-      (yield* Effect.isSuccess(ReadBack.readBack(file, digest, FilePath.join(to.path, name))))
+    const isSame = compared === undefined ||
+      (yield* Effect.isSuccess(ReadBack.readBack(file, compared, FilePath.join(to.path, name))))
     // Whoever must stop, or owns the job no more, gives nothing its name.
     if (isSame && copying.mayPlace() && (yield* Effect.isSuccess(file.link(name)))) {
       placed.push({ one, name })
     } else copying.placed(false, one)
   }
-  const compared = placed.filter(({ one }) => one.digest !== undefined).length
+  const compared = placed.filter(({ one }) => one.compared !== undefined).length
   const areKept = yield* Effect.isSuccess(flush.names)
   for (const { name, one } of placed) {
     if (!areKept && copying.mayPlace()) yield* Effect.ignore(to.unlink(name))
@@ -253,7 +259,8 @@ const copyWith = (payload: Payload, copying: Copying): Effect.Effect<CopiedFiles
       linked: copying.links,
       unchanged: copying.unchanged,
       alone: copying.alone,
-      left: payload.names.length - copying.count
+      left: payload.names.length - copying.count,
+      ...payload.checksums === undefined ? {} : { digests: copying.digests }
     })),
     // By itself each of them is told why.
     Effect.catch(() => Effect.succeed({ ...nothing, alone: payload.names.map((_, i) => i) })),

@@ -5,6 +5,7 @@
  */
 import * as Context from "effect/Context"
 import * as Schema from "effect/Schema"
+import type { HashAlgorithm } from "./HashAlgorithm.ts"
 
 /**
  * Schema for what can be kept.
@@ -47,6 +48,9 @@ export interface CopyOptions {
   /** Whether what is copied is read back from the device and compared, before it gets its name. */
   readonly isVerified: boolean
 
+  /** By what the files are hashed whose checksums are told, if they are. */
+  readonly checksums: HashAlgorithm | undefined
+
   /** Whether sources are removed, or get their place by another name. */
   readonly isMove: boolean
 }
@@ -66,5 +70,11 @@ export const usual: ReadonlyArray<Property> = ["mode", "times"]
  * @since 0.1.0
  */
 export const CopyOptions: Context.Reference<CopyOptions> = Context.Reference<CopyOptions>("@fanout/ops/CopyOptions", {
-  defaultValue: () => ({ keeps: new Set(usual), isDurable: false, isVerified: false, isMove: false })
+  defaultValue: () => ({
+    keeps: new Set(usual),
+    isDurable: false,
+    isVerified: false,
+    checksums: undefined,
+    isMove: false
+  })
 })

@@ -115,4 +115,6 @@ export const entries = ({ leaveOut, request, transfers }: Payload): Stream.Strea
         })
       })
     )
-  }).pipe(Stream.provideServiceEffect(ProtectedFiles.ProtectedFiles, ProtectedFiles.make(leaveOut)))
+  }).pipe(
+    Stream.provideServiceEffect(ProtectedFiles.ProtectedFiles, ProtectedFiles.make(leaveOut, request.checksums?.output))
+  )

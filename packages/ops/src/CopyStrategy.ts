@@ -70,6 +70,8 @@ export interface Copied {
   readonly strategy: string
   readonly sizeBytes: number
   readonly lost: ReadonlyArray<Lost>
+  /** Checksum of the content, if that has passed through and is asked for. */
+  readonly digest?: string
 }
 
 /**

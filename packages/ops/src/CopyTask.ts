@@ -9,8 +9,10 @@ import * as RpcGroup from "effect/rpc/RpcGroup"
 import * as Schedule from "effect/Schedule"
 import * as Schema from "effect/Schema"
 import * as Conflict from "./Conflict.ts"
+import { Checksums } from "./CopyChecksum.ts"
 import * as CopyOptions from "./CopyOptions.ts"
 import * as FilePath from "./FilePath.ts"
+import { HashAlgorithm } from "./HashAlgorithm.ts"
 
 /**
  * Error of an entry that was not copied: what the file system answered to which call, or why it was refused.
@@ -43,7 +45,9 @@ export const CopiedFiles = Schema.Struct({
   /** What takes more than to copy it to a free name: what is large, is taken, is not what it was, or fails. */
   alone: Schema.Array(Schema.Natural),
   /** How many of the last names were not come to. */
-  left: Schema.Natural
+  left: Schema.Natural,
+  /** Checksum of each that was copied, by their places among the names, if it is asked for; null for the others. */
+  digests: Schema.optionalKey(Schema.Array(Schema.NullOr(Schema.String)))
 })
 
 /**
@@ -53,6 +57,8 @@ export const CopiedFiles = Schema.Struct({
  * @since 0.1.0
  */
 export type CopiedFiles = typeof CopiedFiles.Type
+
+const told = { checksums: Schema.optionalKey(Checksums) }
 
 /**
  * Schema for how an entry was copied.
@@ -65,16 +71,18 @@ export type CopiedFiles = typeof CopiedFiles.Type
  * - `Unchanged`: the destination is as the source, and was left alone.
  * - `Files`: files of a folder were copied, as far as they are ordinary.
  *
+ * `checksums` is there for files, where it is asked for.
+ *
  * @category schemas
  * @since 0.1.0
  */
 export const EntryCopied = Schema.TaggedUnion({
-  Copied: { strategy: Schema.String, sizeBytes: Schema.Natural },
-  Moved: { strategy: Schema.String, sizeBytes: Schema.Natural },
+  Copied: { strategy: Schema.String, sizeBytes: Schema.Natural, ...told },
+  Moved: { strategy: Schema.String, sizeBytes: Schema.Natural, ...told },
   Linked: {},
   FolderMade: {},
   FolderEnded: {},
-  Unchanged: {},
+  Unchanged: told,
   Files: CopiedFiles.fields
 })
 
@@ -139,7 +147,9 @@ export const CopyFiles = Task.make("@fanout/ops/CopyFiles", {
     /** What is kept of files beside their content; mode and times are among that. */
     keeps: Schema.Array(CopyOptions.Property),
     /** Files that are not copied, whatever they are called. */
-    avoid: Schema.Array(Schema.Struct({ device: Schema.BigInt, inode: Schema.BigInt }))
+    avoid: Schema.Array(Schema.Struct({ device: Schema.BigInt, inode: Schema.BigInt })),
+    /** By what they are hashed on their way, if they are. */
+    checksums: Schema.optionalKey(HashAlgorithm)
   },
   success: CopiedFiles,
   key: ({ source }) => FilePath.display(source),

@@ -1,7 +1,8 @@
 /**
  * Job: moves files and folders, durably.
  *
- * What is on the same file system gets another name, all of a source at once where nothing is in its place. Anything
+ * What is on the same file system gets another name, all of a source at once where nothing is in its place, unless the
+ * checksums of its files are asked for. Anything
  * else is copied, read back, flushed and recorded, and then removed where it was, file by file. Whenever that is
  * stopped, each file is whole in one of the two places at least.
  *
@@ -44,8 +45,14 @@ export const job = Job.make("move", {
  * @since 0.1.0
  */
 export const optionsOf = (
-  { preserve = CopyOptions.Property.literals }: Copy.Request
-): CopyOptions.CopyOptions => ({ keeps: new Set(preserve), isDurable: true, isVerified: true, isMove: true })
+  { checksums, preserve = CopyOptions.Property.literals }: Copy.Request
+): CopyOptions.CopyOptions => ({
+  keeps: new Set(preserve),
+  isDurable: true,
+  isVerified: true,
+  checksums: checksums?.algorithm,
+  isMove: true
+})
 
 /** Which sources are about to get another name, or have got one. */
 const renames = Checkpoint.make("renames", Schema.Array(Schema.NullOr(SavedCopy.Renamed)))
@@ -54,23 +61,26 @@ const renames = Checkpoint.make("renames", Schema.Array(Schema.NullOr(SavedCopy.
  * Gives whole sources their places by another name, as far as that can be: where nothing in there is to stay. Gives
  * which of them have theirs.
  */
-const renameRoots = Effect.fnUntraced(function*({ leaveOut, request: { rules = [] }, transfers }: Copy.Payload) {
-  // Only a later version of this could have stored another one.
-  const stored = yield* Effect.catchTag(renames.get, "CheckpointUnreadable", Effect.die)
-  const known = Array.from(Option.getOrElse(stored, () => []))
-  const moved = new Set<number>()
-  if (rules.length > 0) return moved
-  for (const [index, { source, target }] of transfers.entries()) {
-    if (leaveOut.some((path) => FilePath.isWithin(path, source) || FilePath.isWithin(path, target))) continue
-    const note = (renamed: SavedCopy.Renamed) => {
-      known[index] = renamed
-      return renames.save(Array.from(transfers, (_, index) => known[index] ?? null))
+const renameRoots = Effect.fnUntraced(
+  function*({ leaveOut, request: { checksums, rules = [] }, transfers }: Copy.Payload) {
+    // Only a later version of this could have stored another one.
+    const stored = yield* Effect.catchTag(renames.get, "CheckpointUnreadable", Effect.die)
+    const known = Array.from(Option.getOrElse(stored, () => []))
+    const moved = new Set<number>()
+    // Each file has its checksum told: one after the other is renamed then, and read.
+    if (rules.length > 0 || checksums !== undefined) return moved
+    for (const [index, { source, target }] of transfers.entries()) {
+      if (leaveOut.some((path) => FilePath.isWithin(path, source) || FilePath.isWithin(path, target))) continue
+      const note = (renamed: SavedCopy.Renamed) => {
+        known[index] = renamed
+        return renames.save(Array.from(transfers, (_, index) => known[index] ?? null))
+      }
+      const isMoved = yield* Moving.renameRoot({ source, target }, known[index] ?? undefined, note)
+      if (isMoved) moved.add(index)
     }
-    const isMoved = yield* Moving.renameRoot({ source, target }, known[index] ?? undefined, note)
-    if (isMoved) moved.add(index)
+    return moved
   }
-  return moved
-})
+)
 
 /**
  * The job's program, for whoever gives it the handler of its task another way than by a layer.

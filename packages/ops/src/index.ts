@@ -26,6 +26,11 @@ export * as Copy from "./Copy.ts"
 /**
  * @since 0.1.0
  */
+export * as CopyChecksum from "./CopyChecksum.ts"
+
+/**
+ * @since 0.1.0
+ */
 export * as CopyEntryLive from "./CopyEntryLive.ts"
 
 /**

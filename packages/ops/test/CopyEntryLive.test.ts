@@ -5,6 +5,7 @@ import type * as Task from "@fanout/core/Task"
 import * as TaskCheckpoint from "@fanout/core/TaskCheckpoint"
 import * as Conflict from "@fanout/ops/Conflict"
 import * as CopyEntryLive from "@fanout/ops/CopyEntryLive"
+import { CopyOptions } from "@fanout/ops/CopyOptions"
 import { CopyEntry } from "@fanout/ops/CopyTask"
 import * as FilePath from "@fanout/ops/FilePath"
 import * as Files from "@fanout/ops/Files"
@@ -120,6 +121,24 @@ class World {
 const each = modes.flatMap((mode) => [[mode, true], [mode, false]] as const)
 
 describe("CopyEntryLive", { timeout: 60_000 }, () => {
+  it.effect.each(modes)(
+    "tells the checksum of what it has placed before a crash (%s)",
+    (mode) =>
+      Effect.gen(function*() {
+        const world = new World(true)
+        if (mode === "rename") world.disk.file("/to/copy", "of somebody else")
+        const attempt = Effect.provideService(world.attempt(mode), CopyOptions, {
+          ...CopyOptions.defaultValue(),
+          checksums: "md5"
+        })
+        for (const success of [yield* attempt, yield* attempt]) {
+          const name = FilePath.make(mode === "rename" ? "copy (1)" : "copy")
+          const digest = "1cb251ec0d568de6a929b520c4aed8d1"
+          assert.deepInclude(success, { checksums: { folder: FilePath.make("/to"), names: [name], digests: [digest] } })
+        }
+      })
+  )
+
   it.effect.each(each)("takes what it has placed before a crash for its own (%s, without a name first: %s)", ([
     mode,
     takesUnnamed

@@ -4,12 +4,14 @@ import * as Pools from "@fanout/core/Pools"
 import { layer, settle } from "@fanout/core/testing"
 import type * as Conflict from "@fanout/ops/Conflict"
 import * as Copy from "@fanout/ops/Copy"
+import * as CopyChecksum from "@fanout/ops/CopyChecksum"
 import type * as CopyOptions from "@fanout/ops/CopyOptions"
 import * as CopyPreview from "@fanout/ops/CopyPreview"
 import * as FilePath from "@fanout/ops/FilePath"
 import * as Files from "@fanout/ops/Files"
 import * as Filter from "@fanout/ops/Filter"
 import * as HardLinks from "@fanout/ops/HardLinks"
+import type { HashAlgorithm } from "@fanout/ops/HashAlgorithm"
 import * as Move from "@fanout/ops/Move"
 import { QuickFiles } from "@fanout/ops/QuickFiles"
 import * as Effect from "effect/Effect"
@@ -50,6 +52,9 @@ export interface Options {
   readonly preserve?: ReadonlyArray<CopyOptions.Property>
   readonly durable?: boolean
   readonly verify?: boolean
+  /** Has checksums told, and leaves out the file that these are to be written to, if that has a path. */
+  readonly checksums?: HashAlgorithm
+  readonly output?: string
   /** Whether it is a move. */
   readonly moves?: boolean
   /** What is done once it is stopped, before it goes on. */
@@ -70,17 +75,23 @@ const filesOf = (disk: MemoryFiles.Disk, { before = () => Effect.void, together 
   )
 }
 
-const plan = ({ conflict = "changed", durable = false, leaveOut = [], preserve, rules, verify = false }: Options) =>
-  Copy.plan({
+const plan = (options: Options) => {
+  const { checksums, conflict = "changed", durable = false, leaveOut = [], output } = options
+  const { preserve, rules, verify = false } = options
+  return Copy.plan({
     sources: [FilePath.make("/from")],
     destination: FilePath.make("/to/copy"),
     noTargetDirectory: true,
     conflict,
     ...durable ? { durable } : {},
     ...verify ? { verify } : {},
+    ...checksums === undefined ? {} : {
+      checksums: { algorithm: checksums, ...output === undefined ? {} : { output: FilePath.make(output) } }
+    },
     ...preserve === undefined ? {} : { preserve },
     ...rules === undefined ? {} : { rules: rules.map((rule) => Filter.Rule.make(rule)) }
   }, leaveOut.map(FilePath.make))
+}
 
 /** What would become of `/from`, copied to `/to/copy`. */
 export const preview = (disk: MemoryFiles.Disk, options: Options = {}) =>
@@ -105,7 +116,9 @@ export const copy = (disk: MemoryFiles.Disk, options: Options = {}) =>
     return {
       state: (yield* manager.get(id)).state._tag,
       progress: yield* manager.progress(id),
-      rows: rows.map(({ key, outcome }) => `${key} ${outcomeText(outcome)}`)
+      rows: rows.flatMap(({ key, outcome }) => outcome._tag === "Done" ? [] : [`${key} ${outcomeText(outcome)}`]),
+      /** By paths, as a checksum file has them. */
+      checksums: rows.flatMap(CopyChecksum.fromRow).map(({ digest, path }) => `${digest}  ${path}`).toSorted()
     }
   }).pipe(
     Effect.provide(Layer.provideMerge(runtime, filesOf(disk, options))),

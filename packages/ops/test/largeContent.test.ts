@@ -8,6 +8,8 @@ import * as CopyOptions from "@fanout/ops/CopyOptions"
 import * as CopyRouter from "@fanout/ops/CopyRouter"
 import * as FilePath from "@fanout/ops/FilePath"
 import * as Files from "@fanout/ops/Files"
+import type { HashAlgorithm } from "@fanout/ops/HashAlgorithm"
+import * as Hasher from "@fanout/ops/Hasher"
 import * as Place from "@fanout/ops/Place"
 import * as TemporaryName from "@fanout/ops/TemporaryName"
 import * as Deferred from "effect/Deferred"
@@ -66,10 +68,12 @@ class World {
       readonly before?: FaultyFiles.Before
       readonly placing?: "replace" | "exclusive"
       readonly isVerified?: boolean
+      readonly checksums?: HashAlgorithm
       readonly isHeld?: () => boolean
     } = {}
   ) {
-    const { before = () => Effect.void, isHeld = () => true, isVerified = false, placing = "replace" } = options
+    const { before = () => Effect.void, checksums, isHeld = () => true } = options
+    const { isVerified = false, placing = "replace" } = options
     this.reads = 0
     this.token++
     const interrupter = Interrupter.makeUnsafe()
@@ -90,7 +94,7 @@ class World {
         target: yield* Place.open(target),
         temporary: TemporaryName.make(job, token, target),
         placing,
-        options: { ...CopyOptions.CopyOptions.defaultValue(), isVerified }
+        options: { ...CopyOptions.CopyOptions.defaultValue(), isVerified, checksums }
       })
     }).pipe(
       Effect.scoped,
@@ -294,6 +298,25 @@ describe("large files", () => {
       // Five of them are read once more.
       assert.strictEqual(world.reads, pieces)
       world.assertCopied()
+    }))
+
+  it.effect("have the checksum of all they hold where they go on", () =>
+    Effect.gen(function*() {
+      for (const isVerified of [false, true]) {
+        const world = new World()
+        world.disk.sharesBlocks = true
+        world.disk.copiesByItself = true
+        const before: FaultyFiles.Before = (call) =>
+          Effect.sync(() => {
+            if (call === "fadvise") world.disk.syncAll()
+          })
+        yield* world.run(5, { checksums: "sha256", isVerified, before })
+        const exit = yield* world.run(Infinity, { checksums: "sha256", isVerified, before })
+        const hasher = Hasher.make("sha256")
+        hasher.update(contentOf(1))
+        assert.deepStrictEqual(Exit.map(exit, ({ digest }) => digest), Exit.succeed(hasher.digest()))
+        world.assertCopied()
+      }
     }))
 
   it.effect("share blocks where they can, or are copied by the kernel", () =>

@@ -17,6 +17,7 @@ import { prepare } from "./durability.ts"
 import { type Draft, flushPlaced } from "./placing.ts"
 import * as ReadBack from "./readBack.ts"
 import { onSource } from "./sides.ts"
+import { type Digests, makeTaker } from "./taking.ts"
 
 /** A file whose content is copied. */
 export interface Copying<D> {
@@ -72,6 +73,8 @@ const count = (counted: Counted) => (copied: number): Effect.Effect<void> =>
 export const isChanged = (before: Files.FileStat, after: Files.FileStat): boolean =>
   before.modifiedNanos !== after.modifiedNanos || before.sizeBytes !== after.sizeBytes
 
+const nothingTaken: Digests = { compared: undefined, checksum: undefined }
+
 const copyOnce = Effect.fnUntraced(
   function*<D extends CountedDraft>(request: CopyRequest, { copy, open }: ContentOptions<D>, counted: Counted) {
     const { options, source, target } = request
@@ -83,20 +86,20 @@ const copyOnce = Effect.fnUntraced(
     const flush = yield* prepare(target.folder)
     const draft = yield* open(request, stat)
     counted.bytes = Math.max(counted.bytes, draft.counted)
-    const hasher = options.isVerified ? ReadBack.makeHasher() : undefined
-    const take = hasher?.update
-    const copied = yield* copy({ request, from, stat, to: draft, count: count(counted), take })
+    const taker = makeTaker(options)
+    const copied = yield* copy({ request, from, stat, to: draft, count: count(counted), take: taker?.take })
     if (isChanged(stat, yield* onSource(from.stat))) {
       return yield* new CopyError({ reason: Reason.cases.Changed.make({ path: Place.path(source) }) })
     }
     yield* Lease.check
     const lost = yield* keepAttributes(draft.file, Effect.succeed(from), stat, options)
     yield* flush.content([draft.file])
-    if (hasher !== undefined) yield* ReadBack.readBack(draft.file, hasher.digest(), Place.path(target))
+    const { checksum: digest, compared } = taker?.end() ?? nothingTaken
+    if (compared !== undefined) yield* ReadBack.readBack(draft.file, compared, Place.path(target))
     yield* draft.place
     yield* flushPlaced(request, flush)
-    if (hasher !== undefined) yield* ReadBack.count(1)
-    return { ...copied, lost }
+    if (compared !== undefined) yield* ReadBack.count(1)
+    return { ...copied, lost, ...digest === undefined ? {} : { digest } }
   },
   Effect.scoped
 )

@@ -7,16 +7,34 @@ import * as Effect from "effect/Effect"
 import { CopyError, Reason } from "../CopyError.ts"
 import type { FilePath } from "../FilePath.ts"
 import type * as Files from "../Files.ts"
-import * as Hasher from "../Hasher.ts"
+import type { HashAlgorithm } from "../HashAlgorithm.ts"
 import { keepTools, takeTools } from "./fileHash.ts"
 import { onDestination } from "./sides.ts"
 
-/** Takes the bytes that are copied, and gives their digest. */
-export const makeHasher = (): Hasher.Hasher => Hasher.make("blake3")
+/** What both are hashed by. */
+export const comparedBy = "blake3"
 
 /** What is read from a file system without a device, or through calls that can't tell, is what is in memory. */
 const forget = (file: Files.OpenFile): Effect.Effect<void, CopyError> =>
   onDestination(Effect.catchIf(file.forget, ({ code }) => code === "ENOTSUP", () => Effect.void))
+
+/** Reads all of a file at the destination, and gives its digest. */
+export const digestOf = Effect.fnUntraced(function*(
+  file: Files.OpenFile,
+  algorithm: HashAlgorithm
+): Effect.fn.Return<string, CopyError | Interrupter.Interrupted> {
+  const tools = takeTools(algorithm)
+  for (let at = 0;;) {
+    const length = yield* onDestination(file.readAt(tools.buffer, at))
+    if (length === 0) break
+    tools.hasher.update(tools.buffer.subarray(0, length))
+    at += length
+    yield* Interrupter.check
+  }
+  const digest = tools.hasher.digest()
+  keepTools(algorithm, tools)
+  return digest
+})
 
 /** Reads all of a file that is on the device, and fails with `Mismatch` where that has not this digest. */
 export const readBack = Effect.fnUntraced(function*(
@@ -25,16 +43,7 @@ export const readBack = Effect.fnUntraced(function*(
   path: FilePath
 ): Effect.fn.Return<void, CopyError | Interrupter.Interrupted> {
   yield* forget(file)
-  const tools = takeTools("blake3")
-  for (let at = 0;;) {
-    const length = yield* onDestination(file.readAt(tools.buffer, at))
-    if (length === 0) break
-    tools.hasher.update(tools.buffer.subarray(0, length))
-    at += length
-    yield* Interrupter.check
-  }
-  const found = tools.hasher.digest()
-  keepTools("blake3", tools)
+  const found = yield* digestOf(file, comparedBy)
   if (found !== digest) return yield* new CopyError({ reason: Reason.cases.Mismatch.make({ path }) })
 })
 
