@@ -47,6 +47,18 @@ const sweep = Effect.fnUntraced(function*(id: JobId, folder: Files.Folder) {
 const unwritten = ({ message }: FilesError): Stop.Stop =>
   Stop.failure(`${message}. The job can go on: the same command writes all lines.`)
 
+/** Refuses a folder that no file can be created in. */
+export const tryOut = (id: JobId, path: FilePath.FilePath): Effect.Effect<void, Stop.Stop, Files.Files> =>
+  Effect.gen(function*() {
+    const { folder } = yield* Place.open(path)
+    yield* sweep(id, folder)
+    const temporary = TemporaryName.make(id, process.pid, path)
+    yield* Effect.acquireRelease(folder.create(temporary), () => Effect.ignore(folder.unlink(temporary)))
+  }).pipe(
+    Effect.scoped,
+    Effect.catchTag("FilesError", ({ message }) => Effect.fail(Stop.usage(`${message}.`)))
+  )
+
 /** Opens the file, which is removed with its scope unless it was put in place. Its path is one without links. */
 export const make = (
   id: JobId,

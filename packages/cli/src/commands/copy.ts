@@ -57,6 +57,10 @@ export const copy = Command.make(
       command: "fanout copy --exclude node_modules/ --exclude '*.log' --include keep.log src dst",
       description: "Leave out what patterns of .gitignore match, but for what is included"
     },
+    {
+      command: "fanout copy --checksums photos.b3 Photos /mnt/backup",
+      description: "Write what `b3sum --check photos.b3` reads, without reading anything twice"
+    },
     { command: "fanout copy --conflict skip --json src dst", description: "Replace nothing; tell of it in NDJSON" }
   ])
 )

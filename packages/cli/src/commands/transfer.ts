@@ -2,6 +2,7 @@
  * What `fanout copy` and `fanout move` have in common: both start a job that puts files elsewhere, or go on with the
  * one that the same command has started before.
  */
+import type { JobId } from "@fanout/core/JobId"
 import { JobManager } from "@fanout/core/JobManager"
 import type { JobRecord } from "@fanout/core/JobStore"
 import type * as Copy from "@fanout/ops/Copy"
@@ -19,6 +20,7 @@ import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
 import * as Arguments from "../Arguments.ts"
+import * as Checksums from "../Checksums.ts"
 import * as ExitCode from "../ExitCode.ts"
 import { withJobs } from "../Jobs.ts"
 import * as Question from "../Question.ts"
@@ -37,6 +39,7 @@ export const flags = {
     "Take DEST as the name of what SRC is there, also where it is a folder"
   ).pipe(Flag.withAlias("T")),
   ...Rules.flags,
+  ...Checksums.flags,
   concurrency: Settings.concurrency,
   dryRun: Settings.toggle("dry-run", "Say what would be done, and do nothing"),
   json: Settings.json,
@@ -75,11 +78,13 @@ interface Given {
   readonly quiet: boolean
 }
 
+type AllGiven = Given & Rules.Given & Checksums.Given
+
 /** What is asked for: the paths absolute, as they were given otherwise. */
 const requestOf = (
   { name, usual }: Kind,
-  { conflict, exclude, excludeFrom, include, noTargetDirectory, paths }: Given & Rules.Given,
-  rest: Omit<Copy.Request, "sources" | "destination" | "noTargetDirectory" | "conflict" | "rules">
+  { algorithm, checksums, conflict, exclude, excludeFrom, include, noTargetDirectory, paths }: AllGiven,
+  rest: Omit<Copy.Request, "sources" | "destination" | "noTargetDirectory" | "conflict" | "rules" | "checksums">
 ): Effect.Effect<Copy.Request, Stop.Stop> =>
   Effect.gen(function*() {
     const given = paths.map((path) => FilePath.join(Arguments.workingFolder(), FilePath.make(path)))
@@ -99,6 +104,7 @@ const requestOf = (
       noTargetDirectory,
       conflict: Option.getOrElse(conflict, () => usual),
       ...rest,
+      ...yield* Checksums.resolve({ algorithm, checksums }),
       ...rules.length === 0 ? {} : { rules }
     }
   })
@@ -110,13 +116,15 @@ const requestOf = (
 const findSame = ({ load }: Kind, request: Copy.Request, isModeGiven: boolean) =>
   Effect.gen(function*() {
     const { Payload } = yield* loadCopy
+    const decode = Schema.decodeUnknownOption(Payload)
     const job = yield* load
     const manager = yield* JobManager
-    const isSame = ({ payload }: JobRecord): boolean =>
-      Option.exists(Schema.decodeUnknownOption(Payload)(payload), ({ request: { conflict, ...own } }) =>
-        Equal.equals({ ...own, conflict: isModeGiven ? conflict : request.conflict }, request))
+    const isSame = ({ request: { conflict, ...own } }: Copy.Payload): boolean =>
+      Equal.equals({ ...own, conflict: isModeGiven ? conflict : request.conflict }, request)
     const active = yield* manager.list({ states: ["Queued", "Running", "Paused"], names: [job.name], limit: 1000 })
-    return active.find(isSame)?.id
+    const found = ({ id, payload }: JobRecord) =>
+      Option.map(Option.filter(decode(payload), isSame), ({ transfers }) => ({ id, transfers }))
+    return Option.getOrUndefined(Arr.findFirst(active, found))
   })
 
 const loadCopy = Effect.promise(() => import("@fanout/ops/Copy"))
@@ -156,8 +164,10 @@ const runDry = (kind: Kind, request: Copy.Request, { json, quiet }: Options) =>
       const line = json ? dry.json(entry) : dry.line(entry)
       return quiet || line === "" ? Effect.void : print(line)
     }
+    const payload = yield* plan(kind, request)
+    yield* checkOutput(request, payload.transfers, false)
     const totals = yield* Stream.runFoldEffect(
-      entries(yield* plan(kind, request)),
+      entries(payload),
       () => dry.none,
       (totals, entry) => Effect.as(show(entry), dry.add(totals, entry))
     ).pipe(Effect.provide(yield* nodeFiles))
@@ -195,26 +205,48 @@ const askForMode = (kind: Kind, request: Copy.Request, payload: Copy.Payload, { 
     return mode ?? (yield* Stop.usage("Nothing was done. --conflict says beforehand what is to be."))
   })
 
+const checkOutput = (request: Copy.Request, transfers: Copy.Payload["transfers"], tries: boolean) =>
+  Effect.flatMap(nodeFiles, (files) => Effect.provide(Checksums.check(request, transfers, tries), files))
+
+interface Started {
+  readonly id: JobId
+  readonly transfers: Copy.Payload["transfers"]
+}
+
 /** Starts the job, or goes on with the one that the same command has started before. */
 const startOrGoOn = (kind: Kind, request: Copy.Request, isModeGiven: boolean, options: Options) =>
   Effect.gen(function*() {
     const same = yield* findSame(kind, request, isModeGiven)
     if (same !== undefined) {
-      yield* RunJob.goOn(same, options)
+      yield* checkOutput(request, same.transfers, true)
+      yield* RunJob.goOn(same.id, options)
       return same
     }
     const manager = yield* JobManager
     const payload = yield* plan(kind, request)
+    yield* checkOutput(request, payload.transfers, true)
     const conflict = isModeGiven ? request.conflict : yield* askForMode(kind, request, payload, options)
     const { id, started } = yield* manager.start(yield* kind.load, { ...payload, request: { ...request, conflict } })
     if (!started) yield* RunJob.goOn(id, options)
-    return id
+    return { id, transfers: payload.transfers }
+  })
+
+/** What writes the checksums, if they are asked for. */
+const outputOf = ({ checksums }: Copy.Request, { paths }: Given, { id, transfers }: Started) =>
+  Effect.gen(function*() {
+    const output = checksums?.output
+    if (checksums === undefined || output === undefined) return undefined
+    const destination = FilePath.make(paths.at(-1) ?? "")
+    const { algorithm } = checksums
+    return yield* Checksums.make(id, { algorithm, output }, Checksums.nameOf(destination, transfers)).pipe(
+      Effect.provide(yield* nodeFiles)
+    )
   })
 
 /** Runs the command. */
 export const run = (
   kind: Kind,
-  given: Given & Rules.Given,
+  given: AllGiven,
   rest: Parameters<typeof requestOf>[2]
 ) =>
   Effect.gen(function*() {
@@ -223,9 +255,9 @@ export const run = (
     const request = yield* requestOf(kind, given, rest)
     if (dryRun) return yield* whileRead(runDry(kind, request, options))
     yield* withJobs({ claim: { ids: [] }, concurrency, isDurable: kind.isDurable })(
-      Effect.flatMap(
-        startOrGoOn(kind, request, Option.isSome(conflict), options),
-        (id) => RunJob.run(id, options)
-      )
+      Effect.gen(function*() {
+        const started = yield* startOrGoOn(kind, request, Option.isSome(conflict), options)
+        yield* RunJob.run(started.id, options, yield* outputOf(request, given, started))
+      })
     )
   })
