@@ -75,7 +75,10 @@ const reading = (onThreads: OnThreads, others: Others, filename: string) =>
 
 /** Files with several names are remembered through a connection of its own, by a job that keeps them. */
 const entries = (others: Others, filename: string, payload: Copy.Payload, keepsLinks: boolean) => {
-  const entries = CopyEntryLive.layerShared(others.forCalls, { paths: Copy.pathsOf(payload) })
+  // Links may lead to anywhere, and calls take any time there.
+  const entries = payload.request.dereference === true
+    ? CopyEntryLive.layer
+    : CopyEntryLive.layerShared(others.forCalls, { paths: Copy.pathsOf(payload) })
   return keepsLinks
     ? Layer.merge(entries, Layer.provide(SqlHardLinks.layer, layerSqlClient({ filename })))
     : entries

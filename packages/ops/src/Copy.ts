@@ -35,6 +35,7 @@ import { HashAlgorithm } from "./HashAlgorithm.ts"
 import * as Durability from "./internal/durability.ts"
 import * as FileSystems from "./internal/fileSystems.ts"
 import * as FolderTimes from "./internal/folderTimes.ts"
+import { followOf } from "./internal/following.ts"
 import { type Gathered, Gathering } from "./internal/gathering.ts"
 import { Turns } from "./internal/hardLinks.ts"
 import { MadeFolders } from "./internal/madeFolders.ts"
@@ -65,6 +66,8 @@ export const Request = Schema.Struct({
   durable: Schema.optionalKey(Schema.Literal(true)),
   /** Whether what is copied is read back from the device and compared. */
   verify: Schema.optionalKey(Schema.Literal(true)),
+  /** Whether what links lead to is copied in their place. */
+  dereference: Schema.optionalKey(Schema.Literal(true)),
   /** By what files are hashed on their way. Their checksums are in the rows, which `CopyChecksum` reads. */
   checksums: Schema.optionalKey(Schema.Struct({
     algorithm: HashAlgorithm,
@@ -134,7 +137,8 @@ export const plan = (
   Destination.resolve({
     sources: request.sources,
     destination: request.destination,
-    isTarget: request.noTargetDirectory
+    isTarget: request.noTargetDirectory,
+    isFollowing: request.dereference === true
   }).pipe(
     Effect.flatMap((transfers) =>
       Effect.map(
@@ -318,13 +322,13 @@ const count = Effect.fnUntraced(function*(payload: Payload) {
 export const pathsOf = ({ transfers }: Payload): ReadonlyArray<FilePath.FilePath> =>
   transfers.flatMap(({ source, target }) => [source, target])
 
-const walk = (
-  { request: { rules = [] }, transfers }: Payload,
-  after: Option.Option<string>,
-  gone: ReadonlySet<number>
-) => {
+const walk = (payload: Payload, after: Option.Option<string>, gone: ReadonlySet<number>) => {
+  const { request: { rules = [] }, transfers } = payload
   const sources = transfers.map(({ source }) => source)
-  return QuickFiles.walking(sources, FileTree.walk({ sources, after, filter: Filter.make(rules), gone }))
+  const follow = followOf(payload)
+  const walked = FileTree.walk({ sources, after, filter: Filter.make(rules), gone, follow })
+  // Links may lead to where calls take their time.
+  return follow === undefined ? QuickFiles.walking(sources, walked) : walked
 }
 
 /**
@@ -333,12 +337,12 @@ const walk = (
  */
 const entries = Effect.fnUntraced(function*(payload: Payload, moved: ReadonlySet<number>) {
   const { throughout } = yield* QuickFiles.QuickFiles
-  const { isMove, keeps } = yield* CopyOptions.CopyOptions
+  const { isFollowing, isMove, keeps } = yield* CopyOptions.CopyOptions
   const isQuick = Option.isSome(yield* throughout(pathsOf(payload)))
   const keepsUsual = CopyOptions.usual.every((property) => keeps.has(property))
   const sources = payload.transfers.map(({ source }) => source)
   const walked = (after: Option.Option<string>) => pausing(walk(payload, after, moved), sources)
-  if (!isQuick || isMove || !keepsUsual || payload.request.conflict !== "changed") {
+  if (!isQuick || isFollowing || isMove || !keepsUsual || payload.request.conflict !== "changed") {
     return {
       source: (after: Option.Option<string>) => Stream.map(walked(after), elementOf(payload, moved)),
       options: {}
@@ -463,6 +467,7 @@ export const program = (payload: Payload) => {
     isDurable: durable,
     isVerified: verify,
     checksums: checksums?.algorithm,
+    isFollowing: payload.request.dereference === true,
     isMove: false
   }
   return run(payload, options, Effect.succeed(nothingMoved))

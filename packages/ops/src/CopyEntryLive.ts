@@ -32,6 +32,7 @@ import { checksumsOf } from "./internal/checksums.ts"
 import { isUnflushed, prepare } from "./internal/durability.ts"
 import * as FileSystems from "./internal/fileSystems.ts"
 import { FolderTimes } from "./internal/folderTimes.ts"
+import { openPlace } from "./internal/following.ts"
 import * as HardLinks from "./internal/hardLinks.ts"
 import * as MadeFolders from "./internal/madeFolders.ts"
 import * as Moving from "./internal/moving.ts"
@@ -64,8 +65,8 @@ interface Work {
 /** A folder above the source that is gone, or is a link by now, has taken the source with it. */
 const openSource = (path: FilePath.FilePath) =>
   Effect.catchIf(
-    Place.open(path),
-    (error) => error.isMissing || error.code === "ELOOP",
+    Effect.flatMap(CopyOptions, ({ isFollowing }) => openPlace(path, isFollowing)),
+    (error: FilesError) => error.isMissing || error.code === "ELOOP",
     () => Effect.fail(new CopyError({ reason: Reason.cases.Vanished.make({ path }) }))
   )
 

@@ -51,6 +51,9 @@ export interface CopyOptions {
   /** By what the files are hashed whose checksums are told, if they are. */
   readonly checksums: HashAlgorithm | undefined
 
+  /** Whether what links lead to is copied in their place. */
+  readonly isFollowing: boolean
+
   /** Whether sources are removed, or get their place by another name. */
   readonly isMove: boolean
 }
@@ -75,6 +78,7 @@ export const CopyOptions: Context.Reference<CopyOptions> = Context.Reference<Cop
     isDurable: false,
     isVerified: false,
     checksums: undefined,
+    isFollowing: false,
     isMove: false
   })
 })

@@ -16,6 +16,7 @@ import type * as Files from "./Files.ts"
 import type { FilesError } from "./FilesError.ts"
 import * as FileTree from "./FileTree.ts"
 import * as Filter from "./Filter.ts"
+import { followOf, openPlace } from "./internal/following.ts"
 import type { NoFreeName } from "./NumberedName.ts"
 import * as Place from "./Place.ts"
 import * as ProtectedFiles from "./ProtectedFiles.ts"
@@ -51,12 +52,15 @@ type Transfer = Destination.Transfer
 const openTarget = (path: FilePath.FilePath) =>
   Effect.catchIf(Effect.asSome(Place.open(path)), (error) => error.isMissing, () => Effect.succeedNone)
 
-const entryOf = Effect.fnUntraced(function*({ source, target }: Transfer, mode: Conflict.Mode): Effect.fn.Return<
+const entryOf = Effect.fnUntraced(function*(
+  { source, target }: Transfer,
+  { conflict: mode, dereference }: Payload["request"]
+): Effect.fn.Return<
   Entry,
   FilesError | NoFreeName,
   Files.Files | Scope.Scope
 > {
-  const place = yield* Place.open(source)
+  const place = yield* openPlace(source, dereference === true)
   const stat = yield* Place.lstat(place)
   const taken = yield* openTarget(target)
   const decision = Option.isSome(taken)
@@ -101,12 +105,16 @@ export const entries = ({ leaveOut, request, transfers }: Payload): Stream.Strea
     const isBelowRefused = ({ path, source }: FileTree.Element): boolean =>
       refused !== undefined && refused.source === source && FilePath.isWithin(path, refused.path)
     const filter = Filter.make(request.rules ?? [])
-    return FileTree.walk({ sources: transfers.map(({ source }) => source), filter }).pipe(
+    return FileTree.walk({
+      sources: transfers.map(({ source }) => source),
+      filter,
+      follow: followOf({ request, transfers })
+    }).pipe(
       Stream.filterMapEffect((element: FileTree.Element) => {
         if (element._tag === "Close" || isBelowRefused(element)) return Effect.succeed(Result.failVoid)
         const transfer = Destination.placeOf(transfers, element)
         if (element._tag === "Unreadable") return Effect.succeed(Result.succeed(unknown(transfer, element.error)))
-        return Effect.match(entryOf(transfer, request.conflict), {
+        return Effect.match(entryOf(transfer, request), {
           onFailure: (error) => Result.succeed(unknown(transfer, error)),
           onSuccess: (entry) => {
             if (element._tag === "Open" && entry.action === "Refuse") refused = element

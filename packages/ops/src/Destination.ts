@@ -60,6 +60,9 @@ export interface DestinationOptions {
 
   /** Takes the destination for the copy itself, even where it is a folder (`-T`). */
   readonly isTarget?: boolean
+
+  /** Takes for a source what a link leads to. */
+  readonly isFollowing?: boolean
 }
 
 /** A source that was looked at. */
@@ -101,10 +104,13 @@ const withRealParent = Effect.fnUntraced(function*(path: FilePath.FilePath) {
   return FilePath.join(yield* files.realPath(FilePath.parent(path)), FilePath.name(path))
 })
 
-const find = Effect.fnUntraced(function*(given: FilePath.FilePath): Effect.fn.Return<Found, FilesError, Files.Files> {
+const find = Effect.fnUntraced(function*(
+  given: FilePath.FilePath,
+  isFollowing: boolean
+): Effect.fn.Return<Found, FilesError, Files.Files> {
   const files = yield* Files.Files
   const path = yield* absolute(given)
-  const real = yield* namesFolder(path) ? files.realPath(path) : withRealParent(path)
+  const real = yield* isFollowing || namesFolder(path) ? files.realPath(path) : withRealParent(path)
   const name = FilePath.name(path)
   return { given, path: real, stat: yield* files.lstat(real), name: isDots(name) ? FilePath.empty : name }
 })
@@ -227,7 +233,7 @@ export const resolve = Effect.fnUntraced(function*(
   const sources = yield* Effect.forEach(
     options.sources,
     (path) =>
-      Effect.catch(find(path), (error) => {
+      Effect.catch(find(path, options.isFollowing === true), (error) => {
         // A slash behind the name of a file makes it none.
         const isFile = error.code === "ENOTDIR" && path.endsWith("/")
         return orRefuse((isFile ? NotAFolder : SourceMissing).make({ path }))(error)

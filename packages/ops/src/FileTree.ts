@@ -13,10 +13,11 @@ import * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
 import * as FilePath from "./FilePath.ts"
 import * as Files from "./Files.ts"
-import { FilesError } from "./FilesError.ts"
+import { type Call, FilesError } from "./FilesError.ts"
 import * as Filter from "./Filter.ts"
 import * as FolderListing from "./FolderListing.ts"
 import { Asking } from "./internal/asking.ts"
+import { following } from "./internal/following.ts"
 import * as Place from "./Place.ts"
 import * as TreeCursor from "./TreeCursor.ts"
 
@@ -81,8 +82,14 @@ export class InvalidCursor
  * @since 0.1.0
  */
 export interface WalkOptions {
-  /** Real paths of files and folders. No link is followed, neither here nor above. */
+  /** Real paths of files and folders. No link is followed, neither here nor above, unless `follow` is given. */
   readonly sources: ReadonlyArray<FilePath.FilePath>
+
+  /**
+   * Meets what links lead to in their place. It takes for unreadable, with the code `ELOOP`, a folder that it is in
+   * already, and these, which are written to meanwhile; with `ENOLINK` a link that leads to nothing.
+   */
+  readonly follow?: { readonly except: ReadonlyArray<FilePath.FilePath> } | undefined
 
   /** Takes folders on another mount than their source for unreadable ones, with the code `EXDEV`. */
   readonly oneFileSystem?: boolean
@@ -97,12 +104,16 @@ export interface WalkOptions {
   readonly after?: Option.Option<string>
 }
 
+/** What tells a folder from others, where links may lead to the same one twice. */
+type Identity = Pick<Files.FileStat, "device" | "inode">
+
 /** A folder that the walk is in. */
 interface Frame {
   readonly path: FilePath.FilePath
   /** Cursor of its `Open`. With a name behind it, it is the cursor of a leaf. */
   readonly cursor: string
   readonly listing: FolderListing.FolderListing
+  readonly identity: Identity | undefined
   index: number
   /** Why the rest of it is not known, and the cursor that it starts behind. */
   rest: { readonly error: FilesError; readonly retryAfter: string } | undefined
@@ -116,6 +127,9 @@ interface Question {
 
 class Walker extends Asking<Element, Question> {
   private readonly files: Files.Files["Service"]
+  /** What lists and looks, through links or not. */
+  private readonly calls: Pick<Files.Files["Service"], "list" | "lstat" | "folder">
+  private readonly follow: WalkOptions["follow"]
   private readonly sources: ReadonlyArray<FilePath.FilePath>
   private readonly frames: Array<Frame> = []
   private source = -1
@@ -127,9 +141,11 @@ class Walker extends Asking<Element, Question> {
 
   constructor(
     files: Files.Files["Service"],
-    { filter = Filter.none, gone = new Set(), oneFileSystem = false, sources }: WalkOptions
+    { filter = Filter.none, follow, gone = new Set(), oneFileSystem = false, sources }: WalkOptions
   ) {
     super(undefined)
+    this.calls = follow === undefined ? files : following(files)
+    this.follow = follow
     this.gone = gone
     this.files = files
     this.sources = sources
@@ -153,7 +169,8 @@ class Walker extends Asking<Element, Question> {
 
   private enter(frame: Frame, index: number): void {
     const name = frame.listing.nameAt(index)
-    const kind = frame.listing.kindAt(index)
+    const listed = frame.listing.kindAt(index)
+    const kind = listed === "link" && this.follow !== undefined ? "unknown" : listed
     const path = FilePath.join(frame.path, name)
     if (this.isLeftOut(path, kind === "folder") && (kind !== "unknown" || this.isLeftOut(path, true))) return
     if (kind === "folder" || kind === "unknown") {
@@ -201,45 +218,71 @@ class Walker extends Asking<Element, Question> {
     })
   }
 
-  /** Only the folder that it is in can be opened at a path that is too long for the kernel. */
   private lookAt(path: FilePath.FilePath): Effect.Effect<Files.FileStat, FilesError> {
-    if (this.gone.has(this.source)) {
-      return Effect.fail(new FilesError({ call: "lstat", path, code: "ENOENT", target: Option.none() }))
-    }
-    return Effect.catchIf(
-      this.files.lstat(path),
-      ({ code }) => code === "ENAMETOOLONG",
-      () =>
-        Effect.flatMap(Place.open(path), Place.lstat).pipe(
+    if (this.gone.has(this.source)) return Effect.fail(unreadable("lstat", path, "ENOENT"))
+    return Effect.catch(this.calls.lstat(path), (error) => {
+      // Only the folder that it is in can be opened at a path that is too long for the kernel.
+      if (error.code === "ENAMETOOLONG" && this.follow === undefined) {
+        return Effect.flatMap(Place.open(path), Place.lstat).pipe(
           Effect.scoped,
           Effect.provideService(Files.Files, this.files)
         )
-    )
+      }
+      if (this.follow === undefined || !error.isMissing) return Effect.fail(error)
+      // What is there all the same is a link.
+      return Effect.matchEffect(this.files.lstat(path), {
+        onFailure: () => Effect.fail(error),
+        onSuccess: () => Effect.fail(unreadable("stat", path, "ENOLINK"))
+      })
+    })
   }
 
   private list(path: FilePath.FilePath): Effect.Effect<FolderListing.FolderListing, FilesError> {
     const absolute = this.absolute(path)
-    if (!this.oneFileSystem) return this.files.list(absolute)
+    if (!this.oneFileSystem) return this.calls.list(absolute)
     return Effect.scoped(
-      Effect.flatMap(this.files.folder(absolute), (folder) =>
+      Effect.flatMap(this.calls.folder(absolute), (folder) =>
         Effect.flatMap(folder.identity, (identity) => {
           if (path === "") this.home = identity
           return this.home === undefined || Files.isOnSame(identity, this.home)
             ? folder.list
-            : Effect.fail(new FilesError({ call: "scandir", path: absolute, code: "EXDEV", target: Option.none() }))
+            : Effect.fail(unreadable("scandir", absolute, "EXDEV"))
         }))
     )
   }
 
+  /** Looks whether a folder may be entered, where a link may lead to one that the walk is in, or that is written to. */
+  private identify(
+    path: FilePath.FilePath,
+    { except }: NonNullable<WalkOptions["follow"]>
+  ): Effect.Effect<Identity, FilesError> {
+    return Effect.gen({ self: this }, function*() {
+      const own = yield* this.calls.lstat(this.absolute(path))
+      const isOwn = (other: Identity | undefined) => other?.inode === own.inode && other.device === own.device
+      const others = yield* Effect.forEach(except, (path) => Effect.option(this.files.lstat(path)))
+      if (this.frames.some(({ identity }) => isOwn(identity)) || others.some(Option.exists(isOwn))) {
+        return yield* unreadable("scandir", this.absolute(path), "ELOOP")
+      }
+      return own
+    })
+  }
+
+  /** Lists a folder, if it may be entered. */
+  private enterable(path: FilePath.FilePath): Effect.Effect<Pick<Frame, "identity" | "listing">, FilesError> {
+    const listed = (identity: Identity | undefined) => Effect.map(this.list(path), (listing) => ({ identity, listing }))
+    return this.follow === undefined ? listed(undefined) : Effect.flatMap(this.identify(path, this.follow), listed)
+  }
+
   private open(path: FilePath.FilePath): Effect.Effect<void> {
-    return Effect.match(this.list(path), {
-      onSuccess: (listing) => {
+    return Effect.match(this.enterable(path), {
+      onSuccess: (entered) => {
         const place = this.at(path, "open")
-        this.frames.push({ path, cursor: place.cursor, listing, index: 0, rest: undefined })
+        this.frames.push({ path, cursor: place.cursor, ...entered, index: 0, rest: undefined })
         this.chunk.push({ _tag: "Open", ...place })
       },
       onFailure: (error) => {
-        const retryAfter = Option.some(this.at(path, "open").cursor)
+        // To try again would not lead anywhere else.
+        const retryAfter = error.code === "ELOOP" ? Option.none() : Option.some(this.at(path, "open").cursor)
         this.chunk.push({ _tag: "Unreadable", ...this.at(path, "leaf"), error, retryAfter })
       }
     })
@@ -274,14 +317,24 @@ class Walker extends Asking<Element, Question> {
 
   private reopen(path: FilePath.FilePath, retryAfter: string, isGivenUp: boolean): Effect.Effect<Frame> {
     const { cursor } = this.at(path, "open")
-    const empty: Frame = { path, cursor, listing: FolderListing.empty, index: 0, rest: undefined }
+    const empty: Frame = {
+      path,
+      cursor,
+      listing: FolderListing.empty,
+      identity: undefined,
+      index: 0,
+      rest: undefined
+    }
     if (isGivenUp) return Effect.succeed(empty)
-    return Effect.match(this.list(path), {
-      onSuccess: (listing) => ({ ...empty, listing }),
+    return Effect.match(this.enterable(path), {
+      onSuccess: (entered) => ({ ...empty, ...entered }),
       onFailure: (error) => ({ ...empty, rest: { error, retryAfter } })
     })
   }
 }
+
+const unreadable = (call: Call, path: FilePath.FilePath, code: string): FilesError =>
+  new FilesError({ call, path, code, target: Option.none() })
 
 const joined = (names: ReadonlyArray<FilePath.FilePath>, count: number): FilePath.FilePath =>
   names.slice(0, count).reduce(FilePath.join, FilePath.empty)

@@ -51,6 +51,7 @@ export const optionsOf = (
   isDurable: true,
   isVerified: true,
   checksums: checksums?.algorithm,
+  isFollowing: false,
   isMove: true
 })
 

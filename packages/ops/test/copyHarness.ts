@@ -51,6 +51,7 @@ export interface Options {
   readonly leaveOut?: ReadonlyArray<string>
   readonly preserve?: ReadonlyArray<CopyOptions.Property>
   readonly durable?: boolean
+  readonly dereference?: boolean
   readonly verify?: boolean
   /** Has checksums told, and leaves out the file that these are to be written to, if that has a path. */
   readonly checksums?: HashAlgorithm
@@ -76,13 +77,14 @@ const filesOf = (disk: MemoryFiles.Disk, { before = () => Effect.void, together 
 }
 
 const plan = (options: Options) => {
-  const { checksums, conflict = "changed", durable = false, leaveOut = [], output } = options
+  const { checksums, conflict = "changed", dereference = false, durable = false, leaveOut = [], output } = options
   const { preserve, rules, verify = false } = options
   return Copy.plan({
     sources: [FilePath.make("/from")],
     destination: FilePath.make("/to/copy"),
     noTargetDirectory: true,
     conflict,
+    ...dereference ? { dereference } : {},
     ...durable ? { durable } : {},
     ...verify ? { verify } : {},
     ...checksums === undefined ? {} : {

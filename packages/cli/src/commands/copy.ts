@@ -25,6 +25,7 @@ const config = {
     "Have each copy survive a power cut before it counts as done: flushed, then put in its place"
   ),
   verify: Settings.toggle("verify", "Read each copy back from the device, and compare, before it gets its name"),
+  dereference: Settings.toggle("dereference", "Copy what links lead to in their place").pipe(Flag.withAlias("L")),
   ...Transfer.flags
 }
 
@@ -34,11 +35,12 @@ const load = Effect.map(Effect.promise(() => import("@fanout/ops/Copy")), ({ job
 export const copy = Command.make(
   "copy",
   config,
-  ({ durable, preserve, verify, ...given }) =>
+  ({ dereference, durable, preserve, verify, ...given }) =>
     Effect.gen(function*() {
       yield* Transfer.run({ name: "copy", usual: "changed", modes, load, isDurable: durable }, given, {
         // What is as usual is the request that it was before there was anything else.
         ...yield* Preserve.resolve(preserve, ["mode", "times"]),
+        ...dereference ? { dereference } : {},
         ...durable ? { durable } : {},
         ...verify ? { verify } : {}
       })

@@ -31,11 +31,31 @@ const some = (paths: ReadonlyArray<FilePath.FilePath>): string => {
 }
 
 const ofCopy = ({ request, transfers }: Copy.Payload): string => {
-  const { conflict, destination, noTargetDirectory, rules = [], sources } = request
+  const {
+    checksums,
+    conflict,
+    dereference,
+    destination,
+    durable,
+    noTargetDirectory,
+    preserve,
+    rules = [],
+    sources,
+    verify
+  } = request
   // Of one source it is known what its copy is called; several go into the folder that was named.
   const to = transfers.length === 1 ? transfers[0].target : destination
   const filtered = rules.length === 0 ? "" : `, filtered by ${format.counted(rules.length, "rule")}`
-  return `${some(sources)} to ${quoted(to)}, with --conflict ${conflict}${noTargetDirectory ? " -T" : ""}${filtered}`
+  const flags = [
+    `--conflict ${conflict}`,
+    ...noTargetDirectory ? ["-T"] : [],
+    ...preserve === undefined ? [] : [`--preserve ${preserve.join(",")}`],
+    ...durable === undefined ? [] : ["--durable"],
+    ...verify === undefined ? [] : ["--verify"],
+    ...dereference === undefined ? [] : ["--dereference"],
+    ...checksums?.output === undefined ? [] : [`--checksums ${quoted(checksums.output)}`]
+  ]
+  return `${some(sources)} to ${quoted(to)}, with ${flags.join(" ")}${filtered}`
 }
 
 const ofDelete = ({ request: { oneFileSystem, paths, trash } }: Delete.Payload): string =>

@@ -1,0 +1,33 @@
+/**
+ * Calls a file system so that links are followed in the paths that it is given, for copies of what they lead to.
+ */
+import * as Effect from "effect/Effect"
+import type * as Scope from "effect/Scope"
+import type { Transfer } from "../Destination.ts"
+import type { FilePath } from "../FilePath.ts"
+import * as Files from "../Files.ts"
+import type { FilesError } from "../FilesError.ts"
+import * as Place from "../Place.ts"
+
+type Service = Files.Files["Service"]
+
+/** What a path leads to is found first, and listed or looked at like any other real path then. */
+export const following = (files: Service): Pick<Service, "list" | "lstat" | "folder"> => ({
+  folder: (path) => Effect.flatMap(files.realPath(path), files.folder),
+  list: (path) => Effect.flatMap(files.realPath(path), files.list),
+  lstat: files.stat
+})
+
+/** Opens the folder that a source is in, or the one that what a link leads to is in. */
+export const openPlace = (
+  path: FilePath,
+  isFollowing: boolean
+): Effect.Effect<Place.Place, FilesError, Files.Files | Scope.Scope> =>
+  isFollowing ? Effect.flatMap(Files.Files.use((files) => files.realPath(path)), Place.open) : Place.open(path)
+
+/** How a walk over the sources of a copy follows links: not into what the copy is written to. */
+export const followOf = ({ request, transfers }: {
+  readonly request: { readonly dereference?: true }
+  readonly transfers: ReadonlyArray<Transfer>
+}): { readonly except: ReadonlyArray<FilePath> } | undefined =>
+  request.dereference === true ? { except: transfers.map(({ target }) => target) } : undefined

@@ -1,0 +1,97 @@
+import { assert, describe, it } from "@effect/vitest"
+import * as FilePath from "@fanout/ops/FilePath"
+import * as FileTree from "@fanout/ops/FileTree"
+import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
+import * as Stream from "effect/Stream"
+import { copy, preview } from "./copyHarness.ts"
+import * as MemoryFiles from "./MemoryFiles.ts"
+
+/** A tree with links of each kind, some of which lead out of it. */
+const plant = (): MemoryFiles.Disk => {
+  const disk = new MemoryFiles.Disk()
+  for (const folder of ["/from", "/from/folder", "/outside", "/outside/inner", "/to"]) disk.folder(folder)
+  disk.file("/from/a", "text of a", { mode: 0o640, modified: 1_111_111n })
+  disk.file("/outside/b", "text of b", { modified: 2_222_222n })
+  disk.file("/outside/inner/c", "text of c")
+  disk.special("/outside/pipe")
+  disk.symlink("/outside/inner/back", "../b")
+  disk.symlink("/from/folder/to b", "../../outside/b")
+  disk.symlink("/from/over another", "folder/to b")
+  disk.symlink("/from/outside", "../outside")
+  return disk
+}
+
+const see = (disk: MemoryFiles.Disk, root: string) =>
+  Object.entries(disk.tree(root)).map(([path, seen]) => `${path} ${seen.kind === "file" ? seen.text : seen.kind}`)
+
+describe("a copy of what links lead to", () => {
+  it.effect("has it in the place of the links, wherever it is", () =>
+    Effect.gen(function*() {
+      for (const together of [false, true]) {
+        const disk = plant()
+        const { rows, state } = yield* copy(disk, { together, dereference: true })
+        assert.strictEqual(state, "Completed")
+        assert.deepStrictEqual(rows, ["/from/outside/pipe skipped: it is no file, folder or link"])
+        assert.deepStrictEqual(see(disk, "/to/copy"), [
+          "a text of a",
+          "folder folder",
+          "folder/to b text of b",
+          "outside folder",
+          "outside/b text of b",
+          "outside/inner folder",
+          "outside/inner/back text of b",
+          "outside/inner/c text of c",
+          "over another text of b"
+        ])
+        assert.include(disk.see("/to/copy/over another"), { modified: 2_222_222n })
+        const again = yield* copy(disk, { together, dereference: true })
+        assert.strictEqual(again.progress.tally.tags["Copied"], undefined)
+      }
+    }))
+
+  it.effect("does not go round in circles, nor into itself, and says so", () =>
+    Effect.gen(function*() {
+      const disk = plant()
+      disk.symlink("/from/folder/up", "..")
+      disk.symlink("/outside/home", "/from/folder/../../from")
+      disk.symlink("/from/everything", "/")
+      disk.symlink("/from/nowhere", "nothing")
+      const { rows, state } = yield* copy(disk, { dereference: true })
+      assert.strictEqual(state, "CompletedWithErrors")
+      const failed = rows.filter((row) => row.includes(" failed"))
+      assert.include(
+        failed.join("\n"),
+        `/from/nowhere failed: Could not look at "/from/nowhere": it is a link that leads`
+      )
+      for (const path of ["folder/up", "outside/home", "everything/from", "everything/to/copy"]) {
+        assert.isTrue(failed.some((row) => row.startsWith(`/from/${path} failed`) && row.includes("ELOOP")), path)
+      }
+      const paths = Object.keys(disk.tree("/to/copy"))
+      assert.include(paths, "everything/outside/b")
+      assert.isFalse(paths.some((path) => path.includes("everything/from/a")))
+    }))
+
+  it.effect("is of what a source that is a link leads to, and is previewed like that", () =>
+    Effect.gen(function*() {
+      const disk = plant()
+      const entries = yield* preview(disk, { dereference: true })
+      assert.isFalse(entries.some(({ kind }) => kind === "link"))
+      assert.isTrue(entries.some(({ kind, source }) => kind === "file" && source === "/from/outside/b"))
+    }))
+
+  it.effect("goes on behind each of its cursors as if it had never stopped", () =>
+    Effect.gen(function*() {
+      const disk = plant()
+      disk.symlink("/from/folder/up", "..")
+      const walk = (after: Option.Option<string>) =>
+        Stream.runCollect(FileTree.walk({ sources: [FilePath.make("/from")], follow: { except: [] }, after })).pipe(
+          Effect.provide(MemoryFiles.layer(disk))
+        )
+      const elements = yield* walk(Option.none())
+      assert.isAbove(elements.length, 12)
+      for (const [index, { cursor }] of elements.entries()) {
+        assert.deepStrictEqual(yield* walk(Option.some(cursor)), elements.slice(index + 1), cursor)
+      }
+    }))
+})
