@@ -86,7 +86,11 @@ const loadOutputFile = Effect.promise(() => import("./OutputFile.ts"))
 const owner = JobId.make("checksums")
 
 /** Refuses what can't be written, or would be written over what is copied. With `tries` a file is created for that. */
-export const check = Effect.fnUntraced(function*({ checksums }: Wanted, transfers: Transfers, tries: boolean) {
+export const check = Effect.fnUntraced(function*(
+  { checksums, rules }: Wanted & Pick<Request, "rules">,
+  transfers: Transfers,
+  { isMove, tries }: { readonly isMove: boolean; readonly tries: boolean }
+) {
   const output = checksums?.output
   if (output === undefined) return
   const own = yield* Settings.databaseFiles
@@ -96,9 +100,13 @@ export const check = Effect.fnUntraced(function*({ checksums }: Wanted, transfer
   if (transfers.some(({ source, target }) => output === source || output === target)) {
     return yield* Stop.usage(`"${FilePath.display(output)}" can't have the checksums: it is what is copied.`)
   }
+  if (isMove && transfers.some(({ source }) => FilePath.isWithin(output, source))) {
+    return yield* Stop.usage(`"${FilePath.display(output)}" can't have the checksums: all that it is in is moved.`)
+  }
   const files = yield* Files.Files
   const there = yield* Effect.orElseSucceed(files.find(FilePath.parent(output)), () => Option.none())
-  if (Option.isNone(there) && (yield* isMade(FilePath.parent(output), transfers))) return
+  // By rules a folder may be left out.
+  if (Option.isNone(there) && rules === undefined && (yield* isMade(FilePath.parent(output), transfers))) return
   const OutputFile = yield* loadOutputFile
   yield* OutputFile.check(output)
   if (tries) yield* OutputFile.tryOut(owner, output)

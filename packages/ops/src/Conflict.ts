@@ -198,8 +198,15 @@ export const resolve = Effect.fnUntraced(function*(
   const there = Option.isSome(found) ? Option.some(yield* facts(target, found.value)) : Option.none()
   const decision = decide(mode, here, there)
   switch (decision._tag) {
-    case "RenameTo":
-      return decide(mode, here, there, yield* NumberedName.firstFree(target))
+    case "RenameTo": {
+      const numbered = decide(mode, here, there, yield* NumberedName.firstFree(target))
+      const use = yield* useOf(placeOf(numbered, Place.path(target)), Option.none())
+      return use === undefined ? numbered : Refuse.make({ reason: use })
+    }
+    case "Unchanged": {
+      const use = yield* useOf(Place.path(target), found)
+      return use === undefined ? decision : Skip.make({ reason: use })
+    }
     case "Create":
     case "Replace": {
       const use = yield* useOf(Place.path(target), found)

@@ -257,11 +257,12 @@ class Walker extends Asking<Element, Question> {
     { except }: NonNullable<WalkOptions["follow"]>
   ): Effect.Effect<Identity, FilesError> {
     return Effect.gen({ self: this }, function*() {
-      const own = yield* this.calls.lstat(this.absolute(path))
-      const isOwn = (other: Identity | undefined) => other?.inode === own.inode && other.device === own.device
-      const others = yield* Effect.forEach(except, (path) => Effect.option(this.files.lstat(path)))
-      if (this.frames.some(({ identity }) => isOwn(identity)) || others.some(Option.exists(isOwn))) {
-        return yield* unreadable("scandir", this.absolute(path), "ELOOP")
+      const absolute = this.absolute(path)
+      const own = yield* this.calls.lstat(absolute)
+      const real = yield* this.files.realPath(absolute)
+      const isIn = this.frames.some(({ identity }) => identity?.inode === own.inode && identity.device === own.device)
+      if (isIn || except.some((target) => FilePath.isWithin(real, target))) {
+        return yield* unreadable("scandir", absolute, "ELOOP")
       }
       return own
     })

@@ -67,6 +67,22 @@ describe.each([["one by one", false], ["together", true]] as const)("Copy, %s", 
       })
   )
 
+  it.effect("gives no copy a name that is to be left alone, nor takes what has it for a copy", () =>
+    Effect.gen(function*() {
+      const numbered = plant()
+      numbered.folder("/to/copy")
+      numbered.file("/to/copy/a", "in the way")
+      const renamed = yield* copy(numbered, { conflict: "rename", leaveOut: ["/to/copy/a (1)"] })
+      assert.strictEqual(renamed.state, "CompletedWithErrors")
+      assert.strictEqual(numbered.see("/to/copy/a (1)"), undefined)
+
+      const same = plant()
+      same.folder("/to/copy")
+      same.file("/to/copy/a", "text of a", { mode: 0o640, modified: 1_111_111n })
+      const { progress } = yield* copy(same, { leaveOut: ["/to/copy/a"] })
+      assert.isUndefined(progress.tally.tags["Unchanged"])
+    }))
+
   it.effect("gives folders their times again that a retry puts files into", () =>
     Effect.gen(function*() {
       const disk = plant()

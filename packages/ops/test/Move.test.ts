@@ -180,6 +180,12 @@ it.effect("a move waits where there is no room for what a file has beside its co
     assert.strictEqual(disk.see("/to/copy/folder/b"), undefined)
   }))
 
+/** Whether a path is the one that `b` has been put aside to. */
+const isAside = (disk: MemoryFiles.Disk, path: string): boolean => {
+  const seen = path.startsWith("/from/folder/.fanout-") ? disk.see(path) : undefined
+  return seen?.kind === "file" && seen.text === "text of b"
+}
+
 describe("a move that others meet", () => {
   it.effect("leaves what is made anew where a source was that is moved already", () =>
     Effect.gen(function*() {
@@ -269,6 +275,50 @@ describe("a move that others meet", () => {
       assert.isTrue(isStopped)
       assert.strictEqual(state, "Completed")
       assertMoved(disk, original)
+    }))
+
+  it.effect("leaves what an editor saves in the last moment, also where names are not taken exclusively", () =>
+    Effect.gen(function*() {
+      const disk = plant(true)
+      disk.renamesExclusively = false
+      let isSaved = false
+      const { state } = yield* move(disk, {
+        before: (call, path) =>
+          Effect.sync(() => {
+            if (isSaved || call !== "unlink" || !isAside(disk, path)) return
+            isSaved = true
+            disk.file("/from/folder/b", "saved by an editor")
+          })
+      })
+      assert.isTrue(isSaved)
+      assert.strictEqual(state, "Completed")
+      assert.include(disk.see("/from/folder/b"), { text: "saved by an editor" })
+      assert.include(disk.see("/to/copy/folder/b"), { text: "text of b" })
+    }))
+
+  it.effect("gives what it has put aside its name again, where it can't be removed or has no copy any more", () =>
+    Effect.gen(function*() {
+      for (const isCopyGone of [false, true]) {
+        const disk = plant(true)
+        const original = disk.tree("/from")
+        let isStopped = false
+        const { state } = yield* move(disk, {
+          goesOn: true,
+          before: (call, path) =>
+            Effect.suspend(() => {
+              if (isStopped || call !== "unlink" || !isAside(disk, path)) return Effect.void
+              isStopped = true
+              return Effect.fail(FaultyFiles.error(call, path, isCopyGone ? "ENOSPC" : "EIO"))
+            }),
+          whenStopped: Effect.sync(() => {
+            assert.isTrue(isStopped)
+            assert.isFalse(Object.keys(disk.tree("/from")).some((path) => path.includes(".fanout-")))
+            if (isCopyGone) disk.remove("/to/copy/folder/b")
+          })
+        })
+        assert.strictEqual(state, "Completed")
+        assertMoved(disk, original)
+      }
     }))
 
   it.effect("copies nothing together with others, which would stay", () =>

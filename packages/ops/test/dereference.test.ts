@@ -57,6 +57,9 @@ describe("a copy of what links lead to", () => {
       disk.symlink("/outside/home", "/from/folder/../../from")
       disk.symlink("/from/everything", "/")
       disk.symlink("/from/nowhere", "nothing")
+      disk.folder("/to/copy")
+      disk.folder("/to/copy/folder")
+      disk.symlink("/from/into the copy", "/to/copy/folder")
       const { rows, state } = yield* copy(disk, { dereference: true })
       assert.strictEqual(state, "CompletedWithErrors")
       const failed = rows.filter((row) => row.includes(" failed"))
@@ -64,7 +67,7 @@ describe("a copy of what links lead to", () => {
         failed.join("\n"),
         `/from/nowhere failed: Could not look at "/from/nowhere": it is a link that leads`
       )
-      for (const path of ["folder/up", "outside/home", "everything/from", "everything/to/copy"]) {
+      for (const path of ["folder/up", "outside/home", "everything/from", "everything/to/copy", "into the copy"]) {
         assert.isTrue(failed.some((row) => row.startsWith(`/from/${path} failed`) && row.includes("ELOOP")), path)
       }
       const paths = Object.keys(disk.tree("/to/copy"))

@@ -165,7 +165,7 @@ const runDry = (kind: Kind, request: Copy.Request, { json, quiet }: Options) =>
       return quiet || line === "" ? Effect.void : print(line)
     }
     const payload = yield* plan(kind, request)
-    yield* checkOutput(request, payload.transfers, false)
+    yield* checkOutput(kind, request, payload.transfers, false)
     const totals = yield* Stream.runFoldEffect(
       entries(payload),
       () => dry.none,
@@ -205,8 +205,11 @@ const askForMode = (kind: Kind, request: Copy.Request, payload: Copy.Payload, { 
     return mode ?? (yield* Stop.usage("Nothing was done. --conflict says beforehand what is to be."))
   })
 
-const checkOutput = (request: Copy.Request, transfers: Copy.Payload["transfers"], tries: boolean) =>
-  Effect.flatMap(nodeFiles, (files) => Effect.provide(Checksums.check(request, transfers, tries), files))
+const checkOutput = ({ name }: Kind, request: Copy.Request, transfers: Copy.Payload["transfers"], tries: boolean) =>
+  Effect.flatMap(
+    nodeFiles,
+    (files) => Effect.provide(Checksums.check(request, transfers, { isMove: name === "move", tries }), files)
+  )
 
 interface Started {
   readonly id: JobId
@@ -218,13 +221,13 @@ const startOrGoOn = (kind: Kind, request: Copy.Request, isModeGiven: boolean, op
   Effect.gen(function*() {
     const same = yield* findSame(kind, request, isModeGiven)
     if (same !== undefined) {
-      yield* checkOutput(request, same.transfers, true)
+      yield* checkOutput(kind, request, same.transfers, true)
       yield* RunJob.goOn(same.id, options)
       return same
     }
     const manager = yield* JobManager
     const payload = yield* plan(kind, request)
-    yield* checkOutput(request, payload.transfers, true)
+    yield* checkOutput(kind, request, payload.transfers, true)
     const conflict = isModeGiven ? request.conflict : yield* askForMode(kind, request, payload, options)
     const { id, started } = yield* manager.start(yield* kind.load, { ...payload, request: { ...request, conflict } })
     if (!started) yield* RunJob.goOn(id, options)

@@ -103,17 +103,31 @@ const isEdition = (stat: Files.FileStat, edition: string): boolean =>
 const changed = (source: Place.Place): CopyError =>
   new CopyError({ reason: Changed.make({ path: Place.path(source) }) })
 
-/** Removes what has been put aside, if it is what was copied; else it gets its name again. */
-const removeAside = Effect.fnUntraced(function*(source: Place.Place, { aside, edition }: SavedCopy.Copied) {
-  const place = { ...source, name: aside }
-  const stat = yield* onSource(Place.lstat(place))
+/** Gives what was put aside its name again. What has that by now keeps it: then the error names both. */
+const putBack = Effect.fnUntraced(function*(source: Place.Place, aside: Place.Place, stat: Files.FileStat) {
   yield* Lease.check
-  if (edition.startsWith(`${contentOf(stat)} `)) return yield* onSource(source.folder.unlink(aside))
+  const there = yield* onSource(Place.find(source))
+  // It may have been given its name, and not been taken away, by a run before this one.
+  if (Option.exists(there, (there) => isSameFile(there, stat))) return yield* onSource(aside.folder.unlink(aside.name))
   yield* Effect.catchTag(
-    renameExclusively(place, source, stat.kind),
+    renameExclusively(aside, source, stat.kind),
     "FilesError",
     (error) => onSource(Effect.fail(error))
   )
+})
+
+/** Removes what has been put aside, if it is what was copied; else it gets its name again. */
+const removeAside = Effect.fnUntraced(function*(source: Place.Place, { aside: name, edition }: SavedCopy.Copied) {
+  const aside = { ...source, name }
+  const stat = yield* onSource(Place.lstat(aside))
+  yield* Lease.check
+  if (edition.startsWith(`${contentOf(stat)} `)) {
+    return yield* Effect.tapError(
+      onSource(source.folder.unlink(name)),
+      () => Effect.ignore(putBack(source, aside, stat))
+    )
+  }
+  yield* putBack(source, aside, stat)
   return yield* changed(source)
 })
 
@@ -128,11 +142,8 @@ const remove = Effect.fnUntraced(function*(source: Place.Place, copied: SavedCop
   if (Option.isNone(found)) return
   if (!isEdition(found.value, copied.edition)) return yield* changed(source)
   yield* Lease.check
-  yield* Effect.catchTag(
-    renameExclusively(source, aside, found.value.kind),
-    "FilesError",
-    (error) => onSource(Effect.fail(error))
-  )
+  // That name is this job's alone.
+  yield* onSource(source.folder.rename(source.name, copied.aside))
   yield* removeAside(source, copied)
 })
 
@@ -179,10 +190,15 @@ export const isMoved = Effect.fnUntraced(function*(
   const { copied, renamed } = yield* SavedCopy.get
   if (copied === undefined && renamed === undefined) return false
   const source = yield* openSource(path)
-  // What is not there any more is copied again.
-  if (copied !== undefined && (yield* isThere(copied))) {
-    if (source !== undefined) yield* remove(source, copied)
-    return true
+  if (copied !== undefined) {
+    if (yield* isThere(copied)) {
+      if (source !== undefined) yield* remove(source, copied)
+      return true
+    }
+    // What is not there any more is copied again, and may have been put aside.
+    const aside = source === undefined ? undefined : { ...source, name: copied.aside }
+    const found = aside === undefined ? Option.none() : yield* onSource(Place.find(aside))
+    if (source !== undefined && aside !== undefined && Option.isSome(found)) yield* putBack(source, aside, found.value)
   }
   if (renamed === undefined || !(yield* isThere(renamed))) return false
   const left = source === undefined ? Option.none() : yield* onSource(Place.find(source))
