@@ -117,15 +117,18 @@ const putBack = Effect.fnUntraced(function*(source: Place.Place, aside: Place.Pl
 })
 
 /** Removes what has been put aside, if it is what was copied; else it gets its name again. */
-const removeAside = Effect.fnUntraced(function*(source: Place.Place, { aside: name, edition }: SavedCopy.Copied) {
+const removeAside = Effect.fnUntraced(function*(source: Place.Place, copied: SavedCopy.Copied) {
+  const { aside: name, edition } = copied
   const aside = { ...source, name }
   const stat = yield* onSource(Place.lstat(aside))
   yield* Lease.check
   if (edition.startsWith(`${contentOf(stat)} `)) {
-    return yield* Effect.tapError(
-      onSource(source.folder.unlink(name)),
-      () => Effect.ignore(putBack(source, aside, stat))
-    )
+    const keep = Effect.gen(function*() {
+      yield* putBack(source, aside, stat)
+      // To be renamed has changed it.
+      yield* SavedCopy.updateCopied({ ...copied, edition: editionOf(yield* Place.lstat(source)) })
+    })
+    return yield* Effect.tapError(onSource(source.folder.unlink(name)), () => Effect.ignore(keep))
   }
   yield* putBack(source, aside, stat)
   return yield* changed(source)

@@ -78,3 +78,7 @@ export const saveRename = (renamed: Renamed): Effect.Effect<void> =>
 /** Keeps that a source was copied, and goes on once that is stored. */
 export const saveCopied = (copied: Copied): Effect.Effect<void> =>
   Effect.flatMap(get, (saved) => checkpoint.commit({ ...saved, copied }))
+
+/** Keeps what a source that was copied is by now. */
+export const updateCopied = (copied: Copied): Effect.Effect<void> =>
+  Effect.flatMap(get, (saved) => checkpoint.save({ ...saved, copied }))
