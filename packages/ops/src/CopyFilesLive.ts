@@ -60,7 +60,8 @@ class Copying implements Files.Copier {
   readonly isAttributeKept: (name: string) => boolean
   private readonly payload: Payload
   private readonly keeps: ReadonlySet<Property>
-  private readonly mayWork: () => boolean
+  /** Whether the job may go on here. */
+  readonly mayWork: () => boolean
   private readonly limit: number
   private source: Files.FileStat | undefined
   private isInFile = false
@@ -89,11 +90,6 @@ class Copying implements Files.Copier {
 
   get isFree(): boolean {
     return this.payload.isFree
-  }
-
-  /** Whether copies may still get names. */
-  mayPlace(): boolean {
-    return this.mayWork()
   }
 
   readonly mayGoOn = (): boolean =>
@@ -207,14 +203,14 @@ const placeHeld = Effect.fnUntraced(function*(
     const isSame = compared === undefined ||
       (yield* Effect.isSuccess(ReadBack.readBack(file, compared, FilePath.join(to.path, name))))
     // Whoever must stop, or owns the job no more, gives nothing its name.
-    if (isSame && copying.mayPlace() && (yield* Effect.isSuccess(file.link(name)))) {
+    if (isSame && copying.mayWork() && (yield* Effect.isSuccess(file.link(name)))) {
       placed.push({ one, name })
     } else copying.placed(false, one)
   }
   const compared = placed.filter(({ one }) => one.compared !== undefined).length
   const areKept = yield* Effect.isSuccess(flush.names)
   for (const { name, one } of placed) {
-    if (!areKept && copying.mayPlace()) yield* Effect.ignore(to.unlink(name))
+    if (!areKept && copying.mayWork()) yield* Effect.ignore(to.unlink(name))
     copying.placed(areKept, one)
   }
   if (areKept && compared > 0) yield* ReadBack.count(compared)

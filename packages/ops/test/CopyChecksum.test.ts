@@ -1,11 +1,9 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as FilePath from "@fanout/ops/FilePath"
-import type * as HardLinks from "@fanout/ops/HardLinks"
 import type { HashAlgorithm } from "@fanout/ops/HashAlgorithm"
 import * as Hasher from "@fanout/ops/Hasher"
 import * as Effect from "effect/Effect"
-import * as Option from "effect/Option"
-import { copy as run, type Options } from "./copyHarness.ts"
+import { copy as run, type Options, remembering } from "./copyHarness.ts"
 import * as FaultyFiles from "./FaultyFiles.ts"
 import * as MemoryFiles from "./MemoryFiles.ts"
 
@@ -40,16 +38,6 @@ const digest = (algorithm: HashAlgorithm, content: Uint8Array): string => {
 /** What is to be told of these files, each once. */
 const linesOf = (algorithm: HashAlgorithm, files: Readonly<Record<string, Uint8Array>> = contents) =>
   Object.entries(files).map(([name, content]) => `${digest(algorithm, content)}  /to/copy/${name}`).toSorted()
-
-/** Remembers in memory. */
-const remembering = (): HardLinks.HardLinks => {
-  const known = new Map<string, FilePath.FilePath>()
-  return {
-    find: (job, edition) => Effect.sync(() => Option.fromUndefinedOr(known.get(`${job} ${edition}`))),
-    add: (job, edition, target) => Effect.sync(() => void known.set(`${job} ${edition}`, target)),
-    forget: () => Effect.sync(() => known.clear())
-  }
-}
 
 describe.each([["one by one", false], ["together", true]] as const)("checksums of a copy, %s", (_, together) => {
   const copy = (disk: MemoryFiles.Disk, options: Options = {}) =>

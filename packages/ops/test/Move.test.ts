@@ -1,9 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as FilePath from "@fanout/ops/FilePath"
-import type * as HardLinks from "@fanout/ops/HardLinks"
 import * as Effect from "effect/Effect"
-import * as Option from "effect/Option"
-import { copy, type Options } from "./copyHarness.ts"
+import { copy, type Options, remembering } from "./copyHarness.ts"
 import * as FaultyFiles from "./FaultyFiles.ts"
 import * as MemoryFiles from "./MemoryFiles.ts"
 
@@ -29,16 +27,6 @@ const plant = (isElsewhere: boolean, hasLarge = true): MemoryFiles.Disk => {
 }
 
 const files = ["a", "folder/a again", "folder/b", "large", "link", "z"]
-
-/** Remembers in memory. */
-const remembering = (): HardLinks.HardLinks => {
-  const known = new Map<string, FilePath.FilePath>()
-  return {
-    find: (job, edition) => Effect.sync(() => Option.fromUndefinedOr(known.get(`${job} ${edition}`))),
-    add: (job, edition, target) => Effect.sync(() => void known.set(`${job} ${edition}`, target)),
-    forget: () => Effect.sync(() => known.clear())
-  }
-}
 
 const move = (disk: MemoryFiles.Disk, options: Options = {}) =>
   copy(disk, { moves: true, conflict: "overwrite", hardLinks: remembering(), ...options })

@@ -43,6 +43,17 @@ const outcomeText = Outcome.Outcome.match({
   Failed: ({ failure }) => `failed: ${Outcome.message(failure)}`
 })
 
+/** Remembers files with several names in memory. */
+export const remembering = (): HardLinks.HardLinks & { readonly known: ReadonlyMap<string, FilePath.FilePath> } => {
+  const known = new Map<string, FilePath.FilePath>()
+  return {
+    known,
+    find: (job, edition) => Effect.sync(() => Option.fromUndefinedOr(known.get(`${job} ${edition}`))),
+    add: (job, edition, target) => Effect.sync(() => void known.set(`${job} ${edition}`, target)),
+    forget: () => Effect.sync(() => known.clear())
+  }
+}
+
 export interface Options {
   /** Whether files of a folder are copied together, as where calls are quick. */
   readonly together?: boolean

@@ -1,25 +1,12 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as CopyOptions from "@fanout/ops/CopyOptions"
 import * as FilePath from "@fanout/ops/FilePath"
-import type * as HardLinks from "@fanout/ops/HardLinks"
 import * as Effect from "effect/Effect"
-import * as Option from "effect/Option"
-import { copy, type Options } from "./copyHarness.ts"
+import { copy, type Options, remembering } from "./copyHarness.ts"
 import * as FaultyFiles from "./FaultyFiles.ts"
 import * as MemoryFiles from "./MemoryFiles.ts"
 
 const all = CopyOptions.Property.literals
-
-/** Remembers in memory. */
-const remembering = (): HardLinks.HardLinks & { readonly known: Map<string, FilePath.FilePath> } => {
-  const known = new Map<string, FilePath.FilePath>()
-  return {
-    known,
-    find: (job, edition) => Effect.sync(() => Option.fromUndefinedOr(known.get(`${job} ${edition}`))),
-    add: (job, edition, target) => Effect.sync(() => void known.set(`${job} ${edition}`, target)),
-    forget: () => Effect.sync(() => known.clear())
-  }
-}
 
 const inode = (disk: MemoryFiles.Disk, path: string) => disk.find(FilePath.make(path)).inode
 
