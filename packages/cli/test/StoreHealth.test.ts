@@ -5,6 +5,7 @@ import { Fenced, JobStoreError, StorageFailure } from "@fanout/core/JobStoreErro
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
+import * as Option from "effect/Option"
 import * as TestClock from "effect/testing/TestClock"
 import * as StoreHealth from "../src/StoreHealth.ts"
 
@@ -20,7 +21,9 @@ const isBrokenAfter = (...results: ReadonlyArray<JobStoreError | "ok">) =>
     const left = Array.from(results)
     const beat = () => {
       const result = left.shift() ?? "ok"
-      return result === "ok" ? Effect.succeedNone : Effect.fail(result)
+      return result === "ok"
+        ? Effect.succeed({ request: Option.none(), priority: 0, limits: {} })
+        : Effect.fail(result)
     }
     return yield* Effect.gen(function*() {
       const { untilBroken } = yield* StoreHealth.StoreHealth

@@ -15,6 +15,7 @@ export const record = (state: JobState, fields?: Partial<JobRecord>) =>
     idempotencyKey: Option.none(),
     exclusiveKey: Option.none(),
     priority: 0,
+    limits: {},
     state,
     exit: Option.none(),
     request: Option.none(),

@@ -3,6 +3,7 @@
  *
  * @since 0.1.0
  */
+import type * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
 import { JobId } from "./JobId.ts"
 import * as JobState from "./JobState.ts"
@@ -33,6 +34,37 @@ export const Request = Schema.Literals(["Pause", "Cancel"])
  * @since 0.1.0
  */
 export type Request = typeof Request.Type
+
+/**
+ * Schema for the most that a job may use: tasks at the same time, and bytes that they move in a second.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export const JobLimits = Schema.Struct({
+  concurrency: Schema.optionalKey(Schema.Int.check(Schema.isGreaterThanOrEqualTo(1))),
+  bytesPerSecond: Schema.optionalKey(Schema.Finite.check(Schema.isGreaterThanOrEqualTo(1)))
+})
+
+/**
+ * The most that a job may use; what is not there has no limit of its own.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type JobLimits = typeof JobLimits.Type
+
+/**
+ * What an owner is told of its job, beside that it is still its own.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Asked {
+  readonly request: Option.Option<Request>
+  readonly priority: number
+  readonly limits: JobLimits
+}
 
 /**
  * Schema for how a finished job's program ended, encoded with the job's schemas.
@@ -76,6 +108,7 @@ export class JobRecord extends Schema.Class<JobRecord>("@fanout/core/JobStore/Jo
   idempotencyKey: Schema.Option(Schema.String),
   exclusiveKey: Schema.Option(Schema.String),
   priority: Schema.Int,
+  limits: JobLimits,
   state: JobState.JobState,
   exit: Schema.Option(Exit),
   request: Schema.Option(Request),
@@ -88,6 +121,16 @@ export class JobRecord extends Schema.Class<JobRecord>("@fanout/core/JobStore/Jo
   finishedAt: Schema.Option(Schema.Finite),
   revision: Schema.Natural
 }) {
+  /**
+   * What its owner is told of it.
+   *
+   * @since 0.1.0
+   */
+  get asked(): Asked {
+    const { limits, priority, request } = this
+    return { limits, priority, request }
+  }
+
   /**
    * Returns this record with some fields changed.
    *
@@ -130,6 +173,14 @@ export class OutcomeRow extends Schema.Class<OutcomeRow>("@fanout/core/JobStore/
   attempt: Schema.Natural,
   at: Schema.Finite
 }) {}
+
+/**
+ * Number of lines that the log of one job keeps.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export const logLimit = 1000
 
 /**
  * One line of a job's log. `seq` grows within the store.

@@ -15,13 +15,13 @@ import * as Schema from "effect/Schema"
 import * as Semaphore from "effect/Semaphore"
 import { renameEntries } from "./internal/job/renames.ts"
 import type { JobId } from "./JobId.ts"
-import { JobRecord, LogEntry, OutcomeRow, type Pulse, type Request } from "./JobRecord.ts"
+import { type Asked, JobRecord, LogEntry, logLimit, OutcomeRow, type Pulse } from "./JobRecord.ts"
 import * as JobState from "./JobState.ts"
 import * as Errors from "./JobStoreError.ts"
 import type { Outcome } from "./Outcome.ts"
 import * as Progress from "./Progress.ts"
 
-export { Exit, JobRecord, Lease, LogEntry, OutcomeRow, type Pulse, Request } from "./JobRecord.ts"
+export * from "./JobRecord.ts"
 
 /**
  * What an owner records of one fan-out, all or nothing.
@@ -60,14 +60,6 @@ export type Kind = Pick<JobRecord, "name" | "version">
  * @since 0.1.0
  */
 export type Held = Pick<JobRecord, "id" | "name" | "version" | "lease"> & Pick<Pulse, "beat">
-
-/**
- * Number of lines that the log of one job keeps.
- *
- * @category models
- * @since 0.1.0
- */
-export const logLimit = 1000
 
 /**
  * Service that keeps jobs.
@@ -136,17 +128,17 @@ export class JobStore extends Context.Service<JobStore, {
   ) => Effect.Effect<JobRecord, Errors.JobStoreError>
 
   /**
-   * Raises the heartbeat, stores the progress if it is given any, and returns what is asked of the job; fails with
-   * `Fenced` when the token is not the owner's.
+   * Raises the heartbeat, stores the progress if it is given any, and returns what is asked of the job and how much
+   * it may use; fails with `Fenced` when the token is not the owner's.
    */
   readonly beat: (
     id: JobId,
     token: number,
     progress?: Progress.Progress
-  ) => Effect.Effect<Option.Option<Request>, Errors.JobStoreError>
+  ) => Effect.Effect<Asked, Errors.JobStoreError>
 
-  /** Reads what is asked of the job without renewing; fails with `Fenced` likewise. */
-  readonly requested: (id: JobId, token: number) => Effect.Effect<Option.Option<Request>, Errors.JobStoreError>
+  /** Reads the same without renewing; fails with `Fenced` likewise. */
+  readonly requested: (id: JobId, token: number) => Effect.Effect<Asked, Errors.JobStoreError>
 
   /**
    * Records what a fan-out has come to, in one transaction with `onCommit`; fails with `Fenced` when the
@@ -239,10 +231,10 @@ export const layerMemory: Layer.Layer<JobStore> = Layer.sync(JobStore, () => {
         Effect.map(memory.owned(id, token), (job) => {
           memory.change(job).beat++
           if (progress !== undefined) job.progress = encodeProgress(progress)
-          return job.record.request
+          return job.record.asked
         })
       ),
-    requested: (id, token) => memory.run(() => Effect.map(memory.owned(id, token), (job) => job.record.request)),
+    requested: (id, token) => memory.run(() => Effect.map(memory.owned(id, token), (job) => job.record.asked)),
     flush: (id, flush, onCommit) => {
       const write = () => Effect.map(memory.owned(id, flush.token), (job) => memory.flush(job, flush))
       return onCommit === undefined

@@ -119,8 +119,8 @@ export interface Options {
   readonly key: (payload: unknown) => string
   /** Pool whose permits it takes. */
   readonly pool: string
-  /** Permits it takes; at most the whole pool. */
-  readonly weight: number
+  /** Permits that a payload takes, in whatever the pool counts; what weighs more than the pool runs alone in it. */
+  readonly weight: (payload: unknown) => number
   readonly priority: Priority
   /** How long one attempt may take, in milliseconds. */
   readonly timeoutMillis: number
@@ -152,7 +152,8 @@ export const maxAttempts = 1000
  * **Details**
  *
  * - `key` names a payload for people; by default its JSON.
- * - `pool` defaults to `"io"`, `weight` to 1, `priority` to `"normal"`.
+ * - `pool` defaults to `"io"`, `weight` to 1, `priority` to `"normal"`. A weight may depend on the payload, for a pool
+ *   that counts bytes, for instance.
  * - `cost` says how much work a payload is, compared with one of cost 1, the default. Threads are given as many at
  *   once as seem right for their cost.
  * - `timeout` is for each attempt; by default there is none.
@@ -182,7 +183,11 @@ export const make = <
     payload: P extends Schema.Struct.Fields ? Schema.Struct<P>["Type"] : P extends Schema.Top ? P["Type"] : never
   ) => string
   readonly pool?: string
-  readonly weight?: number
+  readonly weight?:
+    | number
+    | ((
+      payload: P extends Schema.Struct.Fields ? Schema.Struct<P>["Type"] : P extends Schema.Top ? P["Type"] : never
+    ) => number)
   readonly priority?: Priority
   readonly cost?: (
     payload: P extends Schema.Struct.Fields ? Schema.Struct<P>["Type"] : P extends Schema.Top ? P["Type"] : never
@@ -199,7 +204,8 @@ export const make = <
     // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- the annotation is for payloads of any task
     key: options.key as ((payload: unknown) => string) | undefined ?? ((payload) => JSON.stringify(payload) ?? ""),
     pool: options.pool ?? "io",
-    weight: options.weight ?? 1,
+    // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- the same
+    weight: weightOf(tag, options.weight as number | ((payload: unknown) => number) | undefined ?? 1),
     priority: options.priority ?? "normal",
     // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- the same
     cost: options.cost as ((payload: unknown) => number) | undefined ?? (() => 1),
@@ -210,6 +216,17 @@ export const make = <
   })
   // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- the signature has checked what annotations erase
   return rpc as never
+}
+
+/** A task that is so heavy, or weighs no number, would wait for ever or hold back all others. */
+const weightOf = (tag: string, weight: number | ((payload: unknown) => number)): Options["weight"] => {
+  const checked = (given: number): number => {
+    if (given >= 0 && given < Number.POSITIVE_INFINITY) return given
+    throw new Error(`Task "${tag}" weighs ${given}: a weight is a number of permits, 0 or more`)
+  }
+  if (typeof weight === "function") return (payload) => checked(weight(payload))
+  checked(weight)
+  return () => weight
 }
 
 /**

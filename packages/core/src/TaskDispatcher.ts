@@ -6,7 +6,7 @@
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
-import type * as Option from "effect/Option"
+import * as Option from "effect/Option"
 import type * as Stream from "effect/Stream"
 import type { Element, FanOutOptions, FanOutStopped, OnCommit, Parts, PauseOn } from "./FanOut.ts"
 import { currentDispatcher } from "./internal/dispatcher/currentDispatcher.ts"
@@ -14,6 +14,7 @@ import { make as makeDispatcher } from "./internal/dispatcher/dispatcher.ts"
 import { type Interrupted, makeUnsafe } from "./Interrupter.ts"
 import type { JobContext } from "./JobContext.ts"
 import type { JobStoreError } from "./JobStoreError.ts"
+import type { Limits } from "./LimitedTaskDispatcher.ts"
 import type { Pools } from "./Pools.ts"
 import type { Tally } from "./Progress.ts"
 import type * as Task from "./Task.ts"
@@ -31,17 +32,17 @@ export interface DispatchOptions {
 }
 
 /**
- * Service that runs tasks within the pools' permits.
+ * What runs tasks within the pools' permits.
  *
  * **Details**
  *
  * A task that waits for others through `run`, `TaskHandle.await` or a fan-out gives its own permits back
  * meanwhile, so no nesting can deadlock a pool of any size.
  *
- * @category services
+ * @category models
  * @since 0.1.0
  */
-export class TaskDispatcher extends Context.Service<TaskDispatcher, {
+export interface Dispatcher {
   /** Runs a plain effect as a task and gives its result. */
   readonly runEffect: <A, E, R>(
     effect: Effect.Effect<A, E, R>,
@@ -94,7 +95,21 @@ export class TaskDispatcher extends Context.Service<TaskDispatcher, {
     E | E2 | Interrupted | FanOutStopped | JobStoreError,
     R | R2 | JobContext | Task.Handler<T>
   >
-}>()("@fanout/core/TaskDispatcher") {}
+
+  /** A dispatcher that runs tasks like this one, but uses no more than the limits allow. */
+  readonly limited: (limits: Limits) => Effect.Effect<Dispatcher>
+
+  /** Waits until its tasks may move so many bytes, at the rate that they have together. */
+  readonly throttle: (bytes: number) => Effect.Effect<void>
+}
+
+/**
+ * Service that runs tasks.
+ *
+ * @category services
+ * @since 0.1.0
+ */
+export class TaskDispatcher extends Context.Service<TaskDispatcher, Dispatcher>()("@fanout/core/TaskDispatcher") {}
 
 /**
  * Reference to the dispatcher of the job or task that runs now, for handlers: their layer can't require one.
@@ -103,6 +118,20 @@ export class TaskDispatcher extends Context.Service<TaskDispatcher, {
  * @since 0.1.0
  */
 export const Current: Context.Reference<Option.Option<TaskDispatcher["Service"]>> = currentDispatcher
+
+/**
+ * Waits until the task that runs now may move so many bytes, at the rate that its job, or whatever else its dispatcher
+ * was limited to, has. At once where there is no limit, and on threads: there whoever runs the task has asked before.
+ *
+ * **When to use**
+ *
+ * Use in handlers, before each piece that is read, written, sent or received.
+ *
+ * @category accessors
+ * @since 0.1.0
+ */
+export const throttle = (bytes: number): Effect.Effect<void> =>
+  Effect.flatMap(Current, Option.match({ onNone: () => Effect.void, onSome: (current) => current.throttle(bytes) }))
 
 /**
  * Layer that provides a dispatcher to an application that has no job. Its tasks end with the layer.
@@ -116,5 +145,5 @@ export const Current: Context.Reference<Option.Option<TaskDispatcher["Service"]>
  */
 export const layer: Layer.Layer<TaskDispatcher, never, Pools> = Layer.effect(
   TaskDispatcher,
-  Effect.suspend(() => makeDispatcher({ signal: makeUnsafe() }))
+  Effect.suspend(() => Effect.map(makeDispatcher({ signal: makeUnsafe() }), ({ dispatcher }) => dispatcher))
 )

@@ -51,6 +51,11 @@ export * as JobManagerError from "./JobManagerError.ts"
 /**
  * @since 0.1.0
  */
+export * as JobPriority from "./JobPriority.ts"
+
+/**
+ * @since 0.1.0
+ */
 export * as JobRecord from "./JobRecord.ts"
 
 /**
@@ -72,6 +77,11 @@ export * as JobStoreError from "./JobStoreError.ts"
  * @since 0.1.0
  */
 export * as Lease from "./Lease.ts"
+
+/**
+ * @since 0.1.0
+ */
+export * as LimitedTaskDispatcher from "./LimitedTaskDispatcher.ts"
 
 /**
  * @since 0.1.0

@@ -13,7 +13,7 @@ import * as Pools from "@fanout/core/Pools"
 import * as Progress from "@fanout/core/Progress"
 import * as Task from "@fanout/core/Task"
 import * as TaskCheckpoint from "@fanout/core/TaskCheckpoint"
-import { TaskDispatcher } from "@fanout/core/TaskDispatcher"
+import { TaskDispatcher, throttle } from "@fanout/core/TaskDispatcher"
 import { settle } from "@fanout/core/testing"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
@@ -701,6 +701,98 @@ const contract = (name: string, layer: Layer.Layer<JobStore.JobStore, JobStoreEr
         assert.deepStrictEqual(order, [1])
         yield* TestClock.adjust("10 seconds")
         assert.deepStrictEqual(order, [1, 4, 2, 3])
+      }).pipe(fresh))
+
+    it.effect("obeys limits that another process sets while it runs, within a second, and keeps them", () =>
+      Effect.gen(function*() {
+        let running = 0
+        let moved = 0
+        const handle = Effect.gen(function*() {
+          running++
+          yield* throttle(1000)
+          moved += 1000
+          yield* Effect.sleep(100)
+          running--
+        })
+        const tasks = WriteTasks.toLayer({ "test/Write": () => Effect.onInterrupt(handle, () => Effect.void) })
+        const Endless = Job.make("test/Endless", {})
+        const program = Endless.toLayer(() =>
+          TaskDispatcher.use((_) => _.fanOut("writes", Write, numbers(100_000), { concurrency: 12 })).pipe(
+            Effect.asVoid,
+            Effect.orDie,
+            Effect.provide(tasks)
+          )
+        )
+        const { close, jobs } = yield* manager([Endless], program)
+        const { jobs: other } = yield* manager([Endless], program, { claim: "none" })
+        const { id } = yield* jobs.start(Endless, undefined, { limits: { concurrency: 9 } })
+        yield* TestClock.adjust("1 second")
+        assert.strictEqual(running, 9)
+        yield* other.set(id, { limits: { concurrency: 2 } })
+        yield* TestClock.adjust("1 second")
+        assert.strictEqual(running, 2)
+        yield* other.set(id, { limits: { bytesPerSecond: 5000 }, priority: 1 })
+        yield* TestClock.adjust("1 second")
+        const before = moved
+        yield* TestClock.adjust("10 seconds")
+        assert.closeTo(moved - before, 50_000, 2500)
+
+        // The next owner holds it to the same.
+        yield* close
+        yield* manager([Endless], program)
+        yield* TestClock.adjust("20 seconds")
+        const { limits, priority } = yield* other.get(id)
+        assert.deepStrictEqual([limits, priority], [{ concurrency: 2, bytesPerSecond: 5000 }, 1])
+        const again = moved
+        yield* TestClock.adjust("10 seconds")
+        assert.closeTo(moved - again, 50_000, 2500)
+        yield* other.set(id, { limits: { bytesPerSecond: 1e9, concurrency: 100 } })
+        yield* TestClock.adjust("1 second")
+        assert.isAtLeast(running, 2)
+        yield* other.cancel(id)
+        yield* TestClock.adjust("1 second")
+        const refused = yield* Effect.flip(other.set(id, { priority: 0 }))
+        assert.include(refused.message, "it has ended")
+        const lines = yield* Stream.runCollect(other.logs(id))
+        assert.include(lines.map(({ message }) => message), "Set priority 1, bytesPerSecond 5000")
+      }).pipe(fresh))
+
+    it.effect("gives the next permits to the more urgent of two jobs, and does not let the other one starve", () =>
+      Effect.gen(function*() {
+        const done = { high: 0, low: 0 }
+        const Endless = Job.make("test/Endless", { payload: Schema.Literals(["high", "low"]) })
+        const program = Endless.toLayer((name) => {
+          const tasks = WriteTasks.toLayer({
+            "test/Write": () =>
+              Effect.andThen(
+                Effect.sleep(100),
+                Effect.sync(() => {
+                  done[name]++
+                })
+              )
+          })
+          return TaskDispatcher.use((_) => _.fanOut("writes", Write, numbers(100_000), { concurrency: 20 })).pipe(
+            Effect.asVoid,
+            Effect.orDie,
+            Effect.provide(tasks)
+          )
+        })
+        const { jobs } = yield* manager([Endless], program)
+        const low = yield* jobs.start(Endless, "low", { priority: -1 })
+        yield* TestClock.adjust("10 seconds")
+        assert.isAtLeast(done.low, 1500)
+        yield* jobs.start(Endless, "high", { priority: 1 })
+        yield* TestClock.adjust("1 second")
+        const before = { ...done }
+        yield* TestClock.adjust("30 seconds")
+        assert.isAtLeast(done.high - before.high, 4500)
+        assert.isAtLeast(done.low - before.low, 9)
+        // Who is made as urgent as the other has half of it.
+        yield* jobs.set(low.id, { priority: 1 })
+        yield* TestClock.adjust("1 second")
+        const even = { ...done }
+        yield* TestClock.adjust("10 seconds")
+        assert.closeTo(done.low - even.low, 800, 40)
       }).pipe(fresh))
 
     it.effect("looks at a few of the many jobs that wait", () =>

@@ -403,12 +403,18 @@ export const jobStoreContract = <E>(
       test("raise the heartbeat, or not, and tell what is asked", (store) =>
         Effect.gen(function*() {
           const record = yield* running(store, "a", 1)
-          assert.deepStrictEqual(yield* store.beat(record.id, 1), Option.none())
-          yield* store.put(record.with({ request: Option.some("Cancel") }), "asked")
+          assert.deepStrictEqual(yield* store.beat(record.id, 1), { request: Option.none(), priority: 0, limits: {} })
+          const asked: JobStore.Asked = {
+            request: Option.some("Cancel"),
+            priority: 10,
+            limits: { concurrency: 4, bytesPerSecond: 2.5e7 }
+          }
+          yield* store.put(record.with(asked), "asked")
 
-          assert.deepStrictEqual(yield* store.requested(record.id, 1), Option.some("Cancel"))
+          assert.deepStrictEqual(yield* store.requested(record.id, 1), asked)
           assert.strictEqual((yield* store.pulse(record.id)).beat, 1)
-          assert.deepStrictEqual(yield* store.beat(record.id, 1), Option.some("Cancel"))
+          assert.deepStrictEqual(yield* store.beat(record.id, 1), asked)
+          assert.deepStrictEqual((yield* store.get(record.id)).limits, asked.limits)
           assert.strictEqual((yield* store.pulse(record.id)).beat, 2)
           assert.strictEqual((yield* store.get(record.id)).revision, 3)
         }))

@@ -21,6 +21,7 @@ export const job = (text: string, fields: Fields = {}): JobStore.JobRecord =>
     idempotencyKey: Option.none(),
     exclusiveKey: Option.none(),
     priority: 0,
+    limits: {},
     state: JobState.initial,
     exit: Option.none(),
     request: Option.none(),

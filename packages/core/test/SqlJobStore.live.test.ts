@@ -580,7 +580,7 @@ describe("SqlJobStore", () => {
       yield* Fiber.interrupt(flushing)
 
       assert.strictEqual(yield* store.failures(record.id), 0)
-      assert.deepStrictEqual(yield* store.beat(record.id, 1), Option.none())
+      assert.deepStrictEqual((yield* store.beat(record.id, 1)).request, Option.none())
     }))
 
   it.effect("removes what an interrupted prune has left", () =>

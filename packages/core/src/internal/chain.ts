@@ -16,7 +16,7 @@ export interface Linked<T> {
 
 export class Chain<T extends Linked<T>> {
   size = 0
-  private first: T | undefined
+  first: T | undefined
   private last: T | undefined
 
   add(member: T): void {

@@ -90,6 +90,7 @@ export const noUnit: Pick<Unit, "kept" | "killed" | "delays" | "strikes" | "isSu
  */
 export class Attempt extends Signal implements Cell, Reporter, Slot {
   readonly work: Work
+  readonly weight: number
   held = true
   waiting = 0
   giveUp: Slot["giveUp"] = undefined
@@ -100,9 +101,10 @@ export class Attempt extends Signal implements Cell, Reporter, Slot {
   private timeout: Deadline | undefined = undefined
   private grace: Deadline | undefined = undefined
 
-  constructor(work: Work, unit: Unit, fiber: Fiber.Fiber<unknown, unknown>) {
+  constructor(work: Work, unit: Unit, weight: number, fiber: Fiber.Fiber<unknown, unknown>) {
     super(work.parent)
     this.work = work
+    this.weight = weight
     this.unit = unit
     this.fiber = fiber
     unit.kept?.restart()
@@ -259,20 +261,26 @@ export const runToEnd = (
   const { options, parent, permits } = work
   unit.killed = false
   if (parent.reason !== undefined) return stopped
-  if (permits.tryTakeUnsafe(options.weight)) return attempt(work, unit, fiber)
+  const weight = options.weight(unit.payload)
+  if (permits.tryTakeUnsafe(weight)) return attempt(work, unit, weight, fiber)
   return Effect.flatMap(
-    unlessStopped(parent, (go) => permits.waitUnsafe(options.weight, options.priority, returning, go)),
+    unlessStopped(parent, (go) => permits.waitUnsafe(weight, options.priority, returning, go)),
     (taken) => {
-      if (taken && parent.reason === undefined) return attempt(work, unit, fiber)
+      if (taken && parent.reason === undefined) return attempt(work, unit, weight, fiber)
       // It was granted what another one gave back that was stopped in the same moment.
-      if (taken) permits.releaseUnsafe(options.weight)
+      if (taken) permits.releaseUnsafe(weight)
       return stopped
     }
   )
 }
 
-const attempt = (work: Work, unit: Unit, fiber: Fiber.Fiber<unknown, unknown>): Effect.Effect<Ending> => {
-  const one = new Attempt(work, unit, fiber)
+const attempt = (
+  work: Work,
+  unit: Unit,
+  weight: number,
+  fiber: Fiber.Fiber<unknown, unknown>
+): Effect.Effect<Ending> => {
+  const one = new Attempt(work, unit, weight, fiber)
   return Effect.flatMap(Effect.exit(Effect.interruptible(one.effect)), (exit): Effect.Effect<Ending> => {
     one.close()
     const judgement = judge(one, exit)

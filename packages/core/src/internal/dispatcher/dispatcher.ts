@@ -24,13 +24,15 @@ import { type Ending, type Environment, noUnit, runAgain, runToEnd, type Unit, t
 import { currentDispatcher } from "./currentDispatcher.ts"
 import { makeDeadlines } from "./deadlines.ts"
 import { noUnits } from "./kept.ts"
+import { Share } from "./share.ts"
 import { CurrentSlot, waitForOthers } from "./slot.ts"
-import { defineTask, findPool } from "./taskDefinition.ts"
+import { defineTask, permitsOf } from "./taskDefinition.ts"
 
 type Status = TaskStatus<unknown, unknown>
 
 /** What is to run, before it is known under which signal. */
 interface Order extends Pick<Work, "options" | "permits" | "beginsLater"> {
+  readonly payload: unknown
   readonly run: Effect.Effect<unknown, unknown>
   /** What the task sees, except for what is new in each attempt. */
   readonly context: Context.Context<never>
@@ -60,38 +62,48 @@ interface Erased {
     source: FanOut.FanOut["source"],
     options?: FanOut.FanOut["options"]
   ) => Effect.Effect<unknown, unknown>
+  readonly limited: TaskDispatcher["Service"]["limited"]
+  readonly throttle: TaskDispatcher["Service"]["throttle"]
+}
+
+/** What a dispatcher has in common with those that are narrowed from it. */
+interface Common {
+  readonly pools: Pools["Service"]
+  readonly environment: Environment
+  readonly signal: Interrupter
+  readonly scope: Scope.Scope
+  readonly definitions: Map<string, Any>
 }
 
 class Dispatcher {
   readonly service: TaskDispatcher["Service"]
-  private readonly definitions = new Map<string, Any>()
-  private readonly pools: Pools["Service"]
-  private readonly environment: Environment
-  private readonly signal: Interrupter
-  private readonly scope: Scope.Scope
+  private readonly common: Common
+  private readonly share: Share
 
-  constructor(pools: Pools["Service"], environment: Environment, signal: Interrupter, scope: Scope.Scope) {
-    this.pools = pools
-    this.environment = environment
-    this.signal = signal
-    this.scope = scope
+  constructor(common: Common, share: Share) {
+    this.common = common
+    this.share = share
     const erased: Erased = {
       run: (task, payload, options) => this.runOrder(this.taskOrder(task, payload, options)),
       runEffect: (effect, options) => this.runOrder(this.effectOrder(effect, options)),
       dispatch: (task, payload, options) => Effect.flatMap(this.taskOrder(task, payload, options), this.start),
       dispatchMany: (task, payloads, options) =>
         Effect.forEach(payloads, (payload) => Effect.flatMap(this.taskOrder(task, payload, options), this.start)),
-      fanOut: (name, task, source, options) => this.fanOut(name, task, source, options)
+      fanOut: (name, task, source, options) => this.fanOut(name, task, source, options),
+      limited: (limits) =>
+        Effect.sync(() => new Dispatcher(common, new Share(common.environment, limits, share)).service),
+      throttle: share.bandwidth.take
     }
     // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- tasks, payloads and results are erased in here
     this.service = erased as unknown as TaskDispatcher["Service"]
   }
 
   private definition(task: Any, context: Context.Context<never>, pool: string | undefined) {
-    const known = this.definitions.get(task._tag)
+    const { definitions, pools } = this.common
+    const known = definitions.get(task._tag)
     if (known !== undefined && known !== task) throw new Error(`There are two definitions of the task "${task._tag}"`)
-    this.definitions.set(task._tag, task)
-    return defineTask(task, context, this.pools, pool)
+    definitions.set(task._tag, task)
+    return defineTask(task, context, pools, this.share, pool)
   }
 
   private contextOf(context: Context.Context<never>): Context.Context<never> {
@@ -103,6 +115,7 @@ class Dispatcher {
       Effect.sync((): Order => {
         const definition = this.definition(task, context, options.pool)
         return {
+          payload,
           run: Effect.suspend(() => definition.handle(payload)),
           context: this.contextOf(Context.merge(context, definition.context)),
           options: options.priority === undefined
@@ -118,15 +131,16 @@ class Dispatcher {
   private effectOrder(effect: Effect.Effect<unknown, unknown>, options: DispatchOptions = {}): Effect.Effect<Order> {
     return Effect.contextWith((context: Context.Context<never>) =>
       Effect.sync((): Order => ({
+        payload: undefined,
         run: effect,
         context: this.contextOf(context),
         options: {
-          weight: 1,
+          weight: () => 1,
           priority: options.priority ?? "normal",
           timeoutMillis: Number.POSITIVE_INFINITY,
           retry: Option.none()
         },
-        permits: findPool(this.pools, options.pool ?? "io"),
+        permits: permitsOf(this.common.pools, options.pool ?? "io", this.share),
         beginsLater: false
       }))
     )
@@ -137,10 +151,11 @@ class Dispatcher {
     return Effect.gen({ self: this }, function*() {
       const context = yield* Effect.context()
       const inTask = Context.get(context, CurrentSlot) !== undefined
-      const parent = new Signal(inTask ? Context.get(context, Interrupter) : this.signal)
+      const parent = new Signal(inTask ? Context.get(context, Interrupter) : this.common.signal)
       const reporter = Context.get(context, Reporter)
-      const unit = makeUnit()
-      const task = this.toEnd(yield* order, unit, parent, reporter)
+      const asked = yield* order
+      const unit = makeUnit(asked)
+      const task = this.toEnd(asked, unit, parent, reporter)
       const ending = yield* waitForOthers(
         Effect.uninterruptibleMask((restore) =>
           Effect.gen(function*() {
@@ -188,7 +203,7 @@ class Dispatcher {
       onTotal: (name, total) => reporter.totalUnsafe(name, total),
       recorded: Effect.void,
       beginsLater: order.beginsLater,
-      environment: this.environment
+      environment: this.common.environment
     }
     const going = (first: boolean, delayMillis: number): Effect.Effect<End> =>
       Effect.withFiber((fiber: Fiber.Fiber<unknown, unknown>) =>
@@ -197,7 +212,7 @@ class Dispatcher {
           (ending) =>
             ending._tag !== "Again"
               ? Effect.succeed(ending)
-              : Effect.forkIn(going(false, ending.delayMillis), this.scope, { uninterruptible: true }).pipe(
+              : Effect.forkIn(going(false, ending.delayMillis), this.common.scope, { uninterruptible: true }).pipe(
                 Effect.flatMap(Fiber.join)
               )
         )
@@ -218,12 +233,14 @@ class Dispatcher {
     Effect.gen({ self: this }, function*() {
       // It may outlive the task that dispatched it, and counts for the program.
       const reporter = Context.getOrUndefined(order.context, JobRun)?.reporter ?? noReporter
+      const { scope, signal } = this.common
       const task = new Running(
+        makeUnit(order),
         (unit, parent) => this.toEnd(order, unit, parent, reporter),
-        this.signal,
-        this.scope
+        signal,
+        scope
       )
-      yield* Effect.forkIn(task.live, this.scope, { uninterruptible: true })
+      yield* Effect.forkIn(task.live, scope, { uninterruptible: true })
       return task.handle
     })
 
@@ -238,14 +255,14 @@ class Dispatcher {
         source,
         options,
         run,
-        environment: this.environment,
+        environment: this.common.environment,
         context: this.contextOf(Context.merge(context, definition.context))
       }))
     })
   }
 }
 
-const makeUnit = (): Unit => ({ payload: undefined, ...noUnit })
+const makeUnit = ({ payload }: Order): Unit => ({ payload, ...noUnit })
 
 const noReporter: Reporter = { addUnsafe: () => {}, totalUnsafe: () => {} }
 
@@ -253,7 +270,7 @@ const noReporter: Reporter = { addUnsafe: () => {}, totalUnsafe: () => {} }
 class Running {
   private readonly done = Deferred.makeUnsafe<Status>()
   private readonly mayRun = Latch.makeUnsafe(true)
-  private readonly unit = makeUnit()
+  private readonly unit: Unit
   private signal: Signal
   private fiber: Fiber.Fiber<End> | undefined
   private wanted: "run" | "pause" | "cancel" | "abort" = "run"
@@ -261,7 +278,8 @@ class Running {
   private readonly parent: Interrupter
   private readonly scope: Scope.Scope
 
-  constructor(toEnd: Running["toEnd"], parent: Interrupter, scope: Scope.Scope) {
+  constructor(unit: Unit, toEnd: Running["toEnd"], parent: Interrupter, scope: Scope.Scope) {
+    this.unit = unit
     this.toEnd = toEnd
     this.parent = parent
     this.scope = scope
@@ -348,11 +366,17 @@ class Running {
   }
 }
 
+/** A dispatcher and the share that all of it obeys. */
+export interface Dispatching {
+  readonly dispatcher: TaskDispatcher["Service"]
+  readonly share: Share
+}
+
 /** Makes a dispatcher whose tasks stop with the signal and end with the scope. */
 export const make = (options: {
   readonly signal: Interrupter
   readonly graceMillis?: number
-}): Effect.Effect<TaskDispatcher["Service"], never, Pools | Scope.Scope> =>
+}): Effect.Effect<Dispatching, never, Pools | Scope.Scope> =>
   Effect.gen(function*() {
     const pools = yield* Pools
     const scope = yield* Scope.fork(yield* Effect.scope)
@@ -367,6 +391,8 @@ export const make = (options: {
     const clock = yield* Effect.clockWith((clock: Clock.Clock) => Effect.succeed(clock))
     const deadlines = makeDeadlines(clock)
     yield* Effect.forkScoped(deadlines.watch)
-    return new Dispatcher(pools, { clock, deadlines, graceMillis: options.graceMillis ?? 1000 }, signal, scope)
-      .service
+    const environment = { clock, deadlines, graceMillis: options.graceMillis ?? 1000 }
+    const share = new Share(environment, {})
+    const { service } = new Dispatcher({ pools, environment, signal, scope, definitions: new Map() }, share)
+    return { dispatcher: service, share }
   })

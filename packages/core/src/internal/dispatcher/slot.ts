@@ -11,8 +11,9 @@ import type { Permits } from "./permits.ts"
 export interface Slot {
   readonly work: {
     readonly permits: Permits
-    readonly options: Pick<Options, "weight" | "priority">
+    readonly options: Pick<Options, "priority">
   }
+  readonly weight: number
   held: boolean
   /** Branches of the task that wait for others now. */
   waiting: number
@@ -29,7 +30,7 @@ export const CurrentSlot = Context.Reference<Slot | undefined>("@fanout/core/int
 export const releaseUnsafe = (slot: Slot): void => {
   if (!slot.held) return
   slot.held = false
-  slot.work.permits.releaseUnsafe(slot.work.options.weight)
+  slot.work.permits.releaseUnsafe(slot.weight)
 }
 
 /**
@@ -67,7 +68,7 @@ const take = (slot: Slot, forAnother: boolean): Effect.Effect<void> =>
       removeListener()
       resume(Effect.void)
     }
-    const cancel = permits.waitUnsafe(options.weight, options.priority, true, () => {
+    const cancel = permits.waitUnsafe(slot.weight, options.priority, true, () => {
       slot.held = true
       end()
     })

@@ -16,7 +16,8 @@ import { TaskOptions } from "../../Task.ts"
 import type { PayloadCodec } from "../fanOut/checkpoint.ts"
 import { Quarantined } from "../threads/lost.ts"
 import type { Ending } from "./attempts.ts"
-import type { Permits } from "./permits.ts"
+import type { PermitPool, Permits } from "./permits.ts"
+import type { Share } from "./share.ts"
 
 /** How a task ended, once it has. */
 export type Settled = Exclude<Ending, { readonly _tag: "Stopped" | "Again" }>
@@ -24,7 +25,7 @@ export type Settled = Exclude<Ending, { readonly _tag: "Stopped" | "Again" }>
 /** What a layer puts there for a task. */
 export interface TaskHandler extends Rpc.Handler<string> {
   /** Permits of the threads that it runs on, instead of those of the task's pool. */
-  readonly permits?: Permits
+  readonly permits?: PermitPool
 }
 
 export interface TaskDefinition {
@@ -41,11 +42,15 @@ export interface TaskDefinition {
   readonly outcome: (ending: Settled, keepAll: boolean) => Outcome
 }
 
-export const findPool = (pools: Pools["Service"], name: string): Permits => {
+const findPool = (pools: Pools["Service"], name: string): PermitPool => {
   const permits = pools.findUnsafe(name)
   if (permits !== undefined) return permits
   throw new Error(`There is no pool "${name}", only ${pools.names.join(", ")}: give it a size with Pools.layer`)
 }
+
+/** Permits of a pool, as a share has them. */
+export const permitsOf = (pools: Pools["Service"], name: string, share: Share): Permits =>
+  share.permitsOf(name, findPool(pools, name))
 
 /** Finds the handler of a task in the context that its layer was provided to. */
 export const handlerOf = (
@@ -70,22 +75,26 @@ export const handlerOf = (
   }
 }
 
+const one = () => 1
+
 /** Finds the definition of a task in the context that its handler's layer was provided to. */
 export const defineTask = (
   task: Task.Any,
   context: Context.Context<never>,
   pools: Pools["Service"],
+  share: Share,
   pool: string | undefined
 ): TaskDefinition => {
   const options = Context.getOrUndefined(task.annotations, TaskOptions)
   if (options === undefined) throw new Error(`"${task._tag}" is no task: make it with Task.make`)
+  const name = pool ?? options.pool
   const { permits, ...handler } = handlerOf(task, context)
   const { encodeError, encodeSuccess, payload } = codecsOf(task)
   return {
     tag: task._tag,
     // A thread runs one task at a time, whatever it weighs.
-    options: permits === undefined ? options : { ...options, weight: 1 },
-    permits: permits ?? findPool(pools, pool ?? options.pool),
+    options: permits === undefined ? options : { ...options, weight: one },
+    permits: share.permitsOf(name, permits ?? findPool(pools, name)),
     beginsLater: permits !== undefined,
     payload,
     ...handler,

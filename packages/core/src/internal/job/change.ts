@@ -21,7 +21,17 @@ export interface Change {
 export type Fields = Partial<
   Pick<
     JobRecord,
-    "version" | "payload" | "exit" | "request" | "lease" | "token" | "ownersLost" | "availableAt" | "finishedAt"
+    | "version"
+    | "payload"
+    | "priority"
+    | "limits"
+    | "exit"
+    | "request"
+    | "lease"
+    | "token"
+    | "ownersLost"
+    | "availableAt"
+    | "finishedAt"
   >
 >
 

@@ -8,12 +8,15 @@ import * as Option from "effect/Option"
 import * as Scope from "effect/Scope"
 import { Interrupted, Interrupter } from "../../Interrupter.ts"
 import { JobContext } from "../../JobContext.ts"
-import type { JobRecord } from "../../JobRecord.ts"
+import * as JobPriority from "../../JobPriority.ts"
+import type { Asked, JobRecord } from "../../JobRecord.ts"
 import type { JobStore } from "../../JobStore.ts"
 import { JobStoreError } from "../../JobStoreError.ts"
 import { type Instant, Lease } from "../../Lease.ts"
 import { Reporter } from "../../Progress.ts"
 import * as TaskDispatcher from "../../TaskDispatcher.ts"
+import { ranks } from "../dispatcher/permits.ts"
+import type { Share } from "../dispatcher/share.ts"
 import { decode } from "./codec.ts"
 import { settle } from "./end.ts"
 import { instantUnsafe, JobLease } from "./lease.ts"
@@ -48,7 +51,8 @@ export const runJob = Effect.fnUntraced(function*(
     lease,
     pausedBy: "person",
     trouble: undefined,
-    report: Effect.succeedNone
+    report: Effect.succeedNone,
+    limit: () => {}
   }
   const asked = Option.getOrUndefined(record.request)
   yield* Effect.scoped(Effect.gen(function*() {
@@ -79,7 +83,7 @@ const renew = Effect.fnUntraced(function*(run: Run) {
     if (!lease.isHeldUnsafe()) return
     const since = instantUnsafe(clock)
     const due = lease.isDueUnsafe()
-    const request = yield* Effect.catchTag(
+    const asked = yield* Effect.catchTag(
       due
         ? store.beat(record.id, lease.token)
         : Effect.flatMap(
@@ -98,10 +102,11 @@ const renew = Effect.fnUntraced(function*(run: Run) {
         return undefined
       })
     )
-    if (request === undefined || !lease.isHeldUnsafe()) continue
+    if (asked === undefined || !lease.isHeldUnsafe()) continue
     run.trouble = undefined
     if (due) lease.renewUnsafe(since)
-    if (Option.isSome(request)) signal.requestUnsafe(request.value)
+    run.limit(asked)
+    if (Option.isSome(asked.request)) signal.requestUnsafe(asked.request.value)
   }
 })
 
@@ -117,6 +122,7 @@ const runProgram = Effect.fnUntraced(function*(run: Run) {
   let unfinished: ReadonlySet<string> = new Set()
   const body = Effect.scopedWith(Effect.fnUntraced(function*(scope) {
     const { progress } = yield* runtime.store.pulse(record.id)
+    const { dispatcher, share } = yield* Scope.provide(runtime.makeDispatcher({ signal }), scope)
     const jobRun = yield* JobRun.make({
       id: record.id,
       version: job.version,
@@ -129,8 +135,9 @@ const runProgram = Effect.fnUntraced(function*(run: Run) {
       progress
     })
     run.report = jobRun.report
+    run.limit = limiting(share)
+    run.limit(record)
     unfinished = jobRun.unfinished
-    const dispatcher = yield* Scope.provide(runtime.makeDispatcher({ signal }), scope)
     const payload = yield* Effect.orDie(decode(job.payload, record.payload))
     // Reading has taken its time: who was asked to stop meanwhile, or has lost the job, does not begin.
     const { reason } = signal
@@ -152,6 +159,19 @@ const runProgram = Effect.fnUntraced(function*(run: Run) {
   if (run.lease.isHeldUnsafe()) yield* Effect.ignore(run.report)
   return { exit, unfinished: unfinished.size }
 })
+
+/** Holds a share to what its job may use. */
+const limiting = (share: Share): Run["limit"] => {
+  let known: Pick<Asked, "limits" | "priority"> | undefined
+  return ({ limits, priority }) => {
+    const { bytesPerSecond = Number.POSITIVE_INFINITY, concurrency = Number.POSITIVE_INFINITY } = limits
+    const isKnown = known?.priority === priority && known.limits.concurrency === limits.concurrency &&
+      known.limits.bytesPerSecond === limits.bytesPerSecond
+    if (isKnown) return
+    known = { limits, priority }
+    share.setUnsafe({ bytesPerSecond, concurrency, urgency: ranks[JobPriority.nameOf(priority)] - ranks.normal })
+  }
+}
 
 /**
  * The store as a run records to it. The first record that it does not take ends the run: whatever would be done from

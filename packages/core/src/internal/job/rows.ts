@@ -5,12 +5,20 @@
  * name; NUL) is kept as a backslash and its JSON; so is text that begins with a backslash. Any other text is
  * kept as it is. JSON columns need none of that: `JSON.stringify` escapes both.
  */
-import { flow } from "effect/Function"
-import type * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
 import * as SchemaTransformation from "effect/SchemaTransformation"
 import * as JobId from "../../JobId.ts"
-import { Exit, JobRecord, Lease, LogEntry, OutcomeRow, type Pulse, Request } from "../../JobRecord.ts"
+import {
+  type Asked,
+  Exit,
+  JobLimits,
+  JobRecord,
+  Lease,
+  LogEntry,
+  OutcomeRow,
+  type Pulse,
+  Request
+} from "../../JobRecord.ts"
 import * as JobState from "../../JobState.ts"
 import type { Held, Kind } from "../../JobStore.ts"
 import { Outcome } from "../../Outcome.ts"
@@ -36,6 +44,7 @@ const StoredJob = Schema.Struct({
   idempotencyKey: Schema.OptionFromNullOr(Text),
   exclusiveKey: Schema.OptionFromNullOr(Text),
   priority: Schema.Int,
+  limits: json(JobLimits),
   state: json(JobState.JobState),
   exit: Schema.OptionFromNullOr(json(Exit)),
   request: Schema.OptionFromNullOr(Request),
@@ -92,9 +101,8 @@ export const decodeHeld: (row: object) => Held = Schema.decodeUnknownSync(
   })
 )
 
-export const decodeRequest: (row: object) => Option.Option<Request> = flow(
-  Schema.decodeUnknownSync(Schema.Struct({ request: Schema.OptionFromNullOr(Request) })),
-  ({ request }) => request
+export const decodeAsked: (row: object) => Asked = Schema.decodeUnknownSync(
+  Schema.Struct({ request: Schema.OptionFromNullOr(Request), priority: Schema.Int, limits: json(JobLimits) })
 )
 
 /** One row as `insertOutcomes` of a dialect takes it. Not encoded with a schema: it costs five times as much. */

@@ -10,7 +10,7 @@ import * as Semaphore from "effect/Semaphore"
 import type { Interrupter } from "../../Interrupter.ts"
 import type { Migration } from "../../Job.ts"
 import type { JobId } from "../../JobId.ts"
-import type { Request } from "../../JobRecord.ts"
+import type { Asked } from "../../JobRecord.ts"
 import type { Flush, JobStore } from "../../JobStore.ts"
 import type { JobStoreError } from "../../JobStoreError.ts"
 import { Progress, type Reporter, type Tally } from "../../Progress.ts"
@@ -42,7 +42,7 @@ export class JobRun extends Context.Service<
     /** Has what was reported stored soon. */
     readonly noteChange: () => void
     /** Stores what was reported and no fan-out has stored, where there is such and nothing is being stored. */
-    readonly report: Effect.Effect<Option.Option<Option.Option<Request>>, JobStoreError>
+    readonly report: Effect.Effect<Option.Option<Asked>, JobStoreError>
     /** Records one fan-out. `tally` is evaluated inside, so that progress never goes back. */
     readonly flush: <E = never>(
       fanOut: string,

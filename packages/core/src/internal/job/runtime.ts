@@ -7,12 +7,12 @@ import type * as Scope from "effect/Scope"
 import type { Interrupter } from "../../Interrupter.ts"
 import type * as Job from "../../Job.ts"
 import type { JobId } from "../../JobId.ts"
-import type { JobRecord } from "../../JobRecord.ts"
+import type { Asked, JobRecord } from "../../JobRecord.ts"
 import type { PausedBy } from "../../JobState.ts"
 import type { JobStore } from "../../JobStore.ts"
 import type { JobStoreError } from "../../JobStoreError.ts"
 import type { OwnerLiveness } from "../../OwnerLiveness.ts"
-import type { TaskDispatcher } from "../../TaskDispatcher.ts"
+import type { Dispatching } from "../dispatcher/dispatcher.ts"
 import type { JobLease } from "./lease.ts"
 import type { JobRun } from "./run.ts"
 
@@ -37,7 +37,7 @@ export interface JobRuntime {
   readonly timing: Timing
   readonly makeDispatcher: (options: {
     readonly signal: Interrupter
-  }) => Effect.Effect<TaskDispatcher["Service"], never, Scope.Scope>
+  }) => Effect.Effect<Dispatching, never, Scope.Scope>
   /** Signals of the runs of this process, until they have ended. */
   readonly runs: Map<JobId, Interrupter>
   /** Why the store did not take what runs of this process came to, by job, until this process claims that again. */
@@ -61,6 +61,8 @@ export interface Run {
   trouble: JobStoreError | undefined
   /** Stores what the program has reported, where there is such, and reads what is asked of the job. */
   report: JobRun["Service"]["report"]
+  /** Holds what runs to how much the job may use, and makes it as urgent as the job is. */
+  limit: (asked: Pick<Asked, "limits" | "priority">) => void
 }
 
 /** Wakes those that wait for a change, besides what they poll. */

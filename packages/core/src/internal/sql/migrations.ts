@@ -17,7 +17,8 @@
  * | `seq` | place among all jobs, in the order in which they were stored |
  * | `id`, `name`, `version` | the job and the program that it runs |
  * | `idempotency_key`, `exclusive_key` | unique among the active jobs of one name |
- * | `priority` | the higher, the sooner it is claimed |
+ * | `priority` | the higher, the sooner it is claimed, and the more urgent are its tasks |
+ * | `limits` | the most that it may use, as JSON |
  * | `tag`, `state` | state: its name, and all of it as JSON |
  * | `exit` | how the program ended, as JSON |
  * | `request` | what somebody asked of the running job |
@@ -174,7 +175,13 @@ const ownCheckpoints = Effect.gen(function*() {
   }
 })
 
-const changes = { "1_initial": initial, "2_queue": queue, "3_own_checkpoints": ownCheckpoints }
+/** Lets somebody say how much a job may use, while it runs, too. */
+const limits = Effect.flatMap(
+  SqlClient,
+  (sql) => sql`alter table fanout_jobs add column limits ${Dialect.of(sql).text} not null default '{}'`
+)
+
+const changes = { "1_initial": initial, "2_queue": queue, "3_own_checkpoints": ownCheckpoints, "4_limits": limits }
 
 /** Number of the schema that this version writes. */
 export const supported = Object.keys(changes).length

@@ -14,8 +14,8 @@ import { failWith, type SqlAccess } from "./access.ts"
 export const makeOwned = (access: SqlAccess) => {
   const { sql } = access
   const isOwned = isOwnedBy(access)
-  const request = (id: JobId, token: number, rows: Effect.Effect<ReadonlyArray<object>, SqlError>) =>
-    Effect.map(fenced(id, token, rows), Rows.decodeRequest)
+  const asked = (id: JobId, token: number, rows: Effect.Effect<ReadonlyArray<object>, SqlError>) =>
+    Effect.map(fenced(id, token, rows), Rows.decodeAsked)
   // A write, although nothing changes: it takes the lock before anything is read.
   const lock = (id: JobId, token: number) =>
     fenced(id, token, sql`update fanout_jobs set beat = beat where ${isOwned(id, token)} returning owners_lost`)
@@ -25,19 +25,21 @@ export const makeOwned = (access: SqlAccess) => {
     beat: (id: JobId, token: number, progress?: Progress) =>
       access.run(
         "renew a lease",
-        request(
+        asked(
           id,
           token,
           progress === undefined
-            ? sql`update fanout_jobs set beat = beat + 1 where ${isOwned(id, token)} returning request`
+            ? sql`update fanout_jobs set beat = beat + 1 where ${
+              isOwned(id, token)
+            } returning request, priority, limits`
             : sql`update fanout_jobs set beat = beat + 1, progress = ${Rows.encodeProgress(progress)}
-              where ${isOwned(id, token)} returning request`
+              where ${isOwned(id, token)} returning request, priority, limits`
         )
       ),
     requested: (id: JobId, token: number) =>
       access.run(
         "read what is asked of a job",
-        request(id, token, sql`select request from fanout_jobs where ${isOwned(id, token)}`)
+        asked(id, token, sql`select request, priority, limits from fanout_jobs where ${isOwned(id, token)}`)
       ),
     flush: <E = never, R = never>(id: JobId, flush: Flush, onCommit?: Effect.Effect<void, E, R>) =>
       onCommit === undefined

@@ -11,7 +11,7 @@ import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import { Interrupted, type Reason } from "../../Interrupter.ts"
 import { type ThreadSpawner, ThreadsUnavailable } from "../../ThreadSpawner.ts"
-import { makePermits, type Permits } from "../dispatcher/permits.ts"
+import { makePermits, type PermitPool } from "../dispatcher/permits.ts"
 import { Capacity } from "./capacity.ts"
 import { closeMillis, Crew } from "./crew.ts"
 import type { Ending, FromThread, Posted, Report } from "./crossing.ts"
@@ -31,7 +31,7 @@ export interface Limits {
 }
 
 export class Pool {
-  readonly permits: Permits
+  readonly permits: PermitPool
   private readonly limits: Limits
   private readonly tags: ReadonlyArray<string>
   private readonly clock: Clock.Clock

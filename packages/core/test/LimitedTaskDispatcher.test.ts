@@ -1,0 +1,196 @@
+import { assert, describe, it } from "@effect/vitest"
+import * as LimitedTaskDispatcher from "@fanout/core/LimitedTaskDispatcher"
+import * as Pools from "@fanout/core/Pools"
+import * as Task from "@fanout/core/Task"
+import * as TaskDispatcher from "@fanout/core/TaskDispatcher"
+import { settle } from "@fanout/core/testing"
+import * as Clock from "effect/Clock"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as RpcGroup from "effect/rpc/RpcGroup"
+import * as Schema from "effect/Schema"
+import * as TestClock from "effect/testing/TestClock"
+
+const layer = TaskDispatcher.layer.pipe(Layer.provideMerge(Pools.layer({ bytes: 1000 })))
+const dispatcher = TaskDispatcher.TaskDispatcher
+
+const int = (minimum: number, maximum: number) => Schema.Int.check(Schema.isBetween({ minimum, maximum }))
+
+/** Runs so many tasks of a second at once; counts those that run at the same time. */
+const counted = (count: number, pool = "io") => {
+  const seen = { now: 0, most: 0, began: 0 }
+  const task = Effect.gen(function*() {
+    seen.now++
+    seen.began++
+    seen.most = Math.max(seen.most, seen.now)
+    yield* Effect.sleep("1 second")
+    seen.now--
+  })
+  const all = Effect.gen(function*() {
+    const { runEffect } = yield* dispatcher
+    yield* Effect.forEach(Array.from({ length: count }), () => runEffect(task, { pool }), {
+      concurrency: "unbounded",
+      discard: true
+    })
+  })
+  return { seen, all }
+}
+
+describe("LimitedTaskDispatcher", () => {
+  const Limit = Schema.Struct({
+    concurrency: Schema.optionalKey(int(1, 20)),
+    permits: Schema.optionalKey(Schema.Struct({ io: int(1, 20) }))
+  })
+
+  it.effect.prop(
+    "never widens what is around it, however it is composed",
+    { limits: Schema.Array(Limit).check(Schema.isMaxLength(4)) },
+    ({ limits }) =>
+      Effect.gen(function*() {
+        const { all, seen } = counted(40)
+        const limited = limits.reduce<typeof all>(
+          (inner, limit) => Effect.provide(inner, LimitedTaskDispatcher.layer(limit)),
+          all
+        )
+        yield* Effect.forkScoped(limited)
+        yield* TestClock.adjust("1 minute")
+        const bounds = limits.flatMap(({ concurrency, permits }) => [concurrency ?? 16, permits?.io ?? 16])
+        assert.deepStrictEqual(seen, { now: 0, most: Math.min(16, ...bounds), began: 40 })
+        const pools = yield* Effect.flatMap(Pools.Pools, ({ status }) => status)
+        assert.isTrue(pools.every(({ held, waiting }) => held === 0 && waiting === 0))
+      }).pipe(Effect.scoped, Effect.provide(layer)),
+    { arbitrary: { runs: 60 } }
+  )
+
+  it.effect("leaves the rest of a pool to others, and reaches the tasks of tasks", () =>
+    Effect.gen(function*() {
+      const inside = counted(30)
+      const outside = counted(30)
+      yield* inside.all.pipe(
+        // Waiting for those that it runs costs a task nothing.
+        Effect.andThen(Effect.flatMap(dispatcher, ({ runEffect }) => runEffect(inside.all))),
+        Effect.provide(LimitedTaskDispatcher.layer({ permits: { io: 3 } })),
+        Effect.forkScoped
+      )
+      yield* settle
+      yield* Effect.forkScoped(outside.all)
+      yield* TestClock.adjust("1 minute")
+      assert.deepStrictEqual([inside.seen.most, inside.seen.began], [3, 60])
+      assert.isAtLeast(outside.seen.most, 13)
+    }).pipe(Effect.scoped, Effect.provide(layer)))
+
+  it.effect("lets tasks begin at a rate", () =>
+    Effect.gen(function*() {
+      const { all, seen } = counted(100)
+      yield* Effect.forkScoped(Effect.provide(all, LimitedTaskDispatcher.layer({ tasksPerSecond: 5 })))
+      yield* TestClock.adjust("9 seconds")
+      assert.isAtLeast(seen.began, 44)
+      assert.isAtMost(seen.began, 46)
+    }).pipe(Effect.scoped, Effect.provide(layer)))
+
+  it.effect("makes no task more urgent than it may be", () =>
+    Effect.gen(function*() {
+      const { runEffect } = yield* dispatcher
+      const order: Array<string> = []
+      const run = (name: string) =>
+        Effect.flatMap(dispatcher, ({ runEffect }) =>
+          runEffect(Effect.sync(() => order.push(name)), { pool: "bytes", priority: "critical" }))
+      const full = yield* Effect.forkScoped(runEffect(Effect.sleep("1 second"), { pool: "bytes" }))
+      yield* Effect.forEach(Array.from({ length: 999 }), () =>
+        Effect.forkScoped(runEffect(Effect.sleep("1 second"), { pool: "bytes" })))
+      yield* settle
+      yield* Effect.forkScoped(Effect.provide(run("limited"), LimitedTaskDispatcher.layer({ priority: "low" })))
+      yield* settle
+      yield* Effect.forkScoped(run("free"))
+      yield* TestClock.adjust("1 second")
+      assert.deepStrictEqual(order, ["free", "limited"])
+      assert.isDefined(full.pollUnsafe())
+    }).pipe(Effect.scoped, Effect.provide(layer)))
+
+  it.effect.prop(
+    "moves bytes at its rate: within 5 % over 10 seconds, in pieces of any size up to a tenth of a second's",
+    { rate: int(1000, 100_000_000), pieces: Schema.Array(int(1, 100)).check(Schema.isMaxLength(20)) },
+    ({ pieces, rate }) =>
+      Effect.gen(function*() {
+        let moved = 0
+        const mover = Effect.gen(function*() {
+          for (let index = 0;; index++) {
+            const bytes = Math.ceil((pieces[index % pieces.length] ?? 50) * rate / 1000)
+            yield* TaskDispatcher.throttle(bytes)
+            moved += bytes
+          }
+        })
+        const movers = Effect.gen(function*() {
+          const { runEffect } = yield* dispatcher
+          yield* Effect.forEach([1, 2, 3], () => runEffect(mover), { concurrency: 3, discard: true })
+        })
+        // Those inside of another limit have the lower rate.
+        const layers = [rate, 2 * rate].map((bytesPerSecond) => LimitedTaskDispatcher.layer({ bytesPerSecond }))
+        yield* Effect.forkScoped(
+          layers.reduce<typeof movers>((inner, one) => Effect.provide(inner, one), movers)
+        )
+        yield* TestClock.adjust("1 second")
+        const before = moved
+        yield* TestClock.adjust("10 seconds")
+        assert.closeTo((moved - before) / (10 * rate), 1, 0.05)
+      }).pipe(Effect.scoped, Effect.provide(layer)),
+    { arbitrary: { runs: 30 } }
+  )
+
+  it("refuses a limit that would let nothing run", () => {
+    const program = Effect.flatMap(dispatcher, ({ runEffect }) => runEffect(Effect.void)).pipe(
+      Effect.provide(LimitedTaskDispatcher.layer({ permits: { io: 0 } })),
+      Effect.provide(layer)
+    )
+    assert.throws(() => Effect.runSync(Effect.scoped(program)), /A limit of 0 for "io"/)
+  })
+})
+
+describe("the weight of a task", () => {
+  const Load = Task.make("test/Load", {
+    payload: { bytes: Schema.Number },
+    success: Schema.Number,
+    pool: "bytes",
+    weight: ({ bytes }) => bytes
+  })
+  const handlers = RpcGroup.make(Load).toLayer({
+    "test/Load": () => Effect.andThen(Effect.sleep("1 second"), Clock.currentTimeMillis)
+  })
+
+  it.effect("may depend on its payload; what weighs more than all of the pool runs alone", () =>
+    Effect.gen(function*() {
+      const { dispatchMany } = yield* dispatcher
+      const handles = yield* dispatchMany(Load, [600, 400, 500, 5000, 1].map((bytes) => ({ bytes })))
+      yield* TestClock.adjust("1 minute")
+      const ends = yield* Effect.forEach(handles, (handle) => handle.await)
+      assert.deepStrictEqual(
+        ends.map((status) => status._tag === "Done" ? status.value : status),
+        [1000, 1000, 2000, 3000, 4000]
+      )
+    }).pipe(Effect.scoped, Effect.provide([layer, handlers])))
+
+  it("has to be a number of permits", () => {
+    assert.throws(() => Task.make("test/Odd", { weight: Number.NaN }), /weighs NaN/)
+  })
+})
+
+describe("Pools", () => {
+  it.effect("tells what is held and waited for, and can be resized while tasks run", () =>
+    Effect.gen(function*() {
+      const pools = yield* Pools.Pools
+      const io = Effect.map(pools.status, (all) => all.find(({ name }) => name === "io"))
+      const { all, seen } = counted(40)
+      yield* Effect.forkScoped(all)
+      yield* settle
+      assert.deepStrictEqual(yield* io, { name: "io", size: 16, held: 16, waiting: 24 })
+      yield* pools.resize("io", 20)
+      yield* settle
+      assert.deepStrictEqual(yield* io, { name: "io", size: 20, held: 20, waiting: 20 })
+      yield* pools.resize("io", 2)
+      assert.deepStrictEqual(yield* io, { name: "io", size: 2, held: 20, waiting: 20 })
+      yield* TestClock.adjust("1 second")
+      assert.deepStrictEqual([seen.now, seen.began], [2, 22])
+      assert.include((yield* Effect.flip(pools.resize("io", 0))).message, "at least 1")
+      assert.include((yield* Effect.flip(pools.resize("disk", 1))).message, "only bytes, cpu, db, io, network")
+    }).pipe(Effect.scoped, Effect.provide(layer)))
+})
