@@ -13,6 +13,7 @@ import { homedir } from "node:os"
 import * as Arguments from "./Arguments.ts"
 import * as Database from "./Database.ts"
 import * as Stop from "./Stop.ts"
+import * as format from "./ui/format.ts"
 
 /** What a shell completes as a path, and is taken as it was given: a slash at its end, or a dot, means something. */
 export const path: Primitive.Primitive<string> = Object.assign(Primitive.Path("either"), { parse: Effect.succeed })
@@ -60,6 +61,18 @@ export const jobId = Argument.String("ID").pipe(
   Argument.withDescription("Id of the job, as `fanout jobs list` shows it, or how it begins"),
   Argument.filter((text) => text !== "", () => "Expected the id of a job")
 )
+
+/** `--bandwidth RATE`, in bytes a second */
+export const bandwidth = (description: string) =>
+  Flag.String("bandwidth").pipe(
+    Flag.withMetavar("RATE"),
+    Flag.filterMap(
+      (text) => text === "off" ? Option.some(null) : Option.filter(format.parseBytes(text), (rate) => rate >= 1),
+      () => "Expected bytes a second like 20MB, 1.5GiB or 512K, or off"
+    ),
+    Flag.withDescription(description),
+    Flag.optional
+  )
 
 /** `--concurrency N` */
 export const concurrency = Flag.Int("concurrency").pipe(

@@ -58,3 +58,16 @@ describe("format", () => {
     assert.isTrue(Option.isNone(format.parseDuration(text)))
   })
 })
+
+describe("parseBytes", () => {
+  it.each([["4096", 4096], ["20MB", 2e7], ["1.5 GiB", 1.5 * 2 ** 30], ["512k", 2 ** 19], ["7b", 7], ["1kB", 1000]])(
+    "reads %s",
+    (text, bytes) => {
+      assert.deepStrictEqual(format.parseBytes(text), Option.some(bytes))
+    }
+  )
+
+  it.each(["", "MB", "-1MB", "1TB", "1 M B", "1i", "ib"])("doesn't take %j for an amount of bytes", (text) => {
+    assert.isTrue(Option.isNone(format.parseBytes(text)))
+  })
+})

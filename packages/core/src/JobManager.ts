@@ -22,7 +22,14 @@ import type { JobEvent, JobHandle } from "./JobHandle.ts"
 import type { JobId } from "./JobId.ts"
 import type { JobManagerError } from "./JobManagerError.ts"
 import type * as JobState from "./JobState.ts"
-import { type JobLimits, type JobRecord, JobStore, type LogEntry, type OutcomeRow } from "./JobStore.ts"
+import {
+  type JobChanges,
+  type JobRecord,
+  type JobSettings,
+  JobStore,
+  type LogEntry,
+  type OutcomeRow
+} from "./JobStore.ts"
 import type { JobStoreError } from "./JobStoreError.ts"
 import type { Outcome } from "./Outcome.ts"
 import { OwnerLiveness } from "./OwnerLiveness.ts"
@@ -39,23 +46,6 @@ export { ActiveJobDiffers, JobManagerError, JobNotCompleted, NotAllowed } from "
  * @since 0.1.0
  */
 export type Claim = "all" | "none" | { readonly names: ReadonlyArray<string> } | { readonly ids: ReadonlyArray<JobId> }
-
-/**
- * How urgent a job is, and the most that it may use.
- *
- * **Details**
- *
- * `JobPriority.numbers` has the numbers of what people call `low`, `normal`, `high` and `critical`; 0, which is
- * `normal`, by default. A limit of `concurrency` is for the tasks of all its fan-outs together. It is beside their own
- * `concurrency` and the sizes of pools, so it can lower what runs at the same time, not raise it.
- *
- * @category models
- * @since 0.1.0
- */
-export interface JobSettings {
-  readonly priority?: number
-  readonly limits?: JobLimits
-}
 
 /**
  * Service that looks after jobs.
@@ -102,8 +92,8 @@ export class JobManager extends Context.Service<JobManager, {
   /** Lets a paused job go on. Takes back a pause that its owner has not come to yet. */
   readonly resume: (id: JobId) => Effect.Effect<void, JobManagerError | JobStoreError>
   readonly cancel: (id: JobId) => Effect.Effect<void, JobManagerError | JobStoreError>
-  /** Changes how urgent a job is and how much it may use, also while it runs. What is not given stays as it is. */
-  readonly set: (id: JobId, settings: JobSettings) => Effect.Effect<void, JobManagerError | JobStoreError>
+  /** Changes how urgent a job is and how much it may use, also while it runs. What is not given stays. */
+  readonly set: (id: JobId, changes: JobChanges) => Effect.Effect<void, JobManagerError | JobStoreError>
   /** Runs the failed items of a finished job again, or a failed program. */
   readonly retry: (id: JobId) => Effect.Effect<void, JobManagerError | JobStoreError>
   /** Removes jobs that finished before a time (milliseconds since the epoch); returns how many. */
@@ -194,7 +184,7 @@ const make = Effect.fnUntraced(function*<Jobs extends ReadonlyArray<Job.Any>>(op
     pause: (id) => Control.pause(runtime, id),
     resume: (id) => Control.resume(runtime, id),
     cancel: (id) => Control.cancel(runtime, id),
-    set: (id, settings) => Effect.asVoid(Control.set(runtime, id, settings)),
+    set: (id, changes) => Effect.asVoid(Control.set(runtime, id, changes)),
     retry: (id) => Control.retry(runtime, id),
     prune: store.prune,
     shutdown

@@ -55,6 +55,34 @@ export const JobLimits = Schema.Struct({
 export type JobLimits = typeof JobLimits.Type
 
 /**
+ * How urgent a job is, and the most that it may use.
+ *
+ * **Details**
+ *
+ * `JobPriority.numbers` has the numbers of what people call `low`, `normal`, `high` and `critical`; 0, which is
+ * `normal`, by default. A limit of `concurrency` is for the tasks of all its fan-outs together. It is beside their own
+ * `concurrency` and the sizes of pools, so it can lower what runs at the same time, not raise it.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface JobSettings {
+  readonly priority?: number
+  readonly limits?: JobLimits
+}
+
+/**
+ * What is to be changed of that; `null` takes a limit away.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface JobChanges {
+  readonly priority?: number
+  readonly limits?: { readonly [Limit in keyof JobLimits]?: JobLimits[Limit] | null }
+}
+
+/**
  * What an owner is told of its job, beside that it is still its own.
  *
  * @category models

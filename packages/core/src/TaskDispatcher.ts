@@ -32,6 +32,22 @@ export interface DispatchOptions {
 }
 
 /**
+ * A rate in bytes a second, or none.
+ *
+ * **Details**
+ *
+ * `take` waits until nothing is owed, and owes so many bytes then. `pieceUnsafe` is how many to take at once, `most` at
+ * most.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Bandwidth {
+  readonly take: (bytes: number) => Effect.Effect<void>
+  readonly pieceUnsafe: (most: number) => number
+}
+
+/**
  * What runs tasks within the pools' permits.
  *
  * **Details**
@@ -99,8 +115,8 @@ export interface Dispatcher {
   /** A dispatcher that runs tasks like this one, but uses no more than the limits allow. */
   readonly limited: (limits: Limits) => Effect.Effect<Dispatcher>
 
-  /** Waits until its tasks may move so many bytes, at the rate that they have together. */
-  readonly throttle: (bytes: number) => Effect.Effect<void>
+  /** The rate at which its tasks may move bytes, together. */
+  readonly bandwidth: Bandwidth
 }
 
 /**
@@ -131,7 +147,17 @@ export const Current: Context.Reference<Option.Option<TaskDispatcher["Service"]>
  * @since 0.1.0
  */
 export const throttle = (bytes: number): Effect.Effect<void> =>
-  Effect.flatMap(Current, Option.match({ onNone: () => Effect.void, onSome: (current) => current.throttle(bytes) }))
+  Effect.flatMap(Current, Option.match({ onNone: () => Effect.void, onSome: ({ bandwidth }) => bandwidth.take(bytes) }))
+
+/**
+ * Returns how many bytes the task that runs now should move at once, `most` of them where there is no limit: what takes
+ * a tenth of a second, so that a rate holds within any second.
+ *
+ * @category accessors
+ * @since 0.1.0
+ */
+export const pieceBytes = (most: number): Effect.Effect<number> =>
+  Effect.map(Current, Option.match({ onNone: () => most, onSome: ({ bandwidth }) => bandwidth.pieceUnsafe(most) }))
 
 /**
  * Layer that provides a dispatcher to an application that has no job. Its tasks end with the layer.

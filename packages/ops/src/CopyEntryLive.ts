@@ -9,6 +9,7 @@ import type { JobStoreError } from "@fanout/core/JobStoreError"
 import * as Lease from "@fanout/core/Lease"
 import * as Progress from "@fanout/core/Progress"
 import * as Task from "@fanout/core/Task"
+import * as TaskDispatcher from "@fanout/core/TaskDispatcher"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
@@ -332,6 +333,7 @@ const copyFiles = <E, R>(
       ...checksums === undefined ? {} : { checksums }
     }
     const copied = yield* by(payload, entry)
+    yield* TaskDispatcher.throttle(copied.bytes)
     return EntryCopied.cases.Files.make(copied)
   })
 

@@ -228,7 +228,7 @@ const copyIn = Effect.fnUntraced(function*(payload: Payload, copying: Copying) {
   if (copying.hold !== undefined) yield* placeHeld(to, payload.names, copying, flush)
 }, Effect.scoped)
 
-const nothing = { copied: 0, linked: 0, unchanged: 0, left: 0 }
+const nothing = { copied: 0, linked: 0, unchanged: 0, left: 0, bytes: 0 }
 
 /**
  * Copies files, here, until it is asked to stop or has copied 16 MiB.
@@ -256,6 +256,7 @@ const copyWith = (payload: Payload, copying: Copying): Effect.Effect<CopiedFiles
       unchanged: copying.unchanged,
       alone: copying.alone,
       left: payload.names.length - copying.count,
+      bytes: copying.bytes,
       ...payload.checksums === undefined ? {} : { digests: copying.digests }
     })),
     // By itself each of them is told why.

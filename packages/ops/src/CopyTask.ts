@@ -46,6 +46,8 @@ export const CopiedFiles = Schema.Struct({
   alone: Schema.Array(Schema.Natural),
   /** How many of the last names were not come to. */
   left: Schema.Natural,
+  /** How much was copied. */
+  bytes: Schema.Natural,
   /** Checksum of each that was copied, by their places among the names, if it is asked for; null for the others. */
   digests: Schema.optionalKey(Schema.Array(Schema.NullOr(Schema.String)))
 })

@@ -4,6 +4,7 @@
  * @since 0.1.0
  */
 import type * as Task from "@fanout/core/Task"
+import * as TaskDispatcher from "@fanout/core/TaskDispatcher"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import type * as Layer from "effect/Layer"
@@ -76,6 +77,8 @@ export const layerShared = <E>(
           payload,
           quick: quick === undefined || payload.isAlone === true ? undefined : hashBy(payload, quick),
           slow: hashBy(payload, files)
-        })
+        }).pipe(
+          Effect.tap(({ sizesBytes }) => TaskDispatcher.throttle(sizesBytes.reduce((sum, bytes) => sum + bytes, 0)))
+        )
     }
   }))

@@ -4,8 +4,9 @@
 import type { JobId } from "@fanout/core/JobId"
 import { JobManager } from "@fanout/core/JobManager"
 import type { JobManagerError } from "@fanout/core/JobManagerError"
+import * as JobPriority from "@fanout/core/JobPriority"
 import * as JobState from "@fanout/core/JobState"
-import type { JobRecord } from "@fanout/core/JobStore"
+import type { JobChanges, JobRecord } from "@fanout/core/JobStore"
 import type { JobStoreError } from "@fanout/core/JobStoreError"
 import * as Argument from "effect/cli/Argument"
 import * as Command from "effect/cli/Command"
@@ -31,7 +32,11 @@ const tell = (record: JobRecord, json: boolean): Effect.Effect<void> =>
   print(
     json
       ? events.line("state", events.job(record))
-      : [`Job ${record.id} is ${summary.state(record)}.`, summary.next(record)].filter((part) => part !== "").join(" ")
+      : [
+        `Job ${record.id} is ${[summary.state(record), ...summary.settings(record)].join(", ")}.`,
+        summary.next(record)
+      ]
+        .filter((part) => part !== "").join(" ")
   )
 
 // An owner looks for what is asked of it a few times a second; who waits longer than this is told how it stands.
@@ -55,12 +60,12 @@ const settled = (id: JobId) =>
 const askEach = (
   texts: ReadonlyArray<string>,
   json: boolean,
-  ask: (id: JobId) => Effect.Effect<void, JobManagerError | JobStoreError, JobManager>
+  ask: (record: JobRecord) => Effect.Effect<void, JobManagerError | JobStoreError | Stop.Stop, JobManager>
 ) =>
   withJobs({ claim: "none" })(Effect.gen(function*() {
     const codes = yield* Effect.forEach(texts, (text) =>
       find(text).pipe(
-        Effect.tap(({ id }) => ask(id)),
+        Effect.tap(ask),
         Effect.flatMap(({ id }) => settled(id)),
         Effect.flatMap((record) => tell(record, json)),
         explained,
@@ -75,7 +80,7 @@ const askEach = (
 export const pause = Command.make(
   "pause",
   { ids, json: Settings.json },
-  ({ ids, json }) => askEach(ids, json, (id) => JobManager.use((manager) => manager.pause(id)))
+  ({ ids, json }) => askEach(ids, json, ({ id }) => JobManager.use((manager) => manager.pause(id)))
 ).pipe(
   Command.withDescription("Pause jobs at their next safe points, wherever they run")
 )
@@ -84,7 +89,7 @@ export const pause = Command.make(
 export const cancel = Command.make(
   "cancel",
   { ids, json: Settings.json },
-  ({ ids, json }) => askEach(ids, json, (id) => JobManager.use((manager) => manager.cancel(id)))
+  ({ ids, json }) => askEach(ids, json, ({ id }) => JobManager.use((manager) => manager.cancel(id)))
 ).pipe(
   Command.withDescription("Give jobs up; what they have done stays")
 )
@@ -127,6 +132,57 @@ export const retry = Command.make(
   here,
   (config) => runHere(config, ({ id }) => JobManager.use((manager) => manager.retry(id)))
 ).pipe(Command.withDescription("Run the failed items of a finished job again, here"))
+
+const settings = {
+  priority: Flag.Literals("priority", ["low", "normal", "high", "critical"]).pipe(
+    Flag.withDescription("How urgent it is beside other jobs"),
+    Flag.optional
+  ),
+  concurrency: Flag.String("concurrency").pipe(
+    Flag.withMetavar("N"),
+    Flag.filterMap(
+      (text) =>
+        text === "off" ? Option.some(null) : /^[1-9]\d{0,3}$/.test(text) ? Option.some(Number(text)) : Option.none(),
+      () => "Expected a number from 1 to 9999, or off"
+    ),
+    Flag.withDescription("At most so many tasks at the same time; off for what its process allows"),
+    Flag.optional
+  ),
+  bandwidth: Settings.bandwidth("At most so many bytes a second: 20MB, 1.5GiB, 512K; off for no limit")
+}
+
+/** Types of jobs that ask before they move bytes. */
+const throttled = new Set<string>(["copy", "hash", "move"])
+
+/** `fanout jobs set` */
+export const set = Command.make(
+  "set",
+  { ids, ...settings, json: Settings.json },
+  ({ ids, json, ...given }) =>
+    Effect.gen(function*() {
+      const { bandwidth, concurrency, priority } = given
+      if (Option.isNone(bandwidth) && Option.isNone(concurrency) && Option.isNone(priority)) {
+        return yield* Stop.usage("What is to be set? --priority, --concurrency or --bandwidth")
+      }
+      const changes: JobChanges = {
+        ...Option.match(priority, { onNone: () => ({}), onSome: (name) => ({ priority: JobPriority.numbers[name] }) }),
+        limits: {
+          ...Option.match(concurrency, { onNone: () => ({}), onSome: (concurrency) => ({ concurrency }) }),
+          ...Option.match(bandwidth, { onNone: () => ({}), onSome: (bytesPerSecond) => ({ bytesPerSecond }) })
+        }
+      }
+      yield* askEach(ids, json, ({ id, name }) =>
+        Option.isSome(bandwidth) && !throttled.has(name)
+          ? Stop.usage(`Job ${id} is of the type "${name}", which has no bandwidth that could be limited.`)
+          : JobManager.use((manager) => manager.set(id, changes)))
+    })
+).pipe(
+  Command.withDescription("Change how urgent jobs are and how much they may use, also while they run elsewhere"),
+  Command.withExamples([
+    { command: "fanout jobs set 4k2m --bandwidth 20MB", description: "Leave the rest of the disk to others" },
+    { command: "fanout jobs set 4k2m --priority high --concurrency off", description: "Have it done soon" }
+  ])
+)
 
 const olderThan = Flag.String("older-than").pipe(
   Flag.withMetavar("DURATION"),

@@ -102,6 +102,7 @@ export const show = Command.make(
           ["name", format.printable(record.name)],
           work.field(record),
           ["state", summary.state(record)],
+          ...summary.settings(record).map((setting) => ["limit", setting] as const),
           ...(summary.why(record) === "" ? [] : [["reason", summary.why(record)] as const]),
           ["progress", summary.counts(progress, { vanished })],
           ...summary.warnings(progress).map((warning) => ["warning", warning] as const),

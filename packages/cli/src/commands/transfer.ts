@@ -41,6 +41,7 @@ export const flags = {
   ...Rules.flags,
   ...Checksums.flags,
   concurrency: Settings.concurrency,
+  bandwidth: Settings.bandwidth("Copy at most so many bytes a second: 20MB, 1.5GiB, 512K; off for no limit (default)"),
   dryRun: Settings.toggle("dry-run", "Say what would be done, and do nothing"),
   json: Settings.json,
   quiet: Settings.quiet
@@ -73,6 +74,8 @@ interface Given {
   readonly paths: ReadonlyArray<string>
   readonly noTargetDirectory: boolean
   readonly concurrency: Option.Option<number>
+  /** Bytes a second; null for no limit. */
+  readonly bandwidth: Option.Option<number | null>
   readonly dryRun: boolean
   readonly json: boolean
   readonly quiet: boolean
@@ -217,19 +220,28 @@ interface Started {
 }
 
 /** Starts the job, or goes on with the one that the same command has started before. */
-const startOrGoOn = (kind: Kind, request: Copy.Request, isModeGiven: boolean, options: Options) =>
+const startOrGoOn = (kind: Kind, request: Copy.Request, { bandwidth, conflict: mode }: AllGiven, options: Options) =>
   Effect.gen(function*() {
+    const isModeGiven = Option.isSome(mode)
+    const manager = yield* JobManager
     const same = yield* findSame(kind, request, isModeGiven)
     if (same !== undefined) {
       yield* checkOutput(kind, request, same.transfers, true)
+      if (Option.isSome(bandwidth)) yield* manager.set(same.id, { limits: { bytesPerSecond: bandwidth.value } })
       yield* RunJob.goOn(same.id, options)
       return same
     }
-    const manager = yield* JobManager
     const payload = yield* plan(kind, request)
     yield* checkOutput(kind, request, payload.transfers, true)
     const conflict = isModeGiven ? request.conflict : yield* askForMode(kind, request, payload, options)
-    const { id, started } = yield* manager.start(yield* kind.load, { ...payload, request: { ...request, conflict } })
+    const { id, started } = yield* manager.start(
+      yield* kind.load,
+      { ...payload, request: { ...request, conflict } },
+      Option.match(Option.flatMap(bandwidth, Option.fromNullOr), {
+        onNone: () => ({}),
+        onSome: (bytesPerSecond) => ({ limits: { bytesPerSecond } })
+      })
+    )
     if (!started) yield* RunJob.goOn(id, options)
     return { id, transfers: payload.transfers }
   })
@@ -253,13 +265,13 @@ export const run = (
   rest: Parameters<typeof requestOf>[2]
 ) =>
   Effect.gen(function*() {
-    const { concurrency, conflict, dryRun, json, quiet } = given
+    const { concurrency, dryRun, json, quiet } = given
     const options = { json, quiet }
     const request = yield* requestOf(kind, given, rest)
     if (dryRun) return yield* whileRead(runDry(kind, request, options))
     yield* withJobs({ claim: { ids: [] }, concurrency, isDurable: kind.isDurable })(
       Effect.gen(function*() {
-        const started = yield* startOrGoOn(kind, request, Option.isSome(conflict), options)
+        const started = yield* startOrGoOn(kind, request, given, options)
         yield* RunJob.run(started.id, options, yield* outputOf(request, given, started))
       })
     )

@@ -2,6 +2,7 @@
  * Writes what happens as NDJSON: one object on each line, `v` says which version of this form it has.
  */
 import type { JobEvent } from "@fanout/core/JobManager"
+import * as JobPriority from "@fanout/core/JobPriority"
 import type { JobRecord, LogEntry, OutcomeRow } from "@fanout/core/JobStore"
 import * as Outcome from "@fanout/core/Outcome"
 import type { Progress } from "@fanout/core/Progress"
@@ -27,6 +28,8 @@ export const job = (record: JobRecord) => ({
   version: record.version,
   state: record.state._tag,
   attempt: record.state.attempt,
+  priority: JobPriority.nameOf(record.priority),
+  limits: record.limits,
   ...(record.state._tag === "Paused" ? { by: record.state.by } : {}),
   ...(Option.isSome(record.request) ? { request: record.request.value } : {}),
   ...(summary.why(record) === "" ? {} : { error: summary.why(record) }),

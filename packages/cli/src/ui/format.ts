@@ -23,6 +23,26 @@ export const duration = (millis: number): string => {
   return `${Math.floor(hours / 24)} d ${hours % 24} h`
 }
 
+const unitBytes: Readonly<Record<string, number>> = {
+  "": 1,
+  K: 2 ** 10,
+  M: 2 ** 20,
+  G: 2 ** 30,
+  KB: 1e3,
+  MB: 1e6,
+  GB: 1e9,
+  KIB: 2 ** 10,
+  MIB: 2 ** 20,
+  GIB: 2 ** 30
+}
+
+/** Reads an amount of bytes like `20MB`, `1.5 GiB`, `512K` or `4096`. */
+export const parseBytes = (text: string): Option.Option<number> => {
+  const match = /^(\d+(?:\.\d+)?)\s*([kmg]?(?:i?b)?)$/i.exec(text.trim())
+  const unit = unitBytes[(match?.[2] ?? "?").toUpperCase().replace(/^I?B$/, "")]
+  return match === null || unit === undefined ? Option.none() : Option.some(Number(match[1]) * unit)
+}
+
 /** How long ago something was, in its largest unit: `12s`, `5m`, `3h`, `2d`. */
 export const age = (millis: number): string => {
   const seconds = Math.max(0, Math.floor(millis / 1000))

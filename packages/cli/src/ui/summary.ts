@@ -1,6 +1,7 @@
 /**
  * Says what a job has come to. Pure: records go in, sentences come out.
  */
+import * as JobPriority from "@fanout/core/JobPriority"
 import { JobState } from "@fanout/core/JobState"
 import { Exit, type JobRecord, type OutcomeRow } from "@fanout/core/JobStore"
 import * as Outcome from "@fanout/core/Outcome"
@@ -44,6 +45,13 @@ export const counts = (progress: Progress, { failures, vanished = 0 }: Known = {
   if (bytes > 0) parts.push(format.bytes(bytes))
   return parts.join(", ")
 }
+
+/** How urgent a job is and what it may use, where somebody has set that: `high priority`, `at most 20 MiB/s`. */
+export const settings = ({ limits: { bytesPerSecond, concurrency }, priority }: JobRecord): ReadonlyArray<string> => [
+  ...priority === 0 ? [] : [`${JobPriority.nameOf(priority)} priority`],
+  ...concurrency === undefined ? [] : [`at most ${format.counted(concurrency, "task")} at once`],
+  ...bytesPerSecond === undefined ? [] : [`at most ${format.bytes(bytesPerSecond)}/s`]
+]
 
 const byFailure = (failures: Readonly<Record<string, number>>): ReadonlyArray<string> =>
   Object.entries(failures).map(([what, amount]) => `${format.count(amount)} ${failureWords[what] ?? what}`)

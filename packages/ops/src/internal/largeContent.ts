@@ -4,6 +4,7 @@
  */
 import * as Interrupter from "@fanout/core/Interrupter"
 import * as Lease from "@fanout/core/Lease"
+import * as TaskDispatcher from "@fanout/core/TaskDispatcher"
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
@@ -98,7 +99,7 @@ class Content {
     while (this.bytes < end) {
       // An owner that comes after this one goes on with the same file.
       yield* Lease.check
-      const length = yield* this.piece(end - this.bytes)
+      const length = yield* this.piece(yield* TaskDispatcher.pieceBytes(end - this.bytes))
       if (length === 0) return
       yield* this.passed(length)
       yield* this.flushNowAndThen

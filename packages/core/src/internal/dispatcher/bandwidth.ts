@@ -4,16 +4,15 @@
  */
 import type * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
+import type { Bandwidth } from "../../TaskDispatcher.ts"
 import { Chain, type Linked } from "../chain.ts"
 import type { Deadline, Deadlines } from "./deadlines.ts"
 
-export interface Bandwidth {
-  /** Waits until so many bytes may be moved. */
-  readonly take: (bytes: number) => Effect.Effect<void>
-}
-
-/** What may be moved at once after a time in which nothing was, as a time at the rate. */
+/** What may be moved at once, as a time at the rate. */
 const burstMillis = 100
+
+/** Less at once costs more calls than it is worth. */
+const leastPiece = 4096
 
 interface Waiter extends Linked<Waiter> {
   readonly bytes: number
@@ -64,6 +63,9 @@ export class TokenBucket implements Bandwidth {
       })
     })
 
+  readonly pieceUnsafe = (most: number): number =>
+    Math.max(Math.min(most, Math.floor(this.perMilli * burstMillis)), Math.min(most, leastPiece))
+
   /** Changes the rate, also for those that wait. */
   setUnsafe(bytesPerSecond: number): void {
     this.settle()
@@ -102,5 +104,6 @@ export class TokenBucket implements Bandwidth {
 
 /** One that asks several, the narrowest first. */
 export const both = (one: Bandwidth, other: Bandwidth): Bandwidth => ({
-  take: (bytes) => Effect.andThen(one.take(bytes), other.take(bytes))
+  take: (bytes) => Effect.andThen(one.take(bytes), other.take(bytes)),
+  pieceUnsafe: (most) => one.pieceUnsafe(other.pieceUnsafe(most))
 })

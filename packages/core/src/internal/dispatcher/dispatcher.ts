@@ -63,7 +63,7 @@ interface Erased {
     options?: FanOut.FanOut["options"]
   ) => Effect.Effect<unknown, unknown>
   readonly limited: TaskDispatcher["Service"]["limited"]
-  readonly throttle: TaskDispatcher["Service"]["throttle"]
+  readonly bandwidth: TaskDispatcher["Service"]["bandwidth"]
 }
 
 /** What a dispatcher has in common with those that are narrowed from it. */
@@ -92,7 +92,7 @@ class Dispatcher {
       fanOut: (name, task, source, options) => this.fanOut(name, task, source, options),
       limited: (limits) =>
         Effect.sync(() => new Dispatcher(common, new Share(common.environment, limits, share)).service),
-      throttle: share.bandwidth.take
+      bandwidth: share.bandwidth
     }
     // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- tasks, payloads and results are erased in here
     this.service = erased as unknown as TaskDispatcher["Service"]

@@ -4,7 +4,8 @@
 import type * as Clock from "effect/Clock"
 import type { Limits } from "../../LimitedTaskDispatcher.ts"
 import type { Priority } from "../../Task.ts"
-import { type Bandwidth, both, type Environment, TokenBucket } from "./bandwidth.ts"
+import type { Bandwidth } from "../../TaskDispatcher.ts"
+import { both, type Environment, TokenBucket } from "./bandwidth.ts"
 import type { Deadlines } from "./deadlines.ts"
 import * as Permits from "./permits.ts"
 

@@ -7,7 +7,7 @@ import type * as Job from "../../Job.ts"
 import type { JobHandle } from "../../JobHandle.ts"
 import * as JobId from "../../JobId.ts"
 import { ActiveJobDiffers, JobManagerError, JobNotCompleted, NotAllowed } from "../../JobManagerError.ts"
-import { type JobLimits, JobRecord } from "../../JobRecord.ts"
+import { type JobChanges, JobRecord, type JobSettings } from "../../JobRecord.ts"
 import * as JobState from "../../JobState.ts"
 import { JobNotFound, JobStoreError } from "../../JobStoreError.ts"
 import type * as Task from "../../Task.ts"
@@ -16,11 +16,6 @@ import { decode, encode } from "./codec.ts"
 import { cleanUp, messageOf } from "./end.ts"
 import type { JobRuntime } from "./runtime.ts"
 import { awaitJob, watchJob } from "./watch.ts"
-
-export interface Settings {
-  readonly priority?: number
-  readonly limits?: JobLimits
-}
 
 /** Definition of a job as far as starting and awaiting it goes. */
 type Definition<P extends Task.Codec, S extends Task.Codec, E extends Task.Codec> = Job.Any & {
@@ -49,7 +44,7 @@ export const start = Effect.fnUntraced(function*<P extends Task.Codec, S extends
   runtime: JobRuntime,
   job: Definition<P, S, E>,
   payload: P["Type"],
-  { limits = {}, priority = 0 }: Settings
+  { limits = {}, priority = 0 }: JobSettings
 ): Effect.fn.Return<JobHandle<S["Type"], E["Type"]>, JobManagerError | JobStoreError> {
   // The caller's own types say that the payload matches: where it does not, that is a defect.
   const encoded = yield* Effect.orDie(encode(job.payload, payload))
@@ -200,18 +195,22 @@ export const cancel = Effect.fnUntraced(function*(runtime: JobRuntime, id: JobId
 })
 
 /** Changes how urgent a job is and how much it may use. A running one obeys once its owner has looked. */
-export const set = (runtime: JobRuntime, id: JobId.JobId, { limits, priority }: Settings) =>
+export const set = (runtime: JobRuntime, id: JobId.JobId, { limits = {}, priority }: JobChanges) =>
   change(runtime, id, (record, now): Decision => {
+    const { bytesPerSecond, concurrency } = { ...record.limits, ...limits }
     const next = record.with({
       updatedAt: now,
       priority: priority ?? record.priority,
-      limits: limits === undefined ? record.limits : { ...record.limits, ...limits }
+      limits: {
+        ...typeof concurrency === "number" ? { concurrency } : {},
+        ...typeof bytesPerSecond === "number" ? { bytesPerSecond } : {}
+      }
     })
-    const said = (Object.entries({ priority, ...limits })).flatMap(([name, value]) =>
-      value === undefined ? [] : [`${name} ${value}`]
+    const said = Object.entries({ priority, ...limits }).flatMap(([name, value]) =>
+      value === undefined ? [] : [`${name} ${value ?? "off"}`]
     )
     return JobState.isTerminal(record.state)
-      ? notAllowed(id, record.state._tag, "set: it has ended")
+      ? notAllowed(id, record.state._tag, "set any more")
       : Effect.succeed({ record: next, line: `Set ${said.join(", ")}` })
   })
 
