@@ -4,6 +4,7 @@
 import * as Command from "effect/cli/Command"
 import { copy } from "./commands/copy.ts"
 import { remove } from "./commands/delete.ts"
+import { examine } from "./commands/doctor.ts"
 import { hash } from "./commands/hash.ts"
 import { jobs } from "./commands/jobs.ts"
 import { move } from "./commands/move.ts"
@@ -19,8 +20,9 @@ export const cli = Command.make("fanout").pipe(
     { command: "fanout verify Photos /mnt/backup/Photos", description: "Compare two trees, byte by byte" },
     { command: "fanout delete build", description: "Delete a folder with all that is in it" },
     { command: "fanout jobs list", description: "Show what was started, here and in other terminals" },
+    { command: "fanout doctor", description: "Tell what this machine allows, and what is wrong" },
     { command: "fanout --completions bash", description: "Print completions for a shell" }
   ]),
-  Command.withSubcommands([copy, move, remove, hash, verify, jobs]),
+  Command.withSubcommands([copy, move, remove, hash, verify, jobs, examine]),
   Command.withGlobalFlags([Settings.db])
 )

@@ -7,9 +7,9 @@ import type { JobManagerError } from "@fanout/core/JobManagerError"
 import type { JobRecord, JobStore } from "@fanout/core/JobStore"
 import type { JobStoreError } from "@fanout/core/JobStoreError"
 import type { OwnerLiveness } from "@fanout/core/OwnerLiveness"
+import type { FilePath } from "@fanout/ops/FilePath"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
-import * as Descriptors from "./Descriptors.ts"
 import * as Settings from "./Settings.ts"
 import * as Stop from "./Stop.ts"
 import type { StoreHealth } from "./StoreHealth.ts"
@@ -17,15 +17,15 @@ import type { StoreHealth } from "./StoreHealth.ts"
 /** How a command runs jobs. */
 export interface Options {
   readonly claim: Claim
+  /** How many files are worked on at the same time; as many as are right for `paths` where nobody says. */
   readonly concurrency?: Option.Option<number>
+  /** What is worked on, from the root on. */
+  readonly paths?: ReadonlyArray<FilePath>
   /** Whether the job is sure to need threads. */
   readonly needsThreads?: boolean
   /** Whether what is recorded is to survive a power cut at once. */
   readonly isDurable?: boolean
 }
-
-/** Number of files worked on at the same time, where nobody says how many. */
-const defaultConcurrency = 16
 
 /** Says what went wrong with jobs, and the way out. */
 export const explained = <A, R>(
@@ -39,7 +39,7 @@ export const explained = <A, R>(
 
 /** Runs an effect beside a manager of jobs, and says what went wrong with them. */
 export const withJobs =
-  ({ claim, concurrency = Option.none(), isDurable = false, needsThreads }: Options) =>
+  ({ claim, concurrency = Option.none(), isDurable = false, needsThreads, paths = [] }: Options) =>
   <A, R>(effect: Effect.Effect<A, JobManagerError | JobStoreError | Stop.Stop, R>): Effect.Effect<
     A,
     Stop.Stop,
@@ -52,7 +52,8 @@ export const withJobs =
         claim,
         needsThreads,
         isDurable,
-        concurrency: Descriptors.atMost(Option.getOrElse(concurrency, () => defaultConcurrency)),
+        concurrency,
+        paths,
         filename
       })
       return yield* explained(Effect.provide(effect, runtime))

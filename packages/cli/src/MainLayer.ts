@@ -4,7 +4,8 @@
 import * as JobManager from "@fanout/core/JobManager"
 import type { JobStore } from "@fanout/core/JobStore"
 import type { JobStoreError } from "@fanout/core/JobStoreError"
-import { layerOwnerLiveness, layerSqlClient, layerSqlite } from "@fanout/core/node"
+import * as Machine from "@fanout/core/Machine"
+import { layerOwnerLiveness, layerSqlClient, layerSqlite, readMachine, storageOf } from "@fanout/core/node"
 import type { OwnerLiveness } from "@fanout/core/OwnerLiveness"
 import * as Pools from "@fanout/core/Pools"
 import * as Copy from "@fanout/ops/Copy"
@@ -12,6 +13,7 @@ import * as CopyEntryLive from "@fanout/ops/CopyEntryLive"
 import * as Delete from "@fanout/ops/Delete"
 import * as DeleteBatchLive from "@fanout/ops/DeleteBatchLive"
 import * as DeleteOneLive from "@fanout/ops/DeleteOneLive"
+import type { FilePath } from "@fanout/ops/FilePath"
 import * as Hash from "@fanout/ops/Hash"
 import * as HashCheck from "@fanout/ops/HashCheck"
 import * as HashTaskLive from "@fanout/ops/HashTaskLive"
@@ -24,6 +26,7 @@ import * as Verify from "@fanout/ops/Verify"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
+import * as Option from "effect/Option"
 import * as Scope from "effect/Scope"
 import * as ProcessExit from "./ProcessExit.ts"
 import * as StoreHealth from "./StoreHealth.ts"
@@ -104,10 +107,23 @@ const remove = (others: Others) =>
       : Effect.provide(Delete.program(payload), DeleteBatchLive.layerShared(others.forCalls))
   ).pipe(Layer.provide(DeleteOneLive.layer), Layer.provide(Trash.layer))
 
+/** Pools as large as the machine, and what the files are on, allow. */
+const pools = (concurrency: Option.Option<number>, paths: ReadonlyArray<FilePath>): Layer.Layer<Pools.Pools> =>
+  Layer.unwrap(Effect.gen(function*() {
+    const machine = yield* readMachine
+    const storages = (yield* Effect.forEach(paths, storageOf)).flatMap(Option.toArray)
+    const sizes = Machine.poolSizes(machine, storages).map(({ name, size }) => [name, size] as const)
+    const io = Option.map(concurrency, (wanted) => ({ io: Machine.filesWithin(machine, wanted) }))
+    return Pools.layer({ ...Object.fromEntries(sizes), ...Option.getOrElse(io, () => ({})) })
+  }))
+
 /** Layer that runs the jobs which it may claim. */
-export const layer = ({ claim, concurrency, filename, isDurable, needsThreads = false }: {
+export const layer = ({ claim, concurrency, filename, isDurable, needsThreads = false, paths }: {
   readonly claim: JobManager.Claim
-  readonly concurrency: number
+  /** How many files are worked on at the same time, if somebody says so. */
+  readonly concurrency: Option.Option<number>
+  /** What is worked on, from the root on. */
+  readonly paths: ReadonlyArray<FilePath>
   readonly filename: string
   /** Whether what is recorded is to survive a power cut at once. */
   readonly isDurable: boolean
@@ -131,7 +147,7 @@ export const layer = ({ claim, concurrency, filename, isDurable, needsThreads = 
               ]
             )
           ),
-          Layer.provide(Pools.layer({ io: concurrency })),
+          Layer.provide(pools(concurrency, paths)),
           Layer.provideMerge([Layer.provide(StoreHealth.layer, store), layerOwnerLiveness])
         )
     )

@@ -78,6 +78,6 @@ export const bandwidth = (description: string) =>
 export const concurrency = Flag.Int("concurrency").pipe(
   Flag.withMetavar("N"),
   Flag.filter((n) => n >= 1 && n <= 1024, () => "Expected a number from 1 to 1024"),
-  Flag.withDescription("How many files are worked on at the same time (default: 16)"),
+  Flag.withDescription("How many files are worked on at the same time (default: what `fanout doctor` tells)"),
   Flag.optional
 )

@@ -4,7 +4,7 @@
 import { readFileSync } from "node:fs"
 
 // libuv reads the number of its threads once, before its first file call, so it can't wait for the arguments' parser.
-const concurrency = Number(/ --concurrency[ =](\d{1,4})\b/.exec(process.argv.join(" "))?.[1] ?? 16)
+const concurrency = Number(/ --concurrency[ =](\d{1,4})\b/.exec(process.argv.join(" "))?.[1] ?? 32)
 process.env["UV_THREADPOOL_SIZE"] ||= String(Math.min(Math.max(concurrency, 4), 128))
 
 const manifest: { readonly version: string } = JSON.parse(

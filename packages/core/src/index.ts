@@ -86,6 +86,11 @@ export * as LimitedTaskDispatcher from "./LimitedTaskDispatcher.ts"
 /**
  * @since 0.1.0
  */
+export * as Machine from "./Machine.ts"
+
+/**
+ * @since 0.1.0
+ */
 export * as Outcome from "./Outcome.ts"
 
 /**

@@ -7,10 +7,12 @@
  */
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
+import * as Option from "effect/Option"
 import * as Reactivity from "effect/reactivity/Reactivity"
 import type * as RpcGroup from "effect/rpc/RpcGroup"
 import * as SqlClient from "effect/sql/SqlClient"
 import * as DatabaseFile from "./internal/node/databaseFile.ts"
+import * as NodeMachine from "./internal/node/machine.ts"
 import * as Owners from "./internal/node/ownerLiveness.ts"
 import * as SqliteClient from "./internal/node/sqliteClient.ts"
 import * as Threads from "./internal/node/threads.ts"
@@ -18,6 +20,7 @@ import { storageFailure, whileBusy } from "./internal/sql/access.ts"
 import { sqliteProblem } from "./internal/sql/sqliteDialect.ts"
 import type { JobStore } from "./JobStore.ts"
 import { JobStoreError } from "./JobStoreError.ts"
+import type { Machine, Storage } from "./Machine.ts"
 import { OwnerLiveness } from "./OwnerLiveness.ts"
 import * as SqlJobStore from "./SqlJobStore.ts"
 import type * as Task from "./Task.ts"
@@ -107,6 +110,24 @@ export const layerOwnerLiveness: Layer.Layer<OwnerLiveness> = Layer.sync(OwnerLi
     isDead: (owner) => Effect.sync(() => Owners.isDead(self, owner, Owners.look))
   })
 })
+
+/**
+ * Looks at what this process may use of the machine.
+ *
+ * @category accessors
+ * @since 0.1.0
+ */
+export const readMachine: Effect.Effect<Machine> = Effect.sync(NodeMachine.readMachine)
+
+/**
+ * Tells what is under an absolute path, links in it not followed, on Linux; `None` elsewhere. It asks the table
+ * of mounts, not the file system, which may never answer.
+ *
+ * @category accessors
+ * @since 0.1.0
+ */
+export const storageOf = (path: string): Effect.Effect<Option.Option<Storage>> =>
+  Effect.sync(() => Option.fromUndefinedOr(NodeMachine.storageOf(path)))
 
 /**
  * What threads run, and within which limits.

@@ -6,6 +6,7 @@ import { Owner, OwnerLiveness } from "@fanout/core/OwnerLiveness"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Layer from "effect/Layer"
+import * as Option from "effect/Option"
 import * as Reactivity from "effect/reactivity/Reactivity"
 import { SqlClient } from "effect/sql/SqlClient"
 import { type ChildProcess, spawn, spawnSync } from "node:child_process"
@@ -14,7 +15,8 @@ import * as fs from "node:fs"
 import { syncBuiltinESMExports } from "node:module"
 import * as os from "node:os"
 import * as path from "node:path"
-import { mountTypeOf, unsafeFileSystem } from "../src/internal/node/databaseFile.ts"
+import { unsafeFileSystem } from "../src/internal/node/databaseFile.ts"
+import { descriptorsIn, kindOf, mountOf } from "../src/internal/node/machine.ts"
 import { isDead, parseStat, type Sight } from "../src/internal/node/ownerLiveness.ts"
 import * as SqliteClient from "../src/internal/node/sqliteClient.ts"
 import { jobStoreContract } from "./JobStoreContract.ts"
@@ -181,12 +183,42 @@ describe("layerSqlite", () => {
       "43 22 0:33 / /home/user rw - nfs4 server: rw",
       ""
     ].join("\n")
-    assert.strictEqual(mountTypeOf(mounts, "/mnt/my disk/jobs.db"), "fuseblk")
-    assert.strictEqual(mountTypeOf(mounts, "/mnt/my disks"), "tmpfs")
-    assert.strictEqual(mountTypeOf(mounts, "/home/user"), "nfs4")
-    assert.strictEqual(mountTypeOf(mounts, "/home/username"), "ext4")
-    assert.isUndefined(mountTypeOf("", "/home"))
+    assert.strictEqual(mountOf(mounts, "/mnt/my disk/jobs.db")?.type, "fuseblk")
+    assert.strictEqual(mountOf(mounts, "/mnt/my disks")?.type, "tmpfs")
+    assert.strictEqual(mountOf(mounts, "/home/user")?.type, "nfs4")
+    assert.strictEqual(mountOf(mounts, "/home/username")?.type, "ext4")
+    assert.isUndefined(mountOf("", "/home"))
   })
+})
+
+describe("the machine", () => {
+  it("tells what a mount is on", () => {
+    const kind = (type: string, rotational = false) => kindOf({ device: "8:1", type }, () => rotational)
+    assert.deepStrictEqual(["ext4", "fuseblk"].map((type) => kind(type)), ["disk", "disk"])
+    assert.deepStrictEqual(["ext4", "btrfs"].map((type) => kind(type, true)), ["rotational", "rotational"])
+    assert.deepStrictEqual(["nfs4", "cifs", "9p"].map((type) => kind(type, true)), ["network", "network", "network"])
+    assert.deepStrictEqual(["fuse.sshfs", "fuse"].map((type) => kind(type)), ["userSpace", "userSpace"])
+    assert.strictEqual(kind("tmpfs", true), "memory")
+  })
+
+  it("reads the limit of descriptors", () => {
+    const limits = (most: string) =>
+      `Limit   Soft Limit   Hard Limit   Units\nMax open files   ${most}   1048576   files\n`
+    assert.strictEqual(descriptorsIn(limits("1024")), 1024)
+    assert.isUndefined(descriptorsIn(limits("unlimited")))
+    assert.isUndefined(descriptorsIn(""))
+  })
+
+  it.effect("is this one", () =>
+    Effect.gen(function*() {
+      const machine = yield* Node.readMachine
+      assert.isAtLeast(machine.cores, 1)
+      assert.isAtLeast(machine.memoryBytes, 2 ** 26)
+      assert.deepStrictEqual(
+        (yield* Node.storageOf("/proc/self")).pipe(Option.map(({ type }) => type)),
+        Option.some("proc")
+      )
+    }))
 })
 
 describe("the SQLite client", () => {

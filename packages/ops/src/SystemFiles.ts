@@ -81,6 +81,14 @@ const fastest = (way: Way): Effect.Effect<SystemCalls> =>
     : Effect.succeed(nodeCalls[way])
 
 /**
+ * Whether calls are made straight through the C library, as they are where that can be loaded.
+ *
+ * @category accessors
+ * @since 0.1.0
+ */
+export const isNative: Effect.Effect<boolean> = Effect.map(fastest("later"), (calls) => calls !== nodeCalls.later)
+
+/**
  * Layer that calls the file system, and lets other fibers run in the meantime.
  *
  * **Gotchas**

@@ -269,7 +269,8 @@ export const run = (
     const options = { json, quiet }
     const request = yield* requestOf(kind, given, rest)
     if (dryRun) return yield* whileRead(runDry(kind, request, options))
-    yield* withJobs({ claim: { ids: [] }, concurrency, isDurable: kind.isDurable })(
+    const paths = [...request.sources, request.destination]
+    yield* withJobs({ claim: { ids: [] }, concurrency, paths, isDurable: kind.isDurable })(
       Effect.gen(function*() {
         const started = yield* startOrGoOn(kind, request, given, options)
         yield* RunJob.run(started.id, options, yield* outputOf(request, given, started))

@@ -4,6 +4,7 @@
 import * as fs from "node:fs"
 import * as path from "node:path"
 import { StorageFailure, type StorageProblem, UnsafeFileSystem } from "../../JobStoreError.ts"
+import { localFuse, mountOf } from "./machine.ts"
 
 /**
  * File systems on which a write-ahead log is not safe: its index is memory that the processes share, which those of
@@ -32,29 +33,12 @@ const shared: ReadonlyMap<number, string> = new Map([
 
 const fuse = 0x65735546
 
-/** File systems in user space that keep their files on a disk of this machine. */
-const localFuse = new Set(["fuseblk", "fuse.fuse-overlayfs"])
-
 /** Name of a file system where a database is not safe. `mountType` says what stands behind FUSE. */
 export const unsafeFileSystem = (type: number, mountType: () => string | undefined): string | undefined => {
   const magic = type >>> 0
   if (magic !== fuse) return shared.get(magic)
   const mounted = mountType()
   return mounted !== undefined && localFuse.has(mounted) ? undefined : `FUSE (${mounted ?? "unknown"})`
-}
-
-/** Type of the mount that a path is in, from the text of `/proc/self/mountinfo`. */
-export const mountTypeOf = (mountinfo: string, real: string): string | undefined => {
-  let best: { readonly point: string; readonly type: string | undefined } = { point: "", type: undefined }
-  for (const line of mountinfo.split("\n")) {
-    const [before = "", after = ""] = line.split(" - ", 2)
-    const escaped = before.split(" ")[4] ?? ""
-    const point = escaped.replaceAll(/\\(\d{3})/g, (_, octal: string) => String.fromCharCode(Number.parseInt(octal, 8)))
-    const inside = point === "/" || real === point || real.startsWith(`${point}/`)
-    // A later mount on the same point hides an earlier one.
-    if (point !== "" && inside && point.length >= best.point.length) best = { point, type: after.split(" ")[0] }
-  }
-  return best.type
 }
 
 /**
@@ -69,7 +53,7 @@ export const prepare = (filename: string): string => {
   const place = existing === undefined ? folder : file
   const fileSystem = unsafeFileSystem(
     process.platform === "linux" ? fs.statfsSync(place).type : 0,
-    () => mountTypeOf(fs.readFileSync("/proc/self/mountinfo", "utf8"), fs.realpathSync(place))
+    () => mountOf(fs.readFileSync("/proc/self/mountinfo", "utf8"), fs.realpathSync(place))?.type
   )
   if (fileSystem !== undefined) throw new UnsafeFileSystem({ path: file, fileSystem })
   if (existing === undefined) {

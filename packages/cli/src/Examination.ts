@@ -1,0 +1,89 @@
+/**
+ * Looks at what `fanout doctor` tells. Nothing is made or changed, except that tables of an older version are brought
+ * up to date as they are by any other command.
+ */
+import { JobStore } from "@fanout/core/JobStore"
+import type { JobStoreError } from "@fanout/core/JobStoreError"
+import * as Machine from "@fanout/core/Machine"
+import { layerOwnerLiveness, layerSqlClient, layerSqlite, readMachine, storageOf } from "@fanout/core/node"
+import { OwnerLiveness } from "@fanout/core/OwnerLiveness"
+import * as FilePath from "@fanout/ops/FilePath"
+import * as SystemFiles from "@fanout/ops/SystemFiles"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as Option from "effect/Option"
+import { SqlClient } from "effect/sql/SqlClient"
+import type { SqlError } from "effect/sql/SqlError"
+import * as fs from "node:fs"
+import * as Stop from "./Stop.ts"
+import * as doctor from "./ui/doctor.ts"
+import * as format from "./ui/format.ts"
+
+const program: Effect.Effect<ReadonlyArray<doctor.Check>> = Effect.map(SystemFiles.isNative, (isNative) => [
+  { what: "Node", state: "ok", found: `${process.version}, ${process.platform} on ${process.arch}` },
+  isNative
+    ? { what: "system calls", state: "ok", found: "by descriptor, through the C library" }
+    : {
+      what: "system calls",
+      state: "lacking",
+      found: "through node:fs: slower, and less is kept of a file (docs/copy.md)"
+    }
+])
+
+/** More jobs than that are not looked at. */
+const mostJobs = 10_000
+
+const activeJobs = Effect.gen(function*() {
+  const store = yield* JobStore
+  const liveness = yield* OwnerLiveness
+  const records = yield* store.list({ states: ["Queued", "Running", "Paused"], limit: mostJobs })
+  const lost: Array<string> = []
+  for (const { id, lease } of yield* store.held) {
+    if (Option.isSome(lease) && (yield* liveness.isDead(lease.value.owner))) lost.push(id)
+  }
+  return doctor.jobs(records, lost)
+})
+
+/** What SQLite finds wrong with the pages and indexes of the file. */
+const complaints: Effect.Effect<ReadonlyArray<string>, SqlError, SqlClient> = SqlClient.use((sql) =>
+  Effect.map(
+    sql<{ readonly quick_check: string }>`pragma quick_check(10)`,
+    (rows) => rows.map(({ quick_check }) => quick_check).filter((line) => line !== "ok")
+  )
+)
+
+const database = (filename: string): Effect.Effect<ReadonlyArray<doctor.Check>> => {
+  const what = "database"
+  const size = filename === ":memory:" ? undefined : fs.statSync(filename, { throwIfNoEntry: false })?.size
+  if (size === undefined) {
+    return Effect.succeed([{ what, state: "ok", found: `none yet: the first job makes ${filename}` }])
+  }
+  const broken = (found: string): ReadonlyArray<doctor.Check> => [{ what, state: "broken", found }]
+  return Effect.gen(function*() {
+    const wrong = yield* Effect.provide(complaints, layerSqlClient({ filename }))
+    if (wrong.length > 0) return broken(`${filename} is damaged: ${wrong.join("; ")}`)
+    const jobs = yield* Effect.provide(activeJobs, Layer.merge(layerSqlite({ filename }), layerOwnerLiveness))
+    const whole: doctor.Check = { what, state: "ok", found: `${filename}, ${format.bytes(size)}, whole` }
+    return [whole, ...jobs]
+  }).pipe(
+    Effect.catchTags({
+      JobStoreError: (error: JobStoreError) => Effect.succeed(broken(Stop.fromStore(filename)(error).sentence)),
+      SqlError: (error) => Effect.succeed(broken(`${filename} can't be read: ${String(error.reason.cause)}`))
+    })
+  )
+}
+
+/** What is found for work on such paths, with this database. */
+export const examination = Effect.fnUntraced(function*(filename: string, paths: ReadonlyArray<FilePath.FilePath>) {
+  const machine = yield* readMachine
+  const storages = yield* Effect.forEach(paths, storageOf)
+  const checks = [
+    ...yield* program,
+    ...doctor.machine(machine),
+    ...paths.map((path, index) =>
+      doctor.storage(FilePath.display(path), Option.getOrUndefined(storages[index] ?? Option.none()))
+    ),
+    ...yield* database(filename)
+  ]
+  return { checks, pools: Machine.poolSizes(machine, storages.flatMap(Option.toArray)) }
+})

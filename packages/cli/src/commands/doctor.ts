@@ -1,0 +1,62 @@
+/**
+ * `fanout doctor`: tells what this machine allows, what follows from it, and what is wrong.
+ */
+import type * as Machine from "@fanout/core/Machine"
+import * as FilePath from "@fanout/ops/FilePath"
+import * as Argument from "effect/cli/Argument"
+import * as Command from "effect/cli/Command"
+import * as Param from "effect/cli/Param"
+import * as Effect from "effect/Effect"
+import * as Arguments from "../Arguments.ts"
+import * as ExitCode from "../ExitCode.ts"
+import * as Settings from "../Settings.ts"
+import * as Stop from "../Stop.ts"
+import * as doctor from "../ui/doctor.ts"
+import * as events from "../ui/events.ts"
+import { table } from "../ui/table.ts"
+import { columns, print, whileRead } from "../ui/View.ts"
+
+const config = {
+  paths: Param.makeSingle({ kind: Param.argumentKind, name: "PATH", primitiveType: Settings.path }).pipe(
+    Argument.withDescription("Files and folders that are to be worked on (default: the current folder)"),
+    Argument.variadic()
+  ),
+  json: Settings.json
+}
+
+const show = (checks: ReadonlyArray<doctor.Check>, pools: ReadonlyArray<Machine.PoolSize>, json: boolean) => {
+  const width = columns(process.stdout)
+  const lines = json
+    ? [
+      ...checks.map((check) => events.line("check", { ...check })),
+      ...pools.map((pool) => events.line("pool", { ...pool }))
+    ]
+    : [
+      ...table(["", "WHAT", "FOUND"], checks.map(doctor.row), width),
+      "",
+      ...table(["POOL", "PERMITS", "WHY"], pools.map(({ name, size, why }) => [name, String(size), why]), width)
+    ]
+  return Effect.forEach(lines, print, { discard: true })
+}
+
+/** `fanout doctor` */
+export const examine = Command.make("doctor", config, ({ json, paths }) =>
+  Effect.gen(function*() {
+    if (paths.includes("")) return yield* Stop.usage("An empty name is the name of no file.")
+    const given = paths.length === 0 ? [Arguments.workingFolder()] : paths.map((path) => FilePath.make(path))
+    const absolute = given.map((path) => FilePath.join(Arguments.workingFolder(), path))
+    const { examination } = yield* Effect.promise(() => import("../Examination.ts"))
+    const { checks, pools } = yield* examination(yield* Settings.database, absolute)
+    yield* whileRead(show(checks, pools, json))
+    if (checks.some(({ state }) => state === "broken")) return yield* Stop.withCode(ExitCode.someFailed)
+  })).pipe(
+    Command.withDescription(
+      "Tell what this machine allows, how large the pools are and why, and what is wrong with the database of jobs"
+    ),
+    Command.withShortDescription("Tell what this machine allows, and what is wrong"),
+    Command.withExamples([
+      { command: "fanout doctor", description: "Before the first job, or when something is odd" },
+      { command: "fanout doctor Photos /mnt/nas", description: "Tell what is under these paths, too" },
+      { command: "fanout doctor --json", description: "The same for programs, one JSON object on each line" }
+    ])
+  )

@@ -1,0 +1,66 @@
+/**
+ * Says what an examination has found. Pure: findings go in, sentences come out.
+ */
+import * as JobState from "@fanout/core/JobState"
+import type { JobRecord } from "@fanout/core/JobStore"
+import type * as Machine from "@fanout/core/Machine"
+import * as format from "./format.ts"
+
+/** One thing that was looked at. What is lacking costs something; what is broken has to be mended. */
+export interface Check {
+  readonly what: string
+  readonly state: "ok" | "lacking" | "broken"
+  readonly found: string
+}
+
+const marks = { ok: "ok", lacking: "-", broken: "BAD" } as const
+
+/** Row of a table. */
+export const row = (
+  { found, state, what }: Check
+): ReadonlyArray<string> => [marks[state], what, format.printable(found)]
+
+/** What the machine allows. */
+export const machine = ({ cores, descriptors, memoryBytes }: Machine.Machine): ReadonlyArray<Check> => [
+  { what: "processor", state: "ok", found: format.counted(cores, "core") },
+  { what: "memory", state: "ok", found: format.bytes(memoryBytes) },
+  {
+    what: "open files",
+    state: descriptors !== undefined && descriptors < 1024 ? "lacking" : "ok",
+    found: descriptors === undefined
+      ? "as many as the system allows"
+      : `${format.count(descriptors)} at most${descriptors < 1024 ? ", which holds up copies: see `ulimit -n`" : ""}`
+  }
+]
+
+const places: Readonly<Record<Machine.StorageKind, string>> = {
+  memory: "in memory",
+  disk: "on a disk",
+  rotational: "on a disk with heads that move",
+  network: "on another machine",
+  userSpace: "answered for by a program"
+}
+
+/** What is under a path. */
+export const storage = (path: string, found: Machine.Storage | undefined): Check => ({
+  what: path,
+  state: "ok",
+  found: found === undefined
+    ? "what it is on is not known"
+    : `${found.type} at ${found.mountPoint}, ${places[found.kind]} (${found.source})`
+})
+
+/** Jobs that are not over, by what they wait for. */
+export const jobs = (records: ReadonlyArray<JobRecord>, lost: ReadonlyArray<string>): ReadonlyArray<Check> => {
+  const active = records.filter(({ state }) => JobState.isActive(state))
+  const byState = Map.groupBy(active, ({ state }) => state._tag.toLowerCase())
+  const counts = Array.from(byState, ([state, { length }]) => `${length} ${state}`)
+  return [
+    { what: "jobs", state: "ok", found: counts.length === 0 ? "none that is not over" : counts.join(", ") },
+    ...lost.map((id): Check => ({
+      what: "job",
+      state: "lacking",
+      found: `${id} has lost its process: \`fanout jobs resume ${id}\` goes on with it`
+    }))
+  ]
+}

@@ -1,0 +1,110 @@
+/**
+ * Looks at the machine: cores, memory, descriptors, and what files are on.
+ *
+ * The table of mounts and `/sys` tell what a path is on without a call to its file system, which may never answer.
+ */
+import * as fs from "node:fs"
+import * as os from "node:os"
+import type { Machine, Storage, StorageKind } from "../../Machine.ts"
+
+const textOf = (file: string): string | undefined => {
+  try {
+    return fs.readFileSync(file, "utf8")
+  } catch {
+    return undefined
+  }
+}
+
+/** Soft limit of open files, in the text of `/proc/self/limits` (proc(5)). */
+export const descriptorsIn = (limits: string): number | undefined => {
+  const most = Number(/^Max open files +(\d+)/m.exec(limits)?.[1] ?? Number.NaN)
+  return Number.isNaN(most) ? undefined : most
+}
+
+export const readMachine = (): Machine => {
+  const constrained = process.constrainedMemory()
+  const total = os.totalmem()
+  return {
+    // libuv takes the limits of a container into account.
+    cores: os.availableParallelism(),
+    // Without a limit, a cgroup tells a number beyond all memory.
+    memoryBytes: constrained > 0 && constrained < total ? constrained : total,
+    descriptors: descriptorsIn(textOf("/proc/self/limits") ?? "")
+  }
+}
+
+/** One line of `/proc/self/mountinfo`. */
+interface Mount {
+  /** Numbers of the device: `8:1`. */
+  readonly device: string
+  readonly point: string
+  readonly type: string
+  readonly source: string
+}
+
+const unescape = (field: string): string =>
+  field.replaceAll(/\\(\d{3})/g, (_, octal: string) => String.fromCharCode(Number.parseInt(octal, 8)))
+
+const parse = (line: string): Mount | undefined => {
+  const [before = "", after = ""] = line.split(" - ", 2)
+  const [, , device, , point] = before.split(" ")
+  const [type, source] = after.split(" ")
+  return device === undefined || point === undefined || type === undefined || source === undefined
+    ? undefined
+    : { device, point: unescape(point), type, source: unescape(source) }
+}
+
+/** The mount that an absolute path is in, from the text of `/proc/self/mountinfo`. */
+export const mountOf = (mountinfo: string, path: string): Mount | undefined => {
+  let best: Mount | undefined
+  for (const line of mountinfo.split("\n")) {
+    const mount = parse(line)
+    if (mount === undefined) continue
+    const { point } = mount
+    const isInside = point === "/" || path === point || path.startsWith(`${point}/`)
+    // A later mount on the same point hides an earlier one.
+    if (isInside && point.length >= (best?.point.length ?? 0)) best = mount
+  }
+  return best
+}
+
+/** What the kernel makes up as it is asked costs as little. */
+const inMemory = new Set(["tmpfs", "ramfs", "devtmpfs", "hugetlbfs", "proc", "sysfs", "cgroup", "cgroup2", "debugfs"])
+
+const onNetwork = new Set(
+  "nfs nfs4 cifs smb3 smbfs 9p afs ceph glusterfs lustre gpfs gfs2 ocfs2 beegfs pvfs2 vboxsf vmhgfs prl_fs virtiofs"
+    .split(" ")
+)
+
+/** File systems in user space that keep their files on a disk of this machine. */
+export const localFuse: ReadonlySet<string> = new Set(["fuseblk", "fuse.fuse-overlayfs"])
+
+/** Hypervisors call their disks rotational whatever is behind them. */
+const isVirtual = (sysPath: string): boolean => /\/(?:vd|xvd|nbd)[a-z0-9]+(?:\/|$)/.test(sysPath)
+
+/** Whether the heads of a disk have to move, by what `/sys` tells of a device or of the disk that it is a part of. */
+const isRotational = (device: string): boolean => {
+  try {
+    const folder = fs.realpathSync(`/sys/dev/block/${device}`)
+    const told = textOf(`${folder}/queue/rotational`) ?? textOf(`${folder}/../queue/rotational`)
+    return told?.trim() === "1" && !isVirtual(folder)
+  } catch {
+    return false
+  }
+}
+
+/** What a mount is on. `rotational` asks about a device by its numbers. */
+export const kindOf = (
+  { device, type }: Pick<Mount, "device" | "type">,
+  rotational: (device: string) => boolean = isRotational
+): StorageKind => {
+  if (inMemory.has(type)) return "memory"
+  if (onNetwork.has(type)) return "network"
+  if (type.startsWith("fuse") && !localFuse.has(type)) return "userSpace"
+  return rotational(device) ? "rotational" : "disk"
+}
+
+export const storageOf = (path: string): Storage | undefined => {
+  const mount = mountOf(textOf("/proc/self/mountinfo") ?? "", path)
+  return mount && { kind: kindOf(mount), mountPoint: mount.point, type: mount.type, source: mount.source }
+}

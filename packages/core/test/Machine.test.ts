@@ -1,0 +1,35 @@
+import { assert, describe, it } from "@effect/vitest"
+import * as Machine from "@fanout/core/Machine"
+
+const machine: Machine.Machine = { cores: 8, memoryBytes: 2 ** 34, descriptors: 1024 }
+const on = (kind: Machine.StorageKind): Machine.Storage => ({ kind, mountPoint: "/", type: "ext4", source: "/dev/sda" })
+const sizeOf = (name: string, sizes: ReadonlyArray<Machine.PoolSize>) => sizes.find((one) => one.name === name)
+
+describe("Machine", () => {
+  it("sizes pools by cores, and by the slowest storage", () => {
+    assert.strictEqual(sizeOf("cpu", Machine.poolSizes(machine, []))?.size, 8)
+    const io = (...kinds: ReadonlyArray<Machine.StorageKind>) =>
+      sizeOf("io", Machine.poolSizes(machine, kinds.map(on)))?.size
+    assert.deepStrictEqual([io(), io("memory", "disk"), io("disk", "network"), io("rotational", "disk")], [
+      16,
+      16,
+      32,
+      4
+    ])
+  })
+
+  it("leaves eight descriptors to each task, beside what the process needs itself, and says so", () => {
+    const few = { ...machine, descriptors: 64 }
+    assert.deepStrictEqual(sizeOf("io", Machine.poolSizes(few, [])), {
+      name: "io",
+      size: 3,
+      why: "no more than 64 descriptors may be open, 8 a task"
+    })
+    assert.deepStrictEqual(
+      [64, 168, 1024, 20].map((descriptors) => Machine.filesWithin({ ...machine, descriptors }, 16)),
+      [3, 16, 16, 1]
+    )
+    assert.strictEqual(Machine.filesWithin(machine, 1024), 123)
+    assert.strictEqual(Machine.filesWithin({ ...machine, descriptors: undefined }, 1024), 1024)
+  })
+})
