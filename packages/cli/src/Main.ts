@@ -10,6 +10,7 @@ import * as Command from "effect/cli/Command"
 import * as GlobalFlag from "effect/cli/GlobalFlag"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
+import * as Layer from "effect/Layer"
 import * as Logger from "effect/Logger"
 import * as LogLevel from "effect/LogLevel"
 import * as Runtime from "effect/Runtime"
@@ -52,13 +53,21 @@ const logger = Logger.make<unknown, void>(({ cause, logLevel, message }) => {
 
 const isDebugging = process.env["FANOUT_DEBUG"] === "1"
 
+/** Where spans and metrics are sent to, by the variable that all programs take it from; nowhere without it. */
+const telemetry = (version: string): Layer.Layer<never> => {
+  const endpoint = process.env["OTEL_EXPORTER_OTLP_ENDPOINT"]
+  return endpoint === undefined || endpoint === ""
+    ? Layer.empty
+    : Layer.unwrap(Effect.map(Effect.promise(() => import("./Telemetry.ts")), ({ layer }) => layer(endpoint, version)))
+}
+
 const program = (version: string) =>
   Effect.suspend(() => Command.runWith(cli, { version })(Arguments.ofProcess())).pipe(
     Effect.provideService(CliConfig.CliConfig, {
       builtIns: [GlobalFlag.Help, GlobalFlag.Version, GlobalFlag.Completions]
     }),
     Effect.provideService(CliOutput.Presenter, presenter),
-    Effect.provide([NodeServices.layer, Logger.layer([logger])]),
+    Effect.provide([NodeServices.layer, Logger.layer([logger]), telemetry(version)]),
     Effect.catchCause((cause) => {
       const stop = toStop(cause)
       const trace = isDebugging ? [Cause.pretty(cause)] : []

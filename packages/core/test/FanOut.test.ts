@@ -280,7 +280,7 @@ describe("FanOut at its edges", () => {
         ))
 
       const first = yield* run
-      assert.deepStrictEqual(first.exit, Exit.fail("no room"))
+      assert.deepStrictEqual(Exit.findErrorOption(first.exit), Option.some("no room" as const))
       assert.strictEqual(given.length, 8)
 
       const { exit } = yield* run

@@ -29,6 +29,7 @@ export const asRun = <A, E, R>(
     const { progress } = yield* store.pulse(JobId.make(id))
     const run = yield* JobRun.make({
       id: JobId.make(id),
+      name: "test",
       version: 1,
       attempt: options.attempt ?? 1,
       tries: 0,

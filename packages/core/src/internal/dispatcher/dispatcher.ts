@@ -258,7 +258,7 @@ class Dispatcher {
         environment: this.common.environment,
         context: this.contextOf(Context.merge(context, definition.context))
       }))
-    })
+    }).pipe(Effect.withSpan(`fanout.fanOut ${name}`, { attributes: { task: task._tag } }))
   }
 }
 

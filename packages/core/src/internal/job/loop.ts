@@ -20,6 +20,7 @@ import type { Share } from "../dispatcher/share.ts"
 import { decode } from "./codec.ts"
 import { settle } from "./end.ts"
 import { instantUnsafe, JobLease } from "./lease.ts"
+import * as Measures from "./measures.ts"
 import * as JobRun from "./run.ts"
 import type { JobRuntime, Run, Runnable } from "./runtime.ts"
 
@@ -55,7 +56,12 @@ export const runJob = Effect.fnUntraced(function*(
     limit: () => {}
   }
   const asked = Option.getOrUndefined(record.request)
+  const context = yield* Effect.context()
   yield* Effect.scoped(Effect.gen(function*() {
+    yield* Effect.acquireRelease(
+      Effect.sync(() => Measures.noteRunning(record.name, 1, context)),
+      () => Effect.sync(() => Measures.noteRunning(record.name, -1, context))
+    )
     yield* Effect.forkScoped(renew(run))
     yield* Effect.forkScoped(watchLease(run))
     if (asked !== undefined) {
@@ -125,6 +131,7 @@ const runProgram = Effect.fnUntraced(function*(run: Run) {
     const { dispatcher, share } = yield* Scope.provide(runtime.makeDispatcher({ signal }), scope)
     const jobRun = yield* JobRun.make({
       id: record.id,
+      name: job.name,
       version: job.version,
       attempt: record.state.attempt,
       tries: record.state.tries,
@@ -143,6 +150,9 @@ const runProgram = Effect.fnUntraced(function*(run: Run) {
     const { reason } = signal
     if (reason !== undefined) return yield* new Interrupted({ reason })
     const fiber = yield* program.run(payload).pipe(
+      Effect.withSpan(`fanout.job ${job.name}`, {
+        attributes: { job: record.id, attempt: record.state.attempt, token: record.token }
+      }),
       Effect.provideContext(programContext(run, jobRun, dispatcher, scope)),
       Effect.forkIn(scope, { startImmediately: true, uninterruptible: false })
     )

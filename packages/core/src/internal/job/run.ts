@@ -14,9 +14,11 @@ import type { Asked } from "../../JobRecord.ts"
 import type { Flush, JobStore } from "../../JobStore.ts"
 import type { JobStoreError } from "../../JobStoreError.ts"
 import { Progress, type Reporter, type Tally } from "../../Progress.ts"
+import * as Measures from "./measures.ts"
 
 export interface JobRunOptions {
   readonly id: JobId
+  readonly name: string
   readonly version: number
   readonly attempt: number
   /** How often the job's own retry has run the program again in this attempt. */
@@ -111,8 +113,10 @@ export const make = (options: JobRunOptions): Effect.Effect<JobRun["Service"]> =
           const { flush, onCommit, tally } = make()
           isChanged = false
           const after = next({ ...progress.fanOuts, [fanOut]: tally })
+          const { id, name: job, store, token } = options
+          const storing = store.flush(id, { ...flush, token, fanOut, progress: after }, onCommit)
           return Effect.andThen(
-            options.store.flush(options.id, { ...flush, token: options.token, fanOut, progress: after }, onCommit),
+            Measures.measured({ job, fanOut, before: progress.fanOuts[fanOut], after: tally })(storing),
             Effect.sync(() => {
               progress = after
             })
