@@ -14,6 +14,7 @@ export const record = (state: JobState, fields?: Partial<JobRecord>) =>
     payload: null,
     idempotencyKey: Option.none(),
     exclusiveKey: Option.none(),
+    parent: Option.none(),
     priority: 0,
     limits: {},
     state,

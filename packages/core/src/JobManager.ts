@@ -15,6 +15,7 @@ import type * as Stream from "effect/Stream"
 import * as Dispatcher from "./internal/dispatcher/dispatcher.ts"
 import { claimJobs } from "./internal/job/claims.ts"
 import * as Control from "./internal/job/control.ts"
+import { Places } from "./internal/job/places.ts"
 import { Changes, type JobRuntime, type Runnable } from "./internal/job/runtime.ts"
 import { logsOf, outcomesOf, watchJob } from "./internal/job/watch.ts"
 import * as Job from "./Job.ts"
@@ -71,7 +72,7 @@ export class JobManager extends Context.Service<JobManager, {
     id: JobId
   ) => Effect.Effect<JobHandle<S["Type"], E["Type"]>, JobStoreError>
 
-  /** Adds single jobs to those that this manager runs. */
+  /** Adds single jobs to those that this manager runs. Their children are run here, too. */
   readonly claim: (id: JobId) => Effect.Effect<void>
 
   readonly get: (id: JobId) => Effect.Effect<JobRecord, JobStoreError>
@@ -94,7 +95,7 @@ export class JobManager extends Context.Service<JobManager, {
   readonly cancel: (id: JobId) => Effect.Effect<void, JobManagerError | JobStoreError>
   /** Changes how urgent a job is and how much it may use, also while it runs. What is not given stays. */
   readonly set: (id: JobId, changes: JobChanges) => Effect.Effect<void, JobManagerError | JobStoreError>
-  /** Runs the failed items of a finished job again, or a failed program. */
+  /** Runs the failed items of a finished job again, or a failed program. A child is retried with its parent. */
   readonly retry: (id: JobId) => Effect.Effect<void, JobManagerError | JobStoreError>
   /** Removes jobs that finished before a time (milliseconds since the epoch); returns how many. */
   readonly prune: (finishedBefore: number) => Effect.Effect<number, JobStoreError>
@@ -109,7 +110,7 @@ export class JobManager extends Context.Service<JobManager, {
  * **Details**
  *
  * - `claim`: which jobs it runs, `"all"` by default.
- * - `concurrency`: how many at once, 4 by default.
+ * - `concurrency`: how many at once, 4 by default. One that waits for its children does not count.
  * - `leaseTtl`: how long a job whose owner is not heard of waits for another one, 15 s by default. An owner that
  *   could not renew its lease for half of it stops.
  * - `pollInterval`: how often the store is looked at, 200 ms by default and 250 ms at most.
@@ -155,7 +156,6 @@ const make = Effect.fnUntraced(function*<Jobs extends ReadonlyArray<Job.Any>>(op
     runtime,
     names: claim === "all" ? claim : new Set(typeof claim === "object" && "names" in claim ? claim.names : []),
     ids,
-    concurrency: Math.max(1, Math.floor(options.concurrency ?? 4)),
     scope: fibers
   }).pipe(Effect.forkIn(fibers))
   const shutdown = Effect.suspend(() => {
@@ -208,6 +208,7 @@ const makeRuntime = Effect.fnUntraced(function*<Jobs extends ReadonlyArray<Job.A
   // An owner has to renew its lease before half of it is over, also when it just misses a third of it.
   const pollMillis = Math.max(1, Math.min(millis(options.pollInterval, 200), 250, ttlMillis / 10))
   const graceMillis = millis(options.grace, 1000)
+  const claimable = new Changes()
   const runtime: JobRuntime = {
     store: yield* JobStore,
     liveness: yield* OwnerLiveness,
@@ -221,8 +222,9 @@ const makeRuntime = Effect.fnUntraced(function*<Jobs extends ReadonlyArray<Job.A
     },
     makeDispatcher: ({ signal }) => Effect.provideService(Dispatcher.make({ signal, graceMillis }), Pools, pools),
     runs: new Map(),
+    places: new Places(Math.max(1, Math.floor(options.concurrency ?? 4)), () => claimable.notifyUnsafe()),
     unrecorded: new Map(),
-    claimable: new Changes(),
+    claimable,
     changed: new Changes()
   }
   return runtime

@@ -20,12 +20,13 @@ import type * as Progress from "./Progress.ts"
 export const Lease = Schema.Struct({ token: Schema.Natural, owner: Owner })
 
 /**
- * Schema for what somebody asked of a running job, until its owner has done it.
+ * Schema for what somebody asked of a running job, until its owner has done it. `PauseWithParent` is asked of the
+ * children of a job that is paused: they go on with it.
  *
  * @category models
  * @since 0.1.0
  */
-export const Request = Schema.Literals(["Pause", "Cancel"])
+export const Request = Schema.Literals(["Pause", "PauseWithParent", "Cancel"])
 
 /**
  * What somebody asked of a running job.
@@ -95,6 +96,20 @@ export interface Asked {
 }
 
 /**
+ * Schema for whose child a job is: the job that started it, the name that it has there, and the attempt of that job,
+ * and the try within it, that asked for it last.
+ *
+ * @category schemas
+ * @since 0.1.0
+ */
+export const Parent = Schema.Struct({
+  id: JobId,
+  name: Schema.String,
+  attempt: Schema.Natural,
+  tries: Schema.Natural
+})
+
+/**
  * Schema for how a finished job's program ended, encoded with the job's schemas.
  *
  * @category schemas
@@ -135,6 +150,7 @@ export class JobRecord extends Schema.Class<JobRecord>("@fanout/core/JobStore/Jo
   payload: Schema.Json,
   idempotencyKey: Schema.Option(Schema.String),
   exclusiveKey: Schema.Option(Schema.String),
+  parent: Schema.Option(Parent),
   priority: Schema.Int,
   limits: JobLimits,
   state: JobState.JobState,

@@ -12,12 +12,13 @@ import * as Schema from "effect/Schema"
 const counters = { attempt: Schema.Natural, tries: Schema.Natural }
 
 /**
- * Schema for who paused a job: a person, or the job itself because a disk is full or a device is gone.
+ * Schema for who paused a job: a person, the job itself because a disk is full or a device is gone, or a person who
+ * paused the job that started it.
  *
  * @category models
  * @since 0.1.0
  */
-export const PausedBy = Schema.Literals(["person", "disk", "device"])
+export const PausedBy = Schema.Literals(["person", "disk", "device", "parent"])
 
 /**
  * Who paused a job.

@@ -13,8 +13,9 @@ import * as Migrator from "effect/sql/Migrator"
 import * as SqlClient from "effect/sql/SqlClient"
 import { isSqlError } from "effect/sql/SqlError"
 import { again, failWith, SqlAccess, storageFailure } from "./internal/sql/access.ts"
+import { makeChildren } from "./internal/sql/children.ts"
 import { makeItems } from "./internal/sql/items.ts"
-import { makeReads, makeWrites } from "./internal/sql/jobs.ts"
+import { makeInserts, makePut, makeReads } from "./internal/sql/jobs.ts"
 import * as Migrations from "./internal/sql/migrations.ts"
 import { makeOwned } from "./internal/sql/owned.ts"
 import { makePrune } from "./internal/sql/prune.ts"
@@ -52,7 +53,9 @@ export const layer: Layer.Layer<JobStore, Errors.JobStoreError, SqlClient.SqlCli
     return JobStore.of({
       ...makeReads(access),
       ...makeQueue(access),
-      ...makeWrites(access),
+      ...makeInserts(access),
+      ...makePut(access),
+      ...makeChildren(access),
       ...makeOwned(access),
       ...makeItems(access),
       prune: makePrune(access)

@@ -6,6 +6,11 @@ export * as Checkpoint from "./Checkpoint.ts"
 /**
  * @since 0.1.0
  */
+export * as ChildJobs from "./ChildJobs.ts"
+
+/**
+ * @since 0.1.0
+ */
 export * as FanOut from "./FanOut.ts"
 
 /**

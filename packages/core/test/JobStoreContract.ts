@@ -858,7 +858,7 @@ export const jobStoreContract = <E>(
     })
 
     describe("kinds, due and held", () => {
-      const copies = { kinds: [{ name: "copy", version: 1 }], ids: [], except: [], now: 1_000, limit: 10 }
+      const copies = { kinds: [{ name: "copy", version: 1 }], ids: [], parents: [], except: [], now: 1_000, limit: 10 }
 
       test("name what is queued, each kind once", (store) =>
         Effect.gen(function*() {
@@ -931,9 +931,175 @@ export const jobStoreContract = <E>(
           const held = yield* store.held
 
           assert.deepStrictEqual(held, [
-            { id: one.id, name: "copy", version: 1, lease: one.lease, beat: 0 },
-            { id: two.id, name: "move", version: 3, lease: two.lease, beat: 1 }
+            { id: one.id, name: "copy", version: 1, lease: one.lease, parent: one.parent, beat: 0 },
+            { id: two.id, name: "move", version: 3, lease: two.lease, parent: two.parent, beat: 1 }
           ])
+        }))
+    })
+
+    describe("children", () => {
+      const { Queued } = JobState.JobState.cases
+      const child = (text: string, parent: string, name = text, fields: Fields = {}) =>
+        job(text, { parent: Option.some({ id: id(parent), name, attempt: 1, tries: 0 }), ...fields })
+      const astray = (store: Store) =>
+        Effect.map(store.astray, (found) => found.map(({ id, wish }) => `${id} ${wish}`).toSorted())
+
+      test("are stored with their parents, once for each name", (store) =>
+        Effect.gen(function*() {
+          yield* running(store, "parent", 1, { ownersLost: 2 })
+          yield* running(store, "other", 1)
+
+          const stored = yield* store.insertChild(child("a", "parent", "\udc80 one"), 1)
+
+          assert.deepStrictEqual(stored, child("a", "parent", "\udc80 one", { revision: 1 }))
+          assert.deepStrictEqual(yield* store.get(id("a")), stored)
+          assert.strictEqual((yield* store.get(id("parent"))).ownersLost, 0)
+          assert.deepStrictEqual(yield* store.insertChild(child("b", "parent", "\udc80 one"), 1), stored)
+          assert.strictEqual((yield* store.insertChild(child("c", "parent", "two"), 1)).id, id("c"))
+          assert.strictEqual((yield* store.insertChild(child("d", "other", "\udc80 one"), 1)).id, id("d"))
+          assert.deepStrictEqual(yield* store.child(id("parent"), "\udc80 one"), Option.some(stored))
+          assert.deepStrictEqual(yield* store.child(id("parent"), "three"), Option.none())
+          assert.deepStrictEqual(yield* ids(store.list({ limit: 10 })), ["d", "c", "a", "other", "parent"])
+        }))
+
+      test("are stored for nobody but the owner of their parent", (store) =>
+        Effect.gen(function*() {
+          const parent = yield* running(store, "parent", 2)
+
+          assert.strictEqual(yield* reasonOf(store.insertChild(child("a", "parent"), 1)), "Fenced")
+          assert.strictEqual(yield* reasonOf(store.insertChild(child("a", "nobody"), 2)), "Fenced")
+          assert.strictEqual(yield* reasonOf(store.insertChild(job("a"), 2)), "JobConflict")
+          yield* store.put(parent.with(finished(5)), "ended")
+          assert.strictEqual(yield* reasonOf(store.insertChild(child("a", "parent"), 2)), "Fenced")
+          assert.strictEqual(yield* reasonOf(store.get(id("a"))), "JobNotFound")
+        }))
+
+      test("give way to jobs that have their exclusive keys", (store) =>
+        Effect.gen(function*() {
+          yield* running(store, "parent", 1)
+          const key = { exclusiveKey: Option.some("k") }
+          const twin = yield* store.insert(job("twin", key))
+
+          assert.deepStrictEqual(yield* store.insertChild(child("a", "parent", "a", key), 1), twin)
+          assert.deepStrictEqual(yield* store.child(id("parent"), "a"), Option.none())
+        }))
+
+      test("of which one is cancelled get another one in its place, and that alone", (store) =>
+        Effect.gen(function*() {
+          yield* running(store, "parent", 1)
+          const first = yield* store.insertChild(child("first", "parent", "x"), 1)
+          yield* store.put(first.with({ state: Cancelled.make(counters) }), "cancelled")
+          assert.strictEqual(Option.getOrThrow(yield* store.child(id("parent"), "x")).id, id("first"))
+
+          yield* store.insertChild(child("second", "parent", "x"), 1)
+
+          assert.strictEqual((yield* store.insertChild(child("third", "parent", "x"), 1)).id, id("second"))
+          assert.strictEqual(Option.getOrThrow(yield* store.child(id("parent"), "x")).id, id("second"))
+          assert.sameMembers(Array.from(yield* store.childTags(id("parent"))), ["Cancelled", "Queued"])
+        }))
+
+      test("tell their states, each once", (store) =>
+        Effect.gen(function*() {
+          yield* running(store, "parent", 1)
+          assert.deepStrictEqual(yield* store.childTags(id("parent")), [])
+          for (const name of ["a", "b", "c"]) yield* store.insertChild(child(name, "parent"), 1)
+          const b = yield* store.get(id("b"))
+          yield* store.put(b.with({ state: Failed.make(counters) }), "failed")
+
+          assert.sameMembers(Array.from(yield* store.childTags(id("parent"))), ["Queued", "Failed"])
+        }))
+
+      test("are due by their parents", (store) =>
+        Effect.gen(function*() {
+          yield* running(store, "parent", 1)
+          yield* running(store, "other", 1)
+          yield* store.insertChild(child("a", "parent", "a", { createdAt: 2 }), 1)
+          yield* store.insertChild(child("b", "parent", "b", { createdAt: 1 }), 1)
+          yield* store.insertChild(child("c", "parent", "c", { availableAt: 2_000 }), 1)
+          yield* store.insertChild(child("d", "other"), 1)
+          yield* store.insert(job("e"))
+          const due = { kinds: [], ids: [], except: [], now: 1_000, limit: 10 }
+
+          assert.deepStrictEqual(yield* ids(store.due({ ...due, parents: [id("parent")] })), ["b", "a"])
+          assert.deepStrictEqual(yield* ids(store.due({ ...due, parents: [id("parent")], limit: 1 })), ["b"])
+          assert.deepStrictEqual(
+            yield* ids(store.due({ ...due, ids: [id("e"), id("a")], parents: [id("parent"), id("other")] })),
+            ["b", "a", "d", "e"]
+          )
+        }))
+
+      const states = {
+        queued: { state: Queued.make(counters) },
+        running: owned(1),
+        asked: { ...owned(1), request: Option.some("Pause" as const) },
+        askedWith: { ...owned(1), request: Option.some("PauseWithParent" as const) },
+        cancelling: { ...owned(1), request: Option.some("Cancel" as const) },
+        byPerson: { state: Paused.make({ ...counters, by: "person" }) },
+        byParent: { state: Paused.make({ ...counters, by: "parent" }) },
+        failed: { state: Failed.make(counters) },
+        cancelled: { state: Cancelled.make(counters) }
+      } as const satisfies Record<string, Fields>
+      const toCancel = ["queued", "running", "asked", "askedWith", "byPerson", "byParent"].map((name) =>
+        `${name} Cancel`
+      )
+      const toPause = ["queued Pause", "running Pause"]
+      const toRun = ["askedWith Run", "byParent Run"]
+      const wishes = [
+        ["queued", toRun],
+        ["running", toRun],
+        ["asked", toPause],
+        ["askedWith", toPause],
+        ["cancelling", toCancel],
+        ["byPerson", toPause],
+        ["byParent", toPause],
+        ["failed", toCancel],
+        ["cancelled", toCancel]
+      ] as const
+      for (const [parent, expected] of wishes) {
+        test(`are astray as it follows from a parent that is ${parent}`, (store) =>
+          Effect.gen(function*() {
+            const record = yield* running(store, "parent", 1)
+            for (const [name, fields] of Object.entries(states)) {
+              const stored = yield* store.insertChild(child(name, "parent"), 1)
+              yield* store.put(stored.with(fields), name)
+            }
+            // Another family, which is in step.
+            yield* running(store, "zother", 1)
+            yield* store.insertChild(child("zchild", "zother"), 1)
+            yield* store.put(record.with({ lease: Option.none(), ...states[parent] }), parent)
+
+            assert.deepStrictEqual(yield* astray(store), Array.from(expected).toSorted())
+          }))
+      }
+
+      test("are astray without their parents, and not more than 100 at once", (store) =>
+        Effect.gen(function*() {
+          const parent = yield* running(store, "parent", 1)
+          for (let i = 0; i < 101; i++) yield* store.insertChild(child(`child-${i}`, "parent"), 1)
+          assert.deepStrictEqual(yield* astray(store), [])
+          yield* store.put(parent.with({ state: Cancelled.make(counters), lease: Option.none() }), "cancelled")
+
+          assert.strictEqual((yield* astray(store)).length, 100)
+        }))
+
+      test("are pruned with their parents, which stay as long as they have active ones", (store) =>
+        Effect.gen(function*() {
+          const parent = yield* running(store, "parent", 1)
+          const first = yield* store.insertChild(child("first", "parent"), 1)
+          const run = yield* store.put(first.with(owned(1)), "claimed")
+          const grandchild = yield* store.insertChild(child("grandchild", "first"), 1)
+          const second = yield* store.insertChild(child("second", "parent"), 1)
+          yield* store.put(run.with(finished(1)), "ended")
+          yield* store.put(grandchild.with(finished(1)), "ended")
+          assert.strictEqual(yield* store.prune(10), 0)
+
+          const over = yield* store.put(parent.with(finished(5)), "ended")
+          assert.strictEqual(yield* store.prune(10), 0)
+          yield* store.put(second.with({ state: Cancelled.make(counters), finishedAt: Option.some(6) }), "cancelled")
+          assert.strictEqual(yield* store.prune(5), 0)
+
+          assert.strictEqual(yield* store.prune(10), 4)
+          assert.strictEqual(yield* reasonOf(store.get(over.id)), "JobNotFound")
         }))
     })
 

@@ -22,8 +22,8 @@ const Tag = Schema.Literals(["Done", "Skipped", "Failed"])
 const Limit = Schema.Literals([0, 1, 2, 100])
 
 /** Mostly running, since only then an owner can write. */
-const { Queued, Running, Paused, CompletedWithErrors } = JobState.JobState.cases
-const State = Schema.Union([Running, Queued, Running, Paused, Running, CompletedWithErrors, Running])
+const { Cancelled, Queued, Running, Paused, CompletedWithErrors } = JobState.JobState.cases
+const State = Schema.Union([Running, Queued, Running, Paused, Running, CompletedWithErrors, Running, Cancelled])
 
 const flush = {
   id: Id,
@@ -44,8 +44,16 @@ const Operation = Schema.TaggedUnion({
     at: Time,
     payload: Schema.Json
   },
+  InsertChild: {
+    id: Schema.Literals(["a", "d", "e", "f", "g"]),
+    parent: Id,
+    name: FanOut,
+    token: Token,
+    exclusiveKey: Key,
+    at: Time
+  },
   Put: {
-    id: Id,
+    id: Schema.Literals(["a", "b", "c\udc80", "d", "e"]),
     stale: Schema.Literals([0, 0, 0, 1]),
     state: State,
     owner: Schema.Literals([0, 1, 1, 1, 2]),
@@ -71,6 +79,7 @@ const Operation = Schema.TaggedUnion({
   Due: {
     kinds: Schema.Array(Schema.Struct({ name: Name, version: Schema.Literals([1, 2]) })),
     ids: Schema.Array(Id),
+    parents: Schema.Array(Id),
     except: Schema.Array(Id),
     now: Time,
     limit: Limit
@@ -88,7 +97,7 @@ const Operation = Schema.TaggedUnion({
 
 type Operation = typeof Operation.Type
 
-const { Beat, Due, Flush, Insert, List, Log, Logs, Outcomes, Prune, Put, Requested, SaveOwnCheckpoint } =
+const { Beat, Due, Flush, Insert, InsertChild, List, Log, Logs, Outcomes, Prune, Put, Requested, SaveOwnCheckpoint } =
   Operation.cases
 
 /** What can be asked of a store, in terms of a few jobs, keys and elements. */
@@ -100,6 +109,8 @@ export const Operations = Schema.Array(
     Put,
     Put,
     Insert,
+    InsertChild,
+    InsertChild,
     Outcomes,
     List,
     Due,
@@ -131,8 +142,18 @@ const perform = (store: JobStore.JobStore["Service"], operation: Operation): Eff
         createdAt: at,
         availableAt: at
       })),
+    InsertChild: ({ at, exclusiveKey, id, name, parent, token }) =>
+      store.insertChild(
+        job(id, {
+          parent: Option.some({ id: JobId.make(parent), name, attempt: 1, tries: 0 }),
+          exclusiveKey: key(exclusiveKey),
+          createdAt: at,
+          availableAt: at
+        }),
+        token
+      ),
     Put: (put) =>
-      Effect.flatMap(Effect.option(store.get(id(put.id))), (found) => {
+      Effect.flatMap(Effect.option(store.get(id(put.id))), (found): Effect.Effect<unknown, unknown> => {
         const record = Option.getOrElse(found, () => job(put.id))
         const { exit, finishedAt, ownersLost, request, state } = put
         const lease = put.owner === 0
@@ -141,6 +162,8 @@ const perform = (store: JobStore.JobStore["Service"], operation: Operation): Eff
         const changed = { exit, finishedAt, ownersLost, request, state, lease, idempotencyKey: key(put.idempotencyKey) }
         const renames = put.renames.map(distinct)
         const revision = Math.max(0, record.revision - put.stale)
+        // Who is cancelled stays so.
+        if (record.state._tag === "Cancelled") return Effect.succeed("cancelled")
         return store.put(record.with({ ...changed, revision }), state._tag, renames)
       }),
     Beat: ({ id: of, token }) => store.beat(id(of), token),
@@ -170,8 +193,8 @@ const perform = (store: JobStore.JobStore["Service"], operation: Operation): Eff
         names: Option.getOrUndefined(names),
         before: Option.getOrUndefined(Option.map(before, (job) => ({ ...job, id: id(job.id) })))
       }),
-    Due: ({ except, ids, kinds, limit, now }) =>
-      store.due({ kinds, ids: ids.map(id), except: except.map(id), now, limit }),
+    Due: ({ except, ids, kinds, limit, now, parents }) =>
+      store.due({ kinds, ids: ids.map(id), parents: parents.map(id), except: except.map(id), now, limit }),
     Outcomes: ({ after, fanOut, id: of, limit, newestFirst, tags }) =>
       store.outcomes(id(of), {
         newestFirst,
@@ -192,11 +215,14 @@ const contents = Effect.fnUntraced(function*(store: JobStore.JobStore["Service"]
     jobs,
     kinds: kinds.map(({ name, version }) => `${name} ${version}`).toSorted(),
     held: yield* store.held,
+    astray: (yield* store.astray).map(({ id, wish }) => `${id} ${wish}`).toSorted(),
     belongings: yield* Effect.forEach(Id.literals, (text) =>
       Effect.all({
         pulse: Effect.exit(store.pulse(id(text))),
         outcomes: store.outcomes(id(text), all),
         failures: store.failures(id(text)),
+        children: Effect.forEach(FanOut.literals, (name) => store.child(id(text), name)),
+        childTags: Effect.map(store.childTags(id(text)), (tags) => tags.toSorted()),
         checkpoints: Effect.forEach(FanOut.literals, (name) => store.checkpoint(id(text), name)),
         own: Effect.forEach(FanOut.literals, (name) => store.ownCheckpoint(id(text), name)),
         logs: store.logs(id(text), all)

@@ -20,6 +20,7 @@ export const job = (text: string, fields: Fields = {}): JobStore.JobRecord =>
     payload: { from: "a", to: "b" },
     idempotencyKey: Option.none(),
     exclusiveKey: Option.none(),
+    parent: Option.none(),
     priority: 0,
     limits: {},
     state: JobState.initial,

@@ -31,6 +31,7 @@ export const job = (record: JobRecord) => ({
   priority: JobPriority.nameOf(record.priority),
   limits: record.limits,
   ...(record.state._tag === "Paused" ? { by: record.state.by } : {}),
+  ...(Option.isSome(record.parent) ? { parent: record.parent.value.id } : {}),
   ...(Option.isSome(record.request) ? { request: record.request.value } : {}),
   ...(summary.why(record) === "" ? {} : { error: summary.why(record) }),
   createdAt: record.createdAt,

@@ -79,7 +79,7 @@ const words = (tag: string): string => tag.replaceAll(/(?<=[a-z0-9])(?=[A-Z])/g,
 /** State of a job as words. */
 export const state = (record: JobRecord): string => {
   if (record.state._tag === "Paused") {
-    return { person: "paused", disk: "paused (disk full)", device: "paused (device gone)" }[record.state.by]
+    return pausedWords[record.state.by]
   }
   const asked = Option.match(record.request, { onNone: () => "", onSome: (what) => ` (${asking[what]})` })
   if (record.state._tag === "CompletedWithErrors" && isVerify(record)) return "done, not the same"
@@ -89,7 +89,14 @@ export const state = (record: JobRecord): string => {
 /** What fails in a comparison is mostly what it is to find. */
 const isVerify = ({ name }: Pick<JobRecord, "name">): boolean => name === "verify"
 
-const asking = { Pause: "pausing", Cancel: "cancelling" }
+const pausedWords = {
+  person: "paused",
+  disk: "paused (disk full)",
+  device: "paused (device gone)",
+  parent: "paused (with its parent)"
+}
+
+const asking = { Pause: "pausing", PauseWithParent: "pausing", Cancel: "cancelling" }
 
 /** Words for the states that need no more than that. */
 export const stateWords: ReadonlyMap<string, string> = new Map([
@@ -141,7 +148,8 @@ export const sentence = (
 const pausedFor = {
   person: "",
   disk: " because the disk is full",
-  device: " because a device or its file system is gone"
+  device: " because a device or its file system is gone",
+  parent: " because the job that started it is"
 }
 
 /** Sentence about a job that another process runs, or has run, in the place of this one. */

@@ -23,6 +23,7 @@ export type Fields = Partial<
     JobRecord,
     | "version"
     | "payload"
+    | "parent"
     | "priority"
     | "limits"
     | "exit"

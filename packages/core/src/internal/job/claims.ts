@@ -8,16 +8,27 @@ import type * as Scope from "effect/Scope"
 import { type Interrupter, makeUnsafe } from "../../Interrupter.ts"
 import type { JobId } from "../../JobId.ts"
 import type { JobRecord } from "../../JobRecord.ts"
-import type { Held, Kind } from "../../JobStore.ts"
+import type { Tag } from "../../JobState.ts"
+import type { Held, JobStore, Kind } from "../../JobStore.ts"
 import type { JobStoreError } from "../../JobStoreError.ts"
 import { type Change, put, step } from "./change.ts"
 import { lift, migrationsFrom, renamesOf } from "./codec.ts"
+import { align } from "./family.ts"
 import { instantUnsafe } from "./lease.ts"
 import { runJob } from "./loop.ts"
+import { Place } from "./places.ts"
 import type { JobRuntime } from "./runtime.ts"
 
 /** Owners lost in a row, none of which has stored a row or changed a checkpoint, after which a job is given up. */
 const ownersLimit = 5
+
+/**
+ * Jobs that wait for their children, from which on no others are begun than children. Each waits with a fiber, and
+ * looks at its lease and its children several times a second.
+ */
+const waitingLimit = 256
+
+const activeTags: ReadonlySet<Tag> = new Set<Tag>(["Queued", "Running", "Paused"])
 
 /** Jobs read besides those that there is a place for: others may be faster to claim some. */
 const spare = 16
@@ -35,7 +46,6 @@ export interface ClaimOptions {
   readonly names: "all" | ReadonlySet<string>
   /** Single jobs that are claimed, whatever their name; more may be added. */
   readonly ids: ReadonlySet<JobId>
-  readonly concurrency: number
   /** Where the runs live. */
   readonly scope: Scope.Scope
 }
@@ -66,25 +76,35 @@ export const claimJobs = Effect.fnUntraced(function*(options: ClaimOptions) {
 })
 
 const round = Effect.fnUntraced(function*(claims: Claims): Effect.fn.Return<void, JobStoreError> {
-  const { concurrency, ids, left, runtime } = claims
-  const { clock, runs, store } = runtime
+  const { ids, runtime: { places, runs, store } } = claims
+  yield* align(claims.runtime)
   yield* takeOver(claims)
-  const free = concurrency - runs.size
-  if (free <= 0) return
+  // Children of what runs here come first, so that few jobs are begun, and many ended.
+  if (places.free > 0 && runs.size > 0) yield* claimDue(claims, { kinds: [], ids: [], parents: runs.keys() })
+  if (places.free <= 0 || places.waiting >= waitingLimit) return
   const kinds: Array<Kind> = []
   for (const kind of yield* store.kinds) {
     if (isNamed(claims, kind) && (yield* runnableFor(claims, kind)) !== undefined) kinds.push(kind)
   }
+  yield* claimDue(claims, { kinds, ids, parents: [] })
+})
+
+const claimDue = Effect.fnUntraced(function*(
+  claims: Claims,
+  wanted: Pick<Parameters<JobStore["Service"]["due"]>[0], "kinds" | "ids" | "parents">
+) {
+  const { left, runtime: { clock, places, runs, store } } = claims
+  // What is claimed may free its place at once, for children that others in this list must not go ahead of.
+  let { free } = places
   const due = yield* store.due({
-    kinds,
-    ids,
+    ...wanted,
     except: [...left, ...runs.keys()],
     now: yield* clock.currentTimeMillis,
     limit: free + spare
   })
   for (const record of due) {
-    if (runs.size >= concurrency) return
-    yield* claimOne(claims, record)
+    if (free <= 0) return
+    if (yield* claimOne(claims, record)) free--
   }
 })
 
@@ -122,10 +142,11 @@ const liftedFor = Effect.fnUntraced(function*(claims: Claims, record: JobRecord)
   return undefined
 })
 
+/** Claims and runs a job; tells whether nobody was faster. */
 const claimOne = Effect.fnUntraced(function*(claims: Claims, record: JobRecord) {
   const { runtime, scope } = claims
   const lifted = yield* liftedFor(claims, record)
-  if (lifted === undefined) return
+  if (lifted === undefined) return false
   const { payload, runnable } = lifted
   // The lease counts from before it was asked for.
   const since = instantUnsafe(runtime.clock)
@@ -142,30 +163,35 @@ const claimOne = Effect.fnUntraced(function*(claims: Claims, record: JobRecord) 
       lease: Option.some({ token, owner: runtime.liveness.self })
     }
   )
-  if (claimed === undefined) return
+  if (claimed === undefined) return false
   const change = { ...claimed, renames: renamesOf(migrationsFrom(runnable.job, record.version) ?? []) }
-  yield* Effect.uninterruptible(Effect.gen(function*() {
+  return yield* Effect.uninterruptible(Effect.gen(function*() {
     const claimed = yield* put(runtime.store, change, true)
-    if (claimed === undefined) return
+    if (claimed === undefined) return false
     const signal: Interrupter = makeUnsafe()
+    const place = new Place(runtime.places, signal)
     runtime.runs.set(record.id, signal)
     runtime.unrecorded.delete(record.id)
     runtime.changed.notifyUnsafe()
-    yield* runJob(runtime, runnable, claimed, since, signal).pipe(
+    yield* runJob(runtime, runnable, claimed, since, signal, place).pipe(
       Effect.catchCause((cause) => Effect.logError(`The run of job ${record.id} broke off`, cause)),
       Effect.ensuring(Effect.sync(() => {
         runtime.runs.delete(record.id)
+        place.endUnsafe()
         runtime.claimable.notifyUnsafe()
       })),
       Effect.forkIn(scope, { startImmediately: true, uninterruptible: false })
     )
+    return true
   }))
 })
 
 /** Releases jobs whose owner is dead, or was not heard of for as long as its lease. */
 const takeOver = Effect.fnUntraced(function*(claims: Claims) {
   const { ids, runtime: { changed, clock, runs, store, unrecorded }, sightings } = claims
-  const held = (yield* store.held).filter((job) => !runs.has(job.id) && (isNamed(claims, job) || ids.has(job.id)))
+  const isWanted = (job: Held) =>
+    isNamed(claims, job) || ids.has(job.id) || Option.exists(job.parent, ({ id }) => runs.has(id))
+  const held = (yield* store.held).filter((job) => !runs.has(job.id) && isWanted(job))
   const seen = new Set(held.map(({ id }) => id))
   for (const id of Array.from(sightings.keys())) if (!seen.has(id)) sightings.delete(id)
   for (const id of Array.from(unrecorded.keys())) if (!seen.has(id) && !runs.has(id)) unrecorded.delete(id)
@@ -175,7 +201,10 @@ const takeOver = Effect.fnUntraced(function*(claims: Claims) {
     const record = yield* store.get(job.id)
     // Somebody else may have been faster.
     if (!Equal.equals(record.lease, job.lease) || (yield* liftedFor(claims, record)) === undefined) continue
-    const change = released(record, yield* clock.currentTimeMillis, isFull(unrecorded.get(job.id)?.error))
+    // Who only waits for children that go on has not kept anybody from anything.
+    const isBlameless = isFull(unrecorded.get(job.id)?.error) ||
+      (yield* store.childTags(job.id)).some((tag) => activeTags.has(tag))
+    const change = released(record, yield* clock.currentTimeMillis, isBlameless)
     if (change === undefined) continue
     sightings.delete(record.id)
     if ((yield* put(store, change, true)) !== undefined) changed.notifyUnsafe()
@@ -203,10 +232,9 @@ const isFull = (error: JobStoreError | undefined): boolean =>
 const released = (record: JobRecord, now: number, isBlameless: boolean): Change | undefined => {
   const ownersLost = record.ownersLost + (isBlameless ? 0 : 1)
   const asked = Option.getOrUndefined(record.request)
-  if (asked === "Pause") {
-    return step(record, { _tag: "Paused", by: "person" }, now, "Paused by person, after its owner was lost", {
-      ownersLost
-    })
+  if (asked === "Pause" || asked === "PauseWithParent") {
+    const by = asked === "Pause" ? "person" : "parent"
+    return step(record, { _tag: "Paused", by }, now, `Paused by ${by}, after its owner was lost`, { ownersLost })
   }
   if (ownersLost >= ownersLimit && asked === undefined) {
     return step(record, { _tag: "Failed" }, now, `Failed: its owner was lost ${ownersLost} times in a row`, {

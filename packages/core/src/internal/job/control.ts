@@ -14,11 +14,13 @@ import type * as Task from "../../Task.ts"
 import { ask, type Change, type Fields, step, update } from "./change.ts"
 import { decode, encode } from "./codec.ts"
 import { cleanUp, messageOf } from "./end.ts"
+import { align } from "./family.ts"
 import type { JobRuntime } from "./runtime.ts"
 import { awaitJob, watchJob } from "./watch.ts"
+import { wishOf } from "./wishes.ts"
 
 /** Definition of a job as far as starting and awaiting it goes. */
-type Definition<P extends Task.Codec, S extends Task.Codec, E extends Task.Codec> = Job.Any & {
+export type Definition<P extends Task.Codec, S extends Task.Codec, E extends Task.Codec> = Job.Any & {
   readonly payload: P
   readonly success: S
   readonly error: E
@@ -40,22 +42,24 @@ export const refuseStart = Effect.flatMap(
   (id) => notAllowed(id, "new", "started: the manager is shutting down")
 )
 
-export const start = Effect.fnUntraced(function*<P extends Task.Codec, S extends Task.Codec, E extends Task.Codec>(
-  runtime: JobRuntime,
-  job: Definition<P, S, E>,
-  payload: P["Type"],
+/** A job that was just accepted, not stored yet. */
+export const newRecord = Effect.fnUntraced(function*(
+  { clock }: JobRuntime,
+  job: Job.Any,
+  payload: unknown,
   { limits = {}, priority = 0 }: JobSettings
-): Effect.fn.Return<JobHandle<S["Type"], E["Type"]>, JobManagerError | JobStoreError> {
+) {
   // The caller's own types say that the payload matches: where it does not, that is a defect.
   const encoded = yield* Effect.orDie(encode(job.payload, payload))
   const id = yield* JobId.generate
-  const now = yield* runtime.clock.currentTimeMillis
-  const record = new JobRecord({
+  const now = yield* clock.currentTimeMillis
+  return new JobRecord({
     id,
     name: job.name,
     version: job.version,
     payload: encoded,
     ...keysOf(job, payload),
+    parent: Option.none(),
     priority,
     limits,
     state: JobState.initial,
@@ -70,10 +74,19 @@ export const start = Effect.fnUntraced(function*<P extends Task.Codec, S extends
     finishedAt: Option.none(),
     revision: 0
   })
+})
+
+export const start = Effect.fnUntraced(function*<P extends Task.Codec, S extends Task.Codec, E extends Task.Codec>(
+  runtime: JobRuntime,
+  job: Definition<P, S, E>,
+  payload: P["Type"],
+  settings: JobSettings
+): Effect.fn.Return<JobHandle<S["Type"], E["Type"]>, JobManagerError | JobStoreError> {
+  const record = yield* newRecord(runtime, job, payload, settings)
   const stored = yield* runtime.store.insert(record)
-  if (stored.id === id) {
+  if (stored.id === record.id) {
     runtime.claimable.notifyUnsafe()
-    return handleOf(runtime, job, id, true)
+    return handleOf(runtime, job, record.id, true)
   }
   const same = Option.isSome(record.idempotencyKey) && Option.isSome(stored.idempotencyKey) &&
     record.idempotencyKey.value === stored.idempotencyKey.value
@@ -105,7 +118,7 @@ const handleOf = <P extends Task.Codec, S extends Task.Codec, E extends Task.Cod
 })
 
 /** Success or typed error of a job that is over. */
-const resultOf = <P extends Task.Codec, S extends Task.Codec, E extends Task.Codec>(
+export const resultOf = <P extends Task.Codec, S extends Task.Codec, E extends Task.Codec>(
   job: Definition<P, S, E>,
   record: JobRecord
 ): Effect.Effect<S["Type"], E["Type"] | JobNotCompleted> => {
@@ -128,7 +141,7 @@ const resultOf = <P extends Task.Codec, S extends Task.Codec, E extends Task.Cod
   return without(messageOf(exit))
 }
 
-type Decision = Effect.Effect<Change | undefined, JobManagerError>
+type Decision = Effect.Effect<Change | undefined, JobManagerError | JobStoreError>
 
 /** Changes a job and wakes those who wait for it. */
 const change = (
@@ -136,11 +149,11 @@ const change = (
   id: JobId.JobId,
   decide: (record: JobRecord, now: number) => Decision
 ): Effect.Effect<JobRecord, JobManagerError | JobStoreError> =>
-  Effect.tap(update(runtime.store, id, decide), () =>
-    Effect.sync(() => {
-      runtime.changed.notifyUnsafe()
-      runtime.claimable.notifyUnsafe()
-    }))
+  Effect.tap(update(runtime.store, id, decide), () => {
+    runtime.changed.notifyUnsafe()
+    runtime.claimable.notifyUnsafe()
+    return align(runtime)
+  })
 
 /** A transition, or a refusal where the state does not allow it. */
 const by = (
@@ -161,7 +174,8 @@ export const pause = (runtime: JobRuntime, id: JobId.JobId) =>
   change(runtime, id, (record, now): Decision => {
     if (record.state._tag === "Paused") return unchanged
     // What was asked of an owner that was lost, or a cancel, stands.
-    if (Option.isSome(record.request)) return unchanged
+    const asked = Option.getOrUndefined(record.request)
+    if (asked !== undefined && asked !== "PauseWithParent") return unchanged
     if (record.state._tag !== "Running") {
       return by(record, now, { _tag: "Paused", by: "person" }, "Paused by person", "paused")
     }
@@ -174,11 +188,17 @@ export const resume = (runtime: JobRuntime, id: JobId.JobId) =>
     if (state._tag === "Queued") return unchanged
     if (state._tag === "Running") {
       if (Option.isNone(record.request)) return unchanged
-      return record.request.value === "Pause"
-        ? Effect.succeed({ record: ask(record, Option.none(), now), line: "Need not pause" })
-        : notAllowed(id, state._tag, "resumed: it is about to be cancelled")
+      return record.request.value === "Cancel"
+        ? notAllowed(id, state._tag, "resumed: it is about to be cancelled")
+        : Effect.succeed({ record: ask(record, Option.none(), now), line: "Need not pause" })
     }
-    return by(record, now, { _tag: "Resumed" }, "Resumed", "resumed", { availableAt: now })
+    const resumed = by(record, now, { _tag: "Resumed" }, "Resumed", "resumed", { availableAt: now })
+    if (Option.isNone(record.parent)) return resumed
+    const parent = record.parent.value.id
+    return Effect.flatMap(runtime.store.get(parent), (found) =>
+      wishOf(found) === "Run"
+        ? resumed
+        : notAllowed(id, state._tag, `resumed by itself: resume job ${parent}, which started it`))
   })
 
 export const cancel = Effect.fnUntraced(function*(runtime: JobRuntime, id: JobId.JobId) {
@@ -215,10 +235,19 @@ export const set = (runtime: JobRuntime, id: JobId.JobId, { limits = {}, priorit
   })
 
 export const retry = (runtime: JobRuntime, id: JobId.JobId) =>
-  change(runtime, id, (record, now): Decision =>
-    by(record, now, { _tag: "Retried" }, "Retried", "retried", {
+  change(runtime, id, (record, now): Decision => {
+    if (Option.isSome(record.parent)) {
+      // Only its parent's program knows whether what it comes to is still of use.
+      return notAllowed(
+        id,
+        record.state._tag,
+        `retried by itself: retry job ${record.parent.value.id}, which started it`
+      )
+    }
+    return by(record, now, { _tag: "Retried" }, "Retried", "retried", {
       exit: Option.none(),
       finishedAt: Option.none(),
       ownersLost: 0,
       availableAt: now
-    }))
+    })
+  })

@@ -6,8 +6,10 @@ import type * as Exit_ from "effect/Exit"
 import * as Option from "effect/Option"
 import * as Schedule from "effect/Schedule"
 import { Interrupter, type Reason } from "../../Interrupter.ts"
+import type { JobId } from "../../JobId.ts"
 import { Exit, type JobRecord, type Request } from "../../JobRecord.ts"
 import type { PausedBy, Transition } from "../../JobState.ts"
+import type { JobStore } from "../../JobStore.ts"
 import type { JobStoreError } from "../../JobStoreError.ts"
 import { Lease } from "../../Lease.ts"
 import { type Change, type Fields, step, update } from "./change.ts"
@@ -118,12 +120,22 @@ const recordEnd = (run: Run, ending: Exclude<Ending, { readonly _tag: "Unrecorde
         cleaned = true
       }
       const withErrors = end._tag === "Over" && end.exit._tag === "Success"
-        ? (yield* runtime.store.failures(record.id)) > 0
+        ? yield* hasFailures(runtime.store, record.id)
         : false
       return changeOf(current, now, end, withErrors)
     })
   )
 }
+
+/** Whether elements, or children, of a job have failed. */
+const hasFailures = (store: JobStore["Service"], id: JobId) =>
+  Effect.flatMap(store.failures(id), (failures) =>
+    failures > 0
+      ? Effect.succeed(true)
+      : Effect.map(
+        store.childTags(id),
+        (tags) => tags.some((tag) => tag === "Failed" || tag === "CompletedWithErrors")
+      ))
 
 type Merged =
   | Extract<Ending, { readonly _tag: "Over" | "Backoff" }>
@@ -143,6 +155,7 @@ const merge = (
   if (asked === "Cancel" || reason === "Cancel") return { _tag: "Cancel" }
   if (reason === "Pause" && pausedBy !== "person") return { _tag: "Pause", by: pausedBy }
   if (asked === "Pause") return { _tag: "Pause", by: "person" }
+  if (asked === "PauseWithParent") return { _tag: "Pause", by: "parent" }
   if (ending._tag === "Backoff") return ending
   return { _tag: "Release", why: reason === "Pause" ? "Resumed before it was paused" : "Stopped with its process" }
 }

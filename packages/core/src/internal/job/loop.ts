@@ -6,10 +6,10 @@ import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as Option from "effect/Option"
 import * as Scope from "effect/Scope"
-import { Interrupted, Interrupter } from "../../Interrupter.ts"
+import { Interrupted, Interrupter, type Reason } from "../../Interrupter.ts"
 import { JobContext } from "../../JobContext.ts"
 import * as JobPriority from "../../JobPriority.ts"
-import type { Asked, JobRecord } from "../../JobRecord.ts"
+import type { Asked, JobRecord, Request } from "../../JobRecord.ts"
 import type { JobStore } from "../../JobStore.ts"
 import { JobStoreError } from "../../JobStoreError.ts"
 import { type Instant, Lease } from "../../Lease.ts"
@@ -17,10 +17,13 @@ import { Reporter } from "../../Progress.ts"
 import * as TaskDispatcher from "../../TaskDispatcher.ts"
 import { ranks } from "../dispatcher/permits.ts"
 import type { Share } from "../dispatcher/share.ts"
+import * as Children from "./children.ts"
 import { decode } from "./codec.ts"
 import { settle } from "./end.ts"
+import { align } from "./family.ts"
 import { instantUnsafe, JobLease } from "./lease.ts"
 import * as Measures from "./measures.ts"
+import type { Place } from "./places.ts"
 import * as JobRun from "./run.ts"
 import type { JobRuntime, Run, Runnable } from "./runtime.ts"
 
@@ -33,7 +36,8 @@ export const runJob = Effect.fnUntraced(function*(
   runnable: Runnable,
   record: JobRecord,
   since: Instant,
-  signal: Interrupter
+  signal: Interrupter,
+  place: Place
 ) {
   const { clock, timing } = runtime
   const lease = new JobLease({
@@ -50,6 +54,7 @@ export const runJob = Effect.fnUntraced(function*(
     record,
     signal,
     lease,
+    place,
     pausedBy: "person",
     trouble: undefined,
     report: Effect.succeedNone,
@@ -66,7 +71,7 @@ export const runJob = Effect.fnUntraced(function*(
     yield* Effect.forkScoped(watchLease(run))
     if (asked !== undefined) {
       // Asked of an owner that was lost before it came to it.
-      signal.requestUnsafe(asked)
+      signal.requestUnsafe(reasonOf(asked))
       yield* settle(run, Option.none(), 0)
     } else if (lease.isHeldUnsafe()) {
       const { exit, unfinished } = yield* runProgram(run)
@@ -76,7 +81,15 @@ export const runJob = Effect.fnUntraced(function*(
       yield* settle(run, Option.none(), 0)
     }
   }))
+  yield* Effect.catchTag(
+    align(runtime),
+    "JobStoreError",
+    (error) => Effect.logWarning(`The children of job ${record.id} were not told of its end: ${error.message}`)
+  )
 })
+
+/** Why a run stops of which this is asked. */
+const reasonOf = (request: Request): Reason => request === "PauseWithParent" ? "Pause" : request
 
 /** Renews the lease, and looks in between for what is asked of the job. */
 const renew = Effect.fnUntraced(function*(run: Run) {
@@ -112,7 +125,7 @@ const renew = Effect.fnUntraced(function*(run: Run) {
     run.trouble = undefined
     if (due) lease.renewUnsafe(since)
     run.limit(asked)
-    if (Option.isSome(asked.request)) signal.requestUnsafe(asked.request.value)
+    if (Option.isSome(asked.request)) signal.requestUnsafe(reasonOf(asked.request.value))
   }
 })
 
@@ -227,6 +240,7 @@ const programContext = (
     Context.add(TaskDispatcher.Current, Option.some(dispatcher)),
     Context.add(JobContext, jobContext(run)),
     Context.add(JobRun.JobRun, jobRun),
+    Context.add(Children.Children, Children.make(run)),
     Context.add(Interrupter, run.signal),
     Context.add(Lease, run.lease),
     Context.add(Reporter, jobRun.reporter),

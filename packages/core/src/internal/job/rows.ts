@@ -5,6 +5,7 @@
  * name; NUL) is kept as a backslash and its JSON; so is text that begins with a backslash. Any other text is
  * kept as it is. JSON columns need none of that: `JSON.stringify` escapes both.
  */
+import { flow } from "effect/Function"
 import * as Schema from "effect/Schema"
 import * as SchemaTransformation from "effect/SchemaTransformation"
 import * as JobId from "../../JobId.ts"
@@ -16,11 +17,12 @@ import {
   Lease,
   LogEntry,
   OutcomeRow,
+  Parent,
   type Pulse,
   Request
 } from "../../JobRecord.ts"
 import * as JobState from "../../JobState.ts"
-import type { Held, Kind } from "../../JobStore.ts"
+import type { Astray, Held, Kind } from "../../JobStore.ts"
 import { Outcome } from "../../Outcome.ts"
 import { Progress } from "../../Progress.ts"
 
@@ -43,6 +45,7 @@ const StoredJob = Schema.Struct({
   payload: json(Schema.Json),
   idempotencyKey: Schema.OptionFromNullOr(Text),
   exclusiveKey: Schema.OptionFromNullOr(Text),
+  parent: Schema.OptionFromNullOr(json(Parent)),
   priority: Schema.Int,
   limits: json(JobLimits),
   state: json(JobState.JobState),
@@ -74,7 +77,13 @@ export const encodeJob = (record: JobRecord) => {
   const { payload, ...columns } = encodeColumns(record)
   const tag = record.state._tag
   const leaseToken = record.lease._tag === "Some" ? record.lease.value.token : null
-  return { columns: { ...columns, tag, lease_token: leaseToken }, payload }
+  const parent = record.parent._tag === "Some" ? record.parent.value : undefined
+  const family = parent === undefined ? { parent_id: null, parent_name: null, active_parent: null } : {
+    parent_id: toText(parent.id),
+    parent_name: toText(parent.name),
+    active_parent: JobState.isActive(record.state) ? toText(parent.id) : null
+  }
+  return { columns: { ...columns, ...family, tag, lease_token: leaseToken }, payload }
 }
 
 export type JobColumns = ReturnType<typeof encodeJob>["columns"]
@@ -97,12 +106,25 @@ export const decodeHeld: (row: object) => Held = Schema.decodeUnknownSync(
     name: Text,
     version: Schema.Natural,
     lease: Schema.OptionFromNullOr(json(Lease)),
+    parent: Schema.OptionFromNullOr(json(Parent)),
     beat: Schema.Natural
   })
 )
 
 export const decodeAsked: (row: object) => Asked = Schema.decodeUnknownSync(
   Schema.Struct({ request: Schema.OptionFromNullOr(Request), priority: Schema.Int, limits: json(JobLimits) })
+)
+
+export const decodeTag: (row: object) => JobState.Tag = flow(
+  Schema.decodeUnknownSync(Schema.Struct({ tag: JobState.Tag })),
+  ({ tag }) => tag
+)
+
+export const decodeAstray: (row: object) => Astray = Schema.decodeUnknownSync(
+  Schema.Struct({
+    id: Text.pipe(Schema.decodeTo(JobId.JobId)),
+    wish: Schema.Literals(["Run", "Pause", "Cancel"])
+  })
 )
 
 /** One row as `insertOutcomes` of a dialect takes it. Not encoded with a schema: it costs five times as much. */

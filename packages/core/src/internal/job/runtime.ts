@@ -14,6 +14,7 @@ import type { JobStoreError } from "../../JobStoreError.ts"
 import type { OwnerLiveness } from "../../OwnerLiveness.ts"
 import type { Dispatching } from "../dispatcher/dispatcher.ts"
 import type { JobLease } from "./lease.ts"
+import type { Place, Places } from "./places.ts"
 import type { JobRun } from "./run.ts"
 
 /** A job that this manager can run. */
@@ -40,6 +41,7 @@ export interface JobRuntime {
   }) => Effect.Effect<Dispatching, never, Scope.Scope>
   /** Signals of the runs of this process, until they have ended. */
   readonly runs: Map<JobId, Interrupter>
+  readonly places: Places
   /** Why the store did not take what runs of this process came to, by job, until this process claims that again. */
   readonly unrecorded: Map<JobId, { readonly token: number; readonly error: JobStoreError }>
   /** Tells when something may be claimed, or a run has ended. */
@@ -56,6 +58,7 @@ export interface Run {
   readonly record: JobRecord
   readonly signal: Interrupter
   readonly lease: JobLease
+  readonly place: Place
   pausedBy: PausedBy
   /** Why the store does not take what the run records. */
   trouble: JobStoreError | undefined

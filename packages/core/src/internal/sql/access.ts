@@ -64,6 +64,10 @@ export const decoded = <A>(
       catch: (cause) => storageFailure(operation, "Corrupt", cause)
     }))
 
+/** All jobs with their payloads, as `Rows.decodeJob` takes them. */
+export const selectJobs = (sql: SqlClient.SqlClient) =>
+  sql`select j.*, p.payload from fanout_jobs j join fanout_payloads p on p.job_id = j.id`
+
 export const failWith = (reason: Errors.JobStoreError["reason"]) => Effect.fail(new Errors.JobStoreError({ reason }))
 
 /** A number that any database takes for a limit. */

@@ -3,7 +3,6 @@
  */
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
-import type { SqlClient } from "effect/sql/SqlClient"
 import type { JobId } from "../../JobId.ts"
 import type { JobRecord } from "../../JobRecord.ts"
 import * as JobState from "../../JobState.ts"
@@ -12,12 +11,10 @@ import * as Errors from "../../JobStoreError.ts"
 import * as Progress from "../../Progress.ts"
 import type { Renames } from "../job/renames.ts"
 import * as Rows from "../job/rows.ts"
-import { again, atMost, decoded, failWith, type SqlAccess, type Statements } from "./access.ts"
-import { appendLog } from "./owned.ts"
+import { again, atMost, decoded, failWith, selectJobs, type SqlAccess, type Statements } from "./access.ts"
+import { namedChild } from "./children.ts"
+import { appendLog, forgetLosses, lockOwned } from "./owned.ts"
 import { renameFanOuts } from "./renames.ts"
-
-export const selectJobs = (sql: SqlClient) =>
-  sql`select j.*, p.payload from fanout_jobs j join fanout_payloads p on p.job_id = j.id`
 
 export const makeReads = (access: SqlAccess) => {
   const { dialect, sql } = access
@@ -78,26 +75,35 @@ export const makeReads = (access: SqlAccess) => {
   return { get, list, pulse }
 }
 
-export const makeWrites = (access: SqlAccess) => {
+/** The active job of the same name that has one of a job's keys, other than the one with id `except`. */
+const twinWith = (access: SqlAccess) => ({ exclusive_key, idempotency_key, name }: Rows.JobColumns, except: string) => {
   const { dialect: { indexed }, sql } = access
-  const exists = (id: string) => Effect.map(sql`select 1 from fanout_jobs where id = ${id}`, (rows) => rows.length > 0)
+  return Effect.map(
+    decoded(
+      "find a job by its key",
+      sql`${selectJobs(sql)}
+        where j.name = ${name} and j.tag in ('Queued', 'Running', 'Paused') and j.id <> ${except}
+          and (${indexed(sql.literal("j.idempotency_key"))} = ${indexed(sql`${idempotency_key}`)}
+            or ${indexed(sql.literal("j.exclusive_key"))} = ${indexed(sql`${exclusive_key}`)})
+        order by case when j.idempotency_key = ${idempotency_key} then 0 else 1 end limit 1`,
+      Rows.decodeJob
+    ),
+    ([job]) => job
+  )
+}
 
-  /** The active job of the same name that has one of a job's keys, other than the one with id `except`. */
-  const twin = ({ exclusive_key, idempotency_key, name }: Rows.JobColumns, except: string) =>
-    Effect.map(
-      decoded(
-        "find a job by its key",
-        sql`${selectJobs(sql)}
-          where j.name = ${name} and j.tag in ('Queued', 'Running', 'Paused') and j.id <> ${except}
-            and (${indexed(sql.literal("j.idempotency_key"))} = ${indexed(sql`${idempotency_key}`)}
-              or ${indexed(sql.literal("j.exclusive_key"))} = ${indexed(sql`${exclusive_key}`)})
-          order by case when j.idempotency_key = ${idempotency_key} then 0 else 1 end limit 1`,
-        Rows.decodeJob
-      ),
-      ([job]) => job
-    )
+const existsWith = ({ sql }: SqlAccess) => (id: string) =>
+  Effect.map(sql`select 1 from fanout_jobs where id = ${id}`, (rows) => rows.length > 0)
 
-  const insertRows = (record: JobRecord): Statements<JobRecord> =>
+export const makeInserts = (access: SqlAccess) => {
+  const { sql } = access
+  const exists = existsWith(access)
+  const twin = twinWith(access)
+
+  const insertRows = (
+    record: JobRecord,
+    found: (columns: Rows.JobColumns) => Statements<JobRecord | undefined> = (columns) => twin(columns, "")
+  ): Statements<JobRecord> =>
     Effect.gen(function*() {
       const { id } = record
       const { columns, payload } = Rows.encodeJob(record.with({ revision: 1 }))
@@ -107,8 +113,8 @@ export const makeWrites = (access: SqlAccess) => {
         yield* sql`insert into fanout_payloads (job_id, payload) values (${columns.id}, ${payload})`
         return Rows.decodeJob({ ...columns, payload })
       }
-      const found = yield* twin(columns, "")
-      if (found !== undefined) return found
+      const other = yield* found(columns)
+      if (other !== undefined) return other
       return yield* (yield* exists(columns.id))
         ? failWith(new Errors.JobConflict({ id }))
         : again("The job that had the key has just finished")
@@ -124,6 +130,35 @@ export const makeWrites = (access: SqlAccess) => {
         })
       )
       : failWith(new Errors.JobConflict({ id: record.id }))
+
+  const insertChild = (record: JobRecord, token: number) => {
+    const parent = Option.getOrUndefined(record.parent)
+    if (parent === undefined || record.revision !== 0) return failWith(new Errors.JobConflict({ id: record.id }))
+    return access.transaction(
+      "store a child",
+      Effect.gen(function*() {
+        const owner = yield* lockOwned(access, parent.id, token)
+        const stored = yield* insertRows(
+          record,
+          (columns) =>
+            Effect.flatMap(
+              namedChild(access, parent.id, parent.name),
+              (named) => named === undefined ? twin(columns, "") : Effect.succeed(named)
+            )
+        )
+        if (stored.id === record.id) yield* forgetLosses(access, parent.id, owner)
+        return stored
+      })
+    )
+  }
+
+  return { insert, insertChild }
+}
+
+export const makePut = (access: SqlAccess) => {
+  const { sql } = access
+  const exists = existsWith(access)
+  const twin = twinWith(access)
 
   const put = (record: JobRecord, line: string, renames: ReadonlyArray<Renames> = []) => {
     const { id, revision } = record
@@ -148,5 +183,5 @@ export const makeWrites = (access: SqlAccess) => {
     return access.transaction("change a job", replace, keyTaken)
   }
 
-  return { insert, put }
+  return { put }
 }

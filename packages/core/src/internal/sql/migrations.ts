@@ -17,6 +17,8 @@
  * | `seq` | place among all jobs, in the order in which they were stored |
  * | `id`, `name`, `version` | the job and the program that it runs |
  * | `idempotency_key`, `exclusive_key` | unique among the active jobs of one name |
+ * | `parent_id`, `parent_name`, `parent` | whose child the job is, by what name, and all of it as JSON |
+ * | `active_parent` | `parent_id` while the job is active |
  * | `priority` | the higher, the sooner it is claimed, and the more urgent are its tasks |
  * | `limits` | the most that it may use, as JSON |
  * | `tag`, `state` | state: its name, and all of it as JSON |
@@ -181,7 +183,28 @@ const limits = Effect.flatMap(
   (sql) => sql`alter table fanout_jobs add column limits ${Dialect.of(sql).text} not null default '{}'`
 )
 
-const changes = { "1_initial": initial, "2_queue": queue, "3_own_checkpoints": ownCheckpoints, "4_limits": limits }
+/** Lets jobs have children, and finds these by their names, by their states, and where something may be due. */
+const children = Effect.gen(function*() {
+  const sql = yield* SqlClient
+  const { indexed, text } = Dialect.of(sql)
+  for (const column of ["parent_id", "parent_name", "parent", "active_parent"]) {
+    yield* sql`alter table fanout_jobs add column ${sql.literal(column)} ${text}`
+  }
+  yield* sql`create unique index fanout_jobs_child on fanout_jobs
+    (parent_id, ${indexed(sql.literal("parent_name"))})
+    where parent_id is not null and tag <> 'Cancelled'`
+  yield* sql`create index fanout_jobs_children on fanout_jobs (parent_id, tag, priority desc, created_at, seq)
+    where parent_id is not null`
+  yield* sql`create index fanout_jobs_parents on fanout_jobs (active_parent, tag) where active_parent is not null`
+})
+
+const changes = {
+  "1_initial": initial,
+  "2_queue": queue,
+  "3_own_checkpoints": ownCheckpoints,
+  "4_limits": limits,
+  "5_children": children
+}
 
 /** Number of the schema that this version writes. */
 export const supported = Object.keys(changes).length

@@ -16,9 +16,7 @@ export const makeOwned = (access: SqlAccess) => {
   const isOwned = isOwnedBy(access)
   const asked = (id: JobId, token: number, rows: Effect.Effect<ReadonlyArray<object>, SqlError>) =>
     Effect.map(fenced(id, token, rows), Rows.decodeAsked)
-  // A write, although nothing changes: it takes the lock before anything is read.
-  const lock = (id: JobId, token: number) =>
-    fenced(id, token, sql`update fanout_jobs set beat = beat where ${isOwned(id, token)} returning owners_lost`)
+  const lock = (id: JobId, token: number) => lockOwned(access, id, token)
   const record = recordWith(access)
 
   return {
@@ -65,6 +63,14 @@ export const makeOwned = (access: SqlAccess) => {
   }
 }
 
+/** Sees that the token is that of the job's owner. A write, so that it takes the lock before anything is read. */
+export const lockOwned = (access: SqlAccess, id: JobId, token: number) =>
+  fenced(
+    id,
+    token,
+    access.sql`update fanout_jobs set beat = beat where ${isOwnedBy(access)(id, token)} returning owners_lost`
+  )
+
 /** Condition that the job runs and the token is its owner's. */
 const isOwnedBy = ({ sql }: SqlAccess) => (id: JobId, token: number) =>
   sql`id = ${Rows.toText(id)} and tag = 'Running' and lease_token = ${token}`
@@ -107,7 +113,7 @@ const storeCheckpoint = (
     where ${sql.literal(table)}.checkpoint <> excluded.checkpoint returning job_id`
 
 /** A job that has got on is not what its owners are lost of. */
-const forgetLosses = ({ sql }: SqlAccess, id: JobId, owner: object) =>
+export const forgetLosses = ({ sql }: SqlAccess, id: JobId, owner: object) =>
   "owners_lost" in owner && Number(owner.owners_lost) > 0
     ? sql`update fanout_jobs set owners_lost = 0, revision = revision + 1 where id = ${Rows.toText(id)}`
     : Effect.void

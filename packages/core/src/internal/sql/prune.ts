@@ -17,7 +17,9 @@ export const makePrune = (access: SqlAccess) => {
   /** Removes some jobs, and notes what else has to go: a job with many outcomes can't be removed at once. */
   const removeJobs = (finishedBefore: number) => {
     const isOld = sql`tag in ('Completed', 'CompletedWithErrors', 'Failed', 'Cancelled')
-      and finished_at < ${finishedBefore}`
+      and finished_at < ${finishedBefore}
+      and (parent_id is null or not exists (select 1 from fanout_jobs p where p.id = fanout_jobs.parent_id))
+      and not exists (select 1 from fanout_jobs c where c.active_parent = fanout_jobs.id)`
     return access.transaction(
       operation,
       Effect.gen(function*() {
@@ -35,12 +37,12 @@ export const makePrune = (access: SqlAccess) => {
     )
   }
 
-  /** Repeats one step until it finds less than a slice to do, letting others run in between. */
-  const inSlices = (step: Effect.Effect<number, JobStoreError>) =>
+  /** Repeats one step while it does at least so much, letting others run in between. */
+  const inSlices = (step: Effect.Effect<number, JobStoreError>, least = slice) =>
     Effect.gen(function*() {
       let total = 0
       let last = slice
-      while (last >= slice) {
+      while (last >= least) {
         last = yield* step
         total += last
         yield* Effect.yieldNow
@@ -69,5 +71,7 @@ export const makePrune = (access: SqlAccess) => {
     }
   })
 
-  return (finishedBefore: number) => Effect.tap(inSlices(removeJobs(finishedBefore)), sweep)
+  return (finishedBefore: number) =>
+    // Each step can make others possible: children go after their parents.
+    Effect.tap(inSlices(removeJobs(finishedBefore), 1), sweep)
 }

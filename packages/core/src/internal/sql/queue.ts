@@ -5,8 +5,7 @@ import * as Effect from "effect/Effect"
 import type { Fragment } from "effect/sql/Statement"
 import type { JobStore } from "../../JobStore.ts"
 import * as Rows from "../job/rows.ts"
-import { atMost, decoded, type SqlAccess } from "./access.ts"
-import { selectJobs } from "./jobs.ts"
+import { atMost, decoded, selectJobs, type SqlAccess } from "./access.ts"
 
 export const makeQueue = (access: SqlAccess) => {
   const { dialect, sql } = access
@@ -31,13 +30,15 @@ export const makeQueue = (access: SqlAccess) => {
     )
   )
 
-  const due = ({ except, ids, kinds, limit, now }: Parameters<JobStore["Service"]["due"]>[0]) => {
+  const due = ({ except, ids, kinds, limit, now, parents }: Parameters<JobStore["Service"]["due"]>[0]) => {
     const first = sql`order by priority desc, created_at, seq limit ${atMost(limit)}`
     const named = Array.from(ids, Rows.toText)
     // One ordered range of the index for each kind.
     const ranges = kinds.map(({ name, version }) =>
       sql`tag = 'Queued' and name = ${Rows.toText(name)} and version = ${version}`
     )
+    const families = Array.from(parents, Rows.toText)
+    if (families.length > 0) ranges.push(sql`tag = 'Queued' and ${dialect.isOneOf(sql.literal("parent_id"), families)}`)
     // Not `tag` alone: its index would be taken before that of the few ids.
     if (named.length > 0) ranges.push(sql`tag || '' = 'Queued' and ${dialect.isOneOf(sql.literal("id"), named)}`)
     if (ranges.length === 0) return Effect.succeed([])
@@ -62,7 +63,7 @@ export const makeQueue = (access: SqlAccess) => {
     "look for running jobs",
     decoded(
       "look for running jobs",
-      sql`select id, name, version, lease, beat from fanout_jobs where tag = 'Running' order by seq`,
+      sql`select id, name, version, lease, parent, beat from fanout_jobs where tag = 'Running' order by seq`,
       Rows.decodeHeld
     )
   )

@@ -1,0 +1,102 @@
+/**
+ * Starts and awaits the children of one run.
+ */
+import * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
+import { check, type Interrupted, stopped } from "../../Interrupter.ts"
+import type * as Job from "../../Job.ts"
+import type * as JobId from "../../JobId.ts"
+import { ActiveJobDiffers, JobManagerError } from "../../JobManagerError.ts"
+import type { JobRecord } from "../../JobRecord.ts"
+import * as JobState from "../../JobState.ts"
+import type { JobStoreError } from "../../JobStoreError.ts"
+import { type Change, step, update } from "./change.ts"
+import { newRecord } from "./control.ts"
+import type { Run } from "./runtime.ts"
+import { awaitJob } from "./watch.ts"
+
+/** What a program needs to have children; fibers of a run find it beside `JobContext`. */
+export class Children extends Context.Service<Children, {
+  /** Finds the child of that name, or starts it. */
+  readonly start: (
+    name: string,
+    job: Job.Any,
+    payload: unknown,
+    priority: number | undefined
+  ) => Effect.Effect<JobId.JobId, JobManagerError | Interrupted | JobStoreError>
+  /** Waits until a child is over. */
+  readonly await: (id: JobId.JobId) => Effect.Effect<JobRecord, Interrupted | JobStoreError>
+}>()("@fanout/core/internal/Children") {}
+
+export const make = (run: Run): Children["Service"] => ({
+  start: (name, job, payload, priority) => start(run, name, job, payload, priority ?? run.record.priority),
+  await: (id) => run.place.without(Effect.raceFirst(awaitJob(run.runtime, id), stopped))
+})
+
+const start = Effect.fnUntraced(function*(run: Run, name: string, job: Job.Any, payload: unknown, priority: number) {
+  const { lease, record: parent, runtime } = run
+  const { changed, claimable, store, timing } = runtime
+  const { attempt, tries } = parent.state
+  const asking = { id: parent.id, name, attempt, tries }
+  while (true) {
+    yield* check
+    const { version } = changed
+    const found = Option.getOrUndefined(yield* store.child(parent.id, name))
+    if (found === undefined || (found.state._tag === "Cancelled" && isOlder(found, attempt))) {
+      const fresh = yield* newRecord(runtime, job, payload, { priority, limits: parent.limits })
+      const child = fresh.with({ parent: Option.some(asking), idempotencyKey: Option.none() })
+      const stored = yield* store.insertChild(child, lease.token)
+      if (stored.id === child.id) {
+        claimable.notifyUnsafe()
+        return child.id
+      }
+      if (isNamed(stored, parent.id, name)) continue
+      return yield* new JobManagerError({ reason: new ActiveJobDiffers({ id: stored.id, name: stored.name }) })
+    }
+    if (found.name !== job.name) {
+      return yield* Effect.die(
+        new Error(`Child "${name}" of job ${parent.id} is a job "${found.name}", and not a "${job.name}"`)
+      )
+    }
+    if (isOlder(found, attempt) && Option.contains(found.request, "Cancel")) {
+      // It belongs to an attempt that is over, and ends with it.
+      yield* run.place.without(Effect.raceFirst(changed.wait(version, timing.pollMillis), stopped))
+      continue
+    }
+    yield* update(store, found.id, (child, now) => Effect.succeed(askedAgain(child, asking, now)))
+    changed.notifyUnsafe()
+    claimable.notifyUnsafe()
+    return found.id
+  }
+})
+
+const isNamed = ({ parent }: JobRecord, id: JobId.JobId, name: string): boolean =>
+  Option.exists(parent, (parent) => parent.id === id && parent.name === name)
+
+/** Whether a child was asked for last by an earlier attempt of its parent. */
+const isOlder = ({ parent }: JobRecord, attempt: number): boolean =>
+  Option.exists(parent, (parent) => parent.attempt < attempt)
+
+/** What becomes of a child that a later attempt, or a later try, of its parent asks for: what failed runs again. */
+const askedAgain = (
+  child: JobRecord,
+  asking: Option.Option.Value<JobRecord["parent"]>,
+  now: number
+): Change | undefined => {
+  const older = isOlder(child, asking.attempt)
+  const isEarlier = older || Option.exists(child.parent, ({ tries }) => tries < asking.tries)
+  const parent = Option.some(asking)
+  if (!isEarlier) return undefined
+  if (JobState.isActive(child.state)) {
+    return { record: child.with({ parent, updatedAt: now }), line: "Asked for again by its parent" }
+  }
+  if (child.state._tag !== "Failed" && !(older && child.state._tag === "CompletedWithErrors")) return undefined
+  return step(child, { _tag: "Retried" }, now, "Retried by its parent", {
+    parent,
+    exit: Option.none(),
+    finishedAt: Option.none(),
+    ownersLost: 0,
+    availableAt: now
+  })
+}
