@@ -12,9 +12,9 @@ const linesWhere = (file: string, matches: (line: string) => boolean): ReadonlyA
   read(file).split("\n").flatMap((line, index) => matches(line) ? [`${index + 1}: ${line}`] : [])
 
 const sources = files("packages/*/src/**/*.ts")
-const code = files("{packages,test,tools,bench,scratchpad}/**/*.{ts,mjs,cjs,js}", "*.ts")
+const code = files("{packages,test,tools,bench,examples,scratchpad}/**/*.{ts,mjs,cjs,js}", "*.ts")
 const unwaiting = files("packages/*/test/**/*.test.ts").filter((file) => !file.endsWith(".live.test.ts"))
-const pages = files("*.md", "docs/**/*.md", "packages/*/*.md")
+const pages = files("*.md", "docs/**/*.md", "{packages/*,examples,scratchpad}/*.md")
 const libraries = ["core", "ops"]
 /** Modules that users import: everything right in `src`, and all but two of these through the barrel too. */
 const publicModules = libraries.flatMap((name) => files(`packages/${name}/src/*.ts`))
@@ -117,7 +117,7 @@ const brokenLinks = (file: string): ReadonlyArray<string> =>
 /** Paths of this repository that a page names in code spans and that do not exist. */
 const missingFiles = (file: string): ReadonlyArray<string> =>
   Array.from(read(file).matchAll(/`([^`\s]+)`/g), ([, span = ""]) => span)
-    .filter((span) => /^(?:packages|docs|test|tools|bench|scratchpad|\.ci)\/[\w.*{},/-]+$/.test(span))
+    .filter((span) => /^(?:packages|docs|test|tools|bench|examples|scratchpad|\.ci)\/[\w.*{},/-]+$/.test(span))
     .filter((span) => !span.includes("/dist/") && files(span.replace(/\/$/, "")).length === 0)
 
 describe("Tidy", () => {

@@ -1,0 +1,148 @@
+/**
+ * Crawls a site: every page that its start page leads to, at no more than 50 requests a second.
+ *
+ * It shows work that finds more work: each level of the site is a fan-out over a table, and what a level finds is
+ * written to that table in the transaction that records it. So a page is fetched once, however often this is killed;
+ * only the few pages whose answers were not recorded yet are asked for again. A page that fails twice more has a row.
+ *
+ * `npx node --conditions=@fanout/source examples/crawl.ts http://localhost:8080/ crawl.db`
+ */
+import * as FanOut from "@fanout/core/FanOut"
+import * as Job from "@fanout/core/Job"
+import * as JobManager from "@fanout/core/JobManager"
+import { layerOwnerLiveness, layerSqlClient, layerSqlite } from "@fanout/core/node"
+import * as Pools from "@fanout/core/Pools"
+import * as Task from "@fanout/core/Task"
+import { TaskDispatcher } from "@fanout/core/TaskDispatcher"
+import * as Console from "effect/Console"
+import * as Effect from "effect/Effect"
+import * as FetchHttpClient from "effect/http/FetchHttpClient"
+import * as HttpClient from "effect/http/HttpClient"
+import * as Layer from "effect/Layer"
+import * as Option from "effect/Option"
+import * as RateLimiter from "effect/persistence/RateLimiter"
+import * as RpcGroup from "effect/rpc/RpcGroup"
+import * as Schedule from "effect/Schedule"
+import * as Schema from "effect/Schema"
+import * as SqlClient from "effect/sql/SqlClient"
+import * as Stream from "effect/Stream"
+
+const [, , start = "http://localhost:8080/", filename = "crawl.db"] = process.argv
+const levels = 20
+
+class PageFailed extends Schema.TaggedError<PageFailed>("crawl/PageFailed")("PageFailed", { why: Schema.String }) {
+  override get message(): string {
+    return this.why
+  }
+}
+
+const FetchPage = Task.make("crawl/FetchPage", {
+  payload: { url: Schema.String },
+  success: Schema.Struct({ title: Schema.String, links: Schema.Array(Schema.String) }),
+  error: PageFailed,
+  key: ({ url }) => url,
+  pool: "network",
+  timeout: "10 seconds",
+  retry: Schedule.exponential("100 millis").pipe(Schedule.upTo({ times: 2 }))
+})
+class Tasks extends RpcGroup.make(FetchPage) {}
+
+/** Links to other pages of the same site, without what is behind a `#`. */
+const linksOf = (html: string, page: string): ReadonlyArray<string> => {
+  const links = Array.from(html.matchAll(/<a\s[^>]*href="([^"#]+)/gi), ([, link = ""]) => link)
+    .filter((link) => URL.canParse(link, page)).map((link) => new URL(link, page))
+    .filter(({ origin }) => origin === new URL(page).origin)
+  return Array.from(new Set(links.map(String)))
+}
+
+const Handlers = Tasks.toLayer(Effect.gen(function*() {
+  const client = HttpClient.filterStatusOk(yield* HttpClient.HttpClient)
+  // One limiter for all tasks of this process, whichever level they belong to.
+  const limited = yield* RateLimiter.makeWithRateLimiter
+  const politely = limited({
+    key: "site",
+    limit: 50,
+    window: "1 second",
+    algorithm: "token-bucket",
+    onExceeded: "delay"
+  })
+  return {
+    "crawl/FetchPage": ({ url }) =>
+      client.get(url).pipe(
+        Effect.flatMap(({ text }) => text),
+        politely,
+        Effect.map((html) => ({ title: /<title>([^<]*)/i.exec(html)?.[1] ?? "", links: linksOf(html, url) })),
+        Effect.mapError(({ message }) => new PageFailed({ why: message }))
+      )
+  }
+})).pipe(
+  Layer.provide([FetchHttpClient.layer, Layer.provide(RateLimiter.layer, RateLimiter.layerStoreMemory)])
+)
+
+type Fetched = FanOut.Ended<Task.Payload<typeof FetchPage>, Task.Success<typeof FetchPage>>
+
+const Crawl = Job.make("crawl/Crawl", {
+  payload: Schema.Struct({ start: Schema.String }),
+  success: Schema.Struct({ fetched: Schema.Natural, failed: Schema.Natural }),
+  error: FanOut.FanOutStopped,
+  idempotencyKey: ({ start }) => start
+})
+
+const Program = Crawl.toLayer(Effect.fnUntraced(function*({ start }) {
+  const sql = yield* SqlClient.SqlClient
+  const { fanOut } = yield* TaskDispatcher
+  yield* sql`CREATE TABLE IF NOT EXISTS pages (
+    id INTEGER PRIMARY KEY, url TEXT NOT NULL UNIQUE, level INTEGER NOT NULL, title TEXT)`
+  yield* sql`INSERT INTO pages (url, level) VALUES (${start}, 0) ON CONFLICT DO NOTHING`
+
+  /** Pages of a level in the order in which they were found. All are there: the level before has ended. */
+  const pages = (level: number) => (after: Option.Option<string>) =>
+    Stream.paginate(Option.match(after, { onNone: () => 0, onSome: Number }), (after) =>
+      Effect.map(
+        sql<{ id: number; url: string }>`SELECT id, url FROM pages WHERE level = ${level} AND id > ${after}
+          ORDER BY id LIMIT 100`,
+        (rows) => [
+          rows.map(({ id, url }) => ({ _tag: "Item" as const, cursor: String(id), payload: { url } })),
+          Option.map(Option.fromUndefinedOr(rows[99]), ({ id }) => id)
+        ]
+      ))
+
+  const record = (level: number) => (fetched: ReadonlyArray<Fetched>) =>
+    Effect.forEach(fetched, ({ cursor, value }) =>
+      Option.match(value, {
+        onNone: () => Effect.void,
+        onSome: ({ links, title }) =>
+          Effect.andThen(
+            sql`UPDATE pages SET title = ${title} WHERE id = ${Number(cursor)}`,
+            Effect.forEach(
+              links,
+              (url) => sql`INSERT INTO pages (url, level) VALUES (${url}, ${level + 1}) ON CONFLICT DO NOTHING`
+            )
+          )
+      }), { discard: true })
+
+  const sum = { fetched: 0, failed: 0 }
+  for (let level = 0; level < levels; level++) {
+    const { done, failed } = yield* fanOut(`level ${level}`, FetchPage, pages(level), { onCommit: record(level) })
+    if (done + failed === 0) break
+    sum.fetched += done
+    sum.failed += failed
+  }
+  return sum
+}, Effect.catchTag("SqlError", Effect.die))).pipe(Layer.provide(Handlers))
+
+const Runtime = JobManager.layer({ jobs: [Crawl] }).pipe(
+  Layer.provide([Layer.provide(Program, layerSqlClient({ filename })), Pools.layer({ network: 8 })]),
+  Layer.provide([layerSqlite({ filename }), layerOwnerLiveness])
+)
+
+const main = Effect.gen(function*() {
+  const manager = yield* JobManager.JobManager
+  const job = yield* manager.start(Crawl, { start })
+  yield* Console.log(job.started ? "Started" : "Going on")
+  const { failed, fetched } = yield* job.await
+  yield* Console.log(`${fetched} pages, ${failed} failed`)
+  yield* Stream.runForEach(manager.outcomes(job.id, ["Failed"]), ({ key }) => Console.log(`failed: ${key}`))
+})
+
+await Effect.runPromise(Effect.provide(main, Runtime))

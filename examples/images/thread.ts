@@ -1,0 +1,5 @@
+/** What each thread of the image pipeline runs. */
+import { runThread } from "@fanout/core/node"
+import { Handlers, Tasks } from "./tasks.ts"
+
+runThread(Tasks, Handlers)

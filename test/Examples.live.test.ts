@@ -1,0 +1,254 @@
+import { afterAll, assert, describe, it } from "@effect/vitest"
+import { JobId } from "@fanout/core/JobId"
+import { JobStore } from "@fanout/core/JobStore"
+import { layerSqlite } from "@fanout/core/node"
+import * as Effect from "effect/Effect"
+import { type ChildProcessByStdio, spawn } from "node:child_process"
+import { once } from "node:events"
+import * as fs from "node:fs"
+import { createServer, type Server } from "node:http"
+import type { AddressInfo } from "node:net"
+import * as os from "node:os"
+import * as path from "node:path"
+import { DatabaseSync } from "node:sqlite"
+import type { Readable } from "node:stream"
+import { text } from "node:stream/consumers"
+import { setTimeout as wait } from "node:timers/promises"
+
+// Each example is started, killed in the middle and started again, as its own first comment says. What was recorded
+// when it was killed is not done again.
+const root = path.dirname(import.meta.dirname)
+const folder = fs.mkdtempSync(path.join(os.tmpdir(), "fanout-examples-"))
+const running = new Set<ChildProcessByStdio<null, Readable, null>>()
+
+afterAll(() => {
+  for (const child of running) child.kill("SIGKILL")
+  fs.rmSync(folder, { recursive: true })
+})
+
+const start = (program: string, args: ReadonlyArray<string>, env: NodeJS.ProcessEnv = {}) => {
+  const command = ["--conditions=@fanout/source", `examples/${program}`, ...args]
+  const child = spawn(process.execPath, command, {
+    cwd: root,
+    env: { ...process.env, ...env },
+    stdio: ["ignore", "pipe", "inherit"]
+  })
+  running.add(child)
+  child.once("exit", () => running.delete(child))
+  return child
+}
+
+const kill = async (child: ReturnType<typeof start>, signal: NodeJS.Signals = "SIGKILL") => {
+  child.kill(signal)
+  if (child.exitCode === null && child.signalCode === null) await once(child, "exit")
+}
+
+/** Runs an example to its end and gives the lines that it has printed. */
+const output = async (program: string, ...args: ReadonlyArray<string>) =>
+  (await text(start(program, args).stdout)).trim().split("\n")
+
+/** Rows of a database that another process may have open, or has not made yet. */
+const rows = (file: string, sql: string): ReadonlyArray<Record<string, unknown>> => {
+  if (!fs.existsSync(file)) return []
+  const database = new DatabaseSync(file, { timeout: 1000 })
+  try {
+    return database.prepare(sql).all()
+  } catch (error) {
+    if (/no such table/.test(String(error))) return []
+    throw error
+  } finally {
+    database.close()
+  }
+}
+
+/** Starts an example and kills it once enough is recorded. Gives what was recorded by then. */
+const killed = async <A>(child: ReturnType<typeof start>, recorded: () => ReadonlyArray<A>, enough: number) => {
+  while (recorded().length < enough) {
+    assert.isNull(child.exitCode, "ended before it could be killed")
+    await wait(2)
+  }
+  await kill(child)
+  return recorded()
+}
+
+/** Listens on a free port of this machine. */
+const listen = async (server: Server): Promise<number> => {
+  await once(server.listen(0, "127.0.0.1"), "listening")
+  // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- it listens on a port
+  return (server.address() as AddressInfo).port
+}
+
+/** A page and the three that it leads to, down to a number of pages. Counts what it is asked for. */
+const site = async (pages: number, broken: string) => {
+  const asked = new Map<string, Array<number>>()
+  const server = createServer(({ url = "" }, response) => {
+    asked.set(url, [...asked.get(url) ?? [], performance.now()])
+    const n = Number(url.slice(1))
+    const links = [3 * n + 1, 3 * n + 2, 3 * n + 3].filter((link) => link < pages)
+    const html = ["/0", "https://elsewhere.example/", ...links.map((link) => `/${link}#top`)]
+    response.statusCode = url === broken ? 500 : 200
+    response.end(`<title>Page ${n}</title>${html.map((link) => `<a href="${link}">there</a>`).join("")}`)
+  })
+  return { asked, server, url: `http://127.0.0.1:${await listen(server)}/0` }
+}
+
+describe("examples", () => {
+  it("crawl each page once, and not too fast", async () => {
+    const { asked, server, url } = await site(150, "/149")
+    const file = path.join(folder, "crawl.db")
+    const fetched = () => rows(file, "SELECT url FROM pages WHERE title IS NOT NULL").map((row) => String(row["url"]))
+
+    const acked = await killed(start("crawl.ts", [url, file]), fetched, 60)
+    const killedAt = performance.now()
+    const before = new Map(Array.from(asked, ([url, times]) => [url, times.length]))
+    const lines = await output("crawl.ts", url, file)
+    server.close()
+
+    assert.isBelow(acked.length, 149)
+    assert.deepStrictEqual(lines, ["Going on", "149 pages, 1 failed", `failed: ${new URL("/149", url).href}`])
+    const again = acked.map((page) => new URL(page).pathname).filter((page) =>
+      asked.get(page)?.length !== before.get(page)
+    )
+    assert.deepStrictEqual(again, [])
+    assert.lengthOf(fetched(), 149)
+    // A bucket of 50 that fills at 50 a second lets through 100 at most in any second of one process. The first ones
+    // may arrive late: they open connections.
+    const times = Array.from(asked.values()).flat().toSorted((left, right) => left - right)
+    for (const run of [times.filter((time) => time < killedAt), times.filter((time) => time > killedAt)]) {
+      assert.isEmpty(run.filter((time, i) => (run[i + 100] ?? Number.POSITIVE_INFINITY) < time + 900))
+    }
+  })
+
+  it("backfill each row once, tell the bad ones, and try these again", async () => {
+    const [from, to] = ["old.db", "new.db"].map((name) => path.join(folder, name))
+    assert(from !== undefined && to !== undefined)
+    const database = new DatabaseSync(from)
+    database.exec(`
+      CREATE TABLE people (id INTEGER PRIMARY KEY, name TEXT, email TEXT);
+      WITH RECURSIVE number (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM number WHERE n < 100000)
+      INSERT INTO people SELECT n, 'Ann Number ' || n, 'Ann' || n || '@example.org' FROM number;
+      UPDATE people SET email = 'nobody' WHERE id = 70007`)
+    const count = () => Number(rows(to, "SELECT count(*) AS count FROM person")[0]?.["count"] ?? 0)
+
+    const child = start("backfill.ts", [from, to])
+    while (count() === 0) assert.isNull(child.exitCode, "ended before it could be killed")
+    await kill(child)
+    const acked = count()
+    const lines = await output("backfill.ts", from, to)
+
+    assert.isBelow(acked, 99_999)
+    // A row that is written twice would have failed the job: its id is the key.
+    assert.deepStrictEqual(lines, ["Going on", "99999 people, 1 refused", `person 70007: "nobody" is no address`])
+    database.exec("UPDATE people SET email = 'ann@example.org' WHERE id = 70007")
+    database.close()
+    assert.deepStrictEqual(await output("backfill.ts", from, to), ["Going on", "100000 people, 0 refused"])
+    assert.strictEqual(count(), 100_000)
+    const [mended] = rows(to, "SELECT * FROM person WHERE id = 70007")
+    assert.deepInclude(mended, { id: 70_007, first: "Ann", last: "Number 70007", email: "ann@example.org" })
+  })
+
+  it("draw each picture once, stage after stage", async () => {
+    const pictures = path.join(folder, "pictures")
+    const drawn = () =>
+      rows(path.join(pictures, "jobs.db"), "SELECT cursor FROM fanout_outcomes").map((row) =>
+        path.join(pictures, `frame-${String(row["cursor"])}.pgm`)
+      )
+    const acked = await killed(start("images/main.ts", [pictures]), drawn, 20)
+    const identity = (file: string) => {
+      const { ino, mtimeMs } = fs.statSync(file)
+      return { file, ino, mtimeMs }
+    }
+    const before = acked.map(identity)
+    const lines = await output("images/main.ts", pictures)
+
+    assert.isBelow(acked.length, 160)
+    assert.deepStrictEqual(lines, ["Going on", "160 drawn, 160 shrunk, 4 sheets"])
+    assert.deepStrictEqual(acked.map(identity), before)
+    assert.lengthOf(fs.globSync("{frame,small}-*.pgm", { cwd: pictures }), 320)
+    const sheet = fs.readFileSync(path.join(pictures, "sheet-3.pgm"))
+    assert.strictEqual(sheet.length, "P5 640 300 255\n".length + 640 * 300)
+    assert.isAbove(new Set(sheet).size, 50)
+  })
+
+  it("serve jobs that go on by themselves, and hand them back at SIGTERM", async () => {
+    const file = path.join(folder, "api.db")
+    const free = createServer()
+    const port = await listen(free)
+    await once(free.close(), "close")
+    const serve = async () => {
+      const child = start("jobs-api/main.ts", [], { PORT: String(port), DATABASE: file })
+      child.stdout.setEncoding("utf8")
+      const url = `http://127.0.0.1:${port}`
+      while (!(await fetch(`${url}/openapi.json`).then(({ ok }) => ok, () => false))) {
+        assert.isNull(child.exitCode, "ended before it was listening")
+        await wait(10)
+      }
+      return { child, url: `${url}/invoicings` }
+    }
+    const ask = async (url: string, body?: unknown) => {
+      const post = { method: "POST", headers: { "content-type": "application/json" }, body: JSON.stringify(body ?? {}) }
+      const response = await fetch(url, body === undefined ? {} : post)
+      return { code: response.status, json: await response.json() }
+    }
+    /** What is told of a job until it is over, or something else is. */
+    const follow = async (url: string, until: (status: { done: number }) => boolean = () => false) => {
+      const seen = []
+      let said = ""
+      const { body } = await fetch(`${url}/progress`)
+      assert(body !== null)
+      for await (const chunk of body.pipeThrough(new TextDecoderStream())) {
+        said += chunk
+        const events = said.split("\n\n")
+        said = events.pop() ?? ""
+        seen.push(...events.flatMap((event) => event.startsWith("data: ") ? [JSON.parse(event.slice(6))] : []))
+        if (seen.some(until)) break
+      }
+      return seen
+    }
+
+    const first = await serve()
+    const started = await ask(first.url, { month: "2026-11", customers: 6000 })
+    const { id } = started.json
+    await follow(`${first.url}/${id}`, ({ done }) => done > 500)
+    await kill(first.child)
+    const acked = Number(rows(file, "SELECT count(*) AS count FROM invoices")[0]?.["count"])
+    const second = await serve()
+    const enough = Promise.withResolvers<void>()
+    // Follows until the process ends: that must not keep it from ending.
+    const followed = follow(`${second.url}/${id}`, ({ done }) => {
+      if (done > acked + 200) enough.resolve()
+      return false
+    }).catch(() => [])
+    await enough.promise
+    await kill(second.child, "SIGTERM")
+    await followed
+    const { code, signal } = { code: second.child.exitCode, signal: second.child.signalCode }
+    const handedBack = await Effect.runPromise(
+      Effect.flatMap(JobStore, ({ get }) => get(JobId.make(id))).pipe(
+        Effect.provide(layerSqlite({ filename: file }))
+      )
+    )
+    const third = await serve()
+    const seen = await follow(`${third.url}/${id}`)
+    const again = await ask(`${third.url}/${id}/pause`, {})
+    const unknown = await ask(`${third.url}/nothing`)
+    await kill(third.child)
+
+    assert.strictEqual(started.code, 202)
+    assert.isTrue(acked > 500 && acked < 5988)
+    assert.deepStrictEqual([code, signal], [130, null])
+    assert.strictEqual(handedBack.state._tag, "Queued")
+    // An invoice that is written twice would have failed the job: customer and month are its key.
+    assert.deepStrictEqual(seen.at(-1), { id, state: "CompletedWithErrors", done: 5988, failed: 12 })
+    assert.isTrue(seen.every(({ done }, i) => done >= (seen[i - 1]?.done ?? acked)))
+    assert.strictEqual(again.code, 409)
+    assert.deepStrictEqual(unknown, { code: 404, json: { _tag: "NoSuchJob", id: "nothing" } })
+  })
+
+  it("are short enough to read", () => {
+    const files = fs.globSync("examples/**/*.ts", { cwd: root, exclude: ["**/node_modules"] })
+    const long = files.filter((file) => fs.readFileSync(path.join(root, file), "utf8").split("\n").length > 151)
+
+    assert.deepStrictEqual(long, [])
+  })
+})
