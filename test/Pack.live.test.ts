@@ -1,11 +1,11 @@
 import { afterAll, assert, beforeAll, describe, it } from "@effect/vitest"
-import { spawnSync } from "node:child_process"
 import { createHash } from "node:crypto"
 import * as fs from "node:fs"
 import * as os from "node:os"
 import * as path from "node:path"
 import { publint } from "publint"
 import { formatMessage } from "publint/utils"
+import { output, pack, quickly, run } from "./packed.ts"
 
 // What a user gets: the packages as npm would publish them, installed into an empty project outside of this workspace.
 const root = path.dirname(import.meta.dirname)
@@ -13,22 +13,6 @@ const read = (...names: ReadonlyArray<string>): string => fs.readFileSync(path.j
 const libraries = ["core", "ops"]
 const packages = [...libraries, "cli"]
 const project = fs.mkdtempSync(path.join(os.tmpdir(), "fanout-pack-"))
-
-// The Node that runs this test, wherever the machine's own stands in PATH.
-const env = { ...process.env, PATH: path.dirname(process.execPath) + path.delimiter + process.env["PATH"] }
-
-const run = (cwd: string, command: string, ...args: ReadonlyArray<string>) => {
-  const { error, status, stderr, stdout } = spawnSync(command, args, { cwd, encoding: "utf8", env })
-  if (error !== undefined) throw error
-  return { status, stderr, stdout }
-}
-
-/** Runs a command that must succeed and returns what it printed. */
-const output = (cwd: string, command: string, ...args: ReadonlyArray<string>): string => {
-  const { status, stderr, stdout } = run(cwd, command, ...args)
-  assert.strictEqual(status, 0, `${command} ${args.join(" ")}\n${stdout}${stderr}`)
-  return stdout
-}
 
 /** Runs a module in the user's project. */
 const evaluate = (code: string) => run(project, process.execPath, "--input-type=module", "--eval", code)
@@ -41,14 +25,12 @@ const readme = () => {
 }
 
 beforeAll(() => {
-  output(root, "npm", "run", "build")
-  for (const name of packages) output(path.join(root, "packages", name), "npm", "pack", "--pack-destination", project)
+  const tarballs = pack(packages, project)
   fs.writeFileSync(path.join(project, "package.json"), `{ "private": true, "type": "module" }`)
   fs.writeFileSync(path.join(project, "program.ts"), readme().program)
   const { devDependencies } = JSON.parse(read("package.json"))
-  const tarballs = fs.globSync("*.tgz", { cwd: project }).map((file) => `./${file}`)
   const tools = ["effect", "typescript", "@types/node"].map((name) => `${name}@${devDependencies[name]}`)
-  output(project, "npm", "install", "--prefer-offline", "--no-audit", "--no-fund", ...tarballs, ...tools)
+  output(project, "npm", "install", ...quickly, ...tarballs, ...tools)
 })
 
 afterAll(() => fs.rmSync(project, { recursive: true }))
@@ -57,7 +39,7 @@ describe("Pack", () => {
   it.each(packages)("publishes @fanout/%s with a page, a licence and nothing of the workshop", async (name) => {
     const folder = path.join(project, "node_modules/@fanout", name)
     const files = fs.globSync("**/*", { cwd: folder })
-    const published = /^(?:README\.md|LICENSE|package\.json|(?:dist|src|bin)(?:\/(?!\.tsbuildinfo)|$))/
+    const published = /^(?:README\.md|LICENSE|package\.json|(?:dist|src|bin|templates)(?:\/(?!\.tsbuildinfo)|$))/
 
     const { messages, pkg } = await publint({ pkgDir: folder, pack: false })
 
@@ -142,4 +124,17 @@ describe("Pack", () => {
     const digest = createHash("sha256").update(fs.readFileSync(path.join(project, "package.json"))).digest("hex")
     assert.include(lines, `${digest}  package.json\n`)
   })
+
+  it("installs a command that writes a package which passes its own tests", () => {
+    const made = path.join(project, "send-letters")
+
+    const said = output(project, "npx", "--no-install", "fanout", "new", "job", "send-letters")
+    const [core = ""] = fs.globSync("fanout-core-*.tgz", { cwd: project })
+    output(made, "npm", "install", ...quickly, `../${core}`)
+
+    assert.match(said, /^Wrote send-letters\b/)
+    assert.match(output(made, "npm", "test"), /^\S+ pass 3\n\S+ fail 0$/m)
+    assert.match(output(made, "npm", "start", "--", "100"), /^Started\n(?:\d+ done\n)*99 done, 1 failed$/m)
+    assert.match(output(made, "npm", "start", "--", "100", "--retry"), /^Going on\n(?:\d+ done\n)*99 done, 1 failed$/m)
+  }, 240_000)
 })

@@ -8,6 +8,7 @@ import { examine } from "./commands/doctor.ts"
 import { hash } from "./commands/hash.ts"
 import { jobs } from "./commands/jobs.ts"
 import { move } from "./commands/move.ts"
+import { create } from "./commands/new.ts"
 import { verify } from "./commands/verify.ts"
 import * as Settings from "./Settings.ts"
 
@@ -21,8 +22,9 @@ export const cli = Command.make("fanout").pipe(
     { command: "fanout delete build", description: "Delete a folder with all that is in it" },
     { command: "fanout jobs list", description: "Show what was started, here and in other terminals" },
     { command: "fanout doctor", description: "Tell what this machine allows, and what is wrong" },
+    { command: "fanout new job send-letters", description: "Write a package with a job of your own" },
     { command: "fanout --completions bash", description: "Print completions for a shell" }
   ]),
-  Command.withSubcommands([copy, move, remove, hash, verify, jobs, examine]),
+  Command.withSubcommands([copy, move, remove, hash, verify, jobs, examine, create]),
   Command.withGlobalFlags([Settings.db])
 )
