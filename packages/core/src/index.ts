@@ -111,6 +111,11 @@ export * as Pools from "./Pools.ts"
 /**
  * @since 0.1.0
  */
+export * as Pressure from "./Pressure.ts"
+
+/**
+ * @since 0.1.0
+ */
 export * as Progress from "./Progress.ts"
 
 /**

@@ -1,5 +1,5 @@
 /**
- * Connects core to Node: the job store in a SQLite file, and who owns a job.
+ * Connects core to Node: the job store in a SQLite file, who owns a job, and what the machine is short of.
  *
  * This is the only entry of core that knows a platform.
  *
@@ -14,6 +14,7 @@ import * as SqlClient from "effect/sql/SqlClient"
 import * as DatabaseFile from "./internal/node/databaseFile.ts"
 import * as NodeMachine from "./internal/node/machine.ts"
 import * as Owners from "./internal/node/ownerLiveness.ts"
+import * as MemoryPressure from "./internal/node/pressure.ts"
 import * as SqliteClient from "./internal/node/sqliteClient.ts"
 import * as Threads from "./internal/node/threads.ts"
 import { storageFailure, whileBusy } from "./internal/sql/access.ts"
@@ -22,6 +23,7 @@ import type { JobStore } from "./JobStore.ts"
 import { JobStoreError } from "./JobStoreError.ts"
 import type { Machine, Storage } from "./Machine.ts"
 import { OwnerLiveness } from "./OwnerLiveness.ts"
+import { Pressure } from "./Pressure.ts"
 import * as SqlJobStore from "./SqlJobStore.ts"
 import type * as Task from "./Task.ts"
 import { ThreadSpawner } from "./ThreadSpawner.ts"
@@ -128,6 +130,22 @@ export const readMachine: Effect.Effect<Machine> = Effect.sync(NodeMachine.readM
  */
 export const storageOf = (path: string): Effect.Effect<Option.Option<Storage>> =>
   Effect.sync(() => Option.fromUndefinedOr(NodeMachine.storageOf(path)))
+
+/**
+ * Layer that reads from Linux how short of memory this process is.
+ *
+ * **Details**
+ *
+ * It is the share of the last second for which a task of its control group, or of the machine, stalled for want of
+ * memory; or more, where little is left of what the group may use. Where the kernel tells nothing of the kind it is 0.
+ *
+ * @category layers
+ * @since 0.1.0
+ */
+export const layerPressure: Layer.Layer<never> = Layer.sync(Pressure, () => {
+  const measure = MemoryPressure.meter(MemoryPressure.readFile, () => performance.now())
+  return Effect.sync(measure)
+})
 
 /**
  * What threads run, and within which limits.
