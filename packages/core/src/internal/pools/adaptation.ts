@@ -1,0 +1,55 @@
+/**
+ * Keeps the size of a pool at what is best, by what it counts.
+ */
+import * as Clock from "effect/Clock"
+import * as Effect from "effect/Effect"
+import type * as Scope from "effect/Scope"
+import { Pressure } from "../../Pressure.ts"
+import { type Limits, make, step } from "./adaptiveLimit.ts"
+
+/** What a pool counts. */
+interface Counts {
+  /** Pieces of work done so far, of about the same cost each: tasks, and of long ones what they have got through. */
+  readonly completed: number
+  /** Permits that are held now. */
+  readonly inUse: number
+  /** Whether anybody waits for permits now. */
+  readonly waiting: boolean
+}
+
+/** What can be kept at its best size. */
+export interface Adaptable {
+  /** Completes as soon as anybody waits for permits. */
+  readonly crowded: Effect.Effect<void>
+  readonly countsUnsafe: () => Counts
+  /** Changes how many permits there are. More may be held for a while. */
+  readonly resizeUnsafe: (size: number) => void
+}
+
+/** Millis between two samples. .NET's thread pool takes one in 10 to 200 ms. */
+const sampleMillis = 20
+
+/** Resizes a pool until the scope closes. While nobody waits for permits it does nothing. */
+export const adapt = (pool: Adaptable, limits: Limits): Effect.Effect<void, never, Scope.Scope> =>
+  Effect.gen(function*() {
+    const clock = yield* Clock.Clock
+    const measurePressure = yield* Pressure
+    let state = make(limits)
+    pool.resizeUnsafe(state.size)
+
+    const sample = Effect.gen(function*() {
+      yield* pool.crowded
+      const { completed } = pool.countsUnsafe()
+      const since = clock.monotonicTimeNanosUnsafe()
+      yield* Effect.sleep(sampleMillis)
+      const pressure = yield* measurePressure
+      const counts = pool.countsUnsafe()
+      // The event loop may have been busy: it took as long as it took.
+      const millis = Number(clock.monotonicTimeNanosUnsafe() - since) / 1e6
+      const next = step(state, { ...counts, completed: counts.completed - completed, millis, pressure })
+      if (next.size !== state.size) pool.resizeUnsafe(next.size)
+      state = next
+    })
+
+    yield* Effect.forkScoped(Effect.forever(sample))
+  })
