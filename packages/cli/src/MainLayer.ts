@@ -5,7 +5,14 @@ import * as JobManager from "@fanout/core/JobManager"
 import type { JobStore } from "@fanout/core/JobStore"
 import type { JobStoreError } from "@fanout/core/JobStoreError"
 import * as Machine from "@fanout/core/Machine"
-import { layerOwnerLiveness, layerSqlClient, layerSqlite, readMachine, storageOf } from "@fanout/core/node"
+import {
+  layerOwnerLiveness,
+  layerPressure,
+  layerSqlClient,
+  layerSqlite,
+  readMachine,
+  storageOf
+} from "@fanout/core/node"
 import type { OwnerLiveness } from "@fanout/core/OwnerLiveness"
 import * as Pools from "@fanout/core/Pools"
 import * as Copy from "@fanout/ops/Copy"
@@ -112,9 +119,13 @@ const pools = (concurrency: Option.Option<number>, paths: ReadonlyArray<FilePath
   Layer.unwrap(Effect.gen(function*() {
     const machine = yield* readMachine
     const storages = (yield* Effect.forEach(paths, storageOf)).flatMap(Option.toArray)
-    const sizes = Machine.poolSizes(machine, storages).map(({ name, size }) => [name, size] as const)
+    const sizes = Machine.poolSizes(machine, storages).map(({ bounds, name, size }) =>
+      [name, bounds === undefined ? size : { ...bounds, first: size }] as const
+    )
     const io = Option.map(concurrency, (wanted) => ({ io: Machine.filesWithin(machine, wanted) }))
-    return Pools.layer({ ...Object.fromEntries(sizes), ...Option.getOrElse(io, () => ({})) })
+    return Pools.layer({ ...Object.fromEntries(sizes), ...Option.getOrElse(io, () => ({})) }).pipe(
+      Layer.provide(layerPressure)
+    )
   }))
 
 /** Layer that runs the jobs which it may claim. */

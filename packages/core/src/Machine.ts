@@ -5,6 +5,7 @@
  *
  * @since 0.1.0
  */
+import type { AdaptiveSize } from "./Pools.ts"
 
 /**
  * What this process may use.
@@ -47,7 +48,7 @@ export interface Storage {
 }
 
 /**
- * Permits that a pool should have, and the reason for people.
+ * Permits that a pool should have, and the reason for people. One with bounds finds its own size within them.
  *
  * @category models
  * @since 0.1.0
@@ -55,11 +56,12 @@ export interface Storage {
 export interface PoolSize {
   readonly name: "cpu" | "db" | "io" | "network"
   readonly size: number
+  readonly bounds?: { readonly least: number; readonly most: number }
   readonly why: string
 }
 
 /**
- * Files that are worked on at the same time, by what they are on.
+ * Files that are worked on at the same time, by what they are on: at first, and the fewest and the most that are tried.
  *
  * **Details**
  *
@@ -69,12 +71,12 @@ export interface PoolSize {
  * @category models
  * @since 0.1.0
  */
-export const filesAtOnce: Readonly<Record<StorageKind, number>> = {
-  memory: 16,
-  disk: 16,
-  rotational: 4,
-  network: 32,
-  userSpace: 32
+export const filesAtOnce: Readonly<Record<StorageKind, AdaptiveSize>> = {
+  memory: { least: 4, first: 16, most: 16 },
+  disk: { least: 4, first: 16, most: 16 },
+  rotational: { least: 1, first: 4, most: 16 },
+  network: { least: 4, first: 32, most: 128 },
+  userSpace: { least: 4, first: 32, most: 128 }
 }
 
 const words: Readonly<Record<StorageKind, string>> = {
@@ -92,11 +94,20 @@ const descriptorsEach = 8
 const descriptorsOwn = 40
 
 const within = ({ descriptors }: Machine, wanted: PoolSize): PoolSize => {
+  const { bounds } = wanted
   if (descriptors === undefined) return wanted
   const most = Math.max(1, Math.floor((descriptors - descriptorsOwn) / descriptorsEach))
+  const within = bounds === undefined
+    ? {}
+    : { bounds: { least: Math.min(bounds.least, most), most: Math.min(bounds.most, most) } }
   return most >= wanted.size
-    ? wanted
-    : { ...wanted, size: most, why: `no more than ${descriptors} descriptors may be open, ${descriptorsEach} a task` }
+    ? { ...wanted, ...within }
+    : {
+      ...wanted,
+      ...within,
+      size: most,
+      why: `no more than ${descriptors} descriptors may be open, ${descriptorsEach} a task`
+    }
 }
 
 const slowestFirst: ReadonlyArray<StorageKind> = ["rotational", "network", "userSpace", "disk", "memory"]
@@ -119,10 +130,11 @@ export const filesWithin = (machine: Machine, wanted: number): number =>
  */
 export const poolSizes = (machine: Machine, storages: ReadonlyArray<Storage>): ReadonlyArray<PoolSize> => {
   const kind = slowestFirst.find((one) => storages.some((storage) => storage.kind === one)) ?? "disk"
+  const { first, least, most } = filesAtOnce[kind]
   return [
     { name: "cpu", size: machine.cores, why: `as many threads can work at the same time` },
     { name: "db", size: 4, why: "databases write one after the other; more would only wait" },
-    within(machine, { name: "io", size: filesAtOnce[kind], why: words[kind] }),
+    within(machine, { name: "io", size: first, bounds: { least, most }, why: words[kind] }),
     within(machine, { name: "network", size: 16, why: "most of the time they wait, and a server is not to be flooded" })
   ]
 }

@@ -8,11 +8,15 @@
  *
  * @since 0.1.0
  */
+import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
 import * as Layer from "effect/Layer"
 import * as Schema from "effect/Schema"
+import * as Scope from "effect/Scope"
 import { makePermits, type PermitPool } from "./internal/dispatcher/permits.ts"
+import { adapt, type Adaptable } from "./internal/pools/adaptation.ts"
 
 /**
  * What is seen of a pool.
@@ -59,7 +63,7 @@ export class Pools extends Context.Service<Pools, {
   readonly status: Effect.Effect<ReadonlyArray<PoolStatus>>
   /**
    * Changes how many permits a pool has. Nobody loses one that it holds: where there are more out than the new size,
-   * none is handed out until enough have come back.
+   * none is handed out until enough have come back. One that finds its own size keeps this one from then on.
    */
   readonly resize: (name: string, size: number) => Effect.Effect<void, PoolError>
   /** Finds a pool by its name; `undefined` where there is none. */
@@ -74,10 +78,35 @@ export class Pools extends Context.Service<Pools, {
  */
 export const defaultSizes: Readonly<Record<string, number>> = { io: 16, cpu: 2, network: 16, db: 4 }
 
-const mistake = (size: number): string | undefined =>
-  Number.isInteger(size) && size >= 1
+/**
+ * Bounds of a pool that finds its own size, and the size that it begins with: 1 ≤ `least` ≤ `first` ≤ `most`.
+ *
+ * **Details**
+ *
+ * It tries out which size gets most done, by what its tasks cost and by what they move (`TaskDispatcher.throttle`), and
+ * keeps the smallest of those that are about as fast. Where memory is short (`Pressure`) it has less done at once. It
+ * learns only while tasks wait for permits, from some hundred of them on.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface AdaptiveSize {
+  readonly least: number
+  readonly first: number
+  readonly most: number
+}
+
+const isSize = (size: number): boolean => Number.isInteger(size) && size >= 1
+
+const mistake = (size: number | AdaptiveSize): string | undefined => {
+  if (typeof size === "number") {
+    return isSize(size) ? undefined : `needs a whole number of permits, at least 1; it was given ${size}`
+  }
+  const { first, least, most } = size
+  return [least, first, most].every(isSize) && least <= first && first <= most
     ? undefined
-    : `needs a whole number of permits, at least 1; it was given ${size}`
+    : `needs whole numbers of permits with 1 ≤ least ≤ first ≤ most; it was given ${least}, ${first} and ${most}`
+}
 
 /**
  * Layer that provides the pools `io`, `cpu`, `network` and `db`, resized or with others added.
@@ -85,36 +114,50 @@ const mistake = (size: number): string | undefined =>
  * @category layers
  * @since 0.1.0
  */
-export const layer = (sizes: Readonly<Record<string, number>> = {}): Layer.Layer<Pools> =>
+export const layer = (sizes: Readonly<Record<string, number | AdaptiveSize>> = {}): Layer.Layer<Pools> =>
   Layer.effect(
     Pools,
-    Effect.clockWith((clock) =>
-      Effect.sync(() => {
-        const pools = new Map<string, PermitPool>()
-        for (const [name, size] of Object.entries({ ...defaultSizes, ...sizes })) {
-          const why = mistake(size)
-          if (why !== undefined) throw new PoolError({ name, why })
-          pools.set(name, makePermits(size, clock))
-        }
-        const names = Array.from(pools.keys()).toSorted()
-        return Pools.of({
-          names,
-          status: Effect.sync(() =>
-            names.flatMap((name) => {
-              const pool = pools.get(name)
-              return pool === undefined ? [] : [{ name, size: pool.size, held: pool.held, waiting: pool.waiting }]
-            })
-          ),
-          resize: (name, size) =>
-            Effect.suspend(() => {
-              const pool = pools.get(name)
-              const why = pool === undefined ? `is not there, only ${names.join(", ")}` : mistake(size)
-              if (why !== undefined) return Effect.fail(new PoolError({ name, why }))
-              pool?.resizeUnsafe(size)
-              return Effect.void
-            }),
-          findUnsafe: (name) => pools.get(name)
-        })
+    Effect.gen(function*() {
+      const clock = yield* Clock.Clock
+      const scope = yield* Effect.scope
+      const pools = new Map<string, PermitPool>()
+      const adapting = new Map<string, Scope.Closeable>()
+      for (const [name, size] of Object.entries({ ...defaultSizes, ...sizes })) {
+        const why = mistake(size)
+        if (why !== undefined) return yield* Effect.die(new PoolError({ name, why }))
+        const isFixed = typeof size === "number"
+        const pool = makePermits(isFixed ? size : size.first, clock, isFixed ? size : size.most)
+        pools.set(name, pool)
+        if (!isFixed) adapting.set(name, yield* adaptIn(yield* Scope.fork(scope), adaptable(pool), size))
+      }
+      const names = Array.from(pools.keys()).toSorted()
+      return Pools.of({
+        names,
+        status: Effect.sync(() =>
+          names.flatMap((name) => {
+            const pool = pools.get(name)
+            return pool === undefined ? [] : [{ name, size: pool.size, held: pool.held, waiting: pool.waiting }]
+          })
+        ),
+        resize: (name, size) =>
+          Effect.suspend(() => {
+            const pool = pools.get(name)
+            const why = pool === undefined ? `is not there, only ${names.join(", ")}` : mistake(size)
+            if (why !== undefined) return Effect.fail(new PoolError({ name, why }))
+            pool?.resizeUnsafe(size)
+            const own = adapting.get(name)
+            return own === undefined ? Effect.void : Scope.close(own, Exit.void)
+          }),
+        findUnsafe: (name) => pools.get(name)
       })
-    )
+    })
   )
+
+const adaptIn = (scope: Scope.Closeable, pool: Adaptable, size: AdaptiveSize) =>
+  Effect.as(Scope.provide(adapt(pool, size), scope), scope)
+
+const adaptable = (pool: PermitPool): Adaptable => ({
+  crowded: pool.crowded,
+  countsUnsafe: () => ({ completed: pool.completed, inUse: pool.held, waiting: pool.waiting > 0 }),
+  resizeUnsafe: pool.resizeUnsafe
+})

@@ -11,6 +11,7 @@ import type * as Stream from "effect/Stream"
 import type { Element, FanOutOptions, FanOutStopped, OnCommit, Parts, PauseOn } from "./FanOut.ts"
 import { currentDispatcher } from "./internal/dispatcher/currentDispatcher.ts"
 import { make as makeDispatcher } from "./internal/dispatcher/dispatcher.ts"
+import { noteMoved } from "./internal/dispatcher/slot.ts"
 import { type Interrupted, makeUnsafe } from "./Interrupter.ts"
 import type { JobContext } from "./JobContext.ts"
 import type { JobStoreError } from "./JobStoreError.ts"
@@ -141,13 +142,17 @@ export const Current: Context.Reference<Option.Option<TaskDispatcher["Service"]>
  *
  * **When to use**
  *
- * Use in handlers, before each piece that is read, written, sent or received.
+ * Use in handlers, for each piece that is read, written, sent or received. It is how a pool that finds its own size
+ * learns how fast long tasks get on.
  *
  * @category accessors
  * @since 0.1.0
  */
 export const throttle = (bytes: number): Effect.Effect<void> =>
-  Effect.flatMap(Current, Option.match({ onNone: () => Effect.void, onSome: ({ bandwidth }) => bandwidth.take(bytes) }))
+  Effect.flatMap(
+    Effect.andThen(noteMoved(bytes), Current),
+    Option.match({ onNone: () => Effect.void, onSome: ({ bandwidth }) => bandwidth.take(bytes) })
+  )
 
 /**
  * Returns how many bytes the task that runs now should move at once, `most` of them where there is no limit: what takes

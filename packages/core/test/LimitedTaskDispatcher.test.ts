@@ -193,4 +193,54 @@ describe("Pools", () => {
       assert.include((yield* Effect.flip(pools.resize("io", 0))).message, "at least 1")
       assert.include((yield* Effect.flip(pools.resize("disk", 1))).message, "only bytes, cpu, db, io, network")
     }).pipe(Effect.scoped, Effect.provide(layer)))
+
+  it.effect("may find its own size, by what its tasks get done, until somebody says what it is", () =>
+    Effect.gen(function*() {
+      const pools = yield* Pools.Pools
+      const size = Effect.map(pools.status, (all) => all.find(({ name }) => name === "disk")?.size ?? 0)
+      // More than 12 at the same time are in one another's way.
+      const seen = { now: 0 }
+      const task = Effect.gen(function*() {
+        seen.now++
+        yield* Effect.sleep(seen.now <= 12 ? 20 : 20 * (seen.now / 12) ** 2)
+        seen.now--
+      })
+      const { runEffect } = yield* dispatcher
+      yield* Effect.forEach(
+        Array.from({ length: 80 }),
+        () => Effect.forkScoped(Effect.forever(runEffect(task, { pool: "disk" }))),
+        { discard: true }
+      )
+      yield* TestClock.adjust("20 seconds")
+      const sizes = new Set<number>()
+      for (let i = 0; i < 20; i++) {
+        yield* TestClock.adjust("200 millis")
+        sizes.add(yield* size)
+      }
+      assert.isAtLeast(Math.min(...sizes), 6)
+      assert.isAtMost(Math.max(...sizes), 24)
+      yield* pools.resize("disk", 3)
+      yield* TestClock.adjust("5 seconds")
+      assert.strictEqual(yield* size, 3)
+      assert.strictEqual(seen.now, 3)
+    }).pipe(
+      Effect.scoped,
+      Effect.provide(TaskDispatcher.layer.pipe(
+        Layer.provideMerge(Pools.layer({ disk: { least: 1, first: 64, most: 64 } }))
+      ))
+    ))
+
+  it.effect("refuses bounds that no size is within", () =>
+    Effect.gen(function*() {
+      for (
+        const bounds of [{ least: 0, first: 1, most: 2 }, { least: 2, first: 1, most: 2 }, {
+          least: 1,
+          first: 3,
+          most: 2
+        }]
+      ) {
+        const exit = yield* Effect.exit(Effect.scoped(Layer.build(Pools.layer({ io: bounds }))))
+        assert.include(String(exit), "least")
+      }
+    }))
 })

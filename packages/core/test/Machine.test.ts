@@ -23,6 +23,7 @@ describe("Machine", () => {
     assert.deepStrictEqual(sizeOf("io", Machine.poolSizes(few, [])), {
       name: "io",
       size: 3,
+      bounds: { least: 3, most: 3 },
       why: "no more than 64 descriptors may be open, 8 a task"
     })
     assert.deepStrictEqual(

@@ -400,7 +400,7 @@ const copyAll = Effect.fnUntraced(function*(payload: Payload, moved: ReadonlySet
   const pools = yield* Pools
   // It only tells how much there is: where it fails, that is not known; nor while it gets less.
   if (!isMove) yield* Effect.forkScoped(Effect.ignore(count(payload)))
-  const concurrency = pools.findUnsafe("io")?.size ?? 1
+  const concurrency = pools.findUnsafe("io")?.most ?? 1
   const { options, source } = yield* entries(payload, moved)
   const { leaveOut, request: { checksums } } = payload
   const keep = checksums === undefined ? "failures" : "all"

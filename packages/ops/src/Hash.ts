@@ -300,7 +300,7 @@ export const program = Effect.fnUntraced(function*(payload: Payload) {
   const { id } = yield* JobContext
   const cache = yield* HashCache
   const source = (after: Option.Option<string>) => elements(id, payload, after)
-  const concurrency = (yield* Pools).findUnsafe("io")?.size ?? 1
+  const concurrency = (yield* Pools).findUnsafe("io")?.most ?? 1
   const options = { keep: "all", parts, concurrency, flushEvery: 32 } as const
   const remember = (ended: ReadonlyArray<Ended>) => {
     const entries = entriesOf(ended)

@@ -34,7 +34,7 @@ const show = (checks: ReadonlyArray<doctor.Check>, pools: ReadonlyArray<Machine.
     : [
       ...table(["", "WHAT", "FOUND"], checks.map(doctor.row), width),
       "",
-      ...table(["POOL", "PERMITS", "WHY"], pools.map(({ name, size, why }) => [name, String(size), why]), width)
+      ...table(["POOL", "PERMITS", "WHY"], pools.map(doctor.pool), width)
     ]
   return Effect.forEach(lines, print, { discard: true })
 }

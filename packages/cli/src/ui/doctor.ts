@@ -20,6 +20,13 @@ export const row = (
   { found, state, what }: Check
 ): ReadonlyArray<string> => [marks[state], what, format.printable(found)]
 
+/** Row of a table of pools. */
+export const pool = ({ bounds, name, size, why }: Machine.PoolSize): ReadonlyArray<string> => [
+  name,
+  bounds === undefined || bounds.least === bounds.most ? String(size) : `${size} (${bounds.least} to ${bounds.most})`,
+  why
+]
+
 /** What the machine allows. */
 export const machine = ({ cores, descriptors, memoryBytes }: Machine.Machine): ReadonlyArray<Check> => [
   { what: "processor", state: "ok", found: format.counted(cores, "core") },

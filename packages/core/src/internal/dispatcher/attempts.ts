@@ -48,7 +48,7 @@ export interface Environment {
 export interface Work {
   /** Runs in a fiber that has the context which tasks see, except for what is new in each attempt. */
   readonly run: (payload: unknown) => Effect.Effect<unknown, unknown>
-  readonly options: Pick<Options, "weight" | "priority" | "timeoutMillis" | "retry">
+  readonly options: Pick<Options, "weight" | "priority" | "timeoutMillis" | "retry" | "cost">
   readonly permits: Permits
   /** Stops these tasks together. */
   readonly parent: Interrupter
@@ -282,6 +282,7 @@ const attempt = (
 ): Effect.Effect<Ending> => {
   const one = new Attempt(work, unit, weight, fiber)
   return Effect.flatMap(Effect.exit(Effect.interruptible(one.effect)), (exit): Effect.Effect<Ending> => {
+    if (Exit.isSuccess(exit)) work.permits.noteUnsafe(work.options.cost(unit.payload))
     one.close()
     const judgement = judge(one, exit)
     if (judgement._tag === "Unavailable") return Effect.failCause(judgement.cause)

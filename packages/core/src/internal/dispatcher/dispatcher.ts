@@ -136,6 +136,7 @@ class Dispatcher {
         context: this.contextOf(context),
         options: {
           weight: () => 1,
+          cost: () => 1,
           priority: options.priority ?? "normal",
           timeoutMillis: Number.POSITIVE_INFINITY,
           retry: Option.none()

@@ -7,6 +7,8 @@
  * wait for others return ahead of their class.
  */
 import type * as Clock from "effect/Clock"
+import type * as Effect from "effect/Effect"
+import * as Latch from "effect/Latch"
 import type { Priority } from "../../Task.ts"
 import { Chain, type Linked } from "../chain.ts"
 
@@ -32,16 +34,24 @@ export interface Permits {
   /** Calls back once permits are taken. Returns how to stop waiting, or to give them back if they were taken. */
   readonly waitUnsafe: (weight: number, priority: Priority, returning: boolean, granted: () => void) => () => void
   readonly releaseUnsafe: (weight: number) => void
+  /** Counts what was got done with permits of the pool, in pieces of about the same cost. */
+  readonly noteUnsafe: (pieces: number) => void
 }
 
 /** What is seen of a pool. What weighs more than all of it runs alone in it. */
 export interface PermitPool {
   /** How many permits there are. */
   readonly size: number
+  /** How many there may be at most, unless somebody resizes it. */
+  readonly most: number
   /** How many are taken; more than there are while it is smaller than it was, or something heavier runs alone. */
   readonly held: number
   /** Tasks that wait for permits. */
   readonly waiting: number
+  /** Pieces of work that were got done. */
+  readonly completed: number
+  /** Completes as soon as anybody waits. */
+  readonly crowded: Effect.Effect<void>
   readonly of: (share: Share) => Permits
   /** Changes how many there are. Those held beyond it are waited for. */
   readonly resizeUnsafe: (size: number) => void
@@ -127,6 +137,10 @@ class SharePermits implements Permits {
     }
   }
 
+  noteUnsafe(pieces: number): void {
+    this.pool.completed += pieces
+  }
+
   releaseUnsafe(weight: number): void {
     this.pool.held -= weight
     this.holding.held -= weight
@@ -143,9 +157,12 @@ interface Candidate {
 
 class PriorityPool implements PermitPool {
   size: number
+  readonly most: number
   held = 0
   waiting = 0
+  completed = 0
   readonly clock: Clock.Clock
+  private readonly crowd = Latch.makeUnsafe(false)
   private readonly shares = new WeakMap<Share, SharePermits>()
   private readonly holdings = new WeakMap<Share, Holding>()
   /** Parties that have somebody waiting. */
@@ -154,8 +171,9 @@ class PriorityPool implements PermitPool {
   /** When each class got something last. */
   private readonly servedAt = byUrgency.map(() => Number.NEGATIVE_INFINITY)
 
-  constructor(size: number, clock: Clock.Clock) {
+  constructor(size: number, clock: Clock.Clock, most: number) {
     this.size = size
+    this.most = most
     this.clock = clock
   }
 
@@ -169,12 +187,18 @@ class PriorityPool implements PermitPool {
     return permits
   }
 
+  get crowded(): Effect.Effect<void> {
+    return this.crowd.await
+  }
+
   hasRoom(weight: number): boolean {
     return this.held + weight <= this.size || this.held === 0
   }
 
   noteWaiting(share: SharePermits, change: 1 | -1): void {
     this.waiting += change
+    if (this.waiting === 0) this.crowd.closeUnsafe()
+    else if (this.waiting === 1 && change === 1) this.crowd.openUnsafe()
     share.waiting += change
     if (share.waiting === 0) this.lined.delete(share)
     else this.lined.add(share)
@@ -238,7 +262,7 @@ class PriorityPool implements PermitPool {
     return next
   }
 
-  resizeUnsafe(size: number): void {
+  readonly resizeUnsafe = (size: number): void => {
     this.size = size
     this.handOut()
   }
@@ -254,4 +278,5 @@ const goesBefore = (one: Candidate, other: Candidate): boolean => {
   return holding.held === others.held ? holding.served < others.served : holding.held < others.held
 }
 
-export const makePermits = (size: number, clock: Clock.Clock): PermitPool => new PriorityPool(size, clock)
+export const makePermits = (size: number, clock: Clock.Clock, most = size): PermitPool =>
+  new PriorityPool(size, clock, most)

@@ -144,6 +144,11 @@ class Gates implements Permits.Permits {
     }
   }
 
+  /** The last one is the pool's. */
+  noteUnsafe(pieces: number): void {
+    this.gates.at(-1)?.permits.noteUnsafe(pieces)
+  }
+
   releaseUnsafe(weight: number): void {
     this.release(weight, this.gates.length)
   }

@@ -27,6 +27,16 @@ export const CurrentSlot = Context.Reference<Slot | undefined>("@fanout/core/int
   defaultValue: () => undefined
 })
 
+/** So many bytes that a task moves are one piece of work: as many as take about as long as a small task. */
+const pieceBytes = 65_536
+
+/** Counts what the running task has got through, where it has permits. */
+export const noteMoved = (bytes: number): Effect.Effect<void> =>
+  Effect.withFiber((fiber) => {
+    Context.get(fiber.context, CurrentSlot)?.work.permits.noteUnsafe(bytes / pieceBytes)
+    return Effect.void
+  })
+
 export const releaseUnsafe = (slot: Slot): void => {
   if (!slot.held) return
   slot.held = false
