@@ -12,13 +12,17 @@ import { bestOf, Device, modelOf, Noise, randomOf, Simulation } from "./simulate
 const limits = { least: 1, most: 256, first: 16 }
 const sampleMillis = 20
 
-/** Runs a device under the limit for so long. Tells what share of the best it got done in the last half. */
+/** Runs a device under the limit for so long. Tells how it did in the last half, as shares of the best. */
 const run = (simulation: Simulation, before: AdaptiveLimit, from: number, millis: number) => {
+  const best = bestOf(simulation.device, limits.least, limits.most)
+  const half = Math.round(millis / sampleMillis / 2)
+  // Of fewer tasks chance would decide.
+  const window = Math.ceil(Math.max(2000, 200 / best) / sampleMillis)
+  const shareOf = (tasks: number, samples: number): number => tasks / (samples * sampleMillis) / best
+  const done: Array<number> = []
   let state = before
-  let atHalf = 0
   let sizes = 0
-  const steps = Math.round(millis / sampleMillis / 2) * 2
-  for (let index = 1; index <= steps; index++) {
+  for (let index = 1; index <= 2 * half; index++) {
     const { completed } = simulation
     simulation.advance(from + index * sampleMillis)
     state = step(state, {
@@ -30,15 +34,17 @@ const run = (simulation: Simulation, before: AdaptiveLimit, from: number, millis
     })
     assert.isTrue(Number.isInteger(state.size) && state.size >= limits.least && state.size <= limits.most)
     simulation.size = state.size
-    if (index === steps / 2) atHalf = simulation.completed
-    if (index > steps / 2) sizes += state.size
+    if (index >= half) done.push(simulation.completed)
+    if (index > half) sizes += state.size
   }
-  const best = bestOf(simulation.device, limits.least, limits.most)
+  const [first = 0] = done
+  const windows = done.slice(window).map((count, index) => shareOf(count - (done[index] ?? 0), window))
   return {
     state,
-    now: from + steps * sampleMillis,
-    share: (simulation.completed - atHalf) / (steps / 2 * sampleMillis) / best,
-    size: sizes / (steps / 2)
+    now: from + 2 * half * sampleMillis,
+    share: shareOf(simulation.completed - first, half),
+    lowest: Math.min(...windows),
+    size: sizes / half
   }
 }
 
@@ -59,8 +65,10 @@ describe("AdaptiveLimit", () => {
     "gets at least 85 % of what the best fixed size does, of any device",
     { device: Device, noise: Noise },
     ({ device, noise }) => {
-      const { share, size } = run(new Simulation(device, limits.first, noise), make(limits), 0, longFor(device))
+      const simulation = new Simulation(device, limits.first, noise)
+      const { lowest, share, size } = run(simulation, make(limits), 0, longFor(device))
       assert.isAtLeast(share, 0.85)
+      assert.isAtLeast(lowest, 0.5, "in any two seconds")
       // A size that brings nothing is not kept, the more so where it does harm.
       if (device._tag === "ssd") assert.isBelow(size, 5 * device.depth)
       if (device._tag === "disk") assert.isBelow(size, 16)
@@ -75,7 +83,9 @@ describe("AdaptiveLimit", () => {
       const simulation = new Simulation(first, limits.first, noise)
       const { now, state } = run(simulation, make(limits), 0, longFor(first) / 2)
       simulation.device = second
-      assert.isAtLeast(run(simulation, state, now, longFor(second)).share, 0.85)
+      const { lowest, share } = run(simulation, state, now, longFor(second))
+      assert.isAtLeast(share, 0.85)
+      assert.isAtLeast(lowest, 0.5, "in any two seconds")
     },
     { arbitrary: { runs: 60 } }
   )
@@ -226,7 +236,7 @@ describe("adapt, under TestClock", () => {
       }
     }))
 
-  it.effect("does nothing while nobody waits, nor once its scope is closed", () =>
+  it.effect("does nothing while nobody waits, at first, nor once its scope is closed", () =>
     Effect.gen(function*() {
       const { crowded, pool } = yield* crowd(() => remote, lanes, 0)
       const scope = yield* Scope.make()
@@ -236,6 +246,8 @@ describe("adapt, under TestClock", () => {
       assert.deepStrictEqual(pool.sizes, [few.first])
 
       yield* crowded.open
+      yield* TestClock.adjust("300 millis")
+      assert.strictEqual(pool.looks, 1, "begins to measure")
       yield* TestClock.adjust("10 seconds")
       assert.isAbove(pool.sizes.length, 3)
 

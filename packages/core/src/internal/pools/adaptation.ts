@@ -29,6 +29,9 @@ export interface Adaptable {
 /** Millis between two samples. .NET's thread pool takes one in 10 to 200 ms. */
 const sampleMillis = 20
 
+/** Millis for which the first size stays: threads start and code is compiled, so what is tried next seems a gain. */
+const warmUpMillis = 300
+
 /** Resizes a pool until the scope closes. While nobody waits for permits it does nothing. */
 export const adapt = (pool: Adaptable, limits: Limits): Effect.Effect<void, never, Scope.Scope> =>
   Effect.gen(function*() {
@@ -51,5 +54,6 @@ export const adapt = (pool: Adaptable, limits: Limits): Effect.Effect<void, neve
       state = next
     })
 
-    yield* Effect.forkScoped(Effect.forever(sample))
+    const warmUp = Effect.andThen(pool.crowded, Effect.sleep(warmUpMillis))
+    yield* Effect.forkScoped(Effect.andThen(warmUp, Effect.forever(sample)))
   })
