@@ -183,7 +183,7 @@ const measure = (state: AdaptiveLimit, sample: Sample): AdaptiveLimit => {
 const learn = (state: AdaptiveLimit, rate: number, weight: number): AdaptiveLimit => {
   const here = state.rungs[state.at]
   if (here === undefined || here.weight <= forgotten) {
-    return choose({ ...state, rungs: remembering(state, { rate, weight: weight + (here?.weight ?? 0) * memory }) })
+    return choose({ ...state, rungs: remembering(state, { rate, weight }) })
   }
   const off = rate - here.rate
   const spread = 1 / weight + 1 / here.weight
