@@ -34,12 +34,12 @@ const make = (source: string, { bytes, files, folders }: Row): void => {
 const measure = (folder: string, place: string, row: Row): void => {
   const [source, copy, db] = [path.join(place, "source"), path.join(place, "copy"), path.join(folder, "jobs.db")]
   make(source, row)
-  const with_ = (name: string, ...options: ReadonlyArray<string>): Command => ({
+  const copying = (name: string, ...options: ReadonlyArray<string>): Command => ({
     name,
     argv: [process.execPath, fanout, "copy", "--quiet", "--db", db, ...options, "-T", source, copy]
   })
-  const fixed = row.fixed.map((n) => with_(`${n} at once`, "--concurrency", String(n)))
-  const results = byTurns(rounds, [...fixed, with_("as many as are best")], () => {
+  const fixed = row.fixed.map((n) => copying(`${n} at once`, "--concurrency", String(n)))
+  const results = byTurns(rounds, [...fixed, copying("as many as are best")], () => {
     fs.rmSync(copy, { recursive: true, force: true })
     removeDatabase(db)
   })

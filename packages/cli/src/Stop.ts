@@ -43,7 +43,8 @@ export const fromManager = ({ reason }: JobManagerError): Stop =>
         `Job ${id} is ${stateWords.get(state) ?? state}: it can't be ${action}. \`fanout jobs show ${id}\` tells more.`
       ),
     ActiveJobDiffers: ({ id, message }) =>
-      usage(`${message}: \`fanout jobs resume ${id}\` goes on with it, \`fanout jobs cancel ${id}\` gives it up.`)
+      usage(`${message}: \`fanout jobs resume ${id}\` goes on with it, \`fanout jobs cancel ${id}\` gives it up.`),
+    CronInvalid: ({ message }) => usage(`${message}.`)
   })
 
 const elsewhere = "Another database can be named with --db PATH or FANOUT_DB."

@@ -17,11 +17,13 @@ import { claimJobs } from "./internal/job/claims.ts"
 import * as Control from "./internal/job/control.ts"
 import { Places } from "./internal/job/places.ts"
 import { Changes, type JobRuntime, type Runnable } from "./internal/job/runtime.ts"
+import { schedule } from "./internal/job/schedules.ts"
 import { logsOf, outcomesOf, watchJob } from "./internal/job/watch.ts"
 import * as Job from "./Job.ts"
 import type { JobEvent, JobHandle } from "./JobHandle.ts"
 import type { JobId } from "./JobId.ts"
 import type { JobManagerError } from "./JobManagerError.ts"
+import type { JobSchedule, Options as ScheduleOptions } from "./JobSchedule.ts"
 import type * as JobState from "./JobState.ts"
 import {
   type JobChanges,
@@ -38,7 +40,7 @@ import { Pools } from "./Pools.ts"
 import type { Progress } from "./Progress.ts"
 
 export type { JobEvent, JobHandle } from "./JobHandle.ts"
-export { ActiveJobDiffers, JobManagerError, JobNotCompleted, NotAllowed } from "./JobManagerError.ts"
+export { ActiveJobDiffers, CronInvalid, JobManagerError, JobNotCompleted, NotAllowed } from "./JobManagerError.ts"
 
 /**
  * Which jobs a manager runs: all that it has programs for, those of some names, single ones, or none.
@@ -99,6 +101,23 @@ export class JobManager extends Context.Service<JobManager, {
   readonly retry: (id: JobId) => Effect.Effect<void, JobManagerError | JobStoreError>
   /** Removes jobs that finished before a time (milliseconds since the epoch); returns how many. */
   readonly prune: (finishedBefore: number) => Effect.Effect<number, JobStoreError>
+
+  /**
+   * Has a job started at the times of a `cron` expression, as Effect's `Cron` reads it: once for each tick, however
+   * many processes look. Those do whose `claim` is all or names the job.
+   *
+   * Kept in the store under its `name`: to schedule the same again, as a program does that begins anew, changes
+   * nothing, and anything else replaces what is there. A tick whose job would have a key of an active one starts
+   * nothing.
+   */
+  readonly schedule: <N extends string, P extends Schema.Top, S extends Schema.Top, E extends Schema.Top>(
+    job: Job.Any & { readonly name: N; readonly payload: P; readonly success: S; readonly error: E },
+    payload: P["Type"],
+    options: ScheduleOptions
+  ) => Effect.Effect<void, JobManagerError | JobStoreError>
+  /** Removes a schedule; tells whether there was one. Jobs that it has started go on. */
+  readonly unschedule: (name: string) => Effect.Effect<boolean, JobStoreError>
+  readonly schedules: Effect.Effect<ReadonlyArray<JobSchedule>, JobStoreError>
 
   /** Stops accepting and claiming, stops what runs with `Shutdown` and waits until it is recorded. */
   readonly shutdown: Effect.Effect<void>
@@ -187,6 +206,9 @@ const make = Effect.fnUntraced(function*<Jobs extends ReadonlyArray<Job.Any>>(op
     set: (id, changes) => Effect.asVoid(Control.set(runtime, id, changes)),
     retry: (id) => Control.retry(runtime, id),
     prune: store.prune,
+    schedule: (job, payload, options) => schedule(runtime, job, payload, options),
+    unschedule: store.removeSchedule,
+    schedules: store.schedules,
     shutdown
   })
 })

@@ -40,6 +40,23 @@ export class ActiveJobDiffers
 }
 
 /**
+ * Reason: a schedule's expression or time zone can't be read, or no time fits it.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export class CronInvalid extends Schema.TaggedError<CronInvalid>("@fanout/core/JobManager/CronInvalid")("CronInvalid", {
+  schedule: Schema.String,
+  cron: Schema.String,
+  timeZone: Schema.String,
+  why: Schema.String
+}) {
+  override get message(): string {
+    return `Schedule "${this.schedule}" can't run at "${this.cron}" (${this.timeZone}): ${this.why}`
+  }
+}
+
+/**
  * Error of what was asked of a job.
  *
  * @category errors
@@ -47,7 +64,7 @@ export class ActiveJobDiffers
  */
 export class JobManagerError
   extends Schema.TaggedError<JobManagerError>("@fanout/core/JobManagerError")("JobManagerError", {
-    reason: Schema.Union([NotAllowed, ActiveJobDiffers])
+    reason: Schema.Union([NotAllowed, ActiveJobDiffers, CronInvalid])
   })
 {
   override get message(): string {

@@ -14,6 +14,7 @@ import * as Option from "effect/Option"
 import { decodeJob, decodeProgress, encodeProgress, Memory } from "./internal/job/memory.ts"
 import type { JobId } from "./JobId.ts"
 import type { Asked, JobRecord, LogEntry, OutcomeRow, Pulse } from "./JobRecord.ts"
+import type { JobSchedule } from "./JobSchedule.ts"
 import type * as JobState from "./JobState.ts"
 import type * as Errors from "./JobStoreError.ts"
 import type { Outcome } from "./Outcome.ts"
@@ -106,6 +107,31 @@ export class JobStore extends Context.Service<JobStore, {
    * those that are paused by their parent, or run and are asked to pause with it, of any other parent.
    */
   readonly astray: Effect.Effect<ReadonlyArray<Astray>, Errors.JobStoreError>
+
+  /** Reads all schedules, by their names. */
+  readonly schedules: Effect.Effect<ReadonlyArray<JobSchedule>, Errors.JobStoreError>
+
+  /** Reads one schedule. */
+  readonly schedule: (name: string) => Effect.Effect<Option.Option<JobSchedule>, Errors.JobStoreError>
+
+  /** Reads schedules whose next tick is not after `now`, of some jobs or of all, by that tick; at most `limit`. */
+  readonly dueSchedules: (filter: {
+    readonly now: number
+    readonly jobs?: ReadonlyArray<string> | undefined
+    readonly limit: number
+  }) => Effect.Effect<ReadonlyArray<JobSchedule>, Errors.JobStoreError>
+
+  /**
+   * Stores a schedule if nobody has since it was read (revision 0: if there is none of its name), raises its revision,
+   * and stores new jobs as `insert` does, all in one transaction. Tells whether it has; else nothing is stored.
+   */
+  readonly putSchedule: (
+    schedule: JobSchedule,
+    jobs: ReadonlyArray<JobRecord>
+  ) => Effect.Effect<boolean, Errors.JobStoreError>
+
+  /** Removes a schedule; tells whether there was one. */
+  readonly removeSchedule: (name: string) => Effect.Effect<boolean, Errors.JobStoreError>
 
   /** Reads one job; fails with `JobNotFound`. */
   readonly get: (id: JobId) => Effect.Effect<JobRecord, Errors.JobStoreError>
@@ -254,6 +280,12 @@ export const layerMemory: Layer.Layer<JobStore> = Layer.sync(JobStore, () => {
     child: (parent, name) => memory.run(() => Effect.succeed(memory.child(parent, name))),
     childTags: (parent) => memory.run(() => Effect.succeed(memory.childTags(parent))),
     astray: memory.run(() => Effect.succeed(memory.astray())),
+    schedules: memory.run(() => Effect.succeed(memory.schedulesWhere())),
+    schedule: (name) =>
+      memory.run(() => Effect.succeed(Option.fromUndefinedOr(memory.schedulesWhere((one) => one.name === name)[0]))),
+    dueSchedules: (filter) => memory.run(() => Effect.succeed(memory.dueSchedules(filter))),
+    putSchedule: (schedule, jobs) => memory.transaction(Effect.suspend(() => memory.putSchedule(schedule, jobs))),
+    removeSchedule: (name) => memory.run(() => Effect.sync(() => memory.removeSchedule(name))),
     get: (id) => memory.run(() => Effect.map(memory.find(id), (job) => decodeJob(job.json))),
     pulse: (id) =>
       memory.run(() =>

@@ -20,6 +20,7 @@ import * as Migrations from "./internal/sql/migrations.ts"
 import { makeOwned } from "./internal/sql/owned.ts"
 import { makePrune } from "./internal/sql/prune.ts"
 import { makeQueue } from "./internal/sql/queue.ts"
+import { makeSchedules } from "./internal/sql/schedules.ts"
 import { JobStore } from "./JobStore.ts"
 import * as Errors from "./JobStoreError.ts"
 
@@ -56,6 +57,7 @@ export const layer: Layer.Layer<JobStore, Errors.JobStoreError, SqlClient.SqlCli
       ...makeInserts(access),
       ...makePut(access),
       ...makeChildren(access),
+      ...makeSchedules(access),
       ...makeOwned(access),
       ...makeItems(access),
       prune: makePrune(access)

@@ -66,6 +66,11 @@ export * as JobRecord from "./JobRecord.ts"
 /**
  * @since 0.1.0
  */
+export * as JobSchedule from "./JobSchedule.ts"
+
+/**
+ * @since 0.1.0
+ */
 export * as JobState from "./JobState.ts"
 
 /**

@@ -13,7 +13,7 @@ import type * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as Random from "effect/Random"
 import { createHash } from "node:crypto"
-import { counters, finished, flush, job, outcome, owned, owner, row } from "./JobStoreRecords.ts"
+import { counters, finished, flush, job, outcome, owned, owner, row, schedule } from "./JobStoreRecords.ts"
 
 type Store = JobStore.JobStore["Service"]
 type Fields = Partial<ConstructorParameters<typeof JobStore.JobRecord>[0]>
@@ -1100,6 +1100,81 @@ export const jobStoreContract = <E>(
 
           assert.strictEqual(yield* store.prune(10), 4)
           assert.strictEqual(yield* reasonOf(store.get(over.id)), "JobNotFound")
+        }))
+    })
+
+    describe("schedules", () => {
+      const names = (store: Store, filter: { readonly now: number; readonly jobs?: ReadonlyArray<string> }) =>
+        Effect.map(store.dueSchedules({ limit: 10, ...filter }), (found) => found.map(({ name }) => name))
+
+      for (const text of ["nightly", ...oddities]) {
+        test(`are kept as they are: ${JSON.stringify(text)}`, (store) =>
+          Effect.gen(function*() {
+            const full = schedule(text, {
+              job: text,
+              payload: { [text]: [text, null] },
+              timeZone: "Europe/Berlin",
+              missed: "all",
+              idempotencyKey: Option.some(text),
+              exclusiveKey: Option.some("e"),
+              priority: -3,
+              nextAt: 1_234.5
+            })
+            assert.isTrue(yield* store.putSchedule(full, []))
+
+            const stored = full.with({ revision: 1 })
+            assert.deepStrictEqual(yield* store.schedule(text), Option.some(stored))
+            assert.deepStrictEqual(yield* store.schedules, [stored])
+            assert.deepStrictEqual(yield* names(store, { now: 2_000, jobs: [text] }), [text])
+            assert.isTrue(yield* store.removeSchedule(text))
+            assert.isFalse(yield* store.removeSchedule(text))
+            assert.deepStrictEqual(yield* store.schedule(text), Option.none())
+          }))
+      }
+
+      test("are changed by who has read them last, and by nobody else", (store) =>
+        Effect.gen(function*() {
+          assert.isTrue(yield* store.putSchedule(schedule("s"), []))
+          assert.isFalse(yield* store.putSchedule(schedule("s", { priority: 1 }), [job("a")]))
+          const moves = yield* Effect.forEach(
+            Array.from({ length: 10 }, (_, n) => n),
+            (n) =>
+              store.putSchedule(schedule("s", { nextAt: 2_000 + n, revision: 1 }), [job(`job-${n}`), job(`x-${n}`)]),
+            { concurrency: "unbounded" }
+          )
+
+          const [winner] = moves.flatMap((moved, n) => moved ? [n] : [])
+          assert.strictEqual(moves.filter(Boolean).length, 1)
+          assert.strictEqual(Option.getOrThrow(yield* store.schedule("s")).nextAt, 2_000 + (winner ?? 0))
+          assert.deepStrictEqual(yield* ids(store.list({ limit: 30 })), [`x-${winner}`, `job-${winner}`])
+          assert.isFalse(yield* store.putSchedule(schedule("gone", { revision: 1 }), [job("b")]))
+          assert.deepStrictEqual((yield* store.schedules).map(({ name }) => name), ["s"])
+        }))
+
+      test("start no job that has a key of an active one, and store nothing where a job can't be", (store) =>
+        Effect.gen(function*() {
+          const key = { idempotencyKey: Option.some("k") }
+          yield* store.insert(job("active", key))
+          assert.isTrue(yield* store.putSchedule(schedule("s"), [job("twin", key), job("other")]))
+          assert.deepStrictEqual(yield* ids(store.list({ limit: 10 })), ["other", "active"])
+
+          const moved = schedule("s", { nextAt: 5_000, revision: 1 })
+          assert.strictEqual(yield* reasonOf(store.putSchedule(moved, [job("new"), job("other")])), "JobConflict")
+          assert.strictEqual(Option.getOrThrow(yield* store.schedule("s")).revision, 1)
+          assert.deepStrictEqual(yield* ids(store.list({ limit: 10 })), ["other", "active"])
+        }))
+
+      test("are due by their next ticks, of all jobs or of some", (store) =>
+        Effect.gen(function*() {
+          yield* store.putSchedule(schedule("a", { nextAt: 3 }), [])
+          yield* store.putSchedule(schedule("b", { nextAt: 1, job: "move" }), [])
+          yield* store.putSchedule(schedule("c", { nextAt: 2 }), [])
+          yield* store.putSchedule(schedule("d", { nextAt: 4 }), [])
+
+          assert.deepStrictEqual(yield* names(store, { now: 3 }), ["b", "c", "a"])
+          assert.deepStrictEqual(yield* names(store, { now: 3, jobs: ["copy"] }), ["c", "a"])
+          assert.deepStrictEqual(yield* names(store, { now: 3, jobs: [] }), [])
+          assert.deepStrictEqual((yield* store.dueSchedules({ now: 9, limit: 1 })).map(({ name }) => name), ["b"])
         }))
     })
 

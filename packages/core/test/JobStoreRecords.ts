@@ -1,4 +1,5 @@
 import * as JobId from "@fanout/core/JobId"
+import { JobSchedule } from "@fanout/core/JobSchedule"
 import * as JobState from "@fanout/core/JobState"
 import * as JobStore from "@fanout/core/JobStore"
 import type { Outcome } from "@fanout/core/Outcome"
@@ -33,6 +34,28 @@ export const job = (text: string, fields: Fields = {}): JobStore.JobRecord =>
     updatedAt: 1_000,
     availableAt: 1_000,
     finishedAt: Option.none(),
+    revision: 0,
+    ...fields
+  })
+
+/** A new schedule of copies. */
+export const schedule = (
+  name: string,
+  fields: Partial<ConstructorParameters<typeof JobSchedule>[0]> = {}
+): JobSchedule =>
+  new JobSchedule({
+    name,
+    cron: "0 3 * * *",
+    timeZone: "UTC",
+    missed: "latest",
+    job: "copy",
+    version: 1,
+    payload: { from: "a" },
+    idempotencyKey: Option.none(),
+    exclusiveKey: Option.none(),
+    priority: 0,
+    limits: {},
+    nextAt: 1_000,
     revision: 0,
     ...fields
   })

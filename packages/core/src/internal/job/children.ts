@@ -12,7 +12,7 @@ import type { JobRecord } from "../../JobRecord.ts"
 import * as JobState from "../../JobState.ts"
 import type { JobStoreError } from "../../JobStoreError.ts"
 import { type Change, step, update } from "./change.ts"
-import { newRecord } from "./control.ts"
+import { described, newRecord } from "./control.ts"
 import type { Run } from "./runtime.ts"
 import { awaitJob } from "./watch.ts"
 
@@ -44,7 +44,7 @@ const start = Effect.fnUntraced(function*(run: Run, name: string, job: Job.Any, 
     const { version } = changed
     const found = Option.getOrUndefined(yield* store.child(parent.id, name))
     if (found === undefined || (found.state._tag === "Cancelled" && isOlder(found, attempt))) {
-      const fresh = yield* newRecord(runtime, job, payload, { priority, limits: parent.limits })
+      const fresh = yield* newRecord(runtime, yield* described(job, payload, { priority, limits: parent.limits }))
       const child = fresh.with({ parent: Option.some(asking), idempotencyKey: Option.none() })
       const stored = yield* store.insertChild(child, lease.token)
       if (stored.id === child.id) {

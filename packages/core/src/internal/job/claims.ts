@@ -8,6 +8,7 @@ import type * as Scope from "effect/Scope"
 import { type Interrupter, makeUnsafe } from "../../Interrupter.ts"
 import type { JobId } from "../../JobId.ts"
 import type { JobRecord } from "../../JobRecord.ts"
+import type { JobSchedule } from "../../JobSchedule.ts"
 import type { Tag } from "../../JobState.ts"
 import type { Held, JobStore, Kind } from "../../JobStore.ts"
 import type { JobStoreError } from "../../JobStoreError.ts"
@@ -18,6 +19,7 @@ import { instantUnsafe } from "./lease.ts"
 import { runJob } from "./loop.ts"
 import { Place } from "./places.ts"
 import type { JobRuntime } from "./runtime.ts"
+import { runSchedules } from "./schedules.ts"
 
 /** Owners lost in a row, none of which has stored a row or changed a checkpoint, after which a job is given up. */
 const ownersLimit = 5
@@ -78,6 +80,7 @@ export const claimJobs = Effect.fnUntraced(function*(options: ClaimOptions) {
 const round = Effect.fnUntraced(function*(claims: Claims): Effect.fn.Return<void, JobStoreError> {
   const { ids, runtime: { places, runs, store } } = claims
   yield* align(claims.runtime)
+  yield* runSchedules(claims.runtime, claims.names, (schedule, why) => reportOnce(claims, schedule, why))
   yield* takeOver(claims)
   // Children of what runs here come first, so that few jobs are begun, and many ended.
   if (places.free > 0 && runs.size > 0) yield* claimDue(claims, { kinds: [], ids: [], parents: runs.keys() })
@@ -107,6 +110,14 @@ const claimDue = Effect.fnUntraced(function*(
     if (yield* claimOne(claims, record)) free--
   }
 })
+
+const reportOnce = ({ reported }: Claims, { name }: JobSchedule, why: string) =>
+  Effect.suspend(() => {
+    const key = `schedule ${name}`
+    if (reported.has(key)) return Effect.void
+    reported.add(key)
+    return Effect.logWarning(`Schedule "${name}" is left as it is: ${why}`)
+  })
 
 const isNamed = ({ names }: Claims, { name }: Kind): boolean => names === "all" || names.has(name)
 

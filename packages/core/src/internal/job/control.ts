@@ -42,23 +42,35 @@ export const refuseStart = Effect.flatMap(
   (id) => notAllowed(id, "new", "started: the manager is shutting down")
 )
 
-/** A job that was just accepted, not stored yet. */
-export const newRecord = Effect.fnUntraced(function*(
-  { clock }: JobRuntime,
-  job: Job.Any,
-  payload: unknown,
-  { limits = {}, priority = 0 }: JobSettings
-) {
+/** What a definition and a payload say of a job. */
+export const described = (job: Job.Any, payload: unknown, { limits = {}, priority = 0 }: JobSettings) =>
   // The caller's own types say that the payload matches: where it does not, that is a defect.
-  const encoded = yield* Effect.orDie(encode(job.payload, payload))
-  const id = yield* JobId.generate
-  const now = yield* clock.currentTimeMillis
-  return new JobRecord({
-    id,
+  Effect.map(Effect.orDie(encode(job.payload, payload)), (encoded) => ({
     name: job.name,
     version: job.version,
     payload: encoded,
     ...keysOf(job, payload),
+    priority,
+    limits
+  }))
+
+/** A job that was just accepted, not stored yet. */
+export const newRecord = Effect.fnUntraced(function*(
+  { clock }: JobRuntime,
+  { exclusiveKey, idempotencyKey, limits, name, payload, priority, version }: Pick<
+    JobRecord,
+    "name" | "version" | "payload" | "idempotencyKey" | "exclusiveKey" | "priority" | "limits"
+  >
+) {
+  const id = yield* JobId.generate
+  const now = yield* clock.currentTimeMillis
+  return new JobRecord({
+    id,
+    name,
+    version,
+    payload,
+    idempotencyKey,
+    exclusiveKey,
     parent: Option.none(),
     priority,
     limits,
@@ -82,7 +94,7 @@ export const start = Effect.fnUntraced(function*<P extends Task.Codec, S extends
   payload: P["Type"],
   settings: JobSettings
 ): Effect.fn.Return<JobHandle<S["Type"], E["Type"]>, JobManagerError | JobStoreError> {
-  const record = yield* newRecord(runtime, job, payload, settings)
+  const record = yield* newRecord(runtime, yield* described(job, payload, settings))
   const stored = yield* runtime.store.insert(record)
   if (stored.id === record.id) {
     runtime.claimable.notifyUnsafe()

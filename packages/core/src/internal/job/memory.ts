@@ -8,6 +8,7 @@ import * as Schema from "effect/Schema"
 import * as Semaphore from "effect/Semaphore"
 import type { JobId } from "../../JobId.ts"
 import { JobRecord, LogEntry, logLimit, OutcomeRow } from "../../JobRecord.ts"
+import { JobSchedule } from "../../JobSchedule.ts"
 import * as JobState from "../../JobState.ts"
 import type { Astray, Flush, Held, JobStore, Kind } from "../../JobStore.ts"
 import * as Errors from "../../JobStoreError.ts"
@@ -16,7 +17,7 @@ import * as Progress from "../../Progress.ts"
 import { renameEntries } from "./renames.ts"
 import { astrayLimit, stepOf, wishOf } from "./wishes.ts"
 
-type Method<Name extends "due" | "list" | "logs" | "outcomes"> = Parameters<JobStore["Service"][Name]>
+type Method<Name extends "due" | "dueSchedules" | "list" | "logs" | "outcomes"> = Parameters<JobStore["Service"][Name]>
 
 const json = <S extends Schema.Codec<unknown, unknown>>(schema: S) => Schema.fromJsonString(Schema.toCodecJson(schema))
 
@@ -27,6 +28,9 @@ export const decodeProgress = Schema.decodeSync(json(Progress.Progress))
 // The fields alone: a copy made with spread syntax is no instance of the class, and TypeScript lets it pass.
 const encodeOutcome = Schema.encodeSync(json(Schema.Struct(OutcomeRow.fields)))
 const decodeOutcome = Schema.decodeSync(json(OutcomeRow))
+
+const encodeSchedule = Schema.encodeSync(json(JobSchedule))
+const decodeSchedule = Schema.decodeSync(json(JobSchedule))
 
 const kindKey = ({ name, version }: Kind) => `${version} ${name}`
 
@@ -59,10 +63,13 @@ interface MemoryJob {
 interface Undo {
   readonly jobs: Map<JobId, MemoryJob | undefined>
   readonly counters: Memory["counters"]
+  readonly schedules: Memory["schedules"]
 }
 
 export class Memory {
   jobs = new Map<JobId, MemoryJob>()
+  /** As JSON, by their names. */
+  schedules: ReadonlyMap<string, string> = new Map()
   counters = { order: 0, outcomes: 0, log: 0 }
   private undo: Undo | undefined = undefined
   private readonly lock = Semaphore.makeUnsafe(1)
@@ -74,7 +81,7 @@ export class Memory {
   transaction<A, E, R>(body: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> {
     const begin = Effect.sync(() => {
       const outer = this.undo
-      this.undo = { jobs: new Map(), counters: { ...this.counters } }
+      this.undo = { jobs: new Map(), counters: { ...this.counters }, schedules: this.schedules }
       return { outer, own: this.undo }
     })
     return this.exclusively(Effect.acquireUseRelease(
@@ -85,6 +92,7 @@ export class Memory {
           this.undo = outer
           if (exit._tag === "Failure") {
             this.counters = { ...own.counters }
+            this.schedules = own.schedules
             for (const [id, job] of own.jobs) {
               if (job === undefined) this.jobs.delete(id)
               else this.jobs.set(id, job)
@@ -302,6 +310,39 @@ export class Memory {
       parent,
       beat
     }))
+  }
+
+  schedulesWhere(isWanted: (schedule: JobSchedule) => boolean = () => true): ReadonlyArray<JobSchedule> {
+    return Array.from(this.schedules.values(), (json) => decodeSchedule(json))
+      .filter(isWanted)
+      .toSorted((left, right) => left.name < right.name ? -1 : 1)
+  }
+
+  dueSchedules({ jobs, limit, now }: Method<"dueSchedules">[0]): ReadonlyArray<JobSchedule> {
+    return this.schedulesWhere(({ job, nextAt }) => nextAt <= now && (jobs === undefined || jobs.includes(job)))
+      .toSorted((left, right) => left.nextAt - right.nextAt)
+      .slice(0, atMost(limit))
+  }
+
+  putSchedule(
+    schedule: JobSchedule,
+    jobs: ReadonlyArray<JobRecord>
+  ): Effect.Effect<boolean, Errors.JobStoreError> {
+    const [stored] = this.schedulesWhere(({ name }) => name === schedule.name)
+    const { revision } = schedule
+    if (revision !== (stored?.revision ?? 0)) return Effect.succeed(false)
+    this.schedules = new Map(this.schedules).set(
+      schedule.name,
+      encodeSchedule(schedule.with({ revision: revision + 1 }))
+    )
+    return Effect.as(Effect.forEach(jobs, (job) => this.insert(job), { discard: true }), true)
+  }
+
+  removeSchedule(name: string): boolean {
+    const schedules = new Map(this.schedules)
+    const isFound = schedules.delete(name)
+    this.schedules = schedules
+    return isFound
   }
 
   saveOwn(job: MemoryJob, { checkpoint, name }: { readonly name: string; readonly checkpoint: string }): void {

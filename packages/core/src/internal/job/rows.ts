@@ -21,6 +21,7 @@ import {
   type Pulse,
   Request
 } from "../../JobRecord.ts"
+import { JobSchedule } from "../../JobSchedule.ts"
 import * as JobState from "../../JobState.ts"
 import type { Astray, Held, Kind } from "../../JobStore.ts"
 import { Outcome } from "../../Outcome.ts"
@@ -197,6 +198,23 @@ export const decodeOutcome = (row: object): readonly [seq: number, row: OutcomeR
   const { fan_out: fanOut, seq, ...columns } = decodeStoredOutcome(numbered(row))
   return [seq, new OutcomeRow({ fanOut, ...columns })]
 }
+
+const StoredSchedule = Schema.Struct({ schedule: json(JobSchedule) })
+
+const encodeScheduleText = Schema.encodeSync(json(JobSchedule))
+
+export const encodeSchedule = (schedule: JobSchedule) => ({
+  name: toText(schedule.name),
+  job: toText(schedule.job),
+  next_at: schedule.nextAt,
+  revision: schedule.revision,
+  schedule: encodeScheduleText(schedule)
+})
+
+export const decodeSchedule: (row: object) => JobSchedule = flow(
+  Schema.decodeUnknownSync(StoredSchedule),
+  ({ schedule }) => schedule
+)
 
 const StoredLogEntry = Schema.Struct({ ...LogEntry.fields, message: Text })
 

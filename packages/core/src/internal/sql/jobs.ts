@@ -95,12 +95,12 @@ const twinWith = (access: SqlAccess) => ({ exclusive_key, idempotency_key, name 
 const existsWith = ({ sql }: SqlAccess) => (id: string) =>
   Effect.map(sql`select 1 from fanout_jobs where id = ${id}`, (rows) => rows.length > 0)
 
-export const makeInserts = (access: SqlAccess) => {
+/** Stores a job, or finds the active one that has its keys. To be run in a transaction. */
+export const insertRowsWith = (access: SqlAccess) => {
   const { sql } = access
   const exists = existsWith(access)
   const twin = twinWith(access)
-
-  const insertRows = (
+  return (
     record: JobRecord,
     found: (columns: Rows.JobColumns) => Statements<JobRecord | undefined> = (columns) => twin(columns, "")
   ): Statements<JobRecord> =>
@@ -119,6 +119,11 @@ export const makeInserts = (access: SqlAccess) => {
         ? failWith(new Errors.JobConflict({ id }))
         : again("The job that had the key has just finished")
     })
+}
+
+export const makeInserts = (access: SqlAccess) => {
+  const insertRows = insertRowsWith(access)
+  const twin = twinWith(access)
 
   const insert = (record: JobRecord) =>
     record.revision === 0

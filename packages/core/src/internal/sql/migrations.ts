@@ -52,6 +52,9 @@
  *
  * **`fanout_logs`**: the newest lines of each job's log: `seq`, `job_id`, `at`, `level`, `message`.
  *
+ * **`fanout_schedules`**: one row for each schedule, by its `name`: the name of its `job`, when it is due (`next_at`),
+ * its `revision`, which each change raises, and all of it as JSON (`schedule`).
+ *
  * **`fanout_pruned`**: ids of jobs that are removed, and whose checkpoints, outcomes and log may not all be yet.
  *
  * Rows of a job are written only after its row in `fanout_jobs` was found in the same transaction, so there are no
@@ -198,12 +201,26 @@ const children = Effect.gen(function*() {
   yield* sql`create index fanout_jobs_parents on fanout_jobs (active_parent, tag) where active_parent is not null`
 })
 
+const schedules = Effect.gen(function*() {
+  const sql = yield* SqlClient
+  const { integer, real, tableSuffix, text } = Dialect.of(sql)
+  yield* sql`create table fanout_schedules (
+    name ${text} not null primary key,
+    job ${text} not null,
+    next_at ${real} not null,
+    revision ${integer} not null,
+    schedule ${text} not null
+  ) ${tableSuffix}`
+  yield* sql`create index fanout_schedules_due on fanout_schedules (next_at, name)`
+})
+
 const changes = {
   "1_initial": initial,
   "2_queue": queue,
   "3_own_checkpoints": ownCheckpoints,
   "4_limits": limits,
-  "5_children": children
+  "5_children": children,
+  "6_schedules": schedules
 }
 
 /** Number of the schema that this version writes. */

@@ -1,0 +1,72 @@
+/**
+ * Stores schedules, and starts their jobs: one for each tick, however many processes look.
+ */
+import * as Effect from "effect/Effect"
+import * as Equal from "effect/Equal"
+import * as Option from "effect/Option"
+import type * as Result from "effect/Result"
+import type * as Job from "../../Job.ts"
+import { CronInvalid, JobManagerError } from "../../JobManagerError.ts"
+import { JobSchedule, type Options } from "../../JobSchedule.ts"
+import type { JobStoreError } from "../../JobStoreError.ts"
+import { described, newRecord } from "./control.ts"
+import type { JobRuntime } from "./runtime.ts"
+import { nextTick, ticksOf } from "./ticks.ts"
+
+/** Schedules read at once. */
+const atOnce = 100
+
+const orRefuse = <A>({ cron, name, timeZone }: JobSchedule, result: Result.Result<A, string>) =>
+  Effect.mapError(
+    Effect.fromResult(result),
+    (why) => new JobManagerError({ reason: new CronInvalid({ schedule: name, cron, timeZone, why }) })
+  )
+
+/** Stores a schedule. One that is the same already keeps its next tick, and with it what it has missed. */
+export const schedule = Effect.fnUntraced(function*(
+  runtime: JobRuntime,
+  job: Job.Any,
+  payload: unknown,
+  { cron, missed = "latest", name, timeZone = "UTC", ...settings }: Options
+): Effect.fn.Return<void, JobManagerError | JobStoreError> {
+  const { clock, store } = runtime
+  const { name: ofJob, ...description } = yield* described(job, payload, settings)
+  while (true) {
+    const found = Option.getOrUndefined(yield* store.schedule(name))
+    const kept = { nextAt: found?.nextAt ?? 0, revision: found?.revision ?? 0 }
+    const wanted = new JobSchedule({ ...description, job: ofJob, name, cron, timeZone, missed, ...kept })
+    const next = yield* orRefuse(wanted, nextTick(wanted, yield* clock.currentTimeMillis))
+    if (found !== undefined && Equal.equals(found, wanted)) return
+    const isSameTime = found?.cron === cron && found.timeZone === timeZone
+    if (yield* store.putSchedule(isSameTime ? wanted : wanted.with({ nextAt: next }), [])) return
+  }
+})
+
+/**
+ * Starts the jobs of those schedules that are due and wanted. Its next tick is moved on, if nobody has yet, in the
+ * transaction that stores the jobs.
+ */
+export const runSchedules = Effect.fnUntraced(function*(
+  runtime: JobRuntime,
+  jobs: "all" | ReadonlySet<string>,
+  report: (schedule: JobSchedule, why: string) => Effect.Effect<void>
+): Effect.fn.Return<void, JobStoreError> {
+  const { claimable, clock, store } = runtime
+  const now = yield* clock.currentTimeMillis
+  for (
+    const schedule of yield* store.dueSchedules({
+      now,
+      jobs: jobs === "all" ? undefined : Array.from(jobs),
+      limit: atOnce
+    })
+  ) {
+    const ticks = ticksOf(schedule, now)
+    if (ticks._tag === "Failure") {
+      yield* report(schedule, ticks.failure)
+      continue
+    }
+    const { due, nextAt } = ticks.success
+    const records = yield* Effect.forEach(due, () => newRecord(runtime, { ...schedule, name: schedule.job }))
+    if (yield* store.putSchedule(schedule.with({ nextAt }), records)) claimable.notifyUnsafe()
+  }
+})
