@@ -17,6 +17,7 @@ import * as Schema from "effect/Schema"
 import * as Scope from "effect/Scope"
 import { makePermits, type PermitPool } from "./internal/dispatcher/permits.ts"
 import { adapt, type Adaptable } from "./internal/pools/adaptation.ts"
+import { show } from "./internal/pools/measures.ts"
 
 /**
  * What is seen of a pool.
@@ -131,14 +132,16 @@ export const layer = (sizes: Readonly<Record<string, number | AdaptiveSize>> = {
         if (!isFixed) adapting.set(name, yield* adaptIn(yield* Scope.fork(scope), adaptable(pool), size))
       }
       const names = Array.from(pools.keys()).toSorted()
+      const status = Effect.sync(() =>
+        names.flatMap((name) => {
+          const pool = pools.get(name)
+          return pool === undefined ? [] : [{ name, size: pool.size, held: pool.held, waiting: pool.waiting }]
+        })
+      )
+      yield* Effect.forkScoped(show(status))
       return Pools.of({
         names,
-        status: Effect.sync(() =>
-          names.flatMap((name) => {
-            const pool = pools.get(name)
-            return pool === undefined ? [] : [{ name, size: pool.size, held: pool.held, waiting: pool.waiting }]
-          })
-        ),
+        status,
         resize: (name, size) =>
           Effect.suspend(() => {
             const pool = pools.get(name)

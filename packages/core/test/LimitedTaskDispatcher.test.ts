@@ -7,6 +7,7 @@ import { settle } from "@fanout/core/testing"
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
+import * as Metric from "effect/Metric"
 import * as RpcGroup from "effect/rpc/RpcGroup"
 import * as Schema from "effect/Schema"
 import * as TestClock from "effect/testing/TestClock"
@@ -190,9 +191,21 @@ describe("Pools", () => {
       assert.deepStrictEqual(yield* io, { name: "io", size: 2, held: 20, waiting: 20 })
       yield* TestClock.adjust("1 second")
       assert.deepStrictEqual([seen.now, seen.began], [2, 22])
+      const gauge = (name: string) => Metric.value(Metric.withAttributes(Metric.gauge(name), { pool: "io" }))
+      yield* TestClock.adjust("1 second")
+      const [size, held, waiting] = yield* Effect.forEach(
+        ["size", "held", "waiting"],
+        (what) => Effect.map(gauge(`fanout_pool_${what}`), ({ value }) => value)
+      )
+      assert.deepStrictEqual([size, held], [2, 2])
+      assert.isAbove(waiting ?? 0, 10)
       assert.include((yield* Effect.flip(pools.resize("io", 0))).message, "at least 1")
       assert.include((yield* Effect.flip(pools.resize("disk", 1))).message, "only bytes, cpu, db, io, network")
-    }).pipe(Effect.scoped, Effect.provide(layer)))
+    }).pipe(
+      Effect.scoped,
+      Effect.provide(Layer.fresh(layer)),
+      Effect.provideService(Metric.MetricRegistry, new Map())
+    ))
 
   it.effect("may find its own size, by what its tasks get done, until somebody says what it is", () =>
     Effect.gen(function*() {
