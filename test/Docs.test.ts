@@ -5,7 +5,8 @@ import * as fs from "node:fs"
 import * as path from "node:path"
 
 // What the page about the life of a job draws and lists is what the code does.
-const page = fs.readFileSync(path.join(import.meta.dirname, "../docs/job-lifecycle.md"), "utf8")
+const root = path.join(import.meta.dirname, "..")
+const page = fs.readFileSync(path.join(root, "docs/job-lifecycle.md"), "utf8")
 
 const states: ReadonlyArray<JobState.JobState> = JobState.Tag.literals.map((_tag) =>
   _tag === "Paused" ? { _tag, attempt: 1, tries: 0, by: "person" } : { _tag, attempt: 1, tries: 0 }
@@ -51,5 +52,15 @@ describe("docs/job-lifecycle.md", () => {
     })
 
     assert.sameMembers(listed, expected)
+  })
+})
+
+describe("docs/operating.md", () => {
+  it("lists every metric there is, and no other", () => {
+    const sources = fs.globSync("packages/core/src/internal/**/measures.ts", { cwd: root })
+    const names = (file: string, pattern: RegExp) =>
+      Array.from(fs.readFileSync(path.join(root, file), "utf8").matchAll(pattern), ([, name = ""]) => name)
+    const counted = sources.flatMap((file) => names(file, /Metric\.\w+\("(fanout_\w+)"/g))
+    assert.deepStrictEqual(names("docs/operating.md", /^\| `(fanout_\w+)`/gm).toSorted(), counted.toSorted())
   })
 })
