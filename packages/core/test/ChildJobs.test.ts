@@ -244,6 +244,31 @@ const suite = <E>(backend: string, store: Layer.Layer<JobStore.JobStore, E>) =>
         ])
       }))
 
+    test("get the place that their parent waits for with another of its fibers", () =>
+      Effect.gen(function*() {
+        const story: Story = []
+        const one = yield* process(
+          [Parent],
+          parentOf((name) => {
+            const note = (what: string) => Effect.sync(() => story.push(`${name} ${what}`))
+            if (name === "x") return Effect.as(Effect.andThen(note("begins"), sleep(1000)), name)
+            if (name === "inner") return Effect.as(note("begins"), name)
+            const inner = Effect.andThen(sleep(300), ChildJobs.run("inner", Parent, "inner"))
+            const elsewhere = Effect.tap(ChildJobs.run("elsewhere", Leaf, ok("a", 100)), () => note("goes on"))
+            return Effect.map(Effect.all([elsewhere, inner], { concurrency: 2 }), (names) => names.join(" "))
+          }),
+          { concurrency: 1 }
+        )
+        yield* process([Leaf], leaf([]))
+        const { await: ended } = yield* one.jobs.start(Parent, "p")
+        yield* settle
+        yield* one.jobs.start(Parent, "x")
+        yield* pass(5000)
+
+        assert.strictEqual(yield* ended, "a inner")
+        assert.deepStrictEqual(story, ["x begins", "p goes on", "inner begins"])
+      }))
+
     test("that fail let their parent wait for a place, too", () =>
       Effect.gen(function*() {
         const story: Story = []

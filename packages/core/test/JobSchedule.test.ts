@@ -1,6 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as Job from "@fanout/core/Job"
-import { JobManagerError } from "@fanout/core/JobManager"
+import * as JobManager from "@fanout/core/JobManager"
 import * as JobSchedule from "@fanout/core/JobSchedule"
 import * as JobStore from "@fanout/core/JobStore"
 import { layerSqlite } from "@fanout/core/node"
@@ -101,6 +101,15 @@ describe("ticks", () => {
   })
 })
 
+/** A store whose answers take their time, so that all may have looked before the first has written. */
+const slow = Effect.map(
+  JobStore.JobStore,
+  (store): JobStore.JobStore["Service"] => ({
+    ...store,
+    dueSchedules: (filter) => Effect.tap(store.dueSchedules(filter), () => Effect.sleep(20))
+  })
+)
+
 const suite = <E>(backend: string, store: Layer.Layer<JobStore.JobStore, E>) =>
   describe(`JobSchedule (${backend})`, () => {
     const test = <A, E2>(
@@ -116,16 +125,56 @@ const suite = <E>(backend: string, store: Layer.Layer<JobStore.JobStore, E>) =>
     test("starts its job once for each tick, however many processes there are", () =>
       Effect.gen(function*() {
         const ran: Array<string> = []
-        const one = yield* process([Report], reports(ran))
-        yield* process([Report], reports(ran))
-        yield* process([Report], reports(ran), { claim: { names: ["test/Report"] } })
+        const store = yield* slow
+        const open = (options?: { readonly claim: JobManager.Claim }) =>
+          Effect.provideService(process([Report], reports(ran), options), JobStore.JobStore, store)
+        const one = yield* open()
+        yield* open()
+        yield* open({ claim: { names: ["test/Report"] } })
         yield* one.jobs.schedule(Report, "r", { name: "s", cron: "* * * * *", priority: 2 })
-        for (let i = 0; i < 6; i++) yield* pass(minute / 2)
+        for (let i = 0; i < 7; i++) yield* pass(minute / 2)
 
         assert.deepStrictEqual(ran, ["r 03-01T00:01", "r 03-01T00:02", "r 03-01T00:03"])
         const [job] = yield* one.jobs.list()
-        assert.deepInclude(job, { name: "test/Report", priority: 2, createdAt: at("2026-03-01T00:03:00Z") })
+        assert.deepInclude(job, { name: "test/Report", priority: 2 })
       }))
+
+    it.effect.prop(
+      "starts its job once for each tick, whatever becomes of the processes",
+      {
+        script: Schema.Array(Schema.Struct({
+          /** In steps of 100 ms. */
+          after: Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: 40 })),
+          what: Schema.Literals(["open", "open", "kill", "close"])
+        }))
+      },
+      ({ script }) =>
+        Effect.gen(function*() {
+          const start = at("2026-03-01T00:00:00Z")
+          yield* TestClock.setTime(start)
+          const store = yield* slow
+          const opening = Effect.provideService(process([Report], reports([])), JobStore.JobStore, store)
+          const opened = [yield* opening]
+          yield* opened[0]?.jobs.schedule(Report, "r", { name: "s", cron: "*/2 * * * * *", missed: "all" }) ??
+            Effect.void
+          for (const { after, what } of script) {
+            yield* pass(after * 100)
+            if (what === "open") opened.push(yield* opening)
+            else yield* Effect.forkDetach(opened.shift()?.[what] ?? Effect.void)
+          }
+          const last = yield* opening
+          // To half the way between two ticks.
+          yield* pass(3000 - (yield* Clock.currentTimeMillis) % 2000)
+
+          const seconds = ((yield* Clock.currentTimeMillis) - start) / 1000
+          assert.strictEqual((yield* last.jobs.list({ limit: 1000 })).length, Math.floor(seconds / 2))
+        }).pipe(
+          Effect.scoped,
+          Effect.provide(Layer.fresh(store)),
+          Effect.provide(Layer.fresh(TestClock.layer({ warningDelay: "1 minute" })))
+        ),
+      { arbitrary: { runs: 20, size: 10 } }
+    )
 
     test("is started by who claims its job, and by nobody else", () =>
       Effect.gen(function*() {
@@ -222,7 +271,7 @@ const suite = <E>(backend: string, store: Layer.Layer<JobStore.JobStore, E>) =>
         const one = yield* process([Report], reports([]))
         const refused = yield* Effect.flip(one.jobs.schedule(Report, "r", { name: "s", cron: "0 0 30 2 *" }))
 
-        assert.instanceOf(refused, JobManagerError)
+        assert.instanceOf(refused, JobManager.JobManagerError)
         assert.strictEqual(
           refused.message,
           `Schedule "s" can't run at "0 0 30 2 *" (UTC): there is no such time`
