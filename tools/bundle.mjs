@@ -1,7 +1,7 @@
 // Second half of `npm run build`, after `tsc -b`: removes what is stale, and makes the command line one minified file,
 // which starts in a quarter of the time that its modules take. What it can't hold, native code, is what `packages/cli`
-// names as its dependencies; all else is bundled, and so no dependency of what is published. What its threads run is
-// another such file.
+// names as its dependencies; all else is bundled, and so no dependency of what is published. What its threads run are
+// other such files.
 import { existsSync, globSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs"
 import { isBuiltin } from "node:module"
 import { dirname, join } from "node:path"
@@ -21,7 +21,7 @@ const licences = (moduleIds) => {
   const folders = moduleIds.flatMap((id) => /^.*\/node_modules\/(?:@[^/]+\/)?[^/]+/.exec(id)?.[0] ?? [])
   return Array.from(new Set(folders)).toSorted().map((folder) => {
     const { license, name, version } = JSON.parse(readFileSync(join(folder, "package.json"), "utf8"))
-    const [file] = globSync("LICEN[CS]E*", { cwd: folder })
+    const [file] = globSync("{LICEN[CS]E,licen[cs]e}*", { cwd: folder })
     if (file === undefined) throw new Error(`${name} is bundled and has no licence text`)
     return `${name} ${version} (${license})\n\n${readFileSync(join(folder, file), "utf8").trim()}\n`
   }).join(`\n${"-".repeat(80)}\n\n`)
@@ -65,6 +65,7 @@ const dist = join(packages, "cli/dist")
 mkdirSync(dist, { recursive: true })
 const moduleIds = await Promise.all([
   bundle("bin.ts", join(dist, "fanout.js")),
-  bundle("thread.ts", join(dist, "thread.js"))
+  bundle("thread.ts", join(dist, "thread.js")),
+  bundle("mediaThread.ts", join(dist, "mediaThread.js"))
 ])
 writeFileSync(join(dist, "fanout.licences.txt"), licences(moduleIds.flat()))

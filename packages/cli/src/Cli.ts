@@ -7,6 +7,7 @@ import { remove } from "./commands/delete.ts"
 import { examine } from "./commands/doctor.ts"
 import { hash } from "./commands/hash.ts"
 import { jobs } from "./commands/jobs.ts"
+import { metadata } from "./commands/metadata.ts"
 import { move } from "./commands/move.ts"
 import { create } from "./commands/new.ts"
 import { verify } from "./commands/verify.ts"
@@ -25,6 +26,6 @@ export const cli = Command.make("fanout").pipe(
     { command: "fanout new job send-letters", description: "Write a package with a job of your own" },
     { command: "fanout --completions bash", description: "Print completions for a shell" }
   ]),
-  Command.withSubcommands([copy, move, remove, hash, verify, jobs, examine, create]),
+  Command.withSubcommands([copy, move, remove, hash, verify, metadata, jobs, examine, create]),
   Command.withGlobalFlags([Settings.db])
 )

@@ -24,6 +24,7 @@ import type { FilePath } from "@fanout/ops/FilePath"
 import * as Hash from "@fanout/ops/Hash"
 import * as HashCheck from "@fanout/ops/HashCheck"
 import * as HashTaskLive from "@fanout/ops/HashTaskLive"
+import * as Media from "@fanout/ops/Media"
 import * as Move from "@fanout/ops/Move"
 import * as SqlHardLinks from "@fanout/ops/SqlHardLinks"
 import * as SqlHashCache from "@fanout/ops/SqlHashCache"
@@ -40,7 +41,7 @@ import * as StoreHealth from "./StoreHealth.ts"
 import * as Threads from "./Threads.ts"
 
 /** Jobs that this program has code for. */
-export const jobs = [Copy.job, Delete.job, Hash.job, HashCheck.job, Move.job, Verify.job] as const
+export const jobs = [Copy.job, Delete.job, Hash.job, HashCheck.job, Media.job, Move.job, Verify.job] as const
 
 type ThreadLayer = ReturnType<typeof Threads.layer>
 type Others = ReturnType<typeof Threads.others>
@@ -80,6 +81,12 @@ const reading = (onThreads: OnThreads, others: Others, filename: string) =>
   Layer.mergeAll(
     Hash.job.toLayer((payload) => hashing(payload, others, filename)),
     HashCheck.job.toLayer((payload) => onThreads(HashCheck.program(payload))),
+    Media.job.toLayer((payload) =>
+      Media.program(payload).pipe(
+        Effect.provide(Threads.media),
+        Effect.catchTag("ThreadsUnavailable", Effect.die)
+      )
+    ),
     Verify.job.toLayer((payload) => onThreads(Verify.program(payload)))
   )
 

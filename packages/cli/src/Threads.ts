@@ -3,21 +3,31 @@
  */
 import { layerThreads } from "@fanout/core/node"
 import * as ThreadPool from "@fanout/core/ThreadPool"
+import { ThreadTasks as MediaThreadTasks } from "@fanout/ops/MediaTask"
 import * as Layer from "effect/Layer"
 import * as os from "node:os"
 import { threadTasks } from "./ThreadTasks.ts"
 
 /** What they run: beside this module as a source, and beside the command where it is one file. */
-const module = new URL(import.meta.url.endsWith(".ts") ? "./thread.ts" : "./thread.js", import.meta.url)
+const moduleOf = (name: string): URL =>
+  new URL(`./${name}${import.meta.url.endsWith(".ts") ? ".ts" : ".js"}`, import.meta.url)
 
 /** What they keep is small. V8 would give each of them 100 MiB for what is about to be thrown away. */
 const resourceLimits = { maxYoungGenerationSizeMb: 24 }
 
+/** What is made of one file, however hostile, has to do with so much. */
+const mediaLimits = { ...resourceLimits, maxOldGenerationSizeMb: 256 }
+
 /** Layer that supplies the handlers. Threads look up digests in the database. */
 export const layer = (filename: string, options: ThreadPool.Options = {}) =>
   ThreadPool.layer(threadTasks, options).pipe(
-    Layer.provide(layerThreads({ module, resourceLimits, argv: [filename] }))
+    Layer.provide(layerThreads({ module: moduleOf("thread"), resourceLimits, argv: [filename] }))
   )
+
+/** Layer that supplies what reads metadata. */
+export const media = ThreadPool.layer(MediaThreadTasks).pipe(
+  Layer.provide(layerThreads({ module: moduleOf("mediaThread"), resourceLimits: mediaLimits }))
+)
 
 const cores = os.availableParallelism()
 

@@ -23,16 +23,16 @@ import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
 import * as FilePath from "./FilePath.ts"
-import * as Files from "./Files.ts"
+import type * as Files from "./Files.ts"
 import * as FileTree from "./FileTree.ts"
 import * as HashAlgorithm from "./HashAlgorithm.ts"
 import { type Entry, HashCache } from "./HashCache.ts"
 import * as HashCursor from "./HashCursor.ts"
 import { type HashedFiles, HashFiles, type Unhashed } from "./HashTask.ts"
 import { type Gathered, Gathering } from "./internal/gathering.ts"
+import { failedAs, skippedAs, SourceEndings } from "./internal/sourceEndings.ts"
 import * as QuickFiles from "./QuickFiles.ts"
-import { SkipReason } from "./SkipReason.ts"
-import * as TemporaryName from "./TemporaryName.ts"
+import * as Sources from "./Sources.ts"
 import * as TreeCursor from "./TreeCursor.ts"
 
 /**
@@ -42,14 +42,9 @@ import * as TreeCursor from "./TreeCursor.ts"
  * @since 0.1.0
  */
 export const Payload = Schema.Struct({
-  /** Files and folders, absolute and without links. Links in folders are passed over. */
-  sources: Schema.NonEmptyArray(FilePath.FilePath),
+  ...Sources.Sources.fields,
   /** `"sampled"` for content ids, which are no checksums. */
   algorithm: Schema.Union([HashAlgorithm.HashAlgorithm, Schema.Literal("sampled")]),
-  /** Files that are not read: those of the job's own database. Without links above their names. */
-  leaveOut: Schema.Array(FilePath.FilePath),
-  /** Where what is hashed is written to, if that is inside of a source: it is not read either. Without links. */
-  output: Schema.optionalKey(FilePath.FilePath),
   /** Whether what has not changed since it was hashed is not read again, by the `HashCache`. Samples are not kept. */
   cache: Schema.optionalKey(Schema.Boolean)
 })
@@ -83,14 +78,12 @@ export const job = Job.make("hash", {
  * @since 0.1.0
  */
 export const plan = (
-  { output, sources, ...rest }: Payload
+  { leaveOut, output, sources, ...how }: Payload
 ): Effect.Effect<Payload, never, Files.Files> =>
-  Effect.gen(function*() {
-    const files = yield* Files.Files
-    const real = yield* Effect.forEach(sources, (path) => Effect.orElseSucceed(files.realPath(path), () => path))
-    const isInside = output !== undefined && real.some((source) => FilePath.isWithin(output, source))
-    return { ...rest, sources: real, ...(isInside ? { output } : {}) }
-  })
+  Effect.map(
+    Sources.plan({ sources, leaveOut, ...(output === undefined ? {} : { output }) }),
+    (planned) => ({ ...planned, ...how })
+  )
 
 /**
  * Name of the fan-out whose rows have the digests.
@@ -105,23 +98,16 @@ type Element = FanOut.Element<Payloads>
 
 /** Gathers what a walk meets into elements: files by folder, and endings that nobody has to hash for. */
 class Elements {
-  private readonly id: JobId
   private readonly payload: Payload
-  private readonly left: ReadonlySet<FilePath.FilePath>
+  private readonly endings: SourceEndings
   private readonly gathering = new Gathering()
   /** Number of the next file that is not among those gathered. */
   private number: number
 
   constructor(id: JobId, payload: Payload, number: number) {
-    this.id = id
     this.payload = payload
-    this.left = new Set(payload.leaveOut)
+    this.endings = new SourceEndings(id, payload)
     this.number = number
-  }
-
-  private absolute(source: number, inside: FilePath.FilePath): FilePath.FilePath {
-    const top = this.payload.sources[source] ?? FilePath.empty
-    return inside === "" ? top : FilePath.join(top, inside)
   }
 
   add(element: FileTree.Element): ReadonlyArray<Element> {
@@ -132,18 +118,15 @@ class Elements {
         return []
       case "Leaf": {
         if (element.kind === "link") return []
-        const why = this.skipped(element)
-        if (why !== undefined) return this.settle(element, why)
+        const ending = this.endings.ofLeaf(element)
+        if (ending !== undefined) return this.settle(element, ending)
         if (path !== "") return this.elements(this.gathering.add(element))
-        const file = this.absolute(source, path)
+        const file = this.endings.absolute(source, path)
         const folders = [{ path: FilePath.empty, names: [FilePath.name(file)] }] as const
         return [...this.flush(), this.item({ cursor, root: FilePath.parent(file), folders })]
       }
-      case "Unreadable": {
-        const { code, isMissing, message } = element.error
-        if (isMissing && path !== "") return this.settle(element, skippedAs(SkipReason.Vanished))
-        return this.settle(element, failedAs(code, message))
-      }
+      case "Unreadable":
+        return this.settle(element, this.endings.ofUnreadable(element))
     }
   }
 
@@ -151,29 +134,16 @@ class Elements {
     return this.elements(this.gathering.take())
   }
 
-  /** Why a file is not hashed, if it is not. */
-  private skipped({ kind, path, source }: Extract<FileTree.Element, { readonly _tag: "Leaf" }>): Outcome | undefined {
-    if (kind === "special") return skippedAs(SkipReason.Special)
-    const { output } = this.payload
-    if (this.left.size === 0 && output === undefined) return undefined
-    const file = this.absolute(source, path)
-    if (this.left.has(file)) return skippedAs(SkipReason.Database)
-    if (output === undefined) return undefined
-    return file === output || TemporaryName.isOf(this.id, FilePath.name(file))
-      ? skippedAs(SkipReason.Output)
-      : undefined
-  }
-
   private settle({ cursor, path, source }: FileTree.Element, outcome: Outcome): ReadonlyArray<Element> {
     const before = this.flush()
-    const key = FilePath.display(this.absolute(source, path))
+    const key = FilePath.display(this.endings.absolute(source, path))
     return [...before, { _tag: "Settled", cursor: HashCursor.format(this.number++, cursor), key, outcome }]
   }
 
   private elements(gathered: Gathered | undefined): ReadonlyArray<Element> {
     if (gathered === undefined) return []
     const { cursor, folders, source } = gathered
-    return [this.item({ cursor, root: this.absolute(source, FilePath.empty), folders })]
+    return [this.item({ cursor, root: this.endings.absolute(source, FilePath.empty), folders })]
   }
 
   private item({ cursor, ...files }: Pick<Payloads, "root" | "folders"> & { readonly cursor: string }): Element {
@@ -186,13 +156,6 @@ class Elements {
     }
   }
 }
-
-const skippedAs = (reason: string): Outcome => ({ _tag: "Skipped", reason, count: 1 })
-
-const failedAs = (code: string, message: string): Outcome => ({
-  _tag: "Failed",
-  failure: { _tag: "Error", error: { code }, message }
-})
 
 /** Files and endings in the order of the walk; folders and links in them are passed over. */
 const elements = (id: JobId, payload: Payload, after: Option.Option<string>) => {

@@ -1,5 +1,6 @@
 /**
- * Names an element of a hash job by its number in the order of the source, and by where the source finds it again.
+ * Names an element of a job whose rows are lines, such as hashes, by its number in the order of the source, and by
+ * where the source finds it again.
  *
  * What files came to is stored as it ends, in any order. The numbers have no gaps: by them it is put back in order.
  *

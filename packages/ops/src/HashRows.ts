@@ -1,5 +1,5 @@
 /**
- * Gives what the rows of a hash job tell in the order of its source, as soon as they are recorded.
+ * Gives what the rows of a job tell, one that hashes for one, in the order of its source, as soon as they are recorded.
  *
  * @since 0.1.0
  */

@@ -16,6 +16,7 @@ export const SkipReason = {
   Special: "it is no file, folder or link",
   Database: "it belongs to the database of this job",
   Output: "it is what the lines of this job are written to",
+  NoMedia: "it is of no kind that metadata is read of",
   Replaced: "another one has taken its place meanwhile, which is left",
   Vanished: "it vanished"
 } as const

@@ -226,6 +226,31 @@ export * as LinkCopy from "./LinkCopy.ts"
 /**
  * @since 0.1.0
  */
+export * as Media from "./Media.ts"
+
+/**
+ * @since 0.1.0
+ */
+export * as MediaLine from "./MediaLine.ts"
+
+/**
+ * @since 0.1.0
+ */
+export * as MediaRecord from "./MediaRecord.ts"
+
+/**
+ * @since 0.1.0
+ */
+export * as MediaTask from "./MediaTask.ts"
+
+/**
+ * @since 0.1.0
+ */
+export * as MediaTaskLive from "./MediaTaskLive.ts"
+
+/**
+ * @since 0.1.0
+ */
 export * as Metadata from "./Metadata.ts"
 
 /**
@@ -277,6 +302,11 @@ export * as SampledHash from "./SampledHash.ts"
  * @since 0.1.0
  */
 export * as SkipReason from "./SkipReason.ts"
+
+/**
+ * @since 0.1.0
+ */
+export * as Sources from "./Sources.ts"
 
 /**
  * @since 0.1.0

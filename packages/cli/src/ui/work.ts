@@ -7,6 +7,7 @@ import * as Delete from "@fanout/ops/Delete"
 import * as FilePath from "@fanout/ops/FilePath"
 import * as Hash from "@fanout/ops/Hash"
 import * as HashCheck from "@fanout/ops/HashCheck"
+import * as Media from "@fanout/ops/Media"
 import * as Move from "@fanout/ops/Move"
 import * as Verify from "@fanout/ops/Verify"
 import * as Option from "effect/Option"
@@ -15,6 +16,7 @@ import * as format from "./format.ts"
 
 const decodeHash = Schema.decodeUnknownOption(Hash.Payload)
 const decodeCheck = Schema.decodeUnknownOption(Schema.toCodecJson(HashCheck.Payload))
+const decodeMedia = Schema.decodeUnknownOption(Media.Payload)
 const decodeVerify = Schema.decodeUnknownOption(Verify.Payload)
 const decodeDelete = Schema.decodeUnknownOption(Delete.Payload)
 const decodeCopy = Schema.decodeUnknownOption(Copy.Payload)
@@ -76,6 +78,10 @@ export const field = (
   const check = name === HashCheck.job.name ? decodeCheck(payload) : Option.none()
   if (Option.isSome(check)) {
     return ["checks", `what ${quoted(check.value.file)} names, in ${quoted(check.value.folder)}`]
+  }
+  const media = name === Media.job.name ? decodeMedia(payload) : Option.none()
+  if (Option.isSome(media)) {
+    return ["reads", `metadata of ${some(media.value.sources)}${media.value.raw === true ? ", with all tags" : ""}`]
   }
   const verify = name === Verify.job.name ? decodeVerify(payload) : Option.none()
   if (Option.isSome(verify)) {

@@ -1,0 +1,146 @@
+/**
+ * Job: reads what photos, sounds and films say of themselves, durably.
+ *
+ * Every file is an element of its own, so that one which keeps its thread to the deadline costs nobody else anything.
+ * Every file has a number, which is in the cursor. Rows are stored as elements end, in any order; `HashRows` puts them
+ * back into the order of the walk.
+ *
+ * @since 0.1.0
+ */
+import type * as FanOut from "@fanout/core/FanOut"
+import * as Job from "@fanout/core/Job"
+import { JobContext } from "@fanout/core/JobContext"
+import type { JobId } from "@fanout/core/JobId"
+import { Pools } from "@fanout/core/Pools"
+import * as Progress from "@fanout/core/Progress"
+import type * as Task from "@fanout/core/Task"
+import { TaskDispatcher } from "@fanout/core/TaskDispatcher"
+import * as Effect from "effect/Effect"
+import type * as Layer from "effect/Layer"
+import * as Option from "effect/Option"
+import * as Schema from "effect/Schema"
+import * as Stream from "effect/Stream"
+import * as FilePath from "./FilePath.ts"
+import type * as Files from "./Files.ts"
+import * as FileTree from "./FileTree.ts"
+import * as HashCursor from "./HashCursor.ts"
+import { SourceEndings } from "./internal/sourceEndings.ts"
+import { ReadMedia } from "./MediaTask.ts"
+import * as QuickFiles from "./QuickFiles.ts"
+import * as Sources from "./Sources.ts"
+
+/**
+ * Schema for whose metadata is to be read.
+ *
+ * @category schemas
+ * @since 0.1.0
+ */
+export const Payload = Schema.Struct({
+  ...Sources.Sources.fields,
+  /** Whether all tags are kept, too, as the files have them. */
+  raw: Schema.optionalKey(Schema.Boolean)
+})
+
+/**
+ * Whose metadata is to be read.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type Payload = typeof Payload.Type
+
+/**
+ * The job. Its success is how many files came to what; records are in its rows.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const job = Job.make("metadata", {
+  payload: Payload,
+  success: Progress.Tally,
+  idempotencyKey: ({ output, raw, sources }) => JSON.stringify([sources, output ?? null, raw === true])
+})
+
+/**
+ * Works out what to read, as `Sources.plan` does.
+ *
+ * @category running
+ * @since 0.1.0
+ */
+export const plan = ({ raw, ...given }: Payload): Effect.Effect<Payload, never, Files.Files> =>
+  Effect.map(Sources.plan(given), (planned) => ({ ...planned, ...(raw === true ? { raw } : {}) }))
+
+/**
+ * Name of the fan-out whose rows have the records.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export const fanOutName = "files"
+
+type Element = FanOut.Element<Task.Payload<typeof ReadMedia>>
+
+/** Makes elements of what a walk meets; folders and links in them are passed over. */
+class Elements {
+  private readonly endings: SourceEndings
+  private readonly raw: { readonly raw?: true }
+  private number: number
+
+  constructor(id: JobId, payload: Payload, number: number) {
+    this.endings = new SourceEndings(id, payload)
+    this.raw = payload.raw === true ? { raw: true } : {}
+    this.number = number
+  }
+
+  add(element: FileTree.Element): ReadonlyArray<Element> {
+    if (element._tag === "Open" || element._tag === "Close") return []
+    if (element._tag === "Leaf" && element.kind === "link") return []
+    const path = this.endings.absolute(element.source, element.path)
+    const outcome = element._tag === "Leaf" ? this.endings.ofLeaf(element) : this.endings.ofUnreadable(element)
+    const cursor = HashCursor.format(this.number++, element.cursor)
+    return outcome === undefined
+      ? [{ _tag: "Item", cursor, payload: { path, ...this.raw } }]
+      : [{ _tag: "Settled", cursor, key: FilePath.display(path), outcome }]
+  }
+}
+
+/** Files and endings in the order of the walk. */
+const elements = (id: JobId, payload: Payload, after: Option.Option<string>) => {
+  const { sources } = payload
+  const place = Option.map(after, HashCursor.placeOf)
+  const first = Option.match(after, { onNone: () => 0, onSome: (cursor) => HashCursor.numberOf(cursor) + 1 })
+  return QuickFiles.walking(sources, FileTree.walk({ sources, after: place })).pipe(
+    Stream.mapAccum(
+      () => new Elements(id, payload, first),
+      (elements, element) => [elements, elements.add(element)]
+    )
+  )
+}
+
+/**
+ * The job's program, for whoever gives it the handler of its task another way than by a layer.
+ *
+ * @category running
+ * @since 0.1.0
+ */
+export const program = Effect.fnUntraced(function*(payload: Payload) {
+  const { fanOut } = yield* TaskDispatcher
+  const { id } = yield* JobContext
+  const source = (after: Option.Option<string>) => elements(id, payload, after)
+  const concurrency = (yield* Pools).findUnsafe("io")?.size ?? 1
+  return yield* fanOut(fanOutName, ReadMedia, source, { keep: "all", concurrency, flushEvery: 256 })
+    // It collects failures, so it never gives up.
+    .pipe(Effect.catchTag("FanOutStopped", Effect.die))
+})
+
+/**
+ * Layer that supplies the job's program.
+ *
+ * @category layers
+ * @since 0.1.0
+ */
+export const layer: Layer.Layer<
+  Job.ToHandler<typeof job>,
+  never,
+  Files.Files | Pools | Task.Handler<typeof ReadMedia>
+> = job.toLayer(program)

@@ -1,0 +1,69 @@
+/**
+ * Makes values of a record of what tags hold, which may be anything.
+ */
+import { limits, type MediaRecord } from "../../MediaRecord.ts"
+
+type Always = Pick<MediaRecord, "mimeType" | "sizeBytes">
+
+/** Fields of a record that not all files have. */
+export type Fields = {
+  readonly [K in Exclude<keyof MediaRecord, keyof Always>]?: MediaRecord[K] | undefined
+}
+
+/** Record of the fields that have a value. */
+export const recordOf = (fields: Fields & Always): MediaRecord =>
+  // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- only what is not there is left out
+  Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== undefined)) as MediaRecord
+
+/** The first of some values that there is. */
+export const first = <A>(...values: ReadonlyArray<A | undefined>): A | undefined =>
+  values.find((value) => value !== undefined)
+
+/** Text without blanks at its ends; nothing where that is all. */
+export const text = (value: unknown): string | undefined => {
+  if (typeof value === "number" && Number.isFinite(value)) return String(value)
+  if (typeof value !== "string") return undefined
+  // Blanks are cut off at both ends of what is kept, with the zeroes that fill up fields.
+  const kept = value.slice(0, limits.textLength).toWellFormed().replace(/^[\s\0]+/, "").replace(/[\s\0]+$/, "")
+  return kept === "" ? undefined : kept
+}
+
+/** All texts among these and in the lists among them, each once. */
+export const texts = (...values: ReadonlyArray<unknown>): ReadonlyArray<string> | undefined => {
+  const found = new Set<string>()
+  for (const value of values.flatMap((value): ReadonlyArray<unknown> => Array.isArray(value) ? value : [value])) {
+    const one = text(value)
+    if (one !== undefined && found.size < limits.listLength) found.add(one)
+  }
+  return found.size === 0 ? undefined : [...found]
+}
+
+const single = (value: unknown): unknown =>
+  Array.isArray(value) || (ArrayBuffer.isView(value) && "length" in value) ? Object.values(value)[0] : value
+
+/** Number between two others; the first of several. */
+export const between = (value: unknown, least: number, most: number): number | undefined => {
+  const one = single(value)
+  const number = typeof one === "string" && /^[+-]?\d+(?:\.\d+)?$/.test(one) ? Number(one) : one
+  return typeof number === "number" && number >= least && number <= most ? number : undefined
+}
+
+/** Number above 0. Zero is what is written where nothing is known. */
+export const positive = (value: unknown): number | undefined => {
+  const number = between(value, 0, Number.MAX_VALUE)
+  return number === 0 ? undefined : number
+}
+
+/** Whole number above 0. */
+export const count = (value: unknown): number | undefined => {
+  const number = positive(value)
+  return number !== undefined && Number.isSafeInteger(number) ? number : undefined
+}
+
+/** What an object has under its names. */
+export const fieldsOf = (value: unknown): Readonly<Record<string, unknown>> =>
+  typeof value === "object" && value !== null ? Object.fromEntries(Object.entries(value)) : {}
+
+/** At most as many problems as anybody reads. */
+export const problemsOf = (problems: ReadonlyArray<string>): ReadonlyArray<string> | undefined =>
+  texts(problems.slice(0, 8).map((problem) => problem.slice(0, 200)))

@@ -1,0 +1,57 @@
+/**
+ * Tells of what a walk over sources meets how it ends without being read, if it does.
+ */
+import type { JobId } from "@fanout/core/JobId"
+import type { Outcome } from "@fanout/core/Outcome"
+import * as FilePath from "../FilePath.ts"
+import type * as FileTree from "../FileTree.ts"
+import { SkipReason } from "../SkipReason.ts"
+import type { Sources } from "../Sources.ts"
+import * as TemporaryName from "../TemporaryName.ts"
+
+type Leaf = Extract<FileTree.Element, { readonly _tag: "Leaf" }>
+type Unreadable = Extract<FileTree.Element, { readonly _tag: "Unreadable" }>
+
+export const skippedAs = (reason: string): Outcome => ({ _tag: "Skipped", reason, count: 1 })
+
+export const failedAs = (code: string, message: string): Outcome => ({
+  _tag: "Failed",
+  failure: { _tag: "Error", error: { code }, message }
+})
+
+/** Sources of a job. */
+export class SourceEndings {
+  private readonly id: JobId
+  private readonly given: Sources
+  private readonly left: ReadonlySet<FilePath.FilePath>
+
+  constructor(id: JobId, given: Sources) {
+    this.id = id
+    this.given = given
+    this.left = new Set(given.leaveOut)
+  }
+
+  /** Path of what is in a source. */
+  absolute(source: number, inside: FilePath.FilePath): FilePath.FilePath {
+    const top = this.given.sources[source] ?? FilePath.empty
+    return inside === "" ? top : FilePath.join(top, inside)
+  }
+
+  /** How a file ends that is not read; nothing where it is to be. */
+  ofLeaf({ kind, path, source }: Leaf): Outcome | undefined {
+    if (kind === "special") return skippedAs(SkipReason.Special)
+    const { output } = this.given
+    if (this.left.size === 0 && output === undefined) return undefined
+    const file = this.absolute(source, path)
+    if (this.left.has(file)) return skippedAs(SkipReason.Database)
+    if (output === undefined) return undefined
+    return file === output || TemporaryName.isOf(this.id, FilePath.name(file))
+      ? skippedAs(SkipReason.Output)
+      : undefined
+  }
+
+  /** How a folder, or a source, ends that can't be looked into. */
+  ofUnreadable({ error: { code, isMissing, message }, path }: Unreadable): Outcome {
+    return isMissing && path !== "" ? skippedAs(SkipReason.Vanished) : failedAs(code, message)
+  }
+}
