@@ -80,7 +80,9 @@ export const readMedia = Effect.fnUntraced(
     const { kind, sizeBytes } = yield* file.stat
     if (kind !== "file") return yield* Task.skip(SkipReason.Special)
     const source = new FileSource(file, sizeBytes, mostBytes)
-    return yield* Effect.ensuring(readOpen(source, raw), Effect.suspend(() => Progress.add("bytes", source.bytesRead)))
+    const read = yield* readOpen(source, raw)
+    yield* Progress.add("bytes", source.bytesRead)
+    return read
   },
   Effect.scoped,
   (effect, { path }) => Effect.catchTags(effect, { FilesError: settle(path), Fault: settle(path) })

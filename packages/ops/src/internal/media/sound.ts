@@ -125,6 +125,9 @@ export const soundRecord = Effect.fnUntraced(function*(
 ) {
   const metadata = yield* parse(source, mimeType, mostBytes)
   const { format, native, quality } = metadata
+  if (format.trackInfo.length === 0 && format.duration === undefined && Object.keys(native).length === 0) {
+    return yield* malformed("it has no sound, no picture and no tag")
+  }
   const isOfBoxes = /\/(?:mp4|quicktime)$/.test(mimeType)
   const film: Fields = isOfBoxes ? yield* filmFields(source) : {}
   const found = { ...streams(metadata), ...tags(metadata) }

@@ -1,0 +1,323 @@
+import { assert, describe, it } from "@effect/vitest"
+import * as FilePath from "@fanout/ops/FilePath"
+import * as Files from "@fanout/ops/Files"
+import { MediaRecord } from "@fanout/ops/MediaRecord"
+import { mostBytes } from "@fanout/ops/MediaTask"
+import * as Effect from "effect/Effect"
+import * as Result from "effect/Result"
+import * as Schema from "effect/Schema"
+import { readMedia } from "../src/internal/media/readMedia.ts"
+import * as make from "./mediaBytes.ts"
+import * as MemoryFiles from "./MemoryFiles.ts"
+
+const path = FilePath.make("/file")
+
+/** A file that may claim to be larger than what is made of it; the rest are zeroes. */
+class World {
+  bytesRead = 0
+  readonly files: Files.Files["Service"]
+
+  constructor(content: Uint8Array, sizeBytes = content.length) {
+    const disk = new MemoryFiles.Disk()
+    disk.file("/file", content)
+    const inner = MemoryFiles.make(disk)
+    this.files = {
+      ...inner,
+      open: (path) =>
+        Effect.map(inner.open(path), (file): Files.OpenFile => ({
+          ...file,
+          stat: Effect.map(file.stat, (stat) => ({ ...stat, sizeBytes })),
+          readAt: (buffer, offset) =>
+            Effect.map(file.readAt(buffer, offset), (length) => {
+              const there = Math.max(0, Math.min(buffer.length, sizeBytes - offset))
+              buffer.fill(0, length, there)
+              this.bytesRead += there
+              return there
+            })
+        }))
+    }
+  }
+
+  readonly read = (raw = false) =>
+    readMedia({ path, raw }).pipe(
+      Effect.map(({ record }) => record),
+      Effect.provideService(Files.Files, this.files)
+    )
+}
+
+const read = (content: Uint8Array, raw?: boolean) => new World(content).read(raw)
+
+/** What a file fails or is skipped with, and how much was read of it. */
+const failure = (content: Uint8Array, sizeBytes?: number) =>
+  Effect.gen(function*() {
+    const world = new World(content, sizeBytes)
+    const result = yield* Effect.result(world.read())
+    assert.isTrue(Result.isFailure(result), JSON.stringify(result))
+    const error = Result.isFailure(result) ? result.failure : undefined
+    const code = error?._tag === "MediaFailed" ? error.code : error?._tag
+    return { code, message: error?.message ?? "", bytesRead: world.bytesRead }
+  })
+
+/** What the photo of a camera comes to, wherever it is kept. */
+const photo = {
+  orientation: 6,
+  takenAt: "2024-05-01T12:30:00.25+02:00",
+  modifiedAt: "2024-05-02T08:00:00",
+  cameraMake: "Canon",
+  cameraModel: "Canon EOS R5",
+  lensModel: "RF50mm F1.8",
+  software: "Firmware 1.8",
+  exposureSeconds: 0.008,
+  fNumber: 2.8,
+  iso: 400,
+  focalLength: 50,
+  focalLengthIn35mm: 80,
+  flash: true,
+  latitude: 47.375,
+  longitude: -8.533333333,
+  altitude: -12.5,
+  gpsAt: "2024-05-01T10:29:59Z",
+  artists: ["Zoë"]
+}
+
+const size = { width: 640, height: 480 }
+
+describe("MediaTaskLive", () => {
+  it.effect("reads the same of a photo in each kind of file", () =>
+    Effect.gen(function*() {
+      const kinds = [
+        ["image/jpeg", make.jpeg({ exif: make.photo }), size],
+        ["image/png", make.png(make.chunk("eXIf", make.photo)), size],
+        ["image/webp", make.webp(make.photo, make.xmp("")), size],
+        ["image/heic", make.heic(make.photo), size],
+        ["image/tiff", make.photo, {}]
+      ] as const
+      for (const [mimeType, content, size] of kinds) {
+        const record = yield* read(content)
+        assert.deepStrictEqual(record, { mimeType, sizeBytes: content.length, ...size, ...photo })
+        assert.isTrue(Schema.is(MediaRecord)(record))
+      }
+    }))
+
+  it.effect("takes what people have written from XMP and IPTC", () =>
+    Effect.gen(function*() {
+      const record = yield* read(make.jpeg({
+        xmp: make.xmp(
+          "<dc:title><rdf:Alt><rdf:li xml:lang=\"x-default\">007 &amp; &#x263A;</rdf:li></rdf:Alt></dc:title>" +
+            "<dc:subject><rdf:Bag><rdf:li>one</rdf:li><rdf:li>two</rdf:li></rdf:Bag></dc:subject>" +
+            "<xmp:Rating>4</xmp:Rating><exif:GPSLatitude>47,22.5N</exif:GPSLatitude>" +
+            "<exif:GPSLongitude>8,32,0W</exif:GPSLongitude><photoshop:DateCreated>2024-05</photoshop:DateCreated>"
+        ),
+        iptc: make.iptc([25, "two"], [25, "drei"], [120, "Grüße"], [80, "Zoë"], [55, "20240501"])
+      }))
+      const { mimeType: _, sizeBytes: __, ...rest } = record
+      assert.deepStrictEqual(rest, {
+        ...size,
+        takenAt: "2024-05",
+        latitude: 47.375,
+        longitude: -8.533333333,
+        title: "007 & ☺",
+        description: "Grüße",
+        artists: ["Zoë"],
+        keywords: ["one", "two", "drei"],
+        rating: 4
+      })
+    }))
+
+  it.effect("gives no time a zone that it has not, and none that is none", () =>
+    Effect.gen(function*() {
+      const taken = (time: string, zone = "") =>
+        Effect.map(
+          read(make.jpeg({ exif: make.tiff({ exif: [make.ascii(0x9003, time), make.ascii(0x9011, zone)] }) })),
+          ({ takenAt }) => takenAt
+        )
+      assert.strictEqual(yield* taken("2024:05:01 12:30:00"), "2024-05-01T12:30:00")
+      assert.strictEqual(yield* taken("2024:05:01 12:30:00", "+2"), "2024-05-01T12:30:00")
+      assert.strictEqual(yield* taken("2024:02:29 12:30:00", "-09:30"), "2024-02-29T12:30:00-09:30")
+      for (const time of ["2023:02:29 12:30:00", "0000:00:00 00:00:00", "    :  :     :  :  ", "2024:05:01 24:00:00"]) {
+        assert.isUndefined(yield* taken(time, "+02:00"))
+      }
+    }))
+
+  it.effect("reads sounds", () =>
+    Effect.gen(function*() {
+      const { bitrate: _, ...sound } = yield* read(make.wav("Silence"))
+      assert.deepInclude(sound, {
+        mimeType: "audio/wav",
+        title: "Silence",
+        duration: 1,
+        audioCodec: "PCM",
+        sampleRate: 8000,
+        channels: 1,
+        bitsPerSample: 16,
+        lossless: true
+      })
+      const tagged = yield* read(make.mp3(["TIT2", "Sång"], ["TPE1", "A"], ["TRCK", "3/9"], ["TDRC", "2001-05"]))
+      assert.deepInclude(tagged, {
+        mimeType: "audio/mpeg",
+        title: "Sång",
+        artists: ["A"],
+        track: 3,
+        trackCount: 9,
+        releasedAt: "2001-05",
+        sampleRate: 44_100,
+        bitrate: 128_000
+      })
+      assert.deepInclude(yield* read(make.mp3()), { mimeType: "audio/mpeg", lossless: false })
+    }))
+
+  it.effect("reads where, when and how a film was taken", () =>
+    Effect.gen(function*() {
+      const record = yield* read(make.mov())
+      assert.deepInclude(record, {
+        mimeType: "video/quicktime",
+        width: 1920,
+        height: 1080,
+        orientation: 6,
+        takenAt: "2024-05-01T12:30:00+02:00",
+        cameraMake: "Apple",
+        latitude: 47.375,
+        longitude: -8.5333,
+        altitude: 408,
+        duration: 4
+      })
+    }))
+
+  it.effect("gives all tags where these are asked for", () =>
+    Effect.gen(function*() {
+      const { raw } = yield* read(
+        make.jpeg({ exif: make.photo, xmp: make.xmp("<dc:title>\u001b[31m</dc:title>") }),
+        true
+      )
+      assert.include(JSON.stringify(raw?.["ifd0"]), "\"Make\":\"Canon\"")
+      assert.include(JSON.stringify(raw?.["gps"]), "\"GPSAltitudeRef\":[1]")
+      assert.deepStrictEqual(raw?.["xmp"], { "dc:title": ["\u001b[31m"] })
+      assert.isUndefined((yield* read(make.jpeg({ exif: make.photo }))).raw)
+    }))
+
+  it.effect("skips what is of no kind that it knows, whatever it begins like", () =>
+    Effect.gen(function*() {
+      for (const content of ["", "a", "plain text", "\xff\xfe\0U\0T\0F", "%PDF-1.7", "GIF89a", "RIFF\0\0\0\0AVI "]) {
+        assert.strictEqual((yield* failure(make.join(content))).code, "Skipped", content)
+      }
+    }))
+
+  it.effect("tells what is malformed from what is of another kind", () =>
+    Effect.gen(function*() {
+      for (
+        const content of [
+          "\xff\xd8\xff\xe0",
+          "\x89PNG\r\n\x1a\n",
+          "II*\0\xff\xff\xff\xff",
+          "fLaC",
+          "\0\0\0\x0cftypheic"
+        ]
+      ) {
+        const { code, message } = yield* failure(make.join(content))
+        assert.strictEqual(code, "Malformed", content)
+        assert.match(message, /^Could not read metadata of "\/file": /)
+      }
+    }))
+
+  it.effect("keeps what stands before what is broken", () =>
+    Effect.gen(function*() {
+      const whole = make.jpeg({ exif: make.photo })
+      const { problems, sizeBytes: _, ...record } = yield* read(whole.subarray(0, whole.length - 10))
+      assert.deepStrictEqual(record, { mimeType: "image/jpeg", ...photo })
+      assert.deepStrictEqual(problems, ["it ends before what it says it has"])
+    }))
+})
+
+describe("hostile files", () => {
+  const jpegOf = (first: ReadonlyArray<make.Tag>) => make.jpeg({ exif: make.tiff({ first }) })
+  const sound = make.ascii(0x010f, "Canon")
+
+  it.effect("are not believed how much they have", () =>
+    Effect.gen(function*() {
+      const claims = [
+        { tag: 0x0110, type: 2, count: 2 ** 31, value: 8 },
+        { tag: 0x0110, type: 5, count: 2 ** 32 - 1, value: 8 },
+        { tag: 0x0110, type: 2, count: 100, value: 2 ** 32 - 1 },
+        { tag: 0x0110, type: 99, count: 100, value: 8 }
+      ]
+      for (const claim of claims) {
+        const { cameraMake, cameraModel } = yield* read(jpegOf([claim, sound]))
+        assert.deepStrictEqual([cameraMake, cameraModel], ["Canon", undefined])
+      }
+      const many = make.join("II*\0", make.le32(8), make.directory(8, [sound], 65_535))
+      const { cameraMake, problems } = yield* read(make.jpeg({ exif: many }))
+      assert.strictEqual(cameraMake, "Canon")
+      assert.deepStrictEqual(problems, ["the first directory claims 65535 entries"])
+    }))
+
+  it.effect("may lead in circles, or say the same thing many times", () =>
+    Effect.gen(function*() {
+      const circle = yield* read(jpegOf([sound, make.long(0x8769, 8), make.long(0x8825, 8)]))
+      assert.strictEqual(circle.cameraMake, "Canon")
+      const value = { type: 3, count: 30_000, value: 8 }
+      const same = make.directory(8, Array.from({ length: 500 }, (_, tag) => ({ tag: 0x1000 + tag, ...value })))
+      const world = new World(make.join("II*\0", make.le32(8), same, new Uint8Array(70_000)))
+      const { problems } = yield* world.read()
+      assert.deepStrictEqual(problems, ["the values of the first directory are larger than any camera's"])
+      assert.isAtMost(world.bytesRead, 2 ** 17 + 2 ** 16)
+    }))
+
+  it.effect("have packets that are read in time, and change nothing but their record", () =>
+    Effect.gen(function*() {
+      const packets = [
+        "<a:b>".repeat(10_000),
+        "<__proto__:polluted>yes</__proto__:polluted><constructor:keys>yes</constructor:keys>",
+        "<dc:title a=\"".repeat(4000),
+        "<dc:title>&a;&#1114112;&#xd800;</dc:title>",
+        "<![CDATA[".repeat(6000),
+        "<!--".repeat(10_000)
+      ]
+      for (const packet of packets) yield* read(make.jpeg({ xmp: Buffer.from(packet) }), true)
+      assert.isFalse("polluted" in {})
+      assert.strictEqual(typeof Object.keys, "function")
+    }))
+
+  it.effect("of 2 GiB cost as much as is looked at of them", () =>
+    Effect.gen(function*() {
+      const huge = 2 ** 31
+      const claims = [
+        make.join(make.box("ftyp", "isom", make.be32(0)), make.be32(huge - 16), "moov", make.be32(huge - 24), "udta"),
+        make.join(make.box("ftyp", "heic", make.be32(0)), make.be32(huge - 16), "meta", make.be32(0)),
+        make.join("\x89PNG\r\n\x1a\n", make.be32(huge - 100), "eXIf"),
+        make.join("ID3\x04\0\0\x7f\x7f\x7f\x7f", "TIT2\x7f\x7f\x7f\x7f\0\0"),
+        make.join("\x1a\x45\xdf\xa3\x08\0\0\0\x7f\xff\xff\xff"),
+        make.join("RIFF", make.le32(huge), "WAVE", "LIST", make.le32(huge - 100), "INFO", "INAM", make.le32(huge - 200))
+      ]
+      for (const claim of claims) {
+        const world = new World(claim, huge)
+        yield* Effect.result(world.read())
+        assert.isAtMost(world.bytesRead, 2 ** 17)
+      }
+    }))
+
+  it.effect("may say that a piece is as large as it can be", () =>
+    Effect.gen(function*() {
+      const world = new World(make.join("fLaC\x84\xff\xff\xff"), 2 ** 31)
+      yield* Effect.result(world.read())
+      assert.isAtMost(world.bytesRead, mostBytes)
+    }))
+
+  it.effect("nest as deep as they like", () =>
+    Effect.gen(function*() {
+      let inner = make.box("udta")
+      for (let depth = 0; depth < 4000; depth++) inner = make.box("udta", inner)
+      const world = new World(make.join(make.box("ftyp", "isom", make.be32(0)), make.box("moov", inner)))
+      yield* Effect.result(world.read())
+      assert.isAtMost(world.bytesRead, mostBytes)
+    }))
+
+  it.effect("that would have to be read in whole are given up", () =>
+    Effect.gen(function*() {
+      // A sound of boxes that are all of them tiny: each is looked at.
+      const tiny = make.box("free", new Uint8Array(20_000))
+      const many = make.join(make.box("ftyp", "isom", make.be32(0)), ...Array.from({ length: 4000 }, () => tiny))
+      const { bytesRead, code } = yield* failure(many)
+      assert.strictEqual(code, "TooMuch")
+      assert.isAtMost(bytesRead, mostBytes)
+    }))
+})

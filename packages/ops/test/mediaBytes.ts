@@ -1,0 +1,306 @@
+/** Makes files of photos, sounds and films, sound ones and hostile ones. */
+
+const text = (value: string): Uint8Array => Buffer.from(value, "latin1")
+
+export const join = (...parts: ReadonlyArray<Uint8Array | string>): Uint8Array =>
+  Buffer.concat(parts.map((part) => typeof part === "string" ? text(part) : part))
+
+const be16 = (value: number): Uint8Array => Uint8Array.of(value >>> 8, value)
+export const be32 = (value: number): Uint8Array => join(be16(value >>> 16), be16(value & 0xffff))
+const le16 = (value: number): Uint8Array => be16(value).toReversed()
+export const le32 = (value: number): Uint8Array => be32(value).toReversed()
+
+// --- TIFF -----------------------------------------------------------------------------------------------------------
+
+export interface Tag {
+  readonly tag: number
+  readonly type: number
+  readonly count: number
+  /** Its value, or where it claims to have one. */
+  readonly value: Uint8Array | number
+}
+
+export const ascii = (tag: number, value: string): Tag => ({
+  tag,
+  type: 2,
+  count: Buffer.byteLength(value) + 1,
+  value: join(Buffer.from(value), "\0")
+})
+
+const short = (tag: number, value: number): Tag => ({ tag, type: 3, count: 1, value: le16(value) })
+export const long = (tag: number, value: number): Tag => ({ tag, type: 4, count: 1, value: le32(value) })
+const bytes = (tag: number, ...value: ReadonlyArray<number>): Tag => ({
+  tag,
+  type: 1,
+  count: value.length,
+  value: Uint8Array.from(value)
+})
+const rationals = (tag: number, ...pairs: ReadonlyArray<readonly [number, number]>): Tag => ({
+  tag,
+  type: 5,
+  count: pairs.length,
+  value: join(...pairs.flat().map(le32))
+})
+
+/** A directory that stands at this place, with its values behind it. */
+export const directory = (start: number, tags: ReadonlyArray<Tag>, count = tags.length): Uint8Array => {
+  const values: Array<Uint8Array> = []
+  let at = start + 6 + 12 * tags.length
+  const entries = tags.map(({ count, tag, type, value }) => {
+    const head = join(le16(tag), le16(type), le32(count))
+    if (typeof value === "number") return join(head, le32(value))
+    if (value.length <= 4) return join(head, value, new Uint8Array(4 - value.length))
+    values.push(value)
+    at += value.length
+    return join(head, le32(at - value.length))
+  })
+  return join(le16(count), ...entries, le32(0), ...values)
+}
+
+const exifTag = 0x8769
+const gpsTag = 0x8825
+
+/** A structure of directories, as EXIF has them. */
+export const tiff = (
+  { exif = [], first = [], gps = [] }: Partial<Readonly<Record<"first" | "exif" | "gps", ReadonlyArray<Tag>>>>
+): Uint8Array => {
+  const links = (exifAt: number, gpsAt: number) => [
+    ...first,
+    ...exif.length === 0 ? [] : [long(exifTag, exifAt)],
+    ...gps.length === 0 ? [] : [long(gpsTag, gpsAt)]
+  ]
+  const exifAt = 8 + directory(8, links(0, 0)).length
+  const gpsAt = exifAt + (exif.length === 0 ? 0 : directory(exifAt, exif).length)
+  return join(
+    "II*\0",
+    le32(8),
+    directory(8, links(exifAt, gpsAt)),
+    exif.length === 0 ? "" : directory(exifAt, exif),
+    gps.length === 0 ? "" : directory(gpsAt, gps)
+  )
+}
+
+/** What a camera says of a photo that was taken in Zurich. */
+export const photo = tiff({
+  first: [
+    ascii(0x010f, "Canon"),
+    ascii(0x0110, "Canon EOS R5"),
+    short(0x0112, 6),
+    ascii(0x0131, "Firmware 1.8"),
+    ascii(0x0132, "2024:05:02 08:00:00"),
+    ascii(0x013b, "Zoë")
+  ],
+  exif: [
+    rationals(0x829a, [1, 125]),
+    rationals(0x829d, [28, 10]),
+    short(0x8827, 400),
+    ascii(0x9003, "2024:05:01 12:30:00"),
+    ascii(0x9011, "+02:00"),
+    short(0x9209, 1),
+    rationals(0x920a, [50, 1]),
+    ascii(0x9291, "25"),
+    short(0xa405, 80),
+    ascii(0xa434, "RF50mm F1.8")
+  ],
+  gps: [
+    ascii(0x01, "N"),
+    rationals(0x02, [47, 1], [22, 1], [30, 1]),
+    ascii(0x03, "W"),
+    rationals(0x04, [8, 1], [32, 1], [0, 1]),
+    bytes(0x05, 1),
+    rationals(0x06, [25, 2]),
+    rationals(0x07, [10, 1], [29, 1], [59, 1]),
+    ascii(0x1d, "2024:05:01")
+  ]
+})
+
+// --- Pictures -------------------------------------------------------------------------------------------------------
+
+const segment = (marker: number, content: Uint8Array): Uint8Array =>
+  join(Uint8Array.of(0xff, marker), be16(content.length + 2), content)
+
+export const xmp = (inner: string): Uint8Array => {
+  const description = `<rdf:Description rdf:about="">${inner}</rdf:Description>`
+  return Buffer.from(`<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF>${description}</rdf:RDF></x:xmpmeta>`)
+}
+
+/** Data sets of IPTC: numbers and texts. */
+export const iptc = (...sets: ReadonlyArray<readonly [number, string]>): Uint8Array =>
+  join(...sets.map(([number, value]) => {
+    const bytes = Buffer.from(value)
+    return join(Uint8Array.of(0x1c, 2, number), be16(bytes.length), bytes)
+  }))
+
+export interface Carries {
+  readonly exif?: Uint8Array
+  readonly xmp?: Uint8Array
+  readonly iptc?: Uint8Array
+}
+
+/** A JPEG whose picture itself is nothing. */
+export const jpeg = ({ exif, iptc, xmp }: Carries = {}): Uint8Array =>
+  join(
+    "\xff\xd8",
+    exif === undefined ? "" : segment(0xe1, join("Exif\0\0", exif)),
+    xmp === undefined ? "" : segment(0xe1, join("http://ns.adobe.com/xap/1.0/\0", xmp)),
+    iptc === undefined
+      ? ""
+      : segment(0xed, join("Photoshop 3.0\0", "8BIM", be16(0x404), be16(0), be32(iptc.length), iptc)),
+    segment(0xc0, join(Uint8Array.of(8), be16(480), be16(640), Uint8Array.of(1, 1, 0x11, 0))),
+    "\xff\xda\0\x02\xff\xd9"
+  )
+
+export const chunk = (type: string, content: Uint8Array | string): Uint8Array => {
+  const bytes = typeof content === "string" ? text(content) : content
+  return join(be32(bytes.length), type, bytes, be32(0))
+}
+
+export const png = (...chunks: ReadonlyArray<Uint8Array>): Uint8Array =>
+  join("\x89PNG\r\n\x1a\n", chunk("IHDR", join(be32(640), be32(480), "\x08\x02\0\0\0")), ...chunks, chunk("IEND", ""))
+
+const riffChunk = (type: string, content: Uint8Array): Uint8Array =>
+  join(type, le32(content.length), content, content.length % 2 === 0 ? "" : "\0")
+
+const riff = (type: string, ...chunks: ReadonlyArray<Uint8Array>): Uint8Array => {
+  const content = join(type, ...chunks)
+  return join("RIFF", le32(content.length), content)
+}
+
+export const webp = (exif: Uint8Array, packet: Uint8Array): Uint8Array =>
+  riff(
+    "WEBP",
+    riffChunk("VP8X", join("\x0c\0\0\0", Uint8Array.of(0x7f, 2, 0), Uint8Array.of(0xdf, 1, 0))),
+    riffChunk("EXIF", exif),
+    riffChunk("XMP ", packet)
+  )
+
+export const box = (type: string, ...content: ReadonlyArray<Uint8Array | string>): Uint8Array => {
+  const inner = join(...content)
+  return join(be32(inner.length + 8), type, inner)
+}
+
+/** A HEIC with EXIF behind its tables. */
+export const heic = (exif: Uint8Array): Uint8Array => {
+  const item = join(be32(6), "Exif\0\0", exif)
+  const head = box("ftyp", "heic", be32(0), "mif1heic")
+  const tables = (offset: number) =>
+    box(
+      "meta",
+      be32(0),
+      box("iinf", be32(0), be16(1), box("infe", be32(0x02000000), be16(7), be16(0), "Exif\0")),
+      box("iprp", box("ipco", box("ispe", be32(0), be32(512), be32(512)), box("ispe", be32(0), be32(640), be32(480)))),
+      box("iloc", be32(0), be16(0x4400), be16(1), be16(7), be16(0), be16(1), be32(offset), be32(item.length))
+    )
+  return join(head, tables(head.length + tables(0).length), item)
+}
+
+// --- Sounds and films -----------------------------------------------------------------------------------------------
+
+/** One second of silence, in one channel of 8,000 samples of 16 bits. */
+export const wav = (title: string): Uint8Array =>
+  riff(
+    "WAVE",
+    riffChunk("fmt ", join(le16(1), le16(1), le32(8000), le32(16_000), le16(2), le16(16))),
+    riffChunk("LIST", join("INFO", riffChunk("INAM", join(title, "\0")))),
+    riffChunk("data", new Uint8Array(16_000))
+  )
+
+/** Frames of MPEG 1 layer 3 of 128 kbit/s at 44.1 kHz. */
+const frames = (count: number): Uint8Array => {
+  const frame = join("\xff\xfb\x90\x00", new Uint8Array(413))
+  return join(...Array.from({ length: count }, () => frame))
+}
+
+const synchsafe = (size: number): Uint8Array =>
+  Uint8Array.of((size >>> 21) & 127, (size >>> 14) & 127, (size >>> 7) & 127, size & 127)
+
+export const mp3 = (...tags: ReadonlyArray<readonly [id: string, text: string]>): Uint8Array => {
+  const inner = join(...tags.map(([id, value]) => {
+    const content = join("\x03", Buffer.from(value))
+    return join(id, synchsafe(content.length), "\0\0", content)
+  }))
+  return join(tags.length === 0 ? "" : join("ID3\x04\0\0", synchsafe(inner.length), inner), frames(40))
+}
+
+const identity = join(
+  be32(0x10000),
+  be32(0),
+  be32(0),
+  be32(0),
+  be32(0x10000),
+  be32(0),
+  be32(0),
+  be32(0),
+  be32(0x40000000)
+)
+const turned = join(
+  be32(0),
+  be32(0x10000),
+  be32(0),
+  be32(0xffff0000),
+  be32(0),
+  be32(0),
+  be32(0),
+  be32(0),
+  be32(0x40000000)
+)
+
+/** A film as a telephone makes it that was held upright: 4 seconds, with the place and time it was taken at. */
+export const mov = (): Uint8Array => {
+  const keys = ["com.apple.quicktime.location.ISO6709", "com.apple.quicktime.creationdate", "com.apple.quicktime.make"]
+  const values = ["+47.3750-008.5333+0408.000/", "2024-05-01T12:30:00+0200", "Apple"]
+  const header = (matrix: Uint8Array) =>
+    box(
+      "mvhd",
+      new Uint8Array(12),
+      be32(1000),
+      be32(4000),
+      be32(0x10000),
+      be16(0x100),
+      new Uint8Array(10),
+      matrix,
+      new Uint8Array(28)
+    )
+  return join(
+    box("ftyp", "qt  ", be32(0), "qt  "),
+    box("mdat", new Uint8Array(64)),
+    box(
+      "moov",
+      header(identity),
+      box(
+        "trak",
+        box(
+          "tkhd",
+          be32(1),
+          new Uint8Array(8),
+          be32(1),
+          be32(0),
+          be32(4000),
+          new Uint8Array(16),
+          turned,
+          be16(1920),
+          be16(0),
+          be16(1080),
+          be16(0)
+        ),
+        box(
+          "mdia",
+          box("mdhd", new Uint8Array(12), be32(1000), be32(4000), be32(0)),
+          box("hdlr", be32(0), "mhlrvide", new Uint8Array(13))
+        )
+      ),
+      box(
+        "meta",
+        box("hdlr", be32(0), be32(0), "mdta", new Uint8Array(14)),
+        box("keys", be32(0), be32(keys.length), ...keys.map((key) => box("mdta", key))),
+        box(
+          "ilst",
+          ...values.map((value, index) => {
+            const data = box("data", be32(1), be32(0), value)
+            return join(be32(data.length + 8), be32(index + 1), data)
+          })
+        )
+      )
+    )
+  )
+}
