@@ -15,6 +15,7 @@ import * as Latch from "effect/Latch"
 import * as Layer from "effect/Layer"
 import * as RpcGroup from "effect/rpc/RpcGroup"
 import * as Schema from "effect/Schema"
+import * as Scope from "effect/Scope"
 import * as TestClock from "effect/testing/TestClock"
 import { asRun, pools, runningJob } from "./fanOutHarness.ts"
 import { deterministic, outcomeOfActs, sourceOf } from "./threadActs.ts"
@@ -97,6 +98,27 @@ describe("ThreadPool, under TestClock", () => {
       assert.match(error.message, /not ready after 30 seconds/)
       assert.strictEqual(threads.started.length, 3)
     }).pipe(Effect.scoped))
+
+  it.effect("lets a thread load what it needs before it is ended, for 5 seconds", () =>
+    Effect.gen(function*() {
+      const threads = new Threads(Tasks, handlers(true))
+      const scope = yield* Scope.make()
+      const context = yield* Layer.buildWithScope(pool(threads, { size: 2 }), scope)
+      threads.how = "hang"
+      const naps = Effect.all([run("naps"), run("naps")], { concurrency: "unbounded" })
+      yield* Effect.forkChild(Effect.exit(Effect.provideContext(naps, context)))
+      yield* turns
+      assert.strictEqual(threads.started.length, 2)
+      const closing = yield* Effect.forkChild(Scope.close(scope, Exit.void))
+      yield* turns
+      yield* TestClock.adjust("4999 millis")
+      yield* turns
+      assert.deepStrictEqual(threads.ended, ["it closed"])
+      yield* TestClock.adjust("1 millis")
+      yield* turns
+      assert.deepStrictEqual(threads.ended, ["it closed", "it was ended"])
+      yield* Fiber.join(closing)
+    }))
 
   it.effect("leaves what is not settled to a later run, when all threads are lost for good", () =>
     Effect.gen(function*() {

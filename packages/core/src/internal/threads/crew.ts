@@ -13,6 +13,8 @@ import { PoolThread } from "./poolThread.ts"
 const startMillis = 30_000
 /** How long a thread has to end once it was asked to. */
 export const closeMillis = 100
+/** For so long one has that still loads: Node aborts the process where an addon is loaded by a thread that is ended. */
+const loadMillis = 5000
 /** How long a thread may take to end before it is given up. */
 const abandonMillis = 250
 /** Threads that were lost before they were ready, one after the other, until no more is tried. */
@@ -172,7 +174,7 @@ export class Crew {
   }
 
   /** Has a thread end, whatever it is at. What it has not begun goes to others. */
-  end(thread: PoolThread, patienceMillis: number = closeMillis): void {
+  end(thread: PoolThread, patienceMillis: number = thread.isReady ? closeMillis : loadMillis): void {
     if (thread.isEnding) return
     thread.isEnding = true
     this.listener.ending(thread)
