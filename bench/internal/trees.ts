@@ -10,7 +10,7 @@ export interface Shape {
 }
 
 /** Content that is the same each time, and has no pattern. */
-const noise = (bytes: number): Buffer => {
+export const noise = (bytes: number): Buffer => {
   const words = new Uint32Array(Math.ceil(bytes / 4))
   let state = 1
   for (let i = 0; i < words.length; i++) {
