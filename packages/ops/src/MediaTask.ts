@@ -27,7 +27,7 @@ export const mostBytes = 2 ** 25
 export class MediaFailed extends Schema.TaggedError<MediaFailed>("@fanout/ops/MediaTask/MediaFailed")("MediaFailed", {
   /**
    * The file system's own code, such as `EACCES`; `Malformed` where the content is not what its first bytes say it is,
-   * `TooMuch` where more than `mostBytes` would have to be read.
+   * `TooMuch` where nothing was found in `mostBytes`, and more would have to be read.
    */
   code: Schema.String,
   path: FilePath.FilePath,

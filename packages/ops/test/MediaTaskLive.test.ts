@@ -183,6 +183,30 @@ describe("MediaTaskLive", () => {
       })
     }))
 
+  it.effect("reads what QuickTime and 3GPP have of it", () =>
+    Effect.gen(function*() {
+      const place = make.join(make.be32(0), "\x15\xc7Zurich\0\0", make.be32(-8.5 * 65_536), make.be32(47.375 * 65_536))
+      const { mimeType: _, sizeBytes: __, ...fields } = yield* read(make.film(
+        make.box("loci", place, make.be32(408 * 65_536), "\0\0"),
+        make.quickTimeText("\xa9nam", "A film"),
+        make.quickTimeText("\xa9mak", "Canon"),
+        make.quickTimeText("\xa9mod", "EOS"),
+        make.quickTimeText("\xa9swr", "1.8")
+      ))
+      assert.deepInclude(fields, {
+        title: "A film",
+        cameraMake: "Canon",
+        cameraModel: "EOS",
+        software: "1.8",
+        latitude: 47.375,
+        longitude: -8.5,
+        altitude: 408
+      })
+      const { latitude, longitude } = yield* read(make.film(make.quickTimeText("\xa9xyz", "-33.5000+151.2500/")))
+      assert.deepStrictEqual([latitude, longitude], [-33.5, 151.25])
+      assert.isUndefined((yield* read(make.film(make.quickTimeText("\xa9xyz", "+99.5+008/")))).latitude)
+    }))
+
   it.effect("gives all tags where these are asked for", () =>
     Effect.gen(function*() {
       const { raw } = yield* read(
@@ -311,13 +335,16 @@ describe("hostile files", () => {
       assert.isAtMost(world.bytesRead, mostBytes)
     }))
 
-  it.effect("that would have to be read in whole are given up", () =>
+  it.effect("that would have to be read in whole are given up, with what was found until then", () =>
     Effect.gen(function*() {
-      // A sound of boxes that are all of them tiny: each is looked at.
-      const tiny = make.box("free", new Uint8Array(20_000))
-      const many = make.join(make.box("ftyp", "isom", make.be32(0)), ...Array.from({ length: 4000 }, () => tiny))
-      const { bytesRead, code } = yield* failure(many)
+      // Each of the boxes is looked at, and there are more than may be.
+      const boxes = Array.from({ length: 10_000 }, () => make.box("free", new Uint8Array(6000)))
+      const { bytesRead, code } = yield* failure(make.join(make.box("ftyp", "isom", make.be32(0)), ...boxes))
       assert.strictEqual(code, "TooMuch")
       assert.isAtMost(bytesRead, mostBytes)
+
+      const { duration, problems } = yield* read(make.join(make.mov(), ...boxes))
+      assert.strictEqual(duration, 4)
+      assert.deepStrictEqual(problems, [`more than ${mostBytes} bytes of it would have to be read`])
     }))
 })

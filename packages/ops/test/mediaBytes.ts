@@ -222,85 +222,56 @@ export const mp3 = (...tags: ReadonlyArray<readonly [id: string, text: string]>)
   return join(tags.length === 0 ? "" : join("ID3\x04\0\0", synchsafe(inner.length), inner), frames(40))
 }
 
-const identity = join(
-  be32(0x10000),
-  be32(0),
-  be32(0),
-  be32(0),
-  be32(0x10000),
-  be32(0),
-  be32(0),
-  be32(0),
-  be32(0x40000000)
-)
-const turned = join(
-  be32(0),
-  be32(0x10000),
-  be32(0),
-  be32(0xffff0000),
-  be32(0),
-  be32(0),
-  be32(0),
-  be32(0),
-  be32(0x40000000)
-)
+const upright = [0x10000, 0, 0, 0, 0x10000, 0, 0, 0, 0x40000000].map(be32)
+const turned = [0, 0x10000, 0, 0xffff0000, 0, 0, 0, 0, 0x40000000].map(be32)
 
-/** A film as a telephone makes it that was held upright: 4 seconds, with the place and time it was taken at. */
+/** A film of 4 seconds without a picture; its one track is shown with this matrix. */
+const filmOf = (brand: string, matrix: ReadonlyArray<Uint8Array>, ...beside: ReadonlyArray<Uint8Array>): Uint8Array => {
+  const size = [be16(1920), be16(0), be16(1080), be16(0)]
+  const track = box(
+    "tkhd",
+    be32(1),
+    new Uint8Array(8),
+    be32(1),
+    be32(0),
+    be32(4000),
+    new Uint8Array(16),
+    ...matrix,
+    ...size
+  )
+  const media = box(
+    "mdia",
+    box("mdhd", new Uint8Array(12), be32(1000), be32(4000), be32(0)),
+    box("hdlr", be32(0), "mhlrvide", new Uint8Array(13))
+  )
+  const header = box("mvhd", new Uint8Array(12), be32(1000), be32(4000), new Uint8Array(80))
+  return join(
+    box("ftyp", brand, be32(0), brand),
+    box("mdat", new Uint8Array(64)),
+    box("moov", header, box("trak", track, media), ...beside)
+  )
+}
+
+/** A film with this beside its tracks. */
+export const film = (...userData: ReadonlyArray<Uint8Array>): Uint8Array =>
+  filmOf("isom", upright, box("udta", ...userData))
+
+/** A text of QuickTime, of no language. */
+export const quickTimeText = (type: string, value: string): Uint8Array => box(type, be16(value.length), be16(0), value)
+
+/** A film as a telephone makes it that was held upright, with the place and time it was taken at. */
 export const mov = (): Uint8Array => {
   const keys = ["com.apple.quicktime.location.ISO6709", "com.apple.quicktime.creationdate", "com.apple.quicktime.make"]
   const values = ["+47.3750-008.5333+0408.000/", "2024-05-01T12:30:00+0200", "Apple"]
-  const header = (matrix: Uint8Array) =>
-    box(
-      "mvhd",
-      new Uint8Array(12),
-      be32(1000),
-      be32(4000),
-      be32(0x10000),
-      be16(0x100),
-      new Uint8Array(10),
-      matrix,
-      new Uint8Array(28)
-    )
-  return join(
-    box("ftyp", "qt  ", be32(0), "qt  "),
-    box("mdat", new Uint8Array(64)),
-    box(
-      "moov",
-      header(identity),
-      box(
-        "trak",
-        box(
-          "tkhd",
-          be32(1),
-          new Uint8Array(8),
-          be32(1),
-          be32(0),
-          be32(4000),
-          new Uint8Array(16),
-          turned,
-          be16(1920),
-          be16(0),
-          be16(1080),
-          be16(0)
-        ),
-        box(
-          "mdia",
-          box("mdhd", new Uint8Array(12), be32(1000), be32(4000), be32(0)),
-          box("hdlr", be32(0), "mhlrvide", new Uint8Array(13))
-        )
-      ),
-      box(
-        "meta",
-        box("hdlr", be32(0), be32(0), "mdta", new Uint8Array(14)),
-        box("keys", be32(0), be32(keys.length), ...keys.map((key) => box("mdta", key))),
-        box(
-          "ilst",
-          ...values.map((value, index) => {
-            const data = box("data", be32(1), be32(0), value)
-            return join(be32(data.length + 8), be32(index + 1), data)
-          })
-        )
-      )
-    )
+  const items = values.map((value, index) => {
+    const data = box("data", be32(1), be32(0), value)
+    return join(be32(data.length + 8), be32(index + 1), data)
+  })
+  const meta = box(
+    "meta",
+    box("hdlr", be32(0), be32(0), "mdta", new Uint8Array(14)),
+    box("keys", be32(0), be32(keys.length), ...keys.map((key) => box("mdta", key))),
+    box("ilst", ...items)
   )
+  return filmOf("qt  ", turned, meta)
 }

@@ -4,7 +4,7 @@
 import * as Effect from "effect/Effect"
 import type { FilesError } from "../../FilesError.ts"
 import { type Box, boxesIn, without } from "./boxes.ts"
-import { type Fault, latin, type Source, u16, u32 } from "./source.ts"
+import { latin, type Source, u16, u32 } from "./source.ts"
 import * as times from "./times.ts"
 import { between, type Fields, text } from "./values.ts"
 
@@ -69,6 +69,43 @@ const trackOf = Effect.fnUntraced(function*(track: Box) {
   return width === 0 || height === 0 ? undefined : { width, height, orientation: orientationOf(bytes) }
 })
 
+/** Degrees and metres in sixteen bits before the point and as many behind it. */
+const fixed = (bytes: Uint8Array, offset: number): number => (u32(bytes, offset) | 0) / 65_536
+
+/** Place as 3GPP has it: behind a language, a name up to its zero, and what kind of place it is. */
+const located = Effect.fnUntraced(function*(loci: Box) {
+  if (loci.content.sizeBytes > mostTextBytes) return {}
+  const bytes = yield* loci.content.at(0, loci.content.sizeBytes)
+  const end = bytes.indexOf(0, 6)
+  if (end === -1 || end + 14 > bytes.length) return {}
+  const fields: Fields = {
+    longitude: between(fixed(bytes, end + 2), -180, 180),
+    latitude: between(fixed(bytes, end + 6), -90, 90),
+    altitude: fixed(bytes, end + 10)
+  }
+  return fields.latitude === undefined || fields.longitude === undefined ? {} : fields
+})
+
+/** What QuickTime and 3GPP keep beside the tracks. */
+const userData = Effect.fnUntraced(function*(udta: Box) {
+  const boxes = yield* boxesIn(udta.content)
+  // A length and a language stand before each text.
+  const named = (type: string) => {
+    const box = find(boxes, `\xa9${type}`)
+    return box === undefined ? Effect.undefined : textAt(box.content, 4)
+  }
+  const loci = find(boxes, "loci")
+  const fields: Fields = {
+    ...loci === undefined ? {} : yield* located(loci),
+    ...placeOf(yield* named("xyz")),
+    title: text(yield* named("nam")),
+    cameraMake: text(yield* named("mak")),
+    cameraModel: text(yield* named("mod")),
+    software: text(yield* named("swr"))
+  }
+  return fields
+})
+
 const read = Effect.fnUntraced(function*(source: Source) {
   const moov = find(yield* boxesIn(source), "moov")
   if (moov === undefined) return {}
@@ -76,26 +113,21 @@ const read = Effect.fnUntraced(function*(source: Source) {
   const meta = find(boxes, "meta")
   const values = meta === undefined ? new Map<string, string>() : yield* keyed(meta)
   const udta = find(boxes, "udta")
-  // A length and a language stand before the text.
-  const xyz = udta === undefined ? undefined : find(yield* boxesIn(udta.content), "\xa9xyz")
-  const where = xyz === undefined ? undefined : yield* textAt(xyz.content, 4)
+  const user: Fields = udta === undefined ? {} : yield* userData(udta)
   const tracks = yield* Effect.forEach(boxes.filter(({ type }) => type === "trak").slice(0, 16), trackOf)
   const apple = (name: string) => values.get(`com.apple.quicktime.${name}`)
   const fields: Fields = {
     ...tracks.find((track) => track !== undefined),
-    ...placeOf(apple("location.ISO6709") ?? where),
+    ...user,
+    ...placeOf(apple("location.ISO6709")),
     takenAt: times.ofIso(apple("creationdate")),
-    cameraMake: text(apple("make")),
-    cameraModel: text(apple("model")),
-    software: text(apple("software"))
+    cameraMake: text(apple("make")) ?? user.cameraMake,
+    cameraModel: text(apple("model")) ?? user.cameraModel,
+    software: text(apple("software")) ?? user.software
   }
   return fields
 })
 
-/** Fields that a film has of its camera; none of what is broken, which others tell. */
-export const filmFields = (source: Source): Effect.Effect<Fields, FilesError | Fault> =>
-  Effect.catchTag(
-    read(source),
-    "Fault",
-    (fault: Fault) => fault.code === "Malformed" ? Effect.succeed({}) : Effect.fail(fault)
-  )
+/** Fields that a film has of its camera; none where it is broken or too large, which others tell. */
+export const filmFields = (source: Source): Effect.Effect<Fields, FilesError> =>
+  Effect.catchTag(read(source), "Fault", () => Effect.succeed({}))

@@ -11,7 +11,7 @@ import type { Kind } from "./kinds.ts"
 import { rawOf } from "./raw.ts"
 import { type Fault, type FileSource, malformed } from "./source.ts"
 import * as times from "./times.ts"
-import { between, count, type Fields, first, positive, recordOf, text, texts } from "./values.ts"
+import { between, count, type Fields, first, positive, problemsOf, recordOf, text, texts } from "./values.ts"
 
 type Failure = FilesError | Fault
 
@@ -21,10 +21,12 @@ class Tokenizer extends AbstractTokenizer {
   /** Why bytes could not be read, other than that the file ends. */
   failure: Failure | undefined = undefined
   private readonly source: FileSource
+  private readonly signal: AbortSignal
 
-  constructor(source: FileSource, mimeType: string, mostBytes: number) {
+  constructor(source: FileSource, mimeType: string, mostBytes: number, signal: AbortSignal) {
     super({ maxBufferSize: mostBytes })
     this.source = source
+    this.signal = signal
     this.fileInfo = { mimeType, size: source.sizeBytes }
   }
 
@@ -52,22 +54,36 @@ class Tokenizer extends AbstractTokenizer {
   }
 
   private async read(position: number, length: number): Promise<Uint8Array> {
+    // Nobody else ends a promise, and the file is closed once nobody waits for it.
+    this.signal.throwIfAborted()
     const result = await Effect.runPromise(Effect.result(this.source.at(position, length)))
     if (result._tag === "Success") return result.success
     this.failure ??= result.failure
-    throw result.failure
+    // To a parser, what may not be read is not there: it gives what it has until then.
+    throw result.failure._tag === "Fault" && result.failure.code === "TooMuch" ? new EndOfStreamError() : result.failure
   }
 }
 
 const parse = Effect.fnUntraced(function*(source: FileSource, type: string, mostBytes: number) {
-  const tokenizer = new Tokenizer(source, type, mostBytes)
+  let failure: Failure | undefined
   const metadata = yield* Effect.tryPromise({
-    // Durations that would take the whole file are left; so are covers, which nobody asks for.
-    try: () => parseFromTokenizer(tokenizer, { duration: false, skipCovers: true }),
-    catch: (error) => tokenizer.failure ?? malformed(error instanceof Error ? error.message : String(error))
+    try: async (signal) => {
+      const tokenizer = new Tokenizer(source, type, mostBytes, signal)
+      try {
+        // Durations that would take the whole file are left; so are covers, which nobody asks for.
+        return await parseFromTokenizer(tokenizer, { duration: false, skipCovers: true, mkvUseIndex: true })
+      } finally {
+        failure = tokenizer.failure
+      }
+    },
+    catch: (error) => failure ?? malformed(error instanceof Error ? error.message : String(error))
   })
+  const { format, native } = metadata
+  const isNothing = format.trackInfo.length === 0 && format.duration === undefined && Object.keys(native).length === 0
   // It may have gone on without what could not be read.
-  return tokenizer.failure === undefined ? metadata : yield* tokenizer.failure
+  if (failure !== undefined && (isNothing || failure._tag === "FilesError")) return yield* failure
+  if (isNothing) return yield* malformed("it has no sound, no picture and no tag")
+  return { metadata, problems: failure === undefined ? [] : [failure.why] }
 })
 
 /** MIME type, now that it is known what is in the container. */
@@ -123,11 +139,8 @@ export const soundRecord = Effect.fnUntraced(function*(
   mostBytes: number,
   isRaw: boolean
 ) {
-  const metadata = yield* parse(source, mimeType, mostBytes)
+  const { metadata, problems } = yield* parse(source, mimeType, mostBytes)
   const { format, native, quality } = metadata
-  if (format.trackInfo.length === 0 && format.duration === undefined && Object.keys(native).length === 0) {
-    return yield* malformed("it has no sound, no picture and no tag")
-  }
   const isOfBoxes = /\/(?:mp4|quicktime)$/.test(mimeType)
   const film: Fields = isOfBoxes ? yield* filmFields(source) : {}
   const found = { ...streams(metadata), ...tags(metadata) }
@@ -138,8 +151,10 @@ export const soundRecord = Effect.fnUntraced(function*(
     ...found,
     width: found.width ?? film.width,
     height: found.height ?? film.height,
+    title: found.title ?? film.title,
     software: film.software ?? found.software,
     encodedAt: times.ofMoment(format.creationTime),
+    problems: problemsOf(problems),
     // Its warnings are of padding and the like: most of what they come with is sound.
     raw: isRaw ? rawOf({ format, ...native, warnings: quality.warnings.map(({ message }) => message) }) : undefined
   })

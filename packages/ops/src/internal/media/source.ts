@@ -39,7 +39,7 @@ const pastEnd = malformed("it ends before what it says it has")
 const headBytes = 2 ** 16
 
 /** Whoever reads a few bytes somewhere reads more of them beside these. */
-const pieceBytes = 2 ** 14
+const pieceBytes = 2 ** 12
 
 interface Piece {
   readonly start: number
