@@ -36,6 +36,12 @@ describe("work", () => {
     assert.deepStrictEqual(hashed("sampled"), ["hashes", `"/a", by samples`])
   })
 
+  it("says whose metadata is read", () => {
+    const read = (how: { readonly raw?: true }) => field("metadata", { sources: ["/a", "/b"], leaveOut: [], ...how })
+    assert.deepStrictEqual(read({}), ["reads", `metadata of "/a", "/b"`])
+    assert.deepStrictEqual(read({ raw: true }), ["reads", `metadata of "/a", "/b", with all tags`])
+  })
+
   it("says what is checked, and where names begin", () => {
     const none = { _tag: "None" }
     const payload = { file: "/sums", edition: "1 2 3", folder: "/in", algorithm: none, likely: none }
