@@ -1,7 +1,7 @@
 // Second half of `npm run build`, after `tsc -b`: removes what is stale, and makes the command line one minified file,
 // which starts in a quarter of the time that its modules take. What it can't hold, native code, is what `packages/cli`
 // names as its dependencies; all else is bundled, and so no dependency of what is published. What its threads run are
-// other such files.
+// other such files, and so is what its child processes run.
 import { existsSync, globSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs"
 import { isBuiltin } from "node:module"
 import { dirname, join } from "node:path"
@@ -38,14 +38,14 @@ for (const name of ["core", "ops"]) {
 const { dependencies = {} } = JSON.parse(readFileSync(join(packages, "cli/package.json"), "utf8"))
 
 /**
- * Bundles a module with all that it imports, and gives what it is made of.
+ * Bundles a module of a package with all that it imports, and gives what it is made of.
  *
  * @param {string} source
  * @param {string} target
  */
 const bundle = async (source, target) => {
   const build = await rolldown({
-    input: join(packages, "cli/src", source),
+    input: join(packages, source),
     external: (id) => isBuiltin(id) || packageName(id) in dependencies,
     platform: "node",
     resolve: { conditionNames: ["@fanout/source", "import", "node", "default"] },
@@ -64,8 +64,9 @@ const bundle = async (source, target) => {
 const dist = join(packages, "cli/dist")
 mkdirSync(dist, { recursive: true })
 const moduleIds = await Promise.all([
-  bundle("bin.ts", join(dist, "fanout.js")),
-  bundle("thread.ts", join(dist, "thread.js")),
-  bundle("mediaThread.ts", join(dist, "mediaThread.js"))
+  bundle("cli/src/bin.ts", join(dist, "fanout.js")),
+  bundle("cli/src/thread.ts", join(dist, "thread.js")),
+  bundle("cli/src/mediaThread.ts", join(dist, "mediaThread.js")),
+  bundle("core/src/internal/node/processRelay.ts", join(dist, "processRelay.js"))
 ])
 writeFileSync(join(dist, "fanout.licences.txt"), licences(moduleIds.flat()))

@@ -90,7 +90,8 @@ export const layer = <R extends Task.Any, E = never, RX = never>(
     const scope = yield* Scope.make()
     const context = yield* Effect.context()
     const run = Effect.runForkWith(context)
-    const limits = { size: size ?? spawner.parallelism, batch, idleMillis: Duration.toMillis(idle) }
+    const idleMillis = Duration.toMillis(idle)
+    const limits = { size: size ?? spawner.parallelism, batch: spawner.isApart === true ? 1 : batch, idleMillis }
     for (const [name, value] of Object.entries({ size: limits.size, batch })) {
       if (!Number.isInteger(value) || value < 1) {
         return yield* Effect.die(new Error(`A thread pool's ${name} has to be a whole number, at least 1: ${value}`))

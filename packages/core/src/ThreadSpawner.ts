@@ -1,6 +1,6 @@
 /**
  * Starts threads for a `ThreadPool`, by whatever the platform has. `layerThreads` of `@fanout/core/node` is the one
- * for Node's worker threads.
+ * for Node's worker threads, `layerProcesses` the one for child processes.
  *
  * @since 0.1.0
  */
@@ -64,6 +64,12 @@ export interface ThreadListener {
 export class ThreadSpawner extends Context.Service<ThreadSpawner, {
   /** Threads that can work at the same time. */
   readonly parallelism: number
+
+  /**
+   * Whether threads see nothing of the memory that they are given, since they are processes. Each is then given one
+   * task at a time, which counts as begun once it is posted, and is told what else is in the memory.
+   */
+  readonly isApart?: boolean
 
   /** Starts a thread and gives it memory to share. It throws where none can be started. */
   readonly spawnUnsafe: (shared: SharedArrayBuffer, listener: ThreadListener) => Thread

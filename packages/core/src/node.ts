@@ -15,8 +15,10 @@ import * as DatabaseFile from "./internal/node/databaseFile.ts"
 import * as NodeMachine from "./internal/node/machine.ts"
 import * as Owners from "./internal/node/ownerLiveness.ts"
 import * as MemoryPressure from "./internal/node/pressure.ts"
+import * as Processes from "./internal/node/processes.ts"
 import * as SqliteClient from "./internal/node/sqliteClient.ts"
 import * as Threads from "./internal/node/threads.ts"
+import type { Options } from "./internal/node/workers.ts"
 import { storageFailure, whileBusy } from "./internal/sql/access.ts"
 import { sqliteProblem } from "./internal/sql/sqliteDialect.ts"
 import type { JobStore } from "./JobStore.ts"
@@ -158,7 +160,7 @@ export const layerPressure: Layer.Layer<never> = Layer.sync(Pressure, () => {
  * @category models
  * @since 0.1.0
  */
-export type ThreadOptions = Threads.Options
+export type ThreadOptions = Options
 
 /**
  * Layer that starts worker threads which run a module. The module calls `runThread`.
@@ -174,7 +176,29 @@ export const layerThreads = (options: ThreadOptions): Layer.Layer<ThreadSpawner>
   Layer.sync(ThreadSpawner, () => Threads.spawner(options))
 
 /**
- * Runs the tasks of a group on this thread, which `layerThreads` has started.
+ * Layer that starts child processes, each of which runs the module on one worker thread. The module calls `runThread`.
+ * For native code: what it does to its process costs the task that it was at, and nothing else.
+ *
+ * **Details**
+ *
+ * - A process gets one task at a time. It ends with the pool, and at once when its owner has ended in whatever way,
+ *   together with all that it has started.
+ * - It is in a session of its own: signals of a terminal don't reach it.
+ * - What a process prints goes to the standard error of this one.
+ * - Where the kernel ends processes to have memory, it ends these first (Linux).
+ *
+ * **Gotchas**
+ *
+ * What a handler starts in a group of its own outlives the process.
+ *
+ * @category layers
+ * @since 0.1.0
+ */
+export const layerProcesses = (options: ThreadOptions): Layer.Layer<ThreadSpawner> =>
+  Layer.sync(ThreadSpawner, () => Processes.spawner(options))
+
+/**
+ * Runs the tasks of a group on this thread, which `layerThreads` or `layerProcesses` has started.
  *
  * @category running
  * @since 0.1.0

@@ -5,7 +5,7 @@ import * as JobId from "@fanout/core/JobId"
 import * as JobManager from "@fanout/core/JobManager"
 import * as JobStore from "@fanout/core/JobStore"
 import * as Lease from "@fanout/core/Lease"
-import { layerThreads } from "@fanout/core/node"
+import { layerProcesses, layerThreads } from "@fanout/core/node"
 import * as Outcome from "@fanout/core/Outcome"
 import * as OwnerLiveness from "@fanout/core/OwnerLiveness"
 import * as Pools from "@fanout/core/Pools"
@@ -30,8 +30,8 @@ import { outcomesOf } from "./FanOutLaws.ts"
 import { deterministic, outcomeOfActs, sourceOf } from "./threadActs.ts"
 import { Act, Bytes, handlers, Tasks } from "./threadTasks.ts"
 
-const spawner = (module = "./threadChild.ts", argv: ReadonlyArray<string> = []) =>
-  layerThreads({
+const spawner = (module = "./threadChild.ts", argv: ReadonlyArray<string> = [], make = layerThreads) =>
+  make({
     module: new URL(module, import.meta.url),
     argv,
     execArgv: ["--conditions=@fanout/source"],
@@ -40,6 +40,9 @@ const spawner = (module = "./threadChild.ts", argv: ReadonlyArray<string> = []) 
 
 const threads = (options: ThreadPool.Options = { size: 2 }) =>
   ThreadPool.layer(Tasks, options).pipe(Layer.provide(spawner()))
+
+const processes = (options: ThreadPool.Options = { size: 2 }) =>
+  ThreadPool.layer(Tasks, options).pipe(Layer.provide(spawner("./threadChild.ts", [], layerProcesses)))
 
 const app = <E>(tasks: Layer.Layer<Layer.Success<ReturnType<typeof handlers>>, E>) =>
   Layer.merge(tasks, TaskDispatcher.layer.pipe(Layer.provide(Pools.layer())))
@@ -85,8 +88,11 @@ const leaseFor = (monotonicMillis: number, wallMillis: number): Lease.Lease => {
 }
 
 describe("ThreadPool", () => {
-  describe.each([["fibers", false], ["threads", true]] as const)("on %s", (_, onThreads) => {
-    const layer = app(onThreads ? threads() : handlers(false))
+  describe.each(
+    [["fibers", handlers(false)], ["threads", threads()], ["processes", processes()]] as const
+  )("on %s", (_, tasks) => {
+    const onThreads = _ !== "fibers"
+    const layer = app(tasks)
 
     it.live("gives values, typed errors, skips and defects", () =>
       Effect.gen(function*() {

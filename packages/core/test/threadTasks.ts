@@ -9,6 +9,7 @@ import * as RpcGroup from "effect/rpc/RpcGroup"
 import * as Schedule from "effect/Schedule"
 import * as Schema from "effect/Schema"
 import * as Transferable from "effect/workers/Transferable"
+import { spawn } from "node:child_process"
 import * as fs from "node:fs"
 
 class Bad extends Schema.TaggedError<Bad>("Bad")("Bad", { n: Schema.Number }) {}
@@ -67,6 +68,21 @@ export const handlers = (thread: boolean) =>
         case "exits":
           if (thread) process.exit(7)
           break
+        case "segfaults":
+          if (thread) process.kill(process.pid, "SIGSEGV")
+          yield* Effect.sleep(200)
+          break
+        case "is killed":
+          if (thread) process.kill(process.pid, "SIGKILL")
+          yield* Effect.sleep(200)
+          break
+        case "starts a process": {
+          // One that outlives whoever starts it, unless somebody ends it.
+          const { pid = 0 } = spawn("sleep", ["1000"], { stdio: "ignore" })
+          return { n: pid, thread, at: Option.none() }
+        }
+        case "tells its process":
+          return { n: process.pid, thread, at: Option.none() }
         case "throws": {
           queueMicrotask(() => {
             throw new Error(`thrown ${n}`)
@@ -86,6 +102,11 @@ export const handlers = (thread: boolean) =>
         }
         case "spins":
           for (;;);
+        case "spins until it is stopped": {
+          const interrupter = yield* Interrupter.Interrupter
+          while (interrupter.reason === undefined) spin(1)
+          return yield* Interrupter.stopped
+        }
         case "spins long":
           spin(300)
           break

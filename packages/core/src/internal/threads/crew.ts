@@ -130,7 +130,8 @@ export class Crew {
     const now = this.clock.currentTimeMillisUnsafe()
     if (!this.hasRoom || now < this.startsAt) return false
     try {
-      this.add(this.spawner.spawnUnsafe, new PoolThread(this.limits.batch, now, false))
+      const { isApart = false, spawnUnsafe } = this.spawner
+      this.add(spawnUnsafe, new PoolThread(this.limits.batch, now, { isApart }))
     } catch (error) {
       this.noteFailedStart(String(error))
       return false
@@ -141,7 +142,7 @@ export class Crew {
 
   /** Has the thread that the pool is on take part. */
   invite(spawn: ThreadSpawner["Service"]["spawnUnsafe"]): void {
-    this.add(spawn, new PoolThread(this.limits.batch, this.clock.currentTimeMillisUnsafe(), true))
+    this.add(spawn, new PoolThread(this.limits.batch, this.clock.currentTimeMillisUnsafe(), { isGuest: true }))
   }
 
   private add(spawn: ThreadSpawner["Service"]["spawnUnsafe"], thread: PoolThread): void {

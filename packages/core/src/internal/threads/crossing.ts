@@ -8,8 +8,9 @@ import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import * as SchemaAST from "effect/SchemaAST"
 import * as Transferable from "effect/workers/Transferable"
-import { Interrupted } from "../../Interrupter.ts"
+import { Interrupted, type Reason } from "../../Interrupter.ts"
 import type { JobId } from "../../JobId.ts"
+import type { Instant } from "../../Lease.ts"
 import type * as Task from "../../Task.ts"
 
 export type ToThread =
@@ -21,13 +22,20 @@ export type ToThread =
     readonly lease: readonly [job: JobId | null, token: number]
   }
   /** A task must stop. Its cell says so too; this is for those that wait. */
-  | { readonly _tag: "Stop"; readonly id: number; readonly index: number }
+  | { readonly _tag: "Stop"; readonly id: number; readonly index: number; readonly reason: Reason }
   /** A task must stop wherever it is. */
   | { readonly _tag: "Interrupt"; readonly id: number; readonly index: number }
   /** What a task has saved is in the store. */
   | { readonly _tag: "Recorded"; readonly id: number; readonly index: number }
   /** The thread is to end. */
   | { readonly _tag: "Close" }
+
+/** What is told besides to one that sees no memory of the owner's: until when the job of a batch is surely owned. */
+export interface Held {
+  readonly _tag: "Held"
+  readonly id: number
+  readonly until: Instant
+}
 
 /** One task as it is posted. */
 export type Posted = readonly [task: string, payload: unknown, checkpoint?: Schema.Json]

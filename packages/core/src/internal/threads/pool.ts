@@ -127,7 +127,7 @@ export class Pool {
       return
     }
     hand.control.request(index, reason)
-    hand.thread.tell({ _tag: "Stop", id: hand.id, index })
+    hand.thread.tell({ _tag: "Stop", id: hand.id, index, reason })
   }
 
   /** Ends an item whose fiber was interrupted, with the thread if it must be. */
@@ -261,6 +261,7 @@ export class Pool {
       first.caller.begin()
     }
     thread.takeUp(hand)
+    if (thread.isApart) hand.noteBegun()
     this.tickOn()
   }
 

@@ -5,12 +5,12 @@ import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import type { Interrupter } from "../../Interrupter.ts"
-import type { Lease } from "../../Lease.ts"
+import type { Instant, Lease } from "../../Lease.ts"
 import type { Reporter } from "../../Progress.ts"
 import type { Cell } from "../../TaskCheckpoint.ts"
 import type { Thread as Spawned } from "../../ThreadSpawner.ts"
 import { Control, forEver } from "./control.ts"
-import type { TaskCrossing, ToThread } from "./crossing.ts"
+import type { Held, TaskCrossing, ToThread } from "./crossing.ts"
 
 /** A kind of task of the pool. */
 export interface Definition {
@@ -85,6 +85,7 @@ export class Hand {
   readonly id: number
   readonly control: Control
   items: ReadonlyArray<Item> = []
+  private told: Instant | undefined = undefined
 
   constructor(thread: PoolThread, id: number) {
     this.thread = thread
@@ -94,8 +95,19 @@ export class Hand {
 
   /** Tells the thread how long the job of the batch is surely owned. */
   holdLease(): void {
-    const until = this.items[0]?.caller.lease.heldUntilUnsafe() ?? Option.none()
-    this.control.holdUntil(Option.getOrElse(until, () => forEver))
+    const lease = this.items[0]?.caller.lease.heldUntilUnsafe() ?? Option.none()
+    const until = Option.getOrElse(lease, () => forEver)
+    this.control.holdUntil(until)
+    const { id, thread, told } = this
+    if (!thread.isApart) return
+    if (told?.monotonicNanos === until.monotonicNanos && told.wallMillis === until.wallMillis) return
+    this.told = until
+    thread.tell({ _tag: "Held", id, until })
+  }
+
+  /** Takes it that the thread, which can't say so, has begun: what was posted is not taken back. */
+  noteBegun(): void {
+    for (const { index } of this.items) this.control.claim(index)
   }
 
   /** What was neither settled nor taken back. */
@@ -116,6 +128,8 @@ export class PoolThread {
   readonly startedAt: number
   /** Whether it is the thread that the pool is on. */
   readonly isGuest: boolean
+  /** Whether it sees nothing of the memory: what has to be known of that is told, and what it has it has begun. */
+  readonly isApart: boolean
   readonly gone = Deferred.makeUnsafe<void>()
   spawned: Spawned | undefined = undefined
   /** The batch that it is at, or has not yet said that it is through with, and the one that it has next. */
@@ -132,8 +146,9 @@ export class PoolThread {
   isSlow = false
   private nextId = 1
 
-  constructor(batch: number, now: number, isGuest: boolean) {
+  constructor(batch: number, now: number, { isApart = false, isGuest = false }) {
     this.isGuest = isGuest
+    this.isApart = isApart
     this.shared = Control.allocate(batch)
     this.startedAt = now
     this.idleSince = now
@@ -150,7 +165,8 @@ export class PoolThread {
   /** Whether it may be given what it does next, so that it needs not wait for it. */
   get takesNext(): boolean {
     const [first, next] = this.hands
-    return !this.isGuest && !this.isEnding && !this.isSlow && next === undefined && first?.items[0]?.goesAlone === false
+    const mayTake = !this.isGuest && !this.isApart && !this.isEnding && !this.isSlow
+    return mayTake && next === undefined && first?.items[0]?.goesAlone === false
   }
 
   get left(): ReadonlyArray<Item> {
@@ -178,7 +194,7 @@ export class PoolThread {
     this.hands.push(hand)
   }
 
-  tell(message: ToThread): void {
+  tell(message: ToThread | Held): void {
     this.spawned?.postUnsafe(message)
   }
 }

@@ -1,0 +1,49 @@
+/**
+ * Starts worker threads of Node. Without Effect, so that a process that only hands messages on starts quickly.
+ */
+import { Worker } from "node:worker_threads"
+import type { ThreadListener } from "../../ThreadSpawner.ts"
+
+export interface Options {
+  readonly module: URL
+  readonly resourceLimits?: {
+    readonly maxOldGenerationSizeMb?: number
+    readonly maxYoungGenerationSizeMb?: number
+    readonly stackSizeMb?: number
+  }
+  readonly execArgv?: ReadonlyArray<string>
+  readonly argv?: ReadonlyArray<string>
+}
+
+/** What a worker is given, apart from anything else that its module may be started with. */
+export const dataKey = "@fanout/core/shared"
+
+export const start = (
+  { argv = [], execArgv, module, resourceLimits }: Options,
+  shared: SharedArrayBuffer,
+  listener: ThreadListener
+): Worker => {
+  const worker = new Worker(module, {
+    workerData: { [dataKey]: shared },
+    argv: Array.from(argv),
+    stdout: true,
+    ...resourceLimits === undefined ? {} : { resourceLimits },
+    ...execArgv === undefined ? {} : { execArgv: Array.from(execArgv) }
+  })
+  // What a program writes is its result, often one that other programs read: what a thread prints is not part of it.
+  worker.stdout.on("data", (chunk: Uint8Array) => process.stderr.write(chunk))
+  // Out of memory and uncaught errors are told first, then that the thread has ended.
+  let cause: unknown
+  worker.on("message", listener.message)
+  worker.on("messageerror", (error) => {
+    cause = error
+    void worker.terminate()
+  })
+  worker.on("error", (error) => {
+    cause = error
+  })
+  worker.on("exit", (code) => listener.ended(cause === undefined ? `it exited with code ${code}` : textOf(cause)))
+  return worker
+}
+
+export const textOf = (cause: unknown): string => cause instanceof Error ? cause.message : String(cause)
