@@ -144,7 +144,7 @@ describe("Tidy", () => {
   })
 
   it.each(sources)("%s is named for what it holds", (file) => {
-    const entry = /^(?:index|bin|thread|mediaThread|node|testing)\.ts$/.test(path.basename(file))
+    const entry = /^(?:index|bin|process|thread|mediaThread|node|testing)\.ts$/.test(path.basename(file))
     const inner = /\/(?:internal|commands|ui)\//.test(file)
     assert.isTrue(entry || (inner ? /^[a-z]\w*\.ts$/i : /^[A-Z]\w*\.ts$/).test(path.basename(file)))
   })

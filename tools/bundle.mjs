@@ -67,6 +67,7 @@ const moduleIds = await Promise.all([
   bundle("cli/src/bin.ts", join(dist, "fanout.js")),
   bundle("cli/src/thread.ts", join(dist, "thread.js")),
   bundle("cli/src/mediaThread.ts", join(dist, "mediaThread.js")),
+  bundle("cli/src/process.ts", join(dist, "process.js")),
   bundle("core/src/internal/node/processRelay.ts", join(dist, "processRelay.js"))
 ])
 writeFileSync(join(dist, "fanout.licences.txt"), licences(moduleIds.flat()))

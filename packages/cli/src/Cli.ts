@@ -10,6 +10,7 @@ import { jobs } from "./commands/jobs.ts"
 import { metadata } from "./commands/metadata.ts"
 import { move } from "./commands/move.ts"
 import { create } from "./commands/new.ts"
+import { thumbnail } from "./commands/thumbnail.ts"
 import { verify } from "./commands/verify.ts"
 import * as Settings from "./Settings.ts"
 
@@ -26,6 +27,6 @@ export const cli = Command.make("fanout").pipe(
     { command: "fanout new job send-letters", description: "Write a package with a job of your own" },
     { command: "fanout --completions bash", description: "Print completions for a shell" }
   ]),
-  Command.withSubcommands([copy, move, remove, hash, verify, metadata, jobs, examine, create]),
+  Command.withSubcommands([copy, move, remove, hash, verify, thumbnail, metadata, jobs, examine, create]),
   Command.withGlobalFlags([Settings.db])
 )

@@ -29,6 +29,7 @@ import * as Move from "@fanout/ops/Move"
 import * as SqlHardLinks from "@fanout/ops/SqlHardLinks"
 import * as SqlHashCache from "@fanout/ops/SqlHashCache"
 import * as SystemFiles from "@fanout/ops/SystemFiles"
+import * as Thumbnail from "@fanout/ops/Thumbnail"
 import * as Trash from "@fanout/ops/Trash"
 import * as Verify from "@fanout/ops/Verify"
 import * as Effect from "effect/Effect"
@@ -36,12 +37,22 @@ import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as Scope from "effect/Scope"
+import * as Processes from "./Processes.ts"
 import * as ProcessExit from "./ProcessExit.ts"
 import * as StoreHealth from "./StoreHealth.ts"
 import * as Threads from "./Threads.ts"
 
 /** Jobs that this program has code for. */
-export const jobs = [Copy.job, Delete.job, Hash.job, HashCheck.job, Media.job, Move.job, Verify.job] as const
+export const jobs = [
+  Copy.job,
+  Delete.job,
+  Hash.job,
+  HashCheck.job,
+  Media.job,
+  Move.job,
+  Thumbnail.job,
+  Verify.job
+] as const
 
 type ThreadLayer = ReturnType<typeof Threads.layer>
 type Others = ReturnType<typeof Threads.others>
@@ -135,6 +146,16 @@ const pools = (concurrency: Option.Option<number>, paths: ReadonlyArray<FilePath
     )
   }))
 
+/** Processes are started by a job that needs them, and end with it. */
+const thumbnails = Thumbnail.job.toLayer(
+  (payload) =>
+    Thumbnail.program(payload).pipe(
+      Effect.provide(Processes.layer),
+      Effect.catchTag("ThreadsUnavailable", Effect.die)
+    ),
+  { onCancel: Thumbnail.onCancel }
+)
+
 /** Layer that runs the jobs which it may claim. */
 export const layer = ({ claim, concurrency, filename, isDurable, needsThreads = false, paths }: {
   readonly claim: JobManager.Claim
@@ -158,7 +179,12 @@ export const layer = ({ claim, concurrency, filename, isDurable, needsThreads = 
         JobManager.layer({ jobs, claim }).pipe(
           Layer.provide(
             Layer.provide(
-              Layer.mergeAll(copying(others, filename), remove(others), reading(onThreads, others, filename)),
+              Layer.mergeAll(
+                copying(others, filename),
+                remove(others),
+                reading(onThreads, others, filename),
+                thumbnails
+              ),
               [
                 SystemFiles.layer,
                 SystemFiles.layerQuick

@@ -2,8 +2,7 @@
  * Writes what a job has recorded of its elements, in their order and at the pace of whoever takes it.
  */
 import type { JobId } from "@fanout/core/JobId"
-import { JobStore } from "@fanout/core/JobStore"
-import type { Line, Sorter } from "@fanout/ops/HashRows"
+import { JobStore, type OutcomeRow } from "@fanout/core/JobStore"
 import * as Effect from "effect/Effect"
 import type * as RunJob from "./RunJob.ts"
 import type { Stop } from "./Stop.ts"
@@ -31,10 +30,24 @@ export const writeLines = (
 /** Rows that are read at once. One may tell of 64 files, and no more lines are held than those of as many rows. */
 export const page = 256
 
+/** What makes lines of rows, and knows their order: a `Sorter`, or none where that does not matter. */
+interface Order<L> {
+  readonly rereadAfter: number | undefined
+  readonly add: (rows: ReadonlyArray<readonly [seq: number, row: OutcomeRow]>) => ReadonlyArray<L>
+  readonly end: () => ReadonlyArray<L>
+}
+
+/** Lines as they are recorded. */
+export const unsorted: Order<OutcomeRow> = {
+  rereadAfter: undefined,
+  add: (rows) => rows.map(([, row]) => row),
+  end: () => []
+}
+
 /** Output that writes the lines of rows as soon as these are recorded, and those before them. */
-export const make = <L extends Line>(
+export const make = <L>(
   id: JobId,
-  sorter: Sorter<L>,
+  sorter: Order<L>,
   sink: Sink,
   textOf: (line: L) => string | Uint8Array
 ): Effect.Effect<RunJob.Output, never, JobStore> =>

@@ -29,8 +29,9 @@ import * as HashAlgorithm from "./HashAlgorithm.ts"
 import { type Entry, HashCache } from "./HashCache.ts"
 import * as HashCursor from "./HashCursor.ts"
 import { type HashedFiles, HashFiles, type Unhashed } from "./HashTask.ts"
+import { failedAs, ofUnreadable, skippedAs } from "./internal/endings.ts"
 import { type Gathered, Gathering } from "./internal/gathering.ts"
-import { failedAs, skippedAs, SourceEndings } from "./internal/sourceEndings.ts"
+import { SourceEndings } from "./internal/sourceEndings.ts"
 import * as QuickFiles from "./QuickFiles.ts"
 import * as Sources from "./Sources.ts"
 import * as TreeCursor from "./TreeCursor.ts"
@@ -126,7 +127,7 @@ class Elements {
         return [...this.flush(), this.item({ cursor, root: FilePath.parent(file), folders })]
       }
       case "Unreadable":
-        return this.settle(element, this.endings.ofUnreadable(element))
+        return this.settle(element, ofUnreadable(element))
     }
   }
 

@@ -24,6 +24,7 @@ import * as FilePath from "./FilePath.ts"
 import type * as Files from "./Files.ts"
 import * as FileTree from "./FileTree.ts"
 import * as HashCursor from "./HashCursor.ts"
+import { ofUnreadable } from "./internal/endings.ts"
 import { SourceEndings } from "./internal/sourceEndings.ts"
 import { ReadMedia } from "./MediaTask.ts"
 import * as QuickFiles from "./QuickFiles.ts"
@@ -96,7 +97,7 @@ class Elements {
     if (element._tag === "Open" || element._tag === "Close") return []
     if (element._tag === "Leaf" && element.kind === "link") return []
     const path = this.endings.absolute(element.source, element.path)
-    const outcome = element._tag === "Leaf" ? this.endings.ofLeaf(element) : this.endings.ofUnreadable(element)
+    const outcome = element._tag === "Leaf" ? this.endings.ofLeaf(element) : ofUnreadable(element)
     const cursor = HashCursor.format(this.number++, element.cursor)
     return outcome === undefined
       ? [{ _tag: "Item", cursor, payload: { path, ...this.raw } }]
@@ -127,7 +128,7 @@ export const program = Effect.fnUntraced(function*(payload: Payload) {
   const { fanOut } = yield* TaskDispatcher
   const { id } = yield* JobContext
   const source = (after: Option.Option<string>) => elements(id, payload, after)
-  const concurrency = (yield* Pools).findUnsafe("io")?.size ?? 1
+  const concurrency = (yield* Pools).findUnsafe("io")?.most ?? 1
   return yield* fanOut(fanOutName, ReadMedia, source, { keep: "all", concurrency, flushEvery: 256 })
     // It collects failures, so it never gives up.
     .pipe(Effect.catchTag("FanOutStopped", Effect.die))

@@ -331,6 +331,26 @@ export * as TemporaryName from "./TemporaryName.ts"
 /**
  * @since 0.1.0
  */
+export * as Thumbnail from "./Thumbnail.ts"
+
+/**
+ * @since 0.1.0
+ */
+export * as ThumbnailTask from "./ThumbnailTask.ts"
+
+/**
+ * @since 0.1.0
+ */
+export * as ThumbnailTaskLive from "./ThumbnailTaskLive.ts"
+
+/**
+ * @since 0.1.0
+ */
+export * as ThumbnailVariant from "./ThumbnailVariant.ts"
+
+/**
+ * @since 0.1.0
+ */
 export * as Trash from "./Trash.ts"
 
 /**

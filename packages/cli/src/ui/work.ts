@@ -9,6 +9,7 @@ import * as Hash from "@fanout/ops/Hash"
 import * as HashCheck from "@fanout/ops/HashCheck"
 import * as Media from "@fanout/ops/Media"
 import * as Move from "@fanout/ops/Move"
+import * as Thumbnail from "@fanout/ops/Thumbnail"
 import * as Verify from "@fanout/ops/Verify"
 import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
@@ -19,6 +20,7 @@ const decodeCheck = Schema.decodeUnknownOption(Schema.toCodecJson(HashCheck.Payl
 const decodeMedia = Schema.decodeUnknownOption(Media.Payload)
 const decodeVerify = Schema.decodeUnknownOption(Verify.Payload)
 const decodeDelete = Schema.decodeUnknownOption(Delete.Payload)
+const decodeThumbnail = Schema.decodeUnknownOption(Thumbnail.Payload)
 const decodeCopy = Schema.decodeUnknownOption(Copy.Payload)
 
 /** How many sources are named. */
@@ -93,5 +95,10 @@ export const field = (
   }
   const remove = name === Delete.job.name ? decodeDelete(payload) : Option.none()
   if (Option.isSome(remove)) return ["deletes", ofDelete(remove.value)]
+  const thumbnail = name === Thumbnail.job.name ? decodeThumbnail(payload) : Option.none()
+  if (Option.isSome(thumbnail)) {
+    const { format, output, sources, variants } = thumbnail.value
+    return ["pictures", `${some(sources)} in ${quoted(output)}, ${variants.join(", ")} as ${format}`]
+  }
   return ["payload", format.printable(JSON.stringify(payload))]
 }

@@ -8,16 +8,9 @@ import type * as FileTree from "../FileTree.ts"
 import { SkipReason } from "../SkipReason.ts"
 import type { Sources } from "../Sources.ts"
 import * as TemporaryName from "../TemporaryName.ts"
+import { skippedAs } from "./endings.ts"
 
 type Leaf = Extract<FileTree.Element, { readonly _tag: "Leaf" }>
-type Unreadable = Extract<FileTree.Element, { readonly _tag: "Unreadable" }>
-
-export const skippedAs = (reason: string): Outcome => ({ _tag: "Skipped", reason, count: 1 })
-
-export const failedAs = (code: string, message: string): Outcome => ({
-  _tag: "Failed",
-  failure: { _tag: "Error", error: { code }, message }
-})
 
 /** Sources of a job. */
 export class SourceEndings {
@@ -48,10 +41,5 @@ export class SourceEndings {
     return file === output || TemporaryName.isOf(this.id, FilePath.name(file))
       ? skippedAs(SkipReason.Output)
       : undefined
-  }
-
-  /** How a folder, or a source, ends that can't be looked into. */
-  ofUnreadable({ error: { code, isMissing, message }, path }: Unreadable): Outcome {
-    return isMissing && path !== "" ? skippedAs(SkipReason.Vanished) : failedAs(code, message)
   }
 }

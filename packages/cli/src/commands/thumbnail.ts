@@ -1,0 +1,134 @@
+/**
+ * `fanout thumbnail`: makes thumbnails, or goes on with what the same command has started before.
+ */
+import { JobManager } from "@fanout/core/JobManager"
+import type { OutcomeRow } from "@fanout/core/JobStore"
+import * as FilePath from "@fanout/ops/FilePath"
+import * as ThumbnailVariant from "@fanout/ops/ThumbnailVariant"
+import * as Arr from "effect/Array"
+import * as Argument from "effect/cli/Argument"
+import * as Command from "effect/cli/Command"
+import * as Flag from "effect/cli/Flag"
+import * as Param from "effect/cli/Param"
+import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
+import * as Schema from "effect/Schema"
+import * as Arguments from "../Arguments.ts"
+import { withJobs } from "../Jobs.ts"
+import * as RowOutput from "../RowOutput.ts"
+import * as RunJob from "../RunJob.ts"
+import * as Settings from "../Settings.ts"
+import * as Stop from "../Stop.ts"
+import * as events from "../ui/events.ts"
+
+const sizeNames = "icon, grid or detail, each with @1x or @2x behind it for one of its two"
+
+const config = {
+  paths: Param.makeSingle({ kind: Param.argumentKind, name: "PATH", primitiveType: Settings.path }).pipe(
+    Argument.withDescription("Images, videos and PDFs, and folders to look for such in"),
+    Argument.variadic()
+  ),
+  output: Param.makeSingle({ kind: Param.flagKind, name: "output", primitiveType: Settings.path }).pipe(
+    Flag.withAlias("o"),
+    Flag.withMetavar("DIR"),
+    Flag.withDescription("Folder to put them in, as ab/cd/abcd…/grid@1x.webp by the content id of the file"),
+    Flag.optional
+  ),
+  size: Flag.String("size").pipe(
+    Flag.withMetavar("SIZES"),
+    Flag.withDescription(`Which sizes, with commas between them: ${sizeNames} (default: grid,detail@1x)`),
+    Flag.optional
+  ),
+  format: Flag.Literals("format", ThumbnailVariant.Format.literals).pipe(
+    Flag.withDescription("What they are encoded as (default: webp)"),
+    Flag.withDefault("webp" as const)
+  ),
+  json: Settings.json,
+  quiet: Settings.quiet
+}
+
+const pathsOf = (
+  given: ReadonlyArray<string>
+): Effect.Effect<Arr.NonEmptyReadonlyArray<FilePath.FilePath>, Stop.Stop> => {
+  const paths = given.map((path) => FilePath.join(Arguments.workingFolder(), FilePath.make(path)))
+  if (given.includes("")) return Effect.fail(Stop.usage("An empty name is the name of no file."))
+  return Arr.isArrayNonEmpty(paths)
+    ? Effect.succeed(paths)
+    : Effect.fail(Stop.usage("What are thumbnails to be made of? `fanout thumbnail PATH... --output DIR`"))
+}
+
+const outputOf = (given: Option.Option<string>): Effect.Effect<FilePath.FilePath, Stop.Stop> =>
+  Option.match(Option.filter(given, (path) => path !== ""), {
+    onNone: () => Effect.fail(Stop.usage("Where are the thumbnails to go? Name a folder with --output DIR.")),
+    onSome: (path) => Effect.succeed(FilePath.join(Arguments.workingFolder(), FilePath.make(path)))
+  })
+
+const variantsOf = (given: Option.Option<string>) =>
+  Option.match(given, {
+    onNone: () => Effect.succeed(ThumbnailVariant.defaults),
+    onSome: (text) =>
+      Option.match(ThumbnailVariant.parse(text), {
+        onNone: () => Effect.fail(Stop.usage(`"${text}" names no sizes. They are ${sizeNames}.`)),
+        onSome: Effect.succeed
+      })
+  })
+
+const load = Effect.promise(() => import("../Thumbnailing.ts"))
+
+/** Line of a file that has thumbnails; nothing for what is told as an item. */
+const render = ({ ThumbnailTask: { Thumbnails, folderOf } }: Effect.Success<typeof load>) => {
+  const decode = Schema.decodeUnknownSync(Thumbnails)
+  return ({ key, outcome }: OutcomeRow): string => {
+    if (outcome._tag !== "Done") return ""
+    const { _tag, contentId, ...made } = decode(outcome.value)
+    return `${events.line("thumbnail", { key, did: _tag, contentId, folder: folderOf(contentId), ...made })}\n`
+  }
+}
+
+/** `fanout thumbnail` */
+export const thumbnail = Command.make(
+  "thumbnail",
+  config,
+  ({ format, json, quiet, ...given }) =>
+    Effect.gen(function*() {
+      const options = { json, quiet }
+      const request = {
+        sources: yield* pathsOf(given.paths),
+        output: yield* outputOf(given.output),
+        variants: yield* variantsOf(given.size),
+        format
+      }
+      const modules = yield* load
+      const { SystemFiles, Thumbnail } = modules
+      const payload = yield* Thumbnail.plan(request).pipe(
+        Effect.provide(SystemFiles.layer),
+        Effect.catchTag(
+          "FilesError",
+          ({ message }) => Effect.fail(Stop.usage(`${message}. Name a folder with --output.`))
+        )
+      )
+      yield* withJobs({ claim: { ids: [] } })(
+        Effect.gen(function*() {
+          const manager = yield* JobManager
+          const { id, started } = yield* manager.start(Thumbnail.job, payload)
+          if (!started) yield* RunJob.goOn(id, options)
+          const output = RowOutput.make(id, RowOutput.unsorted, RowOutput.stdout, render(modules))
+          yield* RunJob.run(id, options, json ? yield* output : undefined)
+        })
+      )
+    })
+).pipe(
+  Command.withDescription(
+    "Make thumbnails of images, and of videos and PDFs where ffmpeg and pdftoppm are installed. What is there is " +
+      "left. Each file is decoded by a process of its own: one that crashes or hangs it fails, and the others are " +
+      "made. The same command again goes on where it was."
+  ),
+  Command.withShortDescription("Make thumbnails, resumably, on all cores"),
+  Command.withExamples([
+    { command: "fanout thumbnail Photos --output .thumbnails", description: "Make those of 256, 512 and 1024 pixels" },
+    {
+      command: "fanout thumbnail Photos -o .thumbnails --size icon,detail@2x --format avif",
+      description: "Make other sizes"
+    }
+  ])
+)

@@ -1,0 +1,208 @@
+/**
+ * Job: makes thumbnails of images, videos and PDFs, durably.
+ *
+ * They are in one folder, by what files hold and not by what these are called: files with the same content have them
+ * once, and a file that was renamed has them still. What is there is not made again.
+ *
+ * @since 0.1.0
+ */
+import type * as FanOut from "@fanout/core/FanOut"
+import * as Job from "@fanout/core/Job"
+import { JobContext } from "@fanout/core/JobContext"
+import type { JobId } from "@fanout/core/JobId"
+import type { Outcome } from "@fanout/core/Outcome"
+import { Pools } from "@fanout/core/Pools"
+import * as Progress from "@fanout/core/Progress"
+import type * as Task from "@fanout/core/Task"
+import { TaskDispatcher } from "@fanout/core/TaskDispatcher"
+import * as Effect from "effect/Effect"
+import type * as Layer from "effect/Layer"
+import * as Option from "effect/Option"
+import * as Schema from "effect/Schema"
+import * as Stream from "effect/Stream"
+import * as FilePath from "./FilePath.ts"
+import * as Files from "./Files.ts"
+import { FilesError } from "./FilesError.ts"
+import * as FileTree from "./FileTree.ts"
+import { ofUnreadable, skippedAs } from "./internal/endings.ts"
+import * as QuickFiles from "./QuickFiles.ts"
+import { SkipReason } from "./SkipReason.ts"
+import * as TemporaryName from "./TemporaryName.ts"
+import { MakeThumbnails } from "./ThumbnailTask.ts"
+import { Format, ThumbnailVariant } from "./ThumbnailVariant.ts"
+
+/**
+ * Schema for what thumbnails are to be made of, and how.
+ *
+ * @category schemas
+ * @since 0.1.0
+ */
+export const Payload = Schema.Struct({
+  /** Files and folders, absolute and without links. Links in folders are passed over. */
+  sources: Schema.NonEmptyArray(FilePath.FilePath),
+  /** Folder that thumbnails are in, absolute and without links. Nothing is made of what is in there. */
+  output: FilePath.FilePath,
+  variants: Schema.NonEmptyArray(ThumbnailVariant),
+  format: Format
+})
+
+/**
+ * What thumbnails are to be made of, and how.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type Payload = typeof Payload.Type
+
+/**
+ * The job. Its success is how many files came to what; each has a row that tells it.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const job = Job.make("thumbnail", {
+  payload: Payload,
+  success: Progress.Tally,
+  idempotencyKey: ({ format, output, sources, variants }) => JSON.stringify([sources, output, variants, format])
+})
+
+/** Finds the folder for thumbnails, or makes it in a folder that is there. */
+const findOutput = Effect.fnUntraced(function*(path: FilePath.FilePath) {
+  const files = yield* Files.Files
+  const found = yield* Effect.scoped(Effect.gen(function*() {
+    if (Option.isSome(yield* files.find(path))) return yield* files.realPath(path)
+    const folder = yield* files.folder(yield* files.realPath(FilePath.parent(path)))
+    const name = FilePath.name(path)
+    yield* folder.makeFolder(name)
+    yield* Effect.flatMap(
+      folder.open(name),
+      (made) => Effect.flatMap(files.denied, (denied) => made.setMode(0o777 & ~denied))
+    )
+    return FilePath.join(folder.path, name)
+  }))
+  const { kind } = yield* files.lstat(found)
+  if (kind === "folder") return found
+  return yield* new FilesError({ call: "mkdir", code: "EEXIST", path, target: Option.none() })
+})
+
+/**
+ * Works out what is named: where links lead. What can't be found stays as it is, and fails then. The folder for
+ * thumbnails is made, if the one that it is in is there.
+ *
+ * @category running
+ * @since 0.1.0
+ */
+export const plan = Effect.fnUntraced(function*(
+  payload: Payload
+): Effect.fn.Return<Payload, FilesError, Files.Files> {
+  const { output, sources: [first, ...others] } = payload
+  const files = yield* Files.Files
+  const real = (path: FilePath.FilePath) => Effect.orElseSucceed(files.realPath(path), () => path)
+  return {
+    ...payload,
+    sources: [yield* real(first), ...yield* Effect.forEach(others, real)],
+    output: yield* findOutput(output)
+  }
+})
+
+/**
+ * Name of the fan-out whose rows tell what became of each file.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export const fanOutName = "files"
+
+type Element = FanOut.Element<Task.Payload<typeof MakeThumbnails>>
+
+/** What a walk meets, as elements of the fan-out: files, and what is told of others. */
+const elementOf =
+  ({ format, output, sources, variants }: Payload) => (element: FileTree.Element): Element | undefined => {
+    const { cursor } = element
+    const top = sources[element.source] ?? FilePath.empty
+    const path = element.path === "" ? top : FilePath.join(top, element.path)
+    if (FilePath.isWithin(path, output)) return undefined
+    const settled = (outcome: Outcome): Element => ({ _tag: "Settled", cursor, key: FilePath.display(path), outcome })
+    switch (element._tag) {
+      case "Open":
+      case "Close":
+        return undefined
+      case "Leaf":
+        if (element.kind === "link") return undefined
+        return element.kind === "special"
+          ? settled(skippedAs(SkipReason.Special))
+          : { _tag: "Item", cursor, payload: { path, output, variants, format } }
+      case "Unreadable":
+        return settled(ofUnreadable(element))
+    }
+  }
+
+/** Files, in the order of the walk. */
+const elements = (payload: Payload, after: Option.Option<string>) =>
+  QuickFiles.walking(payload.sources, FileTree.walk({ sources: payload.sources, after })).pipe(
+    Stream.map(elementOf(payload)),
+    Stream.filter((element) => element !== undefined)
+  )
+
+/** Counts what there is, beside the work. Where that fails, it is not known. */
+const count = (payload: Payload) =>
+  Stream.runCount(elements(payload, Option.none())).pipe(
+    Effect.flatMap((found) => Progress.total("items", found)),
+    // What is over sooner needs no percentage.
+    Effect.delay("500 millis"),
+    Effect.ignore
+  )
+
+/** Removes what processes of the job that were ended have left. A folder that can't be written keeps it. */
+const sweep = ({ output }: Payload, options: { readonly job: JobId; readonly before?: number }) =>
+  Files.Files.use((files) => files.folder(output)).pipe(
+    Effect.flatMap((folder) => TemporaryName.sweep({ folder, ...options })),
+    Effect.scoped,
+    Effect.ignore
+  )
+
+const pauseOn: FanOut.PauseOn<Task.Failure<typeof MakeThumbnails>> = ({ code, why }) =>
+  code === "ENOSPC" || code === "EDQUOT" ? { by: "disk", message: why } : undefined
+
+/**
+ * The job's program, for whoever gives it the handler of its task another way than by a layer.
+ *
+ * @category running
+ * @since 0.1.0
+ */
+export const program = Effect.fnUntraced(function*(payload: Payload) {
+  const { fanOut } = yield* TaskDispatcher
+  const { id, token } = yield* JobContext
+  const concurrency = (yield* Pools).findUnsafe("io")?.most ?? 1
+  if (token > 1) yield* sweep(payload, { job: id, before: token })
+  yield* Effect.forkScoped(count(payload))
+  const source = (after: Option.Option<string>) => elements(payload, after)
+  const options = { keep: "all", concurrency, pauseOn } as const
+  const tally = yield* fanOut(fanOutName, MakeThumbnails, source, options)
+    // It collects failures, so it never gives up.
+    .pipe(Effect.catchTag("FanOutStopped", Effect.die))
+  // Those of this run that were ended have left something, too.
+  yield* sweep(payload, { job: id })
+  return tally
+})
+
+/**
+ * Removes every temporary file that the job has left.
+ *
+ * @category running
+ * @since 0.1.0
+ */
+export const onCancel = (payload: Payload, id: JobId): Effect.Effect<void, never, Files.Files> =>
+  Effect.asVoid(sweep(payload, { job: id }))
+
+/**
+ * Layer that supplies the job's program.
+ *
+ * @category layers
+ * @since 0.1.0
+ */
+export const layer: Layer.Layer<
+  Job.ToHandler<typeof job>,
+  never,
+  Files.Files | Pools | Task.Handler<typeof MakeThumbnails>
+> = job.toLayer(program, { onCancel })

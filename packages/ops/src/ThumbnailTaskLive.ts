@@ -1,0 +1,173 @@
+/**
+ * Handler of the task `MakeThumbnails`. It loads the decoder with its layer, so it belongs where that may crash.
+ *
+ * @since 0.1.0
+ */
+import * as Interrupter from "@fanout/core/Interrupter"
+import * as Progress from "@fanout/core/Progress"
+import * as Task from "@fanout/core/Task"
+import * as Effect from "effect/Effect"
+import type * as Layer from "effect/Layer"
+import * as Option from "effect/Option"
+import type * as Scope from "effect/Scope"
+import * as FilePath from "./FilePath.ts"
+import * as Files from "./Files.ts"
+import type { FilesError } from "./FilesError.ts"
+import * as Hasher from "./Hasher.ts"
+import * as ExternalRendering from "./internal/externalRendering.ts"
+import { isSame } from "./internal/fileHash.ts"
+import * as ImageRendering from "./internal/imageRendering.ts"
+import * as MediaKind from "./internal/mediaKind.ts"
+import * as ThumbnailFolder from "./internal/thumbnailFolder.ts"
+import * as Place from "./Place.ts"
+import * as SampledHash from "./SampledHash.ts"
+import { SkipReason } from "./SkipReason.ts"
+import { MakeThumbnails, ProcessTasks, ThumbnailFailed, Thumbnails } from "./ThumbnailTask.ts"
+import { sizeOf, type ThumbnailVariant } from "./ThumbnailVariant.ts"
+
+/** A larger image is not decoded: all of it is in memory while it is. */
+const maxImageBytes = 2 ** 28
+
+type Payload = Task.Payload<typeof MakeThumbnails>
+
+/** What is to be rendered, and how. */
+interface Source {
+  readonly payload: Payload
+  readonly file: Files.OpenFile
+  readonly stat: Files.FileStat
+  readonly kind: MediaKind.MediaKind
+}
+
+const show = (path: FilePath.FilePath): string => `"${FilePath.display(path)}"`
+
+const failed = ({ path }: Payload, code: string, why: string): ThumbnailFailed =>
+  new ThumbnailFailed({ code, path, why: `${show(path)} ${why}` })
+
+const changed = (payload: Payload): ThumbnailFailed => failed(payload, "Changed", "changed while it was read")
+
+/** Reads so much of a file from its beginning, or all that there is. */
+const read = Effect.fnUntraced(function*(file: Files.OpenFile, sizeBytes: number) {
+  const buffer = new Uint8Array(sizeBytes)
+  let at = 0
+  while (at < buffer.length) {
+    const got = yield* file.readAt(buffer.subarray(at), at)
+    if (got === 0) break
+    yield* Progress.add("bytes", got)
+    yield* Interrupter.check
+    at += got
+  }
+  return buffer.subarray(0, at)
+})
+
+/** What a file is, if it is something that can be rendered. */
+const kindOf = Effect.fnUntraced(function*(payload: Payload, file: Files.OpenFile, { sizeBytes }: Files.FileStat) {
+  const { path } = payload
+  if (sizeBytes === 0) return yield* Task.skip("it is empty")
+  const head = new Uint8Array(MediaKind.headBytes)
+  const kind = MediaKind.sniff(head.subarray(0, yield* file.readAt(head, 0)))
+  if (kind !== undefined) return kind
+  return yield* MediaKind.isCalledImage(path)
+    ? failed(payload, "Mislabelled", "is called an image, and its content is none that is known")
+    : Task.skip("it is no image, video or PDF")
+})
+
+/** Bytes that the decoder takes: those of an image, or what another program has made of something else. */
+const imageOf = Effect.fnUntraced(function*({ file, kind, payload, stat }: Source, sidePixels: number) {
+  const { path } = payload
+  switch (kind.kind) {
+    case "video":
+      return { bytes: yield* ExternalRendering.videoFrame(path, stat, sidePixels), notes: ["frame at 10 %"] }
+    case "pdf":
+      return { bytes: yield* ExternalRendering.pdfPage(path, stat, sidePixels), notes: ["first page"] }
+    case "image": {
+      if (stat.sizeBytes > maxImageBytes) {
+        return yield* failed(payload, "TooLarge", `is larger than the ${maxImageBytes / 2 ** 20} MiB that are decoded`)
+      }
+      const bytes = yield* read(file, stat.sizeBytes)
+      if (!isSame(stat, yield* file.stat, bytes.length)) return yield* changed(payload)
+      return { bytes, notes: [] }
+    }
+  }
+})
+
+const render = Effect.fnUntraced(
+  function*(decoder: ImageRendering.Decoder, source: Source, variants: ReadonlyArray<ThumbnailVariant>) {
+    const { kind, payload: { format, path } } = source
+    const largest = Math.max(...variants.map((variant) => sizeOf(variant).sidePixels))
+    const { bytes, notes } = yield* imageOf(source, largest)
+    yield* Interrupter.check
+    const rendered = yield* ImageRendering.render(decoder, bytes, variants, format)
+    const name = MediaKind.mislabelled(path, kind)
+    return {
+      pictures: rendered.pictures,
+      // What another program has made is what it is.
+      notes: [...name === undefined ? [] : [name], ...kind.kind === "image" ? rendered.notes : notes]
+    }
+  },
+  (rendered, _, { kind, payload }) =>
+    Effect.catchTags(rendered, {
+      NotInstalled: ({ program }) => Task.skip(`needs ${program}, which is not installed`),
+      Refused: ({ why }) => Effect.fail(failed(payload, "Corrupt", `is taken for ${kind.name}, and ${why}`)),
+      Replaced: () => Effect.fail(changed(payload)),
+      Unrendered: ({ code, why }) => Effect.fail(failed(payload, code, `can't be decoded as ${kind.name}: ${why}`))
+    })
+)
+
+const makeIn = Effect.fnUntraced(function*(
+  decoder: ImageRendering.Decoder,
+  payload: Payload,
+  output: Files.Folder
+): Effect.fn.Return<
+  Thumbnails,
+  FilesError | ThumbnailFailed | Task.Skipped | Interrupter.Interrupted,
+  Files.Files | Scope.Scope
+> {
+  const { format, path } = payload
+  const file = yield* Effect.flatMap(Place.open(path), Place.openFile)
+  const stat = yield* file.stat
+  if (stat.kind !== "file") return yield* Task.skip(SkipReason.Special)
+  const kind = yield* kindOf(payload, file, stat)
+  const id = yield* SampledHash.compute(
+    Hasher.make("blake3"),
+    stat.sizeBytes,
+    (buffer, offset) => file.readAt(buffer, offset)
+  )
+  if (Option.isNone(id)) return yield* changed(payload)
+  const contentId = id.value
+  const variants = yield* ThumbnailFolder.missing(output, contentId, payload.variants, format)
+  if (variants.length === 0) return Thumbnails.cases.Existing.make({ contentId })
+  const { notes, pictures } = yield* render(decoder, { payload, file, stat, kind }, variants)
+  yield* Interrupter.check
+  yield* ThumbnailFolder.put(output, { contentId, path, pictures, format })
+  yield* Progress.add("thumbnails", pictures.length)
+  return Thumbnails.cases.Made.make({ contentId, variants, notes })
+})
+
+/** Makes the thumbnails of a file that it lacks. */
+const handle = (decoder: ImageRendering.Decoder, payload: Payload) =>
+  Files.Files.use((files) => files.folder(payload.output)).pipe(
+    Effect.flatMap((output) => makeIn(decoder, payload, output)),
+    Effect.scoped,
+    Effect.catchTag("FilesError", ({ code, isMissing, message, path }) =>
+      Effect.fail(
+        isMissing && path === payload.path
+          ? new Task.Skipped({ reason: SkipReason.Vanished })
+          : new ThumbnailFailed({ code, path: payload.path, why: message })
+      ))
+  )
+
+/**
+ * Layer that supplies the handler.
+ *
+ * @category layers
+ * @since 0.1.0
+ */
+export const layer: Layer.Layer<Task.Handler<typeof MakeThumbnails>, never, Files.Files> = ProcessTasks.toLayer(
+  Effect.gen(function*() {
+    const files = yield* Files.Files
+    const decoder = yield* ImageRendering.load
+    return {
+      [MakeThumbnails._tag]: (payload: Payload) => Effect.provideService(handle(decoder, payload), Files.Files, files)
+    }
+  })
+)

@@ -1,0 +1,156 @@
+import { assert, describe, it } from "@effect/vitest"
+import * as Pools from "@fanout/core/Pools"
+import type * as Task from "@fanout/core/Task"
+import * as TaskDispatcher from "@fanout/core/TaskDispatcher"
+import * as FilePath from "@fanout/ops/FilePath"
+import * as SystemFiles from "@fanout/ops/SystemFiles"
+import { folderOf, MakeThumbnails } from "@fanout/ops/ThumbnailTask"
+import * as ThumbnailTaskLive from "@fanout/ops/ThumbnailTaskLive"
+import * as ThumbnailVariant from "@fanout/ops/ThumbnailVariant"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as Result from "effect/Result"
+import { spawnSync } from "node:child_process"
+import * as fs from "node:fs"
+import * as path from "node:path"
+import sharp from "sharp"
+import { oddFiles } from "./pictures.ts"
+import { testFolder } from "./TestFolder.ts"
+
+const layer = Layer.mergeAll(
+  ThumbnailTaskLive.layer.pipe(Layer.provide(SystemFiles.layer)),
+  TaskDispatcher.layer.pipe(Layer.provide(Pools.layer()))
+)
+
+const isInstalled = (program: string) => spawnSync(program, ["-version"]).error === undefined
+
+/** A folder with odd files, and one for their thumbnails. */
+const place = Effect.gen(function*() {
+  const folder = yield* testFolder
+  const output = FilePath.join(folder, FilePath.make("out"))
+  yield* Effect.promise(async () => {
+    fs.mkdirSync(output)
+    for (const [name, bytes] of Object.entries(await oddFiles())) fs.writeFileSync(path.join(folder, name), bytes)
+  })
+  const make = (name: string, options: Partial<Task.Payload<typeof MakeThumbnails>> = {}) =>
+    TaskDispatcher.TaskDispatcher.use((_) =>
+      _.run(MakeThumbnails, {
+        path: FilePath.join(folder, FilePath.make(name)),
+        output,
+        variants: ThumbnailVariant.defaults,
+        format: "webp",
+        ...options
+      })
+    )
+  const sizeOf = (contentId: string, file: string) =>
+    Effect.promise(async () => {
+      const { format, height, width } = await sharp(path.join(output, folderOf(contentId), file)).metadata()
+      return `${format} ${width} x ${height}`
+    })
+  return { folder, output, make, sizeOf }
+})
+
+describe("ThumbnailTaskLive", () => {
+  it.live("makes each size, and nothing twice", () =>
+    Effect.gen(function*() {
+      const { folder, make, output, sizeOf } = yield* place
+      const made = yield* make("photo.jpg")
+      assert.strictEqual(made._tag, "Made")
+      const { contentId } = made
+      assert.match(contentId, /^[0-9a-f]{16}$/)
+      const files = fs.readdirSync(path.join(output, folderOf(contentId))).toSorted()
+      assert.deepStrictEqual(files, ["detail@1x.webp", "grid@1x.webp", "grid@2x.webp"])
+      const sizes = yield* Effect.forEach(files, (file) => sizeOf(contentId, file))
+      assert.deepStrictEqual(sizes, ["webp 1024 x 768", "webp 256 x 192", "webp 512 x 384"])
+
+      fs.renameSync(path.join(folder, "photo.jpg"), path.join(folder, "renamed"))
+      const before = fs.statSync(path.join(output, folderOf(contentId), "grid@1x.webp")).ino
+      assert.deepStrictEqual(yield* make("renamed"), { _tag: "Existing", contentId })
+      const more = yield* make("renamed", { variants: ["icon@1x", "grid@1x"] })
+      assert.deepStrictEqual("variants" in more && more.variants, ["icon@1x"])
+      assert.strictEqual(fs.statSync(path.join(output, folderOf(contentId), "grid@1x.webp")).ino, before)
+      // Nothing else is left in there.
+      assert.deepStrictEqual(fs.readdirSync(output), [contentId.slice(0, 2)])
+    }).pipe(Effect.provide(layer)))
+
+  it.live("turns upright what a camera held otherwise", () =>
+    Effect.gen(function*() {
+      const { make, output, sizeOf } = yield* place
+      const made = yield* make("turned.jpg")
+      assert.deepInclude(made, { notes: ["turned upright"] })
+      assert.strictEqual(yield* sizeOf(made.contentId, "grid@2x.webp"), "webp 384 x 512")
+      const { data, info } = yield* Effect.promise(() =>
+        sharp(path.join(output, folderOf(made.contentId), "grid@2x.webp")).raw().toBuffer({ resolveWithObject: true })
+      )
+      // The red corner was at the top left, and is at the top right.
+      const redAt = (x: number, y: number) => data[(y * info.width + x) * info.channels] ?? 0
+      assert.isBelow(redAt(30, 30), 60)
+      assert.isAbove(redAt(info.width - 30, 30), 200)
+    }).pipe(Effect.provide(layer)))
+
+  it.live("says what was done with what is odd", () =>
+    Effect.gen(function*() {
+      const { make } = yield* place
+      const notes = (name: string) => Effect.map(make(name), (made) => "notes" in made ? made.notes : [])
+      const small = "not enlarged to grid@2x, detail@1x: it has 300 x 200 pixels"
+      assert.deepStrictEqual(yield* notes("small.png"), [small])
+      const wide = "not enlarged to detail@1x: it has 600 x 400 pixels"
+      assert.deepStrictEqual(yield* notes("animated.gif"), ["first of 3 frames", wide])
+      assert.deepStrictEqual(yield* notes("pages.tiff"), ["first of 3 pages", wide])
+      assert.deepStrictEqual(yield* notes("cmyk.jpg"), ["converted from CMYK to sRGB"])
+      assert.deepStrictEqual(yield* notes("deep.png"), ["reduced from 16 bits to 8"])
+      assert.deepStrictEqual(yield* notes("mislabelled.png"), ["it is called .png and is JPEG"])
+      assert.deepStrictEqual(yield* notes("clear.png"), [])
+    }).pipe(Effect.provide(layer)))
+
+  it.live("tells why there is no thumbnail", () =>
+    Effect.gen(function*() {
+      const { make } = yield* place
+      const endOf = (name: string) =>
+        Effect.map(Effect.result(make(name)), (result) => {
+          if (Result.isSuccess(result)) return result.success._tag
+          const error = result.failure
+          return error._tag === "ThumbnailFailed" ? `${error.code}: ${error.why}` : error.message
+        })
+      assert.match(yield* endOf("truncated.jpg"), /^Truncated: .*premature end/)
+      assert.match(yield* endOf("corrupt.png"), /^Corrupt: .*corrupt\.png" can't be decoded as PNG: /)
+      assert.match(yield* endOf("huge.svg"), /^TooLarge: /)
+      assert.match(yield* endOf("text.jpg"), /^Mislabelled: .*is called an image/)
+      assert.strictEqual(yield* endOf("empty.jpg"), "Skipped: it is empty")
+      assert.strictEqual(yield* endOf("notes.txt"), "Skipped: it is no image, video or PDF")
+      assert.strictEqual(yield* endOf("nowhere.jpg"), "Skipped: it vanished")
+      if (isInstalled("ffmpeg")) assert.match(yield* endOf("broken.mp4"), /^Corrupt: .*ffmpeg makes no picture/)
+      if (isInstalled("pdftoppm")) assert.match(yield* endOf("broken.pdf"), /^Corrupt: .*pdftoppm makes no picture/)
+    }).pipe(Effect.provide(layer)))
+
+  it.live("encodes as it is asked to, whatever the picture is", () =>
+    Effect.gen(function*() {
+      const { make, sizeOf } = yield* place
+      for (const [format, extension, name] of [["avif", "avif", "heif"], ["jpeg", "jpg", "jpeg"]] as const) {
+        for (const file of ["photo.jpg", "clear.png", "deep.png"]) {
+          const { contentId } = yield* make(file, { format, variants: ["icon@1x"] })
+          assert.match(yield* sizeOf(contentId, `icon@1x.${extension}`), new RegExp(`^${name} 128 x `))
+        }
+      }
+    }).pipe(Effect.provide(layer)))
+
+  it.live.skipIf(!isInstalled("ffmpeg"))(
+    "takes a frame of a video a tenth of its duration after its beginning",
+    () =>
+      Effect.gen(function*() {
+        const { folder, make, output, sizeOf } = yield* place
+        // Black for a second, and then white.
+        const source = "color=black:size=640x360:duration=0.5[a];color=white:size=640x360:duration=9.5[b];[a][b]concat"
+        const args = ["-loglevel", "error", "-f", "lavfi", "-i", source, path.join(folder, "-clip.mp4")]
+        const { status, stderr } = spawnSync("ffmpeg", args, { encoding: "utf8" })
+        assert.strictEqual(status, 0, stderr)
+        const made = yield* make("-clip.mp4")
+        assert.deepInclude(made, { notes: ["frame at 10 %"] })
+        assert.strictEqual(yield* sizeOf(made.contentId, "detail@1x.webp"), "webp 640 x 360")
+        const { channels } = yield* Effect.promise(() =>
+          sharp(path.join(output, folderOf(made.contentId), "detail@1x.webp")).stats()
+        )
+        assert.isAbove(channels[0]?.mean ?? 0, 230)
+      }).pipe(Effect.provide(layer))
+  )
+})

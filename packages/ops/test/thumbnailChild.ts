@@ -1,0 +1,33 @@
+import { runThread } from "@fanout/core/node"
+import * as Files from "@fanout/ops/Files"
+import type { Call } from "@fanout/ops/FilesError"
+import * as SystemFiles from "@fanout/ops/SystemFiles"
+import { ProcessTasks } from "@fanout/ops/ThumbnailTask"
+import * as ThumbnailTaskLive from "@fanout/ops/ThumbnailTaskLive"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as FaultyFiles from "./FaultyFiles.ts"
+
+/** What the process dies of at the files that are called so: when their content is read, or a thumbnail is named. */
+const faults: ReadonlyArray<readonly [name: string, call: Call, fault: () => void]> = [
+  ["crashes-late", "rename", () => process.kill(process.pid, "SIGSEGV")],
+  ["crashes", "read", () => process.kill(process.pid, "SIGSEGV")],
+  ["aborts", "read", () => process.kill(process.pid, "SIGABRT")],
+  ["hangs", "read", () => {
+    for (;;);
+  }]
+]
+
+let current: (typeof faults)[number] | undefined
+
+const faulty = Layer.effect(
+  Files.Files,
+  Effect.map(Files.Files, (files) =>
+    FaultyFiles.intercept(files, (call, path) =>
+      Effect.sync(() => {
+        if (call === "open" && path.endsWith(".jpg")) current = faults.find(([name]) => path.includes(name))
+        if (current?.[1] === call) current[2]()
+      })))
+).pipe(Layer.provide(SystemFiles.layerBlocking))
+
+runThread(ProcessTasks, Layer.provide(ThumbnailTaskLive.layer, faulty))
