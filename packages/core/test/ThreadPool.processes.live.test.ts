@@ -55,6 +55,19 @@ const marked = (mark: string): ReadonlyArray<number> =>
     }
   })
 
+const isWritable = (file: string): boolean => {
+  try {
+    fs.accessSync(file, fs.constants.W_OK)
+    return true
+  } catch {
+    return false
+  }
+}
+
+/** Groups of processes whose memory can be limited. */
+const groups = "/sys/fs/cgroup/memory"
+const canLimit = fs.existsSync(`${groups}/memory.limit_in_bytes`) && isWritable(groups)
+
 /** Waits until something holds, for a second. */
 const soon = async (holds: () => boolean) => {
   for (let i = 0; i < 100 && !holds(); i++) await new Promise((resolve) => void setTimeout(resolve, 10))
@@ -114,6 +127,28 @@ describe.runIf(process.platform === "linux")("ThreadPool of processes", () => {
       assert.include(failures[0]?.[2], message)
     }).pipe(Effect.provide([processes(), pools, JobStore.layerMemory])))
 
+  it.live.skipIf(!canLimit)(
+    "says that the system was out of memory, and offers itself first where it is",
+    () =>
+      Effect.gen(function*() {
+        const group = path.join(groups, newMark())
+        yield* Effect.acquireRelease(
+          Effect.sync(() => {
+            fs.mkdirSync(group)
+            fs.writeFileSync(path.join(group, "memory.limit_in_bytes"), String(2 ** 25))
+          }),
+          () =>
+            Effect.promise(() => soon(() => fs.readFileSync(path.join(group, "cgroup.procs"), "utf8") === "")).pipe(
+              Effect.andThen(Effect.sync(() => fs.rmdirSync(group)))
+            )
+        )
+        const exit = yield* Effect.exit(run(`hoards in ${group}`))
+        assert.include(String(exit), "its process was killed by SIGKILL when the system was out of memory")
+        const { n: pid } = yield* run("tells its process")
+        assert.strictEqual(fs.readFileSync(`/proc/${pid}/oom_score_adj`, "utf8"), "1000\n")
+      }).pipe(Effect.scoped, Effect.provide(app(processes({ size: 1 }))))
+  )
+
   it.live("does 190 of 200 where three crash, two hang and five fail, in time, and leaves no process", () =>
     Effect.gen(function*() {
       const mark = newMark()
@@ -135,7 +170,7 @@ describe.runIf(process.platform === "linux")("ThreadPool of processes", () => {
         ...Array.from({ length: 5 }, () => "Error")
       ])
       // Two deadlines with their grace, one after the other, and processes that are started anew.
-      assert.isBelow(performance.now() - start, 15_000)
+      assert.isBelow(performance.now() - start, 40_000)
       assert.deepStrictEqual(marked(mark), [])
     }))
 

@@ -56,6 +56,12 @@ export const handlers = (thread: boolean) =>
     "test/Act": Effect.fnUntraced(function*({ act, n, when }) {
       // A pipe that nobody writes to: the call does not return.
       if (act.startsWith("opens ")) fs.closeSync(fs.openSync(act.slice("opens ".length), "r"))
+      if (act.startsWith("hoards in ")) {
+        fs.writeFileSync(`${act.slice("hoards in ".length)}/cgroup.procs`, String(process.pid))
+        // Bytes of array buffers, which no limit of V8 counts; not without end, if nothing stops it.
+        const hoard = Array.from({ length: 64 }, () => Buffer.alloc(10_000_000, 1))
+        return { n: hoard.length, thread, at: Option.none() }
+      }
       switch (act) {
         case "fails":
           return yield* new Bad({ n })

@@ -18,11 +18,19 @@ export interface Options {
 /** What a worker is given, apart from anything else that its module may be started with. */
 export const dataKey = "@fanout/core/shared"
 
+/** What is used of a worker: declarations of this module are for those who have none of Node's, too. */
+interface Started {
+  readonly postMessage: (message: unknown) => void
+  readonly ref: () => void
+  readonly unref: () => void
+  readonly terminate: () => Promise<number>
+}
+
 export const start = (
   { argv = [], execArgv, module, resourceLimits }: Options,
   shared: SharedArrayBuffer,
   listener: ThreadListener
-): Worker => {
+): Started => {
   const worker = new Worker(module, {
     workerData: { [dataKey]: shared },
     argv: Array.from(argv),
