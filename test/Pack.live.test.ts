@@ -138,4 +138,14 @@ describe("Pack", () => {
     assert.match(output(made, "npm", "start", "--", "100"), /^Started\n(?:\d+ done\n)*99 done, 1 failed$/m)
     assert.match(output(made, "npm", "start", "--", "100", "--retry"), /^Going on\n(?:\d+ done\n)*99 done, 1 failed$/m)
   }, 240_000)
+
+  it("installs a command that decodes images in processes of their own", () => {
+    const dot = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
+    fs.writeFileSync(path.join(project, "dot.png"), Buffer.from(dot, "base64"))
+
+    const lines = output(project, "npx", "--no-install", "fanout", "thumbnail", "--db", "t.db", "dot.png", "-o", "out")
+
+    assert.match(lines, /1 made/)
+    assert.lengthOf(fs.globSync("out/*/*/*/*.webp", { cwd: project }), 3)
+  })
 })

@@ -93,7 +93,7 @@ export const MakeThumbnails = Task.make("@fanout/ops/MakeThumbnails", {
   error: ThumbnailFailed,
   key: ({ path }) => FilePath.display(path),
   pool: "cpu",
-  // Ten times as long as a photograph of 200 million pixels takes.
+  // What takes longer hardly ends: an image of as many pixels as are decoded takes some seconds.
   timeout: "30 seconds"
 })
 
