@@ -8,7 +8,7 @@ import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
 import type * as RpcGroup from "effect/rpc/RpcGroup"
 import { Control } from "../src/internal/threads/control.ts"
-import type { Ending, FromThread, Report, ToThread } from "../src/internal/threads/crossing.ts"
+import type { Ending, FromThread, Held, Report, ToThread } from "../src/internal/threads/crossing.ts"
 
 const soon = (run: () => void) => void Promise.resolve().then(run)
 
@@ -77,7 +77,7 @@ export class Threads<R extends Task.Any> {
 
 /** A thread that does what a test says, one step at a time. */
 export class ScriptedThread {
-  readonly posted: Array<ToThread> = []
+  readonly posted: Array<ToThread | Held> = []
   /** Batches that it is through with. */
   private through = 0
   private readonly shared: SharedArrayBuffer
@@ -116,7 +116,7 @@ export class ScriptedThread {
     return this.posted.flatMap((message) => message._tag === "Batch" ? [message.items.length] : [])
   }
 
-  told(tag: ToThread["_tag"]): number {
+  told(tag: (ToThread | Held)["_tag"]): number {
     return this.posted.filter(({ _tag }) => _tag === tag).length
   }
 
@@ -155,6 +155,12 @@ export class ScriptedThread {
 
 export class ScriptedThreads {
   readonly started: Array<ScriptedThread> = []
+  private readonly isApart: boolean
+
+  /** With `isApart`, they are for a pool what processes are: what they do to their memory is nothing that it does. */
+  constructor(isApart = false) {
+    this.isApart = isApart
+  }
 
   at(n: number): ScriptedThread {
     const thread = this.started[n]
@@ -162,14 +168,16 @@ export class ScriptedThreads {
     return thread
   }
 
-  readonly layer = Layer.succeed(ThreadSpawner, {
+  readonly layer = Layer.sync(ThreadSpawner, () => ({
     parallelism: 2,
+    isApart: this.isApart,
     spawnUnsafe: (shared, listener) => {
-      const thread = new ScriptedThread(shared, listener)
+      const own = this.isApart ? new SharedArrayBuffer(shared.byteLength) : shared
+      const thread = new ScriptedThread(own, listener)
       this.started.push(thread)
       return {
         // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- what a pool posts
-        postUnsafe: (message) => void thread.posted.push(message as ToThread),
+        postUnsafe: (message) => void thread.posted.push(message as ToThread | Held),
         holdUnsafe: (hasWork) => {
           thread.isHeld = hasWork
         },
@@ -180,5 +188,5 @@ export class ScriptedThreads {
         })
       }
     }
-  })
+  }))
 }
