@@ -14,7 +14,7 @@ import { spawnSync } from "node:child_process"
 import * as fs from "node:fs"
 import * as path from "node:path"
 import sharp from "sharp"
-import { oddFiles } from "./pictures.ts"
+import { oddFiles, picture } from "./pictures.ts"
 import { testFolder } from "./TestFolder.ts"
 
 const layer = Layer.mergeAll(
@@ -121,6 +121,22 @@ describe("ThumbnailTaskLive", () => {
       assert.strictEqual(yield* endOf("nowhere.jpg"), "Skipped: it vanished")
       if (isInstalled("ffmpeg")) assert.match(yield* endOf("broken.mp4"), /^Corrupt: .*ffmpeg makes no picture/)
       if (isInstalled("pdftoppm")) assert.match(yield* endOf("broken.pdf"), /^Corrupt: .*pdftoppm makes no picture/)
+    }).pipe(Effect.provide(layer)))
+
+  it.live("makes nothing of what ends too soon, whatever it is", () =>
+    Effect.gen(function*() {
+      const { folder, make } = yield* place
+      for (const format of ["jpeg", "png", "webp", "gif", "tiff", "avif"] as const) {
+        const name = `half.${format}`
+        yield* Effect.promise(async () => {
+          const bytes = await picture(1600, 1200).toFormat(format).toBuffer()
+          fs.writeFileSync(path.join(folder, name), bytes.subarray(0, bytes.length * 0.7))
+        })
+        const error = yield* Effect.flip(make(name))
+        assert.strictEqual(error._tag, "ThumbnailFailed")
+        assert.match("code" in error ? error.code : "", /^(?:Truncated|Corrupt)$/, `${name}: ${error.message}`)
+        assert.notInclude(error.message, "\n")
+      }
     }).pipe(Effect.provide(layer)))
 
   it.live("encodes as it is asked to, whatever the picture is", () =>

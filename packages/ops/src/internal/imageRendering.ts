@@ -38,16 +38,20 @@ export interface Rendered {
   readonly notes: ReadonlyArray<string>
 }
 
+// A format is known by how the file begins: one that the decoder does not take for such an image either is broken.
 const classes = [
   [/pixel limit/i, "TooLarge"],
-  [/premature end|truncated|not enough data|end of (?:file|stream)|unexpected end/i, "Truncated"],
-  [/unsupported|no (?:decoding plugin|loader)|not (?:been built|supported|implemented)|compression/i, "Unsupported"]
+  [/premature end|truncated|unexpected end/i, "Truncated"],
+  [/decoding plugin|not been built|compression/i, "Unsupported"]
 ] as const
 
+/** Lines of which one tells what is wrong, and others how a decoder went about it. */
+const noise = /^source: bad seek/
+
 const unrendered = (error: unknown): Unrendered => {
-  const why = error instanceof Error ? error.message : String(error)
-  const code = classes.find(([pattern]) => pattern.test(why))?.[1] ?? "Corrupt"
-  return new Unrendered({ code, why: why.trim().split(/\s*\n\s*/).join("; ").replace(/[.:]$/, "") })
+  const lines = (error instanceof Error ? error.message : String(error)).split("\n").map((line) => line.trim())
+  const why = lines.filter((line) => line !== "" && !noise.test(line)).join("; ").replace(/[.:]$/, "")
+  return new Unrendered({ code: classes.find(([pattern]) => pattern.test(why))?.[1] ?? "Corrupt", why })
 }
 
 const attempt = <A>(run: () => Promise<A>): Effect.Effect<A, Unrendered> =>
