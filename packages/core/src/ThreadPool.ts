@@ -35,7 +35,7 @@ import { ThreadSpawner, type ThreadsUnavailable } from "./ThreadSpawner.ts"
 export interface Options {
   /** Threads at most; by default as many as the machine runs at the same time. */
   readonly size?: number
-  /** Small tasks that are posted at once at most, 64 by default. */
+  /** Small tasks that are posted at once at most, 64 by default. A thread that is a process gets one in any case. */
   readonly batch?: number
   /** How long a thread may have nothing to do until it is ended, 5 seconds by default. */
   readonly idle?: Duration.Input

@@ -106,6 +106,7 @@ const render = Effect.fnUntraced(
   },
   (rendered, _, { kind, payload }) =>
     Effect.catchTags(rendered, {
+      NoPicture: () => Task.skip("it has sound, and no picture"),
       NotInstalled: ({ program }) => Task.skip(`needs ${program}, which is not installed`),
       Refused: ({ why }) => Effect.fail(failed(payload, "Corrupt", `is taken for ${kind.name}, and ${why}`)),
       Replaced: () => Effect.fail(changed(payload)),

@@ -169,4 +169,23 @@ describe("ThumbnailTaskLive", () => {
         assert.isAbove(channels[0]?.mean ?? 0, 230)
       }).pipe(Effect.provide(layer))
   )
+
+  it.live.skipIf(!isInstalled("ffmpeg"))("skips what has sound alone", () =>
+    Effect.gen(function*() {
+      const { folder, make } = yield* place
+      const args = ["-loglevel", "error", "-f", "lavfi", "-i", "sine=duration=1", path.join(folder, "song.mp4")]
+      assert.strictEqual(spawnSync("ffmpeg", args).status, 0)
+      assert.strictEqual((yield* Effect.flip(make("song.mp4"))).message, "Skipped: it has sound, and no picture")
+    }).pipe(Effect.provide(layer)))
+
+  it.live.skipIf(!isInstalled("pdftoppm"))("takes the first page of a PDF", () =>
+    Effect.gen(function*() {
+      const { folder, make, sizeOf } = yield* place
+      const objects = ["/Catalog/Pages 2 0 R", "/Pages/Kids[3 0 R]/Count 1", "/Page/Parent 2 0 R/MediaBox[0 0 300 400]"]
+      const body = objects.map((type, n) => `${n + 1} 0 obj<</Type${type}>>endobj\n`).join("")
+      fs.writeFileSync(path.join(folder, "paper.pdf"), `%PDF-1.4\n${body}trailer<</Root 1 0 R>>\n`)
+      const made = yield* make("paper.pdf")
+      assert.deepInclude(made, { notes: ["first page"] })
+      assert.strictEqual(yield* sizeOf(made.contentId, "grid@2x.webp"), "webp 384 x 512")
+    }).pipe(Effect.provide(layer)))
 })

@@ -17,6 +17,9 @@ export class NotInstalled extends Data.TaggedError("NotInstalled")<{ readonly pr
 /** Why there is no picture. */
 class Refused extends Data.TaggedError("Refused")<{ readonly why: string }> {}
 
+/** There is nothing to see in it. */
+class NoPicture extends Data.TaggedError("NoPicture") {}
+
 /** The file is another one by now. */
 class Replaced extends Data.TaggedError("Replaced") {}
 
@@ -47,7 +50,6 @@ const openAgain = (path: FilePath.FilePath, { inode, modifiedNanos, sizeBytes }:
   )
 
 interface Ended {
-  readonly code: number | null
   readonly output: Buffer
   readonly complaint: string
 }
@@ -59,7 +61,8 @@ const run = (
   input: number
 ): Effect.Effect<Ended, NotInstalled | Refused> =>
   Effect.callback<Ended, NotInstalled | Refused>((resume) => {
-    const child = spawn(program, args, { stdio: [input, "pipe", "pipe"] })
+    // The folder that this process is in may be gone, which would look as if the program were.
+    const child = spawn(program, args, { cwd: "/", stdio: [input, "pipe", "pipe"] })
     const chunks: Array<Buffer> = []
     let bytes = 0
     let complaint = ""
@@ -76,11 +79,13 @@ const run = (
         error.code === "ENOENT" ? new NotInstalled({ program }) : new Refused({ why: error.message })
       ))
     })
-    child.on("close", (code, signal) => {
+    child.on("close", (_, signal) => {
+      const isTooMuch = bytes > maxOutputBytes
+      const why = `${program} ${isTooMuch ? "gives more than a picture of that size" : `was killed by ${signal}`}`
       resume(
         signal === null
-          ? Effect.succeed({ code, output: Buffer.concat(chunks), complaint })
-          : Effect.fail(new Refused({ why: `${program} was killed by ${signal}` }))
+          ? Effect.succeed({ output: Buffer.concat(chunks), complaint })
+          : Effect.fail(new Refused({ why }))
       )
     })
     return Effect.sync(() => void child.kill("SIGKILL"))
@@ -116,6 +121,7 @@ export const videoFrame = Effect.fnUntraced(function*(path: FilePath.FilePath, s
   // There may be no frame behind that place.
   if (taken.output.length === 0) taken = yield* frame(descriptor, 0, sidePixels)
   if (taken.output.length > 0) return taken.output
+  if (/matches no streams/.test(taken.complaint)) return yield* new NoPicture()
   return yield* withoutPicture("ffmpeg", taken.complaint)
 }, Effect.scoped)
 
