@@ -13,6 +13,7 @@ import * as Layer from "effect/Layer"
 import { spawn, spawnSync } from "node:child_process"
 import { once } from "node:events"
 import * as fs from "node:fs"
+import * as os from "node:os"
 import * as path from "node:path"
 import { asRun, pools, runningJob } from "./fanOutHarness.ts"
 import { outcomesOf } from "./FanOutLaws.ts"
@@ -184,6 +185,30 @@ describe.runIf(process.platform === "linux")("ThreadPool of processes", () => {
       assert.isBelow(performance.now() - start, 1000 + 400)
       assert.strictEqual((yield* run("", 5)).n, 5)
     }).pipe(Effect.provide([app(processes()), pools, JobStore.layerMemory])))
+
+  it.live("runs nothing twice and loses nothing, whatever is interrupted", () =>
+    Effect.gen(function*() {
+      const folder = yield* Effect.acquireRelease(
+        Effect.sync(() => fs.mkdtempSync(path.join(os.tmpdir(), "fanout-processes-"))),
+        (folder) => Effect.sync(() => fs.rmSync(folder, { recursive: true }))
+      )
+      const file = path.join(folder, "notes")
+      const dispatcher = yield* TaskDispatcher.TaskDispatcher
+      const exits = yield* Effect.forEach(
+        Array.from({ length: 300 }, (_, n) => n),
+        Effect.fnUntraced(function*(n) {
+          const fiber = yield* Effect.forkChild(dispatcher.run(Act, { n, act: `notes itself in ${file}` }))
+          // From before it is sent to after it has ended.
+          if (n % 3 === 0) yield* Effect.forkChild(Effect.andThen(Effect.sleep((n % 10) / 10), Fiber.interrupt(fiber)))
+          return yield* Fiber.await(fiber)
+        }),
+        { concurrency: 4 }
+      )
+      const notes = fs.readFileSync(file, "utf8").trim().split("\n")
+      assert.lengthOf(new Set(notes), notes.length)
+      assert.isAtLeast(exits.filter(Exit.isSuccess).length, 200)
+      for (const [n, exit] of exits.entries()) if (Exit.isSuccess(exit)) assert.include(notes, String(n))
+    }).pipe(Effect.scoped, Effect.provide(app(processes()))))
 
   it.live("gives a stop to code that never waits", () =>
     Effect.gen(function*() {

@@ -56,6 +56,7 @@ export const handlers = (thread: boolean) =>
     "test/Act": Effect.fnUntraced(function*({ act, n, when }) {
       // A pipe that nobody writes to: the call does not return.
       if (act.startsWith("opens ")) fs.closeSync(fs.openSync(act.slice("opens ".length), "r"))
+      if (act.startsWith("notes itself in ")) fs.appendFileSync(act.slice("notes itself in ".length), `${n}\n`)
       if (act.startsWith("hoards in ")) {
         fs.writeFileSync(`${act.slice("hoards in ".length)}/cgroup.procs`, String(process.pid))
         // Bytes of array buffers, which no limit of V8 counts; not without end, if nothing stops it.
