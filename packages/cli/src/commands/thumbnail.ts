@@ -13,6 +13,7 @@ import * as Param from "effect/cli/Param"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
+import * as os from "node:os"
 import * as Arguments from "../Arguments.ts"
 import { withJobs } from "../Jobs.ts"
 import * as RowOutput from "../RowOutput.ts"
@@ -73,6 +74,9 @@ const variantsOf = (given: Option.Option<string>) =>
       })
   })
 
+/** So many that each process has its next file as soon as it is through with one. */
+const filesAtOnce = Math.max(16, 4 * os.availableParallelism())
+
 const load = Effect.promise(() => import("../Thumbnailing.ts"))
 
 /** Line of a file that has thumbnails; nothing for what is told as an item. */
@@ -107,7 +111,7 @@ export const thumbnail = Command.make(
           ({ message }) => Effect.fail(Stop.usage(`${message}. Name a folder with --output.`))
         )
       )
-      yield* withJobs({ claim: { ids: [] } })(
+      yield* withJobs({ claim: { ids: [] }, concurrency: Option.some(filesAtOnce) })(
         Effect.gen(function*() {
           const manager = yield* JobManager
           const { id, started } = yield* manager.start(Thumbnail.job, payload)
