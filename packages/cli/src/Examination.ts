@@ -15,6 +15,7 @@ import * as Option from "effect/Option"
 import { SqlClient } from "effect/sql/SqlClient"
 import type { SqlError } from "effect/sql/SqlError"
 import * as fs from "node:fs"
+import * as path from "node:path"
 import * as Stop from "./Stop.ts"
 import * as doctor from "./ui/doctor.ts"
 import * as format from "./ui/format.ts"
@@ -29,6 +30,28 @@ const program: Effect.Effect<ReadonlyArray<doctor.Check>> = Effect.map(SystemFil
       found: "through node:fs: slower, and less is kept of a file (docs/copy.md)"
     }
 ])
+
+/** Programs that some work needs, and what is done without them. */
+const helpers = { ffmpeg: "videos get no thumbnails", pdftoppm: "PDFs get no thumbnails" }
+
+const isExecutable = (file: string): boolean => {
+  try {
+    fs.accessSync(file, fs.constants.X_OK)
+    return true
+  } catch {
+    return false
+  }
+}
+
+const programs: Effect.Effect<ReadonlyArray<doctor.Check>> = Effect.sync(() => {
+  const folders = (process.env["PATH"] ?? "").split(path.delimiter).filter((folder) => folder !== "")
+  return Object.entries(helpers).map(([what, otherwise]) => {
+    const found = folders.map((folder) => path.join(folder, what)).find(isExecutable)
+    return found === undefined
+      ? { what, state: "lacking", found: `not found in PATH: ${otherwise}` }
+      : { what, state: "ok", found }
+  })
+})
 
 /** More jobs than that are not looked at. */
 const mostJobs = 10_000
@@ -79,6 +102,7 @@ export const examination = Effect.fnUntraced(function*(filename: string, paths: 
   const storages = yield* Effect.forEach(paths, storageOf)
   const checks = [
     ...yield* program,
+    ...yield* programs,
     ...doctor.machine(machine),
     ...paths.map((path, index) =>
       doctor.storage(FilePath.display(path), Option.getOrUndefined(storages[index] ?? Option.none()))

@@ -31,6 +31,15 @@ describe("fanout doctor", () => {
     assert.isFalse(fs.existsSync(database))
   })
 
+  it("says what is lacking without the programs that some work needs", () => {
+    const { status, stdout } = spawnSync(process.execPath, [...command.slice(1), "doctor", "--db", database], {
+      encoding: "utf8",
+      env: { ...process.env, PATH: "" }
+    })
+    assert.strictEqual(status, 0)
+    assert.match(stdout, /^- +ffmpeg +not found in PATH: videos get no thumbnails$/m)
+  })
+
   it("names a job whose process is gone", async () => {
     const source = path.join(folder, "source")
     fs.writeFileSync(source, Buffer.alloc(2 ** 24))
