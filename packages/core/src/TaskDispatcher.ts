@@ -145,6 +145,11 @@ export const Current: Context.Reference<Option.Option<TaskDispatcher["Service"]>
  * Use in handlers, for each piece that is read, written, sent or received. It is how a pool that finds its own size
  * learns how fast long tasks get on.
  *
+ * **Gotchas**
+ *
+ * A task that is asked to stop is let go at once, so that it can come to its safe point: look at `Interrupter.check`
+ * before the next piece.
+ *
  * @category accessors
  * @since 0.1.0
  */

@@ -84,6 +84,7 @@ describe("LimitedTaskDispatcher", () => {
     Effect.gen(function*() {
       const { all, seen } = counted(100)
       yield* Effect.forkScoped(Effect.provide(all, LimitedTaskDispatcher.layer({ tasksPerSecond: 5 })))
+      yield* settle
       yield* TestClock.adjust("9 seconds")
       assert.isAtLeast(seen.began, 44)
       assert.isAtMost(seen.began, 46)

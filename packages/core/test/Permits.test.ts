@@ -178,4 +178,20 @@ describe("permits of a pool", () => {
       pool.of(plain).releaseUnsafe(1)
       assert.deepStrictEqual(order, ["first", "raised"])
     }))
+
+  it.effect("are handed out also after somebody has set the clock back", () =>
+    Effect.gen(function*() {
+      const clock = yield* Clock.Clock
+      let off = 0
+      const pool = makePermits(1, { ...clock, currentTimeMillisUnsafe: () => clock.currentTimeMillisUnsafe() - off })
+      const order: Array<string> = []
+      const own = pool.of(share())
+      own.waitUnsafe(1, "normal", false, () => order.push("first"))
+      own.waitUnsafe(1, "normal", false, () => order.push("second"))
+      own.waitUnsafe(1, "normal", false, () => order.push("third"))
+      own.releaseUnsafe(1)
+      off = 3_600_000
+      own.releaseUnsafe(1)
+      assert.deepStrictEqual(order, ["first", "second", "third"])
+    }))
 })

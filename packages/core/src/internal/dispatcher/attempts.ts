@@ -180,6 +180,8 @@ export class Attempt extends Signal implements Cell, Reporter, Slot {
     if (this.grace !== undefined) deadlines.removeUnsafe(this.grace)
     this.closeUnsafe()
     this.closed = true
+    // A fiber that the task has left behind would take them for nobody.
+    this.giveUp?.()
     releaseUnsafe(this)
   }
 }

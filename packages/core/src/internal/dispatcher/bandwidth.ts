@@ -4,9 +4,10 @@
  */
 import type * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
+import { Interrupter } from "../../Interrupter.ts"
 import type { Bandwidth } from "../../TaskDispatcher.ts"
 import { Chain, type Linked } from "../chain.ts"
-import type { Deadline, Deadlines } from "./deadlines.ts"
+import { type Deadline, type Deadlines, nowMillis } from "./deadlines.ts"
 
 /** What may be moved at once, as a time at the rate. */
 const burstMillis = 100
@@ -38,7 +39,7 @@ export class TokenBucket implements Bandwidth {
     this.environment = environment
     this.perMilli = bytesPerSecond / 1000
     this.balance = 0
-    this.atMillis = environment.clock.currentTimeMillisUnsafe()
+    this.atMillis = nowMillis(environment.clock)
   }
 
   readonly take = (bytes: number): Effect.Effect<void> =>
@@ -49,19 +50,37 @@ export class TokenBucket implements Bandwidth {
         this.balance -= bytes
         return Effect.void
       }
-      return Effect.callback<void>((resume) => {
-        const waiter: Waiter = {
-          bytes,
-          go: () => resume(Effect.void),
-          chain: undefined,
-          previous: undefined,
-          next: undefined
-        }
-        this.waiters.add(waiter)
-        this.schedule()
-        return Effect.sync(() => this.waiters.delete(waiter))
+      return Effect.flatMap(Interrupter, (signal) => this.wait(bytes, signal))
+    })
+
+  /** Waits for its turn. Who is to stop need not: it comes to its safe point, and owes what it moves until then. */
+  private wait(bytes: number, signal: Interrupter): Effect.Effect<void> {
+    return Effect.callback<void>((resume) => {
+      let removeListener = () => {}
+      const waiter: Waiter = {
+        bytes,
+        go: () => {
+          removeListener()
+          resume(Effect.void)
+        },
+        chain: undefined,
+        previous: undefined,
+        next: undefined
+      }
+      const leave = () => this.waiters.delete(waiter)
+      this.waiters.add(waiter)
+      removeListener = signal.onRequestUnsafe(() => {
+        leave()
+        this.balance -= bytes
+        resume(Effect.void)
+      })
+      this.schedule()
+      return Effect.sync(() => {
+        removeListener()
+        leave()
       })
     })
+  }
 
   readonly pieceUnsafe = (most: number): number =>
     Math.max(Math.min(most, Math.floor(this.perMilli * burstMillis)), Math.min(most, leastPiece))
@@ -77,7 +96,7 @@ export class TokenBucket implements Bandwidth {
 
   /** Credits what the time since the last call has brought. */
   private settle(): void {
-    const now = this.environment.clock.currentTimeMillisUnsafe()
+    const now = nowMillis(this.environment.clock)
     if (this.perMilli === Number.POSITIVE_INFINITY) this.balance = 0
     else this.balance = Math.min(this.balance + (now - this.atMillis) * this.perMilli, burstMillis * this.perMilli)
     this.atMillis = now

@@ -9,6 +9,9 @@ import * as Effect from "effect/Effect"
 import * as Latch from "effect/Latch"
 import { Chain, type Linked } from "../chain.ts"
 
+/** Milliseconds on a clock that nobody sets. */
+export const nowMillis = (clock: Clock.Clock): number => Number(clock.monotonicTimeNanosUnsafe()) / 1e6
+
 export interface Deadline extends Linked<Deadline> {
   readonly atMillis: number
   readonly meet: () => void
@@ -27,17 +30,18 @@ export const makeDeadlines = (clock: Clock.Clock): Deadlines => {
   let wakesAt = Number.POSITIVE_INFINITY
 
   const meetDue = Effect.sync(() => {
-    const now = clock.currentTimeMillisUnsafe()
+    const now = nowMillis(clock)
     wakesAt = Number.POSITIVE_INFINITY
     for (const deadline of deadlines.toArray()) {
-      if (deadline.atMillis <= now) {
+      // One that was met before may have removed it.
+      if (deadline.atMillis <= now && deadlines.has(deadline)) {
         deadlines.delete(deadline)
         deadline.meet()
       }
     }
     for (const { atMillis } of deadlines.toArray()) wakesAt = Math.min(wakesAt, atMillis)
     earlier.closeUnsafe()
-    return wakesAt - now
+    return Math.ceil(wakesAt - now)
   })
 
   const sleep = (millis: number) =>
@@ -45,7 +49,7 @@ export const makeDeadlines = (clock: Clock.Clock): Deadlines => {
 
   return {
     addUnsafe: (inMillis, meet) => {
-      const atMillis = clock.currentTimeMillisUnsafe() + inMillis
+      const atMillis = nowMillis(clock) + inMillis
       const deadline: Deadline = { atMillis, meet, chain: undefined, previous: undefined, next: undefined }
       deadlines.add(deadline)
       if (deadline.atMillis < wakesAt) {

@@ -26,7 +26,7 @@ import { makeDeadlines } from "./deadlines.ts"
 import { noUnits } from "./kept.ts"
 import { Share } from "./share.ts"
 import { CurrentSlot, waitForOthers } from "./slot.ts"
-import { defineTask, permitsOf } from "./taskDefinition.ts"
+import { defineTask, findPool, permitsOf } from "./taskDefinition.ts"
 
 type Status = TaskStatus<unknown, unknown>
 
@@ -91,7 +91,10 @@ class Dispatcher {
         Effect.forEach(payloads, (payload) => Effect.flatMap(this.taskOrder(task, payload, options), this.start)),
       fanOut: (name, task, source, options) => this.fanOut(name, task, source, options),
       limited: (limits) =>
-        Effect.sync(() => new Dispatcher(common, new Share(common.environment, limits, share)).service),
+        Effect.sync(() => {
+          for (const name of Object.keys(limits.permits ?? {})) findPool(common.pools, name)
+          return new Dispatcher(common, new Share(common.environment, limits, share)).service
+        }),
       bandwidth: share.bandwidth
     }
     // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- tasks, payloads and results are erased in here

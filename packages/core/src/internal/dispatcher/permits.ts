@@ -11,6 +11,7 @@ import type * as Effect from "effect/Effect"
 import * as Latch from "effect/Latch"
 import type { Priority } from "../../Task.ts"
 import { Chain, type Linked } from "../chain.ts"
+import { nowMillis } from "./deadlines.ts"
 
 /** How long a class waits for a permit to be raised by one. */
 export const agingMillis = 1000
@@ -117,7 +118,7 @@ class SharePermits implements Permits {
     let waits = true
     const waiter: Waiter = {
       weight,
-      since: pool.clock.currentTimeMillisUnsafe(),
+      since: nowMillis(pool.clock),
       granted: () => {
         waits = false
         granted()
@@ -168,6 +169,7 @@ class PriorityPool implements PermitPool {
   /** Parties that have somebody waiting. */
   private readonly lined = new Set<SharePermits>()
   private handed = 0
+  private isHandingOut = false
   /** When each class got something last. */
   private readonly servedAt = byUrgency.map(() => Number.NEGATIVE_INFINITY)
 
@@ -204,9 +206,20 @@ class PriorityPool implements PermitPool {
     else this.lined.add(share)
   }
 
+  /** Hands out what is free. Who is granted may be over at once and give back: the loop that runs sees that, too. */
   handOut(): void {
+    if (this.isHandingOut) return
+    this.isHandingOut = true
+    try {
+      this.handOutAll()
+    } finally {
+      this.isHandingOut = false
+    }
+  }
+
+  private handOutAll(): void {
     while (this.waiting > 0 && this.held < this.size) {
-      const now = this.clock.currentTimeMillisUnsafe()
+      const now = nowMillis(this.clock)
       const rank = this.bestClass(now)
       const next = this.nextOf(rank)
       // A heavy one is not passed over, or it would starve.

@@ -1,13 +1,25 @@
 /**
  * What one dispatcher may use of what the process has: a job's, or a part of that. A part is never more than the whole.
  */
-import type * as Clock from "effect/Clock"
 import type { Limits } from "../../LimitedTaskDispatcher.ts"
 import type { Priority } from "../../Task.ts"
 import type { Bandwidth } from "../../TaskDispatcher.ts"
+import { Chain, type Linked } from "../chain.ts"
 import { both, type Environment, TokenBucket } from "./bandwidth.ts"
-import type { Deadlines } from "./deadlines.ts"
+import { type Deadline, nowMillis } from "./deadlines.ts"
 import * as Permits from "./permits.ts"
+
+const check = ({ bytesPerSecond = 1, concurrency = 1, permits, tasksPerSecond = 1 }: Limits): void => {
+  const refuse = (name: string, limit: number, least: string) => {
+    throw new Error(`A limit of ${limit} for "${name}" would let nothing run: it is ${least}`)
+  }
+  for (const [name, size] of Object.entries({ ...permits, concurrency })) {
+    if (!(size >= 1)) refuse(name, size, "1 or more")
+  }
+  for (const [name, rate] of Object.entries({ tasksPerSecond, bytesPerSecond })) {
+    if (!(rate > 0)) refuse(name, rate, "more than 0")
+  }
+}
 
 export class Share implements Permits.Share {
   readonly root: Share
@@ -19,15 +31,11 @@ export class Share implements Permits.Share {
   private readonly pace: Pace | undefined
   private readonly bucket: TokenBucket
   private readonly ceiling: number
-  private readonly environment: Environment
   private urgency = 0
 
   constructor(environment: Environment, limits: Limits, parent?: Share) {
     const { clock } = environment
-    for (const [name, size] of Object.entries({ ...limits.permits, concurrency: limits.concurrency ?? 1 })) {
-      if (size < 1) throw new Error(`A limit of ${size} for "${name}" would let nothing run: it is 1 or more`)
-    }
-    this.environment = environment
+    check(limits)
     this.parent = parent
     this.root = parent?.root ?? this
     this.tasks = limits.concurrency === undefined && parent !== undefined
@@ -36,7 +44,7 @@ export class Share implements Permits.Share {
     for (const [name, size] of Object.entries(limits.permits ?? {})) {
       this.pools.set(name, Permits.makePermits(size, clock))
     }
-    this.pace = limits.tasksPerSecond === undefined ? undefined : new Pace(clock, limits.tasksPerSecond)
+    this.pace = limits.tasksPerSecond === undefined ? undefined : new Pace(environment, limits.tasksPerSecond)
     this.bucket = new TokenBucket(environment, limits.bytesPerSecond ?? Number.POSITIVE_INFINITY)
     this.bandwidth = parent === undefined ? this.bucket : both(this.bucket, parent.bandwidth)
     this.ceiling = Permits.ranks[limits.priority ?? "critical"]
@@ -71,7 +79,7 @@ export class Share implements Permits.Share {
       const own = share.pools.get(name)
       if (own !== undefined) gates.push({ permits: own.of(this), counts: "weight" })
     }
-    return new Gates(this.environment.deadlines, paces, [...gates, { permits: pool.of(this), counts: "weight" }])
+    return new Gates(paces, [...gates, { permits: pool.of(this), counts: "weight" }])
   }
 
   private *upwards(): Iterable<Share> {
@@ -87,14 +95,14 @@ interface Gate {
 
 const weightAt = ({ counts }: Gate, weight: number): number => counts === "tasks" ? 1 : weight
 
+const nothing = () => {}
+
 /** Permits of several, taken one after the other, once it is time to begin. */
 class Gates implements Permits.Permits {
   private readonly paces: ReadonlyArray<Pace>
   private readonly gates: ReadonlyArray<Gate>
-  private readonly deadlines: Deadlines
 
-  constructor(deadlines: Deadlines, paces: ReadonlyArray<Pace>, gates: ReadonlyArray<Gate>) {
-    this.deadlines = deadlines
+  constructor(paces: ReadonlyArray<Pace>, gates: ReadonlyArray<Gate>) {
     this.paces = paces
     this.gates = gates
   }
@@ -109,37 +117,47 @@ class Gates implements Permits.Permits {
       }
       taken++
     }
-    for (const pace of this.paces) pace.reserve()
+    for (const pace of this.paces) pace.note()
     return true
   }
 
   waitUnsafe(weight: number, priority: Priority, returning: boolean, granted: () => void): () => void {
-    // What only goes on does not begin.
-    const paces = returning ? [] : this.paces
     let taken = 0
-    let cancel = () => {}
+    let isOver = false
+    let cancel = nothing
     const take = (): void => {
+      // Whoever is granted meanwhile may cancel this one, before it is known how to.
+      cancel = nothing
       const gate = this.gates[taken]
       if (gate === undefined) return granted()
-      const at = taken
-      const stop = gate.permits.waitUnsafe(weightAt(gate, weight), priority, returning, () => {
+      const own = weightAt(gate, weight)
+      let isTaken = false
+      const stop = gate.permits.waitUnsafe(own, priority, returning, () => {
+        isTaken = true
+        if (isOver) return gate.permits.releaseUnsafe(own)
         taken++
         take()
       })
-      // Where it was granted at once, what is waited for now has been put there before.
-      if (taken === at) cancel = stop
+      if (isTaken) return
+      if (isOver) stop()
+      else cancel = stop
     }
+    // What only goes on does not begin.
+    const paces = returning ? [] : this.paces
     const begin = (index: number): void => {
+      cancel = nothing
       const pace = paces[index]
       if (pace === undefined) return take()
-      const inMillis = pace.reserve()
-      if (inMillis <= 0) return begin(index + 1)
-      const deadline = this.deadlines.addUnsafe(inMillis, () => begin(index + 1))
-      cancel = () => this.deadlines.removeUnsafe(deadline)
+      if (pace.isDue) {
+        pace.note()
+        return begin(index + 1)
+      }
+      cancel = pace.waitUnsafe(() => begin(index + 1))
     }
     begin(0)
     return () => {
-      if (taken < this.gates.length) cancel()
+      isOver = true
+      cancel()
       this.release(weight, taken)
     }
   }
@@ -161,26 +179,56 @@ class Gates implements Permits.Permits {
   }
 }
 
+/** How much of a rate is made up for that was not used because the process was busy. */
+const lateMillis = 100
+
+interface Turn extends Linked<Turn> {
+  readonly go: () => void
+}
+
 /** Has tasks begin one after the other, at a rate. */
 class Pace {
-  private readonly clock: Clock.Clock
+  private readonly environment: Environment
   private readonly intervalMillis: number
   private nextMillis = Number.NEGATIVE_INFINITY
+  private readonly turns = new Chain<Turn>()
+  private deadline: Deadline | undefined
 
-  constructor(clock: Clock.Clock, perSecond: number) {
-    this.clock = clock
+  constructor(environment: Environment, perSecond: number) {
+    this.environment = environment
     this.intervalMillis = 1000 / perSecond
   }
 
+  /** Whether the next task may begin at once. */
   get isDue(): boolean {
-    return this.nextMillis <= this.clock.currentTimeMillisUnsafe()
+    return this.turns.size === 0 && this.nextMillis <= nowMillis(this.environment.clock)
   }
 
-  /** Gives the next task its time; returns in how many milliseconds that is. */
-  reserve(): number {
-    const now = this.clock.currentTimeMillisUnsafe()
-    const at = Math.max(now, this.nextMillis)
-    this.nextMillis = at + this.intervalMillis
-    return at - now
+  /** Notes that a task begins now, which was due up to so long ago. */
+  note(late = 0): void {
+    this.nextMillis = Math.max(this.nextMillis, nowMillis(this.environment.clock) - late) + this.intervalMillis
+  }
+
+  /** Calls back when it is its turn. Returns how to leave that to the next one. */
+  waitUnsafe(go: () => void): () => void {
+    const turn: Turn = { go, chain: undefined, previous: undefined, next: undefined }
+    this.turns.add(turn)
+    this.deadline ??= this.schedule()
+    return () => this.turns.delete(turn)
+  }
+
+  private readonly serve = (): void => {
+    for (let { first } = this.turns; first !== undefined; first = this.turns.first) {
+      if (this.nextMillis > nowMillis(this.environment.clock)) break
+      this.turns.delete(first)
+      this.note(lateMillis)
+      first.go()
+    }
+    this.deadline = this.turns.size === 0 ? undefined : this.schedule()
+  }
+
+  private schedule(): Deadline {
+    const { clock, deadlines } = this.environment
+    return deadlines.addUnsafe(this.nextMillis - nowMillis(clock), this.serve)
   }
 }

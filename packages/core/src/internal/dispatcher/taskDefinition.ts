@@ -42,7 +42,8 @@ export interface TaskDefinition {
   readonly outcome: (ending: Settled, keepAll: boolean) => Outcome
 }
 
-const findPool = (pools: Pools["Service"], name: string): PermitPool => {
+/** Finds a pool by its name, or says which ones there are. */
+export const findPool = (pools: Pools["Service"], name: string): PermitPool => {
   const permits = pools.findUnsafe(name)
   if (permits !== undefined) return permits
   throw new Error(`There is no pool "${name}", only ${pools.names.join(", ")}: give it a size with Pools.layer`)

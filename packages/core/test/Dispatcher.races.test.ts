@@ -1,0 +1,174 @@
+import { assert, describe, it } from "@effect/vitest"
+import type * as LimitedTaskDispatcher from "@fanout/core/LimitedTaskDispatcher"
+import * as Pools from "@fanout/core/Pools"
+import * as Task from "@fanout/core/Task"
+import * as TaskDispatcher from "@fanout/core/TaskDispatcher"
+import { settle } from "@fanout/core/testing"
+import * as Clock from "effect/Clock"
+import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
+import * as Layer from "effect/Layer"
+import * as RpcGroup from "effect/rpc/RpcGroup"
+import * as Schema from "effect/Schema"
+import * as TestClock from "effect/testing/TestClock"
+import { makeDeadlines } from "../src/internal/dispatcher/deadlines.ts"
+import { makePermits, type Permits } from "../src/internal/dispatcher/permits.ts"
+import { Share } from "../src/internal/dispatcher/share.ts"
+
+/** Does what the test says under that name. */
+const Act = Task.make("test/Act", { payload: { name: Schema.String } })
+class Acts extends RpcGroup.make(Act) {}
+type Handlers = Readonly<Record<string, Effect.Effect<void>>>
+const acting = (acts: Handlers) => Acts.toLayer({ "test/Act": ({ name }) => acts[name] ?? Effect.void })
+
+const layer = TaskDispatcher.layer.pipe(Layer.provideMerge(Pools.layer({ one: 1, two: 2 })))
+const dispatcher = TaskDispatcher.TaskDispatcher
+
+const held = Effect.map(
+  Effect.flatMap(Pools.Pools, ({ status }) => status),
+  (pools) => pools.filter(({ held, waiting }) => held + waiting > 0)
+)
+
+describe("permits of a task", () => {
+  it.effect("come back where the one that is granted when it begins to wait for the next cancels it", () =>
+    Effect.gen(function*() {
+      const clock = yield* Clock.Clock
+      const environment = { clock, deadlines: makeDeadlines(clock) }
+      const [pool, other] = [makePermits(2, clock), makePermits(1, clock)]
+      const own = new Share(environment, { concurrency: 1 })
+      const others = new Share(environment, {}).permitsOf("pool", pool)
+      const done: Array<string> = []
+      const wait = (permits: Permits, name: string, priority: Task.Priority, weight = 1) =>
+        permits.waitUnsafe(weight, priority, name === "returning", () => done.push(name))
+
+      wait(own.permitsOf("other", other), "first", "normal")
+      wait(others, "one of two", "normal")
+      wait(others, "heavy", "high", 2)
+      let cancel = () => {}
+      others.waitUnsafe(1, "low", false, () => cancel())
+      cancel = wait(own.permitsOf("pool", pool), "cancelled", "normal")
+      // What is urgent was served just now, so that the low one is next: once anybody looks.
+      yield* TestClock.adjust(2900)
+      wait(others, "returning", "high")
+      yield* TestClock.adjust(50)
+      others.releaseUnsafe(1)
+      yield* TestClock.adjust(100)
+      own.permitsOf("other", other).releaseUnsafe(1)
+
+      assert.deepStrictEqual(done, ["first", "one of two", "returning"])
+      others.releaseUnsafe(1)
+      others.releaseUnsafe(1)
+      assert.deepStrictEqual(done, ["first", "one of two", "returning", "heavy"])
+      others.releaseUnsafe(2)
+      assert.deepStrictEqual([pool.held, pool.waiting, other.held], [0, 0, 0])
+      assert.isTrue(own.permitsOf("pool", pool).tryTakeUnsafe(1))
+    }))
+
+  it.effect("come back where one that begins at the same time cancels it", () =>
+    Effect.gen(function*() {
+      const { limited } = yield* dispatcher
+      const first = yield* limited({ tasksPerSecond: 1 })
+      const second = yield* limited({ tasksPerSecond: 1 })
+      const victim: { cancel: Effect.Effect<void> } = { cancel: Effect.void }
+      const acts = acting({ cancels: Effect.suspend(() => victim.cancel), sleeps: Effect.sleep("1 hour") })
+      yield* first.runEffect(Effect.void)
+      yield* second.runEffect(Effect.void)
+      yield* first.dispatch(Act, { name: "cancels" }).pipe(Effect.provide(acts))
+      yield* settle
+      const handle = yield* second.dispatch(Act, { name: "sleeps" }).pipe(Effect.provide(acts))
+      yield* settle
+      victim.cancel = handle.cancel
+      yield* TestClock.adjust("3 seconds")
+      assert.deepStrictEqual(yield* handle.await, { _tag: "Cancelled" })
+      assert.deepStrictEqual(yield* held, [])
+    }).pipe(Effect.scoped, Effect.provide(layer)))
+
+  it.effect("are not taken back for a task that has ended", () =>
+    Effect.gen(function*() {
+      const { runEffect } = yield* dispatcher
+      const task = Effect.gen(function*() {
+        const { runEffect } = yield* dispatcher
+        // It outlives the task, and comes back when another has its permit.
+        yield* Effect.forkDetach(runEffect(Effect.sleep("1 second"), { pool: "io" }))
+        yield* Effect.sleep("2 seconds")
+      })
+      const running = yield* Effect.forkScoped(runEffect(task, { pool: "one" }))
+      yield* settle
+      const other = yield* Effect.forkScoped(runEffect(Effect.sleep("5 seconds"), { pool: "one" }))
+      yield* TestClock.adjust("3 seconds")
+      yield* Fiber.join(running)
+      yield* TestClock.adjust("10 seconds")
+      yield* Fiber.join(other)
+      assert.deepStrictEqual(yield* held, [])
+    }).pipe(Effect.scoped, Effect.provide(layer)))
+
+  it.effect("are given back by as many tasks as wait for one, without a stack that grows", () =>
+    Effect.gen(function*() {
+      const { runEffect } = yield* dispatcher
+      const first = yield* Effect.forkScoped(runEffect(Effect.sleep("1 second"), { pool: "one" }))
+      yield* settle
+      const others = yield* Effect.forkScoped(
+        Effect.forEach(Array.from({ length: 20_000 }), () => runEffect(Effect.void, { pool: "one" }), {
+          concurrency: "unbounded",
+          discard: true
+        })
+      )
+      yield* TestClock.adjust("2 seconds")
+      yield* Fiber.join(first)
+      yield* Fiber.join(others)
+      assert.deepStrictEqual(yield* held, [])
+    }).pipe(Effect.scoped, Effect.provide(layer)))
+})
+
+describe("a rate", () => {
+  it.effect("is not lost to those who stop waiting for it", () =>
+    Effect.gen(function*() {
+      const began: Array<number> = []
+      const { dispatchMany } = yield* Effect.flatMap(dispatcher, ({ limited }) => limited({ tasksPerSecond: 1 }))
+      const note = Effect.flatMap(Clock.currentTimeMillis, (now) => Effect.sync(() => began.push(now)))
+      const handles = yield* dispatchMany(Act, Array.from({ length: 10 }, () => ({ name: "note" }))).pipe(
+        Effect.provide(acting({ note }))
+      )
+      yield* TestClock.adjust("1500 millis")
+      for (let i = 0; i < 20; i++) {
+        yield* Effect.forEach(handles, ({ pause }) => pause)
+        yield* settle
+        yield* Effect.forEach(handles, ({ resume }) => resume)
+        yield* settle
+      }
+      yield* TestClock.adjust("1 minute")
+      assert.deepStrictEqual(began, [0, 1000, 2000, 3000, 4000, 5000, 6000, 7000, 8000, 9000])
+    }).pipe(Effect.scoped, Effect.provide(layer)))
+
+  it.effect("of bytes lets a task go that is asked to stop", () =>
+    Effect.gen(function*() {
+      const { dispatch } = yield* Effect.flatMap(dispatcher, ({ limited }) => limited({ bytesPerSecond: 1 }))
+      const ends: Array<string> = []
+      const move = Effect.andThen(TaskDispatcher.throttle(10_000), TaskDispatcher.throttle(10_000)).pipe(
+        Effect.andThen(Effect.sync(() => ends.push("at a safe point"))),
+        Effect.onInterrupt(() => Effect.sync(() => ends.push("interrupted")))
+      )
+      const handle = yield* dispatch(Act, { name: "move" }).pipe(Effect.provide(acting({ move })))
+      yield* TestClock.adjust("1 second")
+      assert.deepStrictEqual(ends, [])
+      yield* handle.pause
+      yield* settle
+      assert.deepStrictEqual(ends, ["at a safe point"])
+    }).pipe(Effect.scoped, Effect.provide(layer)))
+})
+
+describe("a limit", () => {
+  it.effect("that would let nothing run, or is of a pool that there is not, is refused", () =>
+    Effect.gen(function*() {
+      const { limited } = yield* dispatcher
+      const refused: ReadonlyArray<readonly [LimitedTaskDispatcher.Limits, string]> = [
+        [{ concurrency: 0 }, "A limit of 0 for \"concurrency\""],
+        [{ concurrency: Number.NaN }, "A limit of NaN for \"concurrency\""],
+        [{ permits: { io: Number.NaN } }, "A limit of NaN for \"io\""],
+        [{ tasksPerSecond: 0 }, "A limit of 0 for \"tasksPerSecond\""],
+        [{ bytesPerSecond: -1 }, "A limit of -1 for \"bytesPerSecond\""],
+        [{ permits: { netwrok: 2 } }, "There is no pool \"netwrok\", only"]
+      ]
+      for (const [limits, why] of refused) assert.include(String(yield* Effect.exit(limited(limits))), why)
+    }).pipe(Effect.scoped, Effect.provide(layer)))
+})
