@@ -8,8 +8,10 @@ import { JobManagerError, JobNotCompleted } from "@fanout/core/JobManager"
 import * as JobStore from "@fanout/core/JobStore"
 import type { JobStoreError } from "@fanout/core/JobStoreError"
 import { layerSqlite } from "@fanout/core/node"
+import { TaskDispatcher } from "@fanout/core/TaskDispatcher"
 import { settle } from "@fanout/core/testing"
 import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as Schedule from "effect/Schedule"
@@ -192,6 +194,33 @@ const suite = <E>(backend: string, store: Layer.Layer<JobStore.JobStore, E>) =>
           ([left, right]) => left + right
         )
     )
+
+    test("leave the permits of the tasks that wait for them to their own", () =>
+      Effect.gen(function*() {
+        const Busy = Job.make("test/Busy", { success: Schema.Number })
+        const busy = Busy.toLayer(() =>
+          Effect.flatMap(TaskDispatcher, ({ runEffect }) => runEffect(Effect.as(sleep(100), 1), { pool: "cpu" }))
+        )
+        const Waiting = Job.make("test/Waiting", { success: Schema.Number })
+        const waiting = Waiting.toLayer(() =>
+          Effect.gen(function*() {
+            const { runEffect } = yield* TaskDispatcher
+            const ones = yield* Effect.forEach(
+              // As many as there are permits.
+              ["a", "b"],
+              (name) => runEffect(ChildJobs.run(name, Busy, undefined), { pool: "cpu" }),
+              { concurrency: "unbounded" }
+            )
+            return ones.length
+          }).pipe(Effect.catchTags({ JobNotCompleted: Effect.die, JobManagerError: Effect.die }))
+        )
+        const one = yield* process([Waiting, Busy], Layer.merge(waiting, busy))
+        const { await: ended } = yield* one.jobs.start(Waiting, undefined)
+        const running = yield* Effect.forkScoped(ended)
+        yield* pass(10_000)
+
+        assert.deepStrictEqual(running.pollUnsafe(), Exit.succeed(2))
+      }))
 
     for (const concurrency of [1, 2]) {
       test(`leave places to each other, any number of generations in ${concurrency}`, () =>

@@ -11,6 +11,7 @@ import { ActiveJobDiffers, JobManagerError } from "../../JobManagerError.ts"
 import type { JobRecord } from "../../JobRecord.ts"
 import * as JobState from "../../JobState.ts"
 import type { JobStoreError } from "../../JobStoreError.ts"
+import { waitForOthers } from "../dispatcher/slot.ts"
 import { type Change, step, update } from "./change.ts"
 import { described, newRecord } from "./control.ts"
 import type { Run } from "./runtime.ts"
@@ -31,8 +32,12 @@ export class Children extends Context.Service<Children, {
 
 export const make = (run: Run): Children["Service"] => ({
   start: (name, job, payload, priority) => start(run, name, job, payload, priority ?? run.record.priority),
-  await: (id) => run.place.without(Effect.raceFirst(awaitJob(run.runtime, id), stopped))
+  await: (id) => withoutAny(run, awaitJob(run.runtime, id))
 })
+
+/** Waits without the place of the run, and without the permits of the task; takes these last, as tasks do. */
+const withoutAny = <A, E>({ place }: Run, wait: Effect.Effect<A, E>): Effect.Effect<A, E | Interrupted> =>
+  waitForOthers(place.without(Effect.raceFirst(wait, stopped)))
 
 const start = Effect.fnUntraced(function*(run: Run, name: string, job: Job.Any, payload: unknown, priority: number) {
   const { lease, record: parent, runtime } = run
@@ -61,7 +66,7 @@ const start = Effect.fnUntraced(function*(run: Run, name: string, job: Job.Any, 
     }
     if (isOlder(found, attempt) && Option.contains(found.request, "Cancel")) {
       // It belongs to an attempt that is over, and ends with it.
-      yield* run.place.without(Effect.raceFirst(changed.wait(version, timing.pollMillis), stopped))
+      yield* withoutAny(run, changed.wait(version, timing.pollMillis))
       continue
     }
     yield* update(store, found.id, (child, now) => Effect.succeed(askedAgain(child, asking, now)))
