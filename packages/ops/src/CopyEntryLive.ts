@@ -311,6 +311,9 @@ const copy = (payload: Payload): Ending<never> =>
     JobStoreError: (error) => Effect.fail(failed(error, payload.source))
   })
 
+/** So much is copied until others may have the rest, and no more than the bandwidth has for a tenth of a second. */
+const mostBytes = 2 ** 24
+
 /** Has files of a folder copied, by what is known of it here. */
 const copyFiles = <E, R>(
   entry: Payload,
@@ -330,6 +333,7 @@ const copyFiles = <E, R>(
       keeps: Array.from(keeps),
       avoid,
       leavesSame: conflict === "changed",
+      mostBytes: yield* TaskDispatcher.pieceBytes(mostBytes),
       ...checksums === undefined ? {} : { checksums }
     }
     const copied = yield* by(payload, entry)

@@ -30,9 +30,6 @@ const bufferBytes = 2 ** 18
 /** Buffers that are not in use: to make one takes longer than to fill it with a small file. */
 const spare: Array<Uint8Array> = []
 
-/** So much is copied until others may have the rest. */
-const mostBytes = 2 ** 24
-
 const setIdBits = 0o6000
 
 /** A copy that has no name yet. */
@@ -93,7 +90,8 @@ class Copying implements Files.Copier {
   }
 
   readonly mayGoOn = (): boolean =>
-    !this.isFull && this.held.length < this.limit && (this.isInFile || (this.bytes < mostBytes && !this.isHopeless)) &&
+    !this.isFull && this.held.length < this.limit &&
+    (this.isInFile || (this.bytes < this.payload.mostBytes && !this.isHopeless)) &&
     this.mayWork()
 
   begin(stat: Files.FileStat): boolean {
@@ -231,7 +229,7 @@ const copyIn = Effect.fnUntraced(function*(payload: Payload, copying: Copying) {
 const nothing = { copied: 0, linked: 0, unchanged: 0, left: 0, bytes: 0 }
 
 /**
- * Copies files, here, until it is asked to stop or has copied 16 MiB.
+ * Copies files, here, until it is asked to stop or has copied as much as it may.
  *
  * @category running
  * @since 0.1.0

@@ -151,7 +151,9 @@ export const CopyFiles = Task.make("@fanout/ops/CopyFiles", {
     /** Files that are not copied, whatever they are called. */
     avoid: Schema.Array(Schema.Struct({ device: Schema.BigInt, inode: Schema.BigInt })),
     /** By what they are hashed on their way, if they are. */
-    checksums: Schema.optionalKey(HashAlgorithm)
+    checksums: Schema.optionalKey(HashAlgorithm),
+    /** Once so much is copied, the rest is left. */
+    mostBytes: Schema.Natural
   },
   success: CopiedFiles,
   key: ({ source }) => FilePath.display(source),

@@ -4,6 +4,7 @@
  * @since 0.1.0
  */
 import * as Interrupter from "@fanout/core/Interrupter"
+import * as TaskDispatcher from "@fanout/core/TaskDispatcher"
 import * as Effect from "effect/Effect"
 import { CopyError, Reason } from "./CopyError.ts"
 import type { CopyOptions } from "./CopyOptions.ts"
@@ -37,6 +38,7 @@ const pump = Effect.fnUntraced(function*(
   // Not cleared first: only what was read into it is written.
   const buffer = Buffer.allocUnsafeSlow(bufferBytes(stat.sizeBytes))
   for (let sizeBytes = 0;;) {
+    yield* TaskDispatcher.throttle(Math.min(Math.max(stat.sizeBytes - sizeBytes, 0), buffer.length))
     const length = yield* onSource(from.read(buffer))
     if (length === 0) return { strategy: "whole", sizeBytes }
     const piece = length === buffer.length ? buffer : buffer.subarray(0, length)

@@ -2,8 +2,12 @@ import { assert, describe, it } from "@effect/vitest"
 import * as Interrupter from "@fanout/core/Interrupter"
 import * as JobId from "@fanout/core/JobId"
 import * as Lease from "@fanout/core/Lease"
+import * as LimitedTaskDispatcher from "@fanout/core/LimitedTaskDispatcher"
+import * as Pools from "@fanout/core/Pools"
 import * as Progress from "@fanout/core/Progress"
 import * as TaskCheckpoint from "@fanout/core/TaskCheckpoint"
+import * as TaskDispatcher from "@fanout/core/TaskDispatcher"
+import { settle } from "@fanout/core/testing"
 import * as CopyOptions from "@fanout/ops/CopyOptions"
 import * as CopyRouter from "@fanout/ops/CopyRouter"
 import * as FilePath from "@fanout/ops/FilePath"
@@ -15,6 +19,7 @@ import * as TemporaryName from "@fanout/ops/TemporaryName"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
+import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import type * as Schema from "effect/Schema"
 import * as TestClock from "effect/testing/TestClock"
@@ -70,13 +75,14 @@ class World {
       readonly isVerified?: boolean
       readonly checksums?: HashAlgorithm
       readonly isHeld?: () => boolean
+      readonly interrupter?: Interrupter.Interrupter & { readonly requestUnsafe: (reason: Interrupter.Reason) => void }
     } = {}
   ) {
     const { before = () => Effect.void, checksums, isHeld = () => true } = options
+    const { interrupter = Interrupter.makeUnsafe() } = options
     const { isVerified = false, placing = "replace" } = options
     this.reads = 0
     this.token++
-    const interrupter = Interrupter.makeUnsafe()
     let writes = 0
     const files = FaultyFiles.intercept(MemoryFiles.make(this.disk), (call, path) =>
       Effect.suspend(() => {
@@ -305,7 +311,7 @@ describe("large files", () => {
       for (const isVerified of [false, true]) {
         const world = new World()
         world.disk.sharesBlocks = true
-        world.disk.copiesByItself = true
+        world.disk.sharesBlocks = true
         const before: FaultyFiles.Before = (call) =>
           Effect.sync(() => {
             if (call === "fadvise") world.disk.syncAll()
@@ -330,4 +336,54 @@ describe("large files", () => {
         world.assertCopied()
       }
     }))
+})
+
+describe("files that are copied at a rate", () => {
+  const atRate = (bytesPerSecond: number) =>
+    LimitedTaskDispatcher.layer({ bytesPerSecond }).pipe(
+      Layer.provide(TaskDispatcher.layer),
+      Layer.provide(Pools.layer())
+    )
+
+  it.effect("have it from the first second on, however many there are", () =>
+    Effect.gen(function*() {
+      const worlds = Array.from({ length: 8 }, () => new World())
+      yield* Effect.forEach(worlds, (world) => Effect.forkScoped(world.run()), { discard: true })
+      yield* settle
+      for (let second = 1; second <= 3; second++) {
+        yield* TestClock.adjust("1 second")
+        const moved = worlds.reduce((sum, { bytes }) => sum + bytes, 0) / mebi
+        assert.isAtLeast(moved, 8 * second - 1)
+        assert.isAtMost(moved, 8 * second + 2)
+      }
+    }).pipe(Effect.scoped, Effect.provide(atRate(8 * mebi))))
+
+  it.effect("stop at once while they wait, and lose nothing", () =>
+    Effect.gen(function*() {
+      const world = new World()
+      const interrupter = Interrupter.makeUnsafe()
+      const running = yield* Effect.forkScoped(world.run(Infinity, { interrupter }))
+      yield* settle
+      yield* TestClock.adjust("5500 millis")
+      interrupter.requestUnsafe("Pause")
+      yield* settle
+      const exit = running.pollUnsafe() ?? assert.fail("it still waits")
+      assert.isTrue(Exit.isSuccess(exit) && Exit.isFailure(exit.value))
+      assert.closeTo(world.bytes, 5.5 * mebi, 0.3 * mebi)
+      const again = yield* Effect.forkScoped(world.run())
+      yield* settle
+      yield* TestClock.adjust("7 seconds")
+      assert.isDefined(again.pollUnsafe())
+      assert.strictEqual(world.bytes, pieces * mebi)
+      world.assertCopied()
+    }).pipe(Effect.scoped, Effect.provide(atRate(mebi))))
+
+  it.effect("take no time where only their blocks are shared", () =>
+    Effect.gen(function*() {
+      for (let i = 0; i < 3; i++) {
+        const world = new World()
+        world.disk.sharesBlocks = true
+        assert.isTrue(Exit.isSuccess(yield* world.run()))
+      }
+    }).pipe(Effect.provide(atRate(1000))))
 })

@@ -6,7 +6,6 @@
 import type * as Interrupter from "@fanout/core/Interrupter"
 import * as Lease from "@fanout/core/Lease"
 import * as Progress from "@fanout/core/Progress"
-import * as TaskDispatcher from "@fanout/core/TaskDispatcher"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import { CopyError, Reason } from "../CopyError.ts"
@@ -67,7 +66,7 @@ const count = (counted: Counted) => (copied: number): Effect.Effect<void> =>
     const more = copied - counted.bytes
     if (more <= 0) return Effect.void
     counted.bytes = copied
-    return Effect.andThen(Progress.add("bytes", more), TaskDispatcher.throttle(more))
+    return Progress.add("bytes", more)
   })
 
 /** Whether a file was written to while it was read, as far as its size and time tell. */

@@ -32,6 +32,8 @@ class Content {
   /** How it was copied, or is being copied. */
   way: "reflink" | "kernel" | "chunked" = "kernel"
   private flushed = 0
+  /** What may be moved still, of what was waited for. */
+  private unused = 0
   private flushedAt = 0
   private flushing: Fiber.Fiber<void> | undefined
   private flushFailed: FilesError | undefined
@@ -97,15 +99,28 @@ class Content {
   /** Copies up to this place, or up to the end of the source if that comes before. */
   readonly copyTo = Effect.fnUntraced({ self: this }, function*(this: Content, end: number) {
     while (this.bytes < end) {
-      // An owner that comes after this one goes on with the same file.
-      yield* Lease.check
-      const length = yield* this.piece(yield* TaskDispatcher.pieceBytes(end - this.bytes))
+      const most = Math.min(end - this.bytes, this.way === "kernel" ? pieceBytes.kernel : pieceBytes.memory)
+      const length = yield* this.piece(yield* this.allowed(yield* TaskDispatcher.pieceBytes(most)))
       if (length === 0) return
+      this.unused -= length
       yield* this.passed(length)
       yield* this.flushNowAndThen
       yield* Interrupter.check
     }
   })
+
+  /** Waits until so much may be moved. What was not, of what was waited for before, counts: a piece may be shorter. */
+  private allowed(most: number): Effect.Effect<number, Interrupter.Interrupted> {
+    const more = Math.max(most - this.unused, 0)
+    this.unused += more
+    return TaskDispatcher.throttle(more).pipe(
+      // What waits for its bandwidth is let go when it is to stop.
+      Effect.andThen(Interrupter.check),
+      // An owner that comes after this one goes on with the same file.
+      Effect.andThen(Lease.check),
+      Effect.as(most)
+    )
+  }
 
   /** Counts what was copied, or is a hole, and keeps how far it has come. */
   private passed(length: number): Effect.Effect<void> {
