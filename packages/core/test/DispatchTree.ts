@@ -23,6 +23,16 @@ import { asRun, runningJob } from "./fanOutHarness.ts"
 
 const int = (minimum: number, maximum: number) => Schema.Int.check(Schema.isBetween({ minimum, maximum }))
 
+const Priority = Schema.Literals(["critical", "high", "normal", "low"])
+
+/** What the tasks of a task may use together. */
+const Limits = Schema.Struct({
+  concurrency: Schema.optionalKey(int(1, 3)),
+  permits: Schema.Struct({ a: Schema.optionalKey(int(1, 3)), b: Schema.optionalKey(int(1, 3)) }),
+  priority: Schema.optionalKey(Priority)
+})
+type Limits = typeof Limits.Type
+
 /** One task of a tree. */
 const Node = Schema.Struct({
   /** Which of the nodes before it starts it, the program among them. */
@@ -31,7 +41,9 @@ const Node = Schema.Struct({
   start: Schema.Literals(["run", "dispatch", "background", "paused", "cancelled", "fanOut"]),
   kind: Schema.Literals(["Light", "Heavy", "Huge", "Timed"]),
   pool: Schema.Literals(["a", "b"]),
-  priority: Schema.Literals(["critical", "high", "normal", "low"]),
+  priority: Priority,
+  /** To what its children are narrowed, by one dispatcher for all its attempts. */
+  narrows: Schema.NullOr(Limits),
   /** What it does before it starts its children and again after them. */
   work: Schema.Literals(["nothing", "yields", "sleeps", "checks", "waits", "hangs"]),
   children: Schema.Literals(["together", "inTurn", "raced"]),
@@ -47,7 +59,8 @@ export const Tree = Schema.Struct({
   nodes: Schema.Array(Node).check(Schema.isMaxLength(16)),
   actions: Schema.Array(Schema.Struct({
     after: int(0, 12),
-    what: Schema.Literals(["pauseAll", "resumeAll", "pause", "resume", "cancel", "abort"]),
+    what: Schema.Literals(["pauseAll", "resumeAll", "pause", "resume", "cancel", "abort", "resize"]),
+    /** Which task; of `resize` the pool and its new size. */
     at: int(0, 15)
   })).check(Schema.isMaxLength(8)),
   /** Why the whole job is stopped at last, if it is. */
@@ -108,6 +121,34 @@ const fold = (asks: ReadonlyArray<Ask>): Interrupter.Reason | undefined =>
     undefined
   )
 
+/** Permits that are in use, as far as somebody bounds them: of the pools, or of what a dispatcher is narrowed to. */
+class Uses {
+  readonly name: string
+  readonly sizes: { a: number; b: number; tasks: number }
+  readonly around: Uses | undefined
+  private readonly held = { a: 0, b: 0, tasks: 0 }
+
+  constructor(name: string, { a = Infinity, b = Infinity, tasks = Infinity }: Partial<Uses["sizes"]>, around?: Uses) {
+    this.name = name
+    this.sizes = { a, b, tasks }
+    this.around = around
+  }
+
+  /** Takes or gives back what a node weighs; tells where that is more than there is and not alone either. */
+  hold(node: Pick<Node, "kind" | "pool">, sign: 1 | -1): ReadonlyArray<string> {
+    const { kind, pool } = node
+    const over: Array<string> = []
+    for (const [what, weight] of [["tasks", 1], [pool, weights[kind]]] as const) {
+      const before = this.held[what]
+      this.held[what] += sign * weight
+      if (sign === 1 && before > 0 && before + weight > this.sizes[what]) {
+        over.push(`${before + weight} of ${this.sizes[what]} ${what} of ${this.name}`)
+      }
+    }
+    return [...over, ...this.around?.hold(node, sign) ?? []]
+  }
+}
+
 /** One attempt of a task: what was asked of it, worked out apart from the signals of the runtime. */
 class Attempt {
   readonly asks: Array<Ask>
@@ -154,6 +195,7 @@ class Attempt {
 /** One start of a node, which may be attempted often. */
 interface Start {
   readonly n: number
+  readonly uses: Uses
   readonly caller: Attempt | undefined
   readonly live: Set<Attempt>
   readonly asks: Array<Ask>
@@ -192,7 +234,9 @@ class Watch {
   }
   readonly starts: Array<Start> = []
   readonly live = new Set<Attempt>()
-  private readonly held = { a: 0, b: 0 }
+  readonly uses: Uses
+  /** By node: the dispatcher of its children. */
+  private readonly narrowed = new Map<number, readonly [TaskDispatcher.TaskDispatcher["Service"], Uses]>()
   /** Whether the program has ended: what it left behind is interrupted, and nobody has asked it to stop. */
   over = false
   stopped: Ask | undefined
@@ -201,6 +245,7 @@ class Watch {
 
   constructor(tree: Tree) {
     this.tree = tree
+    this.uses = new Uses("the pools", tree.sizes)
   }
 
   get layer() {
@@ -218,8 +263,8 @@ class Watch {
     return node
   }
 
-  newStart(n: number, caller: Attempt | undefined): number {
-    return this.starts.push({ n, caller, live: new Set(), asks: [], handle: undefined, wanted: "run" }) - 1
+  newStart(n: number, caller: Attempt | undefined, uses = this.uses): number {
+    return this.starts.push({ n, uses, caller, live: new Set(), asks: [], handle: undefined, wanted: "run" }) - 1
   }
 
   /** Notes what is asked of a start. */
@@ -228,12 +273,6 @@ class Watch {
       start.asks.push({ at, reason })
       for (const attempt of start.live) attempt.asks.push({ at, reason })
     })
-  }
-
-  private hold({ kind, pool }: Node, sign: 1 | -1): void {
-    const size = this.tree.sizes[pool]
-    this.held[pool] += sign * Math.min(weights[kind], size)
-    if (this.held[pool] > size) this.seen.overdrawn.push(`${this.held[pool]} of ${size} permits of ${pool}`)
   }
 
   // -- handlers
@@ -248,7 +287,7 @@ class Watch {
     const node: Node = start.caller === undefined && planned.start === "fanOut" ? { ...planned, pool: "a" } : planned
     let holds = false
     const hold = (wanted: boolean) => {
-      if (holds !== wanted) this.hold(node, wanted ? 1 : -1)
+      if (holds !== wanted) this.seen.overdrawn.push(...start.uses.hold(node, wanted ? 1 : -1))
       holds = wanted
     }
     return Effect.acquireUseRelease(
@@ -263,18 +302,23 @@ class Watch {
         hold(true)
         return attempt
       }),
-      (attempt) => this.body(n, node, attempt, hold),
+      (attempt) => this.body(n, node, attempt, hold, start.uses),
       (attempt, exit) => this.leave(n, attempt, exit, start, hold)
     )
   }
 
-  private body(n: number, node: Node, attempt: Attempt, hold: (wanted: boolean) => void) {
+  private body(n: number, node: Node, attempt: Attempt, hold: (wanted: boolean) => void, uses: Uses) {
     const children = this.childrenOf(n)
     return Effect.gen({ self: this }, function*() {
       yield* work(node)
       if (children.length > 0) {
         hold(false)
-        const exit = yield* Effect.exit(this.startAll(children, node.children, attempt))
+        const [dispatcher, own] = yield* this.narrow(n, node.narrows, uses)
+        const exit = yield* Effect.exit(
+          this.startAll(children, node.children, attempt, own).pipe(
+            Effect.provideService(TaskDispatcher.Current, Option.some(dispatcher))
+          )
+        )
         // A task that is to stop may come to its safe point without permits.
         if (Exit.isSuccess(exit) && attempt.reasonsAt(yield* Clock.currentTimeMillis)[0] === undefined) hold(true)
         yield* exit
@@ -327,10 +371,30 @@ class Watch {
 
   // -- starting
 
-  startAll(children: ReadonlyArray<number>, how: Node["children"], caller: Attempt | undefined) {
+  /** The dispatcher of a node's children, and what it is bounded by. */
+  private narrow(n: number, limits: Limits | null, around: Uses) {
+    return Effect.gen({ self: this }, function*() {
+      const known = this.narrowed.get(n)
+      if (known !== undefined) return known
+      const dispatcher = yield* Effect.orDie(Effect.fromOption(yield* TaskDispatcher.Current))
+      const { concurrency: tasks = Infinity, permits = {} } = limits ?? {}
+      const made = limits === null
+        ? [dispatcher, around] as const
+        : [yield* dispatcher.limited(limits), new Uses(`the children of ${n}`, { ...permits, tasks }, around)] as const
+      this.narrowed.set(n, made)
+      return made
+    })
+  }
+
+  startAll(
+    children: ReadonlyArray<number>,
+    how: Node["children"],
+    caller: Attempt | undefined,
+    uses = this.uses
+  ) {
     const begun = children.map((n) => {
-      const id = this.newStart(n, caller)
-      return { id, effect: this.startOne(n, id, caller) }
+      const id = this.newStart(n, caller, uses)
+      return { id, effect: this.startOne(n, id, caller, uses) }
     })
     if (how === "inTurn") return Effect.forEach(begun, ({ effect }) => effect, { discard: true })
     if (how === "together") {
@@ -353,7 +417,12 @@ class Watch {
     })
   }
 
-  private startOne(n: number, id: number, caller: Attempt | undefined): Effect.Effect<void, Interrupter.Interrupted> {
+  private startOne(
+    n: number,
+    id: number,
+    caller: Attempt | undefined,
+    uses: Uses
+  ): Effect.Effect<void, Interrupter.Interrupted> {
     const node = this.node(n)
     return Effect.gen({ self: this }, function*() {
       const dispatcher = yield* Effect.orDie(Effect.fromOption(yield* TaskDispatcher.Current))
@@ -364,7 +433,7 @@ class Watch {
         return yield* this.checkRun(n, exit, caller)
       }
       // Dispatched tasks are their own masters.
-      const start: Start = { n, caller: undefined, live: new Set(), asks: [], handle: undefined, wanted: "run" }
+      const start: Start = { n, uses, caller: undefined, live: new Set(), asks: [], handle: undefined, wanted: "run" }
       this.starts[id] = start
       const handle: Handle = yield* dispatcher.dispatch(task, payload, node)
       start.handle = handle
@@ -507,6 +576,7 @@ const work = ({ kind, work }: Node): Effect.Effect<void, Interrupter.Interrupted
 export const run = (id: string, tree: Tree): Effect.Effect<Seen, unknown, JobStore.JobStore> =>
   Effect.scoped(Effect.gen(function*() {
     const watch = new Watch(tree)
+    const pools = yield* Pools.Pools
     yield* watch.build
     yield* runningJob(id)
     // A clock that was never moved interrupts a finalizer that sleeps, to warn of it.
@@ -528,7 +598,11 @@ export const run = (id: string, tree: Tree): Effect.Effect<Seen, unknown, JobSto
       yield* TestClock.adjust(after * 10 + 3)
       if (what === "pauseAll") yield* each("pause")
       else if (what === "resumeAll") yield* each("resume")
-      else {
+      else if (what === "resize") {
+        const pool = at < 8 ? "a" : "b"
+        watch.uses.sizes[pool] = at % 4 + 1
+        yield* pools.resize(pool, at % 4 + 1)
+      } else {
         const handles = watch.starts.filter(({ handle }) => handle !== undefined)
         const start = handles[at % Math.max(1, handles.length)]
         if (start !== undefined) yield* Effect.forkChild(watch.act(start, what))
