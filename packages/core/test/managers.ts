@@ -14,6 +14,7 @@ import * as Scope from "effect/Scope"
 /** A process: a manager in a scope of its own, on the store of the test. */
 export interface Process {
   readonly jobs: JobManager.JobManager["Service"]
+  readonly pools: Pools.Pools["Service"]
   /** Shuts it down. */
   readonly close: Effect.Effect<void>
   /** Lets its store answer nothing any more, as to a process that was killed. */
@@ -23,7 +24,8 @@ export interface Process {
 export const process = <const Jobs extends ReadonlyArray<Job.Any>>(
   jobs: Jobs,
   programs: Layer.Layer<Job.ToHandler<Jobs[number]>>,
-  options: Omit<JobManager.Options<Jobs>, "jobs"> = {}
+  options: Omit<JobManager.Options<Jobs>, "jobs"> = {},
+  sizes: Readonly<Record<string, number>> = {}
 ): Effect.Effect<Process, JobStoreError, JobStore.JobStore | Scope.Scope> =>
   Effect.gen(function*() {
     const scope = yield* Scope.fork(yield* Effect.scope)
@@ -39,13 +41,14 @@ export const process = <const Jobs extends ReadonlyArray<Job.Any>>(
     })
     const context = yield* JobManager.layer<Jobs>({ shutdownDeadline: 0, ...options, jobs }).pipe(
       Layer.provide(programs),
-      Layer.provide(Layer.fresh(Pools.layer())),
+      Layer.provideMerge(Layer.fresh(Pools.layer(sizes))),
       Layer.provide(Layer.fresh(OwnerLiveness.layerBlind)),
       Layer.provide(Layer.succeed(JobStore.JobStore, store)),
       Layer.buildWithScope(scope)
     )
     return {
       jobs: Context.get(context, JobManager.JobManager),
+      pools: Context.get(context, Pools.Pools),
       close: Scope.close(scope, Exit.void),
       kill: Effect.sync(() => lives.closeUnsafe())
     }
