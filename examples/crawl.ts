@@ -1,5 +1,5 @@
 /**
- * Crawls a site: every page that its start page leads to, at no more than 50 requests a second.
+ * Crawls a site: every page that its start page leads to. It begins at most 50 a second, 8 at the same time.
  *
  * It shows work that finds more work: each level of the site is a fan-out over a table, and what a level finds is
  * written to that table in the transaction that records it. So a page is fetched once, however often this is killed;
@@ -10,6 +10,7 @@
 import * as FanOut from "@fanout/core/FanOut"
 import * as Job from "@fanout/core/Job"
 import * as JobManager from "@fanout/core/JobManager"
+import * as LimitedTaskDispatcher from "@fanout/core/LimitedTaskDispatcher"
 import { layerOwnerLiveness, layerSqlClient, layerSqlite } from "@fanout/core/node"
 import * as Pools from "@fanout/core/Pools"
 import * as Task from "@fanout/core/Task"
@@ -20,7 +21,6 @@ import * as FetchHttpClient from "effect/http/FetchHttpClient"
 import * as HttpClient from "effect/http/HttpClient"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
-import * as RateLimiter from "effect/persistence/RateLimiter"
 import * as RpcGroup from "effect/rpc/RpcGroup"
 import * as Schedule from "effect/Schedule"
 import * as Schema from "effect/Schema"
@@ -55,29 +55,14 @@ const linksOf = (html: string, page: string): ReadonlyArray<string> => {
   return Array.from(new Set(links.map(String)))
 }
 
-const Handlers = Tasks.toLayer(Effect.gen(function*() {
-  const client = HttpClient.filterStatusOk(yield* HttpClient.HttpClient)
-  // One limiter for all tasks of this process, whichever level they belong to.
-  const limited = yield* RateLimiter.makeWithRateLimiter
-  const politely = limited({
-    key: "site",
-    limit: 50,
-    window: "1 second",
-    algorithm: "token-bucket",
-    onExceeded: "delay"
-  })
-  return {
-    "crawl/FetchPage": ({ url }) =>
-      client.get(url).pipe(
-        Effect.flatMap(({ text }) => text),
-        politely,
-        Effect.map((html) => ({ title: /<title>([^<]*)/i.exec(html)?.[1] ?? "", links: linksOf(html, url) })),
-        Effect.mapError(({ message }) => new PageFailed({ why: message }))
-      )
-  }
-})).pipe(
-  Layer.provide([FetchHttpClient.layer, Layer.provide(RateLimiter.layer, RateLimiter.layerStoreMemory)])
-)
+const Handlers = Tasks.toLayer(Effect.map(HttpClient.HttpClient, (client) => ({
+  "crawl/FetchPage": ({ url }) =>
+    HttpClient.filterStatusOk(client).get(url).pipe(
+      Effect.flatMap(({ text }) => text),
+      Effect.map((html) => ({ title: /<title>([^<]*)/i.exec(html)?.[1] ?? "", links: linksOf(html, url) })),
+      Effect.mapError(({ message }) => new PageFailed({ why: message }))
+    )
+}))).pipe(Layer.provide(FetchHttpClient.layer))
 
 type Fetched = FanOut.Ended<Task.Payload<typeof FetchPage>, Task.Success<typeof FetchPage>>
 
@@ -88,7 +73,7 @@ const Crawl = Job.make("crawl/Crawl", {
   idempotencyKey: ({ start }) => start
 })
 
-const Program = Crawl.toLayer(Effect.fnUntraced(function*({ start }) {
+const crawl = Effect.fnUntraced(function*(start: string) {
   const sql = yield* SqlClient.SqlClient
   const { fanOut } = yield* TaskDispatcher
   yield* sql`CREATE TABLE IF NOT EXISTS pages (
@@ -123,16 +108,25 @@ const Program = Crawl.toLayer(Effect.fnUntraced(function*({ start }) {
 
   const sum = { fetched: 0, failed: 0 }
   for (let level = 0; level < levels; level++) {
-    const { done, failed } = yield* fanOut(`level ${level}`, FetchPage, pages(level), { onCommit: record(level) })
+    const options = { concurrency: 16, onCommit: record(level) }
+    const { done, failed } = yield* fanOut(`level ${level}`, FetchPage, pages(level), options)
     if (done + failed === 0) break
     sum.fetched += done
     sum.failed += failed
   }
   return sum
-}, Effect.catchTag("SqlError", Effect.die))).pipe(Layer.provide(Handlers))
+})
+
+const Program = Crawl.toLayer(({ start }) =>
+  crawl(start).pipe(
+    // All levels together. A page that is tried again is none of the 50: it waits by its schedule.
+    Effect.provide(LimitedTaskDispatcher.layer({ tasksPerSecond: 50, permits: { network: 8 } })),
+    Effect.catchTag("SqlError", Effect.die)
+  )
+).pipe(Layer.provide(Handlers))
 
 const Runtime = JobManager.layer({ jobs: [Crawl] }).pipe(
-  Layer.provide([Layer.provide(Program, layerSqlClient({ filename })), Pools.layer({ network: 8 })]),
+  Layer.provide([Layer.provide(Program, layerSqlClient({ filename })), Pools.layer()]),
   Layer.provide([layerSqlite({ filename }), layerOwnerLiveness])
 )
 
