@@ -148,29 +148,26 @@ describe("examples", () => {
 
   it("draw each picture once, stage after stage", async () => {
     const pictures = path.join(folder, "pictures")
-    const drawn = () =>
-      rows(path.join(pictures, "jobs.db"), "SELECT cursor FROM fanout_outcomes").map((row) =>
-        path.join(pictures, `frame-${String(row["cursor"])}.pgm`)
-      )
-    const acked = await killed(start("images/main.ts", [pictures]), drawn, 20)
-    const identity = (file: string) => {
-      const { ino, mtimeMs } = fs.statSync(file)
-      return { file, ino, mtimeMs }
-    }
-    const before = acked.map(identity)
+    const found = (pattern: string) => fs.globSync(pattern, { cwd: pictures }).toSorted()
+    const modified = (file: string) => fs.statSync(path.join(pictures, file)).mtimeMs
+
+    const drawn = await killed(start("images/main.ts", [pictures]), () => found("frame-*.pgm"), 40)
+    const before = new Map(drawn.map((file) => [file, modified(file)]))
     const lines = await output("images/main.ts", pictures)
 
-    assert.isBelow(acked.length, 160)
-    assert.deepStrictEqual(lines, ["Going on", "160 drawn, 160 shrunk, 4 sheets"])
-    assert.deepStrictEqual(acked.map(identity), before)
-    assert.lengthOf(fs.globSync("{frame,small}-*.pgm", { cwd: pictures }), 320)
-    const sheet = fs.readFileSync(path.join(pictures, "sheet-3.pgm"))
-    assert.strictEqual(sheet.length, "P5 640 300 255\n".length + 640 * 300)
-    assert.isAbove(new Set(sheet).size, 50)
+    assert.isBelow(drawn.length, 160)
+    assert.deepStrictEqual(lines, ["Going on", "160 drawn, 160 shrunk, 4 strips"])
+    // 8 at the same time and 8 unrecorded: so many may be drawn a second time.
+    assert.isAtMost(drawn.filter((file) => modified(file) !== before.get(file)).length, 16)
+    assert.lengthOf(found("{frame,small}-*.pgm"), 320)
+    const strip = fs.readFileSync(path.join(pictures, "strip-3.pgm"))
+    assert.strictEqual(strip.length, "P5 80 2400 255\n".length + 80 * 2400)
+    assert.isAbove(new Set(strip).size, 50)
   })
 
   it("serve jobs that go on by themselves, and hand them back at SIGTERM", async () => {
     const file = path.join(folder, "api.db")
+    const inbox = await mailboxes(6000, (n) => n % 500 === 0)
     const free = createServer()
     const port = await listen(free)
     await once(free.close(), "close")

@@ -1,11 +1,11 @@
 /**
- * Draws 160 pictures, shrinks each, and lays the small ones out on contact sheets, on all cores.
+ * Draws 160 pictures, shrinks each, and joins the small ones to film strips, on all cores.
  *
  * It shows a pipeline: each stage is a fan-out, and a stage begins when the one before it has ended. A stage that has
  * ended costs nothing when the job goes on, and of the one that was under way only what was not recorded is done again.
  * The tasks are in `tasks.ts`, and run on threads by the layer that is provided here; the job does not know.
  *
- * `npx node --conditions=@fanout/source examples/images/main.ts pictures`; then look at `pictures/sheet-0.pgm`.
+ * `npx node --conditions=@fanout/source examples/images/main.ts pictures`; then look at `pictures/strip-0.pgm`.
  */
 import * as FanOut from "@fanout/core/FanOut"
 import * as Job from "@fanout/core/Job"
@@ -20,17 +20,16 @@ import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
-import * as fs from "node:fs"
 import * as path from "node:path"
-import { Draw, LayOut, Shrink, Tasks } from "./tasks.ts"
+import { Draw, Join, Shrink, Tasks } from "./tasks.ts"
 
 const [, , folder = "pictures"] = process.argv
 const frames = 160
-const perSheet = 40
+const perStrip = 40
 
 const Pipeline = Job.make("images/Pipeline", {
   payload: Schema.Struct({ folder: Schema.String }),
-  success: Schema.Struct({ drawn: Schema.Natural, shrunk: Schema.Natural, sheets: Schema.Natural }),
+  success: Schema.Struct({ drawn: Schema.Natural, shrunk: Schema.Natural, strips: Schema.Natural }),
   error: FanOut.FanOutStopped,
   idempotencyKey: ({ folder }) => folder
 })
@@ -43,30 +42,23 @@ const numbered = <A>(count: number, payload: (i: number) => A) => (after: Option
 
 const Program = Pipeline.toLayer(Effect.fnUntraced(function*({ folder }) {
   const { fanOut } = yield* TaskDispatcher
-  const frame = (i: number) => path.join(folder, `frame-${i}.pgm`)
-  const small = (i: number) => path.join(folder, `small-${i}.pgm`)
-  const sheet = (i: number) => path.join(folder, `sheet-${i}.pgm`)
+  const file = (name: string, i: number) => path.join(folder, `${name}-${i}.pgm`)
+  const draw = numbered(frames, (i) => ({ frame: i, to: file("frame", i) }))
+  const shrink = numbered(frames, (i) => ({ from: file("frame", i), to: file("small", i) }))
+  const ofStrip = (i: number) => Array.from({ length: perStrip }, (_, j) => file("small", i * perStrip + j))
+  const join = numbered(frames / perStrip, (i) => ({ from: ofStrip(i), to: file("strip", i) }))
   // A picture takes milliseconds, so few at a time are enough to keep the threads busy, and a crash costs few. A stage
   // that needs all pictures of the one before gives up with it, instead of failing on each that is missing.
-  const options = { concurrency: 8, flushEvery: 8, failures: "failFast", keep: "all" } as const
-  const drawn = yield* fanOut("draw", Draw, numbered(frames, (i) => ({ frame: i, to: frame(i) })), options)
-  const shrunk = yield* fanOut("shrink", Shrink, numbered(frames, (i) => ({ from: frame(i), to: small(i) })), options)
-  const ofSheet = (i: number) => Array.from({ length: perSheet }, (_, j) => small(i * perSheet + j))
-  const sheets = yield* fanOut(
-    "sheets",
-    LayOut,
-    numbered(frames / perSheet, (i) => ({ from: ofSheet(i), to: sheet(i) })),
-    options
-  )
-  return { drawn: drawn.done, shrunk: shrunk.done, sheets: sheets.done }
+  const options = { concurrency: 8, flushEvery: 8, failures: "failFast" } as const
+  const drawn = yield* fanOut("draw", Draw, draw, options)
+  const shrunk = yield* fanOut("shrink", Shrink, shrink, options)
+  const strips = yield* fanOut("join", Join, join, options)
+  return { drawn: drawn.done, shrunk: shrunk.done, strips: strips.done }
 }))
 
-const Threads = ThreadPool.layer(Tasks).pipe(
-  Layer.provide(layerThreads({ module: new URL("./thread.ts", import.meta.url) }))
-)
-
 const Runtime = JobManager.layer({ jobs: [Pipeline] }).pipe(
-  Layer.provide([Layer.provide(Program, Threads), Pools.layer()]),
+  Layer.provide([Layer.provide(Program, ThreadPool.layer(Tasks)), Pools.layer()]),
+  Layer.provide(layerThreads({ module: new URL("./thread.ts", import.meta.url) })),
   Layer.provide([layerSqlite({ filename: path.join(folder, "jobs.db") }), layerOwnerLiveness])
 )
 
@@ -74,9 +66,8 @@ const main = Effect.gen(function*() {
   const manager = yield* JobManager.JobManager
   const job = yield* manager.start(Pipeline, { folder: path.resolve(folder) })
   yield* Console.log(job.started ? "Started" : "Going on")
-  const { drawn, sheets, shrunk } = yield* job.await
-  yield* Console.log(`${drawn} drawn, ${shrunk} shrunk, ${sheets} sheets`)
+  const { drawn, shrunk, strips } = yield* job.await
+  yield* Console.log(`${drawn} drawn, ${shrunk} shrunk, ${strips} strips`)
 })
 
-fs.mkdirSync(folder, { recursive: true })
 await Effect.runPromise(Effect.provide(main, Runtime))
