@@ -14,6 +14,10 @@ const linesWhere = (file: string, matches: (line: string) => boolean): ReadonlyA
 const sources = files("packages/*/src/**/*.ts")
 const code = files("{packages,test,tools,bench,examples,scratchpad}/**/*.{ts,mjs,cjs,js}", "*.ts")
 const unwaiting = files("packages/*/test/**/*.test.ts").filter((file) => !file.endsWith(".live.test.ts"))
+/** Files of each of the programs in `examples`. */
+const examples = Object.entries(
+  Object.groupBy(files("examples/**/*.ts"), (file) => path.basename(file.split("/")[1] ?? "", ".ts"))
+)
 const pages = files("*.md", "docs/**/*.md", "{packages/*,examples,scratchpad}/*.md")
 const libraries = ["core", "ops"]
 /** Modules that users import: everything right in `src`, and all but two of these through the barrel too. */
@@ -157,6 +161,10 @@ describe("Tidy", () => {
     // The brackets keep this line from finding itself.
     const unfinished = /\b(?:TOD[O]|FIXM[E]|HAC[K]|XX[X])\b|\b(?:it|test|describe)\S*\.(?:onl[y]|ski[p]|tod[o])\b/
     assert.deepStrictEqual(linesWhere(file, (line) => unfinished.test(line)), [])
+  })
+
+  it.each(examples)("the example %s has fewer than 150 lines, in all of its files", (_, parts = []) => {
+    assert.isBelow(parts.flatMap((file) => read(file).trimEnd().split("\n")).length, 150)
   })
 
   it.each(unwaiting)("%s takes no real time", (file) => {
