@@ -15,7 +15,7 @@ import * as Files from "./Files.ts"
 import * as HashCache from "./HashCache.ts"
 import { CheckFile, HashFiles, ThreadTasks } from "./HashTask.ts"
 import { checkFile } from "./internal/checkFile.ts"
-import { hashFiles } from "./internal/hashFiles.ts"
+import { hashFiles, isLimited } from "./internal/hashFiles.ts"
 import * as HugeContent from "./internal/hugeContent.ts"
 import { share } from "./internal/sharing.ts"
 import { type Others, QuickFiles } from "./QuickFiles.ts"
@@ -71,14 +71,18 @@ export const layerShared = <E>(
     const hashBy = (payload: Task.Payload<typeof HashFiles>, by: Files.Files["Service"]) =>
       Effect.provideContext(hashFiles(payload), Context.add(services, Files.Files, by))
     return {
-      [HashFiles._tag]: (payload: Task.Payload<typeof HashFiles>) =>
-        shared({
+      [HashFiles._tag]: Effect.fnUntraced(function*(payload: Task.Payload<typeof HashFiles>) {
+        if (yield* isLimited) return yield* hashBy(payload, files)
+        return yield* shared({
           key: payload,
           payload,
           quick: quick === undefined || payload.isAlone === true ? undefined : hashBy(payload, quick),
           slow: hashBy(payload, files)
         }).pipe(
-          Effect.tap(({ sizesBytes }) => TaskDispatcher.throttle(sizesBytes.reduce((sum, bytes) => sum + bytes, 0)))
+          Effect.tap(({ sizesBytes }) => TaskDispatcher.throttle(sizesBytes.reduce((sum, bytes) => sum + bytes, 0))),
+          // Where a rate is set meanwhile, it is for the files that follow.
+          Effect.provideService(TaskDispatcher.Current, Option.none())
         )
+      })
     }
   }))

@@ -3,8 +3,10 @@
  */
 import * as Interrupter from "@fanout/core/Interrupter"
 import * as Progress from "@fanout/core/Progress"
+import * as TaskDispatcher from "@fanout/core/TaskDispatcher"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
 import type * as Files from "../Files.ts"
 import type { FilesError } from "../FilesError.ts"
 import type { HashAlgorithm } from "../HashAlgorithm.ts"
@@ -42,6 +44,7 @@ export const keepTools = (algorithm: HashAlgorithm, tools: Tools): void => {
 /**
  * Reads a file to its end, whatever its size is said to be: those of the kernel say 0. There are as few steps as can
  * be: of a small file they are most of what it takes. Of its bytes, so many as were counted before are not counted.
+ * Where there is a dispatcher, it is asked for each piece.
  */
 const hashContent = (
   file: Files.OpenFile,
@@ -54,21 +57,27 @@ const hashContent = (
     const tools = takeTools(name)
     const { buffer: into, hasher } = tools
     let sizeBytes = 0
-    const read = (): Effect.Effect<Hashed, FilesError | Interrupter.Interrupted> =>
-      Effect.flatMap(file.read(into), (length) => {
+    const readInto = (part: Uint8Array): Effect.Effect<Hashed, FilesError | Interrupter.Interrupted> =>
+      Effect.flatMap(file.read(part), (length) => {
         if (length > 0) {
-          hasher.update(length === into.length ? into : into.subarray(0, length))
+          hasher.update(length === part.length ? part : part.subarray(0, length))
           sizeBytes += length
           const fresh = Math.min(length, sizeBytes - counted)
           if (fresh > 0) reporter.addUnsafe("bytes", fresh)
         }
         // A read that does not fill the buffer has met the end, if that is where it should be.
-        const isOver = length === 0 || (sizeBytes === stat.sizeBytes && length < into.length)
+        const isOver = length === 0 || (sizeBytes === stat.sizeBytes && length < part.length)
         if (!isOver) return Effect.flatMap(Interrupter.check, read)
         const digest = hasher.digest()
         keepTools(name, tools)
         return Effect.succeed({ digest, sizeBytes })
       })
+    const dispatcher = Option.getOrUndefined(Context.get(fiber.context, TaskDispatcher.Current))
+    const read = dispatcher === undefined ? () => readInto(into) : () => {
+      const part = into.subarray(0, dispatcher.bandwidth.pieceUnsafe(into.length))
+      const expected = Math.min(Math.max(stat.sizeBytes - sizeBytes, 0), part.length)
+      return Effect.flatMap(TaskDispatcher.throttle(expected), () => readInto(part))
+    }
     return read()
   })
 

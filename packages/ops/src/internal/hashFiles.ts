@@ -4,6 +4,7 @@
 import * as Interrupter from "@fanout/core/Interrupter"
 import * as Progress from "@fanout/core/Progress"
 import type * as Task from "@fanout/core/Task"
+import * as TaskDispatcher from "@fanout/core/TaskDispatcher"
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
@@ -76,7 +77,11 @@ const hashSampled = Effect.fnUntraced(function*({ file, path, stat }: OpenFile) 
   const contentId = yield* SampledHash.compute(
     tools.hasher,
     sizeBytes,
-    (buffer, offset) => Effect.tap(file.readAt(buffer, offset), (length) => Progress.add("bytes", length))
+    (buffer, offset) =>
+      Effect.tap(
+        file.readAt(buffer, offset),
+        (length) => Effect.andThen(TaskDispatcher.throttle(length), Progress.add("bytes", length))
+      )
   )
   if (Option.isNone(contentId)) return changed(path)
   keepTools("blake3", tools)
@@ -191,10 +196,26 @@ const noted = (outcomes: ReadonlyArray<Outcome>, { cache }: Method): HashedFiles
     : {}
 })
 
-const hashNames = (folder: Files.Folder, names: ReadonlyArray<FilePath.FilePath>, method: Method) =>
-  method.algorithm === "sampled" || method.cache === true || method.isAlone === true
+/** A rate that has more than that for a tenth of a second is none that matters here. */
+const fastBytes = 2 ** 27
+
+/** Whether files are to be read at a rate. It is held by who runs the task alone: on threads nobody knows of it. */
+export const isLimited: Effect.Effect<boolean> = Effect.map(
+  TaskDispatcher.pieceBytes(fastBytes),
+  (most) => most < fastBytes
+)
+
+/** Those that are to be read at a rate are read one by one. */
+const hashNames = Effect.fnUntraced(function*(
+  folder: Files.Folder,
+  names: ReadonlyArray<FilePath.FilePath>,
+  method: Method
+) {
+  const { algorithm, cache, isAlone } = method
+  return yield* (yield* isLimited) || algorithm === "sampled" || cache === true || isAlone === true
     ? Effect.forEach(names, (name) => Effect.andThen(Interrupter.check, hashNamed(folder, name, method)))
-    : hashEach(folder, names, method.algorithm)
+    : hashEach(folder, names, algorithm)
+})
 
 const hashIn = (
   path: FilePath.FilePath,

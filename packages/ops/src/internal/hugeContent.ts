@@ -7,6 +7,7 @@
 import * as Interrupter from "@fanout/core/Interrupter"
 import * as Progress from "@fanout/core/Progress"
 import * as TaskCheckpoint from "@fanout/core/TaskCheckpoint"
+import * as TaskDispatcher from "@fanout/core/TaskDispatcher"
 import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
@@ -79,17 +80,23 @@ class Run {
   }
 
   /** Reads and hashes a piece, and gives its length: 0 at the end of the file. */
-  readonly piece: Effect.Effect<number, FilesError> = Effect.suspend(() => {
+  readonly piece: Effect.Effect<number, FilesError> = Effect.gen({ self: this }, function*() {
+    const most = yield* TaskDispatcher.pieceBytes(pieceBytes)
+    yield* TaskDispatcher.throttle(most)
+    return yield* this.read(this.buffer.subarray(0, most))
+  })
+
+  private read(part: Uint8Array): Effect.Effect<number, FilesError> {
     const started = this.now()
-    return Effect.map(this.file.readAt(this.buffer, this.bytes), (length) => {
+    return Effect.map(this.file.readAt(part, this.bytes), (length) => {
       const read = this.now()
-      this.hasher.update(this.buffer.subarray(0, length))
+      this.hasher.update(part.subarray(0, length))
       this.bytes += length
       this.readNanos += read - started
       this.hashNanos += this.now() - read
       return length
     })
-  })
+  }
 }
 
 /** Hashes the first part; tells whether reading it took so long that the rest is to be hashed by what can be saved. */
