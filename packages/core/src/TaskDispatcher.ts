@@ -37,8 +37,8 @@ export interface DispatchOptions {
  *
  * **Details**
  *
- * `take` waits until nothing is owed, and owes so many bytes then. `pieceUnsafe` is how many to take at once, `most` at
- * most.
+ * `take` waits until nothing is owed, and owes so many bytes then; a negative number is owed no more. `pieceUnsafe` is
+ * how many to take at once, `most` at most.
  *
  * @category models
  * @since 0.1.0
@@ -143,7 +143,8 @@ export const Current: Context.Reference<Option.Option<TaskDispatcher["Service"]>
  * **When to use**
  *
  * Use in handlers, for each piece that is read, written, sent or received. It is how a pool that finds its own size
- * learns how fast long tasks get on.
+ * learns how fast long tasks get on. Where it is not known how much will be moved, ask for the most, and give back the
+ * rest by a negative number.
  *
  * **Gotchas**
  *

@@ -139,6 +139,28 @@ describe("LimitedTaskDispatcher", () => {
     { arbitrary: { runs: 30 } }
   )
 
+  it.effect("moves at its rate also what is asked for as more than it is, and given back", () =>
+    Effect.gen(function*() {
+      let moved = 0
+      const mover = Effect.gen(function*() {
+        while (true) {
+          yield* TaskDispatcher.throttle(1000)
+          yield* Effect.sleep(5)
+          moved += 100
+          yield* TaskDispatcher.throttle(-900)
+        }
+      })
+      const { runEffect } = yield* dispatcher
+      yield* Effect.forEach([1, 2, 3, 4], () => Effect.forkScoped(runEffect(mover)), { discard: true })
+      yield* settle
+      yield* TestClock.adjust("10 seconds")
+      assert.closeTo(moved, 100_000, 5000)
+    }).pipe(
+      Effect.scoped,
+      Effect.provide(LimitedTaskDispatcher.layer({ bytesPerSecond: 10_000 })),
+      Effect.provide(layer)
+    ))
+
   it("refuses a limit that would let nothing run", () => {
     const program = Effect.flatMap(dispatcher, ({ runEffect }) => runEffect(Effect.void)).pipe(
       Effect.provide(LimitedTaskDispatcher.layer({ permits: { io: 0 } })),

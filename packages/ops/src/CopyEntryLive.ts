@@ -314,6 +314,9 @@ const copy = (payload: Payload): Ending<never> =>
 /** So much is copied until others may have the rest, and no more than the bandwidth has for a tenth of a second. */
 const mostBytes = 2 ** 24
 
+/** What small files have, or less: so much is asked for before they are copied. */
+const likelyBytes = 2 ** 16
+
 /** Has files of a folder copied, by what is known of it here. */
 const copyFiles = <E, R>(
   entry: Payload,
@@ -336,8 +339,11 @@ const copyFiles = <E, R>(
       mostBytes: yield* TaskDispatcher.pieceBytes(mostBytes),
       ...checksums === undefined ? {} : { checksums }
     }
+    // All that are copied at the same time ask before: together they would begin with seconds of a rate.
+    const asked = Math.min(payload.mostBytes, names.length * likelyBytes)
+    yield* TaskDispatcher.throttle(asked)
     const copied = yield* by(payload, entry)
-    yield* TaskDispatcher.throttle(copied.bytes)
+    yield* TaskDispatcher.throttle(copied.bytes - asked)
     return EntryCopied.cases.Files.make(copied)
   })
 

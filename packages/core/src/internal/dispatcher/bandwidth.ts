@@ -46,6 +46,11 @@ export class TokenBucket implements Bandwidth {
     Effect.suspend(() => {
       if (this.perMilli === Number.POSITIVE_INFINITY) return Effect.void
       this.settle()
+      if (bytes <= 0) {
+        this.balance -= bytes
+        this.serve()
+        return Effect.void
+      }
       if (this.waiters.size === 0 && this.balance >= 0) {
         this.balance -= bytes
         return Effect.void
