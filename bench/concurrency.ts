@@ -20,7 +20,7 @@ interface Row {
 const rows: Readonly<Record<string, Row>> = {
   small: { folders: 200, files: 20_000, bytes: 4096, fixed: [1, 4, 16, 32] },
   large: { folders: 1, files: 8, bytes: 2 ** 28, fixed: [1, 2, 4, 8, 16] },
-  slow: { folders: 10, files: 400, bytes: 2 ** 20, fixed: [8, 16, 32, 64, 128], delayMillis: 5 }
+  slow: { folders: 10, files: 200, bytes: 2 ** 20, fixed: [16, 32, 64, 128], delayMillis: 5 }
 }
 
 const make = (source: string, { bytes, files, folders }: Row): void => {

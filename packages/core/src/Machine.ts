@@ -65,7 +65,8 @@ export interface PoolSize {
  *
  * **Details**
  *
- * Calls to another machine or to a program wait, most of the time, for one another's answers: the more the better.
+ * Calls to another machine or to a program wait for answers most of the time: the more at once the better, so the most
+ * are tried first. Many copies are over before fewer are found to be worse.
  * Heads that move go back and forth between files that are read at the same time.
  *
  * @category models
@@ -75,8 +76,8 @@ export const filesAtOnce: Readonly<Record<StorageKind, AdaptiveSize>> = {
   memory: { least: 4, first: 16, most: 16 },
   disk: { least: 4, first: 16, most: 16 },
   rotational: { least: 1, first: 4, most: 16 },
-  network: { least: 4, first: 32, most: 128 },
-  userSpace: { least: 4, first: 32, most: 128 }
+  network: { least: 4, first: 128, most: 128 },
+  userSpace: { least: 4, first: 128, most: 128 }
 }
 
 const words: Readonly<Record<StorageKind, string>> = {

@@ -13,7 +13,7 @@ describe("Machine", () => {
     assert.deepStrictEqual([io(), io("memory", "disk"), io("disk", "network"), io("rotational", "disk")], [
       16,
       16,
-      32,
+      123,
       4
     ])
   })
