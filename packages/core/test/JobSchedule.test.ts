@@ -9,6 +9,7 @@ import * as Clock from "effect/Clock"
 import * as Cron from "effect/Cron"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
+import * as Option from "effect/Option"
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
@@ -82,6 +83,25 @@ describe("ticks", () => {
     for (const policy of ["skip", "latest", "all"] as const) {
       assert.deepStrictEqual(due(policy, "2026-03-01T00:59:59Z"), [])
       assert.deepStrictEqual(due(policy, "2026-03-01T01:00:00Z"), ["03-01T01:00"])
+    }
+  })
+
+  it("of the last minute are each run, whatever becomes of missed ones", () => {
+    const often = { cron: "*/10 * * * * *", timeZone: "UTC", nextAt: at("2026-03-01T01:00:00Z") }
+    const count = (policy: "skip" | "latest" | "all", now: string) =>
+      Result.getOrThrow(ticksOf({ ...often, missed: policy }, at(now))).due.length
+
+    for (const policy of ["skip", "latest", "all"] as const) {
+      assert.strictEqual(count(policy, "2026-03-01T01:00:35Z"), 4)
+    }
+    assert.strictEqual(count("latest", "2026-03-01T01:05:35Z"), 1)
+  })
+
+  it("are never those to come, also where the clocks are set forward", () => {
+    const spring = { cron: "*/20 2 * * *", timeZone: "Europe/Berlin", nextAt: at("2026-03-29T01:00:00Z") }
+
+    for (const missed of ["skip", "latest", "all"] as const) {
+      assert.deepStrictEqual(Result.getOrThrow(ticksOf({ ...spring, missed }, spring.nextAt)).due, [spring.nextAt])
     }
   })
 
@@ -183,7 +203,7 @@ const suite = <E>(backend: string, store: Layer.Layer<JobStore.JobStore, E>) =>
         const one = yield* process([Report, Other], programs, { claim: { names: ["test/Other"] } })
         yield* process([Report, Other], programs, { claim: "none" })
         yield* one.jobs.schedule(Report, "r", { name: "s", cron: "* * * * *" })
-        yield* pass(2 * minute)
+        yield* pass(2.5 * minute)
         assert.deepStrictEqual(yield* one.jobs.list(), [])
 
         yield* process([], Layer.empty)
@@ -236,6 +256,26 @@ const suite = <E>(backend: string, store: Layer.Layer<JobStore.JobStore, E>) =>
 
         yield* one.jobs.schedule(Report, "b", { name: "s", cron: "0 5 * * *", missed: "all" })
         assert.deepInclude((yield* one.jobs.schedules)[0], { nextAt: at("2026-03-01T05:00:00Z") })
+      }))
+
+    test("that is the same stays as it is, whatever its payload is made of", () =>
+      Effect.gen(function*() {
+        const Deep = Job.make("test/Deep", {
+          payload: Schema.Struct({
+            paths: Schema.Array(Schema.String),
+            at: Schema.Date,
+            to: Schema.Option(Schema.Int)
+          }),
+          idempotencyKey: () => "k"
+        })
+        const one = yield* process([Deep], Deep.toLayer(() => Effect.void), { claim: "none" })
+        for (let i = 0; i < 2; i++) {
+          const payload = { paths: ["a", "b"], at: new Date(0), to: Option.some(1) }
+          yield* one.jobs.schedule(Deep, payload, { name: "s", cron: "* * * * *", limits: { concurrency: 2 } })
+          yield* pass(minute)
+        }
+
+        assert.deepInclude((yield* one.jobs.schedules)[0], { revision: 1, nextAt: at("2026-03-01T00:01:00Z") })
       }))
 
     test("starts nothing any more once it is removed", () =>

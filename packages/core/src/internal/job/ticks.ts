@@ -38,12 +38,14 @@ export const ticksOf = (
 ): Result.Result<Ticks, string> =>
   Result.map(nextTick({ cron, timeZone }, now), (next) => {
     const parsed = Cron.parseUnsafe(cron, timeZone)
-    const limit = missed === "latest" ? 1 : ticksLimit
-    const since = missed === "skip" ? Math.max(nextAt, now - missedMillis) : nextAt
+    const isMissed = nextAt < now - missedMillis
+    const limit = missed === "latest" && isMissed ? 1 : ticksLimit
+    const since = missed === "skip" && isMissed ? now - missedMillis : nextAt
     const due: Array<number> = []
     // Backwards from now, since there is no end to what may have been missed.
     for (let tick = before(parsed, next); tick >= since && due.length < limit; tick = before(parsed, tick)) {
-      due.unshift(tick)
+      // Where the clocks are set forward, `Cron.prev` gives times that `Cron.next` does not.
+      if (tick <= now) due.unshift(tick)
     }
     return { due, nextAt: next }
   })
