@@ -100,6 +100,8 @@ describe("SqlJobStore", () => {
 
       assert.deepStrictEqual(yield* store.kinds, [{ name: "copy", version: 1 }])
       const id = JobId.make("old")
+      assert.deepInclude(yield* store.get(id), { limits: {}, parent: Option.none() })
+      assert.deepStrictEqual(yield* store.schedules, [])
       for (const [name, checkpoint] of Object.entries(checkpoints)) {
         const own = name.replace(/^checkpoint:/, "")
         const found = yield* Effect.all([store.checkpoint(id, name), store.ownCheckpoint(id, own)])
