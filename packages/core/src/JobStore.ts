@@ -103,10 +103,14 @@ export class JobStore extends Context.Service<JobStore, {
   /**
    * Reads children that are out of step with their parents, at most 100, and what they should do. `Cancel`:
    * those that are active, unless they run and are asked to, of a parent that is over, gone, or asked to cancel.
-   * `Pause`: those that are queued, or run and are asked nothing, of a parent that is paused or asked to pause. `Run`:
-   * those that are paused by their parent, or run and are asked to pause with it, of any other parent.
+   * `Pause`: those that are queued and not asked to cancel, or run and are asked nothing, of a parent that is paused or
+   * asked to pause. `Run`: those that are paused by their parent, or run and are asked to pause with it, of any other
+   * parent.
+   *
+   * Those that are to be cancelled, have run and don't run now are left out but for jobs named in `programs`: they wait
+   * for somebody who can clean up after them, and however many do, others are found.
    */
-  readonly astray: Effect.Effect<ReadonlyArray<Astray>, Errors.JobStoreError>
+  readonly astray: (programs: ReadonlyArray<string>) => Effect.Effect<ReadonlyArray<Astray>, Errors.JobStoreError>
 
   /** Reads all schedules, by their names. */
   readonly schedules: Effect.Effect<ReadonlyArray<JobSchedule>, Errors.JobStoreError>
@@ -279,7 +283,7 @@ export const layerMemory: Layer.Layer<JobStore> = Layer.sync(JobStore, () => {
     insertChild: (record, token) => memory.run(() => memory.insertChild(record, token)),
     child: (parent, name) => memory.run(() => Effect.succeed(memory.child(parent, name))),
     childTags: (parent) => memory.run(() => Effect.succeed(memory.childTags(parent))),
-    astray: memory.run(() => Effect.succeed(memory.astray())),
+    astray: (programs) => memory.run(() => Effect.succeed(memory.astray(programs))),
     schedules: memory.run(() => Effect.succeed(memory.schedulesWhere())),
     schedule: (name) =>
       memory.run(() => Effect.succeed(Option.fromUndefinedOr(memory.schedulesWhere((one) => one.name === name)[0]))),

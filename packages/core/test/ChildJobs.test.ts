@@ -370,7 +370,7 @@ const suite = <E>(backend: string, store: Layer.Layer<JobStore.JobStore, E>) =>
           "parent is cleaned up",
           "slow is cleaned up"
         ])
-        assert.deepStrictEqual(yield* (yield* JobStore.JobStore).astray, [])
+        assert.deepStrictEqual(yield* (yield* JobStore.JobStore).astray([Parent.name, Leaf.name]), [])
       }))
 
     test("are cancelled with a parent whose owner is lost", () =>
@@ -448,6 +448,25 @@ const suite = <E>(backend: string, store: Layer.Layer<JobStore.JobStore, E>) =>
         yield* pass(1000)
 
         assert.deepInclude(yield* states(one), { "test/Parent": "Running", slow: "Paused person" })
+      }))
+
+    test("that are asked to cancel are, also where their owner is lost and their parent paused", () =>
+      Effect.gen(function*() {
+        const story: Story = []
+        const one = yield* process(jobs, family([]))
+        const { id } = yield* one.jobs.start(Parent, "parent")
+        yield* pass(1000)
+        yield* one.kill
+        const two = yield* process(jobs, family(story), { concurrency: 1 })
+        // Has no place for what was lost at first.
+        yield* two.jobs.start(Leaf, ok("busy", 60_000))
+        yield* pass(1000)
+        yield* two.jobs.cancel((yield* childOf(two, "slow")).id)
+        yield* two.jobs.pause(id)
+        yield* pass(90_000)
+
+        assert.deepInclude(yield* states(two), { "test/Parent": "Paused person", slow: "Cancelled" })
+        assert.include(story, "slow is cleaned up")
       }))
 
     test("go on where a pause of their parent is taken back before they have come to it", () =>

@@ -942,7 +942,7 @@ export const jobStoreContract = <E>(
       const child = (text: string, parent: string, name = text, fields: Fields = {}) =>
         job(text, { parent: Option.some({ id: id(parent), name, attempt: 1, tries: 0 }), ...fields })
       const astray = (store: Store) =>
-        Effect.map(store.astray, (found) => found.map(({ id, wish }) => `${id} ${wish}`).toSorted())
+        Effect.map(store.astray([job("any").name]), (found) => found.map(({ id, wish }) => `${id} ${wish}`).toSorted())
 
       test("are stored with their parents, once for each name", (store) =>
         Effect.gen(function*() {
@@ -1034,12 +1034,13 @@ export const jobStoreContract = <E>(
         asked: { ...owned(1), request: Option.some("Pause" as const) },
         askedWith: { ...owned(1), request: Option.some("PauseWithParent" as const) },
         cancelling: { ...owned(1), request: Option.some("Cancel" as const) },
+        lost: { state: Queued.make(counters), token: 1, request: Option.some("Cancel" as const) },
         byPerson: { state: Paused.make({ ...counters, by: "person" }) },
         byParent: { state: Paused.make({ ...counters, by: "parent" }) },
         failed: { state: Failed.make(counters) },
         cancelled: { state: Cancelled.make(counters) }
       } as const satisfies Record<string, Fields>
-      const toCancel = ["queued", "running", "asked", "askedWith", "byPerson", "byParent"].map((name) =>
+      const toCancel = ["queued", "running", "asked", "askedWith", "lost", "byPerson", "byParent"].map((name) =>
         `${name} Cancel`
       )
       const toPause = ["queued Pause", "running Pause"]
@@ -1071,6 +1072,20 @@ export const jobStoreContract = <E>(
             assert.deepStrictEqual(yield* astray(store), Array.from(expected).toSorted())
           }))
       }
+
+      test("that somebody has to clean up after are astray for who can, and keep no others from being found", (store) =>
+        Effect.gen(function*() {
+          const parent = yield* running(store, "parent", 1)
+          for (let i = 0; i < 110; i++) {
+            const stored = yield* store.insertChild(child(`child-${i}`, "parent"), 1)
+            yield* store.put(stored.with({ token: 1, state: Paused.make({ ...counters, by: "parent" }) }), "paused")
+          }
+          const fresh = yield* store.insertChild(child("fresh", "parent"), 1)
+          yield* store.put(parent.with({ state: Cancelled.make(counters), lease: Option.none() }), "cancelled")
+
+          assert.deepStrictEqual(yield* store.astray(["other"]), [{ id: fresh.id, wish: "Cancel" }])
+          assert.strictEqual((yield* store.astray(["other", fresh.name])).length, 100)
+        }))
 
       test("are astray without their parents, and not more than 100 at once", (store) =>
         Effect.gen(function*() {

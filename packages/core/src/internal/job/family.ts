@@ -12,7 +12,7 @@ import type { JobStoreError } from "../../JobStoreError.ts"
 import { ask, type Change, step, update } from "./change.ts"
 import { cleanUp } from "./end.ts"
 import type { JobRuntime } from "./runtime.ts"
-import { stepOf, type Wish } from "./wishes.ts"
+import { hasLeft, stepOf, type Wish } from "./wishes.ts"
 
 /** How often all children are looked at in a row; each time the next generation is. */
 const generations = 100
@@ -40,11 +40,12 @@ const changeOf = (child: JobRecord, wish: Wish, now: number): Change | undefined
  * A child that has left something behind is cancelled only by who can clean up after it; others let it wait.
  */
 export const align = Effect.fnUntraced(function*(runtime: JobRuntime): Effect.fn.Return<void, JobStoreError> {
-  const { changed, claimable, store } = runtime
+  const { changed, claimable, runnables, store } = runtime
+  const programs = Array.from(runnables.keys())
   let isChanged = true
   for (let i = 0; i < generations && isChanged; i++) {
     isChanged = false
-    for (const { id, wish } of yield* store.astray) {
+    for (const { id, wish } of yield* store.astray(programs)) {
       // Between two looks it may have been removed.
       const moved = yield* Effect.catchReason(
         alignOne(runtime, id, wish),
@@ -65,7 +66,7 @@ const alignOne = Effect.fnUntraced(function*(runtime: JobRuntime, id: JobId, wis
   let isChanged = false
   const after = yield* update(store, id, (child, now) =>
     Effect.sync(() => {
-      const isLeft = child.token > 0 && child.state._tag !== "Running" && !runnables.has(child.name)
+      const isLeft = hasLeft(child) && !runnables.has(child.name)
       const change = isLeft && wish === "Cancel" ? undefined : changeOf(child, wish, now)
       isChanged = change !== undefined
       return change

@@ -15,7 +15,7 @@ import * as Errors from "../../JobStoreError.ts"
 import type { Outcome } from "../../Outcome.ts"
 import * as Progress from "../../Progress.ts"
 import { renameEntries } from "./renames.ts"
-import { astrayLimit, stepOf, wishOf } from "./wishes.ts"
+import { astrayLimit, hasLeft, stepOf, wishOf } from "./wishes.ts"
 
 type Method<Name extends "due" | "dueSchedules" | "list" | "logs" | "outcomes"> = Parameters<JobStore["Service"][Name]>
 
@@ -276,12 +276,13 @@ export class Memory {
     return Array.from(new Set(this.childrenOf(parent).map(({ record }) => record.state._tag)))
   }
 
-  astray(): ReadonlyArray<Astray> {
+  astray(programs: ReadonlyArray<string>): ReadonlyArray<Astray> {
     return Array.from(this.jobs.values()).flatMap(({ record }) => {
       const parent = Option.getOrUndefined(record.parent)
       if (parent === undefined) return []
       const wish = wishOf(this.jobs.get(parent.id)?.record)
-      return stepOf(record, wish) === undefined ? [] : [{ id: record.id, wish }]
+      const isOthers = wish === "Cancel" && hasLeft(record) && !programs.includes(record.name)
+      return isOthers || stepOf(record, wish) === undefined ? [] : [{ id: record.id, wish }]
     }).slice(0, astrayLimit)
   }
 

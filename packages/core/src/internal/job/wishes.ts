@@ -19,6 +19,10 @@ export const wishOf = (parent: Pick<JobRecord, "state" | "request"> | undefined)
   return parent.state._tag === "Paused" || asked !== undefined ? "Pause" : "Run"
 }
 
+/** Whether a child may have left something behind, which only who has its program can clean up. */
+export const hasLeft = ({ state, token }: Pick<JobRecord, "state" | "token">): boolean =>
+  token > 0 && state._tag !== "Running"
+
 /** What a child is to be asked, or the state that it is to get; nothing where it is in step. */
 export const stepOf = (child: JobRecord, wish: Wish): JobState.Transition | "Ask" | "Withdraw" | undefined => {
   const { request, state } = child
@@ -28,7 +32,8 @@ export const stepOf = (child: JobRecord, wish: Wish): JobState.Transition | "Ask
     return state._tag === "Running" ? "Ask" : { _tag: "Cancelled" }
   }
   if (wish === "Pause") {
-    if (state._tag === "Queued") return { _tag: "Paused", by: "parent" }
+    // A cancel that was asked of an owner that was lost stands.
+    if (state._tag === "Queued") return asked === "Cancel" ? undefined : { _tag: "Paused", by: "parent" }
     return state._tag === "Running" && asked === undefined ? "Ask" : undefined
   }
   if (state._tag === "Paused" && state.by === "parent") return { _tag: "Resumed" }
