@@ -160,7 +160,12 @@ export const transition = (state: JobState, by: Transition): Option.Option<JobSt
       from(["Running"], (withErrors ? CompletedWithErrors : Completed).make({ attempt, tries })),
     Failed: () => from(["Running"], Failed.make({ attempt, tries })),
     Backoff: () => from(["Running"], Queued.make({ attempt, tries: tries + 1 })),
-    Paused: ({ by }) => from(["Queued", "Running"], Paused.make({ attempt, tries, by })),
+    Paused: ({ by }) =>
+      from(
+        // A person's pause outlasts that of a parent.
+        state._tag === "Paused" && state.by === "parent" && by === "person" ? ["Paused"] : ["Queued", "Running"],
+        Paused.make({ attempt, tries, by })
+      ),
     Resumed: () => from(["Paused"], Queued.make({ attempt, tries })),
     Released: () => from(["Running"], Queued.make({ attempt, tries })),
     Retried: () => from(["CompletedWithErrors", "Failed"], Queued.make({ attempt: attempt + 1, tries: 0 })),

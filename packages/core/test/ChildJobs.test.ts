@@ -450,6 +450,20 @@ const suite = <E>(backend: string, store: Layer.Layer<JobStore.JobStore, E>) =>
         assert.deepInclude(yield* states(one), { "test/Parent": "Running", slow: "Paused person" })
       }))
 
+    test("that a person pauses while they are paused with their parent stay paused", () =>
+      Effect.gen(function*() {
+        const one = yield* process(jobs, family([]))
+        const { id } = yield* one.jobs.start(Parent, "parent")
+        yield* pass(1000)
+        yield* one.jobs.pause(id)
+        yield* pass(1000)
+        yield* one.jobs.pause((yield* childOf(one, "slow")).id)
+        yield* one.jobs.resume(id)
+        yield* pass(1000)
+
+        assert.deepInclude(yield* states(one), { "test/Parent": "Running", slow: "Paused person" })
+      }))
+
     test("that are asked to cancel are, also where their owner is lost and their parent paused", () =>
       Effect.gen(function*() {
         const story: Story = []

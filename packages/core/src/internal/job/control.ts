@@ -184,7 +184,7 @@ const unchanged: Decision = Effect.succeed(undefined)
 
 export const pause = (runtime: JobRuntime, id: JobId.JobId) =>
   change(runtime, id, (record, now): Decision => {
-    if (record.state._tag === "Paused") return unchanged
+    if (record.state._tag === "Paused" && record.state.by !== "parent") return unchanged
     // What was asked of an owner that was lost, or a cancel, stands.
     const asked = Option.getOrUndefined(record.request)
     if (asked !== undefined && asked !== "PauseWithParent") return unchanged
