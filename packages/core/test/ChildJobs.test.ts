@@ -483,6 +483,19 @@ const suite = <E>(backend: string, store: Layer.Layer<JobStore.JobStore, E>) =>
         assert.include(story, "slow is cleaned up")
       }))
 
+    test("of a lost owner are cancelled also by a process that claims nothing but their parent", () =>
+      Effect.gen(function*() {
+        const one = yield* process(jobs, family([]))
+        const { id } = yield* one.jobs.start(Parent, "grandparent")
+        yield* pass(1000)
+        yield* one.kill
+        const two = yield* process(jobs, family([]), { claim: { ids: [id] } })
+        yield* two.jobs.cancel(id)
+        yield* pass(120_000)
+
+        assert.deepInclude(yield* states(two), { "test/Parent": "Cancelled", parent: "Cancelled", slow: "Cancelled" })
+      }))
+
     test("go on where a pause of their parent is taken back before they have come to it", () =>
       Effect.gen(function*() {
         const one = yield* process(jobs, family([]))

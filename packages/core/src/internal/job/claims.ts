@@ -200,8 +200,8 @@ const claimOne = Effect.fnUntraced(function*(claims: Claims, record: JobRecord) 
 /** Releases jobs whose owner is dead, or was not heard of for as long as its lease. */
 const takeOver = Effect.fnUntraced(function*(claims: Claims) {
   const { ids, runtime: { changed, clock, runs, store, unrecorded }, sightings } = claims
-  const isWanted = (job: Held) =>
-    isNamed(claims, job) || ids.has(job.id) || Option.exists(job.parent, ({ id }) => runs.has(id))
+  // A child's parent may be over by now, and no process that claims it left: it is released for `align` to cancel it.
+  const isWanted = (job: Held) => isNamed(claims, job) || ids.has(job.id) || Option.isSome(job.parent)
   const held = (yield* store.held).filter((job) => !runs.has(job.id) && isWanted(job))
   const seen = new Set(held.map(({ id }) => id))
   for (const id of Array.from(sightings.keys())) if (!seen.has(id)) sightings.delete(id)
