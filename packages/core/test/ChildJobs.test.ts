@@ -496,6 +496,65 @@ const suite = <E>(backend: string, store: Layer.Layer<JobStore.JobStore, E>) =>
         assert.deepInclude(yield* states(two), { "test/Parent": "Cancelled", parent: "Cancelled", slow: "Cancelled" })
       }))
 
+    test("of the youngest generation are run first, so that few of their parents wait", () =>
+      Effect.gen(function*() {
+        let inside = 0
+        let most = 0
+        const one = yield* process(
+          jobs,
+          Layer.merge(
+            leaf([]),
+            parentOf((name) =>
+              name === "root"
+                ? Effect.as(
+                  Effect.forEach(
+                    Array.from({ length: 30 }, (_, n) => `child ${n}`),
+                    (child) => ChildJobs.run(child, Parent, child),
+                    { concurrency: "unbounded" }
+                  ),
+                  name
+                )
+                : Effect.acquireUseRelease(
+                  Effect.sync(() => most = Math.max(most, ++inside)),
+                  () => ChildJobs.run(`leaf of ${name}`, Leaf, ok(name, 50)),
+                  () => Effect.sync(() => inside--)
+                )
+            )
+          ),
+          { concurrency: 2 }
+        )
+        const { id } = yield* one.jobs.start(Parent, "root")
+        yield* pass(20_000)
+
+        assert.strictEqual(yield* stateOf(one, id), "Completed")
+        assert.isAtMost(most, 4)
+      }))
+
+    test("that nobody here has a program for are forgotten with their parent", () =>
+      Effect.gen(function*() {
+        const store = yield* JobStore.JobStore
+        let except: ReadonlyArray<JobId> = []
+        const watched: JobStore.JobStore["Service"] = {
+          ...store,
+          due: (filter) => {
+            except = Array.from(filter.except)
+            return store.due(filter)
+          }
+        }
+        const parents = parentOf(() => ChildJobs.run("x", Leaf, ok("x")))
+        const one = yield* Effect.provideService(process([Parent], parents), JobStore.JobStore, watched)
+        const { id } = yield* one.jobs.start(Parent, "p")
+        yield* pass(1000)
+        const x = yield* childOf(one, "x")
+        assert.sameMembers(Array.from(except), [id, x.id])
+        const two = yield* process([Leaf], leaf([]))
+        yield* pass(1000)
+        yield* two.close
+
+        assert.strictEqual(yield* stateOf(one, id), "Completed")
+        assert.deepStrictEqual(except, [])
+      }))
+
     test("go on where a pause of their parent is taken back before they have come to it", () =>
       Effect.gen(function*() {
         const one = yield* process(jobs, family([]))

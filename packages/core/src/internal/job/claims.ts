@@ -55,14 +55,16 @@ export interface ClaimOptions {
 interface Claims extends ClaimOptions {
   readonly sightings: Map<JobId, Sighting>
   readonly reported: Set<string>
-  /** Queued jobs that this process can't run, whatever their kind says. */
-  readonly left: Set<JobId>
+  /** Queued jobs that this process can't run, whatever their kind says, and their parents. */
+  readonly left: Map<JobId, JobRecord["parent"]>
+  /** How many generations the jobs that run here are below the first one that does. */
+  readonly depths: Map<JobId, number>
 }
 
 /** Claims and runs jobs until it is interrupted. */
 export const claimJobs = Effect.fnUntraced(function*(options: ClaimOptions) {
   const { runtime } = options
-  const claims: Claims = { ...options, sightings: new Map(), reported: new Set(), left: new Set() }
+  const claims: Claims = { ...options, sightings: new Map(), reported: new Set(), left: new Map(), depths: new Map() }
   let failing = false
   while (true) {
     const { version } = runtime.claimable
@@ -78,18 +80,33 @@ export const claimJobs = Effect.fnUntraced(function*(options: ClaimOptions) {
 })
 
 const round = Effect.fnUntraced(function*(claims: Claims): Effect.fn.Return<void, JobStoreError> {
-  const { ids, runtime: { places, runs, store } } = claims
+  const { ids, runtime: { places, store } } = claims
   yield* align(claims.runtime)
   yield* runSchedules(claims.runtime, claims.names, (schedule, why) => reportOnce(claims, schedule, why))
   yield* takeOver(claims)
-  // Children of what runs here come first, so that few jobs are begun, and many ended.
-  if (places.free > 0 && runs.size > 0) yield* claimDue(claims, { kinds: [], ids: [], parents: runs.keys() })
+  yield* claimChildren(claims)
   if (places.free <= 0 || places.waiting >= waitingLimit) return
   const kinds: Array<Kind> = []
   for (const kind of yield* store.kinds) {
     if (isNamed(claims, kind) && (yield* runnableFor(claims, kind)) !== undefined) kinds.push(kind)
   }
   yield* claimDue(claims, { kinds, ids, parents: [] })
+})
+
+/**
+ * Claims children of what runs here, which come first, and of these the youngest generation: few jobs are begun that
+ * way, and many ended.
+ */
+const claimChildren = Effect.fnUntraced(function*(claims: Claims) {
+  const { depths, left, runtime: { places, runs } } = claims
+  for (const [id, parent] of left) {
+    if (Option.exists(parent, (parent) => !runs.has(parent.id))) left.delete(id)
+  }
+  const generations = Map.groupBy(runs.keys(), (id) => depths.get(id) ?? 0)
+  for (const [, parents] of Array.from(generations).toSorted(([one], [other]) => other - one)) {
+    if (places.free <= 0) return
+    yield* claimDue(claims, { kinds: [], ids: [], parents })
+  }
 })
 
 const claimDue = Effect.fnUntraced(function*(
@@ -101,7 +118,7 @@ const claimDue = Effect.fnUntraced(function*(
   let { free } = places
   const due = yield* store.due({
     ...wanted,
-    except: [...left, ...runs.keys()],
+    except: [...left.keys(), ...runs.keys()],
     now: yield* clock.currentTimeMillis,
     limit: free + spare
   })
@@ -140,7 +157,7 @@ const runnableFor = Effect.fnUntraced(function*({ reported, runtime }: Claims, {
 
 /** What runs a job here, and its payload as that takes it. A job that can't be lifted is left as it is. */
 const liftedFor = Effect.fnUntraced(function*(claims: Claims, record: JobRecord) {
-  const { id, name } = record
+  const { id, name, parent } = record
   const runnable = yield* runnableFor(claims, record)
   const payload = runnable && lift(runnable.job, record)
   if (runnable !== undefined && payload !== undefined) return { runnable, payload }
@@ -149,13 +166,13 @@ const liftedFor = Effect.fnUntraced(function*(claims: Claims, record: JobRecord)
       `Job ${id} is left as it is: its payload can't be lifted to version ${runnable.job.version} of "${name}"`
     )
   }
-  claims.left.add(id)
+  claims.left.set(id, parent)
   return undefined
 })
 
 /** Claims and runs a job; tells whether nobody was faster. */
 const claimOne = Effect.fnUntraced(function*(claims: Claims, record: JobRecord) {
-  const { runtime, scope } = claims
+  const { depths, runtime, scope } = claims
   const lifted = yield* liftedFor(claims, record)
   if (lifted === undefined) return false
   const { payload, runnable } = lifted
@@ -182,12 +199,15 @@ const claimOne = Effect.fnUntraced(function*(claims: Claims, record: JobRecord) 
     const signal: Interrupter = makeUnsafe()
     const place = new Place(runtime.places, signal)
     runtime.runs.set(record.id, signal)
+    const above = Option.flatMapNullishOr(record.parent, ({ id }) => depths.get(id))
+    depths.set(record.id, Option.match(above, { onNone: () => 0, onSome: (depth) => depth + 1 }))
     runtime.unrecorded.delete(record.id)
     runtime.changed.notifyUnsafe()
     yield* runJob(runtime, runnable, claimed, since, signal, place).pipe(
       Effect.catchCause((cause) => Effect.logError(`The run of job ${record.id} broke off`, cause)),
       Effect.ensuring(Effect.sync(() => {
         runtime.runs.delete(record.id)
+        depths.delete(record.id)
         place.endUnsafe()
         runtime.claimable.notifyUnsafe()
       })),
