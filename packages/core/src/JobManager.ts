@@ -95,7 +95,10 @@ export class JobManager extends Context.Service<JobManager, {
   /** Lets a paused job go on. Takes back a pause that its owner has not come to yet. */
   readonly resume: (id: JobId) => Effect.Effect<void, JobManagerError | JobStoreError>
   readonly cancel: (id: JobId) => Effect.Effect<void, JobManagerError | JobStoreError>
-  /** Changes how urgent a job is and how much it may use, also while it runs. What is not given stays. */
+  /**
+   * Changes how urgent a job is and how much it may use, also while it runs. What is not given stays. Its children that
+   * are not over are set to the same.
+   */
   readonly set: (id: JobId, changes: JobChanges) => Effect.Effect<void, JobManagerError | JobStoreError>
   /** Runs the failed items of a finished job again, or a failed program. A child is retried with its parent. */
   readonly retry: (id: JobId) => Effect.Effect<void, JobManagerError | JobStoreError>
@@ -203,7 +206,7 @@ const make = Effect.fnUntraced(function*<Jobs extends ReadonlyArray<Job.Any>>(op
     pause: (id) => Control.pause(runtime, id),
     resume: (id) => Control.resume(runtime, id),
     cancel: (id) => Control.cancel(runtime, id),
-    set: (id, changes) => Effect.asVoid(Control.set(runtime, id, changes)),
+    set: (id, changes) => Control.set(runtime, id, changes),
     retry: (id) => Control.retry(runtime, id),
     prune: store.prune,
     schedule: (job, payload, options) => schedule(runtime, job, payload, options),

@@ -144,12 +144,13 @@ export class JobStore extends Context.Service<JobStore, {
   readonly pulse: (id: JobId) => Effect.Effect<Pulse, Errors.JobStoreError>
 
   /**
-   * Reads jobs, the newest first, and of those created at one time the one that came last; at most `limit`.
-   * `before` is the last job of the page before this one.
+   * Reads jobs, the newest first, and of those created at one time the one that came last; at most `limit`. Where a
+   * `parent` is given, only its children. `before` is the last job of the page before this one.
    */
   readonly list: (filter: {
     readonly states?: ReadonlyArray<JobState.Tag> | undefined
     readonly names?: ReadonlyArray<string> | undefined
+    readonly parent?: JobId | undefined
     readonly limit: number
     readonly before?: Pick<JobRecord, "createdAt" | "id"> | undefined
   }) => Effect.Effect<ReadonlyArray<JobRecord>, Errors.JobStoreError>

@@ -496,6 +496,38 @@ const suite = <E>(backend: string, store: Layer.Layer<JobStore.JobStore, E>) =>
         assert.deepInclude(yield* states(two), { "test/Parent": "Cancelled", parent: "Cancelled", slow: "Cancelled" })
       }))
 
+    test("may use no more than their parent, whenever that is set", () =>
+      Effect.gen(function*() {
+        const one = yield* process(
+          jobs,
+          Layer.merge(
+            leaf([]),
+            parentOf((name) =>
+              name === "grandparent"
+                ? ChildJobs.run("parent", Parent, "parent")
+                : Effect.gen(function*() {
+                  yield* ChildJobs.run("over", Leaf, ok("over"))
+                  yield* ChildJobs.run("before", Leaf, ok("before", 2000))
+                  return yield* ChildJobs.run("after", Leaf, ok("after", 60_000))
+                })
+            )
+          )
+        )
+        const { id } = yield* one.jobs.start(Parent, "grandparent", { limits: { concurrency: 5 } })
+        yield* pass(1000)
+        yield* one.jobs.set(id, { priority: 5, limits: { concurrency: 2, bytesPerSecond: 1000 } })
+        yield* pass(3000)
+
+        for (const name of ["parent", "before", "after"]) {
+          const { limits, priority } = yield* childOf(one, name)
+          assert.deepStrictEqual({ limits, priority }, {
+            limits: { concurrency: 2, bytesPerSecond: 1000 },
+            priority: 5
+          })
+        }
+        assert.deepInclude(yield* childOf(one, "over"), { limits: { concurrency: 5 }, priority: 0 })
+      }))
+
     test("of the youngest generation are run first, so that few of their parents wait", () =>
       Effect.gen(function*() {
         let inside = 0
@@ -781,6 +813,29 @@ const suite = <E>(backend: string, store: Layer.Layer<JobStore.JobStore, E>) =>
         )
         yield* one.jobs.start(Alone, undefined)
         const { await: ended } = yield* one.jobs.start(Parent, "p")
+        yield* pass(1000)
+
+        const error = yield* Effect.flip(ended)
+        assert.instanceOf(error, JobManagerError)
+        assert.strictEqual(error.reason._tag, "ActiveJobDiffers")
+      }))
+
+    test("that would run again are refused where another job does by now what they did", () =>
+      Effect.gen(function*() {
+        const Alone = Job.make("test/Alone", { success: Schema.String, error: Broken, exclusiveKey: () => "k" })
+        let isBroken = true
+        const one = yield* process(
+          [Parent, Alone],
+          Layer.merge(
+            Alone.toLayer(() => isBroken ? Effect.fail(new Broken({ what: "it" })) : Effect.as(sleep(5000), "alone")),
+            parentOf(() => ChildJobs.run("x", Alone, undefined))
+          )
+        )
+        const { await: ended, id } = yield* one.jobs.start(Parent, "p")
+        yield* pass(1000)
+        isBroken = false
+        yield* one.jobs.start(Alone, undefined)
+        yield* one.jobs.retry(id)
         yield* pass(1000)
 
         const error = yield* Effect.flip(ended)

@@ -1087,6 +1087,20 @@ export const jobStoreContract = <E>(
           assert.strictEqual((yield* store.astray(["other", fresh.name])).length, 100)
         }))
 
+      test("are listed by their parents", (store) =>
+        Effect.gen(function*() {
+          yield* running(store, "parent", 1)
+          yield* running(store, "other", 1)
+          for (const name of ["a", "b", "c"]) yield* store.insertChild(child(name, "parent"), 1)
+          yield* store.insertChild(child("d", "other"), 1)
+          const b = yield* store.get(id("b"))
+          yield* store.put(b.with({ state: Failed.make(counters) }), "failed")
+          const filter = { parent: id("parent"), states: ["Queued", "Running"] as const, limit: 10 }
+
+          assert.deepStrictEqual(yield* ids(store.list(filter)), ["c", "a"])
+          assert.deepStrictEqual(yield* ids(store.list({ ...filter, before: yield* store.get(id("c")) })), ["a"])
+        }))
+
       test("are astray without their parents, and not more than 100 at once", (store) =>
         Effect.gen(function*() {
           const parent = yield* running(store, "parent", 1)

@@ -31,7 +31,7 @@ export class Children extends Context.Service<Children, {
 }>()("@fanout/core/internal/Children") {}
 
 export const make = (run: Run): Children["Service"] => ({
-  start: (name, job, payload, priority) => start(run, name, job, payload, priority ?? run.record.priority),
+  start: (name, job, payload, priority) => start(run, name, job, payload, priority),
   await: (id) => withoutAny(run, awaitJob(run.runtime, id))
 })
 
@@ -39,7 +39,13 @@ export const make = (run: Run): Children["Service"] => ({
 const withoutAny = <A, E>({ place }: Run, wait: Effect.Effect<A, E>): Effect.Effect<A, E | Interrupted> =>
   waitForOthers(place.without(Effect.raceFirst(wait, stopped)))
 
-const start = Effect.fnUntraced(function*(run: Run, name: string, job: Job.Any, payload: unknown, priority: number) {
+const start = Effect.fnUntraced(function*(
+  run: Run,
+  name: string,
+  job: Job.Any,
+  payload: unknown,
+  priority: number | undefined
+) {
   const { lease, record: parent, runtime } = run
   const { changed, claimable, store, timing } = runtime
   const { attempt, tries } = parent.state
@@ -47,9 +53,12 @@ const start = Effect.fnUntraced(function*(run: Run, name: string, job: Job.Any, 
   while (true) {
     yield* check
     const { version } = changed
+    // They may have been set since the parent was claimed.
+    const { limits, priority: own } = yield* store.get(parent.id)
     const found = Option.getOrUndefined(yield* store.child(parent.id, name))
     if (found === undefined || (found.state._tag === "Cancelled" && isOlder(found, attempt))) {
-      const fresh = yield* newRecord(runtime, yield* described(job, payload, { priority, limits: parent.limits }))
+      const settings = { limits, priority: priority ?? own }
+      const fresh = yield* newRecord(runtime, yield* described(job, payload, settings))
       const child = fresh.with({ parent: Option.some(asking), idempotencyKey: Option.none() })
       const stored = yield* store.insertChild(child, lease.token)
       if (stored.id === child.id) {
@@ -69,7 +78,13 @@ const start = Effect.fnUntraced(function*(run: Run, name: string, job: Job.Any, 
       yield* withoutAny(run, changed.wait(version, timing.pollMillis))
       continue
     }
-    yield* update(store, found.id, (child, now) => Effect.succeed(askedAgain(child, asking, now)))
+    yield* update(store, found.id, (child, now) => Effect.succeed(askedAgain(child, asking, limits, now))).pipe(
+      Effect.catchReason(
+        "JobStoreError",
+        "KeyTaken",
+        ({ by }) => Effect.fail(new JobManagerError({ reason: new ActiveJobDiffers({ id: by, name: job.name }) }))
+      )
+    )
     changed.notifyUnsafe()
     claimable.notifyUnsafe()
     return found.id
@@ -87,6 +102,7 @@ const isOlder = ({ parent }: JobRecord, attempt: number): boolean =>
 const askedAgain = (
   child: JobRecord,
   asking: Option.Option.Value<JobRecord["parent"]>,
+  limits: JobRecord["limits"],
   now: number
 ): Change | undefined => {
   const older = isOlder(child, asking.attempt)
@@ -99,6 +115,7 @@ const askedAgain = (
   if (child.state._tag !== "Failed" && !(older && child.state._tag === "CompletedWithErrors")) return undefined
   return step(child, { _tag: "Retried" }, now, "Retried by its parent", {
     parent,
+    limits,
     exit: Option.none(),
     finishedAt: Option.none(),
     ownersLost: 0,

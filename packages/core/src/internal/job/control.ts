@@ -226,9 +226,39 @@ export const cancel = Effect.fnUntraced(function*(runtime: JobRuntime, id: JobId
   }
 })
 
-/** Changes how urgent a job is and how much it may use. A running one obeys once its owner has looked. */
-export const set = (runtime: JobRuntime, id: JobId.JobId, { limits = {}, priority }: JobChanges) =>
-  change(runtime, id, (record, now): Decision => {
+/** Children read at once. */
+const page = 100
+
+const activeTags: ReadonlyArray<JobState.Tag> = ["Queued", "Running", "Paused"]
+
+/**
+ * Changes how urgent a job is and how much it may use, and with it all of its children that are not over. One that runs
+ * obeys once its owner has looked.
+ */
+export const set = Effect.fnUntraced(function*(
+  runtime: JobRuntime,
+  id: JobId.JobId,
+  changes: JobChanges
+): Effect.fn.Return<void, JobManagerError | JobStoreError> {
+  yield* setOne(runtime, id, changes)
+  runtime.changed.notifyUnsafe()
+  let before: JobRecord | undefined
+  while (true) {
+    const children = yield* runtime.store.list({ parent: id, states: activeTags, limit: page, before })
+    for (const child of children) {
+      yield* set(runtime, child.id, changes).pipe(
+        // It has ended meanwhile, or was even removed.
+        Effect.catchReason("JobManagerError", "NotAllowed", () => Effect.void),
+        Effect.catchReason("JobStoreError", "JobNotFound", () => Effect.void)
+      )
+    }
+    before = children.at(-1)
+    if (children.length < page) return
+  }
+})
+
+const setOne = ({ store }: JobRuntime, id: JobId.JobId, { limits = {}, priority }: JobChanges) =>
+  update(store, id, (record, now): Decision => {
     const { bytesPerSecond, concurrency } = { ...record.limits, ...limits }
     const next = record.with({
       updatedAt: now,

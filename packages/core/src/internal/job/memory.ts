@@ -225,7 +225,7 @@ export class Memory {
     }
   }
 
-  list({ before, limit, names, states }: Method<"list">[0]): ReadonlyArray<JobRecord> {
+  list({ before, limit, names, parent, states }: Method<"list">[0]): ReadonlyArray<JobRecord> {
     const isBefore = (job: MemoryJob): boolean => {
       if (before === undefined) return true
       const { createdAt } = job.record
@@ -236,7 +236,8 @@ export class Memory {
       .filter((job) => isBefore(job))
       .filter(({ record }) =>
         (states === undefined || states.includes(record.state._tag)) &&
-        (names === undefined || names.includes(record.name))
+        (names === undefined || names.includes(record.name)) &&
+        (parent === undefined || Option.exists(record.parent, ({ id }) => id === parent))
       )
       .toSorted((left, right) => right.record.createdAt - left.record.createdAt || right.order - left.order)
       .slice(0, atMost(limit))

@@ -33,11 +33,12 @@ export const makeReads = (access: SqlAccess) => {
       or seq < (select seq from fanout_jobs where id = ${Rows.toText(id)}))`
 
   type Filter = Parameters<JobStore["Service"]["list"]>[0]
-  const list = ({ before, limit, names, states }: Filter) => {
+  const list = ({ before, limit, names, parent, states }: Filter) => {
     const tags = new Set(states ?? JobState.Tag.literals)
     if (tags.size === 0) return Effect.succeed([])
     const conditions = [
       ...(names === undefined ? [] : [dialect.isOneOf(sql.literal("name"), names.map(Rows.toText))]),
+      ...(parent === undefined ? [] : [sql`parent_id = ${Rows.toText(parent)}`]),
       ...(before === undefined ? [] : [isBefore(before)])
     ]
     const newest = sql`order by created_at desc, seq desc limit ${atMost(limit)}`
