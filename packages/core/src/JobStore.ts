@@ -127,11 +127,13 @@ export class JobStore extends Context.Service<JobStore, {
 
   /**
    * Stores a schedule if nobody has since it was read (revision 0: if there is none of its name), raises its revision,
-   * and stores new jobs as `insert` does, all in one transaction. Tells whether it has; else nothing is stored.
+   * and stores new jobs as `insert` does, all in one transaction. Tells whether it has; else nothing is stored. With
+   * `dueAt` it has to be due at that time, too: one that was removed and made anew meanwhile can have its revision.
    */
   readonly putSchedule: (
     schedule: JobSchedule,
-    jobs: ReadonlyArray<JobRecord>
+    jobs: ReadonlyArray<JobRecord>,
+    dueAt?: number
   ) => Effect.Effect<boolean, Errors.JobStoreError>
 
   /** Removes a schedule; tells whether there was one. */
@@ -289,7 +291,8 @@ export const layerMemory: Layer.Layer<JobStore> = Layer.sync(JobStore, () => {
     schedule: (name) =>
       memory.run(() => Effect.succeed(Option.fromUndefinedOr(memory.schedulesWhere((one) => one.name === name)[0]))),
     dueSchedules: (filter) => memory.run(() => Effect.succeed(memory.dueSchedules(filter))),
-    putSchedule: (schedule, jobs) => memory.transaction(Effect.suspend(() => memory.putSchedule(schedule, jobs))),
+    putSchedule: (schedule, jobs, dueAt) =>
+      memory.transaction(Effect.suspend(() => memory.putSchedule(schedule, jobs, dueAt))),
     removeSchedule: (name) => memory.run(() => Effect.sync(() => memory.removeSchedule(name))),
     get: (id) => memory.run(() => Effect.map(memory.find(id), (job) => decodeJob(job.json))),
     pulse: (id) =>

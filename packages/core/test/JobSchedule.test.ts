@@ -278,6 +278,27 @@ const suite = <E>(backend: string, store: Layer.Layer<JobStore.JobStore, E>) =>
         assert.deepInclude((yield* one.jobs.schedules)[0], { revision: 1, nextAt: at("2026-03-01T00:01:00Z") })
       }))
 
+    test("that was removed and made anew while somebody ran a tick of it is the new one", () =>
+      Effect.gen(function*() {
+        const ran: Array<string> = []
+        const two = yield* process([Report], reports(ran), { claim: "none" })
+        const anew = Effect.andThen(
+          two.jobs.unschedule("s"),
+          Effect.orDie(two.jobs.schedule(Report, "new", { name: "s", cron: "0 5 * * *" }))
+        )
+        const store = yield* JobStore.JobStore
+        const late: JobStore.JobStore["Service"] = {
+          ...store,
+          putSchedule: (schedule, jobs, dueAt) => Effect.andThen(anew, store.putSchedule(schedule, jobs, dueAt))
+        }
+        yield* Effect.provideService(process([Report], reports(ran)), JobStore.JobStore, late)
+        yield* two.jobs.schedule(Report, "old", { name: "s", cron: "* * * * *" })
+        yield* pass(2 * minute)
+
+        assert.deepStrictEqual(ran, [])
+        assert.deepInclude((yield* two.jobs.schedules)[0], { payload: "new", nextAt: at("2026-03-01T05:00:00Z") })
+      }))
+
     test("starts nothing any more once it is removed", () =>
       Effect.gen(function*() {
         const ran: Array<string> = []

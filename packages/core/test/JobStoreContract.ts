@@ -1161,6 +1161,16 @@ export const jobStoreContract = <E>(
           }))
       }
 
+      test("are moved on only where they are due", (store) =>
+        Effect.gen(function*() {
+          yield* store.putSchedule(schedule("s", { nextAt: 2_000 }), [])
+          const moved = schedule("s", { nextAt: 3_000, revision: 1 })
+
+          assert.isFalse(yield* store.putSchedule(moved, [job("a")], 1_999))
+          assert.strictEqual(yield* reasonOf(store.get(id("a"))), "JobNotFound")
+          assert.isTrue(yield* store.putSchedule(moved, [job("a")], 2_000))
+        }))
+
       test("are changed by who has read them last, and by nobody else", (store) =>
         Effect.gen(function*() {
           assert.isTrue(yield* store.putSchedule(schedule("s"), []))

@@ -328,11 +328,13 @@ export class Memory {
 
   putSchedule(
     schedule: JobSchedule,
-    jobs: ReadonlyArray<JobRecord>
+    jobs: ReadonlyArray<JobRecord>,
+    dueAt = Number.POSITIVE_INFINITY
   ): Effect.Effect<boolean, Errors.JobStoreError> {
     const [stored] = this.schedulesWhere(({ name }) => name === schedule.name)
     const { revision } = schedule
     if (revision !== (stored?.revision ?? 0)) return Effect.succeed(false)
+    if (stored !== undefined && stored.nextAt > dueAt) return Effect.succeed(false)
     this.schedules = new Map(this.schedules).set(
       schedule.name,
       encodeSchedule(schedule.with({ revision: revision + 1 }))

@@ -67,6 +67,6 @@ export const runSchedules = Effect.fnUntraced(function*(
     }
     const { due, nextAt } = ticks.success
     const records = yield* Effect.forEach(due, () => newRecord(runtime, { ...schedule, name: schedule.job }))
-    if (yield* store.putSchedule(schedule.with({ nextAt }), records)) claimable.notifyUnsafe()
+    if (yield* store.putSchedule(schedule.with({ nextAt }), records, now)) claimable.notifyUnsafe()
   }
 })

@@ -45,13 +45,14 @@ export const makeSchedules = (access: SqlAccess) => {
     )
   }
 
-  const putSchedule = (schedule: JobSchedule, jobs: ReadonlyArray<JobRecord>) => {
+  const putSchedule = (schedule: JobSchedule, jobs: ReadonlyArray<JobRecord>, dueAt?: number) => {
     const { revision } = schedule
     const row = Rows.encodeSchedule(schedule.with({ revision: revision + 1 }))
+    const isDue = dueAt === undefined ? sql`1 = 1` : sql`next_at <= ${dueAt}`
     const put = revision === 0
       ? sql`insert into fanout_schedules ${sql.insert(row)} on conflict do nothing returning name`
       : sql`update fanout_schedules set ${sql.update(row, ["name"])}
-        where name = ${row.name} and revision = ${revision} returning name`
+        where name = ${row.name} and revision = ${revision} and ${isDue} returning name`
     return access.transaction(
       "store a schedule",
       Effect.flatMap(put, (rows) =>
