@@ -222,6 +222,26 @@ const suite = <E>(backend: string, store: Layer.Layer<JobStore.JobStore, E>) =>
         assert.deepStrictEqual(running.pollUnsafe(), Exit.succeed(2))
       }))
 
+    test("get on in one place and one permit, five generations of tasks that have children", () =>
+      Effect.gen(function*() {
+        const Deep = Job.make("test/Deep", { payload: Schema.Number, success: Schema.Number })
+        const deep = Deep.toLayer((depth) =>
+          Effect.gen(function*() {
+            const { runEffect } = yield* TaskDispatcher
+            const task = (name: string) =>
+              runEffect(depth === 0 ? Effect.as(sleep(50), 1) : ChildJobs.run(name, Deep, depth - 1), { pool: "cpu" })
+            const [left, right] = yield* Effect.all([task("left"), task("right")], { concurrency: 2 })
+            return left + right
+          }).pipe(Effect.catchTags({ JobNotCompleted: Effect.die, JobManagerError: Effect.die }))
+        )
+        const one = yield* process([Deep], deep, { concurrency: 1 }, { cpu: 1 })
+        const { await: ended } = yield* one.jobs.start(Deep, 4)
+        const running = yield* Effect.forkScoped(ended)
+        for (let i = 0; i < 60; i++) yield* pass(1000)
+
+        assert.deepStrictEqual(running.pollUnsafe(), Exit.succeed(32))
+      }))
+
     for (const concurrency of [1, 2]) {
       test(`leave places to each other, any number of generations in ${concurrency}`, () =>
         Effect.gen(function*() {
