@@ -11,12 +11,18 @@ import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import type * as Scope from "effect/Scope"
 import type * as RowOutput from "./RowOutput.ts"
+import * as Settings from "./Settings.ts"
 import * as Stop from "./Stop.ts"
 
 /** Refuses what no file can be put in the place of. Its path is one without links. */
-export const check = (path: FilePath.FilePath): Effect.Effect<void, Stop.Stop, Files.Files> =>
+export const check = (
+  path: FilePath.FilePath
+): Effect.Effect<void, Stop.Stop, Files.Files | typeof Settings.db["Identifier"]> =>
   Effect.gen(function*() {
     const files = yield* Files.Files
+    if ((yield* Settings.databaseFiles).includes(path)) {
+      return yield* Stop.usage(`"${FilePath.display(path)}" is of the database of jobs, which would be lost.`)
+    }
     const found = yield* files.find(path)
     if (Option.isSome(found) && found.value.kind !== "file") {
       return yield* Stop.usage(`"${FilePath.display(path)}" is no file that lines could be written to.`)

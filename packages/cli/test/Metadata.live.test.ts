@@ -186,6 +186,17 @@ describe("fanout metadata", () => {
     assert.deepInclude(events(retried.stdout).at(-1), { state: "Completed", done: 2, failed: 0, skipped: 1 })
   })
 
+  it("leaves the database of jobs, where that is named as the file for its lines", () => {
+    const db = database()
+    assert.strictEqual(run(db, ["metadata", "some", "--quiet"]).status, 0)
+    for (const end of ["", "-wal"]) {
+      const { status, stderr } = run(db, ["metadata", "some", "--output", db + end])
+      assert.strictEqual(status, 2, end)
+      assert.match(stderr, /is of the database of jobs/, end)
+    }
+    assert.match(run(db, ["jobs", "list"]).stdout, /metadata/)
+  })
+
   it("ends with 2 where there is nothing to do", () => {
     for (
       const [args, sentence] of [
