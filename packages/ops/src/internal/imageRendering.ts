@@ -54,8 +54,12 @@ const unrendered = (error: unknown): Unrendered => {
   return new Unrendered({ code: classes.find(([pattern]) => pattern.test(why))?.[1] ?? "Corrupt", why })
 }
 
+/**
+ * Nothing stops a decoder but the end of its process. So it is waited for: whoever is interrupted while it is at work
+ * has not given its process back, which then is ended, and is not left with ever more decoders that hang.
+ */
 const attempt = <A>(run: () => Promise<A>): Effect.Effect<A, Unrendered> =>
-  Effect.tryPromise({ try: run, catch: unrendered })
+  Effect.uninterruptible(Effect.tryPromise({ try: run, catch: unrendered }))
 
 const options: SharpOptions = { limitInputPixels: maxPixels, failOn: "error", pages: 1 }
 
