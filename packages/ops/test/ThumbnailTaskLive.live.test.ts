@@ -178,6 +178,24 @@ describe("ThumbnailTaskLive", () => {
       assert.strictEqual((yield* Effect.flip(make("song.mp4"))).message, "Skipped: it has sound, and no picture")
     }).pipe(Effect.provide(layer)))
 
+  it.live.skipIf(!isInstalled("ffmpeg"))("reads no other file that a video names", () =>
+    Effect.gen(function*() {
+      const { folder, make } = yield* place
+      const other = path.join(folder, "other.mp4")
+      const args = ["-loglevel", "error", "-f", "lavfi", "-i", "color=white:size=64x64:duration=1", other]
+      assert.strictEqual(spawnSync("ffmpeg", args).status, 0)
+      // A manifest of DASH that has in its fourth byte what QuickTime may have there.
+      const profiles = "urn:mpeg:dash:profile:isoff-on-demand:2011"
+      const manifest = [
+        `<!--wide--><MPD profiles="${profiles}" type="static" mediaPresentationDuration="PT1S" minBufferTime="PT1S">`,
+        "<Period><AdaptationSet contentType=\"video\" mimeType=\"video/mp4\">",
+        "<Representation id=\"1\" bandwidth=\"1000\" mimeType=\"video/mp4\">",
+        `<BaseURL>file://${other}</BaseURL><SegmentBase/></Representation></AdaptationSet></Period></MPD>`
+      ]
+      fs.writeFileSync(path.join(folder, "film.mp4"), manifest.join(""))
+      assert.deepInclude(yield* Effect.flip(make("film.mp4")), { code: "Corrupt" })
+    }).pipe(Effect.provide(layer)))
+
   it.live.skipIf(!isInstalled("pdftoppm"))("takes the first page of a PDF", () =>
     Effect.gen(function*() {
       const { folder, make, sizeOf } = yield* place

@@ -93,6 +93,8 @@ const run = (
 
 const input = "/dev/fd/0"
 const quiet = ["-hide_banner", "-nostdin", "-threads", "1"]
+// What names other files, such as a manifest of DASH or a playlist, may begin as a video does: it must not be opened.
+const formats = ["-format_whitelist", "mov,matroska,avi,flv,mpeg,mpegvideo,mpegts,asf"]
 
 /** Seconds that a video lasts, as ffmpeg tells; 0 where it does not. */
 const durationOf = (complaint: string): number => {
@@ -107,7 +109,7 @@ const withoutPicture = (program: string, complaint: string): Refused =>
 const frame = (descriptor: number, seconds: number, sidePixels: number) => {
   const side = `min(${sidePixels}\\,`
   const scale = `scale=${side}iw):${side}ih):force_original_aspect_ratio=decrease`
-  const from = [...quiet, "-loglevel", "error", "-ss", seconds.toFixed(3), "-i", input, "-map", "0:v:0"]
+  const from = [...quiet, "-loglevel", "error", "-ss", seconds.toFixed(3), ...formats, "-i", input, "-map", "0:v:0"]
   const to = ["-frames:v", "1", "-vf", scale, "-c:v", "png", "-f", "image2pipe", "pipe:1"]
   return run("ffmpeg", [...from, ...to], descriptor)
 }
@@ -116,7 +118,7 @@ const frame = (descriptor: number, seconds: number, sidePixels: number) => {
 export const videoFrame = Effect.fnUntraced(function*(path: FilePath.FilePath, stat: FileStat, sidePixels: number) {
   const descriptor = yield* openAgain(path, stat)
   // Without an output it complains, but tells what it has read before.
-  const { complaint } = yield* run("ffmpeg", [...quiet, "-i", input], descriptor)
+  const { complaint } = yield* run("ffmpeg", [...quiet, ...formats, "-i", input], descriptor)
   let taken = yield* frame(descriptor, durationOf(complaint) / 10, sidePixels)
   // There may be no frame behind that place.
   if (taken.output.length === 0) taken = yield* frame(descriptor, 0, sidePixels)
