@@ -71,14 +71,26 @@ const kindOf = Effect.fnUntraced(function*(payload: Payload, file: Files.OpenFil
     : Task.skip("it is no image, video or PDF")
 })
 
+/** What another program has made of a file, if that has stayed the same meanwhile. */
+const madeOf = Effect.fnUntraced(function*<E>(
+  { file, payload, stat }: Source,
+  making: Effect.Effect<Uint8Array, E>,
+  note: string
+) {
+  const bytes = yield* making
+  if (!isSame(stat, yield* file.stat, stat.sizeBytes)) return yield* changed(payload)
+  return { bytes, notes: [note] }
+})
+
 /** Bytes that the decoder takes: those of an image, or what another program has made of something else. */
-const imageOf = Effect.fnUntraced(function*({ file, kind, payload, stat }: Source, sidePixels: number) {
+const imageOf = Effect.fnUntraced(function*(source: Source, sidePixels: number) {
+  const { file, kind, payload, stat } = source
   const { path } = payload
   switch (kind.kind) {
     case "video":
-      return { bytes: yield* ExternalRendering.videoFrame(path, stat, sidePixels), notes: ["frame at 10 %"] }
+      return yield* madeOf(source, ExternalRendering.videoFrame(path, stat, sidePixels), "frame at 10 %")
     case "pdf":
-      return { bytes: yield* ExternalRendering.pdfPage(path, stat, sidePixels), notes: ["first page"] }
+      return yield* madeOf(source, ExternalRendering.pdfPage(path, stat, sidePixels), "first page")
     case "image": {
       if (stat.sizeBytes > maxImageBytes) {
         return yield* failed(payload, "TooLarge", `is larger than the ${maxImageBytes / 2 ** 20} MiB that are decoded`)

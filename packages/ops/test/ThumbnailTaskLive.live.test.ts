@@ -196,6 +196,29 @@ describe("ThumbnailTaskLive", () => {
       assert.deepInclude(yield* Effect.flip(make("film.mp4")), { code: "Corrupt" })
     }).pipe(Effect.provide(layer)))
 
+  it.live("makes nothing of a video that changes while its frame is taken", () =>
+    Effect.gen(function*() {
+      const { folder, make, output } = yield* place
+      const file = path.join(folder, "film.mp4")
+      fs.writeFileSync(file, "\0\0\0\x14ftypisom\0\0\0\0isom")
+      yield* Effect.promise(() => picture(64, 48).png().toFile(path.join(folder, "frame.png")))
+      // What writes to the file is the program itself: nobody is earlier or later.
+      const program = `#!/bin/sh\nprintf more >> "${file}"\ncat "${path.join(folder, "frame.png")}"\n`
+      fs.writeFileSync(path.join(folder, "ffmpeg"), program, { mode: 0o755 })
+      const before = process.env["PATH"]
+      yield* Effect.acquireRelease(
+        Effect.sync(() => {
+          process.env["PATH"] = `${folder}:${before}`
+        }),
+        () =>
+          Effect.sync(() => {
+            process.env["PATH"] = before
+          })
+      )
+      assert.deepInclude(yield* Effect.flip(make("film.mp4")), { code: "Changed" })
+      assert.deepStrictEqual(fs.readdirSync(output), [])
+    }).pipe(Effect.scoped, Effect.provide(layer)))
+
   it.live.skipIf(!isInstalled("pdftoppm"))("takes the first page of a PDF", () =>
     Effect.gen(function*() {
       const { folder, make, sizeOf } = yield* place
