@@ -99,6 +99,21 @@ describe("MediaTaskLive", () => {
       }
     }))
 
+  it.effect("takes no orientation that is none", () =>
+    Effect.gen(function*() {
+      const packets = ["1.5", "0", "9", "-1"].map((value) => make.xmp(`<tiff:Orientation>${value}</tiff:Orientation>`))
+      for (const xmp of packets) assert.notProperty(yield* read(make.jpeg({ xmp })), "orientation")
+    }))
+
+  it.effect("takes the rest of a photo whose IPTC claims more than it has", () =>
+    Effect.gen(function*() {
+      const iptc = make.join(make.iptc([25, "two"]), Uint8Array.of(0x1c, 2, 80, 0x7f, 0xff))
+      const { cameraModel, problems } = yield* read(make.jpeg({ exif: make.photo, iptc }))
+      assert.strictEqual(cameraModel, photo.cameraModel)
+      assert.lengthOf(problems ?? [], 1)
+      assert.match(problems?.[0] ?? "", /^IPTC: /)
+    }))
+
   it.effect("takes what people have written from XMP and IPTC", () =>
     Effect.gen(function*() {
       const record = yield* read(make.jpeg({

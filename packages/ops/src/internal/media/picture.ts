@@ -68,12 +68,23 @@ const decoded = (latin: unknown): unknown => {
   return utf8.includes("\ufffd") ? latin : utf8
 }
 
-const readIptc = (bytes: Uint8Array): Tags => {
-  const parser: { readonly parse: (bytes: Uint8Array) => unknown } = segmentParsers.get("iptc")
-  return Object.fromEntries(
-    Object.entries(fieldsOf(parser.parse(bytes))).map(([name, value]) => [name, decoded(value)])
-  )
+interface Iptc {
+  readonly tags: Tags
+  readonly problems: ReadonlyArray<string>
 }
+
+const noIptc: Iptc = { tags: {}, problems: [] }
+
+const readIptc = (bytes: Uint8Array): Effect.Effect<Iptc> =>
+  Effect.try({
+    try: (): Iptc => {
+      const parser: { readonly parse: (bytes: Uint8Array) => unknown } = segmentParsers.get("iptc")
+      const found = Object.entries(fieldsOf(parser.parse(bytes)))
+      return { tags: Object.fromEntries(found.map(([name, value]) => [name, decoded(value)])), problems: [] }
+    },
+    // It reads data sets as long as they claim to be.
+    catch: reasonOf
+  }).pipe(Effect.catch((reason) => Effect.succeed({ ...noIptc, problems: [`IPTC: ${reason}`] })))
 
 // --- Fields ---------------------------------------------------------------------------------------------------------
 
@@ -183,18 +194,14 @@ export const pictureRecord = Effect.fnUntraced(function*(
   const packet = carried.xmp ?? carried.exif?.xmp
   const datasets = carried.iptc ?? carried.exif?.iptc
   const xmp: Properties = packet === undefined ? new Map() : readXmp(packet)
-  const iptc = datasets === undefined ? {} : readIptc(datasets)
+  const { problems, tags: iptc } = datasets === undefined ? noIptc : yield* readIptc(datasets)
   const sources: Sources = { ...exif, iptc, xmp, texts: new Map(carried.texts) }
   const raw = { ifd0: exif.ifd0, exif: exif.exif, gps: exif.gps, iptc, xmp, texts: sources.texts }
   const record: MediaRecord = recordOf({
     mimeType,
     sizeBytes,
     ...size(carried, sources),
-    orientation: between(
-      first(exif.ifd0["Orientation"], xmp.get("tiff:Orientation")?.[0]),
-      1,
-      8
-    ),
+    orientation: between(count(first(exif.ifd0["Orientation"], xmp.get("tiff:Orientation")?.[0])), 1, 8),
     takenAt: takenAt(sources),
     modifiedAt: first(
       times.ofExif(exif.ifd0["ModifyDate"], exif.exif["SubSecTime"], exif.exif["OffsetTime"]),
@@ -203,7 +210,7 @@ export const pictureRecord = Effect.fnUntraced(function*(
     ...camera(sources),
     ...place(sources),
     ...description(sources),
-    problems: problemsOf([...carried.problems, ...exif.problems]),
+    problems: problemsOf([...carried.problems, ...exif.problems, ...problems]),
     raw: isRaw ? rawOf(raw) : undefined
   })
   return record
