@@ -180,6 +180,7 @@ describe("fanout thumbnail", () => {
         [["tree", "--output", ""], /Name a folder with --output/],
         [["tree", "--output", "odd/notes.txt"], /exists/],
         [["tree", "--output", "nowhere/out"], /does not exist/],
+        [["odd", "tree/..", "--output", "."], /is in ".*", where thumbnails are made of nothing/],
         [["tree", "--output", "out", "--size", "huge"], /"huge" names no sizes/],
         [["tree", "--output", "out", "--format", "png"], /webp/]
       ] as const

@@ -111,6 +111,13 @@ export const thumbnail = Command.make(
           ({ message }) => Effect.fail(Stop.usage(`${message}. Name a folder with --output.`))
         )
       )
+      const inside = payload.sources.find((source) => FilePath.isWithin(source, payload.output))
+      if (inside !== undefined) {
+        const [source, folder] = [inside, payload.output].map(FilePath.display)
+        return yield* Stop.usage(
+          `"${source}" is in "${folder}", where thumbnails are made of nothing. Name another folder with --output.`
+        )
+      }
       yield* withJobs({ claim: { ids: [] }, concurrency: Option.some(filesAtOnce) })(
         Effect.gen(function*() {
           const manager = yield* JobManager
