@@ -69,6 +69,10 @@ describe("ThumbnailTaskLive", () => {
       const more = yield* make("renamed", { variants: ["icon@1x", "grid@1x"] })
       assert.deepStrictEqual("variants" in more && more.variants, ["icon@1x"])
       assert.strictEqual(fs.statSync(path.join(output, folderOf(contentId), "grid@1x.webp")).ino, before)
+      fs.truncateSync(path.join(output, folderOf(contentId), "grid@1x.webp"))
+      const again = yield* make("renamed")
+      assert.deepStrictEqual("variants" in again && again.variants, ["grid@1x"])
+      assert.strictEqual(yield* sizeOf(contentId, "grid@1x.webp"), "webp 256 x 192")
       // Nothing else is left in there.
       assert.deepStrictEqual(fs.readdirSync(output), [contentId.slice(0, 2)])
     }).pipe(Effect.provide(layer)))

@@ -47,6 +47,9 @@ const find = (output: Files.Folder, contentId: string): Effect.Effect<
     Effect.catchIf((error) => error.isMissing, () => Effect.succeedNone)
   )
 
+/** A file that is empty, as a crash of the system may leave one behind that was renamed, is no thumbnail. */
+const isThere = ({ kind, sizeBytes }: Files.FileStat): boolean => kind !== "file" || sizeBytes > 0
+
 /** Which of these thumbnails a content lacks. */
 export const missing = Effect.fnUntraced(function*(
   output: Files.Folder,
@@ -58,7 +61,7 @@ export const missing = Effect.fnUntraced(function*(
   if (Option.isNone(folder)) return variants
   return yield* Effect.filter(
     variants,
-    (variant) => Effect.map(folder.value.find(nameOf(variant, format)), Option.isNone)
+    (variant) => Effect.map(folder.value.find(nameOf(variant, format)), (found) => !Option.exists(found, isThere))
   )
 }, Effect.scoped)
 
