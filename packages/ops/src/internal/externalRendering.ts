@@ -28,6 +28,11 @@ const maxOutputBytes = 2 ** 26
 /** So much of what a program complains of is kept. */
 const maxComplaintBytes = 2 ** 14
 
+/** What opening fails with where something else has the path by now, or nothing. */
+const gone = new Set(["ENOENT", "ENOTDIR", "ELOOP"])
+
+const isGone = (error: unknown): boolean => error instanceof Error && "code" in error && gone.has(String(error.code))
+
 /** Opens a file for others, by its path once more, and sees whether it is the same. */
 const openAgain = (path: FilePath.FilePath, { inode, modifiedNanos, sizeBytes }: FileStat) =>
   Effect.acquireRelease(
@@ -37,7 +42,7 @@ const openAgain = (path: FilePath.FilePath, { inode, modifiedNanos, sizeBytes }:
       try {
         descriptor = fs.openSync(Buffer.from(FilePath.toBytes(path)), O_RDONLY | O_NOFOLLOW | O_NONBLOCK)
       } catch (error) {
-        return Effect.fail(new Refused({ why: String(error) }))
+        return Effect.fail(isGone(error) ? new Replaced() : new Refused({ why: String(error) }))
       }
       const now = fs.fstatSync(descriptor, { bigint: true })
       if (now.ino === inode && now.mtimeNs === modifiedNanos && Number(now.size) === sizeBytes) {
