@@ -161,6 +161,32 @@ describe("LimitedTaskDispatcher", () => {
       Effect.provide(layer)
     ))
 
+  it.effect("keeps no permits for what waits for its bandwidth", () =>
+    Effect.gen(function*() {
+      const { runEffect } = yield* dispatcher
+      const slow = Effect.flatMap(dispatcher, ({ runEffect }) =>
+        Effect.forEach(Array.from({ length: 16 }), () =>
+          runEffect(TaskDispatcher.throttle(5000)), {
+          concurrency: "unbounded",
+          discard: true
+        }))
+      const moving = yield* Effect.forkScoped(
+        Effect.provide(slow, LimitedTaskDispatcher.layer({ bytesPerSecond: 1000 }))
+      )
+      yield* settle
+      yield* TestClock.adjust("1 second")
+      const pools = yield* Effect.flatMap(Pools.Pools, ({ status }) =>
+        status)
+      const io = pools.find(({ name }) => name === "io")
+      assert.deepStrictEqual([io?.held, io?.waiting], [0, 0])
+      const { all, seen } = counted(16)
+      yield* Effect.forkScoped(Effect.andThen(runEffect(Effect.void), all))
+      yield* TestClock.adjust("2 seconds")
+      assert.strictEqual(seen.began, 16)
+      yield* TestClock.adjust("76 seconds")
+      assert.isDefined(moving.pollUnsafe())
+    }).pipe(Effect.scoped, Effect.provide(layer)))
+
   it("refuses a limit that would let nothing run", () => {
     const program = Effect.flatMap(dispatcher, ({ runEffect }) => runEffect(Effect.void)).pipe(
       Effect.provide(LimitedTaskDispatcher.layer({ permits: { io: 0 } })),

@@ -8,6 +8,7 @@ import { Interrupter } from "../../Interrupter.ts"
 import type { Bandwidth } from "../../TaskDispatcher.ts"
 import { Chain, type Linked } from "../chain.ts"
 import { type Deadline, type Deadlines, nowMillis } from "./deadlines.ts"
+import { waitForOthers } from "./slot.ts"
 
 /** What may be moved at once, as a time at the rate. */
 const burstMillis = 100
@@ -55,7 +56,8 @@ export class TokenBucket implements Bandwidth {
         this.balance -= bytes
         return Effect.void
       }
-      return Effect.flatMap(Interrupter, (signal) => this.wait(bytes, signal))
+      // Others may have the permits meanwhile, as while a task waits for tasks.
+      return Effect.flatMap(Interrupter, (signal) => waitForOthers(this.wait(bytes, signal)))
     })
 
   /** Waits for its turn. Who is to stop need not: it comes to its safe point, and owes what it moves until then. */
