@@ -10,7 +10,7 @@ import * as Checkpoint from "@fanout/core/Checkpoint"
 import type * as FanOut from "@fanout/core/FanOut"
 import * as Job from "@fanout/core/Job"
 import { JobContext } from "@fanout/core/JobContext"
-import { Pools } from "@fanout/core/Pools"
+import type { Pools } from "@fanout/core/Pools"
 import * as Progress from "@fanout/core/Progress"
 import { TaskDispatcher } from "@fanout/core/TaskDispatcher"
 import * as Arr from "effect/Array"
@@ -33,6 +33,7 @@ import * as Filter from "./Filter.ts"
 import { HardLinks } from "./HardLinks.ts"
 import { HashAlgorithm } from "./HashAlgorithm.ts"
 import * as Durability from "./internal/durability.ts"
+import { filesAtOnce } from "./internal/filesAtOnce.ts"
 import * as FileSystems from "./internal/fileSystems.ts"
 import * as FolderTimes from "./internal/folderTimes.ts"
 import { followOf } from "./internal/following.ts"
@@ -397,10 +398,9 @@ const copyAll = Effect.fnUntraced(function*(payload: Payload, moved: ReadonlySet
   const { isMove } = yield* CopyOptions.CopyOptions
   const touched = attempt > 1 ? new Map() : undefined
   const { fanOut } = yield* TaskDispatcher
-  const pools = yield* Pools
   // It only tells how much there is: where it fails, that is not known; nor while it gets less.
   if (!isMove) yield* Effect.forkScoped(Effect.ignore(count(payload)))
-  const concurrency = pools.findUnsafe("io")?.most ?? 1
+  const concurrency = yield* filesAtOnce
   const { options, source } = yield* entries(payload, moved)
   const { leaveOut, request: { checksums } } = payload
   const keep = checksums === undefined ? "failures" : "all"

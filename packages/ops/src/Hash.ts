@@ -3,7 +3,7 @@
  *
  * Files that follow one another are one element, which is told as a row of all that have a digest, and
  * one for each other. Every file has a number, which is in the cursor. Rows are stored as elements end, in any order;
- * `HashRows` puts them back into the order of the walk.
+ * `SourceRows` puts them back into the order of the walk.
  *
  * @since 0.1.0
  */
@@ -12,7 +12,7 @@ import * as Job from "@fanout/core/Job"
 import { JobContext } from "@fanout/core/JobContext"
 import type { JobId } from "@fanout/core/JobId"
 import type { Outcome } from "@fanout/core/Outcome"
-import { Pools } from "@fanout/core/Pools"
+import type { Pools } from "@fanout/core/Pools"
 import * as Progress from "@fanout/core/Progress"
 import type * as Task from "@fanout/core/Task"
 import { TaskDispatcher } from "@fanout/core/TaskDispatcher"
@@ -27,12 +27,13 @@ import type * as Files from "./Files.ts"
 import * as FileTree from "./FileTree.ts"
 import * as HashAlgorithm from "./HashAlgorithm.ts"
 import { type Entry, HashCache } from "./HashCache.ts"
-import * as HashCursor from "./HashCursor.ts"
 import { type HashedFiles, HashFiles, type Unhashed } from "./HashTask.ts"
 import { failedAs, ofUnreadable, skippedAs } from "./internal/endings.ts"
+import { filesAtOnce } from "./internal/filesAtOnce.ts"
 import { type Gathered, Gathering } from "./internal/gathering.ts"
 import { SourceEndings } from "./internal/sourceEndings.ts"
 import * as QuickFiles from "./QuickFiles.ts"
+import * as SourceCursor from "./SourceCursor.ts"
 import * as Sources from "./Sources.ts"
 import * as TreeCursor from "./TreeCursor.ts"
 
@@ -138,7 +139,7 @@ class Elements {
   private settle({ cursor, path, source }: FileTree.Element, outcome: Outcome): ReadonlyArray<Element> {
     const before = this.flush()
     const key = FilePath.display(this.endings.absolute(source, path))
-    return [...before, { _tag: "Settled", cursor: HashCursor.format(this.number++, cursor), key, outcome }]
+    return [...before, { _tag: "Settled", cursor: SourceCursor.format(this.number++, cursor), key, outcome }]
   }
 
   private elements(gathered: Gathered | undefined): ReadonlyArray<Element> {
@@ -152,7 +153,7 @@ class Elements {
     this.number += files.folders.reduce((sum, { names }) => sum + names.length, 0)
     return {
       _tag: "Item",
-      cursor: HashCursor.format(this.number - 1, cursor),
+      cursor: SourceCursor.format(this.number - 1, cursor),
       payload: { ...files, algorithm, ...cache === true ? { cache } : {} }
     }
   }
@@ -161,8 +162,8 @@ class Elements {
 /** Files and endings in the order of the walk; folders and links in them are passed over. */
 const elements = (id: JobId, payload: Payload, after: Option.Option<string>) => {
   const { sources } = payload
-  const place = Option.map(after, HashCursor.placeOf)
-  const first = Option.match(after, { onNone: () => 0, onSome: (cursor) => HashCursor.numberOf(cursor) + 1 })
+  const place = Option.map(after, SourceCursor.placeOf)
+  const first = Option.match(after, { onNone: () => 0, onSome: (cursor) => SourceCursor.numberOf(cursor) + 1 })
   return QuickFiles.walking(sources, FileTree.walk({ sources, after: place })).pipe(
     Stream.mapAccum(
       () => new Elements(id, payload, first),
@@ -175,7 +176,7 @@ const elements = (id: JobId, payload: Payload, after: Option.Option<string>) => 
 /** Files of an element that stands for many, and their numbers. */
 const filesOf = (cursor: string, { folders }: Payloads) => {
   const files = folders.flatMap(({ names, path }) => names.map((name) => ({ path, name })))
-  return { files, first: HashCursor.numberOf(cursor) - files.length + 1 }
+  return { files, first: SourceCursor.numberOf(cursor) - files.length + 1 }
 }
 
 interface Single {
@@ -188,13 +189,13 @@ interface Single {
 const singles = (cursor: string, payload: Payloads) => {
   const { folders: _, root, ...method } = payload
   const { files, first } = filesOf(cursor, payload)
-  const place = Option.getOrThrow(TreeCursor.parse(HashCursor.placeOf(cursor)))
+  const place = Option.getOrThrow(TreeCursor.parse(SourceCursor.placeOf(cursor)))
   return (index: number): Single => {
     const { name, path } = files[index] ?? { name: FilePath.empty, path: FilePath.empty }
     // A source that is a file itself has no name in it.
     const inside = place.path === "" ? place.path : FilePath.join(path, name)
     return {
-      cursor: HashCursor.format(first + index, TreeCursor.format({ ...place, path: inside })),
+      cursor: SourceCursor.format(first + index, TreeCursor.format({ ...place, path: inside })),
       payload: { root, folders: [{ path, names: [name] }], ...method, isAlone: true },
       key: FilePath.display(FilePath.join(root, FilePath.join(path, name)))
     }
@@ -218,7 +219,7 @@ const parts: FanOut.Parts<Payloads, HashedFiles> = ({ cursor, payload }, value) 
   return [{
     _tag: "Settled",
     // The number of the first of them at the place of the last: none of the others has both.
-    cursor: HashCursor.format(HashCursor.numberOf(cursor) - digests.length + 1, HashCursor.placeOf(cursor)),
+    cursor: SourceCursor.format(SourceCursor.numberOf(cursor) - digests.length + 1, SourceCursor.placeOf(cursor)),
     key: FilePath.display(root),
     outcome: { _tag: "Done", value: kept, count }
   }, ...others]
@@ -264,7 +265,7 @@ export const program = Effect.fnUntraced(function*(payload: Payload) {
   const { id } = yield* JobContext
   const cache = yield* HashCache
   const source = (after: Option.Option<string>) => elements(id, payload, after)
-  const concurrency = (yield* Pools).findUnsafe("io")?.most ?? 1
+  const concurrency = yield* filesAtOnce
   const options = { keep: "all", parts, concurrency, flushEvery: 32 } as const
   const remember = (ended: ReadonlyArray<Ended>) => {
     const entries = entriesOf(ended)

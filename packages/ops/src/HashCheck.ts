@@ -25,8 +25,8 @@ import * as Files from "./Files.ts"
 import type { FilesError } from "./FilesError.ts"
 import * as HashAlgorithms from "./HashAlgorithm.ts"
 import { HashAlgorithm } from "./HashAlgorithm.ts"
-import * as HashCursor from "./HashCursor.ts"
 import { CheckFile } from "./HashTask.ts"
+import * as SourceCursor from "./SourceCursor.ts"
 
 /**
  * Error of a checksum file that nothing can be checked by.
@@ -172,7 +172,7 @@ const placeOf = (lineNumber: number, path: FilePath.FilePath): string => `${line
  * @since 0.1.0
  */
 export const lineOf = (cursor: string): { readonly lineNumber: number; readonly path: FilePath.FilePath } => {
-  const place = HashCursor.placeOf(cursor)
+  const place = SourceCursor.placeOf(cursor)
   const space = place.indexOf(" ")
   return { lineNumber: Number(place.slice(0, space)), path: FilePath.fromText(place.slice(space + 1)) }
 }
@@ -189,12 +189,12 @@ const elementOf = (payload: Payload, number: number, line: ChecksumLine.Line): E
   Result.match(ChecksumCheck.fromLine(line, payload), {
     onSuccess: ({ algorithms, digest, lineNumber, path }): Element => ({
       _tag: "Item",
-      cursor: HashCursor.format(number, placeOf(lineNumber, path)),
+      cursor: SourceCursor.format(number, placeOf(lineNumber, path)),
       payload: { path: FilePath.join(payload.folder, path), digest, algorithms }
     }),
     onFailure: ({ lineNumber, problem }): Element => ({
       _tag: "Settled",
-      cursor: HashCursor.format(number, placeOf(lineNumber, FilePath.empty)),
+      cursor: SourceCursor.format(number, placeOf(lineNumber, FilePath.empty)),
       key: FilePath.display(payload.file),
       outcome: {
         _tag: "Failed",
@@ -213,7 +213,7 @@ const elements = (
   after: Option.Option<string>
 ): Stream.Stream<Element, UnusableChecksums, Files.Files> => {
   const done = Option.match(after, { onNone: () => 0, onSome: (cursor) => lineOf(cursor).lineNumber })
-  const first = Option.match(after, { onNone: () => 0, onSome: (cursor) => HashCursor.numberOf(cursor) + 1 })
+  const first = Option.match(after, { onNone: () => 0, onSome: (cursor) => SourceCursor.numberOf(cursor) + 1 })
   const opened: Effect.Effect<
     Stream.Stream<Element, FilesError>,
     FilesError | UnusableChecksums,

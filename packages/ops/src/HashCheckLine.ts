@@ -9,8 +9,8 @@ import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
 import type * as FilePath from "./FilePath.ts"
 import * as HashCheck from "./HashCheck.ts"
-import * as HashCursor from "./HashCursor.ts"
 import { Matched } from "./HashTask.ts"
+import * as SourceCursor from "./SourceCursor.ts"
 
 /**
  * What a line came to: its file has the digest, has another one or changed while it was read, is not there, could not
@@ -62,7 +62,7 @@ const statusOf = (failure: Outcome.Failure): Status => {
  * @since 0.1.0
  */
 export const fromRow = ({ cursor, outcome }: OutcomeRow): HashCheckLine => {
-  const line = { number: HashCursor.numberOf(cursor), ...HashCheck.lineOf(cursor) }
+  const line = { number: SourceCursor.numberOf(cursor), ...HashCheck.lineOf(cursor) }
   const matched = Option.none()
   return Outcome.Outcome.match(outcome, {
     Done: ({ value }): HashCheckLine => ({ ...line, status: "ok", why: "", matched: decodeMatched(value) }),

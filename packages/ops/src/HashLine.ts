@@ -7,8 +7,8 @@ import type { OutcomeRow } from "@fanout/core/JobStore"
 import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
 import * as FilePath from "./FilePath.ts"
-import * as HashCursor from "./HashCursor.ts"
 import { FilesIn } from "./HashTask.ts"
+import * as SourceCursor from "./SourceCursor.ts"
 import * as TreeCursor from "./TreeCursor.ts"
 
 /** What a row has of files that were hashed, or identified by samples. */
@@ -57,8 +57,8 @@ export interface HashedFile {
  * @since 0.1.0
  */
 export const fromRow = (row: OutcomeRow): ReadonlyArray<HashLine> => {
-  const number = HashCursor.numberOf(row.cursor)
-  const place = Option.getOrThrow(TreeCursor.parse(HashCursor.placeOf(row.cursor)))
+  const number = SourceCursor.numberOf(row.cursor)
+  const place = Option.getOrThrow(TreeCursor.parse(SourceCursor.placeOf(row.cursor)))
   if (row.outcome._tag !== "Done") return [{ number, row, place, hashed: Option.none() }]
   const { digests, folders, root, sizesBytes } = decodeHashed(row.outcome.value)
   const files = folders.flatMap(({ names, path }) => names.map((name) => FilePath.join(path, name)))

@@ -2,8 +2,8 @@
  * Job: reads what photos, sounds and films say of themselves, durably.
  *
  * Every file is an element of its own, so that one which keeps its thread to the deadline costs nobody else anything.
- * Every file has a number, which is in the cursor. Rows are stored as elements end, in any order; `HashRows` puts them
- * back into the order of the walk.
+ * Every file has a number, which is in the cursor. Rows are stored as elements end, in any order; `SourceRows` puts
+ * them back into the order of the walk.
  *
  * @since 0.1.0
  */
@@ -11,7 +11,7 @@ import type * as FanOut from "@fanout/core/FanOut"
 import * as Job from "@fanout/core/Job"
 import { JobContext } from "@fanout/core/JobContext"
 import type { JobId } from "@fanout/core/JobId"
-import { Pools } from "@fanout/core/Pools"
+import type { Pools } from "@fanout/core/Pools"
 import * as Progress from "@fanout/core/Progress"
 import type * as Task from "@fanout/core/Task"
 import { TaskDispatcher } from "@fanout/core/TaskDispatcher"
@@ -23,11 +23,12 @@ import * as Stream from "effect/Stream"
 import * as FilePath from "./FilePath.ts"
 import type * as Files from "./Files.ts"
 import * as FileTree from "./FileTree.ts"
-import * as HashCursor from "./HashCursor.ts"
 import { ofUnreadable } from "./internal/endings.ts"
+import { filesAtOnce } from "./internal/filesAtOnce.ts"
 import { SourceEndings } from "./internal/sourceEndings.ts"
 import { ReadMedia } from "./MediaTask.ts"
 import * as QuickFiles from "./QuickFiles.ts"
+import * as SourceCursor from "./SourceCursor.ts"
 import * as Sources from "./Sources.ts"
 
 /**
@@ -98,7 +99,7 @@ class Elements {
     if (element._tag === "Leaf" && element.kind === "link") return []
     const path = this.endings.absolute(element.source, element.path)
     const outcome = element._tag === "Leaf" ? this.endings.ofLeaf(element) : ofUnreadable(element)
-    const cursor = HashCursor.format(this.number++, element.cursor)
+    const cursor = SourceCursor.format(this.number++, element.cursor)
     return outcome === undefined
       ? [{ _tag: "Item", cursor, payload: { path, ...this.raw } }]
       : [{ _tag: "Settled", cursor, key: FilePath.display(path), outcome }]
@@ -108,8 +109,8 @@ class Elements {
 /** Files and endings in the order of the walk. */
 const elements = (id: JobId, payload: Payload, after: Option.Option<string>) => {
   const { sources } = payload
-  const place = Option.map(after, HashCursor.placeOf)
-  const first = Option.match(after, { onNone: () => 0, onSome: (cursor) => HashCursor.numberOf(cursor) + 1 })
+  const place = Option.map(after, SourceCursor.placeOf)
+  const first = Option.match(after, { onNone: () => 0, onSome: (cursor) => SourceCursor.numberOf(cursor) + 1 })
   return QuickFiles.walking(sources, FileTree.walk({ sources, after: place })).pipe(
     Stream.mapAccum(
       () => new Elements(id, payload, first),
@@ -128,7 +129,7 @@ export const program = Effect.fnUntraced(function*(payload: Payload) {
   const { fanOut } = yield* TaskDispatcher
   const { id } = yield* JobContext
   const source = (after: Option.Option<string>) => elements(id, payload, after)
-  const concurrency = (yield* Pools).findUnsafe("io")?.most ?? 1
+  const concurrency = yield* filesAtOnce
   return yield* fanOut(fanOutName, ReadMedia, source, { keep: "all", concurrency, flushEvery: 256 })
     // It collects failures, so it never gives up.
     .pipe(Effect.catchTag("FanOutStopped", Effect.die))

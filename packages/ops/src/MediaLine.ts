@@ -6,9 +6,9 @@
 import type { OutcomeRow } from "@fanout/core/JobStore"
 import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
-import * as HashCursor from "./HashCursor.ts"
 import type { MediaRecord } from "./MediaRecord.ts"
 import { MediaRead } from "./MediaTask.ts"
+import * as SourceCursor from "./SourceCursor.ts"
 import * as TreeCursor from "./TreeCursor.ts"
 
 const decodeRead = Schema.decodeUnknownSync(MediaRead)
@@ -35,8 +35,8 @@ export interface MediaLine {
  * @since 0.1.0
  */
 export const fromRow = (row: OutcomeRow): MediaLine => ({
-  number: HashCursor.numberOf(row.cursor),
+  number: SourceCursor.numberOf(row.cursor),
   row,
-  place: Option.getOrThrow(TreeCursor.parse(HashCursor.placeOf(row.cursor))),
+  place: Option.getOrThrow(TreeCursor.parse(SourceCursor.placeOf(row.cursor))),
   record: row.outcome._tag === "Done" ? Option.some(decodeRead(row.outcome.value).record) : Option.none()
 })

@@ -11,7 +11,7 @@ import * as Job from "@fanout/core/Job"
 import { JobContext } from "@fanout/core/JobContext"
 import type { JobId } from "@fanout/core/JobId"
 import type { Outcome } from "@fanout/core/Outcome"
-import { Pools } from "@fanout/core/Pools"
+import type { Pools } from "@fanout/core/Pools"
 import * as Progress from "@fanout/core/Progress"
 import type * as Task from "@fanout/core/Task"
 import { TaskDispatcher } from "@fanout/core/TaskDispatcher"
@@ -25,6 +25,7 @@ import * as Files from "./Files.ts"
 import { FilesError } from "./FilesError.ts"
 import * as FileTree from "./FileTree.ts"
 import { ofUnreadable, skippedAs } from "./internal/endings.ts"
+import { filesAtOnce } from "./internal/filesAtOnce.ts"
 import * as QuickFiles from "./QuickFiles.ts"
 import { SkipReason } from "./SkipReason.ts"
 import * as TemporaryName from "./TemporaryName.ts"
@@ -173,7 +174,7 @@ const pauseOn: FanOut.PauseOn<Task.Failure<typeof MakeThumbnails>> = ({ code, wh
 export const program = Effect.fnUntraced(function*(payload: Payload) {
   const { fanOut } = yield* TaskDispatcher
   const { id, token } = yield* JobContext
-  const concurrency = (yield* Pools).findUnsafe("io")?.most ?? 1
+  const concurrency = yield* filesAtOnce
   if (token > 1) yield* sweep(payload, { job: id, before: token })
   yield* Effect.forkScoped(count(payload))
   const source = (after: Option.Option<string>) => elements(payload, after)

@@ -191,17 +191,7 @@ export * as HashCheckLine from "./HashCheckLine.ts"
 /**
  * @since 0.1.0
  */
-export * as HashCursor from "./HashCursor.ts"
-
-/**
- * @since 0.1.0
- */
 export * as HashLine from "./HashLine.ts"
-
-/**
- * @since 0.1.0
- */
-export * as HashRows from "./HashRows.ts"
 
 /**
  * @since 0.1.0
@@ -302,6 +292,16 @@ export * as SampledHash from "./SampledHash.ts"
  * @since 0.1.0
  */
 export * as SkipReason from "./SkipReason.ts"
+
+/**
+ * @since 0.1.0
+ */
+export * as SourceCursor from "./SourceCursor.ts"
+
+/**
+ * @since 0.1.0
+ */
+export * as SourceRows from "./SourceRows.ts"
 
 /**
  * @since 0.1.0

@@ -1,7 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as JobManager from "@fanout/core/JobManager"
 import { JobStore } from "@fanout/core/JobStore"
-import * as Outcome from "@fanout/core/Outcome"
 import * as Pools from "@fanout/core/Pools"
 import { layer, settle } from "@fanout/core/testing"
 import * as FilePath from "@fanout/ops/FilePath"
@@ -9,8 +8,8 @@ import * as Files from "@fanout/ops/Files"
 import * as Hash from "@fanout/ops/Hash"
 import type { HashAlgorithm } from "@fanout/ops/HashAlgorithm"
 import * as HashLine from "@fanout/ops/HashLine"
-import * as HashRows from "@fanout/ops/HashRows"
 import * as HashTaskLive from "@fanout/ops/HashTaskLive"
+import * as SourceRows from "@fanout/ops/SourceRows"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
@@ -18,6 +17,7 @@ import * as TestClock from "effect/testing/TestClock"
 import { createHash } from "node:crypto"
 import * as FaultyFiles from "./FaultyFiles.ts"
 import * as MemoryFiles from "./MemoryFiles.ts"
+import { tellEnding } from "./tellEnding.ts"
 
 const sha256 = (text: string) => createHash("sha256").update(text).digest("hex")
 
@@ -66,7 +66,7 @@ const hash = (
     yield* settle
     yield* TestClock.adjust("10 seconds")
     const rows = yield* store.outcomes(id, { after: 0, limit: 1000 })
-    const sorter = new HashRows.Sorter(HashLine.fromRow)
+    const sorter = new SourceRows.Sorter(HashLine.fromRow)
     const lines = [...sorter.add(rows), ...sorter.end()]
     return {
       state: (yield* manager.get(id)).state._tag,
@@ -74,12 +74,7 @@ const hash = (
         `${place.source}/${place.path} ${
           Option.match(hashed, {
             onSome: ({ digest }) => digest,
-            onNone: () =>
-              Outcome.Outcome.match(row.outcome, {
-                Done: () => "",
-                Skipped: ({ reason }) => reason,
-                Failed: ({ failure }) => Outcome.message(failure)
-              })
+            onNone: () => tellEnding(row.outcome)
           })
         }`
       )

@@ -10,8 +10,8 @@ import * as Hash from "@fanout/ops/Hash"
 import type { HashAlgorithm } from "@fanout/ops/HashAlgorithm"
 import * as HashCache from "@fanout/ops/HashCache"
 import * as HashLine from "@fanout/ops/HashLine"
-import * as HashRows from "@fanout/ops/HashRows"
 import * as HashTaskLive from "@fanout/ops/HashTaskLive"
+import * as SourceRows from "@fanout/ops/SourceRows"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
@@ -93,7 +93,7 @@ const hash = (disk: MemoryFiles.Disk, cache: HashCache.HashCache, options: Optio
     yield* settle
     yield* TestClock.adjust("10 seconds")
     const rows = yield* store.outcomes(id, { after: 0, limit: 100 })
-    const sorter = new HashRows.Sorter(HashLine.fromRow)
+    const sorter = new SourceRows.Sorter(HashLine.fromRow)
     const lines = [...sorter.add(rows), ...sorter.end()]
     const { units } = yield* manager.progress(id)
     return {

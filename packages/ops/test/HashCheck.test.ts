@@ -7,8 +7,8 @@ import * as Files from "@fanout/ops/Files"
 import type { HashAlgorithm } from "@fanout/ops/HashAlgorithm"
 import * as HashCheck from "@fanout/ops/HashCheck"
 import * as HashCheckLine from "@fanout/ops/HashCheckLine"
-import * as HashRows from "@fanout/ops/HashRows"
 import * as HashTaskLive from "@fanout/ops/HashTaskLive"
+import * as SourceRows from "@fanout/ops/SourceRows"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
@@ -60,7 +60,7 @@ const check = (
     yield* TestClock.adjust("100 seconds")
     yield* settle
     const rows = yield* store.outcomes(id, { after: 0, limit: 10_000 })
-    const sorter = new HashRows.Sorter((row) => [HashCheckLine.fromRow(row)])
+    const sorter = new SourceRows.Sorter((row) => [HashCheckLine.fromRow(row)])
     const lines = [...sorter.add(rows), ...sorter.end()]
     return {
       state: (yield* manager.get(id)).state._tag,

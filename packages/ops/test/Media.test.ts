@@ -1,16 +1,15 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as JobManager from "@fanout/core/JobManager"
 import { JobStore } from "@fanout/core/JobStore"
-import * as Outcome from "@fanout/core/Outcome"
 import * as Pools from "@fanout/core/Pools"
 import { layer, settle } from "@fanout/core/testing"
 import * as FilePath from "@fanout/ops/FilePath"
 import * as Files from "@fanout/ops/Files"
 import { FilesError } from "@fanout/ops/FilesError"
-import * as HashRows from "@fanout/ops/HashRows"
 import * as Media from "@fanout/ops/Media"
 import * as MediaLine from "@fanout/ops/MediaLine"
 import * as MediaTaskLive from "@fanout/ops/MediaTaskLive"
+import * as SourceRows from "@fanout/ops/SourceRows"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
@@ -18,6 +17,7 @@ import * as TestClock from "effect/testing/TestClock"
 import * as FaultyFiles from "./FaultyFiles.ts"
 import * as make from "./mediaBytes.ts"
 import * as MemoryFiles from "./MemoryFiles.ts"
+import { tellEnding } from "./tellEnding.ts"
 
 const named = (title: string) => make.jpeg({ xmp: make.xmp(`<dc:title>${title}</dc:title>`) })
 
@@ -68,7 +68,7 @@ const run = (
       yield* TestClock.adjust("10 millis")
     }
     const rows = yield* store.outcomes(id, { after: 0, limit: 1000 })
-    const sorter = new HashRows.Sorter((row) => [MediaLine.fromRow(row)])
+    const sorter = new SourceRows.Sorter((row) => [MediaLine.fromRow(row)])
     const lines = [...sorter.add(rows), ...sorter.end()]
     return {
       state: (yield* manager.get(id)).state._tag,
@@ -76,12 +76,7 @@ const run = (
         `${place.source}/${place.path} ${
           Option.match(record, {
             onSome: ({ mimeType, raw, title }) => `${mimeType} ${title}${raw === undefined ? "" : " raw"}`,
-            onNone: () =>
-              Outcome.Outcome.match(row.outcome, {
-                Done: () => "",
-                Skipped: ({ reason }) => reason,
-                Failed: ({ failure }) => Outcome.message(failure)
-              })
+            onNone: () => tellEnding(row.outcome)
           })
         }`
       )

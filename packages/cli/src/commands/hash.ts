@@ -99,7 +99,7 @@ const render = (
 const hashAll = (request: Request, options: Options) =>
   Effect.gen(function*() {
     const { algorithm, cache, output: file, paths } = request
-    const { Hash, HashLine, HashRows, SystemFiles, OutputFile } = yield* Effect.promise(() => import("../Hashing.ts"))
+    const { Hash, HashLine, SourceRows, SystemFiles, OutputFile } = yield* Effect.promise(() => import("../Hashing.ts"))
     const sources = Arr.map(paths, (path) => FilePath.join(Arguments.workingFolder(), path))
     const leaveOut = yield* Settings.databaseFiles
     if (Option.isSome(file)) yield* Effect.provide(OutputFile.check(file.value), SystemFiles.layer)
@@ -125,7 +125,7 @@ const hashAll = (request: Request, options: Options) =>
           : yield* Effect.provide(OutputFile.make(id, file.value), SystemFiles.layer)
         const output = yield* RowOutput.make(
           id,
-          new HashRows.Sorter(HashLine.fromRow),
+          new SourceRows.Sorter(HashLine.fromRow),
           sink,
           (line) => render(line, nameOf(paths, line), request, options)
         )

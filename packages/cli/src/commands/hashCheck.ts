@@ -41,7 +41,7 @@ const json = ({ lineNumber, matched, path, status, why }: HashCheckLine): string
 /** Checks the files that `file` names. */
 export const hashCheck = (file: string, algorithm: Option.Option<HashAlgorithm>, options: Options) =>
   Effect.gen(function*() {
-    const { HashCheck, HashCheckLine, HashRows, SystemFiles } = yield* Effect.promise(() => import("../Hashing.ts"))
+    const { HashCheck, HashCheckLine, SourceRows, SystemFiles } = yield* Effect.promise(() => import("../Hashing.ts"))
     const folder = Arguments.workingFolder()
     const payload = yield* HashCheck.plan({ algorithm, file: FilePath.join(folder, FilePath.make(file)), folder }).pipe(
       Effect.provide(SystemFiles.layer),
@@ -54,7 +54,7 @@ export const hashCheck = (file: string, algorithm: Option.Option<HashAlgorithm>,
         if (!started) yield* RunJob.goOn(id, options)
         const output = yield* RowOutput.make(
           id,
-          new HashRows.Sorter((row) => [HashCheckLine.fromRow(row)]),
+          new SourceRows.Sorter((row) => [HashCheckLine.fromRow(row)]),
           RowOutput.stdout,
           (line) => {
             if (options.quiet && line.status === "ok") return ""

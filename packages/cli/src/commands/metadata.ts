@@ -83,7 +83,7 @@ const render = (
 const readAll = (request: Request, options: View.Options) =>
   Effect.gen(function*() {
     const { form, output: file, paths, raw } = request
-    const { HashRows, Media, MediaLine, mediaText, OutputFile, SystemFiles } = yield* Effect.promise(() =>
+    const { SourceRows, Media, MediaLine, mediaText, OutputFile, SystemFiles } = yield* Effect.promise(() =>
       import("../Metadata.ts")
     )
     const sources = Arr.map(paths, (path) => FilePath.join(Arguments.workingFolder(), path))
@@ -109,7 +109,7 @@ const readAll = (request: Request, options: View.Options) =>
         if (form === "csv") yield* RowOutput.writeLines(sink, [mediaText.csvHeader])
         const output = yield* RowOutput.make(
           id,
-          new HashRows.Sorter((row) => [MediaLine.fromRow(row)]),
+          new SourceRows.Sorter((row) => [MediaLine.fromRow(row)]),
           sink,
           (line) => render(line, nameOf(paths, line), request, mediaText)
         )

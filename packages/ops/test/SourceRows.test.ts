@@ -1,7 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { OutcomeRow } from "@fanout/core/JobStore"
-import * as HashCursor from "@fanout/ops/HashCursor"
-import * as HashRows from "@fanout/ops/HashRows"
+import * as SourceCursor from "@fanout/ops/SourceCursor"
+import * as SourceRows from "@fanout/ops/SourceRows"
 import * as Schema from "effect/Schema"
 
 const int = (minimum: number, maximum: number) => Schema.Int.check(Schema.isBetween({ minimum, maximum }))
@@ -12,7 +12,7 @@ const Step = Schema.Struct({ number: int(0, 40), how: Schema.Literals(["records"
 const rowOf = (number: number, seq: number) =>
   new OutcomeRow({
     fanOut: "files",
-    cursor: HashCursor.format(number, `at ${number}`),
+    cursor: SourceCursor.format(number, `at ${number}`),
     key: String(seq),
     payload: null,
     origin: null,
@@ -22,7 +22,7 @@ const rowOf = (number: number, seq: number) =>
   })
 
 /** What a row tells, as a row of one thing. */
-const lineOf = (row: OutcomeRow) => [{ number: HashCursor.numberOf(row.cursor), row }]
+const lineOf = (row: OutcomeRow) => [{ number: SourceCursor.numberOf(row.cursor), row }]
 
 /** Reads the rows of a store by pages into a sorter, as an output does. */
 class Reader {
@@ -32,10 +32,10 @@ class Reader {
   private seq = 0
   private after = 0
   private readonly page: number
-  private readonly sorter: HashRows.Sorter<ReturnType<typeof lineOf>[number]>
+  private readonly sorter: SourceRows.Sorter<ReturnType<typeof lineOf>[number]>
 
   constructor(most: number, page: number) {
-    this.sorter = new HashRows.Sorter(lineOf, most)
+    this.sorter = new SourceRows.Sorter(lineOf, most)
     this.page = page
   }
 
@@ -63,9 +63,9 @@ class Reader {
   }
 }
 
-const numbersOf = (rows: ReadonlyArray<OutcomeRow>) => rows.map(({ cursor }) => HashCursor.numberOf(cursor))
+const numbersOf = (rows: ReadonlyArray<OutcomeRow>) => rows.map(({ cursor }) => SourceCursor.numberOf(cursor))
 
-describe("HashRows", () => {
+describe("SourceRows", () => {
   it.prop(
     "gives every row once, in the order of the source, however few it may hold",
     {
