@@ -90,7 +90,7 @@ const parts: FanOut.Parts<Chunk, Converted> = ({ cursor }, converted) =>
       key: "",
       outcome: { _tag: "Done" as const, value: null, count: people.length }
     }],
-    ...refused.map(({ id, why }): FanOut.Part<Chunk> => ({
+    ...refused.map(({ id, why }): FanOut.Element<Chunk> => ({
       _tag: "Settled",
       cursor: String(id),
       key: `person ${id}`,

@@ -51,7 +51,7 @@ const parts: FanOut.Parts<Range, Task.Success<typeof Inspect>> = ({ payload: { f
   }
   const { bad } = inspected.value
   const good = to - from + 1 - bad.length
-  const failed = bad.map((n): FanOut.Part<Range> => {
+  const failed = bad.map((n): FanOut.Element<Range> => {
     const { cursor, payload } = alone(n)
     const failure = { _tag: "Error", error: null, message: `${n} is no good` } as const
     return { _tag: "Settled", cursor, key: `number ${n}`, outcome: { _tag: "Failed", failure }, retry: { payload } }

@@ -50,19 +50,6 @@ export type Element<Payload> =
   }
 
 /**
- * Element that takes the place of one that stands for many: one that has ended, or one that is to run by itself.
- *
- * @category models
- * @since 0.1.0
- */
-export type Part<Payload> = Exclude<Element<Payload>, { readonly _tag: "After" | "Item" }> | {
-  readonly _tag: "Item"
-  readonly cursor: string
-  readonly payload: Payload
-  readonly count?: number
-}
-
-/**
  * Tells what an element that stands for many came to.
  *
  * **When to use**
@@ -75,7 +62,9 @@ export type Part<Payload> = Exclude<Element<Payload>, { readonly _tag: "After" |
  * It is given the element, and what its task succeeded with: `None` where it failed, took too long, or took down its
  * thread too often. The elements that it gives take the place of the one: they count instead of it, in the bracket
  * that it is in, and a retry knows only them. Those that have ended are told as `Settled`, where `Done` may stand for
- * many; what an `Item` says is run next. For an element that stands for itself it gives `undefined`.
+ * many; what an `Item` says is run next. They may be in brackets, which are balanced: what opens one has the cursor
+ * that it would have in the source, where a retry takes the bracket from. For an element that stands for itself it
+ * gives `undefined`.
  *
  * It is asked once an element has ended that opens no bracket, in the order in which they end; one that took the place
  * of another is such an element, too, and one that is retried. So it has to come to an end. Cursors stay unique among
@@ -87,7 +76,7 @@ export type Part<Payload> = Exclude<Element<Payload>, { readonly _tag: "After" |
 export type Parts<Payload, A> = (
   element: { readonly cursor: string; readonly payload: Payload },
   value: Option.Option<A>
-) => ReadonlyArray<Part<Payload>> | undefined
+) => ReadonlyArray<Element<Payload>> | undefined
 
 /**
  * When a fan-out gives up: never (`"collect"`), at the first failure, or after more than so many in one attempt.

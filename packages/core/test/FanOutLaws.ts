@@ -29,6 +29,8 @@ export const Step = Schema.Literals([
   "group",
   "groupWell",
   "groupDies",
+  "groupOpens",
+  "groupOpenFails",
   "open",
   "openSleeps",
   "openFails",
@@ -94,9 +96,27 @@ const elementsOf = (steps: ReadonlyArray<Step>) => {
   return { elements, inside }
 }
 
-/** A group has three things in it and one that is to run by itself; one that dies has that one, and another. */
+/** What is in the bracket that some groups have, behind what opens it. */
+const bracketOf = (n: number): ReadonlyArray<Element<Payload>> => [
+  { _tag: "Item", cursor: `${n}.6`, payload: { n: n + 0.6, step: "sleeps" } },
+  { _tag: "After", cursor: `${n}.75`, payload: { n: n + 0.75, step: "done" } }
+]
+
+/**
+ * A group has three things in it and one that is to run by itself; one that dies has that one, and another. Or it has
+ * two, and a bracket.
+ */
 const parts: Parts<Payload, Step> = ({ payload: { n, step } }, value) => {
   if (!isGroup(step)) return undefined
+  if (Option.isSome(value) && value.value.startsWith("groupOpen")) {
+    const two = { _tag: "Done", value: null, count: 2 } as const
+    const opener = { n: n + 0.5, step: value.value === "groupOpens" ? "yields" : "openFails" } as const
+    return [
+      { _tag: "Settled", cursor: String(n), key: "", outcome: two },
+      { _tag: "Item", cursor: `${n}.5`, payload: opener, opens: true },
+      ...bracketOf(n)
+    ]
+  }
   const alone = { _tag: "Item", cursor: `${n}.5`, payload: { n: n + 0.5, step: "yields" } } as const
   if (Option.isNone(value)) return [alone, { _tag: "Item", cursor: `${n}.75`, payload: { n: n + 0.75, step: "done" } }]
   const done = (count: number) =>
@@ -117,6 +137,7 @@ const healthy: Partial<Record<Step, Step>> = {
   fails: "done",
   dies: "done",
   group: "groupWell",
+  groupOpenFails: "groupOpens",
   openFails: "open",
   openFailsLate: "openSleeps"
 }
@@ -144,8 +165,9 @@ export const expected = (steps: ReadonlyArray<Step>) => {
     const { step } = element.payload
     if (step.startsWith("openFails")) dead.add(n)
     if (isGroup(step)) {
-      counts.done += { group: 3, groupWell: 4 }[step as string] ?? 2
-      if (step === "group") counts.failed++
+      counts.done += { group: 3, groupWell: 4, groupOpens: 5 }[step as string] ?? 2
+      if (step === "group" || step === "groupOpenFails") counts.failed++
+      if (step === "groupOpenFails") counts.skipped++
     } else if (step === "fails" || step === "dies" || dead.has(n)) counts.failed++
     else if (step === "skips") counts.skipped++
     else counts.done++
@@ -212,7 +234,7 @@ const handlers = (steps: ReadonlyArray<Step>, trace: Trace, isWell: boolean) => 
     "test/Visit": Effect.fnUntraced(function*({ n, step: planned }) {
       const step = isWell ? healthy[planned] ?? planned : planned
       trace.onVisit(trace.runs.at(-1)?.push(n) ?? 0)
-      yield* Progress.add("visits", { group: 2, groupWell: 3 }[step as string] ?? 1)
+      yield* Progress.add("visits", { group: 2, groupWell: 3, groupOpens: 2, groupOpenFails: 2 }[step as string] ?? 1)
       if (trace.acked.has(String(n)) || trace.done.has(String(n))) trace.redone.push(String(n))
       const bracket = inside[Math.floor(n)]
       // The end of a bracket waits for all in it, everything else for the element that opens its bracket.
@@ -222,12 +244,19 @@ const handlers = (steps: ReadonlyArray<Step>, trace: Trace, isWell: boolean) => 
           if (_tag === "Settled" || inside[m] !== bracket || m === n) return
           const hasParts = isGroup(element.payload.step)
           // A run after a crash knows of those in the place of a group, not of the group.
+          const isOpening = hasParts && element.payload.step === "groupOpens"
           const isSettled = hasParts
-            ? trace.settled.has(m + 0.5) && (trace.settled.has(m) || trace.settled.has(m + 0.75))
+            ? trace.settled.has(m + 0.5) && (isOpening || trace.settled.has(m) || trace.settled.has(m + 0.75))
             : trace.settled.has(m)
-          if (!isSettled) trace.early.push(`${n} before ${m}`)
+          if (!isSettled || (isOpening && !trace.settled.has(m + 0.75))) trace.early.push(`${n} before ${m}`)
         })
       } else if (bracket !== undefined && !trace.settled.has(bracket)) trace.early.push(`${n} before ${bracket}`)
+      const group = elements[Math.floor(n)]
+      const waitsFor = bracketOf(Math.floor(n)).flatMap(({ cursor }) => Number(cursor) < n ? [Number(cursor)] : [])
+      const isInBracket = n % 1 > 0.5 && group?._tag === "Item" && group.payload.step.startsWith("groupOpen")
+      if (isInBracket && ![Math.floor(n) + 0.5, ...waitsFor].every((one) => trace.settled.has(one))) {
+        trace.early.push(`${n} before its bracket`)
+      }
       if (step === "yields") yield* Effect.yieldNow
       if (step === "sleeps" || step === "openSleeps" || step === "openFailsLate") yield* Effect.sleep("100 millis")
       // In the same turn as the end of the task: what it unblocks runs later.
@@ -241,7 +270,13 @@ const handlers = (steps: ReadonlyArray<Step>, trace: Trace, isWell: boolean) => 
 }
 
 const sourceOf = (elements: ReadonlyArray<Element<Payload>>) => (after: Option.Option<string>) =>
-  Stream.fromIterable(elements.slice(Option.match(after, { onNone: () => 0, onSome: (cursor) => Number(cursor) + 1 })))
+  Stream.fromIterable(Option.match(after, {
+    onNone: () => elements,
+    onSome: (cursor) => {
+      const n = Math.floor(Number(cursor))
+      return [...cursor === `${n}.5` ? bracketOf(n) : [], ...elements.slice(n + 1)]
+    }
+  }))
 
 /** Runs one attempt of a program through its crashes to its end. */
 export const runThroughCrashes = (

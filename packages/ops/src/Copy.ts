@@ -274,7 +274,7 @@ const rowsOf = (cursor: string, { names = [], target }: Entry, { alone, digests 
 const parts: FanOut.Parts<Entry, typeof EntryCopied.Type> = ({ cursor, payload }, value) => {
   const { kind, names = [], source, target, ...rest } = payload
   if (kind !== "files" || (Option.isSome(value) && value.value._tag !== "Files")) return undefined
-  const alone = (name: FilePath.FilePath): FanOut.Part<Entry> => ({
+  const alone = (name: FilePath.FilePath): FanOut.Element<Entry> => ({
     _tag: "Item",
     cursor: TreeCursor.beside(cursor, name),
     // It is looked at once more, so that what it is to be does not matter.
@@ -283,7 +283,7 @@ const parts: FanOut.Parts<Entry, typeof EntryCopied.Type> = ({ cursor, payload }
   if (Option.isNone(value) || value.value._tag !== "Files") return names.map(alone)
   const { copied, left, linked, unchanged } = value.value
   const { linkedAt = cursor, copiedAt = cursor, told = {} } = rowsOf(cursor, payload, value.value)
-  const done = (at: string, count: number, value: { readonly _tag: string }): ReadonlyArray<FanOut.Part<Entry>> =>
+  const done = (at: string, count: number, value: { readonly _tag: string }): ReadonlyArray<FanOut.Element<Entry>> =>
     count === 0 ? [] : [{ _tag: "Settled", cursor: at, key: "", outcome: { _tag: "Done", value, count } }]
   const others = value.value.alone.flatMap((index) => names[index] ?? [])
   return [

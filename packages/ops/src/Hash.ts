@@ -225,9 +225,9 @@ const parts: FanOut.Parts<Payloads, HashedFiles> = ({ cursor, payload }, value) 
   }, ...others]
 }
 
-const alone = ({ cursor, payload }: Single): FanOut.Part<Payloads> => ({ _tag: "Item", cursor, payload })
+const alone = ({ cursor, payload }: Single): FanOut.Element<Payloads> => ({ _tag: "Item", cursor, payload })
 
-const unhashedPart = (one: Single, why: Unhashed): FanOut.Part<Payloads> => {
+const unhashedPart = (one: Single, why: Unhashed): FanOut.Element<Payloads> => {
   const { cursor, key, payload } = one
   switch (why._tag) {
     case "Alone":

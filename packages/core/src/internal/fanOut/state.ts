@@ -8,7 +8,7 @@
  */
 import * as Option from "effect/Option"
 import type * as Schema from "effect/Schema"
-import type { Element, Part } from "../../FanOut.ts"
+import type { Element } from "../../FanOut.ts"
 import type { OutcomeRow } from "../../JobStore.ts"
 import type { Outcome } from "../../Outcome.ts"
 import { Chain, type Linked } from "../chain.ts"
@@ -185,11 +185,8 @@ export class FanOutState {
       case "Item": {
         bracket.outstanding++
         const opens = element.opens === true
-        const own = opens ? this.makeBracket(bracket, element.cursor) : bracket
-        if (opens) {
-          own.outstanding = 1
-          position.bracket = own
-        }
+        const own = opens ? this.openWithin(bracket, element.cursor) : bracket
+        position.bracket = own
         const { count } = element
         return this.admit(this.enter(opens ? "open" : "item", element.cursor, element.payload, own, { count }))
       }
@@ -338,22 +335,44 @@ export class FanOutState {
   }
 
   /** Puts others in the place of an element: those that have ended, and those that are to run by themselves. */
-  replace(entry: Entry, value: Option.Option<unknown>, parts: ReadonlyArray<Part<unknown>>): void {
+  replace(entry: Entry, value: Option.Option<unknown>, parts: ReadonlyArray<Element<unknown>>): void {
     const { bracket, cursor, kept, payload, retryOf } = entry
     this.active.delete(entry)
     const units = Option.isSome(value) ? kept?.units ?? noUnits : noUnits
     this.on.replaced({ cursor, payload, value, units, retryOf })
+    let own = bracket
     for (const part of parts) {
-      if (part._tag === "Settled") {
-        this.on.settled(known(part))
-      } else {
-        bracket.outstanding++
-        this.ready.push(this.enter("item", part.cursor, part.payload, bracket, { count: part.count }))
-        this.on.unblocked()
+      switch (part._tag) {
+        case "Settled":
+          this.on.settled(known(part))
+          break
+        case "After":
+          if (own === bracket) throw new Error(`Parts gave After "${part.cursor}" where no bracket of theirs is open`)
+          own.after = part
+          own = own.parent ?? this.root
+          break
+        case "Item": {
+          own.outstanding++
+          const opens = part.opens === true
+          if (opens) own = this.openWithin(own, part.cursor)
+          const { count, cursor, payload } = part
+          const ready = this.admit(this.enter(opens ? "open" : "item", cursor, payload, own, { count }))
+          if (ready === undefined) break
+          this.ready.push(ready)
+          this.on.unblocked()
+        }
       }
     }
+    if (own !== bracket) throw new Error(`The bracket "${own.cursor}" among parts does not end`)
     bracket.outstanding--
     this.endBracket(bracket)
+  }
+
+  /** A bracket that waits for what opens it. */
+  private openWithin(parent: Bracket, cursor: string): Bracket {
+    const own = this.makeBracket(parent, cursor)
+    own.outstanding = 1
+    return own
   }
 
   /** After a checkpoint was put back: brackets whose end was taken and that wait for nothing end now. */
