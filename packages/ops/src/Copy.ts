@@ -7,7 +7,6 @@
  * @since 0.1.0
  */
 import * as Checkpoint from "@fanout/core/Checkpoint"
-import type * as FanOut from "@fanout/core/FanOut"
 import * as Job from "@fanout/core/Job"
 import { JobContext } from "@fanout/core/JobContext"
 import type { Pools } from "@fanout/core/Pools"
@@ -20,10 +19,9 @@ import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
 import * as Conflict from "./Conflict.ts"
-import type { Checksums } from "./CopyChecksum.ts"
 import * as CopyEntryLive from "./CopyEntryLive.ts"
 import * as CopyOptions from "./CopyOptions.ts"
-import { type CopiedFiles, CopyEntry, type EntryCopied } from "./CopyTask.ts"
+import { CopyEntry } from "./CopyTask.ts"
 import * as Destination from "./Destination.ts"
 import type { DestinationError } from "./DestinationError.ts"
 import * as FilePath from "./FilePath.ts"
@@ -32,21 +30,19 @@ import * as FileTree from "./FileTree.ts"
 import * as Filter from "./Filter.ts"
 import { HardLinks } from "./HardLinks.ts"
 import { HashAlgorithm } from "./HashAlgorithm.ts"
+import { countOf, Elements, mayBeWhole, mostWhole, parts } from "./internal/copyElements.ts"
 import * as Durability from "./internal/durability.ts"
 import { filesAtOnce } from "./internal/filesAtOnce.ts"
 import * as FileSystems from "./internal/fileSystems.ts"
 import * as FolderTimes from "./internal/folderTimes.ts"
 import { followOf } from "./internal/following.ts"
-import { type Gathered, Gathering } from "./internal/gathering.ts"
 import { Turns } from "./internal/hardLinks.ts"
 import { MadeFolders } from "./internal/madeFolders.ts"
 import { pauseIfMoved, pauseOn, pausing } from "./internal/pausing.ts"
 import * as TouchedFolders from "./internal/touchedFolders.ts"
 import * as ProtectedFiles from "./ProtectedFiles.ts"
 import * as QuickFiles from "./QuickFiles.ts"
-import { SkipReason } from "./SkipReason.ts"
 import * as TemporaryName from "./TemporaryName.ts"
-import * as TreeCursor from "./TreeCursor.ts"
 
 /**
  * Schema for what is to be copied, as it was asked for: it names the job, so that the same request finds it again.
@@ -149,170 +145,9 @@ export const plan = (
     )
   )
 
-type Entry = CopyEntry["payloadSchema"]["Type"]
-type Element = FanOut.Element<Entry>
-
-/** What the walk meets, as elements of the fan-out. What is at none of its places by now is told as moved. */
-const elementOf = (
-  { transfers, request: { conflict } }: Payload,
-  moved: ReadonlySet<number>
-) =>
-(element: FileTree.Element): Element => {
-  const { cursor } = element
-  const at = { ...Destination.placeOf(transfers, element), conflict }
-  const key = FilePath.display(at.source)
-  const skipped = (reason: keyof typeof SkipReason): Element => ({
-    _tag: "Settled",
-    cursor,
-    key,
-    outcome: { _tag: "Skipped", reason: SkipReason[reason], count: 1 }
-  })
-  switch (element._tag) {
-    case "Open":
-      return { _tag: "Item", cursor, payload: { ...at, kind: "folder" }, opens: true }
-    case "Close":
-      return { _tag: "After", cursor, payload: { ...at, kind: "folderEnd" } }
-    case "Leaf":
-      return element.kind === "special"
-        ? skipped("Special")
-        : { _tag: "Item", cursor, payload: { ...at, kind: element.kind } }
-    case "Unreadable": {
-      const { error, retryAfter } = element
-      if (moved.has(element.source)) {
-        const value = { _tag: "Moved", strategy: "rename", sizeBytes: 0 }
-        return { _tag: "Settled", cursor, key, outcome: { _tag: "Done", value } }
-      }
-      if (error.isMissing) return skipped("Vanished")
-      return {
-        _tag: "Settled",
-        cursor,
-        key,
-        outcome: { _tag: "Failed", failure: { _tag: "Error", error: { code: error.code }, message: error.message } },
-        ...Option.match(retryAfter, {
-          onNone: () => ({}),
-          onSome: (bracketAfter) => ({ retry: { payload: { ...at, kind: "folder" as const }, bracketAfter } })
-        })
-      }
-    }
-  }
-}
-
 const nothingMoved: ReadonlySet<number> = new Set()
 
-/** Gathers files of one folder that follow one another, where they are copied together. */
-class Elements {
-  private readonly payload: Payload
-  private readonly elementOf: (element: FileTree.Element) => Element
-  private readonly left: ReadonlySet<FilePath.FilePath>
-  private readonly gathering = new Gathering()
-
-  constructor(payload: Payload) {
-    this.payload = payload
-    this.elementOf = elementOf(payload, nothingMoved)
-    const { leaveOut, request: { checksums } } = payload
-    this.left = new Set(checksums?.output === undefined ? leaveOut : [...leaveOut, checksums.output])
-  }
-
-  add(element: FileTree.Element): ReadonlyArray<Element> {
-    if (element._tag === "Leaf" && element.kind !== "special" && element.path !== "" && !this.isLeft(element)) {
-      return this.elements(this.gathering.add(element))
-    }
-    return [...this.flush(), this.elementOf(element)]
-  }
-
-  flush(): ReadonlyArray<Element> {
-    return this.elements(this.gathering.take())
-  }
-
-  /** Whether it is one of those that are neither copied nor replaced. */
-  private isLeft(element: FileTree.Element): boolean {
-    if (this.left.size === 0) return false
-    const { source, target } = Destination.placeOf(this.payload.transfers, element)
-    return this.left.has(source) || this.left.has(target)
-  }
-
-  private elements(gathered: Gathered | undefined): ReadonlyArray<Element> {
-    if (gathered === undefined) return []
-    const { request: { conflict }, transfers } = this.payload
-    const { cursor, folders, source } = gathered
-    // Whatever opens or closes a folder ends what was gathered before: there is one.
-    return folders.map(({ names, path }) => {
-      const at = Destination.placeOf(transfers, { source, path })
-      return { _tag: "Item", cursor, payload: { ...at, conflict, kind: "files", names }, count: names.length }
-    })
-  }
-}
-
-/**
- * Where those that were copied together have rows, and what these tell, if checksums are asked for: what is left
- * unchanged is then looked at by itself. Otherwise nothing of them has a row, nor runs, and none needs a cursor of its
- * own.
- */
-const rowsOf = (cursor: string, { names = [], target }: Entry, { alone, digests }: CopiedFiles): {
-  readonly copiedAt?: string
-  readonly linkedAt?: string
-  readonly told?: { readonly checksums: Checksums }
-} => {
-  if (digests === undefined) return {}
-  const others = new Set(alone)
-  const copied = names.flatMap((name, index) => {
-    const digest = digests[index] ?? null
-    return digest === null ? [] : [{ name, digest }]
-  })
-  const [first] = copied
-  const link = names.find((_, index) => digests[index] === null && !others.has(index))
-  return {
-    ...first === undefined ? {} : { copiedAt: TreeCursor.beside(cursor, first.name) },
-    ...link === undefined ? {} : { linkedAt: TreeCursor.beside(cursor, link) },
-    told: {
-      checksums: { folder: target, names: copied.map(({ name }) => name), digests: copied.map(({ digest }) => digest) }
-    }
-  }
-}
-
-/** Tells what became of files that were copied together. */
-const parts: FanOut.Parts<Entry, typeof EntryCopied.Type> = ({ cursor, payload }, value) => {
-  const { kind, names = [], source, target, ...rest } = payload
-  if (kind !== "files" || (Option.isSome(value) && value.value._tag !== "Files")) return undefined
-  const alone = (name: FilePath.FilePath): FanOut.Element<Entry> => ({
-    _tag: "Item",
-    cursor: TreeCursor.beside(cursor, name),
-    // It is looked at once more, so that what it is to be does not matter.
-    payload: { ...rest, kind: "file", source: FilePath.join(source, name), target: FilePath.join(target, name) }
-  })
-  if (Option.isNone(value) || value.value._tag !== "Files") return names.map(alone)
-  const { copied, left, linked, unchanged } = value.value
-  const { linkedAt = cursor, copiedAt = cursor, told = {} } = rowsOf(cursor, payload, value.value)
-  const done = (at: string, count: number, value: { readonly _tag: string }): ReadonlyArray<FanOut.Element<Entry>> =>
-    count === 0 ? [] : [{ _tag: "Settled", cursor: at, key: "", outcome: { _tag: "Done", value, count } }]
-  const others = value.value.alone.flatMap((index) => names[index] ?? [])
-  return [
-    ...done(copiedAt, copied, { _tag: "Copied", ...told }),
-    ...done(linkedAt, linked, { _tag: "Linked" }),
-    ...done(cursor, unchanged, { _tag: "Unchanged" }),
-    ...others.map(alone),
-    ...left === 0
-      ? []
-      : [{ _tag: "Item", cursor, payload: { ...payload, names: names.slice(-left) }, count: left } as const]
-  ]
-}
-
 const total = Checkpoint.make("total", Schema.Natural)
-
-/** Counts what there is to copy, once, unless that is over before anybody asks how much of it is done. */
-const count = Effect.fnUntraced(function*(payload: Payload) {
-  const known = yield* total.get
-  const found = Option.isSome(known)
-    ? known.value
-    : yield* Effect.delay(
-      Stream.runFold(walk(payload, Option.none(), nothingMoved), () => 0, (n) => n + 1),
-      "500 millis"
-    )
-  // What was counted of a disk that is gone is no total.
-  if ((yield* FileSystems.findMoved()) !== undefined) return
-  yield* Progress.total("items", found)
-  if (Option.isNone(known)) yield* total.save(found)
-})
 
 /**
  * Paths that all of a copy is under: what it reads, and what it writes.
@@ -323,44 +158,69 @@ const count = Effect.fnUntraced(function*(payload: Payload) {
 export const pathsOf = ({ transfers }: Payload): ReadonlyArray<FilePath.FilePath> =>
   transfers.flatMap(({ source, target }) => [source, target])
 
-const walk = (payload: Payload, after: Option.Option<string>, gone: ReadonlySet<number>) => {
+/** How files get from the walk into the fan-out. */
+interface Plan {
+  /** Whether those of one folder are gathered where they follow one another. */
+  readonly isGathering: boolean
+  /** Which folders may be copied with all in them, where any may. */
+  readonly mayBeWhole: FileTree.WholeOptions["mayBeWhole"] | undefined
+}
+
+/**
+ * Files of a folder are gathered where calls are quick: where they take their time, one task that waits for many would
+ * be slower than many that wait. In other modes most of them would be left all the same. Folders are copied with all
+ * that is in them, unless there is more to do for their files than to copy them.
+ */
+const plans = Effect.fnUntraced(function*(payload: Payload): Effect.fn.Return<Plan> {
+  const { throughout } = yield* QuickFiles.QuickFiles
+  const { checksums, isDurable, isFollowing, isMove, isVerified, keeps } = yield* CopyOptions.CopyOptions
+  const { conflict, rules = [] } = payload.request
+  const isQuick = Option.isSome(yield* throughout(pathsOf(payload)))
+  const keepsUsual = CopyOptions.usual.every((property) => keeps.has(property))
+  const isGathering = isQuick && !isFollowing && !isMove && keepsUsual && conflict === "changed"
+  const isPlain = isGathering && !isDurable && !isVerified && checksums === undefined && rules.length === 0 &&
+    !keeps.has("owner")
+  return { isGathering, mayBeWhole: isPlain ? mayBeWhole(payload) : undefined }
+})
+
+const walk = (payload: Payload, { mayBeWhole }: Plan, gone: ReadonlySet<number>) => (after: Option.Option<string>) => {
   const { request: { rules = [] }, transfers } = payload
   const sources = transfers.map(({ source }) => source)
   const follow = followOf(payload)
-  const walked = FileTree.walk({ sources, after, filter: Filter.make(rules), gone, follow })
+  const walked: Stream.Stream<FileTree.Element | FileTree.Whole, never, Files.Files> = mayBeWhole === undefined
+    ? FileTree.walk({ sources, after, filter: Filter.make(rules), gone, follow })
+    : FileTree.walkWhole({ sources, after, gone, mayBeWhole, mostWhole })
   // Links may lead to where calls take their time.
   return follow === undefined ? QuickFiles.walking(sources, walked) : walked
 }
 
-/**
- * What there is to copy, and how. Files of a folder are gathered where calls are quick: where they take their time, one
- * task that waits for many would be slower than many that wait. In other modes most of them would be left all the same.
- */
-const entries = Effect.fnUntraced(function*(payload: Payload, moved: ReadonlySet<number>) {
-  const { throughout } = yield* QuickFiles.QuickFiles
-  const { isFollowing, isMove, keeps } = yield* CopyOptions.CopyOptions
-  const isQuick = Option.isSome(yield* throughout(pathsOf(payload)))
-  const keepsUsual = CopyOptions.usual.every((property) => keeps.has(property))
-  const sources = payload.transfers.map(({ source }) => source)
-  const walked = (after: Option.Option<string>) => pausing(walk(payload, after, moved), sources)
-  if (!isQuick || isFollowing || isMove || !keepsUsual || payload.request.conflict !== "changed") {
-    return {
-      source: (after: Option.Option<string>) => Stream.map(walked(after), elementOf(payload, moved)),
-      options: {}
-    }
-  }
-  return {
-    source: (after: Option.Option<string>) =>
-      Stream.mapAccum(
-        walked(after),
-        () => new Elements(payload),
-        (elements, element) => [elements, elements.add(element)],
-        { onHalt: (elements) => elements.flush() }
-      ),
-    // Each may be 64 files.
-    options: { flushEvery: 64, parts }
-  }
+/** Counts what there is to copy, once, unless that is over before anybody asks how much of it is done. */
+const count = Effect.fnUntraced(function*(payload: Payload, plan: Plan) {
+  const known = yield* total.get
+  const found = Option.isSome(known)
+    ? known.value
+    : yield* Effect.delay(
+      Stream.runFold(walk(payload, plan, nothingMoved)(Option.none()), () => 0, (n, element) => n + countOf(element)),
+      "500 millis"
+    )
+  // What was counted of a disk that is gone is no total.
+  if ((yield* FileSystems.findMoved()) !== undefined) return
+  yield* Progress.total("items", found)
+  if (Option.isNone(known)) yield* total.save(found)
 })
+
+/** What there is to copy. */
+const entries = (payload: Payload, plan: Plan, moved: ReadonlySet<number>) => {
+  const sources = payload.transfers.map(({ source }) => source)
+  const walked = (after: Option.Option<string>) => pausing(walk(payload, plan, moved)(after), sources)
+  return (after: Option.Option<string>) =>
+    Stream.mapAccum(
+      walked(after),
+      () => new Elements(payload, plan.isGathering, moved),
+      (elements, element) => [elements, elements.add(element)],
+      { onHalt: (elements) => elements.flush() }
+    )
+}
 
 /** Sweeps a folder. One that can't be read or written has to keep what is left in it. */
 const sweep = (folder: FilePath.FilePath, options: Omit<Parameters<typeof TemporaryName.sweep>[0], "folder">) =>
@@ -398,10 +258,13 @@ const copyAll = Effect.fnUntraced(function*(payload: Payload, moved: ReadonlySet
   const { isMove } = yield* CopyOptions.CopyOptions
   const touched = attempt > 1 ? new Map() : undefined
   const { fanOut } = yield* TaskDispatcher
+  const plan = yield* plans(payload)
   // It only tells how much there is: where it fails, that is not known; nor while it gets less.
-  if (!isMove) yield* Effect.forkScoped(Effect.ignore(count(payload)))
+  if (!isMove) yield* Effect.forkScoped(Effect.ignore(count(payload, plan)))
   const concurrency = yield* filesAtOnce
-  const { options, source } = yield* entries(payload, moved)
+  // Each may be 64 files, or folders with more.
+  const options = plan.isGathering ? { flushEvery: 64, parts } : {}
+  const source = entries(payload, plan, moved)
   const { leaveOut, request: { checksums } } = payload
   const keep = checksums === undefined ? "failures" : "all"
   const tally = yield* fanOut(fanOutName, CopyEntry, source, { ...options, concurrency, pauseOn, keep }).pipe(

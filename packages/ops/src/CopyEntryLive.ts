@@ -4,7 +4,6 @@
  * @since 0.1.0
  */
 import type { Interrupted } from "@fanout/core/Interrupter"
-import * as JobId from "@fanout/core/JobId"
 import type { JobStoreError } from "@fanout/core/JobStoreError"
 import * as Lease from "@fanout/core/Lease"
 import * as Progress from "@fanout/core/Progress"
@@ -29,9 +28,11 @@ import * as FilePath from "./FilePath.ts"
 import * as Files from "./Files.ts"
 import { FilesError } from "./FilesError.ts"
 import * as FolderCopy from "./FolderCopy.ts"
+import * as FolderListing from "./FolderListing.ts"
 import { checksumsOf } from "./internal/checksums.ts"
 import { isUnflushed, prepare } from "./internal/durability.ts"
 import * as FileSystems from "./internal/fileSystems.ts"
+import { temporaryName } from "./internal/folders.ts"
 import { FolderTimes } from "./internal/folderTimes.ts"
 import { openPlace } from "./internal/following.ts"
 import * as HardLinks from "./internal/hardLinks.ts"
@@ -81,8 +82,6 @@ const plan = Effect.fnUntraced(function*({ conflict, source, target }: Work, isF
   return decision
 })
 
-const noJob = JobId.make("none")
-
 /** Copies what is to be copied; a folder without what is in it. */
 const perform = Effect.fnUntraced(function*(work: Work, decision: Conflict.Decision) {
   const { source: { stat }, target } = work
@@ -125,8 +124,7 @@ const flush = Effect.fnUntraced(function*(target: Place.Place) {
 
 /** Name that a source gets before it is removed. */
 const asideOf = Effect.fnUntraced(function*(source: Place.Place) {
-  const { job, token } = yield* Lease.Lease
-  return TemporaryName.make(Option.getOrElse(job, () => noJob), token, Place.path(source))
+  return temporaryName(yield* Lease.Lease, Place.path(source))
 })
 
 /** Has the copy written to a place, or moves the source there. */
@@ -137,8 +135,7 @@ const write = Effect.fnUntraced(function*(
 ) {
   const router = yield* CopyRouter
   const options = yield* CopyOptions
-  const { job, token } = yield* Lease.Lease
-  const temporary = TemporaryName.make(Option.getOrElse(job, () => noJob), token, Place.path(target))
+  const temporary = temporaryName(yield* Lease.Lease, Place.path(target))
   const request: CopyRequest = { source: place, stat, target, temporary, placing, options }
   if (stat.kind !== "folder") yield* TouchedFolders.add(place, target)
   const isMoved = options.isMove && stat.kind !== "folder"
@@ -268,7 +265,11 @@ type Ending<E, R = CopyRouter | Files.Files> = Effect.Effect<
 
 /** What could not be flushed is done once more, and not only flushed again: nobody knows what is on the device then. */
 const copyOrFail = (payload: Payload): Ending<Failure> => {
-  const copy: Ending<Failure> = payload.kind === "folderEnd" ? endFolder(payload) : copyOne(payload)
+  const copy: Ending<Failure> = payload.kind === "folderEnd"
+    ? endFolder(payload)
+    : payload.kind === "list"
+    ? listFolder(payload)
+    : copyOne(payload)
   return Effect.catchIf(copy, isUnflushed, () => copy)
 }
 
@@ -317,13 +318,27 @@ const mostBytes = 2 ** 24
 /** What small files have, or less: so much is asked for before they are copied. */
 const likelyBytes = 2 ** 16
 
+/** Lists a folder that could not be copied with all in it, and removes what an attempt to do that may have left. */
+const listFolder = Effect.fnUntraced(function*({ source, target }: Payload) {
+  const place = yield* Place.open(target)
+  const temporary = temporaryName(yield* Lease.Lease, target)
+  yield* Effect.catchIf(
+    TemporaryName.removeFolder(place.folder, temporary),
+    (error) => error.isMissing,
+    () => Effect.void
+  )
+  const folder = yield* Place.openFolder(yield* Place.open(source))
+  const { folders, others } = FolderListing.names(yield* folder.list)
+  return EntryCopied.cases.Listed.make({ names: others, folders })
+}, Effect.scoped)
+
 /** Has files of a folder copied, by what is known of it here. */
 const copyFiles = <E, R>(
   entry: Payload,
   by: (payload: Task.Payload<typeof CopyFiles>, entry: Payload) => Effect.Effect<Task.Success<typeof CopyFiles>, E, R>
 ) =>
   Effect.gen(function*() {
-    const { conflict, names = [], source, target } = entry
+    const { conflict, kind, names = [], size = names.length, source, target } = entry
     const { found } = yield* ProtectedFiles
     const avoid = found.map(({ device, inode }) => ({ device, inode }))
     const isFree = yield* MadeFolders.has(target)
@@ -332,6 +347,8 @@ const copyFiles = <E, R>(
       source,
       target,
       names,
+      areFolders: kind === "folders",
+      size,
       isFree,
       keeps: Array.from(keeps),
       avoid,
@@ -340,12 +357,17 @@ const copyFiles = <E, R>(
       ...checksums === undefined ? {} : { checksums }
     }
     // All that are copied at the same time ask before: together they would begin with seconds of a rate.
-    const asked = Math.min(payload.mostBytes, names.length * likelyBytes)
+    const asked = Math.min(payload.mostBytes, size * likelyBytes)
     yield* TaskDispatcher.throttle(asked)
     const copied = yield* by(payload, entry)
     yield* TaskDispatcher.throttle(copied.bytes - asked)
     return EntryCopied.cases.Files.make(copied)
   })
+
+const areMany = ({ kind }: Payload): boolean => kind === "files" || kind === "folders"
+
+/** As long the thread that the job is on copies folders at a time. */
+const sliceMillis = 8
 
 /**
  * Layer that handles the task in this process.
@@ -355,7 +377,7 @@ const copyFiles = <E, R>(
  */
 export const layer: Layer.Layer<Task.Handler<typeof CopyEntry>, never, Files.Files> = Tasks.toLayer({
   "@fanout/ops/CopyEntry": (payload) =>
-    payload.kind === "files" ? copyFiles(payload, CopyFilesLive.copy) : copy(payload)
+    areMany(payload) ? copyFiles(payload, (payload) => CopyFilesLive.copy(payload, sliceMillis)) : copy(payload)
 }).pipe(Layer.provide(Router.layer))
 
 /**
@@ -381,7 +403,7 @@ export const layerShared = <E>(
     const shared = yield* share(CopyFiles, others, startsAfter)
     const copyShared = (payload: Task.Payload<typeof CopyFiles>, key: Payload) =>
       Effect.flatMap(CopyOptions, ({ isDurable, isVerified }) => {
-        const here = Effect.provideContext(CopyFilesLive.copy(payload), context)
+        const here = Effect.provideContext(CopyFilesLive.copy(payload, sliceMillis), context)
         // Most of the time all wait for the device: it is flushed for all of them at once here.
         return isDurable || isVerified
           ? here
@@ -389,6 +411,6 @@ export const layerShared = <E>(
       })
     return {
       "@fanout/ops/CopyEntry": (payload: Payload) =>
-        payload.kind === "files" ? copyFiles(payload, copyShared) : Effect.provideContext(copy(payload), context)
+        areMany(payload) ? copyFiles(payload, copyShared) : Effect.provideContext(copy(payload), context)
     }
   })).pipe(Layer.provide(Router.layer))

@@ -1,6 +1,7 @@
 /**
  * Tasks of a copy: one copies one file, one link, one folder without what is in it, or files of a folder; the other
- * copies files of a folder for it, on threads, those that are plain files and whose names are free.
+ * copies files of a folder for it, on threads, those that are plain files and whose names are free,
+ * or folders with all that is in them.
  *
  * @since 0.1.0
  */
@@ -49,7 +50,20 @@ export const CopiedFiles = Schema.Struct({
   /** How much was copied. */
   bytes: Schema.Natural,
   /** Checksum of each that was copied, by their places among the names, if it is asked for; null for the others. */
-  digests: Schema.optionalKey(Schema.Array(Schema.NullOr(Schema.String)))
+  digests: Schema.optionalKey(Schema.Array(Schema.NullOr(Schema.String))),
+  /** What became of folders. What is told of files is told of those in them, then. */
+  folders: Schema.optionalKey(Schema.Struct({
+    /** How many are whole, with mode and times, those below the named ones included. */
+    ended: Schema.Natural,
+    /** What there is more to do in folders that are there, by their paths, which begin with a name. */
+    rest: Schema.Array(Schema.Struct({
+      path: FilePath.FilePath,
+      names: Schema.Array(FilePath.FilePath),
+      folders: Schema.Array(FilePath.FilePath)
+    })),
+    /** Those of the names that nothing was done with. */
+    untouched: Schema.Array(FilePath.FilePath)
+  }))
 })
 
 /**
@@ -71,7 +85,8 @@ const told = { checksums: Schema.optionalKey(Checksums) }
  *   there, and has got its mode and times.
  * - `Moved`: a file or link, or all of a source, by the named strategy; it is not where it was any more.
  * - `Unchanged`: the destination is as the source, and was left alone.
- * - `Files`: files of a folder were copied, as far as they are ordinary.
+ * - `Files`: files of a folder, or folders with all in them, were copied, as far as they are ordinary.
+ * - `Listed`: what is in a folder.
  *
  * `checksums` is there for files, where it is asked for.
  *
@@ -85,7 +100,8 @@ export const EntryCopied = Schema.TaggedUnion({
   FolderMade: {},
   FolderEnded: {},
   Unchanged: told,
-  Files: CopiedFiles.fields
+  Files: CopiedFiles.fields,
+  Listed: { names: Schema.Array(FilePath.FilePath), folders: Schema.Array(FilePath.FilePath) }
 })
 
 // What may be over in a moment: a file that is in use, a server that does not answer, a lock or memory that is lacking.
@@ -108,11 +124,14 @@ const retry = Schedule.exponential("100 millis").pipe(
  */
 export const CopyEntry = Task.make("@fanout/ops/CopyEntry", {
   payload: {
-    kind: Schema.Literals(["file", "link", "folder", "folderEnd", "files"]),
+    /** `files` are some of a folder, `folders` some with all that is in them; `list` is what a folder has in it. */
+    kind: Schema.Literals(["file", "link", "folder", "folderEnd", "files", "folders", "list"]),
     source: FilePath.FilePath,
     target: FilePath.FilePath,
-    /** What of the source, a folder, is copied into the target, of the kind `files`. */
+    /** What of the source, a folder, is copied into the target, of the kinds `files` and `folders`. */
     names: Schema.optionalKey(Schema.Array(FilePath.FilePath)),
+    /** How much there is in `folders`. */
+    size: Schema.optionalKey(Schema.Natural),
     conflict: Conflict.Mode
   },
   success: EntryCopied,
@@ -131,7 +150,7 @@ export const CopyEntry = Task.make("@fanout/ops/CopyEntry", {
 export type CopyEntry = typeof CopyEntry
 
 /**
- * The task that copies files of a folder, as many of them as it can. It fails for none.
+ * The task that copies files of a folder, or folders, as many of them as it can. It fails for none.
  *
  * @category constructors
  * @since 0.1.0
@@ -141,7 +160,11 @@ export const CopyFiles = Task.make("@fanout/ops/CopyFiles", {
     /** Real paths of folders. */
     source: FilePath.FilePath,
     target: FilePath.FilePath,
+    /** What of the source is copied: files and links, or folders with all that is in them. */
     names: Schema.Array(FilePath.FilePath),
+    areFolders: Schema.Boolean,
+    /** How much that is, as far as is known. */
+    size: Schema.Natural,
     /** Whether what has a name already may be taken for a copy. */
     leavesSame: Schema.Boolean,
     /** Whether no name is taken, as far as is known. */
@@ -157,7 +180,7 @@ export const CopyFiles = Task.make("@fanout/ops/CopyFiles", {
   },
   success: CopiedFiles,
   key: ({ source }) => FilePath.display(source),
-  cost: ({ names }) => names.length,
+  cost: ({ size }) => size,
   pool: "io"
 })
 

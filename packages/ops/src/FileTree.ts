@@ -60,6 +60,20 @@ export const Element = Schema.TaggedUnion({
 export type Element = typeof Element.Type
 
 /**
+ * Folder with all that is in and below it, which is nothing but files, links and folders, in place of all of these
+ * elements. Its cursor is that of its `Close`.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Whole extends Pick<Extract<Element, { readonly _tag: "Close" }>, "cursor" | "path" | "source"> {
+  readonly _tag: "Whole"
+  /** How many files and links are in and below it, and how many folders with itself. */
+  readonly leaves: number
+  readonly folders: number
+}
+
+/**
  * Defect of a walk that is to start behind a cursor which is none.
  *
  * @category errors
@@ -104,6 +118,18 @@ export interface WalkOptions {
   readonly after?: Option.Option<string>
 }
 
+/**
+ * What to walk, and which folders below the sources may be told as one `Whole`.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface WholeOptions extends Omit<WalkOptions, "filter" | "follow" | "oneFileSystem"> {
+  /** As many elements, counted without the ends of folders, may be in one. */
+  readonly mostWhole: number
+  readonly mayBeWhole: (folder: Pick<Whole, "path" | "source">) => boolean
+}
+
 /** What tells a folder from others, where links may lead to the same one twice. */
 type Identity = Pick<Files.FileStat, "device" | "inode">
 
@@ -125,7 +151,7 @@ interface Question {
   readonly kind: "folder" | "unknown"
 }
 
-class Walker extends Asking<Element, Question> {
+class Walker extends Asking<Element | Whole, Question> {
   private readonly files: Files.Files["Service"]
   /** What lists and looks, through links or not. */
   private readonly calls: Pick<Files.Files["Service"], "list" | "lstat" | "folder">
@@ -136,12 +162,14 @@ class Walker extends Asking<Element, Question> {
   private readonly oneFileSystem: boolean
   private readonly isLeftOut: Filter.Filter
   private readonly gone: ReadonlySet<number>
+  private readonly whole: Pick<WholeOptions, "mayBeWhole" | "mostWhole"> | undefined
   /** What the present source is on, where that matters. */
   private home: Files.Identity | undefined = undefined
 
   constructor(
     files: Files.Files["Service"],
-    { filter = Filter.none, follow, gone = new Set(), oneFileSystem = false, sources }: WalkOptions
+    { filter = Filter.none, follow, gone = new Set(), oneFileSystem = false, sources }: WalkOptions,
+    whole: Pick<WholeOptions, "mayBeWhole" | "mostWhole"> | undefined
   ) {
     super(undefined)
     this.calls = follow === undefined ? files : following(files)
@@ -151,6 +179,7 @@ class Walker extends Asking<Element, Question> {
     this.sources = sources
     this.oneFileSystem = oneFileSystem
     this.isLeftOut = filter
+    this.whole = whole
   }
 
   protected step(): boolean {
@@ -275,18 +304,55 @@ class Walker extends Asking<Element, Question> {
   }
 
   private open(path: FilePath.FilePath): Effect.Effect<void> {
-    return Effect.match(this.enterable(path), {
-      onSuccess: (entered) => {
-        const place = this.at(path, "open")
-        this.frames.push({ path, cursor: place.cursor, ...entered, index: 0, rest: undefined })
-        this.chunk.push({ _tag: "Open", ...place })
-      },
-      onFailure: (error) => {
-        // To try again would not lead anywhere else.
-        const retryAfter = error.code === "ELOOP" ? Option.none() : Option.some(this.at(path, "open").cursor)
-        this.chunk.push({ _tag: "Unreadable", ...this.at(path, "leaf"), error, retryAfter })
-      }
+    return Effect.matchEffect(this.enterable(path), {
+      onSuccess: (entered) =>
+        this.whole === undefined || path === ""
+          ? Effect.sync(() => this.begin(path, entered))
+          : Effect.map(this.measure(path, entered.listing, this.whole), (size) => {
+            if (size === undefined) this.begin(path, entered)
+            else this.chunk.push({ _tag: "Whole", ...this.at(path, "close"), ...size })
+          }),
+      onFailure: (error) =>
+        Effect.sync(() => {
+          // To try again would not lead anywhere else.
+          const retryAfter = error.code === "ELOOP" ? Option.none() : Option.some(this.at(path, "open").cursor)
+          this.chunk.push({ _tag: "Unreadable", ...this.at(path, "leaf"), error, retryAfter })
+        })
     })
+  }
+
+  private begin(path: FilePath.FilePath, entered: Pick<Frame, "identity" | "listing">): void {
+    const place = this.at(path, "open")
+    this.frames.push({ path, cursor: place.cursor, ...entered, index: 0, rest: undefined })
+    this.chunk.push({ _tag: "Open", ...place })
+  }
+
+  /** Looks how much there is in and below a folder, if it may be told as one. */
+  private measure(
+    path: FilePath.FilePath,
+    listing: FolderListing.FolderListing,
+    { mayBeWhole, mostWhole }: Pick<WholeOptions, "mayBeWhole" | "mostWhole">
+  ): Effect.Effect<Pick<Whole, "folders" | "leaves"> | undefined> {
+    return Effect.gen({ self: this }, function*() {
+      const { source } = this
+      let leaves = 0
+      const paths = [path]
+      for (const [index, path] of paths.entries()) {
+        if (!mayBeWhole({ source, path })) return undefined
+        const next = index === 0 ? listing : yield* this.list(path)
+        if (leaves + paths.length + next.size > mostWhole) return undefined
+        for (let at = 0; at < next.size; at++) {
+          const kind = next.kindAt(at)
+          if (kind === "folder") paths.push(FilePath.join(path, next.nameAt(at)))
+          else if (kind === "file" || kind === "link") leaves++
+          else return undefined
+        }
+      }
+      return { leaves, folders: paths.length }
+    }).pipe(
+      // The walk says of it what it meets, when it comes there.
+      Effect.catch(() => Effect.undefined)
+    )
   }
 
   /** Goes to where an earlier walk has been. */
@@ -357,8 +423,23 @@ const joined = (names: ReadonlyArray<FilePath.FilePath>, count: number): FilePat
  * @since 0.1.0
  */
 export const walk = (options: WalkOptions): Stream.Stream<Element, never, Files.Files> =>
+  Stream.filter(start(options, undefined), (element) => element._tag !== "Whole")
+
+/**
+ * Walks the sources like `walk`, and tells folders as one where that may be.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const walkWhole = (options: WholeOptions): Stream.Stream<Element | Whole, never, Files.Files> =>
+  start(options, options)
+
+const start = (
+  options: WalkOptions,
+  whole: Pick<WholeOptions, "mayBeWhole" | "mostWhole"> | undefined
+): Stream.Stream<Element | Whole, never, Files.Files> =>
   Stream.fromPull(Effect.gen(function*() {
-    const walker = new Walker(yield* Files.Files, options)
+    const walker = new Walker(yield* Files.Files, options, whole)
     const after = options.after ?? Option.none()
     if (Option.isSome(after)) yield* walker.restore(after.value)
     return walker.pull

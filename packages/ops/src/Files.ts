@@ -254,6 +254,12 @@ export interface Copier {
   /** Whether all names are taken for free: then nobody looks before a copy gets its own. */
   readonly isFree: boolean
 
+  /**
+   * Whether the folder is the copier's own, where nobody looks for anything: then a copy is written under its name,
+   * and removed if it is not whole.
+   */
+  readonly isOwn: boolean
+
   /** Whether copies get owner and group, too. */
   readonly keepsOwner: boolean
 
@@ -289,6 +295,83 @@ export interface Copier {
 
   /** Takes why a file has no copy. */
   readonly fail: (error: FilesError) => void
+
+  /** Is told that what there is of a copy that is not whole could not be removed. */
+  readonly spoiled: () => void
+}
+
+/**
+ * What decides about the copies of folders with all that is in them.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface FoldersCopier {
+  /** Whether it goes on. It is asked before each folder. */
+  readonly mayGoOn: () => boolean
+
+  /** Whether a folder that was filled may get its name. */
+  readonly mayPublish: () => boolean
+
+  /** Whether a folder with this extended attribute is to be left, since its copy would lack it. */
+  readonly isAttributeKept: (name: string) => boolean
+
+  /** Name that a new folder has, beside its own, until all is in it. Its path begins with one of the names. */
+  readonly temporaryName: (path: FilePath) => FilePath
+
+  /** Begins with files and links of a folder. Afterwards `rest` gives the names of those that were left. */
+  readonly files: (
+    names: ReadonlyArray<FilePath>,
+    isOwn: boolean
+  ) => { readonly copier: Copier; readonly rest: () => ReadonlyArray<FilePath> }
+
+  /** Whether something that is not whole could not be removed. */
+  readonly isSpoiled: boolean
+
+  /** Gives what forgets all that is counted from now on. */
+  readonly mark: () => () => void
+}
+
+/**
+ * What there is more to do in a folder that is there by now: these are neither copied nor made.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface FolderRest {
+  /** Begins with one of the names. */
+  readonly path: FilePath
+  readonly names: ReadonlyArray<FilePath>
+  readonly folders: ReadonlyArray<FilePath>
+}
+
+/**
+ * What folders that were copied came to.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface FoldersCopied {
+  /** How many of them and below them are whole, with mode and times. */
+  readonly ended: number
+  /** Folders that are there, and have not got their mode and times. */
+  readonly rest: ReadonlyArray<FolderRest>
+  /** Those of the names that nothing was done with. */
+  readonly untouched: ReadonlyArray<FilePath>
+}
+
+/**
+ * Folders that are to be copied with all that is in them.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface FoldersRequest {
+  /** Real paths of the folder that they are in, and of the one that they are copied into. */
+  readonly source: FilePath
+  readonly target: FilePath
+  readonly names: ReadonlyArray<FilePath>
+  readonly copier: FoldersCopier
 }
 
 /**
@@ -335,7 +418,8 @@ export interface Folder {
 
   /**
    * Copies files into another folder of this file system service, one after the other, with their modes and times: each
-   * is written without a name, and gets it once it is whole, unless that is taken (`EEXIST`). Gives how many of them it
+   * is written without a name, and gets it once it is whole, unless that is taken (`EEXIST`). In a folder of the
+   * copier's own it has its name at once. Gives how many of them it
    * has dealt with: fewer than there are where the copier did not want to go on. It does not wait for descriptors.
    */
   readonly copyEach: (names: ReadonlyArray<FilePath>, to: Folder, copier: Copier) => Effect.Effect<number>
@@ -432,6 +516,13 @@ export class Files extends Context.Service<Files, {
 
   /** The path without links, `.` and `..`, from the root on. */
   readonly realPath: (path: FilePath) => Effect.Effect<FilePath, FilesError>
+
+  /**
+   * Copies folders with all that is in them, as far as these are files, links and folders with nothing special about
+   * them, with modes and times. Others see a new one once it has all that it gets. `None` where calls are not made at
+   * once: nothing was done then.
+   */
+  readonly copyFolders: (request: FoldersRequest) => Effect.Effect<Option.Option<FoldersCopied>>
 
   /** Permissions that new files of this process do not get (its `umask`). */
   readonly denied: Effect.Effect<number>

@@ -66,6 +66,11 @@ const make = (calls: SystemCalls): Files.Files["Service"] => ({
   lstat: (path) => look("lstat", path),
   find: (path) => orNone(look("lstat", path)),
   realPath,
+  copyFolders: (request) =>
+    Effect.uninterruptible(Effect.callback((resume) => {
+      if (calls.copyFolders === undefined) return resume(Effect.succeedNone)
+      calls.copyFolders(request, (_, copied) => resume(Effect.succeed(Option.fromUndefinedOr(copied))))
+    })),
   denied: Effect.sync(() => process.umask())
 })
 

@@ -1,5 +1,5 @@
 /**
- * Names the files that a copy is written to before it is put in place.
+ * Names the files and folders that a copy is written to before it is put in place.
  *
  * The name says whose it is: the job, and the owner of the job by the token of its lease. So whoever owns the job
  * next finds and removes what a killed process has left, and touches nothing else. It is always 45 bytes of ASCII:
@@ -15,6 +15,7 @@ import * as Option from "effect/Option"
 import * as FilePath from "./FilePath.ts"
 import type * as Files from "./Files.ts"
 import type { FilesError } from "./FilesError.ts"
+import * as FolderListing from "./FolderListing.ts"
 
 /**
  * What a temporary name says.
@@ -79,7 +80,24 @@ export const isOf = (job: JobId.JobId, name: FilePath.FilePath, before = Number.
   Option.exists(parse(name), (found) => found.job === hash(job) && found.token < before)
 
 /**
- * Removes what owners of the job have left in the folder, and returns how many files that were. With `before`,
+ * Removes a folder that was filled under a temporary name, with all that is in it.
+ *
+ * @category running
+ * @since 0.1.0
+ */
+export const removeFolder: (
+  parent: Files.Folder,
+  name: FilePath.FilePath
+) => Effect.Effect<void, FilesError> = Effect.fnUntraced(function*(parent, name) {
+  const folder = yield* parent.folder(name)
+  const { folders, others } = FolderListing.names(yield* folder.list)
+  yield* folder.unlinkEach(others, () => true)
+  yield* Effect.forEach(folders, (name) => removeFolder(folder, name), { discard: true })
+  yield* parent.removeFolder(name)
+}, Effect.scoped)
+
+/**
+ * Removes what owners of the job have left in the folder, and returns how many names that were. With `before`,
  * only what owners before that token left: the present owner's own may be in use.
  *
  * @category running
@@ -95,9 +113,10 @@ export const sweep = Effect.fnUntraced(function*(options: {
   let removed = 0
   for (let index = 0; index < listing.size; index++) {
     const name = listing.nameAt(index)
-    if (!isOf(job, name, before) || listing.kindAt(index) === "folder") continue
+    if (!isOf(job, name, before)) continue
     yield* Lease.check
-    yield* Effect.catchIf(folder.unlink(name), (error) => error.isMissing, () => Effect.void)
+    const remove = listing.kindAt(index) === "folder" ? removeFolder(folder, name) : folder.unlink(name)
+    yield* Effect.catchIf(remove, (error) => error.isMissing, () => Effect.void)
     removed++
   }
   return removed

@@ -90,6 +90,7 @@ export const intercept = (files: Files.Files["Service"], before: Before): Files.
     lstat: (path) => around("lstat", path, files.lstat(path)),
     stat: (path) => around("stat", path, files.stat(path)),
     find: (path) => around("lstat", path, files.find(path)),
+    copyFolders: () => Effect.succeedNone,
     denied: files.denied,
     realPath: (path) => around("realpath", path, files.realPath(path)),
     folder: (path) => around("open", path, Effect.map(files.folder(path), folder)),

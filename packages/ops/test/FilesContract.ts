@@ -103,12 +103,14 @@ class Notes implements Files.Reader {
 /** Copies what it is given, those below 20 bytes, and notes it. */
 class CopyNotes extends Notes {
   readonly isFree: boolean
+  readonly isOwn: boolean
   readonly keepsOwner: boolean
   readonly isAttributeKept: () => boolean
 
-  constructor(isFree: boolean, mayGoOn: () => boolean = () => true, keepsAll = false) {
+  constructor(to: "free" | "own" | "taken", mayGoOn: () => boolean = () => true, keepsAll = false) {
     super(mayGoOn)
-    this.isFree = isFree
+    this.isFree = to === "free"
+    this.isOwn = to === "own"
     this.keepsOwner = keepsAll
     this.isAttributeKept = () => keepsAll
   }
@@ -131,6 +133,10 @@ class CopyNotes extends Notes {
 
   copied(sizeBytes: number): void {
     this.notes.push(`copied ${sizeBytes}`)
+  }
+
+  spoiled(): void {
+    this.notes.push("spoiled")
   }
 }
 
@@ -161,7 +167,7 @@ const copyingTests = (test: Test) => {
       yield* plant(folder)
       yield* folder.makeLink(n("a"), n("link"))
       const names = ["a", "nothing", "b", "into", "large", "link", "..", "c"]
-      const first = yield* copy(place, names, new CopyNotes(false))
+      const first = yield* copy(place, names, new CopyNotes("taken"))
       assert.strictEqual(first.count, names.length)
       if (!first.takesUnnamed) {
         assert.isTrue(first.notes.some((note) => note.endsWith("ENOTSUP")))
@@ -190,11 +196,11 @@ const copyingTests = (test: Test) => {
       assert.deepStrictEqual([there.mode, there.sizeBytes], [a.mode, a.sizeBytes])
       isClose(there.modifiedNanos, a.modifiedNanos)
 
-      const second = yield* copy(place, ["a", "c"], new CopyNotes(false))
+      const second = yield* copy(place, ["a", "c"], new CopyNotes("taken"))
       assert.deepStrictEqual(second.notes, ["begin 10", "found 10", "begin 4", "found 4"])
       // What is taken for free and is not stays as it is.
       yield* folder.rename(n("c"), n("a"))
-      const third = yield* copy(place, ["a"], new CopyNotes(true))
+      const third = yield* copy(place, ["a"], new CopyNotes("free"))
       assert.deepStrictEqual(third.notes, ["begin 4", "link a EEXIST"])
       assert.strictEqual(yield* read(third.into, "a"), "0123456789")
     }))
@@ -205,11 +211,74 @@ const copyingTests = (test: Test) => {
       // Once before each file, between pieces, and before it gets its name.
       for (const [asked, copied] of [[1, 0], [2, 0], [3, 0], [4, 1]] as const) {
         let left: number = asked
-        const copier = new CopyNotes(false, () => left-- > 0)
+        const copier = new CopyNotes("taken", () => left-- > 0)
         const { count, into, notes, takesUnnamed } = yield* copy(place, ["a", "b"], copier)
         if (!takesUnnamed) continue
         assert.strictEqual(count, copied, notes.join())
         assert.deepStrictEqual(yield* namesIn(into), copied === 0 ? [] : ["a"])
+      }
+    }))
+}
+
+/** Copying into a folder that is nobody else's. */
+const ownTests = (test: Test) => {
+  const copy = Effect.fnUntraced(
+    function*({ at, files, folder }: Place, names: ReadonlyArray<string>, copier: CopyNotes) {
+      const into = yield* files.folder(at("into"))
+      const count = yield* folder.copyEach(names.map(n), into, copier)
+      return { into, count }
+    }
+  )
+  const plant = Effect.fnUntraced(function*({ folder }: Place) {
+    for (const [name, text] of [["a", "0123456789"], ["b", ""], ["large", "x".repeat(20)]] as const) {
+      yield* write(folder, name, text)
+    }
+    yield* Effect.scoped(Effect.flatMap(folder.open(n("a")), (file) => file.setMode(0o640)))
+    yield* folder.setTimes(n("a"), times)
+    yield* folder.makeLink(n("a"), n("link"))
+    yield* folder.makeFolder(n("into"))
+  })
+
+  test("copies files into a folder of the copy's own under their names", (place) =>
+    Effect.gen(function*() {
+      yield* plant(place)
+      const copier = new CopyNotes("own")
+      const { count, into } = yield* copy(place, ["a", "nothing", "b", "large", "link"], copier)
+      assert.strictEqual(count, 5)
+      assert.deepStrictEqual(copier.notes, [
+        "begin 10",
+        "copied 10",
+        "lstat nothing ENOENT",
+        "begin 0",
+        "copied 0",
+        "begin 20",
+        "begin link",
+        "copied 0"
+      ])
+      assert.deepStrictEqual(yield* namesIn(into), ["a", "b", "link"])
+      assert.deepStrictEqual([yield* read(into, "a"), yield* read(into, "b")], ["0123456789", ""])
+      const [a, there] = [yield* place.folder.lstat(n("a")), yield* into.lstat(n("a"))]
+      assert.deepStrictEqual([there.mode, there.sizeBytes], [a.mode, a.sizeBytes])
+      isClose(there.modifiedNanos, a.modifiedNanos)
+      // What has come there all the same stays as it is.
+      const again = new CopyNotes("own")
+      yield* write(place.folder, "c", "abcd")
+      yield* place.folder.rename(n("c"), n("a"))
+      yield* copy(place, ["a"], again)
+      assert.deepStrictEqual(again.notes, ["begin 4", "create a EEXIST"])
+      assert.strictEqual(yield* read(into, "a"), "0123456789")
+    }))
+
+  test("leaves nothing there of a copy that is stopped before it is whole", (place) =>
+    Effect.gen(function*() {
+      yield* plant(place)
+      // Once before each file, and between pieces.
+      for (const [asked, names] of [[1, []], [2, []], [3, ["a"]]] as const) {
+        let left: number = asked
+        const copier = new CopyNotes("own", () => left-- > 0)
+        const { count, into } = yield* copy(place, ["a", "b"], copier)
+        assert.strictEqual(count, names.length, copier.notes.join())
+        assert.deepStrictEqual(yield* namesIn(into), Array.from(names))
       }
     }))
 }
@@ -1025,8 +1094,10 @@ export const filesContract = <E>(
       }).pipe(Effect.provide(layer)))
 
   describe("Files", () => {
+    ownTests(test)
     readingTests(test)
     copyingTests(test)
+    ownTests(test)
     changingTests(test)
     confinementTests(test)
     closingTests(test)

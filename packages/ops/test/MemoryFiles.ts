@@ -663,10 +663,14 @@ export const copyEach = (
 ): Effect.Effect<number> => {
   const write = Effect.fnUntraced(function*(name: FilePath.FilePath, file: Files.OpenFile, stat: Files.FileStat) {
     const scope = yield* Scope.make()
-    const copy = yield* Scope.provide(to.createUnnamed, scope)
-    const { hold } = copier
+    const { hold, isOwn } = copier
     let isHeld = false
     yield* Effect.addFinalizer((exit) => isHeld ? Effect.void : Scope.close(scope, exit))
+    const unnamed = isOwn ? undefined : yield* Scope.provide(to.createUnnamed, scope)
+    const copy = unnamed ?? (yield* Scope.provide(to.create(name), scope))
+    let isWhole = false
+    const takeBack = Effect.catch(to.unlink(name), () => Effect.sync(() => copier.spoiled()))
+    if (isOwn) yield* Effect.addFinalizer(() => isWhole ? Effect.void : takeBack)
     let sizeBytes = 0
     for (;;) {
       const length = yield* file.read(copier.buffer)
@@ -684,20 +688,22 @@ export const copyEach = (
     if (copier.keepsOwner) yield* copy.setOwner(stat)
     yield* copy.setMode(stat.mode)
     yield* copy.setTimes(stat)
+    isWhole = true
+    if (unnamed === undefined) return sizeBytes
     if (hold !== undefined) {
       isHeld = true
-      hold({ ...copy, close: Effect.ensuring(copy.close, Scope.close(scope, Exit.void)) }, sizeBytes)
+      hold({ ...unnamed, close: Effect.ensuring(copy.close, Scope.close(scope, Exit.void)) }, sizeBytes)
       return "held"
     }
     if (!copier.mayGoOn()) return undefined
-    yield* copy.link(name)
+    yield* unnamed.link(name)
     yield* Effect.tapError(copy.close, () => Effect.ignore(to.unlink(name)))
     return sizeBytes
   })
   const copyOne = Effect.fnUntraced(function*(name: FilePath.FilePath) {
     const stat = yield* lstat(name)
     if (!copier.begin(stat)) return true
-    const found = copier.isFree ? Option.none() : yield* to.find(name)
+    const found = copier.isFree || copier.isOwn ? Option.none() : yield* to.find(name)
     if (Option.isSome(found)) {
       copier.found(found.value)
       return true
@@ -828,6 +834,7 @@ export const make = (disk: Disk): Files.Files["Service"] => {
         const place = disk.place(short(path), true)
         return place.found === undefined ? fail("ENOENT") : place.path
       }),
+    copyFolders: () => Effect.succeedNone,
     denied: Effect.succeed(0o022),
     folder: (path) => scoped(disk, "open", path, (own) => openFolder(disk, disk.real(path), path, own)),
     list: (path) => list(disk, path, () => disk.real(path)),

@@ -59,9 +59,13 @@ describe("TemporaryName", () => {
     const kept = [name(JobId.make("other"), 1, target), "file", ".fanout", `${name(job, 1, target)}.jpg`]
     const own = [1, 2, 3].map((token) => name(job, token, target))
     for (const name of [...kept, ...own]) disk.file(`/folder/${name}`, "")
-    disk.folder(`/folder/${name(job, 1, FilePath.make("/folder/x"))}`)
+    const unfinished = `/folder/${name(job, 1, FilePath.make("/folder/x"))}`
+    disk.folder(unfinished)
+    disk.folder(`${unfinished}/below`)
+    disk.file(`${unfinished}/below/file`, "half")
+    disk.symlink(`${unfinished}/link`, "/folder")
     disk.symlink(`/folder/${name(job, 1, FilePath.make("/folder/link"))}`, "nowhere")
-    return { disk, kept: [...kept, name(job, 1, FilePath.make("/folder/x"))], own }
+    return { disk, kept, own }
   }
 
   it.effect("sweeps what former owners left, and nothing else", () =>
@@ -70,7 +74,7 @@ describe("TemporaryName", () => {
 
       const removed = yield* sweep(disk, { before: 3 })
 
-      assert.strictEqual(removed, 3)
+      assert.strictEqual(removed, 4)
       assert.deepStrictEqual(Object.keys(disk.tree("/folder")).toSorted(), [...kept, ...own.slice(2)].toSorted())
     }))
 
@@ -78,7 +82,7 @@ describe("TemporaryName", () => {
     Effect.gen(function*() {
       const { disk, kept } = plant()
 
-      assert.strictEqual(yield* sweep(disk), 4)
+      assert.strictEqual(yield* sweep(disk), 5)
       assert.strictEqual(yield* sweep(disk), 0)
 
       assert.deepStrictEqual(Object.keys(disk.tree("/folder")).toSorted(), kept.toSorted())

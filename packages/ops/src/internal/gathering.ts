@@ -5,7 +5,6 @@ import * as Arr from "effect/Array"
 import * as FilePath from "../FilePath.ts"
 
 // All of what is gathered is in the checkpoint until it is done.
-const maxNames = 64
 const maxTextLength = 2048
 
 const textLength = (text: FilePath.FilePath): number => text.isWellFormed() ? text.length : 6 * text.length
@@ -16,6 +15,8 @@ interface Met {
   readonly source: number
   /** Path under the source; not empty. */
   readonly path: FilePath.FilePath
+  /** How much it counts: one, if nothing else is said. */
+  readonly size?: number
 }
 
 /** Names in a folder. */
@@ -31,26 +32,34 @@ export interface Gathered {
   readonly folders: Arr.NonEmptyReadonlyArray<Names>
   /** Cursor of the last of them. */
   readonly cursor: string
+  /** How much they count. */
+  readonly size: number
 }
 
 /** Gathers names until there are enough, or those of another source come. */
 export class Gathering {
+  private readonly most: number
   private folders: Array<Names> = []
   private count = 0
   private length = 0
   private source = 0
   private cursor = ""
 
+  /** Names are gathered until they count so much: 64 by default. */
+  constructor(most = 64) {
+    this.most = most
+  }
+
   /** Adds a name. Gives those that were gathered before, if it does not belong to them. */
-  add({ cursor, path, source }: Met): Gathered | undefined {
+  add({ cursor, path, size = 1, source }: Met): Gathered | undefined {
     const folder = FilePath.parent(path)
     const name = FilePath.name(path)
     const length = textLength(name)
-    const isFull = this.count === maxNames || this.length + length + this.lengthOf(folder) > maxTextLength
+    const isFull = this.count + size > this.most || this.length + length + this.lengthOf(folder) > maxTextLength
     const gathered = isFull || source !== this.source ? this.take() : undefined
     this.source = source
     this.cursor = cursor
-    this.count++
+    this.count += size
     this.length += length + this.lengthOf(folder)
     const last = this.folders.at(-1)
     if (last?.path === folder) last.names.push(name)
@@ -65,11 +74,11 @@ export class Gathering {
 
   /** Gives what was gathered, if anything was. */
   take(): Gathered | undefined {
-    const { cursor, folders, source } = this
+    const { count: size, cursor, folders, source } = this
     if (!Arr.isReadonlyArrayNonEmpty(folders)) return undefined
     this.folders = []
     this.count = 0
     this.length = 0
-    return { cursor, folders, source }
+    return { cursor, folders, size, source }
   }
 }

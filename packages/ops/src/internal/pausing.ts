@@ -33,11 +33,11 @@ export const pauseIfMoved: Effect.Effect<void, never, JobContext | Files> = Effe
  * Pauses the job where a walk over these sources meets a disk that is gone, and stays there, so that nothing on it is
  * passed. A source that is the place of a mount is an empty folder then, and no error.
  */
-export const pausing = <E, R>(
-  walk: Stream.Stream<FileTree.Element, E, R>,
+export const pausing = <A extends FileTree.Element | FileTree.Whole, E, R>(
+  walk: Stream.Stream<A, E, R>,
   sources: ReadonlyArray<FilePath.FilePath>
-): Stream.Stream<FileTree.Element, E, R | JobContext | Files> => {
-  const stay = ({ path, source }: FileTree.Element) => {
+): Stream.Stream<A, E, R | JobContext | Files> => {
+  const stay = ({ path, source }: A) => {
     const top = sources[source] ?? FilePath.empty
     return Effect.flatMap(
       FileSystems.findMoved([path === "" ? top : FilePath.join(top, path)]),
@@ -48,7 +48,7 @@ export const pausing = <E, R>(
           : Effect.andThen(Effect.exit(pause(moved)), Effect.never)
     )
   }
-  const isSuspicious = (element: FileTree.Element): boolean =>
+  const isSuspicious = (element: FileTree.Element | FileTree.Whole): boolean =>
     element._tag === "Unreadable"
       ? FileSystems.mayBeAll(element.error)
       : element._tag === "Open" && element.path === ""

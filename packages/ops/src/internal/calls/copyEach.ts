@@ -7,11 +7,12 @@ import type * as Files from "../../Files.ts"
 import type { Call } from "../../FilesError.ts"
 import { isChanged } from "../content.ts"
 import { Sequence } from "./sequence.ts"
-import type { Done, SystemCalls } from "./systemCalls.ts"
+import { type Done, type PlainCopy, type SystemCalls, withoutAttributes } from "./systemCalls.ts"
 
 /** What is to be asked next. */
 type Step =
   | "next"
+  | "meet"
   | "look"
   | "open"
   | "readLink"
@@ -39,8 +40,8 @@ interface Copying {
   /** Code of the error where a name can't be used. */
   readonly refuse: (name: FilePath.FilePath) => string | undefined
   readonly copier: Files.Copier
-  /** A copy that has no name yet, for others to give it one. */
-  readonly unnamed: (descriptor: number) => Files.UnnamedFile
+  /** A copy that has no name yet, for others to give it one: where the copier holds any. */
+  readonly unnamed?: (descriptor: number) => Files.UnnamedFile
   /** Takes why a file was not copied; `isCopy` where it is the copy that the call was for. */
   readonly fail: (name: FilePath.FilePath, call: Call, code: string, isCopy: boolean) => void
   /** Takes how many of the names it got through. */
@@ -49,9 +50,6 @@ interface Copying {
 
 /** The folder itself, as it is opened for a file without a name. */
 const here = FilePath.make(".")
-
-/** What file systems answer that have no extended attributes. */
-const withoutAttributes = new Set(["ENOTSUP", "EOPNOTSUPP", "ENOSYS"])
 
 const none: Uint8Array = new Uint8Array(0)
 
@@ -68,12 +66,25 @@ class Run extends Sequence {
   private toWrite: Uint8Array = none
   /** Whether the end of the source was met. */
   private isRead = false
-  private isLinked = false
+  /** Whether the copy has its name. */
+  private isNamed = false
+  /** Whether nothing is missing of it. */
+  private isWhole = false
   private isStopped = false
+
+  /** Whether a file with nothing special about it may be copied in one go. */
+  private readonly mayBePlain: boolean
 
   constructor(copying: Copying) {
     super(() => copying.done(this.index))
     this.copying = copying
+    const { hold, keepsOwner, take } = copying.copier
+    this.mayBePlain = hold === undefined && take === undefined && !keepsOwner
+  }
+
+  private plain(name: FilePath.FilePath): PlainCopy {
+    const { copier, from, to } = this.copying
+    return { copier, from, to, name }
   }
 
   private next(step: Step): void {
@@ -86,20 +97,17 @@ class Run extends Sequence {
   }
 
   protected ask(): boolean {
-    const { calls, copier, from, names, refuse, to } = this.copying
+    const { calls, copier, from, names, to } = this.copying
     const { copy = -1, source, stat } = this
     if (this.step === "next") this.index++
     const name = names[this.index]
     if (name === undefined) return false
     switch (this.step) {
-      case "next": {
-        if (this.isStopped || !copier.mayGoOn()) return false
-        const code = refuse(name)
-        // Some must not even be opened: whoever closes a file of a database gives up the locks of its whole process.
-        if (code === undefined) calls.lstat(from, name, this.met)
-        else this.failUnopened("lstat", code, false)
+      case "next":
+        return this.begin(name)
+      case "meet":
+        calls.lstat(from, name, this.met)
         return true
-      }
       case "open":
         calls.open(from, name, "read", this.opened)
         return true
@@ -113,7 +121,8 @@ class Run extends Sequence {
         calls.lstat(to, name, this.looked)
         return true
       case "create":
-        calls.open(to, here, "unnamed", this.created)
+        if (copier.isOwn) calls.open(to, name, "create", this.created)
+        else calls.open(to, here, "unnamed", this.created)
         return true
       case "read":
         calls.read(source, copier.buffer, null, this.read)
@@ -153,6 +162,17 @@ class Run extends Sequence {
         calls.close(source, this.sourceClosed)
         return true
     }
+  }
+
+  private begin(name: FilePath.FilePath): boolean {
+    const { calls, copier, refuse } = this.copying
+    if (this.isStopped || !copier.mayGoOn()) return false
+    const code = refuse(name)
+    // Some must not even be opened: whoever closes a file of a database gives up the locks of its whole process.
+    if (code !== undefined) this.failUnopened("lstat", code, false)
+    else if (calls.copyPlain !== undefined && this.mayBePlain) calls.copyPlain(this.plain(name), this.copiedAtOnce)
+    else this.next("meet")
+    return true
   }
 
   private askForLink(step: "readLink" | "makeLink" | "setLinkOwner" | "setLinkTimes", name: FilePath.FilePath): void {
@@ -210,15 +230,20 @@ class Run extends Sequence {
     return this.stat?.kind === "link" ? "readLink" : "open"
   }
 
+  private readonly copiedAtOnce: Done<boolean> = (code, isCopied) => {
+    this.next(code === undefined && isCopied ? "next" : "meet")
+  }
+
   private readonly met: Done<Files.FileStat> = (code, stat) => {
     if (code !== undefined) return this.failUnopened("lstat", code, false)
     this.stat = stat
     this.sizeBytes = 0
     this.isRead = false
-    this.isLinked = false
+    this.isNamed = false
+    this.isWhole = false
     const { copier } = this.copying
     if (!copier.begin(stat)) return this.next("next")
-    this.next(copier.isFree ? this.first : "look")
+    this.next(copier.isFree || copier.isOwn ? this.first : "look")
   }
 
   private readonly looked: Done<Files.FileStat> = (code, found) => {
@@ -267,6 +292,7 @@ class Run extends Sequence {
   private readonly created: Done<number> = (code, descriptor) => {
     if (code !== undefined) return this.fail("create", code, true)
     this.copy = descriptor
+    this.isNamed = this.copying.copier.isOwn
     this.next("read")
   }
 
@@ -321,8 +347,10 @@ class Run extends Sequence {
 
   private readonly timesSet = (code: string | undefined): void => {
     if (code !== undefined) return this.fail("futimes", code, true)
-    const { copier: { hold }, unnamed } = this.copying
-    if (hold === undefined || this.copy === undefined) return this.next("link")
+    const { copier: { hold, isOwn }, unnamed } = this.copying
+    this.isWhole = isOwn
+    if (isOwn) return this.next("closeCopy")
+    if (hold === undefined || unnamed === undefined || this.copy === undefined) return this.next("link")
     hold(unnamed(this.copy), this.sizeBytes)
     this.copy = undefined
     this.leave()
@@ -330,22 +358,26 @@ class Run extends Sequence {
 
   private readonly linked: Done<void> = (code) => {
     if (code !== undefined) return this.fail("link", code, true)
-    this.isLinked = true
+    this.isNamed = true
+    this.isWhole = true
     this.next("closeCopy")
   }
 
   private readonly copyClosed: Done<void> = (code) => {
-    if (!this.isLinked) return this.next("closeSource")
-    if (code === undefined) {
+    if (this.isWhole && code === undefined) {
       this.copying.copier.copied(this.sizeBytes)
       return this.next("closeSource")
     }
-    // It may not be whole.
-    if (this.name !== undefined) this.copying.fail(this.name, "close", code, true)
-    this.next("takeBack")
+    if (this.isWhole && this.name !== undefined && code !== undefined) {
+      this.copying.fail(this.name, "close", code, true)
+    }
+    this.next(this.isNamed ? "takeBack" : "closeSource")
   }
 
-  private readonly takenBack: Done<void> = () => this.next("closeSource")
+  private readonly takenBack: Done<void> = (code) => {
+    if (code !== undefined && code !== "ENOENT") this.copying.copier.spoiled()
+    this.next("closeSource")
+  }
 
   /** What fails to close was read. One that was stopped on its way counts as not begun. */
   private readonly sourceClosed: Done<void> = () => {

@@ -8,6 +8,7 @@
 import * as fs from "node:fs"
 import * as FilePath from "../../FilePath.ts"
 import type * as Files from "../../Files.ts"
+import { withFolders } from "./copyFolders.ts"
 import {
   type Done,
   fileMode,
@@ -367,4 +368,7 @@ const of = (make: Make): SystemCalls => ({
 })
 
 /** Calls that a thread of the pool waits for, and calls that are waited for. */
-export const calls: Readonly<Record<Way, SystemCalls>> = { later: of(makeLater), atOnce: of(makeAtOnce) }
+export const calls: Readonly<Record<Way, SystemCalls>> = {
+  later: of(makeLater),
+  atOnce: withFolders(of(makeAtOnce))
+}

@@ -1,10 +1,13 @@
 /**
  * Makes system calls at once for as long as they are quick, and hands them on otherwise.
  */
+import type * as Files from "../../Files.ts"
 import type { Done, SystemCalls } from "./systemCalls.ts"
 
 /** One call that takes longer is the sign that others will. */
 const slowMillis = 20
+/** Folders are many calls, which end some time after they are asked to. */
+const slowFoldersMillis = 100
 /** As long no call is made at once after the first slow one, and twice as long after each that follows. */
 const pauseMillis = { first: 200, most: 60_000 }
 /** As long calls are made one after the other; then others have the thread. */
@@ -34,20 +37,25 @@ class Judge {
     for (const goOn of waiting) goOn()
   }
 
-  /** Makes a call one way or the other, and sees how long it takes. */
-  make<A>(atOnce: (done: Done<A>) => void, later: (done: Done<A>) => void, done: Done<A>): void {
+  /** Makes a call one way or the other, and sees how long it takes: so many milliseconds are slow. */
+  make<A>(
+    atOnce: (done: Done<A>) => void,
+    later: (done: Done<A>) => void,
+    done: Done<A>,
+    slowAfter = slowMillis
+  ): void {
     const started = this.now()
     if (started < this.notBefore) return later(done)
     if (this.sliceFrom === undefined) {
       this.sliceFrom = started
       setImmediate(this.turn)
     } else if (started - this.sliceFrom > sliceMillis) {
-      this.waiting.push(() => this.make(atOnce, later, done))
+      this.waiting.push(() => this.make(atOnce, later, done, slowAfter))
       return
     }
     atOnce((code, value) => {
       const ended = this.now()
-      if (ended - started > slowMillis) {
+      if (ended - started > slowAfter) {
         this.notBefore = ended + this.pauseMillis
         this.pauseMillis = Math.min(this.pauseMillis * 2, pauseMillis.most)
       }
@@ -73,6 +81,25 @@ export interface QuickCalls {
   readonly throughout: SystemCalls
 }
 
+/** What is many calls: where calls are slow these are made one by one. */
+const many = (
+  { copyFolders, copyPlain }: SystemCalls,
+  judge: Judge
+): Pick<SystemCalls, "copyFolders" | "copyPlain"> => ({
+  ...copyPlain === undefined ? {} : {
+    copyPlain: (copy, done) => judge.make((done) => copyPlain(copy, done), (done) => done(undefined, false), done)
+  },
+  ...copyFolders === undefined ? {} : {
+    copyFolders: (request, done) =>
+      judge.make<Files.FoldersCopied | undefined>(
+        (done) => copyFolders(request, done),
+        (done) => done(undefined, undefined),
+        done,
+        slowFoldersMillis
+      )
+  }
+})
+
 export const make = ({ atOnce, later }: Ways, now: () => number): QuickCalls => {
   const judge = new Judge(now)
   /** Makes a call one way or the other, by what it is given but the last. */
@@ -89,6 +116,7 @@ export const make = ({ atOnce, later }: Ways, now: () => number): QuickCalls => 
     here,
     throughout: {
       ...here,
+      ...many(atOnce, judge),
       open: (folder, name, mode, done) => either((calls, done) => calls.open(folder, name, mode, done), done),
       openPath: (path, mode, done) => either((calls, done) => calls.openPath(path, mode, done), done),
       stat: (descriptor, done) => either((calls, done) => calls.stat(descriptor, done), done),

@@ -27,6 +27,14 @@ export type Mode =
   /** To write and read a file without a name in the folder whose name is given. */
   | "unnamed"
 
+/** A file that is to be copied with all that is told of it in one go. */
+export interface PlainCopy {
+  readonly copier: Files.Copier
+  readonly from: number
+  readonly to: number
+  readonly name: Name
+}
+
 export interface SystemCalls {
   /** Opens what has the name in the folder. */
   readonly open: (folder: number, name: Name, mode: Mode, done: Done<number>) => void
@@ -75,6 +83,15 @@ export interface SystemCalls {
   readonly setTimes: (descriptor: number, times: Files.FileTimes, done: Done<void>) => void
   readonly setTimesAt: (folder: number, name: Name, times: Files.FileTimes, done: Done<void>) => void
 
+  /**
+   * Copies a small file, and tells the copier; or gives `false`, where it is not to be had like this: nothing is left
+   * of it then. It is there where calls are made at once.
+   */
+  readonly copyPlain?: (copy: PlainCopy, done: Done<boolean>) => void
+
+  /** Copies folders; or gives nothing, where nothing was done. It is there where calls are made at once. */
+  readonly copyFolders?: (request: Files.FoldersRequest, done: Done<Files.FoldersCopied | undefined>) => void
+
   readonly makeFolder: (folder: number, name: Name, done: Done<void>) => void
   readonly makeLink: (target: FilePath.FilePath, folder: number, name: Name, done: Done<void>) => void
   readonly rename: (folder: number, from: Name, into: number, to: Name, done: Done<void>) => void
@@ -89,6 +106,9 @@ export interface SystemCalls {
 
 /** Whether what a call comes to is given later, or before it returns. */
 export type Way = "later" | "atOnce"
+
+/** What file systems answer that have no extended attributes. */
+export const withoutAttributes: ReadonlySet<string> = new Set(["ENOTSUP", "EOPNOTSUPP", "ENOSYS"])
 
 /** Number of the file system that lays folders over others (linux/magic.h). */
 const overlay = 0x794c7630

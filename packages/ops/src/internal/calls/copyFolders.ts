@@ -1,0 +1,232 @@
+/**
+ * Copies folders with all that is in them, where calls are made at once.
+ *
+ * A folder that is not there yet is made under a temporary name, by which nobody looks for anything, and gets its own
+ * once all is in it: so what is in it is written under its name, and none of it is ever seen half.
+ */
+import * as FilePath from "../../FilePath.ts"
+import type * as Files from "../../Files.ts"
+import { copyEach } from "./copyEach.ts"
+import { failure } from "./opened.ts"
+import { type Done, type SystemCalls, withoutAttributes } from "./systemCalls.ts"
+
+/** Folders that are deeper below the first one are left: each that is being copied has two descriptors. */
+const mostDeep = 16
+
+/** Bits of a mode that are only kept with owner and group. */
+const setIdBits = 0o6000
+
+/** What is answered where a folder can't be told to take the place of nothing. */
+const withoutExclusive = new Set(["ENOTSUP", "EOPNOTSUPP", "EINVAL", "ENOSYS"])
+
+/** What a call came to. */
+type Answer<A> = { readonly code: string } | { readonly code: undefined; readonly value: A }
+
+/** Makes a call that is answered before it returns. */
+const ask = <A>(start: (done: Done<A>) => void): Answer<A> => {
+  let answer: Answer<A> = { code: "EAGAIN" }
+  start((code, value) => {
+    answer = code === undefined ? { code, value } : { code }
+  })
+  return answer
+}
+
+interface Listing {
+  readonly folders: Array<FilePath.FilePath>
+  readonly others: Array<FilePath.FilePath>
+}
+
+/** What is open of a source: the folder itself, and what it holds. */
+interface Source extends Listing {
+  readonly folder: number
+  readonly stat: Files.FileStat
+}
+
+/** Where the copy of a folder comes to be. */
+interface Target {
+  readonly parent: number
+  readonly name: FilePath.FilePath
+  /** Path below the folder that the first ones are in. */
+  readonly path: FilePath.FilePath
+  /** Whether the parent is not seen by others. */
+  readonly isOwn: boolean
+}
+
+class Run {
+  private readonly calls: SystemCalls
+  private readonly copier: Files.FoldersCopier
+  ended = 0
+  rest: Array<Files.FolderRest> = []
+
+  constructor(calls: SystemCalls, copier: Files.FoldersCopier) {
+    this.calls = calls
+    this.copier = copier
+  }
+
+  private open(folder: number, name: FilePath.FilePath): number | undefined {
+    const opened = ask<number>((done) => this.calls.open(folder, name, "list", done))
+    return opened.code === undefined ? opened.value : undefined
+  }
+
+  private list(folder: number): Listing | undefined {
+    const listing: Listing = { folders: [], others: [] }
+    const add = (name: string, kind: string): void => {
+      const into = kind === "folder" ? listing.folders : listing.others
+      into.push(FilePath.fromBytes(Buffer.from(name, "latin1")))
+    }
+    for (;;) {
+      const more = ask<boolean>((done) => this.calls.list(folder, add, done))
+      if (more.code !== undefined) return undefined
+      if (!more.value) return listing
+    }
+  }
+
+  /** What is known of a folder, if nothing is to be kept of it but mode and times. */
+  private ordinary(folder: number): Files.FileStat | undefined {
+    const stat = ask<Files.FileStat>((done) => this.calls.stat(folder, done))
+    if (stat.code !== undefined || (stat.value.mode & setIdBits) !== 0) return undefined
+    const names = ask<ReadonlyArray<string>>((done) => this.calls.listAttributes(folder, done))
+    const isOrdinary = names.code === undefined
+      ? !names.value.some(this.copier.isAttributeKept)
+      : withoutAttributes.has(names.code)
+    return isOrdinary ? stat.value : undefined
+  }
+
+  /** Copies a folder, as far as can be. Gives `false` where there is none for it. */
+  copy(from: number, target: Target, depth: number): boolean {
+    const folder = this.open(from, target.name)
+    if (folder === undefined) return false
+    try {
+      const stat = this.ordinary(folder)
+      const listing = stat === undefined ? undefined : this.list(folder)
+      return stat !== undefined && listing !== undefined && this.into(target, { ...listing, folder, stat }, depth)
+    } finally {
+      this.calls.closeFolder(folder)
+    }
+  }
+
+  private into(target: Target, source: Source, depth: number): boolean {
+    const { isOwn, name, parent } = target
+    if (isOwn) {
+      if (!this.make(parent, name)) return false
+      if (this.fill(target, name, source, depth, true)) return true
+      this.remove(parent, name)
+      return false
+    }
+    const there = ask<Files.FileStat>((done) => this.calls.lstat(parent, name, done))
+    if (there.code === undefined) return there.value.kind === "folder" && this.fill(target, name, source, depth, false)
+    return there.code === "ENOENT" && this.intoNew(target, source, depth)
+  }
+
+  /** Fills a folder under a temporary name and gives it its own, or leaves nothing of it. */
+  private intoNew(target: Target, source: Source, depth: number): boolean {
+    const { name, parent, path } = target
+    const { copier, ended, rest: { length } } = this
+    const temporary = copier.temporaryName(path)
+    // An attempt before this one may have left it.
+    const isMade = this.make(parent, temporary) || (this.remove(parent, temporary) && this.make(parent, temporary))
+    if (!isMade) return false
+    const undo = copier.mark()
+    const isFilled = this.fill(target, temporary, source, depth, true)
+    if (isFilled && copier.mayPublish() && this.publish(parent, temporary, name)) return true
+    undo()
+    this.ended = ended
+    this.rest.length = length
+    this.remove(parent, temporary)
+    return false
+  }
+
+  private make(parent: number, name: FilePath.FilePath): boolean {
+    return ask<void>((done) => this.calls.makeFolder(parent, name, done)).code === undefined
+  }
+
+  private publish(parent: number, from: FilePath.FilePath, to: FilePath.FilePath): boolean {
+    const { code } = ask<void>((done) => this.calls.renameExclusively(parent, from, parent, to, done))
+    // The usual call puts a folder in the place of nothing either but one that is empty.
+    if (code === undefined || !withoutExclusive.has(code)) return code === undefined
+    return ask<void>((done) => this.calls.rename(parent, from, parent, to, done)).code === undefined
+  }
+
+  /** Removes a folder with all that is in it. */
+  private remove(parent: number, name: FilePath.FilePath): boolean {
+    const folder = this.open(parent, name)
+    if (folder === undefined) return false
+    const { folders, others } = this.list(folder) ?? { folders: [], others: [] }
+    for (const other of others) ask<void>((done) => this.calls.unlink(folder, other, done))
+    for (const one of folders) this.remove(folder, one)
+    this.calls.closeFolder(folder)
+    return ask<void>((done) => this.calls.removeFolder(parent, name, done)).code === undefined
+  }
+
+  /** Copies what is in a folder into one that is there by this name, and ends it if that is all. */
+  private fill(target: Target, name: FilePath.FilePath, source: Source, depth: number, isOwn: boolean): boolean {
+    const to = this.open(target.parent, name)
+    if (to === undefined) return false
+    try {
+      const names = this.copyFiles(to, target.path, source, isOwn)
+      const folders = source.folders.filter((name) => {
+        const below = { parent: to, name, path: FilePath.join(target.path, name), isOwn }
+        return depth === mostDeep || !this.copier.mayGoOn() || !this.copy(source.folder, below, depth + 1)
+      })
+      // What there is more to do in those below changes nothing in this one.
+      if (names.length === 0 && folders.length === 0 && this.end(to, source.stat)) this.ended++
+      else this.rest.push({ path: target.path, names, folders })
+      return !this.copier.isSpoiled
+    } finally {
+      this.calls.closeFolder(to)
+    }
+  }
+
+  private copyFiles(
+    to: number,
+    path: FilePath.FilePath,
+    { folder, others }: Source,
+    isOwn: boolean
+  ): ReadonlyArray<FilePath.FilePath> {
+    const { copier, rest } = this.copier.files(others, isOwn)
+    copyEach({
+      calls: this.calls,
+      from: folder,
+      to,
+      names: others,
+      refuse: () => undefined,
+      copier,
+      fail: (name, call, code) => copier.fail(failure(call, FilePath.join(path, name), code)),
+      done: () => {}
+    })
+    return rest()
+  }
+
+  /** Gives a folder the mode and times of its source, if it has others. */
+  private end(folder: number, { accessedNanos, mode, modifiedNanos }: Files.FileStat): boolean {
+    const there = ask<Files.FileStat>((done) => this.calls.stat(folder, done))
+    if (there.code !== undefined) return false
+    const hasMode = there.value.mode === mode ||
+      ask<void>((done) => this.calls.setMode(folder, mode, done)).code === undefined
+    const times = { accessedNanos, modifiedNanos }
+    return hasMode && (there.value.modifiedNanos === modifiedNanos ||
+      ask<void>((done) => this.calls.setTimes(folder, times, done)).code === undefined)
+  }
+}
+
+const copyFolders = (
+  calls: SystemCalls,
+  { copier, names, source, target }: Files.FoldersRequest
+): Files.FoldersCopied => {
+  const run = new Run(calls, copier)
+  const [from, to] = [source, target].map((path) => ask<number>((done) => calls.openPath(path, "folder", done)))
+  const untouched = names.filter((name) =>
+    from?.code !== undefined || to?.code !== undefined || from === undefined || to === undefined ||
+    !copier.mayGoOn() || !run.copy(from.value, { parent: to.value, name, path: name, isOwn: false }, 1)
+  )
+  for (const opened of [from, to]) {
+    if (opened?.code === undefined && opened !== undefined) calls.closeFolder(opened.value)
+  }
+  return { ended: run.ended, rest: run.rest, untouched }
+}
+
+/** Calls that are answered before they return, with one for whole folders. */
+export const withFolders = (calls: SystemCalls): SystemCalls => ({
+  ...calls,
+  copyFolders: (request, done) => done(undefined, copyFolders(calls, request))
+})

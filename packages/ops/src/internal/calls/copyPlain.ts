@@ -1,0 +1,113 @@
+/**
+ * Copies a small file with nothing special about it: the calls that the steps of `copyEach` make, straight one after
+ * the other, with nothing in between but what has to be decided.
+ *
+ * A file is worth some ten calls, which take the kernel a microsecond each. To hand each of them to a function, and to
+ * make numbers of all that it tells, took as long.
+ */
+import {
+  AT_EMPTY_PATH,
+  AT_FDCWD,
+  AT_SYMLINK_FOLLOW,
+  AT_SYMLINK_NOFOLLOW,
+  flagsOf,
+  lastError,
+  libc,
+  native,
+  statMask
+} from "./libc.ts"
+import { statBytes, StatView } from "./stat.ts"
+import { fileMode, type PlainCopy, withoutAttributes } from "./systemCalls.ts"
+
+/** What a call to `statx` fills in, as 32-bit words too. */
+class Answer extends StatView {
+  readonly words: Uint32Array
+
+  constructor() {
+    const words = new Uint32Array(statBytes / 4)
+    super(Buffer.from(words.buffer))
+    this.words = words
+  }
+}
+
+const word = ({ words }: Answer, index: number): number => words[index] ?? 0
+
+/** Words with the inode, size, time of modification and device of a file. */
+const identifying = [8, 9, 10, 11, 28, 29, 30, 34, 35]
+
+const isSame = (a: Answer, b: Answer): boolean => identifying.every((index) => word(a, index) === word(b, index))
+
+const [met, after, there] = [new Answer(), new Answer(), new Answer()]
+
+/** Times as `utimensat` takes them: two of 64 bits, of which what `statx` gives has as many in the same order. */
+const times = new Uint32Array(8)
+const timesBytes = Buffer.from(times.buffer)
+
+const setTimes = (copy: number): boolean => {
+  for (let index = 0; index < 3; index++) {
+    times[index] = word(met, 16 + index)
+    times[4 + index] = word(met, 28 + index)
+  }
+  return libc.utimensat(copy, null, timesBytes, 0) === 0
+}
+
+/** As long as the longest list (linux/limits.h). */
+const attributes = Buffer.allocUnsafeSlow(65_536)
+
+/** Whether a file has extended attributes that its copy is to have. */
+const keepsAttributes = (source: number, { isAttributeKept }: PlainCopy["copier"]): boolean => {
+  const length = libc.flistxattr(source, attributes, attributes.length)
+  if (length <= 0) return length < 0 && !withoutAttributes.has(lastError())
+  return attributes.toString("latin1", 0, length - 1).split("\0").some(isAttributeKept)
+}
+
+/** Fills a copy and gives it its name, if all is as it is to be. */
+const fill = (copy: number, source: number, name: string | Buffer, { copier, to }: PlainCopy): boolean => {
+  const { buffer, isOwn } = copier
+  const { sizeBytes } = met
+  return libc.read(source, buffer, buffer.length) === sizeBytes &&
+    (sizeBytes === 0 || libc.write(copy, buffer, sizeBytes) === sizeBytes) &&
+    libc.statx(source, "", AT_EMPTY_PATH, statMask, after.bytes) === 0 && isSame(met, after) &&
+    libc.fchmod(copy, met.mode) === 0 && setTimes(copy) &&
+    // Whoever must stop, or owns the job no more, gives nothing its name.
+    (isOwn || (copier.mayGoOn() &&
+      libc.linkat(AT_FDCWD, `/proc/self/fd/${copy}`, to, name, AT_SYMLINK_FOLLOW) === 0))
+}
+
+/** Makes a copy of an open file, or leaves nothing. */
+const copyOpen = (source: number, name: string | Buffer, plain: PlainCopy): boolean => {
+  const { copier, to } = plain
+  const { isOwn } = copier
+  if (keepsAttributes(source, copier)) return false
+  const copy = libc.openat(to, isOwn ? name : ".", isOwn ? flagsOf.create : flagsOf.unnamed, fileMode)
+  if (copy < 0) return false
+  const isFilled = fill(copy, source, name, plain)
+  // What could not be written may only be noticed now.
+  const isWhole = libc.close(copy) === 0 && isFilled
+  const isNamed = isOwn || isFilled
+  if (!isWhole && isNamed && libc.unlinkat(to, name, 0) !== 0 && lastError() !== "ENOENT") copier.spoiled()
+  return isWhole
+}
+
+/** Copies a file, if that takes no more than this, or leaves it alone. Else it gives `false`, and nothing was done. */
+export const copyPlain = (plain: PlainCopy): boolean => {
+  const { copier, from, to } = plain
+  const name = native(plain.name)
+  if (libc.statx(from, name, AT_SYMLINK_NOFOLLOW, statMask, met.bytes) !== 0) return false
+  // Of what is not a file, or is large, there is more to ask.
+  if (met.kind !== "file" || met.sizeBytes >= copier.buffer.length) return false
+  if (!copier.begin(met)) return true
+  if (!copier.isFree && !copier.isOwn) {
+    if (libc.statx(to, name, AT_SYMLINK_NOFOLLOW, statMask, there.bytes) === 0) {
+      copier.found(there)
+      return true
+    }
+    if (lastError() !== "ENOENT") return false
+  }
+  const source = libc.openat(from, name, flagsOf.read, 0)
+  if (source < 0) return false
+  const isCopied = copyOpen(source, name, plain)
+  libc.close(source)
+  if (isCopied) copier.copied(met.sizeBytes)
+  return isCopied
+}

@@ -1,0 +1,113 @@
+/**
+ * Reads what `statx` fills in (linux/stat.h), the same on all architectures.
+ */
+import type * as Files from "../../Files.ts"
+import { STATX_BTIME, STATX_MNT_ID } from "./libc.ts"
+
+export const statBytes = 256
+
+const kinds = new Map<number, Files.FileKind>([[0o100000, "file"], [0o040000, "folder"], [0o120000, "link"]])
+
+/** What is in these bytes, for as long as nothing else is written to them. Nothing is read that nobody asks for. */
+export class StatView implements Files.FileStat {
+  readonly bytes: Buffer
+
+  constructor(bytes: Buffer) {
+    this.bytes = bytes
+  }
+
+  get kind(): Files.FileKind {
+    return kinds.get(this.bytes.readUInt16LE(28) & 0o170000) ?? "special"
+  }
+
+  get device(): bigint {
+    return deviceOf(this.bytes)
+  }
+
+  get inode(): bigint {
+    return this.bytes.readBigUInt64LE(32)
+  }
+
+  get links(): number {
+    return this.bytes.readUInt32LE(16)
+  }
+
+  get mode(): number {
+    return this.bytes.readUInt16LE(28) & 0o7777
+  }
+
+  get owner(): number {
+    return this.bytes.readUInt32LE(20)
+  }
+
+  get group(): number {
+    return this.bytes.readUInt32LE(24)
+  }
+
+  get sizeBytes(): number {
+    return numberAt(this.bytes, 40)
+  }
+
+  get allocatedBytes(): number {
+    return 512 * numberAt(this.bytes, 48)
+  }
+
+  get accessedNanos(): bigint {
+    return timeAt(this.bytes, 64)
+  }
+
+  get modifiedNanos(): bigint {
+    return timeAt(this.bytes, 112)
+  }
+
+  get changedNanos(): bigint {
+    return timeAt(this.bytes, 96)
+  }
+
+  get bornNanos(): bigint {
+    return bornOf(this.bytes)
+  }
+}
+
+/** Reads all of it. */
+export const toStat = (bytes: Buffer): Files.FileStat => {
+  const view = new StatView(bytes)
+  return {
+    kind: view.kind,
+    device: view.device,
+    inode: view.inode,
+    links: view.links,
+    mode: view.mode,
+    owner: view.owner,
+    group: view.group,
+    sizeBytes: view.sizeBytes,
+    allocatedBytes: view.allocatedBytes,
+    accessedNanos: view.accessedNanos,
+    modifiedNanos: view.modifiedNanos,
+    changedNanos: view.changedNanos,
+    bornNanos: view.bornNanos
+  }
+}
+
+/** A number of 64 bits, of which no file system needs more than 53. */
+const numberAt = (bytes: Buffer, at: number): number => bytes.readUInt32LE(at) + bytes.readUInt32LE(at + 4) * 2 ** 32
+
+/** When it was created; 0 where kernel or file system do not know. */
+const bornOf = (bytes: Buffer): bigint => (bytes.readUInt32LE(0) & STATX_BTIME) === 0 ? 0n : timeAt(bytes, 80)
+
+/** Number of the device, as the C library makes one of two. */
+const deviceOf = (bytes: Buffer): bigint => {
+  const [major, minor] = [BigInt(bytes.readUInt32LE(136)), BigInt(bytes.readUInt32LE(140))]
+  return (major & 0xfffn) << 8n | major >> 12n << 44n | minor & 0xffn | minor >> 8n << 20n
+}
+
+const timeAt = (bytes: Buffer, at: number): bigint =>
+  bytes.readBigInt64LE(at) * 1_000_000_000n + BigInt(bytes.readUInt32LE(at + 8))
+
+/** What kernels or file systems do not know is 0. */
+export const toIdentity = (bytes: Buffer): Files.Identity => ({
+  device: deviceOf(bytes),
+  inode: bytes.readBigUInt64LE(32),
+  bornNanos: bornOf(bytes),
+  mount: (bytes.readUInt32LE(0) & STATX_MNT_ID) === 0 ? 0n : bytes.readBigUInt64LE(144)
+})

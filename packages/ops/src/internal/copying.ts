@@ -1,0 +1,214 @@
+/**
+ * Decides about the copies of files of one folder: copies what is ordinary, and leaves the rest.
+ *
+ * @since 0.1.0
+ */
+import type * as Task from "@fanout/core/Task"
+import * as Conflict from "../Conflict.ts"
+import type { CopyOptions, Property } from "../CopyOptions.ts"
+import type { CopiedFiles, CopyFiles } from "../CopyTask.ts"
+import type * as FilePath from "../FilePath.ts"
+import type * as Files from "../Files.ts"
+import type { FilesError } from "../FilesError.ts"
+import * as WholeCopy from "../WholeCopy.ts"
+import { isKept } from "./attributes.ts"
+import * as HeldFiles from "./heldFiles.ts"
+import { makeTaker, type Taker } from "./taking.ts"
+import { isUnsupported } from "./unnamedFiles.ts"
+
+/** What is copied, and how: what the task is given, but whose names these are. */
+interface Copied {
+  readonly payload: Omit<Task.Payload<typeof CopyFiles>, "names">
+  readonly names: ReadonlyArray<FilePath.FilePath>
+  readonly options: CopyOptions
+  /** How many copies without a name may be open. */
+  readonly limit: number
+  /** Whether the job may go on here. */
+  readonly mayWork: () => boolean
+  /** Whether they are copied into a folder of this copy's own. */
+  readonly isOwn: boolean
+}
+
+const bufferBytes = 2 ** 18
+
+/** Buffers that are not in use: to make one takes longer than to fill it with a small file. */
+const spare: Array<Uint8Array> = []
+
+const setIdBits = 0o6000
+
+/** A copy that has no name yet. */
+export interface Held {
+  readonly file: Files.UnnamedFile
+  readonly sizeBytes: number
+  /** Its place among the names. */
+  readonly index: number
+  /** Of what was copied, if it is to be compared. */
+  readonly compared: string | undefined
+}
+
+/** Copies what is ordinary, and leaves the rest. It has a buffer until it is given back. */
+export class Copying implements Files.Copier {
+  copies = 0
+  links = 0
+  unchanged = 0
+  bytes = 0
+  readonly alone: Array<number> = []
+  readonly buffer = spare.pop() ?? Buffer.allocUnsafeSlow(bufferBytes)
+  readonly hold: Files.Copier["hold"]
+  readonly take: Files.Copier["take"]
+  private readonly taker: Taker | undefined
+  readonly keepsOwner: boolean
+  readonly isAttributeKept: (name: string) => boolean
+  readonly isOwn: boolean
+  private readonly payload: Copied["payload"]
+  readonly names: ReadonlyArray<FilePath.FilePath>
+  private readonly keeps: ReadonlySet<Property>
+  /** Whether the job may go on here. */
+  readonly mayWork: () => boolean
+  private readonly limit: number
+  private source: Files.FileStat | undefined
+  private isInFile = false
+  /** Whether no more files can be held open. */
+  private isFull = false
+  /** Whether no file can be copied like that here. */
+  private isHopeless = false
+  /** How many were dealt with. */
+  count = 0
+  /** Checksum of each that was dealt with, as far as it was copied. */
+  readonly digests: Array<string | null> = []
+  /** Copies that have no name yet. */
+  readonly held: Array<Held> = []
+  /** Whether a part of a copy could not be removed. */
+  isSpoiled = false
+
+  constructor({ isOwn, limit, mayWork, names, options: { isDurable, isVerified }, payload }: Copied) {
+    this.payload = payload
+    this.names = names
+    this.isOwn = isOwn
+    this.limit = limit
+    if (isDurable || isVerified) this.hold = (file, sizeBytes) => this.holdOne(file, sizeBytes)
+    this.taker = makeTaker({ isVerified, checksums: payload.checksums })
+    this.take = this.taker?.take
+    this.keeps = new Set(payload.keeps)
+    this.keepsOwner = this.keeps.has("owner")
+    this.isAttributeKept = (name) => isKept(name, this.keeps)
+    this.mayWork = mayWork
+  }
+
+  get isFree(): boolean {
+    return this.payload.isFree
+  }
+
+  readonly mayGoOn = (): boolean =>
+    !this.isFull && this.held.length < this.limit &&
+    (this.isInFile || (this.bytes < this.payload.mostBytes && !this.isHopeless)) &&
+    this.mayWork()
+
+  begin(stat: Files.FileStat): boolean {
+    const { allocatedBytes, device, inode, kind, links, mode, sizeBytes } = stat
+    const isSmall = kind === "file" && sizeBytes <= WholeCopy.maxSizeBytes && (mode & setIdBits) === 0 &&
+      !(this.keeps.has("sparse") && allocatedBytes < sizeBytes) && !(this.keeps.has("links") && links > 1)
+    // A link has its name at once, and could not be flushed before.
+    const isOrdinary = (isSmall || (kind === "link" && this.hold === undefined)) &&
+      !this.payload.avoid.some((one) => one.inode === inode && one.device === device)
+    this.source = stat
+    // It may have been given part of one that was left.
+    if (isOrdinary) this.taker?.end()
+    this.isInFile = isOrdinary
+    if (!isOrdinary) this.leave()
+    return isOrdinary
+  }
+
+  found(there: Files.FileStat): void {
+    const isSame = this.payload.leavesSame && this.source !== undefined && Conflict.isSameFile(this.source, there)
+    // One that a run before this has copied may not be on the device, and what it holds was not seen.
+    if (!isSame || this.hold !== undefined || this.take !== undefined) return this.leave()
+    this.unchanged++
+    this.next()
+  }
+
+  copied(sizeBytes: number): void {
+    const isLink = this.source?.kind === "link"
+    if (isLink) this.links++
+    else this.copies++
+    this.bytes += sizeBytes
+    this.next(isLink ? undefined : this.taker?.end().checksum)
+  }
+
+  private holdOne(file: Files.UnnamedFile, sizeBytes: number): void {
+    const digests = this.taker?.end()
+    this.held.push({ file, sizeBytes, index: this.count, compared: digests?.compared })
+    this.bytes += sizeBytes
+    this.next(digests?.checksum)
+  }
+
+  /** Takes what has become of one that was held. */
+  placed(isPlaced: boolean, { index, sizeBytes }: Held): void {
+    if (isPlaced) {
+      this.copies++
+    } else {
+      this.alone.push(index)
+      this.digests[index] = null
+      this.bytes -= sizeBytes
+    }
+  }
+
+  /** By itself it is copied once more. */
+  changed(): void {
+    this.leave()
+  }
+
+  readonly hasAttributes = (): void => {
+    this.leave()
+  }
+
+  spoiled(): void {
+    this.isSpoiled = true
+  }
+
+  /** What the files came to. */
+  get result(): CopiedFiles {
+    return {
+      copied: this.copies,
+      linked: this.links,
+      unchanged: this.unchanged,
+      alone: this.alone,
+      left: this.names.length - this.count,
+      bytes: this.bytes,
+      ...this.payload.checksums === undefined ? {} : { digests: this.digests }
+    }
+  }
+
+  /** Gives its buffer to the next one. */
+  giveBack(): void {
+    spare.push(this.buffer)
+  }
+
+  fail({ call, code }: FilesError): void {
+    // There are more once those that are held have got their names, here or elsewhere.
+    const isOut = this.hold !== undefined && (code === "EMFILE" || code === "ENFILE")
+    if (isOut && (HeldFiles.narrow() || this.held.length > 0)) {
+      this.isFull = true
+      return
+    }
+    this.isHopeless ||= (call === "create" && isUnsupported(code)) || call === "fchown"
+    this.leave()
+  }
+
+  /** Those that were not come to, if it was not because there was too much. */
+  leaveRest(): void {
+    if (!this.isHopeless) return
+    while (this.count < this.names.length) this.leave()
+  }
+
+  private leave(): void {
+    this.alone.push(this.count)
+    this.next()
+  }
+
+  private next(digest: string | null = null): void {
+    this.digests.push(digest)
+    this.count++
+    this.isInFile = false
+  }
+}

@@ -1,0 +1,119 @@
+/**
+ * Copies folders with all that is in them, as far as that is ordinary.
+ *
+ * @since 0.1.0
+ */
+import * as Interrupter from "@fanout/core/Interrupter"
+import * as JobId from "@fanout/core/JobId"
+import * as Lease from "@fanout/core/Lease"
+import type * as Task from "@fanout/core/Task"
+import * as Clock from "effect/Clock"
+import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
+import { CopyOptions } from "../CopyOptions.ts"
+import type { CopiedFiles, CopyFiles } from "../CopyTask.ts"
+import * as FilePath from "../FilePath.ts"
+import * as Files from "../Files.ts"
+import * as TemporaryName from "../TemporaryName.ts"
+import { isKept } from "./attributes.ts"
+import { Copying } from "./copying.ts"
+
+type Payload = Task.Payload<typeof CopyFiles>
+
+interface Copied {
+  readonly payload: Payload
+  readonly options: CopyOptions
+  readonly lease: Lease.Lease
+  /** Whether the job may go on here. */
+  readonly mayWork: () => boolean
+}
+
+const noJob = JobId.make("none")
+
+/** Name that a folder has until all is in it. */
+export const temporaryName = ({ job, token }: Lease.Lease, target: FilePath.FilePath): FilePath.FilePath =>
+  TemporaryName.make(Option.getOrElse(job, () => noJob), token, target)
+
+interface Counts {
+  readonly copied: number
+  readonly linked: number
+  readonly unchanged: number
+  readonly bytes: number
+}
+
+const none: Counts = { copied: 0, linked: 0, unchanged: 0, bytes: 0 }
+
+/** Decides about folders, and counts what becomes of files in them. */
+class Folders implements Files.FoldersCopier {
+  counts = none
+  isSpoiled = false
+  readonly isAttributeKept: (name: string) => boolean
+  private readonly copied: Copied
+
+  constructor(copied: Copied) {
+    this.copied = copied
+    const keeps = new Set(copied.payload.keeps)
+    this.isAttributeKept = (name) => isKept(name, keeps)
+  }
+
+  readonly mayGoOn = (): boolean => this.counts.bytes < this.copied.payload.mostBytes && this.copied.mayWork()
+
+  // Whoever must stop gives what is there its name: else it would have to be copied once more.
+  readonly mayPublish = (): boolean => this.copied.lease.isHeldUnsafe()
+
+  readonly temporaryName = (path: FilePath.FilePath): FilePath.FilePath =>
+    temporaryName(this.copied.lease, FilePath.join(this.copied.payload.target, path))
+
+  files(names: ReadonlyArray<FilePath.FilePath>, isOwn: boolean): ReturnType<Files.FoldersCopier["files"]> {
+    const { mayWork, options, payload } = this.copied
+    const mostBytes = payload.mostBytes - this.counts.bytes
+    const limit = names.length
+    const copier = new Copying({ payload: { ...payload, mostBytes }, names, options, limit, mayWork, isOwn })
+    return { copier, rest: () => this.rest(copier) }
+  }
+
+  private rest(copier: Copying): ReadonlyArray<FilePath.FilePath> {
+    copier.leaveRest()
+    copier.giveBack()
+    const { alone, bytes, copied, left, linked, unchanged } = copier.result
+    this.isSpoiled ||= copier.isSpoiled
+    this.counts = {
+      copied: this.counts.copied + copied,
+      linked: this.counts.linked + linked,
+      unchanged: this.counts.unchanged + unchanged,
+      bytes: this.counts.bytes + bytes
+    }
+    const { names } = copier
+    return [...alone.flatMap((index) => names[index] ?? []), ...names.slice(names.length - left)]
+  }
+
+  mark(): () => void {
+    const { counts, isSpoiled } = this
+    return () => {
+      this.counts = counts
+      this.isSpoiled = isSpoiled
+    }
+  }
+}
+
+/** Copies the folders that are named, here, for as many milliseconds at most. */
+export const copyFolders = Effect.fnUntraced(function*(
+  payload: Payload,
+  mostMillis: number
+): Effect.fn.Return<CopiedFiles, never, Files.Files> {
+  const stop = yield* Interrupter.Interrupter
+  const lease = yield* Lease.Lease
+  const clock = yield* Clock.Clock
+  const until = clock.currentTimeMillisUnsafe() + mostMillis
+  const copier = new Folders({
+    payload,
+    lease,
+    options: yield* CopyOptions,
+    mayWork: () => stop.reason === undefined && lease.isHeldUnsafe() && clock.currentTimeMillisUnsafe() < until
+  })
+  const { names, source, target } = payload
+  const files = yield* Files.Files
+  const copied = yield* files.copyFolders({ source, target, names, copier })
+  const folders = Option.getOrElse(copied, () => ({ ended: 0, rest: [], untouched: names }))
+  return { ...copier.counts, alone: [], left: 0, folders }
+})

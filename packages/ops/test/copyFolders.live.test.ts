@@ -1,0 +1,241 @@
+import { assert, describe, it } from "@effect/vitest"
+import * as FilePath from "@fanout/ops/FilePath"
+import type * as Files from "@fanout/ops/Files"
+import * as Effect from "effect/Effect"
+import * as fs from "node:fs"
+import * as path from "node:path"
+import { withFolders } from "../src/internal/calls/copyFolders.ts"
+import * as koffi from "../src/internal/calls/koffiCalls.ts"
+import * as node from "../src/internal/calls/nodeCalls.ts"
+import type { SystemCalls } from "../src/internal/calls/systemCalls.ts"
+import { testFolder } from "./TestFolder.ts"
+
+const n = FilePath.make
+
+/** What is below a folder: content of files, where links lead to, and nothing more of folders. */
+const treeOf = (folder: string): Record<string, string> =>
+  Object.fromEntries(
+    fs.readdirSync(folder, { recursive: true, withFileTypes: true }).map((entry) => {
+      const whole = path.join(entry.parentPath, entry.name)
+      const content = entry.isDirectory()
+        ? "folder"
+        : entry.isSymbolicLink()
+        ? `to ${fs.readlinkSync(whole)}`
+        : fs.readFileSync(whole, "latin1")
+      return [path.relative(folder, whole), content]
+    })
+  )
+
+/** Mode and nanoseconds of what is below a folder. */
+const statsOf = (folder: string) =>
+  Object.keys(treeOf(folder)).toSorted().map((name) => {
+    const { mode, mtimeNs } = fs.lstatSync(path.join(folder, name), { bigint: true })
+    return [name, mode, mtimeNs]
+  })
+
+const plant = (at: string): void => {
+  for (const folder of ["a/b/c", "a/empty", "z"]) fs.mkdirSync(`${at}/${folder}`, { recursive: true })
+  for (const name of ["a/1", "a/2", "a/b/3", "a/b/c/4", "z/5"]) fs.writeFileSync(`${at}/${name}`, `content of ${name}`)
+  fs.symlinkSync("../1", `${at}/a/b/link`)
+  fs.chmodSync(`${at}/a/1`, 0o640)
+  fs.chmodSync(`${at}/a/b`, 0o750)
+  for (const name of ["a/b/c/4", "a/b/c", "a/b", "a/empty", "a"]) fs.utimesSync(`${at}/${name}`, 1e9, 1e9 + name.length)
+}
+
+/** Copies all that is asked for, and counts it. What was not copied is what `rest` says. */
+class Copier implements Files.FoldersCopier {
+  copied = 0
+  isSpoiled = false
+  asked = 0
+  readonly seen: Array<ReadonlyArray<string>> = []
+  readonly isAttributeKept = () => false
+  readonly mayPublish: () => boolean
+  private readonly target: string
+  private readonly most: number
+
+  constructor(target: string, most = Number.POSITIVE_INFINITY, mayPublish = true) {
+    this.target = target
+    this.most = most
+    this.mayPublish = () => mayPublish
+  }
+
+  readonly mayGoOn = (): boolean => this.asked++ < this.most
+
+  readonly temporaryName = (path: FilePath.FilePath): FilePath.FilePath => n(`.tmp-${path.replaceAll("/", "-")}`)
+
+  mark(): () => void {
+    const { copied } = this
+    return () => {
+      this.copied = copied
+    }
+  }
+
+  files(names: ReadonlyArray<FilePath.FilePath>, isOwn: boolean) {
+    const left: Array<FilePath.FilePath> = []
+    let count = 0
+    const leave = (): void => {
+      left.push(...names.slice(count, ++count))
+    }
+    const copier: Files.Copier = {
+      buffer: Buffer.alloc(4096),
+      isFree: false,
+      isOwn,
+      keepsOwner: false,
+      isAttributeKept: () => false,
+      mayGoOn: this.mayGoOn,
+      begin: ({ kind }) => {
+        this.seen.push(fs.readdirSync(this.target))
+        return kind === "file" || kind === "link"
+      },
+      found: leave,
+      changed: leave,
+      hasAttributes: leave,
+      copied: () => {
+        this.copied++
+        count++
+      },
+      fail: leave,
+      spoiled: () => {
+        this.isSpoiled = true
+      }
+    }
+    return { copier, rest: () => [...left, ...names.slice(count)] }
+  }
+}
+
+const copy = (calls: SystemCalls, at: string, copier: Copier, names = ["a", "z"]): Files.FoldersCopied => {
+  let found: Files.FoldersCopied | undefined
+  const request = { source: n(`${at}/from`), target: n(`${at}/to`), names: names.map(n), copier }
+  calls.copyFolders?.(request, (_, copied) => {
+    found = copied
+  })
+  if (found === undefined) throw new Error("not answered at once")
+  return found
+}
+
+/** The call whose turn it is fails, unless it closes something. */
+const failing = (inner: SystemCalls, turn: number) => {
+  let left = turn
+  let failed: string | undefined
+  const calls = new Proxy(inner, {
+    get: (inner, name) => {
+      const call: unknown = name === "copyPlain" ? undefined : Reflect.get(inner, name)
+      if (typeof call !== "function" || name === "close" || name === "closeFolder") return call
+      return (...values: ReadonlyArray<unknown>) => {
+        const done = values.at(-1)
+        if (left-- !== 0 || typeof done !== "function") return Reflect.apply(call, inner, values)
+        failed = String(name)
+        return Reflect.apply(done, undefined, ["EIO"])
+      }
+    }
+  })
+  return { calls: withFolders(calls), failed: () => failed }
+}
+
+/** What is told of a copy is what is there: whole files, and none but those that are not among what is left. */
+const checkTold = (at: string, { rest, untouched }: Files.FoldersCopied, copier: Copier, why: string) => {
+  const [from, to] = [treeOf(`${at}/from`), treeOf(`${at}/to`)]
+  const gone = [
+    ...untouched,
+    ...rest.flatMap(({ folders, names, path }) => [...names, ...folders].map((name) => `${path}/${name}`))
+  ]
+  const isLeft = (name: string) => gone.some((one) => name === one || name.startsWith(`${one}/`))
+  const expected = Object.fromEntries(Object.entries(from).filter(([name]) => !isLeft(name)))
+  // A link has its name before it has its times.
+  const there = Object.fromEntries(Object.entries(to).filter(([name]) => !isLeft(name) || !to[name]?.startsWith("to ")))
+  assert.deepStrictEqual(there, expected, why)
+  assert.strictEqual(copier.copied, Object.values(expected).filter((content) => content !== "folder").length, why)
+}
+
+describe.each([["koffi", koffi.calls.atOnce], ["node:fs", node.calls.atOnce]] as const)("folders by %s", (_, calls) => {
+  const test = (name: string, body: (at: string) => void) =>
+    it.effect(name, () =>
+      Effect.gen(function*() {
+        const at = yield* testFolder
+        fs.mkdirSync(`${at}/from`)
+        fs.mkdirSync(`${at}/to`)
+        plant(`${at}/from`)
+        body(at)
+      }))
+
+  const mayLink = calls.copyPlain !== undefined
+
+  test("are copied with all that is in them, and seen once they are whole", (at) => {
+    const copier = new Copier(`${at}/to`)
+    assert.deepStrictEqual(copy(calls, at, copier), { ended: 5, rest: [], untouched: [] })
+    assert.deepStrictEqual(treeOf(`${at}/to`), treeOf(`${at}/from`))
+    if (mayLink) assert.deepStrictEqual(statsOf(`${at}/to`), statsOf(`${at}/from`))
+    assert.strictEqual(copier.copied, 6)
+    const seen = new Set(copier.seen.map((names) => names.join()))
+    assert.deepStrictEqual(seen, new Set([".tmp-a", ".tmp-z,a"]))
+  })
+
+  test("go into those that are there, and leave what is in these", (at) => {
+    fs.mkdirSync(`${at}/to/a/b`, { recursive: true })
+    fs.writeFileSync(`${at}/to/a/1`, "mine")
+    fs.writeFileSync(`${at}/to/a/mine`, "")
+    fs.writeFileSync(`${at}/to/z`, "no folder")
+    const { ended, rest, untouched } = copy(calls, at, new Copier(`${at}/to`))
+    assert.deepStrictEqual(untouched, [n("z")])
+    // Through `node:fs` a file gets no name that may be taken.
+    const below = { path: n("a/b"), names: [n("3")], folders: [] }
+    const expectedRest = mayLink
+      ? [{ path: n("a"), names: [n("1")], folders: [] }]
+      : [below, { path: n("a"), names: [n("1"), n("2")], folders: [] }]
+    assert.deepStrictEqual(Array.from(rest), expectedRest)
+    assert.strictEqual(ended, mayLink ? 3 : 2)
+    const expected = { ...treeOf(`${at}/from`), "a/1": "mine", "a/mine": "", z: "no folder" }
+    for (const name of ["z/5", ...mayLink ? [] : ["a/2", "a/b/3"]]) Reflect.deleteProperty(expected, name)
+    assert.deepStrictEqual(treeOf(`${at}/to`), expected)
+  })
+
+  test("are left where they are too deep, links, or not there", (at) => {
+    fs.mkdirSync(`${at}/from/deep${"/d".repeat(20)}`, { recursive: true })
+    fs.symlinkSync("a", `${at}/from/link`)
+    const { ended, rest, untouched } = copy(calls, at, new Copier(`${at}/to`), ["deep", "link", "nothing"])
+    assert.deepStrictEqual(untouched, [n("link"), n("nothing")])
+    assert.deepStrictEqual(rest, [{ path: n(`deep${"/d".repeat(15)}`), names: [], folders: [n("d")] }])
+    // What is to come into the last of them changes nothing in those above.
+    assert.strictEqual(ended, 15)
+  })
+
+  test("are whole, or told to be left, whichever call fails", (at) => {
+    const failed = new Set<string>()
+    for (let turn = 0;; turn++) {
+      fs.rmSync(`${at}/to`, { recursive: true })
+      fs.mkdirSync(`${at}/to`)
+      const faulty = failing(calls, turn)
+      const copier = new Copier(`${at}/to`)
+      const copied = copy(faulty.calls, at, copier)
+      const name = faulty.failed()
+      if (name === undefined) break
+      failed.add(name)
+      checkTold(at, copied, copier, `${turn}: ${name}`)
+    }
+    for (const name of ["open", "openPath", "list", "stat", "lstat", "makeFolder", "rename", "write", "setTimes"]) {
+      if (name !== "rename" || !mayLink) assert.isTrue(failed.has(name), `${name} of ${Array.from(failed).join()}`)
+    }
+  })
+
+  test("are whole, or told to be left, whenever it has to stop", (at) => {
+    for (let most = 0; most < 40; most++) {
+      fs.rmSync(`${at}/to`, { recursive: true })
+      fs.mkdirSync(`${at}/to`)
+      const copier = new Copier(`${at}/to`, most)
+      checkTold(at, copy(calls, at, copier), copier, `after ${most}`)
+    }
+  })
+
+  test("get no name, and leave nothing, once the job is somebody else's", (at) => {
+    const copier = new Copier(`${at}/to`, Number.POSITIVE_INFINITY, false)
+    assert.deepStrictEqual(copy(calls, at, copier), { ended: 0, rest: [], untouched: [n("a"), n("z")] })
+    assert.deepStrictEqual([treeOf(`${at}/to`), copier.copied], [{}, 0])
+  })
+
+  test("begin anew where an attempt before this one has left its part", (at) => {
+    fs.mkdirSync(`${at}/to/.tmp-a/b`, { recursive: true })
+    fs.writeFileSync(`${at}/to/.tmp-a/b/3`, "half")
+    assert.deepStrictEqual(copy(calls, at, new Copier(`${at}/to`)).untouched, [])
+    assert.deepStrictEqual(treeOf(`${at}/to`), treeOf(`${at}/from`))
+  })
+})

@@ -1,0 +1,117 @@
+import { assert, describe, it } from "@effect/vitest"
+import * as JobManager from "@fanout/core/JobManager"
+import * as JobStore from "@fanout/core/JobStore"
+import * as OwnerLiveness from "@fanout/core/OwnerLiveness"
+import * as Pools from "@fanout/core/Pools"
+import * as Copy from "@fanout/ops/Copy"
+import * as FilePath from "@fanout/ops/FilePath"
+import * as SystemFiles from "@fanout/ops/SystemFiles"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as Schema from "effect/Schema"
+import { execFileSync } from "node:child_process"
+import * as fs from "node:fs"
+import { testFolder } from "./TestFolder.ts"
+
+const Name = Schema.Literals(["a", "b", "c", "\u00e9", "folder"])
+const Leaf = Schema.Literals(["file", "empty", "large", "link", "pipe", "setgid", "twice"])
+
+/** What a folder has in it: at most three levels. */
+const Tree = Schema.Array(Schema.Tuple([
+  Name,
+  Schema.Union([
+    Leaf,
+    Schema.Array(Schema.Tuple([Name, Schema.Union([Leaf, Schema.Array(Schema.Tuple([Name, Leaf]))])]))
+  ])
+]))
+
+type Tree = ReadonlyArray<readonly [string, string | Tree]>
+
+const plant = (at: string, tree: Tree, time: { seconds: number }): void => {
+  for (const [name, content] of new Map(tree)) {
+    const path = `${at}/${name}`
+    if (typeof content === "object") {
+      fs.mkdirSync(path)
+      plant(path, content, time)
+      fs.chmodSync(path, 0o750)
+    } else if (content === "link") {
+      fs.symlinkSync("nowhere", path)
+    } else if (content === "pipe") {
+      execFileSync("mkfifo", [path])
+    } else {
+      fs.writeFileSync(path, content === "empty" ? "" : `${content} ${path}`)
+      if (content === "large") fs.truncateSync(path, 9 * 2 ** 20)
+      if (content === "setgid") fs.chmodSync(path, 0o2755)
+      if (content === "twice") fs.linkSync(path, `${path}.again`)
+    }
+    if (content !== "link") fs.utimesSync(path, 1e9, 1e9 + time.seconds++)
+  }
+}
+
+const look = (at: string): ReadonlyArray<unknown> =>
+  fs.readdirSync(at, { recursive: true, encoding: "latin1" }).toSorted().map((name) => {
+    const path = Buffer.from(`${Buffer.from(at).toString("latin1")}/${name}`, "latin1")
+    const stat = fs.lstatSync(path, { bigint: true })
+    const content = stat.isSymbolicLink()
+      ? fs.readlinkSync(path)
+      : stat.isFile()
+      ? fs.readFileSync(path).length
+      : "folder"
+    return [name, content, stat.mode, stat.isSymbolicLink() ? 0n : stat.mtimeNs]
+  })
+
+const runtime = JobManager.layer({ jobs: [Copy.job] }).pipe(
+  Layer.provide(Copy.layer),
+  Layer.provide(Pools.layer({ io: 8 })),
+  Layer.provide([JobStore.layerMemory, OwnerLiveness.layerBlind])
+)
+
+const copyIn = Effect.fnUntraced(function*(from: string, to: string) {
+  const manager = yield* JobManager.JobManager
+  const payload = yield* Copy.plan({
+    sources: [FilePath.make(from)],
+    destination: FilePath.make(to),
+    noTargetDirectory: true,
+    conflict: "changed"
+  })
+  const handle = yield* manager.start(Copy.job, payload)
+  yield* Effect.exit(handle.await)
+  const { tally, units } = yield* manager.progress(handle.id)
+  return {
+    state: (yield* manager.get(handle.id)).state._tag,
+    tally: { ...tally, units: {} },
+    bytes: units["bytes"] ?? 0
+  }
+})
+
+/** Copies, one by one where calls are quick nowhere. */
+const copy = (from: string, to: string, quick: Layer.Layer<never>) =>
+  Effect.provide(copyIn(from, to), Layer.provideMerge(runtime, quick))
+
+describe("folders that are copied with all that is in them", () => {
+  it.effect.prop(
+    "come to what they come to one by one, for any tree, also where it is there in part",
+    { tree: Tree, more: Tree },
+    ({ more, tree }) =>
+      Effect.gen(function*() {
+        const at = yield* testFolder
+        fs.mkdirSync(`${at}/from/top`, { recursive: true })
+        plant(`${at}/from/top`, tree, { seconds: 0 })
+        const each = copy(`${at}/from`, `${at}/each`, Layer.empty)
+        const together = copy(`${at}/from`, `${at}/together`, SystemFiles.layerQuick)
+
+        const first = [yield* each, yield* together]
+        assert.deepStrictEqual(first[1], first[0])
+        assert.deepStrictEqual(look(`${at}/together`), look(`${at}/each`))
+
+        const source = look(`${at}/from`)
+        fs.mkdirSync(`${at}/from/top/more`)
+        plant(`${at}/from/top/more`, more, { seconds: 500 })
+        const second = [yield* each, yield* together]
+        assert.deepStrictEqual(second[1], second[0])
+        assert.deepStrictEqual(look(`${at}/together`), look(`${at}/each`))
+        assert.isAtLeast(look(`${at}/from`).length, source.length)
+      }).pipe(Effect.scoped, Effect.provide(SystemFiles.layerBlocking)),
+    { arbitrary: { runs: 25 } }
+  )
+})
