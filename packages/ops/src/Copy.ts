@@ -201,7 +201,7 @@ const count = Effect.fnUntraced(function*(payload: Payload, plan: Plan) {
     ? known.value
     : yield* Effect.delay(
       Stream.runFold(walk(payload, plan, nothingMoved)(Option.none()), () => 0, (n, element) => n + countOf(element)),
-      "500 millis"
+      "1 second"
     )
   // What was counted of a disk that is gone is no total.
   if ((yield* FileSystems.findMoved()) !== undefined) return

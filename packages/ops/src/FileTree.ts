@@ -66,11 +66,10 @@ export type Element = typeof Element.Type
  * @category models
  * @since 0.1.0
  */
-export interface Whole extends Pick<Extract<Element, { readonly _tag: "Close" }>, "cursor" | "path" | "source"> {
+export interface Whole
+  extends Files.FolderSize, Pick<Extract<Element, { readonly _tag: "Close" }>, "cursor" | "path" | "source">
+{
   readonly _tag: "Whole"
-  /** How many files and links are in and below it, and how many folders with itself. */
-  readonly leaves: number
-  readonly folders: number
 }
 
 /**
@@ -119,7 +118,7 @@ export interface WalkOptions {
 }
 
 /**
- * What to walk, and which folders below the sources may be told as one `Whole`.
+ * What to walk, and which folders below the sources, with all that is below them, may be told as one `Whole`.
  *
  * @category models
  * @since 0.1.0
@@ -189,14 +188,14 @@ class Walker extends Asking<Element | Whole, Question> {
       this.source++
       this.question = { path: FilePath.empty, kind: "unknown" }
     } else if (frame.index < frame.listing.size) {
-      this.enter(frame, frame.index++)
+      this.meet(frame, frame.index++)
     } else {
       this.leave(frame)
     }
     return true
   }
 
-  private enter(frame: Frame, index: number): void {
+  private meet(frame: Frame, index: number): void {
     const name = frame.listing.nameAt(index)
     const listed = frame.listing.kindAt(index)
     const kind = listed === "link" && this.follow !== undefined ? "unknown" : listed
@@ -304,14 +303,31 @@ class Walker extends Asking<Element | Whole, Question> {
   }
 
   private open(path: FilePath.FilePath): Effect.Effect<void> {
+    const { source, whole } = this
+    if (whole === undefined || path === "" || !whole.mayBeWhole({ source, path })) return this.enter(path, undefined)
+    return Effect.flatMap(
+      this.files.measure(this.absolute(path), whole.mostWhole),
+      Option.match({
+        // It is not known at once.
+        onNone: () => this.enter(path, whole.mostWhole),
+        onSome: Option.match({
+          onNone: () => this.enter(path, undefined),
+          onSome: (size) => Effect.sync(() => this.pass(path, size))
+        })
+      })
+    )
+  }
+
+  /** Enters a folder, unless there is no more in and below it than may be told as one. */
+  private enter(path: FilePath.FilePath, mostWhole: number | undefined): Effect.Effect<void> {
     return Effect.matchEffect(this.enterable(path), {
       onSuccess: (entered) =>
-        this.whole === undefined || path === ""
+        mostWhole === undefined
           ? Effect.sync(() => this.begin(path, entered))
-          : Effect.map(this.measure(path, entered.listing, this.whole), (size) => {
-            if (size === undefined) this.begin(path, entered)
-            else this.chunk.push({ _tag: "Whole", ...this.at(path, "close"), ...size })
-          }),
+          : Effect.map(
+            this.measure(path, entered.listing, mostWhole),
+            (size) => size === undefined ? this.begin(path, entered) : this.pass(path, size)
+          ),
       onFailure: (error) =>
         Effect.sync(() => {
           // To try again would not lead anywhere else.
@@ -319,6 +335,10 @@ class Walker extends Asking<Element | Whole, Question> {
           this.chunk.push({ _tag: "Unreadable", ...this.at(path, "leaf"), error, retryAfter })
         })
     })
+  }
+
+  private pass(path: FilePath.FilePath, size: Files.FolderSize): void {
+    this.chunk.push({ _tag: "Whole", ...this.at(path, "close"), ...size })
   }
 
   private begin(path: FilePath.FilePath, entered: Pick<Frame, "identity" | "listing">): void {
@@ -331,16 +351,14 @@ class Walker extends Asking<Element | Whole, Question> {
   private measure(
     path: FilePath.FilePath,
     listing: FolderListing.FolderListing,
-    { mayBeWhole, mostWhole }: Pick<WholeOptions, "mayBeWhole" | "mostWhole">
-  ): Effect.Effect<Pick<Whole, "folders" | "leaves"> | undefined> {
+    most: number
+  ): Effect.Effect<Files.FolderSize | undefined> {
     return Effect.gen({ self: this }, function*() {
-      const { source } = this
       let leaves = 0
       const paths = [path]
       for (const [index, path] of paths.entries()) {
-        if (!mayBeWhole({ source, path })) return undefined
         const next = index === 0 ? listing : yield* this.list(path)
-        if (leaves + paths.length + next.size > mostWhole) return undefined
+        if (leaves + paths.length + next.size > most) return undefined
         for (let at = 0; at < next.size; at++) {
           const kind = next.kindAt(at)
           if (kind === "folder") paths.push(FilePath.join(path, next.nameAt(at)))

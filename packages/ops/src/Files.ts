@@ -375,6 +375,19 @@ export interface FoldersRequest {
 }
 
 /**
+ * How much there is in and below a folder.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface FolderSize {
+  /** Files and links. */
+  readonly leaves: number
+  /** Folders, with itself. */
+  readonly folders: number
+}
+
+/**
  * Folder that is open, whatever becomes of its path. It is closed with its scope.
  *
  * **Details**
@@ -523,6 +536,12 @@ export class Files extends Context.Service<Files, {
    * once: nothing was done then.
    */
   readonly copyFolders: (request: FoldersRequest) => Effect.Effect<Option.Option<FoldersCopied>>
+
+  /**
+   * Looks how much there is in and below the folder at a real path: `None` where that is anything but files, links and
+   * folders, or more than so many, or could not be seen. `None` of all that where calls are not made at once.
+   */
+  readonly measure: (path: FilePath, most: number) => Effect.Effect<Option.Option<Option.Option<FolderSize>>>
 
   /** Permissions that new files of this process do not get (its `umask`). */
   readonly denied: Effect.Effect<number>

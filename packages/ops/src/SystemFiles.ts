@@ -66,6 +66,11 @@ const make = (calls: SystemCalls): Files.Files["Service"] => ({
   lstat: (path) => look("lstat", path),
   find: (path) => orNone(look("lstat", path)),
   realPath,
+  measure: (path, most) =>
+    Effect.callback((resume) => {
+      if (calls.measure === undefined) return resume(Effect.succeedNone)
+      calls.measure(path, most, (_, measured) => resume(Effect.succeed(Option.fromUndefinedOr(measured))))
+    }),
   copyFolders: (request) =>
     Effect.uninterruptible(Effect.callback((resume) => {
       if (calls.copyFolders === undefined) return resume(Effect.succeedNone)

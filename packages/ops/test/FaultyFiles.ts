@@ -91,6 +91,7 @@ export const intercept = (files: Files.Files["Service"], before: Before): Files.
     stat: (path) => around("stat", path, files.stat(path)),
     find: (path) => around("lstat", path, files.find(path)),
     copyFolders: () => Effect.succeedNone,
+    measure: () => Effect.succeedNone,
     denied: files.denied,
     realPath: (path) => around("realpath", path, files.realPath(path)),
     folder: (path) => around("open", path, Effect.map(files.folder(path), folder)),

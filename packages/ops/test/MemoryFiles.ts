@@ -835,6 +835,7 @@ export const make = (disk: Disk): Files.Files["Service"] => {
         return place.found === undefined ? fail("ENOENT") : place.path
       }),
     copyFolders: () => Effect.succeedNone,
+    measure: () => Effect.succeedNone,
     denied: Effect.succeed(0o022),
     folder: (path) => scoped(disk, "open", path, (own) => openFolder(disk, disk.real(path), path, own)),
     list: (path) => list(disk, path, () => disk.real(path)),

@@ -77,12 +77,12 @@ const elementOf = (
 const leftOut = ({ leaveOut, request: { checksums } }: Copied): ReadonlySet<FilePath.FilePath> =>
   new Set(checksums?.output === undefined ? leaveOut : [...leaveOut, checksums.output])
 
-/** Tells of folders whether they may be copied as one: none of these files is, or comes to be, in them. */
+/** Tells of folders whether they may be copied whole: none of these files is, or comes to be, in or below them. */
 export const mayBeWhole = (payload: Copied): FileTree.WholeOptions["mayBeWhole"] => {
-  const folders = new Set(Array.from(leftOut(payload), FilePath.parent))
+  const folders = Array.from(leftOut(payload), FilePath.parent)
   return (folder) => {
     const { source, target } = Destination.placeOf(payload.transfers, folder)
-    return !folders.has(source) && !folders.has(target)
+    return !folders.some((one) => FilePath.isWithin(one, source) || FilePath.isWithin(one, target))
   }
 }
 

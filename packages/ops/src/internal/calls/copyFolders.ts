@@ -6,9 +6,11 @@
  */
 import * as FilePath from "../../FilePath.ts"
 import type * as Files from "../../Files.ts"
+import { ask } from "./asking.ts"
 import { copyEach } from "./copyEach.ts"
+import { measure } from "./measure.ts"
 import { failure } from "./opened.ts"
-import { type Done, type SystemCalls, withoutAttributes } from "./systemCalls.ts"
+import { type SystemCalls, withoutAttributes } from "./systemCalls.ts"
 
 /** Folders that are deeper below the first one are left: each that is being copied has two descriptors. */
 const mostDeep = 16
@@ -18,18 +20,6 @@ const setIdBits = 0o6000
 
 /** What is answered where a folder can't be told to take the place of nothing. */
 const withoutExclusive = new Set(["ENOTSUP", "EOPNOTSUPP", "EINVAL", "ENOSYS"])
-
-/** What a call came to. */
-type Answer<A> = { readonly code: string } | { readonly code: undefined; readonly value: A }
-
-/** Makes a call that is answered before it returns. */
-const ask = <A>(start: (done: Done<A>) => void): Answer<A> => {
-  let answer: Answer<A> = { code: "EAGAIN" }
-  start((code, value) => {
-    answer = code === undefined ? { code, value } : { code }
-  })
-  return answer
-}
 
 interface Listing {
   readonly folders: Array<FilePath.FilePath>
@@ -228,5 +218,6 @@ const copyFolders = (
 /** Calls that are answered before they return, with one for whole folders. */
 export const withFolders = (calls: SystemCalls): SystemCalls => ({
   ...calls,
-  copyFolders: (request, done) => done(undefined, copyFolders(calls, request))
+  copyFolders: (request, done) => done(undefined, copyFolders(calls, request)),
+  measure: (path, most, done) => done(undefined, measure(calls, path, most))
 })

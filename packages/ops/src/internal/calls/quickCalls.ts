@@ -1,6 +1,7 @@
 /**
  * Makes system calls at once for as long as they are quick, and hands them on otherwise.
  */
+import type * as Option from "effect/Option"
 import type * as Files from "../../Files.ts"
 import type { Done, SystemCalls } from "./systemCalls.ts"
 
@@ -83,9 +84,9 @@ export interface QuickCalls {
 
 /** What is many calls: where calls are slow these are made one by one. */
 const many = (
-  { copyFolders, copyPlain }: SystemCalls,
+  { copyFolders, copyPlain, measure }: SystemCalls,
   judge: Judge
-): Pick<SystemCalls, "copyFolders" | "copyPlain"> => ({
+): Pick<SystemCalls, "copyFolders" | "copyPlain" | "measure"> => ({
   ...copyPlain === undefined ? {} : {
     copyPlain: (copy, done) => judge.make((done) => copyPlain(copy, done), (done) => done(undefined, false), done)
   },
@@ -93,6 +94,15 @@ const many = (
     copyFolders: (request, done) =>
       judge.make<Files.FoldersCopied | undefined>(
         (done) => copyFolders(request, done),
+        (done) => done(undefined, undefined),
+        done,
+        slowFoldersMillis
+      )
+  },
+  ...measure === undefined ? {} : {
+    measure: (path, most, done) =>
+      judge.make<Option.Option<Files.FolderSize> | undefined>(
+        (done) => measure(path, most, done),
         (done) => done(undefined, undefined),
         done,
         slowFoldersMillis

@@ -4,6 +4,7 @@
  * Folders are descriptors, names are text that stands for bytes, and what a call comes to is handed to a function:
  * later, from the pool of threads, or before the call returns, where the thread that asks may wait.
  */
+import type * as Option from "effect/Option"
 import type * as FilePath from "../../FilePath.ts"
 import type * as Files from "../../Files.ts"
 import type { EntryKind } from "../../FolderListing.ts"
@@ -91,6 +92,16 @@ export interface SystemCalls {
 
   /** Copies folders; or gives nothing, where nothing was done. It is there where calls are made at once. */
   readonly copyFolders?: (request: Files.FoldersRequest, done: Done<Files.FoldersCopied | undefined>) => void
+
+  /**
+   * Looks how much there is in and below a folder: `None` where that is not ordinary, or more than so much; nothing,
+   * where it was not looked. It is there where calls are made at once.
+   */
+  readonly measure?: (
+    path: FilePath.FilePath,
+    most: number,
+    done: Done<Option.Option<Files.FolderSize> | undefined>
+  ) => void
 
   readonly makeFolder: (folder: number, name: Name, done: Done<void>) => void
   readonly makeLink: (target: FilePath.FilePath, folder: number, name: Name, done: Done<void>) => void
