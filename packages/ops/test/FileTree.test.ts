@@ -204,6 +204,48 @@ describe("FileTree", { timeout: 60_000 }, () => {
       })
   )
 
+  it.effect.prop(
+    "tells small folders as one, with all that would have been told of them, and goes on behind them",
+    { tree: Tree, mostWhole: Schema.Int.check(Schema.isBetween({ minimum: 1, maximum: 8 })) },
+    ({ mostWhole, tree }) =>
+      Effect.gen(function*() {
+        const disk = plant(tree)
+        const whole = (options: Partial<FileTree.WholeOptions> = {}) =>
+          FileTree.walkWhole({ sources, mostWhole, mayBeWhole: ({ path }) => path !== "Z", ...options }).pipe(
+            Stream.runCollect,
+            Effect.provideService(Files.Files, MemoryFiles.make(disk))
+          )
+        const all = yield* walk(disk)
+        const found = yield* whole()
+
+        let at = 0
+        for (const [index, element] of found.entries()) {
+          const first = all[at]
+          if (element._tag !== "Whole") {
+            assert.deepStrictEqual(element, first)
+            at++
+            continue
+          }
+          const end = all.findIndex(({ cursor }) => cursor === element.cursor) + 1
+          const inside = all.slice(at, end)
+          const leaves = inside.filter(({ _tag }) => _tag === "Leaf").length
+          const folders = inside.filter(({ _tag }) => _tag === "Open").length
+          assert.deepStrictEqual([element.leaves, element.folders], [leaves, folders])
+          assert.deepStrictEqual([first?._tag, first?.path, inside.length], [
+            "Open",
+            element.path,
+            leaves + 2 * folders
+          ])
+          assert.isAtMost(leaves + folders, mostWhole)
+          assert.notStrictEqual(element.path, "Z")
+          assert.isFalse(inside.some((one) => one._tag === "Leaf" && one.kind === "special"))
+          assert.deepStrictEqual(yield* whole(after(element.cursor)), found.slice(index + 1))
+          at = end
+        }
+        assert.strictEqual(at, all.length)
+      })
+  )
+
   it.effect("tells of what it can't look at unless it is left out whatever it is", () =>
     Effect.gen(function*() {
       const disk = plant([{ path: ["a"], kind: "folder" }, { path: ["ab"], kind: "file" }, {

@@ -2,6 +2,8 @@ import { assert, describe, it } from "@effect/vitest"
 import * as FilePath from "@fanout/ops/FilePath"
 import type * as Files from "@fanout/ops/Files"
 import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
+import { execFileSync } from "node:child_process"
 import * as fs from "node:fs"
 import * as path from "node:path"
 import { withFolders } from "../src/internal/calls/copyFolders.ts"
@@ -230,6 +232,25 @@ describe.each([["koffi", koffi.calls.atOnce], ["node:fs", node.calls.atOnce]] as
     const copier = new Copier(`${at}/to`, Number.POSITIVE_INFINITY, false)
     assert.deepStrictEqual(copy(calls, at, copier), { ended: 0, rest: [], untouched: [n("a"), n("z")] })
     assert.deepStrictEqual([treeOf(`${at}/to`), copier.copied], [{}, 0])
+  })
+
+  test("are measured, if there is nothing in them but files, links and folders, and no more than so much", (at) => {
+    const measured = (name: string, most: number) => {
+      const found: Array<unknown> = []
+      calls.measure?.(n(`${at}/from/${name}`), most, (_, size) => found.push(size))
+      return found
+    }
+    assert.deepStrictEqual(measured("a", 9), [Option.some({ leaves: 5, folders: 4 })])
+    assert.deepStrictEqual(measured("a/empty", 1), [Option.some({ leaves: 0, folders: 1 })])
+    assert.deepStrictEqual([measured("a", 8), measured("nothing", 9), measured("a/b/link", 9)], [
+      [Option.none()],
+      [Option.none()],
+      [Option.none()]
+    ])
+    execFileSync("mkfifo", [`${at}/from/a/b/pipe`])
+    assert.deepStrictEqual(measured("a", 99), [Option.none()])
+    fs.mkdirSync(`${at}/from/deep${"/d".repeat(20)}`, { recursive: true })
+    assert.deepStrictEqual(measured("deep", 99), [Option.none()])
   })
 
   test("begin anew where an attempt before this one has left its part", (at) => {
