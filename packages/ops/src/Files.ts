@@ -269,7 +269,7 @@ export interface Copier {
   /** Whether it goes on. It is asked before each file, between its pieces, and before a copy gets its name. */
   readonly mayGoOn: () => boolean
 
-  /** Takes what the next file is, and tells whether it is to be copied. */
+  /** Takes what the next file is, and tells whether it is to be copied. It may be asked that once more. */
   readonly begin: (stat: FileStat) => boolean
 
   /** Takes what has its name already. Then it is left alone. */

@@ -120,7 +120,10 @@ class CopyNotes extends Notes {
   }
 
   override begin(stat: Files.FileStat): boolean {
-    return super.begin(stat) || stat.kind === "link"
+    const isWanted = super.begin(stat) || stat.kind === "link"
+    // It may be begun once more.
+    if (this.notes.at(-1) === this.notes.at(-2)) this.notes.pop()
+    return isWanted
   }
 
   found({ sizeBytes }: Files.FileStat): void {

@@ -10,11 +10,12 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Schema from "effect/Schema"
 import { execFileSync } from "node:child_process"
+import { createHash } from "node:crypto"
 import * as fs from "node:fs"
 import { testFolder } from "./TestFolder.ts"
 
 const Name = Schema.Literals(["a", "b", "c", "\u00e9", "folder"])
-const Leaf = Schema.Literals(["file", "empty", "large", "link", "pipe", "setgid", "twice"])
+const Leaf = Schema.Literals(["file", "empty", "medium", "large", "link", "pipe", "setgid", "twice"])
 
 /** What a folder has in it: at most three levels. */
 const Tree = Schema.Array(Schema.Tuple([
@@ -40,6 +41,7 @@ const plant = (at: string, tree: Tree, time: { seconds: number }): void => {
       execFileSync("mkfifo", [path])
     } else {
       fs.writeFileSync(path, content === "empty" ? "" : `${content} ${path}`)
+      if (content === "medium") fs.writeFileSync(path, Buffer.alloc(300_000, path))
       if (content === "large") fs.truncateSync(path, 9 * 2 ** 20)
       if (content === "setgid") fs.chmodSync(path, 0o2755)
       if (content === "twice") fs.linkSync(path, `${path}.again`)
@@ -55,7 +57,7 @@ const look = (at: string): ReadonlyArray<unknown> =>
     const content = stat.isSymbolicLink()
       ? fs.readlinkSync(path)
       : stat.isFile()
-      ? fs.readFileSync(path).length
+      ? createHash("sha1").update(fs.readFileSync(path)).digest("hex")
       : "folder"
     return [name, content, stat.mode, stat.isSymbolicLink() ? 0n : stat.mtimeNs]
   })

@@ -61,12 +61,26 @@ const keepsAttributes = (source: number, { isAttributeKept }: PlainCopy["copier"
   return attributes.toString("latin1", 0, length - 1).split("\0").some(isAttributeKept)
 }
 
+/** Copies all of the content: what fits into the buffer through that, the rest within the kernel. */
+const copyContent = (copy: number, source: number, { buffer, mayGoOn }: PlainCopy["copier"]): boolean => {
+  const { sizeBytes } = met
+  if (sizeBytes < buffer.length) {
+    return libc.read(source, buffer, buffer.length) === sizeBytes &&
+      (sizeBytes === 0 || libc.write(copy, buffer, sizeBytes) === sizeBytes)
+  }
+  for (let copied = 0; copied < sizeBytes;) {
+    if (copied > 0 && !mayGoOn()) return false
+    const length = libc.copyFileRange(source, null, copy, null, Math.min(sizeBytes - copied, buffer.length), 0)
+    if (length <= 0) return false
+    copied += length
+  }
+  return true
+}
+
 /** Fills a copy and gives it its name, if all is as it is to be. */
 const fill = (copy: number, source: number, name: string | Buffer, { copier, to }: PlainCopy): boolean => {
-  const { buffer, isOwn } = copier
-  const { sizeBytes } = met
-  return libc.read(source, buffer, buffer.length) === sizeBytes &&
-    (sizeBytes === 0 || libc.write(copy, buffer, sizeBytes) === sizeBytes) &&
+  const { isOwn } = copier
+  return copyContent(copy, source, copier) &&
     libc.statx(source, "", AT_EMPTY_PATH, statMask, after.bytes) === 0 && isSame(met, after) &&
     libc.fchmod(copy, met.mode) === 0 && setTimes(copy) &&
     // Whoever must stop, or owns the job no more, gives nothing its name.
@@ -94,8 +108,8 @@ export const copyPlain = (plain: PlainCopy): boolean => {
   const { copier, from, to } = plain
   const name = native(plain.name)
   if (libc.statx(from, name, AT_SYMLINK_NOFOLLOW, statMask, met.bytes) !== 0) return false
-  // Of what is not a file, or is large, there is more to ask.
-  if (met.kind !== "file" || met.sizeBytes >= copier.buffer.length) return false
+  // Of what is not a file there is more to ask.
+  if (met.kind !== "file") return false
   if (!copier.begin(met)) return true
   if (!copier.isFree && !copier.isOwn) {
     if (libc.statx(to, name, AT_SYMLINK_NOFOLLOW, statMask, there.bytes) === 0) {
