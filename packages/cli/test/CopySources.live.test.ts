@@ -105,12 +105,14 @@ describe.skipIf(!hasStrace)("fanout copy of what changes meanwhile (needs strace
   const onceListed = (change: (folder: string, place: string) => void) => {
     const planted = plant()
     const folder = path.join(planted.source, "folder")
-    const listing = { calls: ["getdents64"], paths: [folder], fault: "delay_exit=700ms:when=1" }
+    // The walk has looked how much there is, in two calls.
+    const turn = 3
+    const listing = { calls: ["getdents64"], paths: [folder], fault: `delay_exit=700ms:when=${turn}` }
     const ended = whileHeld(planted.place, planted.args, listing, async () => {
       // The call is told before it is made.
       await setTimeout(200)
       change(folder, planted.place)
-    })
+    }, turn)
     return { ...planted, ended }
   }
 

@@ -143,18 +143,19 @@ const until = async (
   }
 }
 
-/** Runs the command, and does something while the first of these calls is held up. */
+/** Runs the command, and does something while one of these calls is held up: the first, if nothing is said. */
 export const whileHeld = async (
   place: string,
   args: ReadonlyArray<string>,
   { calls, fault = "delay_enter=1s:when=1", paths = [] }: Fault,
-  meanwhile: (child: ReturnType<typeof start>) => unknown
+  meanwhile: (child: ReturnType<typeof start>) => unknown,
+  turn = 1
 ) => {
   const trace = path.join(place, "trace")
   fs.rmSync(trace, { force: true })
   const started = start(place, args, meeting({ calls, fault, paths, trace, isApart: true }))
   // A call is told when it begins, and its end is told then.
-  await until(started, () => told(trace).includes("("))
+  await until(started, () => told(trace).split("(").length > turn)
   await meanwhile(started)
   return await started.ended
 }
