@@ -88,6 +88,20 @@ describe("share", () => {
       )
     }).pipe(Effect.scoped))
 
+  it.effect("asks others the sooner, the more its pieces weigh", () =>
+    Effect.gen(function*() {
+      const world = new World()
+      const shared = yield* share(Work, world.others(Effect.never), 100)
+      const fibers = yield* Effect.forEach([1, 2], (n) => Effect.forkChild(shared({ ...world.ways(n), weight: 50 })))
+      yield* world.settle
+      assert.strictEqual(world.started, 0)
+      fibers.push(yield* Effect.forkChild(shared(world.ways(3))))
+      yield* world.settle
+      assert.strictEqual(world.started, 1)
+      yield* Effect.forEach([1, 2, 3], world.end)
+      yield* Effect.forEach(fibers, Fiber.join)
+    }).pipe(Effect.scoped))
+
   it.effect("has others do what may take long, even the first of it", () =>
     Effect.gen(function*() {
       const world = new World()

@@ -26,6 +26,8 @@ interface Ways<T extends Task.Any> {
   readonly quick: Work<T> | undefined
   /** Does it here, for where there are no threads. */
   readonly slow: Work<T>
+  /** As many pieces as it counts for until the others are asked: 1, if nothing is said. */
+  readonly weight?: number
 }
 
 type Handle<T extends Task.Any> = (payload: Task.Payload<T>) => Work<T>
@@ -161,9 +163,9 @@ export const share = <T extends Task.Any, E>(
         : handle === undefined
         ? slow
         : Effect.tapDefect(handle(payload), () => Effect.sync(() => suspects.add(key)))
-    return Effect.fnUntraced(function*({ key, payload, quick, slow }: Ways<T>) {
+    return Effect.fnUntraced(function*({ key, payload, quick, slow, weight = 1 }: Ways<T>) {
       const here = suspects.has(key) ? undefined : quick
-      if (here === undefined || ++count > startsAfter) start()
+      if (here === undefined || (count += weight) > startsAfter) start()
       const turn: Turn = { mayBeHere: here !== undefined, side: undefined }
       return yield* Effect.uninterruptibleMask((restore) =>
         Effect.andThen(
