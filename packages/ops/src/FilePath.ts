@@ -66,6 +66,18 @@ export const empty: FilePath = make("")
  */
 export const fromBytes = (bytes: Uint8Array): FilePath => trusted(decode(bytes))
 
+// oxlint-disable-next-line no-control-regex -- most names are such
+const isAscii = /^[\0-\x7f]*$/
+
+/**
+ * Like `fromBytes`, of bytes that are given as one character (U+0000 to U+00FF) each.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const fromLatin1 = (text: string): FilePath =>
+  isAscii.test(text) ? trusted(text) : fromBytes(Uint8Array.from(text, (character) => character.charCodeAt(0)))
+
 /**
  * Reads the bytes that the kernel is to be given for a path.
  *

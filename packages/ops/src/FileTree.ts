@@ -35,7 +35,7 @@ const place = {
  *
  * **Details**
  *
- * - `Open` and `Close`: a folder begins and ends.
+ * - `Open` and `Close`: a folder begins and ends. A walk that leaves out all else tells how many `others` are in it.
  * - `Leaf`: anything else.
  * - `Unreadable`: a folder that can't be listed, in place of its `Open` and `Close`; or, right before its `Close`, the
  *   rest of a folder that could be listed once and now can't. Also what can't even be told to be a folder. With
@@ -45,7 +45,7 @@ const place = {
  * @since 0.1.0
  */
 export const Element = Schema.TaggedUnion({
-  Open: place,
+  Open: { ...place, others: Schema.optionalKey(Schema.Natural) },
   Close: place,
   Leaf: { ...place, kind: Schema.Literals(["file", "link", "special"]) },
   Unreadable: { ...place, error: FilesError, retryAfter: Schema.OptionFromOptional(Schema.String) }
@@ -110,6 +110,9 @@ export interface WalkOptions {
   /** Says what below the sources is left out. A folder that is left out is not opened. */
   readonly filter?: Filter.Filter
 
+  /** Leaves out what is in folders and no folder itself. */
+  readonly onlyFolders?: boolean
+
   /** Which of the sources are taken for gone, whatever is at their places by now. */
   readonly gone?: ReadonlySet<number>
 
@@ -144,6 +147,16 @@ interface Frame {
   rest: { readonly error: FilesError; readonly retryAfter: string } | undefined
 }
 
+/** What is in a folder, and how many entries of it are left out. */
+interface Listed {
+  readonly listing: FolderListing.FolderListing
+  readonly others?: number
+}
+
+interface Entered extends Listed {
+  readonly identity: Identity | undefined
+}
+
 /** An entry that the file system has to be asked about before the walk can go on. */
 interface Question {
   readonly path: FilePath.FilePath
@@ -153,12 +166,13 @@ interface Question {
 class Walker extends Asking<Element | Whole, Question> {
   private readonly files: Files.Files["Service"]
   /** What lists and looks, through links or not. */
-  private readonly calls: Pick<Files.Files["Service"], "list" | "lstat" | "folder">
+  private readonly calls: Pick<Files.Files["Service"], "list" | "lstat" | "folder" | "folders">
   private readonly follow: WalkOptions["follow"]
   private readonly sources: ReadonlyArray<FilePath.FilePath>
   private readonly frames: Array<Frame> = []
   private source = -1
   private readonly oneFileSystem: boolean
+  private readonly onlyFolders: boolean
   private readonly isLeftOut: Filter.Filter
   private readonly gone: ReadonlySet<number>
   private readonly whole: Pick<WholeOptions, "mayBeWhole" | "mostWhole"> | undefined
@@ -167,7 +181,8 @@ class Walker extends Asking<Element | Whole, Question> {
 
   constructor(
     files: Files.Files["Service"],
-    { filter = Filter.none, follow, gone = new Set(), oneFileSystem = false, sources }: WalkOptions,
+    { filter = Filter.none, follow, gone = new Set(), oneFileSystem = false, onlyFolders = false, sources }:
+      WalkOptions,
     whole: Pick<WholeOptions, "mayBeWhole" | "mostWhole"> | undefined
   ) {
     super(undefined)
@@ -177,6 +192,7 @@ class Walker extends Asking<Element | Whole, Question> {
     this.files = files
     this.sources = sources
     this.oneFileSystem = oneFileSystem
+    this.onlyFolders = onlyFolders
     this.isLeftOut = filter
     this.whole = whole
   }
@@ -235,7 +251,8 @@ class Walker extends Asking<Element | Whole, Question> {
     return Effect.matchEffect(this.lookAt(this.absolute(path)), {
       onSuccess: ({ kind }) => {
         if (path !== "" && this.isLeftOut(path, kind === "folder")) return Effect.void
-        return kind === "folder" ? this.open(path) : Effect.sync(() => {
+        if (kind === "folder") return this.open(path)
+        return path !== "" && this.onlyFolders ? Effect.void : Effect.sync(() => {
           this.chunk.push({ _tag: "Leaf", ...this.at(path, "leaf"), kind })
         })
       },
@@ -265,18 +282,32 @@ class Walker extends Asking<Element | Whole, Question> {
     })
   }
 
-  private list(path: FilePath.FilePath): Effect.Effect<FolderListing.FolderListing, FilesError> {
+  private list(path: FilePath.FilePath): Effect.Effect<Listed, FilesError> {
     const absolute = this.absolute(path)
-    if (!this.oneFileSystem) return this.calls.list(absolute)
+    if (this.onlyFolders) {
+      return Effect.flatMap(
+        this.calls.folders(absolute),
+        (folders) => this.isHome(path, folders.identity) ? Effect.succeed(folders) : Effect.fail(elsewhere(absolute))
+      )
+    }
+    if (!this.oneFileSystem) return Effect.map(this.calls.list(absolute), listed)
     return Effect.scoped(
-      Effect.flatMap(this.calls.folder(absolute), (folder) =>
-        Effect.flatMap(folder.identity, (identity) => {
-          if (path === "") this.home = identity
-          return this.home === undefined || Files.isOnSame(identity, this.home)
-            ? folder.list
-            : Effect.fail(unreadable("scandir", absolute, "EXDEV"))
-        }))
+      Effect.flatMap(
+        this.calls.folder(absolute),
+        (folder) =>
+          Effect.flatMap(
+            folder.identity,
+            (identity) =>
+              this.isHome(path, identity) ? Effect.map(folder.list, listed) : Effect.fail(elsewhere(absolute))
+          )
+      )
     )
+  }
+
+  /** Whether a folder is on the same file system as its source, where that matters. */
+  private isHome(path: FilePath.FilePath, identity: Files.Identity): boolean {
+    if (path === "") this.home = identity
+    return !this.oneFileSystem || this.home === undefined || Files.isOnSame(identity, this.home)
   }
 
   /** Looks whether a folder may be entered, where a link may lead to one that the walk is in, or that is written to. */
@@ -297,9 +328,10 @@ class Walker extends Asking<Element | Whole, Question> {
   }
 
   /** Lists a folder, if it may be entered. */
-  private enterable(path: FilePath.FilePath): Effect.Effect<Pick<Frame, "identity" | "listing">, FilesError> {
-    const listed = (identity: Identity | undefined) => Effect.map(this.list(path), (listing) => ({ identity, listing }))
-    return this.follow === undefined ? listed(undefined) : Effect.flatMap(this.identify(path, this.follow), listed)
+  private enterable(path: FilePath.FilePath): Effect.Effect<Entered, FilesError> {
+    const entered = (identity: Identity | undefined) =>
+      Effect.map(this.list(path), (listed) => ({ ...listed, identity }))
+    return this.follow === undefined ? entered(undefined) : Effect.flatMap(this.identify(path, this.follow), entered)
   }
 
   private open(path: FilePath.FilePath): Effect.Effect<void> {
@@ -341,10 +373,10 @@ class Walker extends Asking<Element | Whole, Question> {
     this.chunk.push({ _tag: "Whole", ...this.at(path, "close"), ...size })
   }
 
-  private begin(path: FilePath.FilePath, entered: Pick<Frame, "identity" | "listing">): void {
+  private begin(path: FilePath.FilePath, { identity, listing, others }: Entered): void {
     const place = this.at(path, "open")
-    this.frames.push({ path, cursor: place.cursor, ...entered, index: 0, rest: undefined })
-    this.chunk.push({ _tag: "Open", ...place })
+    this.frames.push({ path, cursor: place.cursor, identity, listing, index: 0, rest: undefined })
+    this.chunk.push({ _tag: "Open", ...place, ...others === undefined ? {} : { others } })
   }
 
   /** Looks how much there is in and below a folder, if it may be told as one. */
@@ -357,7 +389,7 @@ class Walker extends Asking<Element | Whole, Question> {
       let leaves = 0
       const paths = [path]
       for (const [index, path] of paths.entries()) {
-        const next = index === 0 ? listing : yield* this.list(path)
+        const next = index === 0 ? listing : (yield* this.list(path)).listing
         if (leaves + paths.length + next.size > most) return undefined
         for (let at = 0; at < next.size; at++) {
           const kind = next.kindAt(at)
@@ -412,7 +444,7 @@ class Walker extends Asking<Element | Whole, Question> {
     }
     if (isGivenUp) return Effect.succeed(empty)
     return Effect.match(this.enterable(path), {
-      onSuccess: (entered) => ({ ...empty, ...entered }),
+      onSuccess: ({ identity, listing }) => ({ ...empty, identity, listing }),
       onFailure: (error) => ({ ...empty, rest: { error, retryAfter } })
     })
   }
@@ -420,6 +452,10 @@ class Walker extends Asking<Element | Whole, Question> {
 
 const unreadable = (call: Call, path: FilePath.FilePath, code: string): FilesError =>
   new FilesError({ call, path, code, target: Option.none() })
+
+const elsewhere = (path: FilePath.FilePath): FilesError => unreadable("scandir", path, "EXDEV")
+
+const listed = (listing: FolderListing.FolderListing): Listed => ({ listing })
 
 const joined = (names: ReadonlyArray<FilePath.FilePath>, count: number): FilePath.FilePath =>
   names.slice(0, count).reduce(FilePath.join, FilePath.empty)

@@ -388,6 +388,44 @@ export interface FolderSize {
 }
 
 /**
+ * What decides about folders that are emptied, one after the other.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Sweeper {
+  /** Whether it goes on. It is asked before each folder, and before each name in it. */
+  readonly mayGoOn: () => boolean
+
+  /** Takes which folder has the name, and tells whether anything of it may be removed. */
+  readonly begin: (name: FilePath, identity: Identity) => boolean
+
+  /** Whether this name in the folder is left. It is not asked about folders. */
+  readonly isLeft: (name: FilePath) => boolean
+
+  /** Is told that a name is gone. */
+  readonly removedName: () => void
+
+  /** Is told that the folder was removed. */
+  readonly removedFolder: () => void
+}
+
+/**
+ * The folders in a folder.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface FoldersIn {
+  /** What tells the folder itself from others. */
+  readonly identity: Identity
+  /** Folders, and what may be one: where kinds are not told all is `unknown`. */
+  readonly listing: FolderListing
+  /** How many entries are no folder, or may be none. */
+  readonly others: number
+}
+
+/**
  * Folder that is open, whatever becomes of its path. It is closed with its scope.
  *
  * **Details**
@@ -482,6 +520,14 @@ export interface Folder {
   readonly unlink: (name: FilePath) => Effect.Effect<void, FilesError>
 
   /**
+   * Opens folders in it, one after the other, removes all names in each that are no folders', and then the folder, if
+   * it is empty by then. What can't be removed is left. Gives how many of them it has dealt with: fewer than there are
+   * where the sweeper did not want to go on; from the next a part was removed, perhaps. It does not wait for
+   * descriptors.
+   */
+  readonly sweepEach: (names: ReadonlyArray<FilePath>, sweeper: Sweeper) => Effect.Effect<number>
+
+  /**
    * Removes names like `unlink`, one after the other, for as long as it may go on. Gives for each of them the code of
    * the error, or nothing where it is removed.
    */
@@ -511,6 +557,9 @@ export class Files extends Context.Service<Files, {
 
   /** What is in the folder at a real path. A link in it fails with `ELOOP` or `ENOTDIR`. */
   readonly list: (path: FilePath) => Effect.Effect<FolderListing, FilesError>
+
+  /** The folders in the folder at a real path. A link in it fails with `ELOOP` or `ENOTDIR`. */
+  readonly folders: (path: FilePath) => Effect.Effect<FoldersIn, FilesError>
 
   /**
    * Opens what is at a real path to read from it. A link in it fails with `ELOOP`, or `ENOTDIR` above the last

@@ -11,6 +11,7 @@ import * as fs from "node:fs"
 import * as FilePath from "./FilePath.ts"
 import * as Files from "./Files.ts"
 import type { FilesError } from "./FilesError.ts"
+import { listFolders } from "./internal/calls/listFolders.ts"
 import * as Mounts from "./internal/calls/mounts.ts"
 import { calls as nodeCalls, toStat } from "./internal/calls/nodeCalls.ts"
 import { attempt, orNone, scoped } from "./internal/calls/opened.ts"
@@ -57,6 +58,7 @@ const make = (calls: SystemCalls): Files.Files["Service"] => ({
       (descriptor) => listOpen(calls, descriptor, path),
       closing(calls, path)
     )),
+  folders: (path) => listFolders(calls, path),
   open: (path) =>
     scoped(Effect.map(
       attempt<number>("open", path, (done) => calls.openPath(path, "read", done)),

@@ -3,7 +3,7 @@ import type * as Files from "@fanout/ops/Files"
 import { type Call, FilesError } from "@fanout/ops/FilesError"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
-import { copyEach, readEach, unlinkEach } from "./MemoryFiles.ts"
+import { copyEach, readEach, sweepEach, unlinkEach } from "./MemoryFiles.ts"
 
 /** Runs before a call; what it fails with is what the call fails with. */
 export type Before = (call: Call, path: FilePath.FilePath) => Effect.Effect<void, FilesError>
@@ -55,6 +55,8 @@ export const intercept = (files: Files.Files["Service"], before: Before): Files.
     const lstat = (name: FilePath.FilePath) => around("lstat", at(name), inner.lstat(name))
     const readLink = (name: FilePath.FilePath) => around("readlink", at(name), inner.readLink(name))
     const unlink = (name: FilePath.FilePath) => around("unlink", at(name), inner.unlink(name))
+    const openFolder = (name: FilePath.FilePath) => around("open", at(name), Effect.map(inner.folder(name), folder))
+    const removeFolder = (name: FilePath.FilePath) => around("rmdir", at(name), inner.removeFolder(name))
     const opened: Files.Folder = {
       path,
       stat: around("fstat", path, inner.stat),
@@ -62,7 +64,7 @@ export const intercept = (files: Files.Files["Service"], before: Before): Files.
       list: around("scandir", path, inner.list),
       lstat,
       find: (name) => around("lstat", at(name), inner.find(name)),
-      folder: (name) => around("open", at(name), Effect.map(inner.folder(name), folder)),
+      folder: openFolder,
       open,
       copyEach: (names, to, copier) => copyEach({ lstat, open, readLink }, names, to, copier),
       readEach: (names, reader) => readEach(open, names, reader),
@@ -81,7 +83,8 @@ export const intercept = (files: Files.Files["Service"], before: Before): Files.
       link: (existing, name, to) => around("link", at(existing), inner.link(existing, name, innerOf(to))),
       unlink,
       unlinkEach: (names, mayGoOn) => unlinkEach(unlink, names, mayGoOn),
-      removeFolder: (name) => around("rmdir", at(name), inner.removeFolder(name))
+      sweepEach: (names, sweeper) => sweepEach({ folder: openFolder, removeFolder }, names, sweeper),
+      removeFolder
     }
     innerFolders.set(opened, inner)
     return opened
@@ -96,6 +99,7 @@ export const intercept = (files: Files.Files["Service"], before: Before): Files.
     realPath: (path) => around("realpath", path, files.realPath(path)),
     folder: (path) => around("open", path, Effect.map(files.folder(path), folder)),
     list: (path) => around("scandir", path, files.list(path)),
+    folders: (path) => around("scandir", path, files.folders(path)),
     open: (path) => around("open", path, Effect.map(files.open(path), (inner) => file(path, inner)))
   }
 }

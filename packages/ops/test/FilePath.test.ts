@@ -47,6 +47,7 @@ describe("FilePath", () => {
     const stored: unknown = JSON.parse(Buffer.from(JSON.stringify(text), "utf8").toString("utf8"))
 
     assert.deepStrictEqual(Array.from(FilePath.toBytes(text)), Array.from(input))
+    assert.strictEqual(FilePath.fromLatin1(Buffer.from(input).toString("latin1")), text)
     assert.strictEqual(stored, text)
     assert.isTrue(FilePath.toText(text).isWellFormed())
     assert.strictEqual(FilePath.fromText(FilePath.toText(text)), text)

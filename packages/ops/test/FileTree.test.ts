@@ -125,6 +125,36 @@ describe("FileTree", { timeout: 60_000 }, () => {
   )
 
   it.effect.prop(
+    "meets just the folders where all else is left out, tells how much that is, and goes on behind each of them",
+    { tree: Tree, tellsKinds: Schema.Boolean, oneFileSystem: Schema.Boolean },
+    ({ oneFileSystem, tellsKinds, tree }) =>
+      Effect.gen(function*() {
+        const disk = plant(tree)
+        disk.tellsKinds = tellsKinds
+        const options = { onlyFolders: true, oneFileSystem }
+        const all = yield* walk(disk)
+
+        const elements = yield* walk(disk, options)
+
+        assert.deepStrictEqual(
+          elements.map(({ _tag, cursor }) => [_tag, cursor]),
+          all.filter(({ _tag, path }) => _tag !== "Leaf" || path === "").map(({ _tag, cursor }) => [_tag, cursor])
+        )
+        for (const element of elements) {
+          if (element._tag !== "Open") continue
+          const children = all.filter(({ _tag, path, source }) =>
+            _tag !== "Close" && path !== "" && source === element.source && FilePath.parent(path) === element.path
+          )
+          const others = tellsKinds ? children.filter(({ _tag }) => _tag === "Leaf") : children
+          assert.strictEqual(element.others, others.length)
+        }
+        for (const [index, { cursor }] of elements.entries()) {
+          assert.deepStrictEqual(yield* walk(disk, { ...options, ...after(cursor) }), elements.slice(index + 1))
+        }
+      })
+  )
+
+  it.effect.prop(
     "goes on behind each of its cursors as if it had never stopped",
     { tree: Tree, denied: Schema.Array(Name) },
     ({ denied, tree }) =>

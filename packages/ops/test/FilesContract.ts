@@ -100,6 +100,48 @@ class Notes implements Files.Reader {
   }
 }
 
+/** Empties folders, and counts what is gone. */
+class Broom implements Files.Sweeper {
+  readonly removed = { names: 0, folders: 0 }
+  private readonly most: number
+  private readonly refused: ReadonlyArray<string>
+  private readonly left: ReadonlyArray<string>
+  private name = FilePath.empty
+
+  constructor(
+    { begin = [], isLeft = [], most = Number.POSITIVE_INFINITY }: {
+      readonly begin?: ReadonlyArray<string>
+      readonly isLeft?: ReadonlyArray<string>
+      readonly most?: number
+    } = {}
+  ) {
+    this.refused = begin
+    this.left = isLeft
+    this.most = most
+  }
+
+  mayGoOn(): boolean {
+    return this.removed.names < this.most
+  }
+
+  begin(name: FilePath.FilePath, { device }: Files.Identity): boolean {
+    this.name = name
+    return !this.refused.includes(name) && device > 0n
+  }
+
+  isLeft(name: FilePath.FilePath): boolean {
+    return this.left.includes(FilePath.join(this.name, name))
+  }
+
+  removedName(): void {
+    this.removed.names++
+  }
+
+  removedFolder(): void {
+    this.removed.folders++
+  }
+}
+
 /** Copies what it is given, those below 20 bytes, and notes it. */
 class CopyNotes extends Notes {
   readonly isFree: boolean
@@ -605,6 +647,83 @@ const confinementTests = (test: Test) => {
       assert.deepStrictEqual(yield* folder.unlinkEach([], all), [])
       assert.isString((yield* folder.unlinkEach([n("folder")], all))[0])
       assert.deepStrictEqual(yield* namesIn(folder), ["d", "folder"])
+    }))
+
+  test("empties folders one after the other, and leaves what it is told to, and what is a folder", ({ folder }) =>
+    Effect.gen(function*() {
+      const names = ["empty", "\xff", "kept", "left", "nested", "other"]
+      for (const name of names) yield* folder.makeFolder(n(name))
+      for (const name of names.slice(1)) {
+        const inner = yield* folder.folder(n(name))
+        for (const file of ["a", "\xfe", "b"]) yield* write(inner, file, "")
+        yield* inner.makeLink(n("../other"), n("link"))
+        if (name === "nested") yield* inner.makeFolder(n("inner"))
+      }
+      yield* write(folder, "file", "")
+      yield* folder.makeLink(n("other"), n("link"))
+      const sweeper = new Broom({ begin: ["left"], isLeft: ["kept/b"] })
+
+      const swept = ["empty", "\xff", "kept", "left", "nested", "file", "link", "nothing", ""].map(n)
+      assert.strictEqual(yield* folder.sweepEach(swept, sweeper), swept.length)
+
+      assert.deepStrictEqual(sweeper.removed, { names: 11, folders: 2 })
+      const left = (name: string) => Effect.scoped(Effect.flatMap(folder.folder(n(name)), namesIn))
+      assert.deepStrictEqual(yield* namesIn(folder), ["file", "kept", "left", "link", "nested", "other"])
+      assert.deepStrictEqual(yield* left("kept"), ["b"])
+      assert.deepStrictEqual(yield* left("left"), ["a", "b", "link", n("\xfe")])
+      assert.deepStrictEqual(yield* left("nested"), ["inner"])
+      assert.deepStrictEqual(yield* left("other"), ["a", "b", "link", n("\xfe")])
+    }))
+
+  test("empties folders until it must not go on", ({ folder }) =>
+    Effect.gen(function*() {
+      for (const name of ["a", "b", "c"]) {
+        yield* folder.makeFolder(n(name))
+        const inner = yield* folder.folder(n(name))
+        for (let i = 0; i < 100; i++) yield* write(inner, String(i), "")
+      }
+      const names = ["a", "b", "c"].map(n)
+      const sweeper = new Broom({ most: 150 })
+
+      assert.strictEqual(yield* folder.sweepEach(names, sweeper), 1)
+      assert.deepStrictEqual(sweeper.removed, { names: 150, folders: 1 })
+      assert.strictEqual(yield* folder.sweepEach(names.slice(1), sweeper), 0)
+      assert.deepStrictEqual(sweeper.removed, { names: 150, folders: 1 })
+      const goesOn = new Broom()
+      assert.strictEqual(yield* folder.sweepEach(names.slice(1), goesOn), 2)
+      assert.deepStrictEqual(goesOn.removed, { names: 150, folders: 2 })
+      assert.deepStrictEqual(yield* namesIn(folder), [])
+    }))
+
+  test("empties a folder of more names than it is told at a time", ({ folder }) =>
+    Effect.gen(function*() {
+      yield* folder.makeFolder(n("many"))
+      const inner = yield* folder.folder(n("many"))
+      for (let i = 0; i < 5000; i++) yield* inner.makeLink(n("x"), n(`a rather long name, of which few fit ${i}`))
+      const sweeper = new Broom()
+
+      assert.strictEqual(yield* folder.sweepEach([n("many")], sweeper), 1)
+
+      assert.deepStrictEqual(sweeper.removed, { names: 5000, folders: 1 })
+      assert.deepStrictEqual(yield* namesIn(folder), [])
+    }))
+
+  test("lists the folders in a folder, and tells how much else is in it", ({ at, files, folder }) =>
+    Effect.gen(function*() {
+      for (const name of ["b", "\xff", "a"]) yield* folder.makeFolder(n(name))
+      for (const name of ["file", "a.txt"]) yield* write(folder, name, "")
+      yield* folder.makeLink(n("a"), n("link"))
+
+      const { identity, listing, others } = yield* files.folders(folder.path)
+
+      assert.deepStrictEqual(entriesIn(listing), [["a", "folder"], ["b", "folder"], [n("\xff"), "folder"]])
+      assert.strictEqual(others, 3)
+      assert.deepStrictEqual(identity, yield* folder.identity)
+      assert.strictEqual((yield* files.folders(at("a"))).listing.size, 0)
+      assert.strictEqual(yield* code(files.folders(at("file"))), "ENOTDIR")
+      assert.include(["ELOOP", "ENOTDIR"], yield* code(files.folders(at("link"))))
+      assert.include(["ELOOP", "ENOTDIR"], yield* code(files.folders(at("link/inner"))))
+      assert.strictEqual(yield* code(files.folders(at("nothing"))), "ENOENT")
     }))
 
   test("tells a folder from others, whatever it is called", ({ at, files, folder }) =>

@@ -567,6 +567,24 @@ const list = (
     (builder) => builder.build
   )
 
+const foldersIn = (disk: Disk, path: FilePath.FilePath): Effect.Effect<Files.FoldersIn, FilesError> =>
+  Effect.flatMap(
+    attempt("scandir", path, () => {
+      const inode = disk.real(path)
+      if (inode.kind !== "folder") fail("ENOTDIR")
+      const builder = FolderListing.builderUnsafe()
+      let others = 0
+      for (const [name, { kind }] of inode.entries) {
+        if (!disk.tellsKinds || kind !== "folder") others++
+        if (!disk.tellsKinds || kind === "folder") {
+          builder.addUnsafe(Buffer.from(FilePath.toBytes(name)).toString("latin1"), disk.tellsKinds ? kind : "unknown")
+        }
+      }
+      return { builder, identity: toIdentity(inode), others }
+    }),
+    ({ builder, ...rest }) => Effect.map(builder.build, (listing) => ({ ...rest, listing }))
+  )
+
 const optional = (
   stat: Effect.Effect<Files.FileStat, FilesError>
 ): Effect.Effect<Option.Option<Files.FileStat>, FilesError> =>
@@ -629,6 +647,40 @@ const oneByOne = <R>(
     }
     return names.length
   })
+
+/** Empties folders one by one. */
+export const sweepEach = (
+  { folder, removeFolder }: Pick<Files.Folder, "folder" | "removeFolder">,
+  names: ReadonlyArray<FilePath.FilePath>,
+  sweeper: Files.Sweeper
+): Effect.Effect<number> => {
+  const empty = Effect.fnUntraced(function*(name: FilePath.FilePath) {
+    const opened = yield* folder(name)
+    if (!sweeper.begin(name, yield* opened.identity)) return "left"
+    const listing = yield* opened.list
+    for (let i = 0; i < listing.size; i++) {
+      const inner = listing.nameAt(i)
+      if (listing.kindAt(i) === "folder" || sweeper.isLeft(inner)) continue
+      if (!sweeper.mayGoOn()) return "stopped"
+      const isGone = yield* Effect.match(opened.unlink(inner), {
+        onFailure: ({ code }) => code === "ENOENT",
+        onSuccess: () => true
+      })
+      if (isGone) sweeper.removedName()
+    }
+    return "empty"
+  }, Effect.scoped)
+  return Effect.gen(function*() {
+    for (const [index, name] of names.entries()) {
+      if (!sweeper.mayGoOn()) return index
+      const state = yield* Effect.orElseSucceed(empty(name), () => "empty")
+      if (state === "stopped") return index
+      if (state === "left") continue
+      yield* Effect.match(removeFolder(name), { onFailure: () => undefined, onSuccess: () => sweeper.removedFolder() })
+    }
+    return names.length
+  })
+}
 
 /** Reads files one by one. */
 export const readEach = (
@@ -762,6 +814,16 @@ const folderOf = (disk: Disk, folder: Inode, path: FilePath.FilePath, handle: Ha
     if (deviceOf(inodeOf(into)) !== deviceOf(folder)) fail("EXDEV")
     disk.move(folder, checked(from), inodeOf(into), checked(to))
   }
+  const openNamedFolder = (name: FilePath.FilePath) =>
+    open("open", name, (own) => openFolder(disk, known(name), at(name), own))
+  const removeFolder = (name: FilePath.FilePath) =>
+    use("rmdir", name, () => {
+      const { entries, kind, mount } = known(name)
+      if (kind !== "folder") fail("ENOTDIR")
+      if (mount !== folder.mount) fail("EBUSY")
+      if (entries.size > 0) fail("ENOTEMPTY")
+      disk.take(folder, name)
+    })
   const opened: Files.Folder = {
     path,
     stat: attempt("fstat", path, () => handle.use(() => toStat(folder))),
@@ -769,7 +831,7 @@ const folderOf = (disk: Disk, folder: Inode, path: FilePath.FilePath, handle: Ha
     list: list(disk, path, () => handle.use(() => folder)),
     lstat,
     find: (name) => optional(lstat(name)),
-    folder: (name) => open("open", name, (own) => openFolder(disk, known(name), at(name), own)),
+    folder: openNamedFolder,
     open: openNamed,
     create: (name) => open("create", name, (own) => fileOf(disk, add(name, "file", 0o600), at(name), own())),
     update: (name) => open("open", name, (own) => openFile(disk, known(name), at(name), own)),
@@ -810,14 +872,8 @@ const folderOf = (disk: Disk, folder: Inode, path: FilePath.FilePath, handle: Ha
     readEach: (names, reader) => readEach(openNamed, names, reader),
     copyEach: (names, to, copier) => copyEach({ lstat, open: openNamed, readLink }, names, to, copier),
     unlinkEach: (names, mayGoOn) => unlinkEach(unlink, names, mayGoOn),
-    removeFolder: (name) =>
-      use("rmdir", name, () => {
-        const { entries, kind, mount } = known(name)
-        if (kind !== "folder") fail("ENOTDIR")
-        if (mount !== folder.mount) fail("EBUSY")
-        if (entries.size > 0) fail("ENOTEMPTY")
-        disk.take(folder, name)
-      })
+    sweepEach: (names, sweeper) => sweepEach({ folder: openNamedFolder, removeFolder }, names, sweeper),
+    removeFolder
   }
   folders.set(opened, folder)
   return opened
@@ -839,6 +895,7 @@ export const make = (disk: Disk): Files.Files["Service"] => {
     denied: Effect.succeed(0o022),
     folder: (path) => scoped(disk, "open", path, (own) => openFolder(disk, disk.real(path), path, own)),
     list: (path) => list(disk, path, () => disk.real(path)),
+    folders: (path) => foldersIn(disk, path),
     open: (path) => scoped(disk, "open", path, (own) => openFile(disk, disk.real(path), path, own))
   }
 }

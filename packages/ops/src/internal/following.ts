@@ -12,8 +12,9 @@ import * as Place from "../Place.ts"
 type Service = Files.Files["Service"]
 
 /** What a path leads to is found first, and listed or looked at like any other real path then. */
-export const following = (files: Service): Pick<Service, "list" | "lstat" | "folder"> => ({
+export const following = (files: Service): Pick<Service, "list" | "lstat" | "folder" | "folders"> => ({
   folder: (path) => Effect.flatMap(files.realPath(path), files.folder),
+  folders: (path) => Effect.flatMap(files.realPath(path), files.folders),
   list: (path) => Effect.flatMap(files.realPath(path), files.list),
   lstat: files.stat
 })

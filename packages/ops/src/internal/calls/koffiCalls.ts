@@ -6,9 +6,9 @@
 import * as os from "node:os"
 import * as FilePath from "../../FilePath.ts"
 import type * as Files from "../../Files.ts"
-import type { EntryKind } from "../../FolderListing.ts"
 import { withFolders } from "./copyFolders.ts"
 import { copyPlain } from "./copyPlain.ts"
+import { addEntries } from "./entries.ts"
 import * as FileSystemId from "./fileSystemId.ts"
 import {
   AT_EMPTY_PATH,
@@ -45,6 +45,7 @@ import {
   isLocal,
   isOverlay,
   type SystemCalls,
+  unlinkOneByOne,
   type Way
 } from "./systemCalls.ts"
 
@@ -101,17 +102,6 @@ const timesBytes = ({ accessedNanos, modifiedNanos }: Files.FileTimes): Buffer =
     bytes.writeBigInt64LE(within, 16 * index + 8)
   }
   return bytes
-}
-
-/** Kinds by `d_type` (dirent.h). */
-const kindOfType: Readonly<Record<number, EntryKind>> = { 0: "unknown", 4: "folder", 8: "file", 10: "link" }
-
-/** Reads the `struct linux_dirent64`s in a buffer, whose names end with NUL. */
-const addEntries = (from: Buffer, length: number, add: (name: string, kind: EntryKind) => void): void => {
-  for (let at = 0; at < length; at += from.readUInt16LE(at + 16)) {
-    const name = from.toString("latin1", at + 19, from.indexOf(0, at + 19))
-    if (name !== "." && name !== "..") add(name, kindOfType[from[at + 18] ?? 0] ?? "special")
-  }
 }
 
 /** Asks for the name of a file system, where its type has one: the first that is known not to be another's. */
@@ -284,6 +274,7 @@ const forNames = (make: Make) =>
   }) satisfies Partial<SystemCalls>
 
 const of = (make: Make): SystemCalls => {
+  const names = forNames(make)
   const stat = (folder: number, name: string | Buffer, flags: number, done: Done<Files.FileStat>): void => {
     const into = Buffer.allocUnsafe(statBytes)
     make(libc.statx, [folder, name, flags, statMask, into], (code) => done(code, toStat(into)))
@@ -311,10 +302,10 @@ const of = (make: Make): SystemCalls => {
     lstat: (folder, name, done) => stat(folder, native(name), AT_SYMLINK_NOFOLLOW, done),
     fileSystem: (descriptor, done) =>
       FileSystemId.isKnownLayout ? askFileSystem(make, descriptor, done) : done(undefined, ""),
-    list: (descriptor, add, done) => {
+    list: (descriptor, add, done, skips) => {
       const into = takeBuffer()
       make(libc.getdents, [descriptor, into, into.length], (code, length) => {
-        if (code === undefined) addEntries(into, length, add)
+        if (code === undefined) addEntries(into, length, add, skips)
         buffers.push(into)
         done(code, length > 0)
       })
@@ -338,12 +329,27 @@ const of = (make: Make): SystemCalls => {
       make(libc.utimensat, [descriptor, null, timesBytes(times), 0], withoutValue(done)),
     setTimesAt: (folder, name, times, done) =>
       make(libc.utimensat, [folder, native(name), timesBytes(times), AT_SYMLINK_NOFOLLOW], withoutValue(done)),
-    ...forNames(make)
+    ...names,
+    unlinkEach: unlinkOneByOne(names.unlink)
   }
+}
+
+/** A name is removed in so little time that it matters what is around the call. */
+const unlinkEachAtOnce: SystemCalls["unlinkEach"] = (folder, names, take, done) => {
+  for (const name of names) {
+    // On Linux no signal comes in between.
+    const code = libc.unlinkat(folder, native(name), 0) < 0 ? lastError() : undefined
+    if (!take(code)) break
+  }
+  done(undefined, undefined)
 }
 
 /** Calls that a thread of the pool waits for, and calls that are waited for. */
 export const calls: Readonly<Record<Way, SystemCalls>> = {
   later: of(makeLater),
-  atOnce: withFolders({ ...of(makeAtOnce), copyPlain: (copy, done) => done(undefined, copyPlain(copy)) })
+  atOnce: withFolders({
+    ...of(makeAtOnce),
+    unlinkEach: unlinkEachAtOnce,
+    copyPlain: (copy, done) => done(undefined, copyPlain(copy))
+  })
 }

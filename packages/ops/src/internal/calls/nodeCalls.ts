@@ -17,6 +17,7 @@ import {
   isOverlay,
   type Mode,
   type SystemCalls,
+  unlinkOneByOne,
   type Way
 } from "./systemCalls.ts"
 
@@ -119,14 +120,17 @@ const encoding = "latin1"
  */
 const lacksKinds = "ERR_INVALID_ARG_TYPE"
 
-const list = (make: Make): SystemCalls["list"] => (descriptor, add, done) => {
+const list = (make: Make): SystemCalls["list"] => (descriptor, add, done, skips = () => false) => {
   const path = bytesOf(place(descriptor))
   const withKinds = (entries: ReadonlyArray<fs.Dirent>): boolean => {
-    for (const entry of entries) add(entry.name, kindOf(entry))
+    for (const entry of entries) {
+      const kind = kindOf(entry)
+      if (!skips(kind)) add(entry.name, kind)
+    }
     return false
   }
   const withoutKinds = (names: ReadonlyArray<string>): boolean => {
-    for (const name of names) add(name, "unknown")
+    for (const name of names) if (!skips("unknown")) add(name, "unknown")
     return false
   }
   make<Array<fs.Dirent>>(
@@ -360,12 +364,16 @@ const changing = (make: Make) =>
       make<void>(done, (done) => fs.rmdir(at(folder, name), done), () => fs.rmdirSync(at(folder, name)))
   }) satisfies Partial<SystemCalls>
 
-const of = (make: Make): SystemCalls => ({
-  ...looking(make),
-  ...forContent(make),
-  ...forAttributes(make),
-  ...changing(make)
-})
+const of = (make: Make): SystemCalls => {
+  const changes = changing(make)
+  return {
+    ...looking(make),
+    ...forContent(make),
+    ...forAttributes(make),
+    ...changes,
+    unlinkEach: unlinkOneByOne(changes.unlink)
+  }
+}
 
 /** Calls that a thread of the pool waits for, and calls that are waited for. */
 export const calls: Readonly<Record<Way, SystemCalls>> = {

@@ -12,6 +12,7 @@ import { copyEach } from "./copyEach.ts"
 import { attempt, failure, Open, orNone, scoped } from "./opened.ts"
 import { File, UnnamedFile } from "./openFile.ts"
 import { readEach } from "./readEach.ts"
+import { sweepEach } from "./sweepEach.ts"
 import type { Done, SystemCalls } from "./systemCalls.ts"
 
 /** Whether it is one component. */
@@ -273,6 +274,19 @@ export class Folder extends Open implements Files.Folder {
       }
       next()
     }))
+  }
+
+  sweepEach(names: ReadonlyArray<FilePath.FilePath>, sweeper: Files.Sweeper): Effect.Effect<number> {
+    return Effect.uninterruptible(Effect.callback((resume) =>
+      sweepEach({
+        calls: this.calls,
+        folder: this.descriptor,
+        names,
+        refuse: (name) => isName(name) ? this.isOpen ? undefined : "EBADF" : "EINVAL",
+        sweeper,
+        done: (count) => resume(Effect.succeed(count))
+      })
+    ))
   }
 
   removeFolder(name: FilePath.FilePath): Effect.Effect<void, FilesError> {

@@ -118,8 +118,10 @@ export const make = ({ atOnce, later }: Ways, now: () => number): QuickCalls => 
   const here: SystemCalls = {
     ...later,
     close: (descriptor, done) => either<void>((calls, done) => calls.close(descriptor, done), done),
-    list: (descriptor, add, done) => either((calls, done) => calls.list(descriptor, add, done), done),
+    list: (descriptor, add, done, skips) => either((calls, done) => calls.list(descriptor, add, done, skips), done),
     unlink: (folder, name, done) => either<void>((calls, done) => calls.unlink(folder, name, done), done),
+    unlinkEach: (folder, names, take, done) =>
+      either<void>((calls, done) => calls.unlinkEach(folder, names, take, done), done),
     removeFolder: (folder, name, done) => either<void>((calls, done) => calls.removeFolder(folder, name, done), done)
   }
   return {

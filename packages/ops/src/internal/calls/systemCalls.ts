@@ -51,8 +51,16 @@ export interface SystemCalls {
   readonly lstat: (folder: number, name: Name, done: Done<Files.FileStat>) => void
   /** Names the file system that a file is on, also once it was mounted anew. Empty where nothing is known to. */
   readonly fileSystem: (descriptor: number, done: Done<string>) => void
-  /** Gives the next entries, names with one character for each byte; and whether there may be more. */
-  readonly list: (descriptor: number, add: (name: string, kind: EntryKind) => void, done: Done<boolean>) => void
+  /**
+   * Gives the next entries, names with one character for each byte; and whether there may be more. Of what is skipped
+   * no name is made.
+   */
+  readonly list: (
+    descriptor: number,
+    add: (name: string, kind: EntryKind) => void,
+    done: Done<boolean>,
+    skips?: (kind: EntryKind) => boolean
+  ) => void
   readonly readLink: (folder: number, name: Name, done: Done<FilePath.FilePath>) => void
 
   /** Reads at a place, or on from where the descriptor stands. */
@@ -112,8 +120,26 @@ export interface SystemCalls {
   /** Gives a file without a name one. */
   readonly linkUnnamed: (descriptor: number, folder: number, name: Name, done: Done<void>) => void
   readonly unlink: (folder: number, name: Name, done: Done<void>) => void
+  /** Does that with one name after the other, until what takes the code of each says that it is enough. */
+  readonly unlinkEach: (
+    folder: number,
+    names: ReadonlyArray<Name>,
+    take: (code: string | undefined) => boolean,
+    done: Done<void>
+  ) => void
   readonly removeFolder: (folder: number, name: Name, done: Done<void>) => void
 }
+
+/** Removes names by calls of which each is waited for. */
+export const unlinkOneByOne =
+  (unlink: SystemCalls["unlink"]): SystemCalls["unlinkEach"] => (folder, names, take, done) => {
+    const next = (index: number): void => {
+      const name = names[index]
+      if (name === undefined) return done(undefined, undefined)
+      unlink(folder, name, (code) => take(code) ? next(index + 1) : done(undefined, undefined))
+    }
+    next(0)
+  }
 
 /** Whether what a call comes to is given later, or before it returns. */
 export type Way = "later" | "atOnce"
