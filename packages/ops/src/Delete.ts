@@ -1,9 +1,10 @@
 /**
  * Job: deletes files and folders, durably.
  *
- * The walk over what is to go is gathered into batches, names of one folder each, that threads remove. What they leave
- * is walked once more, thing by thing: so what can't be removed is told by its own name and reason, and can be tried
- * again by itself. Everything is removed by a name in a folder that was reached by handles from its root.
+ * The folders that are to go are gathered into batches, each of which is emptied of its files and removed by whoever
+ * has the time. What is left is walked once more, thing by thing: so what can't be removed is told by its own name and
+ * reason, and can be tried again by itself. Everything is removed by a name in a folder that was reached by handles
+ * from its root.
  *
  * @since 0.1.0
  */
@@ -25,7 +26,7 @@ import { DeleteBatch, DeleteOne, units } from "./DeleteTask.ts"
 import * as FilePath from "./FilePath.ts"
 import * as Files from "./Files.ts"
 import { batches, leftovers, present, replacedOf, type Scope } from "./internal/deleteElements.ts"
-import { QuickFiles } from "./QuickFiles.ts"
+import { quickest } from "./QuickFiles.ts"
 import type { Trash } from "./Trash.ts"
 
 /**
@@ -129,6 +130,15 @@ const scopeOf = ({ leaveOut, request: { oneFileSystem }, roots }: Payload): Scop
 /** Batches that are on their way to threads at the same time. */
 const concurrency = 32
 
+/** What a batch has not come to takes its place. */
+const parts: FanOut.Parts<Task.Payload<typeof DeleteBatch>, Task.Success<typeof DeleteBatch>> = (
+  { cursor, payload },
+  value
+) => {
+  if (Option.isNone(value) || value.value.rest.length === 0) return undefined
+  return [{ _tag: "Item", cursor, payload: { ...payload, folders: value.value.rest } }]
+}
+
 const sum = (tallies: ReadonlyArray<Progress.Tally>): typeof Success.Type => {
   const of = (amount: (tally: Progress.Tally) => number | undefined): number =>
     tallies.reduce((sum, tally) => sum + (amount(tally) ?? 0), 0)
@@ -161,8 +171,7 @@ const foldersOf = (scope: Scope): ReadonlyArray<FilePath.FilePath> =>
 
 /** What walks there: at once, where that is quick. */
 const filesOf = Effect.fnUntraced(function*(scope: Scope) {
-  const { at } = yield* QuickFiles
-  const quick = scope.oneFileSystem ? yield* at(foldersOf(scope)) : Option.none()
+  const quick = scope.oneFileSystem ? yield* quickest(foldersOf(scope)) : Option.none()
   return Option.isSome(quick) ? quick.value : yield* Files.Files
 })
 
@@ -193,7 +202,7 @@ export const program = Effect.fnUntraced(function*(payload: Payload) {
   }
   const files = yield* filesOf(scope)
   const entries = (after: Option.Option<string>) => Stream.provideService(batches(scope, after), Files.Files, files)
-  const tallies = [yield* fanOut("entries", DeleteBatch, entries, { concurrency })]
+  const tallies = [yield* fanOut("entries", DeleteBatch, entries, { concurrency, parts })]
   // Where something is left that has neither failed nor was left on purpose, others have put it there meanwhile.
   for (let round = 1; round <= attempt + 1; round++) {
     const name = round === 1 ? "leftovers" : `leftovers ${round}`

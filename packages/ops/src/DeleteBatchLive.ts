@@ -1,11 +1,10 @@
 /**
- * Handler of the task `DeleteBatch`: removes the first names by itself where that is quick, and has threads do it once
- * there are many. To start threads takes as long as to remove some ten thousand files.
+ * Handler of the task `DeleteBatch`: removes the first folders by itself where that is quick, and has threads do it
+ * once there are many names in them. To start threads takes as long as to remove some ten thousand files.
  *
  * @since 0.1.0
  */
 import type { Interrupted } from "@fanout/core/Interrupter"
-import * as Progress from "@fanout/core/Progress"
 import type * as Task from "@fanout/core/Task"
 import * as Effect from "effect/Effect"
 import type * as Layer from "effect/Layer"
@@ -13,11 +12,11 @@ import * as Option from "effect/Option"
 import * as RpcGroup from "effect/rpc/RpcGroup"
 import * as DeleteNamesLive from "./DeleteNamesLive.ts"
 import type { DeleteRoot } from "./DeleteRoot.ts"
-import { DeleteBatch, DeleteNames, units } from "./DeleteTask.ts"
+import { DeleteBatch, DeleteNames } from "./DeleteTask.ts"
 import * as FilePath from "./FilePath.ts"
 import * as Files from "./Files.ts"
 import { share } from "./internal/sharing.ts"
-import { type Others, QuickFiles } from "./QuickFiles.ts"
+import { type Others, quickest } from "./QuickFiles.ts"
 
 class Tasks extends RpcGroup.make(DeleteBatch) {}
 
@@ -25,26 +24,21 @@ type Payload = Task.Payload<typeof DeleteBatch>
 type Removed = Effect.Effect<Task.Success<typeof DeleteNames>, Interrupted>
 
 /** Where what is under a root can be removed at once; it is asked once for each. */
-const quickFiles = Effect.map(QuickFiles, ({ at }) => {
+const quickFiles = () => {
   const known = new Map<FilePath.FilePath, Option.Option<Files.Files["Service"]>>()
   return Effect.fnUntraced(function*({ kind, path }: DeleteRoot, oneFileSystem: boolean) {
     const before = known.get(path)
     if (before !== undefined) return before
     // What is mounted in there may be anywhere.
     const folders = [FilePath.parent(path), ...kind === "folder" ? [path] : []]
-    const files = oneFileSystem ? yield* at(folders) : Option.none()
+    const files = oneFileSystem ? yield* quickest(folders) : Option.none()
     known.set(path, files)
     return files
   })
-})
+}
 
-const handle = (remove: (payload: Payload) => Removed) =>
-  Effect.fnUntraced(function*(payload: Payload) {
-    const { files, folders } = yield* remove(payload)
-    yield* Progress.add(units.files, files)
-    yield* Progress.add(units.folders, folders)
-    return { _tag: "Batch" } as const
-  })
+const handle = (remove: (payload: Payload) => Removed) => (payload: Payload) =>
+  Effect.map(remove(payload), ({ rest }) => ({ _tag: "Batch", rest }) as const)
 
 /**
  * Layer that removes everything here.
@@ -67,12 +61,12 @@ export const layer: Layer.Layer<Task.Handler<typeof DeleteBatch>, never, Files.F
  */
 export const layerShared = <E>(
   others: Others<typeof DeleteNames, E>,
-  /** As many batches are removed here before anybody else is asked: 512 by default, about 30,000 names. */
-  { startsAfter = 512 }: { readonly startsAfter?: number } = {}
+  /** As many names are removed here before anybody else is asked: 30,000 by default. */
+  { startsAfter = 30_000 }: { readonly startsAfter?: number } = {}
 ): Layer.Layer<Task.Handler<typeof DeleteBatch>, never, Files.Files> =>
   Tasks.toLayer(Effect.gen(function*() {
     const files = yield* Files.Files
-    const find = yield* quickFiles
+    const find = quickFiles()
     const shared = yield* share(DeleteNames, others, startsAfter)
     const removeBy = (payload: Payload, by: Files.Files["Service"]): Removed =>
       Effect.provideService(DeleteNamesLive.remove(payload), Files.Files, by)
@@ -81,6 +75,7 @@ export const layerShared = <E>(
       return yield* shared({
         key: payload,
         payload,
+        weight: payload.size,
         quick: Option.isNone(quick) ? undefined : removeBy(payload, quick.value),
         slow: removeBy(payload, files)
       }).pipe(

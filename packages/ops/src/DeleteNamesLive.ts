@@ -4,49 +4,109 @@
  * @since 0.1.0
  */
 import * as Interrupter from "@fanout/core/Interrupter"
+import * as Progress from "@fanout/core/Progress"
 import type * as Task from "@fanout/core/Task"
 import * as Effect from "effect/Effect"
 import type * as Layer from "effect/Layer"
-import { DeleteNames, ThreadTasks } from "./DeleteTask.ts"
-import type * as FilePath from "./FilePath.ts"
+import { DeleteNames, type Folders, ThreadTasks, units } from "./DeleteTask.ts"
+import * as FilePath from "./FilePath.ts"
 import * as Files from "./Files.ts"
-import { type Descent, within } from "./internal/descent.ts"
+import { descending, type Descent } from "./internal/descent.ts"
 
-/** Removes what it can of these names, and tells how many of them are gone. */
-const removeNames = Effect.fnUntraced(function*(folder: Files.Folder, names: ReadonlyArray<FilePath.FilePath>) {
-  const stop = yield* Interrupter.Interrupter
-  const codes = yield* folder.unlinkEach(names, () => stop.reason === undefined)
-  if (codes.length < names.length) yield* Interrupter.check
-  // What is gone before its turn is as good as removed: an attempt before this one may have done it.
-  return codes.reduce((gone, code) => code === undefined || code === "ENOENT" ? gone + 1 : gone, 0)
-})
+type Payload = Task.Payload<typeof DeleteNames>
 
-const removeIn = (names: ReadonlyArray<FilePath.FilePath>) =>
-  Effect.fnUntraced(function*(descent: Descent) {
+/** As many names are removed before that is told. */
+const toldEvery = 1024
+
+/** Removes what it may in one folder after the other, and tells how much is gone. */
+class Sweeping implements Files.Sweeper {
+  private readonly descent: Descent
+  private readonly reporter: Progress.Reporter
+  private readonly left: ReadonlySet<string>
+  /** Path of the folder that it is in, from the root of all files. */
+  private folder = FilePath.empty
+  private files = 0
+  readonly mayGoOn: () => boolean
+
+  constructor(
+    descent: Descent,
+    { left }: Payload,
+    reporter: Progress.Reporter,
+    mayGoOn: () => boolean
+  ) {
+    this.descent = descent
+    this.left = new Set(left)
+    this.reporter = reporter
+    this.mayGoOn = mayGoOn
+  }
+
+  begin(name: FilePath.FilePath, identity: Files.Identity): boolean {
+    this.folder = FilePath.join(this.descent.folder?.path ?? FilePath.empty, name)
+    return this.descent.mayEnter(identity)
+  }
+
+  isLeft(name: FilePath.FilePath): boolean {
+    return this.left.size > 0 && this.left.has(FilePath.join(this.folder, name))
+  }
+
+  removedName(): void {
+    if (++this.files === toldEvery) this.tell()
+  }
+
+  removedFolder(): void {
+    this.reporter.addUnsafe(units.folders, 1)
+  }
+
+  tell(): void {
+    if (this.files > 0) this.reporter.addUnsafe(units.files, this.files)
+    this.files = 0
+  }
+}
+
+/** Sweeps folders of one folder, and gives how many it has dealt with. */
+const sweep = (
+  descent: Descent,
+  sweeping: Sweeping,
+  { names, path }: Folders[number]
+): Effect.Effect<number, never, Files.Files> =>
+  Effect.gen(function*() {
+    yield* descent.goTo(path)
     const { folder } = descent
-    const files = folder === undefined ? names.length : yield* removeNames(folder, names)
-    const { removed: folders } = yield* descent.climb
-    return { files, folders }
+    const count = folder === undefined ? names.length : yield* folder.sweepEach(names, sweeping)
+    sweeping.tell()
+    if (count === names.length) yield* Progress.add(units.folders, (yield* descent.climb).removed)
+    return count
+  }).pipe(
+    // What is left is met again, one by one, and then it is said why.
+    Effect.catchTags({
+      DeleteFailed: () => Effect.as(descent.close, names.length),
+      FilesError: () => Effect.as(descent.close, names.length)
+    })
+  )
+
+const sweepAll = (payload: Payload) =>
+  Effect.fnUntraced(function*(descent: Descent) {
+    const stop = yield* Interrupter.Interrupter
+    const reporter = yield* Progress.Reporter
+    const sweeping = new Sweeping(descent, payload, reporter, () => stop.reason === undefined)
+    const { folders } = payload
+    for (const [index, { names, path }] of folders.entries()) {
+      const count = yield* sweep(descent, sweeping, { names, path })
+      if (count < names.length) return { rest: [{ path, names: names.slice(count) }, ...folders.slice(index + 1)] }
+    }
+    return { rest: [] }
   })
 
-const nothing = { files: 0, folders: 0 }
-
 /**
- * Removes names, here.
+ * Removes folders with the files in them, here.
  *
  * @category running
  * @since 0.1.0
  */
 export const remove = (
-  { folder, names, root, ...options }: Task.Payload<typeof DeleteNames>
+  payload: Payload
 ): Effect.Effect<Task.Success<typeof DeleteNames>, Interrupter.Interrupted, Files.Files> =>
-  within({ root, ...options }, folder, removeIn(names)).pipe(
-    // What is left is met again, one by one, and then it is said why.
-    Effect.catchTags({
-      DeleteFailed: () => Effect.succeed(nothing),
-      FilesError: () => Effect.succeed(nothing)
-    })
-  )
+  Effect.andThen(Interrupter.check, descending(payload, sweepAll(payload)))
 
 /**
  * Layer that supplies the handler.

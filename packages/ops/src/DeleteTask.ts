@@ -1,6 +1,6 @@
 /**
- * Tasks of a deletion: one removes many names of a folder at once, on threads; the other removes what that has left,
- * one by one, and says why where it can't.
+ * Tasks of a deletion: one removes folders with the files in them, many at once, on threads; the other removes what
+ * that has left, one by one, and says why where it can't.
  *
  * @since 0.1.0
  */
@@ -39,42 +39,62 @@ const where = {
   oneFileSystem: Schema.Boolean
 }
 
-const batch = {
-  ...where,
-  /** Path under the root; empty for the root itself. */
-  folder: FilePath.FilePath,
+const Folders = Schema.Array(Schema.Struct({
+  /** Path under the root of the folder that they are in; `null` where that is the one that the root is in. */
+  path: Schema.NullOr(FilePath.FilePath),
   names: Schema.Array(FilePath.FilePath)
-}
-
-const keyOf = (
-  { folder, root }: { readonly folder: FilePath.FilePath; readonly root: DeleteRoot.DeleteRoot }
-): string => FilePath.display(folder === "" ? root.path : FilePath.join(root.path, folder))
+}))
 
 /**
- * The task that removes names, as many of them as it can, then the folder they are in if that is empty, and those above
- * it. It never fails: what it can't remove is left.
+ * Folders that are to be removed, by those that they are in.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type Folders = typeof Folders.Type
+
+const batch = {
+  ...where,
+  folders: Folders,
+  /** How many names were in them. */
+  size: Schema.Natural,
+  /** Files under the root that are not removed. */
+  left: Schema.Array(FilePath.FilePath)
+}
+
+const keyOf = ({ folders: [first], root }: { readonly folders: Folders; readonly root: DeleteRoot.DeleteRoot }) =>
+  FilePath.display(
+    first?.path === null
+      ? root.path
+      : FilePath.join(root.path, FilePath.join(first?.path ?? FilePath.empty, first?.names[0] ?? FilePath.empty))
+  )
+
+/**
+ * The task that removes what is in folders and no folder itself, as much of it as it can, then each of them that is
+ * empty, and those above it. It never fails: what it can't remove is left. Where it is stopped it gives what it has not
+ * come to.
  *
  * @category constructors
  * @since 0.1.0
  */
 export const DeleteBatch = Task.make("@fanout/ops/DeleteBatch", {
   payload: batch,
-  success: Schema.TaggedStruct("Batch", {}),
+  success: Schema.TaggedStruct("Batch", { rest: Folders }),
   key: keyOf,
   pool: "io"
 })
 
 /**
- * The task that does the same for it, on a thread, and tells how many are gone.
+ * The task that does the same for it, on a thread.
  *
  * @category constructors
  * @since 0.1.0
  */
 export const DeleteNames = Task.make("@fanout/ops/DeleteNames", {
   payload: batch,
-  success: Schema.Struct({ files: Schema.Natural, folders: Schema.Natural }),
+  success: Schema.Struct({ rest: Folders }),
   key: keyOf,
-  cost: ({ names }) => names.length + 1,
+  cost: ({ folders, size }) => folders.reduce((cost, { names }) => cost + names.length, size),
   pool: "io"
 })
 

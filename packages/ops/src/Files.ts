@@ -527,15 +527,6 @@ export interface Folder {
    */
   readonly sweepEach: (names: ReadonlyArray<FilePath>, sweeper: Sweeper) => Effect.Effect<number>
 
-  /**
-   * Removes names like `unlink`, one after the other, for as long as it may go on. Gives for each of them the code of
-   * the error, or nothing where it is removed.
-   */
-  readonly unlinkEach: (
-    names: ReadonlyArray<FilePath>,
-    mayGoOn: () => boolean
-  ) => Effect.Effect<ReadonlyArray<string | undefined>>
-
   /** Removes a folder that is empty. Never removes anything else. */
   readonly removeFolder: (name: FilePath) => Effect.Effect<void, FilesError>
 }

@@ -46,6 +46,21 @@ export const QuickFiles: Context.Reference<QuickFiles> = Context.Reference<Quick
 })
 
 /**
+ * A file system for what is under these real paths, on the mounts that they are on, which makes as many of its calls at
+ * once as may be: `None` where none may.
+ *
+ * @category accessors
+ * @since 0.1.0
+ */
+export const quickest: (
+  paths: ReadonlyArray<FilePath>
+) => Effect.Effect<Option.Option<Files.Files["Service"]>> = Effect.fnUntraced(function*(paths) {
+  const { at, throughout } = yield* QuickFiles
+  const all = yield* throughout(paths)
+  return Option.isSome(all) ? all : yield* at(paths)
+})
+
+/**
  * Those who share work with the owner of a job.
  *
  * @category models

@@ -91,7 +91,7 @@ export const removeFolder: (
 ) => Effect.Effect<void, FilesError> = Effect.fnUntraced(function*(parent, name) {
   const folder = yield* parent.folder(name)
   const { folders, others } = FolderListing.names(yield* folder.list)
-  yield* folder.unlinkEach(others, () => true)
+  yield* Effect.forEach(others, (name) => folder.unlink(name), { discard: true })
   yield* Effect.forEach(folders, (name) => removeFolder(folder, name), { discard: true })
   yield* parent.removeFolder(name)
 }, Effect.scoped)

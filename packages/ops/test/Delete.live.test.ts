@@ -5,8 +5,10 @@ import * as Outcome from "@fanout/core/Outcome"
 import { layer } from "@fanout/core/testing"
 import * as Delete from "@fanout/ops/Delete"
 import * as DeleteBatchLive from "@fanout/ops/DeleteBatchLive"
+import * as DeleteNamesLive from "@fanout/ops/DeleteNamesLive"
 import * as DeleteOneLive from "@fanout/ops/DeleteOneLive"
 import * as FilePath from "@fanout/ops/FilePath"
+import * as Files from "@fanout/ops/Files"
 import * as SystemFiles from "@fanout/ops/SystemFiles"
 import * as Trash from "@fanout/ops/Trash"
 import * as Effect from "effect/Effect"
@@ -27,11 +29,17 @@ const noTrash = Layer.succeed(Trash.Trash, { trash: () => Effect.die(new Error("
 const ways = { layer: SystemFiles.layer, blocking: SystemFiles.layerBlocking, node: SystemFiles.layerNode }
 type Way = keyof typeof ways | "quick"
 
+/** All is done by the owner of the job, where that is quick. */
+const nobody = {
+  layer: Layer.provide(DeleteNamesLive.layer, Layer.effect(Files.Files, Effect.fail("there are none" as const))),
+  count: 1
+}
+
 const runtime = (way: Way) => {
   const files = way === "quick" ? SystemFiles.layer : ways[way]
   const program = Delete.job.toLayer(Delete.program).pipe(
     Layer.provide(DeleteOneLive.layer),
-    Layer.provide(DeleteBatchLive.layer),
+    Layer.provide(way === "quick" ? DeleteBatchLive.layerShared(nobody) : DeleteBatchLive.layer),
     Layer.provide([noTrash, ...way === "quick" ? [SystemFiles.layerQuick] : []] as const),
     Layer.provide(files)
   )

@@ -159,6 +159,8 @@ describe("Delete", { timeout: 60_000 }, () => {
         runs++
         const disk = fresh()
         grow(disk, tree)
+        const all = Object.values(disk.tree("/in"))
+        const folders = all.filter(({ kind }) => kind === "folder").length
         let left = -1
         let pause: Effect.Effect<void> = Effect.void
         const before: FaultyFiles.Before = () => Effect.suspend(() => left-- === 0 ? pause : Effect.void)
@@ -175,8 +177,10 @@ describe("Delete", { timeout: 60_000 }, () => {
             yield* manager.resume(id)
           }
           left = -1
-          const result = yield* rest(id)
-          assert.deepStrictEqual([result.state, result.rows], ["Completed", []])
+          assert.deepStrictEqual(yield* rest(id), { ...done, files: all.length - folders, folders: folders + 1 })
+          // None of it was left to be removed one by one.
+          const { fanOuts } = yield* manager.progress(id)
+          assert.isUndefined(fanOuts["leftovers"]?.tags["Removed"])
         }).pipe(Effect.provide(runtime(disk, before)))
 
         assert.deepStrictEqual(Object.keys(disk.tree("/")), kept)

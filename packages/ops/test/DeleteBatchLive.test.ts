@@ -1,11 +1,14 @@
 import { assert, describe, it } from "@effect/vitest"
+import * as Interrupter from "@fanout/core/Interrupter"
 import * as JobManager from "@fanout/core/JobManager"
+import * as Progress from "@fanout/core/Progress"
 import { layer } from "@fanout/core/testing"
 import * as ThreadSpawner from "@fanout/core/ThreadSpawner"
 import * as Delete from "@fanout/ops/Delete"
 import * as DeleteBatchLive from "@fanout/ops/DeleteBatchLive"
 import * as DeleteNamesLive from "@fanout/ops/DeleteNamesLive"
 import * as DeleteOneLive from "@fanout/ops/DeleteOneLive"
+import type { Folders } from "@fanout/ops/DeleteTask"
 import * as Files from "@fanout/ops/Files"
 import { QuickFiles } from "@fanout/ops/QuickFiles"
 import * as Trash from "@fanout/ops/Trash"
@@ -43,7 +46,7 @@ const share = Effect.fnUntraced(function*(
       ? Effect.succeed(Layer.provide(DeleteNamesLive.layer, Layer.succeed(Files.Files, files("others"))))
       : Effect.fail(new ThreadSpawner.ThreadsUnavailable({ why: "there are none" }))
   }))
-  const batches = DeleteBatchLive.layerShared({ layer: others, count: 2 }, { startsAfter: 64 })
+  const batches = DeleteBatchLive.layerShared({ layer: others, count: 2 }, { startsAfter: 4000 })
   const program = Delete.job.toLayer((payload) => Effect.provide(Delete.program(payload), batches)).pipe(
     Layer.provide(DeleteOneLive.layer),
     Layer.provide([
@@ -69,36 +72,153 @@ const share = Effect.fnUntraced(function*(
 })
 
 describe("DeleteNamesLive", () => {
-  const removeNames = (disk: MemoryFiles.Disk, change: Effect.Effect<void>) =>
+  const noted = { rest: [], removedFiles: 0, removedFolders: 0 }
+
+  /** Removes the folder `0`, and tells what is said to be gone. */
+  const removeFolder = (
+    disk: MemoryFiles.Disk,
+    change: Effect.Effect<void>,
+    { before = () => Effect.void, folders = [{ path: p(""), names: [p("0")] }] }: {
+      readonly before?: FaultyFiles.Before
+      readonly folders?: Folders
+    } = {}
+  ) =>
     Effect.gen(function*() {
       const { roots: [root] } = yield* plan()
       yield* change
-      return yield* DeleteNamesLive.remove({ root, oneFileSystem: true, folder: p("0"), names: [p("0"), p("1")] })
-    }).pipe(Effect.provideService(Files.Files, MemoryFiles.make(disk)))
+      const units: Record<string, number> = {}
+      const { rest } = yield* Effect.provideService(
+        DeleteNamesLive.remove({ root, oneFileSystem: true, folders, size: 2, left: [] }),
+        Progress.Reporter,
+        {
+          addUnsafe: (unit, amount) => void (units[unit] = (units[unit] ?? 0) + amount),
+          totalUnsafe: () => {}
+        }
+      )
+      return { ...noted, rest, ...units }
+    }).pipe(Effect.provideService(Files.Files, FaultyFiles.intercept(MemoryFiles.make(disk), before)))
 
-  it.effect("removes names, the folder that they were in, and those above it once they are empty", () =>
+  it.effect("removes a folder with the files in it, and those above it once they are empty", () =>
     Effect.gen(function*() {
       const disk = plant(40)
-      assert.deepStrictEqual(yield* removeNames(disk, Effect.void), { files: 2, folders: 1 })
+      assert.deepStrictEqual(yield* removeFolder(disk, Effect.void), { ...noted, removedFiles: 2, removedFolders: 1 })
       assert.isUndefined(disk.see("/in/0"))
       const last = plant(40)
       for (let i = 1; i < 20; i++) last.remove(`/in/${i}`)
-      assert.deepStrictEqual(yield* removeNames(last, Effect.void), { files: 2, folders: 2 })
+      assert.deepStrictEqual(yield* removeFolder(last, Effect.void), { ...noted, removedFiles: 2, removedFolders: 2 })
       assert.deepStrictEqual(Object.keys(last.tree("/")), [])
     }))
 
-  it.effect("takes what is gone for removed, with the folder that it was in", () =>
+  it.effect("takes a name that is gone by its turn for removed, and passes over a folder that is gone", () =>
     Effect.gen(function*() {
       const disk = plant(40)
-      assert.deepStrictEqual(yield* removeNames(disk, Effect.sync(() => disk.remove("/in/0/1"))), {
-        files: 2,
-        folders: 1
+      const before: FaultyFiles.Before = (call, path) =>
+        Effect.sync(() => {
+          if (call === "unlink" && path === "/in/0/0") disk.remove("/in/0/1")
+        })
+      assert.deepStrictEqual(yield* removeFolder(disk, Effect.void, { before }), {
+        ...noted,
+        removedFiles: 2,
+        removedFolders: 1
       })
       const without = plant(40)
-      assert.deepStrictEqual(yield* removeNames(without, Effect.sync(() => without.remove("/in/0"))), {
-        files: 2,
-        folders: 0
-      })
+      assert.deepStrictEqual(yield* removeFolder(without, Effect.sync(() => without.remove("/in/0"))), noted)
+      assert.lengthOf(Object.keys(without.tree("/in")), 19 * 3)
+    }))
+
+  it.effect("gives what it has not come to where it is stopped, and has told what is gone", () =>
+    Effect.gen(function*() {
+      const folders = [{ path: p(""), names: [p("0"), p("1"), p("2")] }, { path: null, names: [p("in")] }]
+      for (const stopAt of ["/in/1/0", "/in/1/1", "/in/2/0"]) {
+        const disk = plant(40)
+        const signal = Interrupter.makeUnsafe()
+        const before: FaultyFiles.Before = (call, path) =>
+          Effect.sync(() => {
+            if (call === "unlink" && path === stopAt) signal.requestUnsafe("Pause")
+          })
+        const { removedFiles, removedFolders, rest } = yield* Effect.provideService(
+          removeFolder(disk, Effect.void, { before, folders }),
+          Interrupter.Interrupter,
+          signal
+        )
+        const left = Object.values(disk.tree("/in"))
+        assert.strictEqual(removedFiles, 40 - left.filter(({ kind }) => kind === "file").length)
+        assert.strictEqual(removedFolders, 20 - left.filter(({ kind }) => kind === "folder").length)
+        const [first, ...others] = rest
+        assert.isTrue(first?.names.every((name) => disk.see(`/in/${name}`)?.kind === "folder"))
+        assert.deepStrictEqual(others, folders.slice(1))
+        const again = yield* removeFolder(disk, Effect.void, { folders: rest })
+        assert.deepStrictEqual([again.rest, removedFiles + again.removedFiles], [[], 6])
+        assert.deepStrictEqual(Object.keys(disk.tree("/in")).length, 17 * 3)
+      }
+    }))
+
+  it.effect("goes from folder to folder by those that are on both ways, wherever their paths lead by then", () =>
+    Effect.gen(function*() {
+      const disk = new MemoryFiles.Disk()
+      for (const folder of ["/in", "/in/a", "/in/a/b", "/in/a/b/c", "/in/a/d", "/in/e"]) disk.folder(folder)
+      for (const folder of ["a/b", "a/b/c", "a/d", "e"]) disk.file(`/in/${folder}/file`, "")
+      const opened: Array<string> = []
+      const before: FaultyFiles.Before = (call, path) =>
+        Effect.sync(() => {
+          if (call === "open") opened.push(path)
+          if (call !== "unlink" || path !== "/in/a/b/c/file") return
+          // What is at this path now is another one, and is left.
+          disk.rename("/in/a", "/moved")
+          disk.folder("/in/a")
+          disk.folder("/in/a/d")
+          disk.file("/in/a/d/file", "another one")
+        })
+      const folders = [
+        { path: p("a/b"), names: [p("c")] },
+        { path: p("a"), names: [p("b"), p("d")] },
+        { path: p(""), names: [p("e")] }
+      ]
+
+      const result = yield* removeFolder(disk, Effect.void, { before, folders })
+
+      assert.deepStrictEqual(result, { ...noted, removedFiles: 4, removedFolders: 4 })
+      assert.deepStrictEqual(Object.keys(disk.tree("/")), ["in", "in/a", "in/a/d", "in/a/d/file", "moved"])
+      // The plan has opened it, too.
+      assert.deepStrictEqual(opened.filter((path) => path === "/in" || path === "/in/a"), ["/in", "/in", "/in/a"])
+      assert.strictEqual(disk.openCount, 0)
+    }))
+
+  it.effect("finds the way out of folders deeper than it keeps open", () =>
+    Effect.gen(function*() {
+      const disk = new MemoryFiles.Disk()
+      for (const folder of ["/in", "/in/y", "/in/y/inner", "/in/z"]) disk.folder(folder)
+      let deep = ""
+      for (let depth = 0; depth < 50; depth++) {
+        deep += `${depth === 0 ? "" : "/"}d`
+        disk.folder(`/in/${deep}`)
+      }
+      for (const folder of [`${deep}/one`, `${deep}/two`, "y/inner/d"]) disk.folder(`/in/${folder}`)
+      disk.file("/in/z/file", "")
+      const folders = [
+        { path: p(deep), names: [p("one")] },
+        { path: p("y/inner"), names: [p("d")] },
+        { path: p(deep), names: [p("two")] },
+        { path: p(""), names: [p("z")] }
+      ]
+
+      const result = yield* removeFolder(disk, Effect.void, { folders })
+
+      assert.deepStrictEqual(result, { ...noted, removedFiles: 1, removedFolders: 57 })
+      assert.deepStrictEqual(Object.keys(disk.tree("/")), [])
+      assert.strictEqual(disk.openCount, 0)
+    }))
+
+  it.effect("leaves the files that it is told to leave", () =>
+    Effect.gen(function*() {
+      const disk = plant(40)
+      const { roots: [root] } = yield* Effect.provideService(plan(), Files.Files, MemoryFiles.make(disk))
+      const folders = [{ path: p(""), names: [p("0"), p("1")] }]
+      yield* DeleteNamesLive.remove({ root, oneFileSystem: true, folders, size: 4, left: [p("/in/0/1")] }).pipe(
+        Effect.provideService(Files.Files, MemoryFiles.make(disk))
+      )
+      assert.deepStrictEqual(Object.keys(disk.tree("/in/0")), ["1"])
+      assert.isUndefined(disk.see("/in/1"))
     }))
 
   it.effect("removes nothing where the folder is another one, a mount point, a link or a file by now", () =>
@@ -122,17 +242,21 @@ describe("DeleteNamesLive", () => {
         }
       ]
       for (const change of changes) {
-        const disk = plant(40)
-        let before: unknown
-        const removed = yield* removeNames(
-          disk,
-          Effect.sync(() => {
-            change(disk)
-            before = disk.tree("/")
-          })
-        )
-        assert.deepStrictEqual(removed, { files: 0, folders: 0 })
-        assert.deepStrictEqual(disk.tree("/"), before)
+        for (const folders of [undefined, [{ path: p("0"), names: [p("inner")] }]]) {
+          const disk = plant(40)
+          let before: unknown
+          const removed = yield* removeFolder(
+            disk,
+            Effect.sync(() => {
+              disk.folder("/in/0/inner")
+              change(disk)
+              before = disk.tree("/")
+            }),
+            folders === undefined ? {} : { folders }
+          )
+          assert.deepStrictEqual(removed, noted)
+          assert.deepStrictEqual(disk.tree("/"), before)
+        }
       }
     }))
 })

@@ -3,7 +3,7 @@ import type * as Files from "@fanout/ops/Files"
 import { type Call, FilesError } from "@fanout/ops/FilesError"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
-import { copyEach, readEach, sweepEach, unlinkEach } from "./MemoryFiles.ts"
+import { copyEach, readEach, sweepEach } from "./MemoryFiles.ts"
 
 /** Runs before a call; what it fails with is what the call fails with. */
 export type Before = (call: Call, path: FilePath.FilePath) => Effect.Effect<void, FilesError>
@@ -82,7 +82,6 @@ export const intercept = (files: Files.Files["Service"], before: Before): Files.
       sync: around("fsync", path, inner.sync),
       link: (existing, name, to) => around("link", at(existing), inner.link(existing, name, innerOf(to))),
       unlink,
-      unlinkEach: (names, mayGoOn) => unlinkEach(unlink, names, mayGoOn),
       sweepEach: (names, sweeper) => sweepEach({ folder: openFolder, removeFolder }, names, sweeper),
       removeFolder
     }

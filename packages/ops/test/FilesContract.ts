@@ -626,29 +626,6 @@ const changingTests = (test: Test) => {
 }
 
 const confinementTests = (test: Test) => {
-  test("removes names one after the other, until it must not, and tells of each", ({ folder }) =>
-    Effect.gen(function*() {
-      for (const name of ["a", "b", "c", "d"]) yield* write(folder, name, "")
-      yield* folder.makeFolder(n("folder"))
-      yield* folder.makeLink(n("b"), n("link"))
-      const all = () => true
-      let left = 2
-
-      assert.deepStrictEqual(yield* folder.unlinkEach([n("a"), n("nothing"), n("link"), n("")], all), [
-        undefined,
-        "ENOENT",
-        undefined,
-        "EINVAL"
-      ])
-      assert.deepStrictEqual(yield* folder.unlinkEach([n("b"), n("c"), n("d")], () => left-- > 0), [
-        undefined,
-        undefined
-      ])
-      assert.deepStrictEqual(yield* folder.unlinkEach([], all), [])
-      assert.isString((yield* folder.unlinkEach([n("folder")], all))[0])
-      assert.deepStrictEqual(yield* namesIn(folder), ["d", "folder"])
-    }))
-
   test("empties folders one after the other, and leaves what it is told to, and what is a folder", ({ folder }) =>
     Effect.gen(function*() {
       const names = ["empty", "\xff", "kept", "left", "nested", "other"]

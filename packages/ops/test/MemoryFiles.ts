@@ -618,21 +618,6 @@ const unnamedOf = (
   }
 }
 
-/** Removes names one by one. */
-export const unlinkEach = (
-  unlink: Files.Folder["unlink"],
-  names: ReadonlyArray<FilePath.FilePath>,
-  mayGoOn: () => boolean
-): Effect.Effect<ReadonlyArray<string | undefined>> =>
-  Effect.gen(function*() {
-    const codes: Array<string | undefined> = []
-    for (const name of names) {
-      if (!mayGoOn()) break
-      codes.push(yield* Effect.match(unlink(name), { onFailure: ({ code }) => code, onSuccess: () => undefined }))
-    }
-    return codes
-  })
-
 /** Does something with names, one after the other, until it is not gone through with one. Gives how many it was. */
 const oneByOne = <R>(
   names: ReadonlyArray<FilePath.FilePath>,
@@ -871,7 +856,6 @@ const folderOf = (disk: Disk, folder: Inode, path: FilePath.FilePath, handle: Ha
     unlink,
     readEach: (names, reader) => readEach(openNamed, names, reader),
     copyEach: (names, to, copier) => copyEach({ lstat, open: openNamed, readLink }, names, to, copier),
-    unlinkEach: (names, mayGoOn) => unlinkEach(unlink, names, mayGoOn),
     sweepEach: (names, sweeper) => sweepEach({ folder: openNamedFolder, removeFolder }, names, sweeper),
     removeFolder
   }

@@ -15,7 +15,6 @@ import { FilesError } from "../FilesError.ts"
 import * as FileTree from "../FileTree.ts"
 import { SkipReason } from "../SkipReason.ts"
 import { failed } from "./descent.ts"
-import { type Gathered, Gathering } from "./gathering.ts"
 
 /** What a walk over a deletion has to know. */
 export interface Scope {
@@ -29,11 +28,14 @@ export interface Scope {
 export const present = ({ roots }: Scope): ReadonlyArray<DeleteRoot.DeleteRoot> =>
   roots.filter(({ kind }) => kind !== "missing")
 
-export const walk = (scope: Scope, after: Option.Option<string> = Option.none()) =>
+export const walk = (
+  scope: Scope,
+  options: Pick<FileTree.WalkOptions, "after" | "onlyFolders"> = {}
+) =>
   FileTree.walk({
     sources: present(scope).map(({ path }) => path),
     oneFileSystem: scope.oneFileSystem,
-    after
+    ...options
   })
 
 export const pathOf = (root: DeleteRoot.DeleteRoot, path: FilePath.FilePath): FilePath.FilePath =>
@@ -47,77 +49,99 @@ type BatchElement = FanOut.Element<Task.Payload<typeof DeleteBatch>>
 
 const none: ReadonlyArray<never> = []
 
-/** Gathers names of one folder that follow one another. */
+// All of what an element stands for is in the checkpoint until it is done.
+const maxFolders = 64
+const maxTextLength = 2048
+/** A folder may have more: they are removed by one thread in any case, since the kernel lets one at a time do so. */
+const maxNames = 4096
+
+const textLength = (text: FilePath.FilePath): number => text.isWellFormed() ? text.length : 6 * text.length
+
+interface Names {
+  readonly path: FilePath.FilePath | null
+  readonly names: Array<FilePath.FilePath>
+}
+
+/** Gathers folders that follow one another in the walk. */
 class Batches {
   private readonly scope: Scope
   private readonly roots: ReadonlyArray<DeleteRoot.DeleteRoot>
-  private readonly left: ReadonlySet<FilePath.FilePath>
-  private readonly gathering = new Gathering()
-  /** Cursor of the folder that was opened last, while nothing in it was met. */
-  private opened: string | undefined
+  private readonly left: ReadonlyArray<FilePath.FilePath>
+  private folders: Array<Names> = []
+  private count = 0
+  private size = 0
+  private length = 0
+  private source = 0
+  private cursor = ""
+  /** Path of the folder that was opened last, while nothing in it was met. */
+  private opened: FilePath.FilePath | undefined
 
   constructor(scope: Scope) {
     this.scope = scope
     this.roots = present(scope)
-    this.left = leftOf(scope)
+    this.left = Array.from(leftOf(scope))
   }
 
   add(element: FileTree.Element): ReadonlyArray<BatchElement> {
-    const { cursor, path, source } = element
     const { opened } = this
     this.opened = undefined
     switch (element._tag) {
-      case "Leaf":
-        return this.addLeaf(element)
       case "Open": {
-        const rest = this.flush()
+        const { others = 0, path } = element
+        if (others > 0) return this.addFolder(element, others)
         this.opened = path
-        return rest
+        return none
       }
+      // One that has only folders in it is removed after the last of these.
       case "Close":
-        return opened === path ? [this.element(source, path, [], cursor)] : this.flush()
+        return opened === element.path ? this.addFolder(element, 0) : none
       // It may be empty all the same.
       case "Unreadable":
-        return element.error.isMissing || element.error.code === "EXDEV"
-          ? this.flush()
-          : [...this.flush(), this.element(source, path, [], cursor)]
+        return element.error.isMissing || element.error.code === "EXDEV" ? none : this.addFolder(element, 0)
+      // A root that is no folder is removed by the second walk, once: who has a path of its own is told of by itself.
+      case "Leaf":
+        return none
     }
   }
 
-  private addLeaf(element: FileTree.Element): ReadonlyArray<BatchElement> {
-    const { path, source } = element
+  private addFolder({ cursor, path, source }: FileTree.Element, size: number): ReadonlyArray<BatchElement> {
     const root = this.roots[source]
-    if (root === undefined || (this.left.size > 0 && this.left.has(pathOf(root, path)))) return none
-    // A root that is no folder is removed by the second walk, once: who has a path of its own is told of by itself.
-    if (path === "") return this.flush()
-    return this.elementsOf(this.gathering.add(element))
+    if (root === undefined) throw new Error(`A walk over ${this.roots.length} sources has met number ${source}`)
+    const folder = path === "" ? null : FilePath.parent(path)
+    const name = FilePath.name(path === "" ? root.path : path)
+    const length = textLength(name) + (folder === null ? 0 : textLength(folder))
+    const isFull = this.count === maxFolders || this.size + size > maxNames || this.length + length > maxTextLength
+    const before = isFull || source !== this.source ? this.flush() : none
+    const last = this.folders.at(-1)
+    this.source = source
+    this.cursor = cursor
+    this.count++
+    this.size += size
+    if (last?.path === folder) {
+      last.names.push(name)
+      this.length += textLength(name)
+    } else {
+      this.folders.push({ path: folder, names: [name] })
+      this.length += length
+    }
+    return before
   }
 
   flush(): ReadonlyArray<BatchElement> {
-    return this.elementsOf(this.gathering.take())
-  }
-
-  private elementsOf(gathered: Gathered | undefined): ReadonlyArray<BatchElement> {
-    if (gathered === undefined) return none
-    const { cursor, folders, source } = gathered
-    // Whatever opens or closes a folder ends what was gathered before: there is one.
-    return folders.map(({ names, path }) => this.element(source, path, names, cursor))
-  }
-
-  private element(
-    source: number,
-    folder: FilePath.FilePath,
-    names: ReadonlyArray<FilePath.FilePath>,
-    cursor: string
-  ): BatchElement {
+    const { cursor, folders, size, source } = this
     const root = this.roots[source]
-    if (root === undefined) throw new Error(`A walk over ${this.roots.length} sources has met number ${source}`)
+    if (root === undefined || folders.length === 0) return none
+    this.folders = []
+    this.count = 0
+    this.size = 0
+    this.length = 0
+    const left = this.left.filter((file) => FilePath.isWithin(file, root.path))
     const { oneFileSystem } = this.scope
-    return { _tag: "Item", cursor, payload: { root, oneFileSystem, folder, names } }
+    return [{ _tag: "Item", cursor, payload: { root, oneFileSystem, folders, size, left } }]
   }
 }
 
-/** All there is to delete, many names at once. What can't be reached is passed over. */
+/** All folders that there are to delete, many at once. What can't be reached is passed over. */
 export const batches = (
   scope: Scope,
   after: Option.Option<string>
@@ -125,7 +149,7 @@ export const batches = (
   Stream.suspend(() => {
     const batches = new Batches(scope)
     return Stream.mapAccum(
-      walk(scope, after),
+      walk(scope, { after, onlyFolders: true }),
       () => batches,
       (batches, element) => [batches, batches.add(element)],
       { onHalt: () => batches.flush() }
@@ -215,7 +239,7 @@ export const leftovers = (
   const place = Option.filter(after, (cursor) => !cursor.startsWith(missingMark))
   return Stream.concat(
     Stream.fromIterable(missing(scope, after)),
-    Stream.flatMap(walk(scope, place), (element) => Stream.fromIterable(pass(element) ?? elementOf(element)))
+    Stream.flatMap(walk(scope, { after: place }), (element) => Stream.fromIterable(pass(element) ?? elementOf(element)))
   )
 }
 

@@ -51,18 +51,19 @@ const isGone = (error: FilesError): boolean => error.code === "ENOENT"
 export class Descent {
   private readonly where: Where
   /** Names from the root on; the first one is the root's own. */
-  private names: ReadonlyArray<FilePath.FilePath>
+  private names: ReadonlyArray<FilePath.FilePath> = []
   /** The last folders on the way. The first of all is the one that the root is in. */
   private readonly open: Array<{ readonly folder: Files.Folder; readonly scope: Scope.Closeable }> = []
   /** How many folders on the way are not open any more. */
   private closed = 0
+  /** What the root is on, once that is known. */
+  private home: Files.Identity | undefined
 
-  constructor(where: Where, path: FilePath.FilePath) {
+  constructor(where: Where) {
     this.where = where
-    this.names = [FilePath.name(where.root.path), ...path === "" ? [] : path.split("/").map(FilePath.make)]
   }
 
-  /** How many of the names there are. */
+  /** How many of the names there are; -1 where not even the folder that the root is in is open. */
   private get reached(): number {
     return this.closed + this.open.length - 1
   }
@@ -70,6 +71,13 @@ export class Descent {
   /** The folder at the end; nothing where that is gone, or something above it. */
   get folder(): Files.Folder | undefined {
     return this.reached === this.names.length ? this.open.at(-1)?.folder : undefined
+  }
+
+  /** Whether a folder is the root, where that is looked for, or may be removed with it. */
+  mayEnter(identity: Files.Identity): boolean {
+    const { oneFileSystem, root } = this.where
+    if (this.reached === 0) return folderText(identity) === root.identity
+    return !oneFileSystem || this.home === undefined || Files.isOnSame(identity, this.home)
   }
 
   private push<E, R>(opening: Effect.Effect<Files.Folder, E, R | Scope.Scope>) {
@@ -88,20 +96,50 @@ export class Descent {
     }))
   }
 
+  /**
+   * Goes to a folder under the root, or to the one that the root is in, as far as there is a way: by the folders that
+   * it is in already, as far as they are on it.
+   */
+  goTo(path: FilePath.FilePath | null): Effect.Effect<void, FilesError | DeleteFailed, Files.Files> {
+    return Effect.gen({ self: this }, function*() {
+      const below = path === null || path === "" ? [] : path.split("/").map(FilePath.make)
+      const names = path === null ? [] : [FilePath.name(this.where.root.path), ...below]
+      let shared = 0
+      while (shared < this.reached && shared < names.length && names[shared] === this.names[shared]) shared++
+      if (shared < this.closed) yield* this.close
+      while (this.reached > shared) yield* this.up
+      this.names = names
+      yield* this.down
+    })
+  }
+
+  private get up(): Effect.Effect<void> {
+    return Effect.suspend(() => {
+      const last = this.open.pop()
+      return last === undefined ? Effect.void : Scope.close(last.scope, Exit.void)
+    })
+  }
+
   /** Goes as far down as there are folders of these names. */
-  get down(): Effect.Effect<void, FilesError | DeleteFailed, Files.Files> {
+  private get down(): Effect.Effect<void, FilesError | DeleteFailed, Files.Files> {
     return Effect.gen({ self: this }, function*() {
       const { oneFileSystem, root } = this.where
-      let folder = yield* this.push(Effect.map(Place.open(root.path), (place) => place.folder))
-      let home: Files.Identity | undefined
-      for (const name of this.names) {
-        folder = yield* this.push(folder.folder(name))
-        if (home !== undefined && !oneFileSystem) continue
-        const identity = yield* folder.identity
-        if (home === undefined) {
-          if (folderText(identity) !== root.identity) return yield* replaced(root)
-          home = identity
-        } else if (!Files.isOnSame(identity, home)) return yield* mounted(folder.path)
+      if (this.reached < 0) yield* this.push(Effect.map(Place.open(root.path), (place) => place.folder))
+      while (this.reached < this.names.length) {
+        const at = this.reached
+        const name = this.names[at]
+        const parent = this.open.at(-1)?.folder
+        if (name === undefined || parent === undefined) break
+        if (at > 0 && !oneFileSystem) {
+          yield* this.push(parent.folder(name))
+          continue
+        }
+        yield* this.push(Effect.tap(parent.folder(name), (folder) =>
+          Effect.flatMap(folder.identity, (identity) => {
+            if (!this.mayEnter(identity)) return Effect.fail(at === 0 ? replaced(root) : mounted(folder.path))
+            if (at === 0) this.home = identity
+            return Effect.void
+          })))
       }
     }).pipe(Effect.catchIf((error) => error._tag === "FilesError" && isGone(error), () => Effect.void))
   }
@@ -137,7 +175,6 @@ export class Descent {
     return Effect.andThen(
       this.close,
       Effect.suspend(() => {
-        this.closed = 0
         this.names = this.names.slice(0, at + 1)
         return this.down
       })
@@ -145,11 +182,22 @@ export class Descent {
   }
 
   get close(): Effect.Effect<void> {
-    return Effect.suspend(() =>
-      Effect.forEach(this.open.splice(0), ({ scope }) => Scope.close(scope, Exit.void), { discard: true })
-    )
+    return Effect.suspend(() => {
+      this.closed = 0
+      return Effect.forEach(this.open.splice(0), ({ scope }) => Scope.close(scope, Exit.void), { discard: true })
+    })
   }
 }
+
+/** Goes down from a root, and back again. */
+export const descending = <A, E, R>(
+  where: Where,
+  use: (descent: Descent) => Effect.Effect<A, E, R>
+): Effect.Effect<A, E, R> =>
+  Effect.suspend(() => {
+    const descent = new Descent(where)
+    return Effect.ensuring(use(descent), descent.close)
+  })
 
 /** Goes down to a folder under the root, and does something there. */
 export const within = <A, E, R>(
@@ -157,10 +205,7 @@ export const within = <A, E, R>(
   path: FilePath.FilePath,
   use: (descent: Descent) => Effect.Effect<A, E, R>
 ): Effect.Effect<A, E | FilesError | DeleteFailed, R | Files.Files> =>
-  Effect.suspend(() => {
-    const descent = new Descent(where, path)
-    return Effect.ensuring(Effect.andThen(descent.down, Effect.suspend(() => use(descent))), descent.close)
-  })
+  descending(where, (descent) => Effect.andThen(descent.goTo(path), Effect.suspend(() => use(descent))))
 
 /** Removes a root that is no folder. */
 export const removeAlone = Effect.fnUntraced(

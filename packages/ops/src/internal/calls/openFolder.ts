@@ -255,27 +255,6 @@ export class Folder extends Open implements Files.Folder {
     return this.named<void>("unlink", name, (calls, folder, done) => calls.unlink(folder, name, done))
   }
 
-  unlinkEach(
-    names: ReadonlyArray<FilePath.FilePath>,
-    mayGoOn: () => boolean
-  ): Effect.Effect<ReadonlyArray<string | undefined>> {
-    return Effect.uninterruptible(Effect.callback((resume) => {
-      const codes: Array<string | undefined> = []
-      const next = (): void => {
-        const name = names[codes.length]
-        if (name === undefined || !mayGoOn()) return resume(Effect.succeed(codes))
-        const done = (code: string | undefined): void => {
-          codes.push(code)
-          next()
-        }
-        if (!this.isOpen) done("EBADF")
-        else if (isName(name)) this.calls.unlink(this.descriptor, name, done)
-        else done("EINVAL")
-      }
-      next()
-    }))
-  }
-
   sweepEach(names: ReadonlyArray<FilePath.FilePath>, sweeper: Files.Sweeper): Effect.Effect<number> {
     return Effect.uninterruptible(Effect.callback((resume) =>
       sweepEach({
