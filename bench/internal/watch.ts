@@ -16,6 +16,8 @@ const sampleOf = (pid: number | undefined): Sample | undefined => {
   try {
     const status = fs.readFileSync(`/proc/${pid}/status`, "latin1")
     const mib = (line: RegExp) => Number(line.exec(status)?.[1] ?? 0) / 1024
+    // What has ended and was not waited for yet has none.
+    if (!status.includes("VmHWM")) return undefined
     return { resident: mib(/^VmRSS:\s+(\d+)/m), peak: mib(/^VmHWM:\s+(\d+)/m) }
   } catch {
     // It has just ended.
