@@ -16,12 +16,13 @@ const isDots = (from: Buffer, at: number): boolean =>
 export const addEntries = (
   from: Buffer,
   length: number,
-  add: (name: string, kind: EntryKind) => void,
+  add: (name: string, kind: EntryKind, inode: number) => void,
   skips: ((kind: EntryKind) => boolean) | undefined
 ): void => {
   for (let at = 0; at < length; at += from.readUInt16LE(at + 16)) {
     const kind = kindOfType[from[at + 18] ?? 0] ?? "special"
     if (isDots(from, at + 19) || skips?.(kind) === true) continue
-    add(from.toString("latin1", at + 19, from.indexOf(0, at + 19)), kind)
+    const inode = from.readUInt32LE(at) + (from.readUInt32LE(at + 4) & 0xf) * 2 ** 32
+    add(from.toString("latin1", at + 19, from.indexOf(0, at + 19)), kind, inode)
   }
 }

@@ -52,12 +52,12 @@ export interface SystemCalls {
   /** Names the file system that a file is on, also once it was mounted anew. Empty where nothing is known to. */
   readonly fileSystem: (descriptor: number, done: Done<string>) => void
   /**
-   * Gives the next entries, names with one character for each byte; and whether there may be more. Of what is skipped
-   * no name is made.
+   * Gives the next entries, names with one character for each byte, and inodes to the last 36 bits where they are told;
+   * and whether there may be more. Of what is skipped no name is made.
    */
   readonly list: (
     descriptor: number,
-    add: (name: string, kind: EntryKind) => void,
+    add: (name: string, kind: EntryKind, inode?: number) => void,
     done: Done<boolean>,
     skips?: (kind: EntryKind) => boolean
   ) => void
