@@ -16,7 +16,7 @@ import { DeleteBatch, DeleteNames } from "./DeleteTask.ts"
 import * as FilePath from "./FilePath.ts"
 import * as Files from "./Files.ts"
 import { share } from "./internal/sharing.ts"
-import { type Others, quickest } from "./QuickFiles.ts"
+import { type Others, quickest, QuickFiles } from "./QuickFiles.ts"
 
 class Tasks extends RpcGroup.make(DeleteBatch) {}
 
@@ -68,15 +68,17 @@ export const layerShared = <E>(
     const files = yield* Files.Files
     const find = quickFiles()
     const shared = yield* share(DeleteNames, others, startsAfter)
-    const removeBy = (payload: Payload, by: Files.Files["Service"]): Removed =>
-      Effect.provideService(DeleteNamesLive.remove(payload), Files.Files, by)
+    const { isSlow } = yield* QuickFiles
+    const removeBy = (payload: Payload, by: Files.Files["Service"], isWanted?: () => boolean): Removed =>
+      Effect.provideService(DeleteNamesLive.remove(payload, isWanted), Files.Files, by)
     const remove = Effect.fnUntraced(function*(payload: Payload) {
       const quick = yield* find(payload.root, payload.oneFileSystem)
       return yield* shared({
         key: payload,
         payload,
         weight: payload.size,
-        quick: Option.isNone(quick) ? undefined : removeBy(payload, quick.value),
+        // A thread that waits for each call takes less time than to hand each on.
+        quick: Option.isNone(quick) || isSlow() ? undefined : removeBy(payload, quick.value, () => !isSlow()),
         slow: removeBy(payload, files)
       }).pipe(
         // It has nothing that it could skip.

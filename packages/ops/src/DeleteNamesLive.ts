@@ -84,11 +84,11 @@ const sweep = (
     })
   )
 
-const sweepAll = (payload: Payload) =>
+const sweepAll = (payload: Payload, isWanted: () => boolean) =>
   Effect.fnUntraced(function*(descent: Descent) {
     const stop = yield* Interrupter.Interrupter
     const reporter = yield* Progress.Reporter
-    const sweeping = new Sweeping(descent, payload, reporter, () => stop.reason === undefined)
+    const sweeping = new Sweeping(descent, payload, reporter, () => stop.reason === undefined && isWanted())
     const { folders } = payload
     for (const [index, { names, path }] of folders.entries()) {
       const count = yield* sweep(descent, sweeping, { names, path })
@@ -98,15 +98,16 @@ const sweepAll = (payload: Payload) =>
   })
 
 /**
- * Removes folders with the files in them, here.
+ * Removes folders with the files in them, here, for as long as that is wanted.
  *
  * @category running
  * @since 0.1.0
  */
 export const remove = (
-  payload: Payload
+  payload: Payload,
+  isWanted: () => boolean = () => true
 ): Effect.Effect<Task.Success<typeof DeleteNames>, Interrupter.Interrupted, Files.Files> =>
-  Effect.andThen(Interrupter.check, descending(payload, sweepAll(payload)))
+  Effect.andThen(Interrupter.check, descending(payload, sweepAll(payload, isWanted)))
 
 /**
  * Layer that supplies the handler.

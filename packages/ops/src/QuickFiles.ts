@@ -33,6 +33,9 @@ export interface QuickFiles {
    * or a file system that is not local is mounted above. It opens folders at once, too.
    */
   readonly throughout: (paths: ReadonlyArray<FilePath>) => Effect.Effect<Option.Option<Files.Files["Service"]>>
+
+  /** Whether such file systems hand on all calls for now, since more than one was slow: then threads are quicker. */
+  readonly isSlow: () => boolean
 }
 
 /**
@@ -42,7 +45,7 @@ export interface QuickFiles {
  * @since 0.1.0
  */
 export const QuickFiles: Context.Reference<QuickFiles> = Context.Reference<QuickFiles>("@fanout/ops/QuickFiles", {
-  defaultValue: () => ({ at: () => Effect.succeedNone, throughout: () => Effect.succeedNone })
+  defaultValue: () => ({ at: () => Effect.succeedNone, throughout: () => Effect.succeedNone, isSlow: () => false })
 })
 
 /**

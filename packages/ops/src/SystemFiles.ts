@@ -168,7 +168,8 @@ export const layerQuick: Layer.Layer<never> = Layer.effect(
         : Effect.succeedNone
     return {
       at: (paths) => where(Effect.map(Effect.forEach(paths, isLocalAt), (local) => local.every((is) => is)), here),
-      throughout: (paths) => where(isLocalThroughout(paths), throughout)
+      throughout: (paths) => where(isLocalThroughout(paths), throughout),
+      isSlow: calls.isSlow
     }
   })
 )

@@ -32,7 +32,11 @@ const plant = (files: number): MemoryFiles.Disk => {
 /** Deletes, and tells who has removed how many names, and whether others were started. */
 const share = Effect.fnUntraced(function*(
   disk: MemoryFiles.Disk,
-  { hasOthers = true, isQuick }: { readonly isQuick: boolean; readonly hasOthers?: boolean }
+  { hasOthers = true, isQuick, slowAfter = Number.POSITIVE_INFINITY }: {
+    readonly isQuick: boolean
+    readonly hasOthers?: boolean
+    readonly slowAfter?: number
+  }
 ) {
   const counts = { quick: 0, plain: 0, others: 0, started: 0 }
   const files = (who: "quick" | "plain" | "others") =>
@@ -53,7 +57,8 @@ const share = Effect.fnUntraced(function*(
       Layer.succeed(Trash.Trash, { trash: () => Effect.void }),
       Layer.succeed(QuickFiles, {
         at: () => Effect.succeed(isQuick ? Option.some(files("quick")) : Option.none()),
-        throughout: () => Effect.succeedNone
+        throughout: () => Effect.succeedNone,
+        isSlow: () => counts.quick >= slowAfter
       })
     ]),
     Layer.provide(Layer.succeed(Files.Files, files("plain")))
@@ -273,6 +278,12 @@ describe("DeleteBatchLive", () => {
       const { files, folders, others, quick, started } = yield* share(plant(20_000), { isQuick: true })
       assert.deepStrictEqual([files, folders, quick + others, started], [20_000, 21, 20_000, 1])
       assert.isAbove(others, 10_000)
+    }))
+
+  it.effect("leaves the rest to others once it is slow, in the midst of a folder", () =>
+    Effect.gen(function*() {
+      const { files, folders, others, quick, started } = yield* share(plant(1000), { isQuick: true, slowAfter: 130 })
+      assert.deepStrictEqual([files, folders, quick, others, started], [1000, 21, 130, 870, 1])
     }))
 
   it.effect("leaves it all to others where it is not quick", () =>

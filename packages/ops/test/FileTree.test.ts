@@ -530,6 +530,7 @@ describe("FileTree", { timeout: 60_000 }, () => {
           Effect.provideService(Files.Files, plain),
           Effect.provideService(QuickFiles.QuickFiles, {
             at: () => Effect.die(new Error("a walk goes everywhere")),
+            isSlow: () => false,
             throughout: (paths) =>
               Effect.sync(() => {
                 asked.push(...paths)

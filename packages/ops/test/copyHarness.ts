@@ -83,7 +83,7 @@ const filesOf = (disk: MemoryFiles.Disk, { before = () => Effect.void, together 
   const quick = Effect.succeed(together ? Option.some(files) : Option.none())
   return Layer.merge(
     Layer.succeed(Files.Files, files),
-    Layer.succeed(QuickFiles, { at: () => quick, throughout: () => quick })
+    Layer.succeed(QuickFiles, { at: () => quick, throughout: () => quick, isSlow: () => false })
   )
 }
 

@@ -24,6 +24,7 @@ const make = () => {
       millis = taking
       calls.here.unlink(0, name, () => {})
     },
+    isSlow: calls.isSlow,
     made: () => made.splice(0),
     pass: (time: number): void => {
       now += time
@@ -45,9 +46,10 @@ describe("quickCalls", () => {
   })
 
   it("hands calls on for a while once one was slow", async () => {
-    const { made, pass, unlink } = make()
+    const { isSlow, made, pass, unlink } = make()
     unlink(21)
     unlink(0)
+    assert.isFalse(isSlow())
     await nextTurn()
     unlink(0)
     assert.deepStrictEqual(made(), ["at once", "later", "later"])
@@ -58,7 +60,9 @@ describe("quickCalls", () => {
     // The second time it takes twice as long.
     pass(399)
     unlink(0)
+    assert.isTrue(isSlow())
     pass(1)
+    assert.isFalse(isSlow())
     unlink(0)
     assert.deepStrictEqual(made(), ["later", "at once"])
   })

@@ -38,6 +38,9 @@ class Judge {
     for (const goOn of waiting) goOn()
   }
 
+  /** Whether calls are handed on for longer than after a single slow one. */
+  readonly isSlow = (): boolean => this.pauseMillis > 2 * pauseMillis.first && this.now() < this.notBefore
+
   /** Makes a call one way or the other, and sees how long it takes: so many milliseconds are slow. */
   make<A>(
     atOnce: (done: Done<A>) => void,
@@ -80,6 +83,8 @@ export interface QuickCalls {
   readonly here: SystemCalls
   /** For where there is no other file system to be met: all is done at once but for large pieces of content. */
   readonly throughout: SystemCalls
+  /** Whether calls are handed on for now, since more than one was slow. */
+  readonly isSlow: () => boolean
 }
 
 /** What is many calls: where calls are slow these are made one by one. */
@@ -125,6 +130,7 @@ export const make = ({ atOnce, later }: Ways, now: () => number): QuickCalls => 
     removeFolder: (folder, name, done) => either<void>((calls, done) => calls.removeFolder(folder, name, done), done)
   }
   return {
+    isSlow: judge.isSlow,
     here,
     throughout: {
       ...here,
