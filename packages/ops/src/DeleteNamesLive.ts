@@ -63,18 +63,27 @@ class Sweeping implements Files.Sweeper {
   }
 }
 
+/** Paths of folders under the root. */
+const pathsOf = (folders: Folders): ReadonlySet<string | null> =>
+  new Set(
+    folders.flatMap(({ names, path }) =>
+      path === null ? FilePath.empty : names.map((name) => FilePath.join(path, name))
+    )
+  )
+
 /** Sweeps folders of one folder, and gives how many it has dealt with. */
 const sweep = (
   descent: Descent,
   sweeping: Sweeping,
-  { names, path }: Folders[number]
+  { names, path }: Folders[number],
+  isLast: boolean
 ): Effect.Effect<number, never, Files.Files> =>
   Effect.gen(function*() {
     yield* descent.goTo(path)
     const { folder } = descent
     const count = folder === undefined ? names.length : yield* folder.sweepEach(names, sweeping)
     sweeping.tell()
-    if (count === names.length) yield* Progress.add(units.folders, (yield* descent.climb).removed)
+    if (isLast && count === names.length) yield* Progress.add(units.folders, (yield* descent.climb).removed)
     return count
   }).pipe(
     // What is left is met again, one by one, and then it is said why.
@@ -90,8 +99,9 @@ const sweepAll = (payload: Payload, isWanted: () => boolean) =>
     const reporter = yield* Progress.Reporter
     const sweeping = new Sweeping(descent, payload, reporter, () => stop.reason === undefined && isWanted())
     const { folders } = payload
+    const own = pathsOf(folders)
     for (const [index, { names, path }] of folders.entries()) {
-      const count = yield* sweep(descent, sweeping, { names, path })
+      const count = yield* sweep(descent, sweeping, { names, path }, !own.has(path))
       if (count < names.length) return { rest: [{ path, names: names.slice(count) }, ...folders.slice(index + 1)] }
     }
     return { rest: [] }

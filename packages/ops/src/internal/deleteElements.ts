@@ -62,7 +62,16 @@ interface Names {
   readonly names: Array<FilePath.FilePath>
 }
 
-/** Gathers folders that follow one another in the walk. */
+/** What is known of a folder that the walk is in. */
+interface Opened {
+  readonly others: number
+  hasFolders: boolean
+}
+
+/** A walk that goes on in the middle of a folder tells only its end. */
+const unknown: Opened = { others: 0, hasFolders: false }
+
+/** Gathers folders in the order in which they can be removed: each after those in it. */
 class Batches {
   private readonly scope: Scope
   private readonly roots: ReadonlyArray<DeleteRoot.DeleteRoot>
@@ -73,8 +82,8 @@ class Batches {
   private length = 0
   private source = 0
   private cursor = ""
-  /** Path of the folder that was opened last, while nothing in it was met. */
-  private opened: FilePath.FilePath | undefined
+  /** Folders that the walk is in, as far as it has opened them. */
+  private readonly opened: Array<Opened> = []
 
   constructor(scope: Scope) {
     this.scope = scope
@@ -83,21 +92,22 @@ class Batches {
   }
 
   add(element: FileTree.Element): ReadonlyArray<BatchElement> {
-    const { opened } = this
-    this.opened = undefined
+    const around = this.opened.at(-1)
     switch (element._tag) {
-      case "Open": {
-        const { others = 0, path } = element
-        if (others > 0) return this.addFolder(element, others)
-        this.opened = path
+      case "Open":
+        if (around !== undefined) around.hasFolders = true
+        this.opened.push({ others: element.others ?? 0, hasFolders: false })
         return none
+      // Then all in it has been gathered before. One that has only folders in it is removed after the last of these.
+      case "Close": {
+        const { hasFolders, others } = this.opened.pop() ?? unknown
+        return others > 0 || !hasFolders ? this.addFolder(element, others) : none
       }
-      // One that has only folders in it is removed after the last of these.
-      case "Close":
-        return opened === element.path ? this.addFolder(element, 0) : none
       // It may be empty all the same.
       case "Unreadable":
-        return element.error.isMissing || element.error.code === "EXDEV" ? none : this.addFolder(element, 0)
+        if (element.error.isMissing || element.error.code === "EXDEV") return none
+        if (around !== undefined) around.hasFolders = true
+        return this.addFolder(element, 0)
       // A root that is no folder is removed by the second walk, once: who has a path of its own is told of by itself.
       case "Leaf":
         return none
