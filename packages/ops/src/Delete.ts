@@ -130,6 +130,9 @@ const scopeOf = ({ leaveOut, request: { oneFileSystem }, roots }: Payload): Scop
 /** Batches that are on their way to threads at the same time. */
 const concurrency = 32
 
+/** What was removed in between is not counted after a crash. */
+const flushInterval = "50 millis"
+
 /** What a batch has not come to takes its place. */
 const parts: FanOut.Parts<Task.Payload<typeof DeleteBatch>, Task.Success<typeof DeleteBatch>> = (
   { cursor, payload },
@@ -202,7 +205,7 @@ export const program = Effect.fnUntraced(function*(payload: Payload) {
   }
   const files = yield* filesOf(scope)
   const entries = (after: Option.Option<string>) => Stream.provideService(batches(scope, after), Files.Files, files)
-  const tallies = [yield* fanOut("entries", DeleteBatch, entries, { concurrency, parts })]
+  const tallies = [yield* fanOut("entries", DeleteBatch, entries, { concurrency, flushInterval, parts })]
   // Where something is left that has neither failed nor was left on purpose, others have put it there meanwhile.
   for (let round = 1; round <= attempt + 1; round++) {
     const name = round === 1 ? "leftovers" : `leftovers ${round}`

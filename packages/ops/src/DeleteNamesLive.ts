@@ -6,6 +6,7 @@
 import * as Interrupter from "@fanout/core/Interrupter"
 import * as Progress from "@fanout/core/Progress"
 import type * as Task from "@fanout/core/Task"
+import * as TaskCheckpoint from "@fanout/core/TaskCheckpoint"
 import * as Effect from "effect/Effect"
 import type * as Layer from "effect/Layer"
 import { DeleteNames, type Folders, ThreadTasks, units } from "./DeleteTask.ts"
@@ -18,25 +19,34 @@ type Payload = Task.Payload<typeof DeleteNames>
 /** As many names are removed before that is told. */
 const toldEvery = 1024
 
+/** What was told counts from there on, whatever becomes of the task: the next one to try finds only what is left. */
+const checkpoint = "told"
+
 /** Removes what it may in one folder after the other, and tells how much is gone. */
 class Sweeping implements Files.Sweeper {
   private readonly descent: Descent
   private readonly reporter: Progress.Reporter
+  private readonly cell: TaskCheckpoint.Cell
   private readonly left: ReadonlySet<string>
   /** Path of the folder that it is in, from the root of all files. */
   private folder = FilePath.empty
   private files = 0
+  private folders = 0
   readonly mayGoOn: () => boolean
 
   constructor(
     descent: Descent,
     { left }: Payload,
-    reporter: Progress.Reporter,
-    mayGoOn: () => boolean
+    { cell, mayGoOn, reporter }: {
+      readonly reporter: Progress.Reporter
+      readonly cell: TaskCheckpoint.Cell
+      readonly mayGoOn: () => boolean
+    }
   ) {
     this.descent = descent
     this.left = new Set(left)
     this.reporter = reporter
+    this.cell = cell
     this.mayGoOn = mayGoOn
   }
 
@@ -54,12 +64,20 @@ class Sweeping implements Files.Sweeper {
   }
 
   removedFolder(): void {
-    this.reporter.addUnsafe(units.folders, 1)
+    this.removedFolders(1)
+  }
+
+  removedFolders(count: number): void {
+    this.folders += count
   }
 
   tell(): void {
+    if (this.files + this.folders === 0) return
     if (this.files > 0) this.reporter.addUnsafe(units.files, this.files)
+    if (this.folders > 0) this.reporter.addUnsafe(units.folders, this.folders)
+    this.cell.saveUnsafe(checkpoint)
     this.files = 0
+    this.folders = 0
   }
 }
 
@@ -83,7 +101,7 @@ const sweep = (
     const { folder } = descent
     const count = folder === undefined ? names.length : yield* folder.sweepEach(names, sweeping)
     sweeping.tell()
-    if (isLast && count === names.length) yield* Progress.add(units.folders, (yield* descent.climb).removed)
+    if (isLast && count === names.length) sweeping.removedFolders((yield* descent.climb).removed)
     return count
   }).pipe(
     // What is left is met again, one by one, and then it is said why.
@@ -96,14 +114,18 @@ const sweep = (
 const sweepAll = (payload: Payload, isWanted: () => boolean) =>
   Effect.fnUntraced(function*(descent: Descent) {
     const stop = yield* Interrupter.Interrupter
-    const reporter = yield* Progress.Reporter
-    const sweeping = new Sweeping(descent, payload, reporter, () => stop.reason === undefined && isWanted())
+    const sweeping = new Sweeping(descent, payload, {
+      reporter: yield* Progress.Reporter,
+      cell: yield* TaskCheckpoint.Cell,
+      mayGoOn: () => stop.reason === undefined && isWanted()
+    })
     const { folders } = payload
     const own = pathsOf(folders)
     for (const [index, { names, path }] of folders.entries()) {
       const count = yield* sweep(descent, sweeping, { names, path }, !own.has(path))
       if (count < names.length) return { rest: [{ path, names: names.slice(count) }, ...folders.slice(index + 1)] }
     }
+    sweeping.tell()
     return { rest: [] }
   })
 

@@ -2,6 +2,7 @@ import { assert, describe, it } from "@effect/vitest"
 import * as Interrupter from "@fanout/core/Interrupter"
 import * as JobManager from "@fanout/core/JobManager"
 import * as Progress from "@fanout/core/Progress"
+import * as TaskCheckpoint from "@fanout/core/TaskCheckpoint"
 import { layer } from "@fanout/core/testing"
 import * as ThreadSpawner from "@fanout/core/ThreadSpawner"
 import * as Delete from "@fanout/ops/Delete"
@@ -212,6 +213,23 @@ describe("DeleteNamesLive", () => {
       assert.deepStrictEqual(result, { ...noted, removedFiles: 1, removedFolders: 57 })
       assert.deepStrictEqual(Object.keys(disk.tree("/")), [])
       assert.strictEqual(disk.openCount, 0)
+    }))
+
+  it.effect("keeps what it has told from time to time, in the midst of a folder, too", () =>
+    Effect.gen(function*() {
+      const disk = new MemoryFiles.Disk()
+      for (const folder of ["/in", "/in/0"]) disk.folder(folder)
+      for (let i = 0; i < 2500; i++) disk.file(`/in/0/${i}`, "")
+      const kept: Array<number> = []
+      const cell: TaskCheckpoint.Cell = {
+        checkpoint: undefined,
+        saveUnsafe: () => void kept.push(Object.keys(disk.tree("/")).length),
+        recorded: Effect.void
+      }
+      const result = yield* Effect.provideService(removeFolder(disk, Effect.void), TaskCheckpoint.Cell, cell)
+      assert.deepStrictEqual(result, { ...noted, removedFiles: 2500, removedFolders: 2 })
+      // With the last two the folder is gone, and then the root.
+      assert.deepStrictEqual(kept, [2502 - 1024, 2502 - 2048, 1, 0])
     }))
 
   it.effect("leaves the files that it is told to leave", () =>
