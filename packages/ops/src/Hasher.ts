@@ -6,7 +6,7 @@
  *
  * @since 0.1.0
  */
-import * as crypto from "node:crypto"
+import type * as Crypto from "node:crypto"
 import { createRequire } from "node:module"
 import type { HashAlgorithm } from "./HashAlgorithm.ts"
 
@@ -52,7 +52,9 @@ const makeBlake3 = (): Hasher => {
 }
 
 const makeNode = (algorithm: Exclude<HashAlgorithm, "blake3">): Hasher => {
-  const create = () => crypto.createHash(algorithm === "blake2b" ? "blake2b512" : algorithm)
+  // It takes a while to load, and the default algorithm has no use for it.
+  const { createHash }: typeof Crypto = require("node:crypto")
+  const create = () => createHash(algorithm === "blake2b" ? "blake2b512" : algorithm)
   let hash = create()
   return {
     update: (bytes) => {

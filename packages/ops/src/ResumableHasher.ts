@@ -8,7 +8,7 @@
  */
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
-import * as HashWasm from "hash-wasm"
+import type * as HashWasm from "hash-wasm"
 import * as HashAlgorithms from "./HashAlgorithm.ts"
 import type { HashAlgorithm } from "./HashAlgorithm.ts"
 import type { Hasher } from "./Hasher.ts"
@@ -41,19 +41,22 @@ export interface ResumableHasher extends Hasher {
   readonly restore: (state: Uint8Array) => boolean
 }
 
-const makers: Readonly<Record<HashAlgorithm, () => Promise<HashWasm.IHasher>>> = {
-  blake3: () => HashWasm.createBLAKE3(),
-  sha256: () => HashWasm.createSHA256(),
-  sha512: () => HashWasm.createSHA512(),
-  sha384: () => HashWasm.createSHA384(),
-  sha224: () => HashWasm.createSHA224(),
-  sha1: () => HashWasm.createSHA1(),
-  md5: () => HashWasm.createMD5(),
-  blake2b: () => HashWasm.createBLAKE2b(512),
-  "sha3-224": () => HashWasm.createSHA3(224),
-  "sha3-256": () => HashWasm.createSHA3(256),
-  "sha3-384": () => HashWasm.createSHA3(384),
-  "sha3-512": () => HashWasm.createSHA3(512)
+// Codes of all algorithms, which take time to load, for what few files need.
+const load = (): Promise<typeof HashWasm> => import("hash-wasm")
+
+const makers: Readonly<Record<HashAlgorithm, (wasm: typeof HashWasm) => Promise<HashWasm.IHasher>>> = {
+  blake3: (wasm) => wasm.createBLAKE3(),
+  sha256: (wasm) => wasm.createSHA256(),
+  sha512: (wasm) => wasm.createSHA512(),
+  sha384: (wasm) => wasm.createSHA384(),
+  sha224: (wasm) => wasm.createSHA224(),
+  sha1: (wasm) => wasm.createSHA1(),
+  md5: (wasm) => wasm.createMD5(),
+  blake2b: (wasm) => wasm.createBLAKE2b(512),
+  "sha3-224": (wasm) => wasm.createSHA3(224),
+  "sha3-256": (wasm) => wasm.createSHA3(256),
+  "sha3-384": (wasm) => wasm.createSHA3(384),
+  "sha3-512": (wasm) => wasm.createSHA3(512)
 }
 
 /**
@@ -65,7 +68,7 @@ const makers: Readonly<Record<HashAlgorithm, () => Promise<HashWasm.IHasher>>> =
  */
 export const make = (algorithm: HashAlgorithm): Effect.Effect<ResumableHasher> =>
   // What could fail is the compiler of WebAssembly, on a code that it is known to take.
-  Effect.map(Effect.promise(makers[algorithm]), (hasher) => {
+  Effect.map(Effect.promise(() => load().then(makers[algorithm])), (hasher) => {
     // The states of algorithms that share a code, such as SHA-256 and SHA-224, look alike but for this.
     const kind = HashAlgorithms.digits(algorithm)
     hasher.init()
