@@ -1,7 +1,6 @@
 /**
  * Runs the command and turns what it ended with into a sentence and an exit code.
  */
-import * as NodeServices from "@effect/platform-node/NodeServices"
 import * as Cause from "effect/Cause"
 import * as CliConfig from "effect/cli/CliConfig"
 import * as CliError from "effect/cli/CliError"
@@ -17,6 +16,7 @@ import * as Runtime from "effect/Runtime"
 import * as Arguments from "./Arguments.ts"
 import { cli } from "./Cli.ts"
 import * as ExitCode from "./ExitCode.ts"
+import * as Platform from "./Platform.ts"
 import * as ProcessExit from "./ProcessExit.ts"
 import * as Stop from "./Stop.ts"
 import { printable } from "./ui/format.ts"
@@ -67,7 +67,7 @@ const program = (version: string) =>
       builtIns: [GlobalFlag.Help, GlobalFlag.Version, GlobalFlag.Completions]
     }),
     Effect.provideService(CliOutput.Presenter, presenter),
-    Effect.provide([NodeServices.layer, Logger.layer([logger]), telemetry(version)]),
+    Effect.provide([Platform.layer, Logger.layer([logger]), telemetry(version)]),
     Effect.catchCause((cause) => {
       const stop = toStop(cause)
       const trace = isDebugging ? [Cause.pretty(cause)] : []

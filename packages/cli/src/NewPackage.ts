@@ -2,6 +2,8 @@
  * Writes a package from a template. Templates are packages themselves, beside the sources and beside what is bundled
  * of them; what they are called is replaced by the new name.
  */
+import * as NodeFileSystem from "@effect/platform-node/NodeFileSystem"
+import * as NodePath from "@effect/platform-node/NodePath"
 import * as Effect from "effect/Effect"
 import * as FileSystem from "effect/FileSystem"
 import * as Path from "effect/Path"
@@ -39,10 +41,7 @@ const checkName = Effect.fnUntraced(function*(name: string, taken: ReadonlySet<s
 const fileName = (file: string): string => file === "gitignore" ? ".gitignore" : file
 
 /** Writes a package to a new folder of its name in the working folder. What is there already stays as it is. */
-export const write = (
-  template: Template,
-  name: string
-): Effect.Effect<void, Stop.Stop, FileSystem.FileSystem | Path.Path> =>
+export const write = (template: Template, name: string): Effect.Effect<void, Stop.Stop> =>
   Effect.gen(function*() {
     const fs = yield* FileSystem.FileSystem
     const path = yield* Path.Path
@@ -74,9 +73,12 @@ export const write = (
       )
       // What is told is why it could not be written, also where what is there can't be removed either.
     }).pipe(Effect.onError(() => Effect.ignore(fs.remove(name, { recursive: true }))))
-  }).pipe(Effect.catchTag("PlatformError", (error) =>
-    isTaken(error)
-      ? Stop.usage(`There is something called "${name}" here already. Choose another name, or move that away first.`)
-      : Stop.failure(`"${name}" can't be written: ${error.message}.`)))
+  }).pipe(
+    Effect.catchTag("PlatformError", (error) =>
+      isTaken(error)
+        ? Stop.usage(`There is something called "${name}" here already. Choose another name, or move that away first.`)
+        : Stop.failure(`"${name}" can't be written: ${error.message}.`)),
+    Effect.provide([NodeFileSystem.layer, NodePath.layer])
+  )
 
 const isTaken = ({ reason }: PlatformError.PlatformError): boolean => reason._tag === "AlreadyExists"

@@ -2,23 +2,26 @@
  * Asks the person at the terminal.
  */
 import * as Effect from "effect/Effect"
-import { createInterface } from "node:readline"
 
 /** Whether somebody is there to answer: what is asked on the standard error is answered on the standard input. */
 export const isPossible = (): boolean => process.stdin.isTTY && process.stderr.isTTY
 
 /** Asks, and gives what was answered; nothing where nobody has. */
 const ask = (question: string): Effect.Effect<string> =>
-  Effect.callback<string>((resume) => {
-    const reader = createInterface({ input: process.stdin, output: process.stderr })
-    // Ctrl-C and Ctrl-D, which close it, are answers too.
-    reader.on("close", () => resume(Effect.succeed("")))
-    reader.question(`${question} `, (answer) => {
-      resume(Effect.succeed(answer.trim().toLowerCase()))
-      reader.close()
-    })
-    return Effect.sync(() => reader.close())
-  })
+  Effect.flatMap(
+    Effect.promise(() => import("node:readline")),
+    ({ createInterface }) =>
+      Effect.callback<string>((resume) => {
+        const reader = createInterface({ input: process.stdin, output: process.stderr })
+        // Ctrl-C and Ctrl-D, which close it, are answers too.
+        reader.on("close", () => resume(Effect.succeed("")))
+        reader.question(`${question} `, (answer) => {
+          resume(Effect.succeed(answer.trim().toLowerCase()))
+          reader.close()
+        })
+        return Effect.sync(() => reader.close())
+      })
+  )
 
 /** Asks whether something is to be done. Only a yes is one. */
 export const confirm = (question: string): Effect.Effect<boolean> =>

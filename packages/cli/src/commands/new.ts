@@ -4,7 +4,6 @@
 import * as Argument from "effect/cli/Argument"
 import * as Command from "effect/cli/Command"
 import * as Effect from "effect/Effect"
-import * as NewPackage from "../NewPackage.ts"
 import { printable } from "../ui/format.ts"
 import { print } from "../ui/View.ts"
 
@@ -17,7 +16,8 @@ const job = Command.make(
   },
   ({ name }) =>
     Effect.gen(function*() {
-      yield* NewPackage.write("job", name)
+      const { write } = yield* Effect.promise(() => import("../NewPackage.ts"))
+      yield* write("job", name)
       yield* print(`Wrote ${printable(name)}: a job of your own, with tests that kill it. Now run:`)
       for (const line of [`cd ${name}`, "npm install", "npm test", "npm start"]) yield* print(`  ${line}`)
     })
