@@ -1,7 +1,9 @@
 // Second half of `npm run build`, after `tsc -b`: removes what is stale, and makes the command line one minified file,
 // which starts in a quarter of the time that its modules take. What it can't hold, native code, is what `packages/cli`
 // names as its dependencies; all else is bundled, and so no dependency of what is published. What its threads run are
-// other such files, and so is what its child processes run.
+// other such files, and so is what its child processes run. Each has a small file beside it that loads it together with
+// what was compiled of it before (`CompiledCode.ts`).
+import { hash } from "node:crypto"
 import { existsSync, globSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs"
 import { isBuiltin } from "node:module"
 import { dirname, join } from "node:path"
@@ -37,6 +39,67 @@ for (const name of ["core", "ops"]) {
 
 const { dependencies = {} } = JSON.parse(readFileSync(join(packages, "cli/package.json"), "utf8"))
 
+/** What is loaded by the first module that is run and imports it, and not with the file: it takes its time. */
+const loadedLate = new Set([
+  "koffi",
+  ...["child_process", "crypto", "readline", "stream", "string_decoder", "vm", "worker_threads", "zlib"].map((name) =>
+    `node:${name}`
+  )
+])
+
+/**
+ * @param {string} specifier
+ * @param {string | undefined} importer
+ */
+const isLate = (specifier, importer) => loadedLate.has(specifier) && importer?.startsWith("\0") === false
+
+/** @type {import("rolldown").Plugin} */
+const late = {
+  name: "late",
+  resolveId: (specifier, importer) => isLate(specifier, importer) ? `\0${specifier}` : undefined,
+  load: (id) => loadedLate.has(id.slice(1)) ? `module.exports = require(${JSON.stringify(id.slice(1))})` : undefined
+}
+
+/** Tables of Unicode are opened by the first text that is measured, and most commands measure none. */
+const segmenter = {
+  eager: "const graphemeSegmenter = /*#__PURE__*/new Intl.Segmenter(undefined, {\n  granularity: \"grapheme\"\n});",
+  late: `let segmenter
+const graphemeSegmenter = {
+  segment: (text) => (segmenter ??= new Intl.Segmenter(undefined, { granularity: "grapheme" })).segment(text)
+}`
+}
+
+/** @type {import("rolldown").Plugin} */
+const lateSegmenter = {
+  name: "lateSegmenter",
+  transform: (code, id) => {
+    if (!id.endsWith("/effect/dist/cli/CliOutput.js")) return undefined
+    if (!code.includes(segmenter.eager)) throw new Error(`${id} no longer makes its segmenter as it did`)
+    return code.replace(segmenter.eager, segmenter.late)
+  }
+}
+
+/** Effect looks for variables that other bundlers set; a file of CommonJS has none of these. */
+const isAboutVariables = (/** @type {import("rolldown").RolldownLog} */ { code, id }) =>
+  code === "EMPTY_IMPORT_META" && id?.endsWith("/effect/dist/ConfigProvider.js") === true
+
+/**
+ * A function as `CompiledCode.ts` takes it, which it gives what it imports with. The first line names the content, and
+ * there are no characters that would have V8 keep it as two bytes for each.
+ *
+ * @param {string} code
+ */
+const wrapped = (code) => {
+  const ascii = code.replaceAll(/\bimport\((?=["'`])/g, "__import(").replaceAll(
+    /[^\0-\x7f]/g,
+    (unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, "0")}`
+  )
+  return `// ${hash("sha256", ascii).slice(0, 16)}
+(function (exports, require, module, __filename, __dirname, __import) {${ascii}
+})
+`
+}
+
 /**
  * Bundles a module of a package with all that it imports, and gives what it is made of.
  *
@@ -44,30 +107,41 @@ const { dependencies = {} } = JSON.parse(readFileSync(join(packages, "cli/packag
  * @param {string} target
  */
 const bundle = async (source, target) => {
+  const format = target.endsWith(".cjs") ? "cjs" : "esm"
   const build = await rolldown({
     input: join(packages, source),
-    external: (id) => isBuiltin(id) || packageName(id) in dependencies,
+    external: (id, importer) => !isLate(id, importer) && (isBuiltin(id) || packageName(id) in dependencies),
     platform: "node",
+    plugins: format === "cjs" ? [late, lateSegmenter] : [],
     resolve: { conditionNames: ["@fanout/source", "import", "node", "default"] },
-    onLog: (_, { message }) => {
-      throw new Error(message)
+    onLog: (_, log) => {
+      if (!isAboutVariables(log)) throw new Error(log.message)
     }
   })
-  const { output: [{ code, moduleIds }] } = await build.generate({ format: "esm", codeSplitting: false, minify: true })
+  const { output: [{ code, moduleIds }] } = await build.generate({ format, codeSplitting: false, minify: true })
   await build.close()
   // In one step, so that nobody starts half a file.
-  writeFileSync(`${target}.new`, code)
+  writeFileSync(`${target}.new`, target.endsWith(".code.cjs") ? wrapped(code) : code)
   renameSync(`${target}.new`, target)
   return moduleIds
 }
 
 const dist = join(packages, "cli/dist")
 mkdirSync(dist, { recursive: true })
-const moduleIds = await Promise.all([
-  bundle("cli/src/bin.ts", join(dist, "fanout.js")),
-  bundle("cli/src/thread.ts", join(dist, "thread.js")),
-  bundle("cli/src/mediaThread.ts", join(dist, "mediaThread.js")),
-  bundle("cli/src/process.ts", join(dist, "process.js")),
-  bundle("core/src/internal/node/processRelay.ts", join(dist, "processRelay.js"))
-])
+/** What is run, by where it comes from. */
+const made = {
+  "fanout.cjs": "cli/src/bundledBin.ts",
+  "fanout.code.cjs": "cli/src/Main.ts",
+  "thread.cjs": "cli/src/bundledThread.ts",
+  "thread.code.cjs": "cli/src/thread.ts",
+  "mediaThread.cjs": "cli/src/bundledThread.ts",
+  "mediaThread.code.cjs": "cli/src/mediaThread.ts",
+  "process.cjs": "cli/src/bundledThread.ts",
+  "process.code.cjs": "cli/src/process.ts",
+  "processRelay.js": "core/src/internal/node/processRelay.ts"
+}
+const moduleIds = await Promise.all(
+  Object.entries(made).map(([file, source]) => bundle(source, join(dist, file)))
+)
 writeFileSync(join(dist, "fanout.licences.txt"), licences(moduleIds.flat()))
+for (const file of globSync("*.{js,cjs}", { cwd: dist })) if (!(file in made)) rmSync(join(dist, file))

@@ -10,5 +10,5 @@ if (Number(version.split(".")[0]) < 24) {
   )
   process.exitCode = 2
 } else {
-  void import("../dist/fanout.js")
+  module.exports = require("../dist/fanout.cjs")
 }

@@ -29,6 +29,11 @@ const exitAtOnce = (): ((code: number) => void) | undefined => {
 
 /** Ends the process. What it has to say is written by then. */
 export const exit = (code: number): never => {
-  if (mayHang) exitAtOnce()?.(code)
+  const atOnce = mayHang ? exitAtOnce() : undefined
+  if (atOnce !== undefined) {
+    // The C library knows nothing of what is to be done in the end.
+    process.emit("exit", code)
+    atOnce(code)
+  }
   return process.exit(code)
 }

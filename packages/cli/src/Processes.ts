@@ -7,7 +7,7 @@ import { ProcessTasks } from "@fanout/ops/ThumbnailTask"
 import * as Layer from "effect/Layer"
 
 /** What they run: beside this module as a source, and beside the command where it is one file. */
-const module = new URL(import.meta.url.endsWith(".ts") ? "./process.ts" : "./process.js", import.meta.url)
+const module = new URL(import.meta.url.endsWith(".ts") ? "./process.ts" : "./process.cjs", import.meta.url)
 
 /** Layer that supplies the handlers, by as many processes as there are cores. */
 export const layer = ThreadPool.layer(ProcessTasks).pipe(Layer.provide(layerProcesses({ module })))

@@ -10,7 +10,7 @@ import { threadTasks } from "./ThreadTasks.ts"
 
 /** What they run: beside this module as a source, and beside the command where it is one file. */
 const moduleOf = (name: string): URL =>
-  new URL(`./${name}${import.meta.url.endsWith(".ts") ? ".ts" : ".js"}`, import.meta.url)
+  new URL(`./${name}${import.meta.url.endsWith(".ts") ? ".ts" : ".cjs"}`, import.meta.url)
 
 /** What they keep is small. V8 would give each of them 100 MiB for what is about to be thrown away. */
 const resourceLimits = { maxYoungGenerationSizeMb: 24 }

@@ -34,7 +34,7 @@ beforeAll(() => {
   fs.mkdirSync(path.join(folder, "dist"))
   fs.writeFileSync(path.join(folder, "package.json"), `{ "type": "module" }`)
   fs.writeFileSync(tooOld, `Object.defineProperty(process, "versions", { value: { node: "22.23.1" } })`)
-  fs.writeFileSync(path.join(folder, "dist/fanout.js"), `console.log(process.argv.slice(2).join())`)
+  fs.writeFileSync(path.join(folder, "dist/fanout.cjs"), `console.log(process.argv.slice(2).join())`)
 })
 
 afterAll(() => fs.rmSync(folder, { recursive: true }))

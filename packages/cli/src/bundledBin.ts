@@ -1,0 +1,20 @@
+/**
+ * Entry of the command where it is bundled: all that it runs is one file beside this one.
+ */
+import { fileURLToPath } from "node:url"
+import { launch } from "./Launch.ts"
+import type * as Main from "./Main.ts"
+
+void launch(async () => {
+  const { load } = await import("./CompiledCode.ts")
+  const [word] = /^[a-z]+$/.exec(process.argv[2] ?? "") ?? ["other"]
+  return load<typeof Main>({
+    file: fileURLToPath(new URL("fanout.code.cjs", import.meta.url)),
+    label: `fanout-${word}`,
+    keepLater: (keep) =>
+      process.once("exit", (code) => {
+        // Where something went wrong, calls to file systems may hang, and these are some. Nor is every word a command.
+        if (code === 0) keep()
+      })
+  })
+})
