@@ -2,7 +2,7 @@
  * Threads of a `ThreadPool` as child processes, each of which runs one worker thread and hands on what it tells.
  */
 import * as Effect from "effect/Effect"
-import { type Serializable, spawn } from "node:child_process"
+import type { Serializable } from "node:child_process"
 import { readFileSync } from "node:fs"
 import * as os from "node:os"
 import { fileURLToPath } from "node:url"
@@ -30,6 +30,8 @@ export const spawner = ({ execArgv = process.execArgv, module, ...limits }: Opti
   spawnUnsafe: (_, listener) => {
     const start: Start = { module: module.href, ...limits }
     const killedBefore = killedForMemory()
+    // It takes longer to load than all that a program without processes has of this module.
+    const { spawn } = process.getBuiltinModule("node:child_process")
     const child = spawn(process.execPath, [...execArgv, relay, JSON.stringify(start)], {
       // A session of its own: what a terminal sends to this group is for the owner to act upon, and what the process
       // starts itself is ended with it.
