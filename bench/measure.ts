@@ -10,12 +10,18 @@ export const fanout = path.join(import.meta.dirname, "../packages/cli/bin/fanout
 export interface Command {
   readonly name: string
   readonly argv: readonly [string, ...ReadonlyArray<string>]
+  /** Variables that it has besides those of this process. */
+  readonly env?: Readonly<Record<string, string>>
 }
 
 /** Runs a command to its end and gives the milliseconds that took. */
-export const timeOf = ({ argv: [program, ...args], name }: Command): number => {
+export const timeOf = ({ argv: [program, ...args], env, name }: Command): number => {
   const start = performance.now()
-  const { error, status, stderr } = spawnSync(program, args, { stdio: ["ignore", "ignore", "pipe"], encoding: "utf8" })
+  const { error, status, stderr } = spawnSync(program, args, {
+    stdio: ["ignore", "ignore", "pipe"],
+    encoding: "utf8",
+    env: { ...process.env, ...env }
+  })
   const millis = performance.now() - start
   if (error !== undefined || status !== 0) throw new Error(`${name} ended with ${status}: ${stderr}`, { cause: error })
   return millis
