@@ -30,7 +30,7 @@ export const spawner = ({ execArgv = process.execArgv, module, ...limits }: Opti
   spawnUnsafe: (_, listener) => {
     const start: Start = { module: module.href, ...limits }
     const killedBefore = killedForMemory()
-    // It takes longer to load than all that a program without processes has of this module.
+    // Not every program has processes, and this takes a while to load.
     const { spawn } = process.getBuiltinModule("node:child_process")
     const child = spawn(process.execPath, [...execArgv, relay, JSON.stringify(start)], {
       // A session of its own: what a terminal sends to this group is for the owner to act upon, and what the process

@@ -5,7 +5,6 @@ import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as os from "node:os"
-import { parentPort, workerData } from "node:worker_threads"
 import type { ThreadSpawner } from "../../ThreadSpawner.ts"
 import type { Port } from "../../ThreadWorker.ts"
 import { dataKey, type Options, start, textOf } from "./workers.ts"
@@ -26,9 +25,9 @@ export const spawner = (options: Options): ThreadSpawner["Service"] => ({
 
 /** Runs a program that serves the owner, and exits with it. */
 export const run = (program: (shared: SharedArrayBuffer, port: Port) => Effect.Effect<void, unknown>): void => {
+  const { parentPort: port, workerData } = process.getBuiltinModule("node:worker_threads")
   const data: unknown = workerData
   const shared = typeof data === "object" && data !== null && dataKey in data ? data[dataKey] : undefined
-  const port = parentPort
   if (port === null || !(shared instanceof SharedArrayBuffer)) {
     throw new Error("A thread's module is started by layerThreads or layerProcesses, as a worker thread")
   }

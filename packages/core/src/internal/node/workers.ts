@@ -1,7 +1,6 @@
 /**
  * Starts worker threads of Node. Without Effect, so that a process that only hands messages on starts quickly.
  */
-import { Worker } from "node:worker_threads"
 import type { ThreadListener } from "../../ThreadSpawner.ts"
 
 export interface Options {
@@ -31,6 +30,8 @@ export const start = (
   shared: SharedArrayBuffer,
   listener: ThreadListener
 ): Started => {
+  // Not every program has threads, and this takes a while to load.
+  const { Worker } = process.getBuiltinModule("node:worker_threads")
   const worker = new Worker(module, {
     workerData: { [dataKey]: shared },
     argv: Array.from(argv),
