@@ -366,6 +366,9 @@ const copyFiles = <E, R>(
 
 const areMany = ({ kind }: Payload): boolean => kind === "files" || kind === "folders"
 
+/** A part of a folder has as many files at most. */
+const filesInPart = 64
+
 /** As long the thread that the job is on copies folders at a time. */
 const sliceMillis = 8
 
@@ -391,7 +394,7 @@ export const layerShared = <E>(
   others: Others<typeof CopyFiles, E>,
   { paths, startsAfter = 8 }: {
     readonly paths: ReadonlyArray<FilePath.FilePath>
-    /** As many parts of folders are copied here before anybody else is asked: 8 by default. */
+    /** As many times 64 files are copied here before anybody else is asked: 8 by default. */
     readonly startsAfter?: number
   }
 ): Layer.Layer<Task.Handler<typeof CopyEntry>, never, Files.Files> =>
@@ -407,7 +410,13 @@ export const layerShared = <E>(
         // Most of the time all wait for the device: it is flushed for all of them at once here.
         return isDurable || isVerified
           ? here
-          : shared({ key, payload, quick: quick === undefined ? undefined : here, slow: here })
+          : shared({
+            key,
+            payload,
+            quick: quick === undefined ? undefined : here,
+            slow: here,
+            weight: payload.size / filesInPart
+          })
       })
     return {
       "@fanout/ops/CopyEntry": (payload: Payload) =>
