@@ -4,6 +4,7 @@
 import * as Option from "effect/Option"
 import * as FilePath from "../../FilePath.ts"
 import type * as Files from "../../Files.ts"
+import type { EntryKind } from "../../FolderListing.ts"
 import { ask } from "./asking.ts"
 import type { Done, SystemCalls } from "./systemCalls.ts"
 
@@ -41,13 +42,17 @@ class Measure {
   private list(folder: number): ReadonlyArray<FilePath.FilePath> | undefined {
     const names: Array<string> = []
     let isOrdinary = true
-    const add = (name: string, kind: string): void => {
-      if (kind === "folder") names.push(name)
-      else if (kind === "file" || kind === "link") this.leaves++
-      else isOrdinary = false
+    const add = (name: string): void => {
+      names.push(name)
+    }
+    // What is not a folder needs no name.
+    const skips = (kind: EntryKind): boolean => {
+      if (kind === "file" || kind === "link") this.leaves++
+      else if (kind !== "folder") isOrdinary = false
+      return kind !== "folder"
     }
     for (;;) {
-      const more = ask<boolean>((done) => this.calls.list(folder, add, done))
+      const more = ask<boolean>((done) => this.calls.list(folder, add, done, skips))
       if (more.code !== undefined || !isOrdinary || this.leaves + this.folders + names.length > this.most) {
         return undefined
       }
