@@ -229,13 +229,13 @@ export interface Reader {
   readonly mayGoOn: () => boolean
 
   /** Takes what the next file is, and tells whether it is to be read. */
-  readonly begin: (stat: FileStat) => boolean
+  readonly begin: (stat: Pick<FileStat, "kind" | "sizeBytes">) => boolean
 
   /** Takes what was read; it is only there until this returns. */
   readonly piece: (bytes: Uint8Array) => void
 
-  /** Takes what the file is once all of it was read. */
-  readonly end: (stat: FileStat) => void
+  /** Takes, once all of the file was read, whether its size and the time of its last change are what they were. */
+  readonly end: (isSame: boolean) => void
 
   /** Takes why a file could not be opened, looked at, or read to its end. */
   readonly fail: (error: FilesError) => void

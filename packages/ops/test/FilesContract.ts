@@ -82,7 +82,7 @@ class Notes implements Files.Reader {
     this.mayGoOn = mayGoOn
   }
 
-  begin({ kind, sizeBytes }: Files.FileStat): boolean {
+  begin({ kind, sizeBytes }: Pick<Files.FileStat, "kind" | "sizeBytes">): boolean {
     this.notes.push(`begin ${kind === "file" ? sizeBytes : kind}`)
     return kind === "file" && sizeBytes < 20
   }
@@ -91,8 +91,8 @@ class Notes implements Files.Reader {
     this.notes.push(Buffer.from(bytes).toString("latin1"))
   }
 
-  end({ sizeBytes }: Files.FileStat): void {
-    this.notes.push(`end ${sizeBytes}`)
+  end(isSame: boolean): void {
+    this.notes.push(isSame ? "end" : "changed")
   }
 
   fail({ call, code, path }: { readonly call: string; readonly code: string; readonly path: string }): void {
@@ -198,7 +198,12 @@ const copyingTests = (test: Test) => {
     return { into, count, notes: copier.notes, takesUnnamed }
   })
   const plant = Effect.fnUntraced(function*(folder: Files.Folder) {
-    for (const [name, text] of [["a", "0123456789"], ["b", ""], ["c", "abcd"], ["large", "x".repeat(20)]] as const) {
+    for (
+      const [name, text] of [["a", "0123456789"], ["b", ""], ["c", "abcd"], ["d", "xyz"], [
+        "large",
+        "x".repeat(20)
+      ]] as const
+    ) {
       yield* write(folder, name, text)
     }
     yield* Effect.scoped(Effect.flatMap(folder.open(n("a")), (file) => file.setMode(0o640)))
@@ -331,12 +336,17 @@ const ownTests = (test: Test) => {
 const readingTests = (test: Test) => {
   test("reads files one after the other, those that are wanted", ({ folder }) =>
     Effect.gen(function*() {
-      for (const [name, text] of [["a", "0123456789"], ["b", ""], ["c", "abcd"], ["large", "x".repeat(20)]] as const) {
+      for (
+        const [name, text] of [["a", "0123456789"], ["b", ""], ["c", "abcd"], ["d", "xyz"], [
+          "large",
+          "x".repeat(20)
+        ]] as const
+      ) {
         yield* write(folder, name, text)
       }
       yield* folder.makeFolder(n("folder"))
       yield* folder.makeLink(n("a"), n("link"))
-      const names = ["a", "nothing", "b", "folder", "large", "link", "..", "c"]
+      const names = ["a", "nothing", "b", "folder", "large", "link", "d", "..", "c"]
       const all = new Notes()
       assert.strictEqual(yield* folder.readEach(names.map(n), all), names.length)
       assert.deepStrictEqual(all.notes, [
@@ -344,23 +354,26 @@ const readingTests = (test: Test) => {
         "0123",
         "4567",
         "89",
-        "end 10",
+        "end",
         "open nothing ENOENT",
         "begin 0",
-        "end 0",
+        "end",
         "begin folder",
         "begin 20",
         "open link ELOOP",
+        "begin 3",
+        "xyz",
+        "end",
         "open .. EINVAL",
         "begin 4",
         "abcd",
-        "end 4"
+        "end"
       ])
       // Once before each file, and between pieces.
       let left = 3
       const some = new Notes(() => left-- > 0)
       assert.strictEqual(yield* folder.readEach([n("b"), n("a"), n("c")], some), 1)
-      assert.deepStrictEqual(some.notes, ["begin 0", "end 0", "begin 10", "0123", "4567"])
+      assert.deepStrictEqual(some.notes, ["begin 0", "end", "begin 10", "0123", "4567"])
       assert.strictEqual(yield* folder.readEach([], some), 0)
     }))
 

@@ -685,7 +685,8 @@ export const readEach = (
       if (length === 0 || (read === sizeBytes && length < reader.buffer.length)) break
       if (!reader.mayGoOn()) return false
     }
-    reader.end(yield* file.stat)
+    const after = yield* file.stat
+    reader.end(after.sizeBytes === sizeBytes && after.modifiedNanos === stat.modifiedNanos)
     return true
   }, Effect.scoped)
   return oneByOne(names, readOne, reader)

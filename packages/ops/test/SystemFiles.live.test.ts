@@ -97,6 +97,50 @@ describe("SystemFiles", () => {
       assert.deepStrictEqual([none, byNode], [Option.none(), Option.none()])
     }).pipe(Effect.provide(SystemFiles.layer)))
 
+  describe.each([["another thread", SystemFiles.layer], ["this thread", SystemFiles.layerBlocking]] as const)(
+    "with calls that %s waits for",
+    (_, layer) => {
+      // The buffer has four bytes: one of the files fits in there.
+      it.live.each(["abc", "abcdef"])(
+        "tells whether %s was written to while it was read",
+        (content) =>
+          Effect.gen(function*() {
+            const folder = yield* testFolder
+            const file = `${folder}/file`
+            const ends = (change: () => void) =>
+              Effect.gen(function*() {
+                const ended: Array<boolean> = []
+                fs.writeFileSync(file, content)
+                fs.utimesSync(file, 1, 1)
+                const reader: Files.Reader = {
+                  buffer: new Uint8Array(4),
+                  mayGoOn: () => true,
+                  begin: () => true,
+                  piece: () => change(),
+                  end: (isSame) => void ended.push(isSame),
+                  fail: () => assert.fail()
+                }
+                const open = yield* Files.Files.use((files) => files.folder(folder))
+                yield* open.readEach([FilePath.make("file")], reader)
+                return ended
+              }).pipe(Effect.scoped, Effect.provide(layer))
+
+            assert.deepStrictEqual(yield* ends(() => {}), [true])
+            assert.deepStrictEqual(yield* ends(() => fs.chmodSync(file, 0o600)), [true])
+            assert.deepStrictEqual(yield* ends(() => fs.utimesSync(file, 1, 2)), [false])
+            assert.deepStrictEqual(yield* ends(() => fs.utimesSync(file, 1, 1.000_5)), [false])
+            assert.deepStrictEqual(
+              yield* ends(() => {
+                fs.truncateSync(file, 1)
+                fs.utimesSync(file, 1, 1)
+              }),
+              [false]
+            )
+          })
+      )
+    }
+  )
+
   it.live("does not wait for the writer of a FIFO", () =>
     Effect.gen(function*() {
       const files = yield* Files.Files

@@ -30,6 +30,27 @@ interface Found extends Hashed {
 
 type Outcome = Found | Unhashed
 
+/** What files came to, each by its place among their names. */
+interface Hashes {
+  readonly digests: Array<string | null>
+  readonly sizesBytes: Array<number>
+  readonly stamps: Array<HashCache.Stamp | null>
+  readonly unhashed: Array<{ readonly index: number; readonly why: Unhashed }>
+}
+
+const add = ({ digests, sizesBytes, stamps }: Hashes, { digest, sizeBytes, stamp }: Found): void => {
+  digests.push(digest)
+  sizesBytes.push(sizeBytes)
+  stamps.push(stamp ?? null)
+}
+
+const leave = ({ digests, sizesBytes, stamps, unhashed }: Hashes, why: Unhashed): void => {
+  unhashed.push({ index: digests.length, why })
+  digests.push(null)
+  sizesBytes.push(0)
+  stamps.push(null)
+}
+
 type OutcomeOf<R = never> = Effect.Effect<Outcome, FilesError | Interrupter.Interrupted, R>
 
 const { Alone, Failed, Skipped } = Unhashed.cases
@@ -117,17 +138,24 @@ const hashNamed = (folder: Files.Folder, name: FilePath.FilePath, method: Method
 
 /** Hashes small files as they are read, and leaves the others. */
 class Hashing implements Files.Reader {
-  readonly outcomes: Array<Outcome> = []
   readonly mayGoOn: () => boolean
   private readonly tools: Tools
+  private readonly into: Hashes
   private readonly pathOf: (index: number) => FilePath.FilePath
-  private before: Files.FileStat | undefined
+  private expectedBytes = 0
   private sizeBytes = 0
   /** Bytes of all files so far. */
   bytes = 0
 
-  constructor(tools: Tools, mayGoOn: () => boolean, pathOf: (index: number) => FilePath.FilePath) {
+  /** `pathOf` gives the path of a file by its place. */
+  constructor(
+    tools: Tools,
+    into: Hashes,
+    mayGoOn: () => boolean,
+    pathOf: (index: number) => FilePath.FilePath
+  ) {
     this.tools = tools
+    this.into = into
     this.mayGoOn = mayGoOn
     this.pathOf = pathOf
   }
@@ -136,11 +164,11 @@ class Hashing implements Files.Reader {
     return this.tools.buffer
   }
 
-  begin(stat: Files.FileStat): boolean {
-    this.before = stat
+  begin({ kind, sizeBytes }: Pick<Files.FileStat, "kind" | "sizeBytes">): boolean {
+    this.expectedBytes = sizeBytes
     this.sizeBytes = 0
-    if (stat.kind !== "file") this.outcomes.push(special)
-    else if (stat.sizeBytes > mostBytes) this.outcomes.push(alone)
+    if (kind !== "file") this.leave(special)
+    else if (sizeBytes > mostBytes) this.leave(alone)
     else return true
     return false
   }
@@ -151,49 +179,47 @@ class Hashing implements Files.Reader {
     this.bytes += bytes.length
   }
 
-  end(after: Files.FileStat): void {
+  end(isSame: boolean): void {
     const digest = this.tools.hasher.digest()
-    const { before, sizeBytes } = this
+    const { expectedBytes, sizeBytes } = this
     this.sizeBytes = 0
-    const isWhole = before !== undefined && isSame(before, after, sizeBytes)
-    this.outcomes.push(isWhole ? { digest, sizeBytes } : changed(this.pathOf(this.outcomes.length)))
+    // Those of the kernel say that they are empty.
+    if (isSame && (expectedBytes === 0 || expectedBytes === sizeBytes)) add(this.into, { digest, sizeBytes })
+    else this.leave(changed(this.pathOf(this.into.digests.length)))
   }
 
   fail(error: FilesError): void {
     // A hasher that was given a part of a file starts anew.
     if (this.sizeBytes > 0) this.tools.hasher.digest()
+    this.sizeBytes = 0
     // By itself it waits until there is one.
     const lacksDescriptor = error.code === "EMFILE" || error.code === "ENFILE"
-    this.outcomes.push(lacksDescriptor ? alone : unhashed(error))
+    this.leave(lacksDescriptor ? alone : unhashed(error))
+  }
+
+  private leave(why: Unhashed): void {
+    leave(this.into, why)
   }
 }
-
 const hashEach = Effect.fnUntraced(function*(
   folder: Files.Folder,
   names: ReadonlyArray<FilePath.FilePath>,
-  algorithm: HashAlgorithm
+  algorithm: HashAlgorithm,
+  into: Hashes
 ) {
   const stop = yield* Interrupter.Interrupter
   const tools = takeTools(algorithm)
+  const first = into.digests.length
   const hashing = new Hashing(
     tools,
+    into,
     () => stop.reason === undefined,
-    (index) => FilePath.join(folder.path, names[index] ?? FilePath.empty)
+    (index) => FilePath.join(folder.path, names[index - first] ?? FilePath.empty)
   )
   const count = yield* folder.readEach(names, hashing)
   yield* Progress.add("bytes", hashing.bytes)
   if (count < names.length) yield* Interrupter.check
   keepTools(algorithm, tools)
-  return hashing.outcomes
-})
-
-const noted = (outcomes: ReadonlyArray<Outcome>, { cache }: Method): HashedFiles => ({
-  digests: outcomes.map((outcome) => "digest" in outcome ? outcome.digest : null),
-  sizesBytes: outcomes.map((outcome) => "digest" in outcome ? outcome.sizeBytes : 0),
-  unhashed: outcomes.flatMap((outcome, index) => "digest" in outcome ? [] : [{ index, why: outcome }]),
-  ...cache === true
-    ? { stamps: outcomes.map((outcome) => "digest" in outcome ? outcome.stamp ?? null : null) }
-    : {}
 })
 
 /** A rate that has more than that for a tenth of a second is none that matters here. */
@@ -209,31 +235,50 @@ export const isLimited: Effect.Effect<boolean> = Effect.map(
 const hashNames = Effect.fnUntraced(function*(
   folder: Files.Folder,
   names: ReadonlyArray<FilePath.FilePath>,
-  method: Method
+  method: Method,
+  into: Hashes
 ) {
   const { algorithm, cache, isAlone } = method
-  return yield* (yield* isLimited) || algorithm === "sampled" || cache === true || isAlone === true
-    ? Effect.forEach(names, (name) => Effect.andThen(Interrupter.check, hashNamed(folder, name, method)))
-    : hashEach(folder, names, algorithm)
+  const isEach = !(yield* isLimited) && cache !== true && isAlone !== true
+  if (isEach && algorithm !== "sampled") return yield* hashEach(folder, names, algorithm, into)
+  for (const name of names) {
+    yield* Interrupter.check
+    const outcome = yield* hashNamed(folder, name, method)
+    if ("digest" in outcome) add(into, outcome)
+    else leave(into, outcome)
+  }
 })
 
 const hashIn = (
   path: FilePath.FilePath,
   names: ReadonlyArray<FilePath.FilePath>,
-  method: Method
-): Effect.Effect<ReadonlyArray<Outcome>, Interrupter.Interrupted, Files.Files> =>
+  method: Method,
+  into: Hashes
+): Effect.Effect<void, Interrupter.Interrupted, Files.Files> =>
   Effect.flatMap(
     Files.Files,
-    (files) => Effect.flatMap(files.folder(path), (folder) => hashNames(folder, names, method))
+    (files) => Effect.flatMap(files.folder(path), (folder) => hashNames(folder, names, method, into))
   ).pipe(
     Effect.scoped,
-    Effect.catchTag("FilesError", (error) => Effect.succeed(names.map(() => unhashed(error))))
+    // No name was tried: what goes wrong with one ends there.
+    Effect.catchTag("FilesError", (error) =>
+      Effect.sync(() => {
+        for (const _ of names) leave(into, unhashed(error))
+      }))
   )
 
-export const hashFiles = (
-  { folders, root, ...method }: Payload
-): Effect.Effect<HashedFiles, Interrupter.Interrupted, Files.Files> =>
-  Effect.map(
-    Effect.forEach(folders, ({ names, path }) => hashIn(FilePath.join(root, path), names, method)),
-    (outcomes) => noted(outcomes.flat(), method)
-  )
+export const hashFiles = ({
+  folders,
+  root,
+  ...method
+}: Payload): Effect.Effect<HashedFiles, Interrupter.Interrupted, Files.Files> =>
+  Effect.suspend(() => {
+    const into: Hashes = { digests: [], sizesBytes: [], stamps: [], unhashed: [] }
+    const { stamps: _, ...hashes } = into
+    return Effect.as(
+      Effect.forEach(folders, ({ names, path }) => hashIn(FilePath.join(root, path), names, method, into), {
+        discard: true
+      }),
+      method.cache === true ? into : hashes
+    )
+  })

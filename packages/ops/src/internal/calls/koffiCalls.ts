@@ -36,6 +36,7 @@ import {
   STATX_MNT_ID,
   SYS_openat2
 } from "./libc.ts"
+import * as readSmall from "./readSmall.ts"
 import { statBytes, toIdentity, toStat } from "./stat.ts"
 import {
   type Done,
@@ -273,19 +274,28 @@ const forNames = (make: Make) =>
     removeFolder: (folder, name, done) => make(libc.unlinkat, [folder, native(name), AT_REMOVEDIR], withoutValue(done))
   }) satisfies Partial<SystemCalls>
 
+const readSmallAtOnce = readSmall.make({
+  open: (folder, name) => libc.openat(folder, native(name), flagsOf.read, 0),
+  stat: (descriptor, mask, into) => libc.statx(descriptor, "", AT_EMPTY_PATH, mask, into),
+  read: (descriptor, into) => libc.read(descriptor, into, into.length),
+  close: closeFolder,
+  lastError
+})
+
 const of = (make: Make): SystemCalls => {
   const names = forNames(make)
   const stat = (folder: number, name: string | Buffer, flags: number, done: Done<Files.FileStat>): void => {
     const into = Buffer.allocUnsafe(statBytes)
     make(libc.statx, [folder, name, flags, statMask, into], (code) => done(code, toStat(into)))
   }
+  const open: SystemCalls["open"] = (folder, name, mode, done) =>
+    mode === "unnamed"
+      ? make(libc.openat, [folder, native(name), flagsOf.unnamed, fileMode], (code, opened) =>
+        // Kernels that don't know the flag take it for writing to a folder.
+        done(code === "EISDIR" || code === "EOPNOTSUPP" ? "ENOTSUP" : code, opened))
+      : make(libc.openat, [folder, native(name), flagsOf[mode], fileMode], done)
   return {
-    open: (folder, name, mode, done) =>
-      mode === "unnamed"
-        ? make(libc.openat, [folder, native(name), flagsOf.unnamed, fileMode], (code, opened) =>
-          // Kernels that don't know the flag take it for writing to a folder.
-          done(code === "EISDIR" || code === "EOPNOTSUPP" ? "ENOTSUP" : code, opened))
-        : make(libc.openat, [folder, native(name), flagsOf[mode], fileMode], done),
+    open,
     openPath: (path, mode, done) => {
       const flags = flagsOf[mode]
       if (isTooLong(path)) return openByStep(make, path, flags, done)
@@ -322,6 +332,9 @@ const of = (make: Make): SystemCalls => {
       at === null
         ? make(libc.read, [descriptor, buffer, buffer.length], done)
         : make(libc.pread, [descriptor, buffer, buffer.length, at], done),
+    readSmall: make === makeAtOnce
+      ? readSmallAtOnce
+      : readSmall.leaving((folder, name, done) => open(folder, name, "read", done)),
     ...forContent(make),
     ...forAttributes(make),
     setMode: (descriptor, mode, done) => make(libc.fchmod, [descriptor, mode], withoutValue(done)),

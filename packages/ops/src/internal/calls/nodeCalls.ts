@@ -9,6 +9,7 @@ import * as fs from "node:fs"
 import * as FilePath from "../../FilePath.ts"
 import type * as Files from "../../Files.ts"
 import { withFolders } from "./copyFolders.ts"
+import { leaving } from "./readSmall.ts"
 import {
   type Done,
   fileMode,
@@ -254,6 +255,7 @@ const looking = (make: Make) =>
     // Node tells the type of a file system, and how full it is.
     fileSystem: (_, done) => done(undefined, ""),
     list: list(make),
+    readSmall: leaving((folder, name, done) => open(make, FilePath.join(place(folder), name), flagsOf.read, done)),
     readLink: (folder, name, done) =>
       make<Buffer>(
         mapped(done, FilePath.fromBytes),

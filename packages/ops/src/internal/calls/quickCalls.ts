@@ -146,6 +146,8 @@ export const make = ({ atOnce, later }: Ways, now: () => number): QuickCalls => 
         buffer.length > largestBytes
           ? later.read(descriptor, buffer, at, done)
           : either((calls, done) => calls.read(descriptor, buffer, at, done), done),
+      readSmall: (folder, name, reader, done) =>
+        either((calls, done) => calls.readSmall(folder, name, reader, done), done),
       write: (descriptor, bytes, at, done) =>
         bytes.length > largestBytes
           ? later.write(descriptor, bytes, at, done)

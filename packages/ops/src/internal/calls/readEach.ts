@@ -24,6 +24,10 @@ interface Reading {
   readonly done: (count: number) => void
 }
 
+/** Whether nobody has written to a file in between. */
+const isSame = (before: Files.FileStat, after: Files.FileStat): boolean =>
+  before.modifiedNanos === after.modifiedNanos && before.sizeBytes === after.sizeBytes
+
 class Run extends Sequence {
   private readonly reading: Reading
   private step: Step = "next"
@@ -46,8 +50,8 @@ class Run extends Sequence {
         const name = names[this.index]
         if (name === undefined || this.isStopped || !reader.mayGoOn()) return false
         const code = refuse(name)
-        if (code === undefined) calls.open(folder, name, "read", this.opened)
-        else this.opened(code, -1)
+        if (code === undefined) calls.readSmall(folder, name, reader, this.begun)
+        else this.begun(code, "open")
         return true
       }
       case "look":
@@ -71,11 +75,14 @@ class Run extends Sequence {
     this.step = next
   }
 
-  private readonly opened = (code: string | undefined, descriptor: number): void => {
-    this.descriptor = descriptor
-    this.sizeBytes = 0
-    if (code === undefined) this.step = "look"
-    else this.fail("open", code, "next")
+  private readonly begun = (code: string | undefined, value: number | Call): void => {
+    if (typeof value === "string") {
+      this.fail(value, code ?? "EIO", "next")
+    } else if (value >= 0) {
+      this.descriptor = value
+      this.sizeBytes = 0
+      this.step = "look"
+    }
     this.goOn()
   }
 
@@ -107,7 +114,7 @@ class Run extends Sequence {
 
   private readonly lookedAgain = (code: string | undefined, stat: Files.FileStat): void => {
     if (code !== undefined) this.fail("fstat", code, "close")
-    else this.reading.reader.end(stat)
+    else this.reading.reader.end(this.before !== undefined && isSame(this.before, stat))
     this.step = "close"
     this.goOn()
   }

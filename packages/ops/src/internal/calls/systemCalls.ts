@@ -7,12 +7,16 @@
 import type * as Option from "effect/Option"
 import type * as FilePath from "../../FilePath.ts"
 import type * as Files from "../../Files.ts"
+import type { Call } from "../../FilesError.ts"
 import type { EntryKind } from "../../FolderListing.ts"
 
 /** Takes the name of an error, such as `ENOENT`, or else what the call gave. */
 export type Done<A> = (code: string | undefined, value: A) => void
 
 type Name = FilePath.FilePath
+
+/** What takes the content of files. */
+export type ContentReader = Omit<Files.Reader, "mayGoOn" | "fail">
 
 /** What a descriptor is to be used for; none of them follows a link in the last component. */
 export type Mode =
@@ -65,6 +69,11 @@ export interface SystemCalls {
 
   /** Reads at a place, or on from where the descriptor stands. */
   readonly read: (descriptor: number, buffer: Uint8Array, at: number | null, done: Done<number>) => void
+  /**
+   * Opens a file and, where it is small and can be waited for, has it looked at and read, and closes it. Gives -1 for
+   * one that is through, and else a descriptor that nothing was done with yet; with a code, which call has failed.
+   */
+  readonly readSmall: (folder: number, name: Name, reader: ContentReader, done: Done<number | Call>) => void
   /** Writes at a place, or on from where the descriptor stands. */
   readonly write: (descriptor: number, bytes: Uint8Array, at: number | null, done: Done<number>) => void
   /**
