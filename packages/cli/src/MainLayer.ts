@@ -80,7 +80,7 @@ const now = (threads: ThreadLayer): Effect.Effect<OnThreads, never, Scope.Scope>
 
 /** Digests are remembered through a connection that is opened by a job that does so, and closed with it. */
 const hashing = (payload: Hash.Payload, others: Others, filename: string) => {
-  const hashes = HashTaskLive.layerShared(others.forContent, { paths: payload.sources })
+  const hashes = HashTaskLive.layerShared(others, { paths: payload.sources })
   return payload.cache === true
     ? Hash.program(payload).pipe(
       Effect.provide(Layer.provideMerge(hashes, Layer.provide(SqlHashCache.layer, layerSqlClient({ filename }))))
@@ -106,7 +106,7 @@ const entries = (others: Others, filename: string, payload: Copy.Payload, keepsL
   // Links may lead to anywhere, and calls take any time there.
   const entries = payload.request.dereference === true
     ? CopyEntryLive.layer
-    : CopyEntryLive.layerShared(others.forCalls, { paths: Copy.pathsOf(payload) })
+    : CopyEntryLive.layerShared(others.beside, { paths: Copy.pathsOf(payload) })
   return keepsLinks
     ? Layer.merge(entries, Layer.provide(SqlHardLinks.layer, layerSqlClient({ filename })))
     : entries
@@ -129,7 +129,7 @@ const remove = (others: Others) =>
   Delete.job.toLayer((payload) =>
     payload.request.trash
       ? Effect.provide(Delete.program(payload), DeleteBatchLive.layer)
-      : Effect.provide(Delete.program(payload), DeleteBatchLive.layerShared(others.forCalls))
+      : Effect.provide(Delete.program(payload), DeleteBatchLive.layerShared(others.beside))
   ).pipe(Layer.provide(DeleteOneLive.layer), Layer.provide(Trash.layer))
 
 /** Pools as large as the machine, and what the files are on, allow. */

@@ -33,11 +33,8 @@ const cores = os.availableParallelism()
 
 const those = (filename: string, count: number) => ({ layer: layer(filename, { size: count }), count })
 
-/**
- * Those who share work with this thread. Where that is mostly calls to the kernel, this one has its share of it to the
- * end; what takes the processor is theirs once they are there.
- */
+/** Those who share work with this thread where it does some of it to the end, and where all of it is theirs. */
 export const others = (filename: string) => ({
-  forCalls: those(filename, Math.max(1, cores - 1)),
-  forContent: those(filename, cores)
+  beside: those(filename, Math.max(1, cores - 1)),
+  alone: those(filename, cores)
 })

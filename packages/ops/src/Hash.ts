@@ -231,7 +231,7 @@ const unhashedPart = (one: Single, why: Unhashed): FanOut.Element<Payloads> => {
   const { cursor, key, payload } = one
   switch (why._tag) {
     case "Alone":
-      return alone(one)
+      return alone({ ...one, payload: { ...payload, sizeBytes: why.sizeBytes } })
     case "Skipped":
       return { _tag: "Settled", cursor, key, outcome: skippedAs(why.reason) }
     case "Failed":

@@ -18,7 +18,7 @@ import { Stamp } from "./HashCache.ts"
  *
  * - `Failed`: with the file system's own code, such as `EACCES`, or `Changed` where it changed while it was read.
  * - `Skipped`: there is nothing to hash.
- * - `Alone`: it takes so long that it is a task of its own.
+ * - `Alone`: it takes so long that it is a task of its own; 0 where nobody knows yet how large it is.
  *
  * @category schemas
  * @since 0.1.0
@@ -26,7 +26,7 @@ import { Stamp } from "./HashCache.ts"
 export const Unhashed = Schema.TaggedUnion({
   Failed: { code: Schema.String, why: Schema.String },
   Skipped: { reason: Schema.String },
-  Alone: {}
+  Alone: { sizeBytes: Schema.Natural }
 })
 
 /**
@@ -91,7 +91,9 @@ export const HashFiles = Task.make("@fanout/ops/HashFiles", {
     /** Whether digests are taken from the cache, where it has them. Samples are not kept. */
     cache: Schema.optionalKey(Schema.Boolean),
     /** Whether it is hashed however long it takes. */
-    isAlone: Schema.optionalKey(Schema.Boolean)
+    isAlone: Schema.optionalKey(Schema.Boolean),
+    /** How large a file was that is alone, where that is known. */
+    sizeBytes: Schema.optionalKey(Schema.Natural)
   },
   success: HashedFiles,
   key: ({ folders: [{ names: [name], path }], root }) =>

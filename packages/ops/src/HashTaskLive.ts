@@ -15,6 +15,7 @@ import * as Files from "./Files.ts"
 import * as HashCache from "./HashCache.ts"
 import { CheckFile, HashFiles, ThreadTasks } from "./HashTask.ts"
 import { checkFile } from "./internal/checkFile.ts"
+import { Manners } from "./internal/fileHash.ts"
 import { hashFiles, isLimited } from "./internal/hashFiles.ts"
 import * as HugeContent from "./internal/hugeContent.ts"
 import { share } from "./internal/sharing.ts"
@@ -46,20 +47,33 @@ export const layer: Layer.Layer<Task.Handler<typeof HashFiles | typeof CheckFile
     })
   )
 
+/** As many files are a piece of the usual size. */
+const pieceFiles = 64
+/** A file of this size is as much as such a piece for those who are asked for help: they can do all of it. */
+const pieceBytes = 2 ** 21
+
+const weightOf = ({ folders, sizeBytes = 0 }: Task.Payload<typeof HashFiles>): number =>
+  Math.max(folders.reduce((sum, { names }) => sum + names.length, 0) / pieceFiles, sizeBytes / pieceBytes)
+
 class Shared extends RpcGroup.make(HashFiles) {}
 
 /**
- * Layer that hashes the first files under these real paths here, where that is quick, and has others hash the rest, and
- * those that take long. They are started only when there is something for them.
+ * Layer that hashes files under these real paths here, where that is quick, and has others help once there is much of
+ * it. They are started only then: that takes as long as some thousand small files.
  *
  * @category layers
  * @since 0.1.0
  */
 export const layerShared = <E>(
-  others: Others<typeof HashFiles, E>,
-  { paths, startsAfter = 2 }: {
+  others: {
+    /** Where this thread does its share. */
+    readonly beside: Others<typeof HashFiles, E>
+    /** Where it does none, since calls may take long. */
+    readonly alone: Others<typeof HashFiles, E>
+  },
+  { paths, startsAfter = 128 }: {
     readonly paths: ReadonlyArray<FilePath>
-    /** As many folders, or parts of such, are done here before anybody else is asked: 2 by default. */
+    /** After so much others are asked: one for 64 files, or for 2 MiB of a large one; 128 by default. */
     readonly startsAfter?: number
   }
 ): Layer.Layer<Task.Handler<typeof HashFiles>, never, Files.Files> =>
@@ -67,17 +81,22 @@ export const layerShared = <E>(
     const files = yield* Files.Files
     const quick = Option.getOrUndefined(yield* (yield* QuickFiles).throughout(paths))
     const services = yield* context
-    const shared = yield* share(HashFiles, others, startsAfter)
-    const hashBy = (payload: Task.Payload<typeof HashFiles>, by: Files.Files["Service"]) =>
-      Effect.provideContext(hashFiles(payload), Context.add(services, Files.Files, by))
+    const polite = Context.add(services, Manners, Effect.yieldNow)
+    const shared = yield* share(HashFiles, quick === undefined ? others.alone : others.beside, startsAfter)
+    const hashBy = (
+      payload: Task.Payload<typeof HashFiles>,
+      by: Files.Files["Service"],
+      having: typeof services
+    ) => Effect.provideContext(hashFiles(payload), Context.add(having, Files.Files, by))
     return {
       [HashFiles._tag]: Effect.fnUntraced(function*(payload: Task.Payload<typeof HashFiles>) {
-        if (yield* isLimited) return yield* hashBy(payload, files)
+        if (yield* isLimited) return yield* hashBy(payload, files, services)
         return yield* shared({
           key: payload,
+          weight: weightOf(payload),
           payload,
-          quick: quick === undefined || payload.isAlone === true ? undefined : hashBy(payload, quick),
-          slow: hashBy(payload, files)
+          quick: quick === undefined ? undefined : hashBy(payload, quick, polite),
+          slow: hashBy(payload, files, services)
         }).pipe(
           Effect.tap(({ sizesBytes }) => TaskDispatcher.throttle(sizesBytes.reduce((sum, bytes) => sum + bytes, 0))),
           // Where a rate is set meanwhile, it is for the files that follow.

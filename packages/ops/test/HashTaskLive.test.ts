@@ -5,9 +5,12 @@ import * as TaskDispatcher from "@fanout/core/TaskDispatcher"
 import { settle } from "@fanout/core/testing"
 import * as FilePath from "@fanout/ops/FilePath"
 import * as Files from "@fanout/ops/Files"
+import * as Hasher from "@fanout/ops/Hasher"
 import { HashFiles } from "@fanout/ops/HashTask"
 import * as HashTaskLive from "@fanout/ops/HashTaskLive"
+import { QuickFiles } from "@fanout/ops/QuickFiles"
 import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
 import * as TestClock from "effect/testing/TestClock"
 import * as FaultyFiles from "./FaultyFiles.ts"
@@ -36,7 +39,7 @@ const read = (algorithm: "sha256" | "sampled") =>
         isAlone: true
       })
     const hashing = yield* Effect.forEach(names, each, { concurrency: "unbounded" }).pipe(
-      Effect.provide(HashTaskLive.layerShared(others, { paths: [FilePath.make("/")] })),
+      Effect.provide(HashTaskLive.layerShared({ beside: others, alone: others }, { paths: [FilePath.make("/")] })),
       Effect.provideService(Files.Files, files),
       Effect.forkScoped
     )
@@ -55,7 +58,66 @@ const atRate = LimitedTaskDispatcher.layer({ bytesPerSecond: 4 * mebi }).pipe(
   Layer.provide(Pools.layer())
 )
 
+/** Hashes large files at the same time where calls are quick, and tells how often a fiber beside had its turn. */
+const hashHere = Effect.fnUntraced(function*(mebis: ReadonlyArray<number>) {
+  const disk = new MemoryFiles.Disk()
+  const contents = mebis.map((size, n) => Buffer.alloc(size * mebi, n))
+  contents.forEach((content, n) => disk.file(`/${n}`, content))
+  const files = MemoryFiles.make(disk)
+  let [started, turns] = [0, 0]
+  const others = {
+    layer: Layer.unwrap(Effect.sync(() => {
+      started++
+      return Layer.provide(HashTaskLive.layer, Layer.succeed(Files.Files, files))
+    })),
+    count: 1
+  }
+  const { run } = yield* TaskDispatcher.TaskDispatcher
+  const each = (content: Buffer, n: number) =>
+    run(HashFiles, {
+      root: FilePath.make("/"),
+      folders: [{ path: FilePath.empty, names: [FilePath.make(`${n}`)] }],
+      algorithm: "blake3",
+      isAlone: true,
+      sizeBytes: content.length
+    })
+  const counting = yield* Effect.forkChild(
+    Effect.forever(Effect.andThen(Effect.yieldNow, Effect.sync(() => void turns++)))
+  )
+  const hashed = yield* Effect.forEach(contents, each, { concurrency: "unbounded" }).pipe(
+    Effect.provide(
+      HashTaskLive.layerShared({ beside: others, alone: others }, { paths: [FilePath.make("/")], startsAfter: 8 })
+    ),
+    Effect.provideService(QuickFiles, {
+      at: () => Effect.succeedSome(files),
+      throughout: () => Effect.succeedSome(files),
+      isSlow: () => false
+    }),
+    Effect.provideService(Files.Files, files)
+  )
+  yield* Fiber.interrupt(counting)
+  contents.forEach((content, n) => {
+    const hasher = Hasher.make("blake3")
+    hasher.update(content)
+    assert.deepStrictEqual(hashed[n]?.digests, [hasher.digest()])
+  })
+  return { started, turns }
+})
+
 describe("HashTaskLive", () => {
+  it.effect("hashes a large file here, and lets all else have its turn meanwhile", () =>
+    Effect.gen(function*() {
+      const { started, turns } = yield* hashHere([32])
+      assert.strictEqual(started, 0)
+      // There are 64 pieces.
+      assert.isAtLeast(turns, 6)
+    }).pipe(Effect.scoped, Effect.provide(Layer.provideMerge(TaskDispatcher.layer, Pools.layer()))))
+
+  it.effect("has others help where two large files wait for this thread", () =>
+    Effect.gen(function*() {
+      assert.strictEqual((yield* hashHere([32, 32])).started, 1)
+    }).pipe(Effect.scoped, Effect.provide(Layer.provideMerge(TaskDispatcher.layer, Pools.layer()))))
+
   it.effect("reads at the rate of the job, also within a file", () =>
     Effect.gen(function*() {
       const seconds = yield* read("sha256")

@@ -73,6 +73,7 @@ describe("share", () => {
       assert.deepStrictEqual([world.begun, world.started], [["1 here"], 0])
       fibers.push(...yield* Effect.forEach([3, 4, 5, 6, 7, 8], (n) => Effect.forkChild(shared(world.ways(n)))))
       yield* world.end(1)
+      yield* world.settle
       assert.deepStrictEqual([world.begun, world.started], [["1 here", "2 here"], 1])
       yield* Deferred.succeed(ready, undefined)
       yield* world.settle
@@ -97,9 +98,33 @@ describe("share", () => {
       assert.strictEqual(world.started, 0)
       fibers.push(yield* Effect.forkChild(shared(world.ways(3))))
       yield* world.settle
+      yield* world.settle
       assert.strictEqual(world.started, 1)
       yield* Effect.forEach([1, 2, 3], world.end)
       yield* Effect.forEach(fibers, Fiber.join)
+    }).pipe(Effect.scoped))
+
+  it.effect("asks nobody for what has its turn at once, and soon for what is much and has to wait", () =>
+    Effect.gen(function*() {
+      const world = new World()
+      const shared = yield* share(Work, world.others(Effect.void), 10)
+      const large = (n: number) => shared({ ...world.ways(n), weight: 11 })
+      const first = yield* Effect.forkChild(large(1))
+      yield* world.settle
+      yield* world.end(1)
+      yield* Fiber.join(first)
+      // This thread is only free again in the next turn of the event loop.
+      const second = yield* Effect.forkChild(Effect.andThen(large(2), large(3)))
+      yield* world.settle
+      yield* world.end(2)
+      yield* world.settle
+      assert.deepStrictEqual([world.begun, world.started], [["1 here", "2 here", "3 here"], 0])
+      const third = yield* Effect.forkChild(large(4))
+      yield* world.settle
+      yield* world.settle
+      assert.deepStrictEqual([world.begun.slice(3), world.started], [["4 there"], 1])
+      yield* Effect.forEach([3, 4], world.end)
+      yield* Effect.forEach([second, third], Fiber.join)
     }).pipe(Effect.scoped))
 
   it.effect("has others do what may take long, even the first of it", () =>

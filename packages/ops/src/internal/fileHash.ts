@@ -22,6 +22,14 @@ export interface Hashed {
 /** Larger pieces are never read at once, wherever calls are quick. */
 const pieceBytes = 2 ** 19
 
+/** Lets all else on a thread have its turn, where others wait for it. That is done between some pieces of a file. */
+export const Manners = Context.Reference<Effect.Effect<void>>("@fanout/ops/internal/fileHash/Manners", {
+  defaultValue: () => Effect.void
+})
+
+/** So many pieces take about half a millisecond. */
+const piecesBetween = 4
+
 /** What a file is hashed with. */
 export interface Tools {
   readonly hasher: Hasher.Hasher
@@ -54,9 +62,11 @@ const hashContent = (
 ): Effect.Effect<Hashed, FilesError | Interrupter.Interrupted> =>
   Effect.withFiber((fiber) => {
     const reporter = Context.get(fiber.context, Progress.Reporter)
+    const manners = Effect.andThen(Context.get(fiber.context, Manners), Interrupter.check)
     const tools = takeTools(name)
     const { buffer: into, hasher } = tools
     let sizeBytes = 0
+    let pieces = 0
     const readInto = (part: Uint8Array): Effect.Effect<Hashed, FilesError | Interrupter.Interrupted> =>
       Effect.flatMap(file.read(part), (length) => {
         if (length > 0) {
@@ -67,7 +77,7 @@ const hashContent = (
         }
         // A read that does not fill the buffer has met the end, if that is where it should be.
         const isOver = length === 0 || (sizeBytes === stat.sizeBytes && length < part.length)
-        if (!isOver) return Effect.flatMap(Interrupter.check, read)
+        if (!isOver) return Effect.flatMap(++pieces % piecesBetween === 0 ? manners : Interrupter.check, read)
         const digest = hasher.digest()
         keepTools(name, tools)
         return Effect.succeed({ digest, sizeBytes })

@@ -110,12 +110,13 @@ const hashSampled = Effect.fnUntraced(function*({ file, path, stat }: OpenFile) 
 })
 
 const special = Skipped.make({ reason: SkipReason.Special })
-const alone = Alone.make({})
 
 const hashOne = (open: OpenFile, { algorithm, cache, isAlone }: Method): OutcomeOf => {
   if (open.stat.kind !== "file") return Effect.succeed(special)
   if (algorithm === "sampled") return hashSampled(open)
-  if (open.stat.sizeBytes > mostBytes && isAlone !== true) return Effect.succeed(alone)
+  if (open.stat.sizeBytes > mostBytes && isAlone !== true) {
+    return Effect.succeed(Alone.make({ sizeBytes: open.stat.sizeBytes }))
+  }
   return cache === true ? hashCached(open, algorithm) : hashWhole(open, algorithm)
 }
 
@@ -168,7 +169,7 @@ class Hashing implements Files.Reader {
     this.expectedBytes = sizeBytes
     this.sizeBytes = 0
     if (kind !== "file") this.leave(special)
-    else if (sizeBytes > mostBytes) this.leave(alone)
+    else if (sizeBytes > mostBytes) this.leave(Alone.make({ sizeBytes }))
     else return true
     return false
   }
@@ -194,7 +195,7 @@ class Hashing implements Files.Reader {
     this.sizeBytes = 0
     // By itself it waits until there is one.
     const lacksDescriptor = error.code === "EMFILE" || error.code === "ENFILE"
-    this.leave(lacksDescriptor ? alone : unhashed(error))
+    this.leave(lacksDescriptor ? Alone.make({ sizeBytes: 0 }) : unhashed(error))
   }
 
   private leave(why: Unhashed): void {

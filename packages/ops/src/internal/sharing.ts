@@ -92,12 +92,20 @@ class Turns {
     next.go()
   }
 
-  /** Waits for a turn. Whoever is interrupted may have it all the same. */
-  take(turn: Turn): Effect.Effect<void> {
+  /**
+   * Waits for a turn, and tells if that takes longer than until this thread is free that was about to be. Whoever is
+   * interrupted may have the turn all the same.
+   */
+  take(turn: Turn, onWait: () => void): Effect.Effect<void> {
     return Effect.callback((resume) => {
       const waiting: Waiting = { turn, go: () => resume(Effect.void) }
       this.waiting.push(waiting)
       this.serve()
+      if (turn.side === undefined) {
+        setImmediate(() => {
+          if (this.waiting.includes(waiting)) onWait()
+        })
+      }
       return Effect.sync(() => {
         this.waiting = this.waiting.filter((one) => one !== waiting)
       })
@@ -120,7 +128,7 @@ class Turns {
   }
 }
 
-/** Gives what does a task's work where that is best. The others are asked after so many pieces. */
+/** Gives what does a task's work where that is best. The others are asked after so many pieces, if one has to wait. */
 export const share = <T extends Task.Any, E>(
   task: T,
   others: Others<T, E>,
@@ -165,11 +173,13 @@ export const share = <T extends Task.Any, E>(
         : Effect.tapDefect(handle(payload), () => Effect.sync(() => suspects.add(key)))
     return Effect.fnUntraced(function*({ key, payload, quick, slow, weight = 1 }: Ways<T>) {
       const here = suspects.has(key) ? undefined : quick
-      if (here === undefined || (count += weight) > startsAfter) start()
+      count += weight
+      const isMuch = count > startsAfter
+      if (here === undefined) start()
       const turn: Turn = { mayBeHere: here !== undefined, side: undefined }
       return yield* Effect.uninterruptibleMask((restore) =>
         Effect.andThen(
-          restore(turns.take(turn)),
+          restore(turns.take(turn, () => isMuch && start())),
           Effect.suspend(() => {
             const isHere = turn.side === "here" && here !== undefined
             return restore(isHere ? here : there(key, payload, here ?? slow))
