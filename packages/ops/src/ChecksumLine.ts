@@ -131,25 +131,29 @@ const maxLineBytes = 2 ** 20
 const escapes: Readonly<Record<string, string>> = { "\n": "\\n", "\r": "\\r", "\\": "\\\\" }
 
 /**
+ * Writes the line of a file as text, line feed included. As in a `FilePath`, what is not UTF-8 in its name has escapes
+ * there: bytes are what `FilePath.toBytes` makes of it.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const text = ({ algorithm, digest, path }: Checksum, style: Style): string => {
+  const isEscaped = /[\n\r\\]/.test(path)
+  const name = isEscaped ? path.replaceAll(/[\n\r\\]/g, (character) => escapes[character] ?? character) : path
+  const mark = isEscaped ? "\\" : ""
+  return style === "plain"
+    ? `${mark}${digest}  ${name}\n`
+    : `${mark}${HashAlgorithms.tag(algorithm)} (${name}) = ${digest}\n`
+}
+
+/**
  * Encodes the line of a file, line feed included.
  *
  * @category constructors
  * @since 0.1.0
  */
-export const write = ({ algorithm, digest, path }: Checksum, style: Style): Uint8Array => {
-  const isEscaped = /[\n\r\\]/.test(path)
-  const name = isEscaped
-    ? FilePath.make(path.replaceAll(/[\n\r\\]/g, (character) => escapes[character] ?? character))
-    : path
-  const [before, after] = style === "plain"
-    ? [`${digest}  `, ""]
-    : [`${HashAlgorithms.tag(algorithm)} (`, `) = ${digest}`]
-  return Buffer.concat([
-    Buffer.from(isEscaped ? `\\${before}` : before),
-    FilePath.toBytes(name),
-    Buffer.from(`${after}\n`)
-  ])
-}
+export const write = (checksum: Checksum, style: Style): Uint8Array =>
+  FilePath.toBytes(FilePath.make(text(checksum, style)))
 
 /** Length of the ids that `SampledHash` gives; no digest is so short. */
 const sampledDigits = 16

@@ -22,18 +22,19 @@ const Hashed = Schema.Struct({
 const decodeHashed = Schema.decodeUnknownSync(Hashed)
 
 /**
- * What one file came to; `hashed` is `None` where it failed or was skipped.
+ * What files that follow one another came to. One that failed or was skipped is by itself, and has no digest.
  *
  * @category models
  * @since 0.1.0
  */
 export interface HashLine {
-  /** Place of the file in the order of the walk, from 0 on. */
+  /** Place of the first of them in the order of the walk, from 0 on. */
   readonly number: number
+  readonly count: number
   readonly row: OutcomeRow
-  /** Which of the sources it is in, and where. */
+  /** Which of the sources they are in, and where the last one is that the row tells of. */
   readonly place: Pick<TreeCursor.TreeCursor, "source" | "path">
-  readonly hashed: Option.Option<HashedFile>
+  readonly files: ReadonlyArray<HashedFile>
 }
 
 /**
@@ -43,8 +44,11 @@ export interface HashLine {
  * @since 0.1.0
  */
 export interface HashedFile {
-  /** Its real path. */
+  /** Path under the source; empty for the source itself. */
   readonly path: FilePath.FilePath
+  /** Its real path is that of its folder and its name. */
+  readonly folder: FilePath.FilePath
+  readonly name: FilePath.FilePath
   /** Content id where it was identified by samples. */
   readonly digest: string
   readonly sizeBytes: number
@@ -57,20 +61,37 @@ export interface HashedFile {
  * @since 0.1.0
  */
 export const fromRow = (row: OutcomeRow): ReadonlyArray<HashLine> => {
-  const number = SourceCursor.numberOf(row.cursor)
+  const first = SourceCursor.numberOf(row.cursor)
   const place = Option.getOrThrow(TreeCursor.parse(SourceCursor.placeOf(row.cursor)))
-  if (row.outcome._tag !== "Done") return [{ number, row, place, hashed: Option.none() }]
+  if (row.outcome._tag !== "Done") return [{ number: first, count: 1, row, place, files: [] }]
   const { digests, folders, root, sizesBytes } = decodeHashed(row.outcome.value)
-  const files = folders.flatMap(({ names, path }) => names.map((name) => FilePath.join(path, name)))
-  return digests.flatMap((digest, index) => {
-    const path = files[index]
-    if (digest === null || path === undefined) return []
-    return [{
-      number: number + index,
-      row,
-      // A source that is a file itself has no name in it.
-      place: { source: place.source, path: place.path === "" ? place.path : path },
-      hashed: Option.some({ path: FilePath.join(root, path), digest, sizeBytes: sizesBytes[index] ?? 0 })
-    }]
-  })
+  const lines: Array<HashLine> = []
+  let files: Array<HashedFile> = []
+  let number = first
+  /** Ends what follows one another: the next one has no digest, or there is none. */
+  const end = (): void => {
+    if (files.length > 0) lines.push({ number: number - files.length, count: files.length, row, place, files })
+    files = []
+  }
+  for (const { names, path } of folders) {
+    const folder = FilePath.join(root, path)
+    for (const name of names) {
+      const digest = digests[number - first] ?? null
+      if (digest === null) {
+        end()
+      } else {
+        files.push({
+          // A source that is a file itself has no name in it.
+          path: place.path === "" ? place.path : FilePath.join(path, name),
+          folder,
+          name,
+          digest,
+          sizeBytes: sizesBytes[number - first] ?? 0
+        })
+      }
+      number++
+    }
+  }
+  end()
+  return lines
 }

@@ -11,7 +11,8 @@ class Numbers {
   /** One more than the highest. */
   end = 0
 
-  add(number: number): void {
+  /** Adds the first of so many. */
+  add(number: number, count: number): void {
     const byte = number >>> 3
     if (byte >= this.bits.length) {
       const bits = new Uint8Array(Math.max(byte + 1, this.bits.length * 2))
@@ -19,7 +20,7 @@ class Numbers {
       this.bits = bits
     }
     this.bits[byte] = (this.bits[byte] ?? 0) | (1 << (number & 7))
-    this.end = Math.max(this.end, number + 1)
+    this.end = Math.max(this.end, number + count)
   }
 
   remove(number: number): void {
@@ -33,13 +34,15 @@ class Numbers {
 }
 
 /**
- * What a row tells of one thing; `number` is its place in the order of the source, from 0 on.
+ * What a row tells of one thing, or of so many that follow one another; `number` is the place of the first in the order
+ * of the source, from 0 on.
  *
  * @category models
  * @since 0.1.0
  */
 export interface Line {
   readonly number: number
+  readonly count?: number
 }
 
 /**
@@ -73,7 +76,7 @@ export class Sorter<L extends Line> {
   private position = 0
   private rereadTo = 0
 
-  /** `most` is how many lines may be held, those that are still to come included: 16,384 by default. */
+  /** `most` is of how many things lines may be held, those that are still to come included: 16,384 by default. */
   constructor(linesOf: (row: OutcomeRow) => ReadonlyArray<L>, most = 2 ** 14) {
     this.linesOf = linesOf
     this.most = most
@@ -91,12 +94,12 @@ export class Sorter<L extends Line> {
   }
 
   private addLine(line: L, seq: number, isNew: boolean): void {
-    const { number } = line
+    const { count = 1, number } = line
     if (number < this.next) {
       if (isNew) this.late.set(number, line)
       return
     }
-    this.seen.add(number)
+    this.seen.add(number, count)
     if (number < this.next + this.most) this.waiting.set(number, line)
     else this.firstLeft = Math.min(this.firstLeft ?? seq, seq)
   }
@@ -116,11 +119,12 @@ export class Sorter<L extends Line> {
   private take(isOver: boolean): ReadonlyArray<L> {
     const given: Array<L> = []
     this.rereadAfter = undefined
-    for (; this.next < this.seen.end; this.next++) {
+    while (this.next < this.seen.end) {
       const line = this.waiting.get(this.next)
       if (line !== undefined) {
         this.waiting.delete(this.next)
         given.push(line)
+        this.next += line.count ?? 1
       } else if (
         this.firstLeft !== undefined && this.seen.has(this.next) && (isOver || this.position >= this.rereadTo)
       ) {
@@ -130,7 +134,11 @@ export class Sorter<L extends Line> {
         // One that is not found then was removed by a retry.
         this.seen.remove(this.next)
         break
-      } else if (!isOver) break
+      } else if (isOver) {
+        this.next++
+      } else {
+        break
+      }
     }
     return given
   }

@@ -12,7 +12,6 @@ import * as HashTaskLive from "@fanout/ops/HashTaskLive"
 import * as SourceRows from "@fanout/ops/SourceRows"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
-import * as Option from "effect/Option"
 import * as TestClock from "effect/testing/TestClock"
 import { createHash } from "node:crypto"
 import * as FaultyFiles from "./FaultyFiles.ts"
@@ -70,13 +69,10 @@ const hash = (
     const lines = [...sorter.add(rows), ...sorter.end()]
     return {
       state: (yield* manager.get(id)).state._tag,
-      lines: lines.map(({ hashed, place, row }) =>
-        `${place.source}/${place.path} ${
-          Option.match(hashed, {
-            onSome: ({ digest }) => digest,
-            onNone: () => tellEnding(row.outcome)
-          })
-        }`
+      lines: lines.flatMap(({ files, place, row }) =>
+        files.length > 0
+          ? files.map(({ digest, path }) => `${place.source}/${path} ${digest}`)
+          : [`${place.source}/${place.path} ${tellEnding(row.outcome)}`]
       )
     }
   }).pipe(

@@ -97,12 +97,10 @@ const hash = (disk: MemoryFiles.Disk, cache: HashCache.HashCache, options: Optio
     const lines = [...sorter.add(rows), ...sorter.end()]
     const { units } = yield* manager.progress(id)
     return {
-      digests: lines.map(({ hashed, row: { outcome } }) =>
-        Option.isSome(hashed)
-          ? hashed.value.digest
-          : outcome._tag === "Failed"
-          ? Outcome.message(outcome.failure)
-          : outcome._tag
+      digests: lines.flatMap(({ files, row: { outcome } }) =>
+        files.length > 0
+          ? files.map(({ digest }) => digest)
+          : [outcome._tag === "Failed" ? Outcome.message(outcome.failure) : outcome._tag]
       ),
       reads,
       cached: units["cached"] ?? 0,

@@ -24,6 +24,12 @@ const rowOf = (number: number, seq: number) =>
 /** What a row tells, as a row of one thing. */
 const lineOf = (row: OutcomeRow) => [{ number: SourceCursor.numberOf(row.cursor), row }]
 
+/** What a row tells where each stands for one, two or three things, of which some are missing. */
+const linesOf = (row: OutcomeRow) => {
+  const place = SourceCursor.numberOf(row.cursor)
+  return [{ number: 3 * place, count: 1 + place % 3, row }]
+}
+
 /** Reads the rows of a store by pages into a sorter, as an output does. */
 class Reader {
   readonly rows = new Map<number, readonly [seq: number, row: OutcomeRow]>()
@@ -34,8 +40,8 @@ class Reader {
   private readonly page: number
   private readonly sorter: SourceRows.Sorter<ReturnType<typeof lineOf>[number]>
 
-  constructor(most: number, page: number) {
-    this.sorter = new SourceRows.Sorter(lineOf, most)
+  constructor(most: number, page: number, lines: (row: OutcomeRow) => ReturnType<typeof lineOf> = lineOf) {
+    this.sorter = new SourceRows.Sorter(lines, most)
     this.page = page
   }
 
@@ -72,12 +78,13 @@ describe("SourceRows", () => {
       order: Schema.Array(int(0, 1000)).check(Schema.isMaxLength(60)),
       most: int(1, 8),
       page: int(1, 7),
-      every: int(1, 9)
+      every: int(1, 9),
+      isWide: Schema.Boolean
     },
-    ({ every, most, order, page }) => {
+    ({ every, isWide, most, order, page }) => {
       // Each number once, recorded in any order, with gaps.
       const numbers = Array.from(new Set(order.map((number) => number % 97)))
-      const reader = new Reader(most, page)
+      const reader = new Reader(most, page, isWide ? linesOf : lineOf)
       numbers.forEach((number, i) => {
         reader.record(number)
         if (i % every === 0) reader.read()
@@ -107,6 +114,13 @@ describe("SourceRows", () => {
       assert.deepStrictEqual(missing.map(([, row]) => row.cursor), [])
     }
   )
+
+  it("goes on behind as many things as a row is of", () => {
+    const reader = new Reader(100, 10, (row) => [{ number: 3 * SourceCursor.numberOf(row.cursor), count: 3, row }])
+    for (const place of [2, 0, 3, 1]) reader.record(place)
+    reader.read()
+    assert.deepStrictEqual(numbersOf(reader.given), [0, 1, 2, 3])
+  })
 
   it("reads rows again only once for each pass, in whatever order blocks of them were recorded", () => {
     const reader = new Reader(500, 100)

@@ -6,7 +6,7 @@ import * as ChecksumLine from "@fanout/ops/ChecksumLine"
 import * as FilePath from "@fanout/ops/FilePath"
 import * as HashAlgorithms from "@fanout/ops/HashAlgorithm"
 import type { HashAlgorithm } from "@fanout/ops/HashAlgorithm"
-import type { HashLine } from "@fanout/ops/HashLine"
+import type { HashedFile, HashLine } from "@fanout/ops/HashLine"
 import * as Arr from "effect/Array"
 import * as Argument from "effect/cli/Argument"
 import * as Command from "effect/cli/Command"
@@ -71,29 +71,30 @@ interface Request {
 /** So many that each thread has its next piece in hand, however many there are. */
 const piecesAtOnce = Math.max(16, 4 * os.availableParallelism())
 
-/** Path of a line as it was given on the command line, and below. */
-const nameOf = (given: ReadonlyArray<FilePath.FilePath>, { place }: HashLine): FilePath.FilePath => {
-  const top = given[place.source] ?? FilePath.empty
-  return place.path === "" ? top : FilePath.join(top, place.path)
-}
-
-/** Line of a file; nothing where there is none. */
-const render = (
-  { hashed }: HashLine,
-  name: FilePath.FilePath,
+/** Text of a file. */
+const textOf = (
+  { digest, folder, name, path, sizeBytes }: HashedFile,
+  top: FilePath.FilePath,
   { algorithm, tagged }: Request,
   { json }: Options
-): string | Uint8Array => {
-  if (Option.isNone(hashed)) return ""
-  const { digest, path, sizeBytes } = hashed.value
+): string => {
+  const shown = path === "" ? top : FilePath.join(top, path)
   if (!json) {
-    return ChecksumLine.write(
-      { algorithm: algorithm === "sampled" ? "blake3" : algorithm, digest, path: name },
+    return ChecksumLine.text(
+      { algorithm: algorithm === "sampled" ? "blake3" : algorithm, digest, path: shown },
       tagged ? "tagged" : "plain"
     )
   }
   const what = algorithm === "sampled" ? { contentId: digest } : { algorithm, digest }
-  return `${events.line("hash", { key: FilePath.display(path), name: FilePath.toText(name), ...what, sizeBytes })}\n`
+  const key = FilePath.display(FilePath.join(folder, name))
+  return `${events.line("hash", { key, name: FilePath.toText(shown), ...what, sizeBytes })}\n`
+}
+
+/** Lines of files by their names as they were given on the command line. */
+const render = ({ files, place }: HashLine, request: Request, options: Options): string | Uint8Array => {
+  const top = request.paths[place.source] ?? FilePath.empty
+  const text = files.map((file) => textOf(file, top, request, options)).join("")
+  return text.isWellFormed() ? text : FilePath.toBytes(FilePath.make(text))
 }
 
 const hashAll = (request: Request, options: Options) =>
@@ -127,7 +128,7 @@ const hashAll = (request: Request, options: Options) =>
           id,
           new SourceRows.Sorter(HashLine.fromRow),
           sink,
-          (line) => render(line, nameOf(paths, line), request, options)
+          (line) => render(line, request, options)
         )
         yield* RunJob.run(id, { ...options, isShared: process.stdout.isTTY && Option.isNone(file) }, output)
       }).pipe(Effect.scoped)
