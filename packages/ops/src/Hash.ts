@@ -105,6 +105,7 @@ class Elements {
   private readonly gathering = new Gathering()
   /** Number of the next file that is not among those gathered. */
   private number: number
+  private ready: Array<Element> = []
 
   constructor(id: JobId, payload: Payload, number: number) {
     this.payload = payload
@@ -112,50 +113,66 @@ class Elements {
     this.number = number
   }
 
-  add(element: FileTree.Element): ReadonlyArray<Element> {
-    const { cursor, path, source } = element
+  addAll(elements: ReadonlyArray<FileTree.Element>): ReadonlyArray<Element> {
+    for (const element of elements) this.add(element)
+    return this.take()
+  }
+
+  flush(): ReadonlyArray<Element> {
+    this.push(this.gathering.take())
+    return this.take()
+  }
+
+  private take(): ReadonlyArray<Element> {
+    const { ready } = this
+    this.ready = []
+    return ready
+  }
+
+  private add(element: FileTree.Element): void {
     switch (element._tag) {
       case "Open":
       case "Close":
-        return []
-      case "Leaf": {
-        if (element.kind === "link") return []
-        const ending = this.endings.ofLeaf(element)
-        if (ending !== undefined) return this.settle(element, ending)
-        if (path !== "") return this.elements(this.gathering.add(element))
-        const file = this.endings.absolute(source, path)
-        const folders = [{ path: FilePath.empty, names: [FilePath.name(file)] }] as const
-        return [...this.flush(), this.item({ cursor, root: FilePath.parent(file), folders })]
-      }
+        return
+      case "Leaf":
+        return this.addLeaf(element)
       case "Unreadable":
         return this.settle(element, ofUnreadable(element))
     }
   }
 
-  flush(): ReadonlyArray<Element> {
-    return this.elements(this.gathering.take())
+  private addLeaf(element: Extract<FileTree.Element, { readonly _tag: "Leaf" }>): void {
+    const { cursor, kind, path, source } = element
+    if (kind === "link") return
+    const ending = this.endings.ofLeaf(element)
+    if (ending !== undefined) return this.settle(element, ending)
+    if (path !== "") return this.push(this.gathering.add(element))
+    const file = this.endings.absolute(source, path)
+    const folders = [{ path: FilePath.empty, names: [FilePath.name(file)] }] as const
+    this.push(this.gathering.take())
+    this.pushItem({ cursor, root: FilePath.parent(file), folders })
   }
 
-  private settle({ cursor, path, source }: FileTree.Element, outcome: Outcome): ReadonlyArray<Element> {
-    const before = this.flush()
+  private settle({ cursor, path, source }: FileTree.Element, outcome: Outcome): void {
+    this.push(this.gathering.take())
     const key = FilePath.display(this.endings.absolute(source, path))
-    return [...before, { _tag: "Settled", cursor: SourceCursor.format(this.number++, cursor), key, outcome }]
+    this.ready.push({ _tag: "Settled", cursor: SourceCursor.format(this.number++, cursor), key, outcome })
   }
 
-  private elements(gathered: Gathered | undefined): ReadonlyArray<Element> {
-    if (gathered === undefined) return []
+  private push(gathered: Gathered | undefined): void {
+    if (gathered === undefined) return
     const { cursor, folders, source } = gathered
-    return [this.item({ cursor, root: this.endings.absolute(source, FilePath.empty), folders })]
+    this.pushItem({ cursor, root: this.endings.absolute(source, FilePath.empty), folders })
   }
 
-  private item({ cursor, ...files }: Pick<Payloads, "root" | "folders"> & { readonly cursor: string }): Element {
+  private pushItem({ cursor, ...files }: Pick<Payloads, "root" | "folders"> & { readonly cursor: string }): void {
     const { algorithm, cache } = this.payload
     this.number += files.folders.reduce((sum, { names }) => sum + names.length, 0)
-    return {
+    this.ready.push({
       _tag: "Item",
       cursor: SourceCursor.format(this.number - 1, cursor),
       payload: { ...files, algorithm, ...cache === true ? { cache } : {} }
-    }
+    })
   }
 }
 
@@ -165,9 +182,9 @@ const elements = (id: JobId, payload: Payload, after: Option.Option<string>) => 
   const place = Option.map(after, SourceCursor.placeOf)
   const first = Option.match(after, { onNone: () => 0, onSome: (cursor) => SourceCursor.numberOf(cursor) + 1 })
   return QuickFiles.walking(sources, FileTree.walk({ sources, after: place })).pipe(
-    Stream.mapAccum(
+    Stream.mapAccumArray(
       () => new Elements(id, payload, first),
-      (elements, element) => [elements, elements.add(element)],
+      (elements, chunk) => [elements, elements.addAll(chunk)],
       { onHalt: (elements) => elements.flush() }
     )
   )
