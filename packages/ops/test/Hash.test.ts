@@ -9,6 +9,7 @@ import * as Hash from "@fanout/ops/Hash"
 import type { HashAlgorithm } from "@fanout/ops/HashAlgorithm"
 import * as HashLine from "@fanout/ops/HashLine"
 import * as HashTaskLive from "@fanout/ops/HashTaskLive"
+import { QuickFiles } from "@fanout/ops/QuickFiles"
 import * as SourceRows from "@fanout/ops/SourceRows"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
@@ -69,6 +70,7 @@ const hash = (
     const lines = [...sorter.add(rows), ...sorter.end()]
     return {
       state: (yield* manager.get(id)).state._tag,
+      counts: lines.map(({ count }) => count),
       lines: lines.flatMap(({ files, place, row }) =>
         files.length > 0
           ? files.map(({ digest, path }) => `${place.source}/${path} ${digest}`)
@@ -92,7 +94,8 @@ const all = [
 describe("Hash", () => {
   it.effect("hashes every file, in the order of the walk", () =>
     Effect.gen(function*() {
-      assert.deepStrictEqual(yield* hash(plant()), { state: "Completed", lines: all })
+      const { lines, state } = yield* hash(plant())
+      assert.deepStrictEqual({ state, lines }, { state: "Completed", lines: all })
     }))
 
   it.effect("follows a link that was named, and passes over those in folders", () =>
@@ -200,6 +203,29 @@ describe("Hash", () => {
       assert.strictEqual(state, "Completed")
       assert.deepStrictEqual(lines, expected)
     }))
+
+  it.effect.each([[false, 5], [true, 2]] as const)(
+    "hashes more files together where calls are quick (%s)",
+    ([isQuick, rows]) =>
+      Effect.gen(function*() {
+        const disk = new MemoryFiles.Disk()
+        disk.folder("/in")
+        for (let n = 0; n < 300; n++) disk.file(`/in/${n}`, `${n}`)
+        const files = MemoryFiles.make(disk)
+        const hashed = isQuick
+          ? hash(disk).pipe(
+            Effect.provideService(QuickFiles, {
+              at: () => Effect.succeedSome(files),
+              throughout: () => Effect.succeedSome(files),
+            isSlow: () => false
+            })
+          )
+          : hash(disk)
+        const { counts, lines } = yield* hashed
+        assert.lengthOf(lines, 300)
+        assert.lengthOf(counts, rows)
+      })
+  )
 
   it.effect("tells of a file that changes while it is read", () =>
     Effect.gen(function*() {
