@@ -47,13 +47,8 @@ export const layer: Layer.Layer<Task.Handler<typeof HashFiles | typeof CheckFile
     })
   )
 
-/** As many files are a piece of the usual size. */
-const pieceFiles = 64
-/** A file of this size is as much as such a piece for those who are asked for help: they can do all of it. */
-const pieceBytes = 2 ** 21
-
-const weightOf = ({ folders, sizeBytes = 0 }: Task.Payload<typeof HashFiles>): number =>
-  Math.max(folders.reduce((sum, { names }) => sum + names.length, 0) / pieceFiles, sizeBytes / pieceBytes)
+/** What is much: a file itself costs mostly what the owner does anyway, all of its content can be others' work. */
+const unit = { files: 64, bytes: 2 ** 19 } as const
 
 class Shared extends RpcGroup.make(HashFiles) {}
 
@@ -71,9 +66,9 @@ export const layerShared = <E>(
     /** Where it does none, since calls may take long. */
     readonly alone: Others<typeof HashFiles, E>
   },
-  { paths, startsAfter = 128 }: {
+  { paths, startsAfter = 512 }: {
     readonly paths: ReadonlyArray<FilePath>
-    /** After so much others are asked: one for 64 files, or for 2 MiB of a large one; 128 by default. */
+    /** After so much others are asked: one for 64 files, and one for 512 KiB; 512 by default. */
     readonly startsAfter?: number
   }
 ): Layer.Layer<Task.Handler<typeof HashFiles>, never, Files.Files> =>
@@ -81,6 +76,14 @@ export const layerShared = <E>(
     const files = yield* Files.Files
     const quick = Option.getOrUndefined(yield* (yield* QuickFiles).throughout(paths))
     const services = yield* context
+    /** What was read of files whose size was not known before. */
+    let bytes = 0
+    const weightOf = ({ folders, sizeBytes = 0 }: Task.Payload<typeof HashFiles>): number => {
+      const files = folders.reduce((sum, { names }) => sum + names.length, 0)
+      const weight = files / unit.files + (sizeBytes + bytes) / unit.bytes
+      bytes = 0
+      return weight
+    }
     const polite = Context.add(services, Manners, Effect.yieldNow)
     const shared = yield* share(HashFiles, quick === undefined ? others.alone : others.beside, startsAfter)
     const hashBy = (
@@ -98,7 +101,11 @@ export const layerShared = <E>(
           quick: quick === undefined ? undefined : hashBy(payload, quick, polite),
           slow: hashBy(payload, files, services)
         }).pipe(
-          Effect.tap(({ sizesBytes }) => TaskDispatcher.throttle(sizesBytes.reduce((sum, bytes) => sum + bytes, 0))),
+          Effect.tap(({ sizesBytes }) => {
+            const read = sizesBytes.reduce((sum, bytes) => sum + bytes, 0)
+            if (payload.sizeBytes === undefined) bytes += read
+            return TaskDispatcher.throttle(read)
+          }),
           // Where a rate is set meanwhile, it is for the files that follow.
           Effect.provideService(TaskDispatcher.Current, Option.none())
         )

@@ -59,7 +59,10 @@ const atRate = LimitedTaskDispatcher.layer({ bytesPerSecond: 4 * mebi }).pipe(
 )
 
 /** Hashes large files at the same time where calls are quick, and tells how often a fiber beside had its turn. */
-const hashHere = Effect.fnUntraced(function*(mebis: ReadonlyArray<number>) {
+const hashHere = Effect.fnUntraced(function*(
+  mebis: ReadonlyArray<number>,
+  { isAlone = true, startsAfter = 40 }: { readonly isAlone?: boolean; readonly startsAfter?: number } = {}
+) {
   const disk = new MemoryFiles.Disk()
   const contents = mebis.map((size, n) => Buffer.alloc(size * mebi, n))
   contents.forEach((content, n) => disk.file(`/${n}`, content))
@@ -78,15 +81,14 @@ const hashHere = Effect.fnUntraced(function*(mebis: ReadonlyArray<number>) {
       root: FilePath.make("/"),
       folders: [{ path: FilePath.empty, names: [FilePath.make(`${n}`)] }],
       algorithm: "blake3",
-      isAlone: true,
-      sizeBytes: content.length
+      ...isAlone ? { isAlone, sizeBytes: content.length } : {}
     })
   const counting = yield* Effect.forkChild(
     Effect.forever(Effect.andThen(Effect.yieldNow, Effect.sync(() => void turns++)))
   )
-  const hashed = yield* Effect.forEach(contents, each, { concurrency: "unbounded" }).pipe(
+  const hashed = yield* Effect.forEach(contents, each, { concurrency: 4 }).pipe(
     Effect.provide(
-      HashTaskLive.layerShared({ beside: others, alone: others }, { paths: [FilePath.make("/")], startsAfter: 8 })
+      HashTaskLive.layerShared({ beside: others, alone: others }, { paths: [FilePath.make("/")], startsAfter })
     ),
     Effect.provideService(QuickFiles, {
       at: () => Effect.succeedSome(files),
@@ -116,6 +118,13 @@ describe("HashTaskLive", () => {
   it.effect("has others help where two large files wait for this thread", () =>
     Effect.gen(function*() {
       assert.strictEqual((yield* hashHere([32, 32])).started, 1)
+    }).pipe(Effect.scoped, Effect.provide(Layer.provideMerge(TaskDispatcher.layer, Pools.layer()))))
+
+  it.effect("has others help once much was read, whatever was known of it", () =>
+    Effect.gen(function*() {
+      const small = Array.from({ length: 40 }, () => 1)
+      assert.strictEqual((yield* hashHere(small, { isAlone: false, startsAfter: 100 })).started, 0)
+      assert.strictEqual((yield* hashHere(small, { isAlone: false, startsAfter: 50 })).started, 1)
     }).pipe(Effect.scoped, Effect.provide(Layer.provideMerge(TaskDispatcher.layer, Pools.layer()))))
 
   it.effect("reads at the rate of the job, also within a file", () =>
