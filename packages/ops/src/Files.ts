@@ -237,8 +237,19 @@ export interface Reader {
   /** Takes, once all of the file was read, whether its size and the time of its last change are what they were. */
   readonly end: (isSame: boolean) => void
 
-  /** Takes why a file could not be opened, looked at, or read to its end. */
+  /** Takes why a file, or the folder that it is in, could not be opened, or the file not be read to its end. */
   readonly fail: (error: FilesError) => void
+}
+
+/**
+ * Names of files in a folder.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface FilesIn {
+  readonly path: FilePath
+  readonly names: ReadonlyArray<FilePath>
 }
 
 /**
@@ -461,13 +472,6 @@ export interface Folder {
   readonly open: (name: FilePath) => Effect.Effect<OpenFile, FilesError, Scope.Scope>
 
   /**
-   * Opens, looks at and reads files, as `open` and what it gives do, one after the other. Gives how many of them it has
-   * dealt with: fewer than there are where the reader did not want to go on; of the next a part was read, perhaps. It
-   * does not wait for descriptors (`EMFILE`).
-   */
-  readonly readEach: (names: ReadonlyArray<FilePath>, reader: Reader) => Effect.Effect<number>
-
-  /**
    * Copies files into another folder of this file system service, one after the other, with their modes and times: each
    * is written without a name, and gets it once it is whole, unless that is taken (`EEXIST`). In a folder of the
    * copier's own it has its name at once. Gives how many of them it
@@ -545,6 +549,13 @@ export interface Folder {
 export class Files extends Context.Service<Files, {
   /** Opens the folder at a real path, however long it is. A link in it fails with `ELOOP` or `ENOTDIR`. */
   readonly folder: (path: FilePath) => Effect.Effect<Folder, FilesError, Scope.Scope>
+
+  /**
+   * Opens folders at real paths and reads files in each, all one after the other, as `folder`, `Folder.open` and what
+   * that gives do. Gives how many of the files it has dealt with: fewer than there are where the reader did not want to
+   * go on; of the next a part was read, perhaps. It does not wait for descriptors (`EMFILE`).
+   */
+  readonly readEach: (folders: ReadonlyArray<FilesIn>, reader: Reader) => Effect.Effect<number>
 
   /** What is in the folder at a real path. A link in it fails with `ELOOP` or `ENOTDIR`. */
   readonly list: (path: FilePath) => Effect.Effect<FolderListing, FilesError>

@@ -18,6 +18,7 @@ import { attempt, orNone, scoped } from "./internal/calls/opened.ts"
 import { File } from "./internal/calls/openFile.ts"
 import { closing, Folder, listOpen } from "./internal/calls/openFolder.ts"
 import * as quickCalls from "./internal/calls/quickCalls.ts"
+import { readEach } from "./internal/calls/readEach.ts"
 import { isLocal, type SystemCalls, type Way } from "./internal/calls/systemCalls.ts"
 import { QuickFiles } from "./QuickFiles.ts"
 
@@ -52,6 +53,10 @@ const make = (calls: SystemCalls): Files.Files["Service"] => ({
       attempt<number>("open", path, (done) => calls.openPath(path, "folder", done)),
       (descriptor) => new Folder(calls, descriptor, path)
     )),
+  readEach: (folders, reader) =>
+    Effect.uninterruptible(
+      Effect.callback((resume) => readEach({ calls, folders, reader, done: (count) => resume(Effect.succeed(count)) }))
+    ),
   list: (path) =>
     Files.waitForDescriptor(Effect.acquireUseRelease(
       attempt<number>("scandir", path, (done) => calls.openPath(path, "list", done)),

@@ -67,7 +67,6 @@ export const intercept = (files: Files.Files["Service"], before: Before): Files.
       folder: openFolder,
       open,
       copyEach: (names, to, copier) => copyEach({ lstat, open, readLink }, names, to, copier),
-      readEach: (names, reader) => readEach(open, names, reader),
       create: (name) => around("create", at(name), Effect.map(inner.create(name), (made) => file(at(name), made))),
       createUnnamed: around("create", path, Effect.map(inner.createUnnamed, (made) => unnamed(path, made))),
       makeFolder: (name) => around("mkdir", at(name), inner.makeFolder(name)),
@@ -88,6 +87,8 @@ export const intercept = (files: Files.Files["Service"], before: Before): Files.
     innerFolders.set(opened, inner)
     return opened
   }
+  const folderAt: Files.Files["Service"]["folder"] = (path) =>
+    around("open", path, Effect.map(files.folder(path), folder))
   return {
     lstat: (path) => around("lstat", path, files.lstat(path)),
     stat: (path) => around("stat", path, files.stat(path)),
@@ -96,7 +97,8 @@ export const intercept = (files: Files.Files["Service"], before: Before): Files.
     measure: () => Effect.succeedNone,
     denied: files.denied,
     realPath: (path) => around("realpath", path, files.realPath(path)),
-    folder: (path) => around("open", path, Effect.map(files.folder(path), folder)),
+    folder: folderAt,
+    readEach: (folders, reader) => readEach(folderAt, folders, reader),
     list: (path) => around("scandir", path, files.list(path)),
     folders: (path) => around("scandir", path, files.folders(path)),
     open: (path) => around("open", path, Effect.map(files.open(path), (inner) => file(path, inner)))

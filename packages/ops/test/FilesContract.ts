@@ -198,12 +198,7 @@ const copyingTests = (test: Test) => {
     return { into, count, notes: copier.notes, takesUnnamed }
   })
   const plant = Effect.fnUntraced(function*(folder: Files.Folder) {
-    for (
-      const [name, text] of [["a", "0123456789"], ["b", ""], ["c", "abcd"], ["d", "xyz"], [
-        "large",
-        "x".repeat(20)
-      ]] as const
-    ) {
+    for (const [name, text] of [["a", "0123456789"], ["b", ""], ["c", "abcd"], ["large", "x".repeat(20)]] as const) {
       yield* write(folder, name, text)
     }
     yield* Effect.scoped(Effect.flatMap(folder.open(n("a")), (file) => file.setMode(0o640)))
@@ -334,7 +329,7 @@ const ownTests = (test: Test) => {
 }
 
 const readingTests = (test: Test) => {
-  test("reads files one after the other, those that are wanted", ({ folder }) =>
+  test("reads files one after the other, those that are wanted", ({ at, files, folder }) =>
     Effect.gen(function*() {
       for (
         const [name, text] of [["a", "0123456789"], ["b", ""], ["c", "abcd"], ["d", "xyz"], [
@@ -345,10 +340,13 @@ const readingTests = (test: Test) => {
         yield* write(folder, name, text)
       }
       yield* folder.makeFolder(n("folder"))
+      yield* write(yield* files.folder(at("folder")), "e", "in")
       yield* folder.makeLink(n("a"), n("link"))
+      const readEach = (names: ReadonlyArray<string>, reader: Files.Reader) =>
+        files.readEach([{ path: folder.path, names: names.map(n) }], reader)
       const names = ["a", "nothing", "b", "folder", "large", "link", "d", "..", "c"]
       const all = new Notes()
-      assert.strictEqual(yield* folder.readEach(names.map(n), all), names.length)
+      assert.strictEqual(yield* readEach(names, all), names.length)
       assert.deepStrictEqual(all.notes, [
         "begin 10",
         "0123",
@@ -372,9 +370,27 @@ const readingTests = (test: Test) => {
       // Once before each file, and between pieces.
       let left = 3
       const some = new Notes(() => left-- > 0)
-      assert.strictEqual(yield* folder.readEach([n("b"), n("a"), n("c")], some), 1)
+      assert.strictEqual(yield* readEach(["b", "a", "c"], some), 1)
       assert.deepStrictEqual(some.notes, ["begin 0", "end", "begin 10", "0123", "4567"])
-      assert.strictEqual(yield* folder.readEach([], some), 0)
+      assert.strictEqual(yield* readEach([], some), 0)
+      // All of a folder that can't be opened counts.
+      const each = new Notes()
+      const folders = [["nothing", "a", "b"], ["folder"], ["", "c"], ["folder", "e"]] as const
+      const named = folders.map(([folder, ...names]) => ({ path: at(folder), names: names.map(n) }))
+      assert.strictEqual(yield* files.readEach(named, each), 4)
+      assert.deepStrictEqual(each.notes, [
+        "open nothing ENOENT",
+        "open nothing ENOENT",
+        "begin 4",
+        "abcd",
+        "end",
+        "begin 2",
+        "in",
+        "end"
+      ])
+      let leftOfFirst = 2
+      const first = new Notes(() => leftOfFirst-- > 0)
+      assert.strictEqual(yield* files.readEach(named.slice(2), first), 1)
     }))
 
   test("reads back what was written, under any name", ({ at, files, folder }) =>

@@ -667,8 +667,30 @@ export const sweepEach = (
   })
 }
 
-/** Reads files one by one. */
-export const readEach = (
+/** Reads files of folders one by one. */
+export const readEach = Effect.fnUntraced(function*(
+  folder: Files.Files["Service"]["folder"],
+  folders: ReadonlyArray<Files.FilesIn>,
+  reader: Files.Reader
+) {
+  let sum = 0
+  for (const { names, path } of folders) {
+    const count = yield* Effect.flatMap(folder(path), ({ open }) => readIn(open, names, reader)).pipe(
+      Effect.scoped,
+      Effect.catch((error) =>
+        Effect.sync(() => {
+          for (const _ of names) reader.fail(error)
+          return names.length
+        })
+      )
+    )
+    sum += count
+    if (count < names.length) break
+  }
+  return sum
+})
+
+const readIn = (
   open: Files.Folder["open"],
   names: ReadonlyArray<FilePath.FilePath>,
   reader: Files.Reader
@@ -855,7 +877,6 @@ const folderOf = (disk: Disk, folder: Inode, path: FilePath.FilePath, handle: Ha
         disk.sync(folder)
       })),
     unlink,
-    readEach: (names, reader) => readEach(openNamed, names, reader),
     copyEach: (names, to, copier) => copyEach({ lstat, open: openNamed, readLink }, names, to, copier),
     sweepEach: (names, sweeper) => sweepEach({ folder: openNamedFolder, removeFolder }, names, sweeper),
     removeFolder
@@ -866,6 +887,8 @@ const folderOf = (disk: Disk, folder: Inode, path: FilePath.FilePath, handle: Ha
 
 export const make = (disk: Disk): Files.Files["Service"] => {
   const lstat = (path: FilePath.FilePath) => attempt("lstat", path, () => toStat(disk.find(short(path))))
+  const folder = (path: FilePath.FilePath) =>
+    scoped(disk, "open", path, (own) => openFolder(disk, disk.real(path), path, own))
   return {
     lstat,
     stat: (path) => attempt("stat", path, () => toStat(disk.find(short(path), true))),
@@ -878,7 +901,8 @@ export const make = (disk: Disk): Files.Files["Service"] => {
     copyFolders: () => Effect.succeedNone,
     measure: () => Effect.succeedNone,
     denied: Effect.succeed(0o022),
-    folder: (path) => scoped(disk, "open", path, (own) => openFolder(disk, disk.real(path), path, own)),
+    folder,
+    readEach: (folders, reader) => readEach(folder, folders, reader),
     list: (path) => list(disk, path, () => disk.real(path)),
     folders: (path) => foldersIn(disk, path),
     open: (path) => scoped(disk, "open", path, (own) => openFile(disk, disk.real(path), path, own))

@@ -120,10 +120,10 @@ describe("SystemFiles", () => {
                   end: (isSame) => void ended.push(isSame),
                   fail: () => assert.fail()
                 }
-                const open = yield* Files.Files.use((files) => files.folder(folder))
-                yield* open.readEach([FilePath.make("file")], reader)
+                const files = yield* Files.Files
+                yield* files.readEach([{ path: folder, names: [FilePath.make("file")] }], reader)
                 return ended
-              }).pipe(Effect.scoped, Effect.provide(layer))
+              }).pipe(Effect.provide(layer))
 
             assert.deepStrictEqual(yield* ends(() => {}), [true])
             assert.deepStrictEqual(yield* ends(() => fs.chmodSync(file, 0o600)), [true])

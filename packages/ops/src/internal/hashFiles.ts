@@ -13,7 +13,7 @@ import * as Files from "../Files.ts"
 import type { FilesError } from "../FilesError.ts"
 import type { HashAlgorithm } from "../HashAlgorithm.ts"
 import * as HashCache from "../HashCache.ts"
-import { type HashedFiles, type HashFiles, Unhashed } from "../HashTask.ts"
+import { type HashFiles, Unhashed } from "../HashTask.ts"
 import * as SampledHash from "../SampledHash.ts"
 import { SkipReason } from "../SkipReason.ts"
 import { type Hashed, hashOpen, isSame, keepTools, takeTools, type Tools } from "./fileHash.ts"
@@ -202,24 +202,25 @@ class Hashing implements Files.Reader {
     leave(this.into, why)
   }
 }
+/** Hashes those that are small, and leaves the others. */
 const hashEach = Effect.fnUntraced(function*(
-  folder: Files.Folder,
-  names: ReadonlyArray<FilePath.FilePath>,
+  folders: ReadonlyArray<Files.FilesIn>,
   algorithm: HashAlgorithm,
   into: Hashes
 ) {
+  const { readEach } = yield* Files.Files
   const stop = yield* Interrupter.Interrupter
   const tools = takeTools(algorithm)
-  const first = into.digests.length
+  const paths = () => folders.flatMap(({ names, path }) => names.map((name) => FilePath.join(path, name)))
   const hashing = new Hashing(
     tools,
     into,
     () => stop.reason === undefined,
-    (index) => FilePath.join(folder.path, names[index - first] ?? FilePath.empty)
+    (index) => paths()[index] ?? FilePath.empty
   )
-  const count = yield* folder.readEach(names, hashing)
+  const count = yield* readEach(folders, hashing)
   yield* Progress.add("bytes", hashing.bytes)
-  if (count < names.length) yield* Interrupter.check
+  if (count < folders.reduce((sum, { names }) => sum + names.length, 0)) yield* Interrupter.check
   keepTools(algorithm, tools)
 })
 
@@ -232,34 +233,21 @@ export const isLimited: Effect.Effect<boolean> = Effect.map(
   (most) => most < fastBytes
 )
 
-/** Those that are to be read at a rate are read one by one. */
-const hashNames = Effect.fnUntraced(function*(
-  folder: Files.Folder,
-  names: ReadonlyArray<FilePath.FilePath>,
-  method: Method,
-  into: Hashes
-) {
-  const { algorithm, cache, isAlone } = method
-  const isEach = !(yield* isLimited) && cache !== true && isAlone !== true
-  if (isEach && algorithm !== "sampled") return yield* hashEach(folder, names, algorithm, into)
-  for (const name of names) {
-    yield* Interrupter.check
-    const outcome = yield* hashNamed(folder, name, method)
-    if ("digest" in outcome) add(into, outcome)
-    else leave(into, outcome)
-  }
-})
-
+/** Hashes files of a folder one by one, whatever that takes. */
 const hashIn = (
-  path: FilePath.FilePath,
-  names: ReadonlyArray<FilePath.FilePath>,
+  { names, path }: Files.FilesIn,
   method: Method,
   into: Hashes
 ): Effect.Effect<void, Interrupter.Interrupted, Files.Files> =>
-  Effect.flatMap(
-    Files.Files,
-    (files) => Effect.flatMap(files.folder(path), (folder) => hashNames(folder, names, method, into))
-  ).pipe(
+  Effect.gen(function*() {
+    const folder = yield* (yield* Files.Files).folder(path)
+    for (const name of names) {
+      yield* Interrupter.check
+      const outcome = yield* hashNamed(folder, name, method)
+      if ("digest" in outcome) add(into, outcome)
+      else leave(into, outcome)
+    }
+  }).pipe(
     Effect.scoped,
     // No name was tried: what goes wrong with one ends there.
     Effect.catchTag("FilesError", (error) =>
@@ -268,18 +256,17 @@ const hashIn = (
       }))
   )
 
-export const hashFiles = ({
-  folders,
-  root,
-  ...method
-}: Payload): Effect.Effect<HashedFiles, Interrupter.Interrupted, Files.Files> =>
-  Effect.suspend(() => {
-    const into: Hashes = { digests: [], sizesBytes: [], stamps: [], unhashed: [] }
-    const { stamps: _, ...hashes } = into
-    return Effect.as(
-      Effect.forEach(folders, ({ names, path }) => hashIn(FilePath.join(root, path), names, method, into), {
-        discard: true
-      }),
-      method.cache === true ? into : hashes
-    )
-  })
+export const hashFiles = Effect.fnUntraced(function*({ folders, root, ...method }: Payload) {
+  const { algorithm, cache, isAlone } = method
+  const into: Hashes = { digests: [], sizesBytes: [], stamps: [], unhashed: [] }
+  const real = folders.map(({ names, path }) => ({ path: FilePath.join(root, path), names }))
+  // Those that are to be read at a rate are read one by one.
+  const isOneByOne = (yield* isLimited) || cache === true || isAlone === true
+  if (isOneByOne || algorithm === "sampled") {
+    for (const folder of real) yield* hashIn(folder, method, into)
+  } else {
+    yield* hashEach(real, algorithm, into)
+  }
+  const { stamps: _, ...hashes } = into
+  return cache === true ? into : hashes
+})

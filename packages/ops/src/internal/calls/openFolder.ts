@@ -9,14 +9,10 @@ import * as Files from "../../Files.ts"
 import type { Call, FilesError } from "../../FilesError.ts"
 import * as FolderListing from "../../FolderListing.ts"
 import { copyEach } from "./copyEach.ts"
-import { attempt, failure, Open, orNone, scoped } from "./opened.ts"
+import { attempt, failure, isName, Open, orNone, scoped } from "./opened.ts"
 import { File, UnnamedFile } from "./openFile.ts"
-import { readEach } from "./readEach.ts"
 import { sweepEach } from "./sweepEach.ts"
 import type { Done, SystemCalls } from "./systemCalls.ts"
-
-/** Whether it is one component. */
-const isName = (name: FilePath.FilePath): boolean => name !== "" && name !== "." && name !== ".." && !name.includes("/")
 
 /** Lists a folder that is open for that. */
 export const listOpen = Effect.fnUntraced(function*(calls: SystemCalls, descriptor: number, path: FilePath.FilePath) {
@@ -100,20 +96,6 @@ export class Folder extends Open implements Files.Folder {
 
   open(name: FilePath.FilePath): Effect.Effect<Files.OpenFile, FilesError, Scope.Scope> {
     return this.openAs("open", "read", name)
-  }
-
-  readEach(names: ReadonlyArray<FilePath.FilePath>, reader: Files.Reader): Effect.Effect<number> {
-    return Effect.uninterruptible(Effect.callback((resume) =>
-      readEach({
-        calls: this.calls,
-        folder: this.descriptor,
-        names,
-        refuse: (name) => isName(name) ? this.isOpen ? undefined : "EBADF" : "EINVAL",
-        reader,
-        fail: (name, call, code) => reader.fail(failure(call, FilePath.join(this.path, name), code)),
-        done: (count) => resume(Effect.succeed(count))
-      })
-    ))
   }
 
   copyEach(

@@ -9,6 +9,10 @@ import * as Files from "../../Files.ts"
 import { type Call, FilesError } from "../../FilesError.ts"
 import type { Done, SystemCalls } from "./systemCalls.ts"
 
+/** Whether it is one component. */
+export const isName = (name: FilePath.FilePath): boolean =>
+  name !== "" && name !== "." && name !== ".." && !name.includes("/")
+
 /** Error of a call. */
 export const failure = (call: Call, path: FilePath.FilePath, code: string, target?: FilePath.FilePath): FilesError =>
   new FilesError({ call, path, target: Option.fromUndefinedOr(target), code })

@@ -1,26 +1,22 @@
 /**
- * Reads files of an open folder one after the other, in as few steps as can be: for small files they are most of what
- * it takes, and code that is new to a thread is slow for the first thousands of files.
+ * Reads files of folders one after the other, in as few steps as can be: for small files they are most of what it
+ * takes, and code that is new to a thread is slow for the first thousands of files.
  */
-import type * as FilePath from "../../FilePath.ts"
+import * as FilePath from "../../FilePath.ts"
 import type * as Files from "../../Files.ts"
 import type { Call } from "../../FilesError.ts"
+import { failure, isName } from "./opened.ts"
 import { Sequence } from "./sequence.ts"
 import type { SystemCalls } from "./systemCalls.ts"
 
 /** What is to be asked next. */
-type Step = "next" | "look" | "read" | "lookAgain" | "close"
+type Step = "folder" | "next" | "look" | "read" | "lookAgain" | "close"
 
 interface Reading {
   readonly calls: SystemCalls
-  readonly folder: number
-  readonly names: ReadonlyArray<FilePath.FilePath>
-  /** Code of the error where a name can't be used. */
-  readonly refuse: (name: FilePath.FilePath) => string | undefined
+  readonly folders: ReadonlyArray<Files.FilesIn>
   readonly reader: Files.Reader
-  /** Takes why a file was not read to its end. */
-  readonly fail: (name: FilePath.FilePath, call: Call, code: string) => void
-  /** Takes how many of the names it got through. */
+  /** Takes how many of the files it got through. */
   readonly done: (count: number) => void
 }
 
@@ -29,56 +25,100 @@ const isSame = (before: Files.FileStat, after: Files.FileStat): boolean =>
   before.modifiedNanos === after.modifiedNanos && before.sizeBytes === after.sizeBytes
 
 class Run extends Sequence {
-  private readonly reading: Reading
-  private step: Step = "next"
-  private index = -1
+  private readonly calls: SystemCalls
+  private readonly reader: Files.Reader
+  private readonly folders: Iterator<Files.FilesIn, undefined>
+  private step: Step = "folder"
+  /** The folder that is open, and which of its names comes next. */
+  private folder: Files.FilesIn = { path: FilePath.empty, names: [] }
+  private folderDescriptor = -1
+  private index = 0
   private descriptor = -1
   private before: Files.FileStat | undefined
   private sizeBytes = 0
   private isStopped = false
+  /** How many of the files were dealt with. */
+  private count = 0
 
-  constructor(reading: Reading) {
-    super(() => reading.done(this.index))
-    this.reading = reading
+  constructor({ calls, done, folders, reader }: Reading) {
+    super(() => done(this.count))
+    this.calls = calls
+    this.reader = reader
+    this.folders = folders.values()
   }
 
   protected ask(): boolean {
-    const { calls, folder, names, reader, refuse } = this.reading
     switch (this.step) {
-      case "next": {
-        this.index++
-        const name = names[this.index]
-        if (name === undefined || this.isStopped || !reader.mayGoOn()) return false
-        const code = refuse(name)
-        if (code === undefined) calls.readSmall(folder, name, reader, this.begun)
-        else this.begun(code, "open")
-        return true
-      }
+      case "folder":
+        return this.askFolder()
+      case "next":
+        return this.askNext()
       case "look":
-        calls.stat(this.descriptor, this.looked)
+        this.calls.stat(this.descriptor, this.looked)
         return true
       case "read":
-        calls.read(this.descriptor, reader.buffer, null, this.read)
+        this.calls.read(this.descriptor, this.reader.buffer, null, this.read)
         return true
       case "lookAgain":
-        calls.stat(this.descriptor, this.lookedAgain)
+        this.calls.stat(this.descriptor, this.lookedAgain)
         return true
       case "close":
-        calls.close(this.descriptor, this.closed)
+        this.calls.close(this.descriptor, this.closed)
         return true
     }
   }
 
-  private fail(call: Call, code: string, next: Step): void {
-    const name = this.reading.names[this.index]
-    if (name !== undefined) this.reading.fail(name, call, code)
-    this.step = next
+  private askFolder(): boolean {
+    const next = this.folders.next().value
+    if (next === undefined) return false
+    this.folder = next
+    this.index = 0
+    this.calls.openPath(next.path, "folder", this.openedFolder)
+    return true
+  }
+
+  private askNext(): boolean {
+    const name = this.folder.names[this.index]
+    if (name === undefined || this.isStopped || !this.reader.mayGoOn()) {
+      this.calls.closeFolder(this.folderDescriptor)
+      return name === undefined && this.askFolder()
+    }
+    if (isName(name)) this.calls.readSmall(this.folderDescriptor, name, this.reader, this.begun)
+    else this.begun("EINVAL", "open")
+    return true
+  }
+
+  /** Goes on with the file after this one, which was dealt with. */
+  private leave(): void {
+    this.index++
+    this.count++
+    this.step = "next"
+  }
+
+  private fail(call: Call, code: string): void {
+    const name = this.folder.names[this.index] ?? FilePath.empty
+    this.reader.fail(failure(call, FilePath.join(this.folder.path, name), code))
+  }
+
+  private readonly openedFolder = (code: string | undefined, descriptor: number): void => {
+    if (code === undefined) {
+      this.folderDescriptor = descriptor
+      this.step = "next"
+    } else {
+      const { names, path } = this.folder
+      for (const _ of names) this.reader.fail(failure("open", path, code))
+      this.count += names.length
+    }
+    this.goOn()
   }
 
   private readonly begun = (code: string | undefined, value: number | Call): void => {
     if (typeof value === "string") {
-      this.fail(value, code ?? "EIO", "next")
-    } else if (value >= 0) {
+      this.fail(value, code ?? "EIO")
+      this.leave()
+    } else if (value < 0) {
+      this.leave()
+    } else {
       this.descriptor = value
       this.sizeBytes = 0
       this.step = "look"
@@ -88,15 +128,16 @@ class Run extends Sequence {
 
   private readonly looked = (code: string | undefined, stat: Files.FileStat): void => {
     this.before = stat
-    if (code !== undefined) this.fail("fstat", code, "close")
-    else this.step = this.reading.reader.begin(stat) ? "read" : "close"
+    if (code !== undefined) this.fail("fstat", code)
+    this.step = code === undefined && this.reader.begin(stat) ? "read" : "close"
     this.goOn()
   }
 
   private readonly read = (code: string | undefined, length: number): void => {
-    const { reader } = this.reading
+    const { reader } = this
     if (code !== undefined) {
-      this.fail("read", code, "close")
+      this.fail("read", code)
+      this.step = "close"
       return this.goOn()
     }
     if (length > 0) reader.piece(length === reader.buffer.length ? reader.buffer : reader.buffer.subarray(0, length))
@@ -113,16 +154,16 @@ class Run extends Sequence {
   }
 
   private readonly lookedAgain = (code: string | undefined, stat: Files.FileStat): void => {
-    if (code !== undefined) this.fail("fstat", code, "close")
-    else this.reading.reader.end(this.before !== undefined && isSame(this.before, stat))
+    if (code !== undefined) this.fail("fstat", code)
+    else this.reader.end(this.before !== undefined && isSame(this.before, stat))
     this.step = "close"
     this.goOn()
   }
 
   /** What fails to close was read. One that was stopped on its way counts as not begun. */
   private readonly closed = (): void => {
-    this.step = "next"
-    if (this.isStopped) this.index--
+    if (this.isStopped) this.step = "next"
+    else this.leave()
     this.goOn()
   }
 }
