@@ -27,8 +27,8 @@ export const Manners = Context.Reference<Effect.Effect<void>>("@fanout/ops/inter
   defaultValue: () => Effect.void
 })
 
-/** So many pieces take about half a millisecond. */
-const piecesBetween = 4
+/** So many pieces take about a millisecond. */
+const piecesBetween = 8
 
 /** What a file is hashed with. */
 export interface Tools {
