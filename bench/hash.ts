@@ -16,6 +16,14 @@ const program = (name: string, files: string, ...args: ReadonlyArray<string>): C
   argv: ["sh", "-c", `find "$0" -type f -print0 | xargs -0 ${args.join(" ")}`, files]
 })
 
+const plainModule = fileURLToPath(new URL("./internal/plainHash.mjs", import.meta.url))
+
+/** What is the least that Node can do: nothing but lists, calls and hashers, on as many threads. */
+const plain = (threads: number, algorithm: Algorithm, root: string): Command => ({
+  name: `plain Node, ${threads} thread${threads > 1 ? "s" : ""}`,
+  argv: [process.execPath, plainModule, String(threads), algorithm, root]
+})
+
 const peerModule = fileURLToPath(new URL("./internal/hashPeer.mjs", import.meta.url))
 
 const peer = (library: string, algorithm: Algorithm, root: string): Command => ({
@@ -38,7 +46,8 @@ const compare = (title: string, algorithm: Algorithm, root: string, db: string):
   console.log(`\n${title}, ${algorithm}${isInstalled(sum) ? "" : ` (${sum} is not installed)`}`)
   // Those take many times as long: once is enough.
   const slow = ["hash-wasm", "@noble/hashes"].map((library) => peer(library, algorithm, root))
-  print([...byTurns(rounds, [own, ...natives], before), ...byTurns(1, slow)])
+  const least = [1, 2].map((threads) => plain(threads, algorithm, root))
+  print([...byTurns(rounds, [own, ...natives, ...least], before), ...byTurns(1, slow)])
 }
 
 await withFolder((folder) => {
