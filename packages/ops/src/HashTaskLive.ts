@@ -5,6 +5,7 @@
  */
 import type * as Task from "@fanout/core/Task"
 import * as TaskDispatcher from "@fanout/core/TaskDispatcher"
+import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import type * as Layer from "effect/Layer"
@@ -39,16 +40,42 @@ export const layer: Layer.Layer<Task.Handler<typeof HashFiles | typeof CheckFile
     Effect.gen(function*() {
       const services = Context.add(yield* context, Files.Files, yield* Files.Files)
       return {
-        [HashFiles._tag]: (payload: Task.Payload<typeof HashFiles>) =>
-          Effect.provideContext(hashFiles(payload), services),
+        [HashFiles._tag]: (payload: Payload) => Effect.provideContext(hashFiles(payload), services),
         [CheckFile._tag]: (payload: Task.Payload<typeof CheckFile>) =>
           Effect.provideContext(checkFile(payload), services)
       }
     })
   )
 
-/** What is much: a file itself costs mostly what the owner does anyway, all of its content can be others' work. */
-const unit = { files: 64, bytes: 2 ** 19 } as const
+type Payload = Task.Payload<typeof HashFiles>
+
+/**
+ * What is much: a file itself costs mostly what the owner does anyway, all of its content can be others' work. So many
+ * files take so many milliseconds, unless they come slowly.
+ */
+const unit = { files: 64, bytes: 2 ** 19, millis: 0.7 } as const
+
+/** How much there was to do by now. */
+class Much {
+  private unsaid = 0
+
+  private known({ folders, sizeBytes = 0 }: Payload): number {
+    return folders.reduce((sum, { names }) => sum + names.length, 0) / unit.files + sizeBytes / unit.bytes
+  }
+
+  /** What a piece adds, and what was not known before of those that are done. */
+  weightOf(payload: Payload): number {
+    const { unsaid } = this
+    this.unsaid = 0
+    return this.known(payload) + unsaid
+  }
+
+  /** Takes what a piece came to, and how long it kept this thread waiting. */
+  note(payload: Payload, bytes: number, millis: number): void {
+    const content = payload.sizeBytes === undefined ? bytes / unit.bytes : 0
+    this.unsaid += Math.max(content, millis / unit.millis - this.known(payload))
+  }
+}
 
 class Shared extends RpcGroup.make(HashFiles) {}
 
@@ -68,7 +95,7 @@ export const layerShared = <E>(
   },
   { paths, startsAfter = 512 }: {
     readonly paths: ReadonlyArray<FilePath>
-    /** After so much others are asked: one for 64 files, and one for 512 KiB; 512 by default. */
+    /** After so much others are asked: 1 for 64 files, and 1 for 512 KiB or 0.7 ms more; 512 by default. */
     readonly startsAfter?: number
   }
 ): Layer.Layer<Task.Handler<typeof HashFiles>, never, Files.Files> =>
@@ -76,35 +103,34 @@ export const layerShared = <E>(
     const files = yield* Files.Files
     const quick = Option.getOrUndefined(yield* (yield* QuickFiles).throughout(paths))
     const services = yield* context
-    /** What was read of files whose size was not known before. */
-    let bytes = 0
-    const weightOf = ({ folders, sizeBytes = 0 }: Task.Payload<typeof HashFiles>): number => {
-      const files = folders.reduce((sum, { names }) => sum + names.length, 0)
-      const weight = files / unit.files + (sizeBytes + bytes) / unit.bytes
-      bytes = 0
-      return weight
-    }
+    const much = new Much()
     const polite = Context.add(services, Manners, Effect.yieldNow)
     const shared = yield* share(HashFiles, quick === undefined ? others.alone : others.beside, startsAfter)
-    const hashBy = (
-      payload: Task.Payload<typeof HashFiles>,
-      by: Files.Files["Service"],
-      having: typeof services
-    ) => Effect.provideContext(hashFiles(payload), Context.add(having, Files.Files, by))
+    const hashBy = (payload: Payload, by: Files.Files["Service"], having: typeof services) =>
+      Effect.provideContext(hashFiles(payload), Context.add(having, Files.Files, by))
+    const clock = yield* Clock.Clock
     return {
-      [HashFiles._tag]: Effect.fnUntraced(function*(payload: Task.Payload<typeof HashFiles>) {
+      [HashFiles._tag]: Effect.fnUntraced(function*(payload: Payload) {
         if (yield* isLimited) return yield* hashBy(payload, files, services)
+        let nanos = 0n
+        const here = quick === undefined ? undefined : Effect.suspend(() => {
+          const started = clock.monotonicTimeNanosUnsafe()
+          return Effect.onExit(hashBy(payload, quick, polite), () =>
+            Effect.sync(() => {
+              nanos = clock.monotonicTimeNanosUnsafe() - started
+            }))
+        })
         return yield* shared({
           key: payload,
-          weight: weightOf(payload),
+          weight: much.weightOf(payload),
           payload,
-          quick: quick === undefined ? undefined : hashBy(payload, quick, polite),
+          quick: here,
           slow: hashBy(payload, files, services)
         }).pipe(
           Effect.tap(({ sizesBytes }) => {
-            const read = sizesBytes.reduce((sum, bytes) => sum + bytes, 0)
-            if (payload.sizeBytes === undefined) bytes += read
-            return TaskDispatcher.throttle(read)
+            const bytes = sizesBytes.reduce((sum, bytes) => sum + bytes, 0)
+            much.note(payload, bytes, Number(nanos) / 1e6)
+            return TaskDispatcher.throttle(bytes)
           }),
           // Where a rate is set meanwhile, it is for the files that follow.
           Effect.provideService(TaskDispatcher.Current, Option.none())

@@ -61,12 +61,19 @@ const atRate = LimitedTaskDispatcher.layer({ bytesPerSecond: 4 * mebi }).pipe(
 /** Hashes large files at the same time where calls are quick, and tells how often a fiber beside had its turn. */
 const hashHere = Effect.fnUntraced(function*(
   mebis: ReadonlyArray<number>,
-  { isAlone = true, startsAfter = 40 }: { readonly isAlone?: boolean; readonly startsAfter?: number } = {}
+  { isAlone = true, readMillis = 0, startsAfter = 40 }: {
+    readonly isAlone?: boolean
+    readonly readMillis?: number
+    readonly startsAfter?: number
+  } = {}
 ) {
   const disk = new MemoryFiles.Disk()
   const contents = mebis.map((size, n) => Buffer.alloc(size * mebi, n))
   contents.forEach((content, n) => disk.file(`/${n}`, content))
-  const files = MemoryFiles.make(disk)
+  const files = readMillis === 0 ? MemoryFiles.make(disk) : FaultyFiles.intercept(
+    MemoryFiles.make(disk),
+    (call) => call === "read" ? Effect.sleep(readMillis) : Effect.void
+  )
   let [started, turns] = [0, 0]
   const others = {
     layer: Layer.unwrap(Effect.sync(() => {
@@ -125,6 +132,19 @@ describe("HashTaskLive", () => {
       const small = Array.from({ length: 40 }, () => 1)
       assert.strictEqual((yield* hashHere(small, { isAlone: false, startsAfter: 100 })).started, 0)
       assert.strictEqual((yield* hashHere(small, { isAlone: false, startsAfter: 50 })).started, 1)
+    }).pipe(Effect.scoped, Effect.provide(Layer.provideMerge(TaskDispatcher.layer, Pools.layer()))))
+
+  it.effect("has others help once files come slowly", () =>
+    Effect.gen(function*() {
+      const few = Array.from({ length: 8 }, () => 0)
+      for (const [readMillis, started] of [[1, 0], [100, 1]] as const) {
+        const hashing = yield* Effect.forkChild(hashHere(few, { isAlone: false, startsAfter: 100, readMillis }))
+        for (let i = 0; i < 20; i++) {
+          yield* settle
+          yield* TestClock.adjust(readMillis)
+        }
+        assert.strictEqual((yield* Fiber.join(hashing)).started, started)
+      }
     }).pipe(Effect.scoped, Effect.provide(Layer.provideMerge(TaskDispatcher.layer, Pools.layer()))))
 
   it.effect("reads at the rate of the job, also within a file", () =>
