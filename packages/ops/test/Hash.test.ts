@@ -217,7 +217,7 @@ describe("Hash", () => {
             Effect.provideService(QuickFiles, {
               at: () => Effect.succeedSome(files),
               throughout: () => Effect.succeedSome(files),
-            isSlow: () => false
+              isSlow: () => false
             })
           )
           : hash(disk)
