@@ -28,7 +28,6 @@ import * as FilePath from "./FilePath.ts"
 import * as Files from "./Files.ts"
 import { FilesError } from "./FilesError.ts"
 import * as FolderCopy from "./FolderCopy.ts"
-import * as FolderListing from "./FolderListing.ts"
 import { checksumsOf } from "./internal/checksums.ts"
 import { isUnflushed, prepare } from "./internal/durability.ts"
 import * as FileSystems from "./internal/fileSystems.ts"
@@ -38,6 +37,7 @@ import { openPlace } from "./internal/following.ts"
 import * as HardLinks from "./internal/hardLinks.ts"
 import * as MadeFolders from "./internal/madeFolders.ts"
 import * as Moving from "./internal/moving.ts"
+import { namesIn } from "./internal/namesIn.ts"
 import { diskGone } from "./internal/pausing.ts"
 import * as SavedCopy from "./internal/savedCopy.ts"
 import { share } from "./internal/sharing.ts"
@@ -328,7 +328,7 @@ const listFolder = Effect.fnUntraced(function*({ source, target }: Payload) {
     () => Effect.void
   )
   const folder = yield* Place.openFolder(yield* Place.open(source))
-  const { folders, others } = FolderListing.names(yield* folder.list)
+  const { folders, others } = yield* namesIn(folder)
   return EntryCopied.cases.Listed.make({ names: others, folders })
 }, Effect.scoped)
 

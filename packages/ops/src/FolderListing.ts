@@ -6,9 +6,7 @@
  *
  * @since 0.1.0
  */
-import * as Arr from "effect/Array"
 import * as Effect from "effect/Effect"
-import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import * as FilePath from "./FilePath.ts"
 
@@ -47,24 +45,6 @@ export interface FolderListing {
 
   /** Index of the first entry whose name comes after this one. */
   readonly indexAfter: (name: FilePath.FilePath) => number
-}
-
-/**
- * Names of the folders in a folder, and of what else is in it.
- *
- * @category accessors
- * @since 0.1.0
- */
-export const names = (listing: FolderListing): {
-  readonly folders: ReadonlyArray<FilePath.FilePath>
-  readonly others: ReadonlyArray<FilePath.FilePath>
-} => {
-  const all = Array.from({ length: listing.size }, (_, index) => index)
-  const [folders, others] = Arr.partition(all, (index) => {
-    const name = listing.nameAt(index)
-    return listing.kindAt(index) === "folder" ? Result.succeed(name) : Result.fail(name)
-  })
-  return { folders, others }
 }
 
 /**

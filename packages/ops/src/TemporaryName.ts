@@ -15,7 +15,7 @@ import * as Option from "effect/Option"
 import * as FilePath from "./FilePath.ts"
 import type * as Files from "./Files.ts"
 import type { FilesError } from "./FilesError.ts"
-import * as FolderListing from "./FolderListing.ts"
+import { isFolderAt, namesIn } from "./internal/namesIn.ts"
 
 /**
  * What a temporary name says.
@@ -89,8 +89,10 @@ export const removeFolder: (
   parent: Files.Folder,
   name: FilePath.FilePath
 ) => Effect.Effect<void, FilesError> = Effect.fnUntraced(function*(parent, name) {
+  // It may have the mode of its source already, which may let nobody take anything out of it.
+  yield* Effect.ignore((yield* parent.open(name)).setMode(0o700))
   const folder = yield* parent.folder(name)
-  const { folders, others } = FolderListing.names(yield* folder.list)
+  const { folders, others } = yield* namesIn(folder)
   yield* Effect.forEach(others, (name) => folder.unlink(name), { discard: true })
   yield* Effect.forEach(folders, (name) => removeFolder(folder, name), { discard: true })
   yield* parent.removeFolder(name)
@@ -115,7 +117,10 @@ export const sweep = Effect.fnUntraced(function*(options: {
     const name = listing.nameAt(index)
     if (!isOf(job, name, before)) continue
     yield* Lease.check
-    const remove = listing.kindAt(index) === "folder" ? removeFolder(folder, name) : folder.unlink(name)
+    const remove = Effect.flatMap(
+      isFolderAt(folder, listing, index),
+      (isFolder) => isFolder ? removeFolder(folder, name) : folder.unlink(name)
+    )
     yield* Effect.catchIf(remove, (error) => error.isMissing, () => Effect.void)
     removed++
   }

@@ -70,12 +70,15 @@ describe("TemporaryName", () => {
 
   it.effect("sweeps what former owners left, and nothing else", () =>
     Effect.gen(function*() {
-      const { disk, kept, own } = plant()
+      for (const tellsKinds of [true, false]) {
+        const { disk, kept, own } = plant()
+        disk.tellsKinds = tellsKinds
 
-      const removed = yield* sweep(disk, { before: 3 })
+        const removed = yield* sweep(disk, { before: 3 })
 
-      assert.strictEqual(removed, 4)
-      assert.deepStrictEqual(Object.keys(disk.tree("/folder")).toSorted(), [...kept, ...own.slice(2)].toSorted())
+        assert.strictEqual(removed, 4)
+        assert.deepStrictEqual(Object.keys(disk.tree("/folder")).toSorted(), [...kept, ...own.slice(2)].toSorted())
+      }
     }))
 
   it.effect("sweeps what every owner left when the job is given up", () =>

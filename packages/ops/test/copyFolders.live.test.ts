@@ -10,6 +10,7 @@ import { withFolders } from "../src/internal/calls/copyFolders.ts"
 import * as koffi from "../src/internal/calls/koffiCalls.ts"
 import * as node from "../src/internal/calls/nodeCalls.ts"
 import type { SystemCalls } from "../src/internal/calls/systemCalls.ts"
+import { asNobody } from "./asNobody.ts"
 import { testFolder } from "./TestFolder.ts"
 
 const n = FilePath.make
@@ -251,6 +252,35 @@ describe.each([["koffi", koffi.calls.atOnce], ["node:fs", node.calls.atOnce]] as
     assert.deepStrictEqual(measured("a", 99), [Option.none()])
     fs.mkdirSync(`${at}/from/deep${"/d".repeat(20)}`, { recursive: true })
     assert.deepStrictEqual(measured("deep", 99), [Option.none()])
+  })
+
+  test("are told from files where the file system does not say what is what", (at) => {
+    const blind: SystemCalls = {
+      ...calls,
+      list: (folder, add, done) => calls.list(folder, (name) => add(name, "unknown"), done)
+    }
+    assert.deepStrictEqual(copy(withFolders(blind), at, new Copier(`${at}/to`)), { ended: 5, rest: [], untouched: [] })
+    assert.deepStrictEqual(treeOf(`${at}/to`), treeOf(`${at}/from`))
+  })
+
+  test("are taken back where nobody may write in them any more", (at) => {
+    const modes = [["a/b/c", 0o555], ["a/b", 0o555], ["a", 0o555], ["z", 0o055]] as const
+    for (const [name, mode] of modes) fs.chmodSync(`${at}/from/${name}`, mode)
+    const copyAs = (mayPublish: boolean) => {
+      fs.rmdirSync(`${at}/to`)
+      fs.mkdirSync(`${at}/to`)
+      return copy(calls, at, new Copier(`${at}/to`, Number.POSITIVE_INFINITY, mayPublish))
+    }
+    Effect.runSync(asNobody(
+      at,
+      Effect.sync(() => {
+        assert.deepStrictEqual(copyAs(false), { ended: 0, rest: [], untouched: [n("a"), n("z")] })
+        // Who may not look into it could not take it back.
+        assert.deepStrictEqual(copyAs(true), { ended: 4, rest: [], untouched: [n("z")] })
+        assert.deepStrictEqual(fs.readdirSync(`${at}/to`), ["a"])
+      })
+    ))
+    fs.chmodSync(`${at}/from/z`, 0o755)
   })
 
   test("begin anew where an attempt before this one has left its part", (at) => {

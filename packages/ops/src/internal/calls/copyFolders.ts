@@ -18,6 +18,9 @@ const mostDeep = 16
 /** Bits of a mode that are only kept with owner and group. */
 const setIdBits = 0o6000
 
+/** Bits of a mode without which its owner, who may be nobody special, can't look into a folder to empty it. */
+const lookingBits = 0o500
+
 /** What is answered where a folder can't be told to take the place of nothing. */
 const withoutExclusive = new Set(["ENOTSUP", "EOPNOTSUPP", "EINVAL", "ENOSYS"])
 
@@ -58,11 +61,18 @@ class Run {
     return opened.code === undefined ? opened.value : undefined
   }
 
+  private isFolder(parent: number, name: FilePath.FilePath): boolean {
+    const stat = ask<Files.FileStat>((done) => this.calls.lstat(parent, name, done))
+    return stat.code === undefined && stat.value.kind === "folder"
+  }
+
   private list(folder: number): Listing | undefined {
     const listing: Listing = { folders: [], others: [] }
-    const add = (name: string, kind: string): void => {
-      const into = kind === "folder" ? listing.folders : listing.others
-      into.push(FilePath.fromBytes(Buffer.from(name, "latin1")))
+    const add = (bytes: string, kind: string): void => {
+      const name = FilePath.fromBytes(Buffer.from(bytes, "latin1"))
+      const isFolder = kind === "folder" || (kind === "unknown" && this.isFolder(folder, name))
+      const into = isFolder ? listing.folders : listing.others
+      into.push(name)
     }
     for (;;) {
       const more = ask<boolean>((done) => this.calls.list(folder, add, done))
@@ -74,7 +84,7 @@ class Run {
   /** What is known of a folder, if nothing is to be kept of it but mode and times. */
   private ordinary(folder: number): Files.FileStat | undefined {
     const stat = ask<Files.FileStat>((done) => this.calls.stat(folder, done))
-    if (stat.code !== undefined || (stat.value.mode & setIdBits) !== 0) return undefined
+    if (stat.code !== undefined || (stat.value.mode & (setIdBits | lookingBits)) !== lookingBits) return undefined
     const names = ask<ReadonlyArray<string>>((done) => this.calls.listAttributes(folder, done))
     const isOrdinary = names.code === undefined
       ? !names.value.some(this.copier.isAttributeKept)
@@ -141,6 +151,8 @@ class Run {
   private remove(parent: number, name: FilePath.FilePath): boolean {
     const folder = this.open(parent, name)
     if (folder === undefined) return false
+    // It may have the mode of its source by now, which may let nobody take anything out of it.
+    ask<void>((done) => this.calls.setMode(folder, 0o700, done))
     const { folders, others } = this.list(folder) ?? { folders: [], others: [] }
     for (const other of others) ask<void>((done) => this.calls.unlink(folder, other, done))
     for (const one of folders) this.remove(folder, one)
