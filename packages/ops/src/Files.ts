@@ -330,6 +330,9 @@ export interface FoldersCopier {
   /** Name that a new folder has, beside its own, until all is in it. Its path begins with one of the names. */
   readonly temporaryName: (path: FilePath) => FilePath
 
+  /** Whether what has this name in a folder that was there before is left of a former attempt; if there was any. */
+  readonly isLeftover: ((name: FilePath) => boolean) | undefined
+
   /** Begins with files and links of a folder. Afterwards `rest` gives the names of those that were left. */
   readonly files: (
     names: ReadonlyArray<FilePath>,

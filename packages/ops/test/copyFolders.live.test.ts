@@ -52,11 +52,18 @@ class Copier implements Files.FoldersCopier {
   asked = 0
   readonly seen: Array<ReadonlyArray<string>> = []
   readonly isAttributeKept = () => false
+  readonly isLeftover: ((name: string) => boolean) | undefined
   readonly mayPublish: () => boolean
   private readonly target: string
   private readonly most: number
 
-  constructor(target: string, most = Number.POSITIVE_INFINITY, mayPublish = true) {
+  constructor(
+    target: string,
+    most = Number.POSITIVE_INFINITY,
+    mayPublish = true,
+    isLeftover?: (name: string) => boolean
+  ) {
+    this.isLeftover = isLeftover
     this.target = target
     this.most = most
     this.mayPublish = () => mayPublish
@@ -254,6 +261,37 @@ describe.each([["koffi", koffi.calls.atOnce], ["node:fs", node.calls.atOnce]] as
     assert.deepStrictEqual(measured("deep", 99), [Option.none()])
   })
 
+  test("lose what former attempts have left in them", (at) => {
+    fs.mkdirSync(`${at}/to/a/.old-1/b`, { recursive: true })
+    fs.writeFileSync(`${at}/to/a/.old-1/b/3`, "half")
+    fs.writeFileSync(`${at}/to/a/.old-2`, "half")
+    fs.writeFileSync(`${at}/to/a/.new`, "half")
+    const isLeftover = (name: string) => name.startsWith(".old-")
+    const copyTo = (mayPublish: boolean) =>
+      copy(calls, at, new Copier(`${at}/to`, Number.POSITIVE_INFINITY, mayPublish, isLeftover), ["a"])
+    // Whoever owns the job no more takes nothing away.
+    copyTo(false)
+    assert.deepStrictEqual(fs.readdirSync(`${at}/to/a`).filter((name) => isLeftover(name)), [".old-1", ".old-2"])
+    copyTo(true)
+    assert.deepStrictEqual(fs.readdirSync(`${at}/to/a`).filter((name) => name.startsWith(".")), [".new"])
+  })
+
+  test("are told once where what is in them can neither be closed nor removed", (at) => {
+    fs.mkdirSync(`${at}/to/z`)
+    const { copyPlain: _, ...others } = calls
+    const stuck: SystemCalls = {
+      ...others,
+      close: (descriptor, done) => others.close(descriptor, () => done("EIO", undefined)),
+      unlink: (_folder, _name, done) => done("EIO", undefined)
+    }
+    const { ended, rest, untouched } = copy(withFolders(stuck), at, new Copier(`${at}/to`), ["z"])
+    assert.deepStrictEqual({ ended, rest, untouched }, {
+      ended: 0,
+      rest: [{ path: n("z"), names: [n("5")], folders: [] }],
+      untouched: []
+    })
+  })
+
   test("are told from files where the file system does not say what is what", (at) => {
     const blind: SystemCalls = {
       ...calls,
@@ -281,6 +319,15 @@ describe.each([["koffi", koffi.calls.atOnce], ["node:fs", node.calls.atOnce]] as
       })
     ))
     fs.chmodSync(`${at}/from/z`, 0o755)
+  })
+
+  test("that are there stay as they are once the job is somebody else's", (at) => {
+    fs.mkdirSync(`${at}/to/a/empty`, { recursive: true })
+    fs.mkdirSync(`${at}/to/z`)
+    const before = statsOf(`${at}/to`)
+    copy(calls, at, new Copier(`${at}/to`, Number.POSITIVE_INFINITY, false))
+    const after = new Map(statsOf(`${at}/to`).map((one) => [one[0], one]))
+    assert.deepStrictEqual(after.get("a/empty"), before.find(([name]) => name === "a/empty"))
   })
 
   test("begin anew where an attempt before this one has left its part", (at) => {

@@ -64,6 +64,13 @@ class Folders implements Files.FoldersCopier {
   readonly temporaryName = (path: FilePath.FilePath): FilePath.FilePath =>
     temporaryName(this.copied.lease, FilePath.join(this.copied.payload.target, path))
 
+  // As at the end of any other folder.
+  get isLeftover(): Files.FoldersCopier["isLeftover"] {
+    const { job, token } = this.copied.lease
+    if (token === 1 || Option.isNone(job)) return undefined
+    return (name) => TemporaryName.isOf(job.value, name, token)
+  }
+
   files(names: ReadonlyArray<FilePath.FilePath>, isOwn: boolean): ReturnType<Files.FoldersCopier["files"]> {
     const { mayWork, options, payload } = this.copied
     const mostBytes = payload.mostBytes - this.counts.bytes

@@ -21,6 +21,9 @@ const setIdBits = 0o6000
 /** Bits of a mode without which its owner, who may be nobody special, can't look into a folder to empty it. */
 const lookingBits = 0o500
 
+/** A folder that has more names by now is left: all else waits while it is listed. */
+const mostNames = 10_000
+
 /** What is answered where a folder can't be told to take the place of nothing. */
 const withoutExclusive = new Set(["ENOTSUP", "EOPNOTSUPP", "EINVAL", "ENOSYS"])
 
@@ -76,7 +79,7 @@ class Run {
     }
     for (;;) {
       const more = ask<boolean>((done) => this.calls.list(folder, add, done))
-      if (more.code !== undefined) return undefined
+      if (more.code !== undefined || listing.folders.length + listing.others.length > mostNames) return undefined
       if (!more.value) return listing
     }
   }
@@ -136,6 +139,10 @@ class Run {
     return false
   }
 
+  private unlink(folder: number, name: FilePath.FilePath): boolean {
+    return ask<void>((done) => this.calls.unlink(folder, name, done)).code === undefined
+  }
+
   private make(parent: number, name: FilePath.FilePath): boolean {
     return ask<void>((done) => this.calls.makeFolder(parent, name, done)).code === undefined
   }
@@ -154,10 +161,20 @@ class Run {
     // It may have the mode of its source by now, which may let nobody take anything out of it.
     ask<void>((done) => this.calls.setMode(folder, 0o700, done))
     const { folders, others } = this.list(folder) ?? { folders: [], others: [] }
-    for (const other of others) ask<void>((done) => this.calls.unlink(folder, other, done))
+    for (const other of others) this.unlink(folder, other)
     for (const one of folders) this.remove(folder, one)
     this.calls.closeFolder(folder)
     return ask<void>((done) => this.calls.removeFolder(parent, name, done)).code === undefined
+  }
+
+  /** Removes what former attempts have left in a folder. */
+  private sweep(folder: number): boolean {
+    const { isLeftover, mayPublish } = this.copier
+    if (isLeftover === undefined) return true
+    const listing = this.list(folder)
+    return listing !== undefined && mayPublish() &&
+      listing.folders.filter(isLeftover).every((name) => this.remove(folder, name)) &&
+      listing.others.filter(isLeftover).every((name) => this.unlink(folder, name))
   }
 
   /** Copies what is in a folder into one that is there by this name, and ends it if that is all. */
@@ -165,15 +182,18 @@ class Run {
     const to = this.open(target.parent, name)
     if (to === undefined) return false
     try {
+      const isSwept = isOwn || this.sweep(to)
       const names = this.copyFiles(to, target.path, source, isOwn)
       const folders = source.folders.filter((name) => {
         const below = { parent: to, name, path: FilePath.join(target.path, name), isOwn }
         return depth === mostDeep || !this.copier.mayGoOn() || !this.copy(source.folder, below, depth + 1)
       })
       // What there is more to do in those below changes nothing in this one.
-      if (names.length === 0 && folders.length === 0 && this.end(to, source.stat)) this.ended++
+      const isDone = isSwept && names.length === 0 && folders.length === 0
+      // Whoever owns the job no more changes nothing that others see.
+      if (isDone && (isOwn || this.copier.mayPublish()) && this.end(to, source.stat)) this.ended++
       else this.rest.push({ path: target.path, names, folders })
-      return !this.copier.isSpoiled
+      return !(isOwn && this.copier.isSpoiled)
     } finally {
       this.calls.closeFolder(to)
     }
@@ -206,8 +226,8 @@ class Run {
     const hasMode = there.value.mode === mode ||
       ask<void>((done) => this.calls.setMode(folder, mode, done)).code === undefined
     const times = { accessedNanos, modifiedNanos }
-    return hasMode && (there.value.modifiedNanos === modifiedNanos ||
-      ask<void>((done) => this.calls.setTimes(folder, times, done)).code === undefined)
+    const hasTimes = there.value.modifiedNanos === modifiedNanos && there.value.accessedNanos === accessedNanos
+    return hasMode && (hasTimes || ask<void>((done) => this.calls.setTimes(folder, times, done)).code === undefined)
   }
 }
 
