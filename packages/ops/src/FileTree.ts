@@ -129,8 +129,12 @@ export interface WalkOptions {
 export interface WholeOptions extends Omit<WalkOptions, "filter" | "follow" | "oneFileSystem"> {
   /** As many elements, counted without the ends of folders, may be in one. */
   readonly mostWhole: number
+  /** Folders may be as deep in one, itself included: how much there is in a folder is asked in all above it. */
+  readonly mostDeep: number
   readonly mayBeWhole: (folder: Pick<Whole, "path" | "source">) => boolean
 }
+
+type WholeLimits = Pick<WholeOptions, "mayBeWhole" | "mostDeep" | "mostWhole">
 
 /** What tells a folder from others, where links may lead to the same one twice. */
 type Identity = Pick<Files.FileStat, "device" | "inode">
@@ -175,7 +179,7 @@ class Walker extends Asking<Element | Whole, Question> {
   private readonly onlyFolders: boolean
   private readonly isLeftOut: Filter.Filter
   private readonly gone: ReadonlySet<number>
-  private readonly whole: Pick<WholeOptions, "mayBeWhole" | "mostWhole"> | undefined
+  private readonly whole: WholeLimits | undefined
   /** What the present source is on, where that matters. */
   private home: Files.Identity | undefined = undefined
 
@@ -183,7 +187,7 @@ class Walker extends Asking<Element | Whole, Question> {
     files: Files.Files["Service"],
     { filter = Filter.none, follow, gone = new Set(), oneFileSystem = false, onlyFolders = false, sources }:
       WalkOptions,
-    whole: Pick<WholeOptions, "mayBeWhole" | "mostWhole"> | undefined
+    whole: WholeLimits | undefined
   ) {
     super(undefined)
     this.calls = follow === undefined ? files : following(files)
@@ -341,7 +345,7 @@ class Walker extends Asking<Element | Whole, Question> {
       this.files.measure(this.absolute(path), whole.mostWhole),
       Option.match({
         // It is not known at once.
-        onNone: () => this.enter(path, whole.mostWhole),
+        onNone: () => this.enter(path, whole),
         onSome: Option.match({
           onNone: () => this.enter(path, undefined),
           onSome: (size) => Effect.sync(() => this.pass(path, size))
@@ -351,13 +355,13 @@ class Walker extends Asking<Element | Whole, Question> {
   }
 
   /** Enters a folder, unless there is no more in and below it than may be told as one. */
-  private enter(path: FilePath.FilePath, mostWhole: number | undefined): Effect.Effect<void> {
+  private enter(path: FilePath.FilePath, whole: WholeLimits | undefined): Effect.Effect<void> {
     return Effect.matchEffect(this.enterable(path), {
       onSuccess: (entered) =>
-        mostWhole === undefined
+        whole === undefined
           ? Effect.sync(() => this.begin(path, entered))
           : Effect.map(
-            this.measure(path, entered.listing, mostWhole),
+            this.measure(path, entered.listing, whole),
             (size) => size === undefined ? this.begin(path, entered) : this.pass(path, size)
           ),
       onFailure: (error) =>
@@ -383,22 +387,23 @@ class Walker extends Asking<Element | Whole, Question> {
   private measure(
     path: FilePath.FilePath,
     listing: FolderListing.FolderListing,
-    most: number
+    { mostDeep, mostWhole }: WholeLimits
   ): Effect.Effect<Files.FolderSize | undefined> {
     return Effect.gen({ self: this }, function*() {
       let leaves = 0
-      const paths = [path]
-      for (const [index, path] of paths.entries()) {
+      const folders = [{ path, depth: 1 }]
+      for (const [index, { depth, path }] of folders.entries()) {
+        if (depth > mostDeep) return undefined
         const next = index === 0 ? listing : (yield* this.list(path)).listing
-        if (leaves + paths.length + next.size > most) return undefined
+        if (leaves + folders.length + next.size > mostWhole) return undefined
         for (let at = 0; at < next.size; at++) {
           const kind = next.kindAt(at)
-          if (kind === "folder") paths.push(FilePath.join(path, next.nameAt(at)))
+          if (kind === "folder") folders.push({ path: FilePath.join(path, next.nameAt(at)), depth: depth + 1 })
           else if (kind === "file" || kind === "link") leaves++
           else return undefined
         }
       }
-      return { leaves, folders: paths.length }
+      return { leaves, folders: folders.length }
     }).pipe(
       // The walk says of it what it meets, when it comes there.
       Effect.catch(() => Effect.undefined)
@@ -490,7 +495,7 @@ export const walkWhole = (options: WholeOptions): Stream.Stream<Element | Whole,
 
 const start = (
   options: WalkOptions,
-  whole: Pick<WholeOptions, "mayBeWhole" | "mostWhole"> | undefined
+  whole: WholeLimits | undefined
 ): Stream.Stream<Element | Whole, never, Files.Files> =>
   Stream.fromPull(Effect.gen(function*() {
     const walker = new Walker(yield* Files.Files, options, whole)

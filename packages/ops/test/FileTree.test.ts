@@ -174,6 +174,63 @@ describe("FileTree", { timeout: 60_000 }, () => {
   )
 
   it.effect.prop(
+    "tells folders as one in place of what it meets otherwise, as deep and with as much in them as may be",
+    { tree: Tree },
+    ({ tree }) =>
+      Effect.gen(function*() {
+        const disk = plant(tree)
+        const mayBeWhole: FileTree.WholeOptions["mayBeWhole"] = ({ path }) => FilePath.name(path) !== "Z"
+        const walkWhole = (options: Pick<FileTree.WalkOptions, "after"> = {}) =>
+          FileTree.walkWhole({ sources, mostWhole: 4, mostDeep: 2, mayBeWhole, ...options }).pipe(
+            Stream.runCollect,
+            Effect.provide(MemoryFiles.layer(disk))
+          )
+        const each = yield* walk(disk)
+        const met = yield* walkWhole()
+
+        const expanded = met.flatMap((element) => {
+          if (element._tag !== "Whole") return [element]
+          const { cursor, folders, leaves, path } = element
+          const inside = each.filter((one) => one.source === element.source && FilePath.isWithin(one.path, path))
+          const opened = inside.filter(({ _tag }) => _tag === "Open")
+          const kinds = inside.flatMap((one) => one._tag === "Leaf" ? [one.kind] : [])
+          assert.deepStrictEqual([folders, leaves], [opened.length, kinds.length])
+          assert.isAtMost(folders + leaves, 4)
+          assert.isFalse(kinds.includes("special") || opened.some((one) => !mayBeWhole(one)))
+          const depths = opened.map((one) => one.path.split("/").length - path.split("/").length)
+          assert.isAtMost(Math.max(...depths), 1)
+          assert.strictEqual(inside.at(-1)?.cursor, cursor)
+          return inside
+        })
+        assert.deepStrictEqual(expanded, each)
+        for (const [index, { cursor }] of met.entries()) {
+          assert.deepStrictEqual(yield* walkWhole(after(cursor)), met.slice(index + 1))
+        }
+      })
+  )
+
+  it.effect("asks no more than so deep in each folder how much there is", () =>
+    Effect.gen(function*() {
+      const disk = new MemoryFiles.Disk()
+      disk.folder("/one")
+      for (let depth = 1; depth <= 40; depth++) disk.folder(`/one${"/d".repeat(depth)}`)
+      disk.special(`/one${"/d".repeat(40)}/pipe`)
+      let lists = 0
+      const counted = FaultyFiles.intercept(MemoryFiles.make(disk), (call) =>
+        Effect.sync(() => {
+          if (call === "scandir") lists++
+        }))
+      const met = yield* FileTree.walkWhole({
+        sources: [FilePath.make("/one")],
+        mostWhole: 512,
+        mostDeep: 4,
+        mayBeWhole: () => true
+      }).pipe(Stream.runCollect, Effect.provideService(Files.Files, counted))
+      assert.strictEqual(met.filter(({ _tag }) => _tag === "Open").length, 41)
+      assert.isAtMost(lists, 41 * 4)
+    }))
+
+  it.effect.prop(
     "meets what its filter does not leave out, whatever cursor it goes on behind, and opens no other folder",
     { tree: Tree, rules: Rules },
     ({ rules, tree }) =>
@@ -231,48 +288,6 @@ describe("FileTree", { timeout: 60_000 }, () => {
           const rest = yield* walk(disk, { ...after(Option.getOrThrow(element.retryAfter)), filter })
           assert.deepStrictEqual(rest, whole.slice(start + 1))
         }
-      })
-  )
-
-  it.effect.prop(
-    "tells small folders as one, with all that would have been told of them, and goes on behind them",
-    { tree: Tree, mostWhole: Schema.Int.check(Schema.isBetween({ minimum: 1, maximum: 8 })) },
-    ({ mostWhole, tree }) =>
-      Effect.gen(function*() {
-        const disk = plant(tree)
-        const whole = (options: Partial<FileTree.WholeOptions> = {}) =>
-          FileTree.walkWhole({ sources, mostWhole, mayBeWhole: ({ path }) => path !== "Z", ...options }).pipe(
-            Stream.runCollect,
-            Effect.provideService(Files.Files, MemoryFiles.make(disk))
-          )
-        const all = yield* walk(disk)
-        const found = yield* whole()
-
-        let at = 0
-        for (const [index, element] of found.entries()) {
-          const first = all[at]
-          if (element._tag !== "Whole") {
-            assert.deepStrictEqual(element, first)
-            at++
-            continue
-          }
-          const end = all.findIndex(({ cursor }) => cursor === element.cursor) + 1
-          const inside = all.slice(at, end)
-          const leaves = inside.filter(({ _tag }) => _tag === "Leaf").length
-          const folders = inside.filter(({ _tag }) => _tag === "Open").length
-          assert.deepStrictEqual([element.leaves, element.folders], [leaves, folders])
-          assert.deepStrictEqual([first?._tag, first?.path, inside.length], [
-            "Open",
-            element.path,
-            leaves + 2 * folders
-          ])
-          assert.isAtMost(leaves + folders, mostWhole)
-          assert.notStrictEqual(element.path, "Z")
-          assert.isFalse(inside.some((one) => one._tag === "Leaf" && one.kind === "special"))
-          assert.deepStrictEqual(yield* whole(after(element.cursor)), found.slice(index + 1))
-          at = end
-        }
-        assert.strictEqual(at, all.length)
       })
   )
 

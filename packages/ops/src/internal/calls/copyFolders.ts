@@ -8,12 +8,9 @@ import * as FilePath from "../../FilePath.ts"
 import type * as Files from "../../Files.ts"
 import { ask } from "./asking.ts"
 import { copyEach } from "./copyEach.ts"
-import { measure } from "./measure.ts"
+import { measure, mostDeep } from "./measure.ts"
 import { failure } from "./opened.ts"
 import { type SystemCalls, withoutAttributes } from "./systemCalls.ts"
-
-/** Folders that are deeper below the first one are left: each that is being copied has two descriptors. */
-const mostDeep = 16
 
 /** Bits of a mode that are only kept with owner and group. */
 const setIdBits = 0o6000

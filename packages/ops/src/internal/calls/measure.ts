@@ -8,8 +8,8 @@ import type { EntryKind } from "../../FolderListing.ts"
 import { ask } from "./asking.ts"
 import type { Done, SystemCalls } from "./systemCalls.ts"
 
-/** What is deeper is not looked at: each folder on the way has a descriptor. */
-const mostDeep = 16
+/** So many folders may be in one another, the first included: each that is being worked on has descriptors. */
+export const mostDeep = 16
 
 /** As much as there may be, until there is more. */
 class Measure {
