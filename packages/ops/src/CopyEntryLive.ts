@@ -38,10 +38,11 @@ import * as HardLinks from "./internal/hardLinks.ts"
 import * as MadeFolders from "./internal/madeFolders.ts"
 import * as Moving from "./internal/moving.ts"
 import { namesIn } from "./internal/namesIn.ts"
-import { diskGone } from "./internal/pausing.ts"
+import { diskGone, pauseOn } from "./internal/pausing.ts"
 import * as SavedCopy from "./internal/savedCopy.ts"
 import { share } from "./internal/sharing.ts"
 import * as TouchedFolders from "./internal/touchedFolders.ts"
+import { isTransient } from "./internal/transient.ts"
 import type { NoFreeName } from "./NumberedName.ts"
 import * as Place from "./Place.ts"
 import { ProtectedFiles } from "./ProtectedFiles.ts"
@@ -291,7 +292,7 @@ const noEntry = (path: FilePath.FilePath) =>
   new FilesError({ call: "lstat", code: "ENOENT", path, target: Option.none() })
 
 /** Copies one entry. A source that is gone since it was listed is no failure. */
-const copy = (payload: Payload): Ending<never> =>
+const copyEntry = (payload: Payload): Ending<never> =>
   Effect.catchTags(copyOrFail(payload), {
     CopyError: (error): Ending<never> => {
       const { reason } = error
@@ -311,6 +312,17 @@ const copy = (payload: Payload): Ending<never> =>
     NoFreeName: (error) => Effect.fail(failed(error, payload.target)),
     JobStoreError: (error) => Effect.fail(failed(error, payload.source))
   })
+
+/** A folder that can't be listed is told as such, so that a retry begins with it, and gives it its mode and times. */
+const copy = (payload: Payload): Ending<never> =>
+  Effect.catchTag(
+    copyEntry(payload),
+    "EntryFailed",
+    (error): Ending<never> =>
+      payload.kind !== "list" || isTransient(error.code) || pauseOn(error) !== undefined
+        ? Effect.fail(error)
+        : Effect.succeed(EntryCopied.cases.Unlisted.make({ code: error.code, why: error.why }))
+  )
 
 /** So much is copied until others may have the rest, and no more than the bandwidth has for a tenth of a second. */
 const mostBytes = 2 ** 24

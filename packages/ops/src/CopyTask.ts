@@ -14,6 +14,7 @@ import { Checksums } from "./CopyChecksum.ts"
 import * as CopyOptions from "./CopyOptions.ts"
 import * as FilePath from "./FilePath.ts"
 import { HashAlgorithm } from "./HashAlgorithm.ts"
+import { isTransient } from "./internal/transient.ts"
 
 /**
  * Error of an entry that was not copied: what the file system answered to which call, or why it was refused.
@@ -86,7 +87,7 @@ const told = { checksums: Schema.optionalKey(Checksums) }
  * - `Moved`: a file or link, or all of a source, by the named strategy; it is not where it was any more.
  * - `Unchanged`: the destination is as the source, and was left alone.
  * - `Files`: files of a folder, or folders with all in them, were copied, as far as they are ordinary.
- * - `Listed`: what is in a folder.
+ * - `Listed`: what is in a folder. `Unlisted`: why that is not known.
  *
  * `checksums` is there for files, where it is asked for.
  *
@@ -101,18 +102,14 @@ export const EntryCopied = Schema.TaggedUnion({
   FolderEnded: {},
   Unchanged: told,
   Files: CopiedFiles.fields,
-  Listed: { names: Schema.Array(FilePath.FilePath), folders: Schema.Array(FilePath.FilePath) }
+  Listed: { names: Schema.Array(FilePath.FilePath), folders: Schema.Array(FilePath.FilePath) },
+  Unlisted: { code: Schema.String, why: Schema.String }
 })
-
-// What may be over in a moment: a file that is in use, a server that does not answer, a lock or memory that is lacking.
-const transient = new Set(
-  "EAGAIN EBUSY ENOLCK ENOMEM ENOBUFS ETIMEDOUT ENETDOWN ENETUNREACH EHOSTDOWN EHOSTUNREACH ECONNRESET".split(" ")
-)
 
 /** Three seconds in all. */
 const retry = Schedule.exponential("100 millis").pipe(
   Schedule.jittered,
-  Schedule.while(({ input }: { readonly input: EntryFailed }) => transient.has(input.code)),
+  Schedule.while(({ input }: { readonly input: EntryFailed }) => isTransient(input.code)),
   Schedule.upTo({ times: 5 })
 )
 

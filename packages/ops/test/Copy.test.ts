@@ -104,6 +104,28 @@ describe.each([["one by one", false], ["together", true]] as const)("Copy, %s", 
       assert.deepStrictEqual(disk.tree("/to/copy"), disk.tree("/from"))
     }))
 
+  it.effect("gives a folder mode and times again that could be listed once and then not until a retry", () =>
+    Effect.gen(function*() {
+      const disk = plant()
+      disk.remove("/from/pipe")
+      let isDenied = false
+      const { state } = yield* copy(disk, {
+        goesOn: true,
+        before: (call, path) =>
+          Effect.suspend(() => {
+            isDenied ||= call === "mkdir" && path === "/to/copy/folder"
+            return isDenied && call === "scandir" && path === "/from/folder"
+              ? Effect.fail(FaultyFiles.error(call, path, "EIO"))
+              : Effect.void
+          }),
+        whenStopped: Effect.sync(() => {
+          isDenied = false
+        })
+      })
+      assert.strictEqual(state, "Completed")
+      assert.deepStrictEqual(disk.tree("/to/copy"), disk.tree("/from"))
+    }))
+
   it.effect("copies, opens and counts nothing that its rules exclude", () =>
     Effect.gen(function*() {
       const disk = plantMore()

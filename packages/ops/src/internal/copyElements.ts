@@ -28,6 +28,11 @@ interface Copied {
   readonly leaveOut: ReadonlyArray<FilePath.FilePath>
 }
 
+const failed = (code: string, message: string): Extract<Element, { readonly _tag: "Settled" }>["outcome"] => ({
+  _tag: "Failed",
+  failure: { _tag: "Error", error: { code }, message }
+})
+
 /** What the walk meets, as elements of the fan-out. What is at none of its places by now is told as moved. */
 const elementOf = (
   { transfers, request: { conflict } }: Copied,
@@ -63,7 +68,7 @@ const elementOf = (
         _tag: "Settled",
         cursor,
         key,
-        outcome: { _tag: "Failed", failure: { _tag: "Error", error: { code: error.code }, message: error.message } },
+        outcome: failed(error.code, error.message),
         ...Option.match(retryAfter, {
           onNone: () => ({}),
           onSome: (bracketAfter) => ({ retry: { payload: { ...at, kind: "folder" as const }, bracketAfter } })
@@ -184,6 +189,7 @@ const rowsOf = (cursor: string, { names = [], target }: Entry, { alone, digests 
 
 type Value = typeof EntryCopied.Type
 type Listed = Extract<Value, { readonly _tag: "Listed" }>
+type Unlisted = Extract<Value, { readonly _tag: "Unlisted" }>
 
 const done = (cursor: string, count: number, value: { readonly _tag: string }): ReadonlyArray<Element> =>
   count === 0 ? [] : [{ _tag: "Settled", cursor, key: "", outcome: { _tag: "Done", value, count } }]
@@ -288,6 +294,15 @@ const listParts = (at: At, payload: Entry, { folders, names }: Listed): Readonly
   ...folders.flatMap((name) => untouched(below(at, name), inside(payload, name)))
 ]
 
+/** A folder whose content is not known. A retry begins with it, like with one of the walk. */
+const unlistedParts = (at: At, payload: Entry, { code, why }: Unlisted): ReadonlyArray<Element> => [{
+  _tag: "Settled",
+  cursor: cursorOf(at, "rest"),
+  key: FilePath.display(payload.source),
+  outcome: failed(code, why),
+  retry: { payload: { ...payload, kind: "folder" }, bracketAfter: cursorOf(at, "open") }
+}]
+
 /** Tells what became of files that were copied together, or of folders. */
 export const parts: FanOut.Parts<Entry, Value> = ({ cursor, payload }, value) => {
   const found = Option.getOrUndefined(value)
@@ -301,7 +316,11 @@ export const parts: FanOut.Parts<Entry, Value> = ({ cursor, payload }, value) =>
       return foldersParts({ source, path: FilePath.parent(path) }, payload, copied)
     }
     case "list":
-      return found?._tag === "Listed" ? listParts(placeAt(cursor), payload, found) : undefined
+      return found?._tag === "Listed"
+        ? listParts(placeAt(cursor), payload, found)
+        : found?._tag === "Unlisted"
+        ? unlistedParts(placeAt(cursor), payload, found)
+        : undefined
     default:
       return undefined
   }
