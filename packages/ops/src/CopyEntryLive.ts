@@ -168,11 +168,15 @@ const countLost = (lost: ReadonlyArray<Lost>): Effect.Effect<void> =>
 /** How often a name may be taken by others between the decision and the copy. */
 const maxDecisions = 16
 
-const copyOne = Effect.fnUntraced(function*({ conflict, source, target }: Payload) {
+const copyOne = Effect.fnUntraced(function*({ conflict, kind, source, target }: Payload) {
   const { isMove } = yield* CopyOptions
   if (isMove && (yield* Moving.isMoved(source))) return yield* movedBefore(target)
   const place = yield* openSource(source)
   const stat = yield* Place.lstat(place)
+  // Nothing that is in it would be copied, and nobody told.
+  if (stat.kind === "folder" && kind !== "folder") {
+    return yield* new CopyError({ reason: Reason.cases.KindChanged.make({ path: source }) })
+  }
   const work: Work = { conflict, source: { place, stat }, target: yield* Place.open(target) }
   const planAndPerform = (isFree: boolean) => Effect.flatMap(plan(work, isFree), (decision) => perform(work, decision))
   // Others may take a name between the decision and the copy; then it is decided again.

@@ -121,6 +121,16 @@ class World {
 const each = modes.flatMap((mode) => [[mode, true], [mode, false]] as const)
 
 describe("CopyEntryLive", { timeout: 60_000 }, () => {
+  it.effect("tells of a file that has become a folder, whose content nobody would copy", () =>
+    Effect.gen(function*() {
+      for (const kind of ["file", "link"] as const) {
+        const world = new World(true)
+        const error = yield* Effect.flip(world.attempt("changed", { kind, source: "/from/folder" }))
+        assert.deepStrictEqual("code" in error && error.code, "KindChanged")
+        assert.isUndefined(world.disk.see("/to/copy"))
+      }
+    }))
+
   it.effect.each(modes)(
     "tells the checksum of what it has placed before a crash (%s)",
     (mode) =>
