@@ -138,7 +138,7 @@ const write = Effect.fnUntraced(function*(
   const options = yield* CopyOptions
   const temporary = temporaryName(yield* Lease.Lease, Place.path(target))
   const request: CopyRequest = { source: place, stat, target, temporary, placing, options }
-  if (stat.kind !== "folder") yield* TouchedFolders.add(place, target)
+  yield* TouchedFolders.add(place, target)
   const isMoved = options.isMove && stat.kind !== "folder"
   if (stat.kind === "folder") yield* (yield* FolderTimes).note(Place.path(place), stat)
   const renamed = isMoved ? yield* Moving.rename(request) : undefined

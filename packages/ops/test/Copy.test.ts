@@ -104,6 +104,28 @@ describe.each([["one by one", false], ["together", true]] as const)("Copy, %s", 
       assert.deepStrictEqual(disk.tree("/to/copy"), disk.tree("/from"))
     }))
 
+  it.effect("gives folders their times again that a retry makes folders in", () =>
+    Effect.gen(function*() {
+      const disk = plant()
+      disk.remove("/from/pipe")
+      let isDenied = true
+      const { state } = yield* copy(disk, {
+        goesOn: true,
+        before: (call, path) =>
+          Effect.suspend(() =>
+            isDenied && call === "scandir" && path === "/from/folder"
+              ? Effect.fail(FaultyFiles.error(call, path, "EACCES"))
+              : Effect.void
+          ),
+        whenStopped: Effect.sync(() => {
+          isDenied = false
+        })
+      })
+      assert.strictEqual(state, "Completed")
+      assert.deepStrictEqual(disk.tree("/to/copy"), disk.tree("/from"))
+      assert.deepStrictEqual(disk.see("/to/copy"), disk.see("/from"))
+    }))
+
   it.effect("gives a folder mode and times again that could be listed once and then not until a retry", () =>
     Effect.gen(function*() {
       const disk = plant()
