@@ -196,7 +196,7 @@ describe("FileTree", { timeout: 60_000 }, () => {
           const kinds = inside.flatMap((one) => one._tag === "Leaf" ? [one.kind] : [])
           assert.deepStrictEqual([folders, leaves], [opened.length, kinds.length])
           assert.isAtMost(folders + leaves, 4)
-          assert.isFalse(kinds.includes("special") || opened.some((one) => !mayBeWhole(one)))
+          assert.isFalse(kinds.includes("special") || !mayBeWhole(element))
           const depths = opened.map((one) => one.path.split("/").length - path.split("/").length)
           assert.isAtMost(Math.max(...depths), 1)
           assert.strictEqual(inside.at(-1)?.cursor, cursor)
