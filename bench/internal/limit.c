@@ -59,10 +59,9 @@ static void copyFile(int source, int target, const char *name, char *buffer) {
   checked(fstat(in, &stat), name);
   int out = checked(openat(target, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600), name);
   if (stat.st_size > PIECE) {
-    while (checked(copy_file_range(in, NULL, out, NULL, 1 << 30, 0), name) > 0) {}
-  } else {
-    for (long length; (length = checked(read(in, buffer, PIECE), name)) > 0;) checked(write(out, buffer, length), name);
+    while (copy_file_range(in, NULL, out, NULL, 1 << 30, 0) > 0) {}
   }
+  for (long length; (length = checked(read(in, buffer, PIECE), name)) > 0;) checked(write(out, buffer, length), name);
   checked(fchmod(out, stat.st_mode & 07777), name);
   struct timespec times[2] = { stat.st_atim, stat.st_mtim };
   checked(futimens(out, times), name);

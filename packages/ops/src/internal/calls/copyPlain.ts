@@ -61,18 +61,25 @@ const keepsAttributes = (source: number, { isAttributeKept }: PlainCopy["copier"
   return attributes.toString("latin1", 0, length - 1).split("\0").some(isAttributeKept)
 }
 
-/** Copies all of the content: what fits into the buffer through that, the rest within the kernel. */
+/** Passes the next piece through memory, and tells how large it was; less than 0 where that failed. */
+const copyPiece = (copy: number, source: number, buffer: Uint8Array): number => {
+  const length = libc.read(source, buffer, buffer.length)
+  return length > 0 && libc.write(copy, buffer, length) !== length ? -1 : length
+}
+
+/** Copies all of the content: what does not fit into the buffer within the kernel, if that does it for these files. */
 const copyContent = (copy: number, source: number, { buffer, mayGoOn }: PlainCopy["copier"]): boolean => {
   const { sizeBytes } = met
-  if (sizeBytes < buffer.length) {
-    return libc.read(source, buffer, buffer.length) === sizeBytes &&
-      (sizeBytes === 0 || libc.write(copy, buffer, sizeBytes) === sizeBytes)
-  }
+  let isByKernel = sizeBytes >= buffer.length
   for (let copied = 0; copied < sizeBytes;) {
     if (copied > 0 && !mayGoOn()) return false
-    const length = libc.copyFileRange(source, null, copy, null, Math.min(sizeBytes - copied, buffer.length), 0)
-    if (length <= 0) return false
-    copied += length
+    const most = Math.min(sizeBytes - copied, buffer.length)
+    const length = isByKernel
+      ? libc.copyFileRange(source, null, copy, null, most, 0)
+      : copyPiece(copy, source, buffer)
+    if (length > 0) copied += length
+    else if (copied === 0 && isByKernel) isByKernel = false
+    else return false
   }
   return true
 }
