@@ -2,6 +2,7 @@ import { assert, describe, it } from "@effect/vitest"
 import * as Conflict from "@fanout/ops/Conflict"
 import * as Copy from "@fanout/ops/Copy"
 import * as FilePath from "@fanout/ops/FilePath"
+import type { Call } from "@fanout/ops/FilesError"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
@@ -20,6 +21,21 @@ const plantMore = (): MemoryFiles.Disk => {
   }
   disk.symlink("/from/sub/link", "../a")
   return disk
+}
+
+/** A call is denied until the job is stopped; then it goes on. */
+const deniedAtFirst = (denied: Call, at: string): Harness.Options => {
+  let isDenied = true
+  return {
+    goesOn: true,
+    before: (call, path) =>
+      Effect.suspend(() =>
+        isDenied && call === denied && path === at ? Effect.fail(FaultyFiles.error(call, path, "EACCES")) : Effect.void
+      ),
+    whenStopped: Effect.sync(() => {
+      isDenied = false
+    })
+  }
 }
 
 describe.each([["one by one", false], ["together", true]] as const)("Copy, %s", (_, together) => {
@@ -87,19 +103,7 @@ describe.each([["one by one", false], ["together", true]] as const)("Copy, %s", 
     Effect.gen(function*() {
       const disk = plant()
       disk.remove("/from/pipe")
-      let isDenied = true
-      const { state } = yield* copy(disk, {
-        goesOn: true,
-        before: (call, path) =>
-          Effect.suspend(() =>
-            isDenied && call === "open" && path === "/from/folder/b"
-              ? Effect.fail(FaultyFiles.error(call, path, "EACCES"))
-              : Effect.void
-          ),
-        whenStopped: Effect.sync(() => {
-          isDenied = false
-        })
-      })
+      const { state } = yield* copy(disk, deniedAtFirst("open", "/from/folder/b"))
       assert.strictEqual(state, "Completed")
       assert.deepStrictEqual(disk.tree("/to/copy"), disk.tree("/from"))
     }))
@@ -108,19 +112,7 @@ describe.each([["one by one", false], ["together", true]] as const)("Copy, %s", 
     Effect.gen(function*() {
       const disk = plant()
       disk.remove("/from/pipe")
-      let isDenied = true
-      const { state } = yield* copy(disk, {
-        goesOn: true,
-        before: (call, path) =>
-          Effect.suspend(() =>
-            isDenied && call === "scandir" && path === "/from/folder"
-              ? Effect.fail(FaultyFiles.error(call, path, "EACCES"))
-              : Effect.void
-          ),
-        whenStopped: Effect.sync(() => {
-          isDenied = false
-        })
-      })
+      const { state } = yield* copy(disk, deniedAtFirst("scandir", "/from/folder"))
       assert.strictEqual(state, "Completed")
       assert.deepStrictEqual(disk.tree("/to/copy"), disk.tree("/from"))
       assert.deepStrictEqual(disk.see("/to/copy"), disk.see("/from"))
