@@ -370,8 +370,10 @@ export interface FoldersCopied {
   readonly ended: number
   /** Folders that are there, and have not got their mode and times. */
   readonly rest: ReadonlyArray<FolderRest>
-  /** Those of the names that nothing was done with. */
+  /** Those of the names that nothing could be done with. */
   readonly untouched: ReadonlyArray<FilePath>
+  /** How many of the last names were not come to. */
+  readonly left: number
 }
 
 /**

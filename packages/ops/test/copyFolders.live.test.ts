@@ -143,10 +143,11 @@ const failing = (inner: SystemCalls, turn: number) => {
 }
 
 /** What is told of a copy is what is there: whole files, and none but those that are not among what is left. */
-const checkTold = (at: string, { rest, untouched }: Files.FoldersCopied, copier: Copier, why: string) => {
+const checkTold = (at: string, { left, rest, untouched }: Files.FoldersCopied, copier: Copier, why: string) => {
   const [from, to] = [treeOf(`${at}/from`), treeOf(`${at}/to`)]
   const gone = [
     ...untouched,
+    ...["a", "z"].slice(2 - left),
     ...rest.flatMap(({ folders, names, path }) => [...names, ...folders].map((name) => `${path}/${name}`))
   ]
   const isLeft = (name: string) => gone.some((one) => name === one || name.startsWith(`${one}/`))
@@ -172,7 +173,7 @@ describe.each([["koffi", koffi.calls.atOnce], ["node:fs", node.calls.atOnce]] as
 
   test("are copied with all that is in them, and seen once they are whole", (at) => {
     const copier = new Copier(`${at}/to`)
-    assert.deepStrictEqual(copy(calls, at, copier), { ended: 5, rest: [], untouched: [] })
+    assert.deepStrictEqual(copy(calls, at, copier), { ended: 5, rest: [], untouched: [], left: 0 })
     assert.deepStrictEqual(treeOf(`${at}/to`), treeOf(`${at}/from`))
     if (mayLink) assert.deepStrictEqual(statsOf(`${at}/to`), statsOf(`${at}/from`))
     assert.strictEqual(copier.copied, 6)
@@ -232,13 +233,17 @@ describe.each([["koffi", koffi.calls.atOnce], ["node:fs", node.calls.atOnce]] as
       fs.rmSync(`${at}/to`, { recursive: true })
       fs.mkdirSync(`${at}/to`)
       const copier = new Copier(`${at}/to`, most)
-      checkTold(at, copy(calls, at, copier), copier, `after ${most}`)
+      const copied = copy(calls, at, copier)
+      checkTold(at, copied, copier, `after ${most}`)
+      // What was not come to is nothing that could not be done.
+      assert.deepStrictEqual(copied.untouched, [])
+      if (most === 0) assert.strictEqual(copied.left, 2)
     }
   })
 
   test("get no name, and leave nothing, once the job is somebody else's", (at) => {
     const copier = new Copier(`${at}/to`, Number.POSITIVE_INFINITY, false)
-    assert.deepStrictEqual(copy(calls, at, copier), { ended: 0, rest: [], untouched: [n("a"), n("z")] })
+    assert.deepStrictEqual(copy(calls, at, copier), { ended: 0, rest: [], untouched: [n("a"), n("z")], left: 0 })
     assert.deepStrictEqual([treeOf(`${at}/to`), copier.copied], [{}, 0])
   })
 
@@ -297,7 +302,12 @@ describe.each([["koffi", koffi.calls.atOnce], ["node:fs", node.calls.atOnce]] as
       ...calls,
       list: (folder, add, done) => calls.list(folder, (name) => add(name, "unknown"), done)
     }
-    assert.deepStrictEqual(copy(withFolders(blind), at, new Copier(`${at}/to`)), { ended: 5, rest: [], untouched: [] })
+    assert.deepStrictEqual(copy(withFolders(blind), at, new Copier(`${at}/to`)), {
+      ended: 5,
+      rest: [],
+      untouched: [],
+      left: 0
+    })
     assert.deepStrictEqual(treeOf(`${at}/to`), treeOf(`${at}/from`))
   })
 
@@ -312,9 +322,9 @@ describe.each([["koffi", koffi.calls.atOnce], ["node:fs", node.calls.atOnce]] as
     Effect.runSync(asNobody(
       at,
       Effect.sync(() => {
-        assert.deepStrictEqual(copyAs(false), { ended: 0, rest: [], untouched: [n("a"), n("z")] })
+        assert.deepStrictEqual(copyAs(false), { ended: 0, rest: [], untouched: [n("a"), n("z")], left: 0 })
         // Who may not look into it could not take it back.
-        assert.deepStrictEqual(copyAs(true), { ended: 4, rest: [], untouched: [n("z")] })
+        assert.deepStrictEqual(copyAs(true), { ended: 4, rest: [], untouched: [n("z")], left: 0 })
         assert.deepStrictEqual(fs.readdirSync(`${at}/to`), ["a"])
       })
     ))

@@ -121,6 +121,6 @@ export const copyFolders = Effect.fnUntraced(function*(
   const { names, source, target } = payload
   const files = yield* Files.Files
   const copied = yield* files.copyFolders({ source, target, names, copier })
-  const folders = Option.getOrElse(copied, () => ({ ended: 0, rest: [], untouched: names }))
-  return { ...copier.counts, alone: [], left: 0, folders }
+  const { left, ...folders } = Option.getOrElse(copied, () => ({ ended: 0, rest: [], untouched: names, left: 0 }))
+  return { ...copier.counts, alone: [], left, folders }
 })

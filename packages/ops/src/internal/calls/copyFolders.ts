@@ -234,14 +234,17 @@ const copyFolders = (
 ): Files.FoldersCopied => {
   const run = new Run(calls, copier)
   const [from, to] = [source, target].map((path) => ask<number>((done) => calls.openPath(path, "folder", done)))
-  const untouched = names.filter((name) =>
-    from?.code !== undefined || to?.code !== undefined || from === undefined || to === undefined ||
-    !copier.mayGoOn() || !run.copy(from.value, { parent: to.value, name, path: name, isOwn: false }, 1)
-  )
+  let left = 0
+  const untouched = names.filter((name, index) => {
+    if (left === 0 && !copier.mayGoOn()) left = names.length - index
+    if (left > 0) return false
+    return from?.code !== undefined || to?.code !== undefined || from === undefined || to === undefined ||
+      !run.copy(from.value, { parent: to.value, name, path: name, isOwn: false }, 1)
+  })
   for (const opened of [from, to]) {
     if (opened?.code === undefined && opened !== undefined) calls.closeFolder(opened.value)
   }
-  return { ended: run.ended, rest: run.rest, untouched }
+  return { ended: run.ended, rest: run.rest, untouched, left }
 }
 
 /** Calls that are answered before they return, with one for whole folders. */
