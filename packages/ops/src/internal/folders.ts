@@ -24,7 +24,9 @@ interface Copied {
   readonly payload: Payload
   readonly options: CopyOptions
   readonly lease: Lease.Lease
-  /** Whether the job may go on here. */
+  /** Whether the job may go on here, with one more folder. */
+  readonly mayGoOn: () => boolean
+  /** Whether it may go on with a folder that it has begun. */
   readonly mayWork: () => boolean
 }
 
@@ -56,7 +58,7 @@ class Folders implements Files.FoldersCopier {
     this.isAttributeKept = (name) => isKept(name, keeps)
   }
 
-  readonly mayGoOn = (): boolean => this.counts.bytes < this.copied.payload.mostBytes && this.copied.mayWork()
+  readonly mayGoOn = (): boolean => this.counts.bytes < this.copied.payload.mostBytes && this.copied.mayGoOn()
 
   // Whoever must stop gives what is there its name: else it would have to be copied once more.
   readonly mayPublish = (): boolean => this.copied.lease.isHeldUnsafe()
@@ -103,7 +105,10 @@ class Folders implements Files.FoldersCopier {
   }
 }
 
-/** Copies the folders that are named, here, for as many milliseconds at most. */
+/**
+ * Copies the folders that are named, here, for as many milliseconds. One that it is at then gets as many more: what
+ * is left of a folder is copied one by one.
+ */
 export const copyFolders = Effect.fnUntraced(function*(
   payload: Payload,
   mostMillis: number
@@ -111,12 +116,15 @@ export const copyFolders = Effect.fnUntraced(function*(
   const stop = yield* Interrupter.Interrupter
   const lease = yield* Lease.Lease
   const clock = yield* Clock.Clock
-  const until = clock.currentTimeMillisUnsafe() + mostMillis
+  const started = clock.currentTimeMillisUnsafe()
+  const within = (millis: number) => () =>
+    stop.reason === undefined && lease.isHeldUnsafe() && clock.currentTimeMillisUnsafe() < started + millis
   const copier = new Folders({
     payload,
     lease,
     options: yield* CopyOptions,
-    mayWork: () => stop.reason === undefined && lease.isHeldUnsafe() && clock.currentTimeMillisUnsafe() < until
+    mayGoOn: within(mostMillis),
+    mayWork: within(2 * mostMillis)
   })
   const { names, source, target } = payload
   const files = yield* Files.Files
