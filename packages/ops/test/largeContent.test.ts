@@ -47,6 +47,8 @@ class World {
   /** Pieces that the last run has read, and bytes that all runs have counted. */
   reads = 0
   bytes = 0
+  /** Bytes of each time that some were counted, in MiB. */
+  readonly counted: Array<number> = []
 
   constructor() {
     this.disk.copiesByItself = false
@@ -123,7 +125,9 @@ class World {
       }),
       Effect.provideService(Progress.Reporter, {
         addUnsafe: (unit, amount) => {
-          if (unit === "bytes") this.bytes += amount
+          if (unit !== "bytes") return
+          this.bytes += amount
+          this.counted.push(amount / mebi)
         },
         totalUnsafe: () => {}
       })
@@ -154,6 +158,19 @@ describe("large files", () => {
         world.assertCopied()
       })
   )
+
+  it.effect("are copied in the kernel by pieces that take some time, and no long one", () =>
+    Effect.gen(function*() {
+      const world = new World()
+      world.disk.copiesByItself = true
+      world.disk.remove("/from/file")
+      world.disk.file("/from/file", Buffer.alloc(180 * mebi), { modified: 5n })
+      const millis = [0, 0, 0, 100, 50]
+      const before: FaultyFiles.Before = (call) =>
+        call === "copy_file_range" ? TestClock.adjust(millis.shift() ?? 0) : Effect.void
+      assert.isTrue(Exit.isSuccess(yield* world.run(Infinity, { before })))
+      assert.deepStrictEqual(world.counted, [8, 16, 32, 64, 32, 28])
+    }))
 
   it.effect("start over where the source is another one by then", () =>
     Effect.gen(function*() {

@@ -6,6 +6,7 @@ import * as Interrupter from "@fanout/core/Interrupter"
 import * as Lease from "@fanout/core/Lease"
 import * as TaskDispatcher from "@fanout/core/TaskDispatcher"
 import * as Clock from "effect/Clock"
+import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as Option from "effect/Option"
@@ -17,8 +18,14 @@ import type { CopiedContent, Copying } from "./content.ts"
 import type { PartialFile } from "./partialFile.ts"
 import { onDestination, onSource } from "./sides.ts"
 
-/** How much is copied at once. A stop waits for that at most. */
-const pieceBytes = { memory: 2 ** 20, kernel: 2 ** 23 }
+/** How much is copied at once through memory. */
+const pieceBytes = 2 ** 20
+
+/** How much the kernel copies at once: the least, unless a rate allows less, and the most. A stop waits for that. */
+const kernelBytes = { least: 2 ** 23, most: 2 ** 27 }
+
+/** As long it should take for that: more at once saves little, and a pause is to be quick. */
+const kernelMillis = { least: 20, most: 80 }
 
 /** Once in that time it is seen to that what was written is on the device: no more is lost by a power cut. */
 const flushMillis = 5000
@@ -31,6 +38,7 @@ class Content {
   bytes: number
   /** How it was copied, or is being copied. */
   way: "reflink" | "kernel" | "chunked" = "kernel"
+  private kernelBytes = kernelBytes.least
   private flushed = 0
   /** What may be moved still, of what was waited for. */
   private unused = 0
@@ -90,7 +98,7 @@ class Content {
   skipTo(end: number): Effect.Effect<void> {
     const length = end - this.bytes
     if (this.take !== undefined) {
-      const zeros = new Uint8Array(Math.min(length, pieceBytes.memory))
+      const zeros = new Uint8Array(Math.min(length, pieceBytes))
       for (let left = length; left > 0; left -= zeros.length) this.take(zeros.subarray(0, Math.min(left, zeros.length)))
     }
     return this.passed(length)
@@ -99,7 +107,7 @@ class Content {
   /** Copies up to this place, or up to the end of the source if that comes before. */
   readonly copyTo = Effect.fnUntraced({ self: this }, function*(this: Content, end: number) {
     while (this.bytes < end) {
-      const most = Math.min(end - this.bytes, this.way === "kernel" ? pieceBytes.kernel : pieceBytes.memory)
+      const most = Math.min(end - this.bytes, this.way === "kernel" ? this.kernelBytes : pieceBytes)
       const length = yield* this.piece(yield* this.allowed(yield* TaskDispatcher.pieceBytes(most)))
       if (length === 0) return
       this.unused -= length
@@ -130,7 +138,10 @@ class Content {
 
   private piece(most: number): Effect.Effect<number, CopyError | Interrupter.Interrupted> {
     if (this.way !== "kernel") return this.throughMemory(most)
-    const kernel = this.to.file.copyFrom(this.from, this.bytes, Math.min(most, pieceBytes.kernel))
+    const kernel = Effect.flatMap(
+      Effect.timed(this.to.file.copyFrom(this.from, this.bytes, most)),
+      ([duration, length]) => Effect.sync(() => this.learn(length, Duration.toMillis(duration)))
+    )
     const memory = Effect.suspend(() => {
       this.way = "chunked"
       return this.throughMemory(most)
@@ -141,6 +152,16 @@ class Content {
       // Some file systems give nothing like that.
       onSuccess: (length) => length === 0 ? memory : Effect.succeed(length)
     })
+  }
+
+  /** Decides by how long a piece took how large the next one is. */
+  private learn(length: number, millis: number): number {
+    const { least, most } = kernelBytes
+    if (millis > kernelMillis.most) this.kernelBytes = Math.max(this.kernelBytes / 2, least)
+    else if (millis < kernelMillis.least && length === this.kernelBytes) {
+      this.kernelBytes = Math.min(this.kernelBytes * 2, most)
+    }
+    return length
   }
 
   private throughMemory(most: number): Effect.Effect<number, CopyError | Interrupter.Interrupted> {
@@ -159,8 +180,8 @@ class Content {
 
   /** Not cleared first: only what was read into it is used. */
   private ownBuffer(most: number): Uint8Array {
-    this.buffer ??= Buffer.allocUnsafeSlow(pieceBytes.memory)
-    return this.buffer.subarray(0, Math.min(most, pieceBytes.memory))
+    this.buffer ??= Buffer.allocUnsafeSlow(pieceBytes)
+    return this.buffer.subarray(0, Math.min(most, pieceBytes))
   }
 
   /** Flushes what was written, while more is being written. What could not be flushed may not be whole. */
