@@ -62,7 +62,9 @@ static void copyFile(int source, int target, const char *name, char *buffer) {
     while (copy_file_range(in, NULL, out, NULL, 1 << 30, 0) > 0) {}
   }
   for (long length; (length = checked(read(in, buffer, PIECE), name)) > 0;) checked(write(out, buffer, length), name);
-  checked(fchmod(out, stat.st_mode & 07777), name);
+  // Whoever does not keep owner and group must not keep the bits either that lend their rights.
+  mode_t kept = 07777 & ~(stat.st_uid == geteuid() ? 0 : S_ISUID) & ~(stat.st_gid == getegid() ? 0 : S_ISGID);
+  checked(fchmod(out, stat.st_mode & kept), name);
   struct timespec times[2] = { stat.st_atim, stat.st_mtim };
   checked(futimens(out, times), name);
   checked(close(out), name);
