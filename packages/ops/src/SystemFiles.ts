@@ -19,6 +19,7 @@ import { File } from "./internal/calls/openFile.ts"
 import { closing, Folder, listOpen } from "./internal/calls/openFolder.ts"
 import * as quickCalls from "./internal/calls/quickCalls.ts"
 import { readEach } from "./internal/calls/readEach.ts"
+import * as runDelay from "./internal/calls/runDelay.ts"
 import { isLocal, type SystemCalls, type Way } from "./internal/calls/systemCalls.ts"
 import { QuickFiles } from "./QuickFiles.ts"
 
@@ -156,7 +157,7 @@ const isLocalThroughout = (paths: ReadonlyArray<FilePath.FilePath>): Effect.Effe
 
 /**
  * Layer that supplies `QuickFiles`: calls for folders and names are made at once on file systems that Linux keeps on
- * this machine, for 8 ms at a time, and not for 200 ms after one that took 20 ms.
+ * this machine, for 8 ms at a time, and not for 200 ms after one that took 20 ms while nothing else had the processors.
  *
  * @category layers
  * @since 0.1.0
@@ -165,7 +166,7 @@ export const layerQuick: Layer.Layer<never> = Layer.effect(
   QuickFiles,
   Effect.gen(function*() {
     const [atOnce, later] = [yield* fastest("atOnce"), yield* fastest("later")]
-    const calls = quickCalls.make({ atOnce, later }, () => performance.now())
+    const calls = quickCalls.make({ atOnce, later }, () => performance.now(), runDelay.read)
     const [here, throughout] = [make(calls.here), make(calls.throughout)]
     const where = (isQuick: Effect.Effect<boolean>, files: Files.Files["Service"]) =>
       process.platform === "linux"

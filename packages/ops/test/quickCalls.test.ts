@@ -1,7 +1,9 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as FilePath from "@fanout/ops/FilePath"
+import * as fs from "node:fs"
 import * as nodeCalls from "../src/internal/calls/nodeCalls.ts"
 import * as quickCalls from "../src/internal/calls/quickCalls.ts"
+import * as runDelay from "../src/internal/calls/runDelay.ts"
 import type { SystemCalls } from "../src/internal/calls/systemCalls.ts"
 
 const name = FilePath.make("name")
@@ -9,19 +11,24 @@ const name = FilePath.make("name")
 /** Calls that take some time each, and note which way they were made. */
 const make = () => {
   const made: Array<"at once" | "later"> = []
-  let [now, millis] = [0, 0]
+  let [now, millis, waiting, delay] = [0, 0, 0, 0]
   const noting = (way: "at once" | "later"): SystemCalls => ({
     ...nodeCalls.calls.later,
     unlink: (_, __, done) => {
       made.push(way)
-      if (way === "at once") now += millis
+      if (way === "at once") {
+        now += millis
+        delay += waiting
+      }
       done(undefined, undefined)
     }
   })
-  const calls = quickCalls.make({ atOnce: noting("at once"), later: noting("later") }, () => now)
+  const calls = quickCalls.make({ atOnce: noting("at once"), later: noting("later") }, () => now, () => delay)
   return {
-    unlink: (taking: number): void => {
+    /** Unlinks a name in so many milliseconds, some of which other work had the processors. */
+    unlink: (taking: number, waited = 0): void => {
       millis = taking
+      waiting = waited
       calls.here.unlink(0, name, () => {})
     },
     isSlow: calls.isSlow,
@@ -67,6 +74,48 @@ describe("quickCalls", () => {
     assert.deepStrictEqual(made(), ["later", "at once"])
   })
 
+  it("is not misled by other work on the machine", async () => {
+    const { made, pass, unlink } = make()
+    unlink(0)
+    unlink(500, 480)
+    await nextTurn()
+    unlink(21, 1)
+    await nextTurn()
+    pass(1000)
+    unlink(0, 300)
+    await nextTurn()
+    // That was long ago.
+    pass(1000)
+    unlink(21)
+    unlink(0)
+    assert.deepStrictEqual(made(), [...Array.from({ length: 5 }, () => "at once"), "later"])
+  })
+
+  const statistics = "/proc/thread-self/schedstat"
+
+  it.skipIf(!fs.existsSync(statistics))("knows how long the thread has waited for a processor", () => {
+    const look = () => Number(fs.readFileSync(statistics, "utf8").split(" ")[1]) / 1e6
+    const [before, read, after] = [look(), runDelay.read(), look()]
+    assert.isAtLeast(read, before)
+    assert.isAtMost(read, after)
+  })
+
+  it("forgets slow calls once others were quick for long", async () => {
+    const { made, pass, unlink } = make()
+    unlink(21)
+    pass(200)
+    await nextTurn()
+    unlink(21)
+    pass(400 + 10 * 800)
+    await nextTurn()
+    unlink(22)
+    made()
+    pass(200)
+    await nextTurn()
+    unlink(0)
+    assert.deepStrictEqual(made(), ["at once"])
+  })
+
   it("never waits for what may meet another file system", () => {
     const made: Array<string> = []
     const noting = (way: string): SystemCalls => ({
@@ -77,7 +126,11 @@ describe("quickCalls", () => {
       lstat: () => void made.push(`${way} lstat`),
       list: () => void made.push(`${way} list`)
     })
-    const { here, throughout } = quickCalls.make({ atOnce: noting("at once"), later: noting("later") }, () => 0)
+    const { here, throughout } = quickCalls.make(
+      { atOnce: noting("at once"), later: noting("later") },
+      () => 0,
+      () => 0
+    )
     for (const calls of [here, throughout]) {
       calls.open(0, name, "folder", () => {})
       calls.openPath(name, "list", () => {})

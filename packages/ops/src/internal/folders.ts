@@ -105,10 +105,10 @@ class Folders implements Files.FoldersCopier {
   }
 }
 
-/**
- * Copies the folders that are named, here, for as many milliseconds. One that it is at then gets as many more: what
- * is left of a folder is copied one by one.
- */
+/** As long it may take to finish a folder: what is left of one is copied one by one, which takes longer for each. */
+const finishMillis = 100
+
+/** Copies the folders that are named, here. After so many milliseconds it begins with no other one. */
 export const copyFolders = Effect.fnUntraced(function*(
   payload: Payload,
   mostMillis: number
@@ -124,7 +124,7 @@ export const copyFolders = Effect.fnUntraced(function*(
     lease,
     options: yield* CopyOptions,
     mayGoOn: within(mostMillis),
-    mayWork: within(2 * mostMillis)
+    mayWork: within(mostMillis + finishMillis)
   })
   const { names, source, target } = payload
   const files = yield* Files.Files

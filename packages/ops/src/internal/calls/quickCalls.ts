@@ -5,12 +5,16 @@ import type * as Option from "effect/Option"
 import type * as Files from "../../Files.ts"
 import type { Done, SystemCalls } from "./systemCalls.ts"
 
-/** One call that takes longer is the sign that others will. */
+/** One call that takes longer is the sign that others will, unless other work had the processors. */
 const slowMillis = 20
 /** Folders are many calls, which end some time after they are asked to. */
 const slowFoldersMillis = 100
 /** As long no call is made at once after the first slow one, and twice as long after each that follows. */
 const pauseMillis = { first: 200, most: 60_000 }
+/** Calls that were quick for so many times the last pause are like those before the first slow one. */
+const pausesUntilForgotten = 10
+/** As old what is known of the thread's waiting for a processor may be when a call is made. */
+const freshMillis = 50
 /** As long calls are made one after the other; then others have the thread. */
 const sliceMillis = 8
 
@@ -20,14 +24,31 @@ const largestBytes = 2 ** 19
 /** Decides for each call whether to wait for it. */
 class Judge {
   private readonly now: () => number
+  private readonly runDelay: () => number
+  private known = { at: Number.NEGATIVE_INFINITY, delayMillis: 0 }
   private notBefore = 0
   private pauseMillis = pauseMillis.first
   /** When the first call was made in this turn of the event loop; nothing before there was one. */
   private sliceFrom: number | undefined
   private waiting: Array<() => void> = []
 
-  constructor(now: () => number) {
+  constructor(now: () => number, runDelay: () => number) {
     this.now = now
+    this.runDelay = runDelay
+  }
+
+  /** Milliseconds that the thread has waited for a processor since this was asked before. */
+  private waited(at: number): number {
+    const { delayMillis } = this.known
+    this.known = { at, delayMillis: this.runDelay() }
+    return this.known.delayMillis - delayMillis
+  }
+
+  private noteSlow(ended: number): void {
+    const quickMillis = ended - this.notBefore
+    if (quickMillis > pausesUntilForgotten * this.pauseMillis) this.pauseMillis = pauseMillis.first
+    this.notBefore = ended + this.pauseMillis
+    this.pauseMillis = Math.min(this.pauseMillis * 2, pauseMillis.most)
   }
 
   /** Lets those go on that wait for the next turn. Together they have no longer than one would have. */
@@ -53,16 +74,15 @@ class Judge {
     if (this.sliceFrom === undefined) {
       this.sliceFrom = started
       setImmediate(this.turn)
+      if (started - this.known.at > freshMillis) this.waited(started)
     } else if (started - this.sliceFrom > sliceMillis) {
       this.waiting.push(() => this.make(atOnce, later, done, slowAfter))
       return
     }
     atOnce((code, value) => {
       const ended = this.now()
-      if (ended - started > slowAfter) {
-        this.notBefore = ended + this.pauseMillis
-        this.pauseMillis = Math.min(this.pauseMillis * 2, pauseMillis.most)
-      }
+      const millis = ended - started
+      if (millis > slowAfter && millis - this.waited(ended) > slowAfter) this.noteSlow(ended)
       done(code, value)
     })
   }
@@ -115,8 +135,11 @@ const many = (
   }
 })
 
-export const make = ({ atOnce, later }: Ways, now: () => number): QuickCalls => {
-  const judge = new Judge(now)
+/**
+ * Makes them. `now` tells milliseconds, and `runDelay` how many of them this thread was ready to run while others did.
+ */
+export const make = ({ atOnce, later }: Ways, now: () => number, runDelay: () => number): QuickCalls => {
+  const judge = new Judge(now, runDelay)
   /** Makes a call one way or the other, by what it is given but the last. */
   const either = <A>(call: (calls: SystemCalls, done: Done<A>) => void, done: Done<A>): void =>
     judge.make((done) => call(atOnce, done), (done) => call(later, done), done)
