@@ -46,6 +46,35 @@ describe("SystemFiles", () => {
     filesContract(it, SystemFiles.layerNode, testFolder)
   })
 
+  const memory = "/dev/shm"
+  const isElsewhere = fs.existsSync(memory) && fs.statSync(memory).dev !== fs.statSync(process.execPath).dev
+
+  it.live.skipIf(process.platform !== "linux" || !isElsewhere)(
+    "copies within the kernel from one file system to another",
+    () =>
+      Effect.gen(function*() {
+        const files = yield* Files.Files
+        const at = yield* Effect.acquireRelease(
+          Effect.sync(() => fs.mkdtempSync(`${memory}/fanout-ops-`)),
+          (at) => Effect.sync(() => fs.rmSync(at, { recursive: true }))
+        )
+        const executable = fs.realpathSync(process.execPath)
+        const source = yield* files.folder(FilePath.parent(FilePath.make(executable)))
+        const from = yield* source.open(FilePath.name(FilePath.make(executable)))
+        const to = yield* (yield* files.folder(FilePath.make(at))).create(FilePath.make("copy"))
+        const mebi = 2 ** 20
+        assert.strictEqual(yield* to.copyFrom(from, mebi, mebi), mebi)
+        assert.strictEqual(yield* to.copyFrom(from, 0, mebi), mebi)
+        assert.strictEqual(yield* to.copyFrom(from, 1e12, mebi), 0)
+        const copy = fs.readFileSync(`${at}/copy`)
+        const expected = Buffer.alloc(2 * mebi)
+        const descriptor = fs.openSync(executable, "r")
+        fs.readSync(descriptor, expected)
+        fs.closeSync(descriptor)
+        assert.isTrue(copy.equals(expected))
+      }).pipe(Effect.provide(SystemFiles.layer))
+  )
+
   it.live("lists a folder too large for one call", () =>
     Effect.gen(function*() {
       const files = yield* Files.Files

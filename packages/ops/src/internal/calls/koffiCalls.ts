@@ -30,6 +30,7 @@ import {
   RESOLVE_NO_SYMLINKS,
   SEEK_DATA,
   SEEK_HOLE,
+  SEEK_SET,
   statMask,
   STATX_BTIME,
   STATX_INO,
@@ -193,9 +194,19 @@ const forContent = (make: Make) =>
         : make(libc.pwrite, [descriptor, bytes, bytes.length, at], done),
     seek: (descriptor, at, to, done) => make(libc.lseek, [descriptor, at, to === "data" ? SEEK_DATA : SEEK_HOLE], done),
     copyRange: (from, to, at, length, done) => {
-      const places = [Buffer.alloc(8), Buffer.alloc(8)] as const
-      for (const place of places) place.writeBigInt64LE(BigInt(at))
-      make(libc.copyFileRange, [from, places[0], to, places[1], length, 0], done)
+      const placeOf = () => {
+        const place = Buffer.alloc(8)
+        place.writeBigInt64LE(BigInt(at))
+        return place
+      }
+      make(libc.copyFileRange, [from, placeOf(), to, placeOf(), length, 0], (refused, copied) => {
+        if (refused !== "EXDEV") return done(refused, copied)
+        // From one file system to another Linux has an older call, which takes the place in the copy from its descriptor.
+        make(libc.lseek, [to, at, SEEK_SET], (code) => {
+          if (code !== undefined) done(refused, copied)
+          else make(libc.sendfile, [to, from, placeOf(), length], done)
+        })
+      })
     },
     clone: (from, to, done) => make(libc.ioctlWithNumber, [to, FICLONE, from], withoutValue(done)),
     truncate: (descriptor, sizeBytes, done) => make(libc.ftruncate, [descriptor, sizeBytes], withoutValue(done)),

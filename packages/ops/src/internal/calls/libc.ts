@@ -34,6 +34,7 @@ export const libc = {
   pwrite: declare("int64 pwrite64(int descriptor, const void *from, size_t size, int64 at)"),
   lseek: declare("int64 lseek64(int descriptor, int64 at, int whence)"),
   copyFileRange: declare("int64 copy_file_range(int from, void *at, int to, void *toAt, size_t size, uint flags)"),
+  sendfile: declare("int64 sendfile64(int to, int from, void *at, size_t size)"),
   ftruncate: declare("int ftruncate64(int descriptor, int64 size)"),
   fadvise: declare("int posix_fadvise64(int descriptor, int64 at, int64 length, int advice)"),
   fsync: declare("int fsync(int descriptor)"),
@@ -78,6 +79,7 @@ export const STATX_MNT_ID = 0x1000
 /** What `stat` knows, and the time of birth. */
 export const statMask = 0x7ff | STATX_BTIME
 export const RENAME_NOREPLACE = 1
+export const SEEK_SET = 0
 export const SEEK_DATA = 3
 export const SEEK_HOLE = 4
 export const POSIX_FADV_DONTNEED = 4
