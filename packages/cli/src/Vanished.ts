@@ -23,6 +23,10 @@ export const rows = (
       Stream.filter(({ outcome }) => isVanished(outcome))
     )
 
-/** How many items of a job vanished. */
+/** How many items of a job vanished: a folder may stand for many. */
 export const count = (record: JobRecord, progress: Progress): Effect.Effect<number, JobStoreError, JobManager> =>
-  Stream.runCount(rows(record, progress))
+  Stream.runFold(
+    rows(record, progress),
+    () => 0,
+    (sum, { outcome }) => outcome._tag === "Skipped" ? sum + outcome.count : sum
+  )

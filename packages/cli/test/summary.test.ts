@@ -3,6 +3,7 @@ import { OutcomeRow } from "@fanout/core/JobStore"
 import type { Outcome } from "@fanout/core/Outcome"
 import { Owner } from "@fanout/core/OwnerLiveness"
 import { Progress, Tally } from "@fanout/core/Progress"
+import { SkipReason } from "@fanout/ops/SkipReason"
 import * as Option from "effect/Option"
 import * as events from "../src/ui/events.ts"
 import * as summary from "../src/ui/summary.ts"
@@ -16,6 +17,7 @@ const denied = row("a\n\udcff", {
   failure: { _tag: "Error", error: { code: "EACCES" }, message: "not allowed" }
 })
 
+const inside = { _tag: "Skipped", reason: SkipReason.VanishedInside, count: 1 } as const
 const gone = row("b", { _tag: "Skipped", reason: "it vanished", count: 1 })
 
 const progress = new Progress({
@@ -131,6 +133,8 @@ describe("summary", () => {
   it("names failed items on one line", () => {
     assert.strictEqual(summary.item(denied), "failed   a\\n\\xff: not allowed")
     assert.strictEqual(summary.item(gone), "vanished b")
+    assert.strictEqual(summary.item(row("d", { ...inside, count: 2 })), "vanished d: 2 items in it")
+    assert.strictEqual(summary.item(row("d", inside)), "vanished d: 1 item in it")
   })
 })
 

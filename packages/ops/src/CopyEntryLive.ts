@@ -12,6 +12,7 @@ import * as TaskDispatcher from "@fanout/core/TaskDispatcher"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
+import * as Num from "effect/Number"
 import * as Option from "effect/Option"
 import * as Predicate from "effect/Predicate"
 import * as RpcGroup from "effect/rpc/RpcGroup"
@@ -354,7 +355,8 @@ const copyFiles = <E, R>(
   by: (payload: Task.Payload<typeof CopyFiles>, entry: Payload) => Effect.Effect<Task.Success<typeof CopyFiles>, E, R>
 ) =>
   Effect.gen(function*() {
-    const { conflict, kind, names = [], size = names.length, source, target } = entry
+    const { conflict, kind, names = [], sizes = [], source, target } = entry
+    const size = Math.max(names.length, Num.sumAll(sizes))
     const { found } = yield* ProtectedFiles
     const avoid = found.map(({ device, inode }) => ({ device, inode }))
     const isFree = yield* MadeFolders.has(target)
@@ -365,6 +367,7 @@ const copyFiles = <E, R>(
       names,
       areFolders: kind === "folders",
       size,
+      sizes,
       isFree,
       keeps: Array.from(keeps),
       avoid,

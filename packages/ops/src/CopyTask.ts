@@ -60,10 +60,14 @@ export const CopiedFiles = Schema.Struct({
     rest: Schema.Array(Schema.Struct({
       path: FilePath.FilePath,
       names: Schema.Array(FilePath.FilePath),
-      folders: Schema.Array(FilePath.FilePath)
+      folders: Schema.Array(FilePath.FilePath),
+      /** How much there is in each of the folders; 0 where that is not known. */
+      sizes: Schema.Array(Schema.Natural)
     })),
     /** Those of the names that nothing was done with. */
-    untouched: Schema.Array(FilePath.FilePath)
+    untouched: Schema.Array(FilePath.FilePath),
+    /** Those of the names in which there is less by now than when they were measured, and how much less. */
+    fewer: Schema.Array(Schema.Struct({ path: FilePath.FilePath, count: Schema.Natural }))
   }))
 })
 
@@ -127,8 +131,8 @@ export const CopyEntry = Task.make("@fanout/ops/CopyEntry", {
     target: FilePath.FilePath,
     /** What of the source, a folder, is copied into the target, of the kinds `files` and `folders`. */
     names: Schema.optionalKey(Schema.Array(FilePath.FilePath)),
-    /** How much there is in `folders`. */
-    size: Schema.optionalKey(Schema.Natural),
+    /** How much there was in each of `folders`; 0 where that is not known. */
+    sizes: Schema.optionalKey(Schema.Array(Schema.Natural)),
     conflict: Conflict.Mode
   },
   success: EntryCopied,
@@ -162,6 +166,8 @@ export const CopyFiles = Task.make("@fanout/ops/CopyFiles", {
     areFolders: Schema.Boolean,
     /** How much that is, as far as is known. */
     size: Schema.Natural,
+    /** How much there was in each of folders; 0 where that is not known. */
+    sizes: Schema.Array(Schema.Natural),
     /** Whether what has a name already may be taken for a copy. */
     leavesSame: Schema.Boolean,
     /** Whether no name is taken, as far as is known. */

@@ -357,6 +357,8 @@ export interface FolderRest {
   readonly path: FilePath
   readonly names: ReadonlyArray<FilePath>
   readonly folders: ReadonlyArray<FilePath>
+  /** How much there is in each of these folders; 0 where that could not be seen. */
+  readonly sizes: ReadonlyArray<number>
 }
 
 /**
@@ -374,6 +376,8 @@ export interface FoldersCopied {
   readonly untouched: ReadonlyArray<FilePath>
   /** How many of the last names were not come to. */
   readonly left: number
+  /** Folders among the names in which less was met than there was to be, and how much less. */
+  readonly fewer: ReadonlyArray<{ readonly path: FilePath; readonly count: number }>
 }
 
 /**
@@ -387,6 +391,8 @@ export interface FoldersRequest {
   readonly source: FilePath
   readonly target: FilePath
   readonly names: ReadonlyArray<FilePath>
+  /** How much there was in each, with a begin and an end of each folder; 0 where that is not known. */
+  readonly sizes: ReadonlyArray<number>
   readonly copier: FoldersCopier
 }
 

@@ -18,14 +18,18 @@ export const SkipReason = {
   Output: "it is what the lines of this job are written to",
   NoMedia: "it is of no kind that metadata is read of",
   Replaced: "another one has taken its place meanwhile, which is left",
-  Vanished: "it vanished"
+  Vanished: "it vanished",
+  /** Of a folder that is there. It stands for as many as are less than there were. */
+  VanishedInside: "some of what was in it vanished before it was listed"
 } as const
 
+const vanished: ReadonlySet<string> = new Set([SkipReason.Vanished, SkipReason.VanishedInside])
+
 /**
- * Checks whether an entry was skipped because it was gone when its turn came: an ending of its own for people.
+ * Checks whether an entry, or what was in it, was skipped because it was gone when its turn came: an ending of its own
+ * for people.
  *
  * @category predicates
  * @since 0.1.0
  */
-export const isVanished = (outcome: Outcome): boolean =>
-  outcome._tag === "Skipped" && outcome.reason === SkipReason.Vanished
+export const isVanished = (outcome: Outcome): boolean => outcome._tag === "Skipped" && vanished.has(outcome.reason)

@@ -113,9 +113,18 @@ class Copier implements Files.FoldersCopier {
   }
 }
 
-const copy = (calls: SystemCalls, at: string, copier: Copier, names = ["a", "z"]): Files.FoldersCopied => {
+/** How much there is in the folders that are planted. */
+const planted = [13, 3]
+
+const copy = (
+  calls: SystemCalls,
+  at: string,
+  copier: Copier,
+  names = ["a", "z"],
+  sizes: ReadonlyArray<number> = planted
+): Files.FoldersCopied => {
   let found: Files.FoldersCopied | undefined
-  const request = { source: n(`${at}/from`), target: n(`${at}/to`), names: names.map(n), copier }
+  const request = { source: n(`${at}/from`), target: n(`${at}/to`), names: names.map(n), sizes, copier }
   calls.copyFolders?.(request, (_, copied) => {
     found = copied
   })
@@ -143,7 +152,8 @@ const failing = (inner: SystemCalls, turn: number) => {
 }
 
 /** What is told of a copy is what is there: whole files, and none but those that are not among what is left. */
-const checkTold = (at: string, { left, rest, untouched }: Files.FoldersCopied, copier: Copier, why: string) => {
+const checkTold = (at: string, { fewer, left, rest, untouched }: Files.FoldersCopied, copier: Copier, why: string) => {
+  assert.deepStrictEqual(fewer, [], why)
   const [from, to] = [treeOf(`${at}/from`), treeOf(`${at}/to`)]
   const gone = [
     ...untouched,
@@ -173,7 +183,7 @@ describe.each([["koffi", koffi.calls.atOnce], ["node:fs", node.calls.atOnce]] as
 
   test("are copied with all that is in them, and seen once they are whole", (at) => {
     const copier = new Copier(`${at}/to`)
-    assert.deepStrictEqual(copy(calls, at, copier), { ended: 5, rest: [], untouched: [], left: 0 })
+    assert.deepStrictEqual(copy(calls, at, copier), { ended: 5, rest: [], untouched: [], left: 0, fewer: [] })
     assert.deepStrictEqual(treeOf(`${at}/to`), treeOf(`${at}/from`))
     if (mayLink) assert.deepStrictEqual(statsOf(`${at}/to`), statsOf(`${at}/from`))
     assert.strictEqual(copier.copied, 6)
@@ -189,10 +199,10 @@ describe.each([["koffi", koffi.calls.atOnce], ["node:fs", node.calls.atOnce]] as
     const { ended, rest, untouched } = copy(calls, at, new Copier(`${at}/to`))
     assert.deepStrictEqual(untouched, [n("z")])
     // Through `node:fs` a file gets no name that may be taken.
-    const below = { path: n("a/b"), names: [n("3")], folders: [] }
+    const below = { path: n("a/b"), names: [n("3")], folders: [], sizes: [] }
     const expectedRest = mayLink
-      ? [{ path: n("a"), names: [n("1")], folders: [] }]
-      : [below, { path: n("a"), names: [n("1"), n("2")], folders: [] }]
+      ? [{ path: n("a"), names: [n("1")], folders: [], sizes: [] }]
+      : [below, { path: n("a"), names: [n("1"), n("2")], folders: [], sizes: [] }]
     assert.deepStrictEqual(Array.from(rest), expectedRest)
     assert.strictEqual(ended, mayLink ? 3 : 2)
     const expected = { ...treeOf(`${at}/from`), "a/1": "mine", "a/mine": "", z: "no folder" }
@@ -205,7 +215,7 @@ describe.each([["koffi", koffi.calls.atOnce], ["node:fs", node.calls.atOnce]] as
     fs.symlinkSync("a", `${at}/from/link`)
     const { ended, rest, untouched } = copy(calls, at, new Copier(`${at}/to`), ["deep", "link", "nothing"])
     assert.deepStrictEqual(untouched, [n("link"), n("nothing")])
-    assert.deepStrictEqual(rest, [{ path: n(`deep${"/d".repeat(15)}`), names: [], folders: [n("d")] }])
+    assert.deepStrictEqual(rest, [{ path: n(`deep${"/d".repeat(15)}`), names: [], folders: [n("d")], sizes: [10] }])
     // What is to come into the last of them changes nothing in those above.
     assert.strictEqual(ended, 15)
   })
@@ -241,9 +251,43 @@ describe.each([["koffi", koffi.calls.atOnce], ["node:fs", node.calls.atOnce]] as
     }
   })
 
+  test("tell how much less is in them than there was, also in what is left of them", (at) => {
+    fs.rmSync(`${at}/from/a/1`)
+    const { fewer } = copy(calls, at, new Copier(`${at}/to`))
+    assert.deepStrictEqual(fewer, [{ path: n("a"), count: 1 }])
+    fs.rmSync(`${at}/from/a/b/c`, { recursive: true })
+    for (let most = 0; most < 40; most++) {
+      fs.rmSync(`${at}/to`, { recursive: true })
+      fs.mkdirSync(`${at}/to`)
+      const { fewer, left, rest } = copy(calls, at, new Copier(`${at}/to`, most))
+      assert.deepStrictEqual(fewer, left === 2 ? [] : [{ path: n("a"), count: 4 }], `after ${most}`)
+      const sizes = rest.flatMap(({ folders, sizes }) => folders.map((name, index) => [name, sizes[index]] as const))
+      for (const [name, size] of sizes) assert.strictEqual(size, name === "b" ? 4 : 2)
+    }
+    fs.writeFileSync(`${at}/from/a/more`, "")
+    // As much came as went, and nobody knows how much there was.
+    assert.deepStrictEqual(copy(calls, at, new Copier(`${at}/to`), ["a", "z"], [10, 0]).fewer, [])
+  })
+
+  test("say nothing of what is less where some of it can't be seen", (at) => {
+    const hidden: SystemCalls = {
+      ...calls,
+      open: (folder, name, how, done) => name === "c" ? done("EIO", -1) : calls.open(folder, name, how, done)
+    }
+    const { fewer, rest } = copy(withFolders(hidden), at, new Copier(`${at}/to`), ["a", "z"], [99, 99])
+    assert.deepStrictEqual(fewer, [{ path: n("z"), count: 96 }])
+    assert.deepStrictEqual(rest, [{ path: n("a/b"), names: [], folders: [n("c")], sizes: [0] }])
+  })
+
   test("get no name, and leave nothing, once the job is somebody else's", (at) => {
     const copier = new Copier(`${at}/to`, Number.POSITIVE_INFINITY, false)
-    assert.deepStrictEqual(copy(calls, at, copier), { ended: 0, rest: [], untouched: [n("a"), n("z")], left: 0 })
+    assert.deepStrictEqual(copy(calls, at, copier), {
+      ended: 0,
+      rest: [],
+      untouched: [n("a"), n("z")],
+      left: 0,
+      fewer: []
+    })
     assert.deepStrictEqual([treeOf(`${at}/to`), copier.copied], [{}, 0])
   })
 
@@ -292,7 +336,7 @@ describe.each([["koffi", koffi.calls.atOnce], ["node:fs", node.calls.atOnce]] as
     const { ended, rest, untouched } = copy(withFolders(stuck), at, new Copier(`${at}/to`), ["z"])
     assert.deepStrictEqual({ ended, rest, untouched }, {
       ended: 0,
-      rest: [{ path: n("z"), names: [n("5")], folders: [] }],
+      rest: [{ path: n("z"), names: [n("5")], folders: [], sizes: [] }],
       untouched: []
     })
   })
@@ -306,7 +350,8 @@ describe.each([["koffi", koffi.calls.atOnce], ["node:fs", node.calls.atOnce]] as
       ended: 5,
       rest: [],
       untouched: [],
-      left: 0
+      left: 0,
+      fewer: []
     })
     assert.deepStrictEqual(treeOf(`${at}/to`), treeOf(`${at}/from`))
   })
@@ -322,9 +367,9 @@ describe.each([["koffi", koffi.calls.atOnce], ["node:fs", node.calls.atOnce]] as
     Effect.runSync(asNobody(
       at,
       Effect.sync(() => {
-        assert.deepStrictEqual(copyAs(false), { ended: 0, rest: [], untouched: [n("a"), n("z")], left: 0 })
+        assert.deepStrictEqual(copyAs(false), { ended: 0, rest: [], untouched: [n("a"), n("z")], left: 0, fewer: [] })
         // Who may not look into it could not take it back.
-        assert.deepStrictEqual(copyAs(true), { ended: 4, rest: [], untouched: [n("z")], left: 0 })
+        assert.deepStrictEqual(copyAs(true), { ended: 4, rest: [], untouched: [n("z")], left: 0, fewer: [] })
         assert.deepStrictEqual(fs.readdirSync(`${at}/to`), ["a"])
       })
     ))

@@ -40,6 +40,7 @@ const copyWithin = (mostMillis: number) =>
       names: names.map((name) => FilePath.make(name)),
       areFolders: true,
       size: names.length * filesEach,
+      sizes: names.map(() => 2 + filesEach),
       leavesSame: false,
       isFree: true,
       keeps: ["mode", "times"] as const,

@@ -1,17 +1,24 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as JobManager from "@fanout/core/JobManager"
 import * as JobStore from "@fanout/core/JobStore"
+import type { Outcome } from "@fanout/core/Outcome"
 import * as OwnerLiveness from "@fanout/core/OwnerLiveness"
 import * as Pools from "@fanout/core/Pools"
 import * as Copy from "@fanout/ops/Copy"
 import * as FilePath from "@fanout/ops/FilePath"
+import type * as Files from "@fanout/ops/Files"
+import { QuickFiles } from "@fanout/ops/QuickFiles"
+import { SkipReason } from "@fanout/ops/SkipReason"
 import * as SystemFiles from "@fanout/ops/SystemFiles"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
+import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
+import * as Stream from "effect/Stream"
 import { execFileSync } from "node:child_process"
 import { createHash } from "node:crypto"
 import * as fs from "node:fs"
+import * as path from "node:path"
 import { testFolder } from "./TestFolder.ts"
 
 const Name = Schema.Literals(["a", "b", "c", "\u00e9", "folder"])
@@ -79,12 +86,35 @@ const copyIn = Effect.fnUntraced(function*(from: string, to: string) {
   const handle = yield* manager.start(Copy.job, payload)
   yield* Effect.exit(handle.await)
   const { tally, units } = yield* manager.progress(handle.id)
+  const rows = yield* Stream.runCollect(manager.outcomes(handle.id, ["Skipped"]))
   return {
     state: (yield* manager.get(handle.id)).state._tag,
     tally: { ...tally, units: {} },
-    bytes: units["bytes"] ?? 0
+    bytes: units["bytes"] ?? 0,
+    skipped: rows.map(({ key, outcome }) => [path.basename(key), ...skipOf(outcome)].join(" ")).toSorted()
   }
 })
+
+/** Why it was skipped, and how much that was. */
+const skipOf = (outcome: Outcome) =>
+  outcome._tag === "Skipped"
+    ? [Object.entries(SkipReason).find(([, reason]) => reason === outcome.reason)?.[0] ?? "Unopened", outcome.count]
+    : []
+
+/** Calls are quick, and something is done with folders once they are measured. */
+const losing = (lose: (folder: string) => void): Layer.Layer<never> => {
+  const measuring = (files: Files.Files["Service"]): Files.Files["Service"] => ({
+    ...files,
+    measure: (path, most) => Effect.tap(files.measure(path, most), () => Effect.sync(() => lose(path)))
+  })
+  return Layer.effect(
+    QuickFiles,
+    Effect.map(QuickFiles, (quick) => ({
+      ...quick,
+      throughout: (paths) => Effect.map(quick.throughout(paths), Option.map(measuring))
+    }))
+  ).pipe(Layer.provide(SystemFiles.layerQuick))
+}
 
 /** Copies, one by one where calls are quick nowhere. */
 const copy = (from: string, to: string, quick: Layer.Layer<never>) =>
@@ -116,4 +146,29 @@ describe("folders that are copied with all that is in them", () => {
       }).pipe(Effect.scoped, Effect.provide(SystemFiles.layerBlocking)),
     { arbitrary: { runs: 25 } }
   )
+
+  it.effect("are told of where something in them was gone before it was listed, by how much it was", () =>
+    Effect.gen(function*() {
+      const at = yield* testFolder
+      for (const name of ["few/below", "gone", "many/below", "same"]) {
+        fs.mkdirSync(`${at}/from/${name}`, { recursive: true })
+        for (let i = 0; i < 5; i++) fs.writeFileSync(`${at}/from/${name}/${i}`, "")
+      }
+      const lose = (folder: string): void => {
+        if (folder.endsWith("few")) fs.rmSync(`${folder}/below/3`)
+        if (folder.endsWith("many")) fs.rmSync(`${folder}/below`, { recursive: true })
+        if (folder.endsWith("gone")) fs.rmSync(folder, { recursive: true })
+      }
+
+      const { skipped, state, tally } = yield* copy(`${at}/from`, `${at}/to`, losing(lose))
+
+      assert.deepStrictEqual(skipped, [
+        "few VanishedInside 1",
+        "gone Unopened 1",
+        "gone Vanished 1",
+        "many VanishedInside 7"
+      ])
+      assert.deepStrictEqual([state, tally.failed, tally.skipped], ["Completed", 0, 10])
+      assert.deepStrictEqual(look(`${at}/to`), look(`${at}/from`))
+    }).pipe(Effect.scoped, Effect.provide(SystemFiles.layerBlocking)))
 })

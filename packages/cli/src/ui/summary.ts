@@ -8,7 +8,7 @@ import * as Outcome from "@fanout/core/Outcome"
 import type { Progress } from "@fanout/core/Progress"
 import { lostUnits } from "@fanout/ops/CopyStrategy"
 import { units as deleted } from "@fanout/ops/DeleteTask"
-import { isVanished } from "@fanout/ops/SkipReason"
+import { isVanished, SkipReason } from "@fanout/ops/SkipReason"
 import * as Option from "effect/Option"
 import * as format from "./format.ts"
 
@@ -201,10 +201,16 @@ export const next = ({ id, name, state }: JobRecord): string => {
 export const skipped = ({ id }: JobRecord, { tally }: Progress): string =>
   tally.skipped === 0 ? "" : `What was skipped, and why: \`fanout jobs show --all ${id}\`.`
 
+/** Of a folder that is there: how much of what was in it vanished. */
+const insideOf = (outcome: Outcome.Outcome): string =>
+  outcome._tag === "Skipped" && outcome.reason === SkipReason.VanishedInside
+    ? `: ${format.counted(outcome.count, "item")} in it`
+    : ""
+
 /** Line about one item that is not plain done. */
 export const item = ({ key, outcome }: OutcomeRow): string => {
   const name = format.printable(key)
-  if (isVanished(outcome)) return `vanished ${name}`
+  if (isVanished(outcome)) return `vanished ${name}${insideOf(outcome)}`
   return Outcome.Outcome.match(outcome, {
     Done: () => `done     ${name}`,
     Skipped: ({ count, reason }) => {

@@ -13,6 +13,7 @@ import * as FilePath from "../FilePath.ts"
 import type * as FileTree from "../FileTree.ts"
 import { SkipReason } from "../SkipReason.ts"
 import * as TreeCursor from "../TreeCursor.ts"
+import * as Measure from "./calls/measure.ts"
 import { type Gathered, Gathering } from "./gathering.ts"
 
 type Entry = CopyEntry["payloadSchema"]["Type"]
@@ -93,8 +94,7 @@ export const mayBeWhole = (payload: Copied): FileTree.WholeOptions["mayBeWhole"]
 
 /** How many elements there would be in the place of one that the walk meets. */
 export const countOf = (element: FileTree.Element | FileTree.Whole): number =>
-  // A folder has a begin and an end.
-  element._tag === "Whole" ? element.leaves + 2 * element.folders : 1
+  element._tag === "Whole" ? Measure.countOf(element) : 1
 
 /** As many elements are in folders that are copied with all in them: some milliseconds of work. */
 export const mostWhole = 512
@@ -148,12 +148,12 @@ export class Elements {
     const { request: { conflict }, transfers } = this.payload
     const { cursor, folders, size, source } = gathered
     // Whatever opens or closes a folder ends what was gathered before: there is one.
-    return folders.map(({ names, path }) => {
+    return folders.map(({ names, path, sizes }) => {
       const at = Destination.placeOf(transfers, { source, path })
       return {
         _tag: "Item",
         cursor,
-        payload: { ...at, conflict, kind, names, ...kind === "folders" ? { size } : {} },
+        payload: { ...at, conflict, kind, names, ...sizes === undefined ? {} : { sizes } },
         count: size
       }
     })
@@ -203,7 +203,7 @@ const alone = (cursor: string, { conflict, source, target }: Entry, name: FilePa
 
 /** What became of files that were copied together, or has to be done for them. */
 const filesParts = (cursor: string, payload: Entry, copied: CopiedFiles | undefined): ReadonlyArray<Element> => {
-  const { names = [] } = payload
+  const { names = [], sizes } = payload
   if (copied === undefined) return names.map((name) => alone(cursor, payload, name))
   const { left, linked, unchanged } = copied
   const { linkedAt = cursor, copiedAt = cursor, told = {} } = rowsOf(cursor, payload, copied)
@@ -214,7 +214,18 @@ const filesParts = (cursor: string, payload: Entry, copied: CopiedFiles | undefi
     ...copied.alone.flatMap((index) => names[index] ?? []).map((name) => alone(cursor, payload, name)),
     ...left === 0
       ? []
-      : [{ _tag: "Item", cursor, payload: { ...payload, names: names.slice(-left) }, count: left } as const]
+      : [
+        {
+          _tag: "Item",
+          cursor,
+          payload: {
+            ...payload,
+            names: names.slice(-left),
+            ...sizes === undefined ? {} : { sizes: sizes.slice(-left) }
+          },
+          count: left
+        } as const
+      ]
   ]
 }
 
@@ -264,22 +275,32 @@ const inside = ({ conflict, source, target }: Entry, path: FilePath.FilePath): E
   target: FilePath.join(target, path)
 })
 
+/** What was in a folder when it was measured, and is not in it by now, so that nobody knows its name. */
+const vanishedInside = (at: At, { source }: Entry, count: number): Element => ({
+  _tag: "Settled",
+  cursor: cursorOf(at, "leaf"),
+  key: FilePath.display(source),
+  outcome: { _tag: "Skipped", reason: SkipReason.VanishedInside, count }
+})
+
 /** What became of folders that were copied with all that is in them, or has to be done for them. */
 const foldersParts = (at: At, payload: Entry, copied: CopiedFiles | undefined): ReadonlyArray<Element> => {
   const { names = [] } = payload
-  const { ended, rest, untouched: left } = copied?.folders ?? { ended: 0, rest: [], untouched: names }
+  const { ended, fewer, rest, untouched: left } = copied?.folders ??
+    { ended: 0, rest: [], untouched: names, fewer: [] }
   const cursor = cursorOf(at, "rest")
   return [
     ...done(cursor, ended, { _tag: "FolderMade" }),
     ...done(cursor, ended, { _tag: "FolderEnded" }),
     ...copied === undefined ? [] : filesParts(cursor, payload, copied),
-    ...rest.flatMap(({ folders, names, path }) => {
+    ...fewer.map(({ count, path }) => vanishedInside(below(at, path), inside(payload, path), count)),
+    ...rest.flatMap(({ folders, names, path, sizes }) => {
       const [place, entry] = [below(at, path), inside(payload, path)]
       const last = folders.at(-1)
       const again: ReadonlyArray<Element> = last === undefined ? [] : [{
         _tag: "Item",
         cursor: cursorOf(below(place, last), "close"),
-        payload: { ...entry, kind: "folders", names: folders, size: folders.length },
+        payload: { ...entry, kind: "folders", names: folders, sizes },
         count: folders.length
       }]
       return bracket(place, entry, [...filesOf(place, entry, names), ...again])

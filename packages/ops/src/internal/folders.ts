@@ -126,9 +126,12 @@ export const copyFolders = Effect.fnUntraced(function*(
     mayGoOn: within(mostMillis),
     mayWork: within(mostMillis + finishMillis)
   })
-  const { names, source, target } = payload
+  const { names, sizes, source, target } = payload
   const files = yield* Files.Files
-  const copied = yield* files.copyFolders({ source, target, names, copier })
-  const { left, ...folders } = Option.getOrElse(copied, () => ({ ended: 0, rest: [], untouched: names, left: 0 }))
+  const copied = yield* files.copyFolders({ source, target, names, sizes, copier })
+  const { left, ...folders } = Option.getOrElse(
+    copied,
+    () => ({ ended: 0, rest: [], untouched: names, left: 0, fewer: [] })
+  )
   return { ...copier.counts, alone: [], left, folders }
 })

@@ -24,6 +24,8 @@ export interface Names {
   /** Path of the folder under the source; empty for the source itself. */
   readonly path: FilePath.FilePath
   readonly names: Array<FilePath.FilePath>
+  /** What each of them counts, where that was said. */
+  readonly sizes?: Array<number>
 }
 
 /** Names in folders of one source, in the order of the walk. */
@@ -51,19 +53,24 @@ export class Gathering {
   }
 
   /** Adds a name. Gives those that were gathered before, if it does not belong to them. */
-  add({ cursor, path, size = 1, source }: Met): Gathered | undefined {
+  add({ cursor, path, size, source }: Met): Gathered | undefined {
+    const counted = size ?? 1
     const folder = FilePath.parent(path)
     const name = FilePath.name(path)
     const length = textLength(name)
-    const isFull = this.count + size > this.most || this.length + length + this.lengthOf(folder) > maxTextLength
+    const isFull = this.count + counted > this.most || this.length + length + this.lengthOf(folder) > maxTextLength
     const gathered = isFull || source !== this.source ? this.take() : undefined
     this.source = source
     this.cursor = cursor
-    this.count += size
+    this.count += counted
     this.length += length + this.lengthOf(folder)
     const last = this.folders.at(-1)
-    if (last?.path === folder) last.names.push(name)
-    else this.folders.push({ path: folder, names: [name] })
+    if (last?.path !== folder) {
+      this.folders.push({ path: folder, names: [name], ...size === undefined ? {} : { sizes: [size] } })
+      return gathered
+    }
+    last.names.push(name)
+    if (size !== undefined) last.sizes?.push(size)
     return gathered
   }
 

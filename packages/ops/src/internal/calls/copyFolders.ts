@@ -4,11 +4,12 @@
  * A folder that is not there yet is made under a temporary name, by which nobody looks for anything, and gets its own
  * once all is in it: so what is in it is written under its name, and none of it is ever seen half.
  */
+import * as Option from "effect/Option"
 import * as FilePath from "../../FilePath.ts"
 import type * as Files from "../../Files.ts"
 import { ask } from "./asking.ts"
 import { copyEach } from "./copyEach.ts"
-import { measure, mostDeep } from "./measure.ts"
+import { countOf, measure, measureOpened, mostDeep } from "./measure.ts"
 import { failure } from "./opened.ts"
 import { type SystemCalls, withoutAttributes } from "./systemCalls.ts"
 
@@ -50,6 +51,9 @@ class Run {
   private readonly copier: Files.FoldersCopier
   ended = 0
   rest: Array<Files.FolderRest> = []
+  fewer: Array<Files.FoldersCopied["fewer"][number]> = []
+  /** How much there is in the present one of those that are named. */
+  private met = 0
 
   constructor(calls: SystemCalls, copier: Files.FoldersCopier) {
     this.calls = calls
@@ -92,14 +96,27 @@ class Run {
     return isOrdinary ? stat.value : undefined
   }
 
+  /** Copies one of those that are named, and tells how much less than this there is in it. */
+  copyNamed(from: number, parent: number, name: FilePath.FilePath, size: number): boolean {
+    this.met = 0
+    const isCopied = this.copy(from, { parent, name, path: name, isOwn: false }, 1)
+    if (isCopied && this.met < size) this.fewer.push({ path: name, count: size - this.met })
+    return isCopied
+  }
+
   /** Copies a folder, as far as can be. Gives `false` where there is none for it. */
-  copy(from: number, target: Target, depth: number): boolean {
+  private copy(from: number, target: Target, depth: number): boolean {
     const folder = this.open(from, target.name)
     if (folder === undefined) return false
+    const { met } = this
     try {
       const stat = this.ordinary(folder)
       const listing = stat === undefined ? undefined : this.list(folder)
-      return stat !== undefined && listing !== undefined && this.into(target, { ...listing, folder, stat }, depth)
+      if (stat === undefined || listing === undefined) return false
+      this.met += countOf({ folders: 1, leaves: listing.others.length })
+      const isCopied = this.into(target, { ...listing, folder, stat }, depth)
+      if (!isCopied) this.met = met
+      return isCopied
     } finally {
       this.calls.closeFolder(folder)
     }
@@ -189,11 +206,21 @@ class Run {
       const isDone = isSwept && names.length === 0 && folders.length === 0
       // Whoever owns the job no more changes nothing that others see.
       if (isDone && (isOwn || this.copier.mayPublish()) && this.end(to, source.stat)) this.ended++
-      else this.rest.push({ path: target.path, names, folders })
+      else this.rest.push({ path: target.path, names, folders, sizes: this.sizesOf(source.folder, folders) })
       return !(isOwn && this.copier.isSpoiled)
     } finally {
       this.calls.closeFolder(to)
     }
+  }
+
+  /** Looks how much there is in folders that are left. What can't be seen may be as much as there was. */
+  private sizesOf(folder: number, names: ReadonlyArray<FilePath.FilePath>): ReadonlyArray<number> {
+    return names.map((name) => {
+      const size = measureOpened(this.calls, (done) => this.calls.open(folder, name, "list", done), mostNames)
+      const count = Option.match(size, { onNone: () => 0, onSome: countOf })
+      this.met += count === 0 ? Number.POSITIVE_INFINITY : count
+      return count
+    })
   }
 
   private copyFiles(
@@ -230,7 +257,7 @@ class Run {
 
 const copyFolders = (
   calls: SystemCalls,
-  { copier, names, source, target }: Files.FoldersRequest
+  { copier, names, sizes, source, target }: Files.FoldersRequest
 ): Files.FoldersCopied => {
   const run = new Run(calls, copier)
   const [from, to] = [source, target].map((path) => ask<number>((done) => calls.openPath(path, "folder", done)))
@@ -239,12 +266,12 @@ const copyFolders = (
     if (left === 0 && !copier.mayGoOn()) left = names.length - index
     if (left > 0) return false
     return from?.code !== undefined || to?.code !== undefined || from === undefined || to === undefined ||
-      !run.copy(from.value, { parent: to.value, name, path: name, isOwn: false }, 1)
+      !run.copyNamed(from.value, to.value, name, sizes[index] ?? 0)
   })
   for (const opened of [from, to]) {
     if (opened?.code === undefined && opened !== undefined) calls.closeFolder(opened.value)
   }
-  return { ended: run.ended, rest: run.rest, untouched, left }
+  return { ended: run.ended, rest: run.rest, untouched, left, fewer: run.fewer }
 }
 
 /** Calls that are answered before they return, with one for whole folders. */

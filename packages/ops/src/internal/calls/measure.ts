@@ -11,6 +11,9 @@ import type { Done, SystemCalls } from "./systemCalls.ts"
 /** So many folders may be in one another, the first included: each that is being worked on has descriptors. */
 export const mostDeep = 16
 
+/** How many elements that is: each folder has a begin and an end. */
+export const countOf = ({ folders, leaves }: Files.FolderSize): number => leaves + 2 * folders
+
 /** As much as there may be, until there is more. */
 class Measure {
   leaves = 0
@@ -62,8 +65,16 @@ class Measure {
 }
 
 /** Gives how much it is; `None` where it is too much, or anything but files, links and folders. */
-export const measure = (calls: SystemCalls, path: FilePath.FilePath, most: number): Option.Option<Files.FolderSize> => {
+export const measure = (calls: SystemCalls, path: FilePath.FilePath, most: number): Option.Option<Files.FolderSize> =>
+  measureOpened(calls, (done) => calls.openPath(path, "list", done), most)
+
+/** The same, of what this opens. */
+export const measureOpened = (
+  calls: SystemCalls,
+  open: (done: Done<number>) => void,
+  most: number
+): Option.Option<Files.FolderSize> => {
   const measured = new Measure(calls, most)
-  const isWhole = measured.add((done) => calls.openPath(path, "list", done), 1)
+  const isWhole = measured.add(open, 1)
   return isWhole ? Option.some({ leaves: measured.leaves, folders: measured.folders }) : Option.none()
 }
