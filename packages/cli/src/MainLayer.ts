@@ -121,7 +121,7 @@ const copying = (others: Others, filename: string) =>
     Move.job.toLayer((payload) => {
       const keepsLinks = Move.optionsOf(payload.request).keeps.has("links")
       return Effect.provide(Move.program(payload), entries(others, filename, payload, keepsLinks))
-    }, { onCancel: Copy.onCancel })
+    }, { onCancel: Move.onCancel })
   )
 
 // What goes to the trash has nothing for threads to do.

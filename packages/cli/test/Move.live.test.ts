@@ -4,6 +4,7 @@ import * as fs from "node:fs"
 import * as os from "node:os"
 import * as path from "node:path"
 import { command } from "./command.ts"
+import { hasStrace, meeting } from "./faults.ts"
 
 const folder = fs.mkdtempSync(path.join(os.tmpdir(), "fanout-move-"))
 const disk = path.join(folder, "disk")
@@ -134,4 +135,29 @@ describe("fanout move", () => {
     const inodes = ["folder-0/file-0", "folder-9/again"].map((name) => fs.statSync(path.join(target, name)).ino)
     assert.strictEqual(inodes[0], inodes[1])
   })
+
+  it.skipIf(!mayMount || !hasStrace)(
+    "has a source by its name again where it is cancelled after a kill right before that was to be removed",
+    () => {
+      const [source, target] = [path.join(folder, "put aside"), path.join(disk, "cancelled")]
+      fs.mkdirSync(source)
+      for (const name of ["a", "b"]) fs.writeFileSync(path.join(source, name), `text of ${name}`)
+      const trace = path.join(folder, "trace")
+      const traced = meeting({ calls: ["renameat", "unlinkat"], fault: "signal=KILL", on: ["unlinkat"], trace })
+      const [file = "", ...rest] = [...traced, process.execPath, ...argv(["move", "-T", source, target])]
+      spawnSync(file, rest)
+      assert.match(fs.readFileSync(trace, "utf8"), /renameat\(.*\.fanout-/)
+      assert.isTrue(fs.readdirSync(source).some((name) => name.startsWith(".fanout-")))
+
+      const [, id = ""] = /^(\S+) .*move/m.exec(run("jobs", "list").stdout) ?? []
+      const { status, stderr } = run("jobs", "cancel", id)
+
+      assert.strictEqual(status, 0, stderr)
+      assert.deepStrictEqual(fs.readdirSync(source), ["a", "b"])
+      for (const name of ["a", "b"]) {
+        assert.strictEqual(fs.readFileSync(path.join(source, name), "utf8"), `text of ${name}`)
+      }
+      assert.deepStrictEqual(fs.readdirSync(target).filter((name) => name.startsWith(".")), [])
+    }
+  )
 })

@@ -21,6 +21,7 @@ import * as CopyEntryLive from "./CopyEntryLive.ts"
 import * as CopyOptions from "./CopyOptions.ts"
 import * as FilePath from "./FilePath.ts"
 import type * as Files from "./Files.ts"
+import * as Asides from "./internal/asides.ts"
 import * as Moving from "./internal/moving.ts"
 import * as SavedCopy from "./internal/savedCopy.ts"
 
@@ -92,11 +93,21 @@ const renameRoots = Effect.fnUntraced(
 export const program = (payload: Copy.Payload) => Copy.run(payload, optionsOf(payload.request), renameRoots(payload))
 
 /**
+ * Gives sources that were about to be removed their names again, and removes every temporary file under the targets.
+ *
+ * @category running
+ * @since 0.1.0
+ */
+export const onCancel: typeof Copy.onCancel = (payload, id) =>
+  // Targets may have sources in them.
+  Effect.andThen(Asides.restoreAll(payload.transfers, id), Copy.onCancel(payload, id))
+
+/**
  * Layer that supplies the job's program.
  *
  * @category layers
  * @since 0.1.0
  */
 export const layer: Layer.Layer<Job.ToHandler<typeof job>, never, Files.Files | Pools> = job.toLayer(program, {
-  onCancel: Copy.onCancel
+  onCancel
 }).pipe(Layer.provide(CopyEntryLive.layer))

@@ -1,5 +1,9 @@
 import { assert, describe, it } from "@effect/vitest"
+import * as JobId from "@fanout/core/JobId"
 import * as FilePath from "@fanout/ops/FilePath"
+import * as Files from "@fanout/ops/Files"
+import * as Move from "@fanout/ops/Move"
+import * as TemporaryName from "@fanout/ops/TemporaryName"
 import * as Effect from "effect/Effect"
 import { copy, type Options, remembering } from "./copyHarness.ts"
 import * as FaultyFiles from "./FaultyFiles.ts"
@@ -328,6 +332,80 @@ describe("a move that others meet", () => {
       const original = disk.tree("/from")
       yield* move(disk)
       assertMoved(disk, original)
+    }))
+})
+
+describe("a move that is cancelled", () => {
+  const job = JobId.make("cancelled")
+
+  /** What a move that was killed has put aside right before it removes it. */
+  const putAside = (disk: MemoryFiles.Disk, source: string, text: string, token = 2): string => {
+    const aside = `${FilePath.parent(FilePath.make(source))}/${TemporaryName.make(job, token, FilePath.make(source))}`
+    disk.file(aside, text)
+    return aside
+  }
+
+  const cancel = (disk: MemoryFiles.Disk) =>
+    Move.onCancel({
+      request: {
+        sources: [FilePath.make("/from"), FilePath.make("/one.txt")],
+        destination: FilePath.make("/to"),
+        noTargetDirectory: false,
+        conflict: "rename"
+      },
+      transfers: [
+        { source: FilePath.make("/from"), target: FilePath.make("/to/from") },
+        { source: FilePath.make("/one.txt"), target: FilePath.make("/to/one.txt") }
+      ],
+      leaveOut: []
+    }, job).pipe(Effect.provideService(Files.Files, MemoryFiles.make(disk)))
+
+  it.effect("gives sources that it was about to remove their names again, and removes none", () =>
+    Effect.gen(function*() {
+      const disk = new MemoryFiles.Disk()
+      for (const folder of ["/from", "/from/folder", "/to", "/to/from", "/to/from/folder"]) disk.folder(folder)
+      putAside(disk, "/from/folder/a", "text of a")
+      disk.file("/to/from/folder/a", "its copy")
+      putAside(disk, "/from/folder/b.tar.gz", "text of b")
+      disk.file("/to/from/folder/b.tar.gz", "another one")
+      disk.file("/to/from/folder/b (12).tar.gz", "its copy")
+      putAside(disk, "/from/c (x)", "text of c")
+      disk.file("/to/from/c (x) (1)", "its copy")
+      putAside(disk, "/one.txt", "text of one")
+      disk.file("/to/one.txt", "its copy")
+      const others = disk.tree("/to")
+
+      yield* cancel(disk)
+
+      const { "to": _, ...left } = disk.tree("/")
+      assert.deepStrictEqual(
+        Object.entries(left).flatMap(([name, seen]) => seen.kind === "file" && !name.startsWith("to/") ? [name] : []),
+        ["from/c (x)", "from/folder/a", "from/folder/b.tar.gz", "one.txt"]
+      )
+      assert.include(disk.see("/from/folder/b.tar.gz"), { text: "text of b" })
+      assert.include(disk.see("/one.txt"), { text: "text of one" })
+      assert.deepStrictEqual(disk.tree("/to"), others)
+    }))
+
+  it.effect("gives them a number where others have their names, and leaves what is not its own", () =>
+    Effect.gen(function*() {
+      const disk = new MemoryFiles.Disk()
+      for (const folder of ["/from", "/to", "/to/from"]) disk.folder(folder)
+      putAside(disk, "/from/a", "text of a")
+      disk.file("/from/a", "made anew")
+      disk.file("/to/from/a", "its copy")
+      // Nobody can tell what this was called.
+      const unknown = putAside(disk, "/from/b", "text of b")
+      const foreign = `/from/${TemporaryName.make(JobId.make("another"), 1, FilePath.make("/from/a"))}`
+      disk.file(foreign, "of another job")
+
+      yield* cancel(disk)
+
+      assert.include(disk.see("/from/a"), { text: "made anew" })
+      assert.include(disk.see("/from/a (1)"), { text: "text of a" })
+      assert.include(disk.see(unknown), { text: "text of b" })
+      assert.include(disk.see(foreign), { text: "of another job" })
+      assert.strictEqual(Object.keys(disk.tree("/from")).length, 4)
     }))
 })
 

@@ -104,7 +104,7 @@ const changed = (source: Place.Place): CopyError =>
   new CopyError({ reason: Changed.make({ path: Place.path(source) }) })
 
 /** Gives what was put aside its name again. What has that by now keeps it: then the error names both. */
-const putBack = Effect.fnUntraced(function*(source: Place.Place, aside: Place.Place, stat: Files.FileStat) {
+export const putBack = Effect.fnUntraced(function*(source: Place.Place, aside: Place.Place, stat: Files.FileStat) {
   yield* Lease.check
   const there = yield* onSource(Place.find(source))
   // It may have been given its name, and not been taken away, by a run before this one.

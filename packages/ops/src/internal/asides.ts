@@ -1,0 +1,88 @@
+/**
+ * Sources that a move has put aside to remove them, and has not removed before it was cancelled: they get their names
+ * again. Nothing is removed, as nobody looks any more whether their copies are what they were.
+ */
+import type * as JobId from "@fanout/core/JobId"
+import type * as Arr from "effect/Array"
+import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
+import * as Stream from "effect/Stream"
+import * as Destination from "../Destination.ts"
+import * as FilePath from "../FilePath.ts"
+import * as Files from "../Files.ts"
+import * as FileTree from "../FileTree.ts"
+import * as NumberedName from "../NumberedName.ts"
+import * as Place from "../Place.ts"
+import * as TemporaryName from "../TemporaryName.ts"
+import { putBack } from "./moving.ts"
+
+type Transfers = Arr.NonEmptyReadonlyArray<Destination.Transfer>
+
+/** Names of what is in a folder; none of one that can't be read. */
+const namesOf = (folder: FilePath.FilePath): Effect.Effect<ReadonlyArray<FilePath.FilePath>, never, Files.Files> =>
+  Files.Files.use((files) => files.list(folder)).pipe(
+    Effect.map((listing) => Array.from({ length: listing.size }, (_, index) => listing.nameAt(index))),
+    Effect.orElseSucceed(() => [])
+  )
+
+/** Name of what has a temporary one, if it is among these: that says no more than a hash of it. */
+const nameOf = (job: JobId.JobId, aside: FilePath.FilePath, names: ReadonlyArray<FilePath.FilePath>) => {
+  const folder = FilePath.parent(aside)
+  const token = Option.match(TemporaryName.parse(FilePath.name(aside)), {
+    onNone: () => 0,
+    onSome: ({ token }) => token
+  })
+  return names.find((name) => TemporaryName.make(job, token, FilePath.join(folder, name)) === FilePath.name(aside))
+}
+
+/** Names that files may have had whose copies have these: one that was taken has got a number. */
+const withoutNumbers = (names: ReadonlyArray<FilePath.FilePath>): ReadonlyArray<FilePath.FilePath> =>
+  names.flatMap((name) => [name, FilePath.make(name.replace(/ \(\d+\)(?=[^()]*$)/, ""))])
+
+const restore = Effect.fnUntraced(function*(aside: FilePath.FilePath, name: FilePath.FilePath | undefined) {
+  const place = yield* Place.open(aside)
+  const found = yield* Place.find(place)
+  if (Option.isNone(found) || found.value.kind === "folder") return
+  if (name === undefined) {
+    return yield* Effect.logWarning(
+      `${FilePath.display(aside)} is a file that was moved, and had a name that nobody knows`
+    )
+  }
+  const back = (name: FilePath.FilePath) => putBack({ ...place, name }, place, found.value)
+  const numbered = Effect.flatMap(
+    NumberedName.firstFree({ ...place, name }),
+    (number) => back(NumberedName.make(name, number))
+  )
+  yield* Effect.catchTag(back(name), "CopyError", () => numbered)
+}, Effect.scoped)
+
+/** Gives sources of these transfers their names again. What has such a name by now keeps it: they get a number. */
+export const restoreAll = (
+  transfers: Transfers,
+  job: JobId.JobId
+): Effect.Effect<void, never, Files.Files> => {
+  const asides = (element: FileTree.Element) =>
+    Effect.gen(function*() {
+      const { source, target } = Destination.placeOf(transfers, element)
+      const folder = FilePath.parent(source)
+      // A source itself is the only one that may be gone here.
+      const isRoot = element.path === ""
+      const known = isRoot ? [FilePath.name(source)] : withoutNumbers(yield* namesOf(FilePath.parent(target)))
+      const found = isRoot ? yield* namesOf(folder) : [FilePath.name(source)]
+      const own = found.filter((name) => TemporaryName.isOf(job, name)).map((name) => FilePath.join(folder, name))
+      for (const aside of own) {
+        const name = nameOf(job, aside, known)
+        // Beside a source there may be those of others.
+        if (isRoot && name === undefined) continue
+        yield* Effect.ignore(restore(aside, name), { log: "Warn" })
+      }
+    })
+  return FileTree.walk({ sources: transfers.map(({ source }) => source) }).pipe(
+    Stream.filter((element) =>
+      element.path === ""
+        ? element._tag === "Unreadable" && element.error.isMissing
+        : element._tag === "Leaf" && TemporaryName.isOf(job, FilePath.name(element.path))
+    ),
+    Stream.runForEach(asides)
+  )
+}
