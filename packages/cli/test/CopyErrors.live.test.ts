@@ -10,6 +10,7 @@ import {
   hasStrace,
   isLong,
   isRoot,
+  jobsOf,
   lines,
   mayMount,
   meeting,
@@ -242,6 +243,49 @@ describe.skipIf(!isRoot || !works("setpriv", "--version"))("fanout copy as someb
     assertOldOrNew(source, target, new Map([...before, ["./folder/b", contentsOf(target).get("./folder/b") ?? ""]]))
     assert.strictEqual(fs.readFileSync(path.join(target, "folder/b"), "utf8"), "not theirs")
     assert.deepStrictEqual(copied(source, target), ["./a", "./b", "./large", "./new large"])
+  })
+
+  /** A copy in which two files failed, in folders that nobody may write in by now. */
+  const failedInClosed = () => {
+    const { place, source, target } = freshPlace()
+    write(source, { "closed/a": "a", "closed/b": "b", "closed/inner/c": "c", "open/d": "d" })
+    for (const name of ["closed/inner", "closed"]) {
+      fs.utimesSync(path.join(source, name), 1_500_000_000, 1_500_000_000)
+      fs.chmodSync(path.join(source, name), 0o555)
+    }
+    const denied = ["closed/b", "closed/inner/c", "open/d"].map((name) => path.join(source, name))
+    for (const file of denied) fs.chmodSync(file, 0)
+    const args = ["copy", "-T", source, target]
+    assert.strictEqual(run(place, args, nobody).status, 1)
+    assert.strictEqual(fs.statSync(path.join(target, "closed")).mode & 0o777, 0o555)
+    for (const file of denied) fs.chmodSync(file, 0o644)
+    return { args, place, source, target, id: String(jobsOf(place)[0]?.["id"]) }
+  }
+
+  it("writes in folders that it has closed when what has failed is tried again, and closes them", () => {
+    const { id, place, source, target } = failedInClosed()
+    const { status, stderr } = run(place, ["jobs", "retry", id], nobody)
+    assert.strictEqual(status, 0, stderr)
+    assertSame(source, target)
+  })
+
+  it.skipIf(!hasStrace)("closes them also where it is killed in between, or denied once more", () => {
+    const { args, id, place, source, target } = failedInClosed()
+    const inner = path.join(target, "closed/inner")
+    const isOpen = () => (fs.statSync(inner).mode & 0o200) !== 0
+    const faults = ["signal=KILL", "error=EIO"] as const
+
+    // The folder in there is opened, and a file is to get its name.
+    const calls = { calls: ["linkat", "renameat", "renameat2"], paths: [inner] }
+    run(place, ["jobs", "retry", id], [...nobody, ...meeting({ ...calls, fault: faults[0] })])
+    assert.isTrue(isOpen())
+    const again = run(place, args, [...nobody, ...meeting({ ...calls, fault: faults[1] })])
+    assert.strictEqual(again.status, 1, again.stderr)
+    for (const folder of [inner, path.dirname(inner)]) assert.strictEqual(fs.statSync(folder).mode & 0o777, 0o555)
+    const last = run(place, ["jobs", "retry", id], nobody)
+
+    assert.strictEqual(last.status, 0, last.stderr)
+    assertSame(source, target)
   })
 })
 

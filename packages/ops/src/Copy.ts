@@ -257,7 +257,7 @@ export const fanOutName = "entries"
 const copyAll = Effect.fnUntraced(function*(payload: Payload, moved: ReadonlySet<number>) {
   const { attempt } = yield* JobContext
   const { isMove } = yield* CopyOptions.CopyOptions
-  const touched = attempt > 1 ? new Map() : undefined
+  const touched = attempt > 1 ? yield* TouchedFolders.make : undefined
   const { fanOut } = yield* TaskDispatcher
   const plan = yield* plans(payload)
   // It only tells how much there is: where it fails, that is not known; nor while it gets less.
@@ -271,15 +271,12 @@ const copyAll = Effect.fnUntraced(function*(payload: Payload, moved: ReadonlySet
   const tally = yield* fanOut(fanOutName, CopyEntry, source, { ...options, concurrency, pauseOn, keep }).pipe(
     Effect.provideService(MadeFolders, new Set()),
     Effect.provideService(Turns, new Map()),
-    Effect.provideService(TouchedFolders.TouchedFolders, touched),
     Effect.provideService(ProtectedFiles.ProtectedFiles, yield* ProtectedFiles.make(leaveOut, checksums?.output)),
     // It collects failures, so it never gives up.
-    Effect.catchTag("FanOutStopped", Effect.die)
-  )
-  yield* Effect.provideService(
-    TouchedFolders.finish(payload.transfers),
-    TouchedFolders.TouchedFolders,
-    touched
+    Effect.catchTag("FanOutStopped", Effect.die),
+    Effect.onError(() => TouchedFolders.close),
+    Effect.tap(() => TouchedFolders.finish(payload.transfers)),
+    Effect.provideService(TouchedFolders.TouchedFolders, touched)
   )
   // What is left beside them by now is nothing that anybody goes on with.
   yield* sweepTargets(payload)

@@ -118,6 +118,33 @@ describe.each([["one by one", false], ["together", true]] as const)("Copy, %s", 
       assert.deepStrictEqual(disk.see("/to/copy"), disk.see("/from"))
     }))
 
+  it.effect("has a folder open that its owner may not write in as long as a retry writes there, and no longer", () =>
+    Effect.gen(function*() {
+      for (const isStopped of [false, true]) {
+        const disk = plant()
+        disk.remove("/from/pipe")
+        disk.find(FilePath.make("/from/folder")).mode = 0o555
+        const modes = new Set<number>()
+        let isDenied = true
+        const { state } = yield* copy(disk, {
+          goesOn: true,
+          before: (call, path) =>
+            Effect.suspend(() => {
+              if (isDenied && path === "/from/folder/b") return Effect.fail(FaultyFiles.error(call, path, "EACCES"))
+              if (isDenied || call !== "write") return Effect.void
+              modes.add(disk.find(FilePath.make("/to/copy/folder")).mode)
+              return isStopped ? Effect.fail(FaultyFiles.error(call, path, "ENOSPC")) : Effect.void
+            }),
+          whenStopped: Effect.sync(() => {
+            isDenied = false
+          })
+        })
+        assert.strictEqual(state, isStopped ? "Paused" : "Completed")
+        assert.deepStrictEqual(modes, new Set([0o755]))
+        assert.deepStrictEqual(disk.see("/to/copy/folder"), disk.see("/from/folder"))
+      }
+    }))
+
   it.effect("gives a folder mode and times again that could be listed once and then not until a retry", () =>
     Effect.gen(function*() {
       const disk = plant()

@@ -1,48 +1,131 @@
 /**
- * Remembers the folders that a retry puts files into: they had their times before, and are to have them again.
+ * Remembers the folders that a retry puts files into: they had their times before, and are to have them again. One with
+ * a mode by which not even its owner may write in it gets another one for as long.
  */
+import * as Checkpoint from "@fanout/core/Checkpoint"
+import type { JobContext } from "@fanout/core/JobContext"
+import type { JobStoreError } from "@fanout/core/JobStoreError"
+import * as Lease from "@fanout/core/Lease"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
+import * as Schema from "effect/Schema"
+import * as Semaphore from "effect/Semaphore"
 import { CopyOptions } from "../CopyOptions.ts"
 import type { Transfer } from "../Destination.ts"
 import * as FilePath from "../FilePath.ts"
-import type * as Files from "../Files.ts"
+import * as Files from "../Files.ts"
 import * as Place from "../Place.ts"
 import { removeFolder } from "./moving.ts"
 
 /** No more are remembered. */
 const most = 100_000
 
-interface Touched {
+/** Bits of a mode without which its owner can't give names in a folder. */
+const writingBits = 0o300
+
+/** A folder that was touched, and what it had. */
+const Touched = Schema.Struct({
+  path: FilePath.FilePath,
   /** Folder that the sources are in. */
-  readonly source: FilePath.FilePath
-  readonly times: Files.FileTimes
+  source: FilePath.FilePath,
+  accessedNanos: Schema.BigInt,
+  modifiedNanos: Schema.BigInt,
+  /** If that is another one by now. */
+  mode: Schema.optionalKey(Schema.Natural)
+})
+type Touched = typeof Touched.Type
+
+/** Those whose mode is changed: a run that is killed does not give it back. */
+const opened = Checkpoint.make("opened folders", Schema.Array(Touched))
+
+/** What remembers them. */
+interface TouchedFolders {
+  readonly known: Map<FilePath.FilePath, Touched>
+  /** Those that this run may write in. */
+  readonly open: Set<FilePath.FilePath>
+  /** Stores those whose mode is changed. */
+  readonly save: Effect.Effect<void, JobStoreError>
+  readonly turns: Semaphore.Semaphore
 }
 
-/** Reference to these folders; only where some may have been ended before. */
-export const TouchedFolders = Context.Reference<Map<FilePath.FilePath, Touched> | undefined>(
-  "@fanout/ops/internal/touchedFolders",
-  { defaultValue: () => undefined }
-)
+/** Reference to what remembers them; only where some may have been ended before. */
+export const TouchedFolders = Context.Reference<TouchedFolders | undefined>("@fanout/ops/internal/touchedFolders", {
+  defaultValue: () => undefined
+})
+
+/** Remembers them in the store, with those of a run that was stopped. */
+export const make: Effect.Effect<TouchedFolders, JobStoreError, JobContext> = Effect.gen(function*() {
+  const context = yield* Effect.context<JobContext>()
+  // Only a later version of this could have stored something else.
+  const stored = yield* Effect.catchTag(opened.get, "CheckpointUnreadable", Effect.die)
+  const known = new Map(Option.getOrElse(stored, () => []).map((one) => [one.path, one]))
+  const isOpened = ({ mode }: Touched) => mode !== undefined
+  const save = Effect.suspend(() =>
+    Effect.provideContext(opened.save(Array.from(known.values()).filter(isOpened)), context)
+  )
+  return { known, open: new Set(), save, turns: Semaphore.makeUnsafe(1) }
+})
+
+/** Lets something be put into a folder, if it belongs to whoever runs this. Otherwise that fails, as it would have. */
+const open = Effect.fnUntraced(function*({ folder }: Place.Place, { device, inode, mode }: Files.FileStat) {
+  const file = yield* Files.Files.use((files) => files.open(folder.path))
+  const found = yield* file.stat
+  if (found.device === device && found.inode === inode) yield* file.setMode(mode | writingBits)
+}, Effect.scoped)
+
+const touch = Effect.fnUntraced(function*(
+  { known, open: mayBeWritten, save }: TouchedFolders,
+  source: Place.Place,
+  target: Place.Place
+) {
+  const { folder: { path, stat } } = target
+  // Whoever was here meanwhile has seen it as it was.
+  if (mayBeWritten.has(path)) return
+  const found = yield* stat
+  const isClosed = (found.mode & writingBits) !== writingBits
+  const { accessedNanos, modifiedNanos, mode } = found
+  const one = known.get(path) ?? { path, source: source.folder.path, accessedNanos, modifiedNanos }
+  known.set(path, isClosed ? { mode, ...one } : one)
+  if (isClosed) {
+    yield* save
+    yield* Effect.ignore(open(target, found))
+  }
+  mayBeWritten.add(path)
+})
 
 /** Remembers the folder that something is about to be put into. */
-export const add = Effect.fnUntraced(function*(source: Place.Place, { folder }: Place.Place) {
+export const add = Effect.fnUntraced(function*(source: Place.Place, target: Place.Place) {
   const touched = yield* TouchedFolders
-  if (touched === undefined || touched.size >= most || touched.has(folder.path)) return
-  const times = yield* folder.stat
-  // Whoever was here meanwhile has seen it as it was.
-  if (!touched.has(folder.path)) touched.set(folder.path, { source: source.folder.path, times })
+  if (touched === undefined || touched.known.size >= most || touched.open.has(target.folder.path)) return
+  yield* touched.turns.withPermits(1)(touch(touched, source, target))
 })
 
 /** Forgets a folder that was ended after all. */
-export const forget = (target: FilePath.FilePath): Effect.Effect<void> =>
-  Effect.map(TouchedFolders, (touched) => void touched?.delete(target))
+export const forget = Effect.fnUntraced(function*(target: FilePath.FilePath): Effect.fn.Return<void, JobStoreError> {
+  const touched = yield* TouchedFolders
+  const one = touched?.known.get(target)
+  touched?.known.delete(target)
+  touched?.open.delete(target)
+  if (touched !== undefined && one?.mode !== undefined) yield* touched.save
+})
 
-/** Gives a folder the times that it had. */
-const restore = Effect.fnUntraced(function*(target: FilePath.FilePath, { times }: Touched) {
-  const folder = yield* Place.openFile(yield* Place.open(target))
+/** Who may not look into a folder any more reaches nothing below it. */
+const deepestFirst = (a: Touched, b: Touched): number => b.path.length - a.path.length
+
+/** Gives a folder the mode and times that it had. */
+const restore = Effect.fnUntraced(function*({ mode, path, ...times }: Touched) {
+  const folder = yield* Place.openFile(yield* Place.open(path))
+  if (mode !== undefined) yield* folder.setMode(mode)
   yield* folder.setTimes(times)
 }, Effect.scoped)
+
+/** Gives folders the modes that they had, where a job has to stop: what goes on opens them again. */
+export const close = Effect.gen(function*() {
+  const touched = yield* TouchedFolders
+  const all = Array.from(touched?.known.values() ?? []).filter(({ mode }) => mode !== undefined)
+  for (const one of all.toSorted(deepestFirst)) yield* Effect.ignore(Effect.andThen(Lease.check, restore(one)))
+})
 
 /** Removes a folder and those above it, up to a source, as far as nothing is left in them. */
 const removeEmpty = Effect.fnUntraced(function*(folder: FilePath.FilePath, top: FilePath.FilePath) {
@@ -52,17 +135,20 @@ const removeEmpty = Effect.fnUntraced(function*(folder: FilePath.FilePath, top: 
 }, Effect.scoped)
 
 /**
- * Gives folders of these transfers the times that they had, and removes those that a move has taken the last file out
- * of. Where that can't be it is as if nobody had tried.
+ * Gives folders of these transfers the modes and times that they had, and removes those that a move has taken the last
+ * file out of. Where that can't be it is as if nobody had tried.
  */
 export const finish = Effect.fnUntraced(function*(transfers: ReadonlyArray<Transfer>) {
-  const touched = (yield* TouchedFolders) ?? new Map<FilePath.FilePath, Touched>()
+  const touched = yield* TouchedFolders
+  if (touched === undefined) return
   const { isMove } = yield* CopyOptions
+  const all = Array.from(touched.known.values()).toSorted(deepestFirst)
   for (const { source, target } of transfers) {
-    const own = Array.from(touched).filter(([path]) => FilePath.isWithin(path, target))
-    for (const [path, folder] of own) {
-      yield* Effect.ignore(restore(path, folder))
-      if (isMove) yield* Effect.ignore(removeEmpty(folder.source, source))
+    for (const one of all.filter(({ path }) => FilePath.isWithin(path, target))) {
+      yield* Effect.ignore(restore(one))
+      if (isMove) yield* Effect.ignore(removeEmpty(one.source, source))
     }
   }
+  touched.known.clear()
+  if (all.some(({ mode }) => mode !== undefined)) yield* touched.save
 })
