@@ -67,12 +67,24 @@ interface Work {
 }
 
 /** A folder above the source that is gone, or is a link by now, has taken the source with it. */
-const openSource = (path: FilePath.FilePath) =>
-  Effect.catchIf(
-    Effect.flatMap(CopyOptions, ({ isFollowing }) => openPlace(path, isFollowing)),
+const openSource = Effect.fnUntraced(function*(path: FilePath.FilePath) {
+  const { isFollowing } = yield* CopyOptions
+  return yield* Effect.catchIf(
+    openPlace(path, isFollowing),
     (error: FilesError) => error.isMissing || error.code === "ELOOP",
-    () => Effect.fail(new CopyError({ reason: Reason.cases.Vanished.make({ path }) }))
+    ({ code }) => isFollowing ? notFollowed(path, code) : Effect.fail(vanished(path))
   )
+})
+
+const vanished = (path: FilePath.FilePath) => new CopyError({ reason: Reason.cases.Vanished.make({ path }) })
+
+/** A link that is there has not vanished, but leads nowhere, or round in circles. */
+const notFollowed = Effect.fnUntraced(function*(path: FilePath.FilePath, code: string) {
+  const found = yield* Files.Files.use((files) => files.find(path))
+  if (Option.isNone(found)) return yield* vanished(path)
+  const why = code === "ELOOP" ? code : "ENOLINK"
+  return yield* new FilesError({ call: "stat", path, code: why, target: Option.none() })
+})
 
 /** Looks at the target, or takes it for free: then what is there after all is `Occupied`. */
 const plan = Effect.fnUntraced(function*({ conflict, source, target }: Work, isFree: boolean) {

@@ -75,6 +75,37 @@ describe("a copy of what links lead to", () => {
       assert.isFalse(paths.some((path) => path.includes("everything/from/a")))
     }))
 
+  it.effect("tries links again that could not be followed, if that is asked for", () =>
+    Effect.gen(function*() {
+      for (const together of [false, true]) {
+        const disk = plant()
+        disk.symlink("/from/folder/later", "../../outside/later")
+        disk.symlink("/from/gone", "nothing")
+        disk.symlink("/from/nowhere", "nothing")
+        disk.symlink("/from/round", "round")
+        disk.symlink("/from/to a folder", "../outside/new")
+        const { rows } = yield* copy(disk, {
+          together,
+          dereference: true,
+          goesOn: true,
+          whenStopped: Effect.sync(() => {
+            disk.file("/outside/later", "text of later")
+            disk.folder("/outside/new")
+            disk.remove("/from/gone")
+          })
+        })
+        assert.include(see(disk, "/to/copy"), "folder/later text of later")
+        assert.deepStrictEqual(rows.map((row) => row.replace(/: Could.*: it is| became .*/, ":")), [
+          "/from/outside/pipe skipped: it is no file, folder or link",
+          "/from/gone skipped: it vanished",
+          "/from/nowhere failed: a link that leads to nothing (ENOLINK)",
+          "/from/round failed: a link, leads through too many, or leads back to where it is (ELOOP)",
+          "/from/to a folder failed: \"/from/to a folder\":"
+        ])
+        assert.deepStrictEqual(disk.see("/to/copy/folder"), disk.see("/from/folder"))
+      }
+    }))
+
   it.effect("is of what a source that is a link leads to, and is previewed like that", () =>
     Effect.gen(function*() {
       const disk = plant()

@@ -23,6 +23,7 @@ type Element = FanOut.Element<Entry>
 interface Copied {
   readonly request: {
     readonly conflict: Conflict.Mode
+    readonly dereference?: true
     readonly checksums?: { readonly output?: FilePath.FilePath }
   }
   readonly transfers: Arr.NonEmptyReadonlyArray<Destination.Transfer>
@@ -36,7 +37,7 @@ const failed = (code: string, message: string): Extract<Element, { readonly _tag
 
 /** What the walk meets, as elements of the fan-out. What is at none of its places by now is told as moved. */
 const elementOf = (
-  { transfers, request: { conflict } }: Copied,
+  { transfers, request: { conflict, dereference } }: Copied,
   moved: ReadonlySet<number>
 ) =>
 (element: FileTree.Element): Element => {
@@ -65,13 +66,15 @@ const elementOf = (
         return { _tag: "Settled", cursor, key, outcome: { _tag: "Done", value } }
       }
       if (error.isMissing) return skipped("Vanished")
+      // What a link leads to may be there by then; it is copied if it is a file.
+      const isLink = dereference === true && error.call !== "scandir"
       return {
         _tag: "Settled",
         cursor,
         key,
         outcome: failed(error.code, error.message),
         ...Option.match(retryAfter, {
-          onNone: () => ({}),
+          onNone: () => isLink ? { retry: { payload: { ...at, kind: "file" as const } } } : {},
           onSome: (bracketAfter) => ({ retry: { payload: { ...at, kind: "folder" as const }, bracketAfter } })
         })
       }
