@@ -25,7 +25,7 @@ const everythingOf = (root: string): string =>
     out("find", root, "-printf", "%P %y %m %U %G %s %T@ %l\n").split("\n").toSorted((a, b) => a < b ? -1 : 1).join(
       "\n"
     ),
-    out("getfattr", "-R", "-P", "-d", "-m", "^user", root).replaceAll(root, ""),
+    out("getfattr", "-R", "-P", "-h", "-d", "-m", "^(user|trusted)", root).replaceAll(root, ""),
     out("getfacl", "-R", "-P", "-n", "-p", root).replaceAll(root, "")
   ].join("\n").replaceAll(path.basename(root), "")
 
@@ -50,6 +50,7 @@ describe("fanout copy --preserve", () => {
     fs.chmodSync(at("b"), 0o6751)
     spawnSync("setfattr", ["-n", "user.k", "-v", "value", at("a")])
     spawnSync("setfattr", ["-n", "user.of a folder", "-v", "0x00ff", at("inner")])
+    spawnSync("setfattr", ["-h", "-n", "trusted.of a link", "-v", "0x00ff", at("inner/link")])
     spawnSync("setfacl", ["-m", "u:4321:rw", at("b")])
     spawnSync("setfacl", ["-d", "-m", "g:4321:rx", at("inner")])
     for (const name of ["inner/empty", "inner", "."]) fs.utimesSync(at(name), 1_500_000_000, 1_500_000_000.123456)
@@ -65,6 +66,13 @@ describe("fanout copy --preserve", () => {
       fs.statSync(path.join(target, "a")).ino
     )
     assert.isBelow(fs.statSync(path.join(target, "holes")).blocks * 512, 2 ** 20)
+
+    // Without owners folders are copied with all that is in them.
+    const whole = path.join(folder, "copied whole")
+    assert.strictEqual(run("copy", "--preserve", "mode,times,xattr", "-T", source, whole).status, 0)
+    const attributes = (root: string) =>
+      out("getfattr", "-h", "-m", "trusted", "-d", path.join(root, "inner/link")).replace(/^#.*/, "")
+    assert.strictEqual(attributes(whole), attributes(source))
   })
 
   it("says what it does not know", () => {

@@ -515,6 +515,15 @@ export interface Folder {
   readonly setOwner: (name: FilePath, owner: Owner) => Effect.Effect<void, FilesError>
 
   /**
+   * Extended attributes of what has the name; of the link itself where that is one. Fails with `ENOTSUP` where there
+   * are none.
+   */
+  readonly attributes: (name: FilePath) => Effect.Effect<ReadonlyArray<Attribute>, FilesError>
+
+  /** Sets an extended attribute of what has the name; of the link itself where that is one. */
+  readonly setAttribute: (name: FilePath, attribute: Attribute) => Effect.Effect<void, FilesError>
+
+  /**
    * Gives a file another name, here or in another folder of this file system service, in place of whatever file or link
    * has it.
    */

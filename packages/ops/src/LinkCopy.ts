@@ -5,7 +5,7 @@
  */
 import * as Effect from "effect/Effect"
 import type { CopyStrategy } from "./CopyStrategy.ts"
-import { tolerate } from "./internal/attributes.ts"
+import { keepLinkAttributes, tolerate } from "./internal/attributes.ts"
 import { prepare } from "./internal/durability.ts"
 import { createTemporary, flushPlaced, place } from "./internal/placing.ts"
 import { onSource } from "./internal/sides.ts"
@@ -25,9 +25,10 @@ export const strategy: CopyStrategy = {
     const target = yield* onSource(source.folder.readLink(source.name))
     yield* createTemporary(request, folder.makeLink(target, temporary))
     const owner = keeps.has("owner") ? yield* tolerate("owner", folder.setOwner(temporary, stat)) : []
+    const attributes = yield* keepLinkAttributes(source, { folder, name: temporary }, request.options)
     const times = keeps.has("times") ? yield* tolerate("times", folder.setTimes(temporary, stat)) : []
     yield* place(request)
     yield* flushPlaced(request, flush)
-    return { strategy: "link", sizeBytes: 0, lost: [...owner, ...times] }
+    return { strategy: "link", sizeBytes: 0, lost: [...owner, ...attributes, ...times] }
   }, Effect.scoped)
 }

@@ -54,6 +54,7 @@ export const intercept = (files: Files.Files["Service"], before: Before): Files.
       around("open", at(name), Effect.map(inner.open(name), (opened) => file(at(name), opened)))
     const lstat = (name: FilePath.FilePath) => around("lstat", at(name), inner.lstat(name))
     const readLink = (name: FilePath.FilePath) => around("readlink", at(name), inner.readLink(name))
+    const attributes = (name: FilePath.FilePath) => around("listxattr", at(name), inner.attributes(name))
     const unlink = (name: FilePath.FilePath) => around("unlink", at(name), inner.unlink(name))
     const openFolder = (name: FilePath.FilePath) => around("open", at(name), Effect.map(inner.folder(name), folder))
     const removeFolder = (name: FilePath.FilePath) => around("rmdir", at(name), inner.removeFolder(name))
@@ -66,7 +67,7 @@ export const intercept = (files: Files.Files["Service"], before: Before): Files.
       find: (name) => around("lstat", at(name), inner.find(name)),
       folder: openFolder,
       open,
-      copyEach: (names, to, copier) => copyEach({ lstat, open, readLink }, names, to, copier),
+      copyEach: (names, to, copier) => copyEach({ attributes, lstat, open, readLink }, names, to, copier),
       create: (name) => around("create", at(name), Effect.map(inner.create(name), (made) => file(at(name), made))),
       createUnnamed: around("create", path, Effect.map(inner.createUnnamed, (made) => unnamed(path, made))),
       makeFolder: (name) => around("mkdir", at(name), inner.makeFolder(name)),
@@ -78,6 +79,8 @@ export const intercept = (files: Files.Files["Service"], before: Before): Files.
         around("rename", at(from), inner.renameExclusively(from, to, innerOf(into))),
       update: (name) => around("open", at(name), Effect.map(inner.update(name), (opened) => file(at(name), opened))),
       setOwner: (name, owner) => around("lchown", at(name), inner.setOwner(name, owner)),
+      attributes,
+      setAttribute: (name, attribute) => around("setxattr", at(name), inner.setAttribute(name, attribute)),
       sync: around("fsync", path, inner.sync),
       link: (existing, name, to) => around("link", at(existing), inner.link(existing, name, innerOf(to))),
       unlink,

@@ -1145,6 +1145,19 @@ const attributeTests = (test: Test) => {
       assert.deepStrictEqual(own(yield* itself.attributes), ["user.of a folder=c"])
     }))
 
+  test("keeps extended attributes of links themselves", ({ folder }) =>
+    Effect.gen(function*() {
+      yield* write(folder, "file", "")
+      yield* folder.makeLink(n("file"), n("link"))
+      const attribute = { name: "trusted.one", value: bytes("a\0\xff") }
+      // These are for root alone, and others no link may have.
+      if (!(yield* Effect.isSuccess(folder.setAttribute(n("link"), attribute)))) return
+      const own = (all: ReadonlyArray<Files.Attribute>) => all.filter(({ name }) => name.startsWith("trusted."))
+      assert.deepStrictEqual(own(yield* folder.attributes(n("link"))), [attribute])
+      assert.deepStrictEqual(own(yield* folder.attributes(n("file"))), [])
+      assert.strictEqual((yield* Effect.flip(folder.attributes(n("..")))).code, "EINVAL")
+    }))
+
   test("sets owners, of links themselves", ({ folder }) =>
     Effect.gen(function*() {
       const file = yield* folder.create(n("file"))

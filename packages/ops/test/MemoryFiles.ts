@@ -469,6 +469,16 @@ const writing = (disk: Disk, inode: Inode) => {
   }
 }
 
+const attributesOf = (disk: Disk, { attributes }: Inode): ReadonlyArray<Files.Attribute> =>
+  disk.takesAttributes ? Array.from(attributes, ([name, value]) => ({ name, value })) : fail("ENOTSUP")
+
+const setAttribute = (disk: Disk, inode: Inode, { name, value }: Files.Attribute): void => {
+  if (!disk.takesAttributes) fail("ENOTSUP")
+  // As Linux has it.
+  if (inode.kind === "link" && name.startsWith("user.")) fail("EPERM")
+  inode.attributes.set(name, value)
+}
+
 const fileOf = (disk: Disk, inode: Inode, path: FilePath.FilePath, handle: Handle): Files.OpenFile => {
   let offset = 0
   const writeTo = writing(disk, inode)
@@ -531,15 +541,8 @@ const fileOf = (disk: Disk, inode: Inode, path: FilePath.FilePath, handle: Handl
       disk.syncs.all++
       disk.syncAll()
     }),
-    attributes: use(
-      "listxattr",
-      () => disk.takesAttributes ? Array.from(inode.attributes, ([name, value]) => ({ name, value })) : fail("ENOTSUP")
-    ),
-    setAttribute: ({ name, value }) =>
-      use("setxattr", () => {
-        if (!disk.takesAttributes) fail("ENOTSUP")
-        inode.attributes.set(name, value)
-      }),
+    attributes: use("listxattr", () => attributesOf(disk, inode)),
+    setAttribute: (attribute) => use("setxattr", () => setAttribute(disk, inode, attribute)),
     setOwner: (owner) => use("fchown", () => disk.setOwner(inode, owner)),
     setMode: (mode) => use("fchmod", () => disk.setMode(inode, mode)),
     setTimes: (times) => use("futimes", () => disk.setTimes(inode, times)),
@@ -716,7 +719,7 @@ const readIn = (
 
 /** Copies files one by one. */
 export const copyEach = (
-  { lstat, open, readLink }: Pick<Files.Folder, "lstat" | "open" | "readLink">,
+  { attributes: attributesOf, lstat, open, readLink }: Pick<Files.Folder, "attributes" | "lstat" | "open" | "readLink">,
   names: ReadonlyArray<FilePath.FilePath>,
   to: Files.Folder,
   copier: Files.Copier
@@ -769,6 +772,11 @@ export const copyEach = (
       return true
     }
     if (stat.kind === "link") {
+      const own = yield* Effect.orElseSucceed(attributesOf(name), () => [])
+      if (own.some(({ name }) => copier.isAttributeKept(name))) {
+        copier.hasAttributes()
+        return true
+      }
       yield* to.makeLink(yield* readLink(name), name)
       if (copier.keepsOwner) yield* to.setOwner(name, stat)
       yield* to.setTimes(name, stat)
@@ -809,6 +817,7 @@ const folderOf = (disk: Disk, folder: Inode, path: FilePath.FilePath, handle: Ha
     return inode
   }
   const lstat = (name: FilePath.FilePath) => use("lstat", name, () => toStat(known(name)))
+  const attributes = (name: FilePath.FilePath) => use("listxattr", name, () => attributesOf(disk, known(name)))
   const readLink = (name: FilePath.FilePath) =>
     use("readlink", name, () => {
       const { kind, target } = known(name)
@@ -864,6 +873,8 @@ const folderOf = (disk: Disk, folder: Inode, path: FilePath.FilePath, handle: Ha
         rename(from, into, to)
       }, to),
     setOwner: (name, owner) => use("lchown", name, () => disk.setOwner(known(name), owner)),
+    attributes,
+    setAttribute: (name, attribute) => use("setxattr", name, () => setAttribute(disk, known(name), attribute)),
     link: (existing, name, to = opened) =>
       use("link", existing, () => {
         const inode = known(existing)
@@ -877,7 +888,7 @@ const folderOf = (disk: Disk, folder: Inode, path: FilePath.FilePath, handle: Ha
         disk.sync(folder)
       })),
     unlink,
-    copyEach: (names, to, copier) => copyEach({ lstat, open: openNamed, readLink }, names, to, copier),
+    copyEach: (names, to, copier) => copyEach({ attributes, lstat, open: openNamed, readLink }, names, to, copier),
     sweepEach: (names, sweeper) => sweepEach({ folder: openNamedFolder, removeFolder }, names, sweeper),
     removeFolder
   }

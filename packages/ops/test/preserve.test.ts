@@ -20,9 +20,9 @@ const plant = (): MemoryFiles.Disk => {
   disk.setMode(disk.find(FilePath.make("/from/a")), 0o6755)
   disk.setOwner(disk.find(FilePath.make("/from/folder")), { owner: 13, group: 14 })
   disk.setOwner(disk.find(FilePath.make("/from/link")), { owner: 15, group: 16 })
-  for (const path of ["/from/a", "/from/folder"]) {
+  for (const path of ["/from/a", "/from/folder", "/from/link"]) {
     const { attributes } = disk.find(FilePath.make(path))
-    attributes.set("user.of", Buffer.from(path))
+    attributes.set(path === "/from/link" ? "trusted.of" : "user.of", Buffer.from(path))
     attributes.set("security.selinux", Buffer.from("of the system"))
   }
   disk.find(FilePath.make("/from/a")).times = { accessedNanos: 7n, modifiedNanos: 1_111_111n }
@@ -87,8 +87,8 @@ describe.each([false, true])("what a copy keeps (files of a folder together: %s)
       assert.strictEqual(state, "Completed")
       assert.deepStrictEqual(
         [units["lostOwner"], units["lostXattr"], units["lostMode"]],
-        // The file, the folder and the link are somebody else's; two have attributes.
-        [3, 2, undefined]
+        // The file, the folder and the link are somebody else's, and have attributes.
+        [3, 3, undefined]
       )
       assert.strictEqual(kept(disk, "/to/copy/a").mode, 0o755)
     }))

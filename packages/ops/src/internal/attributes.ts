@@ -3,12 +3,14 @@
  *
  * @since 0.1.0
  */
+import * as Arr from "effect/Array"
 import * as Effect from "effect/Effect"
 import type { CopyError } from "../CopyError.ts"
 import type { CopyOptions, Property } from "../CopyOptions.ts"
 import type { Lost } from "../CopyStrategy.ts"
 import * as Files from "../Files.ts"
 import type { FilesError } from "../FilesError.ts"
+import type * as Place from "../Place.ts"
 import { onDestination, onSource } from "./sides.ts"
 
 // What FAT and some network file systems answer: they have no modes, or not this one; or only root may.
@@ -96,7 +98,7 @@ export const isKept = (name: string, keeps: ReadonlySet<Property>): boolean =>
   lists.has(name) ? keeps.has("mode") : keeps.has("xattr") && !name.startsWith("system.") && !ofTheSystem.has(name)
 
 /** What has no room is lost by a copy, whose source still has it, and not by a move. */
-const keepAttribute = (copy: Files.OpenFile, attribute: Files.Attribute, isMove: boolean) =>
+const keepAttribute = (copy: Pick<Files.OpenFile, "setAttribute">, attribute: Files.Attribute, isMove: boolean) =>
   tolerate(
     lists.has(attribute.name) ? "mode" : "xattr",
     copy.setAttribute(attribute),
@@ -107,7 +109,10 @@ const keepAttribute = (copy: Files.OpenFile, attribute: Files.Attribute, isMove:
 type Source<R> = Effect.Effect<Files.OpenFile, CopyError, R>
 
 /** A file system without them has none that could be lost. */
-const attributesOf = <R>(source: Source<R>, keeps: ReadonlySet<Property>) =>
+const attributesOf = <R>(
+  source: Effect.Effect<Pick<Files.OpenFile, "attributes">, CopyError, R>,
+  keeps: ReadonlySet<Property>
+) =>
   Effect.flatMap(
     source,
     ({ attributes }) =>
@@ -115,6 +120,19 @@ const attributesOf = <R>(source: Source<R>, keeps: ReadonlySet<Property>) =>
   ).pipe(
     Effect.map((all) => all.filter(({ name }) => isKept(name, keeps)))
   )
+
+/** Sets the extended attributes of a link, whose other properties are given to it by who makes it. */
+export const keepLinkAttributes = Effect.fnUntraced(function*(
+  from: Place.Place,
+  to: Place.Place,
+  { isMove, keeps }: CopyOptions
+): Effect.fn.Return<ReadonlyArray<Lost>, CopyError> {
+  if (!keeps.has("xattr")) return none
+  const attributes = yield* attributesOf(Effect.succeed({ attributes: from.folder.attributes(from.name) }), keeps)
+  const copy = { setAttribute: (attribute: Files.Attribute) => to.folder.setAttribute(to.name, attribute) }
+  const lost = yield* Effect.forEach(attributes, (attribute) => keepAttribute(copy, attribute, isMove))
+  return Arr.dedupe(lost.flat())
+})
 
 /**
  * Sets what is to be kept, in this order: another owner takes bits of the mode away, a list for access says another

@@ -16,6 +16,7 @@ type Step =
   | "look"
   | "open"
   | "readLink"
+  | "listLinkAttributes"
   | "makeLink"
   | "setLinkOwner"
   | "setLinkTimes"
@@ -31,6 +32,11 @@ type Step =
   | "closeCopy"
   | "takeBack"
   | "closeSource"
+
+type LinkStep = Extract<Step, "readLink" | "listLinkAttributes" | "makeLink" | "setLinkOwner" | "setLinkTimes">
+
+/** Beside those that tell of security, Linux lets links have only these. */
+const ofLinks = "trusted."
 
 interface Copying {
   readonly calls: SystemCalls
@@ -112,6 +118,7 @@ class Run extends Sequence {
         calls.open(from, name, "read", this.opened)
         return true
       case "readLink":
+      case "listLinkAttributes":
       case "makeLink":
       case "setLinkOwner":
       case "setLinkTimes":
@@ -175,12 +182,15 @@ class Run extends Sequence {
     return true
   }
 
-  private askForLink(step: "readLink" | "makeLink" | "setLinkOwner" | "setLinkTimes", name: FilePath.FilePath): void {
+  private askForLink(step: LinkStep, name: FilePath.FilePath): void {
     const { calls, copier, from, to } = this.copying
     const { stat } = this
     switch (step) {
       case "readLink":
         calls.readLink(from, name, this.linkRead)
+        return
+      case "listLinkAttributes":
+        calls.listAttributesAt(from, name, this.linkAttributesListed)
         return
       case "makeLink":
         // As below: a link that was made has its name.
@@ -256,7 +266,13 @@ class Run extends Sequence {
   private readonly linkRead: Done<FilePath.FilePath> = (code, target) => {
     if (code !== undefined) return this.failUnopened("readlink", code, false)
     this.leadsTo = target
-    this.next("makeLink")
+    this.next(this.copying.copier.isAttributeKept(ofLinks) ? "listLinkAttributes" : "makeLink")
+  }
+
+  private readonly linkAttributesListed: Done<ReadonlyArray<string>> = (code, names) => {
+    if (this.hasNoAttributes(code, names)) return this.next("makeLink")
+    this.copying.copier.hasAttributes()
+    this.next("next")
   }
 
   private readonly linkMade: Done<void> = (code) => {
@@ -281,11 +297,13 @@ class Run extends Sequence {
     this.next("listAttributes")
   }
 
+  private hasNoAttributes(code: string | undefined, names: ReadonlyArray<string>): boolean {
+    return code === undefined ? !names.some(this.copying.copier.isAttributeKept) : withoutAttributes.has(code)
+  }
+
   private readonly attributesListed: Done<ReadonlyArray<string>> = (code, names) => {
-    const { hasAttributes, isAttributeKept } = this.copying.copier
-    const isNone = code === undefined ? !names.some(isAttributeKept) : withoutAttributes.has(code)
-    if (isNone) return this.next("create")
-    hasAttributes()
+    if (this.hasNoAttributes(code, names)) return this.next("create")
+    this.copying.copier.hasAttributes()
     this.leave()
   }
 

@@ -232,29 +232,41 @@ const noNames: ReadonlyArray<string> = []
 
 const attributeName = (name: string): Buffer => Buffer.from(`${name}\0`, "latin1")
 
+/** What a call without a descriptor of its own reaches by the folder that it is in. */
+const inFolder = (folder: number, name: FilePath.FilePath): string | Buffer =>
+  native(FilePath.make(`/proc/self/fd/${folder}/${name}`))
+
+const listAttributes = (make: Make, call: Call, of: unknown, done: Done<ReadonlyArray<string>>): void =>
+  // Most files have none, and to tell that takes no buffer.
+  make(call, [of, null, 0], (code, length) => {
+    if (code !== undefined || length === 0) return done(code, noNames)
+    const into = takeBuffer()
+    make(call, [of, into, into.length], (code, length) => {
+      const names = code === undefined && length > 0 ? into.toString("latin1", 0, length - 1).split("\0") : noNames
+      buffers.push(into)
+      done(code, names)
+    })
+  })
+
+const getAttribute = (make: Make, call: Call, of: unknown, name: string, done: Done<Uint8Array>): void => {
+  const into = takeBuffer()
+  make(call, [of, attributeName(name), into, into.length], (code, length) => {
+    const value = new Uint8Array(into.subarray(0, Math.max(length, 0)))
+    buffers.push(into)
+    done(code, value)
+  })
+}
+
 const forAttributes = (make: Make) =>
   ({
-    listAttributes: (descriptor, done) =>
-      // Most files have none, and to tell that takes no buffer.
-      make(libc.flistxattr, [descriptor, null, 0], (code, length) => {
-        if (code !== undefined || length === 0) return done(code, noNames)
-        const into = takeBuffer()
-        make(libc.flistxattr, [descriptor, into, into.length], (code, length) => {
-          const names = code === undefined && length > 0 ? into.toString("latin1", 0, length - 1).split("\0") : noNames
-          buffers.push(into)
-          done(code, names)
-        })
-      }),
-    getAttribute: (descriptor, name, done) => {
-      const into = takeBuffer()
-      make(libc.fgetxattr, [descriptor, attributeName(name), into, into.length], (code, length) => {
-        const value = new Uint8Array(into.subarray(0, Math.max(length, 0)))
-        buffers.push(into)
-        done(code, value)
-      })
-    },
+    listAttributes: (descriptor, done) => listAttributes(make, libc.flistxattr, descriptor, done),
+    getAttribute: (descriptor, name, done) => getAttribute(make, libc.fgetxattr, descriptor, name, done),
     setAttribute: (descriptor, name, value, done) =>
       make(libc.fsetxattr, [descriptor, attributeName(name), value, value.length, 0], withoutValue(done)),
+    listAttributesAt: (folder, of, done) => listAttributes(make, libc.llistxattr, inFolder(folder, of), done),
+    getAttributeAt: (folder, of, name, done) => getAttribute(make, libc.lgetxattr, inFolder(folder, of), name, done),
+    setAttributeAt: (folder, of, name, value, done) =>
+      make(libc.lsetxattr, [inFolder(folder, of), attributeName(name), value, value.length, 0], withoutValue(done)),
     setOwner: (descriptor, owner, group, done) =>
       make(libc.fchownat, [descriptor, "", owner, group, AT_EMPTY_PATH], withoutValue(done)),
     setOwnerAt: (folder, name, owner, group, done) =>

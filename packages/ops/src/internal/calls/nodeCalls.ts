@@ -300,6 +300,9 @@ const forAttributes = (make: Make) =>
     listAttributes: (_, done) => done(unsupported, []),
     getAttribute: (_, __, done) => done(unsupported, new Uint8Array(0)),
     setAttribute: (_, __, ___, done) => done(unsupported, undefined),
+    listAttributesAt: (_, __, done) => done(unsupported, []),
+    getAttributeAt: (_, __, ___, done) => done(unsupported, new Uint8Array(0)),
+    setAttributeAt: (_, __, ___, ____, done) => done(unsupported, undefined),
     setOwner: (descriptor, owner, group, done) =>
       make<void>(
         done,

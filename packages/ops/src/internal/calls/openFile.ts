@@ -132,12 +132,8 @@ export class File extends Open implements Files.OpenFile {
         "getxattr",
         this.path,
         (calls, descriptor, done) => calls.getAttribute(descriptor, name, done)
-      ).pipe(
-        Effect.map((value): ReadonlyArray<Files.Attribute> => [{ name, value }]),
-        // One that was removed since, or that is nothing of this file but of what it is on.
-        Effect.catchIf(({ code }) => code === "ENODATA", () => Effect.succeed([]))
       )
-    return Effect.map(Effect.flatMap(names, (names) => Effect.forEach(names, read)), (all) => all.flat())
+    return readAttributes(names, read)
   }
 
   setAttribute({ name, value }: Files.Attribute): Effect.Effect<void, FilesError> {
@@ -163,6 +159,20 @@ export class File extends Open implements Files.OpenFile {
   setTimes(times: Files.FileTimes): Effect.Effect<void, FilesError> {
     return this.call<void>("futimes", this.path, (calls, descriptor, done) => calls.setTimes(descriptor, times, done))
   }
+}
+
+/** Reads extended attributes by their names. */
+export const readAttributes = (
+  names: Effect.Effect<ReadonlyArray<string>, FilesError>,
+  read: (name: string) => Effect.Effect<Uint8Array, FilesError>
+): Effect.Effect<ReadonlyArray<Files.Attribute>, FilesError> => {
+  const one = (name: string) =>
+    read(name).pipe(
+      Effect.map((value): ReadonlyArray<Files.Attribute> => [{ name, value }]),
+      // One that was removed since, or that is nothing of this file but of what it is on.
+      Effect.catchIf(({ code }) => code === "ENODATA", () => Effect.succeed([]))
+    )
+  return Effect.map(Effect.flatMap(names, (names) => Effect.forEach(names, one)), (all) => all.flat())
 }
 
 /** Folder that gives names to files without one. */

@@ -10,7 +10,7 @@ import type { Call, FilesError } from "../../FilesError.ts"
 import * as FolderListing from "../../FolderListing.ts"
 import { copyEach } from "./copyEach.ts"
 import { attempt, failure, isName, Open, orNone, scoped } from "./opened.ts"
-import { File, UnnamedFile } from "./openFile.ts"
+import { File, readAttributes, UnnamedFile } from "./openFile.ts"
 import { sweepEach } from "./sweepEach.ts"
 import type { Done, SystemCalls } from "./systemCalls.ts"
 
@@ -171,6 +171,26 @@ export class Folder extends Open implements Files.Folder {
       "lchown",
       name,
       (calls, folder, done) => calls.setOwnerAt(folder, name, owner, group, done)
+    )
+  }
+
+  attributes(of: FilePath.FilePath): Effect.Effect<ReadonlyArray<Files.Attribute>, FilesError> {
+    return readAttributes(
+      this.named<ReadonlyArray<string>>(
+        "listxattr",
+        of,
+        (calls, folder, done) => calls.listAttributesAt(folder, of, done)
+      ),
+      (name) =>
+        this.named<Uint8Array>("getxattr", of, (calls, folder, done) => calls.getAttributeAt(folder, of, name, done))
+    )
+  }
+
+  setAttribute(of: FilePath.FilePath, { name, value }: Files.Attribute): Effect.Effect<void, FilesError> {
+    return this.named<void>(
+      "setxattr",
+      of,
+      (calls, folder, done) => calls.setAttributeAt(folder, of, name, value, done)
     )
   }
 

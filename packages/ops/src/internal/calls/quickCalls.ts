@@ -181,6 +181,11 @@ export const make = ({ atOnce, later }: Ways, now: () => number, runDelay: () =>
         either((calls, done) => calls.getAttribute(descriptor, name, done), done),
       setAttribute: (descriptor, name, value, done) =>
         either<void>((calls, done) => calls.setAttribute(descriptor, name, value, done), done),
+      listAttributesAt: (folder, of, done) => either((calls, done) => calls.listAttributesAt(folder, of, done), done),
+      getAttributeAt: (folder, of, name, done) =>
+        either((calls, done) => calls.getAttributeAt(folder, of, name, done), done),
+      setAttributeAt: (folder, of, name, value, done) =>
+        either<void>((calls, done) => calls.setAttributeAt(folder, of, name, value, done), done),
       setOwner: (descriptor, owner, group, done) =>
         either<void>((calls, done) => calls.setOwner(descriptor, owner, group, done), done),
       setOwnerAt: (folder, name, owner, group, done) =>

@@ -95,6 +95,10 @@ export interface SystemCalls {
   readonly listAttributes: (descriptor: number, done: Done<ReadonlyArray<string>>) => void
   readonly getAttribute: (descriptor: number, name: string, done: Done<Uint8Array>) => void
   readonly setAttribute: (descriptor: number, name: string, value: Uint8Array, done: Done<void>) => void
+  /** The same of what has a name; of the link itself where that is one. */
+  readonly listAttributesAt: (folder: number, of: Name, done: Done<ReadonlyArray<string>>) => void
+  readonly getAttributeAt: (folder: number, of: Name, name: string, done: Done<Uint8Array>) => void
+  readonly setAttributeAt: (folder: number, of: Name, name: string, value: Uint8Array, done: Done<void>) => void
   readonly setOwner: (descriptor: number, owner: number, group: number, done: Done<void>) => void
   readonly setOwnerAt: (folder: number, name: Name, owner: number, group: number, done: Done<void>) => void
   readonly setMode: (descriptor: number, mode: number, done: Done<void>) => void
