@@ -616,6 +616,9 @@ export class Files extends Context.Service<Files, {
 
   /** Permissions that new files of this process do not get (its `umask`). */
   readonly denied: Effect.Effect<number>
+
+  /** User that new files of this process belong to. */
+  readonly user: Effect.Effect<number>
 }>()("@fanout/ops/Files") {}
 
 /**

@@ -21,6 +21,7 @@ import * as quickCalls from "./internal/calls/quickCalls.ts"
 import { readEach } from "./internal/calls/readEach.ts"
 import * as runDelay from "./internal/calls/runDelay.ts"
 import { isLocal, type SystemCalls, type Way } from "./internal/calls/systemCalls.ts"
+import { userUnsafe } from "./internal/unfinished.ts"
 import { QuickFiles } from "./QuickFiles.ts"
 
 // --- Paths ----------------------------------------------------------------------------------------------------------
@@ -84,7 +85,8 @@ const make = (calls: SystemCalls): Files.Files["Service"] => ({
       if (calls.copyFolders === undefined) return resume(Effect.succeedNone)
       calls.copyFolders(request, (_, copied) => resume(Effect.succeed(Option.fromUndefinedOr(copied))))
     })),
-  denied: Effect.sync(() => process.umask())
+  denied: Effect.sync(() => process.umask()),
+  user: Effect.sync(userUnsafe)
 })
 
 // --- Service --------------------------------------------------------------------------------------------------------

@@ -13,9 +13,10 @@ import * as Lease from "@fanout/core/Lease"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as FilePath from "./FilePath.ts"
-import type * as Files from "./Files.ts"
+import * as Files from "./Files.ts"
 import type { FilesError } from "./FilesError.ts"
 import { isFolderAt, namesIn } from "./internal/namesIn.ts"
+import { isUnfinished } from "./internal/unfinished.ts"
 
 /**
  * What a temporary name says.
@@ -79,8 +80,26 @@ export const parse = (name: FilePath.FilePath): Option.Option<TemporaryName> => 
 export const isOf = (job: JobId.JobId, name: FilePath.FilePath, before = Number.POSITIVE_INFINITY): boolean =>
   Option.exists(parse(name), (found) => found.job === hash(job) && found.token < before)
 
+const removeAll = Effect.fnUntraced(function*(folder: Files.Folder): Effect.fn.Return<void, FilesError> {
+  const { folders, others } = yield* namesIn(folder)
+  yield* Effect.forEach(others, (name) => folder.unlink(name), { discard: true })
+  yield* Effect.forEach(folders, (name) => removeInner(folder, name), { discard: true })
+})
+
+const removeInner = Effect.fnUntraced(function*(parent: Files.Folder, name: FilePath.FilePath) {
+  // It may have the mode of its source already, which may let nobody take anything out of it.
+  yield* Effect.ignore((yield* parent.open(name)).setMode(0o700))
+  yield* removeAll(yield* parent.folder(name))
+  yield* parent.removeFolder(name)
+}, Effect.scoped)
+
 /**
  * Removes a folder that was filled under a temporary name, with all that is in it.
+ *
+ * **Details**
+ *
+ * It is known by its mode and its owner. Anything else that has the name by now was given that by somebody, and is left
+ * unless it is empty.
  *
  * @category running
  * @since 0.1.0
@@ -88,15 +107,14 @@ export const isOf = (job: JobId.JobId, name: FilePath.FilePath, before = Number.
 export const removeFolder: (
   parent: Files.Folder,
   name: FilePath.FilePath
-) => Effect.Effect<void, FilesError> = Effect.fnUntraced(function*(parent, name) {
-  // It may have the mode of its source already, which may let nobody take anything out of it.
-  yield* Effect.ignore((yield* parent.open(name)).setMode(0o700))
+) => Effect.Effect<void, FilesError, Files.Files> = Effect.fnUntraced(function*(parent, name) {
   const folder = yield* parent.folder(name)
-  const { folders, others } = yield* namesIn(folder)
-  yield* Effect.forEach(others, (name) => folder.unlink(name), { discard: true })
-  yield* Effect.forEach(folders, (name) => removeFolder(folder, name), { discard: true })
-  yield* parent.removeFolder(name)
+  const user = yield* (yield* Files.Files).user
+  if (isUnfinished(yield* folder.stat, user)) yield* removeAll(folder)
+  yield* Effect.catchIf(parent.removeFolder(name), isInUse, () => Effect.void)
 }, Effect.scoped)
+
+const isInUse = ({ code }: FilesError): boolean => code === "ENOTEMPTY" || code === "EEXIST"
 
 /**
  * Removes what owners of the job have left in the folder, and returns how many names that were. With `before`,
@@ -109,7 +127,7 @@ export const sweep = Effect.fnUntraced(function*(options: {
   readonly folder: Files.Folder
   readonly job: JobId.JobId
   readonly before?: number
-}): Effect.fn.Return<number, FilesError | Interrupted> {
+}): Effect.fn.Return<number, FilesError | Interrupted, Files.Files> {
   const { before, folder, job } = options
   const listing = yield* folder.list
   let removed = 0

@@ -99,6 +99,7 @@ export const intercept = (files: Files.Files["Service"], before: Before): Files.
     copyFolders: () => Effect.succeedNone,
     measure: () => Effect.succeedNone,
     denied: files.denied,
+    user: files.user,
     realPath: (path) => around("realpath", path, files.realPath(path)),
     folder: folderAt,
     readEach: (folders, reader) => readEach(folderAt, folders, reader),

@@ -912,6 +912,7 @@ export const make = (disk: Disk): Files.Files["Service"] => {
     copyFolders: () => Effect.succeedNone,
     measure: () => Effect.succeedNone,
     denied: Effect.succeed(0o022),
+    user: Effect.succeed(0),
     folder,
     readEach: (folders, reader) => readEach(folder, folders, reader),
     list: (path) => list(disk, path, () => disk.real(path)),

@@ -21,7 +21,8 @@ describe("TemporaryName", () => {
         Effect.gen(function*() {
           fs.mkdirSync(`${name}/a/b`, { recursive: true })
           fs.writeFileSync(`${name}/a/b/file`, "")
-          for (const folder of ["a/b", "a", ""]) fs.chmodSync(`${name}/${folder}`, 0o555)
+          for (const folder of ["a/b", "a"]) fs.chmodSync(`${name}/${folder}`, 0o555)
+          fs.chmodSync(name, 0o1700)
 
           const folder = yield* Files.Files.use((files) => files.folder(at))
           assert.strictEqual(yield* TemporaryName.sweep({ folder, job }), 1)

@@ -60,7 +60,7 @@ describe("TemporaryName", () => {
     const own = [1, 2, 3].map((token) => name(job, token, target))
     for (const name of [...kept, ...own]) disk.file(`/folder/${name}`, "")
     const unfinished = `/folder/${name(job, 1, FilePath.make("/folder/x"))}`
-    disk.folder(unfinished)
+    disk.folder(unfinished, { mode: 0o1700 })
     disk.folder(`${unfinished}/below`)
     disk.file(`${unfinished}/below/file`, "half")
     disk.symlink(`${unfinished}/link`, "/folder")
@@ -78,6 +78,26 @@ describe("TemporaryName", () => {
 
         assert.strictEqual(removed, 4)
         assert.deepStrictEqual(Object.keys(disk.tree("/folder")).toSorted(), [...kept, ...own.slice(2)].toSorted())
+      }
+    }))
+
+  it.effect("leaves a folder that was given the name of one that is not whole", () =>
+    Effect.gen(function*() {
+      const others = [{ mode: 0o700, owner: 0 }, { mode: 0o1700, owner: 5 }]
+      for (const { mode, owner } of others) {
+        const disk = new MemoryFiles.Disk()
+        const folder = `/folder/${name(job, 1, target)}`
+        for (const path of ["/folder", folder, `/folder/${name(job, 2, target)}`]) disk.folder(path, { mode })
+        for (const path of [folder, `/folder/${name(job, 2, target)}`]) {
+          disk.setOwner(disk.find(FilePath.make(path)), { owner, group: 0 })
+        }
+        disk.file(`${folder}/file`, "precious")
+
+        yield* sweep(disk)
+
+        // One that is empty is no loss.
+        const left = FilePath.name(FilePath.make(folder))
+        assert.deepStrictEqual(Object.keys(disk.tree("/folder")), [left, `${left}/file`])
       }
     }))
 

@@ -313,6 +313,7 @@ describe.each([["koffi", koffi.calls.atOnce], ["node:fs", node.calls.atOnce]] as
   test("lose what former attempts have left in them", (at) => {
     fs.mkdirSync(`${at}/to/a/.old-1/b`, { recursive: true })
     fs.writeFileSync(`${at}/to/a/.old-1/b/3`, "half")
+    fs.chmodSync(`${at}/to/a/.old-1`, 0o1700)
     fs.writeFileSync(`${at}/to/a/.old-2`, "half")
     fs.writeFileSync(`${at}/to/a/.new`, "half")
     const isLeftover = (name: string) => name.startsWith(".old-")
@@ -388,7 +389,31 @@ describe.each([["koffi", koffi.calls.atOnce], ["node:fs", node.calls.atOnce]] as
   test("begin anew where an attempt before this one has left its part", (at) => {
     fs.mkdirSync(`${at}/to/.tmp-a/b`, { recursive: true })
     fs.writeFileSync(`${at}/to/.tmp-a/b/3`, "half")
+    fs.chmodSync(`${at}/to/.tmp-a`, 0o1700)
+    fs.mkdirSync(`${at}/to/.tmp-z`)
     assert.deepStrictEqual(copy(calls, at, new Copier(`${at}/to`)).untouched, [])
     assert.deepStrictEqual(treeOf(`${at}/to`), treeOf(`${at}/from`))
+  })
+
+  test("leave what others have given the name of what an attempt has left", (at) => {
+    const others = [[`${at}/to/.tmp-a`, 0o700, 0], [`${at}/to/.tmp-z`, 0o1700, 1234]] as const
+    for (const [folder, mode, owner] of others) {
+      fs.mkdirSync(`${folder}/inner`, { recursive: true })
+      fs.writeFileSync(`${folder}/inner/file`, "precious")
+      if (process.getuid?.() === 0) fs.chownSync(folder, owner, owner)
+      fs.chmodSync(folder, process.getuid?.() === 0 ? mode : 0o700)
+    }
+    const before = treeOf(`${at}/to`)
+    const isLeftover = (name: string) => name.startsWith(".tmp-")
+    const copier = new Copier(`${at}/to`, Number.POSITIVE_INFINITY, true, isLeftover)
+    assert.deepStrictEqual(copy(calls, at, copier).untouched, [n("a"), n("z")])
+    assert.deepStrictEqual(treeOf(`${at}/to`), before)
+
+    fs.renameSync(`${at}/to`, `${at}/a`)
+    fs.mkdirSync(`${at}/to`)
+    fs.renameSync(`${at}/a`, `${at}/to/a`)
+    // Those in a folder that is filled stay, too, and it is ended by who knows.
+    assert.deepStrictEqual(copy(calls, at, copier, ["a"]).rest.map(({ path }) => path), [n("a")])
+    assert.include(treeOf(`${at}/to/a`), before)
   })
 })

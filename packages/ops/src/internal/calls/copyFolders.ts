@@ -7,6 +7,7 @@
 import * as Option from "effect/Option"
 import * as FilePath from "../../FilePath.ts"
 import type * as Files from "../../Files.ts"
+import { isUnfinished, unfinishedMode, userUnsafe } from "../unfinished.ts"
 import { ask } from "./asking.ts"
 import { copyEach } from "./copyEach.ts"
 import { countOf, measure, measureOpened, mostDeep } from "./measure.ts"
@@ -141,15 +142,16 @@ class Run {
     const { copier, ended, rest: { length } } = this
     const temporary = copier.temporaryName(path)
     // An attempt before this one may have left it.
-    const isMade = this.make(parent, temporary) || (this.remove(parent, temporary) && this.make(parent, temporary))
+    const isMade = this.make(parent, temporary) ||
+      (this.removeUnfinished(parent, temporary) && this.make(parent, temporary))
     if (!isMade) return false
     const undo = copier.mark()
-    const isFilled = this.fill(target, temporary, source, depth, true)
-    if (isFilled && copier.mayPublish() && this.publish(parent, temporary, name)) return true
+    const publish = (): boolean => copier.mayPublish() && this.publish(parent, temporary, name)
+    if (this.fill(target, temporary, source, depth, true, publish)) return true
     undo()
     this.ended = ended
     this.rest.length = length
-    this.remove(parent, temporary)
+    this.removeUnfinished(parent, temporary)
     return false
   }
 
@@ -168,13 +170,28 @@ class Run {
     return ask<void>((done) => this.calls.rename(parent, from, parent, to, done)).code === undefined
   }
 
-  /** Removes a folder with all that is in it. */
+  private setMode(folder: number, mode: number): boolean {
+    return ask<void>((done) => this.calls.setMode(folder, mode, done)).code === undefined
+  }
+
+  /** Removes a folder with all that is in it, which is in one that is not whole. */
   private remove(parent: number, name: FilePath.FilePath): boolean {
+    // It may have the mode of its source by now, which may let nobody take anything out of it.
+    return this.removeIf(parent, name, (folder) => this.setMode(folder, 0o700))
+  }
+
+  /** Removes a folder that is not whole. Anything else that has its name by now is only removed if it is empty. */
+  private removeUnfinished(parent: number, name: FilePath.FilePath): boolean {
+    return this.removeIf(parent, name, (folder) => {
+      const stat = ask<Files.FileStat>((done) => this.calls.stat(folder, done))
+      return stat.code === undefined && isUnfinished(stat.value, userUnsafe())
+    })
+  }
+
+  private removeIf(parent: number, name: FilePath.FilePath, mayEmpty: (folder: number) => boolean): boolean {
     const folder = this.open(parent, name)
     if (folder === undefined) return false
-    // It may have the mode of its source by now, which may let nobody take anything out of it.
-    ask<void>((done) => this.calls.setMode(folder, 0o700, done))
-    const { folders, others } = this.list(folder) ?? { folders: [], others: [] }
+    const { folders, others } = (mayEmpty(folder) ? this.list(folder) : undefined) ?? { folders: [], others: [] }
     for (const other of others) this.unlink(folder, other)
     for (const one of folders) this.remove(folder, one)
     this.calls.closeFolder(folder)
@@ -187,27 +204,42 @@ class Run {
     if (isLeftover === undefined) return true
     const listing = this.list(folder)
     return listing !== undefined && mayPublish() &&
-      listing.folders.filter(isLeftover).every((name) => this.remove(folder, name)) &&
+      listing.folders.filter(isLeftover).every((name) => this.removeUnfinished(folder, name)) &&
       listing.others.filter(isLeftover).every((name) => this.unlink(folder, name))
   }
 
-  /** Copies what is in a folder into one that is there by this name, and ends it if that is all. */
-  private fill(target: Target, name: FilePath.FilePath, source: Source, depth: number, isOwn: boolean): boolean {
+  /**
+   * Copies what is in a folder into one that is there by this name, and ends it if that is all. One that is not seen by
+   * others before is published then: it is known by its mode that it was not whole.
+   */
+  private fill(
+    target: Target,
+    name: FilePath.FilePath,
+    source: Source,
+    depth: number,
+    isOwn: boolean,
+    publish?: () => boolean
+  ): boolean {
     const to = this.open(target.parent, name)
     if (to === undefined) return false
     try {
+      if (publish !== undefined && !this.setMode(to, unfinishedMode)) return false
       const isSwept = isOwn || this.sweep(to)
       const names = this.copyFiles(to, target.path, source, isOwn)
       const folders = source.folders.filter((name) => {
         const below = { parent: to, name, path: FilePath.join(target.path, name), isOwn }
         return depth === mostDeep || !this.copier.mayGoOn() || !this.copy(source.folder, below, depth + 1)
       })
+      if ((isOwn && this.copier.isSpoiled) || publish?.() === false) return false
       // What there is more to do in those below changes nothing in this one.
       const isDone = isSwept && names.length === 0 && folders.length === 0
       // Whoever owns the job no more changes nothing that others see.
       if (isDone && (isOwn || this.copier.mayPublish()) && this.end(to, source.stat)) this.ended++
-      else this.rest.push({ path: target.path, names, folders, sizes: this.sizesOf(source.folder, folders) })
-      return !(isOwn && this.copier.isSpoiled)
+      else {
+        if (publish !== undefined) this.setMode(to, 0o700)
+        this.rest.push({ path: target.path, names, folders, sizes: this.sizesOf(source.folder, folders) })
+      }
+      return true
     } finally {
       this.calls.closeFolder(to)
     }
@@ -247,8 +279,7 @@ class Run {
   private end(folder: number, { accessedNanos, mode, modifiedNanos }: Files.FileStat): boolean {
     const there = ask<Files.FileStat>((done) => this.calls.stat(folder, done))
     if (there.code !== undefined) return false
-    const hasMode = there.value.mode === mode ||
-      ask<void>((done) => this.calls.setMode(folder, mode, done)).code === undefined
+    const hasMode = there.value.mode === mode || this.setMode(folder, mode)
     const times = { accessedNanos, modifiedNanos }
     const hasTimes = there.value.modifiedNanos === modifiedNanos && there.value.accessedNanos === accessedNanos
     return hasMode && (hasTimes || ask<void>((done) => this.calls.setTimes(folder, times, done)).code === undefined)
