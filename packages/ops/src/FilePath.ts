@@ -244,7 +244,8 @@ const slash = 0x2f
  * @since 0.1.0
  */
 export const toText = (path: FilePath): string =>
-  path.replaceAll(
+  // Nearly all are such, and each entry of a walk has its text in a cursor.
+  path.isWellFormed() && !path.includes("\\") ? path : path.replaceAll(
     /[\\\p{Cs}]/gu,
     (character) => `\\${(character.charCodeAt(0) & 0xff).toString(16).padStart(2, "0")}`
   )

@@ -2,7 +2,8 @@
  * Holds the names in a folder packed and sorted, so that millions of them fit in memory.
  *
  * A folder can have a million entries, and a walk keeps the listing of each folder that it
- * is in. As strings they take a hundred bytes each; here they take the bytes of the name and five more.
+ * is in. As strings they take a hundred bytes each; here they take the bytes of the name and five more. The few of a
+ * small folder are strings: that takes less time.
  *
  * @since 0.1.0
  */
@@ -61,6 +62,43 @@ export interface Builder {
   readonly build: Effect.Effect<FolderListing>
 }
 
+/** So many names are kept as they are: to pack them takes longer than all else that is done for a small folder. */
+const mostFew = 256
+
+/** Names as strings, one character for each byte: these are in order where the bytes are. */
+class Few implements FolderListing {
+  private readonly names: ReadonlyArray<string>
+  private readonly kinds: ReadonlyArray<EntryKind>
+
+  constructor(names: ReadonlyArray<string>, kinds: ReadonlyArray<EntryKind>) {
+    this.names = names
+    this.kinds = kinds
+  }
+
+  get size(): number {
+    return this.names.length
+  }
+
+  nameAt(index: number): FilePath.FilePath {
+    return FilePath.fromLatin1(this.names[index] ?? "")
+  }
+
+  kindAt(index: number): EntryKind {
+    return this.kinds[index] ?? "unknown"
+  }
+
+  indexAfter(name: FilePath.FilePath): number {
+    const latin1 = Buffer.from(FilePath.toBytes(name)).toString("latin1")
+    const index = this.names.findIndex((one) => one > latin1)
+    return index < 0 ? this.size : index
+  }
+}
+
+const inOrder = (names: ReadonlyArray<string>, kinds: ReadonlyArray<EntryKind>): FolderListing => {
+  const order = Array.from(names.keys()).toSorted((a, b) => (names[a] ?? "") < (names[b] ?? "") ? -1 : 1)
+  return new Few(order.map((index) => names[index] ?? ""), order.map((index) => kinds[index] ?? "unknown"))
+}
+
 /** Names one after the other in one array. The name of entry `i` ends where the next one starts. */
 class Packed implements FolderListing {
   readonly size: number
@@ -98,15 +136,14 @@ class Packed implements FolderListing {
 
 const at = (array: Uint8Array | Uint32Array, index: number): number => array[index] ?? 0
 
-class Growing implements Builder {
-  private bytes = new Uint8Array(1024)
-  private starts = new Uint32Array(64)
-  private kinds = new Uint8Array(64)
+/** Packs names of a folder that has many. */
+class Packing {
+  private bytes = new Uint8Array(16 * mostFew)
+  private starts = new Uint32Array(2 * mostFew)
+  private kinds = new Uint8Array(2 * mostFew)
   private size = 0
-  private isSorted = true
-  private last = ""
 
-  addUnsafe(name: string, kind: EntryKind): void {
+  add(name: string, kind: EntryKind): void {
     const start = at(this.starts, this.size)
     if (start + name.length > this.bytes.length) {
       this.bytes = withRoom(new Uint8Array(2 * this.bytes.length), this.bytes)
@@ -119,16 +156,13 @@ class Growing implements Builder {
     this.kinds[this.size] = EntryKind.literals.indexOf(kind)
     this.size++
     this.starts[this.size] = start + name.length
-    // One character for each byte: comparing the strings compares the bytes.
-    this.isSorted &&= this.last <= name
-    this.last = name
   }
 
-  readonly build: Effect.Effect<FolderListing> = Effect.gen({ self: this }, function*() {
+  readonly build = Effect.fnUntraced(function*(this: Packing, isSorted: boolean) {
     const { kinds, size } = this
     const starts = this.starts.subarray(0, size + 1)
     const bytes = this.bytes.subarray(0, at(starts, size))
-    if (this.isSorted) return new Packed(bytes.slice(), starts.slice(), kinds.slice(0, size))
+    if (isSorted) return new Packed(bytes.slice(), starts.slice(), kinds.slice(0, size))
 
     const sorting = sort(bytes, starts)
     let step = sorting.next()
@@ -137,6 +171,42 @@ class Growing implements Builder {
       step = sorting.next()
     }
     return reordered(bytes, starts, kinds, step.value)
+  })
+}
+
+class Growing implements Builder {
+  private few: Array<string> = []
+  private kinds: Array<EntryKind> = []
+  private many: Packing | undefined
+  private isSorted = true
+  private last = ""
+
+  addUnsafe(name: string, kind: EntryKind): void {
+    // One character for each byte: comparing the strings compares the bytes.
+    this.isSorted &&= this.last <= name
+    this.last = name
+    if (this.few.length === mostFew) this.pack()
+    if (this.many === undefined) {
+      this.few.push(name)
+      this.kinds.push(kind)
+    } else {
+      this.many.add(name, kind)
+    }
+  }
+
+  private pack(): void {
+    const { few, kinds } = this
+    const many = new Packing()
+    few.forEach((name, index) => many.add(name, kinds[index] ?? "unknown"))
+    this.many = many
+    this.few = []
+    this.kinds = []
+  }
+
+  readonly build: Effect.Effect<FolderListing> = Effect.suspend(() => {
+    const { few, isSorted, kinds, many } = this
+    if (many !== undefined) return many.build(isSorted)
+    return Effect.succeed(isSorted ? new Few(few, kinds) : inOrder(few, kinds))
   })
 }
 

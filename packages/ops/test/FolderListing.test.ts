@@ -14,6 +14,9 @@ const listing = Effect.fnUntraced(function*(entries: Iterable<readonly [name: st
   return yield* builder.build
 })
 
+/** More names than are kept as they are, in no order. */
+const more = Array.from({ length: 300 }, (_, i) => [`${(i * 7) % 300}`, "link"] as const)
+
 const binary = (name: ReadonlyArray<number>): string => String.fromCharCode(...name)
 const pathOf = (name: string): FilePath.FilePath => FilePath.fromBytes(Buffer.from(name, "latin1"))
 const namesOf = (self: FolderListing.FolderListing) => Array.from({ length: self.size }, (_, i) => self.nameAt(i))
@@ -24,15 +27,20 @@ describe("FolderListing", { timeout: 60_000 }, () => {
     { entries: Entries },
     ({ entries }) =>
       Effect.gen(function*() {
-        const byName = new Map(entries.map((entry) => [binary(entry.name), entry.kind]))
-        const expected = Array.from(byName).toSorted(([a], [b]) => a < b ? -1 : 1)
+        for (const others of [[], more]) {
+          const byName = new Map<string, FolderListing.EntryKind>([
+            ...others,
+            ...entries.map(({ kind, name }) => [binary(name), kind] as const)
+          ])
+          const expected = Array.from(byName).toSorted(([a], [b]) => a < b ? -1 : 1)
 
-        const actual = yield* listing(byName)
+          const actual = yield* listing(byName)
 
-        assert.deepStrictEqual(
-          namesOf(actual).map((name, i) => [name, actual.kindAt(i)]),
-          expected.map(([name, kind]) => [pathOf(name), kind])
-        )
+          assert.deepStrictEqual(
+            namesOf(actual).map((name, i) => [name, actual.kindAt(i)]),
+            expected.map(([name, kind]) => [pathOf(name), kind])
+          )
+        }
       })
   )
 
@@ -41,12 +49,14 @@ describe("FolderListing", { timeout: 60_000 }, () => {
     { entries: Entries, name: Name },
     ({ entries, name }) =>
       Effect.gen(function*() {
-        const names = entries.map((entry) => binary(entry.name))
-        const after = binary(name)
+        for (const others of [[], more]) {
+          const names = [...others.map(([name]) => name), ...entries.map((entry) => binary(entry.name))]
+          const after = binary(name)
 
-        const self = yield* listing(names.map((name) => [name, "file"]))
+          const self = yield* listing(names.map((name) => [name, "file"]))
 
-        assert.strictEqual(self.indexAfter(pathOf(after)), names.filter((name) => name <= after).length)
+          assert.strictEqual(self.indexAfter(pathOf(after)), names.filter((name) => name <= after).length)
+        }
       })
   )
 
