@@ -253,6 +253,53 @@ export interface FilesIn {
 }
 
 /**
+ * What takes how files, links and folders compare that have the same name in two folders, one pair after the other.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Comparer {
+  /** Where what is read of either comes to lie, piece by piece. Both are of one size. */
+  readonly buffers: readonly [a: Buffer, b: Buffer]
+
+  /** Whether it goes on. It is asked before each pair. */
+  readonly mayGoOn: () => boolean
+
+  /**
+   * Takes what the next two are, which is only there until this returns, and whether they have the same mode, owner,
+   * group and time of modification. Tells whether their content, or where they lead as links, is to be compared.
+   */
+  readonly begin: (a: FileStat, b: FileStat, isAlike: boolean) => boolean
+
+  /**
+   * Takes the place of the first byte that differs, or that only one of them has, if there is one; and how many bytes
+   * were compared and are the same.
+   */
+  readonly end: (at: number | undefined, sameBytes: number) => void
+
+  /** Is told, instead of that, that the one in A or the one in B is not what it was when it was opened. */
+  readonly changed: (side: "A" | "B") => void
+
+  /** Is told that the next two, or these two, can't be compared like that. Nothing more is told of them. */
+  readonly leave: () => void
+}
+
+/**
+ * What is to be compared in folders of two trees.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Comparison {
+  /** Real paths of the trees. */
+  readonly a: FilePath
+  readonly b: FilePath
+  /** By their paths in both trees. The empty name stands for the folder itself. */
+  readonly folders: ReadonlyArray<FilesIn>
+  readonly comparer: Comparer
+}
+
+/**
  * What decides about the copies of files, one after the other.
  *
  * @category models
@@ -576,6 +623,13 @@ export class Files extends Context.Service<Files, {
    * go on; of the next a part was read, perhaps. It does not wait for descriptors (`EMFILE`).
    */
   readonly readEach: (folders: ReadonlyArray<FilesIn>, reader: Reader) => Effect.Effect<number>
+
+  /**
+   * Opens folders in both trees, and compares in each what has these names, all one after the other. No link is
+   * followed. Gives how many of the names it has dealt with: fewer than there are where the comparer did not want to go
+   * on. Where calls are not made at once, and where files are not ordinary, all are left.
+   */
+  readonly compareEach: (comparison: Comparison) => Effect.Effect<number>
 
   /** What is in the folder at a real path. A link in it fails with `ELOOP` or `ENOTDIR`. */
   readonly list: (path: FilePath) => Effect.Effect<FolderListing, FilesError>

@@ -11,6 +11,7 @@ import * as fs from "node:fs"
 import * as FilePath from "./FilePath.ts"
 import * as Files from "./Files.ts"
 import type { FilesError } from "./FilesError.ts"
+import { compareEach } from "./internal/calls/compareEach.ts"
 import { listFolders } from "./internal/calls/listFolders.ts"
 import * as Mounts from "./internal/calls/mounts.ts"
 import { calls as nodeCalls, toStat } from "./internal/calls/nodeCalls.ts"
@@ -58,6 +59,10 @@ const make = (calls: SystemCalls): Files.Files["Service"] => ({
   readEach: (folders, reader) =>
     Effect.uninterruptible(
       Effect.callback((resume) => readEach({ calls, folders, reader, done: (count) => resume(Effect.succeed(count)) }))
+    ),
+  compareEach: (comparison) =>
+    Effect.uninterruptible(
+      Effect.callback((resume) => compareEach(calls, comparison, (count) => resume(Effect.succeed(count))))
     ),
   list: (path) =>
     Files.waitForDescriptor(Effect.acquireUseRelease(

@@ -3,7 +3,7 @@ import type * as Files from "@fanout/ops/Files"
 import { type Call, FilesError } from "@fanout/ops/FilesError"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
-import { copyEach, readEach, sweepEach } from "./MemoryFiles.ts"
+import { compareEach, copyEach, readEach, sweepEach } from "./MemoryFiles.ts"
 
 /** Runs before a call; what it fails with is what the call fails with. */
 export type Before = (call: Call, path: FilePath.FilePath) => Effect.Effect<void, FilesError>
@@ -103,6 +103,7 @@ export const intercept = (files: Files.Files["Service"], before: Before): Files.
     realPath: (path) => around("realpath", path, files.realPath(path)),
     folder: folderAt,
     readEach: (folders, reader) => readEach(folderAt, folders, reader),
+    compareEach: (comparison) => compareEach(folderAt, comparison),
     list: (path) => around("scandir", path, files.list(path)),
     folders: (path) => around("scandir", path, files.folders(path)),
     open: (path) => around("open", path, Effect.map(files.open(path), (inner) => file(path, inner)))

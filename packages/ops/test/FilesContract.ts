@@ -100,6 +100,35 @@ class Notes implements Files.Reader {
   }
 }
 
+/** Notes how entries compare, and compares the content of those below 20 bytes. */
+class PairNotes implements Files.Comparer {
+  readonly buffers = [Buffer.alloc(4), Buffer.alloc(4)] as const
+  readonly notes: Array<string> = []
+  readonly mayGoOn: () => boolean
+
+  constructor(mayGoOn: () => boolean = () => true) {
+    this.mayGoOn = mayGoOn
+  }
+
+  begin(a: Files.FileStat, b: Files.FileStat, isAlike: boolean): boolean {
+    const [textA, textB] = [a, b].map(({ kind, sizeBytes }) => kind === "file" ? sizeBytes : kind)
+    this.notes.push(`${textA} ${textB}${isAlike ? " alike" : ""}`)
+    return a.kind !== "folder" && a.sizeBytes < 20
+  }
+
+  end(at: number | undefined, sameBytes: number): void {
+    this.notes.push(`${at === undefined ? "same" : `from ${at} on`}, ${sameBytes}`)
+  }
+
+  changed(side: "A" | "B"): void {
+    this.notes.push(`changed ${side}`)
+  }
+
+  leave(): void {
+    this.notes.push("left")
+  }
+}
+
 /** Empties folders, and counts what is gone. */
 class Broom implements Files.Sweeper {
   readonly removed = { names: 0, folders: 0 }
@@ -325,6 +354,118 @@ const ownTests = (test: Test) => {
         assert.strictEqual(count, names.length, copier.notes.join())
         assert.deepStrictEqual(yield* namesIn(into), Array.from(names))
       }
+    }))
+}
+
+/** Comparing of what is in folders, where that must be done at once, or must not. */
+const comparingTests = (test: Test, compares: boolean | undefined) => {
+  const plant = Effect.fnUntraced(function*({ at, files, folder }: Place) {
+    const texts = {
+      same: ["0123456789", "0123456789"],
+      differs: ["01234567x9", "0123456789"],
+      shorter: ["0123", "012345"],
+      empty: ["", ""],
+      large: ["x".repeat(20), "y".repeat(20)],
+      other: ["text", "text"]
+    }
+    for (const [index, tree] of ["A", "B"].entries()) {
+      yield* folder.makeFolder(n(tree))
+      const inner = yield* files.folder(at(tree))
+      for (const [name, both] of Object.entries(texts)) {
+        yield* write(inner, name, both[index] ?? "")
+        yield* inner.setTimes(n(name), times)
+      }
+      yield* Effect.scoped(Effect.flatMap(inner.open(n("other")), (file) => file.setMode(0o640 + index)))
+      yield* inner.makeFolder(n("folder"))
+      yield* write(yield* files.folder(at(`${tree}/folder`)), "inner", "in")
+      yield* inner.makeFolder(n(`only in ${tree}`))
+      yield* inner.makeLink(n("same"), n("link"))
+      yield* inner.makeLink(n(`to ${tree}`), n("elsewhere"))
+      yield* inner.makeLink(n("folder"), n("linked"))
+      for (const name of ["folder", "link", "elsewhere", "linked"]) yield* inner.setTimes(n(name), times)
+      yield* folder.setTimes(n(tree), times)
+    }
+    yield* (yield* files.folder(at("A"))).link(n("same"), n("shared"))
+    yield* (yield* files.folder(at("A"))).link(n("same"), n("shared"), yield* files.folder(at("B")))
+    yield* (yield* files.folder(at("A"))).makeLink(n("same"), n("mixed"))
+    yield* write(yield* files.folder(at("B")), "mixed", "0123456789")
+    for (const tree of ["A", "B"]) yield* folder.setTimes(n(tree), times)
+  })
+  const compare = (
+    { at, files }: Place,
+    folders: Readonly<Record<string, ReadonlyArray<string>>>,
+    comparer: PairNotes
+  ) =>
+    files.compareEach({
+      a: at("A"),
+      b: at("B"),
+      folders: Object.entries(folders).map(([path, names]) => ({ path: n(path), names: names.map(n) })),
+      comparer
+    })
+  /** Whether nothing could be compared at once; where it must be, that is an error. */
+  const isLeft = (notes: ReadonlyArray<string>): boolean => {
+    const isLeft = notes.every((note) => note === "left")
+    if (compares !== undefined) assert.strictEqual(isLeft, !compares)
+    return isLeft
+  }
+
+  test("compares what has the same names in two folders, one after the other, what is wanted", (place) =>
+    Effect.gen(function*() {
+      yield* plant(place)
+      const expected: ReadonlyArray<readonly [name: string, ...notes: ReadonlyArray<string>]> = [
+        ["", "folder folder alike"],
+        ["same", "10 10 alike", "same, 10"],
+        ["differs", "10 10 alike", "from 8 on, 8"],
+        ["shorter", "4 6 alike", "from 4 on, 4"],
+        ["nothing", "left"],
+        ["empty", "0 0 alike", "same, 0"],
+        ["large", "20 20 alike"],
+        ["other", "4 4", "same, 4"],
+        ["folder", "folder folder alike"],
+        ["only in A", "left"],
+        ["only in B", "left"],
+        ["link", "link link alike", "same, 0"],
+        ["elsewhere", "link link alike", "from 3 on, 0"],
+        ["mixed", "left"],
+        ["..", "left"],
+        ["shared", "10 10 alike", "same, 0"]
+      ]
+      const all = new PairNotes()
+      const names = expected.map(([name]) => name)
+      assert.strictEqual(yield* compare(place, { "": names }, all), names.length)
+      if (isLeft(all.notes)) return assert.lengthOf(all.notes, names.length)
+      assert.deepStrictEqual(all.notes, expected.flatMap(([, ...notes]) => notes))
+    }))
+
+  test("compares in folders, and leaves all names of those that it can't open in both trees", (place) =>
+    Effect.gen(function*() {
+      yield* plant(place)
+      const all = new PairNotes()
+      const folders = {
+        folder: ["", "inner"],
+        "only in A": ["", "a"],
+        "only in B": ["b"],
+        linked: ["inner"],
+        same: ["c"],
+        "": ["empty"]
+      }
+      assert.strictEqual(yield* compare(place, folders, all), 8)
+      if (isLeft(all.notes)) return assert.lengthOf(all.notes, 8)
+      const inFolder = all.notes.splice(0, 3)
+      assert.deepStrictEqual(inFolder.map((note) => note.replace(" alike", "")), ["folder folder", "2 2", "same, 2"])
+      const left = Array.from({ length: 5 }, () => "left")
+      assert.deepStrictEqual(all.notes, [...left, "0 0 alike", "same, 0"])
+    }))
+
+  test("stops between two that it compares", (place) =>
+    Effect.gen(function*() {
+      yield* plant(place)
+      let left = 2
+      const some = new PairNotes(() => left-- > 0)
+      const count = yield* compare(place, { "": ["same", "empty", "large"], folder: ["inner"] }, some)
+      if (isLeft(some.notes)) return assert.strictEqual(count, 4)
+      assert.strictEqual(count, 2)
+      assert.deepStrictEqual(some.notes, ["10 10 alike", "same, 10", "0 0 alike", "same, 0"])
     }))
 }
 
@@ -1217,13 +1358,14 @@ const attributeTests = (test: Test) => {
 /**
  * What every file system behind `Files` must do, each test in an empty folder of its own.
  *
- * `unnamed` tells whether it must have files without a name, or must not; without it, it may.
+ * `unnamed` tells whether it must have files without a name, or must not; without it, it may. `compares` tells the same
+ * of comparing at once.
  */
 export const filesContract = <E>(
   it: Vitest.Methods,
   layer: Layer.Layer<Files.Files, E>,
   emptyFolder: Effect.Effect<FilePath.FilePath, never, Scope.Scope>,
-  { unnamed }: { readonly unnamed?: boolean } = {}
+  { compares, unnamed }: { readonly compares?: boolean; readonly unnamed?: boolean } = {}
 ) => {
   const test: Test = (name, body) =>
     it.effect(name, () =>
@@ -1237,6 +1379,7 @@ export const filesContract = <E>(
   describe("Files", () => {
     ownTests(test)
     readingTests(test)
+    comparingTests(test, compares)
     copyingTests(test)
     ownTests(test)
     changingTests(test)

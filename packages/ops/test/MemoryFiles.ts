@@ -693,6 +693,79 @@ export const readEach = Effect.fnUntraced(function*(
   return sum
 })
 
+const changeOf = (stat: Files.FileStat) =>
+  [stat.device, stat.inode, stat.sizeBytes, stat.modifiedNanos, stat.changedNanos].join(" ")
+
+const isAlike = (a: Files.FileStat, b: Files.FileStat): boolean =>
+  a.mode === b.mode && a.owner === b.owner && a.group === b.group && a.modifiedNanos === b.modifiedNanos
+
+/** The first place where two contents differ, or where one of them ends. */
+const firstDifference = (a: Uint8Array, b: Uint8Array): number | undefined => {
+  const at = Array.from({ length: Math.max(a.length, b.length) }, (_, i) => i).find((i) => a[i] !== b[i])
+  return at
+}
+
+/** Compares what has the same names in folders of two trees, one by one. */
+export const compareEach = Effect.fnUntraced(function*(
+  folder: Files.Files["Service"]["folder"],
+  { a, b, comparer, folders }: Files.Comparison
+) {
+  const contentOf = Effect.fnUntraced(function*(file: Files.OpenFile, sizeBytes: number) {
+    const bytes = new Uint8Array(sizeBytes)
+    const length = yield* file.readAt(bytes, 0)
+    return bytes.subarray(0, length)
+  })
+  const files = Effect.fnUntraced(function*(inA: Files.Folder, inB: Files.Folder, name: FilePath.FilePath) {
+    const [fileA, fileB] = [yield* inA.open(name), yield* inB.open(name)]
+    const [statA, statB] = [yield* fileA.stat, yield* fileB.stat]
+    if (!comparer.begin(statA, statB, isAlike(statA, statB))) return
+    if (statA.inode === statB.inode) return comparer.end(undefined, 0)
+    const contents = [yield* contentOf(fileA, statA.sizeBytes), yield* contentOf(fileB, statB.sizeBytes)] as const
+    if (changeOf(yield* fileA.stat) !== changeOf(statA)) return comparer.changed("A")
+    if (changeOf(yield* fileB.stat) !== changeOf(statB)) return comparer.changed("B")
+    const at = firstDifference(...contents)
+    comparer.end(at, at ?? statA.sizeBytes)
+  }, Effect.scoped)
+  const links = Effect.fnUntraced(function*(inA: Files.Folder, inB: Files.Folder, name: FilePath.FilePath) {
+    const [statA, statB] = [yield* inA.lstat(name), yield* inB.lstat(name)]
+    if (statA.kind !== "link" || statB.kind !== "link") return comparer.leave()
+    if (!comparer.begin(statA, statB, isAlike(statA, statB))) return
+    const [leadsA, leadsB] = [yield* inA.readLink(name), yield* inB.readLink(name)]
+    comparer.end(firstDifference(FilePath.toBytes(leadsA), FilePath.toBytes(leadsB)), 0)
+  })
+  const one = (inA: Files.Folder, inB: Files.Folder, name: FilePath.FilePath) =>
+    name === ""
+      ? Effect.gen(function*() {
+        const [statA, statB] = [yield* inA.stat, yield* inB.stat]
+        comparer.begin(statA, statB, isAlike(statA, statB))
+      })
+      : Effect.catch(
+        files(inA, inB, name),
+        (error) => error.code === "ELOOP" ? links(inA, inB, name) : Effect.fail(error)
+      )
+  let sum = 0
+  const inFolders = Effect.fnUntraced(function*({ names, path }: Files.FilesIn) {
+    const inA = yield* folder(FilePath.join(a, path))
+    const inB = yield* folder(FilePath.join(b, path))
+    for (const name of names) {
+      if (!comparer.mayGoOn()) return false
+      yield* Effect.catch(one(inA, inB, name), () => Effect.sync(() => comparer.leave()))
+      sum++
+    }
+    return true
+  }, Effect.scoped)
+  for (const entries of folders) {
+    const isThrough = yield* Effect.catch(inFolders(entries), () =>
+      Effect.sync(() => {
+        for (const _ of entries.names) comparer.leave()
+        sum += entries.names.length
+        return true
+      }))
+    if (!isThrough) break
+  }
+  return sum
+})
+
 const readIn = (
   open: Files.Folder["open"],
   names: ReadonlyArray<FilePath.FilePath>,
@@ -915,6 +988,7 @@ export const make = (disk: Disk): Files.Files["Service"] => {
     user: Effect.succeed(0),
     folder,
     readEach: (folders, reader) => readEach(folder, folders, reader),
+    compareEach: (comparison) => compareEach(folder, comparison),
     list: (path) => list(disk, path, () => disk.real(path)),
     folders: (path) => foldersIn(disk, path),
     open: (path) => scoped(disk, "open", path, (own) => openFile(disk, disk.real(path), path, own))

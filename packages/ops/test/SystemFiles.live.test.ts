@@ -14,10 +14,10 @@ import { filesContract } from "./FilesContract.ts"
 import { testFolder } from "./TestFolder.ts"
 
 describe("SystemFiles", () => {
-  filesContract(it, SystemFiles.layer, testFolder)
+  filesContract(it, SystemFiles.layer, testFolder, { compares: false })
 
   describe("that blocks", () => {
-    filesContract(it, SystemFiles.layerBlocking, testFolder)
+    filesContract(it, SystemFiles.layerBlocking, testFolder, { compares: true })
   })
 
   describe.each(["at", "throughout"] as const)("where it is quick (%s)", (way) => {
@@ -28,7 +28,9 @@ describe("SystemFiles", () => {
         return Option.isSome(found) ? found.value : yield* Files.Files
       })
     )
-    filesContract(it, Layer.provide(quick, [SystemFiles.layerQuick, SystemFiles.layer]), testFolder)
+    // Where a call was slow, others are not made at once for a while.
+    const may = way === "at" ? { compares: false } : {}
+    filesContract(it, Layer.provide(quick, [SystemFiles.layerQuick, SystemFiles.layer]), testFolder, may)
   })
 
   it.live("knows where it is not quick", () =>
@@ -43,7 +45,7 @@ describe("SystemFiles", () => {
     }).pipe(Effect.provide(SystemFiles.layerQuick)))
 
   describe("through node:fs", () => {
-    filesContract(it, SystemFiles.layerNode, testFolder)
+    filesContract(it, SystemFiles.layerNode, testFolder, { compares: false })
   })
 
   const memory = "/dev/shm"
@@ -125,6 +127,52 @@ describe("SystemFiles", () => {
       }
       assert.deepStrictEqual([none, byNode], [Option.none(), Option.none()])
     }).pipe(Effect.provide(SystemFiles.layer)))
+
+  it.live("tells which of two files was written to while they were compared, whatever they came to", () =>
+    Effect.gen(function*() {
+      const files = yield* Files.Files
+      const folder = yield* testFolder
+      const [a, b] = [`${folder}/a`, `${folder}/b`]
+      for (const tree of [a, b]) fs.mkdirSync(tree)
+      const names = [FilePath.make("file")]
+      const compare = (change: () => void) => {
+        for (const tree of [a, b]) {
+          fs.rmSync(`${tree}/file`, { force: true })
+          fs.writeFileSync(`${tree}/file`, "text")
+          fs.utimesSync(`${tree}/file`, 1, 1)
+        }
+        return compareIn(a, b, change)
+      }
+      const compareIn = (a: string, b: string, change: () => void) => {
+        const notes: Array<string> = []
+        const comparer: Files.Comparer = {
+          buffers: [Buffer.alloc(16), Buffer.alloc(16)],
+          mayGoOn: () => true,
+          begin: () => {
+            change()
+            return true
+          },
+          end: (at) => void notes.push(at === undefined ? "same" : `from ${at} on`),
+          changed: (side) => void notes.push(side),
+          leave: () => void notes.push("left")
+        }
+        const folders = [{ path: FilePath.empty, names }]
+        return Effect.as(files.compareEach({ a: FilePath.make(a), b: FilePath.make(b), folders, comparer }), notes)
+      }
+      assert.deepStrictEqual(yield* compare(() => {}), ["same"])
+      assert.deepStrictEqual(yield* compare(() => fs.writeFileSync(`${a}/file`, "texT")), ["A"])
+      assert.deepStrictEqual(yield* compare(() => fs.truncateSync(`${b}/file`, 1)), ["B"])
+      assert.deepStrictEqual(yield* compare(() => fs.chmodSync(`${b}/file`, 0o600)), ["B"])
+      // What is open is what is compared.
+      const swap = () => {
+        fs.renameSync(`${b}/file`, `${b}/other`)
+        fs.symlinkSync("/etc/passwd", `${b}/file`)
+      }
+      assert.deepStrictEqual(yield* compare(swap), ["B"])
+      // Files of the kernel say that they are empty.
+      names[0] = FilePath.make("stat")
+      assert.deepStrictEqual(yield* compareIn(`/proc/${process.pid}`, `/proc/${process.ppid}`, () => {}), ["left"])
+    }).pipe(Effect.provide(SystemFiles.layerBlocking)))
 
   describe.each([["another thread", SystemFiles.layer], ["this thread", SystemFiles.layerBlocking]] as const)(
     "with calls that %s waits for",

@@ -116,6 +116,31 @@ describe("quickCalls", () => {
     assert.deepStrictEqual(made(), ["at once"])
   })
 
+  it("leaves what is to be compared in one go while calls are not made at once", () => {
+    let [now, compared, left] = [0, 0, 0]
+    const atOnce: SystemCalls = {
+      ...nodeCalls.calls.later,
+      comparePlain: (_, done) => {
+        now += 21
+        compared++
+        done(undefined, undefined)
+      }
+    }
+    const { here, throughout } = quickCalls.make({ atOnce, later: nodeCalls.calls.later }, () => now, () => 0)
+    const comparer = {
+      buffers: [Buffer.alloc(0), Buffer.alloc(0)] as const,
+      mayGoOn: () => true,
+      begin: () => true,
+      end: () => {},
+      changed: () => {},
+      leave: () => void left++
+    }
+    let done = 0
+    for (let i = 0; i < 3; i++) throughout.comparePlain?.({ a: 0, b: 0, name, comparer }, () => void done++)
+    assert.deepStrictEqual([compared, left, done], [1, 2, 3])
+    assert.isUndefined(here.comparePlain)
+  })
+
   it("never waits for what may meet another file system", () => {
     const made: Array<string> = []
     const noting = (way: string): SystemCalls => ({

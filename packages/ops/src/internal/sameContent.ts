@@ -11,6 +11,7 @@ import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
 import type * as Files from "../Files.ts"
 import type { FilesError } from "../FilesError.ts"
+import { sameBytes } from "./sameBytes.ts"
 
 /** A file of one of the trees, and what was known of it when it was opened. */
 export interface Opened<E> {
@@ -50,19 +51,6 @@ const fill = <E>({ blame, file, stat }: Opened<E>, buffer: Buffer, offset: numbe
     return length
   }).pipe(Effect.mapError(blame))
 
-/** The first of these bytes that differs, or `length`. */
-const firstDifference = ([a, b]: Buffers, length: number): number => {
-  const isSame = (from: number, to: number) => a.compare(b, from, to, from, to) === 0
-  if (isSame(0, length)) return length
-  let [low, high] = [0, length]
-  while (high - low > 1) {
-    const middle = (low + high) >>> 1
-    if (isSame(low, middle)) low = middle
-    else high = middle
-  }
-  return low
-}
-
 /** How far two files were compared, and by what they are known to be those. */
 const Compared = Schema.Struct({ edition: Schema.String, bytes: Schema.Natural })
 const compared = TaskCheckpoint.make(Compared)
@@ -85,7 +73,7 @@ export const compareContent = <E>(
       const lengthA = yield* fill(a, buffers[0], offset)
       const lengthB = yield* fill(b, buffers[1], offset)
       const shared = Math.min(lengthA, lengthB)
-      const same = firstDifference(buffers, shared)
+      const same = sameBytes(buffers, shared)
       if (same < shared || lengthA !== lengthB) return Option.some(offset + same)
       offset += same
       yield* Progress.add("bytes", same)

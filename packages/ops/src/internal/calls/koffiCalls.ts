@@ -6,6 +6,7 @@
 import * as os from "node:os"
 import * as FilePath from "../../FilePath.ts"
 import type * as Files from "../../Files.ts"
+import { comparePlain } from "./comparePlain.ts"
 import { withFolders } from "./copyFolders.ts"
 import { copyPlain } from "./copyPlain.ts"
 import { addEntries } from "./entries.ts"
@@ -386,6 +387,7 @@ export const calls: Readonly<Record<Way, SystemCalls>> = {
   atOnce: withFolders({
     ...of(makeAtOnce),
     unlinkEach: unlinkEachAtOnce,
-    copyPlain: (copy, done) => done(undefined, copyPlain(copy))
+    copyPlain: (copy, done) => done(undefined, copyPlain(copy)),
+    comparePlain: (pair, done) => done(undefined, comparePlain(pair))
   })
 }

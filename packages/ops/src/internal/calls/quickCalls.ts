@@ -109,9 +109,20 @@ export interface QuickCalls {
 
 /** What is many calls: where calls are slow these are made one by one. */
 const many = (
-  { copyFolders, copyPlain, measure }: SystemCalls,
+  { comparePlain, copyFolders, copyPlain, measure }: SystemCalls,
   judge: Judge
-): Pick<SystemCalls, "copyFolders" | "copyPlain" | "measure"> => ({
+): Pick<SystemCalls, "comparePlain" | "copyFolders" | "copyPlain" | "measure"> => ({
+  ...comparePlain === undefined ? {} : {
+    comparePlain: (pair, done) =>
+      judge.make<void>(
+        (done) => comparePlain(pair, done),
+        (done) => {
+          pair.comparer.leave()
+          done(undefined, undefined)
+        },
+        done
+      )
+  },
   ...copyPlain === undefined ? {} : {
     copyPlain: (copy, done) => judge.make((done) => copyPlain(copy, done), (done) => done(undefined, false), done)
   },

@@ -69,6 +69,17 @@ export class StatView implements Files.FileStat {
   }
 }
 
+/** What a call fills in, one after the other, as words of 32 bits too. */
+export class Answer extends StatView {
+  readonly words: Uint32Array
+
+  constructor() {
+    const words = new Uint32Array(statBytes / 4)
+    super(Buffer.from(words.buffer))
+    this.words = words
+  }
+}
+
 /** Reads all of it. */
 export const toStat = (bytes: Buffer): Files.FileStat => {
   const view = new StatView(bytes)

@@ -40,6 +40,14 @@ export interface PlainCopy {
   readonly name: Name
 }
 
+/** What has the same name in two folders; an empty name stands for these themselves. */
+export interface Pair {
+  readonly comparer: Files.Comparer
+  readonly a: number
+  readonly b: number
+  readonly name: Name
+}
+
 export interface SystemCalls {
   /** Opens what has the name in the folder. */
   readonly open: (folder: number, name: Name, mode: Mode, done: Done<number>) => void
@@ -74,6 +82,8 @@ export interface SystemCalls {
    * one that is through, and else a descriptor that nothing was done with yet; with a code, which call has failed.
    */
   readonly readSmall: (folder: number, name: Name, reader: ContentReader, done: Done<number | Call>) => void
+  /** Compares two files, links or folders, and tells the comparer. It is there where calls are made at once. */
+  readonly comparePlain?: (pair: Pair, done: Done<void>) => void
   /** Writes at a place, or on from where the descriptor stands. */
   readonly write: (descriptor: number, bytes: Uint8Array, at: number | null, done: Done<number>) => void
   /**
