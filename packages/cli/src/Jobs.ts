@@ -10,9 +10,13 @@ import type { OwnerLiveness } from "@fanout/core/OwnerLiveness"
 import type { FilePath } from "@fanout/ops/FilePath"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
+import * as os from "node:os"
 import * as Settings from "./Settings.ts"
 import * as Stop from "./Stop.ts"
 import type { StoreHealth } from "./StoreHealth.ts"
+
+/** So many that each thread has its next piece in hand, however many there are. */
+export const piecesAtOnce = Math.max(16, 4 * os.availableParallelism())
 
 /** How a command runs jobs. */
 export interface Options {

@@ -32,6 +32,7 @@ import * as SystemFiles from "@fanout/ops/SystemFiles"
 import * as Thumbnail from "@fanout/ops/Thumbnail"
 import * as Trash from "@fanout/ops/Trash"
 import * as Verify from "@fanout/ops/Verify"
+import * as VerifyEntryLive from "@fanout/ops/VerifyEntryLive"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
@@ -98,7 +99,12 @@ const reading = (onThreads: OnThreads, others: Others, filename: string) =>
         Effect.catchTag("ThreadsUnavailable", Effect.die)
       )
     ),
-    Verify.job.toLayer((payload) => onThreads(Verify.program(payload)))
+    Verify.job.toLayer((payload) =>
+      Effect.provide(
+        Verify.program(payload),
+        VerifyEntryLive.layerShared(others, { paths: [payload.a, payload.b] })
+      )
+    )
   )
 
 /** Files with several names are remembered through a connection of its own, by a job that keeps them. */

@@ -19,6 +19,7 @@ import { checkFile } from "./internal/checkFile.ts"
 import { Manners } from "./internal/fileHash.ts"
 import { hashFiles, isLimited } from "./internal/hashFiles.ts"
 import * as HugeContent from "./internal/hugeContent.ts"
+import { type Known, Much } from "./internal/much.ts"
 import { share } from "./internal/sharing.ts"
 import { type Others, QuickFiles } from "./QuickFiles.ts"
 
@@ -49,33 +50,10 @@ export const layer: Layer.Layer<Task.Handler<typeof HashFiles | typeof CheckFile
 
 type Payload = Task.Payload<typeof HashFiles>
 
-/**
- * What is much: a file itself costs mostly what the owner does anyway, all of its content can be others' work. So many
- * files take so many milliseconds, unless they come slowly.
- */
-const unit = { files: 64, bytes: 2 ** 19, millis: 0.7 } as const
-
-/** How much there was to do by now. */
-class Much {
-  private unsaid = 0
-
-  private known({ folders, sizeBytes = 0 }: Payload): number {
-    return folders.reduce((sum, { names }) => sum + names.length, 0) / unit.files + sizeBytes / unit.bytes
-  }
-
-  /** What a piece adds, and what was not known before of those that are done. */
-  weightOf(payload: Payload): number {
-    const { unsaid } = this
-    this.unsaid = 0
-    return this.known(payload) + unsaid
-  }
-
-  /** Takes what a piece came to, and how long it kept this thread waiting. */
-  note(payload: Payload, bytes: number, millis: number): void {
-    const content = payload.sizeBytes === undefined ? bytes / unit.bytes : 0
-    this.unsaid += Math.max(content, millis / unit.millis - this.known(payload))
-  }
-}
+const known = ({ folders, sizeBytes }: Payload): Known => ({
+  files: folders.reduce((sum, { names }) => sum + names.length, 0),
+  bytes: sizeBytes
+})
 
 class Shared extends RpcGroup.make(HashFiles) {}
 
@@ -122,14 +100,14 @@ export const layerShared = <E>(
         })
         return yield* shared({
           key: payload,
-          weight: much.weightOf(payload),
+          weight: much.weightOf(known(payload)),
           payload,
           quick: here,
           slow: hashBy(payload, files, services)
         }).pipe(
           Effect.tap(({ sizesBytes }) => {
             const bytes = sizesBytes.reduce((sum, bytes) => sum + bytes, 0)
-            much.note(payload, bytes, Number(nanos) / 1e6)
+            much.note(known(payload), bytes, Number(nanos) / 1e6)
             return TaskDispatcher.throttle(bytes)
           }),
           // Where a rate is set meanwhile, it is for the files that follow.

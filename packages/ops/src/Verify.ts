@@ -2,13 +2,15 @@
  * Job: compares two files or two trees by content, durably.
  *
  * The source of its one fan-out is a walk over both trees at once. What only one of them has is known to the walk; the
- * rest is compared by tasks. A row is kept of what is not the same, and `VerifyRows` puts these into the order of the
- * walk.
+ * rest is compared by tasks: what follows one another is one element, and what is large or special about it takes its
+ * place. A row is kept of what is not the same, and `VerifyRows` puts these into the order of the walk.
  *
  * @since 0.1.0
  */
 import type * as FanOut from "@fanout/core/FanOut"
 import * as Job from "@fanout/core/Job"
+import type { Outcome } from "@fanout/core/Outcome"
+import type { Pools } from "@fanout/core/Pools"
 import * as Progress from "@fanout/core/Progress"
 import type * as Task from "@fanout/core/Task"
 import { TaskDispatcher } from "@fanout/core/TaskDispatcher"
@@ -18,14 +20,17 @@ import type * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
-import type { Difference } from "./Difference.ts"
+import { codeOf, type Difference, explain } from "./Difference.ts"
 import * as FilePath from "./FilePath.ts"
 import * as Files from "./Files.ts"
+import { filesAtOnce } from "./internal/filesAtOnce.ts"
+import { type Gathered, Gathering } from "./internal/gathering.ts"
 import { Aspect } from "./Metadata.ts"
+import * as PairCursor from "./PairCursor.ts"
 import * as PairTree from "./PairTree.ts"
 import * as QuickFiles from "./QuickFiles.ts"
 import { SkipReason } from "./SkipReason.ts"
-import { differs, EntryDiffers, VerifyEntry } from "./VerifyEntry.ts"
+import { type ComparedEntries, EntryFailed, VerifyEntry } from "./VerifyEntry.ts"
 
 /**
  * Schema for what is to be compared.
@@ -146,10 +151,11 @@ export const plan = (
  */
 export const fanOutName = "entries"
 
-type Element = FanOut.Element<Task.Payload<typeof VerifyEntry>>
+type Entry = Task.Payload<typeof VerifyEntry>
+type Element = FanOut.Element<Entry>
 type Settled = Extract<PairTree.Element, { readonly retryAfter: string }>
 
-const encode = Schema.encodeSync(Schema.toCodecJson(EntryDiffers))
+const encode = Schema.encodeSync(Schema.toCodecJson(EntryFailed))
 
 /** What is known of an entry that there is nothing to compare of; `undefined` where there is. */
 const differenceOf = (element: Settled): Difference | undefined => {
@@ -169,6 +175,15 @@ const differenceOf = (element: Settled): Difference | undefined => {
   }
 }
 
+const failedBy = (difference: Difference): Outcome => ({
+  _tag: "Failed",
+  failure: {
+    _tag: "Error",
+    error: encode({ _tag: "EntryDiffers", code: codeOf(difference), difference }),
+    message: explain(difference)
+  }
+})
+
 /** Whether there is nothing to read, in whichever of the trees it is. */
 const isSpecial = (element: Settled): boolean =>
   element._tag === "Pair"
@@ -186,7 +201,7 @@ const elementOf = ({ ignore, leaveOut, ...trees }: Payload) => {
   return (element: PairTree.Element): Element => {
     const { cursor } = element
     const { a, b } = PairTree.pathsOf(trees, element.path)
-    const payload = (part: Task.Payload<typeof VerifyEntry>["part"]) => ({ a, b, part, ignore })
+    const payload = (part: Entry["part"]) => ({ a, b, part, ignore })
     if (element._tag === "Folder") return { _tag: "Item", cursor, payload: payload("folder") }
     if (element._tag === "End") return { _tag: "After", cursor, payload: payload("end") }
     const key = FilePath.display(a)
@@ -206,18 +221,129 @@ const elementOf = ({ ignore, leaveOut, ...trees }: Payload) => {
         payload: payload(element._tag === "Pair" && element.a === "link" ? "link" : "file")
       }
     }
-    const error = differs(difference)
     return {
       _tag: "Settled",
       cursor,
       key,
-      outcome: { _tag: "Failed", failure: { _tag: "Error", error: encode(error), message: error.message } },
+      outcome: failedBy(difference),
       retry: hasFolder(element)
         ? { payload: payload("apart"), bracketAfter: element.retryAfter }
         : { payload: payload("again") }
     }
   }
 }
+
+/** Gathers what can be compared together. All else stands for itself. */
+class Elements {
+  private readonly payload: Payload
+  private readonly elementOf: (element: PairTree.Element) => Element
+  private readonly leftOut: ReadonlySet<FilePath.FilePath>
+  private readonly gathering: Gathering
+
+  constructor(payload: Payload, mostEntries: number) {
+    this.payload = payload
+    this.elementOf = elementOf(payload)
+    this.leftOut = new Set(payload.leaveOut.map(FilePath.name))
+    this.gathering = new Gathering(mostEntries)
+  }
+
+  addAll(elements: ReadonlyArray<PairTree.Element>): ReadonlyArray<Element> {
+    return elements.flatMap((element) => this.add(element))
+  }
+
+  private add(element: PairTree.Element): ReadonlyArray<Element> {
+    const { cursor, path } = element
+    if (element._tag === "Folder") {
+      return this.entries(this.gathering.addIn({ cursor, source: 0, folder: path, name: FilePath.empty }))
+    }
+    if (this.isOrdinary(element)) return this.entries(this.gathering.add({ cursor, path, source: 0 }))
+    return [...this.flush(), this.elementOf(element)]
+  }
+
+  private isOrdinary(element: PairTree.Element): boolean {
+    return element._tag === "Pair" && element.a === element.b && element.a !== "special" && element.path !== "" &&
+      !this.leftOut.has(FilePath.name(element.path))
+  }
+
+  flush(): ReadonlyArray<Element> {
+    return this.entries(this.gathering.take())
+  }
+
+  private entries(gathered: Gathered | undefined): ReadonlyArray<Element> {
+    if (gathered === undefined) return []
+    const { a, b, ignore } = this.payload
+    const { cursor, folders, size } = gathered
+    return [{ _tag: "Item", cursor, payload: { a, b, part: "entries", ignore, folders }, count: size }]
+  }
+}
+
+/** Where an entry is that was compared with others, and how it is compared by itself. */
+interface Single {
+  readonly cursor: string
+  readonly payload: Entry
+  readonly key: string
+}
+
+/** Gives what stands for one of the entries of an element. */
+const singles = ({ folders = [], ignore, ...trees }: Entry): ReadonlyArray<Single> =>
+  folders.flatMap(({ names, path: folder }) =>
+    names.map((name) => {
+      const isFolder = name === ""
+      const path = FilePath.join(folder, name)
+      const { a, b } = PairTree.pathsOf(trees, path)
+      return {
+        // No walk goes on from there, so it does not matter whether it was given apart.
+        cursor: PairCursor.format({ path, side: isFolder ? "open" : "leaf", apart: Option.none() }),
+        payload: { a, b, part: isFolder ? "folder" : "again", ignore },
+        key: FilePath.display(a)
+      }
+    })
+  )
+
+const done = (cursor: string, count: number, value: { readonly _tag: string }): ReadonlyArray<Element> =>
+  count === 0 ? [] : [{ _tag: "Settled", cursor, key: "", outcome: { _tag: "Done", value, count } }]
+
+type Value = Task.Success<typeof VerifyEntry>
+
+/** Tells what became of entries that were compared together. */
+const parts: FanOut.Parts<Entry, Value> = ({ cursor, payload }, value) => {
+  if (payload.part !== "entries") return undefined
+  const compared = Option.getOrUndefined(value)
+  if (compared?._tag !== "Entries") {
+    return singles(payload).map(({ cursor, payload }) => ({ _tag: "Item", cursor, payload }))
+  }
+  const { alone, differing, folders, same } = compared
+  return [
+    ...done(cursor, same, { _tag: "Same" }),
+    ...done(cursor, folders, { _tag: "FolderSame" }),
+    ...differing.length + alone.length === 0 ? [] : others(singles(payload), compared)
+  ]
+}
+
+/** Those that are not the same, or of which that is not known yet. */
+const others = (all: ReadonlyArray<Single>, { alone, differing }: ComparedEntries): ReadonlyArray<Element> => [
+  ...differing.flatMap(({ difference, index }): ReadonlyArray<Element> => {
+    const one = all[index]
+    if (one === undefined) return []
+    const { cursor, key, payload } = one
+    return [{ _tag: "Settled", cursor, key, outcome: failedBy(difference), retry: { payload } }]
+  }),
+  ...alone.flatMap(({ index, sizeBytes }): ReadonlyArray<Element> => {
+    const one = all[index]
+    if (one === undefined) return []
+    const { cursor, payload } = one
+    return [{ _tag: "Item", cursor, payload: sizeBytes === 0 ? payload : { ...payload, sizeBytes } }]
+  })
+]
+
+/**
+ * So many entries are one element: each costs as much as a hundred of them. Where a file may take long an element is
+ * fewer, of which more are under way at the same time.
+ */
+const together = { quick: 256, slow: 64 } as const
+
+/** So many endings are recorded together: what a crash undoes. */
+const flushEvery = 64
 
 /**
  * The job's program, for whoever gives it the handler of its task another way than by a layer.
@@ -227,12 +353,20 @@ const elementOf = ({ ignore, leaveOut, ...trees }: Payload) => {
  */
 export const program = Effect.fnUntraced(function*(payload: Payload) {
   const { fanOut } = yield* TaskDispatcher
+  const quick = yield* (yield* QuickFiles.QuickFiles).throughout([payload.a, payload.b])
+  const entries = together[Option.isSome(quick) ? "quick" : "slow"]
   return yield* fanOut(
     fanOutName,
     VerifyEntry,
     (after) =>
-      QuickFiles.walking([payload.a, payload.b], PairTree.walk(payload, after)).pipe(Stream.map(elementOf(payload))),
-    { concurrency: 128 }
+      QuickFiles.walking([payload.a, payload.b], PairTree.walk(payload, after)).pipe(
+        Stream.mapAccumArray(
+          () => new Elements(payload, entries),
+          (elements, chunk) => [elements, elements.addAll(chunk)],
+          { onHalt: (elements) => elements.flush() }
+        )
+      ),
+    { parts, concurrency: yield* filesAtOnce, flushEvery }
     // It collects failures, so it never gives up.
   ).pipe(Effect.catchTag("FanOutStopped", Effect.die))
 })
@@ -243,5 +377,8 @@ export const program = Effect.fnUntraced(function*(payload: Payload) {
  * @category layers
  * @since 0.1.0
  */
-export const layer: Layer.Layer<Job.ToHandler<typeof job>, never, Files.Files | Task.Handler<typeof VerifyEntry>> = job
-  .toLayer(program)
+export const layer: Layer.Layer<
+  Job.ToHandler<typeof job>,
+  never,
+  Files.Files | Pools | Task.Handler<typeof VerifyEntry>
+> = job.toLayer(program)

@@ -1,5 +1,5 @@
 /**
- * Task: compares what is at two paths, without what is in a folder.
+ * Task: compares what is at two paths, without what is in a folder, or many such entries of two trees.
  *
  * @since 0.1.0
  */
@@ -28,6 +28,14 @@ export class EntryDiffers
 }
 
 /**
+ * Schema for the same as data: to make an error takes longer than to compare a small file.
+ *
+ * @category schemas
+ * @since 0.1.0
+ */
+export const EntryFailed = Schema.TaggedStruct("EntryDiffers", { code: Code, difference: Difference })
+
+/**
  * Creates the error of a difference.
  *
  * @category constructors
@@ -41,6 +49,8 @@ export const differs = (difference: Difference): EntryDiffers =>
  *
  * **Details**
  *
+ * - `entries`: files, links and folders of both trees, one after the other; of folders the metadata. What can't be
+ *   compared with others is left.
  * - `file`, `link`: all of what was such in both trees.
  * - `folder`: the metadata of what was one in both trees.
  * - `again`: what was missing or of another kind, whatever it is by now, unless it is a folder.
@@ -50,7 +60,43 @@ export const differs = (difference: Difference): EntryDiffers =>
  * @category schemas
  * @since 0.1.0
  */
-export const Part = Schema.Literals(["file", "link", "folder", "again", "apart", "end"])
+export const Part = Schema.Literals(["entries", "file", "link", "folder", "again", "apart", "end"])
+
+/**
+ * Schema for entries of both trees, by the folder that they are in.
+ *
+ * @category schemas
+ * @since 0.1.0
+ */
+export const EntriesIn = Schema.Struct({
+  /** Path of the folder under both trees. */
+  path: FilePath.FilePath,
+  /** The empty name stands for the folder itself. */
+  names: Schema.Array(FilePath.FilePath)
+})
+
+/**
+ * Schema for what entries came to that were compared together, by their places among all of their names.
+ *
+ * @category schemas
+ * @since 0.1.0
+ */
+export const ComparedEntries = Schema.TaggedStruct("Entries", {
+  /** How many files and links are the same, and how many folders. */
+  same: Schema.Natural,
+  folders: Schema.Natural,
+  differing: Schema.Array(Schema.Struct({ index: Schema.Natural, difference: Difference })),
+  /** Those that have to be compared by themselves; how large they are where that is why. */
+  alone: Schema.Array(Schema.Struct({ index: Schema.Natural, sizeBytes: Schema.Natural }))
+})
+
+/**
+ * What entries came to that were compared together.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type ComparedEntries = typeof ComparedEntries.Type
 
 /**
  * Schema for an entry that is the same.
@@ -68,6 +114,10 @@ export const EntrySame = Schema.TaggedUnion({
   FolderEnded: {}
 })
 
+/** How many entries a payload is about. */
+const countOf = ({ folders }: { readonly folders?: ReadonlyArray<typeof EntriesIn.Type> }): number =>
+  folders?.reduce((sum, { names }) => sum + names.length, 0) ?? 1
+
 /**
  * The task.
  *
@@ -80,12 +130,16 @@ export const VerifyEntry = Task.make("@fanout/ops/VerifyEntry", {
     a: FilePath.FilePath,
     b: FilePath.FilePath,
     part: Part,
-    ignore: Schema.Array(Aspect)
+    ignore: Schema.Array(Aspect),
+    /** The entries, where there are many: then `a` and `b` are the trees. */
+    folders: Schema.optionalKey(Schema.Array(EntriesIn)),
+    /** How large a file was that is compared by itself for that. */
+    sizeBytes: Schema.optionalKey(Schema.Natural)
   },
-  success: EntrySame,
+  success: Schema.Union([EntrySame, ComparedEntries]),
   error: EntryDiffers,
   key: ({ a }) => FilePath.display(a),
-  pool: "cpu"
+  cost: countOf
 })
 
 /**

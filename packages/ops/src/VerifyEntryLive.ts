@@ -8,6 +8,7 @@
 import type * as Interrupter from "@fanout/core/Interrupter"
 import * as Task from "@fanout/core/Task"
 import * as Arr from "effect/Array"
+import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import type * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
@@ -16,9 +17,13 @@ import type { Difference } from "./Difference.ts"
 import * as FilePath from "./FilePath.ts"
 import * as Files from "./Files.ts"
 import type { FilesError } from "./FilesError.ts"
+import { compareEntries } from "./internal/comparing.ts"
+import { type Known, Much } from "./internal/much.ts"
 import { compareContent, edition, type Opened } from "./internal/sameContent.ts"
+import { share } from "./internal/sharing.ts"
 import * as Metadata from "./Metadata.ts"
 import * as PairTree from "./PairTree.ts"
+import { type Others, QuickFiles } from "./QuickFiles.ts"
 import { SkipReason } from "./SkipReason.ts"
 import { differs, type EntryDiffers, EntrySame, VerifyEntry, VerifyTasks } from "./VerifyEntry.ts"
 
@@ -139,6 +144,16 @@ const compareFiles = Effect.fnUntraced(function*(payload: Payload) {
     : yield* differs(kindsOf(a.stat, b.stat))
 }, Effect.scoped)
 
+const requireFiles = Effect.fnUntraced(function*(payload: Payload) {
+  const [a, b] = yield* lookAtBoth(payload)
+  if (a.stat.kind !== "file" || b.stat.kind !== "file") return yield* differs(kindsOf(a.stat, b.stat))
+})
+
+const compareFile = (payload: Payload) =>
+  // A link is never opened, and some special files can't be: what they are is told by looking at them.
+  Effect.catchTag(compareFiles(payload), "EntryDiffers", (error) =>
+    error.code === "Unreadable" ? Effect.andThen(requireFiles(payload), Effect.fail(error)) : Effect.fail(error))
+
 /** Of what is no longer what the walk has met in both trees. */
 const kindsOf = ({ kind: a }: Files.FileStat, { kind: b }: Files.FileStat): Difference =>
   a === b ? { _tag: "Changed", side: "A" } : { _tag: "Kind", a, b }
@@ -186,7 +201,7 @@ const compareAgain = Effect.fnUntraced(function*(payload: Payload) {
   if (kind !== b.stat.kind) return yield* differs(kindsOf(a.stat, b.stat))
   switch (kind) {
     case "file":
-      return yield* compareFiles(payload)
+      return yield* compareFile(payload)
     case "link":
       return yield* compareLinks(payload)
     case "special":
@@ -202,24 +217,17 @@ const compareAgain = Effect.fnUntraced(function*(payload: Payload) {
   }
 })
 
-const compare: Readonly<
-  Record<Payload["part"], (payload: Payload) => Effect.Effect<typeof EntrySame.Type, Failure, Files.Files>>
-> = {
-  file: (payload) =>
-    // A link is never opened, and some special files can't be: what they are is told by looking at them.
-    Effect.catchTag(compareFiles(payload), "EntryDiffers", (error) =>
-      error.code === "Unreadable" ? Effect.andThen(requireFiles(payload), Effect.fail(error)) : Effect.fail(error)),
+type Compare = (payload: Payload) => Effect.Effect<Task.Success<typeof VerifyEntry>, Failure, Files.Files>
+
+const compare: Readonly<Record<Payload["part"], Compare>> = {
+  entries: compareEntries,
+  file: compareFile,
   link: compareLinks,
   folder: compareFolders,
   again: compareAgain,
   apart: compareAgain,
   end: endFolder
 }
-
-const requireFiles = Effect.fnUntraced(function*(payload: Payload) {
-  const [a, b] = yield* lookAtBoth(payload)
-  if (a.stat.kind !== "file" || b.stat.kind !== "file") return yield* differs(kindsOf(a.stat, b.stat))
-})
 
 /**
  * Layer that supplies the handler.
@@ -232,3 +240,59 @@ export const layer: Layer.Layer<Task.Handler<typeof VerifyEntry>, never, Files.F
     [VerifyEntry._tag]: (payload: Payload) => Effect.provideService(compare[payload.part](payload), Files.Files, files)
   }))
 )
+
+const known = ({ folders, sizeBytes }: Payload): Known => ({
+  files: folders?.reduce((sum, { names }) => sum + names.length, 0) ?? 1,
+  bytes: sizeBytes === undefined ? undefined : 2 * sizeBytes
+})
+
+/**
+ * Layer that compares what is under these real paths here, where that is quick, and has others help once there is much
+ * of it. They are started only then: that takes as long as some thousand small files.
+ *
+ * @category layers
+ * @since 0.1.0
+ */
+export const layerShared = <E>(
+  others: {
+    /** Where this thread does its share. */
+    readonly beside: Others<typeof VerifyEntry, E>
+    /** Where it does none, since calls may take long. */
+    readonly alone: Others<typeof VerifyEntry, E>
+  },
+  { paths, startsAfter = 1024 }: {
+    readonly paths: ReadonlyArray<FilePath.FilePath>
+    /** After so much others are asked: 1 for 64 files, and 1 for 512 KiB or 0.7 ms more; 1,024 by default. */
+    readonly startsAfter?: number
+  }
+): Layer.Layer<Task.Handler<typeof VerifyEntry>, never, Files.Files> =>
+  VerifyTasks.toLayer(Effect.gen(function*() {
+    const files = yield* Files.Files
+    const { isSlow, throughout } = yield* QuickFiles
+    const quick = Option.getOrUndefined(yield* throughout(paths))
+    const much = new Much()
+    const shared = yield* share(VerifyEntry, quick === undefined ? others.alone : others.beside, startsAfter)
+    const clock = yield* Clock.Clock
+    const compareBy = (payload: Payload, by: Files.Files["Service"]) =>
+      Effect.provideService(compare[payload.part](payload), Files.Files, by)
+    return {
+      [VerifyEntry._tag]: Effect.fnUntraced(function*(payload: Payload) {
+        // A thread that waits for each call takes less time than to hand each on.
+        const here = quick === undefined || isSlow() ? undefined : Effect.suspend(() => {
+          const started = clock.monotonicTimeNanosUnsafe()
+          return Effect.onExit(compareBy(payload, quick), () =>
+            Effect.sync(() => {
+              const nanos = clock.monotonicTimeNanosUnsafe() - started
+              much.note(known(payload), 0, Number(nanos) / 1e6)
+            }))
+        })
+        return yield* shared({
+          key: payload,
+          weight: much.weightOf(known(payload)),
+          payload,
+          quick: here,
+          slow: compareBy(payload, files)
+        })
+      })
+    }
+  }))

@@ -13,7 +13,7 @@ import * as Schema from "effect/Schema"
 import type { Difference } from "./Difference.ts"
 import * as FilePath from "./FilePath.ts"
 import * as PairCursor from "./PairCursor.ts"
-import { EntryDiffers } from "./VerifyEntry.ts"
+import { EntryFailed } from "./VerifyEntry.ts"
 
 const placeOf = (cursor: string): PairCursor.PairCursor =>
   Option.getOrElse(
@@ -133,7 +133,7 @@ export interface Line {
   readonly why: string
 }
 
-const decode = Schema.decodeUnknownOption(Schema.toCodecJson(EntryDiffers))
+const decode = Schema.decodeUnknownOption(Schema.toCodecJson(EntryFailed))
 
 /**
  * Reads the difference from a row; `None` where there is none, as of what was skipped.

@@ -4,7 +4,9 @@ import type { JobId } from "@fanout/core/JobId"
 import * as JobManager from "@fanout/core/JobManager"
 import { JobStore, OutcomeRow } from "@fanout/core/JobStore"
 import * as Outcome from "@fanout/core/Outcome"
+import * as Pools from "@fanout/core/Pools"
 import * as Progress from "@fanout/core/Progress"
+import type * as Task from "@fanout/core/Task"
 import { Cell } from "@fanout/core/TaskCheckpoint"
 import { layer, settle } from "@fanout/core/testing"
 import { codeOf, explain } from "@fanout/ops/Difference"
@@ -23,12 +25,16 @@ import * as Rpc from "effect/rpc/Rpc"
 import { RequestId } from "effect/rpc/RpcMessage"
 import * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
+import * as Struct from "effect/Struct"
 import * as TestClock from "effect/testing/TestClock"
 import * as FaultyFiles from "./FaultyFiles.ts"
 import * as MemoryFiles from "./MemoryFiles.ts"
 import { expected, Pair, plant } from "./pairHarness.ts"
 
-const runtime = layer({ jobs: [Verify.job] }).pipe(Layer.provide(Layer.provide(Verify.layer, VerifyEntryLive.layer)))
+const runtimeOf = (handler: typeof VerifyEntryLive.layer) =>
+  layer({ jobs: [Verify.job] }).pipe(Layer.provide(Verify.layer.pipe(Layer.provide([handler, Pools.layer()]))))
+
+const runtime = runtimeOf(VerifyEntryLive.layer)
 
 interface Options {
   readonly a?: string
@@ -40,6 +46,36 @@ interface Options {
 
 const filesOf = (disk: MemoryFiles.Disk, before: FaultyFiles.Before = () => Effect.void) =>
   Layer.succeed(Files.Files, FaultyFiles.intercept(MemoryFiles.make(disk), before))
+
+const call = { client: new Rpc.ServerClient(0), requestId: RequestId(0), headers: Headers.empty }
+
+/** A file system that compares nothing at once, as one does whose calls may take long. */
+const leaving = (disk: MemoryFiles.Disk): Files.Files["Service"] => ({
+  ...MemoryFiles.make(disk),
+  compareEach: ({ comparer, folders }) =>
+    Effect.sync(() => {
+      const names = folders.flatMap(({ names }) => names)
+      for (const _ of names) comparer.leave()
+      return names.length
+    })
+})
+
+/** Handler that dies of what it is to compare together. */
+const dying = VerifyTasks.toLayer(Effect.map(
+  VerifyTasks.accessHandler(VerifyEntry._tag),
+  (compare) => ({
+    [VerifyEntry._tag]: (payload: Task.Payload<typeof VerifyEntry>) =>
+      payload.part === "entries" ? Effect.die("of this") : compare(payload, call)
+  })
+)).pipe(Layer.provide(VerifyEntryLive.layer))
+
+/** Ways in which a comparison is done, which all come to the same. */
+const ways = {
+  "together": (disk: MemoryFiles.Disk) => Layer.provideMerge(runtime, filesOf(disk)),
+  "by themselves": (disk: MemoryFiles.Disk) => Layer.provideMerge(runtime, Layer.succeed(Files.Files, leaving(disk))),
+  "by themselves once a thread has died of them": (disk: MemoryFiles.Disk) =>
+    Layer.provideMerge(runtimeOf(dying), filesOf(disk))
+}
 
 const on = (disk: MemoryFiles.Disk, before?: FaultyFiles.Before) =>
   Effect.provide(Layer.provideMerge(runtime, filesOf(disk, before)))
@@ -88,13 +124,11 @@ const two = (a: (disk: MemoryFiles.Disk) => void, b: (disk: MemoryFiles.Disk) =>
   return disk
 }
 
-const call = { client: new Rpc.ServerClient(0), requestId: RequestId(0), headers: Headers.empty }
-
 describe("Verify", { timeout: 60_000 }, () => {
   it.effect.prop(
     "tells every difference once, in order, and nothing else",
-    { pair: Pair },
-    ({ pair }) => {
+    { pair: Pair, way: Schema.Literals(Struct.keys(ways)) },
+    ({ pair, way }) => {
       const disk = plant(pair)
       return Effect.gen(function*() {
         const manager = yield* JobManager.JobManager
@@ -120,9 +154,9 @@ describe("Verify", { timeout: 60_000 }, () => {
         const isSame = wanted.every((line) => line.endsWith("Skipped"))
         assert.strictEqual((yield* manager.get(id)).state._tag, isSame ? "Completed" : "CompletedWithErrors")
         assert.strictEqual(disk.openCount, 0)
-      }).pipe(on(disk))
+      }).pipe(Effect.provide(ways[way](disk)))
     },
-    { arbitrary: { runs: 100 } }
+    { arbitrary: { runs: 150 } }
   )
 
   const printable = (line: string) => {
@@ -325,6 +359,69 @@ describe("Verify", { timeout: 60_000 }, () => {
         before: (call, path) => Effect.sync(() => void (call === "read" && reads.push(path)))
       })
       assert.deepStrictEqual(reads, ["/a/a", "/b/a"])
+    }))
+
+  it.effect("compares what is in folders together, and by themselves those that take long or can't be read", () =>
+    Effect.gen(function*() {
+      const large = new Uint8Array(2 ** 20 + 1)
+      const plantIn = (tree: string, isOther: boolean) => (disk: MemoryFiles.Disk) => {
+        const other = (text: string) => isOther ? text.replace("e", "E") : text
+        disk.folder(`${tree}/in`)
+        for (let i = 0; i < 20; i++) disk.file(`${tree}/in/${i}`, `text ${i}`)
+        disk.file(`${tree}/in/changes`, "text")
+        disk.file(`${tree}/in/differs`, other("text"))
+        disk.file(`${tree}/in/empty`, "")
+        disk.file(`${tree}/in/large`, large)
+        disk.file(`${tree}/in/larger`, isOther ? Uint8Array.from(large, (_, at) => at === 2 ** 20 ? 1 : 0) : large)
+        disk.symlink(`${tree}/in/leads`, other("there"))
+        disk.symlink(`${tree}/in/link`, "there")
+        disk.file(`${tree}/in/mode`, "text", { mode: isOther ? 0o600 : 0o644 })
+        disk.folder(`${tree}/in/none`)
+        disk.file(`${tree}/in/secret`, "text")
+        disk.file(`${tree}/in/shrinks`, other("text").slice(isOther ? 1 : 0))
+        disk.file(`${tree}/in/vanishes`, "text")
+        disk.folder(`${tree}/in/z`, { mode: isOther ? 0o700 : 0o755 })
+        disk.file(`${tree}/in/z/z`, "text")
+      }
+      const disk = two(plantIn("/a", false), plantIn("/b", true))
+      let together = 0
+      const opened = new Map<string, number>()
+      const faulty = FaultyFiles.intercept(MemoryFiles.make(disk), (call, path) => {
+        if (call === "open" && path === "/b/in/secret") {
+          return Effect.fail(FaultyFiles.error(call, path, "EACCES"))
+        }
+        return Effect.sync(() => {
+          if (call === "open") opened.set(path, (opened.get(path) ?? 0) + 1)
+          if (call === "read" && path === "/b/in/changes") disk.change(path, () => "texts")
+          if (call === "open" && path === "/b/in/vanishes") disk.remove(path)
+        })
+      })
+      const counting: Files.Files["Service"] = {
+        ...faulty,
+        compareEach: (comparison) => {
+          together++
+          return faulty.compareEach(comparison)
+        }
+      }
+      const { done, lines } = yield* Effect.flatMap(start({ ignore: ["times"] }), result).pipe(
+        Effect.provide(Layer.provideMerge(runtime, Layer.succeed(Files.Files, counting)))
+      )
+      assert.strictEqual(together, 1)
+      assert.deepStrictEqual(lines, [
+        "in/changes: changed in B while it was compared",
+        "in/differs: differs from byte 2 on",
+        `in/larger: differs from byte ${2 ** 20 + 1} on`,
+        `in/leads: leads to "there" in A, to "thEre" in B`,
+        "in/mode: mode 0644 in A, 0600 in B",
+        `in/secret: can't be read in B: Could not open "/b/in/secret": permission denied (EACCES)`,
+        "in/shrinks: 4 bytes in A, 3 bytes in B",
+        "in/vanishes: a file in A, nothing in B",
+        "in/z: mode 0755 in A, 0700 in B"
+      ])
+      assert.deepStrictEqual(["0", "differs", "mode", "z/z"].map((name) => opened.get(`/a/in/${name}`)), [1, 1, 1, 1])
+      assert.deepStrictEqual(["large", "larger", "shrinks"].map((name) => opened.get(`/a/in/${name}`)), [2, 2, 1])
+      // The trees themselves, what is in them, and in there the rest.
+      assert.strictEqual(done, 2 + 20 + 5)
     }))
 
   it.effect("tells of a file that changes while it is compared, whatever it seems to be", () =>

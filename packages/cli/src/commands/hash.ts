@@ -14,9 +14,8 @@ import * as Flag from "effect/cli/Flag"
 import * as Param from "effect/cli/Param"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
-import * as os from "node:os"
 import * as Arguments from "../Arguments.ts"
-import { withJobs } from "../Jobs.ts"
+import { piecesAtOnce, withJobs } from "../Jobs.ts"
 import * as RowOutput from "../RowOutput.ts"
 import * as RunJob from "../RunJob.ts"
 import * as Settings from "../Settings.ts"
@@ -67,9 +66,6 @@ interface Request {
   /** Without links. */
   readonly output: Option.Option<FilePath.FilePath>
 }
-
-/** So many that each thread has its next piece in hand, however many there are. */
-const piecesAtOnce = Math.max(16, 4 * os.availableParallelism())
 
 /** Text of a file. */
 const textOf = (

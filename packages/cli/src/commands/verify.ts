@@ -13,7 +13,7 @@ import * as Param from "effect/cli/Param"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Arguments from "../Arguments.ts"
-import { withJobs } from "../Jobs.ts"
+import { piecesAtOnce, withJobs } from "../Jobs.ts"
 import * as RowOutput from "../RowOutput.ts"
 import * as RunJob from "../RunJob.ts"
 import * as Settings from "../Settings.ts"
@@ -104,7 +104,7 @@ const compare = (a: string, b: string, ignore: ReadonlyArray<Aspect>, options: O
       Effect.provide(SystemFiles.layer),
       Effect.catchTag("Incomparable", ({ message }) => Effect.fail(Stop.usage(`${message}.`)))
     )
-    yield* withJobs({ claim: { ids: [] }, needsThreads: true })(
+    yield* withJobs({ claim: { ids: [] }, concurrency: Option.some(piecesAtOnce) })(
       Effect.gen(function*() {
         const manager = yield* JobManager
         const { id, started } = yield* manager.start(Verify.job, payload)

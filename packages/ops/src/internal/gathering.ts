@@ -9,14 +9,24 @@ const maxTextLength = 2048
 
 const textLength = (text: FilePath.FilePath): number => text.isWellFormed() ? text.length : 6 * text.length
 
-/** Where a walk has met something. */
-interface Met {
+interface Counted {
   readonly cursor: string
   readonly source: number
-  /** Path under the source; not empty. */
-  readonly path: FilePath.FilePath
   /** How much it counts: one, if nothing else is said. */
   readonly size?: number
+}
+
+/** Where a walk has met something. */
+interface Met extends Counted {
+  /** Path under the source; not empty. */
+  readonly path: FilePath.FilePath
+}
+
+/** The same, by its folder. */
+interface MetIn extends Counted {
+  readonly folder: FilePath.FilePath
+  /** May be empty, for the folder itself. */
+  readonly name: FilePath.FilePath
 }
 
 /** Names in a folder. */
@@ -53,10 +63,13 @@ export class Gathering {
   }
 
   /** Adds a name. Gives those that were gathered before, if it does not belong to them. */
-  add({ cursor, path, size, source }: Met): Gathered | undefined {
+  add({ path, ...met }: Met): Gathered | undefined {
+    return this.addIn({ ...met, folder: FilePath.parent(path), name: FilePath.name(path) })
+  }
+
+  /** The same with a name in a folder. */
+  addIn({ cursor, folder, name, size, source }: MetIn): Gathered | undefined {
     const counted = size ?? 1
-    const folder = FilePath.parent(path)
-    const name = FilePath.name(path)
     const length = textLength(name)
     const isFull = this.count + counted > this.most || this.length + length + this.lengthOf(folder) > maxTextLength
     const gathered = isFull || source !== this.source ? this.take() : undefined

@@ -1,0 +1,127 @@
+/**
+ * Compares files, links and folders, one after the other, as far as there is nothing special about them.
+ */
+import * as Interrupter from "@fanout/core/Interrupter"
+import * as Progress from "@fanout/core/Progress"
+import type * as Task from "@fanout/core/Task"
+import * as Arr from "effect/Array"
+import * as Effect from "effect/Effect"
+import type { Difference } from "../Difference.ts"
+import * as Files from "../Files.ts"
+import * as Metadata from "../Metadata.ts"
+import type { ComparedEntries, VerifyEntry } from "../VerifyEntry.ts"
+
+type Payload = Task.Payload<typeof VerifyEntry>
+type Entries = NonNullable<Payload["folders"]>
+
+/** As much of either file is read at once as stays in a core's own cache with that of the other. */
+const pieceBytes = 2 ** 17
+
+/** Larger files take long enough to be worth a task of their own: other threads have something to do meanwhile. */
+const mostBytes = 2 ** 20
+
+type Buffers = Files.Comparer["buffers"]
+
+/** Buffers that are not in use: for small files it takes longer to make them than to use them. */
+const spare: Array<Buffers> = []
+
+const takeBuffers = Effect.acquireRelease(
+  // Not cleared first: only what was read into them is compared.
+  Effect.sync((): Buffers => spare.pop() ?? [Buffer.allocUnsafeSlow(pieceBytes), Buffer.allocUnsafeSlow(pieceBytes)]),
+  (buffers) => Effect.sync(() => spare.push(buffers))
+)
+
+/** Takes down how entries compare. */
+class Comparing implements Files.Comparer {
+  readonly buffers: Buffers
+  readonly mayGoOn: () => boolean
+  private readonly ignore: Payload["ignore"]
+  /** For each of the entries, whether it is a folder. */
+  private readonly areFolders: ReadonlyArray<boolean>
+  private index = 0
+  private properties: ReturnType<typeof Metadata.compare> = []
+  private isLink = false
+  private same = 0
+  private folders = 0
+  private readonly differing: Array<ComparedEntries["differing"][number]> = []
+  private readonly alone: Array<ComparedEntries["alone"][number]> = []
+  /** Bytes of all files that are the same. */
+  bytes = 0
+
+  constructor(buffers: Buffers, folders: Entries, ignore: Payload["ignore"], mayGoOn: () => boolean) {
+    this.buffers = buffers
+    this.ignore = ignore
+    this.mayGoOn = mayGoOn
+    this.areFolders = folders.flatMap(({ names }) => names.map((name) => name === ""))
+  }
+
+  get result(): ComparedEntries {
+    const { alone, differing, folders, same } = this
+    return { _tag: "Entries", same, folders, differing, alone }
+  }
+
+  begin(a: Files.FileStat, b: Files.FileStat, isAlike: boolean): boolean {
+    const { kind } = a
+    const isFolder = this.areFolders[this.index] === true
+    if (kind !== b.kind || kind === "special" || (kind === "folder") !== isFolder) {
+      this.leave()
+      return false
+    }
+    this.properties = isAlike ? [] : Metadata.compare(a, b, this.ignore)
+    this.isLink = kind === "link"
+    if (isFolder) this.settle()
+    return isFolder ? false : this.isLink || this.isToBeRead(a.sizeBytes, b.sizeBytes)
+  }
+
+  private isToBeRead(a: number, b: number): boolean {
+    // Files of the kernel say that they have no bytes, so that has to be seen.
+    if (a !== b && a > 0 && b > 0) this.differ({ _tag: "Size", a, b })
+    else if (a !== b) this.leave()
+    else if (a > mostBytes) this.leave(a)
+    else return true
+    return false
+  }
+
+  end(at: number | undefined, sameBytes: number): void {
+    if (at === undefined) {
+      if (this.properties.length === 0) this.bytes += sameBytes
+      this.settle()
+    } else if (this.isLink) {
+      this.leave()
+    } else {
+      this.differ({ _tag: "Content", at })
+    }
+  }
+
+  changed(side: "A" | "B"): void {
+    this.differ({ _tag: "Changed", side })
+  }
+
+  leave(sizeBytes = 0): void {
+    this.alone.push({ index: this.index++, sizeBytes })
+  }
+
+  private settle(): void {
+    const { properties } = this
+    if (Arr.isReadonlyArrayNonEmpty(properties)) return this.differ({ _tag: "Metadata", properties })
+    if (this.areFolders[this.index++] === true) this.folders++
+    else this.same++
+  }
+
+  private differ(difference: Difference): void {
+    this.differing.push({ index: this.index++, difference })
+  }
+}
+
+/** Compares them, until it is asked to stop. */
+export const compareEntries = ({ a, b, folders, ignore }: Payload) =>
+  Effect.gen(function*() {
+    const { compareEach } = yield* Files.Files
+    const stop = yield* Interrupter.Interrupter
+    const entries = folders ?? []
+    const comparer = new Comparing(yield* takeBuffers, entries, ignore, () => stop.reason === undefined)
+    const count = yield* compareEach({ a, b, folders: entries, comparer })
+    yield* Progress.add("bytes", comparer.bytes)
+    if (count < entries.reduce((sum, { names }) => sum + names.length, 0)) yield* Interrupter.check
+    return comparer.result
+  }).pipe(Effect.scoped)
