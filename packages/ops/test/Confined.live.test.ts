@@ -10,33 +10,8 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import { execFileSync } from "node:child_process"
 import * as fs from "node:fs"
-import { Worker } from "node:worker_threads"
+import { exchanging } from "./exchanging.ts"
 import { testFolder } from "./TestFolder.ts"
-
-const exchange = `
-  const koffi = require("koffi")
-  const { workerData: { pairs, stop } } = require("node:worker_threads")
-  const renameat2 = koffi.load(null).func("int renameat2(int, const char *, int, const char *, uint)")
-  while (Atomics.load(stop, 0) === 0) {
-    for (const [a, b] of pairs) {
-      if (renameat2(-100, a, -100, b, 2) !== 0) throw new Error("errno " + koffi.errno())
-      Atomics.add(stop, 1, 1)
-    }
-  }`
-
-/** Exchanges what has these names, over and over, as long as the scope is open. Gives how often that was. */
-const exchanging = (pairs: ReadonlyArray<readonly [string, string]>) =>
-  Effect.acquireRelease(
-    Effect.sync(() => {
-      const stop = new Int32Array(new SharedArrayBuffer(8))
-      return { stop, worker: new Worker(exchange, { eval: true, workerData: { pairs, stop } }) }
-    }),
-    ({ stop, worker }) =>
-      Effect.promise(() => {
-        Atomics.store(stop, 0, 1)
-        return new Promise((resolve) => worker.once("exit", resolve))
-      })
-  ).pipe(Effect.map(({ stop }) => () => Atomics.load(stop, 1)))
 
 const runtime = (files: typeof SystemFiles.layer) =>
   JobManager.layer({ jobs: [Copy.job] }).pipe(
