@@ -598,6 +598,13 @@ export interface Folder {
    */
   readonly sweepEach: (names: ReadonlyArray<FilePath>, sweeper: Sweeper) => Effect.Effect<number>
 
+  /**
+   * Does that with a folder in it and all that is below, as deep as what can be measured: those below come first, and
+   * `begin` takes the path of each from the name on. Tells whether it got through. `None` where calls are not made at
+   * once: nothing was done then.
+   */
+  readonly sweepTree: (name: FilePath, sweeper: Sweeper) => Effect.Effect<Option.Option<boolean>>
+
   /** Removes a folder that is empty. Never removes anything else. */
   readonly removeFolder: (name: FilePath) => Effect.Effect<void, FilesError>
 }

@@ -84,6 +84,7 @@ export const intercept = (files: Files.Files["Service"], before: Before): Files.
       sync: around("fsync", path, inner.sync),
       link: (existing, name, to) => around("link", at(existing), inner.link(existing, name, innerOf(to))),
       unlink,
+      sweepTree: () => Effect.succeedNone,
       sweepEach: (names, sweeper) => sweepEach({ folder: openFolder, removeFolder }, names, sweeper),
       removeFolder
     }

@@ -469,6 +469,89 @@ const comparingTests = (test: Test, compares: boolean | undefined) => {
     }))
 }
 
+/** Removing of folders with all that is below them, where that must be done at once, or must not. */
+const sweepingTests = (test: Test, sweeps: boolean | undefined) => {
+  const all = ["a", "linked", "none", "sub", "sub/c", "sub/deep", "sub/deep/d"]
+  /** Names below a folder. */
+  const below: (folder: Files.Folder) => Effect.Effect<ReadonlyArray<string>, unknown> = Effect.fnUntraced(
+    function*(folder) {
+      const names: Array<string> = []
+      for (const [name, kind] of yield* entriesOf(folder)) {
+        names.push(name)
+        if (kind !== "folder") continue
+        const inner = yield* Effect.scoped(Effect.flatMap(folder.folder(n(name)), below))
+        names.push(...inner.map((one) => `${name}/${one}`))
+      }
+      return names
+    }
+  )
+  /** Removes a tree of that, and tells what that came to, and what is left of it. */
+  const sweep = Effect.fnUntraced(function*({ at, files, folder }: Place, broom: Broom) {
+    for (const name of ["out", "tree", "tree/none", "tree/sub", "tree/sub/deep"]) {
+      const [last = "", ...above] = name.split("/").toReversed()
+      const parent = yield* files.folder(above.length === 0 ? folder.path : at(above.toReversed().join("/")))
+      yield* parent.makeFolder(n(last))
+    }
+    yield* write(yield* files.folder(at("out")), "kept", "text")
+    const tree = yield* files.folder(at("tree"))
+    yield* tree.makeLink(n("../out"), n("linked"))
+    yield* write(tree, "a", "text")
+    yield* write(yield* files.folder(at("tree/sub")), "c", "text")
+    yield* write(yield* files.folder(at("tree/sub/deep")), "d", "text")
+    assert.deepStrictEqual(yield* below(tree), all)
+    const swept = yield* folder.sweepTree(n("tree"), broom)
+    const isGone = Option.isNone(yield* folder.find(n("tree")))
+    const left = isGone ? undefined : yield* Effect.flatMap(files.folder(at("tree")), below)
+    assert.deepStrictEqual(yield* Effect.flatMap(files.folder(at("out")), below), ["kept"])
+    if (sweeps !== undefined) assert.strictEqual(Option.isSome(swept), sweeps)
+    if (Option.isNone(swept)) assert.deepStrictEqual([left, broom.removed], [all, { names: 0, folders: 0 }])
+    return Option.map(swept, (isThrough) => ({ isThrough, left, ...broom.removed }))
+  })
+  const isSwept = (swept: Effect.Success<ReturnType<typeof sweep>>, expected: Option.Option.Value<typeof swept>) => {
+    if (Option.isSome(swept)) assert.deepStrictEqual(swept.value, expected)
+  }
+
+  test("removes a folder with all that is below it, and nothing that links lead to", (place) =>
+    Effect.gen(function*() {
+      isSwept(yield* sweep(place, new Broom()), { isThrough: true, left: undefined, names: 4, folders: 4 })
+    }))
+
+  test("leaves what is to be left of a tree, with what that is in", (place) =>
+    Effect.gen(function*() {
+      const swept = yield* sweep(place, new Broom({ isLeft: ["tree/sub/c"] }))
+      isSwept(swept, { isThrough: true, left: ["sub", "sub/c"], names: 3, folders: 2 })
+    }))
+
+  test("goes into no folder of a tree that it may not", (place) =>
+    Effect.gen(function*() {
+      const swept = yield* sweep(place, new Broom({ begin: ["tree/sub"] }))
+      isSwept(swept, { isThrough: true, left: ["sub", "sub/c", "sub/deep", "sub/deep/d"], names: 2, folders: 1 })
+    }))
+
+  test("stops in a tree before the next folder", (place) =>
+    Effect.gen(function*() {
+      const swept = yield* sweep(place, new Broom({ most: 2 }))
+      isSwept(swept, { isThrough: false, left: all.slice(2), names: 2, folders: 0 })
+    }))
+
+  test("removes no tree that is none, and nothing too deep in one", ({ at, files, folder }) =>
+    Effect.gen(function*() {
+      yield* folder.makeFolder(n("out"))
+      yield* write(folder, "file", "text")
+      yield* folder.makeLink(n("out"), n("linked"))
+      for (const name of ["nothing", "file", "linked", ".."]) yield* folder.sweepTree(n(name), new Broom())
+      assert.deepStrictEqual(yield* namesIn(folder), ["file", "linked", "out"])
+      let path = "out"
+      for (let depth = 1; depth <= 17; depth++) {
+        yield* (yield* files.folder(at(path))).makeFolder(n("in"))
+        path += "/in"
+      }
+      const swept = yield* folder.sweepTree(n("out"), new Broom())
+      if (Option.isSome(swept)) assert.isTrue(swept.value)
+      assert.isTrue(Option.isSome(yield* folder.find(n("out"))))
+    }))
+}
+
 const readingTests = (test: Test) => {
   test("reads files one after the other, those that are wanted", ({ at, files, folder }) =>
     Effect.gen(function*() {
@@ -1359,13 +1442,17 @@ const attributeTests = (test: Test) => {
  * What every file system behind `Files` must do, each test in an empty folder of its own.
  *
  * `unnamed` tells whether it must have files without a name, or must not; without it, it may. `compares` tells the same
- * of comparing at once.
+ * of comparing at once, `sweeps` of removing trees.
  */
 export const filesContract = <E>(
   it: Vitest.Methods,
   layer: Layer.Layer<Files.Files, E>,
   emptyFolder: Effect.Effect<FilePath.FilePath, never, Scope.Scope>,
-  { compares, unnamed }: { readonly compares?: boolean; readonly unnamed?: boolean } = {}
+  { compares, sweeps, unnamed }: {
+    readonly compares?: boolean
+    readonly sweeps?: boolean
+    readonly unnamed?: boolean
+  } = {}
 ) => {
   const test: Test = (name, body) =>
     it.effect(name, () =>
@@ -1380,6 +1467,7 @@ export const filesContract = <E>(
     ownTests(test)
     readingTests(test)
     comparingTests(test, compares)
+    sweepingTests(test, sweeps)
     copyingTests(test)
     ownTests(test)
     changingTests(test)

@@ -963,6 +963,7 @@ const folderOf = (disk: Disk, folder: Inode, path: FilePath.FilePath, handle: Ha
     unlink,
     copyEach: (names, to, copier) => copyEach({ attributes, lstat, open: openNamed, readLink }, names, to, copier),
     sweepEach: (names, sweeper) => sweepEach({ folder: openNamedFolder, removeFolder }, names, sweeper),
+    sweepTree: () => Effect.succeedNone,
     removeFolder
   }
   folders.set(opened, folder)

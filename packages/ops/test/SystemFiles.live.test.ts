@@ -14,10 +14,10 @@ import { filesContract } from "./FilesContract.ts"
 import { testFolder } from "./TestFolder.ts"
 
 describe("SystemFiles", () => {
-  filesContract(it, SystemFiles.layer, testFolder, { compares: false })
+  filesContract(it, SystemFiles.layer, testFolder, { compares: false, sweeps: false })
 
   describe("that blocks", () => {
-    filesContract(it, SystemFiles.layerBlocking, testFolder, { compares: true })
+    filesContract(it, SystemFiles.layerBlocking, testFolder, { compares: true, sweeps: true })
   })
 
   describe.each(["at", "throughout"] as const)("where it is quick (%s)", (way) => {
@@ -29,7 +29,7 @@ describe("SystemFiles", () => {
       })
     )
     // Where a call was slow, others are not made at once for a while.
-    const may = way === "at" ? { compares: false } : {}
+    const may = way === "at" ? { compares: false, sweeps: false } : {}
     filesContract(it, Layer.provide(quick, [SystemFiles.layerQuick, SystemFiles.layer]), testFolder, may)
   })
 
@@ -45,7 +45,7 @@ describe("SystemFiles", () => {
     }).pipe(Effect.provide(SystemFiles.layerQuick)))
 
   describe("through node:fs", () => {
-    filesContract(it, SystemFiles.layerNode, testFolder, { compares: false })
+    filesContract(it, SystemFiles.layerNode, testFolder, { compares: false, sweeps: false })
   })
 
   const memory = "/dev/shm"

@@ -141,6 +141,30 @@ describe("quickCalls", () => {
     assert.isUndefined(here.comparePlain)
   })
 
+  it("removes no tree at once while calls are not made at once", () => {
+    let [now, swept] = [0, 0]
+    const atOnce: SystemCalls = {
+      ...nodeCalls.calls.later,
+      sweepTree: (_, done) => {
+        now += 101
+        swept++
+        done(undefined, true)
+      }
+    }
+    const { here, throughout } = quickCalls.make({ atOnce, later: nodeCalls.calls.later }, () => now, () => 0)
+    const sweeper = {
+      mayGoOn: () => true,
+      begin: () => true,
+      isLeft: () => false,
+      removedName: () => {},
+      removedFolder: () => {}
+    }
+    const ends: Array<boolean | undefined> = []
+    for (let i = 0; i < 2; i++) throughout.sweepTree?.({ folder: 0, name, sweeper }, (_, end) => void ends.push(end))
+    assert.deepStrictEqual([swept, ends], [1, [true, undefined]])
+    assert.isUndefined(here.sweepTree)
+  })
+
   it("never waits for what may meet another file system", () => {
     const made: Array<string> = []
     const noting = (way: string): SystemCalls => ({

@@ -40,6 +40,7 @@ import {
 } from "./libc.ts"
 import * as readSmall from "./readSmall.ts"
 import { statBytes, toIdentity, toStat } from "./stat.ts"
+import { sweepTree } from "./sweepTree.ts"
 import {
   type Done,
   fileMode,
@@ -381,13 +382,15 @@ const unlinkEachAtOnce: SystemCalls["unlinkEach"] = (folder, names, take, done) 
   done(undefined, undefined)
 }
 
+const atOnce = withFolders({
+  ...of(makeAtOnce),
+  unlinkEach: unlinkEachAtOnce,
+  copyPlain: (copy, done) => done(undefined, copyPlain(copy)),
+  comparePlain: (pair, done) => done(undefined, comparePlain(pair))
+})
+
 /** Calls that a thread of the pool waits for, and calls that are waited for. */
 export const calls: Readonly<Record<Way, SystemCalls>> = {
   later: of(makeLater),
-  atOnce: withFolders({
-    ...of(makeAtOnce),
-    unlinkEach: unlinkEachAtOnce,
-    copyPlain: (copy, done) => done(undefined, copyPlain(copy)),
-    comparePlain: (pair, done) => done(undefined, comparePlain(pair))
-  })
+  atOnce: { ...atOnce, sweepTree: (tree, done) => done(undefined, sweepTree(atOnce, tree)) }
 }

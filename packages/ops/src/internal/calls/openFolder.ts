@@ -2,7 +2,7 @@
  * Folders that are open.
  */
 import * as Effect from "effect/Effect"
-import type * as Option from "effect/Option"
+import * as Option from "effect/Option"
 import type * as Scope from "effect/Scope"
 import * as FilePath from "../../FilePath.ts"
 import * as Files from "../../Files.ts"
@@ -268,6 +268,14 @@ export class Folder extends Open implements Files.Folder {
         done: (count) => resume(Effect.succeed(count))
       })
     ))
+  }
+
+  sweepTree(name: FilePath.FilePath, sweeper: Files.Sweeper): Effect.Effect<Option.Option<boolean>> {
+    return Effect.uninterruptible(Effect.callback((resume) => {
+      const { calls, descriptor: folder } = this
+      if (calls.sweepTree === undefined || !this.isOpen || !isName(name)) return resume(Effect.succeedNone)
+      calls.sweepTree({ folder, name, sweeper }, (_, end) => resume(Effect.succeed(Option.fromUndefinedOr(end))))
+    }))
   }
 
   removeFolder(name: FilePath.FilePath): Effect.Effect<void, FilesError> {

@@ -109,9 +109,18 @@ export interface QuickCalls {
 
 /** What is many calls: where calls are slow these are made one by one. */
 const many = (
-  { comparePlain, copyFolders, copyPlain, measure }: SystemCalls,
+  { comparePlain, copyFolders, copyPlain, measure, sweepTree }: SystemCalls,
   judge: Judge
-): Pick<SystemCalls, "comparePlain" | "copyFolders" | "copyPlain" | "measure"> => ({
+): Pick<SystemCalls, "comparePlain" | "copyFolders" | "copyPlain" | "measure" | "sweepTree"> => ({
+  ...sweepTree === undefined ? {} : {
+    sweepTree: (tree, done) =>
+      judge.make<boolean | undefined>(
+        (done) => sweepTree(tree, done),
+        (done) => done(undefined, undefined),
+        done,
+        slowFoldersMillis
+      )
+  },
   ...comparePlain === undefined ? {} : {
     comparePlain: (pair, done) =>
       judge.make<void>(

@@ -40,6 +40,13 @@ export interface PlainCopy {
   readonly name: Name
 }
 
+/** A folder in another that is to be removed with all that is below it. */
+export interface Tree {
+  readonly folder: number
+  readonly name: Name
+  readonly sweeper: Files.Sweeper
+}
+
 /** What has the same name in two folders; an empty name stands for these themselves. */
 export interface Pair {
   readonly comparer: Files.Comparer
@@ -151,6 +158,11 @@ export interface SystemCalls {
     done: Done<void>
   ) => void
   readonly removeFolder: (folder: number, name: Name, done: Done<void>) => void
+  /**
+   * Removes a folder with all that is below it, as far as it can be, and tells whether it got through; or gives
+   * nothing, where nothing was done. It is there where calls are made at once.
+   */
+  readonly sweepTree?: (tree: Tree, done: Done<boolean | undefined>) => void
 }
 
 /** Removes names by calls of which each is waited for. */
