@@ -9,12 +9,16 @@ import type * as Task from "@fanout/core/Task"
 import * as TaskCheckpoint from "@fanout/core/TaskCheckpoint"
 import * as Effect from "effect/Effect"
 import type * as Layer from "effect/Layer"
+import * as Option from "effect/Option"
 import { DeleteNames, type Folders, ThreadTasks, units } from "./DeleteTask.ts"
 import * as FilePath from "./FilePath.ts"
 import * as Files from "./Files.ts"
 import { descending, type Descent } from "./internal/descent.ts"
 
 type Payload = Task.Payload<typeof DeleteNames>
+
+/** So many folders may be in one another, as in what is measured. */
+const mostDeep = 16
 
 /** As many names are removed before that is told. */
 const toldEvery = 1024
@@ -55,6 +59,17 @@ class Sweeping implements Files.Sweeper {
     return this.descent.mayEnter(identity)
   }
 
+  /** The same for a folder that is deeper than the names that were gathered. */
+  at(path: FilePath.FilePath): Files.Sweeper {
+    return {
+      mayGoOn: this.mayGoOn,
+      begin: (_, identity) => this.begin(path, identity),
+      isLeft: (name) => this.isLeft(name),
+      removedName: () => this.removedName(),
+      removedFolder: () => this.removedFolder()
+    }
+  }
+
   isLeft(name: FilePath.FilePath): boolean {
     return this.left.size > 0 && this.left.has(FilePath.join(this.folder, name))
   }
@@ -89,17 +104,62 @@ const pathsOf = (folders: Folders): ReadonlySet<string | null> =>
     )
   )
 
+/** Removes a folder with all that is below it where calls are not made at once. */
+const sweepSlowly = (
+  folder: Files.Folder,
+  name: FilePath.FilePath,
+  path: FilePath.FilePath,
+  sweeping: Sweeping,
+  depth = 1
+): Effect.Effect<boolean> =>
+  Effect.gen(function*() {
+    const inner = yield* folder.folder(name)
+    if (depth === mostDeep || !sweeping.begin(path, yield* inner.identity)) return true
+    const listing = yield* inner.list
+    for (let i = 0; i < listing.size; i++) {
+      const below = listing.nameAt(i)
+      if (listing.kindAt(i) !== "folder") continue
+      if (!(yield* sweepSlowly(inner, below, FilePath.join(path, below), sweeping, depth + 1))) return false
+    }
+    return true
+  }).pipe(
+    Effect.scoped,
+    // What can't be entered may be empty all the same.
+    Effect.orElseSucceed(() => true),
+    Effect.flatMap((isThrough) =>
+      isThrough
+        ? Effect.map(folder.sweepEach([name], sweeping.at(path)), (count) => count === 1)
+        : Effect.succeed(false)
+    )
+  )
+
+/** Removes folders of one folder with all that is below them, and gives how many it has dealt with. */
+const sweepTrees = Effect.fnUntraced(function*(
+  folder: Files.Folder,
+  names: ReadonlyArray<FilePath.FilePath>,
+  sweeping: Sweeping
+) {
+  for (const [index, name] of names.entries()) {
+    const swept = yield* folder.sweepTree(name, sweeping)
+    const isThrough = Option.isSome(swept) ? swept.value : yield* sweepSlowly(folder, name, name, sweeping)
+    if (!isThrough) return index
+  }
+  return names.length
+})
+
 /** Sweeps folders of one folder, and gives how many it has dealt with. */
 const sweep = (
   descent: Descent,
   sweeping: Sweeping,
-  { names, path }: Folders[number],
+  { areWhole = false, names, path }: Folders[number],
   isLast: boolean
 ): Effect.Effect<number, never, Files.Files> =>
   Effect.gen(function*() {
     yield* descent.goTo(path)
     const { folder } = descent
-    const count = folder === undefined ? names.length : yield* folder.sweepEach(names, sweeping)
+    const count = folder === undefined
+      ? names.length
+      : yield* areWhole ? sweepTrees(folder, names, sweeping) : folder.sweepEach(names, sweeping)
     sweeping.tell()
     if (isLast && count === names.length) sweeping.removedFolders((yield* descent.climb).removed)
     return count
@@ -121,9 +181,10 @@ const sweepAll = (payload: Payload, isWanted: () => boolean) =>
     })
     const { folders } = payload
     const own = pathsOf(folders)
-    for (const [index, { names, path }] of folders.entries()) {
-      const count = yield* sweep(descent, sweeping, { names, path }, !own.has(path))
-      if (count < names.length) return { rest: [{ path, names: names.slice(count) }, ...folders.slice(index + 1)] }
+    for (const [index, group] of folders.entries()) {
+      const { names, path } = group
+      const count = yield* sweep(descent, sweeping, group, !own.has(path))
+      if (count < names.length) return { rest: [{ ...group, names: names.slice(count) }, ...folders.slice(index + 1)] }
     }
     sweeping.tell()
     return { rest: [] }

@@ -42,7 +42,9 @@ const where = {
 const Folders = Schema.Array(Schema.Struct({
   /** Path under the root of the folder that they are in; `null` where that is the one that the root is in. */
   path: Schema.NullOr(FilePath.FilePath),
-  names: Schema.Array(FilePath.FilePath)
+  names: Schema.Array(FilePath.FilePath),
+  /** Whether each is removed with all that is below it. */
+  areWhole: Schema.optionalKey(Schema.Boolean)
 }))
 
 /**

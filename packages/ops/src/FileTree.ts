@@ -126,7 +126,7 @@ export interface WalkOptions {
  * @category models
  * @since 0.1.0
  */
-export interface WholeOptions extends Omit<WalkOptions, "filter" | "follow" | "oneFileSystem"> {
+export interface WholeOptions extends Omit<WalkOptions, "filter" | "follow"> {
   /** As many elements, counted without the ends of folders, may be in one. */
   readonly mostWhole: number
   /** Folders may be as deep in one, itself included: how much there is in a folder is asked in all above it. */
@@ -344,8 +344,8 @@ class Walker extends Asking<Element | Whole, Question> {
     return Effect.flatMap(
       this.files.measure(this.absolute(path), whole.mostWhole),
       Option.match({
-        // It is not known at once.
-        onNone: () => this.enter(path, whole),
+        // It is not known at once. Where only folders are listed it can't be known.
+        onNone: () => this.enter(path, this.onlyFolders ? undefined : whole),
         onSome: Option.match({
           onNone: () => this.enter(path, undefined),
           onSome: (size) => Effect.sync(() => this.pass(path, size))

@@ -2,10 +2,15 @@ import { afterAll, assert, describe, it } from "@effect/vitest"
 import * as JobManager from "@fanout/core/JobManager"
 import * as Delete from "@fanout/ops/Delete"
 import * as FilePath from "@fanout/ops/FilePath"
+import * as Files from "@fanout/ops/Files"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
+import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
-import { look, type Options, p, plan, remove, rest, runtime } from "./deleteHarness.ts"
+import * as Stream from "effect/Stream"
+import { batches } from "../src/internal/deleteElements.ts"
+import * as harness from "./deleteHarness.ts"
+import { look, measuring, type Options, p, plan, rest } from "./deleteHarness.ts"
 import * as FaultyFiles from "./FaultyFiles.ts"
 import * as MemoryFiles from "./MemoryFiles.ts"
 
@@ -67,7 +72,7 @@ const fresh = (): MemoryFiles.Disk => {
 }
 
 const refused = (options: Options) => (disk: MemoryFiles.Disk) =>
-  Effect.map(Effect.flip(plan(options)), ({ message }) => message).pipe(Effect.provide(runtime(disk)))
+  Effect.map(Effect.flip(plan(options)), ({ message }) => message).pipe(Effect.provide(harness.runtime(disk)))
 
 let [runs, pauses] = [0, 0]
 
@@ -75,11 +80,16 @@ let [runs, pauses] = [0, 0]
 const removeCounting = Effect.fnUntraced(function*(disk: MemoryFiles.Disk) {
   let most = 0
   const before: FaultyFiles.Before = () => Effect.sync(() => void (most = Math.max(most, disk.openCount)))
-  const result = yield* remove(disk, { before })
+  const result = yield* harness.remove(disk, { before })
   return { most, result }
 })
 
-describe("Delete", { timeout: 60_000 }, () => {
+const ways = [["as they are met", false], ["whole", true]] as const
+
+describe.each(ways)("Delete of folders %s", { timeout: 60_000 }, (_, measures) => {
+  const remove = (disk: MemoryFiles.Disk, options: Options = {}) => harness.remove(disk, { measures, ...options })
+  const runtime = (disk: MemoryFiles.Disk, before?: FaultyFiles.Before) => harness.runtime(disk, before, measures)
+
   it.effect("removes everything below, and the root, and nothing beside it", () =>
     Effect.gen(function*() {
       const disk = plant()
@@ -616,5 +626,39 @@ describe("Delete", { timeout: 60_000 }, () => {
         yield* rest(first.id)
         assert.strictEqual((yield* look(first.id)).state, "Completed")
       }).pipe(Effect.provide(runtime(disk)))
+    }))
+})
+
+describe("Batches of a deletion", () => {
+  it.effect("have small folders whole, and go into others", () =>
+    Effect.gen(function*() {
+      const disk = fresh()
+      for (const folder of ["a", "a/b", "a/b/c", "big", "big/x", "big/x/y", "d", "e", "e/pipes", "e/z"]) {
+        disk.folder(`/in/${folder}`)
+      }
+      disk.file("/in/a/b/text", "text")
+      for (let i = 0; i < 512; i++) disk.file(`/in/big/${i}`, "")
+      disk.special("/in/e/pipes/pipe")
+      const files = measuring(MemoryFiles.make(disk))
+      const { leaveOut: database, request: { oneFileSystem }, roots } = yield* Effect.provideService(
+        plan(),
+        Files.Files,
+        files
+      )
+      const elements = yield* Stream.runCollect(batches({ roots, oneFileSystem, database }, Option.none())).pipe(
+        Effect.provideService(Files.Files, files)
+      )
+      const payloads = elements.map((element) => element._tag === "Item" ? element.payload : undefined)
+      assert.deepStrictEqual(payloads.map((payload) => [payload?.folders, payload?.size]), [[
+        [
+          { path: p(""), names: [p("a")], areWhole: true },
+          { path: p("big"), names: [p("x")], areWhole: true },
+          { path: p(""), names: [p("big")] },
+          { path: p(""), names: [p("d")], areWhole: true },
+          { path: p("e"), names: [p("pipes")] },
+          { path: p("e"), names: [p("z")], areWhole: true }
+        ],
+        3 + 1 + 512 + 0 + 1 + 0
+      ]])
     }))
 })
