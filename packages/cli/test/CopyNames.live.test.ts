@@ -97,7 +97,7 @@ describe.skipIf(process.platform !== "linux")("fanout copy of names that are odd
       makeDeep(source)
       const args = ["copy", "-T", source, target]
 
-      const killed = run(place, args, meeting({ calls: ["linkat"], fault: "signal=KILL:when=60" }))
+      const killed = run(place, args, meeting({ calls: ["utimensat"], fault: "signal=KILL:when=60" }))
       assert.notStrictEqual(killed.status, 0)
       const again = run(place, args)
 
