@@ -41,19 +41,22 @@ const contentOf = (folder: string): ReadonlyArray<string> =>
     return `${name} ${stat.mode} ${stat.size} ${Math.trunc(stat.mtimeMs)} ${content}`.slice(0, 400)
   })
 
-/** How a file gets its place, over what is there or only where nothing is; or a write of the database. */
-type Call = "renameat" | "linkat" | "pwrite64"
+/**
+ * How a file gets its place, over what is there or only where nothing is; what is done last to one in a folder that is
+ * not seen yet; or a write of the database.
+ */
+type Call = "renameat" | "linkat" | "utimensat" | "pwrite64"
 
 type Kill =
   | { readonly _tag: "AfterMillis"; readonly millis: number }
-  /** At a call of the process, counted: a rename into place, or a write of the database within a flush. */
+  /** At a call of the process, counted. */
   | { readonly _tag: "AtCall"; readonly call: Call; readonly nth: number }
 
 const run = (args: ReadonlyArray<string>, kill: Kill | undefined, trace: string) =>
   Effect.callback<{ readonly code: number | null; readonly output: string }>((resume) => {
     const inject = kill?._tag === "AtCall" ? ["-e", `inject=${kill.call}:signal=KILL:when=${kill.nth}`] : []
     const strace = hasStrace
-      ? ["strace", "-f", "-qq", "-y", "-e", "trace=renameat,linkat,pwrite64", ...inject, "-o", trace]
+      ? ["strace", "-f", "-qq", "-y", "-e", "trace=renameat,linkat,utimensat,pwrite64", ...inject, "-o", trace]
       : []
     const [file = "", ...rest] = [...strace, ...command, ...args]
     const child = childProcess.spawn(file, rest, { stdio: ["ignore", "pipe", "pipe"], detached: true })
@@ -85,7 +88,8 @@ const chooseKill = Effect.fnUntraced(function*(mode: typeof modes[number], round
   // Half of the kills come at chosen points.
   if (hasStrace && round % 2 === 0) {
     // Only a copy that goes on meets files that it may replace.
-    const place: Call = mode === "overwrite" && round % 8 === 4 ? "renameat" : "linkat"
+    const isOver = mode === "overwrite" && round % 8 === 4
+    const place: Call = mode === "changed" ? "utimensat" : isOver ? "renameat" : "linkat"
     const call = round % 4 === 0 ? place : "pwrite64"
     // Calls are counted for each thread.
     return { _tag: "AtCall", call, nth: yield* Random.nextIntBetween(1, call === "pwrite64" ? 40 : 60) } as const
