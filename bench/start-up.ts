@@ -6,7 +6,7 @@ import { byTurns, type Command, fanout, print, removeDatabase, timeOf, withFolde
 
 await withFolder((folder) => {
   const db = path.join(folder, "jobs.db")
-  const [source, copy] = [path.join(folder, "source"), path.join(folder, "copy")]
+  const [source, copy, sums] = [path.join(folder, "source"), path.join(folder, "copy"), path.join(folder, "sums")]
   const command = (...args: ReadonlyArray<string>): Command => ({
     name: String(args[0]),
     argv: [process.execPath, fanout, ...args],
@@ -21,7 +21,9 @@ await withFolder((folder) => {
     command("--help"),
     command("jobs", "list"),
     command("copy", "--quiet", source, copy),
-    command("verify", "--quiet", source, source + "2")
+    command("verify", "--quiet", source, source + "2"),
+    // It starts a thread in any case.
+    command("hash", "--quiet", "--check", sums)
   ]
   const reset = (): void => {
     removeDatabase(db)
@@ -32,6 +34,7 @@ await withFolder((folder) => {
     fs.writeFileSync(file, "content")
     fs.utimesSync(file, 0, 0)
   }
+  timeOf(command("hash", "--quiet", "--output", sums, source))
   for (const command of commands) {
     timeOf(command)
     reset()
