@@ -310,6 +310,48 @@ describe.each([["koffi", koffi.calls.atOnce], ["node:fs", node.calls.atOnce]] as
     assert.deepStrictEqual(measured("deep", 99), [Option.none()])
   })
 
+  it.effect.skipIf(process.getuid?.() !== 0)(
+    "are made where what is made gets the group of its folder",
+    () =>
+      Effect.gen(function*() {
+        const at = yield* testFolder
+        fs.mkdirSync(`${at}/from`)
+        plant(`${at}/from`)
+        fs.chmodSync(`${at}/from`, 0o755)
+        fs.mkdirSync(`${at}/to`)
+        const group = 4242
+        yield* asNobody(
+          at,
+          // As somebody who is not of this group, and may not set the bit that says so.
+          Effect.sync(() => {
+            for (let most = 0; most < 40; most++) {
+              fs.rmSync(`${at}/to`, { recursive: true })
+              fs.mkdirSync(`${at}/to`)
+              process.seteuid?.(0)
+              fs.chownSync(`${at}/to`, 0, group)
+              fs.chmodSync(`${at}/to`, 0o2777)
+              process.seteuid?.(65_534)
+              copy(calls, at, new Copier(`${at}/to`, most))
+              for (const name of Object.keys(treeOf(`${at}/to`))) {
+                assert.strictEqual(fs.lstatSync(`${at}/to/${name}`).gid, group, `${name} after ${most}`)
+              }
+            }
+          })
+        )
+      })
+  )
+
+  test("are known where a former attempt has made them in a folder that gives its group", (at) => {
+    for (const mode of [0o1700, 0o3700]) {
+      fs.mkdirSync(`${at}/to/.tmp-a/b`, { recursive: true })
+      fs.writeFileSync(`${at}/to/.tmp-a/b/3`, "half")
+      fs.chmodSync(`${at}/to/.tmp-a`, mode)
+      assert.deepStrictEqual(copy(calls, at, new Copier(`${at}/to`)).untouched, [])
+      assert.deepStrictEqual(treeOf(`${at}/to`), treeOf(`${at}/from`))
+      fs.rmSync(`${at}/to/a`, { recursive: true })
+    }
+  })
+
   test("lose what former attempts have left in them", (at) => {
     fs.mkdirSync(`${at}/to/a/.old-1/b`, { recursive: true })
     fs.writeFileSync(`${at}/to/a/.old-1/b/3`, "half")

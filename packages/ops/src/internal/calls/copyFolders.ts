@@ -7,12 +7,12 @@
 import * as Option from "effect/Option"
 import * as FilePath from "../../FilePath.ts"
 import type * as Files from "../../Files.ts"
-import { isUnfinished, unfinishedMode, userUnsafe } from "../unfinished.ts"
+import { isUnfinished, unfinishedMode, userUnsafe, withInherited } from "../unfinished.ts"
 import { ask } from "./asking.ts"
 import { copyEach } from "./copyEach.ts"
 import { countOf, measure, measureOpened, mostDeep } from "./measure.ts"
 import { failure } from "./opened.ts"
-import { type SystemCalls, withoutAttributes } from "./systemCalls.ts"
+import { folderMode, type SystemCalls, withoutAttributes } from "./systemCalls.ts"
 
 /** Bits of a mode that are only kept with owner and group. */
 const setIdBits = 0o6000
@@ -126,7 +126,7 @@ class Run {
   private into(target: Target, source: Source, depth: number): boolean {
     const { isOwn, name, parent } = target
     if (isOwn) {
-      if (!this.make(parent, name)) return false
+      if (!this.make(parent, name, folderMode)) return false
       if (this.fill(target, name, source, depth, true)) return true
       this.remove(parent, name)
       return false
@@ -142,8 +142,8 @@ class Run {
     const { copier, ended, rest: { length } } = this
     const temporary = copier.temporaryName(path)
     // An attempt before this one may have left it.
-    const isMade = this.make(parent, temporary) ||
-      (this.removeUnfinished(parent, temporary) && this.make(parent, temporary))
+    const make = () => this.make(parent, temporary, unfinishedMode)
+    const isMade = make() || (this.removeUnfinished(parent, temporary) && make())
     if (!isMade) return false
     const undo = copier.mark()
     const publish = (): boolean => copier.mayPublish() && this.publish(parent, temporary, name)
@@ -159,8 +159,8 @@ class Run {
     return ask<void>((done) => this.calls.unlink(folder, name, done)).code === undefined
   }
 
-  private make(parent: number, name: FilePath.FilePath): boolean {
-    return ask<void>((done) => this.calls.makeFolder(parent, name, done)).code === undefined
+  private make(parent: number, name: FilePath.FilePath, mode: number): boolean {
+    return ask<void>((done) => this.calls.makeFolder(parent, name, mode, done)).code === undefined
   }
 
   private publish(parent: number, from: FilePath.FilePath, to: FilePath.FilePath): boolean {
@@ -223,7 +223,8 @@ class Run {
     const to = this.open(target.parent, name)
     if (to === undefined) return false
     try {
-      if (publish !== undefined && !this.setMode(to, unfinishedMode)) return false
+      const made = publish === undefined ? undefined : this.begin(to)
+      if (publish !== undefined && made === undefined) return false
       const isSwept = isOwn || this.sweep(to)
       const names = this.copyFiles(to, target.path, source, isOwn)
       const folders = source.folders.filter((name) => {
@@ -236,7 +237,7 @@ class Run {
       // Whoever owns the job no more changes nothing that others see.
       if (isDone && (isOwn || this.copier.mayPublish()) && this.end(to, source.stat)) this.ended++
       else {
-        if (publish !== undefined) this.setMode(to, 0o700)
+        if (made !== undefined) this.setMode(to, withInherited(folderMode, made))
         this.rest.push({ path: target.path, names, folders, sizes: this.sizesOf(source.folder, folders) })
       }
       return true
@@ -273,6 +274,14 @@ class Run {
       done: () => {}
     })
     return rest()
+  }
+
+  /** Sees to it that a folder that was made is known by its mode, and gives what it is. */
+  private begin(folder: number): Files.FileStat | undefined {
+    const made = ask<Files.FileStat>((done) => this.calls.stat(folder, done))
+    if (made.code !== undefined) return undefined
+    const mode = withInherited(unfinishedMode, made.value)
+    return made.value.mode === mode || this.setMode(folder, mode) ? made.value : undefined
   }
 
   /** Gives a folder the mode and times of its source, if it has others. */

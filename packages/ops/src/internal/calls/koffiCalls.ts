@@ -44,7 +44,6 @@ import { sweepTree } from "./sweepTree.ts"
 import {
   type Done,
   fileMode,
-  folderMode,
   isAnonymous,
   isLocal,
   isOverlay,
@@ -277,7 +276,7 @@ const forAttributes = (make: Make) =>
 
 const forNames = (make: Make) =>
   ({
-    makeFolder: (folder, name, done) => make(libc.mkdirat, [folder, native(name), folderMode], withoutValue(done)),
+    makeFolder: (folder, name, mode, done) => make(libc.mkdirat, [folder, native(name), mode], withoutValue(done)),
     makeLink: (target, folder, name, done) =>
       make(libc.symlinkat, [native(target), folder, native(name)], withoutValue(done)),
     rename: (folder, from, into, to, done) =>

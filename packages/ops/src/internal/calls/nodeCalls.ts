@@ -13,7 +13,6 @@ import { leaving } from "./readSmall.ts"
 import {
   type Done,
   fileMode,
-  folderMode,
   isAnonymous,
   isOverlay,
   type Mode,
@@ -337,11 +336,11 @@ const changing = (make: Make) =>
         () => fs.lutimesSync(at(folder, name), ...times)
       )
     },
-    makeFolder: (folder, name, done) =>
+    makeFolder: (folder, name, mode, done) =>
       make<void>(
         done,
-        (done) => fs.mkdir(at(folder, name), folderMode, done),
-        () => fs.mkdirSync(at(folder, name), folderMode)
+        (done) => fs.mkdir(at(folder, name), mode, done),
+        () => fs.mkdirSync(at(folder, name), mode)
       ),
     makeLink: (target, folder, name, done) =>
       make<void>(

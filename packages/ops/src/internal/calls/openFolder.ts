@@ -12,7 +12,7 @@ import { copyEach } from "./copyEach.ts"
 import { attempt, failure, isName, Open, orNone, scoped } from "./opened.ts"
 import { File, readAttributes, UnnamedFile } from "./openFile.ts"
 import { sweepEach } from "./sweepEach.ts"
-import type { Done, SystemCalls } from "./systemCalls.ts"
+import { type Done, folderMode, type SystemCalls } from "./systemCalls.ts"
 
 /** Lists a folder that is open for that. */
 export const listOpen = Effect.fnUntraced(function*(calls: SystemCalls, descriptor: number, path: FilePath.FilePath) {
@@ -151,7 +151,7 @@ export class Folder extends Open implements Files.Folder {
   }
 
   makeFolder(name: FilePath.FilePath): Effect.Effect<void, FilesError> {
-    return this.named<void>("mkdir", name, (calls, folder, done) => calls.makeFolder(folder, name, done))
+    return this.named<void>("mkdir", name, (calls, folder, done) => calls.makeFolder(folder, name, folderMode, done))
   }
 
   readLink(name: FilePath.FilePath): Effect.Effect<FilePath.FilePath, FilesError> {

@@ -215,7 +215,7 @@ export const make = ({ atOnce, later }: Ways, now: () => number, runDelay: () =>
         either<void>((calls, done) => calls.setTimes(descriptor, times, done), done),
       setTimesAt: (folder, name, times, done) =>
         either<void>((calls, done) => calls.setTimesAt(folder, name, times, done), done),
-      makeFolder: (folder, name, done) => either<void>((calls, done) => calls.makeFolder(folder, name, done), done),
+      makeFolder: (at, name, mode, done) => either<void>((calls, done) => calls.makeFolder(at, name, mode, done), done),
       makeLink: (target, folder, name, done) =>
         either<void>((calls, done) => calls.makeLink(target, folder, name, done), done),
       rename: (folder, from, into, to, done) =>

@@ -141,7 +141,7 @@ export interface SystemCalls {
     done: Done<Option.Option<Files.FolderSize> | undefined>
   ) => void
 
-  readonly makeFolder: (folder: number, name: Name, done: Done<void>) => void
+  readonly makeFolder: (folder: number, name: Name, mode: number, done: Done<void>) => void
   readonly makeLink: (target: FilePath.FilePath, folder: number, name: Name, done: Done<void>) => void
   readonly rename: (folder: number, from: Name, into: number, to: Name, done: Done<void>) => void
   /** Fails where the other name is taken. */
