@@ -190,6 +190,25 @@ describe.skipIf(!mayMount)("fanout copy to where it may not write (needs mounts)
     assert.match(one.stderr, /the file system is read-only \(EROFS\)/)
   })
 
+  it("copies and moves links where nothing leads to their extended attributes, as no /proc is mounted", () => {
+    const { place, source, target } = freshPlace()
+    fs.mkdirSync(path.join(source, "folder"), { recursive: true })
+    for (const name of ["link", "folder/link"]) fs.symlinkSync("nowhere", path.join(source, name))
+    const disk = path.join(place, "disk")
+    mount(disk, "-t", "tmpfs", "tmpfs")
+    const without = ["unshare", "-m", "sh", "-c", "umount -l /proc && exec \"$@\"", "sh"]
+    const linksIn = (folder: string) =>
+      ["link", "folder/link"].map((name) => fs.readlinkSync(path.join(folder, name), "utf8"))
+
+    const copy = run(place, ["copy", "--preserve", "all", "-T", source, target], without)
+    assert.strictEqual(copy.status, 0, copy.stderr)
+    assert.deepStrictEqual(linksIn(target), ["nowhere", "nowhere"], copy.stderr)
+    const move = run(place, ["move", "-T", source, path.join(disk, "moved")], without)
+    assert.strictEqual(move.status, 0, move.stderr)
+    assert.deepStrictEqual(linksIn(path.join(disk, "moved")), ["nowhere", "nowhere"], move.stderr)
+    assert.isFalse(fs.existsSync(source))
+  })
+
   it.skipIf(!works("mkfs.ext4", "-V") || spawnSync("chattr", ["-V"]).error !== undefined)(
     "fails what is immutable, and does the rest (needs mkfs.ext4 and chattr)",
     () => {

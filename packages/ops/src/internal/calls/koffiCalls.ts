@@ -3,6 +3,7 @@
  *
  * A call takes less time than through `node:fs`, names go by descriptor, and times are true to the nanosecond.
  */
+import * as fs from "node:fs"
 import * as os from "node:os"
 import * as FilePath from "../../FilePath.ts"
 import type * as Files from "../../Files.ts"
@@ -233,9 +234,12 @@ const noNames: ReadonlyArray<string> = []
 
 const attributeName = (name: string): Buffer => Buffer.from(`${name}\0`, "latin1")
 
+/** Folder in which each descriptor has a name; not there where no `/proc` is mounted. */
+const descriptors = "/proc/self/fd"
+
 /** What a call without a descriptor of its own reaches by the folder that it is in. */
 const inFolder = (folder: number, name: FilePath.FilePath): string | Buffer =>
-  native(FilePath.make(`/proc/self/fd/${folder}/${name}`))
+  native(FilePath.make(`${descriptors}/${folder}/${name}`))
 
 const listAttributes = (make: Make, call: Call, of: unknown, done: Done<ReadonlyArray<string>>): void =>
   // Most files have none, and to tell that takes no buffer.
@@ -264,8 +268,11 @@ const forAttributes = (make: Make) =>
     getAttribute: (descriptor, name, done) => getAttribute(make, libc.fgetxattr, descriptor, name, done),
     setAttribute: (descriptor, name, value, done) =>
       make(libc.fsetxattr, [descriptor, attributeName(name), value, value.length, 0], withoutValue(done)),
-    listAttributesAt: (folder, of, done) => listAttributes(make, libc.llistxattr, inFolder(folder, of), done),
-    getAttributeAt: (folder, of, name, done) => getAttribute(make, libc.lgetxattr, inFolder(folder, of), name, done),
+    listAttributesAt: (folder, of, done) =>
+      listAttributes(make, libc.llistxattr, inFolder(folder, of), (code, names) =>
+        done(code === "ENOENT" && !fs.existsSync(descriptors) ? "ENOTSUP" : code, names)),
+    getAttributeAt: (folder, of, name, done) =>
+      getAttribute(make, libc.lgetxattr, inFolder(folder, of), name, done),
     setAttributeAt: (folder, of, name, value, done) =>
       make(libc.lsetxattr, [inFolder(folder, of), attributeName(name), value, value.length, 0], withoutValue(done)),
     setOwner: (descriptor, owner, group, done) =>
