@@ -335,14 +335,15 @@ export const program = (payload: Payload) => {
 }
 
 /**
- * Removes every temporary file that the job has left under its targets.
+ * Removes every temporary file that the job has left under its targets, but what is in these folders.
  *
  * @category running
  * @since 0.1.0
  */
 export const onCancel = (
   payload: Payload,
-  id: JobContext["Service"]["id"]
+  id: JobContext["Service"]["id"],
+  spared: ReadonlyArray<FilePath.FilePath> = []
 ): Effect.Effect<void, never, Files.Files> =>
   FileTree.walk({ sources: payload.transfers.map(({ target }) => target) }).pipe(
     Stream.filter((element) => element._tag === "Open" || element.path === ""),
@@ -351,7 +352,7 @@ export const onCancel = (
       const folders = [
         ...element.path === "" ? [FilePath.parent(target)] : [],
         ...element._tag === "Open" ? [target] : []
-      ]
+      ].filter((folder) => !spared.some((one) => FilePath.isWithin(folder, one)))
       return Effect.forEach(folders, (folder) => sweep(folder, { job: id }))
     })
   )

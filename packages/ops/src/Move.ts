@@ -10,6 +10,7 @@
  */
 import * as Checkpoint from "@fanout/core/Checkpoint"
 import * as Job from "@fanout/core/Job"
+import type { JobContext } from "@fanout/core/JobContext"
 import type { Pools } from "@fanout/core/Pools"
 import * as Progress from "@fanout/core/Progress"
 import * as Effect from "effect/Effect"
@@ -93,14 +94,21 @@ const renameRoots = Effect.fnUntraced(
 export const program = (payload: Copy.Payload) => Copy.run(payload, optionsOf(payload.request), renameRoots(payload))
 
 /**
- * Gives sources that were about to be removed their names again, and removes every temporary file under the targets.
+ * Gives sources that were about to be removed their names again, and removes every temporary file under the targets
+ * that is not under the sources.
  *
  * @category running
  * @since 0.1.0
  */
-export const onCancel: typeof Copy.onCancel = (payload, id) =>
-  // Targets may have sources in them.
-  Effect.andThen(Asides.restoreAll(payload.transfers, id), Copy.onCancel(payload, id))
+export const onCancel = (
+  payload: Copy.Payload,
+  id: JobContext["Service"]["id"]
+): Effect.Effect<void, never, Files.Files> =>
+  Effect.andThen(
+    Asides.restoreAll(payload.transfers, id),
+    // Targets may have sources in them, and in these what could not be given its name may be the only one by now.
+    Copy.onCancel(payload, id, payload.transfers.map(({ source }) => source))
+  )
 
 /**
  * Layer that supplies the job's program.

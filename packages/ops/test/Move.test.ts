@@ -1,5 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as JobId from "@fanout/core/JobId"
+import type * as Copy from "@fanout/ops/Copy"
 import * as FilePath from "@fanout/ops/FilePath"
 import * as Files from "@fanout/ops/Files"
 import * as Move from "@fanout/ops/Move"
@@ -345,7 +346,12 @@ describe("a move that is cancelled", () => {
     return aside
   }
 
-  const cancel = (disk: MemoryFiles.Disk) =>
+  const apart = [
+    { source: FilePath.make("/from"), target: FilePath.make("/to/from") },
+    { source: FilePath.make("/one.txt"), target: FilePath.make("/to/one.txt") }
+  ] as const
+
+  const cancel = (disk: MemoryFiles.Disk, transfers: Copy.Payload["transfers"] = apart) =>
     Move.onCancel({
       request: {
         sources: [FilePath.make("/from"), FilePath.make("/one.txt")],
@@ -353,10 +359,7 @@ describe("a move that is cancelled", () => {
         noTargetDirectory: false,
         conflict: "rename"
       },
-      transfers: [
-        { source: FilePath.make("/from"), target: FilePath.make("/to/from") },
-        { source: FilePath.make("/one.txt"), target: FilePath.make("/to/one.txt") }
-      ],
+      transfers,
       leaveOut: []
     }, job).pipe(Effect.provideService(Files.Files, MemoryFiles.make(disk)))
 
@@ -406,6 +409,20 @@ describe("a move that is cancelled", () => {
       assert.include(disk.see(unknown), { text: "text of b" })
       assert.include(disk.see(foreign), { text: "of another job" })
       assert.strictEqual(Object.keys(disk.tree("/from")).length, 4)
+    }))
+
+  it.effect("leaves what nobody knows the name of, also where the source is under the target", () =>
+    Effect.gen(function*() {
+      const disk = new MemoryFiles.Disk()
+      for (const folder of ["/to", "/to/from", "/to/folder"]) disk.folder(folder)
+      // Its copy, which was under this name, is gone.
+      const only = putAside(disk, "/to/from/a", "text of a")
+      const half = `/to/folder/${TemporaryName.make(job, 1, FilePath.make("/to/folder/b"))}`
+      disk.file(half, "half")
+
+      yield* cancel(disk, [{ source: FilePath.make("/to/from"), target: FilePath.make("/to") }])
+
+      assert.deepStrictEqual(Object.keys(disk.tree("/to")).toSorted(), ["folder", "from", only.slice("/to/".length)])
     }))
 })
 
