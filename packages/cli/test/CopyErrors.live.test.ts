@@ -306,6 +306,27 @@ describe.skipIf(!isRoot || !works("setpriv", "--version"))("fanout copy as someb
     assert.strictEqual(last.status, 0, last.stderr)
     assertSame(source, target)
   })
+
+  it.skipIf(!hasStrace).each(["file", "folder"])(
+    "leaves a %s that takes the place of one meanwhile as it is",
+    (kind) => {
+      const { args, id, place, target } = failedInClosed()
+      const inner = path.join(target, "closed/inner")
+      const killed = { calls: ["linkat", "renameat", "renameat2"], paths: [inner], fault: "signal=KILL" } as const
+      run(place, ["jobs", "retry", id], [...nobody, ...meeting(killed)])
+      fs.renameSync(inner, path.join(place, "before"))
+      if (kind === "folder") fs.mkdirSync(inner)
+      else fs.writeFileSync(inner, "private")
+      fs.chmodSync(inner, 0o700)
+      fs.chownSync(inner, 65_534, 65_534)
+      fs.utimesSync(inner, 1_600_000_000, 1_600_000_000)
+
+      assert.strictEqual(run(place, args, nobody).status, kind === "folder" ? 0 : 1)
+
+      const { mode, mtimeMs } = fs.statSync(inner)
+      assert.deepStrictEqual([mode & 0o777, mtimeMs], [0o700, 1_600_000_000_000])
+    }
+  )
 })
 
 describe.skipIf(!works("prlimit", "--version"))("fanout copy with 64 descriptors (needs prlimit)", () => {

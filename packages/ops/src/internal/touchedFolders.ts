@@ -29,6 +29,7 @@ const Touched = Schema.Struct({
   path: FilePath.FilePath,
   /** Folder that the sources are in. */
   source: FilePath.FilePath,
+  inode: Schema.BigInt,
   accessedNanos: Schema.BigInt,
   modifiedNanos: Schema.BigInt,
   /** If that is another one by now. */
@@ -84,8 +85,12 @@ const touch = Effect.fnUntraced(function*(
   if (mayBeWritten.has(path)) return
   const found = yield* stat
   const isClosed = (found.mode & writingBits) !== writingBits
-  const { accessedNanos, modifiedNanos, mode } = found
-  const one = known.get(path) ?? { path, source: source.folder.path, accessedNanos, modifiedNanos }
+  const { accessedNanos, inode, modifiedNanos, mode } = found
+  const before = known.get(path)
+  // Another one may have taken the place of what a run before this one was in.
+  const one = before?.inode === inode
+    ? before
+    : { path, source: source.folder.path, inode, accessedNanos, modifiedNanos }
   known.set(path, isClosed ? { mode, ...one } : one)
   if (isClosed) {
     yield* save
@@ -113,9 +118,11 @@ export const forget = Effect.fnUntraced(function*(target: FilePath.FilePath): Ef
 /** Who may not look into a folder any more reaches nothing below it. */
 const deepestFirst = (a: Touched, b: Touched): number => b.path.length - a.path.length
 
-/** Gives a folder the mode and times that it had. */
-const restore = Effect.fnUntraced(function*({ mode, path, ...times }: Touched) {
+/** Gives a folder the mode and times that it had. Whatever has taken its place keeps its own. */
+const restore = Effect.fnUntraced(function*({ inode, mode, path, ...times }: Touched) {
   const folder = yield* Place.openFile(yield* Place.open(path))
+  const found = yield* folder.stat
+  if (found.kind !== "folder" || found.inode !== inode) return
   if (mode !== undefined) yield* folder.setMode(mode)
   yield* folder.setTimes(times)
 }, Effect.scoped)
