@@ -223,8 +223,7 @@ class Run {
     const to = this.open(target.parent, name)
     if (to === undefined) return false
     try {
-      const made = publish === undefined ? undefined : this.begin(to)
-      if (publish !== undefined && made === undefined) return false
+      if (publish !== undefined && !this.begin(to)) return false
       const isSwept = isOwn || this.sweep(to)
       const names = this.copyFiles(to, target.path, source, isOwn)
       const folders = source.folders.filter((name) => {
@@ -236,10 +235,7 @@ class Run {
       const isDone = isSwept && names.length === 0 && folders.length === 0
       // Whoever owns the job no more changes nothing that others see.
       if (isDone && (isOwn || this.copier.mayPublish()) && this.end(to, source.stat)) this.ended++
-      else {
-        if (made !== undefined) this.setMode(to, withInherited(folderMode, made))
-        this.rest.push({ path: target.path, names, folders, sizes: this.sizesOf(source.folder, folders) })
-      }
+      else this.rest.push({ path: target.path, names, folders, sizes: this.sizesOf(source.folder, folders) })
       return true
     } finally {
       this.calls.closeFolder(to)
@@ -276,12 +272,12 @@ class Run {
     return rest()
   }
 
-  /** Sees to it that a folder that was made is known by its mode, and gives what it is. */
-  private begin(folder: number): Files.FileStat | undefined {
+  /** Sees to it that a folder that was made is known by its mode. */
+  private begin(folder: number): boolean {
     const made = ask<Files.FileStat>((done) => this.calls.stat(folder, done))
-    if (made.code !== undefined) return undefined
+    if (made.code !== undefined) return false
     const mode = withInherited(unfinishedMode, made.value)
-    return made.value.mode === mode || this.setMode(folder, mode) ? made.value : undefined
+    return made.value.mode === mode || this.setMode(folder, mode)
   }
 
   /** Gives a folder the mode and times of its source, if it has others. */
