@@ -396,6 +396,8 @@ describe("a move that is cancelled", () => {
       for (const folder of ["/from", "/to", "/to/from"]) disk.folder(folder)
       putAside(disk, "/from/a", "text of a")
       disk.file("/from/a", "made anew")
+      putAside(disk, "/one.txt", "text of one")
+      disk.file("/one.txt", "made anew")
       disk.file("/to/from/a", "its copy")
       // Nobody can tell what this was called.
       const unknown = putAside(disk, "/from/b", "text of b")
@@ -406,6 +408,8 @@ describe("a move that is cancelled", () => {
 
       assert.include(disk.see("/from/a"), { text: "made anew" })
       assert.include(disk.see("/from/a (1)"), { text: "text of a" })
+      assert.include(disk.see("/one.txt"), { text: "made anew" })
+      assert.include(disk.see("/one (1).txt"), { text: "text of one" })
       assert.include(disk.see(unknown), { text: "text of b" })
       assert.include(disk.see(foreign), { text: "of another job" })
       assert.strictEqual(Object.keys(disk.tree("/from")).length, 4)

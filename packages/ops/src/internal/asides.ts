@@ -56,33 +56,34 @@ const restore = Effect.fnUntraced(function*(aside: FilePath.FilePath, name: File
   yield* Effect.catchTag(back(name), "CopyError", () => numbered)
 }, Effect.scoped)
 
+/** Those of these that this job has put aside. */
+const asidesAmong = (job: JobId.JobId, folder: FilePath.FilePath, names: ReadonlyArray<FilePath.FilePath>) =>
+  names.filter((name) => TemporaryName.isOf(job, name)).map((name) => FilePath.join(folder, name))
+
+/** The sources themselves. Beside them there may be what others have put aside, whose names are not among theirs. */
+const restoreRoots = Effect.fnUntraced(function*(transfers: Transfers, job: JobId.JobId) {
+  const inFolders = Map.groupBy(transfers.map(({ source }) => source), FilePath.parent)
+  for (const [folder, sources] of inFolders) {
+    for (const aside of asidesAmong(job, folder, yield* namesOf(folder))) {
+      const name = nameOf(job, aside, sources.map(FilePath.name))
+      if (name !== undefined) yield* Effect.ignore(restore(aside, name), { log: "Warn" })
+    }
+  }
+})
+
 /** Gives sources of these transfers their names again. What has such a name by now keeps it: they get a number. */
 export const restoreAll = (
   transfers: Transfers,
   job: JobId.JobId
 ): Effect.Effect<void, never, Files.Files> => {
-  const asides = (element: FileTree.Element) =>
-    Effect.gen(function*() {
-      const { source, target } = Destination.placeOf(transfers, element)
-      const folder = FilePath.parent(source)
-      // A source itself is the only one that may be gone here.
-      const isRoot = element.path === ""
-      const known = isRoot ? [FilePath.name(source)] : withoutNumbers(yield* namesOf(FilePath.parent(target)))
-      const found = isRoot ? yield* namesOf(folder) : [FilePath.name(source)]
-      const own = found.filter((name) => TemporaryName.isOf(job, name)).map((name) => FilePath.join(folder, name))
-      for (const aside of own) {
-        const name = nameOf(job, aside, known)
-        // Beside a source there may be those of others.
-        if (isRoot && name === undefined) continue
-        yield* Effect.ignore(restore(aside, name), { log: "Warn" })
-      }
-    })
+  const restoreInner = Effect.fnUntraced(function*(element: FileTree.Element) {
+    const { source, target } = Destination.placeOf(transfers, element)
+    const known = withoutNumbers(yield* namesOf(FilePath.parent(target)))
+    yield* Effect.ignore(restore(source, nameOf(job, source, known)), { log: "Warn" })
+  })
   return FileTree.walk({ sources: transfers.map(({ source }) => source) }).pipe(
-    Stream.filter((element) =>
-      element.path === ""
-        ? element._tag === "Unreadable" && element.error.isMissing
-        : element._tag === "Leaf" && TemporaryName.isOf(job, FilePath.name(element.path))
-    ),
-    Stream.runForEach(asides)
+    Stream.filter(({ _tag, path }) => _tag === "Leaf" && path !== "" && TemporaryName.isOf(job, FilePath.name(path))),
+    Stream.runForEach(restoreInner),
+    Effect.andThen(restoreRoots(transfers, job))
   )
 }
