@@ -7,7 +7,7 @@ import * as fs from "node:fs"
 export const read = (): number => {
   try {
     const [, nanos] = fs.readFileSync("/proc/thread-self/schedstat", "latin1").split(" ")
-    return Number(nanos ?? 0) / 1e6
+    return Number(nanos) / 1e6 || 0
   } catch {
     return 0
   }
