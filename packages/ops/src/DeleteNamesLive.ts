@@ -104,7 +104,7 @@ const pathsOf = (folders: Folders): ReadonlySet<string | null> =>
     )
   )
 
-/** Removes a folder with all that is below it where calls are not made at once. */
+/** Removes a folder with all that is below it in steps: calls are not made at once, or it has become large. */
 const sweepSlowly = (
   folder: Files.Folder,
   name: FilePath.FilePath,

@@ -600,8 +600,9 @@ export interface Folder {
 
   /**
    * Does that with a folder in it and all that is below, as deep as what can be measured: those below come first, and
-   * `begin` takes the path of each from the name on. Tells whether it got through. `None` where calls are not made at
-   * once: nothing was done then.
+   * `begin` takes the path of each from the name on. Tells whether it got through. `None` where that is to be done in
+   * steps: where calls are not made at once nothing was done then, and some of it where there is more than a small
+   * folder has.
    */
   readonly sweepTree: (name: FilePath, sweeper: Sweeper) => Effect.Effect<Option.Option<boolean>>
 

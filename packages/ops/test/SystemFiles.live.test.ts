@@ -93,6 +93,34 @@ describe("SystemFiles", () => {
       )
     }).pipe(Effect.provide(SystemFiles.layer)))
 
+  it.live("leaves a tree that has become large to be removed in steps", () =>
+    Effect.gen(function*() {
+      const files = yield* Files.Files
+      const folder = yield* testFolder
+      fs.mkdirSync(`${folder}/tree/large`, { recursive: true })
+      for (let i = 0; i < 5000; i++) fs.closeSync(fs.openSync(`${folder}/tree/large/${i}`, "w"))
+      let removed = 0
+      const sweeper = {
+        mayGoOn: () => true,
+        begin: () => true,
+        isLeft: () => false,
+        removedName: () => void removed++,
+        removedFolder: () => {}
+      }
+      const sweep = Effect.flatMap(files.folder(FilePath.make(folder)), (folder) =>
+        folder.sweepTree(FilePath.make("tree"), sweeper))
+
+      assert.deepStrictEqual(yield* sweep, Option.none())
+      assert.strictEqual(fs.readdirSync(`${folder}/tree/large`).length, 5000)
+      assert.strictEqual(removed, 0)
+
+      for (let i = 4000; i < 5000; i++) {
+        fs.unlinkSync(`${folder}/tree/large/${i}`)
+      }
+      assert.deepStrictEqual(yield* sweep, Option.some(true))
+      assert.deepStrictEqual([fs.readdirSync(folder), removed], [[], 4000])
+    }).pipe(Effect.scoped, Effect.provide(SystemFiles.layerBlocking)))
+
   it.live("makes any number of calls at the same time", () =>
     Effect.gen(function*() {
       const files = yield* Files.Files

@@ -10,6 +10,8 @@ import type { SystemCalls, Tree } from "./systemCalls.ts"
 
 /** As many names are removed before it is asked whether that may go on. */
 const namesInGo = 32
+/** Of more, which have come since it was looked, all else on the thread would wait too long. */
+const mostNames = 4096
 
 interface Listed {
   readonly folders: ReadonlyArray<FilePath.FilePath>
@@ -19,10 +21,15 @@ interface Listed {
 class Run {
   private readonly calls: SystemCalls
   private readonly sweeper: Files.Sweeper
+  private listed = 0
 
   constructor(calls: SystemCalls, sweeper: Files.Sweeper) {
     this.calls = calls
     this.sweeper = sweeper
+  }
+
+  get isMuch(): boolean {
+    return this.listed > mostNames
   }
 
   /** Removes what may be removed. Tells whether it went on to the end: what can't be removed is left. */
@@ -45,7 +52,7 @@ class Run {
     const identity = ask<Files.Identity>((done) => calls.identity(folder, done))
     if (identity.code !== undefined || !sweeper.begin(path, identity.value)) return "left"
     const { folders, others } = this.list(folder)
-    if (!this.unlink(folder, others)) return "stopped"
+    if (this.isMuch || !this.unlink(folder, others)) return "stopped"
     if (depth === mostDeep) return "empty"
     return folders.every((name) => this.sweep(folder, name, FilePath.join(path, name), depth + 1)) ? "empty" : "stopped"
   }
@@ -54,12 +61,13 @@ class Run {
     const [folders, others]: [Array<FilePath.FilePath>, Array<FilePath.FilePath>] = [[], []]
     const add = (latin1: string, kind: string): void => {
       const name = FilePath.fromLatin1(latin1)
+      this.listed++
       if (kind === "folder") folders.push(name)
       else if (!this.sweeper.isLeft(name)) others.push(name)
     }
     while (true) {
       const more = ask<boolean>((done) => this.calls.list(folder, add, done))
-      if (more.code !== undefined || !more.value) return { folders, others }
+      if (more.code !== undefined || !more.value || this.isMuch) return { folders, others }
     }
   }
 
@@ -76,6 +84,12 @@ class Run {
   }
 }
 
-/** Removes a folder with all that is in and below it, as far as that can be; false where it was stopped before. */
-export const sweepTree = (calls: SystemCalls, { folder, name, sweeper }: Tree): boolean =>
-  new Run(calls, sweeper).sweep(folder, name, name, 1)
+/**
+ * Removes a folder with all that is in and below it, as far as that can be; false where it was stopped before, nothing
+ * where there is too much.
+ */
+export const sweepTree = (calls: SystemCalls, { folder, name, sweeper }: Tree): boolean | undefined => {
+  const run = new Run(calls, sweeper)
+  const isThrough = run.sweep(folder, name, name, 1)
+  return run.isMuch ? undefined : isThrough
+}

@@ -160,7 +160,7 @@ export interface SystemCalls {
   readonly removeFolder: (folder: number, name: Name, done: Done<void>) => void
   /**
    * Removes a folder with all that is below it, as far as it can be, and tells whether it got through; or gives
-   * nothing, where nothing was done. It is there where calls are made at once.
+   * nothing, where that is to be done in steps. It is there where calls are made at once.
    */
   readonly sweepTree?: (tree: Tree, done: Done<boolean | undefined>) => void
 }
