@@ -203,7 +203,7 @@ const forContent = (make: Make) =>
       }
       make(libc.copyFileRange, [from, placeOf(), to, placeOf(), length, 0], (refused, copied) => {
         if (refused !== "EXDEV") return done(refused, copied)
-        // From one file system to another there is an older call, which takes the place in the copy from its descriptor.
+        // From one file system to another there is an older call: the place in the copy is its descriptor's.
         make(libc.lseek, [to, at, SEEK_SET], (code) => {
           if (code !== undefined) done(refused, copied)
           else make(libc.sendfile, [to, from, placeOf(), length], done)
