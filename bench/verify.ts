@@ -1,4 +1,4 @@
-// Compares 20,000 files of 4 KiB with a copy, and a tree that is there (`/usr/lib`, or what an argument names) with one,
+// Compares 20,000 files of 4 KiB with a copy, and so a tree that is there (`/usr/lib`, or what an argument names),
 // beside `diff -r`. The copies are made by `cp -a` on the file system of `TMPDIR`; all is read once before.
 import { spawnSync } from "node:child_process"
 import * as path from "node:path"
