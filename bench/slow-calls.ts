@@ -7,7 +7,7 @@ import { mount } from "./internal/slowFileSystem.ts"
 import { byTurns, type Command, fanout, print, removeDatabase, withFolder } from "./measure.ts"
 
 const files = 100
-const target = 6
+const target = 8
 const [delayMillis = 5, folders = 10] = process.argv.slice(2).map(Number)
 
 await withFolder(async (folder) => {
