@@ -177,6 +177,7 @@ class CopyNotes extends Notes {
   readonly isOwn: boolean
   readonly keepsOwner: boolean
   readonly isAttributeKept: () => boolean
+  hold: Files.Copier["hold"] = undefined
 
   constructor(to: "free" | "own" | "taken", mayGoOn: () => boolean = () => true, keepsAll = false) {
     super(mayGoOn)
@@ -277,6 +278,32 @@ const copyingTests = (test: Test) => {
       const third = yield* copy(place, ["a"], new CopyNotes("free"))
       assert.deepStrictEqual(third.notes, ["begin 4", "link a EEXIST"])
       assert.strictEqual(yield* read(third.into, "a"), "0123456789")
+    }))
+
+  test("gives copies that are whole and have no names yet to whoever holds them", (place) =>
+    Effect.gen(function*() {
+      yield* plant(place.folder)
+      const copier = new CopyNotes("free")
+      const held: Array<Files.UnnamedFile> = []
+      copier.hold = (file, sizeBytes) => {
+        held.push(file)
+        copier.notes.push(`held ${sizeBytes}`)
+      }
+      const { count, into, notes, takesUnnamed } = yield* copy(place, ["a", "b", "c"], copier)
+      if (!takesUnnamed) return
+      assert.strictEqual(count, 3)
+      assert.deepStrictEqual(notes, ["begin 10", "held 10", "begin 0", "held 0", "begin 4", "held 4"])
+      assert.deepStrictEqual(yield* namesIn(into), [])
+      const [first, , third] = held
+      for (const [file, name] of [[third, "c"], [first, "a"]] as const) {
+        if (file !== undefined) yield* file.link(n(name))
+      }
+      yield* Effect.forEach(held, ({ close }) => close)
+      assert.deepStrictEqual(yield* namesIn(into), ["a", "c"])
+      assert.deepStrictEqual([yield* read(into, "a"), yield* read(into, "c")], ["0123456789", "abcd"])
+      const [a, there] = [yield* place.folder.lstat(n("a")), yield* into.lstat(n("a"))]
+      assert.strictEqual(there.mode, a.mode)
+      isClose(there.modifiedNanos, a.modifiedNanos)
     }))
 
   test("leaves nothing of a copy that is stopped, before it is whole or before it has its name", (place) =>

@@ -80,17 +80,20 @@ class Run extends Sequence {
 
   /** Whether a file with nothing special about it may be copied in one go. */
   private readonly mayBePlain: boolean
+  private readonly hold: PlainCopy["hold"]
 
   constructor(copying: Copying) {
     super(() => copying.done(this.index))
     this.copying = copying
-    const { hold, keepsOwner, take } = copying.copier
-    this.mayBePlain = hold === undefined && take === undefined && !keepsOwner
+    const { keepsOwner, take } = copying.copier
+    this.mayBePlain = take === undefined && !keepsOwner
+    const { copier: { hold }, unnamed } = copying
+    if (hold !== undefined && unnamed !== undefined) this.hold = (copy, sizeBytes) => hold(unnamed(copy), sizeBytes)
   }
 
   private plain(name: FilePath.FilePath): PlainCopy {
     const { copier, from, to } = this.copying
-    return { copier, from, to, name }
+    return { copier, from, to, name, hold: this.hold }
   }
 
   private next(step: Step): void {
@@ -365,11 +368,11 @@ class Run extends Sequence {
 
   private readonly timesSet = (code: string | undefined): void => {
     if (code !== undefined) return this.fail("futimes", code, true)
-    const { copier: { hold, isOwn }, unnamed } = this.copying
+    const { copier: { isOwn } } = this.copying
     this.isWhole = isOwn
     if (isOwn) return this.next("closeCopy")
-    if (hold === undefined || unnamed === undefined || this.copy === undefined) return this.next("link")
-    hold(unnamed(this.copy), this.sizeBytes)
+    if (this.hold === undefined || this.copy === undefined) return this.next("link")
+    this.hold(this.copy, this.sizeBytes)
     this.copy = undefined
     this.leave()
   }

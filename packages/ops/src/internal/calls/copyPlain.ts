@@ -84,25 +84,29 @@ const copyContent = (copy: number, source: number, { buffer, mayGoOn }: PlainCop
   return true
 }
 
-/** Fills a copy and gives it its name, if all is as it is to be. */
-const fill = (copy: number, source: number, name: string | Buffer, { copier, to }: PlainCopy): boolean => {
+/** Fills a copy and gives it its name, if it is to have one yet and all is as it is to be. */
+const fill = (copy: number, source: number, name: string | Buffer, { copier, hold, to }: PlainCopy): boolean => {
   const { isOwn } = copier
   return copyContent(copy, source, copier) &&
     libc.statx(source, "", AT_EMPTY_PATH, statMask, after.bytes) === 0 && isSame(met, after) &&
     libc.fchmod(copy, met.mode) === 0 && setTimes(copy) &&
     // Whoever must stop, or owns the job no more, gives nothing its name.
-    (isOwn || (copier.mayGoOn() &&
+    (isOwn || hold !== undefined || (copier.mayGoOn() &&
       libc.linkat(AT_FDCWD, `/proc/self/fd/${copy}`, to, name, AT_SYMLINK_FOLLOW) === 0))
 }
 
 /** Makes a copy of an open file, or leaves nothing. */
 const copyOpen = (source: number, name: string | Buffer, plain: PlainCopy): boolean => {
-  const { copier, to } = plain
+  const { copier, hold, to } = plain
   const { isOwn } = copier
   if (keepsAttributes(source, copier)) return false
   const copy = libc.openat(to, isOwn ? name : ".", isOwn ? flagsOf.create : flagsOf.unnamed, fileMode)
   if (copy < 0) return false
   const isFilled = fill(copy, source, name, plain)
+  if (isFilled && hold !== undefined) {
+    hold(copy, met.sizeBytes)
+    return true
+  }
   // What could not be written may only be noticed now.
   const isWhole = libc.close(copy) === 0 && isFilled
   const isNamed = isOwn || isFilled
@@ -129,6 +133,6 @@ export const copyPlain = (plain: PlainCopy): boolean => {
   if (source < 0) return false
   const isCopied = copyOpen(source, name, plain)
   libc.close(source)
-  if (isCopied) copier.copied(met.sizeBytes)
+  if (isCopied && plain.hold === undefined) copier.copied(met.sizeBytes)
   return isCopied
 }

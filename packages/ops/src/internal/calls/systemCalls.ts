@@ -38,6 +38,8 @@ export interface PlainCopy {
   readonly from: number
   readonly to: number
   readonly name: Name
+  /** Takes the descriptor of a copy that is whole and has no name, which then is not closed either. */
+  readonly hold: ((copy: number, sizeBytes: number) => void) | undefined
 }
 
 /** A folder in another that is to be removed with all that is below it. */
