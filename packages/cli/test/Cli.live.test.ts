@@ -109,13 +109,20 @@ describe("fanout copy", () => {
   it.skipIf(!hasStrace)("reaches files by descriptor, and gives new ones their names last", () => {
     const { db, destination, place } = fresh()
     const trace = path.join(place, "trace")
-    const strace = ["strace", "-f", "-qq", "-e", "trace=openat,openat2,linkat", "-e", "signal=none", "-o", trace]
-    const { status, stderr } = run(db, ["copy", source, destination], strace)
-    assert.strictEqual(status, 0, stderr)
-    const calls = fs.readFileSync(trace, "latin1")
-    assert.match(calls, /openat2\(AT_FDCWD, "[^"]*\/d1", \{[^}]*RESOLVE_NO_SYMLINKS/)
+    const options = ["-f", "-qq", "-e", "trace=openat,openat2,linkat,renameat2", "-e", "signal=none", "-o", trace]
+    const callsOf = (...args: ReadonlyArray<string>): string => {
+      const { status, stderr } = run(db, ["copy", ...args], ["strace", ...options])
+      assert.strictEqual(status, 0, stderr)
+      return fs.readFileSync(trace, "latin1")
+    }
+    // Files of a small folder are seen with it, those of a source by themselves.
+    const folders = callsOf(source, destination)
+    assert.match(folders, /openat2\(AT_FDCWD, "[^"]*\/d1", \{[^}]*RESOLVE_NO_SYMLINKS/)
+    assert.match(folders, /renameat2\(\d+, "\.fanout-[^"]*", \d+, "d1", RENAME_NOREPLACE/)
+    const calls = callsOf("-T", path.join(source, "d1"), `${destination} of files`)
     assert.match(calls, /openat\(\d+, "\.", [^)]*O_TMPFILE/)
     assert.match(calls, /linkat\(AT_FDCWD, "\/proc\/self\/fd\/\d+", \d+, "f1"/)
+    assert.notMatch(folders, /"\/proc\/self\/fd\/\d+\//)
     assert.notMatch(calls, /"\/proc\/self\/fd\/\d+\//)
   })
 
