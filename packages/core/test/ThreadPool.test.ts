@@ -8,6 +8,8 @@ import * as TaskDispatcher from "@fanout/core/TaskDispatcher"
 import * as FanoutTest from "@fanout/core/testing"
 import * as ThreadPool from "@fanout/core/ThreadPool"
 import { ThreadsUnavailable } from "@fanout/core/ThreadSpawner"
+import * as Clock from "effect/Clock"
+import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
@@ -85,6 +87,30 @@ describe("ThreadPool, under TestClock", () => {
         assert.instanceOf(error, ThreadsUnavailable)
         assert.match(error.message, how === "die" ? /died at once/ : /no room/)
       }
+    }).pipe(Effect.scoped))
+
+  it.effect("tries again also where a timer comes before the clock says so", () =>
+    Effect.gen(function*() {
+      const threads = new Threads(Tasks, handlers(true))
+      threads.how = "die"
+      const clock = yield* Clock.Clock
+      const early: Clock.Clock = Object.create(clock, {
+        sleep: {
+          value: (duration: Duration.Duration) => clock.sleep(Duration.millis(Duration.toMillis(duration) - 1))
+        }
+      })
+      const building = yield* Layer.build(pool(threads)).pipe(
+        Effect.flip,
+        Effect.provideService(Clock.Clock, early),
+        Effect.forkChild
+      )
+      for (const millis of [99, 199]) {
+        yield* turns
+        yield* TestClock.adjust(millis)
+      }
+      yield* turns
+      assert.isDefined(building.pollUnsafe())
+      assert.instanceOf(yield* Fiber.join(building), ThreadsUnavailable)
     }).pipe(Effect.scoped))
 
   it.effect("calls a thread lost that is not ready after 30 seconds", () =>

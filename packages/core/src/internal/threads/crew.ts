@@ -216,7 +216,7 @@ export class Crew {
     if (this.clock.currentTimeMillisUnsafe() < this.startsAt) return
     const delay = this.backoffMillis
     this.backoffMillis = Math.min(backoff.most, delay * 2)
-    this.startsAt = this.clock.currentTimeMillisUnsafe() + delay
+    const startsAt = this.startsAt = this.clock.currentTimeMillisUnsafe() + delay
     this.failedStarts++
     // One that still starts may be luckier.
     if (
@@ -226,7 +226,12 @@ export class Crew {
       this.failedStarts = 0
       this.listener.unavailable(why)
     }
-    this.fork(Effect.andThen(Effect.sleep(delay), Effect.sync(() => this.listener.mayStart())))
+    const mayStart = Effect.sync(() => {
+      // Timers may come a millisecond before the clock says so, and nobody would try again.
+      if (this.startsAt === startsAt) this.startsAt = Number.NEGATIVE_INFINITY
+      this.listener.mayStart()
+    })
+    this.fork(Effect.andThen(Effect.sleep(delay), mayStart))
   }
 
   /** Calls those lost that never get ready. */
