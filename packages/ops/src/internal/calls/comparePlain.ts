@@ -5,7 +5,7 @@
 import type * as Files from "../../Files.ts"
 import { sameBytes } from "../sameBytes.ts"
 import { AT_EMPTY_PATH, AT_SYMLINK_NOFOLLOW, flagsOf, lastError, libc, native, PATH_MAX, statMask } from "./libc.ts"
-import { Answer } from "./stat.ts"
+import { Answer, isSame } from "./stat.ts"
 import type { Pair } from "./systemCalls.ts"
 
 /** Words with the inode and device of a file. */
@@ -14,11 +14,6 @@ const identifying = [8, 9, 34, 35]
 const changing = [...identifying, 10, 11, 24, 25, 26, 28, 29, 30]
 /** With its owner, group, and kind with mode, and the time of the last change of its content. */
 const kept = [5, 6, 7, 28, 29, 30]
-
-const isSame = (a: Answer, b: Answer, words: ReadonlyArray<number>): boolean => {
-  for (const index of words) if (a.words[index] !== b.words[index]) return false
-  return true
-}
 
 const [metA, metB, after] = [new Answer(), new Answer(), new Answer()]
 

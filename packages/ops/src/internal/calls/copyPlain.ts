@@ -16,26 +16,13 @@ import {
   native,
   statMask
 } from "./libc.ts"
-import { statBytes, StatView } from "./stat.ts"
+import { Answer, isSame } from "./stat.ts"
 import { fileMode, type PlainCopy, withoutAttributes } from "./systemCalls.ts"
-
-/** What a call to `statx` fills in, as 32-bit words too. */
-class Answer extends StatView {
-  readonly words: Uint32Array
-
-  constructor() {
-    const words = new Uint32Array(statBytes / 4)
-    super(Buffer.from(words.buffer))
-    this.words = words
-  }
-}
 
 const word = ({ words }: Answer, index: number): number => words[index] ?? 0
 
 /** Words with the inode, size, time of modification and device of a file. */
-const identifying = [8, 9, 10, 11, 28, 29, 30, 34, 35]
-
-const isSame = (a: Answer, b: Answer): boolean => identifying.every((index) => word(a, index) === word(b, index))
+const changing = [8, 9, 10, 11, 28, 29, 30, 34, 35]
 
 const [met, after, there] = [new Answer(), new Answer(), new Answer()]
 
@@ -88,7 +75,7 @@ const copyContent = (copy: number, source: number, { buffer, mayGoOn }: PlainCop
 const fill = (copy: number, source: number, name: string | Buffer, { copier, hold, to }: PlainCopy): boolean => {
   const { isOwn } = copier
   return copyContent(copy, source, copier) &&
-    libc.statx(source, "", AT_EMPTY_PATH, statMask, after.bytes) === 0 && isSame(met, after) &&
+    libc.statx(source, "", AT_EMPTY_PATH, statMask, after.bytes) === 0 && isSame(met, after, changing) &&
     libc.fchmod(copy, met.mode) === 0 && setTimes(copy) &&
     // Whoever must stop, or owns the job no more, gives nothing its name.
     (isOwn || hold !== undefined || (copier.mayGoOn() &&

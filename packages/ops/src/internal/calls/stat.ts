@@ -9,7 +9,7 @@ export const statBytes = 256
 const kinds = new Map<number, Files.FileKind>([[0o100000, "file"], [0o040000, "folder"], [0o120000, "link"]])
 
 /** What is in these bytes, for as long as nothing else is written to them. Nothing is read that nobody asks for. */
-export class StatView implements Files.FileStat {
+class StatView implements Files.FileStat {
   readonly bytes: Buffer
 
   constructor(bytes: Buffer) {
@@ -78,6 +78,12 @@ export class Answer extends StatView {
     super(Buffer.from(words.buffer))
     this.words = words
   }
+}
+
+/** Whether two answers have the same in these words. */
+export const isSame = (a: Answer, b: Answer, words: ReadonlyArray<number>): boolean => {
+  for (const index of words) if (a.words[index] !== b.words[index]) return false
+  return true
 }
 
 /** Reads all of it. */
