@@ -603,6 +603,19 @@ describe("ThreadPool, with a batch in hand", () => {
       assert.deepStrictEqual(yield* Fiber.joinAll(others), [0, 0, 0, 0])
     }).pipe(withDispatcher))
 
+  it.effect.each([[30, 2], [50, 1]] as const)(
+    "gives it what it has next where a task takes %i ms: %i in hand",
+    ([millis, count]) =>
+      Effect.gen(function*() {
+        const { steps, threads } = yield* scripted({ size: 1 })
+        yield* steps(1)
+        threads.at(0).end([[0, { done: 1 }]], { millis })
+        yield* turns
+        yield* steps(2, 3, 4)
+        assert.deepStrictEqual(payloadsOf(threads.at(0)).slice(1), count === 1 ? [[2]] : [[2], [3]])
+      }).pipe(withDispatcher)
+  )
+
   it.effect("takes endings, stops and reports of both for what they are of", () =>
     Effect.gen(function*() {
       const { enlarge, steps, threads } = yield* scripted({ size: 1 })

@@ -401,7 +401,7 @@ const areMany = ({ kind }: Payload): boolean => kind === "files" || kind === "fo
 const filesInPart = 64
 
 /** As long the thread that the job is on copies folders at a time. */
-const sliceMillis = 8
+const sliceMillis = 20
 
 /**
  * Layer that handles the task in this process.

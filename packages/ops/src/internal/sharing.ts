@@ -47,7 +47,7 @@ const handlerOf = <T extends Task.Any>(task: T): Effect.Effect<Handle<T>, never,
   })
 
 /** So much is given to each of the others that they have something to do while this thread is at a piece of its own. */
-const piecesEach = 4
+const piecesEach = 2
 
 /** Where a piece of work is done. */
 type Side = "here" | "there"

@@ -5,8 +5,11 @@
 /** How long a batch should take: so long a more urgent task waits for a thread. */
 const batchMillis = 2
 
-/** What takes longer is left for whoever is free first, instead of waiting behind what a thread is at. */
-const aheadMillis = 10
+/**
+ * What takes longer is left for whoever is free first, instead of waiting behind what a thread is at. It is longer than
+ * the owner is away for, who may be at work of its own and can't hand out any then.
+ */
+const aheadMillis = 40
 
 /** So many times as long as expected counts a task that took longer: large files among small ones are no rule. */
 const outlier = 3
