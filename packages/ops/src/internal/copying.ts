@@ -105,12 +105,12 @@ export class Copying implements Files.Copier {
     this.mayWork()
 
   begin(stat: Files.FileStat): boolean {
-    const { allocatedBytes, device, inode, kind, links, mode, sizeBytes } = stat
+    const { allocatedBytes, inode, kind, links, mode, sizeBytes } = stat
     const isSmall = kind === "file" && sizeBytes <= WholeCopy.maxSizeBytes && (mode & setIdBits) === 0 &&
       !(this.keeps.has("sparse") && allocatedBytes < sizeBytes) && !(this.keeps.has("links") && links > 1)
     // A link has its name at once, and could not be flushed before.
     const isOrdinary = (isSmall || (kind === "link" && this.hold === undefined)) &&
-      !this.payload.avoid.some((one) => one.inode === inode && one.device === device)
+      !this.payload.avoid.some((one) => one.inode === inode && one.device === stat.device)
     this.source = stat
     // It may have been given part of one that was left.
     if (isOrdinary) this.taker?.end()

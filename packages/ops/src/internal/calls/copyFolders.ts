@@ -73,8 +73,8 @@ class Run {
 
   private list(folder: number): Listing | undefined {
     const listing: Listing = { folders: [], others: [] }
-    const add = (bytes: string, kind: string): void => {
-      const name = FilePath.fromBytes(Buffer.from(bytes, "latin1"))
+    const add = (text: string, kind: string): void => {
+      const name = FilePath.fromLatin1(text)
       const isFolder = kind === "folder" || (kind === "unknown" && this.isFolder(folder, name))
       const into = isFolder ? listing.folders : listing.others
       into.push(name)

@@ -59,7 +59,7 @@ class Measure {
       if (more.code !== undefined || !isOrdinary || this.leaves + this.folders + names.length > this.most) {
         return undefined
       }
-      if (!more.value) return names.map((name) => FilePath.fromBytes(Buffer.from(name, "latin1")))
+      if (!more.value) return names.map(FilePath.fromLatin1)
     }
   }
 }
