@@ -75,6 +75,22 @@ describe("fanout copy --preserve", () => {
     assert.strictEqual(attributes(whole), attributes(source))
   })
 
+  it.skipIf(!isRoot || !hasTools)("keeps modes where folders have files inherit others", () => {
+    const modes = [0o644, 0o664, 0o644, 0o600]
+    const plain = path.join(folder, "plain")
+    const strict = path.join(folder, "strict")
+    for (const at of [plain, strict]) fs.mkdirSync(at)
+    modes.forEach((mode, index) => {
+      fs.writeFileSync(path.join(plain, `${index}`), "text")
+      fs.chmodSync(path.join(plain, `${index}`), mode)
+    })
+    // Nobody else may read what is made in there.
+    spawnSync("setfacl", ["-d", "-m", "u::rwx,u:4321:rw,g::---,m::rw,o::---", strict])
+    assert.strictEqual(run("copy", plain, strict).status, 0)
+    const copied = modes.map((_, index) => fs.statSync(path.join(strict, "plain", `${index}`)).mode & 0o7777)
+    assert.deepStrictEqual(copied, modes)
+  })
+
   it("says what it does not know", () => {
     const { status, stderr } = run("copy", "--preserve", "mode,colour", "/nowhere", "/nowhere else")
     assert.strictEqual(status, 2)

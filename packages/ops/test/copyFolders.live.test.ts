@@ -181,6 +181,20 @@ describe.each([["koffi", koffi.calls.atOnce], ["node:fs", node.calls.atOnce]] as
 
   const mayLink = calls.copyPlain !== undefined
 
+  if (mayLink) {
+    test("are full of files with the modes of their sources, whatever mask there is", (at) => {
+      const modes = [0o644, 0o666, 0o644, 0o666, 0o400, 0o1644, 0o1644, 0o777]
+      fs.rmSync(`${at}/from/z`, { recursive: true })
+      fs.mkdirSync(`${at}/from/z`)
+      modes.forEach((mode, index) => {
+        fs.writeFileSync(`${at}/from/z/${index}`, "content")
+        fs.chmodSync(`${at}/from/z/${index}`, mode)
+      })
+      copy(calls, at, new Copier(`${at}/to`))
+      assert.deepStrictEqual(modes.map((_, index) => fs.statSync(`${at}/to/z/${index}`).mode & 0o7777), modes)
+    })
+  }
+
   test("are copied with all that is in them, and seen once they are whole", (at) => {
     const copier = new Copier(`${at}/to`)
     assert.deepStrictEqual(copy(calls, at, copier), { ended: 5, rest: [], untouched: [], left: 0, fewer: [] })

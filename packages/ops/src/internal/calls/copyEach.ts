@@ -81,6 +81,7 @@ class Run extends Sequence {
   /** Whether a file with nothing special about it may be copied in one go. */
   private readonly mayBePlain: boolean
   private readonly hold: PlainCopy["hold"]
+  private readonly modes: PlainCopy["modes"] = new Map()
 
   constructor(copying: Copying) {
     super(() => copying.done(this.index))
@@ -93,7 +94,7 @@ class Run extends Sequence {
 
   private plain(name: FilePath.FilePath): PlainCopy {
     const { copier, from, to } = this.copying
-    return { copier, from, to, name, hold: this.hold }
+    return { copier, from, to, name, modes: this.modes, hold: this.hold }
   }
 
   private next(step: Step): void {

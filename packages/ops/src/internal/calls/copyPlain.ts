@@ -17,7 +17,7 @@ import {
   statMask
 } from "./libc.ts"
 import { Answer, isSame } from "./stat.ts"
-import { fileMode, type PlainCopy, withoutAttributes } from "./systemCalls.ts"
+import { type PlainCopy, withoutAttributes } from "./systemCalls.ts"
 
 const word = ({ words }: Answer, index: number): number => words[index] ?? 0
 
@@ -71,12 +71,26 @@ const copyContent = (copy: number, source: number, { buffer, mayGoOn }: PlainCop
   return true
 }
 
+/**
+ * Gives a copy the mode that it was made with, where it has not got it: by the mask of this process, or by what the
+ * folder has its files inherit. Both are the same for the next file.
+ */
+const setMode = (copy: number, modes: PlainCopy["modes"]): boolean => {
+  const { mode } = met
+  let isGiven = modes.get(mode)
+  if (isGiven === undefined) {
+    isGiven = libc.statx(copy, "", AT_EMPTY_PATH, statMask, there.bytes) === 0 && there.mode === mode
+    modes.set(mode, isGiven)
+  }
+  return isGiven || libc.fchmod(copy, mode) === 0
+}
+
 /** Fills a copy and gives it its name, if it is to have one yet and all is as it is to be. */
-const fill = (copy: number, source: number, name: string | Buffer, { copier, hold, to }: PlainCopy): boolean => {
+const fill = (copy: number, source: number, name: string | Buffer, { copier, hold, modes, to }: PlainCopy): boolean => {
   const { isOwn } = copier
   return copyContent(copy, source, copier) &&
     libc.statx(source, "", AT_EMPTY_PATH, statMask, after.bytes) === 0 && isSame(met, after, changing) &&
-    libc.fchmod(copy, met.mode) === 0 && setTimes(copy) &&
+    setMode(copy, modes) && setTimes(copy) &&
     // Whoever must stop, or owns the job no more, gives nothing its name.
     (isOwn || hold !== undefined || (copier.mayGoOn() &&
       libc.linkat(AT_FDCWD, `/proc/self/fd/${copy}`, to, name, AT_SYMLINK_FOLLOW) === 0))
@@ -87,7 +101,7 @@ const copyOpen = (source: number, name: string | Buffer, plain: PlainCopy): bool
   const { copier, hold, to } = plain
   const { isOwn } = copier
   if (keepsAttributes(source, copier)) return false
-  const copy = libc.openat(to, isOwn ? name : ".", isOwn ? flagsOf.create : flagsOf.unnamed, fileMode)
+  const copy = libc.openat(to, isOwn ? name : ".", isOwn ? flagsOf.create : flagsOf.unnamed, met.mode)
   if (copy < 0) return false
   const isFilled = fill(copy, source, name, plain)
   if (isFilled && hold !== undefined) {

@@ -38,6 +38,8 @@ export interface PlainCopy {
   readonly from: number
   readonly to: number
   readonly name: Name
+  /** Whether files that were made with a mode in this folder had it, as far as that was seen. */
+  readonly modes: Map<number, boolean>
   /** Takes the descriptor of a copy that is whole and has no name, which then is not closed either. */
   readonly hold: ((copy: number, sizeBytes: number) => void) | undefined
 }
