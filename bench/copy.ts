@@ -54,6 +54,7 @@ const limitBy = (threads: number): Peer => ({
   argv: (source, copy) => [limit, String(threads), source, copy]
 })
 
+const plainCopy = fileURLToPath(new URL("./internal/plainCopy.mjs", import.meta.url))
 const durablePeer = fileURLToPath(new URL("./internal/durablePeer.mjs", import.meta.url))
 
 const peers = {
@@ -72,6 +73,11 @@ const peers = {
   "fs.cp": script("node:fs/promises", "module.cp(from, to, { recursive: true })"),
   "C, 1 thread": limitBy(1),
   "C, 2 threads": limitBy(2),
+  "Node, 2 threads": {
+    program: process.execPath,
+    keeps: "everything",
+    argv: (source, copy) => [process.execPath, plainCopy, "2", source, copy]
+  },
   "one by one": {
     program: process.execPath,
     keeps: "content",
@@ -194,19 +200,20 @@ const worksWith = (tree: string) => {
         "fs-extra": 4,
         "fs.cp": 12,
         "C, 1 thread": 0,
-        "C, 2 threads": 0
+        "C, 2 threads": 0,
+        "Node, 2 threads": 0
       }
     },
     many: {
       what: "200,000 files of 4 KiB in 2,000 folders",
       gib: 12,
       make: (source) => makeTree(source, { ...small, folders: 2000 }),
-      targets: { "cp -a": 1.7, "C, 1 thread": 0, "C, 2 threads": 0 }
+      targets: { "cp -a": 1.7, "C, 1 thread": 0, "C, 2 threads": 0, "Node, 2 threads": 0 }
     },
     cold: {
       what: "20,000 files of 4 KiB in 200 folders, with nothing of them in the page cache",
       make: makeSmall,
-      targets: { "cp -a": 2, "rsync -a": 1.1, "C, 2 threads": 0 },
+      targets: { "cp -a": 2, "rsync -a": 1.1, "C, 2 threads": 0, "Node, 2 threads": 0 },
       isCold: true
     },
     tree: {
@@ -214,7 +221,15 @@ const worksWith = (tree: string) => {
       gib: Math.max(6, Math.ceil(2 * measured.bytes / 2 ** 30)),
       tree,
       make: readAll,
-      targets: { "cp -a": 1.2, "rsync -a": 1, rclone: 1, "fs-extra": 1, "fs.cp": 1, "C, 2 threads": 0 }
+      targets: {
+        "cp -a": 1.2,
+        "rsync -a": 1,
+        rclone: 1,
+        "fs-extra": 1,
+        "fs.cp": 1,
+        "C, 2 threads": 0,
+        "Node, 2 threads": 0
+      }
     },
     medium: {
       what: "100 files of 1 MiB, without what it takes to copy an empty file",
