@@ -17,6 +17,7 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
+import * as Semaphore from "effect/Semaphore"
 import * as Stream from "effect/Stream"
 import * as Conflict from "./Conflict.ts"
 import * as CopyEntryLive from "./CopyEntryLive.ts"
@@ -195,6 +196,13 @@ const walk = (payload: Payload, { mayBeWhole }: Plan, gone: ReadonlySet<number>)
   return follow === undefined ? QuickFiles.walking(sources, walked) : walked
 }
 
+/** Tells how much there is in all. What was counted of a disk that is gone is no total. */
+const tellTotal = Effect.fnUntraced(function*(found: number) {
+  if ((yield* FileSystems.findMoved()) !== undefined) return
+  yield* Progress.total("items", found)
+  if (Option.isNone(yield* total.get)) yield* total.save(found)
+})
+
 /** Counts what there is to copy, once, unless that is over before anybody asks how much of it is done. */
 const count = Effect.fnUntraced(function*(payload: Payload, plan: Plan) {
   const known = yield* total.get
@@ -204,10 +212,7 @@ const count = Effect.fnUntraced(function*(payload: Payload, plan: Plan) {
       Stream.runFold(walk(payload, plan, nothingMoved)(Option.none()), () => 0, (n, element) => n + countOf(element)),
       "1 second"
     )
-  // What was counted of a disk that is gone is no total.
-  if ((yield* FileSystems.findMoved()) !== undefined) return
-  yield* Progress.total("items", found)
-  if (Option.isNone(known)) yield* total.save(found)
+  yield* tellTotal(found)
 })
 
 /** What there is to copy. */
@@ -222,6 +227,37 @@ const entries = (payload: Payload, plan: Plan, moved: ReadonlySet<number>) => {
       { onHalt: (elements) => elements.flush() }
     )
 }
+
+/**
+ * What there is to move, as far as it is counted: behind a move nothing is left to count. A move that goes on knows
+ * what was counted, or does not count, since nobody knows what was there.
+ */
+const countedEntries = Effect.fnUntraced(function*(payload: Payload, plan: Plan, moved: ReadonlySet<number>) {
+  const source = entries(payload, plan, moved)
+  const scope = yield* Effect.scope
+  const known = yield* Effect.orElseSucceed(total.get, () => Option.none())
+  if (Option.isSome(known)) yield* Effect.ignore(tellTotal(known.value))
+  const counted = Semaphore.makeUnsafe(0)
+  const counting = Effect.suspend(() => {
+    let found = 0
+    const counting = Stream.runForEachArray(walk(payload, plan, moved)(Option.none()), ({ length }) => {
+      found += length
+      return counted.release(length)
+    })
+    return Effect.andThen(counting, Effect.suspend(() => tellTotal(found)))
+  })
+  const begin = counting.pipe(
+    Effect.ignore,
+    // What could not be counted is moved all the same, and so is what has come since.
+    Effect.ensuring(counted.resize(Number.POSITIVE_INFINITY)),
+    Effect.forkIn(scope)
+  )
+  return (after: Option.Option<string>) =>
+    Option.isSome(after) || Option.isSome(known) ? source(after) : Stream.unwrap(Effect.as(
+      begin,
+      Stream.mapArrayEffect(source(after), (elements) => Effect.as(counted.take(elements.length), elements))
+    ))
+})
 
 /** Sweeps a folder. One that can't be read or written has to keep what is left in it. */
 const sweep = (folder: FilePath.FilePath, options: Omit<Parameters<typeof TemporaryName.sweep>[0], "folder">) =>
@@ -260,12 +296,12 @@ const copyAll = Effect.fnUntraced(function*(payload: Payload, moved: ReadonlySet
   const touched = attempt > 1 ? yield* TouchedFolders.make : undefined
   const { fanOut } = yield* TaskDispatcher
   const plan = yield* plans(payload)
-  // It only tells how much there is: where it fails, that is not known; nor while it gets less.
+  // It only tells how much there is: where it fails, that is not known.
   if (!isMove) yield* Effect.forkScoped(Effect.ignore(count(payload, plan)))
   const concurrency = yield* filesAtOnce
   // Each may be 64 files, or folders with more.
   const options = plan.isGathering ? { flushEvery: 64, parts } : {}
-  const source = entries(payload, plan, moved)
+  const source = isMove ? yield* countedEntries(payload, plan, moved) : entries(payload, plan, moved)
   const { leaveOut, request: { checksums } } = payload
   const keep = checksums === undefined ? "failures" : "all"
   const tally = yield* fanOut(fanOutName, CopyEntry, source, { ...options, concurrency, pauseOn, keep }).pipe(

@@ -126,6 +126,49 @@ describe("a move to another file system", () => {
       assert.deepStrictEqual(disk.tree("/to/copy"), original)
     }))
 
+  it.effect("knows how much there is, however long it takes to count that", () =>
+    Effect.gen(function*() {
+      // It is counted by one of two listings of the folder.
+      for (const slow of [1, 2]) {
+        const disk = plant(true)
+        const isThere = () => disk.see("/from/folder/b") !== undefined
+        let listings = 0
+        const { progress, state } = yield* move(disk, {
+          before: (call, path) =>
+            Effect.suspend(() =>
+              call === "scandir" && path === "/from/folder" && ++listings === slow
+                ? Effect.repeat(Effect.sleep("100 millis"), { times: 40, while: isThere })
+                : Effect.void
+            )
+        })
+        const { done, failed, skipped } = progress.tally
+        assert.deepStrictEqual([state, listings], ["Completed", 2])
+        assert.strictEqual(progress.totals["items"], done + failed + skipped, `listing ${slow}`)
+      }
+    }))
+
+  it.effect("knows that also where it goes on", () =>
+    Effect.gen(function*() {
+      const disk = plant(true)
+      let isFull = true
+      const { progress, state } = yield* move(disk, {
+        goesOn: true,
+        before: (call, path) =>
+          Effect.suspend(() =>
+            call === "write" && path.startsWith("/to/copy/.fanout-") && isFull
+              ? Effect.fail(FaultyFiles.error(call, path, "ENOSPC"))
+              : Effect.void
+          ),
+        whenStopped: Effect.sync(() => {
+          isFull = false
+          assert.deepStrictEqual(["a", "large"].map((name) => disk.see(`/from/${name}`)?.kind), [undefined, "file"])
+        })
+      })
+      const { done, failed, skipped } = progress.tally
+      assert.strictEqual(state, "Completed")
+      assert.strictEqual(progress.totals["items"], done + failed + skipped)
+    }))
+
   it.effect("leaves a source that was changed after it was copied, and what was put beside it", () =>
     Effect.gen(function*() {
       const disk = plant(true)
