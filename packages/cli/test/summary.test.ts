@@ -109,13 +109,22 @@ describe("summary", () => {
     assert.include(summary.sentence(failed, progress), "failed: no\\x1b[31m luck.")
   })
 
+  const tally = (units: Record<string, number>) =>
+    new Progress({
+      fanOuts: { entries: new Tally({ done: 9, failed: 0, skipped: 0, tags: {}, units }) },
+      totals: {},
+      units
+    })
+
+  it("says in which ways files were copied, but for the usual one", () => {
+    assert.strictEqual(summary.ways(progress), "")
+    assert.strictEqual(
+      summary.ways(tally({ bytes: 5, renamed: 2, hardLinked: 3, chunked: 4, kernelCopied: 1200, reflinked: 1 })),
+      "1 by reflink, 1,200 by the kernel, 4 in chunks, 3 as hard links, 2 by rename"
+    )
+  })
+
   it("warns of what copies could not be given, once for each kind", () => {
-    const tally = (units: Record<string, number>) =>
-      new Progress({
-        fanOuts: { entries: new Tally({ done: 9, failed: 0, skipped: 0, tags: {}, units }) },
-        totals: {},
-        units
-      })
     assert.deepStrictEqual(summary.warnings(progress), [])
     assert.deepStrictEqual(summary.warnings(tally({ lostMode: 1200, lostTimes: 1, bytes: 5 })), [
       "1,200 copies could not be given the permissions of their sources: the destination does not take them",

@@ -23,7 +23,7 @@ import * as CopyFilesLive from "./CopyFilesLive.ts"
 import { CopyOptions } from "./CopyOptions.ts"
 import { CopyRouter } from "./CopyRouter.ts"
 import * as Router from "./CopyRouter.ts"
-import { type Copied, type CopyRequest, type Lost, lostUnits } from "./CopyStrategy.ts"
+import { type Copied, type CopyRequest, type Lost, lostUnits, strategyUnits } from "./CopyStrategy.ts"
 import { CopyEntry, CopyFiles, EntryCopied, EntryFailed } from "./CopyTask.ts"
 import * as FilePath from "./FilePath.ts"
 import * as Files from "./Files.ts"
@@ -156,12 +156,14 @@ const write = Effect.fnUntraced(function*(
   if (stat.kind === "folder") yield* (yield* FolderTimes).note(Place.path(place), stat)
   const renamed = isMoved ? yield* Moving.rename(request) : undefined
   if (renamed !== undefined) {
+    yield* countWay(renamed)
     return EntryCopied.cases.Moved.make({ ...resultOf(renamed), ...yield* checksumsOf(target) })
   }
   const copied: Copied = yield* HardLinks.mayHaveOthers(stat, options)
     ? HardLinks.copy(request, router.copy(request))
     : router.copy(request)
   yield* countLost(copied.lost)
+  yield* countWay(copied)
   // Another name of a copy has no content of its own.
   const checksums = stat.kind === "file" ? yield* checksumsOf(target, copied.digest) : {}
   if (isMoved) {
@@ -177,6 +179,11 @@ const resultOf = ({ sizeBytes, strategy }: Copied) => ({ strategy, sizeBytes })
 
 const countLost = (lost: ReadonlyArray<Lost>): Effect.Effect<void> =>
   Effect.forEach(lost, (property) => Progress.add(lostUnits[property], 1), { discard: true })
+
+const countWay = ({ strategy }: Copied): Effect.Effect<void> => {
+  const unit = strategyUnits.get(strategy)
+  return unit === undefined ? Effect.void : Progress.add(unit, 1)
+}
 
 /** How often a name may be taken by others between the decision and the copy. */
 const maxDecisions = 16

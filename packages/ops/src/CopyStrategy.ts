@@ -60,6 +60,21 @@ export const lostUnits: Readonly<Record<Lost, string>> = {
 }
 
 /**
+ * Units of progress that count the files which were copied by a strategy, by its name. What is copied through memory as
+ * a whole is not counted.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export const strategyUnits: ReadonlyMap<string, string> = new Map([
+  ["reflink", "reflinked"],
+  ["kernel", "kernelCopied"],
+  ["chunked", "chunked"],
+  ["hard link", "hardLinked"],
+  ["rename", "renamed"]
+])
+
+/**
  * How something was copied.
  *
  * @category models

@@ -193,6 +193,31 @@ describe.each([["one by one", false], ["together", true]] as const)("Copy, %s", 
       assert.strictEqual(progress.totals["items"], done + failed + skipped)
     }))
 
+  it.effect("counts the files that are copied in other ways than as a whole", () =>
+    Effect.gen(function*() {
+      const ways = new Set(["reflinked", "kernelCopied", "chunked", "hardLinked", "renamed"])
+      const cannot = { reflinked: [], kernelCopied: ["ficlone"], chunked: ["ficlone", "copy_file_range"] }
+      for (const [way, calls] of Object.entries(cannot)) {
+        for (const together of [false, true]) {
+          const disk = plant()
+          disk.sharesBlocks = true
+          disk.file("/from/folder/large", "x".repeat(9 * 2 ** 20))
+          disk.hardLink("/from/folder/b", "/from/again")
+          const { progress: { tally: { units } } } = yield* copy(disk, {
+            together,
+            preserve: ["mode", "times", "links"],
+            hardLinks: Harness.remembering(),
+            before: (call, path) =>
+              calls.some((one) => one === call)
+                ? Effect.fail(FaultyFiles.error(call, path, "EOPNOTSUPP"))
+                : Effect.void
+          })
+          const counted = Object.entries(units).filter(([unit]) => ways.has(unit))
+          assert.sameDeepMembers(counted, [[way, 1], ["hardLinked", 1]], way)
+        }
+      }
+    }))
+
   it.effect("leaves out the same wherever it is paused and goes on", () =>
     Effect.gen(function*() {
       const rules = ["*.o", "/out/", "pipe"]

@@ -105,6 +105,7 @@ export const show = Command.make(
           ...summary.settings(record).map((setting) => ["limit", setting] as const),
           ...(summary.why(record) === "" ? [] : [["reason", summary.why(record)] as const]),
           ["progress", summary.counts(progress, { vanished })],
+          ...(summary.ways(progress) === "" ? [] : [["ways", summary.ways(progress)] as const]),
           ...summary.warnings(progress).map((warning) => ["warning", warning] as const),
           ...times(record)
         ]

@@ -6,7 +6,7 @@ import { JobState } from "@fanout/core/JobState"
 import { Exit, type JobRecord, type OutcomeRow } from "@fanout/core/JobStore"
 import * as Outcome from "@fanout/core/Outcome"
 import type { Progress } from "@fanout/core/Progress"
-import { lostUnits } from "@fanout/ops/CopyStrategy"
+import { lostUnits, strategyUnits } from "@fanout/ops/CopyStrategy"
 import { units as deleted } from "@fanout/ops/DeleteTask"
 import { isVanished, SkipReason } from "@fanout/ops/SkipReason"
 import * as Option from "effect/Option"
@@ -156,6 +156,21 @@ const pausedFor = {
 export const takenOver = ({ id, lease }: JobRecord): string => {
   const who = Option.match(lease, { onNone: () => "", onSome: ({ owner }) => `, ${owner.process.split("-", 1)[0]},` })
   return `Job ${id} was taken over by another process${who} while this one stood still.`
+}
+
+/** How many files were copied otherwise than through memory as a whole; empty where none was. */
+export const ways = ({ tally: { units } }: Progress): string =>
+  Array.from(strategyUnits, ([strategy, unit]) => ({ strategy, amount: units[unit] ?? 0 }))
+    .filter(({ amount }) => amount > 0)
+    .map(({ amount, strategy }) => `${format.count(amount)} ${wayWords[strategy] ?? strategy}`)
+    .join(", ")
+
+const wayWords: Readonly<Record<string, string>> = {
+  reflink: "by reflink",
+  kernel: "by the kernel",
+  chunked: "in chunks",
+  "hard link": "as hard links",
+  rename: "by rename"
 }
 
 /** What copies could not be given, one sentence for each property. */
