@@ -37,16 +37,78 @@ const Touched = Schema.Struct({
 })
 type Touched = typeof Touched.Type
 
-/** Those whose mode is changed: a run that is killed does not give it back. */
-const opened = Checkpoint.make("opened folders", Schema.Array(Touched))
+/** So many of those whose mode is changed are stored together: to store one more is to store all of these. */
+const pageSize = 64
+
+/** Those whose mode is changed, by pages: a run that is killed does not give it back. */
+const openedOn = (page: number) =>
+  Checkpoint.make(page === 0 ? "opened folders" : `opened folders ${page}`, Schema.Array(Touched))
+
+/** Remembers those whose mode is changed, and stores them. */
+class OpenedFolders {
+  private readonly pages: Array<Map<FilePath.FilePath, Touched>>
+  private readonly pageOf: Map<FilePath.FilePath, number>
+  private readonly context: Context.Context<JobContext>
+
+  constructor(stored: ReadonlyArray<ReadonlyArray<Touched>>, context: Context.Context<JobContext>) {
+    this.pages = stored.map((page) => new Map(page.map((one) => [one.path, one])))
+    this.pageOf = new Map(stored.flatMap((page, index) => page.map(({ path }) => [path, index])))
+    this.context = context
+  }
+
+  add(one: Touched): Effect.Effect<void, JobStoreError> {
+    return Effect.suspend(() => {
+      const isFull = (this.pages.at(-1)?.size ?? pageSize) >= pageSize
+      const page = this.pageOf.get(one.path) ?? (isFull ? this.pages.push(new Map()) : this.pages.length) - 1
+      this.pageOf.set(one.path, page)
+      this.pages[page]?.set(one.path, one)
+      return this.save(page)
+    })
+  }
+
+  remove(path: FilePath.FilePath): Effect.Effect<void, JobStoreError> {
+    return Effect.suspend(() => {
+      const page = this.pageOf.get(path)
+      if (page === undefined) return Effect.void
+      this.pageOf.delete(path)
+      this.pages[page]?.delete(path)
+      return this.save(page)
+    })
+  }
+
+  readonly clear: Effect.Effect<void, JobStoreError> = Effect.suspend(() => {
+    this.pageOf.clear()
+    return Effect.forEach(this.pages, (page, index) => {
+      if (page.size === 0) return Effect.void
+      page.clear()
+      return this.save(index)
+    }, { discard: true })
+  })
+
+  private save(page: number): Effect.Effect<void, JobStoreError> {
+    const all = Array.from(this.pages[page]?.values() ?? [])
+    return Effect.provideContext(openedOn(page).save(all), this.context)
+  }
+}
+
+/** Those that a run before this one has stored. */
+const stored = Effect.gen(function*() {
+  const pages: Array<ReadonlyArray<Touched>> = []
+  for (;;) {
+    // Only a later version of this could have stored something else.
+    const page = yield* Effect.catchTag(openedOn(pages.length).get, "CheckpointUnreadable", Effect.die)
+    if (Option.isNone(page)) return pages
+    pages.push(page.value)
+  }
+})
 
 /** What remembers them. */
 interface TouchedFolders {
   readonly known: Map<FilePath.FilePath, Touched>
   /** Those that this run may write in. */
   readonly open: Set<FilePath.FilePath>
-  /** Stores those whose mode is changed. */
-  readonly save: Effect.Effect<void, JobStoreError>
+  /** Those whose mode is changed. */
+  readonly opened: OpenedFolders
   readonly turns: Semaphore.Semaphore
 }
 
@@ -58,14 +120,9 @@ export const TouchedFolders = Context.Reference<TouchedFolders | undefined>("@fa
 /** Remembers them in the store, with those of a run that was stopped. */
 export const make: Effect.Effect<TouchedFolders, JobStoreError, JobContext> = Effect.gen(function*() {
   const context = yield* Effect.context<JobContext>()
-  // Only a later version of this could have stored something else.
-  const stored = yield* Effect.catchTag(opened.get, "CheckpointUnreadable", Effect.die)
-  const known = new Map(Option.getOrElse(stored, () => []).map((one) => [one.path, one]))
-  const isOpened = ({ mode }: Touched) => mode !== undefined
-  const save = Effect.suspend(() =>
-    Effect.provideContext(opened.save(Array.from(known.values()).filter(isOpened)), context)
-  )
-  return { known, open: new Set(), save, turns: Semaphore.makeUnsafe(1) }
+  const pages = yield* stored
+  const known = new Map(pages.flat().map((one) => [one.path, one]))
+  return { known, open: new Set(), opened: new OpenedFolders(pages, context), turns: Semaphore.makeUnsafe(1) }
 })
 
 /** Lets something be put into a folder, if it belongs to whoever runs this. Otherwise that fails, as it would have. */
@@ -76,7 +133,7 @@ const open = Effect.fnUntraced(function*({ folder }: Place.Place, { device, inod
 }, Effect.scoped)
 
 const touch = Effect.fnUntraced(function*(
-  { known, open: mayBeWritten, save }: TouchedFolders,
+  { known, open: mayBeWritten, opened }: TouchedFolders,
   source: Place.Place,
   target: Place.Place
 ) {
@@ -91,9 +148,10 @@ const touch = Effect.fnUntraced(function*(
   const one = before?.inode === inode
     ? before
     : { path, source: source.folder.path, inode, accessedNanos, modifiedNanos }
-  known.set(path, isClosed ? { mode, ...one } : one)
+  const touched = isClosed ? { mode, ...one } : one
+  known.set(path, touched)
   if (isClosed) {
-    yield* save
+    yield* opened.add(touched)
     yield* Effect.ignore(open(target, found))
   }
   mayBeWritten.add(path)
@@ -109,10 +167,10 @@ export const add = Effect.fnUntraced(function*(source: Place.Place, target: Plac
 /** Forgets a folder that was ended after all. */
 export const forget = Effect.fnUntraced(function*(target: FilePath.FilePath): Effect.fn.Return<void, JobStoreError> {
   const touched = yield* TouchedFolders
-  const one = touched?.known.get(target)
-  touched?.known.delete(target)
-  touched?.open.delete(target)
-  if (touched !== undefined && one?.mode !== undefined) yield* touched.save
+  if (touched === undefined) return
+  touched.known.delete(target)
+  touched.open.delete(target)
+  yield* touched.opened.remove(target)
 })
 
 /** Who may not look into a folder any more reaches nothing below it. */
@@ -157,5 +215,5 @@ export const finish = Effect.fnUntraced(function*(transfers: ReadonlyArray<Trans
     }
   }
   touched.known.clear()
-  if (all.some(({ mode }) => mode !== undefined)) yield* touched.save
+  yield* touched.opened.clear
 })

@@ -1,0 +1,89 @@
+import { assert, it } from "@effect/vitest"
+import * as Checkpoint from "@fanout/core/Checkpoint"
+import * as Job from "@fanout/core/Job"
+import * as JobManager from "@fanout/core/JobManager"
+import { layer, settle } from "@fanout/core/testing"
+import * as FilePath from "@fanout/ops/FilePath"
+import * as Files from "@fanout/ops/Files"
+import * as Place from "@fanout/ops/Place"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as Option from "effect/Option"
+import * as Schema from "effect/Schema"
+import * as TouchedFolders from "../src/internal/touchedFolders.ts"
+import * as MemoryFiles from "./MemoryFiles.ts"
+
+const names = Array.from({ length: 200 }, (_, index) => `folder${index}`)
+
+const plant = (): MemoryFiles.Disk => {
+  const disk = new MemoryFiles.Disk()
+  for (const top of ["/from", "/to"]) {
+    disk.folder(top)
+    for (const name of names) disk.folder(`${top}/${name}`, { mode: 0o555 })
+  }
+  return disk
+}
+
+/** Opens a folder, as a retry does that puts a file into it. */
+const open = (name: string) =>
+  Effect.gen(function*() {
+    const [source, target] = [
+      yield* Place.open(FilePath.make(`/from/${name}/a`)),
+      yield* Place.open(FilePath.make(`/to/${name}/a`))
+    ]
+    yield* TouchedFolders.add(source, target)
+  }).pipe(Effect.scoped)
+
+const job = Job.make("test/Touching", {})
+
+/** How many folders are stored, by pages. */
+const storedPages = Effect.gen(function*() {
+  const pages: Array<number> = []
+  for (;;) {
+    const name = pages.length === 0 ? "opened folders" : `opened folders ${pages.length}`
+    const page = yield* Checkpoint.make(name, Schema.Array(Schema.Struct({ path: Schema.String }))).get
+    if (Option.isNone(page)) return pages
+    pages.push(page.value.length)
+  }
+})
+
+it.effect("folders that a retry opens are stored by pages, however many there are", () => {
+  const disk = plant()
+  const modes = () => new Set(names.map((name) => disk.find(FilePath.make(`/to/${name}`)).mode))
+  const told: Array<ReadonlyArray<number>> = []
+  const program = Effect.gen(function*() {
+    const touched = yield* TouchedFolders.make
+    const within = Effect.provideService(TouchedFolders.TouchedFolders, touched)
+    yield* within(Effect.forEach(names, open, { concurrency: 16, discard: true }))
+    assert.deepStrictEqual(modes(), new Set([0o755]))
+    told.push(yield* storedPages)
+    // One that was ended after all is not remembered.
+    yield* within(TouchedFolders.forget(FilePath.make("/to/folder70")))
+    told.push(yield* storedPages)
+
+    const again = yield* TouchedFolders.make
+    assert.strictEqual(again.known.size, 199)
+    assert.isUndefined(again.known.get(FilePath.make("/to/folder70")))
+    disk.find(FilePath.make("/to/folder70")).mode = 0o555
+    const transfers = [{ source: FilePath.make("/from"), target: FilePath.make("/to") }]
+    yield* Effect.provideService(TouchedFolders.finish(transfers), TouchedFolders.TouchedFolders, again)
+    assert.deepStrictEqual(modes(), new Set([0o555]))
+    told.push(yield* storedPages)
+  })
+  return Effect.gen(function*() {
+    const manager = yield* JobManager.JobManager
+    const { id } = yield* manager.start(job, undefined)
+    yield* settle
+    yield* Effect.repeat(settle, { times: 20 })
+    const { exit, state } = yield* manager.get(id)
+    assert.strictEqual(state._tag, "Completed", JSON.stringify(Option.getOrNull(exit)))
+    assert.deepStrictEqual(told, [[64, 64, 64, 8], [64, 63, 64, 8], [0, 0, 0, 0]])
+  }).pipe(
+    Effect.provide(Layer.provideMerge(
+      layer({ jobs: [job] }),
+      job.toLayer(() => Effect.orDie(program)).pipe(
+        Layer.provideMerge(Layer.succeed(Files.Files, MemoryFiles.make(disk)))
+      )
+    ))
+  )
+})
