@@ -307,6 +307,25 @@ describe.skipIf(!isRoot || !works("setpriv", "--version"))("fanout copy as someb
     assertSame(source, target)
   })
 
+  it.skipIf(!hasStrace)("closes them where it is killed in between and then cancelled", () => {
+    const { id, place, source, target } = failedInClosed()
+    const inner = path.join(target, "closed/inner")
+    const killed = { calls: ["linkat", "renameat", "renameat2"], paths: [inner], fault: "signal=KILL" } as const
+    run(place, ["jobs", "retry", id], [...nobody, ...meeting(killed)])
+    assert.strictEqual(fs.statSync(inner).mode & 0o777, 0o755)
+
+    const { status, stderr } = run(place, ["jobs", "cancel", id], nobody)
+
+    assert.strictEqual(status, 0, stderr)
+    for (const name of ["closed/inner", "closed"]) {
+      const seen = (top: string) => {
+        const { mode, mtimeMs } = fs.statSync(path.join(top, name))
+        return { mode: mode & 0o777, mtimeMs }
+      }
+      assert.deepStrictEqual(seen(target), seen(source))
+    }
+  })
+
   it.skipIf(!hasStrace).each(["file", "folder"])(
     "leaves a %s that takes the place of one meanwhile as it is",
     (kind) => {

@@ -9,7 +9,7 @@
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
-import { JobRun } from "./internal/job/run.ts"
+import { JobRun, StoredJob } from "./internal/job/run.ts"
 import type { JobContext } from "./JobContext.ts"
 import type { JobStoreError } from "./JobStoreError.ts"
 
@@ -50,6 +50,9 @@ const Envelope = Schema.fromJsonString(Schema.Struct({ v: Schema.Natural, value:
 // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- whoever has a `JobContext` has the run
 const currentRun = JobRun as unknown as Effect.Effect<JobRun["Service"], never, JobContext>
 
+// oxlint-disable-next-line typescript/no-unsafe-type-assertion -- and what it reads
+const currentJob = StoredJob as unknown as Effect.Effect<StoredJob["Service"], never, JobContext>
+
 /**
  * Defines a checkpoint by its name, unique in the job, and its schema. Values of older versions of the job are lifted
  * by the job's `migrations`.
@@ -62,7 +65,7 @@ export const make = <A>(name: string, schema: Schema.Codec<A, unknown>): Checkpo
   const encode: (value: A) => Schema.Json = Schema.encodeSync(codec)
   return {
     get: Effect.gen(function*() {
-      const { id, migrations, store, version } = yield* currentRun
+      const { id, migrations, store, version } = yield* currentJob
       const stored = yield* store.ownCheckpoint(id, name)
       if (Option.isNone(stored)) return Option.none()
       const envelope = yield* Effect.orDie(Schema.decodeUnknownEffect(Envelope)(stored.value))

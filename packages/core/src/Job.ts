@@ -11,6 +11,7 @@ import * as Option from "effect/Option"
 import type * as Schedule from "effect/Schedule"
 import * as Schema from "effect/Schema"
 import * as Scope from "effect/Scope"
+import type { Checkpoint, CheckpointUnreadable } from "./Checkpoint.ts"
 import type { Interrupted } from "./Interrupter.ts"
 import type { JobContext } from "./JobContext.ts"
 import type { JobId } from "./JobId.ts"
@@ -43,6 +44,16 @@ export interface Migration {
 }
 
 /**
+ * Reads what the program of a job has saved last by a `Checkpoint`.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type Saved = <A>(
+  checkpoint: Checkpoint<A>
+) => Effect.Effect<Option.Option<A>, CheckpointUnreadable | JobStoreError>
+
+/**
  * Definition of a job.
  *
  * @category models
@@ -65,14 +76,15 @@ export interface Job<
    * **Details**
    *
    * The program receives a `TaskDispatcher` and its `JobContext`; what else it needs, the handlers of its tasks
-   * among it, the layer needs. `onCancel` cleans up after a job that was cancelled, also one that was not running.
+   * among it, the layer needs. `onCancel` cleans up after a job that was cancelled, also one that was not running,
+   * and is given what its program has saved.
    */
   readonly toLayer: <R, RC = never>(
     program: (
       payload: Payload["Type"]
     ) => Effect.Effect<Success["Type"], Error["Type"] | Interrupted | JobStoreError, R>,
     options?: {
-      readonly onCancel?: (payload: Payload["Type"], id: JobId) => Effect.Effect<void, never, RC>
+      readonly onCancel?: (payload: Payload["Type"], id: JobId, saved: Saved) => Effect.Effect<void, never, RC>
     }
   ) => Layer.Layer<Handler<Name>, never, Exclude<R | RC, TaskDispatcher | JobContext | Scope.Scope>>
 }
@@ -125,7 +137,7 @@ export type ToHandler<J extends Any> = J extends { readonly name: infer Name ext
  */
 export interface Program {
   readonly run: (payload: unknown) => Effect.Effect<unknown, unknown, TaskDispatcher | JobContext | Scope.Scope>
-  readonly onCancel: (payload: unknown, id: JobId) => Effect.Effect<void>
+  readonly onCancel: (payload: unknown, id: JobId, saved: Saved) => Effect.Effect<void>
 }
 
 /**
@@ -192,7 +204,8 @@ export const make = <
         programKey(name),
         Effect.map(Effect.context<Scope.Scope>(), (built): Program => ({
           run: (payload) => provideBuilt(program(payload), built),
-          onCancel: (payload, id) => onCancel === undefined ? Effect.void : provideBuilt(onCancel(payload, id), built)
+          onCancel: (payload, id, saved) =>
+            onCancel === undefined ? Effect.void : provideBuilt(onCancel(payload, id, saved), built)
         }))
       )
   }

@@ -667,6 +667,35 @@ const contract = (name: string, layer: Layer.Layer<JobStore.JobStore, JobStoreEr
         assert.strictEqual(yield* stateOf(jobs, id), "Completed")
       }).pipe(fresh))
 
+    it.effect("gives what cleans up after a job what its program has saved, lifted", () =>
+      Effect.gen(function*() {
+        const [own, none] = [Checkpoint.make("own", Schema.Number), Checkpoint.make("none", Schema.Number)]
+        const V1 = Job.make("test/Left", {})
+        const V2 = Job.make("test/Left", { version: 2, migrations: { 1: { checkpoints: { own: () => 6 } } } })
+        const one = yield* manager(
+          [V1],
+          V1.toLayer(() =>
+            Effect.andThen(own.save(5), Effect.flatMap(JobContext, (job) => job.pause("disk", "it is full")))
+          )
+        )
+        const { id } = yield* one.jobs.start(V1, undefined)
+        yield* TestClock.adjust("1 second")
+        assert.strictEqual(yield* stateOf(one.jobs, id), "Paused")
+        yield* one.close
+        const seen: Array<unknown> = []
+        const { jobs } = yield* manager(
+          [V2],
+          V2.toLayer(() => Effect.void, {
+            onCancel: (_, __, saved) =>
+              Effect.ignore(Effect.map(Effect.all([saved(own), saved(none)]), (values) => seen.push(...values)))
+          })
+        )
+
+        yield* jobs.cancel(id)
+
+        assert.deepStrictEqual(seen, [Option.some(6), Option.none()])
+      }).pipe(fresh))
+
     it.effect("hands back what runs when it shuts down, and another goes on", () =>
       Effect.gen(function*() {
         const first = yield* manager([Patient], patient(() => {}), { shutdownDeadline: "5 seconds" })

@@ -371,7 +371,8 @@ export const program = (payload: Payload) => {
 }
 
 /**
- * Removes every temporary file that the job has left under its targets, but what is in these folders.
+ * Removes every temporary file that the job has left under its targets, but what is in these folders, and closes
+ * folders that a retry has left open.
  *
  * @category running
  * @since 0.1.0
@@ -379,6 +380,7 @@ export const program = (payload: Payload) => {
 export const onCancel = (
   payload: Payload,
   id: JobContext["Service"]["id"],
+  saved: Job.Saved,
   spared: ReadonlyArray<FilePath.FilePath> = []
 ): Effect.Effect<void, never, Files.Files> =>
   FileTree.walk({ sources: payload.transfers.map(({ target }) => target) }).pipe(
@@ -390,7 +392,8 @@ export const onCancel = (
         ...element._tag === "Open" ? [target] : []
       ].filter((folder) => !spared.some((one) => FilePath.isWithin(folder, one)))
       return Effect.forEach(folders, (folder) => sweep(folder, { job: id }))
-    })
+    }),
+    Effect.andThen(TouchedFolders.restoreAll(saved))
   )
 
 /**

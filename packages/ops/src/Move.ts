@@ -102,12 +102,13 @@ export const program = (payload: Copy.Payload) => Copy.run(payload, optionsOf(pa
  */
 export const onCancel = (
   payload: Copy.Payload,
-  id: JobContext["Service"]["id"]
+  id: JobContext["Service"]["id"],
+  saved: Job.Saved
 ): Effect.Effect<void, never, Files.Files> =>
   Effect.andThen(
     Asides.restoreAll(payload.transfers, id),
     // Targets may have sources in them, and in these what could not be given its name may be the only one by now.
-    Copy.onCancel(payload, id, payload.transfers.map(({ source }) => source))
+    Copy.onCancel(payload, id, saved, payload.transfers.map(({ source }) => source))
   )
 
 /**

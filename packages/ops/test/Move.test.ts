@@ -396,16 +396,20 @@ describe("a move that is cancelled", () => {
   ] as const
 
   const cancel = (disk: MemoryFiles.Disk, transfers: Copy.Payload["transfers"] = apart) =>
-    Move.onCancel({
-      request: {
-        sources: [FilePath.make("/from"), FilePath.make("/one.txt")],
-        destination: FilePath.make("/to"),
-        noTargetDirectory: false,
-        conflict: "rename"
+    Move.onCancel(
+      {
+        request: {
+          sources: [FilePath.make("/from"), FilePath.make("/one.txt")],
+          destination: FilePath.make("/to"),
+          noTargetDirectory: false,
+          conflict: "rename"
+        },
+        transfers,
+        leaveOut: []
       },
-      transfers,
-      leaveOut: []
-    }, job).pipe(Effect.provideService(Files.Files, MemoryFiles.make(disk)))
+      job,
+      () => Effect.succeedNone
+    ).pipe(Effect.provideService(Files.Files, MemoryFiles.make(disk)))
 
   it.effect("gives sources that it was about to remove their names again, and removes none", () =>
     Effect.gen(function*() {

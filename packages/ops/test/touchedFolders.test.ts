@@ -1,6 +1,7 @@
 import { assert, it } from "@effect/vitest"
 import * as Checkpoint from "@fanout/core/Checkpoint"
 import * as Job from "@fanout/core/Job"
+import { JobContext } from "@fanout/core/JobContext"
 import * as JobManager from "@fanout/core/JobManager"
 import { layer, settle } from "@fanout/core/testing"
 import * as FilePath from "@fanout/ops/FilePath"
@@ -84,6 +85,43 @@ it.effect("folders that a retry opens are stored by pages, however many there ar
       job.toLayer(() => Effect.orDie(program)).pipe(
         Layer.provideMerge(Layer.succeed(Files.Files, MemoryFiles.make(disk)))
       )
+    ))
+  )
+})
+
+it.effect("folders that a run has left open are closed where the job is cancelled, unless somebody has since", () => {
+  const disk = plant()
+  const [first, second, third] = ["/to/folder0", "/to/folder1", "/to/folder2"].map((path) =>
+    disk.find(FilePath.make(path))
+  )
+  const seen = () => [first, second, third].map((folder) => [folder?.mode, folder?.times.modifiedNanos])
+  const before = seen()
+  // It ends without having closed them, as one that is killed.
+  const program = Effect.gen(function*() {
+    const touched = yield* TouchedFolders.make
+    const within = Effect.provideService(TouchedFolders.TouchedFolders, touched)
+    yield* within(Effect.forEach(names.slice(0, 3), open, { discard: true }))
+    yield* (yield* JobContext).pause("disk", "stopped")
+  })
+  return Effect.gen(function*() {
+    const manager = yield* JobManager.JobManager
+    const { id } = yield* manager.start(job, undefined)
+    yield* Effect.repeat(settle, { times: 20 })
+    assert.strictEqual((yield* manager.get(id)).state._tag, "Paused")
+    assert.deepStrictEqual(seen().map(([mode]) => mode), [0o755, 0o755, 0o755])
+    for (const name of names.slice(0, 3)) disk.file(`/to/${name}/a`, "text")
+    if (third !== undefined) third.mode = 0o700
+
+    yield* manager.cancel(id)
+
+    const after = seen()
+    assert.deepStrictEqual(after.slice(0, 2), before.slice(0, 2))
+    assert.deepStrictEqual(after[2]?.[0], 0o700)
+  }).pipe(
+    Effect.provide(Layer.provideMerge(
+      layer({ jobs: [job] }),
+      job.toLayer(() => Effect.orDie(program), { onCancel: (_, __, saved) => TouchedFolders.restoreAll(saved) })
+        .pipe(Layer.provideMerge(Layer.succeed(Files.Files, MemoryFiles.make(disk))))
     ))
   )
 })

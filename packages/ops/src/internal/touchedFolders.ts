@@ -3,6 +3,7 @@
  * a mode by which not even its owner may write in it gets another one for as long.
  */
 import * as Checkpoint from "@fanout/core/Checkpoint"
+import type { Saved } from "@fanout/core/Job"
 import type { JobContext } from "@fanout/core/JobContext"
 import type { JobStoreError } from "@fanout/core/JobStoreError"
 import * as Lease from "@fanout/core/Lease"
@@ -92,11 +93,17 @@ class OpenedFolders {
 }
 
 /** Those that a run before this one has stored. */
-const stored = Effect.gen(function*() {
+const stored = Effect.fnUntraced(function*<R>(
+  read: (page: ReturnType<typeof openedOn>) => Effect.Effect<
+    Option.Option<ReadonlyArray<Touched>>,
+    Checkpoint.CheckpointUnreadable | JobStoreError,
+    R
+  >
+) {
   const pages: Array<ReadonlyArray<Touched>> = []
   for (;;) {
     // Only a later version of this could have stored something else.
-    const page = yield* Effect.catchTag(openedOn(pages.length).get, "CheckpointUnreadable", Effect.die)
+    const page = yield* Effect.catchTag(read(openedOn(pages.length)), "CheckpointUnreadable", Effect.die)
     if (Option.isNone(page)) return pages
     pages.push(page.value)
   }
@@ -120,7 +127,7 @@ export const TouchedFolders = Context.Reference<TouchedFolders | undefined>("@fa
 /** Remembers them in the store, with those of a run that was stopped. */
 export const make: Effect.Effect<TouchedFolders, JobStoreError, JobContext> = Effect.gen(function*() {
   const context = yield* Effect.context<JobContext>()
-  const pages = yield* stored
+  const pages = yield* stored((page) => page.get)
   const known = new Map(pages.flat().map((one) => [one.path, one]))
   return { known, open: new Set(), opened: new OpenedFolders(pages, context), turns: Semaphore.makeUnsafe(1) }
 })
@@ -177,10 +184,11 @@ export const forget = Effect.fnUntraced(function*(target: FilePath.FilePath): Ef
 const deepestFirst = (a: Touched, b: Touched): number => b.path.length - a.path.length
 
 /** Gives a folder the mode and times that it had. Whatever has taken its place keeps its own. */
-const restore = Effect.fnUntraced(function*({ inode, mode, path, ...times }: Touched) {
+const restore = Effect.fnUntraced(function*({ inode, mode, path, ...times }: Touched, onlyOpen = false) {
   const folder = yield* Place.openFile(yield* Place.open(path))
   const found = yield* folder.stat
   if (found.kind !== "folder" || found.inode !== inode) return
+  if (onlyOpen && (mode === undefined || found.mode !== (mode | writingBits))) return
   if (mode !== undefined) yield* folder.setMode(mode)
   yield* folder.setTimes(times)
 }, Effect.scoped)
@@ -191,6 +199,19 @@ export const close = Effect.gen(function*() {
   const all = Array.from(touched?.known.values() ?? []).filter(({ mode }) => mode !== undefined)
   for (const one of all.toSorted(deepestFirst)) yield* Effect.ignore(Effect.andThen(Lease.check, restore(one)))
 })
+
+/** Gives folders that a run has left open what they had, where nobody goes on with it. What was changed since stays. */
+export const restoreAll = (saved: Saved): Effect.Effect<void, never, Files.Files> =>
+  stored(saved).pipe(
+    Effect.flatMap((pages) =>
+      Effect.forEach(
+        pages.flat().toSorted(deepestFirst),
+        (one) => Effect.ignore(Effect.andThen(Lease.check, restore(one, true)), { log: "Warn" }),
+        { discard: true }
+      )
+    ),
+    Effect.ignore({ log: "Warn" })
+  )
 
 /** Removes a folder and those above it, up to a source, as far as nothing is left in them. */
 const removeEmpty = Effect.fnUntraced(function*(folder: FilePath.FilePath, top: FilePath.FilePath) {

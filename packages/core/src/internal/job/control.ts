@@ -222,7 +222,7 @@ export const cancel = Effect.fnUntraced(function*(runtime: JobRuntime, id: JobId
   const runnable = runtime.runnables.get(after.name)
   // A job that never ran has left nothing. A running one is cleaned up after by its owner.
   if (after.state._tag === "Cancelled" && after.token > 0 && runnable !== undefined) {
-    yield* cleanUp(runnable, after)
+    yield* cleanUp(runtime.store, runnable, after)
   }
 })
 

@@ -5,7 +5,9 @@ import * as Effect from "effect/Effect"
 import type * as Exit_ from "effect/Exit"
 import * as Option from "effect/Option"
 import * as Schedule from "effect/Schedule"
+import type { Checkpoint, CheckpointUnreadable } from "../../Checkpoint.ts"
 import { Interrupter, type Reason } from "../../Interrupter.ts"
+import type { Saved } from "../../Job.ts"
 import type { JobId } from "../../JobId.ts"
 import { Exit, type JobRecord, type Request } from "../../JobRecord.ts"
 import type { PausedBy, Transition } from "../../JobState.ts"
@@ -14,6 +16,7 @@ import type { JobStoreError } from "../../JobStoreError.ts"
 import { Lease } from "../../Lease.ts"
 import { type Change, type Fields, step, update } from "./change.ts"
 import { backoff, decode, judge, lift } from "./codec.ts"
+import { StoredJob } from "./run.ts"
 import type { Run, Runnable } from "./runtime.ts"
 
 /** What a run came to, before what is asked of the job has its say. */
@@ -113,7 +116,7 @@ const recordEnd = (run: Run, ending: Exclude<Ending, { readonly _tag: "Unrecorde
       if (Option.isNone(token) || token.value !== lease.token) return undefined
       const end = merge(ending, current.request, run.pausedBy)
       if (end._tag === "Cancel" && !cleaned) {
-        yield* cleanUp(runnable, current).pipe(
+        yield* cleanUp(runtime.store, runnable, current).pipe(
           Effect.provideService(Lease, lease),
           Effect.provideService(Interrupter, run.signal)
         )
@@ -178,15 +181,30 @@ const changeOf = (record: JobRecord, now: number, end: Merged, withErrors: boole
     : by({ _tag: "Failed" }, `Failed: ${messageOf(end.exit)}`, { exit })
 }
 
+/** Reads what the program of a job has saved. */
+const savedOf = (store: JobStore["Service"], { migrations, version }: Runnable["job"], { id }: JobRecord): Saved => {
+  const stored = { id, migrations, store, version }
+  return <A>({ get }: Checkpoint<A>) =>
+    // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- a checkpoint reads nothing else of the context
+    Effect.provideService(get, StoredJob, stored) as Effect.Effect<
+      Option.Option<A>,
+      CheckpointUnreadable | JobStoreError
+    >
+}
+
 /** Lets the job's definition clean up after a job that is cancelled. */
-export const cleanUp = ({ job, program }: Runnable, record: JobRecord): Effect.Effect<void> =>
+export const cleanUp = (
+  store: JobStore["Service"],
+  { job, program }: Runnable,
+  record: JobRecord
+): Effect.Effect<void> =>
   Effect.suspend(() => {
     const payload = lift(job, record)
     return payload === undefined
       ? Effect.die(new Error(`version ${job.version} of "${job.name}" can't read version ${record.version}`))
       : decode(job.payload, payload)
   }).pipe(
-    Effect.flatMap((payload) => program.onCancel(payload, record.id)),
+    Effect.flatMap((payload) => program.onCancel(payload, record.id, savedOf(store, job, record))),
     // The job is cancelled all the same.
     Effect.catchCause((cause) => Effect.logError(`Cleaning up after job ${record.id} failed`, cause))
   )

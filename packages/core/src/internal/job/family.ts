@@ -73,7 +73,7 @@ const alignOne = Effect.fnUntraced(function*(runtime: JobRuntime, id: JobId, wis
     }))
   const runnable = runnables.get(after.name)
   if (isChanged && after.state._tag === "Cancelled" && after.token > 0 && runnable !== undefined) {
-    yield* cleanUp(runnable, after)
+    yield* cleanUp(store, runnable, after)
   }
   return isChanged
 })

@@ -240,6 +240,7 @@ const programContext = (
     Context.add(TaskDispatcher.Current, Option.some(dispatcher)),
     Context.add(JobContext, jobContext(run)),
     Context.add(JobRun.JobRun, jobRun),
+    Context.add(JobRun.StoredJob, jobRun),
     Context.add(Children.Children, Children.make(run)),
     Context.add(Interrupter, run.signal),
     Context.add(Lease, run.lease),

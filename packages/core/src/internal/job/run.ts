@@ -31,6 +31,12 @@ export interface JobRunOptions {
   readonly progress: Progress
 }
 
+/** The job whose checkpoints are read: by its own run, or by what cleans up after it. */
+export class StoredJob extends Context.Service<
+  StoredJob,
+  Pick<JobRunOptions, "id" | "migrations" | "version"> & { readonly store: Pick<JobStore["Service"], "ownCheckpoint"> }
+>()("@fanout/core/internal/StoredJob") {}
+
 /** One run of a job. All its fan-outs record through `flush`, one at a time. */
 export class JobRun extends Context.Service<
   JobRun,
