@@ -72,7 +72,7 @@ export const quickest: (
 export interface Others<T extends Task.Any, E> {
   /** Their handlers. They are built only when there is something for them. */
   readonly layer: Layer.Layer<Task.Handler<T>, E>
-  /** How many of them there are. They are given four pieces of work each. */
+  /** How many of them there are. They are given two pieces of work each. */
   readonly count: number
 }
 
