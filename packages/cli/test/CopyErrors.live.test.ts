@@ -241,6 +241,21 @@ describe.skipIf(!mayMount)("fanout copy to where it may not write (needs mounts)
       assertSame(source, target)
     }
   )
+
+  it.skipIf(spawnSync("chattr", ["-V"]).error !== undefined)(
+    "copies into a folder that gives up none of its names (needs chattr)",
+    () => {
+      const { place, source, target } = freshPlace()
+      write(source, { a: "text of a", "folder/a": "text of folder/a", "folder/in it/b": "text of b" })
+      mount(target, "-t", "tmpfs", "tmpfs")
+      // Elsewhere the file system may not know of such folders.
+      assert.isTrue(works("chattr", "+a", target))
+      const { status, stderr } = run(place, ["copy", "-T", source, target])
+      assert.isTrue(works("chattr", "-a", target))
+      assert.strictEqual(status, 0, stderr)
+      assert.deepStrictEqual([contentsOf(target), strays(target)], [contentsOf(source), []])
+    }
+  )
 })
 
 describe.skipIf(!isRoot || !works("setpriv", "--version"))("fanout copy as somebody else (needs root, setpriv)", () => {

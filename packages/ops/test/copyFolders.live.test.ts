@@ -3,7 +3,7 @@ import * as FilePath from "@fanout/ops/FilePath"
 import type * as Files from "@fanout/ops/Files"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
-import { execFileSync } from "node:child_process"
+import { execFileSync, spawnSync } from "node:child_process"
 import * as fs from "node:fs"
 import * as path from "node:path"
 import { withFolders } from "../src/internal/calls/copyFolders.ts"
@@ -323,6 +323,27 @@ describe.each([["koffi", koffi.calls.atOnce], ["node:fs", node.calls.atOnce]] as
     fs.mkdirSync(`${at}/from/deep${"/d".repeat(20)}`, { recursive: true })
     assert.deepStrictEqual(measured("deep", 99), [Option.none()])
   })
+
+  it.effect.skipIf(process.getuid?.() !== 0 || !mayLink)(
+    "are left where what has a name keeps it, but for what is in those that are there (needs chattr)",
+    (context) =>
+      Effect.gen(function*() {
+        const at = yield* testFolder
+        fs.mkdirSync(`${at}/from`)
+        plant(`${at}/from`)
+        fs.mkdirSync(`${at}/to/a/b`, { recursive: true })
+        const stuck = [`${at}/to`, `${at}/to/a`]
+        if (spawnSync("chattr", ["+a", ...stuck]).status !== 0) return context.skip("needs chattr +a")
+        const copied = copy(calls, at, new Copier(`${at}/to`))
+        spawnSync("chattr", ["-a", ...stuck])
+        // Nobody may set the times of such a folder either.
+        const rest = [{ path: n("a"), names: [], folders: [n("empty")], sizes: [2] }]
+        assert.deepStrictEqual(copied, { ended: 2, rest, untouched: [n("z")], left: 0, fewer: [] })
+        const expected = treeOf(`${at}/from`)
+        for (const name of ["a/empty", "z", "z/5"]) Reflect.deleteProperty(expected, name)
+        assert.deepStrictEqual(treeOf(`${at}/to`), expected)
+      })
+  )
 
   it.effect.skipIf(process.getuid?.() !== 0)(
     "are made where what is made gets the group of its folder",

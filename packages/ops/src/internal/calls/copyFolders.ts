@@ -139,6 +139,8 @@ class Run {
   /** Fills a folder under a temporary name and gives it its own, or leaves nothing of it. */
   private intoNew(target: Target, source: Source, depth: number): boolean {
     const { name, parent, path } = target
+    // It would have the temporary name for good.
+    if (this.isAppendOnly(parent)) return false
     const { copier, ended, rest: { length } } = this
     const temporary = copier.temporaryName(path)
     // An attempt before this one may have left it.
@@ -157,6 +159,13 @@ class Run {
 
   private unlink(folder: number, name: FilePath.FilePath): boolean {
     return ask<void>((done) => this.calls.unlink(folder, name, done)).code === undefined
+  }
+
+  private isAppendOnly(folder: number): boolean {
+    const { isAppendOnly } = this.calls
+    if (isAppendOnly === undefined) return false
+    const only = ask<boolean>((done) => isAppendOnly(folder, done))
+    return only.code === undefined && only.value
   }
 
   private make(parent: number, name: FilePath.FilePath, mode: number): boolean {

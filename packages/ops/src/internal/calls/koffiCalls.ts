@@ -40,7 +40,7 @@ import {
   SYS_openat2
 } from "./libc.ts"
 import * as readSmall from "./readSmall.ts"
-import { statBytes, toIdentity, toStat } from "./stat.ts"
+import { Answer, statBytes, toIdentity, toStat } from "./stat.ts"
 import { sweepTree } from "./sweepTree.ts"
 import {
   type Done,
@@ -388,8 +388,16 @@ const unlinkEachAtOnce: SystemCalls["unlinkEach"] = (folder, names, take, done) 
   done(undefined, undefined)
 }
 
+const looked = new Answer()
+
+const isAppendOnly: SystemCalls["isAppendOnly"] = (folder, done) => {
+  const code = libc.statx(folder, "", AT_EMPTY_PATH, statMask, looked.bytes) < 0 ? lastError() : undefined
+  done(code, looked.isAppendOnly)
+}
+
 const atOnce = withFolders({
   ...of(makeAtOnce),
+  isAppendOnly,
   unlinkEach: unlinkEachAtOnce,
   copyPlain: (copy, done) => done(undefined, copyPlain(copy)),
   comparePlain: (pair, done) => done(undefined, comparePlain(pair))

@@ -81,6 +81,8 @@ export const STATX_BTIME = 0x800
 export const STATX_MNT_ID = 0x1000
 /** What `stat` knows, and the time of birth. */
 export const statMask = 0x7ff | STATX_BTIME
+/** What `statx` tells of folders to which names can only be added, and of files like that. */
+export const STATX_ATTR_APPEND = 0x20
 export const RENAME_NOREPLACE = 1
 export const SEEK_SET = 0
 export const SEEK_DATA = 3

@@ -2,7 +2,7 @@
  * Reads what `statx` fills in (linux/stat.h), the same on all architectures.
  */
 import type * as Files from "../../Files.ts"
-import { STATX_BTIME, STATX_MNT_ID } from "./libc.ts"
+import { STATX_ATTR_APPEND, STATX_BTIME, STATX_MNT_ID } from "./libc.ts"
 
 export const statBytes = 256
 
@@ -66,6 +66,10 @@ class StatView implements Files.FileStat {
 
   get bornNanos(): bigint {
     return bornOf(this.bytes)
+  }
+
+  get isAppendOnly(): boolean {
+    return (this.bytes.readUInt32LE(8) & STATX_ATTR_APPEND) !== 0
   }
 }
 

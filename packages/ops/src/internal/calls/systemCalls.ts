@@ -132,6 +132,12 @@ export interface SystemCalls {
    */
   readonly copyPlain?: (copy: PlainCopy, done: Done<boolean>) => void
 
+  /**
+   * Whether names in a folder can be made and neither changed nor removed. It is there where calls are made at once and
+   * this can be seen.
+   */
+  readonly isAppendOnly?: (folder: number, done: Done<boolean>) => void
+
   /** Copies folders; or gives nothing, where nothing was done. It is there where calls are made at once. */
   readonly copyFolders?: (request: Files.FoldersRequest, done: Done<Files.FoldersCopied | undefined>) => void
 
