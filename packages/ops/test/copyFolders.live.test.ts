@@ -476,6 +476,32 @@ describe.each([["koffi", koffi.calls.atOnce], ["node:fs", node.calls.atOnce]] as
     assert.deepStrictEqual(treeOf(`${at}/to`), treeOf(`${at}/from`))
   })
 
+  test("leave what somebody puts in the place of one that was just made", (at) => {
+    for (const [mode, owner] of [[0o755, 0], [0o700, 0], [0o1700, 1234]] as const) {
+      fs.rmSync(`${at}/to`, { recursive: true })
+      fs.mkdirSync(`${at}/to`)
+      fs.mkdirSync(`${at}/to/theirs`)
+      fs.writeFileSync(`${at}/to/theirs/file`, "precious")
+      const isRoot = process.getuid?.() === 0
+      if (isRoot) fs.chownSync(`${at}/to/theirs`, owner, owner)
+      fs.chmodSync(`${at}/to/theirs`, isRoot ? mode : 0o755)
+      const swapped: SystemCalls = {
+        ...calls,
+        makeFolder: (folder, name, mode, done) =>
+          calls.makeFolder(folder, name, mode, (code, value) => {
+            if (name === ".tmp-z") {
+              fs.rmdirSync(`${at}/to/${name}`)
+              fs.renameSync(`${at}/to/theirs`, `${at}/to/${name}`)
+            }
+            done(code, value)
+          })
+      }
+      assert.deepStrictEqual(copy(withFolders(swapped), at, new Copier(`${at}/to`), ["z"]).untouched, [n("z")])
+      assert.deepStrictEqual(treeOf(`${at}/to`), { ".tmp-z": "folder", ".tmp-z/file": "precious" })
+      assert.strictEqual(fs.lstatSync(`${at}/to/.tmp-z`).mode & 0o7777, isRoot ? mode : 0o755)
+    }
+  })
+
   test("leave what others have given the name of what an attempt has left", (at) => {
     const others = [[`${at}/to/.tmp-a`, 0o700, 0], [`${at}/to/.tmp-z`, 0o1700, 1234]] as const
     for (const [folder, mode, owner] of others) {

@@ -7,7 +7,7 @@
 import * as Option from "effect/Option"
 import * as FilePath from "../../FilePath.ts"
 import type * as Files from "../../Files.ts"
-import { isUnfinished, unfinishedMode, userUnsafe, withInherited } from "../unfinished.ts"
+import { isBegun, isUnfinished, unfinishedMode, userUnsafe, withInherited } from "../unfinished.ts"
 import { ask } from "./asking.ts"
 import { copyEach } from "./copyEach.ts"
 import { countOf, measure, measureOpened, mostDeep } from "./measure.ts"
@@ -284,7 +284,8 @@ class Run {
   /** Sees to it that a folder that was made is known by its mode. */
   private begin(folder: number): boolean {
     const made = ask<Files.FileStat>((done) => this.calls.stat(folder, done))
-    if (made.code !== undefined) return false
+    // Where others may rename what is there, it may be theirs by now.
+    if (made.code !== undefined || !isBegun(made.value, userUnsafe())) return false
     const mode = withInherited(unfinishedMode, made.value)
     return made.value.mode === mode || this.setMode(folder, mode)
   }
