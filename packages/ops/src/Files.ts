@@ -228,6 +228,9 @@ export interface Reader {
   /** Whether it goes on. It is asked before each file, and between its pieces. */
   readonly mayGoOn: () => boolean
 
+  /** Whether a file may be opened, where some must not be. Then each is looked at before, and no more is told of it. */
+  readonly mayOpen?: ((stat: FileStat) => boolean) | undefined
+
   /** Takes what the next file is, and tells whether it is to be read. */
   readonly begin: (stat: Pick<FileStat, "kind" | "sizeBytes">) => boolean
 
@@ -264,6 +267,9 @@ export interface Comparer {
 
   /** Whether it goes on. It is asked before each pair. */
   readonly mayGoOn: () => boolean
+
+  /** Whether a file may be opened, where some must not be. Then each is looked at before, and both are left. */
+  readonly mayOpen?: ((stat: FileStat) => boolean) | undefined
 
   /**
    * Takes what the next two are, which is only there until this returns, and whether they have the same mode, owner,

@@ -32,6 +32,7 @@ import { failedAs, ofUnreadable, skippedAs } from "./internal/endings.ts"
 import { filesAtOnce } from "./internal/filesAtOnce.ts"
 import { type Gathered, Gathering } from "./internal/gathering.ts"
 import { SourceEndings } from "./internal/sourceEndings.ts"
+import * as ProtectedFiles from "./ProtectedFiles.ts"
 import * as QuickFiles from "./QuickFiles.ts"
 import * as SourceCursor from "./SourceCursor.ts"
 import * as Sources from "./Sources.ts"
@@ -98,16 +99,21 @@ export const fanOutName = "files"
 type Payloads = Task.Payload<typeof HashFiles>
 type Element = FanOut.Element<Payloads>
 
+/** What is to be hashed, and which files of the job's database have other names. */
+interface Hashed extends Payload {
+  readonly linked: Payload["leaveOut"]
+}
+
 /** Gathers what a walk meets into elements: files by folder, and endings that nobody has to hash for. */
 class Elements {
-  private readonly payload: Payload
+  private readonly payload: Hashed
   private readonly endings: SourceEndings
   private readonly gathering: Gathering
   /** Number of the next file that is not among those gathered. */
   private number: number
   private ready: Array<Element> = []
 
-  constructor(id: JobId, payload: Payload, number: number, mostFiles: number) {
+  constructor(id: JobId, payload: Hashed, number: number, mostFiles: number) {
     this.gathering = new Gathering(mostFiles)
     this.payload = payload
     this.endings = new SourceEndings(id, payload)
@@ -167,12 +173,17 @@ class Elements {
   }
 
   private pushItem({ cursor, ...files }: Pick<Payloads, "root" | "folders"> & { readonly cursor: string }): void {
-    const { algorithm, cache } = this.payload
+    const { algorithm, cache, linked } = this.payload
     this.number += files.folders.reduce((sum, { names }) => sum + names.length, 0)
     this.ready.push({
       _tag: "Item",
       cursor: SourceCursor.format(this.number - 1, cursor),
-      payload: { ...files, algorithm, ...cache === true ? { cache } : {} }
+      payload: {
+        ...files,
+        algorithm,
+        ...cache === true ? { cache } : {},
+        ...linked.length === 0 ? {} : { leaveOut: linked }
+      }
     })
   }
 }
@@ -184,7 +195,7 @@ class Elements {
 const together = { quick: { files: 256, flushEvery: 16 }, slow: { files: 64, flushEvery: 32 } } as const
 
 /** Files and endings in the order of the walk; folders and links in them are passed over. */
-const elements = (id: JobId, payload: Payload, mostFiles: number, after: Option.Option<string>) => {
+const elements = (id: JobId, payload: Hashed, mostFiles: number, after: Option.Option<string>) => {
   const { sources } = payload
   const place = Option.map(after, SourceCursor.placeOf)
   const first = Option.match(after, { onNone: () => 0, onSome: (cursor) => SourceCursor.numberOf(cursor) + 1 })
@@ -290,7 +301,8 @@ export const program = Effect.fnUntraced(function*(payload: Payload) {
   const cache = yield* HashCache
   const quick = yield* (yield* QuickFiles.QuickFiles).throughout(payload.sources)
   const { files: mostFiles, flushEvery } = together[Option.isSome(quick) ? "quick" : "slow"]
-  const source = (after: Option.Option<string>) => elements(id, payload, mostFiles, after)
+  const hashed = { ...payload, linked: yield* ProtectedFiles.withOtherNames(payload.leaveOut) }
+  const source = (after: Option.Option<string>) => elements(id, hashed, mostFiles, after)
   const concurrency = yield* filesAtOnce
   const options = { keep: "all", parts, concurrency, flushEvery } as const
   const remember = (ended: ReadonlyArray<Ended>) => {

@@ -92,6 +92,8 @@ export const HashFiles = Task.make("@fanout/ops/HashFiles", {
     cache: Schema.optionalKey(Schema.Boolean),
     /** Whether it is hashed however long it takes. */
     isAlone: Schema.optionalKey(Schema.Boolean),
+    /** Files of the job's own database that have other names: by none of these are they opened. */
+    leaveOut: Schema.optionalKey(Schema.Array(FilePath.FilePath)),
     /** How large a file was that is alone, where that is known. */
     sizeBytes: Schema.optionalKey(Schema.Natural)
   },

@@ -21,6 +21,7 @@ import { hashFiles, isLimited } from "./internal/hashFiles.ts"
 import * as HugeContent from "./internal/hugeContent.ts"
 import { type Known, Much } from "./internal/much.ts"
 import { share } from "./internal/sharing.ts"
+import * as ProtectedFiles from "./ProtectedFiles.ts"
 import { type Others, QuickFiles } from "./QuickFiles.ts"
 
 /** What the handlers take from where their layer is built. */
@@ -40,8 +41,10 @@ export const layer: Layer.Layer<Task.Handler<typeof HashFiles | typeof CheckFile
   .toLayer(
     Effect.gen(function*() {
       const services = Context.add(yield* context, Files.Files, yield* Files.Files)
+      const leaving = yield* ProtectedFiles.leaving
       return {
-        [HashFiles._tag]: (payload: Payload) => Effect.provideContext(hashFiles(payload), services),
+        [HashFiles._tag]: ({ leaveOut = [], ...files }: Payload) =>
+          Effect.provideContext(leaving(leaveOut, hashFiles(files)), services),
         [CheckFile._tag]: (payload: Task.Payload<typeof CheckFile>) =>
           Effect.provideContext(checkFile(payload), services)
       }
@@ -84,8 +87,9 @@ export const layerShared = <E>(
     const much = new Much()
     const polite = Context.add(services, Manners, Effect.yieldNow)
     const shared = yield* share(HashFiles, quick === undefined ? others.alone : others.beside, startsAfter)
-    const hashBy = (payload: Payload, by: Files.Files["Service"], having: typeof services) =>
-      Effect.provideContext(hashFiles(payload), Context.add(having, Files.Files, by))
+    const leaving = yield* ProtectedFiles.leaving
+    const hashBy = ({ leaveOut = [], ...named }: Payload, by: Files.Files["Service"], having: typeof services) =>
+      Effect.provideContext(leaving(leaveOut, hashFiles(named)), Context.add(having, Files.Files, by))
     const clock = yield* Clock.Clock
     return {
       [HashFiles._tag]: Effect.fnUntraced(function*(payload: Payload) {

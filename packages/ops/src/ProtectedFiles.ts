@@ -1,6 +1,8 @@
 /**
- * Names the files that a copy neither reads nor replaces: those of the database that its own job is kept in, and the
- * one that its checksums are written to.
+ * Names the files that a job neither opens nor replaces: those of the database that it is kept in, and the one that the
+ * checksums of a copy are written to.
+ *
+ * Whoever closes a file of a database, by whatever name, gives up the locks that its whole process has on it.
  *
  * @since 0.1.0
  */
@@ -38,7 +40,7 @@ export interface ProtectedFiles {
 }
 
 /**
- * Reference to the files that the copies of the present job leave alone; none by default.
+ * Reference to the files that the present job leaves alone; none by default.
  *
  * @category services
  * @since 0.1.0
@@ -71,6 +73,74 @@ export const make = (
 }
 
 /**
+ * Tells which of these files of a database have other names, where a walk may meet them.
+ *
+ * @category accessors
+ * @since 0.1.0
+ */
+export const withOtherNames = (
+  database: ReadonlyArray<FilePath>
+): Effect.Effect<ReadonlyArray<FilePath>, never, Files.Files> =>
+  Files.Files.use(({ find }) =>
+    Effect.filter(database, (path) =>
+      Effect.match(find(path), {
+        onFailure: () => true,
+        onSuccess: Option.exists(({ links }) => links > 1)
+      }))
+  )
+
+/**
+ * Gives what has work leave alone the database whose files have these paths. It looks at them the first time only, and
+ * not for each piece of work.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const leaving: Effect.Effect<
+  <A, E, R>(database: ReadonlyArray<FilePath>, work: Effect.Effect<A, E, R>) => Effect.Effect<A, E, R>,
+  never,
+  Files.Files
+> = Effect.map(Files.Files, (files) => {
+  const known = new Map<string, ProtectedFiles>()
+  const look = (database: ReadonlyArray<FilePath>, key: string) =>
+    Effect.tap(
+      Effect.provideService(make(database), Files.Files, files),
+      (found) => Effect.sync(() => known.set(key, found))
+    )
+  return (database, work) => {
+    if (database.length === 0) return work
+    const key = database.join("\0")
+    const found = known.get(key)
+    return found === undefined
+      ? Effect.flatMap(look(database, key), (found) => Effect.provideService(work, ProtectedFiles, found))
+      : Effect.provideService(work, ProtectedFiles, found)
+  }
+})
+
+/**
+ * Says what a file is left alone for, whatever its name is; `undefined` where it is not.
+ *
+ * @category accessors
+ * @since 0.1.0
+ */
+export const useOfFile = (
+  { found }: ProtectedFiles,
+  file: Pick<Files.FileStat, "device" | "inode">
+): Use | undefined => {
+  const { inode } = file
+  return found.find((one) => one.inode === inode && one.device === file.device)?.use
+}
+
+/**
+ * Tells of files whether they may be opened; `undefined` where all may be.
+ *
+ * @category accessors
+ * @since 0.1.0
+ */
+export const mayOpen = (files: ProtectedFiles): ((file: Files.FileStat) => boolean) | undefined =>
+  files.found.length === 0 ? undefined : (file) => useOfFile(files, file) === undefined
+
+/**
  * Says what a path, or what is there, is left alone for; `undefined` where it is not.
  *
  * @category accessors
@@ -78,7 +148,5 @@ export const make = (
  */
 export const useOf = (files: ProtectedFiles, path: FilePath, stat: Option.Option<Files.FileStat>): Use | undefined => {
   const named = files.paths.get(path)
-  if (named !== undefined || Option.isNone(stat)) return named
-  const { device, inode } = stat.value
-  return files.found.find((one) => one.device === device && one.inode === inode)?.use
+  return named !== undefined || Option.isNone(stat) ? named : useOfFile(files, stat.value)
 }

@@ -28,6 +28,7 @@ import { type Gathered, Gathering } from "./internal/gathering.ts"
 import { Aspect } from "./Metadata.ts"
 import * as PairCursor from "./PairCursor.ts"
 import * as PairTree from "./PairTree.ts"
+import * as ProtectedFiles from "./ProtectedFiles.ts"
 import * as QuickFiles from "./QuickFiles.ts"
 import { SkipReason } from "./SkipReason.ts"
 import { type ComparedEntries, EntryFailed, VerifyEntry } from "./VerifyEntry.ts"
@@ -195,13 +196,21 @@ const hasFolder = (element: Settled): boolean =>
   element._tag === "Unreadable" ||
   (element._tag === "Only" ? element.kind === "folder" : element.a === "folder" || element.b === "folder")
 
+/** What is to be compared, and which files of the job's database have other names. */
+interface Compared extends Payload {
+  readonly linked: Payload["leaveOut"]
+}
+
+const leavingOut = (linked: Payload["leaveOut"]): Pick<Entry, "leaveOut"> =>
+  linked.length === 0 ? {} : { leaveOut: linked }
+
 /** What the walk meets, as elements of the fan-out. */
-const elementOf = ({ ignore, leaveOut, ...trees }: Payload) => {
+const elementOf = ({ ignore, leaveOut, linked, ...trees }: Compared) => {
   const left = new Set(leaveOut)
   return (element: PairTree.Element): Element => {
     const { cursor } = element
     const { a, b } = PairTree.pathsOf(trees, element.path)
-    const payload = (part: Entry["part"]) => ({ a, b, part, ignore })
+    const payload = (part: Entry["part"]) => ({ a, b, part, ignore, ...leavingOut(linked) })
     if (element._tag === "Folder") return { _tag: "Item", cursor, payload: payload("folder") }
     if (element._tag === "End") return { _tag: "After", cursor, payload: payload("end") }
     const key = FilePath.display(a)
@@ -235,12 +244,12 @@ const elementOf = ({ ignore, leaveOut, ...trees }: Payload) => {
 
 /** Gathers what can be compared together. All else stands for itself. */
 class Elements {
-  private readonly payload: Payload
+  private readonly payload: Compared
   private readonly elementOf: (element: PairTree.Element) => Element
   private readonly leftOut: ReadonlySet<FilePath.FilePath>
   private readonly gathering: Gathering
 
-  constructor(payload: Payload, mostEntries: number) {
+  constructor(payload: Compared, mostEntries: number) {
     this.payload = payload
     this.elementOf = elementOf(payload)
     this.leftOut = new Set(payload.leaveOut.map(FilePath.name))
@@ -271,9 +280,10 @@ class Elements {
 
   private entries(gathered: Gathered | undefined): ReadonlyArray<Element> {
     if (gathered === undefined) return []
-    const { a, b, ignore } = this.payload
+    const { a, b, ignore, linked } = this.payload
     const { cursor, folders, size } = gathered
-    return [{ _tag: "Item", cursor, payload: { a, b, part: "entries", ignore, folders }, count: size }]
+    const payload = { a, b, part: "entries", ignore, folders, ...leavingOut(linked) } as const
+    return [{ _tag: "Item", cursor, payload, count: size }]
   }
 }
 
@@ -285,7 +295,7 @@ interface Single {
 }
 
 /** Gives what stands for one of the entries of an element. */
-const singles = ({ folders = [], ignore, ...trees }: Entry): ReadonlyArray<Single> =>
+const singles = ({ folders = [], ignore, leaveOut = [], ...trees }: Entry): ReadonlyArray<Single> =>
   folders.flatMap(({ names, path: folder }) =>
     names.map((name) => {
       const isFolder = name === ""
@@ -294,7 +304,7 @@ const singles = ({ folders = [], ignore, ...trees }: Entry): ReadonlyArray<Singl
       return {
         // No walk goes on from there, so it does not matter whether it was given apart.
         cursor: PairCursor.format({ path, side: isFolder ? "open" : "leaf", apart: Option.none() }),
-        payload: { a, b, part: isFolder ? "folder" : "again", ignore },
+        payload: { a, b, part: isFolder ? "folder" : "again", ignore, ...leavingOut(leaveOut) },
         key: FilePath.display(a)
       }
     })
@@ -355,13 +365,14 @@ export const program = Effect.fnUntraced(function*(payload: Payload) {
   const { fanOut } = yield* TaskDispatcher
   const quick = yield* (yield* QuickFiles.QuickFiles).throughout([payload.a, payload.b])
   const entries = together[Option.isSome(quick) ? "quick" : "slow"]
+  const compared = { ...payload, linked: yield* ProtectedFiles.withOtherNames(payload.leaveOut) }
   return yield* fanOut(
     fanOutName,
     VerifyEntry,
     (after) =>
       QuickFiles.walking([payload.a, payload.b], PairTree.walk(payload, after)).pipe(
         Stream.mapAccumArray(
-          () => new Elements(payload, entries),
+          () => new Elements(compared, entries),
           (elements, chunk) => [elements, elements.addAll(chunk)],
           { onHalt: (elements) => elements.flush() }
         )

@@ -134,7 +134,9 @@ export const VerifyEntry = Task.make("@fanout/ops/VerifyEntry", {
     /** The entries, where there are many: then `a` and `b` are the trees. */
     folders: Schema.optionalKey(Schema.Array(EntriesIn)),
     /** How large a file was that is compared by itself for that. */
-    sizeBytes: Schema.optionalKey(Schema.Natural)
+    sizeBytes: Schema.optionalKey(Schema.Natural),
+    /** Files of the job's own database that have other names: by none of these are they opened. */
+    leaveOut: Schema.optionalKey(Schema.Array(FilePath.FilePath))
   },
   success: Schema.Union([EntrySame, ComparedEntries]),
   error: EntryDiffers,

@@ -23,6 +23,7 @@ import { compareContent, edition, type Opened } from "./internal/sameContent.ts"
 import { share } from "./internal/sharing.ts"
 import * as Metadata from "./Metadata.ts"
 import * as PairTree from "./PairTree.ts"
+import * as ProtectedFiles from "./ProtectedFiles.ts"
 import { type Others, QuickFiles } from "./QuickFiles.ts"
 import { SkipReason } from "./SkipReason.ts"
 import { differs, type EntryDiffers, EntrySame, VerifyEntry, VerifyTasks } from "./VerifyEntry.ts"
@@ -137,7 +138,17 @@ const compareOpen = Effect.fnUntraced(function*(
   return Same.make({ sizeBytes: sizeA })
 })
 
+/** Skips what must not be opened, not even to compare it. */
+const requireUnprotected = Effect.fnUntraced(function*(payload: Payload) {
+  const files = yield* ProtectedFiles.ProtectedFiles
+  if (files.found.length === 0) return
+  for (const { stat } of yield* lookAtBoth(payload)) {
+    if (ProtectedFiles.useOfFile(files, stat) !== undefined) return yield* Task.skip(SkipReason.Database)
+  }
+})
+
 const compareFiles = Effect.fnUntraced(function*(payload: Payload) {
+  yield* requireUnprotected(payload)
   const [a, b] = yield* both(yield* open("A", payload.a), yield* open("B", payload.b))
   return a.stat.kind === "file" && b.stat.kind === "file"
     ? yield* compareOpen(a, b, payload)
@@ -236,9 +247,14 @@ const compare: Readonly<Record<Payload["part"], Compare>> = {
  * @since 0.1.0
  */
 export const layer: Layer.Layer<Task.Handler<typeof VerifyEntry>, never, Files.Files> = VerifyTasks.toLayer(
-  Effect.map(Files.Files, (files) => ({
-    [VerifyEntry._tag]: (payload: Payload) => Effect.provideService(compare[payload.part](payload), Files.Files, files)
-  }))
+  Effect.gen(function*() {
+    const files = yield* Files.Files
+    const leaving = yield* ProtectedFiles.leaving
+    return {
+      [VerifyEntry._tag]: ({ leaveOut = [], ...entry }: Payload) =>
+        Effect.provideService(leaving(leaveOut, compare[entry.part](entry)), Files.Files, files)
+    }
+  })
 )
 
 const known = ({ folders, sizeBytes }: Payload): Known => ({
@@ -273,8 +289,9 @@ export const layerShared = <E>(
     const much = new Much()
     const shared = yield* share(VerifyEntry, quick === undefined ? others.alone : others.beside, startsAfter)
     const clock = yield* Clock.Clock
-    const compareBy = (payload: Payload, by: Files.Files["Service"]) =>
-      Effect.provideService(compare[payload.part](payload), Files.Files, by)
+    const leaving = yield* ProtectedFiles.leaving
+    const compareBy = ({ leaveOut = [], ...entry }: Payload, by: Files.Files["Service"]) =>
+      Effect.provideService(leaving(leaveOut, compare[entry.part](entry)), Files.Files, by)
     return {
       [VerifyEntry._tag]: Effect.fnUntraced(function*(payload: Payload) {
         // A thread that waits for each call takes less time than to hand each on.

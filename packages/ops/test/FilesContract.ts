@@ -464,6 +464,28 @@ const comparingTests = (test: Test, compares: boolean | undefined) => {
       assert.deepStrictEqual(all.notes, expected.flatMap(([, ...notes]) => notes))
     }))
 
+  test("leaves pairs of which one must not be opened", (place) =>
+    Effect.gen(function*() {
+      yield* plant(place)
+      const { at, files } = place
+      const inodes = new Set([(yield* files.lstat(at("A/same"))).inode, (yield* files.lstat(at("B/differs"))).inode])
+      const careful = Object.assign(new PairNotes(), {
+        mayOpen: ({ inode }: Files.FileStat) => !inodes.has(inode)
+      })
+      const names = ["same", "differs", "empty", "link", "only in A"]
+      assert.strictEqual(yield* compare(place, { "": names }, careful), names.length)
+      if (isLeft(careful.notes)) return
+      assert.deepStrictEqual(careful.notes, [
+        "left",
+        "left",
+        "0 0 alike",
+        "same, 0",
+        "link link alike",
+        "same, 0",
+        "left"
+      ])
+    }))
+
   test("compares in folders, and leaves all names of those that it can't open in both trees", (place) =>
     Effect.gen(function*() {
       yield* plant(place)
@@ -618,6 +640,11 @@ const readingTests = (test: Test) => {
         "abcd",
         "end"
       ])
+      // Nothing is told of those that must not be opened.
+      const { inode } = yield* folder.lstat(n("a"))
+      const careful = Object.assign(new Notes(), { mayOpen: (stat: Files.FileStat) => stat.inode !== inode })
+      assert.strictEqual(yield* readEach(["a", "d"], careful), 2)
+      assert.deepStrictEqual(careful.notes, ["begin 3", "xyz", "end"])
       // Once before each file, and between pieces.
       let left = 3
       const some = new Notes(() => left-- > 0)

@@ -110,6 +110,30 @@ describe("Hash", () => {
       assert.deepStrictEqual(lines.at(-1), "0/z it belongs to the database of this job")
     }))
 
+  it.effect.each(["sha256", "sampled"] as const)(
+    "opens no other name of the database of its own job (%s)",
+    (algorithm) =>
+      Effect.gen(function*() {
+        const disk = plant()
+        const large = new Uint8Array(2 ** 20 + 1)
+        for (const [name, content] of [["db", "text"], ["db-shm", large]] as const) {
+          disk.file(`/${name}`, content)
+          disk.hardLink(`/${name}`, `/in/b/${name} too`)
+        }
+        const before: FaultyFiles.Before = (call, path) =>
+          call === "open" && path.includes("db") ? Effect.die(`${path} was opened`) : Effect.void
+        const leaveOut = ["/db", "/db-wal", "/db-shm"]
+        const { lines, state } = yield* hash(disk, { algorithm, before, leaveOut })
+        const ending = "it belongs to the database of this job"
+        assert.deepStrictEqual({ state, lines: lines.filter((line) => line.includes("db")) }, {
+          state: "Completed",
+          lines: [`0/b/db too ${ending}`, `0/b/db-shm too ${ending}`]
+        })
+        const named = yield* hash(disk, { algorithm, before, leaveOut, sources: ["/in/b/db too"] })
+        assert.deepStrictEqual(named.lines, [`0/ ${ending}`])
+      })
+  )
+
   it.effect("leaves out what its lines are written to, where that is in there", () =>
     Effect.gen(function*() {
       const { lines } = yield* hash(plant(), { output: "/in/z" })

@@ -678,7 +678,7 @@ export const readEach = Effect.fnUntraced(function*(
 ) {
   let sum = 0
   for (const { names, path } of folders) {
-    const count = yield* Effect.flatMap(folder(path), ({ open }) => readIn(open, names, reader)).pipe(
+    const count = yield* Effect.flatMap(folder(path), (opened) => readIn(opened, names, reader)).pipe(
       Effect.scoped,
       Effect.catch((error) =>
         Effect.sync(() => {
@@ -716,6 +716,9 @@ export const compareEach = Effect.fnUntraced(function*(
     return bytes.subarray(0, length)
   })
   const files = Effect.fnUntraced(function*(inA: Files.Folder, inB: Files.Folder, name: FilePath.FilePath) {
+    for (const folder of comparer.mayOpen === undefined ? [] : [inA, inB]) {
+      if (comparer.mayOpen?.(yield* folder.lstat(name)) === false) return comparer.leave()
+    }
     const [fileA, fileB] = [yield* inA.open(name), yield* inB.open(name)]
     const [statA, statB] = [yield* fileA.stat, yield* fileB.stat]
     if (!comparer.begin(statA, statB, isAlike(statA, statB))) return
@@ -767,11 +770,12 @@ export const compareEach = Effect.fnUntraced(function*(
 })
 
 const readIn = (
-  open: Files.Folder["open"],
+  { lstat, open }: Pick<Files.Folder, "lstat" | "open">,
   names: ReadonlyArray<FilePath.FilePath>,
   reader: Files.Reader
 ): Effect.Effect<number> => {
   const readOne = Effect.fnUntraced(function*(name: FilePath.FilePath) {
+    if (reader.mayOpen !== undefined && !reader.mayOpen(yield* lstat(name))) return true
     const file = yield* open(name)
     const stat = yield* file.stat
     const { sizeBytes } = stat

@@ -298,6 +298,42 @@ describe("Verify", { timeout: 60_000 }, () => {
       assert.strictEqual(state, "Completed")
     }))
 
+  it.effect.each([true, false])(
+    "opens no other name of its database (together: %s)",
+    (isTogether) =>
+      Effect.gen(function*() {
+        const disk = two(
+          (disk) => {
+            disk.file("/db", "text")
+            disk.hardLink("/db", "/a/name")
+            disk.file("/a/other", "text")
+            disk.hardLink("/db", "/a/z")
+          },
+          (disk) => {
+            disk.file("/b/name", "text")
+            disk.hardLink("/db", "/b/other")
+            disk.hardLink("/db", "/b/z")
+          }
+        )
+        const before: FaultyFiles.Before = (call, path) =>
+          call === "open" && disk.find(path).inode === disk.find(FilePath.make("/db")).inode
+            ? Effect.die(`${path} was opened`)
+            : Effect.void
+        const faulty = FaultyFiles.intercept(MemoryFiles.make(disk), before)
+        const files = isTogether ? faulty : { ...faulty, compareEach: leaving(disk).compareEach }
+        const compare = (options: Options) =>
+          Effect.flatMap(start({ ...options, leaveOut: ["/db", "/db-wal"] }), result).pipe(
+            Effect.provide(Layer.provideMerge(runtime, Layer.succeed(Files.Files, files)))
+          )
+        const { lines, state } = yield* compare({})
+        assert.deepStrictEqual({ lines, state }, {
+          lines: ["name Skipped", "other Skipped", "z Skipped"],
+          state: "Completed"
+        })
+        assert.deepStrictEqual((yield* compare({ a: "/a/other", b: "/b/other" })).lines, ["other Skipped"])
+      })
+  )
+
   it.effect("tells what can't be read from what differs, and on which side", () =>
     Effect.gen(function*() {
       const disk = plant([

@@ -9,10 +9,10 @@ import * as Effect from "effect/Effect"
 import type { Difference } from "../Difference.ts"
 import * as Files from "../Files.ts"
 import * as Metadata from "../Metadata.ts"
+import * as ProtectedFiles from "../ProtectedFiles.ts"
 import type { ComparedEntries, VerifyEntry } from "../VerifyEntry.ts"
 
 type Payload = Task.Payload<typeof VerifyEntry>
-type Entries = NonNullable<Payload["folders"]>
 
 /** As much of either file is read at once as stays in a core's own cache with that of the other. */
 const pieceBytes = 2 ** 17
@@ -35,6 +35,7 @@ const takeBuffers = Effect.acquireRelease(
 class Comparing implements Files.Comparer {
   readonly buffers: Buffers
   readonly mayGoOn: () => boolean
+  readonly mayOpen: Files.Comparer["mayOpen"]
   private readonly ignore: Payload["ignore"]
   /** For each of the entries, whether it is a folder. */
   private readonly areFolders: ReadonlyArray<boolean>
@@ -48,10 +49,16 @@ class Comparing implements Files.Comparer {
   /** Bytes of all files that are the same. */
   bytes = 0
 
-  constructor(buffers: Buffers, folders: Entries, ignore: Payload["ignore"], mayGoOn: () => boolean) {
+  constructor(
+    { folders = [], ignore }: Payload,
+    buffers: Buffers,
+    mayGoOn: () => boolean,
+    mayOpen: Files.Comparer["mayOpen"]
+  ) {
     this.buffers = buffers
     this.ignore = ignore
     this.mayGoOn = mayGoOn
+    this.mayOpen = mayOpen
     this.areFolders = folders.flatMap(({ names }) => names.map((name) => name === ""))
   }
 
@@ -114,14 +121,16 @@ class Comparing implements Files.Comparer {
 }
 
 /** Compares them, until it is asked to stop. */
-export const compareEntries = ({ a, b, folders, ignore }: Payload) =>
+export const compareEntries = (payload: Payload) =>
   Effect.gen(function*() {
     const { compareEach } = yield* Files.Files
     const stop = yield* Interrupter.Interrupter
-    const entries = folders ?? []
-    const comparer = new Comparing(yield* takeBuffers, entries, ignore, () => stop.reason === undefined)
-    const count = yield* compareEach({ a, b, folders: entries, comparer })
+    const { a, b, folders = [] } = payload
+    // By itself it is told why.
+    const mayOpen = ProtectedFiles.mayOpen(yield* ProtectedFiles.ProtectedFiles)
+    const comparer = new Comparing(payload, yield* takeBuffers, () => stop.reason === undefined, mayOpen)
+    const count = yield* compareEach({ a, b, folders, comparer })
     yield* Progress.add("bytes", comparer.bytes)
-    if (count < entries.reduce((sum, { names }) => sum + names.length, 0)) yield* Interrupter.check
+    if (count < folders.reduce((sum, { names }) => sum + names.length, 0)) yield* Interrupter.check
     return comparer.result
   }).pipe(Effect.scoped)

@@ -14,11 +14,12 @@ import type { FilesError } from "../FilesError.ts"
 import type { HashAlgorithm } from "../HashAlgorithm.ts"
 import * as HashCache from "../HashCache.ts"
 import { type HashFiles, Unhashed } from "../HashTask.ts"
+import * as ProtectedFiles from "../ProtectedFiles.ts"
 import * as SampledHash from "../SampledHash.ts"
 import { SkipReason } from "../SkipReason.ts"
 import { type Hashed, hashOpen, isSame, keepTools, takeTools, type Tools } from "./fileHash.ts"
 
-type Payload = Task.Payload<typeof HashFiles>
+type Payload = Omit<Task.Payload<typeof HashFiles>, "leaveOut">
 
 /** What is to be made of each file. */
 type Method = Omit<Payload, "root" | "folders">
@@ -110,6 +111,10 @@ const hashSampled = Effect.fnUntraced(function*({ file, path, stat }: OpenFile) 
 })
 
 const special = Skipped.make({ reason: SkipReason.Special })
+const left: Readonly<Record<ProtectedFiles.Use, Unhashed>> = {
+  Database: Skipped.make({ reason: SkipReason.Database }),
+  Output: Skipped.make({ reason: SkipReason.Output })
+}
 
 const hashOne = (open: OpenFile, { algorithm, cache, isAlone }: Method): OutcomeOf => {
   if (open.stat.kind !== "file") return Effect.succeed(special)
@@ -126,13 +131,22 @@ const unhashed = (error: FilesError): Unhashed =>
     ? Skipped.make({ reason: SkipReason.Vanished })
     : Failed.make({ code: error.code, why: error.message })
 
-/** Opens what a walk has met, which was a file, and hashes it. */
-const hashNamed = (folder: Files.Folder, name: FilePath.FilePath, method: Method) =>
+const openAndHash = (folder: Files.Folder, name: FilePath.FilePath, method: Method) =>
   Effect.flatMap(
     folder.open(name),
     (file) =>
       Effect.flatMap(file.stat, (stat) => hashOne({ file, path: FilePath.join(folder.path, name), stat }, method))
-  ).pipe(
+  )
+
+/** Opens what a walk has met, which was a file, and hashes it, unless it must not even be opened. */
+const hashNamed = (folder: Files.Folder, name: FilePath.FilePath, method: Method) =>
+  Effect.flatMap(ProtectedFiles.ProtectedFiles, (files) => {
+    if (files.found.length === 0) return openAndHash(folder, name, method)
+    return Effect.flatMap(folder.lstat(name), (stat) => {
+      const use = ProtectedFiles.useOfFile(files, stat)
+      return use === undefined ? openAndHash(folder, name, method) : Effect.succeed(left[use])
+    })
+  }).pipe(
     Effect.scoped,
     Effect.catchTag("FilesError", (error) => Effect.succeed(unhashed(error)))
   )
@@ -142,6 +156,7 @@ class Hashing implements Files.Reader {
   readonly mayGoOn: () => boolean
   private readonly tools: Tools
   private readonly into: Hashes
+  readonly mayOpen: Files.Reader["mayOpen"]
   private readonly pathOf: (index: number) => FilePath.FilePath
   private expectedBytes = 0
   private sizeBytes = 0
@@ -153,12 +168,21 @@ class Hashing implements Files.Reader {
     tools: Tools,
     into: Hashes,
     mayGoOn: () => boolean,
-    pathOf: (index: number) => FilePath.FilePath
+    { files, pathOf }: {
+      readonly files: ProtectedFiles.ProtectedFiles
+      readonly pathOf: (index: number) => FilePath.FilePath
+    }
   ) {
     this.tools = tools
     this.into = into
     this.mayGoOn = mayGoOn
     this.pathOf = pathOf
+    if (files.found.length > 0) this.mayOpen = (stat) => this.isToBeOpened(ProtectedFiles.useOfFile(files, stat))
+  }
+
+  private isToBeOpened(use: ProtectedFiles.Use | undefined): boolean {
+    if (use !== undefined) this.leave(left[use])
+    return use === undefined
   }
 
   get buffer(): Uint8Array {
@@ -211,13 +235,12 @@ const hashEach = Effect.fnUntraced(function*(
   const { readEach } = yield* Files.Files
   const stop = yield* Interrupter.Interrupter
   const tools = takeTools(algorithm)
+  const files = yield* ProtectedFiles.ProtectedFiles
   const paths = () => folders.flatMap(({ names, path }) => names.map((name) => FilePath.join(path, name)))
-  const hashing = new Hashing(
-    tools,
-    into,
-    () => stop.reason === undefined,
-    (index) => paths()[index] ?? FilePath.empty
-  )
+  const hashing = new Hashing(tools, into, () => stop.reason === undefined, {
+    files,
+    pathOf: (index) => paths()[index] ?? FilePath.empty
+  })
   const count = yield* readEach(folders, hashing)
   yield* Progress.add("bytes", hashing.bytes)
   if (count < folders.reduce((sum, { names }) => sum + names.length, 0)) yield* Interrupter.check

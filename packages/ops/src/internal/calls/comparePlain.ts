@@ -83,9 +83,14 @@ const compareLinks = ({ a, b, comparer }: Pair, name: string | Buffer): void => 
   comparer.end(same === shared && lengths[0] === lengths[1] ? undefined : same, 0)
 }
 
+/** Whether what has the name need not be left unopened. Why something can't be looked at is told by what opens it. */
+const mayOpen = (folder: number, name: string | Buffer, { mayOpen }: Files.Comparer): boolean =>
+  mayOpen === undefined || libc.statx(folder, name, AT_SYMLINK_NOFOLLOW, statMask, metA.bytes) !== 0 || mayOpen(metA)
+
 const compareNamed = (pair: Pair): void => {
   const { a, b, comparer } = pair
   const name = native(pair.name)
+  if (!mayOpen(a, name, comparer) || !mayOpen(b, name, comparer)) return comparer.leave()
   const openA = libc.openat(a, name, flagsOf.read, 0)
   if (openA < 0) return lastError() === "ELOOP" ? compareLinks(pair, name) : comparer.leave()
   const openB = libc.openat(b, name, flagsOf.read, 0)

@@ -10,7 +10,7 @@ import { Sequence } from "./sequence.ts"
 import type { SystemCalls } from "./systemCalls.ts"
 
 /** What is to be asked next. */
-type Step = "folder" | "next" | "look" | "read" | "lookAgain" | "close"
+type Step = "folder" | "next" | "open" | "look" | "read" | "lookAgain" | "close"
 
 interface Reading {
   readonly calls: SystemCalls
@@ -53,6 +53,9 @@ class Run extends Sequence {
         return this.askFolder()
       case "next":
         return this.askNext()
+      case "open":
+        this.calls.readSmall(this.folderDescriptor, this.name, this.reader, this.begun)
+        return true
       case "look":
         this.calls.stat(this.descriptor, this.looked)
         return true
@@ -83,9 +86,15 @@ class Run extends Sequence {
       this.calls.closeFolder(this.folderDescriptor)
       return name === undefined && this.askFolder()
     }
-    if (isName(name)) this.calls.readSmall(this.folderDescriptor, name, this.reader, this.begun)
-    else this.begun("EINVAL", "open")
+    if (!isName(name)) this.begun("EINVAL", "open")
+    else if (this.reader.mayOpen === undefined) {
+      this.calls.readSmall(this.folderDescriptor, name, this.reader, this.begun)
+    } else this.calls.lstat(this.folderDescriptor, name, this.met)
     return true
+  }
+
+  private get name(): FilePath.FilePath {
+    return this.folder.names[this.index] ?? FilePath.empty
   }
 
   /** Goes on with the file after this one, which was dealt with. */
@@ -96,8 +105,7 @@ class Run extends Sequence {
   }
 
   private fail(call: Call, code: string): void {
-    const name = this.folder.names[this.index] ?? FilePath.empty
-    this.reader.fail(failure(call, FilePath.join(this.folder.path, name), code))
+    this.reader.fail(failure(call, FilePath.join(this.folder.path, this.name), code))
   }
 
   private readonly openedFolder = (code: string | undefined, descriptor: number): void => {
@@ -109,6 +117,13 @@ class Run extends Sequence {
       for (const _ of names) this.reader.fail(failure("open", path, code))
       this.count += names.length
     }
+    this.goOn()
+  }
+
+  /** Why something can't be looked at is told by what opens it. */
+  private readonly met = (code: string | undefined, stat: Files.FileStat): void => {
+    if (code === undefined && this.reader.mayOpen?.(stat) === false) this.leave()
+    else this.step = "open"
     this.goOn()
   }
 
