@@ -31,6 +31,7 @@ import { type HashedFiles, HashFiles, type Unhashed } from "./HashTask.ts"
 import { failedAs, ofUnreadable, skippedAs } from "./internal/endings.ts"
 import { filesAtOnce } from "./internal/filesAtOnce.ts"
 import { type Gathered, Gathering } from "./internal/gathering.ts"
+import * as Relisting from "./internal/relisting.ts"
 import { SourceEndings } from "./internal/sourceEndings.ts"
 import * as ProtectedFiles from "./ProtectedFiles.ts"
 import * as QuickFiles from "./QuickFiles.ts"
@@ -98,6 +99,7 @@ export const fanOutName = "files"
 
 type Payloads = Task.Payload<typeof HashFiles>
 type Element = FanOut.Element<Payloads>
+type Settled = Extract<Element, { readonly _tag: "Settled" }>
 
 /** What is to be hashed, and which files of the job's database have other names. */
 interface Hashed extends Payload {
@@ -144,7 +146,7 @@ class Elements {
       case "Leaf":
         return this.addLeaf(element)
       case "Unreadable":
-        return this.settle(element, ofUnreadable(element))
+        return this.settle(element, ofUnreadable(element), Relisting.retryOf(element, this.filesIn(element.source)))
     }
   }
 
@@ -157,34 +159,41 @@ class Elements {
     const file = this.endings.absolute(source, path)
     const folders = [{ path: FilePath.empty, names: [FilePath.name(file)] }] as const
     this.push(this.gathering.take())
-    this.pushItem({ cursor, root: FilePath.parent(file), folders })
+    this.pushItem(cursor, { ...this.filesIn(source), root: FilePath.parent(file), folders })
   }
 
-  private settle({ cursor, path, source }: FileTree.Element, outcome: Outcome): void {
+  private settle({ cursor, path, source }: FileTree.Element, outcome: Outcome, retry?: Settled["retry"]): void {
     this.push(this.gathering.take())
     const key = FilePath.display(this.endings.absolute(source, path))
-    this.ready.push({ _tag: "Settled", cursor: SourceCursor.format(this.number++, cursor), key, outcome })
+    this.ready.push({
+      _tag: "Settled",
+      cursor: SourceCursor.format(this.number++, cursor),
+      key,
+      outcome,
+      ...retry === undefined || outcome._tag !== "Failed" ? {} : { retry }
+    })
+  }
+
+  /** How files of a source are hashed. */
+  private filesIn(source: number): Omit<Payloads, "folders"> {
+    const { algorithm, cache, linked } = this.payload
+    return {
+      root: this.endings.absolute(source, FilePath.empty),
+      algorithm,
+      ...cache === true ? { cache } : {},
+      ...linked.length === 0 ? {} : { leaveOut: linked }
+    }
   }
 
   private push(gathered: Gathered | undefined): void {
     if (gathered === undefined) return
     const { cursor, folders, source } = gathered
-    this.pushItem({ cursor, root: this.endings.absolute(source, FilePath.empty), folders })
+    this.pushItem(cursor, { ...this.filesIn(source), folders })
   }
 
-  private pushItem({ cursor, ...files }: Pick<Payloads, "root" | "folders"> & { readonly cursor: string }): void {
-    const { algorithm, cache, linked } = this.payload
-    this.number += files.folders.reduce((sum, { names }) => sum + names.length, 0)
-    this.ready.push({
-      _tag: "Item",
-      cursor: SourceCursor.format(this.number - 1, cursor),
-      payload: {
-        ...files,
-        algorithm,
-        ...cache === true ? { cache } : {},
-        ...linked.length === 0 ? {} : { leaveOut: linked }
-      }
-    })
+  private pushItem(cursor: string, payload: Payloads): void {
+    this.number += payload.folders.reduce((sum, { names }) => sum + names.length, 0)
+    this.ready.push({ _tag: "Item", cursor: SourceCursor.format(this.number - 1, cursor), payload })
   }
 }
 
@@ -211,8 +220,12 @@ const elements = (id: JobId, payload: Hashed, mostFiles: number, after: Option.O
 /** Files of an element that stands for many, and their numbers. */
 const filesOf = (cursor: string, { folders }: Payloads) => {
   const files = folders.flatMap(({ names, path }) => names.map((name) => ({ path, name })))
-  return { files, first: SourceCursor.numberOf(cursor) - files.length + 1 }
+  return { files, first: firstOf(cursor, files.length) }
 }
+
+/** Number of the first of so many. Those that were found later have one for all. */
+const firstOf = (cursor: string, count: number): number =>
+  SourceCursor.numberOf(cursor) - (SourceCursor.isLate(cursor) ? 0 : count - 1)
 
 interface Single {
   readonly cursor: string
@@ -225,20 +238,28 @@ const singles = (cursor: string, payload: Payloads) => {
   const { folders: _, root, ...method } = payload
   const { files, first } = filesOf(cursor, payload)
   const place = Option.getOrThrow(TreeCursor.parse(SourceCursor.placeOf(cursor)))
+  const cursorOf = (index: number, at: string) =>
+    SourceCursor.isLate(cursor) ? SourceCursor.late(first, at) : SourceCursor.format(first + index, at)
   return (index: number): Single => {
     const { name, path } = files[index] ?? { name: FilePath.empty, path: FilePath.empty }
     // A source that is a file itself has no name in it.
     const inside = place.path === "" ? place.path : FilePath.join(path, name)
     return {
-      cursor: SourceCursor.format(first + index, TreeCursor.format({ ...place, path: inside })),
+      cursor: cursorOf(index, TreeCursor.format({ ...place, path: inside })),
       payload: { root, folders: [{ path, names: [name] }], ...method, isAlone: true },
       key: FilePath.display(FilePath.join(root, FilePath.join(path, name)))
     }
   }
 }
 
+/** The number of the first of them at the place of the last: none of the others has both. */
+const cursorOfAll = (cursor: string, count: number): string => {
+  const [number, place] = [firstOf(cursor, count), SourceCursor.placeOf(cursor)]
+  return SourceCursor.isLate(cursor) ? SourceCursor.late(number, place, count > 1) : SourceCursor.format(number, place)
+}
+
 /** Tells what became of files that were hashed together. */
-const parts: FanOut.Parts<Payloads, HashedFiles> = ({ cursor, payload }, value) => {
+const filesParts: FanOut.Parts<Payloads, HashedFiles> = ({ cursor, payload }, value) => {
   const { algorithm, folders, isAlone, root } = payload
   if (Option.isNone(value)) {
     if (isAlone === true) return undefined
@@ -253,8 +274,7 @@ const parts: FanOut.Parts<Payloads, HashedFiles> = ({ cursor, payload }, value) 
   const kept = { _tag: algorithm === "sampled" ? "Sampled" : "Hashed", root, folders, digests, sizesBytes }
   return [{
     _tag: "Settled",
-    // The number of the first of them at the place of the last: none of the others has both.
-    cursor: SourceCursor.format(SourceCursor.numberOf(cursor) - digests.length + 1, SourceCursor.placeOf(cursor)),
+    cursor: cursorOfAll(cursor, digests.length),
     key: FilePath.display(root),
     outcome: { _tag: "Done", value: kept, count }
   }, ...others]
@@ -304,6 +324,9 @@ export const program = Effect.fnUntraced(function*(payload: Payload) {
   const hashed = { ...payload, linked: yield* ProtectedFiles.withOtherNames(payload.leaveOut) }
   const source = (after: Option.Option<string>) => elements(id, hashed, mostFiles, after)
   const concurrency = yield* filesAtOnce
+  const relisting = new Relisting.Relisting(new SourceEndings(id, payload), mostFiles)
+  const parts: FanOut.Parts<Payloads, HashedFiles> = (element, value) =>
+    (element.payload.lists === undefined ? filesParts : relisting.parts)(element, value)
   const options = { keep: "all", parts, concurrency, flushEvery } as const
   const remember = (ended: ReadonlyArray<Ended>) => {
     const entries = entriesOf(ended)

@@ -28,9 +28,10 @@ const decodeHashed = Schema.decodeUnknownSync(Hashed)
  * @since 0.1.0
  */
 export interface HashLine {
-  /** Place of the first of them in the order of the walk, from 0 on. */
+  /** Place of the first of them in the order of the walk, from 0 on; of a folder that was listed later, if they are. */
   readonly number: number
   readonly count: number
+  readonly late: string
   readonly row: OutcomeRow
   /** Which of the sources they are in, and where the last one is that the row tells of. */
   readonly place: Pick<TreeCursor.TreeCursor, "source" | "path">
@@ -63,14 +64,23 @@ export interface HashedFile {
 export const fromRow = (row: OutcomeRow): ReadonlyArray<HashLine> => {
   const first = SourceCursor.numberOf(row.cursor)
   const place = Option.getOrThrow(TreeCursor.parse(SourceCursor.placeOf(row.cursor)))
-  if (row.outcome._tag !== "Done") return [{ number: first, count: 1, row, place, files: [] }]
+  const isLate = SourceCursor.isLate(row.cursor)
+  const lateAt = (path: FilePath.FilePath) => isLate ? FilePath.toText(path).replaceAll("/", "\0") : ""
+  const alone = { number: first, count: 1, late: lateAt(place.path), row, place, files: [] }
+  if (row.outcome._tag !== "Done") return [alone]
   const { digests, folders, root, sizesBytes } = decodeHashed(row.outcome.value)
+  // A folder that was listed later.
+  if (folders.length === 0) return [alone]
   const lines: Array<HashLine> = []
   let files: Array<HashedFile> = []
   let number = first
   /** Ends what follows one another: the next one has no digest, or there is none. */
   const end = (): void => {
-    if (files.length > 0) lines.push({ number: number - files.length, count: files.length, row, place, files })
+    const [file] = files
+    if (file !== undefined) {
+      const at = isLate ? first : number - files.length
+      lines.push({ number: at, count: files.length, late: lateAt(file.path), row, place, files })
+    }
     files = []
   }
   for (const { names, path } of folders) {

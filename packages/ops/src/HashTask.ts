@@ -50,8 +50,16 @@ export const HashedFiles = Schema.Struct({
   sizesBytes: Schema.Array(Schema.Natural),
   /** What the cache is to remember them by, if it is to. */
   stamps: Schema.optionalKey(Schema.Array(Schema.NullOr(Stamp))),
-  /** Those without a digest. */
-  unhashed: Schema.Array(Schema.Struct({ index: Schema.Natural, why: Unhashed }))
+  /** Those without a digest; the folder that was to be listed, if it could not be. */
+  unhashed: Schema.Array(Schema.Struct({ index: Schema.Natural, why: Unhashed })),
+  /** What is in the folder that was to be listed. */
+  listed: Schema.optionalKey(Schema.Struct({
+    files: Schema.Array(FilePath.FilePath),
+    folders: Schema.Array(FilePath.FilePath),
+    special: Schema.Array(FilePath.FilePath),
+    /** The last of these names, where there are more behind it. */
+    after: Schema.optionalKey(FilePath.FilePath)
+  }))
 })
 
 /**
@@ -94,13 +102,15 @@ export const HashFiles = Task.make("@fanout/ops/HashFiles", {
     isAlone: Schema.optionalKey(Schema.Boolean),
     /** Files of the job's own database that have other names: by none of these are they opened. */
     leaveOut: Schema.optionalKey(Schema.Array(FilePath.FilePath)),
+    /** Lists the folder, which has no names here, instead: from behind this name on, if there is one. */
+    lists: Schema.optionalKey(Schema.Struct({ after: Schema.optionalKey(FilePath.FilePath) })),
     /** How large a file was that is alone, where that is known. */
     sizeBytes: Schema.optionalKey(Schema.Natural)
   },
   success: HashedFiles,
   key: ({ folders: [{ names: [name], path }], root }) =>
     FilePath.display(FilePath.join(root, name === undefined ? path : FilePath.join(path, name))),
-  cost: ({ folders }) => folders.reduce((sum, { names }) => sum + names.length, 0),
+  cost: ({ folders }) => Math.max(1, folders.reduce((sum, { names }) => sum + names.length, 0)),
   pool: "io"
 })
 

@@ -16,6 +16,24 @@
 export const format = (number: number, place: string): string => `${number.toString(36)} ${place}`
 
 /**
+ * Encodes the cursor of what was found only once the element with this number was tried again. It has no number of its
+ * own, and its lines come last. `isMany` tells what stands for many apart from the last of these.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const late = (number: number, place: string, isMany = false): string =>
+  `${number.toString(36)}${isMany ? "~~" : "~"} ${place}`
+
+/**
+ * Checks whether a cursor is of what was found only once an element was tried again.
+ *
+ * @category predicates
+ * @since 0.1.0
+ */
+export const isLate = (cursor: string): boolean => cursor.charAt(cursor.indexOf(" ") - 1) === "~"
+
+/**
  * Number of the element that a cursor is of, from 0 on.
  *
  * @category accessors

@@ -43,7 +43,12 @@ class Numbers {
 export interface Line {
   readonly number: number
   readonly count?: number
+  /** Where it comes among those that have no place in that order, and come last; empty for others. */
+  readonly late?: string
 }
+
+const byPlace = (a: Line, b: Line): number =>
+  a.number === b.number ? (a.late ?? "") < (b.late ?? "") ? -1 : 1 : a.number - b.number
 
 /**
  * Puts lines back into the order of the source.
@@ -66,7 +71,7 @@ export class Sorter<L extends Line> {
   private readonly linesOf: (row: OutcomeRow) => ReadonlyArray<L>
   private readonly most: number
   private readonly waiting = new Map<number, L>()
-  private readonly late = new Map<number, L>()
+  private readonly late = new Map<string, L>()
   private readonly seen = new Numbers()
   private next = 0
   /** The first row that was left for another time, and the last one that was read. */
@@ -94,9 +99,9 @@ export class Sorter<L extends Line> {
   }
 
   private addLine(line: L, seq: number, isNew: boolean): void {
-    const { count = 1, number } = line
-    if (number < this.next) {
-      if (isNew) this.late.set(number, line)
+    const { count = 1, late = "", number } = line
+    if (late !== "" || number < this.next) {
+      if (isNew) this.late.set(`${number} ${late}`, line)
       return
     }
     this.seen.add(number, count)
@@ -111,7 +116,7 @@ export class Sorter<L extends Line> {
   end(): ReadonlyArray<L> {
     const given = this.take(true)
     if (this.rereadAfter !== undefined) return given
-    const late = Array.from(this.late).toSorted(([a], [b]) => a - b).map(([, line]) => line)
+    const late = Array.from(this.late.values()).toSorted(byPlace)
     this.late.clear()
     return [...given, ...late]
   }

@@ -45,15 +45,17 @@ interface Options {
   readonly sources?: readonly [string, ...ReadonlyArray<string>]
   readonly output?: string
   readonly leaveOut?: ReadonlyArray<string>
+  /** What happens before each retry. */
+  readonly retries?: ReadonlyArray<() => void>
 }
 
 /** Hashes by a job, and gives its lines in the order of the walk. */
 const hash = (
   disk: MemoryFiles.Disk,
-  { algorithm = "sha256", before = () => Effect.void, leaveOut = [], output, sources: [first, ...others] = ["/in"] }:
-    Options = {}
+  { algorithm = "sha256", before = () => Effect.void, leaveOut = [], output, retries = [], ...given }: Options = {}
 ) =>
   Effect.gen(function*() {
+    const { sources: [first, ...others] = ["/in"] } = given
     const manager = yield* JobManager.JobManager
     const store = yield* JobStore
     const payload = yield* Hash.plan({
@@ -65,10 +67,18 @@ const hash = (
     const { id } = yield* manager.start(Hash.job, payload)
     yield* settle
     yield* TestClock.adjust("10 seconds")
+    for (const prepare of retries) {
+      prepare()
+      yield* manager.retry(id)
+      yield* settle
+      yield* TestClock.adjust("10 seconds")
+    }
     const rows = yield* store.outcomes(id, { after: 0, limit: 1000 })
     const sorter = new SourceRows.Sorter(HashLine.fromRow)
     const lines = [...sorter.add(rows), ...sorter.end()]
+    const { tally } = yield* manager.progress(id)
     return {
+      done: tally.done,
       state: (yield* manager.get(id)).state._tag,
       counts: lines.map(({ count }) => count),
       lines: lines.flatMap(({ files, place, row }) =>
@@ -160,6 +170,91 @@ describe("Hash", () => {
         "0/z it vanished",
         `1/ Could not look at "/nowhere"`
       ])
+    }))
+
+  it.effect("lists a folder again that could not be listed, once it is retried", () =>
+    Effect.gen(function*() {
+      const disk = plant()
+      disk.folder("/in/b/in")
+      for (let n = 100; n < 200; n++) disk.file(`/in/b/in/${n}`, `${n}`)
+      disk.folder("/in/b/in/z")
+      disk.file("/in/b/in/z/z", "deep")
+      disk.file("/in/b/d", new Uint8Array(2 ** 20 + 1))
+      disk.file("/in/b/e", "fourth")
+      disk.file("/in/b/db", "database")
+      disk.symlink("/in/b/link", "c")
+      disk.special("/in/b/pipe")
+      const failing = new Map([["scandir /in/b", "EACCES"], ["open /in/b/e", "EIO"], ["scandir /in/b/in", "EIO"]])
+      const before: FaultyFiles.Before = (call, path) => {
+        const code = failing.get(`${call} ${path}`)
+        return code === undefined ? Effect.void : Effect.fail(FaultyFiles.error(call, path, code))
+      }
+      const others = all.filter((line) => !line.startsWith("0/b/"))
+      const inB = [
+        `0/b/c ${sha256("first")}`,
+        `0/b/d ${sha256("\0".repeat(2 ** 20 + 1))}`,
+        "0/b/db it belongs to the database of this job"
+      ]
+      const [pipe, fourth] = ["0/b/pipe it is no file, folder or link", `0/b/e ${sha256("fourth")}`]
+      const inIn = Array.from({ length: 100 }, (_, n) => `0/b/in/${100 + n} ${sha256(`${100 + n}`)}`)
+      const run = (...retries: ReadonlyArray<() => void>) => hash(disk, { before, leaveOut: ["/in/b/db"], retries })
+
+      assert.match((yield* run()).lines[0] ?? "", /^0\/b Could not list/)
+      const still = yield* run(() => {})
+      assert.deepStrictEqual([still.state, still.lines.length], ["CompletedWithErrors", 1 + others.length])
+      const mended = yield* run(() => void failing.delete("scandir /in/b"))
+      assert.strictEqual(mended.state, "CompletedWithErrors")
+      assert.deepStrictEqual(mended.lines.map((line) => line.replace(/: .*/, "")), [
+        "0/b ",
+        ...others,
+        ...inB,
+        `0/b/e Could not open "/in/b/e"`,
+        `0/b/in Could not list "/in/b/in"`,
+        pipe
+      ])
+      failing.set("scandir /in/b", "EACCES")
+      const whole = yield* run(() => void failing.delete("scandir /in/b"), () => failing.clear())
+      assert.deepStrictEqual(whole, {
+        state: "Completed",
+        done: 3 + 3 + 101,
+        counts: whole.counts,
+        lines: ["0/b ", ...others, ...inB, fourth, ...inIn, `0/b/in/z/z ${sha256("deep")}`, pipe]
+      })
+    }))
+
+  it.effect("lists what is in a large folder again in several steps, and once", () =>
+    Effect.gen(function*() {
+      const disk = new MemoryFiles.Disk()
+      disk.folder("/in")
+      const count = 2 ** 14 + 300
+      for (let n = 0; n < count; n++) disk.file(`/in/${n}`, "")
+      let isFailing = true
+      const lists: Array<string> = []
+      const before: FaultyFiles.Before = (call, path) => {
+        if (call !== "scandir") return Effect.void
+        lists.push(path)
+        return isFailing ? Effect.fail(FaultyFiles.error(call, path, "EIO")) : Effect.void
+      }
+      const { done, lines } = yield* hash(disk, { before, retries: [() => void (isFailing = false)] })
+      assert.strictEqual(done, count)
+      assert.strictEqual(new Set(lines).size, 1 + count)
+      assert.lengthOf(lists, 3)
+    }))
+
+  it.effect("lists a source again that could not be listed, and fails again where it is gone", () =>
+    Effect.gen(function*() {
+      const disk = plant()
+      let isFailing = true
+      const before: FaultyFiles.Before = (call, path) =>
+        isFailing && call === "scandir" && path === "/in"
+          ? Effect.fail(FaultyFiles.error(call, path, "EIO"))
+          : Effect.void
+      const mended = yield* hash(disk, { before, retries: [() => void (isFailing = false)] })
+      assert.deepStrictEqual([mended.state, mended.lines.toSorted()], ["Completed", ["0/ ", ...all].toSorted()])
+      isFailing = true
+      const gone = yield* hash(disk, { before, retries: [() => disk.remove(FilePath.make("/in"))] })
+      assert.strictEqual(gone.state, "CompletedWithErrors")
+      assert.match(gone.lines.join("\n"), /^0\/ Could not list "\/in"/)
     }))
 
   it.effect("hashes nothing of a file that it had to leave into the next", () =>

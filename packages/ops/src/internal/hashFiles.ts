@@ -13,7 +13,7 @@ import * as Files from "../Files.ts"
 import type { FilesError } from "../FilesError.ts"
 import type { HashAlgorithm } from "../HashAlgorithm.ts"
 import * as HashCache from "../HashCache.ts"
-import { type HashFiles, Unhashed } from "../HashTask.ts"
+import { type HashedFiles, type HashFiles, Unhashed } from "../HashTask.ts"
 import * as ProtectedFiles from "../ProtectedFiles.ts"
 import * as SampledHash from "../SampledHash.ts"
 import { SkipReason } from "../SkipReason.ts"
@@ -279,7 +279,44 @@ const hashIn = (
       }))
   )
 
+/** So many names of a folder are listed at once: what they become is in the checkpoint until it is done. */
+const mostListed = 2 ** 14
+
+/** Lists a folder that could not be listed before, from behind a name on. */
+const list = (
+  path: FilePath.FilePath,
+  { after }: NonNullable<Payload["lists"]>,
+  isSource: boolean
+): Effect.Effect<HashedFiles, never, Files.Files> =>
+  Effect.gen(function*() {
+    const files = yield* Files.Files
+    const listing = yield* files.list(path)
+    const names = { file: [], folder: [], link: [], special: [] } as Record<Files.FileKind, Array<FilePath.FilePath>>
+    const start = after === undefined ? 0 : listing.indexAfter(after)
+    const end = Math.min(start + mostListed, listing.size)
+    for (let at = start; at < end; at++) {
+      const name = listing.nameAt(at)
+      const told = listing.kindAt(at)
+      // What can't be looked at is told by what opens it.
+      const kind = told === "unknown"
+        ? yield* Effect.match(files.lstat(FilePath.join(path, name)), {
+          onFailure: () => "file" as const,
+          onSuccess: ({ kind }) => kind
+        })
+        : told
+      names[kind].push(name)
+    }
+    const more = end < listing.size ? { after: listing.nameAt(end - 1) } : {}
+    const listed = { files: names.file, folders: names.folder, special: names.special, ...more }
+    return { digests: [], sizesBytes: [], unhashed: [], listed }
+  }).pipe(Effect.catchTag("FilesError", (error) => {
+    const why = isSource ? Failed.make({ code: error.code, why: error.message }) : unhashed(error)
+    return Effect.succeed({ digests: [null], sizesBytes: [0], unhashed: [{ index: 0, why }] })
+  }))
+
 export const hashFiles = Effect.fnUntraced(function*({ folders, root, ...method }: Payload) {
+  const { lists } = method
+  if (lists !== undefined) return yield* list(FilePath.join(root, folders[0].path), lists, folders[0].path === "")
   const { algorithm, cache, isAlone } = method
   const into: Hashes = { digests: [], sizesBytes: [], stamps: [], unhashed: [] }
   const real = folders.map(({ names, path }) => ({ path: FilePath.join(root, path), names }))
