@@ -26,6 +26,7 @@ import type { FilesError } from "./FilesError.ts"
 import * as HashAlgorithms from "./HashAlgorithm.ts"
 import { HashAlgorithm } from "./HashAlgorithm.ts"
 import { CheckFile } from "./HashTask.ts"
+import * as ProtectedFiles from "./ProtectedFiles.ts"
 import * as SourceCursor from "./SourceCursor.ts"
 
 /**
@@ -65,7 +66,9 @@ export const Payload = Schema.Struct({
   /** Tells whether the file is what it was. */
   edition: Schema.String,
   /** Folder that relative names are taken from. */
-  folder: FilePath.FilePath
+  folder: FilePath.FilePath,
+  /** Files that are not read: those of the job's own database. Without links above their names. */
+  leaveOut: Schema.optionalKey(Schema.Array(FilePath.FilePath))
 })
 
 /**
@@ -126,7 +129,7 @@ const linesOf = (file: Files.OpenFile): Stream.Stream<ChecksumLine.Line, FilesEr
  * @since 0.1.0
  */
 export const plan = (
-  { algorithm, file: given, folder }: Pick<Payload, "algorithm" | "file" | "folder">
+  { algorithm, file: given, ...where }: Pick<Payload, "algorithm" | "file" | "folder" | "leaveOut">
 ): Effect.Effect<Payload, UnusableChecksums, Files.Files> =>
   Effect.gen(function*() {
     const files = yield* Files.Files
@@ -150,7 +153,7 @@ export const plan = (
           : `No line of ${quoted(given)} is a checksum and a name`
       )
     }
-    return { algorithm, likely: HashAlgorithms.fromFileName(given), file: path, edition, folder }
+    return { algorithm, likely: HashAlgorithms.fromFileName(given), file: path, edition, ...where }
   }).pipe(Effect.scoped, Effect.catchTag("FilesError", unreadable))
 
 /**
@@ -185,12 +188,17 @@ export const lineOf = (cursor: string): { readonly lineNumber: number; readonly 
  */
 export const malformedCode = "Malformed"
 
-const elementOf = (payload: Payload, number: number, line: ChecksumLine.Line): Element =>
+/** What is to be checked, and whether files of the job's database have other names. */
+interface Checked extends Payload {
+  readonly isLinked: boolean
+}
+
+const elementOf = (payload: Checked, number: number, line: ChecksumLine.Line): Element =>
   Result.match(ChecksumCheck.fromLine(line, payload), {
     onSuccess: ({ algorithms, digest, lineNumber, path }): Element => ({
       _tag: "Item",
       cursor: SourceCursor.format(number, placeOf(lineNumber, path)),
-      payload: { path: FilePath.join(payload.folder, path), digest, algorithms }
+      payload: { path: FilePath.join(payload.folder, path), digest, algorithms, ...leavingOut(payload) }
     }),
     onFailure: ({ lineNumber, problem }): Element => ({
       _tag: "Settled",
@@ -207,9 +215,14 @@ const elementOf = (payload: Payload, number: number, line: ChecksumLine.Line): E
     })
   })
 
+const leavingOut = (
+  { isLinked, leaveOut = [] }: Checked
+): Pick<Task.Payload<typeof CheckFile>, "leaveOut" | "isLinked"> =>
+  leaveOut.length === 0 ? {} : { leaveOut, ...isLinked ? { isLinked } : {} }
+
 /** What the lines ask for, behind a cursor; comments and empty lines are no elements. */
 const elements = (
-  payload: Payload,
+  payload: Checked,
   after: Option.Option<string>
 ): Stream.Stream<Element, UnusableChecksums, Files.Files> => {
   const done = Option.match(after, { onNone: () => 0, onSome: (cursor) => lineOf(cursor).lineNumber })
@@ -243,7 +256,9 @@ const elements = (
  */
 export const program = Effect.fnUntraced(function*(payload: Payload) {
   const { fanOut } = yield* TaskDispatcher
-  return yield* fanOut(fanOutName, CheckFile, (after) => elements(payload, after), {
+  const linked = yield* ProtectedFiles.withOtherNames(payload.leaveOut ?? [])
+  const checked = { ...payload, isLinked: linked.length > 0 }
+  return yield* fanOut(fanOutName, CheckFile, (after) => elements(checked, after), {
     keep: "all",
     concurrency: 256,
     flushEvery: 256

@@ -123,7 +123,7 @@ export const HashFiles = Task.make("@fanout/ops/HashFiles", {
 export class CheckFailed extends Schema.TaggedError<CheckFailed>("@fanout/ops/HashTask/CheckFailed")("CheckFailed", {
   /**
    * The file system's own code, such as `EACCES`; `Changed` where it changed while it was read, `Different` where its
-   * digest is another one, `NoFile` where a file was expected.
+   * digest is another one, `NoFile` where a file was expected, `Database` where it belongs to that of the job.
    */
   code: Schema.String,
   path: FilePath.FilePath,
@@ -155,7 +155,11 @@ export const CheckFile = Task.make("@fanout/ops/CheckFile", {
   payload: {
     path: FilePath.FilePath,
     digest: Schema.String,
-    algorithms: Schema.NonEmptyArray(HashAlgorithm.HashAlgorithm)
+    algorithms: Schema.NonEmptyArray(HashAlgorithm.HashAlgorithm),
+    /** Files of the job's own database, which are not opened. */
+    leaveOut: Schema.optionalKey(Schema.Array(FilePath.FilePath)),
+    /** Whether some of these have other names, so that each file is looked at first. */
+    isLinked: Schema.optionalKey(Schema.Boolean)
   },
   success: Matched,
   error: CheckFailed,

@@ -46,7 +46,7 @@ export const layer: Layer.Layer<Task.Handler<typeof HashFiles | typeof CheckFile
         [HashFiles._tag]: ({ leaveOut = [], ...files }: Payload) =>
           Effect.provideContext(leaving(leaveOut, hashFiles(files)), services),
         [CheckFile._tag]: (payload: Task.Payload<typeof CheckFile>) =>
-          Effect.provideContext(checkFile(payload), services)
+          Effect.provideContext(leaving(payload.leaveOut ?? [], checkFile(payload)), services)
       }
     })
   )

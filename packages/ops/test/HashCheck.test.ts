@@ -37,6 +37,7 @@ const runtime = layer({ jobs: [HashCheck.job] }).pipe(
 interface Options {
   readonly before?: FaultyFiles.Before
   readonly algorithm?: HashAlgorithm
+  readonly leaveOut?: ReadonlyArray<string>
   /** What happens between the plan and the job. */
   readonly meanwhile?: () => void
 }
@@ -44,7 +45,7 @@ interface Options {
 /** Checks by a job, and gives what each line came to. */
 const check = (
   disk: MemoryFiles.Disk,
-  { algorithm, before = () => Effect.void, meanwhile = () => {} }: Options = {}
+  { algorithm, before = () => Effect.void, leaveOut = [], meanwhile = () => {} }: Options = {}
 ) =>
   Effect.gen(function*() {
     const manager = yield* JobManager.JobManager
@@ -52,6 +53,7 @@ const check = (
     const payload = yield* HashCheck.plan({
       file: FilePath.make("/sums/SUMS"),
       folder: FilePath.make("/in"),
+      leaveOut: leaveOut.map(FilePath.make),
       algorithm: Option.fromUndefinedOr(algorithm)
     })
     meanwhile()
@@ -80,6 +82,34 @@ const check = (
   )
 
 describe("HashCheck", () => {
+  it.effect.each([false, true])(
+    "opens nothing of the database of its own job (with another name: %s)",
+    (isLinked) =>
+      Effect.gen(function*() {
+        const others = isLinked ? ["other"] : []
+        const names = ["folder/db", "folder/../folder/db", "/in/folder/db-wal", "leads", ...others]
+        const disk = plant([...names, "a", "other/db"].map((name) => `${sum("a")}  ${name}`))
+        for (const name of ["db", "db-wal"]) disk.file(`/in/folder/${name}`, "a")
+        disk.symlink("/in/leads", "folder/db")
+        if (isLinked) disk.hardLink("/in/folder/db", "/in/other")
+        else disk.folder("/in/other")
+        if (!isLinked) disk.file("/in/other/db", "a")
+        const opened: Array<string> = []
+        const { lines } = yield* check(disk, {
+          leaveOut: ["/in/folder/db", "/in/folder/db-wal"],
+          before: (call, path) => Effect.sync(() => void (call === "open" && opened.push(path)))
+        })
+        // No link is opened: that fails.
+        const expected = isLinked ? ["/sums/SUMS", "/in/a"] : ["/sums/SUMS", "/in/leads", "/in/a", "/in/other/db"]
+        assert.deepStrictEqual(new Set(opened), new Set(expected))
+        assert.deepStrictEqual(lines, [
+          ...names.map((name, index) => `${index + 1} ${name} unreadable`),
+          `${names.length + 1} a ok sha256`,
+          `${names.length + 2} other/db ${isLinked ? "missing" : "ok sha256"}`
+        ])
+      })
+  )
+
   it.effect("tells of every line what it came to, in order", () =>
     Effect.gen(function*() {
       const disk = plant([

@@ -11,6 +11,7 @@ import * as Arguments from "../Arguments.ts"
 import { withJobs } from "../Jobs.ts"
 import * as RowOutput from "../RowOutput.ts"
 import * as RunJob from "../RunJob.ts"
+import * as Settings from "../Settings.ts"
 import * as Stop from "../Stop.ts"
 import * as events from "../ui/events.ts"
 import type { Options } from "../ui/View.ts"
@@ -43,7 +44,9 @@ export const hashCheck = (file: string, algorithm: Option.Option<HashAlgorithm>,
   Effect.gen(function*() {
     const { HashCheck, HashCheckLine, SourceRows, SystemFiles } = yield* Effect.promise(() => import("../Hashing.ts"))
     const folder = Arguments.workingFolder()
-    const payload = yield* HashCheck.plan({ algorithm, file: FilePath.join(folder, FilePath.make(file)), folder }).pipe(
+    const leaveOut = yield* Settings.databaseFiles
+    const given = { algorithm, file: FilePath.join(folder, FilePath.make(file)), folder, leaveOut }
+    const payload = yield* HashCheck.plan(given).pipe(
       Effect.provide(SystemFiles.layer),
       Effect.catchTag("UnusableChecksums", ({ message }) => Effect.fail(Stop.usage(`${message}.`)))
     )

@@ -4,29 +4,56 @@
 import type { Interrupted } from "@fanout/core/Interrupter"
 import type * as Task from "@fanout/core/Task"
 import * as Effect from "effect/Effect"
+import type * as Scope from "effect/Scope"
 import * as FilePath from "../FilePath.ts"
 import * as Files from "../Files.ts"
+import type { FilesError } from "../FilesError.ts"
 import * as HashAlgorithms from "../HashAlgorithm.ts"
 import type { HashAlgorithm } from "../HashAlgorithm.ts"
 import { CheckFailed, type CheckFile } from "../HashTask.ts"
+import * as ProtectedFiles from "../ProtectedFiles.ts"
+import { SkipReason } from "../SkipReason.ts"
 import { hashOpen } from "./fileHash.ts"
 import * as HugeContent from "./hugeContent.ts"
 
-/** Opens what a name leads to: most lead through no links, so it is tried first whether this one does. */
-const openFollowing = (files: Files.Files["Service"], path: FilePath.FilePath) =>
-  Effect.catchIf(
-    files.open(path),
-    ({ code }) => code === "ELOOP" || code === "ENOTDIR",
-    () => Effect.flatMap(files.realPath(path), files.open)
-  )
+type Payload = Task.Payload<typeof CheckFile>
+
+const ofDatabase = (path: FilePath.FilePath) =>
+  new CheckFailed({
+    code: "Database",
+    path,
+    why: `"${FilePath.display(path)}" is not read: ${SkipReason.Database}`
+  })
+
+/**
+ * Opens what a name leads to, unless it belongs to the database. Most lead through no links, so it is tried first
+ * whether this one does.
+ */
+const openFollowing = (
+  files: Files.Files["Service"],
+  path: FilePath.FilePath,
+  { paths }: ProtectedFiles.ProtectedFiles
+): Effect.Effect<Files.OpenFile, FilesError | CheckFailed, Scope.Scope> => {
+  const follow = Effect.gen(function*() {
+    const real = yield* files.realPath(path)
+    return paths.has(real) ? yield* ofDatabase(path) : yield* files.open(real)
+  })
+  // What is called like one of its files may be that, also by a path with dots in it.
+  const name = FilePath.name(path)
+  for (const one of paths.keys()) if (FilePath.name(one) === name) return follow
+  return Effect.catchIf(files.open(path), ({ code }) => code === "ELOOP" || code === "ENOTDIR", () => follow)
+}
 
 /** Hashes what a name leads to, unless that was done: a run before this one was at one of those that come later. */
 const hashNamed = Effect.fnUntraced(function*(
-  path: FilePath.FilePath,
+  { isLinked = false, path }: Payload,
   algorithm: HashAlgorithm,
   later: ReadonlyArray<HashAlgorithm>
 ) {
-  const file = yield* openFollowing(yield* Files.Files, path)
+  const files = yield* Files.Files
+  const left = yield* ProtectedFiles.ProtectedFiles
+  if (isLinked && ProtectedFiles.useOfFile(left, yield* files.stat(path)) !== undefined) return yield* ofDatabase(path)
+  const file = yield* openFollowing(files, path, left)
   const stat = yield* file.stat
   if (stat.kind !== "file") {
     const what = stat.kind === "folder" ? "a folder" : "no file"
@@ -39,9 +66,10 @@ const hashNamed = Effect.fnUntraced(function*(
 }, Effect.scoped)
 
 /** Reads a file once for each algorithm that it may be: mostly the first one is right. */
-const check = Effect.fnUntraced(function*({ algorithms, digest, path }: Task.Payload<typeof CheckFile>) {
+const check = Effect.fnUntraced(function*(payload: Payload) {
+  const { algorithms, digest, path } = payload
   for (const [index, algorithm] of algorithms.entries()) {
-    const hashed = yield* hashNamed(path, algorithm, algorithms.slice(index + 1))
+    const hashed = yield* hashNamed(payload, algorithm, algorithms.slice(index + 1))
     if (hashed?.digest === digest) return { _tag: "Matched", algorithm, sizeBytes: hashed.sizeBytes } as const
   }
   const by = algorithms.map(HashAlgorithms.tag).join(" or ")
@@ -53,7 +81,7 @@ const check = Effect.fnUntraced(function*({ algorithms, digest, path }: Task.Pay
 })
 
 export const checkFile = (
-  payload: Task.Payload<typeof CheckFile>
+  payload: Payload
 ): Effect.Effect<Task.Success<typeof CheckFile>, CheckFailed | Interrupted, Files.Files> =>
   Effect.catchTag(
     check(payload),
