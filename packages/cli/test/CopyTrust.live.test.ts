@@ -140,6 +140,35 @@ describe("fanout copy of a large file", () => {
   })
 })
 
+const memory = "/dev/shm"
+const mayCross = fs.existsSync(memory) && fs.statSync(memory).dev !== fs.statSync(folder).dev &&
+  spawnSync("strace", ["-V"]).error === undefined
+
+describe.skipIf(!mayCross)("fanout copy from one file system to another (needs strace, and memory as another)", () => {
+  it("has the kernel copy what is large, and asks no other thread in vain", () => {
+    const source = fs.mkdtempSync(path.join(memory, "fanout-trust-"))
+    const target = path.join(folder, "from another")
+    try {
+      const sizes = { small: 1000, middle: 3_000_000, large: 20_000_000 }
+      for (const [name, size] of Object.entries(sizes)) {
+        fs.writeFileSync(path.join(source, name), Buffer.alloc(size, name))
+      }
+      const trace = path.join(folder, "calls of a copy")
+      const told = ["-f", "-qq", "-o", trace, "-e", "trace=sendfile,read,copy_file_range", "-e", "read=none"]
+      const args = [...told, process.execPath, ...argv(["copy", "-T", source, target])]
+      const { status, stderr } = spawnSync("strace", args, { encoding: "utf8" })
+      assert.strictEqual(status, 0, stderr)
+      assert.strictEqual(out("diff", "-r", source, target), "")
+      const calls = fs.readFileSync(trace, "utf8").split("\n")
+      const sent = calls.flatMap((call) => /sendfile\(.* = (\d+)$/.exec(call)?.[1] ?? [])
+      assert.strictEqual(sent.reduce((sum, bytes) => sum + Number(bytes), 0), sizes.large)
+      assert.isEmpty(calls.filter((call) => /copy_file_range\(.*, [1-9]\d{6,}, 0\)/.test(call)))
+    } finally {
+      fs.rmSync(source, { recursive: true })
+    }
+  })
+})
+
 describe("fanout copy --verify", () => {
   const image = path.join(folder, "image")
   const disk = path.join(folder, "disk")

@@ -201,14 +201,18 @@ const forContent = (make: Make) =>
         place.writeBigInt64LE(BigInt(at))
         return place
       }
-      make(libc.copyFileRange, [from, placeOf(), to, placeOf(), length, 0], (refused, copied) => {
-        if (refused !== "EXDEV") return done(refused, copied)
-        // From one file system to another there is an older call: the place in the copy is its descriptor's.
-        make(libc.lseek, [to, at, SEEK_SET], (code) => {
-          if (code !== undefined) done(refused, copied)
-          else make(libc.sendfile, [to, from, placeOf(), length], done)
-        })
-      })
+      // From one file system to another there is an older call: the place in the copy is its descriptor's.
+      const send = (): void => {
+        if (libc.lseek(to, at, SEEK_SET) < 0) done(lastError(), 0)
+        else make(libc.sendfile, [to, from, placeOf(), length], done)
+      }
+      // With nothing to copy the kernel answers by itself, and at once.
+      if (libc.copyFileRange(from, null, to, null, 0, 0) < 0 && lastError() === "EXDEV") return send()
+      make(
+        libc.copyFileRange,
+        [from, placeOf(), to, placeOf(), length, 0],
+        (refused, copied) => refused === "EXDEV" ? send() : done(refused, copied)
+      )
     },
     clone: (from, to, done) => make(libc.ioctlWithNumber, [to, FICLONE, from], withoutValue(done)),
     truncate: (descriptor, sizeBytes, done) => make(libc.ftruncate, [descriptor, sizeBytes], withoutValue(done)),
