@@ -31,7 +31,8 @@ export interface HashLine {
   /** Place of the first of them in the order of the walk, from 0 on; of a folder that was listed later, if they are. */
   readonly number: number
   readonly count: number
-  readonly late: string
+  /** Where they come among those of folders that were listed later; empty for others. */
+  readonly latePlace: string
   readonly row: OutcomeRow
   /** Which of the sources they are in, and where the last one is that the row tells of. */
   readonly place: Pick<TreeCursor.TreeCursor, "source" | "path">
@@ -65,8 +66,9 @@ export const fromRow = (row: OutcomeRow): ReadonlyArray<HashLine> => {
   const first = SourceCursor.numberOf(row.cursor)
   const place = Option.getOrThrow(TreeCursor.parse(SourceCursor.placeOf(row.cursor)))
   const isLate = SourceCursor.isLate(row.cursor)
-  const lateAt = (path: FilePath.FilePath) => isLate ? FilePath.toText(path).replaceAll("/", "\0") : ""
-  const alone = { number: first, count: 1, late: lateAt(place.path), row, place, files: [] }
+  // In the order of a walk what is in a folder comes before a name that only begins like it.
+  const latePlaceOf = (path: FilePath.FilePath) => isLate ? FilePath.toText(path).replaceAll("/", "\0") : ""
+  const alone = { number: first, count: 1, latePlace: latePlaceOf(place.path), row, place, files: [] }
   if (row.outcome._tag !== "Done") return [alone]
   const { digests, folders, root, sizesBytes } = decodeHashed(row.outcome.value)
   // A folder that was listed later.
@@ -79,7 +81,7 @@ export const fromRow = (row: OutcomeRow): ReadonlyArray<HashLine> => {
     const [file] = files
     if (file !== undefined) {
       const at = isLate ? first : number - files.length
-      lines.push({ number: at, count: files.length, late: lateAt(file.path), row, place, files })
+      lines.push({ number: at, count: files.length, latePlace: latePlaceOf(file.path), row, place, files })
     }
     files = []
   }

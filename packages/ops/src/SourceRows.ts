@@ -44,11 +44,11 @@ export interface Line {
   readonly number: number
   readonly count?: number
   /** Where it comes among those that have no place in that order, and come last; empty for others. */
-  readonly late?: string
+  readonly latePlace?: string
 }
 
 const byPlace = (a: Line, b: Line): number =>
-  a.number === b.number ? (a.late ?? "") < (b.late ?? "") ? -1 : 1 : a.number - b.number
+  a.number === b.number ? (a.latePlace ?? "") < (b.latePlace ?? "") ? -1 : 1 : a.number - b.number
 
 /**
  * Puts lines back into the order of the source.
@@ -99,9 +99,9 @@ export class Sorter<L extends Line> {
   }
 
   private addLine(line: L, seq: number, isNew: boolean): void {
-    const { count = 1, late = "", number } = line
-    if (late !== "" || number < this.next) {
-      if (isNew) this.late.set(`${number} ${late}`, line)
+    const { count = 1, latePlace = "", number } = line
+    if (latePlace !== "" || number < this.next) {
+      if (isNew) this.late.set(`${number} ${latePlace}`, line)
       return
     }
     this.seen.add(number, count)

@@ -159,11 +159,11 @@ describe("SourceRows", () => {
     const lines = [[1, "b"], [2, ""], [0, ""], [1, "a"], [0, "z"], [1, ""]] as const
     const rows = lines.map(([number], seq) => [seq + 1, rowOf(number, seq)] as const)
     const sorter = new SourceRows.Sorter(({ key }) => {
-      const [number, late] = lines[Number(key)] ?? [0, ""]
-      return [{ number, late }]
+      const [number, latePlace] = lines[Number(key)] ?? [0, ""]
+      return [{ number, latePlace }]
     })
-    const texts = (given: ReadonlyArray<{ readonly number: number; readonly late: string }>) =>
-      given.map(({ late, number }) => `${number}${late}`)
+    const texts = (given: ReadonlyArray<{ readonly number: number; readonly latePlace: string }>) =>
+      given.map(({ latePlace, number }) => `${number}${latePlace}`)
     assert.deepStrictEqual(texts(sorter.add(rows)), ["0", "1", "2"])
     assert.deepStrictEqual(texts(sorter.add(rows)), [])
     assert.deepStrictEqual(texts(sorter.end()), ["0z", "1a", "1b"])
