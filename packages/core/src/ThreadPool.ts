@@ -59,7 +59,7 @@ export interface Guests<R extends Task.Any, E, RX> {
  *
  * - It starts one thread, and fails with `ThreadsUnavailable` if it can't; others start when there is work for them.
  * - A thread runs one task at a time. Small ones travel together: as many as take 2 ms by what was measured, and by
- *   the `cost` of their payloads. A thread has as many in hand for when it is through with these.
+ *   the `cost` of their payloads. A thread has in hand what takes 20 ms more, for when it is through with these.
  * - A task whose thread is lost is tried again alone, and fails as `Quarantined` when that thread is lost too.
  * - A task that was asked to stop and has not after the grace period is interrupted; if that does not help either,
  *   because it never returns to the event loop, its thread is ended and replaced. So is one at its timeout, which

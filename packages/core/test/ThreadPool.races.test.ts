@@ -431,17 +431,17 @@ describe("ThreadPool, one step at a time", () => {
       assert.instanceOf(defectOf(second?.pollUnsafe()), ThreadLost)
     }).pipe(withDispatcher))
 
-  it.effect("gives a thread as much as takes 2 ms, whatever the unit of its cost", () =>
+  it.effect("gives a busy thread as much as takes 20 ms, whatever the unit of its cost", () =>
     Effect.gen(function*() {
       const { step, threads } = yield* scripted({ size: 1, batch: 16 })
       const thread = threads.at(0)
       yield* Effect.forEach(Array.from({ length: 100 }), (_, n) => Effect.forkDetach(step(n, 1000)), { discard: true })
       yield* turns
       while (thread.batches.reduce((sum, size) => sum + size) < 100) {
-        thread.end(thread.batch.items.map((_, n) => [n, { done: n }]), { millis: thread.batch.items.length * 0.2 })
+        thread.end(thread.batch.items.map((_, n) => [n, { done: n }]), { millis: thread.batch.items.length * 2 })
         yield* turns
       }
-      assert.deepStrictEqual(thread.batches.slice(0, 7), [1, 2, 2, 4, 8, 10, 10])
+      assert.deepStrictEqual(thread.batches.slice(0, 7), [1, 1, 10, 10, 10, 10, 10])
       thread.end(thread.batch.items.map((_, n) => [n, { done: n }]), { millis: 0.001 })
 
       // Slow ones go alone, and what is quick after them goes together again.
@@ -515,19 +515,17 @@ describe("ThreadPool, one step at a time", () => {
       yield* Effect.forEach(Array.from({ length: 40 }), (_, n) => Effect.forkDetach(step(n, 1000)), { discard: true })
       yield* turns
       while (thread.batches.reduce((sum, size) => sum + size) < 40) {
-        thread.end(thread.batch.items.map((_, n) => [n, { done: n }]), { millis: thread.batch.items.length })
+        thread.end(thread.batch.items.map((_, n) => [n, { done: n }]), { millis: thread.batch.items.length * 10 })
         yield* turns
       }
       assert.strictEqual(thread.batches.at(-2), 2)
       for (let n = 0; n < 10; n++) yield* dispatch(n, 1000)
       yield* turns
       yield* TestClock.adjust(20)
-      assert.strictEqual((yield* Metric.value(Metric.gauge("fanout_threads_queued"))).value, 2)
+      assert.strictEqual((yield* Metric.value(Metric.gauge("fanout_threads_queued"))).value, 3)
       assert.strictEqual((yield* Metric.value(Metric.gauge("fanout_threads_busy"))).value, 1)
-      assert.strictEqual(
-        (yield* Metric.value(Metric.counter("fanout_thread_tasks"))).count,
-        40 - thread.batch.items.length
-      )
+      // It is at two, and has two next.
+      assert.strictEqual((yield* Metric.value(Metric.counter("fanout_thread_tasks"))).count, 36)
     }).pipe(Effect.provideService(Metric.MetricRegistry, new Map()), withDispatcher))
 
   it.effect("starts a thread for what waits behind a slow one", () =>
@@ -587,7 +585,7 @@ describe("ThreadPool, with a batch in hand", () => {
       yield* enlarge(2)
       const thread = threads.at(0)
       const [first, ...others] = yield* steps(1, 2, 3, 4, 5)
-      assert.deepStrictEqual(payloadsOf(thread).slice(-2), [[1, 2], [3, 4]])
+      assert.deepStrictEqual(payloadsOf(thread).slice(-2), [[1, 2], [3, 4, 5]])
       thread.begin(0)
       thread.die("of the first")
       yield* turns
@@ -748,6 +746,14 @@ describe("Capacity", () => {
     assert.strictEqual(measured(many), 40)
     assert.isAbove(measured([...many, [1, 300]]), 20)
     assert.strictEqual(measured([...many, ...many.map(() => [1, 300] as const)]), 1)
+  })
+
+  it("is ten times as much for what a thread has next, where a task does not take long", () => {
+    const capacity = new Capacity(64)
+    for (let n = 0; n < 20; n++) capacity.measure(1, 1, 5)
+    assert.deepStrictEqual([capacity.tasks, capacity.nextTasks], [1, 4])
+    for (let n = 0; n < 20; n++) capacity.measure(1, 1, 50)
+    assert.deepStrictEqual([capacity.tasks, capacity.nextTasks], [1, 0])
   })
 
   it("finds back to what is quick", () => {

@@ -407,6 +407,13 @@ const areMany = ({ kind }: Payload): boolean => kind === "files" || kind === "fo
 /** A part of a folder has as many files at most. */
 const filesInPart = 64
 
+/**
+ * So many files keep each of the others busy while the owner is at a piece of its own, which may take as long as a
+ * slice: two pieces at least, and so many at most that something is left for the owner.
+ */
+const filesEach = 1024
+const [leastPart, mostPart] = [1 / 8, 1 / 2]
+
 /** As long the thread that the job is on copies folders at a time. */
 const sliceMillis = 20
 
@@ -453,7 +460,8 @@ export const layerShared = <E>(
             payload,
             quick: quick === undefined ? undefined : here,
             slow: here,
-            weight: payload.size / filesInPart
+            weight: payload.size / filesInPart,
+            part: Math.min(Math.max(payload.size / filesEach, leastPart), mostPart)
           })
       })
     return {

@@ -89,6 +89,26 @@ describe("share", () => {
       )
     }).pipe(Effect.scoped))
 
+  it.effect("gives others the more pieces, the less there is to do in each", () =>
+    Effect.gen(function*() {
+      const world = new World()
+      const shared = yield* share(Work, world.others(Effect.void), 0)
+      const small = (n: number) => shared({ ...world.ways(n), part: 1 / 4 })
+      const fibers = yield* Effect.forEach([1, 2, 3, 4, 5, 6, 7], (n) => Effect.forkChild(small(n)))
+      yield* world.settle
+      yield* world.settle
+      assert.deepStrictEqual(world.begun, ["1 here", "2 there", "3 there", "4 there", "5 there"])
+      // The last of those that it may have is more than that.
+      yield* Effect.forEach([2, 3], world.end)
+      const large = yield* Effect.forkChild(shared(world.ways(8)))
+      yield* world.settle
+      assert.deepStrictEqual(world.begun.slice(5), ["6 there", "7 there"])
+      yield* world.end(4)
+      assert.deepStrictEqual(world.begun.slice(7), ["8 there"])
+      yield* Effect.forEach([1, 5, 6, 7, 8], world.end)
+      yield* Effect.forEach([...fibers, large], Fiber.join)
+    }).pipe(Effect.scoped))
+
   it.effect("asks others the sooner, the more its pieces weigh", () =>
     Effect.gen(function*() {
       const world = new World()

@@ -28,6 +28,8 @@ interface Ways<T extends Task.Any> {
   readonly slow: Work<T>
   /** As many pieces as it counts for until the others are asked: 1, if nothing is said. */
   readonly weight?: number
+  /** How much it is of what keeps one of the others busy while this thread is at a piece of its own: mostly a half. */
+  readonly part?: number
 }
 
 type Handle<T extends Task.Any> = (payload: Task.Payload<T>) => Work<T>
@@ -46,15 +48,13 @@ const handlerOf = <T extends Task.Any>(task: T): Effect.Effect<Handle<T>, never,
     }
   })
 
-/** So much is given to each of the others that they have something to do while this thread is at a piece of its own. */
-const piecesEach = 2
-
 /** Where a piece of work is done. */
 type Side = "here" | "there"
 
 /** Right to do a piece of work, once it has a side. */
 interface Turn {
   readonly mayBeHere: boolean
+  readonly part: number
   side: Side | undefined
 }
 
@@ -67,19 +67,20 @@ interface Waiting {
 class Turns {
   private waiting: Array<Waiting> = []
   private isHereFree = true
-  private leftThere = 0
+  /** How many of those that are there have too little to do. The last piece may be more than that. */
+  private wanting = 0
 
-  /** Says that so many may be there at the same time. */
+  /** Says how many are there. */
   open(count: number): void {
-    this.leftThere = count
+    this.wanting = count
     this.serve()
   }
 
   private serve(): void {
-    while (this.leftThere > 0) {
+    while (this.wanting > 0) {
       const next = this.waiting.shift()
       if (next === undefined) return
-      this.leftThere--
+      this.wanting -= next.turn.part
       next.turn.side = "there"
       next.go()
     }
@@ -112,10 +113,10 @@ class Turns {
     })
   }
 
-  give({ side }: Turn): void {
+  give({ part, side }: Turn): void {
     if (side === undefined) return
     if (side === "there") {
-      this.leftThere++
+      this.wanting += part
       // Whoever goes on may give back its turn at once: nothing gets deeper with that.
       queueMicrotask(() => this.serve())
     } else {
@@ -158,7 +159,7 @@ export const share = <T extends Task.Any, E>(
             Effect.sync(() => {
               if (Exit.isFailure(exit)) defect = exit.cause
               else handle = Option.getOrUndefined(exit.value)
-              turns.open(piecesEach * others.count)
+              turns.open(others.count)
             })
           ),
           Effect.forkIn(scope)
@@ -171,12 +172,12 @@ export const share = <T extends Task.Any, E>(
         : handle === undefined
         ? slow
         : Effect.tapDefect(handle(payload), () => Effect.sync(() => suspects.add(key)))
-    return Effect.fnUntraced(function*({ key, payload, quick, slow, weight = 1 }: Ways<T>) {
+    return Effect.fnUntraced(function*({ key, part = 1 / 2, payload, quick, slow, weight = 1 }: Ways<T>) {
       const here = suspects.has(key) ? undefined : quick
       count += weight
       const isMuch = count > startsAfter
       if (here === undefined) start()
-      const turn: Turn = { mayBeHere: here !== undefined, side: undefined }
+      const turn: Turn = { mayBeHere: here !== undefined, part, side: undefined }
       return yield* Effect.uninterruptibleMask((restore) =>
         Effect.andThen(
           restore(turns.take(turn, () => isMuch && start())),

@@ -6,8 +6,13 @@
 const batchMillis = 2
 
 /**
- * What takes longer is left for whoever is free first, instead of waiting behind what a thread is at. It is longer than
- * the owner is away for, who may be at work of its own and can't hand out any then.
+ * How long the one should take that a thread has next: so long the owner may be away, at work of its own, and can't
+ * hand out any.
+ */
+const nextMillis = 20
+
+/**
+ * What takes longer is left for whoever is free first, instead of waiting behind what a thread is at.
  */
 const aheadMillis = 40
 
@@ -28,9 +33,23 @@ export class Capacity {
     this.batch = batch
   }
 
+  /** Cost of a batch that a thread has next, while it is at another one. */
+  get nextCost(): number {
+    return this.cost * (nextMillis / batchMillis)
+  }
+
   /** How many tasks of such a cost are a batch. */
   get tasks(): number {
-    return Math.max(1, Math.min(this.batch, Math.floor(this.cost / this.meanCost)))
+    return this.tasksOf(this.cost)
+  }
+
+  /** How many tasks a thread is to have next. */
+  get nextTasks(): number {
+    return this.isAhead ? this.tasksOf(this.nextCost) : 0
+  }
+
+  private tasksOf(cost: number): number {
+    return Math.max(1, Math.min(this.batch, Math.floor(cost / this.meanCost)))
   }
 
   /** Whether a thread is to have its next batch before it is through with one: not where that may take long. */

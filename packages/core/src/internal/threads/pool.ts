@@ -185,7 +185,7 @@ export class Pool {
       }
       if (thread === undefined && from === 0) thread = this.findNext(first)
       if (thread === undefined) return this.giveUpIfStuck()
-      this.post(thread, this.takeBatch(from))
+      this.post(thread, this.takeBatch(from, thread.isBusy))
     }
   }
 
@@ -197,10 +197,11 @@ export class Pool {
     return undefined
   }
 
-  private takeBatch(from: number): ReadonlyArray<Item> {
+  private takeBatch(from: number, isNext: boolean): ReadonlyArray<Item> {
     const first = this.queue[from]
     if (first === undefined) return []
     if (first.goesAlone) return this.queue.splice(from, 1)
+    const mostCost = isNext ? this.capacity.nextCost : this.capacity.cost
     let free = 0
     for (const { isIdle } of this.threads) if (isIdle) free++
     const most = Math.min(this.limits.batch, Math.ceil(this.queue.length / Math.max(1, free)))
@@ -212,7 +213,7 @@ export class Pool {
       // Those of other jobs keep their places.
       if (item.caller.lease !== first.caller.lease) continue
       cost += item.cost
-      if (cost > this.capacity.cost) break
+      if (cost > mostCost) break
       batch.add(item)
     }
     this.queue = this.queue.filter((item) => !batch.has(item))
@@ -320,7 +321,7 @@ export class Pool {
     if (ended.length > 0) {
       this.measures.noteTasks(ended.length, millis)
       this.capacity.measure(ended.length, cost, millis)
-      const size = this.crew.most * this.capacity.tasks * (this.capacity.isAhead ? 2 : 1)
+      const size = this.crew.most * (this.capacity.tasks + this.capacity.nextTasks)
       if (size !== this.permits.size) this.permits.resizeUnsafe(size)
     }
     if (isLast) {
