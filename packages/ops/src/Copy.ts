@@ -203,29 +203,56 @@ const tellTotal = Effect.fnUntraced(function*(found: number) {
   if (Option.isNone(yield* total.get)) yield* total.save(found)
 })
 
+/** How far the walk of a copy has come, and how much it has met, if it began with the first. */
+class Met {
+  private cursor: Option.Option<string> = Option.none()
+  private count: number | undefined = 0
+
+  begin(after: Option.Option<string>): void {
+    this.count = Option.isSome(after) ? undefined : 0
+    this.cursor = Option.none()
+  }
+
+  add(element: FileTree.Element | FileTree.Whole): void {
+    if (this.count === undefined) return
+    this.count += countOf(element)
+    this.cursor = Option.some(element.cursor)
+  }
+
+  /** What there is to be counted still. */
+  get rest(): { readonly count: number; readonly after: Option.Option<string> } {
+    return this.count === undefined
+      ? { count: 0, after: Option.none() }
+      : { count: this.count, after: this.cursor }
+  }
+}
+
 /** Counts what there is to copy, once, unless that is over before anybody asks how much of it is done. */
-const count = Effect.fnUntraced(function*(payload: Payload, plan: Plan) {
+const count = Effect.fnUntraced(function*(payload: Payload, plan: Plan, met: Met) {
   const known = yield* total.get
-  const found = Option.isSome(known)
-    ? known.value
-    : yield* Effect.delay(
-      Stream.runFold(walk(payload, plan, nothingMoved)(Option.none()), () => 0, (n, element) => n + countOf(element)),
-      "1 second"
-    )
+  const found = Option.isSome(known) ? known.value : yield* Effect.suspend(() => {
+    const { after, count } = met.rest
+    return Stream.runFold(walk(payload, plan, nothingMoved)(after), () => count, (n, element) => n + countOf(element))
+  }).pipe(Effect.delay("1 second"))
   yield* tellTotal(found)
 })
 
 /** What there is to copy. */
-const entries = (payload: Payload, plan: Plan, moved: ReadonlySet<number>) => {
+const entries = (payload: Payload, plan: Plan, moved: ReadonlySet<number>, met = new Met()) => {
   const sources = payload.transfers.map(({ source }) => source)
   const walked = (after: Option.Option<string>) => pausing(walk(payload, plan, moved)(after), sources)
-  return (after: Option.Option<string>) =>
-    Stream.mapAccum(
+  return (after: Option.Option<string>) => {
+    met.begin(after)
+    return Stream.mapAccum(
       walked(after),
       () => new Elements(payload, plan.isGathering, moved),
-      (elements, element) => [elements, elements.add(element)],
+      (elements, element) => {
+        met.add(element)
+        return [elements, elements.add(element)]
+      },
       { onHalt: (elements) => elements.flush() }
     )
+  }
 }
 
 /**
@@ -297,11 +324,12 @@ const copyAll = Effect.fnUntraced(function*(payload: Payload, moved: ReadonlySet
   const { fanOut } = yield* TaskDispatcher
   const plan = yield* plans(payload)
   // It only tells how much there is: where it fails, that is not known.
-  if (!isMove) yield* Effect.forkScoped(Effect.ignore(count(payload, plan)))
+  const met = new Met()
+  if (!isMove) yield* Effect.forkScoped(Effect.ignore(count(payload, plan, met)))
   const concurrency = yield* filesAtOnce
   // Each may be 64 files, or folders with more.
   const options = plan.isGathering ? { flushEvery: 64, parts } : {}
-  const source = isMove ? yield* countedEntries(payload, plan, moved) : entries(payload, plan, moved)
+  const source = isMove ? yield* countedEntries(payload, plan, moved) : entries(payload, plan, moved, met)
   const { leaveOut, request: { checksums } } = payload
   const keep = checksums === undefined ? "failures" : "all"
   const tally = yield* fanOut(fanOutName, CopyEntry, source, { ...options, concurrency, pauseOn, keep }).pipe(

@@ -8,7 +8,7 @@ import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
 import * as Harness from "./copyHarness.ts"
 import * as FaultyFiles from "./FaultyFiles.ts"
-import type * as MemoryFiles from "./MemoryFiles.ts"
+import * as MemoryFiles from "./MemoryFiles.ts"
 
 const { plant } = Harness
 
@@ -191,6 +191,28 @@ describe.each([["one by one", false], ["together", true]] as const)("Copy, %s", 
       assert.deepStrictEqual(met.filter((path) => left.some((name) => path === `/from/${name}`)), [])
       const { done, failed, skipped } = progress.tally
       assert.strictEqual(progress.totals["items"], done + failed + skipped)
+    }))
+
+  it.effect("counts what it has not met after a second, and so knows how much there is", () =>
+    Effect.gen(function*() {
+      const disk = new MemoryFiles.Disk()
+      const folders = Array.from({ length: 60 }, (_, n) => `/from/${String(n).padStart(2, "0")}`)
+      for (const folder of ["/from", "/to", ...folders]) disk.folder(folder)
+      for (const folder of folders) for (const name of ["a", "b"]) disk.file(`${folder}/${name}`, name)
+      const listed: Array<string> = []
+
+      const { progress, state } = yield* copy(disk, {
+        before: (call, path) => {
+          if (call === "scandir") listed.push(path)
+          // So many that nothing else is begun meanwhile.
+          return call === "open" && /[23]\d\/a$/.test(path) ? Effect.sleep("1100 millis") : Effect.void
+        }
+      })
+
+      assert.deepStrictEqual([state, progress.tally.done], ["Completed", 2 + 60 * 4])
+      assert.strictEqual(progress.totals["items"], 2 + 60 * 4)
+      // By the walk, and where it is copied as a whole.
+      assert.lengthOf(listed.filter((path) => path === folders[0]), together ? 2 : 1)
     }))
 
   it.effect("counts the files that are copied in other ways than as a whole", () =>
