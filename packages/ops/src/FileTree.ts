@@ -180,6 +180,8 @@ class Walker extends Asking<Element | Whole, Question> {
   private readonly isLeftOut: Filter.Filter
   private readonly gone: ReadonlySet<number>
   private readonly whole: WholeLimits | undefined
+  /** How much there is in folders that the walk has not come to. */
+  private readonly sizes = new Map<FilePath.FilePath, Files.FolderSize>()
   /** What the present source is on, where that matters. */
   private home: Files.Identity | undefined = undefined
 
@@ -341,8 +343,14 @@ class Walker extends Asking<Element | Whole, Question> {
   private open(path: FilePath.FilePath): Effect.Effect<void> {
     const { source, whole } = this
     if (whole === undefined || path === "" || !whole.mayBeWhole({ source, path })) return this.enter(path, undefined)
+    const absolute = this.absolute(path)
+    const known = this.sizes.get(absolute)
+    if (known !== undefined) {
+      this.sizes.delete(absolute)
+      return Effect.sync(() => this.pass(path, known))
+    }
     return Effect.flatMap(
-      this.files.measure(this.absolute(path), whole.mostWhole),
+      this.files.measure(absolute, whole.mostWhole, (folder, size) => this.sizes.set(folder, size)),
       Option.match({
         // It is not known at once. Where only folders are listed it can't be known.
         onNone: () => this.enter(path, this.onlyFolders ? undefined : whole),

@@ -463,6 +463,14 @@ export interface FolderSize {
 }
 
 /**
+ * Takes how much there is in the folder at a path.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type TellSize = (path: FilePath, size: FolderSize) => void
+
+/**
  * What decides about folders that are emptied, one after the other.
  *
  * @category models
@@ -678,9 +686,14 @@ export class Files extends Context.Service<Files, {
 
   /**
    * Looks how much there is in and below the folder at a real path: `None` where that is anything but files, links and
-   * folders, or more than so many, or could not be seen. `None` of all that where calls are not made at once.
+   * folders, or more than so many, or could not be seen; what was found out of folders in it is told then. `None` of
+   * all that where calls are not made at once.
    */
-  readonly measure: (path: FilePath, most: number) => Effect.Effect<Option.Option<Option.Option<FolderSize>>>
+  readonly measure: (
+    path: FilePath,
+    most: number,
+    tell?: TellSize
+  ) => Effect.Effect<Option.Option<Option.Option<FolderSize>>>
 
   /** Permissions that new files of this process do not get (its `umask`). */
   readonly denied: Effect.Effect<number>

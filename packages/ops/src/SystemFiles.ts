@@ -80,10 +80,10 @@ const make = (calls: SystemCalls): Files.Files["Service"] => ({
   lstat: (path) => look("lstat", path),
   find: (path) => orNone(look("lstat", path)),
   realPath,
-  measure: (path, most) =>
+  measure: (path, most, tell) =>
     Effect.callback((resume) => {
       if (calls.measure === undefined) return resume(Effect.succeedNone)
-      calls.measure(path, most, (_, measured) => resume(Effect.succeed(Option.fromUndefinedOr(measured))))
+      calls.measure(path, most, tell, (_, measured) => resume(Effect.succeed(Option.fromUndefinedOr(measured))))
     }),
   copyFolders: (request) =>
     Effect.uninterruptible(Effect.callback((resume) => {

@@ -230,6 +230,30 @@ describe("FileTree", { timeout: 60_000 }, () => {
       assert.isAtMost(lists, 41 * 4)
     }))
 
+  it.effect("asks not again how much there is in folders that it was told of", () =>
+    Effect.gen(function*() {
+      const disk = new MemoryFiles.Disk()
+      for (const path of ["/one", "/one/a", "/one/a/b", "/one/a/b/c", "/one/a/d", "/one/e"]) disk.folder(path)
+      const asked: Array<string> = []
+      const measure: Files.Files["Service"]["measure"] = (path, _, tell) =>
+        Effect.sync(() => {
+          asked.push(path)
+          if (path === "/one/a") tell?.(FilePath.make("/one/a/b"), { leaves: 3, folders: 2 })
+          return Option.some(path === "/one/a" ? Option.none() : Option.some({ leaves: 0, folders: 1 }))
+        })
+      const met = yield* FileTree.walkWhole({
+        sources: [FilePath.make("/one")],
+        mostWhole: 4,
+        mostDeep: 4,
+        mayBeWhole: () => true
+      }).pipe(Stream.runCollect, Effect.provideService(Files.Files, { ...MemoryFiles.make(disk), measure }))
+      assert.deepStrictEqual(
+        met.flatMap((one) => one._tag === "Whole" ? [[one.path, one.leaves, one.folders]] : []),
+        [["a/b", 3, 2], ["a/d", 0, 1], ["e", 0, 1]]
+      )
+      assert.deepStrictEqual(asked, ["/one/a", "/one/a/d", "/one/e"])
+    }))
+
   it.effect.prop(
     "meets what its filter does not leave out, whatever cursor it goes on behind, and opens no other folder",
     { tree: Tree, rules: Rules },

@@ -306,9 +306,9 @@ describe.each([["koffi", koffi.calls.atOnce], ["node:fs", node.calls.atOnce]] as
   })
 
   test("are measured, if there is nothing in them but files, links and folders, and no more than so much", (at) => {
-    const measured = (name: string, most: number) => {
+    const measured = (name: string, most: number, tell?: Files.TellSize) => {
       const found: Array<unknown> = []
-      calls.measure?.(n(`${at}/from/${name}`), most, (_, size) => found.push(size))
+      calls.measure?.(n(`${at}/from/${name}`), most, tell, (_, size) => found.push(size))
       return found
     }
     assert.deepStrictEqual(measured("a", 9), [Option.some({ leaves: 5, folders: 4 })])
@@ -318,6 +318,14 @@ describe.each([["koffi", koffi.calls.atOnce], ["node:fs", node.calls.atOnce]] as
       [Option.none()],
       [Option.none()]
     ])
+    // Of those that are too much it is told what is known of folders in them, which are met in any order.
+    for (const most of [1, 2, 3, 4, 5, 6, 7, 8]) {
+      const told = new Map<string, Files.FolderSize>()
+      measured("a", most, (path, size) => told.set(path.slice(`${at}/from/`.length), size))
+      assert.isTrue(most < 8 || told.size > 0)
+      for (const [name, size] of told) assert.deepStrictEqual(measured(name, 9), [Option.some(size)])
+      assert.isFalse(told.has("a/b") && told.has("a/b/c"))
+    }
     execFileSync("mkfifo", [`${at}/from/a/b/pipe`])
     assert.deepStrictEqual(measured("a", 99), [Option.none()])
     fs.mkdirSync(`${at}/from/deep${"/d".repeat(20)}`, { recursive: true })

@@ -254,7 +254,7 @@ class Run {
   /** Looks how much there is in folders that are left. What can't be seen may be as much as there was. */
   private sizesOf(folder: number, names: ReadonlyArray<FilePath.FilePath>): ReadonlyArray<number> {
     return names.map((name) => {
-      const size = measureOpened(this.calls, (done) => this.calls.open(folder, name, "list", done), mostNames)
+      const size = measureOpened(this.calls, name, (done) => this.calls.open(folder, name, "list", done), mostNames)
       const count = Option.match(size, { onNone: () => 0, onSome: countOf })
       this.met += count === 0 ? Number.POSITIVE_INFINITY : count
       return count
@@ -324,5 +324,5 @@ const copyFolders = (
 export const withFolders = (calls: SystemCalls): SystemCalls => ({
   ...calls,
   copyFolders: (request, done) => done(undefined, copyFolders(calls, request)),
-  measure: (path, most, done) => done(undefined, measure(calls, path, most))
+  measure: (path, most, tell, done) => done(undefined, measure(calls, path, most, tell))
 })

@@ -18,6 +18,8 @@ export const countOf = ({ folders, leaves }: Files.FolderSize): number => leaves
 class Measure {
   leaves = 0
   folders = 0
+  /** What all is known of, but for what is in one of them. */
+  readonly known: Array<readonly [path: FilePath.FilePath, size: Files.FolderSize]> = []
   private readonly calls: SystemCalls
   private readonly most: number
 
@@ -27,15 +29,22 @@ class Measure {
   }
 
   /** Adds a folder, with all that is in and below it, and tells whether that was possible. */
-  add(open: (done: Done<number>) => void, depth: number): boolean {
+  add(path: FilePath.FilePath, open: (done: Done<number>) => void, depth: number): boolean {
     const opened = depth > mostDeep ? undefined : ask<number>(open)
     if (opened?.code !== undefined || opened === undefined) return false
+    const { folders, known, leaves } = this
+    const { length } = known
     try {
       this.folders++
-      const names = this.list(opened.value)
-      return names?.every((name) =>
-        this.add((done) => this.calls.open(opened.value, name, "list", done), depth + 1)
+      const isAdded = this.list(opened.value)?.every((name) =>
+        this.add(FilePath.join(path, name), (done) =>
+          this.calls.open(opened.value, name, "list", done), depth + 1)
       ) === true
+      if (isAdded) {
+        known.length = length
+        known.push([path, { leaves: this.leaves - leaves, folders: this.folders - folders }])
+      }
+      return isAdded
     } finally {
       this.calls.closeFolder(opened.value)
     }
@@ -64,17 +73,28 @@ class Measure {
   }
 }
 
-/** Gives how much it is; `None` where it is too much, or anything but files, links and folders. */
-export const measure = (calls: SystemCalls, path: FilePath.FilePath, most: number): Option.Option<Files.FolderSize> =>
-  measureOpened(calls, (done) => calls.openPath(path, "list", done), most)
+/**
+ * Gives how much it is; `None` where it is too much, or anything but files, links and folders. What was found out of
+ * folders in it is told then.
+ */
+export const measure = (
+  calls: SystemCalls,
+  path: FilePath.FilePath,
+  most: number,
+  tell?: Files.TellSize
+): Option.Option<Files.FolderSize> =>
+  measureOpened(calls, path, (done) => calls.openPath(path, "list", done), most, tell)
 
 /** The same, of what this opens. */
 export const measureOpened = (
   calls: SystemCalls,
+  path: FilePath.FilePath,
   open: (done: Done<number>) => void,
-  most: number
+  most: number,
+  tell?: Files.TellSize
 ): Option.Option<Files.FolderSize> => {
   const measured = new Measure(calls, most)
-  const isWhole = measured.add(open, 1)
-  return isWhole ? Option.some({ leaves: measured.leaves, folders: measured.folders }) : Option.none()
+  if (measured.add(path, open, 1)) return Option.some({ leaves: measured.leaves, folders: measured.folders })
+  if (tell !== undefined) { for (const [path, size] of measured.known) tell(path, size) }
+  return Option.none()
 }

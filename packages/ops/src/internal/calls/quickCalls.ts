@@ -145,9 +145,9 @@ const many = (
       )
   },
   ...measure === undefined ? {} : {
-    measure: (path, most, done) =>
+    measure: (path, most, tell, done) =>
       judge.make<Option.Option<Files.FolderSize> | undefined>(
-        (done) => measure(path, most, done),
+        (done) => measure(path, most, tell, done),
         (done) => done(undefined, undefined),
         done,
         slowFoldersMillis
