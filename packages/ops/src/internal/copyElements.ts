@@ -100,7 +100,7 @@ export const countOf = (element: FileTree.Element | FileTree.Whole): number =>
   element._tag === "Whole" ? Measure.countOf(element) : 1
 
 /** As many elements are in folders that are copied with all in them: some milliseconds of work. */
-export const mostWhole = 512
+export const mostWhole = 1024
 
 /** Makes elements of what the walk meets. Files of one folder that follow one another are gathered, if they may be. */
 export class Elements {
