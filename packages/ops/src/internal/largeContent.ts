@@ -22,10 +22,10 @@ import { onDestination, onSource } from "./sides.ts"
 const pieceBytes = 2 ** 20
 
 /** How much the kernel copies at once: the least, unless a rate allows less, and the most. A stop waits for that. */
-const kernelBytes = { least: 2 ** 23, most: 2 ** 27 }
+const kernelBytes = { least: 2 ** 23, most: 2 ** 28 }
 
 /** As long it should take for that: more at once saves little, and a pause is to be quick. */
-const kernelMillis = { least: 20, most: 80 }
+const kernelMillis = { least: 40, most: 160 }
 
 /** Once in that time it is seen to that what was written is on the device: no more is lost by a power cut. */
 const flushMillis = 5000
@@ -159,7 +159,7 @@ class Content {
     const { least, most } = kernelBytes
     if (millis > kernelMillis.most) this.kernelBytes = Math.max(this.kernelBytes / 2, least)
     else if (millis < kernelMillis.least && length === this.kernelBytes) {
-      this.kernelBytes = Math.min(this.kernelBytes * 2, most)
+      this.kernelBytes = Math.min(this.kernelBytes * 4, most)
     }
     return length
   }
