@@ -62,7 +62,8 @@ const copyFile = (from, to, name) => {
   checked(statx(from, name, AT_SYMLINK_NOFOLLOW, mask, met), name)
   const size = sizeMet()
   const source = checked(openat(from, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC, 0), name)
-  checked(flistxattr(source, attributes, attributes.length), name)
+  const listed = flistxattr(source, attributes, attributes.length)
+  if (listed < 0 && koffi.errno() !== koffi.os.errno.ENOTSUP) checked(listed, name)
   const copy = checked(openat(to, name, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, modeMet()), name)
   for (let copied = 0; copied < size;) {
     if (size >= buffer.length) copied += checked(sendfile(copy, source, null, size - copied), name)

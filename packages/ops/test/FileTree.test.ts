@@ -11,6 +11,7 @@ import * as Fiber from "effect/Fiber"
 import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
+import * as TestClock from "effect/testing/TestClock"
 import * as FaultyFiles from "./FaultyFiles.ts"
 import * as MemoryFiles from "./MemoryFiles.ts"
 
@@ -511,14 +512,14 @@ describe("FileTree", { timeout: 60_000 }, () => {
       ])
     }))
 
-  it.effect("lists nothing before it is asked for it", () =>
+  it.effect("lists nothing before it is asked for it, where that takes its time", () =>
     Effect.gen(function*() {
       const disk = plant([{ path: ["a"], kind: "folder" }])
       const calls: Array<string> = []
-      const files = FaultyFiles.intercept(
-        MemoryFiles.make(disk),
-        (call, path) => Effect.sync(() => calls.push(`${call} ${path}`))
-      )
+      const files = FaultyFiles.intercept(MemoryFiles.make(disk), (call, path) => {
+        calls.push(`${call} ${path}`)
+        return TestClock.adjust(1)
+      })
 
       const first = yield* FileTree.walk({ sources }).pipe(
         Stream.take(1),
@@ -528,6 +529,20 @@ describe("FileTree", { timeout: 60_000 }, () => {
 
       assert.deepStrictEqual(first.map(({ cursor }) => cursor), ["0/"])
       assert.deepStrictEqual(calls, ["lstat /one", "scandir /one"])
+    }))
+
+  it.effect("gives together what it is told of quickly", () =>
+    Effect.gen(function*() {
+      const disk = plant([{ path: ["a"], kind: "folder" }, { path: ["a", "ab"], kind: "folder" }])
+      for (const [millis, chunks] of [[0, 1], [2, 5]] as const) {
+        const files = FaultyFiles.intercept(MemoryFiles.make(disk), () => TestClock.adjust(millis))
+        let count = 0
+        yield* FileTree.walk({ sources: sources.slice(0, 2) }).pipe(
+          Stream.runForEachArray(() => Effect.sync(() => count++)),
+          Effect.provideService(Files.Files, files)
+        )
+        assert.strictEqual(count, chunks)
+      }
     }))
 
   it.effect("reports a source that is missing, and walks the others", () =>

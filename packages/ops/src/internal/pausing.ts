@@ -52,5 +52,10 @@ export const pausing = <A extends FileTree.Element | FileTree.Whole, E, R>(
     element._tag === "Unreadable"
       ? FileSystems.mayBeAll(element.error)
       : element._tag === "Open" && element.path === ""
-  return Stream.tap(walk, (element) => isSuspicious(element) ? stay(element) : Effect.void)
+  return Stream.mapArrayEffect(walk, (elements) => {
+    const suspicious = elements.filter(isSuspicious)
+    return suspicious.length === 0
+      ? Effect.succeed(elements)
+      : Effect.as(Effect.forEach(suspicious, stay, { discard: true }), elements)
+  })
 }
