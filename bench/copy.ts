@@ -3,9 +3,9 @@
 // A run counts only if its copy is as the source.
 import { spawnSync } from "node:child_process"
 import * as fs from "node:fs"
-import * as os from "node:os"
 import * as path from "node:path"
 import { fileURLToPath } from "node:url"
+import { limit } from "./internal/limit.ts"
 import * as million from "./internal/million.ts"
 import { isRoot, type Place, type Size, withPlace } from "./internal/newFileSystem.ts"
 import { difference, type Keeps } from "./internal/sameTree.ts"
@@ -39,13 +39,6 @@ const script = (module: string, call: string): Peer => ({
     const code = `import module from ${JSON.stringify(module)}; const [from, to] = process.argv.slice(1); await ${call}`
     return [process.execPath, "--input-type=module", "-e", code, source, copy]
   }
-})
-
-/** What the same takes in C, where there is a compiler: no copy that makes the same calls is faster. */
-const limit = path.join(fs.mkdtempSync(path.join(os.tmpdir(), "fanout-limit-")), "limit")
-process.on("exit", () => fs.rmSync(path.dirname(limit), { recursive: true }))
-spawnSync("cc", ["-O2", "-pthread", "-o", limit, fileURLToPath(new URL("./internal/limit.c", import.meta.url))], {
-  stdio: ["ignore", "ignore", "inherit"]
 })
 
 const limitBy = (threads: number): Peer => ({
