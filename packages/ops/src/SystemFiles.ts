@@ -12,12 +12,12 @@ import * as FilePath from "./FilePath.ts"
 import * as Files from "./Files.ts"
 import type { FilesError } from "./FilesError.ts"
 import { compareEach } from "./internal/calls/compareEach.ts"
-import { listFolders } from "./internal/calls/listFolders.ts"
+import { listFolder, listFolders } from "./internal/calls/listFolder.ts"
 import * as Mounts from "./internal/calls/mounts.ts"
 import { calls as nodeCalls, toStat } from "./internal/calls/nodeCalls.ts"
 import { attempt, orNone, scoped } from "./internal/calls/opened.ts"
 import { File } from "./internal/calls/openFile.ts"
-import { closing, Folder, listOpen } from "./internal/calls/openFolder.ts"
+import { Folder } from "./internal/calls/openFolder.ts"
 import * as quickCalls from "./internal/calls/quickCalls.ts"
 import { readEach } from "./internal/calls/readEach.ts"
 import * as runDelay from "./internal/calls/runDelay.ts"
@@ -64,12 +64,7 @@ const make = (calls: SystemCalls): Files.Files["Service"] => ({
     Effect.uninterruptible(
       Effect.callback((resume) => compareEach(calls, comparison, (count) => resume(Effect.succeed(count))))
     ),
-  list: (path) =>
-    Files.waitForDescriptor(Effect.acquireUseRelease(
-      attempt<number>("scandir", path, (done) => calls.openPath(path, "list", done)),
-      (descriptor) => listOpen(calls, descriptor, path),
-      closing(calls, path)
-    )),
+  list: (path) => listFolder({ calls, path, open: (done) => calls.openPath(path, "list", done) }),
   folders: (path) => listFolders(calls, path),
   open: (path) =>
     scoped(Effect.map(

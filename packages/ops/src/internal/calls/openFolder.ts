@@ -7,26 +7,16 @@ import type * as Scope from "effect/Scope"
 import * as FilePath from "../../FilePath.ts"
 import * as Files from "../../Files.ts"
 import type { Call, FilesError } from "../../FilesError.ts"
-import * as FolderListing from "../../FolderListing.ts"
+import type { FolderListing } from "../../FolderListing.ts"
 import { copyEach } from "./copyEach.ts"
+import { listFolder } from "./listFolder.ts"
 import { attempt, failure, isName, Open, orNone, scoped } from "./opened.ts"
 import { File, readAttributes, UnnamedFile } from "./openFile.ts"
 import { sweepEach } from "./sweepEach.ts"
 import { type Done, folderMode, type SystemCalls } from "./systemCalls.ts"
 
-/** Lists a folder that is open for that. */
-export const listOpen = Effect.fnUntraced(function*(calls: SystemCalls, descriptor: number, path: FilePath.FilePath) {
-  const builder = FolderListing.builderUnsafe()
-  const add = (name: string, kind: FolderListing.EntryKind): void => builder.addUnsafe(name, kind)
-  while (yield* attempt<boolean>("scandir", path, (done) => calls.list(descriptor, add, done))) {
-    // Each batch is one step.
-  }
-  return yield* builder.build
-})
-
-/** Closes what was read. */
-export const closing = (calls: SystemCalls, path: FilePath.FilePath) => (descriptor: number): Effect.Effect<void> =>
-  Effect.ignore(attempt<void>("close", path, (done) => calls.close(descriptor, done)))
+/** The folder itself, by which it is opened once more. */
+const itself = FilePath.make(".")
 
 /** A folder that is open as the place of names. */
 export class Folder extends Open implements Files.Folder {
@@ -58,25 +48,12 @@ export class Folder extends Open implements Files.Folder {
     )
   }
 
-  get list(): Effect.Effect<FolderListing.FolderListing, FilesError> {
+  get list(): Effect.Effect<FolderListing, FilesError> {
+    const { calls, path } = this
     // What it was opened for may not be enough to list it, and where one list stands another would go on.
-    return this.asList("scandir", (descriptor) => listOpen(this.calls, descriptor, this.path))
-  }
-
-  /** Opens it once more, to list or to flush it. */
-  private asList<A>(
-    call: Call,
-    use: (descriptor: number) => Effect.Effect<A, FilesError>
-  ): Effect.Effect<A, FilesError> {
-    return Files.waitForDescriptor(Effect.acquireUseRelease(
-      this.call<number>(
-        call,
-        this.path,
-        (calls, folder, done) => calls.open(folder, FilePath.make("."), "list", done)
-      ),
-      use,
-      closing(this.calls, this.path)
-    ))
+    const open = (done: Done<number>): void =>
+      this.isOpen ? calls.open(this.descriptor, itself, "list", done) : done("EBADF", -1)
+    return listFolder({ calls, path, open })
   }
 
   lstat(name: FilePath.FilePath): Effect.Effect<Files.FileStat, FilesError> {
@@ -246,11 +223,13 @@ export class Folder extends Open implements Files.Folder {
   }
 
   get sync(): Effect.Effect<void, FilesError> {
+    const { calls, path } = this
     // What it was opened for is not enough to flush it.
-    return this.asList(
-      "fsync",
-      (descriptor) => attempt<void>("fsync", this.path, (done) => this.calls.sync(descriptor, done))
-    )
+    return Files.waitForDescriptor(Effect.acquireUseRelease(
+      this.call<number>("fsync", path, (calls, folder, done) => calls.open(folder, itself, "list", done)),
+      (descriptor) => attempt<void>("fsync", path, (done) => calls.sync(descriptor, done)),
+      (descriptor) => Effect.ignore(attempt<void>("close", path, (done) => calls.close(descriptor, done)))
+    ))
   }
 
   unlink(name: FilePath.FilePath): Effect.Effect<void, FilesError> {
