@@ -41,7 +41,7 @@ import * as Moving from "./internal/moving.ts"
 import { namesIn } from "./internal/namesIn.ts"
 import { diskGone, pauseOn } from "./internal/pausing.ts"
 import * as SavedCopy from "./internal/savedCopy.ts"
-import { share } from "./internal/sharing.ts"
+import { partOf, share } from "./internal/sharing.ts"
 import * as TouchedFolders from "./internal/touchedFolders.ts"
 import { isTransient } from "./internal/transient.ts"
 import type { NoFreeName } from "./NumberedName.ts"
@@ -407,13 +407,6 @@ const areMany = ({ kind }: Payload): boolean => kind === "files" || kind === "fo
 /** A part of a folder has as many files at most. */
 const filesInPart = 64
 
-/**
- * So many files keep each of the others busy while the owner is at a piece of its own, which may take as long as a
- * slice: two pieces at least, and so many at most that something is left for the owner.
- */
-const filesEach = 1024
-const [leastPart, mostPart] = [1 / 8, 1 / 2]
-
 /** As long the thread that the job is on copies folders at a time. */
 const sliceMillis = 20
 
@@ -461,7 +454,7 @@ export const layerShared = <E>(
             quick: quick === undefined ? undefined : here,
             slow: here,
             weight: payload.size / filesInPart,
-            part: Math.min(Math.max(payload.size / filesEach, leastPart), mostPart)
+            part: partOf(payload.size / filesInPart)
           })
       })
     return {

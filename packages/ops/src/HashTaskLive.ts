@@ -19,8 +19,8 @@ import { checkFile } from "./internal/checkFile.ts"
 import { Manners } from "./internal/fileHash.ts"
 import { hashFiles, isLimited } from "./internal/hashFiles.ts"
 import * as HugeContent from "./internal/hugeContent.ts"
-import { type Known, Much } from "./internal/much.ts"
-import { share } from "./internal/sharing.ts"
+import { amountOf, type Known, Much } from "./internal/much.ts"
+import { partOf, share } from "./internal/sharing.ts"
 import * as ProtectedFiles from "./ProtectedFiles.ts"
 import { type Others, QuickFiles } from "./QuickFiles.ts"
 
@@ -105,6 +105,7 @@ export const layerShared = <E>(
         return yield* shared({
           key: payload,
           weight: much.weightOf(known(payload)),
+          part: partOf(amountOf(known(payload))),
           payload,
           quick: here,
           slow: hashBy(payload, files, services)

@@ -18,9 +18,9 @@ import * as FilePath from "./FilePath.ts"
 import * as Files from "./Files.ts"
 import type { FilesError } from "./FilesError.ts"
 import { compareEntries } from "./internal/comparing.ts"
-import { type Known, Much } from "./internal/much.ts"
+import { amountOf, type Known, Much } from "./internal/much.ts"
 import { compareContent, edition, type Opened } from "./internal/sameContent.ts"
-import { share } from "./internal/sharing.ts"
+import { partOf, share } from "./internal/sharing.ts"
 import * as Metadata from "./Metadata.ts"
 import * as PairTree from "./PairTree.ts"
 import * as ProtectedFiles from "./ProtectedFiles.ts"
@@ -306,6 +306,7 @@ export const layerShared = <E>(
         return yield* shared({
           key: payload,
           weight: much.weightOf(known(payload)),
+          part: partOf(amountOf(known(payload))),
           payload,
           quick: here,
           slow: compareBy(payload, files)

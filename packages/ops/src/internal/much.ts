@@ -14,7 +14,8 @@ export interface Known {
   readonly bytes?: number | undefined
 }
 
-const known = ({ bytes = 0, files }: Known): number => files / unit.files + bytes / unit.bytes
+/** How much of it is known. */
+export const amountOf = ({ bytes = 0, files }: Known): number => files / unit.files + bytes / unit.bytes
 
 /** How much there was to do by now. */
 export class Much {
@@ -24,12 +25,12 @@ export class Much {
   weightOf(piece: Known): number {
     const { unsaid } = this
     this.unsaid = 0
-    return known(piece) + unsaid
+    return amountOf(piece) + unsaid
   }
 
   /** Takes how many bytes of a piece were read, and how long it kept this thread waiting. */
   note(piece: Known, bytes: number, millis: number): void {
     const content = piece.bytes === undefined ? bytes / unit.bytes : 0
-    this.unsaid += Math.max(content, millis / unit.millis - known(piece))
+    this.unsaid += Math.max(content, millis / unit.millis - amountOf(piece))
   }
 }

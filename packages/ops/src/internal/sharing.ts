@@ -48,6 +48,16 @@ const handlerOf = <T extends Task.Any>(task: T): Effect.Effect<Handle<T>, never,
     }
   })
 
+/**
+ * So many times 64 small files keep one of the others busy while this thread is at a piece of its own: two pieces at
+ * least, and so many at most that something is left for this thread.
+ */
+const enough = 16
+const [leastPart, mostPart] = [1 / 8, 1 / 2]
+
+/** What part of that so many times 64 small files are, or as much work. */
+export const partOf = (amount: number): number => Math.min(Math.max(amount / enough, leastPart), mostPart)
+
 /** Where a piece of work is done. */
 type Side = "here" | "there"
 
@@ -172,7 +182,7 @@ export const share = <T extends Task.Any, E>(
         : handle === undefined
         ? slow
         : Effect.tapDefect(handle(payload), () => Effect.sync(() => suspects.add(key)))
-    return Effect.fnUntraced(function*({ key, part = 1 / 2, payload, quick, slow, weight = 1 }: Ways<T>) {
+    return Effect.fnUntraced(function*({ key, part = mostPart, payload, quick, slow, weight = 1 }: Ways<T>) {
       const here = suspects.has(key) ? undefined : quick
       count += weight
       const isMuch = count > startsAfter
