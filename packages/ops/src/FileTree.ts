@@ -7,6 +7,7 @@
  *
  * @since 0.1.0
  */
+import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
@@ -167,6 +168,9 @@ interface Question {
   readonly kind: "folder" | "unknown"
 }
 
+/** For so long it is taken to be true how much there is in a folder. What is in those before it may take hours. */
+const freshMillis = 1000
+
 class Walker extends Asking<Element | Whole, Question> {
   private readonly files: Files.Files["Service"]
   /** What lists and looks, through links or not. */
@@ -180,8 +184,10 @@ class Walker extends Asking<Element | Whole, Question> {
   private readonly isLeftOut: Filter.Filter
   private readonly gone: ReadonlySet<number>
   private readonly whole: WholeLimits | undefined
-  /** How much there is in folders that the walk has not come to. */
+  /** How much there is in folders that the walk has not come to, as it was told of late. */
   private readonly sizes = new Map<FilePath.FilePath, Files.FolderSize>()
+  /** When all that had been told before was dropped. */
+  private freshFrom = Number.NEGATIVE_INFINITY
   /** What the present source is on, where that matters. */
   private home: Files.Identity | undefined = undefined
 
@@ -344,22 +350,32 @@ class Walker extends Asking<Element | Whole, Question> {
     const { source, whole } = this
     if (whole === undefined || path === "" || !whole.mayBeWhole({ source, path })) return this.enter(path, undefined)
     const absolute = this.absolute(path)
-    const known = this.sizes.get(absolute)
-    if (known !== undefined) {
-      this.sizes.delete(absolute)
-      return Effect.sync(() => this.pass(path, known))
-    }
-    return Effect.flatMap(
-      this.files.measure(absolute, whole.mostWhole, (folder, size) => this.sizes.set(folder, size)),
-      Option.match({
-        // It is not known at once. Where only folders are listed it can't be known.
-        onNone: () => this.enter(path, this.onlyFolders ? undefined : whole),
-        onSome: Option.match({
-          onNone: () => this.enter(path, undefined),
-          onSome: (size) => Effect.sync(() => this.pass(path, size))
+    return Effect.flatMap(Clock.currentTimeMillis, (now) => {
+      const known = this.known(absolute, now)
+      if (known !== undefined) return Effect.sync(() => this.pass(path, known))
+      return Effect.flatMap(
+        this.files.measure(absolute, whole.mostWhole, (folder, size) => this.sizes.set(folder, size)),
+        Option.match({
+          // It is not known at once. Where only folders are listed it can't be known.
+          onNone: () => this.enter(path, this.onlyFolders ? undefined : whole),
+          onSome: Option.match({
+            onNone: () => this.enter(path, undefined),
+            onSome: (size) => Effect.sync(() => this.pass(path, size))
+          })
         })
-      })
-    )
+      )
+    })
+  }
+
+  /** How much there is in a folder, if that was told of late. It is asked for once. */
+  private known(folder: FilePath.FilePath, now: number): Files.FolderSize | undefined {
+    if (now - this.freshFrom > freshMillis) {
+      this.sizes.clear()
+      this.freshFrom = now
+    }
+    const size = this.sizes.get(folder)
+    this.sizes.delete(folder)
+    return size
   }
 
   /** Enters a folder, unless there is no more in and below it than may be told as one. */

@@ -255,6 +255,34 @@ describe("FileTree", { timeout: 60_000 }, () => {
       assert.deepStrictEqual(asked, ["/one/a", "/one/a/d", "/one/e"])
     }))
 
+  it.effect.each([
+    { millis: 900, leaves: [3, 0, 3], calls: ["/one/a", "/one/a/c"] },
+    { millis: 1100, leaves: [3, 0, 0], calls: ["/one/a", "/one/a/c", "/one/a/d"] }
+  ])("asks again how much there is in folders where it was told that a second ago: $millis ms", (
+    { calls, leaves, millis }
+  ) =>
+    Effect.gen(function*() {
+      const disk = new MemoryFiles.Disk()
+      for (const path of ["/one", "/one/a", "/one/a/b", "/one/a/c", "/one/a/d"]) disk.folder(path)
+      const asked: Array<string> = []
+      const measure: Files.Files["Service"]["measure"] = (path, _, tell) => {
+        asked.push(path)
+        if (path === "/one/a") {
+          for (const name of ["b", "d"]) tell?.(FilePath.make(`/one/a/${name}`), { leaves: 3, folders: 1 })
+          return Effect.succeedSome(Option.none())
+        }
+        return Effect.as(TestClock.adjust(millis), Option.some(Option.some({ leaves: 0, folders: 1 })))
+      }
+      const met = yield* FileTree.walkWhole({
+        sources: [FilePath.make("/one")],
+        mostWhole: 4,
+        mostDeep: 4,
+        mayBeWhole: () => true
+      }).pipe(Stream.runCollect, Effect.provideService(Files.Files, { ...MemoryFiles.make(disk), measure }))
+      assert.deepStrictEqual(met.flatMap((one) => one._tag === "Whole" ? [one.leaves] : []), leaves)
+      assert.deepStrictEqual(asked, calls)
+    }))
+
   it.effect.prop(
     "meets what its filter does not leave out, whatever cursor it goes on behind, and opens no other folder",
     { tree: Tree, rules: Rules },
