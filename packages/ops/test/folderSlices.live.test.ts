@@ -62,6 +62,13 @@ describe("folders that are copied for some time", () => {
       assert.deepStrictEqual({ copied, left, rest, there }, { copied: 240, left: 1, rest: 0, there: [120, 120, 0] })
     }))
 
+  it.effect("hold up nothing else for more than twice as long as they may, however many files there are in one", () =>
+    Effect.gen(function*() {
+      const { copied, left, rest } = yield* copyWithin(20)
+      assert.deepStrictEqual({ left, rest }, { left: 2, rest: 1 })
+      assert.isBelow(copied, 40)
+    }))
+
   it.effect("are left in their middle once that takes long", () =>
     Effect.gen(function*() {
       const { copied, left, rest, there } = yield* copyWithin(3)

@@ -105,7 +105,10 @@ class Folders implements Files.FoldersCopier {
   }
 }
 
-/** As long it may take to finish a folder: what is left of one is copied one by one, which takes longer for each. */
+/**
+ * As long it may take to finish a folder: what is left of one is copied by other elements, which takes longer for each.
+ * Where it may take less for all, no more than that: nothing else has its turn on this thread meanwhile.
+ */
 const finishMillis = 100
 
 /** Copies the folders that are named, here. After so many milliseconds it begins with no other one. */
@@ -124,7 +127,7 @@ export const copyFolders = Effect.fnUntraced(function*(
     lease,
     options: yield* CopyOptions,
     mayGoOn: within(mostMillis),
-    mayWork: within(mostMillis + finishMillis)
+    mayWork: within(mostMillis + Math.min(mostMillis, finishMillis))
   })
   const { names, sizes, source, target } = payload
   const files = yield* Files.Files
