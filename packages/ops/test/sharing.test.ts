@@ -109,6 +109,21 @@ describe("share", () => {
       yield* Effect.forEach([...fibers, large], Fiber.join)
     }).pipe(Effect.scoped))
 
+  it.effect("has a piece here once each of the others has two, however little there seems to be to do in these", () =>
+    Effect.gen(function*() {
+      const world = new World()
+      const shared = yield* share(Work, world.others(Effect.void), 0)
+      const begin = (n: number) => Effect.forkChild(shared({ ...world.ways(n), part: 1 / 8 }))
+      const fibers = yield* Effect.forEach([1, 2], begin)
+      yield* world.settle
+      yield* world.end(1)
+      fibers.push(...yield* Effect.forEach([3, 4, 5], begin))
+      yield* world.settle
+      assert.deepStrictEqual(world.begun, ["1 here", "2 there", "3 there", "4 here", "5 there"])
+      yield* Effect.forEach([2, 3, 4, 5], world.end)
+      yield* Effect.forEach(fibers, Fiber.join)
+    }).pipe(Effect.scoped))
+
   it.effect("asks others the sooner, the more its pieces weigh", () =>
     Effect.gen(function*() {
       const world = new World()

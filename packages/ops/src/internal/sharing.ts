@@ -73,34 +73,54 @@ interface Waiting {
   readonly go: () => void
 }
 
+/** So many pieces each of the others gets before this thread has one. Few files may be much to do. */
+const leastEach = 2
+
 /** Gives out turns: one at a time here, some at a time there once somebody is there. First come, first served. */
 class Turns {
   private waiting: Array<Waiting> = []
   private isHereFree = true
   /** How many of those that are there have too little to do. The last piece may be more than that. */
   private wanting = 0
+  /** How many pieces are missing until each of them has as many as it always gets. */
+  private missing = 0
 
   /** Says how many are there. */
   open(count: number): void {
     this.wanting = count
+    this.missing = leastEach * count
     this.serve()
   }
 
   private serve(): void {
-    while (this.wanting > 0) {
-      const next = this.waiting.shift()
-      if (next === undefined) return
-      this.wanting -= next.turn.part
-      next.turn.side = "there"
-      next.go()
+    while (this.missing > 0 && this.giveThere()) {
+      // One more.
     }
-    if (!this.isHereFree) return
-    const index = this.waiting.findIndex(({ turn }) => turn.mayBeHere)
+    const here = this.takeHere()
+    while (this.giveThere()) {
+      // One more.
+    }
+    // This thread is away then: what is for others was given to them before.
+    here?.go()
+  }
+
+  private giveThere(): boolean {
+    const next = this.wanting > 0 ? this.waiting.shift() : undefined
+    if (next === undefined) return false
+    this.wanting -= next.turn.part
+    this.missing--
+    next.turn.side = "there"
+    next.go()
+    return true
+  }
+
+  private takeHere(): Waiting | undefined {
+    const index = this.isHereFree ? this.waiting.findIndex(({ turn }) => turn.mayBeHere) : -1
     const [next] = index < 0 ? [] : this.waiting.splice(index, 1)
-    if (next === undefined) return
+    if (next === undefined) return undefined
     this.isHereFree = false
     next.turn.side = "here"
-    next.go()
+    return next
   }
 
   /**
@@ -127,6 +147,7 @@ class Turns {
     if (side === undefined) return
     if (side === "there") {
       this.wanting += part
+      this.missing++
       // Whoever goes on may give back its turn at once: nothing gets deeper with that.
       queueMicrotask(() => this.serve())
     } else {
