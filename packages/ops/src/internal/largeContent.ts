@@ -157,8 +157,11 @@ class Content {
   /** Decides by how long a piece took how large the next one is. */
   private learn(length: number, millis: number): number {
     const { least, most } = kernelBytes
-    if (millis > kernelMillis.most) this.kernelBytes = Math.max(this.kernelBytes / 2, least)
-    else if (millis < kernelMillis.least && length === this.kernelBytes) {
+    if (millis > kernelMillis.most) {
+      // Where a disk gets slow, half as much would take seconds once more, for which a stop would wait.
+      const inTime = 2 ** Math.floor(Math.log2(length * kernelMillis.most / millis))
+      this.kernelBytes = Math.max(inTime, least)
+    } else if (millis < kernelMillis.least && length === this.kernelBytes) {
       this.kernelBytes = Math.min(this.kernelBytes * 4, most)
     }
     return length
