@@ -204,9 +204,38 @@ const alone = (cursor: string, { conflict, source, target }: Entry, name: FilePa
   payload: { conflict, kind: "file", source: FilePath.join(source, name), target: FilePath.join(target, name) }
 })
 
-/** What became of files that were copied together, or has to be done for them. */
-const filesParts = (cursor: string, payload: Entry, copied: CopiedFiles | undefined): ReadonlyArray<Element> => {
+/** What is left of a piece comes back as so many at most: not one after the other, where others could do some. */
+const mostLeft = 8
+
+/** What is left of names that were copied together: as many in each element as were got through this time. */
+const leftParts = (
+  payload: Entry,
+  left: number,
+  cursorOf: (last: FilePath.FilePath) => string
+): ReadonlyArray<Element> => {
   const { names = [], sizes } = payload
+  const passed = names.length - left
+  const each = passed === 0 ? left : Math.max(passed, Math.ceil(left / mostLeft))
+  return Array.from({ length: left === 0 ? 0 : Math.ceil(left / each) }, (_, n): Element => {
+    const [from, to] = [passed + n * each, passed + (n + 1) * each]
+    const some = names.slice(from, to)
+    return {
+      _tag: "Item",
+      cursor: cursorOf(some.at(-1) ?? FilePath.empty),
+      payload: { ...payload, names: some, ...sizes === undefined ? {} : { sizes: sizes.slice(from, to) } },
+      count: some.length
+    }
+  })
+}
+
+/** What became of files that were copied together, or has to be done for them. */
+const filesParts = (
+  cursor: string,
+  payload: Entry,
+  copied: CopiedFiles | undefined,
+  leftCursor: (last: FilePath.FilePath) => string = () => cursor
+): ReadonlyArray<Element> => {
+  const { names = [] } = payload
   if (copied === undefined) return names.map((name) => alone(cursor, payload, name))
   const { left, linked, unchanged } = copied
   const { linkedAt = cursor, copiedAt = cursor, told = {} } = rowsOf(cursor, payload, copied)
@@ -215,20 +244,7 @@ const filesParts = (cursor: string, payload: Entry, copied: CopiedFiles | undefi
     ...done(linkedAt, linked, { _tag: "Linked" }),
     ...done(cursor, unchanged, { _tag: "Unchanged" }),
     ...copied.alone.flatMap((index) => names[index] ?? []).map((name) => alone(cursor, payload, name)),
-    ...left === 0
-      ? []
-      : [
-        {
-          _tag: "Item",
-          cursor,
-          payload: {
-            ...payload,
-            names: names.slice(-left),
-            ...sizes === undefined ? {} : { sizes: sizes.slice(-left) }
-          },
-          count: left
-        } as const
-      ]
+    ...leftParts(payload, left, leftCursor)
   ]
 }
 
@@ -295,7 +311,10 @@ const foldersParts = (at: At, payload: Entry, copied: CopiedFiles | undefined): 
   return [
     ...done(cursor, ended, { _tag: "FolderMade" }),
     ...done(cursor, ended, { _tag: "FolderEnded" }),
-    ...copied === undefined ? [] : filesParts(cursor, payload, copied),
+    ...copied === undefined
+      ? []
+      // Like those of the walk, by which it is known what folder they are in.
+      : filesParts(cursor, payload, copied, (last) => cursorOf(below(at, last), "close")),
     ...fewer.map(({ count, path }) => vanishedInside(below(at, path), inside(payload, path), count)),
     ...rest.flatMap(({ folders, names, path, sizes }) => {
       const [place, entry] = [below(at, path), inside(payload, path)]

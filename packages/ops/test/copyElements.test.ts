@@ -1,0 +1,65 @@
+import { assert, describe, it } from "@effect/vitest"
+import type { CopiedFiles, CopyEntry } from "@fanout/ops/CopyTask"
+import * as FilePath from "@fanout/ops/FilePath"
+import * as TreeCursor from "@fanout/ops/TreeCursor"
+import * as Option from "effect/Option"
+import { parts } from "../src/internal/copyElements.ts"
+
+const names = Array.from({ length: 20 }, (_, n) => FilePath.make(`f${n}`))
+
+const entry: CopyEntry["payloadSchema"]["Type"] = {
+  source: FilePath.make("/from/a/b"),
+  target: FilePath.make("/to/a/b"),
+  conflict: "changed",
+  kind: "folders",
+  names,
+  sizes: names.map((_, n) => n)
+}
+
+const cursorOf = (path: string): string => TreeCursor.format({ source: 0, path: FilePath.make(path), side: "close" })
+
+const copied = (left: number): CopiedFiles => ({
+  copied: 0,
+  linked: 0,
+  unchanged: 0,
+  alone: [],
+  bytes: 0,
+  left,
+  folders: { ended: 0, rest: [], untouched: [], fewer: [] }
+})
+
+const partsOf = (cursor: string, payload: typeof entry, left: number) =>
+  (parts({ cursor, payload }, Option.some({ _tag: "Files", ...copied(left) })) ?? []).flatMap((part) =>
+    part._tag === "Item" ? [part] : []
+  )
+
+describe("what is left of a piece", () => {
+  it("is as many elements as it takes to have as many names in each as were got through", () => {
+    const namesIn = (left: number) => partsOf(cursorOf("a/b/f19"), entry, left).map(({ payload }) => payload.names)
+    assert.deepStrictEqual(namesIn(0), [])
+    assert.deepStrictEqual(namesIn(2), [names.slice(18)])
+    assert.deepStrictEqual(namesIn(13), [names.slice(7, 14), names.slice(14)])
+    assert.deepStrictEqual(namesIn(20), [names])
+    // Not one for each name.
+    assert.lengthOf(namesIn(19), 7)
+    assert.deepStrictEqual(namesIn(19).flat(), names.slice(1))
+  })
+
+  it("knows its sizes and the folder that it is in, however often it is left", () => {
+    const [first, second] = partsOf(cursorOf("a/b/f19"), entry, 13)
+    assert.deepStrictEqual([first?.cursor, second?.cursor], [cursorOf("a/b/f13"), cursorOf("a/b/f19")])
+    assert.deepStrictEqual(second?.payload.sizes, [14, 15, 16, 17, 18, 19])
+    const [again] = partsOf(second?.cursor ?? "", second?.payload ?? entry, 2)
+    assert.strictEqual(again?.cursor, cursorOf("a/b/f19"))
+    const rest = { path: FilePath.make("f19"), names: [FilePath.make("x")], folders: [], sizes: [] }
+    const files = { ...copied(0), folders: { ended: 0, rest: [rest], untouched: [], fewer: [] } }
+    const [open] = parts(
+      { cursor: again?.cursor ?? "", payload: again?.payload ?? entry },
+      Option.some({
+        _tag: "Files",
+        ...files
+      })
+    ) ?? []
+    assert.strictEqual(open?.cursor, TreeCursor.format({ source: 0, path: FilePath.make("a/b/f19"), side: "open" }))
+  })
+})
