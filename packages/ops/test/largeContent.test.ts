@@ -159,30 +159,20 @@ describe("large files", () => {
       })
   )
 
-  it.effect("are copied in the kernel by pieces that take some time, and no long one", () =>
+  it.effect.each([
+    { how: "by pieces that take some time, and no long one", took: [0, 200, 100], pieces: [8, 32, 16, 16, 64, 44] },
+    { how: "in the least pieces at once where a disk gets slow", took: [0, 0, 6000], pieces: [8, 32, 128, 8, 4] }
+  ])("are copied in the kernel $how", ({ pieces, took }) =>
     Effect.gen(function*() {
       const world = new World()
       world.disk.copiesByItself = true
       world.disk.remove("/from/file")
       world.disk.file("/from/file", Buffer.alloc(180 * mebi), { modified: 5n })
-      const millis = [0, 200, 100]
+      const millis = [...took]
       const before: FaultyFiles.Before = (call) =>
         call === "copy_file_range" ? TestClock.adjust(millis.shift() ?? 0) : Effect.void
       assert.isTrue(Exit.isSuccess(yield* world.run(Infinity, { before })))
-      assert.deepStrictEqual(world.counted, [8, 32, 16, 16, 64, 44])
-    }))
-
-  it.effect("are copied in the least pieces at once where a disk gets slow", () =>
-    Effect.gen(function*() {
-      const world = new World()
-      world.disk.copiesByItself = true
-      world.disk.remove("/from/file")
-      world.disk.file("/from/file", Buffer.alloc(180 * mebi), { modified: 5n })
-      const millis = [0, 0, 6000]
-      const before: FaultyFiles.Before = (call) =>
-        call === "copy_file_range" ? TestClock.adjust(millis.shift() ?? 0) : Effect.void
-      assert.isTrue(Exit.isSuccess(yield* world.run(Infinity, { before })))
-      assert.deepStrictEqual(world.counted, [8, 32, 128, 8, 4])
+      assert.deepStrictEqual(world.counted, pieces)
     }))
 
   it.effect("start over where the source is another one by then", () =>
