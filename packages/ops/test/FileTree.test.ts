@@ -231,44 +231,23 @@ describe("FileTree", { timeout: 60_000 }, () => {
       assert.isAtMost(lists, 41 * 4)
     }))
 
-  it.effect("asks not again how much there is in folders that it was told of", () =>
-    Effect.gen(function*() {
-      const disk = new MemoryFiles.Disk()
-      for (const path of ["/one", "/one/a", "/one/a/b", "/one/a/b/c", "/one/a/d", "/one/e"]) disk.folder(path)
-      const asked: Array<string> = []
-      const measure: Files.Files["Service"]["measure"] = (path, _, tell) =>
-        Effect.sync(() => {
-          asked.push(path)
-          if (path === "/one/a") tell?.(FilePath.make("/one/a/b"), { leaves: 3, folders: 2 })
-          return Option.some(path === "/one/a" ? Option.none() : Option.some({ leaves: 0, folders: 1 }))
-        })
-      const met = yield* FileTree.walkWhole({
-        sources: [FilePath.make("/one")],
-        mostWhole: 4,
-        mostDeep: 4,
-        mayBeWhole: () => true
-      }).pipe(Stream.runCollect, Effect.provideService(Files.Files, { ...MemoryFiles.make(disk), measure }))
-      assert.deepStrictEqual(
-        met.flatMap((one) => one._tag === "Whole" ? [[one.path, one.leaves, one.folders]] : []),
-        [["a/b", 3, 2], ["a/d", 0, 1], ["e", 0, 1]]
-      )
-      assert.deepStrictEqual(asked, ["/one/a", "/one/a/d", "/one/e"])
-    }))
-
   it.effect.each([
-    { millis: 900, leaves: [3, 0, 3], calls: ["/one/a", "/one/a/c"] },
-    { millis: 1100, leaves: [3, 0, 0], calls: ["/one/a", "/one/a/c", "/one/a/d"] }
-  ])("asks again how much there is in folders where it was told that a second ago: $millis ms", (
-    { calls, leaves, millis }
-  ) =>
+    { millis: 900, last: [3, 1], calls: ["/one/a", "/one/a/c"] },
+    { millis: 1100, last: [0, 1], calls: ["/one/a", "/one/a/c", "/one/a/d"] }
+  ])("asks how much there is in a folder unless it was told that within a second: $millis ms", ({
+    calls,
+    last,
+    millis
+  }) =>
     Effect.gen(function*() {
       const disk = new MemoryFiles.Disk()
-      for (const path of ["/one", "/one/a", "/one/a/b", "/one/a/c", "/one/a/d"]) disk.folder(path)
+      for (const path of ["", "/a", "/a/b", "/a/b/below", "/a/c", "/a/d"]) disk.folder(`/one${path}`)
       const asked: Array<string> = []
       const measure: Files.Files["Service"]["measure"] = (path, _, tell) => {
         asked.push(path)
         if (path === "/one/a") {
-          for (const name of ["b", "d"]) tell?.(FilePath.make(`/one/a/${name}`), { leaves: 3, folders: 1 })
+          tell?.(FilePath.make("/one/a/b"), { leaves: 2, folders: 2 })
+          tell?.(FilePath.make("/one/a/d"), { leaves: 3, folders: 1 })
           return Effect.succeedSome(Option.none())
         }
         return Effect.as(TestClock.adjust(millis), Option.some(Option.some({ leaves: 0, folders: 1 })))
@@ -279,7 +258,10 @@ describe("FileTree", { timeout: 60_000 }, () => {
         mostDeep: 4,
         mayBeWhole: () => true
       }).pipe(Stream.runCollect, Effect.provideService(Files.Files, { ...MemoryFiles.make(disk), measure }))
-      assert.deepStrictEqual(met.flatMap((one) => one._tag === "Whole" ? [one.leaves] : []), leaves)
+      assert.deepStrictEqual(
+        met.flatMap((one) => one._tag === "Whole" ? [[one.path, one.leaves, one.folders]] : []),
+        [["a/b", 2, 2], ["a/c", 0, 1], ["a/d", ...last]]
+      )
       assert.deepStrictEqual(asked, calls)
     }))
 
