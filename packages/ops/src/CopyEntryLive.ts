@@ -445,6 +445,7 @@ export const layerShared = <E>(
     const copyShared = (payload: Task.Payload<typeof CopyFiles>, key: Payload) =>
       Effect.flatMap(CopyOptions, ({ isDurable, isVerified }) => {
         const here = Effect.provideContext(CopyFilesLive.copy(payload, sliceMillis), context)
+        const parts = payload.size / filesInPart
         // Most of the time all wait for the device: it is flushed for all of them at once here.
         return isDurable || isVerified
           ? here
@@ -453,8 +454,8 @@ export const layerShared = <E>(
             payload,
             quick: quick === undefined ? undefined : here,
             slow: here,
-            weight: payload.size / filesInPart,
-            part: partOf(payload.size / filesInPart)
+            weight: parts,
+            part: partOf(parts)
           })
       })
     return {

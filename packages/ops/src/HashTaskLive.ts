@@ -94,6 +94,7 @@ export const layerShared = <E>(
     return {
       [HashFiles._tag]: Effect.fnUntraced(function*(payload: Payload) {
         if (yield* isLimited) return yield* hashBy(payload, files, services)
+        const piece = known(payload)
         let nanos = 0n
         const here = quick === undefined ? undefined : Effect.suspend(() => {
           const started = clock.monotonicTimeNanosUnsafe()
@@ -104,15 +105,15 @@ export const layerShared = <E>(
         })
         return yield* shared({
           key: payload,
-          weight: much.weightOf(known(payload)),
-          part: partOf(amountOf(known(payload))),
+          weight: much.weightOf(piece),
+          part: partOf(amountOf(piece)),
           payload,
           quick: here,
           slow: hashBy(payload, files, services)
         }).pipe(
           Effect.tap(({ sizesBytes }) => {
             const bytes = sizesBytes.reduce((sum, bytes) => sum + bytes, 0)
-            much.note(known(payload), bytes, Number(nanos) / 1e6)
+            much.note(piece, bytes, Number(nanos) / 1e6)
             return TaskDispatcher.throttle(bytes)
           }),
           // Where a rate is set meanwhile, it is for the files that follow.

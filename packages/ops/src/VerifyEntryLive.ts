@@ -294,19 +294,20 @@ export const layerShared = <E>(
       Effect.provideService(leaving(leaveOut, compare[entry.part](entry)), Files.Files, by)
     return {
       [VerifyEntry._tag]: Effect.fnUntraced(function*(payload: Payload) {
+        const piece = known(payload)
         // A thread that waits for each call takes less time than to hand each on.
         const here = quick === undefined || isSlow() ? undefined : Effect.suspend(() => {
           const started = clock.monotonicTimeNanosUnsafe()
           return Effect.onExit(compareBy(payload, quick), () =>
             Effect.sync(() => {
               const nanos = clock.monotonicTimeNanosUnsafe() - started
-              much.note(known(payload), 0, Number(nanos) / 1e6)
+              much.note(piece, 0, Number(nanos) / 1e6)
             }))
         })
         return yield* shared({
           key: payload,
-          weight: much.weightOf(known(payload)),
-          part: partOf(amountOf(known(payload))),
+          weight: much.weightOf(piece),
+          part: partOf(amountOf(piece)),
           payload,
           quick: here,
           slow: compareBy(payload, files)
