@@ -38,6 +38,7 @@ import { openPlace } from "./internal/following.ts"
 import * as HardLinks from "./internal/hardLinks.ts"
 import * as MadeFolders from "./internal/madeFolders.ts"
 import * as Moving from "./internal/moving.ts"
+import * as Much from "./internal/much.ts"
 import { namesIn } from "./internal/namesIn.ts"
 import { diskGone, pauseOn } from "./internal/pausing.ts"
 import * as SavedCopy from "./internal/savedCopy.ts"
@@ -404,9 +405,6 @@ const copyFiles = <E, R>(
 
 const areMany = ({ kind }: Payload): boolean => kind === "files" || kind === "folders"
 
-/** A part of a folder has as many files at most. */
-const filesInPart = 64
-
 /** As long the thread that the job is on copies folders at a time. */
 const sliceMillis = 20
 
@@ -432,7 +430,7 @@ export const layerShared = <E>(
   others: Others<typeof CopyFiles, E>,
   { paths, startsAfter = 8 }: {
     readonly paths: ReadonlyArray<FilePath.FilePath>
-    /** As many times 64 files are copied here before anybody else is asked: 8 by default. */
+    /** After so much others are asked: 1 for 64 files, and for each 0.7 ms that they take longer; 8 by default. */
     readonly startsAfter?: number
   }
 ): Layer.Layer<Task.Handler<typeof CopyEntry>, never, Files.Files> =>
@@ -442,21 +440,21 @@ export const layerShared = <E>(
     const router = yield* CopyRouter
     const context = Context.make(CopyRouter, router).pipe(Context.add(Files.Files, quick ?? files))
     const shared = yield* share(CopyFiles, others, startsAfter)
+    const much = yield* Much.make
     const copyShared = (payload: Task.Payload<typeof CopyFiles>, key: Payload) =>
       Effect.flatMap(CopyOptions, ({ isDurable, isVerified }) => {
         const here = Effect.provideContext(CopyFilesLive.copy(payload, sliceMillis), context)
-        const parts = payload.size / filesInPart
         // Most of the time all wait for the device: it is flushed for all of them at once here.
-        return isDurable || isVerified
-          ? here
-          : shared({
-            key,
-            payload,
-            quick: quick === undefined ? undefined : here,
-            slow: here,
-            weight: parts,
-            part: partOf(parts)
-          })
+        if (isDurable || isVerified) return here
+        const piece = { files: payload.size }
+        return shared({
+          key,
+          payload,
+          quick: quick && much.timed(piece, here),
+          slow: here,
+          weight: much.weightOf(piece),
+          part: partOf(Much.amountOf(piece))
+        })
       })
     return {
       "@fanout/ops/CopyEntry": (payload: Payload) =>

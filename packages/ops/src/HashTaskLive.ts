@@ -5,10 +5,10 @@
  */
 import type * as Task from "@fanout/core/Task"
 import * as TaskDispatcher from "@fanout/core/TaskDispatcher"
-import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import type * as Layer from "effect/Layer"
+import * as Num from "effect/Number"
 import * as Option from "effect/Option"
 import * as RpcGroup from "effect/rpc/RpcGroup"
 import type { FilePath } from "./FilePath.ts"
@@ -19,7 +19,7 @@ import { checkFile } from "./internal/checkFile.ts"
 import { Manners } from "./internal/fileHash.ts"
 import { hashFiles, isLimited } from "./internal/hashFiles.ts"
 import * as HugeContent from "./internal/hugeContent.ts"
-import { amountOf, type Known, Much } from "./internal/much.ts"
+import * as Much from "./internal/much.ts"
 import { partOf, share } from "./internal/sharing.ts"
 import * as ProtectedFiles from "./ProtectedFiles.ts"
 import { type Others, QuickFiles } from "./QuickFiles.ts"
@@ -53,10 +53,12 @@ export const layer: Layer.Layer<Task.Handler<typeof HashFiles | typeof CheckFile
 
 type Payload = Task.Payload<typeof HashFiles>
 
-const known = ({ folders, sizeBytes }: Payload): Known => ({
+const known = ({ folders, sizeBytes }: Payload): Much.Known => ({
   files: folders.reduce((sum, { names }) => sum + names.length, 0),
   bytes: sizeBytes
 })
+
+const bytesOf = ({ sizesBytes }: Task.Success<typeof HashFiles>): number => Num.sumAll(sizesBytes)
 
 class Shared extends RpcGroup.make(HashFiles) {}
 
@@ -84,38 +86,25 @@ export const layerShared = <E>(
     const files = yield* Files.Files
     const quick = Option.getOrUndefined(yield* (yield* QuickFiles).throughout(paths))
     const services = yield* context
-    const much = new Much()
+    const much = yield* Much.make
     const polite = Context.add(services, Manners, Effect.yieldNow)
     const shared = yield* share(HashFiles, quick === undefined ? others.alone : others.beside, startsAfter)
     const leaving = yield* ProtectedFiles.leaving
     const hashBy = ({ leaveOut = [], ...named }: Payload, by: Files.Files["Service"], having: typeof services) =>
       Effect.provideContext(leaving(leaveOut, hashFiles(named)), Context.add(having, Files.Files, by))
-    const clock = yield* Clock.Clock
     return {
       [HashFiles._tag]: Effect.fnUntraced(function*(payload: Payload) {
         if (yield* isLimited) return yield* hashBy(payload, files, services)
         const piece = known(payload)
-        let nanos = 0n
-        const here = quick === undefined ? undefined : Effect.suspend(() => {
-          const started = clock.monotonicTimeNanosUnsafe()
-          return Effect.onExit(hashBy(payload, quick, polite), () =>
-            Effect.sync(() => {
-              nanos = clock.monotonicTimeNanosUnsafe() - started
-            }))
-        })
         return yield* shared({
           key: payload,
           weight: much.weightOf(piece),
-          part: partOf(amountOf(piece)),
+          part: partOf(Much.amountOf(piece)),
           payload,
-          quick: here,
+          quick: quick && much.timed(piece, hashBy(payload, quick, polite), bytesOf),
           slow: hashBy(payload, files, services)
         }).pipe(
-          Effect.tap(({ sizesBytes }) => {
-            const bytes = sizesBytes.reduce((sum, bytes) => sum + bytes, 0)
-            much.note(piece, bytes, Number(nanos) / 1e6)
-            return TaskDispatcher.throttle(bytes)
-          }),
+          Effect.tap((hashed) => TaskDispatcher.throttle(bytesOf(hashed))),
           // Where a rate is set meanwhile, it is for the files that follow.
           Effect.provideService(TaskDispatcher.Current, Option.none())
         )

@@ -8,7 +8,6 @@
 import type * as Interrupter from "@fanout/core/Interrupter"
 import * as Task from "@fanout/core/Task"
 import * as Arr from "effect/Array"
-import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import type * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
@@ -18,7 +17,7 @@ import * as FilePath from "./FilePath.ts"
 import * as Files from "./Files.ts"
 import type { FilesError } from "./FilesError.ts"
 import { compareEntries } from "./internal/comparing.ts"
-import { amountOf, type Known, Much } from "./internal/much.ts"
+import * as Much from "./internal/much.ts"
 import { compareContent, edition, type Opened } from "./internal/sameContent.ts"
 import { partOf, share } from "./internal/sharing.ts"
 import * as Metadata from "./Metadata.ts"
@@ -257,7 +256,7 @@ export const layer: Layer.Layer<Task.Handler<typeof VerifyEntry>, never, Files.F
   })
 )
 
-const known = ({ folders, sizeBytes }: Payload): Known => ({
+const known = ({ folders, sizeBytes }: Payload): Much.Known => ({
   files: folders?.reduce((sum, { names }) => sum + names.length, 0) ?? 1,
   bytes: sizeBytes === undefined ? undefined : 2 * sizeBytes
 })
@@ -286,9 +285,8 @@ export const layerShared = <E>(
     const files = yield* Files.Files
     const { isSlow, throughout } = yield* QuickFiles
     const quick = Option.getOrUndefined(yield* throughout(paths))
-    const much = new Much()
+    const much = yield* Much.make
     const shared = yield* share(VerifyEntry, quick === undefined ? others.alone : others.beside, startsAfter)
-    const clock = yield* Clock.Clock
     const leaving = yield* ProtectedFiles.leaving
     const compareBy = ({ leaveOut = [], ...entry }: Payload, by: Files.Files["Service"]) =>
       Effect.provideService(leaving(leaveOut, compare[entry.part](entry)), Files.Files, by)
@@ -296,18 +294,11 @@ export const layerShared = <E>(
       [VerifyEntry._tag]: Effect.fnUntraced(function*(payload: Payload) {
         const piece = known(payload)
         // A thread that waits for each call takes less time than to hand each on.
-        const here = quick === undefined || isSlow() ? undefined : Effect.suspend(() => {
-          const started = clock.monotonicTimeNanosUnsafe()
-          return Effect.onExit(compareBy(payload, quick), () =>
-            Effect.sync(() => {
-              const nanos = clock.monotonicTimeNanosUnsafe() - started
-              much.note(piece, 0, Number(nanos) / 1e6)
-            }))
-        })
+        const here = isSlow() ? undefined : quick && much.timed(piece, compareBy(payload, quick))
         return yield* shared({
           key: payload,
           weight: much.weightOf(piece),
-          part: partOf(amountOf(piece)),
+          part: partOf(Much.amountOf(piece)),
           payload,
           quick: here,
           slow: compareBy(payload, files)

@@ -3,6 +3,9 @@
  *
  * A file itself costs mostly what the owner does anyway, all of its content can be others' work.
  */
+import type * as Clock from "effect/Clock"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
 
 /** So many files take so many milliseconds, unless they come slowly. */
 const unit = { files: 64, bytes: 2 ** 19, millis: 0.7 } as const
@@ -20,6 +23,11 @@ export const amountOf = ({ bytes = 0, files }: Known): number => files / unit.fi
 /** How much there was to do by now. */
 export class Much {
   private unsaid = 0
+  private readonly clock: Clock.Clock
+
+  constructor(clock: Clock.Clock) {
+    this.clock = clock
+  }
 
   /** What a piece adds, and what was not known before of those that are done. */
   weightOf(piece: Known): number {
@@ -28,9 +36,23 @@ export class Much {
     return amountOf(piece) + unsaid
   }
 
-  /** Takes how many bytes of a piece were read, and how long it kept this thread waiting. */
-  note(piece: Known, bytes: number, millis: number): void {
-    const content = piece.bytes === undefined ? bytes / unit.bytes : 0
-    this.unsaid += Math.max(content, millis / unit.millis - amountOf(piece))
+  /** Does a piece here, and takes how long that keeps this thread, and how much is read that was not known of. */
+  timed<A, E, R>(
+    piece: Known,
+    work: Effect.Effect<A, E, R>,
+    bytesOf: (done: A) => number = () => 0
+  ): Effect.Effect<A, E, R> {
+    return Effect.suspend(() => {
+      const started = this.clock.monotonicTimeNanosUnsafe()
+      return Effect.onExit(work, (exit) =>
+        Effect.sync(() => {
+          const millis = Number(this.clock.monotonicTimeNanosUnsafe() - started) / 1e6
+          const read = piece.bytes === undefined && Exit.isSuccess(exit) ? bytesOf(exit.value) : 0
+          this.unsaid += Math.max(read / unit.bytes, millis / unit.millis - amountOf(piece))
+        }))
+    })
   }
 }
+
+/** Starts to tell. */
+export const make: Effect.Effect<Much> = Effect.clockWith((clock) => Effect.succeed(new Much(clock)))

@@ -1,0 +1,91 @@
+import { assert, describe, it } from "@effect/vitest"
+import * as Pools from "@fanout/core/Pools"
+import * as TaskDispatcher from "@fanout/core/TaskDispatcher"
+import { settle } from "@fanout/core/testing"
+import * as CopyEntryLive from "@fanout/ops/CopyEntryLive"
+import * as CopyFilesLive from "@fanout/ops/CopyFilesLive"
+import { CopyEntry } from "@fanout/ops/CopyTask"
+import * as FilePath from "@fanout/ops/FilePath"
+import * as Files from "@fanout/ops/Files"
+import { QuickFiles } from "@fanout/ops/QuickFiles"
+import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
+import * as Layer from "effect/Layer"
+import * as TestClock from "effect/testing/TestClock"
+import * as FaultyFiles from "./FaultyFiles.ts"
+import * as MemoryFiles from "./MemoryFiles.ts"
+
+const [from, to] = [FilePath.make("/from"), FilePath.make("/to")]
+
+/** Copies eight pieces of ten files each, and tells how often others were started, and what of them was theirs. */
+const copy = Effect.fnUntraced(function*({ readMillis = 0, startsAfter }: {
+  readonly readMillis?: number
+  readonly startsAfter: number
+}) {
+  const disk = new MemoryFiles.Disk()
+  for (const folder of [from, to]) disk.folder(folder)
+  const names = Array.from({ length: 80 }, (_, n) => FilePath.make(`${n}`))
+  for (const name of names) disk.file(`/from/${name}`, "text")
+  let [started, here, there] = [0, 0, 0]
+  const noting = (note: () => void) =>
+    FaultyFiles.intercept(MemoryFiles.make(disk), (call) => {
+      if (call !== "read") return Effect.void
+      note()
+      return readMillis === 0 ? Effect.void : Effect.sleep(readMillis)
+    })
+  const theirs = noting(() => there++)
+  const others = {
+    layer: Layer.unwrap(Effect.sync(() => {
+      started++
+      return Layer.provide(CopyFilesLive.layer, Layer.succeed(Files.Files, theirs))
+    })),
+    count: 1
+  }
+  const { run } = yield* TaskDispatcher.TaskDispatcher
+  const files = noting(() => here++)
+  const copied = yield* Effect.forEach(
+    Array.from({ length: 8 }, (_, piece) => names.slice(piece * 10, piece * 10 + 10)),
+    (names) => run(CopyEntry, { kind: "files", source: from, target: to, names, conflict: "error" }),
+    { concurrency: 4 }
+  ).pipe(
+    Effect.provide(CopyEntryLive.layerShared(others, { paths: [from, to], startsAfter })),
+    Effect.provideService(QuickFiles, {
+      at: () => Effect.succeedSome(files),
+      throughout: () => Effect.succeedSome(files),
+      isSlow: () => false
+    }),
+    Effect.provideService(Files.Files, files)
+  )
+  assert.deepStrictEqual(copied.map((one) => one._tag === "Files" && one.copied), Array.from({ length: 8 }, () => 10))
+  return { started, here, there }
+})
+
+describe("CopyEntryLive.layerShared", () => {
+  const dispatching = Effect.provide(Layer.provideMerge(TaskDispatcher.layer, Pools.layer()))
+
+  it.effect("copies here what is little", () =>
+    Effect.gen(function*() {
+      const { here, started, there } = yield* copy({ startsAfter: 2 })
+      assert.strictEqual(started, 0)
+      assert.isAbove(here, 0)
+      assert.strictEqual(there, 0)
+    }).pipe(Effect.scoped, dispatching))
+
+  it.effect("has others help once there are many files", () =>
+    Effect.gen(function*() {
+      const { here, started, there } = yield* copy({ startsAfter: 0.5 })
+      assert.strictEqual(started, 1)
+      assert.isAbove(here, 0)
+      assert.isAbove(there, 0)
+    }).pipe(Effect.scoped, dispatching))
+
+  it.effect("has others help once few files take long", () =>
+    Effect.gen(function*() {
+      const copying = yield* Effect.forkChild(copy({ startsAfter: 2, readMillis: 2 }))
+      while (copying.pollUnsafe() === undefined) {
+        yield* settle
+        yield* TestClock.adjust(2)
+      }
+      assert.strictEqual((yield* Fiber.join(copying)).started, 1)
+    }).pipe(Effect.scoped, dispatching))
+})
