@@ -35,8 +35,8 @@ const scripted = Effect.fnUntraced(function*(size: number) {
   threads.at(0).ready("test/Step")
   const context = yield* Fiber.join(building)
   const dispatcher = yield* TaskDispatcher.TaskDispatcher
-  const dispatch = (n: number) =>
-    Effect.provideContext(dispatcher.run(Step, { n }), context).pipe(
+  const dispatch = (n: number, priority: Task.Priority = "normal") =>
+    Effect.provideContext(dispatcher.run(Step, { n }, { priority }), context).pipe(
       Effect.exit,
       Effect.forkDetach({ startImmediately: true }),
       Effect.tap(turns)
@@ -50,7 +50,7 @@ describe("ThreadPool, where threads are apart", () => {
   it.effect("gives one task at a time, and none ahead, however quick they are", () =>
     Effect.gen(function*() {
       const { dispatch, threads } = yield* scripted(1)
-      const fibers = yield* Effect.forEach([0, 1, 2, 3, 4, 5], dispatch)
+      const fibers = yield* Effect.forEach([0, 1, 2, 3, 4, 5], (n) => dispatch(n))
       for (const n of [0, 1, 2, 3, 4, 5]) {
         assert.deepStrictEqual(threads.at(0).batches, Array.from({ length: n + 1 }, () => 1))
         threads.at(0).end([[0, { done: n }]])
@@ -58,6 +58,18 @@ describe("ThreadPool, where threads are apart", () => {
       }
       const exits = yield* Effect.forEach(fibers, Fiber.join)
       assert.deepStrictEqual(exits.map((exit) => exit._tag), Array.from(exits, () => "Success"))
+    }).pipe(withDispatcher))
+
+  it.effect("has what is urgent begin next, however quick tasks are", () =>
+    Effect.gen(function*() {
+      const { dispatch, threads } = yield* scripted(1)
+      for (const n of [0, 1, 2]) yield* dispatch(n)
+      threads.at(0).end([[0, { done: 0 }]])
+      yield* turns
+      yield* dispatch(3, "critical")
+      threads.at(0).end([[0, { done: 1 }]])
+      yield* turns
+      assert.deepStrictEqual(threads.at(0).batch.items.map(([, payload]) => payload), [{ n: 3 }])
     }).pipe(withDispatcher))
 
   it.effect("takes nothing back that was sent, and has it end where it is", () =>

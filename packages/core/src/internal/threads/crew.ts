@@ -91,6 +91,11 @@ export class Crew {
     return this.limits.size + this.threads.size - this.count
   }
 
+  /** Threads that may have a batch besides the one that they are at. */
+  get mostAhead(): number {
+    return this.spawner.isApart === true ? 0 : this.limits.size
+  }
+
   private get starting(): number {
     return Array.from(this.threads).filter(({ isEnding, isReady }) => !isReady && !isEnding).length
   }

@@ -321,7 +321,8 @@ export class Pool {
     if (ended.length > 0) {
       this.measures.noteTasks(ended.length, millis)
       this.capacity.measure(ended.length, cost, millis)
-      const size = this.crew.most * (this.capacity.tasks + this.capacity.nextTasks)
+      const { nextTasks, tasks } = this.capacity
+      const size = this.crew.most * tasks + this.crew.mostAhead * nextTasks
       if (size !== this.permits.size) this.permits.resizeUnsafe(size)
     }
     if (isLast) {
