@@ -441,7 +441,7 @@ describe("ThreadPool, one step at a time", () => {
         thread.end(thread.batch.items.map((_, n) => [n, { done: n }]), { millis: thread.batch.items.length * 2 })
         yield* turns
       }
-      assert.deepStrictEqual(thread.batches.slice(0, 7), [1, 1, 10, 10, 10, 10, 10])
+      assert.deepStrictEqual(thread.batches.slice(0, 7), [1, 1, 2, 4, 8, 10, 10])
       thread.end(thread.batch.items.map((_, n) => [n, { done: n }]), { millis: 0.001 })
 
       // Slow ones go alone, and what is quick after them goes together again.
@@ -584,8 +584,8 @@ describe("ThreadPool, with a batch in hand", () => {
       const { enlarge, steps, threads } = yield* scripted({ size: 1 })
       yield* enlarge(2)
       const thread = threads.at(0)
-      const [first, ...others] = yield* steps(1, 2, 3, 4, 5)
-      assert.deepStrictEqual(payloadsOf(thread).slice(-2), [[1, 2], [3, 4, 5]])
+      const [first, ...others] = yield* steps(1, 2, 3, 4)
+      assert.deepStrictEqual(payloadsOf(thread).slice(-2), [[1, 2], [3, 4]])
       thread.begin(0)
       thread.die("of the first")
       yield* turns
@@ -597,8 +597,8 @@ describe("ThreadPool, with a batch in hand", () => {
         next.end(next.batch.items.map((_, index) => [index, { done: 0 }]))
         yield* turns
       }
-      assert.deepStrictEqual(payloadsOf(next).flat(), [2, 3, 4, 5])
-      assert.deepStrictEqual(yield* Fiber.joinAll(others), [0, 0, 0, 0])
+      assert.deepStrictEqual(payloadsOf(next).flat(), [2, 3, 4])
+      assert.deepStrictEqual(yield* Fiber.joinAll(others), [0, 0, 0])
     }).pipe(withDispatcher))
 
   it.effect.each([[30, 2], [50, 1]] as const)(
@@ -754,6 +754,14 @@ describe("Capacity", () => {
     assert.deepStrictEqual([capacity.tasks, capacity.nextTasks], [1, 4])
     for (let n = 0; n < 20; n++) capacity.measure(1, 1, 50)
     assert.deepStrictEqual([capacity.tasks, capacity.nextTasks], [1, 0])
+  })
+
+  it("at most doubles, also for what a thread has next", () => {
+    const capacity = new Capacity(64)
+    for (const most of [2, 4, 8]) {
+      capacity.measure(1, 1, 0.001)
+      assert.deepStrictEqual([capacity.tasks, capacity.nextTasks], [most, most])
+    }
   })
 
   it("finds back to what is quick", () => {

@@ -24,6 +24,8 @@ const leastMillis = 1e-6
 export class Capacity {
   /** Cost of a batch, except that one task always goes. */
   cost = 1
+  /** Cost of a batch that a thread has next, while it is at another one. */
+  nextCost = 1
   private readonly batch: number
   /** What a unit of cost takes, and what a task costs, on average of late; nothing is known at first. */
   private unitMillis: number | undefined = undefined
@@ -31,11 +33,6 @@ export class Capacity {
 
   constructor(batch: number) {
     this.batch = batch
-  }
-
-  /** Cost of a batch that a thread has next, while it is at another one. */
-  get nextCost(): number {
-    return this.cost * (nextMillis / batchMillis)
   }
 
   /** How many tasks of such a cost are a batch. */
@@ -62,12 +59,14 @@ export class Capacity {
     return cost * (this.unitMillis ?? 0)
   }
 
-  /** Takes into account what tasks took together. It at most doubles. */
+  /** Takes into account what tasks took together. Both costs at most double. */
   measure(count: number, cost: number, millis: number): void {
     const most = (this.unitMillis ?? Number.POSITIVE_INFINITY) * outlier
     this.unitMillis = average(this.unitMillis, Math.min(millis / cost, Math.max(most, leastMillis)))
     this.meanCost = average(this.meanCost, cost / count)
-    this.cost = Math.min(Math.max(this.cost, cost) * 2, batchMillis / Math.max(this.unitMillis, 1e-12))
+    const unitMillis = Math.max(this.unitMillis, 1e-12)
+    this.cost = Math.min(Math.max(this.cost, cost) * 2, batchMillis / unitMillis)
+    this.nextCost = Math.min(Math.max(this.nextCost, cost) * 2, nextMillis / unitMillis)
   }
 }
 
