@@ -109,8 +109,8 @@ export interface Dispatcher {
     }
   ) => Effect.Effect<
     Tally,
-    E | E2 | Interrupted | FanOutStopped | JobStoreError,
-    R | R2 | JobContext | Task.Handler<T>
+    E | NoInfer<E2> | Interrupted | FanOutStopped | JobStoreError,
+    R | NoInfer<R2> | JobContext | Task.Handler<T>
   >
 
   /** A dispatcher that runs tasks like this one, but uses no more than the limits allow. */

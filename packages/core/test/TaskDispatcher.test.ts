@@ -1,5 +1,8 @@
 import { assert, describe, expectTypeOf, it } from "@effect/vitest"
+import type { FanOutStopped } from "@fanout/core/FanOut"
 import * as Interrupter from "@fanout/core/Interrupter"
+import type { JobContext } from "@fanout/core/JobContext"
+import type { JobStoreError } from "@fanout/core/JobStoreError"
 import * as Pools from "@fanout/core/Pools"
 import * as Task from "@fanout/core/Task"
 import * as TaskCheckpoint from "@fanout/core/TaskCheckpoint"
@@ -16,6 +19,7 @@ import * as RpcGroup from "effect/rpc/RpcGroup"
 import * as Schedule from "effect/Schedule"
 import * as Schema from "effect/Schema"
 import * as Scope from "effect/Scope"
+import * as Stream from "effect/Stream"
 import * as TestClock from "effect/testing/TestClock"
 
 const layer = TaskDispatcher.layer.pipe(Layer.provideMerge(Pools.layer({ one: 1, many: 64 })))
@@ -52,6 +56,18 @@ describe("TaskDispatcher", () => {
     expectTypeOf<Effect.Services<typeof program>>().toEqualTypeOf<Task.Handler<typeof Half>>()
     // @ts-expect-error  the handler is missing
     const _: Effect.Effect<number, unknown> = program
+  })
+
+  it("does not compile without the handler of a task that fans out beside another", () => {
+    const program = dispatcher.use(({ fanOut }) =>
+      Effect.all([fanOut("one", Half, () => Stream.empty), fanOut("other", Half, () => Stream.empty)])
+    )
+    expectTypeOf<Effect.Services<typeof program>>().toEqualTypeOf<
+      TaskDispatcher.TaskDispatcher | JobContext | Task.Handler<typeof Half>
+    >()
+    expectTypeOf<Effect.Error<typeof program>>().toEqualTypeOf<
+      Interrupter.Interrupted | FanOutStopped | JobStoreError
+    >()
   })
 
   it.effect("ends three levels of nested tasks in a pool of size 1", () =>
