@@ -200,9 +200,10 @@ export const make = <
     payload: options.payload as Schema.Top,
     success: options.success as Schema.Top | undefined ?? Schema.Void,
     error: Schema.Union([options.error as Schema.Top | undefined ?? Schema.Never, Interrupted, Skipped])
-  }).annotate(TaskOptions, {
+  })
+  const task = rpc.annotate(TaskOptions, {
     // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- the annotation is for payloads of any task
-    key: options.key as ((payload: unknown) => string) | undefined ?? ((payload) => JSON.stringify(payload) ?? ""),
+    key: options.key as ((payload: unknown) => string) | undefined ?? jsonOf(rpc.payloadSchema),
     pool: options.pool ?? "io",
     // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- the same
     weight: weightOf(tag, options.weight as number | ((payload: unknown) => number) | undefined ?? 1),
@@ -215,7 +216,18 @@ export const make = <
     retry: Option.fromUndefinedOr(options.retry)
   })
   // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- the signature has checked what annotations erase
-  return rpc as never
+  return task as never
+}
+
+/** JSON of a payload, as its schema has it: a value by itself may have none. */
+const jsonOf = (schema: Schema.Top): Options["key"] => {
+  let encode: ((payload: unknown) => unknown) | undefined
+  return (payload) => {
+    if (payload === undefined) return ""
+    // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- schemas of tasks need no services
+    encode ??= Schema.encodeSync(Schema.toCodecJson(schema as Codec))
+    return JSON.stringify(encode(payload))
+  }
 }
 
 /** A task that is so heavy, or weighs no number, would wait for ever or hold back all others. */

@@ -91,6 +91,45 @@ describe("a bracket that a retry has opened", () => {
     }).pipe(Effect.provide(JobStore.layerMemory)))
 })
 
+const Exact = Task.make("test/Exact", {
+  payload: { n: Schema.BigInt },
+  success: Schema.Int,
+  error: Schema.Struct({ code: Schema.Int }),
+  pool: "io"
+})
+
+const exactly = (handler: (n: bigint) => Effect.Effect<number, { readonly code: number }>) =>
+  asRun("exact", () =>
+    TaskDispatcher.TaskDispatcher.use((_) =>
+      _.fanOut(
+        "exact",
+        Exact,
+        (after) =>
+          Stream.map(
+            numbers(4)(after),
+            ({ cursor }) => ({ _tag: "Item" as const, cursor, payload: { n: BigInt(cursor) } })
+          ),
+        { keep: "all" }
+      )
+    ).pipe(Effect.provide(RpcGroup.make(Exact).toLayer({ "test/Exact": ({ n }) => handler(n) }))))
+
+describe("FanOut whose schemas say more than types", () => {
+  it.effect("fails by itself what comes to something that its schema does not take", () =>
+    Effect.gen(function*() {
+      yield* runningJob("exact")
+      yield* exactly((n) => n === 1n ? Effect.succeed(0.5) : n === 2n ? Effect.fail({ code: 0.5 }) : Effect.succeed(1))
+      const rows = yield* Laws.outcomesOf("exact")
+      const message = (what: string, path: string) =>
+        `its ${what} does not match its schema: Expected an integer${path}`
+      assert.deepStrictEqual(rows.map(([, { key, outcome }]) => [key, outcome]), [
+        [`{"n":"0"}`, { _tag: "Done", value: 1 }],
+        [`{"n":"1"}`, { _tag: "Failed", failure: { _tag: "Defect", message: message("success", "") } }],
+        [`{"n":"2"}`, { _tag: "Failed", failure: { _tag: "Defect", message: message("error", `\n  at ["code"]`) } }],
+        [`{"n":"3"}`, { _tag: "Done", value: 1 }]
+      ])
+    }).pipe(Effect.provide([pools, JobStore.layerMemory])))
+})
+
 describe("FanOut at its edges", () => {
   it.effect("retries an element whose payload is nothing", () =>
     Effect.gen(function*() {

@@ -216,6 +216,41 @@ const contract = (name: string, layer: Layer.Layer<JobStore.JobStore, JobStoreEr
         assert.include(error.message, "boom")
       }).pipe(fresh))
 
+    it.effect("says in the log why a job has failed, whatever it has failed with", () =>
+      Effect.gen(function*() {
+        class Silent extends Schema.TaggedError<Silent>("test/Silent")("Silent", { n: Schema.Int }) {}
+        const failing = Job.make("test/Failing", {
+          payload: Schema.Literals(["tagged", "plain", "dead", "odd"]),
+          success: Schema.Unknown,
+          error: Schema.Union([Silent, Schema.Struct({ code: Schema.Int })])
+        })
+        const { jobs } = yield* manager(
+          [failing],
+          failing.toLayer((how) =>
+            how === "tagged"
+              ? Effect.fail(new Silent({ n: 1 }))
+              : how === "plain"
+              ? Effect.fail({ code: 5 })
+              : how === "dead"
+              ? Effect.sync(() => new Silent({ n: 0.5 }))
+              : Effect.succeed({ what: undefined })
+          )
+        )
+        for (
+          const [how, why] of [
+            ["tagged", "Silent"],
+            ["plain", `{"code":5}`],
+            ["dead", "it died: Schema validation failed: Expected an integer\n  at [\"n\"]"],
+            ["odd", "it died: its success does not match its schema: Expected JSON value"]
+          ] as const
+        ) {
+          const { id } = yield* jobs.start(failing, how)
+          yield* TestClock.adjust("1 second")
+          const lines = yield* Stream.runCollect(jobs.logs(id))
+          assert.strictEqual(lines.at(-1)?.message, `Failed: ${why}`)
+        }
+      }).pipe(fresh))
+
     it.effect("runs a program again as its schedule says, then gives up", () =>
       Effect.gen(function*() {
         const starts: Array<number> = []

@@ -14,6 +14,7 @@ import type { Pools } from "../../Pools.ts"
 import type * as Task from "../../Task.ts"
 import { TaskOptions } from "../../Task.ts"
 import type { PayloadCodec } from "../fanOut/checkpoint.ts"
+import { messageOf } from "../messageOf.ts"
 import { Quarantined } from "../threads/lost.ts"
 import type { Ending } from "./attempts.ts"
 import type { PermitPool, Permits } from "./permits.ts"
@@ -99,10 +100,17 @@ export const defineTask = (
     beginsLater: permits !== undefined,
     payload,
     ...handler,
-    outcome: (ending, keepAll) =>
-      ending._tag === "Done"
-        ? { _tag: "Done", value: keepAll ? encodeSuccess(ending.value) : tagOnly(ending.value) }
-        : outcomeOf(ending, options.timeoutMillis, encodeError)
+    outcome: (ending, keepAll) => {
+      try {
+        return ending._tag === "Done"
+          ? { _tag: "Done", value: keepAll ? encodeSuccess(ending.value) : tagOnly(ending.value) }
+          : outcomeOf(ending, options.timeoutMillis, encodeError)
+      } catch (thrown) {
+        // What its handler gives costs the element that it gave it for, and not those beside it.
+        const what = ending._tag === "Done" ? "success" : "error"
+        return died(`its ${what} does not match its schema: ${messageOf(thrown)}`)
+      }
+    }
   }
 }
 
@@ -151,19 +159,11 @@ const outcomeOf = (
       if (defect instanceof Quarantined) {
         return { _tag: "Failed", failure: { _tag: "Quarantined", message: defect.message } }
       }
-      if (Result.isFailure(error)) return { _tag: "Failed", failure: { _tag: "Defect", message: textOf(ending.cause) } }
+      if (Result.isFailure(error)) return died(messageOf(Cause.squash(ending.cause)))
       const { success } = error
       return { _tag: "Failed", failure: { _tag: "Error", error: encodeError(success), message: messageOf(success) } }
     }
   }
 }
 
-const textOf = (cause: Cause.Cause<unknown>): string => messageOf(Cause.squash(cause))
-
-const messageOf = (error: unknown): string =>
-  typeof error === "object" && error !== null && "message" in error && typeof error.message === "string" &&
-    error.message !== ""
-    ? error.message
-    : typeof error === "object" && error !== null && "_tag" in error
-    ? String(error._tag)
-    : String(error)
+const died = (message: string): Outcome => ({ _tag: "Failed", failure: { _tag: "Defect", message } })

@@ -182,7 +182,7 @@ class Engine {
       const outcome = task.outcome(ending, options.keep === "all")
       // The key is for people who read rows; what is plain done has none.
       const key = outcome._tag === "Done" && options.keep !== "all" ? "" : task.options.key(entry.payload)
-      this.state.settle(entry, key, outcome, value)
+      this.state.settle(entry, key, outcome, outcome._tag === "Done" ? value : Option.none())
     }
     this.tell()
     this.settledOne.openUnsafe()

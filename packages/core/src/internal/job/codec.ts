@@ -12,12 +12,14 @@ import type * as Job from "../../Job.ts"
 import type { Exit, JobRecord } from "../../JobRecord.ts"
 import { JobStoreError } from "../../JobStoreError.ts"
 import type * as Task from "../../Task.ts"
+import { messageOf } from "../messageOf.ts"
 import type { Renames } from "./renames.ts"
 
 const json = (schema: Task.Codec) => Schema.toCodecJson(schema)
 
+/** Encodes what is to be stored. A schema that lets anything through may give what is no JSON. */
 export const encode = (schema: Task.Codec, value: unknown): Effect.Effect<Schema.Json, Schema.SchemaError> =>
-  Schema.encodeUnknownEffect(json(schema))(value)
+  Effect.flatMap(Schema.encodeUnknownEffect(json(schema))(value), Schema.decodeUnknownEffect(Schema.Json))
 
 export const decode = (schema: Task.Codec, value: Schema.Json): Effect.Effect<unknown, Schema.SchemaError> =>
   Schema.decodeUnknownEffect(json(schema))(value)
@@ -60,8 +62,6 @@ export type Verdict =
   | { readonly _tag: "Succeeded"; readonly exit: Exit }
   | { readonly _tag: "Failed"; readonly exit: Exit; readonly error: Option.Option<unknown> }
   | { readonly _tag: "Unrecorded"; readonly error: JobStoreError }
-
-const messageOf = (error: unknown): string => error instanceof Error ? error.message : String(error)
 
 const defect = (message: string): Verdict => ({
   _tag: "Failed",

@@ -12,6 +12,7 @@ import { Interrupted, type Reason } from "../../Interrupter.ts"
 import type { JobId } from "../../JobId.ts"
 import type { Instant } from "../../Lease.ts"
 import type * as Task from "../../Task.ts"
+import { messageOf } from "../messageOf.ts"
 
 export type ToThread =
   | {
@@ -166,5 +167,5 @@ export const taskCrossing = (task: Task.Any): TaskCrossing => {
 /** A defect as it crosses: its text alone, since anything may be thrown. */
 export const defect = (thrown: unknown): Ending =>
   thrown instanceof Error
-    ? { died: thrown.message, name: thrown.name, stack: thrown.stack ?? "" }
-    : { died: String(thrown), name: "Error", stack: "" }
+    ? { died: messageOf(thrown), name: thrown.name, stack: thrown.stack ?? "" }
+    : { died: messageOf(thrown), name: "Error", stack: "" }
