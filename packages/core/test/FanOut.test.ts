@@ -15,6 +15,7 @@ import * as Option from "effect/Option"
 import * as RpcGroup from "effect/rpc/RpcGroup"
 import * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
+import * as TestClock from "effect/testing/TestClock"
 import { asRun, pools, runningJob } from "./fanOutHarness.ts"
 import * as Laws from "./FanOutLaws.ts"
 
@@ -127,6 +128,56 @@ describe("FanOut whose schemas say more than types", () => {
         [`{"n":"2"}`, { _tag: "Failed", failure: { _tag: "Defect", message: message("error", `\n  at ["code"]`) } }],
         [`{"n":"3"}`, { _tag: "Done", value: 1 }]
       ])
+    }).pipe(Effect.provide([pools, JobStore.layerMemory])))
+})
+
+describe("FanOut that its program opens again", () => {
+  const handlers = (ran: Array<number>) =>
+    Tasks.toLayer({
+      "test/Visit": ({ n }) =>
+        Effect.sync(() => ran.push(n)).pipe(Effect.andThen(Effect.sleep(20)), Effect.as({ _tag: "Seen", n } as const))
+    })
+
+  it.effect("goes on where its source has failed", () =>
+    Effect.gen(function*() {
+      yield* runningJob("flaky")
+      const ran: Array<number> = []
+      let opened = 0
+      const flaky = (after: Option.Option<string>) =>
+        opened++ > 0 ? numbers(9)(after) : Stream.concat(numbers(3)(after), Stream.fail("the source is away"))
+      const running = yield* Effect.forkChild(
+        asRun("flaky", () =>
+          TaskDispatcher.TaskDispatcher.use((_) =>
+            Effect.retry(_.fanOut("all", Visit, flaky), { times: 1 })
+          ).pipe(
+            Effect.provide(handlers(ran))
+          ))
+      )
+      yield* settle
+      yield* TestClock.adjust("1 second")
+      const { exit } = yield* Fiber.join(running)
+      assert.deepStrictEqual(Exit.isSuccess(exit) ? exit.value.done : exit, 9)
+      assert.deepStrictEqual(ran, [0, 1, 2, 3, 4, 5, 6, 7, 8])
+    }).pipe(Effect.provide([pools, JobStore.layerMemory])))
+
+  it.effect("does nothing again that had ended when whoever waited for it was interrupted", () =>
+    Effect.gen(function*() {
+      yield* runningJob("late")
+      const ran: Array<number> = []
+      const running = yield* Effect.forkChild(
+        asRun("late", () =>
+          TaskDispatcher.TaskDispatcher.use(({ fanOut }) => {
+            const all = fanOut("all", Visit, numbers(40), { concurrency: 4 })
+            return Effect.andThen(Effect.timeoutOption(all, 50), all)
+          }).pipe(Effect.provide(handlers(ran))))
+      )
+      yield* settle
+      yield* TestClock.adjust("1 second")
+      const { exit } = yield* Fiber.join(running)
+      assert.deepStrictEqual(Exit.isSuccess(exit) ? exit.value.done : exit, 40)
+      // Two rounds of four had ended, and the third one was under way.
+      assert.strictEqual(ran.length, 44)
+      assert.deepStrictEqual(ran.slice(12, 16), [8, 9, 10, 11])
     }).pipe(Effect.provide([pools, JobStore.layerMemory])))
 })
 

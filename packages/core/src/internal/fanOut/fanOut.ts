@@ -309,20 +309,26 @@ class Engine {
 
 /** Opens a fan-out, runs it until it is finished or must stop, and gives the tally. */
 export const run = (spec: FanOut): Effect.Effect<Tally, unknown> =>
-  Effect.gen(function*() {
-    const { name, run } = spec
-    const engine = new Engine(spec, yield* run.store.checkpoint(run.id, name))
-    if (engine.recorder.header.finished) return new Tally(engine.recorder.header.tally)
-    const before = engine.recorder.stopped
-    if (before !== undefined) return yield* before
-    if (run.unfinished.has(name)) return yield* Effect.die(new Error(`Fan-out "${name}" is already open in this job`))
-    run.unfinished.add(name)
-    run.partials.set(name, () => engine.partial)
-    const exit = yield* Effect.exit(drive(engine))
-    run.partials.delete(name)
-    engine.signal.closeUnsafe()
-    return yield* conclude(spec, engine, exit)
-  })
+  // What it has come to is recorded also where whoever waits for it is interrupted, unless its job is stopped that way.
+  Effect.uninterruptibleMask((restore) =>
+    Effect.gen(function*() {
+      const { name, run } = spec
+      const engine = new Engine(spec, yield* restore(run.store.checkpoint(run.id, name)))
+      if (engine.recorder.header.finished) return new Tally(engine.recorder.header.tally)
+      const before = engine.recorder.stopped
+      if (before !== undefined) return yield* before
+      if (run.unfinished.has(name)) return yield* Effect.die(new Error(`Fan-out "${name}" is already open in this job`))
+      run.unfinished.add(name)
+      run.partials.set(name, () => engine.partial)
+      const exit = yield* Effect.exit(restore(drive(engine)))
+      run.partials.delete(name)
+      engine.signal.closeUnsafe()
+      const end = conclude(spec, engine, exit)
+      if (run.signal.reason !== undefined) return yield* restore(end)
+      // Only what a stop has ended keeps its job from having succeeded: all else the program may open again.
+      return yield* Effect.ensuring(end, Effect.sync(() => run.unfinished.delete(name)))
+    })
+  )
 
 /** Runs feeder, flusher and lanes; fails with what ended them before the source did. */
 const drive = (engine: Engine): Effect.Effect<void, unknown> =>
@@ -378,7 +384,7 @@ const drive = (engine: Engine): Effect.Effect<void, unknown> =>
 /** Records the last of it, and says how it ended. */
 const conclude = (spec: FanOut, engine: Engine, exit: Exit.Exit<void, unknown>): Effect.Effect<Tally, unknown> =>
   Effect.gen(function*() {
-    const { name, run } = spec
+    const { run } = spec
     const { reason } = run.signal
     engine.recorder.header.finished = Exit.isSuccess(exit) && reason === undefined &&
       engine.recorder.stopped === undefined
@@ -389,6 +395,5 @@ const conclude = (spec: FanOut, engine: Engine, exit: Exit.Exit<void, unknown>):
     if (reason !== undefined) return yield* new Interrupted({ reason })
     const gaveUp = engine.recorder.stopped
     if (gaveUp !== undefined) return yield* gaveUp
-    run.unfinished.delete(name)
     return new Tally(engine.recorder.header.tally)
   })
