@@ -188,9 +188,7 @@ const make = Effect.fnUntraced(function*<Jobs extends ReadonlyArray<Job.Any>>(op
   const { store } = runtime
   return JobManager.of({
     start: (job, payload, settings = {}) =>
-      accepting
-        ? Control.start(runtime, job, payload, settings)
-        : Control.refuseStart,
+      Effect.suspend(() => accepting ? Control.start(runtime, job, payload, settings) : Control.refuseStart),
     attach: (job, id) => Control.attach(runtime, job, id),
     claim: (id) =>
       Effect.sync(() => {

@@ -747,6 +747,18 @@ const contract = (name: string, layer: Layer.Layer<JobStore.JobStore, JobStoreEr
         assert.strictEqual(yield* stateOf(second.jobs, id), "Running")
       }).pipe(fresh))
 
+    it.effect("accepts nothing once it was shut down, also where that was asked for before", () =>
+      Effect.gen(function*() {
+        const { jobs } = yield* manager([Double], Double.toLayer(({ n }) => Effect.succeed(n * 2)))
+        const starting = jobs.start(Double, { n: 1 })
+        yield* jobs.shutdown
+
+        const error = yield* Effect.flip(starting)
+
+        assert.strictEqual(error._tag, "JobManagerError")
+        assert.match(error.message, /the manager is shutting down/)
+      }).pipe(fresh))
+
     it.effect("runs the more urgent first, and not more than it may", () =>
       Effect.gen(function*() {
         const order: Array<number> = []
