@@ -189,6 +189,17 @@ const countWay = ({ strategy }: Copied): Effect.Effect<void> => {
 /** How often a name may be taken by others between the decision and the copy. */
 const maxDecisions = 16
 
+/** Whether an attempt before this one may have made what is there: then it is `Unchanged`. */
+const resolveOwn = Effect.fnUntraced(function*({ place, stat }: Conflict.Source, there: Place.Place) {
+  const { isMove, keeps } = yield* CopyOptions
+  const found = yield* Place.find(there)
+  // Where times are not kept the copy has none that would tell.
+  const { modifiedNanos } = keeps.has("times") ? stat : Option.getOrElse(found, () => stat)
+  const decision = yield* Conflict.resolve("changed", { place, stat: { ...stat, modifiedNanos } }, there)
+  if (decision._tag !== "Unchanged" || (keeps.has("times") && !isMove)) return decision
+  return (yield* Moving.isSameContent(place, there, stat.kind)) ? decision : Conflict.Decision.cases.Replace.make({})
+})
+
 const copyOne = Effect.fnUntraced(function*({ conflict, kind, source, target }: Payload) {
   const { isMove } = yield* CopyOptions
   if (isMove && (yield* Moving.isMoved(source))) return yield* movedBefore(target)
@@ -211,12 +222,10 @@ const copyOne = Effect.fnUntraced(function*({ conflict, kind, source, target }: 
   }
   return yield* Effect.catchIf(perform(work, earlier), isOccupied, () =>
     Effect.gen(function*() {
-      const name = Conflict.placeOf(earlier, work.target.name)
-      const found = yield* Conflict.resolve("changed", work.source, { ...work.target, name })
       // What is there now is what an attempt before this one has copied, or somebody else's.
+      const there = { ...work.target, name: Conflict.placeOf(earlier, work.target.name) }
+      const found = yield* resolveOwn(work.source, there)
       if (found._tag !== "Unchanged") return yield* decideAndCopy
-      const there = { ...work.target, name }
-      if (isMove && !(yield* Moving.isSameContent(place, there, stat.kind))) return yield* decideAndCopy
       // It is recorded like one that was there before: as one of several names, and once it is on the device.
       const left = yield* perform({ ...work, target: there }, found)
       if (!isMove) return copiedBefore(stat, "checksums" in left ? { checksums: left.checksums } : {})

@@ -174,6 +174,47 @@ describe("CopyEntryLive", { timeout: 60_000 }, () => {
       }
     }))
 
+  it.effect.each(modes.filter(keeps))(
+    "takes what it has placed for its own where times are not kept (%s)",
+    (mode) =>
+      Effect.gen(function*() {
+        for (const kind of ["file", "link"] as const) {
+          const world = new World(true)
+          const { disk } = world
+          if (mode === "rename") disk.file("/to/copy", "of somebody else")
+          const attempt = Effect.provideService(world.attempt(mode, { kind }), CopyOptions, {
+            ...CopyOptions.defaultValue(),
+            keeps: new Set<never>()
+          })
+
+          yield* attempt
+          const after = disk.tree("/to")
+          const second = yield* attempt
+
+          assert.deepStrictEqual(disk.tree("/to"), after)
+          assert.strictEqual(second._tag, kind === "file" ? "Copied" : "Linked")
+          assert.strictEqual(disk.openCount, 0)
+        }
+      })
+  )
+
+  it.effect("takes what has another content for somebody else's, where times are not kept", () =>
+    Effect.gen(function*() {
+      const world = new World(true)
+      const attempt = Effect.provideService(world.attempt("rename"), CopyOptions, {
+        ...CopyOptions.defaultValue(),
+        keeps: new Set<never>()
+      })
+
+      yield* attempt
+      world.disk.remove("/to/copy")
+      world.disk.file("/to/copy", "what")
+      yield* attempt
+
+      assert.include(world.disk.see("/to/copy"), { text: "what" })
+      assert.include(world.disk.see("/to/copy (1)"), { text: "text" })
+    }))
+
   it.effect.each(each)("is whole or not there wherever it was killed, and then goes on (%s, %s)", ([
     mode,
     takesUnnamed
