@@ -67,7 +67,6 @@ export class Copying implements Files.Copier {
   readonly mayWork: () => boolean
   private readonly limit: number
   private source: Files.FileStat | undefined
-  private isInFile = false
   /** Whether no more files can be held open. */
   private isFull = false
   /** Whether no file can be copied like that here. */
@@ -101,8 +100,7 @@ export class Copying implements Files.Copier {
 
   readonly mayGoOn = (): boolean =>
     !this.isFull && this.held.length < this.limit &&
-    (this.isInFile || (this.bytes < this.payload.mostBytes && !this.isHopeless)) &&
-    this.mayWork()
+    this.bytes < this.payload.mostBytes && !this.isHopeless && this.mayWork()
 
   begin(stat: Files.FileStat): boolean {
     const { allocatedBytes, inode, kind, links, mode, sizeBytes } = stat
@@ -114,7 +112,6 @@ export class Copying implements Files.Copier {
     this.source = stat
     // It may have been given part of one that was left.
     if (isOrdinary) this.taker?.end()
-    this.isInFile = isOrdinary
     if (!isOrdinary) this.leave()
     return isOrdinary
   }
@@ -209,6 +206,5 @@ export class Copying implements Files.Copier {
   private next(digest: string | null = null): void {
     this.digests.push(digest)
     this.count++
-    this.isInFile = false
   }
 }
