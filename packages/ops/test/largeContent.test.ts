@@ -231,6 +231,24 @@ describe("large files", () => {
       assert.strictEqual(unflushed.reads, pieces)
     }))
 
+  it.effect("rely on nothing else after another mount, or where nobody knows of another start", () =>
+    Effect.gen(function*() {
+      const remounted = new World()
+      yield* remounted.run(5)
+      for (const path of ["/to", `/to/${remounted.names("/to")[0]}`]) remounted.disk.find(FilePath.make(path)).mount++
+      const nameless = new World()
+      nameless.disk.remove(bootFile)
+      yield* nameless.run(5)
+      for (const world of [remounted, nameless]) {
+        yield* world.run(2)
+        assert.isTrue(Exit.isSuccess(yield* world.run()))
+        assert.strictEqual(world.reads, world === nameless ? pieces : pieces - 2)
+        // None of it is counted twice.
+        assert.strictEqual(world.bytes, pieces * mebi)
+        world.assertCopied()
+      }
+    }))
+
   it.effect("fail where they can't be flushed, and leave nothing", () =>
     Effect.gen(function*() {
       const world = new World()
@@ -283,6 +301,15 @@ describe("large files", () => {
       assert.strictEqual(writes, 2)
     }))
 
+  it.effect("are left as they are by an owner that has lost the job before it goes on", () =>
+    Effect.gen(function*() {
+      const world = new World()
+      yield* world.run(5)
+      const partial = world.names("/to")
+      assert.isTrue(Exit.isFailure(yield* world.run(Infinity, { isHeld: () => false })))
+      assert.deepStrictEqual(world.names("/to"), partial)
+    }))
+
   it.effect("start over where what was written has another name by now", () =>
     Effect.gen(function*() {
       const world = new World()
@@ -324,6 +351,21 @@ describe("large files", () => {
       // Five of them are read once more.
       assert.strictEqual(world.reads, pieces)
       world.assertCopied()
+    }))
+
+  it.effect("stop while they are read back, and are not placed by then", () =>
+    Effect.gen(function*() {
+      const world = new World()
+      const interrupter = Interrupter.makeUnsafe()
+      const before: FaultyFiles.Before = (call) =>
+        Effect.sync(() => {
+          if (call !== "fadvise") return
+          world.disk.syncAll()
+          interrupter.requestUnsafe("Pause")
+        })
+      const exit = yield* world.run(Infinity, { isVerified: true, before, interrupter })
+      assert.include(String(Exit.isFailure(exit) && exit.cause), "Interrupted")
+      assert.notInclude(world.names("/to"), "copy")
     }))
 
   it.effect("have the checksum of all they hold where they go on", () =>
