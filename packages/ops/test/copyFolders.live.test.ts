@@ -429,6 +429,47 @@ describe.each([["koffi", koffi.calls.atOnce], ["node:fs", node.calls.atOnce]] as
       rest: [{ path: n("z"), names: [n("5")], folders: [], sizes: [] }],
       untouched: []
     })
+    // One that nobody sees gets no name with such a thing in it.
+    fs.rmSync(`${at}/to/z`, { recursive: true })
+    assert.deepStrictEqual(copy(withFolders(stuck), at, new Copier(`${at}/to`), ["z"]).untouched, [n("z")])
+    assert.isFalse(fs.existsSync(`${at}/to/z`))
+  })
+
+  test("are full of whole files where less is written at once than there is, and of none where nothing is", (at) => {
+    const { copyPlain: _, ...others } = calls
+    const copyBy = (most: number) => {
+      let writes = 0
+      const short: SystemCalls = {
+        ...others,
+        write: (file, bytes, offset, done) => {
+          if (++writes > 100) throw new Error("it is written for ever")
+          if (most === 0) done(undefined, 0)
+          else others.write(file, bytes.subarray(0, most), offset, done)
+        }
+      }
+      return copy(withFolders(short), at, new Copier(`${at}/to`), ["z"]).rest
+    }
+    assert.deepStrictEqual(copyBy(0), [{ path: n("z"), names: [n("5")], folders: [], sizes: [] }])
+    assert.deepStrictEqual(treeOf(`${at}/to`), { z: "folder" })
+    fs.rmdirSync(`${at}/to/z`)
+    assert.deepStrictEqual(copyBy(3), [])
+    assert.deepStrictEqual(treeOf(`${at}/to`), { z: "folder", "z/5": "content of z/5" })
+  })
+
+  test("leave a file that is another one by the time it is opened, however alike", (at) => {
+    fs.writeFileSync(`${at}/other`, "content of b/6")
+    for (const name of ["from/z/5", "other"]) fs.utimesSync(`${at}/${name}`, 1e9, 1e9)
+    const { copyPlain: _, ...others } = calls
+    const swapped: SystemCalls = {
+      ...others,
+      open: (folder, name, how, done) => {
+        if (name === "5" && how === "read") fs.renameSync(`${at}/other`, `${at}/from/z/5`)
+        others.open(folder, name, how, done)
+      }
+    }
+    const { rest } = copy(withFolders(swapped), at, new Copier(`${at}/to`), ["z"])
+    assert.deepStrictEqual(rest, [{ path: n("z"), names: [n("5")], folders: [], sizes: [] }])
+    assert.deepStrictEqual(treeOf(`${at}/to`), { z: "folder" })
   })
 
   test("are told from files where the file system does not say what is what", (at) => {
