@@ -195,6 +195,25 @@ describe("durability", () => {
       assert.isTrue(yield* Effect.isSuccess(third.content([])))
     }).pipe(Effect.scoped))
 
+  it.effect("is tried again on a device whose first folder could not be opened", () =>
+    Effect.gen(function*() {
+      let failures = 1
+      const intercepted = FaultyFiles.intercept(
+        MemoryFiles.make(plant(true)),
+        (call, path) =>
+          Effect.suspend(() =>
+            call === "open" && path === "/to/copy" && failures-- > 0
+              ? Effect.fail(FaultyFiles.error(call, path, "EACCES"))
+              : Effect.void
+          )
+      )
+      const folder = yield* intercepted.folder(FilePath.make("/to"))
+      const { prepare } = yield* Effect.provideService(durability.make, Files.Files, intercepted)
+      assert.isTrue(yield* Effect.isFailure(prepare({ ...folder, path: FilePath.make("/to/copy") })))
+      const { names } = yield* prepare(folder)
+      assert.isTrue(yield* Effect.isSuccess(names))
+    }).pipe(Effect.scoped))
+
   it.effect("waits for a flush that has begun, whoever is interrupted meanwhile, and tells what it came to", () =>
     Effect.gen(function*() {
       const disk = plant(true)

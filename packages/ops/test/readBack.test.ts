@@ -48,6 +48,8 @@ describe.each([false, true])("a copy that is read back (files of a folder togeth
       const { progress, rows, state } = yield* copy(disk, { together, verify: true })
       assert.deepStrictEqual([state, rows, times], ["Completed", [], 2])
       assert.strictEqual(progress.tally.units["verified"], 4)
+      // What was written in vain is not counted.
+      assert.strictEqual(progress.tally.units["bytes"], 2 * "text of a".length + 9 * 2 ** 20)
       assert.deepStrictEqual(disk.tree("/to/copy"), disk.tree("/from"))
     }))
 
