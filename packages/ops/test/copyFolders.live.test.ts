@@ -456,6 +456,33 @@ describe.each([["koffi", koffi.calls.atOnce], ["node:fs", node.calls.atOnce]] as
     assert.deepStrictEqual(treeOf(`${at}/to`), { z: "folder", "z/5": "content of z/5" })
   })
 
+  test("have what a file holds once nobody writes to it any more, and ask between its pieces", (at) => {
+    class Writing extends Copier {
+      private isWritten = false
+
+      override files(names: ReadonlyArray<FilePath.FilePath>, isOwn: boolean) {
+        const { copier, rest } = super.files(names, isOwn)
+        const begin: Files.Copier["begin"] = (stat) => {
+          if (!this.isWritten) fs.appendFileSync(`${at}/from/z/5`, Buffer.alloc(10 * 4096))
+          this.isWritten = true
+          return copier.begin(stat)
+        }
+        return { copier: { ...copier, begin }, rest }
+      }
+    }
+    const copier = new Writing(`${at}/to`)
+    const { rest } = copy(calls, at, copier, ["z"])
+    // It is begun once more, or left.
+    assert.strictEqual(rest.length, mayLink ? 0 : 1)
+    const expected = mayLink ? fs.readFileSync(`${at}/from/z/5`, "latin1") : undefined
+    assert.strictEqual(treeOf(`${at}/to`)["z/5"], expected)
+
+    fs.rmSync(`${at}/to/z`, { recursive: true })
+    const again = new Copier(`${at}/to`)
+    assert.deepStrictEqual(copy(calls, at, again, ["z"]).rest, [])
+    assert.isAtLeast(again.asked, 10)
+  })
+
   test("leave a file that is another one by the time it is opened, however alike", (at) => {
     fs.writeFileSync(`${at}/other`, "content of b/6")
     for (const name of ["from/z/5", "other"]) fs.utimesSync(`${at}/${name}`, 1e9, 1e9)
