@@ -75,6 +75,7 @@ class World {
       readonly before?: FaultyFiles.Before
       readonly placing?: "replace" | "exclusive"
       readonly isVerified?: boolean
+      readonly isSparse?: boolean
       readonly checksums?: HashAlgorithm
       readonly isHeld?: () => boolean
       readonly interrupter?: Interrupter.Interrupter & { readonly requestUnsafe: (reason: Interrupter.Reason) => void }
@@ -82,7 +83,9 @@ class World {
   ) {
     const { before = () => Effect.void, checksums, isHeld = () => true } = options
     const { interrupter = Interrupter.makeUnsafe() } = options
-    const { isVerified = false, placing = "replace" } = options
+    const { isSparse = false, isVerified = false, placing = "replace" } = options
+    const usual = CopyOptions.CopyOptions.defaultValue()
+    const keeps = isSparse ? new Set([...usual.keeps, "sparse" as const]) : usual.keeps
     this.reads = 0
     this.token++
     let writes = 0
@@ -102,7 +105,7 @@ class World {
         target: yield* Place.open(target),
         temporary: TemporaryName.make(job, token, target),
         placing,
-        options: { ...CopyOptions.CopyOptions.defaultValue(), isVerified, checksums }
+        options: { ...usual, keeps, isVerified, checksums }
       })
     }).pipe(
       Effect.scoped,
@@ -308,6 +311,65 @@ describe("large files", () => {
       const partial = world.names("/to")
       assert.isTrue(Exit.isFailure(yield* world.run(Infinity, { isHeld: () => false })))
       assert.deepStrictEqual(world.names("/to"), partial)
+    }))
+
+  it.effect.each([false, true])(
+    "are not written to once the job may be somebody else's, whenever that is (in the kernel: %s)",
+    (copiesByItself) =>
+      Effect.gen(function*() {
+        for (let n = 0, isThrough = false; !isThrough; n++) {
+          const world = new World()
+          world.disk.copiesByItself = copiesByItself
+          let left = n
+          const late: Array<string> = []
+          yield* world.run(Infinity, {
+            isHeld: () => left >= 0,
+            before: (call) =>
+              Effect.sync(() => {
+                const writes = call === "write" || call === "copy_file_range" || call === "ftruncate"
+                if (left < 0 && writes) late.push(call)
+                left--
+              })
+          })
+          assert.deepStrictEqual(late, [], `after ${n} calls`)
+          isThrough = left >= 0
+        }
+      })
+  )
+
+  it.effect("are known to be flushed as far as they were written when that began", () =>
+    Effect.gen(function*() {
+      const world = new World()
+      const isFurther = yield* Deferred.make<void>()
+      let writes = 0
+      const before: FaultyFiles.Before = (call) =>
+        Effect.suspend(() => {
+          if (call === "fsync") return Deferred.await(isFurther)
+          if (call !== "write") return Effect.void
+          writes++
+          const flushes = writes === 8 ? Deferred.succeed(isFurther, undefined) : Effect.void
+          return Effect.andThen(flushes, TestClock.adjust("1 second"))
+        })
+      yield* world.run(10, { before })
+      world.boot("two")
+      assert.isTrue(Exit.isSuccess(yield* world.run()))
+      assert.strictEqual(world.reads, pieces - 6)
+      world.assertCopied()
+    }))
+
+  it.effect("end where the source has become shorter and nobody knows of its holes", () =>
+    Effect.gen(function*() {
+      const world = new World()
+      let looks = 0
+      const before: FaultyFiles.Before = (call, path) =>
+        Effect.suspend(() => {
+          if (call !== "lseek") return Effect.void
+          if (++looks > 100) return Effect.die("it is looked at for ever")
+          world.disk.change(FilePath.make("/from/file"), (text) => text.slice(0, 10 * mebi))
+          return Effect.fail(FaultyFiles.error(call, path, "EINVAL"))
+        })
+      assert.isTrue(Exit.isSuccess(yield* world.run(Infinity, { before, isSparse: true })))
+      world.assertCopied()
     }))
 
   it.effect("start over where what was written has another name by now", () =>
