@@ -163,6 +163,25 @@ describe.each(ways)("a durable copy (files together: $together, flushed as one: 
     }))
 })
 
+it.effect.each([false, true])(
+  "a durable copy that has taken the place of another one stays where its name can't be flushed (together: %s)",
+  (together) =>
+    Effect.gen(function*() {
+      const disk = plant(false)
+      const { progress, rows } = yield* copy(disk, {
+        together,
+        durable: true,
+        before: (call, path) =>
+          call === "fsync" && path === "/to/copy/inner" && textOf(disk, `${path}/file-3`) === "content of 3"
+            ? Effect.fail(FaultyFiles.error(call, path, "EIO"))
+            : Effect.void
+      })
+      assert.isAbove(progress.tally.failed, 0)
+      assert.isTrue(rows.some((row) => row.startsWith("/from/inner/file-3 failed")), rows.join())
+      assert.strictEqual(textOf(disk, "/to/copy/inner/file-3"), "content of 3")
+    })
+)
+
 it.effect("a copy that is not durable flushes nothing, and a power cut shows it", () =>
   Effect.gen(function*() {
     const disk = plant(true)
