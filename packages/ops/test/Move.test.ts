@@ -100,6 +100,76 @@ describe("a move on the same file system", () => {
       assertMoved(disk, original)
     }))
 
+  it.effect("is a copy where a file can't get another name", () =>
+    Effect.gen(function*() {
+      for (const code of ["EXDEV", "EBUSY"]) {
+        const disk = plant(false)
+        disk.folder("/to/copy")
+        const original = disk.tree("/from")
+        const { progress, state } = yield* move(disk, {
+          before: (call, path) =>
+            call === "rename" && path === "/from/folder/b" && disk.see("/to/copy/folder/b") === undefined
+              ? Effect.fail(FaultyFiles.error(call, path, code))
+              : Effect.void
+        })
+        assert.deepStrictEqual([state, progress.tally.units["renamed"]], ["Completed", files.length - 1], code)
+        assertMoved(disk, original)
+      }
+    }))
+
+  it.effect("replaces nothing that was not there, where a link can't get a name exclusively", () =>
+    Effect.gen(function*() {
+      const disk = plant(false)
+      disk.renamesExclusively = false
+      disk.folder("/to/copy")
+      const { rows } = yield* move(disk, {
+        conflict: "skip",
+        before: (call, path) =>
+          Effect.sync(() => {
+            const isFree = disk.see("/to/copy/link") === undefined
+            if (call === "rename" && path === "/from/link" && isFree) disk.file("/to/copy/link", "put here meanwhile")
+          })
+      })
+      assert.deepStrictEqual(rows.map((row) => row.slice(0, 18)), ["/from/link skipped"])
+      assert.include(disk.see("/to/copy/link"), { text: "put here meanwhile" })
+      assert.deepStrictEqual(Object.keys(disk.tree("/from")), ["link"])
+    }))
+
+  it.effect("takes the name away that a file was to lose when it was stopped", () =>
+    Effect.gen(function*() {
+      const disk = plant(false)
+      disk.renamesExclusively = false
+      disk.folder("/to/copy")
+      const original = disk.tree("/from")
+      let isStopped = false
+      const { state } = yield* move(disk, {
+        goesOn: true,
+        before: (call, path) =>
+          Effect.suspend(() => {
+            if (isStopped || call !== "unlink" || path !== "/from/folder/b") return Effect.void
+            isStopped = true
+            return Effect.fail(FaultyFiles.error(call, path, "ENOSPC"))
+          }),
+        whenStopped: Effect.sync(() =>
+          assert.strictEqual(inode(disk, "/to/copy/folder/b"), inode(disk, "/from/folder/b"))
+        )
+      })
+      assert.deepStrictEqual([state, isStopped], ["Completed", true])
+      assertMoved(disk, original)
+    }))
+
+  it.effect("is one by one where all of it can't get another name", () =>
+    Effect.gen(function*() {
+      const disk = plant(false)
+      const original = disk.tree("/from")
+      const { progress, state } = yield* move(disk, {
+        before: (call, path) =>
+          call === "rename" && path === "/from" ? Effect.fail(FaultyFiles.error(call, path, "EACCES")) : Effect.void
+      })
+      assert.deepStrictEqual([state, progress.tally.units["renamed"]], ["Completed", files.length])
+      assertMoved(disk, original)
+    }))
+
   it.effect("is one by one where something is left out", () =>
     Effect.gen(function*() {
       const disk = plant(false)
@@ -293,25 +363,53 @@ describe("a move that others meet", () => {
       assert.isFalse(Object.keys(disk.tree("/from")).some((path) => path.includes(".fanout-")))
     }))
 
-  it.effect("copies once more what is gone from where it was put, before its source is removed", () =>
+  it.effect.each<readonly [string, (disk: MemoryFiles.Disk, path: string) => void]>([
+    ["gone from", (disk, path) => disk.remove(path)],
+    ["shorter", (disk, path) => disk.change(FilePath.make(path), (text) => text.slice(1))]
+  ])(
+    "copies once more what is %s where it was put, before its source is removed",
+    ([, edit]) =>
+      Effect.gen(function*() {
+        const disk = plant(true)
+        const original = disk.tree("/from")
+        let isStopped = false
+        const { state } = yield* move(disk, {
+          goesOn: true,
+          before: (call, path) =>
+            Effect.suspend(() => {
+              // Its copy is recorded by then.
+              if (isStopped || call !== "rename" || path !== "/from/folder/b") return Effect.void
+              isStopped = true
+              return Effect.fail(FaultyFiles.error(call, path, "ENOSPC"))
+            }),
+          whenStopped: Effect.sync(() => edit(disk, "/to/copy/folder/b"))
+        })
+        assert.isTrue(isStopped)
+        assert.strictEqual(state, "Completed")
+        assertMoved(disk, original)
+      })
+  )
+
+  it.effect("leaves a source where something else of its size and time took its place while it was stopped", () =>
     Effect.gen(function*() {
       const disk = plant(true)
-      const original = disk.tree("/from")
       let isStopped = false
-      const { state } = yield* move(disk, {
+      const { modifiedNanos } = disk.find(FilePath.make("/from/folder/b")).times
+      const { rows } = yield* move(disk, {
+        conflict: "error",
         goesOn: true,
         before: (call, path) =>
           Effect.suspend(() => {
-            // Its copy is recorded by then.
-            if (isStopped || call !== "rename" || path !== "/from/folder/b") return Effect.void
+            if (isStopped || call !== "link" || path !== "/to/copy/folder/b") return Effect.void
             isStopped = true
             return Effect.fail(FaultyFiles.error(call, path, "ENOSPC"))
           }),
-        whenStopped: Effect.sync(() => disk.remove("/to/copy/folder/b"))
+        whenStopped: Effect.sync(() => disk.file("/to/copy/folder/b", "else of b", { modified: modifiedNanos }))
       })
       assert.isTrue(isStopped)
-      assert.strictEqual(state, "Completed")
-      assertMoved(disk, original)
+      assert.isTrue(rows.some((row) => row.startsWith("/from/folder/b failed")), rows.join())
+      assert.include(disk.see("/from/folder/b"), { text: "text of b" })
+      assert.include(disk.see("/to/copy/folder/b"), { text: "else of b" })
     }))
 
   it.effect("leaves what an editor saves in the last moment, also where names are not taken exclusively", () =>
