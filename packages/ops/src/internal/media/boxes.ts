@@ -39,6 +39,9 @@ export const boxesIn = Effect.fnUntraced(function*(source: Source) {
   return boxes
 })
 
+/** The first box of a type. */
+export const find = (boxes: ReadonlyArray<Box>, type: string): Box | undefined => boxes.find((box) => box.type === type)
+
 /** Source without so many of its first bytes, such as the version of a box. */
 export const without = (source: Source, bytes: number): Source =>
   within(source, Math.min(bytes, source.sizeBytes), source.sizeBytes)

@@ -3,7 +3,7 @@
  */
 import * as Effect from "effect/Effect"
 import type { FilesError } from "../../FilesError.ts"
-import type { Fault } from "./source.ts"
+import type { Fault, Source } from "./source.ts"
 import type { Tiff } from "./tiff.ts"
 
 /** What was found in a file; nothing of it has been read yet but its structure. */
@@ -22,8 +22,6 @@ export interface Carried {
   readonly problems: Array<string>
 }
 
-export const nothingCarried = (): Carried => ({ texts: [], problems: [] })
-
 /** Whether there is anything. */
 export const isEmpty = ({ exif, iptc, texts, width, xmp }: Carried): boolean =>
   width === undefined && exif === undefined && xmp === undefined && iptc === undefined && texts.length === 0
@@ -31,13 +29,15 @@ export const isEmpty = ({ exif, iptc, texts, width, xmp }: Carried): boolean =>
 /** Most bytes of one piece of metadata. */
 export const mostBlockBytes = 2 ** 20
 
-/** Notes what is broken as a problem of what was found until then. */
-export const noting = (
-  { problems }: Carried,
-  walk: Effect.Effect<void, FilesError | Fault>
-): Effect.Effect<void, FilesError | Fault> =>
-  Effect.catchTag(walk, "Fault", (fault) => {
-    if (fault.code !== "Malformed") return Effect.fail(fault)
-    problems.push(fault.why)
-    return Effect.void
-  })
+/** Gives what a walk finds. What is broken is a problem of what was found until then. */
+export const readBy =
+  (walk: (source: Source, carried: Carried) => Effect.Effect<void, FilesError | Fault>) =>
+  (source: Source): Effect.Effect<Carried, FilesError | Fault> =>
+    Effect.suspend(() => {
+      const carried: Carried = { texts: [], problems: [] }
+      return Effect.catchTag(Effect.as(walk(source, carried), carried), "Fault", (fault) => {
+        if (fault.code !== "Malformed") return Effect.fail(fault)
+        carried.problems.push(fault.why)
+        return Effect.succeed(carried)
+      })
+    })

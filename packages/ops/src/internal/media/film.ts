@@ -3,14 +3,12 @@
  */
 import * as Effect from "effect/Effect"
 import type { FilesError } from "../../FilesError.ts"
-import { type Box, boxesIn, without } from "./boxes.ts"
+import { type Box, boxesIn, find, without } from "./boxes.ts"
 import { latin, type Source, u16, u32 } from "./source.ts"
 import * as times from "./times.ts"
 import { between, type Fields, text } from "./values.ts"
 
 const mostTextBytes = 4096
-
-const find = (boxes: ReadonlyArray<Box>, type: string): Box | undefined => boxes.find((box) => box.type === type)
 
 const textAt = (source: Source, start: number) =>
   source.sizeBytes <= start || source.sizeBytes - start > mostTextBytes

@@ -2,8 +2,8 @@
  * Finds what a HEIC or AVIF carries, by the tables of its items.
  */
 import * as Effect from "effect/Effect"
-import { type Box, boxesIn, without } from "./boxes.ts"
-import { type Carried, mostBlockBytes, nothingCarried, noting } from "./carried.ts"
+import { type Box, boxesIn, find, without } from "./boxes.ts"
+import { type Carried, mostBlockBytes, readBy } from "./carried.ts"
 import { latin, malformed, ofBytes, type Source, u16, u32 } from "./source.ts"
 import { carriedExif } from "./tiff.ts"
 
@@ -14,8 +14,6 @@ interface Item {
 
 /** A picture of a telephone has some dozens of tiles. */
 const mostItems = 4096
-
-const find = (boxes: ReadonlyArray<Box>, type: string): Box | undefined => boxes.find((box) => box.type === type)
 
 const wholeOf = (source: Source) =>
   source.sizeBytes > mostBlockBytes
@@ -118,8 +116,4 @@ const walk = Effect.fnUntraced(function*(source: Source, carried: Carried) {
 })
 
 /** What a HEIC or AVIF carries. */
-export const readHeif = Effect.fnUntraced(function*(source: Source) {
-  const carried = nothingCarried()
-  yield* noting(carried, walk(source, carried))
-  return carried
-})
+export const readHeif = readBy(walk)

@@ -2,7 +2,7 @@
  * Finds what a JPEG carries before its first scan.
  */
 import * as Effect from "effect/Effect"
-import { type Carried, nothingCarried, noting } from "./carried.ts"
+import { type Carried, readBy } from "./carried.ts"
 import { latin, malformed, ofBytes, type Source, u16, u32 } from "./source.ts"
 import { carriedExif } from "./tiff.ts"
 
@@ -72,8 +72,4 @@ const walk = Effect.fnUntraced(function*(source: Source, carried: Carried) {
 })
 
 /** What a JPEG carries. */
-export const readJpeg = Effect.fnUntraced(function*(source: Source) {
-  const carried = nothingCarried()
-  yield* noting(carried, walk(source, carried))
-  return carried
-})
+export const readJpeg = readBy(walk)

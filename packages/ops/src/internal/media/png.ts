@@ -2,7 +2,7 @@
  * Finds what a PNG carries in its chunks.
  */
 import * as Effect from "effect/Effect"
-import { type Carried, mostBlockBytes, nothingCarried, noting } from "./carried.ts"
+import { type Carried, mostBlockBytes, readBy } from "./carried.ts"
 import { latin, type Source, u32, within } from "./source.ts"
 import { carriedExif } from "./tiff.ts"
 
@@ -61,8 +61,4 @@ const walk = Effect.fnUntraced(function*(source: Source, carried: Carried) {
 })
 
 /** What a PNG carries. */
-export const readPng = Effect.fnUntraced(function*(source: Source) {
-  const carried = nothingCarried()
-  yield* noting(carried, walk(source, carried))
-  return carried
-})
+export const readPng = readBy(walk)

@@ -11,7 +11,7 @@ import type { FilesError } from "../../FilesError.ts"
 import type { MediaRecord } from "../../MediaRecord.ts"
 import { MediaFailed, MediaRead, mostBytes, type ReadMedia } from "../../MediaTask.ts"
 import { SkipReason } from "../../SkipReason.ts"
-import { type Carried, isEmpty, nothingCarried } from "./carried.ts"
+import { type Carried, isEmpty } from "./carried.ts"
 import { readHeif } from "./heif.ts"
 import { readJpeg } from "./jpeg.ts"
 import { type Form, headLength, type Kind, kindOf } from "./kinds.ts"
@@ -24,7 +24,7 @@ import { readWebp } from "./webp.ts"
 type Payload = Task.Payload<typeof ReadMedia>
 
 const readTiff = (source: Source) =>
-  Effect.map(copyTiff(source), (exif): Carried => ({ ...nothingCarried(), exif, problems: [...exif.problems] }))
+  Effect.map(copyTiff(source), (exif): Carried => ({ texts: [], exif, problems: [...exif.problems] }))
 
 const pictures: Readonly<
   Record<Exclude<Form, "sound">, (source: Source) => Effect.Effect<Carried, FilesError | Fault>>

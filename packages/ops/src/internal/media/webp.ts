@@ -2,7 +2,7 @@
  * Finds what a WebP carries in its chunks.
  */
 import * as Effect from "effect/Effect"
-import { type Carried, mostBlockBytes, nothingCarried, noting } from "./carried.ts"
+import { type Carried, mostBlockBytes, readBy } from "./carried.ts"
 import { latin, ofBytes, type Source, u16, u32, within } from "./source.ts"
 import { carriedExif } from "./tiff.ts"
 
@@ -60,8 +60,4 @@ const walk = Effect.fnUntraced(function*(source: Source, carried: Carried) {
 })
 
 /** What a WebP carries. */
-export const readWebp = Effect.fnUntraced(function*(source: Source) {
-  const carried = nothingCarried()
-  yield* noting(carried, walk(source, carried))
-  return carried
-})
+export const readWebp = readBy(walk)
