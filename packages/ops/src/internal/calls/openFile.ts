@@ -12,7 +12,7 @@ import type { Done, SystemCalls } from "./systemCalls.ts"
 /** A file or folder that is open to read or write. */
 export class File extends Open implements Files.OpenFile {
   get close(): Effect.Effect<void, FilesError> {
-    return this.call<void>("close", this.path, (calls, descriptor, done) => {
+    return this.call<void>("close", (calls, descriptor, done) => {
       this.isOpen = false
       calls.close(descriptor, done)
     })
@@ -25,7 +25,7 @@ export class File extends Open implements Files.OpenFile {
 
   get fileSystem(): Effect.Effect<Option.Option<string>, FilesError> {
     return Effect.map(
-      this.call<string>("fstatfs", this.path, (calls, descriptor, done) => calls.fileSystem(descriptor, done)),
+      this.call<string>("fstatfs", (calls, descriptor, done) => calls.fileSystem(descriptor, done)),
       (name) => name === "" ? Option.none() : Option.some(name)
     )
   }
@@ -39,7 +39,7 @@ export class File extends Open implements Files.OpenFile {
   }
 
   private readFrom(buffer: Uint8Array, at: number | null): Effect.Effect<number, FilesError> {
-    return this.call<number>("read", this.path, (calls, descriptor, done) => calls.read(descriptor, buffer, at, done))
+    return this.call<number>("read", (calls, descriptor, done) => calls.read(descriptor, buffer, at, done))
   }
 
   write(bytes: Uint8Array): Effect.Effect<void, FilesError> {
@@ -51,11 +51,7 @@ export class File extends Open implements Files.OpenFile {
   }
 
   private writeTo(bytes: Uint8Array, at: number | null): Effect.Effect<void, FilesError> {
-    const written = this.call<number>(
-      "write",
-      this.path,
-      (calls, descriptor, done) => calls.write(descriptor, bytes, at, done)
-    )
+    const written = this.call<number>("write", (calls, descriptor, done) => calls.write(descriptor, bytes, at, done))
     return Effect.flatMap(written, (length) => {
       if (length === bytes.byteLength) return Effect.void
       // A device that takes nothing and names no error would be asked for ever.
@@ -66,7 +62,7 @@ export class File extends Open implements Files.OpenFile {
 
   dataFrom(offset: number): Effect.Effect<Option.Option<Files.Stretch>, FilesError> {
     const seek = (at: number, to: "data" | "hole") =>
-      this.call<number>("lseek", this.path, (calls, descriptor, done) => calls.seek(descriptor, at, to, done))
+      this.call<number>("lseek", (calls, descriptor, done) => calls.seek(descriptor, at, to, done))
     return Effect.flatMap(
       seek(offset, "data"),
       (start) => Effect.asSome(Effect.map(seek(start, "hole"), (end) => ({ start, end })))
@@ -94,7 +90,7 @@ export class File extends Open implements Files.OpenFile {
     start: (calls: SystemCalls, from: number, to: number, done: Done<A>) => void
   ): Effect.Effect<A, FilesError> {
     if (!(file instanceof File)) return Effect.die(new Error(`"${this.path}" was opened by another service of files`))
-    return this.call<A>(call, this.path, (calls, to, done) => {
+    return this.call<A>(call, (calls, to, done) => {
       if (file.isOpen) start(calls, file.descriptor, to, done)
       // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- nobody reads the value beside a code
       else done("EBADF", undefined as A)
@@ -102,62 +98,45 @@ export class File extends Open implements Files.OpenFile {
   }
 
   truncate(sizeBytes: number): Effect.Effect<void, FilesError> {
-    return this.call<void>(
-      "ftruncate",
-      this.path,
-      (calls, descriptor, done) => calls.truncate(descriptor, sizeBytes, done)
-    )
+    return this.call<void>("ftruncate", (calls, descriptor, done) => calls.truncate(descriptor, sizeBytes, done))
   }
 
   get forget(): Effect.Effect<void, FilesError> {
-    return this.call<void>("fadvise", this.path, (calls, descriptor, done) => calls.forget(descriptor, done))
+    return this.call<void>("fadvise", (calls, descriptor, done) => calls.forget(descriptor, done))
   }
 
   get sync(): Effect.Effect<void, FilesError> {
-    return this.call<void>("fsync", this.path, (calls, descriptor, done) => calls.sync(descriptor, done))
+    return this.call<void>("fsync", (calls, descriptor, done) => calls.sync(descriptor, done))
   }
 
   get syncFileSystem(): Effect.Effect<void, FilesError> {
-    return this.call<void>("syncfs", this.path, (calls, descriptor, done) => calls.syncFileSystem(descriptor, done))
+    return this.call<void>("syncfs", (calls, descriptor, done) => calls.syncFileSystem(descriptor, done))
   }
 
   get attributes(): Effect.Effect<ReadonlyArray<Files.Attribute>, FilesError> {
     const names = this.call<ReadonlyArray<string>>(
       "listxattr",
-      this.path,
       (calls, descriptor, done) => calls.listAttributes(descriptor, done)
     )
     const read = (name: string) =>
-      this.call<Uint8Array>(
-        "getxattr",
-        this.path,
-        (calls, descriptor, done) => calls.getAttribute(descriptor, name, done)
-      )
+      this.call<Uint8Array>("getxattr", (calls, descriptor, done) => calls.getAttribute(descriptor, name, done))
     return readAttributes(names, read)
   }
 
   setAttribute({ name, value }: Files.Attribute): Effect.Effect<void, FilesError> {
-    return this.call<void>(
-      "setxattr",
-      this.path,
-      (calls, descriptor, done) => calls.setAttribute(descriptor, name, value, done)
-    )
+    return this.call<void>("setxattr", (calls, descriptor, done) => calls.setAttribute(descriptor, name, value, done))
   }
 
   setOwner({ group, owner }: Files.Owner): Effect.Effect<void, FilesError> {
-    return this.call<void>(
-      "fchown",
-      this.path,
-      (calls, descriptor, done) => calls.setOwner(descriptor, owner, group, done)
-    )
+    return this.call<void>("fchown", (calls, descriptor, done) => calls.setOwner(descriptor, owner, group, done))
   }
 
   setMode(mode: number): Effect.Effect<void, FilesError> {
-    return this.call<void>("fchmod", this.path, (calls, descriptor, done) => calls.setMode(descriptor, mode, done))
+    return this.call<void>("fchmod", (calls, descriptor, done) => calls.setMode(descriptor, mode, done))
   }
 
   setTimes(times: Files.FileTimes): Effect.Effect<void, FilesError> {
-    return this.call<void>("futimes", this.path, (calls, descriptor, done) => calls.setTimes(descriptor, times, done))
+    return this.call<void>("futimes", (calls, descriptor, done) => calls.setTimes(descriptor, times, done))
   }
 }
 

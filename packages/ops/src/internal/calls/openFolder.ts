@@ -31,21 +31,14 @@ export class Folder extends Open implements Files.Folder {
   private named<A>(
     call: Call,
     name: FilePath.FilePath,
-    start: (calls: SystemCalls, folder: number, done: Done<A>) => void,
-    target?: FilePath.FilePath
+    start: (calls: SystemCalls, folder: number, done: Done<A>) => void
   ): Effect.Effect<A, FilesError> {
     const path = FilePath.join(this.path, name)
-    return isName(name) && (target === undefined || isName(target))
-      ? this.call(call, path, start, target === undefined ? undefined : FilePath.join(this.path, target))
-      : Effect.fail(failure(call, path, "EINVAL"))
+    return isName(name) ? this.call(call, start, path) : Effect.fail(failure(call, path, "EINVAL"))
   }
 
   get identity(): Effect.Effect<Files.Identity, FilesError> {
-    return this.call<Files.Identity>(
-      "fstat",
-      this.path,
-      (calls, descriptor, done) => calls.identity(descriptor, done)
-    )
+    return this.call<Files.Identity>("fstat", (calls, descriptor, done) => calls.identity(descriptor, done))
   }
 
   get list(): Effect.Effect<FolderListing, FilesError> {
@@ -114,11 +107,7 @@ export class Folder extends Open implements Files.Folder {
 
   get createUnnamed(): Effect.Effect<Files.UnnamedFile, FilesError, Scope.Scope> {
     return scoped(Effect.map(
-      this.call<number>(
-        "create",
-        this.path,
-        (calls, folder, done) => calls.open(folder, FilePath.make("."), "unnamed", done)
-      ),
+      this.call<number>("create", (calls, folder, done) => calls.open(folder, itself, "unnamed", done)),
       (descriptor) => new UnnamedFile(this.calls, descriptor, this)
     ))
   }
@@ -144,11 +133,7 @@ export class Folder extends Open implements Files.Folder {
   }
 
   setOwner(name: FilePath.FilePath, { group, owner }: Files.Owner): Effect.Effect<void, FilesError> {
-    return this.named<void>(
-      "lchown",
-      name,
-      (calls, folder, done) => calls.setOwnerAt(folder, name, owner, group, done)
-    )
+    return this.named<void>("lchown", name, (calls, folder, done) => calls.setOwnerAt(folder, name, owner, group, done))
   }
 
   attributes(of: FilePath.FilePath): Effect.Effect<ReadonlyArray<Files.Attribute>, FilesError> {
@@ -216,17 +201,22 @@ export class Folder extends Open implements Files.Folder {
     if (!(into instanceof Folder)) return Effect.die(new Error(`"${into.path}" was opened by another service of files`))
     const path = FilePath.join(this.path, from)
     if (!isName(from) || !isName(to)) return Effect.fail(failure(call, path, "EINVAL"))
-    return this.call<void>(call, path, (calls, folder, done) => {
-      if (into.isOpen) start(calls, folder, into.descriptor, done)
-      else done("EBADF", undefined)
-    }, FilePath.join(into.path, to))
+    return this.call<void>(
+      call,
+      (calls, folder, done) => {
+        if (into.isOpen) start(calls, folder, into.descriptor, done)
+        else done("EBADF", undefined)
+      },
+      path,
+      FilePath.join(into.path, to)
+    )
   }
 
   get sync(): Effect.Effect<void, FilesError> {
     const { calls, path } = this
     // What it was opened for is not enough to flush it.
     return Files.waitForDescriptor(Effect.acquireUseRelease(
-      this.call<number>("fsync", path, (calls, folder, done) => calls.open(folder, itself, "list", done)),
+      this.call<number>("fsync", (calls, folder, done) => calls.open(folder, itself, "list", done)),
       (descriptor) => attempt<void>("fsync", path, (done) => calls.sync(descriptor, done)),
       (descriptor) => Effect.ignore(attempt<void>("close", path, (done) => calls.close(descriptor, done)))
     ))

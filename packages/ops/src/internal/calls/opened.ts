@@ -48,8 +48,8 @@ export abstract class Open {
   /** Never hands a descriptor to the kernel that is closed: the number may be somebody else's by now. */
   protected call<A>(
     call: Call,
-    path: FilePath.FilePath,
     start: (calls: SystemCalls, descriptor: number, done: Done<A>) => void,
+    path: FilePath.FilePath = this.path,
     target?: FilePath.FilePath
   ): Effect.Effect<A, FilesError> {
     return Effect.suspend(() =>
@@ -60,7 +60,7 @@ export abstract class Open {
   }
 
   get stat(): Effect.Effect<Files.FileStat, FilesError> {
-    return this.call<Files.FileStat>("fstat", this.path, (calls, descriptor, done) => calls.stat(descriptor, done))
+    return this.call<Files.FileStat>("fstat", (calls, descriptor, done) => calls.stat(descriptor, done))
   }
 
   /** What the finalizer of the scope does. */
@@ -73,11 +73,9 @@ export const scoped = <A extends Open>(
 ): Effect.Effect<A, FilesError, Scope.Scope> =>
   Files.waitForDescriptor(Effect.acquireRelease(open, (opened) => opened.release))
 
-const missing = new Set(["ENOENT", "ENOTDIR"])
-
 /** `None` for what is not there. */
 export const orNone = <A>(look: Effect.Effect<A, FilesError>): Effect.Effect<Option.Option<A>, FilesError> =>
   Effect.matchEffect(look, {
-    onFailure: (error) => missing.has(error.code) ? Effect.succeedNone : Effect.fail(error),
+    onFailure: (error) => error.isMissing ? Effect.succeedNone : Effect.fail(error),
     onSuccess: Effect.succeedSome
   })
