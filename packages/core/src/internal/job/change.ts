@@ -39,24 +39,6 @@ export type Fields = Partial<
 /** Most conflicts in a row. Each of them is a change that somebody else has made meanwhile. */
 const conflictLimit = 100
 
-/** Computes a job's next record, or nothing where its state does not allow the transition. */
-const move = (
-  record: JobRecord,
-  by: JobState.Transition,
-  now: number,
-  fields: Fields = {}
-): JobRecord | undefined => {
-  const state = Option.getOrUndefined(JobState.transition(record.state, by))
-  return state && record.with({
-    // Who leaves a state leaves what belonged to it.
-    ...(state._tag === "Running" ? {} : { lease: Option.none(), request: Option.none() }),
-    ...fields,
-    ...(JobState.isTerminal(state) ? { finishedAt: Option.some(now) } : {}),
-    state,
-    updatedAt: now
-  })
-}
-
 /** A transition with the line that says it, or nothing where the state does not allow it. */
 export const step = (
   record: JobRecord,
@@ -65,8 +47,18 @@ export const step = (
   line: string,
   fields: Fields = {}
 ): Change | undefined => {
-  const next = move(record, by, now, fields)
-  return next && { record: next, line }
+  const state = Option.getOrUndefined(JobState.transition(record.state, by))
+  return state && {
+    record: record.with({
+      // Who leaves a state leaves what belonged to it.
+      ...(state._tag === "Running" ? {} : { lease: Option.none(), request: Option.none() }),
+      ...fields,
+      ...(JobState.isTerminal(state) ? { finishedAt: Option.some(now) } : {}),
+      state,
+      updatedAt: now
+    }),
+    line
+  }
 }
 
 /** Sets or withdraws what is asked of a running job. */

@@ -15,14 +15,15 @@ import type * as Task from "../../Task.ts"
 import { messageOf } from "../messageOf.ts"
 import type { Renames } from "./renames.ts"
 
-const json = (schema: Task.Codec) => Schema.toCodecJson(schema)
-
 /** Encodes what is to be stored. A schema that lets anything through may give what is no JSON. */
 export const encode = (schema: Task.Codec, value: unknown): Effect.Effect<Schema.Json, Schema.SchemaError> =>
-  Effect.flatMap(Schema.encodeUnknownEffect(json(schema))(value), Schema.decodeUnknownEffect(Schema.Json))
+  Effect.flatMap(
+    Schema.encodeUnknownEffect(Schema.toCodecJson(schema))(value),
+    Schema.decodeUnknownEffect(Schema.Json)
+  )
 
 export const decode = (schema: Task.Codec, value: Schema.Json): Effect.Effect<unknown, Schema.SchemaError> =>
-  Schema.decodeUnknownEffect(json(schema))(value)
+  Schema.decodeUnknownEffect(Schema.toCodecJson(schema))(value)
 
 /** Migrations from a stored version to that of the definition; `undefined` where there is no way. */
 export const migrationsFrom = (job: Job.Any, version: number): ReadonlyArray<Job.Migration> | undefined => {
@@ -69,14 +70,14 @@ const defect = (message: string): Verdict => ({
   error: Option.none()
 })
 
-const unreadable = (what: string) => (error: Schema.SchemaError) =>
-  Effect.succeed(defect(`its ${what} does not match its schema: ${error.message}`))
-
 export const judge = (job: Job.Any, exit: Exit_.Exit<unknown, unknown>): Effect.Effect<Verdict> => {
   if (exit._tag === "Success") {
     return encode(job.success, exit.value).pipe(
       Effect.map((value): Verdict => ({ _tag: "Succeeded", exit: { _tag: "Success", value } })),
-      Effect.catchTag("SchemaError", unreadable("success"))
+      Effect.catchTag(
+        "SchemaError",
+        ({ message }) => Effect.succeed(defect(`its success does not match its schema: ${message}`))
+      )
     )
   }
   const error = Cause.findErrorOption(exit.cause)

@@ -5,23 +5,14 @@ import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import { Pressure } from "../../Pressure.ts"
-import { type Limits, make, step } from "./adaptiveLimit.ts"
-
-/** What a pool counts. */
-interface Counts {
-  /** Pieces of work done so far, of about the same cost each: tasks, and of long ones what they have got through. */
-  readonly completed: number
-  /** Permits that are held now. */
-  readonly inUse: number
-  /** Whether anybody waits for permits now. */
-  readonly waiting: boolean
-}
+import { type Limits, make, type Sample, step } from "./adaptiveLimit.ts"
 
 /** What can be kept at its best size. */
 export interface Adaptable {
   /** Completes as soon as anybody waits for permits. */
   readonly crowded: Effect.Effect<void>
-  readonly countsUnsafe: () => Counts
+  /** What there is now; `completed` so far: tasks, and of long ones what they have got through. */
+  readonly countsUnsafe: () => Pick<Sample, "completed" | "inUse" | "waiting">
   /** Changes how many permits there are. More may be held for a while. */
   readonly resizeUnsafe: (size: number) => void
 }
