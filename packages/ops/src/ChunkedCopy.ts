@@ -16,7 +16,6 @@ import * as PartialFile from "./internal/partialFile.ts"
  * @since 0.1.0
  */
 export const strategy: CopyStrategy = {
-  name: "chunked",
   accepts: ({ kind }) => kind === "file",
   copy: (request) => copyContent(request, { open: PartialFile.open, copy: LargeContent.copy })
 }

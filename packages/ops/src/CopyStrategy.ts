@@ -60,7 +60,7 @@ export const lostUnits: Readonly<Record<Lost, string>> = {
 }
 
 /**
- * Units of progress that count the files which were copied by a strategy, by its name. What is copied through memory as
+ * Units of progress that count the files which were copied in a way, by its name. What is copied through memory as
  * a whole is not counted.
  *
  * @category models
@@ -81,7 +81,7 @@ export const strategyUnits: ReadonlyMap<string, string> = new Map([
  * @since 0.1.0
  */
 export interface Copied {
-  /** Name of the strategy that did it. */
+  /** Name of the way that it was copied, which results and output show. */
   readonly strategy: string
   readonly sizeBytes: number
   readonly lost: ReadonlyArray<Lost>
@@ -96,9 +96,6 @@ export interface Copied {
  * @since 0.1.0
  */
 export interface CopyStrategy {
-  /** Name that results and output show. */
-  readonly name: string
-
   /** Whether this is a way for what the source is; nothing is asked of the disk. */
   readonly accepts: (stat: Files.FileStat, options: CopyOptions) => boolean
 

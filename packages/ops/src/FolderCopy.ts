@@ -28,7 +28,6 @@ const { KindChanged, Occupied } = Reason.cases
  * @since 0.1.0
  */
 export const strategy: CopyStrategy = {
-  name: "folder",
   accepts: ({ kind }) => kind === "folder",
   copy: Effect.fnUntraced(function*({ target }) {
     const flush = yield* prepare(target.folder)

@@ -17,7 +17,6 @@ import { onSource } from "./internal/sides.ts"
  * @since 0.1.0
  */
 export const strategy: CopyStrategy = {
-  name: "link",
   accepts: ({ kind }) => kind === "link",
   copy: Effect.fnUntraced(function*(request) {
     const { options: { keeps }, source, stat, target: { folder }, temporary } = request

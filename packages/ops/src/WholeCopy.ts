@@ -65,7 +65,6 @@ const keepsHoles = ({ allocatedBytes, sizeBytes }: Files.FileStat, { keeps }: Co
  * @since 0.1.0
  */
 export const strategy: CopyStrategy = {
-  name: "whole",
   accepts: (stat, options) => stat.kind === "file" && stat.sizeBytes <= maxSizeBytes && !keepsHoles(stat, options),
   copy: (request) =>
     copyContent(request, {

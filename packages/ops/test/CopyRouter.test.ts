@@ -620,7 +620,6 @@ describe("CopyRouter", { timeout: 60_000 }, () => {
   it.effect("asks the next strategy where one can't do it", () =>
     Effect.gen(function*() {
       const unsupported: CopyStrategy.CopyStrategy = {
-        name: "clone",
         accepts: ({ kind }) => kind === "file",
         copy: ({ source }) => Effect.fail(new CopyError({ reason: { _tag: "Unsupported", path: Place.path(source) } }))
       }
