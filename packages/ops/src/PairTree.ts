@@ -98,22 +98,6 @@ export type Element =
   | Located & { readonly _tag: "End" }
 
 /**
- * Defect of a walk that is to start behind a cursor which is none.
- *
- * @category errors
- * @since 0.1.0
- */
-export class InvalidCursor
-  extends Schema.TaggedError<InvalidCursor>("@fanout/ops/PairTree/InvalidCursor")("InvalidCursor", {
-    cursor: Schema.String
-  })
-{
-  override get message(): string {
-    return `"${this.cursor}" is not a place in a walk over two trees`
-  }
-}
-
-/**
  * The two trees, files or folders, by their real paths.
  *
  * @category models
@@ -367,7 +351,7 @@ class Walker extends Asking<Element, Question> {
   restore(text: string): Effect.Effect<void> {
     return Effect.gen({ self: this }, function*() {
       const cursor = PairCursor.parse(text)
-      if (Option.isNone(cursor)) return yield* Effect.die(new InvalidCursor({ cursor: text }))
+      if (Option.isNone(cursor)) return yield* Effect.die(new FileTree.InvalidCursor({ cursor: text }))
       const { apart, path, side } = cursor.value
       this.apart = apart
       this.question = undefined
@@ -411,7 +395,7 @@ const nothing = [Result.succeed(FolderListing.empty), Result.succeed(FolderListi
  *
  * **Gotchas**
  *
- * A cursor that no walk can have given is a defect.
+ * A cursor that no walk can have given is the defect `FileTree.InvalidCursor`.
  *
  * @category constructors
  * @since 0.1.0

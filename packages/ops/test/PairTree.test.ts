@@ -1,6 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as FilePath from "@fanout/ops/FilePath"
 import * as Files from "@fanout/ops/Files"
+import * as FileTree from "@fanout/ops/FileTree"
 import * as PairTree from "@fanout/ops/PairTree"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
@@ -226,7 +227,7 @@ describe("PairTree", { timeout: 60_000 }, () => {
     Effect.gen(function*() {
       for (const cursor of ["", "0/a", "./a//b//c"]) {
         const exit = yield* Effect.exit(walk(plant([]), cursor))
-        assert.deepStrictEqual(exit, Exit.die(new PairTree.InvalidCursor({ cursor })))
+        assert.deepStrictEqual(exit, Exit.die(new FileTree.InvalidCursor({ cursor })))
       }
     }))
 })
