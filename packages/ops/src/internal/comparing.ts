@@ -11,6 +11,7 @@ import * as Files from "../Files.ts"
 import * as Metadata from "../Metadata.ts"
 import * as ProtectedFiles from "../ProtectedFiles.ts"
 import type { ComparedEntries, VerifyEntry } from "../VerifyEntry.ts"
+import { buffersOf } from "./sameBytes.ts"
 
 type Payload = Task.Payload<typeof VerifyEntry>
 
@@ -20,20 +21,11 @@ const pieceBytes = 2 ** 17
 /** Larger files take long enough to be worth a task of their own: other threads have something to do meanwhile. */
 const mostBytes = 2 ** 20
 
-type Buffers = Files.Comparer["buffers"]
-
-/** Buffers that are not in use: for small files it takes longer to make them than to use them. */
-const spare: Array<Buffers> = []
-
-const takeBuffers = Effect.acquireRelease(
-  // Not cleared first: only what was read into them is compared.
-  Effect.sync((): Buffers => spare.pop() ?? [Buffer.allocUnsafeSlow(pieceBytes), Buffer.allocUnsafeSlow(pieceBytes)]),
-  (buffers) => Effect.sync(() => spare.push(buffers))
-)
+const takeBuffers = buffersOf(pieceBytes)
 
 /** Takes down how entries compare. */
 class Comparing implements Files.Comparer {
-  readonly buffers: Buffers
+  readonly buffers: Files.Comparer["buffers"]
   readonly mayGoOn: () => boolean
   readonly mayOpen: Files.Comparer["mayOpen"]
   private readonly ignore: Payload["ignore"]
@@ -51,7 +43,7 @@ class Comparing implements Files.Comparer {
 
   constructor(
     { folders = [], ignore }: Payload,
-    buffers: Buffers,
+    buffers: Files.Comparer["buffers"],
     mayGoOn: () => boolean,
     mayOpen: Files.Comparer["mayOpen"]
   ) {

@@ -11,7 +11,7 @@ import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
 import type * as Files from "../Files.ts"
 import type { FilesError } from "../FilesError.ts"
-import { sameBytes } from "./sameBytes.ts"
+import { buffersOf, sameBytes } from "./sameBytes.ts"
 
 /** A file of one of the trees, and what was known of it when it was opened. */
 export interface Opened<E> {
@@ -27,16 +27,7 @@ const pieceBytes = 2 ** 20
 /** How much may have to be compared again. */
 const checkpointBytes = 2 ** 26
 
-type Buffers = readonly [a: Buffer, b: Buffer]
-
-/** Buffers that are not in use: for a small file it takes longer to make them than to use them. */
-const spare: Array<Buffers> = []
-
-const takeBuffers = Effect.acquireRelease(
-  // Not cleared first: only what was read into them is compared.
-  Effect.sync((): Buffers => spare.pop() ?? [Buffer.allocUnsafeSlow(pieceBytes), Buffer.allocUnsafeSlow(pieceBytes)]),
-  (buffers) => Effect.sync(() => spare.push(buffers))
-)
+const takeBuffers = buffersOf(pieceBytes)
 
 /** Fills the buffer as far as the file goes: what is read at once may be less than there is. */
 const fill = <E>({ blame, file, stat }: Opened<E>, buffer: Buffer, offset: number): Effect.Effect<number, E> =>
