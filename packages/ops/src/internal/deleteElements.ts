@@ -15,6 +15,7 @@ import { FilesError } from "../FilesError.ts"
 import * as FileTree from "../FileTree.ts"
 import { SkipReason } from "../SkipReason.ts"
 import { failed } from "./descent.ts"
+import { maxTextLength, textLength } from "./gathering.ts"
 
 /** What a walk over a deletion has to know. */
 export interface Scope {
@@ -49,13 +50,9 @@ type BatchElement = FanOut.Element<Task.Payload<typeof DeleteBatch>>
 
 const none: ReadonlyArray<never> = []
 
-// All of what an element stands for is in the checkpoint until it is done.
 const maxFolders = 64
-const maxTextLength = 2048
 /** A folder may have more: they are removed by one thread in any case, since the kernel lets one at a time do so. */
 const maxNames = 4096
-
-const textLength = (text: FilePath.FilePath): number => text.isWellFormed() ? text.length : 6 * text.length
 
 interface Names {
   readonly path: FilePath.FilePath | null

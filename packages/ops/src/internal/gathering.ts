@@ -4,10 +4,10 @@
 import * as Arr from "effect/Array"
 import * as FilePath from "../FilePath.ts"
 
-// All of what is gathered is in the checkpoint until it is done.
-const maxTextLength = 2048
+/** All of what is gathered is in the checkpoint until it is done. */
+export const maxTextLength = 2048
 
-const textLength = (text: FilePath.FilePath): number => text.isWellFormed() ? text.length : 6 * text.length
+export const textLength = (text: FilePath.FilePath): number => text.isWellFormed() ? text.length : 6 * text.length
 
 interface Counted {
   readonly cursor: string

@@ -5,6 +5,7 @@
 import * as FilePath from "../../FilePath.ts"
 import type * as Files from "../../Files.ts"
 import type { Call } from "../../FilesError.ts"
+import { isChanged } from "../content.ts"
 import { failure, isName } from "./opened.ts"
 import { Sequence } from "./sequence.ts"
 import type { SystemCalls } from "./systemCalls.ts"
@@ -19,10 +20,6 @@ interface Reading {
   /** Takes how many of the files it got through. */
   readonly done: (count: number) => void
 }
-
-/** Whether nobody has written to a file in between. */
-const isSame = (before: Files.FileStat, after: Files.FileStat): boolean =>
-  before.modifiedNanos === after.modifiedNanos && before.sizeBytes === after.sizeBytes
 
 class Run extends Sequence {
   private readonly calls: SystemCalls
@@ -170,7 +167,7 @@ class Run extends Sequence {
 
   private readonly lookedAgain = (code: string | undefined, stat: Files.FileStat): void => {
     if (code !== undefined) this.fail("fstat", code)
-    else this.reader.end(this.before !== undefined && isSame(this.before, stat))
+    else this.reader.end(this.before !== undefined && !isChanged(this.before, stat))
     this.step = "close"
     this.goOn()
   }

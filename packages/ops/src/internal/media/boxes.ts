@@ -7,8 +7,6 @@ import { latin, type Source, u32, within } from "./source.ts"
 /** Box; its content as a source of its own. */
 export interface Box {
   readonly type: string
-  /** Where its content starts in what it is in. */
-  readonly start: number
   readonly content: Source
 }
 
@@ -33,7 +31,7 @@ export const boxesIn = Effect.fnUntraced(function*(source: Source) {
     const type = latin(head, 4, 8)
     // One that claims more than there is ends with what it is in.
     const end = Math.min(at + length, source.sizeBytes)
-    boxes.push({ type, start, content: within(source, start, end) })
+    boxes.push({ type, content: within(source, start, end) })
     at += length
   }
   return boxes
