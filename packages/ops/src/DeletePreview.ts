@@ -8,11 +8,11 @@ import * as Option from "effect/Option"
 import * as Stream from "effect/Stream"
 import type { Payload } from "./Delete.ts"
 import type { DeleteRoot } from "./DeleteRoot.ts"
-import type * as FilePath from "./FilePath.ts"
+import * as FilePath from "./FilePath.ts"
 import * as Files from "./Files.ts"
 import { FilesError } from "./FilesError.ts"
 import type * as FileTree from "./FileTree.ts"
-import { leftOf, pathOf, present, type Scope, walk } from "./internal/deleteElements.ts"
+import { leftOf, present, type Scope, walk } from "./internal/deleteElements.ts"
 import { failed } from "./internal/descent.ts"
 import { SkipReason } from "./SkipReason.ts"
 
@@ -64,7 +64,7 @@ const steps = (scope: Scope) => {
   return (element: FileTree.Element): ReadonlyArray<Entry> => {
     const root = roots[element.source]
     if (root === undefined) return []
-    const path = pathOf(root, element.path)
+    const path = FilePath.join(root.path, element.path)
     switch (element._tag) {
       case "Open":
         stays.push(false)

@@ -26,6 +26,7 @@ import { FilesError } from "./FilesError.ts"
 import * as FileTree from "./FileTree.ts"
 import { ofUnreadable, skippedAs } from "./internal/endings.ts"
 import { filesAtOnce } from "./internal/filesAtOnce.ts"
+import { pauseOn } from "./internal/pausing.ts"
 import * as QuickFiles from "./QuickFiles.ts"
 import { SkipReason } from "./SkipReason.ts"
 import * as TemporaryName from "./TemporaryName.ts"
@@ -96,13 +97,11 @@ const findOutput = Effect.fnUntraced(function*(path: FilePath.FilePath) {
 export const plan = Effect.fnUntraced(function*(
   payload: Payload
 ): Effect.fn.Return<Payload, FilesError, Files.Files> {
-  const { output, sources: [first, ...others] } = payload
-  const files = yield* Files.Files
-  const real = (path: FilePath.FilePath) => Effect.orElseSucceed(files.realPath(path), () => path)
+  const { realPath } = yield* Files.Files
   return {
     ...payload,
-    sources: [yield* real(first), ...yield* Effect.forEach(others, real)],
-    output: yield* findOutput(output)
+    sources: yield* Effect.forEach(payload.sources, (path) => Effect.orElseSucceed(realPath(path), () => path)),
+    output: yield* findOutput(payload.output)
   }
 })
 
@@ -120,8 +119,7 @@ type Element = FanOut.Element<Task.Payload<typeof MakeThumbnails>>
 const elementOf =
   ({ format, output, sources, variants }: Payload) => (element: FileTree.Element): Element | undefined => {
     const { cursor } = element
-    const top = sources[element.source] ?? FilePath.empty
-    const path = element.path === "" ? top : FilePath.join(top, element.path)
+    const path = FilePath.join(sources[element.source] ?? FilePath.empty, element.path)
     if (FilePath.isWithin(path, output)) return undefined
     const settled = (outcome: Outcome): Element => ({ _tag: "Settled", cursor, key: FilePath.display(path), outcome })
     switch (element._tag) {
@@ -161,9 +159,6 @@ const sweep = ({ output }: Payload, options: { readonly job: JobId; readonly bef
     Effect.scoped,
     Effect.ignore
   )
-
-const pauseOn: FanOut.PauseOn<Task.Failure<typeof MakeThumbnails>> = ({ code, why }) =>
-  code === "ENOSPC" || code === "EDQUOT" ? { by: "disk", message: why } : undefined
 
 /**
  * The job's program, for whoever gives it the handler of its task another way than by a layer.

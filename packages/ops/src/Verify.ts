@@ -23,6 +23,7 @@ import * as Stream from "effect/Stream"
 import { codeOf, type Difference, explain } from "./Difference.ts"
 import * as FilePath from "./FilePath.ts"
 import * as Files from "./Files.ts"
+import { skippedAs } from "./internal/endings.ts"
 import { filesAtOnce } from "./internal/filesAtOnce.ts"
 import { type Gathered, Gathering } from "./internal/gathering.ts"
 import { Aspect } from "./Metadata.ts"
@@ -214,12 +215,7 @@ const elementOf = ({ ignore, leaveOut, linked, ...trees }: Compared) => {
     if (element._tag === "Folder") return { _tag: "Item", cursor, payload: payload("folder") }
     if (element._tag === "End") return { _tag: "After", cursor, payload: payload("end") }
     const key = FilePath.display(a)
-    const skipped = (reason: string): Element => ({
-      _tag: "Settled",
-      cursor,
-      key,
-      outcome: { _tag: "Skipped", reason, count: 1 }
-    })
+    const skipped = (reason: string): Element => ({ _tag: "Settled", cursor, key, outcome: skippedAs(reason) })
     if (left.has(a) || left.has(b)) return skipped(SkipReason.Database)
     if (isSpecial(element)) return skipped(SkipReason.Special)
     const difference = differenceOf(element)

@@ -14,6 +14,7 @@ import type * as FileTree from "../FileTree.ts"
 import { SkipReason } from "../SkipReason.ts"
 import * as TreeCursor from "../TreeCursor.ts"
 import * as Measure from "./calls/measure.ts"
+import { failedAs, skippedAs } from "./endings.ts"
 import { type Gathered, Gathering } from "./gathering.ts"
 
 type Entry = CopyEntry["payloadSchema"]["Type"]
@@ -30,11 +31,6 @@ interface Copied {
   readonly leaveOut: ReadonlyArray<FilePath.FilePath>
 }
 
-const failed = (code: string, message: string): Extract<Element, { readonly _tag: "Settled" }>["outcome"] => ({
-  _tag: "Failed",
-  failure: { _tag: "Error", error: { code }, message }
-})
-
 /** What the walk meets, as elements of the fan-out. What is at none of its places by now is told as moved. */
 const elementOf = (
   { transfers, request: { conflict, dereference } }: Copied,
@@ -44,12 +40,7 @@ const elementOf = (
   const { cursor } = element
   const at = { ...Destination.placeOf(transfers, element), conflict }
   const key = FilePath.display(at.source)
-  const skipped = (reason: keyof typeof SkipReason): Element => ({
-    _tag: "Settled",
-    cursor,
-    key,
-    outcome: { _tag: "Skipped", reason: SkipReason[reason], count: 1 }
-  })
+  const skipped = (reason: string): Element => ({ _tag: "Settled", cursor, key, outcome: skippedAs(reason) })
   switch (element._tag) {
     case "Open":
       return { _tag: "Item", cursor, payload: { ...at, kind: "folder" }, opens: true }
@@ -57,7 +48,7 @@ const elementOf = (
       return { _tag: "After", cursor, payload: { ...at, kind: "folderEnd" } }
     case "Leaf":
       return element.kind === "special"
-        ? skipped("Special")
+        ? skipped(SkipReason.Special)
         : { _tag: "Item", cursor, payload: { ...at, kind: element.kind } }
     case "Unreadable": {
       const { error, retryAfter } = element
@@ -65,14 +56,14 @@ const elementOf = (
         const value = { _tag: "Moved", strategy: "rename", sizeBytes: 0 }
         return { _tag: "Settled", cursor, key, outcome: { _tag: "Done", value } }
       }
-      if (error.isMissing) return skipped("Vanished")
+      if (error.isMissing) return skipped(SkipReason.Vanished)
       // What a link leads to may be there by then; it is copied if it is a file.
       const isLink = dereference === true && error.call !== "scandir"
       return {
         _tag: "Settled",
         cursor,
         key,
-        outcome: failed(error.code, error.message),
+        outcome: failedAs(error.code, error.message),
         ...Option.match(retryAfter, {
           onNone: () => isLink ? { retry: { payload: { ...at, kind: "file" as const } } } : {},
           onSome: (bracketAfter) => ({ retry: { payload: { ...at, kind: "folder" as const }, bracketAfter } })
@@ -342,7 +333,7 @@ const unlistedParts = (at: At, payload: Entry, { code, why }: Unlisted): Readonl
   _tag: "Settled",
   cursor: cursorOf(at, "rest"),
   key: FilePath.display(payload.source),
-  outcome: failed(code, why),
+  outcome: failedAs(code, why),
   retry: { payload: { ...payload, kind: "folder" }, bracketAfter: cursorOf(at, "open") }
 }]
 

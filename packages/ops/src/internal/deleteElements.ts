@@ -15,6 +15,7 @@ import { FilesError } from "../FilesError.ts"
 import * as FileTree from "../FileTree.ts"
 import { SkipReason } from "../SkipReason.ts"
 import { failed } from "./descent.ts"
+import { failedAs, skippedAs } from "./endings.ts"
 import { maxTextLength, textLength } from "./gathering.ts"
 
 /** What a walk over a deletion has to know. */
@@ -38,9 +39,6 @@ export const walk = (
   scope: Scope,
   options: Pick<FileTree.WalkOptions, "after" | "onlyFolders"> = {}
 ) => FileTree.walk({ ...optionsOf(scope), ...options })
-
-export const pathOf = (root: DeleteRoot.DeleteRoot, path: FilePath.FilePath): FilePath.FilePath =>
-  path === "" ? root.path : FilePath.join(root.path, path)
 
 /** Files in there that are not deleted. Mostly there are none, and then no path has to be made to look for it. */
 export const leftOf = ({ database, roots }: Scope): ReadonlySet<FilePath.FilePath> =>
@@ -189,7 +187,7 @@ const errorElement = (
     _tag: "Settled",
     cursor,
     key: FilePath.display(path),
-    outcome: { _tag: "Failed", failure: { _tag: "Error", error: { code }, message } },
+    outcome: failedAs(code, message),
     ...(retry === undefined ? {} : { retry })
   }
 }
@@ -212,7 +210,7 @@ const skipped = (cursor: string, path: FilePath.FilePath, reason: string): OneEl
   _tag: "Settled",
   cursor,
   key: FilePath.display(path),
-  outcome: { _tag: "Skipped", reason, count: 1 }
+  outcome: skippedAs(reason)
 })
 
 interface Left {
@@ -270,7 +268,7 @@ const elementsOf = (scope: Scope) => {
     const root = roots[source]
     if (root === undefined) return []
     const payload = { root, oneFileSystem: scope.oneFileSystem, path }
-    const absolute = pathOf(root, path)
+    const absolute = FilePath.join(root.path, path)
     switch (element._tag) {
       case "Open":
         return [{ _tag: "Item", cursor, payload: { ...payload, kind: "folder" }, opens: true }]

@@ -1,5 +1,5 @@
 /**
- * What a copy meets that is no failure of one file: a disk that is full, a disk that is gone.
+ * What a job meets that is no failure of one file: a disk that is full, a disk that is gone.
  */
 import type * as FanOut from "@fanout/core/FanOut"
 import { JobContext } from "@fanout/core/JobContext"
@@ -15,7 +15,7 @@ import * as FileSystems from "./fileSystems.ts"
 export const diskGone = "DiskGone"
 
 /** Pauses the job where a task meets such a thing. */
-export const pauseOn = ({ code, why }: EntryFailed): FanOut.Pause | undefined => {
+export const pauseOn = ({ code, why }: Pick<EntryFailed, "code" | "why">): FanOut.Pause | undefined => {
   if (code === "ENOSPC" || code === "EDQUOT") return { by: "disk", message: why }
   return code === diskGone ? { by: "device", message: why } : undefined
 }
@@ -37,17 +37,15 @@ export const pausing = <A extends FileTree.Element | FileTree.Whole, E, R>(
   walk: Stream.Stream<A, E, R>,
   sources: ReadonlyArray<FilePath.FilePath>
 ): Stream.Stream<A, E, R | JobContext | Files> => {
-  const stay = ({ path, source }: A) => {
-    const top = sources[source] ?? FilePath.empty
-    return Effect.flatMap(
-      FileSystems.findMoved([path === "" ? top : FilePath.join(top, path)]),
+  const stay = ({ path, source }: A) =>
+    Effect.flatMap(
+      FileSystems.findMoved([FilePath.join(sources[source] ?? FilePath.empty, path)]),
       (moved) =>
         moved === undefined
           ? Effect.void
           // The interruption that a pause ends with is for the program.
           : Effect.andThen(Effect.exit(pause(moved)), Effect.never)
     )
-  }
   const isSuspicious = (element: FileTree.Element | FileTree.Whole): boolean =>
     element._tag === "Unreadable"
       ? FileSystems.mayBeAll(element.error)

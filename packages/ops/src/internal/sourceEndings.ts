@@ -26,8 +26,7 @@ export class SourceEndings {
 
   /** Path of what is in a source. */
   absolute(source: number, inside: FilePath.FilePath): FilePath.FilePath {
-    const top = this.given.sources[source] ?? FilePath.empty
-    return inside === "" ? top : FilePath.join(top, inside)
+    return FilePath.join(this.given.sources[source] ?? FilePath.empty, inside)
   }
 
   /** How a file ends that is not read; nothing where it is to be. */
