@@ -2,7 +2,7 @@
  * The dispatcher of one job run, or of an application that has no job: every task it starts belongs to its scope.
  */
 import * as Cause from "effect/Cause"
-import type * as Clock from "effect/Clock"
+import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
@@ -26,7 +26,7 @@ import { makeDeadlines } from "./deadlines.ts"
 import { noUnits } from "./kept.ts"
 import { Share } from "./share.ts"
 import { CurrentSlot, waitForOthers } from "./slot.ts"
-import { defineTask, findPool, permitsOf } from "./taskDefinition.ts"
+import { defineTask, findPool } from "./taskDefinition.ts"
 
 type Status = TaskStatus<unknown, unknown>
 
@@ -132,6 +132,7 @@ class Dispatcher {
   }
 
   private effectOrder(effect: Effect.Effect<unknown, unknown>, options: DispatchOptions = {}): Effect.Effect<Order> {
+    const pool = options.pool ?? "io"
     return Effect.contextWith((context: Context.Context<never>) =>
       Effect.sync((): Order => ({
         payload: undefined,
@@ -144,7 +145,7 @@ class Dispatcher {
           timeoutMillis: Number.POSITIVE_INFINITY,
           retry: Option.none()
         },
-        permits: permitsOf(this.common.pools, options.pool ?? "io", this.share),
+        permits: this.share.permitsOf(pool, findPool(this.common.pools, pool)),
         beginsLater: false
       }))
     )
@@ -392,7 +393,7 @@ export const make = (options: {
         signal.closeUnsafe()
       })
     )
-    const clock = yield* Effect.clockWith((clock: Clock.Clock) => Effect.succeed(clock))
+    const clock = yield* Clock.Clock
     const deadlines = makeDeadlines(clock)
     yield* Effect.forkScoped(deadlines.watch)
     const environment = { clock, deadlines, graceMillis: options.graceMillis ?? 1000 }

@@ -50,10 +50,6 @@ export const findPool = (pools: Pools["Service"], name: string): PermitPool => {
   throw new Error(`There is no pool "${name}", only ${pools.names.join(", ")}: give it a size with Pools.layer`)
 }
 
-/** Permits of a pool, as a share has them. */
-export const permitsOf = (pools: Pools["Service"], name: string, share: Share): Permits =>
-  share.permitsOf(name, findPool(pools, name))
-
 /** Finds the handler of a task in the context that its layer was provided to. */
 export const handlerOf = (
   task: Task.Any,

@@ -57,8 +57,6 @@ export interface Counts {
   readonly units: Record<string, number>
 }
 
-export const makeCounts = (): Counts => ({ done: 0, failed: 0, skipped: 0, tags: {}, units: {} })
-
 /** What of a fan-out is not in its state machine. */
 export interface Header {
   finished: boolean

@@ -91,7 +91,7 @@ export class Recorder {
         attempt: run.attempt,
         tries: run.tries,
         failures: 0,
-        tally: Checkpoint.makeCounts(),
+        tally: { done: 0, failed: 0, skipped: 0, tags: {}, units: {} },
         reopened: new Set()
       }),
       onSome: (text) => Checkpoint.restore(text, this.state, task.payload, this.lift)

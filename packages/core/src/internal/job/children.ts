@@ -65,7 +65,7 @@ const start = Effect.fnUntraced(function*(
         claimable.notifyUnsafe()
         return child.id
       }
-      if (isNamed(stored, parent.id, name)) continue
+      if (Option.exists(stored.parent, (asked) => asked.id === parent.id && asked.name === name)) continue
       return yield* new JobManagerError({ reason: new ActiveJobDiffers({ id: stored.id, name: stored.name }) })
     }
     if (found.name !== job.name) {
@@ -90,9 +90,6 @@ const start = Effect.fnUntraced(function*(
     return found.id
   }
 })
-
-const isNamed = ({ parent }: JobRecord, id: JobId.JobId, name: string): boolean =>
-  Option.exists(parent, (parent) => parent.id === id && parent.name === name)
 
 /** Whether a child was asked for last by an earlier attempt of its parent. */
 const isOlder = ({ parent }: JobRecord, attempt: number): boolean =>
