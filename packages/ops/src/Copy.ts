@@ -31,7 +31,6 @@ import * as FileTree from "./FileTree.ts"
 import * as Filter from "./Filter.ts"
 import { HardLinks } from "./HardLinks.ts"
 import { HashAlgorithm } from "./HashAlgorithm.ts"
-import { mostDeep } from "./internal/calls/measure.ts"
 import { countOf, Elements, mayBeWhole, mostWhole, parts } from "./internal/copyElements.ts"
 import * as Durability from "./internal/durability.ts"
 import { filesAtOnce } from "./internal/filesAtOnce.ts"
@@ -191,7 +190,7 @@ const walk = (payload: Payload, { mayBeWhole }: Plan, gone: ReadonlySet<number>)
   const follow = followOf(payload)
   const walked: Stream.Stream<FileTree.Element | FileTree.Whole, never, Files.Files> = mayBeWhole === undefined
     ? FileTree.walk({ sources, after, filter: Filter.make(rules), gone, follow })
-    : FileTree.walkWhole({ sources, after, gone, mayBeWhole, mostDeep, mostWhole })
+    : FileTree.walkWhole({ sources, after, gone, mayBeWhole, mostWhole })
   // Links may lead to where calls take their time.
   return follow === undefined ? QuickFiles.walking(sources, walked) : walked
 }

@@ -13,12 +13,10 @@ import * as Option from "effect/Option"
 import { DeleteNames, type Folders, ThreadTasks, units } from "./DeleteTask.ts"
 import * as FilePath from "./FilePath.ts"
 import * as Files from "./Files.ts"
+import { mostDeep } from "./internal/calls/measure.ts"
 import { descending, type Descent } from "./internal/descent.ts"
 
 type Payload = Task.Payload<typeof DeleteNames>
-
-/** So many folders may be in one another, as in what is measured. */
-const mostDeep = 16
 
 /** As many names are removed before that is told. */
 const toldEvery = 1024

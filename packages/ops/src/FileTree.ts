@@ -18,6 +18,7 @@ import { type Call, FilesError } from "./FilesError.ts"
 import * as Filter from "./Filter.ts"
 import * as FolderListing from "./FolderListing.ts"
 import { Asking } from "./internal/asking.ts"
+import { mostDeep } from "./internal/calls/measure.ts"
 import { following } from "./internal/following.ts"
 import * as Place from "./Place.ts"
 import * as TreeCursor from "./TreeCursor.ts"
@@ -122,7 +123,8 @@ export interface WalkOptions {
 }
 
 /**
- * What to walk, and which folders below the sources, with all that is below them, may be told as one `Whole`.
+ * What to walk, and which folders below the sources, with all that is below them, may be told as one `Whole`: up to 16
+ * in one another, itself included, since how much there is in a folder is asked in all above it.
  *
  * @category models
  * @since 0.1.0
@@ -130,12 +132,10 @@ export interface WalkOptions {
 export interface WholeOptions extends Omit<WalkOptions, "filter" | "follow"> {
   /** As many elements, counted without the ends of folders, may be in one. */
   readonly mostWhole: number
-  /** Folders may be as deep in one, itself included: how much there is in a folder is asked in all above it. */
-  readonly mostDeep: number
   readonly mayBeWhole: (folder: Pick<Whole, "path" | "source">) => boolean
 }
 
-type WholeLimits = Pick<WholeOptions, "mayBeWhole" | "mostDeep" | "mostWhole">
+type WholeLimits = Pick<WholeOptions, "mayBeWhole" | "mostWhole">
 
 /** What tells a folder from others, where links may lead to the same one twice. */
 type Identity = Pick<Files.FileStat, "device" | "inode">
@@ -411,7 +411,7 @@ class Walker extends Asking<Element | Whole, Question> {
   private measure(
     path: FilePath.FilePath,
     listing: FolderListing.FolderListing,
-    { mostDeep, mostWhole }: WholeLimits
+    { mostWhole }: WholeLimits
   ): Effect.Effect<Files.FolderSize | undefined> {
     return Effect.gen({ self: this }, function*() {
       let leaves = 0

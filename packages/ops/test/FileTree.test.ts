@@ -175,14 +175,14 @@ describe("FileTree", { timeout: 60_000 }, () => {
   )
 
   it.effect.prop(
-    "tells folders as one in place of what it meets otherwise, as deep and with as much in them as may be",
+    "tells folders as one in place of what it meets otherwise, with as much in them as may be",
     { tree: Tree },
     ({ tree }) =>
       Effect.gen(function*() {
         const disk = plant(tree)
         const mayBeWhole: FileTree.WholeOptions["mayBeWhole"] = ({ path }) => FilePath.name(path) !== "Z"
         const walkWhole = (options: Pick<FileTree.WalkOptions, "after"> = {}) =>
-          FileTree.walkWhole({ sources, mostWhole: 4, mostDeep: 2, mayBeWhole, ...options }).pipe(
+          FileTree.walkWhole({ sources, mostWhole: 4, mayBeWhole, ...options }).pipe(
             Stream.runCollect,
             Effect.provide(MemoryFiles.layer(disk))
           )
@@ -198,8 +198,6 @@ describe("FileTree", { timeout: 60_000 }, () => {
           assert.deepStrictEqual([folders, leaves], [opened.length, kinds.length])
           assert.isAtMost(folders + leaves, 4)
           assert.isFalse(kinds.includes("special") || !mayBeWhole(element))
-          const depths = opened.map((one) => one.path.split("/").length - path.split("/").length)
-          assert.isAtMost(Math.max(...depths), 1)
           assert.strictEqual(inside.at(-1)?.cursor, cursor)
           return inside
         })
@@ -214,7 +212,11 @@ describe("FileTree", { timeout: 60_000 }, () => {
     Effect.gen(function*() {
       const disk = new MemoryFiles.Disk()
       disk.folder("/one")
-      for (let depth = 1; depth <= 40; depth++) disk.folder(`/one${"/d".repeat(depth)}`)
+      disk.folder("/two")
+      for (let depth = 1; depth <= 40; depth++) {
+        disk.folder(`/one${"/d".repeat(depth)}`)
+        disk.folder(`/two${"/d".repeat(depth)}`)
+      }
       disk.special(`/one${"/d".repeat(40)}/pipe`)
       let lists = 0
       const counted = FaultyFiles.intercept(MemoryFiles.make(disk), (call) =>
@@ -222,13 +224,14 @@ describe("FileTree", { timeout: 60_000 }, () => {
           if (call === "scandir") lists++
         }))
       const met = yield* FileTree.walkWhole({
-        sources: [FilePath.make("/one")],
+        sources: [FilePath.make("/one"), FilePath.make("/two")],
         mostWhole: 512,
-        mostDeep: 4,
         mayBeWhole: () => true
       }).pipe(Stream.runCollect, Effect.provideService(Files.Files, counted))
-      assert.strictEqual(met.filter(({ _tag }) => _tag === "Open").length, 41)
-      assert.isAtMost(lists, 41 * 4)
+      const opened = met.filter(({ _tag }) => _tag === "Open")
+      assert.deepStrictEqual([0, 1].map((source) => opened.filter((one) => one.source === source).length), [41, 25])
+      assert.deepStrictEqual(met.flatMap((one) => one._tag === "Whole" ? [one.folders] : []), [16])
+      assert.isAtMost(lists, 82 * 16)
     }))
 
   it.effect.each([
@@ -255,7 +258,6 @@ describe("FileTree", { timeout: 60_000 }, () => {
       const met = yield* FileTree.walkWhole({
         sources: [FilePath.make("/one")],
         mostWhole: 4,
-        mostDeep: 4,
         mayBeWhole: () => true
       }).pipe(Stream.runCollect, Effect.provideService(Files.Files, { ...MemoryFiles.make(disk), measure }))
       assert.deepStrictEqual(

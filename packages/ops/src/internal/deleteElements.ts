@@ -59,7 +59,7 @@ interface Names {
 }
 
 /** So many entries, and folders in one another, are removed as one: some milliseconds of work. */
-const whole = { mostWhole: 512, mostDeep: 16, mayBeWhole: () => true } as const
+const whole = { mostWhole: 512, mayBeWhole: () => true } as const
 
 /** What is known of a folder that the walk is in. */
 interface Opened {
