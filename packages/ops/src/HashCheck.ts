@@ -46,13 +46,6 @@ export class UnusableChecksums
   }
 }
 
-const Options = {
-  /** The only one that lines may be of. */
-  algorithm: Schema.Option(HashAlgorithm),
-  /** The one that the name of the file tells. */
-  likely: Schema.Option(HashAlgorithm)
-}
-
 /**
  * Schema for what is to be checked.
  *
@@ -60,7 +53,10 @@ const Options = {
  * @since 0.1.0
  */
 export const Payload = Schema.Struct({
-  ...Options,
+  /** The only one that lines may be of. */
+  algorithm: Schema.Option(HashAlgorithm),
+  /** The one that the name of the file tells. */
+  likely: Schema.Option(HashAlgorithm),
   /** The checksum file, absolute and without links. */
   file: FilePath.FilePath,
   /** Tells whether the file is what it was. */

@@ -14,7 +14,7 @@ import type { FilesError } from "./FilesError.ts"
 import { compareEach } from "./internal/calls/compareEach.ts"
 import { listFolder, listFolders } from "./internal/calls/listFolder.ts"
 import * as Mounts from "./internal/calls/mounts.ts"
-import { calls as nodeCalls, toStat } from "./internal/calls/nodeCalls.ts"
+import { bigint, calls as nodeCalls, native, toStat } from "./internal/calls/nodeCalls.ts"
 import { attempt, orNone, scoped } from "./internal/calls/opened.ts"
 import { File } from "./internal/calls/openFile.ts"
 import { Folder } from "./internal/calls/openFolder.ts"
@@ -26,12 +26,6 @@ import { userUnsafe } from "./internal/unfinished.ts"
 import { QuickFiles } from "./QuickFiles.ts"
 
 // --- Paths ----------------------------------------------------------------------------------------------------------
-
-/** Node passes text on as UTF-8; only what is not UTF-8 needs a buffer. */
-const native = (path: FilePath.FilePath): string | Buffer =>
-  path.isWellFormed() ? path : Buffer.from(FilePath.toBytes(path))
-
-const bigint = { bigint: true } as const
 
 /** Looks at what a person names, which is done a few times for each job. */
 const look = (call: "stat" | "lstat", path: FilePath.FilePath): Effect.Effect<Files.FileStat, FilesError> =>

@@ -38,10 +38,8 @@ interface Source {
   readonly kind: MediaKind.MediaKind
 }
 
-const show = (path: FilePath.FilePath): string => `"${FilePath.display(path)}"`
-
 const failed = ({ path }: Payload, code: string, why: string): ThumbnailFailed =>
-  new ThumbnailFailed({ code, path, why: `${show(path)} ${why}` })
+  new ThumbnailFailed({ code, path, why: `"${FilePath.display(path)}" ${why}` })
 
 const changed = (payload: Payload): ThumbnailFailed => failed(payload, "Changed", "changed while it was read")
 

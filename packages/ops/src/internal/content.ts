@@ -32,10 +32,7 @@ export interface Copying<D> {
 }
 
 /** What was copied. */
-export interface CopiedContent {
-  readonly strategy: string
-  readonly sizeBytes: number
-}
+export type CopiedContent = Pick<Copied, "strategy" | "sizeBytes">
 
 /** How a strategy copies content. */
 interface ContentOptions<D> {

@@ -36,14 +36,12 @@ const noJob = JobId.make("none")
 export const temporaryName = ({ job, token }: Lease.Lease, target: FilePath.FilePath): FilePath.FilePath =>
   TemporaryName.make(Option.getOrElse(job, () => noJob), token, target)
 
-interface Counts {
-  readonly copied: number
-  readonly linked: number
-  readonly unchanged: number
-  readonly bytes: number
+const none: Pick<CopiedFiles, "copied" | "linked" | "unchanged" | "bytes"> = {
+  copied: 0,
+  linked: 0,
+  unchanged: 0,
+  bytes: 0
 }
-
-const none: Counts = { copied: 0, linked: 0, unchanged: 0, bytes: 0 }
 
 /** Decides about folders, and counts what becomes of files in them. */
 class Folders implements Files.FoldersCopier {

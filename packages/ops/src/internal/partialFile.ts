@@ -13,7 +13,7 @@ import type { CopyRequest } from "../CopyStrategy.ts"
 import * as FilePath from "../FilePath.ts"
 import * as Files from "../Files.ts"
 import type { FilesError } from "../FilesError.ts"
-import { createDraft, type Draft, place } from "./placing.ts"
+import { createAnew, createDraft, type Draft, place } from "./placing.ts"
 import { edition } from "./sameContent.ts"
 import * as SavedCopy from "./savedCopy.ts"
 import { onDestination } from "./sides.ts"
@@ -99,12 +99,7 @@ export const open = Effect.fnUntraced(function*(
     yield* Lease.check
     yield* Effect.ignore(folder.unlink(partial.name))
   }
-  const created = Effect.catchIf(
-    folder.create(temporary),
-    ({ code }) => code === "EEXIST",
-    () => Effect.andThen(folder.unlink(temporary), folder.create(temporary))
-  )
-  const file = before ?? (yield* onDestination(created))
+  const file = before ?? (yield* onDestination(createAnew(folder, temporary, folder.create(temporary))))
   const { inode } = yield* onDestination(file.stat)
   const counted = partial?.counted ?? 0
   return {

@@ -14,6 +14,7 @@ import * as Option from "effect/Option"
 import type * as Scope from "effect/Scope"
 import { CopyError, Reason } from "../CopyError.ts"
 import type { CopyRequest } from "../CopyStrategy.ts"
+import type { FilePath } from "../FilePath.ts"
 import type * as Files from "../Files.ts"
 import type { FilesError } from "../FilesError.ts"
 import * as Place from "../Place.ts"
@@ -32,9 +33,17 @@ export const occupied = ({ target }: Pick<CopyRequest, "target">): CopyError =>
 
 // --- Under a temporary name -----------------------------------------------------------------------------------------
 
+/** Creates something under a temporary name, once more if an attempt before this one has left its own there. */
+export const createAnew = <A, R>(
+  folder: Files.Folder,
+  temporary: FilePath,
+  create: Effect.Effect<A, FilesError, R>
+): Effect.Effect<A, FilesError, R> =>
+  Effect.catchIf(create, ({ code }) => code === "EEXIST", () => Effect.andThen(folder.unlink(temporary), create))
+
 /**
- * Creates something under the temporary name, once more if an attempt before this one has left its own there.
- * Whatever goes wrong in the scope, or whoever interrupts it, the temporary name is removed with it.
+ * Creates something under the temporary name. Whatever goes wrong in the scope, or whoever interrupts it, that name is
+ * removed with it.
  */
 export const createTemporary = <A, R>(
   { target: { folder }, temporary }: CopyRequest,
@@ -43,11 +52,7 @@ export const createTemporary = <A, R>(
   Effect.andThen(
     // It carries this owner's token, so nobody else misses it.
     Effect.addFinalizer((exit) => Exit.isSuccess(exit) ? Effect.void : Effect.ignore(folder.unlink(temporary))),
-    onDestination(Effect.catchIf(
-      create,
-      (error) => error.code === "EEXIST",
-      () => Effect.andThen(folder.unlink(temporary), create)
-    ))
+    onDestination(createAnew(folder, temporary, create))
   )
 
 /** Gives what is whole its name, if that is free. A link can't take a name that is taken; a rename would. */

@@ -18,6 +18,7 @@ import * as TemporaryName from "../TemporaryName.ts"
 import { folderOf } from "../ThumbnailTask.ts"
 import type { Format, ThumbnailVariant } from "../ThumbnailVariant.ts"
 import type { Picture } from "./imageRendering.ts"
+import { createAnew } from "./placing.ts"
 
 /** Stands in a temporary name for a job, where there is none. */
 const noJob = JobId.make("none")
@@ -88,12 +89,7 @@ const write = Effect.fnUntraced(function*(
   }
 ): Effect.fn.Return<void, FilesError | Interrupted, Files.Files | Scope.Scope> {
   yield* Effect.addFinalizer((exit) => Exit.isSuccess(exit) ? Effect.void : Effect.ignore(output.unlink(temporary)))
-  const file = yield* Effect.catchIf(
-    output.create(temporary),
-    ({ code }) => code === "EEXIST",
-    // An attempt before this one was ended with its process.
-    () => Effect.andThen(output.unlink(temporary), output.create(temporary))
-  )
+  const file = yield* createAnew(output, temporary, output.create(temporary))
   yield* file.write(bytes)
   yield* file.setMode(0o666 & ~(yield* (yield* Files.Files).denied))
   yield* file.close

@@ -69,13 +69,13 @@ const bytesOf = (path: FilePath.FilePath): Buffer => {
 }
 
 /** Node passes text on as UTF-8; only what is not UTF-8 needs a buffer. */
-const native = (path: FilePath.FilePath): string | Buffer => path.isWellFormed() ? path : bytesOf(path)
+export const native = (path: FilePath.FilePath): string | Buffer => path.isWellFormed() ? path : bytesOf(path)
 
 const at = (folder: number, name: FilePath.FilePath): string | Buffer => native(FilePath.join(place(folder), name))
 
 // --- What Node gives ------------------------------------------------------------------------------------------------
 
-const bigint = { bigint: true } as const
+export const bigint = { bigint: true } as const
 
 const kindOf = (stats: fs.BigIntStats | fs.Dirent): Files.FileKind =>
   stats.isFile() ? "file" : stats.isDirectory() ? "folder" : stats.isSymbolicLink() ? "link" : "special"
