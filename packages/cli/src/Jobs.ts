@@ -15,7 +15,7 @@ import * as Settings from "./Settings.ts"
 import * as Stop from "./Stop.ts"
 import type { StoreHealth } from "./StoreHealth.ts"
 
-/** So many that each thread has its next piece in hand, however many there are. */
+/** So many that each thread, or process, has its next piece in hand, however many there are. */
 export const piecesAtOnce = Math.max(16, 4 * os.availableParallelism())
 
 /** How a command runs jobs. */

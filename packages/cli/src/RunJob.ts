@@ -2,7 +2,7 @@
  * Runs a job in this process to its end, or follows one, and tells what it came to.
  */
 import type { JobId } from "@fanout/core/JobId"
-import { type JobEvent, JobManager, type JobManagerError } from "@fanout/core/JobManager"
+import { type JobEvent, type JobHandle, JobManager, type JobManagerError } from "@fanout/core/JobManager"
 import * as JobState from "@fanout/core/JobState"
 import type { JobRecord, OutcomeRow } from "@fanout/core/JobStore"
 import type { JobStoreError } from "@fanout/core/JobStoreError"
@@ -149,6 +149,17 @@ export const goOn = (id: JobId, { json, quiet }: View.Options) =>
     if (state._tag !== "Paused" && !isPausing) return
     // Somebody else may have resumed it in the meantime, which is as good.
     yield* manager.resume(id).pipe(Effect.catchTag("JobManagerError", () => Effect.void))
+  })
+
+/** Starts a job, or goes on with the one that the same command has started before, and gives its id. */
+export const start = <E>(
+  begin: (manager: JobManager["Service"]) => Effect.Effect<Pick<JobHandle<unknown, unknown>, "id" | "started">, E>,
+  options: View.Options
+) =>
+  Effect.gen(function*() {
+    const { id, started } = yield* JobManager.use(begin)
+    if (!started) yield* goOn(id, options)
+    return id
   })
 
 /** Follows a job that others run, until it is over or paused. */

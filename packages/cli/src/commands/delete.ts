@@ -125,10 +125,7 @@ const startOrGoOn = (request: Delete.Request, options: Options & { readonly yes:
     const { Delete } = yield* load
     const payload = yield* plan(request)
     yield* ask(options, payload)
-    const manager = yield* JobManager
-    const { id, started } = yield* manager.start(Delete.job, payload)
-    if (!started) yield* RunJob.goOn(id, options)
-    return id
+    return yield* RunJob.start((manager) => manager.start(Delete.job, payload), options)
   })
 
 /** `fanout delete` */

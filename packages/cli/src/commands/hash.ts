@@ -1,7 +1,6 @@
 /**
  * `fanout hash`: hashes files and trees, or goes on with what the same command has started before.
  */
-import { JobManager } from "@fanout/core/JobManager"
 import * as ChecksumLine from "@fanout/ops/ChecksumLine"
 import * as FilePath from "@fanout/ops/FilePath"
 import * as HashAlgorithms from "@fanout/ops/HashAlgorithm"
@@ -74,7 +73,7 @@ const textOf = (
   { algorithm, tagged }: Request,
   { json }: Options
 ): string => {
-  const shown = path === "" ? top : FilePath.join(top, path)
+  const shown = FilePath.join(top, path)
   if (!json) {
     return ChecksumLine.text(
       { algorithm: algorithm === "sampled" ? "blake3" : algorithm, digest, path: shown },
@@ -102,7 +101,6 @@ const hashAll = (request: Request, options: Options) =>
     if (Option.isSome(file)) yield* Effect.provide(OutputFile.check(file.value), SystemFiles.layer)
     yield* withJobs({ claim: { ids: [] }, concurrency: Option.some(piecesAtOnce) })(
       Effect.gen(function*() {
-        const manager = yield* JobManager
         const payload = yield* Effect.provide(
           Hash.plan(
             {
@@ -115,8 +113,7 @@ const hashAll = (request: Request, options: Options) =>
           ),
           SystemFiles.layer
         )
-        const { id, started } = yield* manager.start(Hash.job, payload)
-        if (!started) yield* RunJob.goOn(id, options)
+        const id = yield* RunJob.start((manager) => manager.start(Hash.job, payload), options)
         const sink = Option.isNone(file)
           ? RowOutput.stdout
           : yield* Effect.provide(OutputFile.make(id, file.value), SystemFiles.layer)

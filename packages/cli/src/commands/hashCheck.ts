@@ -1,7 +1,6 @@
 /**
  * `fanout hash --check`: checks what a checksum file names, or goes on with what the same command has started before.
  */
-import { JobManager } from "@fanout/core/JobManager"
 import * as FilePath from "@fanout/ops/FilePath"
 import type { HashAlgorithm } from "@fanout/ops/HashAlgorithm"
 import type { HashCheckLine, Status } from "@fanout/ops/HashCheckLine"
@@ -52,9 +51,7 @@ export const hashCheck = (file: string, algorithm: Option.Option<HashAlgorithm>,
     )
     yield* withJobs({ claim: { ids: [] }, needsThreads: true })(
       Effect.gen(function*() {
-        const manager = yield* JobManager
-        const { id, started } = yield* manager.start(HashCheck.job, payload)
-        if (!started) yield* RunJob.goOn(id, options)
+        const id = yield* RunJob.start((manager) => manager.start(HashCheck.job, payload), options)
         const output = yield* RowOutput.make(
           id,
           new SourceRows.Sorter((row) => [HashCheckLine.fromRow(row)]),

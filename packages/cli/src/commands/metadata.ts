@@ -2,7 +2,6 @@
  * `fanout metadata`: tells what photos, sounds and films say of themselves, or goes on with what the same command has
  * started before.
  */
-import { JobManager } from "@fanout/core/JobManager"
 import * as FilePath from "@fanout/ops/FilePath"
 import type { MediaLine } from "@fanout/ops/MediaLine"
 import * as Arr from "effect/Array"
@@ -55,10 +54,8 @@ interface Request {
 const filesAtOnce = Math.max(64, 32 * os.availableParallelism())
 
 /** Path of a line as it was given on the command line, and below. */
-const nameOf = (given: ReadonlyArray<FilePath.FilePath>, { place }: MediaLine): FilePath.FilePath => {
-  const top = given[place.source] ?? FilePath.empty
-  return place.path === "" ? top : FilePath.join(top, place.path)
-}
+const nameOf = (given: ReadonlyArray<FilePath.FilePath>, { place }: MediaLine): FilePath.FilePath =>
+  FilePath.join(given[place.source] ?? FilePath.empty, place.path)
 
 /** Line of a file; nothing where there is none. */
 const render = (
@@ -91,7 +88,6 @@ const readAll = (request: Request, options: View.Options) =>
     if (Option.isSome(file)) yield* Effect.provide(OutputFile.check(file.value), SystemFiles.layer)
     yield* withJobs({ claim: { ids: [] }, concurrency: Option.some(filesAtOnce) })(
       Effect.gen(function*() {
-        const manager = yield* JobManager
         const payload = yield* Effect.provide(
           Media.plan({
             sources,
@@ -101,8 +97,7 @@ const readAll = (request: Request, options: View.Options) =>
           }),
           SystemFiles.layer
         )
-        const { id, started } = yield* manager.start(Media.job, payload)
-        if (!started) yield* RunJob.goOn(id, options)
+        const id = yield* RunJob.start((manager) => manager.start(Media.job, payload), options)
         const sink = Option.isNone(file)
           ? RowOutput.stdout
           : yield* Effect.provide(OutputFile.make(id, file.value), SystemFiles.layer)

@@ -1,7 +1,6 @@
 /**
  * `fanout thumbnail`: makes thumbnails, or goes on with what the same command has started before.
  */
-import { JobManager } from "@fanout/core/JobManager"
 import type { OutcomeRow } from "@fanout/core/JobStore"
 import * as FilePath from "@fanout/ops/FilePath"
 import * as ThumbnailVariant from "@fanout/ops/ThumbnailVariant"
@@ -13,9 +12,8 @@ import * as Param from "effect/cli/Param"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
-import * as os from "node:os"
 import * as Arguments from "../Arguments.ts"
-import { withJobs } from "../Jobs.ts"
+import { piecesAtOnce, withJobs } from "../Jobs.ts"
 import * as RowOutput from "../RowOutput.ts"
 import * as RunJob from "../RunJob.ts"
 import * as Settings from "../Settings.ts"
@@ -74,9 +72,6 @@ const variantsOf = (given: Option.Option<string>) =>
       })
   })
 
-/** So many that each process has its next file as soon as it is through with one. */
-const filesAtOnce = Math.max(16, 4 * os.availableParallelism())
-
 const load = Effect.promise(() => import("../Thumbnailing.ts"))
 
 /** Line of a file that has thumbnails; nothing for what is told as an item. */
@@ -118,11 +113,9 @@ export const thumbnail = Command.make(
           `"${source}" is in "${folder}", where thumbnails are made of nothing. Name another folder with --output.`
         )
       }
-      yield* withJobs({ claim: { ids: [] }, concurrency: Option.some(filesAtOnce) })(
+      yield* withJobs({ claim: { ids: [] }, concurrency: Option.some(piecesAtOnce) })(
         Effect.gen(function*() {
-          const manager = yield* JobManager
-          const { id, started } = yield* manager.start(Thumbnail.job, payload)
-          if (!started) yield* RunJob.goOn(id, options)
+          const id = yield* RunJob.start((manager) => manager.start(Thumbnail.job, payload), options)
           const output = RowOutput.make(id, RowOutput.unsorted, RowOutput.stdout, render(modules))
           yield* RunJob.run(id, options, json ? yield* output : undefined)
         })

@@ -234,15 +234,15 @@ const startOrGoOn = (kind: Kind, request: Copy.Request, { bandwidth, conflict: m
     const payload = yield* plan(kind, request)
     yield* checkOutput(kind, request, payload.transfers, true)
     const conflict = isModeGiven ? request.conflict : yield* askForMode(kind, request, payload, options)
-    const { id, started } = yield* manager.start(
-      yield* kind.load,
-      { ...payload, request: { ...request, conflict } },
-      Option.match(Option.flatMap(bandwidth, Option.fromNullOr), {
-        onNone: () => ({}),
-        onSome: (bytesPerSecond) => ({ limits: { bytesPerSecond } })
-      })
+    const job = yield* kind.load
+    const settings = Option.match(Option.flatMap(bandwidth, Option.fromNullOr), {
+      onNone: () => ({}),
+      onSome: (bytesPerSecond) => ({ limits: { bytesPerSecond } })
+    })
+    const id = yield* RunJob.start(
+      () => manager.start(job, { ...payload, request: { ...request, conflict } }, settings),
+      options
     )
-    if (!started) yield* RunJob.goOn(id, options)
     return { id, transfers: payload.transfers }
   })
 

@@ -1,7 +1,6 @@
 /**
  * `fanout verify`: compares two trees, or goes on with what the same command has started before.
  */
-import { JobManager } from "@fanout/core/JobManager"
 import type { Difference } from "@fanout/ops/Difference"
 import * as FilePath from "@fanout/ops/FilePath"
 import { Aspect } from "@fanout/ops/Metadata"
@@ -106,9 +105,7 @@ const compare = (a: string, b: string, ignore: ReadonlyArray<Aspect>, options: O
     )
     yield* withJobs({ claim: { ids: [] }, concurrency: Option.some(piecesAtOnce) })(
       Effect.gen(function*() {
-        const manager = yield* JobManager
-        const { id, started } = yield* manager.start(Verify.job, payload)
-        if (!started) yield* RunJob.goOn(id, options)
+        const id = yield* RunJob.start((manager) => manager.start(Verify.job, payload), options)
         const found: Record<string, number> = {}
         const output = yield* OrderedOutput.make({
           id,
