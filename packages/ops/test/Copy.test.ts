@@ -28,10 +28,7 @@ const deniedAtFirst = (denied: Call, at: string): Harness.Options => {
   let isDenied = true
   return {
     goesOn: true,
-    before: (call, path) =>
-      Effect.suspend(() =>
-        isDenied && call === denied && path === at ? Effect.fail(FaultyFiles.error(call, path, "EACCES")) : Effect.void
-      ),
+    before: FaultyFiles.failing("EACCES", (call, path) => isDenied && call === denied && path === at),
     whenStopped: Effect.sync(() => {
       isDenied = false
     })
@@ -68,12 +65,8 @@ describe.each([["one by one", false], ["together", true]] as const)("Copy, %s", 
         let opened = 0
 
         const { rows, state } = yield* copy(disk, {
-          before: (call, path) =>
-            Effect.suspend(() =>
-              call === "open" && path === "/from/folder/b" && ++opened <= times
-                ? Effect.fail(FaultyFiles.error(call, path, code))
-                : Effect.void
-            )
+          before: FaultyFiles.failing(code, (call, path) =>
+            call === "open" && path === "/from/folder/b" && ++opened <= times)
         })
 
         assert.strictEqual(state, wanted)
@@ -356,7 +349,7 @@ describe.each([["one by one", false], ["together", true]] as const)("Copy, %s", 
       const without = (call: string) => call === "fchmod" || call === "lutimes"
 
       const { progress, rows, state } = yield* copy(plant(), {
-        before: (call, path) => without(call) ? Effect.fail(FaultyFiles.error(call, path, "EPERM")) : Effect.void
+        before: FaultyFiles.failing("EPERM", (call) => without(call))
       })
 
       assert.strictEqual(state, "Completed")
@@ -423,8 +416,7 @@ describe.each([["one by one", false], ["together", true]] as const)("Copy, %s", 
       disk.file("/from/set-id", "text", { mode: 0o4755 })
 
       const { progress, rows, state } = yield* copy(disk, {
-        before: (call, path) =>
-          call === "open" && path === "/from/q" ? Effect.fail(FaultyFiles.error(call, path, "EACCES")) : Effect.void
+        before: FaultyFiles.failing("EACCES", (call, path) => call === "open" && path === "/from/q")
       })
 
       assert.strictEqual(state, "CompletedWithErrors")

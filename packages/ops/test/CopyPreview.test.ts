@@ -77,10 +77,7 @@ describe("CopyPreview", () => {
       const codes = new Map([["scandir /from/folder", "EACCES"], ["lstat /from/a", "ENOENT"]])
 
       const entries = yield* preview(plant(), {
-        before: (call, path) => {
-          const code = codes.get(`${call} ${path}`)
-          return code === undefined ? Effect.void : Effect.fail(FaultyFiles.error(call, path, code))
-        }
+        before: FaultyFiles.failingBy(codes)
       })
 
       assert.deepStrictEqual(

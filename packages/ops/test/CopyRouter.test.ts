@@ -282,10 +282,7 @@ describe("CopyRouter", { timeout: 60_000 }, () => {
     "does not trust a file that fails to close (%s)",
     (source) =>
       Effect.gen(function*() {
-        const failing: FaultyFiles.Before = (call, path) =>
-          call === "close" && path.startsWith("/to")
-            ? Effect.fail(FaultyFiles.error(call, path, "ENOSPC"))
-            : Effect.void
+        const failing = FaultyFiles.failing("ENOSPC", (call, path) => call === "close" && path.startsWith("/to"))
         for (const placing of ["replace", "exclusive"] as const) {
           for (const unnamed of [true, false]) {
             const disk = plant(placing === "replace" ? "file" : "none", unnamed)
@@ -356,8 +353,7 @@ describe("CopyRouter", { timeout: 60_000 }, () => {
             ["EOPNOTSUPP", false]
           ] as const
         ) {
-          const withoutLinks: FaultyFiles.Before = (call, path) =>
-            call === "link" && code !== undefined ? Effect.fail(FaultyFiles.error(call, path, code)) : Effect.void
+          const withoutLinks = FaultyFiles.failing(code ?? "", (call) => call === "link" && code !== undefined)
           const [free, taken] = [plant("none", unnamed), plant("file", unnamed)]
           const before = result(taken)
           const options = { placing: "exclusive", before: withoutLinks } as const

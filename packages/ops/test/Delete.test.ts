@@ -36,10 +36,8 @@ const outside = (disk: MemoryFiles.Disk) =>
 
 const kept = ["beside", "out", "out/kept", "trash"]
 
-const failing = (name: string, code = "EACCES"): FaultyFiles.Before => (call, path) =>
-  (call === "unlink" || call === "rmdir") && FilePath.name(path) === name
-    ? Effect.fail(FaultyFiles.error(call, path, code))
-    : Effect.void
+const failing = (name: string, code = "EACCES"): FaultyFiles.Before =>
+  FaultyFiles.failing(code, (call, path) => (call === "unlink" || call === "rmdir") && FilePath.name(path) === name)
 
 const Name = Schema.Literals(["a", "b", "c", "a.b"])
 const Tree = Schema.Array(Schema.Struct({
@@ -130,10 +128,7 @@ describe.each(ways)("Delete of folders %s", { timeout: 60_000 }, (_, measures) =
         const stuck = Object.entries(disk.tree("/in"))
           .filter(([path, { kind }]) => kind !== "folder" && isDenied(path)).map(([path]) => path)
         let isMended = false
-        const before: FaultyFiles.Before = (call, path) =>
-          !isMended && call === "unlink" && isDenied(path)
-            ? Effect.fail(FaultyFiles.error(call, path, "EACCES"))
-            : Effect.void
+        const before = FaultyFiles.failing("EACCES", (call, path) => !isMended && call === "unlink" && isDenied(path))
 
         yield* Effect.gen(function*() {
           const manager = yield* JobManager.JobManager
@@ -224,10 +219,7 @@ describe.each(ways)("Delete of folders %s", { timeout: 60_000 }, (_, measures) =
     Effect.gen(function*() {
       const disk = plant()
       let isMended = false
-      const before: FaultyFiles.Before = (call, path) =>
-        !isMended && call === "scandir" && path === "/in/a"
-          ? Effect.fail(FaultyFiles.error(call, path, "EACCES"))
-          : Effect.void
+      const before = FaultyFiles.failing("EACCES", (call, path) => !isMended && call === "scandir" && path === "/in/a")
       yield* Effect.gen(function*() {
         const manager = yield* JobManager.JobManager
         const { id } = yield* manager.start(Delete.job, yield* plan())
@@ -245,10 +237,7 @@ describe.each(ways)("Delete of folders %s", { timeout: 60_000 }, (_, measures) =
   it.effect("removes a folder that can't be listed where it is empty", () =>
     Effect.gen(function*() {
       const disk = plant()
-      const before: FaultyFiles.Before = (call, path) =>
-        call === "scandir" && path === "/in/empty"
-          ? Effect.fail(FaultyFiles.error(call, path, "EACCES"))
-          : Effect.void
+      const before = FaultyFiles.failing("EACCES", (call, path) => call === "scandir" && path === "/in/empty")
       assert.deepStrictEqual(yield* remove(disk, { before }), { ...done, files: 6, folders: 4 })
     }))
 
@@ -442,10 +431,11 @@ describe.each(ways)("Delete of folders %s", { timeout: 60_000 }, (_, measures) =
       const disk = plant()
       disk.file("/in/empty/stuck", "text")
       let isMended = false
-      const before: FaultyFiles.Before = (call, path) =>
-        call === "unlink" && (FilePath.name(path) === "stuck" || (FilePath.name(path) === "c" && !isMended))
-          ? Effect.fail(FaultyFiles.error(call, path, "EPERM"))
-          : Effect.void
+      const before = FaultyFiles.failing(
+        "EPERM",
+        (call, path) =>
+          call === "unlink" && (FilePath.name(path) === "stuck" || (FilePath.name(path) === "c" && !isMended))
+      )
       yield* Effect.gen(function*() {
         const manager = yield* JobManager.JobManager
         const { id } = yield* manager.start(Delete.job, yield* plan())

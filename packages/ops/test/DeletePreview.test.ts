@@ -46,10 +46,7 @@ describe("DeletePreview", () => {
       const disk = plant()
       disk.mount("/in/mounted")
       disk.file("/in/mounted/file", "text")
-      const before: FaultyFiles.Before = (call, path) =>
-        call === "scandir" && path === "/in/b"
-          ? Effect.fail(FaultyFiles.error(call, path, "EACCES"))
-          : Effect.void
+      const before = FaultyFiles.failing("EACCES", (call, path) => call === "scandir" && path === "/in/b")
       const options = { before, leaveOut: ["/in/state/jobs.db"], paths: ["/in", "/gone"] } as const
       assert.deepStrictEqual(yield* preview(disk, options), [
         "Fail unknown /gone Could not look at \"/gone\": it does not exist (ENOENT)",

@@ -114,6 +114,17 @@ export const intercept = (files: Files.Files["Service"], before: Before): Files.
 export const error = (call: Call, path: FilePath.FilePath, code: string): FilesError =>
   new FilesError({ call, path, code, target: Option.none() })
 
+/** Fails those calls for which this holds. */
+export const failing =
+  (code: string, isToFail: (call: Call, path: FilePath.FilePath) => boolean): Before => (call, path) =>
+    isToFail(call, path) ? Effect.fail(error(call, path, code)) : Effect.void
+
+/** Fails calls by their names and paths: `open /in/a`. */
+export const failingBy = (codes: ReadonlyMap<string, string>): Before => (call, path) => {
+  const code = codes.get(`${call} ${path}`)
+  return code === undefined ? Effect.void : Effect.fail(error(call, path, code))
+}
+
 /** Lets `n` calls pass and fails the one after them, once. */
 export const failAfter = (
   n: number,

@@ -55,6 +55,10 @@ const plant = (tree: typeof Tree.Type): MemoryFiles.Disk => {
   return disk
 }
 
+/** Lets no folder of these names be listed. */
+const denying = (...names: ReadonlyArray<string>): FaultyFiles.Before =>
+  FaultyFiles.failing("EACCES", (call, path) => call === "scandir" && names.includes(FilePath.name(path)))
+
 const walk = (
   disk: MemoryFiles.Disk,
   options: Partial<FileTree.WalkOptions> = {},
@@ -161,10 +165,7 @@ describe("FileTree", { timeout: 60_000 }, () => {
     ({ denied, tree }) =>
       Effect.gen(function*() {
         const disk = plant(tree)
-        const before: FaultyFiles.Before = (call, path) =>
-          call === "scandir" && denied.some((name) => name === FilePath.name(path))
-            ? Effect.fail(FaultyFiles.error(call, path, "EACCES"))
-            : Effect.void
+        const before = denying(...denied)
         const elements = yield* walk(disk, {}, before)
 
         for (const [index, { cursor }] of elements.entries()) {
@@ -311,10 +312,7 @@ describe("FileTree", { timeout: 60_000 }, () => {
         const filter = Filter.make(rules.map((rule) => Filter.Rule.make(rule)))
         const whole = yield* walk(disk, { filter })
 
-        const partial = yield* walk(disk, { filter }, (call, path) =>
-          call === "scandir" && denied === FilePath.name(path)
-            ? Effect.fail(FaultyFiles.error(call, path, "EACCES"))
-            : Effect.void)
+        const partial = yield* walk(disk, { filter }, denying(denied))
 
         for (const element of partial) {
           if (element._tag !== "Unreadable") continue
@@ -423,10 +421,7 @@ describe("FileTree", { timeout: 60_000 }, () => {
     ({ denied, tree }) =>
       Effect.gen(function*() {
         const disk = plant(tree)
-        const before: FaultyFiles.Before = (call, path) =>
-          call === "scandir" && denied === FilePath.name(path)
-            ? Effect.fail(FaultyFiles.error(call, path, "EACCES"))
-            : Effect.void
+        const before = denying(denied)
         const [whole, partial] = [yield* walk(disk), yield* walk(disk, {}, before)]
 
         for (const element of partial) {
@@ -450,10 +445,7 @@ describe("FileTree", { timeout: 60_000 }, () => {
     ({ denied, tree }) =>
       Effect.gen(function*() {
         const disk = plant(tree)
-        const before: FaultyFiles.Before = (call, path) =>
-          call === "scandir" && denied === FilePath.name(path)
-            ? Effect.fail(FaultyFiles.error(call, path, "EACCES"))
-            : Effect.void
+        const before = denying(denied)
         const whole = yield* walk(disk)
         const open = brackets(whole)
 

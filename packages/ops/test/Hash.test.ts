@@ -156,10 +156,7 @@ describe("Hash", () => {
       const codes = new Map([["open /in/b.txt", "EACCES"], ["open /in/z", "ENOENT"], ["scandir /in/b", "EACCES"]])
       const { lines, state } = yield* hash(plant(), {
         sources: ["/in", "/nowhere"],
-        before: (call, path) => {
-          const code = codes.get(`${call} ${path}`)
-          return code === undefined ? Effect.void : Effect.fail(FaultyFiles.error(call, path, code))
-        }
+        before: FaultyFiles.failingBy(codes)
       })
       assert.strictEqual(state, "CompletedWithErrors")
       assert.deepStrictEqual(lines.map((line) => line.replace(/: .*/, "")), [
@@ -185,10 +182,7 @@ describe("Hash", () => {
       disk.symlink("/in/b/link", "c")
       disk.special("/in/b/pipe")
       const failing = new Map([["scandir /in/b", "EACCES"], ["open /in/b/e", "EIO"], ["scandir /in/b/in", "EIO"]])
-      const before: FaultyFiles.Before = (call, path) => {
-        const code = failing.get(`${call} ${path}`)
-        return code === undefined ? Effect.void : Effect.fail(FaultyFiles.error(call, path, code))
-      }
+      const before = FaultyFiles.failingBy(failing)
       const others = all.filter((line) => !line.startsWith("0/b/"))
       const inB = [
         `0/b/c ${sha256("first")}`,
@@ -245,10 +239,7 @@ describe("Hash", () => {
     Effect.gen(function*() {
       const disk = plant()
       let isFailing = true
-      const before: FaultyFiles.Before = (call, path) =>
-        isFailing && call === "scandir" && path === "/in"
-          ? Effect.fail(FaultyFiles.error(call, path, "EIO"))
-          : Effect.void
+      const before = FaultyFiles.failing("EIO", (call, path) => isFailing && call === "scandir" && path === "/in")
       const mended = yield* hash(disk, { before, retries: [() => void (isFailing = false)] })
       assert.deepStrictEqual([mended.state, mended.lines.toSorted()], ["Completed", ["0/ ", ...all].toSorted()])
       isFailing = true
@@ -264,8 +255,7 @@ describe("Hash", () => {
       const { lines: [failed] } = yield* hash(plant(), {
         algorithm: "sha1",
         sources: ["/in/z"],
-        before: (call, path) =>
-          call === "read" && ++reads === 2 ? Effect.fail(FaultyFiles.error(call, path, "EIO")) : Effect.void
+        before: FaultyFiles.failing("EIO", (call) => call === "read" && ++reads === 2)
       })
       assert.match(failed ?? "", /^0\/ Could not read/)
       const { lines } = yield* hash(plant(), { algorithm: "sha1", sources: ["/in/b"] })

@@ -200,7 +200,7 @@ describe("HashCache", () => {
       yield* hash(disk, cache)
       assert.deepStrictEqual(yield* hash(disk, cache), { digests: plain, reads: 3, cached: 0, bytes: 11 })
       const { digests } = yield* hash(disk, cache, {
-        before: (call, path) => call === "fstatfs" ? Effect.fail(FaultyFiles.error(call, path, "EIO")) : Effect.void
+        before: FaultyFiles.failing("EIO", (call) => call === "fstatfs")
       })
       assert.deepStrictEqual(digests, plain)
     }))

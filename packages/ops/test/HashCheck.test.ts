@@ -130,7 +130,7 @@ describe("HashCheck", () => {
         `${sum("a").slice(0, 16)}  a`
       ])
       const { lines, state } = yield* check(disk, {
-        before: (call, path) => path === "/in/c" ? Effect.fail(FaultyFiles.error(call, path, "EACCES")) : Effect.void
+        before: FaultyFiles.failing("EACCES", (_, path) => path === "/in/c")
       })
 
       assert.strictEqual(state, "CompletedWithErrors")

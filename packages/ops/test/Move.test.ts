@@ -224,12 +224,7 @@ describe("a move to another file system", () => {
       let isFull = true
       const { progress, state } = yield* move(disk, {
         goesOn: true,
-        before: (call, path) =>
-          Effect.suspend(() =>
-            call === "write" && path.startsWith("/to/copy/.fanout-") && isFull
-              ? Effect.fail(FaultyFiles.error(call, path, "ENOSPC"))
-              : Effect.void
-          ),
+        before: FaultyFiles.failing("ENOSPC", (call, path) => isFull && call === "write" && path.includes(".fanout-")),
         whenStopped: Effect.sync(() => {
           isFull = false
           assert.deepStrictEqual(["a", "large"].map((name) => disk.see(`/from/${name}`)?.kind), [undefined, "file"])
@@ -279,8 +274,7 @@ it.effect("a move waits where there is no room for what a file has beside its co
   Effect.gen(function*() {
     const disk = plant(true)
     disk.find(FilePath.make("/from/folder/b")).attributes.set("user.large", new Uint8Array(4000))
-    const before: FaultyFiles.Before = (call, path) =>
-      call === "setxattr" ? Effect.fail(FaultyFiles.error(call, path, "ENOSPC")) : Effect.void
+    const before = FaultyFiles.failing("ENOSPC", (call) => call === "setxattr")
     const { state } = yield* move(disk, { before })
     assert.strictEqual(state, "Paused")
     assert.include(disk.see("/from/folder/b"), { text: "text of b" })

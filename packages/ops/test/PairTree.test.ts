@@ -18,10 +18,8 @@ const walk = (disk: MemoryFiles.Disk, after?: string, before: FaultyFiles.Before
     Effect.provideService(Files.Files, FaultyFiles.intercept(MemoryFiles.make(disk), before))
   )
 
-const denying = (...denied: ReadonlyArray<string>): FaultyFiles.Before => (call, path) =>
-  call === "scandir" && denied.includes(path)
-    ? Effect.fail(FaultyFiles.error(call, path, "EACCES"))
-    : Effect.void
+const denying = (...denied: ReadonlyArray<string>): FaultyFiles.Before =>
+  FaultyFiles.failing("EACCES", (call, path) => call === "scandir" && denied.includes(path))
 
 const pathOf = (line: string): string => line.slice(0, line.lastIndexOf(" "))
 
@@ -202,12 +200,13 @@ describe("PairTree", { timeout: 60_000 }, () => {
   it.effect("ends where something is a folder one moment and none the next", () =>
     Effect.gen(function*() {
       const disk = plant([{ path: ["a"], kind: "folder", edit: "none" }])
-      const elements = yield* walk(disk, undefined, (call, path) =>
-        call === "scandir" && path === "/b/a" ? Effect.fail(FaultyFiles.error(call, path, "ENOTDIR")) : Effect.void)
+      const elements = yield* walk(
+        disk,
+        undefined,
+        FaultyFiles.failing("ENOTDIR", (call, path) => call === "scandir" && path === "/b/a")
+      )
       assert.deepStrictEqual(
-        elements.map(({ _tag }) =>
-          _tag
-        ),
+        elements.map(({ _tag }) => _tag),
         ["Folder", "Unreadable"]
       )
     }))

@@ -343,10 +343,7 @@ describe("Verify", { timeout: 60_000 }, () => {
       ])
       const codes = new Map([["open /b/a-", "EACCES"], ["scandir /a/a", "EACCES"], ["readlink /b/é", "EIO"]])
       const { lines } = yield* verify(disk, {
-        before: (call, path) => {
-          const code = codes.get(`${call} ${path}`)
-          return code === undefined ? Effect.void : Effect.fail(FaultyFiles.error(call, path, code))
-        }
+        before: FaultyFiles.failingBy(codes)
       })
       assert.deepStrictEqual(lines, [
         `a: can't be read in A: Could not list "/a/a": permission denied (EACCES)`,
@@ -376,10 +373,9 @@ describe("Verify", { timeout: 60_000 }, () => {
         yield* settle
         yield* TestClock.adjust("10 seconds")
         assert.deepStrictEqual((yield* result(id)).lines, ["a/0/é: differs from byte 4 on"])
-      }).pipe(on(disk, (call, path) =>
-        isDenied && call === "scandir" && path === "/b/a"
-          ? Effect.fail(FaultyFiles.error(call, path, "EACCES"))
-          : Effect.void))
+      }).pipe(
+        on(disk, FaultyFiles.failing("EACCES", (call, path) => isDenied && call === "scandir" && path === "/b/a"))
+      )
     }))
 
   it.effect("reads nothing of files of two sizes, or of one file, and of others each byte once", () =>

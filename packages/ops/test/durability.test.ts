@@ -198,10 +198,7 @@ describe("durability", () => {
       let failures = 0
       const intercepted = FaultyFiles.intercept(
         MemoryFiles.make(disk),
-        (call, path) =>
-          Effect.suspend(() =>
-            call === "syncfs" && failures-- > 0 ? Effect.fail(FaultyFiles.error(call, path, "EIO")) : Effect.void
-          )
+        FaultyFiles.failing("EIO", (call) => call === "syncfs" && failures-- > 0)
       )
       const { prepare } = yield* Effect.provideService(durability.make, Files.Files, intercepted)
       const folder = yield* intercepted.folder(FilePath.make("/to"))

@@ -389,10 +389,10 @@ describe("large files", () => {
     Effect.gen(function*() {
       const world = new World()
       let reads = 0
-      const before: FaultyFiles.Before = (call, path) =>
-        call === "read" && path === "/from/file" && ++reads === 6
-          ? Effect.fail(FaultyFiles.error(call, path, "EIO"))
-          : Effect.void
+      const before = FaultyFiles.failing(
+        "EIO",
+        (call, path) => call === "read" && path === "/from/file" && ++reads === 6
+      )
       assert.isTrue(Exit.isFailure(yield* world.run(Infinity, { before })))
       assert.deepStrictEqual(world.names("/to"), [])
       assert.isTrue(Exit.isSuccess(yield* world.run()))

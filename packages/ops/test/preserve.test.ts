@@ -79,10 +79,8 @@ describe.each([false, true])("what a copy keeps (files of a folder together: %s)
   it.effect("is told where the destination does not take it, and the rest is copied", () =>
     Effect.gen(function*() {
       const disk = plant()
-      const before: FaultyFiles.Before = (call, path) =>
-        path.startsWith("/to") && (call === "fchown" || call === "lchown" || call === "setxattr")
-          ? Effect.fail(FaultyFiles.error(call, path, "EPERM"))
-          : Effect.void
+      const before = FaultyFiles.failing("EPERM", (call, path) =>
+        path.startsWith("/to") && (call === "fchown" || call === "lchown" || call === "setxattr"))
       const { progress: { tally: { units } }, state } = yield* copyAll(disk, { before })
       assert.strictEqual(state, "Completed")
       assert.deepStrictEqual(
@@ -123,8 +121,7 @@ describe.each([false, true])("what a copy keeps (files of a folder together: %s)
   it.effect("gives the group no more than a list did that the destination does not take", () =>
     Effect.gen(function*() {
       const disk = plantList()
-      const before: FaultyFiles.Before = (call, path) =>
-        call === "setxattr" ? Effect.fail(FaultyFiles.error(call, path, "ENOTSUP")) : Effect.void
+      const before = FaultyFiles.failing("ENOTSUP", (call) => call === "setxattr")
       const { progress: { tally: { units } } } = yield* copy(disk, { together, before })
       assert.strictEqual(units["lostMode"], 1)
       assert.include(kept(disk, "/to/copy/folder/b"), { mode: 0o600 })
@@ -176,10 +173,7 @@ describe.each([false, true])("what a copy keeps (files of a folder together: %s)
   it.effect("is told where the destination has no hard links", () =>
     Effect.gen(function*() {
       const disk = plantLinks()
-      const before: FaultyFiles.Before = (call, path) =>
-        call === "link" && path.startsWith("/to/copy")
-          ? Effect.fail(FaultyFiles.error(call, path, "EPERM"))
-          : Effect.void
+      const before = FaultyFiles.failing("EPERM", (call, path) => call === "link" && path.startsWith("/to/copy"))
       const { progress, state } = yield* copyAll(disk, { before })
       assert.strictEqual(state, "Completed")
       assert.strictEqual(inodes(disk).size, 4)
