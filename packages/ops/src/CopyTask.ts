@@ -86,9 +86,9 @@ const told = { checksums: Schema.optionalKey(Checksums) }
  *
  * **Details**
  *
- * - `Copied`: a file, by the named strategy. `Linked`: a link. `FolderMade`, `FolderEnded`: a folder was made or was
+ * - `Copied`: a file, in the named way. `Linked`: a link. `FolderMade`, `FolderEnded`: a folder was made or was
  *   there, and has got its mode and times.
- * - `Moved`: a file or link, or all of a source, by the named strategy; it is not where it was any more.
+ * - `Moved`: a file or link, or all of a source, in the named way; it is not where it was any more.
  * - `Unchanged`: the destination is as the source, and was left alone.
  * - `Files`: files of a folder, or folders with all in them, were copied, as far as they are ordinary.
  * - `Listed`: what is in a folder. `Unlisted`: why that is not known.

@@ -2,9 +2,8 @@
  * Job: moves files and folders, durably.
  *
  * What is on the same file system gets another name, all of a source at once where nothing is in its place, unless the
- * checksums of its files are asked for. Anything
- * else is copied, read back, flushed and recorded, and then removed where it was, file by file. Whenever that is
- * stopped, each file is whole in one of the two places at least.
+ * checksums of its files are asked for. Anything else is copied, read back, flushed and recorded, and then removed
+ * where it was, file by file. Whenever that is stopped, each file is whole in one of the two places at least.
  *
  * @since 0.1.0
  */
