@@ -5,7 +5,7 @@ import * as os from "node:os"
 import * as path from "node:path"
 import { DatabaseSync } from "node:sqlite"
 import { setTimeout } from "node:timers/promises"
-import { command } from "./command.ts"
+import { commandLine, watched } from "./command.ts"
 
 const folder = fs.mkdtempSync(path.join(os.tmpdir(), "fanout-cli-"))
 const source = path.join(folder, "source")
@@ -14,11 +14,6 @@ const many = path.join(folder, "many")
 // Root may read everything, so what must not be readable is read as nobody.
 const isRoot = process.getuid?.() === 0
 const nobody = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"]
-
-const commandLine = (args: ReadonlyArray<string>, prefix: ReadonlyArray<string> = []): [string, Array<string>] => {
-  const [file = process.execPath, ...rest] = [...prefix, ...command, ...args]
-  return [file, rest]
-}
 
 const env = (db: string) => ({ ...process.env, FANOUT_DB: db, NO_COLOR: "1" })
 
@@ -37,16 +32,9 @@ const run = (db: string, args: ReadonlyArray<string>, prefix?: ReadonlyArray<str
 }
 
 const start = (db: string, args: ReadonlyArray<string>) => {
-  const child = spawn(...commandLine(args), { env: env(db), stdio: ["ignore", "pipe", "pipe"] })
-  const output = { stdout: "", stderr: "" }
-  for (const name of ["stdout", "stderr"] as const) {
-    child[name].setEncoding("utf8").on("data", (text: string) => {
-      output[name] += text
-    })
-  }
-  const ended = new Promise<{ code: number | null; stdout: string; stderr: string }>((resolve) => {
-    child.on("close", (code) => resolve({ code, ...output }))
-  })
+  const { child, ended, output } = watched(
+    spawn(...commandLine(args), { env: env(db), stdio: ["ignore", "pipe", "pipe"] })
+  )
   const says = async (text: string) => {
     while (!output.stderr.includes(text)) {
       assert.isNull(child.exitCode, output.stderr)

@@ -59,7 +59,7 @@ describe.skipIf(!hasStrace)("fanout copy of what changes meanwhile (needs strace
     const file = path.join(source, "folder", name)
     const fault = { calls: reading, paths: [file], fault: "delay_enter=500ms:when=1" }
 
-    const { status, stderr } = await whileHeld(place, args, fault, () => change(file))
+    const { code: status, stderr } = await whileHeld(place, args, fault, () => change(file))
 
     assert.strictEqual(status, 0, stderr)
     assertSame(source, target)
@@ -72,7 +72,7 @@ describe.skipIf(!hasStrace)("fanout copy of what changes meanwhile (needs strace
       const before = contentsOf(source).get(`./folder/${name}`)
       const fault = { calls: reading, paths: [file], fault: "delay_enter=500ms:when=1" }
 
-      const { status, stderr } = await whileHeld(place, args, fault, () => change(file))
+      const { code: status, stderr } = await whileHeld(place, args, fault, () => change(file))
 
       assert.strictEqual(status, 0, stderr)
       const whole = [before, contentsOf(source).get(`./folder/${name}`)]
@@ -86,7 +86,7 @@ describe.skipIf(!hasStrace)("fanout copy of what changes meanwhile (needs strace
     const file = path.join(source, "folder", name)
     const fault = { calls: reading, paths: [file], fault: "delay_enter=200ms" }
 
-    const { status, stderr, stdout } = await whileHeld(place, args, fault, async ({ child }) => {
+    const { code: status, stderr, stdout } = await whileHeld(place, args, fault, async ({ child }) => {
       while (child.exitCode === null) {
         append(file)
         await setTimeout(20)
@@ -120,7 +120,7 @@ describe.skipIf(!hasStrace)("fanout copy of what changes meanwhile (needs strace
     const { ended, place, source, target } = onceListed((folder) => {
       for (const name of ["small", "large"]) fs.rmSync(path.join(folder, name))
     })
-    const { status, stderr, stdout } = await ended
+    const { code: status, stderr, stdout } = await ended
     assert.strictEqual(status, 0, stderr)
     assert.sameDeepMembers(outcomes(stdout), [["large", "Vanished"], ["small", "Vanished"]])
     assert.deepInclude(lines(stdout).at(-1), { type: "summary", failed: 0, vanished: 2, code: 0 })
@@ -141,7 +141,7 @@ describe.skipIf(!hasStrace)("fanout copy of what changes meanwhile (needs strace
       fs.mkdirSync(path.join(folder, "large"))
       spawnSync("mkfifo", [path.join(folder, "b")])
     })
-    const { status, stderr } = await ended
+    const { code: status, stderr } = await ended
     assert.include([0, 1], status, stderr)
     const content = contentsOf(target)
     assert.notInclude(Array.from(content.values()), contentsOf(place).get("./secret"))

@@ -40,7 +40,7 @@ describe.skipIf(!hasStrace)("fanout copy that is stopped in large files (needs s
     "leaves the old ones at %s, and nothing once it was resumed",
     async (signal, expected) => {
       const { args, place, source, target } = plant()
-      const { status, stderr } = await whileHeld(place, args, slowly, async ({ child }) => {
+      const { code: status, stderr } = await whileHeld(place, args, slowly, async ({ child }) => {
         await untilPartial(target)
         child.kill(signal)
       })
@@ -59,7 +59,7 @@ describe.skipIf(!hasStrace)("fanout copy that is stopped in large files (needs s
   it("can be stopped at once by a second Ctrl-C, and goes on", async () => {
     const { args, place, source, target } = plant()
     const long = { ...slowly, fault: "delay_enter=1500ms" }
-    const { status, stderr } = await whileHeld(place, args, long, async ({ child }) => {
+    const { code: status, stderr } = await whileHeld(place, args, long, async ({ child }) => {
       child.kill("SIGINT")
       await setTimeout(300)
       child.kill("SIGINT")
@@ -75,7 +75,7 @@ describe.skipIf(!hasStrace)("fanout copy that is stopped in large files (needs s
 
   it("leaves no part of a file once it is cancelled from elsewhere", async () => {
     const { args, place, target } = plant()
-    const { status, stderr } = await whileHeld(place, args, slowly, async () => {
+    const { code: status, stderr } = await whileHeld(place, args, slowly, async () => {
       await untilPartial(target)
       const cancelled = run(place, ["jobs", "cancel", String(jobsOf(place)[0]?.["id"])])
       assert.strictEqual(cancelled.status, 0, cancelled.stderr)

@@ -5,7 +5,7 @@ import * as childProcess from "node:child_process"
 import * as fs from "node:fs"
 import * as os from "node:os"
 import * as path from "node:path"
-import { command } from "./command.ts"
+import { commandLine } from "./command.ts"
 
 /** Kills in a quick run of the tests, and in a long one. */
 const kills = process.env["FANOUT_CRASHES"] === "long" ? 200 : 20
@@ -58,8 +58,10 @@ const run = (args: ReadonlyArray<string>, kill: Kill | undefined, trace: string)
     const strace = hasStrace
       ? ["strace", "-f", "-qq", "-y", "-e", "trace=renameat,linkat,utimensat,pwrite64", ...inject, "-o", trace]
       : []
-    const [file = "", ...rest] = [...strace, ...command, ...args]
-    const child = childProcess.spawn(file, rest, { stdio: ["ignore", "pipe", "pipe"], detached: true })
+    const child = childProcess.spawn(...commandLine(args, strace), {
+      stdio: ["ignore", "pipe", "pipe"],
+      detached: true
+    })
     let output = ""
     child.stdout.on("data", (data) => output += String(data))
     child.stderr.on("data", (data) => output += String(data))

@@ -4,16 +4,11 @@ import * as fs from "node:fs"
 import * as os from "node:os"
 import * as path from "node:path"
 import { setTimeout } from "node:timers/promises"
-import { command } from "./command.ts"
+import { commandLine, watched } from "./command.ts"
 
 const folder = fs.realpathSync(fs.mkdtempSync(path.join(os.tmpdir(), "fanout-delete-")))
 const isRoot = process.getuid?.() === 0
 const nobody = isRoot ? ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"] : []
-
-const commandLine = (args: ReadonlyArray<string>, prefix: ReadonlyArray<string> = []): [string, Array<string>] => {
-  const [file = process.execPath, ...rest] = [...prefix, ...command, ...args]
-  return [file, rest]
-}
 
 let count = 0
 /** A folder, a database and a home that nothing else uses. */
@@ -28,19 +23,8 @@ const fresh = () => {
     const { status, stderr, stdout } = spawnSync(...commandLine(args, prefix), { encoding: "utf8", env, cwd: place })
     return { status, stderr, stdout }
   }
-  const start = (args: ReadonlyArray<string>) => {
-    const child = spawn(...commandLine(args), { env, cwd: place, stdio: ["ignore", "pipe", "pipe"] })
-    const output = { stdout: "", stderr: "" }
-    for (const name of ["stdout", "stderr"] as const) {
-      child[name].setEncoding("utf8").on("data", (text: string) => {
-        output[name] += text
-      })
-    }
-    const ended = new Promise<{ code: number | null; stdout: string; stderr: string }>((resolve) => {
-      child.on("close", (code) => resolve({ code, ...output }))
-    })
-    return { child, ended }
-  }
+  const start = (args: ReadonlyArray<string>) =>
+    watched(spawn(...commandLine(args), { env, cwd: place, stdio: ["ignore", "pipe", "pipe"] }))
   const jobs = (): ReadonlyArray<Record<string, unknown>> =>
     run(["jobs", "list", "--json"]).stdout.trim().split("\n").map((line) => JSON.parse(line))
   return { place, db, env, run, start, jobs, root: path.join(place, "root") }

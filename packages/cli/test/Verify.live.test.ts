@@ -6,7 +6,7 @@ import * as os from "node:os"
 import * as path from "node:path"
 import { DatabaseSync } from "node:sqlite"
 import { setTimeout } from "node:timers/promises"
-import { command } from "./command.ts"
+import { command, watched } from "./command.ts"
 
 const folder = fs.mkdtempSync(path.join(os.tmpdir(), "fanout-verify-"))
 const at = (name: string) => path.join(folder, name)
@@ -38,19 +38,13 @@ const records = (text: string): ReadonlyArray<Record<string, unknown>> =>
 
 /** Starts a command, and gives it a signal some time after its first line. */
 const interrupt = async (db: string, args: ReadonlyArray<string>, signal: NodeJS.Signals, millis = 0) => {
-  const child = spawn(process.execPath, argv(db, args), { cwd: folder, stdio: ["ignore", "pipe", "pipe"] })
-  const output = { stdout: "", stderr: "" }
-  for (const name of ["stdout", "stderr"] as const) {
-    child[name].setEncoding("utf8").on("data", (text: string) => {
-      output[name] += text
-    })
-  }
-  const closed = once(child, "close")
-  await Promise.race([once(child.stdout, "data"), closed])
+  const { child, ended } = watched(
+    spawn(process.execPath, argv(db, args), { cwd: folder, stdio: ["ignore", "pipe", "pipe"] })
+  )
+  await Promise.race([once(child.stdout, "data"), ended])
   await setTimeout(millis)
   child.kill(signal)
-  await closed
-  return { ...output, code: child.exitCode }
+  return await ended
 }
 
 /** Names that a line of text could be forged with, and some that are no text. */

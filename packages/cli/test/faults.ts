@@ -6,7 +6,7 @@ import * as fs from "node:fs"
 import * as os from "node:os"
 import * as path from "node:path"
 import { setTimeout } from "node:timers/promises"
-import { command } from "./command.ts"
+import { commandLine, watched } from "./command.ts"
 
 /** Whether all is to be tried that takes its time, as by `npm run test:faults`. */
 export const isLong = process.env["FANOUT_FAULTS"] === "long"
@@ -64,26 +64,12 @@ const env = (place: string) => ({
 })
 
 /** Runs the command, with something before it, and waits for its end. */
-export const run = (place: string, args: ReadonlyArray<string>, prefix: ReadonlyArray<string> = []) => {
-  const [file = "", ...rest] = [...prefix, ...command, ...args]
-  return spawnSync(file, rest, { encoding: "utf8", env: env(place), cwd: place, maxBuffer: 2 ** 28 })
-}
+export const run = (place: string, args: ReadonlyArray<string>, prefix?: ReadonlyArray<string>) =>
+  spawnSync(...commandLine(args, prefix), { encoding: "utf8", env: env(place), cwd: place, maxBuffer: 2 ** 28 })
 
 /** Starts the command. Whatever is before it is to give way to it, or its signals go elsewhere. */
-export const start = (place: string, args: ReadonlyArray<string>, prefix: ReadonlyArray<string> = []) => {
-  const [file = "", ...rest] = [...prefix, ...command, ...args]
-  const child = spawn(file, rest, { env: env(place), cwd: place, stdio: ["ignore", "pipe", "pipe"] })
-  const output = { stdout: "", stderr: "" }
-  for (const name of ["stdout", "stderr"] as const) {
-    child[name].setEncoding("utf8").on("data", (text: string) => {
-      output[name] += text
-    })
-  }
-  const ended = new Promise<{ status: number | null; stdout: string; stderr: string }>((resolve) => {
-    child.on("close", (status) => resolve({ status, ...output }))
-  })
-  return { child, ended }
-}
+export const start = (place: string, args: ReadonlyArray<string>, prefix?: ReadonlyArray<string>) =>
+  watched(spawn(...commandLine(args, prefix), { env: env(place), cwd: place, stdio: ["ignore", "pipe", "pipe"] }))
 
 /** The jobs of a place, the last one first. */
 export const jobsOf = (place: string): ReadonlyArray<Record<string, unknown>> =>
