@@ -62,7 +62,7 @@ const currentJob = StoredJob as unknown as Effect.Effect<StoredJob["Service"], n
  */
 export const make = <A>(name: string, schema: Schema.Codec<A, unknown>): Checkpoint<A> => {
   const codec = Schema.toCodecJson(schema)
-  const encode: (value: A) => Schema.Json = Schema.encodeSync(codec)
+  const encode: (value: A) => Effect.Effect<Schema.Json, Schema.SchemaError> = Schema.encodeEffect(codec)
   return {
     get: Effect.gen(function*() {
       const { id, migrations, store, version } = yield* currentJob
@@ -83,7 +83,11 @@ export const make = <A>(name: string, schema: Schema.Codec<A, unknown>): Checkpo
     save: (value) =>
       Effect.gen(function*() {
         const { id, store, token, version } = yield* currentRun
-        const checkpoint = yield* Effect.orDie(Schema.encodeEffect(Envelope)({ v: version, value: encode(value) }))
+        const encoded = yield* Effect.catch(
+          encode(value),
+          ({ message }) => Effect.die(new Error(`Checkpoint "${name}" can't be saved: ${message}`))
+        )
+        const checkpoint = yield* Effect.orDie(Schema.encodeEffect(Envelope)({ v: version, value: encoded }))
         yield* store.saveOwnCheckpoint(id, { token, name, checkpoint })
       })
   }

@@ -15,6 +15,7 @@ import * as Task from "@fanout/core/Task"
 import * as TaskCheckpoint from "@fanout/core/TaskCheckpoint"
 import { TaskDispatcher, throttle } from "@fanout/core/TaskDispatcher"
 import { settle } from "@fanout/core/testing"
+import * as Cause from "effect/Cause"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
@@ -745,6 +746,26 @@ const contract = (name: string, layer: Layer.Layer<JobStore.JobStore, JobStoreEr
         const second = yield* manager([Patient], patient(() => {}))
         yield* settle
         assert.strictEqual(yield* stateOf(second.jobs, id), "Running")
+      }).pipe(fresh))
+
+    it.effect("names what does not fit: a limit, a priority, a program's checkpoint", () =>
+      Effect.gen(function*() {
+        const Saving = Job.make("test/Saving", {})
+        const { jobs } = yield* manager(
+          [Saving, Patient],
+          Layer.merge(Saving.toLayer(() => Checkpoint.make("page", Schema.Int).save(0.5)), patient(() => {}))
+        )
+        const dies = (effect: Effect.Effect<unknown, unknown>) =>
+          Effect.map(Effect.exit(effect), (exit) => Exit.isFailure(exit) ? String(Cause.squash(exit.cause)) : "lives")
+        const { id } = yield* jobs.start(Patient, undefined)
+        const concurrency = /greater than or equal to 1\s+at \["limits"\]\["concurrency"\]/
+        assert.match(yield* dies(jobs.start(Patient, undefined, { limits: { concurrency: 0 } })), concurrency)
+        assert.match(yield* dies(jobs.set(id, { limits: { concurrency: 0 } })), concurrency)
+        assert.match(yield* dies(jobs.set(id, { priority: 0.5 })), /an integer\s+at \["priority"\]/)
+        const saving = yield* jobs.start(Saving, undefined)
+        yield* TestClock.adjust("1 second")
+        const error = yield* Effect.flip(saving.await)
+        assert.match(error.message, /Checkpoint "page" can't be saved: Expected an integer/)
       }).pipe(fresh))
 
     it.effect("accepts nothing once it was shut down, also where that was asked for before", () =>

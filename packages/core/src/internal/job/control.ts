@@ -3,11 +3,12 @@
  */
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
+import * as Schema from "effect/Schema"
 import type * as Job from "../../Job.ts"
 import type { JobHandle } from "../../JobHandle.ts"
 import * as JobId from "../../JobId.ts"
 import { ActiveJobDiffers, JobManagerError, JobNotCompleted, NotAllowed } from "../../JobManagerError.ts"
-import { type JobChanges, JobRecord, type JobSettings } from "../../JobRecord.ts"
+import { type JobChanges, JobLimits, JobRecord, type JobSettings } from "../../JobRecord.ts"
 import * as JobState from "../../JobState.ts"
 import { JobNotFound, JobStoreError } from "../../JobStoreError.ts"
 import type * as Task from "../../Task.ts"
@@ -42,17 +43,21 @@ export const refuseStart = Effect.flatMap(
   (id) => notAllowed(id, "new", "started: the manager is shutting down")
 )
 
+const checkSettings = Schema.decodeUnknownEffect(Schema.Struct({ limits: JobLimits, priority: Schema.Int }))
+
 /** What a definition and a payload say of a job. */
 export const described = (job: Job.Any, payload: unknown, { limits = {}, priority = 0 }: JobSettings) =>
-  // The caller's own types say that the payload matches: where it does not, that is a defect.
-  Effect.map(Effect.orDie(encode(job.payload, payload)), (encoded) => ({
-    name: job.name,
-    version: job.version,
-    payload: encoded,
-    ...keysOf(job, payload),
-    priority,
-    limits
-  }))
+  // The caller's own types say that all of it matches: where it does not, that is a defect.
+  Effect.map(
+    Effect.orDie(Effect.all([encode(job.payload, payload), checkSettings({ limits, priority })])),
+    ([encoded, settings]) => ({
+      name: job.name,
+      version: job.version,
+      payload: encoded,
+      ...keysOf(job, payload),
+      ...settings
+    })
+  )
 
 /** A job that was just accepted, not stored yet. */
 export const newRecord = Effect.fnUntraced(function*(
@@ -259,21 +264,22 @@ export const set = Effect.fnUntraced(function*(
 
 const setOne = ({ store }: JobRuntime, id: JobId.JobId, { limits = {}, priority }: JobChanges) =>
   update(store, id, (record, now): Decision => {
+    if (JobState.isTerminal(record.state)) return notAllowed(id, record.state._tag, "set any more")
     const { bytesPerSecond, concurrency } = { ...record.limits, ...limits }
-    const next = record.with({
-      updatedAt: now,
+    const wanted = {
       priority: priority ?? record.priority,
       limits: {
         ...typeof concurrency === "number" ? { concurrency } : {},
         ...typeof bytesPerSecond === "number" ? { bytesPerSecond } : {}
       }
-    })
+    }
     const said = Object.entries({ priority, ...limits }).flatMap(([name, value]) =>
       value === undefined ? [] : [`${name} ${value ?? "off"}`]
     )
-    return JobState.isTerminal(record.state)
-      ? notAllowed(id, record.state._tag, "set any more")
-      : Effect.succeed({ record: next, line: `Set ${said.join(", ")}` })
+    return Effect.map(
+      Effect.orDie(checkSettings(wanted)),
+      (settings) => ({ record: record.with({ updatedAt: now, ...settings }), line: `Set ${said.join(", ")}` })
+    )
   })
 
 export const retry = (runtime: JobRuntime, id: JobId.JobId) =>
