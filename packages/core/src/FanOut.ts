@@ -15,7 +15,8 @@ import { Failure, type Outcome } from "./Outcome.ts"
 import type * as Task from "./Task.ts"
 
 /**
- * One element of a source. Cursors are unique within the source.
+ * One element of a source. Cursors are unique within the source; one that is the same as that before it ends the
+ * fan-out with a defect.
  *
  * **Details**
  *

@@ -378,6 +378,30 @@ describe("FanOut at its edges", () => {
       assert.deepStrictEqual(given.toSorted((a, b) => a - b), Array.from({ length: 20 }, (_, n) => n))
     }).pipe(Effect.provide([pools, JobStore.layerMemory])))
 
+  const off = [
+    {
+      what: "gives two elements the same cursor",
+      source: () => Stream.concat(numbers(4)(Option.some("1")), numbers(4)(Option.some("2")))
+    },
+    {
+      what: "begins with the element that it is to go on behind",
+      source: (after: Option.Option<string>) => numbers(4)(Option.map(after, (cursor) => String(Number(cursor) - 1)))
+    }
+  ]
+
+  it.effect.each(off)("ends with a source that $what", ({ source }) =>
+    Effect.gen(function*() {
+      yield* runningJob("twice")
+      const run = (source: ReturnType<typeof numbers>) =>
+        asRun("twice", () =>
+          TaskDispatcher.TaskDispatcher.use((_) => _.fanOut("all", Visit, source)).pipe(
+            Effect.provide(Tasks.toLayer({ "test/Visit": ({ n }) => Effect.succeed({ _tag: "Seen", n } as const) }))
+          ))
+      yield* run((after) => Stream.concat(Stream.take(numbers(4)(after), 2), Stream.die(new Error("away"))))
+      const { exit } = yield* run(source)
+      assert.match(String(exit), /The source gave the cursor "\d" again/)
+    }).pipe(Effect.provide([pools, JobStore.layerMemory])))
+
   it.effect("refuses limits that it could not work with", () =>
     Effect.gen(function*() {
       yield* runningJob("limits")

@@ -147,6 +147,11 @@ export class FanOutState {
       }
       const { position } = feed
       if (!this.mayTake(element, position.bracket)) return undefined
+      if (element.cursor === position.frontier) {
+        throw new Error(
+          `The source gave the cursor "${element.cursor}" again: each is there once, and it goes on behind the last one`
+        )
+      }
       feed.index++
       feed.left--
       position.frontier = element.cursor
