@@ -190,6 +190,18 @@ describe("large files", () => {
       world.assertCopied()
     }))
 
+  it.effect("start over where nothing was recorded, and make room first", () =>
+    Effect.gen(function*() {
+      const world = new World()
+      for (let kill = 0; kill < 2; kill++) {
+        yield* world.run(5)
+        world.checkpoint = undefined
+        assert.lengthOf(world.names("/to"), 1)
+      }
+      assert.isTrue(Exit.isSuccess(yield* world.run()))
+      world.assertCopied()
+    }))
+
   it.effect("start over where what was written is gone, is another file, or is shorter", () =>
     Effect.gen(function*() {
       const edits: ReadonlyArray<(world: World, path: string) => void> = [

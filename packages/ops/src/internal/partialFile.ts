@@ -2,6 +2,7 @@
  * Creates the file that a large one is copied to: one that a run before this has begun, where that can be gone on with.
  */
 import * as Interrupter from "@fanout/core/Interrupter"
+import type * as JobId from "@fanout/core/JobId"
 import * as Lease from "@fanout/core/Lease"
 import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
@@ -13,6 +14,8 @@ import type { CopyRequest } from "../CopyStrategy.ts"
 import * as FilePath from "../FilePath.ts"
 import * as Files from "../Files.ts"
 import type { FilesError } from "../FilesError.ts"
+import * as Place from "../Place.ts"
+import * as TemporaryName from "../TemporaryName.ts"
 import { createAnew, createDraft, type Draft, place } from "./placing.ts"
 import { edition } from "./sameContent.ts"
 import * as SavedCopy from "./savedCopy.ts"
@@ -66,6 +69,10 @@ const reopen = Effect.fnUntraced(function*(
   return file
 })
 
+/** Names that owners before this one may have written it to: one that was killed has not recorded all of them. */
+const earlierNames = (job: JobId.JobId, token: number, target: FilePath.FilePath): Set<FilePath.FilePath> =>
+  new Set(Array.from({ length: token - 1 }, (_, index) => TemporaryName.make(job, index + 1, target)))
+
 /** Whether somebody will go on with a copy that ended like this. */
 const isInterrupted = (exit: Exit.Exit<unknown, unknown>): boolean =>
   Exit.isFailure(exit) && (Cause.hasInterruptsOnly(exit.cause) ||
@@ -79,10 +86,11 @@ export const open = Effect.fnUntraced(function*(
   request: CopyRequest,
   stat: Files.FileStat
 ): Effect.fn.Return<PartialFile, CopyError | Interrupter.Interrupted, Files.Files | Scope.Scope> {
-  const { job } = yield* Lease.Lease
+  const { job, token } = yield* Lease.Lease
   // Nobody would go on with it, nor remove what is left of it.
   if (Option.isNone(job)) return { ...yield* createDraft(request), bytes: 0, counted: 0, save: () => Effect.void }
-  const { target: { folder }, temporary } = request
+  const { target, temporary } = request
+  const { folder } = target
   const { partial } = yield* SavedCopy.get
   const { mount } = yield* onDestination(folder.identity)
   const now: Present = { boot: yield* bootId, mount }
@@ -94,10 +102,12 @@ export const open = Effect.fnUntraced(function*(
   const before = partial === undefined || bytes === 0 ? undefined : yield* reopen(request, partial, bytes).pipe(
     Effect.catchTag("FilesError", () => Effect.undefined)
   )
-  if (before === undefined && partial !== undefined) {
-    // Nobody else would remove it as long as the job goes on, and it takes room.
+  if (before === undefined) {
+    // Nobody else would remove them as long as the job goes on, and they take room.
     yield* Lease.check
-    yield* Effect.ignore(folder.unlink(partial.name))
+    const left = earlierNames(job.value, token, Place.path(target))
+    if (partial !== undefined) left.add(partial.name)
+    for (const name of left) yield* Effect.ignore(folder.unlink(name))
   }
   const file = before ?? (yield* onDestination(createAnew(folder, temporary, folder.create(temporary))))
   const { inode } = yield* onDestination(file.stat)
