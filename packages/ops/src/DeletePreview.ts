@@ -80,7 +80,7 @@ const steps = (scope: Scope) => {
       case "Unreadable": {
         const { error } = element
         return error.isMissing ? [] : staying({
-          action: error.code === "EXDEV" ? "Leave" : "Fail",
+          action: "Fail",
           kind: "unknown",
           path,
           why: failed(error).message

@@ -54,7 +54,7 @@ describe("DeletePreview", () => {
         "Delete link /in/a/link",
         "Delete folder /in/a",
         "Fail unknown /in/b Could not list \"/in/b\": permission denied (EACCES)",
-        "Leave unknown /in/mounted \"/in/mounted\" is on another file system and was left: " +
+        "Fail unknown /in/mounted \"/in/mounted\" is on another file system and was left: " +
         "unmount that and try again, or delete with --cross-mounts",
         "Leave file /in/state/jobs.db it belongs to the database of this job",
         "Leave folder /in/state something in it stays",
