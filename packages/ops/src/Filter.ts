@@ -88,7 +88,7 @@ export const parse = (text: string): Effect.Effect<Rule, InvalidRule> => {
  * @since 0.1.0
  */
 export const parseFile = (text: string): Effect.Effect<ReadonlyArray<Rule>, InvalidRule> => {
-  const lines = text.replace(/^\ufeff/, "").split(/\r?\n/)
+  const lines = text.replace(/^\ufeff/, "").split(/\r?\n|\r$/)
   return Effect.forEach(lines.filter((line) => !/^(?:#| *$)/.test(line)), parse)
 }
 

@@ -85,6 +85,8 @@ describe("Filter", () => {
         ["*.o", "!a.o ", "\\#b\r", "\udcff"].map((rule) => Filter.Rule.make(rule))
       )
       assert.deepStrictEqual(yield* Filter.parseFile(""), [])
+      // As to git, the last line is one without its end, too.
+      assert.deepStrictEqual(yield* Filter.parseFile("*.o\r"), [Filter.Rule.make("*.o")])
       assert.include(yield* Effect.flip(Filter.parseFile("a\n!\nb")), { text: "!" })
     }))
 
