@@ -7,7 +7,7 @@ import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import * as Schema from "effect/Schema"
 import * as durability from "../src/internal/durability.ts"
-import { copy, type Options } from "./copyHarness.ts"
+import { copy, type Options, remembering } from "./copyHarness.ts"
 import * as FaultyFiles from "./FaultyFiles.ts"
 import * as MemoryFiles from "./MemoryFiles.ts"
 
@@ -62,6 +62,46 @@ describe.each(ways)("a durable copy (files together: $together, flushed as one: 
       assert.strictEqual((yield* copyDurably(disk)).state, "Completed")
       disk.cutPower()
       assert.deepStrictEqual(disk.tree("/to/copy"), disk.tree("/from"))
+    }))
+
+  it.effect("acks no second name of a file that can't be flushed", () =>
+    Effect.gen(function*() {
+      const disk = plant(way.syncsAsOne)
+      disk.folder("/from/more")
+      disk.hardLink("/from/file-1", "/from/more/second")
+      disk.syncAll()
+      let isLinked = false
+      const { rows } = yield* copyDurably(disk, {
+        preserve: ["mode", "times", "links"],
+        hardLinks: remembering(),
+        before: (call, path) =>
+          Effect.suspend(() => {
+            if (isLinked && writing.has(call)) return Effect.fail(FaultyFiles.error(call, path, "EIO"))
+            isLinked ||= call === "link" && !path.includes(".fanout-") && disk.see(path) !== undefined
+            return Effect.void
+          })
+      })
+      assert.isTrue(isLinked)
+      assert.isTrue(rows.some((row) => /^\/from\/(file-1|more\/second) failed/.test(row)), rows.join())
+    }))
+
+  it.effect("acks no folder that was there and can't be flushed", () =>
+    Effect.gen(function*() {
+      const disk = plant(way.syncsAsOne)
+      disk.folder("/from/empty")
+      yield* copy(disk)
+      let isFirst = true
+      const { progress } = yield* copyDurably(disk, {
+        before: (call, path) =>
+          Effect.suspend(() => {
+            if (call !== "fsync" && call !== "syncfs") return Effect.void
+            // The first is to see whether there is such a thing.
+            const isProbe = call === "syncfs" && isFirst
+            isFirst &&= !isProbe
+            return isProbe ? Effect.void : Effect.fail(FaultyFiles.error(call, path, "EIO"))
+          })
+      })
+      assert.isUndefined(progress.tally.tags["FolderMade"])
     }))
 
   it.effect.prop("has acked nothing that a power cut undoes, wherever that comes", [Schema.Int.check(
