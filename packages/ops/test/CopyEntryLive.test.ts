@@ -9,6 +9,7 @@ import { CopyOptions } from "@fanout/ops/CopyOptions"
 import { CopyEntry } from "@fanout/ops/CopyTask"
 import * as FilePath from "@fanout/ops/FilePath"
 import * as Files from "@fanout/ops/Files"
+import * as TemporaryName from "@fanout/ops/TemporaryName"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
@@ -330,6 +331,21 @@ describe("CopyEntryLive", { timeout: 60_000 }, () => {
           assert.deepStrictEqual(disk.tree("/outside"), {})
         }
       }
+    }))
+
+  it.effect("sweeps what owners before have left in a folder, once that ends, and nothing else", () =>
+    Effect.gen(function*() {
+      const { attempt, disk } = new World(true)
+      const job = JobId.make("job")
+      const names = [
+        TemporaryName.make(job, 1, FilePath.make("/to/copy/a")),
+        TemporaryName.make(job, 2, FilePath.make("/to/copy/a")),
+        TemporaryName.make(JobId.make("other"), 1, FilePath.make("/to/copy/a"))
+      ]
+      yield* attempt("changed", { kind: "folder", source: "/from/folder" })
+      for (const name of names) disk.file(`/to/copy/${name}`, "half")
+      yield* attempt("changed", { kind: "folderEnd", source: "/from/folder" })
+      assert.deepStrictEqual(Object.keys(disk.tree("/to/copy")), names.slice(1).toSorted())
     }))
 
   it.effect("remembers the folders that it has made, until they end", () =>

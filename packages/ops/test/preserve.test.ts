@@ -183,15 +183,19 @@ describe.each([false, true])("what a copy keeps (files of a folder together: %s)
 
   it.effect("is not taken from what somebody else has put in the place of the first", () =>
     Effect.gen(function*() {
-      const disk = plantLinks()
-      let isDone = false
-      const before: FaultyFiles.Before = (call, path) =>
-        Effect.sync(() => {
-          if (isDone || call !== "lstat" || path !== "/from/z") return
-          isDone = true
-          disk.change(FilePath.make("/to/copy/a"), () => "something else")
-        })
-      yield* copyAll(disk, { before })
-      assert.include(disk.see("/to/copy/z"), { kind: "file", text: "text of a" })
+      // It is told by its size, or by its time.
+      for (const other of ["something else", "else of a"]) {
+        const disk = plantLinks()
+        let isDone = false
+        const before: FaultyFiles.Before = (call, path) =>
+          Effect.sync(() => {
+            if (isDone || call !== "lstat" || path !== "/from/z") return
+            isDone = true
+            disk.change(FilePath.make("/to/copy/a"), () => other)
+            disk.find(FilePath.make("/to/copy/a")).times = { accessedNanos: 0n, modifiedNanos: 10_000_000_000n }
+          })
+        yield* copyAll(disk, { before })
+        assert.include(disk.see("/to/copy/z"), { kind: "file", text: "text of a" })
+      }
     }))
 })

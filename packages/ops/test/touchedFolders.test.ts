@@ -91,6 +91,7 @@ it.effect("folders that a retry opens are stored by pages, however many there ar
 
 it.effect("folders that a run has left open are closed where the job is cancelled, unless somebody has since", () => {
   const disk = plant()
+  const opened = names.slice(0, 4)
   const [first, second, third] = ["/to/folder0", "/to/folder1", "/to/folder2"].map((path) =>
     disk.find(FilePath.make(path))
   )
@@ -100,7 +101,7 @@ it.effect("folders that a run has left open are closed where the job is cancelle
   const program = Effect.gen(function*() {
     const touched = yield* TouchedFolders.make
     const within = Effect.provideService(TouchedFolders.TouchedFolders, touched)
-    yield* within(Effect.forEach(names.slice(0, 3), open, { discard: true }))
+    yield* within(Effect.forEach(opened, open, { discard: true }))
     yield* (yield* JobContext).pause("disk", "stopped")
   })
   return Effect.gen(function*() {
@@ -109,14 +110,17 @@ it.effect("folders that a run has left open are closed where the job is cancelle
     yield* Effect.repeat(settle, { times: 20 })
     assert.strictEqual((yield* manager.get(id)).state._tag, "Paused")
     assert.deepStrictEqual(seen().map(([mode]) => mode), [0o755, 0o755, 0o755])
-    for (const name of names.slice(0, 3)) disk.file(`/to/${name}/a`, "text")
+    for (const name of opened) disk.file(`/to/${name}/a`, "text")
     if (third !== undefined) third.mode = 0o700
+    disk.remove("/to/folder3")
+    disk.folder("/to/folder3", { mode: 0o755 })
 
     yield* manager.cancel(id)
 
     const after = seen()
     assert.deepStrictEqual(after.slice(0, 2), before.slice(0, 2))
     assert.deepStrictEqual(after[2]?.[0], 0o700)
+    assert.strictEqual(disk.find(FilePath.make("/to/folder3")).mode, 0o755)
   }).pipe(
     Effect.provide(Layer.provideMerge(
       layer({ jobs: [job] }),
