@@ -16,7 +16,9 @@ import * as TaskCheckpoint from "@fanout/core/TaskCheckpoint"
 import { TaskDispatcher, throttle } from "@fanout/core/TaskDispatcher"
 import { settle } from "@fanout/core/testing"
 import * as Cause from "effect/Cause"
+import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
+import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
@@ -28,6 +30,7 @@ import * as Schema from "effect/Schema"
 import * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import * as TestClock from "effect/testing/TestClock"
+import { JobLease } from "../src/internal/job/lease.ts"
 import * as Records from "./JobStoreRecords.ts"
 
 class Broken extends Schema.TaggedError<Broken>("test/Broken")("Broken", { what: Schema.String }) {}
@@ -480,6 +483,94 @@ const contract = (name: string, layer: Layer.Layer<JobStore.JobStore, JobStoreEr
         assert.strictEqual(late.reason._tag, "Fenced")
       }).pipe(fresh))
 
+    it.effect("stops what it runs once its lease is over, also where the store does not answer", () =>
+      Effect.gen(function*() {
+        const frozen = { now: false }
+        const ends: Array<number> = []
+        const end = Effect.clockWith((clock) => Effect.sync(() => ends.push(clock.currentTimeMillisUnsafe())))
+        const program = Effect.forever(Effect.andThen(Effect.sleep(50), Interrupter.check))
+        const { jobs } = yield* manager([Patient], Patient.toLayer(() => Effect.ensuring(program, end))).pipe(
+          Effect.updateService(JobStore.JobStore, (store) => freezable(store, frozen))
+        )
+        yield* jobs.start(Patient, undefined)
+        yield* TestClock.adjust(100)
+        frozen.now = true
+        yield* TestClock.adjust("7 seconds")
+        assert.deepStrictEqual(ends, [])
+        yield* TestClock.adjust("1 second")
+        assert.strictEqual(ends.length, 1)
+      }).pipe(fresh))
+
+    it.effect("counts its lease from when it asked for it, however late that is answered", () =>
+      Effect.gen(function*() {
+        const frozen = { now: false }
+        const ends: Array<number> = []
+        const end = Effect.clockWith((clock) => Effect.sync(() => ends.push(clock.currentTimeMillisUnsafe())))
+        const program = Effect.forever(Effect.andThen(Effect.sleep(50), Interrupter.check))
+        const { jobs } = yield* manager([Patient], Patient.toLayer(() => Effect.ensuring(program, end))).pipe(
+          Effect.updateService(
+            JobStore.JobStore,
+            (store) =>
+              freezable({ ...store, beat: (...asked) => Effect.delay(store.beat(...asked), "2 seconds") }, frozen)
+          )
+        )
+        yield* jobs.start(Patient, undefined)
+        // It asks after five seconds.
+        yield* TestClock.adjust("9 seconds")
+        frozen.now = true
+        yield* TestClock.adjust("3 seconds")
+        assert.deepStrictEqual(ends, [])
+        yield* TestClock.adjust("1500 millis")
+        assert.strictEqual(ends.length, 1)
+      }).pipe(fresh))
+
+    it.effect("records no end of a job that is somebody else's by then", () =>
+      Effect.gen(function*() {
+        const goOn = yield* Deferred.make<void>()
+        const { jobs } = yield* manager([Patient], Patient.toLayer(() => Effect.as(Deferred.await(goOn), "done")))
+        const { id } = yield* jobs.start(Patient, undefined)
+        yield* settle
+        const store = yield* JobStore.JobStore
+        const record = yield* store.get(id)
+        yield* store.put(record.with(Records.owned(record.token + 1)), "claimed")
+        yield* Deferred.succeed(goOn, undefined)
+        yield* settle
+        assert.deepStrictEqual(yield* stateOf(jobs, id), "Running")
+      }).pipe(fresh))
+
+    it.effect("takes nothing over that somebody else has claimed since it was seen", () =>
+      Effect.gen(function*() {
+        const { jobs } = yield* manager([Patient], patient(() => {}))
+        const { id } = yield* jobs.start(Patient, undefined)
+        yield* TestClock.adjust(100)
+        yield* manager([Patient], patient(() => {}), {}, seesDead).pipe(
+          Effect.updateService(JobStore.JobStore, (store) => ({
+            ...store,
+            held: Effect.map(store.held, (held) =>
+              held.map((job) => ({
+                ...job,
+                lease: Option.map(job.lease, (lease) => ({ ...lease, token: lease.token - 1 }))
+              })))
+          }))
+        )
+        yield* TestClock.adjust("1 second")
+        assert.strictEqual((yield* jobs.get(id)).token, 1)
+      }).pipe(fresh))
+
+    it.effect("gives each owner the time of a lease, also one that has not beaten yet", () =>
+      Effect.gen(function*() {
+        const store = yield* JobStore.JobStore
+        const job = Records.job("owned").with({ name: Patient.name, version: Patient.version })
+        const owned = yield* store.put((yield* store.insert(job)).with(Records.owned(1)), "claimed")
+        const { jobs } = yield* manager([Patient], patient(() => {}))
+        yield* TestClock.adjust("10 seconds")
+        yield* store.put(owned.with(Records.owned(2)), "claimed")
+        yield* TestClock.adjust("10 seconds")
+        assert.strictEqual((yield* jobs.get(owned.id)).token, 2)
+        yield* TestClock.adjust("6 seconds")
+        assert.strictEqual((yield* jobs.get(owned.id)).token, 3)
+      }).pipe(fresh))
+
     it.effect("does what was asked of an owner that was lost, without running the program", () =>
       Effect.gen(function*() {
         const frozen = { now: false }
@@ -526,7 +617,8 @@ const contract = (name: string, layer: Layer.Layer<JobStore.JobStore, JobStoreEr
         assert.deepStrictEqual(record.exit, Option.some({ _tag: "OwnerLost", times: 5 }))
         yield* last.retry(id)
         yield* TestClock.adjust(450)
-        assert.strictEqual(yield* stateOf(last, id), "Running")
+        const again = yield* last.get(id)
+        assert.deepStrictEqual([again.state._tag, again.ownersLost], ["Running", 0])
       }).pipe(fresh))
 
     it.effect("does not give up a long task that gets further with every owner", () =>
@@ -1210,6 +1302,32 @@ const story = Effect.gen(function*() {
     }
   })
 })
+
+it.effect("a lease is over as soon as one of two clocks says so, and stays so", () =>
+  Effect.gen(function*() {
+    const clock = yield* Clock.Clock
+    for (const name of ["wall", "monotonic"] as const) {
+      const passed = { wall: 0, monotonic: 0 }
+      const lease = new JobLease({
+        job: JobId.make("job"),
+        token: 1,
+        clock: {
+          ...clock,
+          currentTimeMillisUnsafe: () => passed.wall,
+          monotonicTimeNanosUnsafe: () => BigInt(passed.monotonic) * 1_000_000n
+        },
+        ttlMillis: 15_000,
+        since: { wallMillis: 0, monotonicNanos: 0n },
+        onLost: () => {}
+      })
+      passed[name] = 7499
+      assert.isTrue(lease.isHeldUnsafe())
+      passed[name] = 7500
+      assert.isFalse(lease.isHeldUnsafe())
+      passed[name] = 0
+      assert.isFalse(lease.isHeldUnsafe())
+    }
+  }))
 
 it.effect("tells the same story twice, from memory and from SQLite", () =>
   Effect.gen(function*() {
