@@ -311,6 +311,57 @@ describe("FanOut at its edges", () => {
       }
     }).pipe(Effect.provide([pools, JobStore.layerMemory])))
 
+  it.effect("is not finished where more has failed than may, and goes on in the next try of the job", () =>
+    Effect.gen(function*() {
+      yield* runningJob("gave up")
+      const run = (tries: number) =>
+        asRun(
+          "gave up",
+          () =>
+            TaskDispatcher.TaskDispatcher.use((_) =>
+              _.fanOut("all", Visit, numbers(10), { failures: "failFast", concurrency: 1 })
+            ).pipe(
+              Effect.provide(
+                Tasks.toLayer({
+                  "test/Visit": ({ n }) => n === 3 ? Effect.fail(new Bad({ n })) : Effect.succeed({ _tag: "Seen", n })
+                })
+              )
+            ),
+          { tries }
+        )
+      assert.isTrue(Exit.isFailure((yield* run(0)).exit))
+      const { exit } = yield* run(1)
+      assert.deepStrictEqual(Exit.isSuccess(exit) ? [exit.value.done, exit.value.failed] : exit, [9, 1])
+    }).pipe(Effect.provide([pools, JobStore.layerMemory])))
+
+  it.effect("takes no more than may be done again while what was done is on its way to the store", () =>
+    Effect.gen(function*() {
+      yield* runningJob("slow store")
+      const store = yield* JobStore.JobStore
+      const seen: Array<number> = []
+      const running = yield* Effect.forkChild(
+        asRun(
+          "slow store",
+          () =>
+            TaskDispatcher.TaskDispatcher.use((_) =>
+              _.fanOut("all", Visit, numbers(100), { concurrency: 1, flushEvery: 4 })
+            ).pipe(
+              Effect.provide(Tasks.toLayer({
+                "test/Visit": ({ n }) =>
+                  Effect.sync(() => {
+                    seen.push(n)
+                    return { _tag: "Seen", n } as const
+                  })
+              }))
+            ),
+          { store: { ...store, flush: () => Effect.interruptible(Effect.never) } }
+        )
+      )
+      yield* settle
+      assert.deepStrictEqual(seen, [0, 1, 2, 3])
+      yield* Fiber.interrupt(running)
+    }).pipe(Effect.provide([pools, JobStore.layerMemory])))
+
   it.effect("names what was skipped by the element that opens it", () =>
     Effect.gen(function*() {
       yield* runningJob("skipped")

@@ -21,7 +21,7 @@ export const runningJob = (id: string) =>
 export const asRun = <A, E, R>(
   id: string,
   effect: (signal: Interrupter) => Effect.Effect<A, E, R>,
-  options: { readonly attempt?: number; readonly store?: JobStore.JobStore["Service"] } = {}
+  options: { readonly attempt?: number; readonly tries?: number; readonly store?: JobStore.JobStore["Service"] } = {}
 ) =>
   Effect.scoped(Effect.gen(function*() {
     const store = options.store ?? (yield* JobStore.JobStore)
@@ -32,7 +32,7 @@ export const asRun = <A, E, R>(
       name: "test",
       version: 1,
       attempt: options.attempt ?? 1,
-      tries: 0,
+      tries: options.tries ?? 0,
       token: 1,
       store,
       signal,
