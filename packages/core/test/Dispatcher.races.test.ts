@@ -1,4 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
+import * as Interrupter from "@fanout/core/Interrupter"
 import type * as LimitedTaskDispatcher from "@fanout/core/LimitedTaskDispatcher"
 import * as Pools from "@fanout/core/Pools"
 import * as Task from "@fanout/core/Task"
@@ -8,9 +9,11 @@ import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
+import * as Option from "effect/Option"
 import * as RpcGroup from "effect/rpc/RpcGroup"
 import * as Schema from "effect/Schema"
 import * as TestClock from "effect/testing/TestClock"
+import { noUnit, runToEnd, type Work } from "../src/internal/dispatcher/attempts.ts"
 import { makeDeadlines } from "../src/internal/dispatcher/deadlines.ts"
 import { makePermits, type Permits } from "../src/internal/dispatcher/permits.ts"
 import { Share } from "../src/internal/dispatcher/share.ts"
@@ -82,6 +85,40 @@ describe("permits of a task", () => {
       assert.deepStrictEqual(yield* handle.await, { _tag: "Cancelled" })
       assert.deepStrictEqual(yield* held, [])
     }).pipe(Effect.scoped, Effect.provide(layer)))
+
+  it.effect("come back where one is granted what another one gives back that is stopped together with it", () =>
+    Effect.gen(function*() {
+      const clock = yield* Clock.Clock
+      const environment = { clock, deadlines: makeDeadlines(clock), graceMillis: 1000 }
+      const pool = makePermits(1, clock)
+      const permits = new Share(environment, {}).permitsOf("pool", pool)
+      const parent = Interrupter.makeUnsafe()
+      assert.isTrue(permits.tryTakeUnsafe(1))
+      parent.onRequestUnsafe(() => permits.releaseUnsafe(1))
+      const work: Work = {
+        run: () => Effect.void,
+        options: {
+          weight: () => 1,
+          priority: "normal",
+          timeoutMillis: Number.POSITIVE_INFINITY,
+          retry: Option.none(),
+          cost: () => 1
+        },
+        permits,
+        parent,
+        onChange: () => {},
+        onTotal: () => {},
+        recorded: Effect.void,
+        beginsLater: false,
+        environment
+      }
+      const task = Effect.withFiber((fiber) => runToEnd(work, { ...noUnit, payload: undefined }, fiber))
+      const running = yield* Effect.forkChild(Effect.uninterruptible(task))
+      yield* settle
+      parent.requestUnsafe("Pause")
+      assert.deepStrictEqual(yield* Fiber.join(running), { _tag: "Stopped" })
+      assert.deepStrictEqual([pool.held, pool.waiting], [0, 0])
+    }))
 
   it.effect("are not taken back for a task that has ended", () =>
     Effect.gen(function*() {

@@ -179,6 +179,19 @@ describe("permits of a pool", () => {
       assert.deepStrictEqual(order, ["first", "raised"])
     }))
 
+  it.effect("go to who waits behind one that stops waiting", () =>
+    Effect.gen(function*() {
+      const pool = makePermits(4, yield* Clock.Clock)
+      const own = pool.of(share())
+      const order: Array<string> = []
+      assert.isTrue(own.tryTakeUnsafe(3))
+      const cancel = own.waitUnsafe(2, "normal", false, () => order.push("heavy"))
+      own.waitUnsafe(1, "normal", false, () => order.push("light"))
+      assert.deepStrictEqual(order, [])
+      cancel()
+      assert.deepStrictEqual(order, ["light"])
+    }))
+
   it.effect("are handed out also after somebody has set the clock back", () =>
     Effect.gen(function*() {
       const clock = yield* Clock.Clock
