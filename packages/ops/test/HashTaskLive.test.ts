@@ -160,3 +160,30 @@ describe("HashTaskLive", () => {
       assert.strictEqual((yield* read("sampled")).length, 1)
     }).pipe(Effect.scoped, Effect.provide(atRate)))
 })
+
+it.effect("a file that can't be read to its end has no part in the digest of the next one", () =>
+  Effect.gen(function*() {
+    const disk = new MemoryFiles.Disk()
+    disk.file("/broken", Buffer.alloc(mebi, 1))
+    disk.file("/whole", "text")
+    let reads = 0
+    const files = FaultyFiles.intercept(
+      MemoryFiles.make(disk),
+      (call, path) =>
+        Effect.suspend(() =>
+          call === "read" && path === "/broken" && ++reads === 2
+            ? Effect.fail(FaultyFiles.error(call, path, "EIO"))
+            : Effect.void
+        )
+    )
+    const { run } = yield* TaskDispatcher.TaskDispatcher
+    const hasher = Hasher.make("blake3")
+    hasher.update(Buffer.from("text"))
+    const { digests, unhashed } = yield* run(HashFiles, {
+      root: FilePath.make("/"),
+      folders: [{ path: FilePath.empty, names: [FilePath.make("broken"), FilePath.make("whole")] }],
+      algorithm: "blake3"
+    }).pipe(Effect.provide(HashTaskLive.layer), Effect.provideService(Files.Files, files))
+    assert.deepStrictEqual([reads, unhashed.map(({ index }) => index)], [2, [0]])
+    assert.deepStrictEqual(digests, [null, hasher.digest()])
+  }).pipe(Effect.provide(TaskDispatcher.layer.pipe(Layer.provide(Pools.layer())))))
