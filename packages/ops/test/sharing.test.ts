@@ -206,13 +206,14 @@ describe("share", () => {
 
   it.effect("does not do here what others may have died of", () =>
     Effect.gen(function*() {
-      const deaths: Array<number> = []
+      const world = new World()
+      const begun: Array<number> = []
       const others = {
         count: 1,
         layer: Tasks.toLayer({
           "test/Work": ({ n }) => {
-            deaths.push(n)
-            return Effect.die("killed")
+            begun.push(n)
+            return n === 1 ? Effect.die("killed") : Effect.never
           }
         })
       }
@@ -220,9 +221,15 @@ describe("share", () => {
       const key = {}
       const ways = { key, payload: { n: 1 }, quick: Effect.succeed("here"), slow: Effect.succeed("slowly") }
       yield* Effect.exit(shared({ ...ways, quick: undefined }))
-      assert.deepStrictEqual(deaths, [1])
+      assert.deepStrictEqual(begun, [1])
       assert.deepStrictEqual(yield* Effect.exit(shared(ways)), Exit.die("killed"))
-      assert.deepStrictEqual(deaths, [1, 1])
+      assert.deepStrictEqual(begun, [1, 1])
+      // Also where all others are at something, and this thread has nothing to do.
+      const busy = { ...ways, key: {}, payload: { n: 2 }, quick: undefined }
+      for (let n = 0; n < 2; n++) yield* Effect.forkScoped(shared(busy))
+      const waiting = yield* Effect.forkScoped(shared(ways))
+      yield* world.settle
+      assert.deepStrictEqual([begun, waiting.pollUnsafe()], [[1, 1, 2, 2], undefined])
     }).pipe(Effect.scoped))
 
   it.effect("gives back the turn of who is interrupted while it waits", () =>
