@@ -1,4 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
+import * as Lease from "@fanout/core/Lease"
+import * as CopyFilesLive from "@fanout/ops/CopyFilesLive"
+import * as CopyOptions from "@fanout/ops/CopyOptions"
 import * as FilePath from "@fanout/ops/FilePath"
 import * as Files from "@fanout/ops/Files"
 import * as Deferred from "effect/Deferred"
@@ -60,6 +63,7 @@ describe.each(ways)("a durable copy (files together: $together, flushed as one: 
     Effect.gen(function*() {
       const disk = plant(way.syncsAsOne)
       assert.strictEqual((yield* copyDurably(disk)).state, "Completed")
+      assert.strictEqual(disk.openCount, 0)
       disk.cutPower()
       assert.deepStrictEqual(disk.tree("/to/copy"), disk.tree("/from"))
     }))
@@ -268,6 +272,47 @@ describe("durability", () => {
       assert.isTrue(yield* Effect.isFailure(prepare({ ...folder, path: FilePath.make("/to/copy") })))
       const { names } = yield* prepare(folder)
       assert.isTrue(yield* Effect.isSuccess(names))
+    }).pipe(Effect.scoped))
+
+  it.effect("of files together gives none its name that may be somebody else's by then, or can't be flushed", () =>
+    Effect.gen(function*() {
+      for (const what of ["lost", "failed"]) {
+        const disk = plant(true)
+        let [flushes, isHeld] = [0, true]
+        const intercepted = FaultyFiles.intercept(
+          MemoryFiles.make(disk),
+          (call, path) =>
+            Effect.suspend(() => {
+              if (call !== "syncfs") return Effect.void
+              // The first is to see whether there is such a thing, the second is of content, the third of names.
+              if (++flushes === 2 && what === "lost") isHeld = false
+              const fails = flushes === 3 && what === "failed"
+              return fails ? Effect.fail(FaultyFiles.error(call, path, "EIO")) : Effect.void
+            })
+        )
+        const names = ["file-1", "file-2"].map(FilePath.make)
+        const usual = CopyOptions.CopyOptions.defaultValue()
+        const copied = yield* CopyFilesLive.copy({
+          source: FilePath.make("/from"),
+          target: FilePath.make("/to/copy"),
+          names,
+          areFolders: false,
+          size: names.length,
+          sizes: [],
+          leavesSame: true,
+          isFree: true,
+          keeps: CopyOptions.usual,
+          avoid: [],
+          mostBytes: 2 ** 20
+        }, 20).pipe(
+          Effect.provideServiceEffect(durability.Durability, durability.make),
+          Effect.provideService(CopyOptions.CopyOptions, { ...usual, isDurable: true }),
+          Effect.provideService(Files.Files, intercepted),
+          Effect.provideService(Lease.Lease, { ...Lease.Lease.defaultValue(), isHeldUnsafe: () => isHeld })
+        )
+        assert.deepStrictEqual([copied.copied, copied.alone], [0, [0, 1]], what)
+        for (const name of names) assert.isUndefined(disk.see(`/to/copy/${name}`), what)
+      }
     }).pipe(Effect.scoped))
 
   it.effect("waits for a flush that has begun, whoever is interrupted meanwhile, and tells what it came to", () =>

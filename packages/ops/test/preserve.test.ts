@@ -170,6 +170,21 @@ describe.each([false, true])("what a copy keeps (files of a folder together: %s)
       assert.strictEqual(Object.keys(disk.tree("/to/copy")).length, 8)
     }))
 
+  it.effect("is known also where one of them is tried again", () =>
+    Effect.gen(function*() {
+      const disk = plantLinks()
+      let failures = 1
+      const before: FaultyFiles.Before = (call, path) =>
+        Effect.suspend(() =>
+          call === "lstat" && path === "/from/z" && failures-- > 0
+            ? Effect.fail(FaultyFiles.error(call, path, "EIO"))
+            : Effect.void
+        )
+      const { state } = yield* copyAll(disk, { before, goesOn: true })
+      assert.deepStrictEqual([state, failures], ["Completed", -1])
+      assert.strictEqual(inodes(disk).size, 1)
+    }))
+
   it.effect("is told where the destination has no hard links", () =>
     Effect.gen(function*() {
       const disk = plantLinks()
