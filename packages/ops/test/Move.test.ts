@@ -158,6 +158,25 @@ describe("a move on the same file system", () => {
       assertMoved(disk, original)
     }))
 
+  it.effect("is on the device, also what has lost its name, where each folder is flushed by itself", () =>
+    Effect.gen(function*() {
+      const disk = plant(false)
+      disk.syncsAsOne = false
+      disk.folder("/to/copy")
+      disk.file("/from/folder/stays", "text")
+      disk.syncAll()
+      const { rows } = yield* move(disk, {
+        before: (call, path) =>
+          call === "rename" && path === "/from/folder/stays"
+            ? Effect.fail(FaultyFiles.error(call, path, "EACCES"))
+            : Effect.void
+      })
+      assert.strictEqual(rows.length, 1)
+      disk.cutPower()
+      assert.deepStrictEqual(Object.keys(disk.tree("/from")), ["folder", "folder/stays"])
+      assert.include(disk.see("/to/copy/folder/b"), { text: "text of b" })
+    }))
+
   it.effect("is one by one where all of it can't get another name", () =>
     Effect.gen(function*() {
       const disk = plant(false)
