@@ -3,7 +3,7 @@ import type { CopiedFiles, CopyEntry } from "@fanout/ops/CopyTask"
 import * as FilePath from "@fanout/ops/FilePath"
 import * as TreeCursor from "@fanout/ops/TreeCursor"
 import * as Option from "effect/Option"
-import { parts } from "../src/internal/copyElements.ts"
+import { mayBeWhole, parts } from "../src/internal/copyElements.ts"
 
 const names = Array.from({ length: 20 }, (_, n) => FilePath.make(`f${n}`))
 
@@ -62,4 +62,19 @@ describe("what is left of a piece", () => {
     ) ?? []
     assert.strictEqual(open?.cursor, TreeCursor.format({ source: 0, path: FilePath.make("a/b/f19"), side: "open" }))
   })
+})
+
+it("a folder may be copied whole if nothing that is left out is, or comes to be, in it", () => {
+  const paths = ["/from/a/b/source", "/to/c/d/target"].map(FilePath.make)
+  const [leftOut, output] = [paths.slice(0, 1), paths[1] ?? FilePath.empty]
+  const transfers = [{ source: FilePath.make("/from"), target: FilePath.make("/to") }] as const
+  const request = { conflict: "changed" } as const
+  const whole = (folders: ReadonlyArray<string>, leaveOut: ReadonlyArray<FilePath.FilePath>, checksums = {}) => {
+    const isWhole = mayBeWhole({ request: { ...request, ...checksums }, transfers, leaveOut })
+    return folders.filter((path) => isWhole({ source: 0, path: FilePath.make(path) }))
+  }
+  const folders = ["a", "a/b", "a/b/c", "c", "c/d", "c/d/e"]
+  assert.deepStrictEqual(whole(folders, []), folders)
+  assert.deepStrictEqual(whole(folders, paths), ["a/b/c", "c/d/e"])
+  assert.deepStrictEqual(whole(folders, leftOut, { checksums: { output } }), ["a/b/c", "c/d/e"])
 })
