@@ -14,6 +14,7 @@ import * as RpcGroup from "effect/rpc/RpcGroup"
 import * as Schema from "effect/Schema"
 import * as TestClock from "effect/testing/TestClock"
 import { noUnit, runToEnd, type Work } from "../src/internal/dispatcher/attempts.ts"
+import { TokenBucket } from "../src/internal/dispatcher/bandwidth.ts"
 import { makeDeadlines } from "../src/internal/dispatcher/deadlines.ts"
 import { makePermits, type Permits } from "../src/internal/dispatcher/permits.ts"
 import { Share } from "../src/internal/dispatcher/share.ts"
@@ -176,6 +177,30 @@ describe("a rate", () => {
       yield* TestClock.adjust("1 minute")
       assert.deepStrictEqual(began, [0, 1000, 2000, 3000, 4000, 5000, 6000, 7000, 8000, 9000])
     }).pipe(Effect.scoped, Effect.provide(layer)))
+
+  it.effect("of bytes is owed what a task may still move that stopped waiting for it, since it is to stop", () =>
+    Effect.gen(function*() {
+      const clock = yield* Clock.Clock
+      const deadlines = makeDeadlines(clock)
+      yield* Effect.forkChild(deadlines.watch)
+      const bucket = new TokenBucket({ clock, deadlines }, 1000)
+      const signal = Interrupter.makeUnsafe()
+      yield* bucket.take(1000)
+      const stopped = yield* Effect.forkChild(
+        Effect.provideService(bucket.take(1000), Interrupter.Interrupter, signal)
+      )
+      yield* settle
+      signal.requestUnsafe("Pause")
+      yield* Fiber.join(stopped)
+      const next = yield* Effect.forkChild(bucket.take(1))
+      yield* settle
+      yield* TestClock.adjust("1900 millis")
+      yield* settle
+      assert.isUndefined(next.pollUnsafe())
+      yield* TestClock.adjust("200 millis")
+      yield* settle
+      assert.isDefined(next.pollUnsafe())
+    }))
 
   it.effect("of bytes lets a task go that is asked to stop", () =>
     Effect.gen(function*() {
