@@ -101,6 +101,9 @@ class World {
       )
     })
 
+  /** Gives the job to somebody else, whom the attempt that is under way knows nothing of. */
+  readonly lose = (): void => void this.token++
+
   /** Makes an attempt that is killed right before a call, and returns whether it got there. */
   readonly kill = Effect.fnUntraced({ self: this }, function*(
     conflict: Conflict.Mode,
@@ -288,6 +291,33 @@ describe("CopyEntryLive", { timeout: 60_000 }, () => {
 
       assert.include(String(error), "a file can't take the place of the folder that is there")
       assert.deepStrictEqual(Object.keys(disk.tree("/to")), ["copy"])
+    }))
+
+  it.effect("leaves the source of a move where it is once the job may be somebody else's", () =>
+    Effect.gen(function*() {
+      for (let n = 0;; n++) {
+        const world = new World(true)
+        world.disk.device = 2n
+        world.disk.folder("/to/other")
+        let [left, isLost] = [n, false]
+        const late: Array<string> = []
+        const before: FaultyFiles.Before = (call, path) =>
+          Effect.sync(() => {
+            if (isLost && path.startsWith("/from/") && (call === "rename" || call === "unlink")) late.push(call)
+            if (left-- > 0) return
+            if (!isLost) world.lose()
+            isLost = true
+          })
+        yield* world.attempt("error", { before, target: "/to/other/copy" }).pipe(
+          Effect.updateService(CopyOptions, (options) => ({ ...options, isMove: true })),
+          Effect.exit
+        )
+        assert.deepStrictEqual(late, [], `${n}`)
+        if (isLost) continue
+        // It has all been done by then.
+        assert.isUndefined(world.disk.see("/from/file"))
+        return
+      }
     }))
 
   it.effect("calls vanished what a folder above has taken with it, or a link in its place", () =>
