@@ -12,8 +12,8 @@ import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
 import * as TestClock from "effect/testing/TestClock"
-import * as FaultyFiles from "./FaultyFiles.ts"
 import * as MemoryFiles from "./MemoryFiles.ts"
+import { Sides } from "./sides.ts"
 
 const [from, to] = [FilePath.make("/from"), FilePath.make("/to")]
 
@@ -26,23 +26,10 @@ const copy = Effect.fnUntraced(function*({ readMillis = 0, startsAfter }: {
   for (const folder of [from, to]) disk.folder(folder)
   const names = Array.from({ length: 80 }, (_, n) => FilePath.make(`${n}`))
   for (const name of names) disk.file(`/from/${name}`, "text")
-  let [started, here, there] = [0, 0, 0]
-  const noting = (note: () => void) =>
-    FaultyFiles.intercept(MemoryFiles.make(disk), (call) => {
-      if (call !== "read") return Effect.void
-      note()
-      return readMillis === 0 ? Effect.void : Effect.sleep(readMillis)
-    })
-  const theirs = noting(() => there++)
-  const others = {
-    layer: Layer.unwrap(Effect.sync(() => {
-      started++
-      return Layer.provide(CopyFilesLive.layer, Layer.succeed(Files.Files, theirs))
-    })),
-    count: 1
-  }
+  const sides = new Sides(disk, readMillis)
+  const { files } = sides
+  const others = sides.others(CopyFilesLive.layer)
   const { run } = yield* TaskDispatcher.TaskDispatcher
-  const files = noting(() => here++)
   const copied = yield* Effect.forEach(
     Array.from({ length: 8 }, (_, piece) => names.slice(piece * 10, piece * 10 + 10)),
     (names) => run(CopyEntry, { kind: "files", source: from, target: to, names, conflict: "error" }),
@@ -57,7 +44,7 @@ const copy = Effect.fnUntraced(function*({ readMillis = 0, startsAfter }: {
     Effect.provideService(Files.Files, files)
   )
   assert.deepStrictEqual(copied.map((one) => one._tag === "Files" && one.copied), Array.from({ length: 8 }, () => 10))
-  return { started, here, there }
+  return sides
 })
 
 describe("CopyEntryLive.layerShared", () => {

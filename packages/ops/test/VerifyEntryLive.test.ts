@@ -12,8 +12,8 @@ import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as TestClock from "effect/testing/TestClock"
-import * as FaultyFiles from "./FaultyFiles.ts"
 import * as MemoryFiles from "./MemoryFiles.ts"
+import { Sides } from "./sides.ts"
 
 const [a, b] = [FilePath.make("/a"), FilePath.make("/b")]
 
@@ -36,23 +36,10 @@ const compare = Effect.fnUntraced(function*(
       for (const name of names) disk.file(`${tree}/${piece}/${name}`, "text")
     }
   }
-  let [started, here, there] = [0, 0, 0]
-  const noting = (note: () => void) =>
-    FaultyFiles.intercept(MemoryFiles.make(disk), (call) => {
-      if (call !== "read") return Effect.void
-      note()
-      return readMillis === 0 ? Effect.void : Effect.sleep(readMillis)
-    })
-  const theirs = noting(() => there++)
-  const others = {
-    layer: Layer.unwrap(Effect.sync(() => {
-      started++
-      return Layer.provide(VerifyEntryLive.layer, Layer.succeed(Files.Files, theirs))
-    })),
-    count: 1
-  }
+  const sides = new Sides(disk, readMillis)
+  const { files } = sides
+  const others = sides.others(VerifyEntryLive.layer)
   const { run } = yield* TaskDispatcher.TaskDispatcher
-  const files = noting(() => here++)
   const found = isQuick ? Option.some(files) : Option.none()
   const compared = yield* Effect.forEach(
     Array.from({ length: pieces }, (_, piece) => [{ path: FilePath.make(`${piece}`), names }]),
@@ -69,7 +56,7 @@ const compare = Effect.fnUntraced(function*(
   )
   const same = { _tag: "Entries", same: 10, folders: 0, differing: [], alone: [] } as const
   assert.deepStrictEqual(compared, Array.from({ length: pieces }, () => same))
-  return { started, here, there }
+  return sides
 })
 
 describe("VerifyEntryLive", () => {
