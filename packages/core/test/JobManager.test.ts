@@ -83,6 +83,21 @@ const freezable = (store: JobStore.JobStore["Service"], frozen: { readonly now: 
     }
   })
 
+/** Starts a job that runs until it has lost its lease, on a store that can be frozen, and tells when it has ended. */
+const untilLost = Effect.fnUntraced(function*(
+  edit: (store: JobStore.JobStore["Service"]) => JobStore.JobStore["Service"]
+) {
+  const frozen = { now: false }
+  const ends: Array<number> = []
+  const end = Effect.clockWith((clock) => Effect.sync(() => ends.push(clock.currentTimeMillisUnsafe())))
+  const program = Effect.forever(Effect.andThen(Effect.sleep(50), Interrupter.check))
+  const { jobs } = yield* manager([Patient], Patient.toLayer(() => Effect.ensuring(program, end))).pipe(
+    Effect.updateService(JobStore.JobStore, (store) => freezable(edit(store), frozen))
+  )
+  yield* jobs.start(Patient, undefined)
+  return { ends, frozen }
+})
+
 /** A store that has no space for what it would have to record. */
 const fullUp = (
   store: JobStore.JobStore["Service"],
@@ -485,14 +500,7 @@ const contract = (name: string, layer: Layer.Layer<JobStore.JobStore, JobStoreEr
 
     it.effect("stops what it runs once its lease is over, also where the store does not answer", () =>
       Effect.gen(function*() {
-        const frozen = { now: false }
-        const ends: Array<number> = []
-        const end = Effect.clockWith((clock) => Effect.sync(() => ends.push(clock.currentTimeMillisUnsafe())))
-        const program = Effect.forever(Effect.andThen(Effect.sleep(50), Interrupter.check))
-        const { jobs } = yield* manager([Patient], Patient.toLayer(() => Effect.ensuring(program, end))).pipe(
-          Effect.updateService(JobStore.JobStore, (store) => freezable(store, frozen))
-        )
-        yield* jobs.start(Patient, undefined)
+        const { ends, frozen } = yield* untilLost((store) => store)
         yield* TestClock.adjust(100)
         frozen.now = true
         yield* TestClock.adjust("7 seconds")
@@ -503,18 +511,10 @@ const contract = (name: string, layer: Layer.Layer<JobStore.JobStore, JobStoreEr
 
     it.effect("counts its lease from when it asked for it, however late that is answered", () =>
       Effect.gen(function*() {
-        const frozen = { now: false }
-        const ends: Array<number> = []
-        const end = Effect.clockWith((clock) => Effect.sync(() => ends.push(clock.currentTimeMillisUnsafe())))
-        const program = Effect.forever(Effect.andThen(Effect.sleep(50), Interrupter.check))
-        const { jobs } = yield* manager([Patient], Patient.toLayer(() => Effect.ensuring(program, end))).pipe(
-          Effect.updateService(
-            JobStore.JobStore,
-            (store) =>
-              freezable({ ...store, beat: (...asked) => Effect.delay(store.beat(...asked), "2 seconds") }, frozen)
-          )
-        )
-        yield* jobs.start(Patient, undefined)
+        const { ends, frozen } = yield* untilLost((store) => ({
+          ...store,
+          beat: (...asked) => Effect.delay(store.beat(...asked), "2 seconds")
+        }))
         // It asks after five seconds.
         yield* TestClock.adjust("9 seconds")
         frozen.now = true

@@ -119,6 +119,23 @@ export const failing =
   (code: string, isToFail: (call: Call, path: FilePath.FilePath) => boolean): Before => (call, path) =>
     isToFail(call, path) ? Effect.fail(error(call, path, code)) : Effect.void
 
+/** Fails the first call for which this holds, and tells whether there was one. */
+export const failingOnce = (
+  code: string,
+  isToFail: (call: Call, path: FilePath.FilePath) => boolean
+): { readonly before: Before; readonly hasFailed: () => boolean } => {
+  let hasFailed = false
+  return {
+    before: (call, path) =>
+      Effect.suspend(() => {
+        if (hasFailed || !isToFail(call, path)) return Effect.void
+        hasFailed = true
+        return Effect.fail(error(call, path, code))
+      }),
+    hasFailed: () => hasFailed
+  }
+}
+
 /** Fails calls by their names and paths: `open /in/a`. */
 export const failingBy = (codes: ReadonlyMap<string, string>): Before => (call, path) => {
   const code = codes.get(`${call} ${path}`)

@@ -107,10 +107,8 @@ describe("a move on the same file system", () => {
         disk.folder("/to/copy")
         const original = disk.tree("/from")
         const { progress, state } = yield* move(disk, {
-          before: (call, path) =>
-            call === "rename" && path === "/from/folder/b" && disk.see("/to/copy/folder/b") === undefined
-              ? Effect.fail(FaultyFiles.error(call, path, code))
-              : Effect.void
+          before: FaultyFiles.failing(code, (call, path) =>
+            call === "rename" && path === "/from/folder/b" && disk.see("/to/copy/folder/b") === undefined)
         })
         assert.deepStrictEqual([state, progress.tally.units["renamed"]], ["Completed", files.length - 1], code)
         assertMoved(disk, original)
@@ -141,20 +139,15 @@ describe("a move on the same file system", () => {
       disk.renamesExclusively = false
       disk.folder("/to/copy")
       const original = disk.tree("/from")
-      let isStopped = false
+      const stop = FaultyFiles.failingOnce("ENOSPC", (call, path) => call === "unlink" && path === "/from/folder/b")
       const { state } = yield* move(disk, {
         goesOn: true,
-        before: (call, path) =>
-          Effect.suspend(() => {
-            if (isStopped || call !== "unlink" || path !== "/from/folder/b") return Effect.void
-            isStopped = true
-            return Effect.fail(FaultyFiles.error(call, path, "ENOSPC"))
-          }),
+        before: stop.before,
         whenStopped: Effect.sync(() =>
           assert.strictEqual(inode(disk, "/to/copy/folder/b"), inode(disk, "/from/folder/b"))
         )
       })
-      assert.deepStrictEqual([state, isStopped], ["Completed", true])
+      assert.deepStrictEqual([state, stop.hasFailed()], ["Completed", true])
       assertMoved(disk, original)
     }))
 
@@ -166,10 +159,7 @@ describe("a move on the same file system", () => {
       disk.file("/from/folder/stays", "text")
       disk.syncAll()
       const { rows } = yield* move(disk, {
-        before: (call, path) =>
-          call === "rename" && path === "/from/folder/stays"
-            ? Effect.fail(FaultyFiles.error(call, path, "EACCES"))
-            : Effect.void
+        before: FaultyFiles.failingBy(new Map([["rename /from/folder/stays", "EACCES"]]))
       })
       assert.strictEqual(rows.length, 1)
       disk.cutPower()
@@ -182,8 +172,7 @@ describe("a move on the same file system", () => {
       const disk = plant(false)
       const original = disk.tree("/from")
       const { progress, state } = yield* move(disk, {
-        before: (call, path) =>
-          call === "rename" && path === "/from" ? Effect.fail(FaultyFiles.error(call, path, "EACCES")) : Effect.void
+        before: FaultyFiles.failingBy(new Map([["rename /from", "EACCES"]]))
       })
       assert.deepStrictEqual([state, progress.tally.units["renamed"]], ["Completed", files.length])
       assertMoved(disk, original)
@@ -333,26 +322,25 @@ describe("a move that others meet", () => {
       for (const isElsewhere of [false, true]) {
         const disk = plant(isElsewhere, false)
         disk.folder("/to/copy")
-        let isStopped = false
+        // The source of this one is gone, and that is not told yet.
+        const stop = FaultyFiles.failingOnce("ENOSPC", (call) =>
+          disk.tree("/")["from/folder/b"] === undefined && ["unlink", "syncfs", "lstat"].includes(call))
         const { state } = yield* move(disk, {
           goesOn: true,
-          before: (call, path) =>
-            Effect.suspend(() => {
-              // The source of this one is gone, and that is not told yet.
-              const isGone = disk.tree("/")["from/folder/b"] === undefined
-              if (isStopped || !isGone || !["unlink", "syncfs", "lstat"].includes(call)) return Effect.void
-              isStopped = true
-              return Effect.fail(FaultyFiles.error(call, path, "ENOSPC"))
-            }),
+          before: stop.before,
           whenStopped: Effect.sync(() => {
-            if (isStopped && disk.tree("/")["from/folder"] !== undefined) disk.file("/from/folder/b", "made anew")
+            if (stop.hasFailed() && disk.tree("/")["from/folder"] !== undefined) {
+              disk.file("/from/folder/b", "made anew")
+            }
           })
         })
-        assert.isTrue(isStopped)
+        assert.isTrue(stop.hasFailed())
         assert.strictEqual(state, "Completed")
         assert.include(disk.see("/to/copy/folder/b"), { text: "text of b" })
         const left = disk.tree("/")["from/folder/b"]
-        if (left !== undefined) assert.include(left, { text: "made anew" })
+        if (left !== undefined) {
+          assert.include(left, { text: "made anew" })
+        }
       }
     }))
 
@@ -385,19 +373,14 @@ describe("a move that others meet", () => {
       Effect.gen(function*() {
         const disk = plant(true)
         const original = disk.tree("/from")
-        let isStopped = false
+        // Its copy is recorded by then.
+        const stop = FaultyFiles.failingOnce("ENOSPC", (call, path) => call === "rename" && path === "/from/folder/b")
         const { state } = yield* move(disk, {
           goesOn: true,
-          before: (call, path) =>
-            Effect.suspend(() => {
-              // Its copy is recorded by then.
-              if (isStopped || call !== "rename" || path !== "/from/folder/b") return Effect.void
-              isStopped = true
-              return Effect.fail(FaultyFiles.error(call, path, "ENOSPC"))
-            }),
+          before: stop.before,
           whenStopped: Effect.sync(() => edit(disk, "/to/copy/folder/b"))
         })
-        assert.isTrue(isStopped)
+        assert.isTrue(stop.hasFailed())
         assert.strictEqual(state, "Completed")
         assertMoved(disk, original)
       })
@@ -406,20 +389,15 @@ describe("a move that others meet", () => {
   it.effect("leaves a source where something else of its size and time took its place while it was stopped", () =>
     Effect.gen(function*() {
       const disk = plant(true)
-      let isStopped = false
+      const stop = FaultyFiles.failingOnce("ENOSPC", (call, path) => call === "link" && path === "/to/copy/folder/b")
       const { modifiedNanos } = disk.find(FilePath.make("/from/folder/b")).times
       const { rows } = yield* move(disk, {
         conflict: "error",
         goesOn: true,
-        before: (call, path) =>
-          Effect.suspend(() => {
-            if (isStopped || call !== "link" || path !== "/to/copy/folder/b") return Effect.void
-            isStopped = true
-            return Effect.fail(FaultyFiles.error(call, path, "ENOSPC"))
-          }),
+        before: stop.before,
         whenStopped: Effect.sync(() => disk.file("/to/copy/folder/b", "else of b", { modified: modifiedNanos }))
       })
-      assert.isTrue(isStopped)
+      assert.isTrue(stop.hasFailed())
       assert.isTrue(rows.some((row) => row.startsWith("/from/folder/b failed")), rows.join())
       assert.include(disk.see("/from/folder/b"), { text: "text of b" })
       assert.include(disk.see("/to/copy/folder/b"), { text: "else of b" })
@@ -449,17 +427,15 @@ describe("a move that others meet", () => {
       for (const isCopyGone of [false, true]) {
         const disk = plant(true)
         const original = disk.tree("/from")
-        let isStopped = false
+        const stop = FaultyFiles.failingOnce(
+          isCopyGone ? "ENOSPC" : "EIO",
+          (call, path) => call === "unlink" && isAside(disk, path)
+        )
         const { state } = yield* move(disk, {
           goesOn: true,
-          before: (call, path) =>
-            Effect.suspend(() => {
-              if (isStopped || call !== "unlink" || !isAside(disk, path)) return Effect.void
-              isStopped = true
-              return Effect.fail(FaultyFiles.error(call, path, isCopyGone ? "ENOSPC" : "EIO"))
-            }),
+          before: stop.before,
           whenStopped: Effect.sync(() => {
-            assert.isTrue(isStopped)
+            assert.isTrue(stop.hasFailed())
             assert.isFalse(Object.keys(disk.tree("/from")).some((path) => path.includes(".fanout-")))
             if (isCopyGone) disk.remove("/to/copy/folder/b")
           })
