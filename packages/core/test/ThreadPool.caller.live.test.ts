@@ -96,8 +96,9 @@ describe("ThreadPool, where the caller takes part", () => {
   it.live("keeps from the caller what can't be copied together with others", () => {
     const { layer, threads } = pool()
     return Effect.gen(function*() {
-      // So that more than one are a batch.
-      for (let n = 0; n < 6; n++) yield* run("")
+      // So that more than one are a batch, also where the first of them was slow.
+      yield* run("spins briefly")
+      for (let n = 0; n < 60; n++) yield* run("")
       threads.refuses = (message) => JSON.stringify(message).split("test/Act").length > 2
       yield* occupied
       // The caller has its time out while the thread is at these.
