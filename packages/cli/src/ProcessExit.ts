@@ -5,6 +5,9 @@
  * even `process.exit` hangs. The C library's `_exit` waits for nobody.
  */
 import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
+import * as Layer from "effect/Layer"
+import * as Scope from "effect/Scope"
 import type * as Koffi from "koffi"
 import { createRequire } from "node:module"
 
@@ -27,9 +30,30 @@ const exitAtOnce = (): ((code: number) => void) | undefined => {
   }
 }
 
+/** What ends the process without waiting for its threads. */
+const leaving = (): ((code: number) => void) | undefined => mayHang ? exitAtOnce() : undefined
+
+/**
+ * Layer that is closed while all else goes on: nothing but time is lost with what is still to be done for it when the
+ * process ends. Where that would wait for its threads, the one who closes it does.
+ */
+export const unawaited = <A, E, R>(layer: Layer.Layer<A, E, R>): Layer.Layer<A, E, R> =>
+  Layer.effectContext(Effect.gen(function*() {
+    const scope = yield* Scope.make()
+    // What is stopped while it is built is closed by whoever builds it.
+    const building = yield* Effect.acquireRelease(
+      Effect.forkDetach(Layer.buildWithScope(layer, scope), { startImmediately: true }),
+      (fiber, exit) => {
+        const close = Effect.andThen(Fiber.interrupt(fiber), Scope.close(scope, exit))
+        return leaving() === undefined ? close : Effect.asVoid(Effect.forkDetach(close))
+      }
+    )
+    return yield* Fiber.join(building)
+  }))
+
 /** Ends the process. What it has to say is written by then. */
 export const exit = (code: number): never => {
-  const atOnce = mayHang ? exitAtOnce() : undefined
+  const atOnce = leaving()
   if (atOnce !== undefined) {
     // The C library knows nothing of what is to be done in the end.
     process.emit("exit", code)

@@ -6,6 +6,7 @@ import * as ThreadPool from "@fanout/core/ThreadPool"
 import { ThreadTasks as MediaThreadTasks } from "@fanout/ops/MediaTask"
 import * as Layer from "effect/Layer"
 import * as os from "node:os"
+import * as ProcessExit from "./ProcessExit.ts"
 import { threadTasks } from "./ThreadTasks.ts"
 
 /** What they run: beside this module as a source, and beside the command where it is one file. */
@@ -21,12 +22,14 @@ const mediaLimits = { ...resourceLimits, maxOldGenerationSizeMb: 256 }
 /** Layer that supplies the handlers. Threads look up digests in the database. */
 export const layer = (filename: string, options: ThreadPool.Options = {}) =>
   ThreadPool.layer(threadTasks, options).pipe(
-    Layer.provide(layerThreads({ module: moduleOf("thread"), resourceLimits, argv: [filename] }))
+    Layer.provide(layerThreads({ module: moduleOf("thread"), resourceLimits, argv: [filename] })),
+    ProcessExit.unawaited
   )
 
 /** Layer that supplies what reads metadata. */
 export const media = ThreadPool.layer(MediaThreadTasks).pipe(
-  Layer.provide(layerThreads({ module: moduleOf("mediaThread"), resourceLimits: mediaLimits }))
+  Layer.provide(layerThreads({ module: moduleOf("mediaThread"), resourceLimits: mediaLimits })),
+  ProcessExit.unawaited
 )
 
 const cores = os.availableParallelism()
