@@ -6,6 +6,7 @@ import * as Task from "@fanout/core/Task"
 import * as TaskDispatcher from "@fanout/core/TaskDispatcher"
 import * as ThreadPool from "@fanout/core/ThreadPool"
 import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
@@ -41,12 +42,25 @@ const scripted = Effect.fnUntraced(function*(size: number) {
       Effect.forkDetach({ startImmediately: true }),
       Effect.tap(turns)
     )
-  return { threads, dispatch }
+  return { threads, dispatch, close: Scope.close(scope, Exit.void) }
 })
 
 const withDispatcher = Effect.provide(TaskDispatcher.layer.pipe(Layer.provideMerge(Pools.layer())))
 
 describe("ThreadPool, where threads are apart", () => {
+  it.effect("ends one at once that is not ready yet", () =>
+    Effect.gen(function*() {
+      const { close, dispatch, threads } = yield* scripted(2)
+      yield* dispatch(0)
+      yield* dispatch(1)
+      const closing = yield* Effect.forkChild(close)
+      yield* turns
+      assert.deepStrictEqual(threads.started.map(({ isTerminated }) => isTerminated), [false, true])
+      yield* TestClock.adjust("100 millis")
+      yield* Fiber.join(closing)
+      assert.isTrue(threads.at(0).isTerminated)
+    }).pipe(withDispatcher))
+
   it.effect("gives one task at a time, and none ahead, however quick they are", () =>
     Effect.gen(function*() {
       const { dispatch, threads } = yield* scripted(1)

@@ -15,6 +15,10 @@ const startMillis = 30_000
 export const closeMillis = 100
 /** For so long one has that still loads: Node aborts the process where an addon is loaded by a thread that is ended. */
 const loadMillis = 5000
+
+/** How long a thread may take to end by itself. A process takes nobody with it, and has nothing to finish yet. */
+const patienceOf = ({ isApart, isReady }: PoolThread): number => isReady ? closeMillis : isApart ? 0 : loadMillis
+
 /** How long a thread may take to end before it is given up. */
 const abandonMillis = 250
 /** Threads that were lost before they were ready, one after the other, until no more is tried. */
@@ -180,7 +184,7 @@ export class Crew {
   }
 
   /** Has a thread end, whatever it is at. What it has not begun goes to others. */
-  end(thread: PoolThread, patienceMillis: number = thread.isReady ? closeMillis : loadMillis): void {
+  end(thread: PoolThread, patienceMillis: number = patienceOf(thread)): void {
     if (thread.isEnding) return
     thread.isEnding = true
     this.listener.ending(thread)
