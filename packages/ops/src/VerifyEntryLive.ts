@@ -275,9 +275,9 @@ export const layerShared = <E>(
     /** Where it does none, since calls may take long. */
     readonly alone: Others<typeof VerifyEntry, E>
   },
-  { paths, startsAfter = 1024 }: {
+  { paths, startsAfter = 64 }: {
     readonly paths: ReadonlyArray<FilePath.FilePath>
-    /** After so much others are asked: 1 for 64 files, and 1 for 512 KiB or 0.7 ms more; 1,024 by default. */
+    /** After so much others are asked: 1 for 64 files, and 1 for 512 KiB or 0.7 ms more; 64 by default. */
     readonly startsAfter?: number
   }
 ): Layer.Layer<Task.Handler<typeof VerifyEntry>, never, Files.Files> =>
