@@ -26,7 +26,7 @@ const pool = (options: ThreadPool.Options = {}) => {
   return { threads, layer }
 }
 
-/** Has the thread wait for what never comes, until the task's timeout of 500 ms. */
+/** Has the thread wait for what never comes, until the task's timeout. */
 const occupied = Effect.gen(function*() {
   const fiber = yield* Effect.forkChild(Effect.exit(run("waits for the stop")))
   yield* pause

@@ -160,7 +160,7 @@ describe("ThreadPool", () => {
       { act: "exits", tag: "Quarantined", message: /exited with code 7/ },
       { act: "throws", tag: "Quarantined", message: /thrown 700/ },
       { act: "fills", tag: "Quarantined", message: /memory/ },
-      { act: "spins", tag: "Timeout", message: /longer than 500 ms/ }
+      { act: "spins", tag: "Timeout", message: /longer than 1000 ms/ }
     ])("fails alone among 1,000 when it $act", ({ act, message, tag }) =>
       Effect.gen(function*() {
         const id = `one ${act}`

@@ -120,7 +120,7 @@ describe.runIf(process.platform === "linux")("ThreadPool of processes", () => {
     { act: "exits", tag: "Quarantined", message: "it exited with code 7" },
     { act: "throws", tag: "Quarantined", message: "thrown 7" },
     { act: "fills", tag: "Quarantined", message: "memory" },
-    { act: "spins", tag: "Timeout", message: "longer than 500 ms" }
+    { act: "spins", tag: "Timeout", message: "longer than 1000 ms" }
   ])("loses one task of 20 that $act, and says why", ({ act, message, tag }) =>
     Effect.gen(function*() {
       const { failures, tally } = yield* fanOut(act, Array.from({ length: 20 }, (_, n) => n === 7 ? act : ""))

@@ -55,17 +55,17 @@ describe("ThreadPool, under TestClock", () => {
     Effect.gen(function*() {
       const threads = new Threads(Tasks, handlers(true))
       yield* Effect.gen(function*() {
-        // On the one thread each sleeps until its own timeout of 500 ms, and is then interrupted.
+        // On the one thread each sleeps until its own timeout, and is then interrupted.
         const sleepers = yield* Effect.forkChild(
           Effect.all([Effect.flip(run("waits for the stop", 1)), Effect.flip(run("waits for the stop", 2))], {
             concurrency: "unbounded"
           })
         )
         yield* turns
-        yield* TestClock.adjust("499 millis")
+        yield* TestClock.adjust("999 millis")
         yield* turns
         assert.isUndefined(sleepers.pollUnsafe())
-        for (let i = 0; i < 60; i++) yield* Effect.andThen(TestClock.adjust("50 millis"), turns)
+        for (let i = 0; i < 80; i++) yield* Effect.andThen(TestClock.adjust("50 millis"), turns)
         const stopped = yield* Fiber.join(sleepers)
         assert.deepStrictEqual(stopped.map((_) => "reason" in _ && _.reason), ["Timeout", "Timeout"])
       }).pipe(Effect.provide(pool(threads, { size: 1 })))

@@ -22,7 +22,7 @@ export const Act = Task.make("test/Act", {
   error: Bad,
   key: ({ n }) => String(n),
   pool: "cpu",
-  timeout: "500 millis"
+  timeout: "1 second"
 })
 
 /** Gives bytes, and says how many are left of those that it gave before: moved ones are gone. */
