@@ -4,7 +4,11 @@ import * as work from "../src/ui/work.ts"
 
 const copyOf = (
   sources: ReadonlyArray<string>,
-  options?: { readonly noTargetDirectory?: boolean; readonly rules?: ReadonlyArray<string> }
+  options?: {
+    readonly noTargetDirectory?: boolean
+    readonly rules?: ReadonlyArray<string>
+    readonly checksums?: { readonly algorithm: string; readonly output: string }
+  }
 ) => ({
   request: { sources, destination: "/to", noTargetDirectory: false, conflict: "skip", ...options },
   transfers: sources.map((source) => ({ source, target: `/to${source}` })),
@@ -28,6 +32,12 @@ describe("work", () => {
   it("says by how many rules a copy is filtered", () => {
     assert.include(field("copy", copyOf(["/a"], { rules: ["*.o"] }))[1], "--conflict skip, filtered by 1 rule")
     assert.include(field("copy", copyOf(["/a"], { rules: ["*.o", "!a.o"] }))[1], ", filtered by 2 rules")
+  })
+
+  it("says which checksums a copy writes, and where", () => {
+    const written = (algorithm: string) => field("copy", copyOf(["/a"], { checksums: { algorithm, output: "/sums" } }))
+    assert.include(written("blake3")[1], `--conflict skip --checksums "/sums" --algo blake3`)
+    assert.include(written("sha256")[1], `--conflict skip --checksums "/sums" --algo sha256`)
   })
 
   it("says what is hashed, and how", () => {

@@ -57,7 +57,9 @@ const ofCopy = ({ request, transfers }: Copy.Payload): string => {
     ...durable === undefined ? [] : ["--durable"],
     ...verify === undefined ? [] : ["--verify"],
     ...dereference === undefined ? [] : ["--dereference"],
-    ...checksums?.output === undefined ? [] : [`--checksums ${quoted(checksums.output)}`]
+    ...checksums?.output === undefined
+      ? []
+      : [`--checksums ${quoted(checksums.output)} --algo ${checksums.algorithm}`]
   ]
   return `${some(sources)} to ${quoted(to)}, with ${flags.join(" ")}${filtered}`
 }
