@@ -25,7 +25,9 @@ export const check = (
     }
     const found = yield* files.find(path)
     if (Option.isSome(found) && found.value.kind !== "file") {
-      return yield* Stop.usage(`"${FilePath.display(path)}" is no file that lines could be written to.`)
+      return yield* Stop.usage(
+        `"${FilePath.display(path)}" is no file that lines could be written to: name another one.`
+      )
     }
     yield* files.list(FilePath.parent(path))
   }).pipe(Effect.catchTag("FilesError", ({ message }) => Effect.fail(Stop.usage(`${message}.`))))

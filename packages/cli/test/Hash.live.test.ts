@@ -295,7 +295,7 @@ describe("fanout hash --check", () => {
         [["tree", "--sampled", "--tag"], /no choice/],
         [["tree", "--sampled", "--cache"], /samples of a file are read as fast/],
         [["--check", "junk", "--cache"], /a check is there to read/],
-        [["tree", "--output", "odd"], /no file that lines could be written to/],
+        [["tree", "--output", "odd"], /no file that lines could be written to: name another one/],
         [["tree", "--output", "nowhere/sums"], /does not exist/],
         [["tree", "--output", ""], /empty name/],
         [["--check", "junk", "--output", "sums"], /no lines for --output/],

@@ -206,7 +206,7 @@ describe("fanout metadata", () => {
         [["some", "--csv", "--json"], /choose one/],
         [["some", "--raw"], /there has to be --json/],
         [["some", "--raw", "--csv"], /there has to be --json/],
-        [["some", "--output", "tree"], /no file that lines could be written to/],
+        [["some", "--output", "tree"], /no file that lines could be written to: name another one/],
         [["some", "--output", "nowhere/list"], /does not exist/]
       ] as const
     ) {

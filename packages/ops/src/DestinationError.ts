@@ -74,7 +74,7 @@ export class DestinationError
       SameFile: ({ source, target }) =>
         `${show(source)} and ${show(target)} are the same file: name another destination`,
       IntoItself: ({ source, target }) =>
-        `${show(source)} can't be copied into itself, to ${show(target)}: name a destination outside of it`,
+        `${show(source)} can't go into itself, to ${show(target)}: name a destination outside of it`,
       FolderOverFile: ({ source, target }) =>
         `The folder ${show(source)} can't take the place of ${show(target)}, which is none: move that away first`,
       FileOverFolder: ({ source, target }) =>

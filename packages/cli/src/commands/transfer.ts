@@ -140,7 +140,7 @@ const refuseToMove = Effect.fnUntraced(function*({ sources }: Copy.Request) {
   for (const source of sources) {
     const name = FilePath.name(source)
     if (name === "." || name === "..") {
-      return yield* Stop.usage(`"${FilePath.display(source)}" can't be moved by that name.`)
+      return yield* Stop.usage(`"${FilePath.display(source)}" can't be moved by that name: name the folder itself.`)
     }
     const link = FilePath.join(FilePath.parent(source), name)
     const found = source.endsWith("/") ? yield* Effect.orElseSucceed(files.find(link), Option.none) : Option.none()
