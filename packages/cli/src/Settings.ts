@@ -23,7 +23,9 @@ export const db = GlobalFlag.Setting("db")({
   flag: Param.makeSingle({ kind: Param.flagKind, name: "db", primitiveType: path }).pipe(
     Flag.withMetavar("PATH"),
     Flag.filter((path) => path !== "", () => "Expected the path of a file"),
-    Flag.withDescription("Database of jobs (default: FANOUT_DB, else fanout/jobs.db in the folder of XDG_STATE_HOME)"),
+    Flag.withDescription(
+      "Database of jobs (default: FANOUT_DB, else fanout/jobs.db in XDG_STATE_HOME or ~/.local/state)"
+    ),
     Flag.optional
   )
 })
@@ -55,6 +57,10 @@ export const json = toggle("json", "Print one JSON object on each line")
 
 /** `--quiet` */
 export const quiet = toggle("quiet", "Print nothing but what went wrong").pipe(Flag.withAlias("q"))
+
+/** `--quiet` of a command that is there to print something. */
+export const quietBut = (results: string) =>
+  toggle("quiet", `Print nothing but ${results} and what went wrong`).pipe(Flag.withAlias("q"))
 
 /** `ID` of a job. */
 export const jobId = Argument.String("ID").pipe(

@@ -605,6 +605,9 @@ describe("fanout", () => {
     const { status, stdout } = run(db, ["copy", "--help"])
     assert.strictEqual(status, 0)
     assert.include(stdout, "fanout copy Photos /mnt/backup")
+    assert.include(stdout, "fanout/jobs.db in XDG_STATE_HOME or ~/.local/state")
+    assert.include(run(db, ["hash", "--help"]).stdout, "Print nothing but checksums and what went wrong")
+    assert.include(run(db, ["metadata", "--help"]).stdout, "Print nothing but records and what went wrong")
   })
 
   it("stops to show what nobody reads, while the work goes on", async () => {

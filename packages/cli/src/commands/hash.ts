@@ -54,7 +54,7 @@ const config = {
   ),
   tagged: Settings.toggle("tag", "Write lines that name the algorithm, as `sha256sum --tag` does"),
   json: Settings.json,
-  quiet: Settings.quiet
+  quiet: Settings.quietBut("checksums")
 }
 
 interface Request {

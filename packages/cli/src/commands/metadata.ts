@@ -37,7 +37,7 @@ const config = {
     Flag.optional
   ),
   json: Settings.json,
-  quiet: Settings.quiet
+  quiet: Settings.quietBut("records")
 }
 
 type Form = "text" | "csv" | "json"
