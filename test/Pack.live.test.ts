@@ -17,17 +17,23 @@ const project = fs.mkdtempSync(path.join(os.tmpdir(), "fanout-pack-"))
 /** Runs a module in the user's project. */
 const evaluate = (code: string) => run(project, process.execPath, "--input-type=module", "--eval", code)
 
-/** The README's program, and what it prints if the README says so right after it. */
-const readme = () => {
-  const after = read("README.md").split("<!-- runs in CI: readme-program -->")[1] ?? ""
-  const [, program = "", printed] = /^\s*```ts\n([\s\S]*?)^```\n(?:\s*```text\n([\s\S]*?)^```)?/m.exec(after) ?? []
-  return { program, printed }
+/** Checks types of a module in the user's project, and of all that it imports. */
+const typeCheck = (...args: ReadonlyArray<string>) => {
+  const strict = ["--strict", "--exactOptionalPropertyTypes", "--noUncheckedIndexedAccess", "--skipLibCheck", "false"]
+  output(project, "npx", "tsc", "--noEmit", "--module", "nodenext", "--target", "es2024", ...strict, ...args)
 }
+
+/** Programs on pages, and what the page says that they print. */
+const programs = [["README.md", "readme-program"], ["docs/copy.md", "copy-program"]].map(([page = "", name = ""]) => {
+  const after = read(page).split(`<!-- runs in CI: ${name} -->`)[1] ?? ""
+  const [, program = "", printed = ""] = /^\s*```ts\n([\s\S]*?)^```\n\s*```text\n([\s\S]*?)^```/m.exec(after) ?? []
+  return { page, file: `${name}.ts`, program, printed }
+})
 
 beforeAll(() => {
   const tarballs = pack(packages, project)
   fs.writeFileSync(path.join(project, "package.json"), `{ "private": true, "type": "module" }`)
-  fs.writeFileSync(path.join(project, "program.ts"), readme().program)
+  for (const { file, program } of programs) fs.writeFileSync(path.join(project, file), program)
   const { devDependencies } = JSON.parse(read("package.json"))
   const tools = ["effect", "typescript", "@types/node"].map((name) => `${name}@${devDependencies[name]}`)
   output(project, "npm", "install", ...quickly, ...tarballs, ...tools)
@@ -48,19 +54,18 @@ describe("Pack", () => {
     assert.deepStrictEqual(messages.map((message) => formatMessage(message, pkg)), [])
   })
 
-  it("type-checks the README's program, declarations included", () => {
-    const strict = ["--strict", "--exactOptionalPropertyTypes", "--noUncheckedIndexedAccess", "--skipLibCheck", "false"]
-
-    assert.isNotEmpty(readme().program)
-    output(project, "npx", "tsc", "--noEmit", "--module", "nodenext", "--target", "es2024", ...strict, "program.ts")
+  it.each(programs)("type-checks the program in $page, declarations included", ({ file, program }) => {
+    assert.isNotEmpty(program)
+    typeCheck(file, ...program.includes("\"node:") ? ["--types", "node"] : [])
   })
 
-  it("runs the README's program", () => {
-    const { printed } = readme()
+  it.each(libraries)("type-checks the declarations of @fanout/%s without types of Node.js", (name) => {
+    fs.writeFileSync(path.join(project, "declarations.ts"), `export * from "@fanout/${name}"\n`)
+    typeCheck("declarations.ts")
+  })
 
-    const stdout = output(project, process.execPath, "program.ts")
-
-    if (printed !== undefined) assert.strictEqual(stdout, printed)
+  it.each(programs)("runs the program in $page, which prints what is said there", ({ file, printed }) => {
+    assert.strictEqual(output(project, process.execPath, file), printed)
   })
 
   it.each(libraries)("loads each module of @fanout/%s once, by its path and through the barrel", (name) => {

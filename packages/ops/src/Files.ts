@@ -263,7 +263,7 @@ export interface FilesIn {
  */
 export interface Comparer {
   /** Where what is read of either comes to lie, piece by piece. Both are of one size. */
-  readonly buffers: readonly [a: Buffer, b: Buffer]
+  readonly buffers: readonly [a: Uint8Array, b: Uint8Array]
 
   /** Whether it goes on. It is asked before each pair. */
   readonly mayGoOn: () => boolean

@@ -3,7 +3,7 @@
  */
 import * as Effect from "effect/Effect"
 
-type Buffers = readonly [a: Buffer, b: Buffer]
+type Buffers = readonly [a: Uint8Array, b: Uint8Array]
 
 /** Takes two buffers until the scope ends. For small files it takes longer to make some than to use them. */
 export const buffersOf = (bytes: number) => {
@@ -17,7 +17,7 @@ export const buffersOf = (bytes: number) => {
 
 /** How many of the first bytes are the same: `length`, if all of these are. */
 export const sameBytes = ([a, b]: Buffers, length: number): number => {
-  const isSame = (from: number, to: number) => a.compare(b, from, to, from, to) === 0
+  const isSame = (from: number, to: number) => Buffer.compare(a.subarray(from, to), b.subarray(from, to)) === 0
   if (isSame(0, length)) return length
   let [low, high] = [0, length]
   while (high - low > 1) {

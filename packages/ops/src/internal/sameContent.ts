@@ -30,7 +30,7 @@ const checkpointBytes = 2 ** 26
 const takeBuffers = buffersOf(pieceBytes)
 
 /** Fills the buffer as far as the file goes: what is read at once may be less than there is. */
-const fill = <E>({ blame, file, stat }: Opened<E>, buffer: Buffer, offset: number): Effect.Effect<number, E> =>
+const fill = <E>({ blame, file, stat }: Opened<E>, buffer: Uint8Array, offset: number): Effect.Effect<number, E> =>
   Effect.gen(function*() {
     let length = 0
     while (length < buffer.length) {

@@ -21,7 +21,7 @@ const look = (descriptor: number, into: Answer): boolean =>
   libc.statx(descriptor, "", AT_EMPTY_PATH, statMask, into.bytes) === 0
 
 /** Reads so many bytes, and tells whether there were as many. */
-const fill = (descriptor: number, buffer: Buffer, length: number): boolean => {
+const fill = (descriptor: number, buffer: Uint8Array, length: number): boolean => {
   for (let got = 0; got < length;) {
     const more = libc.read(descriptor, got === 0 ? buffer : buffer.subarray(got), length - got)
     if (more <= 0) return false
