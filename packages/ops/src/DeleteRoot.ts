@@ -72,7 +72,7 @@ const missing = (path: FilePath.FilePath): Found => ({ path, kind: "missing", id
 const isRootFolder = Effect.fnUntraced(function*(identity: Files.Identity) {
   const files = yield* Files.Files
   const root = yield* Effect.flatMap(files.folder(FilePath.make("/")), (folder) => folder.identity)
-  return root.device === identity.device && root.inode === identity.inode
+  return Files.isSameInode(root, identity)
 }, Effect.scoped)
 
 const lookAt = Effect.fnUntraced(function*(given: FilePath.FilePath, path: FilePath.FilePath) {

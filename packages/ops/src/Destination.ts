@@ -155,8 +155,6 @@ const place = Effect.fnUntraced(function*(sources: Arr.NonEmptyReadonlyArray<Fou
 const withoutSlashes = (path: FilePath.FilePath): FilePath.FilePath =>
   FilePath.join(FilePath.parent(path), FilePath.name(path))
 
-const isSame = (a: Files.FileStat, b: Files.FileStat): boolean => a.device === b.device && a.inode === b.inode
-
 /** What is at a path and where links from there lead to, as far as there is anything. */
 const identities = Effect.fnUntraced(function*(path: FilePath.FilePath) {
   const files = yield* Files.Files
@@ -171,11 +169,11 @@ const guard = Effect.fnUntraced(function*(source: Found, target: FilePath.FilePa
   const files = yield* Files.Files
   const pair = { source: source.given, target }
   const [sourceIs, targetIs] = [yield* identities(source.path), yield* identities(target)]
-  if (sourceIs.some((a) => targetIs.some((b) => isSame(a, b)))) return yield* refuse(SameFile.make(pair))
+  if (sourceIs.some((a) => targetIs.some((b) => Files.isSameInode(a, b)))) return yield* refuse(SameFile.make(pair))
   if (source.stat.kind === "folder") {
     for (let folder = target; folder !== "/";) {
       folder = FilePath.parent(folder)
-      if (isSame(source.stat, yield* files.stat(folder))) return yield* refuse(IntoItself.make(pair))
+      if (Files.isSameInode(source.stat, yield* files.stat(folder))) return yield* refuse(IntoItself.make(pair))
     }
   }
   const [there] = targetIs

@@ -331,7 +331,7 @@ class Walker extends Asking<Element | Whole, Question> {
       const absolute = this.absolute(path)
       const own = yield* this.calls.lstat(absolute)
       const real = yield* this.files.realPath(absolute)
-      const isIn = this.frames.some(({ identity }) => identity?.inode === own.inode && identity.device === own.device)
+      const isIn = this.frames.some(({ identity }) => identity !== undefined && Files.isSameInode(identity, own))
       if (isIn || except.some((target) => FilePath.isWithin(real, target))) {
         return yield* unreadable("scandir", absolute, "ELOOP")
       }

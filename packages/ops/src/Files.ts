@@ -703,6 +703,17 @@ export class Files extends Context.Service<Files, {
 }>()("@fanout/ops/Files") {}
 
 /**
+ * Checks whether both are one file or folder, under whatever names.
+ *
+ * @category predicates
+ * @since 0.1.0
+ */
+export const isSameInode = (
+  a: Pick<FileStat, "device" | "inode">,
+  b: Pick<FileStat, "device" | "inode">
+): boolean => a.device === b.device && a.inode === b.inode
+
+/**
  * Checks whether two folders are on the same mount of the same file system, or part of one.
  *
  * @category predicates

@@ -126,10 +126,7 @@ export const leaving: Effect.Effect<
 export const useOfFile = (
   { found }: ProtectedFiles,
   file: Pick<Files.FileStat, "device" | "inode">
-): Use | undefined => {
-  const { inode } = file
-  return found.find((one) => one.inode === inode && one.device === file.device)?.use
-}
+): Use | undefined => found.find((one) => Files.isSameInode(one, file))?.use
 
 /**
  * Tells of files whether they may be opened; `undefined` where all may be.

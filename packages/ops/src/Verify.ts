@@ -128,7 +128,7 @@ export const plan = (
           "name two files or two folders"
       )
     }
-    if (a.stat.device === b.stat.device && a.stat.inode === b.stat.inode) {
+    if (Files.isSameInode(a.stat, b.stat)) {
       return yield* incomparable(
         `${quoted(a.given)} and ${quoted(b.given)} are the same ${a.stat.kind}: name the copy that is to be compared`
       )

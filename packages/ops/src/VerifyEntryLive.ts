@@ -128,8 +128,7 @@ const compareOpen = Effect.fnUntraced(function*(
   const [sizeA, sizeB] = [a.stat.sizeBytes, b.stat.sizeBytes]
   if (sizeA !== sizeB && sizeA > 0 && sizeB > 0) return yield* differs({ _tag: "Size", a: sizeA, b: sizeB })
   // Trees that share files, as snapshots by hard links do, have nothing to read.
-  const isShared = a.stat.device === b.stat.device && a.stat.inode === b.stat.inode
-  const at = isShared ? Option.none() : yield* compareContent(a, b)
+  const at = Files.isSameInode(a.stat, b.stat) ? Option.none() : yield* compareContent(a, b)
   yield* requireUnchanged("A", a)
   yield* requireUnchanged("B", b)
   if (Option.isSome(at)) return yield* differs(differenceAt(at.value, a.stat, b.stat))

@@ -8,7 +8,7 @@ import * as Conflict from "../Conflict.ts"
 import type { CopyOptions, Property } from "../CopyOptions.ts"
 import type { CopiedFiles, CopyFiles } from "../CopyTask.ts"
 import type * as FilePath from "../FilePath.ts"
-import type * as Files from "../Files.ts"
+import * as Files from "../Files.ts"
 import type { FilesError } from "../FilesError.ts"
 import * as WholeCopy from "../WholeCopy.ts"
 import { isKept } from "./attributes.ts"
@@ -103,12 +103,12 @@ export class Copying implements Files.Copier {
     this.bytes < this.payload.mostBytes && !this.isHopeless && this.mayWork()
 
   begin(stat: Files.FileStat): boolean {
-    const { allocatedBytes, inode, kind, links, mode, sizeBytes } = stat
+    const { allocatedBytes, kind, links, mode, sizeBytes } = stat
     const isSmall = kind === "file" && sizeBytes <= WholeCopy.maxSizeBytes && (mode & setIdBits) === 0 &&
       !(this.keeps.has("sparse") && allocatedBytes < sizeBytes) && !(this.keeps.has("links") && links > 1)
     // A link has its name at once, and could not be flushed before.
     const isOrdinary = (isSmall || (kind === "link" && this.hold === undefined)) &&
-      !this.payload.avoid.some((one) => one.inode === inode && one.device === stat.device)
+      !this.payload.avoid.some((one) => Files.isSameInode(one, stat))
     this.source = stat
     // It may have been given part of one that was left.
     if (isOrdinary) this.taker?.end()

@@ -11,7 +11,7 @@ import * as Option from "effect/Option"
 import type * as Scope from "effect/Scope"
 import type { CopyOptions } from "../CopyOptions.ts"
 import type { Copied, CopyRequest } from "../CopyStrategy.ts"
-import type * as Files from "../Files.ts"
+import * as Files from "../Files.ts"
 import type { FilesError } from "../FilesError.ts"
 import { HardLinks } from "../HardLinks.ts"
 import * as Place from "../Place.ts"
@@ -108,7 +108,7 @@ const link = (request: CopyRequest, { place: { folder, name }, stat }: First) =>
     const flush = yield* prepare(target.folder)
     // Two names of one file can't take each other's place.
     const there = yield* Effect.orElseSucceed(Place.find(target), () => Option.none<Files.FileStat>())
-    const isThere = Option.exists(there, ({ device, inode }) => device === stat.device && inode === stat.inode)
+    const isThere = Option.exists(there, (there) => Files.isSameInode(there, stat))
     if (!isThere && request.placing === "exclusive") {
       yield* Lease.check
       yield* Effect.catchIf(
@@ -160,6 +160,6 @@ export const isLinked = (source: Files.FileStat, target: Place.Place, options: C
         return true
       }
       const there = yield* Place.lstat(target)
-      return there.device === first.stat.device && there.inode === first.stat.inode
+      return Files.isSameInode(there, first.stat)
     }).pipe(Effect.scoped)
   )

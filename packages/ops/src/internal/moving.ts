@@ -10,7 +10,7 @@ import type * as Scope from "effect/Scope"
 import { CopyError, Reason } from "../CopyError.ts"
 import type { Copied, CopyRequest } from "../CopyStrategy.ts"
 import type { FilePath } from "../FilePath.ts"
-import type * as Files from "../Files.ts"
+import * as Files from "../Files.ts"
 import type { FilesError } from "../FilesError.ts"
 import * as Place from "../Place.ts"
 import { prepare } from "./durability.ts"
@@ -24,9 +24,6 @@ const { Changed } = Reason.cases
 // What is not on the same file system, or is a mount; and what file systems answer that can't do it like that.
 const isElsewhere = ({ code }: FilesError): boolean => code === "EXDEV" || code === "EBUSY"
 const isUnsupported = ({ code }: FilesError): boolean => code === "ENOTSUP" || code === "ENOSYS" || code === "EINVAL"
-
-const isSameFile = (a: Files.FileStat, b: Pick<Files.FileStat, "device" | "inode">): boolean =>
-  a.device === b.device && a.inode === b.inode
 
 /**
  * Gives something another name that is free: where nothing does both in one step, a file gets it as one more name, and
@@ -57,7 +54,7 @@ const replace = Effect.fnUntraced(function*({ source, stat, target }: CopyReques
   yield* source.folder.rename(source.name, target.name, target.folder)
   if (stat.links === 1) return
   const left = yield* Place.find(source)
-  if (Option.exists(left, (left) => isSameFile(left, stat))) yield* source.folder.unlink(source.name)
+  if (Option.exists(left, (left) => Files.isSameInode(left, stat))) yield* source.folder.unlink(source.name)
 })
 
 /** Gives a file or link its place by another name; nothing where that can't be. */
@@ -108,7 +105,9 @@ export const putBack = Effect.fnUntraced(function*(source: Place.Place, aside: P
   yield* Lease.check
   const there = yield* onSource(Place.find(source))
   // It may have been given its name, and not been taken away, by a run before this one.
-  if (Option.exists(there, (there) => isSameFile(there, stat))) return yield* onSource(aside.folder.unlink(aside.name))
+  if (Option.exists(there, (there) => Files.isSameInode(there, stat))) {
+    return yield* onSource(aside.folder.unlink(aside.name))
+  }
   yield* Effect.catchTag(
     renameExclusively(aside, source, stat.kind),
     "FilesError",
@@ -169,7 +168,7 @@ const isThere = ({ target, ...wanted }: SavedCopy.Renamed & { readonly sizeBytes
   Effect.catchIf(
     Effect.scoped(Effect.map(Effect.flatMap(Place.open(target), Place.find), (found) =>
       Option.exists(found, (found) =>
-        isSameFile(found, wanted) && (wanted.sizeBytes === undefined || wanted.sizeBytes === found.sizeBytes)))),
+        Files.isSameInode(found, wanted) && (wanted.sizeBytes === undefined || wanted.sizeBytes === found.sizeBytes)))),
     (error: FilesError) =>
       error.isMissing,
     () => Effect.succeed(false)
@@ -206,7 +205,7 @@ export const isMoved = Effect.fnUntraced(function*(
   if (renamed === undefined || !(yield* isThere(renamed))) return false
   const left = source === undefined ? Option.none() : yield* onSource(Place.find(source))
   // Both are names of one file as long as the other was not taken away.
-  if (Option.exists(left, (left) => isSameFile(left, renamed))) return false
+  if (Option.exists(left, (left) => Files.isSameInode(left, renamed))) return false
   const target = yield* Place.open(renamed.target)
   yield* flushNames(target.folder, ...source === undefined ? [] : [source.folder])
   return true
@@ -248,7 +247,7 @@ const lookAtRoot = Effect.fnUntraced(
     if (from.name === "" || to.name === "") return undefined
     const [there, taken] = [yield* Place.find(from), yield* Place.find(to)]
     if (Option.isNone(there)) {
-      const isDone = before !== undefined && Option.exists(taken, (found) => isSameFile(found, before))
+      const isDone = before !== undefined && Option.exists(taken, (found) => Files.isSameInode(found, before))
       return isDone ? "done" : undefined
     }
     const { device, inode } = there.value

@@ -133,10 +133,10 @@ export const make: Effect.Effect<TouchedFolders, JobStoreError, JobContext> = Ef
 })
 
 /** Lets something be put into a folder, if it belongs to whoever runs this. Otherwise that fails, as it would have. */
-const open = Effect.fnUntraced(function*({ folder }: Place.Place, { device, inode, mode }: Files.FileStat) {
+const open = Effect.fnUntraced(function*({ folder }: Place.Place, stat: Files.FileStat) {
   const file = yield* Files.Files.use((files) => files.open(folder.path))
   const found = yield* file.stat
-  if (found.device === device && found.inode === inode) yield* file.setMode(mode | writingBits)
+  if (Files.isSameInode(found, stat)) yield* file.setMode(stat.mode | writingBits)
 }, Effect.scoped)
 
 const touch = Effect.fnUntraced(function*(
