@@ -790,6 +790,26 @@ describe("ThreadPool, as it starts", () => {
       threads.at(2).ready("test/Other")
       assert.match((yield* Fiber.join(building)).message, /no handler for test\/Step/)
     }).pipe(Effect.scoped))
+
+  it.effect("waits no longer than 5 seconds after any failure, and 100 ms once a thread has done something", () =>
+    Effect.gen(function*() {
+      const { steps, threads } = yield* scripted({ size: 2 })
+      const failAndWait = Effect.fnUntraced(function*(millis: number) {
+        const { length } = threads.started
+        threads.at(length - 1).die("at once")
+        yield* TestClock.adjust(millis - 1)
+        yield* turns
+        assert.strictEqual(threads.started.length, length)
+        yield* TestClock.adjust(1)
+        yield* turns
+        assert.strictEqual(threads.started.length, length + 1)
+      })
+      yield* steps(0, 1)
+      for (const millis of [100, 200, 400, 800, 1600, 3200, 5000, 5000]) yield* failAndWait(millis)
+      threads.at(0).end([[0, { done: 0 }]], { millis: 100 })
+      yield* steps(2)
+      yield* failAndWait(100)
+    }).pipe(withDispatcher))
 })
 
 describe("ThreadWorker", () => {
