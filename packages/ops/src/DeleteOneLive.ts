@@ -38,14 +38,12 @@ const removeLeaf = (name: FilePath.FilePath) =>
     return yield* removed(1, yield* descent.climb)
   })
 
-/** What is left in a folder has been told by itself. */
-const isOccupied = ({ code }: FilesError): boolean => code === "ENOTEMPTY" || code === "EEXIST"
-
 const removeFolder = Effect.fnUntraced(function*(descent: Descent) {
   const isThere = descent.folder !== undefined
   const climb = yield* descent.climb
   if (!isThere || climb.removed > 0 || climb.stoppedBy === undefined) return yield* removed(0, climb)
-  if (isOccupied(climb.stoppedBy)) return Deleted.cases.FolderLeft.make({})
+  // What is left in a folder has been told by itself.
+  if (climb.stoppedBy.isNotEmpty) return Deleted.cases.FolderLeft.make({})
   return yield* climb.stoppedBy
 })
 

@@ -154,4 +154,13 @@ export class FilesError extends Schema.TaggedError<FilesError>("@fanout/ops/File
   get isMissing(): boolean {
     return this.code === "ENOENT" || this.code === "ENOTDIR"
   }
+
+  /**
+   * Whether a folder could not be removed because something is in it. POSIX has two codes for that.
+   *
+   * @since 0.1.0
+   */
+  get isNotEmpty(): boolean {
+    return this.code === "ENOTEMPTY" || this.code === "EEXIST"
+  }
 }

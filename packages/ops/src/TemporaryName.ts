@@ -111,10 +111,8 @@ export const removeFolder: (
   const folder = yield* parent.folder(name)
   const user = yield* (yield* Files.Files).user
   if (isUnfinished(yield* folder.stat, user)) yield* removeAll(folder)
-  yield* Effect.catchIf(parent.removeFolder(name), isInUse, () => Effect.void)
+  yield* Effect.catchIf(parent.removeFolder(name), (error) => error.isNotEmpty, () => Effect.void)
 }, Effect.scoped)
-
-const isInUse = ({ code }: FilesError): boolean => code === "ENOTEMPTY" || code === "EEXIST"
 
 /**
  * Removes what owners of the job have left in the folder, and returns how many names that were. With `before`,

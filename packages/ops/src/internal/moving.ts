@@ -230,7 +230,7 @@ export const removeFolder = ({ folder, name }: Place.Place): Effect.Effect<void,
     Lease.check,
     onSource(Effect.catchIf(
       folder.removeFolder(name),
-      ({ code }) => code === "ENOTEMPTY" || code === "EEXIST" || code === "ENOENT",
+      (error) => error.isNotEmpty || error.code === "ENOENT",
       () => Effect.void
     ))
   )
