@@ -133,6 +133,9 @@ const Item = Task.make("test/Item", { payload: { n: Schema.Number }, error: Brok
 
 class Tasks extends RpcGroup.make(Item) {}
 
+const Named = Task.make("test/Named", { payload: { name: Schema.String }, key: ({ name }) => name })
+class Names extends RpcGroup.make(Named) {}
+
 /** Fans out over 20 items, 4 at once; its success counts those that are done. */
 const Many = Job.make("test/Many", { success: Schema.Number })
 
@@ -756,6 +759,71 @@ const contract = (name: string, layer: Layer.Layer<JobStore.JobStore, JobStoreEr
         assert.deepStrictEqual([Object.keys(fanOuts), tally.done, tally.failed], [["third"], 10, 0])
         const handle = yield* jobs.attach(V2, id)
         assert.strictEqual(yield* handle.await, 10)
+      }).pipe(fresh))
+
+    it.effect("lifts what a fan-out has stored from version to version: cursors, and payloads that run again", () =>
+      Effect.gen(function*() {
+        const decodeOld = Schema.decodeUnknownSync(Schema.Struct({ n: Schema.Number }))
+        const decodeNamed = Schema.decodeUnknownSync(Schema.Struct({ name: Schema.String }))
+        const V1 = Job.make("test/Lifted", { success: Schema.Number })
+        const V3 = Job.make("test/Lifted", {
+          version: 3,
+          success: Schema.Number,
+          migrations: {
+            1: {
+              fanOuts: {
+                all: {
+                  cursor: (cursor) => `${cursor}a`,
+                  payload: (old) => ({ name: `${decodeOld(old).n}a` })
+                }
+              }
+            },
+            2: {
+              fanOuts: {
+                all: {
+                  cursor: (cursor) => `${cursor}b`,
+                  payload: (old) => ({ name: `${decodeNamed(old).name}b` })
+                }
+              }
+            }
+          }
+        })
+        const done = Effect.flatMap((tally: Progress.Tally) => Effect.succeed(tally.done))
+        const before = TaskDispatcher.use((_) => _.fanOut("all", Item, numbers(10))).pipe(
+          Effect.provide(Tasks.toLayer({
+            "test/Item": ({ n }) =>
+              n === 3 ? Effect.fail(new Broken({ what: "3" })) : n === 5 ? Effect.never : Effect.void
+          })),
+          done,
+          Effect.catchTag("FanOutStopped", Effect.die)
+        )
+        const one = yield* manager([V1], V1.toLayer(() => before))
+        const { id } = yield* one.jobs.start(V1, undefined)
+        yield* TestClock.adjust("2 seconds")
+        yield* one.close
+
+        const ran: Array<string> = []
+        const opened: Array<string | undefined> = []
+        const after = TaskDispatcher.use((_) =>
+          _.fanOut("all", Named, (cursor) => {
+            opened.push(Option.getOrUndefined(cursor))
+            return Stream.empty
+          })
+        ).pipe(
+          Effect.provide(Names.toLayer({ "test/Named": ({ name }) => Effect.sync(() => void ran.push(name)) })),
+          done,
+          Effect.catchTag("FanOutStopped", Effect.die)
+        )
+        const { jobs } = yield* manager([V3], V3.toLayer(() => after))
+        yield* TestClock.adjust("17 seconds")
+        assert.deepStrictEqual([ran, opened], [["5ab"], ["9ab"]])
+        const [row] = yield* Stream.runCollect(jobs.outcomes(id))
+        assert.strictEqual(yield* stateOf(jobs, id), "CompletedWithErrors")
+        assert.strictEqual(row?.key, "item 3")
+        yield* jobs.retry(id)
+        yield* TestClock.adjust("2 seconds")
+        assert.deepStrictEqual(ran, ["5ab", "3ab"])
+        assert.strictEqual((yield* jobs.progress(id)).tally.done, 10)
       }).pipe(fresh))
 
     it.effect("keeps a program's own checkpoint apart from any fan-out, and lifts it, to null too", () =>
