@@ -3,6 +3,7 @@ import type { Element, FailurePolicy } from "@fanout/core/FanOut"
 import * as JobId from "@fanout/core/JobId"
 import * as JobStore from "@fanout/core/JobStore"
 import * as Task from "@fanout/core/Task"
+import * as TaskCheckpoint from "@fanout/core/TaskCheckpoint"
 import * as TaskDispatcher from "@fanout/core/TaskDispatcher"
 import { settle } from "@fanout/core/testing"
 import * as Clock from "effect/Clock"
@@ -217,6 +218,38 @@ describe("brackets of a fan-out", () => {
       )
       const store = yield* JobStore.JobStore
       assert.lengthOf(yield* store.outcomes(JobId.make("retried"), { after: 0, limit: 100 }), 0)
+    }).pipe(Effect.provide([pools, JobStore.layerMemory])))
+
+  it.effect("are opened by a retry that goes on from what it had saved, and leave nothing each time it stops", () =>
+    Effect.gen(function*() {
+      yield* runningJob("saved")
+      const step = TaskCheckpoint.make(Schema.Number)
+      const store = yield* JobStore.JobStore
+      const run = (opening: Effect.Effect<void, string>, attempt: number) =>
+        fanOut("saved", brackets(1, 1), (name) => name === "open 0" ? opening : Effect.void, { attempt })
+      yield* run(Effect.fail("not made"), 1)
+      const before: Array<number> = []
+      const stored: Array<number> = []
+      const save = Effect.gen(function*() {
+        const steps = Option.getOrElse(yield* step.get, () => 0)
+        before.push(steps)
+        yield* step.save(steps + 1)
+      })
+      for (let stop = 0; stop < 3; stop++) {
+        const running = yield* Effect.forkChild(run(Effect.andThen(save, Effect.never), 2))
+        yield* settle
+        // Long enough for a flush.
+        yield* TestClock.adjust("1 second")
+        yield* Fiber.interrupt(running)
+        stored.push(Option.getOrThrow(yield* store.checkpoint(JobId.make("saved"), "all")).length)
+      }
+      const { exit } = yield* run(save, 2)
+      assert.deepStrictEqual(before, [0, 1, 2, 3])
+      assert.deepStrictEqual(new Set(stored).size, 1)
+      assert.deepStrictEqual(
+        Exit.isSuccess(exit) ? [exit.value.done, exit.value.failed, exit.value.skipped] : exit,
+        [3, 0, 0]
+      )
     }).pipe(Effect.provide([pools, JobStore.layerMemory])))
 
   it.effect("still hold back what waited for them when another run goes on", () =>
