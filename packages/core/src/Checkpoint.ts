@@ -69,15 +69,16 @@ export const make = <A>(name: string, schema: Schema.Codec<A, unknown>): Checkpo
       const stored = yield* store.ownCheckpoint(id, name)
       if (Option.isNone(stored)) return Option.none()
       const envelope = yield* Effect.orDie(Schema.decodeUnknownEffect(Envelope)(stored.value))
-      const unreadable = (why: string) => new CheckpointUnreadable({ name, version: envelope.v, why })
-      if (envelope.v > version) return yield* unreadable(`this is version ${version}`)
       let value = envelope.value
       for (let v = envelope.v; v < version; v++) {
         const lift = migrations[v]?.checkpoints?.[name]
         if (lift !== undefined) value = lift(value)
       }
       return Option.some(
-        yield* Schema.decodeUnknownEffect(codec)(value).pipe(Effect.mapError((error) => unreadable(error.message)))
+        yield* Effect.mapError(
+          Schema.decodeUnknownEffect(codec)(value),
+          ({ message }) => new CheckpointUnreadable({ name, version: envelope.v, why: message })
+        )
       )
     }),
     save: (value) =>

@@ -158,8 +158,7 @@ export class FanOutState {
       const entry = position.bracket.state === "skipping"
         ? this.skip(position, element)
         : this.takeOne(position, element)
-      if (feed.until !== undefined && !this.brackets.has(feed.until.id)) this.endSegment(feed)
-      else if (feed.until?.after !== undefined) this.endSegment(feed)
+      if (feed.until?.after !== undefined) this.endSegment(feed)
       if (entry === undefined) continue
       if (entry.kind === "open" || !this.hasBrackets) return entry
       this.ready.push(entry)

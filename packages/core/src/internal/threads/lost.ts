@@ -15,10 +15,6 @@ export class ThreadLost {
     this.isSuspect = isSuspect
     this.why = why
   }
-
-  toString(): string {
-    return `its thread was lost: ${this.why}`
-  }
 }
 
 /** Threads that one task may take down. */
