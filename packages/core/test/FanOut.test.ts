@@ -3,7 +3,9 @@ import type { Element } from "@fanout/core/FanOut"
 import * as JobId from "@fanout/core/JobId"
 import * as JobStore from "@fanout/core/JobStore"
 import { layerSqlite } from "@fanout/core/node"
+import * as Progress from "@fanout/core/Progress"
 import * as Task from "@fanout/core/Task"
+import * as TaskCheckpoint from "@fanout/core/TaskCheckpoint"
 import * as TaskDispatcher from "@fanout/core/TaskDispatcher"
 import { settle } from "@fanout/core/testing"
 import * as Effect from "effect/Effect"
@@ -13,6 +15,7 @@ import * as Latch from "effect/Latch"
 import type * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as RpcGroup from "effect/rpc/RpcGroup"
+import * as Schedule from "effect/Schedule"
 import * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
 import * as TestClock from "effect/testing/TestClock"
@@ -29,6 +32,13 @@ const Visit = Task.make("test/Visit", {
   timeout: "1 minute"
 })
 class Tasks extends RpcGroup.make(Visit) {}
+
+const Twice = Task.make("test/Twice", {
+  payload: { n: Schema.Number },
+  error: Bad,
+  retry: Schedule.recurs(1),
+  pool: "io"
+})
 
 const numbers = (count: number) => (after: Option.Option<string>): Stream.Stream<Element<{ readonly n: number }>> => {
   const start = Option.match(after, { onNone: () => 0, onSome: (cursor) => Number(cursor) + 1 })
@@ -332,6 +342,94 @@ describe("FanOut at its edges", () => {
       assert.isTrue(Exit.isFailure((yield* run(0)).exit))
       const { exit } = yield* run(1)
       assert.deepStrictEqual(Exit.isSuccess(exit) ? [exit.value.done, exit.value.failed] : exit, [9, 1])
+    }).pipe(Effect.provide([pools, JobStore.layerMemory])))
+
+  it.effect("gives up after as many failures as may be, and does nothing more in that attempt", () =>
+    Effect.gen(function*() {
+      yield* runningJob("some fail")
+      const ran: Array<number> = []
+      const run = (attempt: number) =>
+        asRun(
+          "some fail",
+          () =>
+            TaskDispatcher.TaskDispatcher.use((_) =>
+              _.fanOut("all", Visit, numbers(10), { failures: { maxFailures: 2 }, concurrency: 1 })
+            ).pipe(
+              Effect.provide(Tasks.toLayer({
+                "test/Visit": ({ n }) => {
+                  ran.push(n)
+                  return n % 2 === 0 ? Effect.fail(new Bad({ n })) : Effect.succeed({ _tag: "Seen", n })
+                }
+              }))
+            ),
+          { attempt }
+        )
+      assert.match(String((yield* run(1)).exit), /gave up after 3 failures/)
+      assert.match(String((yield* run(1)).exit), /gave up after 3 failures/)
+      assert.deepStrictEqual(ran.splice(0), [0, 1, 2, 3, 4])
+      assert.match(String((yield* run(2)).exit), /gave up after 3 failures/)
+      assert.deepStrictEqual(ran, [0, 2, 4])
+    }).pipe(Effect.provide([pools, JobStore.layerMemory])))
+
+  it.effect("is open once at a time by one name", () =>
+    Effect.gen(function*() {
+      yield* runningJob("one name")
+      const { exit } = yield* asRun("one name", () =>
+        TaskDispatcher.TaskDispatcher.use(({ fanOut }) => {
+          const all = Effect.exit(fanOut("all", Visit, numbers(3)))
+          return Effect.all([all, all], { concurrency: 2 })
+        }).pipe(
+          Effect.provide(Tasks.toLayer({ "test/Visit": ({ n }) => Effect.succeed({ _tag: "Seen", n } as const) }))
+        ))
+      const [first, second] = Exit.isSuccess(exit) ? exit.value : []
+      assert.strictEqual(first !== undefined && Exit.isSuccess(first) && first.value.done, 3)
+      assert.match(String(second), /Fan-out "all" is already open in this job/)
+    }).pipe(Effect.provide([pools, JobStore.layerMemory])))
+
+  it.effect("counts nothing that an attempt has left behind and that goes on beside the next one", () =>
+    Effect.gen(function*() {
+      yield* runningJob("left")
+      const cell = TaskCheckpoint.make(Schema.Number)
+      const late = Effect.andThen(cell.save(1), Progress.add("late", 1))
+      let attempts = 0
+      const running = yield* Effect.forkChild(
+        asRun("left", () =>
+          TaskDispatcher.TaskDispatcher.use((_) => _.fanOut("all", Twice, numbers(1))).pipe(
+            Effect.provide(
+              RpcGroup.make(Twice).toLayer({
+                "test/Twice": Effect.fnUntraced(function*({ n }) {
+                  if (attempts++ === 0) {
+                    yield* Effect.forkDetach(Effect.delay(late, 500))
+                    return yield* new Bad({ n })
+                  }
+                  yield* Effect.sleep("1 second")
+                  assert.deepStrictEqual(yield* cell.get, Option.none())
+                  yield* Progress.add("due", 1)
+                })
+              })
+            )
+          ))
+      )
+      yield* settle
+      yield* TestClock.adjust("2 seconds")
+      const { exit } = yield* Fiber.join(running)
+      assert.deepStrictEqual(Exit.isSuccess(exit) ? [attempts, exit.value.units] : exit, [2, { due: 1 }])
+    }).pipe(Effect.provide([pools, JobStore.layerMemory])))
+
+  it.effect("tells of how much its tasks say that there is", () =>
+    Effect.gen(function*() {
+      yield* runningJob("totals")
+      yield* asRun("totals", () =>
+        TaskDispatcher.TaskDispatcher.use((_) =>
+          _.fanOut("all", Visit, numbers(2), { concurrency: 1 })
+        ).pipe(
+          Effect.provide(Tasks.toLayer({
+            "test/Visit": ({ n }) => Effect.as(Progress.total("pages", 7 + n), { _tag: "Seen", n } as const)
+          }))
+        ))
+      const store = yield* JobStore.JobStore
+      const { progress } = yield* store.pulse(JobId.make("totals"))
+      assert.deepStrictEqual(progress.totals, { pages: 8 })
     }).pipe(Effect.provide([pools, JobStore.layerMemory])))
 
   it.effect("takes no more than may be done again while what was done is on its way to the store", () =>

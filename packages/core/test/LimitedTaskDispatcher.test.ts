@@ -90,6 +90,18 @@ describe("LimitedTaskDispatcher", () => {
       assert.isAtMost(seen.began, 46)
     }).pipe(Effect.scoped, Effect.provide(layer)))
 
+  it.effect("keeps the rate where tasks have to wait for their pool", () =>
+    Effect.gen(function*() {
+      const [before, slow] = [counted(16), counted(2)]
+      yield* Effect.forkScoped(before.all)
+      yield* settle
+      yield* Effect.forkScoped(Effect.provide(slow.all, LimitedTaskDispatcher.layer({ tasksPerSecond: 0.1 })))
+      yield* TestClock.adjust("9 seconds")
+      assert.deepStrictEqual([before.seen.began, slow.seen.began], [16, 1])
+      yield* TestClock.adjust("1 second")
+      assert.strictEqual(slow.seen.began, 2)
+    }).pipe(Effect.scoped, Effect.provide(layer)))
+
   it.effect("makes no task more urgent than it may be", () =>
     Effect.gen(function*() {
       const { runEffect } = yield* dispatcher
