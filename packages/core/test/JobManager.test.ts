@@ -683,6 +683,24 @@ const contract = (name: string, layer: Layer.Layer<JobStore.JobStore, JobStoreEr
         assert.isTrue((yield* jobs.start(Double, { n: 11 })).started)
       }).pipe(fresh))
 
+    it.effect("says what does not fit another definition of a job, and gives none by another name", () =>
+      Effect.gen(function*() {
+        const { jobs } = yield* manager(
+          [Double],
+          Double.toLayer(({ n }) => n > 0 ? Effect.succeed(n * 2) : Effect.fail(new Broken({ what: "too small" })))
+        )
+        const Other = Job.make(Double.name, { success: Schema.String, error: Schema.Number })
+        const whyNot = Effect.fnUntraced(function*(n: number) {
+          const { id } = yield* jobs.start(Double, { n })
+          yield* TestClock.adjust(100)
+          assert.strictEqual((yield* Effect.flip(jobs.attach(Patient, id))).reason._tag, "JobNotFound")
+          const other = yield* jobs.attach(Other, id)
+          return String(yield* Effect.flip(other.await))
+        })
+        assert.match(yield* whyNot(1), /its success can't be read: Expected string/)
+        assert.match(yield* whyNot(-1), /is Failed: Broken$/)
+      }).pipe(fresh))
+
     it.effect("leaves alone what it does not know, and what a newer version has stored", () =>
       Effect.gen(function*() {
         const V1 = Job.make("test/Versions", { payload: Schema.Struct({ a: Schema.Number }), success: Schema.Number })
@@ -861,6 +879,19 @@ const contract = (name: string, layer: Layer.Layer<JobStore.JobStore, JobStoreEr
 
         assert.deepStrictEqual(seen, [Option.some(null)])
         assert.strictEqual(yield* stateOf(jobs, id), "Completed")
+      }).pipe(fresh))
+
+    it.effect("says what a program has saved in another shape", () =>
+      Effect.gen(function*() {
+        const [before, after] = [Checkpoint.make("own", Schema.Number), Checkpoint.make("own", Schema.String)]
+        const Own = Job.make("test/Reshaped", { success: Schema.String })
+        const read = Effect.andThen(before.save(5), Effect.flip(after.get))
+        const { jobs } = yield* manager(
+          [Own],
+          Own.toLayer(() => Effect.orDie(Effect.map(read, (error) => error.message)))
+        )
+        const { await: result } = yield* jobs.start(Own, undefined)
+        assert.match(yield* result, /^Checkpoint "own", stored by version 1 of its job, can't be read: Expected string/)
       }).pipe(fresh))
 
     it.effect("gives what cleans up after a job what its program has saved, lifted", () =>
