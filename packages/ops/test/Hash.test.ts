@@ -79,6 +79,7 @@ const hash = (
     const { tally } = yield* manager.progress(id)
     return {
       done: tally.done,
+      bytes: tally.units["bytes"],
       state: (yield* manager.get(id)).state._tag,
       counts: lines.map(({ count }) => count),
       lines: lines.flatMap(({ files, place, row }) =>
@@ -104,8 +105,15 @@ const all = [
 describe("Hash", () => {
   it.effect("hashes every file, in the order of the walk", () =>
     Effect.gen(function*() {
-      const { lines, state } = yield* hash(plant())
-      assert.deepStrictEqual({ state, lines }, { state: "Completed", lines: all })
+      const { bytes, lines, state } = yield* hash(plant())
+      assert.deepStrictEqual({ bytes, state, lines }, { bytes: 4_000_011, state: "Completed", lines: all })
+    }))
+
+  it.effect("counts what it reads of samples", () =>
+    Effect.gen(function*() {
+      const { bytes } = yield* hash(plant(), { algorithm: "sampled" })
+      // Of a large file 8 KiB at both ends, and four times 10 KiB between.
+      assert.strictEqual(bytes, 11 + 56 * 1024)
     }))
 
   it.effect("follows a link that was named, and passes over those in folders", () =>
@@ -211,6 +219,7 @@ describe("Hash", () => {
       assert.deepStrictEqual(whole, {
         state: "Completed",
         done: 3 + 3 + 101,
+        bytes: whole.bytes,
         counts: whole.counts,
         lines: ["0/b ", ...others, ...inB, fourth, ...inIn, `0/b/in/z/z ${sha256("deep")}`, pipe]
       })
