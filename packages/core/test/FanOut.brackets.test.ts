@@ -252,6 +252,18 @@ describe("brackets of a fan-out", () => {
       )
     }).pipe(Effect.provide([pools, JobStore.layerMemory])))
 
+  it.effect.each(
+    [
+      { what: "open", left: [0, 1], why: /The source of fan-out "all" ended in an open bracket/ },
+      { what: "closed without being opened", left: [2], why: /The source gave After "0 end" where no bracket is open/ }
+    ]
+  )("end the fan-out where its source leaves them $what", ({ left, why }) =>
+    Effect.gen(function*() {
+      yield* runningJob("left")
+      const elements = brackets(1, 1).filter((_, n) => left.includes(n))
+      assert.match(String((yield* fanOut("left", elements, () => Effect.void)).exit), why)
+    }).pipe(Effect.provide([pools, JobStore.layerMemory])))
+
   it.effect("still hold back what waited for them when another run goes on", () =>
     Effect.gen(function*() {
       yield* runningJob("again")

@@ -701,6 +701,24 @@ const contract = (name: string, layer: Layer.Layer<JobStore.JobStore, JobStoreEr
         assert.match(yield* whyNot(-1), /is Failed: Broken$/)
       }).pipe(fresh))
 
+    it.effect("resumes nothing that is about to be cancelled", () =>
+      Effect.gen(function*() {
+        const { jobs } = yield* manager([Patient], patient(() => {}))
+        const { id } = yield* jobs.start(Patient, undefined)
+        yield* TestClock.adjust(20)
+        yield* jobs.cancel(id)
+        assert.match(String(yield* Effect.flip(jobs.resume(id))), /it is about to be cancelled/)
+        yield* TestClock.adjust("1 second")
+        assert.strictEqual(yield* stateOf(jobs, id), "Cancelled")
+      }).pipe(fresh))
+
+    it.effect("takes no two jobs of one name", () =>
+      Effect.gen(function*() {
+        const other = Job.make(Double.name, {})
+        const made = yield* Effect.exit(manager([Double, other], Double.toLayer(({ n }) => Effect.succeed(n))))
+        assert.match(String(made), /Two jobs have the name "test\/Double"/)
+      }).pipe(fresh))
+
     it.effect("leaves alone what it does not know, and what a newer version has stored", () =>
       Effect.gen(function*() {
         const V1 = Job.make("test/Versions", { payload: Schema.Struct({ a: Schema.Number }), success: Schema.Number })

@@ -113,6 +113,14 @@ describe("ThreadPool, under TestClock", () => {
       assert.instanceOf(yield* Fiber.join(building), ThreadsUnavailable)
     }).pipe(Effect.scoped))
 
+  it.effect.each([{ size: 0 }, { size: 1.5 }, { batch: 0 }])("refuses %o", (options) =>
+    Effect.gen(function*() {
+      const threads = new Threads(Tasks, handlers(true))
+      const built = yield* Effect.exit(Layer.build(pool(threads, options)))
+      assert.match(String(built), /A thread pool's (size|batch) has to be a whole number, at least 1: (0|1\.5)/)
+      assert.strictEqual(threads.started.length, 0)
+    }).pipe(Effect.scoped))
+
   it.effect("calls a thread lost that is not ready after 30 seconds", () =>
     Effect.gen(function*() {
       const threads = new Threads(Tasks, handlers(true))
