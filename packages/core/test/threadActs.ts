@@ -1,4 +1,6 @@
 import type { FanOutOptions } from "@fanout/core/FanOut"
+import * as JobId from "@fanout/core/JobId"
+import { JobStore } from "@fanout/core/JobStore"
 import * as TaskDispatcher from "@fanout/core/TaskDispatcher"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
@@ -17,6 +19,7 @@ export const deterministic = [
   "interrupts",
   "yields",
   "pages",
+  "commits",
   "adds around a save"
 ] as const
 
@@ -27,7 +30,7 @@ export const sourceOf = (acts: ReadonlyArray<string>) => (after: Option.Option<s
     Stream.map(([n, act]) => ({ _tag: "Item" as const, cursor: String(n), payload: { n, act } }))
   )
 
-/** What acts come to: the tally, and how each of them ended. */
+/** What acts come to: the tally, how much they have said there is, and how each of them ended. */
 export const outcomeOfActs = (acts: ReadonlyArray<string>, options: FanOutOptions) =>
   Effect.gen(function*() {
     yield* runningJob("acts")
@@ -36,7 +39,9 @@ export const outcomeOfActs = (acts: ReadonlyArray<string>, options: FanOutOption
       () => TaskDispatcher.TaskDispatcher.use((_) => _.fanOut("acts", Act, sourceOf(acts), { ...options, keep: "all" }))
     )
     const rows = yield* outcomesOf("acts")
+    const { progress } = yield* JobStore.use((store) => store.pulse(JobId.make("acts")))
     return {
+      totals: progress.totals,
       tally: Exit.isSuccess(exit) ? exit.value : String(exit),
       rows: rows.map(([, { key, outcome }]) => [key, outcome] as const).toSorted(([a], [b]) => Number(a) - Number(b))
     }

@@ -169,6 +169,11 @@ export const handlers = (thread: boolean) =>
           yield* pages.save(1)
           return yield* Interrupter.stopped
         }
+        case "commits":
+          yield* Progress.total("pages", 9)
+          yield* Progress.add("pages", 1)
+          yield* pages.commit(1)
+          break
         case "adds around a save": {
           const before = Option.getOrElse(yield* pages.get, () => 0)
           if (before === 0) {
