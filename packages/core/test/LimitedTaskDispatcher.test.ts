@@ -173,6 +173,24 @@ describe("LimitedTaskDispatcher", () => {
       Effect.provide(layer)
     ))
 
+  it.effect("leaves what was not waited for to its end to others", () =>
+    Effect.gen(function*() {
+      const { runEffect } = yield* dispatcher
+      const second = TaskDispatcher.throttle(1000)
+      const running = yield* Effect.forkScoped(runEffect(
+        second.pipe(Effect.andThen(Effect.timeoutOption(second, 500)), Effect.andThen(second))
+      ))
+      yield* settle
+      yield* TestClock.adjust(999)
+      assert.isUndefined(running.pollUnsafe())
+      yield* TestClock.adjust(1)
+      assert.isDefined(running.pollUnsafe())
+    }).pipe(
+      Effect.scoped,
+      Effect.provide(LimitedTaskDispatcher.layer({ bytesPerSecond: 1000 })),
+      Effect.provide(layer)
+    ))
+
   it.effect("keeps no permits for what waits for its bandwidth", () =>
     Effect.gen(function*() {
       const { runEffect } = yield* dispatcher
