@@ -99,6 +99,21 @@ describe("MediaTaskLive", () => {
       }
     }))
 
+  it.effect.each([1, 2] as const)(
+    "finds what a HEIC keeps within its tables, in version %d of these",
+    (version) =>
+      Effect.gen(function*() {
+        const content = make.heicInside(version, make.photo, make.xmp("<xmp:Rating>4</xmp:Rating>"))
+        assert.deepStrictEqual(yield* read(content), {
+          mimeType: "image/heic",
+          sizeBytes: content.length,
+          ...size,
+          ...photo,
+          rating: 4
+        })
+      })
+  )
+
   it.effect("takes no orientation that is none", () =>
     Effect.gen(function*() {
       const packets = ["1.5", "0", "9", "-1"].map((value) => make.xmp(`<tiff:Orientation>${value}</tiff:Orientation>`))
@@ -137,6 +152,97 @@ describe("MediaTaskLive", () => {
         keywords: ["one", "two", "drei"],
         rating: 4
       })
+    }))
+
+  it.effect("takes what people have written from the texts of a PNG, and XMP that is among them", () =>
+    Effect.gen(function*() {
+      const content = make.png(
+        make.chunk("tEXt", "Title\0Caf\xe9"),
+        make.chunk("iTXt", make.join("Description\0\0\0de\0Beschreibung\0", Buffer.from("☺ gut"))),
+        make.chunk("tEXt", "Author\0Zo\xeb"),
+        make.chunk("tEXt", "Creation Time\x002024:05:01 12:30:00"),
+        make.chunk("iTXt", "Copyright\0\x01\0\0\0compressed"),
+        make.chunk("tEXt", "Software"),
+        make.chunk("iTXt", make.join("XML:com.adobe.xmp\0\0\0\0\0", make.xmp("<xmp:Rating>4</xmp:Rating>")))
+      )
+      assert.deepStrictEqual(yield* read(content), {
+        mimeType: "image/png",
+        sizeBytes: content.length,
+        ...size,
+        takenAt: "2024-05-01T12:30:00",
+        title: "Café",
+        description: "☺ gut",
+        artists: ["Zoë"],
+        rating: 4
+      })
+    }))
+
+  it.effect("takes what XMP has in attributes and as it stands", () =>
+    Effect.gen(function*() {
+      const { rating, takenAt, title } = yield* read(make.jpeg({
+        xmp: make.xmp(
+          "<rdf:Description xmp:Rating='3' photoshop:DateCreated=\"2024-05-01T12:30+0200\"/>" +
+            "<dc:title><![CDATA[a &amp; <b>]]></dc:title>"
+        )
+      }))
+      assert.deepStrictEqual({ rating, takenAt, title }, {
+        rating: 3,
+        takenAt: "2024-05-01T12:30+02:00",
+        title: "a &amp; <b>"
+      })
+    }))
+
+  it.effect("reads IPTC that is no UTF-8, and its time", () =>
+    Effect.gen(function*() {
+      const iptc = make.join(
+        make.iptc([55, "20240501"], [60, "123000+0200"]),
+        Uint8Array.of(0x1c, 2, 120, 0, 5),
+        "Gr\xfc\xdfe"
+      )
+      const { description, takenAt } = yield* read(make.jpeg({ iptc }))
+      assert.deepStrictEqual({ description, takenAt }, { description: "Grüße", takenAt: "2024-05-01T12:30:00+02:00" })
+    }))
+
+  it.effect("knows the size of a WebP that has but a picture, lossy or not", () =>
+    Effect.gen(function*() {
+      const lossy = make.join("\x10\0\0\x9d\x01\x2a", make.le16(640 | 0x4000), make.le16(480))
+      const lossless = make.join("\x2f", make.le32(639 | 479 << 14), "\0\0\0\0\0")
+      for (const content of [make.plainWebp("VP8 ", lossy), make.plainWebp("VP8L", lossless)]) {
+        assert.deepStrictEqual(yield* read(content), { mimeType: "image/webp", sizeBytes: content.length, ...size })
+      }
+    }))
+
+  it.effect("reads TIFF of the other byte order", () =>
+    Effect.gen(function*() {
+      const { be16, be32, join } = make
+      const content = join(
+        join("MM\0*", be32(8), be16(3)),
+        join(be16(0x100), be16(3), be32(1), be16(640), be16(0)),
+        join(be16(0x101), be16(4), be32(1), be32(480)),
+        join(be16(0x10f), be16(2), be32(6), be32(50)),
+        join(be32(0), "Canon\0")
+      )
+      const record = { mimeType: "image/tiff", sizeBytes: content.length, ...size, cameraMake: "Canon" }
+      assert.deepStrictEqual(yield* read(content), record)
+    }))
+
+  it.effect("knows the size of the picture that a small one comes before", () =>
+    Effect.gen(function*() {
+      const picture = (start: number, isSmall: 0 | 1, width: number, ...tags: ReadonlyArray<make.Tag>) =>
+        make.directory(
+          start,
+          [make.long(0xfe, isSmall), make.long(0x100, width), make.long(0x101, width * 3 / 4)].concat(tags)
+        )
+      const [first, second, third] = [8, 70, 112]
+      const others = make.join(make.le32(second), make.le32(third))
+      const content = make.join(
+        make.join("II*\0", make.le32(first)),
+        picture(first, 1, 160, { tag: 0x14a, type: 4, count: 2, value: others }),
+        picture(second, 1, 320),
+        picture(third, 0, 640)
+      )
+      const { height, width } = yield* read(content)
+      assert.deepStrictEqual({ height, width }, size)
     }))
 
   it.effect("gives no time a zone that it has not, and none that is none", () =>
@@ -196,6 +302,22 @@ describe("MediaTaskLive", () => {
         altitude: 408,
         duration: 4
       })
+    }))
+
+  it.effect("knows which way up a film is", () =>
+    Effect.gen(function*() {
+      const turns = [[1, 0, 0, 1], [-1, 0, 0, -1], [0, 1, -1, 0], [0, -1, 1, 0], [2, 0, 0, 1]] as const
+      const films = yield* Effect.forEach(turns, ([a, b, c, d]) => read(make.turnedFilm(a, b, c, d)))
+      assert.deepStrictEqual(films.map(({ orientation }) => orientation), [1, 3, 6, 8, undefined])
+    }))
+
+  it.effect("finds what stands behind a box whose length takes eight bytes", () =>
+    Effect.gen(function*() {
+      const film = Buffer.from(make.film(make.quickTimeText("\xa9nam", "A film")))
+      const start = film.readUInt32BE(0)
+      const long = make.join(make.be32(1), "mdat", make.be32(0), make.be32(16 + 5), "12345")
+      const { title } = yield* read(make.join(film.subarray(0, start), long, film.subarray(start)))
+      assert.strictEqual(title, "A film")
     }))
 
   it.effect("reads what QuickTime and 3GPP have of it", () =>

@@ -5,9 +5,9 @@ const text = (value: string): Uint8Array => Buffer.from(value, "latin1")
 export const join = (...parts: ReadonlyArray<Uint8Array | string>): Uint8Array =>
   Buffer.concat(parts.map((part) => typeof part === "string" ? text(part) : part))
 
-const be16 = (value: number): Uint8Array => Uint8Array.of(value >>> 8, value)
+export const be16 = (value: number): Uint8Array => Uint8Array.of(value >>> 8, value)
 export const be32 = (value: number): Uint8Array => join(be16(value >>> 16), be16(value & 0xffff))
-const le16 = (value: number): Uint8Array => be16(value).toReversed()
+export const le16 = (value: number): Uint8Array => be16(value).toReversed()
 export const le32 = (value: number): Uint8Array => be32(value).toReversed()
 
 // --- TIFF -----------------------------------------------------------------------------------------------------------
@@ -174,6 +174,10 @@ export const webp = (exif: Uint8Array, packet: Uint8Array): Uint8Array =>
     riffChunk("XMP ", packet)
   )
 
+/** A WebP that has but a picture. */
+export const plainWebp = (type: "VP8 " | "VP8L", content: Uint8Array): Uint8Array =>
+  riff("WEBP", riffChunk(type, content))
+
 export const box = (type: string, ...content: ReadonlyArray<Uint8Array | string>): Uint8Array => {
   const inner = join(...content)
   return join(be32(inner.length + 8), type, inner)
@@ -192,6 +196,35 @@ export const heic = (exif: Uint8Array): Uint8Array => {
       box("iloc", be32(0), be16(0x4400), be16(1), be16(7), be16(0), be16(1), be32(offset), be32(item.length))
     )
   return join(head, tables(head.length + tables(0).length), item)
+}
+
+/** A HEIC with EXIF and XMP within its tables, which are of these newer versions. */
+export const heicInside = (version: 1 | 2, exif: Uint8Array, packet: Uint8Array): Uint8Array => {
+  const item = join(be32(6), "Exif\0\0", exif)
+  const id = version === 1 ? be16 : be32
+  const place = (of: number, offset: number, length: number) =>
+    join(id(of), be16(1), be16(0), be32(0), be16(1), new Uint8Array(8), be32(offset), be32(0), be32(length))
+  return join(
+    box("ftyp", "heic", be32(0), "mif1heic"),
+    box(
+      "meta",
+      be32(0),
+      box(
+        "iinf",
+        join(be32(0x01000000), be32(2)),
+        box("infe", be32(0x02000000), be16(7), be16(0), "Exif\0"),
+        box("infe", be32(0x03000000), be32(8), be16(0), "mime\0application/rdf+xml\0")
+      ),
+      box("iprp", box("ipco", box("ispe", be32(0), be32(640), be32(480)), box("ispe", be32(0), be32(512), be32(512)))),
+      box("idat", item, packet),
+      box(
+        "iloc",
+        join(be32(version * 0x01000000), be16(0x8844), id(2)),
+        place(7, 0, item.length),
+        place(8, item.length, packet.length)
+      )
+    )
+  )
 }
 
 // --- Sounds and films -----------------------------------------------------------------------------------------------
@@ -255,6 +288,10 @@ const filmOf = (brand: string, matrix: ReadonlyArray<Uint8Array>, ...beside: Rea
 /** A film with this beside its tracks. */
 export const film = (...userData: ReadonlyArray<Uint8Array>): Uint8Array =>
   filmOf("isom", upright, box("udta", ...userData))
+
+/** A film that is shown with this matrix, by its first two rows. */
+export const turnedFilm = (a: number, b: number, c: number, d: number): Uint8Array =>
+  filmOf("isom", [a, b, 0, c, d, 0, 0, 0, 0x4000].map((value) => be32(value * 0x10000)))
 
 /** A text of QuickTime, of no language. */
 export const quickTimeText = (type: string, value: string): Uint8Array => box(type, be16(value.length), be16(0), value)
