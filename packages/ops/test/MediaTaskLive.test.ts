@@ -311,12 +311,17 @@ describe("MediaTaskLive", () => {
       assert.deepStrictEqual(films.map(({ orientation }) => orientation), [1, 3, 6, 8, undefined])
     }))
 
-  it.effect("finds what stands behind a box whose length takes eight bytes", () =>
+  it.effect("reads boxes whose length takes eight bytes, and what stands behind them", () =>
     Effect.gen(function*() {
       const film = Buffer.from(make.film(make.quickTimeText("\xa9nam", "A film")))
-      const start = film.readUInt32BE(0)
-      const long = make.join(make.be32(1), "mdat", make.be32(0), make.be32(16 + 5), "12345")
-      const { title } = yield* read(make.join(film.subarray(0, start), long, film.subarray(start)))
+      const long = (type: string, content: Uint8Array) =>
+        make.join(make.be32(1), type, make.be32(0), make.be32(16 + content.length), content)
+      const moov = film.indexOf("moov")
+      const { title } = yield* read(make.join(
+        film.subarray(0, moov - 4),
+        long("mdat", new Uint8Array(5)),
+        long("moov", film.subarray(moov + 4))
+      ))
       assert.strictEqual(title, "A film")
     }))
 
