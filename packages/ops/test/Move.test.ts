@@ -445,6 +445,36 @@ describe("a move that others meet", () => {
       }
     }))
 
+  it.effect.each(
+    [
+      ["another name", true],
+      ["two names", false]
+    ] as const
+  )("moves again what was left under %s and has no copy any more", ([, renamesExclusively]) =>
+    Effect.gen(function*() {
+      const disk = plant(true)
+      disk.renamesExclusively = renamesExclusively
+      const original = disk.tree("/from")
+      let isStopped = false
+      const { state } = yield* move(disk, {
+        goesOn: true,
+        // It can't be removed, nor be given its name again; or it gets that, and keeps the other.
+        before: FaultyFiles.failing(
+          "ENOSPC",
+          (call, path) => !isStopped && (call === "unlink" || renamesExclusively) && isAside(disk, path)
+        ),
+        whenStopped: Effect.sync(() => {
+          isStopped = true
+          assert.strictEqual(disk.see("/from/folder/b") === undefined, renamesExclusively)
+          assert.isTrue(Object.keys(disk.tree("/from")).some((path) => path.includes(".fanout-")))
+          disk.remove("/to/copy/folder/b")
+        })
+      })
+      assert.isTrue(isStopped)
+      assert.strictEqual(state, "Completed")
+      assertMoved(disk, original)
+    }))
+
   it.effect("copies nothing together with others, which would stay", () =>
     Effect.gen(function*() {
       for (const isElsewhere of [false, true]) {
