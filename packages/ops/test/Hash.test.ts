@@ -358,4 +358,19 @@ describe("Hash", () => {
       })
       assert.deepStrictEqual(lines, [`0/ "/in/z" changed while it was read`])
     }))
+
+  it.effect("tells of a small file among others that changes while it is read", () =>
+    Effect.gen(function*() {
+      const disk = plant()
+      let isChanged = false
+      const { lines } = yield* hash(disk, {
+        before: (call, path) =>
+          Effect.sync(() => {
+            if (isChanged || call !== "read" || path !== "/in/b.txt") return
+            isChanged = true
+            disk.change(path, (text) => `${text} and more`)
+          })
+      })
+      assert.deepStrictEqual(lines, all.with(1, `0/b.txt "/in/b.txt" changed while it was read`))
+    }))
 })

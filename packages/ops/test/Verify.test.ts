@@ -471,6 +471,22 @@ describe("Verify", { timeout: 60_000 }, () => {
       }
     }))
 
+  it.effect("tells of a large file that changes while it is compared", () =>
+    Effect.gen(function*() {
+      for (const side of ["A", "B"]) {
+        const disk = plant([])
+        for (const path of ["/a/0", "/b/0"]) disk.file(path, Buffer.alloc(2 ** 21), { modified: 1_000_000n })
+        const path = `/${side.toLowerCase()}/0`
+        const { lines } = yield* verify(disk, {
+          before: (call, at) =>
+            Effect.sync(() => {
+              if (call === "read" && at === path) disk.change(at, (text) => text)
+            })
+        })
+        assert.deepStrictEqual(lines, [`0: changed in ${side} while it was compared`])
+      }
+    }))
+
   it.effect("tells what came, went or turned into something else after it was met", () =>
     Effect.gen(function*() {
       const change = (kind: "file" | "folder", edit: (disk: MemoryFiles.Disk) => void) => {
