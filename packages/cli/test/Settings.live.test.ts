@@ -81,9 +81,21 @@ describe("fanout jobs set", () => {
   })
 
   it("says what it can't set", () => {
-    for (const args of [[], ["--bandwidth", "fast"], ["--bandwidth", "0"], ["--concurrency", "0"]]) {
-      const { status, stderr } = fanout("jobs", "set", "abc", ...args)
+    const [one, other] = [path.join(folder, "one"), path.join(folder, "other")]
+    for (const file of [one, other]) fs.writeFileSync(file, "")
+    const { id }: Line = JSON.parse(fanout("verify", "--json", one, other).stdout.split("\n", 1)[0] ?? "")
+    const refused = [
+      [[], /What is to be set\?/],
+      [["--bandwidth", "fast"], /Expected bytes a second/],
+      [["--bandwidth", "0"], /Expected bytes a second/],
+      [["--concurrency", "0"], /Expected a number from 1 to 9999/],
+      [["--bandwidth", "1MB"], /which has no bandwidth that could be limited/],
+      [["--priority", "low"], /it can't be set any more/]
+    ] as const
+    for (const [args, why] of refused) {
+      const { status, stderr } = fanout("jobs", "set", id, ...args)
       assert.strictEqual(status, 2)
+      assert.match(stderr, why)
       assert.notInclude(stderr, "    at ")
     }
   })
