@@ -43,6 +43,7 @@ const brackets = (count: number, items: number): ReadonlyArray<Element<{ readonl
 interface Options {
   readonly attempt?: number
   readonly failures?: FailurePolicy
+  readonly lanes?: number
   readonly onGiven?: () => void
 }
 
@@ -51,7 +52,7 @@ const fanOut = (
   id: string,
   elements: ReadonlyArray<Element<{ readonly name: string }>>,
   visit: (name: string) => Effect.Effect<void, string>,
-  { attempt = 1, failures = "collect", onGiven = () => {} }: Options = {}
+  { attempt = 1, failures = "collect", lanes = concurrency, onGiven = () => {} }: Options = {}
 ) =>
   asRun(
     id,
@@ -60,7 +61,7 @@ const fanOut = (
         _.fanOut("all", Visit, (after) =>
           Stream.fromIterable(
             elements.slice(elements.findIndex(({ cursor }) => cursor === Option.getOrUndefined(after)) + 1)
-          ).pipe(Stream.rechunk(1), Stream.tap(() => Effect.sync(onGiven))), { concurrency, failures })
+          ).pipe(Stream.rechunk(1), Stream.tap(() => Effect.sync(onGiven))), { concurrency: lanes, failures })
       ).pipe(Effect.provide(Tasks.toLayer({ "test/Visit": ({ name }) => visit(name) }))),
     { attempt }
   )
@@ -262,6 +263,29 @@ describe("brackets of a fan-out", () => {
       yield* runningJob("left")
       const elements = brackets(1, 1).filter((_, n) => left.includes(n))
       assert.match(String((yield* fanOut("left", elements, () => Effect.void)).exit), why)
+    }).pipe(Effect.provide([pools, JobStore.layerMemory])))
+
+  it.effect("need not be there for a retry to keep what was saved of elements that it has not come to", () =>
+    Effect.gen(function*() {
+      yield* runningJob("kept")
+      const step = TaskCheckpoint.make(Schema.String)
+      const before: Array<string> = []
+      const items = brackets(1, 2).slice(1, 3)
+      const run = (attempt: number, lanes: number, work: (name: string) => Effect.Effect<void, string>) =>
+        fanOut("kept", items, work, { attempt, lanes })
+      const goOn = (name: string) =>
+        Effect.map(step.get, (saved) => void before.push(`${name}: ${Option.getOrElse(saved, () => "nothing")}`))
+      yield* run(1, 2, () => Effect.fail("not yet"))
+      const stops = [(name: string) => Effect.andThen(step.save(`half of ${name}`), Effect.never), () => Effect.never]
+      for (const [n, work] of stops.entries()) {
+        const running = yield* Effect.forkChild(run(2, 2 - n, work))
+        yield* settle
+        // Long enough for a flush.
+        yield* TestClock.adjust("1 second")
+        yield* Fiber.interrupt(running)
+      }
+      yield* run(2, 1, goOn)
+      assert.deepStrictEqual(before, ["item 0/0: half of item 0/0", "item 0/1: half of item 0/1"])
     }).pipe(Effect.provide([pools, JobStore.layerMemory])))
 
   it.effect("still hold back what waited for them when another run goes on", () =>

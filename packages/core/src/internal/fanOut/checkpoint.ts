@@ -72,6 +72,9 @@ export interface PayloadCodec {
   readonly decode: (payload: unknown) => unknown
 }
 
+const savedOf = (kept: Kept | undefined) =>
+  kept?.checkpoint === undefined ? {} : { s: kept.checkpoint, u: Object.fromEntries(kept.saved) }
+
 export const encode = (version: number, header: Header, state: FanOutState, codec: PayloadCodec): string => {
   const payloadOf = (entry: Entry) => entry.encoded ??= codec.encode(entry.payload)
   const brackets = Array.from(state.brackets.values(), (bracket) => ({
@@ -98,10 +101,12 @@ export const encode = (version: number, header: Header, state: FanOutState, code
         ? { k: entry.kind, c: entry.cursor, p: payloadOf(entry), b: entry.bracket.id }
         : { k: "retried" as const, c: entry.cursor, p: null, b: 0 },
       ...entry.count === 1 ? {} : { n: entry.count },
-      ...entry.kept?.checkpoint === undefined
-        ? {}
-        : { s: entry.kept.checkpoint, u: Object.fromEntries(entry.kept.saved) }
+      ...savedOf(entry.kept)
     })
+  }
+  // Whose rows have not been read yet in this run.
+  for (const [cursor, kept] of state.retried) {
+    entries.push({ k: "retried" as const, c: cursor, p: null, b: 0, ...savedOf(kept) })
   }
   const stored: Stored = {
     v: version,
