@@ -560,7 +560,7 @@ export interface Folder {
   /** Creates a file without a name. Fails with `ENOTSUP` where the file system, or the way to call it, has none. */
   readonly createUnnamed: Effect.Effect<UnnamedFile, FilesError, Scope.Scope>
 
-  /** Creates a folder that only its owner may use (`0700`). Fails with `EEXIST`. */
+  /** Creates a folder that only its owner may use (`01700`: that it is not done shows). Fails with `EEXIST`. */
   readonly makeFolder: (name: FilePath) => Effect.Effect<void, FilesError>
 
   /** Where a link points to, as it stands in the link. */

@@ -16,6 +16,7 @@ import { keepAttributes } from "./internal/attributes.ts"
 import { prepare } from "./internal/durability.ts"
 import * as MadeFolders from "./internal/madeFolders.ts"
 import { onDestination, onSource } from "./internal/sides.ts"
+import { unfinishedMode, withInherited } from "./internal/unfinished.ts"
 import * as Place from "./Place.ts"
 
 const { KindChanged, Occupied } = Reason.cases
@@ -50,9 +51,13 @@ const ensureFolder = Effect.fnUntraced(function*(target: Place.Place) {
   }
 })
 
+/** Whether a copy has made a folder, and not ended it. Not everywhere is one made with all of its mode. */
+const isMade = (target: Place.Place, stat: Files.FileStat) =>
+  stat.mode === withInherited(unfinishedMode, stat) ? Effect.succeed(true) : MadeFolders.has(Place.path(target))
+
 /**
  * Gives a folder the mode and times that its source has by now, or these times, and returns what its file system has
- * not.
+ * not. Where modes are not kept, one that was there before the copy keeps its own.
  *
  * @category running
  * @since 0.1.0
@@ -69,14 +74,15 @@ export const finish = Effect.fnUntraced(function*(
   }
   return yield* Effect.scoped(Effect.gen(function*() {
     const folder = yield* onDestination(Place.openFile(target))
-    const { kind } = yield* onDestination(folder.stat)
-    if (kind !== "folder") {
+    const found = yield* onDestination(folder.stat)
+    if (found.kind !== "folder") {
       const error = new FilesError({ call: "open", code: "ENOTDIR", path: Place.path(target), target: Option.none() })
       return yield* onDestination(Effect.fail(error))
     }
     const flush = yield* prepare(target.folder)
     yield* Lease.check
-    const lost = yield* keepAttributes(folder, onSource(Place.openFile(source)), { ...stat, ...times }, options)
+    const own = (yield* isMade(target, found)) ? undefined : found.mode
+    const lost = yield* keepAttributes(folder, onSource(Place.openFile(source)), { ...stat, ...times }, options, own)
     yield* flush.content([folder])
     return lost
   }))

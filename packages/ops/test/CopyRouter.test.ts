@@ -117,7 +117,7 @@ describe("CopyRouter", { timeout: 60_000 }, () => {
           assert.deepStrictEqual(copied, { strategy, sizeBytes, lost: [] })
           assert.deepStrictEqual(Object.keys(result(disk)), ["copy"])
           // A folder is closed to others until all in it is there.
-          if (source === "folder") assert.include(disk.see("/to/copy"), { kind: "folder", mode: 0o700 })
+          if (source === "folder") assert.include(disk.see("/to/copy"), { kind: "folder", mode: 0o1700 })
           else assert.deepStrictEqual(disk.see("/to/copy"), original)
           assert.deepStrictEqual(disk.see(`/from/${source}`), original)
         })

@@ -16,7 +16,7 @@ const [source, target] = [FilePath.make("/from"), FilePath.make("/to")]
 const plant = (): MemoryFiles.Disk => {
   const disk = new MemoryFiles.Disk()
   disk.folder("/from", { mode: 0o1555, modified: 5_555n })
-  disk.folder("/to", { mode: 0o700 })
+  disk.folder("/to", { mode: 0o1700 })
   return disk
 }
 
@@ -121,7 +121,7 @@ describe("FolderCopy", () => {
       )
 
       assert.strictEqual(error._tag, "Interrupted")
-      assert.include(disk.see("/to"), { mode: 0o700 })
+      assert.include(disk.see("/to"), { mode: 0o1700 })
     }))
 
   it.effect("tells on which side a call failed, whichever it is", () =>

@@ -935,7 +935,7 @@ const folderOf = (disk: Disk, folder: Inode, path: FilePath.FilePath, handle: Ha
       path,
       (own) => handle.use(() => unnamedOf(disk, folder, path, own, handle))
     ),
-    makeFolder: (name) => Effect.asVoid(use("mkdir", name, () => add(name, "folder", 0o700))),
+    makeFolder: (name) => Effect.asVoid(use("mkdir", name, () => add(name, "folder", 0o1700))),
     readLink,
     makeLink: (target, name) =>
       use("symlink", name, () => {

@@ -76,6 +76,19 @@ describe.each([false, true])("what a copy keeps (files of a folder together: %s)
       assert.deepStrictEqual(kept(disk, "/to/copy/a").owner, { owner: 11, group: 12 })
     }))
 
+  it.effect("leaves folders that were there their modes, where these are not asked for", () =>
+    Effect.gen(function*() {
+      const disk = plant()
+      for (const name of ["begun", "new"]) disk.folder(`/from/${name}`)
+      disk.folder("/to/copy", { mode: 0o700 })
+      disk.folder("/to/copy/folder", { mode: 0o2770 })
+      // As a run before this one makes them.
+      disk.folder("/to/copy/begun", { mode: 0o1700 })
+      yield* copyAll(disk, { preserve: ["times"] })
+      const modes = ["", "/folder", "/begun", "/new"].map((path) => kept(disk, `/to/copy${path}`).mode)
+      assert.deepStrictEqual(modes, [0o700, 0o2770, 0o755, 0o755])
+    }))
+
   it.effect("is told where the destination does not take it, and the rest is copied", () =>
     Effect.gen(function*() {
       const disk = plant()

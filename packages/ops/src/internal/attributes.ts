@@ -44,9 +44,11 @@ const safeMode = Effect.fnUntraced(function*(copy: Files.OpenFile, { group, mode
   return mode & ~(made.owner === owner ? 0 : setUserId) & ~(made.group === group ? 0 : setGroupId)
 })
 
-const modeOf = (copy: Files.OpenFile, source: Files.FileStat, isKept: boolean) =>
+const modeOf = (copy: Files.OpenFile, source: Files.FileStat, isKept: boolean, own: number | undefined) =>
   isKept
     ? safeMode(copy, source)
+    : own !== undefined
+    ? Effect.succeed(own)
     : Files.Files.use((files) => Effect.map(files.denied, (denied) => source.mode & 0o777 & ~denied))
 
 const accessList = "system.posix_acl_access"
@@ -136,20 +138,21 @@ export const keepLinkAttributes = Effect.fnUntraced(function*(
 
 /**
  * Sets what is to be kept, in this order: another owner takes bits of the mode away, a list for access says another
- * mode, and whatever is set says "changed now".
+ * mode, and whatever is set says "changed now". Where the mode is not kept, what has an `own` one stays with that.
  */
 export const keepAttributes = Effect.fnUntraced(function*<R>(
   copy: Files.OpenFile,
   source: Source<R>,
   stat: Files.FileStat,
-  { isMove, keeps }: CopyOptions
+  { isMove, keeps }: CopyOptions,
+  own?: number
 ): Effect.fn.Return<ReadonlyArray<Lost>, CopyError, R | Files.Files> {
   const lost = new Set<Lost>()
   const note = (some: ReadonlyArray<Lost>) => some.forEach((one) => lost.add(one))
   if (keeps.has("owner")) note(yield* tolerate("owner", setOwner(copy, stat)))
   const attributes = keeps.has("mode") || keeps.has("xattr") ? yield* attributesOf(source, keeps) : []
   for (const attribute of attributes) note(yield* keepAttribute(copy, attribute, isMove))
-  const mode = yield* onDestination(modeOf(copy, stat, keeps.has("mode")))
+  const mode = yield* onDestination(modeOf(copy, stat, keeps.has("mode"), own))
   const list = attributes.find(({ name }) => name === accessList)
   const isWithoutList = lost.has("mode") || !keeps.has("mode")
   const lostMode = yield* tolerate("mode", copy.setMode(isWithoutList ? withoutList(mode, list) : mode))

@@ -12,7 +12,7 @@ import { ask } from "./asking.ts"
 import { copyEach } from "./copyEach.ts"
 import { countOf, measure, measureOpened, mostDeep } from "./measure.ts"
 import { failure } from "./opened.ts"
-import { folderMode, type SystemCalls, withoutAttributes } from "./systemCalls.ts"
+import { type SystemCalls, withoutAttributes } from "./systemCalls.ts"
 
 /** Bits of a mode that are only kept with owner and group. */
 const setIdBits = 0o6000
@@ -126,7 +126,7 @@ class Run {
   private into(target: Target, source: Source, depth: number): boolean {
     const { isOwn, name, parent } = target
     if (isOwn) {
-      if (!this.make(parent, name, folderMode)) return false
+      if (!this.make(parent, name, unfinishedMode)) return false
       if (this.fill(target, name, source, depth, true)) return true
       this.remove(parent, name)
       return false

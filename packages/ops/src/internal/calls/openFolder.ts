@@ -8,12 +8,13 @@ import * as FilePath from "../../FilePath.ts"
 import * as Files from "../../Files.ts"
 import type { Call, FilesError } from "../../FilesError.ts"
 import type { FolderListing } from "../../FolderListing.ts"
+import { unfinishedMode } from "../unfinished.ts"
 import { copyEach } from "./copyEach.ts"
 import { listFolder } from "./listFolder.ts"
 import { attempt, failure, isName, Open, orNone, scoped } from "./opened.ts"
 import { File, readAttributes, UnnamedFile } from "./openFile.ts"
 import { sweepEach } from "./sweepEach.ts"
-import { type Done, folderMode, type SystemCalls } from "./systemCalls.ts"
+import { type Done, type SystemCalls } from "./systemCalls.ts"
 
 /** The folder itself, by which it is opened once more. */
 const itself = FilePath.make(".")
@@ -117,7 +118,9 @@ export class Folder extends Open implements Files.Folder {
   }
 
   makeFolder(name: FilePath.FilePath): Effect.Effect<void, FilesError> {
-    return this.named<void>("mkdir", name, (calls, folder, done) => calls.makeFolder(folder, name, folderMode, done))
+    const make = (calls: SystemCalls, folder: number, done: Done<void>) =>
+      calls.makeFolder(folder, name, unfinishedMode, done)
+    return this.named<void>("mkdir", name, make)
   }
 
   readLink(name: FilePath.FilePath): Effect.Effect<FilePath.FilePath, FilesError> {

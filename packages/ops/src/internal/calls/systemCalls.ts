@@ -216,6 +216,5 @@ export const isLocal = (type: number): boolean => localTypes.has(type >>> 0)
 /** Whether a file system has no device of its own (major number 0), as overlays have none: only those are asked. */
 export const isAnonymous = (device: bigint): boolean => (device >> 8n & 0xfffn) === 0n && device >> 44n === 0n
 
-/** Permissions of what is created, until it gets those it is to have. */
+/** Permissions of a file that is created, until it gets those it is to have. */
 export const fileMode = 0o600
-export const folderMode = 0o700
