@@ -114,6 +114,8 @@ const bundle = async (source, target) => {
     platform: "node",
     plugins: format === "cjs" ? [late, lateSegmenter] : [],
     resolve: { conditionNames: ["@fanout/source", "import", "node", "default"] },
+    // That it takes long on a busy machine is nothing wrong with what is bundled.
+    checks: { bundlerTimings: false },
     onLog: (_, log) => {
       if (!isAboutVariables(log)) throw new Error(log.message)
     }
