@@ -11,7 +11,7 @@ import type * as Stream from "effect/Stream"
 import type { Element, FanOutOptions, FanOutStopped, OnCommit, Parts, PauseOn } from "./FanOut.ts"
 import { currentDispatcher } from "./internal/dispatcher/currentDispatcher.ts"
 import { make as makeDispatcher } from "./internal/dispatcher/dispatcher.ts"
-import { noteMoved } from "./internal/dispatcher/slot.ts"
+import { noteMoved, waitForOthers as waitForOthersInternal } from "./internal/dispatcher/slot.ts"
 import { type Interrupted, makeUnsafe } from "./Interrupter.ts"
 import type { JobContext } from "./JobContext.ts"
 import type { JobStoreError } from "./JobStoreError.ts"
@@ -169,6 +169,25 @@ export const throttle = (bytes: number): Effect.Effect<void> =>
  */
 export const pieceBytes = (most: number): Effect.Effect<number> =>
   Effect.map(Current, Option.match({ onNone: () => most, onSome: ({ bandwidth }) => bandwidth.pieceUnsafe(most) }))
+
+/**
+ * Runs an effect that waits for what another task does; the task that runs now gives its permits back meanwhile, as
+ * where it waits through its dispatcher.
+ *
+ * **When to use**
+ *
+ * Use where tasks wait for one another by other means, such as a `Deferred` or a `Semaphore`. Otherwise those that wait
+ * may hold all permits, while the one that they wait for needs one to go on: after `throttle`, for example.
+ *
+ * **Gotchas**
+ *
+ * Take nothing in it that has to be given back: where the task is interrupted while it waits for its permits, what the
+ * effect gave is lost.
+ *
+ * @category accessors
+ * @since 0.1.0
+ */
+export const waitForOthers: <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.Effect<A, E, R> = waitForOthersInternal
 
 /**
  * Layer that provides a dispatcher to an application that has no job. Its tasks end with the layer.

@@ -3,6 +3,7 @@
  */
 import type { JobStoreError } from "@fanout/core/JobStoreError"
 import * as Lease from "@fanout/core/Lease"
+import * as TaskDispatcher from "@fanout/core/TaskDispatcher"
 import * as Context from "effect/Context"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
@@ -30,7 +31,9 @@ const inTurn = <A, E, R>(key: string, body: Effect.Effect<A, E, R>): Effect.Effe
     const begin = Effect.suspend((): Effect.Effect<Deferred.Deferred<void>> => {
       const running = turns.get(key)
       // Only who waits can be interrupted: a turn that is taken has to be given back.
-      if (running !== undefined) return Effect.andThen(Effect.interruptible(Deferred.await(running)), begin)
+      if (running !== undefined) {
+        return Effect.andThen(Effect.interruptible(TaskDispatcher.waitForOthers(Deferred.await(running))), begin)
+      }
       const own = Deferred.makeUnsafe<void>()
       turns.set(key, own)
       return Effect.succeed(own)

@@ -1,0 +1,59 @@
+import { assert, describe, it } from "@effect/vitest"
+import * as Pools from "@fanout/core/Pools"
+import * as TaskDispatcher from "@fanout/core/TaskDispatcher"
+import { settle } from "@fanout/core/testing"
+import * as CopyOptions from "@fanout/ops/CopyOptions"
+import * as FilePath from "@fanout/ops/FilePath"
+import * as Place from "@fanout/ops/Place"
+import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
+import * as Layer from "effect/Layer"
+import * as TestClock from "effect/testing/TestClock"
+import * as HardLinks from "../src/internal/hardLinks.ts"
+import * as HeldFiles from "../src/internal/heldFiles.ts"
+import * as MemoryFiles from "./MemoryFiles.ts"
+
+const disk = new MemoryFiles.Disk()
+disk.file("/file", "text")
+
+/** Moves something twice: what was moved first is owed by then, so it waits a second, without its permit. */
+const twice = Effect.andThen(TaskDispatcher.throttle(1000), TaskDispatcher.throttle(1))
+
+const copied = { strategy: "whole", sizeBytes: 0, lost: [] }
+
+const copyName = Effect.gen(function*() {
+  const place = yield* Place.open(FilePath.make("/file"))
+  const request = {
+    source: place,
+    target: place,
+    stat: yield* Place.lstat(place),
+    temporary: FilePath.make("temporary"),
+    placing: "exclusive",
+    options: CopyOptions.CopyOptions.defaultValue()
+  } as const
+  yield* HardLinks.copy(request, Effect.as(twice, copied))
+}).pipe(Effect.scoped, Effect.provide(MemoryFiles.layer(disk)))
+
+const layer = TaskDispatcher.layer.pipe(Layer.provideMerge(Pools.layer({ io: 1 })))
+
+describe("tasks of a copy that wait for one another", () => {
+  it.effect.each(
+    [
+      ["names of one file", copyName, 3],
+      // One more than may run at the same time.
+      ["batches that hold files", HeldFiles.batch(() => twice), 9]
+    ] as const
+  )("leave their permits to %s", ([, work, count]) =>
+    Effect.gen(function*() {
+      const { runEffect } = yield* (yield* TaskDispatcher.TaskDispatcher).limited({ bytesPerSecond: 1000 })
+      const fiber = yield* Effect.forkChild(
+        Effect.forEach(Array.from({ length: count }), () => runEffect(work, { pool: "io" }), {
+          concurrency: "unbounded",
+          discard: true
+        })
+      )
+      yield* Effect.andThen(settle, TestClock.adjust("1 minute"))
+      assert.isNotNull(fiber.pollUnsafe() ?? null)
+      yield* Fiber.join(fiber)
+    }).pipe(Effect.provide(layer)))
+})
