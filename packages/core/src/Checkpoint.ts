@@ -69,16 +69,16 @@ export const make = <A>(name: string, schema: Schema.Codec<A, unknown>): Checkpo
       const stored = yield* store.ownCheckpoint(id, name)
       if (Option.isNone(stored)) return Option.none()
       const envelope = yield* Effect.orDie(Schema.decodeUnknownEffect(Envelope)(stored.value))
+      const unreadable = (why: string) => new CheckpointUnreadable({ name, version: envelope.v, why })
+      // An owner that has lost the job may not know it yet, and the next one may be a newer version.
+      if (envelope.v > version) return yield* unreadable(`this is version ${version}`)
       let value = envelope.value
       for (let v = envelope.v; v < version; v++) {
         const lift = migrations[v]?.checkpoints?.[name]
         if (lift !== undefined) value = lift(value)
       }
       return Option.some(
-        yield* Effect.mapError(
-          Schema.decodeUnknownEffect(codec)(value),
-          ({ message }) => new CheckpointUnreadable({ name, version: envelope.v, why: message })
-        )
+        yield* Effect.mapError(Schema.decodeUnknownEffect(codec)(value), ({ message }) => unreadable(message))
       )
     }),
     save: (value) =>
