@@ -303,12 +303,12 @@ describe("fanout copy", () => {
   it("tells of what vanishes while it copies", async () => {
     const { db, destination, place } = fresh()
     const root = path.join(place, "source")
-    makeTree(root, 60, 50)
+    makeTree(root, 150, 50)
     const { child, ended, output } = start(db, ["copy", "--json", "--concurrency", "1", root, destination])
     await untilBusy(destination, child)
-    // Held up so early that the last folder is known by its name alone.
+    // Held up so early that the last of many folders is known by its name alone.
     child.kill("SIGSTOP")
-    fs.rmSync(path.join(root, "d9"), { recursive: true })
+    fs.rmSync(path.join(root, "d99"), { recursive: true })
     child.kill("SIGCONT")
     const { code, stderr } = await ended
     assert.strictEqual(code, 0, stderr)
@@ -316,11 +316,11 @@ describe("fanout copy", () => {
       JSON.parse(line)
     )
     const items = lines.filter(({ type }) => type === "item").map(({ key, outcome }) => ({ key, outcome }))
-    assert.deepStrictEqual(items, [{ key: path.join(root, "d9"), outcome: "Vanished" }])
+    assert.deepStrictEqual(items, [{ key: path.join(root, "d99"), outcome: "Vanished" }])
     assert.deepInclude(lines.at(-1), { type: "summary", failed: 0, vanished: 1 })
     const { stdout } = run(db, ["jobs", "show", idOf(db)])
     assert.match(stdout, /^progress .*, 1 vanished, /m)
-    assert.include(stdout, `\nvanished ${path.join(root, "d9")}\n`)
+    assert.include(stdout, `\nvanished ${path.join(root, "d99")}\n`)
     assertSame(root, destination)
   })
 
