@@ -437,9 +437,9 @@ export const layer: Layer.Layer<Task.Handler<typeof CopyEntry>, never, Files.Fil
  */
 export const layerShared = <E>(
   others: Others<typeof CopyFiles, E>,
-  { paths, startsAfter = 8 }: {
+  { paths, startsAfter = 64 }: {
     readonly paths: ReadonlyArray<FilePath.FilePath>
-    /** After so much others are asked: 1 for 64 files, and for each 0.7 ms that they take longer; 8 by default. */
+    /** After so much others are asked: 1 for 64 files, and for each 0.7 ms that they take longer; 64 by default. */
     readonly startsAfter?: number
   }
 ): Layer.Layer<Task.Handler<typeof CopyEntry>, never, Files.Files> =>

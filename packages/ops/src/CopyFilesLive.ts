@@ -38,14 +38,14 @@ const placeHeld = Effect.fnUntraced(function*(
   const isWritten = yield* Effect.isSuccess(flush.content(held.map(({ file }) => file)))
   const placed: Array<{ readonly one: Held; readonly name: FilePath.FilePath }> = []
   for (const one of held) {
-    const { compared, file, index } = one
+    const { compared, file, index, sizeBytes } = one
     const name = names[index]
     if (name === undefined || !isWritten) {
       copying.placed(false, one)
       continue
     }
-    const isSame = compared === undefined ||
-      (yield* Effect.isSuccess(ReadBack.readBack(file, compared, FilePath.join(to.path, name))))
+    const readBack = (digest: string) => ReadBack.readBack(file, { digest, sizeBytes }, FilePath.join(to.path, name))
+    const isSame = compared === undefined || (yield* Effect.isSuccess(readBack(compared)))
     // Whoever must stop, or owns the job no more, gives nothing its name.
     if (isSame && copying.mayWork() && (yield* Effect.isSuccess(file.link(name)))) {
       placed.push({ one, name })

@@ -23,7 +23,7 @@ const hashPlace = Effect.fnUntraced(function*(
     if (kind !== "file") return undefined
     const file = yield* onDestination(Place.openFile(place))
     const before = yield* onDestination(file.stat)
-    const digest = yield* digestOf(file, algorithm)
+    const digest = yield* digestOf(file, before.sizeBytes, algorithm)
     if (isChanged(before, yield* onDestination(file.stat))) {
       return yield* new CopyError({ reason: Reason.cases.Changed.make({ path: Place.path(place) }) })
     }

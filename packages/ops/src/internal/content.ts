@@ -92,7 +92,10 @@ const copyOnce = Effect.fnUntraced(
     const lost = yield* keepAttributes(draft.file, Effect.succeed(from), stat, options)
     yield* flush.content([draft.file])
     const { checksum: digest, compared } = taker?.end() ?? nothingTaken
-    if (compared !== undefined) yield* ReadBack.readBack(draft.file, compared, Place.path(target))
+    if (compared !== undefined) {
+      const { sizeBytes } = copied
+      yield* ReadBack.readBack(draft.file, { digest: compared, sizeBytes }, Place.path(target))
+    }
     yield* draft.place
     yield* flushPlaced(request, flush)
     if (compared !== undefined) yield* ReadBack.count(1)

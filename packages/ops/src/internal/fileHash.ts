@@ -12,6 +12,7 @@ import type { FilesError } from "../FilesError.ts"
 import type { HashAlgorithm } from "../HashAlgorithm.ts"
 import * as Hasher from "../Hasher.ts"
 import * as HugeContent from "./hugeContent.ts"
+import * as ReadAhead from "./readAhead.ts"
 
 /** What a file was hashed to. */
 export interface Hashed {
@@ -67,27 +68,36 @@ const hashContent = (
     const { buffer: into, hasher } = tools
     let sizeBytes = 0
     let pieces = 0
+    const take = (piece: Uint8Array): void => {
+      hasher.update(piece)
+      sizeBytes += piece.length
+      const fresh = Math.min(piece.length, sizeBytes - counted)
+      if (fresh > 0) reporter.addUnsafe("bytes", fresh)
+    }
+    const end = (): Hashed => {
+      const digest = hasher.digest()
+      keepTools(name, tools)
+      return { digest, sizeBytes }
+    }
     const readInto = (part: Uint8Array): Effect.Effect<Hashed, FilesError | Interrupter.Interrupted> =>
       Effect.flatMap(file.read(part), (length) => {
-        if (length > 0) {
-          hasher.update(length === part.length ? part : part.subarray(0, length))
-          sizeBytes += length
-          const fresh = Math.min(length, sizeBytes - counted)
-          if (fresh > 0) reporter.addUnsafe("bytes", fresh)
-        }
+        if (length > 0) take(length === part.length ? part : part.subarray(0, length))
         // A read that does not fill the buffer has met the end, if that is where it should be.
         const isOver = length === 0 || (sizeBytes === stat.sizeBytes && length < part.length)
         if (!isOver) return Effect.flatMap(++pieces % piecesBetween === 0 ? manners : Interrupter.check, read)
-        const digest = hasher.digest()
-        keepTools(name, tools)
-        return Effect.succeed({ digest, sizeBytes })
+        return Effect.sync(end)
       })
     const dispatcher = Option.getOrUndefined(Context.get(fiber.context, TaskDispatcher.Current))
-    const read = dispatcher === undefined ? () => readInto(into) : () => {
-      const part = into.subarray(0, dispatcher.bandwidth.pieceUnsafe(into.length))
-      const expected = Math.min(Math.max(stat.sizeBytes - sizeBytes, 0), part.length)
-      return Effect.flatMap(TaskDispatcher.throttle(expected), () => readInto(part))
+    if (dispatcher === undefined && ReadAhead.pays(stat.sizeBytes)) {
+      return Effect.map(ReadAhead.readAhead(file, take), end)
     }
+    const read = dispatcher === undefined ?
+      () => readInto(into) :
+      () => {
+        const part = into.subarray(0, dispatcher.bandwidth.pieceUnsafe(into.length))
+        const expected = Math.min(Math.max(stat.sizeBytes - sizeBytes, 0), part.length)
+        return Effect.flatMap(TaskDispatcher.throttle(expected), () => readInto(part))
+      }
     return read()
   })
 

@@ -172,12 +172,12 @@ class Content {
     return Effect.flatMap(onSource(this.from.readAt(buffer, this.bytes)), (length) => {
       if (length === 0) return Effect.succeed(0)
       const piece = buffer.subarray(0, length)
-      this.take?.(piece)
+      const { take } = this
+      const write = onDestination(this.to.file.writeAt(piece, this.bytes))
+      // Another thread writes meanwhile.
+      const both = take === undefined ? write : Effect.all([write, Effect.sync(() => take(piece))], { concurrency: 2 })
       // To read it may have taken any time.
-      return Effect.as(
-        Effect.andThen(Lease.check, onDestination(this.to.file.writeAt(piece, this.bytes))),
-        length
-      )
+      return Effect.as(Effect.andThen(Lease.check, both), length)
     })
   }
 

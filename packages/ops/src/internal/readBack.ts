@@ -7,8 +7,10 @@ import * as Effect from "effect/Effect"
 import { CopyError, Reason } from "../CopyError.ts"
 import type { FilePath } from "../FilePath.ts"
 import type * as Files from "../Files.ts"
+import type { FilesError } from "../FilesError.ts"
 import type { HashAlgorithm } from "../HashAlgorithm.ts"
-import { keepTools, takeTools } from "./fileHash.ts"
+import { type Hashed, keepTools, takeTools } from "./fileHash.ts"
+import * as ReadAhead from "./readAhead.ts"
 import { onDestination } from "./sides.ts"
 
 /** What both are hashed by. */
@@ -18,32 +20,45 @@ export const comparedBy = "blake3"
 const forget = (file: Files.OpenFile): Effect.Effect<void, CopyError> =>
   onDestination(Effect.catchIf(file.forget, ({ code }) => code === "ENOTSUP", () => Effect.void))
 
-/** Reads all of a file at the destination, and gives its digest. */
-export const digestOf = Effect.fnUntraced(function*(
+/** Reads a file to its end, and gives each piece. */
+const readEach = Effect.fnUntraced(function*(
   file: Files.OpenFile,
-  algorithm: HashAlgorithm
-): Effect.fn.Return<string, CopyError | Interrupter.Interrupted> {
-  const tools = takeTools(algorithm)
+  buffer: Uint8Array,
+  take: (piece: Uint8Array) => void
+): Effect.fn.Return<void, FilesError | Interrupter.Interrupted> {
   for (let at = 0;;) {
-    const length = yield* onDestination(file.readAt(tools.buffer, at))
-    if (length === 0) break
-    tools.hasher.update(tools.buffer.subarray(0, length))
+    const length = yield* file.readAt(buffer, at)
+    if (length === 0) return
+    take(buffer.subarray(0, length))
     at += length
     yield* Interrupter.check
   }
-  const digest = tools.hasher.digest()
+})
+
+/** Reads all of a file at the destination, of about this size, and gives its digest. */
+export const digestOf = Effect.fnUntraced(function*(
+  file: Files.OpenFile,
+  sizeBytes: number,
+  algorithm: HashAlgorithm
+): Effect.fn.Return<string, CopyError | Interrupter.Interrupted> {
+  const tools = takeTools(algorithm)
+  const { buffer, hasher } = tools
+  const take = (piece: Uint8Array): void => hasher.update(piece)
+  const reading = ReadAhead.pays(sizeBytes) ? ReadAhead.readAhead(file, take) : readEach(file, buffer, take)
+  yield* Effect.catchTag(reading, "FilesError", (error) => onDestination(Effect.fail(error)))
+  const digest = hasher.digest()
   keepTools(algorithm, tools)
   return digest
 })
 
-/** Reads all of a file that is on the device, and fails with `Mismatch` where that has not this digest. */
+/** Reads all of a file that is on the device, and fails with `Mismatch` where that is not what was hashed. */
 export const readBack = Effect.fnUntraced(function*(
   file: Files.OpenFile,
-  digest: string,
+  { digest, sizeBytes }: Hashed,
   path: FilePath
 ): Effect.fn.Return<void, CopyError | Interrupter.Interrupted> {
   yield* forget(file)
-  const found = yield* digestOf(file, comparedBy)
+  const found = yield* digestOf(file, sizeBytes, comparedBy)
   if (found !== digest) return yield* new CopyError({ reason: Reason.cases.Mismatch.make({ path }) })
 })
 

@@ -61,8 +61,8 @@ export const compareContent = <E>(
     const before = Option.filter(yield* compared.get, ({ edition }) => edition === editions)
     let offset = Option.match(before, { onNone: () => 0, onSome: ({ bytes }) => bytes })
     for (;;) {
-      const lengthA = yield* fill(a, buffers[0], offset)
-      const lengthB = yield* fill(b, buffers[1], offset)
+      const filled = [fill(a, buffers[0], offset), fill(b, buffers[1], offset)] as const
+      const [lengthA, lengthB] = yield* Effect.all(filled, { concurrency: 2 })
       const shared = Math.min(lengthA, lengthB)
       const same = sameBytes(buffers, shared)
       if (same < shared || lengthA !== lengthB) return Option.some(offset + same)
