@@ -390,6 +390,7 @@ const copyFiles = <E, R>(
     const avoid = found.map(({ device, inode }) => ({ device, inode }))
     const isFree = yield* MadeFolders.has(target)
     const { checksums, keeps } = yield* CopyOptions
+    const { token } = yield* Lease.Lease
     const payload = {
       source,
       target,
@@ -400,7 +401,9 @@ const copyFiles = <E, R>(
       isFree,
       keeps: Array.from(keeps),
       avoid,
-      leavesSame: conflict === "changed",
+      // What is the same may be what an owner before this one has copied.
+      leavesSame: conflict === "changed" || (conflict === "skip" && token > 1),
+      leavesOthers: conflict === "skip",
       mostBytes: yield* TaskDispatcher.pieceBytes(mostBytes),
       ...checksums === undefined ? {} : { checksums }
     }

@@ -78,6 +78,7 @@ const untouched = (names: ReadonlyArray<FilePath.FilePath>): CopiedFiles => ({
   linked: 0,
   unchanged: 0,
   alone: names.map((_, index) => index),
+  skipped: [],
   left: 0,
   bytes: 0
 })

@@ -46,6 +46,8 @@ export const CopiedFiles = Schema.Struct({
   unchanged: Schema.Natural,
   /** What takes more than to copy it to a free name: what is large, is taken, is not what it was, or fails. */
   alone: Schema.Array(Schema.Natural),
+  /** Places of names that are taken, and are to be left then. */
+  skipped: Schema.Array(Schema.Natural),
   /** How many of the last names were not come to. */
   left: Schema.Natural,
   /** How much was copied. */
@@ -170,6 +172,8 @@ export const CopyFiles = Task.make("@fanout/ops/CopyFiles", {
     sizes: Schema.Array(Schema.Natural),
     /** Whether what has a name already may be taken for a copy. */
     leavesSame: Schema.Boolean,
+    /** Whether all else that has a name already is left, but for folders. */
+    leavesOthers: Schema.Boolean,
     /** Whether no name is taken, as far as is known. */
     isFree: Schema.Boolean,
     /** What is kept of files beside their content; mode and times are among that. */

@@ -57,9 +57,10 @@ class World {
   /** Makes an attempt, as the owner that the job has next. Nothing that was not recorded is left of those before. */
   readonly attempt = (
     conflict: Conflict.Mode,
-    { before = () => Effect.void, kind = "file", source = `/from/${kind}`, target = "/to/copy" }: {
+    { before = () => Effect.void, kind = "file", names, source = `/from/${kind}`, target = "/to/copy" }: {
       readonly before?: FaultyFiles.Before
       readonly kind?: Kind
+      readonly names?: ReadonlyArray<string>
       readonly source?: string
       readonly target?: string
     } = {}
@@ -73,7 +74,8 @@ class World {
         (call, path) => Effect.andThen(before(call, path), this.note(call, path))
       )
       const call = { client: new Rpc.ServerClient(0), requestId: RequestId(0), headers: Headers.empty }
-      const payload = { kind, source: FilePath.make(source), target: FilePath.make(target), conflict }
+      const named = names === undefined ? {} : { names: names.map((name) => FilePath.make(name)) }
+      const payload = { kind, source: FilePath.make(source), target: FilePath.make(target), conflict, ...named }
       return RpcGroup.make(CopyEntry).accessHandler("@fanout/ops/CopyEntry").pipe(
         Effect.flatMap((handle) => {
           const result = handle(payload, call)
@@ -395,5 +397,28 @@ describe("CopyEntryLive", { timeout: 60_000 }, () => {
         yield* run("folderEnd")
         assert.strictEqual(made.size, 0)
       }
+    }))
+
+  it.effect("leaves of the files of a folder what is there, where it is to (skip)", () =>
+    Effect.gen(function*() {
+      const { attempt, disk } = new World(true)
+      const names = ["different", "folder", "free", "same"]
+      for (const name of names) disk.file(`/from/folder/${name}`, "text", { modified: 1_111_111n })
+      disk.folder("/to/copy")
+      disk.folder("/to/copy/folder")
+      disk.file("/to/copy/different", "text", { modified: 2_222_222n })
+      disk.file("/to/copy/same", "text", { modified: 1_111_111n })
+      const copy = attempt("skip", { kind: "files", names, source: "/from/folder" })
+
+      const first = yield* copy
+      assert.deepInclude(first, { copied: 1, unchanged: 0, skipped: [0, 3], alone: [1] })
+      // What is the same may be what the first has copied.
+      assert.deepInclude(yield* copy, { copied: 0, unchanged: 2, skipped: [0], alone: [1] })
+      assert.deepInclude(yield* attempt("overwrite", { kind: "files", names, source: "/from/folder" }), {
+        copied: 0,
+        unchanged: 0,
+        skipped: [],
+        alone: [0, 1, 2, 3]
+      })
     }))
 })

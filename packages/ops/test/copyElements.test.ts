@@ -23,6 +23,7 @@ const copied = (left: number): CopiedFiles => ({
   linked: 0,
   unchanged: 0,
   alone: [],
+  skipped: [],
   bytes: 0,
   left,
   folders: { ended: 0, rest: [], untouched: [], fewer: [] }

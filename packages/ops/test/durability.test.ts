@@ -300,6 +300,7 @@ describe("durability", () => {
           size: names.length,
           sizes: [],
           leavesSame: true,
+          leavesOthers: false,
           isFree: true,
           keeps: CopyOptions.usual,
           avoid: [],

@@ -42,6 +42,7 @@ const copyWithin = (mostMillis: number) =>
       size: names.length * filesEach,
       sizes: names.map(() => 2 + filesEach),
       leavesSame: false,
+      leavesOthers: false,
       isFree: true,
       keeps: ["mode", "times"] as const,
       avoid: [],

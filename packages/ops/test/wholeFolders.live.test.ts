@@ -4,6 +4,7 @@ import * as JobStore from "@fanout/core/JobStore"
 import type { Outcome } from "@fanout/core/Outcome"
 import * as OwnerLiveness from "@fanout/core/OwnerLiveness"
 import * as Pools from "@fanout/core/Pools"
+import * as Conflict from "@fanout/ops/Conflict"
 import * as Copy from "@fanout/ops/Copy"
 import * as FilePath from "@fanout/ops/FilePath"
 import type * as Files from "@fanout/ops/Files"
@@ -75,13 +76,13 @@ const runtime = JobManager.layer({ jobs: [Copy.job] }).pipe(
   Layer.provide([JobStore.layerMemory, OwnerLiveness.layerBlind])
 )
 
-const copyIn = Effect.fnUntraced(function*(from: string, to: string) {
+const copyIn = Effect.fnUntraced(function*(from: string, to: string, conflict: Conflict.Mode) {
   const manager = yield* JobManager.JobManager
   const payload = yield* Copy.plan({
     sources: [FilePath.make(from)],
     destination: FilePath.make(to),
     noTargetDirectory: true,
-    conflict: "changed"
+    conflict
   })
   const handle = yield* manager.start(Copy.job, payload)
   yield* Effect.exit(handle.await)
@@ -117,20 +118,20 @@ const losing = (lose: (folder: string) => void): Layer.Layer<never> => {
 }
 
 /** Copies, one by one where calls are quick nowhere. */
-const copy = (from: string, to: string, quick: Layer.Layer<never>) =>
-  Effect.provide(copyIn(from, to), Layer.provideMerge(runtime, quick))
+const copy = (from: string, to: string, quick: Layer.Layer<never>, conflict: Conflict.Mode = "changed") =>
+  Effect.provide(copyIn(from, to, conflict), Layer.provideMerge(runtime, quick))
 
 describe("folders that are copied with all that is in them", () => {
   it.effect.prop(
     "come to what they come to one by one, for any tree, also where it is there in part",
-    { tree: Tree, more: Tree },
-    ({ more, tree }) =>
+    { tree: Tree, more: Tree, conflict: Conflict.Mode },
+    ({ conflict, more, tree }) =>
       Effect.gen(function*() {
         const at = yield* testFolder
         fs.mkdirSync(`${at}/from/top`, { recursive: true })
         plant(`${at}/from/top`, tree, { seconds: 0 })
-        const each = copy(`${at}/from`, `${at}/each`, Layer.empty)
-        const together = copy(`${at}/from`, `${at}/together`, SystemFiles.layerQuick)
+        const each = copy(`${at}/from`, `${at}/each`, Layer.empty, conflict)
+        const together = copy(`${at}/from`, `${at}/together`, SystemFiles.layerQuick, conflict)
 
         const first = [yield* each, yield* together]
         assert.deepStrictEqual(first[1], first[0])
@@ -144,7 +145,7 @@ describe("folders that are copied with all that is in them", () => {
         assert.deepStrictEqual(look(`${at}/together`), look(`${at}/each`))
         assert.isAtLeast(look(`${at}/from`).length, source.length)
       }).pipe(Effect.scoped, Effect.provide(SystemFiles.layerBlocking)),
-    { arbitrary: { runs: 25 } }
+    { arbitrary: { runs: 40 } }
   )
 
   it.effect("are told of where something in them was gone before it was listed, by how much it was", () =>

@@ -195,6 +195,14 @@ const alone = (cursor: string, { conflict, source, target }: Entry, name: FilePa
   payload: { conflict, kind: "file", source: FilePath.join(source, name), target: FilePath.join(target, name) }
 })
 
+/** What is not copied, since something has its name. */
+const skipped = (cursor: string, { source }: Entry, name: FilePath.FilePath): Element => ({
+  _tag: "Settled",
+  cursor: TreeCursor.beside(cursor, name),
+  key: FilePath.display(FilePath.join(source, name)),
+  outcome: skippedAs(SkipReason.Exists)
+})
+
 /** What is left of a piece comes back as so many at most: not one after the other, where others could do some. */
 const mostLeft = 8
 
@@ -234,6 +242,7 @@ const filesParts = (
     ...done(copiedAt, copied.copied, { _tag: "Copied", ...told }),
     ...done(linkedAt, linked, { _tag: "Linked" }),
     ...done(cursor, unchanged, { _tag: "Unchanged" }),
+    ...copied.skipped.flatMap((index) => names[index] ?? []).map((name) => skipped(cursor, payload, name)),
     ...copied.alone.flatMap((index) => names[index] ?? []).map((name) => alone(cursor, payload, name)),
     ...leftParts(payload, left, leftCursor)
   ]

@@ -53,6 +53,7 @@ export class Copying implements Files.Copier {
   unchanged = 0
   bytes = 0
   readonly alone: Array<number> = []
+  readonly skipped: Array<number> = []
   readonly buffer = spare.pop() ?? Buffer.allocUnsafeSlow(bufferBytes)
   readonly hold: Files.Copier["hold"]
   readonly take: Files.Copier["take"]
@@ -117,10 +118,13 @@ export class Copying implements Files.Copier {
   }
 
   found(there: Files.FileStat): void {
-    const isSame = this.payload.leavesSame && this.source !== undefined && Conflict.isSameFile(this.source, there)
+    const { leavesOthers, leavesSame } = this.payload
+    const isSame = leavesSame && this.source !== undefined && Conflict.isSameFile(this.source, there)
+    const mayBeLeft = isSame || (leavesOthers && there.kind !== "folder")
     // One that a run before this has copied may not be on the device, and what it holds was not seen.
-    if (!isSame || this.hold !== undefined || this.take !== undefined) return this.leave()
-    this.unchanged++
+    if (!mayBeLeft || this.hold !== undefined || this.take !== undefined) return this.leave()
+    if (isSame) this.unchanged++
+    else this.skipped.push(this.count)
     this.next()
   }
 
@@ -170,6 +174,7 @@ export class Copying implements Files.Copier {
       linked: this.links,
       unchanged: this.unchanged,
       alone: this.alone,
+      skipped: this.skipped,
       left: this.names.length - this.count,
       bytes: this.bytes,
       ...this.payload.checksums === undefined ? {} : { digests: this.digests }

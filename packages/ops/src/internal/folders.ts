@@ -75,7 +75,14 @@ class Folders implements Files.FoldersCopier {
     const { mayWork, options, payload } = this.copied
     const mostBytes = payload.mostBytes - this.counts.bytes
     const limit = names.length
-    const copier = new Copying({ payload: { ...payload, mostBytes }, names, options, limit, mayWork, isOwn })
+    const copier = new Copying({
+      payload: { ...payload, mostBytes, leavesOthers: false },
+      names,
+      options,
+      limit,
+      mayWork,
+      isOwn
+    })
     return { copier, rest: () => this.rest(copier) }
   }
 
@@ -134,5 +141,5 @@ export const copyFolders = Effect.fnUntraced(function*(
     copied,
     () => ({ ended: 0, rest: [], untouched: names, left: 0, fewer: [] })
   )
-  return { ...copier.counts, alone: [], left, folders }
+  return { ...copier.counts, alone: [], skipped: [], left, folders }
 })
