@@ -86,9 +86,13 @@ export class SqlAccess {
     this.dialect = Dialect.of(this.sql)
   }
 
-  /** Runs one operation. */
-  run<A>(operation: string, statements: Statements<A>): Effect.Effect<A, Errors.JobStoreError> {
-    return this.attempt(operation, statements)
+  /** Runs one operation that gives rows. */
+  read<A>(
+    operation: string,
+    rows: Effect.Effect<ReadonlyArray<object>, SqlError>,
+    decode: (row: object) => A
+  ): Effect.Effect<ReadonlyArray<A>, Errors.JobStoreError> {
+    return this.run(operation, decoded(operation, rows, decode))
   }
 
   /**
@@ -102,7 +106,7 @@ export class SqlAccess {
   ): Effect.Effect<A, Errors.JobStoreError> {
     const isDuplicate = (error: unknown) => isSqlError(error) && error.reason._tag === "UniqueViolation"
     const atomic = this.atomically(this.sql, statements)
-    return this.attempt(operation, onDuplicate ? Effect.catchIf(atomic, isDuplicate, () => onDuplicate) : atomic)
+    return this.run(operation, onDuplicate ? Effect.catchIf(atomic, isDuplicate, () => onDuplicate) : atomic)
   }
 
   /** Runs an effect of the caller's at the end of such a transaction, as a part of it. */
@@ -117,7 +121,7 @@ export class SqlAccess {
       return Effect.flatMap(client === undefined ? Effect.succeed(false) : this.looksAtStore(client), (same) => {
         const lent = same && client !== undefined ? this.lend(client, onCommit) : onCommit
         const wrapped = Effect.catchCause(withSettings(lent, settings), (cause) => Effect.fail(new CallersCause(cause)))
-        return this.attempt<A, E, R>(operation, this.atomically(this.sql, Effect.tap(statements, wrapped)))
+        return this.run<A, E, R>(operation, this.atomically(this.sql, Effect.tap(statements, wrapped)))
       })
     })
   }
@@ -141,7 +145,7 @@ export class SqlAccess {
         return Effect.asSome(statements)
       })
       const lent = handOver(borrowed, client.transactionService, this.sql.transactionService)
-      return this.attempt(operation, this.atomically(client, lent), client.transactionService)
+      return this.run(operation, this.atomically(client, lent), client.transactionService)
     })
   }
 
@@ -181,7 +185,8 @@ export class SqlAccess {
     return onLoan(Effect.provideService(effect, SqlClient.SqlClient, lent)) as Effect.Effect<A, E, R>
   }
 
-  private attempt<A, E, R>(
+  /** Runs one operation. */
+  run<A, E = never, R = never>(
     operation: string,
     effect: Effect.Effect<A, SqlError | Errors.JobStoreError | CallersCause<E> | InDoubt, R>,
     within: TransactionService = this.sql.transactionService

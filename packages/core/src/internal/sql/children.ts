@@ -52,13 +52,10 @@ export const makeChildren = (access: SqlAccess) => {
     const ofTag = (tag: JobState.Tag) =>
       sql`select * from (select tag from fanout_jobs
         where parent_id = ${Rows.toText(parent)} and tag = ${tag} limit 1) as one`
-    return access.run(
+    return access.read(
       "look for children",
-      decoded(
-        "look for children",
-        sql`${sql.join(" union all ", false)(JobState.Tag.literals.map(ofTag))}`,
-        Rows.decodeTag
-      )
+      sql`${sql.join(" union all ", false)(JobState.Tag.literals.map(ofTag))}`,
+      Rows.decodeTag
     )
   }
 
@@ -76,11 +73,9 @@ const astrayWith = (access: SqlAccess) => (programs: ReadonlyArray<string>) => {
   const unlessCancelled = sql`(c.request is null or c.request <> 'Cancel')`
   const paused = sql`c.state like '%"by":"parent"%'`
   // Looks for the next parent behind each that it has found, and at those of its children of which something is due.
-  return access.run(
+  return access.read(
     "look for children",
-    decoded(
-      "look for children",
-      sql`with recursive parents (id) as (
+    sql`with recursive parents (id) as (
           select ${firstParent(sql`active_parent is not null`)}
           union all
           select ${firstParent(sql`active_parent > parents.id`)} from parents where parents.id is not null
@@ -93,17 +88,16 @@ const astrayWith = (access: SqlAccess) => (programs: ReadonlyArray<string>) => {
           from parents left join fanout_jobs j on j.id = parents.id where parents.id is not null
         )
         select id, wish from (${
-        sql.join(" union all ", false)([
-          ofWish("Cancel", "Queued", mine),
-          ofWish("Cancel", "Paused", mine),
-          ofWish("Cancel", "Running", unlessCancelled),
-          ofWish("Pause", "Queued", unlessCancelled),
-          ofWish("Pause", "Running", sql`c.request is null`),
-          ofWish("Run", "Paused", paused),
-          ofWish("Run", "Running", sql`c.request = 'PauseWithParent'`)
-        ])
-      }) as found limit ${astrayLimit}`,
-      Rows.decodeAstray
-    )
+      sql.join(" union all ", false)([
+        ofWish("Cancel", "Queued", mine),
+        ofWish("Cancel", "Paused", mine),
+        ofWish("Cancel", "Running", unlessCancelled),
+        ofWish("Pause", "Queued", unlessCancelled),
+        ofWish("Pause", "Running", sql`c.request is null`),
+        ofWish("Run", "Paused", paused),
+        ofWish("Run", "Running", sql`c.request = 'PauseWithParent'`)
+      ])
+    }) as found limit ${astrayLimit}`,
+    Rows.decodeAstray
   )
 }

@@ -8,7 +8,7 @@ import type { JobId } from "../../JobId.ts"
 import type { JobStore } from "../../JobStore.ts"
 import type { Outcome } from "../../Outcome.ts"
 import * as Rows from "../job/rows.ts"
-import { atMost, decoded, type SqlAccess } from "./access.ts"
+import { atMost, type SqlAccess } from "./access.ts"
 
 export const makeItems = (access: SqlAccess) => {
   const { sql } = access
@@ -27,10 +27,7 @@ export const makeItems = (access: SqlAccess) => {
       sql`select * from (select * from fanout_outcomes
         where job_id = ${Rows.toText(id)} and tag = ${tag} and seq > ${after} ${inFanOut} ${next}) as one`
     const union: Fragment = sql.join(" union all ", false)(Array.from(wanted, ofTag))
-    return access.run(
-      "read outcomes",
-      decoded("read outcomes", sql`select * from (${union}) as each ${next}`, Rows.decodeOutcome)
-    )
+    return access.read("read outcomes", sql`select * from (${union}) as each ${next}`, Rows.decodeOutcome)
   }
 
   const checkpointIn = (table: "fanout_checkpoints" | "fanout_own_checkpoints") => (id: JobId, name: string) =>
@@ -56,14 +53,11 @@ export const makeItems = (access: SqlAccess) => {
         )
       ),
     logs: (id: JobId, { after, limit, newestFirst }: Parameters<JobStore["Service"]["logs"]>[1]) =>
-      access.run(
+      access.read(
         "read a job's log",
-        decoded(
-          "read a job's log",
-          sql`select seq, at, level, message from fanout_logs
+        sql`select seq, at, level, message from fanout_logs
             where job_id = ${Rows.toText(id)} and seq > ${after} ${inOrder(newestFirst, limit)}`,
-          Rows.decodeLogEntry
-        )
+        Rows.decodeLogEntry
       )
   }
 }

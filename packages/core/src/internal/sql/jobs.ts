@@ -20,12 +20,9 @@ export const makeReads = (access: SqlAccess) => {
   const { dialect, sql } = access
 
   const get = (id: JobId) =>
-    access.run(
-      "read a job",
-      Effect.flatMap(
-        decoded("read a job", sql`${selectJobs(sql)} where j.id = ${Rows.toText(id)}`, Rows.decodeJob),
-        ([job]) => job === undefined ? failWith(new Errors.JobNotFound({ id })) : Effect.succeed(job)
-      )
+    Effect.flatMap(
+      access.read("read a job", sql`${selectJobs(sql)} where j.id = ${Rows.toText(id)}`, Rows.decodeJob),
+      ([job]) => job === undefined ? failWith(new Errors.JobNotFound({ id })) : Effect.succeed(job)
     )
 
   const isBefore = ({ createdAt, id }: Pick<JobRecord, "createdAt" | "id">) =>
@@ -46,31 +43,25 @@ export const makeReads = (access: SqlAccess) => {
     const ofTag = (tag: JobState.Tag) =>
       sql`select * from (select seq, created_at from fanout_jobs
         where ${sql.and([sql`tag = ${tag}`, ...conditions])} ${newest}) as one`
-    return access.run(
+    return access.read(
       "list jobs",
-      decoded(
-        "list jobs",
-        sql`${selectJobs(sql)}
+      sql`${selectJobs(sql)}
           where j.seq in (select seq from (${
-          sql.join(" union all ", false)(Array.from(tags, ofTag))
-        }) as each ${newest})
+        sql.join(" union all ", false)(Array.from(tags, ofTag))
+      }) as each ${newest})
           order by j.created_at desc, j.seq desc`,
-        Rows.decodeJob
-      )
+      Rows.decodeJob
     )
   }
 
   const pulse = (id: JobId) =>
-    access.run(
-      "read a job's progress",
-      Effect.flatMap(
-        decoded(
-          "read a job's progress",
-          sql`select beat, progress from fanout_jobs where id = ${Rows.toText(id)}`,
-          Rows.decodePulse
-        ),
-        ([pulse]) => pulse === undefined ? failWith(new Errors.JobNotFound({ id })) : Effect.succeed(pulse)
-      )
+    Effect.flatMap(
+      access.read(
+        "read a job's progress",
+        sql`select beat, progress from fanout_jobs where id = ${Rows.toText(id)}`,
+        Rows.decodePulse
+      ),
+      ([pulse]) => pulse === undefined ? failWith(new Errors.JobNotFound({ id })) : Effect.succeed(pulse)
     )
 
   return { get, list, pulse }

@@ -16,7 +16,6 @@ export const makeOwned = (access: SqlAccess) => {
   const isOwned = isOwnedBy(access)
   const asked = (id: JobId, token: number, rows: Effect.Effect<ReadonlyArray<object>, SqlError>) =>
     Effect.map(fenced(id, token, rows), Rows.decodeAsked)
-  const lock = (id: JobId, token: number) => lockOwned(access, id, token)
   const record = recordWith(access)
 
   return {
@@ -26,12 +25,9 @@ export const makeOwned = (access: SqlAccess) => {
         asked(
           id,
           token,
-          progress === undefined
-            ? sql`update fanout_jobs set beat = beat + 1 where ${
-              isOwned(id, token)
-            } returning request, priority, limits`
-            : sql`update fanout_jobs set beat = beat + 1, progress = ${Rows.encodeProgress(progress)}
-              where ${isOwned(id, token)} returning request, priority, limits`
+          sql`update fanout_jobs set beat = beat + 1${
+            progress === undefined ? sql.literal("") : sql`, progress = ${Rows.encodeProgress(progress)}`
+          } where ${isOwned(id, token)} returning request, priority, limits`
         )
       ),
     requested: (id: JobId, token: number) =>
@@ -50,7 +46,7 @@ export const makeOwned = (access: SqlAccess) => {
       access.transaction(
         "store a checkpoint",
         Effect.gen(function*() {
-          const owner = yield* lock(id, token)
+          const owner = yield* lockOwned(access, id, token)
           const changed = yield* storeCheckpoint(access, "fanout_own_checkpoints", { id, name, checkpoint })
           if (changed.length > 0) yield* forgetLosses(access, id, owner)
         })
@@ -58,7 +54,7 @@ export const makeOwned = (access: SqlAccess) => {
     log: (id: JobId, token: number, entry: Omit<LogEntry, "seq">) =>
       access.transaction(
         "write to a job's log",
-        Effect.asVoid(Effect.andThen(lock(id, token), appendLog(access, id, entry)))
+        Effect.asVoid(Effect.andThen(lockOwned(access, id, token), appendLog(access, id, entry)))
       )
   }
 }

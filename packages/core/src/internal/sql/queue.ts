@@ -5,7 +5,7 @@ import * as Effect from "effect/Effect"
 import type { Fragment } from "effect/sql/Statement"
 import type { JobStore } from "../../JobStore.ts"
 import * as Rows from "../job/rows.ts"
-import { atMost, decoded, selectJobs, type SqlAccess } from "./access.ts"
+import { atMost, selectJobs, type SqlAccess } from "./access.ts"
 
 export const makeQueue = (access: SqlAccess) => {
   const { dialect, sql } = access
@@ -13,11 +13,9 @@ export const makeQueue = (access: SqlAccess) => {
   const firstQueued = (where: Fragment) =>
     sql`(select seq from fanout_jobs where tag = 'Queued' and ${where} order by name, version limit 1)`
   // Looks for the next kind behind each that it has found, instead of at every job.
-  const kinds = access.run(
+  const kinds = access.read(
     "look for queued jobs",
-    decoded(
-      "look for queued jobs",
-      sql`with recursive found (seq) as (
+    sql`with recursive found (seq) as (
           select ${firstQueued(sql`1 = 1`)}
           union all
           select coalesce(
@@ -26,8 +24,7 @@ export const makeQueue = (access: SqlAccess) => {
           ) from found join fanout_jobs last on last.seq = found.seq
         )
         select name, version from fanout_jobs where seq in (select seq from found)`,
-      Rows.decodeKind
-    )
+    Rows.decodeKind
   )
 
   const due = ({ except, ids, kinds, limit, now, parents }: Parameters<JobStore["Service"]["due"]>[0]) => {
@@ -47,25 +44,19 @@ export const makeQueue = (access: SqlAccess) => {
       sql`select * from (select seq, priority, created_at from fanout_jobs
         where ${range} and available_at <= ${now} and ${others} ${first}) as one`
     )
-    return access.run(
+    return access.read(
       "find jobs to run",
-      decoded(
-        "find jobs to run",
-        sql`${selectJobs(sql)}
+      sql`${selectJobs(sql)}
           where j.seq in (select seq from (${sql.join(" union ", false)(found)}) as each ${first})
           order by j.priority desc, j.created_at, j.seq`,
-        Rows.decodeJob
-      )
+      Rows.decodeJob
     )
   }
 
-  const held = access.run(
+  const held = access.read(
     "look for running jobs",
-    decoded(
-      "look for running jobs",
-      sql`select id, name, version, lease, parent, beat from fanout_jobs where tag = 'Running' order by seq`,
-      Rows.decodeHeld
-    )
+    sql`select id, name, version, lease, parent, beat from fanout_jobs where tag = 'Running' order by seq`,
+    Rows.decodeHeld
   )
 
   return { kinds, due, held }

@@ -1,47 +1,42 @@
 /**
  * Stores schedules, and with the move of one to its next tick the jobs of those before it.
  */
+import * as Arr from "effect/Array"
 import * as Effect from "effect/Effect"
-import * as Option from "effect/Option"
 import type { JobRecord } from "../../JobRecord.ts"
 import type { JobSchedule } from "../../JobSchedule.ts"
 import type { JobStore } from "../../JobStore.ts"
 import * as Rows from "../job/rows.ts"
-import { atMost, decoded, type SqlAccess } from "./access.ts"
+import { atMost, type SqlAccess } from "./access.ts"
 import { insertRowsWith } from "./jobs.ts"
 
 export const makeSchedules = (access: SqlAccess) => {
   const { dialect, sql } = access
   const insertRows = insertRowsWith(access)
 
-  const schedules = access.run(
+  const schedules = access.read(
     "list schedules",
-    decoded("list schedules", sql`select schedule from fanout_schedules order by name`, Rows.decodeSchedule)
+    sql`select schedule from fanout_schedules order by name`,
+    Rows.decodeSchedule
   )
 
   const schedule = (name: string) =>
-    access.run(
-      "read a schedule",
-      Effect.map(
-        decoded(
-          "read a schedule",
-          sql`select schedule from fanout_schedules where name = ${Rows.toText(name)}`,
-          Rows.decodeSchedule
-        ),
-        ([found]) => Option.fromUndefinedOr(found)
-      )
+    Effect.map(
+      access.read(
+        "read a schedule",
+        sql`select schedule from fanout_schedules where name = ${Rows.toText(name)}`,
+        Rows.decodeSchedule
+      ),
+      Arr.head
     )
 
   const dueSchedules = ({ jobs, limit, now }: Parameters<JobStore["Service"]["dueSchedules"]>[0]) => {
     const isOfJobs = jobs === undefined ? sql`1 = 1` : dialect.isOneOf(sql.literal("job"), jobs.map(Rows.toText))
-    return access.run(
+    return access.read(
       "look for schedules",
-      decoded(
-        "look for schedules",
-        sql`select schedule from fanout_schedules where next_at <= ${now} and ${isOfJobs}
+      sql`select schedule from fanout_schedules where next_at <= ${now} and ${isOfJobs}
           order by next_at, name limit ${atMost(limit)}`,
-        Rows.decodeSchedule
-      )
+      Rows.decodeSchedule
     )
   }
 
