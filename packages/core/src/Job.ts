@@ -195,9 +195,7 @@ export const make = <
     idempotencyKey: (payload) => Option.map(Option.fromUndefinedOr(idempotencyKey), (key) => key(payload)),
     exclusiveKey: (payload) => Option.map(Option.fromUndefinedOr(exclusiveKey), (key) => key(payload)),
     retry: Option.fromUndefinedOr(options.retry),
-    timeoutMillis: options.timeout === undefined
-      ? Number.POSITIVE_INFINITY
-      : Duration.toMillis(Duration.fromInputUnsafe(options.timeout)),
+    timeoutMillis: Duration.toMillis(options.timeout ?? Duration.infinity),
     migrations,
     toLayer: (program, { onCancel } = {}) =>
       Layer.effect(

@@ -12,7 +12,6 @@ import * as Layer from "effect/Layer"
 import type * as Schema from "effect/Schema"
 import * as Scope from "effect/Scope"
 import type * as Stream from "effect/Stream"
-import * as Dispatcher from "./internal/dispatcher/dispatcher.ts"
 import { claimJobs } from "./internal/job/claims.ts"
 import * as Control from "./internal/job/control.ts"
 import { Places } from "./internal/job/places.ts"
@@ -217,7 +216,6 @@ const make = Effect.fnUntraced(function*<Jobs extends ReadonlyArray<Job.Any>>(op
 const makeRuntime = Effect.fnUntraced(function*<Jobs extends ReadonlyArray<Job.Any>>(
   options: Options<Jobs>
 ) {
-  const pools = yield* Pools
   const context = yield* Effect.context<Job.ToHandler<Jobs[number]>>()
   const runnables = new Map<string, Runnable>()
   for (const job of options.jobs) {
@@ -225,12 +223,9 @@ const makeRuntime = Effect.fnUntraced(function*<Jobs extends ReadonlyArray<Job.A
     if (runnables.has(job.name)) return yield* Effect.die(new Error(`Two jobs have the name "${job.name}"`))
     runnables.set(job.name, { job, program: Context.getUnsafe(context, Job.programKey(job.name)) })
   }
-  const millis = (input: Duration.Input | undefined, otherwise: number) =>
-    input === undefined ? otherwise : Duration.toMillis(Duration.fromInputUnsafe(input))
-  const ttlMillis = Math.max(millis(options.leaseTtl, 15_000), 10)
+  const ttlMillis = Math.max(Duration.toMillis(options.leaseTtl ?? 15_000), 10)
   // An owner has to renew its lease before half of it is over, also when it just misses a third of it.
-  const pollMillis = Math.max(1, Math.min(millis(options.pollInterval, 200), 250, ttlMillis / 10))
-  const graceMillis = millis(options.grace, 1000)
+  const pollMillis = Math.max(1, Math.min(Duration.toMillis(options.pollInterval ?? 200), 250, ttlMillis / 10))
   const claimable = new Changes()
   const runtime: JobRuntime = {
     store: yield* JobStore,
@@ -240,10 +235,10 @@ const makeRuntime = Effect.fnUntraced(function*<Jobs extends ReadonlyArray<Job.A
     timing: {
       ttlMillis,
       pollMillis,
-      graceMillis,
-      deadlineMillis: millis(options.shutdownDeadline, 5000)
+      graceMillis: Duration.toMillis(options.grace ?? 1000),
+      deadlineMillis: Duration.toMillis(options.shutdownDeadline ?? 5000)
     },
-    makeDispatcher: ({ signal }) => Effect.provideService(Dispatcher.make({ signal, graceMillis }), Pools, pools),
+    pools: yield* Pools,
     runs: new Map(),
     places: new Places(Math.max(1, Math.floor(options.concurrency ?? 4)), () => claimable.notifyUnsafe()),
     unrecorded: new Map(),

@@ -210,9 +210,7 @@ export const make = <
     priority: options.priority ?? "normal",
     // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- the same
     cost: options.cost as ((payload: unknown) => number) | undefined ?? (() => 1),
-    timeoutMillis: options.timeout === undefined
-      ? Number.POSITIVE_INFINITY
-      : Duration.toMillis(Duration.fromInputUnsafe(options.timeout)),
+    timeoutMillis: Duration.toMillis(options.timeout ?? Duration.infinity),
     retry: Option.fromUndefinedOr(options.retry)
   })
   // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- the signature has checked what annotations erase

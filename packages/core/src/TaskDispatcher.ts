@@ -201,5 +201,5 @@ export const waitForOthers: <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.
  */
 export const layer: Layer.Layer<TaskDispatcher, never, Pools> = Layer.effect(
   TaskDispatcher,
-  Effect.suspend(() => Effect.map(makeDispatcher({ signal: makeUnsafe() }), ({ dispatcher }) => dispatcher))
+  Effect.suspend(() => Effect.map(makeDispatcher(makeUnsafe()), ({ dispatcher }) => dispatcher))
 )

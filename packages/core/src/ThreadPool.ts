@@ -6,6 +6,7 @@
  *
  * @since 0.1.0
  */
+import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
@@ -103,7 +104,7 @@ export const layer = <R extends Task.Any, E = never, RX = never>(
       limits,
       spawner,
       tags: Array.from(group.requests.keys()),
-      clock: yield* Effect.clockWith(Effect.succeed),
+      clock: yield* Clock.Clock,
       context,
       fork: (effect) => void run(Effect.forkIn(effect, scope, { startImmediately: true }))
     })

@@ -39,7 +39,7 @@ export const asRun = <A, E, R>(
       migrations: {},
       progress
     })
-    const { dispatcher } = yield* makeDispatcher({ signal })
+    const { dispatcher } = yield* makeDispatcher(signal)
     const context = JobContext.JobContext.of({
       id: JobId.make(id),
       name: "test",

@@ -114,27 +114,25 @@ class Dispatcher {
   }
 
   private taskOrder(task: Any, payload: unknown, options: DispatchOptions = {}): Effect.Effect<Order> {
-    return Effect.contextWith((context: Context.Context<never>) =>
-      Effect.sync((): Order => {
-        const definition = this.definition(task, context, options.pool)
-        return {
-          payload,
-          run: Effect.suspend(() => definition.handle(payload)),
-          context: this.contextOf(Context.merge(context, definition.context)),
-          options: options.priority === undefined
-            ? definition.options
-            : { ...definition.options, priority: options.priority },
-          permits: definition.permits,
-          beginsLater: definition.beginsLater
-        }
+    return Effect.contextWith((context: Context.Context<never>) => {
+      const definition = this.definition(task, context, options.pool)
+      return Effect.succeed({
+        payload,
+        run: Effect.suspend(() => definition.handle(payload)),
+        context: this.contextOf(Context.merge(context, definition.context)),
+        options: options.priority === undefined
+          ? definition.options
+          : { ...definition.options, priority: options.priority },
+        permits: definition.permits,
+        beginsLater: definition.beginsLater
       })
-    )
+    })
   }
 
   private effectOrder(effect: Effect.Effect<unknown, unknown>, options: DispatchOptions = {}): Effect.Effect<Order> {
     const pool = options.pool ?? "io"
     return Effect.contextWith((context: Context.Context<never>) =>
-      Effect.sync((): Order => ({
+      Effect.succeed({
         payload: undefined,
         run: effect,
         context: this.contextOf(context),
@@ -147,7 +145,7 @@ class Dispatcher {
         },
         permits: this.share.permitsOf(pool, findPool(this.common.pools, pool)),
         beginsLater: false
-      }))
+      })
     )
   }
 
@@ -237,7 +235,7 @@ class Dispatcher {
   private readonly start = (order: Order): Effect.Effect<TaskHandle<unknown, unknown>> =>
     Effect.gen({ self: this }, function*() {
       // It may outlive the task that dispatched it, and counts for the program.
-      const reporter = Context.getOrUndefined(order.context, JobRun)?.reporter ?? noReporter
+      const reporter = Context.getOrUndefined(order.context, JobRun)?.reporter ?? Reporter.defaultValue()
       const { scope, signal } = this.common
       const task = new Running(
         makeUnit(order),
@@ -268,8 +266,6 @@ class Dispatcher {
 }
 
 const makeUnit = ({ payload }: Order): Unit => ({ payload, ...noUnit })
-
-const noReporter: Reporter = { addUnsafe: () => {}, totalUnsafe: () => {} }
 
 /** A dispatched task between its pauses. */
 class Running {
@@ -336,9 +332,8 @@ class Running {
   }
 
   get handle(): TaskHandle<unknown, unknown> {
-    const end = Deferred.await(this.done)
     return {
-      await: waitForOthers(Effect.raceFirst(end, stopped)),
+      await: waitForOthers(Effect.raceFirst(Deferred.await(this.done), stopped)),
       pause: Effect.sync(() => {
         if (this.wanted !== "run") return
         this.wanted = "pause"
@@ -350,54 +345,41 @@ class Running {
         this.wanted = "run"
         this.mayRun.openUnsafe()
       }),
-      cancel: Effect.andThen(
-        Effect.sync(() => {
-          if (this.wanted !== "abort") this.wanted = "cancel"
-          this.signal.requestUnsafe("Cancel")
-          this.mayRun.openUnsafe()
-        }),
-        Effect.asVoid(waitForOthers(end))
-      ),
-      abort: Effect.andThen(
-        Effect.sync(() => {
-          this.wanted = "abort"
-          this.signal.requestUnsafe("Cancel")
-          this.mayRun.openUnsafe()
-          this.fiber?.interruptUnsafe()
-        }),
-        Effect.asVoid(waitForOthers(end))
-      )
+      cancel: this.end("cancel"),
+      abort: this.end("abort")
     }
+  }
+
+  private end(how: "cancel" | "abort"): Effect.Effect<void> {
+    return Effect.suspend(() => {
+      if (this.wanted !== "abort") this.wanted = how
+      this.signal.requestUnsafe("Cancel")
+      this.mayRun.openUnsafe()
+      if (how === "abort") this.fiber?.interruptUnsafe()
+      return Effect.asVoid(waitForOthers(Deferred.await(this.done)))
+    })
   }
 }
 
-/** A dispatcher and the share that all of it obeys. */
-export interface Dispatching {
-  readonly dispatcher: TaskDispatcher["Service"]
-  readonly share: Share
-}
-
-/** Makes a dispatcher whose tasks stop with the signal and end with the scope. */
-export const make = (options: {
-  readonly signal: Interrupter
-  readonly graceMillis?: number
-}): Effect.Effect<Dispatching, never, Pools | Scope.Scope> =>
-  Effect.gen(function*() {
-    const pools = yield* Pools
-    const scope = yield* Scope.fork(yield* Effect.scope)
-    const signal = new Signal(options.signal)
-    // Before the scope is closed: what runs on when the program has ended is told why it is stopped.
-    yield* Effect.addFinalizer(() =>
-      Effect.sync(() => {
-        if (signal.reason === undefined) signal.requestUnsafe("Shutdown")
-        signal.closeUnsafe()
-      })
-    )
-    const clock = yield* Clock.Clock
-    const deadlines = makeDeadlines(clock)
-    yield* Effect.forkScoped(deadlines.watch)
-    const environment = { clock, deadlines, graceMillis: options.graceMillis ?? 1000 }
-    const share = new Share(environment, {})
-    const { service } = new Dispatcher({ pools, environment, signal, scope, definitions: new Map() }, share)
-    return { dispatcher: service, share }
-  })
+/**
+ * Makes a dispatcher whose tasks stop with the signal and end with the scope, and the share that all of it obeys.
+ */
+export const make = Effect.fnUntraced(function*(parent: Interrupter, graceMillis = 1000) {
+  const pools = yield* Pools
+  const scope = yield* Scope.fork(yield* Effect.scope)
+  const signal = new Signal(parent)
+  // Before the scope is closed: what runs on when the program has ended is told why it is stopped.
+  yield* Effect.addFinalizer(() =>
+    Effect.sync(() => {
+      if (signal.reason === undefined) signal.requestUnsafe("Shutdown")
+      signal.closeUnsafe()
+    })
+  )
+  const clock = yield* Clock.Clock
+  const deadlines = makeDeadlines(clock)
+  yield* Effect.forkScoped(deadlines.watch)
+  const environment = { clock, deadlines, graceMillis }
+  const share = new Share(environment, {})
+  const { service } = new Dispatcher({ pools, environment, signal, scope, definitions: new Map() }, share)
+  return { dispatcher: service, share }
+})

@@ -1,6 +1,7 @@
 /**
  * Changes of a job's record: one compare-and-set each, decided anew when somebody else was faster.
  */
+import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import type { JobId } from "../../JobId.ts"
@@ -73,7 +74,7 @@ export const update = Effect.fnUntraced(function*<E, R>(
 ): Effect.fn.Return<JobRecord, E | JobStoreError, R> {
   for (let conflicts = 0;; conflicts++) {
     const record = yield* store.get(id)
-    const now = yield* Effect.clockWith((clock) => clock.currentTimeMillis)
+    const now = yield* Clock.currentTimeMillis
     const change = yield* decide(record, now)
     if (change === undefined) return record
     const after = yield* put(store, change, conflicts < conflictLimit)

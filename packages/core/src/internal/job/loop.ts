@@ -1,6 +1,7 @@
 /**
  * One run of one job: from the claim to the record of how it ended.
  */
+import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
@@ -13,8 +14,10 @@ import type { Asked, JobRecord, Request } from "../../JobRecord.ts"
 import type { JobStore } from "../../JobStore.ts"
 import { JobStoreError } from "../../JobStoreError.ts"
 import { type Instant, Lease } from "../../Lease.ts"
+import { Pools } from "../../Pools.ts"
 import { Reporter } from "../../Progress.ts"
 import * as TaskDispatcher from "../../TaskDispatcher.ts"
+import { make as makeDispatcher } from "../dispatcher/dispatcher.ts"
 import { ranks } from "../dispatcher/permits.ts"
 import type { Share } from "../dispatcher/share.ts"
 import * as Children from "./children.ts"
@@ -72,14 +75,12 @@ export const runJob = Effect.fnUntraced(function*(
     if (asked !== undefined) {
       // Asked of an owner that was lost before it came to it.
       signal.requestUnsafe(reasonOf(asked))
-      yield* settle(run, Option.none(), 0)
     } else if (lease.isHeldUnsafe()) {
       const { exit, unfinished } = yield* runProgram(run)
-      yield* settle(run, Option.some(exit), unfinished)
-    } else {
-      // The claim itself took so long that others may claim it by now.
-      yield* settle(run, Option.none(), 0)
+      return yield* settle(run, Option.some(exit), unfinished)
     }
+    // Without a request, the claim itself took so long that others may claim the job by now.
+    yield* settle(run, Option.none(), 0)
   }))
   yield* Effect.catchTag(
     align(runtime),
@@ -107,8 +108,7 @@ const renew = Effect.fnUntraced(function*(run: Run) {
         ? store.beat(record.id, lease.token)
         : Effect.flatMap(
           run.report,
-          (reported) =>
-            Option.isSome(reported) ? Effect.succeed(reported.value) : store.requested(record.id, lease.token)
+          Option.match({ onNone: () => store.requested(record.id, lease.token), onSome: Effect.succeed })
         ),
       "JobStoreError",
       Effect.fnUntraced(function*(error: JobStoreError) {
@@ -141,7 +141,10 @@ const runProgram = Effect.fnUntraced(function*(run: Run) {
   let unfinished: ReadonlySet<string> = new Set()
   const body = Effect.scopedWith(Effect.fnUntraced(function*(scope) {
     const { progress } = yield* runtime.store.pulse(record.id)
-    const { dispatcher, share } = yield* Scope.provide(runtime.makeDispatcher({ signal }), scope)
+    const { dispatcher, share } = yield* makeDispatcher(signal, runtime.timing.graceMillis).pipe(
+      Effect.provideService(Pools, runtime.pools),
+      Scope.provide(scope)
+    )
     const jobRun = yield* JobRun.make({
       id: record.id,
       name: job.name,
@@ -235,8 +238,8 @@ const programContext = (
   jobRun: JobRun.JobRun["Service"],
   dispatcher: TaskDispatcher.TaskDispatcher["Service"],
   scope: Scope.Scope
-) => {
-  return Context.make(TaskDispatcher.TaskDispatcher, dispatcher).pipe(
+) =>
+  Context.make(TaskDispatcher.TaskDispatcher, dispatcher).pipe(
     Context.add(TaskDispatcher.Current, Option.some(dispatcher)),
     Context.add(JobContext, jobContext(run)),
     Context.add(JobRun.JobRun, jobRun),
@@ -247,16 +250,13 @@ const programContext = (
     Context.add(Reporter, jobRun.reporter),
     Context.add(Scope.Scope, scope)
   )
-}
 
 const jobContext = (run: Run): JobContext["Service"] => {
   const { record, runnable, runtime, signal } = run
   const log: JobContext["Service"]["log"] = (level, message) =>
-    Effect.clockWith((clock) =>
-      Effect.flatMap(
-        clock.currentTimeMillis,
-        (at) => runtime.store.log(record.id, record.token, { at, level, message })
-      )
+    Effect.flatMap(
+      Clock.currentTimeMillis,
+      (at) => runtime.store.log(record.id, record.token, { at, level, message })
     )
   return {
     id: record.id,

@@ -3,7 +3,6 @@
  */
 import type * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
-import type * as Scope from "effect/Scope"
 import type { Interrupter } from "../../Interrupter.ts"
 import type * as Job from "../../Job.ts"
 import type { JobId } from "../../JobId.ts"
@@ -12,7 +11,7 @@ import type { PausedBy } from "../../JobState.ts"
 import type { JobStore } from "../../JobStore.ts"
 import type { JobStoreError } from "../../JobStoreError.ts"
 import type { OwnerLiveness } from "../../OwnerLiveness.ts"
-import type { Dispatching } from "../dispatcher/dispatcher.ts"
+import type { Pools } from "../../Pools.ts"
 import type { JobLease } from "./lease.ts"
 import type { Place, Places } from "./places.ts"
 import type { JobRun } from "./run.ts"
@@ -36,9 +35,7 @@ export interface JobRuntime {
   readonly clock: Clock.Clock
   readonly runnables: ReadonlyMap<string, Runnable>
   readonly timing: Timing
-  readonly makeDispatcher: (options: {
-    readonly signal: Interrupter
-  }) => Effect.Effect<Dispatching, never, Scope.Scope>
+  readonly pools: Pools["Service"]
   /** Signals of the runs of this process, until they have ended. */
   readonly runs: Map<JobId, Interrupter>
   readonly places: Places
