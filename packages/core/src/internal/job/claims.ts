@@ -8,8 +8,6 @@ import type * as Scope from "effect/Scope"
 import { type Interrupter, makeUnsafe } from "../../Interrupter.ts"
 import type { JobId } from "../../JobId.ts"
 import type { JobRecord } from "../../JobRecord.ts"
-import type { JobSchedule } from "../../JobSchedule.ts"
-import type { Tag } from "../../JobState.ts"
 import type { Held, JobStore, Kind } from "../../JobStore.ts"
 import type { JobStoreError } from "../../JobStoreError.ts"
 import { type Change, put, step } from "./change.ts"
@@ -20,6 +18,7 @@ import { runJob } from "./loop.ts"
 import { Place } from "./places.ts"
 import type { JobRuntime } from "./runtime.ts"
 import { runSchedules } from "./schedules.ts"
+import { activeTags } from "./wishes.ts"
 
 /** Owners lost in a row, none of which has stored a row or changed a checkpoint, after which a job is given up. */
 const ownersLimit = 5
@@ -29,8 +28,6 @@ const ownersLimit = 5
  * looks at its lease and its children several times a second.
  */
 const waitingLimit = 256
-
-const activeTags: ReadonlySet<Tag> = new Set<Tag>(["Queued", "Running", "Paused"])
 
 /** Jobs read besides those that there is a place for: others may be faster to claim some. */
 const spare = 16
@@ -54,7 +51,7 @@ export interface ClaimOptions {
 
 interface Claims extends ClaimOptions {
   readonly sightings: Map<JobId, Sighting>
-  readonly reported: Set<string>
+  readonly warnings: Set<string>
   /** Queued jobs that this process can't run, whatever their kind says, and their parents. */
   readonly left: Map<JobId, JobRecord["parent"]>
   /** How many generations the jobs that run here are below the first one that does. */
@@ -64,7 +61,7 @@ interface Claims extends ClaimOptions {
 /** Claims and runs jobs until it is interrupted. */
 export const claimJobs = Effect.fnUntraced(function*(options: ClaimOptions) {
   const { runtime } = options
-  const claims: Claims = { ...options, sightings: new Map(), reported: new Set(), left: new Map(), depths: new Map() }
+  const claims: Claims = { ...options, sightings: new Map(), warnings: new Set(), left: new Map(), depths: new Map() }
   let failing = false
   while (true) {
     const { version } = runtime.claimable
@@ -82,7 +79,7 @@ export const claimJobs = Effect.fnUntraced(function*(options: ClaimOptions) {
 const round = Effect.fnUntraced(function*(claims: Claims): Effect.fn.Return<void, JobStoreError> {
   const { ids, runtime: { places, store } } = claims
   yield* align(claims.runtime)
-  yield* runSchedules(claims.runtime, claims.names, (schedule, why) => reportOnce(claims, schedule, why))
+  yield* runSchedules(claims.runtime, claims.names, (message) => warnOnce(claims, message))
   yield* takeOver(claims)
   yield* claimChildren(claims)
   if (places.free <= 0 || places.waiting >= waitingLimit) return
@@ -128,30 +125,26 @@ const claimDue = Effect.fnUntraced(function*(
   }
 })
 
-const reportOnce = ({ reported }: Claims, { name }: JobSchedule, why: string) =>
+const warnOnce = ({ warnings }: Claims, message: string) =>
   Effect.suspend(() => {
-    const key = `schedule ${name}`
-    if (reported.has(key)) return Effect.void
-    reported.add(key)
-    return Effect.logWarning(`Schedule "${name}" is left as it is: ${why}`)
+    if (warnings.has(message)) return Effect.void
+    warnings.add(message)
+    return Effect.logWarning(message)
   })
 
 const isNamed = ({ names }: Claims, { name }: Kind): boolean => names === "all" || names.has(name)
 
 /** The program for jobs of a kind, if this process can run them. Others are reported once and left as they are. */
-const runnableFor = Effect.fnUntraced(function*({ reported, runtime }: Claims, { name, version }: Kind) {
-  const runnable = runtime.runnables.get(name)
+const runnableFor = Effect.fnUntraced(function*(claims: Claims, { name, version }: Kind) {
+  const runnable = claims.runtime.runnables.get(name)
   if (runnable !== undefined && migrationsFrom(runnable.job, version) !== undefined) return runnable
-  const key = `${name}@${version}`
-  if (!reported.has(key)) {
-    reported.add(key)
-    yield* Effect.logWarning(
-      runnable === undefined
-        ? `Jobs are left as they are: no program is known for "${name}"`
-        : `Jobs are left as they are: they are version ${version} of "${name}", and version ` +
-          `${runnable.job.version} here can't run them`
-    )
-  }
+  yield* warnOnce(
+    claims,
+    runnable === undefined
+      ? `Jobs are left as they are: no program is known for "${name}"`
+      : `Jobs are left as they are: they are version ${version} of "${name}", and version ` +
+        `${runnable.job.version} here can't run them`
+  )
   return undefined
 })
 
@@ -234,7 +227,7 @@ const takeOver = Effect.fnUntraced(function*(claims: Claims) {
     if (!Equal.equals(record.lease, job.lease) || (yield* liftedFor(claims, record)) === undefined) continue
     // Who only waits for children that go on has not kept anybody from anything.
     const isBlameless = isFull(unrecorded.get(job.id)?.error) ||
-      (yield* store.childTags(job.id)).some((tag) => activeTags.has(tag))
+      (yield* store.childTags(job.id)).some((tag) => activeTags.includes(tag))
     const change = released(record, yield* clock.currentTimeMillis, isBlameless)
     if (change === undefined) continue
     sightings.delete(record.id)

@@ -14,11 +14,11 @@ import { JobNotFound, JobStoreError } from "../../JobStoreError.ts"
 import type * as Task from "../../Task.ts"
 import { ask, type Change, type Fields, step, update } from "./change.ts"
 import { decode, encode } from "./codec.ts"
-import { cleanUp, messageOf } from "./end.ts"
+import { cleanUpCancelled, messageOf } from "./end.ts"
 import { align } from "./family.ts"
 import type { JobRuntime } from "./runtime.ts"
 import { awaitJob, watchJob } from "./watch.ts"
-import { wishOf } from "./wishes.ts"
+import { activeTags, wishOf } from "./wishes.ts"
 
 /** Definition of a job as far as starting and awaiting it goes. */
 export type Definition<P extends Task.Codec, S extends Task.Codec, E extends Task.Codec> = Job.Any & {
@@ -221,20 +221,14 @@ export const resume = (runtime: JobRuntime, id: JobId.JobId) =>
 export const cancel = Effect.fnUntraced(function*(runtime: JobRuntime, id: JobId.JobId) {
   const after = yield* change(runtime, id, (record, now): Decision => {
     if (record.state._tag !== "Running") return by(record, now, { _tag: "Cancelled" }, "Cancelled", "cancelled")
-    if (Option.isSome(record.request) && record.request.value === "Cancel") return unchanged
+    if (Option.contains(record.request, "Cancel")) return unchanged
     return Effect.succeed({ record: ask(record, Option.some("Cancel"), now), line: "Asked to cancel" })
   })
-  const runnable = runtime.runnables.get(after.name)
-  // A job that never ran has left nothing. A running one is cleaned up after by its owner.
-  if (after.state._tag === "Cancelled" && after.token > 0 && runnable !== undefined) {
-    yield* cleanUp(runtime.store, runnable, after)
-  }
+  yield* cleanUpCancelled(runtime, after)
 })
 
 /** Children read at once. */
 const page = 100
-
-const activeTags: ReadonlyArray<JobState.Tag> = ["Queued", "Running", "Paused"]
 
 /**
  * Changes how urgent a job is and how much it may use, and with it all of its children that are not over. One that runs

@@ -17,7 +17,7 @@ import { Lease } from "../../Lease.ts"
 import { type Change, type Fields, step, update } from "./change.ts"
 import { backoff, decode, judge, lift } from "./codec.ts"
 import { StoredJob } from "./run.ts"
-import type { Run, Runnable } from "./runtime.ts"
+import type { JobRuntime, Run, Runnable } from "./runtime.ts"
 
 /** What a run came to, before what is asked of the job has its say. */
 type Ending =
@@ -112,8 +112,7 @@ const recordEnd = (run: Run, ending: Exclude<Ending, { readonly _tag: "Unrecorde
     runtime.store,
     record.id,
     Effect.fnUntraced(function*(current, now): Effect.fn.Return<Change | undefined, JobStoreError> {
-      const token = Option.map(current.lease, (_) => _.token)
-      if (Option.isNone(token) || token.value !== lease.token) return undefined
+      if (!Option.exists(current.lease, ({ token }) => token === lease.token)) return undefined
       const end = merge(ending, current.request, run.pausedBy)
       if (end._tag === "Cancel" && !cleaned) {
         yield* cleanUp(runtime.store, runnable, current).pipe(
@@ -192,8 +191,17 @@ const savedOf = (store: JobStore["Service"], { migrations, version }: Runnable["
     >
 }
 
+/** Cleans up after a job that was cancelled while nobody ran it, where its program is here. */
+export const cleanUpCancelled = ({ runnables, store }: JobRuntime, record: JobRecord): Effect.Effect<void> => {
+  const runnable = runnables.get(record.name)
+  // A job that never ran has left nothing. A running one is cleaned up after by its owner.
+  return record.state._tag === "Cancelled" && record.token > 0 && runnable !== undefined
+    ? cleanUp(store, runnable, record)
+    : Effect.void
+}
+
 /** Lets the job's definition clean up after a job that is cancelled. */
-export const cleanUp = (
+const cleanUp = (
   store: JobStore["Service"],
   { job, program }: Runnable,
   record: JobRecord

@@ -10,7 +10,7 @@ import type { JobId } from "../../JobId.ts"
 import type { JobRecord } from "../../JobRecord.ts"
 import type { JobStoreError } from "../../JobStoreError.ts"
 import { ask, type Change, step, update } from "./change.ts"
-import { cleanUp } from "./end.ts"
+import { cleanUpCancelled } from "./end.ts"
 import type { JobRuntime } from "./runtime.ts"
 import { hasLeft, stepOf, type Wish } from "./wishes.ts"
 
@@ -71,9 +71,6 @@ const alignOne = Effect.fnUntraced(function*(runtime: JobRuntime, id: JobId, wis
       isChanged = change !== undefined
       return change
     }))
-  const runnable = runnables.get(after.name)
-  if (isChanged && after.state._tag === "Cancelled" && after.token > 0 && runnable !== undefined) {
-    yield* cleanUp(store, runnable, after)
-  }
+  if (isChanged) yield* cleanUpCancelled(runtime, after)
   return isChanged
 })

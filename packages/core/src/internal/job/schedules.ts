@@ -49,7 +49,7 @@ export const schedule = Effect.fnUntraced(function*(
 export const runSchedules = Effect.fnUntraced(function*(
   runtime: JobRuntime,
   jobs: "all" | ReadonlySet<string>,
-  report: (schedule: JobSchedule, why: string) => Effect.Effect<void>
+  warn: (message: string) => Effect.Effect<void>
 ): Effect.fn.Return<void, JobStoreError> {
   const { claimable, clock, store } = runtime
   const now = yield* clock.currentTimeMillis
@@ -62,7 +62,7 @@ export const runSchedules = Effect.fnUntraced(function*(
   ) {
     const ticks = ticksOf(schedule, now)
     if (ticks._tag === "Failure") {
-      yield* report(schedule, ticks.failure)
+      yield* warn(`Schedule "${schedule.name}" is left as it is: ${ticks.failure}`)
       continue
     }
     const { due, nextAt } = ticks.success

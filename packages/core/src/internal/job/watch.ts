@@ -47,15 +47,14 @@ interface Seen {
   readonly line: number
 }
 
-type Page = readonly [ReadonlyArray<JobEvent>, Option.Option<Option.Option<Seen>>]
+type Page = readonly [ReadonlyArray<JobEvent>, Option.Option<Seen>]
 
 /** Present state and progress, then what is recorded from then on, until the job is over. */
 export const watchJob = (runtime: JobRuntime, id: JobId): Stream.Stream<JobEvent, JobStoreError> =>
-  Stream.paginate(Option.none<Seen>(), (seen): Effect.Effect<Page, JobStoreError> =>
-    Option.match(seen, {
-      onNone: () => first(runtime, id),
-      onSome: (seen) => next(runtime, id, seen)
-    }))
+  Stream.paginate<Seen | undefined, JobEvent, JobStoreError>(
+    undefined,
+    (seen) => seen === undefined ? first(runtime, id) : next(runtime, id, seen)
+  )
 
 const first = Effect.fnUntraced(function*(
   { store }: JobRuntime,
@@ -71,7 +70,7 @@ const first = Effect.fnUntraced(function*(
     [{ _tag: "State", record }, { _tag: "Progress", progress }],
     JobState.isTerminal(record.state)
       ? Option.none()
-      : Option.some(Option.some({ record, progress, row: row?.[0] ?? 0, line: line?.seq ?? 0 }))
+      : Option.some({ record, progress, row: row?.[0] ?? 0, line: line?.seq ?? 0 })
   ]
 })
 
@@ -94,12 +93,12 @@ const next = Effect.fnUntraced(function*(
       const over = drained && JobState.isTerminal(record.state)
       return [
         events,
-        over ? Option.none() : Option.some(Option.some({
+        over ? Option.none() : Option.some({
           record,
           progress,
           row: rows.at(-1)?.[0] ?? seen.row,
           line: lines.at(-1)?.seq ?? seen.line
-        }))
+        })
       ]
     }
     yield* changed.wait(version, timing.pollMillis)

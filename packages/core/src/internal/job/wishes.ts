@@ -8,6 +8,9 @@ import * as JobState from "../../JobState.ts"
 /** What the state of a job asks of its children. */
 export type Wish = "Run" | "Pause" | "Cancel"
 
+/** States of jobs that are not over. */
+export const activeTags: ReadonlyArray<JobState.Tag> = ["Queued", "Running", "Paused"]
+
 /** Most children out of step that a store gives at once. */
 export const astrayLimit = 100
 
