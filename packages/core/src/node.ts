@@ -16,6 +16,7 @@ import * as NodeMachine from "./internal/node/machine.ts"
 import * as Owners from "./internal/node/ownerLiveness.ts"
 import * as MemoryPressure from "./internal/node/pressure.ts"
 import * as Processes from "./internal/node/processes.ts"
+import { readText } from "./internal/node/readText.ts"
 import * as SqliteClient from "./internal/node/sqliteClient.ts"
 import * as Threads from "./internal/node/threads.ts"
 import type { Options } from "./internal/node/workers.ts"
@@ -145,7 +146,7 @@ export const storageOf = (path: string): Effect.Effect<Option.Option<Storage>> =
  * @since 0.1.0
  */
 export const layerPressure: Layer.Layer<never> = Layer.sync(Pressure, () => {
-  const measure = MemoryPressure.meter(MemoryPressure.readFile, () => performance.now())
+  const measure = MemoryPressure.meter(readText, () => performance.now())
   return Effect.sync(measure)
 })
 

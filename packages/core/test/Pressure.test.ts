@@ -2,7 +2,12 @@ import { assert, describe, it } from "@effect/vitest"
 import * as Node from "@fanout/core/node"
 import { Pressure } from "@fanout/core/Pressure"
 import * as Effect from "effect/Effect"
+import * as fs from "node:fs"
+import * as os from "node:os"
+import * as path from "node:path"
+import { onTestFinished } from "vitest"
 import { meter } from "../src/internal/node/pressure.ts"
+import { readText } from "../src/internal/node/readText.ts"
 
 const stalls = (millis: number): string =>
   `some avg10=0.00 avg60=0.12 avg300=0.90 total=${millis * 1000}\nfull avg10=0.00 avg60=0.00 avg300=0.00 total=7\n`
@@ -72,6 +77,21 @@ describe("Pressure", () => {
     assert.closeTo(machine.after(1000, { [`${folder}/memory.stat`]: stat }), 0.5, 1e-9)
     assert.strictEqual(machine.after(1000, { [`${folder}/memory.current`]: "800\n" }), 0)
     assert.strictEqual(machine.after(1000, { [`${folder}/memory.max`]: "max\n" }), 0)
+  })
+
+  it("finds a group whose name is not of ASCII alone", () => {
+    const root = fs.mkdtempSync(path.join(os.tmpdir(), "fanout-pressure-"))
+    onTestFinished(() => fs.rmSync(root, { recursive: true }))
+    const folder = path.join(root, "/sys/fs/cgroup/größte")
+    fs.mkdirSync(folder, { recursive: true })
+    fs.writeFileSync(path.join(folder, "memory.max"), "1000\n")
+    fs.writeFileSync(path.join(folder, "memory.current"), "990\n")
+    fs.mkdirSync(path.join(root, "/proc/self"), { recursive: true })
+    fs.writeFileSync(path.join(root, "/proc/self/cgroup"), "0::/größte\n")
+    let now = 0
+    const measure = meter((name) => readText(path.join(root, name)), () => now)
+    now = 1000
+    assert.closeTo(measure(), 0.9, 1e-9)
   })
 
   it("reads nothing more than once a second", () => {

@@ -6,14 +6,7 @@
 import * as fs from "node:fs"
 import * as os from "node:os"
 import type { Machine, Storage, StorageKind } from "../../Machine.ts"
-
-const textOf = (file: string): string | undefined => {
-  try {
-    return fs.readFileSync(file, "utf8")
-  } catch {
-    return undefined
-  }
-}
+import { readText } from "./readText.ts"
 
 /** Soft limit of open files, in the text of `/proc/self/limits` (proc(5)). */
 export const descriptorsIn = (limits: string): number | undefined => {
@@ -29,7 +22,7 @@ export const readMachine = (): Machine => {
     cores: os.availableParallelism(),
     // Without a limit, a cgroup tells a number beyond all memory.
     memoryBytes: constrained > 0 && constrained < total ? constrained : total,
-    descriptors: descriptorsIn(textOf("/proc/self/limits") ?? "")
+    descriptors: descriptorsIn(readText("/proc/self/limits") ?? "")
   }
 }
 
@@ -86,7 +79,7 @@ const isVirtual = (sysPath: string): boolean => /\/(?:vd|xvd|nbd)[a-z0-9]+(?:\/|
 const isRotational = (device: string): boolean => {
   try {
     const folder = fs.realpathSync(`/sys/dev/block/${device}`)
-    const told = textOf(`${folder}/queue/rotational`) ?? textOf(`${folder}/../queue/rotational`)
+    const told = readText(`${folder}/queue/rotational`) ?? readText(`${folder}/../queue/rotational`)
     return told?.trim() === "1" && !isVirtual(folder)
   } catch {
     return false
@@ -105,6 +98,6 @@ export const kindOf = (
 }
 
 export const storageOf = (path: string): Storage | undefined => {
-  const mount = mountOf(textOf("/proc/self/mountinfo") ?? "", path)
+  const mount = mountOf(readText("/proc/self/mountinfo") ?? "", path)
   return mount && { kind: kindOf(mount), mountPoint: mount.point, type: mount.type, source: mount.source }
 }

@@ -7,6 +7,7 @@
 import * as fs from "node:fs"
 import * as os from "node:os"
 import { Owner } from "../../OwnerLiveness.ts"
+import { readText } from "./readText.ts"
 
 /** What can be seen of a process id: nothing has it, nothing can be said, or a process started then. */
 export type Sight = "Gone" | "Unknown" | { readonly started: string; readonly ended: boolean }
@@ -35,7 +36,7 @@ export const parseStat = (line: string): Sight => {
 }
 
 export const look = (pid: number): Sight => {
-  const line = canReadProcesses() ? read(`/proc/${pid}/stat`) : undefined
+  const line = canReadProcesses() ? readText(`/proc/${pid}/stat`) : undefined
   if (line !== undefined) return parseStat(line)
   // `/proc` can be mounted so that it hides the processes of others: only a signal tells that there is none.
   try {
@@ -48,10 +49,10 @@ export const look = (pid: number): Sight => {
 
 /** Name of this process. */
 export const self = (): Owner => {
-  const own = canReadProcesses() ? parseStat(read("/proc/self/stat") ?? "") : "Unknown"
+  const own = canReadProcesses() ? parseStat(readText("/proc/self/stat") ?? "") : "Unknown"
   return new Owner({
     machine: machine(),
-    boot: read("/proc/sys/kernel/random/boot_id")?.trim() ?? "",
+    boot: readText("/proc/sys/kernel/random/boot_id")?.trim() ?? "",
     process: `${process.pid}-${typeof own === "string" ? "" : own.started}`
   })
 }
@@ -62,7 +63,7 @@ const machine = (): string => {
     const namespace = link("/proc/self/ns/pid")
     if (namespace === undefined) return ""
     // A container may have no id of a machine: its processes are then only known within one boot.
-    const id = read("/etc/machine-id")?.trim() || `boot ${read("/proc/sys/kernel/random/boot_id")?.trim()}`
+    const id = readText("/etc/machine-id")?.trim() || `boot ${readText("/proc/sys/kernel/random/boot_id")?.trim()}`
     return [id, os.hostname(), namespace, link("/proc/self/ns/time") ?? ""].join(" ")
   }
   if (process.platform !== "darwin" && process.platform !== "win32") return ""
@@ -74,14 +75,6 @@ const machine = (): string => {
 
 /** Whether `/proc` is there, and is that of the namespace in which this process has its id. */
 const canReadProcesses = (): boolean => link("/proc/self") === String(process.pid)
-
-const read = (path: string): string | undefined => {
-  try {
-    return fs.readFileSync(path, "latin1")
-  } catch {
-    return undefined
-  }
-}
 
 const link = (path: string): string | undefined => {
   try {

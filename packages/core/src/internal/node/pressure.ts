@@ -4,24 +4,15 @@
  * Of the kernel's pressure stall information only that of memory counts. That of the disk and of the processors is
  * high whenever they are put to use, which is what a job is for.
  */
-import * as fs from "node:fs"
 
 /** Reads a file; `undefined` where there is none. */
-export type Read = (path: string) => string | undefined
+type Read = (path: string) => string | undefined
 
 /** For how long pressure is measured before it is told anew. Reading takes the kernel some microseconds. */
 const windowMillis = 1000
 
 /** What is used of a limit beyond this share tells of pressure, all of it of the most. */
 const spared = 0.9
-
-export const readFile: Read = (path) => {
-  try {
-    return fs.readFileSync(path, "latin1")
-  } catch {
-    return undefined
-  }
-}
 
 /** Share of the last second for which something stalled, or more where little is left of the memory limit. */
 export const meter = (read: Read, nowMillis: () => number): () => number => {

@@ -3,11 +3,11 @@
  */
 import * as Effect from "effect/Effect"
 import type { Serializable } from "node:child_process"
-import { readFileSync } from "node:fs"
 import * as os from "node:os"
 import { fileURLToPath } from "node:url"
 import type { ThreadSpawner } from "../../ThreadSpawner.ts"
 import type { FromThread, Held, ToThread } from "../threads/crossing.ts"
+import { readText } from "./readText.ts"
 import { type Options, textOf } from "./workers.ts"
 
 /** What a process is told. */
@@ -97,10 +97,4 @@ const endOf = (code: number | null, signal: NodeJS.Signals | null, killedBefore:
 }
 
 /** How many processes the kernel has killed to have memory, as far as it tells. */
-const killedForMemory = (): number => {
-  try {
-    return Number(/^oom_kill (\d+)$/m.exec(readFileSync("/proc/vmstat", "latin1"))?.[1] ?? 0)
-  } catch {
-    return 0
-  }
-}
+const killedForMemory = (): number => Number(/^oom_kill (\d+)$/m.exec(readText("/proc/vmstat") ?? "")?.[1] ?? 0)
