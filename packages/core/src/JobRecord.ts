@@ -12,7 +12,7 @@ import { Owner } from "./OwnerLiveness.ts"
 import type * as Progress from "./Progress.ts"
 
 /**
- * Schema for who owns a running job. `token` is raised by every new owner, `beat` by every renewal.
+ * Schema for who owns a running job. `token` is raised by every new owner.
  *
  * @category schemas
  * @since 0.1.0

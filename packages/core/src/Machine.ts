@@ -98,17 +98,16 @@ const within = ({ descriptors }: Machine, wanted: PoolSize): PoolSize => {
   const { bounds } = wanted
   if (descriptors === undefined) return wanted
   const most = Math.max(1, Math.floor((descriptors - descriptorsOwn) / descriptorsEach))
-  const within = bounds === undefined
-    ? {}
-    : { bounds: { least: Math.min(bounds.least, most), most: Math.min(bounds.most, most) } }
-  return most >= wanted.size
-    ? { ...wanted, ...within }
-    : {
-      ...wanted,
-      ...within,
+  return {
+    ...wanted,
+    ...bounds === undefined
+      ? {}
+      : { bounds: { least: Math.min(bounds.least, most), most: Math.min(bounds.most, most) } },
+    ...most >= wanted.size ? {} : {
       size: most,
       why: `no more than ${descriptors} descriptors may be open, ${descriptorsEach} a task`
     }
+  }
 }
 
 const slowestFirst: ReadonlyArray<StorageKind> = ["rotational", "network", "userSpace", "disk", "memory"]

@@ -22,7 +22,7 @@ const byUrgency: ReadonlyArray<Priority> = ["critical", "high", "normal", "low"]
 
 /** Whom permits are handed out to: a job, a part of one with limits of its own, or an application that has no job. */
 export interface Share {
-  /** Parties of one root are served as one. */
+  /** Shares of one root are served as one. */
   readonly root: Share
   /** What a priority of its tasks comes to among those of others. It may change at any time. */
   readonly rankOf: (priority: Priority) => number
@@ -166,7 +166,7 @@ class PriorityPool implements PermitPool {
   private readonly crowd = Latch.makeUnsafe(false)
   private readonly shares = new WeakMap<Share, SharePermits>()
   private readonly holdings = new WeakMap<Share, Holding>()
-  /** Parties that have somebody waiting. */
+  /** Shares that have somebody waiting. */
   private readonly lined = new Set<SharePermits>()
   private handed = 0
   private isHandingOut = false

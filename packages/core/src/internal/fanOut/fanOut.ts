@@ -10,7 +10,6 @@ import * as Fiber from "effect/Fiber"
 import * as Latch from "effect/Latch"
 import * as Option from "effect/Option"
 import * as Pull from "effect/Pull"
-import type * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
 import type { Element } from "../../FanOut.ts"
 import { Interrupted } from "../../Interrupter.ts"
@@ -267,7 +266,7 @@ class Engine {
             this.recorder.clearSkipped(row, this.recorder.lift(v).cursor(opener))
             this.tell()
           } else if (isRetriable && row.outcome._tag === "Failed") {
-            yield* this.retryRow(row, row.payload)
+            yield* this.retryRow(row)
           }
         }
         if (page.length < pageSize) return
@@ -275,22 +274,19 @@ class Engine {
     })
   }
 
-  private retryRow(row: OutcomeRow, encoded: Schema.Json): Effect.Effect<void, unknown> {
+  private retryRow(row: OutcomeRow): Effect.Effect<void, unknown> {
     return Effect.gen({ self: this }, function*() {
       const { bracketAfter, v } = decodeOrigin(row.origin)
       const opens = bracketAfter !== undefined
       const { cursor: lift, payload: liftPayload } = this.recorder.lift(v)
-      const payload = this.spec.task.payload.decode(liftPayload(encoded))
+      const payload = this.spec.task.payload.decode(liftPayload(row.payload))
       const cursor = lift(row.cursor)
       const { root } = this.state
       const bracket = opens ? this.state.makeBracket(undefined, cursor) : root
       bracket.outstanding++
       // The failed end of a bracket runs again like an item: its bracket is long settled.
       const entry = this.state.enter(opens ? "open" : "item", cursor, payload, bracket, {
-        ...Option.match(Option.fromUndefinedOr(this.state.retried.get(cursor)), {
-          onNone: () => ({}),
-          onSome: (kept) => ({ kept })
-        }),
+        kept: this.state.retried.get(cursor),
         retryOf: row,
         bracketAfter: opens ? lift(bracketAfter) : undefined
       })

@@ -281,7 +281,7 @@ export class FanOutState {
     cursor: string,
     payload: unknown,
     bracket: Bracket,
-    from: { readonly [K in "count" | "kept" | "encoded" | "retryOf" | "bracketAfter"]?: Entry[K] | undefined } = {}
+    from: { readonly [K in "count" | "kept" | "retryOf" | "bracketAfter"]?: Entry[K] | undefined } = {}
   ): Entry {
     const entry: Entry = {
       kind,
@@ -289,7 +289,7 @@ export class FanOutState {
       payload,
       bracket,
       count: from.count ?? 1,
-      encoded: from.encoded,
+      encoded: undefined,
       retryOf: from.retryOf,
       bracketAfter: from.bracketAfter,
       kept: from.kept,

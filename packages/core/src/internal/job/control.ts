@@ -14,7 +14,7 @@ import { JobNotFound, JobStoreError } from "../../JobStoreError.ts"
 import type * as Task from "../../Task.ts"
 import { ask, type Change, type Fields, step, update } from "./change.ts"
 import { decode, encode } from "./codec.ts"
-import { cleanUpCancelled, messageOf } from "./end.ts"
+import { cleanUpCancelled, sentenceOf } from "./end.ts"
 import { align } from "./family.ts"
 import type { JobRuntime } from "./runtime.ts"
 import { awaitJob, watchJob } from "./watch.ts"
@@ -155,7 +155,7 @@ export const resultOf = <P extends Task.Codec, S extends Task.Codec, E extends T
       Effect.flatMap((error) => Effect.fail(error))
     )
   }
-  return without(messageOf(exit))
+  return without(sentenceOf(exit))
 }
 
 type Decision = Effect.Effect<Change | undefined, JobManagerError | JobStoreError>

@@ -91,12 +91,12 @@ const endingOf = Effect.fnUntraced(function*(
   const delay = yield* backoff(runnable.job.retry.value, verdict.error.value, record.state.tries, now)
   return Option.match(delay, {
     onNone: (): Ending => ({ _tag: "Over", exit: verdict.exit }),
-    onSome: (delayMillis): Ending => ({ _tag: "Backoff", delayMillis, message: messageOf(verdict.exit) })
+    onSome: (delayMillis): Ending => ({ _tag: "Backoff", delayMillis, message: sentenceOf(verdict.exit) })
   })
 })
 
 /** Sentence for people that says how a program ended. */
-export const messageOf = (exit: Exit): string =>
+export const sentenceOf = (exit: Exit): string =>
   Exit.match(exit, {
     Success: () => "it succeeded",
     Failure: ({ message }) => message,
@@ -177,7 +177,7 @@ const changeOf = (record: JobRecord, now: number, end: Merged, withErrors: boole
   const exit = Option.some(end.exit)
   return end.exit._tag === "Success"
     ? by({ _tag: "Succeeded", withErrors }, withErrors ? "Completed with errors" : "Completed", { exit })
-    : by({ _tag: "Failed" }, `Failed: ${messageOf(end.exit)}`, { exit })
+    : by({ _tag: "Failed" }, `Failed: ${sentenceOf(end.exit)}`, { exit })
 }
 
 /** Reads what the program of a job has saved. */

@@ -26,27 +26,19 @@ const end = (why: string): void => tell({ _tag: "Gone", why }, die)
 const tell = (message: FromProcess, then: () => void = () => {}): void =>
   void process.send?.(message, undefined, undefined, then)
 
-const { argv, module, resourceLimits }: Start = JSON.parse(process.argv[2] ?? "")
+const { module, ...limits }: Start = JSON.parse(process.argv[2] ?? "")
 const shared = Control.allocate(1)
-const worker = start(
-  {
-    module: new URL(module),
-    ...argv === undefined ? {} : { argv },
-    ...resourceLimits === undefined ? {} : { resourceLimits }
+const worker = start({ module: new URL(module), ...limits }, shared, {
+  message: (message) => {
+    try {
+      // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- what `internal/threads/worker.ts` posts
+      tell(message as FromProcess)
+    } catch (error) {
+      end(textOf(error))
+    }
   },
-  shared,
-  {
-    message: (message) => {
-      try {
-        // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- what `internal/threads/worker.ts` posts
-        tell(message as FromProcess)
-      } catch (error) {
-        end(textOf(error))
-      }
-    },
-    ended: end
-  }
-)
+  ended: end
+})
 
 process.on("message", (message: ToProcess) => {
   if (message._tag !== "Close") {

@@ -4,8 +4,9 @@
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
+import type { AdaptiveSize } from "../../Pools.ts"
 import { Pressure } from "../../Pressure.ts"
-import { type Limits, make, type Sample, step } from "./adaptiveLimit.ts"
+import { make, type Sample, step } from "./adaptiveLimit.ts"
 
 /** What can be kept at its best size. */
 export interface Adaptable {
@@ -24,11 +25,11 @@ const sampleMillis = 20
 const warmUpMillis = 300
 
 /** Resizes a pool until the scope closes. While nobody waits for permits it does nothing. */
-export const adapt = (pool: Adaptable, limits: Limits): Effect.Effect<void, never, Scope.Scope> =>
+export const adapt = (pool: Adaptable, size: AdaptiveSize): Effect.Effect<void, never, Scope.Scope> =>
   Effect.gen(function*() {
     const clock = yield* Clock.Clock
     const measurePressure = yield* Pressure
-    let state = make(limits)
+    let state = make(size)
     pool.resizeUnsafe(state.size)
 
     const sample = Effect.gen(function*() {

@@ -11,12 +11,7 @@
  * throughput has collapsed. `docs/decisions/0027-adaptive-limits.md` has what else was tried, and numbers.
  */
 
-/** Between which sizes, and with which to begin. All are whole numbers: 1 ≤ `least` ≤ `first` ≤ `most`. */
-export interface Limits {
-  readonly least: number
-  readonly most: number
-  readonly first: number
-}
+import type { AdaptiveSize } from "../../Pools.ts"
 
 /** What happened since the sample before. */
 export interface Sample {
@@ -111,7 +106,7 @@ const mostPressure = 0.1
 /** At most once in this time is the ceiling halved or raised by a rung: as long as pressure is measured. */
 const ceilingMillis = 1000
 
-export const make = ({ first, least, most }: Limits): AdaptiveLimit => {
+export const make = ({ first, least, most }: AdaptiveSize): AdaptiveLimit => {
   const sizes = new Set([least, most, first])
   for (let size = 1; size <= most; size *= 2) {
     for (const rung of [size, size * 1.5]) if (rung >= least && rung <= most && Number.isInteger(rung)) sizes.add(rung)

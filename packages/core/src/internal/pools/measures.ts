@@ -10,15 +10,13 @@ const held = Metric.gauge("fanout_pool_held")
 const waiting = Metric.gauge("fanout_pool_waiting")
 
 /** Shows how pools are used, for ever. */
-export const show = (status: Effect.Effect<ReadonlyArray<PoolStatus>>): Effect.Effect<never> => {
-  const look = Effect.flatMap(status, (pools) =>
-    Effect.forEach(pools, (pool) =>
-      Effect.andThen(
-        Metric.update(Metric.withAttributes(size, { pool: pool.name }), pool.size),
-        Effect.andThen(
-          Metric.update(Metric.withAttributes(held, { pool: pool.name }), pool.held),
-          Metric.update(Metric.withAttributes(waiting, { pool: pool.name }), pool.waiting)
-        )
-      ), { discard: true }))
-  return Effect.forever(Effect.andThen(look, Effect.sleep("1 second")))
-}
+export const show = Effect.fnUntraced(function*(status: Effect.Effect<ReadonlyArray<PoolStatus>>) {
+  while (true) {
+    for (const { name: pool, ...of } of yield* status) {
+      yield* Metric.update(Metric.withAttributes(size, { pool }), of.size)
+      yield* Metric.update(Metric.withAttributes(held, { pool }), of.held)
+      yield* Metric.update(Metric.withAttributes(waiting, { pool }), of.waiting)
+    }
+    yield* Effect.sleep("1 second")
+  }
+})
