@@ -32,7 +32,6 @@ import * as FolderCopy from "./FolderCopy.ts"
 import { checksumsOf } from "./internal/checksums.ts"
 import { isUnflushed, prepare } from "./internal/durability.ts"
 import * as FileSystems from "./internal/fileSystems.ts"
-import { temporaryName } from "./internal/folders.ts"
 import { FolderTimes } from "./internal/folderTimes.ts"
 import { openPlace } from "./internal/following.ts"
 import * as HardLinks from "./internal/hardLinks.ts"
@@ -41,6 +40,7 @@ import * as Moving from "./internal/moving.ts"
 import * as Much from "./internal/much.ts"
 import { namesIn } from "./internal/namesIn.ts"
 import { diskGone, pauseOn } from "./internal/pausing.ts"
+import { temporaryName } from "./internal/placing.ts"
 import * as SavedCopy from "./internal/savedCopy.ts"
 import { partOf, share } from "./internal/sharing.ts"
 import * as TouchedFolders from "./internal/touchedFolders.ts"
@@ -137,11 +137,6 @@ const flush = Effect.fnUntraced(function*(target: Place.Place) {
   yield* both(kind === "file" ? [yield* Place.openFile(target)] : [])
 }, Effect.scoped)
 
-/** Name that a source gets before it is removed. */
-const asideOf = Effect.fnUntraced(function*(source: Place.Place) {
-  return temporaryName(yield* Lease.Lease, Place.path(source))
-})
-
 /** Has the copy written to a place, or moves the source there. */
 const write = Effect.fnUntraced(function*(
   { source: { place, stat } }: Work,
@@ -168,7 +163,7 @@ const write = Effect.fnUntraced(function*(
   // Another name of a copy has no content of its own.
   const checksums = stat.kind === "file" ? yield* checksumsOf(target, copied.digest) : {}
   if (isMoved) {
-    yield* Moving.removeCopied(place, stat, target, yield* asideOf(place))
+    yield* Moving.removeCopied(place, stat, target)
     return EntryCopied.cases.Moved.make({ ...resultOf(copied), ...checksums })
   }
   if (stat.kind === "folder") return EntryCopied.cases.FolderMade.make({})
@@ -229,7 +224,7 @@ const copyOne = Effect.fnUntraced(function*({ conflict, kind, source, target }: 
       // It is recorded like one that was there before: as one of several names, and once it is on the device.
       const left = yield* perform({ ...work, target: there }, found)
       if (!isMove) return copiedBefore(stat, "checksums" in left ? { checksums: left.checksums } : {})
-      yield* Moving.removeCopied(place, stat, there, yield* asideOf(place))
+      yield* Moving.removeCopied(place, stat, there)
       return yield* movedBefore(target)
     }))
 }, Effect.scoped)

@@ -27,6 +27,7 @@ import * as FileTree from "./FileTree.ts"
 import { ofUnreadable, skippedAs } from "./internal/endings.ts"
 import { filesAtOnce } from "./internal/filesAtOnce.ts"
 import { pauseOn } from "./internal/pausing.ts"
+import { makeReadable } from "./internal/thumbnailFolder.ts"
 import * as QuickFiles from "./QuickFiles.ts"
 import { SkipReason } from "./SkipReason.ts"
 import * as TemporaryName from "./TemporaryName.ts"
@@ -75,11 +76,7 @@ const findOutput = Effect.fnUntraced(function*(path: FilePath.FilePath) {
     if (Option.isSome(yield* files.find(path))) return yield* files.realPath(path)
     const folder = yield* files.folder(yield* files.realPath(FilePath.parent(path)))
     const name = FilePath.name(path)
-    yield* folder.makeFolder(name)
-    yield* Effect.flatMap(
-      folder.open(name),
-      (made) => Effect.flatMap(files.denied, (denied) => made.setMode(0o777 & ~denied))
-    )
+    yield* makeReadable(folder, name)
     return FilePath.join(folder.path, name)
   }))
   const { kind } = yield* files.lstat(found)

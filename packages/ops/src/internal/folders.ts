@@ -1,10 +1,7 @@
 /**
  * Copies folders with all that is in them, as far as that is ordinary.
- *
- * @since 0.1.0
  */
 import * as Interrupter from "@fanout/core/Interrupter"
-import * as JobId from "@fanout/core/JobId"
 import * as Lease from "@fanout/core/Lease"
 import type * as Task from "@fanout/core/Task"
 import * as Clock from "effect/Clock"
@@ -17,6 +14,7 @@ import * as Files from "../Files.ts"
 import * as TemporaryName from "../TemporaryName.ts"
 import { isKept } from "./attributes.ts"
 import { Copying } from "./copying.ts"
+import { temporaryName } from "./placing.ts"
 
 type Payload = Task.Payload<typeof CopyFiles>
 
@@ -29,12 +27,6 @@ interface Copied {
   /** Whether it may go on with a folder that it has begun. */
   readonly mayWork: () => boolean
 }
-
-const noJob = JobId.make("none")
-
-/** Name that a folder has until all is in it. */
-export const temporaryName = ({ job, token }: Lease.Lease, target: FilePath.FilePath): FilePath.FilePath =>
-  TemporaryName.make(Option.getOrElse(job, () => noJob), token, target)
 
 const none: Pick<CopiedFiles, "copied" | "linked" | "unchanged" | "bytes"> = {
   copied: 0,

@@ -14,7 +14,7 @@ import * as Files from "../Files.ts"
 import type { FilesError } from "../FilesError.ts"
 import * as Place from "../Place.ts"
 import { prepare } from "./durability.ts"
-import { occupied } from "./placing.ts"
+import { occupied, temporaryName } from "./placing.ts"
 import { compareContent } from "./sameContent.ts"
 import * as SavedCopy from "./savedCopy.ts"
 import { onDestination, onSource } from "./sides.ts"
@@ -153,9 +153,9 @@ const remove = Effect.fnUntraced(function*(source: Place.Place, copied: SavedCop
 export const removeCopied = Effect.fnUntraced(function*(
   source: Place.Place,
   stat: Files.FileStat,
-  target: Place.Place,
-  aside: FilePath
+  target: Place.Place
 ) {
+  const aside = temporaryName(yield* Lease.Lease, Place.path(source))
   const { device, inode, sizeBytes } = yield* onDestination(Place.lstat(target))
   const edition = editionOf(stat)
   const copied = { edition, aside, target: Place.path(target), device, inode, sizeBytes }

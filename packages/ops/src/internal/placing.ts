@@ -3,10 +3,9 @@
  *
  * A file that must not take the place of another one is written before it has any name, so that nothing can be left
  * of it. Where that can't be, and for all else, it has a temporary name until then.
- *
- * @since 0.1.0
  */
 import type { Interrupted } from "@fanout/core/Interrupter"
+import * as JobId from "@fanout/core/JobId"
 import * as Lease from "@fanout/core/Lease"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
@@ -18,6 +17,7 @@ import type { FilePath } from "../FilePath.ts"
 import type * as Files from "../Files.ts"
 import type { FilesError } from "../FilesError.ts"
 import * as Place from "../Place.ts"
+import * as TemporaryName from "../TemporaryName.ts"
 import type { Flush } from "./durability.ts"
 import { onDestination } from "./sides.ts"
 import * as UnnamedFiles from "./unnamedFiles.ts"
@@ -32,6 +32,13 @@ export const occupied = ({ target }: Pick<CopyRequest, "target">): CopyError =>
   new CopyError({ reason: Occupied.make({ path: Place.path(target) }) })
 
 // --- Under a temporary name -----------------------------------------------------------------------------------------
+
+/** Stands in a temporary name for a job, where there is none. */
+const noJob = JobId.make("none")
+
+/** Name that a target has until it is whole, or a source before it is removed. */
+export const temporaryName = ({ job, token }: Lease.Lease, path: FilePath): FilePath =>
+  TemporaryName.make(Option.getOrElse(job, () => noJob), token, path)
 
 /** Creates something under a temporary name, once more if an attempt before this one has left its own there. */
 export const createAnew = <A, R>(

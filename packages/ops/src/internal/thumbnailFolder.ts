@@ -5,7 +5,6 @@
  * by a process that was ended is found by listing one folder.
  */
 import type { Interrupted } from "@fanout/core/Interrupter"
-import * as JobId from "@fanout/core/JobId"
 import * as Lease from "@fanout/core/Lease"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
@@ -14,14 +13,10 @@ import type * as Scope from "effect/Scope"
 import * as FilePath from "../FilePath.ts"
 import * as Files from "../Files.ts"
 import type { FilesError } from "../FilesError.ts"
-import * as TemporaryName from "../TemporaryName.ts"
 import { folderOf } from "../ThumbnailTask.ts"
 import type { Format, ThumbnailVariant } from "../ThumbnailVariant.ts"
 import type { Picture } from "./imageRendering.ts"
-import { createAnew } from "./placing.ts"
-
-/** Stands in a temporary name for a job, where there is none. */
-const noJob = JobId.make("none")
+import { createAnew, temporaryName } from "./placing.ts"
 
 const extensions = { webp: "webp", avif: "avif", jpeg: "jpg" } as const
 
@@ -66,16 +61,20 @@ export const missing = Effect.fnUntraced(function*(
   )
 }, Effect.scoped)
 
-/** Makes a folder that everybody may read whom the process lets, if it is not there, and opens it. */
+/** Makes a folder that everybody may read whom the process lets. */
+export const makeReadable = Effect.fnUntraced(function*(folder: Files.Folder, name: FilePath.FilePath) {
+  const { denied } = yield* Files.Files
+  yield* folder.makeFolder(name)
+  yield* (yield* folder.open(name)).setMode(0o777 & ~(yield* denied))
+}, Effect.scoped)
+
+/** Opens a folder, and makes it before if it is not there. */
 const make = Effect.fnUntraced(function*(
   folder: Files.Folder,
   name: FilePath.FilePath
 ): Effect.fn.Return<Files.Folder, FilesError | Interrupted, Files.Files | Scope.Scope> {
   yield* Lease.check
-  const denied = yield* (yield* Files.Files).denied
-  yield* Effect.scoped(
-    Effect.andThen(folder.makeFolder(name), Effect.flatMap(folder.open(name), (made) => made.setMode(0o777 & ~denied)))
-  ).pipe(Effect.catchIf(({ code }) => code === "EEXIST", () => Effect.void))
+  yield* Effect.catchIf(makeReadable(folder, name), ({ code }) => code === "EEXIST", () => Effect.void)
   return yield* folder.folder(name)
 })
 
@@ -108,12 +107,12 @@ export const put = Effect.fnUntraced(function*(
     readonly format: Format
   }
 ): Effect.fn.Return<void, FilesError | Interrupted, Files.Files | Scope.Scope> {
-  const { job, token } = yield* Lease.Lease
+  const lease = yield* Lease.Lease
   let folder = output
   for (const name of shardsOf(contentId)) folder = yield* make(folder, name)
   for (const { bytes, variant } of pictures) {
     const name = nameOf(variant, format)
-    const temporary = TemporaryName.make(Option.getOrElse(job, () => noJob), token, FilePath.join(path, name))
+    const temporary = temporaryName(lease, FilePath.join(path, name))
     yield* write(output, folder, { bytes, name, temporary })
   }
 }, Effect.scoped)
