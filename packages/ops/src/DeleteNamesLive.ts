@@ -208,7 +208,6 @@ export const remove = (
  */
 export const layer: Layer.Layer<Task.Handler<typeof DeleteNames>, never, Files.Files> = ThreadTasks.toLayer(
   Effect.map(Files.Files, (files) => ({
-    [DeleteNames._tag]: (payload: Task.Payload<typeof DeleteNames>) =>
-      Effect.provideService(remove(payload), Files.Files, files)
+    [DeleteNames._tag]: (payload: Payload) => Effect.provideService(remove(payload), Files.Files, files)
   }))
 )

@@ -16,7 +16,6 @@ import type * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
-import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import * as ChecksumCheck from "./ChecksumCheck.ts"
 import * as ChecksumLine from "./ChecksumLine.ts"
@@ -102,7 +101,7 @@ const open = Effect.fnUntraced(function*(path: FilePath.FilePath) {
   return { file, edition: `${inode} ${sizeBytes} ${modifiedNanos}` }
 })
 
-const unreadable = ({ message, path }: FilesError) => Effect.fail(unusable(path, message))
+const unreadable = ({ message, path }: FilesError) => unusable(path, message)
 
 const pieceBytes = 65_536
 
@@ -150,7 +149,7 @@ export const plan = (
       )
     }
     return { algorithm, likely: HashAlgorithms.fromFileName(given), file: path, edition, ...where }
-  }).pipe(Effect.scoped, Effect.catchTag("FilesError", unreadable))
+  }).pipe(Effect.scoped, Effect.catchTag("FilesError", (error) => Effect.fail(unreadable(error))))
 
 /**
  * Name of the fan-out whose rows have the results.
@@ -223,11 +222,7 @@ const elements = (
 ): Stream.Stream<Element, UnusableChecksums, Files.Files> => {
   const done = Option.match(after, { onNone: () => 0, onSome: (cursor) => lineOf(cursor).lineNumber })
   const first = Option.match(after, { onNone: () => 0, onSome: (cursor) => SourceCursor.numberOf(cursor) + 1 })
-  const opened: Effect.Effect<
-    Stream.Stream<Element, FilesError>,
-    FilesError | UnusableChecksums,
-    Files.Files | Scope.Scope
-  > = Effect.gen(function*() {
+  const opened = Effect.gen(function*() {
     const { edition, file } = yield* open(payload.file)
     if (edition !== payload.edition) {
       return yield* unusable(payload.file, `${quoted(payload.file)} is not what it was when this job was started`)
@@ -237,11 +232,7 @@ const elements = (
       Stream.mapAccum(() => first, (number, line) => [number + 1, [elementOf(payload, number, line)]])
     )
   })
-  return Stream.catchTag(
-    Stream.unwrap(opened),
-    "FilesError",
-    ({ message, path }) => Stream.fail(unusable(path, message))
-  )
+  return Stream.catchTag(Stream.unwrap(opened), "FilesError", (error) => Stream.fail(unreadable(error)))
 }
 
 /**

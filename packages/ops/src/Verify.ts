@@ -23,7 +23,7 @@ import * as Stream from "effect/Stream"
 import { codeOf, type Difference, explain } from "./Difference.ts"
 import * as FilePath from "./FilePath.ts"
 import * as Files from "./Files.ts"
-import { skippedAs } from "./internal/endings.ts"
+import { done, skippedAs } from "./internal/endings.ts"
 import { filesAtOnce } from "./internal/filesAtOnce.ts"
 import { type Gathered, Gathering } from "./internal/gathering.ts"
 import { Aspect } from "./Metadata.ts"
@@ -305,9 +305,6 @@ const singles = ({ folders = [], ignore, leaveOut = [], ...trees }: Entry): Read
       }
     })
   )
-
-const done = (cursor: string, count: number, value: { readonly _tag: string }): ReadonlyArray<Element> =>
-  count === 0 ? [] : [{ _tag: "Settled", cursor, key: "", outcome: { _tag: "Done", value, count } }]
 
 type Value = Task.Success<typeof VerifyEntry>
 

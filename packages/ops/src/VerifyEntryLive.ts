@@ -22,6 +22,7 @@ import { compareContent, edition, type Opened } from "./internal/sameContent.ts"
 import { partOf, share } from "./internal/sharing.ts"
 import * as Metadata from "./Metadata.ts"
 import * as PairTree from "./PairTree.ts"
+import * as Place from "./Place.ts"
 import * as ProtectedFiles from "./ProtectedFiles.ts"
 import { type Others, QuickFiles } from "./QuickFiles.ts"
 import { SkipReason } from "./SkipReason.ts"
@@ -47,18 +48,10 @@ const orNone = <A, R>(
 
 /** Looks at what is at a real path, and at no other: no link leads there. */
 const look = Effect.fnUntraced(function*(path: FilePath.FilePath) {
-  const files = yield* Files.Files
-  const name = FilePath.name(path)
-  const folder = yield* files.folder(FilePath.parent(path))
-  return name === ""
-    ? { stat: yield* folder.stat, target: FilePath.empty }
-    : yield* lookIn(folder, name)
+  const place = yield* Place.open(path)
+  const stat = yield* Place.lstat(place)
+  return { stat, target: stat.kind === "link" ? yield* place.folder.readLink(place.name) : FilePath.empty }
 }, Effect.scoped)
-
-const lookIn = Effect.fnUntraced(function*(folder: Files.Folder, name: FilePath.FilePath) {
-  const stat = yield* folder.lstat(name)
-  return { stat, target: stat.kind === "link" ? yield* folder.readLink(name) : FilePath.empty }
-})
 
 /** A pair, where both trees have something. */
 const both = <A extends { readonly stat: Files.FileStat }>(
@@ -238,6 +231,12 @@ const compare: Readonly<Record<Payload["part"], Compare>> = {
   end: endFolder
 }
 
+const comparing = Effect.map(
+  ProtectedFiles.leaving,
+  (leaving) => ({ leaveOut = [], ...entry }: Payload, by: Files.Files["Service"]) =>
+    Effect.provideService(leaving(leaveOut, compare[entry.part](entry)), Files.Files, by)
+)
+
 /**
  * Layer that supplies the handler.
  *
@@ -247,11 +246,8 @@ const compare: Readonly<Record<Payload["part"], Compare>> = {
 export const layer: Layer.Layer<Task.Handler<typeof VerifyEntry>, never, Files.Files> = VerifyTasks.toLayer(
   Effect.gen(function*() {
     const files = yield* Files.Files
-    const leaving = yield* ProtectedFiles.leaving
-    return {
-      [VerifyEntry._tag]: ({ leaveOut = [], ...entry }: Payload) =>
-        Effect.provideService(leaving(leaveOut, compare[entry.part](entry)), Files.Files, files)
-    }
+    const compareBy = yield* comparing
+    return { [VerifyEntry._tag]: (payload: Payload) => compareBy(payload, files) }
   })
 )
 
@@ -286,9 +282,7 @@ export const layerShared = <E>(
     const quick = Option.getOrUndefined(yield* throughout(paths))
     const much = yield* Much.make
     const shared = yield* share(VerifyEntry, quick === undefined ? others.alone : others.beside, startsAfter)
-    const leaving = yield* ProtectedFiles.leaving
-    const compareBy = ({ leaveOut = [], ...entry }: Payload, by: Files.Files["Service"]) =>
-      Effect.provideService(leaving(leaveOut, compare[entry.part](entry)), Files.Files, by)
+    const compareBy = yield* comparing
     return {
       [VerifyEntry._tag]: Effect.fnUntraced(function*(payload: Payload) {
         const piece = known(payload)

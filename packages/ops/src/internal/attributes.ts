@@ -1,7 +1,5 @@
 /**
  * Gives a copy what is to be kept of its source beside the content, as far as the file system has it.
- *
- * @since 0.1.0
  */
 import * as Arr from "effect/Array"
 import * as Effect from "effect/Effect"

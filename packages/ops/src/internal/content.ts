@@ -1,7 +1,5 @@
 /**
  * Copies a file where nobody sees it, and then puts it in its place.
- *
- * @since 0.1.0
  */
 import type * as Interrupter from "@fanout/core/Interrupter"
 import * as Lease from "@fanout/core/Lease"

@@ -14,7 +14,7 @@ import type * as FileTree from "../FileTree.ts"
 import { SkipReason } from "../SkipReason.ts"
 import * as TreeCursor from "../TreeCursor.ts"
 import * as Measure from "./calls/measure.ts"
-import { failedAs, skippedAs } from "./endings.ts"
+import { done, failedAs, skippedAs } from "./endings.ts"
 import { type Gathered, Gathering } from "./gathering.ts"
 
 type Entry = CopyEntry["payloadSchema"]["Type"]
@@ -184,9 +184,6 @@ const rowsOf = (cursor: string, { names = [], target }: Entry, { alone, digests 
 type Value = typeof EntryCopied.Type
 type Listed = Extract<Value, { readonly _tag: "Listed" }>
 type Unlisted = Extract<Value, { readonly _tag: "Unlisted" }>
-
-const done = (cursor: string, count: number, value: { readonly _tag: string }): ReadonlyArray<Element> =>
-  count === 0 ? [] : [{ _tag: "Settled", cursor, key: "", outcome: { _tag: "Done", value, count } }]
 
 /** What is to be copied by itself. It is looked at once more, so that what it is to be does not matter. */
 const alone = (cursor: string, { conflict, source, target }: Entry, name: FilePath.FilePath): Element => ({

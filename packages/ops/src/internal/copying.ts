@@ -1,7 +1,5 @@
 /**
  * Decides about the copies of files of one folder: copies what is ordinary, and leaves the rest.
- *
- * @since 0.1.0
  */
 import type * as Task from "@fanout/core/Task"
 import * as Conflict from "../Conflict.ts"

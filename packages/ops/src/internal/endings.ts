@@ -1,9 +1,18 @@
 /**
  * Endings of elements that their source knows by itself.
  */
+import type * as FanOut from "@fanout/core/FanOut"
 import type { Outcome } from "@fanout/core/Outcome"
 import type * as FileTree from "../FileTree.ts"
 import { SkipReason } from "../SkipReason.ts"
+
+/** As many as were done together, in one row. */
+export const done = (
+  cursor: string,
+  count: number,
+  value: { readonly _tag: string }
+): ReadonlyArray<FanOut.Element<never>> =>
+  count === 0 ? [] : [{ _tag: "Settled", cursor, key: "", outcome: { _tag: "Done", value, count } }]
 
 export const skippedAs = (reason: string): Outcome => ({ _tag: "Skipped", reason, count: 1 })
 

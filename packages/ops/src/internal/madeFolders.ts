@@ -4,8 +4,6 @@
  *
  * Others may have written there meanwhile all the same. Who relies on this has to create what it creates exclusively,
  * and look after all when that fails.
- *
- * @since 0.1.0
  */
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"

@@ -1,7 +1,5 @@
 /**
  * Turns errors of the file system into errors of a copy, by the side that they are on.
- *
- * @since 0.1.0
  */
 import * as Effect from "effect/Effect"
 import { CopyError, Reason } from "../CopyError.ts"

@@ -1,7 +1,5 @@
 /**
  * Remembers on which devices no file can be written before it has a name, so that not every file is tried in vain.
- *
- * @since 0.1.0
  */
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
