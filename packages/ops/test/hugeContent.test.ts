@@ -91,9 +91,17 @@ class World {
     )
   }
 
-  readonly run = (...options: Parameters<World["attempt"]>) =>
+  private readonly begin = (...options: Parameters<World["attempt"]>) =>
     Effect.gen({ self: this }, function*() {
       const fiber = yield* Effect.forkChild(this.attempt(...options))
+      // To compile what hashes takes a while, whatever the clock says.
+      while (this.reads === 0 && fiber.pollUnsafe() === undefined) yield* settle
+      return fiber
+    })
+
+  readonly run = (...options: Parameters<World["attempt"]>) =>
+    Effect.gen({ self: this }, function*() {
+      const fiber = yield* this.begin(...options)
       for (let i = 0; i < 100 && fiber.pollUnsafe() === undefined; i++) yield* TestClock.adjust("100 millis")
       return yield* Fiber.await(fiber)
     })
@@ -101,9 +109,7 @@ class World {
   /** Makes an attempt that is killed after some time. */
   readonly runFor = (time: Duration.Input) =>
     Effect.gen({ self: this }, function*() {
-      const fiber = yield* Effect.forkChild(this.attempt())
-      // To compile what hashes takes a while, whatever the clock says.
-      while (this.reads === 0) yield* settle
+      const fiber = yield* this.begin()
       yield* TestClock.adjust(time)
       yield* Fiber.interrupt(fiber)
     })
