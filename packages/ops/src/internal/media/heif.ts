@@ -5,7 +5,7 @@ import * as Effect from "effect/Effect"
 import { type Box, boxesIn, find, without } from "./boxes.ts"
 import { type Carried, mostBlockBytes, readBy } from "./carried.ts"
 import { latin, malformed, ofBytes, type Source, u16, u32 } from "./source.ts"
-import { carriedExif } from "./tiff.ts"
+import { takeExif } from "./tiff.ts"
 
 interface Item {
   readonly id: number
@@ -91,8 +91,7 @@ const takeItem = Effect.fnUntraced(function*(carried: Carried, type: string, byt
   else {
     // The first number tells what is before EXIF itself.
     const start = 4 + u32(bytes, 0)
-    const exif = yield* carriedExif(ofBytes(bytes.subarray(Math.min(start, bytes.length))), carried.problems)
-    if (exif !== undefined) carried.exif ??= exif
+    yield* takeExif(carried, ofBytes(bytes.subarray(Math.min(start, bytes.length))))
   }
 })
 

@@ -4,7 +4,7 @@
 import * as Effect from "effect/Effect"
 import { type Carried, readBy } from "./carried.ts"
 import { latin, malformed, ofBytes, type Source, u16, u32 } from "./source.ts"
-import { carriedExif } from "./tiff.ts"
+import { takeExif } from "./tiff.ts"
 
 /** Cameras and programs write some dozens. */
 const mostSegments = 512
@@ -40,8 +40,7 @@ const take = Effect.fnUntraced(function*(carried: Carried, marker: number, bytes
     carried.height = u16(bytes, 1)
     carried.width = u16(bytes, 3)
   } else if (marker === 0xe1 && startsWith(bytes, exifHead) && carried.exif === undefined) {
-    const exif = yield* carriedExif(ofBytes(bytes.subarray(exifHead.length)), carried.problems)
-    if (exif !== undefined) carried.exif = exif
+    yield* takeExif(carried, ofBytes(bytes.subarray(exifHead.length)))
   } else if (marker === 0xe1 && startsWith(bytes, xmpHead)) {
     carried.xmp ??= bytes.slice(xmpHead.length)
   } else if (marker === 0xed && startsWith(bytes, photoshopHead)) {

@@ -4,7 +4,7 @@
 import * as Effect from "effect/Effect"
 import { type Carried, mostBlockBytes, readBy } from "./carried.ts"
 import { latin, type Source, u32, within } from "./source.ts"
-import { carriedExif } from "./tiff.ts"
+import { takeExif } from "./tiff.ts"
 
 /** Where the pixels come in more pieces, what stands behind them is left. */
 const mostChunks = 1024
@@ -40,8 +40,7 @@ const take = Effect.fnUntraced(function*(carried: Carried, type: string, chunk: 
     carried.width = u32(size, 0)
     carried.height = u32(size, 4)
   } else if (type === "eXIf") {
-    const exif = yield* carriedExif(chunk, carried.problems)
-    if (exif !== undefined) carried.exif ??= exif
+    yield* takeExif(carried, chunk)
   } else if ((type === "tEXt" || type === "iTXt") && chunk.sizeBytes <= mostBlockBytes) {
     takeText(carried, type, yield* chunk.at(0, chunk.sizeBytes))
   }

@@ -5,7 +5,7 @@
  * reads it needs to fear nothing: not a loop, nor a value of 4 GiB, nor 65,535 that are all the same 64 KiB.
  */
 import * as Effect from "effect/Effect"
-import { mostBlockBytes } from "./carried.ts"
+import { type Carried, mostBlockBytes } from "./carried.ts"
 import { type Fault, malformed, type Source, u16, u32 } from "./source.ts"
 
 /** A structure that is sound. */
@@ -209,17 +209,17 @@ export const copyTiff = Effect.fnUntraced(function*(source: Source) {
   return tiff
 })
 
-/** Copies what is sound of EXIF that a picture carries; where nothing is, that is a problem of the picture. */
-export const carriedExif = (
-  source: Source,
-  problems: Array<string>
-) =>
+/** Takes what is sound of EXIF that a picture carries, the first of it; where nothing is, that is a problem. */
+export const takeExif = (carried: Carried, source: Source) =>
   Effect.catchTag(
-    Effect.tap(copyTiff(source), (tiff) => Effect.sync(() => void problems.push(...tiff.problems))),
+    Effect.map(copyTiff(source), (tiff) => {
+      carried.problems.push(...tiff.problems)
+      carried.exif ??= tiff
+    }),
     "Fault",
     (fault: Fault) => {
       if (fault.code !== "Malformed") return Effect.fail(fault)
-      problems.push(`EXIF: ${fault.why}`)
-      return Effect.undefined
+      carried.problems.push(`EXIF: ${fault.why}`)
+      return Effect.void
     }
   )

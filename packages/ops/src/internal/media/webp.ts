@@ -4,7 +4,7 @@
 import * as Effect from "effect/Effect"
 import { type Carried, mostBlockBytes, readBy } from "./carried.ts"
 import { latin, ofBytes, type Source, u16, u32, within } from "./source.ts"
-import { carriedExif } from "./tiff.ts"
+import { takeExif } from "./tiff.ts"
 
 /** An animation has a chunk for each of its pictures; those behind these are left, and what follows them. */
 const mostChunks = 1024
@@ -36,12 +36,9 @@ const take = Effect.fnUntraced(function*(carried: Carried, type: string, chunk: 
       const bits = u32(yield* chunk.at(1, 4), 0, true)
       return setSize(carried, (bits & 0x3fff) + 1, ((bits >>> 14) & 0x3fff) + 1)
     }
-    case "EXIF": {
-      if (chunk.sizeBytes > mostBlockBytes) return
-      const exif = yield* carriedExif(exifOf(yield* chunk.at(0, chunk.sizeBytes)), carried.problems)
-      if (exif !== undefined) carried.exif ??= exif
+    case "EXIF":
+      if (chunk.sizeBytes <= mostBlockBytes) yield* takeExif(carried, exifOf(yield* chunk.at(0, chunk.sizeBytes)))
       return
-    }
     case "XMP ":
       if (chunk.sizeBytes <= mostBlockBytes) carried.xmp ??= (yield* chunk.at(0, chunk.sizeBytes)).slice()
   }
