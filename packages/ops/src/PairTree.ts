@@ -336,12 +336,11 @@ class Walker extends Asking<Element, Question> {
     passed?: FilePath.FilePath,
     rest?: Frame["rest"]
   ): void {
-    const [listA, listB] = [a, b].map((listed) => Result.getOrElse(listed, () => FolderListing.empty))
-    if (listA === undefined || listB === undefined) return
-    // Half of a folder tells nothing: all would be missing from the other half.
-    const isKnown = Result.isSuccess(a) && Result.isSuccess(b)
-    const from = (listing: FolderListing.FolderListing) =>
-      isKnown ? passed === undefined ? 0 : listing.indexAfter(passed) : listing.size
+    const [listA, listB] = Result.isSuccess(a) && Result.isSuccess(b)
+      ? [a.success, b.success]
+      // Half of a folder tells nothing: all would be missing from the other half.
+      : [FolderListing.empty, FolderListing.empty]
+    const from = (listing: FolderListing.FolderListing) => passed === undefined ? 0 : listing.indexAfter(passed)
     this.frames.push({ path, a: listA, b: listB, indexA: from(listA), indexB: from(listB), rest })
   }
 
