@@ -12,6 +12,7 @@ import * as Schema from "effect/Schema"
 import * as FilePath from "./FilePath.ts"
 import type * as Files from "./Files.ts"
 import type { FilesError } from "./FilesError.ts"
+import { isSameTime } from "./internal/sameTime.ts"
 import * as NumberedName from "./NumberedName.ts"
 import * as Place from "./Place.ts"
 import * as ProtectedFiles from "./ProtectedFiles.ts"
@@ -142,9 +143,6 @@ const isSame = (a: Facts, b: Facts): boolean => {
 export const isSameFile = (source: Files.FileStat, there: Files.FileStat): boolean =>
   source.kind === "file" && there.kind === "file" && source.sizeBytes === there.sizeBytes &&
   isSameTime(source.modifiedNanos, there.modifiedNanos)
-
-/** To the microsecond: where times are set through a double, the last digits of the nanoseconds are lost. */
-const isSameTime = (a: bigint, b: bigint): boolean => a - b < 1000n && b - a < 1000n
 
 /**
  * Reads the facts of what is at a place.

@@ -19,6 +19,7 @@ import * as Filter from "./Filter.ts"
 import * as FolderListing from "./FolderListing.ts"
 import { Asking } from "./internal/asking.ts"
 import { mostDeep } from "./internal/calls/measure.ts"
+import { componentsOf, joined } from "./internal/components.ts"
 import { following } from "./internal/following.ts"
 import * as Place from "./Place.ts"
 import * as TreeCursor from "./TreeCursor.ts"
@@ -439,7 +440,7 @@ class Walker extends Asking<Element | Whole, Question> {
     return Effect.gen({ self: this }, function*() {
       const cursor = yield* this.place(text)
       this.source = cursor.source
-      const names = cursor.path === "" ? [] : cursor.path.split("/").map(FilePath.make)
+      const names = componentsOf(cursor.path)
       const isInside = cursor.side === "open" || cursor.side === "rest"
       const deepest = isInside ? names.length : names.length - 1
       for (let depth = 0; depth <= deepest; depth++) {
@@ -485,9 +486,6 @@ const unreadable = (call: Call, path: FilePath.FilePath, code: string): FilesErr
 const elsewhere = (path: FilePath.FilePath): FilesError => unreadable("scandir", path, "EXDEV")
 
 const listed = (listing: FolderListing.FolderListing): Listed => ({ listing })
-
-const joined = (names: ReadonlyArray<FilePath.FilePath>, count: number): FilePath.FilePath =>
-  names.slice(0, count).reduce(FilePath.join, FilePath.empty)
 
 /**
  * Walks the sources, from the start or from behind a cursor.

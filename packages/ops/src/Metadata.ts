@@ -6,6 +6,7 @@
 import * as Schema from "effect/Schema"
 import type { Property } from "./Difference.ts"
 import type { FileStat } from "./Files.ts"
+import { isSameTime } from "./internal/sameTime.ts"
 
 /**
  * Schema for what of it can be left out: `owner` is that of the group, too.
@@ -37,9 +38,6 @@ const instant = (nanos: bigint): string => {
   if (seconds > mostSeconds || seconds < -mostSeconds) return `@${seconds}.${micros}`
   return `${new Date(Number(seconds) * 1000).toISOString().slice(0, -5)}.${micros}Z`
 }
-
-/** To the microsecond: where times are set through a double, the last digits of the nanoseconds are lost. */
-const isSameTime = (a: bigint, b: bigint): boolean => a - b < 1000n && b - a < 1000n
 
 /**
  * Compares mode, owner, group and time of modification, in this order. A link has a mode that says nothing, and nobody

@@ -18,6 +18,7 @@ import type { FilesError } from "./FilesError.ts"
 import * as FileTree from "./FileTree.ts"
 import * as FolderListing from "./FolderListing.ts"
 import { Asking } from "./internal/asking.ts"
+import { componentsOf, joined } from "./internal/components.ts"
 import * as PairCursor from "./PairCursor.ts"
 import * as Place from "./Place.ts"
 
@@ -189,12 +190,6 @@ const compare = (a: FilePath.FilePath | undefined, b: FilePath.FilePath | undefi
 const openApart = (path: FilePath.FilePath): string =>
   PairCursor.format({ path, side: "open", apart: Option.some(path) })
 
-const namesOf = (path: FilePath.FilePath): ReadonlyArray<FilePath.FilePath> =>
-  path === "" ? [] : path.split("/").map(FilePath.make)
-
-const joined = (names: ReadonlyArray<FilePath.FilePath>, count: number): FilePath.FilePath =>
-  names.slice(0, count).reduce(FilePath.join, FilePath.empty)
-
 class Walker extends Asking<Element, Question> {
   private readonly files: Files.Files["Service"]
   private readonly trees: Trees
@@ -354,9 +349,9 @@ class Walker extends Asking<Element, Question> {
       const { apart, path, side } = cursor.value
       this.apart = apart
       this.question = undefined
-      const names = namesOf(path)
+      const names = componentsOf(path)
       // What is around a folder whose content is given apart is none of this walk.
-      const first = Option.match(apart, { onNone: () => 0, onSome: (folder) => namesOf(folder).length })
+      const first = Option.match(apart, { onNone: () => 0, onSome: (folder) => componentsOf(folder).length })
       const isInside = side === "open" || side === "rest"
       const deepest = isInside ? names.length : names.length - 1
       for (let depth = first; depth <= deepest; depth++) {

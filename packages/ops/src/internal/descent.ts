@@ -11,6 +11,7 @@ import * as FilePath from "../FilePath.ts"
 import * as Files from "../Files.ts"
 import type { FilesError } from "../FilesError.ts"
 import * as Place from "../Place.ts"
+import { componentsOf } from "./components.ts"
 
 /** Folders on the way that stay open. A deep tree must not use up the descriptors of the process. */
 const maxOpen = 32
@@ -102,7 +103,7 @@ export class Descent {
    */
   goTo(path: FilePath.FilePath | null): Effect.Effect<void, FilesError | DeleteFailed, Files.Files> {
     return Effect.gen({ self: this }, function*() {
-      const below = path === null || path === "" ? [] : path.split("/").map(FilePath.make)
+      const below = path === null ? [] : componentsOf(path)
       const names = path === null ? [] : [FilePath.name(this.where.root.path), ...below]
       let shared = 0
       while (shared < this.reached && shared < names.length && names[shared] === this.names[shared]) shared++

@@ -15,6 +15,7 @@ import * as Files from "../Files.ts"
 import type { FilesError } from "../FilesError.ts"
 import { folderOf } from "../ThumbnailTask.ts"
 import type { Format, ThumbnailVariant } from "../ThumbnailVariant.ts"
+import { componentsOf } from "./components.ts"
 import type { Picture } from "./imageRendering.ts"
 import { createAnew, temporaryName } from "./placing.ts"
 
@@ -25,8 +26,7 @@ const nameOf = (variant: ThumbnailVariant, format: Format): FilePath.FilePath =>
   FilePath.make(`${variant}.${extensions[format]}`)
 
 /** Folders from the one for all thumbnails to that of a content. */
-const shardsOf = (contentId: string): ReadonlyArray<FilePath.FilePath> =>
-  folderOf(contentId).split("/").map(FilePath.make)
+const shardsOf = (contentId: string): ReadonlyArray<FilePath.FilePath> => componentsOf(folderOf(contentId))
 
 /** Opens the folder of a content, if it is there. */
 const find = (output: Files.Folder, contentId: string): Effect.Effect<
