@@ -62,6 +62,14 @@ export const step = (
   }
 }
 
+/** What is known of the end of a job that is to run again after it. */
+export const anew = (now: number): Fields => ({
+  exit: Option.none(),
+  finishedAt: Option.none(),
+  ownersLost: 0,
+  availableAt: now
+})
+
 /** Sets or withdraws what is asked of a running job. */
 export const ask = (record: JobRecord, request: JobRecord["request"], now: number): JobRecord =>
   record.with({ request, updatedAt: now })

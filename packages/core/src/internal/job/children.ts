@@ -12,7 +12,7 @@ import type { JobRecord } from "../../JobRecord.ts"
 import * as JobState from "../../JobState.ts"
 import type { JobStoreError } from "../../JobStoreError.ts"
 import { waitForOthers } from "../dispatcher/slot.ts"
-import { type Change, step, update } from "./change.ts"
+import { anew, type Change, step, update } from "./change.ts"
 import { described, newRecord } from "./control.ts"
 import type { Run } from "./runtime.ts"
 import { awaitJob } from "./watch.ts"
@@ -110,12 +110,5 @@ const askedAgain = (
     return { record: child.with({ parent, updatedAt: now }), line: "Asked for again by its parent" }
   }
   if (child.state._tag !== "Failed" && !(older && child.state._tag === "CompletedWithErrors")) return undefined
-  return step(child, { _tag: "Retried" }, now, "Retried by its parent", {
-    parent,
-    limits,
-    exit: Option.none(),
-    finishedAt: Option.none(),
-    ownersLost: 0,
-    availableAt: now
-  })
+  return step(child, { _tag: "Retried" }, now, "Retried by its parent", { parent, limits, ...anew(now) })
 }

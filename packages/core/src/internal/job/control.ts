@@ -12,7 +12,7 @@ import { type JobChanges, JobLimits, JobRecord, type JobSettings } from "../../J
 import * as JobState from "../../JobState.ts"
 import { JobNotFound, JobStoreError } from "../../JobStoreError.ts"
 import type * as Task from "../../Task.ts"
-import { ask, type Change, type Fields, step, update } from "./change.ts"
+import { anew, ask, type Change, type Fields, step, update } from "./change.ts"
 import { decode, encode } from "./codec.ts"
 import { cleanUpCancelled, sentenceOf } from "./end.ts"
 import { align } from "./family.ts"
@@ -286,10 +286,5 @@ export const retry = (runtime: JobRuntime, id: JobId.JobId) =>
         `retried by itself: retry job ${record.parent.value.id}, which started it`
       )
     }
-    return by(record, now, { _tag: "Retried" }, "Retried", "retried", {
-      exit: Option.none(),
-      finishedAt: Option.none(),
-      ownersLost: 0,
-      availableAt: now
-    })
+    return by(record, now, { _tag: "Retried" }, "Retried", "retried", anew(now))
   })
