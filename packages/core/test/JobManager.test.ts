@@ -1246,6 +1246,32 @@ const contract = (name: string, layer: Layer.Layer<JobStore.JobStore, JobStoreEr
         assert.deepStrictEqual(yield* shown, [222, 222])
       }).pipe(fresh))
 
+    const busy = new JobStoreError({
+      reason: new StorageFailure({ operation: "write", problem: "Busy", cause: "busy" })
+    })
+    it.effect.each([
+      { why: "what was added before is being stored", pages: 2, failures: 0 },
+      { why: "it could not be stored before", pages: 1, failures: 1 }
+    ])("stores what a program has added by its end also where $why", ({ failures, pages }) =>
+      Effect.gen(function*() {
+        let beats = 0
+        const add = Effect.andThen(Progress.add("pages", 1), Effect.sleep("1 second"))
+        const program = Effect.as(Effect.repeat(add, { times: pages - 1 }), 0)
+        const { jobs } = yield* manager([Double], Double.toLayer(() => program)).pipe(
+          Effect.updateService(JobStore.JobStore, (store) => ({
+            ...store,
+            beat: (...asked) =>
+              Effect.suspend(() =>
+                beats++ < failures ? Effect.fail(busy) : Effect.delay(store.beat(...asked), "2 seconds")
+              )
+          }))
+        )
+        const { id } = yield* jobs.start(Double, { n: 1 })
+        yield* TestClock.adjust("10 seconds")
+        assert.strictEqual(yield* stateOf(jobs, id), "Completed")
+        assert.deepStrictEqual((yield* jobs.progress(id)).units, { pages })
+      }).pipe(fresh))
+
     it.effect("lists what failed of a fan-out, and runs only that again", () =>
       Effect.gen(function*() {
         const runs: Array<number> = []

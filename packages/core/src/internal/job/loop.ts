@@ -139,6 +139,7 @@ const runProgram = Effect.fnUntraced(function*(run: Run) {
   const { record, runnable, runtime, signal } = run
   const { job, program } = runnable
   let unfinished: ReadonlySet<string> = new Set()
+  let rest: Run["report"] = Effect.succeedNone
   const body = Effect.scopedWith(Effect.fnUntraced(function*(scope) {
     const { progress } = yield* runtime.store.pulse(record.id)
     const { dispatcher, share } = yield* makeDispatcher(signal, runtime.timing.graceMillis).pipe(
@@ -161,6 +162,7 @@ const runProgram = Effect.fnUntraced(function*(run: Run) {
     run.limit = limiting(share)
     run.limit(record)
     unfinished = jobRun.unfinished
+    rest = jobRun.reportRest
     const payload = yield* Effect.orDie(decode(job.payload, record.payload))
     // Reading has taken its time: who was asked to stop meanwhile, or has lost the job, does not begin.
     const { reason } = signal
@@ -182,7 +184,7 @@ const runProgram = Effect.fnUntraced(function*(run: Run) {
   }))
   const exit = yield* Effect.exit(body)
   // A store that does not take this does not take the end of the run either, and that tells.
-  if (run.lease.isHeldUnsafe()) yield* Effect.ignore(run.report)
+  if (run.lease.isHeldUnsafe()) yield* Effect.raceFirst(Effect.ignore(rest), watchLease(run))
   return { exit, unfinished: unfinished.size }
 })
 

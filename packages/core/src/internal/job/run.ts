@@ -51,6 +51,8 @@ export class JobRun extends Context.Service<
     readonly noteChange: () => void
     /** Stores what was reported and no fan-out has stored, where there is such and nothing is being stored. */
     readonly report: Effect.Effect<Option.Option<Asked>, JobStoreError>
+    /** The same, once what is being stored is. */
+    readonly reportRest: Effect.Effect<Option.Option<Asked>, JobStoreError>
     /** Records one fan-out. `tally` is evaluated inside, so that progress never goes back. */
     readonly flush: <E = never>(
       fanOut: string,
@@ -92,10 +94,13 @@ export const make = (options: JobRunOptions): Effect.Effect<JobRun["Service"]> =
       if (!isChanged) return Effect.succeedNone
       isChanged = false
       const after = next(progress.fanOuts)
-      return Effect.map(Effect.asSome(options.store.beat(options.id, options.token, after)), (stored) => {
-        progress = after
-        return stored
-      })
+      return options.store.beat(options.id, options.token, after).pipe(
+        Effect.map((asked) => {
+          progress = after
+          return Option.some(asked)
+        }),
+        Effect.tapError(() => Effect.sync(noteChange))
+      )
     })
 
     return JobRun.of({
@@ -114,6 +119,7 @@ export const make = (options: JobRunOptions): Effect.Effect<JobRun["Service"]> =
         }
       },
       report: Effect.map(mutex.withPermitsIfAvailable(1)(report), Option.flatten),
+      reportRest: mutex.withPermit(report),
       flush: (fanOut, make) =>
         mutex.withPermit(Effect.suspend(() => {
           const { flush, onCommit, tally } = make()
