@@ -168,43 +168,25 @@ interface Plan {
 }
 
 /**
- * Whether files may be gathered in this mode: it has to do no harm that a run after a crash can't tell what this one
- * has copied from what was there. What is skipped is neither flushed nor read, whoever has copied it. Where most names
- * are taken, files that are to be replaced would only be looked at twice.
+ * Whether files may be gathered in a mode: it has to do no harm that a run after a crash can't tell what this one has
+ * copied from what was there. What is skipped is neither flushed nor read, whoever has copied it.
  */
-const mayGather = Effect.fnUntraced(function*({ request: { conflict }, transfers }: Payload, isSimple: boolean) {
-  switch (conflict) {
-    case "changed":
-      return true
-    case "skip":
-      return isSimple
-    case "overwrite": {
-      const { token } = yield* JobContext
-      const { find } = yield* Files.Files
-      const isFree = ({ target }: Destination.Transfer) =>
-        Effect.match(find(target), { onFailure: () => false, onSuccess: Option.isNone })
-      return token > 1 || (yield* Effect.forEach(transfers, isFree)).every(Boolean)
-    }
-    default:
-      return false
-  }
-})
+const mayGather = (mode: Conflict.Mode, isSimple: boolean): boolean =>
+  mode === "changed" || mode === "overwrite" || (mode === "skip" && isSimple)
 
 /**
  * Files of a folder are gathered where calls are quick: where they take their time, one task that waits for many would
  * be slower than many that wait. Folders are copied with all that is in them, unless there is more to do for their
  * files than to copy them.
  */
-const plans = Effect.fnUntraced(function*(
-  payload: Payload
-): Effect.fn.Return<Plan, never, Files.Files | JobContext> {
+const plans = Effect.fnUntraced(function*(payload: Payload): Effect.fn.Return<Plan> {
   const { throughout } = yield* QuickFiles.QuickFiles
   const { checksums, isDurable, isFollowing, isMove, isVerified, keeps } = yield* CopyOptions.CopyOptions
-  const { rules = [] } = payload.request
+  const { conflict, rules = [] } = payload.request
   const isQuick = Option.isSome(yield* throughout(pathsOf(payload)))
   const keepsUsual = CopyOptions.usual.every((property) => keeps.has(property))
   const isSimple = !isDurable && !isVerified && checksums === undefined
-  const isGathering = isQuick && !isFollowing && !isMove && keepsUsual && (yield* mayGather(payload, isSimple))
+  const isGathering = isQuick && !isFollowing && !isMove && keepsUsual && mayGather(conflict, isSimple)
   const isPlain = isGathering && isSimple && rules.length === 0 && !keeps.has("owner")
   return { isGathering, mayBeWhole: isPlain ? mayBeWhole(payload) : undefined }
 })

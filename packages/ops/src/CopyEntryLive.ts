@@ -396,9 +396,8 @@ const copyFiles = <E, R>(
       isFree,
       keeps: Array.from(keeps),
       avoid,
-      // What is the same may be what an owner before this one has copied.
-      leavesSame: conflict === "changed" || (conflict === "skip" && token > 1),
-      leavesOthers: conflict === "skip",
+      conflict,
+      isAgain: token > 1,
       mostBytes: yield* TaskDispatcher.pieceBytes(mostBytes),
       ...checksums === undefined ? {} : { checksums }
     }

@@ -17,6 +17,7 @@ import { Copying, type Held } from "./internal/copying.ts"
 import { type Flush, prepare } from "./internal/durability.ts"
 import { copyFolders } from "./internal/folders.ts"
 import * as HeldFiles from "./internal/heldFiles.ts"
+import { temporaryName } from "./internal/placing.ts"
 import * as ReadBack from "./internal/readBack.ts"
 
 type Payload = Task.Payload<typeof CopyFiles>
@@ -89,9 +90,11 @@ const copyFiles = Effect.fnUntraced(function*(
   const { names } = payload
   const options = yield* CopyOptions
   const mayWork = yield* working
+  const lease = yield* Lease.Lease
+  const nameAside = (name: FilePath.FilePath) => temporaryName(lease, FilePath.join(payload.target, name))
   const run = (limit: number) =>
     Effect.suspend(() => {
-      const copying = new Copying({ payload, names, options, limit, mayWork, isOwn: false })
+      const copying = new Copying({ payload, names, options, limit, mayWork, isOwn: false, temporaryName: nameAside })
       return copyIn(payload, copying).pipe(
         Effect.map(() => copying.result),
         Effect.catch(() => Effect.succeed(untouched(names))),

@@ -170,10 +170,9 @@ export const CopyFiles = Task.make("@fanout/ops/CopyFiles", {
     size: Schema.Natural,
     /** How much there was in each of folders; 0 where that is not known. */
     sizes: Schema.Array(Schema.Natural),
-    /** Whether what has a name already may be taken for a copy. */
-    leavesSame: Schema.Boolean,
-    /** Whether all else that has a name already is left, but for folders. */
-    leavesOthers: Schema.Boolean,
+    conflict: Conflict.Mode,
+    /** Whether an owner of the job before this one may have copied what is the same. */
+    isAgain: Schema.Boolean,
     /** Whether no name is taken, as far as is known. */
     isFree: Schema.Boolean,
     /** What is kept of files beside their content; mode and times are among that. */

@@ -336,6 +336,12 @@ export interface Copier {
   /** Takes what the next file is, and tells whether it is to be copied. It may be asked that once more. */
   readonly begin: (stat: FileStat) => boolean
 
+  /**
+   * Tells what a copy is called until it takes the place of what has its name, if it is to do that; nothing else, and
+   * nothing where it is not asked. Where that fails, and where it tells no name, that is `found`.
+   */
+  readonly replacing?: ((there: FileStat) => FilePath | undefined) | undefined
+
   /** Takes what has its name already. Then it is left alone. */
   readonly found: (stat: FileStat) => void
 

@@ -178,6 +178,7 @@ class CopyNotes extends Notes {
   readonly keepsOwner: boolean
   readonly isAttributeKept: () => boolean
   hold: Files.Copier["hold"] = undefined
+  replacing: Files.Copier["replacing"] = undefined
 
   constructor(to: "free" | "own" | "taken", mayGoOn: () => boolean = () => true, keepsAll = false) {
     super(mayGoOn)
@@ -278,6 +279,47 @@ const copyingTests = (test: Test) => {
       const third = yield* copy(place, ["a"], new CopyNotes("free"))
       assert.deepStrictEqual(third.notes, ["begin 4", "link a EEXIST"])
       assert.strictEqual(yield* read(third.into, "a"), "0123456789")
+    }))
+
+  test("has copies take the place of what is there, where it may, or tells of that", (place) =>
+    Effect.gen(function*() {
+      yield* plant(place.folder)
+      const replacing = (names: ReadonlyArray<string>, mayGoOn?: () => boolean) => {
+        const copier = new CopyNotes("taken", mayGoOn)
+        copier.replacing = ({ sizeBytes }) => sizeBytes === 3 ? n("aside") : undefined
+        return copy(place, names, copier)
+      }
+      const into = yield* place.files.folder(place.at("into"))
+      for (const name of ["a", "b", "c"]) yield* write(into, name, name === "b" ? "other" : "old")
+      yield* into.link(n("a"), n("kept"))
+      const texts = Effect.forEach(["a", "b", "c", "kept"], (name) => read(into, name))
+
+      // Once before each file, before it gets a name, and before it takes that of another one.
+      for (const asked of [1, 2]) {
+        let left = asked
+        yield* replacing(["a", "b", "c"], () => left-- > 0)
+        assert.deepStrictEqual(yield* texts, ["old", "other", "old", "old"])
+        assert.deepStrictEqual(yield* namesIn(into), ["a", "b", "c", "kept"])
+      }
+
+      const { notes } = yield* replacing(["a", "b", "c"])
+      if (notes.includes("found 3") || notes.some((note) => note.endsWith("ENOTSUP"))) {
+        assert.deepStrictEqual(yield* texts, ["old", "other", "old", "old"])
+      } else {
+        assert.deepStrictEqual(notes, ["begin 10", "copied 10", "begin 0", "found 5", "begin 4", "copied 4"])
+        assert.deepStrictEqual(yield* texts, ["0123456789", "other", "abcd", "old"])
+        const [a, there] = [yield* place.folder.lstat(n("a")), yield* into.lstat(n("a"))]
+        assert.strictEqual(there.mode, a.mode)
+        isClose(there.modifiedNanos, a.modifiedNanos)
+      }
+      assert.deepStrictEqual(yield* namesIn(into), ["a", "b", "c", "kept"])
+
+      // What has the other name already is somebody else's.
+      yield* write(into, "aside", "mine")
+      yield* into.unlink(n("c"))
+      yield* write(into, "c", "old")
+      const { notes: last } = yield* replacing(["c"])
+      assert.deepStrictEqual([last.at(-1), yield* read(into, "aside")], ["found 3", "mine"])
     }))
 
   test("gives copies that are whole and have no names yet to whoever holds them", (place) =>

@@ -58,6 +58,26 @@ const plant = (at: string, tree: Tree, time: { seconds: number }): void => {
   }
 }
 
+/** Changes some of the files of a tree, and what there is of others in its copies. */
+const disturb = (from: string, copies: ReadonlyArray<string>, elsewhere: string): void => {
+  const names = fs.readdirSync(from, { recursive: true, encoding: "latin1" }).toSorted()
+  for (const [index, name] of names.entries()) {
+    const at = (root: string) => Buffer.from(`${Buffer.from(root).toString("latin1")}/${name}`, "latin1")
+    if (!fs.lstatSync(at(from)).isFile()) continue
+    if (index % 5 === 0) fs.appendFileSync(at(from), "more")
+    for (const copy of copies.map(at).filter((copy) => fs.lstatSync(copy, { throwIfNoEntry: false })?.isFile())) {
+      if (index % 5 === 1) fs.utimesSync(copy, 1, 1)
+      if (index % 5 > 1) fs.rmSync(copy)
+      if (index % 5 === 2) fs.linkSync(elsewhere, copy)
+      if (index % 5 === 3) fs.symlinkSync(elsewhere, copy)
+      if (index % 5 === 4) {
+        fs.mkdirSync(copy)
+        fs.utimesSync(copy, 1, 1)
+      }
+    }
+  }
+}
+
 const look = (at: string): ReadonlyArray<unknown> =>
   fs.readdirSync(at, { recursive: true, encoding: "latin1" }).toSorted().map((name) => {
     const path = Buffer.from(`${Buffer.from(at).toString("latin1")}/${name}`, "latin1")
@@ -140,10 +160,13 @@ describe("folders that are copied with all that is in them", () => {
         const source = look(`${at}/from`)
         fs.mkdirSync(`${at}/from/top/more`)
         plant(`${at}/from/top/more`, more, { seconds: 500 })
+        fs.writeFileSync(`${at}/elsewhere`, "of somebody else")
+        disturb(`${at}/from/top`, [`${at}/each/top`, `${at}/together/top`], `${at}/elsewhere`)
         const second = [yield* each, yield* together]
         assert.deepStrictEqual(second[1], second[0])
         assert.deepStrictEqual(look(`${at}/together`), look(`${at}/each`))
         assert.isAtLeast(look(`${at}/from`).length, source.length)
+        assert.strictEqual(fs.readFileSync(`${at}/elsewhere`, "utf8"), "of somebody else")
       }).pipe(Effect.scoped, Effect.provide(SystemFiles.layerBlocking)),
     { arbitrary: { runs: 40 } }
   )

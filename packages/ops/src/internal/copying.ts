@@ -25,6 +25,8 @@ interface Copied {
   readonly mayWork: () => boolean
   /** Whether they are copied into a folder of this copy's own. */
   readonly isOwn: boolean
+  /** Name of a copy until it takes the place of what has its own; nothing where what is there is left, or looked at. */
+  readonly temporaryName?: (name: FilePath.FilePath) => FilePath.FilePath
 }
 
 const bufferBytes = 2 ** 18
@@ -65,6 +67,7 @@ export class Copying implements Files.Copier {
   /** Whether the job may go on here. */
   readonly mayWork: () => boolean
   private readonly limit: number
+  private readonly temporaryName: Copied["temporaryName"]
   private source: Files.FileStat | undefined
   /** Whether no more files can be held open. */
   private isFull = false
@@ -79,7 +82,10 @@ export class Copying implements Files.Copier {
   /** Whether a part of a copy could not be removed. */
   isSpoiled = false
 
-  constructor({ isOwn, limit, mayWork, names, options: { isDurable, isVerified }, payload }: Copied) {
+  constructor(
+    { isOwn, limit, mayWork, names, options: { isDurable, isVerified }, payload, temporaryName }: Copied
+  ) {
+    this.temporaryName = temporaryName
     this.payload = payload
     this.names = names
     this.isOwn = isOwn
@@ -107,7 +113,7 @@ export class Copying implements Files.Copier {
       !(this.keeps.has("sparse") && allocatedBytes < sizeBytes) && !(this.keeps.has("links") && links > 1)
     // A link has its name at once, and could not be flushed before.
     const isOrdinary = (isSmall || (kind === "link" && this.hold === undefined)) &&
-      !this.payload.avoid.some((one) => Files.isSameInode(one, stat))
+      !this.isAvoided(stat)
     this.source = stat
     // It may have been given part of one that was left.
     if (isOrdinary) this.taker?.end()
@@ -115,14 +121,34 @@ export class Copying implements Files.Copier {
     return isOrdinary
   }
 
-  found(there: Files.FileStat): void {
-    const { leavesOthers, leavesSame } = this.payload
-    const isSame = leavesSame && this.source !== undefined && Conflict.isSameFile(this.source, there)
-    const mayBeLeft = isSame || (leavesOthers && there.kind !== "folder")
+  /** What is to be done where this has the name of the copy; nothing where more has to be known of both. */
+  private decide(there: Files.FileStat): Conflict.Decision["_tag"] | undefined {
+    const { payload: { conflict, isAgain }, source } = this
     // One that a run before this has copied may not be on the device, and what it holds was not seen.
-    if (!mayBeLeft || this.hold !== undefined || this.take !== undefined) return this.leave()
-    if (isSame) this.unchanged++
-    else this.skipped.push(this.count)
+    if (source === undefined || this.hold !== undefined || this.take !== undefined) return undefined
+    const isSame = Conflict.isSameFile(source, there)
+    if (isSame && (conflict === "changed" || (conflict === "skip" && isAgain))) return "Unchanged"
+    if (this.temporaryName === undefined || there.kind === "folder") return undefined
+    if (conflict === "skip") return "Skip"
+    const areFiles = source.kind === "file" && there.kind === "file"
+    const mayReplace = conflict === "changed" || conflict === "overwrite"
+    return areFiles && mayReplace && !this.isAvoided(there) ? "Replace" : undefined
+  }
+
+  private isAvoided(stat: Files.FileStat): boolean {
+    return this.payload.avoid.some((one) => Files.isSameInode(one, stat))
+  }
+
+  replacing(there: Files.FileStat): FilePath.FilePath | undefined {
+    const name = this.names[this.count]
+    return name !== undefined && this.decide(there) === "Replace" ? this.temporaryName?.(name) : undefined
+  }
+
+  found(there: Files.FileStat): void {
+    const decision = this.decide(there)
+    if (decision === "Unchanged") this.unchanged++
+    else if (decision === "Skip") this.skipped.push(this.count)
+    else return this.leave()
     this.next()
   }
 

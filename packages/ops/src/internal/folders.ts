@@ -68,7 +68,7 @@ class Folders implements Files.FoldersCopier {
     const mostBytes = payload.mostBytes - this.counts.bytes
     const limit = names.length
     const copier = new Copying({
-      payload: { ...payload, mostBytes, leavesOthers: false },
+      payload: { ...payload, mostBytes },
       names,
       options,
       limit,

@@ -5,6 +5,7 @@
  * A file is worth some ten calls, which take the kernel a microsecond each. To hand each of them to a function, and to
  * make numbers of all that it tells, took as long.
  */
+import type * as FilePath from "../../FilePath.ts"
 import {
   AT_EMPTY_PATH,
   AT_FDCWD,
@@ -85,7 +86,7 @@ const setMode = (copy: number, modes: PlainCopy["modes"]): boolean => {
   return isGiven || libc.fchmod(copy, mode) === 0
 }
 
-/** Fills a copy and gives it its name, if it is to have one yet and all is as it is to be. */
+/** Fills a copy and gives it a name, if it is to have one yet and all is as it is to be. */
 const fill = (copy: number, source: number, name: string | Buffer, { copier, hold, modes, to }: PlainCopy): boolean => {
   const { isOwn } = copier
   return copyContent(copy, source, copier) &&
@@ -96,7 +97,11 @@ const fill = (copy: number, source: number, name: string | Buffer, { copier, hol
       libc.linkat(AT_FDCWD, `/proc/self/fd/${copy}`, to, name, AT_SYMLINK_FOLLOW) === 0))
 }
 
-/** Makes a copy of an open file, or leaves nothing. */
+const takeBack = (name: string | Buffer, { copier, to }: PlainCopy): void => {
+  if (libc.unlinkat(to, name, 0) !== 0 && lastError() !== "ENOENT") copier.spoiled()
+}
+
+/** Makes a copy of an open file by this name, or leaves nothing. */
 const copyOpen = (source: number, name: string | Buffer, plain: PlainCopy): boolean => {
   const { copier, hold, to } = plain
   const { isOwn } = copier
@@ -111,8 +116,16 @@ const copyOpen = (source: number, name: string | Buffer, plain: PlainCopy): bool
   // What could not be written may only be noticed now.
   const isWhole = libc.close(copy) === 0 && isFilled
   const isNamed = isOwn || isFilled
-  if (!isWhole && isNamed && libc.unlinkat(to, name, 0) !== 0 && lastError() !== "ENOENT") copier.spoiled()
+  if (!isWhole && isNamed) takeBack(name, plain)
   return isWhole
+}
+
+/** Has a copy that is whole, and closed, take the place of what is there, or leaves nothing of it. */
+const replace = (aside: string | Buffer, name: string | Buffer, plain: PlainCopy): boolean => {
+  const { copier, to } = plain
+  if (copier.mayGoOn() && libc.renameat(to, aside, to, name) === 0) return true
+  takeBack(aside, plain)
+  return false
 }
 
 /** Copies a file, if that takes no more than this, or leaves it alone. Else it gives `false`, and nothing was done. */
@@ -123,17 +136,21 @@ export const copyPlain = (plain: PlainCopy): boolean => {
   // Of what is not a file there is more to ask.
   if (met.kind !== "file") return false
   if (!copier.begin(met)) return true
+  let aside: FilePath.FilePath | undefined
   if (!copier.isFree && !copier.isOwn) {
     if (libc.statx(to, name, AT_SYMLINK_NOFOLLOW, statMask, there.bytes) === 0) {
-      copier.found(there)
-      return true
-    }
-    if (lastError() !== "ENOENT") return false
+      aside = copier.replacing?.(there)
+      if (aside === undefined) {
+        copier.found(there)
+        return true
+      }
+    } else if (lastError() !== "ENOENT") return false
   }
   const source = libc.openat(from, name, flagsOf.read, 0)
   if (source < 0) return false
-  const isCopied = copyOpen(source, name, plain)
+  const isMade = copyOpen(source, aside ?? name, plain)
   libc.close(source)
+  const isCopied = isMade && (aside === undefined || replace(aside, name, plain))
   if (isCopied && plain.hold === undefined) copier.copied(met.sizeBytes)
   return isCopied
 }
