@@ -152,7 +152,7 @@ class Elements {
 
   private addLeaf(element: Extract<FileTree.Element, { readonly _tag: "Leaf" }>): void {
     const { cursor, kind, path, source } = element
-    if (kind === "link") return
+    if (kind === "link" && path !== "") return
     const ending = this.endings.ofLeaf(element)
     if (ending !== undefined) return this.settle(element, ending)
     if (path !== "") return this.push(this.gathering.add(element))

@@ -96,7 +96,7 @@ class Elements {
 
   add(element: FileTree.Element): ReadonlyArray<Element> {
     if (element._tag === "Open" || element._tag === "Close") return []
-    if (element._tag === "Leaf" && element.kind === "link") return []
+    if (element._tag === "Leaf" && element.kind === "link" && element.path !== "") return []
     const path = this.endings.absolute(element.source, element.path)
     const outcome = element._tag === "Leaf" ? this.endings.ofLeaf(element) : ofUnreadable(element)
     const cursor = SourceCursor.format(this.number++, element.cursor)

@@ -24,7 +24,7 @@ import * as FilePath from "./FilePath.ts"
 import * as Files from "./Files.ts"
 import { FilesError } from "./FilesError.ts"
 import * as FileTree from "./FileTree.ts"
-import { ofUnreadable, skippedAs } from "./internal/endings.ts"
+import { ofNamedLink, ofUnreadable, skippedAs } from "./internal/endings.ts"
 import { filesAtOnce } from "./internal/filesAtOnce.ts"
 import { pauseOn } from "./internal/pausing.ts"
 import { makeReadable } from "./internal/thumbnailFolder.ts"
@@ -124,7 +124,7 @@ const elementOf =
       case "Close":
         return undefined
       case "Leaf":
-        if (element.kind === "link") return undefined
+        if (element.kind === "link") return element.path === "" ? settled(ofNamedLink(path)) : undefined
         return element.kind === "special"
           ? settled(skippedAs(SkipReason.Special))
           : { _tag: "Item", cursor, payload: { path, output, variants, format } }

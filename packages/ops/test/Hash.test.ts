@@ -122,6 +122,17 @@ describe("Hash", () => {
       assert.deepStrictEqual(lines, [...all, `1/ ${sha256("first")}`])
     }))
 
+  it.effect("fails for a link that was named and leads nowhere", () =>
+    Effect.gen(function*() {
+      const disk = plant()
+      disk.symlink("/lost", "nowhere")
+      const { lines, state } = yield* hash(disk, { sources: ["/lost", "/in/b"] })
+      assert.deepStrictEqual({ lines, state }, {
+        lines: ["0/ \"/lost\" is a link that leads to nothing that can be read", `1/c ${sha256("first")}`],
+        state: "CompletedWithErrors"
+      })
+    }))
+
   it.effect("leaves out the database of its own job", () =>
     Effect.gen(function*() {
       const { lines } = yield* hash(plant(), { leaveOut: ["/in/z"] })

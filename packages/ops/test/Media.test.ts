@@ -107,6 +107,16 @@ describe("Media", () => {
       assert.deepStrictEqual(lines, [...all, "1/ image/jpeg second"])
     }))
 
+  it.effect("fails for a link that was named and leads nowhere", () =>
+    Effect.gen(function*() {
+      const disk = plant()
+      disk.symlink("/lost", "nowhere")
+      assert.deepStrictEqual(yield* run(disk, { sources: ["/lost"] }), {
+        state: "CompletedWithErrors",
+        lines: ["0/ \"/lost\" is a link that leads to nothing that can be read"]
+      })
+    }))
+
   it.effect("leaves out the database of its own job, and what its lines are written to", () =>
     Effect.gen(function*() {
       const { lines } = yield* run(plant(), { leaveOut: ["/in/broken"], output: "/in/text.jpg" })

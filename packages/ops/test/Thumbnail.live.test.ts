@@ -43,10 +43,10 @@ const request = (folder: FilePath.FilePath): Thumbnail.Payload => ({
   format: "webp"
 })
 
-/** Makes thumbnails of what is in a folder, in a folder in there. */
-const run = Effect.fnUntraced(function*(folder: FilePath.FilePath) {
+/** Makes thumbnails of what is in a folder, or of something else, in a folder in there. */
+const run = Effect.fnUntraced(function*(folder: FilePath.FilePath, source = folder) {
   const manager = yield* JobManager.JobManager
-  const job = yield* manager.start(Thumbnail.job, yield* Thumbnail.plan(request(folder)))
+  const job = yield* manager.start(Thumbnail.job, yield* Thumbnail.plan({ ...request(folder), sources: [source] }))
   const { done, failed, skipped, tags, units } = yield* job.await
   const rows = yield* Stream.runCollect(manager.outcomes(job.id, ["Failed"]))
   const failures = rows.map(({ key, outcome }) =>
@@ -117,6 +117,15 @@ describe.runIf(process.platform === "linux")("Thumbnail", () => {
       fs.symlinkSync("a.jpg", path.join(folder, "link.jpg"))
       const second = yield* run(folder)
       assert.deepStrictEqual(second.tally, { done: 3, failed: 0, skipped: 0, tags: { Existing: 3 } })
+    }).pipe(Effect.provide(runtime)))
+
+  it.live("fails for a link that was named and leads nowhere", () =>
+    Effect.gen(function*() {
+      const folder = yield* testFolder
+      const link = FilePath.join(folder, FilePath.make("link.jpg"))
+      fs.symlinkSync("nowhere", link)
+      const { failures } = yield* run(folder, link)
+      assert.deepStrictEqual(failures, [`link.jpg: "${link}" is a link that leads to nothing that can be read`])
     }).pipe(Effect.provide(runtime)))
 
   it.live("sweeps what owners of the job have left, on a cancel", () =>

@@ -3,6 +3,7 @@
  */
 import type * as FanOut from "@fanout/core/FanOut"
 import type { Outcome } from "@fanout/core/Outcome"
+import * as FilePath from "../FilePath.ts"
 import type * as FileTree from "../FileTree.ts"
 import { SkipReason } from "../SkipReason.ts"
 
@@ -20,6 +21,10 @@ export const failedAs = (code: string, message: string): Outcome => ({
   _tag: "Failed",
   failure: { _tag: "Error", error: { code }, message }
 })
+
+/** How a link ends that was named: it was to be followed. Those in folders are passed over. */
+export const ofNamedLink = (path: FilePath.FilePath): Outcome =>
+  failedAs("ENOLINK", `"${FilePath.display(path)}" is a link that leads to nothing that can be read`)
 
 type Unreadable = Extract<FileTree.Element, { readonly _tag: "Unreadable" }>
 

@@ -8,7 +8,7 @@ import type * as FileTree from "../FileTree.ts"
 import { SkipReason } from "../SkipReason.ts"
 import type { Sources } from "../Sources.ts"
 import * as TemporaryName from "../TemporaryName.ts"
-import { skippedAs } from "./endings.ts"
+import { ofNamedLink, skippedAs } from "./endings.ts"
 
 type Leaf = Extract<FileTree.Element, { readonly _tag: "Leaf" }>
 
@@ -29,8 +29,9 @@ export class SourceEndings {
     return FilePath.join(this.given.sources[source] ?? FilePath.empty, inside)
   }
 
-  /** How a file ends that is not read; nothing where it is to be. */
+  /** How a file, or a link that was named, ends that is not read; nothing where it is to be. */
   ofLeaf({ kind, path, source }: Leaf): Outcome | undefined {
+    if (kind === "link") return ofNamedLink(this.absolute(source, path))
     if (kind === "special") return skippedAs(SkipReason.Special)
     const { output } = this.given
     if (this.left.size === 0 && output === undefined) return undefined
