@@ -50,11 +50,11 @@ export const workingFolder = (): FilePath.FilePath => {
   }
 }
 
-/** Absolute path of a file without links, as far as it exists. */
+/** Absolute path of a file without links, as far as it exists: from the system, since Node's own code loses bytes. */
 export const realPath = (path: FilePath.FilePath): FilePath.FilePath => {
   const absolute = FilePath.join(workingFolder(), path)
   try {
-    return FilePath.fromBytes(realpathSync(Buffer.from(FilePath.toBytes(absolute)), { encoding: "buffer" }))
+    return FilePath.fromBytes(realpathSync.native(Buffer.from(FilePath.toBytes(absolute)), "buffer"))
   } catch {
     const parent = FilePath.parent(absolute)
     return parent === absolute ? absolute : FilePath.join(realPath(parent), FilePath.name(absolute))

@@ -1,5 +1,8 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as FilePath from "@fanout/ops/FilePath"
+import * as fs from "node:fs"
+import * as os from "node:os"
+import * as path from "node:path"
 import * as Arguments from "../src/Arguments.ts"
 
 const line = (...args: ReadonlyArray<string>) => Buffer.from(args.map((arg) => `${arg}\0`).join(""), "latin1")
@@ -25,5 +28,26 @@ describe("Arguments", () => {
     assert.deepStrictEqual(Arguments.fromBytes(["a", "b"], line("title")), ["a", "b"])
     assert.deepStrictEqual(Arguments.fromBytes(["a", "b"], line("node", "bin.js", "a", "c")), ["a", "b"])
     assert.deepStrictEqual(Arguments.fromBytes([], line("node", "bin.js")), [])
+  })
+
+  it("follows links whose names are not UTF-8, or lead to such", () => {
+    const folder = fs.realpathSync(fs.mkdtempSync(path.join(os.tmpdir(), "fanout-arguments-")))
+    try {
+      const at = (name: string) => Buffer.from(`${folder}/${name}`, "latin1")
+      fs.mkdirSync(at("in\xff"))
+      fs.writeFileSync(at("in\xff/target"), "")
+      fs.symlinkSync(at("in\xff/target"), at("link\xff"))
+      fs.symlinkSync(at("in\xff"), at("folder"))
+      for (const name of ["link\xff", "folder/target"]) {
+        assert.deepStrictEqual(
+          Arguments.realPath(FilePath.fromBytes(at(name))),
+          FilePath.fromBytes(at("in\xff/target"))
+        )
+      }
+      const missing = FilePath.fromBytes(at("in\xff/missing"))
+      assert.deepStrictEqual(Arguments.realPath(FilePath.fromBytes(at("folder/missing"))), missing)
+    } finally {
+      fs.rmSync(folder, { recursive: true })
+    }
   })
 })
