@@ -102,6 +102,21 @@ describe("summary", () => {
     assert.include(summary.next(full), "fanout jobs resume k1")
   })
 
+  it("says what writes no lines where a job is there for these", () => {
+    for (const name of ["hash", "metadata"]) {
+      const paused = record({ _tag: "Paused", by: "person", ...counters }, { name })
+      assert.strictEqual(
+        summary.next(paused),
+        "Go on with the same command again; `fanout jobs resume k1` would write no lines."
+      )
+      const partly = record({ _tag: "CompletedWithErrors", ...counters }, { name })
+      assert.strictEqual(
+        summary.next(partly),
+        "Try the failed ones again with `fanout jobs retry k1`; their lines are written by the same command only."
+      )
+    }
+  })
+
   it("says why a job failed", () => {
     const failed = record({ _tag: "Failed", ...counters }, {
       exit: Option.some({ _tag: "Failure", error: null, message: "no\u001b[31m luck" })

@@ -201,13 +201,20 @@ const lost = {
   xattr: "extended attributes"
 }
 
+/** Jobs that are there for lines, which only their own commands write. */
+const withLines = new Set(["hash", "metadata"])
+
 /** What can be done next; empty where nothing is left to do. */
 export const next = ({ id, name, state }: JobRecord): string => {
-  if (state._tag === "Paused") return `Go on with \`fanout jobs resume ${id}\`, or with the same command again.`
+  if (state._tag === "Paused") {
+    return withLines.has(name)
+      ? `Go on with the same command again; \`fanout jobs resume ${id}\` would write no lines.`
+      : `Go on with \`fanout jobs resume ${id}\`, or with the same command again.`
+  }
   if (state._tag === "CompletedWithErrors") {
-    return `${
-      isVerify({ name }) ? "Compare these again" : "Try the failed ones again"
-    } with \`fanout jobs retry ${id}\`.`
+    const what = isVerify({ name }) ? "Compare these again" : "Try the failed ones again"
+    const lines = withLines.has(name) ? "; their lines are written by the same command only" : ""
+    return `${what} with \`fanout jobs retry ${id}\`${lines}.`
   }
   return state._tag === "Failed" ? `Try again with \`fanout jobs retry ${id}\`.` : ""
 }
