@@ -6,6 +6,7 @@
  */
 import * as FilePath from "@fanout/ops/FilePath"
 import { readFileSync, readlinkSync, realpathSync } from "node:fs"
+import * as Stop from "./Stop.ts"
 
 /**
  * Arguments as paths are written, from Node's and from the bytes of the command line.
@@ -41,22 +42,36 @@ export const ofProcess = (): ReadonlyArray<string> => {
   }
 }
 
-/** Folder in which this process runs. */
-export const workingFolder = (): FilePath.FilePath => {
+/** As text. One that was removed has no path, and what the kernel calls it may be the name of another one. */
+const workingFolderText = (): string => {
   try {
-    return FilePath.fromBytes(readlinkSync("/proc/self/cwd", { encoding: "buffer" }))
+    return process.cwd()
   } catch {
-    return FilePath.make(process.cwd())
+    throw Stop.usage("The folder that this runs in is gone, or its path is too long: name paths from the root on.")
   }
 }
 
+/** Folder in which this process runs. */
+export const workingFolder = (): FilePath.FilePath => {
+  const text = workingFolderText()
+  try {
+    return FilePath.fromBytes(readlinkSync("/proc/self/cwd", { encoding: "buffer" }))
+  } catch {
+    return FilePath.make(text)
+  }
+}
+
+/** Absolute path of what was named. */
+export const absolute = (path: FilePath.FilePath): FilePath.FilePath =>
+  FilePath.isAbsolute(path) ? path : FilePath.join(workingFolder(), path)
+
 /** Absolute path of a file without links, as far as it exists: from the system, since Node's own code loses bytes. */
 export const realPath = (path: FilePath.FilePath): FilePath.FilePath => {
-  const absolute = FilePath.join(workingFolder(), path)
+  const given = absolute(path)
   try {
-    return FilePath.fromBytes(realpathSync.native(Buffer.from(FilePath.toBytes(absolute)), "buffer"))
+    return FilePath.fromBytes(realpathSync.native(Buffer.from(FilePath.toBytes(given)), "buffer"))
   } catch {
-    const parent = FilePath.parent(absolute)
-    return parent === absolute ? absolute : FilePath.join(realPath(parent), FilePath.name(absolute))
+    const parent = FilePath.parent(given)
+    return parent === given ? given : FilePath.join(realPath(parent), FilePath.name(given))
   }
 }

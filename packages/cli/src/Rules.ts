@@ -85,7 +85,7 @@ export const resolve = ({ exclude, excludeFrom, include }: Given): Effect.Effect
     }
     const { parse, parseFile } = yield* Effect.promise(() => import("@fanout/ops/Filter"))
     const fromFiles = yield* Effect.forEach(excludeFrom, (name) => {
-      const path = FilePath.join(Arguments.workingFolder(), FilePath.make(name))
+      const path = Arguments.absolute(FilePath.make(name))
       return Effect.flatMap(
         read(path),
         (text) => Effect.mapError(parseFile(text), refuse(`In "${FilePath.display(path)}"`))

@@ -34,7 +34,7 @@ export const db = GlobalFlag.Setting("db")({
 export const database = Effect.gen(function*() {
   const path = Database.path({ flag: Option.getOrUndefined(yield* db), env: process.env, home: homedir() })
   if (path === ":memory:") return path
-  const absolute = FilePath.join(Arguments.workingFolder(), FilePath.make(path))
+  const absolute = Arguments.absolute(FilePath.make(path))
   if (absolute.isWellFormed()) return absolute
   return yield* Stop.usage(
     `The path of the database, "${FilePath.display(absolute)}", is not UTF-8. Name another with --db PATH or FANOUT_DB.`

@@ -575,6 +575,26 @@ describe("mistakes", () => {
   })
 })
 
+describe("the working folder", () => {
+  it("is no folder of another name once it is gone", () => {
+    const { db, place } = fresh()
+    fs.mkdirSync(path.join(place, "gone (deleted)"))
+    fs.writeFileSync(path.join(place, "gone (deleted)/x"), "of another folder")
+    const gone = (...args: ReadonlyArray<string>) => {
+      const script = "mkdir gone && cd gone && rmdir ../gone && exec \"$@\""
+      return spawnSync("sh", ["-c", script, "sh", ...commandLine(args).flat()], {
+        cwd: place,
+        encoding: "utf8",
+        env: env(db)
+      })
+    }
+    const { status, stderr, stdout } = gone("hash", "x")
+    assert.deepStrictEqual({ status, stdout }, { status: 2, stdout: "" }, stderr)
+    assert.include(stderr, "is gone")
+    assert.strictEqual(gone("hash", path.join(place, "gone (deleted)/x")).status, 0)
+  })
+})
+
 describe("the database", () => {
   it("is found from where the command runs, and refused where its name is not UTF-8", () => {
     const { place } = fresh()

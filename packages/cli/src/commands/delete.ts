@@ -54,7 +54,7 @@ const requestOf = (
   paths: ReadonlyArray<string>,
   options: { readonly trash: boolean; readonly oneFileSystem: boolean }
 ): Effect.Effect<Delete.Request, Stop.Stop> => {
-  const given = paths.map((path) => FilePath.join(Arguments.workingFolder(), FilePath.make(path)))
+  const given = paths.map((path) => Arguments.absolute(FilePath.make(path)))
   if (!Arr.isArrayNonEmpty(given)) return Effect.fail(Stop.usage("What is to be deleted? `fanout delete PATH...`"))
   return paths.includes("")
     ? Effect.fail(Stop.usage("An empty name is the name of no file."))

@@ -44,7 +44,7 @@ export const examine = Command.make("doctor", config, ({ json, paths }) =>
   Effect.gen(function*() {
     if (paths.includes("")) return yield* Stop.usage("An empty name is the name of no file.")
     const given = paths.length === 0 ? [Arguments.workingFolder()] : paths.map((path) => FilePath.make(path))
-    const absolute = given.map((path) => FilePath.join(Arguments.workingFolder(), path))
+    const absolute = given.map(Arguments.absolute)
     const { examination } = yield* Effect.promise(() => import("../Examination.ts"))
     const { checks, pools } = yield* examination(yield* Settings.database, absolute)
     yield* whileRead(show(checks, pools, json))

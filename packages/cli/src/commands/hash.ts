@@ -96,7 +96,7 @@ const hashAll = (request: Request, options: Options) =>
   Effect.gen(function*() {
     const { algorithm, cache, output: file, paths } = request
     const { Hash, HashLine, SourceRows, SystemFiles, OutputFile } = yield* Effect.promise(() => import("../Hashing.ts"))
-    const sources = Arr.map(paths, (path) => FilePath.join(Arguments.workingFolder(), path))
+    const sources = Arr.map(paths, Arguments.absolute)
     const leaveOut = yield* Settings.databaseFiles
     if (Option.isSome(file)) yield* Effect.provide(OutputFile.check(file.value), SystemFiles.layer)
     yield* withJobs({ claim: { ids: [] }, concurrency: Option.some(piecesAtOnce) })(

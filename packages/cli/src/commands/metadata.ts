@@ -83,7 +83,7 @@ const readAll = (request: Request, options: View.Options) =>
     const { SourceRows, Media, MediaLine, mediaText, OutputFile, SystemFiles } = yield* Effect.promise(() =>
       import("../Metadata.ts")
     )
-    const sources = Arr.map(paths, (path) => FilePath.join(Arguments.workingFolder(), path))
+    const sources = Arr.map(paths, Arguments.absolute)
     const leaveOut = yield* Settings.databaseFiles
     if (Option.isSome(file)) yield* Effect.provide(OutputFile.check(file.value), SystemFiles.layer)
     yield* withJobs({ claim: { ids: [] }, concurrency: Option.some(filesAtOnce) })(

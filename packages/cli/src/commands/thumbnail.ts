@@ -49,7 +49,7 @@ const config = {
 const pathsOf = (
   given: ReadonlyArray<string>
 ): Effect.Effect<Arr.NonEmptyReadonlyArray<FilePath.FilePath>, Stop.Stop> => {
-  const paths = given.map((path) => FilePath.join(Arguments.workingFolder(), FilePath.make(path)))
+  const paths = given.map((path) => Arguments.absolute(FilePath.make(path)))
   if (given.includes("")) return Effect.fail(Stop.usage("An empty name is the name of no file."))
   return Arr.isArrayNonEmpty(paths)
     ? Effect.succeed(paths)
@@ -59,7 +59,7 @@ const pathsOf = (
 const outputOf = (given: Option.Option<string>): Effect.Effect<FilePath.FilePath, Stop.Stop> =>
   Option.match(Option.filter(given, (path) => path !== ""), {
     onNone: () => Effect.fail(Stop.usage("Where are the thumbnails to go? Name a folder with --output DIR.")),
-    onSome: (path) => Effect.succeed(FilePath.join(Arguments.workingFolder(), FilePath.make(path)))
+    onSome: (path) => Effect.succeed(Arguments.absolute(FilePath.make(path)))
   })
 
 const variantsOf = (given: Option.Option<string>) =>

@@ -90,7 +90,7 @@ const requestOf = (
   rest: Omit<Copy.Request, "sources" | "destination" | "noTargetDirectory" | "conflict" | "rules" | "checksums">
 ): Effect.Effect<Copy.Request, Stop.Stop> =>
   Effect.gen(function*() {
-    const given = paths.map((path) => FilePath.join(Arguments.workingFolder(), FilePath.make(path)))
+    const given = paths.map((path) => Arguments.absolute(FilePath.make(path)))
     const sources = given.slice(0, -1)
     const destination = given.at(-1)
     if (paths.includes("")) return yield* Stop.usage("An empty name is the name of no file.")

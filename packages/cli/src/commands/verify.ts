@@ -98,7 +98,7 @@ const json = ({ difference, path, why }: Line): string =>
 const compare = (a: string, b: string, ignore: ReadonlyArray<Aspect>, options: Options) =>
   Effect.gen(function*() {
     const { OrderedOutput, SystemFiles, Verify, VerifyRows } = yield* Effect.promise(() => import("../Verifying.ts"))
-    const at = (path: string) => FilePath.join(Arguments.workingFolder(), FilePath.make(path))
+    const at = (path: string) => Arguments.absolute(FilePath.make(path))
     const payload = yield* Verify.plan({ a: at(a), b: at(b), ignore, leaveOut: yield* Settings.databaseFiles }).pipe(
       Effect.provide(SystemFiles.layer),
       Effect.catchTag("Incomparable", ({ message }) => Effect.fail(Stop.usage(`${message}.`)))
