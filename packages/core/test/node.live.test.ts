@@ -109,6 +109,7 @@ describe("layerSqlite", () => {
       assert.strictEqual(yield* problemOf(open("/dev/null")), "Unreadable (open)")
       assert.strictEqual(yield* problemOf(open(path.join(text, "jobs.db"))), "Unreadable (open)")
       assert.strictEqual(yield* problemOf(open(path.join(folder, "n".repeat(300)))), "Unreadable (open)")
+      assert.strictEqual(yield* problemOf(open("/proc/none/jobs.db")), "Unreadable (open)")
       assert.strictEqual(fs.readFileSync(text, "utf8").length, 4700)
       const descriptors = fs.readdirSync("/proc/self/fd").map((fd) => {
         try {

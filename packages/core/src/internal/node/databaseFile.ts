@@ -41,6 +41,18 @@ export const unsafeFileSystem = (type: number, mountType: () => string | undefin
   return mounted !== undefined && localFuse.has(mounted) ? undefined : `FUSE (${mounted ?? "unknown"})`
 }
 
+/** Makes a folder, and those above it. Node's own way to do so never ends where nothing can be made, as in `/proc`. */
+const makeFolder = (folder: string): void => {
+  if (fs.existsSync(folder)) return
+  makeFolder(path.dirname(folder))
+  try {
+    fs.mkdirSync(folder, { mode: 0o700 })
+  } catch (error) {
+    // Somebody else may have made it meanwhile.
+    if (!fs.existsSync(folder)) throw error
+  }
+}
+
 /**
  * Makes the file, and its folder, if they are missing, for nobody else to read: payloads name files. Returns its
  * absolute path, which is never taken for a URI.
@@ -48,7 +60,7 @@ export const unsafeFileSystem = (type: number, mountType: () => string | undefin
 export const prepare = (filename: string): string => {
   const file = path.resolve(filename)
   const folder = path.dirname(file)
-  fs.mkdirSync(folder, { recursive: true, mode: 0o700 })
+  makeFolder(folder)
   const existing = fs.statSync(file, { throwIfNoEntry: false })
   const place = existing === undefined ? folder : file
   const fileSystem = unsafeFileSystem(
