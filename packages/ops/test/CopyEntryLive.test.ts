@@ -402,8 +402,10 @@ describe("CopyEntryLive", { timeout: 60_000 }, () => {
   it.effect("leaves of the files of a folder what is there, where it is to (skip)", () =>
     Effect.gen(function*() {
       const { attempt, disk } = new World(true)
-      const names = ["different", "folder", "free", "same"]
-      for (const name of names) disk.file(`/from/folder/${name}`, "text", { modified: 1_111_111n })
+      const plain = ["different", "folder", "free", "same"]
+      for (const name of plain) disk.file(`/from/folder/${name}`, "text", { modified: 1_111_111n })
+      const names = [...plain, "link"]
+      disk.symlink("/from/folder/link", "nowhere", { modified: 1_111_111n })
       disk.folder("/to/copy")
       disk.folder("/to/copy/folder")
       disk.file("/to/copy/different", "text", { modified: 2_222_222n })
@@ -411,14 +413,14 @@ describe("CopyEntryLive", { timeout: 60_000 }, () => {
       const copy = attempt("skip", { kind: "files", names, source: "/from/folder" })
 
       const first = yield* copy
-      assert.deepInclude(first, { copied: 1, unchanged: 0, skipped: [0, 3], alone: [1] })
+      assert.deepInclude(first, { copied: 1, linked: 1, unchanged: 0, skipped: [0, 3], alone: [1] })
       // What is the same may be what the first has copied.
-      assert.deepInclude(yield* copy, { copied: 0, unchanged: 2, skipped: [0], alone: [1] })
+      assert.deepInclude(yield* copy, { copied: 0, linked: 0, unchanged: 3, skipped: [0], alone: [1] })
       assert.deepInclude(yield* attempt("overwrite", { kind: "files", names, source: "/from/folder" }), {
         copied: 0,
         unchanged: 0,
         skipped: [],
-        alone: [0, 1, 2, 3]
+        alone: [0, 1, 2, 3, 4]
       })
     }))
 })
