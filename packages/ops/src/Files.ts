@@ -337,8 +337,8 @@ export interface Copier {
   readonly begin: (stat: FileStat) => boolean
 
   /**
-   * Tells what a copy is called until it takes the place of what has its name, if it is to do that; nothing else, and
-   * nothing where it is not asked. Where that fails, and where it tells no name, that is `found`.
+   * Names a copy until it takes the place of this, which has its name, if it is to do so. Where it is not to, or where
+   * that fails, this is `found`; so it is where nobody asks, as others than the system's own files do.
    */
   readonly replacing?: ((there: FileStat) => FilePath | undefined) | undefined
 
