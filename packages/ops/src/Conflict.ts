@@ -12,7 +12,7 @@ import * as Schema from "effect/Schema"
 import * as FilePath from "./FilePath.ts"
 import type * as Files from "./Files.ts"
 import type { FilesError } from "./FilesError.ts"
-import { isSameTime } from "./internal/sameTime.ts"
+import { isAlike, isSameTime } from "./internal/alike.ts"
 import * as NumberedName from "./NumberedName.ts"
 import * as Place from "./Place.ts"
 import * as ProtectedFiles from "./ProtectedFiles.ts"
@@ -141,8 +141,7 @@ const isSame = (a: Facts, b: Facts): boolean => {
  * @since 0.1.0
  */
 export const isSameFile = (source: Files.FileStat, there: Files.FileStat): boolean =>
-  source.kind === "file" && there.kind === "file" && source.sizeBytes === there.sizeBytes &&
-  isSameTime(source.modifiedNanos, there.modifiedNanos)
+  source.kind === "file" && isAlike(source, there)
 
 /**
  * Reads the facts of what is at a place.

@@ -6,7 +6,7 @@
 import * as Schema from "effect/Schema"
 import type { Property } from "./Difference.ts"
 import type { FileStat } from "./Files.ts"
-import { isSameTime } from "./internal/sameTime.ts"
+import { isSameTime } from "./internal/alike.ts"
 
 /**
  * Schema for what of it can be left out: `owner` is that of the group, too.

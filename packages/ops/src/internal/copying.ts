@@ -9,9 +9,9 @@ import type * as FilePath from "../FilePath.ts"
 import * as Files from "../Files.ts"
 import type { FilesError } from "../FilesError.ts"
 import * as WholeCopy from "../WholeCopy.ts"
+import { isAlike } from "./alike.ts"
 import { isKept } from "./attributes.ts"
 import * as HeldFiles from "./heldFiles.ts"
-import { isSameTime } from "./sameTime.ts"
 import { makeTaker, type Taker } from "./taking.ts"
 import { isUnsupported } from "./unnamedFiles.ts"
 
@@ -46,11 +46,6 @@ export interface Held {
   /** Of what was copied, if it is to be compared. */
   readonly compared: string | undefined
 }
-
-/** As `isSameFile` tells of files. Links are left either way where this is asked: where they lead is not read. */
-const isAlike = (source: Files.FileStat, there: Files.FileStat): boolean =>
-  source.kind === there.kind && source.sizeBytes === there.sizeBytes &&
-  isSameTime(source.modifiedNanos, there.modifiedNanos)
 
 /** Copies what is ordinary, and leaves the rest. It has a buffer until it is given back. */
 export class Copying implements Files.Copier {
@@ -133,6 +128,7 @@ export class Copying implements Files.Copier {
     // One that a run before this has copied may not be on the device, and what it holds was not seen.
     if (source === undefined || this.hold !== undefined || this.take !== undefined) return undefined
     if (conflict === "changed" && Conflict.isSameFile(source, there)) return "Unchanged"
+    // Links are left either way here: where they lead is not read.
     if (conflict === "skip" && isAgain && isAlike(source, there)) return "Unchanged"
     if (this.temporaryName === undefined || there.kind === "folder") return undefined
     if (conflict === "skip") return "Skip"
