@@ -22,7 +22,8 @@ import type * as Task from "./Task.ts"
  *
  * - `Item`: one payload for the task. With `opens` it begins a bracket: the elements up to the matching `After`
  *   wait until it is settled, and are skipped, as one row with a count, when it fails. What is behind the `After` does
- *   not wait for it. One that stands for many (`Parts`) says for how many: as many are skipped with its bracket.
+ *   not wait for it. One that stands for many (`Parts`) says for how many: as many are skipped with its bracket. With
+ *   `checkpoint`, as a `TaskCheckpoint` encodes it, its task goes on from where another one has come to.
  * - `After`: ends the innermost open bracket. Its payload runs once everything in the bracket is settled.
  * - `Settled`: an ending that the source itself knows, such as a folder that can't be read. With `retry`, a retry
  *   runs that payload instead, and then the elements that the source gives behind the cursor `bracketAfter`, up to
@@ -40,6 +41,7 @@ export type Element<Payload> =
     readonly payload: Payload
     readonly opens?: boolean
     readonly count?: number
+    readonly checkpoint?: Schema.Json
   }
   | { readonly _tag: "After"; readonly cursor: string; readonly payload: Payload }
   | {

@@ -29,6 +29,9 @@ export interface TaskCheckpoint<in out A> {
    * twice. Outside of a fan-out there is no store, and it goes on at once.
    */
   readonly commit: (value: A) => Effect.Effect<void>
+
+  /** The value as it is kept, for an element of a fan-out whose task is to go on from there. */
+  readonly encode: (value: A) => Schema.Json
 }
 
 /**
@@ -80,6 +83,7 @@ export const make = <A>(schema: Schema.Codec<A, unknown>): TaskCheckpoint<A> => 
       return Effect.succeed(checkpoint === undefined ? Option.none<A>() : decode(checkpoint))
     }),
     save: (value) => Effect.asVoid(save(value)),
-    commit: (value) => Effect.flatMap(save(value), ({ recorded }) => recorded)
+    commit: (value) => Effect.flatMap(save(value), ({ recorded }) => recorded),
+    encode
   }
 }

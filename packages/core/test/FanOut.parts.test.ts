@@ -1,9 +1,11 @@
 import { assert, describe, it } from "@effect/vitest"
 import type { Element, Ended, Parts } from "@fanout/core/FanOut"
+import * as Interrupter from "@fanout/core/Interrupter"
 import * as JobId from "@fanout/core/JobId"
 import * as JobStore from "@fanout/core/JobStore"
 import * as Progress from "@fanout/core/Progress"
 import * as Task from "@fanout/core/Task"
+import * as TaskCheckpoint from "@fanout/core/TaskCheckpoint"
 import * as TaskDispatcher from "@fanout/core/TaskDispatcher"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
@@ -12,6 +14,8 @@ import * as RpcGroup from "effect/rpc/RpcGroup"
 import * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
 import { asRun, pools, runningJob } from "./fanOutHarness.ts"
+
+const half = TaskCheckpoint.make(Schema.BigInt)
 
 /** Doubles numbers, as many of them as it can. */
 const Double = Task.make("test/Double", {
@@ -133,6 +137,42 @@ describe("an element that stands for many", () => {
       const { rows, tally } = yield* run("row", { attempt: 2, elements, isOdd: () => true })
       assert.deepStrictEqual(tally, { done: 0, failed: 2, doubled: 0, looked: 2 })
       assert.deepStrictEqual(rows, [["a/1", "Failed"], ["a/2", "Failed"]])
+    }).pipe(withStore))
+
+  it.effect("hands on to those in its place what it has saved, also where these have not run before a stop", () =>
+    Effect.gen(function*() {
+      yield* runningJob("handed")
+      const elements = [item("a", 1, 2)]
+      const known: Array<readonly [string, bigint | null]> = []
+      let isFirst = true
+      const go = asRun(
+        "handed",
+        (signal) =>
+          TaskDispatcher.TaskDispatcher.use((_) =>
+            _.fanOut("numbers", Double, (after) => Stream.fromIterable(Option.isSome(after) ? [] : elements), {
+              concurrency: 1,
+              parts: ({ cursor, payload: { numbers } }) =>
+                numbers.length === 1 ? undefined : numbers.map((n) => ({
+                  _tag: "Item",
+                  cursor: `${cursor}/${n}`,
+                  payload: { numbers: [n] },
+                  checkpoint: half.encode(BigInt(n) * 10n)
+                }))
+            })
+          ).pipe(Effect.provide(Tasks.toLayer({
+            "test/Double": Effect.fnUntraced(function*({ numbers }) {
+              known.push([numbers.join(), Option.getOrNull(yield* half.get)])
+              if (numbers.length === 1 && isFirst) signal.requestUnsafe("Pause")
+              yield* Interrupter.check
+              return numbers
+            })
+          })))
+      )
+      yield* go
+      isFirst = false
+      const { exit } = yield* go
+      assert.isTrue(Exit.isSuccess(exit))
+      assert.deepStrictEqual(known, [["1,2", null], ["1", 10n], ["1", 10n], ["2", 20n]])
     }).pipe(withStore))
 
   it.effect("is told to who records with it, with all that its task gave", () =>

@@ -15,6 +15,7 @@ import { TaskDispatcher } from "@fanout/core/TaskDispatcher"
 import * as Arr from "effect/Array"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
+import * as Num from "effect/Number"
 import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
 import * as Semaphore from "effect/Semaphore"
@@ -31,7 +32,7 @@ import * as FileTree from "./FileTree.ts"
 import * as Filter from "./Filter.ts"
 import { HardLinks } from "./HardLinks.ts"
 import { HashAlgorithm } from "./HashAlgorithm.ts"
-import { countOf, Elements, mayBeWhole, mostWhole, parts } from "./internal/copyElements.ts"
+import { countOf, Elements, mayBeWhole, mostWhole, parts, standsFor } from "./internal/copyElements.ts"
 import * as Durability from "./internal/durability.ts"
 import { filesAtOnce } from "./internal/filesAtOnce.ts"
 import * as FileSystems from "./internal/fileSystems.ts"
@@ -186,8 +187,8 @@ const plans = Effect.fnUntraced(function*(payload: Payload): Effect.fn.Return<Pl
   const isQuick = Option.isSome(yield* throughout(pathsOf(payload)))
   const keepsUsual = CopyOptions.usual.every((property) => keeps.has(property))
   const isSimple = !isDurable && !isVerified && checksums === undefined
-  const isGathering = isQuick && !isFollowing && !isMove && keepsUsual && mayGather(conflict, isSimple)
-  const isPlain = isGathering && isSimple && rules.length === 0 && !keeps.has("owner")
+  const isGathering = isQuick && !isFollowing && keepsUsual && mayGather(conflict, isSimple)
+  const isPlain = isGathering && !isMove && isSimple && rules.length === 0 && !keeps.has("owner")
   return { isGathering, mayBeWhole: isPlain ? mayBeWhole(payload) : undefined }
 })
 
@@ -288,7 +289,10 @@ const countedEntries = Effect.fnUntraced(function*(payload: Payload, plan: Plan,
   return (after: Option.Option<string>) =>
     Option.isSome(after) || Option.isSome(known) ? source(after) : Stream.unwrap(Effect.as(
       begin,
-      Stream.mapArrayEffect(source(after), (elements) => Effect.as(counted.take(elements.length), elements))
+      Stream.mapArrayEffect(
+        source(after),
+        (elements) => Effect.as(counted.take(Num.sumAll(elements.map(standsFor))), elements)
+      )
     ))
 })
 
@@ -334,11 +338,11 @@ const copyAll = Effect.fnUntraced(function*(payload: Payload, moved: ReadonlySet
   if (!isMove) yield* Effect.forkScoped(Effect.ignore(count(payload, plan, met)))
   const concurrency = yield* filesAtOnce
   // Each may be 64 files, or folders with more.
-  const options = plan.isGathering ? { flushEvery: 64, parts } : {}
+  const options = plan.isGathering ? { flushEvery: 64 } : {}
   const source = isMove ? yield* countedEntries(payload, plan, moved) : entries(payload, plan, moved, met)
   const { leaveOut, request: { checksums } } = payload
   const keep = checksums === undefined ? "failures" : "all"
-  const tally = yield* fanOut(fanOutName, CopyEntry, source, { ...options, concurrency, pauseOn, keep }).pipe(
+  const tally = yield* fanOut(fanOutName, CopyEntry, source, { ...options, parts, concurrency, pauseOn, keep }).pipe(
     Effect.provideService(MadeFolders, new Set()),
     Effect.provideService(Turns, new Map()),
     Effect.provideService(ProtectedFiles.ProtectedFiles, yield* ProtectedFiles.make(leaveOut, checksums?.output)),

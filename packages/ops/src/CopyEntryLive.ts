@@ -384,7 +384,7 @@ const copyFiles = <E, R>(
     const { found } = yield* ProtectedFiles
     const avoid = found.map(({ device, inode }) => ({ device, inode }))
     const isFree = yield* MadeFolders.has(target)
-    const { checksums, keeps } = yield* CopyOptions
+    const { checksums, isMove, keeps } = yield* CopyOptions
     const { token } = yield* Lease.Lease
     const payload = {
       source,
@@ -401,8 +401,9 @@ const copyFiles = <E, R>(
       mostBytes: yield* TaskDispatcher.pieceBytes(mostBytes),
       ...checksums === undefined ? {} : { checksums }
     }
-    // All that are copied at the same time ask before: together they would begin with seconds of a rate.
-    const asked = Math.min(payload.mostBytes, size * likelyBytes)
+    // All that are copied at the same time ask before: together they would begin with seconds of a rate. What is moved
+    // may only get another name.
+    const asked = isMove ? 0 : Math.min(payload.mostBytes, size * likelyBytes)
     yield* TaskDispatcher.throttle(asked)
     const copied = yield* by(payload, entry)
     yield* TaskDispatcher.throttle(copied.bytes - asked)

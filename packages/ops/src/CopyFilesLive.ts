@@ -13,10 +13,11 @@ import { CopyOptions } from "./CopyOptions.ts"
 import { type CopiedFiles, CopyFiles, ThreadTasks } from "./CopyTask.ts"
 import * as FilePath from "./FilePath.ts"
 import * as Files from "./Files.ts"
-import { Copying, type Held } from "./internal/copying.ts"
+import { Copying } from "./internal/copying.ts"
 import { type Flush, prepare } from "./internal/durability.ts"
 import { copyFolders } from "./internal/folders.ts"
 import * as HeldFiles from "./internal/heldFiles.ts"
+import * as MovingTogether from "./internal/movingTogether.ts"
 import { temporaryName } from "./internal/placing.ts"
 import * as ReadBack from "./internal/readBack.ts"
 
@@ -29,19 +30,23 @@ const working = Effect.gen(function*() {
   return () => stop.reason === undefined && lease.isHeldUnsafe()
 })
 
-/** Gives copies that are on the device their names. What fails by itself is tried again from the source. */
+/**
+ * Gives copies that are on the device their names, and tells which have theirs. What fails by itself is tried again
+ * from the source.
+ */
 const placeHeld = Effect.fnUntraced(function*(
   to: Files.Folder,
   copying: Copying,
   flush: Flush
 ) {
   const { held, names } = copying
+  const others = yield* MovingTogether.linked(held)
   const isWritten = yield* Effect.isSuccess(flush.content(held.map(({ file }) => file)))
-  const placed: Array<{ readonly one: Held; readonly name: FilePath.FilePath }> = []
+  const placed: Array<MovingTogether.Named> = []
   for (const one of held) {
     const { compared, file, index, sizeBytes } = one
     const name = names[index]
-    if (name === undefined || !isWritten) {
+    if (name === undefined || !isWritten || others.has(one)) {
       copying.placed(false, one)
       continue
     }
@@ -52,26 +57,17 @@ const placeHeld = Effect.fnUntraced(function*(
       placed.push({ one, name })
     } else copying.placed(false, one)
   }
-  const compared = placed.filter(({ one }) => one.compared !== undefined).length
-  const areKept = yield* Effect.isSuccess(flush.names)
-  for (const { name, one } of placed) {
-    if (!areKept && copying.mayWork()) yield* Effect.ignore(to.unlink(name))
-    copying.placed(areKept, one)
+  if (yield* Effect.isSuccess(flush.names)) {
+    const compared = placed.filter(({ one }) => one.compared !== undefined).length
+    if (compared > 0) yield* ReadBack.count(compared)
+    return placed
   }
-  if (areKept && compared > 0) yield* ReadBack.count(compared)
+  for (const { name, one } of placed) {
+    if (copying.mayWork()) yield* Effect.ignore(to.unlink(name))
+    copying.placed(false, one)
+  }
+  return []
 })
-
-const copyIn = Effect.fnUntraced(function*(payload: Payload, copying: Copying) {
-  const files = yield* Files.Files
-  const [from, to] = [yield* files.folder(payload.source), yield* files.folder(payload.target)]
-  const flush = yield* prepare(to)
-  yield* Effect.addFinalizer(() =>
-    Effect.forEach(copying.held, ({ file }) => Effect.ignore(file.close), { discard: true })
-  )
-  yield* from.copyEach(copying.names, to, copying)
-  copying.leaveRest()
-  if (copying.hold !== undefined) yield* placeHeld(to, copying, flush)
-}, Effect.scoped)
 
 /** What files of a folder come to where nothing could be opened: by itself each of them is told why. */
 const untouched = (names: ReadonlyArray<FilePath.FilePath>): CopiedFiles => ({
@@ -84,11 +80,40 @@ const untouched = (names: ReadonlyArray<FilePath.FilePath>): CopiedFiles => ({
   bytes: 0
 })
 
+const closeHeld = ({ held }: Copying) =>
+  Effect.forEach(held, ({ file }) => Effect.ignore(file.close), { discard: true })
+
+const copyIn = Effect.fnUntraced(function*(payload: Payload, copying: Copying) {
+  const files = yield* Files.Files
+  const [from, to] = [yield* files.folder(payload.source), yield* files.folder(payload.target)]
+  if (copying.isMove && (yield* from.stat).device === (yield* to.stat).device) {
+    const { avoid, names } = payload
+    // To tell their checksums each has to be read.
+    if (payload.checksums !== undefined) return untouched(names)
+    return {
+      ...untouched(names),
+      ...yield* MovingTogether.renameEach({ from, to, names, avoid, mayWork: copying.mayWork })
+    }
+  }
+  const flush = yield* prepare(to)
+  const copyEach = Effect.gen(function*() {
+    yield* from.copyEach(copying.names, to, copying)
+    copying.leaveRest()
+    return copying.hold === undefined ? [] : yield* placeHeld(to, copying, flush)
+  })
+  const placed = yield* Effect.ensuring(copyEach, Effect.suspend(() => closeHeld(copying)))
+  if (copying.isMove) yield* MovingTogether.removeSources({ from, to }, copying, placed)
+  else for (const { one } of placed) copying.placed(true, one)
+  return copying.result
+}, Effect.scoped)
+
 const copyFiles = Effect.fnUntraced(function*(
   payload: Payload
 ): Effect.fn.Return<CopiedFiles, never, Files.Files> {
   const { names } = payload
   const options = yield* CopyOptions
+  const handed = options.isMove ? yield* MovingTogether.recorded : undefined
+  if (handed !== undefined) return { ...untouched(names), handed }
   const mayWork = yield* working
   const lease = yield* Lease.Lease
   const nameAside = (name: FilePath.FilePath) => temporaryName(lease, FilePath.join(payload.target, name))
@@ -96,7 +121,7 @@ const copyFiles = Effect.fnUntraced(function*(
     Effect.suspend(() => {
       const copying = new Copying({ payload, names, options, limit, mayWork, isOwn: false, temporaryName: nameAside })
       return copyIn(payload, copying).pipe(
-        Effect.map(() => copying.result),
+        // Nothing comes in the way once a copy has its name.
         Effect.catch(() => Effect.succeed(untouched(names))),
         Effect.ensuring(Effect.sync(() => copying.giveBack()))
       )
@@ -114,7 +139,8 @@ const copyFiles = Effect.fnUntraced(function*(
 export const copy = (payload: Payload, mostMillis: number): Effect.Effect<CopiedFiles, never, Files.Files> =>
   Effect.tap(
     payload.areFolders ? copyFolders(payload, mostMillis) : copyFiles(payload),
-    ({ bytes }) => Progress.add("bytes", bytes)
+    // A move has counted what it has recorded.
+    ({ bytes, moved }) => moved === undefined ? Progress.add("bytes", bytes) : Effect.void
   )
 
 /** Long enough for what a task is given on a slow disk, so that a stop is not the only end of it. */

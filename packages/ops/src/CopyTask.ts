@@ -14,6 +14,7 @@ import { Checksums } from "./CopyChecksum.ts"
 import * as CopyOptions from "./CopyOptions.ts"
 import * as FilePath from "./FilePath.ts"
 import { HashAlgorithm } from "./HashAlgorithm.ts"
+import * as SavedCopy from "./internal/savedCopy.ts"
 import { isTransient } from "./internal/transient.ts"
 
 /**
@@ -41,11 +42,15 @@ export class EntryFailed extends Schema.TaggedError<EntryFailed>("@fanout/ops/Co
  */
 export const CopiedFiles = Schema.Struct({
   copied: Schema.Natural,
+  /** How many were moved, in place of copied: their sources are removed. */
+  moved: Schema.optionalKey(Schema.Natural),
   linked: Schema.Natural,
   /** How many were left alone, since the destination is as the source. */
   unchanged: Schema.Natural,
   /** What takes more than to copy it to a free name: what is large, is taken, is not what it was, or fails. */
   alone: Schema.Array(Schema.Natural),
+  /** What some of these go on from: their copies are there, and their sources may be. */
+  handed: Schema.optionalKey(SavedCopy.Handed),
   /** Places of names that are taken, and are to be left then. */
   skipped: Schema.Array(Schema.Natural),
   /** How many of the last names were not come to. */

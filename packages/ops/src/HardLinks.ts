@@ -7,7 +7,6 @@ import type * as JobId from "@fanout/core/JobId"
 import type { JobStoreError } from "@fanout/core/JobStoreError"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
-import type * as Option from "effect/Option"
 import type * as FilePath from "./FilePath.ts"
 
 /**
@@ -17,11 +16,11 @@ import type * as FilePath from "./FilePath.ts"
  * @since 0.1.0
  */
 export interface HardLinks {
-  /** Where the job has put the file that was such: `edition` tells it from all others, and from what it was before. */
+  /** Where the job has put some of these files. The edition of one tells it from all others, and from what it was. */
   readonly find: (
     job: JobId.JobId,
-    edition: string
-  ) => Effect.Effect<Option.Option<FilePath.FilePath>, JobStoreError>
+    editions: ReadonlyArray<string>
+  ) => Effect.Effect<ReadonlyMap<string, FilePath.FilePath>, JobStoreError>
 
   /** Remembers where the job has put a file, in place of where it was before. */
   readonly add: (
@@ -41,5 +40,5 @@ export interface HardLinks {
  * @since 0.1.0
  */
 export const HardLinks: Context.Reference<HardLinks> = Context.Reference<HardLinks>("@fanout/ops/HardLinks", {
-  defaultValue: () => ({ find: () => Effect.succeedNone, add: () => Effect.void, forget: () => Effect.void })
+  defaultValue: () => ({ find: () => Effect.succeed(new Map()), add: () => Effect.void, forget: () => Effect.void })
 })

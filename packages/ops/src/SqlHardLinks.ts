@@ -16,7 +16,6 @@ import type { JobStoreError } from "@fanout/core/JobStoreError"
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
-import * as Option from "effect/Option"
 import * as Migrator from "effect/sql/Migrator"
 import * as SqlClient from "effect/sql/SqlClient"
 import type { SqlError } from "effect/sql/SqlError"
@@ -52,10 +51,12 @@ const make = Effect.fnUntraced(function*(sql: SqlClient.SqlClient): Effect.fn.Re
   const before = (yield* Clock.currentTimeMillis) - keptMillis
   yield* run(sql`delete from fanout_hard_links where added_at < ${before}`)
   return {
-    find: (job, edition) =>
+    find: (job, editions) =>
       Effect.map(
-        run(sql`select target from fanout_hard_links where job = ${job} and edition = ${edition}`),
-        ([row]) => row === undefined ? Option.none() : Option.some(FilePath.fromText(String(row["target"])))
+        run(
+          sql`select edition, target from fanout_hard_links where job = ${job} and ${sql.in("edition", editions)}`
+        ),
+        (rows) => new Map(rows.map(({ edition, target }) => [String(edition), FilePath.fromText(String(target))]))
       ),
     add: (job, edition, target) =>
       Effect.flatMap(Clock.currentTimeMillis, (added_at) =>

@@ -6,7 +6,6 @@ import { HardLinks } from "@fanout/ops/HardLinks"
 import * as SqlHardLinks from "@fanout/ops/SqlHardLinks"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
-import * as Option from "effect/Option"
 import * as TestClock from "effect/testing/TestClock"
 
 const client = layerSqlClient({ filename: ":memory:" })
@@ -17,15 +16,17 @@ describe("SqlHardLinks", () => {
   it.effect("finds what was added, for each job, until it is forgotten", () =>
     Effect.gen(function*() {
       const links = yield* HardLinks
-      assert.deepStrictEqual(yield* links.find(one, "1"), Option.none())
+      assert.deepStrictEqual(yield* links.find(one, ["1"]), new Map())
       yield* links.add(one, "1", FilePath.make("/first"))
       yield* links.add(one, "1", odd)
       yield* links.add(two, "1", FilePath.make("/of another job"))
-      assert.deepStrictEqual(yield* links.find(one, "1"), Option.some(odd))
-      assert.deepStrictEqual(yield* links.find(one, "2"), Option.none())
+      yield* links.add(one, "3", FilePath.make("/third"))
+      const both = new Map([["1", odd], ["3", FilePath.make("/third")]])
+      assert.deepStrictEqual(yield* links.find(one, ["1", "2", "3"]), both)
+      assert.deepStrictEqual(yield* links.find(one, ["2"]), new Map())
       yield* links.forget(one)
-      assert.deepStrictEqual(yield* links.find(one, "1"), Option.none())
-      assert.isTrue(Option.isSome(yield* links.find(two, "1")))
+      assert.deepStrictEqual(yield* links.find(one, ["1"]), new Map())
+      assert.strictEqual((yield* links.find(two, ["1"])).size, 1)
     }).pipe(Effect.provide(Layer.provide(SqlHardLinks.layer, client))))
 
   it.effect("forgets what nobody has gone on with for 90 days", () =>
@@ -33,8 +34,8 @@ describe("SqlHardLinks", () => {
       const links = Effect.provide(HardLinks, Layer.fresh(SqlHardLinks.layer))
       yield* Effect.flatMap(links, ({ add }) => add(one, "1", odd))
       yield* TestClock.adjust("89 days")
-      assert.isTrue(Option.isSome(yield* Effect.flatMap(links, ({ find }) => find(one, "1"))))
+      assert.strictEqual((yield* Effect.flatMap(links, ({ find }) => find(one, ["1"]))).size, 1)
       yield* TestClock.adjust("2 days")
-      assert.deepStrictEqual(yield* Effect.flatMap(links, ({ find }) => find(one, "1")), Option.none())
+      assert.deepStrictEqual(yield* Effect.flatMap(links, ({ find }) => find(one, ["1"])), new Map())
     }).pipe(Effect.provide(client)))
 })

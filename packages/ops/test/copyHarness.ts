@@ -48,15 +48,21 @@ export const remembering = (): HardLinks.HardLinks & { readonly known: ReadonlyM
   const known = new Map<string, FilePath.FilePath>()
   return {
     known,
-    find: (job, edition) => Effect.sync(() => Option.fromUndefinedOr(known.get(`${job} ${edition}`))),
+    find: (job, editions) =>
+      Effect.sync(() =>
+        new Map(editions.flatMap((edition) => {
+          const target = known.get(`${job} ${edition}`)
+          return target === undefined ? [] : [[edition, target]]
+        }))
+      ),
     add: (job, edition, target) => Effect.sync(() => void known.set(`${job} ${edition}`, target)),
     forget: () => Effect.sync(() => known.clear())
   }
 }
 
 export interface Options {
-  /** Whether files of a folder are copied together, as where calls are quick. */
-  readonly together?: boolean
+  /** Whether files of a folder are copied together, as where calls are quick; where that changes, in each run anew. */
+  readonly together?: boolean | (() => boolean)
   readonly before?: FaultyFiles.Before
   readonly conflict?: Conflict.Mode
   readonly leaveOut?: ReadonlyArray<string>
@@ -80,7 +86,8 @@ export interface Options {
 
 const filesOf = (disk: MemoryFiles.Disk, { before = () => Effect.void, together = false }: Options) => {
   const files = FaultyFiles.intercept(MemoryFiles.make(disk), before)
-  const quick = Effect.succeed(together ? Option.some(files) : Option.none())
+  const isQuick = () => typeof together === "boolean" ? together : together()
+  const quick = Effect.sync(() => isQuick() ? Option.some(files) : Option.none())
   return Layer.merge(
     Layer.succeed(Files.Files, files),
     Layer.succeed(QuickFiles, { at: () => quick, throughout: () => quick, isSlow: () => false })

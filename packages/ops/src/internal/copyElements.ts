@@ -16,6 +16,7 @@ import * as TreeCursor from "../TreeCursor.ts"
 import * as Measure from "./calls/measure.ts"
 import { done, failedAs, skippedAs } from "./endings.ts"
 import { type Gathered, Gathering } from "./gathering.ts"
+import * as SavedCopy from "./savedCopy.ts"
 
 type Entry = CopyEntry["payloadSchema"]["Type"]
 type Element = FanOut.Element<Entry>
@@ -89,6 +90,9 @@ export const mayBeWhole = (payload: Copied): FileTree.WholeOptions["mayBeWhole"]
 /** How many elements there would be in the place of one that the walk meets. */
 export const countOf = (element: FileTree.Element | FileTree.Whole): number =>
   element._tag === "Whole" ? Measure.countOf(element) : 1
+
+/** How many of what the walk meets an element stands for. */
+export const standsFor = (element: Element): number => element._tag === "Item" ? element.count ?? 1 : 1
 
 /** As many elements are in folders that are copied with all in them: some milliseconds of work. */
 export const mostWhole = 1024
@@ -186,10 +190,16 @@ type Listed = Extract<Value, { readonly _tag: "Listed" }>
 type Unlisted = Extract<Value, { readonly _tag: "Unlisted" }>
 
 /** What is to be copied by itself. It is looked at once more, so that what it is to be does not matter. */
-const alone = (cursor: string, { conflict, source, target }: Entry, name: FilePath.FilePath): Element => ({
+const alone = (
+  cursor: string,
+  { conflict, source, target }: Entry,
+  name: FilePath.FilePath,
+  saved?: SavedCopy.Saved
+): Element => ({
   _tag: "Item",
   cursor: TreeCursor.beside(cursor, name),
-  payload: { conflict, kind: "file", source: FilePath.join(source, name), target: FilePath.join(target, name) }
+  payload: { conflict, kind: "file", source: FilePath.join(source, name), target: FilePath.join(target, name) },
+  ...saved === undefined ? {} : { checkpoint: SavedCopy.checkpoint.encode(saved) }
 })
 
 /** What is not copied, since something has its name. */
@@ -233,14 +243,20 @@ const filesParts = (
 ): ReadonlyArray<Element> => {
   const { names = [] } = payload
   if (copied === undefined) return names.map((name) => alone(cursor, payload, name))
-  const { left, linked, unchanged } = copied
+  const { handed = [], left, linked, moved = 0, unchanged } = copied
   const { linkedAt = cursor, copiedAt = cursor, told = {} } = rowsOf(cursor, payload, copied)
+  const savedOf = new Map(handed.map(({ index, saved }) => [index, saved]))
+  const byItself = (index: number) => {
+    const name = names[index]
+    return name === undefined ? [] : [alone(cursor, payload, name, savedOf.get(index))]
+  }
   return [
     ...done(copiedAt, copied.copied, { _tag: "Copied", ...told }),
+    ...done(copiedAt, moved, { _tag: "Moved", ...told }),
     ...done(linkedAt, linked, { _tag: "Linked" }),
     ...done(cursor, unchanged, { _tag: "Unchanged" }),
     ...copied.skipped.flatMap((index) => names[index] ?? []).map((name) => skipped(cursor, payload, name)),
-    ...copied.alone.flatMap((index) => names[index] ?? []).map((name) => alone(cursor, payload, name)),
+    ...copied.alone.flatMap(byItself),
     ...leftParts(payload, left, leftCursor)
   ]
 }

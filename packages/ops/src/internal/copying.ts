@@ -12,6 +12,8 @@ import * as WholeCopy from "../WholeCopy.ts"
 import { isAlike } from "./alike.ts"
 import { isKept } from "./attributes.ts"
 import * as HeldFiles from "./heldFiles.ts"
+import * as MovingTogether from "./movingTogether.ts"
+import type * as SavedCopy from "./savedCopy.ts"
 import { makeTaker, type Taker } from "./taking.ts"
 import { isUnsupported } from "./unnamedFiles.ts"
 
@@ -45,6 +47,8 @@ export interface Held {
   readonly index: number
   /** Of what was copied, if it is to be compared. */
   readonly compared: string | undefined
+  /** What the source was, if it is to be removed. */
+  readonly source: MovingTogether.Source | undefined
 }
 
 /** Copies what is ordinary, and leaves the rest. It has a buffer until it is given back. */
@@ -55,6 +59,7 @@ export class Copying implements Files.Copier {
   bytes = 0
   readonly alone: Array<number> = []
   readonly skipped: Array<number> = []
+  private readonly handed: Array<SavedCopy.Handed[number]> = []
   readonly buffer = spare.pop() ?? Buffer.allocUnsafeSlow(bufferBytes)
   readonly hold: Files.Copier["hold"]
   readonly take: Files.Copier["take"]
@@ -64,6 +69,7 @@ export class Copying implements Files.Copier {
   readonly isOwn: boolean
   private readonly payload: Copied["payload"]
   readonly names: ReadonlyArray<FilePath.FilePath>
+  private readonly options: CopyOptions
   private readonly keeps: ReadonlySet<Property>
   /** Whether the job may go on here. */
   readonly mayWork: () => boolean
@@ -84,8 +90,10 @@ export class Copying implements Files.Copier {
   isSpoiled = false
 
   constructor(
-    { isOwn, limit, mayWork, names, options: { isDurable, isVerified }, payload, temporaryName }: Copied
+    { isOwn, limit, mayWork, names, options, payload, temporaryName }: Copied
   ) {
+    const { isDurable, isVerified } = options
+    this.options = options
     this.temporaryName = temporaryName
     this.payload = payload
     this.names = names
@@ -98,6 +106,10 @@ export class Copying implements Files.Copier {
     this.keepsOwner = this.keeps.has("owner")
     this.isAttributeKept = (name) => isKept(name, this.keeps)
     this.mayWork = mayWork
+  }
+
+  get isMove(): boolean {
+    return this.options.isMove
   }
 
   get isFree(): boolean {
@@ -164,7 +176,9 @@ export class Copying implements Files.Copier {
 
   private holdOne(file: Files.UnnamedFile, sizeBytes: number): void {
     const digests = this.taker?.end()
-    this.held.push({ file, sizeBytes, index: this.count, compared: digests?.compared })
+    const { options, source: stat } = this
+    const source = this.isMove && stat !== undefined ? MovingTogether.sourceOf(stat, options) : undefined
+    this.held.push({ file, sizeBytes, index: this.count, compared: digests?.compared, source })
     this.bytes += sizeBytes
     this.next(digests?.checksum)
   }
@@ -178,6 +192,13 @@ export class Copying implements Files.Copier {
       this.digests[index] = null
       this.bytes -= sizeBytes
     }
+  }
+
+  /** Leaves one whose copy has its name to go on from there. */
+  handOn({ index }: Held, saved: SavedCopy.Saved): void {
+    this.alone.push(index)
+    this.digests[index] = null
+    this.handed.push({ index, saved })
   }
 
   /** By itself it is copied once more. */
@@ -195,8 +216,10 @@ export class Copying implements Files.Copier {
 
   /** What the files came to. */
   get result(): CopiedFiles {
+    const { isMove } = this
     return {
-      copied: this.copies,
+      copied: isMove ? 0 : this.copies,
+      ...isMove ? { moved: this.copies, handed: this.handed } : {},
       linked: this.links,
       unchanged: this.unchanged,
       alone: this.alone,

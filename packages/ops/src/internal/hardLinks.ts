@@ -56,13 +56,20 @@ export const mayHaveOthers = ({ kind, links }: Files.FileStat, { isMove, keeps }
  * What tells a file from all others, and from what it was before. A move that takes another name away changes the time
  * of change.
  */
-const editionOf = (stat: Files.FileStat, { isMove }: CopyOptions): string => {
+export const editionOf = (stat: Files.FileStat, { isMove }: CopyOptions): string => {
   const { bornNanos, changedNanos, device, inode, modifiedNanos, sizeBytes } = stat
   return [device, inode, sizeBytes, modifiedNanos, bornNanos, isMove ? "" : changedNanos].join(" ")
 }
 
 /** What file systems answer that have no hard links, or not as many, or not here. */
 const withoutLinks = new Set(["EPERM", "ENOTSUP", "EOPNOTSUPP", "ENOSYS", "EMLINK", "EXDEV", "ENOENT"])
+
+/** Those of these editions of which the job has put a copy somewhere, under another name. */
+export const known = Effect.fnUntraced(function*(editions: ReadonlyArray<string>) {
+  const { job } = yield* Lease.Lease
+  if (Option.isNone(job) || editions.length === 0) return new Set<string>()
+  return new Set((yield* (yield* HardLinks).find(job.value, editions)).keys())
+})
 
 /** The copy of a file, under the first of its names, as long as it is what the job has put there. */
 interface First {
@@ -79,10 +86,11 @@ const findFirst = Effect.fnUntraced(function*(
 ): Effect.fn.Return<First | undefined, JobStoreError | FilesError, Files.Files | Scope.Scope> {
   const { job } = yield* Lease.Lease
   if (Option.isNone(job)) return undefined
-  const path = yield* (yield* HardLinks).find(job.value, editionOf(source, options))
-  if (Option.isNone(path)) return undefined
+  const edition = editionOf(source, options)
+  const path = (yield* (yield* HardLinks).find(job.value, [edition])).get(edition)
+  if (path === undefined) return undefined
   const found = Effect.flatMap(
-    Place.open(path.value),
+    Place.open(path),
     (place) => Effect.map(Place.lstat(place), (stat) => ({ place, stat }))
   )
   // What took its place is a file of its own.

@@ -29,7 +29,7 @@ const isUnsupported = ({ code }: FilesError): boolean => code === "ENOTSUP" || c
  * Gives something another name that is free: where nothing does both in one step, a file gets it as one more name, and
  * for a folder it is looked at first.
  */
-const renameExclusively = (
+export const renameExclusively = (
   from: Place.Place,
   to: Place.Place,
   kind: Files.FileKind
@@ -85,7 +85,7 @@ export const rename = Effect.fnUntraced(function*(
 })
 
 /** What tells whether a source is what was copied, as long as nobody has given it another name. */
-const editionOf = ({ changedNanos, links, ...stat }: Files.FileStat): string =>
+export const editionOf = ({ changedNanos, links, ...stat }: Files.FileStat): string =>
   // Whoever removes another name of it changes that time.
   `${contentOf(stat)} ${links > 1 ? "" : changedNanos}`
 
@@ -115,8 +115,11 @@ export const putBack = Effect.fnUntraced(function*(source: Place.Place, aside: P
   )
 })
 
+/** Takes what a source that was copied is by now. */
+type Note = (copied: SavedCopy.Copied) => Effect.Effect<void>
+
 /** Removes what has been put aside, if it is what was copied; else it gets its name again. */
-const removeAside = Effect.fnUntraced(function*(source: Place.Place, copied: SavedCopy.Copied) {
+const removeAside = Effect.fnUntraced(function*(source: Place.Place, copied: SavedCopy.Copied, note: Note) {
   const { aside: name, edition } = copied
   const aside = { ...source, name }
   const stat = yield* onSource(Place.lstat(aside))
@@ -125,7 +128,7 @@ const removeAside = Effect.fnUntraced(function*(source: Place.Place, copied: Sav
     const keep = Effect.gen(function*() {
       yield* putBack(source, aside, stat)
       // To be renamed has changed it.
-      yield* SavedCopy.updateCopied({ ...copied, edition: editionOf(yield* Place.lstat(source)) })
+      yield* note({ ...copied, edition: editionOf(yield* Place.lstat(source)) })
     })
     return yield* Effect.tapError(onSource(source.folder.unlink(name)), () => Effect.ignore(keep))
   }
@@ -137,16 +140,27 @@ const removeAside = Effect.fnUntraced(function*(source: Place.Place, copied: Sav
  * Removes a source whose copy is recorded, if it is what was copied. It is put aside first, so that nothing else can
  * take its place in the last moment.
  */
-const remove = Effect.fnUntraced(function*(source: Place.Place, copied: SavedCopy.Copied) {
+export const remove = Effect.fnUntraced(function*(
+  source: Place.Place,
+  copied: SavedCopy.Copied,
+  note: Note
+): Effect.fn.Return<void, CopyError | Interrupted> {
   const aside = { ...source, name: copied.aside }
-  if (Option.isSome(yield* onSource(Place.find(aside)))) return yield* removeAside(source, copied)
+  if (Option.isSome(yield* onSource(Place.find(aside)))) return yield* removeAside(source, copied, note)
   const found = yield* onSource(Place.find(source))
   if (Option.isNone(found)) return
   if (!isEdition(found.value, copied.edition)) return yield* changed(source)
   yield* Lease.check
   // That name is this job's alone.
   yield* onSource(source.folder.rename(source.name, copied.aside))
-  yield* removeAside(source, copied)
+  yield* removeAside(source, copied, note)
+})
+
+/** What is to be recorded of a source of this edition before it is removed. */
+export const copiedOf = Effect.fnUntraced(function*(source: Place.Place, edition: string, target: Place.Place) {
+  const aside = temporaryName(yield* Lease.Lease, Place.path(source))
+  const { device, inode, sizeBytes } = yield* onDestination(Place.lstat(target))
+  return { edition, aside, target: Place.path(target), device, inode, sizeBytes } satisfies SavedCopy.Copied
 })
 
 /** Removes a source once it is recorded that its copy is in its place, and on the device. */
@@ -155,12 +169,9 @@ export const removeCopied = Effect.fnUntraced(function*(
   stat: Files.FileStat,
   target: Place.Place
 ) {
-  const aside = temporaryName(yield* Lease.Lease, Place.path(source))
-  const { device, inode, sizeBytes } = yield* onDestination(Place.lstat(target))
-  const edition = editionOf(stat)
-  const copied = { edition, aside, target: Place.path(target), device, inode, sizeBytes }
+  const copied = yield* copiedOf(source, editionOf(stat), target)
   yield* SavedCopy.saveCopied(copied)
-  yield* remove(source, copied)
+  yield* remove(source, copied, SavedCopy.updateCopied)
 })
 
 /** Whether what a run before this one has put in its place is there. */
@@ -194,7 +205,7 @@ export const isMoved = Effect.fnUntraced(function*(
   const source = yield* openSource(path)
   if (copied !== undefined) {
     if (yield* isThere(copied)) {
-      if (source !== undefined) yield* remove(source, copied)
+      if (source !== undefined) yield* remove(source, copied, SavedCopy.updateCopied)
       return true
     }
     // What is not there any more is copied again, and may have been put aside.

@@ -45,7 +45,7 @@ export const Copied = Schema.Struct({
 })
 export type Copied = typeof Copied.Type
 
-const Saved = Schema.Struct({
+export const Saved = Schema.Struct({
   /** Once a copy that may be repeated has begun, its own work is in the destination: what was decided before stands. */
   decision: Schema.optionalKey(Conflict.Decision),
   partial: Schema.optionalKey(Partial),
@@ -54,9 +54,13 @@ const Saved = Schema.Struct({
   /** The source was copied, and is about to be removed, or was. */
   copied: Schema.optionalKey(Copied)
 })
-type Saved = typeof Saved.Type
+export type Saved = typeof Saved.Type
 
-const checkpoint = TaskCheckpoint.make(Saved)
+export const checkpoint = TaskCheckpoint.make(Saved)
+
+/** What those of names that were to be moved together are to go on from by themselves, by their places. */
+export const Handed = Schema.Array(Schema.Struct({ index: Schema.Natural, saved: Saved }))
+export type Handed = typeof Handed.Type
 
 const nothing: Saved = {}
 

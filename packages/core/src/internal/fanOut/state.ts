@@ -13,7 +13,7 @@ import type { OutcomeRow } from "../../JobStore.ts"
 import type { Outcome } from "../../Outcome.ts"
 import { Chain, type Linked } from "../chain.ts"
 import type { Unit } from "../dispatcher/attempts.ts"
-import { type Kept, noUnits, type Units } from "../dispatcher/kept.ts"
+import { Kept, noUnits, type Units } from "../dispatcher/kept.ts"
 
 export interface Bracket {
   readonly id: number
@@ -92,6 +92,8 @@ interface Listener {
   /** Says that something can go on that waited. */
   readonly unblocked: () => void
 }
+
+type Item = Extract<Element<unknown>, { readonly _tag: "Item" }>
 
 export class FanOutState {
   readonly root: Bracket = makeBracket(0, undefined, "")
@@ -188,11 +190,9 @@ export class FanOutState {
     switch (element._tag) {
       case "Item": {
         bracket.outstanding++
-        const opens = element.opens === true
-        const own = opens ? this.openWithin(bracket, element.cursor) : bracket
+        const own = element.opens === true ? this.openWithin(bracket, element.cursor) : bracket
         position.bracket = own
-        const { count } = element
-        return this.admit(this.enter(opens ? "open" : "item", element.cursor, element.payload, own, { count }))
+        return this.admit(this.enterItem(element, own))
       }
       case "After": {
         if (bracket === this.root) throw new Error(`The source gave After "${element.cursor}" where no bracket is open`)
@@ -276,6 +276,11 @@ export class FanOutState {
     return count
   }
 
+  private enterItem({ checkpoint, count, cursor, opens, payload }: Item, bracket: Bracket): Entry {
+    const kept = checkpoint === undefined ? undefined : new Kept(checkpoint)
+    return this.enter(opens === true ? "open" : "item", cursor, payload, bracket, { count, kept })
+  }
+
   enter(
     kind: Entry["kind"],
     cursor: string,
@@ -357,10 +362,8 @@ export class FanOutState {
           break
         case "Item": {
           own.outstanding++
-          const opens = part.opens === true
-          if (opens) own = this.openWithin(own, part.cursor)
-          const { count, cursor, payload } = part
-          const ready = this.admit(this.enter(opens ? "open" : "item", cursor, payload, own, { count }))
+          if (part.opens === true) own = this.openWithin(own, part.cursor)
+          const ready = this.admit(this.enterItem(part, own))
           if (ready === undefined) break
           this.ready.push(ready)
           this.on.unblocked()

@@ -1,0 +1,130 @@
+/**
+ * Moves files of a folder together: once their copies are on the device one record tells of all of them, and then each
+ * source is removed. What that does not go well with is left to be moved by itself, and goes on from the record.
+ */
+import * as Progress from "@fanout/core/Progress"
+import * as TaskCheckpoint from "@fanout/core/TaskCheckpoint"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Option from "effect/Option"
+import type { CopyOptions } from "../CopyOptions.ts"
+import * as FilePath from "../FilePath.ts"
+import * as Files from "../Files.ts"
+import type { Copying, Held } from "./copying.ts"
+import { prepare } from "./durability.ts"
+import * as HardLinks from "./hardLinks.ts"
+import * as Moving from "./moving.ts"
+import * as SavedCopy from "./savedCopy.ts"
+
+/** What a source was when it was copied. */
+export interface Source {
+  readonly edition: string
+  /** By which its other names know it. */
+  readonly linked: string
+}
+
+export const sourceOf = (stat: Files.FileStat, options: CopyOptions): Source => ({
+  edition: Moving.editionOf(stat),
+  linked: HardLinks.editionOf(stat, options)
+})
+
+/** A copy, and the name that it is to have, or has. */
+export interface Named {
+  readonly one: Held
+  readonly name: FilePath.FilePath
+}
+
+/** Those that have had other names, which are moved: theirs are to be names of the same copies. */
+export const linked = Effect.fnUntraced(function*(held: ReadonlyArray<Held>) {
+  const known = yield* HardLinks.known(held.flatMap(({ source }) => source?.linked ?? []))
+  return new Set(held.filter(({ source }) => source !== undefined && known.has(source.linked)))
+})
+
+const checkpoint = TaskCheckpoint.make(SavedCopy.Handed)
+
+/** What a run before this one has recorded: each of them goes on by itself. */
+export const recorded: Effect.Effect<SavedCopy.Handed | undefined> = Effect.map(checkpoint.get, Option.getOrUndefined)
+
+/** Removes sources whose copies have their names, and are on the device. */
+export const removeSources = Effect.fnUntraced(function*(
+  { from, to }: { readonly from: Files.Folder; readonly to: Files.Folder },
+  copying: Copying,
+  placed: ReadonlyArray<Named>
+) {
+  const copies: Array<Named & { readonly copied: SavedCopy.Copied }> = []
+  for (const { name, one } of placed) {
+    const [source, target] = [{ folder: from, name }, { folder: to, name }]
+    const copied = yield* Effect.exit(Moving.copiedOf(source, one.source?.edition ?? "", target))
+    if (Exit.isSuccess(copied)) copies.push({ one, name, copied: copied.value })
+    else copying.placed(false, one)
+  }
+  // What is recorded is not copied again, nor counted.
+  yield* Progress.add("bytes", copying.bytes)
+  if (copies.length > 0) {
+    yield* checkpoint.commit(copies.map(({ copied, one: { index } }) => ({ index, saved: { copied } })))
+  }
+  for (const { copied, name, one } of copies) {
+    let last = copied
+    const note = (copied: SavedCopy.Copied) =>
+      Effect.sync(() => {
+        last = copied
+      })
+    const isRemoved = copying.mayWork() &&
+      Exit.isSuccess(yield* Effect.exit(Moving.remove({ folder: from, name }, copied, note)))
+    if (isRemoved) copying.placed(true, one)
+    else copying.handOn(one, { copied: last })
+  }
+})
+
+/** Files and links that are about to be renamed. */
+interface Renames {
+  readonly from: Files.Folder
+  readonly to: Files.Folder
+  readonly names: ReadonlyArray<FilePath.FilePath>
+  /** Files that are left alone, whatever they are called. */
+  readonly avoid: ReadonlyArray<Pick<Files.FileStat, "device" | "inode">>
+  readonly mayWork: () => boolean
+}
+
+/** What can be renamed, and what that is known by. */
+const renamable = Effect.fnUntraced(function*({ avoid, from, names, to }: Renames) {
+  const { device } = yield* to.stat
+  const found: Array<{
+    readonly index: number
+    readonly name: FilePath.FilePath
+    readonly kind: Files.FileKind
+    readonly saved: { readonly renamed: SavedCopy.Renamed }
+  }> = []
+  for (const [index, name] of names.entries()) {
+    const stat = Option.getOrUndefined(yield* Effect.option(from.lstat(name)))
+    if (stat === undefined || stat.device !== device || avoid.some((one) => Files.isSameInode(one, stat))) continue
+    const { inode, kind } = stat
+    if (kind !== "file" && kind !== "link") continue
+    found.push({ index, name, kind, saved: { renamed: { device, inode, target: FilePath.join(to.path, name) } } })
+  }
+  return found
+})
+
+/** Gives files and links their names in another folder, as far as these are free, and tells which have not got them. */
+export const renameEach = Effect.fnUntraced(function*(renames: Renames) {
+  const { from, mayWork, names, to } = renames
+  const flushes = [yield* prepare(to), yield* prepare(from)]
+  const found = yield* renamable(renames)
+  if (found.length > 0) {
+    yield* checkpoint.commit(found.map(({ index, saved }) => ({ index, saved })))
+  }
+  const done = new Set<number>()
+  for (const { index, kind, name } of found) {
+    const [source, target] = [{ folder: from, name }, { folder: to, name }]
+    const isRenamed = mayWork() && Exit.isSuccess(yield* Effect.exit(Moving.renameExclusively(source, target, kind)))
+    if (isRenamed) done.add(index)
+  }
+  const areFlushed = yield* Effect.isSuccess(Effect.forEach(flushes, ({ names }) => names))
+  if (!areFlushed) done.clear()
+  yield* Progress.add("renamed", done.size)
+  return {
+    moved: done.size,
+    alone: names.flatMap((_, index) => done.has(index) ? [] : [index]),
+    handed: found.flatMap(({ index, saved }) => done.has(index) ? [] : [{ index, saved }])
+  }
+})

@@ -1,0 +1,111 @@
+import { assert, describe, it } from "@effect/vitest"
+import * as TaskCheckpoint from "@fanout/core/TaskCheckpoint"
+import * as CopyFilesLive from "@fanout/ops/CopyFilesLive"
+import { CopyOptions, Property } from "@fanout/ops/CopyOptions"
+import * as FilePath from "@fanout/ops/FilePath"
+import * as Files from "@fanout/ops/Files"
+import * as Effect from "effect/Effect"
+import type * as Schema from "effect/Schema"
+import * as Durability from "../src/internal/durability.ts"
+import * as FaultyFiles from "./FaultyFiles.ts"
+import * as MemoryFiles from "./MemoryFiles.ts"
+
+const names = ["a", "b", "c"]
+
+const plant = (isElsewhere: boolean): MemoryFiles.Disk => {
+  const disk = new MemoryFiles.Disk()
+  disk.folder("/from")
+  for (const name of names) disk.file(`/from/${name}`, `text of ${name}`)
+  disk.syncAll()
+  if (isElsewhere) disk.device = 2n
+  disk.folder("/to")
+  return disk
+}
+
+/** Moves all of it, as an attempt of a task that knows a checkpoint, and tells when one is in the store. */
+const move = (
+  disk: MemoryFiles.Disk,
+  checkpoint: Schema.Json | undefined,
+  recorded: (saved: Schema.Json) => void,
+  before: FaultyFiles.Before = () => Effect.void
+) => {
+  let saved = checkpoint
+  const cell: TaskCheckpoint.Cell = {
+    checkpoint,
+    saveUnsafe: (value) => {
+      saved = value
+    },
+    recorded: Effect.sync(() => recorded(saved ?? null))
+  }
+  return CopyFilesLive.copy({
+    source: FilePath.make("/from"),
+    target: FilePath.make("/to"),
+    names: names.map((name) => FilePath.make(name)),
+    areFolders: false,
+    size: names.length,
+    sizes: [],
+    conflict: "overwrite",
+    isAgain: checkpoint !== undefined,
+    isFree: true,
+    keeps: Property.literals,
+    avoid: [],
+    mostBytes: 2 ** 20
+  }, 1000).pipe(
+    Effect.provideServiceEffect(Durability.Durability, Durability.make),
+    Effect.scoped,
+    Effect.provideService(TaskCheckpoint.Cell, cell),
+    Effect.provideService(Files.Files, FaultyFiles.intercept(MemoryFiles.make(disk), before)),
+    Effect.provideService(CopyOptions, {
+      keeps: new Set(Property.literals),
+      isDurable: true,
+      isVerified: true,
+      checksums: undefined,
+      isFollowing: false,
+      isMove: true
+    })
+  )
+}
+
+const namesIn = (disk: MemoryFiles.Disk, path: string) => Object.keys(disk.tree(path))
+
+describe.each([false, true])("a task that moves files (to another file system: %s)", (isElsewhere) => {
+  it.effect("takes none away before it is recorded, once for all, that their copies are on the device", () =>
+    Effect.gen(function*() {
+      const disk = plant(isElsewhere)
+      let records = 0
+      const moved = yield* move(disk, undefined, () => {
+        records++
+        assert.deepStrictEqual(namesIn(disk, "/from"), names)
+        // A power cut that comes right after it.
+        disk.cutPower()
+        assert.deepStrictEqual(namesIn(disk, "/to"), isElsewhere ? names : [])
+      })
+      assert.deepStrictEqual([records, moved.moved, moved.alone], [1, 3, []])
+      assert.deepStrictEqual([namesIn(disk, "/from"), namesIn(disk, "/to")], [[], names])
+    }))
+
+  it.effect("leaves all that one before it has recorded to go on by itself, and does nothing more", () =>
+    Effect.gen(function*() {
+      let saved: Schema.Json = null
+      yield* move(plant(isElsewhere), undefined, (recorded) => {
+        saved = recorded
+      })
+      const disk = plant(isElsewhere)
+      const { alone, handed = [], moved } = yield* move(disk, saved, () => assert.fail("it was recorded again"))
+      assert.deepStrictEqual([alone, handed.map(({ index }) => index), moved], [[0, 1, 2], [0, 1, 2], undefined])
+      assert.deepStrictEqual([namesIn(disk, "/from"), namesIn(disk, "/to")], [names, []])
+      const keys = handed.map(({ saved }) => Object.keys(saved))
+      assert.deepStrictEqual(keys, names.map(() => [isElsewhere ? "copied" : "renamed"]))
+    }))
+
+  it.effect("tells none as moved where nobody knows whether it is on the device, and loses none", () =>
+    Effect.gen(function*() {
+      const disk = plant(isElsewhere)
+      const areThere = () => names.every((name) => disk.see(`/to/${name}`) !== undefined)
+      const { before, hasFailed } = FaultyFiles.failingOnce("EIO", (call) => call === "syncfs" && areThere())
+      const { alone, handed = [], moved } = yield* move(disk, undefined, () => {}, before)
+      assert.deepStrictEqual([hasFailed(), moved, alone], [true, 0, [0, 1, 2]])
+      assert.strictEqual(handed.length, isElsewhere ? 0 : 3)
+      assert.deepStrictEqual([namesIn(disk, "/from"), namesIn(disk, "/to")], isElsewhere ? [names, []] : [[], names])
+    }))
+})
