@@ -68,6 +68,32 @@ describe("fanout move", () => {
     assert.deepStrictEqual(treeOf(target), original)
   })
 
+  it.skipIf(!mayMount)("takes all with it to another file system, and from there into a folder that is there", () => {
+    const [source, target] = [path.join(folder, "to the disk"), path.join(disk, "on the disk")]
+    plant(source)
+    const [original, names] = [treeOf(source), 10 * 31 + 2]
+
+    const across = run("move", "-T", source, target)
+
+    assert.strictEqual(across.status, 0, across.stderr)
+    assert.match(across.stdout, new RegExp(`: ${names} moved, 11 folders, 301 verified`))
+    assert.isFalse(fs.existsSync(source))
+    assert.deepStrictEqual(treeOf(target), original)
+
+    const merged = path.join(disk, "merged")
+    fs.mkdirSync(merged, { mode: 0o755 })
+    const within = run("move", "-T", target, merged)
+
+    assert.strictEqual(within.status, 0, within.stderr)
+    assert.match(within.stdout, new RegExp(`: ${names} moved, 11 folders`))
+    assert.isFalse(fs.existsSync(target))
+    original.delete("")
+    const moved = treeOf(merged)
+    moved.delete("")
+    assert.deepStrictEqual(moved, original)
+    fs.rmSync(merged, { recursive: true })
+  })
+
   it("merges into a folder that is there, and says what it would do", () => {
     const [source, target] = [path.join(folder, "more"), path.join(folder, "merged")]
     fs.mkdirSync(path.join(source, "inner"), { recursive: true })

@@ -41,7 +41,9 @@ const placeHeld = Effect.fnUntraced(function*(
 ) {
   const { held, names } = copying
   const others = yield* MovingTogether.linked(held)
-  const isWritten = yield* Effect.isSuccess(flush.content(held.map(({ file }) => file)))
+  const files = held.map(({ file }) => file)
+  const compared = held.flatMap(({ compared, file }) => compared === undefined ? [] : [file])
+  const isWritten = yield* Effect.isSuccess(Effect.andThen(flush.content(files), ReadBack.prepare(compared)))
   const placed: Array<MovingTogether.Named> = []
   for (const one of held) {
     const { compared, file, index, sizeBytes } = one
@@ -50,8 +52,8 @@ const placeHeld = Effect.fnUntraced(function*(
       copying.placed(false, one)
       continue
     }
-    const readBack = (digest: string) => ReadBack.readBack(file, { digest, sizeBytes }, FilePath.join(to.path, name))
-    const isSame = compared === undefined || (yield* Effect.isSuccess(readBack(compared)))
+    const compare = (digest: string) => ReadBack.compare(file, { digest, sizeBytes }, FilePath.join(to.path, name))
+    const isSame = compared === undefined || (yield* Effect.isSuccess(compare(compared)))
     // Whoever must stop, or owns the job no more, gives nothing its name.
     if (isSame && copying.mayWork() && (yield* Effect.isSuccess(file.link(name)))) {
       placed.push({ one, name })

@@ -185,6 +185,9 @@ export interface OpenFile {
    */
   readonly forget: Effect.Effect<void, FilesError>
 
+  /** The same, and has the system begin to read all of it from there. It does not wait for that. */
+  readonly readAnew: Effect.Effect<void, FilesError>
+
   /** Its extended attributes. Fails with `ENOTSUP` where there are none. */
   readonly attributes: Effect.Effect<ReadonlyArray<Attribute>, FilesError>
 

@@ -29,6 +29,7 @@ export const intercept = (files: Files.Files["Service"], before: Before): Files.
     cloneFrom: (file) => around("ficlone", path, inner.cloneFrom(innerFile(file))),
     truncate: (sizeBytes) => around("ftruncate", path, inner.truncate(sizeBytes)),
     forget: around("fadvise", path, inner.forget),
+    readAnew: around("fadvise", path, inner.readAnew),
     sync: around("fsync", path, inner.sync),
     syncFileSystem: around("syncfs", path, inner.syncFileSystem),
     attributes: around("listxattr", path, inner.attributes),

@@ -178,6 +178,7 @@ class CopyNotes extends Notes {
   readonly keepsOwner: boolean
   readonly isAttributeKept: () => boolean
   hold: Files.Copier["hold"] = undefined
+  take: Files.Copier["take"] = undefined
   replacing: Files.Copier["replacing"] = undefined
 
   constructor(to: "free" | "own" | "taken", mayGoOn: () => boolean = () => true, keepsAll = false) {
@@ -320,6 +321,30 @@ const copyingTests = (test: Test) => {
       yield* write(into, "c", "old")
       const { notes: last } = yield* replacing(["c"])
       assert.deepStrictEqual([last.at(-1), yield* read(into, "aside")], ["found 3", "mine"])
+    }))
+
+  test("gives what passes through a copy to whoever wants to know it, and copies owners", (place) =>
+    Effect.gen(function*() {
+      const { folder } = place
+      yield* plant(folder)
+      const wanted = { owner: 1234, group: 2345 }
+      // Only a few users may give files away.
+      const mayOwn = yield* Effect.isSuccess(folder.setOwner(n("a"), wanted))
+      for (const takes of [true, false]) {
+        const copier = new CopyNotes("taken", undefined, true)
+        const taken: Array<Uint8Array> = []
+        if (takes) copier.take = (piece) => void taken.push(Uint8Array.from(piece))
+        const { into, takesUnnamed } = yield* copy(place, ["a", "b", "c"], copier)
+        if (!takesUnnamed) return
+        assert.strictEqual(Buffer.concat(taken).toString(), takes ? "0123456789abcd" : "")
+        assert.deepStrictEqual([yield* read(into, "a"), yield* read(into, "c")], ["0123456789", "abcd"])
+        const [{ group, mode, owner }, other] = [yield* into.lstat(n("a")), yield* folder.lstat(n("c"))]
+        if (mayOwn) assert.deepStrictEqual({ owner, group }, wanted)
+        assert.strictEqual(mode, 0o640)
+        const { group: itsGroup, owner: itsOwner } = yield* into.lstat(n("c"))
+        assert.deepStrictEqual([itsOwner, itsGroup], [other.owner, other.group])
+        for (const name of ["a", "b", "c"]) yield* into.unlink(n(name))
+      }
     }))
 
   test("gives copies that are whole and have no names yet to whoever holds them", (place) =>
@@ -1435,6 +1460,7 @@ const contentTests = (test: Test) => {
       yield* itself.sync
       yield* ifSupported(itself.syncFileSystem)
       yield* ifSupported(file.forget)
+      yield* ifSupported(file.readAnew)
       const again = Buffer.alloc(10)
       assert.strictEqual(yield* file.readAt(again, 1), 3)
       assert.strictEqual(again.toString("latin1", 0, 3), "ext")

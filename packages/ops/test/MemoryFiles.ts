@@ -490,6 +490,9 @@ const fileOf = (disk: Disk, inode: Inode, path: FilePath.FilePath, handle: Handl
     return part.length
   }
   const from = (file: Files.OpenFile): Inode => inodes.get(file) ?? fail("EBADF")
+  const forget = use("fadvise", () => {
+    inode.content = disk.corrupts(inode.onDevice.content)
+  })
   const file: Files.OpenFile = {
     stat: use("fstat", () => toStat(inode)),
     fileSystem: use("fstatfs", () => Option.fromUndefinedOr(disk.fileSystems.get(inode.device))),
@@ -529,9 +532,8 @@ const fileOf = (disk: Disk, inode: Inode, path: FilePath.FilePath, handle: Handl
         inode.content = content
         disk.touch(inode)
       }),
-    forget: use("fadvise", () => {
-      inode.content = disk.corrupts(inode.onDevice.content)
-    }),
+    forget,
+    readAnew: forget,
     sync: use("fsync", () => {
       disk.syncs.one++
       disk.sync(inode)

@@ -85,9 +85,9 @@ export const rename = Effect.fnUntraced(function*(
 })
 
 /** What tells whether a source is what was copied, as long as nobody has given it another name. */
-export const editionOf = ({ changedNanos, links, ...stat }: Files.FileStat): string =>
+export const editionOf = (stat: Files.FileStat, links = stat.links): string =>
   // Whoever removes another name of it changes that time.
-  `${contentOf(stat)} ${links > 1 ? "" : changedNanos}`
+  `${contentOf(stat)} ${links > 1 ? "" : stat.changedNanos}`
 
 const contentOf = (
   { device, inode, modifiedNanos, sizeBytes }: Omit<Files.FileStat, "changedNanos" | "links">
@@ -95,7 +95,7 @@ const contentOf = (
 
 /** Whether a source is what was copied. The last of several names is the only one by now. */
 const isEdition = (stat: Files.FileStat, edition: string): boolean =>
-  editionOf(stat) === edition || editionOf({ ...stat, links: 2 }) === edition
+  editionOf(stat) === edition || editionOf(stat, 2) === edition
 
 const changed = (source: Place.Place): CopyError =>
   new CopyError({ reason: Changed.make({ path: Place.path(source) }) })

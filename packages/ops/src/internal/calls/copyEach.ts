@@ -78,16 +78,12 @@ class Run extends Sequence {
   private isWhole = false
   private isStopped = false
 
-  /** Whether a file with nothing special about it may be copied in one go. */
-  private readonly mayBePlain: boolean
   private readonly hold: PlainCopy["hold"]
   private readonly modes: PlainCopy["modes"] = new Map()
 
   constructor(copying: Copying) {
     super(() => copying.done(this.index))
     this.copying = copying
-    const { keepsOwner, take } = copying.copier
-    this.mayBePlain = take === undefined && !keepsOwner
     const { copier: { hold }, unnamed } = copying
     if (hold !== undefined && unnamed !== undefined) this.hold = (copy, sizeBytes) => hold(unnamed(copy), sizeBytes)
   }
@@ -181,7 +177,7 @@ class Run extends Sequence {
     const code = refuse(name)
     // Some must not even be opened: whoever closes a file of a database gives up the locks of its whole process.
     if (code !== undefined) this.failUnopened("lstat", code, false)
-    else if (calls.copyPlain !== undefined && this.mayBePlain) calls.copyPlain(this.plain(name), this.copiedAtOnce)
+    else if (calls.copyPlain !== undefined) calls.copyPlain(this.plain(name), this.copiedAtOnce)
     else this.next("meet")
     return true
   }

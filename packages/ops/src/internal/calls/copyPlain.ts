@@ -50,21 +50,26 @@ const keepsAttributes = (source: number, { isAttributeKept }: PlainCopy["copier"
 }
 
 /** Passes the next piece through memory, and tells how large it was; less than 0 where that failed. */
-const copyPiece = (copy: number, source: number, buffer: Uint8Array): number => {
+const copyPiece = (copy: number, source: number, { buffer, take }: PlainCopy["copier"]): number => {
   const length = libc.read(source, buffer, buffer.length)
+  if (length > 0) take?.(length === buffer.length ? buffer : buffer.subarray(0, length))
   return length > 0 && libc.write(copy, buffer, length) !== length ? -1 : length
 }
 
-/** Copies all of the content: what does not fit into the buffer within the kernel, if that does it for these files. */
-const copyContent = (copy: number, source: number, { buffer, mayGoOn }: PlainCopy["copier"]): boolean => {
+/**
+ * Copies all of the content: what does not fit into the buffer within the kernel, if that does it for these files and
+ * nobody is to know what it is.
+ */
+const copyContent = (copy: number, source: number, copier: PlainCopy["copier"]): boolean => {
+  const { buffer, mayGoOn, take } = copier
   const { sizeBytes } = met
-  let isByKernel = sizeBytes >= buffer.length
+  let isByKernel = take === undefined && sizeBytes >= buffer.length
   for (let copied = 0; copied < sizeBytes;) {
     if (copied > 0 && !mayGoOn()) return false
     const most = Math.min(sizeBytes - copied, buffer.length)
     const length = isByKernel
       ? libc.copyFileRange(source, null, copy, null, most, 0)
-      : copyPiece(copy, source, buffer)
+      : copyPiece(copy, source, copier)
     if (length > 0) copied += length
     else if (copied === 0 && isByKernel) isByKernel = false
     else return false
@@ -86,12 +91,15 @@ const setMode = (copy: number, modes: PlainCopy["modes"]): boolean => {
   return isGiven || libc.fchmod(copy, mode) === 0
 }
 
+const setOwner = (copy: number, { keepsOwner }: PlainCopy["copier"]): boolean =>
+  !keepsOwner || libc.fchownat(copy, "", met.owner, met.group, AT_EMPTY_PATH) === 0
+
 /** Fills a copy and gives it a name, if it is to have one yet and all is as it is to be. */
 const fill = (copy: number, source: number, name: string | Buffer, { copier, hold, modes, to }: PlainCopy): boolean => {
   const { isOwn } = copier
   return copyContent(copy, source, copier) &&
     libc.statx(source, "", AT_EMPTY_PATH, statMask, after.bytes) === 0 && isSame(met, after, changing) &&
-    setMode(copy, modes) && setTimes(copy) &&
+    setOwner(copy, copier) && setMode(copy, modes) && setTimes(copy) &&
     // Whoever must stop, or owns the job no more, gives nothing its name.
     (isOwn || hold !== undefined || (copier.mayGoOn() &&
       libc.linkat(AT_FDCWD, `/proc/self/fd/${copy}`, to, name, AT_SYMLINK_FOLLOW) === 0))

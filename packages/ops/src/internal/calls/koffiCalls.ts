@@ -27,6 +27,7 @@ import {
   native,
   PATH_MAX,
   POSIX_FADV_DONTNEED,
+  POSIX_FADV_WILLNEED,
   RENAME_NOREPLACE,
   renameat2,
   RESOLVE_NO_SYMLINKS,
@@ -188,6 +189,11 @@ const tellsOfFlushes = /^(?:[6-9]|[1-9]\d|5\.(?:[89]|[1-9]\d))/.test(os.release(
 
 const isMissing = (code: string | undefined): boolean => code === "ENOSYS" || code === "EOPNOTSUPP"
 
+const advise = (make: Make, advice: number) => (descriptor: number, done: Done<void>): void =>
+  make(libc.fadvise, [descriptor, 0, 0, advice], (code, value) =>
+    // It gives the number of the error.
+    done(value > 0 ? nameOfCode.get(value) ?? `errno ${value}` : code, undefined))
+
 const forContent = (make: Make) =>
   ({
     write: (descriptor, bytes, at, done) =>
@@ -216,11 +222,12 @@ const forContent = (make: Make) =>
     },
     clone: (from, to, done) => make(libc.ioctlWithNumber, [to, FICLONE, from], withoutValue(done)),
     truncate: (descriptor, sizeBytes, done) => make(libc.ftruncate, [descriptor, sizeBytes], withoutValue(done)),
-    forget: (descriptor, done) =>
-      make(libc.fadvise, [descriptor, 0, 0, POSIX_FADV_DONTNEED], (code, value) =>
-        // It gives the number of the error.
-        done(value > 0 ? nameOfCode.get(value) ?? `errno ${value}` : code, undefined)),
-    sync: (descriptor, done) => make(libc.fsync, [descriptor], withoutValue(done)),
+    forget: advise(make, POSIX_FADV_DONTNEED),
+    readAnew: (descriptor, done) =>
+      advise(make, POSIX_FADV_DONTNEED)(descriptor, (code) =>
+        code === undefined ? advise(make, POSIX_FADV_WILLNEED)(descriptor, done) : done(code, undefined)),
+    sync: (descriptor, done) =>
+      make(libc.fsync, [descriptor], withoutValue(done)),
     syncFileSystem: (descriptor, done) => {
       if (!tellsOfFlushes) return done("ENOTSUP", undefined)
       const statfs = Buffer.alloc(FileSystemId.statfsBytes)

@@ -87,7 +87,7 @@ export const RENAME_NOREPLACE = 1
 export const SEEK_SET = 0
 export const SEEK_DATA = 3
 export const SEEK_HOLE = 4
-export const POSIX_FADV_DONTNEED = 4
+export const [POSIX_FADV_WILLNEED, POSIX_FADV_DONTNEED] = [3, 4]
 /** Request to share the blocks of another file (linux/fs.h). */
 export const FICLONE = 0x40049409
 /** Number of `openat2`, the same on all architectures (linux/unistd.h). */

@@ -290,6 +290,7 @@ const forContent = (make: Make) =>
         () => fs.ftruncateSync(descriptor, sizeBytes)
       ),
     forget: (_, done) => done(unsupported, undefined),
+    readAnew: (_, done) => done(unsupported, undefined),
     sync: (descriptor, done) => make<void>(done, (done) => fs.fsync(descriptor, done), () => fs.fsyncSync(descriptor)),
     syncFileSystem: (_, done) => done(unsupported, undefined)
   }) satisfies Partial<SystemCalls>

@@ -105,6 +105,10 @@ export class File extends Open implements Files.OpenFile {
     return this.call<void>("fadvise", (calls, descriptor, done) => calls.forget(descriptor, done))
   }
 
+  get readAnew(): Effect.Effect<void, FilesError> {
+    return this.call<void>("fadvise", (calls, descriptor, done) => calls.readAnew(descriptor, done))
+  }
+
   get sync(): Effect.Effect<void, FilesError> {
     return this.call<void>("fsync", (calls, descriptor, done) => calls.sync(descriptor, done))
   }

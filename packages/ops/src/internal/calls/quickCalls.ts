@@ -155,14 +155,32 @@ const many = (
   }
 })
 
+/** Makes a call one way or the other, by what it is given but the last. */
+type Either = <A>(call: (calls: SystemCalls, done: Done<A>) => void, done: Done<A>) => void
+
+/** Small pieces of content. */
+const forContent = (later: SystemCalls, either: Either) =>
+  ({
+    read: (descriptor, buffer, at, done) =>
+      buffer.length > largestBytes
+        ? later.read(descriptor, buffer, at, done)
+        : either((calls, done) => calls.read(descriptor, buffer, at, done), done),
+    readSmall: (folder, name, reader, done) =>
+      either((calls, done) => calls.readSmall(folder, name, reader, done), done),
+    write: (descriptor, bytes, at, done) =>
+      bytes.length > largestBytes
+        ? later.write(descriptor, bytes, at, done)
+        : either((calls, done) => calls.write(descriptor, bytes, at, done), done),
+    readAnew: (descriptor, done) => either<void>((calls, done) => calls.readAnew(descriptor, done), done),
+    seek: (descriptor, at, to, done) => either((calls, done) => calls.seek(descriptor, at, to, done), done)
+  }) satisfies Partial<SystemCalls>
+
 /**
  * Makes them. `now` tells milliseconds, and `runDelay` how many of them this thread was ready to run while others did.
  */
 export const make = ({ atOnce, later }: Ways, now: () => number, runDelay: () => number): QuickCalls => {
   const judge = new Judge(now, runDelay)
-  /** Makes a call one way or the other, by what it is given but the last. */
-  const either = <A>(call: (calls: SystemCalls, done: Done<A>) => void, done: Done<A>): void =>
-    judge.make((done) => call(atOnce, done), (done) => call(later, done), done)
+  const either: Either = (call, done) => judge.make((done) => call(atOnce, done), (done) => call(later, done), done)
   const here: SystemCalls = {
     ...later,
     close: (descriptor, done) => either<void>((calls, done) => calls.close(descriptor, done), done),
@@ -178,6 +196,7 @@ export const make = ({ atOnce, later }: Ways, now: () => number, runDelay: () =>
     throughout: {
       ...here,
       ...many(atOnce, judge),
+      ...forContent(later, either),
       open: (folder, name, mode, done) => either((calls, done) => calls.open(folder, name, mode, done), done),
       openPath: (path, mode, done) => either((calls, done) => calls.openPath(path, mode, done), done),
       stat: (descriptor, done) => either((calls, done) => calls.stat(descriptor, done), done),
@@ -185,17 +204,6 @@ export const make = ({ atOnce, later }: Ways, now: () => number, runDelay: () =>
       lstat: (folder, name, done) => either((calls, done) => calls.lstat(folder, name, done), done),
       fileSystem: (descriptor, done) => either((calls, done) => calls.fileSystem(descriptor, done), done),
       readLink: (folder, name, done) => either((calls, done) => calls.readLink(folder, name, done), done),
-      read: (descriptor, buffer, at, done) =>
-        buffer.length > largestBytes
-          ? later.read(descriptor, buffer, at, done)
-          : either((calls, done) => calls.read(descriptor, buffer, at, done), done),
-      readSmall: (folder, name, reader, done) =>
-        either((calls, done) => calls.readSmall(folder, name, reader, done), done),
-      write: (descriptor, bytes, at, done) =>
-        bytes.length > largestBytes
-          ? later.write(descriptor, bytes, at, done)
-          : either((calls, done) => calls.write(descriptor, bytes, at, done), done),
-      seek: (descriptor, at, to, done) => either((calls, done) => calls.seek(descriptor, at, to, done), done),
       listAttributes: (descriptor, done) => either((calls, done) => calls.listAttributes(descriptor, done), done),
       getAttribute: (descriptor, name, done) =>
         either((calls, done) => calls.getAttribute(descriptor, name, done), done),

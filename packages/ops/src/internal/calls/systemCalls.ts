@@ -109,6 +109,8 @@ export interface SystemCalls {
   readonly truncate: (descriptor: number, sizeBytes: number, done: Done<void>) => void
   /** Has what is remembered of a file's content forgotten. */
   readonly forget: (descriptor: number, done: Done<void>) => void
+  /** The same, and has all of it be read ahead. It takes its time for what is large. */
+  readonly readAnew: (descriptor: number, done: Done<void>) => void
   readonly sync: (descriptor: number, done: Done<void>) => void
   /** Has all be on the device that was written to the file system of something open before. */
   readonly syncFileSystem: (descriptor: number, done: Done<void>) => void
