@@ -107,7 +107,10 @@ const perform = Effect.fnUntraced(function*(work: Work, decision: Conflict.Decis
       const isLeft = !HardLinks.mayHaveOthers(stat, options) || (yield* HardLinks.isLinked(stat, target, options))
       // Another name of the same source is a file of its own there.
       if (!isLeft) return yield* write(work, target, "replace")
-      if (options.isDurable) yield* flush(target)
+      // What could not be flushed may be lost, and a second time nobody would be told.
+      const isLost = options.isDurable &&
+        (yield* Effect.catchIf(Effect.as(flush(target), false), isUnflushed, () => Effect.succeed(true)))
+      if (isLost) return yield* write(work, target, "replace")
       return EntryCopied.cases.Unchanged.make(yield* checksumsOf(target))
     }
     case "Merge":
@@ -132,9 +135,9 @@ const perform = Effect.fnUntraced(function*(work: Work, decision: Conflict.Decis
 
 /** What is there may be what a run before this one has copied, and not flushed. */
 const flush = Effect.fnUntraced(function*(target: Place.Place) {
-  const { both } = yield* prepare(target.folder)
+  const { earlier } = yield* prepare(target.folder)
   const { kind } = yield* Place.lstat(target)
-  yield* both(kind === "file" ? [yield* Place.openFile(target)] : [])
+  yield* earlier(kind === "file" ? [yield* Place.openFile(target)] : [])
 }, Effect.scoped)
 
 /** Has the copy written to a place, or moves the source there. */

@@ -30,21 +30,14 @@ const working = Effect.gen(function*() {
   return () => stop.reason === undefined && lease.isHeldUnsafe()
 })
 
-/**
- * Gives copies that are on the device their names, and tells which have theirs. What fails by itself is tried again
- * from the source.
- */
-const placeHeld = Effect.fnUntraced(function*(
-  to: Files.Folder,
-  copying: Copying,
-  flush: Flush
-) {
+/** Gives copies their names that are on the device, and the same there, and tells which have theirs. */
+const nameHeld = Effect.fnUntraced(function*(to: Files.Folder, copying: Copying, flush: Flush) {
   const { held, names } = copying
   const others = yield* MovingTogether.linked(held)
-  const files = held.map(({ file }) => file)
   const compared = held.flatMap(({ compared, file }) => compared === undefined ? [] : [file])
-  const isWritten = yield* Effect.isSuccess(Effect.andThen(flush.content(files), ReadBack.prepare(compared)))
-  const placed: Array<MovingTogether.Named> = []
+  const write = Effect.andThen(flush.content(held.map(({ file }) => file)), ReadBack.prepare(compared))
+  const isWritten = held.length === 0 || (yield* Effect.isSuccess(write))
+  const named: Array<MovingTogether.Named> = []
   for (const one of held) {
     const { compared, file, index, sizeBytes } = one
     const name = names[index]
@@ -55,11 +48,28 @@ const placeHeld = Effect.fnUntraced(function*(
     const compare = (digest: string) => ReadBack.compare(file, { digest, sizeBytes }, FilePath.join(to.path, name))
     const isSame = compared === undefined || (yield* Effect.isSuccess(compare(compared)))
     // Whoever must stop, or owns the job no more, gives nothing its name.
-    if (isSame && copying.mayWork() && (yield* Effect.isSuccess(file.link(name)))) {
-      placed.push({ one, name })
-    } else copying.placed(false, one)
+    if (isSame && copying.mayWork() && (yield* Effect.isSuccess(file.link(name)))) named.push({ one, name })
+    else copying.placed(false, one)
   }
-  if (yield* Effect.isSuccess(flush.names)) {
+  return named
+})
+
+/** Flushes what was there before, and tells whether there was any, and names with it. */
+const flushEarlier = Effect.fnUntraced(function*(to: Files.Folder, copying: Copying, flush: Flush) {
+  const { toFlush } = copying
+  if (toFlush.length === 0) return false
+  const files = flush.isOne ? Effect.succeed([]) : Effect.forEach(toFlush, (name) => to.open(name))
+  const isFlushed = yield* Effect.isSuccess(Effect.flatMap(files, flush.earlier))
+  if (!isFlushed) copying.unflushed()
+  return isFlushed
+}, Effect.scoped)
+
+/** Places copies, and tells which are in their places. What fails by itself is tried again from the source. */
+const placeHeld = Effect.fnUntraced(function*(to: Files.Folder, copying: Copying, flush: Flush) {
+  const placed = yield* nameHeld(to, copying, flush)
+  const isFlushed = yield* flushEarlier(to, copying, flush)
+  if (placed.length === 0) return placed
+  if (isFlushed || (yield* Effect.isSuccess(flush.names))) {
     const compared = placed.filter(({ one }) => one.compared !== undefined).length
     if (compared > 0) yield* ReadBack.count(compared)
     return placed

@@ -49,7 +49,7 @@ export const CopiedFiles = Schema.Struct({
   unchanged: Schema.Natural,
   /** What takes more than to copy it to a free name: what is large, is taken, is not what it was, or fails. */
   alone: Schema.Array(Schema.Natural),
-  /** What some of these go on from: their copies are there, and their sources may be. */
+  /** What some of these go on from. */
   handed: Schema.optionalKey(SavedCopy.Handed),
   /** Places of names that are taken, and are to be left then. */
   skipped: Schema.Array(Schema.Natural),

@@ -35,17 +35,22 @@ const textOf = (disk: MemoryFiles.Disk, path: string): string | undefined => {
   return seen?.kind === "file" ? seen.text : undefined
 }
 
-/** Whether each file of the copy is whole, or what was there before. */
-const assertWhole = (disk: MemoryFiles.Disk): number => {
-  let copied = 0
-  for (const [path, seen] of Object.entries(disk.tree("/to/copy"))) {
+/** Files of the copy, by their paths, and whether they are as their sources. */
+const filesOf = (disk: MemoryFiles.Disk) =>
+  Object.entries(disk.tree("/to/copy")).flatMap(([path, seen]) =>
     // What has a temporary name is no file of the copy yet.
-    if (seen.kind !== "file" || path.includes(".fanout-")) continue
-    const source = textOf(disk, `/from/${path}`)
-    if (seen.text === source) copied++
-    else assert.deepStrictEqual([path, seen.text], ["inner/file-3", "the old one"])
+    seen.kind !== "file" || path.includes(".fanout-")
+      ? []
+      : [{ path, text: seen.text, isWhole: seen.text === textOf(disk, `/from/${path}`) }]
+  )
+
+/** How many files of the copy are whole: others are what was there before. */
+const assertWhole = (disk: MemoryFiles.Disk): number => {
+  const files = filesOf(disk)
+  for (const { isWhole, path, text } of files) {
+    if (!isWhole) assert.deepStrictEqual([path, text], ["inner/file-3", "the old one"])
   }
-  return copied
+  return files.filter(({ isWhole }) => isWhole).length
 }
 
 /** Calls that leave something behind. */
@@ -87,6 +92,29 @@ describe.each(ways)("a durable copy (files together: $together, flushed as one: 
       })
       assert.isTrue(isLinked)
       assert.isTrue(rows.some((row) => /^\/from\/(file-1|more\/second) failed/.test(row)), rows.join())
+    }))
+
+  it.effect("flushes what is as its source already, and acks none that can't be flushed", () =>
+    Effect.gen(function*() {
+      for (const mayFlush of [true, false]) {
+        const disk = plant(way.syncsAsOne)
+        yield* copy(disk)
+        let isFirst = true
+        const { progress } = yield* copyDurably(disk, {
+          before: (call, path) =>
+            Effect.suspend(() => {
+              if (mayFlush || (call !== "fsync" && call !== "syncfs")) return Effect.void
+              // The first is to see whether there is such a thing.
+              const isProbe = call === "syncfs" && isFirst
+              isFirst &&= !isProbe
+              return isProbe ? Effect.void : Effect.fail(FaultyFiles.error(call, path, "EIO"))
+            })
+        })
+        // A link can't be flushed but by its folder.
+        assert.strictEqual(progress.tally.tags["Unchanged"], mayFlush ? files + 1 : undefined)
+        disk.cutPower()
+        if (mayFlush) assert.strictEqual(assertWhole(disk), files)
+      }
     }))
 
   it.effect("acks no folder that was there and can't be flushed", () =>
@@ -147,27 +175,34 @@ describe.each(ways)("a durable copy (files together: $together, flushed as one: 
       }
     }))
 
-  it.effect("is whole after a power cut, though a flush has lost what was not on the device", () =>
-    Effect.gen(function*() {
-      // One by one each file tells of what was lost of it.
-      for (let n = 0; way.syncsAsOne && n < 12; n++) {
-        const disk = plant(true)
-        let left = n
-        const before: FaultyFiles.Before = (call, path) =>
-          Effect.suspend(() => {
-            // The first is to see whether there is such a thing.
-            if ((call !== "fsync" && call !== "syncfs") || (call === "syncfs" && disk.syncs.all === 1)) {
-              return Effect.void
-            }
-            if (left-- !== 0) return Effect.void
-            disk.loseDirty()
-            return Effect.fail(FaultyFiles.error(call, path, "EIO"))
-          })
-        const { progress } = yield* copyDurably(disk, { before })
-        disk.cutPower()
-        assert.isAtMost(progress.tally.tags["Copied"] ?? 0, assertWhole(disk))
-      }
-    }))
+  it.effect.each([false, true])(
+    "is whole after a power cut, though a flush has lost what was not on the device (copied before: %s)",
+    (isThere) =>
+      Effect.gen(function*() {
+        // One by one each file tells of what was lost of it.
+        for (let n = 0; way.syncsAsOne && n < 12; n++) {
+          const disk = plant(true)
+          if (isThere) yield* copy(disk)
+          let left = n
+          const before: FaultyFiles.Before = (call, path) =>
+            Effect.suspend(() => {
+              // The first is to see whether there is such a thing.
+              if ((call !== "fsync" && call !== "syncfs") || (call === "syncfs" && disk.syncs.all === 1)) {
+                return Effect.void
+              }
+              if (left-- !== 0) return Effect.void
+              disk.loseDirty()
+              return Effect.fail(FaultyFiles.error(call, path, "EIO"))
+            })
+          const { progress: { tally: { tags } } } = yield* copyDurably(disk, { before })
+          disk.cutPower()
+          // The link is unchanged, too.
+          const unchanged = tags["Unchanged"] === undefined ? 0 : tags["Unchanged"] - 1
+          const whole = isThere ? filesOf(disk).filter(({ isWhole }) => isWhole).length : assertWhole(disk)
+          assert.isAtMost((tags["Copied"] ?? 0) + unchanged, whole, `flush ${n}`)
+        }
+      })
+  )
 
   it.effect("flushes what a run before it has put in its place, and not recorded", () =>
     Effect.gen(function*() {

@@ -40,6 +40,25 @@ describe.each([false, true])("a copy that is read back (files of a folder togeth
       }
     }))
 
+  it.effect("is left where it is as its source already, and neither read nor flushed", () =>
+    Effect.gen(function*() {
+      const disk = plant()
+      yield* copy(disk)
+      const made: Array<string> = []
+      const { progress: { tally: { tags, units } } } = yield* copy(disk, {
+        together,
+        verify: true,
+        before: (call, path) => Effect.sync(() => void made.push(`${call} ${path}`))
+      })
+      assert.deepStrictEqual([tags["Unchanged"], units["verified"]], [5, undefined])
+      assert.deepStrictEqual(
+        made.filter((call) => /^(?:open|read|fadvise|fsync|create) .*\/(?:a|b|empty|large)$/.test(call)),
+        []
+      )
+      // One is to see whether there is such a thing, the others are of folders.
+      assert.lengthOf(made.filter((call) => call.startsWith("syncfs")), 3)
+    }))
+
   it.effect("is written once more where that is something else", () =>
     Effect.gen(function*() {
       const disk = plant()

@@ -39,6 +39,8 @@ const spare: Array<Uint8Array> = []
 
 const setIdBits = 0o6000
 
+const replaced = Conflict.Decision.cases.Replace.make({})
+
 /** A copy that has no name yet. */
 export interface Held {
   readonly file: Files.UnnamedFile
@@ -55,7 +57,8 @@ export interface Held {
 export class Copying implements Files.Copier {
   copies = 0
   links = 0
-  unchanged = 0
+  /** Places of names whose files are left, since they are as the source. */
+  private readonly unchanged: Array<number> = []
   bytes = 0
   readonly alone: Array<number> = []
   readonly skipped: Array<number> = []
@@ -136,10 +139,12 @@ export class Copying implements Files.Copier {
 
   /** What is to be done where this has the name of the copy; nothing where more has to be known of both. */
   private decide(there: Files.FileStat): Conflict.Decision["_tag"] | undefined {
-    const { payload: { conflict, isAgain }, source } = this
-    // One that a run before this has copied may not be on the device, and what it holds was not seen.
-    if (source === undefined || this.hold !== undefined || this.take !== undefined) return undefined
+    const { payload: { checksums, conflict, isAgain }, source } = this
+    // To tell what it holds it has to be read.
+    if (source === undefined || checksums !== undefined) return undefined
     if (conflict === "changed" && Conflict.isSameFile(source, there)) return "Unchanged"
+    // Others have a name at once, and could not be flushed before, nor read back.
+    if (this.hold !== undefined) return undefined
     // Links are left either way here: where they lead is not read.
     if (conflict === "skip" && isAgain && isAlike(source, there)) return "Unchanged"
     if (this.temporaryName === undefined || there.kind === "folder") return undefined
@@ -160,7 +165,7 @@ export class Copying implements Files.Copier {
 
   found(there: Files.FileStat): void {
     const decision = this.decide(there)
-    if (decision === "Unchanged") this.unchanged++
+    if (decision === "Unchanged") this.unchanged.push(this.count)
     else if (decision === "Skip") this.skipped.push(this.count)
     else return this.leave()
     this.next()
@@ -194,8 +199,18 @@ export class Copying implements Files.Copier {
     }
   }
 
-  /** Leaves one whose copy has its name to go on from there. */
-  handOn({ index }: Held, saved: SavedCopy.Saved): void {
+  /** Names of those that have to be on the device, whoever has written them. */
+  get toFlush(): ReadonlyArray<FilePath.FilePath> {
+    return this.options.isDurable ? this.unchanged.flatMap((index) => this.names[index] ?? []) : []
+  }
+
+  /** Takes that these could not be flushed: they may be lost, and a second time nobody would be told. */
+  unflushed(): void {
+    for (const index of this.unchanged.splice(0)) this.handOn({ index }, { decision: replaced })
+  }
+
+  /** Leaves one to go on from there by itself. */
+  handOn({ index }: Pick<Held, "index">, saved: SavedCopy.Saved): void {
     this.alone.push(index)
     this.digests[index] = null
     this.handed.push({ index, saved })
@@ -219,9 +234,10 @@ export class Copying implements Files.Copier {
     const { isMove } = this
     return {
       copied: isMove ? 0 : this.copies,
-      ...isMove ? { moved: this.copies, handed: this.handed } : {},
+      ...isMove ? { moved: this.copies } : {},
+      ...this.handed.length === 0 ? {} : { handed: this.handed },
       linked: this.links,
-      unchanged: this.unchanged,
+      unchanged: this.unchanged.length,
       alone: this.alone,
       skipped: this.skipped,
       left: this.names.length - this.count,

@@ -16,7 +16,7 @@ import { onDestination } from "./sides.ts"
 /** One file system, which is flushed for all who wait. */
 class Flushing {
   /** How often it could not be flushed, and why the last time. */
-  failures = 0
+  failures: number
   private failure: FilesError | undefined
   /** How many have asked, and how many of them the last flush was for. */
   private asked = 0
@@ -24,8 +24,11 @@ class Flushing {
   private readonly descriptor: Files.OpenFile
   private readonly semaphore = Semaphore.makeUnsafe(1)
 
-  constructor(descriptor: Files.OpenFile) {
+  /** `failure` is why it could not be flushed before, if that was tried. */
+  constructor(descriptor: Files.OpenFile, failure?: FilesError) {
     this.descriptor = descriptor
+    this.failure = failure
+    this.failures = failure === undefined ? 0 : 1
   }
 
   /**
@@ -68,8 +71,13 @@ export interface Flush {
   readonly content: (files: ReadonlyArray<Files.OpenFile>) => Effect.Effect<void, CopyError>
   /** Returns once the names in the folder are on the device. */
   readonly names: Effect.Effect<void, CopyError>
-  /** Both, of files that have their names. */
-  readonly both: (files: ReadonlyArray<Files.OpenFile>) => Effect.Effect<void, CopyError>
+  /**
+   * Both, of files that were there before. Fails also where what could not be written was told before this was asked
+   * for: it may have been of these.
+   */
+  readonly earlier: (files: ReadonlyArray<Files.OpenFile>) => Effect.Effect<void, CopyError>
+  /** Whether it is one flush of all, so that nobody needs to say which files. */
+  readonly isOne: boolean
 }
 
 /** Reference to what makes the work of the present job durable; by default nothing is flushed. */
@@ -80,19 +88,20 @@ export const Durability = Context.Reference<{
 })
 type Durability = typeof Durability.Service
 
-const nothing: Flush = { content: () => Effect.void, names: Effect.void, both: () => Effect.void }
+const nothing: Flush = { content: () => Effect.void, names: Effect.void, earlier: () => Effect.void, isOne: true }
 
 const oneByOne = (folder: Files.Folder): Flush => {
   const content = (files: ReadonlyArray<Files.OpenFile>) =>
     onDestination(Effect.forEach(files, ({ sync }) => sync, { discard: true }))
   const names = onDestination(folder.sync)
-  return { content, names, both: (files) => Effect.andThen(content(files), names) }
+  return { content, names, earlier: (files) => Effect.andThen(content(files), names), isOne: false }
 }
 
 const asOne = (flushing: Flushing): Flush => {
   const { failures } = flushing
   const flush = onDestination(flushing.flushSince(failures))
-  return { content: () => flush, names: flush, both: () => flush }
+  const earlier = onDestination(flushing.flushSince(0))
+  return { content: () => flush, names: flush, earlier: () => earlier, isOne: true }
 }
 
 const isUnsupported = ({ code }: FilesError): boolean => code === "ENOTSUP"
@@ -103,20 +112,25 @@ export const make: Effect.Effect<Durability, never, Files.Files | Scope.Scope> =
   const scope = yield* Effect.scope
   /** Of each device, if it can be flushed as one. */
   const known = new Map<bigint, Effect.Effect<Flushing | undefined, FilesError>>()
+  const failures = new Map<bigint, FilesError>()
   // What could not be written is told to those alone who had something open before.
-  const open = (folder: Files.Folder) =>
+  const open = (folder: Files.Folder, device: bigint) =>
     files.open(folder.path).pipe(
       Scope.provide(scope),
       Effect.tap((descriptor) => descriptor.syncFileSystem),
-      Effect.map((descriptor) => new Flushing(descriptor)),
+      Effect.map((descriptor) => new Flushing(descriptor, failures.get(device))),
       Effect.catchIf(isUnsupported, () => Effect.undefined)
     )
   const find = Effect.fnUntraced(function*(folder: Files.Folder) {
     const { device } = yield* folder.stat
-    const found = known.get(device) ?? (yield* Effect.cached(open(folder)))
+    const found = known.get(device) ?? (yield* Effect.cached(open(folder, device)))
     known.set(device, found)
     // One that could not be opened may be next time, in another folder.
-    return yield* Effect.tapError(found, () => Effect.sync(() => known.delete(device)))
+    return yield* Effect.tapError(found, (error) =>
+      Effect.sync(() => {
+        known.delete(device)
+        if (error.call === "syncfs") failures.set(device, error)
+      }))
   })
   return {
     prepare: (folder) =>
