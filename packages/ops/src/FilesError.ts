@@ -126,6 +126,14 @@ const meanings: Readonly<Record<string, string>> = {
 }
 
 /**
+ * What the kernel answers where there is nothing at a path.
+ *
+ * @category predicates
+ * @since 0.1.0
+ */
+export const missing: ReadonlySet<string> = new Set(["ENOENT", "ENOTDIR"])
+
+/**
  * Error of every call to the file system.
  *
  * @category errors
@@ -152,7 +160,7 @@ export class FilesError extends Schema.TaggedError<FilesError>("@fanout/ops/File
    * @since 0.1.0
    */
   get isMissing(): boolean {
-    return this.code === "ENOENT" || this.code === "ENOTDIR"
+    return missing.has(this.code)
   }
 
   /**

@@ -15,7 +15,7 @@ import { compareEach } from "./internal/calls/compareEach.ts"
 import { listFolder, listFolders } from "./internal/calls/listFolder.ts"
 import * as Mounts from "./internal/calls/mounts.ts"
 import { bigint, calls as nodeCalls, native, toStat } from "./internal/calls/nodeCalls.ts"
-import { attempt, orNone, scoped } from "./internal/calls/opened.ts"
+import { attempt, scoped } from "./internal/calls/opened.ts"
 import { File } from "./internal/calls/openFile.ts"
 import { Folder } from "./internal/calls/openFolder.ts"
 import * as quickCalls from "./internal/calls/quickCalls.ts"
@@ -35,6 +35,13 @@ const look = (call: "stat" | "lstat", path: FilePath.FilePath): Effect.Effect<Fi
         done(error?.code, stats))),
     toStat
   )
+
+/** The same, and `None` for what is not there. */
+const find = (path: FilePath.FilePath): Effect.Effect<Option.Option<Files.FileStat>, FilesError> =>
+  Effect.matchEffect(look("lstat", path), {
+    onFailure: (error) => error.isMissing ? Effect.succeedNone : Effect.fail(error),
+    onSuccess: Effect.succeedSome
+  })
 
 const realPath = (path: FilePath.FilePath): Effect.Effect<FilePath.FilePath, FilesError> =>
   Effect.map(
@@ -67,7 +74,7 @@ const make = (calls: SystemCalls): Files.Files["Service"] => ({
     )),
   stat: (path) => look("stat", path),
   lstat: (path) => look("lstat", path),
-  find: (path) => orNone(look("lstat", path)),
+  find,
   realPath,
   measure: (path, most, tell) =>
     Effect.callback((resume) => {

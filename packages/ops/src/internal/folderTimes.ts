@@ -40,9 +40,24 @@ export const make: Effect.Effect<FolderTimes, JobStoreError, JobContext> = Effec
   const stored = yield* Effect.catchTag(checkpoint.get, "CheckpointUnreadable", Effect.die)
   const known = new Map(Option.getOrElse(stored, () => []).map((times) => [times.path, times]))
   const saving = Semaphore.makeUnsafe(1)
-  const save = saving.withPermits(1)(
-    Effect.suspend(() => Effect.provideContext(checkpoint.save(Array.from(known.values())), context))
-  )
+  // How many have asked, and for how many of them it was saved: for all who can go on by then at once.
+  let [asked, saved] = [0, 0]
+  const saveAll = Effect.suspend(() => {
+    const upTo = asked
+    return Effect.andThen(
+      Effect.provideContext(checkpoint.save(Array.from(known.values())), context),
+      Effect.sync(() => {
+        saved = upTo
+      })
+    )
+  })
+  const save = Effect.suspend(() => {
+    const own = ++asked
+    return Effect.andThen(
+      Effect.yieldNow,
+      saving.withPermits(1)(Effect.suspend(() => saved >= own ? Effect.void : saveAll))
+    )
+  })
   return {
     note: (path, { accessedNanos, modifiedNanos }) =>
       Effect.suspend(() => {

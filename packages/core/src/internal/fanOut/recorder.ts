@@ -261,9 +261,13 @@ export class Recorder {
     return Effect.sync(end)
   })
 
-  /** Records whenever enough has been settled, or some time after anything has. */
+  /**
+   * Records whenever enough has been settled, or some time after anything has. All who can go on at that moment do so
+   * before: what they commit is recorded with it.
+   */
   get flusher(): Effect.Effect<never, unknown> {
-    return Effect.forever(Effect.andThen(Effect.andThen(this.dirty.await, this.untilDue), this.flush))
+    const due = Effect.andThen(this.dirty.await, this.untilDue)
+    return Effect.forever(Effect.andThen(Effect.andThen(due, Effect.yieldNow), this.flush))
   }
 }
 

@@ -6,12 +6,12 @@ import * as Option from "effect/Option"
 import type * as Scope from "effect/Scope"
 import * as FilePath from "../../FilePath.ts"
 import * as Files from "../../Files.ts"
-import type { Call, FilesError } from "../../FilesError.ts"
+import { type Call, type FilesError, missing } from "../../FilesError.ts"
 import type { FolderListing } from "../../FolderListing.ts"
 import { unfinishedMode } from "../unfinished.ts"
 import { copyEach } from "./copyEach.ts"
 import { listFolder } from "./listFolder.ts"
-import { attempt, failure, isName, Open, orNone, scoped } from "./opened.ts"
+import { attempt, failure, isName, Open, scoped } from "./opened.ts"
 import { File, readAttributes, UnnamedFile } from "./openFile.ts"
 import { sweepEach } from "./sweepEach.ts"
 import { type Done, type SystemCalls } from "./systemCalls.ts"
@@ -55,7 +55,16 @@ export class Folder extends Open implements Files.Folder {
   }
 
   find(name: FilePath.FilePath): Effect.Effect<Option.Option<Files.FileStat>, FilesError> {
-    return orNone(this.lstat(name))
+    // That nothing is there is the most common answer: to make an error of it takes longer than to ask.
+    return this.named<Option.Option<Files.FileStat>>(
+      "lstat",
+      name,
+      (calls, folder, done) =>
+        calls.lstat(folder, name, (code, stat) =>
+          code === undefined
+            ? done(code, Option.some(stat))
+            : done(missing.has(code) ? undefined : code, Option.none()))
+    )
   }
 
   folder(name: FilePath.FilePath): Effect.Effect<Files.Folder, FilesError, Scope.Scope> {

@@ -72,10 +72,3 @@ export const scoped = <A extends Open>(
   open: Effect.Effect<A, FilesError>
 ): Effect.Effect<A, FilesError, Scope.Scope> =>
   Files.waitForDescriptor(Effect.acquireRelease(open, (opened) => opened.release))
-
-/** `None` for what is not there. */
-export const orNone = <A>(look: Effect.Effect<A, FilesError>): Effect.Effect<Option.Option<A>, FilesError> =>
-  Effect.matchEffect(look, {
-    onFailure: (error) => error.isMissing ? Effect.succeedNone : Effect.fail(error),
-    onSuccess: Effect.succeedSome
-  })
