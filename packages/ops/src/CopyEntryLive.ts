@@ -275,8 +275,8 @@ const endFolder = Effect.fnUntraced(function*({ source, target }: Payload) {
     "Vanished",
     (_, error) => options.isMove ? Effect.void : Effect.fail(error)
   )
+  yield* TouchedFolders.end(source, place, options.keeps.has("times") ? times.find(source) : undefined)
   times.forget(source)
-  yield* TouchedFolders.forget(target)
   yield* MadeFolders.remove(target)
   return EntryCopied.cases.FolderEnded.make({})
 }, Effect.scoped)

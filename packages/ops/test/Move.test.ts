@@ -169,6 +169,39 @@ describe("a move to another file system", () => {
       assert.deepStrictEqual(disk.tree("/to/copy"), original)
     }))
 
+  it.effect("takes folders along that a retry comes to the end of while files are still taken out of them", () =>
+    Effect.gen(function*() {
+      const disk = plant(true)
+      disk.folder("/from/empty/inner", { modified: 9_000n })
+      disk.find(FilePath.make("/from/empty")).times = { accessedNanos: 7n, modifiedNanos: 9_000n }
+      const original = disk.tree("/from")
+      let [isForbidden, hasTimes] = [true, false]
+      const { rows, state } = yield* move(disk, {
+        goesOn: true,
+        before: (call, path) =>
+          Effect.suspend(() => {
+            if (isForbidden) {
+              const takes = path.startsWith("/from") && (call === "rename" || call === "rmdir")
+              return takes ? Effect.fail(FaultyFiles.error(call, path, "EACCES")) : Effect.void
+            }
+            // Something is put into the folder once that has its times, and before its end is over.
+            if (call === "rmdir" && path === "/from/folder") {
+              hasTimes = true
+              return Effect.sleep("2 seconds")
+            }
+            const isLate = call === "rename" && path.startsWith("/to/copy/folder/")
+            if (isLate) return Effect.repeat(Effect.sleep("100 millis"), { times: 40, while: () => !hasTimes })
+            return path === "/from/empty/inner" && call === "rmdir" ? Effect.sleep("1 second") : Effect.void
+          }),
+        whenStopped: Effect.sync(() => {
+          isForbidden = false
+          assert.deepStrictEqual(Object.keys(disk.tree("/from")), Object.keys(original))
+        })
+      })
+      assert.deepStrictEqual([state, rows], ["Completed", []])
+      assertMoved(disk, original)
+    }))
+
   it.effect("knows how much there is, however long it takes to count that", () =>
     Effect.gen(function*() {
       // It is counted by one of two listings of the folder.

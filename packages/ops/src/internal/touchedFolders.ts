@@ -133,33 +133,35 @@ export const make: Effect.Effect<TouchedFolders, JobStoreError, JobContext> = Ef
 })
 
 /** Lets something be put into a folder, if it belongs to whoever runs this. Otherwise that fails, as it would have. */
-const open = Effect.fnUntraced(function*({ folder }: Place.Place, stat: Files.FileStat) {
-  const file = yield* Files.Files.use((files) => files.open(folder.path))
+const open = Effect.fnUntraced(function*(path: FilePath.FilePath, stat: Files.FileStat) {
+  const file = yield* Files.Files.use((files) => files.open(path))
   const found = yield* file.stat
   if (Files.isSameInode(found, stat)) yield* file.setMode(stat.mode | writingBits)
 }, Effect.scoped)
 
 const touch = Effect.fnUntraced(function*(
   { known, open: mayBeWritten, opened }: TouchedFolders,
-  source: Place.Place,
-  target: Place.Place
+  source: FilePath.FilePath,
+  folder: Files.Folder,
+  given?: Files.FileTimes
 ) {
-  const { folder: { path, stat } } = target
+  const { path } = folder
   // Whoever was here meanwhile has seen it as it was.
   if (mayBeWritten.has(path)) return
-  const found = yield* stat
+  const found = yield* folder.stat
   const isClosed = (found.mode & writingBits) !== writingBits
-  const { accessedNanos, inode, modifiedNanos, mode } = found
+  const { inode, mode } = found
+  const { accessedNanos, modifiedNanos } = given ?? found
   const before = known.get(path)
   // Another one may have taken the place of what a run before this one was in.
   const one = before?.inode === inode
     ? before
-    : { path, source: source.folder.path, inode, accessedNanos, modifiedNanos }
+    : { path, source, inode, accessedNanos, modifiedNanos }
   const touched = isClosed ? { mode, ...one } : one
   known.set(path, touched)
   if (isClosed) {
     yield* opened.add(touched)
-    yield* Effect.ignore(open(target, found))
+    yield* Effect.ignore(open(path, found))
   }
   mayBeWritten.add(path)
 })
@@ -168,17 +170,39 @@ const touch = Effect.fnUntraced(function*(
 export const add = Effect.fnUntraced(function*(source: Place.Place, target: Place.Place) {
   const touched = yield* TouchedFolders
   if (touched === undefined || touched.known.size >= most || touched.open.has(target.folder.path)) return
-  yield* touched.turns.withPermits(1)(touch(touched, source, target))
+  yield* touched.turns.withPermits(1)(touch(touched, source.folder.path, target.folder))
 })
 
-/** Forgets a folder that was ended after all. */
-export const forget = Effect.fnUntraced(function*(target: FilePath.FilePath): Effect.fn.Return<void, JobStoreError> {
+const forget = Effect.fnUntraced(function*({ known, open, opened }: TouchedFolders, target: FilePath.FilePath) {
+  known.delete(target)
+  open.delete(target)
+  yield* opened.remove(target)
+})
+
+/** Whether a source is a folder still: a move has left something in it, or others are yet to take that out. */
+const isLeft = Effect.fnUntraced(function*({ known }: TouchedFolders, source: FilePath.FilePath) {
+  const { isMove } = yield* CopyOptions
+  return isMove && known.size < most && Option.isSome(yield* Files.Files.use((files) => files.find(source)))
+})
+
+/**
+ * Remembers a folder that was ended after all with the times that it was given, or else has by then: a retry does that
+ * beside what has failed in there, which may go on for longer.
+ */
+export const end = Effect.fnUntraced(function*(
+  source: FilePath.FilePath,
+  target: Place.Place,
+  given: Files.FileTimes | undefined
+) {
   const touched = yield* TouchedFolders
   if (touched === undefined) return
-  touched.known.delete(target)
-  touched.open.delete(target)
-  yield* touched.opened.remove(target)
-})
+  const path = Place.path(target)
+  yield* touched.turns.withPermits(1)(Effect.gen(function*() {
+    if (!touched.known.has(path) && !(yield* isLeft(touched, source))) return
+    yield* forget(touched, path)
+    yield* touch(touched, source, yield* Place.openFolder(target), given)
+  }))
+}, Effect.scoped)
 
 /** Who may not look into a folder any more reaches nothing below it. */
 const deepestFirst = (a: Touched, b: Touched): number => b.path.length - a.path.length
@@ -216,7 +240,8 @@ export const restoreAll = (saved: Saved): Effect.Effect<void, never, Files.Files
 /** Removes a folder and those above it, up to a source, as far as nothing is left in them. */
 const removeEmpty = Effect.fnUntraced(function*(folder: FilePath.FilePath, top: FilePath.FilePath) {
   for (let path = folder; FilePath.isWithin(path, top); path = FilePath.parent(path)) {
-    yield* removeFolder(yield* Place.open(path))
+    // It may be gone with the one that it was in.
+    yield* Effect.ignore(Effect.flatMap(Place.open(path), removeFolder))
   }
 }, Effect.scoped)
 
