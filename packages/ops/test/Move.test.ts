@@ -8,7 +8,7 @@ import * as TemporaryName from "@fanout/ops/TemporaryName"
 import * as Effect from "effect/Effect"
 import * as FaultyFiles from "./FaultyFiles.ts"
 import * as MemoryFiles from "./MemoryFiles.ts"
-import { assertMoved, files, inode, move, plant, stopEverywhere } from "./moveHarness.ts"
+import { assertMoved, edits, files, inode, move, plant, stopEverywhere } from "./moveHarness.ts"
 
 describe("a move on the same file system", () => {
   it.effect("is another name, for all of it", () =>
@@ -361,10 +361,7 @@ describe("a move that others meet", () => {
       assert.isFalse(Object.keys(disk.tree("/from")).some((path) => path.includes(".fanout-")))
     }))
 
-  it.effect.each<readonly [string, (disk: MemoryFiles.Disk, path: string) => void]>([
-    ["gone from", (disk, path) => disk.remove(path)],
-    ["shorter", (disk, path) => disk.change(FilePath.make(path), (text) => text.slice(1))]
-  ])(
+  it.effect.each(edits)(
     "copies once more what is %s where it was put, before its source is removed",
     ([, edit]) =>
       Effect.gen(function*() {

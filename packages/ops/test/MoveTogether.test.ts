@@ -3,7 +3,7 @@ import * as FilePath from "@fanout/ops/FilePath"
 import * as Effect from "effect/Effect"
 import * as FaultyFiles from "./FaultyFiles.ts"
 import type * as MemoryFiles from "./MemoryFiles.ts"
-import { assertMoved, move, plant, stopEverywhere } from "./moveHarness.ts"
+import { assertMoved, edits, move, plant, stopEverywhere } from "./moveHarness.ts"
 
 const more = 5
 
@@ -154,10 +154,7 @@ describe("sources of a move together", () => {
       })
   )
 
-  it.effect.each<readonly [string, (disk: MemoryFiles.Disk, path: string) => void]>([
-    ["gone from", (disk, path) => disk.remove(path)],
-    ["shorter", (disk, path) => disk.change(FilePath.make(path), (text) => text.slice(1))]
-  ])(
+  it.effect.each(edits)(
     "are copied once more where a copy is %s where it was put, before they are removed",
     ([, edit]) =>
       Effect.gen(function*() {

@@ -111,3 +111,9 @@ export const stopEverywhere = (
       else assert.include(["Completed", "CompletedWithErrors"], state, stoppedAt)
     }
   })
+
+/** What may become of a copy, as it is said of it. */
+export const edits: ReadonlyArray<readonly [string, (disk: MemoryFiles.Disk, path: string) => void]> = [
+  ["gone from", (disk, path) => disk.remove(path)],
+  ["shorter", (disk, path) => disk.change(FilePath.make(path), (text) => text.slice(1))]
+]
