@@ -1,42 +1,18 @@
 import { assert, beforeAll, describe, it } from "@effect/vitest"
 import * as fs from "node:fs"
 import * as path from "node:path"
-import { assertSame, bytes, contentsOf, freshPlace, hasStrace, isLong, meeting, run, strays, told } from "./faults.ts"
-
-/** Calls that change what is on a disk, and that a copy or its database makes. */
-const changing = [
-  "openat",
-  "write",
-  "pwrite64",
-  "copy_file_range",
-  "linkat",
-  "renameat",
-  "renameat2",
-  "mkdirat",
-  "symlinkat",
-  "unlinkat",
-  "fchmod",
-  "fchmodat",
-  "fchown",
-  "fchownat",
-  "utimensat",
-  "fsetxattr",
-  "ftruncate",
-  "fsync",
-  "fdatasync",
-  "syncfs"
-]
+import { assertSame, bytes, contentsOf, freshPlace, hasStrace, meeting, run, strays } from "./faults.ts"
+import { killEverywhere, type Point } from "./killing.ts"
 
 /** Files that are replaced, and what was there before. */
 const replaced = { "./old": "the old one", "./folder/old": "another old one", "./old large": "small before" }
 
 /** What is copied by all of them. */
-let sourcePlace = ""
 let source = ""
 let sourceContents: ReadonlyMap<string, string> = new Map()
 
 const plant = (): void => {
-  ;({ place: sourcePlace, source } = freshPlace())
+  source = freshPlace().source
   const at = (name: string) => path.join(source, name)
   fs.mkdirSync(at("folder/deep/empty"), { recursive: true })
   for (const name of ["a", "b", "folder/c", "folder/deep/d", "old", "folder/old"]) {
@@ -63,32 +39,6 @@ const freshTarget = () => {
   }
   const before = contentsOf(target)
   return { place, target, before }
-}
-
-interface Point {
-  readonly call: string
-  /** Its number among such calls of its thread, from 1. */
-  readonly nth: number
-}
-
-/** Calls of a copy that change what is in its target, and those that change its database. */
-const pointsOf = (options: ReadonlyArray<string>) => {
-  const { place, target } = freshTarget()
-  const trace = path.join(sourcePlace, "trace")
-  const { status, stderr } = run(place, ["copy", ...options, "-T", source, target], meeting({ calls: changing, trace }))
-  assert.strictEqual(status, 0, stderr)
-  const counts = new Map<string, number>()
-  const found = { target: new Map<string, Point>(), database: new Map<string, Point>() }
-  for (const line of told(trace).split("\n")) {
-    const [, thread = "", call = ""] = /^(\d+) +(\w+)\(/.exec(line) ?? []
-    if (call === "") continue
-    const nth = (counts.get(`${thread} ${call}`) ?? 0) + 1
-    counts.set(`${thread} ${call}`, nth)
-    if (call === "openat" && !/O_CREAT|O_TMPFILE/.test(line)) continue
-    if (line.includes(target)) found.target.set(`${call} ${nth}`, { call, nth })
-    else if (line.includes(path.join(place, "state"))) found.database.set(`${call} ${nth}`, { call, nth })
-  }
-  return { target: Array.from(found.target.values()), database: Array.from(found.database.values()) }
 }
 
 /** What is there after a kill is what was there before, or what is copied, and never anything else. */
@@ -128,16 +78,6 @@ const kinds: ReadonlyArray<ReadonlyArray<string>> = [
   ["--conflict", "overwrite"]
 ]
 
-/** In a quick run so many calls are tried of each kind of copy, spread over all of them. */
-const tried = isLong ? Number.POSITIVE_INFINITY : 6
-
-const spread = <A>(all: ReadonlyArray<A>, most: number): ReadonlyArray<A> => {
-  const step = Math.max(1, all.length / most)
-  return Array.from({ length: Math.min(most, all.length) }, (_, i) => all[Math.floor(i * step)]).filter((one) =>
-    one !== undefined
-  )
-}
-
 describe.skipIf(!hasStrace)("a copy that is killed at a call that changes the disk (needs strace)", () => {
   beforeAll(plant)
 
@@ -145,15 +85,9 @@ describe.skipIf(!hasStrace)("a copy that is killed at a call that changes the di
     "ends well when it is started again: $name",
     { timeout: 1_800_000 },
     ({ options }) => {
-      const { database, target } = pointsOf(options)
-      assert.isAbove(target.length, 50)
-      // Most of its calls are the database's: some of them will do.
-      const points = [...spread(target, tried), ...spread(database, isLong ? 40 : 2)]
-
-      const killed = points.filter((point) => killAndGoOn(options, point)).length
-
-      // Calls have not always the same order, so that one may be the last of its thread.
-      assert.isAbove(killed, points.length / 2)
+      const { place, target } = freshTarget()
+      const args = ["copy", ...options, "-T", source, target]
+      killEverywhere({ place, args, trees: [target], atLeast: 50 }, (point) => killAndGoOn(options, point))
     }
   )
 })
