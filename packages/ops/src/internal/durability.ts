@@ -7,10 +7,10 @@
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Scope from "effect/Scope"
-import * as Semaphore from "effect/Semaphore"
 import { CopyError } from "../CopyError.ts"
 import * as Files from "../Files.ts"
 import type { FilesError } from "../FilesError.ts"
+import { oneForAll } from "./oneForAll.ts"
 import { onDestination } from "./sides.ts"
 
 /** One file system, which is flushed for all who wait. */
@@ -18,17 +18,19 @@ class Flushing {
   /** How often it could not be flushed, and why the last time. */
   failures: number
   private failure: FilesError | undefined
-  /** How many have asked, and how many of them the last flush was for. */
-  private asked = 0
-  private covered = 0
-  private readonly descriptor: Files.OpenFile
-  private readonly semaphore = Semaphore.makeUnsafe(1)
+  private readonly flush: Effect.Effect<void>
 
   /** `failure` is why it could not be flushed before, if that was tried. */
   constructor(descriptor: Files.OpenFile, failure?: FilesError) {
-    this.descriptor = descriptor
     this.failure = failure
     this.failures = failure === undefined ? 0 : 1
+    const note = (error: FilesError) =>
+      Effect.sync(() => {
+        this.failures++
+        this.failure = error
+      })
+    // What has begun is waited for: nobody else would hear of what it ends with.
+    this.flush = oneForAll(Effect.uninterruptible(Effect.catch(descriptor.syncFileSystem, note)))
   }
 
   /**
@@ -36,33 +38,13 @@ class Flushing {
    * many failures: what could not be written then is not told again.
    */
   flushSince(failures: number): Effect.Effect<void, FilesError> {
-    return Effect.suspend(() => {
-      const own = ++this.asked
-      return Effect.andThen(
-        // What has begun is waited for: nobody else would hear of what it ends with.
-        this.semaphore.withPermits(1)(
-          Effect.uninterruptible(Effect.suspend(() => this.covered >= own ? Effect.void : this.round))
-        ),
-        Effect.suspend(() =>
-          this.failure === undefined || this.failures === failures ? Effect.void : Effect.fail(this.failure)
-        )
+    return Effect.andThen(
+      this.flush,
+      Effect.suspend(() =>
+        this.failure === undefined || this.failures === failures ? Effect.void : Effect.fail(this.failure)
       )
-    })
+    )
   }
-
-  private readonly round: Effect.Effect<void> = Effect.suspend(() => {
-    const upTo = this.asked
-    return Effect.match(this.descriptor.syncFileSystem, {
-      onFailure: (error) => {
-        this.covered = upTo
-        this.failures++
-        this.failure = error
-      },
-      onSuccess: () => {
-        this.covered = upTo
-      }
-    })
-  })
 }
 
 /** Flushes what somebody writes to a folder, who has asked for this before that. */

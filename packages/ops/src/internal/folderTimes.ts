@@ -9,9 +9,9 @@ import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
-import * as Semaphore from "effect/Semaphore"
 import { FilePath } from "../FilePath.ts"
 import type * as Files from "../Files.ts"
+import { oneForAll } from "./oneForAll.ts"
 
 const Times = Schema.Struct({ path: FilePath, accessedNanos: Schema.BigInt, modifiedNanos: Schema.BigInt })
 
@@ -39,25 +39,11 @@ export const make: Effect.Effect<FolderTimes, JobStoreError, JobContext> = Effec
   // Only a later version of this could have stored something else.
   const stored = yield* Effect.catchTag(checkpoint.get, "CheckpointUnreadable", Effect.die)
   const known = new Map(Option.getOrElse(stored, () => []).map((times) => [times.path, times]))
-  const saving = Semaphore.makeUnsafe(1)
-  // How many have asked, and for how many of them it was saved: for all who can go on by then at once.
-  let [asked, saved] = [0, 0]
-  const saveAll = Effect.suspend(() => {
-    const upTo = asked
-    return Effect.andThen(
-      Effect.provideContext(checkpoint.save(Array.from(known.values())), context),
-      Effect.sync(() => {
-        saved = upTo
-      })
-    )
-  })
-  const save = Effect.suspend(() => {
-    const own = ++asked
-    return Effect.andThen(
-      Effect.yieldNow,
-      saving.withPermits(1)(Effect.suspend(() => saved >= own ? Effect.void : saveAll))
-    )
-  })
+  // All who can go on have theirs stored with the first of them.
+  const save = oneForAll(
+    Effect.suspend(() => Effect.provideContext(checkpoint.save(Array.from(known.values())), context)),
+    Effect.yieldNow
+  )
   return {
     note: (path, { accessedNanos, modifiedNanos }) =>
       Effect.suspend(() => {
