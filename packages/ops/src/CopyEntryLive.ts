@@ -93,7 +93,7 @@ const plan = Effect.fnUntraced(function*({ conflict, source, target }: Work, isF
     ? yield* Conflict.resolveFree(conflict, source, Place.path(target))
     : yield* Conflict.resolve(conflict, source, target)
   const writes = decision._tag === "Create" || decision._tag === "RenameTo"
-  if (writes && meetsItself(conflict)) yield* SavedCopy.decide(decision)
+  if (writes && meetsItself(conflict)) yield* SavedCopy.commit({ decision })
   return decision
 })
 

@@ -7,6 +7,7 @@
  */
 import type * as Interrupter from "@fanout/core/Interrupter"
 import * as Task from "@fanout/core/Task"
+import * as TaskCheckpoint from "@fanout/core/TaskCheckpoint"
 import * as Arr from "effect/Array"
 import * as Effect from "effect/Effect"
 import type * as Layer from "effect/Layer"
@@ -18,7 +19,7 @@ import * as Files from "./Files.ts"
 import type { FilesError } from "./FilesError.ts"
 import { compareEntries } from "./internal/comparing.ts"
 import * as Much from "./internal/much.ts"
-import { compareContent, edition, type Opened } from "./internal/sameContent.ts"
+import { compareContent, Compared, edition, type Opened } from "./internal/sameContent.ts"
 import { partOf, share } from "./internal/sharing.ts"
 import * as Metadata from "./Metadata.ts"
 import * as PairTree from "./PairTree.ts"
@@ -112,6 +113,8 @@ const differenceAt = (at: number, a: Files.FileStat, b: Files.FileStat): Differe
     ? { _tag: "Content", at }
     : { _tag: "Size", a: a.sizeBytes, b: b.sizeBytes }
 
+const compared = TaskCheckpoint.make(Compared)
+
 /** Compares two files that are open. Files of the kernel say that they have no bytes, so that has to be seen. */
 const compareOpen = Effect.fnUntraced(function*(
   a: Opened<EntryDiffers>,
@@ -121,7 +124,7 @@ const compareOpen = Effect.fnUntraced(function*(
   const [sizeA, sizeB] = [a.stat.sizeBytes, b.stat.sizeBytes]
   if (sizeA !== sizeB && sizeA > 0 && sizeB > 0) return yield* differs({ _tag: "Size", a: sizeA, b: sizeB })
   // Trees that share files, as snapshots by hard links do, have nothing to read.
-  const at = Files.isSameInode(a.stat, b.stat) ? Option.none() : yield* compareContent(a, b)
+  const at = Files.isSameInode(a.stat, b.stat) ? Option.none() : yield* compareContent(a, b, compared)
   yield* requireUnchanged("A", a)
   yield* requireUnchanged("B", b)
   if (Option.isSome(at)) return yield* differs(differenceAt(at.value, a.stat, b.stat))

@@ -66,7 +66,7 @@ export const rename = Effect.fnUntraced(function*(
   if (device !== stat.device) return undefined
   const flushes = [yield* prepare(target.folder), yield* prepare(source.folder)]
   // Who comes to it again finds no source, and has to know where that went.
-  yield* SavedCopy.saveRename({ device, inode: stat.inode, target: Place.path(target) })
+  yield* SavedCopy.commit({ renamed: { device, inode: stat.inode, target: Place.path(target) } })
   yield* Lease.check
   const renamed: Effect.Effect<void, FilesError | CopyError> = placing === "replace"
     ? replace(request)
@@ -117,6 +117,8 @@ export const putBack = Effect.fnUntraced(function*(source: Place.Place, aside: P
 
 /** Takes what a source that was copied is by now. */
 type Note = (copied: SavedCopy.Copied) => Effect.Effect<void>
+
+const note: Note = (copied) => SavedCopy.save({ copied })
 
 /** Removes what has been put aside, if it is what was copied; else it gets its name again. */
 const removeAside = Effect.fnUntraced(function*(source: Place.Place, copied: SavedCopy.Copied, note: Note) {
@@ -170,8 +172,8 @@ export const removeCopied = Effect.fnUntraced(function*(
   target: Place.Place
 ) {
   const copied = yield* copiedOf(source, editionOf(stat), target)
-  yield* SavedCopy.saveCopied(copied)
-  yield* remove(source, copied, SavedCopy.updateCopied)
+  yield* SavedCopy.commit({ copied })
+  yield* remove(source, copied, note)
 })
 
 /** Whether what a run before this one has put in its place is there. */
@@ -205,7 +207,7 @@ export const isMoved = Effect.fnUntraced(function*(
   const source = yield* openSource(path)
   if (copied !== undefined) {
     if (yield* isThere(copied)) {
-      if (source !== undefined) yield* remove(source, copied, SavedCopy.updateCopied)
+      if (source !== undefined) yield* remove(source, copied, note)
       return true
     }
     // What is not there any more is copied again, and may have been put aside.
@@ -232,7 +234,9 @@ export const isSameContent = Effect.fnUntraced(function*(a: Place.Place, b: Plac
         new CopyError({ reason: Reason.cases.CallFailed.make({ side: place === a ? "source" : "destination", error }) })
       return { file, stat: yield* side(file.stat), blame }
     })
-  return Option.isNone(yield* compareContent(yield* open(a, onSource), yield* open(b, onDestination)))
+  return Option.isNone(
+    yield* compareContent(yield* open(a, onSource), yield* open(b, onDestination), SavedCopy.comparing)
+  )
 })
 
 /** Removes the folder that a source was, unless something is left in it. */

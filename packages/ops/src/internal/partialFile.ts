@@ -117,14 +117,16 @@ export const open = Effect.fnUntraced(function*(
     bytes: before === undefined ? 0 : bytes,
     counted,
     save: (bytes, flushed) =>
-      SavedCopy.savePartial({
-        edition: present,
-        name: temporary,
-        inode,
-        bytes,
-        flushed,
-        ...now,
-        counted: Math.max(counted, bytes)
+      SavedCopy.save({
+        partial: {
+          edition: present,
+          name: temporary,
+          inode,
+          bytes,
+          flushed,
+          ...now,
+          counted: Math.max(counted, bytes)
+        }
       }),
     place: Effect.andThen(onDestination(file.close), place(request))
   }

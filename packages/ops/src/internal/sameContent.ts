@@ -5,7 +5,6 @@
  */
 import * as Interrupter from "@fanout/core/Interrupter"
 import * as Progress from "@fanout/core/Progress"
-import * as TaskCheckpoint from "@fanout/core/TaskCheckpoint"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
@@ -43,8 +42,14 @@ const fill = <E>({ blame, file, stat }: Opened<E>, buffer: Uint8Array, offset: n
   }).pipe(Effect.mapError(blame))
 
 /** How far two files were compared, and by what they are known to be those. */
-const Compared = Schema.Struct({ edition: Schema.String, bytes: Schema.Natural })
-const compared = TaskCheckpoint.make(Compared)
+export const Compared = Schema.Struct({ edition: Schema.String, bytes: Schema.Natural })
+export type Compared = typeof Compared.Type
+
+/** Where that is kept for when the task is run again: it has one checkpoint for all that it does. */
+export interface Kept {
+  readonly get: Effect.Effect<Option.Option<Compared>>
+  readonly save: (compared: Compared) => Effect.Effect<void>
+}
 
 /** Tells whether a file is what it was. */
 export const edition = ({ changedNanos, device, inode, modifiedNanos, sizeBytes }: Files.FileStat): string =>
@@ -53,12 +58,13 @@ export const edition = ({ changedNanos, device, inode, modifiedNanos, sizeBytes 
 /** Compares two files to the end; gives the place of the first byte that differs, or that only one of them has. */
 export const compareContent = <E>(
   a: Opened<E>,
-  b: Opened<E>
+  b: Opened<E>,
+  kept: Kept
 ): Effect.Effect<Option.Option<number>, E | Interrupter.Interrupted> =>
   Effect.gen(function*() {
     const buffers = yield* takeBuffers
     const editions = `${edition(a.stat)} ${edition(b.stat)}`
-    const before = Option.filter(yield* compared.get, ({ edition }) => edition === editions)
+    const before = Option.filter(yield* kept.get, ({ edition }) => edition === editions)
     let offset = Option.match(before, { onNone: () => 0, onSome: ({ bytes }) => bytes })
     for (;;) {
       const filled = [fill(a, buffers[0], offset), fill(b, buffers[1], offset)] as const
@@ -69,7 +75,7 @@ export const compareContent = <E>(
       offset += same
       yield* Progress.add("bytes", same)
       if (same < pieceBytes) return Option.none()
-      if (offset % checkpointBytes === 0) yield* compared.save({ edition: editions, bytes: offset })
+      if (offset % checkpointBytes === 0) yield* kept.save({ edition: editions, bytes: offset })
       yield* Interrupter.check
     }
   }).pipe(Effect.scoped)

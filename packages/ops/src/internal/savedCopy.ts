@@ -7,6 +7,7 @@ import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
 import * as Conflict from "../Conflict.ts"
 import * as FilePath from "../FilePath.ts"
+import { Compared } from "./sameContent.ts"
 
 /** How far a large file was copied. */
 export const Partial = Schema.Struct({
@@ -52,7 +53,9 @@ export const Saved = Schema.Struct({
   /** The source is about to be renamed, or was. */
   renamed: Schema.optionalKey(Renamed),
   /** The source was copied, and is about to be removed, or was. */
-  copied: Schema.optionalKey(Copied)
+  copied: Schema.optionalKey(Copied),
+  /** How far what is at the place of the copy was compared with the source. */
+  compared: Schema.optionalKey(Compared)
 })
 export type Saved = typeof Saved.Type
 
@@ -67,22 +70,16 @@ const nothing: Saved = {}
 /** What was kept. */
 export const get: Effect.Effect<Saved> = Effect.map(checkpoint.get, Option.getOrElse(() => nothing))
 
-/** Keeps a decision, and goes on once it is stored. */
-export const decide = (decision: Conflict.Decision): Effect.Effect<void> =>
-  Effect.flatMap(get, (saved) => checkpoint.commit({ ...saved, decision }))
+/** Keeps this beside what was kept. */
+export const save = (change: Saved): Effect.Effect<void> =>
+  Effect.flatMap(get, (saved) => checkpoint.save({ ...saved, ...change }))
 
-/** Keeps how far a file was copied. */
-export const savePartial = (partial: Partial): Effect.Effect<void> =>
-  Effect.flatMap(get, (saved) => checkpoint.save({ ...saved, partial }))
+/** Keeps this beside what was kept, and goes on once it is stored. */
+export const commit = (change: Saved): Effect.Effect<void> =>
+  Effect.flatMap(get, (saved) => checkpoint.commit({ ...saved, ...change }))
 
-/** Keeps that a source is about to be renamed, and goes on once that is stored. */
-export const saveRename = (renamed: Renamed): Effect.Effect<void> =>
-  Effect.flatMap(get, (saved) => checkpoint.commit({ ...saved, renamed }))
-
-/** Keeps that a source was copied, and goes on once that is stored. */
-export const saveCopied = (copied: Copied): Effect.Effect<void> =>
-  Effect.flatMap(get, (saved) => checkpoint.commit({ ...saved, copied }))
-
-/** Keeps what a source that was copied is by now. */
-export const updateCopied = (copied: Copied): Effect.Effect<void> =>
-  Effect.flatMap(get, (saved) => checkpoint.save({ ...saved, copied }))
+/** Where it is kept how far a file was compared. */
+export const comparing = {
+  get: Effect.map(get, ({ compared }) => Option.fromUndefinedOr(compared)),
+  save: (compared: Compared): Effect.Effect<void> => save({ compared })
+}
