@@ -9,11 +9,12 @@ import * as Progress from "@fanout/core/Progress"
 import type * as Task from "@fanout/core/Task"
 import * as Effect from "effect/Effect"
 import type * as Layer from "effect/Layer"
+import * as Option from "effect/Option"
 import { CopyOptions } from "./CopyOptions.ts"
 import { type CopiedFiles, CopyFiles, ThreadTasks } from "./CopyTask.ts"
 import * as FilePath from "./FilePath.ts"
 import * as Files from "./Files.ts"
-import { Copying } from "./internal/copying.ts"
+import { Copying, type Held } from "./internal/copying.ts"
 import { type Flush, prepare } from "./internal/durability.ts"
 import { copyFolders } from "./internal/folders.ts"
 import * as HeldFiles from "./internal/heldFiles.ts"
@@ -32,24 +33,20 @@ const working = Effect.gen(function*() {
 
 /** Gives copies their names that are on the device, and the same there, and tells which have theirs. */
 const nameHeld = Effect.fnUntraced(function*(to: Files.Folder, copying: Copying, flush: Flush) {
-  const { held, names } = copying
-  const others = yield* MovingTogether.linked(held)
-  const compared = held.flatMap(({ compared, file }) => compared === undefined ? [] : [file])
+  const { held } = copying
+  const others = yield* MovingTogether.linked(copying)
+  const compared = held.flatMap(({ digests, file }) => digests?.compared === undefined ? [] : [file])
   const write = Effect.andThen(flush.content(held.map(({ file }) => file)), ReadBack.prepare(compared))
-  const isWritten = held.length === 0 || (yield* Effect.isSuccess(write))
-  const named: Array<MovingTogether.Named> = []
+  // Whoever must stop, or owns the job no more, gives nothing its name.
+  const isWritten = held.length > 0 && copying.mayWork() && (yield* Effect.isSuccess(write))
+  const named: Array<Held> = []
   for (const one of held) {
-    const { compared, file, index, sizeBytes } = one
-    const name = names[index]
-    if (name === undefined || !isWritten || others.has(one)) {
-      copying.placed(false, one)
-      continue
-    }
+    const { digests, file, name, sizeBytes } = one
     const compare = (digest: string) => ReadBack.compare(file, { digest, sizeBytes }, FilePath.join(to.path, name))
-    const isSame = compared === undefined || (yield* Effect.isSuccess(compare(compared)))
-    // Whoever must stop, or owns the job no more, gives nothing its name.
-    if (isSame && copying.mayWork() && (yield* Effect.isSuccess(file.link(name)))) named.push({ one, name })
-    else copying.placed(false, one)
+    const isSame = isWritten && !others.has(one) &&
+      (digests?.compared === undefined || (yield* Effect.isSuccess(compare(digests.compared))))
+    if (isSame && copying.mayWork() && (yield* Effect.isSuccess(file.link(name)))) named.push(one)
+    else copying.notPlaced(one)
   }
   return named
 })
@@ -70,27 +67,31 @@ const placeHeld = Effect.fnUntraced(function*(to: Files.Folder, copying: Copying
   const isFlushed = yield* flushEarlier(to, copying, flush)
   if (placed.length === 0) return placed
   if (isFlushed || (yield* Effect.isSuccess(flush.names))) {
-    const compared = placed.filter(({ one }) => one.compared !== undefined).length
+    const compared = placed.filter(({ digests }) => digests?.compared !== undefined).length
     if (compared > 0) yield* ReadBack.count(compared)
     return placed
   }
-  for (const { name, one } of placed) {
-    if (copying.mayWork()) yield* Effect.ignore(to.unlink(name))
-    copying.placed(false, one)
+  for (const one of placed) {
+    if (copying.mayWork()) yield* Effect.ignore(to.unlink(one.name))
+    copying.notPlaced(one)
   }
   return []
 })
 
-/** What files of a folder come to where nothing could be opened: by itself each of them is told why. */
-const untouched = (names: ReadonlyArray<FilePath.FilePath>): CopiedFiles => ({
+/** What files of a folder come to that are all copied by themselves. */
+const allAlone = (alone: CopiedFiles["alone"]): CopiedFiles => ({
   copied: 0,
   linked: 0,
   unchanged: 0,
-  alone: names.map((_, index) => index),
+  alone,
   skipped: [],
   left: 0,
   bytes: 0
 })
+
+/** So they are where nothing could be opened: each of them is told why. */
+const untouched = (names: ReadonlyArray<FilePath.FilePath>): CopiedFiles =>
+  allAlone(names.map((_, index) => ({ index })))
 
 const closeHeld = ({ held }: Copying) =>
   Effect.forEach(held, ({ file }) => Effect.ignore(file.close), { discard: true })
@@ -98,7 +99,8 @@ const closeHeld = ({ held }: Copying) =>
 const copyIn = Effect.fnUntraced(function*(payload: Payload, copying: Copying) {
   const files = yield* Files.Files
   const [from, to] = [yield* files.folder(payload.source), yield* files.folder(payload.target)]
-  if (copying.isMove && (yield* from.stat).device === (yield* to.stat).device) {
+  // From one mount of a file system to another nothing can be renamed.
+  if (copying.isMove && Files.isOnSame(yield* from.identity, yield* to.identity)) {
     const { avoid, names } = payload
     // To tell their checksums each has to be read.
     if (payload.checksums !== undefined) return untouched(names)
@@ -115,7 +117,7 @@ const copyIn = Effect.fnUntraced(function*(payload: Payload, copying: Copying) {
   })
   const placed = yield* Effect.ensuring(copyEach, Effect.suspend(() => closeHeld(copying)))
   if (copying.isMove) yield* MovingTogether.removeSources({ from, to }, copying, placed)
-  else for (const { one } of placed) copying.placed(true, one)
+  else for (const one of placed) copying.placed(one)
   return copying.result
 }, Effect.scoped)
 
@@ -124,8 +126,8 @@ const copyFiles = Effect.fnUntraced(function*(
 ): Effect.fn.Return<CopiedFiles, never, Files.Files> {
   const { names } = payload
   const options = yield* CopyOptions
-  const handed = options.isMove ? yield* MovingTogether.recorded : undefined
-  if (handed !== undefined) return { ...untouched(names), handed }
+  const recorded = options.isMove ? yield* MovingTogether.recorded(names) : Option.none()
+  if (Option.isSome(recorded)) return allAlone(recorded.value)
   const mayWork = yield* working
   const lease = yield* Lease.Lease
   const nameAside = (name: FilePath.FilePath) => temporaryName(lease, FilePath.join(payload.target, name))

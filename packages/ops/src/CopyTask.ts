@@ -47,10 +47,11 @@ export const CopiedFiles = Schema.Struct({
   linked: Schema.Natural,
   /** How many were left alone, since the destination is as the source. */
   unchanged: Schema.Natural,
-  /** What takes more than to copy it to a free name: what is large, is taken, is not what it was, or fails. */
-  alone: Schema.Array(Schema.Natural),
-  /** What some of these go on from. */
-  handed: Schema.optionalKey(SavedCopy.Handed),
+  /**
+   * What takes more than to copy it to a free name: what is large, is taken, is not what it was, or fails; and what
+   * that goes on from, if it was begun.
+   */
+  alone: Schema.Array(Schema.Struct({ index: Schema.Natural, saved: Schema.optionalKey(SavedCopy.Saved) })),
   /** Places of names that are taken, and are to be left then. */
   skipped: Schema.Array(Schema.Natural),
   /** How many of the last names were not come to. */

@@ -256,6 +256,7 @@ export class Disk {
     const found = to.entries.get(newName)
     if (found === moved) return
     if (moved.mount !== from.mount) fail("EBUSY")
+    if (from.mount !== to.mount) fail("EXDEV")
     if (found?.kind === "folder" && moved.kind !== "folder") fail("EISDIR")
     if (found !== undefined && found.kind !== "folder" && moved.kind === "folder") fail("ENOTDIR")
     if (found !== undefined && found.entries.size > 0) fail("ENOTEMPTY")

@@ -1,4 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
+import * as Interrupter from "@fanout/core/Interrupter"
 import * as TaskCheckpoint from "@fanout/core/TaskCheckpoint"
 import * as CopyFilesLive from "@fanout/ops/CopyFilesLive"
 import { CopyOptions, Property } from "@fanout/ops/CopyOptions"
@@ -91,10 +92,10 @@ describe.each([false, true])("a task that moves files (to another file system: %
         saved = recorded
       })
       const disk = plant(isElsewhere)
-      const { alone, handed = [], moved } = yield* move(disk, saved, () => assert.fail("it was recorded again"))
-      assert.deepStrictEqual([alone, handed.map(({ index }) => index), moved], [[0, 1, 2], [0, 1, 2], undefined])
+      const { alone, moved } = yield* move(disk, saved, () => assert.fail("it was recorded again"))
+      assert.deepStrictEqual([alone.map(({ index }) => index), moved], [[0, 1, 2], undefined])
       assert.deepStrictEqual([namesIn(disk, "/from"), namesIn(disk, "/to")], [names, []])
-      const keys = handed.map(({ saved }) => Object.keys(saved))
+      const keys = alone.map(({ saved = {} }) => Object.keys(saved))
       assert.deepStrictEqual(keys, names.map(() => [isElsewhere ? "copied" : "renamed"]))
     }))
 
@@ -103,9 +104,48 @@ describe.each([false, true])("a task that moves files (to another file system: %
       const disk = plant(isElsewhere)
       const areThere = () => names.every((name) => disk.see(`/to/${name}`) !== undefined)
       const { before, hasFailed } = FaultyFiles.failingOnce("EIO", (call) => call === "syncfs" && areThere())
-      const { alone, handed = [], moved } = yield* move(disk, undefined, () => {}, before)
-      assert.deepStrictEqual([hasFailed(), moved, alone], [true, 0, [0, 1, 2]])
-      assert.strictEqual(handed.length, isElsewhere ? 0 : 3)
+      const { alone, moved } = yield* move(disk, undefined, () => {}, before)
+      assert.deepStrictEqual([hasFailed(), moved, alone.map(({ index }) => index)], [true, 0, [0, 1, 2]])
+      assert.strictEqual(alone.filter(({ saved }) => saved !== undefined).length, isElsewhere ? 0 : 3)
       assert.deepStrictEqual([namesIn(disk, "/from"), namesIn(disk, "/to")], isElsewhere ? [names, []] : [[], names])
     }))
 })
+
+const stopping = (disk: MemoryFiles.Disk, interrupter: Interrupter.Interrupter) => {
+  let flushes = 0
+  const before: FaultyFiles.Before = (call) =>
+    Effect.sync(() => {
+      if (call === "read") interrupter.requestUnsafe("Pause")
+      if (call === "syncfs" && interrupter.reason !== undefined) flushes++
+    })
+  return Effect.map(move(disk, undefined, () => {}, before), (moved) => ({ flushes, moved }))
+}
+
+describe("a task that moves files to another file system", () => {
+  it.effect("flushes nothing that it gives no name, once it is asked to stop", () =>
+    Effect.gen(function*() {
+      const disk = plant(true)
+      const interrupter = Interrupter.makeUnsafe()
+      const { flushes, moved } = yield* Effect.provideService(
+        stopping(disk, interrupter),
+        Interrupter.Interrupter,
+        interrupter
+      )
+      assert.deepStrictEqual([flushes, moved.moved, moved.alone, moved.left], [0, 0, [{ index: 0 }], 2])
+      assert.deepStrictEqual([namesIn(disk, "/from"), namesIn(disk, "/to")], [names, []])
+    }))
+})
+
+it.effect("a task that moves files to another mount of the same file system copies them together", () =>
+  Effect.gen(function*() {
+    const disk = plant(false)
+    disk.mount("/to", "same")
+    let renames = 0
+    const { alone, moved } = yield* move(disk, undefined, () => {}, (call, path) =>
+      Effect.sync(() => {
+        if (call === "rename" && !path.includes(".fanout-")) renames++
+      }))
+    assert.deepStrictEqual([moved, alone, namesIn(disk, "/from"), namesIn(disk, "/to")], [3, [], [], names])
+    // Each is put aside before it is removed.
+    assert.strictEqual(renames, 3)
+  }))

@@ -169,7 +169,7 @@ const rowsOf = (cursor: string, { names = [], target }: Entry, { alone, digests 
   readonly told?: { readonly checksums: Checksums }
 } => {
   if (digests === undefined) return {}
-  const others = new Set(alone)
+  const others = new Set(alone.map(({ index }) => index))
   const copied = names.flatMap((name, index) => {
     const digest = digests[index] ?? null
     return digest === null ? [] : [{ name, digest }]
@@ -243,20 +243,15 @@ const filesParts = (
 ): ReadonlyArray<Element> => {
   const { names = [] } = payload
   if (copied === undefined) return names.map((name) => alone(cursor, payload, name))
-  const { handed = [], left, linked, moved = 0, unchanged } = copied
+  const { left, linked, moved = 0, unchanged } = copied
   const { linkedAt = cursor, copiedAt = cursor, told = {} } = rowsOf(cursor, payload, copied)
-  const savedOf = new Map(handed.map(({ index, saved }) => [index, saved]))
-  const byItself = (index: number) => {
-    const name = names[index]
-    return name === undefined ? [] : [alone(cursor, payload, name, savedOf.get(index))]
-  }
   return [
     ...done(copiedAt, copied.copied, { _tag: "Copied", ...told }),
     ...done(copiedAt, moved, { _tag: "Moved", ...told }),
     ...done(linkedAt, linked, { _tag: "Linked" }),
     ...done(cursor, unchanged, { _tag: "Unchanged" }),
     ...copied.skipped.flatMap((index) => names[index] ?? []).map((name) => skipped(cursor, payload, name)),
-    ...copied.alone.flatMap(byItself),
+    ...copied.alone.map(({ index, saved }) => alone(cursor, payload, names[index] ?? FilePath.empty, saved)),
     ...leftParts(payload, left, leftCursor)
   ]
 }

@@ -5,16 +5,17 @@ import type * as Task from "@fanout/core/Task"
 import * as Conflict from "../Conflict.ts"
 import type { CopyOptions, Property } from "../CopyOptions.ts"
 import type { CopiedFiles, CopyFiles } from "../CopyTask.ts"
-import type * as FilePath from "../FilePath.ts"
+import * as FilePath from "../FilePath.ts"
 import * as Files from "../Files.ts"
 import type { FilesError } from "../FilesError.ts"
 import * as WholeCopy from "../WholeCopy.ts"
 import { isAlike } from "./alike.ts"
 import { isKept } from "./attributes.ts"
+import * as HardLinks from "./hardLinks.ts"
 import * as HeldFiles from "./heldFiles.ts"
-import * as MovingTogether from "./movingTogether.ts"
+import * as Moving from "./moving.ts"
 import type * as SavedCopy from "./savedCopy.ts"
-import { makeTaker, type Taker } from "./taking.ts"
+import { type Digests, makeTaker, type Taker } from "./taking.ts"
 import { isUnsupported } from "./unnamedFiles.ts"
 
 /** What is copied, and how: what the task is given, but whose names these are. */
@@ -45,24 +46,36 @@ const replaced = Conflict.Decision.cases.Replace.make({})
 export interface Held {
   readonly file: Files.UnnamedFile
   readonly sizeBytes: number
-  /** Its place among the names. */
+  /** The name that it is to have, and its place among the others. */
+  readonly name: FilePath.FilePath
   readonly index: number
-  /** Of what was copied, if it is to be compared. */
-  readonly compared: string | undefined
-  /** What the source was, if it is to be removed. */
-  readonly source: MovingTogether.Source | undefined
+  readonly digests: Digests | undefined
+  /** What the source was. */
+  readonly edition: string
+  /** By which other names of the source know it. */
+  readonly linkedAs: string
 }
+
+/** What has become of one of the names. */
+type End =
+  | { readonly _tag: "Copied"; readonly digest: string | null }
+  | { readonly _tag: "Linked" | "Unchanged" | "Skipped" }
+  | { readonly _tag: "Alone"; readonly saved?: SavedCopy.Saved }
+
+const copied: End = { _tag: "Copied", digest: null }
+const linked: End = { _tag: "Linked" }
+const unchanged: End = { _tag: "Unchanged" }
+const skipped: End = { _tag: "Skipped" }
+const alone: End = { _tag: "Alone" }
+
+const copiedAs = (digests: Digests | undefined): End =>
+  digests?.checksum === undefined ? copied : { _tag: "Copied", digest: digests.checksum }
 
 /** Copies what is ordinary, and leaves the rest. It has a buffer until it is given back. */
 export class Copying implements Files.Copier {
-  copies = 0
-  links = 0
-  /** Places of names whose files are left, since they are as the source. */
-  private readonly unchanged: Array<number> = []
   bytes = 0
-  readonly alone: Array<number> = []
-  readonly skipped: Array<number> = []
-  private readonly handed: Array<SavedCopy.Handed[number]> = []
+  /** Of those that were dealt with. What is held is copied alone as long as it is not placed. */
+  private readonly ends: Array<End> = []
   readonly buffer = spare.pop() ?? Buffer.allocUnsafeSlow(bufferBytes)
   readonly hold: Files.Copier["hold"]
   readonly take: Files.Copier["take"]
@@ -83,10 +96,6 @@ export class Copying implements Files.Copier {
   private isFull = false
   /** Whether no file can be copied like that here. */
   private isHopeless = false
-  /** How many were dealt with. */
-  count = 0
-  /** Checksum of each that was dealt with, as far as it was copied. */
-  readonly digests: Array<string | null> = []
   /** Copies that have no name yet. */
   readonly held: Array<Held> = []
   /** Whether a part of a copy could not be removed. */
@@ -113,6 +122,16 @@ export class Copying implements Files.Copier {
 
   get isMove(): boolean {
     return this.options.isMove
+  }
+
+  /** Whether the names of a file stay names of one, although some are moved before others. */
+  get joinsNames(): boolean {
+    return this.isMove && this.keeps.has("links")
+  }
+
+  /** The one that is dealt with. */
+  private get name(): FilePath.FilePath {
+    return this.names[this.ends.length] ?? FilePath.empty
   }
 
   get isFree(): boolean {
@@ -159,61 +178,58 @@ export class Copying implements Files.Copier {
   }
 
   replacing(there: Files.FileStat): FilePath.FilePath | undefined {
-    const name = this.names[this.count]
-    return name !== undefined && this.decide(there) === "Replace" ? this.temporaryName?.(name) : undefined
+    return this.decide(there) === "Replace" ? this.temporaryName?.(this.name) : undefined
   }
 
   found(there: Files.FileStat): void {
     const decision = this.decide(there)
-    if (decision === "Unchanged") this.unchanged.push(this.count)
-    else if (decision === "Skip") this.skipped.push(this.count)
-    else return this.leave()
-    this.next()
+    this.ends.push(decision === "Unchanged" ? unchanged : decision === "Skip" ? skipped : alone)
   }
 
   copied(sizeBytes: number): void {
-    const isLink = this.source?.kind === "link"
-    if (isLink) this.links++
-    else this.copies++
     this.bytes += sizeBytes
-    this.next(isLink ? undefined : this.taker?.end().checksum)
+    this.ends.push(this.source?.kind === "link" ? linked : copiedAs(this.taker?.end()))
   }
 
   private holdOne(file: Files.UnnamedFile, sizeBytes: number): void {
-    const digests = this.taker?.end()
-    const { options, source: stat } = this
-    const source = this.isMove && stat !== undefined ? MovingTogether.sourceOf(stat, options) : undefined
-    this.held.push({ file, sizeBytes, index: this.count, compared: digests?.compared, source })
+    const { name, options, source } = this
+    if (source === undefined) return
+    this.held.push({
+      file,
+      sizeBytes,
+      name,
+      index: this.ends.length,
+      digests: this.taker?.end(),
+      edition: Moving.editionOf(source),
+      linkedAs: HardLinks.editionOf(source, options)
+    })
     this.bytes += sizeBytes
-    this.next(digests?.checksum)
+    this.leave()
   }
 
-  /** Takes what has become of one that was held. */
-  placed(isPlaced: boolean, { index, sizeBytes }: Held): void {
-    if (isPlaced) {
-      this.copies++
-    } else {
-      this.alone.push(index)
-      this.digests[index] = null
-      this.bytes -= sizeBytes
-    }
+  /** Takes that one which was held is in its place, and has nothing left to do. */
+  placed({ digests, index }: Held): void {
+    this.ends[index] = copiedAs(digests)
+  }
+
+  /** Takes that one which was held has not got its place. */
+  notPlaced({ sizeBytes }: Held): void {
+    this.bytes -= sizeBytes
   }
 
   /** Names of those that have to be on the device, whoever has written them. */
   get toFlush(): ReadonlyArray<FilePath.FilePath> {
-    return this.options.isDurable ? this.unchanged.flatMap((index) => this.names[index] ?? []) : []
+    return this.options.isDurable ? this.names.filter((_, index) => this.ends[index] === unchanged) : []
   }
 
   /** Takes that these could not be flushed: they may be lost, and a second time nobody would be told. */
   unflushed(): void {
-    for (const index of this.unchanged.splice(0)) this.handOn({ index }, { decision: replaced })
+    for (const [index, end] of this.ends.entries()) if (end === unchanged) this.handOn(index, { decision: replaced })
   }
 
   /** Leaves one to go on from there by itself. */
-  handOn({ index }: Pick<Held, "index">, saved: SavedCopy.Saved): void {
-    this.alone.push(index)
-    this.digests[index] = null
-    this.handed.push({ index, saved })
+  handOn(index: number, saved: SavedCopy.Saved): void {
+    this.ends[index] = { _tag: "Alone", saved }
   }
 
   /** By itself it is copied once more. */
@@ -231,18 +247,25 @@ export class Copying implements Files.Copier {
 
   /** What the files came to. */
   get result(): CopiedFiles {
-    const { isMove } = this
+    const { bytes, ends, isMove, names, payload: { checksums } } = this
+    const counts = { Copied: 0, Linked: 0, Unchanged: 0 }
+    const alone: Array<CopiedFiles["alone"][number]> = []
+    const skipped: Array<number> = []
+    for (const [index, end] of ends.entries()) {
+      if (end._tag === "Alone") alone.push(end.saved === undefined ? { index } : { index, saved: end.saved })
+      else if (end._tag === "Skipped") skipped.push(index)
+      else counts[end._tag]++
+    }
     return {
-      copied: isMove ? 0 : this.copies,
-      ...isMove ? { moved: this.copies } : {},
-      ...this.handed.length === 0 ? {} : { handed: this.handed },
-      linked: this.links,
-      unchanged: this.unchanged.length,
-      alone: this.alone,
-      skipped: this.skipped,
-      left: this.names.length - this.count,
-      bytes: this.bytes,
-      ...this.payload.checksums === undefined ? {} : { digests: this.digests }
+      copied: isMove ? 0 : counts.Copied,
+      ...isMove ? { moved: counts.Copied } : {},
+      linked: counts.Linked,
+      unchanged: counts.Unchanged,
+      alone,
+      skipped,
+      left: names.length - ends.length,
+      bytes,
+      ...checksums === undefined ? {} : { digests: ends.map((end) => end._tag === "Copied" ? end.digest : null) }
     }
   }
 
@@ -265,16 +288,10 @@ export class Copying implements Files.Copier {
   /** Those that were not come to, if it was not because there was too much. */
   leaveRest(): void {
     if (!this.isHopeless) return
-    while (this.count < this.names.length) this.leave()
+    while (this.ends.length < this.names.length) this.leave()
   }
 
   private leave(): void {
-    this.alone.push(this.count)
-    this.next()
-  }
-
-  private next(digest: string | null = null): void {
-    this.digests.push(digest)
-    this.count++
+    this.ends.push(alone)
   }
 }

@@ -90,7 +90,7 @@ class Folders implements Files.FoldersCopier {
       bytes: this.counts.bytes + bytes
     }
     const { names } = copier
-    return [...alone.flatMap((index) => names[index] ?? []), ...names.slice(names.length - left)]
+    return [...alone.flatMap(({ index }) => names[index] ?? []), ...names.slice(names.length - left)]
   }
 
   mark(): () => void {

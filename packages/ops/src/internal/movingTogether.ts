@@ -7,7 +7,7 @@ import * as TaskCheckpoint from "@fanout/core/TaskCheckpoint"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Option from "effect/Option"
-import type { CopyOptions } from "../CopyOptions.ts"
+import type { CopiedFiles } from "../CopyTask.ts"
 import * as FilePath from "../FilePath.ts"
 import * as Files from "../Files.ts"
 import type { Copying, Held } from "./copying.ts"
@@ -16,54 +16,47 @@ import * as HardLinks from "./hardLinks.ts"
 import * as Moving from "./moving.ts"
 import * as SavedCopy from "./savedCopy.ts"
 
-/** What a source was when it was copied. */
-export interface Source {
-  readonly edition: string
-  /** By which its other names know it. */
-  readonly linked: string
-}
-
-export const sourceOf = (stat: Files.FileStat, options: CopyOptions): Source => ({
-  edition: Moving.editionOf(stat),
-  linked: HardLinks.editionOf(stat, options)
-})
-
-/** A copy, and the name that it is to have, or has. */
-export interface Named {
-  readonly one: Held
-  readonly name: FilePath.FilePath
-}
-
 /** Those that have had other names, which are moved: theirs are to be names of the same copies. */
-export const linked = Effect.fnUntraced(function*(held: ReadonlyArray<Held>) {
-  const known = yield* HardLinks.known(held.flatMap(({ source }) => source?.linked ?? []))
-  return new Set(held.filter(({ source }) => source !== undefined && known.has(source.linked)))
+export const linked = Effect.fnUntraced(function*({ held, joinsNames }: Copying) {
+  const known = yield* HardLinks.known(joinsNames ? held.map(({ linkedAs }) => linkedAs) : [])
+  return new Set(held.filter(({ linkedAs }) => known.has(linkedAs)))
 })
 
-const checkpoint = TaskCheckpoint.make(SavedCopy.Handed)
+const checkpoint = TaskCheckpoint.make(SavedCopy.Recorded)
 
-/** What a run before this one has recorded: each of them goes on by itself. */
-export const recorded: Effect.Effect<SavedCopy.Handed | undefined> = Effect.map(checkpoint.get, Option.getOrUndefined)
+type Alone = CopiedFiles["alone"]
 
-/** Removes sources whose copies have their names, and are on the device. */
+/** All of the names, each of which goes on by itself from what is recorded of it. */
+const goingOn = (names: ReadonlyArray<FilePath.FilePath>, recorded: typeof SavedCopy.Recorded.Type): Alone => {
+  const known = new Map(recorded.map((one) => [one.index, one]))
+  return names.map((_, index) => known.get(index) ?? { index })
+}
+
+/** Has these go on from what a run before this one has recorded, if it has. */
+export const recorded = (names: ReadonlyArray<FilePath.FilePath>): Effect.Effect<Option.Option<Alone>> =>
+  Effect.map(checkpoint.get, Option.map((recorded) => goingOn(names, recorded)))
+
+/** Removes sources whose copies have their names, and are on the device. What dies at one of them is that one's. */
 export const removeSources = Effect.fnUntraced(function*(
   { from, to }: { readonly from: Files.Folder; readonly to: Files.Folder },
   copying: Copying,
-  placed: ReadonlyArray<Named>
+  placed: ReadonlyArray<Held>
 ) {
-  const copies: Array<Named & { readonly copied: SavedCopy.Copied }> = []
-  for (const { name, one } of placed) {
+  const copies: Array<{ readonly one: Held; readonly copied: SavedCopy.Copied }> = []
+  for (const one of placed) {
+    const { edition, name } = one
     const [source, target] = [{ folder: from, name }, { folder: to, name }]
-    const copied = yield* Effect.exit(Moving.copiedOf(source, one.source?.edition ?? "", target))
-    if (Exit.isSuccess(copied)) copies.push({ one, name, copied: copied.value })
-    else copying.placed(false, one)
+    const copied = yield* Effect.exit(Moving.copiedOf(source, edition, target))
+    if (Exit.isSuccess(copied)) copies.push({ one, copied: copied.value })
+    else copying.notPlaced(one)
   }
   // What is recorded is not copied again, nor counted.
   yield* Progress.add("bytes", copying.bytes)
   if (copies.length > 0) {
     yield* checkpoint.commit(copies.map(({ copied, one: { index } }) => ({ index, saved: { copied } })))
   }
-  for (const { copied, name, one } of copies) {
+  for (const { copied, one } of copies) {
+    const { index, name } = one
     let last = copied
     const note = (copied: SavedCopy.Copied) =>
       Effect.sync(() => {
@@ -71,8 +64,8 @@ export const removeSources = Effect.fnUntraced(function*(
       })
     const isRemoved = copying.mayWork() &&
       Exit.isSuccess(yield* Effect.exit(Moving.remove({ folder: from, name }, copied, note)))
-    if (isRemoved) copying.placed(true, one)
-    else copying.handOn(one, { copied: last })
+    if (isRemoved) copying.placed(one)
+    else copying.handOn(index, { copied: last })
   }
 })
 
@@ -110,9 +103,8 @@ export const renameEach = Effect.fnUntraced(function*(renames: Renames) {
   const { from, mayWork, names, to } = renames
   const flushes = [yield* prepare(to), yield* prepare(from)]
   const found = yield* renamable(renames)
-  if (found.length > 0) {
-    yield* checkpoint.commit(found.map(({ index, saved }) => ({ index, saved })))
-  }
+  const records = found.map(({ index, saved }) => ({ index, saved }))
+  if (records.length > 0) yield* checkpoint.commit(records)
   const done = new Set<number>()
   for (const { index, kind, name } of found) {
     const [source, target] = [{ folder: from, name }, { folder: to, name }]
@@ -122,9 +114,5 @@ export const renameEach = Effect.fnUntraced(function*(renames: Renames) {
   const areFlushed = yield* Effect.isSuccess(Effect.forEach(flushes, ({ names }) => names))
   if (!areFlushed) done.clear()
   yield* Progress.add("renamed", done.size)
-  return {
-    moved: done.size,
-    alone: names.flatMap((_, index) => done.has(index) ? [] : [index]),
-    handed: found.flatMap(({ index, saved }) => done.has(index) ? [] : [{ index, saved }])
-  }
+  return { moved: done.size, alone: goingOn(names, records).filter(({ index }) => !done.has(index)) }
 })

@@ -61,9 +61,8 @@ export type Saved = typeof Saved.Type
 
 export const checkpoint = TaskCheckpoint.make(Saved)
 
-/** What those of names that were to be moved together are to go on from by themselves, by their places. */
-export const Handed = Schema.Array(Schema.Struct({ index: Schema.Natural, saved: Saved }))
-export type Handed = typeof Handed.Type
+/** What names that are moved together are to go on from by themselves, by their places. */
+export const Recorded = Schema.Array(Schema.Struct({ index: Schema.Natural, saved: Saved }))
 
 const nothing: Saved = {}
 
