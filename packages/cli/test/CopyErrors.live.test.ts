@@ -279,6 +279,26 @@ describe.skipIf(!isRoot || !works("setpriv", "--version"))("fanout copy as someb
     assert.deepStrictEqual(copied(source, target), ["./a", "./b", "./large", "./new large"])
   })
 
+  it("copies links that it may not give to their owner, with their times", () => {
+    const { place, source, target } = freshPlace()
+    const names = Array.from({ length: 20 }, (_, index) => `link ${index}`)
+    for (const name of ["", "folder"]) fs.mkdirSync(path.join(source, name), { recursive: true })
+    for (const folder of [source, path.join(source, "folder")]) {
+      for (const name of names) {
+        fs.symlinkSync("nothing", path.join(folder, name))
+        fs.lutimesSync(path.join(folder, name), 1_500_000_000, 1_500_000_000)
+      }
+    }
+
+    const args = ["copy", "--conflict", "skip", "--preserve", "all", "-T", source, target]
+    const { status, stderr } = run(place, args, nobody)
+
+    assert.strictEqual(status, 0, stderr)
+    for (const name of [...names, ...names.map((name) => path.join("folder", name))]) {
+      assert.strictEqual(fs.lstatSync(path.join(target, name)).mtimeMs, 1_500_000_000_000, name)
+    }
+  })
+
   /** A copy in which two files failed, in folders that nobody may write in by now. */
   const failedInClosed = () => {
     const { place, source, target } = freshPlace()

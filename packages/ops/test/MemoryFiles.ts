@@ -804,6 +804,8 @@ export const copyEach = (
   to: Files.Folder,
   copier: Files.Copier
 ): Effect.Effect<number> => {
+  const takeBack = (name: FilePath.FilePath) =>
+    Effect.catch(to.unlink(name), ({ code }) => Effect.sync(() => code === "ENOENT" ? undefined : copier.spoiled()))
   const write = Effect.fnUntraced(function*(name: FilePath.FilePath, file: Files.OpenFile, stat: Files.FileStat) {
     const scope = yield* Scope.make()
     const { hold, isOwn } = copier
@@ -812,8 +814,7 @@ export const copyEach = (
     const unnamed = isOwn ? undefined : yield* Scope.provide(to.createUnnamed, scope)
     const copy = unnamed ?? (yield* Scope.provide(to.create(name), scope))
     let isWhole = false
-    const takeBack = Effect.catch(to.unlink(name), () => Effect.sync(() => copier.spoiled()))
-    if (isOwn) yield* Effect.addFinalizer(() => isWhole ? Effect.void : takeBack)
+    if (isOwn) yield* Effect.addFinalizer(() => isWhole ? Effect.void : takeBack(name))
     let sizeBytes = 0
     for (;;) {
       const length = yield* file.read(copier.buffer)
@@ -858,8 +859,8 @@ export const copyEach = (
         return true
       }
       yield* to.makeLink(yield* readLink(name), name)
-      if (copier.keepsOwner) yield* to.setOwner(name, stat)
-      yield* to.setTimes(name, stat)
+      const setOwner = copier.keepsOwner ? to.setOwner(name, stat) : Effect.void
+      yield* Effect.tapError(Effect.andThen(setOwner, to.setTimes(name, stat)), () => takeBack(name))
       copier.copied(0)
       return true
     }

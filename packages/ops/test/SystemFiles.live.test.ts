@@ -10,8 +10,11 @@ import * as Option from "effect/Option"
 import { execFileSync } from "node:child_process"
 import * as fs from "node:fs"
 import { tmpdir } from "node:os"
+import { asNobody } from "./asNobody.ts"
 import { filesContract } from "./FilesContract.ts"
 import { testFolder } from "./TestFolder.ts"
+
+const n = FilePath.make
 
 describe("SystemFiles", () => {
   filesContract(it, SystemFiles.layer, testFolder, { compares: false, sweeps: false })
@@ -76,6 +79,47 @@ describe("SystemFiles", () => {
         assert.isTrue(copy.equals(expected))
       }).pipe(Effect.provide(SystemFiles.layer))
   )
+
+  describe.skipIf(process.getuid?.() !== 0).each([
+    ["libc", SystemFiles.layer],
+    ["libc that blocks", SystemFiles.layerBlocking],
+    ["node:fs", SystemFiles.layerNode]
+  ])("by %s", (_, layer) => {
+    it.live("leaves nothing of a link that it may not give to its owner", () =>
+      Effect.gen(function*() {
+        const at = yield* testFolder
+        for (const folder of ["from", "to"]) fs.mkdirSync(`${at}/${folder}`)
+        fs.symlinkSync("nothing", `${at}/from/of root`)
+        fs.symlinkSync("nothing", `${at}/from/own`)
+        fs.lchownSync(`${at}/from/own`, 65_534, process.getegid?.() ?? 0)
+        fs.chownSync(`${at}/to`, 65_534, 65_534)
+        const failed: Array<string> = []
+        const copier: Files.Copier = {
+          buffer: Buffer.alloc(8),
+          isFree: false,
+          isOwn: false,
+          keepsOwner: true,
+          isAttributeKept: () => false,
+          mayGoOn: () => true,
+          begin: () => true,
+          found: () => {},
+          changed: () => {},
+          hasAttributes: () => {},
+          copied: () => {},
+          fail: ({ call, code, path }) => void failed.push(`${call} ${FilePath.name(path)} ${code}`),
+          spoiled: () => void failed.push("spoiled")
+        }
+        yield* asNobody(
+          at,
+          Effect.gen(function*() {
+            const files = yield* Files.Files
+            const [from, to] = [yield* files.folder(n(`${at}/from`)), yield* files.folder(n(`${at}/to`))]
+            assert.strictEqual(yield* from.copyEach([n("of root"), n("own")], to, copier), 2)
+          })
+        )
+        assert.deepStrictEqual([failed, fs.readdirSync(`${at}/to`)], [["lchown of root EPERM"], ["own"]])
+      }).pipe(Effect.provide(layer)))
+  })
 
   it.live("lists a folder too large for one call", () =>
     Effect.gen(function*() {

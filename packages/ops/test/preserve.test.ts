@@ -104,6 +104,22 @@ describe.each([false, true])("what a copy keeps (files of a folder together: %s)
       assert.strictEqual(kept(disk, "/to/copy/a").mode, 0o755)
     }))
 
+  // One by one, a time that can't be set is told to be lost.
+  it.effect.each(together ? ["lchown", "lutimes"] : ["lchown"])(
+    "is the time of a link also where %s has failed for it at first",
+    (call) =>
+      Effect.gen(function*() {
+        const disk = plant()
+        const link = disk.find(FilePath.make("/from/link"))
+        link.attributes.clear()
+        link.times = { accessedNanos: 7n, modifiedNanos: 1_111_111n }
+        const { before, hasFailed } = FaultyFiles.failingOnce("EPERM", (made) => made === call)
+        const { rows, state } = yield* copyAll(disk, { before, conflict: "skip" })
+        assert.deepStrictEqual([state, hasFailed(), rows], ["Completed", true, []])
+        assert.strictEqual(kept(disk, "/to/copy/link").modifiedNanos, 1_111_111n)
+      })
+  )
+
   /** A list for access: the group may do nothing, a user whom it names read and write, and so says the mode. */
   const list = Buffer.concat([
     Buffer.from([2, 0, 0, 0]),

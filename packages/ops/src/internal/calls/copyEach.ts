@@ -235,6 +235,12 @@ class Run extends Sequence {
     this.next("next")
   }
 
+  /** Gives up a link that has its name already. */
+  private failMade(call: Call, code: string): void {
+    if (this.name !== undefined) this.copying.fail(this.name, call, code, true)
+    this.next("takeBack")
+  }
+
   /** What a copy begins with, where its name is free. */
   private get first(): Step {
     return this.stat?.kind === "link" ? "readLink" : "open"
@@ -281,12 +287,12 @@ class Run extends Sequence {
   }
 
   private readonly linkOwnerSet: Done<void> = (code) => {
-    if (code !== undefined) return this.failUnopened("lchown", code, true)
+    if (code !== undefined) return this.failMade("lchown", code)
     this.next("setLinkTimes")
   }
 
   private readonly linkTimesSet = (code: string | undefined): void => {
-    if (code !== undefined) return this.failUnopened("lutimes", code, true)
+    if (code !== undefined) return this.failMade("lutimes", code)
     this.copying.copier.copied(0)
     this.next("next")
   }
@@ -394,7 +400,8 @@ class Run extends Sequence {
 
   private readonly takenBack: Done<void> = (code) => {
     if (code !== undefined && code !== "ENOENT") this.copying.copier.spoiled()
-    this.next("closeSource")
+    // For a link nothing was opened.
+    this.next(this.stat?.kind === "link" ? "next" : "closeSource")
   }
 
   /** What fails to close was read. One that was stopped on its way counts as not begun. */
