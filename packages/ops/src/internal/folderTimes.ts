@@ -45,12 +45,12 @@ export const make: Effect.Effect<FolderTimes, JobStoreError, JobContext> = Effec
     Effect.yieldNow
   )
   return {
-    note: (path, { accessedNanos, modifiedNanos }) =>
-      Effect.suspend(() => {
-        if (known.has(path)) return Effect.void
-        known.set(path, { path, accessedNanos, modifiedNanos })
-        return save
-      }),
+    note: (path, { accessedNanos, modifiedNanos }) => {
+      const add = Effect.sync(() => known.set(path, { path, accessedNanos, modifiedNanos }))
+      // What is not stored is not known: whoever tries again stores it.
+      const addAndSave = Effect.onError(Effect.andThen(add, save), () => Effect.sync(() => known.delete(path)))
+      return Effect.suspend(() => known.has(path) ? Effect.void : addAndSave)
+    },
     find: (path) => known.get(path),
     forget: (path) => void known.delete(path)
   }
