@@ -169,13 +169,6 @@ interface Plan {
 }
 
 /**
- * Whether files may be gathered in a mode: it has to do no harm that a run after a crash can't tell what this one has
- * copied from what was there. What is skipped is neither flushed nor read, whoever has copied it.
- */
-const mayGather = (mode: Conflict.Mode, isSimple: boolean): boolean =>
-  mode === "changed" || mode === "overwrite" || (mode === "skip" && isSimple)
-
-/**
  * Files of a folder are gathered where calls are quick: where they take their time, one task that waits for many would
  * be slower than many that wait. Folders are copied with all that is in them, unless there is more to do for their
  * files than to copy them.
@@ -186,8 +179,8 @@ const plans = Effect.fnUntraced(function*(payload: Payload): Effect.fn.Return<Pl
   const { conflict, rules = [] } = payload.request
   const isQuick = Option.isSome(yield* throughout(pathsOf(payload)))
   const keepsUsual = CopyOptions.usual.every((property) => keeps.has(property))
-  const isSimple = !isDurable && !isVerified && checksums === undefined
-  const isGathering = isQuick && !isFollowing && keepsUsual && mayGather(conflict, isSimple)
+  const isGathering = isQuick && !isFollowing && keepsUsual
+  const isSimple = !isDurable && !isVerified && checksums === undefined && conflict !== "rename" && conflict !== "error"
   const isPlain = isGathering && !isMove && isSimple && rules.length === 0 && !keeps.has("owner")
   return { isGathering, mayBeWhole: isPlain ? mayBeWhole(payload) : undefined }
 })

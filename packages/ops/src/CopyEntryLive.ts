@@ -452,10 +452,10 @@ export const layerShared = <E>(
     const shared = yield* share(CopyFiles, others, startsAfter)
     const much = yield* Much.make
     const copyShared = (payload: Task.Payload<typeof CopyFiles>, key: Payload) =>
-      Effect.flatMap(CopyOptions, ({ isDurable, isVerified }) => {
+      Effect.flatMap(CopyOptions, (options) => {
         const here = Effect.provideContext(CopyFilesLive.copy(payload, sliceMillis), context)
         // Most of the time all wait for the device: it is flushed for all of them at once here.
-        if (isDurable || isVerified) return here
+        if (options.isDurable || options.isVerified || SavedCopy.isKeptFirst(payload.conflict, options)) return here
         const piece = { files: payload.size }
         return shared({
           key,

@@ -21,6 +21,7 @@ import * as HeldFiles from "./internal/heldFiles.ts"
 import * as MovingTogether from "./internal/movingTogether.ts"
 import { temporaryName } from "./internal/placing.ts"
 import * as ReadBack from "./internal/readBack.ts"
+import * as SavedCopy from "./internal/savedCopy.ts"
 
 type Payload = Task.Payload<typeof CopyFiles>
 
@@ -31,21 +32,37 @@ const working = Effect.gen(function*() {
   return () => stop.reason === undefined && lease.isHeldUnsafe()
 })
 
-/** Gives copies their names that are on the device, and the same there, and tells which have theirs. */
-const nameHeld = Effect.fnUntraced(function*(to: Files.Folder, copying: Copying, flush: Flush) {
+/** Tells which copies are on the device, and the same there: they may get their names, if they have none yet. */
+const readyOf = Effect.fnUntraced(function*(to: Files.Folder, copying: Copying, flush: Flush) {
   const { held } = copying
   const others = yield* MovingTogether.linked(copying)
-  const compared = held.flatMap(({ digests, file }) => digests?.compared === undefined ? [] : [file])
-  const write = Effect.andThen(flush.content(held.map(({ file }) => file)), ReadBack.prepare(compared))
+  const files = held.flatMap(({ file }) => file ?? [])
+  const compared = held.flatMap(({ digests, file = [] }) => digests?.compared === undefined ? [] : file)
+  const write = Effect.andThen(flush.content(files), ReadBack.prepare(compared))
   // Whoever must stop, or owns the job no more, gives nothing its name.
-  const isWritten = held.length > 0 && copying.mayWork() && (yield* Effect.isSuccess(write))
-  const named: Array<Held> = []
+  const isWritten = copying.mayWork() && (files.length === 0 || (yield* Effect.isSuccess(write)))
+  const ready: Array<Held> = []
   for (const one of held) {
-    const { digests, file, name, sizeBytes } = one
-    const compare = (digest: string) => ReadBack.compare(file, { digest, sizeBytes }, FilePath.join(to.path, name))
+    const { digests: { compared } = {}, file, name, sizeBytes } = one
     const isSame = isWritten && !others.has(one) &&
-      (digests?.compared === undefined || (yield* Effect.isSuccess(compare(digests.compared))))
-    if (isSame && copying.mayWork() && (yield* Effect.isSuccess(file.link(name)))) named.push(one)
+      (file === undefined || compared === undefined || (yield* Effect.isSuccess(
+        ReadBack.compare(file, { digest: compared, sizeBytes }, FilePath.join(to.path, name))
+      )))
+    if (isSame) ready.push(one)
+    else copying.notPlaced(one)
+  }
+  return ready
+})
+
+/** Gives copies their names, and tells which have theirs. */
+const nameHeld = Effect.fnUntraced(function*(to: Files.Folder, copying: Copying, flush: Flush) {
+  const ready = yield* readyOf(to, copying, flush)
+  if (copying.isKeptFirst) yield* SavedCopy.record(ready.map(({ index }) => ({ index, saved: copying.begun })))
+  const named: Array<Held> = []
+  for (const one of ready) {
+    const { file, name } = one
+    const isNamed = copying.mayWork() && (file === undefined || (yield* Effect.isSuccess(file.link(name))))
+    if (isNamed) named.push(one)
     else copying.notPlaced(one)
   }
   return named
@@ -73,7 +90,7 @@ const placeHeld = Effect.fnUntraced(function*(to: Files.Folder, copying: Copying
   }
   for (const one of placed) {
     if (copying.mayWork()) yield* Effect.ignore(to.unlink(one.name))
-    copying.notPlaced(one)
+    copying.notPlaced(one, true)
   }
   return []
 })
@@ -94,7 +111,7 @@ const untouched = (names: ReadonlyArray<FilePath.FilePath>): CopiedFiles =>
   allAlone(names.map((_, index) => ({ index })))
 
 const closeHeld = ({ held }: Copying) =>
-  Effect.forEach(held, ({ file }) => Effect.ignore(file.close), { discard: true })
+  Effect.forEach(held, ({ file }) => file === undefined ? Effect.void : Effect.ignore(file.close), { discard: true })
 
 const copyIn = Effect.fnUntraced(function*(payload: Payload, copying: Copying) {
   const files = yield* Files.Files
@@ -126,8 +143,9 @@ const copyFiles = Effect.fnUntraced(function*(
 ): Effect.fn.Return<CopiedFiles, never, Files.Files> {
   const { names } = payload
   const options = yield* CopyOptions
-  const recorded = options.isMove ? yield* MovingTogether.recorded(names) : Option.none()
-  if (Option.isSome(recorded)) return allAlone(recorded.value)
+  const isHeld = options.isDurable || options.isVerified || SavedCopy.isKeptFirst(payload.conflict, options)
+  const recorded = isHeld ? yield* SavedCopy.recorded : Option.none()
+  if (Option.isSome(recorded)) return allAlone(SavedCopy.goingOn(names, recorded.value))
   const mayWork = yield* working
   const lease = yield* Lease.Lease
   const nameAside = (name: FilePath.FilePath) => temporaryName(lease, FilePath.join(payload.target, name))
@@ -140,7 +158,7 @@ const copyFiles = Effect.fnUntraced(function*(
         Effect.ensuring(Effect.sync(() => copying.giveBack()))
       )
     })
-  return yield* options.isDurable || options.isVerified ? HeldFiles.batch(run) : run(names.length)
+  return yield* isHeld ? HeldFiles.batch(run) : run(names.length)
 })
 
 /**

@@ -32,7 +32,7 @@ const copy = Effect.fnUntraced(function*({ readMillis = 0, startsAfter }: {
   const { run } = yield* TaskDispatcher.TaskDispatcher
   const copied = yield* Effect.forEach(
     Array.from({ length: 8 }, (_, piece) => names.slice(piece * 10, piece * 10 + 10)),
-    (names) => run(CopyEntry, { kind: "files", source: from, target: to, names, conflict: "error" }),
+    (names) => run(CopyEntry, { kind: "files", source: from, target: to, names, conflict: "overwrite" }),
     { concurrency: 4 }
   ).pipe(
     Effect.provide(CopyEntryLive.layerShared(others, { paths: [from, to], startsAfter })),

@@ -47,6 +47,47 @@ describe.each(["on the same file system", "to another file system"] as const)("a
   it.effect("is stopped anywhere by a power cut, and has each file whole in one place", () =>
     stopEverywhere({ code: "ENOSPC", isElsewhere, merges: true, stride: 3, more, how: (disk) => disk.cutPower() }))
 
+  it.effect.each(["skip", "rename", "error"] as const)(
+    "is stopped anywhere, and knows its own work from what others have put there (%s)",
+    (conflict) =>
+      Effect.gen(function*() {
+        yield* stopEverywhere({ code: "ENOSPC", conflict, isElsewhere, merges: true, stride: 9, more })
+        const how = (disk: MemoryFiles.Disk) => disk.cutPower()
+        yield* stopEverywhere({ code: "ENOSPC", conflict, isElsewhere, merges: true, stride: 11, more, how })
+      })
+  )
+
+  it.effect.each(
+    [
+      ["skip", { "from/folder/1": "text of 1", "to/copy/folder/1": "there before" }],
+      ["error", { "from/folder/1": "text of 1", "to/copy/folder/1": "there before" }],
+      ["rename", { "to/copy/folder/1": "there before", "to/copy/folder/1 (1)": "text of 1" }]
+    ] as const
+  )(
+    "takes those together whose names are free, where others are not to be replaced (%s)",
+    ([conflict, wanted]) =>
+      Effect.gen(function*() {
+        const disk = plant(isElsewhere, false, 40)
+        for (const folder of ["/to/copy", "/to/copy/folder"]) disk.folder(folder)
+        disk.file("/to/copy/folder/1", "there before")
+        let flushes = 0
+        const { progress, rows } = yield* together(disk, {
+          conflict,
+          before: (call) =>
+            Effect.sync(() => {
+              if (call === "syncfs") flushes++
+            })
+        })
+        assert.strictEqual(progress.tally.tags["Moved"], conflict === "rename" ? 45 : 44)
+        assert.deepStrictEqual(rows.map((row) => row.slice(0, 15)), conflict === "rename" ? [] : ["/from/folder/1 "])
+        const found = Object.entries(disk.tree("/")).flatMap(([path, seen]) =>
+          /\/1( \(1\))?$/.test(path) && seen.kind === "file" ? [[path, seen.text]] : []
+        )
+        assert.deepStrictEqual(Object.fromEntries(found), wanted)
+        assert.isBelow(flushes, 40)
+      })
+  )
+
   it.effect("knows how much there is, also where what it takes together comes before that is counted", () =>
     Effect.gen(function*() {
       for (const slow of [1, 2]) {

@@ -58,8 +58,9 @@ const assertWhole = (disk: MemoryFiles.Disk, original: Record<string, MemoryFile
 
 /** Stops it at one call after the other, and lets it go on. */
 export const stopEverywhere = (
-  { code, how = () => {}, isElsewhere, merges, more = 0, stride }: {
+  { code, conflict = "overwrite", how = () => {}, isElsewhere, merges, more = 0, stride }: {
     readonly code: string
+    readonly conflict?: Options["conflict"]
     /** Whether it is to another file system. */
     readonly isElsewhere: boolean
     /** Whether the folder that it goes to is there. */
@@ -89,6 +90,7 @@ export const stopEverywhere = (
         })
       const { state } = yield* move(disk, {
         together: more > 0,
+        conflict,
         before,
         goesOn: true,
         whenStopped: Effect.sync(() => {

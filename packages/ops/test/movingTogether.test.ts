@@ -1,12 +1,14 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as Interrupter from "@fanout/core/Interrupter"
 import * as TaskCheckpoint from "@fanout/core/TaskCheckpoint"
+import type * as Conflict from "@fanout/ops/Conflict"
 import * as CopyFilesLive from "@fanout/ops/CopyFilesLive"
 import { CopyOptions, Property } from "@fanout/ops/CopyOptions"
+import { CopiedFiles } from "@fanout/ops/CopyTask"
 import * as FilePath from "@fanout/ops/FilePath"
 import * as Files from "@fanout/ops/Files"
 import * as Effect from "effect/Effect"
-import type * as Schema from "effect/Schema"
+import * as Schema from "effect/Schema"
 import * as Durability from "../src/internal/durability.ts"
 import * as FaultyFiles from "./FaultyFiles.ts"
 import * as MemoryFiles from "./MemoryFiles.ts"
@@ -28,7 +30,11 @@ const move = (
   disk: MemoryFiles.Disk,
   checkpoint: Schema.Json | undefined,
   recorded: (saved: Schema.Json) => void,
-  before: FaultyFiles.Before = () => Effect.void
+  before: FaultyFiles.Before = () => Effect.void,
+  { conflict = "overwrite", isMove = true }: {
+    readonly conflict?: Conflict.Mode
+    readonly isMove?: boolean
+  } = {}
 ) => {
   let saved = checkpoint
   const cell: TaskCheckpoint.Cell = {
@@ -45,9 +51,9 @@ const move = (
     areFolders: false,
     size: names.length,
     sizes: [],
-    conflict: "overwrite",
+    conflict,
     isAgain: checkpoint !== undefined,
-    isFree: true,
+    isFree: false,
     keeps: Property.literals,
     avoid: [],
     mostBytes: 2 ** 20
@@ -62,7 +68,7 @@ const move = (
       isVerified: true,
       checksums: undefined,
       isFollowing: false,
-      isMove: true
+      isMove
     })
   )
 }
@@ -149,3 +155,36 @@ it.effect("a task that moves files to another mount of the same file system copi
     // Each is put aside before it is removed.
     assert.strictEqual(renames, 3)
   }))
+
+describe.each([true, false])("files that are copied together, and moved: %s", (isMove) => {
+  it.effect.each(["skip", "rename", "error"] as const)(
+    "have no name before it is recorded that it is theirs, in modes that could take it for another's (%s)",
+    (conflict) =>
+      Effect.gen(function*() {
+        const disk = plant(true)
+        disk.file("/to/b", "there before")
+        let record: ReadonlyArray<Pick<CopiedFiles["alone"][number], "index" | "saved">> = []
+        const named: Array<string> = []
+        const ended = yield* move(
+          disk,
+          undefined,
+          (saved) => {
+            record = Schema.decodeUnknownSync(Schema.toCodecJson(CopiedFiles.fields.alone))(saved)
+          },
+          (call, path) =>
+            Effect.sync(() => {
+              if (call !== "link" && call !== "unlink") return
+              if (call === "link") named.push(path)
+              const kept = record.map(({ index, saved }) => [index, saved?.decision?._tag, saved?.copied !== undefined])
+              assert.deepStrictEqual(kept, [0, 2].map((index) => [index, "Create", call === "unlink"]))
+            }),
+          { conflict, isMove }
+        )
+        assert.deepStrictEqual(named, ["/to/a", "/to/c"])
+        assert.deepStrictEqual([ended.copied, ended.moved], isMove ? [0, 2] : [2, undefined])
+        const [skipped, alone] = conflict === "skip" ? [[1], []] : [[], [{ index: 1 }]]
+        assert.deepStrictEqual([ended.skipped, ended.alone], [skipped, alone])
+        assert.include(disk.see("/to/b"), { text: "there before" })
+      })
+  )
+})

@@ -14,7 +14,7 @@ import { isKept } from "./attributes.ts"
 import * as HardLinks from "./hardLinks.ts"
 import * as HeldFiles from "./heldFiles.ts"
 import * as Moving from "./moving.ts"
-import type * as SavedCopy from "./savedCopy.ts"
+import * as SavedCopy from "./savedCopy.ts"
 import { type Digests, makeTaker, type Taker } from "./taking.ts"
 import { isUnsupported } from "./unnamedFiles.ts"
 
@@ -41,10 +41,12 @@ const spare: Array<Uint8Array> = []
 const setIdBits = 0o6000
 
 const replaced = Conflict.Decision.cases.Replace.make({})
+const created = Conflict.Decision.cases.Create.make({})
 
-/** A copy that has no name yet. */
+/** A copy that is to be placed together with others. */
 export interface Held {
-  readonly file: Files.UnnamedFile
+  /** It has no name yet; nothing of a link, which has its name already. */
+  readonly file: Files.UnnamedFile | undefined
   readonly sizeBytes: number
   /** The name that it is to have, and its place among the others. */
   readonly name: FilePath.FilePath
@@ -96,8 +98,10 @@ export class Copying implements Files.Copier {
   private isFull = false
   /** Whether no file can be copied like that here. */
   private isHopeless = false
-  /** Copies that have no name yet. */
+  /** Copies that are to be placed. */
   readonly held: Array<Held> = []
+  /** Whether it has to be kept that they get names before they get them. */
+  readonly isKeptFirst: boolean
   /** Whether a part of a copy could not be removed. */
   isSpoiled = false
 
@@ -111,7 +115,8 @@ export class Copying implements Files.Copier {
     this.names = names
     this.isOwn = isOwn
     this.limit = limit
-    if (isDurable || isVerified) this.hold = (file, sizeBytes) => this.holdOne(file, sizeBytes)
+    this.isKeptFirst = SavedCopy.isKeptFirst(payload.conflict, options)
+    if (isDurable || isVerified || this.isKeptFirst) this.hold = (file, sizeBytes) => this.holdOne(file, sizeBytes)
     this.taker = makeTaker({ isVerified, checksums: payload.checksums })
     this.take = this.taker?.take
     this.keeps = new Set(payload.keeps)
@@ -146,9 +151,8 @@ export class Copying implements Files.Copier {
     const { allocatedBytes, kind, links, mode, sizeBytes } = stat
     const isSmall = kind === "file" && sizeBytes <= WholeCopy.maxSizeBytes && (mode & setIdBits) === 0 &&
       !(this.keeps.has("sparse") && allocatedBytes < sizeBytes) && !(this.keeps.has("links") && links > 1)
-    // A link has its name at once, and could not be flushed before.
-    const isOrdinary = (isSmall || (kind === "link" && this.hold === undefined)) &&
-      !this.isAvoided(stat)
+    // A link has its name at once.
+    const isOrdinary = (isSmall || (kind === "link" && !this.isKeptFirst)) && !this.isAvoided(stat)
     this.source = stat
     // It may have been given part of one that was left.
     if (isOrdinary) this.taker?.end()
@@ -162,12 +166,13 @@ export class Copying implements Files.Copier {
     // To tell what it holds it has to be read.
     if (source === undefined || checksums !== undefined) return undefined
     if (conflict === "changed" && Conflict.isSameFile(source, there)) return "Unchanged"
-    // Others have a name at once, and could not be flushed before, nor read back.
-    if (this.hold !== undefined) return undefined
+    const isHeld = this.hold !== undefined
     // Links are left either way here: where they lead is not read.
-    if (conflict === "skip" && isAgain && isAlike(source, there)) return "Unchanged"
-    if (this.temporaryName === undefined || there.kind === "folder") return undefined
+    if (conflict === "skip" && isAgain && !isHeld && isAlike(source, there)) return "Unchanged"
+    if ((this.temporaryName === undefined && !isHeld) || there.kind === "folder") return undefined
     if (conflict === "skip") return "Skip"
+    // Others have a name at once, and could not be flushed before, nor read back.
+    if (isHeld) return undefined
     const areFiles = source.kind === "file" && there.kind === "file"
     const mayReplace = conflict === "changed" || conflict === "overwrite"
     return areFiles && mayReplace && !this.isAvoided(there) ? "Replace" : undefined
@@ -187,11 +192,13 @@ export class Copying implements Files.Copier {
   }
 
   copied(sizeBytes: number): void {
+    const isLink = this.source?.kind === "link"
+    if (isLink && this.hold !== undefined) return this.holdOne(undefined, sizeBytes)
     this.bytes += sizeBytes
-    this.ends.push(this.source?.kind === "link" ? linked : copiedAs(this.taker?.end()))
+    this.ends.push(isLink ? linked : copiedAs(this.taker?.end()))
   }
 
-  private holdOne(file: Files.UnnamedFile, sizeBytes: number): void {
+  private holdOne(file: Files.UnnamedFile | undefined, sizeBytes: number): void {
     const { name, options, source } = this
     if (source === undefined) return
     this.held.push({
@@ -199,7 +206,7 @@ export class Copying implements Files.Copier {
       sizeBytes,
       name,
       index: this.ends.length,
-      digests: this.taker?.end(),
+      digests: file === undefined ? undefined : this.taker?.end(),
       edition: Moving.editionOf(source),
       linkedAs: HardLinks.editionOf(source, options)
     })
@@ -207,14 +214,20 @@ export class Copying implements Files.Copier {
     this.leave()
   }
 
-  /** Takes that one which was held is in its place, and has nothing left to do. */
-  placed({ digests, index }: Held): void {
-    this.ends[index] = copiedAs(digests)
+  /** What is kept of copies before they have their names. */
+  get begun(): SavedCopy.Saved {
+    return this.isKeptFirst ? { decision: created } : {}
   }
 
-  /** Takes that one which was held has not got its place. */
-  notPlaced({ sizeBytes }: Held): void {
+  /** Takes that one which was held is in its place, and has nothing left to do. */
+  placed({ digests, file, index }: Held): void {
+    this.ends[index] = file === undefined ? linked : copiedAs(digests)
+  }
+
+  /** Takes that one which was held has not got its place; or may have, and that is not for sure. */
+  notPlaced({ index, sizeBytes }: Held, mayBe = false): void {
     this.bytes -= sizeBytes
+    if (mayBe && this.isKeptFirst) this.handOn(index, this.begun)
   }
 
   /** Names of those that have to be on the device, whoever has written them. */
@@ -257,9 +270,9 @@ export class Copying implements Files.Copier {
       else counts[end._tag]++
     }
     return {
-      copied: isMove ? 0 : counts.Copied,
-      ...isMove ? { moved: counts.Copied } : {},
-      linked: counts.Linked,
+      ...isMove
+        ? { copied: 0, moved: counts.Copied + counts.Linked, linked: 0 }
+        : { copied: counts.Copied, linked: counts.Linked },
       unchanged: counts.Unchanged,
       alone,
       skipped,

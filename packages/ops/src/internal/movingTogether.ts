@@ -3,11 +3,9 @@
  * source is removed. What that does not go well with is left to be moved by itself, and goes on from the record.
  */
 import * as Progress from "@fanout/core/Progress"
-import * as TaskCheckpoint from "@fanout/core/TaskCheckpoint"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Option from "effect/Option"
-import type { CopiedFiles } from "../CopyTask.ts"
 import * as FilePath from "../FilePath.ts"
 import * as Files from "../Files.ts"
 import type { Copying, Held } from "./copying.ts"
@@ -22,20 +20,6 @@ export const linked = Effect.fnUntraced(function*({ held, joinsNames }: Copying)
   return new Set(held.filter(({ linkedAs }) => known.has(linkedAs)))
 })
 
-const checkpoint = TaskCheckpoint.make(SavedCopy.Recorded)
-
-type Alone = CopiedFiles["alone"]
-
-/** All of the names, each of which goes on by itself from what is recorded of it. */
-const goingOn = (names: ReadonlyArray<FilePath.FilePath>, recorded: typeof SavedCopy.Recorded.Type): Alone => {
-  const known = new Map(recorded.map((one) => [one.index, one]))
-  return names.map((_, index) => known.get(index) ?? { index })
-}
-
-/** Has these go on from what a run before this one has recorded, if it has. */
-export const recorded = (names: ReadonlyArray<FilePath.FilePath>): Effect.Effect<Option.Option<Alone>> =>
-  Effect.map(checkpoint.get, Option.map((recorded) => goingOn(names, recorded)))
-
 /** Removes sources whose copies have their names, and are on the device. What dies at one of them is that one's. */
 export const removeSources = Effect.fnUntraced(function*(
   { from, to }: { readonly from: Files.Folder; readonly to: Files.Folder },
@@ -48,13 +32,12 @@ export const removeSources = Effect.fnUntraced(function*(
     const [source, target] = [{ folder: from, name }, { folder: to, name }]
     const copied = yield* Effect.exit(Moving.copiedOf(source, edition, target))
     if (Exit.isSuccess(copied)) copies.push({ one, copied: copied.value })
-    else copying.notPlaced(one)
+    else copying.notPlaced(one, true)
   }
   // What is recorded is not copied again, nor counted.
   yield* Progress.add("bytes", copying.bytes)
-  if (copies.length > 0) {
-    yield* checkpoint.commit(copies.map(({ copied, one: { index } }) => ({ index, saved: { copied } })))
-  }
+  const { begun } = copying
+  yield* SavedCopy.record(copies.map(({ copied, one: { index } }) => ({ index, saved: { ...begun, copied } })))
   for (const { copied, one } of copies) {
     const { index, name } = one
     let last = copied
@@ -65,7 +48,7 @@ export const removeSources = Effect.fnUntraced(function*(
     const isRemoved = copying.mayWork() &&
       Exit.isSuccess(yield* Effect.exit(Moving.remove({ folder: from, name }, copied, note)))
     if (isRemoved) copying.placed(one)
-    else copying.handOn(index, { copied: last })
+    else copying.handOn(index, { ...begun, copied: last })
   }
 })
 
@@ -104,7 +87,7 @@ export const renameEach = Effect.fnUntraced(function*(renames: Renames) {
   const flushes = [yield* prepare(to), yield* prepare(from)]
   const found = yield* renamable(renames)
   const records = found.map(({ index, saved }) => ({ index, saved }))
-  if (records.length > 0) yield* checkpoint.commit(records)
+  yield* SavedCopy.record(records)
   const done = new Set<number>()
   for (const { index, kind, name } of found) {
     const [source, target] = [{ folder: from, name }, { folder: to, name }]
@@ -114,5 +97,5 @@ export const renameEach = Effect.fnUntraced(function*(renames: Renames) {
   const areFlushed = yield* Effect.isSuccess(Effect.forEach(flushes, ({ names }) => names))
   if (!areFlushed) done.clear()
   yield* Progress.add("renamed", done.size)
-  return { moved: done.size, alone: goingOn(names, records).filter(({ index }) => !done.has(index)) }
+  return { moved: done.size, alone: SavedCopy.goingOn(names, records).filter(({ index }) => !done.has(index)) }
 })

@@ -6,6 +6,7 @@ import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
 import * as Conflict from "../Conflict.ts"
+import type { CopyOptions } from "../CopyOptions.ts"
 import * as FilePath from "../FilePath.ts"
 import { Compared } from "./sameContent.ts"
 
@@ -61,8 +62,11 @@ export type Saved = typeof Saved.Type
 
 export const checkpoint = TaskCheckpoint.make(Saved)
 
-/** What names that are moved together are to go on from by themselves, by their places. */
-export const Recorded = Schema.Array(Schema.Struct({ index: Schema.Natural, saved: Saved }))
+/** What names that are copied together are to go on from by themselves, by their places. */
+const Recorded = Schema.Array(Schema.Struct({ index: Schema.Natural, saved: Saved }))
+type Recorded = typeof Recorded.Type
+
+const together = TaskCheckpoint.make(Recorded)
 
 const nothing: Saved = {}
 
@@ -82,3 +86,29 @@ export const comparing = {
   get: Effect.map(get, ({ compared }) => Option.fromUndefinedOr(compared)),
   save: (compared: Compared): Effect.Effect<void> => save({ compared })
 }
+
+/**
+ * Whether a mode could take its own work for somebody else's, so that what was decided on is kept before it is done.
+ * What is only skipped is neither flushed nor read, whoever has copied it.
+ */
+export const isKeptFirst = (
+  mode: Conflict.Mode,
+  { checksums, isDurable, isVerified }: Pick<CopyOptions, "checksums" | "isDurable" | "isVerified">
+): boolean =>
+  mode === "rename" || mode === "error" || (mode === "skip" && (isDurable || isVerified || checksums !== undefined))
+
+/** All of the names, each of which goes on by itself from what is recorded of it. */
+export const goingOn = (names: ReadonlyArray<FilePath.FilePath>, recorded: Recorded): ReadonlyArray<{
+  readonly index: number
+  readonly saved?: Saved
+}> => {
+  const known = new Map(recorded.map((one) => [one.index, one]))
+  return names.map((_, index) => known.get(index) ?? { index })
+}
+
+/** Keeps what each of some names goes on from by itself, and goes on once it is stored. */
+export const record = (records: Recorded): Effect.Effect<void> =>
+  records.length === 0 ? Effect.void : together.commit(records)
+
+/** What a run before this one has recorded of names that were copied together. */
+export const recorded: Effect.Effect<Option.Option<Recorded>> = together.get
