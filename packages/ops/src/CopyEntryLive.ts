@@ -218,18 +218,19 @@ const copyOne = Effect.fnUntraced(function*({ conflict, kind, source, target }: 
     if (!isFree) return yield* decideAndCopy
     return yield* Effect.catchIf(planAndPerform(true), isOccupied, () => decideAndCopy)
   }
-  return yield* Effect.catchIf(perform(work, earlier), isOccupied, () =>
-    Effect.gen(function*() {
-      // What is there now is what an attempt before this one has copied, or somebody else's.
-      const there = { ...work.target, name: Conflict.placeOf(earlier, work.target.name) }
-      const found = yield* resolveOwn(work.source, there)
-      if (found._tag !== "Unchanged") return yield* decideAndCopy
-      // It is recorded like one that was there before: as one of several names, and once it is on the device.
-      const left = yield* perform({ ...work, target: there }, found)
-      if (!isMove) return copiedBefore(stat, "checksums" in left ? { checksums: left.checksums } : {})
-      yield* Moving.removeCopied(place, stat, there)
-      return yield* movedBefore(target)
-    }))
+  const there = { ...work.target, name: Conflict.placeOf(earlier, work.target.name) }
+  // What is there now is what an attempt before this one has copied, or somebody else's.
+  const goOn = Effect.gen(function*() {
+    const found = yield* resolveOwn(work.source, there)
+    if (found._tag !== "Unchanged") return yield* decideAndCopy
+    // It is recorded like one that was there before: as one of several names, and once it is on the device.
+    const left = yield* perform({ ...work, target: there }, found)
+    if (!isMove) return copiedBefore(stat, "checksums" in left ? { checksums: left.checksums } : {})
+    yield* Moving.removeCopied(place, stat, there)
+    return yield* movedBefore(target)
+  })
+  if (earlier._tag !== "Replace" && Option.isSome(yield* Place.find(there))) return yield* goOn
+  return yield* Effect.catchIf(perform(work, earlier), isOccupied, () => goOn)
 }, Effect.scoped)
 
 /** What a run before this one has moved is at its target, by the name that was decided on. */

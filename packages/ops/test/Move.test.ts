@@ -263,6 +263,40 @@ describe("a move to another file system", () => {
       assert.include(disk.see("/from/folder/b"), { text: "text of b and more" })
     }))
 
+  it.effect.each(["rename", "error", "skip"] as const)(
+    "copies nothing once more that has its name already when it goes on (%s)",
+    (conflict) =>
+      Effect.gen(function*() {
+        const disk = new MemoryFiles.Disk()
+        disk.folder("/from")
+        disk.file("/from/large", Buffer.alloc(9 * 2 ** 20, 7))
+        disk.device = 2n
+        for (const folder of ["/to", "/to/copy"]) disk.folder(folder)
+        disk.file("/to/copy/large", "there before")
+        if (conflict !== "rename") disk.remove("/to/copy/large")
+        const name = conflict === "rename" ? "large (1)" : "large"
+        const stop = FaultyFiles.failingOnce("ENOSPC", (call, path) =>
+          call === "lstat" && path === `/to/copy/${name}` && disk.see(path) !== undefined)
+        let written: Array<string> | undefined
+        const { rows, state } = yield* move(disk, {
+          conflict,
+          goesOn: true,
+          before: (call, path) => {
+            if (call === "create" || call === "write") {
+              written?.push(path)
+            }
+            return stop.before(call, path)
+          },
+          whenStopped: Effect.sync(() => {
+            written = []
+          })
+        })
+        assert.deepStrictEqual([state, rows, stop.hasFailed(), written], ["Completed", [], true, []])
+        assert.strictEqual(disk.see("/from"), undefined)
+        assert.include(Object.keys(disk.tree("/to/copy")), name)
+      })
+  )
+
   it.effect("leaves a source whose copy is not what it was when it is read back", () =>
     Effect.gen(function*() {
       const disk = plant(true)
