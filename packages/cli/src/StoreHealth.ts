@@ -48,7 +48,7 @@ export const layer: Layer.Layer<JobStore | StoreHealth, never, JobStore> = Layer
       Context.add(JobStore, {
         ...store,
         put: (record, line, renames) => watched(store.put(record, line, renames)),
-        beat: (id, token) => watched(store.beat(id, token)),
+        beat: (id, token, progress) => watched(store.beat(id, token, progress)),
         flush: (id, flush, onCommit) => watched(store.flush(id, flush, onCommit))
       })
     )

@@ -2,6 +2,7 @@ import { assert, describe, it } from "@effect/vitest"
 import * as JobId from "@fanout/core/JobId"
 import { JobStore } from "@fanout/core/JobStore"
 import { Fenced, JobStoreError, StorageFailure } from "@fanout/core/JobStoreError"
+import * as Progress from "@fanout/core/Progress"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
@@ -39,6 +40,8 @@ const isBrokenAfter = (...results: ReadonlyArray<JobStoreError | "ok">) =>
     }).pipe(Effect.provide(Layer.provide(StoreHealth.layer, Layer.mock(JobStore, { beat }))))
   })
 
+const asked = Effect.succeed({ request: Option.none(), priority: 0, limits: {} })
+
 describe("StoreHealth", () => {
   it.effect("calls a store broken whose writes fail for two seconds", () =>
     Effect.gen(function*() {
@@ -52,5 +55,18 @@ describe("StoreHealth", () => {
       for (const answer of ["ok", fenced] as const) {
         assert.isUndefined(yield* isBrokenAfter(full, full, full, answer, full, full, full))
       }
+    }))
+
+  it.effect("passes the progress on that is stored with a heartbeat", () =>
+    Effect.gen(function*() {
+      const stored: Array<Progress.Progress | undefined> = []
+      const beat: JobStore["Service"]["beat"] = (_id, _token, progress) => {
+        stored.push(progress)
+        return asked
+      }
+      yield* JobStore.use((store) => store.beat(id, 1, Progress.empty)).pipe(
+        Effect.provide(Layer.provide(StoreHealth.layer, Layer.mock(JobStore, { beat })))
+      )
+      assert.deepStrictEqual(stored, [Progress.empty])
     }))
 })
