@@ -1,5 +1,5 @@
 /**
- * Notices that nothing can be written to the database any more, as on a full disk.
+ * Notices that nothing can be written to the database any more, as on a full disk, or that it can't be read.
  *
  * The manager only logs that: it tries again, or leaves a job to whoever owns it next. A command that was started to
  * run one job has to end then, and to say what is wrong.
@@ -13,15 +13,21 @@ import * as Exit from "effect/Exit"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 
-/** Service that watches what is written. */
+/** Service that watches what is written, and what is read to claim jobs. */
 export class StoreHealth extends Context.Service<StoreHealth, {
-  /** Waits until writes have failed for so long that it is no hiccup, and fails with what the first one failed with. */
+  /**
+   * Waits until writes have failed for so long that it is no hiccup, or a run could not be recorded, which has ended
+   * it. Fails with what the first one failed with.
+   */
   readonly untilBroken: Effect.Effect<never, JobStoreError>
 }>()("@fanout/cli/StoreHealth") {}
 
 const patienceMillis = 2000
 
-/** What a write came to where the storage failed; a store that refuses it is in good health. */
+/** Calls that tell of the same health. Those that are made to claim jobs are made again and again. */
+type Kind = "write" | "record" | "astray" | "held" | "kinds" | "due"
+
+/** What a call came to where the storage failed; a store that refuses it is in good health. */
 const failureOf = (exit: Exit.Exit<unknown, unknown>): JobStoreError | undefined => {
   const error = Option.getOrUndefined(Exit.findErrorOption(exit))
   return error instanceof JobStoreError && error.reason._tag === "StorageFailure" ? error : undefined
@@ -32,24 +38,34 @@ export const layer: Layer.Layer<JobStore | StoreHealth, never, JobStore> = Layer
   Effect.gen(function*() {
     const store = yield* JobStore
     const clock = yield* Clock.Clock
-    let broken: { readonly error: JobStoreError; readonly since: number } | undefined
-    const watched = <A, E, R>(write: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
-      Effect.onExit(write, (exit) =>
-        Effect.sync(() => {
-          const error = failureOf(exit)
-          broken = error && (broken ?? { error, since: clock.currentTimeMillisUnsafe() })
-        }))
-    const untilBroken: Effect.Effect<never, JobStoreError> = Effect.suspend(() =>
-      broken !== undefined && clock.currentTimeMillisUnsafe() - broken.since >= patienceMillis
-        ? Effect.fail(broken.error)
-        : Effect.andThen(Effect.sleep("250 millis"), untilBroken)
-    )
+    const broken = new Map<Kind, { readonly error: JobStoreError; readonly since: number }>()
+    const look = (kind: Kind, exit: Exit.Exit<unknown, unknown>): void => {
+      const error = failureOf(exit)
+      if (error !== undefined && !broken.has(kind)) broken.set(kind, { error, since: clock.currentTimeMillisUnsafe() })
+      // What goes well after the record that has ended a run does not make up for it.
+      if (error === undefined && kind !== "record") broken.delete(kind)
+    }
+    const watched =
+      (...kinds: ReadonlyArray<Kind>) => <A, E, R>(call: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
+        Effect.onExit(call, (exit) => Effect.sync(() => kinds.forEach((kind) => look(kind, exit))))
+    const write = watched("write")
+    const record = watched("write", "record")
+    const untilBroken: Effect.Effect<never, JobStoreError> = Effect.suspend(() => {
+      const due = clock.currentTimeMillisUnsafe() - patienceMillis
+      const found = Array.from(broken.values()).find(({ since }) => since <= due)
+      return found === undefined ? Effect.andThen(Effect.sleep("250 millis"), untilBroken) : Effect.fail(found.error)
+    })
     return Context.make(StoreHealth, { untilBroken }).pipe(
       Context.add(JobStore, {
         ...store,
-        put: (record, line, renames) => watched(store.put(record, line, renames)),
-        beat: (id, token, progress) => watched(store.beat(id, token, progress)),
-        flush: (id, flush, onCommit) => watched(store.flush(id, flush, onCommit))
+        astray: (programs) => watched("astray")(store.astray(programs)),
+        held: watched("held")(store.held),
+        kinds: watched("kinds")(store.kinds),
+        due: (filter) => watched("due")(store.due(filter)),
+        put: (job, line, renames) => write(store.put(job, line, renames)),
+        beat: (id, token, progress) => write(store.beat(id, token, progress)),
+        flush: (id, flush, onCommit) => record(store.flush(id, flush, onCommit)),
+        saveOwnCheckpoint: (id, options) => record(store.saveOwnCheckpoint(id, options))
       })
     )
   })

@@ -42,6 +42,33 @@ const isBrokenAfter = (...results: ReadonlyArray<JobStoreError | "ok">) =>
 
 const asked = Effect.succeed({ request: Option.none(), priority: 0, limits: {} })
 
+/** Uses a store that takes heartbeats and fails otherwise, and tells whether it is called broken two seconds later. */
+const isBrokenBy = (use: (store: JobStore["Service"]) => Effect.Effect<unknown, JobStoreError>) =>
+  Effect.gen(function*() {
+    const { untilBroken } = yield* StoreHealth.StoreHealth
+    const store = yield* JobStore
+    const fiber = yield* Effect.forkChild(Effect.flip(untilBroken))
+    yield* Effect.ignore(use(store))
+    for (let i = 0; i < 5; i++) {
+      yield* store.beat(id, 1)
+      yield* TestClock.adjust("500 millis")
+    }
+    const error = fiber.pollUnsafe()
+    yield* Fiber.interrupt(fiber)
+    return error?._tag === "Success" && error.value === full
+  }).pipe(
+    Effect.provide(Layer.provide(
+      StoreHealth.layer,
+      Layer.mock(JobStore, {
+        beat: () => asked,
+        put: () => Effect.fail(full),
+        flush: () => Effect.fail(full),
+        saveOwnCheckpoint: () => Effect.fail(full),
+        held: Effect.fail(full)
+      })
+    ))
+  )
+
 describe("StoreHealth", () => {
   it.effect("calls a store broken whose writes fail for two seconds", () =>
     Effect.gen(function*() {
@@ -55,6 +82,19 @@ describe("StoreHealth", () => {
       for (const answer of ["ok", fenced] as const) {
         assert.isUndefined(yield* isBrokenAfter(full, full, full, answer, full, full, full))
       }
+    }))
+
+  it.effect("calls a store broken that has not taken a record of a run, whatever it takes then", () =>
+    Effect.gen(function*() {
+      const checkpoint = { token: 1, name: "a", checkpoint: "" }
+      assert.isTrue(yield* isBrokenBy((store) => store.saveOwnCheckpoint(id, checkpoint)))
+      const flush = { token: 1, fanOut: "a", rows: [], cleared: [], checkpoint: "", progress: Progress.empty }
+      assert.isTrue(yield* isBrokenBy((store) => store.flush(id, flush)))
+    }))
+
+  it.effect("calls a store broken in which it can't be seen which jobs there are to claim", () =>
+    Effect.gen(function*() {
+      assert.isTrue(yield* isBrokenBy((store) => store.held))
     }))
 
   it.effect("passes the progress on that is stored with a heartbeat", () =>
