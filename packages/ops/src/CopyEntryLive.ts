@@ -264,8 +264,10 @@ const endFolder = Effect.fnUntraced(function*({ source, target }: Payload) {
   }
   const options = yield* CopyOptions
   const times = yield* FolderTimes
+  let isOpen = false
   const finish = Effect.gen(function*() {
     const from = yield* openSource(source)
+    isOpen = yield* TouchedFolders.staysOpen(from)
     yield* countLost(yield* FolderCopy.finish(from, place, options, times.find(source)))
     if (options.isMove) yield* Moving.removeFolder(from)
   })
@@ -276,7 +278,7 @@ const endFolder = Effect.fnUntraced(function*({ source, target }: Payload) {
     "Vanished",
     (_, error) => options.isMove ? Effect.void : Effect.fail(error)
   )
-  yield* TouchedFolders.end(source, place, options.keeps.has("times") ? times.find(source) : undefined)
+  yield* TouchedFolders.end(source, place, options.keeps.has("times") ? times.find(source) : undefined, isOpen)
   times.forget(source)
   yield* MadeFolders.remove(target)
   return EntryCopied.cases.FolderEnded.make({})

@@ -37,10 +37,10 @@ const open = (name: string) =>
   }).pipe(Effect.scoped)
 
 /** Ends a folder, as a move does. */
-const end = (name: string) =>
+const end = (name: string, isOpen = false) =>
   Effect.flatMap(
     Place.open(FilePath.make(`/to/${name}`)),
-    (place) => TouchedFolders.end(FilePath.make(`/from/${name}`), place, undefined)
+    (place) => TouchedFolders.end(FilePath.make(`/from/${name}`), place, undefined, isOpen)
   ).pipe(
     Effect.scoped,
     Effect.provideService(CopyOptions, { ...CopyOptions.defaultValue(), isMove: true })
@@ -90,6 +90,36 @@ it.effect("folders that a retry opens are stored by pages, however many there ar
     const { exit, state } = yield* manager.get(id)
     assert.strictEqual(state._tag, "Completed", JSON.stringify(Option.getOrNull(exit)))
     assert.deepStrictEqual(told, [[64, 64, 64, 8], [64, 63, 64, 9], [0, 0, 0, 0]])
+  }).pipe(
+    Effect.provide(Layer.provideMerge(
+      layer({ jobs: [job] }),
+      job.toLayer(() => Effect.orDie(program)).pipe(
+        Layer.provideMerge(Layer.succeed(Files.Files, MemoryFiles.make(disk)))
+      )
+    ))
+  )
+})
+
+it.effect("a folder that is open when a retry comes to its end gets the mode that it is to have", () => {
+  const disk = plant()
+  const modes = () => ["/to/folder0", "/to/folder1"].map((path) => disk.find(FilePath.make(path)).mode)
+  const program = Effect.gen(function*() {
+    const touched = yield* TouchedFolders.make
+    const within = Effect.provideService(TouchedFolders.TouchedFolders, touched)
+    yield* within(Effect.forEach(["folder0", "folder1"], open))
+    yield* within(end("folder0"))
+    // Its source has a mode that is like that of one that was opened.
+    yield* within(end("folder1", true))
+    assert.deepStrictEqual(modes(), [0o755, 0o755])
+    yield* within(TouchedFolders.finish([{ source: FilePath.make("/from"), target: FilePath.make("/to") }]))
+  })
+  return Effect.gen(function*() {
+    const manager = yield* JobManager.JobManager
+    const { id } = yield* manager.start(job, undefined)
+    yield* Effect.repeat(settle, { times: 20 })
+    const { exit, state } = yield* manager.get(id)
+    assert.strictEqual(state._tag, "Completed", JSON.stringify(Option.getOrNull(exit)))
+    assert.deepStrictEqual(modes(), [0o555, 0o755])
   }).pipe(
     Effect.provide(Layer.provideMerge(
       layer({ jobs: [job] }),

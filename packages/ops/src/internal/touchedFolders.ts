@@ -139,18 +139,24 @@ const open = Effect.fnUntraced(function*(path: FilePath.FilePath, stat: Files.Fi
   if (Files.isSameInode(found, stat)) yield* file.setMode(stat.mode | writingBits)
 }, Effect.scoped)
 
+/** Whether a folder has the mode that it has been opened by, and is to have the one before that. */
+const isOpened = (found: Files.FileStat, before: Touched): before is Touched & { readonly mode: number } =>
+  before.inode === found.inode && before.mode !== undefined && found.mode === (before.mode | writingBits)
+
 const touch = Effect.fnUntraced(function*(
   { known, open: mayBeWritten, opened }: TouchedFolders,
   source: FilePath.FilePath,
   folder: Files.Folder,
-  given?: Files.FileTimes
+  given?: Files.FileTimes,
+  ended?: Touched
 ) {
   const { path } = folder
   // Whoever was here meanwhile has seen it as it was.
   if (mayBeWritten.has(path)) return
   const found = yield* folder.stat
-  const isClosed = (found.mode & writingBits) !== writingBits
-  const { inode, mode } = found
+  const { inode } = found
+  const { mode } = ended !== undefined && isOpened(found, ended) ? ended : found
+  const isClosed = (mode & writingBits) !== writingBits
   const { accessedNanos, modifiedNanos } = given ?? found
   const before = known.get(path)
   // Another one may have taken the place of what a run before this one was in.
@@ -185,6 +191,13 @@ const isLeft = Effect.fnUntraced(function*({ known }: TouchedFolders, source: Fi
   return isMove && known.size < most && Option.isSome(yield* Files.Files.use((files) => files.find(source)))
 })
 
+/** Whether a folder is to have a mode by which its owner may write in it, once it is ended. */
+export const staysOpen = Effect.fnUntraced(function*(source: Place.Place) {
+  const [touched, { keeps }] = [yield* TouchedFolders, yield* CopyOptions]
+  if (touched === undefined || !keeps.has("mode")) return false
+  return Option.exists(yield* Place.find(source), ({ mode }) => (mode & writingBits) === writingBits)
+})
+
 /**
  * Remembers a folder that was ended after all with the times that it was given, or else has by then: a retry does that
  * beside what has failed in there, which may go on for longer.
@@ -192,15 +205,18 @@ const isLeft = Effect.fnUntraced(function*({ known }: TouchedFolders, source: Fi
 export const end = Effect.fnUntraced(function*(
   source: FilePath.FilePath,
   target: Place.Place,
-  given: Files.FileTimes | undefined
+  given: Files.FileTimes | undefined,
+  isOpen: boolean
 ) {
   const touched = yield* TouchedFolders
   if (touched === undefined) return
   const path = Place.path(target)
   yield* touched.turns.withPermits(1)(Effect.gen(function*() {
-    if (!touched.known.has(path) && !(yield* isLeft(touched, source))) return
+    const before = touched.known.get(path)
+    if (before === undefined && !(yield* isLeft(touched, source))) return
     yield* forget(touched, path)
-    yield* touch(touched, source, yield* Place.openFolder(target), given)
+    // Others may have opened it since it got its mode, or it got none.
+    yield* touch(touched, source, yield* Place.openFolder(target), given, isOpen ? undefined : before)
   }))
 }, Effect.scoped)
 
