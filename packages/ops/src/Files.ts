@@ -340,19 +340,16 @@ export interface Copier {
   readonly begin: (stat: FileStat) => boolean
 
   /**
-   * Names a copy until it takes the place of this, which has its name, if it is to do so. Where it is not to, or where
-   * that fails, this is `found`; so it is where nobody asks, as others than the system's own files do.
+   * Takes what has its name already, and gives the name of the copy until it takes the place of that. Where it gives
+   * none what is there stays, and nothing more is told of the file.
    */
-  readonly replacing?: ((there: FileStat) => FilePath | undefined) | undefined
+  readonly found: (there: FileStat) => FilePath | undefined
 
-  /** Takes what has its name already. Then it is left alone. */
-  readonly found: (stat: FileStat) => void
-
-  /** Is told that the file was written to while it was read. It has no copy then. */
-  readonly changed: () => void
-
-  /** Is told that the file has such an extended attribute. */
-  readonly hasAttributes: () => void
+  /**
+   * Is told that the file has no copy: it was written to while it was read, has such an extended attribute, or its copy
+   * could not take the place of what was there, as none can by others than the system's own files.
+   */
+  readonly leave: () => void
 
   /** Takes what is copied, piece by piece; it is only there until this returns. */
   readonly take?: ((bytes: Uint8Array) => void) | undefined

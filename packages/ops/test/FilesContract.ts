@@ -179,7 +179,8 @@ class CopyNotes extends Notes {
   readonly isAttributeKept: () => boolean
   hold: Files.Copier["hold"] = undefined
   take: Files.Copier["take"] = undefined
-  replacing: Files.Copier["replacing"] = undefined
+  /** How large files are that their copies replace. */
+  replaces: number | undefined = undefined
 
   constructor(to: "free" | "own" | "taken", mayGoOn: () => boolean = () => true, keepsAll = false) {
     super(mayGoOn)
@@ -189,8 +190,8 @@ class CopyNotes extends Notes {
     this.isAttributeKept = () => keepsAll
   }
 
-  readonly hasAttributes = (): void => {
-    this.notes.push("has attributes")
+  readonly leave = (): void => {
+    this.notes.push("left")
   }
 
   override begin(stat: Files.FileStat): boolean {
@@ -200,12 +201,10 @@ class CopyNotes extends Notes {
     return isWanted
   }
 
-  found({ sizeBytes }: Files.FileStat): void {
+  found({ sizeBytes }: Files.FileStat): FilePath.FilePath | undefined {
+    if (sizeBytes === this.replaces) return n("aside")
     this.notes.push(`found ${sizeBytes}`)
-  }
-
-  changed(): void {
-    this.notes.push("changed")
+    return undefined
   }
 
   copied(sizeBytes: number): void {
@@ -287,7 +286,7 @@ const copyingTests = (test: Test) => {
       yield* plant(place.folder)
       const replacing = (names: ReadonlyArray<string>, mayGoOn?: () => boolean) => {
         const copier = new CopyNotes("taken", mayGoOn)
-        copier.replacing = ({ sizeBytes }) => sizeBytes === 3 ? n("aside") : undefined
+        copier.replaces = 3
         return copy(place, names, copier)
       }
       const into = yield* place.files.folder(place.at("into"))
@@ -304,7 +303,7 @@ const copyingTests = (test: Test) => {
       }
 
       const { notes } = yield* replacing(["a", "b", "c"])
-      if (notes.includes("found 3") || notes.some((note) => note.endsWith("ENOTSUP"))) {
+      if (notes.includes("left") || notes.some((note) => note.endsWith("ENOTSUP"))) {
         assert.deepStrictEqual(yield* texts, ["old", "other", "old", "old"])
       } else {
         assert.deepStrictEqual(notes, ["begin 10", "copied 10", "begin 0", "found 5", "begin 4", "copied 4"])
@@ -320,7 +319,7 @@ const copyingTests = (test: Test) => {
       yield* into.unlink(n("c"))
       yield* write(into, "c", "old")
       const { notes: last } = yield* replacing(["c"])
-      assert.deepStrictEqual([last.at(-1), yield* read(into, "aside")], ["found 3", "mine"])
+      assert.deepStrictEqual([last.at(-1), yield* read(into, "aside")], ["left", "mine"])
     }))
 
   test("gives what passes through a copy to whoever wants to know it, and copies owners", (place) =>

@@ -849,13 +849,13 @@ export const copyEach = (
     if (!copier.begin(stat)) return true
     const found = copier.isFree || copier.isOwn ? Option.none() : yield* to.find(name)
     if (Option.isSome(found)) {
-      copier.found(found.value)
+      if (copier.found(found.value) !== undefined) copier.leave()
       return true
     }
     if (stat.kind === "link") {
       const own = yield* Effect.orElseSucceed(attributesOf(name), () => [])
       if (own.some(({ name }) => copier.isAttributeKept(name))) {
-        copier.hasAttributes()
+        copier.leave()
         return true
       }
       yield* to.makeLink(yield* readLink(name), name)
@@ -867,13 +867,13 @@ export const copyEach = (
     const file = yield* open(name)
     const attributes = yield* Effect.orElseSucceed(file.attributes, () => [])
     if (attributes.some(({ name }) => copier.isAttributeKept(name))) {
-      copier.hasAttributes()
+      copier.leave()
       return true
     }
     const sizeBytes = yield* write(name, file, stat)
     if (sizeBytes === undefined) return false
     if (sizeBytes === "changed") {
-      copier.changed()
+      copier.leave()
       return true
     }
     if (sizeBytes !== "held") copier.copied(sizeBytes)

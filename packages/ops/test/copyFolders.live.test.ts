@@ -98,9 +98,11 @@ class Copier implements Files.FoldersCopier {
         this.seen.push(fs.readdirSync(this.target))
         return kind === "file" || kind === "link"
       },
-      found: leave,
-      changed: leave,
-      hasAttributes: leave,
+      found: () => {
+        leave()
+        return undefined
+      },
+      leave,
       copied: () => {
         this.copied++
         count++

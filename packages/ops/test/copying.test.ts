@@ -59,7 +59,7 @@ const replacing = (
     ...isAside ? { temporaryName: (name) => FilePath.make(`${name} aside`) } : {}
   })
   assert.isTrue(copying.begin(statOf({ inode: 2n, ...source })))
-  return copying.replacing(statOf(there))
+  return copying.found(statOf(there))
 }
 
 describe("what a copy may take the place of", () => {

@@ -182,13 +182,11 @@ export class Copying implements Files.Copier {
     return this.payload.avoid.some((one) => Files.isSameInode(one, stat))
   }
 
-  replacing(there: Files.FileStat): FilePath.FilePath | undefined {
-    return this.decide(there) === "Replace" ? this.temporaryName?.(this.name) : undefined
-  }
-
-  found(there: Files.FileStat): void {
+  found(there: Files.FileStat): FilePath.FilePath | undefined {
     const decision = this.decide(there)
+    if (decision === "Replace") return this.temporaryName?.(this.name)
     this.ends.push(decision === "Unchanged" ? unchanged : decision === "Skip" ? skipped : alone)
+    return undefined
   }
 
   copied(sizeBytes: number): void {
@@ -245,13 +243,8 @@ export class Copying implements Files.Copier {
     this.ends[index] = { _tag: "Alone", saved }
   }
 
-  /** By itself it is copied once more. */
-  changed(): void {
-    this.leave()
-  }
-
-  readonly hasAttributes = (): void => {
-    this.leave()
+  readonly leave = (): void => {
+    this.ends.push(alone)
   }
 
   spoiled(): void {
@@ -302,9 +295,5 @@ export class Copying implements Files.Copier {
   leaveRest(): void {
     if (!this.isHopeless) return
     while (this.ends.length < this.names.length) this.leave()
-  }
-
-  private leave(): void {
-    this.ends.push(alone)
   }
 }

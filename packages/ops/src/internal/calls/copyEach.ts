@@ -265,7 +265,8 @@ class Run extends Sequence {
   private readonly looked: Done<Files.FileStat> = (code, found) => {
     if (code === "ENOENT") return this.next(this.first)
     if (code !== undefined) return this.failUnopened("lstat", code, true)
-    this.copying.copier.found(found)
+    const { copier } = this.copying
+    if (copier.found(found) !== undefined) copier.leave()
     this.next("next")
   }
 
@@ -277,7 +278,7 @@ class Run extends Sequence {
 
   private readonly linkAttributesListed: Done<ReadonlyArray<string>> = (code, names) => {
     if (this.hasNoAttributes(code, names)) return this.next("makeLink")
-    this.copying.copier.hasAttributes()
+    this.copying.copier.leave()
     this.next("next")
   }
 
@@ -309,7 +310,7 @@ class Run extends Sequence {
 
   private readonly attributesListed: Done<ReadonlyArray<string>> = (code, names) => {
     if (this.hasNoAttributes(code, names)) return this.next("create")
-    this.copying.copier.hasAttributes()
+    this.copying.copier.leave()
     this.leave()
   }
 
@@ -342,7 +343,7 @@ class Run extends Sequence {
     // One that grows might do so for ever. What says that it has nothing is given all the time it takes: `/proc` does.
     const { sizeBytes = 0 } = this.stat ?? {}
     if (sizeBytes > 0 && this.sizeBytes > sizeBytes) {
-      this.copying.copier.changed()
+      this.copying.copier.leave()
       return this.leave()
     }
     if (this.copying.copier.mayGoOn()) this.next("read")
@@ -355,7 +356,7 @@ class Run extends Sequence {
     const { stat: met } = this
     const isSame = met !== undefined && met.inode === stat.inode && met.device === stat.device
     if (isSame && !isChanged(met, stat)) return this.next(this.copying.copier.keepsOwner ? "setOwner" : "setMode")
-    this.copying.copier.changed()
+    this.copying.copier.leave()
     this.leave()
   }
 

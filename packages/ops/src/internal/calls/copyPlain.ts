@@ -147,11 +147,8 @@ export const copyPlain = (plain: PlainCopy): boolean => {
   let aside: FilePath.FilePath | undefined
   if (!copier.isFree && !copier.isOwn) {
     if (libc.statx(to, name, AT_SYMLINK_NOFOLLOW, statMask, there.bytes) === 0) {
-      aside = copier.replacing?.(there)
-      if (aside === undefined) {
-        copier.found(there)
-        return true
-      }
+      aside = copier.found(there)
+      if (aside === undefined) return true
     } else if (lastError() !== "ENOENT") return false
   }
   const source = libc.openat(from, name, flagsOf.read, 0)
