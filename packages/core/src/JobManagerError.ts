@@ -74,7 +74,8 @@ export class JobManagerError
 
 /**
  * Error of `JobHandle.await` where the job ended without success and without its own typed error: it was
- * cancelled, died, took too long, or lost its owners.
+ * cancelled, died, took too long, or lost its owners. Where it died, `cause` is what it died of, with its name and
+ * stack.
  *
  * @category errors
  * @since 0.1.0
@@ -83,7 +84,8 @@ export class JobNotCompleted
   extends Schema.TaggedError<JobNotCompleted>("@fanout/core/JobManager/JobNotCompleted")("JobNotCompleted", {
     id: JobId,
     state: Schema.String,
-    why: Schema.String
+    why: Schema.String,
+    cause: Schema.optionalKey(Schema.Defect({ includeStack: true }))
   })
 {
   override get message(): string {

@@ -112,13 +112,21 @@ export const Parent = Schema.Struct({
 /**
  * Schema for how a finished job's program ended, encoded with the job's schemas.
  *
+ * **Details**
+ *
+ * A `Defect` has the name of the error that was thrown, and where that was, as `Outcome.Failure` has.
+ *
  * @category schemas
  * @since 0.1.0
  */
 export const Exit = Schema.TaggedUnion({
   Success: { value: Schema.Json },
   Failure: { error: Schema.Json, message: Schema.String },
-  Defect: { message: Schema.String },
+  Defect: {
+    message: Schema.String,
+    name: Schema.optionalKey(Schema.String),
+    stack: Schema.optionalKey(Schema.String)
+  },
   Timeout: { millis: Schema.Finite },
   OwnerLost: { times: Schema.Natural }
 })

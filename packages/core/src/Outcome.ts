@@ -4,6 +4,7 @@
  * @since 0.1.0
  */
 import * as Schema from "effect/Schema"
+import { sentenceOfDefect } from "./internal/defect.ts"
 
 /**
  * Schema for why an element failed.
@@ -11,7 +12,8 @@ import * as Schema from "effect/Schema"
  * **Details**
  *
  * - `Error`: the task's typed error, encoded with its schema; the `message` is for people.
- * - `Defect`: the task died.
+ * - `Defect`: the task died of what it has thrown. `name` is that of the error, `stack` where it was thrown, up to
+ *   4,096 characters. In each run of a fan-out the first 100 defects have a stack, and are logged with their cause.
  * - `Timeout`: its last attempt took longer than the task allows.
  * - `Quarantined`: it took down whatever ran it, too often.
  *
@@ -20,7 +22,11 @@ import * as Schema from "effect/Schema"
  */
 export const Failure = Schema.TaggedUnion({
   Error: { error: Schema.Json, message: Schema.String },
-  Defect: { message: Schema.String },
+  Defect: {
+    message: Schema.String,
+    name: Schema.optionalKey(Schema.String),
+    stack: Schema.optionalKey(Schema.String)
+  },
   Timeout: { millis: Schema.Number },
   Quarantined: { message: Schema.String }
 })
@@ -68,7 +74,7 @@ export type Outcome = typeof Outcome.Type
 export const message = (failure: Failure): string =>
   Failure.match(failure, {
     Error: ({ message }) => message,
-    Defect: ({ message }) => `the task died: ${message}`,
+    Defect: (defect) => `the task died: ${sentenceOfDefect(defect)}`,
     Timeout: ({ millis }) => `the task took longer than ${millis} ms`,
     Quarantined: ({ message }) => `quarantined: ${message}`
   })

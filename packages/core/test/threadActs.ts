@@ -1,6 +1,7 @@
 import type { FanOutOptions } from "@fanout/core/FanOut"
 import * as JobId from "@fanout/core/JobId"
 import { JobStore } from "@fanout/core/JobStore"
+import type { Outcome } from "@fanout/core/Outcome"
 import * as TaskDispatcher from "@fanout/core/TaskDispatcher"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
@@ -30,6 +31,13 @@ export const sourceOf = (acts: ReadonlyArray<string>) => (after: Option.Option<s
     Stream.map(([n, act]) => ({ _tag: "Item" as const, cursor: String(n), payload: { n, act } }))
   )
 
+/** Which of many defects have a stack depends on which ended first. */
+const withoutStack = (outcome: Outcome): Outcome => {
+  if (outcome._tag !== "Failed" || outcome.failure._tag !== "Defect") return outcome
+  const { message, name } = outcome.failure
+  return { _tag: "Failed", failure: { _tag: "Defect", message, ...name === undefined ? {} : { name } } }
+}
+
 /** What acts come to: the tally, how much they have said there is, and how each of them ended. */
 export const outcomeOfActs = (acts: ReadonlyArray<string>, options: FanOutOptions) =>
   Effect.gen(function*() {
@@ -43,6 +51,8 @@ export const outcomeOfActs = (acts: ReadonlyArray<string>, options: FanOutOption
     return {
       totals: progress.totals,
       tally: Exit.isSuccess(exit) ? exit.value : String(exit),
-      rows: rows.map(([, { key, outcome }]) => [key, outcome] as const).toSorted(([a], [b]) => Number(a) - Number(b))
+      rows: rows.map(([, { key, outcome }]) => [key, withoutStack(outcome)] as const).toSorted(([a], [b]) =>
+        Number(a) - Number(b)
+      )
     }
   })

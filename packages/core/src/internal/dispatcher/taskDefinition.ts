@@ -13,6 +13,7 @@ import type { Outcome } from "../../Outcome.ts"
 import type { Pools } from "../../Pools.ts"
 import type * as Task from "../../Task.ts"
 import { TaskOptions } from "../../Task.ts"
+import { type Defect, defectOf } from "../defect.ts"
 import type { PayloadCodec } from "../fanOut/checkpoint.ts"
 import { messageOf } from "../messageOf.ts"
 import { Quarantined } from "../threads/lost.ts"
@@ -29,6 +30,12 @@ export interface TaskHandler extends Rpc.Handler<string> {
   readonly permits?: PermitPool
 }
 
+/** What is kept of how a task ended. */
+interface Keep {
+  readonly keepsAll: boolean
+  readonly keepsStack: boolean
+}
+
 export interface TaskDefinition {
   readonly tag: string
   readonly options: Task.Options
@@ -40,7 +47,7 @@ export interface TaskDefinition {
   readonly handle: (payload: unknown) => Effect.Effect<unknown, unknown>
   readonly context: Context.Context<never>
   /** Encodes how the task ended; of a success value only its `_tag`, unless all of it is to be kept. */
-  readonly outcome: (ending: Settled, keepAll: boolean) => Outcome
+  readonly outcome: (ending: Settled, keep: Keep) => Outcome
 }
 
 /** Finds a pool by its name, or says which ones there are. */
@@ -96,15 +103,15 @@ export const defineTask = (
     beginsLater: permits !== undefined,
     payload,
     ...handler,
-    outcome: (ending, keepAll) => {
+    outcome: (ending, { keepsAll, keepsStack }) => {
       try {
         return ending._tag === "Done"
-          ? { _tag: "Done", value: keepAll ? encodeSuccess(ending.value) : tagOnly(ending.value) }
-          : outcomeOf(ending, options.timeoutMillis, encodeError)
+          ? { _tag: "Done", value: keepsAll ? encodeSuccess(ending.value) : tagOnly(ending.value) }
+          : outcomeOf(ending, options.timeoutMillis, encodeError, keepsStack)
       } catch (thrown) {
         // What its handler gives costs the element that it gave it for, and not those beside it.
         const what = ending._tag === "Done" ? "success" : "error"
-        return died(`its ${what} does not match its schema: ${messageOf(thrown)}`)
+        return died({ message: `its ${what} does not match its schema: ${messageOf(thrown)}` })
       }
     }
   }
@@ -142,7 +149,8 @@ const tagOnly = (value: unknown): Schema.Json =>
 const outcomeOf = (
   ending: Exclude<Settled, { readonly _tag: "Done" }>,
   timeoutMillis: number,
-  encodeError: (error: unknown) => Schema.Json
+  encodeError: (error: unknown) => Schema.Json,
+  keepsStack: boolean
 ): Outcome => {
   switch (ending._tag) {
     case "Skipped":
@@ -155,11 +163,11 @@ const outcomeOf = (
       if (defect instanceof Quarantined) {
         return { _tag: "Failed", failure: { _tag: "Quarantined", message: defect.message } }
       }
-      if (Result.isFailure(error)) return died(messageOf(Cause.squash(ending.cause)))
+      if (Result.isFailure(error)) return died(defectOf(ending.cause, keepsStack))
       const { success } = error
       return { _tag: "Failed", failure: { _tag: "Error", error: encodeError(success), message: messageOf(success) } }
     }
   }
 }
 
-const died = (message: string): Outcome => ({ _tag: "Failed", failure: { _tag: "Defect", message } })
+const died = (defect: Defect): Outcome => ({ _tag: "Failed", failure: { _tag: "Defect", ...defect } })

@@ -20,6 +20,7 @@ import { type Ending, type Environment, runAgain, runToEnd, type Work } from "..
 import { noUnits } from "../dispatcher/kept.ts"
 import type { Settled } from "../dispatcher/taskDefinition.ts"
 import { Signal } from "../signal.ts"
+import { Defects } from "./defects.ts"
 import { decodeOrigin } from "./origin.ts"
 import { Pausing } from "./pausing.ts"
 import { type Recorded, Recorder } from "./recorder.ts"
@@ -50,6 +51,7 @@ class Engine {
   readonly spec: FanOut
   private readonly work: Work
   private readonly pausing: Pausing
+  private readonly defects = new Defects()
   readonly concurrency: number
 
   private unblocked = false
@@ -162,29 +164,37 @@ class Engine {
       const next = entry.killed ? Effect.succeed({}) : go
       const pause = this.pausing.after(ending)
       if (pause !== undefined) return Effect.andThen(pause, next)
-      if (ending._tag !== "Stopped") this.settle(entry, ending)
-      return next
+      if (ending._tag === "Stopped") return next
+      const died = this.settle(entry, ending)
+      return died === undefined ? next : Effect.andThen(died, next)
     }
     if (first.entry === undefined) return go
     const { delayMillis, entry: again } = first
     return Effect.withFiber((fiber) => Effect.flatMap(runAgain(work, again, fiber, delayMillis), after))
   }
 
-  private settle(entry: Entry, ending: Settled): void {
-    const { options, task } = this.spec
+  /** Settles an element, and gives what tells of it, where its task has died. */
+  private settle(entry: Entry, ending: Settled): Effect.Effect<void> | undefined {
+    const { name, options, run, task } = this.spec
+    const { keepsStack } = this.defects
+    const died = this.defects.log(
+      ending,
+      () => `Task "${task.tag}" of "${task.options.key(entry.payload)}" in fan-out "${name}" of job ${run.id}`
+    )
     const value = ending._tag === "Done" ? Option.some(ending.value) : Option.none()
     const isWhole = entry.kind !== "item" || ending._tag === "Skipped"
     const parts = isWhole ? undefined : options.parts?.(entry, value)
     if (parts !== undefined) {
       this.state.replace(entry, value, parts)
     } else {
-      const outcome = task.outcome(ending, options.keep === "all")
+      const outcome = task.outcome(ending, { keepsAll: options.keep === "all", keepsStack })
       // The key is for people who read rows; what is plain done has none.
       const key = outcome._tag === "Done" && options.keep !== "all" ? "" : task.options.key(entry.payload)
       this.state.settle(entry, key, outcome, outcome._tag === "Done" ? value : Option.none())
     }
     this.tell()
     this.settledOne.openUnsafe()
+    return died
   }
 
   /** Units that unsettled elements have added so far. */

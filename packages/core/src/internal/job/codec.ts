@@ -12,6 +12,7 @@ import type * as Job from "../../Job.ts"
 import type { Exit, JobRecord } from "../../JobRecord.ts"
 import { JobStoreError } from "../../JobStoreError.ts"
 import type * as Task from "../../Task.ts"
+import { type Defect, defectOf } from "../defect.ts"
 import { messageOf } from "../messageOf.ts"
 import type { Renames } from "./renames.ts"
 
@@ -64,9 +65,9 @@ export type Verdict =
   | { readonly _tag: "Failed"; readonly exit: Exit; readonly error: Option.Option<unknown> }
   | { readonly _tag: "Unrecorded"; readonly error: JobStoreError }
 
-const defect = (message: string): Verdict => ({
+const died = (defect: Defect): Verdict => ({
   _tag: "Failed",
-  exit: { _tag: "Defect", message },
+  exit: { _tag: "Defect", ...defect },
   error: Option.none()
 })
 
@@ -76,14 +77,14 @@ export const judge = (job: Job.Any, exit: Exit_.Exit<unknown, unknown>): Effect.
       Effect.map((value): Verdict => ({ _tag: "Succeeded", exit: { _tag: "Success", value } })),
       Effect.catchTag(
         "SchemaError",
-        ({ message }) => Effect.succeed(defect(`its success does not match its schema: ${message}`))
+        ({ message }) => Effect.succeed(died({ message: `its success does not match its schema: ${message}` }))
       )
     )
   }
   const error = Cause.findErrorOption(exit.cause)
   if (Option.isNone(error)) {
-    return Effect.succeed(defect(
-      Cause.hasInterruptsOnly(exit.cause) ? "it interrupted itself" : messageOf(Cause.squash(exit.cause))
+    return Effect.succeed(died(
+      Cause.hasInterruptsOnly(exit.cause) ? { message: "it interrupted itself" } : defectOf(exit.cause)
     ))
   }
   // What else a store refuses is none of its troubles, but a program's that asked it for something.
@@ -97,7 +98,7 @@ export const judge = (job: Job.Any, exit: Exit_.Exit<unknown, unknown>): Effect.
       error
     })),
     // What no task has caught, such as an attempt's timeout, is not among the job's own errors.
-    Effect.catchTag("SchemaError", () => Effect.succeed(defect(messageOf(error.value))))
+    Effect.catchTag("SchemaError", () => Effect.succeed(died(defectOf(exit.cause))))
   )
 }
 

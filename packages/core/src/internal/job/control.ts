@@ -12,6 +12,7 @@ import { type JobChanges, JobLimits, JobRecord, type JobSettings } from "../../J
 import * as JobState from "../../JobState.ts"
 import { JobNotFound, JobStoreError } from "../../JobStoreError.ts"
 import type * as Task from "../../Task.ts"
+import { errorOf } from "../defect.ts"
 import { anew, ask, type Change, type Fields, step, update } from "./change.ts"
 import { decode, encode } from "./codec.ts"
 import { cleanUpCancelled, sentenceOf } from "./end.ts"
@@ -139,7 +140,10 @@ export const resultOf = <P extends Task.Codec, S extends Task.Codec, E extends T
   job: Definition<P, S, E>,
   record: JobRecord
 ): Effect.Effect<S["Type"], E["Type"] | JobNotCompleted> => {
-  const without = (why: string) => Effect.fail(new JobNotCompleted({ id: record.id, state: record.state._tag, why }))
+  const without = (why: string, cause?: Error) =>
+    Effect.fail(
+      new JobNotCompleted({ id: record.id, state: record.state._tag, why, ...cause === undefined ? {} : { cause } })
+    )
   const exit = Option.getOrUndefined(record.exit)
   if (exit === undefined) return without(record.state._tag === "Cancelled" ? "it was cancelled" : "it has no result")
   if (exit._tag === "Success") {
@@ -155,7 +159,7 @@ export const resultOf = <P extends Task.Codec, S extends Task.Codec, E extends T
       Effect.flatMap((error) => Effect.fail(error))
     )
   }
-  return without(sentenceOf(exit))
+  return without(sentenceOf(exit), exit._tag === "Defect" ? errorOf(exit) : undefined)
 }
 
 type Decision = Effect.Effect<Change | undefined, JobManagerError | JobStoreError>

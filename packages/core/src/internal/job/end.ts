@@ -14,6 +14,7 @@ import type { PausedBy, Transition } from "../../JobState.ts"
 import type { JobStore } from "../../JobStore.ts"
 import type { JobStoreError } from "../../JobStoreError.ts"
 import { Lease } from "../../Lease.ts"
+import { sentenceOfDefect } from "../defect.ts"
 import { type Change, type Fields, step, update } from "./change.ts"
 import { backoff, decode, judge, lift } from "./codec.ts"
 import { StoredJob } from "./run.ts"
@@ -84,6 +85,9 @@ const endingOf = Effect.fnUntraced(function*(
   if (verdict._tag === "Unrecorded") {
     return verdict.error.reason._tag === "Fenced" ? stopped("LeaseLost") : verdict
   }
+  if (verdict.exit._tag === "Defect" && exit.value._tag === "Failure") {
+    yield* Effect.logError(`Job ${record.id} (${record.name}) has died`, exit.value.cause)
+  }
   if (verdict._tag === "Succeeded" || Option.isNone(verdict.error) || Option.isNone(runnable.job.retry)) {
     return { _tag: "Over", exit: verdict.exit }
   }
@@ -100,7 +104,7 @@ export const sentenceOf = (exit: Exit): string =>
   Exit.match(exit, {
     Success: () => "it succeeded",
     Failure: ({ message }) => message,
-    Defect: ({ message }) => `it died: ${message}`,
+    Defect: (defect) => `it died: ${sentenceOfDefect(defect)}`,
     Timeout: ({ millis }) => `it took longer than ${millis} ms`,
     OwnerLost: ({ times }) => `the processes that ran it were lost ${times} times in a row`
   })

@@ -12,7 +12,7 @@ import { Interrupted, type Reason } from "../../Interrupter.ts"
 import type { JobId } from "../../JobId.ts"
 import type { Instant } from "../../Lease.ts"
 import type * as Task from "../../Task.ts"
-import { messageOf } from "../messageOf.ts"
+import { type Defect, defectOf, errorOf } from "../defect.ts"
 
 export type ToThread =
   | {
@@ -82,7 +82,7 @@ export type Ending =
   | { readonly failed: unknown }
   /** It has seen that its job may be somebody else's by now, and did not get on with that. */
   | { readonly leaseLost: true }
-  | { readonly died: string; readonly name: string; readonly stack: string }
+  | { readonly died: Defect }
 
 /** Turns values of one schema into what is posted, and back. */
 interface Crossing {
@@ -153,19 +153,17 @@ export const taskCrossing = (task: Task.Any): TaskCrossing => {
     encodeExit: (exit, transfers) => {
       if (Exit.isSuccess(exit)) return { done: encodeMoving(exit.value, transfers) }
       const failed = Cause.findError(exit.cause)
-      return Result.isSuccess(failed) ? { failed: error.encode(failed.success) } : defect(Cause.squash(exit.cause))
+      return Result.isSuccess(failed) ? { failed: error.encode(failed.success) } : { died: defectOf(exit.cause) }
     },
     decodeEnding: (ending) => {
       if ("done" in ending) return Effect.succeed(success.decode(ending.done))
       if ("leaseLost" in ending) return Effect.fail(new Interrupted({ reason: "LeaseLost" }))
       if ("failed" in ending) return Effect.fail(error.decode(ending.failed))
-      return Effect.die(Object.assign(new Error(ending.died), { name: ending.name, stack: ending.stack }))
+      // What was no error is none here either.
+      return Effect.die(ending.died.name === undefined ? ending.died.message : errorOf(ending.died))
     }
   }
 }
 
-/** A defect as it crosses: its text alone, since anything may be thrown. */
-export const defect = (thrown: unknown): Ending =>
-  thrown instanceof Error
-    ? { died: messageOf(thrown), name: thrown.name, stack: thrown.stack ?? "" }
-    : { died: messageOf(thrown), name: "Error", stack: "" }
+/** A defect as it crosses: name, text and stack alone, since anything may be thrown. */
+export const defect = (thrown: unknown): Ending => ({ died: defectOf(Cause.die(thrown)) })
