@@ -92,9 +92,13 @@ export interface Dispatcher {
    *
    * **Details**
    *
-   * The name is unique in the job. A finished fan-out gives its stored tally without opening its source; one
+   * The name is unique in the job, and the same in each of its runs: one fan-out has one name, also where many are
+   * opened one after the other. A finished fan-out gives a later run its stored tally without opening its source; one
    * that was stopped or lost goes on with what was not settled, then with the source after the last element it
    * had taken; one that is retried runs its failed elements first.
+   *
+   * A name that is open, or has ended in this run, is a defect: what it names would be taken for done. Where a program
+   * does a part of itself again, as by `Effect.retry`, what a fan-out came to is kept outside of that part.
    */
   readonly fanOut: <T extends Task.Any, E, R, E2 = never, R2 = never>(
     name: string,

@@ -386,6 +386,34 @@ describe("FanOut at its edges", () => {
       assert.match(String(second), /Fan-out "all" is already open in this job/)
     }).pipe(Effect.provide([pools, JobStore.layerMemory])))
 
+  it.effect("has a name of its own among those that a run opens one after the other", () =>
+    Effect.gen(function*() {
+      yield* runningJob("names")
+      const ran: Array<number> = []
+      const openAll = (...names: ReadonlyArray<string>) =>
+        asRun("names", () =>
+          TaskDispatcher.TaskDispatcher.use(({ fanOut }) =>
+            Effect.forEach(names, (name) =>
+              Effect.map(fanOut(name, Visit, numbers(3)), ({ done }) => done))
+          ).pipe(
+            Effect.provide(Tasks.toLayer({
+              "test/Visit": ({ n }) =>
+                Effect.sync(() => {
+                  ran.push(n)
+                  return { _tag: "Seen", n } as const
+                })
+            }))
+          ))
+      const clash = /Fan-out "a" has already ended in this run of the job: give each one a name of its own/
+      assert.match(String((yield* openAll("a", "a")).exit), clash)
+      assert.deepStrictEqual(ran.splice(0), [0, 1, 2])
+      // A later run finds it ended, but once, too.
+      assert.match(String((yield* openAll("a", "b", "a")).exit), clash)
+      assert.deepStrictEqual(ran.splice(0), [0, 1, 2])
+      assert.deepStrictEqual((yield* openAll("a", "b", "c")).exit, Exit.succeed([3, 3, 3]))
+      assert.deepStrictEqual(ran, [0, 1, 2])
+    }).pipe(Effect.provide([pools, JobStore.layerMemory])))
+
   it.effect("counts nothing that an attempt has left behind and that goes on beside the next one", () =>
     Effect.gen(function*() {
       yield* runningJob("left")

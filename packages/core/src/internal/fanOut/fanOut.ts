@@ -320,10 +320,15 @@ export const run = (spec: FanOut): Effect.Effect<Tally, unknown> =>
     Effect.gen(function*() {
       const { name, run } = spec
       const engine = new Engine(spec, yield* restore(run.store.checkpoint(run.id, name)))
-      if (engine.recorder.header.finished) return new Tally(engine.recorder.header.tally)
+      if (run.unfinished.has(name)) return yield* namedTwice(name, "is already open in this job")
+      // A later run finds it ended; in this one it would be other work that is taken for done.
+      if (run.ended.has(name)) return yield* namedTwice(name, "has already ended in this run of the job")
+      if (engine.recorder.header.finished) {
+        run.ended.add(name)
+        return new Tally(engine.recorder.header.tally)
+      }
       const before = engine.recorder.stopped
       if (before !== undefined) return yield* before
-      if (run.unfinished.has(name)) return yield* Effect.die(new Error(`Fan-out "${name}" is already open in this job`))
       run.unfinished.add(name)
       run.partials.set(name, () => engine.partial)
       const exit = yield* Effect.exit(restore(drive(engine)))
@@ -332,8 +337,17 @@ export const run = (spec: FanOut): Effect.Effect<Tally, unknown> =>
       const end = conclude(spec, engine, exit)
       if (run.signal.reason !== undefined) return yield* restore(end)
       // Only what a stop has ended keeps its job from having succeeded: all else the program may open again.
-      return yield* Effect.ensuring(end, Effect.sync(() => run.unfinished.delete(name)))
+      return yield* Effect.onExit(end, (ended) =>
+        Effect.sync(() => {
+          run.unfinished.delete(name)
+          if (Exit.isSuccess(ended)) run.ended.add(name)
+        }))
     })
+  )
+
+const namedTwice = (name: string, what: string) =>
+  Effect.die(
+    new Error(`Fan-out "${name}" ${what}: give each one a name of its own, and in each run of the job the same`)
   )
 
 /** Runs feeder, flusher and lanes; fails with what ended them before the source did. */

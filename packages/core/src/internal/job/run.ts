@@ -43,6 +43,8 @@ export class JobRun extends Context.Service<
   JobRunOptions & {
     /** Names of the fan-outs that are open, and of those that a stop has left unfinished. */
     readonly unfinished: Set<string>
+    /** Names of the fan-outs that have ended in this run, or were found ended by it. */
+    readonly ended: Set<string>
     /** What the program itself, and tasks that are in no fan-out, report to. */
     readonly reporter: Reporter
     /** Units that what is not settled has added so far: elements of fan-outs, by their names, and other tasks. */
@@ -106,6 +108,7 @@ export const make = (options: JobRunOptions): Effect.Effect<JobRun["Service"]> =
     return JobRun.of({
       ...options,
       unfinished: new Set(),
+      ended: new Set(),
       partials,
       noteChange,
       reporter: {
