@@ -60,7 +60,7 @@ const table: ReadonlyArray<readonly [of: string, stop: Stop.Stop, code: number, 
   ],
   [
     "other options for the same work",
-    manager(new ActiveJobDiffers({ id, name: "copy" })),
+    manager(new ActiveJobDiffers({ id, job: "copy" })),
     2,
     ["fanout jobs resume k1", "fanout jobs cancel k1"]
   ],

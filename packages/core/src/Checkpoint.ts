@@ -10,6 +10,7 @@ import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
 import { JobRun, StoredJob } from "./internal/job/run.ts"
+import { readsOlder } from "./internal/olderNames.ts"
 import type { JobContext } from "./JobContext.ts"
 import type { JobStoreError } from "./JobStoreError.ts"
 
@@ -23,11 +24,15 @@ import type { JobStoreError } from "./JobStoreError.ts"
 export class CheckpointUnreadable
   extends Schema.TaggedError<CheckpointUnreadable>("@fanout/core/Checkpoint/CheckpointUnreadable")(
     "CheckpointUnreadable",
-    { name: Schema.String, version: Schema.Natural, why: Schema.String }
+    { checkpoint: Schema.String, version: Schema.Natural, why: Schema.String }
   )
 {
+  static override get ast() {
+    return readsOlder(super.ast, "name", "checkpoint")
+  }
+
   override get message(): string {
-    return `Checkpoint "${this.name}", stored by version ${this.version} of its job, can't be read: ${this.why}`
+    return `Checkpoint "${this.checkpoint}", stored by version ${this.version} of its job, can't be read: ${this.why}`
   }
 }
 
@@ -69,7 +74,7 @@ export const make = <A>(name: string, schema: Schema.Codec<A, unknown>): Checkpo
       const stored = yield* store.ownCheckpoint(id, name)
       if (Option.isNone(stored)) return Option.none()
       const envelope = yield* Effect.orDie(Schema.decodeUnknownEffect(Envelope)(stored.value))
-      const unreadable = (why: string) => new CheckpointUnreadable({ name, version: envelope.v, why })
+      const unreadable = (why: string) => new CheckpointUnreadable({ checkpoint: name, version: envelope.v, why })
       // An owner that has lost the job may not know it yet, and the next one may be a newer version.
       if (envelope.v > version) return yield* unreadable(`this is version ${version}`)
       let value = envelope.value

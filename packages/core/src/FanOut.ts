@@ -11,7 +11,8 @@ import type * as Duration from "effect/Duration"
 import type * as Effect from "effect/Effect"
 import type * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
-import { Failure, type Outcome } from "./Outcome.ts"
+import { readsOlder } from "./internal/olderNames.ts"
+import { Failure, message, type Outcome } from "./Outcome.ts"
 import type * as Task from "./Task.ts"
 
 /**
@@ -183,12 +184,17 @@ export type OnCommit<Payload, A, E, R> = (
  */
 export class FanOutStopped
   extends Schema.TaggedError<FanOutStopped>("@fanout/core/FanOut/FanOutStopped")("FanOutStopped", {
-    name: Schema.String,
+    fanOut: Schema.String,
     failures: Schema.Natural,
     first: Failure
   })
 {
+  static override get ast() {
+    return readsOlder(super.ast, "name", "fanOut")
+  }
+
   override get message(): string {
-    return `Fan-out "${this.name}" gave up after ${this.failures} failures`
+    const failures = this.failures === 1 ? "1 failure" : `${this.failures} failures, the first one`
+    return `Fan-out "${this.fanOut}" gave up after ${failures}: ${message(this.first)}`
   }
 }

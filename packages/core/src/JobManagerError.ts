@@ -4,6 +4,7 @@
  * @since 0.1.0
  */
 import * as Schema from "effect/Schema"
+import { readsOlder } from "./internal/olderNames.ts"
 import { JobId } from "./JobId.ts"
 
 /**
@@ -31,11 +32,15 @@ export class NotAllowed extends Schema.TaggedError<NotAllowed>("@fanout/core/Job
 export class ActiveJobDiffers
   extends Schema.TaggedError<ActiveJobDiffers>("@fanout/core/JobManager/ActiveJobDiffers")("ActiveJobDiffers", {
     id: JobId,
-    name: Schema.String
+    job: Schema.String
   })
 {
+  static override get ast() {
+    return readsOlder(super.ast, "name", "job")
+  }
+
   override get message(): string {
-    return `Job ${this.id} (${this.name}) works on the same things with other options; let it end, or cancel it first`
+    return `Job ${this.id} (${this.job}) works on the same things with other options; let it end, or cancel it first`
   }
 }
 

@@ -16,6 +16,7 @@ import * as Layer from "effect/Layer"
 import * as Schema from "effect/Schema"
 import * as Scope from "effect/Scope"
 import { makePermits, type PermitPool } from "./internal/dispatcher/permits.ts"
+import { readsOlder } from "./internal/olderNames.ts"
 import { adapt, type Adaptable } from "./internal/pools/adaptation.ts"
 import { show } from "./internal/pools/measures.ts"
 
@@ -44,11 +45,15 @@ export interface PoolStatus {
  * @since 0.1.0
  */
 export class PoolError extends Schema.TaggedError<PoolError>("@fanout/core/Pools/PoolError")("PoolError", {
-  name: Schema.String,
+  pool: Schema.String,
   why: Schema.String
 }) {
+  static override get ast() {
+    return readsOlder(super.ast, "name", "pool")
+  }
+
   override get message(): string {
-    return `Pool "${this.name}" ${this.why}`
+    return `Pool "${this.pool}" ${this.why}`
   }
 }
 
@@ -125,7 +130,7 @@ export const layer = (sizes: Readonly<Record<string, number | AdaptiveSize>> = {
       const adapting = new Map<string, Scope.Closeable>()
       for (const [name, size] of Object.entries({ ...defaultSizes, ...sizes })) {
         const why = mistake(size)
-        if (why !== undefined) return yield* Effect.die(new PoolError({ name, why }))
+        if (why !== undefined) return yield* Effect.die(new PoolError({ pool: name, why }))
         const isFixed = typeof size === "number"
         const pool = makePermits(isFixed ? size : size.first, clock, isFixed ? size : size.most)
         pools.set(name, pool)
@@ -146,7 +151,7 @@ export const layer = (sizes: Readonly<Record<string, number | AdaptiveSize>> = {
           Effect.suspend(() => {
             const pool = pools.get(name)
             const why = pool === undefined ? `is not there, only ${names.join(", ")}` : mistake(size)
-            if (why !== undefined) return Effect.fail(new PoolError({ name, why }))
+            if (why !== undefined) return Effect.fail(new PoolError({ pool: name, why }))
             pool?.resizeUnsafe(size)
             const own = adapting.get(name)
             return own === undefined ? Effect.void : Scope.close(own, Exit.void)

@@ -211,7 +211,7 @@ describe("brackets of a fan-out", () => {
       const open = (isMade: boolean) => (name: string) =>
         name === "open 0" && !isMade ? Effect.andThen(Effect.yieldNow, Effect.fail("not made")) : Effect.void
       const first = yield* fanOut("retried", elements, open(false), { failures: "failFast" })
-      assert.match(String(first.exit), /gave up after 1 failures/)
+      assert.match(String(first.exit), /gave up after 1 failure:/)
       const { exit } = yield* fanOut("retried", elements, open(true), { attempt: 2 })
       assert.deepStrictEqual(
         Exit.isSuccess(exit) ? [exit.value.done, exit.value.failed, exit.value.skipped] : exit,

@@ -23,7 +23,9 @@ export const defectOf = (cause: Cause.Cause<unknown>, keepsStack = true): Defect
   const message = bounded(messageOf(thrown))
   const reason = cause.reasons.find((one) => !Cause.isInterruptReason(one) && valueOf(one) === thrown)
   if (!(thrown instanceof Error) || reason === undefined) return { message }
-  const named = { message, name: bounded(thrown.name) }
+  // Effect's errors have identifiers as names; what people know them by is the tag.
+  const tag = "_tag" in thrown && typeof thrown._tag === "string" ? thrown._tag : thrown.name
+  const named = { message, name: bounded(tag) }
   const stack = keepsStack ? bounded(stackOf(reason)) : ""
   return stack === "" ? named : { ...named, stack }
 }

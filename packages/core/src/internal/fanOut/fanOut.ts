@@ -327,8 +327,7 @@ export const run = (spec: FanOut): Effect.Effect<Tally, unknown> =>
         run.ended.add(name)
         return new Tally(engine.recorder.header.tally)
       }
-      const before = engine.recorder.stopped
-      if (before !== undefined) return yield* before
+      if (engine.recorder.stopped !== undefined) return yield* restore(gaveUpBefore(engine))
       run.unfinished.add(name)
       run.partials.set(name, () => engine.partial)
       const exit = yield* Effect.exit(restore(drive(engine)))
@@ -343,6 +342,16 @@ export const run = (spec: FanOut): Effect.Effect<Tally, unknown> =>
           if (Exit.isSuccess(ended)) run.ended.add(name)
         }))
     })
+  )
+
+/** Fails as an earlier run did that gave up. */
+const gaveUpBefore = ({ recorder, spec: { name, run } }: Engine): Effect.Effect<Tally, unknown> =>
+  Effect.flatMap(
+    run.store.outcomes(run.id, { fanOut: name, tags: ["Failed"], after: 0, limit: 1 }),
+    ([first]) => {
+      if (first?.[1].outcome._tag === "Failed") recorder.firstFailure = first[1].outcome.failure
+      return recorder.stopped ?? Effect.die(new Error(`Fan-out "${name}" has not given up`))
+    }
   )
 
 const namedTwice = (name: string, what: string) =>

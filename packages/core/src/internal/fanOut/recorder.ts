@@ -54,7 +54,8 @@ export class Recorder {
   private ended: Array<Ended<unknown, unknown>> = []
   private unrecorded = 0
   private inFlight = 0
-  private firstFailure: Failure | undefined
+  /** Why this run gave up, or an earlier one. */
+  firstFailure: Failure | undefined
   private changed = false
   /** Tasks that wait until their checkpoint is in the store. */
   private waiting: Array<(effect: Effect.Effect<void>) => void> = []
@@ -193,7 +194,7 @@ export class Recorder {
   get stopped(): FanOutStopped | undefined {
     if (!this.gaveUp && this.header.failures <= this.failureLimit) return undefined
     return new FanOutStopped({
-      name: this.spec.name,
+      fanOut: this.spec.name,
       failures: this.header.failures,
       first: this.firstFailure ?? { _tag: "Defect", message: "recorded by an earlier run" }
     })

@@ -66,7 +66,7 @@ const start = Effect.fnUntraced(function*(
         return child.id
       }
       if (Option.exists(stored.parent, (asked) => asked.id === parent.id && asked.name === name)) continue
-      return yield* new JobManagerError({ reason: new ActiveJobDiffers({ id: stored.id, name: stored.name }) })
+      return yield* new JobManagerError({ reason: new ActiveJobDiffers({ id: stored.id, job: stored.name }) })
     }
     if (found.name !== job.name) {
       return yield* Effect.die(
@@ -82,7 +82,7 @@ const start = Effect.fnUntraced(function*(
       Effect.catchReason(
         "JobStoreError",
         "KeyTaken",
-        ({ by }) => Effect.fail(new JobManagerError({ reason: new ActiveJobDiffers({ id: by, name: job.name }) }))
+        ({ by }) => Effect.fail(new JobManagerError({ reason: new ActiveJobDiffers({ id: by, job: job.name }) }))
       )
     )
     changed.notifyUnsafe()

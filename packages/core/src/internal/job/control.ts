@@ -110,7 +110,7 @@ export const start = Effect.fnUntraced(function*<P extends Task.Codec, S extends
     record.idempotencyKey.value === stored.idempotencyKey.value
   return same
     ? handleOf(runtime, job, stored.id, false)
-    : yield* refuse(new ActiveJobDiffers({ id: stored.id, name: stored.name }))
+    : yield* refuse(new ActiveJobDiffers({ id: stored.id, job: stored.name }))
 })
 
 export const attach = Effect.fnUntraced(function*<P extends Task.Codec, S extends Task.Codec, E extends Task.Codec>(
