@@ -78,10 +78,17 @@ export class JobManager extends Context.Service<JobManager, {
 
   readonly get: (id: JobId) => Effect.Effect<JobRecord, JobStoreError>
   readonly progress: (id: JobId) => Effect.Effect<Progress, JobStoreError>
+  /**
+   * Lists jobs, the newest first, and no more than `limit`, which is 100 by default: where as many come there may be
+   * others. These come with the last one as `before`. With a `parent` only its children are listed, without one they
+   * are among the others.
+   */
   readonly list: (filter?: {
-    readonly states?: ReadonlyArray<JobState.Tag>
-    readonly names?: ReadonlyArray<string>
-    readonly limit?: number
+    readonly states?: ReadonlyArray<JobState.Tag> | undefined
+    readonly names?: ReadonlyArray<string> | undefined
+    readonly parent?: JobId | undefined
+    readonly limit?: number | undefined
+    readonly before?: Pick<JobRecord, "createdAt" | "id"> | undefined
   }) => Effect.Effect<ReadonlyArray<JobRecord>, JobStoreError>
 
   /** Stored endings of a job's items, in the order in which they were recorded. */

@@ -5,6 +5,7 @@ import * as Job from "@fanout/core/Job"
 import { JobContext } from "@fanout/core/JobContext"
 import type { JobId } from "@fanout/core/JobId"
 import { JobManagerError, JobNotCompleted } from "@fanout/core/JobManager"
+import type { JobRecord } from "@fanout/core/JobRecord"
 import * as JobStore from "@fanout/core/JobStore"
 import type { JobStoreError } from "@fanout/core/JobStoreError"
 import { layerSqlite } from "@fanout/core/node"
@@ -89,6 +90,18 @@ const childOf = Effect.fnUntraced(function*({ jobs }: Process, name: string) {
   return found ?? assert.fail(`there is no child ${name}`)
 })
 
+/** All jobs in pages of two, and of these the children of one. */
+const paged = Effect.fnUntraced(function*({ jobs }: Process, parent?: JobId) {
+  const pages: Array<ReadonlyArray<string>> = []
+  let before: JobRecord | undefined
+  do {
+    const page: ReadonlyArray<JobRecord> = yield* jobs.list({ parent, before, limit: 2 })
+    pages.push(page.map(({ name, parent }) => Option.match(parent, { onNone: () => name, onSome: (_) => _.name })))
+    before = page.at(-1)
+  } while (before !== undefined)
+  return pages
+})
+
 const pass = (millis: number) => Effect.andThen(TestClock.adjust(millis), settle)
 
 const suite = <E>(backend: string, store: Layer.Layer<JobStore.JobStore, E>) =>
@@ -126,6 +139,27 @@ const suite = <E>(backend: string, store: Layer.Layer<JobStore.JobStore, E>) =>
           first: "Completed",
           second: "Failed"
         })
+      }))
+
+    test("are listed by their parent, page by page, and among all jobs", () =>
+      Effect.gen(function*() {
+        const one = yield* process(
+          jobs,
+          Layer.merge(
+            leaf([]),
+            parentOf((payload) =>
+              Effect.as(Effect.forEach(["x", "y", "z"], (name) => ChildJobs.run(name, Leaf, ok(name))), payload)
+            )
+          ),
+          { concurrency: 1 }
+        )
+        const { id } = yield* one.jobs.start(Parent, "p")
+        yield* pass(1000)
+        yield* one.jobs.start(Leaf, ok("other"))
+        yield* pass(1000)
+
+        assert.deepStrictEqual(yield* paged(one, id), [["z", "y"], ["x"], []])
+        assert.deepStrictEqual(yield* paged(one), [["test/Leaf", "z"], ["y", "x"], ["test/Parent"], []])
       }))
 
     for (
