@@ -110,11 +110,13 @@ export const Parent = Schema.Struct({
 })
 
 /**
- * Schema for how a finished job's program ended, encoded with the job's schemas.
+ * Schema for how a finished job's program ended. Success and error are JSON, as `Schema.toCodecJson` of the job's
+ * schemas gives it.
  *
  * **Details**
  *
- * A `Defect` has the name of the error that was thrown, and where that was, as `Outcome.Failure` has.
+ * `JobHandle.await` reads them. A `Defect` has the name of the error that was thrown, and where that was, as
+ * `Outcome.Failure` has.
  *
  * @category schemas
  * @since 0.1.0
@@ -205,9 +207,9 @@ export interface Pulse {
 }
 
 /**
- * Stored ending of one element: everything that is not plain done, and that too where a
- * fan-out keeps all. `payload` is what a retry of a failed one needs; `null` where there is none.
- * `subtree` tells that the element opens others, which were skipped with it.
+ * Stored ending of one element: everything that is not plain done, and that too where a fan-out keeps all. `payload`
+ * is what a retry of a failed one needs, as JSON of its task's schema; `null` where there is none. What was skipped
+ * because the element that opens it was not done has one row together, whose `outcome` says how many that were.
  *
  * @category models
  * @since 0.1.0

@@ -3,15 +3,21 @@
  *
  * @since 0.1.0
  */
+import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
 import { sentenceOfDefect } from "./internal/defect.ts"
+import { codecsOf } from "./internal/taskCodecs.ts"
+import type { Interrupted } from "./Interrupter.ts"
+import type * as Task from "./Task.ts"
 
 /**
  * Schema for why an element failed.
  *
  * **Details**
  *
- * - `Error`: the task's typed error, encoded with its schema; the `message` is for people.
+ * - `Error`: the task's typed error as JSON, as `Schema.toCodecJson` of its schema gives it; the `message` is for
+ *   people.
  * - `Defect`: the task died of what it has thrown. `name` is that of the error, `stack` where it was thrown, up to
  *   4,096 characters. In each run of a fan-out the first 100 defects have a stack, and are logged with their cause.
  * - `Timeout`: its last attempt took longer than the task allows.
@@ -40,7 +46,8 @@ export const Failure = Schema.TaggedUnion({
 export type Failure = typeof Failure.Type
 
 /**
- * Schema for how an element ended. Values are encoded with the task's schemas.
+ * Schema for how an element ended. Values are JSON, as `Schema.toCodecJson` of the task's schemas gives it; `value` and
+ * `error` read them.
  *
  * **Details**
  *
@@ -78,3 +85,45 @@ export const message = (failure: Failure): string =>
     Timeout: ({ millis }) => `the task took longer than ${millis} ms`,
     Quarantined: ({ message }) => `quarantined: ${message}`
   })
+
+/**
+ * Reads the typed error that a task has failed with, from how its element ended; `None` where it ended otherwise: it
+ * was done, has died, or took too long. `Interrupted` is what a handler has failed with that nobody had asked to stop.
+ *
+ * **Gotchas**
+ *
+ * It fails where the stored error does not fit the schema that the task has by now.
+ *
+ * @category accessors
+ * @since 0.1.0
+ */
+export const error = <T extends Task.Any>(
+  task: T,
+  outcome: Outcome | Failure
+): Effect.Effect<Option.Option<Task.Failure<T> | Interrupted>, Schema.SchemaError> => {
+  const failure = outcome._tag === "Failed" ? outcome.failure : outcome
+  return failure._tag === "Error"
+    // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- decoded with the task's own schema
+    ? Effect.map(codecsOf(task).decodeError(failure.error), (read) => Option.some(read as Task.Failure<T>))
+    : Effect.succeedNone
+}
+
+/**
+ * Reads what a task has succeeded with, from how its element ended; `None` where it was not done. Only a fan-out that
+ * keeps `"all"` stores it.
+ *
+ * **Gotchas**
+ *
+ * It fails where the stored value does not fit the schema that the task has by now.
+ *
+ * @category accessors
+ * @since 0.1.0
+ */
+export const value = <T extends Task.Any>(
+  task: T,
+  outcome: Outcome
+): Effect.Effect<Option.Option<Task.Success<T>>, Schema.SchemaError> =>
+  outcome._tag === "Done"
+    // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- decoded with the task's own schema
+    ? Effect.map(codecsOf(task).decodeSuccess(outcome.value), (read) => Option.some(read as Task.Success<T>))
+    : Effect.succeedNone

@@ -8,7 +8,7 @@ import * as Headers from "effect/http/Headers"
 import * as Result from "effect/Result"
 import * as Rpc from "effect/rpc/Rpc"
 import { RequestId } from "effect/rpc/RpcMessage"
-import * as Schema from "effect/Schema"
+import type * as Schema from "effect/Schema"
 import type { Outcome } from "../../Outcome.ts"
 import type { Pools } from "../../Pools.ts"
 import type * as Task from "../../Task.ts"
@@ -16,6 +16,7 @@ import { TaskOptions } from "../../Task.ts"
 import { type Defect, defectOf } from "../defect.ts"
 import type { PayloadCodec } from "../fanOut/checkpoint.ts"
 import { messageOf } from "../messageOf.ts"
+import { codecsOf } from "../taskCodecs.ts"
 import { Quarantined } from "../threads/lost.ts"
 import type { Ending } from "./attempts.ts"
 import type { PermitPool, Permits } from "./permits.ts"
@@ -115,30 +116,6 @@ export const defineTask = (
       }
     }
   }
-}
-
-interface Codecs {
-  readonly payload: PayloadCodec
-  readonly encodeError: (error: unknown) => Schema.Json
-  readonly encodeSuccess: (value: unknown) => Schema.Json
-}
-
-const compiled = new WeakMap<Task.Any, Codecs>()
-
-/** Codecs of a task, compiled once. */
-const codecsOf = (task: Task.Any): Codecs => {
-  const known = compiled.get(task)
-  if (known !== undefined) return known
-  // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- schemas of tasks need no services
-  const codecOf = (schema: Schema.Top) => Schema.toCodecJson(schema as Task.Codec) as Schema.Codec<unknown, Schema.Json>
-  const payload = codecOf(task.payloadSchema)
-  const codecs: Codecs = {
-    payload: { encode: Schema.encodeSync(payload), decode: Schema.decodeUnknownSync(payload) },
-    encodeError: Schema.encodeSync(codecOf(task.errorSchema)),
-    encodeSuccess: Schema.encodeSync(codecOf(task.successSchema))
-  }
-  compiled.set(task, codecs)
-  return codecs
 }
 
 const tagOnly = (value: unknown): Schema.Json =>

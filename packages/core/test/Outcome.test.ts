@@ -1,0 +1,72 @@
+import { assert, describe, it } from "@effect/vitest"
+import { Interrupted } from "@fanout/core/Interrupter"
+import * as JobStore from "@fanout/core/JobStore"
+import * as Outcome from "@fanout/core/Outcome"
+import * as Task from "@fanout/core/Task"
+import { TaskDispatcher } from "@fanout/core/TaskDispatcher"
+import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
+import * as RpcGroup from "effect/rpc/RpcGroup"
+import * as Schema from "effect/Schema"
+import * as Stream from "effect/Stream"
+import { expectTypeOf } from "vitest"
+import { asRun, pools, runningJob } from "./fanOutHarness.ts"
+import { outcomesOf } from "./FanOutLaws.ts"
+
+class Late extends Schema.TaggedError<Late>("test/Late")("Late", { since: Schema.Date }) {}
+
+const Deliver = Task.make("test/Deliver", {
+  payload: { n: Schema.Number },
+  success: Schema.Struct({ at: Schema.Date, size: Schema.BigInt }),
+  error: Late
+})
+
+describe("Outcome", () => {
+  it.effect("gives back what a task has succeeded or failed with, as it was", () =>
+    Effect.gen(function*() {
+      yield* runningJob("read")
+      const handlers = RpcGroup.make(Deliver).toLayer({
+        "test/Deliver": ({ n }) =>
+          n === 0
+            ? Effect.succeed({ at: new Date(5), size: 2n ** 60n })
+            : n === 1
+            ? Effect.fail(new Late({ since: new Date(7) }))
+            : n === 2
+            ? Effect.fail(new Interrupted({ reason: "Timeout" }))
+            : Effect.die("boom")
+      })
+      yield* asRun("read", () =>
+        TaskDispatcher.use(({ fanOut }) =>
+          fanOut("all", Deliver, () =>
+            Stream.range(0, 3).pipe(
+              Stream.map((n) => ({ _tag: "Item", cursor: String(n), payload: { n } }) as const)
+            ), { keep: "all", concurrency: 1 })
+        ).pipe(Effect.provide(handlers)))
+      const outcomes = (yield* outcomesOf("read")).map(([, { outcome }]) => outcome)
+
+      const values = yield* Effect.forEach(outcomes, (outcome) => Outcome.value(Deliver, outcome))
+      const errors = yield* Effect.forEach(outcomes, (outcome) => Outcome.error(Deliver, outcome))
+      const none = Option.none()
+      assert.deepStrictEqual(values, [Option.some({ at: new Date(5), size: 2n ** 60n }), none, none, none])
+      assert.deepStrictEqual(errors, [
+        none,
+        Option.some(new Late({ since: new Date(7) })),
+        Option.some(new Interrupted({ reason: "Timeout" })),
+        none
+      ])
+      const [, late] = outcomes
+      const failure = late?._tag === "Failed" ? late.failure : assert.fail("it has not failed")
+      assert.deepStrictEqual(yield* Outcome.error(Deliver, failure), Option.some(new Late({ since: new Date(7) })))
+      expectTypeOf(Outcome.error(Deliver, failure)).toEqualTypeOf<
+        Effect.Effect<Option.Option<Late | Interrupted>, Schema.SchemaError>
+      >()
+    }).pipe(Effect.provide([pools, JobStore.layerMemory])))
+
+  it.effect("says where what is stored does not fit the task any more", () =>
+    Effect.gen(function*() {
+      const { message } = yield* Effect.flip(Outcome.value(Deliver, { _tag: "Done", value: { at: "yesterday" } }))
+      assert.match(message, /at \["(at|size)"\]/)
+      const failure = { _tag: "Error", error: { _tag: "Early" }, message: "too early" } as const
+      assert.isTrue(Schema.isSchemaError(yield* Effect.flip(Outcome.error(Deliver, failure))))
+    }))
+})
