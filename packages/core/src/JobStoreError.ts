@@ -10,18 +10,23 @@ import * as Schema from "effect/Schema"
 import { JobId } from "./JobId.ts"
 
 /**
- * Reason: no job has this id.
+ * Reason: no job has this id, or the one that has it is of another definition: `job` is the name that was looked for,
+ * `found` that of the job.
  *
  * @category errors
  * @since 0.1.0
  */
 export class JobNotFound
   extends Schema.TaggedError<JobNotFound>("@fanout/core/JobStoreError/JobNotFound")("JobNotFound", {
-    id: JobId
+    id: JobId,
+    job: Schema.optionalKey(Schema.String),
+    found: Schema.optionalKey(Schema.String)
   })
 {
   override get message(): string {
-    return `No job has the id "${this.id}"`
+    return this.found === undefined
+      ? `No job has the id "${this.id}"`
+      : `The job with the id "${this.id}" is a "${this.found}", and not a "${this.job}"`
   }
 }
 

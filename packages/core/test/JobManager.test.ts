@@ -693,7 +693,9 @@ const contract = (name: string, layer: Layer.Layer<JobStore.JobStore, JobStoreEr
         const whyNot = Effect.fnUntraced(function*(n: number) {
           const { id } = yield* jobs.start(Double, { n })
           yield* TestClock.adjust(100)
-          assert.strictEqual((yield* Effect.flip(jobs.attach(Patient, id))).reason._tag, "JobNotFound")
+          const { message, reason } = yield* Effect.flip(jobs.attach(Patient, id))
+          assert.strictEqual(reason._tag, "JobNotFound")
+          assert.strictEqual(message, `The job with the id "${id}" is a "test/Double", and not a "test/Patient"`)
           const other = yield* jobs.attach(Other, id)
           return String(yield* Effect.flip(other.await))
         })
@@ -957,20 +959,27 @@ const contract = (name: string, layer: Layer.Layer<JobStore.JobStore, JobStoreEr
         assert.strictEqual(yield* stateOf(second.jobs, id), "Running")
       }).pipe(fresh))
 
-    it.effect("names what does not fit: a limit, a priority, a program's checkpoint", () =>
+    it.effect("names what does not fit: a payload, a limit, a priority, a program's checkpoint", () =>
       Effect.gen(function*() {
         const Saving = Job.make("test/Saving", {})
+        const Whole = Job.make("test/Whole", { payload: Schema.Int })
         const { jobs } = yield* manager(
           [Saving, Patient],
           Layer.merge(Saving.toLayer(() => Checkpoint.make("page", Schema.Int).save(0.5)), patient(() => {}))
         )
         const dies = (effect: Effect.Effect<unknown, unknown>) =>
           Effect.map(Effect.exit(effect), (exit) => Exit.isFailure(exit) ? String(Cause.squash(exit.cause)) : "lives")
+        const whole = yield* dies(jobs.start(Whole, 1.5))
+        assert.strictEqual(
+          whole,
+          `Error: The payload of a job "test/Whole" does not match its schema: Expected an integer`
+        )
         const { id } = yield* jobs.start(Patient, undefined)
         const concurrency = /greater than or equal to 1\s+at \["limits"\]\["concurrency"\]/
         assert.match(yield* dies(jobs.start(Patient, undefined, { limits: { concurrency: 0 } })), concurrency)
         assert.match(yield* dies(jobs.set(id, { limits: { concurrency: 0 } })), concurrency)
         assert.match(yield* dies(jobs.set(id, { priority: 0.5 })), /an integer\s+at \["priority"\]/)
+        assert.include(yield* dies(jobs.set(id, { priority: 0.5 })), `What is set of job ${id} does not match`)
         const saving = yield* jobs.start(Saving, undefined)
         yield* TestClock.adjust("1 second")
         const error = yield* Effect.flip(saving.await)

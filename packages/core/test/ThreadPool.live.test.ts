@@ -213,6 +213,16 @@ describe("ThreadPool", () => {
       assert.match(error.message, /nowhere\.ts/)
     }).pipe(Effect.scoped))
 
+  it.live("says of a module that does not call runThread what is missing", () =>
+    Effect.gen(function*() {
+      for (const make of [layerThreads, layerProcesses]) {
+        const error = yield* Effect.flip(Layer.build(
+          ThreadPool.layer(Tasks, { size: 1 }).pipe(Layer.provide(spawner("./threadTasks.ts", [], make)))
+        ))
+        assert.match(error.message, /exited with code 0: its module, file:.*threadTasks\.ts, did not call runThread/)
+      }
+    }).pipe(Effect.scoped))
+
   it.live("takes from a busy thread what an idle one can begin", () =>
     Effect.gen(function*() {
       const start = performance.now()

@@ -46,11 +46,18 @@ export const refuseStart = Effect.flatMap(
 
 const checkSettings = Schema.decodeUnknownEffect(Schema.Struct({ limits: JobLimits, priority: Schema.Int }))
 
+/** Dies of what does not match its schema, and says what that was. */
+const dieOf = (what: string) => (error: Schema.SchemaError) =>
+  Effect.die(new Error(`${what} does not match its schema: ${error.message}`, { cause: error }))
+
 /** What a definition and a payload say of a job. */
 export const described = (job: Job.Any, payload: unknown, { limits = {}, priority = 0 }: JobSettings) =>
   // The caller's own types say that all of it matches: where it does not, that is a defect.
   Effect.map(
-    Effect.orDie(Effect.all([encode(job.payload, payload), checkSettings({ limits, priority })])),
+    Effect.all([
+      Effect.catch(encode(job.payload, payload), dieOf(`The payload of a job "${job.name}"`)),
+      Effect.catch(checkSettings({ limits, priority }), dieOf(`What is set of a job "${job.name}"`))
+    ]),
     ([encoded, settings]) => ({
       name: job.name,
       version: job.version,
@@ -118,8 +125,10 @@ export const attach = Effect.fnUntraced(function*<P extends Task.Codec, S extend
   job: Definition<P, S, E>,
   id: JobId.JobId
 ): Effect.fn.Return<JobHandle<S["Type"], E["Type"]>, JobStoreError> {
-  const { name } = yield* runtime.store.get(id)
-  if (name !== job.name) return yield* Effect.fail(new JobStoreError({ reason: new JobNotFound({ id }) }))
+  const { name: found } = yield* runtime.store.get(id)
+  if (found !== job.name) {
+    return yield* Effect.fail(new JobStoreError({ reason: new JobNotFound({ id, job: job.name, found }) }))
+  }
   return handleOf(runtime, job, id, false)
 })
 
@@ -275,7 +284,7 @@ const setOne = ({ store }: JobRuntime, id: JobId.JobId, { limits = {}, priority 
       value === undefined ? [] : [`${name} ${value ?? "off"}`]
     )
     return Effect.map(
-      Effect.orDie(checkSettings(wanted)),
+      Effect.catch(checkSettings(wanted), dieOf(`What is set of job ${id}`)),
       (settings) => ({ record: record.with({ updatedAt: now, ...settings }), line: `Set ${said.join(", ")}` })
     )
   })

@@ -43,7 +43,11 @@ export const start = (
   worker.stdout.on("data", (chunk: Uint8Array) => process.stderr.write(chunk))
   // Out of memory and uncaught errors are told first, then that the thread has ended.
   let cause: unknown
-  worker.on("message", listener.message)
+  let hasSpoken = false
+  worker.on("message", (message: unknown) => {
+    hasSpoken = true
+    listener.message(message)
+  })
   worker.on("messageerror", (error) => {
     cause = error
     void worker.terminate()
@@ -51,7 +55,11 @@ export const start = (
   worker.on("error", (error) => {
     cause = error
   })
-  worker.on("exit", (code) => listener.ended(cause === undefined ? `it exited with code ${code}` : textOf(cause)))
+  worker.on("exit", (code) => {
+    if (cause !== undefined) return listener.ended(textOf(cause))
+    const exited = `it exited with code ${code}`
+    listener.ended(code === 0 && !hasSpoken ? `${exited}: its module, ${module.href}, did not call runThread` : exited)
+  })
   return worker
 }
 
