@@ -18,7 +18,8 @@ import { Current, TaskDispatcher } from "./TaskDispatcher.ts"
  *
  * - `concurrency`: tasks that run at the same time, whatever their pools.
  * - `permits`: of pools, by name. A pool that is not named is bounded by its own size alone.
- * - `tasksPerSecond`: tasks that begin. One that is retried, or goes on after it has waited for others, does not.
+ * - `tasksPerSecond`: tasks that begin. The further attempts of one that is retried do not wait for their turn, nor
+ *   does one that goes on after it has waited for others.
  * - `bytesPerSecond`: what its tasks move, of what they ask `TaskDispatcher.throttle` for.
  * - `priority`: the most urgent that a task may be; one that asks for more is as urgent as this.
  *
