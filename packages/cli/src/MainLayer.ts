@@ -21,6 +21,7 @@ import * as Delete from "@fanout/ops/Delete"
 import * as DeleteBatchLive from "@fanout/ops/DeleteBatchLive"
 import * as DeleteOneLive from "@fanout/ops/DeleteOneLive"
 import type { FilePath } from "@fanout/ops/FilePath"
+import * as HardLinks from "@fanout/ops/HardLinks"
 import * as Hash from "@fanout/ops/Hash"
 import * as HashCheck from "@fanout/ops/HashCheck"
 import * as HashTaskLive from "@fanout/ops/HashTaskLive"
@@ -113,15 +114,14 @@ const entries = (others: Others, filename: string, payload: Copy.Payload, keepsL
   const entries = payload.request.dereference === true
     ? CopyEntryLive.layer
     : CopyEntryLive.layerShared(others.beside, { paths: Copy.pathsOf(payload) })
-  return keepsLinks
-    ? Layer.merge(entries, Layer.provide(SqlHardLinks.layer, layerSqlClient({ filename })))
-    : entries
+  const links = keepsLinks ? Layer.provide(SqlHardLinks.layer, layerSqlClient({ filename })) : HardLinks.layerNone
+  return Layer.merge(entries, links)
 }
 
 const copying = (others: Others, filename: string) =>
   Layer.mergeAll(
     Copy.job.toLayer((payload) => {
-      const keepsLinks = payload.request.preserve?.includes("links") === true
+      const keepsLinks = Copy.optionsOf(payload.request).keeps.has("links")
       return Effect.provide(Copy.program(payload), entries(others, filename, payload, keepsLinks))
     }, { onCancel: Copy.onCancel }),
     Move.job.toLayer((payload) => {

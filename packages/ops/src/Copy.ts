@@ -38,7 +38,7 @@ import { filesAtOnce } from "./internal/filesAtOnce.ts"
 import * as FileSystems from "./internal/fileSystems.ts"
 import * as FolderTimes from "./internal/folderTimes.ts"
 import { followOf } from "./internal/following.ts"
-import { Turns } from "./internal/hardLinks.ts"
+import * as LinkedFiles from "./internal/hardLinks.ts"
 import { MadeFolders } from "./internal/madeFolders.ts"
 import { pauseIfMoved, pauseOn, pausing } from "./internal/pausing.ts"
 import * as TouchedFolders from "./internal/touchedFolders.ts"
@@ -308,7 +308,8 @@ const sweepTargets = Effect.fnUntraced(function*({ transfers }: Payload) {
 /** It is only there for this job. What is not forgotten now will be when it is old. */
 const forgetLinks = Effect.gen(function*() {
   const { id } = yield* JobContext
-  yield* Effect.ignore((yield* HardLinks).forget(id))
+  const { keeps } = yield* CopyOptions.CopyOptions
+  if (keeps.has("links")) yield* Effect.ignore((yield* LinkedFiles.Memory).forget(id))
 })
 
 /**
@@ -337,7 +338,7 @@ const copyAll = Effect.fnUntraced(function*(payload: Payload, moved: ReadonlySet
   const keep = checksums === undefined ? "failures" : "all"
   const tally = yield* fanOut(fanOutName, CopyEntry, source, { ...options, parts, concurrency, pauseOn, keep }).pipe(
     Effect.provideService(MadeFolders, new Set()),
-    Effect.provideService(Turns, new Map()),
+    Effect.provideService(LinkedFiles.Turns, new Map()),
     Effect.provideService(ProtectedFiles.ProtectedFiles, yield* ProtectedFiles.make(leaveOut, checksums?.output)),
     // It collects failures, so it never gives up.
     Effect.catchTag("FanOutStopped", Effect.die),
@@ -350,6 +351,14 @@ const copyAll = Effect.fnUntraced(function*(payload: Payload, moved: ReadonlySet
   // What has failed may be tried again, and be one of several names.
   if (tally.failed === 0) yield* forgetLinks
   return tally
+})
+
+/** What remembers hard links. A job that keeps them asks it first: without it one file would become several. */
+const memoryOf = Effect.fnUntraced(function*({ keeps }: CopyOptions.CopyOptions) {
+  const memory = yield* HardLinks
+  const { id } = yield* JobContext
+  if (keeps.has("links")) yield* memory.find(id, [])
+  return memory
 })
 
 /**
@@ -378,9 +387,27 @@ export const run = <E, R>(
       FolderTimes.FolderTimes,
       options.isMove ? FolderTimes.make : Effect.sync(FolderTimes.FolderTimes.defaultValue)
     ),
+    Effect.provideServiceEffect(LinkedFiles.Memory, memoryOf(options)),
     Effect.provideService(FileSystems.Homes, payload.homes ?? []),
     Effect.provideService(CopyOptions.CopyOptions, options)
   )
+
+/**
+ * How sources are copied, by what the request says.
+ *
+ * @category accessors
+ * @since 0.1.0
+ */
+export const optionsOf = (
+  { checksums, dereference, durable, preserve = CopyOptions.usual, verify }: Request
+): CopyOptions.CopyOptions => ({
+  keeps: new Set(preserve),
+  isDurable: durable === true,
+  isVerified: verify === true,
+  checksums: checksums?.algorithm,
+  isFollowing: dereference === true,
+  isMove: false
+})
 
 /**
  * The job's program, for whoever gives it the handler of its task another way than by a layer.
@@ -388,18 +415,7 @@ export const run = <E, R>(
  * @category running
  * @since 0.1.0
  */
-export const program = (payload: Payload) => {
-  const { checksums, durable = false, preserve = CopyOptions.usual, verify = false } = payload.request
-  const options = {
-    keeps: new Set(preserve),
-    isDurable: durable,
-    isVerified: verify,
-    checksums: checksums?.algorithm,
-    isFollowing: payload.request.dereference === true,
-    isMove: false
-  }
-  return run(payload, options, Effect.succeed(nothingMoved))
-}
+export const program = (payload: Payload) => run(payload, optionsOf(payload.request), Effect.succeed(nothingMoved))
 
 /**
  * Removes every temporary file that the job has left under its targets, but what is in these folders, and closes
@@ -433,6 +449,7 @@ export const onCancel = (
  * @category layers
  * @since 0.1.0
  */
-export const layer: Layer.Layer<Job.ToHandler<typeof job>, never, Files.Files | Pools> = job.toLayer(program, {
-  onCancel
-}).pipe(Layer.provide(CopyEntryLive.layer))
+export const layer: Layer.Layer<Job.ToHandler<typeof job>, never, Files.Files | HardLinks | Pools> = job.toLayer(
+  program,
+  { onCancel }
+).pipe(Layer.provide(CopyEntryLive.layer))

@@ -7,15 +7,16 @@ import type * as JobId from "@fanout/core/JobId"
 import type { JobStoreError } from "@fanout/core/JobStoreError"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
 import type * as FilePath from "./FilePath.ts"
 
 /**
- * What remembers them.
+ * Service that remembers them.
  *
- * @category models
+ * @category services
  * @since 0.1.0
  */
-export interface HardLinks {
+export class HardLinks extends Context.Service<HardLinks, {
   /** Where the job has put some of these files. The edition of one tells it from all others, and from what it was. */
   readonly find: (
     job: JobId.JobId,
@@ -31,14 +32,24 @@ export interface HardLinks {
 
   /** Forgets all files of the job. */
   readonly forget: (job: JobId.JobId) => Effect.Effect<void, JobStoreError>
-}
+}>()("@fanout/ops/HardLinks") {}
+
+const refuse = Effect.die(
+  new Error("Hard links are to be kept, and nothing remembers them: provide SqlHardLinks.layer")
+)
 
 /**
- * Reference to what remembers them; by default nothing does, and each name becomes a file of its own.
+ * Remembers nothing: a job that is to keep hard links is refused when it starts.
  *
- * @category services
+ * @category constructors
  * @since 0.1.0
  */
-export const HardLinks: Context.Reference<HardLinks> = Context.Reference<HardLinks>("@fanout/ops/HardLinks", {
-  defaultValue: () => ({ find: () => Effect.succeed(new Map()), add: () => Effect.void, forget: () => Effect.void })
-})
+export const none: HardLinks["Service"] = { find: () => refuse, add: () => refuse, forget: () => refuse }
+
+/**
+ * Layer for jobs that keep no hard links. One that is to keep them, as a move does, is refused when it starts.
+ *
+ * @category layers
+ * @since 0.1.0
+ */
+export const layerNone: Layer.Layer<HardLinks> = Layer.succeed(HardLinks, none)

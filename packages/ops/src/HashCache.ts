@@ -133,8 +133,12 @@ export interface HashCache {
   readonly recording: <A, E, R>(fanOut: Effect.Effect<A, E, R>) => Effect.Effect<A, E | JobStoreError, R>
 }
 
+const refuse = Effect.die(
+  new Error("Digests are to be remembered, and nothing does so: provide SqlHashCache.layer")
+)
+
 /**
- * Reference to what remembers digests; nothing is remembered where no layer supplies it.
+ * Reference to what remembers digests; a job with `cache` is refused where no layer supplies it.
  *
  * **Details**
  *
@@ -144,7 +148,7 @@ export interface HashCache {
  * @since 0.1.0
  */
 export const HashCache: Context.Reference<HashCache> = Context.Reference<HashCache>("@fanout/ops/HashCache", {
-  defaultValue: () => ({ find: () => Effect.succeedNone, remember: () => Effect.void, recording: (fanOut) => fanOut })
+  defaultValue: () => ({ find: () => refuse, remember: () => refuse, recording: () => refuse })
 })
 
 /**

@@ -21,6 +21,7 @@ import * as CopyEntryLive from "./CopyEntryLive.ts"
 import * as CopyOptions from "./CopyOptions.ts"
 import * as FilePath from "./FilePath.ts"
 import type * as Files from "./Files.ts"
+import type { HardLinks } from "./HardLinks.ts"
 import * as Asides from "./internal/asides.ts"
 import * as Moving from "./internal/moving.ts"
 import * as SavedCopy from "./internal/savedCopy.ts"
@@ -116,6 +117,9 @@ export const onCancel = (
  * @category layers
  * @since 0.1.0
  */
-export const layer: Layer.Layer<Job.ToHandler<typeof job>, never, Files.Files | Pools> = job.toLayer(program, {
-  onCancel
-}).pipe(Layer.provide(CopyEntryLive.layer))
+export const layer: Layer.Layer<Job.ToHandler<typeof job>, never, Files.Files | HardLinks | Pools> = job.toLayer(
+  program,
+  {
+    onCancel
+  }
+).pipe(Layer.provide(CopyEntryLive.layer))

@@ -43,29 +43,31 @@ const prepare = prepareTables("fanout_hard_links_migrations", migrations, "prepa
 /** Jobs that nobody has gone on with for so long have left their rows behind. */
 const keptMillis = 90 * 24 * 60 * 60 * 1000
 
-const make = Effect.fnUntraced(function*(sql: SqlClient.SqlClient): Effect.fn.Return<HardLinks, JobStoreError> {
-  yield* prepare(sql)
-  const operation = "remember hard links"
-  const run = <A>(statement: Effect.Effect<A, SqlError>): Effect.Effect<A, JobStoreError> =>
-    Effect.mapError(waiting(statement), failure(operation))
-  const before = (yield* Clock.currentTimeMillis) - keptMillis
-  yield* run(sql`delete from fanout_hard_links where added_at < ${before}`)
-  return {
-    find: (job, editions) =>
-      Effect.map(
-        run(
-          sql`select edition, target from fanout_hard_links where job = ${job} and ${sql.in("edition", editions)}`
+const make = Effect.fnUntraced(
+  function*(sql: SqlClient.SqlClient): Effect.fn.Return<HardLinks["Service"], JobStoreError> {
+    yield* prepare(sql)
+    const operation = "remember hard links"
+    const run = <A>(statement: Effect.Effect<A, SqlError>): Effect.Effect<A, JobStoreError> =>
+      Effect.mapError(waiting(statement), failure(operation))
+    const before = (yield* Clock.currentTimeMillis) - keptMillis
+    yield* run(sql`delete from fanout_hard_links where added_at < ${before}`)
+    return {
+      find: (job, editions) =>
+        Effect.map(
+          run(
+            sql`select edition, target from fanout_hard_links where job = ${job} and ${sql.in("edition", editions)}`
+          ),
+          (rows) => new Map(rows.map(({ edition, target }) => [String(edition), FilePath.fromText(String(target))]))
         ),
-        (rows) => new Map(rows.map(({ edition, target }) => [String(edition), FilePath.fromText(String(target))]))
-      ),
-    add: (job, edition, target) =>
-      Effect.flatMap(Clock.currentTimeMillis, (added_at) =>
-        Effect.asVoid(run(sql`insert into fanout_hard_links
+      add: (job, edition, target) =>
+        Effect.flatMap(Clock.currentTimeMillis, (added_at) =>
+          Effect.asVoid(run(sql`insert into fanout_hard_links
           ${sql.insert({ job, edition, target: FilePath.toText(target), added_at })}
           on conflict (job, edition) do update set target = excluded.target, added_at = excluded.added_at`))),
-    forget: (job) => Effect.asVoid(run(sql`delete from fanout_hard_links where job = ${job}`))
+      forget: (job) => Effect.asVoid(run(sql`delete from fanout_hard_links where job = ${job}`))
+    }
   }
-})
+)
 
 /**
  * Layer that remembers them in the database of a client: one of the same database as the store's, not its own.
@@ -73,7 +75,7 @@ const make = Effect.fnUntraced(function*(sql: SqlClient.SqlClient): Effect.fn.Re
  * @category layers
  * @since 0.1.0
  */
-export const layer: Layer.Layer<never, JobStoreError, SqlClient.SqlClient> = Layer.effect(
+export const layer: Layer.Layer<HardLinks, JobStoreError, SqlClient.SqlClient> = Layer.effect(
   HardLinks,
   Effect.flatMap(SqlClient.SqlClient, (client) => make(client.withoutTransforms()))
 )

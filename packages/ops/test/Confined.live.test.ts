@@ -5,6 +5,7 @@ import * as OwnerLiveness from "@fanout/core/OwnerLiveness"
 import * as Pools from "@fanout/core/Pools"
 import * as Copy from "@fanout/ops/Copy"
 import * as FilePath from "@fanout/ops/FilePath"
+import * as HardLinks from "@fanout/ops/HardLinks"
 import * as SystemFiles from "@fanout/ops/SystemFiles"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
@@ -15,7 +16,7 @@ import { testFolder } from "./TestFolder.ts"
 
 const runtime = (files: typeof SystemFiles.layer) =>
   JobManager.layer({ jobs: [Copy.job] }).pipe(
-    Layer.provide(Copy.layer),
+    Layer.provide(Layer.provide(Copy.layer, HardLinks.layerNone)),
     Layer.provide(Pools.layer({ io: 8 })),
     Layer.provideMerge([JobStore.layerMemory, OwnerLiveness.layerBlind, files])
   )

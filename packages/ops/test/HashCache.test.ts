@@ -12,6 +12,7 @@ import * as HashCache from "@fanout/ops/HashCache"
 import * as HashLine from "@fanout/ops/HashLine"
 import * as HashTaskLive from "@fanout/ops/HashTaskLive"
 import * as SourceRows from "@fanout/ops/SourceRows"
+import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
@@ -162,6 +163,16 @@ describe("HashCache", () => {
       yield* hash(disk, cache, { withCache: false })
       assert.strictEqual((yield* hash(disk, cache)).cached, 0)
       assert.strictEqual((yield* hash(disk, cache, { withCache: false })).reads, 3)
+    }))
+
+  it.effect("is what a job with it can't do without, nor a task", () =>
+    Effect.gen(function*() {
+      const disk = plant()
+      const none = HashCache.HashCache.defaultValue()
+      assert.deepStrictEqual(yield* hash(disk, none), { digests: [], reads: 0, cached: 0, bytes: 0 })
+      assert.deepStrictEqual((yield* hash(disk, none, { withCache: false })).digests, plain)
+      const stamp = HashCache.stampOf("disk", MemoryFiles.toStat(disk.find(FilePath.make("/in/a"))))
+      assert.include(Cause.pretty(yield* Effect.flip(Effect.sandbox(none.find("md5", stamp)))), "SqlHashCache.layer")
     }))
 
   it.effect("keeps no ids of samples", () =>

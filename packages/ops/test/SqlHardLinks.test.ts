@@ -24,6 +24,7 @@ describe("SqlHardLinks", () => {
       const both = new Map([["1", odd], ["3", FilePath.make("/third")]])
       assert.deepStrictEqual(yield* links.find(one, ["1", "2", "3"]), both)
       assert.deepStrictEqual(yield* links.find(one, ["2"]), new Map())
+      assert.deepStrictEqual(yield* links.find(one, []), new Map())
       yield* links.forget(one)
       assert.deepStrictEqual(yield* links.find(one, ["1"]), new Map())
       assert.strictEqual((yield* links.find(two, ["1"])).size, 1)

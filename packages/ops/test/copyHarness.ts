@@ -43,8 +43,10 @@ const outcomeText = Outcome.Outcome.match({
   Failed: ({ failure }) => `failed: ${Outcome.message(failure)}`
 })
 
+type Memory = HardLinks.HardLinks["Service"]
+
 /** Remembers files with several names in memory. */
-export const remembering = (): HardLinks.HardLinks & { readonly known: ReadonlyMap<string, FilePath.FilePath> } => {
+export const remembering = (): Memory & { readonly known: ReadonlyMap<string, FilePath.FilePath> } => {
   const known = new Map<string, FilePath.FilePath>()
   return {
     known,
@@ -78,7 +80,7 @@ export interface Options {
   /** What is done once it is stopped, before it goes on. */
   readonly whenStopped?: Effect.Effect<void>
   /** What remembers files with several names. */
-  readonly hardLinks?: HardLinks.HardLinks
+  readonly hardLinks?: Memory
   readonly rules?: ReadonlyArray<string>
   /** Lets it go on, once, where it was paused, and tries again what has failed. */
   readonly goesOn?: boolean
@@ -142,7 +144,7 @@ export const copy = (disk: MemoryFiles.Disk, options: Options = {}) =>
     }
   }).pipe(
     Effect.provide(Layer.provideMerge(runtime, filesOf(disk, options))),
-    Effect.provideService(HardLinks.HardLinks, options.hardLinks ?? HardLinks.HardLinks.defaultValue())
+    Effect.provideService(HardLinks.HardLinks, options.hardLinks ?? remembering())
   )
 
 /** What names a job of this request. */
@@ -152,4 +154,7 @@ export const keyOf = (request: Copy.Request) =>
     const transfers = [{ source: FilePath.make("/from"), target: FilePath.make("/to/copy") }] as const
     const { id } = yield* manager.start(Copy.job, { request, transfers, leaveOut: [] })
     return (yield* manager.get(id)).idempotencyKey
-  }).pipe(Effect.provide(Layer.provideMerge(runtime, filesOf(plant(), {}))))
+  }).pipe(
+    Effect.provide(Layer.provideMerge(runtime, filesOf(plant(), {}))),
+    Effect.provide(HardLinks.layerNone)
+  )

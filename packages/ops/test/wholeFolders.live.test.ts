@@ -8,6 +8,7 @@ import * as Conflict from "@fanout/ops/Conflict"
 import * as Copy from "@fanout/ops/Copy"
 import * as FilePath from "@fanout/ops/FilePath"
 import type * as Files from "@fanout/ops/Files"
+import * as HardLinks from "@fanout/ops/HardLinks"
 import { QuickFiles } from "@fanout/ops/QuickFiles"
 import { SkipReason } from "@fanout/ops/SkipReason"
 import * as SystemFiles from "@fanout/ops/SystemFiles"
@@ -91,7 +92,7 @@ const look = (at: string): ReadonlyArray<unknown> =>
   })
 
 const runtime = JobManager.layer({ jobs: [Copy.job] }).pipe(
-  Layer.provide(Copy.layer),
+  Layer.provide(Layer.provide(Copy.layer, HardLinks.layerNone)),
   Layer.provide(Pools.layer({ io: 8 })),
   Layer.provide([JobStore.layerMemory, OwnerLiveness.layerBlind])
 )

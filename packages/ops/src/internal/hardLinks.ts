@@ -14,7 +14,7 @@ import type { CopyOptions } from "../CopyOptions.ts"
 import type { Copied, CopyRequest } from "../CopyStrategy.ts"
 import * as Files from "../Files.ts"
 import type { FilesError } from "../FilesError.ts"
-import { HardLinks } from "../HardLinks.ts"
+import * as HardLinks from "../HardLinks.ts"
 import * as Place from "../Place.ts"
 import { prepare } from "./durability.ts"
 import { createTemporary, occupied, place } from "./placing.ts"
@@ -23,6 +23,11 @@ import { onDestination } from "./sides.ts"
 /** Reference to the files that are being copied in the present run of a job: one name after the other. */
 export const Turns = Context.Reference<Map<string, Deferred.Deferred<void>>>("@fanout/ops/internal/hardLinks", {
   defaultValue: () => new Map()
+})
+
+/** Reference to what remembers them in the present run of a job. */
+export const Memory = Context.Reference<HardLinks.HardLinks["Service"]>("@fanout/ops/internal/hardLinks/Memory", {
+  defaultValue: () => HardLinks.none
 })
 
 /** Does this once nobody else is at the same file. */
@@ -68,7 +73,7 @@ const withoutLinks = new Set(["EPERM", "ENOTSUP", "EOPNOTSUPP", "ENOSYS", "EMLIN
 export const known = Effect.fnUntraced(function*(editions: ReadonlyArray<string>) {
   const { job } = yield* Lease.Lease
   if (Option.isNone(job) || editions.length === 0) return new Set<string>()
-  return new Set((yield* (yield* HardLinks).find(job.value, editions)).keys())
+  return new Set((yield* (yield* Memory).find(job.value, editions)).keys())
 })
 
 /** The copy of a file, under the first of its names, as long as it is what the job has put there. */
@@ -87,7 +92,7 @@ const findFirst = Effect.fnUntraced(function*(
   const { job } = yield* Lease.Lease
   if (Option.isNone(job)) return undefined
   const edition = editionOf(source, options)
-  const path = (yield* (yield* HardLinks).find(job.value, [edition])).get(edition)
+  const path = (yield* (yield* Memory).find(job.value, [edition])).get(edition)
   if (path === undefined) return undefined
   const found = Effect.flatMap(
     Place.open(path),
@@ -109,7 +114,7 @@ const findFirst = Effect.fnUntraced(function*(
 
 const remember = Effect.fnUntraced(function*(source: Files.FileStat, target: Place.Place, options: CopyOptions) {
   const { job } = yield* Lease.Lease
-  if (Option.isSome(job)) yield* (yield* HardLinks).add(job.value, editionOf(source, options), Place.path(target))
+  if (Option.isSome(job)) yield* (yield* Memory).add(job.value, editionOf(source, options), Place.path(target))
 })
 
 /** Gives the first copy one more name; nothing where that can't be. */
