@@ -1,10 +1,12 @@
 import { afterAll, assert, beforeAll, describe, it } from "@effect/vitest"
 import { createHash } from "node:crypto"
 import * as fs from "node:fs"
+import { isBuiltin } from "node:module"
 import * as os from "node:os"
 import * as path from "node:path"
 import { publint } from "publint"
 import { formatMessage } from "publint/utils"
+import { rolldown } from "rolldown"
 import { output, pack, quickly, run } from "./packed.ts"
 
 // What a user gets: the packages as npm would publish them, installed into an empty project outside of this workspace.
@@ -24,7 +26,11 @@ const typeCheck = (...args: ReadonlyArray<string>) => {
 }
 
 /** Programs on pages, and what the page says that they print. */
-const programs = [["README.md", "readme-program"], ["docs/copy.md", "copy-program"]].map(([page = "", name = ""]) => {
+const programs = [
+  ["README.md", "readme-program"],
+  ["docs/copy.md", "copy-program"],
+  ["docs/hash-verify-delete.md", "hash-program"]
+].map(([page = "", name = ""]) => {
   const after = read(page).split(`<!-- runs in CI: ${name} -->`)[1] ?? ""
   const [, program = "", printed = ""] = /^\s*```ts\n([\s\S]*?)^```\n\s*```text\n([\s\S]*?)^```/m.exec(after) ?? []
   return { page, file: `${name}.ts`, program, printed }
@@ -66,6 +72,21 @@ describe("Pack", () => {
 
   it.each(programs)("runs the program in $page, which prints what is said there", ({ file, printed }) => {
     assert.strictEqual(output(project, process.execPath, file), printed)
+  })
+
+  it("runs threads of what is installed where a bundler has made one file of a program", async () => {
+    const bundled = path.join(project, "bundled")
+    const build = await rolldown({
+      input: path.join(project, "hash-program.ts"),
+      external: (id) => isBuiltin(id) || /\b(?:koffi|sharp|blake-hash|trash)\b/.test(id),
+      platform: "node"
+    })
+    await build.write({ file: path.join(bundled, "program.mjs"), codeSplitting: false, minify: true })
+    await build.close()
+    fs.copyFileSync(path.join(project, "package.json"), path.join(bundled, "package.json"))
+
+    const printed = programs.find(({ file }) => file === "hash-program.ts")?.printed
+    assert.strictEqual(output(bundled, process.execPath, "program.mjs"), printed)
   })
 
   it.each(libraries)("loads each module of @fanout/%s once, by its path and through the barrel", (name) => {

@@ -40,6 +40,8 @@ const importsOf = (file: string): ReadonlyArray<string> => {
 }
 
 const nodeOnly = /^packages\/core\/src\/(?:node\.ts$|internal\/node\/)/
+/** Where ops puts its jobs together with what Node has for them. */
+const wiring = /^packages\/ops\/src\/File(?:Jobs|Thread)\.ts$/
 const testOnly = /^packages\/core\/src\/testing\.ts$/
 const module = (name: string) => new RegExp(`^${name}/(?:[a-z-]+/)?[A-Z]\\w*$`)
 
@@ -51,7 +53,8 @@ const allowedFor = (file: string): ReadonlyArray<RegExp> => {
   const external = Object.keys(JSON.parse(read(`packages/${name}/package.json`)).dependencies ?? {})
     .filter((dependency) => !dependency.startsWith("@fanout/"))
     .map((dependency) => new RegExp(`^${dependency}(?:/|$)`))
-  if (name === "ops") return [module("effect"), /^node:/, module("@fanout/core"), ...external]
+  const adapters = wiring.test(file) ? [/^@fanout\/core\/node$/] : []
+  if (name === "ops") return [module("effect"), /^node:/, module("@fanout/core"), ...external, ...adapters]
   const packages = ["effect", "@fanout/core", "@fanout/ops", "@effect/platform-node"]
   // It imports what the bundled code asks for that it loads.
   const asked = path.basename(file) === "CompiledCode.ts" ? [/^\(computed\)$/] : []

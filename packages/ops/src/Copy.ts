@@ -444,7 +444,11 @@ export const onCancel = (
   )
 
 /**
- * Layer that supplies the job's program.
+ * Layer that supplies the job's program, and has fibers of this process copy, on whatever `Files` there are.
+ *
+ * **When to use**
+ *
+ * Use for file systems of your own, in tests for one. On those of the machine `FileJobs.layer` is much faster.
  *
  * @category layers
  * @since 0.1.0

@@ -35,7 +35,7 @@ export class HardLinks extends Context.Service<HardLinks, {
 }>()("@fanout/ops/HardLinks") {}
 
 const refuse = Effect.die(
-  new Error("Hard links are to be kept, and nothing remembers them: provide SqlHardLinks.layer")
+  new Error("Hard links are to be kept, and nothing remembers them: provide SqlHardLinks.layer, or FileJobs.layer")
 )
 
 /**

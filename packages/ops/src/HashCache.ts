@@ -134,7 +134,7 @@ export interface HashCache {
 }
 
 const refuse = Effect.die(
-  new Error("Digests are to be remembered, and nothing does so: provide SqlHashCache.layer")
+  new Error("Digests are to be remembered, and nothing does so: provide SqlHashCache.layer, or FileJobs.layer")
 )
 
 /**

@@ -126,7 +126,17 @@ export * as Difference from "./Difference.ts"
 /**
  * @since 0.1.0
  */
+export * as FileJobs from "./FileJobs.ts"
+
+/**
+ * @since 0.1.0
+ */
 export * as FilePath from "./FilePath.ts"
+
+/**
+ * @since 0.1.0
+ */
+export * as FileThread from "./FileThread.ts"
 
 /**
  * @since 0.1.0

@@ -5,6 +5,7 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
+import * as Logger from "effect/Logger"
 import * as RpcGroup from "effect/rpc/RpcGroup"
 import * as Schema from "effect/Schema"
 import { share } from "../src/internal/sharing.ts"
@@ -174,14 +175,17 @@ describe("share", () => {
       yield* Effect.forEach([slow, quick], Fiber.join)
     }).pipe(Effect.scoped))
 
-  it.effect("does without others where there are none", () =>
+  it.effect("does without others where there are none, and says so", () =>
     Effect.gen(function*() {
       const world = new World()
-      const shared = yield* share(Work, world.others(noMore), 0)
+      const logged: Array<unknown> = []
+      const logger = Logger.make(({ message }) => void logged.push(message))
+      const shared = yield* share(Work, world.others(noMore), 0).pipe(Effect.provide(Logger.layer([logger])))
       const fibers = yield* Effect.forEach([true, false], (isQuick, n) =>
         Effect.forkChild(shared(world.ways(n, isQuick))))
       yield* world.settle
       assert.sameMembers(world.begun, ["0 here", "1 slowly"])
+      assert.deepStrictEqual(logged, [["No threads take part, so it takes longer", "there are none"]])
       yield* Effect.forEach([0, 1], world.end)
       yield* Effect.forEach(fibers, Fiber.join)
     }).pipe(Effect.scoped))

@@ -184,7 +184,7 @@ export const share = <T extends Task.Any, E>(
       run(
         Layer.buildWithScope(others.layer, scope).pipe(
           Effect.flatMap((built) => Effect.provideContext(handlerOf(task), built)),
-          // Where there are no threads, it takes longer.
+          Effect.tapError((error) => Effect.logWarning("No threads take part, so it takes longer", error)),
           Effect.option,
           Effect.onExit((exit) =>
             Effect.sync(() => {

@@ -1,0 +1,250 @@
+/**
+ * Runs the file jobs on the files of this machine, as fast as it can: where calls are quick the thread that the jobs
+ * are on makes them itself, and once there is much to do threads of their own take part.
+ *
+ * What the jobs have to remember beside what the store does, hard links and digests, is in its database.
+ *
+ * @since 0.1.0
+ */
+import type * as Job from "@fanout/core/Job"
+import type { JobStoreError } from "@fanout/core/JobStoreError"
+import { layerSqlClient, layerThreads } from "@fanout/core/node"
+import type { Pools } from "@fanout/core/Pools"
+import type * as Task from "@fanout/core/Task"
+import * as ThreadPool from "@fanout/core/ThreadPool"
+import type { ThreadsUnavailable } from "@fanout/core/ThreadSpawner"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import type * as SqlClient from "effect/sql/SqlClient"
+import * as fs from "node:fs"
+import { createRequire } from "node:module"
+import * as os from "node:os"
+import * as path from "node:path"
+import { pathToFileURL } from "node:url"
+import * as Copy from "./Copy.ts"
+import * as CopyEntryLive from "./CopyEntryLive.ts"
+import type { CopyOptions } from "./CopyOptions.ts"
+import * as Delete from "./Delete.ts"
+import * as DeleteBatchLive from "./DeleteBatchLive.ts"
+import * as DeleteOneLive from "./DeleteOneLive.ts"
+import * as FilePath from "./FilePath.ts"
+import * as Files from "./Files.ts"
+import type { FilesError } from "./FilesError.ts"
+import * as FileThread from "./FileThread.ts"
+import * as HardLinks from "./HardLinks.ts"
+import * as Hash from "./Hash.ts"
+import * as HashCheck from "./HashCheck.ts"
+import * as HashTaskLive from "./HashTaskLive.ts"
+import * as Move from "./Move.ts"
+import * as SqlHardLinks from "./SqlHardLinks.ts"
+import * as SqlHashCache from "./SqlHashCache.ts"
+import * as SystemFiles from "./SystemFiles.ts"
+import * as Trash from "./Trash.ts"
+import * as Verify from "./Verify.ts"
+import * as VerifyEntryLive from "./VerifyEntryLive.ts"
+
+/**
+ * The jobs.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export const jobs = [Copy.job, Delete.job, Hash.job, HashCheck.job, Move.job, Verify.job] as const
+
+/**
+ * Their programs.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type Programs = Job.ToHandler<(typeof jobs)[number]>
+
+/**
+ * What the jobs need of a database and of threads.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Resources {
+  /** Client of the store's database. It is built for a job that keeps hard links or digests, and closed with it. */
+  readonly client: Layer.Layer<SqlClient.SqlClient, JobStoreError>
+  /** So many threads at most. They are built once a job has something for them, and end with it. */
+  readonly threads: (count: number) => Layer.Layer<Task.Handler<FileThread.Task>, ThreadsUnavailable>
+}
+
+const cores = os.availableParallelism()
+
+/** Those who share work with this thread where it does some of it to the end, and where all of it is theirs. */
+const othersOf = ({ threads }: Resources) => {
+  const some = (count: number) => ({ layer: threads(count), count })
+  return { beside: some(Math.max(1, cores - 1)), alone: some(cores) }
+}
+
+type Others = ReturnType<typeof othersOf>
+
+const entries = (payload: Copy.Payload, { keeps }: CopyOptions, { client }: Resources, { beside }: Others) =>
+  Layer.merge(
+    // Links may lead to anywhere, and calls take any time there.
+    payload.request.dereference === true
+      ? CopyEntryLive.layer
+      : CopyEntryLive.layerShared(beside, { paths: Copy.pathsOf(payload) }),
+    keeps.has("links") ? Layer.provide(SqlHardLinks.layer, client) : HardLinks.layerNone
+  )
+
+const copying = (resources: Resources, others: Others) =>
+  Layer.merge(
+    Copy.job.toLayer((payload) =>
+      Effect.provide(Copy.program(payload), entries(payload, Copy.optionsOf(payload.request), resources, others)), {
+      onCancel: Copy.onCancel
+    }),
+    Move.job.toLayer((payload) =>
+      Effect.provide(Move.program(payload), entries(payload, Move.optionsOf(payload.request), resources, others)), {
+      onCancel: Move.onCancel
+    })
+  )
+
+// What goes to the trash has nothing for threads to do.
+const deleting = ({ beside }: Others) =>
+  Delete.job.toLayer((payload) =>
+    Effect.provide(
+      Delete.program(payload),
+      payload.request.trash ? DeleteBatchLive.layer : DeleteBatchLive.layerShared(beside)
+    )
+  ).pipe(Layer.provide(DeleteOneLive.layer), Layer.provide(Trash.layer))
+
+const reading = ({ client }: Resources, others: Others) =>
+  Layer.mergeAll(
+    Hash.job.toLayer((payload) => {
+      const hashes = HashTaskLive.layerShared(others, { paths: payload.sources })
+      return payload.cache === true
+        ? Effect.provide(Hash.program(payload), Layer.provideMerge(hashes, Layer.provide(SqlHashCache.layer, client)))
+        : Effect.provide(Hash.program(payload), hashes)
+    }),
+    HashCheck.job.toLayer((payload) =>
+      HashCheck.program(payload).pipe(
+        Effect.provide(others.alone.layer),
+        Effect.catchTag("ThreadsUnavailable", Effect.die)
+      )
+    ),
+    Verify.job.toLayer((payload) =>
+      Effect.provide(
+        Verify.program(payload),
+        VerifyEntryLive.layerShared(others, { paths: [payload.a, payload.b] })
+      )
+    )
+  )
+
+/**
+ * Layer that supplies the programs of the jobs, with a database and threads of your own. What plans them needs the
+ * file system, which it supplies too.
+ *
+ * **When to use**
+ *
+ * Use where the store is on another database than a SQLite file. Threads are then those of a module which calls
+ * `FileThread.run` with a client of that database.
+ *
+ * @category layers
+ * @since 0.1.0
+ */
+export const layerWith = (resources: Resources): Layer.Layer<Programs | Files.Files, never, Pools> => {
+  const others = othersOf(resources)
+  return Layer.mergeAll(copying(resources, others), deleting(others), reading(resources, others)).pipe(
+    Layer.provide(SystemFiles.layerQuick),
+    Layer.provideMerge(SystemFiles.layer)
+  )
+}
+
+/**
+ * Where the database of the jobs is, and what threads run.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Options {
+  /** The SQLite file that the store has, too. */
+  readonly filename: string
+  /** Module of your own that calls `FileThread.run`, for where a bundler leaves nothing of this package. */
+  readonly module?: URL | undefined
+}
+
+/** What threads run is beside this module, or in the package that is installed where a bundler has put this one. */
+const ownModule = (): URL => {
+  const extension = import.meta.url.endsWith(".ts") ? "ts" : "js"
+  const beside = new URL(`./internal/fileThread.${extension}`, import.meta.url)
+  if (fs.existsSync(beside)) return beside
+  const manifest = createRequire(import.meta.url).resolve("@fanout/ops/package.json")
+  return new URL("./dist/internal/fileThread.js", pathToFileURL(manifest))
+}
+
+/** Without it jobs would take several times as long, and nobody be told. */
+const findModule = ({ module }: Options): Effect.Effect<URL> =>
+  Effect.suspend(() => {
+    const found = module ?? ownModule()
+    if (found.protocol === "file:" && !fs.existsSync(found)) throw new Error(`${found.href} is not there`)
+    return Effect.succeed(found)
+  }).pipe(
+    Effect.catchDefect((cause) =>
+      Effect.die(
+        new Error("Threads of file jobs have nothing to run: name a module that calls FileThread.run", { cause })
+      )
+    )
+  )
+
+/** What a thread keeps is small. V8 would give each of them 100 MiB for what is about to be thrown away. */
+const resourceLimits = { maxYoungGenerationSizeMb: 24 }
+
+/**
+ * Layer that supplies the tasks of the jobs by so many threads at most. They look up digests in the file.
+ *
+ * @category layers
+ * @since 0.1.0
+ */
+export const threads = (
+  options: Options,
+  count: number
+): Layer.Layer<Task.Handler<FileThread.Task>, ThreadsUnavailable> =>
+  Layer.unwrap(Effect.map(findModule(options), (module) =>
+    ThreadPool.layer(FileThread.Tasks, { size: count }).pipe(
+      Layer.provide(layerThreads({ module, resourceLimits, argv: [options.filename] }))
+    )))
+
+/**
+ * Layer that supplies the programs of the jobs, and the file system for what plans them.
+ *
+ * **Details**
+ *
+ * - A job opens the file once more if it keeps hard links, as moves do, or digests. That is never `":memory:"`, which
+ *   would be another database for each.
+ * - Threads are started by a job once there is much to do, as many as the machine runs at the same time, and end with
+ *   it. Where none can be started it takes longer; checks of checksums then fail.
+ * - Where a bundler makes one file of an application, threads still run what is installed of this package. Where
+ *   nothing is, `module` names what the bundler has made of a module that calls `FileThread.run`.
+ *
+ * @category layers
+ * @since 0.1.0
+ */
+export const layer = (options: Options): Layer.Layer<Programs | Files.Files, never, Pools> =>
+  Layer.unwrap(Effect.gen(function*() {
+    const { filename } = options
+    if (filename === ":memory:") return yield* Effect.die(new Error("File jobs need a database that is a file"))
+    const module = yield* findModule(options)
+    return layerWith({
+      client: layerSqlClient({ filename }),
+      threads: (count) => threads({ filename, module }, count)
+    })
+  }))
+
+/**
+ * Files of the SQLite database of that name, for jobs to leave alone: read while they are written to, they would be of
+ * no use, and a move or a deletion would take them from under the job. The database has to be there.
+ *
+ * @category accessors
+ * @since 0.1.0
+ */
+export const databaseFiles = (
+  filename: string
+): Effect.Effect<ReadonlyArray<FilePath.FilePath>, FilesError, Files.Files> =>
+  Effect.map(
+    Files.Files.use((files) => files.realPath(FilePath.make(path.resolve(filename)))),
+    (real) => ["", "-wal", "-shm", "-journal"].map((end) => FilePath.make(real + end))
+  )

@@ -1,0 +1,54 @@
+/**
+ * What threads of file jobs run: the tasks that would hold up the thread which the jobs are on.
+ *
+ * `FileJobs` starts these threads. A module of your own that runs the same is one call of `run`.
+ *
+ * @since 0.1.0
+ */
+import { layerSqlClient, runThread } from "@fanout/core/node"
+import * as Layer from "effect/Layer"
+import type * as RpcGroup from "effect/rpc/RpcGroup"
+import type * as SqlClient from "effect/sql/SqlClient"
+import * as CopyFilesLive from "./CopyFilesLive.ts"
+import * as CopyTask from "./CopyTask.ts"
+import * as DeleteNamesLive from "./DeleteNamesLive.ts"
+import * as DeleteTask from "./DeleteTask.ts"
+import * as HashTask from "./HashTask.ts"
+import * as HashTaskLive from "./HashTaskLive.ts"
+import * as SqlHashCache from "./SqlHashCache.ts"
+import * as SystemFiles from "./SystemFiles.ts"
+import { VerifyTasks } from "./VerifyEntry.ts"
+import * as VerifyEntryLive from "./VerifyEntryLive.ts"
+
+/**
+ * The tasks. All threads have all of them.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export const Tasks = HashTask.ThreadTasks.merge(CopyTask.ThreadTasks, DeleteTask.ThreadTasks, VerifyTasks)
+
+/**
+ * One of the tasks.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type Task = RpcGroup.Rpcs<typeof Tasks>
+
+const handlers = Layer.mergeAll(HashTaskLive.layer, CopyFilesLive.layer, DeleteNamesLive.layer, VerifyEntryLive.layer)
+
+/**
+ * Runs the tasks on this thread, which `FileJobs` has started.
+ *
+ * **Details**
+ *
+ * Once a task asks for a digest it is looked up by the client of a database: by default that of the SQLite file which
+ * the thread was started with.
+ *
+ * @category running
+ * @since 0.1.0
+ */
+export const run = (
+  client: Layer.Layer<SqlClient.SqlClient, unknown> = layerSqlClient({ filename: process.argv[2] ?? ":memory:" })
+): void => runThread(Tasks, Layer.provide(handlers, [SystemFiles.layerBlocking, SqlHashCache.layerLookup(client)]))
