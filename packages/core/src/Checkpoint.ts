@@ -10,7 +10,6 @@ import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
 import { JobRun, StoredJob } from "./internal/job/run.ts"
-import { readsOlder } from "./internal/olderNames.ts"
 import type { JobContext } from "./JobContext.ts"
 import type { JobStoreError } from "./JobStoreError.ts"
 
@@ -27,10 +26,6 @@ export class CheckpointUnreadable
     { checkpoint: Schema.String, version: Schema.Natural, why: Schema.String }
   )
 {
-  static override get ast() {
-    return readsOlder(super.ast, "name", "checkpoint")
-  }
-
   override get message(): string {
     return `Checkpoint "${this.checkpoint}", stored by version ${this.version} of its job, can't be read: ${this.why}`
   }

@@ -11,7 +11,6 @@ import type * as Duration from "effect/Duration"
 import type * as Effect from "effect/Effect"
 import type * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
-import { readsOlder } from "./internal/olderNames.ts"
 import { Failure, message, type Outcome } from "./Outcome.ts"
 import type * as Task from "./Task.ts"
 
@@ -189,10 +188,6 @@ export class FanOutStopped
     first: Failure
   })
 {
-  static override get ast() {
-    return readsOlder(super.ast, "name", "fanOut")
-  }
-
   override get message(): string {
     const failures = this.failures === 1 ? "1 failure" : `${this.failures} failures, the first one`
     return `Fan-out "${this.fanOut}" gave up after ${failures}: ${message(this.first)}`

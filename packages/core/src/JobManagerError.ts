@@ -4,7 +4,6 @@
  * @since 0.1.0
  */
 import * as Schema from "effect/Schema"
-import { readsOlder } from "./internal/olderNames.ts"
 import { JobId } from "./JobId.ts"
 
 /**
@@ -35,10 +34,6 @@ export class ActiveJobDiffers
     job: Schema.String
   })
 {
-  static override get ast() {
-    return readsOlder(super.ast, "name", "job")
-  }
-
   override get message(): string {
     return `Job ${this.id} (${this.job}) works on the same things with other options; let it end, or cancel it first`
   }

@@ -16,7 +16,6 @@ import * as Layer from "effect/Layer"
 import * as Schema from "effect/Schema"
 import * as Scope from "effect/Scope"
 import { makePermits, type PermitPool } from "./internal/dispatcher/permits.ts"
-import { readsOlder } from "./internal/olderNames.ts"
 import { adapt, type Adaptable } from "./internal/pools/adaptation.ts"
 import { show } from "./internal/pools/measures.ts"
 
@@ -48,10 +47,6 @@ export class PoolError extends Schema.TaggedError<PoolError>("@fanout/core/Pools
   pool: Schema.String,
   why: Schema.String
 }) {
-  static override get ast() {
-    return readsOlder(super.ast, "name", "pool")
-  }
-
   override get message(): string {
     return `Pool "${this.pool}" ${this.why}`
   }
