@@ -11,6 +11,7 @@ import { execFileSync } from "node:child_process"
 import * as fs from "node:fs"
 import { tmpdir } from "node:os"
 import { asNobody } from "./asNobody.ts"
+import { copierOf } from "./copier.ts"
 import { filesContract } from "./FilesContract.ts"
 import { testFolder } from "./TestFolder.ts"
 
@@ -94,20 +95,10 @@ describe("SystemFiles", () => {
         fs.lchownSync(`${at}/from/own`, 65_534, process.getegid?.() ?? 0)
         fs.chownSync(`${at}/to`, 65_534, 65_534)
         const failed: Array<string> = []
-        const copier: Files.Copier = {
-          buffer: Buffer.alloc(8),
-          isFree: false,
-          isOwn: false,
-          keepsOwner: true,
-          isAttributeKept: () => false,
-          mayGoOn: () => true,
-          begin: () => true,
-          found: () => undefined,
-          leave: () => {},
-          copied: () => {},
+        const copier = copierOf({
           fail: ({ call, code, path }) => void failed.push(`${call} ${FilePath.name(path)} ${code}`),
           spoiled: () => void failed.push("spoiled")
-        }
+        })
         yield* asNobody(
           at,
           Effect.gen(function*() {

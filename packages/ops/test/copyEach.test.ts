@@ -4,6 +4,7 @@ import type * as Files from "@fanout/ops/Files"
 import { copyEach } from "../src/internal/calls/copyEach.ts"
 import * as nodeCalls from "../src/internal/calls/nodeCalls.ts"
 import type { SystemCalls } from "../src/internal/calls/systemCalls.ts"
+import { copierOf } from "./copier.ts"
 
 const stat = (kind: "file" | "link"): Files.FileStat => ({
   kind,
@@ -52,20 +53,11 @@ const copy = (codes: Partial<Record<"setOwnerAt" | "setTimesAt" | "unlink", stri
       done(codeOf("unlink", name), undefined)
     }
   }
-  const copier: Files.Copier = {
-    buffer: Buffer.alloc(8),
-    isFree: false,
+  const copier = copierOf({
     isOwn: true,
-    keepsOwner: true,
-    isAttributeKept: () => false,
-    mayGoOn: () => true,
-    begin: () => true,
-    found: () => undefined,
-    leave: () => {},
     copied: () => void told.push("copied"),
-    fail: () => {},
     spoiled: () => void told.push("spoiled")
-  }
+  })
   copyEach({
     calls,
     from: 1,

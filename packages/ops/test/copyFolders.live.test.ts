@@ -11,6 +11,7 @@ import * as koffi from "../src/internal/calls/koffiCalls.ts"
 import * as node from "../src/internal/calls/nodeCalls.ts"
 import type { SystemCalls } from "../src/internal/calls/systemCalls.ts"
 import { asNobody } from "./asNobody.ts"
+import { copierOf } from "./copier.ts"
 import { testFolder } from "./TestFolder.ts"
 
 const n = FilePath.make
@@ -87,12 +88,9 @@ class Copier implements Files.FoldersCopier {
     const leave = (): void => {
       left.push(...names.slice(count, ++count))
     }
-    const copier: Files.Copier = {
-      buffer: Buffer.alloc(4096),
-      isFree: false,
+    const copier = copierOf({
       isOwn,
       keepsOwner: this.keepsOwner,
-      isAttributeKept: () => false,
       mayGoOn: this.mayGoOn,
       begin: ({ kind }) => {
         this.seen.push(fs.readdirSync(this.target))
@@ -111,7 +109,7 @@ class Copier implements Files.FoldersCopier {
       spoiled: () => {
         this.isSpoiled = true
       }
-    }
+    })
     return { copier, rest: () => [...left, ...names.slice(count)] }
   }
 }

@@ -1,5 +1,4 @@
 import { assert, describe, it } from "@effect/vitest"
-import * as Job from "@fanout/core/Job"
 import type { JobContext } from "@fanout/core/JobContext"
 import * as JobManager from "@fanout/core/JobManager"
 import * as JobStore from "@fanout/core/JobStore"
@@ -11,10 +10,8 @@ import * as FilePath from "@fanout/ops/FilePath"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
-import * as Option from "effect/Option"
 import * as FolderTimes from "../src/internal/folderTimes.ts"
-
-const job = Job.make("test/Times", {})
+import { complete, job } from "./ownJob.ts"
 
 const [first, second] = [FilePath.make("/from/first"), FilePath.make("/from/second")]
 const at = (time: bigint) => ({ accessedNanos: time, modifiedNanos: time })
@@ -31,13 +28,8 @@ const run = (
     JobStore.JobStore,
     Effect.map(JobStore.JobStore, (store) => ({ ...store, saveOwnCheckpoint: save(store) }))
   )
-  return Effect.gen(function*() {
-    const manager = yield* JobManager.JobManager
-    const { id } = yield* manager.start(job, undefined)
-    yield* Effect.repeat(settle, { times: 20 })
-    const { exit, state } = yield* manager.get(id)
-    assert.strictEqual(state._tag, "Completed", JSON.stringify(Option.getOrNull(exit)))
-  }).pipe(Effect.provide(
+  return Effect.provide(
+    complete,
     JobManager.layer({ jobs: [job], shutdownDeadline: 0 }).pipe(
       Layer.provide(job.toLayer(() => Effect.orDie(program))),
       Layer.provide([
@@ -46,7 +38,7 @@ const run = (
         Layer.fresh(OwnerLiveness.layerBlind)
       ])
     )
-  ))
+  )
 }
 
 describe("times of folders", () => {

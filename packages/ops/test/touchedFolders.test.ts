@@ -1,6 +1,5 @@
 import { assert, it } from "@effect/vitest"
 import * as Checkpoint from "@fanout/core/Checkpoint"
-import * as Job from "@fanout/core/Job"
 import { JobContext } from "@fanout/core/JobContext"
 import * as JobManager from "@fanout/core/JobManager"
 import { layer, settle } from "@fanout/core/testing"
@@ -14,6 +13,7 @@ import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
 import * as TouchedFolders from "../src/internal/touchedFolders.ts"
 import * as MemoryFiles from "./MemoryFiles.ts"
+import { complete, job } from "./ownJob.ts"
 
 const names = Array.from({ length: 200 }, (_, index) => `folder${index}`)
 
@@ -45,8 +45,6 @@ const end = (name: string, isOpen = false) =>
     Effect.scoped,
     Effect.provideService(CopyOptions, { ...CopyOptions.defaultValue(), isMove: true })
   )
-
-const job = Job.make("test/Touching", {})
 
 /** How many folders are stored, by pages. */
 const storedPages = Effect.gen(function*() {
@@ -83,12 +81,7 @@ it.effect("folders that a retry opens are stored by pages, however many there ar
     told.push(yield* storedPages)
   })
   return Effect.gen(function*() {
-    const manager = yield* JobManager.JobManager
-    const { id } = yield* manager.start(job, undefined)
-    yield* settle
-    yield* Effect.repeat(settle, { times: 20 })
-    const { exit, state } = yield* manager.get(id)
-    assert.strictEqual(state._tag, "Completed", JSON.stringify(Option.getOrNull(exit)))
+    yield* complete
     assert.deepStrictEqual(told, [[64, 64, 64, 8], [64, 63, 64, 9], [0, 0, 0, 0]])
   }).pipe(
     Effect.provide(Layer.provideMerge(
@@ -114,11 +107,7 @@ it.effect("a folder that is open when a retry comes to its end gets the mode tha
     yield* within(TouchedFolders.finish([{ source: FilePath.make("/from"), target: FilePath.make("/to") }]))
   })
   return Effect.gen(function*() {
-    const manager = yield* JobManager.JobManager
-    const { id } = yield* manager.start(job, undefined)
-    yield* Effect.repeat(settle, { times: 20 })
-    const { exit, state } = yield* manager.get(id)
-    assert.strictEqual(state._tag, "Completed", JSON.stringify(Option.getOrNull(exit)))
+    yield* complete
     assert.deepStrictEqual(modes(), [0o555, 0o755])
   }).pipe(
     Effect.provide(Layer.provideMerge(
