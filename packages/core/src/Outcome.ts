@@ -33,7 +33,7 @@ export const Failure = Schema.TaggedUnion({
     name: Schema.optionalKey(Schema.String),
     stack: Schema.optionalKey(Schema.String)
   },
-  Timeout: { millis: Schema.Number },
+  Timeout: { millis: Schema.Finite },
   Quarantined: { message: Schema.String }
 })
 
