@@ -188,3 +188,27 @@ describe.each([true, false])("files that are copied together, and moved: %s", (i
       })
   )
 })
+
+it.effect("a task that moves files keeps that a copy is its own also where it can't look at it any more", () =>
+  Effect.gen(function*() {
+    const disk = plant(true)
+    const records: Array<Schema.Json> = []
+    const before: FaultyFiles.Before = (call, path) =>
+      call === "lstat" && path === "/to/a" && disk.see("/to/a") !== undefined
+        ? Effect.fail(FaultyFiles.error(call, path, "EIO"))
+        : Effect.void
+    const { alone, moved } = yield* move(disk, undefined, (saved) => void records.push(saved), before, {
+      conflict: "error"
+    })
+    const decision = { _tag: "Create" } as const
+    assert.deepStrictEqual([moved, alone], [2, [{ index: 0, saved: { decision } }]])
+    const last = Schema.decodeUnknownSync(Schema.toCodecJson(CopiedFiles.fields.alone))(records.at(-1))
+    assert.deepStrictEqual(
+      last.map(({ index, saved }) => [index, saved?.decision?._tag, saved?.copied !== undefined]),
+      [
+        [0, "Create", false],
+        [1, "Create", true],
+        [2, "Create", true]
+      ]
+    )
+  }))

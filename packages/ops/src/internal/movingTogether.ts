@@ -26,18 +26,24 @@ export const removeSources = Effect.fnUntraced(function*(
   copying: Copying,
   placed: ReadonlyArray<Held>
 ) {
+  const { begun, isKeptFirst } = copying
   const copies: Array<{ readonly one: Held; readonly copied: SavedCopy.Copied }> = []
+  const records: Array<{ readonly index: number; readonly saved: SavedCopy.Saved }> = []
   for (const one of placed) {
-    const { edition, name } = one
+    const { edition, index, name } = one
     const [source, target] = [{ folder: from, name }, { folder: to, name }]
     const copied = yield* Effect.exit(Moving.copiedOf(source, edition, target))
-    if (Exit.isSuccess(copied)) copies.push({ one, copied: copied.value })
-    else copying.notPlaced(one, true)
+    if (Exit.isSuccess(copied)) {
+      copies.push({ one, copied: copied.value })
+      records.push({ index, saved: { ...begun, copied: copied.value } })
+    } else {
+      copying.notPlaced(one, true)
+      if (isKeptFirst) records.push({ index, saved: begun })
+    }
   }
   // What is recorded is not copied again, nor counted.
   yield* Progress.add("bytes", copying.bytes)
-  const { begun } = copying
-  yield* SavedCopy.record(copies.map(({ copied, one: { index } }) => ({ index, saved: { ...begun, copied } })))
+  yield* SavedCopy.record(records)
   for (const { copied, one } of copies) {
     const { index, name } = one
     let last = copied
