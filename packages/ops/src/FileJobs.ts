@@ -178,17 +178,15 @@ const ownModule = (): URL => {
 
 /** Without it jobs would take several times as long, and nobody be told. */
 const findModule = ({ module }: Options): Effect.Effect<URL> =>
-  Effect.suspend(() => {
-    const found = module ?? ownModule()
-    if (found.protocol === "file:" && !fs.existsSync(found)) throw new Error(`${found.href} is not there`)
-    return Effect.succeed(found)
-  }).pipe(
-    Effect.catchDefect((cause) =>
-      Effect.die(
-        new Error("Threads of file jobs have nothing to run: name a module that calls FileThread.run", { cause })
-      )
-    )
-  )
+  Effect.orDie(Effect.try({
+    try: () => {
+      const found = module ?? ownModule()
+      if (found.protocol === "file:" && !fs.existsSync(found)) throw new Error(`${found.href} is not there`)
+      return found
+    },
+    catch: (cause) =>
+      new Error("Threads of file jobs have nothing to run: name a module that calls FileThread.run", { cause })
+  }))
 
 /** What a thread keeps is small. V8 would give each of them 100 MiB for what is about to be thrown away. */
 const resourceLimits = { maxYoungGenerationSizeMb: 24 }
