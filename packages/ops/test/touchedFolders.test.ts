@@ -57,6 +57,15 @@ const storedPages = Effect.gen(function*() {
   }
 })
 
+/** What runs a program of the job on a disk, and closes what it has left open where it is cancelled. */
+const managing = <E>(disk: MemoryFiles.Disk, program: Effect.Effect<void, E, Files.Files | JobContext>) =>
+  Layer.provideMerge(
+    layer({ jobs: [job] }),
+    job.toLayer(() => Effect.orDie(program), { onCancel: (_, __, saved) => TouchedFolders.restoreAll(saved) }).pipe(
+      Layer.provideMerge(Layer.succeed(Files.Files, MemoryFiles.make(disk)))
+    )
+  )
+
 it.effect("folders that a retry opens are stored by pages, however many there are", () => {
   const disk = plant()
   const modes = () => new Set(names.map((name) => disk.find(FilePath.make(`/to/${name}`)).mode))
@@ -83,14 +92,7 @@ it.effect("folders that a retry opens are stored by pages, however many there ar
   return Effect.gen(function*() {
     yield* complete
     assert.deepStrictEqual(told, [[64, 64, 64, 8], [64, 63, 64, 9], [0, 0, 0, 0]])
-  }).pipe(
-    Effect.provide(Layer.provideMerge(
-      layer({ jobs: [job] }),
-      job.toLayer(() => Effect.orDie(program)).pipe(
-        Layer.provideMerge(Layer.succeed(Files.Files, MemoryFiles.make(disk)))
-      )
-    ))
-  )
+  }).pipe(Effect.provide(managing(disk, program)))
 })
 
 it.effect("a folder that is open when a retry comes to its end gets the mode that it is to have", () => {
@@ -109,14 +111,7 @@ it.effect("a folder that is open when a retry comes to its end gets the mode tha
   return Effect.gen(function*() {
     yield* complete
     assert.deepStrictEqual(modes(), [0o555, 0o755])
-  }).pipe(
-    Effect.provide(Layer.provideMerge(
-      layer({ jobs: [job] }),
-      job.toLayer(() => Effect.orDie(program)).pipe(
-        Layer.provideMerge(Layer.succeed(Files.Files, MemoryFiles.make(disk)))
-      )
-    ))
-  )
+  }).pipe(Effect.provide(managing(disk, program)))
 })
 
 it.effect("folders that a run has left open are closed where the job is cancelled, unless somebody has since", () => {
@@ -151,11 +146,5 @@ it.effect("folders that a run has left open are closed where the job is cancelle
     assert.deepStrictEqual(after.slice(0, 2), before.slice(0, 2))
     assert.deepStrictEqual(after[2]?.[0], 0o700)
     assert.strictEqual(disk.find(FilePath.make("/to/folder3")).mode, 0o755)
-  }).pipe(
-    Effect.provide(Layer.provideMerge(
-      layer({ jobs: [job] }),
-      job.toLayer(() => Effect.orDie(program), { onCancel: (_, __, saved) => TouchedFolders.restoreAll(saved) })
-        .pipe(Layer.provideMerge(Layer.succeed(Files.Files, MemoryFiles.make(disk))))
-    ))
-  )
+  }).pipe(Effect.provide(managing(disk, program)))
 })
