@@ -1,8 +1,9 @@
 /**
  * Lets a long task go on from where it was.
  *
- * A task saves how far it has come; its next attempt, after a pause, a crash or a failure, reads it. It is
- * kept with the task's unsettled entry and gone once the task has settled.
+ * A task saves how far it has come; its next attempt, after a pause, a crash or a failure, reads it. It is kept with
+ * the task's unsettled entry, and with the row of one that has failed, for when the job is retried. It is gone once the
+ * task is done or skipped.
  *
  * @since 0.1.0
  */

@@ -12,7 +12,7 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import * as Latch from "effect/Latch"
-import type * as Layer from "effect/Layer"
+import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as RpcGroup from "effect/rpc/RpcGroup"
 import * as Schedule from "effect/Schedule"
@@ -594,9 +594,44 @@ describe("FanOut at its edges", () => {
     }).pipe(Effect.provide([pools, JobStore.layerMemory])))
 })
 
+const tallyOf = (exit: Exit.Exit<Progress.Tally, unknown>) => {
+  const { done, failed, units } = Option.getOrThrow(Exit.getSuccess(exit))
+  return [done, failed, units]
+}
+
 let jobs = 0
 const fanOutLaws = <E>(backend: string, store: Layer.Layer<JobStore.JobStore, E>) =>
   describe(`the laws of a fan-out (${backend})`, () => {
+    it.effect("have each retry go on from what the task that failed had saved, and count no more than that", () =>
+      Effect.gen(function*() {
+        yield* runningJob("saves")
+        const step = TaskCheckpoint.make(Schema.Number)
+        const before: Array<readonly [n: number, saved: number | undefined]> = []
+        const work = Effect.fnUntraced(function*(n: number, isWell: boolean) {
+          const saved = Option.getOrUndefined(yield* step.get)
+          before.push([n, saved])
+          yield* Progress.add("steps", 1)
+          // The other one has nothing to go on from.
+          if (n === 0) yield* step.save((saved ?? 0) + 1)
+          yield* Progress.add("steps", 10)
+          if (!isWell) return yield* new Bad({ n })
+          return { _tag: "Seen", n } as const
+        })
+        const run = (attempt: number, isWell: boolean) =>
+          asRun(
+            "saves",
+            () =>
+              TaskDispatcher.TaskDispatcher.use((_) => _.fanOut("all", Visit, numbers(2), { concurrency: 1 })).pipe(
+                Effect.provide(Tasks.toLayer({ "test/Visit": ({ n }) => work(n, isWell) }))
+              ),
+            { attempt }
+          )
+        for (const attempt of [1, 2]) assert.deepStrictEqual(tallyOf((yield* run(attempt, false)).exit), [0, 2, {}])
+        assert.deepStrictEqual(tallyOf((yield* run(3, true)).exit), [2, 0, { steps: 13 + 11 }])
+        assert.deepStrictEqual(before, [[0, undefined], [1, undefined], [0, 1], [1, undefined], [0, 2], [1, undefined]])
+        assert.lengthOf(yield* Laws.outcomesOf("saves"), 0)
+      }).pipe(Effect.provide(Layer.merge(pools, store))))
+
     it.effect.prop(
       "hold for any program, through any crashes and pauses",
       { program: Laws.Program },

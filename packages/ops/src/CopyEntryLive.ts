@@ -150,7 +150,7 @@ const write = Effect.fnUntraced(function*(
   const options = yield* CopyOptions
   const temporary = temporaryName(yield* Lease.Lease, Place.path(target))
   const request: CopyRequest = { source: place, stat, target, temporary, placing, options }
-  yield* TouchedFolders.add(place, target)
+  yield* TouchedFolders.add(Place.path(place), target)
   const isMoved = options.isMove && stat.kind !== "folder"
   if (stat.kind === "folder") yield* (yield* FolderTimes).note(Place.path(place), stat)
   const renamed = isMoved ? yield* Moving.rename(request) : undefined
@@ -200,7 +200,7 @@ const resolveOwn = Effect.fnUntraced(function*({ place, stat }: Conflict.Source,
 
 const copyOne = Effect.fnUntraced(function*({ conflict, kind, source, target }: Payload) {
   const { isMove } = yield* CopyOptions
-  if (isMove && (yield* Moving.isMoved(source))) return yield* movedBefore(target)
+  if (isMove && (yield* Moving.isMoved(source))) return yield* movedBefore(source, target)
   const place = yield* openSource(source)
   const stat = yield* Place.lstat(place)
   // Nothing that is in it would be copied, and nobody told.
@@ -227,20 +227,19 @@ const copyOne = Effect.fnUntraced(function*({ conflict, kind, source, target }: 
     const left = yield* perform({ ...work, target: there }, found)
     if (!isMove) return copiedBefore(stat, "checksums" in left ? { checksums: left.checksums } : {})
     yield* Moving.removeCopied(place, stat, there)
-    return yield* movedBefore(target)
+    return yield* movedBefore(source, target)
   })
   if (earlier._tag !== "Replace" && Option.isSome(yield* Place.find(there))) return yield* goOn
   return yield* Effect.catchIf(perform(work, earlier), isOccupied, () => goOn)
 }, Effect.scoped)
 
 /** What a run before this one has moved is at its target, by the name that was decided on. */
-const movedBefore = Effect.fnUntraced(function*(target: FilePath.FilePath) {
-  const moved = { strategy: "before", sizeBytes: 0 }
-  // Nobody looks there again otherwise.
-  if ((yield* CopyOptions).checksums === undefined) return EntryCopied.cases.Moved.make(moved)
+const movedBefore = Effect.fnUntraced(function*(source: FilePath.FilePath, target: FilePath.FilePath) {
   const { decision } = yield* SavedCopy.get
-  const path = decision === undefined ? target : Conflict.placeOf(decision, target)
-  return EntryCopied.cases.Moved.make({ ...moved, ...yield* checksumsOf(yield* Place.open(path)) })
+  const place = yield* Place.open(decision === undefined ? target : Conflict.placeOf(decision, target))
+  // It may have been the last that was left in its folder.
+  yield* TouchedFolders.add(source, place)
+  return EntryCopied.cases.Moved.make({ strategy: "before", sizeBytes: 0, ...yield* checksumsOf(place) })
 })
 
 const copiedBefore = (

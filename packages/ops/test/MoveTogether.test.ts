@@ -3,7 +3,7 @@ import * as FilePath from "@fanout/ops/FilePath"
 import * as Effect from "effect/Effect"
 import * as FaultyFiles from "./FaultyFiles.ts"
 import type * as MemoryFiles from "./MemoryFiles.ts"
-import { assertMoved, edits, move, plant, stopEverywhere } from "./moveHarness.ts"
+import { assertMoved, edits, files, move, plant, stopEverywhere } from "./moveHarness.ts"
 
 const more = 5
 
@@ -244,6 +244,37 @@ describe("sources of a move together", () => {
       const stop = FaultyFiles.failingOnce("EIO", (call, path) => call === "unlink" && isAside(path))
       const { rows, state } = yield* together(disk, { before: stop.before })
       assert.deepStrictEqual([state, rows, stop.hasFailed()], ["Completed", [], true])
+      assertMoved(disk, original)
+    }))
+
+  it.effect.each(
+    (["overwrite", "skip", "rename", "error"] as const).flatMap((conflict) =>
+      (["rename", "unlink"] as const).flatMap((call) =>
+        [true, false].map((together) => [conflict, call, together] as const)
+      )
+    )
+  )("are removed by a retry that knows their copies, where they could not be (%s, %s, together: %s)", (
+    [conflict, forbidden, together]
+  ) =>
+    Effect.gen(function*() {
+      const disk = plant(true, true, more)
+      const original = disk.tree("/from")
+      let isForbidden = true
+      const { progress, rows, state } = yield* move(disk, {
+        together,
+        conflict,
+        goesOn: true,
+        before: (call, path) =>
+          isForbidden && call === forbidden && path.startsWith("/from")
+            ? Effect.fail(FaultyFiles.error(call, path, "EACCES"))
+            : Effect.void,
+        whenStopped: Effect.sync(() => {
+          for (const name of files) assert.deepStrictEqual(disk.see(`/from/${name}`), original[name], name)
+          isForbidden = false
+        })
+      })
+      assert.deepStrictEqual([state, rows, isForbidden], ["Completed", [], false])
+      assert.deepStrictEqual([progress.tally.tags["Moved"], progress.tally.units["bytes"]], [6 + more, bytes])
       assertMoved(disk, original)
     }))
 

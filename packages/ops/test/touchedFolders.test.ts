@@ -28,13 +28,10 @@ const plant = (): MemoryFiles.Disk => {
 
 /** Opens a folder, as a retry does that puts a file into it. */
 const open = (name: string) =>
-  Effect.gen(function*() {
-    const [source, target] = [
-      yield* Place.open(FilePath.make(`/from/${name}/a`)),
-      yield* Place.open(FilePath.make(`/to/${name}/a`))
-    ]
-    yield* TouchedFolders.add(source, target)
-  }).pipe(Effect.scoped)
+  Effect.flatMap(
+    Place.open(FilePath.make(`/to/${name}/a`)),
+    (target) => TouchedFolders.add(FilePath.make(`/from/${name}/a`), target)
+  ).pipe(Effect.scoped)
 
 /** Ends a folder, as a move does. */
 const end = (name: string, isOpen = false) =>

@@ -158,6 +158,13 @@ export const remove = Effect.fnUntraced(function*(
   yield* removeAside(source, copied, note)
 })
 
+/** Removes a source. One that is not what was copied any more is copied anew by a retry. */
+const removeOwn = (source: Place.Place, copied: SavedCopy.Copied) =>
+  Effect.tapError(
+    remove(source, copied, note),
+    (error) => error._tag === "CopyError" && error.reason._tag === "Changed" ? SavedCopy.forgetCopied : Effect.void
+  )
+
 /** What is to be recorded of a source of this edition before it is removed. */
 export const copiedOf = Effect.fnUntraced(function*(source: Place.Place, edition: string, target: Place.Place) {
   const aside = temporaryName(yield* Lease.Lease, Place.path(source))
@@ -173,7 +180,7 @@ export const removeCopied = Effect.fnUntraced(function*(
 ) {
   const copied = yield* copiedOf(source, editionOf(stat), target)
   yield* SavedCopy.commit({ copied })
-  yield* remove(source, copied, note)
+  yield* removeOwn(source, copied)
 })
 
 /** Whether what a run before this one has put in its place is there. */
@@ -207,7 +214,7 @@ export const isMoved = Effect.fnUntraced(function*(
   const source = yield* openSource(path)
   if (copied !== undefined) {
     if (yield* isThere(copied)) {
-      if (source !== undefined) yield* remove(source, copied, note)
+      if (source !== undefined) yield* removeOwn(source, copied)
       return true
     }
     // What is not there any more is copied again, and may have been put aside.

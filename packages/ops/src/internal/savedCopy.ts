@@ -5,6 +5,7 @@ import * as TaskCheckpoint from "@fanout/core/TaskCheckpoint"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
+import * as Struct from "effect/Struct"
 import * as Conflict from "../Conflict.ts"
 import type { CopyOptions } from "../CopyOptions.ts"
 import * as FilePath from "../FilePath.ts"
@@ -80,6 +81,12 @@ export const save = (change: Saved): Effect.Effect<void> =>
 /** Keeps this beside what was kept, and goes on once it is stored. */
 export const commit = (change: Saved): Effect.Effect<void> =>
   Effect.flatMap(get, (saved) => checkpoint.commit({ ...saved, ...change }))
+
+/** Keeps no longer that there is a copy of the source: it is not what was copied any more. */
+export const forgetCopied: Effect.Effect<void> = Effect.flatMap(
+  get,
+  (saved) => checkpoint.save(Struct.omit(saved, ["copied"]))
+)
 
 /** Where it is kept how far a file was compared. */
 export const comparing = {

@@ -172,11 +172,11 @@ const touch = Effect.fnUntraced(function*(
   mayBeWritten.add(path)
 })
 
-/** Remembers the folder that something is about to be put into. */
-export const add = Effect.fnUntraced(function*(source: Place.Place, target: Place.Place) {
+/** Remembers the folder that something is about to be put into, and that which its source is in, or was. */
+export const add = Effect.fnUntraced(function*(source: FilePath.FilePath, target: Place.Place) {
   const touched = yield* TouchedFolders
   if (touched === undefined || touched.known.size >= most || touched.open.has(target.folder.path)) return
-  yield* touched.turns.withPermits(1)(touch(touched, source.folder.path, target.folder))
+  yield* touched.turns.withPermits(1)(touch(touched, FilePath.parent(source), target.folder))
 })
 
 const forget = Effect.fnUntraced(function*({ known, open, opened }: TouchedFolders, target: FilePath.FilePath) {

@@ -1,7 +1,7 @@
 /**
  * What a task keeps from one attempt to the next: its checkpoint, and what it has added to its units.
  */
-import type * as Schema from "effect/Schema"
+import * as Schema from "effect/Schema"
 
 export type Units = ReadonlyMap<string, number>
 
@@ -38,3 +38,16 @@ export class Kept {
     this.added = undefined
   }
 }
+
+/** What is stored of it. Short names: it is written hundreds of times a second. */
+export const Stored = Schema.Struct({
+  s: Schema.optionalKey(Schema.Json),
+  u: Schema.optionalKey(Schema.Record(Schema.String, Schema.Number))
+})
+
+/** What is to be stored of it: nothing of what has no checkpoint, since that starts over. */
+export const store = (kept: Kept | undefined): typeof Stored.Type =>
+  kept?.checkpoint === undefined ? {} : { s: kept.checkpoint, u: Object.fromEntries(kept.saved) }
+
+export const restore = ({ s, u }: typeof Stored.Type): Kept | undefined =>
+  s === undefined ? undefined : new Kept(s, new Map(Object.entries(u ?? {})))

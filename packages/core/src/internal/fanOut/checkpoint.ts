@@ -5,7 +5,7 @@
 import * as Schema from "effect/Schema"
 import type { Migration } from "../../Job.ts"
 import { Tally } from "../../Progress.ts"
-import { Kept } from "../dispatcher/kept.ts"
+import * as Kept from "../dispatcher/kept.ts"
 import type { Bracket, Entry, FanOutState } from "./state.ts"
 
 const Position = Schema.Struct({ frontier: Schema.NullOr(Schema.String), bracket: Schema.Natural })
@@ -28,8 +28,7 @@ const Stored = Schema.Struct({
     p: Schema.Json,
     b: Schema.Natural,
     n: Schema.optionalKey(Schema.Natural),
-    s: Schema.optionalKey(Schema.Json),
-    u: Schema.optionalKey(Schema.Record(Schema.String, Schema.Number))
+    ...Kept.Stored.fields
   })),
   brackets: Schema.Array(Schema.Struct({
     id: Schema.Natural,
@@ -72,9 +71,6 @@ export interface PayloadCodec {
   readonly decode: (payload: unknown) => unknown
 }
 
-const savedOf = (kept: Kept | undefined) =>
-  kept?.checkpoint === undefined ? {} : { s: kept.checkpoint, u: Object.fromEntries(kept.saved) }
-
 export const encode = (version: number, header: Header, state: FanOutState, codec: PayloadCodec): string => {
   const payloadOf = (entry: Entry) => entry.encoded ??= codec.encode(entry.payload)
   const brackets = Array.from(state.brackets.values(), (bracket) => ({
@@ -101,12 +97,12 @@ export const encode = (version: number, header: Header, state: FanOutState, code
         ? { k: entry.kind, c: entry.cursor, p: payloadOf(entry), b: entry.bracket.id }
         : { k: "retried" as const, c: entry.cursor, p: null, b: 0 },
       ...entry.count === 1 ? {} : { n: entry.count },
-      ...savedOf(entry.kept)
+      ...Kept.store(entry.kept)
     })
   }
   // Whose rows have not been read yet in this run.
   for (const [cursor, kept] of state.retried) {
-    entries.push({ k: "retried" as const, c: cursor, p: null, b: 0, ...savedOf(kept) })
+    entries.push({ k: "retried" as const, c: cursor, p: null, b: 0, ...Kept.store(kept) })
   }
   const stored: Stored = {
     v: version,
@@ -152,8 +148,8 @@ export const restore = (text: string, state: FanOutState, codec: PayloadCodec, l
     if (bracket.parent !== undefined) bracket.parent.outstanding++
     state.nextId = Math.max(state.nextId, bracket.id + 1)
   }
-  for (const { b, c, k, n, p, s, u } of stored.entries) {
-    const kept = s === undefined ? undefined : new Kept(s, new Map(Object.entries(u ?? {})))
+  for (const { b, c, k, n, p, ...saved } of stored.entries) {
+    const kept = Kept.restore(saved)
     if (k === "retried") {
       if (kept !== undefined) state.retried.set(cursor(c), kept)
       continue

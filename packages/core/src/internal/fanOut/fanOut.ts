@@ -17,7 +17,7 @@ import type { OutcomeRow } from "../../JobStore.ts"
 import type { Outcome } from "../../Outcome.ts"
 import { Tally } from "../../Progress.ts"
 import { type Ending, type Environment, runAgain, runToEnd, type Work } from "../dispatcher/attempts.ts"
-import { noUnits } from "../dispatcher/kept.ts"
+import * as Kept from "../dispatcher/kept.ts"
 import type { Settled } from "../dispatcher/taskDefinition.ts"
 import { Signal } from "../signal.ts"
 import { Defects } from "./defects.ts"
@@ -201,7 +201,7 @@ class Engine {
   get partial(): Map<string, number> {
     const sum = new Map<string, number>()
     for (const { kept } of this.state.active.toArray()) {
-      for (const [unit, amount] of kept?.units ?? noUnits) sum.set(unit, (sum.get(unit) ?? 0) + amount)
+      for (const [unit, amount] of kept?.units ?? Kept.noUnits) sum.set(unit, (sum.get(unit) ?? 0) + amount)
     }
     return sum
   }
@@ -286,7 +286,7 @@ class Engine {
 
   private retryRow(row: OutcomeRow): Effect.Effect<void, unknown> {
     return Effect.gen({ self: this }, function*() {
-      const { bracketAfter, v } = decodeOrigin(row.origin)
+      const { bracketAfter, v, ...saved } = decodeOrigin(row.origin)
       const opens = bracketAfter !== undefined
       const { cursor: lift, payload: liftPayload } = this.recorder.lift(v)
       const payload = this.spec.task.payload.decode(liftPayload(row.payload))
@@ -296,7 +296,7 @@ class Engine {
       bracket.outstanding++
       // The failed end of a bracket runs again like an item: its bracket is long settled.
       const entry = this.state.enter(opens ? "open" : "item", cursor, payload, bracket, {
-        kept: this.state.retried.get(cursor),
+        kept: this.state.retried.get(cursor) ?? Kept.restore(saved),
         retryOf: row,
         bracketAfter: opens ? lift(bracketAfter) : undefined
       })

@@ -13,6 +13,7 @@ import type { OutcomeRow } from "../../JobStore.ts"
 import type { Failure, Outcome } from "../../Outcome.ts"
 import { Tally } from "../../Progress.ts"
 import type { Environment } from "../dispatcher/attempts.ts"
+import * as Kept from "../dispatcher/kept.ts"
 import type { TaskDefinition } from "../dispatcher/taskDefinition.ts"
 import { makeOutcomeRow } from "../job/rows.ts"
 import type { JobRun } from "../job/run.ts"
@@ -107,12 +108,12 @@ export class Recorder {
   }
 
   private record(settlement: Settlement): void {
-    const { bracketAfter, cursor, isRetriable, key, opener, outcome, payload, retryOf, value } = settlement
+    const { bracketAfter, cursor, isRetriable, kept, key, opener, outcome, payload, retryOf, value } = settlement
     const { run, task } = this.spec
     // A retry has run the bracket while the source was still in it.
     if (opener !== undefined && this.header.reopened.delete(opener)) return
     if (retryOf !== undefined) uncount(this.header.tally, retryOf.outcome)
-    count(this.header.tally, outcome, settlement.units)
+    count(this.header.tally, outcome, kept?.units ?? Kept.noUnits)
     if (retryOf !== undefined) this.cleared.push(retryOf.cursor)
     if (retryOf !== undefined && bracketAfter !== undefined && outcome._tag === "Done") this.header.reopened.add(cursor)
     if (outcome._tag !== "Done" || this.spec.options.keep === "all") {
@@ -126,7 +127,8 @@ export class Recorder {
             v: run.version,
             isRetriable,
             ...bracketAfter === undefined ? {} : { bracketAfter },
-            ...opener === undefined ? {} : { opener }
+            ...opener === undefined ? {} : { opener },
+            ...outcome._tag === "Failed" ? Kept.store(kept) : {}
           },
           outcome,
           attempt: run.attempt,

@@ -78,13 +78,16 @@ export interface Settlement {
   readonly outcome: Outcome
   /** What a done task succeeded with. */
   readonly value: Option.Option<unknown>
-  /** Units that the task added; counted only when it is done. */
-  readonly units: Units
+  /** What the task kept: units are counted only when it is done, and a failed one goes on from its checkpoint. */
+  readonly kept: Kept | undefined
   readonly retryOf: OutcomeRow | undefined
 }
 
 /** An element that others take the place of. */
-export interface Replacement extends Pick<Settlement, "cursor" | "payload" | "value" | "units" | "retryOf"> {}
+export interface Replacement extends Pick<Settlement, "cursor" | "payload" | "value" | "retryOf"> {
+  /** Units that the task added, as far as they count. */
+  readonly units: Units
+}
 
 interface Listener {
   readonly settled: (settlement: Settlement) => void
@@ -231,7 +234,7 @@ export class FanOutState {
         opener: bracket.cursor,
         outcome: { _tag: "Skipped", reason: "what opens it was not done", count: bracket.skipped },
         value: Option.none(),
-        units: noUnits,
+        kept: undefined,
         retryOf: undefined
       })
     }
@@ -311,11 +314,10 @@ export class FanOutState {
   }
 
   settle(entry: Entry, key: string, outcome: Outcome, value: Option.Option<unknown>): void {
-    const { bracket, cursor, kind, payload, retryOf } = entry
-    const units = entry.kept?.units ?? noUnits
+    const { bracket, cursor, kept, kind, payload, retryOf } = entry
     this.active.delete(entry)
     const bracketAfter = kind === "open" ? entry.bracketAfter ?? cursor : undefined
-    this.on.settled({ cursor, key, payload, isRetriable: true, bracketAfter, outcome, value, units, retryOf })
+    this.on.settled({ cursor, key, payload, isRetriable: true, bracketAfter, outcome, value, kept, retryOf })
     if (kind === "after") return this.closeBracket(bracket)
     if (kind === "open") {
       if (outcome._tag === "Done") {
@@ -414,7 +416,7 @@ const known = (
   bracketAfter: retry?.bracketAfter,
   outcome,
   value: Option.none(),
-  units: noUnits,
+  kept: undefined,
   retryOf: undefined
 })
 
