@@ -1,14 +1,18 @@
 /**
  * Runs a job in this process to its end, or follows one, and tells what it came to.
  */
+import type * as Job from "@fanout/core/Job"
 import type { JobId } from "@fanout/core/JobId"
-import { type JobEvent, type JobHandle, JobManager, type JobManagerError } from "@fanout/core/JobManager"
+import { type JobEvent, JobManager, type JobManagerError } from "@fanout/core/JobManager"
 import * as JobState from "@fanout/core/JobState"
-import type { JobRecord, OutcomeRow } from "@fanout/core/JobStore"
+import type { JobRecord, JobSettings, OutcomeRow } from "@fanout/core/JobStore"
 import type { JobStoreError } from "@fanout/core/JobStoreError"
 import { OwnerLiveness } from "@fanout/core/OwnerLiveness"
+import type * as Task from "@fanout/core/Task"
+import * as Arr from "effect/Array"
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
+import * as Equal from "effect/Equal"
 import * as Option from "effect/Option"
 import * as Stream from "effect/Stream"
 import * as ExitCode from "./ExitCode.ts"
@@ -139,25 +143,51 @@ export const run = (
     yield* report(record, { ...options, millis, stoppedBy, output })
   }))
 
+/**
+ * Jobs of this name that the same command goes on with, the newest first: those that are not over, and those that were
+ * given up since one process after the other died.
+ */
+export const listOpen = (name: string) =>
+  JobManager.use((manager) =>
+    Effect.map(
+      manager.list({ names: [name], states: ["Queued", "Running", "Paused", "Failed"], limit: 1000 }),
+      Arr.filter((record) => JobState.isActive(record.state) || summary.isGivenUp(record))
+    )
+  )
+
 /** Goes on with the job that the same command has started before. */
 export const goOn = (id: JobId, { json, quiet }: View.Options) =>
   Effect.gen(function*() {
     const manager = yield* JobManager
-    const { request, state } = yield* manager.get(id)
-    if (!json && !quiet) yield* View.complain(`Going on with job ${id}, which was ${state._tag.toLowerCase()}.`)
+    const record = yield* manager.get(id)
+    const { request, state } = record
+    const hasFailed = state._tag === "Failed"
+    if (!json && !quiet) {
+      const before = hasFailed ? `failed: ${summary.why(record)}` : `was ${state._tag.toLowerCase()}`
+      yield* View.complain(`Going on with job ${id}, which ${before}.`)
+    }
     const isPausing = Option.isSome(request) && request.value === "Pause"
-    if (state._tag !== "Paused" && !isPausing) return
-    // Somebody else may have resumed it in the meantime, which is as good.
-    yield* manager.resume(id).pipe(Effect.catchTag("JobManagerError", () => Effect.void))
+    if (!hasFailed && state._tag !== "Paused" && !isPausing) return
+    // Somebody else may have let it go on in the meantime, which is as good.
+    yield* (hasFailed ? manager.retry(id) : manager.resume(id)).pipe(
+      Effect.catchReason("JobManagerError", "NotAllowed", () => Effect.void)
+    )
   })
 
 /** Starts a job, or goes on with the one that the same command has started before, and gives its id. */
-export const start = <E>(
-  begin: (manager: JobManager["Service"]) => Effect.Effect<Pick<JobHandle<unknown, unknown>, "id" | "started">, E>,
-  options: View.Options
+export const start = <N extends string, P extends Task.Codec, S extends Task.Codec, E extends Task.Codec>(
+  job: Omit<Job.Job<N, P, S, E>, "toLayer">,
+  payload: P["Type"],
+  options: View.Options,
+  settings?: JobSettings
 ) =>
   Effect.gen(function*() {
-    const { id, started } = yield* JobManager.use(begin)
+    const manager = yield* JobManager
+    const key = job.idempotencyKey(payload)
+    const same = (yield* listOpen(job.name)).find(({ idempotencyKey }) => Equal.equals(idempotencyKey, key))
+    const { id, started } = same === undefined
+      ? yield* manager.start(job, payload, settings)
+      : { id: same.id, started: false }
     if (!started) yield* goOn(id, options)
     return id
   })

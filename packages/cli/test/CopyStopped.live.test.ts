@@ -2,7 +2,18 @@ import { assert, describe, it } from "@effect/vitest"
 import * as fs from "node:fs"
 import * as path from "node:path"
 import { setTimeout } from "node:timers/promises"
-import { assertSame, bytes, contentsOf, freshPlace, hasStrace, jobsOf, run, strays, whileHeld } from "./faults.ts"
+import {
+  assertSame,
+  bytes,
+  contentsOf,
+  freshPlace,
+  hasStrace,
+  jobsOf,
+  meeting,
+  run,
+  strays,
+  whileHeld
+} from "./faults.ts"
 
 /** A file that takes long, two that don't, and an older one in the place of each. */
 const plant = () => {
@@ -99,5 +110,50 @@ describe.skipIf(!hasStrace)("fanout copy that is stopped in large files (needs s
     assert.strictEqual(cancelled.status, 0, cancelled.stderr)
     assertOld(target)
     assert.deepStrictEqual(strays(target), [])
+  })
+})
+
+describe.skipIf(!hasStrace)("fanout copy that dies again and again (needs strace)", () => {
+  /** Dies in the large file until it is given up, which leaves a part of that. */
+  const untilGivenUp = () => {
+    const place = freshPlace()
+    fs.mkdirSync(place.source)
+    fs.writeFileSync(path.join(place.source, "large"), bytes(24 * 2 ** 20, 3))
+    fs.writeFileSync(path.join(place.source, "small"), "text")
+    const args = ["copy", "--conflict", "rename", "-T", place.source, place.target]
+    const dying = meeting({ calls: ["copy_file_range"], fault: "signal=KILL:when=1" })
+    let last = run(place.place, args, dying)
+    for (let n = 0; n < 9 && last.status !== 3; n++) last = run(place.place, args, dying)
+    const [, id = ""] =
+      /^Job (\S+) \(copy\) failed: the process that ran it died 5 times in a row/m.exec(last.stderr) ?? []
+    assert.match(last.stderr, new RegExp(`Go on with .fanout jobs retry ${id}., or with the same command again`))
+    assert.lengthOf(strays(place.target), 1)
+    return { ...place, args, id }
+  }
+
+  it("knows its own work when the same command goes on", () => {
+    const { args, id, place, source, target } = untilGivenUp()
+
+    const again = run(place, args)
+
+    assert.strictEqual(again.status, 0, again.stderr)
+    assert.match(
+      again.stderr,
+      new RegExp(`Going on with job ${id}, which failed: the process that ran it died 5 times`)
+    )
+    assertSame(source, target)
+  })
+
+  it("leaves no part of a file once it is cancelled, and the same command starts anew", () => {
+    const { args, id, place, target } = untilGivenUp()
+
+    const cancelled = run(place, ["jobs", "cancel", id])
+
+    assert.strictEqual(cancelled.status, 0, cancelled.stderr)
+    assert.match(cancelled.stdout, /is cancelled/)
+    assert.deepStrictEqual(strays(target), [])
+    const anew = run(place, args)
+    assert.notInclude(anew.stderr, "Going on")
+    assert.sameMembers(fs.readdirSync(target), ["large", "small", "small (1)"])
   })
 })

@@ -69,6 +69,8 @@ export interface Job<
   readonly payload: Payload
   readonly success: Success
   readonly error: Error
+  readonly idempotencyKey: (payload: Payload["Type"]) => Option.Option<string>
+  readonly exclusiveKey: (payload: Payload["Type"]) => Option.Option<string>
 
   /**
    * Makes the layer that supplies the job's program.

@@ -100,6 +100,7 @@ export class JobManager extends Context.Service<JobManager, {
   readonly pause: (id: JobId) => Effect.Effect<void, JobManagerError | JobStoreError>
   /** Lets a paused job go on. Takes back a pause that its owner has not come to yet. */
   readonly resume: (id: JobId) => Effect.Effect<void, JobManagerError | JobStoreError>
+  /** Gives a job up that is not over, or has failed, and cleans up after it. */
   readonly cancel: (id: JobId) => Effect.Effect<void, JobManagerError | JobStoreError>
   /**
    * Changes how urgent a job is and how much it may use, also while it runs. What is not given stays. Its children that

@@ -94,7 +94,7 @@ export type Tag = typeof Tag.Type
  * - `Resumed`: somebody lets a paused job go on.
  * - `Released`: its owner shut down or was lost; another may claim it.
  * - `Retried`: somebody wants the failed items, or the failed program, run again.
- * - `Cancelled`: it is not wanted any more.
+ * - `Cancelled`: it is not wanted any more, nor tried again.
  *
  * @category models
  * @since 0.1.0
@@ -169,6 +169,6 @@ export const transition = (state: JobState, by: Transition): Option.Option<JobSt
     Resumed: () => from(["Paused"], Queued.make({ attempt, tries })),
     Released: () => from(["Running"], Queued.make({ attempt, tries })),
     Retried: () => from(["CompletedWithErrors", "Failed"], Queued.make({ attempt: attempt + 1, tries: 0 })),
-    Cancelled: () => from(["Queued", "Running", "Paused"], Cancelled.make({ attempt, tries }))
+    Cancelled: () => from(["Queued", "Running", "Paused", "Failed"], Cancelled.make({ attempt, tries }))
   })
 }

@@ -594,6 +594,22 @@ const contract = (name: string, layer: Layer.Layer<JobStore.JobStore, JobStoreEr
         assert.deepStrictEqual(cleaned, [cancelled.id])
       }).pipe(fresh))
 
+    it.effect("cleans up after a job that has failed and is given up, which can't be retried any more", () =>
+      Effect.gen(function*() {
+        const cleaned: Array<string> = []
+        const { jobs } = yield* manager(
+          [Patient],
+          Patient.toLayer(() => Effect.die("a bug"), { onCancel: (_, id) => Effect.sync(() => cleaned.push(id)) })
+        )
+        const handle = yield* jobs.start(Patient, undefined)
+        yield* TestClock.adjust(100)
+        assert.deepStrictEqual([yield* stateOf(jobs, handle.id), cleaned], ["Failed", []])
+        yield* jobs.cancel(handle.id)
+        assert.deepStrictEqual([yield* stateOf(jobs, handle.id), cleaned], ["Cancelled", [handle.id]])
+        assert.match((yield* Effect.flip(handle.await)).message, /it was cancelled/)
+        assert.match(String(yield* Effect.flip(jobs.retry(handle.id))), /Cancelled/)
+      }).pipe(fresh))
+
     it.effect("takes over from a dead owner at once, and gives up after five in a row", () =>
       Effect.gen(function*() {
         const frozen = { now: false }

@@ -1,7 +1,6 @@
 /**
  * `fanout delete`: starts a deletion, or goes on with the one that the same command has started before.
  */
-import { JobManager } from "@fanout/core/JobManager"
 import type { JobRecord } from "@fanout/core/JobStore"
 import type * as Delete from "@fanout/ops/Delete"
 import type { Entry } from "@fanout/ops/DeletePreview"
@@ -61,15 +60,13 @@ const requestOf = (
     : Effect.succeed({ paths: given, ...options })
 }
 
-/** Active job that was started for the same request: what is to go was settled when it started. */
+/** Job that was started for the same request and is not over: what is to go was settled when it started. */
 const findSame = (request: Delete.Request) =>
   Effect.gen(function*() {
     const { Delete: { Payload, job } } = yield* load
-    const manager = yield* JobManager
     const isSame = ({ payload }: JobRecord): boolean =>
       Option.exists(Schema.decodeUnknownOption(Payload)(payload), (own) => Equal.equals(own.request, request))
-    const active = yield* manager.list({ states: ["Queued", "Running", "Paused"], names: [job.name], limit: 1000 })
-    return active.find(isSame)?.id
+    return (yield* RunJob.listOpen(job.name)).find(isSame)?.id
   })
 
 const plan = (request: Delete.Request) =>
@@ -125,7 +122,7 @@ const startOrGoOn = (request: Delete.Request, options: Options & { readonly yes:
     const { Delete } = yield* load
     const payload = yield* plan(request)
     yield* ask(options, payload)
-    return yield* RunJob.start((manager) => manager.start(Delete.job, payload), options)
+    return yield* RunJob.start(Delete.job, payload, options)
   })
 
 /** `fanout delete` */

@@ -113,7 +113,7 @@ const hashAll = (request: Request, options: Options) =>
           ),
           SystemFiles.layer
         )
-        const id = yield* RunJob.start((manager) => manager.start(Hash.job, payload), options)
+        const id = yield* RunJob.start(Hash.job, payload, options)
         const sink = Option.isNone(file)
           ? RowOutput.stdout
           : yield* Effect.provide(OutputFile.make(id, file.value), SystemFiles.layer)

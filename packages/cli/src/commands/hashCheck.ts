@@ -51,7 +51,7 @@ export const hashCheck = (file: string, algorithm: Option.Option<HashAlgorithm>,
     )
     yield* withJobs({ claim: { ids: [] }, needsThreads: true })(
       Effect.gen(function*() {
-        const id = yield* RunJob.start((manager) => manager.start(HashCheck.job, payload), options)
+        const id = yield* RunJob.start(HashCheck.job, payload, options)
         const output = yield* RowOutput.make(
           id,
           new SourceRows.Sorter((row) => [HashCheckLine.fromRow(row)]),

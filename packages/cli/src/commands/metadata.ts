@@ -97,7 +97,7 @@ const readAll = (request: Request, options: View.Options) =>
           }),
           SystemFiles.layer
         )
-        const id = yield* RunJob.start((manager) => manager.start(Media.job, payload), options)
+        const id = yield* RunJob.start(Media.job, payload, options)
         const sink = Option.isNone(file)
           ? RowOutput.stdout
           : yield* Effect.provide(OutputFile.make(id, file.value), SystemFiles.layer)

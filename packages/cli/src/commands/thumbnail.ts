@@ -115,7 +115,7 @@ export const thumbnail = Command.make(
       }
       yield* withJobs({ claim: { ids: [] }, concurrency: Option.some(piecesAtOnce) })(
         Effect.gen(function*() {
-          const id = yield* RunJob.start((manager) => manager.start(Thumbnail.job, payload), options)
+          const id = yield* RunJob.start(Thumbnail.job, payload, options)
           const output = RowOutput.make(id, RowOutput.unsorted, RowOutput.stdout, render(modules))
           yield* RunJob.run(id, options, json ? yield* output : undefined)
         })

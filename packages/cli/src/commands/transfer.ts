@@ -113,21 +113,19 @@ const requestOf = (
   })
 
 /**
- * Active job that was started for the same request. Where it goes is settled, and so is what is done with files that
- * are in the way, unless that is given: only a new one is planned.
+ * Job that was started for the same request and is not over. Where it goes is settled, and so is what is done with
+ * files that are in the way, unless that is given: only a new one is planned.
  */
 const findSame = ({ load }: Kind, request: Copy.Request, isModeGiven: boolean) =>
   Effect.gen(function*() {
     const { Payload } = yield* loadCopy
     const decode = Schema.decodeUnknownOption(Payload)
     const job = yield* load
-    const manager = yield* JobManager
     const isSame = ({ request: { conflict, ...own } }: Copy.Payload): boolean =>
       Equal.equals({ ...own, conflict: isModeGiven ? conflict : request.conflict }, request)
-    const active = yield* manager.list({ states: ["Queued", "Running", "Paused"], names: [job.name], limit: 1000 })
     const found = ({ id, payload }: JobRecord) =>
       Option.map(Option.filter(decode(payload), isSame), ({ transfers }) => ({ id, transfers }))
-    return Option.getOrUndefined(Arr.findFirst(active, found))
+    return Option.getOrUndefined(Arr.findFirst(yield* RunJob.listOpen(job.name), found))
   })
 
 const loadCopy = Effect.promise(() => import("@fanout/ops/Copy"))
@@ -239,10 +237,7 @@ const startOrGoOn = (kind: Kind, request: Copy.Request, { bandwidth, conflict: m
       onNone: () => ({}),
       onSome: (bytesPerSecond) => ({ limits: { bytesPerSecond } })
     })
-    const id = yield* RunJob.start(
-      () => manager.start(job, { ...payload, request: { ...request, conflict } }, settings),
-      options
-    )
+    const id = yield* RunJob.start(job, { ...payload, request: { ...request, conflict } }, options, settings)
     return { id, transfers: payload.transfers }
   })
 

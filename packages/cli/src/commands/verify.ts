@@ -105,7 +105,7 @@ const compare = (a: string, b: string, ignore: ReadonlyArray<Aspect>, options: O
     )
     yield* withJobs({ claim: { ids: [] }, concurrency: Option.some(piecesAtOnce) })(
       Effect.gen(function*() {
-        const id = yield* RunJob.start((manager) => manager.start(Verify.job, payload), options)
+        const id = yield* RunJob.start(Verify.job, payload, options)
         const found: Record<string, number> = {}
         const output = yield* OrderedOutput.make({
           id,

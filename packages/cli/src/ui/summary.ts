@@ -122,6 +122,10 @@ export const why = (record: JobRecord): string =>
     })
   })
 
+/** Whether a job was given up since one process after the other died. */
+export const isGivenUp = ({ exit, state }: JobRecord): boolean =>
+  state._tag === "Failed" && Option.exists(exit, ({ _tag }) => _tag === "OwnerLost")
+
 /** Sentence about the end of a job. */
 export const sentence = (
   record: JobRecord,
@@ -205,18 +209,22 @@ const lost = {
 const withLines = new Set(["hash", "metadata"])
 
 /** What can be done next; empty where nothing is left to do. */
-export const next = ({ id, name, state }: JobRecord): string => {
-  if (state._tag === "Paused") {
+export const next = (record: JobRecord): string => {
+  const { id, name, state } = record
+  if (state._tag === "Paused" || isGivenUp(record)) {
+    const other = `\`fanout jobs ${state._tag === "Paused" ? "resume" : "retry"} ${id}\``
     return withLines.has(name)
-      ? `Go on with the same command again; \`fanout jobs resume ${id}\` would write no lines.`
-      : `Go on with \`fanout jobs resume ${id}\`, or with the same command again.`
+      ? `Go on with the same command again; ${other} would write no lines.`
+      : `Go on with ${other}, or with the same command again.`
   }
   if (state._tag === "CompletedWithErrors") {
     const what = isVerify({ name }) ? "Compare these again" : "Try the failed ones again"
     const lines = withLines.has(name) ? "; their lines are written by the same command only" : ""
     return `${what} with \`fanout jobs retry ${id}\`${lines}.`
   }
-  return state._tag === "Failed" ? `Try again with \`fanout jobs retry ${id}\`.` : ""
+  return state._tag === "Failed"
+    ? `Try again with \`fanout jobs retry ${id}\`, or give it up with \`fanout jobs cancel ${id}\`.`
+    : ""
 }
 
 /** Where it is said what was skipped, and why; empty where nothing was. */

@@ -233,7 +233,9 @@ export const resume = (runtime: JobRuntime, id: JobId.JobId) =>
 
 export const cancel = Effect.fnUntraced(function*(runtime: JobRuntime, id: JobId.JobId) {
   const after = yield* change(runtime, id, (record, now): Decision => {
-    if (record.state._tag !== "Running") return by(record, now, { _tag: "Cancelled" }, "Cancelled", "cancelled")
+    if (record.state._tag !== "Running") {
+      return by(record, now, { _tag: "Cancelled" }, "Cancelled", "cancelled", { exit: Option.none() })
+    }
     if (Option.contains(record.request, "Cancel")) return unchanged
     return Effect.succeed({ record: ask(record, Option.some("Cancel"), now), line: "Asked to cancel" })
   })
