@@ -489,10 +489,14 @@ describe("fanout jobs", () => {
     const { db, destination } = fresh()
     const { child, ended } = start(db, ["copy", "--concurrency", "1", many, destination])
     await untilBusy(destination, child)
+    // It might be over before it is asked.
+    child.kill("SIGSTOP")
     const id = idOf(db)
-    const { status, stderr, stdout } = run(db, ["jobs", "pause", "nope", id])
-    assert.strictEqual(status, 2)
-    assert.include(stderr, "\"nope\"")
+    const asking = start(db, ["jobs", "pause", "nope", id])
+    await asking.says("\"nope\"")
+    child.kill("SIGCONT")
+    const { code, stdout } = await asking.ended
+    assert.strictEqual(code, 2)
     assert.include(stdout, `Job ${id} is paused.`)
     assert.strictEqual((await ended).code, 4)
   })

@@ -12,7 +12,8 @@ import * as Option from "effect/Option"
 import * as crypto from "node:crypto"
 import * as fs from "node:fs"
 import { hashOpen } from "../src/internal/fileHash.ts"
-import { pays, readAhead } from "../src/internal/readAhead.ts"
+import * as LargePieces from "../src/internal/largePieces.ts"
+import * as ReadAhead from "../src/internal/readAhead.ts"
 import { digestOf } from "../src/internal/readBack.ts"
 import * as FaultyFiles from "./FaultyFiles.ts"
 import * as MemoryFiles from "./MemoryFiles.ts"
@@ -22,8 +23,8 @@ const mebi = 2 ** 20
 const large = 128 * mebi
 const path = FilePath.make("/file")
 
-/** Five mebibytes are three pieces. */
-const content = Buffer.alloc(5 * mebi, "some text")
+/** Eleven mebibytes are three pieces: the first is small. */
+const content = Buffer.alloc(11 * mebi, "some text")
 
 const withFile = <A, E, R>(
   before: FaultyFiles.Before,
@@ -38,6 +39,12 @@ const onRead = (then: () => Effect.Effect<void, FilesError>): FaultyFiles.Before
   call === "read" ? then() : Effect.void
 
 const nothing = (): void => {}
+
+const readAhead = (file: Files.OpenFile, use: (piece: Uint8Array) => void) =>
+  Effect.scoped(Effect.flatMap(
+    LargePieces.borrow(large),
+    (pieces) => pieces === undefined ? Effect.die("they are lent") : ReadAhead.readAhead(file, pieces, use)
+  ))
 
 const readAheadOf = (use: (piece: Uint8Array) => void) => withFile(() => Effect.void, (file) => readAhead(file, use))
 
@@ -56,26 +63,26 @@ describe("a file that is read ahead", () => {
           log.push(`use ${piece.length / mebi}`)
           pieces.push(Buffer.from(piece))
         }))
-      assert.deepStrictEqual(log, ["read", "read", "use 2", "read", "use 2", "read", "use 1"])
+      assert.deepStrictEqual(log, ["read", "read", "use 2", "read", "use 8", "read", "use 1"])
       assert.isTrue(Buffer.concat(pieces).equals(content))
     }))
 
   it("is a large one", () => {
-    assert.isFalse(pays(large - 1))
-    assert.isTrue(pays(large))
+    assert.isFalse(LargePieces.pay(large - 1))
+    assert.isTrue(LargePieces.pay(large))
   })
 
   it.effect("is the only one until it was read, or could not be", () =>
     Effect.gen(function*() {
       const paid: Array<boolean> = []
-      yield* readAheadOf(() => void paid.push(pays(large)))
+      yield* readAheadOf(() => void paid.push(LargePieces.pay(large)))
       assert.deepStrictEqual(paid, [false, false, false])
-      assert.isTrue(pays(large))
+      assert.isTrue(LargePieces.pay(large))
       let reads = 0
       const error = new FilesError({ call: "read", path, target: Option.none(), code: "EIO" })
       const failing = onRead(() => ++reads === 2 ? Effect.fail(error) : Effect.void)
       assert.strictEqual(yield* Effect.flip(withFile(failing, (file) => readAhead(file, nothing))), error)
-      assert.isTrue(pays(large))
+      assert.isTrue(LargePieces.pay(large))
     }))
 
   it.effect("is left after a piece where that is asked for", () =>
@@ -89,7 +96,7 @@ describe("a file that is read ahead", () => {
       const error = yield* Effect.flip(Effect.provideService(stopping, Interrupter, signal))
       assert.strictEqual(error._tag, "Interrupted")
       assert.strictEqual(used, 1)
-      assert.isTrue(pays(large))
+      assert.isTrue(LargePieces.pay(large))
     }))
 
   it.effect("is used while it is read, and not closed before what was asked of it has come", () =>
@@ -115,7 +122,7 @@ describe("a file that is read ahead", () => {
       yield* Deferred.succeed(latch, undefined)
       yield* Fiber.join(interrupted)
       assert.deepStrictEqual(log, ["use", "read", "close"])
-      assert.isTrue(pays(large))
+      assert.isTrue(LargePieces.pay(large))
     }))
 })
 

@@ -12,7 +12,8 @@ import type { FilesError } from "../FilesError.ts"
 import type { HashAlgorithm } from "../HashAlgorithm.ts"
 import * as Hasher from "../Hasher.ts"
 import * as HugeContent from "./hugeContent.ts"
-import * as ReadAhead from "./readAhead.ts"
+import * as LargePieces from "./largePieces.ts"
+import { readAhead } from "./readAhead.ts"
 
 /** What a file was hashed to. */
 export interface Hashed {
@@ -88,9 +89,6 @@ const hashContent = (
         return Effect.sync(end)
       })
     const dispatcher = Option.getOrUndefined(Context.get(fiber.context, TaskDispatcher.Current))
-    if (dispatcher === undefined && ReadAhead.pays(stat.sizeBytes)) {
-      return Effect.map(ReadAhead.readAhead(file, take), end)
-    }
     const read = dispatcher === undefined ?
       () => readInto(into) :
       () => {
@@ -98,7 +96,10 @@ const hashContent = (
         const expected = Math.min(Math.max(stat.sizeBytes - sizeBytes, 0), part.length)
         return Effect.flatMap(TaskDispatcher.throttle(expected), () => readInto(part))
       }
-    return read()
+    return dispatcher === undefined && LargePieces.pay(stat.sizeBytes)
+      ? Effect.scoped(Effect.flatMap(LargePieces.borrow(stat.sizeBytes), (pieces) =>
+        pieces === undefined ? read() : Effect.map(readAhead(file, pieces, take), end)))
+      : read()
   })
 
 /** Hashes what is open, in a way that suits its size. */

@@ -6,7 +6,6 @@ import * as Interrupter from "@fanout/core/Interrupter"
 import * as Lease from "@fanout/core/Lease"
 import * as TaskDispatcher from "@fanout/core/TaskDispatcher"
 import * as Clock from "effect/Clock"
-import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as Option from "effect/Option"
@@ -15,17 +14,17 @@ import type { CopyError } from "../CopyError.ts"
 import type * as Files from "../Files.ts"
 import type { FilesError } from "../FilesError.ts"
 import type { CopiedContent, Copying } from "./content.ts"
+import * as LargePieces from "./largePieces.ts"
 import type { PartialFile } from "./partialFile.ts"
+import { PieceSize } from "./pieceSize.ts"
 import { onDestination, onSource } from "./sides.ts"
 
-/** How much is copied at once through memory. */
+/** How much is copied at once through memory, unless there are buffers for more. */
 const pieceBytes = 2 ** 20
+const small = { least: pieceBytes, most: pieceBytes }
 
 /** How much the kernel copies at once: the least, unless a rate allows less, and the most. A stop waits for that. */
 const kernelBytes = { least: 2 ** 23, most: 2 ** 28 }
-
-/** As long it should take for that: more at once saves little, and a pause is to be quick. */
-const kernelMillis = { least: 40, most: 160 }
 
 /** Once in that time it is seen to that what was written is on the device: no more is lost by a power cut. */
 const flushMillis = 5000
@@ -38,7 +37,8 @@ class Content {
   bytes: number
   /** How it was copied, or is being copied. */
   way: "reflink" | "kernel" | "chunked" = "kernel"
-  private kernelBytes = kernelBytes.least
+  private readonly kernelSize = new PieceSize(kernelBytes)
+  private readonly memorySize: PieceSize
   private flushed = 0
   /** What may be moved still, of what was waited for. */
   private unused = 0
@@ -52,7 +52,7 @@ class Content {
   private readonly count: (bytes: number) => Effect.Effect<void>
   private readonly take: ((bytes: Uint8Array) => void) | undefined
 
-  constructor({ count, from, stat: { sizeBytes }, take, to }: Copying<PartialFile>) {
+  constructor({ count, from, stat: { sizeBytes }, take, to }: Copying<PartialFile>, pieces?: LargePieces.LargePieces) {
     this.from = from
     this.to = to
     this.bytes = to.bytes
@@ -60,6 +60,8 @@ class Content {
     this.count = count
     this.take = take
     if (take !== undefined) this.way = "chunked"
+    this.buffer = pieces?.buffers[0]
+    this.memorySize = pieces?.size ?? new PieceSize(small)
   }
 
   /** Shares all blocks of the source, where they are on the same device and that has such a thing. */
@@ -83,7 +85,7 @@ class Content {
       const { take } = this
       if (take === undefined) return
       for (let at = 0; at < this.bytes;) {
-        const buffer = this.ownBuffer(this.bytes - at)
+        const buffer = this.ownBuffer(Math.min(this.bytes - at, this.memorySize.bytes))
         const length = yield* onSource(this.from.readAt(buffer, at))
         // It is shorter by now, which shows once it is looked at again.
         if (length === 0) return
@@ -107,7 +109,7 @@ class Content {
   /** Copies up to this place, or up to the end of the source if that comes before. */
   readonly copyTo = Effect.fnUntraced({ self: this }, function*(this: Content, end: number) {
     while (this.bytes < end) {
-      const most = Math.min(end - this.bytes, this.way === "kernel" ? this.kernelBytes : pieceBytes)
+      const most = Math.min(end - this.bytes, this.way === "kernel" ? this.kernelSize.bytes : this.memorySize.bytes)
       const length = yield* this.piece(yield* this.allowed(yield* TaskDispatcher.pieceBytes(most)))
       if (length === 0) return
       this.unused -= length
@@ -137,14 +139,11 @@ class Content {
   }
 
   private piece(most: number): Effect.Effect<number, CopyError | Interrupter.Interrupted> {
-    if (this.way !== "kernel") return this.throughMemory(most)
-    const kernel = Effect.flatMap(
-      Effect.timed(this.to.file.copyFrom(this.from, this.bytes, most)),
-      ([duration, length]) => Effect.sync(() => this.learn(length, Duration.toMillis(duration)))
-    )
+    if (this.way !== "kernel") return this.memorySize.timed(this.throughMemory(most))
+    const kernel = this.kernelSize.timed(this.to.file.copyFrom(this.from, this.bytes, most))
     const memory = Effect.suspend(() => {
       this.way = "chunked"
-      return this.throughMemory(most)
+      return this.throughMemory(Math.min(most, this.memorySize.bytes))
     })
     return Effect.matchEffect(kernel, {
       // Through memory it shows on which side that fails.
@@ -152,19 +151,6 @@ class Content {
       // Some file systems give nothing like that.
       onSuccess: (length) => length === 0 ? memory : Effect.succeed(length)
     })
-  }
-
-  /** Decides by how long a piece took how large the next one is. */
-  private learn(length: number, millis: number): number {
-    const { least, most } = kernelBytes
-    if (millis > kernelMillis.most) {
-      // Where a disk gets slow, half as much would take seconds once more, for which a stop would wait.
-      const inTime = 2 ** Math.floor(Math.log2(length * kernelMillis.most / millis))
-      this.kernelBytes = Math.max(inTime, least)
-    } else if (millis < kernelMillis.least && length === this.kernelBytes) {
-      this.kernelBytes = Math.min(this.kernelBytes * 4, most)
-    }
-    return length
   }
 
   private throughMemory(most: number): Effect.Effect<number, CopyError | Interrupter.Interrupted> {
@@ -184,7 +170,7 @@ class Content {
   /** Not cleared first: only what was read into it is used. */
   private ownBuffer(most: number): Uint8Array {
     this.buffer ??= Buffer.allocUnsafeSlow(pieceBytes)
-    return this.buffer.subarray(0, Math.min(most, pieceBytes))
+    return this.buffer.subarray(0, most)
   }
 
   /** Flushes what was written, while more is being written. What could not be flushed may not be whole. */
@@ -228,7 +214,9 @@ export const copy = Effect.fnUntraced(function*(
   copying: Copying<PartialFile>
 ): Effect.fn.Return<CopiedContent, CopyError | Interrupter.Interrupted, Scope.Scope> {
   const { count, from, request: { options: { keeps } }, stat: { sizeBytes }, to } = copying
-  const content = new Content(copying)
+  // Only what is hashed goes through memory for sure.
+  const pieces = copying.take === undefined ? undefined : yield* LargePieces.borrow(sizeBytes)
+  const content = new Content(copying, pieces)
   if (yield* content.share) {
     yield* count(sizeBytes)
     return { strategy: content.way, sizeBytes }

@@ -10,7 +10,8 @@ import type * as Files from "../Files.ts"
 import type { FilesError } from "../FilesError.ts"
 import type { HashAlgorithm } from "../HashAlgorithm.ts"
 import { type Hashed, keepTools, takeTools } from "./fileHash.ts"
-import * as ReadAhead from "./readAhead.ts"
+import * as LargePieces from "./largePieces.ts"
+import { readAhead } from "./readAhead.ts"
 import { onDestination } from "./sides.ts"
 
 /** What both are hashed by. */
@@ -51,8 +52,11 @@ export const digestOf = Effect.fnUntraced(function*(
   const tools = takeTools(algorithm)
   const { buffer, hasher } = tools
   const take = (piece: Uint8Array): void => hasher.update(piece)
-  const reading = ReadAhead.pays(sizeBytes) ? ReadAhead.readAhead(file, take) : readEach(file, buffer, take)
-  yield* Effect.catchTag(reading, "FilesError", (error) => onDestination(Effect.fail(error)))
+  const reading = Effect.flatMap(
+    LargePieces.borrow(sizeBytes),
+    (pieces) => pieces === undefined ? readEach(file, buffer, take) : readAhead(file, pieces, take)
+  )
+  yield* Effect.catchTag(Effect.scoped(reading), "FilesError", (error) => onDestination(Effect.fail(error)))
   const digest = hasher.digest()
   keepTools(algorithm, tools)
   return digest

@@ -10,6 +10,8 @@ import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
 import type * as Files from "../Files.ts"
 import type { FilesError } from "../FilesError.ts"
+import * as LargePieces from "./largePieces.ts"
+import { PieceSize } from "./pieceSize.ts"
 import { buffersOf, sameBytes } from "./sameBytes.ts"
 
 /** A file of one of the trees, and what was known of it when it was opened. */
@@ -20,8 +22,9 @@ export interface Opened<E> {
   readonly blame: (error: FilesError) => E
 }
 
-/** How much is read of each file at once. */
-const pieceBytes = 2 ** 20
+/** How much is read at once of each file that is not large: no more than what is not handed to another thread. */
+const pieceBytes = 2 ** 19
+const small = { least: pieceBytes, most: pieceBytes }
 
 /** How much may have to be compared again. */
 const checkpointBytes = 2 ** 26
@@ -62,20 +65,27 @@ export const compareContent = <E>(
   kept: Kept
 ): Effect.Effect<Option.Option<number>, E | Interrupter.Interrupted> =>
   Effect.gen(function*() {
-    const buffers = yield* takeBuffers
+    const large = yield* LargePieces.borrow(Math.min(a.stat.sizeBytes, b.stat.sizeBytes))
+    const { buffers, size } = large ?? { buffers: yield* takeBuffers, size: new PieceSize(small) }
     const editions = `${edition(a.stat)} ${edition(b.stat)}`
     const before = Option.filter(yield* kept.get, ({ edition }) => edition === editions)
     let offset = Option.match(before, { onNone: () => 0, onSome: ({ bytes }) => bytes })
+    let savedAt = offset
     for (;;) {
-      const filled = [fill(a, buffers[0], offset), fill(b, buffers[1], offset)] as const
+      const { bytes } = size
+      const [inA, inB] = [buffers[0].subarray(0, bytes), buffers[1].subarray(0, bytes)]
+      const filled = [size.timed(fill(a, inA, offset)), fill(b, inB, offset)] as const
       const [lengthA, lengthB] = yield* Effect.all(filled, { concurrency: 2 })
       const shared = Math.min(lengthA, lengthB)
       const same = sameBytes(buffers, shared)
       if (same < shared || lengthA !== lengthB) return Option.some(offset + same)
       offset += same
       yield* Progress.add("bytes", same)
-      if (same < pieceBytes) return Option.none()
-      if (offset % checkpointBytes === 0) yield* kept.save({ edition: editions, bytes: offset })
+      if (same < bytes) return Option.none()
+      if (offset - savedAt >= checkpointBytes) {
+        savedAt = offset
+        yield* kept.save({ edition: editions, bytes: offset })
+      }
       yield* Interrupter.check
     }
   }).pipe(Effect.scoped)
