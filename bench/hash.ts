@@ -1,5 +1,7 @@
 // Hashes a tree that is there (`/usr/lib`, or what an argument names), 20,000 files of 4 KiB and one of 2 GiB, both on
-// the file system of `TMPDIR`, beside what else hashes. All is read once before, so that no disk is measured.
+// the file system of `TMPDIR`, beside what else hashes, and checks what `b3sum` says of them. All is read once before,
+// so that no disk is measured.
+import { spawnSync } from "node:child_process"
 import * as path from "node:path"
 import { fileURLToPath } from "node:url"
 import { makeLarge, makeTree, readAll, sizeOf } from "./internal/trees.ts"
@@ -50,6 +52,21 @@ const compare = (title: string, algorithm: Algorithm, root: string, db: string):
   print([...byTurns(rounds, [own, ...natives, ...least], before), ...byTurns(1, slow)])
 }
 
+/** Checks what `b3sum` has written of a tree. */
+const check = (title: string, root: string, folder: string, db: string): void => {
+  if (!isInstalled("b3sum")) return
+  const sums = path.join(folder, "sums")
+  spawnSync("sh", ["-c", `find "$0" -type f -print0 | xargs -0 b3sum > "$1"`, root, sums])
+  console.log(`\n${title}, checked`)
+  print(byTurns(rounds, [
+    {
+      name: "fanout hash --check",
+      argv: [process.execPath, fanout, "hash", "--quiet", "--db", db, "--check", sums]
+    },
+    { name: "b3sum --check", argv: ["b3sum", "--quiet", "--check", sums] }
+  ], () => removeDatabase(db)))
+}
+
 await withFolder((folder) => {
   const tree = process.argv[2] ?? "/usr/lib"
   const { bytes, files } = sizeOf(tree)
@@ -66,5 +83,6 @@ await withFolder((folder) => {
   ] as const
   for (const [title, root] of cases) {
     for (const algorithm of ["blake3", "sha256"] as const) compare(title, algorithm, root, db)
+    check(title, root, folder, db)
   }
 })

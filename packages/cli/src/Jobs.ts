@@ -25,8 +25,6 @@ export interface Options {
   readonly concurrency?: Option.Option<number>
   /** What is worked on, from the root on. */
   readonly paths?: ReadonlyArray<FilePath>
-  /** Whether the job is sure to need threads. */
-  readonly needsThreads?: boolean
   /** Whether what is recorded is to survive a power cut at once. */
   readonly isDurable?: boolean
 }
@@ -43,7 +41,7 @@ export const explained = <A, R>(
 
 /** Runs an effect beside a manager of jobs, and says what went wrong with them. */
 export const withJobs =
-  ({ claim, concurrency = Option.none(), isDurable = false, needsThreads, paths = [] }: Options) =>
+  ({ claim, concurrency = Option.none(), isDurable = false, paths = [] }: Options) =>
   <A, R>(effect: Effect.Effect<A, JobManagerError | JobStoreError | Stop.Stop, R>): Effect.Effect<
     A,
     Stop.Stop,
@@ -54,7 +52,6 @@ export const withJobs =
       const { layer } = yield* Effect.promise(() => import("./MainLayer.ts"))
       const runtime = layer({
         claim,
-        needsThreads,
         isDurable,
         concurrency,
         paths,

@@ -21,11 +21,8 @@ import * as Media from "@fanout/ops/Media"
 import * as SystemFiles from "@fanout/ops/SystemFiles"
 import * as Thumbnail from "@fanout/ops/Thumbnail"
 import * as Effect from "effect/Effect"
-import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
-import * as Scope from "effect/Scope"
-import * as os from "node:os"
 import * as Processes from "./Processes.ts"
 import * as ProcessExit from "./ProcessExit.ts"
 import * as StoreHealth from "./StoreHealth.ts"
@@ -33,20 +30,6 @@ import * as Threads from "./Threads.ts"
 
 /** Jobs that this program has code for. */
 export const jobs = [...FileJobs.jobs, Media.job, Thumbnail.job] as const
-
-type OnThreads = FileJobs.Resources["threads"]
-
-/** Threads are started by a job that needs them, and end with it. */
-const later = (filename: string): OnThreads => (count) => Threads.layer(filename, count)
-
-/** All threads are started at once, while the store is opened, and end with the runtime, after its jobs. */
-const now = (filename: string): Effect.Effect<OnThreads, never, Scope.Scope> =>
-  Effect.gen(function*() {
-    const scope = yield* Effect.acquireRelease(Scope.make(), Scope.close)
-    const all = Threads.layer(filename, os.availableParallelism())
-    const starting = yield* Effect.forkIn(Layer.buildWithScope(all, scope), scope, { startImmediately: true })
-    return () => Layer.effectContext(Fiber.join(starting))
-  })
 
 /** Threads and processes are started by a job that needs them, and end with it. */
 const media = Layer.mergeAll(
@@ -81,7 +64,7 @@ const pools = (concurrency: Option.Option<number>, paths: ReadonlyArray<FilePath
   }))
 
 /** Layer that runs the jobs which it may claim. */
-export const layer = ({ claim, concurrency, filename, isDurable, needsThreads = false, paths }: {
+export const layer = ({ claim, concurrency, filename, isDurable, paths }: {
   readonly claim: JobManager.Claim
   /** How many files are worked on at the same time, if somebody says so. */
   readonly concurrency: Option.Option<number>
@@ -90,22 +73,19 @@ export const layer = ({ claim, concurrency, filename, isDurable, needsThreads = 
   readonly filename: string
   /** Whether what is recorded is to survive a power cut at once. */
   readonly isDurable: boolean
-  /** Whether its jobs are sure to need threads. */
-  readonly needsThreads?: boolean | undefined
 }): Layer.Layer<JobManager.JobManager | JobStore | OwnerLiveness | StoreHealth.StoreHealth, JobStoreError> => {
   const store = layerSqlite({ filename, synchronous: isDurable ? "FULL" : "NORMAL" })
-  return Layer.unwrap(
-    Effect.map(
-      Effect.tap(needsThreads ? now(filename) : Effect.succeed(later(filename)), ProcessExit.noteCalls),
-      (threads) =>
-        JobManager.layer({ jobs, claim }).pipe(
-          Layer.provide([
-            FileJobs.layerWith({ client: layerSqlClient({ filename }), threads }),
-            Layer.provide(media, [SystemFiles.layer, SystemFiles.layerQuick])
-          ]),
-          Layer.provide(pools(concurrency, paths)),
-          Layer.provideMerge([Layer.provide(StoreHealth.layer, store), layerOwnerLiveness])
-        )
+  // Threads are started by a job that needs them, and end with it.
+  const threads: FileJobs.Resources["threads"] = (count) => Threads.layer(filename, count)
+  return Layer.unwrap(Effect.as(
+    ProcessExit.noteCalls,
+    JobManager.layer({ jobs, claim }).pipe(
+      Layer.provide([
+        FileJobs.layerWith({ client: layerSqlClient({ filename }), threads }),
+        Layer.provide(media, [SystemFiles.layer, SystemFiles.layerQuick])
+      ]),
+      Layer.provide(pools(concurrency, paths)),
+      Layer.provideMerge([Layer.provide(StoreHealth.layer, store), layerOwnerLiveness])
     )
-  )
+  ))
 }

@@ -121,9 +121,9 @@ const reading = ({ client }: Resources, others: Others) =>
         : Effect.provide(Hash.program(payload), hashes)
     }),
     HashCheck.job.toLayer((payload) =>
-      HashCheck.program(payload).pipe(
-        Effect.provide(others.alone.layer),
-        Effect.catchTag("ThreadsUnavailable", Effect.die)
+      Effect.provide(
+        HashCheck.program(payload),
+        HashTaskLive.layerSharedChecks(others, { paths: HashCheck.likelyPaths(payload) })
       )
     ),
     Verify.job.toLayer((payload) =>

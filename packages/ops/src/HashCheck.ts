@@ -8,10 +8,13 @@
  */
 import type * as FanOut from "@fanout/core/FanOut"
 import * as Job from "@fanout/core/Job"
+import type { Pools } from "@fanout/core/Pools"
 import * as Progress from "@fanout/core/Progress"
 import type * as Task from "@fanout/core/Task"
 import { TaskDispatcher } from "@fanout/core/TaskDispatcher"
+import * as Arr from "effect/Array"
 import * as Effect from "effect/Effect"
+import * as Equal from "effect/Equal"
 import type * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as Result from "effect/Result"
@@ -24,7 +27,8 @@ import * as Files from "./Files.ts"
 import type { FilesError } from "./FilesError.ts"
 import * as HashAlgorithms from "./HashAlgorithm.ts"
 import { HashAlgorithm } from "./HashAlgorithm.ts"
-import { CheckFile } from "./HashTask.ts"
+import { type CheckedFiles, CheckFiles } from "./HashTask.ts"
+import { filesAtOnce } from "./internal/filesAtOnce.ts"
 import * as ProtectedFiles from "./ProtectedFiles.ts"
 import * as SourceCursor from "./SourceCursor.ts"
 
@@ -62,6 +66,8 @@ export const Payload = Schema.Struct({
   edition: Schema.String,
   /** Folder that relative names are taken from. */
   folder: FilePath.FilePath,
+  /** Topmost folder that the first file is in, if that has an absolute name: others are likely to be in there, too. */
+  top: Schema.optionalKey(FilePath.FilePath),
   /** Files that are not read: those of the job's own database. Without links above their names. */
   leaveOut: Schema.optionalKey(Schema.Array(FilePath.FilePath))
 })
@@ -148,8 +154,25 @@ export const plan = (
           : `No line of ${quoted(given)} is a checksum and a name`
       )
     }
-    return { algorithm, likely: HashAlgorithms.fromFileName(given), file: path, edition, ...where }
+    const [, top] = /^(\/[^/]+)\//.exec(first.value.path) ?? []
+    return {
+      algorithm,
+      likely: HashAlgorithms.fromFileName(given),
+      file: path,
+      edition,
+      ...where,
+      ...top === undefined ? {} : { top: FilePath.make(top) }
+    }
   }).pipe(Effect.scoped, Effect.catchTag("FilesError", (error) => Effect.fail(unreadable(error))))
+
+/**
+ * Folders that most of the files are likely to be in.
+ *
+ * @category accessors
+ * @since 0.1.0
+ */
+export const likelyPaths = ({ folder, top }: Pick<Payload, "folder" | "top">): ReadonlyArray<FilePath.FilePath> =>
+  top === undefined ? [folder] : [folder, top]
 
 /**
  * Name of the fan-out whose rows have the results.
@@ -159,7 +182,8 @@ export const plan = (
  */
 export const fanOutName = "lines"
 
-type Element = FanOut.Element<Task.Payload<typeof CheckFile>>
+type Payloads = Task.Payload<typeof CheckFiles>
+type Element = FanOut.Element<Payloads>
 
 const placeOf = (lineNumber: number, path: FilePath.FilePath): string => `${lineNumber} ${FilePath.toText(path)}`
 
@@ -183,22 +207,90 @@ export const lineOf = (cursor: string): { readonly lineNumber: number; readonly 
  */
 export const malformedCode = "Malformed"
 
+/**
+ * Schema for lines whose files have the digests that they are to have, as a row tells of them.
+ *
+ * @category schemas
+ * @since 0.1.0
+ */
+export const Matched = Schema.TaggedStruct("Matched", {
+  lines: Schema.Array(Schema.Struct({
+    /** Place of the line among those that are no comments, from 0 on. */
+    number: Schema.Natural,
+    lineNumber: Schema.Natural,
+    /** As it stands in the line. */
+    path: FilePath.FilePath,
+    algorithm: HashAlgorithm,
+    sizeBytes: Schema.Natural
+  }))
+})
+
+/** The algorithm by which the last file had its digest: most of a checksum file is of the same. */
+interface Likely {
+  algorithm: HashAlgorithm | undefined
+}
+
 /** What is to be checked, and whether files of the job's database have other names. */
 interface Checked extends Payload {
   readonly isLinked: boolean
 }
 
-const elementOf = (payload: Checked, number: number, line: ChecksumLine.Line): Element =>
-  Result.match(ChecksumCheck.fromLine(line, payload), {
-    onSuccess: ({ algorithms, digest, lineNumber, path }): Element => ({
-      _tag: "Item",
-      cursor: SourceCursor.format(number, placeOf(lineNumber, path)),
-      payload: { path: FilePath.join(payload.folder, path), digest, algorithms, ...leavingOut(payload) }
-    }),
-    onFailure: ({ lineNumber, problem }): Element => ({
+/** So many lines are one element, unless they are long: until it is done all of them are in the checkpoint. */
+const together = { lines: 128, textLength: 16_384 }
+
+interface Gathered {
+  readonly check: ChecksumCheck.ChecksumCheck
+  readonly number: number
+}
+
+/** Gathers lines whose files are checked together, and tells of those by which nothing can be checked. */
+class Elements {
+  private readonly checked: Checked
+  private readonly likely: Likely
+  private readonly ownNames: ReadonlySet<string>
+  /** Place of the next line among those that are no comments. */
+  private number: number
+  private gathered: Array<Gathered> = []
+  private length = 0
+
+  constructor(checked: Checked, likely: Likely, number: number) {
+    this.checked = checked
+    this.likely = likely
+    this.number = number
+    this.ownNames = new Set((checked.leaveOut ?? []).map(FilePath.name))
+  }
+
+  add(line: ChecksumLine.Line): ReadonlyArray<Element> {
+    const number = this.number++
+    const found = ChecksumCheck.fromLine(line, this.checked)
+    if (Result.isFailure(found)) return [...this.flush(), this.malformed(found.failure, number)]
+    const { algorithms, digest, path } = found.success
+    // It may be one of the database, which only its whole path tells.
+    const isAlone = this.checked.isLinked || this.ownNames.has(FilePath.name(path))
+    const [first] = this.gathered
+    const length = digest.length + path.length
+    const isOver = this.gathered.length >= together.lines || this.length + length > together.textLength
+    const isOther = first !== undefined && !Equal.equals(first.check.algorithms, algorithms)
+    const before = isAlone || isOver || isOther ? this.flush() : []
+    this.gathered.push({ check: found.success, number })
+    this.length += length
+    return isAlone ? [...before, ...this.flush()] : before
+  }
+
+  flush(): ReadonlyArray<Element> {
+    const { gathered } = this
+    const [first] = gathered
+    if (first === undefined) return []
+    this.gathered = []
+    this.length = 0
+    return [itemOf([first, ...gathered.slice(1)], this.checked, this.likely)]
+  }
+
+  private malformed({ lineNumber, problem }: ChecksumCheck.Refused, number: number): Element {
+    return {
       _tag: "Settled",
       cursor: SourceCursor.format(number, placeOf(lineNumber, FilePath.empty)),
-      key: FilePath.display(payload.file),
+      key: FilePath.display(this.checked.file),
       outcome: {
         _tag: "Failed",
         failure: {
@@ -207,17 +299,68 @@ const elementOf = (payload: Checked, number: number, line: ChecksumLine.Line): E
           message: `line ${lineNumber} ${ChecksumLine.explain(problem)}`
         }
       }
+    }
+  }
+}
+
+/** Lines that are checked together, at the place of the last. */
+const itemOf = (
+  gathered: Arr.NonEmptyReadonlyArray<Gathered>,
+  { folder, isLinked, leaveOut = [] }: Checked,
+  { algorithm: likely }: Likely
+): Element => {
+  const [{ check: { algorithms } }] = gathered
+  const { check: { lineNumber, path }, number } = Arr.lastNonEmpty(gathered)
+  return {
+    _tag: "Item",
+    cursor: SourceCursor.format(number, placeOf(lineNumber, path)),
+    payload: {
+      root: folder,
+      paths: Arr.map(gathered, ({ check: { path } }) => path),
+      digests: gathered.map(({ check: { digest } }) => digest),
+      lineNumbers: gathered.map(({ check: { lineNumber } }) => lineNumber),
+      algorithms: likely !== undefined && algorithms.includes(likely)
+        ? [likely, ...algorithms.filter((one) => one !== likely)]
+        : algorithms,
+      ...leaveOut.length === 0 ? {} : { leaveOut, ...isLinked ? { isLinked } : {} }
+    }
+  }
+}
+
+/** Tells which lines are well, and has the others checked alone. */
+const partsOf = (likely: Likely): FanOut.Parts<Payloads, CheckedFiles> => ({ cursor, payload }, value) => {
+  const { digests, lineNumbers, paths, ...rest } = payload
+  if (paths.length === 1 && Option.isNone(value)) return undefined
+  const first = SourceCursor.numberOf(cursor) - (paths.length - 1)
+  const checked = Option.getOrElse(value, (): CheckedFiles => [])
+  const lines: Array<(typeof Matched.Type)["lines"][number]> = []
+  const others: Array<Element> = []
+  paths.forEach((path, index) => {
+    const [digest = "", lineNumber = 0] = [digests[index], lineNumbers[index]]
+    const [number, found] = [first + index, checked[index] ?? null]
+    if (found !== null) return lines.push({ number, lineNumber, path, ...found })
+    return others.push({
+      _tag: "Item",
+      cursor: SourceCursor.format(number, placeOf(lineNumber, path)),
+      payload: { ...rest, paths: [path], digests: [digest], lineNumbers: [lineNumber] }
     })
   })
-
-const leavingOut = (
-  { isLinked, leaveOut = [] }: Checked
-): Pick<Task.Payload<typeof CheckFile>, "leaveOut" | "isLinked"> =>
-  leaveOut.length === 0 ? {} : { leaveOut, ...isLinked ? { isLinked } : {} }
+  const last = lines.at(-1)
+  if (last === undefined) return others
+  likely.algorithm = last.algorithm
+  return [{
+    _tag: "Settled",
+    // The number of the first at the place of the last: none of the others has both.
+    cursor: SourceCursor.format(first, SourceCursor.placeOf(cursor)),
+    key: FilePath.display(FilePath.join(payload.root, paths[0])),
+    outcome: { _tag: "Done", value: { _tag: "Matched", lines }, count: lines.length }
+  }, ...others]
+}
 
 /** What the lines ask for, behind a cursor; comments and empty lines are no elements. */
 const elements = (
   payload: Checked,
+  likely: Likely,
   after: Option.Option<string>
 ): Stream.Stream<Element, UnusableChecksums, Files.Files> => {
   const done = Option.match(after, { onNone: () => 0, onSome: (cursor) => lineOf(cursor).lineNumber })
@@ -229,7 +372,11 @@ const elements = (
     }
     return linesOf(file).pipe(
       Stream.filter(({ lineNumber }) => lineNumber > done),
-      Stream.mapAccum(() => first, (number, line) => [number + 1, [elementOf(payload, number, line)]])
+      Stream.mapAccum(
+        () => new Elements(payload, likely, first),
+        (elements, line) => [elements, elements.add(line)],
+        { onHalt: (elements) => elements.flush() }
+      )
     )
   })
   return Stream.catchTag(Stream.unwrap(opened), "FilesError", (error) => Stream.fail(unreadable(error)))
@@ -245,10 +392,13 @@ export const program = Effect.fnUntraced(function*(payload: Payload) {
   const { fanOut } = yield* TaskDispatcher
   const linked = yield* ProtectedFiles.withOtherNames(payload.leaveOut ?? [])
   const checked = { ...payload, isLinked: linked.length > 0 }
-  return yield* fanOut(fanOutName, CheckFile, (after) => elements(checked, after), {
+  const likely: Likely = { algorithm: undefined }
+  const concurrency = yield* filesAtOnce
+  return yield* fanOut(fanOutName, CheckFiles, (after) => elements(checked, likely, after), {
     keep: "all",
-    concurrency: 256,
-    flushEvery: 256
+    parts: partsOf(likely),
+    concurrency,
+    flushEvery: 32
   })
     // It collects failures, so it never gives up.
     .pipe(Effect.catchTag("FanOutStopped", Effect.die))
@@ -260,5 +410,9 @@ export const program = Effect.fnUntraced(function*(payload: Payload) {
  * @category layers
  * @since 0.1.0
  */
-export const layer: Layer.Layer<Job.ToHandler<typeof job>, never, Files.Files | Task.Handler<typeof CheckFile>> = job
+export const layer: Layer.Layer<
+  Job.ToHandler<typeof job>,
+  never,
+  Files.Files | Pools | Task.Handler<typeof CheckFiles>
+> = job
   .toLayer(program)

@@ -8,8 +8,8 @@ import * as Outcome from "@fanout/core/Outcome"
 import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
 import type * as FilePath from "./FilePath.ts"
+import type { HashAlgorithm } from "./HashAlgorithm.ts"
 import * as HashCheck from "./HashCheck.ts"
-import { Matched } from "./HashTask.ts"
 import * as SourceCursor from "./SourceCursor.ts"
 
 /**
@@ -36,10 +36,10 @@ export interface HashCheckLine {
   readonly status: Status
   /** Why it is not well; empty where it is. */
   readonly why: string
-  readonly matched: Option.Option<typeof Matched.Type>
+  readonly matched: Option.Option<{ readonly algorithm: HashAlgorithm; readonly sizeBytes: number }>
 }
 
-const decodeMatched = Schema.decodeUnknownOption(Schema.toCodecJson(Matched))
+const decodeMatched = Schema.decodeUnknownSync(Schema.toCodecJson(HashCheck.Matched))
 const decodeCode = Schema.decodeUnknownOption(Schema.Struct({ code: Schema.String }))
 
 const statuses: Readonly<Partial<Record<string, Status>>> = {
@@ -56,22 +56,26 @@ const statusOf = (failure: Outcome.Failure): Status => {
 }
 
 /**
- * Reads a row.
+ * Reads a row of this job, and throws on any other.
  *
  * @category constructors
  * @since 0.1.0
  */
-export const fromRow = ({ cursor, outcome }: OutcomeRow): HashCheckLine => {
-  const line = { number: SourceCursor.numberOf(cursor), ...HashCheck.lineOf(cursor) }
-  const matched = Option.none()
+export const fromRow = ({ cursor, outcome }: OutcomeRow): ReadonlyArray<HashCheckLine> => {
+  const unwell = (status: Status, why: string): ReadonlyArray<HashCheckLine> => [
+    { number: SourceCursor.numberOf(cursor), ...HashCheck.lineOf(cursor), status, why, matched: Option.none() }
+  ]
   return Outcome.Outcome.match(outcome, {
-    Done: ({ value }): HashCheckLine => ({ ...line, status: "ok", why: "", matched: decodeMatched(value) }),
-    Skipped: ({ reason }): HashCheckLine => ({ ...line, status: "unreadable", why: reason, matched }),
-    Failed: ({ failure }): HashCheckLine => ({
-      ...line,
-      status: statusOf(failure),
-      why: Outcome.message(failure),
-      matched
-    })
+    Done: ({ value }) =>
+      decodeMatched(value).lines.map(({ algorithm, lineNumber, number, path, sizeBytes }): HashCheckLine => ({
+        number,
+        lineNumber,
+        path,
+        status: "ok",
+        why: "",
+        matched: Option.some({ algorithm, sizeBytes })
+      })),
+    Skipped: ({ reason }) => unwell("unreadable", reason),
+    Failed: ({ failure }) => unwell(statusOf(failure), Outcome.message(failure))
   })
 }

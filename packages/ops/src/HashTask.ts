@@ -135,36 +135,54 @@ export class CheckFailed extends Schema.TaggedError<CheckFailed>("@fanout/ops/Ha
 }
 
 /**
- * Schema for what has the digest that it is to have.
+ * Schema for what files came to that were checked: null where one has not the digest that it is to have, or takes more
+ * than to be opened and read.
  *
  * @category schemas
  * @since 0.1.0
  */
-export const Matched = Schema.TaggedStruct("Matched", {
+export const CheckedFiles = Schema.Array(Schema.NullOr(Schema.Struct({
+  /** The one by which the file has its digest. */
   algorithm: HashAlgorithm.HashAlgorithm,
   sizeBytes: Schema.Natural
-})
+})))
 
 /**
- * The task that sees whether a file has a digest by any of the algorithms, tried in this order. Links are followed.
+ * What files came to that were checked.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type CheckedFiles = typeof CheckedFiles.Type
+
+/**
+ * The task that sees whether files have the digests that they are to have, by any of the algorithms, tried in this
+ * order. Of many together it is told which have; one that is checked alone is followed where it is a link, and the task
+ * fails with what is not well.
  *
  * @category constructors
  * @since 0.1.0
  */
-export const CheckFile = Task.make("@fanout/ops/CheckFile", {
+export const CheckFiles = Task.make("@fanout/ops/CheckFiles", {
   payload: {
-    path: FilePath.FilePath,
-    digest: Schema.String,
+    /** Folder that names are under which begin with no slash. */
+    root: FilePath.FilePath,
+    paths: Schema.NonEmptyArray(FilePath.FilePath),
+    /** Of each of them, in lower-case hexadecimal digits. */
+    digests: Schema.Array(Schema.String),
+    /** Lines of the checksum file that they are in, from 1 on. */
+    lineNumbers: Schema.Array(Schema.Natural),
     algorithms: Schema.NonEmptyArray(HashAlgorithm.HashAlgorithm),
     /** Files of the job's own database, which are not opened. */
     leaveOut: Schema.optionalKey(Schema.Array(FilePath.FilePath)),
     /** Whether some of these have other names, so that each file is looked at first. */
     isLinked: Schema.optionalKey(Schema.Boolean)
   },
-  success: Matched,
+  success: CheckedFiles,
   error: CheckFailed,
-  key: ({ path }) => FilePath.display(path),
-  pool: "cpu"
+  key: ({ paths: [path], root }) => FilePath.display(FilePath.join(root, path)),
+  cost: ({ paths }) => paths.length,
+  pool: "io"
 })
 
 /**
@@ -173,4 +191,4 @@ export const CheckFile = Task.make("@fanout/ops/CheckFile", {
  * @category models
  * @since 0.1.0
  */
-export class ThreadTasks extends RpcGroup.make(HashFiles, CheckFile) {}
+export class ThreadTasks extends RpcGroup.make(HashFiles, CheckFiles) {}

@@ -6,7 +6,7 @@ import { settle } from "@fanout/core/testing"
 import * as FilePath from "@fanout/ops/FilePath"
 import * as Files from "@fanout/ops/Files"
 import * as Hasher from "@fanout/ops/Hasher"
-import { HashFiles } from "@fanout/ops/HashTask"
+import { CheckFiles, HashFiles } from "@fanout/ops/HashTask"
 import * as HashTaskLive from "@fanout/ops/HashTaskLive"
 import { QuickFiles } from "@fanout/ops/QuickFiles"
 import * as Effect from "effect/Effect"
@@ -160,6 +160,65 @@ describe("HashTaskLive", () => {
       assert.strictEqual((yield* read("sampled")).length, 1)
     }).pipe(Effect.scoped, Effect.provide(atRate)))
 })
+
+it.effect("files are checked here where that is quick, but what links lead to", () =>
+  Effect.gen(function*() {
+    const disk = new MemoryFiles.Disk()
+    for (const folder of ["/in", "/elsewhere"]) disk.folder(folder)
+    for (const file of ["/in/a", "/in/b", "/elsewhere/c"]) disk.file(file, "text")
+    disk.symlink("/in/link", "/elsewhere/c")
+    const opened = { quick: [] as Array<string>, slow: [] as Array<string> }
+    const filesBy = (way: keyof typeof opened) =>
+      FaultyFiles.intercept(
+        MemoryFiles.make(disk),
+        (call, path) => Effect.sync(() => void (call === "open" && opened[way].push(path)))
+      )
+    const [quick, files] = [filesBy("quick"), filesBy("slow")]
+    const others = { layer: Layer.provide(HashTaskLive.layer, Layer.succeed(Files.Files, files)), count: 1 }
+    const hasher = Hasher.make("blake3")
+    hasher.update(Buffer.from("text"))
+    const digest = hasher.digest()
+    const { run } = yield* TaskDispatcher.TaskDispatcher
+    const check = (first: string, ...more: ReadonlyArray<string>) =>
+      run(CheckFiles, {
+        root: FilePath.make("/in"),
+        paths: [FilePath.make(first), ...more.map((path) => FilePath.make(path))],
+        digests: [first, ...more].map((path) => path === "b" ? "another" : digest),
+        lineNumbers: [],
+        algorithms: ["sha256", "blake3"]
+      })
+    const seen = Effect.fnUntraced(function*(first: string, ...more: ReadonlyArray<string>) {
+      const checked = yield* check(first, ...more)
+      const { quick, slow } = opened
+      return [checked.map((file) => file?.algorithm), quick.splice(0), slow.splice(0)]
+    })
+    const checks = Effect.gen(function*() {
+      // Those that have another digest by the first are read once more.
+      assert.deepStrictEqual(yield* seen("a", "b", "link"), [
+        ["blake3", undefined, undefined],
+        ["/in", "/in/a", "/in/b", "/in/link", "/in", "/in/a", "/in/b"],
+        []
+      ])
+      assert.deepStrictEqual(yield* seen("link"), [
+        ["blake3"],
+        ["/in/link", "/in/link"],
+        ["/elsewhere/c", "/elsewhere/c"]
+      ])
+      const up = "/in/../elsewhere/c"
+      assert.deepStrictEqual(yield* seen("../elsewhere/c"), [["blake3"], [], [up, up]])
+    })
+    yield* checks.pipe(
+      Effect.provide(
+        HashTaskLive.layerSharedChecks({ beside: others, alone: others }, { paths: [FilePath.make("/in")] })
+      ),
+      Effect.provideService(QuickFiles, {
+        at: () => Effect.succeedSome(quick),
+        throughout: () => Effect.succeedSome(quick),
+        isSlow: () => false
+      }),
+      Effect.provideService(Files.Files, files)
+    )
+  }).pipe(Effect.provide(TaskDispatcher.layer.pipe(Layer.provide(Pools.layer())))))
 
 it.effect("a file that can't be read to its end has no part in the digest of the next one", () =>
   Effect.gen(function*() {

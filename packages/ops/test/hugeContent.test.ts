@@ -258,7 +258,8 @@ describe("the hash of a huge file", () => {
         })
       const files = Layer.succeed(Files.Files, FaultyFiles.intercept(MemoryFiles.make(disk), before))
       const runtime = layer({ jobs: [HashCheck.job] }).pipe(
-        Layer.provide(HashCheck.layer.pipe(Layer.provide(handlers)))
+        Layer.provide(HashCheck.layer.pipe(Layer.provide(handlers))),
+        Layer.provide(Pools.layer({ io: 4 }))
       )
       yield* Effect.gen(function*() {
         const manager = yield* JobManager.JobManager

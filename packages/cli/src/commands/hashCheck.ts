@@ -7,7 +7,7 @@ import type { HashCheckLine, Status } from "@fanout/ops/HashCheckLine"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Arguments from "../Arguments.ts"
-import { withJobs } from "../Jobs.ts"
+import { piecesAtOnce, withJobs } from "../Jobs.ts"
 import * as RowOutput from "../RowOutput.ts"
 import * as RunJob from "../RunJob.ts"
 import * as Settings from "../Settings.ts"
@@ -49,12 +49,12 @@ export const hashCheck = (file: string, algorithm: Option.Option<HashAlgorithm>,
       Effect.provide(SystemFiles.layer),
       Effect.catchTag("UnusableChecksums", ({ message }) => Effect.fail(Stop.usage(`${message}.`)))
     )
-    yield* withJobs({ claim: { ids: [] }, needsThreads: true })(
+    yield* withJobs({ claim: { ids: [] }, concurrency: Option.some(piecesAtOnce) })(
       Effect.gen(function*() {
         const id = yield* RunJob.start(HashCheck.job, payload, options)
         const output = yield* RowOutput.make(
           id,
-          new SourceRows.Sorter((row) => [HashCheckLine.fromRow(row)]),
+          new SourceRows.Sorter(HashCheckLine.fromRow),
           RowOutput.stdout,
           (line) => {
             if (options.quiet && line.status === "ok") return ""

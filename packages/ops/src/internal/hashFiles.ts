@@ -226,8 +226,11 @@ class Hashing implements Files.Reader {
     leave(this.into, why)
   }
 }
+
+export const noHashes = (): Hashes => ({ digests: [], sizesBytes: [], stamps: [], unhashed: [] })
+
 /** Hashes those that are small, and leaves the others. */
-const hashEach = Effect.fnUntraced(function*(
+export const hashEach = Effect.fnUntraced(function*(
   folders: ReadonlyArray<Files.FilesIn>,
   algorithm: HashAlgorithm,
   into: Hashes
@@ -318,7 +321,7 @@ export const hashFiles = Effect.fnUntraced(function*({ folders, root, ...method 
   const { lists } = method
   if (lists !== undefined) return yield* list(FilePath.join(root, folders[0].path), lists, folders[0].path === "")
   const { algorithm, cache, isAlone } = method
-  const into: Hashes = { digests: [], sizesBytes: [], stamps: [], unhashed: [] }
+  const into = noHashes()
   const real = folders.map(({ names, path }) => ({ path: FilePath.join(root, path), names }))
   // Those that are to be read at a rate are read one by one.
   const isOneByOne = (yield* isLimited) || cache === true || isAlone === true
