@@ -52,6 +52,21 @@ const untilBusy = async (root: string, child: ChildProcess) => {
   }
 }
 
+/** Starts a copy that takes four seconds, and waits until it has begun. */
+const startSlow = async () => {
+  const { db, destination, place } = fresh()
+  const file = path.join(place, "slow")
+  fs.writeFileSync(file, "")
+  fs.truncateSync(file, 32 * 2 ** 20)
+  fs.mkdirSync(destination)
+  const copy = start(db, ["copy", "--bandwidth", "8MiB", file, destination])
+  while (fs.readdirSync(destination).length === 0) {
+    assert.isNull(copy.child.exitCode, "the copy ended too soon")
+    await setTimeout(10)
+  }
+  return { copy, db }
+}
+
 /** Starts the same copy twice. The first one is held up, far shorter than its lease, until the second has found it. */
 const startTwo = async (db: string, destination: string) => {
   const args = ["copy", "--concurrency", "1", many, destination]
@@ -486,19 +501,13 @@ describe("fanout jobs", () => {
   })
 
   it("asks all jobs that are named, also behind one that it can't be asked", async () => {
-    const { db, destination } = fresh()
-    const { child, ended } = start(db, ["copy", "--concurrency", "1", many, destination])
-    await untilBusy(destination, child)
-    // It might be over before it is asked.
-    child.kill("SIGSTOP")
+    const { copy, db } = await startSlow()
     const id = idOf(db)
-    const asking = start(db, ["jobs", "pause", "nope", id])
-    await asking.says("\"nope\"")
-    child.kill("SIGCONT")
-    const { code, stdout } = await asking.ended
-    assert.strictEqual(code, 2)
-    assert.include(stdout, `Job ${id} is paused.`)
-    assert.strictEqual((await ended).code, 4)
+    const { status, stderr, stdout } = run(db, ["jobs", "pause", "nope", id])
+    assert.strictEqual(status, 2)
+    assert.include(stderr, "\"nope\"")
+    assert.include(stdout, `Job ${id} is paused`)
+    assert.strictEqual((await copy.ended).code, 4)
   })
 
   it("doesn't run what it has no code for", () => {
@@ -635,11 +644,7 @@ describe("fanout", () => {
   })
 
   it("stops to show what nobody reads, while the work goes on", async () => {
-    const { db, destination, place } = fresh()
-    const more = path.join(place, "source")
-    makeTree(more, 300, 50)
-    const copy = start(db, ["copy", "--concurrency", "1", more, destination])
-    await untilBusy(destination, copy.child)
+    const { copy, db } = await startSlow()
     const watch = start(db, ["jobs", "watch", "--json", idOf(db).slice(0, 8)])
     watch.child.stdout.once("data", () => watch.child.stdout.destroy())
     const { code, stderr } = await watch.ended
