@@ -179,9 +179,9 @@ const plans = Effect.fnUntraced(function*(payload: Payload): Effect.fn.Return<Pl
   const { conflict, rules = [] } = payload.request
   const isQuick = Option.isSome(yield* throughout(pathsOf(payload)))
   const keepsUsual = CopyOptions.usual.every((property) => keeps.has(property))
-  const isGathering = isQuick && !isFollowing && keepsUsual
+  const isGathering = isQuick && keepsUsual
   const isSimple = !isDurable && !isVerified && checksums === undefined && conflict !== "rename" && conflict !== "error"
-  const isPlain = isGathering && !isMove && isSimple && rules.length === 0 && !keeps.has("owner")
+  const isPlain = isGathering && !isFollowing && !isMove && isSimple && rules.length === 0 && !keeps.has("owner")
   return { isGathering, mayBeWhole: isPlain ? mayBeWhole(payload) : undefined }
 })
 

@@ -450,7 +450,9 @@ export const layerShared = <E>(
     const files = yield* Files.Files
     const quick = Option.getOrUndefined(yield* (yield* QuickFiles).throughout(paths))
     const router = yield* CopyRouter
-    const context = Context.make(CopyRouter, router).pipe(Context.add(Files.Files, quick ?? files))
+    const having = (files: Files.Files["Service"]) =>
+      Context.make(CopyRouter, router).pipe(Context.add(Files.Files, files))
+    const context = having(quick ?? files)
     const shared = yield* share(CopyFiles, others, startsAfter)
     const much = yield* Much.make
     const copyShared = (payload: Task.Payload<typeof CopyFiles>, key: Payload) =>
@@ -458,6 +460,8 @@ export const layerShared = <E>(
         const here = Effect.provideContext(CopyFilesLive.copy(payload, sliceMillis), context)
         // Most of the time all wait for the device: it is flushed for all of them at once here.
         if (options.isDurable || options.isVerified || SavedCopy.isKeptFirst(payload.conflict, options)) return here
+        // Threads know nothing of links that are to be followed.
+        if (options.isFollowing) return here
         const piece = { files: payload.size }
         return shared({
           key,
@@ -468,8 +472,12 @@ export const layerShared = <E>(
           part: partOf(Much.amountOf(piece))
         })
       })
+    const copyAlone = (payload: Payload) =>
+      Effect.flatMap(CopyOptions, ({ isFollowing }) =>
+        // Links may lead to anywhere, and calls take any time there.
+        Effect.provideContext(copy(payload), isFollowing ? having(files) : context))
     return {
       "@fanout/ops/CopyEntry": (payload: Payload) =>
-        areMany(payload) ? copyFiles(payload, copyShared) : Effect.provideContext(copy(payload), context)
+        areMany(payload) ? copyFiles(payload, copyShared) : copyAlone(payload)
     }
   })).pipe(Layer.provide(Router.layer))

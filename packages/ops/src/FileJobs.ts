@@ -84,10 +84,7 @@ type Others = ReturnType<typeof othersOf>
 
 const entries = (payload: Copy.Payload, { keeps }: CopyOptions, { client }: Resources, { beside }: Others) =>
   Layer.merge(
-    // Links may lead to anywhere, and calls take any time there.
-    payload.request.dereference === true
-      ? CopyEntryLive.layer
-      : CopyEntryLive.layerShared(beside, { paths: Copy.pathsOf(payload) }),
+    CopyEntryLive.layerShared(beside, { paths: Copy.pathsOf(payload) }),
     keeps.has("links") ? Layer.provide(SqlHardLinks.layer, client) : HardLinks.layerNone
   )
 

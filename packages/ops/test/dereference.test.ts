@@ -106,6 +106,24 @@ describe("a copy of what links lead to", () => {
       }
     }))
 
+  it.effect("takes files together that no link leads to, and finds where links lead one by one", () =>
+    Effect.gen(function*() {
+      const disk = plant()
+      for (let n = 0; n < 100; n++) disk.file(`/from/folder/${n}`, `text of ${n}`)
+      const found: Array<string> = []
+      const { progress, state } = yield* copy(disk, {
+        together: true,
+        dereference: true,
+        conflict: "error",
+        before: (call, path) => Effect.sync(() => void (call === "realpath" && found.push(path)))
+      })
+      assert.deepStrictEqual([state, progress.tally.tags["Copied"]], ["Completed", 106])
+      assert.include(disk.see("/to/copy/folder/99"), { text: "text of 99" })
+      assert.include(disk.see("/to/copy/folder/to b"), { text: "text of b" })
+      assert.include(found, "/from/folder/to b")
+      assert.notInclude(found, "/from/folder/99")
+    }))
+
   it.effect("is of what a source that is a link leads to, and is previewed like that", () =>
     Effect.gen(function*() {
       const disk = plant()

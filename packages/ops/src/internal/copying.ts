@@ -151,8 +151,9 @@ export class Copying implements Files.Copier {
     const { allocatedBytes, kind, links, mode, sizeBytes } = stat
     const isSmall = kind === "file" && sizeBytes <= WholeCopy.maxSizeBytes && (mode & setIdBits) === 0 &&
       !(this.keeps.has("sparse") && allocatedBytes < sizeBytes) && !(this.keeps.has("links") && links > 1)
-    // A link has its name at once.
-    const isOrdinary = (isSmall || (kind === "link" && !this.isKeptFirst)) && !this.isAvoided(stat)
+    // A link has its name at once. What it leads to may be anywhere.
+    const isPlainLink = kind === "link" && !this.isKeptFirst && !this.options.isFollowing
+    const isOrdinary = (isSmall || isPlainLink) && !this.isAvoided(stat)
     this.source = stat
     // It may have been given part of one that was left.
     if (isOrdinary) this.taker?.end()
