@@ -215,26 +215,29 @@ describe("sources of a move together", () => {
       })
   )
 
-  it.effect.each<readonly [string, (disk: MemoryFiles.Disk) => void]>([
-    ["written to", (disk) => disk.change(FilePath.make("/from/folder/3"), (text) => `${text} and more`)],
-    ["made readable for others", (disk) => disk.setMode(disk.find(FilePath.make("/from/folder/3")), 0o755)]
-  ])("stay where they are %s after they were copied, and are moved by a retry", ([, edit]) =>
+  it.effect.each(
+    (["overwrite", "skip", "rename", "error"] as const).flatMap((conflict) =>
+      (["written to", "made readable for others"] as const).map((what) => [what, conflict] as const)
+    )
+  )("are copied anew where they are %s after they were copied (%s)", ([what, conflict]) =>
     Effect.gen(function*() {
       const disk = plant(true, true, more)
+      const original = disk.tree("/from")
+      const file = FilePath.make("/from/folder/3")
       let looks = 0
-      const { progress, state } = yield* together(disk, {
-        goesOn: true,
+      const { progress, rows, state } = yield* together(disk, {
+        conflict,
         before: (call, path) =>
           Effect.sync(() => {
             // Once before it is copied, and once before it is removed.
-            if (call === "lstat" && path === "/from/folder/3" && ++looks === 2) edit(disk)
-          }),
-        whenStopped: Effect.sync(() => {
-          assert.deepStrictEqual(Object.keys(disk.tree("/from")), ["folder", "folder/3"])
-        })
+            if (call !== "lstat" || path !== file || ++looks !== 2) return
+            if (what === "written to") disk.change(file, (text) => `${text} and more`)
+            else disk.setMode(disk.find(file), 0o755)
+            original["folder/3"] = disk.tree("/from/folder")["3"] ?? assert.fail("it is gone")
+          })
       })
-      assert.deepStrictEqual([state, progress.tally.tags["Moved"]], ["Completed", 6 + more])
-      assert.strictEqual(disk.see("/from"), undefined)
+      assert.deepStrictEqual([state, rows, progress.tally.tags["Moved"]], ["Completed", [], 6 + more])
+      assertMoved(disk, original)
     }))
 
   it.effect("get their names again where they can't be removed at first, and are taken for what they were", () =>
@@ -271,10 +274,14 @@ describe("sources of a move together", () => {
         whenStopped: Effect.sync(() => {
           for (const name of files) assert.deepStrictEqual(disk.see(`/from/${name}`), original[name], name)
           isForbidden = false
+          disk.change(FilePath.make("/from/folder/3"), (text) => `${text} and more`)
+          original["folder/3"] = disk.tree("/from/folder")["3"] ?? assert.fail("it is gone")
         })
       })
       assert.deepStrictEqual([state, rows, isForbidden], ["Completed", [], false])
-      assert.deepStrictEqual([progress.tally.tags["Moved"], progress.tally.units["bytes"]], [6 + more, bytes])
+      // What was written to is copied anew.
+      const added = 9 + " and more".length
+      assert.deepStrictEqual([progress.tally.tags["Moved"], progress.tally.units["bytes"]], [6 + more, bytes + added])
       assertMoved(disk, original)
     }))
 

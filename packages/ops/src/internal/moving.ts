@@ -158,18 +158,12 @@ export const remove = Effect.fnUntraced(function*(
   yield* removeAside(source, copied, note)
 })
 
-/** Removes a source. One that is not what was copied any more is copied anew by a retry. */
-const removeOwn = (source: Place.Place, copied: SavedCopy.Copied) =>
-  Effect.tapError(
-    remove(source, copied, note),
-    (error) => error._tag === "CopyError" && error.reason._tag === "Changed" ? SavedCopy.forgetCopied : Effect.void
-  )
-
 /** What is to be recorded of a source of this edition before it is removed. */
 export const copiedOf = Effect.fnUntraced(function*(source: Place.Place, edition: string, target: Place.Place) {
   const aside = temporaryName(yield* Lease.Lease, Place.path(source))
-  const { device, inode, sizeBytes } = yield* onDestination(Place.lstat(target))
-  return { edition, aside, target: Place.path(target), device, inode, sizeBytes } satisfies SavedCopy.Copied
+  const { device, inode, modifiedNanos, sizeBytes } = yield* onDestination(Place.lstat(target))
+  const copy = { target: Place.path(target), device, inode, modifiedNanos, sizeBytes }
+  return { edition, aside, ...copy } satisfies SavedCopy.Copied
 })
 
 /** Removes a source once it is recorded that its copy is in its place, and on the device. */
@@ -180,7 +174,7 @@ export const removeCopied = Effect.fnUntraced(function*(
 ) {
   const copied = yield* copiedOf(source, editionOf(stat), target)
   yield* SavedCopy.commit({ copied })
-  yield* removeOwn(source, copied)
+  yield* remove(source, copied, note)
 })
 
 /** Whether what a run before this one has put in its place is there. */
@@ -193,6 +187,20 @@ const isThere = ({ target, ...wanted }: SavedCopy.Renamed & { readonly sizeBytes
       error.isMissing,
     () => Effect.succeed(false)
   )
+
+/** Removes a copy that nobody has changed: its source is another one by now, and is to be copied anew. */
+const removeCopy = Effect.fnUntraced(function*({ modifiedNanos, target, ...copy }: SavedCopy.Copied) {
+  const place = yield* Place.open(target)
+  const found = yield* Place.find(place)
+  const isOwn = Option.exists(
+    found,
+    (found) =>
+      Files.isSameInode(found, copy) && found.sizeBytes === copy.sizeBytes && found.modifiedNanos === modifiedNanos
+  )
+  if (!isOwn) return
+  yield* Lease.check
+  yield* place.folder.unlink(place.name)
+}, Effect.scoped)
 
 /** The folder that a source was in may be removed by now. */
 const openSource = (path: FilePath) =>
@@ -214,8 +222,14 @@ export const isMoved = Effect.fnUntraced(function*(
   const source = yield* openSource(path)
   if (copied !== undefined) {
     if (yield* isThere(copied)) {
-      if (source !== undefined) yield* removeOwn(source, copied)
-      return true
+      const removed = source === undefined ? Effect.succeed(true) : Effect.as(remove(source, copied, note), true)
+      const isRemoved = yield* Effect.catchReason(
+        removed,
+        "CopyError",
+        "Changed",
+        () => Effect.as(Effect.andThen(removeCopy(copied), SavedCopy.forgetCopied), false)
+      )
+      if (isRemoved) return true
     }
     // What is not there any more is copied again, and may have been put aside.
     const aside = source === undefined ? undefined : { ...source, name: copied.aside }

@@ -44,6 +44,7 @@ export const Copied = Schema.Struct({
   target: FilePath.FilePath,
   device: Schema.BigInt,
   inode: Schema.BigInt,
+  modifiedNanos: Schema.BigInt,
   sizeBytes: Schema.Natural
 })
 export type Copied = typeof Copied.Type
