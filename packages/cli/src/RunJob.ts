@@ -184,7 +184,8 @@ export const start = <N extends string, P extends Task.Codec, S extends Task.Cod
   Effect.gen(function*() {
     const manager = yield* JobManager
     const key = job.idempotencyKey(payload)
-    const same = (yield* listOpen(job.name)).find(({ idempotencyKey }) => Equal.equals(idempotencyKey, key))
+    const isSame = ({ idempotencyKey }: JobRecord): boolean => Option.isSome(key) && Equal.equals(idempotencyKey, key)
+    const same = (yield* listOpen(job.name)).find(isSame)
     const { id, started } = same === undefined
       ? yield* manager.start(job, payload, settings)
       : { id: same.id, started: false }
