@@ -60,15 +60,27 @@ const known = ({ folders, sizeBytes }: Payload): Much.Known => ({
   bytes: sizeBytes
 })
 
-/** Those who do what this thread does not. */
-interface Sides<T extends Task.Any, E> {
+/**
+ * Those who do what this thread does not.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Sides<T extends Task.Any, E> {
   /** Where this thread does its share. */
   readonly beside: Others<T, E>
   /** Where it does none, since calls may take long. */
   readonly alone: Others<T, E>
 }
 
-interface Where {
+/**
+ * Where this thread does its share, and when others help.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Where {
+  /** Real paths that the files are under. */
   readonly paths: ReadonlyArray<FilePath.FilePath>
   /** After so much others are asked: 1 for 64 files, and 1 for 512 KiB or 0.7 ms more; 64 by default. */
   readonly startsAfter?: number

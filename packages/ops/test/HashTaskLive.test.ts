@@ -171,7 +171,7 @@ it.effect("files are checked here where that is quick, but what links lead to", 
     const filesBy = (way: keyof typeof opened) =>
       FaultyFiles.intercept(
         MemoryFiles.make(disk),
-        (call, path) => Effect.sync(() => void (call === "open" && opened[way].push(path)))
+        (call, path) => Effect.sync(() => void ((call === "open" || call === "stat") && opened[way].push(path)))
       )
     const [quick, files] = [filesBy("quick"), filesBy("slow")]
     const others = { layer: Layer.provide(HashTaskLive.layer, Layer.succeed(Files.Files, files)), count: 1 }
@@ -179,18 +179,20 @@ it.effect("files are checked here where that is quick, but what links lead to", 
     hasher.update(Buffer.from("text"))
     const digest = hasher.digest()
     const { run } = yield* TaskDispatcher.TaskDispatcher
+    let isLinked = false
     const check = (first: string, ...more: ReadonlyArray<string>) =>
       run(CheckFiles, {
         root: FilePath.make("/in"),
         paths: [FilePath.make(first), ...more.map((path) => FilePath.make(path))],
         digests: [first, ...more].map((path) => path === "b" ? "another" : digest),
         lineNumbers: [],
-        algorithms: ["sha256", "blake3"]
+        algorithms: ["sha256", "blake3"],
+        ...isLinked ? { isLinked, leaveOut: [FilePath.make("/in/b")] } : {}
       })
     const seen = Effect.fnUntraced(function*(first: string, ...more: ReadonlyArray<string>) {
       const checked = yield* check(first, ...more)
       const { quick, slow } = opened
-      return [checked.map((file) => file?.algorithm), quick.splice(0), slow.splice(0)]
+      return [checked.map((file) => file?.algorithm), quick.splice(0), slow.splice(0)] as const
     })
     const checks = Effect.gen(function*() {
       // Those that have another digest by the first are read once more.
@@ -205,6 +207,10 @@ it.effect("files are checked here where that is quick, but what links lead to", 
         ["/elsewhere/c", "/elsewhere/c"]
       ])
       const up = "/in/../elsewhere/c"
+      isLinked = true
+      const [, quick, slow] = yield* seen("link")
+      assert.deepStrictEqual([quick, slow.includes("/in/link")], [["/in/link", "/in/link"], true])
+      isLinked = false
       assert.deepStrictEqual(yield* seen("../elsewhere/c"), [["blake3"], [], [up, up]])
     })
     yield* checks.pipe(

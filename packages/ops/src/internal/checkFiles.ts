@@ -31,6 +31,11 @@ export const Elsewhere = Context.Reference<Files.Files["Service"] | undefined>("
   defaultValue: () => undefined
 })
 
+const followed = Effect.flatMap(
+  Elsewhere,
+  (elsewhere) => elsewhere === undefined ? Files.Files : Effect.succeed(elsewhere)
+)
+
 const ofDatabase = (path: FilePath.FilePath) =>
   new CheckFailed({
     code: "Database",
@@ -46,9 +51,9 @@ const openFollowing = (
   files: Files.Files["Service"],
   path: FilePath.FilePath,
   { paths }: ProtectedFiles.ProtectedFiles
-): Effect.Effect<Files.OpenFile, FilesError | CheckFailed, Scope.Scope> => {
+): Effect.Effect<Files.OpenFile, FilesError | CheckFailed, Files.Files | Scope.Scope> => {
   const follow = Effect.gen(function*() {
-    const { open, realPath } = (yield* Elsewhere) ?? files
+    const { open, realPath } = yield* followed
     const real = yield* realPath(path)
     return paths.has(real) ? yield* ofDatabase(path) : yield* open(real)
   })
@@ -66,7 +71,9 @@ const hashNamed = Effect.fnUntraced(function*(
 ) {
   const files = yield* Files.Files
   const left = yield* ProtectedFiles.ProtectedFiles
-  if (isLinked && ProtectedFiles.useOfFile(left, yield* files.stat(path)) !== undefined) return yield* ofDatabase(path)
+  if (isLinked && ProtectedFiles.useOfFile(left, yield* (yield* followed).stat(path)) !== undefined) {
+    return yield* ofDatabase(path)
+  }
   const file = yield* openFollowing(files, path, left)
   const stat = yield* file.stat
   if (stat.kind !== "file") {
