@@ -202,6 +202,25 @@ const removeCopy = Effect.fnUntraced(function*({ modifiedNanos, target, ...copy 
   yield* place.folder.unlink(place.name)
 }, Effect.scoped)
 
+/**
+ * Has a source copied anew that was written to since. What another file has taken the place of may only be left in its
+ * copy: that stays, and the error is told.
+ */
+const copyAnew = Effect.fnUntraced(function*(
+  source: Place.Place,
+  copied: SavedCopy.Copied,
+  error: CopyError
+): Effect.fn.Return<boolean, CopyError | FilesError | Interrupted, Files.Files> {
+  yield* SavedCopy.forgetCopied
+  const { device, inode } = yield* onSource(Place.lstat(source))
+  if (!copied.edition.startsWith(`${device} ${inode} `)) return yield* error
+  yield* removeCopy(copied)
+  return false
+})
+
+const isChanged = (error: CopyError | Interrupted): error is CopyError =>
+  error._tag === "CopyError" && error.reason._tag === "Changed"
+
 /** The folder that a source was in may be removed by now. */
 const openSource = (path: FilePath) =>
   Effect.catchIf(Place.open(path), (error) => error.isMissing, () => Effect.undefined)
@@ -222,13 +241,9 @@ export const isMoved = Effect.fnUntraced(function*(
   const source = yield* openSource(path)
   if (copied !== undefined) {
     if (yield* isThere(copied)) {
-      const removed = source === undefined ? Effect.succeed(true) : Effect.as(remove(source, copied, note), true)
-      const isRemoved = yield* Effect.catchReason(
-        removed,
-        "CopyError",
-        "Changed",
-        () => Effect.as(Effect.andThen(removeCopy(copied), SavedCopy.forgetCopied), false)
-      )
+      if (source === undefined) return true
+      const removed = Effect.as(remove(source, copied, note), true)
+      const isRemoved = yield* Effect.catchIf(removed, isChanged, (error) => copyAnew(source, copied, error))
       if (isRemoved) return true
     }
     // What is not there any more is copied again, and may have been put aside.
