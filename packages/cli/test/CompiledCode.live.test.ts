@@ -1,6 +1,5 @@
 import { afterEach, assert, beforeEach, describe, it } from "@effect/vitest"
 import { spawn, spawnSync } from "node:child_process"
-import { createHash } from "node:crypto"
 import * as fs from "node:fs"
 import * as os from "node:os"
 import * as path from "node:path"
@@ -209,11 +208,19 @@ describe("CompiledCode", () => {
 describe("the command", () => {
   const [node, launcher] = command
 
-  /** Checks a file, which is done on a thread, and gives the file that has this kind of compiled code. */
+  /** The SHA-256 of 64 MiB of zeros. */
+  const zeros = { bytes: 64 * 1024 * 1024, sum: "3b6a07d0d404fab4e23b6d34bc6696a6a312dd92821332385e5af7c01c421351" }
+
+  /**
+   * Checks a file, and gives the one that has this kind of compiled code. A path that leads upwards is for a thread,
+   * and so much keeps it busy for longer than it takes to start.
+   */
   const check = (kind: string) => {
+    const large = path.join(folder, "large")
+    fs.writeFileSync(large, "")
+    fs.truncateSync(large, zeros.bytes)
     const sums = path.join(folder, "sums")
-    fs.writeFileSync(sums, `${createHash("sha256").update(fs.readFileSync(import.meta.filename)).digest("hex")}  `)
-    fs.appendFileSync(sums, `${import.meta.filename}\n`)
+    fs.writeFileSync(sums, `${zeros.sum}  ${folder}/../${path.basename(folder)}/large\n`)
     const { status, stderr } = spawnSync(
       node,
       [launcher, "hash", "--check", sums, "--quiet", "--db", path.join(folder, "jobs.db")],
