@@ -181,7 +181,7 @@ const plans = Effect.fnUntraced(function*(payload: Payload): Effect.fn.Return<Pl
   const keepsUsual = CopyOptions.usual.every((property) => keeps.has(property))
   const isGathering = isQuick && keepsUsual
   const isSimple = !isDurable && !isVerified && checksums === undefined && conflict !== "rename" && conflict !== "error"
-  const isPlain = isGathering && !isFollowing && !isMove && isSimple && rules.length === 0 && !keeps.has("owner")
+  const isPlain = isGathering && !isFollowing && !isMove && isSimple && rules.length === 0
   return { isGathering, mayBeWhole: isPlain ? mayBeWhole(payload) : undefined }
 })
 

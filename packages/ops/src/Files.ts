@@ -386,6 +386,9 @@ export interface FoldersCopier {
   /** Whether a folder with this extended attribute is to be left, since its copy would lack it. */
   readonly isAttributeKept: (name: string) => boolean
 
+  /** Whether folders get owner and group, too. */
+  readonly keepsOwner: boolean
+
   /** Name that a new folder has, beside its own, until all is in it. Its path begins with one of the names. */
   readonly temporaryName: (path: FilePath) => FilePath
 

@@ -46,6 +46,22 @@ const plant = (at: string): void => {
   for (const name of ["a/b/c/4", "a/b/c", "a/b", "a/empty", "a"]) fs.utimesSync(`${at}/${name}`, 1e9, 1e9 + name.length)
 }
 
+const isRoot = process.getuid?.() === 0
+
+/** Gives some folders, and what is in them, to others. */
+const giveAway = (at: string): void => {
+  for (const name of ["a/b", "a/b/3", "a/b/link", "a/empty"]) fs.lchownSync(`${at}/${name}`, 1234, 2345)
+}
+
+/** Owner and group of what is below a folder. */
+const ownersOf = (at: string): Record<string, ReadonlyArray<number>> =>
+  Object.fromEntries(
+    Object.keys(treeOf(at)).map((name) => {
+      const { gid, uid } = fs.lstatSync(path.join(at, name))
+      return [name, [uid, gid]]
+    })
+  )
+
 /** Copies all that is asked for, and counts it. What was not copied is what `rest` says. */
 class Copier implements Files.FoldersCopier {
   copied = 0
@@ -165,11 +181,15 @@ const checkTold = (at: string, { fewer, left, rest, untouched }: Files.FoldersCo
   const expected = Object.fromEntries(Object.entries(from).filter(([name]) => !isLeft(name)))
   assert.deepStrictEqual(to, expected, why)
   assert.strictEqual(copier.copied, Object.values(expected).filter((content) => content !== "folder").length, why)
+  if (!copier.keepsOwner) return
+  const owners = ownersOf(`${at}/from`)
+  const ended = Object.entries(ownersOf(`${at}/to`)).filter(([name]) => rest.every(({ path }) => path !== name))
+  for (const [name, owner] of ended) assert.deepStrictEqual(owner, owners[name], `${why}: ${name}`)
 }
 
 describe.each([["koffi", koffi.calls.atOnce], ["node:fs", node.calls.atOnce]] as const)("folders by %s", (_, calls) => {
-  const test = (name: string, body: (at: string) => void) =>
-    it.effect(name, () =>
+  const test = (name: string, body: (at: string) => void, isPossible = true) =>
+    it.effect.runIf(isPossible)(name, () =>
       Effect.gen(function*() {
         const at = yield* testFolder
         fs.mkdirSync(`${at}/from`)
@@ -204,6 +224,14 @@ describe.each([["koffi", koffi.calls.atOnce], ["node:fs", node.calls.atOnce]] as
     assert.deepStrictEqual(seen, new Set([".tmp-a", ".tmp-z,a"]))
   })
 
+  test("get owner and group of their sources, as all that is in them does", (at) => {
+    giveAway(`${at}/from`)
+    const copier = new Copier(`${at}/to`)
+    copier.keepsOwner = true
+    assert.strictEqual(copy(calls, at, copier).ended, 5)
+    assert.deepStrictEqual(ownersOf(`${at}/to`), ownersOf(`${at}/from`))
+  }, isRoot)
+
   test("go into those that are there, and leave what is in these", (at) => {
     fs.mkdirSync(`${at}/to/a/b`, { recursive: true })
     fs.writeFileSync(`${at}/to/a/1`, "mine")
@@ -235,6 +263,7 @@ describe.each([["koffi", koffi.calls.atOnce], ["node:fs", node.calls.atOnce]] as
 
   test("are whole, or told to be left, whichever call fails", (at) => {
     const failed = new Set<string>()
+    if (isRoot) giveAway(`${at}/from`)
     for (let turn = 0;; turn++) {
       fs.rmSync(`${at}/to`, { recursive: true })
       fs.mkdirSync(`${at}/to`)
@@ -333,7 +362,7 @@ describe.each([["koffi", koffi.calls.atOnce], ["node:fs", node.calls.atOnce]] as
     assert.deepStrictEqual(measured("deep", 99), [Option.none()])
   })
 
-  it.effect.skipIf(process.getuid?.() !== 0 || !mayLink)(
+  it.effect.skipIf(!isRoot || !mayLink)(
     "are left where what has a name keeps it, but for what is in those that are there (needs chattr)",
     (context) =>
       Effect.gen(function*() {
@@ -354,7 +383,7 @@ describe.each([["koffi", koffi.calls.atOnce], ["node:fs", node.calls.atOnce]] as
       })
   )
 
-  it.effect.skipIf(process.getuid?.() !== 0)(
+  it.effect.skipIf(!isRoot)(
     "are made where what is made gets the group of its folder",
     () =>
       Effect.gen(function*() {

@@ -37,6 +37,11 @@ const Tree = Schema.Array(Schema.Tuple([
 
 type Tree = ReadonlyArray<readonly [string, string | Tree]>
 
+/** Who may give away files gives some to others. What has set-id bits would lose them. */
+const giveAway = (path: string, seconds: number): void => {
+  if (process.getuid?.() === 0) fs.lchownSync(path, 1000 + seconds % 3, 1000 + seconds % 2)
+}
+
 const plant = (at: string, tree: Tree, time: { seconds: number }): void => {
   for (const [name, content] of new Map(tree)) {
     const path = `${at}/${name}`
@@ -55,6 +60,7 @@ const plant = (at: string, tree: Tree, time: { seconds: number }): void => {
       if (content === "setgid") fs.chmodSync(path, 0o2755)
       if (content === "twice") fs.linkSync(path, `${path}.again`)
     }
+    if (content !== "setgid") giveAway(path, time.seconds)
     if (content !== "link") fs.utimesSync(path, 1e9, 1e9 + time.seconds++)
   }
 }
@@ -88,7 +94,7 @@ const look = (at: string): ReadonlyArray<unknown> =>
       : stat.isFile()
       ? createHash("sha1").update(fs.readFileSync(path)).digest("hex")
       : "folder"
-    return [name, content, stat.mode, stat.isSymbolicLink() ? 0n : stat.mtimeNs]
+    return [name, content, stat.mode, stat.uid, stat.gid, stat.isSymbolicLink() ? 0n : stat.mtimeNs]
   })
 
 const runtime = JobManager.layer({ jobs: [Copy.job] }).pipe(
@@ -97,13 +103,16 @@ const runtime = JobManager.layer({ jobs: [Copy.job] }).pipe(
   Layer.provide([JobStore.layerMemory, OwnerLiveness.layerBlind])
 )
 
-const copyIn = Effect.fnUntraced(function*(from: string, to: string, conflict: Conflict.Mode) {
+/** How it is copied. */
+type How = Pick<Copy.Request, "conflict" | "preserve">
+
+const copyIn = Effect.fnUntraced(function*(from: string, to: string, how: How) {
   const manager = yield* JobManager.JobManager
   const payload = yield* Copy.plan({
     sources: [FilePath.make(from)],
     destination: FilePath.make(to),
     noTargetDirectory: true,
-    conflict
+    ...how
   })
   const handle = yield* manager.start(Copy.job, payload)
   yield* Effect.exit(handle.await)
@@ -139,20 +148,23 @@ const losing = (lose: (folder: string) => void): Layer.Layer<never> => {
 }
 
 /** Copies, one by one where calls are quick nowhere. */
-const copy = (from: string, to: string, quick: Layer.Layer<never>, conflict: Conflict.Mode = "changed") =>
-  Effect.provide(copyIn(from, to, conflict), Layer.provideMerge(runtime, quick))
+const copy = (from: string, to: string, quick: Layer.Layer<never>, how: How = { conflict: "changed" }) =>
+  Effect.provide(copyIn(from, to, how), Layer.provideMerge(runtime, quick))
+
+const Preserved = Schema.Literals(["usual", "owner"])
 
 describe("folders that are copied with all that is in them", () => {
   it.effect.prop(
     "come to what they come to one by one, for any tree, also where it is there in part",
-    { tree: Tree, more: Tree, conflict: Conflict.Mode },
-    ({ conflict, more, tree }) =>
+    { tree: Tree, more: Tree, conflict: Conflict.Mode, preserved: Preserved },
+    ({ conflict, more, preserved, tree }) =>
       Effect.gen(function*() {
         const at = yield* testFolder
         fs.mkdirSync(`${at}/from/top`, { recursive: true })
         plant(`${at}/from/top`, tree, { seconds: 0 })
-        const each = copy(`${at}/from`, `${at}/each`, Layer.empty, conflict)
-        const together = copy(`${at}/from`, `${at}/together`, SystemFiles.layerQuick, conflict)
+        const how = { conflict, ...preserved === "owner" ? { preserve: ["mode", "times", "owner"] as const } : {} }
+        const each = copy(`${at}/from`, `${at}/each`, Layer.empty, how)
+        const together = copy(`${at}/from`, `${at}/together`, SystemFiles.layerQuick, how)
 
         const first = [yield* each, yield* together]
         assert.deepStrictEqual(first[1], first[0])

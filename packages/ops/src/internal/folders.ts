@@ -40,12 +40,14 @@ class Folders implements Files.FoldersCopier {
   counts = none
   isSpoiled = false
   readonly isAttributeKept: (name: string) => boolean
+  readonly keepsOwner: boolean
   private readonly copied: Copied
 
   constructor(copied: Copied) {
     this.copied = copied
     const keeps = new Set(copied.payload.keeps)
     this.isAttributeKept = (name) => isKept(name, keeps)
+    this.keepsOwner = keeps.has("owner")
   }
 
   readonly mayGoOn = (): boolean => this.counts.bytes < this.copied.payload.mostBytes && this.copied.mayGoOn()

@@ -86,7 +86,7 @@ class Run {
     }
   }
 
-  /** What is known of a folder, if nothing is to be kept of it but mode and times. */
+  /** What is known of a folder, if nothing is to be kept of it but mode, times and owner. */
   private ordinary(folder: number): Files.FileStat | undefined {
     const stat = ask<Files.FileStat>((done) => this.calls.stat(folder, done))
     if (stat.code !== undefined || (stat.value.mode & (setIdBits | lookingBits)) !== lookingBits) return undefined
@@ -290,10 +290,18 @@ class Run {
     return made.value.mode === mode || this.setMode(folder, mode)
   }
 
-  /** Gives a folder the mode and times of its source, if it has others. */
-  private end(folder: number, { accessedNanos, mode, modifiedNanos }: Files.FileStat): boolean {
+  private setOwner(folder: number, { group, owner }: Files.FileStat): boolean {
+    return ask<void>((done) => this.calls.setOwner(folder, owner, group, done)).code === undefined
+  }
+
+  /** Gives a folder the mode and times of its source, and owner and group where these are kept, if it has others. */
+  private end(folder: number, source: Files.FileStat): boolean {
     const there = ask<Files.FileStat>((done) => this.calls.stat(folder, done))
     if (there.code !== undefined) return false
+    const { accessedNanos, group, mode, modifiedNanos, owner } = source
+    const hasOwner = !this.copier.keepsOwner || (there.value.owner === owner && there.value.group === group) ||
+      this.setOwner(folder, source)
+    if (!hasOwner) return false
     const hasMode = there.value.mode === mode || this.setMode(folder, mode)
     const times = { accessedNanos, modifiedNanos }
     const hasTimes = there.value.modifiedNanos === modifiedNanos && there.value.accessedNanos === accessedNanos
