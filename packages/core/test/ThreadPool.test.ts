@@ -20,6 +20,7 @@ import * as Schema from "effect/Schema"
 import * as Scope from "effect/Scope"
 import * as TestClock from "effect/testing/TestClock"
 import { asRun, pools, runningJob } from "./fanOutHarness.ts"
+import { GivingWay } from "./GivingWay.ts"
 import { deterministic, outcomeOfActs, sourceOf } from "./threadActs.ts"
 import { Threads, turns } from "./threadHarness.ts"
 import { Act, type Bytes, handlers, Tasks, told } from "./threadTasks.ts"
@@ -49,6 +50,18 @@ describe("ThreadPool, under TestClock", () => {
         assert.strictEqual(threads.started.length, 3)
       }).pipe(Effect.provide(pool(threads, { size: 2, idle: "5 seconds" })))
       assert.strictEqual(threads.ended.length, 3)
+    }))
+
+  it.effect("does what comes while the thread's fiber gives way", () =>
+    Effect.gen(function*() {
+      for (let at = 0; at < 150; at++) {
+        const threads = new Threads(Tasks, handlers(true))
+        threads.scheduler = new GivingWay(at)
+        const tasks = Effect.forEach([1, 2, 3], (n) => run("", n))
+        const fiber = yield* Effect.forkChild(Effect.provide(tasks, pool(threads, { size: 1 })))
+        for (let n = 0; n < 100 && fiber.pollUnsafe() === undefined; n++) yield* turns
+        assert.isDefined(fiber.pollUnsafe(), `before operation ${at}`)
+      }
     }))
 
   it.effect("counts a timeout from when the task begins", () =>

@@ -7,6 +7,7 @@ import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
 import type * as RpcGroup from "effect/rpc/RpcGroup"
+import * as Scheduler from "effect/Scheduler"
 import { Control } from "../src/internal/threads/control.ts"
 import type { Ending, FromThread, Held, Report, ToThread } from "../src/internal/threads/crossing.ts"
 
@@ -21,6 +22,8 @@ export class Threads<R extends Task.Any> {
   readonly ended: Array<string> = []
   /** How threads that are started from now on come to be. */
   how: "ready" | "die" | "throw" | "hang" = "ready"
+  /** What schedules the fibers of those that are started from now on. */
+  scheduler: Scheduler.Scheduler = new Scheduler.MixedScheduler()
   /** What can't be copied to them. */
   refuses: (message: unknown) => boolean = () => false
   private readonly group: RpcGroup.RpcGroup<R>
@@ -48,7 +51,10 @@ export class Threads<R extends Task.Any> {
             listenUnsafe: (listener) => {
               receive = listener
             }
-          }).pipe(Effect.provide(this.handlers))
+          }).pipe(
+            Effect.provide(this.handlers),
+            Effect.provideService(Scheduler.Scheduler, this.scheduler)
+          )
         )
         : undefined
       let isOver = false

@@ -134,9 +134,13 @@ class Engine {
     this.wake()
   }
 
-  private readonly wait = Effect.callback<void>((resume) => {
-    this.idle.push(resume)
-  })
+  /** Waits for a change, unless one has come since so many: a fiber may give way before it is among those that wait. */
+  private waitSince(wakes: number): Effect.Effect<void> {
+    return Effect.callback((resume) => {
+      if (wakes === this.wakes) this.idle.push(resume)
+      else resume(Effect.void)
+    })
+  }
 
   /**
    * Takes and runs until there is nothing left. Gives what another lane has to go on with when the fiber of this one
@@ -155,8 +159,7 @@ class Engine {
         this.wake()
         return Effect.undefined
       }
-      // Taking may itself have let something go on, before this lane was among those that wait.
-      return wakes === this.wakes ? Effect.andThen(this.wait, go) : go
+      return Effect.andThen(this.waitSince(wakes), go)
     })
     const after = (ending: Ending): Effect.Effect<LeftOver | undefined> => {
       if (entry === undefined) return go

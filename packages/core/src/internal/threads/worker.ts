@@ -116,6 +116,8 @@ class Server {
           : this.runBatch(batch)
       }
       return Effect.callback<void>((resume) => {
+        // A fiber may give way before it is here, and a batch come meanwhile.
+        if (this.inbox.length > 0 || this.isClosed) return resume(Effect.void)
         this.wake = () => resume(Effect.void)
       })
     },
