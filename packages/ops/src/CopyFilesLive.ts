@@ -14,7 +14,7 @@ import { CopyOptions } from "./CopyOptions.ts"
 import { type CopiedFiles, CopyFiles, ThreadTasks } from "./CopyTask.ts"
 import * as FilePath from "./FilePath.ts"
 import * as Files from "./Files.ts"
-import { Copying, type Held } from "./internal/copying.ts"
+import { Copying, countOwnersLost, type Held } from "./internal/copying.ts"
 import { type Flush, prepare } from "./internal/durability.ts"
 import { copyFolders } from "./internal/folders.ts"
 import * as HeldFiles from "./internal/heldFiles.ts"
@@ -153,6 +153,7 @@ const copyFiles = Effect.fnUntraced(function*(
     Effect.suspend(() => {
       const copying = new Copying({ payload, names, options, limit, mayWork, isOwn: false, temporaryName: nameAside })
       return copyIn(payload, copying).pipe(
+        Effect.tap(() => countOwnersLost(copying.ownersLost)),
         // Nothing comes in the way once a copy has its name.
         Effect.catch(() => Effect.succeed(untouched(names))),
         Effect.ensuring(Effect.sync(() => copying.giveBack()))

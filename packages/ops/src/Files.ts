@@ -330,6 +330,9 @@ export interface Copier {
   /** Whether copies get owner and group, too. */
   readonly keepsOwner: boolean
 
+  /** Is told that a copy can't have the owner of its source: only root may give files away, or there are none there. */
+  readonly ownerLost: () => void
+
   /** Whether a file with this extended attribute is to have no copy, since that would lack it. */
   readonly isAttributeKept: (name: string) => boolean
 
@@ -388,6 +391,9 @@ export interface FoldersCopier {
 
   /** Whether folders get owner and group, too. */
   readonly keepsOwner: boolean
+
+  /** Is told that a folder which is whole can't have that owner. */
+  readonly ownerLost: () => void
 
   /** Name that a new folder has, beside its own, until all is in it. Its path begins with one of the names. */
   readonly temporaryName: (path: FilePath) => FilePath

@@ -5,7 +5,7 @@
  */
 import * as Effect from "effect/Effect"
 import type { CopyStrategy } from "./CopyStrategy.ts"
-import { keepLinkAttributes, tolerate } from "./internal/attributes.ts"
+import { keepLinkAttributes, keepLinkOwner, tolerate } from "./internal/attributes.ts"
 import { prepare } from "./internal/durability.ts"
 import { createTemporary, flushPlaced, place } from "./internal/placing.ts"
 import { onSource } from "./internal/sides.ts"
@@ -23,7 +23,7 @@ export const strategy: CopyStrategy = {
     const flush = yield* prepare(folder)
     const target = yield* onSource(source.folder.readLink(source.name))
     yield* createTemporary(request, folder.makeLink(target, temporary))
-    const owner = keeps.has("owner") ? yield* tolerate("owner", folder.setOwner(temporary, stat)) : []
+    const owner = keeps.has("owner") ? yield* keepLinkOwner({ folder, name: temporary }, stat) : []
     const attributes = yield* keepLinkAttributes(source, { folder, name: temporary }, request.options)
     const times = keeps.has("times") ? yield* tolerate("times", folder.setTimes(temporary, stat)) : []
     yield* place(request)

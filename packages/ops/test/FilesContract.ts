@@ -211,6 +211,10 @@ class CopyNotes extends Notes {
     this.notes.push(`copied ${sizeBytes}`)
   }
 
+  ownerLost(): void {
+    this.notes.push("owner lost")
+  }
+
   spoiled(): void {
     this.notes.push("spoiled")
   }

@@ -7,6 +7,7 @@ import * as Exit from "effect/Exit"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as Scope from "effect/Scope"
+import { isLost } from "../src/internal/attributes.ts"
 
 interface Inode {
   readonly device: bigint
@@ -797,6 +798,9 @@ const readIn = (
   return oneByOne(names, readOne, reader)
 }
 
+const isOf = (copy: Files.FileStat, { group, owner }: Files.FileStat): boolean =>
+  copy.owner === owner && copy.group === group
+
 /** Copies files one by one. */
 export const copyEach = (
   { attributes: attributesOf, lstat, open, readLink }: Pick<Files.Folder, "attributes" | "lstat" | "open" | "readLink">,
@@ -806,6 +810,8 @@ export const copyEach = (
 ): Effect.Effect<number> => {
   const takeBack = (name: FilePath.FilePath) =>
     Effect.catch(to.unlink(name), ({ code }) => Effect.sync(() => code === "ENOENT" ? undefined : copier.spoiled()))
+  const orLost = (owned: Effect.Effect<void, FilesError>) =>
+    Effect.catchIf(owned, ({ code }) => isLost(code), () => Effect.sync(() => copier.ownerLost()))
   const write = Effect.fnUntraced(function*(name: FilePath.FilePath, file: Files.OpenFile, stat: Files.FileStat) {
     const scope = yield* Scope.make()
     const { hold, isOwn } = copier
@@ -829,7 +835,7 @@ export const copyEach = (
     const now = yield* file.stat
     const isSame = now.inode === stat.inode && now.modifiedNanos === stat.modifiedNanos
     if (!isSame || now.sizeBytes !== stat.sizeBytes) return "changed"
-    if (copier.keepsOwner) yield* copy.setOwner(stat)
+    if (copier.keepsOwner && !isOf(yield* copy.stat, stat)) yield* orLost(copy.setOwner(stat))
     yield* copy.setMode(stat.mode)
     yield* copy.setTimes(stat)
     isWhole = true
@@ -859,7 +865,7 @@ export const copyEach = (
         return true
       }
       yield* to.makeLink(yield* readLink(name), name)
-      const setOwner = copier.keepsOwner ? to.setOwner(name, stat) : Effect.void
+      const setOwner = copier.keepsOwner ? orLost(to.setOwner(name, stat)) : Effect.void
       yield* Effect.tapError(Effect.andThen(setOwner, to.setTimes(name, stat)), () => takeBack(name))
       copier.copied(0)
       return true

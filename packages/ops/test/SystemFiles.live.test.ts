@@ -86,28 +86,40 @@ describe("SystemFiles", () => {
     ["libc that blocks", SystemFiles.layerBlocking],
     ["node:fs", SystemFiles.layerNode]
   ])("by %s", (_, layer) => {
-    it.live("leaves nothing of a link that it may not give to its owner", () =>
+    it.live("makes what it may not give to its owner, with the group at least, and tells that", () =>
       Effect.gen(function*() {
         const at = yield* testFolder
         for (const folder of ["from", "to"]) fs.mkdirSync(`${at}/${folder}`)
         fs.symlinkSync("nothing", `${at}/from/of root`)
         fs.symlinkSync("nothing", `${at}/from/own`)
-        fs.lchownSync(`${at}/from/own`, 65_534, process.getegid?.() ?? 0)
+        fs.writeFileSync(`${at}/from/file`, "")
+        const group = process.getegid?.() ?? 0
+        fs.lchownSync(`${at}/from/own`, 65_534, group)
+        // What is made in there has another group at first.
         fs.chownSync(`${at}/to`, 65_534, 65_534)
-        const failed: Array<string> = []
+        fs.chmodSync(`${at}/to`, 0o2700)
+        const told: Array<string> = []
         const copier = copierOf({
-          fail: ({ call, code, path }) => void failed.push(`${call} ${FilePath.name(path)} ${code}`),
-          spoiled: () => void failed.push("spoiled")
+          isOwn: true,
+          ownerLost: () => void told.push("owner lost"),
+          copied: () => void told.push("copied"),
+          fail: ({ call, code, path }) => void told.push(`${call} ${FilePath.name(path)} ${code}`),
+          spoiled: () => void told.push("spoiled")
         })
         yield* asNobody(
           at,
           Effect.gen(function*() {
             const files = yield* Files.Files
             const [from, to] = [yield* files.folder(n(`${at}/from`)), yield* files.folder(n(`${at}/to`))]
-            assert.strictEqual(yield* from.copyEach([n("of root"), n("own")], to, copier), 2)
+            assert.strictEqual(yield* from.copyEach(["of root", "own", "file"].map(n), to, copier), 3)
           })
         )
-        assert.deepStrictEqual([failed, fs.readdirSync(`${at}/to`)], [["lchown of root EPERM"], ["own"]])
+        assert.deepStrictEqual(told, ["owner lost", "copied", "copied", "owner lost", "copied"])
+        const owners = ["of root", "own", "file"].map((name) => {
+          const { gid, uid } = fs.lstatSync(`${at}/to/${name}`)
+          return [uid, gid]
+        })
+        assert.deepStrictEqual(owners, [[65_534, group], [65_534, group], [65_534, group]])
       }).pipe(Effect.provide(layer)))
   })
 

@@ -11,8 +11,8 @@ const stat = (kind: "file" | "link"): Files.FileStat => ({
   sizeBytes: 0,
   allocatedBytes: 0,
   mode: 0o644,
-  owner: 0,
-  group: 0,
+  owner: 4321,
+  group: 1234,
   device: 1n,
   inode: 1n,
   links: 1,
@@ -23,7 +23,9 @@ const stat = (kind: "file" | "link"): Files.FileStat => ({
 })
 
 /** Copies a file and two links, where some calls fail for the first link, and tells what was done then. */
-const copy = (codes: Partial<Record<"setOwnerAt" | "setTimesAt" | "unlink", string>>): ReadonlyArray<string> => {
+const copy = (
+  codes: Partial<Record<"setOwner" | "setOwnerAt" | "setTimesAt" | "unlink", string>>
+): ReadonlyArray<string> => {
   const told: Array<string> = []
   const codeOf = (call: keyof typeof codes, name: string) => name === "link" ? codes[call] : undefined
   const calls: SystemCalls = {
@@ -38,7 +40,10 @@ const copy = (codes: Partial<Record<"setOwnerAt" | "setTimesAt" | "unlink", stri
     listAttributes: (_, done) => done(undefined, []),
     read: (_, __, ___, done) => done(undefined, 0),
     stat: (_, done) => done(undefined, stat("file")),
-    setOwner: (_, __, ___, done) => done(undefined, undefined),
+    setOwner: (_, owner, group, done) => {
+      if (codes.setOwner !== undefined) told.push(`owner ${owner === process.geteuid?.() ? "own" : owner} ${group}`)
+      done(codes.setOwner, undefined)
+    },
     setMode: (_, __, done) => done(undefined, undefined),
     setTimes: (_, __, done) => done(undefined, undefined),
     readLink: (_, __, done) => done(undefined, FilePath.make("file")),
@@ -56,6 +61,7 @@ const copy = (codes: Partial<Record<"setOwnerAt" | "setTimesAt" | "unlink", stri
   const copier = copierOf({
     isOwn: true,
     copied: () => void told.push("copied"),
+    ownerLost: () => void told.push("owner lost"),
     spoiled: () => void told.push("spoiled")
   })
   copyEach({
@@ -78,12 +84,22 @@ describe("copyEach", () => {
   it.each([["setOwnerAt", "lchown"], ["setTimesAt", "lutimes"]] as const)(
     "takes a link back for which %s fails, and closes nothing a second time",
     (call, name) => {
-      const failed = [...file, "make link", `${name} link EPERM true`, "unlink link"]
-      assert.deepStrictEqual(copy({ [call]: "EPERM" }), [...failed, ...other])
-      assert.deepStrictEqual(copy({ [call]: "EPERM", unlink: "ENOENT" }), [...failed, ...other])
-      assert.deepStrictEqual(copy({ [call]: "EPERM", unlink: "EACCES" }), [...failed, "spoiled", ...other])
+      const failed = [...file, "make link", `${name} link EROFS true`, "unlink link"]
+      assert.deepStrictEqual(copy({ [call]: "EROFS" }), [...failed, ...other])
+      assert.deepStrictEqual(copy({ [call]: "EROFS", unlink: "ENOENT" }), [...failed, ...other])
+      assert.deepStrictEqual(copy({ [call]: "EROFS", unlink: "EACCES" }), [...failed, "spoiled", ...other])
     }
   )
+
+  it("gives a copy that can't have the owner of its source at least the group, and tells that", () => {
+    const tried = ["owner 4321 1234", "owner own 1234", "owner lost"]
+    assert.deepStrictEqual(copy({ setOwner: "EPERM" }), [...tried, ...file, "make link", "copied", ...other])
+    assert.include(copy({ setOwner: "EIO" }), "fchown file EIO true")
+  })
+
+  it("copies a link that can't have the owner of its source, and tells that", () => {
+    assert.deepStrictEqual(copy({ setOwnerAt: "EPERM" }), [...file, "make link", "owner lost", "copied", ...other])
+  })
 
   it("leaves links that are as they are to be", () => {
     assert.deepStrictEqual(copy({}), [...file, "make link", "copied", ...other])

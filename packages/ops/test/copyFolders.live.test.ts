@@ -70,6 +70,8 @@ class Copier implements Files.FoldersCopier {
   readonly seen: Array<ReadonlyArray<string>> = []
   readonly isAttributeKept = () => false
   keepsOwner = false
+  ownersLost = 0
+  readonly ownerLost = (): void => void this.ownersLost++
   readonly isLeftover: ((name: string) => boolean) | undefined
   readonly mayPublish: () => boolean
   private readonly target: string
@@ -107,6 +109,7 @@ class Copier implements Files.FoldersCopier {
     const copier = copierOf({
       isOwn,
       keepsOwner: this.keepsOwner,
+      ownerLost: this.ownerLost,
       mayGoOn: this.mayGoOn,
       begin: ({ kind }) => {
         this.seen.push(fs.readdirSync(this.target))
@@ -231,6 +234,30 @@ describe.each([["koffi", koffi.calls.atOnce], ["node:fs", node.calls.atOnce]] as
     assert.strictEqual(copy(calls, at, copier).ended, 5)
     assert.deepStrictEqual(ownersOf(`${at}/to`), ownersOf(`${at}/from`))
   }, isRoot)
+
+  it.effect.runIf(isRoot && mayLink)(
+    "get at least the group where they can't have the owner, and tell that",
+    () =>
+      Effect.gen(function*() {
+        const at = yield* testFolder
+        for (const name of ["from", "to"]) fs.mkdirSync(`${at}/${name}`)
+        plant(`${at}/from`)
+        giveAway(`${at}/from`)
+        fs.chmodSync(`${at}/to`, 0o777)
+        const copier = new Copier(`${at}/to`)
+        copier.keepsOwner = true
+        const groups = process.getgroups?.() ?? []
+        process.setgroups?.([2345])
+        const copied = yield* asNobody(at, Effect.sync(() => copy(calls, at, copier)))
+        process.setgroups?.(groups)
+        assert.deepStrictEqual(copied, { ended: 5, rest: [], untouched: [], left: 0, fewer: [] })
+        assert.deepStrictEqual([copier.copied, copier.ownersLost], [6, 11])
+        const { uid } = fs.statSync(at)
+        const owners = Object.entries(ownersOf(`${at}/from`)).map(([name, [, group]]) => [name, [uid, group]])
+        assert.deepStrictEqual(ownersOf(`${at}/to`), Object.fromEntries(owners))
+        assert.deepStrictEqual(statsOf(`${at}/to`), statsOf(`${at}/from`))
+      })
+  )
 
   test("go into those that are there, and leave what is in these", (at) => {
     fs.mkdirSync(`${at}/to/a/b`, { recursive: true })

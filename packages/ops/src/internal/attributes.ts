@@ -10,9 +10,13 @@ import * as Files from "../Files.ts"
 import type { FilesError } from "../FilesError.ts"
 import type * as Place from "../Place.ts"
 import { onDestination, onSource } from "./sides.ts"
+import { userUnsafe } from "./unfinished.ts"
 
 // What FAT and some network file systems answer: they have no modes, or not this one; or only root may.
 const withoutAttribute = new Set(["EPERM", "ENOTSUP", "EOPNOTSUPP", "ENOSYS"])
+
+/** Whether a property that could not be set, by this code of an error, is lost: the rest is copied without it. */
+export const isLost = (code: string): boolean => withoutAttribute.has(code)
 
 // What is too large for an extended attribute, or not for everybody to set.
 const withoutWay = new Set(["E2BIG", "ERANGE", "EACCES", "EINVAL"])
@@ -29,9 +33,9 @@ const none: ReadonlyArray<Lost> = []
 export const tolerate = (
   property: Lost,
   effect: Effect.Effect<void, FilesError>,
-  isLost = ({ code }: FilesError): boolean => withoutAttribute.has(code)
+  isTolerated = ({ code }: FilesError): boolean => isLost(code)
 ): Effect.Effect<ReadonlyArray<Lost>, CopyError> =>
-  onDestination(Effect.catchIf(Effect.as(effect, none), isLost, () => Effect.succeed([property])))
+  onDestination(Effect.catchIf(Effect.as(effect, none), isTolerated, () => Effect.succeed([property])))
 
 // --- Mode -----------------------------------------------------------------------------------------------------------
 
@@ -86,6 +90,16 @@ const setOwner = Effect.fnUntraced(function*(copy: Files.OpenFile, { group, owne
   )
 })
 
+/** Gives a link that this process has made its owner, or at least its group. */
+export const keepLinkOwner = ({ folder, name }: Place.Place, { group, owner }: Files.FileStat) =>
+  tolerate(
+    "owner",
+    Effect.tapError(
+      folder.setOwner(name, { owner, group }),
+      () => Effect.ignore(folder.setOwner(name, { owner: userUnsafe(), group }))
+    )
+  )
+
 // --- Extended attributes --------------------------------------------------------------------------------------------
 
 const lists = new Set([accessList, "system.posix_acl_default"])
@@ -102,7 +116,7 @@ const keepAttribute = (copy: Pick<Files.OpenFile, "setAttribute">, attribute: Fi
   tolerate(
     lists.has(attribute.name) ? "mode" : "xattr",
     copy.setAttribute(attribute),
-    ({ code }) => withoutAttribute.has(code) || withoutWay.has(code) || (!isMove && withoutRoom.has(code))
+    ({ code }) => isLost(code) || withoutWay.has(code) || (!isMove && withoutRoom.has(code))
   )
 
 /** Opens the source, if it is not open. */
@@ -115,8 +129,7 @@ const attributesOf = <R>(
 ) =>
   Effect.flatMap(
     source,
-    ({ attributes }) =>
-      onSource(Effect.catchIf(attributes, ({ code }) => withoutAttribute.has(code), () => Effect.succeed([])))
+    ({ attributes }) => onSource(Effect.catchIf(attributes, ({ code }) => isLost(code), () => Effect.succeed([])))
   ).pipe(
     Effect.map((all) => all.filter(({ name }) => isKept(name, keeps)))
   )

@@ -1,9 +1,12 @@
 /**
  * Decides about the copies of files of one folder: copies what is ordinary, and leaves the rest.
  */
+import * as Progress from "@fanout/core/Progress"
 import type * as Task from "@fanout/core/Task"
+import * as Effect from "effect/Effect"
 import * as Conflict from "../Conflict.ts"
 import type { CopyOptions, Property } from "../CopyOptions.ts"
+import { lostUnits } from "../CopyStrategy.ts"
 import type { CopiedFiles, CopyFiles } from "../CopyTask.ts"
 import * as FilePath from "../FilePath.ts"
 import * as Files from "../Files.ts"
@@ -33,6 +36,10 @@ interface Copied {
   readonly temporaryName?: (name: FilePath.FilePath) => FilePath.FilePath
 }
 
+/** Counts copies that could not be given the owner of their sources. */
+export const countOwnersLost = (count: number): Effect.Effect<void> =>
+  count === 0 ? Effect.void : Progress.add(lostUnits.owner, count)
+
 const bufferBytes = 2 ** 18
 
 /** Buffers that are not in use: to make one takes longer than to fill it with a small file. */
@@ -56,6 +63,7 @@ export interface Held {
   readonly edition: string
   /** By which other names of the source know it. */
   readonly linkedAs: string
+  readonly isOwnerLost: boolean
 }
 
 /** What has become of one of the names. */
@@ -76,6 +84,9 @@ const copiedAs = (digests: Digests | undefined): End =>
 /** Copies what is ordinary, and leaves the rest. It has a buffer until it is given back. */
 export class Copying implements Files.Copier {
   bytes = 0
+  /** How many copies could not be given the owner of their sources. */
+  ownersLost = 0
+  private isOwnerLost = false
   /** Of those that were dealt with. What is held is copied alone as long as it is not placed. */
   private readonly ends: Array<End> = []
   readonly buffer = spare.pop() ?? Buffer.allocUnsafeSlow(bufferBytes)
@@ -155,6 +166,7 @@ export class Copying implements Files.Copier {
     const isPlainLink = kind === "link" && !this.isKeptFirst && !this.options.isFollowing
     const isOrdinary = (isSmall || isPlainLink) && !this.isAvoided(stat)
     this.source = stat
+    this.isOwnerLost = false
     // It may have been given part of one that was left.
     if (isOrdinary) this.taker?.end()
     if (!isOrdinary) this.leave()
@@ -190,10 +202,14 @@ export class Copying implements Files.Copier {
     return undefined
   }
 
+  readonly ownerLost = (): void => {
+    this.isOwnerLost = true
+  }
+
   copied(sizeBytes: number): void {
     const isLink = this.source?.kind === "link"
     if (isLink && this.hold !== undefined) return this.holdOne(undefined, sizeBytes)
-    this.bytes += sizeBytes
+    this.count(sizeBytes)
     this.ends.push(isLink ? linked : copiedAs(this.taker?.end()))
   }
 
@@ -207,10 +223,16 @@ export class Copying implements Files.Copier {
       index: this.ends.length,
       digests: file === undefined ? undefined : this.taker?.end(),
       edition: Moving.editionOf(source),
-      linkedAs: HardLinks.editionOf(source, options)
+      linkedAs: HardLinks.editionOf(source, options),
+      isOwnerLost: this.isOwnerLost
     })
-    this.bytes += sizeBytes
+    this.count(sizeBytes)
     this.leave()
+  }
+
+  private count(sizeBytes: number): void {
+    this.bytes += sizeBytes
+    if (this.isOwnerLost) this.ownersLost++
   }
 
   /** What is kept of copies before they have their names. */
@@ -224,8 +246,9 @@ export class Copying implements Files.Copier {
   }
 
   /** Takes that one which was held has not got its place; or may have, and that is not for sure. */
-  notPlaced({ index, sizeBytes }: Held, mayBe = false): void {
+  notPlaced({ index, isOwnerLost, sizeBytes }: Held, mayBe = false): void {
     this.bytes -= sizeBytes
+    if (isOwnerLost) this.ownersLost--
     if (mayBe && this.isKeptFirst) this.handOn(index, this.begun)
   }
 

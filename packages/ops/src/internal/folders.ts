@@ -13,7 +13,7 @@ import * as FilePath from "../FilePath.ts"
 import * as Files from "../Files.ts"
 import * as TemporaryName from "../TemporaryName.ts"
 import { isKept } from "./attributes.ts"
-import { Copying } from "./copying.ts"
+import { Copying, countOwnersLost } from "./copying.ts"
 import { temporaryName } from "./placing.ts"
 
 type Payload = Task.Payload<typeof CopyFiles>
@@ -28,12 +28,11 @@ interface Copied {
   readonly mayWork: () => boolean
 }
 
-const none: Pick<CopiedFiles, "copied" | "linked" | "unchanged" | "bytes"> = {
-  copied: 0,
-  linked: 0,
-  unchanged: 0,
-  bytes: 0
+interface Counts extends Pick<CopiedFiles, "copied" | "linked" | "unchanged" | "bytes"> {
+  readonly ownersLost: number
 }
+
+const none: Counts = { copied: 0, linked: 0, unchanged: 0, bytes: 0, ownersLost: 0 }
 
 /** Decides about folders, and counts what becomes of files in them. */
 class Folders implements Files.FoldersCopier {
@@ -48,6 +47,10 @@ class Folders implements Files.FoldersCopier {
     const keeps = new Set(copied.payload.keeps)
     this.isAttributeKept = (name) => isKept(name, keeps)
     this.keepsOwner = keeps.has("owner")
+  }
+
+  readonly ownerLost = (): void => {
+    this.counts = { ...this.counts, ownersLost: this.counts.ownersLost + 1 }
   }
 
   readonly mayGoOn = (): boolean => this.counts.bytes < this.copied.payload.mostBytes && this.copied.mayGoOn()
@@ -89,7 +92,8 @@ class Folders implements Files.FoldersCopier {
       copied: this.counts.copied + copied,
       linked: this.counts.linked + linked,
       unchanged: this.counts.unchanged + unchanged,
-      bytes: this.counts.bytes + bytes
+      bytes: this.counts.bytes + bytes,
+      ownersLost: this.counts.ownersLost + copier.ownersLost
     }
     const { names } = copier
     return [...alone.flatMap(({ index }) => names[index] ?? []), ...names.slice(names.length - left)]
@@ -135,5 +139,7 @@ export const copyFolders = Effect.fnUntraced(function*(
     copied,
     () => ({ ended: 0, rest: [], untouched: names, left: 0, fewer: [] })
   )
-  return { ...copier.counts, alone: [], skipped: [], left, folders }
+  const { ownersLost, ...counts } = copier.counts
+  yield* countOwnersLost(ownersLost)
+  return { ...counts, alone: [], skipped: [], left, folders }
 })

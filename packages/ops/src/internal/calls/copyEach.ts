@@ -5,7 +5,9 @@
 import * as FilePath from "../../FilePath.ts"
 import type * as Files from "../../Files.ts"
 import type { Call } from "../../FilesError.ts"
+import { isLost } from "../attributes.ts"
 import { isChanged } from "../content.ts"
+import { userUnsafe } from "../unfinished.ts"
 import { Sequence } from "./sequence.ts"
 import { type Done, type PlainCopy, type SystemCalls, withoutAttributes } from "./systemCalls.ts"
 
@@ -19,6 +21,7 @@ type Step =
   | "listLinkAttributes"
   | "makeLink"
   | "setLinkOwner"
+  | "setLinkGroup"
   | "setLinkTimes"
   | "listAttributes"
   | "create"
@@ -26,6 +29,7 @@ type Step =
   | "write"
   | "statAgain"
   | "setOwner"
+  | "setGroup"
   | "setMode"
   | "setTimes"
   | "link"
@@ -33,7 +37,12 @@ type Step =
   | "takeBack"
   | "closeSource"
 
-type LinkStep = Extract<Step, "readLink" | "listLinkAttributes" | "makeLink" | "setLinkOwner" | "setLinkTimes">
+type LinkStep = Extract<
+  Step,
+  "readLink" | "listLinkAttributes" | "makeLink" | "setLinkOwner" | "setLinkGroup" | "setLinkTimes"
+>
+
+type SetStep = Extract<Step, "setOwner" | "setGroup" | "setMode" | "setTimes">
 
 /** Beside those that tell of security, Linux lets links have only these. */
 const ofLinks = "trusted."
@@ -104,7 +113,7 @@ class Run extends Sequence {
 
   protected ask(): boolean {
     const { calls, copier, from, names, to } = this.copying
-    const { copy = -1, source, stat } = this
+    const { copy = -1, source } = this
     if (this.step === "next") this.index++
     const name = names[this.index]
     if (name === undefined) return false
@@ -121,6 +130,7 @@ class Run extends Sequence {
       case "listLinkAttributes":
       case "makeLink":
       case "setLinkOwner":
+      case "setLinkGroup":
       case "setLinkTimes":
         this.askForLink(this.step, name)
         return true
@@ -144,14 +154,10 @@ class Run extends Sequence {
         calls.listAttributes(source, this.attributesListed)
         return true
       case "setOwner":
-        calls.setOwner(copy, stat?.owner ?? 0, stat?.group ?? 0, this.ownerSet)
-        return true
+      case "setGroup":
       case "setMode":
-        calls.setMode(copy, stat?.mode ?? 0, this.modeSet)
-        return true
       case "setTimes":
-        if (stat === undefined) this.timesSet(undefined)
-        else calls.setTimes(copy, stat, this.timesSet)
+        this.askToSet(this.step, copy)
         return true
       case "link":
         // Whoever must stop, or owns the job no more, gives nothing its name.
@@ -182,6 +188,25 @@ class Run extends Sequence {
     return true
   }
 
+  private askToSet(step: SetStep, copy: number): void {
+    const { copying: { calls }, stat } = this
+    switch (step) {
+      case "setOwner":
+        calls.setOwner(copy, stat?.owner ?? 0, stat?.group ?? 0, this.ownerSet)
+        return
+      case "setGroup":
+        calls.setOwner(copy, userUnsafe(), stat?.group ?? 0, this.groupSet)
+        return
+      case "setMode":
+        calls.setMode(copy, stat?.mode ?? 0, this.modeSet)
+        return
+      case "setTimes":
+        if (stat === undefined) this.timesSet(undefined)
+        else calls.setTimes(copy, stat, this.timesSet)
+        return
+    }
+  }
+
   private askForLink(step: LinkStep, name: FilePath.FilePath): void {
     const { calls, copier, from, to } = this.copying
     const { stat } = this
@@ -199,6 +224,9 @@ class Run extends Sequence {
         return
       case "setLinkOwner":
         calls.setOwnerAt(to, name, stat?.owner ?? 0, stat?.group ?? 0, this.linkOwnerSet)
+        return
+      case "setLinkGroup":
+        calls.setOwnerAt(to, name, userUnsafe(), stat?.group ?? 0, this.linkGroupSet)
         return
       case "setLinkTimes":
         if (stat === undefined) this.linkTimesSet(undefined)
@@ -288,7 +316,12 @@ class Run extends Sequence {
   }
 
   private readonly linkOwnerSet: Done<void> = (code) => {
-    if (code !== undefined) return this.failMade("lchown", code)
+    if (code !== undefined && !isLost(code)) return this.failMade("lchown", code)
+    this.next(code === undefined ? "setLinkTimes" : "setLinkGroup")
+  }
+
+  private readonly linkGroupSet = (): void => {
+    this.copying.copier.ownerLost()
     this.next("setLinkTimes")
   }
 
@@ -361,7 +394,13 @@ class Run extends Sequence {
   }
 
   private readonly ownerSet: Done<void> = (code) => {
-    if (code !== undefined) return this.fail("fchown", code, true)
+    if (code !== undefined && !isLost(code)) return this.fail("fchown", code, true)
+    this.next(code === undefined ? "setMode" : "setGroup")
+  }
+
+  /** Who may not give a file away may still give it to one of the own groups, or not. */
+  private readonly groupSet = (): void => {
+    this.copying.copier.ownerLost()
     this.next("setMode")
   }
 

@@ -7,6 +7,7 @@
 import * as Option from "effect/Option"
 import * as FilePath from "../../FilePath.ts"
 import type * as Files from "../../Files.ts"
+import { isLost } from "../attributes.ts"
 import { isBegun, isUnfinished, unfinishedMode, userUnsafe, withInherited } from "../unfinished.ts"
 import { ask } from "./asking.ts"
 import { copyEach } from "./copyEach.ts"
@@ -183,6 +184,10 @@ class Run {
     return ask<void>((done) => this.calls.setMode(folder, mode, done)).code === undefined
   }
 
+  private setTimes(folder: number, times: Files.FileTimes): boolean {
+    return ask<void>((done) => this.calls.setTimes(folder, times, done)).code === undefined
+  }
+
   /** Removes a folder with all that is in it, which is in one that is not whole. */
   private remove(parent: number, name: FilePath.FilePath): boolean {
     // It may have the mode of its source by now, which may let nobody take anything out of it.
@@ -290,22 +295,32 @@ class Run {
     return made.value.mode === mode || this.setMode(folder, mode)
   }
 
-  private setOwner(folder: number, { group, owner }: Files.FileStat): boolean {
-    return ask<void>((done) => this.calls.setOwner(folder, owner, group, done)).code === undefined
+  /** Gives a folder its owner, or at least its group, and tells whether it has it, or has lost it. */
+  private setOwner(
+    folder: number,
+    there: Files.FileStat,
+    { group, owner }: Files.FileStat
+  ): "kept" | "lost" | undefined {
+    if (!this.copier.keepsOwner || (there.owner === owner && there.group === group)) return "kept"
+    const set = ask<void>((done) => this.calls.setOwner(folder, owner, group, done))
+    if (set.code === undefined) return "kept"
+    if (!isLost(set.code)) return undefined
+    ask<void>((done) => this.calls.setOwner(folder, there.owner, group, done))
+    return "lost"
   }
 
   /** Gives a folder the mode and times of its source, and owner and group where these are kept, if it has others. */
   private end(folder: number, source: Files.FileStat): boolean {
     const there = ask<Files.FileStat>((done) => this.calls.stat(folder, done))
-    if (there.code !== undefined) return false
-    const { accessedNanos, group, mode, modifiedNanos, owner } = source
-    const hasOwner = !this.copier.keepsOwner || (there.value.owner === owner && there.value.group === group) ||
-      this.setOwner(folder, source)
-    if (!hasOwner) return false
+    const owner = there.code === undefined ? this.setOwner(folder, there.value, source) : undefined
+    if (there.code !== undefined || owner === undefined) return false
+    const { accessedNanos, mode, modifiedNanos } = source
     const hasMode = there.value.mode === mode || this.setMode(folder, mode)
     const times = { accessedNanos, modifiedNanos }
     const hasTimes = there.value.modifiedNanos === modifiedNanos && there.value.accessedNanos === accessedNanos
-    return hasMode && (hasTimes || ask<void>((done) => this.calls.setTimes(folder, times, done)).code === undefined)
+    const isEnded = hasMode && (hasTimes || this.setTimes(folder, times))
+    if (isEnded && owner === "lost") this.copier.ownerLost()
+    return isEnded
   }
 }
 

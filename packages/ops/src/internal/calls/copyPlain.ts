@@ -6,6 +6,8 @@
  * make numbers of all that it tells, took as long.
  */
 import type * as FilePath from "../../FilePath.ts"
+import { isLost } from "../attributes.ts"
+import { userUnsafe } from "../unfinished.ts"
 import {
   AT_EMPTY_PATH,
   AT_FDCWD,
@@ -91,8 +93,14 @@ const setMode = (copy: number, modes: PlainCopy["modes"]): boolean => {
   return isGiven || libc.fchmod(copy, mode) === 0
 }
 
-const setOwner = (copy: number, { keepsOwner }: PlainCopy["copier"]): boolean =>
-  !keepsOwner || libc.fchownat(copy, "", met.owner, met.group, AT_EMPTY_PATH) === 0
+/** Gives a copy its owner, or at least its group, where it may have that. */
+const setOwner = (copy: number, { keepsOwner, ownerLost }: PlainCopy["copier"]): boolean => {
+  if (!keepsOwner || libc.fchownat(copy, "", met.owner, met.group, AT_EMPTY_PATH) === 0) return true
+  if (!isLost(lastError())) return false
+  libc.fchownat(copy, "", userUnsafe(), met.group, AT_EMPTY_PATH)
+  ownerLost()
+  return true
+}
 
 /** Fills a copy and gives it a name, if it is to have one yet and all is as it is to be. */
 const fill = (copy: number, source: number, name: string | Buffer, { copier, hold, modes, to }: PlainCopy): boolean => {
