@@ -9,7 +9,6 @@ import * as Lease from "@fanout/core/Lease"
 import * as Progress from "@fanout/core/Progress"
 import * as Task from "@fanout/core/Task"
 import * as TaskDispatcher from "@fanout/core/TaskDispatcher"
-import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Num from "effect/Number"
@@ -450,14 +449,16 @@ export const layerShared = <E>(
     const files = yield* Files.Files
     const quick = Option.getOrUndefined(yield* (yield* QuickFiles).throughout(paths))
     const router = yield* CopyRouter
-    const having = (files: Files.Files["Service"]) =>
-      Context.make(CopyRouter, router).pipe(Context.add(Files.Files, files))
-    const context = having(quick ?? files)
+    // To merge two contexts takes as long as a call or two, and that for each element.
+    const having = (files: Files.Files["Service"]) => <A, E>(work: Effect.Effect<A, E, CopyRouter | Files.Files>) =>
+      Effect.provideService(Effect.provideService(work, CopyRouter, router), Files.Files, files)
+    const havingQuick = having(quick ?? files)
+    const havingAny = having(files)
     const shared = yield* share(CopyFiles, others, startsAfter)
     const much = yield* Much.make
     const copyShared = (payload: Task.Payload<typeof CopyFiles>, key: Payload) =>
       Effect.flatMap(CopyOptions, (options) => {
-        const here = Effect.provideContext(CopyFilesLive.copy(payload, sliceMillis), context)
+        const here = havingQuick(CopyFilesLive.copy(payload, sliceMillis))
         // Most of the time all wait for the device: it is flushed for all of them at once here.
         if (options.isDurable || options.isVerified || SavedCopy.isKeptFirst(payload.conflict, options)) return here
         // Threads know nothing of links that are to be followed.
@@ -473,9 +474,8 @@ export const layerShared = <E>(
         })
       })
     const copyAlone = (payload: Payload) =>
-      Effect.flatMap(CopyOptions, ({ isFollowing }) =>
-        // Links may lead to anywhere, and calls take any time there.
-        Effect.provideContext(copy(payload), isFollowing ? having(files) : context))
+      // Links may lead to anywhere, and calls take any time there.
+      Effect.flatMap(CopyOptions, ({ isFollowing }) => (isFollowing ? havingAny : havingQuick)(copy(payload)))
     return {
       "@fanout/ops/CopyEntry": (payload: Payload) =>
         areMany(payload) ? copyFiles(payload, copyShared) : copyAlone(payload)

@@ -3,7 +3,7 @@
  */
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
-import type * as Scope from "effect/Scope"
+import * as Scope from "effect/Scope"
 import type * as FilePath from "../../FilePath.ts"
 import * as Files from "../../Files.ts"
 import { type Call, FilesError } from "../../FilesError.ts"
@@ -67,8 +67,15 @@ export abstract class Open {
   abstract readonly release: Effect.Effect<void>
 }
 
-/** Opens something that is closed with its scope. */
+/**
+ * Opens something that is closed with its scope. `Effect.acquireRelease` keeps the context for what releases it: to
+ * merge that takes longer than to close a file, which needs none.
+ */
 export const scoped = <A extends Open>(
   open: Effect.Effect<A, FilesError>
 ): Effect.Effect<A, FilesError, Scope.Scope> =>
-  Files.waitForDescriptor(Effect.acquireRelease(open, (opened) => opened.release))
+  Files.waitForDescriptor(
+    Effect.uninterruptible(
+      Effect.flatMap(Effect.scope, (scope) => Effect.tap(open, ({ release }) => Scope.addFinalizer(scope, release)))
+    )
+  )
