@@ -31,7 +31,7 @@ export const pay = (sizeBytes: number): boolean => sizeBytes >= leastBytes && !a
 
 /** Lends the buffers for a file of this size, until the scope ends; nothing where they don't pay. */
 export const borrow = (sizeBytes: number): Effect.Effect<LargePieces | undefined, never, Scope.Scope> =>
-  Effect.acquireRelease(
+  sizeBytes < leastBytes ? Effect.undefined : Effect.acquireRelease(
     Effect.sync(() => {
       if (!pay(sizeBytes)) return undefined
       areLent = true
