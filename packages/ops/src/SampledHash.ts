@@ -15,6 +15,7 @@
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import type { Hasher } from "./Hasher.ts"
+import * as ContentId from "./internal/contentId.ts"
 
 /**
  * Part of a file.
@@ -35,7 +36,7 @@ export interface Sample {
  */
 export type ReadAt<E> = (buffer: Uint8Array, offset: number) => Effect.Effect<number, E>
 
-const wholeUpToBytes = 102_400
+const { wholeUpToBytes } = ContentId
 const endBytes = 8192
 const sampleBytes = 10_240
 const sampleCount = 4
@@ -86,9 +87,7 @@ const fill = Effect.fnUntraced(function*<E>(buffer: Uint8Array, offset: number, 
  * @since 0.1.0
  */
 export const compute = Effect.fnUntraced(function*<E>(hasher: Hasher, sizeBytes: number, readAt: ReadAt<E>) {
-  const size = new Uint8Array(8)
-  new DataView(size.buffer).setBigUint64(0, BigInt(sizeBytes), true)
-  hasher.update(size)
+  hasher.update(ContentId.sizeOf(sizeBytes))
   let whole = true
   for (const sample of samples(sizeBytes)) {
     const buffer = new Uint8Array(sizeBytes === 0 ? wholeUpToBytes : sample.sizeBytes)
@@ -99,5 +98,5 @@ export const compute = Effect.fnUntraced(function*<E>(hasher: Hasher, sizeBytes:
   }
   // Taken in any case, so that the hasher starts anew.
   const digest = hasher.digest()
-  return whole ? Option.some(digest.slice(0, 16)) : Option.none<string>()
+  return whole ? Option.some(ContentId.ofDigest(digest)) : Option.none<string>()
 })

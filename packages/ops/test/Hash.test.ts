@@ -7,12 +7,15 @@ import * as FilePath from "@fanout/ops/FilePath"
 import * as Files from "@fanout/ops/Files"
 import * as Hash from "@fanout/ops/Hash"
 import type { HashAlgorithm } from "@fanout/ops/HashAlgorithm"
+import * as Hasher from "@fanout/ops/Hasher"
 import * as HashLine from "@fanout/ops/HashLine"
 import * as HashTaskLive from "@fanout/ops/HashTaskLive"
 import { QuickFiles } from "@fanout/ops/QuickFiles"
+import * as SampledHash from "@fanout/ops/SampledHash"
 import * as SourceRows from "@fanout/ops/SourceRows"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
+import * as Option from "effect/Option"
 import * as TestClock from "effect/testing/TestClock"
 import { createHash } from "node:crypto"
 import * as FaultyFiles from "./FaultyFiles.ts"
@@ -114,6 +117,33 @@ describe("Hash", () => {
       const { bytes } = yield* hash(plant(), { algorithm: "sampled" })
       // Of a large file 8 KiB at both ends, and four times 10 KiB between.
       assert.strictEqual(bytes, 11 + 56 * 1024)
+    }))
+
+  it.effect("gives files of any size the ids of their samples, in the order of the walk", () =>
+    Effect.gen(function*() {
+      const disk = new MemoryFiles.Disk()
+      for (const folder of ["/in", "/in/b", "/in/c"]) disk.folder(folder)
+      const sizes = [102_401, 0, 102_400, 1, 200_000, 102_399, 0, 300_000]
+      const expected: Array<string> = []
+      for (const [n, size] of sizes.entries()) {
+        const path = n < 3 ? `${n}` : n < 6 ? `b/${n}` : `c/${n}`
+        const content = Uint8Array.from({ length: size }, (_, i) => (i + n) % 251)
+        disk.file(`/in/${path}`, content)
+        const readAt = (buffer: Uint8Array, offset: number) =>
+          Effect.sync(() => {
+            const piece = content.subarray(offset, offset + buffer.length)
+            buffer.set(piece)
+            return piece.length
+          })
+        const id = Option.getOrThrow(yield* SampledHash.compute(Hasher.make("blake3"), size, readAt))
+        expected.push(n === 6 ? `0/${path} it vanished` : `0/${path} ${id}`)
+      }
+      const before: FaultyFiles.Before = (call, path) =>
+        call === "open" && path === "/in/c/6" ? Effect.fail(FaultyFiles.error(call, path, "ENOENT")) : Effect.void
+
+      const { lines, state } = yield* hash(disk, { algorithm: "sampled", before })
+
+      assert.deepStrictEqual({ state, lines }, { state: "Completed", lines: expected })
     }))
 
   it.effect("follows a link that was named, and passes over those in folders", () =>

@@ -17,6 +17,7 @@ import { type HashedFiles, type HashFiles, Unhashed } from "../HashTask.ts"
 import * as ProtectedFiles from "../ProtectedFiles.ts"
 import * as SampledHash from "../SampledHash.ts"
 import { SkipReason } from "../SkipReason.ts"
+import * as ContentId from "./contentId.ts"
 import { type Hashed, hashOpen, isSame, keepTools, takeTools, type Tools } from "./fileHash.ts"
 
 type Payload = Omit<Task.Payload<typeof HashFiles>, "leaveOut">
@@ -158,6 +159,7 @@ class Hashing implements Files.Reader {
   private readonly into: Hashes
   readonly mayOpen: Files.Reader["mayOpen"]
   private readonly pathOf: (index: number) => FilePath.FilePath
+  private readonly isSampled: boolean
   private expectedBytes = 0
   private sizeBytes = 0
   /** Bytes of all files so far. */
@@ -168,11 +170,13 @@ class Hashing implements Files.Reader {
     tools: Tools,
     into: Hashes,
     mayGoOn: () => boolean,
-    { files, pathOf }: {
+    { files, isSampled, pathOf }: {
       readonly files: ProtectedFiles.ProtectedFiles
+      readonly isSampled: boolean
       readonly pathOf: (index: number) => FilePath.FilePath
     }
   ) {
+    this.isSampled = isSampled
     this.tools = tools
     this.into = into
     this.mayGoOn = mayGoOn
@@ -193,12 +197,18 @@ class Hashing implements Files.Reader {
     this.expectedBytes = sizeBytes
     this.sizeBytes = 0
     if (kind !== "file") this.leave(special)
-    else if (sizeBytes > mostBytes) this.leave(Alone.make({ sizeBytes }))
+    else if (this.isLeft(sizeBytes)) this.leave(Alone.make({ sizeBytes }))
     else return true
     return false
   }
 
+  /** Of what says that it is empty a sample is not all there may be. */
+  private isLeft(sizeBytes: number): boolean {
+    return this.isSampled ? sizeBytes === 0 || sizeBytes > ContentId.wholeUpToBytes : sizeBytes > mostBytes
+  }
+
   piece(bytes: Uint8Array): void {
+    if (this.isSampled && this.sizeBytes === 0) this.tools.hasher.update(ContentId.sizeOf(this.expectedBytes))
     this.tools.hasher.update(bytes)
     this.sizeBytes += bytes.length
     this.bytes += bytes.length
@@ -206,10 +216,11 @@ class Hashing implements Files.Reader {
 
   end(isSame: boolean): void {
     const digest = this.tools.hasher.digest()
-    const { expectedBytes, sizeBytes } = this
+    const { expectedBytes, isSampled, sizeBytes } = this
     this.sizeBytes = 0
     // Those of the kernel say that they are empty.
-    if (isSame && (expectedBytes === 0 || expectedBytes === sizeBytes)) add(this.into, { digest, sizeBytes })
+    const isWhole = isSame && (expectedBytes === 0 || expectedBytes === sizeBytes)
+    if (isWhole) add(this.into, { digest: isSampled ? ContentId.ofDigest(digest) : digest, sizeBytes })
     else this.leave(changed(this.pathOf(this.into.digests.length)))
   }
 
@@ -232,22 +243,25 @@ export const noHashes = (): Hashes => ({ digests: [], sizesBytes: [], stamps: []
 /** Hashes those that are small, and leaves the others. */
 export const hashEach = Effect.fnUntraced(function*(
   folders: ReadonlyArray<Files.FilesIn>,
-  algorithm: HashAlgorithm,
+  algorithm: Payload["algorithm"],
   into: Hashes
 ) {
   const { readEach } = yield* Files.Files
   const stop = yield* Interrupter.Interrupter
-  const tools = takeTools(algorithm)
+  const isSampled = algorithm === "sampled"
+  const by = isSampled ? "blake3" : algorithm
+  const tools = takeTools(by)
   const files = yield* ProtectedFiles.ProtectedFiles
   const paths = () => folders.flatMap(({ names, path }) => names.map((name) => FilePath.join(path, name)))
   const hashing = new Hashing(tools, into, () => stop.reason === undefined, {
     files,
+    isSampled,
     pathOf: (index) => paths()[index] ?? FilePath.empty
   })
   const count = yield* readEach(folders, hashing)
   yield* Progress.add("bytes", hashing.bytes)
   if (count < folders.reduce((sum, { names }) => sum + names.length, 0)) yield* Interrupter.check
-  keepTools(algorithm, tools)
+  keepTools(by, tools)
 })
 
 /** A rate that has more than that for a tenth of a second is none that matters here. */
@@ -281,6 +295,26 @@ const hashIn = (
         for (const _ of names) leave(into, unhashed(error))
       }))
   )
+
+/** Hashes what was left to be hashed by itself, here: to take samples is over as fast as to read a small file. */
+const hashLeft = Effect.fnUntraced(function*(folders: ReadonlyArray<Files.FilesIn>, method: Method, into: Hashes) {
+  const left = new Set(into.unhashed.flatMap(({ index, why }) => why._tag === "Alone" ? [index] : []))
+  if (left.size === 0) return
+  const unhashed = into.unhashed.splice(0).filter(({ index }) => !left.has(index))
+  let at = 0
+  for (const { names, path } of folders) {
+    const places = names.flatMap((_, n) => left.has(at + n) ? [n] : [])
+    const some = noHashes()
+    if (places.length > 0) yield* hashIn({ path, names: places.flatMap((n) => names[n] ?? []) }, method, some)
+    for (const [n, place] of places.entries()) {
+      into.digests[at + place] = some.digests[n] ?? null
+      into.sizesBytes[at + place] = some.sizesBytes[n] ?? 0
+    }
+    for (const { index, why } of some.unhashed) unhashed.push({ index: at + (places[index] ?? 0), why })
+    at += names.length
+  }
+  into.unhashed.push(...unhashed.toSorted((a, b) => a.index - b.index))
+})
 
 /** So many names of a folder are listed at once: what they become is in the checkpoint until it is done. */
 const mostListed = 2 ** 14
@@ -325,10 +359,11 @@ export const hashFiles = Effect.fnUntraced(function*({ folders, root, ...method 
   const real = folders.map(({ names, path }) => ({ path: FilePath.join(root, path), names }))
   // Those that are to be read at a rate are read one by one.
   const isOneByOne = (yield* isLimited) || cache === true || isAlone === true
-  if (isOneByOne || algorithm === "sampled") {
+  if (isOneByOne) {
     for (const folder of real) yield* hashIn(folder, method, into)
   } else {
     yield* hashEach(real, algorithm, into)
+    if (algorithm === "sampled") yield* hashLeft(real, method, into)
   }
   const { stamps: _, ...hashes } = into
   return cache === true ? into : hashes
