@@ -33,8 +33,8 @@ export const Bytes = Task.make("test/Bytes", {
 })
 export class Tasks extends RpcGroup.make(Act, Bytes) {}
 
-/** Set by a test whose threads are its own. */
-export const told = { now: false }
+/** What a test whose threads are its own says to its tasks, and how many of them have begun. */
+export const told = { now: false, begun: 0 }
 
 const pages = TaskCheckpoint.make(Schema.Number)
 
@@ -54,6 +54,7 @@ export const handlers = (thread: boolean) =>
         return { bytes: given, left }
       }),
     "test/Act": Effect.fnUntraced(function*({ act, n, when }) {
+      told.begun++
       // A pipe that nobody writes to: the call does not return.
       if (act.startsWith("opens ")) fs.closeSync(fs.openSync(act.slice("opens ".length), "r"))
       if (act.startsWith("notes itself in ")) fs.appendFileSync(act.slice("notes itself in ".length), `${n}\n`)
