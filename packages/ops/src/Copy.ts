@@ -176,12 +176,12 @@ interface Plan {
 const plans = Effect.fnUntraced(function*(payload: Payload): Effect.fn.Return<Plan> {
   const { throughout } = yield* QuickFiles.QuickFiles
   const { checksums, isDurable, isFollowing, isMove, isVerified, keeps } = yield* CopyOptions.CopyOptions
-  const { conflict, rules = [] } = payload.request
+  const { conflict } = payload.request
   const isQuick = Option.isSome(yield* throughout(pathsOf(payload)))
   const keepsUsual = CopyOptions.usual.every((property) => keeps.has(property))
   const isGathering = isQuick && keepsUsual
   const isSimple = !isDurable && !isVerified && checksums === undefined && conflict !== "rename" && conflict !== "error"
-  const isPlain = isGathering && !isFollowing && !isMove && isSimple && rules.length === 0
+  const isPlain = isGathering && !isFollowing && !isMove && isSimple
   return { isGathering, mayBeWhole: isPlain ? mayBeWhole(payload) : undefined }
 })
 
@@ -189,9 +189,10 @@ const walk = (payload: Payload, { mayBeWhole }: Plan, gone: ReadonlySet<number>)
   const { request: { rules = [] }, transfers } = payload
   const sources = transfers.map(({ source }) => source)
   const follow = followOf(payload)
+  const filter = Filter.make(rules)
   const walked: Stream.Stream<FileTree.Element | FileTree.Whole, never, Files.Files> = mayBeWhole === undefined
-    ? FileTree.walk({ sources, after, filter: Filter.make(rules), gone, follow })
-    : FileTree.walkWhole({ sources, after, gone, mayBeWhole, mostWhole })
+    ? FileTree.walk({ sources, after, filter, gone, follow })
+    : FileTree.walkWhole({ sources, after, filter, gone, mayBeWhole, mostWhole })
   // Links may lead to where calls take their time.
   return follow === undefined ? QuickFiles.walking(sources, walked) : walked
 }
@@ -399,13 +400,14 @@ export const run = <E, R>(
  * @since 0.1.0
  */
 export const optionsOf = (
-  { checksums, dereference, durable, preserve = CopyOptions.usual, verify }: Request
+  { checksums, dereference, durable, preserve = CopyOptions.usual, rules = [], verify }: Request
 ): CopyOptions.CopyOptions => ({
   keeps: new Set(preserve),
   isDurable: durable === true,
   isVerified: verify === true,
   checksums: checksums?.algorithm,
   isFollowing: dereference === true,
+  rules,
   isMove: false
 })
 

@@ -34,6 +34,7 @@ import * as FileSystems from "./internal/fileSystems.ts"
 import { FolderTimes } from "./internal/folderTimes.ts"
 import { openPlace } from "./internal/following.ts"
 import * as HardLinks from "./internal/hardLinks.ts"
+import { leftOut } from "./internal/leavingOut.ts"
 import * as MadeFolders from "./internal/madeFolders.ts"
 import * as Moving from "./internal/moving.ts"
 import * as Much from "./internal/much.ts"
@@ -364,7 +365,7 @@ const mostBytes = 2 ** 24
 const likelyBytes = 2 ** 16
 
 /** Lists a folder that could not be copied with all in it, and removes what an attempt to do that may have left. */
-const listFolder = Effect.fnUntraced(function*({ source, target }: Payload) {
+const listFolder = Effect.fnUntraced(function*({ below = FilePath.empty, source, target }: Payload) {
   const place = yield* Place.open(target)
   const temporary = temporaryName(yield* Lease.Lease, target)
   yield* Effect.catchIf(
@@ -374,7 +375,12 @@ const listFolder = Effect.fnUntraced(function*({ source, target }: Payload) {
   )
   const folder = yield* Place.openFolder(yield* Place.open(source))
   const { folders, others } = yield* namesIn(folder)
-  return EntryCopied.cases.Listed.make({ names: others, folders })
+  const { rules } = yield* CopyOptions
+  const isLeftOut = leftOut(rules, below)
+  return EntryCopied.cases.Listed.make({
+    names: others.filter((name) => !isLeftOut(name, false)),
+    folders: folders.filter((name) => !isLeftOut(name, true))
+  })
 }, Effect.scoped)
 
 /** Has files of a folder copied, by what is known of it here. */
@@ -383,12 +389,12 @@ const copyFiles = <E, R>(
   by: (payload: Task.Payload<typeof CopyFiles>, entry: Payload) => Effect.Effect<Task.Success<typeof CopyFiles>, E, R>
 ) =>
   Effect.gen(function*() {
-    const { conflict, kind, names = [], sizes = [], source, target } = entry
+    const { below = FilePath.empty, conflict, kind, names = [], sizes = [], source, target } = entry
     const size = Math.max(names.length, Num.sumAll(sizes))
     const { found } = yield* ProtectedFiles
     const avoid = found.map(({ device, inode }) => ({ device, inode }))
     const isFree = yield* MadeFolders.has(target)
-    const { checksums, isMove, keeps } = yield* CopyOptions
+    const { checksums, isMove, keeps, rules } = yield* CopyOptions
     const { token } = yield* Lease.Lease
     const payload = {
       source,
@@ -403,6 +409,8 @@ const copyFiles = <E, R>(
       conflict,
       isAgain: token > 1,
       mostBytes: yield* TaskDispatcher.pieceBytes(mostBytes),
+      rules,
+      below,
       ...checksums === undefined ? {} : { checksums }
     }
     // All that are copied at the same time ask before: together they would begin with seconds of a rate. What is moved

@@ -5,6 +5,7 @@
  */
 import * as Context from "effect/Context"
 import * as Schema from "effect/Schema"
+import type * as Filter from "./Filter.ts"
 import type { HashAlgorithm } from "./HashAlgorithm.ts"
 
 /**
@@ -54,6 +55,9 @@ export interface CopyOptions {
   /** Whether what links lead to is copied in their place. */
   readonly isFollowing: boolean
 
+  /** What is left out below the sources. */
+  readonly rules: ReadonlyArray<Filter.Rule>
+
   /** Whether sources are removed, or get their place by another name. */
   readonly isMove: boolean
 }
@@ -79,6 +83,7 @@ export const CopyOptions: Context.Reference<CopyOptions> = Context.Reference<Cop
     isVerified: false,
     checksums: undefined,
     isFollowing: false,
+    rules: [],
     isMove: false
   })
 })

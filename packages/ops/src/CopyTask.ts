@@ -13,6 +13,7 @@ import * as Conflict from "./Conflict.ts"
 import { Checksums } from "./CopyChecksum.ts"
 import * as CopyOptions from "./CopyOptions.ts"
 import * as FilePath from "./FilePath.ts"
+import * as Filter from "./Filter.ts"
 import { HashAlgorithm } from "./HashAlgorithm.ts"
 import * as SavedCopy from "./internal/savedCopy.ts"
 import { isTransient } from "./internal/transient.ts"
@@ -141,6 +142,8 @@ export const CopyEntry = Task.make("@fanout/ops/CopyEntry", {
     names: Schema.optionalKey(Schema.Array(FilePath.FilePath)),
     /** How much there was in each of `folders`; 0 where that is not known. */
     sizes: Schema.optionalKey(Schema.Array(Schema.Natural)),
+    /** Path of the source below what was to be copied, of the kinds `folders` and `list`. */
+    below: Schema.optionalKey(FilePath.FilePath),
     conflict: Conflict.Mode
   },
   success: EntryCopied,
@@ -185,6 +188,9 @@ export const CopyFiles = Task.make("@fanout/ops/CopyFiles", {
     keeps: Schema.Array(CopyOptions.Property),
     /** Files that are not copied, whatever they are called. */
     avoid: Schema.Array(Schema.Struct({ device: Schema.BigInt, inode: Schema.BigInt })),
+    /** What in folders is left out, and where the rules for that find the source. */
+    rules: Schema.Array(Filter.Rule),
+    below: FilePath.FilePath,
     /** By what they are hashed on their way, if they are. */
     checksums: Schema.optionalKey(HashAlgorithm),
     /** Once so much is copied, the rest is left. */

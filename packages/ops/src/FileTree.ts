@@ -130,7 +130,7 @@ export interface WalkOptions {
  * @category models
  * @since 0.1.0
  */
-export interface WholeOptions extends Omit<WalkOptions, "filter" | "follow"> {
+export interface WholeOptions extends Omit<WalkOptions, "follow"> {
   /** As many elements, counted without the ends of folders, may be in one. */
   readonly mostWhole: number
   readonly mayBeWhole: (folder: Pick<Whole, "path" | "source">) => boolean
@@ -355,7 +355,11 @@ class Walker extends Asking<Element | Whole, Question> {
       const known = this.known(absolute, now)
       if (known !== undefined) return Effect.sync(() => this.pass(path, known))
       return Effect.flatMap(
-        this.files.measure(absolute, whole.mostWhole, (folder, size) => this.sizes.set(folder, size)),
+        this.files.measure(absolute, {
+          most: whole.mostWhole,
+          isLeftOut: Filter.within(this.isLeftOut, path),
+          tell: (below, size) => this.sizes.set(FilePath.join(absolute, below), size)
+        }),
         Option.match({
           // It is not known at once. Where only folders are listed it can't be known.
           onNone: () => this.enter(path, this.onlyFolders ? undefined : whole),
@@ -420,10 +424,13 @@ class Walker extends Asking<Element | Whole, Question> {
       for (const [index, { depth, path }] of folders.entries()) {
         if (depth > mostDeep) return undefined
         const next = index === 0 ? listing : (yield* this.list(path)).listing
-        if (leaves + folders.length + next.size > mostWhole) return undefined
         for (let at = 0; at < next.size; at++) {
           const kind = next.kindAt(at)
-          if (kind === "folder") folders.push({ path: FilePath.join(path, next.nameAt(at)), depth: depth + 1 })
+          const isFolder = kind === "folder"
+          const child = FilePath.join(path, next.nameAt(at))
+          if (kind !== "unknown" && this.isLeftOut(child, isFolder)) continue
+          if (leaves + folders.length === mostWhole) return undefined
+          if (isFolder) folders.push({ path: child, depth: depth + 1 })
           else if (kind === "file" || kind === "link") leaves++
           else return undefined
         }

@@ -19,6 +19,7 @@ import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
 import type { FilePath } from "./FilePath.ts"
 import type { FilesError } from "./FilesError.ts"
+import type * as Filter from "./Filter.ts"
 import type { FolderListing } from "./FolderListing.ts"
 
 /**
@@ -401,6 +402,9 @@ export interface FoldersCopier {
   /** Whether what has this name in a folder that was there before is left of a former attempt; if there was any. */
   readonly isLeftover: ((name: FilePath) => boolean) | undefined
 
+  /** Whether this, in or below one of the folders, is left out. */
+  readonly isLeftOut: Filter.Filter
+
   /** Begins with files and links of a folder. Afterwards `rest` gives the names of those that were left. */
   readonly files: (
     names: ReadonlyArray<FilePath>,
@@ -478,7 +482,22 @@ export interface FolderSize {
 }
 
 /**
- * Takes how much there is in the folder at a path.
+ * How it is looked how much there is in a folder.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Measuring {
+  /** As many elements may be in it, without the ends of folders. */
+  readonly most: number
+  /** Whether something counts for nothing, by its path below the folder. */
+  readonly isLeftOut?: Filter.Filter
+  /** Takes what is found out of folders in it, where there is no answer for itself. */
+  readonly tell?: TellSize
+}
+
+/**
+ * Takes how much there is in a folder, by its path below another one.
  *
  * @category models
  * @since 0.1.0
@@ -701,13 +720,11 @@ export class Files extends Context.Service<Files, {
 
   /**
    * Looks how much there is in and below the folder at a real path: `None` where that is anything but files, links and
-   * folders, or more than so many, or could not be seen; what was found out of folders in it is told then. `None` of
-   * all that where calls are not made at once.
+   * folders, or too much, or could not be seen. `None` of all that where calls are not made at once.
    */
   readonly measure: (
     path: FilePath,
-    most: number,
-    tell?: TellSize
+    measuring: Measuring
   ) => Effect.Effect<Option.Option<Option.Option<FolderSize>>>
 
   /** Permissions that new files of this process do not get (its `umask`). */

@@ -142,6 +142,15 @@ class Asked {
 }
 
 /**
+ * The same filter for paths that begin in a folder, whose own begins where those of the filter do.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const within = (filter: Filter, folder: FilePath.FilePath): Filter =>
+  filter === none ? none : (path, isFolder) => filter(FilePath.join(folder, path), isFolder)
+
+/**
  * Creates the filter of rules, of which later ones win.
  *
  * **Gotchas**

@@ -54,6 +54,7 @@ export const optionsOf = (
   isVerified: true,
   checksums: checksums?.algorithm,
   isFollowing: false,
+  rules: [],
   isMove: true
 })
 

@@ -76,10 +76,10 @@ const make = (calls: SystemCalls): Files.Files["Service"] => ({
   lstat: (path) => look("lstat", path),
   find,
   realPath,
-  measure: (path, most, tell) =>
+  measure: (path, measuring) =>
     Effect.callback((resume) => {
       if (calls.measure === undefined) return resume(Effect.succeedNone)
-      calls.measure(path, most, tell, (_, measured) => resume(Effect.succeed(Option.fromUndefinedOr(measured))))
+      calls.measure(path, measuring, (_, measured) => resume(Effect.succeed(Option.fromUndefinedOr(measured))))
     }),
   copyFolders: (request) =>
     Effect.uninterruptible(Effect.callback((resume) => {

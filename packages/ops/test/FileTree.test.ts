@@ -177,17 +177,18 @@ describe("FileTree", { timeout: 60_000 }, () => {
 
   it.effect.prop(
     "tells folders as one in place of what it meets otherwise, with as much in them as may be",
-    { tree: Tree },
-    ({ tree }) =>
+    { tree: Tree, rules: Rules },
+    ({ rules, tree }) =>
       Effect.gen(function*() {
         const disk = plant(tree)
+        const filter = Filter.make(rules.map((rule) => Filter.Rule.make(rule)))
         const mayBeWhole: FileTree.WholeOptions["mayBeWhole"] = ({ path }) => FilePath.name(path) !== "Z"
         const walkWhole = (options: Pick<FileTree.WalkOptions, "after"> = {}) =>
-          FileTree.walkWhole({ sources, mostWhole: 4, mayBeWhole, ...options }).pipe(
+          FileTree.walkWhole({ sources, mostWhole: 4, mayBeWhole, filter, ...options }).pipe(
             Stream.runCollect,
             Effect.provide(MemoryFiles.layer(disk))
           )
-        const each = yield* walk(disk)
+        const each = yield* walk(disk, { filter })
         const met = yield* walkWhole()
 
         const expanded = met.flatMap((element) => {
@@ -247,11 +248,11 @@ describe("FileTree", { timeout: 60_000 }, () => {
       const disk = new MemoryFiles.Disk()
       for (const path of ["", "/a", "/a/b", "/a/b/below", "/a/c", "/a/d"]) disk.folder(`/one${path}`)
       const asked: Array<string> = []
-      const measure: Files.Files["Service"]["measure"] = (path, _, tell) => {
+      const measure: Files.Files["Service"]["measure"] = (path, { tell }) => {
         asked.push(path)
         if (path === "/one/a") {
-          tell?.(FilePath.make("/one/a/b"), { leaves: 2, folders: 2 })
-          tell?.(FilePath.make("/one/a/d"), { leaves: 3, folders: 1 })
+          tell?.(FilePath.make("b"), { leaves: 2, folders: 2 })
+          tell?.(FilePath.make("d"), { leaves: 3, folders: 1 })
           return Effect.succeedSome(Option.none())
         }
         return Effect.as(TestClock.adjust(millis), Option.some(Option.some({ leaves: 0, folders: 1 })))

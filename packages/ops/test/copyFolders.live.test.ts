@@ -1,6 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as FilePath from "@fanout/ops/FilePath"
 import type * as Files from "@fanout/ops/Files"
+import * as Filter from "@fanout/ops/Filter"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import { execFileSync, spawnSync } from "node:child_process"
@@ -69,6 +70,7 @@ class Copier implements Files.FoldersCopier {
   asked = 0
   readonly seen: Array<ReadonlyArray<string>> = []
   readonly isAttributeKept = () => false
+  isLeftOut = Filter.none
   keepsOwner = false
   ownersLost = 0
   readonly ownerLost = (): void => void this.ownersLost++
@@ -362,10 +364,37 @@ describe.each([["koffi", koffi.calls.atOnce], ["node:fs", node.calls.atOnce]] as
     assert.deepStrictEqual([treeOf(`${at}/to`), copier.copied], [{}, 0])
   })
 
+  test("are copied without what is left out, which is not counted either", (at) => {
+    const isLeftOut: Filter.Filter = (path, isFolder) => (path === "a/b/c" && isFolder) || path === "a/b/3"
+    for (let most = 0; most < 40; most++) {
+      fs.rmSync(`${at}/to`, { recursive: true })
+      fs.mkdirSync(`${at}/to`)
+      const copier = new Copier(`${at}/to`, most)
+      copier.isLeftOut = isLeftOut
+      const { fewer, rest } = copy(calls, at, copier, ["a", "z"], [9, 3])
+      assert.deepStrictEqual(fewer, [])
+      const sizes = rest.flatMap(({ folders, sizes }) => folders.map((name, index) => [name, sizes[index]] as const))
+      for (const [name, size] of sizes) assert.strictEqual(size, name === "b" ? 3 : 2)
+      const names = new Set<string>(rest.flatMap(({ folders, names }) => folders.concat(names)))
+      assert.isFalse(names.has("c") || names.has("3"))
+      assert.isFalse(fs.existsSync(`${at}/to/a/b/c`) || fs.existsSync(`${at}/to/a/b/3`))
+    }
+    assert.deepStrictEqual(Object.keys(treeOf(`${at}/to`)).toSorted(), [
+      "a",
+      "a/1",
+      "a/2",
+      "a/b",
+      "a/b/link",
+      "a/empty",
+      "z",
+      "z/5"
+    ])
+  })
+
   test("are measured, if there is nothing in them but files, links and folders, and no more than so much", (at) => {
-    const measured = (name: string, most: number, tell?: Files.TellSize) => {
+    const measured = (name: string, most: number, more: Omit<Files.Measuring, "most"> = {}) => {
       const found: Array<unknown> = []
-      calls.measure?.(n(`${at}/from/${name}`), most, tell, (_, size) => found.push(size))
+      calls.measure?.(n(`${at}/from/${name}`), { most, ...more }, (_, size) => found.push(size))
       return found
     }
     assert.deepStrictEqual(measured("a", 9), [Option.some({ leaves: 5, folders: 4 })])
@@ -378,13 +407,15 @@ describe.each([["koffi", koffi.calls.atOnce], ["node:fs", node.calls.atOnce]] as
     // Of those that are too much it is told what is known of folders in them, which are met in any order.
     for (const most of [1, 2, 3, 4, 5, 6, 7, 8]) {
       const told = new Map<string, Files.FolderSize>()
-      measured("a", most, (path, size) => told.set(path.slice(`${at}/from/`.length), size))
+      measured("a", most, { tell: (below, size) => told.set(`a/${below}`, size) })
       assert.isTrue(most < 8 || told.size > 0)
       for (const [name, size] of told) assert.deepStrictEqual(measured(name, 9), [Option.some(size)])
       assert.isFalse(told.has("a/b") && told.has("a/b/c"))
     }
     execFileSync("mkfifo", [`${at}/from/a/b/pipe`])
     assert.deepStrictEqual(measured("a", 99), [Option.none()])
+    const isLeftOut: Filter.Filter = (path, isFolder) => (path === "b/c" && isFolder) || path === "b/pipe"
+    assert.deepStrictEqual(measured("a", 99, { isLeftOut }), [Option.some({ leaves: 4, folders: 3 })])
     fs.mkdirSync(`${at}/from/deep${"/d".repeat(20)}`, { recursive: true })
     assert.deepStrictEqual(measured("deep", 99), [Option.none()])
   })

@@ -49,6 +49,8 @@ const replacing = (
       isFree: false,
       keeps: CopyOptions.usual,
       avoid: [isProtected],
+      rules: [],
+      below: FilePath.empty,
       mostBytes: 2 ** 20
     },
     names: [name],

@@ -59,7 +59,7 @@ export const measuring = (files: Files.Files["Service"]): Files.Files["Service"]
     })
   return {
     ...files,
-    measure: (path, most) =>
+    measure: (path, { most }) =>
       Effect.map(
         Effect.option(measure(path)),
         (size) => Option.some(Option.filter(size, ({ folders, leaves }) => folders + leaves <= most))

@@ -343,6 +343,8 @@ describe("durability", () => {
           isFree: true,
           keeps: CopyOptions.usual,
           avoid: [],
+          rules: [],
+          below: FilePath.empty,
           mostBytes: 2 ** 20
         }, 20).pipe(
           Effect.provideServiceEffect(durability.Durability, durability.make),

@@ -46,6 +46,8 @@ const copyWithin = (mostMillis: number) =>
       isFree: true,
       keeps: ["mode", "times"] as const,
       avoid: [],
+      rules: [],
+      below: FilePath.empty,
       mostBytes: 2 ** 30
     }
     const copied = yield* CopyFilesLive.copy(payload, mostMillis).pipe(

@@ -56,6 +56,8 @@ const move = (
     isFree: false,
     keeps: Property.literals,
     avoid: [],
+    rules: [],
+    below: FilePath.empty,
     mostBytes: 2 ** 20
   }, 1000).pipe(
     Effect.provideServiceEffect(Durability.Durability, Durability.make),
@@ -68,6 +70,7 @@ const move = (
       isVerified: true,
       checksums: undefined,
       isFollowing: false,
+      rules: [],
       isMove
     })
   )

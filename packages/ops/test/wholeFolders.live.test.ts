@@ -7,7 +7,8 @@ import * as Pools from "@fanout/core/Pools"
 import * as Conflict from "@fanout/ops/Conflict"
 import * as Copy from "@fanout/ops/Copy"
 import * as FilePath from "@fanout/ops/FilePath"
-import type * as Files from "@fanout/ops/Files"
+import * as Files from "@fanout/ops/Files"
+import * as Filter from "@fanout/ops/Filter"
 import * as HardLinks from "@fanout/ops/HardLinks"
 import { QuickFiles } from "@fanout/ops/QuickFiles"
 import { SkipReason } from "@fanout/ops/SkipReason"
@@ -104,7 +105,7 @@ const runtime = JobManager.layer({ jobs: [Copy.job] }).pipe(
 )
 
 /** How it is copied. */
-type How = Pick<Copy.Request, "conflict" | "preserve">
+type How = Pick<Copy.Request, "conflict" | "preserve" | "rules">
 
 const copyIn = Effect.fnUntraced(function*(from: string, to: string, how: How) {
   const manager = yield* JobManager.JobManager
@@ -133,10 +134,10 @@ const skipOf = (outcome: Outcome) =>
     : []
 
 /** Calls are quick, and something is done with folders once they are measured. */
-const losing = (lose: (folder: string) => void): Layer.Layer<never> => {
+const measured = (act: (folder: string) => void): Layer.Layer<never> => {
   const measuring = (files: Files.Files["Service"]): Files.Files["Service"] => ({
     ...files,
-    measure: (path, most) => Effect.tap(files.measure(path, most), () => Effect.sync(() => lose(path)))
+    measure: (path, measuring) => Effect.tap(files.measure(path, measuring), () => Effect.sync(() => act(path)))
   })
   return Layer.effect(
     QuickFiles,
@@ -151,24 +152,36 @@ const losing = (lose: (folder: string) => void): Layer.Layer<never> => {
 const copy = (from: string, to: string, quick: Layer.Layer<never>, how: How = { conflict: "changed" }) =>
   Effect.provide(copyIn(from, to, how), Layer.provideMerge(runtime, quick))
 
+/** By the time that folders are to be copied, calls are slow. */
+const slow = Effect.updateService(Files.Files, (files) => ({ ...files, copyFolders: () => Effect.succeedNone }))
+
 const Preserved = Schema.Literals(["usual", "owner"])
+const Rules = Schema.Array(
+  Schema.Literals(["a", "b/", "top/c", "/top/folder", "*.again", "!a", "a/b", "**/c/*", "!**/c/a", "\u00e9"])
+)
 
 describe("folders that are copied with all that is in them", () => {
   it.effect.prop(
     "come to what they come to one by one, for any tree, also where it is there in part",
-    { tree: Tree, more: Tree, conflict: Conflict.Mode, preserved: Preserved },
-    ({ conflict, more, preserved, tree }) =>
+    { tree: Tree, more: Tree, conflict: Conflict.Mode, preserved: Preserved, rules: Rules },
+    ({ conflict, more, preserved, rules, tree }) =>
       Effect.gen(function*() {
         const at = yield* testFolder
         fs.mkdirSync(`${at}/from/top`, { recursive: true })
         plant(`${at}/from/top`, tree, { seconds: 0 })
-        const how = { conflict, ...preserved === "owner" ? { preserve: ["mode", "times", "owner"] as const } : {} }
+        const how = {
+          conflict,
+          rules: rules.map((rule) => Filter.Rule.make(rule)),
+          ...preserved === "owner" ? { preserve: ["mode", "times", "owner"] as const } : {}
+        }
         const each = copy(`${at}/from`, `${at}/each`, Layer.empty, how)
         const together = copy(`${at}/from`, `${at}/together`, SystemFiles.layerQuick, how)
+        const listed = slow(copy(`${at}/from`, `${at}/listed`, SystemFiles.layerQuick, how))
 
-        const first = [yield* each, yield* together]
-        assert.deepStrictEqual(first[1], first[0])
+        const first = [yield* each, yield* together, yield* listed]
+        assert.deepStrictEqual(first.slice(1), [first[0], first[0]])
         assert.deepStrictEqual(look(`${at}/together`), look(`${at}/each`))
+        assert.deepStrictEqual(look(`${at}/listed`), look(`${at}/each`))
 
         const source = look(`${at}/from`)
         fs.mkdirSync(`${at}/from/top/more`)
@@ -197,7 +210,7 @@ describe("folders that are copied with all that is in them", () => {
         if (folder.endsWith("gone")) fs.rmSync(folder, { recursive: true })
       }
 
-      const { skipped, state, tally } = yield* copy(`${at}/from`, `${at}/to`, losing(lose))
+      const { skipped, state, tally } = yield* copy(`${at}/from`, `${at}/to`, measured(lose))
 
       assert.deepStrictEqual(skipped, [
         "few VanishedInside 1",
@@ -207,5 +220,26 @@ describe("folders that are copied with all that is in them", () => {
       ])
       assert.deepStrictEqual([state, tally.failed, tally.skipped], ["Completed", 0, 10])
       assert.deepStrictEqual(look(`${at}/to`), look(`${at}/from`))
+    }).pipe(Effect.scoped, Effect.provide(SystemFiles.layerBlocking)))
+
+  it.effect("are copied without what is left out, also where it comes only once they are measured", () =>
+    Effect.gen(function*() {
+      const at = yield* testFolder
+      fs.mkdirSync(`${at}/from/a/b`, { recursive: true })
+      for (const name of ["a/1", "a/b/2", "a/b/.env"]) fs.writeFileSync(`${at}/from/${name}`, name)
+      const come = (folder: string): void => {
+        if (!folder.endsWith("/a")) return
+        fs.writeFileSync(`${folder}/.env`, "secret")
+        fs.mkdirSync(`${folder}/b/node_modules`, { recursive: true })
+      }
+      const rules = [".env", "node_modules/"].map((rule) => Filter.Rule.make(rule))
+
+      for (const to of ["whole", "listed"]) {
+        const copied = copy(`${at}/from`, `${at}/${to}`, measured(come), { conflict: "changed", rules })
+        const { tally } = yield* to === "listed" ? slow(copied) : copied
+        assert.deepStrictEqual([tally.done, tally.failed, tally.skipped], [8, 0, 0])
+        const names = fs.readdirSync(`${at}/${to}`, { recursive: true, encoding: "utf8" }).toSorted()
+        assert.deepStrictEqual(names, ["a", "a/1", "a/b", "a/b/2"])
+      }
     }).pipe(Effect.scoped, Effect.provide(SystemFiles.layerBlocking)))
 })

@@ -148,10 +148,11 @@ export class Elements {
     // Whatever opens or closes a folder ends what was gathered before: there is one.
     return folders.map(({ names, path, sizes }) => {
       const at = Destination.placeOf(transfers, { source, path })
+      const below = kind === "folders" ? { below: path } : {}
       return {
         _tag: "Item",
         cursor,
-        payload: { ...at, conflict, kind, names, ...sizes === undefined ? {} : { sizes } },
+        payload: { ...at, ...below, conflict, kind, names, ...sizes === undefined ? {} : { sizes } },
         count: size
       }
     })
@@ -295,11 +296,12 @@ const untouched = (at: At, entry: Entry): ReadonlyArray<Element> =>
   bracket(at, entry, [{ _tag: "Item", cursor: cursorOf(at, "rest"), payload: { ...entry, kind: "list" } }])
 
 /** What is copied below an entry. */
-const inside = ({ conflict, source, target }: Entry, path: FilePath.FilePath): Entry => ({
+const inside = ({ below, conflict, source, target }: Entry, path: FilePath.FilePath): Entry => ({
   conflict,
   kind: "folder",
   source: FilePath.join(source, path),
-  target: FilePath.join(target, path)
+  target: FilePath.join(target, path),
+  ...below === undefined ? {} : { below: FilePath.join(below, path) }
 })
 
 /** What was in a folder when it was measured, and is not in it by now, so that nobody knows its name. */

@@ -11,9 +11,11 @@ import { CopyOptions } from "../CopyOptions.ts"
 import type { CopiedFiles, CopyFiles } from "../CopyTask.ts"
 import * as FilePath from "../FilePath.ts"
 import * as Files from "../Files.ts"
+import type * as Filter from "../Filter.ts"
 import * as TemporaryName from "../TemporaryName.ts"
 import { isKept } from "./attributes.ts"
 import { Copying, countOwnersLost } from "./copying.ts"
+import { leftOut } from "./leavingOut.ts"
 import { temporaryName } from "./placing.ts"
 
 type Payload = Task.Payload<typeof CopyFiles>
@@ -40,13 +42,16 @@ class Folders implements Files.FoldersCopier {
   isSpoiled = false
   readonly isAttributeKept: (name: string) => boolean
   readonly keepsOwner: boolean
+  readonly isLeftOut: Filter.Filter
   private readonly copied: Copied
 
   constructor(copied: Copied) {
     this.copied = copied
-    const keeps = new Set(copied.payload.keeps)
+    const { below, keeps: kept, rules } = copied.payload
+    const keeps = new Set(kept)
     this.isAttributeKept = (name) => isKept(name, keeps)
     this.keepsOwner = keeps.has("owner")
+    this.isLeftOut = leftOut(rules, below)
   }
 
   readonly ownerLost = (): void => {

@@ -7,6 +7,7 @@
 import * as Option from "effect/Option"
 import * as FilePath from "../../FilePath.ts"
 import type * as Files from "../../Files.ts"
+import * as Filter from "../../Filter.ts"
 import { isLost } from "../attributes.ts"
 import { isBegun, isUnfinished, unfinishedMode, userUnsafe, withInherited } from "../unfinished.ts"
 import { ask } from "./asking.ts"
@@ -87,6 +88,17 @@ class Run {
     }
   }
 
+  /** What is in a folder, but for what is left out. */
+  private without(path: FilePath.FilePath, listing: Listing): Listing {
+    const { isLeftOut } = this.copier
+    if (isLeftOut === Filter.none) return listing
+    const { folders, others } = listing
+    return {
+      folders: folders.filter((name) => !isLeftOut(FilePath.join(path, name), true)),
+      others: others.filter((name) => !isLeftOut(FilePath.join(path, name), false))
+    }
+  }
+
   /** What is known of a folder, if nothing is to be kept of it but mode, times and owner. */
   private ordinary(folder: number): Files.FileStat | undefined {
     const stat = ask<Files.FileStat>((done) => this.calls.stat(folder, done))
@@ -113,8 +125,9 @@ class Run {
     const { met } = this
     try {
       const stat = this.ordinary(folder)
-      const listing = stat === undefined ? undefined : this.list(folder)
-      if (stat === undefined || listing === undefined) return false
+      const listed = stat === undefined ? undefined : this.list(folder)
+      if (stat === undefined || listed === undefined) return false
+      const listing = this.without(target.path, listed)
       this.met += countOf({ folders: 1, leaves: listing.others.length })
       const isCopied = this.into(target, { ...listing, folder, stat }, depth)
       if (!isCopied) this.met = met
@@ -249,7 +262,7 @@ class Run {
       const isDone = isSwept && names.length === 0 && folders.length === 0
       // Whoever owns the job no more changes nothing that others see.
       if (isDone && (isOwn || this.copier.mayPublish()) && this.end(to, source.stat)) this.ended++
-      else this.rest.push({ path: target.path, names, folders, sizes: this.sizesOf(source.folder, folders) })
+      else this.rest.push({ path: target.path, names, folders, sizes: this.sizesOf(source.folder, target, folders) })
       return true
     } finally {
       this.calls.closeFolder(to)
@@ -257,9 +270,17 @@ class Run {
   }
 
   /** Looks how much there is in folders that are left. What can't be seen may be as much as there was. */
-  private sizesOf(folder: number, names: ReadonlyArray<FilePath.FilePath>): ReadonlyArray<number> {
+  private sizesOf(
+    folder: number,
+    { path }: Target,
+    names: ReadonlyArray<FilePath.FilePath>
+  ): ReadonlyArray<number> {
+    const { calls, copier } = this
     return names.map((name) => {
-      const size = measureOpened(this.calls, name, (done) => this.calls.open(folder, name, "list", done), mostNames)
+      const size = measureOpened(calls, (done) => calls.open(folder, name, "list", done), {
+        most: mostNames,
+        isLeftOut: Filter.within(copier.isLeftOut, FilePath.join(path, name))
+      })
       const count = Option.match(size, { onNone: () => 0, onSome: countOf })
       this.met += count === 0 ? Number.POSITIVE_INFINITY : count
       return count
@@ -347,5 +368,5 @@ const copyFolders = (
 export const withFolders = (calls: SystemCalls): SystemCalls => ({
   ...calls,
   copyFolders: (request, done) => done(undefined, copyFolders(calls, request)),
-  measure: (path, most, tell, done) => done(undefined, measure(calls, path, most, tell))
+  measure: (path, measuring, done) => done(undefined, measure(calls, path, measuring))
 })

@@ -4,6 +4,7 @@
 import * as Option from "effect/Option"
 import * as FilePath from "../../FilePath.ts"
 import type * as Files from "../../Files.ts"
+import * as Filter from "../../Filter.ts"
 import type { EntryKind } from "../../FolderListing.ts"
 import { ask } from "./asking.ts"
 import type { Done, SystemCalls } from "./systemCalls.ts"
@@ -22,10 +23,12 @@ class Measure {
   readonly known: Array<readonly [path: FilePath.FilePath, size: Files.FolderSize]> = []
   private readonly calls: SystemCalls
   private readonly most: number
+  private readonly isLeftOut: Filter.Filter
 
-  constructor(calls: SystemCalls, most: number) {
+  constructor(calls: SystemCalls, { isLeftOut = Filter.none, most }: Files.Measuring) {
     this.calls = calls
     this.most = most
+    this.isLeftOut = isLeftOut
   }
 
   /** Adds a folder, with all that is in and below it, and tells whether that was possible. */
@@ -36,7 +39,7 @@ class Measure {
     const { length } = known
     try {
       this.folders++
-      const isAdded = this.list(opened.value)?.every((name) =>
+      const isAdded = this.list(opened.value, path)?.every((name) =>
         this.add(FilePath.join(path, name), (done) =>
           this.calls.open(opened.value, name, "list", done), depth + 1)
       ) === true
@@ -51,24 +54,34 @@ class Measure {
   }
 
   /** Names of folders in a folder. */
-  private list(folder: number): ReadonlyArray<FilePath.FilePath> | undefined {
-    const names: Array<string> = []
+  private list(folder: number, path: FilePath.FilePath): ReadonlyArray<FilePath.FilePath> | undefined {
+    const folders: Array<FilePath.FilePath> = []
+    const { isLeftOut } = this
+    const isAll = isLeftOut === Filter.none
     let isOrdinary = true
-    const add = (name: string): void => {
-      names.push(name)
-    }
-    // What is not a folder needs no name.
-    const skips = (kind: EntryKind): boolean => {
+    const count = (kind: EntryKind): void => {
       if (kind === "file" || kind === "link") this.leaves++
       else if (kind !== "folder") isOrdinary = false
+    }
+    const add = (text: string, kind: EntryKind): void => {
+      const name = FilePath.fromLatin1(text)
+      const isFolder = kind === "folder"
+      if (!isAll) {
+        if (kind !== "unknown" && isLeftOut(FilePath.join(path, name), isFolder)) return
+        count(kind)
+      }
+      if (isFolder) folders.push(name)
+    }
+    // What is not a folder needs no name, where all is taken.
+    const skips = (kind: EntryKind): boolean => {
+      count(kind)
       return kind !== "folder"
     }
     for (;;) {
-      const more = ask<boolean>((done) => this.calls.list(folder, add, done, skips))
-      if (more.code !== undefined || !isOrdinary || this.leaves + this.folders + names.length > this.most) {
-        return undefined
-      }
-      if (!more.value) return names.map(FilePath.fromLatin1)
+      const more = ask<boolean>((done) => this.calls.list(folder, add, done, isAll ? skips : undefined))
+      const isTooMuch = this.leaves + this.folders + folders.length > this.most
+      if (more.code !== undefined || !isOrdinary || isTooMuch) return undefined
+      if (!more.value) return folders
     }
   }
 }
@@ -80,21 +93,18 @@ class Measure {
 export const measure = (
   calls: SystemCalls,
   path: FilePath.FilePath,
-  most: number,
-  tell?: Files.TellSize
-): Option.Option<Files.FolderSize> =>
-  measureOpened(calls, path, (done) => calls.openPath(path, "list", done), most, tell)
+  measuring: Files.Measuring
+): Option.Option<Files.FolderSize> => measureOpened(calls, (done) => calls.openPath(path, "list", done), measuring)
 
 /** The same, of what this opens. */
 export const measureOpened = (
   calls: SystemCalls,
-  path: FilePath.FilePath,
   open: (done: Done<number>) => void,
-  most: number,
-  tell?: Files.TellSize
+  measuring: Files.Measuring
 ): Option.Option<Files.FolderSize> => {
-  const measured = new Measure(calls, most)
-  if (measured.add(path, open, 1)) return Option.some({ leaves: measured.leaves, folders: measured.folders })
+  const { tell } = measuring
+  const measured = new Measure(calls, measuring)
+  if (measured.add(FilePath.empty, open, 1)) return Option.some({ leaves: measured.leaves, folders: measured.folders })
   if (tell !== undefined) { for (const [path, size] of measured.known) tell(path, size) }
   return Option.none()
 }

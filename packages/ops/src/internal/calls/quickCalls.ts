@@ -145,9 +145,9 @@ const many = (
       )
   },
   ...measure === undefined ? {} : {
-    measure: (path, most, tell, done) =>
+    measure: (path, measuring, done) =>
       judge.make<Option.Option<Files.FolderSize> | undefined>(
-        (done) => measure(path, most, tell, done),
+        (done) => measure(path, measuring, done),
         (done) => done(undefined, undefined),
         done,
         slowFoldersMillis

@@ -144,13 +144,12 @@ export interface SystemCalls {
   readonly copyFolders?: (request: Files.FoldersRequest, done: Done<Files.FoldersCopied | undefined>) => void
 
   /**
-   * Looks how much there is in and below a folder: `None` where that is not ordinary, or more than so much, and then
-   * tells what it knows of folders in it; nothing, where it was not looked. It is there where calls are made at once.
+   * Looks how much there is in and below a folder: `None` where that is not ordinary, or too much, and then tells what
+   * it knows of folders in it; nothing, where it was not looked. It is there where calls are made at once.
    */
   readonly measure?: (
     path: FilePath.FilePath,
-    most: number,
-    tell: Files.TellSize | undefined,
+    measuring: Files.Measuring,
     done: Done<Option.Option<Files.FolderSize> | undefined>
   ) => void
 
