@@ -313,8 +313,8 @@ describe("ThreadPool", () => {
         assert.strictEqual(yield* result, 20)
         const used = performance.eventLoopUtilization(before)
         assert.strictEqual((yield* jobs.get(id)).state._tag, "Completed")
-        // Of about 3 seconds.
-        assert.isBelow(used.utilization, 0.2)
+        // Of about 3 seconds, those included in which other work had its core.
+        assert.isBelow(used.utilization, 0.5)
       }).pipe(Effect.provide(manager))
     }))
 
