@@ -41,6 +41,7 @@ import { followOf } from "./internal/following.ts"
 import * as LinkedFiles from "./internal/hardLinks.ts"
 import { MadeFolders } from "./internal/madeFolders.ts"
 import { pauseIfMoved, pauseOn, pausing } from "./internal/pausing.ts"
+import * as SavedCopy from "./internal/savedCopy.ts"
 import * as TouchedFolders from "./internal/touchedFolders.ts"
 import * as ProtectedFiles from "./ProtectedFiles.ts"
 import * as QuickFiles from "./QuickFiles.ts"
@@ -173,15 +174,18 @@ interface Plan {
  * be slower than many that wait. Folders are copied with all that is in them, unless there is more to do for their
  * files than to copy them.
  */
-const plans = Effect.fnUntraced(function*(payload: Payload): Effect.fn.Return<Plan> {
+const plans = Effect.fnUntraced(function*(payload: Payload): Effect.fn.Return<Plan, never, Files.Files> {
   const { throughout } = yield* QuickFiles.QuickFiles
-  const { checksums, isDurable, isFollowing, isMove, isVerified, keeps } = yield* CopyOptions.CopyOptions
-  const { conflict } = payload.request
+  const options = yield* CopyOptions.CopyOptions
+  const { checksums, isDurable, isFollowing, isMove, isVerified, keeps } = options
+  const { request: { conflict }, transfers } = payload
   const isQuick = Option.isSome(yield* throughout(pathsOf(payload)))
   const keepsUsual = CopyOptions.usual.every((property) => keeps.has(property))
   const isGathering = isQuick && keepsUsual
-  const isSimple = !isDurable && !isVerified && checksums === undefined && conflict !== "rename" && conflict !== "error"
-  const isPlain = isGathering && !isFollowing && !isMove && isSimple
+  const isSimple = !isVerified && checksums === undefined && !SavedCopy.isKeptFirst(conflict, options)
+  const isPlain = isGathering && !isFollowing && !isMove && isSimple &&
+    // Folders wait for one flush to get their names.
+    (!isDurable || (yield* Durability.isOneAt(transfers.map(({ target }) => FilePath.parent(target)))))
   return { isGathering, mayBeWhole: isPlain ? mayBeWhole(payload) : undefined }
 })
 

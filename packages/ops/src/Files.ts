@@ -416,7 +416,50 @@ export interface FoldersCopier {
 
   /** Gives what forgets all that is counted from now on. */
   readonly mark: () => () => void
+
+  /**
+   * Is told of each new folder that is filled, which keeps its temporary name then, until `placeFolders` gives it its
+   * own. Folders that are there are left.
+   */
+  readonly hold?: ((held: HeldFolder) => void) | undefined
 }
+
+/**
+ * Folder that is filled, and waits for its name.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface HeldFolder {
+  readonly name: FilePath
+  /** Name that it has until then. */
+  readonly temporary: FilePath
+  /** What its source is, if all of that is in it. */
+  readonly source: FileStat | undefined
+  /** What those below it came to. */
+  readonly below: Pick<FoldersCopied, "ended" | "rest">
+}
+
+/**
+ * Folders that are to get their names.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface PlaceFoldersRequest {
+  /** Real path of the folder that they are in. */
+  readonly target: FilePath
+  readonly held: ReadonlyArray<HeldFolder>
+  readonly copier: FoldersCopier
+}
+
+/**
+ * What became of folders that were to get their names: of each whether it has its name, and its mode and times.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type PlacedFolders = ReadonlyArray<"ended" | "placed" | "removed">
 
 /**
  * What there is more to do in a folder that is there by now: these are neither copied nor made.
@@ -717,6 +760,9 @@ export class Files extends Context.Service<Files, {
    * once: nothing was done then.
    */
   readonly copyFolders: (request: FoldersRequest) => Effect.Effect<Option.Option<FoldersCopied>>
+
+  /** Gives folders their names, or removes those that can't have them. `None` where nothing was done. */
+  readonly placeFolders: (request: PlaceFoldersRequest) => Effect.Effect<Option.Option<PlacedFolders>>
 
   /**
    * Looks how much there is in and below the folder at a real path: `None` where that is anything but files, links and

@@ -86,6 +86,11 @@ const make = (calls: SystemCalls): Files.Files["Service"] => ({
       if (calls.copyFolders === undefined) return resume(Effect.succeedNone)
       calls.copyFolders(request, (_, copied) => resume(Effect.succeed(Option.fromUndefinedOr(copied))))
     })),
+  placeFolders: (request) =>
+    Effect.uninterruptible(Effect.callback((resume) => {
+      if (calls.placeFolders === undefined) return resume(Effect.succeedNone)
+      calls.placeFolders(request, (_, placed) => resume(Effect.succeed(Option.fromUndefinedOr(placed))))
+    })),
   denied: Effect.sync(() => process.umask()),
   user: Effect.sync(userUnsafe)
 })

@@ -99,6 +99,7 @@ export const intercept = (files: Files.Files["Service"], before: Before): Files.
     stat: (path) => around("stat", path, files.stat(path)),
     find: (path) => around("lstat", path, files.find(path)),
     copyFolders: () => Effect.succeedNone,
+    placeFolders: () => Effect.succeedNone,
     measure: () => Effect.succeedNone,
     denied: files.denied,
     user: files.user,

@@ -998,6 +998,7 @@ export const make = (disk: Disk): Files.Files["Service"] => {
         return place.found === undefined ? fail("ENOENT") : place.path
       }),
     copyFolders: () => Effect.succeedNone,
+    placeFolders: () => Effect.succeedNone,
     measure: () => Effect.succeedNone,
     denied: Effect.succeed(0o022),
     user: Effect.succeed(0),

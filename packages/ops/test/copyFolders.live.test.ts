@@ -73,6 +73,9 @@ class Copier implements Files.FoldersCopier {
   isLeftOut = Filter.none
   keepsOwner = false
   ownersLost = 0
+  hold: Files.FoldersCopier["hold"] = undefined
+  readonly held: Array<{ readonly folder: Files.HeldFolder; readonly copied: number }> = []
+  private marked = 0
   readonly ownerLost = (): void => void this.ownersLost++
   readonly isLeftover: ((name: string) => boolean) | undefined
   readonly mayPublish: () => boolean
@@ -95,8 +98,15 @@ class Copier implements Files.FoldersCopier {
 
   readonly temporaryName = (path: FilePath.FilePath): FilePath.FilePath => n(`.tmp-${path.replaceAll("/", "-")}`)
 
+  /** Has new folders wait for their names. */
+  holds(): this {
+    this.hold = (folder) => void this.held.push({ folder, copied: this.copied - this.marked })
+    return this
+  }
+
   mark(): () => void {
     const { copied } = this
+    this.marked = copied
     return () => {
       this.copied = copied
     }
@@ -152,6 +162,37 @@ const copy = (
   })
   if (found === undefined) throw new Error("not answered at once")
   return found
+}
+
+/** Copies, and gives those that are held their names. */
+const copyAndPlace = (calls: SystemCalls, at: string, copier: Copier): Files.FoldersCopied => {
+  const copied = copy(calls, at, copier)
+  const held = copier.held.map(({ folder }) => folder)
+  let placed: Files.PlacedFolders | undefined
+  calls.placeFolders?.({ target: n(`${at}/to`), held, copier }, (_, how) => {
+    placed = how
+  })
+  // Then whoever held them removes them.
+  if (placed === undefined) {
+    for (const { temporary } of held) {
+      fs.rmSync(`${at}/to/${temporary}`, { recursive: true })
+    }
+  }
+  const untouched = Array.from(copied.untouched)
+  const rest: Array<Files.FolderRest> = []
+  let ended = 0
+  for (const [index, { copied, folder: { below, name, source } }] of copier.held.entries()) {
+    const how = placed?.[index] ?? "removed"
+    if (how === "removed") {
+      untouched.push(name)
+      copier.copied -= copied
+      continue
+    }
+    rest.push(...below.rest)
+    ended += below.ended + (how === "ended" ? 1 : 0)
+    if (how === "placed" && source !== undefined) rest.push({ path: name, names: [], folders: [], sizes: [] })
+  }
+  return { ...copied, ended, rest, untouched }
 }
 
 /** The call whose turn it is fails, unless it closes something. */
@@ -290,7 +331,36 @@ describe.each([["koffi", koffi.calls.atOnce], ["node:fs", node.calls.atOnce]] as
     assert.strictEqual(ended, 15)
   })
 
-  test("are whole, or told to be left, whichever call fails", (at) => {
+  test("keep their temporary names until they are given theirs, if they are held", (at) => {
+    fs.mkdirSync(`${at}/to/z`)
+    const copier = new Copier(`${at}/to`).holds()
+    const { ended, rest, untouched } = copy(calls, at, copier)
+    assert.deepStrictEqual([ended, rest, untouched], [0, [], [n("z")]])
+    assert.deepStrictEqual(fs.readdirSync(`${at}/to`).toSorted(), [".tmp-a", "z"])
+    assert.strictEqual(fs.statSync(`${at}/to/.tmp-a`).mode & 0o7777, 0o1700)
+    assert.deepStrictEqual(copier.held.map(({ folder: { below } }) => below), [{ ended: 3, rest: [] }])
+    fs.rmSync(`${at}/to`, { recursive: true })
+    fs.mkdirSync(`${at}/to`)
+    assert.strictEqual(copyAndPlace(calls, at, new Copier(`${at}/to`).holds()).ended, 5)
+    assert.deepStrictEqual(treeOf(`${at}/to`), treeOf(`${at}/from`))
+    if (mayLink) assert.deepStrictEqual(statsOf(`${at}/to`), statsOf(`${at}/from`))
+  })
+
+  test("are removed where they are held and can't have their names, but for what others have put there", (at) => {
+    const copier = new Copier(`${at}/to`).holds()
+    copy(calls, at, copier)
+    fs.writeFileSync(`${at}/to/a`, "of somebody else")
+    fs.renameSync(`${at}/to/.tmp-z`, `${at}/ours`)
+    fs.mkdirSync(`${at}/to/.tmp-z`)
+    fs.writeFileSync(`${at}/to/.tmp-z/theirs`, "")
+    const held = copier.held.map(({ folder }) => folder)
+    calls.placeFolders?.({ target: n(`${at}/to`), held, copier }, (_, placed) => {
+      assert.deepStrictEqual(placed, ["removed", "removed"])
+    })
+    assert.deepStrictEqual(treeOf(`${at}/to`), { a: "of somebody else", ".tmp-z": "folder", ".tmp-z/theirs": "" })
+  })
+
+  const testEach = (held: boolean) => (at: string) => {
     const failed = new Set<string>()
     if (isRoot) giveAway(`${at}/from`)
     for (let turn = 0;; turn++) {
@@ -299,7 +369,7 @@ describe.each([["koffi", koffi.calls.atOnce], ["node:fs", node.calls.atOnce]] as
       const faulty = failing(calls, turn)
       const copier = new Copier(`${at}/to`)
       copier.keepsOwner = true
-      const copied = copy(faulty.calls, at, copier)
+      const copied = held ? copyAndPlace(faulty.calls, at, copier.holds()) : copy(faulty.calls, at, copier)
       const name = faulty.failed()
       if (name === undefined) break
       failed.add(name)
@@ -309,7 +379,10 @@ describe.each([["koffi", koffi.calls.atOnce], ["node:fs", node.calls.atOnce]] as
     for (const name of [...ofFolders, "makeLink", "setOwnerAt", "setTimesAt"]) {
       if (name !== "rename" || !mayLink) assert.isTrue(failed.has(name), `${name} of ${Array.from(failed).join()}`)
     }
-  })
+  }
+
+  test("are whole, or told to be left, whichever call fails", testEach(false))
+  test("are whole, or told to be left, whichever call fails, where they are held", testEach(true))
 
   test("are whole, or told to be left, whenever it has to stop", (at) => {
     for (let most = 0; most < 40; most++) {

@@ -22,6 +22,7 @@ import { execFileSync } from "node:child_process"
 import { createHash } from "node:crypto"
 import * as fs from "node:fs"
 import * as path from "node:path"
+import * as FaultyFiles from "./FaultyFiles.ts"
 import { testFolder } from "./TestFolder.ts"
 
 const Name = Schema.Literals(["a", "b", "c", "\u00e9", "folder"])
@@ -105,7 +106,7 @@ const runtime = JobManager.layer({ jobs: [Copy.job] }).pipe(
 )
 
 /** How it is copied. */
-type How = Pick<Copy.Request, "conflict" | "preserve" | "rules">
+type How = Pick<Copy.Request, "conflict" | "durable" | "preserve" | "rules">
 
 const copyIn = Effect.fnUntraced(function*(from: string, to: string, how: How) {
   const manager = yield* JobManager.JobManager
@@ -163,8 +164,8 @@ const Rules = Schema.Array(
 describe("folders that are copied with all that is in them", () => {
   it.effect.prop(
     "come to what they come to one by one, for any tree, also where it is there in part",
-    { tree: Tree, more: Tree, conflict: Conflict.Mode, preserved: Preserved, rules: Rules },
-    ({ conflict, more, preserved, rules, tree }) =>
+    { tree: Tree, more: Tree, conflict: Conflict.Mode, preserved: Preserved, rules: Rules, isDurable: Schema.Boolean },
+    ({ conflict, isDurable, more, preserved, rules, tree }) =>
       Effect.gen(function*() {
         const at = yield* testFolder
         fs.mkdirSync(`${at}/from/top`, { recursive: true })
@@ -172,6 +173,7 @@ describe("folders that are copied with all that is in them", () => {
         const how = {
           conflict,
           rules: rules.map((rule) => Filter.Rule.make(rule)),
+          ...isDurable ? { durable: true as const } : {},
           ...preserved === "owner" ? { preserve: ["mode", "times", "owner"] as const } : {}
         }
         const each = copy(`${at}/from`, `${at}/each`, Layer.empty, how)
@@ -195,6 +197,42 @@ describe("folders that are copied with all that is in them", () => {
         assert.strictEqual(fs.readFileSync(`${at}/elsewhere`, "utf8"), "of somebody else")
       }).pipe(Effect.scoped, Effect.provide(SystemFiles.layerBlocking)),
     { arbitrary: { runs: 40 } }
+  )
+
+  it.effect.each(["content", "names"])(
+    "are copied by others where the flush of their %s fails",
+    (what) =>
+      Effect.gen(function*() {
+        const at = yield* testFolder
+        fs.mkdirSync(`${at}/from/a/b`, { recursive: true })
+        for (const name of ["a/1", "a/b/2"]) fs.writeFileSync(`${at}/from/${name}`, name)
+        let filled = false
+        let flushes = 0
+        const seen: Array<boolean> = []
+        let lists = 0
+        const faulty = FaultyFiles.failing("EIO", (call, path) => {
+          if (call === "scandir" && path === `${at}/from/a`) lists++
+          if (call === "syncfs" && filled) {
+            flushes++
+            seen.push(fs.existsSync(`${at}/to/a`))
+          }
+          return call === "syncfs" && flushes === (what === "content" ? 1 : 2)
+        })
+        const failing = (files: Files.Files["Service"]): Files.Files["Service"] => ({
+          ...FaultyFiles.intercept(files, faulty),
+          copyFolders: (request) => Effect.tap(files.copyFolders(request), () => Effect.sync(() => filled = true)),
+          placeFolders: files.placeFolders
+        })
+        const copied = copy(`${at}/from`, `${at}/to`, SystemFiles.layerQuick, { conflict: "changed", durable: true })
+
+        const { state, tally } = yield* Effect.updateService(copied, Files.Files, failing)
+
+        assert.isAtLeast(flushes, 3)
+        assert.strictEqual(lists, 1)
+        assert.deepStrictEqual(seen.slice(0, 2), [false, true])
+        assert.deepStrictEqual([state, tally.done, tally.failed], ["Completed", 8, 0])
+        assert.deepStrictEqual(look(`${at}/to`), look(`${at}/from`))
+      }).pipe(Effect.scoped, Effect.provide(SystemFiles.layerBlocking))
   )
 
   it.effect("are told of where something in them was gone before it was listed, by how much it was", () =>

@@ -8,6 +8,7 @@ import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Scope from "effect/Scope"
 import { CopyError } from "../CopyError.ts"
+import type { FilePath } from "../FilePath.ts"
 import * as Files from "../Files.ts"
 import type { FilesError } from "../FilesError.ts"
 import { oneForAll } from "./oneForAll.ts"
@@ -136,6 +137,18 @@ export const of = (what: "none" | "content" | "names"): Effect.Effect<Durability
 /** Makes ready to flush what will be written to a folder. */
 export const prepare = (folder: Files.Folder): Effect.Effect<Flush, CopyError> =>
   Effect.flatMap(Durability, (durability) => durability.prepare(folder))
+
+/** Whether one flush is for all that is written in folders at these paths. */
+export const isOneAt = (paths: ReadonlyArray<FilePath>): Effect.Effect<boolean, never, Files.Files> =>
+  Effect.forEach(paths, (path) =>
+    Files.Files.use((files) => files.folder(path)).pipe(
+      Effect.flatMap(prepare),
+      Effect.map(({ isOne }) => isOne),
+      Effect.scoped
+    )).pipe(
+      Effect.map((all) => all.every((isOne) => isOne)),
+      Effect.orElseSucceed(() => false)
+    )
 
 /** Whether something is there, perhaps, and not on the device for sure. */
 export const isUnflushed = (error: unknown): boolean =>

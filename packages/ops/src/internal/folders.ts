@@ -6,6 +6,7 @@ import * as Lease from "@fanout/core/Lease"
 import type * as Task from "@fanout/core/Task"
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
+import * as Num from "effect/Number"
 import * as Option from "effect/Option"
 import { CopyOptions } from "../CopyOptions.ts"
 import type { CopiedFiles, CopyFiles } from "../CopyTask.ts"
@@ -15,6 +16,7 @@ import type * as Filter from "../Filter.ts"
 import * as TemporaryName from "../TemporaryName.ts"
 import { isKept } from "./attributes.ts"
 import { Copying, countOwnersLost } from "./copying.ts"
+import { prepare } from "./durability.ts"
 import { leftOut } from "./leavingOut.ts"
 import { temporaryName } from "./placing.ts"
 
@@ -36,6 +38,24 @@ interface Counts extends Pick<CopiedFiles, "copied" | "linked" | "unchanged" | "
 
 const none: Counts = { copied: 0, linked: 0, unchanged: 0, bytes: 0, ownersLost: 0 }
 
+/** What both come to; or the first without the second. */
+const sum = (a: Counts, b: Counts, sign: 1 | -1 = 1): Counts => ({
+  copied: a.copied + sign * b.copied,
+  linked: a.linked + sign * b.linked,
+  unchanged: a.unchanged + sign * b.unchanged,
+  bytes: a.bytes + sign * b.bytes,
+  ownersLost: a.ownersLost + sign * b.ownersLost
+})
+
+/** Folders that nothing was done with. */
+const untouched = (names: ReadonlyArray<FilePath.FilePath>): Files.FoldersCopied => ({
+  ended: 0,
+  rest: [],
+  untouched: names,
+  left: 0,
+  fewer: []
+})
+
 /** Decides about folders, and counts what becomes of files in them. */
 class Folders implements Files.FoldersCopier {
   counts = none
@@ -43,6 +63,11 @@ class Folders implements Files.FoldersCopier {
   readonly isAttributeKept: (name: string) => boolean
   readonly keepsOwner: boolean
   readonly isLeftOut: Filter.Filter
+  readonly hold: Files.FoldersCopier["hold"]
+  /** Folders that have no names yet, and what was counted in each. */
+  readonly held: Array<{ readonly folder: Files.HeldFolder; readonly counts: Counts }> = []
+  /** What was counted before the folder that is filled. */
+  private marked = none
   private readonly copied: Copied
 
   constructor(copied: Copied) {
@@ -52,6 +77,9 @@ class Folders implements Files.FoldersCopier {
     this.isAttributeKept = (name) => isKept(name, keeps)
     this.keepsOwner = keeps.has("owner")
     this.isLeftOut = leftOut(rules, below)
+    const hold = (folder: Files.HeldFolder) =>
+      void this.held.push({ folder, counts: sum(this.counts, this.marked, -1) })
+    this.hold = copied.options.isDurable ? hold : undefined
   }
 
   readonly ownerLost = (): void => {
@@ -74,7 +102,9 @@ class Folders implements Files.FoldersCopier {
   }
 
   files(names: ReadonlyArray<FilePath.FilePath>, isOwn: boolean): ReturnType<Files.FoldersCopier["files"]> {
-    const { mayWork, options, payload } = this.copied
+    const { mayWork, payload } = this.copied
+    // The folder waits for its flush, and all that is in it.
+    const options = { ...this.copied.options, isDurable: false }
     const mostBytes = payload.mostBytes - this.counts.bytes
     const limit = names.length
     const copier = new Copying({
@@ -93,22 +123,45 @@ class Folders implements Files.FoldersCopier {
     copier.giveBack()
     const { alone, bytes, copied, left, linked, unchanged } = copier.result
     this.isSpoiled ||= copier.isSpoiled
-    this.counts = {
-      copied: this.counts.copied + copied,
-      linked: this.counts.linked + linked,
-      unchanged: this.counts.unchanged + unchanged,
-      bytes: this.counts.bytes + bytes,
-      ownersLost: this.counts.ownersLost + copier.ownersLost
-    }
+    this.counts = sum(this.counts, { copied, linked, unchanged, bytes, ownersLost: copier.ownersLost })
     const { names } = copier
     return [...alone.flatMap(({ index }) => names[index] ?? []), ...names.slice(names.length - left)]
   }
 
   mark(): () => void {
     const { counts, isSpoiled } = this
+    this.marked = counts
     return () => {
       this.counts = counts
       this.isSpoiled = isSpoiled
+    }
+  }
+
+  /** Takes that nothing was done. */
+  forget(): Files.FoldersCopied {
+    this.counts = none
+    return untouched(this.copied.payload.names)
+  }
+
+  /** Takes that folders which were held have their names, or are removed, and gives what all came to. */
+  placed(copied: Files.FoldersCopied, placed: Files.PlacedFolders): Files.FoldersCopied {
+    const held = this.held.splice(0)
+    const gone = held.filter((_, index) => placed[index] === "removed")
+    for (const { counts } of gone) this.counts = sum(this.counts, counts, -1)
+    const names = new Set(gone.map(({ folder }) => folder.name))
+    const there = held.flatMap(({ folder }) => names.has(folder.name) ? [] : [folder.below])
+    const ended = placed.filter((how) => how === "ended").length
+    // Those that are whole, and could not be given mode or times.
+    const unended = held.filter(({ folder: { source } }, index) => source !== undefined && placed[index] === "placed")
+    return {
+      left: copied.left,
+      untouched: [...copied.untouched, ...names],
+      fewer: copied.fewer.filter(({ path }) => !names.has(path)),
+      ended: ended + Num.sumAll(there.map((below) => below.ended)),
+      rest: [
+        ...there.flatMap(({ rest }) => rest),
+        ...unended.map(({ folder: { name } }) => ({ path: name, names: [], folders: [], sizes: [] }))
+      ]
     }
   }
 }
@@ -119,6 +172,39 @@ class Folders implements Files.FoldersCopier {
  */
 const finishMillis = 100
 
+const copyHere = Effect.fnUntraced(function*({ names, sizes, source, target }: Payload, copier: Folders) {
+  const files = yield* Files.Files
+  const copied = yield* files.copyFolders({ source, target, names, sizes, copier })
+  return Option.getOrElse(copied, () => untouched(names))
+})
+
+/** Gives new folders their names once all that is in them is on the device, for all of them at once. */
+const copyDurably = Effect.fnUntraced(function*(payload: Payload, copier: Folders) {
+  const files = yield* Files.Files
+  const { target } = payload
+  const folder = yield* files.folder(target)
+  const flush = yield* prepare(folder)
+  const copyAndPlace = Effect.gen(function*() {
+    const copied = yield* copyHere(payload, copier)
+    if (copier.held.length === 0) return copied
+    yield* flush.content([])
+    const held = copier.held.map(({ folder }) => folder)
+    const placed = yield* files.placeFolders({ target, held, copier })
+    if (Option.isNone(placed)) return copier.forget()
+    const done = copier.placed(copied, placed.value)
+    yield* flush.names
+    return done
+  })
+  const remove = Effect.suspend(() =>
+    Effect.forEach(
+      copier.held,
+      ({ folder: { temporary } }) => Effect.ignore(TemporaryName.removeFolder(folder, temporary)),
+      { discard: true }
+    )
+  )
+  return flush.isOne ? yield* Effect.ensuring(copyAndPlace, remove) : copier.forget()
+}, Effect.scoped)
+
 /** Copies the folders that are named, here. After so many milliseconds it begins with no other one. */
 export const copyFolders = Effect.fnUntraced(function*(
   payload: Payload,
@@ -127,23 +213,21 @@ export const copyFolders = Effect.fnUntraced(function*(
   const stop = yield* Interrupter.Interrupter
   const lease = yield* Lease.Lease
   const clock = yield* Clock.Clock
+  const options = yield* CopyOptions
   const started = clock.currentTimeMillisUnsafe()
   const within = (millis: number) => () =>
     stop.reason === undefined && lease.isHeldUnsafe() && clock.currentTimeMillisUnsafe() < started + millis
   const copier = new Folders({
     payload,
     lease,
-    options: yield* CopyOptions,
+    options,
     mayGoOn: within(mostMillis),
     mayWork: within(mostMillis + Math.min(mostMillis, finishMillis))
   })
-  const { names, sizes, source, target } = payload
-  const files = yield* Files.Files
-  const copied = yield* files.copyFolders({ source, target, names, sizes, copier })
-  const { left, ...folders } = Option.getOrElse(
-    copied,
-    () => ({ ended: 0, rest: [], untouched: names, left: 0, fewer: [] })
-  )
+  // What could not be flushed is copied by others, who say so: what is there by now they flush, or write anew.
+  const { left, ...folders } = options.isDurable
+    ? yield* Effect.orElseSucceed(copyDurably(payload, copier), () => copier.forget())
+    : yield* copyHere(payload, copier)
   const { ownersLost, ...counts } = copier.counts
   yield* countOwnersLost(ownersLost)
   return { ...counts, alone: [], skipped: [], left, folders }

@@ -146,29 +146,48 @@ class Run {
       return false
     }
     const there = ask<Files.FileStat>((done) => this.calls.lstat(parent, name, done))
-    if (there.code === undefined) return there.value.kind === "folder" && this.fill(target, name, source, depth, false)
-    return there.code === "ENOENT" && this.intoNew(target, source, depth)
+    if (there.code !== undefined) return there.code === "ENOENT" && this.intoNew(target, source, depth)
+    const mayFill = there.value.kind === "folder" && this.copier.hold === undefined
+    return mayFill && this.fill(target, name, source, depth, false)
   }
 
-  /** Fills a folder under a temporary name and gives it its own, or leaves nothing of it. */
+  /** Fills a folder under a temporary name, and gives it its own if it is not held, or leaves nothing of it. */
   private intoNew(target: Target, source: Source, depth: number): boolean {
     const { name, parent, path } = target
     // It would have the temporary name for good.
     if (this.isAppendOnly(parent)) return false
-    const { copier, ended, rest: { length } } = this
+    const { copier, copier: { hold }, ended, rest: { length } } = this
     const temporary = copier.temporaryName(path)
     // An attempt before this one may have left it.
     const make = () => this.make(parent, temporary, unfinishedMode)
     const isMade = make() || (this.removeUnfinished(parent, temporary) && make())
     if (!isMade) return false
     const undo = copier.mark()
-    const publish = (): boolean => copier.mayPublish() && this.publish(parent, temporary, name)
-    if (this.fill(target, temporary, source, depth, true, publish)) return true
-    undo()
+    const publish = (): boolean => hold !== undefined || (copier.mayPublish() && this.publish(parent, temporary, name))
+    const isFilled = this.fill(target, temporary, source, depth, true, publish)
+    if (isFilled && hold === undefined) return true
+    const below = { ended: this.ended - ended, rest: this.rest.splice(length) }
     this.ended = ended
-    this.rest.length = length
+    if (isFilled && hold !== undefined) {
+      const isWhole = below.rest.every((rest) => rest.path !== path)
+      hold({ name, temporary, source: isWhole ? source.stat : undefined, below })
+      return true
+    }
+    undo()
     this.removeUnfinished(parent, temporary)
     return false
+  }
+
+  /** Gives a folder that is held its name, and mode and times if all is in it; or removes it. */
+  place(parent: number, { name, source, temporary }: Files.HeldFolder): Files.PlacedFolders[number] {
+    const folder = this.open(parent, temporary)
+    const stat = folder === undefined ? undefined : ask<Files.FileStat>((done) => this.calls.stat(folder, done))
+    const isOurs = stat?.code === undefined && stat !== undefined && isUnfinished(stat.value, userUnsafe())
+    const isPlaced = isOurs && this.copier.mayPublish() && this.publish(parent, temporary, name)
+    const isEnded = isPlaced && folder !== undefined && source !== undefined && this.end(folder, source)
+    if (folder !== undefined) this.calls.closeFolder(folder)
+    if (!isPlaced) this.removeUnfinished(parent, temporary)
+    return isEnded ? "ended" : isPlaced ? "placed" : "removed"
   }
 
   private unlink(folder: number, name: FilePath.FilePath): boolean {
@@ -261,8 +280,12 @@ class Run {
       // What there is more to do in those below changes nothing in this one.
       const isDone = isSwept && names.length === 0 && folders.length === 0
       // Whoever owns the job no more changes nothing that others see.
-      if (isDone && (isOwn || this.copier.mayPublish()) && this.end(to, source.stat)) this.ended++
-      else this.rest.push({ path: target.path, names, folders, sizes: this.sizesOf(source.folder, target, folders) })
+      const isHeld = publish !== undefined && this.copier.hold !== undefined
+      const isEnded = isDone && (isHeld || ((isOwn || this.copier.mayPublish()) && this.end(to, source.stat)))
+      if (isEnded && !isHeld) this.ended++
+      if (!isEnded) {
+        this.rest.push({ path: target.path, names, folders, sizes: this.sizesOf(source.folder, target, folders) })
+      }
       return true
     } finally {
       this.calls.closeFolder(to)
@@ -364,9 +387,22 @@ const copyFolders = (
   return { ended: run.ended, rest: run.rest, untouched, left, fewer: run.fewer }
 }
 
-/** Calls that are answered before they return, with one for whole folders. */
+const placeFolders = (
+  calls: SystemCalls,
+  { copier, held, target }: Files.PlaceFoldersRequest
+): Files.PlacedFolders | undefined => {
+  const folder = ask<number>((done) => calls.openPath(target, "folder", done))
+  if (folder.code !== undefined) return undefined
+  const run = new Run(calls, copier)
+  const placed = held.map((one) => run.place(folder.value, one))
+  calls.closeFolder(folder.value)
+  return placed
+}
+
+/** Calls that are answered before they return, with those for whole folders. */
 export const withFolders = (calls: SystemCalls): SystemCalls => ({
   ...calls,
   copyFolders: (request, done) => done(undefined, copyFolders(calls, request)),
+  placeFolders: (request, done) => done(undefined, placeFolders(calls, request)),
   measure: (path, measuring, done) => done(undefined, measure(calls, path, measuring))
 })

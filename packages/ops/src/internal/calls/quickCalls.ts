@@ -109,9 +109,9 @@ export interface QuickCalls {
 
 /** What is many calls: where calls are slow these are made one by one. */
 const many = (
-  { comparePlain, copyFolders, copyPlain, measure, sweepTree }: SystemCalls,
+  { comparePlain, copyFolders, copyPlain, measure, placeFolders, sweepTree }: SystemCalls,
   judge: Judge
-): Pick<SystemCalls, "comparePlain" | "copyFolders" | "copyPlain" | "measure" | "sweepTree"> => ({
+): Pick<SystemCalls, "comparePlain" | "copyFolders" | "copyPlain" | "measure" | "placeFolders" | "sweepTree"> => ({
   ...sweepTree === undefined ? {} : {
     sweepTree: (tree, done) =>
       judge.make<boolean | undefined>(
@@ -143,6 +143,13 @@ const many = (
         done,
         slowFoldersMillis
       )
+  },
+  ...placeFolders === undefined ? {} : {
+    placeFolders: (request, done) => {
+      // To fill them again would take longer by far.
+      const place = (done: Done<Files.PlacedFolders | undefined>) => placeFolders(request, done)
+      judge.make(place, place, done, slowFoldersMillis)
+    }
   },
   ...measure === undefined ? {} : {
     measure: (path, measuring, done) =>

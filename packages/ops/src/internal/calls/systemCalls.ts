@@ -143,6 +143,9 @@ export interface SystemCalls {
   /** Copies folders; or gives nothing, where nothing was done. It is there where calls are made at once. */
   readonly copyFolders?: (request: Files.FoldersRequest, done: Done<Files.FoldersCopied | undefined>) => void
 
+  /** Gives folders that were held their names; or gives nothing, where nothing was done. */
+  readonly placeFolders?: (request: Files.PlaceFoldersRequest, done: Done<Files.PlacedFolders | undefined>) => void
+
   /**
    * Looks how much there is in and below a folder: `None` where that is not ordinary, or too much, and then tells what
    * it knows of folders in it; nothing, where it was not looked. It is there where calls are made at once.
