@@ -4,6 +4,7 @@ import * as CopyOptions from "@fanout/ops/CopyOptions"
 import * as FilePath from "@fanout/ops/FilePath"
 import type * as Files from "@fanout/ops/Files"
 import { Copying } from "../src/internal/copying.ts"
+import { copyFilesPayload } from "./copyFilesPayload.ts"
 
 const statOf = (stat: Partial<Files.FileStat>): Files.FileStat => ({
   kind: "file",
@@ -36,23 +37,15 @@ const replacing = (
     readonly source?: Partial<Files.FileStat>
   } = {}
 ) => {
-  const folder = FilePath.make("/folder")
   const copying = new Copying({
-    payload: {
-      source: folder,
-      target: folder,
-      areFolders: false,
-      size: 1,
-      sizes: [],
+    payload: copyFilesPayload({
+      source: "/folder",
+      target: "/folder",
+      names: [name],
       conflict,
-      isAgain: false,
       isFree: false,
-      keeps: CopyOptions.usual,
-      avoid: [isProtected],
-      rules: [],
-      below: FilePath.empty,
-      mostBytes: 2 ** 20
-    },
+      avoid: [isProtected]
+    }),
     names: [name],
     options: { ...usual, ...options },
     limit: 1,

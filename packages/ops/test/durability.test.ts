@@ -10,6 +10,7 @@ import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import * as Schema from "effect/Schema"
 import * as durability from "../src/internal/durability.ts"
+import { copyFilesPayload } from "./copyFilesPayload.ts"
 import { copy, type Options, remembering } from "./copyHarness.ts"
 import * as FaultyFiles from "./FaultyFiles.ts"
 import * as MemoryFiles from "./MemoryFiles.ts"
@@ -329,29 +330,15 @@ describe("durability", () => {
               return fails ? Effect.fail(FaultyFiles.error(call, path, "EIO")) : Effect.void
             })
         )
-        const names = ["file-1", "file-2"].map(FilePath.make)
+        const names = ["file-1", "file-2"]
         const usual = CopyOptions.CopyOptions.defaultValue()
-        const copied = yield* CopyFilesLive.copy({
-          source: FilePath.make("/from"),
-          target: FilePath.make("/to/copy"),
-          names,
-          areFolders: false,
-          size: names.length,
-          sizes: [],
-          conflict: "changed",
-          isAgain: false,
-          isFree: true,
-          keeps: CopyOptions.usual,
-          avoid: [],
-          rules: [],
-          below: FilePath.empty,
-          mostBytes: 2 ** 20
-        }, 20).pipe(
-          Effect.provideServiceEffect(durability.Durability, durability.make),
-          Effect.provideService(CopyOptions.CopyOptions, { ...usual, isDurable: true }),
-          Effect.provideService(Files.Files, intercepted),
-          Effect.provideService(Lease.Lease, { ...Lease.Lease.defaultValue(), isHeldUnsafe: () => isHeld })
-        )
+        const copied = yield* CopyFilesLive.copy(copyFilesPayload({ source: "/from", target: "/to/copy", names }), 20)
+          .pipe(
+            Effect.provideServiceEffect(durability.Durability, durability.make),
+            Effect.provideService(CopyOptions.CopyOptions, { ...usual, isDurable: true }),
+            Effect.provideService(Files.Files, intercepted),
+            Effect.provideService(Lease.Lease, { ...Lease.Lease.defaultValue(), isHeldUnsafe: () => isHeld })
+          )
         assert.deepStrictEqual([copied.copied, copied.alone.map(({ index }) => index)], [0, [0, 1]], what)
         for (const name of names) assert.isUndefined(disk.see(`/to/copy/${name}`), what)
       }

@@ -9,6 +9,7 @@ import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as fs from "node:fs"
 import { Durability } from "../src/internal/durability.ts"
+import { copyFilesPayload } from "./copyFilesPayload.ts"
 import { testFolder } from "./TestFolder.ts"
 
 const names = ["a", "b"]
@@ -27,22 +28,8 @@ const plant = Effect.gen(function*() {
 const copyWhile = (at: string, flush: Effect.Effect<void>) =>
   Effect.gen(function*() {
     const files = yield* Files.Files
-    const payload = {
-      source: FilePath.make(`${at}/from`),
-      target: FilePath.make(`${at}/to`),
-      names: names.map((name) => FilePath.make(name)),
-      areFolders: true,
-      size: 12,
-      sizes: [6, 6],
-      conflict: "changed" as const,
-      isAgain: false,
-      isFree: true,
-      keeps: ["mode", "times"] as const,
-      avoid: [],
-      rules: [],
-      below: FilePath.empty,
-      mostBytes: 2 ** 30
-    }
+    const folders = { names, areFolders: true, sizes: [6, 6] }
+    const payload = copyFilesPayload({ source: `${at}/from`, target: `${at}/to`, ...folders })
     const prepare = () =>
       Effect.succeed({ content: () => flush, names: Effect.void, earlier: () => Effect.void, isOne: true })
     return yield* CopyFilesLive.copy(payload, 10_000).pipe(

@@ -1,6 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as CopyFilesLive from "@fanout/ops/CopyFilesLive"
-import * as FilePath from "@fanout/ops/FilePath"
 import * as Files from "@fanout/ops/Files"
 import { QuickFiles } from "@fanout/ops/QuickFiles"
 import * as SystemFiles from "@fanout/ops/SystemFiles"
@@ -8,6 +7,7 @@ import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as fs from "node:fs"
+import { copyFilesPayload } from "./copyFilesPayload.ts"
 import { testFolder } from "./TestFolder.ts"
 
 const names = ["a", "b", "c"]
@@ -34,22 +34,15 @@ const copyWithin = (mostMillis: number) =>
       sleep: (duration) => clock.sleep(duration)
     }
     const quick = Option.getOrThrow(yield* (yield* QuickFiles).throughout([at]))
-    const payload = {
-      source: FilePath.join(at, FilePath.make("from")),
-      target: FilePath.join(at, FilePath.make("to")),
-      names: names.map((name) => FilePath.make(name)),
+    const payload = copyFilesPayload({
+      source: `${at}/from`,
+      target: `${at}/to`,
+      names,
       areFolders: true,
       size: names.length * filesEach,
       sizes: names.map(() => 2 + filesEach),
-      conflict: "overwrite" as const,
-      isAgain: false,
-      isFree: true,
-      keeps: ["mode", "times"] as const,
-      avoid: [],
-      rules: [],
-      below: FilePath.empty,
-      mostBytes: 2 ** 30
-    }
+      conflict: "overwrite"
+    })
     const copied = yield* CopyFilesLive.copy(payload, mostMillis).pipe(
       Effect.provideService(Files.Files, quick),
       Effect.provideService(Clock.Clock, passing)

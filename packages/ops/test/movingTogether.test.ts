@@ -5,11 +5,11 @@ import type * as Conflict from "@fanout/ops/Conflict"
 import * as CopyFilesLive from "@fanout/ops/CopyFilesLive"
 import { CopyOptions, Property } from "@fanout/ops/CopyOptions"
 import { CopiedFiles } from "@fanout/ops/CopyTask"
-import * as FilePath from "@fanout/ops/FilePath"
 import * as Files from "@fanout/ops/Files"
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import * as Durability from "../src/internal/durability.ts"
+import { copyFilesPayload } from "./copyFilesPayload.ts"
 import * as FaultyFiles from "./FaultyFiles.ts"
 import * as MemoryFiles from "./MemoryFiles.ts"
 
@@ -44,22 +44,18 @@ const move = (
     },
     recorded: Effect.sync(() => recorded(saved ?? null))
   }
-  return CopyFilesLive.copy({
-    source: FilePath.make("/from"),
-    target: FilePath.make("/to"),
-    names: names.map((name) => FilePath.make(name)),
-    areFolders: false,
-    size: names.length,
-    sizes: [],
-    conflict,
-    isAgain: checkpoint !== undefined,
-    isFree: false,
-    keeps: Property.literals,
-    avoid: [],
-    rules: [],
-    below: FilePath.empty,
-    mostBytes: 2 ** 20
-  }, 1000).pipe(
+  return CopyFilesLive.copy(
+    copyFilesPayload({
+      source: "/from",
+      target: "/to",
+      names,
+      conflict,
+      isAgain: checkpoint !== undefined,
+      isFree: false,
+      keeps: Property.literals
+    }),
+    1000
+  ).pipe(
     Effect.provideServiceEffect(Durability.Durability, Durability.make),
     Effect.scoped,
     Effect.provideService(TaskCheckpoint.Cell, cell),
