@@ -436,7 +436,7 @@ export interface HeldFolder {
   readonly temporary: FilePath
   /** What its source is, if all of that is in it. */
   readonly source: FileStat | undefined
-  /** What those below it came to. */
+  /** How many folders below it are whole, and what there is more to do in it and below. */
   readonly below: Pick<FoldersCopied, "ended" | "rest">
 }
 
