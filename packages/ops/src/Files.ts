@@ -419,7 +419,7 @@ export interface FoldersCopier {
 
   /**
    * Is told of each new folder that is filled, which keeps its temporary name then, until `placeFolders` gives it its
-   * own. Folders that are there are left.
+   * own. What is in folders that are there is left.
    */
   readonly hold?: ((held: HeldFolder) => void) | undefined
 }

@@ -55,6 +55,19 @@ describe("folders that wait for their flush", () => {
       assert.deepStrictEqual(fs.readdirSync(`${at}/to`), [])
     }).pipe(Effect.provide(SystemFiles.layerBlocking)))
 
+  it.live("leave all that is in those that are there to others, who need not list them", () =>
+    Effect.gen(function*() {
+      const at = yield* plant
+      fs.mkdirSync(`${at}/to/a`)
+      const { copied, folders } = yield* copyWhile(at, Effect.void)
+      const rest = { path: "a", names: ["1"], folders: ["below"], sizes: [3] }
+      assert.deepStrictEqual<unknown>({ copied, folders }, {
+        copied: 2,
+        folders: { ended: 2, rest: [rest], untouched: [], fewer: [] }
+      })
+      assert.deepStrictEqual(fs.readdirSync(`${at}/to/a`), [])
+    }).pipe(Effect.provide(SystemFiles.layerBlocking)))
+
   it.live("are left to others where their names are taken by then", () =>
     Effect.gen(function*() {
       const at = yield* plant

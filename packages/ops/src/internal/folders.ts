@@ -159,6 +159,7 @@ class Folders implements Files.FoldersCopier {
       fewer: copied.fewer.filter(({ path }) => !names.has(path)),
       ended: ended + Num.sumAll(there.map((below) => below.ended)),
       rest: [
+        ...copied.rest,
         ...there.flatMap(({ rest }) => rest),
         ...unended.map(({ folder: { name } }) => ({ path: name, names: [], folders: [], sizes: [] }))
       ]

@@ -147,8 +147,14 @@ class Run {
     }
     const there = ask<Files.FileStat>((done) => this.calls.lstat(parent, name, done))
     if (there.code !== undefined) return there.code === "ENOENT" && this.intoNew(target, source, depth)
-    const mayFill = there.value.kind === "folder" && this.copier.hold === undefined
-    return mayFill && this.fill(target, name, source, depth, false)
+    if (there.value.kind !== "folder") return false
+    return this.copier.hold === undefined ? this.fill(target, name, source, depth, false) : this.leave(target, source)
+  }
+
+  /** Leaves all that is in a folder: its copy is there, where others would see files that are not flushed. */
+  private leave(target: Target, { folder, folders, others }: Source): boolean {
+    this.rest.push({ path: target.path, names: others, folders, sizes: this.sizesOf(folder, target, folders) })
+    return true
   }
 
   /** Fills a folder under a temporary name, and gives it its own if it is not held, or leaves nothing of it. */
