@@ -23,6 +23,7 @@ const transitions: Readonly<Record<string, JobState.Transition>> = {
   Resumed: { _tag: "Resumed" },
   Released: { _tag: "Released", why: "Shutdown" },
   Retried: { _tag: "Retried" },
+  AskedToCancel: { _tag: "AskedToCancel" },
   Cancelled: { _tag: "Cancelled" }
 }
 

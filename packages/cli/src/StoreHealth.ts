@@ -25,7 +25,7 @@ export class StoreHealth extends Context.Service<StoreHealth, {
 const patienceMillis = 2000
 
 /** Calls that tell of the same health. Those that are made to claim jobs are made again and again. */
-type Kind = "write" | "record" | "astray" | "held" | "kinds" | "due"
+type Kind = "write" | "record" | "astray" | "held" | "kinds" | "due" | "toCancel"
 
 /** What a call came to where the storage failed; a store that refuses it is in good health. */
 const failureOf = (exit: Exit.Exit<unknown, unknown>): JobStoreError | undefined => {
@@ -58,10 +58,11 @@ export const layer: Layer.Layer<JobStore | StoreHealth, never, JobStore> = Layer
     return Context.make(StoreHealth, { untilBroken }).pipe(
       Context.add(JobStore, {
         ...store,
-        astray: (programs) => watched("astray")(store.astray(programs)),
+        astray: watched("astray")(store.astray),
         held: watched("held")(store.held),
         kinds: watched("kinds")(store.kinds),
         due: (filter) => watched("due")(store.due(filter)),
+        toCancel: (filter) => watched("toCancel")(store.toCancel(filter)),
         put: (job, line, renames) => write(store.put(job, line, renames)),
         beat: (id, token, progress) => write(store.beat(id, token, progress)),
         flush: (id, flush, onCommit) => record(store.flush(id, flush, onCommit)),

@@ -520,6 +520,18 @@ describe("fanout jobs", () => {
     assert.strictEqual(status, 2)
     assert.include(stderr, "\"other\"")
   })
+
+  it("leaves what it has no code for to be cleaned up after by its own program", () => {
+    const { db, destination } = fresh()
+    run(db, ["copy", source, destination])
+    const database = new DatabaseSync(db)
+    database.exec("update fanout_jobs set name = 'other', tag = 'Failed', state = json_set(state, '$._tag', 'Failed')")
+    database.close()
+    const id = idOf(db)
+    const asked = `Job ${id} is queued (cancelling). Its program cleans up after it when it runs next.\n`
+    assert.deepInclude(run(db, ["jobs", "cancel", id]), { status: 0, stdout: asked })
+    assert.include(run(db, ["jobs", "list"]).stdout, "queued (cancelling)")
+  })
 })
 
 describe("mistakes", () => {

@@ -78,8 +78,8 @@ export interface Job<
    * **Details**
    *
    * The program receives a `TaskDispatcher` and its `JobContext`; what else it needs, the handlers of its tasks
-   * among it, the layer needs. `onCancel` cleans up after a job that was cancelled, also one that was not running,
-   * and is given what its program has saved.
+   * among it, the layer needs. `onCancel` cleans up after a job that is to be cancelled, also one that was not running,
+   * and is given what its program has saved. Where its process is lost or shuts down, the next owner begins it again.
    */
   readonly toLayer: <R, RC = never>(
     program: (
@@ -160,7 +160,7 @@ export const programKey = <Name extends string>(name: Name): Context.Key<Handler
  * - `idempotencyKey`: starting a job while one of the same name and key is active returns the active one.
  * - `exclusiveKey`: starting a job while another of the same name and this key is active is refused.
  * - `retry` runs a program that failed again, from its first line, finished fan-outs excepted.
- * - `timeout` is for the whole run of its program, from claim to end.
+ * - `timeout` is for the whole run of its program, from claim to end. Its `onCancel` has as long, by default an hour.
  *
  * @category constructors
  * @since 0.1.0

@@ -100,7 +100,10 @@ export class JobManager extends Context.Service<JobManager, {
   readonly pause: (id: JobId) => Effect.Effect<void, JobManagerError | JobStoreError>
   /** Lets a paused job go on. Takes back a pause that its owner has not come to yet. */
   readonly resume: (id: JobId) => Effect.Effect<void, JobManagerError | JobStoreError>
-  /** Gives a job up that is not over, or has failed, and cleans up after it. */
+  /**
+   * Gives a job up that is not over, or has failed. Its owner cleans up after it, or the next process that claims it;
+   * it is cancelled once that has been done.
+   */
   readonly cancel: (id: JobId) => Effect.Effect<void, JobManagerError | JobStoreError>
   /**
    * Changes how urgent a job is and how much it may use, also while it runs. What is not given stays. Its children that
@@ -139,7 +142,8 @@ export class JobManager extends Context.Service<JobManager, {
  * **Details**
  *
  * - `claim`: which jobs it runs, `"all"` by default.
- * - `concurrency`: how many at once, 4 by default. One that waits for its children does not count.
+ * - `concurrency`: how many at once, 4 by default. One that waits for its children does not count, nor one that is
+ *   cleaned up after.
  * - `leaseTtl`: how long a job whose owner is not heard of waits for another one, 15 s by default. An owner that
  *   could not renew its lease for half of it stops.
  * - `pollInterval`: how often the store is looked at, 200 ms by default and 250 ms at most.
@@ -249,6 +253,7 @@ const makeRuntime = Effect.fnUntraced(function*<Jobs extends ReadonlyArray<Job.A
     pools: yield* Pools,
     runs: new Map(),
     places: new Places(Math.max(1, Math.floor(options.concurrency ?? 4)), () => claimable.notifyUnsafe()),
+    cleaning: new Set(),
     unrecorded: new Map(),
     claimable,
     changed: new Changes()
@@ -259,6 +264,9 @@ const makeRuntime = Effect.fnUntraced(function*<Jobs extends ReadonlyArray<Job.A
 /** Stops what runs and waits until it is recorded, for as long as the deadline allows. */
 const stopRuns = ({ claimable, runs, timing }: JobRuntime): Effect.Effect<void> =>
   Effect.gen(function*() {
-    for (const signal of runs.values()) signal.requestUnsafe("Shutdown")
-    while (runs.size > 0) yield* claimable.wait(claimable.version, timing.pollMillis)
+    while (runs.size > 0) {
+      // Again and again: a run that has stopped may clean up now, which has a signal of its own.
+      for (const signal of runs.values()) signal.requestUnsafe("Shutdown")
+      yield* claimable.wait(claimable.version, timing.pollMillis)
+    }
   }).pipe(Effect.interruptible, Effect.timeoutOption(timing.deadlineMillis), Effect.asVoid)

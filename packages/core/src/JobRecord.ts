@@ -21,7 +21,8 @@ export const Lease = Schema.Struct({ token: Schema.Natural, owner: Owner })
 
 /**
  * Schema for what somebody asked of a running job, until its owner has done it. `PauseWithParent` is asked of the
- * children of a job that is paused: they go on with it.
+ * children of a job that is paused: they go on with it. `Cancel` is asked of a queued job, too, for its next owner to
+ * clean up after it.
  *
  * @category models
  * @since 0.1.0
@@ -29,7 +30,7 @@ export const Lease = Schema.Struct({ token: Schema.Natural, owner: Owner })
 export const Request = Schema.Literals(["Pause", "PauseWithParent", "Cancel"])
 
 /**
- * What somebody asked of a running job.
+ * What somebody asked of a job.
  *
  * @category models
  * @since 0.1.0

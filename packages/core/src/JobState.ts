@@ -94,7 +94,8 @@ export type Tag = typeof Tag.Type
  * - `Resumed`: somebody lets a paused job go on.
  * - `Released`: its owner shut down or was lost; another may claim it.
  * - `Retried`: somebody wants the failed items, or the failed program, run again.
- * - `Cancelled`: it is not wanted any more, nor tried again.
+ * - `AskedToCancel`: it is not wanted any more, and has run: its next owner cleans up after it, and cancels it.
+ * - `Cancelled`: it is cleaned up after, or never ran.
  *
  * @category models
  * @since 0.1.0
@@ -108,6 +109,7 @@ export const Transition = Schema.TaggedUnion({
   Resumed: {},
   Released: { why: Schema.Literals(["Shutdown", "OwnerLost"]) },
   Retried: {},
+  AskedToCancel: {},
   Cancelled: {}
 })
 
@@ -169,6 +171,7 @@ export const transition = (state: JobState, by: Transition): Option.Option<JobSt
     Resumed: () => from(["Paused"], Queued.make({ attempt, tries })),
     Released: () => from(["Running"], Queued.make({ attempt, tries })),
     Retried: () => from(["CompletedWithErrors", "Failed"], Queued.make({ attempt: attempt + 1, tries: 0 })),
-    Cancelled: () => from(["Queued", "Running", "Paused", "Failed"], Cancelled.make({ attempt, tries }))
+    AskedToCancel: () => from(["Queued", "Paused", "Failed"], Queued.make({ attempt, tries })),
+    Cancelled: () => from(["Queued", "Running", "Paused"], Cancelled.make({ attempt, tries }))
   })
 }

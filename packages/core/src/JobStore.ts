@@ -102,15 +102,11 @@ export class JobStore extends Context.Service<JobStore, {
 
   /**
    * Reads children that are out of step with their parents, at most 100, and what they should do. `Cancel`:
-   * those that are active, unless they run and are asked to, of a parent that is over, gone, or asked to cancel.
-   * `Pause`: those that are queued and not asked to cancel, or run and are asked nothing, of a parent that is paused or
-   * asked to pause. `Run`: those that are paused by their parent, or run and are asked to pause with it, of any other
-   * parent.
-   *
-   * Those that are to be cancelled, have run and don't run now are left out but for jobs named in `programs`: they wait
-   * for somebody who can clean up after them, and however many do, others are found.
+   * those that are active, of a parent that is over, gone, or asked to cancel. `Pause`: those that are queued, or run
+   * and are asked nothing, of a parent that is paused or asked to pause. `Run`: those that are paused by their parent,
+   * or run and are asked to pause with it, of any other parent. A child that is asked to cancel is never out of step.
    */
-  readonly astray: (programs: ReadonlyArray<string>) => Effect.Effect<ReadonlyArray<Astray>, Errors.JobStoreError>
+  readonly astray: Effect.Effect<ReadonlyArray<Astray>, Errors.JobStoreError>
 
   /** Reads all schedules, by their names. */
   readonly schedules: Effect.Effect<ReadonlyArray<JobSchedule>, Errors.JobStoreError>
@@ -161,9 +157,9 @@ export class JobStore extends Context.Service<JobStore, {
   readonly kinds: Effect.Effect<ReadonlyArray<Kind>, Errors.JobStoreError>
 
   /**
-   * Reads queued jobs that may be claimed at `now`: those of some kinds, those with some ids, and the children of
-   * some parents, but none of `except`. The more urgent come first, then the older, and of those created at one time
-   * the one that came first; at most `limit`.
+   * Reads queued jobs that may be run at `now`: those of some kinds, those with some ids, and the children of
+   * some parents, but none of `except`, and none that is asked to cancel. The more urgent come first, then the older,
+   * and of those created at one time the one that came first; at most `limit`.
    */
   readonly due: (filter: {
     readonly kinds: ReadonlyArray<Kind>
@@ -171,6 +167,18 @@ export class JobStore extends Context.Service<JobStore, {
     readonly parents: Iterable<JobId>
     readonly except: Iterable<JobId>
     readonly now: number
+    readonly limit: number
+  }) => Effect.Effect<ReadonlyArray<JobRecord>, Errors.JobStoreError>
+
+  /**
+   * Reads queued jobs that are asked to cancel, for who can clean up after them: those of some names, those with some
+   * ids, and children of some names, but none of `except`. In the order of `due`; at most `limit`.
+   */
+  readonly toCancel: (filter: {
+    readonly names: ReadonlyArray<string>
+    readonly ids: Iterable<JobId>
+    readonly children: ReadonlyArray<string>
+    readonly except: Iterable<JobId>
     readonly limit: number
   }) => Effect.Effect<ReadonlyArray<JobRecord>, Errors.JobStoreError>
 
@@ -286,7 +294,7 @@ export const layerMemory: Layer.Layer<JobStore> = Layer.sync(JobStore, () => {
     insertChild: (record, token) => memory.run(() => memory.insertChild(record, token)),
     child: (parent, name) => memory.run(() => Effect.succeed(memory.child(parent, name))),
     childTags: (parent) => memory.run(() => Effect.succeed(memory.childTags(parent))),
-    astray: (programs) => memory.run(() => Effect.succeed(memory.astray(programs))),
+    astray: memory.run(() => Effect.succeed(memory.astray())),
     schedules: memory.run(() => Effect.succeed(memory.schedulesWhere())),
     schedule: (name) =>
       memory.run(() => Effect.succeed(Option.fromUndefinedOr(memory.schedulesWhere((one) => one.name === name)[0]))),
@@ -302,6 +310,7 @@ export const layerMemory: Layer.Layer<JobStore> = Layer.sync(JobStore, () => {
     list: (filter) => memory.run(() => Effect.succeed(memory.list(filter))),
     kinds: memory.run(() => Effect.succeed(memory.kinds())),
     due: (filter) => memory.run(() => Effect.succeed(memory.due(filter))),
+    toCancel: (filter) => memory.run(() => Effect.succeed(memory.toCancel(filter))),
     held: memory.run(() => Effect.succeed(memory.held())),
     put: (record, line, renames) => memory.run(() => memory.put(record, line, renames)),
     beat: (id, token, progress) =>

@@ -274,7 +274,7 @@ export const run = Effect.fnUntraced(function*({ script, ...world }: World) {
     const name = Option.match(parent, { onNone: () => "the root", onSome: ({ name }) => name })
     if (!JobState.isTerminal(state)) seen.wrong.push(`${name} is ${state._tag} in the end`)
   }
-  if ((yield* store.astray([Member.name])).length > 0) seen.wrong.push("a child is out of step in the end")
+  if ((yield* store.astray).length > 0) seen.wrong.push("a child is out of step in the end")
   const root = yield* observer.jobs.attach(Member, id)
   seen.result = yield* root.await.pipe(
     Effect.catchTag("Bad", () => Effect.succeed("fails")),

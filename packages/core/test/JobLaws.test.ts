@@ -109,7 +109,7 @@ const jobLaws = <E>(backend: string, store: Layer.Layer<JobStore.JobStore, E>) =
           leaves: "nothing",
           isDeaf: false,
           latency: 45,
-          script: [{ after: 5, what: "freeze", at: 0 }],
+          script: [{ after: 6, what: "freeze", at: 0 }],
           late: 4
         })
 

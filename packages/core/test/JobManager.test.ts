@@ -294,14 +294,22 @@ const contract = (name: string, layer: Layer.Layer<JobStore.JobStore, JobStoreEr
         const handle = yield* jobs.start(Flaky, undefined)
         yield* settle
         yield* TestClock.adjust("500 millis")
-        assert.deepStrictEqual((yield* jobs.get(handle.id)).state, { _tag: "Queued", attempt: 1, tries: 1 })
+        assert.deepStrictEqual((yield* jobs.get(handle.id)).state, {
+          _tag: "Queued",
+          attempt: 1,
+          tries: 1
+        })
         yield* TestClock.adjust("1 minute")
         assert.deepStrictEqual(yield* Effect.flip(handle.await), new Broken({ what: "try 4" }))
         assert.deepStrictEqual(starts, [0, 1000, 3000, 7000])
         yield* jobs.retry(handle.id)
         yield* settle
         yield* TestClock.adjust("500 millis")
-        assert.deepStrictEqual((yield* jobs.get(handle.id)).state, { _tag: "Queued", attempt: 2, tries: 1 })
+        assert.deepStrictEqual((yield* jobs.get(handle.id)).state, {
+          _tag: "Queued",
+          attempt: 2,
+          tries: 1
+        })
       }).pipe(fresh))
 
     it.effect("fails a job that takes too long", () =>
@@ -605,6 +613,7 @@ const contract = (name: string, layer: Layer.Layer<JobStore.JobStore, JobStoreEr
         yield* TestClock.adjust(100)
         assert.deepStrictEqual([yield* stateOf(jobs, handle.id), cleaned], ["Failed", []])
         yield* jobs.cancel(handle.id)
+        yield* settle
         assert.deepStrictEqual([yield* stateOf(jobs, handle.id), cleaned], ["Cancelled", [handle.id]])
         assert.match((yield* Effect.flip(handle.await)).message, /it was cancelled/)
         assert.match(String(yield* Effect.flip(jobs.retry(handle.id))), /Cancelled/)
@@ -955,8 +964,10 @@ const contract = (name: string, layer: Layer.Layer<JobStore.JobStore, JobStoreEr
         )
 
         yield* jobs.cancel(id)
+        yield* settle
 
         assert.deepStrictEqual(seen, [Option.some(6), Option.none()])
+        assert.strictEqual(yield* stateOf(jobs, id), "Cancelled")
       }).pipe(fresh))
 
     it.effect("hands back what runs when it shuts down, and another goes on", () =>

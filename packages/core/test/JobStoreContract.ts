@@ -942,7 +942,7 @@ export const jobStoreContract = <E>(
       const child = (text: string, parent: string, name = text, fields: Fields = {}) =>
         job(text, { parent: Option.some({ id: id(parent), name, attempt: 1, tries: 0 }), ...fields })
       const astray = (store: Store) =>
-        Effect.map(store.astray([job("any").name]), (found) => found.map(({ id, wish }) => `${id} ${wish}`).toSorted())
+        Effect.map(store.astray, (found) => found.map(({ id, wish }) => `${id} ${wish}`).toSorted())
 
       test("are stored with their parents, once for each name", (store) =>
         Effect.gen(function*() {
@@ -1040,7 +1040,7 @@ export const jobStoreContract = <E>(
         failed: { state: Failed.make(counters) },
         cancelled: { state: Cancelled.make(counters) }
       } as const satisfies Record<string, Fields>
-      const toCancel = ["queued", "running", "asked", "askedWith", "lost", "byPerson", "byParent"].map((name) =>
+      const toCancel = ["queued", "running", "asked", "askedWith", "byPerson", "byParent"].map((name) =>
         `${name} Cancel`
       )
       const toPause = ["queued Pause", "running Pause"]
@@ -1073,18 +1073,55 @@ export const jobStoreContract = <E>(
           }))
       }
 
-      test("that somebody has to clean up after are astray for who can, and keep no others from being found", (store) =>
+      test("that are asked to cancel are not due, but are found by who can clean up after them", (store) =>
+        Effect.gen(function*() {
+          const asked = Effect.fnUntraced(function*(of: JobStore.JobRecord, fields: Fields = {}) {
+            yield* store.put(of.with({ ...states.lost, ...fields }), "asked to cancel")
+          })
+          yield* running(store, "parent", 1)
+          yield* asked(yield* store.insertChild(child("a", "parent", "a", { createdAt: 3 }), 1))
+          yield* asked(yield* store.insert(job("b", { createdAt: 2 })), { availableAt: 9_000 })
+          yield* asked(yield* store.insert(job("c", { createdAt: 1 })))
+          yield* asked(yield* store.insert(job("d", { name: "other" })), { priority: 1 })
+          yield* store.insert(job("queued"))
+          const { name, version } = job("any")
+          const nothing = { names: [], ids: [], children: [], except: [], limit: 10 }
+          const due = {
+            kinds: [{ name, version }],
+            ids: [id("a")],
+            parents: [id("parent")],
+            except: [],
+            now: 1_000,
+            limit: 10
+          }
+
+          assert.deepStrictEqual(yield* ids(store.due(due)), ["queued"])
+          assert.deepStrictEqual(yield* ids(store.toCancel(nothing)), [])
+          assert.deepStrictEqual(yield* ids(store.toCancel({ ...nothing, names: [name] })), ["c", "b", "a"])
+          assert.deepStrictEqual(yield* ids(store.toCancel({ ...nothing, children: [name] })), ["a"])
+          assert.deepStrictEqual(
+            yield* ids(
+              store.toCancel({ ...nothing, names: ["other"], ids: [id("b"), id("queued")], children: [name] })
+            ),
+            ["d", "b", "a"]
+          )
+          assert.deepStrictEqual(
+            yield* ids(store.toCancel({ ...nothing, names: [name], except: [id("c")], limit: 1 })),
+            ["b"]
+          )
+        }))
+
+      test("that are asked to cancel keep no others from being found, however many they are", (store) =>
         Effect.gen(function*() {
           const parent = yield* running(store, "parent", 1)
           for (let i = 0; i < 110; i++) {
             const stored = yield* store.insertChild(child(`child-${i}`, "parent"), 1)
-            yield* store.put(stored.with({ token: 1, state: Paused.make({ ...counters, by: "parent" }) }), "paused")
+            yield* store.put(stored.with(states.lost), "asked to cancel")
           }
           const fresh = yield* store.insertChild(child("fresh", "parent"), 1)
           yield* store.put(parent.with({ state: Cancelled.make(counters), lease: Option.none() }), "cancelled")
 
-          assert.deepStrictEqual(yield* store.astray(["other"]), [{ id: fresh.id, wish: "Cancel" }])
-          assert.strictEqual((yield* store.astray(["other", fresh.name])).length, 100)
+          assert.deepStrictEqual(yield* store.astray, [{ id: fresh.id, wish: "Cancel" }])
         }))
 
       test("are listed by their parents", (store) =>

@@ -215,7 +215,7 @@ const contents = Effect.fnUntraced(function*(store: JobStore.JobStore["Service"]
     jobs,
     kinds: kinds.map(({ name, version }) => `${name} ${version}`).toSorted(),
     held: yield* store.held,
-    astray: (yield* store.astray([])).map(({ id, wish }) => `${id} ${wish}`).toSorted(),
+    astray: (yield* store.astray).map(({ id, wish }) => `${id} ${wish}`).toSorted(),
     belongings: yield* Effect.forEach(Id.literals, (text) =>
       Effect.all({
         pulse: Effect.exit(store.pulse(id(text))),

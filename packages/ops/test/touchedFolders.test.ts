@@ -138,6 +138,8 @@ it.effect("folders that a run has left open are closed where the job is cancelle
     disk.folder("/to/folder3", { mode: 0o755 })
 
     yield* manager.cancel(id)
+    yield* Effect.repeat(settle, { times: 20 })
+    assert.strictEqual((yield* manager.get(id)).state._tag, "Cancelled")
 
     const after = seen()
     assert.deepStrictEqual(after.slice(0, 2), before.slice(0, 2))

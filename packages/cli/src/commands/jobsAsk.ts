@@ -8,6 +8,7 @@ import * as JobPriority from "@fanout/core/JobPriority"
 import * as JobState from "@fanout/core/JobState"
 import type { JobChanges, JobRecord } from "@fanout/core/JobStore"
 import type { JobStoreError } from "@fanout/core/JobStoreError"
+import { OwnerLiveness } from "@fanout/core/OwnerLiveness"
 import * as Argument from "effect/cli/Argument"
 import * as Command from "effect/cli/Command"
 import * as Flag from "effect/cli/Flag"
@@ -28,28 +29,33 @@ import { complain, print } from "../ui/View.ts"
 
 const ids = Settings.jobId.pipe(Argument.variadic({ min: 1 }))
 
+const waitsToBeCancelled = ({ request, state }: JobRecord): boolean =>
+  state._tag === "Queued" && Option.contains(request, "Cancel")
+
 const tell = (record: JobRecord, json: boolean): Effect.Effect<void> =>
   print(
     json
       ? events.line("state", events.job(record))
       : [
         `Job ${record.id} is ${[summary.state(record), ...summary.settings(record)].join(", ")}.`,
-        summary.next(record)
+        waitsToBeCancelled(record) ? "Its program cleans up after it when it runs next." : summary.next(record)
       ]
         .filter((part) => part !== "").join(" ")
   )
 
-// An owner looks for what is asked of it a few times a second; who waits longer than this is told how it stands.
+// An owner looks for what is asked of it a few times a second; who waits longer for another one is told how it stands.
 const patienceMillis = 3000
 
 const settled = (id: JobId) =>
   Effect.gen(function*() {
     const manager = yield* JobManager
-    // Where the owner is dead, what was asked is done here.
+    const { self } = yield* OwnerLiveness
+    // Where nobody runs it, or its owner is dead, what was asked is done here.
     if (Option.isSome((yield* manager.get(id)).request)) yield* manager.claim(id)
     const until = (yield* Clock.currentTimeMillis) + patienceMillis
     let record = yield* manager.get(id)
-    while (Option.isSome(record.request) && (yield* Clock.currentTimeMillis) < until) {
+    const isOwn = () => Option.exists(record.lease, ({ owner }) => owner.process === self.process)
+    while (Option.isSome(record.request) && (isOwn() || (yield* Clock.currentTimeMillis) < until)) {
       yield* Effect.sleep(50)
       record = yield* manager.get(id)
     }

@@ -70,6 +70,19 @@ export const anew = (now: number): Fields => ({
   availableAt: now
 })
 
+/**
+ * Gives a job up. One that runs is asked to stop, and one that has never run is cancelled. Any other may have left
+ * something: it is queued, for its next owner to clean up after it.
+ */
+export const giveUp = (record: JobRecord, now: number, how = ""): Change | undefined => {
+  const request = Option.some("Cancel" as const)
+  const line = `Asked to cancel${how}`
+  if (record.state._tag === "Running") return { record: ask(record, request, now), line }
+  return record.token === 0
+    ? step(record, { _tag: "Cancelled" }, now, `Cancelled${how}`)
+    : step(record, { _tag: "AskedToCancel" }, now, line, { ...anew(now), request })
+}
+
 /** Sets or withdraws what is asked of a running job. */
 export const ask = (record: JobRecord, request: JobRecord["request"], now: number): JobRecord =>
   record.with({ request, updatedAt: now })

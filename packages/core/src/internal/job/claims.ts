@@ -11,6 +11,7 @@ import type { JobRecord } from "../../JobRecord.ts"
 import type { Held, JobStore, Kind } from "../../JobStore.ts"
 import type { JobStoreError } from "../../JobStoreError.ts"
 import { type Change, put, step } from "./change.ts"
+import { cleanUpsAtOnce } from "./cleanUp.ts"
 import { lift, migrationsFrom, renamesOf } from "./codec.ts"
 import { align } from "./family.ts"
 import { instantUnsafe } from "./lease.ts"
@@ -81,6 +82,7 @@ const round = Effect.fnUntraced(function*(claims: Claims): Effect.fn.Return<void
   yield* align(claims.runtime)
   yield* runSchedules(claims.runtime, claims.names, (message) => warnOnce(claims, message))
   yield* takeOver(claims)
+  yield* claimCleanUps(claims)
   yield* claimChildren(claims)
   if (places.free <= 0 || places.waiting >= waitingLimit) return
   const kinds: Array<Kind> = []
@@ -88,6 +90,28 @@ const round = Effect.fnUntraced(function*(claims: Claims): Effect.fn.Return<void
     if (isNamed(claims, kind) && (yield* runnableFor(claims, kind)) !== undefined) kinds.push(kind)
   }
   yield* claimDue(claims, { kinds, ids, parents: [] })
+})
+
+/**
+ * Claims jobs that are to be cancelled, to clean up after them: those that would be run here, and all children. Their
+ * parent may be over, and no process that claims it left.
+ */
+const claimCleanUps = Effect.fnUntraced(function*(claims: Claims) {
+  const { ids, left, runtime: { cleaning, runnables, runs, store } } = claims
+  let free = cleanUpsAtOnce - cleaning.size
+  if (free <= 0 || runnables.size === 0) return
+  const programs = Array.from(runnables.keys())
+  const due = yield* store.toCancel({
+    names: programs.filter((name) => isNamed(claims, { name })),
+    ids,
+    children: programs,
+    except: [...left.keys(), ...runs.keys()],
+    limit: free + spare
+  })
+  for (const record of due) {
+    if (free <= 0) return
+    if (yield* claimOne(claims, record)) free--
+  }
 })
 
 /**
@@ -132,7 +156,7 @@ const warnOnce = ({ warnings }: Claims, message: string) =>
     return Effect.logWarning(message)
   })
 
-const isNamed = ({ names }: Claims, { name }: Kind): boolean => names === "all" || names.has(name)
+const isNamed = ({ names }: Claims, { name }: Pick<Kind, "name">): boolean => names === "all" || names.has(name)
 
 /** The program for jobs of a kind, if this process can run them. Others are reported once and left as they are. */
 const runnableFor = Effect.fnUntraced(function*(claims: Claims, { name, version }: Kind) {
@@ -172,11 +196,13 @@ const claimOne = Effect.fnUntraced(function*(claims: Claims, record: JobRecord) 
   // The lease counts from before it was asked for.
   const since = instantUnsafe(runtime.clock)
   const token = record.token + 1
+  const isToCancel = Option.isSome(record.request)
+  const began = token === 1 ? "Started" : `Started again, by owner ${token}`
   const claimed = step(
     record,
     { _tag: "Claimed" },
     since.wallMillis,
-    token === 1 ? "Started" : `Started again, by owner ${token}`,
+    isToCancel ? `Cleaned up after by owner ${token}` : began,
     {
       version: runnable.job.version,
       payload,
@@ -191,6 +217,10 @@ const claimOne = Effect.fnUntraced(function*(claims: Claims, record: JobRecord) 
     if (claimed === undefined) return false
     const signal: Interrupter = makeUnsafe()
     const place = new Place(runtime.places, signal)
+    if (isToCancel) {
+      runtime.cleaning.add(record.id)
+      place.endUnsafe()
+    }
     runtime.runs.set(record.id, signal)
     const above = Option.flatMapNullishOr(record.parent, ({ id }) => depths.get(id))
     depths.set(record.id, Option.match(above, { onNone: () => 0, onSome: (depth) => depth + 1 }))
@@ -200,6 +230,7 @@ const claimOne = Effect.fnUntraced(function*(claims: Claims, record: JobRecord) 
       Effect.catchCause((cause) => Effect.logError(`The run of job ${record.id} broke off`, cause)),
       Effect.ensuring(Effect.sync(() => {
         runtime.runs.delete(record.id)
+        runtime.cleaning.delete(record.id)
         depths.delete(record.id)
         place.endUnsafe()
         runtime.claimable.notifyUnsafe()
@@ -213,7 +244,7 @@ const claimOne = Effect.fnUntraced(function*(claims: Claims, record: JobRecord) 
 /** Releases jobs whose owner is dead, or was not heard of for as long as its lease. */
 const takeOver = Effect.fnUntraced(function*(claims: Claims) {
   const { ids, runtime: { changed, clock, runs, store, unrecorded }, sightings } = claims
-  // A child's parent may be over by now, and no process that claims it left: it is released for `align` to cancel it.
+  // A child's parent may be over by now, and no process that claims it left.
   const isWanted = (job: Held) => isNamed(claims, job) || ids.has(job.id) || Option.isSome(job.parent)
   const held = (yield* store.held).filter((job) => !runs.has(job.id) && isWanted(job))
   const seen = new Set(held.map(({ id }) => id))

@@ -12,7 +12,7 @@ import type * as Job from "../../Job.ts"
 import type { Exit, JobRecord } from "../../JobRecord.ts"
 import { JobStoreError } from "../../JobStoreError.ts"
 import type * as Task from "../../Task.ts"
-import { type Defect, defectOf } from "../defect.ts"
+import { type Defect, defectOf, sentenceOfDefect } from "../defect.ts"
 import { messageOf } from "../messageOf.ts"
 import type { Renames } from "./renames.ts"
 
@@ -65,11 +65,17 @@ export type Verdict =
   | { readonly _tag: "Failed"; readonly exit: Exit; readonly error: Option.Option<unknown> }
   | { readonly _tag: "Unrecorded"; readonly error: JobStoreError }
 
-const died = (defect: Defect): Verdict => ({
+const diedOf = (defect: Defect): Verdict & { readonly _tag: "Failed" } => ({
   _tag: "Failed",
   exit: { _tag: "Defect", ...defect },
   error: Option.none()
 })
+
+/** The end of a program with which something else has died. */
+export const died = (cause: Cause.Cause<unknown>, what: string) => {
+  const defect = defectOf(cause)
+  return diedOf({ ...defect, message: `${what}: ${sentenceOfDefect(defect)}` })
+}
 
 export const judge = (job: Job.Any, exit: Exit_.Exit<unknown, unknown>): Effect.Effect<Verdict> => {
   if (exit._tag === "Success") {
@@ -77,13 +83,13 @@ export const judge = (job: Job.Any, exit: Exit_.Exit<unknown, unknown>): Effect.
       Effect.map((value): Verdict => ({ _tag: "Succeeded", exit: { _tag: "Success", value } })),
       Effect.catchTag(
         "SchemaError",
-        ({ message }) => Effect.succeed(died({ message: `its success does not match its schema: ${message}` }))
+        ({ message }) => Effect.succeed(diedOf({ message: `its success does not match its schema: ${message}` }))
       )
     )
   }
   const error = Cause.findErrorOption(exit.cause)
   if (Option.isNone(error)) {
-    return Effect.succeed(died(
+    return Effect.succeed(diedOf(
       Cause.hasInterruptsOnly(exit.cause) ? { message: "it interrupted itself" } : defectOf(exit.cause)
     ))
   }
@@ -98,7 +104,7 @@ export const judge = (job: Job.Any, exit: Exit_.Exit<unknown, unknown>): Effect.
       error
     })),
     // What no task has caught, such as an attempt's timeout, is not among the job's own errors.
-    Effect.catchTag("SchemaError", () => Effect.succeed(died(defectOf(exit.cause))))
+    Effect.catchTag("SchemaError", () => Effect.succeed(diedOf(defectOf(exit.cause))))
   )
 }
 

@@ -13,9 +13,9 @@ import * as JobState from "../../JobState.ts"
 import { JobNotFound, JobStoreError } from "../../JobStoreError.ts"
 import type * as Task from "../../Task.ts"
 import { errorOf } from "../defect.ts"
-import { anew, ask, type Change, type Fields, step, update } from "./change.ts"
+import { anew, ask, type Change, type Fields, giveUp, step, update } from "./change.ts"
 import { decode, encode } from "./codec.ts"
-import { cleanUpCancelled, sentenceOf } from "./end.ts"
+import { sentenceOf } from "./end.ts"
 import { align } from "./family.ts"
 import type { JobRuntime } from "./runtime.ts"
 import { awaitJob, watchJob } from "./watch.ts"
@@ -173,6 +173,8 @@ export const resultOf = <P extends Task.Codec, S extends Task.Codec, E extends T
 
 type Decision = Effect.Effect<Change | undefined, JobManagerError | JobStoreError>
 
+const isToCancel = ({ request }: JobRecord): boolean => Option.contains(request, "Cancel")
+
 /** Changes a job and wakes those who wait for it. */
 const change = (
   runtime: JobRuntime,
@@ -215,11 +217,11 @@ export const pause = (runtime: JobRuntime, id: JobId.JobId) =>
 export const resume = (runtime: JobRuntime, id: JobId.JobId) =>
   change(runtime, id, (record, now): Decision => {
     const { state } = record
+    if (isToCancel(record)) return notAllowed(id, state._tag, "resumed: it is about to be cancelled")
     if (state._tag === "Queued") return unchanged
     if (state._tag === "Running") {
-      if (Option.isNone(record.request)) return unchanged
-      return record.request.value === "Cancel"
-        ? notAllowed(id, state._tag, "resumed: it is about to be cancelled")
+      return Option.isNone(record.request)
+        ? unchanged
         : Effect.succeed({ record: ask(record, Option.none(), now), line: "Need not pause" })
     }
     const resumed = by(record, now, { _tag: "Resumed" }, "Resumed", "resumed", { availableAt: now })
@@ -231,16 +233,12 @@ export const resume = (runtime: JobRuntime, id: JobId.JobId) =>
         : notAllowed(id, state._tag, `resumed by itself: resume job ${parent}, which started it`))
   })
 
-export const cancel = Effect.fnUntraced(function*(runtime: JobRuntime, id: JobId.JobId) {
-  const after = yield* change(runtime, id, (record, now): Decision => {
-    if (record.state._tag !== "Running") {
-      return by(record, now, { _tag: "Cancelled" }, "Cancelled", "cancelled", { exit: Option.none() })
-    }
-    if (Option.contains(record.request, "Cancel")) return unchanged
-    return Effect.succeed({ record: ask(record, Option.some("Cancel"), now), line: "Asked to cancel" })
+export const cancel = (runtime: JobRuntime, id: JobId.JobId) =>
+  change(runtime, id, (record, now): Decision => {
+    if (isToCancel(record)) return unchanged
+    const change = giveUp(record, now)
+    return change === undefined ? notAllowed(id, record.state._tag, "cancelled") : Effect.succeed(change)
   })
-  yield* cleanUpCancelled(runtime, after)
-})
 
 /** Children read at once. */
 const page = 100
@@ -301,5 +299,6 @@ export const retry = (runtime: JobRuntime, id: JobId.JobId) =>
         `retried by itself: retry job ${record.parent.value.id}, which started it`
       )
     }
+    if (isToCancel(record)) return notAllowed(id, record.state._tag, "retried: it is about to be cancelled")
     return by(record, now, { _tag: "Retried" }, "Retried", "retried", anew(now))
   })

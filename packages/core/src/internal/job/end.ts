@@ -5,20 +5,18 @@ import * as Effect from "effect/Effect"
 import type * as Exit_ from "effect/Exit"
 import * as Option from "effect/Option"
 import * as Schedule from "effect/Schedule"
-import type { Checkpoint, CheckpointUnreadable } from "../../Checkpoint.ts"
-import { Interrupter, type Reason } from "../../Interrupter.ts"
-import type { Saved } from "../../Job.ts"
+import type { Reason } from "../../Interrupter.ts"
 import type { JobId } from "../../JobId.ts"
 import { Exit, type JobRecord, type Request } from "../../JobRecord.ts"
 import type { PausedBy, Transition } from "../../JobState.ts"
 import type { JobStore } from "../../JobStore.ts"
 import type { JobStoreError } from "../../JobStoreError.ts"
-import { Lease } from "../../Lease.ts"
 import { sentenceOfDefect } from "../defect.ts"
 import { type Change, type Fields, step, update } from "./change.ts"
-import { backoff, decode, judge, lift } from "./codec.ts"
-import { StoredJob } from "./run.ts"
-import type { JobRuntime, Run, Runnable } from "./runtime.ts"
+import { cleanUp } from "./cleanUp.ts"
+import { backoff, died, judge } from "./codec.ts"
+import { patienceMillis } from "./ending.ts"
+import type { Run } from "./runtime.ts"
 
 /** What a run came to, before what is asked of the job has its say. */
 type Ending =
@@ -81,7 +79,9 @@ const endingOf = Effect.fnUntraced(function*(
   if (Option.isNone(exit)) return stopped(reason ?? "Shutdown")
   // Once a stop was asked for only success counts: anything else is how the stop came out.
   if (reason !== undefined && (exit.value._tag === "Failure" || unfinished > 0)) return stopped(reason)
-  const verdict = yield* judge(runnable.job, exit.value)
+  const verdict = yield* promptly(judge(runnable.job, exit.value)).pipe(
+    Effect.catchCause((cause) => Effect.succeed(died(cause, "what it came to can't be encoded")))
+  )
   if (verdict._tag === "Unrecorded") {
     return verdict.error.reason._tag === "Fenced" ? stopped("LeaseLost") : verdict
   }
@@ -99,6 +99,13 @@ const endingOf = Effect.fnUntraced(function*(
   })
 })
 
+/** Has what is no work of a program die where it takes too long. */
+const promptly = <A, E>(effect: Effect.Effect<A, E>): Effect.Effect<A, E> =>
+  Effect.timeoutOrElse(effect, {
+    duration: patienceMillis,
+    orElse: () => Effect.die(new Error("it takes longer than a minute"))
+  })
+
 /** Sentence for people that says how a program ended. */
 export const sentenceOf = (exit: Exit): string =>
   Exit.match(exit, {
@@ -110,20 +117,26 @@ export const sentenceOf = (exit: Exit): string =>
   })
 
 const recordEnd = (run: Run, ending: Exclude<Ending, { readonly _tag: "Unrecorded" }>) => {
-  const { lease, record, runnable, runtime } = run
-  let cleaned = false
+  const { lease, record, runtime } = run
+  let isCleaned: boolean | undefined
   return update(
     runtime.store,
     record.id,
     Effect.fnUntraced(function*(current, now): Effect.fn.Return<Change | undefined, JobStoreError> {
       if (!Option.exists(current.lease, ({ token }) => token === lease.token)) return undefined
       const end = merge(ending, current.request, run.pausedBy)
-      if (end._tag === "Cancel" && !cleaned) {
-        yield* cleanUp(runtime.store, runnable, current).pipe(
-          Effect.provideService(Lease, lease),
-          Effect.provideService(Interrupter, run.signal)
-        )
-        cleaned = true
+      if (end._tag === "Cancel") {
+        isCleaned ??= yield* cleanUp(run, current)
+        if (!isCleaned) {
+          if (!lease.isHeldUnsafe()) {
+            yield* Effect.logWarning(`The clean-up after job ${record.id} was stopped: its lease is lost`)
+            return undefined
+          }
+          return step(current, { _tag: "Released", why: "Shutdown" }, now, "Queued again, to be cleaned up after", {
+            ownersLost: 0,
+            request: Option.some("Cancel")
+          })
+        }
       }
       const withErrors = end._tag === "Over" && end.exit._tag === "Success"
         ? yield* hasFailures(runtime.store, record.id)
@@ -183,40 +196,3 @@ const changeOf = (record: JobRecord, now: number, end: Merged, withErrors: boole
     ? by({ _tag: "Succeeded", withErrors }, withErrors ? "Completed with errors" : "Completed", { exit })
     : by({ _tag: "Failed" }, `Failed: ${sentenceOf(end.exit)}`, { exit })
 }
-
-/** Reads what the program of a job has saved. */
-const savedOf = (store: JobStore["Service"], { migrations, version }: Runnable["job"], { id }: JobRecord): Saved => {
-  const stored = { id, migrations, store, version }
-  return <A>({ get }: Checkpoint<A>) =>
-    // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- a checkpoint reads nothing else of the context
-    Effect.provideService(get, StoredJob, stored) as Effect.Effect<
-      Option.Option<A>,
-      CheckpointUnreadable | JobStoreError
-    >
-}
-
-/** Cleans up after a job that was cancelled while nobody ran it, where its program is here. */
-export const cleanUpCancelled = ({ runnables, store }: JobRuntime, record: JobRecord): Effect.Effect<void> => {
-  const runnable = runnables.get(record.name)
-  // A job that never ran has left nothing. A running one is cleaned up after by its owner.
-  return record.state._tag === "Cancelled" && record.token > 0 && runnable !== undefined
-    ? cleanUp(store, runnable, record)
-    : Effect.void
-}
-
-/** Lets the job's definition clean up after a job that is cancelled. */
-const cleanUp = (
-  store: JobStore["Service"],
-  { job, program }: Runnable,
-  record: JobRecord
-): Effect.Effect<void> =>
-  Effect.suspend(() => {
-    const payload = lift(job, record)
-    return payload === undefined
-      ? Effect.die(new Error(`version ${job.version} of "${job.name}" can't read version ${record.version}`))
-      : decode(job.payload, payload)
-  }).pipe(
-    Effect.flatMap((payload) => program.onCancel(payload, record.id, savedOf(store, job, record))),
-    // The job is cancelled all the same.
-    Effect.catchCause((cause) => Effect.logError(`Cleaning up after job ${record.id} failed`, cause))
-  )

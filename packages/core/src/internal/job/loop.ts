@@ -4,7 +4,6 @@
 import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
-import * as Fiber from "effect/Fiber"
 import * as Option from "effect/Option"
 import * as Scope from "effect/Scope"
 import { Interrupted, Interrupter, type Reason } from "../../Interrupter.ts"
@@ -23,15 +22,13 @@ import type { Share } from "../dispatcher/share.ts"
 import * as Children from "./children.ts"
 import { decode } from "./codec.ts"
 import { settle } from "./end.ts"
+import { closePatiently, patienceMillis, untilStopped } from "./ending.ts"
 import { align } from "./family.ts"
 import { instantUnsafe, JobLease } from "./lease.ts"
 import * as Measures from "./measures.ts"
 import type { Place } from "./places.ts"
 import * as JobRun from "./run.ts"
-import type { JobRuntime, Run, Runnable } from "./runtime.ts"
-
-/** How long fan-outs take at most to record what they have done, after the grace of what they run. */
-const drainMillis = 1000
+import { type JobRuntime, noted, type Run, type Runnable } from "./runtime.ts"
 
 /** Runs a claimed job and records its end. `since` is before the claim was asked of the store. */
 export const runJob = Effect.fnUntraced(function*(
@@ -73,7 +70,7 @@ export const runJob = Effect.fnUntraced(function*(
     yield* Effect.forkScoped(renew(run))
     yield* Effect.forkScoped(watchLease(run))
     if (asked !== undefined) {
-      // Asked of an owner that was lost before it came to it.
+      // It is claimed to be cleaned up after.
       signal.requestUnsafe(reasonOf(asked))
     } else if (lease.isHeldUnsafe()) {
       const { exit, unfinished } = yield* runProgram(run)
@@ -140,7 +137,7 @@ const runProgram = Effect.fnUntraced(function*(run: Run) {
   const { job, program } = runnable
   let unfinished: ReadonlySet<string> = new Set()
   let rest: Run["report"] = Effect.succeedNone
-  const body = Effect.scopedWith(Effect.fnUntraced(function*(scope) {
+  const body = Effect.fnUntraced(function*(scope: Scope.Closeable) {
     const { progress } = yield* runtime.store.pulse(record.id)
     const { dispatcher, share } = yield* makeDispatcher(signal, runtime.timing.graceMillis).pipe(
       Effect.provideService(Pools, runtime.pools),
@@ -163,26 +160,40 @@ const runProgram = Effect.fnUntraced(function*(run: Run) {
     run.limit(record)
     unfinished = jobRun.unfinished
     rest = jobRun.reportRest
-    const payload = yield* Effect.orDie(decode(job.payload, record.payload))
+    const payload = yield* decode(job.payload, record.payload).pipe(
+      Effect.timeoutOrElse({
+        duration: patienceMillis,
+        orElse: () => Effect.die(new Error("its payload takes longer than a minute to be read"))
+      }),
+      Effect.orDie
+    )
     // Reading has taken its time: who was asked to stop meanwhile, or has lost the job, does not begin.
     const { reason } = signal
     if (reason !== undefined) return yield* new Interrupted({ reason })
-    const fiber = yield* program.run(payload).pipe(
-      Effect.withSpan(`fanout.job ${job.name}`, {
-        attributes: { job: record.id, attempt: record.state.attempt, token: record.token }
-      }),
-      Effect.provideContext(programContext(run, jobRun, dispatcher, scope)),
-      Effect.forkIn(scope, { startImmediately: true, uninterruptible: false })
-    )
     if (Number.isFinite(job.timeoutMillis)) {
       yield* Effect.sleep(job.timeoutMillis).pipe(
         Effect.andThen(Effect.sync(() => signal.requestUnsafe("Timeout"))),
         Effect.forkIn(scope)
       )
     }
-    return yield* yield* awaitProgram(run, fiber)
-  }))
-  const exit = yield* Effect.exit(body)
+    const exit = yield* program.run(payload).pipe(
+      Effect.withSpan(`fanout.job ${job.name}`, {
+        attributes: { job: record.id, attempt: record.state.attempt, token: record.token }
+      }),
+      Effect.provideContext(programContext(run, jobRun, dispatcher, scope)),
+      (program) => untilStopped(program, signal, runtime.timing.graceMillis)
+    )
+    if (Option.isNone(exit)) return yield* Effect.andThen(leftToItself(run), Effect.interrupt)
+    return yield* exit.value
+  })
+  const exit = yield* Effect.exit(
+    Effect.acquireUseRelease(
+      Scope.make(),
+      body,
+      (scope, exit) =>
+        Effect.flatMap(closePatiently(scope, exit), (isClosed) => isClosed ? Effect.void : leftToItself(run))
+    )
+  )
   // A store that does not take this does not take the end of the run either, and that tells.
   if (run.lease.isHeldUnsafe()) yield* Effect.raceFirst(Effect.ignore(rest), watchLease(run))
   return { exit, unfinished: unfinished.size }
@@ -221,19 +232,14 @@ const recording = (run: Run): JobStore["Service"] => {
   }
 }
 
-/** Waits for the program, and stops it the hard way when it does not stop by itself. */
-const awaitProgram = ({ runtime, signal }: Run, fiber: Fiber.Fiber<unknown, unknown>) =>
-  Effect.raceFirst(
-    Fiber.await(fiber),
-    Effect.callback<void>((resume) => {
-      const remove = signal.onRequestUnsafe(() => resume(Effect.void))
-      return Effect.sync(remove)
-    }).pipe(
-      Effect.andThen(Effect.sleep(runtime.timing.graceMillis + drainMillis)),
-      Effect.andThen(Fiber.interrupt(fiber)),
-      Effect.andThen(Fiber.await(fiber))
-    )
+/** Says of a job that something of it goes on, although nobody waits for it any more. */
+const leftToItself = (run: Run) => {
+  const message = "Something of its program has not ended a minute after it was interrupted, and is left to itself"
+  return Effect.andThen(
+    Effect.logError(`Job ${run.record.id}: ${message}`),
+    Effect.raceFirst(noted(run, message), watchLease(run))
   )
+}
 
 const programContext = (
   run: Run,

@@ -15,9 +15,11 @@ import * as Errors from "../../JobStoreError.ts"
 import type { Outcome } from "../../Outcome.ts"
 import * as Progress from "../../Progress.ts"
 import { renameEntries } from "./renames.ts"
-import { astrayLimit, hasLeft, stepOf, wishOf } from "./wishes.ts"
+import { astrayLimit, stepOf, wishOf } from "./wishes.ts"
 
-type Method<Name extends "due" | "dueSchedules" | "list" | "logs" | "outcomes"> = Parameters<JobStore["Service"][Name]>
+type Method<Name extends "due" | "dueSchedules" | "list" | "logs" | "outcomes" | "toCancel"> = Parameters<
+  JobStore["Service"][Name]
+>
 
 const json = <S extends Schema.Codec<unknown, unknown>>(schema: S) => Schema.fromJsonString(Schema.toCodecJson(schema))
 
@@ -277,13 +279,12 @@ export class Memory {
     return Array.from(new Set(this.childrenOf(parent).map(({ record }) => record.state._tag)))
   }
 
-  astray(programs: ReadonlyArray<string>): ReadonlyArray<Astray> {
+  astray(): ReadonlyArray<Astray> {
     return Array.from(this.jobs.values()).flatMap(({ record }) => {
       const parent = Option.getOrUndefined(record.parent)
       if (parent === undefined) return []
       const wish = wishOf(this.jobs.get(parent.id)?.record)
-      const isOthers = wish === "Cancel" && hasLeft(record) && !programs.includes(record.name)
-      return isOthers || stepOf(record, wish) === undefined ? [] : [{ id: record.id, wish }]
+      return stepOf(record, wish) === undefined ? [] : [{ id: record.id, wish }]
     }).slice(0, astrayLimit)
   }
 
@@ -294,8 +295,26 @@ export class Memory {
     const families = new Set(parents)
     const isWanted = (record: JobRecord) =>
       named.has(record.id) || wanted.has(kindKey(record)) || Option.exists(record.parent, ({ id }) => families.has(id))
+    return this.firstQueued(
+      limit,
+      (record) => Option.isNone(record.request) && record.availableAt <= now && !left.has(record.id) && isWanted(record)
+    )
+  }
+
+  toCancel({ children, except, ids, limit, names }: Method<"toCancel">[0]): ReadonlyArray<JobRecord> {
+    const [named, families, single] = [new Set(names), new Set(children), new Set(ids)]
+    const left = new Set(except)
+    return this.firstQueued(
+      limit,
+      ({ id, name, parent, request }) =>
+        Option.contains(request, "Cancel") && !left.has(id) &&
+        (named.has(name) || single.has(id) || (Option.isSome(parent) && families.has(name)))
+    )
+  }
+
+  private firstQueued(limit: number, isWanted: (record: JobRecord) => boolean): ReadonlyArray<JobRecord> {
     return this.inState("Queued")
-      .filter(({ record }) => record.availableAt <= now && !left.has(record.id) && isWanted(record))
+      .filter(({ record }) => isWanted(record))
       .toSorted(({ record: left }, { record: right }) =>
         right.priority - left.priority || left.createdAt - right.createdAt
       )

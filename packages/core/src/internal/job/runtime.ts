@@ -39,6 +39,8 @@ export interface JobRuntime {
   /** Signals of the runs of this process, until they have ended. */
   readonly runs: Map<JobId, Interrupter>
   readonly places: Places
+  /** Jobs that this process cleans up after. */
+  readonly cleaning: Set<JobId>
   /** Why the store did not take what runs of this process came to, by job, until this process claims that again. */
   readonly unrecorded: Map<JobId, { readonly token: number; readonly error: JobStoreError }>
   /** Tells when something may be claimed, or a run has ended. */
@@ -64,6 +66,13 @@ export interface Run {
   /** Holds what runs to how much the job may use, and makes it as urgent as the job is. */
   limit: (asked: Pick<Asked, "limits" | "priority">) => void
 }
+
+/** Writes to the log of a job that something is wrong with it, which goes on where it can't be written. */
+export const noted = ({ record, runtime: { clock, store } }: Run, message: string): Effect.Effect<void> =>
+  Effect.flatMap(
+    clock.currentTimeMillis,
+    (at) => Effect.ignore(store.log(record.id, record.token, { at, level: "Error", message }))
+  )
 
 /** Wakes those that wait for a change, besides what they poll. */
 export class Changes {

@@ -22,21 +22,18 @@ export const wishOf = (parent: Pick<JobRecord, "state" | "request"> | undefined)
   return parent.state._tag === "Paused" || asked !== undefined ? "Pause" : "Run"
 }
 
-/** Whether a child may have left something behind, which only who has its program can clean up. */
-export const hasLeft = ({ state, token }: Pick<JobRecord, "state" | "token">): boolean =>
-  token > 0 && state._tag !== "Running"
-
 /** What a child is to be asked, or the state that it is to get; nothing where it is in step. */
-export const stepOf = (child: JobRecord, wish: Wish): JobState.Transition | "Ask" | "Withdraw" | undefined => {
+export const stepOf = (
+  child: JobRecord,
+  wish: Wish
+): JobState.Transition | "Ask" | "Withdraw" | "GiveUp" | undefined => {
   const { request, state } = child
   const asked = Option.getOrUndefined(request)
-  if (wish === "Cancel") {
-    if (JobState.isTerminal(state) || (state._tag === "Running" && asked === "Cancel")) return undefined
-    return state._tag === "Running" ? "Ask" : { _tag: "Cancelled" }
-  }
+  // What is to be cancelled stays so, whatever becomes of its parent.
+  if (asked === "Cancel") return undefined
+  if (wish === "Cancel") return JobState.isTerminal(state) ? undefined : "GiveUp"
   if (wish === "Pause") {
-    // A cancel that was asked of an owner that was lost stands.
-    if (state._tag === "Queued") return asked === "Cancel" ? undefined : { _tag: "Paused", by: "parent" }
+    if (state._tag === "Queued") return { _tag: "Paused", by: "parent" }
     return state._tag === "Running" && asked === undefined ? "Ask" : undefined
   }
   if (state._tag === "Paused" && state.by === "parent") return { _tag: "Resumed" }

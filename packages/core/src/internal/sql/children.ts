@@ -62,15 +62,14 @@ export const makeChildren = (access: SqlAccess) => {
   return { child, childTags, astray: astrayWith(access) }
 }
 
-const astrayWith = (access: SqlAccess) => (programs: ReadonlyArray<string>) => {
-  const { dialect, sql } = access
+const astrayWith = (access: SqlAccess) => {
+  const { sql } = access
   const firstParent = (where: Fragment) =>
     sql`(select active_parent from fanout_jobs where ${where} order by active_parent limit 1)`
-  const ofWish = (wish: "Run" | "Pause" | "Cancel", tag: JobState.Tag, where: Fragment) =>
+  const ofWish = (wish: "Run" | "Pause" | "Cancel", tag: JobState.Tag, where = sql`1 = 1`) =>
     sql`select c.id, w.wish from wishes w cross join fanout_jobs c
-      where w.wish = ${wish} and c.active_parent = w.id and c.tag = ${tag} and ${where}`
-  const mine = sql`(c.token = 0 or ${dialect.isOneOf(sql.literal("c.name"), programs.map(Rows.toText))})`
-  const unlessCancelled = sql`(c.request is null or c.request <> 'Cancel')`
+      where w.wish = ${wish} and c.active_parent = w.id and c.tag = ${tag}
+        and (c.request is null or c.request <> 'Cancel') and ${where}`
   const paused = sql`c.state like '%"by":"parent"%'`
   // Looks for the next parent behind each that it has found, and at those of its children of which something is due.
   return access.read(
@@ -89,10 +88,10 @@ const astrayWith = (access: SqlAccess) => (programs: ReadonlyArray<string>) => {
         )
         select id, wish from (${
       sql.join(" union all ", false)([
-        ofWish("Cancel", "Queued", mine),
-        ofWish("Cancel", "Paused", mine),
-        ofWish("Cancel", "Running", unlessCancelled),
-        ofWish("Pause", "Queued", unlessCancelled),
+        ofWish("Cancel", "Queued"),
+        ofWish("Cancel", "Paused"),
+        ofWish("Cancel", "Running"),
+        ofWish("Pause", "Queued"),
         ofWish("Pause", "Running", sql`c.request is null`),
         ofWish("Run", "Paused", paused),
         ofWish("Run", "Running", sql`c.request = 'PauseWithParent'`)

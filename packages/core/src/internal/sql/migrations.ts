@@ -23,7 +23,7 @@
  * | `limits` | the most that it may use, as JSON |
  * | `tag`, `state` | state: its name, and all of it as JSON |
  * | `exit` | how the program ended, as JSON |
- * | `request` | what somebody asked of the running job |
+ * | `request` | what somebody asked of the job's owner |
  * | `lease_token`, `lease` | token of the owner, and token and owner as JSON; fences all that an owner writes |
  * | `token` | highest token that any owner has had |
  * | `owners_lost` | owners lost in a row that had stored no row and changed no checkpoint |
@@ -214,13 +214,22 @@ const schedules = Effect.gen(function*() {
   yield* sql`create index fanout_schedules_due on fanout_schedules (next_at, name)`
 })
 
+/** Lets those who clean up after jobs find these without looking at all that wait. */
+const cleanUps = Effect.flatMap(
+  SqlClient,
+  (sql) =>
+    sql`create index fanout_jobs_to_cancel on fanout_jobs (priority desc, created_at, seq)
+      where tag = 'Queued' and request = 'Cancel'`
+)
+
 const changes = {
   "1_initial": initial,
   "2_queue": queue,
   "3_own_checkpoints": ownCheckpoints,
   "4_limits": limits,
   "5_children": children,
-  "6_schedules": schedules
+  "6_schedules": schedules,
+  "7_clean_ups": cleanUps
 }
 
 /** Number of the schema that this version writes. */

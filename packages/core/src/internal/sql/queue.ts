@@ -42,7 +42,7 @@ export const makeQueue = (access: SqlAccess) => {
     const others = sql`not ${dialect.isOneOf(sql.literal("id"), Array.from(except, Rows.toText))}`
     const found = ranges.map((range) =>
       sql`select * from (select seq, priority, created_at from fanout_jobs
-        where ${range} and available_at <= ${now} and ${others} ${first}) as one`
+        where ${range} and request is null and available_at <= ${now} and ${others} ${first}) as one`
     )
     return access.read(
       "find jobs to run",
@@ -53,11 +53,25 @@ export const makeQueue = (access: SqlAccess) => {
     )
   }
 
+  const toCancel = ({ children, except, ids, limit, names }: Parameters<JobStore["Service"]["toCancel"]>[0]) => {
+    const isOneOf = (column: string, values: Iterable<string>) =>
+      dialect.isOneOf(sql.literal(column), Array.from(values, Rows.toText))
+    return access.read(
+      "find jobs to clean up after",
+      sql`${selectJobs(sql)}
+          where j.tag = 'Queued' and j.request = 'Cancel' and not ${isOneOf("j.id", except)}
+            and (${isOneOf("j.name", names)} or ${isOneOf("j.id", ids)}
+              or (j.parent_id is not null and ${isOneOf("j.name", children)}))
+          order by j.priority desc, j.created_at, j.seq limit ${atMost(limit)}`,
+      Rows.decodeJob
+    )
+  }
+
   const held = access.read(
     "look for running jobs",
     sql`select id, name, version, lease, parent, beat from fanout_jobs where tag = 'Running' order by seq`,
     Rows.decodeHeld
   )
 
-  return { kinds, due, held }
+  return { kinds, due, toCancel, held }
 }

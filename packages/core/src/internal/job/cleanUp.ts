@@ -1,0 +1,87 @@
+/**
+ * Cleans up after a job that is to be cancelled. Only its owner does, under its lease.
+ */
+import * as Cause from "effect/Cause"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Option from "effect/Option"
+import type { Checkpoint, CheckpointUnreadable } from "../../Checkpoint.ts"
+import { Interrupter, makeUnsafe } from "../../Interrupter.ts"
+import type { Saved } from "../../Job.ts"
+import type { JobRecord } from "../../JobRecord.ts"
+import type { JobStore } from "../../JobStore.ts"
+import type { JobStoreError } from "../../JobStoreError.ts"
+import { Lease } from "../../Lease.ts"
+import { defectOf, sentenceOfDefect } from "../defect.ts"
+import { decode, lift } from "./codec.ts"
+import { untilStopped } from "./ending.ts"
+import { StoredJob } from "./run.ts"
+import { noted, type Run, type Runnable } from "./runtime.ts"
+
+/** Most clean-ups at once in a process. They take no places of jobs. */
+export const cleanUpsAtOnce = 16
+
+/** How long a clean-up may take of a job that has no timeout. */
+const hourMillis = 60 * 60 * 1000
+
+/**
+ * Lets the job's definition clean up after a job, and tells whether that is over, well or not. It is not where too many
+ * others clean up, the process shuts down or the lease is lost: the next owner does it, from the beginning.
+ */
+export const cleanUp = Effect.fnUntraced(function*(run: Run, record: JobRecord) {
+  const { place, runnable: { job }, runtime: { cleaning, runs, timing } } = run
+  if (cleaning.size >= cleanUpsAtOnce && !cleaning.has(record.id)) return false
+  cleaning.add(record.id)
+  place.endUnsafe()
+  // What stopped the run is done. A shutdown finds the signal of the clean-up in place of the run's.
+  const signal = makeUnsafe()
+  runs.set(record.id, signal)
+  const remove = run.signal.onRequestUnsafe((reason) => {
+    if (reason === "LeaseLost") signal.requestUnsafe(reason)
+  })
+  const limitMillis = Number.isFinite(job.timeoutMillis) ? job.timeoutMillis : hourMillis
+  const limit = Effect.andThen(Effect.sleep(limitMillis), Effect.sync(() => signal.requestUnsafe("Timeout")))
+  const exit = yield* untilStopped(
+    Effect.raceFirst(onCancel(run, record, signal), Effect.andThen(limit, Effect.never)),
+    signal,
+    timing.graceMillis
+  ).pipe(Effect.ensuring(Effect.sync(remove)))
+  if (Option.exists(exit, Exit.isSuccess)) return true
+  const { reason } = signal
+  if (reason === "Shutdown" || reason === "LeaseLost") return false
+  const cause = reason !== "Timeout" && Option.isSome(exit) && Exit.isFailure(exit.value)
+    ? exit.value.cause
+    : Cause.die(
+      new Error(`it took longer than ${limitMillis} ms${Option.isNone(exit) ? ", and is left to itself" : ""}`)
+    )
+  yield* Effect.logError(`Cleaning up after job ${record.id} failed`, cause)
+  yield* noted(run, `Cleaning up failed: ${sentenceOfDefect(defectOf(cause))}`)
+  return true
+})
+
+const onCancel = (
+  { lease, runnable: { job, program }, runtime: { store } }: Run,
+  record: JobRecord,
+  signal: Interrupter
+) =>
+  Effect.suspend(() => {
+    const payload = lift(job, record)
+    return payload === undefined
+      ? Effect.die(new Error(`version ${job.version} of "${job.name}" can't read version ${record.version}`))
+      : decode(job.payload, payload)
+  }).pipe(
+    Effect.flatMap((payload) => program.onCancel(payload, record.id, savedOf(store, job, record))),
+    Effect.provideService(Lease, lease),
+    Effect.provideService(Interrupter, signal)
+  )
+
+/** Reads what the program of a job has saved. */
+const savedOf = (store: JobStore["Service"], { migrations, version }: Runnable["job"], { id }: JobRecord): Saved => {
+  const stored = { id, migrations, store, version }
+  return <A>({ get }: Checkpoint<A>) =>
+    // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- a checkpoint reads nothing else of the context
+    Effect.provideService(get, StoredJob, stored) as Effect.Effect<
+      Option.Option<A>,
+      CheckpointUnreadable | JobStoreError
+    >
+}

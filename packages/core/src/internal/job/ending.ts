@@ -1,0 +1,48 @@
+/**
+ * Waits for what may not end by itself: it is asked to, then interrupted, and at last left to itself.
+ */
+import * as Effect from "effect/Effect"
+import type * as Exit from "effect/Exit"
+import * as Fiber from "effect/Fiber"
+import * as Option from "effect/Option"
+import * as Scope from "effect/Scope"
+import type { Interrupter } from "../../Interrupter.ts"
+
+/** How long fan-outs take at most to record what they have done, after the grace of what they run. */
+const drainMillis = 1000
+
+/** How long finalizers, codecs and schedules may take. None of them is the work of a program. */
+export const patienceMillis = 60_000
+
+const patiently = <A, E>(fiber: Fiber.Fiber<A, E>): Effect.Effect<Option.Option<Exit.Exit<A, E>>> =>
+  Effect.raceFirst(Effect.asSome(Fiber.await(fiber)), Effect.as(Effect.sleep(patienceMillis), Option.none()))
+
+/**
+ * Runs what a signal asks to stop. What has not stopped after its grace is interrupted. What does not end even then is
+ * left to itself, and gives nothing.
+ */
+export const untilStopped = <A, E, R>(
+  effect: Effect.Effect<A, E, R>,
+  signal: Interrupter,
+  graceMillis: number
+): Effect.Effect<Option.Option<Exit.Exit<A, E>>, never, R> =>
+  Effect.uninterruptibleMask(Effect.fnUntraced(function*(restore) {
+    const fiber = yield* Effect.forkDetach(effect, { startImmediately: true, uninterruptible: false })
+    const asked = Effect.callback<void>((resume) => {
+      const remove = signal.onRequestUnsafe(() => resume(Effect.void))
+      return Effect.sync(remove)
+    })
+    const waited = yield* Effect.exit(
+      restore(Effect.raceFirst(Fiber.await(fiber), Effect.andThen(asked, Effect.sleep(graceMillis + drainMillis))))
+    )
+    fiber.interruptUnsafe()
+    const exit = yield* patiently(fiber)
+    return waited._tag === "Failure" ? yield* Effect.failCause(waited.cause) : exit
+  }))
+
+/** Closes a scope; tells whether all its finalizers have ended, or some are left to themselves. */
+export const closePatiently = (scope: Scope.Closeable, exit: Exit.Exit<unknown, unknown>): Effect.Effect<boolean> =>
+  Effect.forkDetach(Scope.close(scope, exit), { startImmediately: true }).pipe(
+    Effect.flatMap(patiently),
+    Effect.map(Option.isSome)
+  )

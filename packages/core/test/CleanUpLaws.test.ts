@@ -1,0 +1,25 @@
+import { assert, describe, it } from "@effect/vitest"
+import * as JobStore from "@fanout/core/JobStore"
+import { layerSqlite } from "@fanout/core/node"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as TestClock from "effect/testing/TestClock"
+import * as CleanUpWorld from "./CleanUpWorld.ts"
+
+const cleanUpLaws = <E>(backend: string, store: Layer.Layer<JobStore.JobStore, E>) =>
+  describe(`the law of clean-ups (${backend})`, () => {
+    it.effect.prop(
+      "who is cancelled was cleaned up after by its last owner, and who is asked to is cancelled in the end",
+      { world: CleanUpWorld.World },
+      ({ world }) =>
+        Effect.scoped(CleanUpWorld.run(world)).pipe(
+          Effect.provide(Layer.fresh(store)),
+          Effect.provide(Layer.fresh(TestClock.layer({ warningDelay: "1 minute" }))),
+          Effect.map((wrong) => assert.strictEqual(wrong.join("\n"), ""))
+        ),
+      { arbitrary: { runs: 40 }, timeout: 180_000 }
+    )
+  })
+
+cleanUpLaws("memory", JobStore.layerMemory)
+cleanUpLaws("SQLite", layerSqlite({ filename: ":memory:" }))
