@@ -18,7 +18,7 @@ const transitions: Readonly<Record<string, JobState.Transition>> = {
   Succeeded: { _tag: "Succeeded", withErrors: false },
   "Succeeded withErrors": { _tag: "Succeeded", withErrors: true },
   Failed: { _tag: "Failed" },
-  Backoff: { _tag: "Backoff" },
+  Backoff: { _tag: "Backoff", at: 0 },
   Paused: { _tag: "Paused", by: "person" },
   Resumed: { _tag: "Resumed" },
   Released: { _tag: "Released", why: "Shutdown" },

@@ -159,7 +159,10 @@ export const programKey = <Name extends string>(name: Name): Context.Key<Handler
  * - `version` starts at 1. `migrations` lift what older versions have stored; see `Migration`.
  * - `idempotencyKey`: starting a job while one of the same name and key is active returns the active one.
  * - `exclusiveKey`: starting a job while another of the same name and this key is active is refused.
- * - `retry` runs a program that failed again, from its first line, finished fan-outs excepted.
+ * - `retry` runs a program that failed again, from its first line, finished fan-outs excepted. As in `Effect.retry`,
+ *   time counts from the first failure of the attempt, also while the job is paused or no process runs it. Only the
+ *   time of that failure is stored: each failure steps the schedule anew, through the delays that it has had, and then
+ *   at its own time. A schedule that dies fails the job with a `Defect`.
  * - `timeout` is for the whole run of its program, from claim to end. Its `onCancel` has as long, by default an hour.
  *
  * @category constructors

@@ -11,6 +11,8 @@ import * as Schema from "effect/Schema"
 
 const counters = { attempt: Schema.Natural, tries: Schema.Natural }
 
+const untilOver = { ...counters, failedAt: Schema.optionalKey(Schema.Finite) }
+
 /**
  * Schema for who paused a job: a person, the job itself because a disk is full or a device is gone, or a person who
  * paused the job that started it.
@@ -34,15 +36,16 @@ export type PausedBy = typeof PausedBy.Type
  * **Details**
  *
  * `attempt` counts from 1 and is raised when somebody retries the job; `tries` counts how often the job's own
- * retry has run its program again within the attempt.
+ * retry has run its program again within the attempt. `failedAt` is when the program first failed in the attempt, which
+ * that retry counts from; a job that has not failed has none.
  *
  * @category models
  * @since 0.1.0
  */
 export const JobState = Schema.TaggedUnion({
-  Queued: counters,
-  Running: counters,
-  Paused: { ...counters, by: PausedBy },
+  Queued: untilOver,
+  Running: untilOver,
+  Paused: { ...untilOver, by: PausedBy },
   Completed: counters,
   CompletedWithErrors: counters,
   Failed: counters,
@@ -89,7 +92,7 @@ export type Tag = typeof Tag.Type
  * - `Claimed`: an owner starts to run it.
  * - `Succeeded`: its program succeeded, with or without failed items.
  * - `Failed`: its program failed, died, or took too long.
- * - `Backoff`: its program failed, and the job's own retry runs it again later.
+ * - `Backoff`: its program failed at a time, and the job's own retry runs it again later.
  * - `Paused`: it stopped at a safe point and waits.
  * - `Resumed`: somebody lets a paused job go on.
  * - `Released`: its owner shut down or was lost; another may claim it.
@@ -104,7 +107,7 @@ export const Transition = Schema.TaggedUnion({
   Claimed: {},
   Succeeded: { withErrors: Schema.Boolean },
   Failed: {},
-  Backoff: {},
+  Backoff: { at: Schema.Finite },
   Paused: { by: PausedBy },
   Resumed: {},
   Released: { why: Schema.Literals(["Shutdown", "OwnerLost"]) },
@@ -153,23 +156,24 @@ export const isActive = JobState.isAnyOf(["Queued", "Running", "Paused"])
  */
 export const transition = (state: JobState, by: Transition): Option.Option<JobState> => {
   const { attempt, tries } = state
+  const kept = { attempt, tries, ..."failedAt" in state ? { failedAt: state.failedAt } : {} }
   const { Cancelled, Completed, CompletedWithErrors, Failed, Paused, Queued, Running } = JobState.cases
   const from = (allowed: ReadonlyArray<Tag>, next: JobState) =>
     allowed.includes(state._tag) ? Option.some(next) : Option.none()
   return Transition.match(by, {
-    Claimed: () => from(["Queued"], Running.make({ attempt, tries })),
+    Claimed: () => from(["Queued"], Running.make(kept)),
     Succeeded: ({ withErrors }) =>
       from(["Running"], (withErrors ? CompletedWithErrors : Completed).make({ attempt, tries })),
     Failed: () => from(["Running"], Failed.make({ attempt, tries })),
-    Backoff: () => from(["Running"], Queued.make({ attempt, tries: tries + 1 })),
+    Backoff: ({ at }) => from(["Running"], Queued.make({ failedAt: at, ...kept, tries: tries + 1 })),
     Paused: ({ by }) =>
       from(
         // A person's pause outlasts that of a parent.
         state._tag === "Paused" && state.by === "parent" && by === "person" ? ["Paused"] : ["Queued", "Running"],
-        Paused.make({ attempt, tries, by })
+        Paused.make({ ...kept, by })
       ),
-    Resumed: () => from(["Paused"], Queued.make({ attempt, tries })),
-    Released: () => from(["Running"], Queued.make({ attempt, tries })),
+    Resumed: () => from(["Paused"], Queued.make(kept)),
+    Released: () => from(["Running"], Queued.make(kept)),
     Retried: () => from(["CompletedWithErrors", "Failed"], Queued.make({ attempt: attempt + 1, tries: 0 })),
     AskedToCancel: () => from(["Queued", "Paused", "Failed"], Queued.make({ attempt, tries })),
     Cancelled: () => from(["Queued", "Running", "Paused"], Cancelled.make({ attempt, tries }))

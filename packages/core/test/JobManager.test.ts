@@ -297,7 +297,8 @@ const contract = (name: string, layer: Layer.Layer<JobStore.JobStore, JobStoreEr
         assert.deepStrictEqual((yield* jobs.get(handle.id)).state, {
           _tag: "Queued",
           attempt: 1,
-          tries: 1
+          tries: 1,
+          failedAt: 0
         })
         yield* TestClock.adjust("1 minute")
         assert.deepStrictEqual(yield* Effect.flip(handle.await), new Broken({ what: "try 4" }))
@@ -308,7 +309,8 @@ const contract = (name: string, layer: Layer.Layer<JobStore.JobStore, JobStoreEr
         assert.deepStrictEqual((yield* jobs.get(handle.id)).state, {
           _tag: "Queued",
           attempt: 2,
-          tries: 1
+          tries: 1,
+          failedAt: 60_500
         })
       }).pipe(fresh))
 

@@ -6,6 +6,7 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import type * as Exit_ from "effect/Exit"
 import * as Option from "effect/Option"
+import * as Pull from "effect/Pull"
 import * as Schedule from "effect/Schedule"
 import * as Schema from "effect/Schema"
 import type * as Job from "../../Job.ts"
@@ -109,24 +110,30 @@ export const judge = (job: Job.Any, exit: Exit_.Exit<unknown, unknown>): Effect.
 }
 
 /**
- * Milliseconds until a program that failed is run again, or nothing when its schedule is over.
+ * Milliseconds until a program that failed is run again, or nothing when its schedule is over. Dies as that does.
  *
- * The schedule's own state is not stored: it is stepped anew, through the delays that it has had.
+ * The schedule's own state is not stored: it is stepped anew, from the first failure through the delays that it has
+ * had, and then at the time of this one. Jobs of older stores don't know when they first failed: they go by the delays.
  */
 export const backoff = Effect.fnUntraced(function*(
   schedule: Schedule.Schedule<unknown>,
   error: unknown,
-  tries: number,
+  { failedAt, tries }: { readonly failedAt?: number; readonly tries: number },
   now: number
 ) {
   const step = yield* Schedule.toStep(schedule)
-  let at = now
-  let delay = 0
-  for (let i = 0; i <= tries; i++) {
-    const next = yield* Effect.exit(step(at, error))
-    if (next._tag === "Failure") return Option.none<number>()
-    delay = Duration.toMillis(next.value[1])
-    at += delay
+  let at = failedAt ?? now
+  for (let i = 0;; i++) {
+    const isLast = i === tries
+    const time = isLast && failedAt !== undefined ? now : at
+    const next = yield* Effect.exit(Effect.suspend(() => step(time, error)))
+    if (next._tag === "Failure") {
+      if (Pull.isDoneCause(next.cause)) return Option.none<number>()
+      return yield* Effect.failCause(next.cause).pipe(Effect.catch((never) => Effect.die(never)))
+    }
+    const delay = Duration.toMillis(next.value[1])
+    if (!Number.isFinite(delay)) return yield* Effect.die(new Error("it waits for ever"))
+    if (isLast) return Option.some(delay)
+    at = failedAt === undefined ? at + delay : Math.min(at + delay, now)
   }
-  return Option.some(delay)
 })

@@ -92,11 +92,17 @@ const endingOf = Effect.fnUntraced(function*(
     return { _tag: "Over", exit: verdict.exit }
   }
   const now = yield* runtime.clock.currentTimeMillis
-  const delay = yield* backoff(runnable.job.retry.value, verdict.error.value, record.state.tries, now)
-  return Option.match(delay, {
-    onNone: (): Ending => ({ _tag: "Over", exit: verdict.exit }),
-    onSome: (delayMillis): Ending => ({ _tag: "Backoff", delayMillis, message: sentenceOf(verdict.exit) })
-  })
+  const message = sentenceOf(verdict.exit)
+  return yield* promptly(backoff(runnable.job.retry.value, verdict.error.value, record.state, now)).pipe(
+    Effect.map(Option.match({
+      onNone: (): Ending => ({ _tag: "Over", exit: verdict.exit }),
+      onSome: (delayMillis): Ending => ({ _tag: "Backoff", delayMillis, message })
+    })),
+    Effect.tapCause((cause) => Effect.logError(`The retry of job ${record.id} (${record.name}) has died`, cause)),
+    Effect.catchCause((cause) =>
+      Effect.succeed<Ending>({ _tag: "Over", exit: died(cause, `${message}, and its retry died`).exit })
+    )
+  )
 })
 
 /** Has what is no work of a program die where it takes too long. */
@@ -187,7 +193,7 @@ const changeOf = (record: JobRecord, now: number, end: Merged, withErrors: boole
   if (end._tag === "Pause") return by({ _tag: "Paused", by: end.by }, `Paused by ${end.by}`)
   if (end._tag === "Release") return by({ _tag: "Released", why: "Shutdown" }, end.why)
   if (end._tag === "Backoff") {
-    return by({ _tag: "Backoff" }, `Runs again in ${end.delayMillis} ms: ${end.message}`, {
+    return by({ _tag: "Backoff", at: now }, `Runs again in ${end.delayMillis} ms: ${end.message}`, {
       availableAt: now + end.delayMillis
     })
   }
