@@ -9,6 +9,7 @@ import { layerOwnerLiveness, layerSqlClient, layerSqlite, readMachine, storageOf
 import { OwnerLiveness } from "@fanout/core/OwnerLiveness"
 import * as FilePath from "@fanout/ops/FilePath"
 import * as SystemFiles from "@fanout/ops/SystemFiles"
+import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
@@ -61,7 +62,8 @@ const activeJobs = Effect.gen(function*() {
   const liveness = yield* OwnerLiveness
   const records = yield* store.list({ states: ["Queued", "Running", "Paused"], limit: mostJobs })
   const lost: Array<string> = []
-  for (const { id, lease } of yield* store.held) {
+  const { held } = yield* Effect.flatMap(Clock.currentTimeMillis, store.look)
+  for (const { id, lease } of held) {
     if (Option.isSome(lease) && (yield* liveness.isDead(lease.value.owner))) lost.push(id)
   }
   return doctor.jobs(records, lost)

@@ -25,7 +25,7 @@ export class StoreHealth extends Context.Service<StoreHealth, {
 const patienceMillis = 2000
 
 /** Calls that tell of the same health. Those that are made to claim jobs are made again and again. */
-type Kind = "write" | "record" | "astray" | "held" | "kinds" | "due" | "toCancel"
+type Kind = "write" | "record" | "astray" | "look" | "due" | "toCancel"
 
 /** What a call came to where the storage failed; a store that refuses it is in good health. */
 const failureOf = (exit: Exit.Exit<unknown, unknown>): JobStoreError | undefined => {
@@ -39,7 +39,7 @@ export const layer: Layer.Layer<JobStore | StoreHealth, never, JobStore> = Layer
     const store = yield* JobStore
     const clock = yield* Clock.Clock
     const broken = new Map<Kind, { readonly error: JobStoreError; readonly since: number }>()
-    const look = (kind: Kind, exit: Exit.Exit<unknown, unknown>): void => {
+    const note = (kind: Kind, exit: Exit.Exit<unknown, unknown>): void => {
       const error = failureOf(exit)
       if (error !== undefined && !broken.has(kind)) broken.set(kind, { error, since: clock.currentTimeMillisUnsafe() })
       // What goes well after the record that has ended a run does not make up for it.
@@ -47,7 +47,7 @@ export const layer: Layer.Layer<JobStore | StoreHealth, never, JobStore> = Layer
     }
     const watched =
       (...kinds: ReadonlyArray<Kind>) => <A, E, R>(call: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
-        Effect.onExit(call, (exit) => Effect.sync(() => kinds.forEach((kind) => look(kind, exit))))
+        Effect.onExit(call, (exit) => Effect.sync(() => kinds.forEach((kind) => note(kind, exit))))
     const write = watched("write")
     const record = watched("write", "record")
     const untilBroken: Effect.Effect<never, JobStoreError> = Effect.suspend(() => {
@@ -59,8 +59,7 @@ export const layer: Layer.Layer<JobStore | StoreHealth, never, JobStore> = Layer
       Context.add(JobStore, {
         ...store,
         astray: watched("astray")(store.astray),
-        held: watched("held")(store.held),
-        kinds: watched("kinds")(store.kinds),
+        look: (now) => watched("look")(store.look(now)),
         due: (filter) => watched("due")(store.due(filter)),
         toCancel: (filter) => watched("toCancel")(store.toCancel(filter)),
         put: (job, line, renames) => write(store.put(job, line, renames)),

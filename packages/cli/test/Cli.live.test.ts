@@ -151,6 +151,23 @@ describe("fanout copy", () => {
     assert.include(run(db, ["jobs", "list"]).stdout, "There are no jobs yet")
   })
 
+  it("lists a job whose row can't be read beside the others, and says so of it alone", () => {
+    const { db, destination } = fresh()
+    for (const name of ["one", "other"]) run(db, ["copy", path.join(source, "large"), `${destination} ${name}`])
+    const [other = "", one = ""] = jobsOf(db).map(({ id }) => String(id))
+    const database = new DatabaseSync(db)
+    database.prepare("update fanout_jobs set limits = '{\"concurrency\":0}' where id = ?").run(one)
+    database.close()
+
+    const list = run(db, ["jobs", "list"])
+    assert.match(list.stdout, new RegExp(`^${other} +copy +done`, "m"))
+    assert.match(list.stdout, new RegExp(`^${one}  can't be read: Expected .*concurrency`, "m"))
+    assert.deepInclude(jobsOf(db)[1], { v: 1, type: "unreadable", id: one })
+    const show = run(db, ["jobs", "show", one])
+    assert.strictEqual(show.status, 3)
+    assert.match(show.stderr, new RegExp(`failed to read job ${one}: .*concurrency`))
+  })
+
   it("tells what happens in lines of JSON", () => {
     const { db, destination } = fresh()
     const { status, stdout } = run(db, ["copy", "--json", source, destination])

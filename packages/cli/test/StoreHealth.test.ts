@@ -6,7 +6,6 @@ import * as Progress from "@fanout/core/Progress"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
-import * as Option from "effect/Option"
 import * as TestClock from "effect/testing/TestClock"
 import * as StoreHealth from "../src/StoreHealth.ts"
 
@@ -23,7 +22,7 @@ const isBrokenAfter = (...results: ReadonlyArray<JobStoreError | "ok">) =>
     const beat = () => {
       const result = left.shift() ?? "ok"
       return result === "ok"
-        ? Effect.succeed({ request: Option.none(), priority: 0, limits: {} })
+        ? Effect.succeedNone
         : Effect.fail(result)
     }
     return yield* Effect.gen(function*() {
@@ -39,8 +38,6 @@ const isBrokenAfter = (...results: ReadonlyArray<JobStoreError | "ok">) =>
       return error
     }).pipe(Effect.provide(Layer.provide(StoreHealth.layer, Layer.mock(JobStore, { beat }))))
   })
-
-const asked = Effect.succeed({ request: Option.none(), priority: 0, limits: {} })
 
 /** Uses a store that takes heartbeats and fails otherwise, and tells whether it is called broken two seconds later. */
 const isBrokenBy = (use: (store: JobStore["Service"]) => Effect.Effect<unknown, JobStoreError>) =>
@@ -60,11 +57,11 @@ const isBrokenBy = (use: (store: JobStore["Service"]) => Effect.Effect<unknown, 
     Effect.provide(Layer.provide(
       StoreHealth.layer,
       Layer.mock(JobStore, {
-        beat: () => asked,
+        beat: () => Effect.succeedNone,
         put: () => Effect.fail(full),
         flush: () => Effect.fail(full),
         saveOwnCheckpoint: () => Effect.fail(full),
-        held: Effect.fail(full)
+        look: () => Effect.fail(full)
       })
     ))
   )
@@ -94,7 +91,7 @@ describe("StoreHealth", () => {
 
   it.effect("calls a store broken in which it can't be seen which jobs there are to claim", () =>
     Effect.gen(function*() {
-      assert.isTrue(yield* isBrokenBy((store) => store.held))
+      assert.isTrue(yield* isBrokenBy((store) => store.look(0)))
     }))
 
   it.effect("passes the progress on that is stored with a heartbeat", () =>
@@ -102,7 +99,7 @@ describe("StoreHealth", () => {
       const stored: Array<Progress.Progress | undefined> = []
       const beat: JobStore["Service"]["beat"] = (_id, _token, progress) => {
         stored.push(progress)
-        return asked
+        return Effect.succeedNone
       }
       yield* JobStore.use((store) => store.beat(id, 1, Progress.empty)).pipe(
         Effect.provide(Layer.provide(StoreHealth.layer, Layer.mock(JobStore, { beat })))

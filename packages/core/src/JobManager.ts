@@ -23,14 +23,15 @@ import type { JobEvent, JobHandle } from "./JobHandle.ts"
 import type { JobId } from "./JobId.ts"
 import type { JobManagerError } from "./JobManagerError.ts"
 import type { JobSchedule, Options as ScheduleOptions } from "./JobSchedule.ts"
-import type * as JobState from "./JobState.ts"
 import {
   type JobChanges,
   type JobRecord,
   type JobSettings,
   JobStore,
+  type ListFilter,
   type LogEntry,
-  type OutcomeRow
+  type OutcomeRow,
+  type Unreadable
 } from "./JobStore.ts"
 import type { JobStoreError } from "./JobStoreError.ts"
 import type { Outcome } from "./Outcome.ts"
@@ -83,13 +84,9 @@ export class JobManager extends Context.Service<JobManager, {
    * others. These come with the last one as `before`. With a `parent` only its children are listed, without one they
    * are among the others.
    */
-  readonly list: (filter?: {
-    readonly states?: ReadonlyArray<JobState.Tag> | undefined
-    readonly names?: ReadonlyArray<string> | undefined
-    readonly parent?: JobId | undefined
-    readonly limit?: number | undefined
-    readonly before?: Pick<JobRecord, "createdAt" | "id"> | undefined
-  }) => Effect.Effect<ReadonlyArray<JobRecord>, JobStoreError>
+  readonly list: (filter?: Partial<ListFilter>) => Effect.Effect<ReadonlyArray<JobRecord>, JobStoreError>
+  /** Lists the jobs that `list` leaves out, with the same filter, because they can't be read. */
+  readonly unreadable: (filter?: Partial<ListFilter>) => Effect.Effect<ReadonlyArray<Unreadable>, JobStoreError>
 
   /** Stored endings of a job's items, in the order in which they were recorded. */
   readonly outcomes: (id: JobId, tags?: ReadonlyArray<Outcome["_tag"]>) => Stream.Stream<OutcomeRow, JobStoreError>
@@ -209,6 +206,7 @@ const make = Effect.fnUntraced(function*<Jobs extends ReadonlyArray<Job.Any>>(op
     get: store.get,
     progress: (id) => Effect.map(store.pulse(id), ({ progress }) => progress),
     list: (filter = {}) => store.list({ ...filter, limit: filter.limit ?? 100 }),
+    unreadable: (filter = {}) => store.unreadable({ ...filter, limit: filter.limit ?? 100 }),
     outcomes: (id, tags) => outcomesOf(store, id, tags),
     logs: (id) => logsOf(store, id),
     watch: (id) => watchJob(runtime, id),

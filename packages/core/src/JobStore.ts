@@ -5,6 +5,9 @@
  * job's life (`put`), one fenced transaction for everything that its owner learns
  * (`flush`), and reads. What a change means is decided above it, by `JobState`.
  *
+ * A job that can't be read holds back no others: reads of several leave it out, those of what there is to do with a
+ * warning, once for each process.
+ *
  * @since 0.1.0
  */
 import * as Context from "effect/Context"
@@ -59,6 +62,52 @@ export type Kind = Pick<JobRecord, "name" | "version">
  * @since 0.1.0
  */
 export type Held = Pick<JobRecord, "id" | "name" | "version" | "lease" | "parent"> & Pick<Pulse, "beat">
+
+/**
+ * What there may be to do.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Look {
+  /** Who runs the jobs that run, in the order in which these were stored. */
+  readonly held: ReadonlyArray<Held>
+  /** Kinds of the jobs that are queued, due or not. */
+  readonly kinds: ReadonlyArray<Kind>
+  /** Whether any child is active. */
+  readonly hasChildren: boolean
+  /** Whether any job is queued that is asked to cancel. */
+  readonly hasJobsToCancel: boolean
+  /** Whether the next tick of any schedule is not after the time of the look. */
+  readonly hasDueSchedules: boolean
+}
+
+/**
+ * Which jobs to list: those in some states, with some names, the children of a `parent`, and no more than `limit`.
+ * `before` is the last job of the page before this one.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface ListFilter {
+  readonly states?: ReadonlyArray<JobState.Tag> | undefined
+  readonly names?: ReadonlyArray<string> | undefined
+  readonly parent?: JobId | undefined
+  readonly limit: number
+  readonly before?: Pick<JobRecord, "createdAt" | "id"> | undefined
+}
+
+/**
+ * Job whose row can't be read, and why. Something else has written it, or damaged it.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Unreadable {
+  /** As it is stored. */
+  readonly id: string
+  readonly why: string
+}
 
 /**
  * Child that is out of step with its parent, and what that asks of it.
@@ -141,30 +190,27 @@ export class JobStore extends Context.Service<JobStore, {
   /** Reads heartbeat and progress of one job; fails with `JobNotFound`. */
   readonly pulse: (id: JobId) => Effect.Effect<Pulse, Errors.JobStoreError>
 
+  /** Reads jobs, the newest first, and of those created at one time the one that came last. */
+  readonly list: (filter: ListFilter) => Effect.Effect<ReadonlyArray<JobRecord>, Errors.JobStoreError>
+
   /**
-   * Reads jobs, the newest first, and of those created at one time the one that came last; at most `limit`. Where a
-   * `parent` is given, only its children. `before` is the last job of the page before this one.
+   * Reads which jobs `list` leaves out, with the same filter, because they can't be read: those between the jobs that
+   * it gives, and, where no `states` are given, those whose state nobody knows.
    */
-  readonly list: (filter: {
-    readonly states?: ReadonlyArray<JobState.Tag> | undefined
-    readonly names?: ReadonlyArray<string> | undefined
-    readonly parent?: JobId | undefined
-    readonly limit: number
-    readonly before?: Pick<JobRecord, "createdAt" | "id"> | undefined
-  }) => Effect.Effect<ReadonlyArray<JobRecord>, Errors.JobStoreError>
+  readonly unreadable: (filter: ListFilter) => Effect.Effect<ReadonlyArray<Unreadable>, Errors.JobStoreError>
 
-  /** Reads which kinds of jobs are queued, due or not. Cheap, however many jobs there are. */
-  readonly kinds: Effect.Effect<ReadonlyArray<Kind>, Errors.JobStoreError>
+  /** Looks what there may be to do. Cheap, however many jobs there are. */
+  readonly look: (now: number) => Effect.Effect<Look, Errors.JobStoreError>
 
   /**
-   * Reads queued jobs that may be run at `now`: those of some kinds, those with some ids, and the children of
-   * some parents, but none of `except`, and none that is asked to cancel. The more urgent come first, then the older,
-   * and of those created at one time the one that came first; at most `limit`.
+   * Reads queued jobs of some kinds that may be run at `now`; of these only those with some `ids`, or the children of
+   * some `parents`, where such are given, none of `except`, and none that is asked to cancel. The more urgent come
+   * first, then the older, and of those created at one time the one that came first; at most `limit`.
    */
   readonly due: (filter: {
     readonly kinds: ReadonlyArray<Kind>
-    readonly ids: Iterable<JobId>
-    readonly parents: Iterable<JobId>
+    readonly ids?: Iterable<JobId> | undefined
+    readonly parents?: Iterable<JobId> | undefined
     readonly except: Iterable<JobId>
     readonly now: number
     readonly limit: number
@@ -182,9 +228,6 @@ export class JobStore extends Context.Service<JobStore, {
     readonly limit: number
   }) => Effect.Effect<ReadonlyArray<JobRecord>, Errors.JobStoreError>
 
-  /** Reads who runs the jobs that run, in the order in which these were stored. */
-  readonly held: Effect.Effect<ReadonlyArray<Held>, Errors.JobStoreError>
-
   /**
    * Replaces a job if nobody has since it was read, raises its revision and writes the line to its log, as of
    * `updatedAt`. Heartbeat and progress are untouched. Fails with `JobConflict` where somebody has, with
@@ -201,13 +244,14 @@ export class JobStore extends Context.Service<JobStore, {
 
   /**
    * Raises the heartbeat, stores the progress if it is given any, and returns what is asked of the job and how much
-   * it may use; fails with `Fenced` when the token is not the owner's.
+   * it may use, unless that can't be read: `requested` tells why. Fails with `Fenced` when the token is not the
+   * owner's.
    */
   readonly beat: (
     id: JobId,
     token: number,
     progress?: Progress.Progress
-  ) => Effect.Effect<Asked, Errors.JobStoreError>
+  ) => Effect.Effect<Option.Option<Asked>, Errors.JobStoreError>
 
   /** Reads the same without renewing; fails with `Fenced` likewise. */
   readonly requested: (id: JobId, token: number) => Effect.Effect<Asked, Errors.JobStoreError>
@@ -308,17 +352,18 @@ export const layerMemory: Layer.Layer<JobStore> = Layer.sync(JobStore, () => {
         Effect.map(memory.find(id), ({ beat, progress }) => ({ beat, progress: decodeProgress(progress) }))
       ),
     list: (filter) => memory.run(() => Effect.succeed(memory.list(filter))),
-    kinds: memory.run(() => Effect.succeed(memory.kinds())),
+    // What it keeps it has written itself.
+    unreadable: () => Effect.succeed([]),
+    look: (now) => memory.run(() => Effect.succeed(memory.look(now))),
     due: (filter) => memory.run(() => Effect.succeed(memory.due(filter))),
     toCancel: (filter) => memory.run(() => Effect.succeed(memory.toCancel(filter))),
-    held: memory.run(() => Effect.succeed(memory.held())),
     put: (record, line, renames) => memory.run(() => memory.put(record, line, renames)),
     beat: (id, token, progress) =>
       memory.run(() =>
         Effect.map(memory.owned(id, token), (job) => {
           memory.change(job).beat++
           if (progress !== undefined) job.progress = encodeProgress(progress)
-          return job.record.asked
+          return Option.some(job.record.asked)
         })
       ),
     requested: (id, token) => memory.run(() => Effect.map(memory.owned(id, token), (job) => job.record.asked)),

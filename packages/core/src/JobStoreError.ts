@@ -7,6 +7,7 @@
  * @since 0.1.0
  */
 import * as Schema from "effect/Schema"
+import { lineOf } from "./internal/messageOf.ts"
 import { JobId } from "./JobId.ts"
 
 /**
@@ -147,7 +148,7 @@ export class StorageFailure
       Busy: "it stays locked by another process",
       Full: "no space is left",
       Faulty: "the device that it is on fails to read or write",
-      Corrupt: "it is damaged or not a job store",
+      Corrupt: `it is damaged or not a job store (${lineOf(this.cause)})`,
       Unreachable: "its server can't be reached",
       Unreadable: "it can't be opened",
       ReadOnly: "it can't be written",

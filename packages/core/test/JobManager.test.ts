@@ -559,11 +559,14 @@ const contract = (name: string, layer: Layer.Layer<JobStore.JobStore, JobStoreEr
         yield* manager([Patient], patient(() => {}), {}, seesDead).pipe(
           Effect.updateService(JobStore.JobStore, (store) => ({
             ...store,
-            held: Effect.map(store.held, (held) =>
-              held.map((job) => ({
-                ...job,
-                lease: Option.map(job.lease, (lease) => ({ ...lease, token: lease.token - 1 }))
-              })))
+            look: (now) =>
+              Effect.map(store.look(now), (look) => ({
+                ...look,
+                held: look.held.map((job) => ({
+                  ...job,
+                  lease: Option.map(job.lease, (lease) => ({ ...lease, token: lease.token - 1 }))
+                }))
+              }))
           }))
         )
         yield* TestClock.adjust("1 second")

@@ -78,8 +78,8 @@ const Operation = Schema.TaggedUnion({
   },
   Due: {
     kinds: Schema.Array(Schema.Struct({ name: Name, version: Schema.Literals([1, 2]) })),
-    ids: Schema.Array(Id),
-    parents: Schema.Array(Id),
+    ids: Schema.Option(Schema.Array(Id)),
+    parents: Schema.Option(Schema.Array(Id)),
     except: Schema.Array(Id),
     now: Time,
     limit: Limit
@@ -194,7 +194,14 @@ const perform = (store: JobStore.JobStore["Service"], operation: Operation): Eff
         before: Option.getOrUndefined(Option.map(before, (job) => ({ ...job, id: id(job.id) })))
       }),
     Due: ({ except, ids, kinds, limit, now, parents }) =>
-      store.due({ kinds, ids: ids.map(id), parents: parents.map(id), except: except.map(id), now, limit }),
+      store.due({
+        kinds,
+        ids: Option.getOrUndefined(ids)?.map(id),
+        parents: Option.getOrUndefined(parents)?.map(id),
+        except: except.map(id),
+        now,
+        limit
+      }),
     Outcomes: ({ after, fanOut, id: of, limit, newestFirst, tags }) =>
       store.outcomes(id(of), {
         newestFirst,
@@ -210,11 +217,12 @@ const perform = (store: JobStore.JobStore["Service"], operation: Operation): Eff
 const contents = Effect.fnUntraced(function*(store: JobStore.JobStore["Service"]) {
   const jobs = yield* store.list({ limit: 100 })
   const all = { after: 0, limit: 10_000 }
-  const kinds = yield* store.kinds
+  const { kinds, ...look } = yield* store.look(2)
   return {
     jobs,
     kinds: kinds.map(({ name, version }) => `${name} ${version}`).toSorted(),
-    held: yield* store.held,
+    look,
+    unreadable: yield* store.unreadable({ limit: 100 }),
     astray: (yield* store.astray).map(({ id, wish }) => `${id} ${wish}`).toSorted(),
     belongings: yield* Effect.forEach(Id.literals, (text) =>
       Effect.all({

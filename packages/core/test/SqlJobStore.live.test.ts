@@ -559,7 +559,8 @@ describe("SqlJobStore", () => {
 
         assert.strictEqual(yield* problemOf(store.outcomes(record.id, { after: 0, limit: 1 })), "Corrupt")
         assert.strictEqual(yield* problemOf(store.get(record.id)), "Corrupt")
-        assert.strictEqual(yield* problemOf(store.list({ limit: 1 })), "Corrupt")
+        assert.deepStrictEqual(yield* store.list({ limit: 1 }), [])
+        assert.deepStrictEqual((yield* store.unreadable({ limit: 1 })).map(({ id }) => id), ["a"])
         yield* sql`delete from fanout_store`
         assert.strictEqual(yield* problemOf(Effect.scoped(openStore(filename))), "Corrupt")
       }))
@@ -580,7 +581,7 @@ describe("SqlJobStore", () => {
       yield* Fiber.interrupt(flushing)
 
       assert.strictEqual(yield* store.failures(record.id), 0)
-      assert.deepStrictEqual((yield* store.beat(record.id, 1)).request, Option.none())
+      assert.deepStrictEqual((yield* store.requested(record.id, 1)).request, Option.none())
     }))
 
   it.effect("removes what an interrupted prune has left", () =>

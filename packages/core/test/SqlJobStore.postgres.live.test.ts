@@ -783,7 +783,7 @@ describe.skipIf(programs === undefined)("on a Postgres server", () => {
 
       yield* commit
       assert.deepStrictEqual(yield* cursors(store, "a"), [])
-      assert.deepStrictEqual((yield* store.beat(record.id, 1)).request, Option.none())
+      assert.deepStrictEqual((yield* store.requested(record.id, 1)).request, Option.none())
     }))
 })
 

@@ -98,7 +98,7 @@ describe("SqlJobStore", () => {
 
       const store = yield* Effect.provide(JobStore.JobStore, SqlJobStore.layer)
 
-      assert.deepStrictEqual(yield* store.kinds, [{ name: "copy", version: 1 }])
+      assert.deepStrictEqual((yield* store.look(1)).kinds, [{ name: "copy", version: 1 }])
       const id = JobId.make("old")
       assert.deepInclude(yield* store.get(id), { limits: {}, parent: Option.none() })
       assert.deepStrictEqual(yield* store.schedules, [])

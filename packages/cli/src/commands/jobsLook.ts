@@ -46,6 +46,7 @@ export const list = Command.make(
       const now = yield* Clock.currentTimeMillis
       const records = yield* manager.list({ limit })
       const progresses = yield* Effect.forEach(records, (record) => manager.progress(record.id))
+      const unreadable = yield* manager.unreadable({ limit })
       const pairs = records.flatMap((record, i) => {
         const progress = progresses[i]
         return progress === undefined ? [] : [{ record, progress }]
@@ -54,12 +55,19 @@ export const list = Command.make(
         for (const { progress, record } of pairs) {
           yield* print(events.line("job", { ...events.job(record), ...events.progress(progress) }))
         }
-      } else if (pairs.length === 0) {
+      } else if (pairs.length + unreadable.length === 0) {
         yield* print("There are no jobs yet. `fanout copy SRC DEST` starts one.")
-      } else {
+      } else if (pairs.length > 0) {
         const rows = pairs.map(({ progress, record }) => row(now)(record, progress))
         const lines = table(["ID", "NAME", "STATE", "AGE", "PROGRESS"], rows, columns(process.stdout))
         for (const line of lines) yield* print(line)
+      }
+      for (const { id, why } of unreadable) {
+        yield* print(
+          json
+            ? events.line("unreadable", { id, why })
+            : `${format.printable(id)}  can't be read: ${format.printable(why)}`
+        )
       }
     })))
 ).pipe(Command.withDescription("List jobs, the newest first"), Command.withAlias("ls"))

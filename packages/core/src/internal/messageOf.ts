@@ -17,4 +17,7 @@ export const messageOf = (error: unknown): string => {
   return error instanceof Error ? String(error) : Formatter.format(error)
 }
 
+/** The same in one line. */
+export const lineOf = (error: unknown): string => messageOf(error).replaceAll(/\s*\n\s*/g, " ")
+
 const describe = SchemaIssue.makeFormatterDefault()

@@ -16,8 +16,9 @@ import { lift, migrationsFrom, renamesOf } from "./codec.ts"
 import { align } from "./family.ts"
 import { instantUnsafe } from "./lease.ts"
 import { runJob } from "./loop.ts"
+import { PassedOver } from "./passed.ts"
 import { Place } from "./places.ts"
-import type { JobRuntime } from "./runtime.ts"
+import type { JobRuntime, Runnable } from "./runtime.ts"
 import { runSchedules } from "./schedules.ts"
 import { activeTags } from "./wishes.ts"
 
@@ -53,43 +54,70 @@ export interface ClaimOptions {
 interface Claims extends ClaimOptions {
   readonly sightings: Map<JobId, Sighting>
   readonly warnings: Set<string>
-  /** Queued jobs that this process can't run, whatever their kind says, and their parents. */
-  readonly left: Map<JobId, JobRecord["parent"]>
+  /** Jobs that this process can't run, whatever their kind says. */
+  readonly left: PassedOver<JobId>
   /** How many generations the jobs that run here are below the first one that does. */
   readonly depths: Map<JobId, number>
 }
 
 /** Claims and runs jobs until it is interrupted. */
 export const claimJobs = Effect.fnUntraced(function*(options: ClaimOptions) {
-  const { runtime } = options
-  const claims: Claims = { ...options, sightings: new Map(), warnings: new Set(), left: new Map(), depths: new Map() }
-  let failing = false
+  const { ids, names, runtime: { claimable, timing } } = options
+  const claims: Claims = {
+    ...options,
+    sightings: new Map(),
+    warnings: new Set(),
+    left: new PassedOver(),
+    depths: new Map()
+  }
+  let isFailing = false
   while (true) {
-    const { version } = runtime.claimable
-    const report = (problem: unknown) =>
-      Effect.as(failing ? Effect.void : Effect.logWarning("Jobs can't be claimed", problem), true)
-    // One job that can't be read must not end the claiming of all others.
-    failing = yield* Effect.as(round(claims), false).pipe(
-      Effect.catchTag("JobStoreError", (error) => report(error.message)),
-      Effect.catchDefect(report)
-    )
-    yield* runtime.claimable.wait(version, runtime.timing.pollMillis)
+    const { version } = claimable
+    const isIdle = names !== "all" && names.size + ids.size === 0
+    if (!isIdle) isFailing = yield* round(claims, isFailing)
+    yield* claimable.wait(version, isIdle ? Number.POSITIVE_INFINITY : timing.pollMillis)
   }
 })
 
-const round = Effect.fnUntraced(function*(claims: Claims): Effect.fn.Return<void, JobStoreError> {
-  const { ids, runtime: { places, store } } = claims
-  yield* align(claims.runtime)
-  yield* runSchedules(claims.runtime, claims.names, (message) => warnOnce(claims, message))
-  yield* takeOver(claims)
-  yield* claimCleanUps(claims)
-  yield* claimChildren(claims)
-  if (places.free <= 0 || places.waiting >= waitingLimit) return
-  const kinds: Array<Kind> = []
-  for (const kind of yield* store.kinds) {
-    if (isNamed(claims, kind) && (yield* runnableFor(claims, kind)) !== undefined) kinds.push(kind)
+/** Looks once what there is to do, and does it; tells whether anything failed. What fails keeps nothing else back. */
+const round = Effect.fnUntraced(function*(claims: Claims, wasFailing: boolean) {
+  const { names, runtime } = claims
+  let isFailing = false
+  const report = (problem: unknown) =>
+    Effect.suspend(() => {
+      const isTold = wasFailing || isFailing
+      isFailing = true
+      return isTold ? Effect.void : Effect.logWarning("Jobs can't be claimed", problem)
+    })
+  const reported = (step: Effect.Effect<void, JobStoreError>) =>
+    step.pipe(
+      Effect.catchTag("JobStoreError", (error) => report(error.message)),
+      Effect.catchDefect(report)
+    )
+  yield* reported(Effect.flatMap(
+    Effect.flatMap(runtime.clock.currentTimeMillis, runtime.store.look),
+    Effect.fnUntraced(function*({ hasChildren, hasDueSchedules, hasJobsToCancel, held, kinds }) {
+      if (hasChildren) yield* reported(align(runtime))
+      if (hasDueSchedules) yield* reported(runSchedules(runtime, names, (message) => warnOnce(claims, message)))
+      yield* reported(takeOver(claims, held))
+      if (hasJobsToCancel) yield* reported(claimCleanUps(claims))
+      yield* claimQueued(claims, kinds)
+    })
+  ))
+  return isFailing
+})
+
+const claimQueued = Effect.fnUntraced(function*(claims: Claims, queued: ReadonlyArray<Kind>) {
+  const { ids, runtime: { places } } = claims
+  const kinds = queued.filter((kind) => runnableOf(claims, kind) !== undefined)
+  const named: Array<Kind> = []
+  for (const kind of queued) {
+    if (isNamed(claims, kind) && (yield* runnableFor(claims, kind)) !== undefined) named.push(kind)
   }
-  yield* claimDue(claims, { kinds, ids, parents: [] })
+  yield* claimChildren(claims, kinds)
+  if (places.waiting >= waitingLimit) return
+  if (ids.size > 0 && claims.names !== "all") yield* claimDue(claims, { kinds, ids })
+  yield* claimDue(claims, { kinds: named })
 })
 
 /**
@@ -97,36 +125,26 @@ const round = Effect.fnUntraced(function*(claims: Claims): Effect.fn.Return<void
  * parent may be over, and no process that claims it left.
  */
 const claimCleanUps = Effect.fnUntraced(function*(claims: Claims) {
-  const { ids, left, runtime: { cleaning, runnables, runs, store } } = claims
-  let free = cleanUpsAtOnce - cleaning.size
-  if (free <= 0 || runnables.size === 0) return
+  const { ids, runtime: { cleaning, runnables, store } } = claims
   const programs = Array.from(runnables.keys())
-  const due = yield* store.toCancel({
-    names: programs.filter((name) => isNamed(claims, { name })),
-    ids,
-    children: programs,
-    except: [...left.keys(), ...runs.keys()],
-    limit: free + spare
-  })
-  for (const record of due) {
-    if (free <= 0) return
-    if (yield* claimOne(claims, record)) free--
-  }
+  if (programs.length === 0) return
+  const names = programs.filter((name) => isNamed(claims, { name }))
+  yield* claimSome(
+    claims,
+    cleanUpsAtOnce - cleaning.size,
+    (page) => store.toCancel({ names, ids, children: programs, ...page })
+  )
 })
 
 /**
  * Claims children of what runs here, which come first, and of these the youngest generation: few jobs are begun that
  * way, and many ended.
  */
-const claimChildren = Effect.fnUntraced(function*(claims: Claims) {
-  const { depths, left, runtime: { places, runs } } = claims
-  for (const [id, parent] of left) {
-    if (Option.exists(parent, (parent) => !runs.has(parent.id))) left.delete(id)
-  }
+const claimChildren = Effect.fnUntraced(function*(claims: Claims, kinds: ReadonlyArray<Kind>) {
+  const { depths, runtime: { runs } } = claims
   const generations = Map.groupBy(runs.keys(), (id) => depths.get(id) ?? 0)
   for (const [, parents] of Array.from(generations).toSorted(([one], [other]) => other - one)) {
-    if (places.free <= 0) return
-    yield* claimDue(claims, { kinds: [], ids: [], parents })
+    yield* claimDue(claims, { kinds, parents })
   }
 })
 
@@ -134,18 +152,34 @@ const claimDue = Effect.fnUntraced(function*(
   claims: Claims,
   wanted: Pick<Parameters<JobStore["Service"]["due"]>[0], "kinds" | "ids" | "parents">
 ) {
-  const { left, runtime: { clock, places, runs, store } } = claims
+  const { runtime: { clock, places, store } } = claims
+  if (wanted.kinds.length === 0) return
+  const now = yield* clock.currentTimeMillis
   // What is claimed may free its place at once, for children that others in this list must not go ahead of.
-  let { free } = places
-  const due = yield* store.due({
-    ...wanted,
-    except: [...left.keys(), ...runs.keys()],
-    now: yield* clock.currentTimeMillis,
-    limit: free + spare
-  })
-  for (const record of due) {
-    if (free <= 0) return
-    if (yield* claimOne(claims, record)) free--
+  yield* claimSome(claims, places.free, (page) => store.due({ ...wanted, now, ...page }))
+})
+
+/** Claims the first jobs that can be, of those that are read page by page. */
+const claimSome = Effect.fnUntraced(function*(
+  claims: Claims,
+  places: number,
+  read: (page: {
+    readonly except: ReadonlyArray<JobId>
+    readonly limit: number
+  }) => ReturnType<JobStore["Service"]["due"]>
+) {
+  const { left, runtime: { clock, runs } } = claims
+  let free = places
+  if (free <= 0) return
+  const now = yield* clock.currentTimeMillis
+  // Where some of these can't be claimed, others behind them may be.
+  for (let limit = free + spare;; limit *= 2) {
+    const due = yield* read({ except: [...left.atUnsafe(now), ...runs.keys()], limit })
+    for (const record of due) {
+      if (free <= 0) return
+      if (yield* claimOne(claims, record)) free--
+    }
+    if (free <= 0 || due.length < limit) return
   }
 })
 
@@ -158,34 +192,45 @@ const warnOnce = ({ warnings }: Claims, message: string) =>
 
 const isNamed = ({ names }: Claims, { name }: Pick<Kind, "name">): boolean => names === "all" || names.has(name)
 
-/** The program for jobs of a kind, if this process can run them. Others are reported once and left as they are. */
-const runnableFor = Effect.fnUntraced(function*(claims: Claims, { name, version }: Kind) {
-  const runnable = claims.runtime.runnables.get(name)
-  if (runnable !== undefined && migrationsFrom(runnable.job, version) !== undefined) return runnable
+/** The program for jobs of a kind, if this process can run them. */
+const runnableOf = ({ runtime: { runnables } }: Claims, { name, version }: Kind): Runnable | undefined => {
+  const runnable = runnables.get(name)
+  return runnable !== undefined && migrationsFrom(runnable.job, version) !== undefined ? runnable : undefined
+}
+
+/** The same; kinds that can't be run are reported once. */
+const runnableFor = Effect.fnUntraced(function*(claims: Claims, kind: Kind) {
+  const found = runnableOf(claims, kind)
+  if (found !== undefined) return found
+  const { name, version } = kind
+  const known = claims.runtime.runnables.get(name)
   yield* warnOnce(
     claims,
-    runnable === undefined
+    known === undefined
       ? `Jobs are left as they are: no program is known for "${name}"`
       : `Jobs are left as they are: they are version ${version} of "${name}", and version ` +
-        `${runnable.job.version} here can't run them`
+        `${known.job.version} here can't run them`
   )
   return undefined
 })
 
 /** What runs a job here, and its payload as that takes it. A job that can't be lifted is left as it is. */
 const liftedFor = Effect.fnUntraced(function*(claims: Claims, record: JobRecord) {
-  const { id, name, parent } = record
+  const { id, name } = record
   const runnable = yield* runnableFor(claims, record)
-  const payload = runnable && lift(runnable.job, record)
-  if (runnable !== undefined && payload !== undefined) return { runnable, payload }
-  if (runnable !== undefined && !claims.left.has(id)) {
-    yield* Effect.logWarning(
-      `Job ${id} is left as it is: its payload can't be lifted to version ${runnable.job.version} of "${name}"`
-    )
+  if (runnable === undefined) {
+    claims.left.addUnsafe(id)
+    return undefined
   }
-  claims.left.set(id, parent)
+  const payload = lift(runnable.job, record)
+  if (payload !== undefined) return { runnable, payload }
+  yield* leave(claims, id, `its payload can't be lifted to version ${runnable.job.version} of "${name}"`)
   return undefined
 })
+
+/** Leaves a job as it is for a while. */
+const leave = ({ left }: Claims, id: JobId, why: string) =>
+  Effect.suspend(() => left.addUnsafe(id) ? Effect.logWarning(`Job ${id} is left as it is: ${why}`) : Effect.void)
 
 /** Claims and runs a job; tells whether nobody was faster. */
 const claimOne = Effect.fnUntraced(function*(claims: Claims, record: JobRecord) {
@@ -242,28 +287,42 @@ const claimOne = Effect.fnUntraced(function*(claims: Claims, record: JobRecord) 
 })
 
 /** Releases jobs whose owner is dead, or was not heard of for as long as its lease. */
-const takeOver = Effect.fnUntraced(function*(claims: Claims) {
-  const { ids, runtime: { changed, clock, runs, store, unrecorded }, sightings } = claims
+const takeOver = Effect.fnUntraced(function*(claims: Claims, all: ReadonlyArray<Held>) {
+  const { ids, left, runtime: { clock, runs, unrecorded }, sightings } = claims
+  const passed = left.atUnsafe(yield* clock.currentTimeMillis)
   // A child's parent may be over by now, and no process that claims it left.
   const isWanted = (job: Held) => isNamed(claims, job) || ids.has(job.id) || Option.isSome(job.parent)
-  const held = (yield* store.held).filter((job) => !runs.has(job.id) && isWanted(job))
+  const held = all.filter((job) => !runs.has(job.id) && isWanted(job))
   const seen = new Set(held.map(({ id }) => id))
   for (const id of Array.from(sightings.keys())) if (!seen.has(id)) sightings.delete(id)
   for (const id of Array.from(unrecorded.keys())) if (!seen.has(id) && !runs.has(id)) unrecorded.delete(id)
   for (const job of held) {
-    if ((yield* runnableFor(claims, job)) === undefined) continue
+    if (passed.has(job.id) || (yield* runnableFor(claims, job)) === undefined) continue
     if (!(yield* isLost(claims, job))) continue
-    const record = yield* store.get(job.id)
-    // Somebody else may have been faster.
-    if (!Equal.equals(record.lease, job.lease) || (yield* liftedFor(claims, record)) === undefined) continue
-    // Who only waits for children that go on has not kept anybody from anything.
-    const isBlameless = isFull(unrecorded.get(job.id)?.error) ||
-      (yield* store.childTags(job.id)).some((tag) => activeTags.includes(tag))
-    const change = released(record, yield* clock.currentTimeMillis, isBlameless)
-    if (change === undefined) continue
-    sightings.delete(record.id)
-    if ((yield* put(store, change, true)) !== undefined) changed.notifyUnsafe()
+    yield* Effect.catchReason(
+      release(claims, job),
+      "JobStoreError",
+      "StorageFailure",
+      (reason, error) =>
+        reason.problem === "Corrupt" ? leave(claims, job.id, `it can't be read: ${reason.message}`) : Effect.fail(error)
+    )
   }
+})
+
+const release = Effect.fnUntraced(function*(claims: Claims, { id, lease }: Held) {
+  const { runtime: { changed, claimable, clock, store, unrecorded }, sightings } = claims
+  const record = yield* store.get(id)
+  // Somebody else may have been faster.
+  if (!Equal.equals(record.lease, lease) || (yield* liftedFor(claims, record)) === undefined) return
+  // Who only waits for children that go on has not kept anybody from anything.
+  const isBlameless = isFull(unrecorded.get(id)?.error) ||
+    (yield* store.childTags(id)).some((tag) => activeTags.includes(tag))
+  const change = released(record, yield* clock.currentTimeMillis, isBlameless)
+  if (change === undefined) return
+  sightings.delete(id)
+  if ((yield* put(store, change, true)) === undefined) return
+  changed.notifyUnsafe()
+  claimable.notifyUnsafe()
 })
 
 const isLost = Effect.fnUntraced(function*({ runtime, sightings }: Claims, { beat, id, lease }: Held) {

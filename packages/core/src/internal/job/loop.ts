@@ -1,6 +1,7 @@
 /**
  * One run of one job: from the claim to the record of how it ended.
  */
+import * as Cause from "effect/Cause"
 import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
@@ -67,8 +68,8 @@ export const runJob = Effect.fnUntraced(function*(
       Effect.sync(() => Measures.noteRunning(record.name, 1, context)),
       () => Effect.sync(() => Measures.noteRunning(record.name, -1, context))
     )
-    yield* Effect.forkScoped(renew(run))
-    yield* Effect.forkScoped(watchLease(run))
+    yield* Effect.forkScoped(orLose(run, renew(run)))
+    yield* Effect.forkScoped(orLose(run, watchLease(run)))
     if (asked !== undefined) {
       // It is claimed to be cleaned up after.
       signal.requestUnsafe(reasonOf(asked))
@@ -89,6 +90,14 @@ export const runJob = Effect.fnUntraced(function*(
 /** Why a run stops of which this is asked. */
 const reasonOf = (request: Request): Reason => request === "PauseWithParent" ? "Pause" : request
 
+/** Loses the lease where what keeps it dies: nobody would notice, and the job go on without it. */
+const orLose = ({ lease, record }: Run, keeping: Effect.Effect<void>) =>
+  Effect.catchCause(keeping, (cause) => {
+    if (Cause.hasInterruptsOnly(cause)) return Effect.failCause(cause)
+    lease.loseUnsafe()
+    return Effect.logError(`Job ${record.id} can't keep its lease any more`, cause)
+  })
+
 /** Renews the lease, and looks in between for what is asked of the job. */
 const renew = Effect.fnUntraced(function*(run: Run) {
   const { lease, record, runtime, signal } = run
@@ -100,27 +109,29 @@ const renew = Effect.fnUntraced(function*(run: Run) {
     if (!lease.isHeldUnsafe()) return
     const since = instantUnsafe(clock)
     const due = lease.isDueUnsafe()
+    const renewed = Effect.tap(
+      store.beat(record.id, lease.token),
+      () => Effect.sync(() => lease.isHeldUnsafe() && lease.renewUnsafe(since))
+    )
+    const reading: Effect.Effect<Asked, JobStoreError> = Effect.flatMap(
+      due ? renewed : run.report,
+      Option.match({ onNone: () => store.requested(record.id, lease.token), onSome: Effect.succeed })
+    )
     const asked = yield* Effect.catchTag(
-      due
-        ? store.beat(record.id, lease.token)
-        : Effect.flatMap(
-          run.report,
-          Option.match({ onNone: () => store.requested(record.id, lease.token), onSome: Effect.succeed })
-        ),
+      reading,
       "JobStoreError",
       Effect.fnUntraced(function*(error: JobStoreError) {
         if (error.reason._tag === "Fenced" || error.reason._tag === "JobNotFound") {
           lease.loseUnsafe()
         } else if (run.trouble === undefined) {
           run.trouble = error
-          yield* Effect.logWarning(`Job ${record.id} can't be renewed: ${error.message}`)
+          yield* Effect.logWarning(`Job ${record.id} is out of touch with its store: ${error.message}`)
         }
         return undefined
       })
     )
     if (asked === undefined || !lease.isHeldUnsafe()) continue
     run.trouble = undefined
-    if (due) lease.renewUnsafe(since)
     run.limit(asked)
     if (Option.isSome(asked.request)) signal.requestUnsafe(reasonOf(asked.request.value))
   }

@@ -10,14 +10,14 @@ import type { JobId } from "../../JobId.ts"
 import { JobRecord, LogEntry, logLimit, OutcomeRow } from "../../JobRecord.ts"
 import { JobSchedule } from "../../JobSchedule.ts"
 import * as JobState from "../../JobState.ts"
-import type { Astray, Flush, Held, JobStore, Kind } from "../../JobStore.ts"
+import type { Astray, Flush, JobStore, Kind, ListFilter, Look } from "../../JobStore.ts"
 import * as Errors from "../../JobStoreError.ts"
 import type { Outcome } from "../../Outcome.ts"
 import * as Progress from "../../Progress.ts"
 import { renameEntries } from "./renames.ts"
 import { astrayLimit, stepOf, wishOf } from "./wishes.ts"
 
-type Method<Name extends "due" | "dueSchedules" | "list" | "logs" | "outcomes" | "toCancel"> = Parameters<
+type Method<Name extends "due" | "dueSchedules" | "logs" | "outcomes" | "toCancel"> = Parameters<
   JobStore["Service"][Name]
 >
 
@@ -227,7 +227,7 @@ export class Memory {
     }
   }
 
-  list({ before, limit, names, parent, states }: Method<"list">[0]): ReadonlyArray<JobRecord> {
+  list({ before, limit, names, parent, states }: ListFilter): ReadonlyArray<JobRecord> {
     const isBefore = (job: MemoryJob): boolean => {
       if (before === undefined) return true
       const { createdAt } = job.record
@@ -250,14 +250,6 @@ export class Memory {
     return Array.from(this.jobs.values())
       .filter(({ record }) => record.state._tag === tag)
       .toSorted((left, right) => left.order - right.order)
-  }
-
-  kinds(): ReadonlyArray<Kind> {
-    const kinds = new Map<string, Kind>()
-    for (const { record: { name, version } } of this.inState("Queued")) {
-      kinds.set(kindKey({ name, version }), { name, version })
-    }
-    return Array.from(kinds.values())
   }
 
   /** Children of a job, the newest first. */
@@ -288,13 +280,37 @@ export class Memory {
     }).slice(0, astrayLimit)
   }
 
+  look(now: number): Look {
+    const kinds = new Map<string, Kind>()
+    for (const { record: { name, version } } of this.inState("Queued")) {
+      kinds.set(kindKey({ name, version }), { name, version })
+    }
+    return {
+      held: this.inState("Running").map(({ beat, record: { id, lease, name, parent, version } }) => ({
+        id,
+        name,
+        version,
+        lease,
+        parent,
+        beat
+      })),
+      kinds: Array.from(kinds.values()),
+      hasChildren: Array.from(this.jobs.values()).some(({ record: { parent, state } }) =>
+        Option.isSome(parent) && JobState.isActive(state)
+      ),
+      hasJobsToCancel: this.inState("Queued").some(({ record }) => Option.contains(record.request, "Cancel")),
+      hasDueSchedules: this.schedulesWhere(({ nextAt }) => nextAt <= now).length > 0
+    }
+  }
+
   due({ except, ids, kinds, limit, now, parents }: Method<"due">[0]): ReadonlyArray<JobRecord> {
     const wanted = new Set(kinds.map(kindKey))
-    const named = new Set(ids)
+    const named = ids && new Set(ids)
     const left = new Set(except)
-    const families = new Set(parents)
+    const families = parents && new Set(parents)
     const isWanted = (record: JobRecord) =>
-      named.has(record.id) || wanted.has(kindKey(record)) || Option.exists(record.parent, ({ id }) => families.has(id))
+      wanted.has(kindKey(record)) && named?.has(record.id) !== false &&
+      (families === undefined || Option.exists(record.parent, ({ id }) => families.has(id)))
     return this.firstQueued(
       limit,
       (record) => Option.isNone(record.request) && record.availableAt <= now && !left.has(record.id) && isWanted(record)
@@ -320,17 +336,6 @@ export class Memory {
       )
       .slice(0, atMost(limit))
       .map(({ json }) => decodeJob(json))
-  }
-
-  held(): ReadonlyArray<Held> {
-    return this.inState("Running").map(({ beat, record: { id, lease, name, parent, version } }) => ({
-      id,
-      name,
-      version,
-      lease,
-      parent,
-      beat
-    }))
   }
 
   schedulesWhere(isWanted: (schedule: JobSchedule) => boolean = () => true): ReadonlyArray<JobSchedule> {

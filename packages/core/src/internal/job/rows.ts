@@ -76,20 +76,38 @@ const decodeColumns = Schema.decodeUnknownSync(StoredJob)
 /** Columns of a job, apart from its payload, which is kept in a table of its own. */
 export const encodeJob = (record: JobRecord) => {
   const { payload, ...columns } = encodeColumns(record)
-  const tag = record.state._tag
-  const leaseToken = record.lease._tag === "Some" ? record.lease.value.token : null
-  const parent = record.parent._tag === "Some" ? record.parent.value : undefined
-  const family = parent === undefined ? { parent_id: null, parent_name: null, active_parent: null } : {
-    parent_id: toText(parent.id),
-    parent_name: toText(parent.name),
-    active_parent: JobState.isActive(record.state) ? toText(parent.id) : null
+  return { columns: { ...columns, ...repeated(record) }, payload }
+}
+
+/** Columns that repeat what others say, for those who look for it. */
+const repeated = ({ lease, parent, state }: JobRecord) => {
+  const leaseToken = lease._tag === "Some" ? lease.value.token : null
+  const family = parent._tag === "None" ? { parent_id: null, parent_name: null, active_parent: null } : {
+    parent_id: toText(parent.value.id),
+    parent_name: toText(parent.value.name),
+    active_parent: JobState.isActive(state) ? toText(parent.value.id) : null
   }
-  return { columns: { ...columns, ...family, tag, lease_token: leaseToken }, payload }
+  return { ...family, tag: state._tag, lease_token: leaseToken }
 }
 
 export type JobColumns = ReturnType<typeof encodeJob>["columns"]
 
 export const decodeJob = (row: object): JobRecord => new JobRecord(decodeColumns(row))
+
+/** Reads a row of the database, in which columns that contradict each other are as bad as one that can't be read. */
+export const decodeStored = (row: Readonly<Record<string, unknown>>): JobRecord => {
+  const record = decodeJob(row)
+  for (const [column, value] of Object.entries(repeated(record))) {
+    if (row[column] !== value) throw new Error(`its ${column} is ${String(row[column])}, and not ${String(value)}`)
+  }
+  return record
+}
+
+/** Reads the same where whoever gets the job reads its progress next. */
+export const decodeListed = (row: Readonly<Record<string, unknown>>): JobRecord => {
+  decodePulse(row)
+  return decodeStored(row)
+}
 
 export const encodeProgress: (progress: Progress) => string = Schema.encodeSync(json(Progress))
 
@@ -121,12 +139,12 @@ export const decodeTag: (row: object) => JobState.Tag = flow(
   ({ tag }) => tag
 )
 
-export const decodeAstray: (row: object) => Astray = Schema.decodeUnknownSync(
-  Schema.Struct({
-    id: Text.pipe(Schema.decodeTo(JobId.JobId)),
-    wish: Schema.Literals(["Run", "Pause", "Cancel"])
-  })
-)
+const decodeWish = Schema.decodeUnknownSync(Schema.Struct({ wish: Schema.Literals(["Run", "Pause", "Cancel"]) }))
+
+export const decodeAstray = (row: Readonly<Record<string, unknown>>): Astray => ({
+  id: decodeStored(row).id,
+  wish: decodeWish(row).wish
+})
 
 /** One row as `insertOutcomes` of a dialect takes it. Not encoded with a schema: it costs five times as much. */
 export const encodeOutcome = ({ at, attempt, cursor, fanOut, key, origin, outcome, payload }: OutcomeRow) => ({

@@ -97,10 +97,11 @@ export const make = (options: JobRunOptions): Effect.Effect<JobRun["Service"]> =
       isChanged = false
       const after = next(progress.fanOuts)
       return options.store.beat(options.id, options.token, after).pipe(
-        Effect.map((asked) => {
-          progress = after
-          return Option.some(asked)
-        }),
+        Effect.tap(() =>
+          Effect.sync(() => {
+            progress = after
+          })
+        ),
         Effect.tapError(() => Effect.sync(noteChange))
       )
     })

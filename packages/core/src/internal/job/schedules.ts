@@ -53,20 +53,28 @@ export const runSchedules = Effect.fnUntraced(function*(
 ): Effect.fn.Return<void, JobStoreError> {
   const { claimable, clock, store } = runtime
   const now = yield* clock.currentTimeMillis
-  for (
-    const schedule of yield* store.dueSchedules({
-      now,
-      jobs: jobs === "all" ? undefined : Array.from(jobs),
-      limit: atOnce
-    })
-  ) {
-    const ticks = ticksOf(schedule, now)
-    if (ticks._tag === "Failure") {
-      yield* warn(`Schedule "${schedule.name}" is left as it is: ${ticks.failure}`)
-      continue
+  // Those that are left as they are stay the first: to find others, more are read.
+  for (let limit = atOnce;; limit *= 2) {
+    const found = yield* store.dueSchedules({ now, jobs: jobs === "all" ? undefined : Array.from(jobs), limit })
+    for (const schedule of found) {
+      const leave = (why: string) => warn(`Schedule "${schedule.name}" is left as it is: ${why}`)
+      const ticks = ticksOf(schedule, now)
+      if (ticks._tag === "Failure") {
+        yield* leave(ticks.failure)
+        continue
+      }
+      const { due, nextAt } = ticks.success
+      const records = yield* Effect.forEach(due, () => newRecord(runtime, { ...schedule, name: schedule.job }))
+      yield* store.putSchedule(schedule.with({ nextAt }), records, now).pipe(
+        Effect.tap((isStored) => Effect.sync(() => void (isStored && claimable.notifyUnsafe()))),
+        Effect.catchReason(
+          "JobStoreError",
+          "StorageFailure",
+          // The active job that has its key can't be read.
+          (reason, error) => reason.problem === "Corrupt" ? leave(reason.message) : Effect.fail(error)
+        )
+      )
     }
-    const { due, nextAt } = ticks.success
-    const records = yield* Effect.forEach(due, () => newRecord(runtime, { ...schedule, name: schedule.job }))
-    if (yield* store.putSchedule(schedule.with({ nextAt }), records, now)) claimable.notifyUnsafe()
+    if (found.length < limit) return
   }
 })

@@ -13,7 +13,10 @@ import * as Option from "effect/Option"
 import * as Schedule from "effect/Schedule"
 import * as SqlClient from "effect/sql/SqlClient"
 import { isSqlError, LockTimeoutError, SqlError } from "effect/sql/SqlError"
+import type { JobRecord } from "../../JobRecord.ts"
 import * as Errors from "../../JobStoreError.ts"
+import { PassedOver } from "../job/passed.ts"
+import * as Rows from "../job/rows.ts"
 import * as Dialect from "./dialect.ts"
 
 /** Failure of an effect that the caller has put into a transaction of the store. */
@@ -53,10 +56,10 @@ export const storageFailure = (operation: string, problem: Errors.StorageFailure
 export type Statements<A> = Effect.Effect<A, SqlError | Errors.JobStoreError>
 
 /** Decodes rows; what can't be decoded was written by something else. */
-export const decoded = <A>(
+export const decoded = <A, R extends object>(
   operation: string,
-  rows: Effect.Effect<ReadonlyArray<object>, SqlError>,
-  decode: (row: object) => A
+  rows: Effect.Effect<ReadonlyArray<R>, SqlError>,
+  decode: (row: R) => A
 ): Statements<ReadonlyArray<A>> =>
   Effect.flatMap(rows, (rows) =>
     Effect.try({
@@ -64,9 +67,31 @@ export const decoded = <A>(
       catch: (cause) => storageFailure(operation, "Corrupt", cause)
     }))
 
-/** All jobs with their payloads, as `Rows.decodeJob` takes them. */
+/** Rows with their numbers as text or whole, also those that are too large for a number: a driver gives no row then. */
+export const exact = (
+  rows: Effect.Effect<ReadonlyArray<object>, SqlError>
+): Effect.Effect<ReadonlyArray<Row>, SqlError> =>
+  Effect.map(Effect.provideService(rows, SqlClient.SafeIntegers, true), (rows) => rows.map(withNumbers))
+
+export type Row = Readonly<Record<string, unknown>>
+
+const withNumbers = (row: object): Row =>
+  Object.fromEntries(
+    Object.entries(row).map(([column, value]: readonly [string, unknown]) => [
+      column,
+      typeof value === "bigint" && Number.isSafeInteger(Number(value)) ? Number(value) : value
+    ])
+  )
+
+/** Decodes rows of `selectJobs`. */
+export const decodedJobs = (
+  operation: string,
+  rows: Effect.Effect<ReadonlyArray<object>, SqlError>
+): Statements<ReadonlyArray<JobRecord>> => decoded(operation, exact(rows), Rows.decodeStored)
+
+/** All jobs with their payloads; without one the job can't be read. */
 export const selectJobs = (sql: SqlClient.SqlClient) =>
-  sql`select j.*, p.payload from fanout_jobs j join fanout_payloads p on p.job_id = j.id`
+  sql`select j.*, p.payload from fanout_jobs j left join fanout_payloads p on p.job_id = j.id`
 
 export const failWith = (reason: Errors.JobStoreError["reason"]) => Effect.fail(new Errors.JobStoreError({ reason }))
 
@@ -76,6 +101,8 @@ export const atMost = (limit: number) => Math.min(Math.max(0, Math.floor(limit))
 export class SqlAccess {
   readonly sql: SqlClient.SqlClient
   readonly dialect: Dialect.Dialect
+  /** Numbers of jobs whose rows can't be read. */
+  readonly unreadable = new PassedOver<string>()
   /** Id of the store, known once its tables are there. */
   storeId = ""
   /** Transaction services of clients that have proved to look at the store's database. */

@@ -9,18 +9,18 @@ import type { JobRecord } from "../../JobRecord.ts"
 import * as JobState from "../../JobState.ts"
 import * as Rows from "../job/rows.ts"
 import { astrayLimit } from "../job/wishes.ts"
-import { decoded, selectJobs, type SqlAccess, type Statements } from "./access.ts"
+import { decodedJobs, selectJobs, type SqlAccess, type Statements } from "./access.ts"
+import { readable } from "./pages.ts"
 
 /** The child of a name that is not cancelled. */
 export const namedChild = (access: SqlAccess, parent: JobId, name: string): Statements<JobRecord | undefined> => {
   const { dialect: { indexed }, sql } = access
   return Effect.map(
-    decoded(
+    decodedJobs(
       "find a child",
       sql`${selectJobs(sql)}
         where j.parent_id = ${Rows.toText(parent)} and j.tag <> 'Cancelled'
-          and ${indexed(sql.literal("j.parent_name"))} = ${indexed(sql`${Rows.toText(name)}`)}`,
-      Rows.decodeJob
+          and ${indexed(sql.literal("j.parent_name"))} = ${indexed(sql`${Rows.toText(name)}`)}`
     ),
     ([child]) => child
   )
@@ -30,12 +30,11 @@ export const makeChildren = (access: SqlAccess) => {
   const { sql } = access
 
   const cancelledChild = (parent: JobId, name: string) =>
-    decoded(
+    decodedJobs(
       "find a child",
       sql`${selectJobs(sql)}
         where j.parent_id = ${Rows.toText(parent)} and j.tag = 'Cancelled' and j.parent_name = ${Rows.toText(name)}
-        order by j.seq desc limit 1`,
-      Rows.decodeJob
+        order by j.seq desc limit 1`
     )
 
   const child = (parent: JobId, name: string) =>
@@ -66,15 +65,18 @@ const astrayWith = (access: SqlAccess) => {
   const { sql } = access
   const firstParent = (where: Fragment) =>
     sql`(select active_parent from fanout_jobs where ${where} order by active_parent limit 1)`
-  const ofWish = (wish: "Run" | "Pause" | "Cancel", tag: JobState.Tag, where = sql`1 = 1`) =>
-    sql`select c.id, w.wish from wishes w cross join fanout_jobs c
-      where w.wish = ${wish} and c.active_parent = w.id and c.tag = ${tag}
-        and (c.request is null or c.request <> 'Cancel') and ${where}`
   const paused = sql`c.state like '%"by":"parent"%'`
   // Looks for the next parent behind each that it has found, and at those of its children of which something is due.
-  return access.read(
+  return readable(
+    access,
     "look for children",
-    sql`with recursive parents (id) as (
+    astrayLimit,
+    (others, limit) => {
+      const ofWish = (wish: "Run" | "Pause" | "Cancel", tag: JobState.Tag, where = sql`1 = 1`) =>
+        sql`select c.id, w.wish from wishes w cross join fanout_jobs c
+          where w.wish = ${wish} and c.active_parent = w.id and c.tag = ${tag}
+            and (c.request is null or c.request <> 'Cancel') and ${where} and ${others("c.seq")}`
+      return sql`with recursive parents (id) as (
           select ${firstParent(sql`active_parent is not null`)}
           union all
           select ${firstParent(sql`active_parent > parents.id`)} from parents where parents.id is not null
@@ -86,17 +88,19 @@ const astrayWith = (access: SqlAccess) => {
           end
           from parents left join fanout_jobs j on j.id = parents.id where parents.id is not null
         )
-        select id, wish from (${
-      sql.join(" union all ", false)([
-        ofWish("Cancel", "Queued"),
-        ofWish("Cancel", "Paused"),
-        ofWish("Cancel", "Running"),
-        ofWish("Pause", "Queued"),
-        ofWish("Pause", "Running", sql`c.request is null`),
-        ofWish("Run", "Paused", paused),
-        ofWish("Run", "Running", sql`c.request = 'PauseWithParent'`)
-      ])
-    }) as found limit ${astrayLimit}`,
+        select found.wish, j.*, p.payload from (select id, wish from (${
+        sql.join(" union all ", false)([
+          ofWish("Cancel", "Queued"),
+          ofWish("Cancel", "Paused"),
+          ofWish("Cancel", "Running"),
+          ofWish("Pause", "Queued"),
+          ofWish("Pause", "Running", sql`c.request is null`),
+          ofWish("Run", "Paused", paused),
+          ofWish("Run", "Running", sql`c.request = 'PauseWithParent'`)
+        ])
+      }) as each limit ${limit}) as found
+        join fanout_jobs j on j.id = found.id left join fanout_payloads p on p.job_id = j.id`
+    },
     Rows.decodeAstray
   )
 }

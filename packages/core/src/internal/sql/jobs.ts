@@ -3,17 +3,19 @@
  */
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
+import type { Fragment } from "effect/sql/Statement"
 import type { JobId } from "../../JobId.ts"
 import type { JobRecord } from "../../JobRecord.ts"
 import * as JobState from "../../JobState.ts"
-import type { JobStore } from "../../JobStore.ts"
+import type { ListFilter, Unreadable } from "../../JobStore.ts"
 import * as Errors from "../../JobStoreError.ts"
 import * as Progress from "../../Progress.ts"
 import type { Renames } from "../job/renames.ts"
 import * as Rows from "../job/rows.ts"
-import { again, atMost, decoded, failWith, selectJobs, type SqlAccess, type Statements } from "./access.ts"
+import { again, decodedJobs, failWith, selectJobs, type SqlAccess, type Statements } from "./access.ts"
 import { namedChild } from "./children.ts"
 import { appendLog, forgetLosses, lockOwned } from "./owned.ts"
+import { page } from "./pages.ts"
 import { renameFanOuts } from "./renames.ts"
 
 export const makeReads = (access: SqlAccess) => {
@@ -21,7 +23,10 @@ export const makeReads = (access: SqlAccess) => {
 
   const get = (id: JobId) =>
     Effect.flatMap(
-      access.read("read a job", sql`${selectJobs(sql)} where j.id = ${Rows.toText(id)}`, Rows.decodeJob),
+      access.run(
+        `read job ${id}`,
+        decodedJobs(`read job ${id}`, sql`${selectJobs(sql)} where j.id = ${Rows.toText(id)}`)
+      ),
       ([job]) => job === undefined ? failWith(new Errors.JobNotFound({ id })) : Effect.succeed(job)
     )
 
@@ -29,28 +34,46 @@ export const makeReads = (access: SqlAccess) => {
     sql`created_at <= ${createdAt} and (created_at < ${createdAt}
       or seq < (select seq from fanout_jobs where id = ${Rows.toText(id)}))`
 
-  type Filter = Parameters<JobStore["Service"]["list"]>[0]
-  const list = ({ before, limit, names, parent, states }: Filter) => {
-    const tags = new Set(states ?? JobState.Tag.literals)
-    if (tags.size === 0) return Effect.succeed([])
+  const pageOf = ({ before, limit, names, parent }: ListFilter, states: ReadonlyArray<Fragment>) => {
     const conditions = [
       ...(names === undefined ? [] : [dialect.isOneOf(sql.literal("name"), names.map(Rows.toText))]),
       ...(parent === undefined ? [] : [sql`parent_id = ${Rows.toText(parent)}`]),
       ...(before === undefined ? [] : [isBefore(before)])
     ]
-    const newest = sql`order by created_at desc, seq desc limit ${atMost(limit)}`
+    const newest = (limit: number) => sql`order by created_at desc, seq desc limit ${limit}`
     // One ordered range of the index for each state: an `in` would have to sort all jobs there are.
-    const ofTag = (tag: JobState.Tag) =>
+    const ofState = (limit: number) => (state: Fragment) =>
       sql`select * from (select seq, created_at from fanout_jobs
-        where ${sql.and([sql`tag = ${tag}`, ...conditions])} ${newest}) as one`
-    return access.read(
+        where ${sql.and([state, ...conditions])} ${newest(limit)}) as one`
+    return page(
+      access,
       "list jobs",
-      sql`${selectJobs(sql)}
-          where j.seq in (select seq from (${
-        sql.join(" union all ", false)(Array.from(tags, ofTag))
-      }) as each ${newest})
+      limit,
+      (limit) =>
+        sql`${selectJobs(sql)}
+          where j.seq in (select seq from (${sql.join(" union all ", false)(states.map(ofState(limit)))}) as each ${
+          newest(limit)
+        })
           order by j.created_at desc, j.seq desc`,
-      Rows.decodeJob
+      Rows.decodeListed
+    )
+  }
+
+  const ofTags = (states: ListFilter["states"]) =>
+    Array.from(new Set(states ?? JobState.Tag.literals), (tag) => sql`tag = ${tag}`)
+
+  const list = (filter: ListFilter) => {
+    const states = ofTags(filter.states)
+    return states.length === 0 ? Effect.succeed([]) : Effect.map(pageOf(filter, states), ({ read }) => read)
+  }
+
+  const unreadable = (filter: ListFilter) => {
+    const unknown = sql`not ${dialect.isOneOf(sql.literal("tag"), JobState.Tag.literals)}`
+    const states = [...ofTags(filter.states), ...(filter.states === undefined ? [unknown] : [])]
+    if (states.length === 0) return Effect.succeed([])
+    return Effect.map(
+      pageOf(filter, states),
+      ({ broken }) => broken.map(({ row, why }): Unreadable => ({ id: String(row["id"]), why }))
     )
   }
 
@@ -64,21 +87,20 @@ export const makeReads = (access: SqlAccess) => {
       ([pulse]) => pulse === undefined ? failWith(new Errors.JobNotFound({ id })) : Effect.succeed(pulse)
     )
 
-  return { get, list, pulse }
+  return { get, list, unreadable, pulse }
 }
 
 /** The active job of the same name that has one of a job's keys, other than the one with id `except`. */
 const twinWith = (access: SqlAccess) => ({ exclusive_key, idempotency_key, name }: Rows.JobColumns, except: string) => {
   const { dialect: { indexed }, sql } = access
   return Effect.map(
-    decoded(
+    decodedJobs(
       "find a job by its key",
       sql`${selectJobs(sql)}
         where j.name = ${name} and j.tag in ('Queued', 'Running', 'Paused') and j.id <> ${except}
           and (${indexed(sql.literal("j.idempotency_key"))} = ${indexed(sql`${idempotency_key}`)}
             or ${indexed(sql.literal("j.exclusive_key"))} = ${indexed(sql`${exclusive_key}`)})
-        order by case when j.idempotency_key = ${idempotency_key} then 0 else 1 end limit 1`,
-      Rows.decodeJob
+        order by case when j.idempotency_key = ${idempotency_key} then 0 else 1 end limit 1`
     ),
     ([job]) => job
   )

@@ -9,25 +9,35 @@ import { type Flush, logLimit } from "../../JobStore.ts"
 import * as Errors from "../../JobStoreError.ts"
 import type { Progress } from "../../Progress.ts"
 import * as Rows from "../job/rows.ts"
-import { failWith, type SqlAccess } from "./access.ts"
+import { exact, failWith, type SqlAccess, storageFailure } from "./access.ts"
 
 export const makeOwned = (access: SqlAccess) => {
   const { sql } = access
   const isOwned = isOwnedBy(access)
   const asked = (id: JobId, token: number, rows: Effect.Effect<ReadonlyArray<object>, SqlError>) =>
-    Effect.map(fenced(id, token, rows), Rows.decodeAsked)
+    Effect.flatMap(fenced(id, token, exact(rows)), (row) =>
+      Effect.try({
+        try: () => Rows.decodeAsked(row),
+        catch: (cause) => storageFailure(`read what is asked of job ${id}`, "Corrupt", cause)
+      }))
   const record = recordWith(access)
 
   return {
     beat: (id: JobId, token: number, progress?: Progress) =>
       access.run(
         "renew a lease",
-        asked(
-          id,
-          token,
-          sql`update fanout_jobs set beat = beat + 1${
-            progress === undefined ? sql.literal("") : sql`, progress = ${Rows.encodeProgress(progress)}`
-          } where ${isOwned(id, token)} returning request, priority, limits`
+        // It is renewed by then, whatever else its row says.
+        Effect.catchReason(
+          Effect.asSome(asked(
+            id,
+            token,
+            sql`update fanout_jobs set beat = beat + 1${
+              progress === undefined ? sql.literal("") : sql`, progress = ${Rows.encodeProgress(progress)}`
+            } where ${isOwned(id, token)} returning request, priority, limits`
+          )),
+          "JobStoreError",
+          "StorageFailure",
+          () => Effect.succeedNone
         )
       ),
     requested: (id: JobId, token: number) =>

@@ -3,21 +3,34 @@
  */
 import * as Arr from "effect/Array"
 import * as Effect from "effect/Effect"
+import type { SqlError } from "effect/sql/SqlError"
 import type { JobRecord } from "../../JobRecord.ts"
 import type { JobSchedule } from "../../JobSchedule.ts"
 import type { JobStore } from "../../JobStore.ts"
+import { PassedOver } from "../job/passed.ts"
 import * as Rows from "../job/rows.ts"
-import { atMost, type SqlAccess } from "./access.ts"
+import type { SqlAccess } from "./access.ts"
 import { insertRowsWith } from "./jobs.ts"
+import { page } from "./pages.ts"
 
 export const makeSchedules = (access: SqlAccess) => {
   const { dialect, sql } = access
   const insertRows = insertRowsWith(access)
 
-  const schedules = access.read(
-    "list schedules",
-    sql`select schedule from fanout_schedules order by name`,
-    Rows.decodeSchedule
+  const told = new PassedOver<unknown>()
+  const read = (limit: number, rows: (limit: number) => Effect.Effect<ReadonlyArray<object>, SqlError>) =>
+    Effect.map(
+      page(access, "look for schedules", limit, rows, Rows.decodeSchedule, ({ row: { name }, why }) =>
+        told.addUnsafe(name)
+          ? Effect.logWarning(`Schedule "${String(name)}" is left as it is: it can't be read: ${why}`)
+          : Effect.void),
+      ({ read }) =>
+        read
+    )
+
+  const schedules = read(
+    Number.POSITIVE_INFINITY,
+    () => sql`select name, schedule from fanout_schedules order by name`
   )
 
   const schedule = (name: string) =>
@@ -32,11 +45,11 @@ export const makeSchedules = (access: SqlAccess) => {
 
   const dueSchedules = ({ jobs, limit, now }: Parameters<JobStore["Service"]["dueSchedules"]>[0]) => {
     const isOfJobs = jobs === undefined ? sql`1 = 1` : dialect.isOneOf(sql.literal("job"), jobs.map(Rows.toText))
-    return access.read(
-      "look for schedules",
-      sql`select schedule from fanout_schedules where next_at <= ${now} and ${isOfJobs}
-          order by next_at, name limit ${atMost(limit)}`,
-      Rows.decodeSchedule
+    return read(
+      limit,
+      (limit) =>
+        sql`select name, schedule from fanout_schedules where next_at <= ${now} and ${isOfJobs}
+          order by next_at, name limit ${limit}`
     )
   }
 
