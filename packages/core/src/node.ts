@@ -64,11 +64,36 @@ export interface SqliteOptions {
  * @since 0.1.0
  */
 export const layerSqlite = (options: SqliteOptions): Layer.Layer<JobStore, JobStoreError> =>
-  Layer.provide(SqlJobStore.layer, layerSqlClient(options))
+  Layer.provide(SqlJobStore.layer, layerClient(options, SqliteClient.make))
+
+const layerClient = (
+  { filename, synchronous = "NORMAL" }: SqliteOptions,
+  make: typeof SqliteClient.make
+): Layer.Layer<SqlClient.SqlClient, JobStoreError> =>
+  Layer.effect(
+    SqlClient.SqlClient,
+    Effect.gen(function*() {
+      const file = yield* Effect.try({
+        try: () => filename === ":memory:" ? filename : DatabaseFile.prepare(filename),
+        catch: (cause) => new JobStoreError({ reason: DatabaseFile.reasonOf(cause) })
+      })
+      // Longer waits would hold up all else in this thread. What meets a lock is tried again without blocking it.
+      return yield* make({ filename: file, busyTimeoutMillis: 10, synchronous }).pipe(
+        Effect.retry({ schedule: whileBusy, while: (error) => sqliteProblem(error) === "Busy" }),
+        Effect.mapError((error) => storageFailure("open", sqliteProblem(error), error.reason.cause))
+      )
+    })
+  ).pipe(Layer.provide(Reactivity.layer))
 
 /**
  * Layer of a client for tables of your own in the file that the jobs are in. What it writes in `onCommit` of a fan-out
  * is part of the same transaction, and a job that is started in a transaction of it is part of that.
+ *
+ * **Details**
+ *
+ * Where somebody else writes, a statement or a transaction waits for up to half a minute, and other work of the thread
+ * goes on meanwhile. Then it fails with a `LockTimeoutError`. A transaction is for writing from its beginning
+ * (`BEGIN IMMEDIATE`); provide `SqlClient.BeginTransaction` with `"BEGIN"` for one that only reads.
  *
  * **Gotchas**
  *
@@ -78,23 +103,8 @@ export const layerSqlite = (options: SqliteOptions): Layer.Layer<JobStore, JobSt
  * @category layers
  * @since 0.1.0
  */
-export const layerSqlClient = (
-  { filename, synchronous = "NORMAL" }: SqliteOptions
-): Layer.Layer<SqlClient.SqlClient, JobStoreError> =>
-  Layer.effect(
-    SqlClient.SqlClient,
-    Effect.gen(function*() {
-      const file = yield* Effect.try({
-        try: () => filename === ":memory:" ? filename : DatabaseFile.prepare(filename),
-        catch: (cause) => new JobStoreError({ reason: DatabaseFile.reasonOf(cause) })
-      })
-      // Longer waits would hold up everything else in this thread: the store tries again without blocking it.
-      return yield* SqliteClient.make({ filename: file, busyTimeoutMillis: 10, synchronous }).pipe(
-        Effect.retry({ schedule: whileBusy, while: (error) => sqliteProblem(error) === "Busy" }),
-        Effect.mapError((error) => storageFailure("open", sqliteProblem(error), error.reason.cause))
-      )
-    })
-  ).pipe(Layer.provide(Reactivity.layer))
+export const layerSqlClient = (options: SqliteOptions): Layer.Layer<SqlClient.SqlClient, JobStoreError> =>
+  layerClient(options, SqliteClient.makeWaiting)
 
 /**
  * Layer that looks at the processes of this machine.

@@ -3,18 +3,23 @@ import * as JobStore from "@fanout/core/JobStore"
 import type { JobStoreError } from "@fanout/core/JobStoreError"
 import * as Node from "@fanout/core/node"
 import { Owner, OwnerLiveness } from "@fanout/core/OwnerLiveness"
+import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
+import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as Reactivity from "effect/reactivity/Reactivity"
 import { SqlClient } from "effect/sql/SqlClient"
+import { LockTimeoutError, SqlError } from "effect/sql/SqlError"
+import * as TestClock from "effect/testing/TestClock"
 import { type ChildProcess, spawn, spawnSync } from "node:child_process"
 import { once } from "node:events"
 import * as fs from "node:fs"
 import { syncBuiltinESMExports } from "node:module"
 import * as os from "node:os"
 import * as path from "node:path"
+import { DatabaseSync } from "node:sqlite"
 import { unsafeFileSystem } from "../src/internal/node/databaseFile.ts"
 import { descriptorsIn, kindOf, mountOf } from "../src/internal/node/machine.ts"
 import { isDead, parseStat, type Sight } from "../src/internal/node/ownerLiveness.ts"
@@ -277,6 +282,89 @@ describe("the SQLite client", () => {
       yield* nested
       assert.deepEqual(yield* sql`select value from kept`, [{ value: 2 }])
     }).pipe(Effect.provide(memory)))
+})
+
+describe("layerSqlClient", () => {
+  const lockTimeout = new SqlError({ reason: new LockTimeoutError({ cause: "own", message: "own" }) })
+
+  /** A client, and somebody else who holds the lock for writing of the same database. */
+  const locked = Effect.gen(function*() {
+    const filename = path.join(yield* temporaryFolder, "app.db")
+    const sql = Context.get(yield* Layer.build(Layer.fresh(Node.layerSqlClient({ filename }))), SqlClient)
+    yield* sql`create table notes (text text not null)`
+    const other = yield* Effect.acquireRelease(
+      Effect.sync(() => new DatabaseSync(filename)),
+      (other) => Effect.sync(() => other.close())
+    )
+    other.exec("begin immediate; insert into notes values ('theirs')")
+    return {
+      sql,
+      other,
+      texts: Effect.map(sql`select text from notes order by 1`, (rows) => rows.map(({ text }) => text))
+    }
+  })
+
+  it.effect("waits for who has the database locked, and lets others read meanwhile", () =>
+    Effect.gen(function*() {
+      const { other, sql, texts } = yield* locked
+      const writing = yield* Effect.forkChild(sql`insert into notes values ('mine')`)
+      const counting = yield* Effect.forkChild(
+        sql.withTransaction(Effect.tap(texts, (texts) => sql`insert into notes values (${`behind ${texts.length}`})`))
+      )
+
+      yield* TestClock.adjust("10 seconds")
+      assert.deepStrictEqual([writing, counting].map((fiber) => fiber.pollUnsafe()), [undefined, undefined])
+      assert.deepStrictEqual(yield* texts, [])
+      other.exec("commit")
+      yield* TestClock.adjust("1 second")
+
+      yield* Fiber.join(writing)
+      // Who has read in a transaction can still write in it: nobody else has since it began.
+      const read = yield* Fiber.join(counting)
+      assert.include(read, "theirs")
+      assert.deepStrictEqual(yield* texts, [`behind ${read.length}`, "mine", "theirs"])
+    }))
+
+  it.effect("fails after half a minute, and has then begun nothing", () =>
+    Effect.gen(function*() {
+      const { sql } = yield* locked
+      let begun = 0
+      const failures = yield* Effect.forkChild(Effect.all([
+        Effect.flip(sql`insert into notes values ('mine')`),
+        Effect.flip(sql.withTransaction(Effect.sync(() => begun++)))
+      ], { concurrency: "unbounded" }))
+
+      yield* TestClock.adjust("29 seconds")
+      assert.isUndefined(failures.pollUnsafe())
+      yield* TestClock.adjust("3 seconds")
+
+      assert.deepStrictEqual(
+        (yield* Fiber.join(failures)).map(({ reason }) => reason._tag),
+        ["LockTimeoutError", "LockTimeoutError"]
+      )
+      assert.strictEqual(begun, 0)
+    }))
+
+  it.effect("runs what a transaction is made of once, whatever that fails with", () =>
+    Effect.gen(function*() {
+      const { other, sql } = yield* locked
+      other.exec("rollback")
+      let begun = 0
+      const failing = Effect.andThen(Effect.sync(() => begun++), Effect.fail(lockTimeout))
+
+      assert.strictEqual(yield* Effect.flip(sql.withTransaction(failing)), lockTimeout)
+      assert.strictEqual(begun, 1)
+    }))
+
+  it.effect("can be interrupted while it waits", () =>
+    Effect.gen(function*() {
+      const { sql } = yield* locked
+      const waiting = yield* Effect.forkChild(Effect.timeoutOption(sql.withTransaction(Effect.void), "1 second"))
+
+      yield* TestClock.adjust("1 second")
+
+      assert.deepStrictEqual(yield* Fiber.join(waiting), Option.none())
+    }))
 })
 
 describe("layerOwnerLiveness", () => {

@@ -12,10 +12,12 @@ import type * as Scope from "effect/Scope"
 import * as Semaphore from "effect/Semaphore"
 import * as SqlClient from "effect/sql/SqlClient"
 import type { Connection } from "effect/sql/SqlConnection"
-import { classifySqliteError, SqlError } from "effect/sql/SqlError"
+import { classifySqliteError, isSqlError, SqlError } from "effect/sql/SqlError"
 import * as Statement from "effect/sql/Statement"
 import * as Stream from "effect/Stream"
 import { DatabaseSync, type SQLInputValue, type StatementSync } from "node:sqlite"
+import { whileBusy } from "../sql/access.ts"
+import { sqliteProblem } from "../sql/sqliteDialect.ts"
 
 /** More different statements than the store has. */
 const cachedStatements = 256
@@ -113,15 +115,13 @@ interface Options {
 }
 
 /** Opens a database until the scope is closed. */
-export const make = (
-  options: Options
-): Effect.Effect<SqlClient.SqlClient, SqlError, Scope.Scope | Reactivity.Reactivity> =>
+const opened = (options: Options) =>
   Effect.gen(function*() {
     const database = yield* Effect.acquireRelease(
       attempt("open", () => open(options)),
       (database) => Effect.sync(() => database.close())
     )
-    return yield* SqlClient.make({
+    return {
       ...SqlClient.makeSqliteAcquirers({
         connection: Effect.succeed(connect(database)),
         semaphore: yield* Semaphore.make(1),
@@ -129,8 +129,52 @@ export const make = (
       }),
       compiler: Statement.makeCompilerSqlite(),
       driver: "fanout-sqlite",
-      spanAttributes: [["db.system.name", "sqlite"]],
+      spanAttributes: [["db.system.name", "sqlite"]] as const,
       prepareTransactionControls: true,
-      releaseSavepoint: (name) => `RELEASE SAVEPOINT ${name}`
+      releaseSavepoint: (name: string) => `RELEASE SAVEPOINT ${name}`
+    }
+  })
+
+/** Client of a database, for whoever tries again by itself what meets a lock. */
+export const make = (
+  options: Options
+): Effect.Effect<SqlClient.SqlClient, SqlError, Scope.Scope | Reactivity.Reactivity> =>
+  Effect.flatMap(opened(options), SqlClient.make)
+
+const isBusy = (error: unknown): boolean => isSqlError(error) && sqliteProblem(error) === "Busy"
+
+/**
+ * Client that waits where somebody else writes. It does so without its connection, so that reading goes on. A
+ * transaction waits before it begins, and has the lock then: one that has read could not write any more once somebody
+ * else has.
+ */
+export const makeWaiting = (
+  options: Options
+): Effect.Effect<SqlClient.SqlClient, SqlError, Scope.Scope | Reactivity.Reactivity> =>
+  Effect.gen(function*() {
+    const settings = yield* opened(options)
+    const client = yield* SqlClient.make({
+      ...settings,
+      beginTransaction: "BEGIN IMMEDIATE",
+      borrower: (f) => {
+        const attempt = settings.borrower(f)
+        // To prepare a retry costs half as much as a small statement.
+        return Effect.catchIf(attempt, isBusy, () => Effect.retry(attempt, { schedule: whileBusy, while: isBusy }))
+      }
+    })
+    const { withTransaction } = client
+    return Object.assign(client, {
+      withTransaction: <A, E, R>(effect: Effect.Effect<A, E, R>) =>
+        Effect.suspend(() => {
+          let hasBegun = false
+          const inside = Effect.suspend(() => {
+            hasBegun = true
+            return effect
+          })
+          return Effect.retry(withTransaction(inside), {
+            schedule: whileBusy,
+            while: (error) => !hasBegun && isBusy(error)
+          })
+        })
     })
   })
