@@ -17,6 +17,7 @@ import { SqlClient } from "effect/sql/SqlClient"
 import type { SqlError } from "effect/sql/SqlError"
 import * as fs from "node:fs"
 import * as path from "node:path"
+import { hasCode } from "./Jobs.ts"
 import * as Stop from "./Stop.ts"
 import * as doctor from "./ui/doctor.ts"
 import * as format from "./ui/format.ts"
@@ -61,10 +62,12 @@ const activeJobs = Effect.gen(function*() {
   const store = yield* JobStore
   const liveness = yield* OwnerLiveness
   const records = yield* store.list({ states: ["Queued", "Running", "Paused"], limit: mostJobs })
-  const lost: Array<string> = []
+  const lost: Array<doctor.Lost> = []
   const { held } = yield* Effect.flatMap(Clock.currentTimeMillis, store.look)
-  for (const { id, lease } of held) {
-    if (Option.isSome(lease) && (yield* liveness.isDead(lease.value.owner))) lost.push(id)
+  for (const { id, lease, name } of held) {
+    if (Option.isSome(lease) && (yield* liveness.isDead(lease.value.owner))) {
+      lost.push({ id, hasCode: yield* hasCode({ name }) })
+    }
   }
   return doctor.jobs(records, lost)
 })

@@ -60,6 +60,13 @@ export const withJobs =
       return yield* explained(Effect.provide(effect, runtime))
     })
 
+/** Tells whether this command has code for a job. Without it only its own program can run it. */
+export const hasCode = ({ name }: Pick<JobRecord, "name">): Effect.Effect<boolean> =>
+  Effect.map(
+    Effect.promise(() => import("./MainLayer.ts")),
+    ({ jobs }) => jobs.some((job) => job.name === name)
+  )
+
 /** The newest jobs, among which an id that is not whole is looked for. */
 const searched = 10_000
 

@@ -16,6 +16,7 @@ import * as Equal from "effect/Equal"
 import * as Option from "effect/Option"
 import * as Stream from "effect/Stream"
 import * as ExitCode from "./ExitCode.ts"
+import { hasCode } from "./Jobs.ts"
 import * as Memory from "./Memory.ts"
 import * as Settings from "./Settings.ts"
 import * as Signals from "./Signals.ts"
@@ -240,7 +241,7 @@ const report = (
       const text = [
         summary.sentence(record, progress, { ...options, vanished, failures }),
         summary.skipped(record, progress),
-        summary.next(record),
+        summary.next(record, yield* hasCode(record)),
         left(record)
       ].filter((part) => part !== "").join(" ")
       if (!(isGood && options.quiet)) {

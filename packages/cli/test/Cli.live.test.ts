@@ -527,15 +527,54 @@ describe("fanout jobs", () => {
     assert.strictEqual((await copy.ended).code, 4)
   })
 
-  it("doesn't run what it has no code for", () => {
-    const { db, destination } = fresh()
-    run(db, ["copy", source, destination])
+  it("asks for what only another program can run, and says so", async () => {
+    const { copy, db } = await startSlow()
+    const id = idOf(db)
+    const call = (name: string) => {
+      const database = new DatabaseSync(db)
+      database.prepare("update fanout_jobs set name = ?").run(name)
+      database.close()
+    }
+    const asked = (...args: ReadonlyArray<string>) => {
+      const { status, stderr, stdout } = run(db, ["jobs", ...args, id])
+      assert.deepStrictEqual({ status, stderr }, { status: 0, stderr: "" })
+      return stdout.trimEnd().split("\n").at(-1)
+    }
+    asked("pause")
+    await copy.ended
+    call("club/Mailing")
+    const waits = "Its own program runs it: this command has no code for it."
+
+    assert.strictEqual(asked("show"), `Let it go on with \`fanout jobs resume ${id}\`; its own program runs it then.`)
+    assert.strictEqual(asked("resume"), `Job ${id} is queued, at most 8 MiB/s. ${waits}`)
+    assert.strictEqual(asked("show"), waits)
+    assert.strictEqual(
+      asked("set", "--bandwidth", "off", "--priority", "high"),
+      `Job ${id} is queued, high priority. ${waits}`
+    )
+    call("copy")
+    assert.match(String(asked("resume")), /is done: 1 copied/)
+  })
+
+  it("has another program try again what failed of its job", () => {
+    const { db, place } = fresh()
+    const [left, right] = [path.join(place, "left"), path.join(place, "right")]
+    for (const file of [left, right]) fs.writeFileSync(file, file)
+    run(db, ["verify", left, right])
     const database = new DatabaseSync(db)
-    database.exec("update fanout_jobs set name = 'other'")
+    database.exec("update fanout_jobs set name = 'club/Mailing'")
     database.close()
-    const { status, stderr } = run(db, ["jobs", "retry", idOf(db)])
-    assert.strictEqual(status, 2)
-    assert.include(stderr, "\"other\"")
+    const id = idOf(db)
+
+    const { stdout } = run(db, ["jobs", "show", id])
+    const retried = run(db, ["jobs", "retry", id])
+
+    assert.include(stdout, `Have what failed tried again with \`fanout jobs retry ${id}\`; its own program does that.`)
+    assert.deepStrictEqual(retried, {
+      status: 0,
+      stdout: `Job ${id} is queued. Its own program runs it: this command has no code for it.\n`,
+      stderr: ""
+    })
   })
 
   it("leaves what it has no code for to be cleaned up after by its own program", () => {

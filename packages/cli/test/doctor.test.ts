@@ -23,10 +23,11 @@ describe("doctor", () => {
   it("counts the jobs that are not over, and names those that lost their process", () => {
     const running = record(JobState.cases.Running.make(counters))
     const paused = record(JobState.cases.Paused.make({ ...counters, by: "disk" }))
-    const checks = doctor.jobs([running, paused, running], ["k7"])
+    const checks = doctor.jobs([running, paused, running], [{ id: "k7", hasCode: true }, { id: "m3", hasCode: false }])
     assert.deepStrictEqual(checks.map(({ found }) => found), [
       "2 running, 1 paused",
-      "k7 has lost its process: `fanout jobs resume k7` goes on with it"
+      "k7 has lost its process: `fanout jobs resume k7` goes on with it",
+      "m3 has lost its process: its own program goes on with it"
     ])
   })
 

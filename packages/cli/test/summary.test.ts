@@ -1,4 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
+import type { JobState } from "@fanout/core/JobState"
 import { OutcomeRow } from "@fanout/core/JobStore"
 import type { Outcome } from "@fanout/core/Outcome"
 import { Owner } from "@fanout/core/OwnerLiveness"
@@ -115,6 +116,24 @@ describe("summary", () => {
         "Try the failed ones again with `fanout jobs retry k1`; their lines are written by the same command only."
       )
     }
+  })
+
+  it("says what its own program does of a job that there is no code for", () => {
+    const asked = (request: "Pause" | "Cancel") =>
+      summary.next(record({ _tag: "Running", ...counters }, { request: Option.some(request) }), false)
+    const nextOf = (state: JobState) => summary.next(record(state), false)
+    const runs = "Its own program runs it: this command has no code for it."
+
+    assert.deepStrictEqual([asked("Pause"), asked("Cancel")], [
+      "Its own program stops it.",
+      "Its own program stops it."
+    ])
+    assert.strictEqual(nextOf({ _tag: "Queued", ...counters }), runs)
+    assert.strictEqual(nextOf({ _tag: "Running", ...counters }), runs)
+    assert.include(nextOf({ _tag: "Paused", by: "disk", ...counters }), "`fanout jobs resume k1`; its own program")
+    assert.include(nextOf({ _tag: "CompletedWithErrors", ...counters }), "`fanout jobs retry k1`; its own program")
+    assert.match(nextOf({ _tag: "Failed", ...counters }), /retry k1`, which its own program does, .* cancel k1`\.$/)
+    for (const _tag of ["Completed", "Cancelled"] as const) assert.strictEqual(nextOf({ _tag, ...counters }), "")
   })
 
   it("says why a job failed", () => {

@@ -17,7 +17,7 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as ExitCode from "../ExitCode.ts"
-import { explained, find, withJobs } from "../Jobs.ts"
+import { explained, find, hasCode, withJobs } from "../Jobs.ts"
 import * as RunJob from "../RunJob.ts"
 import * as Settings from "../Settings.ts"
 import * as Signals from "../Signals.ts"
@@ -33,15 +33,18 @@ const waitsToBeCancelled = ({ request, state }: JobRecord): boolean =>
   state._tag === "Queued" && Option.contains(request, "Cancel")
 
 const tell = (record: JobRecord, json: boolean): Effect.Effect<void> =>
-  print(
-    json
-      ? events.line("state", events.job(record))
-      : [
-        `Job ${record.id} is ${[summary.state(record), ...summary.settings(record)].join(", ")}.`,
-        waitsToBeCancelled(record) ? "Its program cleans up after it when it runs next." : summary.next(record)
-      ]
-        .filter((part) => part !== "").join(" ")
-  )
+  Effect.flatMap(hasCode(record), (hasCode) =>
+    print(
+      json
+        ? events.line("state", events.job(record))
+        : [
+          `Job ${record.id} is ${[summary.state(record), ...summary.settings(record)].join(", ")}.`,
+          waitsToBeCancelled(record)
+            ? "Its program cleans up after it when it runs next."
+            : summary.next(record, hasCode)
+        ]
+          .filter((part) => part !== "").join(" ")
+    ))
 
 // An owner looks for what is asked of it a few times a second; who waits longer for another one is told how it stands.
 const patienceMillis = 3000
@@ -100,29 +103,18 @@ export const cancel = Command.make(
   Command.withDescription("Give jobs up; what they have done stays")
 )
 
-const runnable = (record: JobRecord): Effect.Effect<void, Stop.Stop> =>
-  Effect.gen(function*() {
-    const { jobs } = yield* Effect.promise(() => import("../MainLayer.ts"))
-    if (!jobs.some(({ name }) => name === record.name)) {
-      yield* Stop.usage(
-        `Job ${record.id} is of the type "${record.name}", which this program has no code for: ` +
-          "only a program that has can run it."
-      )
-    }
-  })
-
 const here = { id: Settings.jobId, concurrency: Settings.concurrency, json: Settings.json, quiet: Settings.quiet }
 
-/** Makes a job that waits go on, and runs it in this process to its end. */
+/** Makes a job that waits go on, and runs it in this process to its end where there is code for it. */
 const runHere = (
   { concurrency, id, ...options }: Command.Command.Config.Infer<typeof here>,
   goOn: (record: JobRecord) => Effect.Effect<void, JobManagerError | JobStoreError, JobManager>
 ) =>
   withJobs({ claim: { ids: [] }, concurrency, isDurable: true })(Effect.gen(function*() {
     const record = yield* find(id)
-    yield* runnable(record)
     yield* goOn(record)
-    yield* RunJob.run(record.id, options)
+    if (yield* hasCode(record)) return yield* RunJob.run(record.id, options)
+    if (!options.quiet) yield* tell(yield* JobManager.use((manager) => manager.get(record.id)), options.json)
   }))
 
 /** `fanout jobs resume` */
@@ -130,14 +122,14 @@ export const resume = Command.make("resume", here, (config) =>
   runHere(config, ({ id, request, state }) => {
     const isWaiting = state._tag === "Queued" || state._tag === "Running"
     return isWaiting && Option.isNone(request) ? Effect.void : JobManager.use((manager) => manager.resume(id))
-  })).pipe(Command.withDescription("Go on with a paused job here, to its end"))
+  })).pipe(Command.withDescription("Go on with a paused job here, to its end, or have its own program do so"))
 
 /** `fanout jobs retry` */
 export const retry = Command.make(
   "retry",
   here,
   (config) => runHere(config, ({ id }) => JobManager.use((manager) => manager.retry(id)))
-).pipe(Command.withDescription("Run the failed items of a finished job again, here"))
+).pipe(Command.withDescription("Run the failed items of a finished job again, here or by its own program"))
 
 const settings = {
   priority: Flag.Literals("priority", ["low", "normal", "high", "critical"]).pipe(
@@ -177,10 +169,17 @@ export const set = Command.make(
           ...Option.match(bandwidth, { onNone: () => ({}), onSome: (bytesPerSecond) => ({ bytesPerSecond }) })
         }
       }
-      yield* askEach(ids, json, ({ id, name }) =>
-        Option.isSome(bandwidth) && !throttled.has(name)
-          ? Stop.usage(`Job ${id} is of the type "${name}", which has no bandwidth that could be limited.`)
-          : JobManager.use((manager) => manager.set(id, changes)))
+      yield* askEach(
+        ids,
+        json,
+        Effect.fnUntraced(function*({ id, name }) {
+          // Whether another program's job moves bytes is not known here.
+          if (Option.isSome(bandwidth) && !throttled.has(name) && (yield* hasCode({ name }))) {
+            yield* Stop.usage(`Job ${id} is of the type "${name}", which has no bandwidth that could be limited.`)
+          }
+          yield* JobManager.use((manager) => manager.set(id, changes))
+        })
+      )
     })
 ).pipe(
   Command.withDescription("Change how urgent jobs are and how much they may use, also while they run elsewhere"),
@@ -241,4 +240,4 @@ export const work = Command.make(
       yield* manager.shutdown
       return yield* Stop.withCode(ExitCode.ofSignal(stoppedBy))
     })))
-).pipe(Command.withDescription("Run whatever is queued, also by other programs, until stopped"))
+).pipe(Command.withDescription("Run file jobs that are queued, also by other programs, until stopped"))

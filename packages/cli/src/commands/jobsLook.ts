@@ -10,7 +10,7 @@ import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Stream from "effect/Stream"
-import { find, withJobs } from "../Jobs.ts"
+import { find, hasCode, withJobs } from "../Jobs.ts"
 import * as RunJob from "../RunJob.ts"
 import * as Settings from "../Settings.ts"
 import * as events from "../ui/events.ts"
@@ -127,7 +127,7 @@ export const show = Command.make(
           print(json ? events.line("item", { id: record.id, ...events.item(row) }) : summary.item(row))
         )
       )
-      const next = summary.next(record)
+      const next = summary.next(record, yield* hasCode(record))
       if (!json && next !== "") yield* print(next)
     })))
 ).pipe(Command.withDescription("Show one job, with what failed, why, and what vanished"))

@@ -57,17 +57,25 @@ export const storage = (path: string, found: Machine.Storage | undefined): Check
     : `${found.type} at ${found.mountPoint}, ${places[found.kind]} (${found.source})`
 })
 
+/** A job whose process has ended, and whether this command could run it. */
+export interface Lost {
+  readonly id: string
+  readonly hasCode: boolean
+}
+
 /** Jobs that are not over, by what they wait for. */
-export const jobs = (records: ReadonlyArray<JobRecord>, lost: ReadonlyArray<string>): ReadonlyArray<Check> => {
+export const jobs = (records: ReadonlyArray<JobRecord>, lost: ReadonlyArray<Lost>): ReadonlyArray<Check> => {
   const active = records.filter(({ state }) => JobState.isActive(state))
   const byState = Map.groupBy(active, ({ state }) => state._tag.toLowerCase())
   const counts = Array.from(byState, ([state, { length }]) => `${length} ${state}`)
   return [
     { what: "jobs", state: "ok", found: counts.length === 0 ? "none that is not over" : counts.join(", ") },
-    ...lost.map((id): Check => ({
+    ...lost.map(({ hasCode, id }): Check => ({
       what: "job",
       state: "lacking",
-      found: `${id} has lost its process: \`fanout jobs resume ${id}\` goes on with it`
+      found: `${id} has lost its process: ${
+        hasCode ? `\`fanout jobs resume ${id}\`` : "its own program"
+      } goes on with it`
     }))
   ]
 }

@@ -208,9 +208,13 @@ const lost = {
 /** Jobs that are there for lines, which only their own commands write. */
 const withLines = new Set(["hash", "metadata"])
 
-/** What can be done next; empty where nothing is left to do. */
-export const next = (record: JobRecord): string => {
+/**
+ * What can be done next; empty where nothing is left to do. Where this command has no code for a job, its own program
+ * does what is asked for here.
+ */
+export const next = (record: JobRecord, hasCode = true): string => {
   const { id, name, state } = record
+  if (!hasCode) return nextElsewhere(record)
   if (state._tag === "Paused" || isGivenUp(record)) {
     const other = `\`fanout jobs ${state._tag === "Paused" ? "resume" : "retry"} ${id}\``
     return withLines.has(name)
@@ -225,6 +229,25 @@ export const next = (record: JobRecord): string => {
   return state._tag === "Failed"
     ? `Try again with \`fanout jobs retry ${id}\`, or give it up with \`fanout jobs cancel ${id}\`.`
     : ""
+}
+
+const nextElsewhere = ({ id, request, state }: JobRecord): string => {
+  switch (state._tag) {
+    case "Queued":
+    case "Running":
+      return Option.isSome(request)
+        ? "Its own program stops it."
+        : "Its own program runs it: this command has no code for it."
+    case "Paused":
+      return `Let it go on with \`fanout jobs resume ${id}\`; its own program runs it then.`
+    case "CompletedWithErrors":
+      return `Have what failed tried again with \`fanout jobs retry ${id}\`; its own program does that.`
+    case "Failed":
+      return `Have it tried again with \`fanout jobs retry ${id}\`, which its own program does, or give it up with ` +
+        `\`fanout jobs cancel ${id}\`.`
+    default:
+      return ""
+  }
 }
 
 /** Where it is said what was skipped, and why; empty where nothing was. */
