@@ -13,6 +13,8 @@ import { createReadStream } from "node:fs"
 import * as Arguments from "./Arguments.ts"
 import * as Settings from "./Settings.ts"
 import * as Stop from "./Stop.ts"
+import * as format from "./ui/format.ts"
+import { complain } from "./ui/View.ts"
 
 /** `--exclude PATTERN`, `--include PATTERN` and `--exclude-from FILE` */
 export const flags = {
@@ -84,13 +86,26 @@ export const resolve = ({ exclude, excludeFrom, include }: Given): Effect.Effect
       )
     }
     const { parse, parseFile } = yield* Effect.promise(() => import("@fanout/ops/Filter"))
-    const fromFiles = yield* Effect.forEach(excludeFrom, (name) => {
-      const path = Arguments.absolute(FilePath.make(name))
-      return Effect.flatMap(
-        read(path),
-        (text) => Effect.mapError(parseFile(text), refuse(`In "${FilePath.display(path)}"`))
-      )
-    })
+    const fromFiles = yield* Effect.forEach(
+      excludeFrom,
+      Effect.fnUntraced(function*(name) {
+        const path = Arguments.absolute(FilePath.make(name))
+        const { invalid, rules } = parseFile(yield* read(path))
+        const binary = invalid.find(({ error }) => error.flaw === "ManyLines")
+        if (binary !== undefined) yield* refuse(`In "${FilePath.display(path)}"`)(binary.error)
+        const [first] = invalid
+        if (first !== undefined) {
+          const more = invalid.length - 1
+          const others = more === 0
+            ? ""
+            : `; ${format.counted(more, "more line")} ${more === 1 ? "is" : "are"} left out`
+          yield* complain(
+            `warning  Line ${first.line} of "${FilePath.display(path)}" is left out: ${first.error.message}${others}`
+          )
+        }
+        return rules
+      })
+    )
     const excluded = yield* Effect.forEach(exclude, (text) => Effect.mapError(parse(text), refuse("--exclude")))
     const included = yield* Effect.forEach(include, (text) => Effect.mapError(parse(`!${text}`), refuse("--include")))
     return [...fromFiles.flat(), ...excluded, ...included]

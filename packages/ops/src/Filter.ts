@@ -82,14 +82,32 @@ export const parse = (text: string): Effect.Effect<Rule, InvalidRule> => {
 }
 
 /**
+ * The rules of a file, and its lines that no path could match, by their numbers.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface RulesOfFile {
+  readonly rules: ReadonlyArray<Rule>
+  readonly invalid: ReadonlyArray<{ readonly line: number; readonly error: InvalidRule }>
+}
+
+/**
  * Reads the rules of a file: its lines, without blank ones and comments.
  *
  * @category constructors
  * @since 0.1.0
  */
-export const parseFile = (text: string): Effect.Effect<ReadonlyArray<Rule>, InvalidRule> => {
-  const lines = text.replace(/^\ufeff/, "").split(/\r?\n|\r$/)
-  return Effect.forEach(lines.filter((line) => !/^(?:#| *$)/.test(line)), parse)
+export const parseFile = (text: string): RulesOfFile => {
+  const rules: Array<Rule> = []
+  const invalid: Array<RulesOfFile["invalid"][number]> = []
+  for (const [index, line] of text.replace(/^\ufeff/, "").split(/\r?\n|\r$/).entries()) {
+    if (/^(?:#| *$)/.test(line)) continue
+    const flaw = flawOf(line)
+    if (flaw === undefined) rules.push(Rule.make(line))
+    else invalid.push({ line: index + 1, error: new InvalidRule({ text: line, flaw }) })
+  }
+  return { rules, invalid }
 }
 
 /**

@@ -78,17 +78,33 @@ describe("Filter", () => {
       assert.isFalse(Schema.is(Filter.Rule)(text))
     }))
 
-  it.effect("reads the lines of a file, without blank ones and comments", () =>
-    Effect.gen(function*() {
-      assert.deepStrictEqual(
-        yield* Filter.parseFile("\ufeff# all\r\n\r\n*.o\r\n  \n!a.o \n#\n\\#b\r\r\n\udcff"),
-        ["*.o", "!a.o ", "\\#b\r", "\udcff"].map((rule) => Filter.Rule.make(rule))
-      )
-      assert.deepStrictEqual(yield* Filter.parseFile(""), [])
-      // As to git, the last line is one without its end, too.
-      assert.deepStrictEqual(yield* Filter.parseFile("*.o\r"), [Filter.Rule.make("*.o")])
-      assert.include(yield* Effect.flip(Filter.parseFile("a\n!\nb")), { text: "!" })
-    }))
+  it("reads the lines of a file, without blank ones and comments", () => {
+    const rules = (...texts: ReadonlyArray<string>) => ({
+      rules: texts.map((text) => Filter.Rule.make(text)),
+      invalid: []
+    })
+    assert.deepStrictEqual(
+      Filter.parseFile("\ufeff# all\r\n\r\n*.o\r\n  \n!a.o \n#\n\\#b\r\r\n\udcff"),
+      rules("*.o", "!a.o ", "\\#b\r", "\udcff")
+    )
+    assert.deepStrictEqual(Filter.parseFile(""), rules())
+    // As to git, the last line is one without its end, too.
+    assert.deepStrictEqual(Filter.parseFile("*.o\r"), rules("*.o"))
+  })
+
+  it("keeps the other lines of a file in which some can never match, as git does", () => {
+    const { invalid, rules } = Filter.parseFile("# Emacs\n./auto/*\n*.el\n\n!\na\\")
+
+    assert.deepStrictEqual(rules, [Filter.Rule.make("*.el")])
+    assert.deepStrictEqual(
+      invalid.map(({ error: { flaw, text }, line }) => ({ flaw, line, text })),
+      [
+        { line: 2, text: "./auto/*", flaw: "NoName" },
+        { line: 5, text: "!", flaw: "Empty" },
+        { line: 6, text: "a\\", flaw: "OpenEnd" }
+      ]
+    )
+  })
 
   it.prop(
     "can test any path by any rule",
