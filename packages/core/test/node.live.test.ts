@@ -197,6 +197,21 @@ describe("layerSqlite", () => {
   })
 })
 
+describe("a Node that is too old", () => {
+  it("is told so before anything else, also where it has no SQLite", () => {
+    const tooOld = "data:text/javascript,Object.defineProperty(process, 'versions', { value: { node: '20.19.5' } })"
+    const flags = ["--conditions=@fanout/source", "--no-experimental-sqlite", "--import", tooOld, "--input-type=module"]
+
+    const { status, stderr } = spawnSync(process.execPath, [...flags, "--eval", `import "@fanout/core/node"`], {
+      encoding: "utf8"
+    })
+
+    assert.strictEqual(status, 1)
+    assert.include(stderr, "Error: @fanout/core/node needs Node.js 24 or newer; this is v20.19.5.\n")
+    assert.notInclude(stderr, "node:sqlite\n")
+  })
+})
+
 describe("the machine", () => {
   it("tells what a mount is on", () => {
     const kind = (type: string, rotational = false) => kindOf({ device: "8:1", type }, () => rotational)

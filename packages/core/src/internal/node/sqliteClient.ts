@@ -15,9 +15,18 @@ import type { Connection } from "effect/sql/SqlConnection"
 import { classifySqliteError, isSqlError, SqlError } from "effect/sql/SqlError"
 import * as Statement from "effect/sql/Statement"
 import * as Stream from "effect/Stream"
-import { DatabaseSync, type SQLInputValue, type StatementSync } from "node:sqlite"
+import type { DatabaseSync, SQLInputValue, StatementSync } from "node:sqlite"
 import { whileBusy } from "../sql/access.ts"
 import { sqliteProblem } from "../sql/sqliteDialect.ts"
+
+/** A Node that lacks SQLite could not load this module if it were imported, and would say nothing but that. */
+const sqliteOfNode = () => {
+  const { node } = process.versions
+  if (Number.parseInt(node, 10) < 24) throw new Error(`@fanout/core/node needs Node.js 24 or newer; this is v${node}.`)
+  return process.getBuiltinModule("node:sqlite")
+}
+
+const sqlite = sqliteOfNode()
 
 /** More different statements than the store has. */
 const cachedStatements = 256
@@ -94,7 +103,7 @@ const transformed = <A extends object, E>(
 /** Opens a database for one connection, with a write-ahead log. */
 const open = (options: Options): DatabaseSync => {
   const { busyTimeoutMillis, filename, synchronous } = options
-  const database = new DatabaseSync(filename, { timeout: busyTimeoutMillis })
+  const database = new sqlite.DatabaseSync(filename, { timeout: busyTimeoutMillis })
   try {
     const { journal_mode: mode } = database.prepare("PRAGMA journal_mode = WAL").get() ?? {}
     if (mode !== "wal" && filename !== ":memory:") {
