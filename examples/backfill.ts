@@ -4,7 +4,8 @@
  * It shows how rows travel in chunks: a task reads and converts 200 of them, and `onCommit` writes them in the
  * transaction that records the task, because the jobs are kept in the new database too. So each row is written once,
  * wherever this is killed. A row that can't be converted has a row of its own among the failures, and does not fail
- * its chunk. Mend such rows in the old database and run this again: it tries just those.
+ * its chunk. Mend such rows in the old database and run this again: it tries just those. Once all are there it begins
+ * anew.
  *
  * `npx node --conditions=@fanout/source examples/backfill.ts old.db new.db`, where `old.db` has a table
  * `people (id INTEGER PRIMARY KEY, name TEXT, email TEXT)`.
@@ -116,7 +117,7 @@ const Program = Backfill.toLayer(Effect.fnUntraced(function*() {
     flushEvery: 16,
     parts,
     onCommit: (ended) =>
-      sql`INSERT INTO person (id, first, last, email)
+      sql`REPLACE INTO person (id, first, last, email)
         SELECT value ->> 'id', value ->> 'first', value ->> 'last', value ->> 'email'
         FROM json_each(${JSON.stringify(ended.flatMap(({ value }) => Option.getOrUndefined(value)?.people ?? []))})`
   })
@@ -132,10 +133,9 @@ const Runtime = JobManager.layer({ jobs: [Backfill] }).pipe(
 
 const main = Effect.gen(function*() {
   const manager = yield* JobManager.JobManager
-  const [last] = yield* manager.list({ names: [Backfill.name], limit: 1 })
-  // After a whole run, only what was refused is tried again.
-  if (last?.state._tag === "CompletedWithErrors") yield* manager.retry(last.id)
-  const job = yield* manager.start(Backfill, undefined)
+  const [before] = yield* manager.list({ names: [Backfill.name], states: ["Paused", "Failed", "CompletedWithErrors"] })
+  if (before !== undefined) yield* manager[before.state._tag === "Paused" ? "resume" : "retry"](before.id)
+  const job = yield* before === undefined ? manager.start(Backfill, undefined) : manager.attach(Backfill, before.id)
   yield* Console.log(job.started ? "Started" : "Going on")
   const { done, failed } = yield* job.await
   yield* Console.log(`${done} people, ${failed} refused`)

@@ -4,6 +4,7 @@
  * It shows work that finds more work: each level of the site is a fan-out over a table, and what a level finds is
  * written to that table in the transaction that records it. So a page is fetched once, however often this is killed;
  * only the few pages whose answers were not recorded yet are asked for again. A page that fails twice more has a row.
+ * Once the crawl is over, in whatever way, the next one fetches all pages anew: any of them may lead to others by then.
  *
  * `npx node --conditions=@fanout/source examples/crawl.ts http://localhost:8080/ crawl.db`
  */
@@ -133,6 +134,7 @@ const Runtime = JobManager.layer({ jobs: [Crawl] }).pipe(
 const main = Effect.gen(function*() {
   const manager = yield* JobManager.JobManager
   const job = yield* manager.start(Crawl, { start })
+  if ((yield* manager.get(job.id)).state._tag === "Paused") yield* manager.resume(job.id)
   yield* Console.log(job.started ? "Started" : "Going on")
   const { failed, fetched } = yield* job.await
   yield* Console.log(`${fetched} pages, ${failed} failed`)

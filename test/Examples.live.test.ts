@@ -16,7 +16,7 @@ import { text } from "node:stream/consumers"
 import { setTimeout as wait } from "node:timers/promises"
 
 // Each example is started, killed in the middle and started again, as its own first comment says. What was recorded
-// when it was killed is not done again.
+// when it was killed is not done again. After that, and after it has failed, it is run three times in a row.
 const root = path.dirname(import.meta.dirname)
 const folder = fs.mkdtempSync(path.join(os.tmpdir(), "fanout-examples-"))
 const running = new Set<ChildProcessByStdio<null, Readable, null>>()
@@ -43,9 +43,35 @@ const kill = async (child: ReturnType<typeof start>, signal: NodeJS.Signals = "S
   if (child.exitCode === null && child.signalCode === null) await once(child, "exit")
 }
 
-/** Runs an example to its end and gives the lines that it has printed. */
-const output = async (program: string, ...args: ReadonlyArray<string>) =>
-  (await text(start(program, args).stdout)).trim().split("\n")
+/** Runs an example to its end and gives what it ended with, and the lines that it has printed. */
+const ran = async (program: string, ...args: ReadonlyArray<string>) => {
+  const child = start(program, args)
+  const [printed] = await Promise.all([text(child.stdout), once(child, "exit")])
+  return { code: child.exitCode, lines: printed.trim().split("\n") }
+}
+
+/** The same of one that ends well, as many times as there are first lines, and that prints what follows these. */
+const agrees = async (
+  firsts: ReadonlyArray<string>,
+  rest: ReadonlyArray<string>,
+  ...command: Parameters<typeof ran>
+) => {
+  for (const first of firsts) assert.deepStrictEqual(await ran(...command), { code: 0, lines: [first, ...rest] })
+}
+
+/** Runs an example that fails, and gives the first line that it has printed. */
+const failing = async (...command: Parameters<typeof ran>) => {
+  const { code, lines } = await ran(...command)
+  assert.strictEqual(code, 1)
+  return lines[0]
+}
+
+/** Runs statements in a database that no process has open. */
+const execute = (file: string, sql: string): void => {
+  const database = new DatabaseSync(file)
+  database.exec(sql)
+  database.close()
+}
 
 /** Rows of a database that another process may have open, or has not made yet. */
 const rows = (file: string, sql: string): ReadonlyArray<Record<string, unknown>> => {
@@ -105,7 +131,7 @@ const mailboxes = async (count: number, broken: (n: number) => boolean) => {
   const port = await listen(server)
   const urls = Array.from({ length: count }, (_, n) => `http://127.0.0.1:${port}/${n}`)
   const twice = () => received.length - new Set(received).size
-  return { server, twice, urls, mend: () => mended = true }
+  return { received, server, twice, urls, mend: () => mended = true }
 }
 
 describe("examples", () => {
@@ -117,7 +143,7 @@ describe("examples", () => {
     const acked = await killed(start("crawl.ts", [url, file]), fetched, 60)
     const killedAt = performance.now()
     const before = new Map(Array.from(asked, ([url, times]) => [url, times.length]))
-    const lines = await output("crawl.ts", url, file)
+    const { lines } = await ran("crawl.ts", url, file)
     server.close()
 
     assert.isBelow(acked.length, 149)
@@ -134,6 +160,31 @@ describe("examples", () => {
     }
   })
 
+  it("crawl again after a kill, a success and a failure", async () => {
+    const { server, url } = await site(40, "")
+    const file = path.join(folder, "again.db")
+    const titles = () => rows(file, "SELECT url, title FROM pages ORDER BY url")
+    const fetched = () => titles().filter(({ title }) => title !== null)
+    const command = ["crawl.ts", url, file] as const
+
+    await killed(start("crawl.ts", [url, file]), fetched, 10)
+    await agrees(["Going on", "Started", "Started"], ["40 pages, 0 failed"], ...command)
+    const before = titles()
+    execute(
+      file,
+      `UPDATE pages SET title = NULL;
+      CREATE TRIGGER full BEFORE UPDATE ON pages WHEN new.id = 20 BEGIN SELECT RAISE(ABORT, 'no room'); END`
+    )
+    const failed = await failing(...command)
+    execute(file, "DROP TRIGGER full")
+    await agrees(["Started", "Started", "Started"], ["40 pages, 0 failed"], ...command)
+    server.close()
+
+    assert.strictEqual(failed, "Started")
+    assert.deepStrictEqual(titles(), before)
+    assert.lengthOf(before, 40)
+  }, 240_000)
+
   it("backfill each row once, tell the bad ones, and try these again", async () => {
     const [from, to] = ["old.db", "new.db"].map((name) => path.join(folder, name))
     assert(from !== undefined && to !== undefined)
@@ -149,18 +200,33 @@ describe("examples", () => {
     while (count() === 0) assert.isNull(child.exitCode, "ended before it could be killed")
     await kill(child)
     const acked = count()
-    const lines = await output("backfill.ts", from, to)
+    // A row that is written twice replaces itself, and would not be seen but here.
+    execute(
+      to,
+      `CREATE TRIGGER twice BEFORE INSERT ON person WHEN EXISTS (SELECT 1 FROM person WHERE id = new.id)
+      BEGIN SELECT RAISE(ABORT, 'twice'); END`
+    )
+    const command = ["backfill.ts", from, to] as const
+    const refused = ["99999 people, 1 refused", `person 70007: "nobody" is no address`]
+    await agrees(["Going on", "Going on", "Going on"], refused, ...command)
 
     assert.isBelow(acked, 99_999)
-    // A row that is written twice would have failed the job: its id is the key.
-    assert.deepStrictEqual(lines, ["Going on", "99999 people, 1 refused", `person 70007: "nobody" is no address`])
     database.exec("UPDATE people SET email = 'ann@example.org' WHERE id = 70007")
     database.close()
-    assert.deepStrictEqual(await output("backfill.ts", from, to), ["Going on", "100000 people, 0 refused"])
+    await agrees(["Going on"], ["100000 people, 0 refused"], ...command)
     assert.strictEqual(count(), 100_000)
     const [mended] = rows(to, "SELECT * FROM person WHERE id = 70007")
     assert.deepInclude(mended, { id: 70_007, first: "Ann", last: "Number 70007", email: "ann@example.org" })
-  })
+    execute(
+      to,
+      `DROP TRIGGER twice; DELETE FROM person WHERE id > 50000;
+      CREATE TRIGGER full BEFORE INSERT ON person WHEN new.id = 60000 BEGIN SELECT RAISE(ABORT, 'no room'); END`
+    )
+    assert.strictEqual(await failing(...command), "Started")
+    execute(to, "DROP TRIGGER full")
+    await agrees(["Going on", "Started", "Started"], ["100000 people, 0 refused"], ...command)
+    assert.strictEqual(count(), 100_000)
+  }, 240_000)
 
   it("draw each picture once, stage after stage", async () => {
     const pictures = path.join(folder, "pictures")
@@ -169,17 +235,24 @@ describe("examples", () => {
 
     const drawn = await killed(start("images/main.ts", [pictures]), () => found("frame-*.pgm"), 40)
     const before = new Map(drawn.map((file) => [file, modified(file)]))
-    const lines = await output("images/main.ts", pictures)
+    const all = ["160 drawn, 160 shrunk, 4 strips"]
+    await agrees(["Going on"], all, "images/main.ts", pictures)
 
     assert.isBelow(drawn.length, 160)
-    assert.deepStrictEqual(lines, ["Going on", "160 drawn, 160 shrunk, 4 strips"])
     // 8 at the same time and 8 unrecorded: so many may be drawn a second time.
     assert.isAtMost(drawn.filter((file) => modified(file) !== before.get(file)).length, 16)
     assert.lengthOf(found("{frame,small}-*.pgm"), 320)
     const strip = fs.readFileSync(path.join(pictures, "strip-3.pgm"))
     assert.strictEqual(strip.length, "P5 80 2400 255\n".length + 80 * 2400)
     assert.isAbove(new Set(strip).size, 50)
-  })
+    fs.rmSync(path.join(pictures, "frame-50.pgm"))
+    fs.mkdirSync(path.join(pictures, "frame-50.pgm"))
+    assert.strictEqual(await failing("images/main.ts", pictures), "Started")
+    fs.rmdirSync(path.join(pictures, "frame-50.pgm"))
+    await agrees(["Going on", "Started", "Started"], all, "images/main.ts", pictures)
+    assert.lengthOf(found("{frame,small}-*.pgm"), 320)
+    assert.isTrue(fs.readFileSync(path.join(pictures, "strip-3.pgm")).equals(strip))
+  }, 240_000)
 
   it("serve jobs that go on by themselves, and hand them back at SIGTERM", async () => {
     const file = path.join(folder, "api.db")
@@ -247,7 +320,18 @@ describe("examples", () => {
     inbox.mend()
     const again = await ask(`${third.url}/${id}/retry`, {})
     const mended = await follow(`${third.url}/${id}`)
+    const beside = start("jobs-api/main.ts", [], { PORT: String(port), DATABASE: file })
+    await once(beside, "exit")
     await kill(third.child)
+    const sent = inbox.received.length
+    const statuses = []
+    for (const signal of ["SIGKILL", "SIGTERM", "SIGKILL"] as const) {
+      const { child, url } = await serve()
+      // What is over stays so. What else there was to do would be under way by then.
+      await wait(500)
+      statuses.push((await ask(`${url}/${id}`)).json)
+      await kill(child, signal)
+    }
     inbox.server.close()
 
     assert.strictEqual(started.code, 202)
@@ -264,5 +348,8 @@ describe("examples", () => {
     // 16 at the same time and 32 unrecorded: so many may be sent a second time after the kill, and none after SIGTERM.
     assert.isAtMost(twice, 48)
     assert.strictEqual(inbox.twice(), twice)
-  })
+    assert.strictEqual(beside.exitCode, 1)
+    assert.deepStrictEqual(statuses, Array(3).fill(mended.at(-1)))
+    assert.strictEqual(inbox.received.length, sent)
+  }, 240_000)
 })

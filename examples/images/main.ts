@@ -23,7 +23,7 @@ import * as Stream from "effect/Stream"
 import * as path from "node:path"
 import { Draw, Join, Shrink, Tasks } from "./tasks.ts"
 
-const [, , folder = "pictures"] = process.argv
+const folder = path.resolve(process.argv[2] ?? "pictures")
 const frames = 160
 const perStrip = 40
 
@@ -64,7 +64,9 @@ const Runtime = JobManager.layer({ jobs: [Pipeline] }).pipe(
 
 const main = Effect.gen(function*() {
   const manager = yield* JobManager.JobManager
-  const job = yield* manager.start(Pipeline, { folder: path.resolve(folder) })
+  const [before] = yield* manager.list({ states: ["Paused", "Failed"] })
+  if (before !== undefined) yield* manager[before.state._tag === "Paused" ? "resume" : "retry"](before.id)
+  const job = yield* before === undefined ? manager.start(Pipeline, { folder }) : manager.attach(Pipeline, before.id)
   yield* Console.log(job.started ? "Started" : "Going on")
   const { drawn, shrunk, strips } = yield* job.await
   yield* Console.log(`${drawn} drawn, ${shrunk} shrunk, ${strips} strips`)

@@ -11,7 +11,7 @@ import * as SqlClient from "effect/sql/SqlClient"
 import * as Stream from "effect/Stream"
 import { Handlers, Work } from "./WorkTask.ts"
 
-/** What it is called, what it is given, and what it comes to. Started twice with the same key it is one job. */
+/** What it is called, what it is given, and what it comes to. Until it is over, a key stands for one job. */
 export const WorkJob = Job.make("example-job/Work", {
   version: 1,
   payload: Schema.Struct({ items: Schema.Int }),
@@ -33,12 +33,13 @@ export const Program = WorkJob.toLayer(Effect.fnUntraced(function*({ items: coun
   yield* sql`CREATE TABLE IF NOT EXISTS results (item INTEGER PRIMARY KEY, result INTEGER NOT NULL)`
   return yield* fanOut("items", Work, items(count), {
     concurrency: 16,
-    // In the transaction that records them: each result is written once, wherever the process is killed.
+    // In the transaction that records them: each result is written once, wherever the process is killed. A later job
+    // for the same items writes them anew.
     onCommit: (ended) => {
       const results = Arr.getSomes(
         ended.map(({ payload, value }) => Option.zipWith(payload, value, ({ item }, { result }) => ({ item, result })))
       )
-      return Arr.isArrayNonEmpty(results) ? sql`INSERT INTO results ${sql.insert(results)}` : Effect.void
+      return Arr.isArrayNonEmpty(results) ? sql`REPLACE INTO results ${sql.insert(results)}` : Effect.void
     }
   })
 }, Effect.catchTag("SqlError", Effect.die))).pipe(Layer.provide(Handlers))

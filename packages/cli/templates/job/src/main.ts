@@ -1,11 +1,12 @@
 /**
- * Runs the job, or goes on with it: `node src/main.ts [ITEMS] [--retry]`.
+ * Runs the job, goes on with it, or tries again what has failed of it: `node src/main.ts [ITEMS]`.
  */
 import { JobManager, Pools } from "@fanout/core"
 import { layerOwnerLiveness, layerSqlClient, layerSqlite } from "@fanout/core/node"
 import * as Cause from "effect/Cause"
 import * as Console from "effect/Console"
 import * as Effect from "effect/Effect"
+import * as Equal from "effect/Equal"
 import * as Exit from "effect/Exit"
 import * as Layer from "effect/Layer"
 import * as Stream from "effect/Stream"
@@ -13,7 +14,6 @@ import { Program, WorkJob } from "./WorkJob.ts"
 
 const filename = process.env["DATABASE"] ?? "example-job.db"
 const items = Number(process.argv.slice(2).find((argument) => /^\d+$/.test(argument)) ?? 2000)
-const isRetry = process.argv.includes("--retry")
 
 const Runtime = JobManager.layer({ jobs: [WorkJob] }).pipe(
   Layer.provide([Layer.provide(Program, layerSqlClient({ filename })), Pools.layer()]),
@@ -22,9 +22,12 @@ const Runtime = JobManager.layer({ jobs: [WorkJob] }).pipe(
 
 const main = Effect.gen(function*() {
   const manager = yield* JobManager.JobManager
-  const [last] = yield* manager.list({ names: [WorkJob.name], limit: 1 })
-  if (isRetry && last?.state._tag === "CompletedWithErrors") yield* manager.retry(last.id)
-  const job = yield* manager.start(WorkJob, { items })
+  const unfinished = yield* manager.list({ names: [WorkJob.name], states: ["Paused", "Failed", "CompletedWithErrors"] })
+  const key = WorkJob.idempotencyKey({ items })
+  const before = unfinished.find(({ idempotencyKey }) => Equal.equals(idempotencyKey, key))
+  if (before !== undefined) yield* manager[before.state._tag === "Paused" ? "resume" : "retry"](before.id)
+  // What is done as a whole is done anew.
+  const job = yield* before === undefined ? manager.start(WorkJob, { items }) : manager.attach(WorkJob, before.id)
   yield* Console.log(job.started ? "Started" : "Going on")
   // Only what is recorded is told.
   yield* Stream.runForEach(
