@@ -1,7 +1,11 @@
 import { afterAll, assert, beforeAll, describe, it } from "@effect/vitest"
+import { spawn } from "node:child_process"
+import { once } from "node:events"
 import * as fs from "node:fs"
 import * as os from "node:os"
 import * as path from "node:path"
+import { DatabaseSync } from "node:sqlite"
+import { setTimeout as wait } from "node:timers/promises"
 import { output, pack, quickly, run } from "./packed.ts"
 
 // The guide, done as a reader would do it: in an empty folder, chapter after chapter, with the packages as npm would
@@ -70,6 +74,31 @@ const perform = (written: Set<string>, { language, text }: Block, next: Block | 
   return ""
 }
 
+/** How many mailings there are by now. */
+const mailings = (cwd: string): number => {
+  const file = path.join(cwd, "club.db")
+  if (!fs.existsSync(file)) return 0
+  const database = new DatabaseSync(file, { timeout: 1000 })
+  const { amount } = database.prepare("SELECT count(*) AS amount FROM fanout_jobs WHERE name = 'club/Mailing'").get() ??
+    {}
+  database.close()
+  return Number(amount)
+}
+
+/** Runs programs of a chapter that have jobs twice more. They end well, and nobody gets a second letter. */
+const runsAgain = (lines: ReadonlyArray<string>) => {
+  const before = mailings(club)
+  for (const line of new Set(lines.filter((line) => /^node \w+\.ts\b[^&]*$/.test(line) && !line.includes("ask.ts")))) {
+    const [, file = "", ...args] = line.split(" ")
+    if (!fs.readFileSync(path.join(club, file), "utf8").includes("JobManager")) continue
+    const again = () => run(club, process.execPath, file, ...args)
+    const [second, third] = [again(), again()]
+    assert.deepStrictEqual([second.status, third.status], [0, 0], `${line}\n${second.stderr}${third.stderr}`)
+    assert.strictEqual(third.stdout, second.stdout, line)
+  }
+  assert.strictEqual(mailings(club), before)
+}
+
 describe("docs/guide", () => {
   it.each(chapters)("%s does what it says, and type-checks", (chapter) => {
     const blocks = blocksOf(chapter)
@@ -82,9 +111,54 @@ describe("docs/guide", () => {
     const sources = Array.from(written).filter((name) => name.endsWith(".ts"))
     fs.writeFileSync(path.join(club, "chapter.json"), JSON.stringify({ extends: "./tsconfig.json", files: sources }))
     if (sources.length > 0) assert.strictEqual(output(club, "npx", "tsc", "--project", "chapter.json"), "")
+    runsAgain(blocks.flatMap(({ language, text }) => language === "sh" ? text.split("\n") : []))
     // What the first chapter promises is more than the page can say.
     if (chapter === chapters[0]) assert.match(said, /Going on after [1-9]\d*\n/)
   })
+
+  it("has programs that go on after a failure and a kill, and are run again and again", async () => {
+    const place = path.join(folder, "again")
+    fs.mkdirSync(place)
+    for (const file of fs.globSync("*.{ts,json}", { cwd: club })) {
+      fs.copyFileSync(path.join(club, file), path.join(place, file))
+    }
+    fs.symlinkSync(path.join(club, "node_modules"), path.join(place, "node_modules"))
+    const sql = (statement: string) => {
+      const database = new DatabaseSync(path.join(place, "club.db"), { timeout: 1000 })
+      const found = database.prepare(statement).all()
+      database.close()
+      return found
+    }
+    const again = (words: ReadonlyArray<string>, said: RegExp) => {
+      for (let n = 0; n < 3; n++) {
+        const { status, stderr, stdout } = run(place, process.execPath, ...words)
+        assert.strictEqual(status, 0, stderr)
+        assert.match(stdout, said)
+      }
+    }
+    const sent = /^Going on\n2000 sent\n$/
+    const seals = /^200 seals, \d+ hashes\n$/
+    run(place, process.execPath, "main.ts", "first", "1")
+
+    for (const [words, said] of [[["main.ts", "failed", "2000"], sent], [["sealMain.ts"], seals]] as const) {
+      sql("CREATE TRIGGER full BEFORE INSERT ON fanout_checkpoints BEGIN SELECT RAISE(ABORT, 'no room'); END")
+      const { status, stderr } = run(place, process.execPath, ...words)
+      sql("DROP TRIGGER full")
+      assert.deepStrictEqual([status, stderr.includes("no room")], [1, true], stderr)
+      again(words, said)
+    }
+    for (const [words, said] of [[["main.ts", "killed", "2000"], sent], [["sealMain.ts"], seals]] as const) {
+      sql("DELETE FROM fanout_checkpoints")
+      const child = spawn(process.execPath, words, { cwd: place, stdio: "ignore" })
+      while (sql("SELECT 1 FROM fanout_checkpoints").length === 0) await wait(10)
+      child.kill("SIGKILL")
+      await once(child, "exit")
+      assert.strictEqual(child.signalCode, "SIGKILL", "ended before it could be killed")
+      again(words, said)
+    }
+
+    assert.strictEqual(mailings(place), 3)
+  }, 240_000)
 
   it("is listed by its first page, in order", () => {
     const listed = fs.readFileSync(path.join(guide, "README.md"), "utf8").matchAll(/^\d+\. \[[^\]]+\]\((.*\.md)\)/gm)
