@@ -11,7 +11,7 @@ import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
-import { Signal } from "./internal/signal.ts"
+import { onFirstRequest, Signal } from "./internal/signal.ts"
 
 /**
  * Schema for why work must stop.
@@ -132,7 +132,7 @@ export const reason: Effect.Effect<Option.Option<Reason>> = Effect.withFiber((fi
 export const stopped: Effect.Effect<never, Interrupted> = Effect.withFiber((fiber) => {
   const interrupter = Context.get(fiber.context, Interrupter)
   return Effect.callback<never, Interrupted>((resume) => {
-    const remove = interrupter.onRequestUnsafe((reason) => resume(Effect.fail(new Interrupted({ reason }))))
+    const remove = onFirstRequest(interrupter, (reason) => resume(Effect.fail(new Interrupted({ reason }))))
     return Effect.sync(remove)
   })
 })

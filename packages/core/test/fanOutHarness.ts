@@ -7,6 +7,7 @@ import * as TaskDispatcher from "@fanout/core/TaskDispatcher"
 import * as Effect from "effect/Effect"
 import { make as makeDispatcher } from "../src/internal/dispatcher/dispatcher.ts"
 import * as JobRun from "../src/internal/job/run.ts"
+import { Signal } from "../src/internal/signal.ts"
 import * as Records from "./JobStoreRecords.ts"
 
 /** Puts a running job into the store. */
@@ -59,5 +60,16 @@ export const asRun = <A, E, R>(
     )
     return { exit }
   }))
+
+const members = (signal: Interrupter, chain: "children" | "listeners"): ReadonlyArray<unknown> =>
+  Reflect.get(signal, chain)?.toArray() ?? []
+
+/** Signals that are stopped with one. */
+export const signalsBelow = (signal: Interrupter): ReadonlyArray<Signal> =>
+  members(signal, "children").filter((child) => child instanceof Signal)
+
+/** How many listeners and signals there are below one. */
+export const attachedTo = (signal: Interrupter): number =>
+  signalsBelow(signal).reduce((sum, child) => sum + 1 + attachedTo(child), members(signal, "listeners").length)
 
 export const pools = Pools.layer({ io: 8, one: 1 })

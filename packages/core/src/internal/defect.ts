@@ -2,6 +2,9 @@
  * What is kept of a defect, for whoever looks for its cause: name and text, and where it was thrown.
  */
 import * as Cause from "effect/Cause"
+import * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
 import { messageOf } from "./messageOf.ts"
 
 /** Characters that are kept of a text: there may be a row for each of a million defects. */
@@ -47,4 +50,10 @@ export const sentenceOfDefect = ({ message, name }: Defect): string =>
 export const errorOf = ({ message, name = "Error", stack }: Defect): Error => {
   const text = `${name}: ${message}`
   return Object.assign(new Error(message), { name, stack: stack === undefined ? text : `${text}\n${stack}` })
+}
+
+/** Logs what was thrown by code of a program that nobody waits for, as the fiber that has called it does. */
+export const logDefectUnsafe = (message: string, defect: unknown): void => {
+  const context = Fiber.getCurrent()?.context ?? Context.empty()
+  Effect.runForkWith(context)(Effect.logError(message, Cause.die(defect)))
 }

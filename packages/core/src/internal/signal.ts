@@ -3,6 +3,7 @@
  */
 import type { Interrupter, Reason } from "../Interrupter.ts"
 import { Chain, type Linked } from "./chain.ts"
+import { logDefectUnsafe } from "./defect.ts"
 
 const hardness: Record<Reason, number> = { Pause: 0, Shutdown: 1, Sibling: 1, Timeout: 1, Cancel: 2, LeaseLost: 3 }
 
@@ -42,13 +43,25 @@ export class Signal implements Interrupter, Linked<Signal> {
   /** What the work itself does when it is asked to stop; called before those that listen. */
   protected onStop(): void {}
 
+  /** What becomes of what a listener has thrown: who asks for the stop, and all others, have nothing to do with it. */
+  protected onDefect(defect: unknown): void {
+    logDefectUnsafe("A listener to a stop has died", defect)
+  }
+
   requestUnsafe(reason: Reason): void {
     const stopped: Array<Signal> = []
     this.markUnsafe(reason, stopped)
     for (const signal of stopped) {
       signal.onStop()
-      // Whom one that was told has removed is not told any more.
-      for (const listener of signal.listeners?.toArray() ?? []) if (listener.chain !== undefined) listener.call(reason)
+      for (const listener of signal.listeners?.toArray() ?? []) {
+        // Whom one that was told has removed is not told any more.
+        if (listener.chain === undefined) continue
+        try {
+          listener.call(reason)
+        } catch (defect) {
+          signal.onDefect(defect)
+        }
+      }
     }
   }
 
@@ -73,4 +86,21 @@ export class Signal implements Interrupter, Linked<Signal> {
     if (this.leave instanceof Signal) this.leave.children?.delete(this)
     else this.leave?.()
   }
+}
+
+/** Calls once: when a stop is requested, or now if it has been. Returns how to stop listening. */
+export const onFirstRequest = (
+  interrupter: Pick<Interrupter, "onRequestUnsafe">,
+  call: (reason: Reason) => void
+): () => void => {
+  let isOver = false
+  let remove = () => {}
+  remove = interrupter.onRequestUnsafe((reason) => {
+    if (isOver) return
+    isOver = true
+    remove()
+    call(reason)
+  })
+  if (isOver) remove()
+  return remove
 }

@@ -20,7 +20,7 @@ import { Reporter } from "../../Progress.ts"
 import { maxAttempts, type Options, Skipped } from "../../Task.ts"
 import { Cell } from "../../TaskCheckpoint.ts"
 import { ThreadsUnavailable } from "../../ThreadSpawner.ts"
-import { Signal } from "../signal.ts"
+import { onFirstRequest, Signal } from "../signal.ts"
 import { maxStrikes, Quarantined, ThreadLost } from "../threads/lost.ts"
 import type { Deadline, Deadlines } from "./deadlines.ts"
 import { Kept } from "./kept.ts"
@@ -96,6 +96,8 @@ export class Attempt extends Signal implements Cell, Reporter, Slot {
   giveUp: Slot["giveUp"] = undefined
   closed = false
   timedOut = false
+  /** What a listener to its stop has thrown. */
+  died: Cause.Cause<never> | undefined = undefined
   private readonly unit: Unit
   private fiber: Fiber.Fiber<unknown, unknown> | undefined
   private timeout: Deadline | undefined = undefined
@@ -127,7 +129,12 @@ export class Attempt extends Signal implements Cell, Reporter, Slot {
     return this.unit.isSuspect
   }
 
+  protected override onDefect(defect: unknown): void {
+    this.died ??= Cause.die(defect)
+  }
+
   protected override onStop(): void {
+    if (this.closed) return
     const { deadlines, graceMillis } = this.work.environment
     this.grace ??= deadlines.addUnsafe(graceMillis, () => {
       if (this.fiber === undefined) return
@@ -173,6 +180,10 @@ export class Attempt extends Signal implements Cell, Reporter, Slot {
     return Effect.updateContext(Effect.suspend(() => this.work.run(this.unit.payload)), this.see)
   }
 
+  noteDone(): void {
+    this.work.permits.noteUnsafe(this.work.options.cost(this.unit.payload))
+  }
+
   close(): void {
     const { deadlines } = this.work.environment
     this.fiber = undefined
@@ -201,7 +212,7 @@ const unlessStopped = (parent: Interrupter, wait: (go: () => void) => () => void
         resume(Effect.void)
       }
       cancel = wait(() => end("went"))
-      if (ended === undefined) removeListener = parent.onRequestUnsafe(() => end("stopped"))
+      if (ended === undefined) removeListener = onFirstRequest(parent, () => end("stopped"))
       return Effect.sync(() => end("stopped"))
     }).pipe(
       Effect.interruptible,
@@ -227,7 +238,15 @@ type Judgement =
   | { readonly _tag: "Unavailable"; readonly cause: Cause.Cause<never> }
 
 const judge = (attempt: Attempt, exit: Exit.Exit<unknown, unknown>): Judgement => {
-  if (Exit.isSuccess(exit)) return { _tag: "Done", value: exit.value }
+  if (attempt.died !== undefined) return { _tag: "Failed", cause: attempt.died }
+  if (Exit.isSuccess(exit)) {
+    try {
+      attempt.noteDone()
+      return { _tag: "Done", value: exit.value }
+    } catch (defect) {
+      return { _tag: "Failed", cause: Cause.die(defect) }
+    }
+  }
   if (attempt.timedOut && attempt.reason === "Timeout") {
     return { _tag: "Retry", error: new Interrupted({ reason: "Timeout" }), otherwise: { _tag: "TimedOut" } }
   }
@@ -263,7 +282,12 @@ export const runToEnd = (
   const { options, parent, permits } = work
   unit.killed = false
   if (parent.reason !== undefined) return stopped
-  const weight = options.weight(unit.payload)
+  let weight: number
+  try {
+    weight = options.weight(unit.payload)
+  } catch (defect) {
+    return Effect.succeed({ _tag: "Failed", cause: Cause.die(defect) })
+  }
   if (permits.tryTakeUnsafe(weight)) return attempt(work, unit, weight, fiber)
   return Effect.flatMap(
     unlessStopped(parent, (go) => permits.waitUnsafe(weight, options.priority, returning, go)),
@@ -284,7 +308,6 @@ const attempt = (
 ): Effect.Effect<Ending> => {
   const one = new Attempt(work, unit, weight, fiber)
   return Effect.flatMap(Effect.exit(Effect.interruptible(one.effect)), (exit): Effect.Effect<Ending> => {
-    if (Exit.isSuccess(exit)) work.permits.noteUnsafe(work.options.cost(unit.payload))
     one.close()
     const judgement = judge(one, exit)
     if (judgement._tag === "Unavailable") return Effect.failCause(judgement.cause)

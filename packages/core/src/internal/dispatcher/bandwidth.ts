@@ -7,6 +7,7 @@ import * as Effect from "effect/Effect"
 import { Interrupter } from "../../Interrupter.ts"
 import type { Bandwidth } from "../../TaskDispatcher.ts"
 import { Chain, type Linked } from "../chain.ts"
+import { onFirstRequest } from "../signal.ts"
 import { type Deadline, type Deadlines, nowMillis } from "./deadlines.ts"
 import { waitForOthers } from "./slot.ts"
 
@@ -76,7 +77,7 @@ export class TokenBucket implements Bandwidth {
       }
       const leave = () => this.waiters.delete(waiter)
       this.waiters.add(waiter)
-      removeListener = signal.onRequestUnsafe(() => {
+      removeListener = onFirstRequest(signal, () => {
         leave()
         this.balance -= bytes
         resume(Effect.void)

@@ -8,6 +8,7 @@ import type * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Latch from "effect/Latch"
 import { Chain, type Linked } from "../chain.ts"
+import { logDefectUnsafe } from "../defect.ts"
 
 /** Milliseconds on a clock that nobody sets. */
 export const nowMillis = (clock: Clock.Clock): number => Number(clock.monotonicTimeNanosUnsafe()) / 1e6
@@ -36,7 +37,11 @@ export const makeDeadlines = (clock: Clock.Clock): Deadlines => {
       // One that was met before may have removed it.
       if (deadline.atMillis <= now && deadlines.has(deadline)) {
         deadlines.delete(deadline)
-        deadline.meet()
+        try {
+          deadline.meet()
+        } catch (defect) {
+          logDefectUnsafe("What was due has died", defect)
+        }
       }
     }
     for (const { atMillis } of deadlines.toArray()) wakesAt = Math.min(wakesAt, atMillis)
