@@ -11,6 +11,7 @@ import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as RpcGroup from "effect/rpc/RpcGroup"
+import * as Scheduler from "effect/Scheduler"
 import * as Schema from "effect/Schema"
 import * as TestClock from "effect/testing/TestClock"
 import { noUnit, runToEnd, type Work } from "../src/internal/dispatcher/attempts.ts"
@@ -18,6 +19,7 @@ import { TokenBucket } from "../src/internal/dispatcher/bandwidth.ts"
 import { makeDeadlines } from "../src/internal/dispatcher/deadlines.ts"
 import { makePermits, type Permits } from "../src/internal/dispatcher/permits.ts"
 import { Share } from "../src/internal/dispatcher/share.ts"
+import { GivingWay } from "./GivingWay.ts"
 
 /** Does what the test says under that name. */
 const Act = Task.make("test/Act", { payload: { name: Schema.String } })
@@ -30,7 +32,7 @@ const dispatcher = TaskDispatcher.TaskDispatcher
 
 const held = Effect.map(
   Effect.flatMap(Pools.Pools, ({ status }) => status),
-  (pools) => pools.filter(({ held, waiting }) => held + waiting > 0)
+  (pools) => pools.filter(({ held, waiting }) => held !== 0 || waiting !== 0)
 )
 
 describe("permits of a task", () => {
@@ -156,6 +158,134 @@ describe("permits of a task", () => {
       yield* Fiber.join(others)
       assert.deepStrictEqual(yield* held, [])
     }).pipe(Effect.scoped, Effect.provide(layer)))
+})
+
+/** Has fibers give way to others before each operation for which the pattern says so, but one at a time. */
+class GivingWayOften extends Scheduler.MixedScheduler {
+  private readonly pattern: ReadonlyArray<boolean>
+  private at = 0
+  /** Operations that a fiber has to do before it gives way again: to go on, and the one that was put off. */
+  private readonly due = new WeakMap<object, number>()
+
+  constructor(pattern: ReadonlyArray<boolean>) {
+    super()
+    this.pattern = pattern
+  }
+
+  override shouldYield(fiber: Fiber.Fiber<unknown, unknown>): boolean {
+    const due = this.due.get(fiber) ?? 0
+    const givesWay = due === 0 && this.pattern[this.at++ % this.pattern.length] === true
+    this.due.set(fiber, givesWay ? 2 : Math.max(0, due - 1))
+    return givesWay
+  }
+}
+
+const int = (minimum: number, maximum: number) => Schema.Int.check(Schema.isBetween({ minimum, maximum }))
+
+/** Branches of a task that wait for others, so many turns, as often; and when one is interrupted. */
+const Branch = Schema.Struct({ times: int(1, 3), turns: int(0, 6), interruptedAfter: int(0, 60) })
+
+const yields = (turns: number) => Effect.repeat(Effect.yieldNow, { times: turns })
+
+/** Runs tasks in a pool of one that wait for others by several branches, and gives what the pool counts at last. */
+const runBranches = Effect.fnUntraced(
+  function*(
+    tasks: ReadonlyArray<ReadonlyArray<typeof Branch.Type>>,
+    others: number,
+    scheduler: Scheduler.Scheduler
+  ) {
+    const { runEffect } = yield* dispatcher
+    const { status } = yield* Pools.Pools
+    const most = { held: 0 }
+    const look = Effect.map(status, (pools) => {
+      const one = pools.find(({ name }) => name === "one") ?? assert.fail("no pool")
+      most.held = Math.max(most.held, one.held)
+      return [one.held, one.waiting]
+    })
+    const task = (branches: ReadonlyArray<typeof Branch.Type>) =>
+      Effect.gen(function*() {
+        const fibers = yield* Effect.forEach(branches, ({ times, turns }) =>
+          TaskDispatcher.waitForOthers(yields(turns)).pipe(
+            Effect.repeat({ times: times - 1 }),
+            Effect.forkChild({ startImmediately: true })
+          ))
+        for (let turn = 0; turn <= 60; turn++) {
+          branches.forEach(({ interruptedAfter }, i) => {
+            if (interruptedAfter === turn) {
+              fibers[i]?.interruptUnsafe()
+            }
+          })
+          yield* look
+          yield* Effect.yieldNow
+        }
+        yield* Effect.forEach(fibers, Fiber.await)
+      })
+    const all = Effect.forEach([
+      ...tasks.map(task),
+      ...Array.from({ length: others }, () => yields(3))
+    ], (one) => Effect.forkChild(runEffect(one, { pool: "one" })))
+    const running = yield* Effect.forkScoped(
+      Effect.flatMap(all, Effect.forEach(Fiber.await)).pipe(Effect.provideService(Scheduler.Scheduler, scheduler))
+    )
+    for (let i = 0; i < 50 && running.pollUnsafe() === undefined; i++) {
+      yield* settle
+    }
+    return { hangs: running.pollUnsafe() === undefined, pool: yield* look, most: most.held }
+  },
+  Effect.scoped,
+  Effect.provide(layer)
+)
+
+describe("permits of a task that waits for others", () => {
+  it.effect("come back wherever the branch that returns gives way, and is interrupted as it does", () =>
+    Effect.gen(function*() {
+      for (const others of [0, 1]) {
+        for (let operation = 0;; operation++) {
+          const scheduler = new GivingWay(operation)
+          const pool = yield* Effect.gen(function*() {
+            const { runEffect } = yield* dispatcher
+            const task = Effect.gen(function*() {
+              const branch = yield* TaskDispatcher.waitForOthers(Effect.void).pipe(
+                Effect.provideService(Scheduler.Scheduler, scheduler),
+                Effect.forkChild({ startImmediately: true })
+              )
+              branch.interruptUnsafe()
+              yield* Fiber.await(branch)
+              return yield* held
+            })
+            for (let i = 0; i < others; i++) yield* Effect.forkScoped(runEffect(Effect.yieldNow, { pool: "one" }))
+            const running = yield* Effect.forkScoped(runEffect(task, { pool: "one" }))
+            yield* settle
+            assert.isDefined(running.pollUnsafe(), `it hangs before operation ${operation}`)
+            const during = (yield* Fiber.join(running)).map(({ held }) => held)
+            return [during, yield* held]
+          }).pipe(Effect.scoped, Effect.provide(layer))
+          assert.deepStrictEqual(pool, [[1], []], `before operation ${operation}`)
+          if (!scheduler.hasGivenWay) {
+            assert.isAbove(operation, 5)
+            break
+          }
+        }
+      }
+    }))
+
+  it.effect.prop(
+    "are one for each task at most, and all come back, whatever branches give way and are interrupted",
+    {
+      tasks: Schema.Array(Schema.Array(Branch).check(Schema.isMinLength(1), Schema.isMaxLength(3))).check(
+        Schema.isMinLength(1),
+        Schema.isMaxLength(2)
+      ),
+      others: int(0, 3),
+      pattern: Schema.Array(Schema.Boolean).check(Schema.isMaxLength(12))
+    },
+    ({ others, pattern, tasks }) =>
+      Effect.gen(function*() {
+        const seen = yield* runBranches(tasks, others, new GivingWayOften(pattern))
+        assert.deepStrictEqual(seen, { hangs: false, pool: [0, 0], most: 1 })
+      }),
+    { arbitrary: { runs: 300 } }
+  )
 })
 
 describe("a rate", () => {

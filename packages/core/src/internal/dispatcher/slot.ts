@@ -3,9 +3,9 @@
  */
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
-import * as Exit from "effect/Exit"
 import type { Interrupter } from "../../Interrupter.ts"
 import type { Options } from "../../Task.ts"
+import { onFirstRequest } from "../signal.ts"
 import type { Permits } from "./permits.ts"
 
 export interface Slot {
@@ -56,41 +56,42 @@ export const waitForOthers = <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.E
       // It is not the last one that has returned then, or two branches would take permits for one task.
       slot.giveUp?.()
       releaseUnsafe(slot)
-      return Effect.flatMap(Effect.exit(restore(effect)), (exit) => {
-        slot.waiting--
-        if (slot.waiting > 0 || slot.closed || slot.held) return exit
-        return Effect.flatMap(Effect.exit(restore(take(slot, false))), (taken) => {
-          if (Exit.isSuccess(taken)) return exit
-          // Where the task is not to stop, another branch of it goes on: the winner of a race waits for the loser.
-          return Effect.andThen(take(slot, true), Exit.failCause(taken.cause))
-        })
-      })
+      return Effect.flatMap(Effect.exit(restore(effect)), (exit) => Effect.andThen(comeBack(slot), exit))
     })
   })
 
-/** Takes permits back; where the fiber was interrupted, for another branch of its task, unless that is stopped. */
-const take = (slot: Slot, forAnother: boolean): Effect.Effect<void> =>
+/**
+ * Notes that a branch has returned. The last one takes permits, unless its task is to stop: also where it was
+ * interrupted, for then another branch goes on, as the winner of a race does that waits for the loser.
+ */
+const comeBack = (slot: Slot): Effect.Effect<void> =>
   Effect.callback<void>((resume) => {
+    // A fiber may give way before it is here: whether it is the last one, and that it waits then, is one step.
+    slot.waiting--
+    if (slot.waiting > 0 || slot.closed) return resume(Effect.void)
     const { options, permits } = slot.work
+    let isGranted = false
+    let isOver = false
     let removeListener = () => {}
-    const end = () => {
+    const goOn = () => {
+      isOver = true
       slot.giveUp = undefined
       removeListener()
       resume(Effect.void)
     }
+    slot.giveUp = goOn
     const cancel = permits.waitUnsafe(slot.weight, options.priority, true, () => {
+      isGranted = true
+      if (isOver) return permits.releaseUnsafe(slot.weight)
       slot.held = true
-      end()
+      goOn()
     })
-    if (slot.held) return
+    if (isGranted) return
+    // Another branch has begun to wait, of a task that was granted permits just now.
+    if (isOver) return cancel()
     slot.giveUp = () => {
       cancel()
-      end()
+      goOn()
     }
-    if (forAnother) removeListener = slot.onRequestUnsafe(() => slot.giveUp?.())
-    return Effect.sync(() => {
-      slot.giveUp = undefined
-      slot.held = false
-      cancel()
-    })
+    removeListener = onFirstRequest(slot, () => slot.giveUp?.())
   })
