@@ -19,7 +19,7 @@ import * as Schedule from "effect/Schedule"
 import * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
 import * as TestClock from "effect/testing/TestClock"
-import { asRun, runningJob } from "./fanOutHarness.ts"
+import { asRun, attachedTo, runningJob, signalsBelow } from "./fanOutHarness.ts"
 
 const int = (minimum: number, maximum: number) => Schema.Int.check(Schema.isBetween({ minimum, maximum }))
 
@@ -218,6 +218,8 @@ export interface Seen {
   fibers: number
   /** Pools whose permits did not all come back. */
   readonly leaking: Array<string>
+  /** Signals and listeners that the dispatcher, or whoever stops it, still had at last. */
+  attached: number
 }
 
 /** Runs a tree under the test's clock and watches it. */
@@ -230,7 +232,8 @@ class Watch {
     survivors: [],
     orphans: 0,
     fibers: 0,
-    leaking: []
+    leaking: [],
+    attached: 0
   }
   readonly starts: Array<Start> = []
   readonly live = new Set<Attempt>()
@@ -587,8 +590,10 @@ export const run = (id: string, tree: Tree): Effect.Effect<Seen, unknown, JobSto
       recordFiberEnd: () => void fibers--
     }
     let signal: Interrupter.Interrupter | undefined
+    let tasks: ReadonlyArray<Interrupter.Interrupter> = []
     const running = yield* asRun(id, (own) => {
       signal = own
+      tasks = signalsBelow(own)
       return watch.program
     }).pipe(Effect.provideService(Metric.FiberRuntimeMetrics, count), Effect.forkChild)
     yield* settle
@@ -629,6 +634,7 @@ export const run = (id: string, tree: Tree): Effect.Effect<Seen, unknown, JobSto
     yield* settle
     seen.orphans = watch.live.size
     seen.fibers = fibers
+    if (signal !== undefined) seen.attached = [signal, ...tasks].reduce((sum, one) => sum + attachedTo(one), 0)
     for (const pool of ["a", "b"] as const) {
       const whole = yield* Effect.forkChild(
         TaskDispatcher.TaskDispatcher.use((_) => _.run(Huge, { n: -1, start: -1 }, { pool })).pipe(

@@ -34,9 +34,9 @@ const dispatcherLaws = <E>(backend: string, store: Layer.Layer<JobStore.JobStore
       assert.strictEqual(seen.wrongReasons.join("\n"), "")
     })
 
-    law("nothing runs when its run is over, and no fiber is left", (seen) => {
+    law("nothing runs when its run is over, and no fiber, signal or listener is left", (seen) => {
       assert.strictEqual(seen.survivors.join("\n"), "")
-      assert.deepStrictEqual([seen.orphans, seen.fibers], [0, 0])
+      assert.deepStrictEqual([seen.orphans, seen.fibers, seen.attached], [0, 0, 0])
     })
   })
 

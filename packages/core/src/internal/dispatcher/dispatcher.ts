@@ -152,30 +152,32 @@ class Dispatcher {
   /** Runs a task under whoever asks for it: inside of a task it stops with that task. */
   private runOrder(order: Effect.Effect<Order>): Effect.Effect<unknown, unknown> {
     return Effect.gen({ self: this }, function*() {
-      const context = yield* Effect.context()
-      const inTask = Context.get(context, CurrentSlot) !== undefined
-      const parent = new Signal(inTask ? Context.get(context, Interrupter) : this.common.signal)
-      const reporter = Context.get(context, Reporter)
       const asked = yield* order
-      const unit = makeUnit(asked)
-      const task = this.toEnd(asked, unit, parent, reporter)
-      const ending = yield* waitForOthers(
+      const context = yield* Effect.context()
+      const around = Context.get(context, CurrentSlot) === undefined
+        ? this.common.signal
+        : Context.get(context, Interrupter)
+      const reporter = Context.get(context, Reporter)
+      const [ending, reason] = yield* waitForOthers(
         Effect.uninterruptibleMask((restore) =>
-          Effect.gen(function*() {
+          Effect.gen({ self: this }, function*() {
+            const parent = new Signal(around)
+            const unit = makeUnit(asked)
+            const task = this.toEnd(asked, unit, parent, reporter)
             const fiber = yield* Effect.forkChild(task, { uninterruptible: true })
             const exit = yield* Effect.exit(restore(Fiber.await(fiber)))
-            if (Exit.isSuccess(exit)) return yield* exit.value
-            // A stop that came first is why whoever waits was interrupted.
-            if (parent.reason === undefined) parent.requestUnsafe("Cancel")
-            unit.killed = true
-            fiber.interruptUnsafe()
-            yield* Fiber.await(fiber)
-            return yield* exit
+            if (Exit.isFailure(exit)) {
+              // A stop that came first is why whoever waits was interrupted.
+              if (parent.reason === undefined) parent.requestUnsafe("Cancel")
+              unit.killed = true
+              fiber.interruptUnsafe()
+              yield* Fiber.await(fiber)
+            }
+            parent.closeUnsafe()
+            return [yield* yield* exit, parent.reason] as const
           })
         )
       )
-      const { reason } = parent
-      parent.closeUnsafe()
       switch (ending._tag) {
         case "Done":
           return ending.value
@@ -220,8 +222,11 @@ class Dispatcher {
               )
         )
       )
-    run?.partials.set(unit, () => unit.kept?.units ?? noUnits)
-    return Effect.provideContext(going(true, 0), order.context).pipe(
+    const task = Effect.suspend(() => {
+      run?.partials.set(unit, () => unit.kept?.units ?? noUnits)
+      return going(true, 0)
+    })
+    return Effect.provideContext(task, order.context).pipe(
       Effect.onExit((exit) =>
         Effect.sync(() => {
           run?.partials.delete(unit)
@@ -243,7 +248,9 @@ class Dispatcher {
         signal,
         scope
       )
-      yield* Effect.forkIn(task.live, scope, { uninterruptible: true })
+      const fiber = yield* Effect.forkIn(task.live, scope, { uninterruptible: true })
+      // It was never begun where all has ended already.
+      fiber.addObserver((exit) => task.settle(exit))
       return task.handle
     })
 
@@ -288,33 +295,36 @@ class Running {
   }
 
   /** Runs the task whenever it is wanted, until it has ended. Has to run in an uninterruptible region. */
-  get live(): Effect.Effect<void> {
-    const round: Effect.Effect<Status> = Effect.gen({ self: this }, function*() {
-      yield* Effect.raceFirst(
-        this.mayRun.await,
-        Effect.ignore(Effect.provideService(stopped, Interrupter, this.signal))
-      )
-      this.fiber = yield* Effect.forkIn(this.toEnd(this.unit, this.signal), this.scope, {
-        uninterruptible: true,
-        startImmediately: true
-      })
-      const exit = yield* Fiber.await(this.fiber)
-      this.fiber = undefined
-      const status = this.statusOf(exit)
-      if (status !== undefined) return status
-      this.signal.closeUnsafe()
-      this.signal = new Signal(this.parent)
-      return yield* round
-    })
-    return Effect.map(Effect.exit(Effect.interruptible(round)), (exit) => {
-      this.signal.closeUnsafe()
-      const status: Status = Exit.isSuccess(exit)
-        ? exit.value
-        : Cause.hasInterruptsOnly(exit.cause)
-        ? { _tag: "Shutdown" }
-        : { _tag: "Failed", cause: exit.cause }
-      Deferred.doneUnsafe(this.done, Effect.succeed(status))
-    })
+  get live(): Effect.Effect<Status> {
+    return Effect.interruptible(Effect.gen({ self: this }, function*() {
+      for (;;) {
+        yield* Effect.raceFirst(
+          this.mayRun.await,
+          Effect.ignore(Effect.provideService(stopped, Interrupter, this.signal))
+        )
+        this.fiber = yield* Effect.forkIn(this.toEnd(this.unit, this.signal), this.scope, {
+          uninterruptible: true,
+          startImmediately: true
+        })
+        const exit = yield* Fiber.await(this.fiber)
+        this.fiber = undefined
+        const status = this.statusOf(exit)
+        if (status !== undefined) return status
+        this.signal.closeUnsafe()
+        this.signal = new Signal(this.parent)
+      }
+    }))
+  }
+
+  /** Tells those who wait how it has ended. */
+  settle(exit: Exit.Exit<Status>): void {
+    this.signal.closeUnsafe()
+    const status: Status = Exit.isSuccess(exit)
+      ? exit.value
+      : Cause.hasInterruptsOnly(exit.cause)
+      ? { _tag: "Shutdown" }
+      : { _tag: "Failed", cause: exit.cause }
+    Deferred.doneUnsafe(this.done, Effect.succeed(status))
   }
 
   private statusOf(exit: Exit.Exit<End>): Status | undefined {
