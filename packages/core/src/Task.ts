@@ -48,6 +48,20 @@ export class Skipped extends Schema.TaggedError<Skipped>("@fanout/core/Task/Skip
 }
 
 /**
+ * Error that a schedule for retries is told of an attempt that took longer than its task allows.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export class TimedOut extends Schema.TaggedError<TimedOut>("@fanout/core/Task/TimedOut")("TimedOut", {
+  millis: Schema.Number
+}) {
+  override get message(): string {
+    return `Took longer than ${this.millis} ms`
+  }
+}
+
+/**
  * Schema that a task's payload, success and error have to be: any that needs no services.
  *
  * @category models
@@ -157,8 +171,9 @@ export const maxAttempts = 1000
  * - `cost` says how much work a payload is, compared with one of cost 1, the default. Threads are given as many at
  *   once as seem right for their cost.
  * - `timeout` is for each attempt; by default there is none.
- * - `retry` makes a failed attempt again while the schedule goes on, 1,000 times at most. An attempt that was
- *   stopped (`Interrupted`) or `Skipped` is never made again. The permits are given back in between.
+ * - `retry` makes a failed attempt again while the schedule goes on, 1,000 times at most. Its input is the error of the
+ *   attempt, or `TimedOut`. An attempt that was stopped (`Interrupted`) or `Skipped` is never made again. The permits
+ *   are given back in between. A schedule that dies fails the task.
  *
  * The handler's error may be the task's own, `Interrupted` (it yields `Interrupter.check`) or `Skipped`.
  *
@@ -193,7 +208,7 @@ export const make = <
     payload: P extends Schema.Struct.Fields ? Schema.Struct<P>["Type"] : P extends Schema.Top ? P["Type"] : never
   ) => number
   readonly timeout?: Duration.Input
-  readonly retry?: Schedule.Schedule<unknown, E["Type"]>
+  readonly retry?: Schedule.Schedule<unknown, E extends Schema.Top ? E["Type"] | TimedOut : never>
 }): Task<Tag, P extends Schema.Struct.Fields ? Schema.Struct<P> : P extends Schema.Top ? P : never, S, E> => {
   const rpc = Rpc.make(tag, {
     // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- fields, and none, are fine for `Rpc.make`
@@ -211,7 +226,8 @@ export const make = <
     // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- the same
     cost: options.cost as ((payload: unknown) => number) | undefined ?? (() => 1),
     timeoutMillis: Duration.toMillis(options.timeout ?? Duration.infinity),
-    retry: Option.fromUndefinedOr(options.retry)
+    // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- the same
+    retry: Option.fromUndefinedOr(options.retry as Schedule.Schedule<unknown> | undefined)
   })
   // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- the signature has checked what annotations erase
   return task as never

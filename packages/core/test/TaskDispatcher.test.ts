@@ -227,6 +227,38 @@ describe("TaskDispatcher", () => {
       assert.strictEqual(attempts, 3)
     }).pipe(Effect.provide(layer)))
 
+  it.effect("tells the schedule for retries of timeouts and of the task's own errors, as its type says", () =>
+    Effect.gen(function*() {
+      const { run } = yield* dispatcher
+      const seen: Array<string> = []
+      const retry = Schedule.spaced("1 second").pipe(
+        Schedule.setInputType<Odd | Task.TimedOut>(),
+        Schedule.while(({ input }) => {
+          seen.push(input._tag === "TimedOut" ? input.message : `${input._tag} ${input.n}`)
+          return input._tag === "TimedOut"
+        })
+      )
+      const Hangs = Task.make("test/Hangs", { error: Odd, pool: "many", timeout: "1 second", retry })
+      let attempts = 0
+      const hangsOnce = RpcGroup.make(Hangs).toLayer({
+        "test/Hangs": () =>
+          Effect.suspend(() => ++attempts === 1 ? Effect.never : Effect.fail(new Odd({ n: attempts })))
+      })
+      const fiber = yield* Effect.forkChild(Effect.flip(Effect.provide(run(Hangs, undefined), hangsOnce)))
+      yield* TestClock.adjust("10 seconds")
+      assert.deepStrictEqual(yield* Fiber.join(fiber), new Odd({ n: 2 }))
+      assert.deepStrictEqual(seen, ["Took longer than 1000 ms", "Odd 2"])
+    }).pipe(Effect.provide(layer)))
+
+  it("does not compile with a schedule for retries that knows nothing of timeouts", () => {
+    const retry = Schedule.spaced("1 second").pipe(
+      Schedule.setInputType<Odd>(),
+      Schedule.while(({ input }) => input.n === 1)
+    )
+    // @ts-expect-error  it is told of timeouts, too
+    const _ = Task.make("test/Unaware", { error: Odd, retry })
+  })
+
   it.effect("gives the next permit to the most urgent, and lets nobody starve", () =>
     Effect.gen(function*() {
       const { runEffect } = yield* dispatcher

@@ -122,7 +122,8 @@ export const EntryCopied = Schema.TaggedUnion({
 /** Three seconds in all. */
 const retry = Schedule.exponential("100 millis").pipe(
   Schedule.jittered,
-  Schedule.while(({ input }: { readonly input: EntryFailed }) => isTransient(input.code)),
+  Schedule.setInputType<EntryFailed | Task.TimedOut>(),
+  Schedule.while(({ input }) => input._tag === "EntryFailed" && isTransient(input.code)),
   Schedule.upTo({ times: 5 })
 )
 

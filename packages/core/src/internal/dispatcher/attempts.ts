@@ -12,12 +12,13 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import type * as Fiber from "effect/Fiber"
 import * as Option from "effect/Option"
+import * as Pull from "effect/Pull"
 import * as Result from "effect/Result"
 import * as Schedule from "effect/Schedule"
 import type * as Schema from "effect/Schema"
-import { Interrupted, Interrupter } from "../../Interrupter.ts"
+import { Interrupted, Interrupter, stopped as untilStopped } from "../../Interrupter.ts"
 import { Reporter } from "../../Progress.ts"
-import { maxAttempts, type Options, Skipped } from "../../Task.ts"
+import { maxAttempts, type Options, Skipped, TimedOut } from "../../Task.ts"
 import { Cell } from "../../TaskCheckpoint.ts"
 import { ThreadsUnavailable } from "../../ThreadSpawner.ts"
 import { onFirstRequest, Signal } from "../signal.ts"
@@ -248,7 +249,8 @@ const judge = (attempt: Attempt, exit: Exit.Exit<unknown, unknown>): Judgement =
     }
   }
   if (attempt.timedOut && attempt.reason === "Timeout") {
-    return { _tag: "Retry", error: new Interrupted({ reason: "Timeout" }), otherwise: { _tag: "TimedOut" } }
+    const error = new TimedOut({ millis: attempt.work.options.timeoutMillis })
+    return { _tag: "Retry", error, otherwise: { _tag: "TimedOut" } }
   }
   // Once a stop has fired only success counts: a handler's own error handling must not turn a pause into a failure.
   if (attempt.reason !== undefined) return { _tag: "Stopped" }
@@ -313,13 +315,20 @@ const attempt = (
     if (judgement._tag === "Unavailable") return Effect.failCause(judgement.cause)
     if (judgement._tag === "Lost") return afterLoss(work, unit, fiber, judgement.lost)
     if (judgement._tag !== "Retry") return Effect.succeed(judgement)
-    unit.delays ??= delaysOf(work.options.retry)
+    const { retry } = work.options
+    if (Option.isNone(retry)) return Effect.succeed(judgement.otherwise)
+    unit.delays ??= delaysOf(retry.value)
+    const delay = unit.delays(work.environment.clock.currentTimeMillisUnsafe(), judgement.error)
     return Effect.flatMap(
-      unit.delays(work.environment.clock.currentTimeMillisUnsafe(), judgement.error),
+      // Its steps may take time, or never end.
+      Effect.exit(Effect.raceFirst(delay, Effect.provideService(untilStopped, Interrupter, work.parent))),
       (delay): Effect.Effect<Ending> => {
-        if (Option.isNone(delay)) return Effect.succeed(judgement.otherwise)
-        if (unit.killed) return Effect.succeed({ _tag: "Again", delayMillis: delay.value })
-        return runAgain(work, unit, fiber, delay.value)
+        if (Exit.isFailure(delay)) {
+          return work.parent.reason === undefined ? Effect.succeed({ _tag: "Failed", cause: delay.cause }) : stopped
+        }
+        if (Option.isNone(delay.value)) return Effect.succeed(judgement.otherwise)
+        const delayMillis = delay.value.value
+        return unit.killed ? Effect.succeed({ _tag: "Again", delayMillis }) : runAgain(work, unit, fiber, delayMillis)
       }
     )
   })
@@ -354,18 +363,15 @@ export const runAgain = (
 type Delays = (now: number, error: unknown) => Effect.Effect<Option.Option<number>>
 
 /** Delays of a schedule, one for each call; `None` once it is over. */
-const delaysOf = (retry: Options["retry"]): Delays => {
+const delaysOf = (retry: Schedule.Schedule<unknown>): Delays => {
   let attempts = 1
   let stepper: Effect.Success<ReturnType<typeof Schedule.toStep<unknown, unknown, never, never>>> | undefined
   return (now, error) => {
-    if (Option.isNone(retry) || attempts++ >= maxAttempts) return Effect.succeedNone
+    if (attempts++ >= maxAttempts) return Effect.succeedNone
     return Effect.gen(function*() {
-      stepper ??= yield* Schedule.toStep(retry.value)
+      stepper ??= yield* Schedule.toStep(retry)
       const [, delay] = yield* stepper(now, error)
       return Option.some(Duration.toMillis(delay))
-    }).pipe(
-      // A schedule ends by failing with `Done`; one that fails otherwise ends too.
-      Effect.catchCause(() => Effect.succeedNone)
-    )
+    }).pipe(Pull.catchDone(() => Effect.succeedNone))
   }
 }
