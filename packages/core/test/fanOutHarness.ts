@@ -22,7 +22,12 @@ export const runningJob = (id: string) =>
 export const asRun = <A, E, R>(
   id: string,
   effect: (signal: Interrupter) => Effect.Effect<A, E, R>,
-  options: { readonly attempt?: number; readonly tries?: number; readonly store?: JobStore.JobStore["Service"] } = {}
+  options: {
+    readonly attempt?: number
+    readonly tries?: number
+    readonly store?: JobStore.JobStore["Service"]
+    readonly graceMillis?: number
+  } = {}
 ) =>
   Effect.scoped(Effect.gen(function*() {
     const store = options.store ?? (yield* JobStore.JobStore)
@@ -40,7 +45,7 @@ export const asRun = <A, E, R>(
       migrations: {},
       progress
     })
-    const { dispatcher } = yield* makeDispatcher(signal)
+    const { dispatcher } = yield* makeDispatcher(signal, options.graceMillis)
     const context = JobContext.JobContext.of({
       id: JobId.make(id),
       name: "test",

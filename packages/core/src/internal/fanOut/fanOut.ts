@@ -146,7 +146,7 @@ class Engine {
    * Takes and runs until there is nothing left. Gives what another lane has to go on with when the fiber of this one
    * was interrupted.
    */
-  lane(first: LeftOver = {}): Effect.Effect<LeftOver | undefined> {
+  lane(first: LeftOver): Effect.Effect<LeftOver | undefined> {
     const { work } = this
     // What the lane runs now.
     let { entry } = first
@@ -381,18 +381,20 @@ const drive = (engine: Engine): Effect.Effect<void, unknown> =>
       )
       const flusher = yield* Effect.forkChild(breaks(engine.recorder.flusher))
       const lanes = new Set<Fiber.Fiber<unknown>>()
-      const supervise = (first?: LeftOver): Effect.Effect<void> =>
-        Effect.gen(function*() {
-          const lane = Effect.provideContext(engine.lane(first), engine.spec.context)
+      const supervise = Effect.gen(function*() {
+        // A fiber that was interrupted runs no more tasks: another one goes on with what it has left.
+        for (let left: LeftOver | undefined = {}; left !== undefined;) {
+          const lane: ReturnType<Engine["lane"]> = Effect.provideContext(engine.lane(left), engine.spec.context)
           const fiber = yield* Effect.forkChild(lane, { uninterruptible: true })
           lanes.add(fiber)
-          const left = yield* Fiber.await(fiber)
+          const exit = yield* Fiber.await(fiber)
           lanes.delete(fiber)
-          if (Exit.isFailure(left)) breakWith(left)
-          else if (left.value !== undefined) yield* supervise(left.value)
-        })
+          if (Exit.isFailure(exit)) return breakWith(exit)
+          left = exit.value
+        }
+      })
       const work = yield* Effect.forkChild(
-        Effect.forEach(Array.from({ length: engine.concurrency }), () => supervise(), {
+        Effect.forEach(Array.from({ length: engine.concurrency }), () => supervise, {
           concurrency: "unbounded",
           discard: true
         }),
