@@ -12,6 +12,7 @@ import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
+import * as Latch from "effect/Latch"
 import * as Layer from "effect/Layer"
 import * as Logger from "effect/Logger"
 import * as RpcGroup from "effect/rpc/RpcGroup"
@@ -30,10 +31,11 @@ const layer = TaskDispatcher.layer.pipe(Layer.provideMerge(Pools.layer({ few: 2 
 
 class Busy extends Schema.TaggedError<Busy>("Busy")("Busy", {}) {}
 
-/** Logs to an array what is an error. */
+/** Logs to an array what is an error or a warning. */
 const collecting = (logged: Array<string>) =>
   Logger.layer([
     Logger.make<unknown, void>(({ cause, logLevel, message }) => {
+      if (logLevel === "Warn") logged.push(String(message))
       if (logLevel === "Error") logged.push(`${String(message)}: ${String(Cause.squash(cause))}`)
     })
   ])
@@ -102,6 +104,26 @@ describe("a listener to a stop that throws", () => {
       assert.strictEqual(attachedTo(signal), 0)
     }))
 })
+
+it.effect("a finalizer that never ends is told of, by the name of its task", () =>
+  Effect.gen(function*() {
+    const logged: Array<string> = []
+    const mayEnd = Latch.makeUnsafe(false)
+    const Lingers = Task.make("test/Lingers", { payload: { n: Schema.Number }, timeout: "1 second" })
+    const handlers = RpcGroup.make(Lingers).toLayer({
+      "test/Lingers": ({ n }) => Effect.ensuring(Effect.never, n === 1 ? mayEnd.await : Effect.sleep("5 seconds"))
+    })
+    const { dispatchMany } = yield* dispatcher
+    const handles = yield* dispatchMany(Lingers, [{ n: 1 }, { n: 2 }]).pipe(
+      Effect.provide([handlers, collecting(logged)])
+    )
+    for (let i = 0; i < 11; i++) yield* TestClock.adjust("1 second")
+    assert.deepStrictEqual(logged, [])
+    for (let i = 0; i < 30; i++) yield* TestClock.adjust("1 second")
+    assert.deepStrictEqual(logged, ["Task \"test/Lingers\" of \"{\"n\":1}\" goes on for 10 s after it was interrupted"])
+    mayEnd.openUnsafe()
+    for (const handle of handles) assert.deepStrictEqual(yield* handle.await, { _tag: "TimedOut" })
+  }).pipe(Effect.scoped, Effect.provide(layer)))
 
 it.effect("what is due and dies is logged, and all else that is due is done", () =>
   Effect.gen(function*() {

@@ -108,6 +108,7 @@ describe("permits of a task", () => {
           cost: () => 1
         },
         permits,
+        describe: () => "a task",
         parent,
         onChange: () => {},
         onTotal: () => {},

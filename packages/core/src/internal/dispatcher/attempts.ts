@@ -38,6 +38,9 @@ export type Ending =
   /** A retry is due after the delay, on another fiber: this one was interrupted. */
   | { readonly _tag: "Again"; readonly delayMillis: number }
 
+/** For so long a task may go on after its fiber was interrupted before that is logged. */
+const overdueMillis = 10_000
+
 export interface Environment {
   readonly clock: Clock.Clock
   readonly deadlines: Deadlines
@@ -51,6 +54,8 @@ export interface Work {
   readonly run: (payload: unknown) => Effect.Effect<unknown, unknown>
   readonly options: Pick<Options, "weight" | "priority" | "timeoutMillis" | "retry" | "cost">
   readonly permits: Permits
+  /** Names one of the tasks, for logs. */
+  readonly describe: (payload: unknown) => string
   /** Stops these tasks together. */
   readonly parent: Interrupter
   /** Called when a task has added to its units or saved its checkpoint. */
@@ -138,9 +143,17 @@ export class Attempt extends Signal implements Cell, Reporter, Slot {
     if (this.closed) return
     const { deadlines, graceMillis } = this.work.environment
     this.grace ??= deadlines.addUnsafe(graceMillis, () => {
-      if (this.fiber === undefined) return
-      this.unit.killed = true
-      this.fiber.interruptUnsafe()
+      const { fiber, unit, work } = this
+      if (fiber === undefined) return
+      const { context } = fiber
+      unit.killed = true
+      fiber.interruptUnsafe()
+      if (this.closed) return
+      // Its finalizers take the time that they need: who waits for them is to know that, should they never end.
+      this.grace = deadlines.addUnsafe(overdueMillis, () => {
+        const text = `${work.describe(unit.payload)} goes on for ${overdueMillis / 1000} s after it was interrupted`
+        Effect.runForkWith(context)(Effect.logWarning(text))
+      })
     })
   }
 

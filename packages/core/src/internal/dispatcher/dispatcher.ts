@@ -31,7 +31,7 @@ import { defineTask, findPool } from "./taskDefinition.ts"
 type Status = TaskStatus<unknown, unknown>
 
 /** What is to run, before it is known under which signal. */
-interface Order extends Pick<Work, "options" | "permits" | "beginsLater"> {
+interface Order extends Pick<Work, "options" | "permits" | "describe" | "beginsLater"> {
   readonly payload: unknown
   readonly run: Effect.Effect<unknown, unknown>
   /** What the task sees, except for what is new in each attempt. */
@@ -124,6 +124,7 @@ class Dispatcher {
           ? definition.options
           : { ...definition.options, priority: options.priority },
         permits: definition.permits,
+        describe: () => `Task "${definition.tag}" of "${definition.options.key(payload)}"`,
         beginsLater: definition.beginsLater
       })
     })
@@ -144,6 +145,7 @@ class Dispatcher {
           retry: Option.none()
         },
         permits: this.share.permitsOf(pool, findPool(this.common.pools, pool)),
+        describe: () => `An effect that was run in the pool "${pool}"`,
         beginsLater: false
       })
     )
@@ -203,6 +205,7 @@ class Dispatcher {
       run: () => order.run,
       options: order.options,
       permits: order.permits,
+      describe: order.describe,
       parent,
       onChange: () => run?.noteChange(),
       onTotal: (name, total) => reporter.totalUnsafe(name, total),

@@ -79,6 +79,8 @@ class Engine {
       run: task.handle,
       options: options.priority === undefined ? task.options : { ...task.options, priority: options.priority },
       permits: task.permits,
+      describe: (payload) =>
+        `Task "${task.tag}" of "${task.options.key(payload)}" in fan-out "${spec.name}" of job ${run.id}`,
       parent: this.signal,
       onChange: this.recorder.noteChange,
       onTotal: (unit, total) => run.reporter.totalUnsafe(unit, total),
@@ -178,12 +180,9 @@ class Engine {
 
   /** Settles an element, and gives what tells of it, where its task has died. */
   private settle(entry: Entry, ending: Settled): Effect.Effect<void> | undefined {
-    const { name, options, run, task } = this.spec
+    const { options, task } = this.spec
     const { keepsStack } = this.defects
-    const died = this.defects.log(
-      ending,
-      () => `Task "${task.tag}" of "${task.options.key(entry.payload)}" in fan-out "${name}" of job ${run.id}`
-    )
+    const died = this.defects.log(ending, () => this.work.describe(entry.payload))
     const value = ending._tag === "Done" ? Option.some(ending.value) : Option.none()
     const isWhole = entry.kind !== "item" || ending._tag === "Skipped"
     const parts = isWhole ? undefined : options.parts?.(entry, value)
