@@ -465,11 +465,13 @@ describe("FanOut at its edges", () => {
       yield* runningJob("slow store")
       const store = yield* JobStore.JobStore
       const seen: Array<number> = []
+      let stop = () => {}
       const running = yield* Effect.forkChild(
         asRun(
           "slow store",
-          () =>
-            TaskDispatcher.TaskDispatcher.use((_) =>
+          (signal) => {
+            stop = () => signal.requestUnsafe("Cancel")
+            return TaskDispatcher.TaskDispatcher.use((_) =>
               _.fanOut("all", Visit, numbers(100), { concurrency: 1, flushEvery: 4 })
             ).pipe(
               Effect.provide(Tasks.toLayer({
@@ -479,13 +481,16 @@ describe("FanOut at its edges", () => {
                     return { _tag: "Seen", n } as const
                   })
               }))
-            ),
-          { store: { ...store, flush: () => Effect.interruptible(Effect.never) } }
+            )
+          },
+          { store: { ...store, flush: () => Effect.never } }
         )
       )
       yield* settle
       assert.deepStrictEqual(seen, [0, 1, 2, 3])
-      yield* Fiber.interrupt(running)
+      stop()
+      yield* TestClock.adjust("2 seconds")
+      yield* Fiber.join(running)
     }).pipe(Effect.provide([pools, JobStore.layerMemory])))
 
   it.effect("names what was skipped by the element that opens it", () =>

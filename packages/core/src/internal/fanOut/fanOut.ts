@@ -17,8 +17,10 @@ import type { OutcomeRow } from "../../JobStore.ts"
 import type { Outcome } from "../../Outcome.ts"
 import { Tally } from "../../Progress.ts"
 import { type Ending, type Environment, runAgain, runToEnd, type Work } from "../dispatcher/attempts.ts"
+import type { Deadline } from "../dispatcher/deadlines.ts"
 import * as Kept from "../dispatcher/kept.ts"
 import type { Settled } from "../dispatcher/taskDefinition.ts"
+import { drainMillis } from "../job/run.ts"
 import { Signal } from "../signal.ts"
 import { Defects } from "./defects.ts"
 import { decodeOrigin } from "./origin.ts"
@@ -60,6 +62,9 @@ class Engine {
   private readonly drained = Latch.makeUnsafe(true)
   private readonly settledOne = Latch.makeUnsafe(false)
   private feeding = true
+  /** When the store may take no longer, once the job has to stop. */
+  private drain: Deadline | undefined
+  private readonly leave: () => void
   stopping = false
 
   constructor(spec: FanOut, stored: Option.Option<string>) {
@@ -89,6 +94,11 @@ class Engine {
       environment
     }
     this.signal.onRequestUnsafe(() => this.stop())
+    // Its own signal may have a reason by then that is as hard.
+    this.leave = run.signal.onRequestUnsafe(() => {
+      const { deadlines, graceMillis } = environment
+      this.drain ??= deadlines.addUnsafe(graceMillis + drainMillis, this.recorder.abandon)
+    })
   }
 
   // -- lanes
@@ -129,11 +139,20 @@ class Engine {
     for (const resume of woken) resume(Effect.void)
   }
 
+  /** Takes nothing more. What runs goes on. */
   stop(): void {
     this.stopping = true
     this.drained.openUnsafe()
     this.settledOne.openUnsafe()
     this.wake()
+  }
+
+  /** Belongs to its job no longer. */
+  close(): void {
+    this.signal.closeUnsafe()
+    this.leave()
+    if (this.drain !== undefined) this.spec.environment.deadlines.removeUnsafe(this.drain)
+    this.recorder.release()
   }
 
   /** Waits for a change, unless one has come since so many: a fiber may give way before it is among those that wait. */
@@ -334,15 +353,16 @@ export const run = (spec: FanOut): Effect.Effect<Tally, unknown> =>
       run.partials.set(name, () => engine.partial)
       const exit = yield* Effect.exit(restore(drive(engine)))
       run.partials.delete(name)
-      engine.signal.closeUnsafe()
+      const isStopped = run.signal.reason !== undefined
       const end = conclude(spec, engine, exit)
-      if (run.signal.reason !== undefined) return yield* restore(end)
+      const ended = yield* Effect.exit(isStopped ? restore(end) : end)
+      engine.close()
       // Only what a stop has ended keeps its job from having succeeded: all else the program may open again.
-      return yield* Effect.onExit(end, (ended) =>
-        Effect.sync(() => {
-          run.unfinished.delete(name)
-          if (Exit.isSuccess(ended)) run.ended.add(name)
-        }))
+      if (!isStopped) {
+        run.unfinished.delete(name)
+        if (Exit.isSuccess(ended)) run.ended.add(name)
+      }
+      return yield* ended
     })
   )
 
@@ -368,17 +388,29 @@ const drive = (engine: Engine): Effect.Effect<void, unknown> =>
       const broken = Deferred.makeUnsafe<unknown, unknown>()
       let isOver = false
       const breakWith = (exit: Exit.Exit<unknown, unknown>): void => {
-        if (Exit.isSuccess(exit) || isOver) return
+        if (Exit.isSuccess(exit)) return
         // Whoever is told to stop may have ended before the next line.
         Deferred.doneUnsafe(broken, exit)
         engine.stop()
       }
-      const breaks = <A>(effect: Effect.Effect<A, unknown>) =>
-        Effect.onExit(Effect.interruptible(effect), (exit) => Effect.sync(() => breakWith(exit)))
-      const feeder = yield* Effect.forkChild(
-        Effect.ensuring(breaks(engine.feeder), Effect.sync(() => engine.endFeeding()))
+      /** Breaks it where nothing comes of what runs now, either. */
+      const stopWith = (exit: Exit.Exit<unknown, unknown>): void => {
+        breakWith(exit)
+        if (Exit.isFailure(exit)) engine.signal.requestUnsafe("Sibling")
+      }
+      const feeder = yield* Effect.forkChild(Effect.onExit(Effect.interruptible(engine.feeder), (exit) =>
+        Effect.sync(() => {
+          if (!isOver) breakWith(exit)
+          engine.endFeeding()
+        })))
+      const flusher = yield* Effect.forkChild(
+        Effect.onExit(engine.recorder.flusher, (exit) =>
+          Effect.sync(() => {
+            stopWith(exit)
+            engine.recorder.release()
+          })),
+        { uninterruptible: true }
       )
-      const flusher = yield* Effect.forkChild(breaks(engine.recorder.flusher))
       const lanes = new Set<Fiber.Fiber<unknown>>()
       const supervise = Effect.gen(function*() {
         // A fiber that was interrupted runs no more tasks: another one goes on with what it has left.
@@ -388,7 +420,7 @@ const drive = (engine: Engine): Effect.Effect<void, unknown> =>
           lanes.add(fiber)
           const exit = yield* Fiber.await(fiber)
           lanes.delete(fiber)
-          if (Exit.isFailure(exit)) return breakWith(exit)
+          if (Exit.isFailure(exit)) return stopWith(exit)
           left = exit.value
         }
       })
@@ -408,7 +440,8 @@ const drive = (engine: Engine): Effect.Effect<void, unknown> =>
       }
       isOver = true
       yield* Fiber.interrupt(feeder)
-      yield* Fiber.interrupt(flusher)
+      engine.recorder.close()
+      yield* Fiber.await(flusher)
       if (Deferred.isDoneUnsafe(broken)) yield* Deferred.await(broken)
       if (Exit.isFailure(exit)) return yield* exit
     })
@@ -417,16 +450,20 @@ const drive = (engine: Engine): Effect.Effect<void, unknown> =>
 /** Records the last of it, and says how it ended. */
 const conclude = (spec: FanOut, engine: Engine, exit: Exit.Exit<void, unknown>): Effect.Effect<Tally, unknown> =>
   Effect.gen(function*() {
-    const { run } = spec
-    const { reason } = run.signal
-    engine.recorder.header.finished = Exit.isSuccess(exit) && reason === undefined &&
-      engine.recorder.stopped === undefined
+    const { signal } = spec.run
+    const { recorder } = engine
+    recorder.header.finished = Exit.isSuccess(exit) && signal.reason === undefined && recorder.stopped === undefined
     // What was still to be cleared of these had no row.
-    if (engine.recorder.header.finished) engine.recorder.header.reopened.clear()
-    if (!engine.recorder.broken && reason !== "LeaseLost") yield* engine.recorder.flush
-    if (Exit.isFailure(exit)) return yield* Effect.failCause(exit.cause)
+    if (recorder.header.finished) recorder.header.reopened.clear()
+    let ended = exit
+    if (!recorder.broken && signal.reason !== "LeaseLost") {
+      const fiber = yield* Effect.forkChild(recorder.flush, { uninterruptible: true })
+      const flushed = yield* Effect.uninterruptible(Fiber.await(fiber))
+      if (Exit.isFailure(flushed)) ended = flushed
+    }
+    const { reason } = signal
+    const isStopped = reason !== undefined && Exit.hasInterrupts(ended)
+    if (Exit.isFailure(ended) && !isStopped) return yield* ended
     if (reason !== undefined) return yield* new Interrupted({ reason })
-    const gaveUp = engine.recorder.stopped
-    if (gaveUp !== undefined) return yield* gaveUp
-    return new Tally(engine.recorder.header.tally)
+    return recorder.stopped === undefined ? new Tally(recorder.header.tally) : yield* recorder.stopped
   })

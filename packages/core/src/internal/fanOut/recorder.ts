@@ -5,6 +5,8 @@
 import * as Arr from "effect/Array"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import type * as Fiber from "effect/Fiber"
 import * as Latch from "effect/Latch"
 import * as Option from "effect/Option"
 import type * as Schema from "effect/Schema"
@@ -16,7 +18,7 @@ import type { Environment } from "../dispatcher/attempts.ts"
 import * as Kept from "../dispatcher/kept.ts"
 import type { TaskDefinition } from "../dispatcher/taskDefinition.ts"
 import { makeOutcomeRow } from "../job/rows.ts"
-import type { JobRun } from "../job/run.ts"
+import { drainMillis, type JobRun } from "../job/run.ts"
 import * as Checkpoint from "./checkpoint.ts"
 import { FanOutState, type Replacement, type Settlement } from "./state.ts"
 
@@ -32,7 +34,7 @@ export interface Recorded {
     readonly onCommit?: OnCommit<unknown, unknown, unknown, never>
   }
   readonly run: JobRun["Service"]
-  readonly environment: Pick<Environment, "clock" | "deadlines">
+  readonly environment: Environment
 }
 
 export class Recorder {
@@ -61,9 +63,15 @@ export class Recorder {
   /** Tasks that wait until their checkpoint is in the store. */
   private waiting: Array<(effect: Effect.Effect<void>) => void> = []
   private readonly dirty = Latch.makeUnsafe(false)
+  private isReleased = false
   /** Whether the next flush is due at once, and what tells a flusher that waits for its time. */
   private isDue = false
   private flushNow: (() => void) | undefined
+  private isClosing = false
+  /** The fiber that waits for the store. */
+  private flushing: Fiber.Fiber<unknown, unknown> | undefined
+  /** Whether the job was asked to stop so long ago that nobody waits for the store any more. */
+  private isLate = false
 
   constructor(
     spec: Recorded,
@@ -202,50 +210,70 @@ export class Recorder {
     })
   }
 
+  /** Records what has ended. Only `abandon` ends it before the store does. */
   get flush(): Effect.Effect<void, unknown> {
-    const { name, options: { onCommit }, run, task } = this.spec
-    return Effect.uninterruptible(Effect.suspend(() => {
+    const { environment: { deadlines }, name, options: { onCommit }, run } = this.spec
+    return Effect.withFiber((fiber) => {
       this.dirty.closeUnsafe()
       this.isDue = false
+      this.flushing = fiber
+      const limit = this.isLate ? deadlines.addUnsafe(drainMillis, this.abandon) : undefined
       let recorded: typeof this.waiting = []
-      return Effect.andThen(
-        run.flush(name, () => {
-          const flush = { rows: this.rows, cleared: this.cleared }
-          const { ended } = this
-          this.rows = []
-          this.cleared = []
-          this.ended = []
-          recorded = this.waiting
-          this.waiting = []
-          this.inFlight = this.unrecorded
-          this.unrecorded = 0
-          const tally = new Tally(this.header.tally)
-          const checkpoint = Checkpoint.encode(run.version, this.header, this.state, task.payload)
-          return {
-            flush: { ...flush, checkpoint },
-            tally,
-            ...onCommit !== undefined && Arr.isArrayNonEmpty(ended) ? { onCommit: onCommit(ended) } : {}
-          }
-        }).pipe(Effect.onError(() =>
-          Effect.sync(() => {
-            this.broken = true
-          })
-        )),
+      const flushed = run.flush(name, () => {
+        const flush = { rows: this.rows, cleared: this.cleared }
+        const { ended } = this
+        this.rows = []
+        this.cleared = []
+        this.ended = []
+        recorded = this.waiting
+        this.waiting = []
+        this.inFlight = this.unrecorded
+        this.unrecorded = 0
+        const tally = new Tally(this.header.tally)
+        const checkpoint = Checkpoint.encode(run.version, this.header, this.state, this.spec.task.payload)
+        return {
+          flush: { ...flush, checkpoint },
+          tally,
+          ...onCommit !== undefined && Arr.isArrayNonEmpty(ended) ? { onCommit: onCommit(ended) } : {}
+        }
+      })
+      return Effect.onExit(Effect.interruptible(flushed), (exit) =>
         Effect.sync(() => {
+          this.flushing = undefined
+          if (limit !== undefined) deadlines.removeUnsafe(limit)
+          if (Exit.isFailure(exit)) {
+            this.broken = true
+            this.waiting.push(...recorded)
+            return
+          }
           this.inFlight = 0
           for (const resume of recorded) resume(Effect.void)
           this.flushed()
-        })
-      )
-    }))
+        })).pipe(Effect.onInterrupt(() =>
+          Effect.logWarning(`Fan-out "${name}" of job ${run.id} has to stop, and what it records did not end`)
+        ))
+    })
   }
 
   /** Waits for the next flush, which it makes come at once. */
   readonly recorded = Effect.callback<void>((resume) => {
+    if (this.isReleased) return resume(Effect.interrupt)
     this.waiting.push(resume)
     this.dirty.openUnsafe()
     this.hurry()
   })
+
+  /** Interrupts who waits to be recorded: nothing is any more. */
+  release(): void {
+    this.isReleased = true
+    for (const resume of this.waiting.splice(0)) resume(Effect.interrupt)
+  }
+
+  /** Waits for the store no longer. What it is doing for the program may never end, and hold up all others. */
+  readonly abandon = (): void => {
+    this.isLate = true
+    this.flushing?.interruptUnsafe()
+  }
 
   /**
    * Waits for the time of the next flush, or until enough was settled. It forks nothing: what a fiber keeps of its
@@ -265,12 +293,23 @@ export class Recorder {
   })
 
   /**
-   * Records whenever enough has been settled, or some time after anything has. All who can go on at that moment do so
-   * before: what they commit is recorded with it.
+   * Records whenever enough has been settled, or some time after anything has, until it is closed. All who can go on at
+   * that moment do so before: what they commit is recorded with it.
    */
-  get flusher(): Effect.Effect<never, unknown> {
-    const due = Effect.andThen(this.dirty.await, this.untilDue)
-    return Effect.forever(Effect.andThen(Effect.andThen(due, Effect.yieldNow), this.flush))
+  get flusher(): Effect.Effect<void, unknown> {
+    const due = Effect.andThen(Effect.andThen(this.dirty.await, this.untilDue), Effect.yieldNow)
+    return Effect.whileLoop({
+      while: () => !this.isClosing,
+      body: () => Effect.flatMap(due, () => this.isClosing ? Effect.void : this.flush),
+      step: () => {}
+    })
+  }
+
+  /** Ends the flusher, once what it is recording is recorded. */
+  close(): void {
+    this.isClosing = true
+    this.dirty.openUnsafe()
+    this.hurry()
   }
 }
 

@@ -16,6 +16,9 @@ import type { JobStoreError } from "../../JobStoreError.ts"
 import { Progress, type Reporter, type Tally } from "../../Progress.ts"
 import * as Measures from "./measures.ts"
 
+/** How long fan-outs take at most to record what they have done, after the grace of what they run. */
+export const drainMillis = 1000
+
 export interface JobRunOptions {
   readonly id: JobId
   readonly name: string
