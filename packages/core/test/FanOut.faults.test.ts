@@ -1,6 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
-import type { Element, FanOutOptions, OnCommit } from "@fanout/core/FanOut"
-import { Interrupted, reason } from "@fanout/core/Interrupter"
+import type { Element, FanOutOptions, OnCommit, Parts } from "@fanout/core/FanOut"
+import { Interrupted, reason, stopped } from "@fanout/core/Interrupter"
+import * as JobId from "@fanout/core/JobId"
 import * as JobStore from "@fanout/core/JobStore"
 import { layerSqlite } from "@fanout/core/node"
 import * as Task from "@fanout/core/Task"
@@ -133,6 +134,201 @@ const faults = <E>(backend: string, store: Layer.Layer<JobStore.JobStore, E>) =>
         assert.isFalse(told)
       }).pipe(fresh))
   })
+
+const Whole = Task.make("test/Whole", {
+  payload: { n: Schema.Int },
+  key: ({ n }) => {
+    if (n === 3) throw new Error("three has no key")
+    return `no. ${n}`
+  },
+  pool: "io"
+})
+class Wholes extends RpcGroup.make(Whole) {}
+type Whole = { readonly n: number }
+
+const elements = (of: ReadonlyArray<Element<Whole>>) => (after: Option.Option<string>) =>
+  Stream.fromIterable(
+    Option.match(after, {
+      onNone: () => of,
+      onSome: (last) => of.slice(of.findIndex(({ cursor }) => cursor === last) + 1)
+    })
+  )
+const item = (n: number): Element<Whole> => ({ _tag: "Item", cursor: `at ${n}`, payload: { n } })
+
+/** Runs elements whose tasks take a time, and gives what came of each. */
+const outcomesOf = Effect.fnUntraced(function*(
+  of: ReadonlyArray<Element<Whole>>,
+  options: FanOutOptions & { readonly parts?: Parts<Whole, void>; readonly millis?: number; readonly id?: string } = {},
+  handler: (n: number) => Effect.Effect<void> = () => Effect.void
+) {
+  const { id = "wholes", millis = 0, ...rest } = options
+  yield* runningJob(id)
+  const running = yield* Effect.forkChild(
+    asRun(id, () =>
+      TaskDispatcher.TaskDispatcher.use((_) => _.fanOut("all", Whole, elements(of), rest)).pipe(
+        Effect.provide(Wholes.toLayer({ "test/Whole": ({ n }) => Effect.andThen(Effect.sleep(millis), handler(n)) }))
+      ))
+  )
+  yield* settle
+  yield* TestClock.adjust("10 seconds")
+  const { exit } = yield* Fiber.join(running)
+  assert.isTrue(Exit.isSuccess(exit), String(exit))
+  const store = yield* JobStore.JobStore
+  const rows = yield* store.outcomes(JobId.make(id), { after: 0, limit: 100 })
+  return {
+    counts: Exit.isSuccess(exit) ? [exit.value.done, exit.value.failed, exit.value.skipped] : [],
+    rows: rows.map(([, { cursor, key, outcome }]) => {
+      const failure = outcome._tag === "Failed" ? outcome.failure : undefined
+      return [cursor, key, failure?._tag === "Defect" ? failure.message : outcome._tag] as const
+    })
+  }
+})
+
+const misfit = "its payload does not match its schema: Expected an integer\n  at [\"n\"]"
+
+describe("FanOut with an element that is wrong", () => {
+  const fresh = Effect.provide([pools, Layer.fresh(JobStore.layerMemory)])
+
+  it.effect.each([0, 50, 600])(
+    "fails it by itself where its payload is none, if tasks take %d ms",
+    (millis) =>
+      Effect.gen(function*() {
+        const { counts, rows } = yield* outcomesOf([item(1), item(1.5), item(2)], { millis })
+
+        assert.deepStrictEqual(counts, [2, 1, 0])
+        assert.deepStrictEqual(rows, [["at 1.5", "no. 1.5", misfit]])
+      }).pipe(fresh)
+  )
+
+  it.effect.each([0, 600])(
+    "skips what it opens, and ends what it closes, if tasks take %d ms",
+    (millis) =>
+      Effect.gen(function*() {
+        const open = (n: number) => ({ ...item(n), opens: true }) as Element<Whole>
+        const close = (n: number): Element<Whole> => ({ _tag: "After", cursor: `at ${n}`, payload: { n } })
+        const { counts, rows } = yield* outcomesOf(
+          [open(1.5), item(2), close(4), open(5), item(6.5), item(7), close(8.5), item(9)],
+          { millis }
+        )
+
+        assert.deepStrictEqual(counts, [3, 3, 1])
+        assert.deepStrictEqual(rows.map(([cursor]) => cursor).toSorted(), [
+          "at 1.5",
+          "at 4#skipped",
+          "at 6.5",
+          "at 8.5"
+        ])
+      }).pipe(fresh)
+  )
+
+  it.effect("keeps why it is wrong through a pause, also while it waits to be its turn", () =>
+    Effect.gen(function*() {
+      yield* runningJob("paused")
+      const run = (stop: boolean) =>
+        Effect.gen(function*() {
+          const running = yield* Effect.forkChild(asRun("paused", (signal) =>
+            TaskDispatcher.TaskDispatcher.use((_) =>
+              _.fanOut(
+                "all",
+                Whole,
+                elements([{ ...item(1), opens: true } as Element<Whole>, item(1.5), {
+                  _tag: "After",
+                  cursor: "at 2.5",
+                  payload: { n: 2.5 }
+                }, item(4)])
+              )
+            ).pipe(
+              Effect.provide(Wholes.toLayer({
+                "test/Whole": ({ n }) =>
+                  n === 1 && stop
+                    ? Effect.sleep(100).pipe(
+                      Effect.andThen(Effect.sync(() => signal.requestUnsafe("Pause"))),
+                      Effect.andThen(Effect.orDie(stopped))
+                    )
+                    : Effect.void
+              }))
+            )))
+          yield* settle
+          yield* TestClock.adjust("10 seconds")
+          return (yield* Fiber.join(running)).exit
+        })
+      assert.isTrue(Exit.isFailure(yield* run(true)))
+      const store = yield* JobStore.JobStore
+      const stored = yield* store.checkpoint(JobId.make("paused"), "all")
+      assert.include(Option.getOrThrow(stored), "does not match its schema")
+
+      const exit = yield* run(false)
+
+      assert.deepStrictEqual(Exit.isSuccess(exit) ? [exit.value.done, exit.value.failed] : exit, [2, 2])
+    }).pipe(fresh))
+
+  it.effect("fails it where its key can't be told, and says why", () =>
+    Effect.gen(function*() {
+      const { counts, rows } = yield* outcomesOf([item(1), item(3), item(4)], { keep: "all" })
+
+      assert.deepStrictEqual(counts, [2, 1, 0])
+      assert.deepStrictEqual(rows, [
+        ["at 1", "no. 1", "Done"],
+        ["at 3", "at 3", "three has no key"],
+        ["at 4", "no. 4", "Done"]
+      ])
+    }).pipe(fresh))
+
+  it.effect("tells the failure of one that has failed, by its cursor where it has no key", () =>
+    Effect.gen(function*() {
+      const { counts, rows } = yield* outcomesOf(
+        [item(1), item(3)],
+        {},
+        (n) => n === 3 ? Effect.die("broken") : Effect.void
+      )
+
+      assert.deepStrictEqual(counts, [1, 1, 0])
+      assert.deepStrictEqual(rows, [["at 3", "at 3", "broken"]])
+    }).pipe(fresh))
+
+  it.effect.each(
+    [
+      ["throw", () => {
+        throw new Error("no parts")
+      }, "no parts"],
+      [
+        "end what does not begin",
+        () => [item(11), { _tag: "After", cursor: "x", payload: { n: 1 } }],
+        "Parts gave After \"x\" where no bracket of theirs is open"
+      ],
+      [
+        "begin what does not end",
+        () => [item(11), { ...item(12), opens: true }],
+        "The bracket \"at 12\" among parts does not end"
+      ]
+    ] as ReadonlyArray<readonly [string, Parts<Whole, void>, string]>
+  )("fails it where its parts %s, and nothing takes its place", ([_, parts, message]) =>
+    Effect.gen(function*() {
+      const { counts, rows } = yield* outcomesOf([item(1), item(2)], {
+        parts: (element, value) => element.payload.n === 2 ? parts(element, value) : undefined
+      })
+
+      assert.deepStrictEqual(counts, [1, 1, 0])
+      assert.deepStrictEqual(rows, [["at 2", "no. 2", message]])
+    }).pipe(fresh))
+
+  it.effect("fails a part by itself, and an ending whose retry has no payload", () =>
+    Effect.gen(function*() {
+      const { counts, rows } = yield* outcomesOf([item(1)], {
+        parts: (element) =>
+          element.payload.n !== 1 ? undefined : [item(2), item(2.5), {
+            _tag: "Settled",
+            cursor: "at 4",
+            key: "four",
+            outcome: { _tag: "Failed", failure: { _tag: "Timeout", millis: 1 } },
+            retry: { payload: { n: 4.5 } }
+          }]
+      })
+
+      assert.deepStrictEqual(counts, [1, 2, 0])
+      assert.deepStrictEqual(rows, [["at 4", "four", misfit], ["at 2.5", "no. 2.5", misfit]])
+    }).pipe(fresh))
+})
 
 faults("memory", JobStore.layerMemory)
 faults("sqlite", layerSqlite({ filename: ":memory:" }))

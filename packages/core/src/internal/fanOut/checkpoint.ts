@@ -6,9 +6,15 @@ import * as Schema from "effect/Schema"
 import type { Migration } from "../../Job.ts"
 import { Tally } from "../../Progress.ts"
 import * as Kept from "../dispatcher/kept.ts"
-import type { Bracket, Entry, FanOutState } from "./state.ts"
+import { type Bracket, type Encoded, type Entry, type FanOutState, Mismatch } from "./state.ts"
 
 const Position = Schema.Struct({ frontier: Schema.NullOr(Schema.String), bracket: Schema.Natural })
+
+/** A payload, or why it is none that can be stored. */
+const Payload = Schema.Struct({ p: Schema.Json, x: Schema.optionalKey(Schema.String) })
+
+const storePayload = (encoded: Encoded): typeof Payload.Type =>
+  encoded instanceof Mismatch ? { p: null, x: encoded.message } : { p: encoded }
 
 // Short names: this is written hundreds of times a second.
 const Stored = Schema.Struct({
@@ -25,7 +31,7 @@ const Stored = Schema.Struct({
   entries: Schema.Array(Schema.Struct({
     k: Schema.Literals(["item", "open", "retried"]),
     c: Schema.String,
-    p: Schema.Json,
+    ...Payload.fields,
     b: Schema.Natural,
     n: Schema.optionalKey(Schema.Natural),
     ...Kept.Stored.fields
@@ -38,7 +44,7 @@ const Stored = Schema.Struct({
     s: Schema.Literals(["opening", "open", "skipping"]),
     skipped: Schema.optionalKey(Schema.Natural),
     depth: Schema.optionalKey(Schema.Natural),
-    after: Schema.optionalKey(Schema.Struct({ c: Schema.String, p: Schema.Json }))
+    after: Schema.optionalKey(Schema.Struct({ c: Schema.String, ...Payload.fields }))
   })),
   /** Opening elements that a retry has done, whose row of skipped elements is still there. */
   reopened: Schema.Array(Schema.String)
@@ -71,8 +77,7 @@ export interface PayloadCodec {
   readonly decode: (payload: unknown) => unknown
 }
 
-export const encode = (version: number, header: Header, state: FanOutState, codec: PayloadCodec): string => {
-  const payloadOf = (entry: Entry) => entry.encoded ??= codec.encode(entry.payload)
+export const encode = (version: number, header: Header, state: FanOutState): string => {
   const brackets = Array.from(state.brackets.values(), (bracket) => ({
     id: bracket.id,
     parent: bracket.parent?.id ?? 0,
@@ -83,7 +88,7 @@ export const encode = (version: number, header: Header, state: FanOutState, code
     ...bracket.depth > 0 ? { depth: bracket.depth } : {},
     ...bracket.after === undefined
       ? {}
-      : { after: { c: bracket.after.cursor, p: codec.encode(bracket.after.payload) } }
+      : { after: { c: bracket.after.cursor, ...storePayload(bracket.after.encoded) } }
   }))
   const entries = []
   // The bracket of a retried opening element that has not settled comes back with its row.
@@ -94,7 +99,7 @@ export const encode = (version: number, header: Header, state: FanOutState, code
     if (entry.kind === "after" || (entry.retryOf !== undefined && entry.kept?.checkpoint === undefined)) continue
     entries.push({
       ...entry.retryOf === undefined
-        ? { k: entry.kind, c: entry.cursor, p: payloadOf(entry), b: entry.bracket.id }
+        ? { k: entry.kind, c: entry.cursor, ...storePayload(entry.encoded), b: entry.bracket.id }
         : { k: "retried" as const, c: entry.cursor, p: null, b: 0 },
       ...entry.count === 1 ? {} : { n: entry.count },
       ...Kept.store(entry.kept)
@@ -128,7 +133,11 @@ export const encode = (version: number, header: Header, state: FanOutState, code
 export const restore = (text: string, state: FanOutState, codec: PayloadCodec, lift: Lift): Header => {
   const stored = decode(text)
   const { cursor, payload } = lift(stored.v)
-  const payloadOf = (json: Schema.Json) => codec.decode(payload(json))
+  const payloadOf = ({ p, x }: typeof Payload.Type): Pick<Entry, "payload" | "encoded"> => {
+    if (x !== undefined) return { payload: undefined, encoded: new Mismatch(x) }
+    const encoded = payload(p)
+    return { payload: codec.decode(encoded), encoded }
+  }
   const find = (id: number): Bracket => state.brackets.get(id) ?? state.root
   for (const one of stored.brackets) {
     const bracket: Bracket = {
@@ -141,23 +150,25 @@ export const restore = (text: string, state: FanOutState, codec: PayloadCodec, l
       outstanding: 0,
       skipped: one.skipped ?? 0,
       depth: one.depth ?? 0,
-      after: one.after === undefined ? undefined : { cursor: cursor(one.after.c), payload: payloadOf(one.after.p) },
+      after: one.after === undefined ? undefined : { cursor: cursor(one.after.c), ...payloadOf(one.after) },
       waiting: []
     }
     state.brackets.set(bracket.id, bracket)
     if (bracket.parent !== undefined) bracket.parent.outstanding++
     state.nextId = Math.max(state.nextId, bracket.id + 1)
   }
-  for (const { b, c, k, n, p, ...saved } of stored.entries) {
-    const kept = Kept.restore(saved)
+  for (const entry of stored.entries) {
+    const { b, c, k, n } = entry
+    const kept = Kept.restore(entry)
     if (k === "retried") {
       if (kept !== undefined) state.retried.set(cursor(c), kept)
       continue
     }
     const bracket = find(b)
     bracket.outstanding++
-    const entry = state.admit(state.enter(k, cursor(c), payloadOf(p), bracket, { count: n, kept }))
-    if (entry !== undefined) state.ready.push(entry)
+    const { encoded, payload } = payloadOf(entry)
+    const ready = state.admit(state.enter(k, cursor(c), payload, encoded, bracket, { count: n, kept }))
+    if (ready !== undefined) state.ready.push(ready)
   }
   const frontierOf = (frontier: string | null) => frontier === null ? undefined : cursor(frontier)
   state.main = { frontier: frontierOf(stored.main.frontier), bracket: find(stored.main.bracket) }

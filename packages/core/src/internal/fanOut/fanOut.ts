@@ -2,6 +2,7 @@
  * Runs a durable fan-out: a feeder fills the buffer from the source, lanes take from it and run tasks on their own
  * fiber, a flusher records what they came to.
  */
+import * as Cause from "effect/Cause"
 import type * as Context from "effect/Context"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
@@ -26,12 +27,16 @@ import { Defects } from "./defects.ts"
 import { decodeOrigin } from "./origin.ts"
 import { Pausing } from "./pausing.ts"
 import { type Recorded, Recorder } from "./recorder.ts"
-import type { Bracket, Entry, FanOutState, Feed, Position } from "./state.ts"
+import { type Bracket, type Entry, type FanOutState, type Feed, Mismatch, type Position } from "./state.ts"
 
 /** Rows that are read at once for a retry. */
 const pageSize = 100
 
 type Source = (after: Option.Option<string>) => Stream.Stream<Element<unknown>, unknown>
+
+type Failed = Extract<Settled, { readonly _tag: "Failed" }>
+
+const died = (thrown: unknown): Failed => ({ _tag: "Failed", cause: Cause.die(thrown) })
 
 /** What a lane whose fiber was interrupted leaves: nothing, or a task whose next attempt is due after a delay. */
 type LeftOver =
@@ -174,6 +179,7 @@ class Engine {
     const go: Effect.Effect<LeftOver | undefined> = Effect.withFiber((fiber) => {
       const { wakes } = this
       entry = this.take()
+      if (entry?.encoded instanceof Mismatch) return after(died(entry.encoded))
       if (entry !== undefined) return Effect.flatMap(runToEnd(work, entry, fiber), after)
       if (this.stopping) return Effect.undefined
       if (this.over) {
@@ -197,25 +203,50 @@ class Engine {
     return Effect.withFiber((fiber) => Effect.flatMap(runAgain(work, again, fiber, delayMillis), after))
   }
 
-  /** Settles an element, and gives what tells of it, where its task has died. */
+  /** Settles an element, and gives what tells of it where its task has died, or what the program says about it. */
   private settle(entry: Entry, ending: Settled): Effect.Effect<void> | undefined {
-    const { options, task } = this.spec
     const { keepsStack } = this.defects
-    const died = this.defects.log(ending, () => this.work.describe(entry.payload))
+    const { name, options, run, task } = this.spec
+    const keep = { keepsAll: options.keep === "all", keepsStack }
     const value = ending._tag === "Done" ? Option.some(ending.value) : Option.none()
-    const isWhole = entry.kind !== "item" || ending._tag === "Skipped"
-    const parts = isWhole ? undefined : options.parts?.(entry, value)
-    if (parts !== undefined) {
-      this.state.replace(entry, value, parts)
-    } else {
-      const outcome = task.outcome(ending, { keepsAll: options.keep === "all", keepsStack })
-      // The key is for people who read rows; what is plain done has none.
-      const key = outcome._tag === "Done" && options.keep !== "all" ? "" : task.options.key(entry.payload)
+    const replaced = this.replace(entry, ending, value)
+    const ended = typeof replaced === "boolean" ? ending : replaced
+    // The key is for people who read rows; what is plain done has none.
+    const isNamed = ended._tag !== "Done" || (keep.keepsAll && replaced !== true)
+    const named = isNamed ? this.keyOf(entry) : ""
+    const key = typeof named === "string" ? named : entry.cursor
+    if (replaced !== true) {
+      let outcome = task.outcome(ended, keep)
+      if (typeof named !== "string" && outcome._tag !== "Failed") outcome = task.outcome(named, keep)
       this.state.settle(entry, key, outcome, outcome._tag === "Done" ? value : Option.none())
     }
     this.tell()
     this.settledOne.openUnsafe()
-    return died
+    // What does not fit its schema has no key for that reason.
+    const told = typeof named === "string" || entry.encoded instanceof Mismatch ? ended : named
+    return this.defects.log(told, () => `Task "${task.tag}" of "${key}" in fan-out "${name}" of job ${run.id}`)
+  }
+
+  /** Puts parts in the place of an element that has some, and tells whether it has; or what was thrown. */
+  private replace(entry: Entry, ending: Settled, value: Option.Option<unknown>): boolean | Failed {
+    const { parts } = this.spec.options
+    const isWhole = entry.kind !== "item" || ending._tag === "Skipped" || entry.encoded instanceof Mismatch
+    if (isWhole || parts === undefined) return false
+    try {
+      const given = parts(entry, value)
+      if (given !== undefined) this.state.replace(entry, value, given)
+      return given !== undefined
+    } catch (thrown) {
+      return died(thrown)
+    }
+  }
+
+  private keyOf({ payload }: Entry): string | Failed {
+    try {
+      return this.spec.task.options.key(payload)
+    } catch (thrown) {
+      return died(thrown)
+    }
   }
 
   /** Units that unsettled elements have added so far. */
@@ -310,13 +341,14 @@ class Engine {
       const { bracketAfter, v, ...saved } = decodeOrigin(row.origin)
       const opens = bracketAfter !== undefined
       const { cursor: lift, payload: liftPayload } = this.recorder.lift(v)
-      const payload = this.spec.task.payload.decode(liftPayload(row.payload))
+      const encoded = liftPayload(row.payload)
+      const payload = this.spec.task.payload.decode(encoded)
       const cursor = lift(row.cursor)
       const { root } = this.state
       const bracket = opens ? this.state.makeBracket(undefined, cursor) : root
       bracket.outstanding++
       // The failed end of a bracket runs again like an item: its bracket is long settled.
-      const entry = this.state.enter(opens ? "open" : "item", cursor, payload, bracket, {
+      const entry = this.state.enter(opens ? "open" : "item", cursor, payload, encoded, bracket, {
         kept: this.state.retried.get(cursor) ?? Kept.restore(saved),
         retryOf: row,
         bracketAfter: opens ? lift(bracketAfter) : undefined
@@ -463,7 +495,7 @@ const conclude = (spec: FanOut, engine: Engine, exit: Exit.Exit<void, unknown>):
     }
     const { reason } = signal
     const isStopped = reason !== undefined && Exit.hasInterrupts(ended)
-    if (Exit.isFailure(ended) && !isStopped) return yield* ended
+    if (Exit.isFailure(ended) && !isStopped) return yield* Effect.failCause(ended.cause)
     if (reason !== undefined) return yield* new Interrupted({ reason })
     return recorder.stopped === undefined ? new Tally(recorder.header.tally) : yield* recorder.stopped
   })

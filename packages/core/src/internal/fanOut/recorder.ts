@@ -90,7 +90,7 @@ export class Recorder {
       ? 0
       : options.failures.maxFailures
     this.lift = Checkpoint.lifting(run.migrations, run.version, spec.name)
-    this.state = new FanOutState(this.concurrency, {
+    this.state = new FanOutState(this.concurrency, task.payload, {
       settled: (settlement) => this.record(settlement),
       replaced: (replacement) => this.replace(replacement),
       unblocked: on.unblocked
@@ -116,8 +116,9 @@ export class Recorder {
   }
 
   private record(settlement: Settlement): void {
-    const { bracketAfter, cursor, isRetriable, kept, key, opener, outcome, payload, retryOf, value } = settlement
-    const { run, task } = this.spec
+    const { bracketAfter, cursor, encoded, kept, key, opener, outcome, payload, retryOf, value } = settlement
+    const { run } = this.spec
+    const isRetriable = encoded !== undefined
     // A retry has run the bracket while the source was still in it.
     if (opener !== undefined && this.header.reopened.delete(opener)) return
     if (retryOf !== undefined) uncount(this.header.tally, retryOf.outcome)
@@ -130,7 +131,7 @@ export class Recorder {
           fanOut: this.spec.name,
           cursor,
           key,
-          payload: isRetriable && outcome._tag !== "Done" ? task.payload.encode(payload) ?? null : null,
+          payload: outcome._tag === "Done" ? null : encoded ?? null,
           origin: {
             v: run.version,
             isRetriable,
@@ -230,7 +231,7 @@ export class Recorder {
         this.inFlight = this.unrecorded
         this.unrecorded = 0
         const tally = new Tally(this.header.tally)
-        const checkpoint = Checkpoint.encode(run.version, this.header, this.state, this.spec.task.payload)
+        const checkpoint = Checkpoint.encode(run.version, this.header, this.state)
         return {
           flush: { ...flush, checkpoint },
           tally,
@@ -249,9 +250,11 @@ export class Recorder {
           this.inFlight = 0
           for (const resume of recorded) resume(Effect.void)
           this.flushed()
-        })).pipe(Effect.onInterrupt(() =>
-          Effect.logWarning(`Fan-out "${name}" of job ${run.id} has to stop, and what it records did not end`)
-        ))
+        })).pipe(
+          Effect.onInterrupt(() =>
+            Effect.logWarning(`Fan-out "${name}" of job ${run.id} has to stop, and what it records did not end`)
+          )
+        )
     })
   }
 

@@ -14,6 +14,14 @@ import type { Outcome } from "../../Outcome.ts"
 import { Chain, type Linked } from "../chain.ts"
 import type { Unit } from "../dispatcher/attempts.ts"
 import { Kept, noUnits, type Units } from "../dispatcher/kept.ts"
+import { messageOf } from "../messageOf.ts"
+import type { PayloadCodec } from "./checkpoint.ts"
+
+/** Why a payload can't be stored, and is not run: whether it is would depend on when a checkpoint is written. */
+export class Mismatch extends Error {}
+
+/** A payload as it is stored. */
+export type Encoded = Schema.Json | Mismatch
 
 export interface Bracket {
   readonly id: number
@@ -28,7 +36,7 @@ export interface Bracket {
   skipped: number
   /** Brackets open within a bracket that is skipped. */
   depth: number
-  after: { readonly cursor: string; readonly payload: unknown } | undefined
+  after: Pick<Entry, "cursor" | "payload" | "encoded"> | undefined
   /** What was taken within while it was opening: items, and the opening elements of brackets. */
   waiting: Array<Entry>
 }
@@ -39,8 +47,7 @@ export interface Entry extends Unit, Linked<Entry> {
   readonly bracket: Bracket
   /** How many things it stands for. */
   readonly count: number
-  /** The payload's encoding, once a checkpoint needed it. */
-  encoded: Schema.Json | undefined
+  readonly encoded: Encoded
   /** The stored failure that this entry runs again. Its row is its checkpoint. */
   readonly retryOf: OutcomeRow | undefined
   /** Where the bracket of a retried opening element begins in the source, unless right behind it. */
@@ -69,8 +76,8 @@ export interface Settlement {
   readonly cursor: string
   readonly key: string
   readonly payload: unknown
-  /** Whether the payload can be run again. */
-  readonly isRetriable: boolean
+  /** The payload as it is stored to be run again; `undefined` where it can't be. */
+  readonly encoded: Schema.Json | undefined
   /** Cursor behind which the source gives the bracket that the element opens, where it opens one. */
   readonly bracketAfter: string | undefined
   /** Cursor of the element that opens the bracket in which this was skipped. */
@@ -116,9 +123,11 @@ export class FanOutState {
   /** What retried elements had saved before their row was settled again, by their cursor. */
   readonly retried = new Map<string, Kept>()
   private readonly on: Listener
+  private readonly codec: PayloadCodec
 
-  constructor(maxWaiting: number, on: Listener) {
+  constructor(maxWaiting: number, codec: PayloadCodec, on: Listener) {
     this.maxWaiting = maxWaiting
+    this.codec = codec
     this.on = on
     this.root.state = "open"
   }
@@ -156,6 +165,9 @@ export class FanOutState {
         throw new Error(
           `The source gave the cursor "${element.cursor}" again: each is there once, and it goes on behind the last one`
         )
+      }
+      if (element._tag === "After" && position.bracket === this.root) {
+        throw new Error(`The source gave After "${element.cursor}" where no bracket is open`)
       }
       feed.index++
       feed.left--
@@ -198,13 +210,12 @@ export class FanOutState {
         return this.admit(this.enterItem(element, own))
       }
       case "After": {
-        if (bracket === this.root) throw new Error(`The source gave After "${element.cursor}" where no bracket is open`)
-        bracket.after = element
+        bracket.after = this.afterOf(element)
         position.bracket = bracket.parent ?? this.root
-        return bracket.outstanding === 0 ? this.enter("after", element.cursor, element.payload, bracket) : undefined
+        return bracket.outstanding === 0 ? this.enterAfter(bracket, bracket.after) : undefined
       }
       case "Settled":
-        this.on.settled(known(element))
+        this.on.settled(this.known(element))
         return undefined
     }
   }
@@ -229,7 +240,7 @@ export class FanOutState {
         cursor: `${cursor}#skipped`,
         key: bracket.key ?? bracket.cursor,
         payload: undefined,
-        isRetriable: false,
+        encoded: undefined,
         bracketAfter: undefined,
         opener: bracket.cursor,
         outcome: { _tag: "Skipped", reason: "what opens it was not done", count: bracket.skipped },
@@ -281,13 +292,14 @@ export class FanOutState {
 
   private enterItem({ checkpoint, count, cursor, opens, payload }: Item, bracket: Bracket): Entry {
     const kept = checkpoint === undefined ? undefined : new Kept(checkpoint)
-    return this.enter(opens === true ? "open" : "item", cursor, payload, bracket, { count, kept })
+    return this.enter(opens === true ? "open" : "item", cursor, payload, this.encode(payload), bracket, { count, kept })
   }
 
   enter(
     kind: Entry["kind"],
     cursor: string,
     payload: unknown,
+    encoded: Encoded,
     bracket: Bracket,
     from: { readonly [K in "count" | "kept" | "retryOf" | "bracketAfter"]?: Entry[K] | undefined } = {}
   ): Entry {
@@ -297,7 +309,7 @@ export class FanOutState {
       payload,
       bracket,
       count: from.count ?? 1,
-      encoded: undefined,
+      encoded,
       retryOf: from.retryOf,
       bracketAfter: from.bracketAfter,
       kept: from.kept,
@@ -316,8 +328,9 @@ export class FanOutState {
   settle(entry: Entry, key: string, outcome: Outcome, value: Option.Option<unknown>): void {
     const { bracket, cursor, kept, kind, payload, retryOf } = entry
     this.active.delete(entry)
+    const encoded = entry.encoded instanceof Mismatch ? undefined : entry.encoded
     const bracketAfter = kind === "open" ? entry.bracketAfter ?? cursor : undefined
-    this.on.settled({ cursor, key, payload, isRetriable: true, bracketAfter, outcome, value, kept, retryOf })
+    this.on.settled({ cursor, key, payload, encoded, bracketAfter, outcome, value, kept, retryOf })
     if (kind === "after") return this.closeBracket(bracket)
     if (kind === "open") {
       if (outcome._tag === "Done") {
@@ -347,6 +360,7 @@ export class FanOutState {
 
   /** Puts others in the place of an element: those that have ended, and those that are to run by themselves. */
   replace(entry: Entry, value: Option.Option<unknown>, parts: ReadonlyArray<Element<unknown>>): void {
+    checkBalance(parts)
     const { bracket, cursor, kept, payload, retryOf } = entry
     this.active.delete(entry)
     const units = Option.isSome(value) ? kept?.units ?? noUnits : noUnits
@@ -355,11 +369,10 @@ export class FanOutState {
     for (const part of parts) {
       switch (part._tag) {
         case "Settled":
-          this.on.settled(known(part))
+          this.on.settled(this.known(part))
           break
         case "After":
-          if (own === bracket) throw new Error(`Parts gave After "${part.cursor}" where no bracket of theirs is open`)
-          own.after = part
+          own.after = this.afterOf(part)
           own = own.parent ?? this.root
           break
         case "Item": {
@@ -372,7 +385,6 @@ export class FanOutState {
         }
       }
     }
-    if (own !== bracket) throw new Error(`The bracket "${own.cursor}" among parts does not end`)
     bracket.outstanding--
     this.endBracket(bracket)
   }
@@ -392,8 +404,42 @@ export class FanOutState {
 
   private endBracket(bracket: Bracket): void {
     if (bracket.after === undefined || bracket.outstanding > 0 || bracket === this.root) return
-    this.ready.push(this.enter("after", bracket.after.cursor, bracket.after.payload, bracket))
+    this.ready.push(this.enterAfter(bracket, bracket.after))
     this.on.unblocked()
+  }
+
+  private enterAfter(bracket: Bracket, { cursor, encoded, payload }: NonNullable<Bracket["after"]>): Entry {
+    return this.enter("after", cursor, payload, encoded, bracket)
+  }
+
+  private afterOf({ cursor, payload }: Extract<Element<unknown>, { readonly _tag: "After" }>): Bracket["after"] & {} {
+    return { cursor, payload, encoded: this.encode(payload) }
+  }
+
+  private encode(payload: unknown): Encoded {
+    try {
+      // What is nothing has no JSON.
+      return this.codec.encode(payload) ?? null
+    } catch (thrown) {
+      return new Mismatch(`its payload does not match its schema: ${messageOf(thrown)}`)
+    }
+  }
+
+  /** An ending that nobody had to run anything for. */
+  private known({ cursor, key, outcome, retry }: Extract<Element<unknown>, { readonly _tag: "Settled" }>): Settlement {
+    const encoded = retry === undefined || outcome._tag === "Done" ? undefined : this.encode(retry.payload)
+    const isStorable = !(encoded instanceof Mismatch)
+    return {
+      cursor,
+      key,
+      payload: retry?.payload,
+      encoded: isStorable ? encoded : undefined,
+      bracketAfter: retry?.bracketAfter,
+      outcome: isStorable ? outcome : { _tag: "Failed", failure: { _tag: "Defect", message: encoded.message } },
+      value: Option.none(),
+      kept: undefined,
+      retryOf: undefined
+    }
   }
 
   private closeBracket(bracket: Bracket): void {
@@ -405,20 +451,17 @@ export class FanOutState {
   }
 }
 
-/** An ending that nobody had to run anything for. */
-const known = (
-  { cursor, key, outcome, retry }: Extract<Element<unknown>, { readonly _tag: "Settled" }>
-): Settlement => ({
-  cursor,
-  key,
-  payload: retry?.payload,
-  isRetriable: retry !== undefined,
-  bracketAfter: retry?.bracketAfter,
-  outcome,
-  value: Option.none(),
-  kept: undefined,
-  retryOf: undefined
-})
+/** Parts take the place of an element whole, or not at all. */
+const checkBalance = (parts: ReadonlyArray<Element<unknown>>): void => {
+  const open: Array<string> = []
+  for (const part of parts) {
+    if (part._tag === "Item" && part.opens === true) open.push(part.cursor)
+    else if (part._tag === "After" && open.pop() === undefined) {
+      throw new Error(`Parts gave After "${part.cursor}" where no bracket of theirs is open`)
+    }
+  }
+  if (open.length > 0) throw new Error(`The bracket "${open.at(-1)}" among parts does not end`)
+}
 
 const makeBracket = (id: number, parent: Bracket | undefined, cursor: string): Bracket => ({
   id,
