@@ -1,8 +1,12 @@
 import { assert, describe, it } from "@effect/vitest"
+import * as Checkpoint from "@fanout/core/Checkpoint"
+import * as ChildJobs from "@fanout/core/ChildJobs"
 import type { Element, FanOutOptions, OnCommit, Parts } from "@fanout/core/FanOut"
 import { Interrupted, reason, stopped } from "@fanout/core/Interrupter"
+import * as Job from "@fanout/core/Job"
 import * as JobId from "@fanout/core/JobId"
 import * as JobStore from "@fanout/core/JobStore"
+import { JobStoreError, StorageFailure } from "@fanout/core/JobStoreError"
 import { layerSqlite } from "@fanout/core/node"
 import * as Task from "@fanout/core/Task"
 import * as TaskCheckpoint from "@fanout/core/TaskCheckpoint"
@@ -18,6 +22,7 @@ import * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
 import * as TestClock from "effect/testing/TestClock"
 import { asRun, pools, runningJob } from "./fanOutHarness.ts"
+import { process } from "./managers.ts"
 
 const Commit = Task.make("test/Commit", { payload: { n: Schema.Number }, pool: "io" })
 class Commits extends RpcGroup.make(Commit) {}
@@ -332,3 +337,82 @@ describe("FanOut with an element that is wrong", () => {
 
 faults("memory", JobStore.layerMemory)
 faults("sqlite", layerSqlite({ filename: ":memory:" }))
+
+const Reading = Job.make("test/Reading", {})
+const Child = Job.make("test/Child", {})
+const ownPlace = Checkpoint.make("own", Schema.Number)
+const failing = new JobStoreError({
+  reason: new StorageFailure({ operation: "read", problem: "Unreachable", cause: "away" })
+})
+
+/** Runs a job whose program goes on whatever happens, on a store of which a method fails the first time. */
+const ignoring = Effect.fnUntraced(function*(method: "checkpoint" | "outcomes" | "ownCheckpoint" | "child" | "get") {
+  const store = yield* JobStore.JobStore
+  let left = 1
+  const faulty = new Proxy(store, {
+    get: (target, name, receiver) => {
+      const member: unknown = Reflect.get(target, name, receiver)
+      return typeof member !== "function" ?
+        member :
+        (...args: ReadonlyArray<unknown>) =>
+          Effect.suspend(() =>
+            name === method && runs > 0 && left-- > 0 ? Effect.fail(failing) : member.apply(target, args)
+          )
+    }
+  })
+  let runs = 0
+  let isWell = false
+  const ran: Array<number> = []
+  const programs = Layer.mergeAll(
+    Reading.toLayer(() =>
+      Effect.gen(function*() {
+        runs++
+        if (method === "ownCheckpoint") {
+          return ran.push(Option.getOrElse(yield* ownPlace.get, () => 0))
+        }
+        if (method === "child" || method === "get") {
+          const { await: ended } = yield* ChildJobs.start("child", Child, undefined)
+          return yield* ended
+        }
+        return yield* TaskDispatcher.TaskDispatcher.use((_) => _.fanOut("all", Commit, numbers(3)))
+      }).pipe(Effect.ignore)
+    ),
+    Child.toLayer(() => Effect.sync(() => ran.push(0)))
+  ).pipe(
+    Layer.provide(Commits.toLayer({
+      "test/Commit": ({ n }) =>
+        Effect.suspend(() => {
+          ran.push(n)
+          return isWell || method !== "outcomes" ? Effect.void : Effect.die("not yet")
+        })
+    }))
+  )
+  const { jobs } = yield* process([Reading, Child], programs).pipe(
+    Effect.provideService(JobStore.JobStore, faulty)
+  )
+  const { id } = yield* jobs.start(Reading, undefined)
+  yield* settle
+  yield* TestClock.adjust("1 second")
+  if (method === "outcomes") {
+    isWell = true
+    ran.length = 0
+    yield* jobs.retry(id)
+    yield* TestClock.adjust("1 second")
+  }
+  const before = (yield* store.get(id)).state._tag
+  yield* TestClock.adjust("1 minute")
+  return { before, after: (yield* store.get(id)).state._tag, ran }
+})
+
+describe("a program that goes on whatever happens", () => {
+  it.effect.each(["checkpoint", "outcomes", "ownCheckpoint", "child", "get"] as const)(
+    "is not done where its store can't be read (%s), and runs again",
+    (method) =>
+      Effect.gen(function*() {
+        const { after, before, ran } = yield* ignoring(method)
+
+        assert.deepStrictEqual([before, after], ["Running", "Completed"])
+        assert.isAbove(ran.length, 0)
+      }).pipe(Effect.scoped, Effect.provide(Layer.fresh(JobStore.layerMemory)))
+  )
+})

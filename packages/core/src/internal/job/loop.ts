@@ -5,6 +5,7 @@ import * as Cause from "effect/Cause"
 import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
 import * as Option from "effect/Option"
 import * as Scope from "effect/Scope"
 import { Interrupted, Interrupter, type Reason } from "../../Interrupter.ts"
@@ -58,6 +59,7 @@ export const runJob = Effect.fnUntraced(function*(
     place,
     pausedBy: "person",
     trouble: undefined,
+    refused: undefined,
     report: Effect.succeedNone,
     limit: () => {}
   }
@@ -161,7 +163,7 @@ const runProgram = Effect.fnUntraced(function*(run: Run) {
       attempt: record.state.attempt,
       tries: record.state.tries,
       token: record.token,
-      store: recording(run),
+      store: storeOf(run),
       signal,
       migrations: job.migrations,
       progress
@@ -207,7 +209,7 @@ const runProgram = Effect.fnUntraced(function*(run: Run) {
   )
   // A store that does not take this does not take the end of the run either, and that tells.
   if (run.lease.isHeldUnsafe()) yield* Effect.raceFirst(Effect.ignore(rest), watchLease(run))
-  return { exit, unfinished: unfinished.size }
+  return { exit: run.refused === undefined ? exit : Exit.fail(run.refused), unfinished: unfinished.size }
 })
 
 /** Holds a share to what its job may use. */
@@ -224,22 +226,31 @@ const limiting = (share: Share): Run["limit"] => {
 }
 
 /**
- * The store as a run records to it. The first record that it does not take ends the run: whatever would be done from
- * then on would be done again.
+ * The store as a run uses it. The first of this that it does not do ends the run: whatever would be done from then on
+ * would be done again, or without what was done before.
  */
-const recording = (run: Run): JobStore["Service"] => {
+const storeOf = (run: Run): JobStore["Service"] => {
   const { store } = run.runtime
-  const orEnd = <A, E, R>(record: Effect.Effect<A, E, R>) =>
-    Effect.tapError(record, (error) =>
+  const orEnd = <A, E, R>(effect: Effect.Effect<A, E, R>) =>
+    Effect.tapError(effect, (error) =>
       Effect.sync(() => {
         if (!(error instanceof JobStoreError)) return
         if (error.reason._tag === "StorageFailure") run.trouble = error
-        if (error.reason._tag === "StorageFailure" || error.reason._tag === "Fenced") run.lease.loseUnsafe()
+        if (error.reason._tag !== "StorageFailure" && error.reason._tag !== "Fenced") return
+        run.refused ??= error
+        run.lease.loseUnsafe()
       }))
   return {
     ...store,
+    checkpoint: (id, fanOut) => orEnd(store.checkpoint(id, fanOut)),
+    outcomes: (id, filter) => orEnd(store.outcomes(id, filter)),
     flush: (id, flush, onCommit) => orEnd(store.flush(id, flush, onCommit)),
-    saveOwnCheckpoint: (id, options) => orEnd(store.saveOwnCheckpoint(id, options))
+    ownCheckpoint: (id, name) => orEnd(store.ownCheckpoint(id, name)),
+    saveOwnCheckpoint: (id, options) => orEnd(store.saveOwnCheckpoint(id, options)),
+    get: (id) => orEnd(store.get(id)),
+    child: (parent, name) => orEnd(store.child(parent, name)),
+    insertChild: (record, token) => orEnd(store.insertChild(record, token)),
+    put: (record, line, renames) => orEnd(store.put(record, line, renames))
   }
 }
 
@@ -263,7 +274,7 @@ const programContext = (
     Context.add(JobContext, jobContext(run)),
     Context.add(JobRun.JobRun, jobRun),
     Context.add(JobRun.StoredJob, jobRun),
-    Context.add(Children.Children, Children.make(run)),
+    Context.add(Children.Children, Children.make({ ...run, runtime: { ...run.runtime, store: jobRun.store } })),
     Context.add(Interrupter, run.signal),
     Context.add(Lease, run.lease),
     Context.add(Reporter, jobRun.reporter),
