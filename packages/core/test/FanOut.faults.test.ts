@@ -335,6 +335,77 @@ describe("FanOut with an element that is wrong", () => {
     }).pipe(fresh))
 })
 
+describe("FanOut whose source goes back", () => {
+  const fresh = Effect.provide([pools, Layer.fresh(JobStore.layerMemory)])
+
+  /** Runs ten elements, is paused at the sixth, and goes on with another source; gives what ran the second time. */
+  const goingOn = Effect.fnUntraced(function*(
+    second: (after: Option.Option<string>) => Stream.Stream<Element<{ readonly n: number }>>,
+    isOld = false
+  ) {
+    yield* runningJob("back")
+    const store = yield* JobStore.JobStore
+    const run = (source: typeof second, stop: boolean) =>
+      Effect.gen(function*() {
+        const ran: Array<number> = []
+        const running = yield* Effect.forkChild(asRun("back", (signal) =>
+          TaskDispatcher.TaskDispatcher.use((_) =>
+            _.fanOut("all", Commit, source, { concurrency: 2 })
+          ).pipe(
+            Effect.provide(Commits.toLayer({
+              "test/Commit": ({ n }) => {
+                ran.push(n)
+                if (stop && n === 5) signal.requestUnsafe("Pause")
+                // The fourth is unsettled then.
+                return stop && n >= 4 ? Effect.orDie(stopped) : Effect.void
+              }
+            }))
+          ), {
+          store: {
+            ...store,
+            checkpoint: (id, name) =>
+              Effect.map(
+                store.checkpoint(id, name),
+                Option.map((text) =>
+                  isOld ? text.replace("\"first\":\"0\",", "") : text
+                )
+              )
+          }
+        }))
+        yield* settle
+        yield* TestClock.adjust("10 seconds")
+        return { exit: (yield* Fiber.join(running)).exit, ran }
+      })
+    assert.isTrue(Exit.isFailure((yield* run(numbers(10), true)).exit))
+    return yield* run(second, false)
+  })
+  const from = (first: number) => () => Stream.drop(numbers(10)(Option.none()), first)
+
+  it.effect("goes on where its source does", () =>
+    Effect.gen(function*() {
+      const { exit, ran } = yield* goingOn(numbers(10))
+
+      assert.deepStrictEqual(Exit.isSuccess(exit) ? exit.value.done : exit, 10)
+      assert.deepStrictEqual(ran, [4, 5, 6, 7, 8, 9])
+    }).pipe(fresh))
+
+  it.effect.each(
+    [
+      ["begins anew", 0, false],
+      ["gives what is unsettled again", 4, true],
+      ["gives the one before again", 5, true]
+    ] as const
+  )("dies where it %s, and runs nothing twice", ([_, first, isOld]) =>
+    Effect.gen(function*() {
+      const { exit, ran } = yield* goingOn(from(first), isOld)
+
+      const message = `The source of fan-out "all" gave the cursor "${first}" again: each is there once, ` +
+        "and its source has to go on behind the one that it is given as `after`"
+      assert.include(String(exit), message)
+      assert.deepStrictEqual(ran, [4, 5])
+    }).pipe(fresh))
+})
+
 faults("memory", JobStore.layerMemory)
 faults("sqlite", layerSqlite({ filename: ":memory:" }))
 

@@ -581,7 +581,7 @@ describe("FanOut at its edges", () => {
           ))
       yield* run((after) => Stream.concat(Stream.take(numbers(4)(after), 2), Stream.die(new Error("away"))))
       const { exit } = yield* run(source)
-      assert.match(String(exit), /The source gave the cursor "\d" again/)
+      assert.match(String(exit), /The source of fan-out "all" gave the cursor "\d" again/)
     }).pipe(Effect.provide([pools, JobStore.layerMemory])))
 
   it.effect("refuses limits that it could not work with", () =>

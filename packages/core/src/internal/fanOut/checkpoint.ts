@@ -27,6 +27,8 @@ const Stored = Schema.Struct({
   failures: Schema.Natural,
   tally: Tally,
   main: Position,
+  /** The first cursor that was taken. Older ones have none. */
+  first: Schema.optionalKey(Schema.String),
   segment: Schema.NullOr(Schema.Struct({ ...Position.fields, root: Schema.Natural })),
   entries: Schema.Array(Schema.Struct({
     k: Schema.Literals(["item", "open", "retried"]),
@@ -117,6 +119,7 @@ export const encode = (version: number, header: Header, state: FanOutState): str
     failures: header.failures,
     tally: new Tally(header.tally),
     main: { frontier: state.main.frontier ?? null, bracket: state.main.bracket.id },
+    ...state.first === undefined ? {} : { first: state.first },
     segment: state.segment === undefined ? null : {
       frontier: state.segment.frontier ?? null,
       bracket: state.segment.bracket.id,
@@ -154,6 +157,7 @@ export const restore = (text: string, state: FanOutState, codec: PayloadCodec, l
       waiting: []
     }
     state.brackets.set(bracket.id, bracket)
+    if (bracket.after !== undefined) state.left.add(bracket.after.cursor)
     if (bracket.parent !== undefined) bracket.parent.outstanding++
     state.nextId = Math.max(state.nextId, bracket.id + 1)
   }
@@ -164,6 +168,7 @@ export const restore = (text: string, state: FanOutState, codec: PayloadCodec, l
       if (kept !== undefined) state.retried.set(cursor(c), kept)
       continue
     }
+    state.left.add(cursor(c))
     const bracket = find(b)
     bracket.outstanding++
     const { encoded, payload } = payloadOf(entry)
@@ -171,6 +176,7 @@ export const restore = (text: string, state: FanOutState, codec: PayloadCodec, l
     if (ready !== undefined) state.ready.push(ready)
   }
   const frontierOf = (frontier: string | null) => frontier === null ? undefined : cursor(frontier)
+  state.first = stored.first === undefined ? undefined : cursor(stored.first)
   state.main = { frontier: frontierOf(stored.main.frontier), bracket: find(stored.main.bracket) }
   if (stored.segment !== null) {
     const { bracket, frontier, root } = stored.segment

@@ -121,7 +121,8 @@ class Engine {
     }
   }
 
-  private readonly mayTake = (): boolean => !this.stopping && this.recorder.hasRoom
+  // A lane may be told of a stop, and go on, before this is.
+  private readonly mayTake = (): boolean => !this.stopping && this.signal.reason === undefined && this.recorder.hasRoom
 
   private take(): Entry | undefined {
     if (!this.mayTake()) return undefined
@@ -281,7 +282,8 @@ class Engine {
   private pump(position: Position, until: Bracket | undefined): Effect.Effect<void, unknown> {
     return Effect.scoped(Effect.gen({ self: this }, function*() {
       const pull = yield* Stream.toPull(this.spec.source(Option.fromUndefinedOr(position.frontier)))
-      const feed: Feed = { position, until, chunks: [], index: 0, left: 0, low: this.concurrency, ended: false }
+      const goesOn = position.frontier !== undefined
+      const feed: Feed = { position, until, goesOn, chunks: [], index: 0, left: 0, low: this.concurrency, ended: false }
       this.state.feed = feed
       let end: Exit.Exit<void, unknown> = Exit.void
       while (!feed.ended && !this.stopping) {

@@ -90,7 +90,7 @@ export class Recorder {
       ? 0
       : options.failures.maxFailures
     this.lift = Checkpoint.lifting(run.migrations, run.version, spec.name)
-    this.state = new FanOutState(this.concurrency, task.payload, {
+    this.state = new FanOutState(spec.name, this.concurrency, task.payload, {
       settled: (settlement) => this.record(settlement),
       replaced: (replacement) => this.replace(replacement),
       unblocked: on.unblocked

@@ -64,6 +64,8 @@ export interface Feed {
   readonly position: Position
   /** For a part of the source: the bracket with whose end it ends. */
   readonly until: Bracket | undefined
+  /** Whether the source was opened behind a cursor. */
+  readonly goesOn: boolean
   chunks: Array<ReadonlyArray<Element<unknown>>>
   index: number
   /** How many elements of these were not taken, and how few they have to be for more to be pulled. */
@@ -111,6 +113,9 @@ export class FanOutState {
   readonly active = new Chain<Entry>()
   /** Work that waits for a lane: what a stop left unsettled, retried rows, ends of brackets, what was read ahead. */
   readonly ready: Array<Entry> = []
+  /** The first cursor that was ever taken, and those of what an earlier run has left unsettled. */
+  first: string | undefined
+  readonly left = new Set<string>()
   main: Position = { frontier: undefined, bracket: this.root }
   segment: (Position & { readonly root: Bracket }) | undefined
   feed: Feed | undefined
@@ -124,8 +129,10 @@ export class FanOutState {
   readonly retried = new Map<string, Kept>()
   private readonly on: Listener
   private readonly codec: PayloadCodec
+  private readonly name: string
 
-  constructor(maxWaiting: number, codec: PayloadCodec, on: Listener) {
+  constructor(name: string, maxWaiting: number, codec: PayloadCodec, on: Listener) {
+    this.name = name
     this.maxWaiting = maxWaiting
     this.codec = codec
     this.on = on
@@ -161,9 +168,10 @@ export class FanOutState {
       }
       const { position } = feed
       if (!this.mayTake(element, position.bracket)) return undefined
-      if (element.cursor === position.frontier) {
+      if (this.wasTaken(element.cursor, feed)) {
         throw new Error(
-          `The source gave the cursor "${element.cursor}" again: each is there once, and it goes on behind the last one`
+          `The source of fan-out "${this.name}" gave the cursor "${element.cursor}" again: each is there once, and its ` +
+            "source has to go on behind the one that it is given as `after`"
         )
       }
       if (element._tag === "After" && position.bracket === this.root) {
@@ -172,6 +180,7 @@ export class FanOutState {
       feed.index++
       feed.left--
       position.frontier = element.cursor
+      this.first ??= element.cursor
       const entry = position.bracket.state === "skipping"
         ? this.skip(position, element)
         : this.takeOne(position, element)
@@ -181,6 +190,15 @@ export class FanOutState {
       this.ready.push(entry)
     }
     return undefined
+  }
+
+  /**
+   * Whether a source has gone back, as far as that can be told of cursors that nobody else can compare: one that takes
+   * no notice of where it is to go on begins anew. A part of it may end with what has failed before, and is retried.
+   */
+  private wasTaken(cursor: string, { goesOn, position, until }: Feed): boolean {
+    return cursor === position.frontier ||
+      (goesOn && until === undefined && (cursor === this.first || this.left.has(cursor)))
   }
 
   /** Whether an element can be taken by now. In a bracket that is opening only what can still be skipped is. */
