@@ -15,8 +15,10 @@ import { Failure, message, type Outcome } from "./Outcome.ts"
 import type * as Task from "./Task.ts"
 
 /**
- * One element of a source. Cursors are unique within the source; one that is the same as that before it ends the
- * fan-out with a defect.
+ * One element of a source. Cursors are unique within the source. A source that gives one again ends the fan-out with a
+ * defect, as far as that is noticed: behind the same one, and where a later run goes on, the one to go on behind, the
+ * first of all, and those of unsettled elements. An element whose payload does not fit the schema of the task fails by
+ * itself, and is not retried.
  *
  * **Details**
  *
@@ -71,7 +73,8 @@ export type Element<Payload> =
  *
  * It is asked once an element has ended that opens no bracket, in the order in which they end; one that took the place
  * of another is such an element, too, and one that is retried. So it has to come to an end. Cursors stay unique among
- * what has a row or is to run; the one of the element itself is free again.
+ * what has a row or is to run; the one of the element itself is free again. Where it throws, or brackets are not
+ * balanced, the element fails, and nothing takes its place.
  *
  * @category models
  * @since 0.1.0
@@ -159,14 +162,14 @@ export type PauseOn<E> = (error: E) => Pause | undefined
  *
  * It is given the elements that have ended since the last time, in the order in which they ended, and runs in the
  * transaction that records them: what it writes with a `SqlClient` of the same database is there if and only if they
- * are recorded, each once. If it fails nothing of that is recorded, and the fan-out fails with its error; when the job
- * is resumed they run again.
+ * are recorded, each once. If it fails nothing of that is recorded, what runs is stopped as by `failFast`, and the
+ * fan-out fails with its error; when the job is resumed they run again.
  *
  * **Gotchas**
  *
- * It holds up the fan-out, and with it the database or, on Postgres, the job: it should only write. It can't be
- * interrupted. A statement that fails ends a transaction of Postgres, also where the error is caught: one that may fail
- * belongs in `withTransaction`, which is a savepoint there.
+ * It holds up the fan-out, and with it the database or, on Postgres, the job: it should only write. It is interrupted
+ * only a second after the grace of what runs, when the job has to stop. A statement that fails ends a transaction of
+ * Postgres, also where the error is caught: one that may fail belongs in `withTransaction`, which is a savepoint there.
  *
  * @category models
  * @since 0.1.0

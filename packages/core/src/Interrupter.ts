@@ -23,7 +23,7 @@ import { onFirstRequest, Signal } from "./internal/signal.ts"
  * - `Shutdown`: this process ends; another one, or the next run, goes on.
  * - `LeaseLost`: another process may own the job by now; nothing may be published.
  * - `Timeout`: the attempt took longer than its task or job allows.
- * - `Sibling`: a fan-out that gives up at the first failures stopped the rest.
+ * - `Sibling`: a fan-out stopped the rest that gives up at the first failures, or can't record what they come to.
  *
  * @category models
  * @since 0.1.0

@@ -27,7 +27,8 @@ export interface TaskCheckpoint<in out A> {
 
   /**
    * Keeps how far the task has come, and goes on once that is in the store: for a decision that must not be made
-   * twice. Outside of a fan-out there is no store, and it goes on at once.
+   * twice. Where it can't be stored the task is stopped, and interrupted at once. Outside of a fan-out there is no
+   * store, and it goes on at once.
    */
   readonly commit: (value: A) => Effect.Effect<void>
 

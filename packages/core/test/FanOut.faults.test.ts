@@ -25,6 +25,7 @@ import { asRun, pools, runningJob } from "./fanOutHarness.ts"
 import { process } from "./managers.ts"
 
 const Commit = Task.make("test/Commit", { payload: { n: Schema.Number }, pool: "io" })
+const Failing = Task.make("test/Failing", { payload: { n: Schema.Number }, error: Schema.String, pool: "io" })
 class Commits extends RpcGroup.make(Commit) {}
 const place = TaskCheckpoint.make(Schema.Number)
 
@@ -76,7 +77,7 @@ const faults = <E>(backend: string, store: Layer.Layer<JobStore.JobStore, E>) =>
           throw new Error("insert failed")
         }]
       ] as const
-    )("ends with why its onCommit %s, and stops who waits for a checkpoint", ([_, onCommit]) =>
+    )("ends with why its onCommit %s, and stops who waits for a checkpoint", ([, onCommit]) =>
       Effect.gen(function*() {
         let told = false
         let why: unknown
@@ -158,7 +159,7 @@ const elements = (of: ReadonlyArray<Element<Whole>>) => (after: Option.Option<st
       onSome: (last) => of.slice(of.findIndex(({ cursor }) => cursor === last) + 1)
     })
   )
-const item = (n: number): Element<Whole> => ({ _tag: "Item", cursor: `at ${n}`, payload: { n } })
+const item = (n: number, opens = false): Element<Whole> => ({ _tag: "Item", cursor: `at ${n}`, payload: { n }, opens })
 
 /** Runs elements whose tasks take a time, and gives what came of each. */
 const outcomesOf = Effect.fnUntraced(function*(
@@ -209,7 +210,7 @@ describe("FanOut with an element that is wrong", () => {
     "skips what it opens, and ends what it closes, if tasks take %d ms",
     (millis) =>
       Effect.gen(function*() {
-        const open = (n: number) => ({ ...item(n), opens: true }) as Element<Whole>
+        const open = (n: number) => item(n, true)
         const close = (n: number): Element<Whole> => ({ _tag: "After", cursor: `at ${n}`, payload: { n } })
         const { counts, rows } = yield* outcomesOf(
           [open(1.5), item(2), close(4), open(5), item(6.5), item(7), close(8.5), item(9)],
@@ -236,7 +237,7 @@ describe("FanOut with an element that is wrong", () => {
               _.fanOut(
                 "all",
                 Whole,
-                elements([{ ...item(1), opens: true } as Element<Whole>, item(1.5), {
+                elements([item(1, true), item(1.5), {
                   _tag: "After",
                   cursor: "at 2.5",
                   payload: { n: 2.5 }
@@ -303,11 +304,11 @@ describe("FanOut with an element that is wrong", () => {
       ],
       [
         "begin what does not end",
-        () => [item(11), { ...item(12), opens: true }],
+        () => [item(11), item(12, true)],
         "The bracket \"at 12\" among parts does not end"
       ]
     ] as ReadonlyArray<readonly [string, Parts<Whole, void>, string]>
-  )("fails it where its parts %s, and nothing takes its place", ([_, parts, message]) =>
+  )("fails it where its parts %s, and nothing takes its place", ([, parts, message]) =>
     Effect.gen(function*() {
       const { counts, rows } = yield* outcomesOf([item(1), item(2)], {
         parts: (element, value) => element.payload.n === 2 ? parts(element, value) : undefined
@@ -333,6 +334,27 @@ describe("FanOut with an element that is wrong", () => {
       assert.deepStrictEqual(counts, [1, 2, 0])
       assert.deepStrictEqual(rows, [["at 4", "four", misfit], ["at 2.5", "no. 2.5", misfit]])
     }).pipe(fresh))
+})
+
+describe("FanOut whose job can't be paused", () => {
+  it.effect("ends when whoever waits for it is interrupted, although the pause is not written", () =>
+    Effect.gen(function*() {
+      yield* runningJob("deaf")
+      const running = yield* Effect.forkChild(
+        asRun("deaf", () =>
+          TaskDispatcher.TaskDispatcher.use((_) =>
+            // A job that runs by itself has a pause that never ends.
+            _.fanOut("all", Failing, numbers(4), { pauseOn: () => ({ by: "disk", message: "full" }) })
+          ).pipe(Effect.provide(RpcGroup.make(Failing).toLayer({ "test/Failing": () => Effect.fail("full") }))))
+      )
+      yield* settle
+      yield* TestClock.adjust("1 second")
+      running.interruptUnsafe()
+      yield* settle
+      yield* TestClock.adjust("5 seconds")
+
+      assert.isDefined(running.pollUnsafe())
+    }).pipe(Effect.provide([pools, Layer.fresh(JobStore.layerMemory)])))
 })
 
 describe("FanOut whose source goes back", () => {
@@ -395,7 +417,7 @@ describe("FanOut whose source goes back", () => {
       ["gives what is unsettled again", 4, true],
       ["gives the one before again", 5, true]
     ] as const
-  )("dies where it %s, and runs nothing twice", ([_, first, isOld]) =>
+  )("dies where it %s, and runs nothing twice", ([, first, isOld]) =>
     Effect.gen(function*() {
       const { exit, ran } = yield* goingOn(from(first), isOld)
 

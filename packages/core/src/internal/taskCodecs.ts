@@ -3,8 +3,9 @@
  */
 import type * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
+import type * as SchemaAST from "effect/SchemaAST"
 import type * as Task from "../Task.ts"
-import type { PayloadCodec } from "./fanOut/checkpoint.ts"
+import type { PayloadCodec } from "./fanOut/payloads.ts"
 
 interface Codecs {
   readonly payload: PayloadCodec
@@ -12,6 +13,34 @@ interface Codecs {
   readonly encodeSuccess: (value: unknown) => Schema.Json
   readonly decodeError: (stored: unknown) => Effect.Effect<unknown, Schema.SchemaError>
   readonly decodeSuccess: (stored: unknown) => Effect.Effect<unknown, Schema.SchemaError>
+}
+
+/**
+ * Tells of records of plain values that they fit, which most payloads are, in a hundredth of the time that it takes to
+ * encode them. Of all others it tells nothing.
+ */
+const glanceOf = (ast: SchemaAST.AST): (value: unknown) => boolean => {
+  const { annotations, checks, context, encoding } = ast
+  if ((annotations ?? checks ?? context ?? encoding) !== undefined) return () => false
+  switch (ast._tag) {
+    case "String":
+      return (value) => typeof value === "string"
+    case "Number":
+      return (value) => typeof value === "number"
+    case "Boolean":
+      return (value) => typeof value === "boolean"
+    case "Objects": {
+      if (ast.indexSignatures.length > 0 || ast.encodingChecks !== undefined) return () => false
+      const fields = ast.propertySignatures.map(({ name, type }) => ({ name, fits: glanceOf(type) }))
+      return (value) => {
+        if (typeof value !== "object" || value === null || Array.isArray(value)) return false
+        for (const { fits, name } of fields) if (!fits(Reflect.get(value, name))) return false
+        return true
+      }
+    }
+    default:
+      return () => false
+  }
 }
 
 const compiled = new WeakMap<Task.Any, Codecs>()
@@ -26,7 +55,11 @@ export const codecsOf = (task: Task.Any): Codecs => {
   const error = codecOf(task.errorSchema)
   const success = codecOf(task.successSchema)
   const codecs: Codecs = {
-    payload: { encode: Schema.encodeSync(payload), decode: Schema.decodeUnknownSync(payload) },
+    payload: {
+      fits: glanceOf(task.payloadSchema.ast),
+      encode: Schema.encodeSync(payload),
+      decode: Schema.decodeUnknownSync(payload)
+    },
     encodeError: Schema.encodeSync(error),
     encodeSuccess: Schema.encodeSync(success),
     decodeError: Schema.decodeUnknownEffect(error),

@@ -6,15 +6,18 @@ import * as Schema from "effect/Schema"
 import type { Migration } from "../../Job.ts"
 import { Tally } from "../../Progress.ts"
 import * as Kept from "../dispatcher/kept.ts"
-import { type Bracket, type Encoded, type Entry, type FanOutState, Mismatch } from "./state.ts"
+import { type Loaded, Mismatch, type PayloadCodec, type Payloads } from "./payloads.ts"
+import type { Bracket, FanOutState } from "./state.ts"
 
 const Position = Schema.Struct({ frontier: Schema.NullOr(Schema.String), bracket: Schema.Natural })
 
 /** A payload, or why it is none that can be stored. */
 const Payload = Schema.Struct({ p: Schema.Json, x: Schema.optionalKey(Schema.String) })
 
-const storePayload = (encoded: Encoded): typeof Payload.Type =>
-  encoded instanceof Mismatch ? { p: null, x: encoded.message } : { p: encoded }
+const storePayload = (payloads: Payloads, loaded: Loaded): typeof Payload.Type => {
+  const encoded = payloads.encodedOf(loaded)
+  return encoded instanceof Mismatch ? { p: null, x: encoded.message } : { p: encoded }
+}
 
 // Short names: this is written hundreds of times a second.
 const Stored = Schema.Struct({
@@ -74,11 +77,6 @@ export interface Header {
   readonly reopened: Set<string>
 }
 
-export interface PayloadCodec {
-  readonly encode: (payload: unknown) => Schema.Json
-  readonly decode: (payload: unknown) => unknown
-}
-
 export const encode = (version: number, header: Header, state: FanOutState): string => {
   const brackets = Array.from(state.brackets.values(), (bracket) => ({
     id: bracket.id,
@@ -90,7 +88,7 @@ export const encode = (version: number, header: Header, state: FanOutState): str
     ...bracket.depth > 0 ? { depth: bracket.depth } : {},
     ...bracket.after === undefined
       ? {}
-      : { after: { c: bracket.after.cursor, ...storePayload(bracket.after.encoded) } }
+      : { after: { c: bracket.after.cursor, ...storePayload(state.payloads, bracket.after) } }
   }))
   const entries = []
   // The bracket of a retried opening element that has not settled comes back with its row.
@@ -101,7 +99,7 @@ export const encode = (version: number, header: Header, state: FanOutState): str
     if (entry.kind === "after" || (entry.retryOf !== undefined && entry.kept?.checkpoint === undefined)) continue
     entries.push({
       ...entry.retryOf === undefined
-        ? { k: entry.kind, c: entry.cursor, ...storePayload(entry.encoded), b: entry.bracket.id }
+        ? { k: entry.kind, c: entry.cursor, ...storePayload(state.payloads, entry), b: entry.bracket.id }
         : { k: "retried" as const, c: entry.cursor, p: null, b: 0 },
       ...entry.count === 1 ? {} : { n: entry.count },
       ...Kept.store(entry.kept)
@@ -136,7 +134,7 @@ export const encode = (version: number, header: Header, state: FanOutState): str
 export const restore = (text: string, state: FanOutState, codec: PayloadCodec, lift: Lift): Header => {
   const stored = decode(text)
   const { cursor, payload } = lift(stored.v)
-  const payloadOf = ({ p, x }: typeof Payload.Type): Pick<Entry, "payload" | "encoded"> => {
+  const payloadOf = ({ p, x }: typeof Payload.Type): Loaded => {
     if (x !== undefined) return { payload: undefined, encoded: new Mismatch(x) }
     const encoded = payload(p)
     return { payload: codec.decode(encoded), encoded }

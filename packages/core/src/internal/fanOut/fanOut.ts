@@ -2,7 +2,6 @@
  * Runs a durable fan-out: a feeder fills the buffer from the source, lanes take from it and run tasks on their own
  * fiber, a flusher records what they came to.
  */
-import * as Cause from "effect/Cause"
 import type * as Context from "effect/Context"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
@@ -23,20 +22,17 @@ import * as Kept from "../dispatcher/kept.ts"
 import type { Settled } from "../dispatcher/taskDefinition.ts"
 import { drainMillis } from "../job/run.ts"
 import { Signal } from "../signal.ts"
-import { Defects } from "./defects.ts"
 import { decodeOrigin } from "./origin.ts"
 import { Pausing } from "./pausing.ts"
+import { Mismatch } from "./payloads.ts"
 import { type Recorded, Recorder } from "./recorder.ts"
-import { type Bracket, type Entry, type FanOutState, type Feed, Mismatch, type Position } from "./state.ts"
+import { died, Settling } from "./settling.ts"
+import type { Bracket, Entry, FanOutState, Feed, Position } from "./state.ts"
 
 /** Rows that are read at once for a retry. */
 const pageSize = 100
 
 type Source = (after: Option.Option<string>) => Stream.Stream<Element<unknown>, unknown>
-
-type Failed = Extract<Settled, { readonly _tag: "Failed" }>
-
-const died = (thrown: unknown): Failed => ({ _tag: "Failed", cause: Cause.die(thrown) })
 
 /** What a lane whose fiber was interrupted leaves: nothing, or a task whose next attempt is due after a delay. */
 type LeftOver =
@@ -58,7 +54,7 @@ class Engine {
   readonly spec: FanOut
   private readonly work: Work
   private readonly pausing: Pausing
-  private readonly defects = new Defects()
+  private readonly settling: Settling
   readonly concurrency: number
 
   private unblocked = false
@@ -82,6 +78,7 @@ class Engine {
       flushed: () => this.wake()
     })
     this.state = this.recorder.state
+    this.settling = new Settling(spec, this.state)
     this.concurrency = this.recorder.concurrency
     const { context, environment, options, run, task } = spec
     this.pausing = new Pausing(options.pauseOn, context)
@@ -204,50 +201,12 @@ class Engine {
     return Effect.withFiber((fiber) => Effect.flatMap(runAgain(work, again, fiber, delayMillis), after))
   }
 
-  /** Settles an element, and gives what tells of it where its task has died, or what the program says about it. */
+  /** Settles an element, and gives what tells of it where that is needed. */
   private settle(entry: Entry, ending: Settled): Effect.Effect<void> | undefined {
-    const { keepsStack } = this.defects
-    const { name, options, run, task } = this.spec
-    const keep = { keepsAll: options.keep === "all", keepsStack }
-    const value = ending._tag === "Done" ? Option.some(ending.value) : Option.none()
-    const replaced = this.replace(entry, ending, value)
-    const ended = typeof replaced === "boolean" ? ending : replaced
-    // The key is for people who read rows; what is plain done has none.
-    const isNamed = ended._tag !== "Done" || (keep.keepsAll && replaced !== true)
-    const named = isNamed ? this.keyOf(entry) : ""
-    const key = typeof named === "string" ? named : entry.cursor
-    if (replaced !== true) {
-      let outcome = task.outcome(ended, keep)
-      if (typeof named !== "string" && outcome._tag !== "Failed") outcome = task.outcome(named, keep)
-      this.state.settle(entry, key, outcome, outcome._tag === "Done" ? value : Option.none())
-    }
+    const told = this.settling.settle(entry, ending)
     this.tell()
     this.settledOne.openUnsafe()
-    // What does not fit its schema has no key for that reason.
-    const told = typeof named === "string" || entry.encoded instanceof Mismatch ? ended : named
-    return this.defects.log(told, () => `Task "${task.tag}" of "${key}" in fan-out "${name}" of job ${run.id}`)
-  }
-
-  /** Puts parts in the place of an element that has some, and tells whether it has; or what was thrown. */
-  private replace(entry: Entry, ending: Settled, value: Option.Option<unknown>): boolean | Failed {
-    const { parts } = this.spec.options
-    const isWhole = entry.kind !== "item" || ending._tag === "Skipped" || entry.encoded instanceof Mismatch
-    if (isWhole || parts === undefined) return false
-    try {
-      const given = parts(entry, value)
-      if (given !== undefined) this.state.replace(entry, value, given)
-      return given !== undefined
-    } catch (thrown) {
-      return died(thrown)
-    }
-  }
-
-  private keyOf({ payload }: Entry): string | Failed {
-    try {
-      return this.spec.task.options.key(payload)
-    } catch (thrown) {
-      return died(thrown)
-    }
+    return told
   }
 
   /** Units that unsettled elements have added so far. */
@@ -374,10 +333,12 @@ export const run = (spec: FanOut): Effect.Effect<Tally, unknown> =>
   Effect.uninterruptibleMask((restore) =>
     Effect.gen(function*() {
       const { name, run } = spec
-      const engine = new Engine(spec, yield* restore(run.store.checkpoint(run.id, name)))
+      const stored = yield* restore(run.store.checkpoint(run.id, name))
       if (run.unfinished.has(name)) return yield* namedTwice(name, "is already open in this job")
       // A later run finds it ended; in this one it would be other work that is taken for done.
       if (run.ended.has(name)) return yield* namedTwice(name, "has already ended in this run of the job")
+      const engine = new Engine(spec, stored)
+      if (engine.recorder.header.finished || engine.recorder.stopped !== undefined) engine.close()
       if (engine.recorder.header.finished) {
         run.ended.add(name)
         return new Tally(engine.recorder.header.tally)
@@ -454,7 +415,9 @@ const drive = (engine: Engine): Effect.Effect<void, unknown> =>
           lanes.add(fiber)
           const exit = yield* Fiber.await(fiber)
           lanes.delete(fiber)
-          if (Exit.isFailure(exit)) return stopWith(exit)
+          if (Exit.isFailure(exit)) {
+            return stopWith(exit)
+          }
           left = exit.value
         }
       })

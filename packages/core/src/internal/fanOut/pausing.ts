@@ -30,9 +30,11 @@ export class Pausing {
     if (pause === undefined) return undefined
     return Effect.suspend(() => {
       // Nobody takes anything more until the job knows that it is to stop.
-      if (this.isPausing) return this.paused.await
+      if (this.isPausing) return Effect.asVoid(Effect.exit(Effect.interruptible(this.paused.await)))
       this.isPausing = true
-      return Effect.exit(Context.getUnsafe(this.context, JobContext).pause(pause.by, pause.message)).pipe(
+      const { pause: pauseJob } = Context.getUnsafe(this.context, JobContext)
+      // It writes to the store, which may never answer.
+      return Effect.exit(Effect.interruptible(pauseJob(pause.by, pause.message))).pipe(
         Effect.tap(Effect.sync(() => this.paused.openUnsafe())),
         // It ends with an interruption, which is meant for the program.
         Effect.flatMap((exit): Effect.Effect<void> =>

@@ -20,6 +20,7 @@ import type { TaskDefinition } from "../dispatcher/taskDefinition.ts"
 import { makeOutcomeRow } from "../job/rows.ts"
 import { drainMillis, type JobRun } from "../job/run.ts"
 import * as Checkpoint from "./checkpoint.ts"
+import { Payloads } from "./payloads.ts"
 import { FanOutState, type Replacement, type Settlement } from "./state.ts"
 
 const defaults = { concurrency: 64, flushEvery: 192, flushInterval: "250 millis" } as const
@@ -90,7 +91,7 @@ export class Recorder {
       ? 0
       : options.failures.maxFailures
     this.lift = Checkpoint.lifting(run.migrations, run.version, spec.name)
-    this.state = new FanOutState(spec.name, this.concurrency, task.payload, {
+    this.state = new FanOutState(spec.name, this.concurrency, new Payloads(task.payload), {
       settled: (settlement) => this.record(settlement),
       replaced: (replacement) => this.replace(replacement),
       unblocked: on.unblocked
@@ -116,9 +117,9 @@ export class Recorder {
   }
 
   private record(settlement: Settlement): void {
-    const { bracketAfter, cursor, encoded, kept, key, opener, outcome, payload, retryOf, value } = settlement
+    const { bracketAfter, cursor, encoded, isRetriable, kept, key, opener, outcome, payload, retryOf, value } =
+      settlement
     const { run } = this.spec
-    const isRetriable = encoded !== undefined
     // A retry has run the bracket while the source was still in it.
     if (opener !== undefined && this.header.reopened.delete(opener)) return
     if (retryOf !== undefined) uncount(this.header.tally, retryOf.outcome)

@@ -14,14 +14,7 @@ import type { Outcome } from "../../Outcome.ts"
 import { Chain, type Linked } from "../chain.ts"
 import type { Unit } from "../dispatcher/attempts.ts"
 import { Kept, noUnits, type Units } from "../dispatcher/kept.ts"
-import { messageOf } from "../messageOf.ts"
-import type { PayloadCodec } from "./checkpoint.ts"
-
-/** Why a payload can't be stored, and is not run: whether it is would depend on when a checkpoint is written. */
-export class Mismatch extends Error {}
-
-/** A payload as it is stored. */
-export type Encoded = Schema.Json | Mismatch
+import { type Loaded, Mismatch, type Payloads } from "./payloads.ts"
 
 export interface Bracket {
   readonly id: number
@@ -36,18 +29,17 @@ export interface Bracket {
   skipped: number
   /** Brackets open within a bracket that is skipped. */
   depth: number
-  after: Pick<Entry, "cursor" | "payload" | "encoded"> | undefined
+  after: Loaded & { readonly cursor: string } | undefined
   /** What was taken within while it was opening: items, and the opening elements of brackets. */
   waiting: Array<Entry>
 }
 
-export interface Entry extends Unit, Linked<Entry> {
+export interface Entry extends Unit, Loaded, Linked<Entry> {
   readonly kind: "item" | "open" | "after"
   readonly cursor: string
   readonly bracket: Bracket
   /** How many things it stands for. */
   readonly count: number
-  readonly encoded: Encoded
   /** The stored failure that this entry runs again. Its row is its checkpoint. */
   readonly retryOf: OutcomeRow | undefined
   /** Where the bracket of a retried opening element begins in the source, unless right behind it. */
@@ -78,7 +70,8 @@ export interface Settlement {
   readonly cursor: string
   readonly key: string
   readonly payload: unknown
-  /** The payload as it is stored to be run again; `undefined` where it can't be. */
+  /** Whether the payload can be run again, and as it is stored for that, unless the element is done. */
+  readonly isRetriable: boolean
   readonly encoded: Schema.Json | undefined
   /** Cursor behind which the source gives the bracket that the element opens, where it opens one. */
   readonly bracketAfter: string | undefined
@@ -128,13 +121,13 @@ export class FanOutState {
   /** What retried elements had saved before their row was settled again, by their cursor. */
   readonly retried = new Map<string, Kept>()
   private readonly on: Listener
-  private readonly codec: PayloadCodec
+  readonly payloads: Payloads
   private readonly name: string
 
-  constructor(name: string, maxWaiting: number, codec: PayloadCodec, on: Listener) {
+  constructor(name: string, maxWaiting: number, payloads: Payloads, on: Listener) {
     this.name = name
     this.maxWaiting = maxWaiting
-    this.codec = codec
+    this.payloads = payloads
     this.on = on
     this.root.state = "open"
   }
@@ -170,8 +163,8 @@ export class FanOutState {
       if (!this.mayTake(element, position.bracket)) return undefined
       if (this.wasTaken(element.cursor, feed)) {
         throw new Error(
-          `The source of fan-out "${this.name}" gave the cursor "${element.cursor}" again: each is there once, and its ` +
-            "source has to go on behind the one that it is given as `after`"
+          `The source of fan-out "${this.name}" gave the cursor "${element.cursor}" again: each is there once, and ` +
+            "its source has to go on behind the one that it is given as `after`"
         )
       }
       if (element._tag === "After" && position.bracket === this.root) {
@@ -258,6 +251,7 @@ export class FanOutState {
         cursor: `${cursor}#skipped`,
         key: bracket.key ?? bracket.cursor,
         payload: undefined,
+        isRetriable: false,
         encoded: undefined,
         bracketAfter: undefined,
         opener: bracket.cursor,
@@ -310,14 +304,17 @@ export class FanOutState {
 
   private enterItem({ checkpoint, count, cursor, opens, payload }: Item, bracket: Bracket): Entry {
     const kept = checkpoint === undefined ? undefined : new Kept(checkpoint)
-    return this.enter(opens === true ? "open" : "item", cursor, payload, this.encode(payload), bracket, { count, kept })
+    return this.enter(opens === true ? "open" : "item", cursor, payload, this.payloads.check(payload), bracket, {
+      count,
+      kept
+    })
   }
 
   enter(
     kind: Entry["kind"],
     cursor: string,
     payload: unknown,
-    encoded: Encoded,
+    encoded: Loaded["encoded"],
     bracket: Bracket,
     from: { readonly [K in "count" | "kept" | "retryOf" | "bracketAfter"]?: Entry[K] | undefined } = {}
   ): Entry {
@@ -346,9 +343,21 @@ export class FanOutState {
   settle(entry: Entry, key: string, outcome: Outcome, value: Option.Option<unknown>): void {
     const { bracket, cursor, kept, kind, payload, retryOf } = entry
     this.active.delete(entry)
-    const encoded = entry.encoded instanceof Mismatch ? undefined : entry.encoded
+    const isRetriable = !(entry.encoded instanceof Mismatch)
+    const encoded = outcome._tag === "Done" ? undefined : this.payloads.encodedOf(entry)
     const bracketAfter = kind === "open" ? entry.bracketAfter ?? cursor : undefined
-    this.on.settled({ cursor, key, payload, encoded, bracketAfter, outcome, value, kept, retryOf })
+    this.on.settled({
+      cursor,
+      key,
+      payload,
+      isRetriable,
+      encoded: encoded instanceof Mismatch ? undefined : encoded,
+      bracketAfter,
+      outcome,
+      value,
+      kept,
+      retryOf
+    })
     if (kind === "after") return this.closeBracket(bracket)
     if (kind === "open") {
       if (outcome._tag === "Done") {
@@ -376,9 +385,11 @@ export class FanOutState {
     this.endBracket(bracket)
   }
 
-  /** Puts others in the place of an element: those that have ended, and those that are to run by themselves. */
+  /**
+   * Puts others in the place of an element: those that have ended, and those that are to run by themselves. Their
+   * brackets are balanced.
+   */
   replace(entry: Entry, value: Option.Option<unknown>, parts: ReadonlyArray<Element<unknown>>): void {
-    checkBalance(parts)
     const { bracket, cursor, kept, payload, retryOf } = entry
     this.active.delete(entry)
     const units = Option.isSome(value) ? kept?.units ?? noUnits : noUnits
@@ -431,26 +442,21 @@ export class FanOutState {
   }
 
   private afterOf({ cursor, payload }: Extract<Element<unknown>, { readonly _tag: "After" }>): Bracket["after"] & {} {
-    return { cursor, payload, encoded: this.encode(payload) }
-  }
-
-  private encode(payload: unknown): Encoded {
-    try {
-      // What is nothing has no JSON.
-      return this.codec.encode(payload) ?? null
-    } catch (thrown) {
-      return new Mismatch(`its payload does not match its schema: ${messageOf(thrown)}`)
-    }
+    return { cursor, payload, encoded: this.payloads.check(payload) }
   }
 
   /** An ending that nobody had to run anything for. */
   private known({ cursor, key, outcome, retry }: Extract<Element<unknown>, { readonly _tag: "Settled" }>): Settlement {
-    const encoded = retry === undefined || outcome._tag === "Done" ? undefined : this.encode(retry.payload)
+    const checked = retry === undefined
+      ? undefined
+      : { payload: retry.payload, encoded: this.payloads.check(retry.payload) }
+    const encoded = checked === undefined ? undefined : this.payloads.encodedOf(checked)
     const isStorable = !(encoded instanceof Mismatch)
     return {
       cursor,
       key,
       payload: retry?.payload,
+      isRetriable: retry !== undefined && isStorable,
       encoded: isStorable ? encoded : undefined,
       bracketAfter: retry?.bracketAfter,
       outcome: isStorable ? outcome : { _tag: "Failed", failure: { _tag: "Defect", message: encoded.message } },
@@ -467,18 +473,6 @@ export class FanOutState {
     parent.outstanding--
     this.endBracket(parent)
   }
-}
-
-/** Parts take the place of an element whole, or not at all. */
-const checkBalance = (parts: ReadonlyArray<Element<unknown>>): void => {
-  const open: Array<string> = []
-  for (const part of parts) {
-    if (part._tag === "Item" && part.opens === true) open.push(part.cursor)
-    else if (part._tag === "After" && open.pop() === undefined) {
-      throw new Error(`Parts gave After "${part.cursor}" where no bracket of theirs is open`)
-    }
-  }
-  if (open.length > 0) throw new Error(`The bracket "${open.at(-1)}" among parts does not end`)
 }
 
 const makeBracket = (id: number, parent: Bracket | undefined, cursor: string): Bracket => ({

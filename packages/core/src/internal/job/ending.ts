@@ -7,9 +7,7 @@ import * as Fiber from "effect/Fiber"
 import * as Option from "effect/Option"
 import * as Scope from "effect/Scope"
 import type { Interrupter } from "../../Interrupter.ts"
-
-/** How long fan-outs take at most to record what they have done, after the grace of what they run. */
-const drainMillis = 1000
+import { drainMillis } from "./run.ts"
 
 /** How long finalizers, codecs and schedules may take. None of them is the work of a program. */
 export const patienceMillis = 60_000
