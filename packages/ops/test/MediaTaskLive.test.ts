@@ -192,6 +192,54 @@ describe("MediaTaskLive", () => {
       })
     }))
 
+  it.effect("goes by what prefixes of XMP stand for, whatever they are", () =>
+    Effect.gen(function*() {
+      const rdf = "http://www.w3.org/1999/02/22-rdf-syntax-ns#"
+      const packet = (inner: string) =>
+        `<m:xapmeta xmlns:m="adobe:ns:meta/"><r:RDF xmlns:r="${rdf}" xmlns:d='http://purl.org/dc/elements/1.1/'>${inner}` +
+        "</r:RDF></m:xapmeta>"
+      const inner =
+        "<r:Description xmlns:xap=\"http://ns.adobe.com/xap/1.0/\" xap:Rating=\"4\" xap:CreatorTool='Bridge'>" +
+        "<d:title><r:Alt><r:li xml:lang='de'>Titel</r:li><r:li xml:lang='x-default'>Title</r:li></r:Alt></d:title>" +
+        "<subject xmlns='http://purl.org/dc/elements/1.1/'><r:Bag><r:li>one</r:li><r:li>two</r:li></r:Bag></subject>" +
+        "<d:creator><r:Seq><r:li>Zoë</r:li></r:Seq></d:creator></r:Description>"
+      const told = { rating: 4, software: "Bridge", title: "Title", keywords: ["one", "two"], artists: ["Zoë"] }
+      const { mimeType: _, sizeBytes: __, ...record } = yield* read(make.jpeg({ xmp: Buffer.from(packet(inner)) }))
+      assert.deepStrictEqual(record, { ...size, ...told })
+      // A prefix that stands for something else is something else.
+      const other = "<r:Description xmlns:dc='urn:other' dc:title='no' xmlns:xmp='urn:more/' xmp:Rating='3'/>"
+      const { mimeType: ___, sizeBytes: ____, ...none } = yield* read(make.jpeg({ xmp: Buffer.from(packet(other)) }))
+      assert.deepStrictEqual(none, size)
+    }))
+
+  it.effect("reads XMP in UTF-16 as well, with a mark of the order of bytes and without", () =>
+    Effect.gen(function*() {
+      const packet = make.xmp("<dc:title>Zoë ☺</dc:title>").toString()
+      for (const text of [packet, `\ufeff${packet}`]) {
+        const little = Buffer.from(text, "utf16le")
+        for (const bytes of [little, Buffer.from(little).swap16()]) {
+          const content = make.tiff({ first: [{ tag: 0x2bc, type: 1, count: bytes.length, value: bytes }] })
+          assert.strictEqual((yield* read(content)).title, "Zoë ☺")
+        }
+      }
+    }))
+
+  it.effect("tells that XMP ends too soon, and what was before that", () =>
+    Effect.gen(function*() {
+      const xmp = make.xmp("<dc:title>One</dc:title><xmp:Rating>4</xmp:Rating>")
+      const { problems, title } = yield* read(make.jpeg({ xmp: xmp.subarray(0, xmp.indexOf("xmp:Rating")) }))
+      assert.deepStrictEqual({ problems, title }, { problems: ["XMP: it ends within a tag"], title: "One" })
+    }))
+
+  it.effect("takes a property of XMP that stands behind many others", () =>
+    Effect.gen(function*() {
+      const ancestors = `<photoshop:DocumentAncestors>${
+        "<rdf:li>a</rdf:li>".repeat(3000)
+      }</photoshop:DocumentAncestors>`
+      const { title } = yield* read(make.jpeg({ xmp: make.xmp(`${ancestors}<dc:title>Title</dc:title>`) }))
+      assert.strictEqual(title, "Title")
+    }))
+
   it.effect("reads IPTC that is no UTF-8, and its time", () =>
     Effect.gen(function*() {
       const iptc = make.join(

@@ -119,7 +119,7 @@ export const photo = tiff({
 const segment = (marker: number, content: Uint8Array): Uint8Array =>
   join(Uint8Array.of(0xff, marker), be16(content.length + 2), content)
 
-export const xmp = (inner: string): Uint8Array => {
+export const xmp = (inner: string): Buffer => {
   const description = `<rdf:Description rdf:about="">${inner}</rdf:Description>`
   return Buffer.from(`<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF>${description}</rdf:RDF></x:xmpmeta>`)
 }

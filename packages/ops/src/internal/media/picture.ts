@@ -12,7 +12,7 @@ import type { Kind } from "./kinds.ts"
 import { rawOf } from "./raw.ts"
 import * as times from "./times.ts"
 import { between, count, fieldsOf, first, positive, problemsOf, recordOf, text, texts } from "./values.ts"
-import { type Properties, readXmp } from "./xmp.ts"
+import { type Properties, readXmp, type Xmp } from "./xmp.ts"
 
 // oxlint-disable-next-line import/no-named-as-default-member -- what Node loads is CommonJS, without names
 const { parse, segmentParsers } = exifr
@@ -74,6 +74,7 @@ interface Iptc {
 }
 
 const noIptc: Iptc = { tags: {}, problems: [] }
+const noXmp: Xmp = { properties: new Map(), problems: [] }
 
 const readIptc = (bytes: Uint8Array): Effect.Effect<Iptc> =>
   Effect.try({
@@ -193,7 +194,7 @@ export const pictureRecord = Effect.fnUntraced(function*(
   const exif = carried.exif === undefined ? noExif : yield* readExif(carried.exif.bytes)
   const packet = carried.xmp ?? carried.exif?.xmp
   const datasets = carried.iptc ?? carried.exif?.iptc
-  const xmp: Properties = packet === undefined ? new Map() : readXmp(packet)
+  const { problems: xmpProblems, properties: xmp } = packet === undefined ? noXmp : readXmp(packet)
   const { problems, tags: iptc } = datasets === undefined ? noIptc : yield* readIptc(datasets)
   const sources: Sources = { ...exif, iptc, xmp, texts: new Map(carried.texts) }
   const raw = { ifd0: exif.ifd0, exif: exif.exif, gps: exif.gps, iptc, xmp, texts: sources.texts }
@@ -210,7 +211,7 @@ export const pictureRecord = Effect.fnUntraced(function*(
     ...camera(sources),
     ...place(sources),
     ...description(sources),
-    problems: problemsOf([...carried.problems, ...exif.problems, ...problems]),
+    problems: problemsOf([...carried.problems, ...exif.problems, ...xmpProblems, ...problems]),
     raw: isRaw ? rawOf(raw) : undefined
   })
   return record

@@ -4,6 +4,7 @@
  * Packets are read once, from the start to the end, by no more than what XMP needs of XML: elements, attributes and
  * text. There are no entities but those of XML itself, so that nothing can grow.
  */
+import { limits } from "../../MediaRecord.ts"
 
 /** Properties by their names with the usual prefix, such as `dc:title`; each has all of its values. */
 export type Properties = ReadonlyMap<string, ReadonlyArray<string>>
@@ -21,33 +22,64 @@ const unescaped = (text: string): string =>
     return isCharacter ? String.fromCodePoint(code) : whole
   })
 
-/** Parts of RDF itself, which stand between a property and its values. */
-const isPart = (name: string): boolean => /^rdf:(?:RDF|Seq|Bag|Alt|li|Description)$/.test(name)
+/** Usual prefixes by what they stand for. A packet may call them otherwise. */
+const prefixes: Readonly<Record<string, string>> = {
+  "adobe:ns:meta": "x",
+  "http://www.w3.org/1999/02/22-rdf-syntax-ns#": "rdf",
+  "http://www.w3.org/XML/1998/namespace": "xml",
+  "http://purl.org/dc/elements/1.1": "dc",
+  "http://ns.adobe.com/xap/1.0": "xmp",
+  "http://ns.adobe.com/exif/1.0": "exif",
+  "http://ns.adobe.com/exif/1.0/aux": "aux",
+  "http://cipa.jp/exif/1.0": "exifEX",
+  "http://ns.adobe.com/tiff/1.0": "tiff",
+  "http://ns.adobe.com/photoshop/1.0": "photoshop"
+}
 
+const usual = new Set(Object.values(prefixes))
+
+/** What RDF has itself stands between a property and its values. */
 const isProperty = (name: string): boolean => name.includes(":") && !/^(?:xmlns|xml|rdf|x):/.test(name)
+
+/** An element that is open. */
+interface Open {
+  /** What its attributes declare prefixes to stand for. */
+  readonly spaces: ReadonlyMap<string, string>
+  /** Name of the property that its content is of: the outermost one. */
+  readonly property: string | undefined
+  /** Whether its text is what is meant for all who speak none of the other languages. */
+  readonly isDefault: boolean
+}
 
 class Reading {
   readonly properties = new Map<string, Array<string>>()
-  private readonly open: Array<string> = []
-  private count = 0
+  private readonly open: Array<Open> = []
 
-  /** Name of the property that this is in: the outermost one. */
-  private get property(): string | undefined {
-    return this.open.find((name) => !isPart(name) && isProperty(name))
+  private add(name: string, value: string, isDefault: boolean): void {
+    const text = unescaped(value).trim()
+    const values = this.properties.get(name) ?? []
+    if (text === "" || values.length === limits.listLength || this.properties.size === mostProperties) return
+    if (isDefault) values.unshift(text)
+    else values.push(text)
+    this.properties.set(name, values)
   }
 
-  private add(name: string, value: string): void {
-    const text = unescaped(value).trim()
-    if (text === "" || this.count >= mostProperties) return
-    this.count++
-    const values = this.properties.get(name)
-    if (values === undefined) this.properties.set(name, [text])
-    else values.push(text)
+  /** Name with the usual prefix. Where nothing is declared, prefixes are believed to be these. */
+  private named(name: string, own: Open["spaces"], isElement: boolean): string {
+    const colon = name.indexOf(":")
+    if (colon === -1 && !isElement) return name
+    const prefix = name.slice(0, Math.max(colon, 0))
+    const local = name.slice(colon + 1)
+    const space = own.get(prefix) ?? this.open.findLast(({ spaces }) => spaces.has(prefix))?.spaces.get(prefix)
+    if (space === undefined) return name
+    const known = prefixes[space.replace(/\/$/, "")]
+    if (known !== undefined) return `${known}:${local}`
+    return prefix === "" || usual.has(prefix) ? `{${space}}:${local}` : name
   }
 
   text(value: string): void {
-    const { property } = this
-    if (property !== undefined) this.add(property, value)
+    const { isDefault = false, property } = this.open.at(-1) ?? {}
+    if (property !== undefined) this.add(property, value, isDefault)
   }
 
   /** Takes a tag, without its brackets. Gives whether it goes on. */
@@ -57,12 +89,27 @@ class Reading {
       return true
     }
     const name = /^[^\s/>]+/.exec(inner)?.[0] ?? ""
-    const { property } = this
-    for (const [, attribute = "", quoted = ""] of inner.slice(name.length).matchAll(attributes)) {
+    const given = Array.from(
+      inner.slice(name.length).matchAll(attributes),
+      ([, attribute = "", quoted = ""]) => [attribute, quoted.slice(1, -1)] as const
+    )
+    const spaces = new Map(given.flatMap(([attribute, value]) => {
+      const declared = /^xmlns(?::(.*))?$/.exec(attribute)
+      return declared === null ? [] : [[declared[1] ?? "", unescaped(value)]]
+    }))
+    const within = this.open.at(-1)?.property
+    const element = this.named(name, spaces, true)
+    for (const [attribute, value] of given) {
+      const property = this.named(attribute, spaces, false)
       // Those of a structure in a property are values of that.
-      if (isProperty(attribute)) this.add(property ?? attribute, quoted.slice(1, -1))
+      if (isProperty(property)) this.add(within ?? property, value, false)
     }
-    if (!inner.endsWith("/")) this.open.push(name)
+    if (inner.endsWith("/")) return true
+    this.open.push({
+      spaces,
+      property: within ?? (isProperty(element) ? element : undefined),
+      isDefault: given.some(([attribute, value]) => attribute === "xml:lang" && value === "x-default")
+    })
     return this.open.length <= mostDepth
   }
 }
@@ -84,20 +131,33 @@ const endOfTag = (text: string, start: number): number => {
 /** What stands between `<!--` or `<![CDATA[` and its end, and where it goes on. */
 const skipped = [["<!--", "-->"], ["<![CDATA[", "]]>"], ["<?", "?>"], ["<!", ">"]] as const
 
+/** The encoding of a packet, by its first characters, the first of which may be a mark of the order of bytes. */
+const encodingOf = ([first, second]: Uint8Array): string =>
+  first === 0 || first === 0xfe ? "utf-16be" : second === 0 || first === 0xff ? "utf-16le" : "utf-8"
+
+/** What a packet has, and what of it is broken. */
+export interface Xmp {
+  readonly properties: Properties
+  readonly problems: ReadonlyArray<string>
+}
+
 /** Reads a packet as far as it is sound. */
-export const readXmp = (packet: Uint8Array): Properties => {
-  const text = new TextDecoder().decode(packet)
+export const readXmp = (packet: Uint8Array): Xmp => {
+  const text = new TextDecoder(encodingOf(packet)).decode(packet)
   const reading = new Reading()
+  const { properties } = reading
   for (let at = 0; at < text.length;) {
     const open = text.indexOf("<", at)
     if (open === -1) break
     if (open > at) reading.text(text.slice(at, open))
     const special = skipped.find(([start]) => text.startsWith(start, open))
     const end = special === undefined ? endOfTag(text, open + 1) : text.indexOf(special[1], open + special[0].length)
-    if (end === -1) break
+    if (end === -1) return { properties, problems: ["XMP: it ends within a tag"] }
     if (special?.[0] === "<![CDATA[") reading.text(text.slice(open + special[0].length, end).replaceAll("&", "&amp;"))
-    if (special === undefined && !reading.tag(text.slice(open + 1, end))) break
+    if (special === undefined && !reading.tag(text.slice(open + 1, end))) {
+      return { properties, problems: [`XMP: it has more than ${mostDepth} elements one in the other`] }
+    }
     at = end + (special?.[1].length ?? 1)
   }
-  return reading.properties
+  return { properties, problems: [] }
 }
