@@ -63,6 +63,9 @@ const kindOf = Effect.fnUntraced(function*(payload: Payload, file: Files.OpenFil
   if (sizeBytes === 0) return yield* Task.skip("it is empty")
   const head = new Uint8Array(MediaKind.headBytes)
   const kind = MediaKind.sniff(head.subarray(0, yield* file.readAt(head, 0)))
+  if (kind?.kind === "unsupported") {
+    return yield* failed(payload, "Unsupported", `is ${kind.name}, which is not supported`)
+  }
   if (kind !== undefined) return kind
   return yield* MediaKind.isCalledImage(path)
     ? failed(payload, "Mislabelled", "is called an image, and its content is none that is known")

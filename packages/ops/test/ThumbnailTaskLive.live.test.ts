@@ -14,6 +14,7 @@ import { spawnSync } from "node:child_process"
 import * as fs from "node:fs"
 import * as path from "node:path"
 import sharp from "sharp"
+import { pixels } from "./mediaBytes.ts"
 import { oddFiles, picture } from "./pictures.ts"
 import { testFolder } from "./TestFolder.ts"
 
@@ -127,6 +128,69 @@ describe("ThumbnailTaskLive", () => {
       if (isInstalled("pdftoppm")) assert.match(yield* endOf("broken.pdf"), /^Corrupt: .*pdftoppm makes no picture/)
     }).pipe(Effect.provide(layer)))
 
+  it.live("makes no blank picture of what its decoder leaves blank", () =>
+    Effect.gen(function*() {
+      const { folder, make } = yield* place
+      const jpeg = yield* Effect.promise(() => picture(128, 128).jpeg({ chromaSubsampling: "4:2:0" }).toBuffer())
+      const ycc = { 0x102: [8, 8, 8], 0x106: 6, 0x115: 3, 0x142: 128, 0x143: 128, 0x212: [2, 2] }
+      const oldJpeg = { ...ycc, 0x103: 6, 0x200: 1, 0x201: 8, 0x202: jpeg.length }
+      const tiles = (offsets: ReadonlyArray<number>) => ({ ...ycc, 0x144: offsets, 0x145: [24_576, 24_576] })
+      const tile = new Uint8Array(24_576).fill(88)
+      const blank = [
+        // All of it, of which the decoder knows nothing.
+        [
+          "old-style.tif",
+          "Unsupported",
+          /: tiff2vips: Old-style JPEG compression support is not configured;/,
+          pixels(jpeg, oldJpeg)
+        ],
+        // One of two.
+        ["one.tif", "Corrupt", /Seek error/, pixels(tile, { ...tiles([8, 60_000]), 0x100: 256 })],
+        [
+          "float.tif",
+          "Unsupported",
+          /samples of float/,
+          pixels(new Uint8Array(65_536).fill(63), { 0x102: 32, 0x106: 1, 0x153: 3 })
+        ]
+      ] as const
+      for (const [name, code, why, bytes] of blank) {
+        fs.writeFileSync(path.join(folder, name), bytes)
+        const error = yield* Effect.flip(make(name))
+        assert.deepInclude(error, { code }, error.message)
+        assert.match(error.message, why)
+      }
+      // What has holes of its own is made, also where something else is odd.
+      const clear = pixels(new Uint8Array(65_536), { 0x102: [8, 8, 8, 8], 0x106: 2, 0x115: 4 })
+      for (const [name, bytes] of [["whole.tif", pixels(tile, ycc)], ["clear.tif", clear]] as const) {
+        fs.writeFileSync(path.join(folder, name), bytes)
+        assert.strictEqual((yield* make(name))._tag, "Made")
+      }
+    }).pipe(Effect.provide(layer)))
+
+  it.live("says of each picture that is not supported that it is not, and by its name", () =>
+    Effect.gen(function*() {
+      const { folder, make } = yield* place
+      const lab = { 0x102: [8, 8, 8], 0x106: 8, 0x115: 3 }
+      const planes = { ...lab, 0x106: 6, 0x11c: 2, 0x111: [8, 8, 8], 0x117: [16_384, 16_384, 16_384] }
+      const twelve = { 0x102: [12, 12, 12], 0x106: 2, 0x115: 3 }
+      const files = [
+        ["lab.tif", "TIFF", pixels(new Uint8Array(49_152), lab)],
+        ["planes.tif", "TIFF", pixels(new Uint8Array(16_384), planes)],
+        ["twelve.tif", "TIFF", pixels(new Uint8Array(73_728), twelve)],
+        ["a.bmp", "BMP", Buffer.from("BM\x36\0\x0c\0\0\0\0\0\x36\0\0\0\x28\0\0\0", "latin1")],
+        ["a.psd", "PSD", Buffer.from("8BPS\0\x01")],
+        ["a.jp2", "JPEG 2000", Buffer.from("\0\0\0\x0cjP  \r\n\x87\n", "latin1")]
+      ] as const
+      for (const [name, kind, bytes] of files) {
+        fs.writeFileSync(path.join(folder, name), bytes)
+        const error = yield* Effect.flip(make(name))
+        assert.deepInclude(error, { code: "Unsupported" }, error.message)
+        assert.include(error.message, ` ${kind}`)
+        const said = error.message.split("; ")
+        assert.lengthOf(new Set(said), said.length, error.message)
+      }
+    }).pipe(Effect.provide(layer)))
+
   it.live("makes nothing of what ends too soon, whatever it is", () =>
     Effect.gen(function*() {
       const { folder, make } = yield* place
@@ -171,6 +235,36 @@ describe("ThumbnailTaskLive", () => {
           sharp(path.join(output, folderOf(made.contentId), "detail@1x.webp")).stats()
         )
         assert.isAbove(channels[0]?.mean ?? 0, 230)
+      }).pipe(Effect.provide(layer))
+  )
+
+  it.live.skipIf(!isInstalled("ffmpeg"))(
+    "shows a film whose pixels are not square as wide as it is seen",
+    () =>
+      Effect.gen(function*() {
+        const { folder, make, sizeOf } = yield* place
+        const shapes = [["wide", "16/11", "512 x 288"], ["tall", "1/2", "313 x 512"], [
+          "square",
+          "1",
+          "352 x 288"
+        ]] as const
+        for (const [name, shape, size] of shapes) {
+          const source = "color=white:size=352x288:duration=1"
+          const file = path.join(folder, `${name}.mp4`)
+          const { stderr } = spawnSync("ffmpeg", [
+            "-loglevel",
+            "error",
+            "-f",
+            "lavfi",
+            "-i",
+            source,
+            "-vf",
+            `setsar=${shape}`,
+            file
+          ], { encoding: "utf8" })
+          assert.strictEqual(stderr, "")
+          assert.strictEqual(yield* sizeOf((yield* make(`${name}.mp4`)).contentId, "grid@2x.webp"), `webp ${size}`)
+        }
       }).pipe(Effect.provide(layer))
   )
 

@@ -27,7 +27,7 @@ export const ascii = (tag: number, value: string): Tag => ({
   value: join(Buffer.from(value), "\0")
 })
 
-const short = (tag: number, value: number): Tag => ({ tag, type: 3, count: 1, value: le16(value) })
+export const short = (tag: number, value: number): Tag => ({ tag, type: 3, count: 1, value: le16(value) })
 export const long = (tag: number, value: number): Tag => ({ tag, type: 4, count: 1, value: le32(value) })
 const bytes = (tag: number, ...value: ReadonlyArray<number>): Tag => ({
   tag,
@@ -78,6 +78,22 @@ export const tiff = (
     exif.length === 0 ? "" : directory(exifAt, exif),
     gps.length === 0 ? "" : directory(gpsAt, gps)
   )
+}
+
+/** A picture of 128 x 128 pixels, of what these tags say, in one strip or tile of this content. */
+export const pixels = (
+  content: Uint8Array,
+  tags: Readonly<Record<number, number | ReadonlyArray<number>>>
+): Uint8Array => {
+  const common = { 0x100: 128, 0x101: 128, 0x103: 1, 0x11c: 1, 0x116: 128 }
+  const place = 0x142 in tags ? { 0x144: 8, 0x145: content.length } : { 0x111: 8, 0x117: content.length }
+  const all = Object.entries({ ...common, ...place, ...tags }).map(([tag, values]): Tag => {
+    const list = [values].flat()
+    return list.length === 1
+      ? long(Number(tag), list[0] ?? 0)
+      : { tag: Number(tag), type: 3, count: list.length, value: join(...list.map(le16)) }
+  })
+  return join("II*\0", le32(8 + content.length), content, directory(8 + content.length, all))
 }
 
 /** What a camera says of a photo that was taken in Zurich. */

@@ -99,7 +99,7 @@ const run = (
 const input = "/dev/fd/0"
 const quiet = ["-hide_banner", "-nostdin", "-threads", "1"]
 // What names other files, such as a manifest of DASH or a playlist, may begin as a video does: it must not be opened.
-const formats = ["-format_whitelist", "mov,matroska,avi,flv,mpeg,mpegvideo,mpegts,asf"]
+const formats = ["-format_whitelist", "mov,matroska,avi,flv,mpeg,mpegvideo,mpegts,asf,ogg"]
 
 /** Seconds that a video lasts, as ffmpeg tells; 0 where it does not. */
 const durationOf = (complaint: string): number => {
@@ -113,7 +113,9 @@ const withoutPicture = (program: string, complaint: string): Refused =>
 
 const frame = (descriptor: number, seconds: number, sidePixels: number) => {
   const side = `min(${sidePixels}\\,`
-  const scale = `scale=${side}iw):${side}ih):force_original_aspect_ratio=decrease`
+  // Pixels of a film need not be square, and those of a thumbnail are.
+  const square = "scale=iw*max(1\\,sar):ih*max(1\\,1/sar)"
+  const scale = `${square},scale=${side}iw):${side}ih):force_original_aspect_ratio=decrease`
   const from = [...quiet, "-loglevel", "error", "-ss", seconds.toFixed(3), ...formats, "-i", input, "-map", "0:v:0"]
   const to = ["-frames:v", "1", "-vf", scale, "-c:v", "png", "-f", "image2pipe", "pipe:1"]
   return run("ffmpeg", [...from, ...to], descriptor)

@@ -42,15 +42,25 @@ export interface Rendered {
 const classes = [
   [/pixel limit/i, "TooLarge"],
   [/premature end|truncated|unexpected end/i, "Truncated"],
-  [/decoding plugin|not been built|compression/i, "Unsupported"]
+  [
+    new RegExp(
+      "decoding plugin|not been built|compression|not (?:supported|implemented|configured)|unsupported (?!image format)|can ?not handle|" +
+        "not a whole number of bytes|bad labq|no known route",
+      "i"
+    ),
+    "Unsupported"
+  ]
 ] as const
 
 /** Lines of which one tells what is wrong, and others how a decoder went about it. */
-const noise = /^source: bad seek/
+const noise = /^source: bad seek|Unknown pseudo-tag/
 
 const unrendered = (error: unknown): Unrendered => {
-  const lines = (error instanceof Error ? error.message : String(error)).split("\n").map((line) => line.trim())
-  const why = lines.filter((line) => line !== "" && !noise.test(line)).join("; ").replace(/[.:]$/, "")
+  const text = error instanceof Error ? error.message : String(error)
+  const lines = text.replace(/^Input \w+ has corrupt header: /, "").split("\n").map((line) => line.trim())
+  // A decoder says the same thing each time it begins anew.
+  const said = new Set(lines.filter((line) => line !== "" && !noise.test(line)))
+  const why = [...said].join("; ").replace(/[.:]$/, "")
   return new Unrendered({ code: classes.find(([pattern]) => pattern.test(why))?.[1] ?? "Corrupt", why })
 }
 
@@ -81,6 +91,45 @@ const notesOf = (
   ]
 }
 
+/** What sharp makes an error of if it is asked to, and what was decoded nevertheless. */
+const isWarning = ({ why }: Unrendered): boolean => why.startsWith("Warning treated as error")
+
+interface Pixels {
+  readonly data: Uint8Array
+  readonly channels: number
+}
+
+/** Whether there is nothing to see in some place. */
+const hasHoles = ({ channels, data }: Pixels): boolean => {
+  if (channels < 4) return false
+  for (let alpha = 3; alpha < data.length; alpha += 4) if (data[alpha] === 0) return true
+  return false
+}
+
+const isUniform = ({ channels, data }: Pixels): boolean =>
+  data.every((value, index) => value === data[index % channels])
+
+/**
+ * Fails where a decoder has left blank what it could not decode. That of TIFF does so with tiles, and tells it only if it
+ * is to tell of everything, of which most does no harm. And numbers of no certain range may all be black or white.
+ */
+const refuseBlank = Effect.fnUntraced(function*(
+  decoder: Decoder,
+  image: Uint8Array,
+  { depth, format }: Metadata,
+  pixels: Pixels
+) {
+  if (format !== "tiff") return
+  if (hasHoles(pixels)) {
+    yield* attempt(() => decoder(image, { ...options, failOn: "warning" }).resize(inside(1)).raw().toBuffer()).pipe(
+      Effect.catchIf(isWarning, () => Effect.void)
+    )
+  }
+  if (depth !== "uchar" && depth !== "ushort" && isUniform(pixels)) {
+    return yield* new Unrendered({ code: "Unsupported", why: `nothing is to be seen of its samples of ${depth}` })
+  }
+})
+
 const encode = (image: Sharp, format: Format, quality: number): Sharp => {
   switch (format) {
     case "webp":
@@ -110,6 +159,7 @@ export const render = Effect.fnUntraced(function*(
     decoder(image, options).autoOrient().resize(inside(largest)).toColourspace("srgb").raw()
       .toBuffer({ resolveWithObject: true })
   )
+  yield* refuseBlank(decoder, image, metadata, { data, channels })
   const raw = { width: decodedWidth, height: decodedHeight, channels }
   const pictures = yield* Effect.forEach(variants, (variant) => {
     const { quality, sidePixels } = sizeOf(variant)
