@@ -107,6 +107,9 @@ export const MediaRecord = Schema.Struct({
   lossless: Schema.optionalKey(Schema.Boolean),
   /** Pictures per second. */
   frameRate: number,
+  /** How many pixels wide a film is seen, where its pixels are not square; before `orientation` is applied. */
+  displayWidth: natural,
+  displayHeight: natural,
 
   album: text,
   albumArtist: text,

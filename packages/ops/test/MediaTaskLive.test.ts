@@ -352,6 +352,94 @@ describe("MediaTaskLive", () => {
       })
     }))
 
+  const playable = {
+    width: 352,
+    height: 288,
+    orientation: 1,
+    title: "A film",
+    duration: 3.003,
+    audioCodec: "MPEG-4/AAC",
+    videoCodec: "avc1",
+    bitrate: 34_453.125,
+    sampleRate: 44_100,
+    channels: 2,
+    bitsPerSample: 16,
+    lossless: false,
+    frameRate: 30_000 / 1001,
+    displayWidth: 512,
+    displayHeight: 288
+  }
+
+  it.effect("reads the same of the streams of a film, whether it is MP4 or QuickTime", () =>
+    Effect.gen(function*() {
+      for (const [brand, mimeType] of [["isom", "video/mp4"], ["qt  ", "video/quicktime"]] as const) {
+        const { container: _, sizeBytes: __, ...record } = yield* read(make.playable(brand, [16, 11]))
+        assert.deepStrictEqual(record, { mimeType, ...playable })
+      }
+    }))
+
+  it.effect("tells how wide a film is seen only where its pixels are not square", () =>
+    Effect.gen(function*() {
+      const seen = (across: number, down: number) =>
+        Effect.map(read(make.playable("isom", [across, down])), (film) => [film.displayWidth, film.displayHeight])
+      assert.deepStrictEqual(yield* seen(1, 1), [undefined, undefined])
+      assert.deepStrictEqual(yield* seen(0, 0), [undefined, undefined])
+      assert.deepStrictEqual(yield* seen(1, 2), [176, 288])
+    }))
+
+  it.effect("keeps of a film what could be read, whichever of its boxes is broken, and tells that", () =>
+    Effect.gen(function*() {
+      const whole = Buffer.from(make.playable("isom", [16, 11]))
+      const broken = (type: string, length: number) => {
+        const bytes = Buffer.from(whole)
+        bytes.writeUInt32BE(length, bytes.indexOf(type) - 4)
+        return bytes
+      }
+      const cut = yield* read(whole.subarray(0, whole.length - 1))
+      assert.deepInclude(cut, { ...playable, problems: ["mdat ends before what it says it has"] })
+      // Behind a box whose length is wrong is found what is next.
+      for (const type of ["ftyp", "mvhd", "trak", "tkhd", "mdia", "mdhd", "hdlr", "stsd", "stts", "stsz", "udta"]) {
+        for (const length of [0, 4, 2 ** 30]) {
+          const { problems, ...film } = yield* read(broken(type, length))
+          const isLast = type === "stsz" || type === "udta"
+          const told = isLast ? { mimeType: "video/mp4", videoCodec: "avc1", audioCodec: "MPEG-4/AAC" } : playable
+          assert.deepInclude(film, told, `${type} of ${length}`)
+          assert.isDefined(problems, `${type} of ${length}`)
+        }
+      }
+      // What is in a box may be broken as well.
+      for (const type of ["tkhd", "mdhd", "stsd", "stts"]) {
+        const bytes = Buffer.from(whole)
+        bytes.fill(0xff, bytes.indexOf(type) + 4, bytes.indexOf(type) + 16)
+        const { audioCodec, problems, title } = yield* read(bytes)
+        assert.deepInclude({ audioCodec, title }, { audioCodec: "MPEG-4/AAC", title: "A film" }, type)
+        assert.match(problems?.[0] ?? "", new RegExp(`^${type}: `))
+      }
+    }))
+
+  it.effect("keeps of a sound what stands before what is broken, and tells that", () =>
+    Effect.gen(function*() {
+      const duration = (...bytes: ReadonlyArray<number>) =>
+        make.element(0x1549a966, make.element(0x4489, Uint8Array.of(...bytes)))
+      const opus = {
+        mimeType: "audio/webm",
+        container: "EBML/webm",
+        audioCodec: "OPUS",
+        sampleRate: 48_000,
+        channels: 2
+      }
+      const told = Effect.fnUntraced(function*(content: Uint8Array) {
+        const { sizeBytes: _, ...record } = yield* read(content)
+        return record
+      })
+      assert.deepStrictEqual(yield* told(make.webm()), opus)
+      assert.deepStrictEqual(yield* told(make.webm(duration(0x44, 0x7a, 0, 0))), { ...opus, duration: 1 })
+      const { problems, ...record } = yield* told(make.webm(duration(0x44, 0x7a, 0)))
+      // What else there is, is not known.
+      assert.deepStrictEqual(record, { ...opus, mimeType: "video/webm" })
+      assert.deepStrictEqual(problems, ["Invalid IEEE-754 float length: 3"])
+    }))
+
   it.effect("knows which way up a film is", () =>
     Effect.gen(function*() {
       const turns = [[1, 0, 0, 1], [-1, 0, 0, -1], [0, 1, -1, 0], [0, -1, 1, 0], [2, 0, 0, 1]] as const

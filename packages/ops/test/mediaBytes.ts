@@ -271,6 +271,44 @@ export const mp3 = (...tags: ReadonlyArray<readonly [id: string, text: string]>)
   return join(tags.length === 0 ? "" : join("ID3\x04\0\0", synchsafe(inner.length), inner), frames(40))
 }
 
+/** An element of Matroska; one of an unknown size has all of the rest in it. */
+export const element = (id: number, ...content: ReadonlyArray<Uint8Array | string>): Uint8Array => {
+  const inner = join(...content)
+  const name = be32(id)
+  return join(
+    name.subarray(name.findIndex((byte) => byte !== 0)),
+    join(Uint8Array.of(0x10), be32(inner.length).subarray(1)),
+    inner
+  )
+}
+
+/** A WebM of Opus with these elements behind its table of tracks. */
+export const webm = (...elements: ReadonlyArray<Uint8Array>): Uint8Array => {
+  const audio = element(0xe1, element(0xb5, be32(0x473b8000)), element(0x9f, Uint8Array.of(2)))
+  const track = element(
+    0xae,
+    element(0xd7, Uint8Array.of(1)),
+    element(0x83, Uint8Array.of(2)),
+    element(0x86, "A_OPUS"),
+    audio
+  )
+  return join(
+    element(0x1a45dfa3, element(0x4282, "webm")),
+    element(0x18538067, element(0x1654ae6b, track), ...elements)
+  )
+}
+
+/** A FLAC of a second of two channels of 44,100 samples of 16 bits, without its frames. */
+export const flac = (comments: ReadonlyArray<readonly [name: string, value: string]>): Uint8Array => {
+  // Rate, channels, bits and samples take 20, 3, 5 and 36 bits.
+  const stream = join(be16(4096), be16(4096), new Uint8Array(6), be32(0x0ac442f0), be32(44_100), new Uint8Array(16))
+  const texts = comments.map(([name, value]) => Buffer.from(`${name}=${value}`))
+  const tags = join(le32(4), "test", le32(texts.length), ...texts.flatMap((text) => [le32(text.length), text]))
+  const block = (type: number, content: Uint8Array) =>
+    join(Uint8Array.of(type), be32(content.length).subarray(1), content)
+  return join("fLaC", block(0, stream), block(0x84, tags))
+}
+
 const upright = [0x10000, 0, 0, 0, 0x10000, 0, 0, 0, 0x40000000].map(be32)
 const turned = [0, 0x10000, 0, 0xffff0000, 0, 0, 0, 0, 0x40000000].map(be32)
 
@@ -327,4 +365,64 @@ export const mov = (): Uint8Array => {
     box("ilst", ...items)
   )
   return filmOf("qt  ", turned, meta)
+}
+
+/** A track of `count` samples of 100 bytes, each of so many of so many parts of a second. */
+const trackWith = (
+  id: number,
+  handler: "vide" | "soun",
+  time: { readonly scale: number; readonly delta: number; readonly count: number },
+  entry: Uint8Array,
+  width: number,
+  height: number
+): Uint8Array => {
+  const duration = be32(time.delta * time.count)
+  const place = join(new Uint8Array(16), ...upright, be16(width), be16(0), be16(height), be16(0))
+  // QuickTime has this in it, too: it tells how bytes are reached.
+  const data = box("hdlr", be32(0), "dhlrurl ", new Uint8Array(13))
+  return box(
+    "trak",
+    box("tkhd", be32(1), new Uint8Array(8), be32(id), be32(0), duration, place),
+    box(
+      "mdia",
+      box("mdhd", new Uint8Array(12), be32(time.scale), duration, be32(0)),
+      box("hdlr", be32(0), "mhlr", handler, new Uint8Array(13)),
+      box(
+        "minf",
+        data,
+        box(
+          "stbl",
+          box("stsd", be32(0), be32(1), entry),
+          box("stts", be32(0), be32(1), be32(time.count), be32(time.delta)),
+          box("stsz", be32(0), be32(100), be32(time.count))
+        )
+      )
+    )
+  )
+}
+
+/** A film of 3 seconds with a sound of 2, whose pixels are as wide as this for their height; its tables come first. */
+export const playable = (brand: "isom" | "qt  ", [across, down]: readonly [number, number]): Uint8Array => {
+  const aspect = box("pasp", be32(across), be32(down))
+  const size = join(be16(352), be16(288))
+  const picture = box("avc1", new Uint8Array(6), be16(1), new Uint8Array(16), size, new Uint8Array(50), aspect)
+  const sound = box(
+    "mp4a",
+    new Uint8Array(6),
+    be16(1),
+    new Uint8Array(8),
+    be16(2),
+    be16(16),
+    be32(0),
+    be32(44_100 * 65_536)
+  )
+  const header = box("mvhd", new Uint8Array(12), be32(1000), be32(3000), new Uint8Array(80))
+  const video = trackWith(1, "vide", { scale: 30_000, delta: 1001, count: 90 }, picture, 352, 288)
+  const audio = trackWith(2, "soun", { scale: 44_100, delta: 1024, count: 86 }, sound, 0, 0)
+  const user = box("udta", quickTimeText("\xa9nam", "A film"), new Uint8Array(4))
+  return join(
+    box("ftyp", brand, be32(0), brand),
+    box("moov", header, video, audio, user),
+    box("mdat", new Uint8Array(64))
+  )
 }

@@ -8,34 +8,51 @@ import { latin, type Source, u32, within } from "./source.ts"
 export interface Box {
   readonly type: string
   readonly content: Source
+  /**
+   * What was wrong with its length: it is more than there is, or says that all of the rest is in it; or the next box was
+   * looked for behind it, and it ends there or has all of the rest.
+   */
+  readonly wrong: "cut" | "open" | "mended" | undefined
 }
 
 /** More are never in one place of a file that is sound, fragments of films apart. */
 const mostBoxes = 1024
 
-/**
- * Boxes that are in a source, one behind the other. They end where something else stands, and what is behind the first
- * 1,024 is left.
- */
-export const boxesIn = Effect.fnUntraced(function*(source: Source) {
-  const boxes: Array<Box> = []
-  for (let at = 0; at + 8 <= source.sizeBytes && boxes.length < mostBoxes;) {
+interface Walk<E> {
+  readonly take: (box: Box) => Effect.Effect<void, E>
+  readonly most?: number
+  /** Finds where the next box begins behind the head of one whose length is wrong. */
+  readonly next?: (type: string, from: number) => Effect.Effect<number | undefined, E>
+}
+
+/** Takes the boxes that are in a source, one behind the other. They end where something else stands. */
+export const eachBox = Effect.fnUntraced(function*<E>(source: Source, { most = mostBoxes, next, take }: Walk<E>) {
+  const { sizeBytes } = source
+  for (let at = 0, boxes = 0; at + 8 <= sizeBytes && boxes < most; boxes++) {
     const head = yield* source.at(at, 8)
-    const short = u32(head, 0)
-    const isLong = short === 1
-    if (isLong && at + 16 > source.sizeBytes) break
-    const long = isLong ? yield* source.at(at + 8, 8) : head
-    const length = isLong ? u32(long, 0) * 2 ** 32 + u32(long, 4) : short === 0 ? source.sizeBytes - at : short
-    const start = at + (isLong ? 16 : 8)
-    if (length < start - at) break
     const type = latin(head, 4, 8)
-    // One that claims more than there is ends with what it is in.
-    const end = Math.min(at + length, source.sizeBytes)
-    boxes.push({ type, content: within(source, start, end) })
-    at += length
+    const short = u32(head, 0)
+    const isLong = short === 1 && at + 16 <= sizeBytes
+    const long = isLong ? yield* source.at(at + 8, 8) : head
+    const start = at + (isLong ? 16 : 8)
+    // What has no length of its own has that of all the rest.
+    const length = isLong ? u32(long, 0) * 2 ** 32 + u32(long, 4) : short === 0 ? sizeBytes - at : short
+    const wrong = length < start - at ? "none" : at + length > sizeBytes ? "cut" : short === 0 ? "open" : undefined
+    const found = wrong !== undefined && next !== undefined ? yield* next(type, start) : undefined
+    if (wrong === "none" && next === undefined) return
+    const end = found ?? (wrong === "none" ? sizeBytes : Math.min(at + length, sizeBytes))
+    const content = within(source, start, end)
+    yield* take({ type, content, wrong: found !== undefined || wrong === "none" ? "mended" : wrong })
+    at = end
   }
-  return boxes
 })
+
+/** Boxes that are in a source; what is behind the first 1,024 is left. */
+export const boxesIn = (source: Source) =>
+  Effect.suspend(() => {
+    const boxes: Array<Box> = []
+    return Effect.as(eachBox(source, { take: (box) => Effect.sync(() => boxes.push(box)) }), boxes)
+  })
 
 /** The first box of a type. */
 export const find = (boxes: ReadonlyArray<Box>, type: string): Box | undefined => boxes.find((box) => box.type === type)

@@ -4,9 +4,9 @@
 import * as Effect from "effect/Effect"
 import type { FilesError } from "../../FilesError.ts"
 import { type Box, boxesIn, find, without } from "./boxes.ts"
-import { latin, type Source, u16, u32 } from "./source.ts"
+import { type Fault, type Source, u32 } from "./source.ts"
 import * as times from "./times.ts"
-import { between, type Fields, text } from "./values.ts"
+import { between, type Fields, positive, text } from "./values.ts"
 
 const mostTextBytes = 4096
 
@@ -28,10 +28,7 @@ const placeOf = (iso: string | undefined): Fields => {
 /** Values by their keys, as Apple's cameras write them. */
 const keyed = Effect.fnUntraced(function*(meta: Box) {
   const values = new Map<string, string>()
-  // In QuickTime it has no version, in what came of it it has one.
-  const [, , , , ...type] = yield* meta.content.at(0, 8)
-  const isPlain = latin(Uint8Array.from(type)) === "hdlr"
-  const boxes = yield* boxesIn(isPlain ? meta.content : without(meta.content, 4))
+  const boxes = yield* boxesIn(without(meta.content, 4))
   const [keys, list] = [find(boxes, "keys"), find(boxes, "ilst")]
   if (keys === undefined || list === undefined) return values
   const names = yield* boxesIn(without(keys.content, 8))
@@ -40,12 +37,19 @@ const keyed = Effect.fnUntraced(function*(meta: Box) {
     const index = u32(Uint8Array.from(item.type, (character) => character.charCodeAt(0)), 0)
     const name = named[index - 1]
     const data = find(yield* boxesIn(item.content), "data")
-    if (name === undefined || data === undefined) continue
+    if (name === undefined || data === undefined || data.content.sizeBytes < 8) continue
     const isText = u32(yield* data.content.at(0, 4), 0) === 1
     if (isText) values.set(name, yield* textAt(data.content, 8))
   }
   return values
 })
+
+/** Nothing of what is broken. */
+const orNone = <A>(effect: Effect.Effect<A, FilesError | Fault>) =>
+  Effect.catchTag(effect, "Fault", () => Effect.undefined)
+
+/** A number of sixteen bits before the point and as many behind it. */
+const fixed = (bytes: Uint8Array, offset: number): number => (u32(bytes, offset) | 0) / 65_536
 
 /** Which way up a picture is, by the matrix that a track is shown with. */
 const orientationOf = (matrix: Uint8Array): number | undefined => {
@@ -57,18 +61,50 @@ const orientationOf = (matrix: Uint8Array): number | undefined => {
   return a === 0 && b === -one && c === one && d === 0 ? 8 : undefined
 }
 
-/** Size and direction of a track that shows pictures. */
-const trackOf = Effect.fnUntraced(function*(track: Box) {
-  const header = find(yield* boxesIn(track.content), "tkhd")
-  if (header === undefined) return undefined
-  const version = (yield* header.content.at(0, 1))[0]
-  const bytes = yield* header.content.at(version === 1 ? 52 : 40, 44)
-  const [width, height] = [u16(bytes, 36), u16(bytes, 40)]
-  return width === 0 || height === 0 ? undefined : { width, height, orientation: orientationOf(bytes) }
+/** Content of the box that this path leads to. */
+const contentAt = Effect.fnUntraced(function*(box: Box, ...path: ReadonlyArray<string>) {
+  let at: Box | undefined = box
+  for (const type of path) at = at === undefined ? undefined : find(yield* boxesIn(at.content), type)
+  return at?.content
 })
 
-/** Degrees and metres in sixteen bits before the point and as many behind it. */
-const fixed = (bytes: Uint8Array, offset: number): number => (u32(bytes, offset) | 0) / 65_536
+/** How many pictures a second a track has on average. */
+const frameRateOf = Effect.fnUntraced(function*(track: Box) {
+  const header = yield* contentAt(track, "mdia", "mdhd")
+  const sizes = yield* contentAt(track, "mdia", "minf", "stbl", "stsz")
+  if (header === undefined || sizes === undefined) return undefined
+  const isLong = (yield* header.at(0, 1))[0] === 1
+  const bytes = yield* header.at(isLong ? 20 : 12, isLong ? 12 : 8)
+  const duration = isLong ? u32(bytes, 4) * 2 ** 32 + u32(bytes, 8) : u32(bytes, 4)
+  // No camera takes more.
+  return positive(between(u32(yield* sizes.at(8, 4), 0) * u32(bytes, 0) / duration, 0, 1e6))
+})
+
+/** How wide a pixel of a track is for its height. */
+const aspectOf = Effect.fnUntraced(function*(track: Box) {
+  const described = yield* contentAt(track, "mdia", "minf", "stbl", "stsd")
+  const [entry] = described === undefined ? [] : yield* boxesIn(without(described, 8))
+  const ratio = entry === undefined ? undefined : find(yield* boxesIn(without(entry.content, 78)), "pasp")?.content
+  const bytes = ratio === undefined ? undefined : yield* ratio.at(0, 8)
+  return bytes === undefined ? undefined : positive(u32(bytes, 0) / u32(bytes, 4))
+})
+
+/** Size and direction of a track that shows pictures, and its frames. */
+const trackOf = Effect.fnUntraced(function*(track: Box) {
+  const header = yield* contentAt(track, "tkhd")
+  if (header === undefined) return undefined
+  const version = (yield* header.at(0, 1))[0]
+  const bytes = yield* header.at(version === 1 ? 52 : 40, 44)
+  const [width, height] = [Math.round(fixed(bytes, 36)), Math.round(fixed(bytes, 40))] as const
+  if (width <= 0 || height <= 0) return undefined
+  return {
+    width,
+    height,
+    orientation: orientationOf(bytes),
+    frameRate: yield* orNone(frameRateOf(track)),
+    aspect: yield* orNone(aspectOf(track))
+  }
+})
 
 /** Place as 3GPP has it: behind a language, a name up to its zero, and what kind of place it is. */
 const located = Effect.fnUntraced(function*(loci: Box) {
@@ -104,18 +140,18 @@ const userData = Effect.fnUntraced(function*(udta: Box) {
   return fields
 })
 
-const read = Effect.fnUntraced(function*(source: Source) {
+/** What a copy of the boxes of a film tells of its camera, and of the first track that shows pictures. */
+export const filmOf = Effect.fnUntraced(function*(source: Source) {
   const moov = find(yield* boxesIn(source), "moov")
-  if (moov === undefined) return {}
-  const boxes = yield* boxesIn(moov.content)
+  const boxes = moov === undefined ? [] : yield* boxesIn(moov.content)
   const meta = find(boxes, "meta")
-  const values = meta === undefined ? new Map<string, string>() : yield* keyed(meta)
+  const values = meta === undefined ? undefined : yield* orNone(keyed(meta))
   const udta = find(boxes, "udta")
-  const user: Fields = udta === undefined ? {} : yield* userData(udta)
-  const tracks = yield* Effect.forEach(boxes.filter(({ type }) => type === "trak").slice(0, 16), trackOf)
-  const apple = (name: string) => values.get(`com.apple.quicktime.${name}`)
-  const fields: Fields = {
-    ...tracks.find((track) => track !== undefined),
+  const user: Fields = (udta === undefined ? undefined : yield* orNone(userData(udta))) ?? {}
+  const tracks = boxes.filter(({ type }) => type === "trak").slice(0, 16)
+  const shown = yield* Effect.forEach(tracks, (track) => orNone(trackOf(track)))
+  const apple = (name: string) => values?.get(`com.apple.quicktime.${name}`)
+  const camera: Fields = {
     ...user,
     ...placeOf(apple("location.ISO6709")),
     takenAt: times.ofIso(apple("creationdate")),
@@ -123,9 +159,5 @@ const read = Effect.fnUntraced(function*(source: Source) {
     cameraModel: text(apple("model")) ?? user.cameraModel,
     software: text(apple("software")) ?? user.software
   }
-  return fields
+  return { camera, track: shown.find((track) => track !== undefined) }
 })
-
-/** Fields that a film has of its camera; none where it is broken or too large, which others tell. */
-export const filmFields = (source: Source): Effect.Effect<Fields, FilesError> =>
-  Effect.catchTag(read(source), "Fault", () => Effect.succeed({}))

@@ -6,10 +6,11 @@ import { type IAudioMetadata, parseFromTokenizer, TrackType } from "music-metada
 import { AbstractTokenizer, EndOfStreamError, type IReadChunkOptions } from "strtok3"
 import type { FilesError } from "../../FilesError.ts"
 import type { MediaRecord } from "../../MediaRecord.ts"
-import { filmFields } from "./film.ts"
+import { bytesOf, type Copied, type Copy, copyBoxes, leaveOut, leavesOf } from "./copyBoxes.ts"
+import { filmOf } from "./film.ts"
 import type { Kind } from "./kinds.ts"
 import { rawOf } from "./raw.ts"
-import { type Fault, type FileSource, malformed } from "./source.ts"
+import { type Fault, type FileSource, malformed, ofBytes, type Source } from "./source.ts"
 import * as times from "./times.ts"
 import { between, count, type Fields, first, positive, problemsOf, recordOf, text, texts } from "./values.ts"
 
@@ -20,10 +21,10 @@ class Tokenizer extends AbstractTokenizer {
   readonly fileInfo: { readonly mimeType: string; readonly size: number }
   /** Why bytes could not be read, other than that the file ends. */
   failure: Failure | undefined = undefined
-  private readonly source: FileSource
+  private readonly source: Source
   private readonly signal: AbortSignal
 
-  constructor(source: FileSource, mimeType: string, mostBytes: number, signal: AbortSignal) {
+  constructor(source: Source, mimeType: string, mostBytes: number, signal: AbortSignal) {
     super({ maxBufferSize: mostBytes })
     this.source = source
     this.signal = signal
@@ -49,7 +50,7 @@ class Tokenizer extends AbstractTokenizer {
     const { length, mayBeLess, position } = this.normalizeOptions(target, options)
     const there = Math.max(0, Math.min(length, this.fileInfo.size - position))
     if (there < length && mayBeLess !== true) throw new EndOfStreamError()
-    target.set(this.source.kept(position, there) ?? await this.read(position, there))
+    target.set(this.source.kept?.(position, there) ?? await this.read(position, there))
     return there
   }
 
@@ -64,48 +65,89 @@ class Tokenizer extends AbstractTokenizer {
   }
 }
 
-const parse = Effect.fnUntraced(function*(source: FileSource, type: string, mostBytes: number) {
-  let failure: Failure | undefined
-  const metadata = yield* Effect.tryPromise({
-    try: async (signal) => {
-      const tokenizer = new Tokenizer(source, type, mostBytes, signal)
-      try {
-        // Durations that would take the whole file are left; so are covers, which nobody asks for.
-        return await parseFromTokenizer(tokenizer, { duration: false, skipCovers: true, mkvUseIndex: true })
-      } finally {
-        failure = tokenizer.failure
-      }
-    },
-    catch: (error) => failure ?? malformed(error instanceof Error ? error.message : String(error))
+/** What a parser found, what of the file is broken, and why it did not get further. */
+interface Parsed {
+  readonly metadata: IAudioMetadata
+  readonly problems: ReadonlyArray<string>
+  readonly fault: Fault | undefined
+}
+
+const nothing: IAudioMetadata = {
+  format: { tagTypes: [], trackInfo: [] },
+  native: {},
+  common: { track: { no: null, of: null }, disk: { no: null, of: null }, movementIndex: { no: null, of: null } },
+  quality: { warnings: [] }
+}
+
+const parse = Effect.fnUntraced(function*(source: Source, type: string, mostBytes: number) {
+  const { failure, metadata } = yield* Effect.promise(async (signal) => {
+    const tokenizer = new Tokenizer(source, type, mostBytes, signal)
+    let metadata = nothing
+    try {
+      metadata = await parseFromTokenizer(tokenizer, {
+        // Those that would take the whole file are left; so are covers, which nobody asks for.
+        duration: false,
+        skipCovers: true,
+        mkvUseIndex: true,
+        // What it has found when it gives up is given to nobody else.
+        observer: (event) => {
+          metadata = event.metadata
+        }
+      })
+      return { metadata, failure: tokenizer.failure }
+    } catch (error) {
+      const why = error instanceof Error ? error.message : String(error)
+      return { metadata, failure: tokenizer.failure ?? malformed(why) }
+    }
   })
-  const { format, native } = metadata
-  const isNothing = format.trackInfo.length === 0 && format.duration === undefined && Object.keys(native).length === 0
-  // It may have gone on without what could not be read.
-  if (failure !== undefined && (isNothing || failure._tag === "FilesError")) return yield* failure
-  if (isNothing) return yield* malformed("it has no sound, no picture and no tag")
-  return { metadata, problems: failure === undefined ? [] : [failure.why] }
+  if (failure?._tag === "FilesError") return yield* failure
+  const parsed: Parsed = { metadata, problems: failure === undefined ? [] : [failure.why], fault: failure }
+  return parsed
+})
+
+/** What boxes tell. Those that a parser does not get through are found by giving it each alone, and left out. */
+const parseBoxes = Effect.fnUntraced(function*({ boxes, fault, problems }: Copy, type: string, mostBytes: number) {
+  const tell = (boxes: ReadonlyArray<Copied>) => parse(ofBytes(bytesOf(boxes)), type, mostBytes)
+  const all = yield* tell(boxes)
+  if (all.fault === undefined) return { ...all, boxes, problems, fault }
+  const broken = new Map<Copied, string>()
+  // There may be thousands of fragments, which tell how long it is, and nothing else.
+  const table = boxes.filter((box) => box.type !== "moof")
+  for (const { alone, leaf } of leavesOf(table)) {
+    const { fault } = yield* tell([alone])
+    if (fault !== undefined) broken.set(leaf, `${leaf.type}: ${fault.why}`)
+  }
+  const sound = leaveOut(table, broken)
+  const rest = broken.size === 0 ? all.problems : broken.values()
+  return { ...yield* tell(sound), boxes: sound, problems: [...problems, ...rest] }
 })
 
 /** MIME type, now that it is known what is in the container. */
-const typeOf = (mimeType: string, { container, hasVideo }: IAudioMetadata["format"]): string => {
+const typeOf = (
+  mimeType: string,
+  { container, hasVideo }: IAudioMetadata["format"],
+  isBroken: boolean
+): string => {
   const kind = container === "EBML/webm" ? mimeType.replace("matroska", "webm") : mimeType
   if (hasVideo === true) return kind.replace("audio/", "video/")
-  return hasVideo === false && kind !== "video/quicktime" ? kind.replace("video/", "audio/") : kind
+  // The track of a film may be what is broken.
+  return hasVideo === false && !isBroken && kind !== "video/quicktime" ? kind.replace("video/", "audio/") : kind
 }
 
 const streams = ({ format }: IAudioMetadata): Fields => {
   const { trackInfo } = format
   const film = trackInfo.find(({ type, video }) => type === TrackType.video || video !== undefined)
+  const sound = trackInfo.find(({ type }) => type === TrackType.audio)
   const longest = Math.max(0, ...trackInfo.map(({ duration }) => duration ?? 0))
   return {
     width: count(film?.video?.pixelWidth),
     height: count(film?.video?.pixelHeight),
     frameRate: positive(film?.video?.frameRate),
     videoCodec: text(film?.codecName?.replaceAll(/^<|>$/g, "")),
-    duration: first(positive(format.duration), positive(longest)),
+    duration: positive(Math.max(format.duration ?? 0, longest)),
     container: text(format.container),
     audioCodec: text(format.codec),
-    bitrate: positive(format.bitrate),
+    bitrate: positive(format.bitrate ?? sound?.bitrate),
     sampleRate: positive(format.sampleRate),
     channels: count(format.numberOfChannels),
     bitsPerSample: count(format.bitsPerSample),
@@ -132,6 +174,17 @@ const tags = ({ common }: IAudioMetadata): Fields => ({
   discCount: count(common.disk.of)
 })
 
+/** How wide a pixel is for its height, by how wide and high a picture is seen in whatever unit. */
+const aspectOf = ({ height = 0, width = 0 }: Fields, seenWidth: number | undefined, seenHeight: number | undefined) =>
+  positive((seenWidth ?? 0) * height / ((seenHeight ?? 0) * width))
+
+/** Pixels as they are stored, and how many are seen where these are not square. */
+const sizeOf = ({ height, width }: Fields, aspect: number | undefined): Fields => {
+  const displayWidth = Math.round((width ?? 0) * (aspect ?? 1))
+  const isSquare = Math.abs(displayWidth - (width ?? 0)) <= 1
+  return { width, height, ...isSquare ? {} : { displayWidth, displayHeight: height } }
+}
+
 /** Record of a sound or a film. */
 export const soundRecord = Effect.fnUntraced(function*(
   { mimeType }: Kind,
@@ -139,20 +192,31 @@ export const soundRecord = Effect.fnUntraced(function*(
   mostBytes: number,
   isRaw: boolean
 ) {
-  const { metadata, problems } = yield* parse(source, mimeType, mostBytes)
-  const { format, native, quality } = metadata
   const isOfBoxes = /\/(?:mp4|quicktime)$/.test(mimeType)
-  const film: Fields = isOfBoxes ? yield* filmFields(source) : {}
+  const { boxes, fault, metadata, problems } = isOfBoxes
+    ? yield* parseBoxes(yield* copyBoxes(source), mimeType, mostBytes)
+    : { ...yield* parse(source, mimeType, mostBytes), boxes: [] }
+  const { format, native, quality } = metadata
+  const isNothing = format.trackInfo.length === 0 && format.duration === undefined &&
+    format.sampleRate === undefined && Object.keys(native).length === 0
+  if (isNothing) return yield* fault ?? malformed(problems[0] ?? "it has no sound, no picture and no tag")
+  const { camera, track } = yield* filmOf(ofBytes(bytesOf(boxes)))
   const found = { ...streams(metadata), ...tags(metadata) }
+  const { video } = format.trackInfo.find(({ video }) => video !== undefined) ?? {}
+  const size = { width: found.width ?? track?.width, height: found.height ?? track?.height }
   const record: MediaRecord = recordOf({
-    mimeType: typeOf(mimeType, format),
+    mimeType: typeOf(mimeType, format, problems.length > 0),
     sizeBytes: source.sizeBytes,
-    ...film,
+    ...camera,
     ...found,
-    width: found.width ?? film.width,
-    height: found.height ?? film.height,
-    title: found.title ?? film.title,
-    software: film.software ?? found.software,
+    ...sizeOf(
+      size,
+      track?.aspect ?? aspectOf(size, video?.displayWidth ?? track?.width, video?.displayHeight ?? track?.height)
+    ),
+    orientation: track?.orientation,
+    frameRate: found.frameRate ?? track?.frameRate,
+    title: found.title ?? camera.title,
+    software: camera.software ?? found.software,
     encodedAt: times.ofMoment(format.creationTime),
     problems: problemsOf(problems),
     // Its warnings are of padding and the like: most of what they come with is sound.

@@ -19,6 +19,8 @@ export interface Source {
   readonly sizeBytes: number
   /** Exactly these bytes. They are not to be changed. */
   readonly at: (offset: number, length: number) => Effect.Effect<Uint8Array, FilesError | Fault>
+  /** The same, if they are there already. */
+  readonly kept?: (offset: number, length: number) => Uint8Array | undefined
 }
 
 /** A part of a source, as a source. */
@@ -30,7 +32,8 @@ export const within = (source: Source, start: number, end: number): Source => ({
 export const ofBytes = (bytes: Uint8Array): Source => ({
   sizeBytes: bytes.length,
   at: (offset, length) =>
-    offset + length > bytes.length ? Effect.fail(pastEnd) : Effect.succeed(bytes.subarray(offset, offset + length))
+    offset + length > bytes.length ? Effect.fail(pastEnd) : Effect.succeed(bytes.subarray(offset, offset + length)),
+  kept: (offset, length) => bytes.subarray(offset, offset + length)
 })
 
 const pastEnd = malformed("it ends before what it says it has")
@@ -64,7 +67,6 @@ export class FileSource implements Source {
     this.mostBytes = mostBytes
   }
 
-  /** Bytes that are there already. */
   kept(offset: number, length: number): Uint8Array | undefined {
     for (const { bytes, start } of [this.head, this.last]) {
       if (offset >= start && offset + length <= start + bytes.length) {
