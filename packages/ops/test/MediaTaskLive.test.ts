@@ -335,6 +335,115 @@ describe("MediaTaskLive", () => {
       assert.deepInclude(yield* read(make.mp3()), { mimeType: "audio/mpeg", lossless: false })
     }))
 
+  it.effect("tells what a sound is that comes behind tags, whatever it is", () =>
+    Effect.gen(function*() {
+      const before = make.join(make.id3(["TIT2", "Before"]), make.id3(["TPE1", "A"]))
+      const sounds = [
+        ["audio/flac", make.flac([["TITLE", "Song"]]), { sampleRate: 44_100, channels: 2, duration: 1, title: "Song" }],
+        ["audio/aac", make.adts(), { sampleRate: 44_100, channels: 2, title: "Before", artists: ["A"] }],
+        ["audio/mpeg", make.mp3(), { sampleRate: 44_100, bitrate: 128_000, title: "Before", artists: ["A"] }],
+        ["audio/mpeg", make.join(new Uint8Array(100), make.mp3()), { sampleRate: 44_100, title: "Before" }],
+        ["audio/wav", make.wav("Silence"), {
+          sampleRate: 8000,
+          title: "Silence",
+          problems: ["the tag before it was left out"]
+        }]
+      ] as const
+      for (const [mimeType, sound, told] of sounds) {
+        const content = make.join(before, sound)
+        const record = yield* read(content)
+        assert.deepInclude(record, { mimeType, sizeBytes: content.length, ...told })
+      }
+      assert.strictEqual((yield* read(make.adts())).mimeType, "audio/aac")
+    }))
+
+  it.effect("gives as many stars as programs mean by their numbers", () =>
+    Effect.gen(function*() {
+      const stars = (number: number) =>
+        Effect.map(read(make.mp3(["POPM", make.join("a@b\0", Uint8Array.of(number, 0, 0, 0, 0))])), ({ rating }) =>
+          rating)
+      const numbers = [0, 1, 31, 32, 64, 95, 96, 128, 159, 160, 196, 223, 224, 255]
+      assert.deepStrictEqual(yield* Effect.forEach(numbers, stars), [undefined, 1, 1, 2, 2, 2, 3, 3, 3, 4, 4, 4, 5, 5])
+    }))
+
+  it.effect("takes no comment that iTunes has measured for what somebody has written", () =>
+    Effect.gen(function*() {
+      const comment = (name: string, value: string) => ["COMM", make.join(`\x03eng${name}\0${value}`)] as const
+      const measured = [
+        comment("iTunNORM", " 00000A2C 00000B1D"),
+        comment("iTunPGAP", "0"),
+        comment("iTunSMPB", " 0 0")
+      ]
+      const described = (...comments: ReadonlyArray<ReturnType<typeof comment>>) =>
+        Effect.map(read(make.mp3(["TIT2", "T"], ...measured, ...comments)), ({ description }) => description)
+      assert.strictEqual(yield* described(), undefined)
+      assert.strictEqual(yield* described(comment("", "Live")), "Live")
+      assert.strictEqual(yield* described(comment("Other", "Named"), comment("", "Live")), "Live")
+      assert.strictEqual(yield* described(comment("Other", "Named")), "Named")
+    }))
+
+  it.effect("takes of a text what stands before its first zero", () =>
+    Effect.gen(function*() {
+      const exif = make.tiff({
+        first: [
+          make.ascii(0x010f, "ABC\0junk"),
+          make.ascii(0x0110, "\0junk"),
+          make.ascii(0x0131, " a \0\0"),
+          make.ascii(0x8298, "Photographer \0Editor")
+        ]
+      })
+      const { mimeType: _, sizeBytes: __, ...record } = yield* read(make.jpeg({ exif }))
+      assert.deepStrictEqual(record, {
+        ...size,
+        cameraMake: "ABC",
+        software: "a",
+        // Both are in one field.
+        copyright: "Photographer\nEditor"
+      })
+    }))
+
+  it.effect("tells no time of a film from before there were any", () =>
+    Effect.gen(function*() {
+      const since1904 = (seconds: number) => {
+        const film = Buffer.from(make.film())
+        film.writeUInt32BE(seconds, film.indexOf("mvhd") + 8)
+        return Effect.map(read(film), ({ encodedAt }) => encodedAt)
+      }
+      const until1970 = 2_082_844_800
+      for (const seconds of [0, 1, 694_224_000, until1970]) assert.isUndefined(yield* since1904(seconds))
+      assert.strictEqual(yield* since1904(until1970 + 1), "1970-01-01T00:00:01Z")
+    }))
+
+  it.effect("reads raw photos that are TIFF but for their head, and TIFF of wide offsets", () =>
+    Effect.gen(function*() {
+      const photo = Buffer.from(make.tiff({
+        first: [
+          make.short(4, 10),
+          make.short(5, 20),
+          make.short(6, 490),
+          make.short(7, 660),
+          make.ascii(0x010f, "Maker")
+        ]
+      }))
+      const marked = (mark: string) => make.join(mark, photo.subarray(4))
+      const told = (mimeType: string) => ({ mimeType, cameraMake: "Maker" })
+      assert.deepInclude(yield* read(marked("IIU\0")), { ...told("image/x-panasonic-rw2"), ...size })
+      for (const mark of ["IIRO", "IIRS"]) assert.deepInclude(yield* read(marked(mark)), told("image/x-olympus-orf"))
+      assert.deepInclude(yield* read(make.bigTiff("Maker of big ones")), { cameraMake: "Maker of big ones", ...size })
+    }))
+
+  it.effect("knows that the first picture of a CR2 is a small one", () =>
+    Effect.gen(function*() {
+      const exif = [make.short(0xa002, 640), make.short(0xa003, 480)]
+      const photo = Buffer.from(make.tiff({ first: [make.short(0x100, 160), make.short(0x101, 120)], exif }))
+      const { height, width } = yield* read(photo)
+      assert.deepStrictEqual({ height, width }, { height: 120, width: 160 })
+      // Its head is longer by what tells that it is one.
+      const moved = make.tiff({ first: [make.short(0x100, 160), make.short(0x101, 120)], exif }, "CR\x02\0\0\0\0\0")
+      const raw = yield* read(moved)
+      assert.deepStrictEqual({ height: raw.height, width: raw.width }, { height: 480, width: 640 })
+    }))
+
   it.effect("reads where, when and how a film was taken", () =>
     Effect.gen(function*() {
       const record = yield* read(make.mov())
@@ -501,6 +610,14 @@ describe("MediaTaskLive", () => {
     Effect.gen(function*() {
       for (const content of ["", "a", "plain text", "\xff\xfe\0U\0T\0F", "%PDF-1.7", "GIF89a", "RIFF\0\0\0\0AVI "]) {
         assert.strictEqual((yield* failure(make.join(content))).code, "Skipped", content)
+      }
+      const names = [["%PDF-1.7", "PDF"], ["GIF89a", "GIF"], ["8BPS\0\x01", "PSD"], [
+        "\0\0\0\x18ftypcrx ",
+        "CR3"
+      ]] as const
+      for (const [content, name] of names) {
+        const { message } = yield* failure(make.join(content))
+        assert.strictEqual(message, `Skipped: it is ${name}, which no metadata is read of`)
       }
     }))
 

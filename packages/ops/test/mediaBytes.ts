@@ -62,19 +62,22 @@ const gpsTag = 0x8825
 
 /** A structure of directories, as EXIF has them. */
 export const tiff = (
-  { exif = [], first = [], gps = [] }: Partial<Readonly<Record<"first" | "exif" | "gps", ReadonlyArray<Tag>>>>
+  { exif = [], first = [], gps = [] }: Partial<Readonly<Record<"first" | "exif" | "gps", ReadonlyArray<Tag>>>>,
+  mark = ""
 ): Uint8Array => {
   const links = (exifAt: number, gpsAt: number) => [
     ...first,
     ...exif.length === 0 ? [] : [long(exifTag, exifAt)],
     ...gps.length === 0 ? [] : [long(gpsTag, gpsAt)]
   ]
-  const exifAt = 8 + directory(8, links(0, 0)).length
+  const start = 8 + mark.length
+  const exifAt = start + directory(start, links(0, 0)).length
   const gpsAt = exifAt + (exif.length === 0 ? 0 : directory(exifAt, exif).length)
   return join(
     "II*\0",
-    le32(8),
-    directory(8, links(exifAt, gpsAt)),
+    le32(start),
+    mark,
+    directory(start, links(exifAt, gpsAt)),
     exif.length === 0 ? "" : directory(exifAt, exif),
     gps.length === 0 ? "" : directory(gpsAt, gps)
   )
@@ -263,12 +266,41 @@ const frames = (count: number): Uint8Array => {
 const synchsafe = (size: number): Uint8Array =>
   Uint8Array.of((size >>> 21) & 127, (size >>> 14) & 127, (size >>> 7) & 127, size & 127)
 
-export const mp3 = (...tags: ReadonlyArray<readonly [id: string, text: string]>): Uint8Array => {
+type Frame = readonly [id: string, value: string | Uint8Array]
+
+/** A tag of ID3v2: texts, or frames of these bytes. */
+export const id3 = (...tags: ReadonlyArray<Frame>): Uint8Array => {
   const inner = join(...tags.map(([id, value]) => {
-    const content = join("\x03", Buffer.from(value))
+    const content = typeof value === "string" ? join("\x03", Buffer.from(value)) : value
     return join(id, synchsafe(content.length), "\0\0", content)
   }))
-  return join(tags.length === 0 ? "" : join("ID3\x04\0\0", synchsafe(inner.length), inner), frames(40))
+  return join("ID3\x04\0\0", synchsafe(inner.length), inner)
+}
+
+export const mp3 = (...tags: ReadonlyArray<Frame>): Uint8Array =>
+  join(tags.length === 0 ? "" : id3(...tags), frames(40))
+
+/** Frames of AAC at 44.1 kHz in two channels. */
+export const adts = (): Uint8Array => {
+  const frame = join("\xff\xf1\x50\x80", Uint8Array.of(200 >> 3, ((200 & 7) << 5) | 0x1f, 0xfc), new Uint8Array(193))
+  return join(...Array.from({ length: 40 }, () => frame))
+}
+
+/** A TIFF of wide offsets, of 640 x 480 pixels. */
+export const bigTiff = (make: string): Uint8Array => {
+  const le64 = (value: number) => join(le32(value), le32(0))
+  const entry = (tag: number, type: number, count: number, value: Uint8Array) =>
+    join(le16(tag), le16(type), le64(count), value, new Uint8Array(8 - value.length))
+  return join(
+    "II+\0\x08\0\0\0",
+    le64(16),
+    le64(3),
+    entry(0x100, 3, 1, le16(640)),
+    entry(0x101, 16, 1, le64(480)),
+    entry(0x10f, 2, make.length + 1, le64(16 + 8 + 3 * 20 + 8)),
+    le64(0),
+    `${make}\0`
+  )
 }
 
 /** An element of Matroska; one of an unknown size has all of the rest in it. */

@@ -58,9 +58,14 @@ const signatures: ReadonlyArray<readonly [bytes: string, kind: Kind]> = [
   ["\x89PNG\r\n\x1a\n", image("png", "png")],
   ["II*\0", image("tiff", "tiff")],
   ["MM\0*", image("tiff", "tiff")],
+  ["II+\0", image("tiff", "tiff")],
+  ["MM\0+", image("tiff", "tiff")],
+  ["IIU\0", image("tiff", "x-panasonic-rw2")],
+  ["IIRO", image("tiff", "x-olympus-orf")],
+  ["IIRS", image("tiff", "x-olympus-orf")],
+  ["MMOR", image("tiff", "x-olympus-orf")],
   ["fLaC", sound("audio/flac")],
   ["OggS", sound("audio/ogg")],
-  ["ID3", sound("audio/mpeg")],
   ["\x1a\x45\xdf\xa3", sound("video/matroska")],
   ["\x30\x26\xb2\x75\x8e\x66\xcf\x11\xa6\xd9\x00\xaa\x00\x62\xce\x6c", sound("video/ms-asf")],
   ["MAC ", sound("audio/ape")],
@@ -82,8 +87,23 @@ export const kindOf = (head: Uint8Array): Kind | undefined => {
   if (start.startsWith("RIFF")) return inRiff[third]
   if (start.startsWith("FORM")) return inIff[third]
   if (oldBoxes.has(second) && u32(head, 0) >= 8) return sound("video/quicktime")
-  return isFrames(head) ? sound("audio/mpeg") : undefined
+  if (!isFrames(head)) return undefined
+  return sound(isAdts(head, 0) ? "audio/aac" : "audio/mpeg")
 }
+
+/** So many bytes tell how long a tag is. */
+export const tagHeadLength = 10
+
+/** How many bytes a tag of ID3v2 takes that begins here, which any sound may come behind; 0 if there is none. */
+export const tagLength = (head: Uint8Array): number => {
+  if (latin(head, 0, 3) !== "ID3" || head.length < tagHeadLength) return 0
+  const [flags = 0, ...sizes] = head.subarray(5, tagHeadLength)
+  const footer = (flags & 0x10) === 0 ? 0 : tagHeadLength
+  return tagHeadLength + footer + sizes.reduce((sum, size) => sum * 128 + (size & 127), 0)
+}
+
+/** What comes behind tags of ID3v2, if nothing is known of it. */
+export const tagged: Kind = sound("audio/mpeg")
 
 const layer3: Readonly<Record<"one" | "two", ReadonlyArray<number>>> = {
   one: [0, 32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320],
@@ -91,13 +111,16 @@ const layer3: Readonly<Record<"one" | "two", ReadonlyArray<number>>> = {
 }
 const rates = [44_100, 48_000, 32_000] as const
 
+/** Whether a frame of AAC may begin here: it has no layer. */
+const isAdts = (bytes: Uint8Array, at: number): boolean => (u16(bytes, at) & 0xfff6) === 0xfff0
+
 /** Length of the frame of sound that begins here: of MPEG layer 3 or AAC, the two that begin without a signature. */
 const frameLength = (bytes: Uint8Array, at: number): number | undefined => {
   const [, second = 0, third = 0] = bytes.subarray(at, at + 3)
   if (u16(bytes, at) >>> 4 !== 0xfff && u16(bytes, at) >>> 5 !== 0x7ff) return undefined
   const version = (second >> 3) & 3
   const layer = (second >> 1) & 3
-  if (layer === 0 && second >> 4 === 0xf) return ((u16(bytes, at + 3) & 0x3ff) << 3) | ((bytes[at + 5] ?? 0) >> 5)
+  if (isAdts(bytes, at)) return ((u16(bytes, at + 3) & 0x3ff) << 3) | ((bytes[at + 5] ?? 0) >> 5)
   const rate = rates[(third >> 2) & 3]
   const isOne = version === 3
   const kilobits = layer3[isOne ? "one" : "two"][third >> 4]

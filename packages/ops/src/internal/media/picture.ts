@@ -170,7 +170,8 @@ const description = ({ exif, ifd0, iptc, texts: keyed, xmp }: Sources) => ({
     texts(keyed.get("Author"))
   ),
   copyright: first(
-    text(ifd0["Copyright"]),
+    // That of the photographer, a zero, and that of the editor.
+    text(typeof ifd0["Copyright"] === "string" ? ifd0["Copyright"].replaceAll(/ *\0/g, "\n") : undefined),
     text(xmp.get("dc:rights")?.[0]),
     text(iptc["CopyrightNotice"]),
     text(keyed.get("Copyright"))

@@ -11,10 +11,11 @@ import type { FilesError } from "../../FilesError.ts"
 import type { MediaRecord } from "../../MediaRecord.ts"
 import { MediaFailed, MediaRead, mostBytes, type ReadMedia } from "../../MediaTask.ts"
 import { SkipReason } from "../../SkipReason.ts"
+import * as MediaKind from "../mediaKind.ts"
 import { type Carried, isEmpty } from "./carried.ts"
 import { readHeif } from "./heif.ts"
 import { readJpeg } from "./jpeg.ts"
-import { type Form, headLength, type Kind, kindOf } from "./kinds.ts"
+import { type Form, headLength, type Kind, kindOf, tagged, tagHeadLength, tagLength } from "./kinds.ts"
 import { pictureRecord } from "./picture.ts"
 import { readPng } from "./png.ts"
 import { type Fault, FileSource, headOf, malformed, type Source } from "./source.ts"
@@ -41,19 +42,38 @@ const readPicture = Effect.fnUntraced(function*(
   return yield* pictureRecord(kind, source.sizeBytes, carried, isRaw)
 })
 
-const readSound = (kind: Kind, source: FileSource, isRaw: boolean) =>
+const readSound = (kind: Kind, source: FileSource, start: number, isRaw: boolean) =>
   // Most folders have only pictures, and it takes a while to load.
   Effect.flatMap(
     Effect.promise(() => import("./sound.ts")),
-    ({ soundRecord }) => soundRecord(kind, source, mostBytes, isRaw)
+    ({ soundRecord }) => soundRecord(kind, source, start, isRaw)
   )
 
 const isPicture = (kind: Kind): kind is Kind & { readonly form: Exclude<Form, "sound"> } => kind.form !== "sound"
 
+/** What a file is, and where that begins: a sound may be behind tags. */
+const kindIn = Effect.fnUntraced(function*(source: FileSource) {
+  let start = 0
+  for (let length = 1; length > 0 && start < source.sizeBytes;) {
+    length = tagLength(yield* headOf(source, tagHeadLength, start))
+    start += length
+  }
+  const head = start < source.sizeBytes ? yield* headOf(source, headLength, start) : new Uint8Array(0)
+  const kind = kindOf(head)
+  return { head, start, kind: start === 0 || kind?.form === "sound" ? kind : tagged }
+})
+
 const readOpen = Effect.fnUntraced(function*(source: FileSource, isRaw: boolean) {
-  const kind = kindOf(yield* headOf(source, headLength))
-  if (kind === undefined) return yield* Task.skip(SkipReason.NoMedia)
-  const record: MediaRecord = yield* isPicture(kind) ? readPicture(kind, source, isRaw) : readSound(kind, source, isRaw)
+  const { head, kind, start } = yield* kindIn(source)
+  if (kind === undefined) {
+    const other = MediaKind.sniff(head)
+    return yield* Task.skip(
+      other === undefined ? SkipReason.NoMedia : `it is ${other.name}, which no metadata is read of`
+    )
+  }
+  const record: MediaRecord = yield* isPicture(kind)
+    ? readPicture(kind, source, isRaw)
+    : readSound(kind, source, start, isRaw)
   return MediaRead.make({ record })
 })
 

@@ -6,13 +6,14 @@ import { type IAudioMetadata, parseFromTokenizer, TrackType } from "music-metada
 import { AbstractTokenizer, EndOfStreamError, type IReadChunkOptions } from "strtok3"
 import type { FilesError } from "../../FilesError.ts"
 import type { MediaRecord } from "../../MediaRecord.ts"
+import { mostBytes } from "../../MediaTask.ts"
 import { bytesOf, type Copied, type Copy, copyBoxes, leaveOut, leavesOf } from "./copyBoxes.ts"
 import { filmOf } from "./film.ts"
 import type { Kind } from "./kinds.ts"
 import { rawOf } from "./raw.ts"
-import { type Fault, type FileSource, malformed, ofBytes, type Source } from "./source.ts"
+import { type Fault, type FileSource, malformed, ofBytes, type Source, within } from "./source.ts"
 import * as times from "./times.ts"
-import { between, count, type Fields, first, positive, problemsOf, recordOf, text, texts } from "./values.ts"
+import { between, count, type Fields, fieldsOf, first, positive, problemsOf, recordOf, text, texts } from "./values.ts"
 
 type Failure = FilesError | Fault
 
@@ -24,7 +25,7 @@ class Tokenizer extends AbstractTokenizer {
   private readonly source: Source
   private readonly signal: AbortSignal
 
-  constructor(source: Source, mimeType: string, mostBytes: number, signal: AbortSignal) {
+  constructor(source: Source, mimeType: string, signal: AbortSignal) {
     super({ maxBufferSize: mostBytes })
     this.source = source
     this.signal = signal
@@ -79,9 +80,9 @@ const nothing: IAudioMetadata = {
   quality: { warnings: [] }
 }
 
-const parse = Effect.fnUntraced(function*(source: Source, type: string, mostBytes: number) {
+const parse = Effect.fnUntraced(function*(source: Source, type: string) {
   const { failure, metadata } = yield* Effect.promise(async (signal) => {
-    const tokenizer = new Tokenizer(source, type, mostBytes, signal)
+    const tokenizer = new Tokenizer(source, type, signal)
     let metadata = nothing
     try {
       metadata = await parseFromTokenizer(tokenizer, {
@@ -106,8 +107,8 @@ const parse = Effect.fnUntraced(function*(source: Source, type: string, mostByte
 })
 
 /** What boxes tell. Those that a parser does not get through are found by giving it each alone, and left out. */
-const parseBoxes = Effect.fnUntraced(function*({ boxes, fault, problems }: Copy, type: string, mostBytes: number) {
-  const tell = (boxes: ReadonlyArray<Copied>) => parse(ofBytes(bytesOf(boxes)), type, mostBytes)
+const parseBoxes = Effect.fnUntraced(function*({ boxes, fault, problems }: Copy, type: string) {
+  const tell = (boxes: ReadonlyArray<Copied>) => parse(ofBytes(bytesOf(boxes)), type)
   const all = yield* tell(boxes)
   if (all.fault === undefined) return { ...all, boxes, problems, fault }
   const broken = new Map<Copied, string>()
@@ -155,9 +156,29 @@ const streams = ({ format }: IAudioMetadata): Fields => {
   }
 }
 
-const tags = ({ common }: IAudioMetadata): Fields => ({
+/** Texts of people. iTunes keeps what it has measured among comments, and names these. */
+const comments = ({ comment = [] }: IAudioMetadata["common"]): ReadonlyArray<string | undefined> =>
+  comment.filter(({ descriptor = "" }) => !descriptor.startsWith("iTun"))
+    .toSorted((a, b) => Number((a.descriptor ?? "") !== "") - Number((b.descriptor ?? "") !== ""))
+    .map((one) => one.text)
+
+/** The least that Windows and others take for one more star: in ID3, and in what Windows Media has of it. */
+const stars = { POPM: [1, 32, 96, 160, 224], "WM/SharedUserRating": [1, 13, 38, 63, 88] } as const
+
+/** Stars, which are in no proportion to the numbers that stand for them. */
+const rated = ({ native }: IAudioMetadata): number | undefined => {
+  for (const { id, value } of Object.values(native).flat()) {
+    if (id !== "POPM" && id !== "WM/SharedUserRating") continue
+    const number = Number(id === "POPM" ? fieldsOf(value)["rating"] : value)
+    const found = stars[id].filter((least) => number >= least).length
+    if (found > 0) return found
+  }
+  return undefined
+}
+
+const tags = (metadata: IAudioMetadata, common = metadata.common): Fields => ({
   title: text(common.title),
-  description: first(text(common.description?.[0]), text(common.comment?.[0]?.text)),
+  description: first(text(common.description?.[0]), ...comments(common).map(text)),
   artists: texts(common.artists ?? common.artist),
   album: text(common.album),
   albumArtist: text(common.albumartist),
@@ -167,7 +188,7 @@ const tags = ({ common }: IAudioMetadata): Fields => ({
   copyright: text(common.copyright),
   releasedAt: first(times.ofIso(common.date), text(common.year)),
   software: text(common.encodersettings ?? common.encodedby),
-  rating: between(common.rating?.[0]?.rating === undefined ? undefined : common.rating[0].rating * 5, 0, 5),
+  rating: first(rated(metadata), between((common.rating?.[0]?.rating ?? NaN) * 5, 0, 5)),
   track: count(common.track.no),
   trackCount: count(common.track.of),
   disc: count(common.disk.no),
@@ -188,14 +209,17 @@ const sizeOf = ({ height, width }: Fields, aspect: number | undefined): Fields =
 /** Record of a sound or a film. */
 export const soundRecord = Effect.fnUntraced(function*(
   { mimeType }: Kind,
-  source: FileSource,
-  mostBytes: number,
+  file: FileSource,
+  start: number,
   isRaw: boolean
 ) {
+  // Who reads these knows of tags before them.
+  const isBehind = start > 0 && !/\/(?:mpeg|aac|flac|musepack|dsf)$/.test(mimeType)
+  const source = isBehind ? within(file, start, file.sizeBytes) : file
   const isOfBoxes = /\/(?:mp4|quicktime)$/.test(mimeType)
   const { boxes, fault, metadata, problems } = isOfBoxes
-    ? yield* parseBoxes(yield* copyBoxes(source), mimeType, mostBytes)
-    : { ...yield* parse(source, mimeType, mostBytes), boxes: [] }
+    ? yield* parseBoxes(yield* copyBoxes(source), mimeType)
+    : { ...yield* parse(source, mimeType), boxes: [] }
   const { format, native, quality } = metadata
   const isNothing = format.trackInfo.length === 0 && format.duration === undefined &&
     format.sampleRate === undefined && Object.keys(native).length === 0
@@ -206,7 +230,7 @@ export const soundRecord = Effect.fnUntraced(function*(
   const size = { width: found.width ?? track?.width, height: found.height ?? track?.height }
   const record: MediaRecord = recordOf({
     mimeType: typeOf(mimeType, format, problems.length > 0),
-    sizeBytes: source.sizeBytes,
+    sizeBytes: file.sizeBytes,
     ...camera,
     ...found,
     ...sizeOf(
@@ -218,7 +242,7 @@ export const soundRecord = Effect.fnUntraced(function*(
     title: found.title ?? camera.title,
     software: camera.software ?? found.software,
     encodedAt: times.ofMoment(format.creationTime),
-    problems: problemsOf(problems),
+    problems: problemsOf(isBehind ? [...problems, "the tag before it was left out"] : problems),
     // Its warnings are of padding and the like: most of what they come with is sound.
     raw: isRaw ? rawOf({ format, ...native, warnings: quality.warnings.map(({ message }) => message) }) : undefined
   })

@@ -105,9 +105,9 @@ export class FileSource implements Source {
   }
 }
 
-/** The first bytes, as many of these as there are. */
-export const headOf = (source: Source, length: number): Effect.Effect<Uint8Array, FilesError | Fault> =>
-  source.at(0, Math.min(length, source.sizeBytes))
+/** The first bytes from a place on, as many of these as there are. */
+export const headOf = (source: Source, length: number, start: number): Effect.Effect<Uint8Array, FilesError | Fault> =>
+  source.at(start, Math.min(length, source.sizeBytes - start))
 
 export const u16 = (bytes: Uint8Array, offset: number, isLittle = false): number => {
   const [a = 0, b = 0] = [bytes[offset], bytes[offset + 1]]

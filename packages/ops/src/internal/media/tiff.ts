@@ -6,7 +6,7 @@
  */
 import * as Effect from "effect/Effect"
 import { type Carried, mostBlockBytes } from "./carried.ts"
-import { type Fault, malformed, type Source, u16, u32 } from "./source.ts"
+import { type Fault, headOf, latin, malformed, type Source, u16, u32 } from "./source.ts"
 
 /** A structure that is sound. */
 export interface Tiff {
@@ -29,7 +29,14 @@ interface Entry {
 
 type Directory = Map<number, Entry>
 
-const typeBytes = [0, 1, 1, 2, 4, 8, 1, 1, 2, 4, 8, 4, 8, 4]
+const typeBytes = [0, 1, 1, 2, 4, 8, 1, 1, 2, 4, 8, 4, 8, 4, 0, 0, 8, 8, 8]
+
+/** What stands behind the order of bytes. Raw photos of Panasonic and Olympus are TIFF but for that. */
+const marks = { tiff: 42, big: 43, panasonic: 0x55, olympus: 0x4f52, olympusOther: 0x5352 } as const
+const known = new Set<number>(Object.values(marks))
+
+/** What stands behind the head of a raw photo of Canon, whose first picture is a small one. */
+const canon = "CR\x02\0"
 
 /** Cameras write less than 100. */
 const mostEntries = 512
@@ -39,6 +46,10 @@ const mostValueBytes = 2 ** 16
 const mostAllBytes = 2 ** 18
 
 const tags = {
+  sensorTop: 4,
+  sensorLeft: 5,
+  sensorBottom: 6,
+  sensorRight: 7,
   subfileType: 0xfe,
   width: 0x100,
   height: 0x101,
@@ -58,12 +69,18 @@ class Copying {
   readonly problems: Array<string> = []
   private readonly source: Source
   readonly isLittle: boolean
+  /** How many bytes an offset takes. */
+  private readonly wide: 4 | 8
   private bytes = 0
 
-  constructor(source: Source, isLittle: boolean) {
+  constructor(source: Source, isLittle: boolean, wide: 4 | 8) {
     this.source = source
     this.isLittle = isLittle
+    this.wide = wide
   }
+
+  /** Offset or count. */
+  readonly number = (bytes: Uint8Array, at: number): number => numberAt(bytes, at, this.wide, this.isLittle)
 
   note(problem: string): void {
     if (!this.problems.includes(problem)) this.problems.push(problem)
@@ -72,27 +89,29 @@ class Copying {
   /** Entries that are sound, of what begins here. */
   readonly directory = Effect.fnUntraced({ self: this }, function*(this: Copying, name: string, offset: number) {
     const directory: Directory = new Map()
-    const count = u16(yield* this.source.at(offset, 2), 0, this.isLittle)
-    const there = Math.floor((this.source.sizeBytes - offset - 2) / 12)
+    const [head, size] = this.wide === 4 ? [2, 12] as const : [8, 20] as const
+    const start = yield* this.source.at(offset, head)
+    const count = this.wide === 4 ? u16(start, 0, this.isLittle) : this.number(start, 0)
+    const there = Math.floor((this.source.sizeBytes - offset - head) / size)
     const sound = Math.min(count, there, mostEntries)
     if (sound < count) this.note(`${name} claims ${count} entries`)
-    const entries = yield* this.source.at(offset + 2, sound * 12)
-    for (let at = 0; at < sound * 12; at += 12) {
-      const entry = yield* this.entry(name, entries.subarray(at, at + 12))
+    const entries = yield* this.source.at(offset + head, sound * size)
+    for (let at = 0; at < sound * size; at += size) {
+      const entry = yield* this.entry(name, entries.subarray(at, at + size))
       if (entry !== undefined && !directory.has(entry.tag)) directory.set(entry.tag, entry)
     }
     return directory
   })
 
   private readonly entry = Effect.fnUntraced({ self: this }, function*(this: Copying, name: string, bytes: Uint8Array) {
-    const { isLittle } = this
+    const { isLittle, wide } = this
     const tag = u16(bytes, 0, isLittle)
     const type = u16(bytes, 2, isLittle)
-    const count = u32(bytes, 4, isLittle)
+    const count = this.number(bytes, 4)
     const size = (typeBytes[type] ?? 0) * count
     if (size === 0 || left.has(tag)) return undefined
-    if (size <= 4) return { tag, type, count, value: bytes.slice(8, 8 + size) }
-    const offset = u32(bytes, 8, isLittle)
+    if (size <= wide) return narrow({ tag, type, count, value: bytes.slice(4 + wide, 4 + wide + size) }, isLittle)
+    const offset = this.number(bytes, 4 + wide)
     if (offset + size > this.source.sizeBytes) {
       this.note(`a value of ${name} is said to be behind the end`)
       return undefined
@@ -103,7 +122,7 @@ class Copying {
       return undefined
     }
     this.bytes += size
-    return { tag, type, count, value: (yield* this.source.at(offset, size)).slice() }
+    return narrow({ tag, type, count, value: (yield* this.source.at(offset, size)).slice() }, isLittle)
   })
 
   /** Entries of the directory that an entry leads to. */
@@ -120,7 +139,14 @@ class Copying {
   })
 
   /** Size in pixels: of the full picture, where the first directory has a small one. */
-  readonly size = Effect.fnUntraced({ self: this }, function*(this: Copying, first: Directory) {
+  readonly size = Effect.fnUntraced({ self: this }, function*(this: Copying, first: Directory, mark: number) {
+    if (mark === marks.panasonic) {
+      const border = (tag: number) => numberOf(first.get(tag), this.isLittle) ?? 0
+      return {
+        width: border(tags.sensorRight) - border(tags.sensorLeft),
+        height: border(tags.sensorBottom) - border(tags.sensorTop)
+      }
+    }
     const read = (directory: Directory) => ({
       width: numberOf(directory.get(tags.width), this.isLittle),
       height: numberOf(directory.get(tags.height), this.isLittle)
@@ -135,6 +161,22 @@ class Copying {
     }
     return { width: undefined, height: undefined }
   })
+}
+
+const numberAt = (bytes: Uint8Array, at: number, wide: 4 | 8, isLittle: boolean): number => {
+  if (wide === 4) return u32(bytes, at, isLittle)
+  const [high, low] = isLittle ? [at + 4, at] : [at, at + 4]
+  return u32(bytes, high, isLittle) * 2 ** 32 + u32(bytes, low, isLittle)
+}
+
+/** An entry as a structure of narrow offsets has it. */
+const narrow = (entry: Entry, isLittle: boolean): Entry => {
+  if (entry.type < 16) return entry
+  const value = new Uint8Array(entry.count * 4)
+  for (let n = 0; n < entry.count; n++) {
+    new DataView(value.buffer).setUint32(n * 4, numberAt(entry.value, n * 8, 8, isLittle), isLittle)
+  }
+  return { ...entry, type: 4, value }
 }
 
 const numberOf = (entry: Entry | undefined, isLittle: boolean): number | undefined => {
@@ -188,17 +230,19 @@ const write = (isLittle: boolean, first: Directory, exif: Directory, gps: Direct
 
 /** Copies what is sound. Fails where not even its first directory is there. */
 export const copyTiff = Effect.fnUntraced(function*(source: Source) {
-  const header = yield* source.at(0, 8)
+  const header = yield* headOf(source, 16, 0)
   const order = u16(header, 0)
   const isLittle = order === 0x4949
-  if ((!isLittle && order !== 0x4d4d) || u16(header, 2, isLittle) !== 42) {
+  const mark = u16(header, 2, isLittle)
+  if (header.length < 8 || (!isLittle && order !== 0x4d4d) || !known.has(mark)) {
     return yield* malformed("its EXIF does not begin as such")
   }
-  const copying = new Copying(source, isLittle)
-  const first = yield* copying.directory("the first directory", u32(header, 4, isLittle))
+  const copying = new Copying(source, isLittle, mark === marks.big ? 8 : 4)
+  const first = yield* copying.directory("the first directory", copying.number(header, mark === marks.big ? 8 : 4))
   const exif = yield* copying.linked("EXIF", first.get(tags.exif))
   const gps = yield* copying.linked("GPS", first.get(tags.gps))
-  const size = yield* copying.size(first)
+  const isPreview = latin(header, 8, 12) === canon
+  const size = isPreview ? { width: undefined, height: undefined } : yield* copying.size(first, mark)
   const tiff: Tiff = {
     bytes: write(isLittle, first, exif, gps),
     ...size,

@@ -61,10 +61,8 @@ export const ofGps = (date: unknown, time: unknown): string | undefined => {
   return ofExif(`${date.trim()} ${pad(hour)}:${pad(minute)}:${pad(Math.floor(second))}`, undefined, "Z")
 }
 
-/** A moment, in UTC. The first ones that containers can name stand for none. */
+/** A moment, in UTC. Containers can name some from before there were any of them: these stand for none. */
 export const ofMoment = (moment: Date | undefined): string | undefined => {
-  const millis = moment?.getTime()
-  if (moment === undefined || millis === undefined || Number.isNaN(millis) || millis === 0) return undefined
-  if (moment.getUTCFullYear() <= 1904 || moment.getUTCFullYear() > 9999) return undefined
+  if (moment === undefined || !(moment.getTime() > 0) || moment.getUTCFullYear() > 9999) return undefined
   return moment.toISOString().replace(".000Z", "Z")
 }

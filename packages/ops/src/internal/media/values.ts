@@ -19,12 +19,13 @@ export const recordOf = (fields: Fields & Always): MediaRecord =>
 export const first = <A>(...values: ReadonlyArray<A | undefined>): A | undefined =>
   values.find((value) => value !== undefined)
 
-/** Text without blanks at its ends; nothing where that is all. */
+/** Text up to its first zero, without blanks at its ends; nothing where that is all. */
 export const text = (value: unknown): string | undefined => {
   if (typeof value === "number" && Number.isFinite(value)) return String(value)
   if (typeof value !== "string") return undefined
-  // Blanks are cut off at both ends of what is kept, with the zeroes that fill up fields.
-  const kept = value.slice(0, limits.textLength).toWellFormed().replace(/^[\s\0]+/, "").replace(/[\s\0]+$/, "")
+  // What is behind a zero fills up the field, and may be what stood there before.
+  const [before = ""] = value.slice(0, limits.textLength).split("\0", 1)
+  const kept = before.toWellFormed().trim()
   return kept === "" ? undefined : kept
 }
 
