@@ -366,6 +366,33 @@ describe("MediaTaskLive", () => {
       assert.deepStrictEqual(yield* Effect.forEach(numbers, stars), [undefined, 1, 1, 2, 2, 2, 3, 3, 3, 4, 4, 4, 5, 5])
     }))
 
+  it.effect("takes what people have written of a film or sound wherever programs write it", () =>
+    Effect.gen(function*() {
+      const tag = (name: string, value: string) =>
+        make.element(0x67c8, make.element(0x45a3, name), make.element(0x4487, Buffer.from(value)))
+      const tags = [["ALBUM", "Record"], ["ALBUM_ARTIST", "Band"], ["COMMENT", "Live"], ["COPYRIGHT", "C"], [
+        "DATE",
+        "2001"
+      ]]
+      const matroska = make.webm(
+        make.element(0x1254c367, make.element(0x7373, ...tags.map(([name = "", value = ""]) => tag(name, value))))
+      )
+      const told = { album: "Record", albumArtist: "Band", description: "Live", copyright: "C", releasedAt: "2001" }
+      assert.deepInclude(yield* read(matroska), told)
+      const user = [["ART", "Zo"], ["alb", "Record"], ["cmt", "Live"], ["cpy", "C"], ["gen", "Polka"], ["day", "2001"]]
+      const film = make.playable(
+        "qt  ",
+        [1, 1],
+        ...user.map(([name = "", value = ""]) => make.quickTimeText(`\xa9${name}`, value))
+      )
+      const { albumArtist: _, ...rest } = told
+      assert.deepInclude(yield* read(film), { ...rest, artists: ["Zo"], genres: ["Polka"] })
+      // Neither of these says how it is encoded.
+      for (const title of ["S\xe5ng", Buffer.from("Sång").toString("latin1")]) {
+        assert.strictEqual((yield* read(make.wav(title))).title, "Sång")
+      }
+    }))
+
   it.effect("takes no comment that iTunes has measured for what somebody has written", () =>
     Effect.gen(function*() {
       const comment = (name: string, value: string) => ["COMM", make.join(`\x03eng${name}\0${value}`)] as const

@@ -29,13 +29,13 @@ export const ascii = (tag: number, value: string): Tag => ({
 
 export const short = (tag: number, value: number): Tag => ({ tag, type: 3, count: 1, value: le16(value) })
 export const long = (tag: number, value: number): Tag => ({ tag, type: 4, count: 1, value: le32(value) })
-const bytes = (tag: number, ...value: ReadonlyArray<number>): Tag => ({
+export const bytes = (tag: number, ...value: ReadonlyArray<number>): Tag => ({
   tag,
   type: 1,
   count: value.length,
   value: Uint8Array.from(value)
 })
-const rationals = (tag: number, ...pairs: ReadonlyArray<readonly [number, number]>): Tag => ({
+export const rationals = (tag: number, ...pairs: ReadonlyArray<readonly [number, number]>): Tag => ({
   tag,
   type: 5,
   count: pairs.length,
@@ -434,7 +434,11 @@ const trackWith = (
 }
 
 /** A film of 3 seconds with a sound of 2, whose pixels are as wide as this for their height; its tables come first. */
-export const playable = (brand: "isom" | "qt  ", [across, down]: readonly [number, number]): Uint8Array => {
+export const playable = (
+  brand: "isom" | "qt  ",
+  [across, down]: readonly [number, number],
+  ...beside: ReadonlyArray<Uint8Array>
+): Uint8Array => {
   const aspect = box("pasp", be32(across), be32(down))
   const size = join(be16(352), be16(288))
   const picture = box("avc1", new Uint8Array(6), be16(1), new Uint8Array(16), size, new Uint8Array(50), aspect)
@@ -451,10 +455,22 @@ export const playable = (brand: "isom" | "qt  ", [across, down]: readonly [numbe
   const header = box("mvhd", new Uint8Array(12), be32(1000), be32(3000), new Uint8Array(80))
   const video = trackWith(1, "vide", { scale: 30_000, delta: 1001, count: 90 }, picture, 352, 288)
   const audio = trackWith(2, "soun", { scale: 44_100, delta: 1024, count: 86 }, sound, 0, 0)
-  const user = box("udta", quickTimeText("\xa9nam", "A film"), new Uint8Array(4))
+  const user = box("udta", ...beside.length > 0 ? beside : [quickTimeText("\xa9nam", "A film")], new Uint8Array(4))
   return join(
     box("ftyp", brand, be32(0), brand),
     box("moov", header, video, audio, user),
     box("mdat", new Uint8Array(64))
   )
+}
+
+/** Tags as iTunes writes them: texts, and numbers of how many. */
+export const itunes = (
+  ...tags: ReadonlyArray<readonly [type: string, value: string | readonly [number, number]]>
+): Uint8Array => {
+  const items = tags.map(([type, value]) => {
+    const isText = typeof value === "string"
+    const content = isText ? Buffer.from(value) : join(be16(0), be16(value[0]), be16(value[1]), be16(0))
+    return box(type, box("data", be32(isText ? 1 : 0), be32(0), content))
+  })
+  return box("meta", be32(0), box("hdlr", be32(0), be32(0), "mdirappl", new Uint8Array(9)), box("ilst", ...items))
 }

@@ -6,7 +6,7 @@ import type { FilesError } from "../../FilesError.ts"
 import { type Box, boxesIn, find, without } from "./boxes.ts"
 import { type Fault, type Source, u32 } from "./source.ts"
 import * as times from "./times.ts"
-import { between, type Fields, positive, text } from "./values.ts"
+import { between, type Fields, first, positive, text, texts } from "./values.ts"
 
 const mostTextBytes = 4096
 
@@ -133,6 +133,13 @@ const userData = Effect.fnUntraced(function*(udta: Box) {
     ...loci === undefined ? {} : yield* located(loci),
     ...placeOf(yield* named("xyz")),
     title: text(yield* named("nam")),
+    description: first(text(yield* named("des")), text(yield* named("cmt"))),
+    artists: texts(yield* named("ART")),
+    album: text(yield* named("alb")),
+    composers: texts(yield* named("wrt")),
+    genres: texts(yield* named("gen")),
+    copyright: text(yield* named("cpy")),
+    releasedAt: times.ofIso(yield* named("day")),
     cameraMake: text(yield* named("mak")),
     cameraModel: text(yield* named("mod")),
     software: text(yield* named("swr"))

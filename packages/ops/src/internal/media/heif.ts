@@ -77,7 +77,8 @@ const placesOf = (bytes: Uint8Array): ReadonlyMap<number, Extent> => {
 /** Size of the largest picture: others are its tiles, and small ones. */
 const takeSize = Effect.fnUntraced(function*(carried: Carried, iprp: Box) {
   const ipco = find(yield* boxesIn(iprp.content), "ipco")
-  if (ipco === undefined) return
+  // Where it is cut, the largest may be what is missing.
+  if (ipco === undefined || ipco.wrong === "cut") return
   for (const { content, type } of yield* boxesIn(ipco.content)) {
     if (type !== "ispe") continue
     const bytes = yield* content.at(4, 8)

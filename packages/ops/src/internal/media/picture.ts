@@ -11,7 +11,7 @@ import type { Carried } from "./carried.ts"
 import type { Kind } from "./kinds.ts"
 import { rawOf } from "./raw.ts"
 import * as times from "./times.ts"
-import { between, count, fieldsOf, first, positive, problemsOf, recordOf, text, texts } from "./values.ts"
+import { between, count, decoded, fieldsOf, first, positive, problemsOf, recordOf, text, texts } from "./values.ts"
 import { type Properties, readXmp, type Xmp } from "./xmp.ts"
 
 // oxlint-disable-next-line import/no-named-as-default-member -- what Node loads is CommonJS, without names
@@ -59,14 +59,6 @@ const readExif = (bytes: Uint8Array): Effect.Effect<Exif> =>
     },
     catch: reasonOf
   }).pipe(Effect.catch((reason) => Effect.succeed({ ...noExif, problems: [`EXIF: ${reason}`] })))
-
-/** IPTC in the encoding that it has: what is no UTF-8 is Latin-1. */
-const decoded = (latin: unknown): unknown => {
-  if (Array.isArray(latin)) return latin.map(decoded)
-  if (typeof latin !== "string") return latin
-  const utf8 = Buffer.from(latin, "latin1").toString("utf8")
-  return utf8.includes("\ufffd") ? latin : utf8
-}
 
 interface Iptc {
   readonly tags: Tags

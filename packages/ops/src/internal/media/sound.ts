@@ -13,7 +13,20 @@ import type { Kind } from "./kinds.ts"
 import { rawOf } from "./raw.ts"
 import { type Fault, type FileSource, malformed, ofBytes, type Source, within } from "./source.ts"
 import * as times from "./times.ts"
-import { between, count, type Fields, fieldsOf, first, positive, problemsOf, recordOf, text, texts } from "./values.ts"
+import {
+  between,
+  count,
+  decoded,
+  type Fields,
+  fieldsOf,
+  first,
+  known,
+  positive,
+  problemsOf,
+  recordOf,
+  text,
+  texts
+} from "./values.ts"
 
 type Failure = FilesError | Fault
 
@@ -176,7 +189,7 @@ const rated = ({ native }: IAudioMetadata): number | undefined => {
   return undefined
 }
 
-const tags = (metadata: IAudioMetadata, common = metadata.common): Fields => ({
+const tags = (metadata: IAudioMetadata, common: IAudioMetadata["common"]): Fields => ({
   title: text(common.title),
   description: first(text(common.description?.[0]), ...comments(common).map(text)),
   artists: texts(common.artists ?? common.artist),
@@ -194,6 +207,20 @@ const tags = (metadata: IAudioMetadata, common = metadata.common): Fields => ({
   disc: count(common.disk.no),
   discCount: count(common.disk.of)
 })
+
+/** What music-metadata gives as it stands in the file, and takes for none of the tags that all files have. */
+const otherTags = ({ native }: IAudioMetadata): Fields => {
+  const value = (type: string, name: string): unknown =>
+    native[type]?.find(({ id }) => id === name || id.endsWith(`:${name}`))?.value
+  return {
+    album: text(value("matroska", "ALBUM")),
+    albumArtist: text(value("matroska", "ALBUM_ARTIST")),
+    composers: texts(value("matroska", "COMPOSER")),
+    copyright: first(text(value("matroska", "COPYRIGHT")), text(decoded(value("exif", "ICOP")))),
+    description: text(value("matroska", "COMMENT")),
+    releasedAt: first(times.ofIso(value("matroska", "DATE")), times.ofIso(value("asf", "DATE")))
+  }
+}
 
 /** How wide a pixel is for its height, by how wide and high a picture is seen in whatever unit. */
 const aspectOf = ({ height = 0, width = 0 }: Fields, seenWidth: number | undefined, seenHeight: number | undefined) =>
@@ -225,7 +252,9 @@ export const soundRecord = Effect.fnUntraced(function*(
     format.sampleRate === undefined && Object.keys(native).length === 0
   if (isNothing) return yield* fault ?? malformed(problems[0] ?? "it has no sound, no picture and no tag")
   const { camera, track } = yield* filmOf(ofBytes(bytesOf(boxes)))
-  const found = { ...streams(metadata), ...tags(metadata) }
+  // Tags of RIFF have no encoding.
+  const texts = tags(metadata, mimeType === "audio/wav" ? decoded(metadata.common) : metadata.common)
+  const found: Fields = { ...known(otherTags(metadata)), ...known(streams(metadata)), ...known(texts) }
   const { video } = format.trackInfo.find(({ video }) => video !== undefined) ?? {}
   const size = { width: found.width ?? track?.width, height: found.height ?? track?.height }
   const record: MediaRecord = recordOf({
@@ -239,7 +268,6 @@ export const soundRecord = Effect.fnUntraced(function*(
     ),
     orientation: track?.orientation,
     frameRate: found.frameRate ?? track?.frameRate,
-    title: found.title ?? camera.title,
     software: camera.software ?? found.software,
     encodedAt: times.ofMoment(format.creationTime),
     problems: problemsOf(isBehind ? [...problems, "the tag before it was left out"] : problems),

@@ -10,10 +10,13 @@ export type Fields = {
   readonly [K in Exclude<keyof MediaRecord, keyof Always>]?: MediaRecord[K] | undefined
 }
 
-/** Record of the fields that have a value. */
-export const recordOf = (fields: Fields & Always): MediaRecord =>
+/** The fields that have a value. */
+export const known = <A extends Fields>(fields: A): { [K in keyof A]: Exclude<A[K], undefined> } =>
   // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- only what is not there is left out
-  Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== undefined)) as MediaRecord
+  Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== undefined)) as never
+
+/** Record of the fields that have a value. */
+export const recordOf = (fields: Fields & Always): MediaRecord => known(fields)
 
 /** The first of some values that there is. */
 export const first = <A>(...values: ReadonlyArray<A | undefined>): A | undefined =>
@@ -28,6 +31,21 @@ export const text = (value: unknown): string | undefined => {
   const kept = before.toWellFormed().trim()
   return kept === "" ? undefined : kept
 }
+
+const recoded = (latin: unknown): unknown => {
+  if (Array.isArray(latin)) return latin.map(recoded)
+  if (typeof latin === "object" && latin !== null) {
+    return Object.fromEntries(Object.entries(latin).map(([name, value]) => [name, recoded(value)]))
+  }
+  if (typeof latin !== "string" || [...latin].some((character) => character > "\xff")) return latin
+  const utf8 = Buffer.from(latin, "latin1").toString("utf8")
+  return utf8.includes("\ufffd") ? latin : utf8
+}
+
+/** Texts that were read as Latin-1, as UTF-8 where they are: their encoding is told nowhere. */
+export const decoded = <A>(latin: A): A =>
+  // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- texts stay texts
+  recoded(latin) as A
 
 /** All texts among these and in the lists among them, each once. */
 export const texts = (...values: ReadonlyArray<unknown>): ReadonlyArray<string> | undefined => {
