@@ -53,7 +53,7 @@ const classes = [
 ] as const
 
 /** Lines of which one tells what is wrong, and others how a decoder went about it. */
-const noise = /^source: bad seek|Unknown pseudo-tag/
+const noise = /^source: bad seek|Unknown (?:pseudo-)?tag/
 
 const unrendered = (error: unknown): Unrendered => {
   const text = error instanceof Error ? error.message : String(error)
