@@ -570,9 +570,14 @@ describe("MediaTaskLive", () => {
       })
       assert.deepStrictEqual(yield* told(make.webm()), opus)
       assert.deepStrictEqual(yield* told(make.webm(duration(0x44, 0x7a, 0, 0))), { ...opus, duration: 1 })
-      const { problems, ...record } = yield* told(make.webm(duration(0x44, 0x7a, 0)))
+      // Nor do elements behind the one that is broken get lost.
+      const title = make.element(
+        0x1254c367,
+        make.element(0x7373, make.element(0x67c8, make.element(0x45a3, "ALBUM"), make.element(0x4487, "Record")))
+      )
+      const { problems, ...record } = yield* told(make.webm(duration(0x44, 0x7a, 0), title))
       // What else there is, is not known.
-      assert.deepStrictEqual(record, { ...opus, mimeType: "video/webm" })
+      assert.deepStrictEqual(record, { ...opus, mimeType: "video/webm", album: "Record" })
       assert.deepStrictEqual(problems, ["Invalid IEEE-754 float length: 3"])
     }))
 

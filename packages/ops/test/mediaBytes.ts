@@ -314,7 +314,7 @@ export const element = (id: number, ...content: ReadonlyArray<Uint8Array | strin
   )
 }
 
-/** A WebM of Opus with these elements behind its table of tracks. */
+/** A WebM of Opus with these elements behind its table of tracks, which is behind some bytes that are left free. */
 export const webm = (...elements: ReadonlyArray<Uint8Array>): Uint8Array => {
   const audio = element(0xe1, element(0xb5, be32(0x473b8000)), element(0x9f, Uint8Array.of(2)))
   const track = element(

@@ -8,6 +8,7 @@ import type { FilesError } from "../../FilesError.ts"
 import type { MediaRecord } from "../../MediaRecord.ts"
 import { mostBytes } from "../../MediaTask.ts"
 import { bytesOf, type Copied, type Copy, copyBoxes, leaveOut, leavesOf } from "./copyBoxes.ts"
+import { elementsIn } from "./elements.ts"
 import { filmOf } from "./film.ts"
 import type { Kind } from "./kinds.ts"
 import { rawOf } from "./raw.ts"
@@ -136,6 +137,18 @@ const parseBoxes = Effect.fnUntraced(function*({ boxes, fault, problems }: Copy,
   return { ...yield* tell(sound), boxes: sound, problems: [...problems, ...rest] }
 })
 
+/** What elements tell. Where the parser gives up in one of them, each is given alone, and those that it takes together. */
+const parseElements = Effect.fnUntraced(function*(source: Source, type: string) {
+  const all = yield* parse(source, type)
+  if (all.fault?.code !== "Malformed") return all
+  const found = yield* Effect.catchTag(elementsIn(source), "Fault", () => Effect.undefined)
+  if (found === undefined) return all
+  const tell = (elements: ReadonlyArray<Uint8Array>) => parse(ofBytes(Buffer.concat([found.head, ...elements])), type)
+  const sound: Array<Uint8Array> = []
+  for (const element of found.elements) if ((yield* tell([element])).fault === undefined) sound.push(element)
+  return { ...yield* tell(sound), problems: all.problems, fault: all.fault }
+})
+
 /** MIME type, now that it is known what is in the container. */
 const typeOf = (
   mimeType: string,
@@ -246,7 +259,7 @@ export const soundRecord = Effect.fnUntraced(function*(
   const isOfBoxes = /\/(?:mp4|quicktime)$/.test(mimeType)
   const { boxes, fault, metadata, problems } = isOfBoxes
     ? yield* parseBoxes(yield* copyBoxes(source), mimeType)
-    : { ...yield* parse(source, mimeType), boxes: [] }
+    : { ...yield* (mimeType === "video/matroska" ? parseElements : parse)(source, mimeType), boxes: [] }
   const { format, native, quality } = metadata
   const isNothing = format.trackInfo.length === 0 && format.duration === undefined &&
     format.sampleRate === undefined && Object.keys(native).length === 0
