@@ -44,8 +44,8 @@ const classes = [
   [/premature end|truncated|unexpected end/i, "Truncated"],
   [
     new RegExp(
-      "decoding plugin|not been built|compression|not (?:supported|implemented|configured)|unsupported (?!image format)|can ?not handle|" +
-        "not a whole number of bytes|bad labq|no known route",
+      "decoding plugin|not been built|compression|not (?:supported|implemented|configured)|" +
+        "unsupported (?!image format)|can ?not handle|not a whole number of bytes|bad labq|no known route",
       "i"
     ),
     "Unsupported"
@@ -110,8 +110,8 @@ const isUniform = ({ channels, data }: Pixels): boolean =>
   data.every((value, index) => value === data[index % channels])
 
 /**
- * Fails where a decoder has left blank what it could not decode. That of TIFF does so with tiles, and tells it only if it
- * is to tell of everything, of which most does no harm. And numbers of no certain range may all be black or white.
+ * Fails where a decoder has left blank what it could not decode. That of TIFF does so with tiles, and tells it only if
+ * it is to tell of everything, of which most does no harm. And numbers of no certain range may all be black or white.
  */
 const refuseBlank = Effect.fnUntraced(function*(
   decoder: Decoder,

@@ -9,8 +9,8 @@ export interface Box {
   readonly type: string
   readonly content: Source
   /**
-   * What was wrong with its length: it is more than there is, or says that all of the rest is in it; or the next box was
-   * looked for behind it, and it ends there or has all of the rest.
+   * What was wrong with its length: it is more than there is, or says that all of the rest is in it; or the next box
+   * was looked for behind it, and it ends there or has all of the rest.
    */
   readonly wrong: "cut" | "open" | "mended" | undefined
 }

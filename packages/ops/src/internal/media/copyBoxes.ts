@@ -1,8 +1,8 @@
 /**
  * Copies what is sound of the boxes of a film into a small one: what tells of its streams, and its tags.
  *
- * Boxes of the copy are as long as they say, and none is cut. So whoever reads it needs not give up all of them for one;
- * and each of them can be left out.
+ * Boxes of the copy are as long as they say, and none is cut. So whoever reads it needs not give up all of them for
+ * one; and each of them can be left out.
  */
 import * as Effect from "effect/Effect"
 import type { FilesError } from "../../FilesError.ts"

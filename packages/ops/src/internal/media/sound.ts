@@ -120,6 +120,9 @@ const parse = Effect.fnUntraced(function*(source: Source, type: string) {
   return parsed
 })
 
+/** So many boxes are given alone. Films have some dozens. */
+const mostAlone = 1024
+
 /** What boxes tell. Those that a parser does not get through are found by giving it each alone, and left out. */
 const parseBoxes = Effect.fnUntraced(function*({ boxes, fault, problems }: Copy, type: string) {
   const tell = (boxes: ReadonlyArray<Copied>) => parse(ofBytes(bytesOf(boxes)), type)
@@ -128,7 +131,7 @@ const parseBoxes = Effect.fnUntraced(function*({ boxes, fault, problems }: Copy,
   const broken = new Map<Copied, string>()
   // There may be thousands of fragments, which tell how long it is, and nothing else.
   const table = boxes.filter((box) => box.type !== "moof")
-  for (const { alone, leaf } of leavesOf(table)) {
+  for (const { alone, leaf } of leavesOf(table).slice(0, mostAlone)) {
     const { fault } = yield* tell([alone])
     if (fault !== undefined) broken.set(leaf, `${leaf.type}: ${fault.why}`)
   }
@@ -137,7 +140,7 @@ const parseBoxes = Effect.fnUntraced(function*({ boxes, fault, problems }: Copy,
   return { ...yield* tell(sound), boxes: sound, problems: [...problems, ...rest] }
 })
 
-/** What elements tell. Where the parser gives up in one of them, each is given alone, and those that it takes together. */
+/** What elements tell. Where the parser gives up in one of them, each is given alone, and the sound ones together. */
 const parseElements = Effect.fnUntraced(function*(source: Source, type: string) {
   const all = yield* parse(source, type)
   if (all.fault?.code !== "Malformed") return all
@@ -266,8 +269,8 @@ export const soundRecord = Effect.fnUntraced(function*(
   if (isNothing) return yield* fault ?? malformed(problems[0] ?? "it has no sound, no picture and no tag")
   const { camera, track } = yield* filmOf(ofBytes(bytesOf(boxes)))
   // Tags of RIFF have no encoding.
-  const texts = tags(metadata, mimeType === "audio/wav" ? decoded(metadata.common) : metadata.common)
-  const found: Fields = { ...known(otherTags(metadata)), ...known(streams(metadata)), ...known(texts) }
+  const written = tags(metadata, mimeType === "audio/wav" ? decoded(metadata.common) : metadata.common)
+  const found: Fields = { ...known(otherTags(metadata)), ...known(streams(metadata)), ...known(written) }
   const { video } = format.trackInfo.find(({ video }) => video !== undefined) ?? {}
   const size = { width: found.width ?? track?.width, height: found.height ?? track?.height }
   const record: MediaRecord = recordOf({
