@@ -195,8 +195,8 @@ const walk = (payload: Payload, { mayBeWhole }: Plan, gone: ReadonlySet<number>)
   const follow = followOf(payload)
   const filter = Filter.make(rules)
   const walked: Stream.Stream<FileTree.Element | FileTree.Whole, never, Files.Files> = mayBeWhole === undefined
-    ? FileTree.walk({ sources, after, filter, gone, follow })
-    : FileTree.walkWhole({ sources, after, filter, gone, mayBeWhole, mostWhole })
+    ? FileTree.walk({ sources, after, filter, gone, follow, tellsTwins: true })
+    : FileTree.walkWhole({ sources, after, filter, gone, mayBeWhole, mostWhole, tellsTwins: true })
   // Links may lead to where calls take their time.
   return follow === undefined ? QuickFiles.walking(sources, walked) : walked
 }

@@ -32,7 +32,7 @@ import { checksumsOf } from "./internal/checksums.ts"
 import { isUnflushed, prepare } from "./internal/durability.ts"
 import * as FileSystems from "./internal/fileSystems.ts"
 import { FolderTimes } from "./internal/folderTimes.ts"
-import { openPlace } from "./internal/following.ts"
+import { openSource } from "./internal/following.ts"
 import * as HardLinks from "./internal/hardLinks.ts"
 import { leftOut } from "./internal/leavingOut.ts"
 import * as MadeFolders from "./internal/madeFolders.ts"
@@ -40,9 +40,10 @@ import * as Moving from "./internal/moving.ts"
 import * as Much from "./internal/much.ts"
 import { namesIn } from "./internal/namesIn.ts"
 import { diskGone, pauseOn } from "./internal/pausing.ts"
-import { temporaryName } from "./internal/placing.ts"
+import { refuseShortened, temporaryName } from "./internal/placing.ts"
 import * as SavedCopy from "./internal/savedCopy.ts"
 import { partOf, share } from "./internal/sharing.ts"
+import * as Spelling from "./internal/spelling.ts"
 import * as TouchedFolders from "./internal/touchedFolders.ts"
 import { isTransient } from "./internal/transient.ts"
 import type { NoFreeName } from "./NumberedName.ts"
@@ -63,29 +64,11 @@ const meetsItself = (mode: Conflict.Mode): boolean => mode === "skip" || mode ==
 /** What a task works on: its source, and the folder that the copy goes into. */
 interface Work {
   readonly conflict: Conflict.Mode
+  /** Whether the destination may take its name for that of another source. */
+  readonly isWary: boolean
   readonly source: Conflict.Source
   readonly target: Place.Place
 }
-
-/** A folder above the source that is gone, or is a link by now, has taken the source with it. */
-const openSource = Effect.fnUntraced(function*(path: FilePath.FilePath) {
-  const { isFollowing } = yield* CopyOptions
-  return yield* Effect.catchIf(
-    openPlace(path, isFollowing),
-    (error: FilesError) => error.isMissing || error.code === "ELOOP",
-    ({ code }) => isFollowing ? notFollowed(path, code) : Effect.fail(vanished(path))
-  )
-})
-
-const vanished = (path: FilePath.FilePath) => new CopyError({ reason: Reason.cases.Vanished.make({ path }) })
-
-/** A link that is there has not vanished, but leads nowhere, or round in circles. */
-const notFollowed = Effect.fnUntraced(function*(path: FilePath.FilePath, code: string) {
-  const found = yield* Files.Files.use((files) => files.find(path))
-  if (Option.isNone(found)) return yield* vanished(path)
-  const why = code === "ELOOP" ? code : "ENOLINK"
-  return yield* new FilesError({ call: "stat", path, code: why, target: Option.none() })
-})
 
 /** Looks at the target, or takes it for free: then what is there after all is `Occupied`. */
 const plan = Effect.fnUntraced(function*({ conflict, source, target }: Work, isFree: boolean) {
@@ -114,6 +97,7 @@ const perform = Effect.fnUntraced(function*(work: Work, decision: Conflict.Decis
       return EntryCopied.cases.Unchanged.make(yield* checksumsOf(target))
     }
     case "Merge":
+      yield* refuseShortened(target)
       yield* (yield* FolderTimes).note(Place.path(work.source.place), stat)
       yield* (yield* prepare(target.folder)).names
       return EntryCopied.cases.FolderMade.make({})
@@ -142,10 +126,11 @@ const flush = Effect.fnUntraced(function*(target: Place.Place) {
 
 /** Has the copy written to a place, or moves the source there. */
 const write = Effect.fnUntraced(function*(
-  { source: { place, stat } }: Work,
+  { isWary, source: { place, stat } }: Work,
   target: Place.Place,
   placing: CopyRequest["placing"]
 ) {
+  if (placing === "replace") yield* refuseShortened(target)
   const router = yield* CopyRouter
   const options = yield* CopyOptions
   const temporary = temporaryName(yield* Lease.Lease, Place.path(target))
@@ -161,6 +146,7 @@ const write = Effect.fnUntraced(function*(
   const copied: Copied = yield* HardLinks.mayHaveOthers(stat, options)
     ? HardLinks.copy(request, router.copy(request))
     : router.copy(request)
+  if (isWary) yield* Spelling.takeBack(request)
   yield* countLost(copied.lost)
   yield* countWay(copied)
   // Another name of a copy has no content of its own.
@@ -198,7 +184,7 @@ const resolveOwn = Effect.fnUntraced(function*({ place, stat }: Conflict.Source,
   return (yield* Moving.isSameContent(place, there, stat.kind)) ? decision : Conflict.Decision.cases.Replace.make({})
 })
 
-const copyOne = Effect.fnUntraced(function*({ conflict, kind, source, target }: Payload) {
+const copyOne = Effect.fnUntraced(function*({ conflict, kind, source, target }: Payload, isWary: boolean) {
   const { isMove } = yield* CopyOptions
   if (isMove && (yield* Moving.isMoved(source))) return yield* movedBefore(source, target)
   const place = yield* openSource(source)
@@ -207,18 +193,27 @@ const copyOne = Effect.fnUntraced(function*({ conflict, kind, source, target }: 
   if (stat.kind === "folder" && kind !== "folder") {
     return yield* new CopyError({ reason: Reason.cases.KindChanged.make({ path: source }) })
   }
-  const work: Work = { conflict, source: { place, stat }, target: yield* Place.open(target) }
+  const work: Work = { conflict, isWary, source: { place, stat }, target: yield* Place.open(target) }
   const planAndPerform = (isFree: boolean) => Effect.flatMap(plan(work, isFree), (decision) => perform(work, decision))
   // Others may take a name between the decision and the copy; then it is decided again.
   const decideAndCopy = Effect.retry(planAndPerform(false), { times: maxDecisions, while: isOccupied })
   const { decision: earlier } = yield* SavedCopy.get
+  const { name } = work.target
+  const there = { ...work.target, name: earlier === undefined ? name : Conflict.placeOf(earlier, name) }
+  // In another spelling it may be another source's, or what was moved there before and is nowhere else any more.
+  const other = isWary || isMove ? yield* Spelling.otherAt(there) : undefined
+  if (other !== undefined && (conflict !== "rename" || stat.kind === "folder")) {
+    return yield* conflict === "skip" && stat.kind !== "folder"
+      ? Task.skip(SkipReason.Exists)
+      : Effect.fail(Spelling.taken(place, other))
+  }
+  if (other !== undefined) return yield* decideAndCopy
   if (earlier === undefined) {
     // For a large file it is worth a look: what it was taken for only shows once all of it is written.
     const isFree = stat.sizeBytes <= WholeCopy.maxSizeBytes && (yield* MadeFolders.has(work.target.folder.path))
     if (!isFree) return yield* decideAndCopy
     return yield* Effect.catchIf(planAndPerform(true), isOccupied, () => decideAndCopy)
   }
-  const there = { ...work.target, name: Conflict.placeOf(earlier, work.target.name) }
   // What is there now is what an attempt before this one has copied, or somebody else's.
   const goOn = Effect.gen(function*() {
     const found = yield* resolveOwn(work.source, there)
@@ -304,7 +299,10 @@ const copyOrFail = (payload: Payload): Ending<Failure> => {
     ? endFolder(payload)
     : payload.kind === "list"
     ? listFolder(payload)
-    : copyOne(payload)
+    : payload.mayFold === true
+    // Of several that may be one, each meets what those before it have come to.
+    ? HardLinks.inTurn(`names in ${FilePath.parent(payload.target)}`, copyOne(payload, true))
+    : copyOne(payload, false)
   return Effect.catchIf(copy, isUnflushed, () => copy)
 }
 

@@ -145,6 +145,8 @@ export const CopyEntry = Task.make("@fanout/ops/CopyEntry", {
     sizes: Schema.optionalKey(Schema.Array(Schema.Natural)),
     /** Path of the source below what was to be copied, of the kinds `folders` and `list`. */
     below: Schema.optionalKey(FilePath.FilePath),
+    /** Whether the destination may take its name for that of another source. */
+    mayFold: Schema.optionalKey(Schema.Literal(true)),
     conflict: Conflict.Mode
   },
   success: EntryCopied,

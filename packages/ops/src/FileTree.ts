@@ -21,6 +21,7 @@ import { Asking } from "./internal/asking.ts"
 import { mostDeep } from "./internal/calls/measure.ts"
 import { componentsOf, joined } from "./internal/components.ts"
 import { following } from "./internal/following.ts"
+import * as Twins from "./internal/twins.ts"
 import * as Place from "./Place.ts"
 import * as TreeCursor from "./TreeCursor.ts"
 
@@ -30,7 +31,9 @@ const place = {
   /** Which of the sources it belongs to. */
   source: Schema.Natural,
   /** Path under the source; empty for the source itself. */
-  path: FilePath.FilePath
+  path: FilePath.FilePath,
+  /** Whether other file systems may take its name for that of another entry of its folder; where that is asked for. */
+  mayFold: Schema.optionalKey(Schema.Literal(true))
 }
 
 /**
@@ -116,6 +119,9 @@ export interface WalkOptions {
   /** Leaves out what is in folders and no folder itself. */
   readonly onlyFolders?: boolean
 
+  /** Tells of entries whose names other file systems may take for one, and none of these as a `Whole`. */
+  readonly tellsTwins?: boolean
+
   /** Which of the sources are taken for gone, whatever is at their places by now. */
   readonly gone?: ReadonlySet<number>
 
@@ -148,6 +154,8 @@ interface Frame {
   readonly cursor: string
   readonly listing: FolderListing.FolderListing
   readonly identity: Identity | undefined
+  /** Names that may be taken for one of the others, where that is asked for. */
+  readonly twins: ReadonlySet<FilePath.FilePath>
   index: number
   /** Why the rest of it is not known, and the cursor that it starts behind. */
   rest: { readonly error: FilesError; readonly retryAfter: string } | undefined
@@ -169,6 +177,9 @@ interface Question {
   readonly kind: "folder" | "unknown"
 }
 
+/** In what no folder is around of there are no others. */
+const outermost: Pick<Frame, "twins"> = { twins: new Set() }
+
 /** For so long it is taken to be true how much there is in a folder. What is in those before it may take hours. */
 const freshMillis = 1000
 
@@ -182,6 +193,7 @@ class Walker extends Asking<Element | Whole, Question> {
   private source = -1
   private readonly oneFileSystem: boolean
   private readonly onlyFolders: boolean
+  private readonly twinsIn: (listing: FolderListing.FolderListing) => Frame["twins"]
   private readonly isLeftOut: Filter.Filter
   private readonly gone: ReadonlySet<number>
   private readonly whole: WholeLimits | undefined
@@ -194,8 +206,15 @@ class Walker extends Asking<Element | Whole, Question> {
 
   constructor(
     files: Files.Files["Service"],
-    { filter = Filter.none, follow, gone = new Set(), oneFileSystem = false, onlyFolders = false, sources }:
-      WalkOptions,
+    {
+      filter = Filter.none,
+      follow,
+      gone = new Set(),
+      oneFileSystem = false,
+      onlyFolders = false,
+      sources,
+      tellsTwins = false
+    }: WalkOptions,
     whole: WholeLimits | undefined
   ) {
     super(undefined)
@@ -206,6 +225,7 @@ class Walker extends Asking<Element | Whole, Question> {
     this.sources = sources
     this.oneFileSystem = oneFileSystem
     this.onlyFolders = onlyFolders
+    this.twinsIn = tellsTwins ? (listing) => Twins.find(FolderListing.namesOf(listing)) : () => outermost.twins
     this.isLeftOut = filter
     this.whole = whole
   }
@@ -233,7 +253,9 @@ class Walker extends Asking<Element | Whole, Question> {
     if (kind === "folder" || kind === "unknown") {
       this.question = { path, kind }
     } else {
-      this.chunk.push({ _tag: "Leaf", cursor: frame.cursor + FilePath.toText(name), source: this.source, path, kind })
+      const cursor = frame.cursor + FilePath.toText(name)
+      const leaf = { _tag: "Leaf", cursor, source: this.source, path, kind } as const
+      this.chunk.push(this.isTwin(path) ? { ...leaf, mayFold: true } : leaf)
     }
   }
 
@@ -252,7 +274,14 @@ class Walker extends Asking<Element | Whole, Question> {
 
   private at(path: FilePath.FilePath, side: TreeCursor.Side) {
     const { source } = this
-    return { cursor: TreeCursor.format({ source, path, side }), source, path }
+    const at = { cursor: TreeCursor.format({ source, path, side }), source, path }
+    return this.isTwin(path) ? { ...at, mayFold: true as const } : at
+  }
+
+  /** Whether something in the present folder may be taken for something else there. */
+  private isTwin(path: FilePath.FilePath): boolean {
+    const { twins } = this.frames.at(-1) ?? outermost
+    return twins.size > 0 && twins.has(FilePath.name(path))
   }
 
   private absolute(path: FilePath.FilePath): FilePath.FilePath {
@@ -349,7 +378,8 @@ class Walker extends Asking<Element | Whole, Question> {
 
   private open(path: FilePath.FilePath): Effect.Effect<void> {
     const { source, whole } = this
-    if (whole === undefined || path === "" || !whole.mayBeWhole({ source, path })) return this.enter(path, undefined)
+    const mayBeWhole = whole !== undefined && path !== "" && whole.mayBeWhole({ source, path }) && !this.isTwin(path)
+    if (!mayBeWhole) return this.enter(path, undefined)
     const absolute = this.absolute(path)
     return Effect.flatMap(Clock.currentTimeMillis, (now) => {
       const known = this.known(absolute, now)
@@ -408,7 +438,8 @@ class Walker extends Asking<Element | Whole, Question> {
 
   private begin(path: FilePath.FilePath, { identity, listing, others }: Entered): void {
     const place = this.at(path, "open")
-    this.frames.push({ path, cursor: place.cursor, identity, listing, index: 0, rest: undefined })
+    const twins = this.twinsIn(listing)
+    this.frames.push({ path, cursor: place.cursor, identity, listing, twins, index: 0, rest: undefined })
     this.chunk.push({ _tag: "Open", ...place, ...others === undefined ? {} : { others } })
   }
 
@@ -476,12 +507,13 @@ class Walker extends Asking<Element | Whole, Question> {
       cursor,
       listing: FolderListing.empty,
       identity: undefined,
+      twins: outermost.twins,
       index: 0,
       rest: undefined
     }
     if (isGivenUp) return Effect.succeed(empty)
     return Effect.match(this.enterable(path), {
-      onSuccess: ({ identity, listing }) => ({ ...empty, identity, listing }),
+      onSuccess: ({ identity, listing }) => ({ ...empty, identity, listing, twins: this.twinsIn(listing) }),
       onFailure: (error) => ({ ...empty, rest: { error, retryAfter } })
     })
   }

@@ -15,6 +15,7 @@ import { FilesError } from "./FilesError.ts"
 import { keepAttributes } from "./internal/attributes.ts"
 import { prepare } from "./internal/durability.ts"
 import * as MadeFolders from "./internal/madeFolders.ts"
+import { refuseShortened } from "./internal/placing.ts"
 import { onDestination, onSource } from "./internal/sides.ts"
 import { unfinishedMode, withInherited } from "./internal/unfinished.ts"
 import * as Place from "./Place.ts"
@@ -49,6 +50,7 @@ const ensureFolder = Effect.fnUntraced(function*(target: Place.Place) {
   if (Option.exists(found, ({ kind }) => kind !== "folder")) {
     return yield* new CopyError({ reason: Occupied.make({ path: Place.path(target) }) })
   }
+  yield* refuseShortened(target)
 })
 
 /** Whether a copy has made a folder, and not ended it. Not everywhere is one made with all of its mode. */

@@ -49,6 +49,16 @@ export interface FolderListing {
 }
 
 /**
+ * Names of all entries, in their order.
+ *
+ * @category accessors
+ * @since 0.1.0
+ */
+export function* namesOf(listing: FolderListing): Generator<FilePath.FilePath> {
+  for (let index = 0; index < listing.size; index++) yield listing.nameAt(index)
+}
+
+/**
  * Collects the entries of a folder in whatever order the file system gives them.
  *
  * @category models

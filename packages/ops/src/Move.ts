@@ -25,6 +25,7 @@ import type { HardLinks } from "./HardLinks.ts"
 import * as Asides from "./internal/asides.ts"
 import * as Moving from "./internal/moving.ts"
 import * as SavedCopy from "./internal/savedCopy.ts"
+import * as Twins from "./internal/twins.ts"
 
 /**
  * The job. Its payload is that of a copy, and so is its success.
@@ -73,7 +74,10 @@ const renameRoots = Effect.fnUntraced(
     const moved = new Set<number>()
     // Each file has its checksum told: one after the other is renamed then, and read.
     if (rules.length > 0 || checksums !== undefined) return moved
+    const twins = Twins.find(transfers.map(({ target }) => target))
     for (const [index, { source, target }] of transfers.entries()) {
+      // Which of them has the name is known once each has been looked at.
+      if (twins.has(target)) continue
       if (leaveOut.some((path) => FilePath.isWithin(path, source) || FilePath.isWithin(path, target))) continue
       const note = (renamed: SavedCopy.Renamed) => {
         known[index] = renamed

@@ -9,6 +9,24 @@ import * as Option from "effect/Option"
 import * as Scope from "effect/Scope"
 import { isLost } from "../src/internal/attributes.ts"
 
+/** How a file system takes what it is given, where it is none of the usual ones of Linux. */
+export interface Ways {
+  /** What a name is stored as; gives the code of an error where it is refused. */
+  readonly store?: (name: string) => string | { readonly code: string }
+  /** Names are one where this makes the same of what they are stored as. */
+  readonly fold?: (stored: string) => string
+  /** So many nanoseconds are the least that times differ by. */
+  readonly stepNanos?: bigint
+  /** Takes modes, times or owners, and has forgotten them. */
+  readonly forgets?: boolean
+  /** Extended attributes can't be listed. */
+  readonly hidesAttributes?: boolean
+  /** What is looked at by another spelling of its name has another inode, as on some file systems in user space. */
+  readonly inodesByName?: boolean
+  /** Files have one name each. */
+  readonly lacksLinks?: boolean
+}
+
 interface Inode {
   readonly device: bigint
   readonly inode: bigint
@@ -25,6 +43,8 @@ interface Inode {
   changed: bigint
   /** Whether it is a folder that was removed. */
   isGone: boolean
+  /** What holds for names in it, if it is a folder, and for what it is told; as for the folder that it was made in. */
+  ways: Ways
   /** What it is on. */
   mount: bigint
   /** Content that could not be written to the device: it counts as written all the same. */
@@ -74,6 +94,25 @@ const short = (path: FilePath.FilePath): FilePath.FilePath =>
 const checked = (name: FilePath.FilePath): FilePath.FilePath => {
   if (name === "" || name === "." || name === ".." || name.includes("/")) fail("EINVAL")
   return FilePath.toBytes(name).length > maxNameBytes ? fail("ENAMETOOLONG") : name
+}
+
+const storedAs = ({ ways: { store } }: Inode, name: FilePath.FilePath): FilePath.FilePath => {
+  const stored = store?.(name) ?? name
+  return typeof stored === "string" ? FilePath.make(stored) : fail(stored.code)
+}
+
+/** The name of an entry that a folder takes this one for, if there is one. */
+const entryNamed = (folder: Inode, name: FilePath.FilePath): FilePath.FilePath | undefined => {
+  const { entries, ways: { fold, store } } = folder
+  if (fold === undefined && store === undefined) return entries.has(name) ? name : undefined
+  const folded = fold ?? ((stored: string) => stored)
+  const wanted = folded(storedAs(folder, name))
+  return Array.from(entries.keys()).find((stored) => folded(stored) === wanted)
+}
+
+const entryOf = (folder: Inode, name: FilePath.FilePath): Inode | undefined => {
+  const stored = entryNamed(folder, name)
+  return stored === undefined ? undefined : folder.entries.get(stored)
 }
 
 /** A file system in memory, with what tests need to arrange and to look at. */
@@ -131,6 +170,7 @@ export class Disk {
       times: zero,
       changed: this.ticks,
       isGone: false,
+      ways: {},
       mount: 1n,
       lost: undefined,
       onDevice: { content: new Uint8Array(0), entries: new Map() }
@@ -191,7 +231,7 @@ export class Disk {
       folder = place.found ?? folder
       at = place.path
       const name = FilePath.make(text)
-      place = { folder, name, found: folder.entries.get(name), path: FilePath.join(at, name) }
+      place = { folder, name, found: entryOf(folder, name), path: FilePath.join(at, name) }
       const isLast = index === names.length - 1
       if (place.found?.kind === "link" && (!isLast || follow || mustBeFolder)) {
         place = this.place(FilePath.join(at, place.found.target), true, depth + 1)
@@ -217,7 +257,7 @@ export class Disk {
         continue
       }
       above.push(found)
-      found = found.entries.get(FilePath.make(name)) ?? fail("ENOENT")
+      found = entryOf(found, FilePath.make(name)) ?? fail("ENOENT")
     }
     if (path.endsWith("/") && found.kind !== "folder") fail("ENOTDIR")
     return found
@@ -225,8 +265,9 @@ export class Disk {
 
   put(folder: Inode, name: FilePath.FilePath, inode: Inode): void {
     if (folder.isGone) fail("ENOENT")
-    if (folder.entries.has(name)) fail("EEXIST")
-    folder.entries.set(name, inode)
+    if (entryNamed(folder, name) !== undefined) fail("EEXIST")
+    folder.entries.set(storedAs(folder, name), inode)
+    inode.ways = folder.ways
     inode.links++
     inode.mount = folder.mount
     inode.changed = ++this.ticks
@@ -242,8 +283,9 @@ export class Disk {
 
   /** Takes a name away, and with the name of a folder all that is in it. */
   take(folder: Inode, name: FilePath.FilePath): void {
-    const found = folder.entries.get(name) ?? fail("ENOENT")
-    folder.entries.delete(name)
+    const stored = entryNamed(folder, name) ?? fail("ENOENT")
+    const found = folder.entries.get(stored) ?? fail("ENOENT")
+    folder.entries.delete(stored)
     if (--found.links === 0) this.freeInodes.push(found.inode)
     found.changed = ++this.ticks
     this.touch(folder)
@@ -253,19 +295,22 @@ export class Disk {
   }
 
   move(from: Inode, name: FilePath.FilePath, to: Inode, newName: FilePath.FilePath): void {
-    const moved = from.entries.get(name) ?? fail("ENOENT")
-    const found = to.entries.get(newName)
+    const stored = entryNamed(from, name) ?? fail("ENOENT")
+    const moved = from.entries.get(stored) ?? fail("ENOENT")
+    const found = entryOf(to, newName)
     if (found === moved) return
     if (moved.mount !== from.mount) fail("EBUSY")
     if (from.mount !== to.mount) fail("EXDEV")
     if (found?.kind === "folder" && moved.kind !== "folder") fail("EISDIR")
     if (found !== undefined && found.kind !== "folder" && moved.kind === "folder") fail("ENOTDIR")
     if (found !== undefined && found.entries.size > 0) fail("ENOTEMPTY")
-    from.entries.delete(name)
+    from.entries.delete(stored)
     moved.links--
     this.touch(from)
+    // What is replaced gives its name on, in its spelling, as it does on Linux.
+    const spelled = entryNamed(to, newName) ?? newName
     if (found !== undefined) this.take(to, newName)
-    this.put(to, newName, moved)
+    this.put(to, spelled, moved)
   }
 
   /** What changes is changed now: later than anything a test sets. */
@@ -275,22 +320,29 @@ export class Disk {
   }
 
   setTimes(inode: Inode, { accessedNanos, modifiedNanos }: Files.FileTimes): void {
-    inode.times = { accessedNanos, modifiedNanos }
+    const { forgets = false, stepNanos = 1n } = inode.ways
+    const rounded = (nanos: bigint): bigint => nanos - nanos % stepNanos
+    if (!forgets) inode.times = { accessedNanos: rounded(accessedNanos), modifiedNanos: rounded(modifiedNanos) }
     inode.changed = ++this.ticks
   }
 
   setOwner(inode: Inode, { group, owner }: Files.Owner): void {
-    inode.owner = { owner, group }
+    if (inode.ways.forgets !== true) inode.owner = { owner, group }
     inode.mode &= ~0o6000
     inode.changed = ++this.ticks
   }
 
   setMode(inode: Inode, mode: number): void {
-    inode.mode = mode
+    if (inode.ways.forgets !== true) inode.mode = mode
     inode.changed = ++this.ticks
   }
 
   // --- What tests arrange -------------------------------------------------------------------------------------------
+
+  /** Has the folder, and what comes to be in it, take things in these ways. */
+  takes(path: string, ways: Ways): void {
+    this.find(FilePath.make(path)).ways = ways
+  }
 
   folder(path: string, options: { readonly mode?: number; readonly modified?: bigint } = {}): void {
     const made = this.add(FilePath.make(path), "folder", options.mode ?? 0o755)
@@ -471,8 +523,12 @@ const writing = (disk: Disk, inode: Inode) => {
   }
 }
 
-const attributesOf = (disk: Disk, { attributes }: Inode): ReadonlyArray<Files.Attribute> =>
-  disk.takesAttributes ? Array.from(attributes, ([name, value]) => ({ name, value })) : fail("ENOTSUP")
+const attributesOf = (disk: Disk, { attributes, ways }: Inode): ReadonlyArray<Files.Attribute> =>
+  ways.hidesAttributes === true
+    ? fail("EIO")
+    : disk.takesAttributes
+    ? Array.from(attributes, ([name, value]) => ({ name, value }))
+    : fail("ENOTSUP")
 
 const setAttribute = (disk: Disk, inode: Inode, { name, value }: Files.Attribute): void => {
   if (!disk.takesAttributes) fail("ENOTSUP")
@@ -610,9 +666,10 @@ const unnamedOf = (
   own: () => Handle,
   parent: Handle
 ): Files.UnnamedFile => {
-  if (!disk.takesUnnamed) fail("ENOTSUP")
+  if (!disk.takesUnnamed || folder.ways.lacksLinks === true) fail("ENOTSUP")
   if (folder.isGone) fail("ENOENT")
   const [inode, handle] = [disk.inode("file", 0o600), own()]
+  inode.ways = folder.ways
   disk.unnamed.add(inode)
   return {
     ...fileOf(disk, inode, path, handle),
@@ -893,7 +950,7 @@ const folders = new WeakMap<Files.Folder, Inode>()
 
 const folderOf = (disk: Disk, folder: Inode, path: FilePath.FilePath, handle: Handle): Files.Folder => {
   const at = (name: FilePath.FilePath) => FilePath.join(path, name)
-  const known = (name: FilePath.FilePath): Inode => folder.entries.get(checked(name)) ?? fail("ENOENT")
+  const known = (name: FilePath.FilePath): Inode => entryOf(folder, checked(name)) ?? fail("ENOENT")
   const use = <A>(call: Call, name: FilePath.FilePath, body: () => A, target?: FilePath.FilePath) =>
     attempt(call, at(name), () => handle.use(body), target === undefined ? undefined : at(target))
   const open = <A>(call: Call, name: FilePath.FilePath, body: (handle: () => Handle) => A) =>
@@ -903,7 +960,12 @@ const folderOf = (disk: Disk, folder: Inode, path: FilePath.FilePath, handle: Ha
     disk.put(folder, checked(name), inode)
     return inode
   }
-  const lstat = (name: FilePath.FilePath) => use("lstat", name, () => toStat(known(name)))
+  const lstat = (name: FilePath.FilePath) =>
+    use("lstat", name, () => {
+      const stat = toStat(known(name))
+      const isOther = folder.ways.inodesByName === true && entryNamed(folder, name) !== name
+      return isOther ? { ...stat, inode: stat.inode + 1_000_000n } : stat
+    })
   const attributes = (name: FilePath.FilePath) => use("listxattr", name, () => attributesOf(disk, known(name)))
   const readLink = (name: FilePath.FilePath) =>
     use("readlink", name, () => {
@@ -956,7 +1018,7 @@ const folderOf = (disk: Disk, folder: Inode, path: FilePath.FilePath, handle: Ha
     renameExclusively: (from, to, into = opened) =>
       use("rename", from, () => {
         if (!disk.renamesExclusively) fail("EINVAL")
-        if (inodeOf(into).entries.has(checked(to))) fail("EEXIST")
+        if (entryNamed(inodeOf(into), checked(to)) !== undefined) fail("EEXIST")
         rename(from, into, to)
       }, to),
     setOwner: (name, owner) => use("lchown", name, () => disk.setOwner(known(name), owner)),
@@ -967,6 +1029,7 @@ const folderOf = (disk: Disk, folder: Inode, path: FilePath.FilePath, handle: Ha
         const inode = known(existing)
         const into = inodeOf(to)
         if (deviceOf(into) !== deviceOf(folder)) fail("EXDEV")
+        if (into.ways.lacksLinks === true) fail("EPERM")
         disk.put(into, checked(name), inode.kind === "folder" ? fail("EPERM") : inode)
       }, name),
     sync: attempt("fsync", path, () =>

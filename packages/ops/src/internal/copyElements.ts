@@ -17,6 +17,7 @@ import * as Measure from "./calls/measure.ts"
 import { done, failedAs, skippedAs } from "./endings.ts"
 import { type Gathered, Gathering } from "./gathering.ts"
 import * as SavedCopy from "./savedCopy.ts"
+import * as Twins from "./twins.ts"
 
 type Entry = CopyEntry["payloadSchema"]["Type"]
 type Element = FanOut.Element<Entry>
@@ -32,14 +33,19 @@ interface Copied {
   readonly leaveOut: ReadonlyArray<FilePath.FilePath>
 }
 
+/** What says that the destination may take a name for another one. */
+const folding = (mayFold: boolean): Pick<Entry, "mayFold"> => mayFold ? { mayFold } : {}
+
 /** What the walk meets, as elements of the fan-out. What is at none of its places by now is told as moved. */
 const elementOf = (
   { transfers, request: { conflict, dereference } }: Copied,
-  moved: ReadonlySet<number>
+  moved: ReadonlySet<number>,
+  roots = Twins.find(transfers.map(({ target }) => target))
 ) =>
 (element: FileTree.Element): Element => {
-  const { cursor } = element
-  const at = { ...Destination.placeOf(transfers, element), conflict }
+  const { cursor, mayFold, path } = element
+  const place = Destination.placeOf(transfers, element)
+  const at = { ...place, conflict, ...folding(mayFold === true || (path === "" && roots.has(place.target))) }
   const key = FilePath.display(at.source)
   const skipped = (reason: string): Element => ({ _tag: "Settled", cursor, key, outcome: skippedAs(reason) })
   switch (element._tag) {
@@ -117,7 +123,8 @@ export class Elements {
     if (element._tag === "Whole") {
       return [...this.elements(this.files.take(), "files"), ...this.whole(element)]
     }
-    const isOrdinary = element._tag === "Leaf" && element.kind !== "special" && element.path !== ""
+    const isOrdinary = element._tag === "Leaf" && element.kind !== "special" && element.path !== "" &&
+      element.mayFold === undefined
     if (this.isGathering && isOrdinary && !this.isLeft(element)) {
       return [...this.elements(this.folders.take(), "folders"), ...this.elements(this.files.add(element), "files")]
     }
@@ -195,11 +202,18 @@ const alone = (
   cursor: string,
   { conflict, source, target }: Entry,
   name: FilePath.FilePath,
-  saved?: SavedCopy.Saved
+  saved?: SavedCopy.Saved,
+  mayFold = false
 ): Element => ({
   _tag: "Item",
   cursor: TreeCursor.beside(cursor, name),
-  payload: { conflict, kind: "file", source: FilePath.join(source, name), target: FilePath.join(target, name) },
+  payload: {
+    conflict,
+    kind: "file",
+    source: FilePath.join(source, name),
+    target: FilePath.join(target, name),
+    ...folding(mayFold)
+  },
   ...saved === undefined ? {} : { checkpoint: SavedCopy.checkpoint.encode(saved) }
 })
 
@@ -342,10 +356,17 @@ const foldersParts = (at: At, payload: Entry, copied: CopiedFiles | undefined): 
 }
 
 /** What a folder turned out to have in it. */
-const listParts = (at: At, payload: Entry, { folders, names }: Listed): ReadonlyArray<Element> => [
-  ...filesOf(at, inside(payload, FilePath.empty), names),
-  ...folders.flatMap((name) => untouched(below(at, name), inside(payload, name)))
-]
+const listParts = (at: At, payload: Entry, { folders, names }: Listed): ReadonlyArray<Element> => {
+  const twins = Twins.find([...folders, ...names])
+  const entry = inside(payload, FilePath.empty)
+  return [
+    ...filesOf(at, entry, names.filter((name) => !twins.has(name))),
+    ...names.filter((name) => twins.has(name)).map((name) =>
+      alone(cursorOf(below(at, name), "leaf"), entry, name, undefined, true)
+    ),
+    ...folders.flatMap((name) => untouched(below(at, name), { ...inside(payload, name), ...folding(twins.has(name)) }))
+  ]
+}
 
 /** A folder whose content is not known. A retry begins with it, like with one of the walk. */
 const unlistedParts = (at: At, payload: Entry, { code, why }: Unlisted): ReadonlyArray<Element> => [{

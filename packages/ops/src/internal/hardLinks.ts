@@ -30,8 +30,8 @@ export const Memory = Context.Reference<HardLinks.HardLinks["Service"]>("@fanout
   defaultValue: () => HardLinks.none
 })
 
-/** Does this once nobody else is at the same file. */
-const inTurn = <A, E, R>(key: string, body: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
+/** Does this once nobody else is at the same file, or whatever has the key. */
+export const inTurn = <A, E, R>(key: string, body: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
   Effect.flatMap(Turns, (turns) => {
     const begin = Effect.suspend((): Effect.Effect<Deferred.Deferred<void>> => {
       const running = turns.get(key)

@@ -16,7 +16,7 @@ import * as Files from "../Files.ts"
 import type { FilesError } from "../FilesError.ts"
 import * as Place from "../Place.ts"
 import * as TemporaryName from "../TemporaryName.ts"
-import { createAnew, createDraft, type Draft, place } from "./placing.ts"
+import { createAnew, createDraft, type Draft, place, refuseShortened } from "./placing.ts"
 import { edition } from "./sameContent.ts"
 import * as SavedCopy from "./savedCopy.ts"
 import { onDestination } from "./sides.ts"
@@ -92,6 +92,7 @@ export const open = Effect.fnUntraced(function*(
   const { target, temporary } = request
   const { folder } = target
   const { partial } = yield* SavedCopy.get
+  yield* refuseShortened({ folder, name: temporary })
   const { mount } = yield* onDestination(folder.identity)
   const now: Present = { boot: yield* bootId, mount }
   const present = edition(stat)

@@ -9,20 +9,22 @@ import * as JobId from "@fanout/core/JobId"
 import * as Lease from "@fanout/core/Lease"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
+import * as Iterable from "effect/Iterable"
 import * as Option from "effect/Option"
 import type * as Scope from "effect/Scope"
 import { CopyError, Reason } from "../CopyError.ts"
 import type { CopyRequest } from "../CopyStrategy.ts"
-import type { FilePath } from "../FilePath.ts"
+import * as FilePath from "../FilePath.ts"
 import type * as Files from "../Files.ts"
 import type { FilesError } from "../FilesError.ts"
+import * as FolderListing from "../FolderListing.ts"
 import * as Place from "../Place.ts"
 import * as TemporaryName from "../TemporaryName.ts"
 import type { Flush } from "./durability.ts"
 import { onDestination } from "./sides.ts"
 import * as UnnamedFiles from "./unnamedFiles.ts"
 
-const { Occupied, Unsupported } = Reason.cases
+const { NameShortened, Occupied, Unsupported } = Reason.cases
 
 // File systems without hard links say it in one of these ways; some in user space by EIO.
 const withoutLinks = new Set(["EPERM", "ENOTSUP", "EOPNOTSUPP", "ENOSYS", "EMLINK", "EIO"])
@@ -37,13 +39,30 @@ export const occupied = ({ target }: Pick<CopyRequest, "target">): CopyError =>
 const noJob = JobId.make("none")
 
 /** Name that a target has until it is whole, or a source before it is removed. */
-export const temporaryName = ({ job, token }: Lease.Lease, path: FilePath): FilePath =>
+export const temporaryName = ({ job, token }: Lease.Lease, path: FilePath.FilePath): FilePath.FilePath =>
   TemporaryName.make(Option.getOrElse(job, () => noJob), token, path)
+
+/** Codes of names that a file system does not take. */
+const refusals = new Set(["ENAMETOOLONG", "EINVAL", "EILSEQ"])
+
+/**
+ * Fails where a folder takes a longer name for this one: what is there may be the copy of another source, or, under a
+ * temporary name, what somebody is at work on.
+ */
+export const refuseShortened = Effect.fnUntraced(function*({ folder, name }: Place.Place) {
+  const longer = FilePath.make(`${name}x`)
+  const found = Effect.catchIf(folder.find(longer), ({ code }) => refusals.has(code), () => Effect.succeedNone)
+  // Most folders have none.
+  if (Option.isNone(yield* onDestination(found))) return
+  const listing = yield* onDestination(folder.list)
+  if (Iterable.contains(FolderListing.namesOf(listing), longer)) return
+  return yield* new CopyError({ reason: NameShortened.make({ path: Place.path({ folder, name }) }) })
+})
 
 /** Creates something under a temporary name, once more if an attempt before this one has left its own there. */
 export const createAnew = <A, R>(
   folder: Files.Folder,
-  temporary: FilePath,
+  temporary: FilePath.FilePath,
   create: Effect.Effect<A, FilesError, R>
 ): Effect.Effect<A, FilesError, R> =>
   Effect.catchIf(create, ({ code }) => code === "EEXIST", () => Effect.andThen(folder.unlink(temporary), create))
@@ -53,14 +72,18 @@ export const createAnew = <A, R>(
  * removed with it.
  */
 export const createTemporary = <A, R>(
-  { target: { folder }, temporary }: CopyRequest,
+  request: CopyRequest,
   create: Effect.Effect<A, FilesError, R>
-): Effect.Effect<A, CopyError, R | Scope.Scope> =>
-  Effect.andThen(
+): Effect.Effect<A, CopyError, R | Scope.Scope> => {
+  const { target: { folder }, temporary } = request
+  return refuseShortened({ folder, name: temporary }).pipe(
     // It carries this owner's token, so nobody else misses it.
-    Effect.addFinalizer((exit) => Exit.isSuccess(exit) ? Effect.void : Effect.ignore(folder.unlink(temporary))),
-    onDestination(createAnew(folder, temporary, create))
+    Effect.andThen(
+      Effect.addFinalizer((exit) => Exit.isSuccess(exit) ? Effect.void : Effect.ignore(folder.unlink(temporary)))
+    ),
+    Effect.andThen(onDestination(createAnew(folder, temporary, create)))
   )
+}
 
 /** Gives what is whole its name, if that is free. A link can't take a name that is taken; a rename would. */
 const placeExclusively = Effect.fnUntraced(function*(request: CopyRequest) {

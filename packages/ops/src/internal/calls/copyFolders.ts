@@ -9,6 +9,7 @@ import * as FilePath from "../../FilePath.ts"
 import type * as Files from "../../Files.ts"
 import * as Filter from "../../Filter.ts"
 import { isLost } from "../attributes.ts"
+import * as Twins from "../twins.ts"
 import { isBegun, isUnfinished, unfinishedMode, userUnsafe, withInherited } from "../unfinished.ts"
 import { ask } from "./asking.ts"
 import { copyEach } from "./copyEach.ts"
@@ -128,6 +129,8 @@ class Run {
       const listed = stat === undefined ? undefined : this.list(folder)
       if (stat === undefined || listed === undefined) return false
       const listing = this.without(target.path, listed)
+      // Whoever takes them one after the other knows which of them has a name.
+      if (Twins.find([...listing.folders, ...listing.others]).size > 0) return false
       this.met += countOf({ folders: 1, leaves: listing.others.length })
       const isCopied = this.into(target, { ...listing, folder, stat }, depth)
       if (!isCopied) this.met = met
