@@ -2,7 +2,7 @@
  * Names the files and folders that a copy is written to before it is put in place.
  *
  * The name says whose it is: the job, and the owner of the job by the token of its lease. So whoever owns the job
- * next finds and removes what a killed process has left, and touches nothing else. It is always 45 bytes of ASCII:
+ * next finds and removes what a killed process has left, and touches nothing else. It is always 48 bytes of ASCII:
  * it fits wherever the final name fits.
  *
  * @since 0.1.0
@@ -12,6 +12,7 @@ import type * as JobId from "@fanout/core/JobId"
 import * as Lease from "@fanout/core/Lease"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
+import * as crypto from "node:crypto"
 import * as FilePath from "./FilePath.ts"
 import * as Files from "./Files.ts"
 import type { FilesError } from "./FilesError.ts"
@@ -32,7 +33,22 @@ export interface TemporaryName {
 }
 
 const tokenDigits = 7
-const pattern = /^\.fanout-([0-9a-z]{14})-([0-9a-z]{7})-[0-9a-z]{14}$/
+const targetDigits = 17
+// Older versions had 14 digits for the target.
+const pattern = /^\.fanout-([0-9a-z]{14})-([0-9a-z]{7})-(?:[0-9a-z]{17}|[0-9a-z]{14})$/
+
+const digits = "0123456789abcdefghijklmnopqrstuv"
+
+/**
+ * 85 bits of a target's path. Two that came to the same would be written to one file: so nobody who chooses names can
+ * have that, as nobody knows the job before.
+ */
+const hashTarget = (job: JobId.JobId, target: FilePath.FilePath): string => {
+  const digest = crypto.hash("sha256", Buffer.from(`${job} ${target}`, "utf16le"), "buffer")
+  let text = ""
+  for (const byte of digest.subarray(0, targetDigits)) text += digits[byte & 31]
+  return text
+}
 
 /** 64 bits of a text, from two lanes that are mixed at the end (after cyrb53, by bryc). */
 const hash = (text: string): string => {
@@ -53,10 +69,23 @@ const hash = (text: string): string => {
  * @category constructors
  * @since 0.1.0
  */
-export const make = (job: JobId.JobId, token: number, target: FilePath.FilePath): FilePath.FilePath => {
-  const owner = token.toString(36).padStart(tokenDigits, "0")
-  return FilePath.make(`.fanout-${hash(job)}-${owner}-${hash(target)}`)
-}
+export const make = (job: JobId.JobId, token: number, target: FilePath.FilePath): FilePath.FilePath =>
+  FilePath.fromLatin1(`${owned(job, token)}-${hashTarget(job, target)}`)
+
+const owned = (job: JobId.JobId, token: number): string =>
+  `.fanout-${hash(job)}-${token.toString(36).padStart(tokenDigits, "0")}`
+
+/**
+ * Checks whether an owner of the job has made the name for this target, as this version makes it or as older ones did.
+ *
+ * @category predicates
+ * @since 0.1.0
+ */
+export const isFor = (job: JobId.JobId, name: FilePath.FilePath, target: FilePath.FilePath): boolean =>
+  Option.exists(
+    parse(name),
+    ({ token }) => name === make(job, token, target) || name === `${owned(job, token)}-${hash(target)}`
+  )
 
 /**
  * Reads what a name says, if it is a temporary one.

@@ -28,7 +28,7 @@ describe("TemporaryName", () => {
     ({ job, target, token }) => {
       const made = TemporaryName.make(job, token, FilePath.join(FilePath.make("/folder"), nameOf(target)))
 
-      assert.strictEqual(FilePath.toBytes(made).length, 45)
+      assert.strictEqual(FilePath.toBytes(made).length, 48)
       assert.match(made, /^\.[a-z0-9-]+$/)
       assert.deepStrictEqual(Option.map(TemporaryName.parse(made), (_) => _.token), Option.some(token))
       assert.isTrue(TemporaryName.isOf(job, made))
@@ -44,6 +44,19 @@ describe("TemporaryName", () => {
     for (let i = 0; i < 20_000; i++) names.add(name(job, i + 2, target))
 
     assert.strictEqual(names.size, 60_000)
+  })
+
+  it("can't be had for two files by somebody who chooses their names: it depends on the job, too", () => {
+    const digits = (job: string) => name(JobId.make(job), 1, target).slice(31)
+    assert.notStrictEqual(digits("job-1"), digits("job-2"))
+    assert.strictEqual(digits("job-1").length, 17)
+  })
+
+  it("knows names of older versions, which had fewer digits for the file", () => {
+    const older = FilePath.make(`${name(job, 3, target).slice(0, 31)}0xlt6b417bw51y`)
+    assert.isTrue(TemporaryName.isOf(job, older, 4))
+    assert.isTrue(TemporaryName.isFor(job, older, target))
+    assert.isFalse(TemporaryName.isFor(job, older, FilePath.make("/folder/other")))
   })
 
   it("takes nothing else for its own", () => {

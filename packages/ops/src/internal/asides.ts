@@ -27,12 +27,8 @@ const namesOf = (folder: FilePath.FilePath): Effect.Effect<ReadonlyArray<FilePat
 
 /** Name of what has a temporary one, if it is among these: that says no more than a hash of it. */
 const nameOf = (job: JobId.JobId, aside: FilePath.FilePath, names: ReadonlyArray<FilePath.FilePath>) => {
-  const folder = FilePath.parent(aside)
-  const token = Option.match(TemporaryName.parse(FilePath.name(aside)), {
-    onNone: () => 0,
-    onSome: ({ token }) => token
-  })
-  return names.find((name) => TemporaryName.make(job, token, FilePath.join(folder, name)) === FilePath.name(aside))
+  const [folder, temporary] = [FilePath.parent(aside), FilePath.name(aside)]
+  return names.find((name) => TemporaryName.isFor(job, temporary, FilePath.join(folder, name)))
 }
 
 /** Names that files may have had whose copies have these: one that was taken has got a number. */
