@@ -19,6 +19,7 @@ import {
   run,
   strays,
   told,
+  treeOf,
   works
 } from "./faults.ts"
 
@@ -83,6 +84,32 @@ describe.skipIf(!hasStrace)("fanout copy from a disk that fails (needs strace)",
     const retried = run(place, ["jobs", "retry", id])
     assert.strictEqual(retried.status, 0, retried.stderr)
     assert.deepStrictEqual(contentsOf(target), contentsOf(source))
+  })
+})
+
+describe.skipIf(!hasStrace)("fanout from a disk that does not tell extended attributes (needs strace)", () => {
+  const fault = {
+    calls: ["flistxattr", "llistxattr"],
+    fault: "error=EIO"
+  }
+
+  it.each(["mode,times", "all"])("copies all the same, and tells it (--preserve %s)", (preserve) => {
+    const { place, source, target } = plant()
+    const { status, stderr } = run(place, ["copy", "--preserve", preserve, "-T", source, target], meeting(fault))
+    assert.strictEqual(status, 0, stderr)
+    assert.include(stderr, "could not be given the permissions of their sources")
+    assertSame(source, target)
+  })
+
+  it.skipIf(!mayMount)("moves nothing to another one, and tells why", () => {
+    const { place, source } = plant()
+    const before = treeOf(source)
+    const disk = path.join(place, "disk")
+    mount(disk, "-t", "tmpfs", "tmpfs")
+    const { status, stderr } = run(place, ["move", "-T", source, path.join(disk, "moved")], meeting(fault))
+    assert.strictEqual(status, 1, stderr)
+    assert.match(stderr, /failed {3}\S+: Could not list the extended attributes of .*\(EIO\)/)
+    assert.deepStrictEqual(treeOf(source), before)
   })
 })
 

@@ -189,8 +189,11 @@ export interface OpenFile {
   /** The same, and has the system begin to read all of it from there. It does not wait for that. */
   readonly readAnew: Effect.Effect<void, FilesError>
 
-  /** Its extended attributes. Fails with `ENOTSUP` where there are none. */
-  readonly attributes: Effect.Effect<ReadonlyArray<Attribute>, FilesError>
+  /** Names of its extended attributes. Fails with `ENOTSUP` where there are none. */
+  readonly attributeNames: Effect.Effect<ReadonlyArray<string>, FilesError>
+
+  /** Value of an extended attribute. Fails with `ENODATA` where it has none of this name. */
+  readonly attribute: (name: string) => Effect.Effect<Uint8Array, FilesError>
 
   /** Sets an extended attribute. */
   readonly setAttribute: (attribute: Attribute) => Effect.Effect<void, FilesError>
@@ -653,10 +656,13 @@ export interface Folder {
   readonly setOwner: (name: FilePath, owner: Owner) => Effect.Effect<void, FilesError>
 
   /**
-   * Extended attributes of what has the name; of the link itself where that is one. Fails with `ENOTSUP` where there
-   * are none.
+   * Names of extended attributes of what has the name; of the link itself where that is one. Fails with `ENOTSUP`
+   * where there are none.
    */
-  readonly attributes: (name: FilePath) => Effect.Effect<ReadonlyArray<Attribute>, FilesError>
+  readonly attributeNames: (of: FilePath) => Effect.Effect<ReadonlyArray<string>, FilesError>
+
+  /** Value of an extended attribute of what has the name; of the link itself where that is one. */
+  readonly attribute: (of: FilePath, name: string) => Effect.Effect<Uint8Array, FilesError>
 
   /** Sets an extended attribute of what has the name; of the link itself where that is one. */
   readonly setAttribute: (name: FilePath, attribute: Attribute) => Effect.Effect<void, FilesError>

@@ -5,13 +5,13 @@ import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import { compareEach, copyEach, readEach, sweepEach } from "./MemoryFiles.ts"
 
-/** Runs before a call; what it fails with is what the call fails with. */
-export type Before = (call: Call, path: FilePath.FilePath) => Effect.Effect<void, FilesError>
+/** Runs before a call, also with the name of an attribute; what it fails with is what the call fails with. */
+export type Before = (call: Call, path: FilePath.FilePath, attribute?: string) => Effect.Effect<void, FilesError>
 
 /** Calls a file system, after asking whether this call is to fail; a call through what is open, too. */
 export const intercept = (files: Files.Files["Service"], before: Before): Files.Files["Service"] => {
-  const around = <A, E, R>(call: Call, path: FilePath.FilePath, effect: Effect.Effect<A, E, R>) =>
-    Effect.andThen(Effect.suspend(() => before(call, path)), effect)
+  const around = <A, E, R>(call: Call, path: FilePath.FilePath, effect: Effect.Effect<A, E, R>, attribute?: string) =>
+    Effect.andThen(Effect.suspend(() => before(call, path, attribute)), effect)
   const inners = new WeakMap<Files.OpenFile, Files.OpenFile>()
   const innerFile = (file: Files.OpenFile): Files.OpenFile => inners.get(file) ?? file
   const innerFolders = new WeakMap<Files.Folder, Files.Folder>()
@@ -32,7 +32,8 @@ export const intercept = (files: Files.Files["Service"], before: Before): Files.
     readAnew: around("fadvise", path, inner.readAnew),
     sync: around("fsync", path, inner.sync),
     syncFileSystem: around("syncfs", path, inner.syncFileSystem),
-    attributes: around("listxattr", path, inner.attributes),
+    attributeNames: around("listxattr", path, inner.attributeNames),
+    attribute: (name) => around("getxattr", path, inner.attribute(name), name),
     setAttribute: (attribute) => around("setxattr", path, inner.setAttribute(attribute)),
     setOwner: (owner) => around("fchown", path, inner.setOwner(owner)),
     setMode: (mode) => around("fchmod", path, inner.setMode(mode)),
@@ -55,7 +56,7 @@ export const intercept = (files: Files.Files["Service"], before: Before): Files.
       around("open", at(name), Effect.map(inner.open(name), (opened) => file(at(name), opened)))
     const lstat = (name: FilePath.FilePath) => around("lstat", at(name), inner.lstat(name))
     const readLink = (name: FilePath.FilePath) => around("readlink", at(name), inner.readLink(name))
-    const attributes = (name: FilePath.FilePath) => around("listxattr", at(name), inner.attributes(name))
+    const attributeNames = (of: FilePath.FilePath) => around("listxattr", at(of), inner.attributeNames(of))
     const unlink = (name: FilePath.FilePath) => around("unlink", at(name), inner.unlink(name))
     const openFolder = (name: FilePath.FilePath) => around("open", at(name), Effect.map(inner.folder(name), folder))
     const removeFolder = (name: FilePath.FilePath) => around("rmdir", at(name), inner.removeFolder(name))
@@ -68,7 +69,7 @@ export const intercept = (files: Files.Files["Service"], before: Before): Files.
       find: (name) => around("lstat", at(name), inner.find(name)),
       folder: openFolder,
       open,
-      copyEach: (names, to, copier) => copyEach({ attributes, lstat, open, readLink }, names, to, copier),
+      copyEach: (names, to, copier) => copyEach({ attributeNames, lstat, open, readLink }, names, to, copier),
       create: (name) => around("create", at(name), Effect.map(inner.create(name), (made) => file(at(name), made))),
       createUnnamed: around("create", path, Effect.map(inner.createUnnamed, (made) => unnamed(path, made))),
       makeFolder: (name) => around("mkdir", at(name), inner.makeFolder(name)),
@@ -80,7 +81,8 @@ export const intercept = (files: Files.Files["Service"], before: Before): Files.
         around("rename", at(from), inner.renameExclusively(from, to, innerOf(into))),
       update: (name) => around("open", at(name), Effect.map(inner.update(name), (opened) => file(at(name), opened))),
       setOwner: (name, owner) => around("lchown", at(name), inner.setOwner(name, owner)),
-      attributes,
+      attributeNames,
+      attribute: (of, name) => around("getxattr", at(of), inner.attribute(of, name), name),
       setAttribute: (name, attribute) => around("setxattr", at(name), inner.setAttribute(name, attribute)),
       sync: around("fsync", path, inner.sync),
       link: (existing, name, to) => around("link", at(existing), inner.link(existing, name, innerOf(to))),

@@ -8,6 +8,7 @@ import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as Scope from "effect/Scope"
 import { isLost } from "../src/internal/attributes.ts"
+import { withoutAttributes } from "../src/internal/calls/systemCalls.ts"
 
 /** How a file system takes what it is given, where it is none of the usual ones of Linux. */
 export interface Ways {
@@ -523,12 +524,14 @@ const writing = (disk: Disk, inode: Inode) => {
   }
 }
 
-const attributesOf = (disk: Disk, { attributes, ways }: Inode): ReadonlyArray<Files.Attribute> =>
+const attributeNames = (disk: Disk, { attributes, ways }: Inode): ReadonlyArray<string> =>
   ways.hidesAttributes === true
     ? fail("EIO")
     : disk.takesAttributes
-    ? Array.from(attributes, ([name, value]) => ({ name, value }))
+    ? Array.from(attributes.keys())
     : fail("ENOTSUP")
+
+const attribute = ({ attributes }: Inode, name: string): Uint8Array => attributes.get(name) ?? fail("ENODATA")
 
 const setAttribute = (disk: Disk, inode: Inode, { name, value }: Files.Attribute): void => {
   if (!disk.takesAttributes) fail("ENOTSUP")
@@ -601,7 +604,8 @@ const fileOf = (disk: Disk, inode: Inode, path: FilePath.FilePath, handle: Handl
       disk.syncs.all++
       disk.syncAll()
     }),
-    attributes: use("listxattr", () => attributesOf(disk, inode)),
+    attributeNames: use("listxattr", () => attributeNames(disk, inode)),
+    attribute: (name) => use("getxattr", () => attribute(inode, name)),
     setAttribute: (attribute) => use("setxattr", () => setAttribute(disk, inode, attribute)),
     setOwner: (owner) => use("fchown", () => disk.setOwner(inode, owner)),
     setMode: (mode) => use("fchmod", () => disk.setMode(inode, mode)),
@@ -860,7 +864,7 @@ const isOf = (copy: Files.FileStat, { group, owner }: Files.FileStat): boolean =
 
 /** Copies files one by one. */
 export const copyEach = (
-  { attributes: attributesOf, lstat, open, readLink }: Pick<Files.Folder, "attributes" | "lstat" | "open" | "readLink">,
+  { attributeNames, lstat, open, readLink }: Pick<Files.Folder, "attributeNames" | "lstat" | "open" | "readLink">,
   names: ReadonlyArray<FilePath.FilePath>,
   to: Files.Folder,
   copier: Files.Copier
@@ -907,6 +911,11 @@ export const copyEach = (
     yield* Effect.tapError(copy.close, () => Effect.ignore(to.unlink(name)))
     return sizeBytes
   })
+  const hasNoAttributes = (names: Effect.Effect<ReadonlyArray<string>, FilesError>) =>
+    Effect.match(names, {
+      onFailure: ({ code }) => withoutAttributes.has(code),
+      onSuccess: (names) => !names.some(copier.isAttributeKept)
+    })
   const copyOne = Effect.fnUntraced(function*(name: FilePath.FilePath) {
     const stat = yield* lstat(name)
     if (!copier.begin(stat)) return true
@@ -916,8 +925,7 @@ export const copyEach = (
       return true
     }
     if (stat.kind === "link") {
-      const own = yield* Effect.orElseSucceed(attributesOf(name), () => [])
-      if (own.some(({ name }) => copier.isAttributeKept(name))) {
+      if (!(yield* hasNoAttributes(attributeNames(name)))) {
         copier.leave()
         return true
       }
@@ -928,8 +936,7 @@ export const copyEach = (
       return true
     }
     const file = yield* open(name)
-    const attributes = yield* Effect.orElseSucceed(file.attributes, () => [])
-    if (attributes.some(({ name }) => copier.isAttributeKept(name))) {
+    if (!(yield* hasNoAttributes(file.attributeNames))) {
       copier.leave()
       return true
     }
@@ -966,7 +973,7 @@ const folderOf = (disk: Disk, folder: Inode, path: FilePath.FilePath, handle: Ha
       const isOther = folder.ways.inodesByName === true && entryNamed(folder, name) !== name
       return isOther ? { ...stat, inode: stat.inode + 1_000_000n } : stat
     })
-  const attributes = (name: FilePath.FilePath) => use("listxattr", name, () => attributesOf(disk, known(name)))
+  const namesOf = (of: FilePath.FilePath) => use("listxattr", of, () => attributeNames(disk, known(of)))
   const readLink = (name: FilePath.FilePath) =>
     use("readlink", name, () => {
       const { kind, target } = known(name)
@@ -1022,7 +1029,8 @@ const folderOf = (disk: Disk, folder: Inode, path: FilePath.FilePath, handle: Ha
         rename(from, into, to)
       }, to),
     setOwner: (name, owner) => use("lchown", name, () => disk.setOwner(known(name), owner)),
-    attributes,
+    attributeNames: namesOf,
+    attribute: (of, name) => use("getxattr", of, () => attribute(known(of), name)),
     setAttribute: (name, attribute) => use("setxattr", name, () => setAttribute(disk, known(name), attribute)),
     link: (existing, name, to = opened) =>
       use("link", existing, () => {
@@ -1038,7 +1046,8 @@ const folderOf = (disk: Disk, folder: Inode, path: FilePath.FilePath, handle: Ha
         disk.sync(folder)
       })),
     unlink,
-    copyEach: (names, to, copier) => copyEach({ attributes, lstat, open: openNamed, readLink }, names, to, copier),
+    copyEach: (names, to, copier) =>
+      copyEach({ attributeNames: namesOf, lstat, open: openNamed, readLink }, names, to, copier),
     sweepEach: (names, sweeper) => sweepEach({ folder: openNamedFolder, removeFolder }, names, sweeper),
     sweepTree: () => Effect.succeedNone,
     removeFolder

@@ -320,6 +320,20 @@ it.effect("a move waits where there is no room for what a file has beside its co
     assert.strictEqual(disk.see("/to/copy/folder/b"), undefined)
   }))
 
+it.effect.each(["listxattr", "getxattr"])(
+  "a move keeps a source whose attributes can't be read (%s)",
+  (failing) =>
+    Effect.gen(function*() {
+      const disk = plant(true)
+      disk.find(FilePath.make("/from/folder/b")).attributes.set("user.of", new Uint8Array(4))
+      const before = FaultyFiles.failing("EIO", (call, path) => call === failing && path === "/from/folder/b")
+      const { rows, state } = yield* move(disk, { before })
+      assert.deepStrictEqual([state, rows.length], ["CompletedWithErrors", 1])
+      assert.deepStrictEqual(Object.keys(disk.tree("/from")), ["folder", "folder/b"])
+      assert.strictEqual(disk.see("/to/copy/folder/b"), undefined)
+    })
+)
+
 /** Whether a path is the one that `b` has been put aside to. */
 const isAside = (disk: MemoryFiles.Disk, path: string): boolean => {
   const seen = path.startsWith("/from/folder/.fanout-") ? disk.see(path) : undefined

@@ -104,6 +104,49 @@ describe.each([false, true])("what a copy keeps (files of a folder together: %s)
       assert.strictEqual(kept(disk, "/to/copy/a").mode, 0o755)
     }))
 
+  it.effect.each(["EIO", "EACCES", "ENOTSUP"])(
+    "copies what has attributes that can't be listed (%s)",
+    (code) =>
+      Effect.gen(function*() {
+        const disk = plant()
+        const before = FaultyFiles.failing(code, (call, path) => path.startsWith("/from") && call === "listxattr")
+        const { progress: { tally: { units } }, rows, state } = yield* copyAll(disk, { before })
+        assert.deepStrictEqual([state, rows], ["Completed", []])
+        for (const path of ["a", "folder", "link", "folder/b"]) {
+          const { attributes, ...rest } = kept(disk, `/to/copy/${path}`)
+          const { attributes: _, ...source } = kept(disk, `/from/${path}`)
+          assert.deepStrictEqual([rest, attributes], [source, []], path)
+        }
+        // A link has no permissions. Where a file system has no attributes none are lost.
+        const lost = code === "ENOTSUP" ? [undefined, undefined] : [5, 4]
+        assert.deepStrictEqual([units["lostXattr"], units["lostMode"]], lost)
+      })
+  )
+
+  it.effect("tells no attributes as lost that were not asked for", () =>
+    Effect.gen(function*() {
+      const before = FaultyFiles.failing("EIO", (call, path) => path.startsWith("/from") && call === "listxattr")
+      const { progress: { tally: { units } }, state } = yield* copyAll(plant(), { before, preserve: ["times"] })
+      assert.deepStrictEqual([state, units["lostXattr"], units["lostMode"]], ["Completed", undefined, undefined])
+    }))
+
+  it.effect("keeps the attributes that can be read beside one that can't", () =>
+    Effect.gen(function*() {
+      const disk = plant()
+      disk.find(FilePath.make("/from/folder/b")).attributes.set("user.of", Buffer.from("kept"))
+      // Of what is not kept nothing needs to be read.
+      const unread = new Set(["/from/a user.of", "/from/link trusted.of", "/from/folder/b security.selinux"])
+      const { progress: { tally: { units } }, state } = yield* copyAll(disk, {
+        before: (call, path, name = "") =>
+          call === "getxattr" && unread.has(`${path} ${name}`)
+            ? Effect.fail(FaultyFiles.error(call, path, "EIO"))
+            : Effect.void
+      })
+      assert.deepStrictEqual([state, units["lostXattr"], units["lostMode"]], ["Completed", 2, undefined])
+      const names = ["a", "link", "folder", "folder/b"].map((path) => kept(disk, `/to/copy/${path}`).attributes)
+      assert.deepStrictEqual(names, [[], [], ["user.of"], ["user.of"]])
+    }))
+
   // One by one, a time that can't be set is told to be lost.
   it.effect.each(together ? ["lchown", "lutimes"] : ["lchown"])(
     "is the time of a link also where %s has failed for it at first",

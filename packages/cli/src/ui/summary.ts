@@ -190,11 +190,11 @@ export const warnings = ({ tally: { units } }: Progress): ReadonlyArray<string> 
 const notTaken = "the destination does not take them"
 
 const whyLost = {
-  mode: notTaken,
+  mode: `${notTaken}, or their lists for access could not be read`,
   times: notTaken,
   owner: "that takes root, and a file system that has owners",
   links: notTaken,
-  xattr: "the destination does not take all of them, or not from this user"
+  xattr: "the destination does not take all of them, or not from this user, or they could not be read"
 }
 
 const lost = {

@@ -9,6 +9,7 @@ import type { Lost } from "../CopyStrategy.ts"
 import * as Files from "../Files.ts"
 import type { FilesError } from "../FilesError.ts"
 import type * as Place from "../Place.ts"
+import { withoutAttributes } from "./calls/systemCalls.ts"
 import { onDestination, onSource } from "./sides.ts"
 import { userUnsafe } from "./unfinished.ts"
 
@@ -111,10 +112,12 @@ const ofTheSystem = new Set(["security.selinux", "security.evm", "security.ima"]
 export const isKept = (name: string, keeps: ReadonlySet<Property>): boolean =>
   lists.has(name) ? keeps.has("mode") : keeps.has("xattr") && !name.startsWith("system.") && !ofTheSystem.has(name)
 
+const propertyOf = (name: string): Lost => lists.has(name) ? "mode" : "xattr"
+
 /** What has no room is lost by a copy, whose source still has it, and not by a move. */
 const keepAttribute = (copy: Pick<Files.OpenFile, "setAttribute">, attribute: Files.Attribute, isMove: boolean) =>
   tolerate(
-    lists.has(attribute.name) ? "mode" : "xattr",
+    propertyOf(attribute.name),
     copy.setAttribute(attribute),
     ({ code }) => isLost(code) || withoutWay.has(code) || (!isMove && withoutRoom.has(code))
   )
@@ -122,29 +125,56 @@ const keepAttribute = (copy: Pick<Files.OpenFile, "setAttribute">, attribute: Fi
 /** Opens the source, if it is not open. */
 type Source<R> = Effect.Effect<Files.OpenFile, CopyError, R>
 
-/** A file system without them has none that could be lost. */
-const attributesOf = <R>(
-  source: Effect.Effect<Pick<Files.OpenFile, "attributes">, CopyError, R>,
-  keeps: ReadonlySet<Property>
-) =>
-  Effect.flatMap(
-    source,
-    ({ attributes }) => onSource(Effect.catchIf(attributes, ({ code }) => isLost(code), () => Effect.succeed([])))
-  ).pipe(
-    Effect.map((all) => all.filter(({ name }) => isKept(name, keeps)))
+/**
+ * What is to be kept of extended attributes. A copy does without what can't be read, and has lost all these properties
+ * where that is the names. A move would remove what there is of it.
+ */
+const attributesOf = Effect.fnUntraced(function*(
+  source: Pick<Files.OpenFile, "attribute" | "attributeNames">,
+  { isMove, keeps }: CopyOptions,
+  properties: ReadonlyArray<Lost>
+) {
+  const lost = new Set<Lost>()
+  const orLost = <A>(read: Effect.Effect<A, FilesError>, without: A, properties: ReadonlyArray<Lost>) =>
+    Effect.catchIf(read, ({ isMissing }) => !isMove && !isMissing, () =>
+      Effect.sync(() => {
+        for (const property of properties) if (keeps.has(property)) lost.add(property)
+        return without
+      }))
+  const names = Effect.catchIf(
+    source.attributeNames,
+    ({ code }) => withoutAttributes.has(code),
+    () => Effect.succeed<ReadonlyArray<string>>([])
   )
+  const read = (name: string) =>
+    source.attribute(name).pipe(
+      Effect.map((value): ReadonlyArray<Files.Attribute> => [{ name, value }]),
+      // One that was removed since, or that is nothing of this file but of what it is on.
+      Effect.catchIf(({ code }) => code === "ENODATA", () => Effect.succeed([])),
+      (attribute) => orLost(attribute, [], [propertyOf(name)])
+    )
+  const attributes = yield* onSource(Effect.flatMap(
+    orLost(names, [], properties),
+    (names) => Effect.forEach(names.filter((name) => isKept(name, keeps)), read)
+  ))
+  return { attributes: attributes.flat(), lost }
+})
 
 /** Sets the extended attributes of a link, whose other properties are given to it by who makes it. */
 export const keepLinkAttributes = Effect.fnUntraced(function*(
   from: Place.Place,
   to: Place.Place,
-  { isMove, keeps }: CopyOptions
+  options: CopyOptions
 ): Effect.fn.Return<ReadonlyArray<Lost>, CopyError> {
-  if (!keeps.has("xattr")) return none
-  const attributes = yield* attributesOf(Effect.succeed({ attributes: from.folder.attributes(from.name) }), keeps)
+  if (!options.keeps.has("xattr")) return none
+  const link = {
+    attributeNames: from.folder.attributeNames(from.name),
+    attribute: (name: string) => from.folder.attribute(from.name, name)
+  }
+  const { attributes, lost: unread } = yield* attributesOf(link, options, ["xattr"])
   const copy = { setAttribute: (attribute: Files.Attribute) => to.folder.setAttribute(to.name, attribute) }
-  const lost = yield* Effect.forEach(attributes, (attribute) => keepAttribute(copy, attribute, isMove))
-  return Arr.dedupe(lost.flat())
+  const lost = yield* Effect.forEach(attributes, (attribute) => keepAttribute(copy, attribute, options.isMove))
+  return Arr.dedupe([...unread, ...lost.flat()])
 })
 
 /**
@@ -155,13 +185,19 @@ export const keepAttributes = Effect.fnUntraced(function*<R>(
   copy: Files.OpenFile,
   source: Source<R>,
   stat: Files.FileStat,
-  { isMove, keeps }: CopyOptions,
+  options: CopyOptions,
   own?: number
 ): Effect.fn.Return<ReadonlyArray<Lost>, CopyError, R | Files.Files> {
+  const { isMove, keeps } = options
   const lost = new Set<Lost>()
-  const note = (some: ReadonlyArray<Lost>) => some.forEach((one) => lost.add(one))
+  const note = (some: Iterable<Lost>) => {
+    for (const one of some) lost.add(one)
+  }
   if (keeps.has("owner")) note(yield* tolerate("owner", setOwner(copy, stat)))
-  const attributes = keeps.has("mode") || keeps.has("xattr") ? yield* attributesOf(source, keeps) : []
+  const { attributes, lost: unread } = keeps.has("mode") || keeps.has("xattr")
+    ? yield* attributesOf(yield* source, options, ["mode", "xattr"])
+    : { attributes: [], lost: none }
+  note(unread)
   for (const attribute of attributes) note(yield* keepAttribute(copy, attribute, isMove))
   const mode = yield* onDestination(modeOf(copy, stat, keeps.has("mode"), own))
   const list = attributes.find(({ name }) => name === accessList)

@@ -117,14 +117,15 @@ export class File extends Open implements Files.OpenFile {
     return this.call<void>("syncfs", (calls, descriptor, done) => calls.syncFileSystem(descriptor, done))
   }
 
-  get attributes(): Effect.Effect<ReadonlyArray<Files.Attribute>, FilesError> {
-    const names = this.call<ReadonlyArray<string>>(
+  get attributeNames(): Effect.Effect<ReadonlyArray<string>, FilesError> {
+    return this.call<ReadonlyArray<string>>(
       "listxattr",
       (calls, descriptor, done) => calls.listAttributes(descriptor, done)
     )
-    const read = (name: string) =>
-      this.call<Uint8Array>("getxattr", (calls, descriptor, done) => calls.getAttribute(descriptor, name, done))
-    return readAttributes(names, read)
+  }
+
+  attribute(name: string): Effect.Effect<Uint8Array, FilesError> {
+    return this.call<Uint8Array>("getxattr", (calls, descriptor, done) => calls.getAttribute(descriptor, name, done))
   }
 
   setAttribute({ name, value }: Files.Attribute): Effect.Effect<void, FilesError> {
@@ -142,20 +143,6 @@ export class File extends Open implements Files.OpenFile {
   setTimes(times: Files.FileTimes): Effect.Effect<void, FilesError> {
     return this.call<void>("futimes", (calls, descriptor, done) => calls.setTimes(descriptor, times, done))
   }
-}
-
-/** Reads extended attributes by their names. */
-export const readAttributes = (
-  names: Effect.Effect<ReadonlyArray<string>, FilesError>,
-  read: (name: string) => Effect.Effect<Uint8Array, FilesError>
-): Effect.Effect<ReadonlyArray<Files.Attribute>, FilesError> => {
-  const one = (name: string) =>
-    read(name).pipe(
-      Effect.map((value): ReadonlyArray<Files.Attribute> => [{ name, value }]),
-      // One that was removed since, or that is nothing of this file but of what it is on.
-      Effect.catchIf(({ code }) => code === "ENODATA", () => Effect.succeed([]))
-    )
-  return Effect.map(Effect.flatMap(names, (names) => Effect.forEach(names, one)), (all) => all.flat())
 }
 
 /** Folder that gives names to files without one. */

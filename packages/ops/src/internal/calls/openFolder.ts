@@ -12,7 +12,7 @@ import { unfinishedMode } from "../unfinished.ts"
 import { copyEach } from "./copyEach.ts"
 import { listFolder } from "./listFolder.ts"
 import { attempt, failure, isName, Open, scoped } from "./opened.ts"
-import { File, readAttributes, UnnamedFile } from "./openFile.ts"
+import { File, UnnamedFile } from "./openFile.ts"
 import { sweepEach } from "./sweepEach.ts"
 import { type Done, type SystemCalls } from "./systemCalls.ts"
 
@@ -148,15 +148,19 @@ export class Folder extends Open implements Files.Folder {
     return this.named<void>("lchown", name, (calls, folder, done) => calls.setOwnerAt(folder, name, owner, group, done))
   }
 
-  attributes(of: FilePath.FilePath): Effect.Effect<ReadonlyArray<Files.Attribute>, FilesError> {
-    return readAttributes(
-      this.named<ReadonlyArray<string>>(
-        "listxattr",
-        of,
-        (calls, folder, done) => calls.listAttributesAt(folder, of, done)
-      ),
-      (name) =>
-        this.named<Uint8Array>("getxattr", of, (calls, folder, done) => calls.getAttributeAt(folder, of, name, done))
+  attributeNames(of: FilePath.FilePath): Effect.Effect<ReadonlyArray<string>, FilesError> {
+    return this.named<ReadonlyArray<string>>(
+      "listxattr",
+      of,
+      (calls, folder, done) => calls.listAttributesAt(folder, of, done)
+    )
+  }
+
+  attribute(of: FilePath.FilePath, name: string): Effect.Effect<Uint8Array, FilesError> {
+    return this.named<Uint8Array>(
+      "getxattr",
+      of,
+      (calls, folder, done) => calls.getAttributeAt(folder, of, name, done)
     )
   }
 
