@@ -180,8 +180,7 @@ const plans = Effect.fnUntraced(function*(payload: Payload): Effect.fn.Return<Pl
   const { checksums, isDurable, isFollowing, isMove, isVerified, keeps } = options
   const { request: { conflict }, transfers } = payload
   const isQuick = Option.isSome(yield* throughout(pathsOf(payload)))
-  const keepsUsual = CopyOptions.usual.every((property) => keeps.has(property))
-  const isGathering = isQuick && keepsUsual
+  const isGathering = isQuick && keeps.has("mode") && keeps.has("times")
   const isSimple = !isVerified && checksums === undefined && !SavedCopy.isKeptFirst(conflict, options)
   const isPlain = isGathering && !isFollowing && !isMove && isSimple &&
     // Folders wait for one flush to get their names.

@@ -68,7 +68,7 @@ export interface CopyOptions {
  * @category constructors
  * @since 0.1.0
  */
-export const usual: ReadonlyArray<Property> = ["mode", "times"]
+export const usual: ReadonlyArray<Property> = ["mode", "times", "sparse"]
 
 /**
  * Reference to how the present job copies.

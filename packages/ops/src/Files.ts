@@ -334,6 +334,9 @@ export interface Copier {
   /** Whether copies get owner and group, too. */
   readonly keepsOwner: boolean
 
+  /** Whether a copy has the holes of its source. */
+  readonly keepsHoles: boolean
+
   /** Is told that a copy can't have the owner of its source: only root may give files away, or there are none there. */
   readonly ownerLost: () => void
 
@@ -353,8 +356,9 @@ export interface Copier {
   readonly found: (there: FileStat) => FilePath | undefined
 
   /**
-   * Is told that the file has no copy: it was written to while it was read, has such an extended attribute, or its copy
-   * could not take the place of what was there, as none can by others than the system's own files.
+   * Is told that the file has no copy: it was written to while it was read, has such an extended attribute, has holes
+   * that could not be kept, or its copy could not take the place of what was there, as none can by others than the
+   * system's own files.
    */
   readonly leave: () => void
 

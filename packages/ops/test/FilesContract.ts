@@ -8,6 +8,7 @@ import type * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as Result from "effect/Result"
 import * as Scope from "effect/Scope"
+import { copierOf } from "./copier.ts"
 
 const bytes = (latin1: string): Uint8Array => Buffer.from(latin1, "latin1")
 const n = (latin1: string): FilePath.FilePath => FilePath.fromBytes(bytes(latin1))
@@ -177,6 +178,7 @@ class CopyNotes extends Notes {
   readonly isFree: boolean
   readonly isOwn: boolean
   readonly keepsOwner: boolean
+  readonly keepsHoles = true
   readonly isAttributeKept: () => boolean
   hold: Files.Copier["hold"] = undefined
   take: Files.Copier["take"] = undefined
@@ -439,6 +441,51 @@ const ownTests = (test: Test) => {
       yield* copy(place, ["a"], again)
       assert.deepStrictEqual(again.notes, ["begin 4", "create a EEXIST"])
       assert.strictEqual(yield* read(into, "a"), "0123456789")
+    }))
+
+  test("fills no holes of a copy, and takes them for zeros", ({ at, files, folder }) =>
+    Effect.gen(function*() {
+      const mebi = 2 ** 20
+      const contents = {
+        middle: [3 * mebi, [mebi, "x".repeat(10_000)], [2 * mebi, "y"]],
+        end: [2 * mebi + 1, [2 * mebi, "z"]],
+        nothing: [mebi]
+      } as const
+      for (const [name, [sizeBytes, ...pieces]] of Object.entries(contents)) {
+        const file = yield* folder.create(n(name))
+        for (const [offset, text] of pieces) yield* file.writeAt(bytes(text), offset)
+        yield* file.truncate(sizeBytes)
+        yield* file.close
+      }
+      yield* folder.makeFolder(n("into"))
+      const into = yield* files.folder(at("into"))
+      const left: Array<string> = []
+      let taken: Array<Buffer> = []
+      for (const [name, [sizeBytes, ...pieces]] of Object.entries(contents)) {
+        taken = []
+        const copier = copierOf({
+          buffer: Buffer.alloc(2 ** 16),
+          isOwn: true,
+          isFree: true,
+          take: (bytes) => taken.push(Buffer.from(bytes)),
+          leave: () => left.push(name)
+        })
+        yield* folder.copyEach([n(name)], into, copier)
+        if (left.includes(name)) continue
+        const expected = Buffer.alloc(sizeBytes)
+        for (const [offset, text] of pieces) expected.write(text, offset)
+        const copy = yield* into.open(n(name))
+        const found = Buffer.alloc(sizeBytes + 1)
+        let length = 0
+        for (let more = -1; more !== 0; length += more) more = yield* copy.readAt(found.subarray(length), length)
+        assert.isTrue(expected.equals(found.subarray(0, length)), name)
+        assert.isTrue(expected.equals(Buffer.concat(taken)), `${name} as it was taken`)
+        if (Option.isNone(yield* ifSupported(copy.dataFrom(0)))) continue
+        const source = yield* folder.lstat(n(name))
+        assert.isAtMost((yield* copy.stat).allocatedBytes, source.allocatedBytes, name)
+      }
+      // Where it is not known where they are, none is left out.
+      assert.include([0, 3], left.length)
     }))
 
   test("leaves nothing there of a copy that is stopped before it is whole", (place) =>

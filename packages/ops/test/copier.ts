@@ -6,6 +6,7 @@ export const copierOf = (wanted: Partial<Files.Copier>): Files.Copier => ({
   isFree: false,
   isOwn: false,
   keepsOwner: true,
+  keepsHoles: true,
   ownerLost: () => {},
   isAttributeKept: () => false,
   mayGoOn: () => true,

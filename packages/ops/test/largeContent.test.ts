@@ -75,7 +75,6 @@ class World {
       readonly before?: FaultyFiles.Before
       readonly placing?: "replace" | "exclusive"
       readonly isVerified?: boolean
-      readonly isSparse?: boolean
       readonly checksums?: HashAlgorithm
       readonly isHeld?: () => boolean
       readonly interrupter?: Interrupter.Interrupter & { readonly requestUnsafe: (reason: Interrupter.Reason) => void }
@@ -83,9 +82,8 @@ class World {
   ) {
     const { before = () => Effect.void, checksums, isHeld = () => true } = options
     const { interrupter = Interrupter.makeUnsafe() } = options
-    const { isSparse = false, isVerified = false, placing = "replace" } = options
+    const { isVerified = false, placing = "replace" } = options
     const usual = CopyOptions.CopyOptions.defaultValue()
-    const keeps = isSparse ? new Set([...usual.keeps, "sparse" as const]) : usual.keeps
     this.reads = 0
     this.token++
     let writes = 0
@@ -105,7 +103,7 @@ class World {
         target: yield* Place.open(target),
         temporary: TemporaryName.make(job, token, target),
         placing,
-        options: { ...usual, keeps, isVerified, checksums }
+        options: { ...usual, isVerified, checksums }
       })
     }).pipe(
       Effect.scoped,
@@ -380,7 +378,7 @@ describe("large files", () => {
           world.disk.change(FilePath.make("/from/file"), (text) => text.slice(0, 10 * mebi))
           return Effect.fail(FaultyFiles.error(call, path, "EINVAL"))
         })
-      assert.isTrue(Exit.isSuccess(yield* world.run(Infinity, { before, isSparse: true })))
+      assert.isTrue(Exit.isSuccess(yield* world.run(Infinity, { before })))
       world.assertCopied()
     }))
 

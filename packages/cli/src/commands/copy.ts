@@ -1,6 +1,7 @@
 /**
  * `fanout copy`: starts a copy, or goes on with the one that the same command has started before.
  */
+import * as CopyOptions from "@fanout/ops/CopyOptions"
 import * as Command from "effect/cli/Command"
 import * as Flag from "effect/cli/Flag"
 import * as Effect from "effect/Effect"
@@ -19,7 +20,7 @@ const config = {
     ),
     Flag.optional
   ),
-  preserve: Preserve.flag("mode,times"),
+  preserve: Preserve.flag(CopyOptions.usual.join()),
   durable: Settings.toggle(
     "durable",
     "Have each copy survive a power cut before it counts as done: flushed, then put in its place"
@@ -39,7 +40,7 @@ export const copy = Command.make(
     Effect.gen(function*() {
       yield* Transfer.run({ name: "copy", usual: "changed", modes, load, isDurable: durable }, given, {
         // What is as usual is the request that it was before there was anything else.
-        ...yield* Preserve.resolve(preserve, ["mode", "times"]),
+        ...yield* Preserve.resolve(preserve, CopyOptions.usual),
         ...dereference ? { dereference } : {},
         ...durable ? { durable } : {},
         ...verify ? { verify } : {}

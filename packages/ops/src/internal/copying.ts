@@ -94,6 +94,7 @@ export class Copying implements Files.Copier {
   readonly take: Files.Copier["take"]
   private readonly taker: Taker | undefined
   readonly keepsOwner: boolean
+  readonly keepsHoles: boolean
   readonly isAttributeKept: (name: string) => boolean
   readonly isOwn: boolean
   private readonly payload: Copied["payload"]
@@ -132,6 +133,7 @@ export class Copying implements Files.Copier {
     this.take = this.taker?.take
     this.keeps = new Set(payload.keeps)
     this.keepsOwner = this.keeps.has("owner")
+    this.keepsHoles = this.keeps.has("sparse")
     this.isAttributeKept = (name) => isKept(name, this.keeps)
     this.mayWork = mayWork
   }
@@ -159,9 +161,9 @@ export class Copying implements Files.Copier {
     this.bytes < this.payload.mostBytes && !this.isHopeless && this.mayWork()
 
   begin(stat: Files.FileStat): boolean {
-    const { allocatedBytes, kind, links, mode, sizeBytes } = stat
+    const { kind, links, mode, sizeBytes } = stat
     const isSmall = kind === "file" && sizeBytes <= WholeCopy.maxSizeBytes && (mode & setIdBits) === 0 &&
-      !(this.keeps.has("sparse") && allocatedBytes < sizeBytes) && !(this.keeps.has("links") && links > 1)
+      !(this.keeps.has("links") && links > 1)
     // A link has its name at once. What it leads to may be anywhere.
     const isPlainLink = kind === "link" && !this.isKeptFirst && !this.options.isFollowing
     const isOrdinary = (isSmall || isPlainLink) && !this.isAvoided(stat)

@@ -96,15 +96,19 @@ class Content {
     }
   )
 
-  /** Passes a hole. */
-  skipTo(end: number): Effect.Effect<void> {
-    const length = end - this.bytes
-    if (this.take !== undefined) {
-      const zeros = new Uint8Array(Math.min(length, pieceBytes))
-      for (let left = length; left > 0; left -= zeros.length) this.take(zeros.subarray(0, Math.min(left, zeros.length)))
+  /** Passes a hole, piece by piece where its zeros are to be known: there may be any number of them. */
+  readonly skipTo = Effect.fnUntraced({ self: this }, function*(this: Content, end: number) {
+    const { take } = this
+    if (take === undefined) return yield* this.passed(end - this.bytes)
+    const zeros = new Uint8Array(Math.min(end - this.bytes, pieceBytes))
+    while (this.bytes < end) {
+      const length = Math.min(end - this.bytes, zeros.length)
+      take(zeros.subarray(0, length))
+      yield* this.passed(length)
+      yield* Effect.yieldNow
+      yield* Interrupter.check
     }
-    return this.passed(length)
-  }
+  })
 
   /** Copies up to this place, or up to the end of the source if that comes before. */
   readonly copyTo = Effect.fnUntraced({ self: this }, function*(this: Content, end: number) {

@@ -24,6 +24,7 @@ type Step =
   | "setLinkGroup"
   | "setLinkTimes"
   | "listAttributes"
+  | "seekHole"
   | "create"
   | "read"
   | "write"
@@ -137,12 +138,15 @@ class Run extends Sequence {
       case "look":
         calls.lstat(to, name, this.looked)
         return true
+      case "seekHole":
+        calls.seek(source, 0, "hole", this.holeSought)
+        return true
       case "create":
         if (copier.isOwn) calls.open(to, name, "create", this.created)
         else calls.open(to, here, "unnamed", this.created)
         return true
       case "read":
-        calls.read(source, copier.buffer, null, this.read)
+        calls.read(source, copier.buffer, this.sizeBytes, this.read)
         return true
       case "write":
         calls.write(copy, this.toWrite, null, this.written)
@@ -342,7 +346,19 @@ class Run extends Sequence {
   }
 
   private readonly attributesListed: Done<ReadonlyArray<string>> = (code, names) => {
-    if (this.hasNoAttributes(code, names)) return this.next("create")
+    if (this.hasNoAttributes(code, names)) return this.next(this.mayHaveHoles ? "seekHole" : "create")
+    this.copying.copier.leave()
+    this.leave()
+  }
+
+  /** What is compressed has less on the disk, too, and no hole before its end. */
+  private get mayHaveHoles(): boolean {
+    const { allocatedBytes = 0, sizeBytes = 0 } = this.stat ?? {}
+    return this.copying.copier.keepsHoles && allocatedBytes < sizeBytes
+  }
+
+  private readonly holeSought: Done<number> = (code, at) => {
+    if (code !== undefined || at >= (this.stat?.sizeBytes ?? 0)) return this.next("create")
     this.copying.copier.leave()
     this.leave()
   }

@@ -17,6 +17,9 @@ import {
   lastError,
   libc,
   native,
+  SEEK_DATA,
+  SEEK_HOLE,
+  SEEK_SET,
   statMask
 } from "./libc.ts"
 import { Answer, isSame } from "./stat.ts"
@@ -52,31 +55,60 @@ const keepsAttributes = (source: number, { isAttributeKept }: PlainCopy["copier"
 }
 
 /** Passes the next piece through memory, and tells how large it was; less than 0 where that failed. */
-const copyPiece = (copy: number, source: number, { buffer, take }: PlainCopy["copier"]): number => {
-  const length = libc.read(source, buffer, buffer.length)
+const copyPiece = (copy: number, source: number, { buffer, take }: PlainCopy["copier"], most: number): number => {
+  const length = libc.read(source, buffer, most)
   if (length > 0) take?.(length === buffer.length ? buffer : buffer.subarray(0, length))
   return length > 0 && libc.write(copy, buffer, length) !== length ? -1 : length
 }
 
 /**
- * Copies all of the content: what does not fit into the buffer within the kernel, if that does it for these files and
- * nobody is to know what it is.
+ * Copies so much from where both are: what does not fit into the buffer within the kernel, if that does it for these
+ * files and nobody is to know what it is.
  */
-const copyContent = (copy: number, source: number, copier: PlainCopy["copier"]): boolean => {
+const copyBytes = (copy: number, source: number, sizeBytes: number, copier: PlainCopy["copier"]): boolean => {
   const { buffer, mayGoOn, take } = copier
-  const { sizeBytes } = met
   let isByKernel = take === undefined && sizeBytes >= buffer.length
   for (let copied = 0; copied < sizeBytes;) {
     if (copied > 0 && !mayGoOn()) return false
     const most = Math.min(sizeBytes - copied, buffer.length)
     const length = isByKernel
       ? libc.copyFileRange(source, null, copy, null, most, 0)
-      : copyPiece(copy, source, copier)
+      : copyPiece(copy, source, copier, most)
     if (length > 0) copied += length
     else if (copied === 0 && isByKernel) isByKernel = false
     else return false
   }
   return true
+}
+
+/** Gives whoever is to know the content as many zeros. */
+const takeHole = (length: number, { buffer, take }: PlainCopy["copier"]): void => {
+  if (take === undefined) return
+  buffer.fill(0)
+  for (let left = length; left > 0; left -= buffer.length) take(buffer.subarray(0, Math.min(left, buffer.length)))
+}
+
+/** Copies stretches of data, and no hole between them. Gives `undefined` where holes are not known of. */
+const copyData = (copy: number, source: number, copier: PlainCopy["copier"]): boolean | undefined => {
+  const { sizeBytes } = met
+  for (let at = 0; at < sizeBytes;) {
+    const data = libc.lseek(source, at, SEEK_DATA)
+    if (data < 0 && lastError() !== "ENXIO") return at === 0 ? undefined : false
+    const start = data < 0 ? sizeBytes : Math.min(data, sizeBytes)
+    const end = data < 0 ? sizeBytes : Math.min(libc.lseek(source, start, SEEK_HOLE), sizeBytes)
+    takeHole(start - at, copier)
+    if (end < start || libc.lseek(source, start, SEEK_SET) < 0 || libc.lseek(copy, start, SEEK_SET) < 0) return false
+    if (!copyBytes(copy, source, end - start, copier)) return false
+    at = end
+  }
+  return libc.ftruncate(copy, sizeBytes) === 0
+}
+
+/** Copies all of the content. */
+const copyContent = (copy: number, source: number, copier: PlainCopy["copier"]): boolean => {
+  const { allocatedBytes, sizeBytes } = met
+  const isCopied = copier.keepsHoles && allocatedBytes < sizeBytes ? copyData(copy, source, copier) : undefined
+  return isCopied ?? copyBytes(copy, source, sizeBytes, copier)
 }
 
 /**
