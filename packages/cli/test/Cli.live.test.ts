@@ -56,8 +56,7 @@ const untilBusy = async (root: string, child: ChildProcess) => {
 const startSlow = async () => {
   const { db, destination, place } = fresh()
   const file = path.join(place, "slow")
-  fs.writeFileSync(file, "")
-  fs.truncateSync(file, 32 * 2 ** 20)
+  fs.writeFileSync(file, Buffer.alloc(32 * 2 ** 20))
   fs.mkdirSync(destination)
   const copy = start(db, ["copy", "--bandwidth", "8MiB", file, destination])
   while (fs.readdirSync(destination).length === 0) {

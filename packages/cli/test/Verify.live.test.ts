@@ -7,6 +7,7 @@ import * as path from "node:path"
 import { DatabaseSync } from "node:sqlite"
 import { setTimeout } from "node:timers/promises"
 import { command, watched } from "./command.ts"
+import { hasStrace, meeting, told, works } from "./faults.ts"
 
 const folder = fs.mkdtempSync(path.join(os.tmpdir(), "fanout-verify-"))
 const at = (name: string) => path.join(folder, name)
@@ -273,13 +274,41 @@ describe("fanout verify", { timeout: 300_000 }, () => {
     assert.match(last.stdout, /500 same, 3 folders/)
   })
 
-  it("goes on within a large file after a pause", async () => {
-    const size = 3 * 2 ** 31
-    for (const name of ["huge-a", "huge-b"]) {
-      fs.writeFileSync(at(name), "")
+  it("reads no holes that both files have", () => {
+    const size = 10 * 2 ** 30
+    for (const name of ["holes-a", "holes-b"]) {
+      fs.writeFileSync(at(name), "at the beginning")
       fs.truncateSync(at(name), size)
+      const middle = fs.openSync(at(name), "r+")
+      fs.writeSync(middle, "in the middle", 2 ** 32)
+      fs.closeSync(middle)
       fs.utimesSync(at(name), 1, 1)
     }
+    const args = ["verify", "holes-a", "holes-b"]
+    const trace = at("trace")
+    const prefix = hasStrace ? meeting({ calls: ["pread64", "read"], paths: [at("holes-a")], trace }) : []
+    const same = run(database(), [...args, "--json"], prefix)
+    assert.strictEqual(same.status, 0, same.stderr)
+    assert.deepStrictEqual(records(same.stdout).at(-1)?.["units"], { bytes: size })
+    assert.isBelow(told(trace).split("\n").length, 100)
+
+    const file = fs.openSync(at("holes-b"), "r+")
+    fs.writeSync(file, "x", 2 ** 33)
+    fs.closeSync(file)
+    fs.utimesSync(at("holes-b"), 1, 1)
+    const differs = run(database(), args)
+    assert.strictEqual(differs.status, 1)
+    assert.include(differs.stdout, `differs from byte ${2 ** 33 + 1} on`)
+    for (const name of ["holes-a", "holes-b"]) fs.rmSync(at(name))
+  })
+
+  it.skipIf(!works("fallocate", "--version"))("goes on within a large file after a pause", async () => {
+    const size = 3 * 2 ** 31
+    // One that takes its place on the disk is read, as if it held data.
+    assert.isTrue(works("fallocate", "-l", `${size}`, at("huge-a")))
+    fs.writeFileSync(at("huge-b"), "")
+    fs.truncateSync(at("huge-b"), size)
+    for (const name of ["huge-a", "huge-b"]) fs.utimesSync(at(name), 1, 1)
     const db = database()
     const args = ["verify", "huge-a", "huge-b"]
     const child = spawn(process.execPath, argv(db, [...args, "--json"]), {

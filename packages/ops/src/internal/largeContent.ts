@@ -8,7 +8,6 @@ import * as TaskDispatcher from "@fanout/core/TaskDispatcher"
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
-import * as Option from "effect/Option"
 import type * as Scope from "effect/Scope"
 import type { CopyError } from "../CopyError.ts"
 import type * as Files from "../Files.ts"
@@ -18,6 +17,7 @@ import * as LargePieces from "./largePieces.ts"
 import type { PartialFile } from "./partialFile.ts"
 import { PieceSize } from "./pieceSize.ts"
 import { onDestination, onSource } from "./sides.ts"
+import { dataFrom } from "./stretches.ts"
 
 /** How much is copied at once through memory, unless there are buffers for more. */
 const pieceBytes = 2 ** 20
@@ -209,10 +209,6 @@ class Content {
   )
 }
 
-/** The next stretch of data; all there is where holes are not known of. */
-const dataFrom = (from: Files.OpenFile, at: number, sizeBytes: number) =>
-  Effect.catch(from.dataFrom(at), () => Effect.succeedSome({ start: at, end: sizeBytes }))
-
 /** Copies the content, as much of it as the source had when it was opened. */
 export const copy = Effect.fnUntraced(function*(
   copying: Copying<PartialFile>
@@ -229,12 +225,9 @@ export const copy = Effect.fnUntraced(function*(
   if (keeps.has("sparse")) {
     while (content.bytes < sizeBytes) {
       const { bytes } = content
-      const { end, start } = Option.getOrElse(
-        yield* dataFrom(from, bytes, sizeBytes),
-        () => ({ start: sizeBytes, end: sizeBytes })
-      )
-      yield* content.skipTo(Math.min(start, sizeBytes))
-      yield* content.copyTo(Math.min(end, sizeBytes))
+      const { end, start } = yield* dataFrom(from, bytes, sizeBytes)
+      yield* content.skipTo(start)
+      yield* content.copyTo(end)
       // The source is shorter by now.
       if (content.bytes === bytes) break
     }

@@ -13,6 +13,7 @@ import type { FilesError } from "../FilesError.ts"
 import * as LargePieces from "./largePieces.ts"
 import { PieceSize } from "./pieceSize.ts"
 import { buffersOf, sameBytes } from "./sameBytes.ts"
+import { dataFrom } from "./stretches.ts"
 
 /** A file of one of the trees, and what was known of it when it was opened. */
 export interface Opened<E> {
@@ -44,6 +45,16 @@ const fill = <E>({ blame, file, stat }: Opened<E>, buffer: Uint8Array, offset: n
     return length
   }).pipe(Effect.mapError(blame))
 
+/** Whether less is on the disk than there is: some of it may be holes. */
+const isSparse = <E>({ stat }: Opened<E>): boolean => stat.allocatedBytes < stat.sizeBytes
+
+/** How many bytes from here on are holes in both files. */
+const sharedHole = <E>(a: Opened<E>, b: Opened<E>, offset: number): Effect.Effect<number> =>
+  Effect.map(
+    Effect.forEach([a, b], ({ file, stat }) => dataFrom(file, offset, stat.sizeBytes)),
+    (stretches) => Math.min(...stretches.map(({ start }) => start)) - offset
+  )
+
 /** How far two files were compared, and by what they are known to be those. */
 export const Compared = Schema.Struct({ edition: Schema.String, bytes: Schema.Natural })
 export type Compared = typeof Compared.Type
@@ -71,7 +82,13 @@ export const compareContent = <E>(
     const before = Option.filter(yield* kept.get, ({ edition }) => edition === editions)
     let offset = Option.match(before, { onNone: () => 0, onSome: ({ bytes }) => bytes })
     let savedAt = offset
+    const mayHaveHoles = isSparse(a) && isSparse(b)
+    const pass = (bytes: number) => {
+      offset += bytes
+      return Progress.add("bytes", bytes)
+    }
     for (;;) {
+      if (mayHaveHoles) yield* pass(yield* sharedHole(a, b, offset))
       const { bytes } = size
       const [inA, inB] = [buffers[0].subarray(0, bytes), buffers[1].subarray(0, bytes)]
       const filled = [size.timed(fill(a, inA, offset)), fill(b, inB, offset)] as const
@@ -79,8 +96,7 @@ export const compareContent = <E>(
       const shared = Math.min(lengthA, lengthB)
       const same = sameBytes(buffers, shared)
       if (same < shared || lengthA !== lengthB) return Option.some(offset + same)
-      offset += same
-      yield* Progress.add("bytes", same)
+      yield* pass(same)
       if (same < bytes) return Option.none()
       if (offset - savedAt >= checkpointBytes) {
         savedAt = offset
