@@ -165,7 +165,10 @@ describe.skipIf(!isRoot || !hasStrace)("fanout copy of what is no file (needs ro
 
     const strace = ["strace", "-f", "-qq", "-e", "trace=?open,openat,openat2", "-e", "signal=none", "-o", trace]
     const { status, stderr, stdout } = run(place, args, strace)
-    const single = special.map((file) => run(place, ["copy", file, path.join(place, "single")]).status)
+    const single = special.map((file) => {
+      const { status, stderr } = run(place, ["copy", file, path.join(place, "single")])
+      return [status, /failed {3}\S+: (.*)/.exec(stderr)?.[1]]
+    })
     server.close()
 
     assert.strictEqual(status, 0, stderr)
@@ -175,7 +178,12 @@ describe.skipIf(!isRoot || !hasStrace)("fanout copy of what is no file (needs ro
       assert.deepStrictEqual([outcome, reason], ["Skipped", "it is no file, folder or link"])
     }
     assert.notMatch(told(trace), /"(?:[^"]*\/)?(?:pipe|socket|characters|blocks)"/)
-    assert.deepStrictEqual(single, [0, 0, 0, 0])
+    assert.deepStrictEqual(single, [
+      [1, "A FIFO can't be copied"],
+      [1, "A socket can't be copied"],
+      [1, "A device can't be copied"],
+      [1, "A device can't be copied"]
+    ])
     assert.isFalse(fs.existsSync(path.join(place, "single")))
     assert.sameMembers(fs.readdirSync(path.join(target, "folder")), ["b", "large", "small"])
   })
@@ -247,6 +255,41 @@ describe.skipIf(process.platform !== "linux")("fanout copy while folders are swa
       })
       assert.deepStrictEqual(treeOf(outside), before)
       fs.rmSync(target, { recursive: true, force: true })
+    }
+  })
+})
+
+describe("fanout copy and move of several sources of which one is missing", () => {
+  it.each(["copy", "move"] as const)("%s the others, and end with 1, time and again", (command) => {
+    const { place, target } = freshPlace()
+    const names = ["a", "missing", "c"].map((name) => path.join(place, name))
+    const [a = "", missing = "", c = ""] = names
+    fs.mkdirSync(target)
+    for (const file of [a, c]) fs.writeFileSync(file, "text")
+    const dry = run(place, [command, "--dry-run", ...names, target])
+    assert.deepStrictEqual([dry.status, fs.readdirSync(target)], [1, []], dry.stderr)
+    const first = run(place, [command, ...names, target])
+    assert.deepStrictEqual([first.status, fs.readdirSync(target)], [1, ["a", "c"]], first.stderr)
+    assert.include(first.stderr, `failed   ${missing}: Could not look at "${missing}": it does not exist`)
+
+    if (command === "move") { for (const file of [a, c]) fs.writeFileSync(file, "text") }
+    const again = run(place, [command, ...names, target])
+    assert.strictEqual(again.status, 1, again.stderr)
+    assert.include(again.stderr, `failed   ${missing}: `)
+    fs.writeFileSync(missing, "here")
+    const [, id = ""] = /fanout jobs retry (\w+)/.exec(again.stderr) ?? []
+    const retried = run(place, ["jobs", "retry", id])
+    assert.strictEqual(retried.status, 0, retried.stderr)
+    assert.deepStrictEqual(fs.readdirSync(target), ["a", "c", "missing"])
+  })
+
+  it("refuse what has no source at all", () => {
+    const { place, target } = freshPlace()
+    fs.mkdirSync(target)
+    for (const names of [["missing"], ["missing", "nowhere"]]) {
+      const { status, stderr } = run(place, ["copy", ...names, target])
+      assert.strictEqual(status, 2)
+      assert.match(stderr, /There is nothing at ".*missing"/)
     }
   })
 })

@@ -204,7 +204,7 @@ describe("fanout hash", () => {
     assert.match(check.stderr, /content ids of samples/)
   })
 
-  it("skips what is no file, and reads what the kernel says is empty", async () => {
+  it("fails what was named and is no file, and reads what the kernel says is empty", async () => {
     const pipe = path.join(folder, "pipe")
     spawnSync("mkfifo", [pipe])
     const server = net.createServer().listen(path.join(folder, "socket"))
@@ -213,8 +213,9 @@ describe("fanout hash", () => {
     const { status, stderr, stdout } = run(database(), ["hash", "--algo", "sha256", ...paths])
     server.close()
     const sum = createHash("sha256").update(fs.readFileSync("/proc/version")).digest("hex")
-    assert.deepStrictEqual([status, stdout.toString()], [0, `${sum}  /proc/version\n`], stderr)
-    assert.match(stderr, /1 hashed, 3 skipped/)
+    assert.deepStrictEqual([status, stdout.toString()], [1, `${sum}  /proc/version\n`], stderr)
+    assert.match(stderr, /1 hashed, 3 failed/)
+    for (const kind of ["FIFO", "socket", "device"]) assert.include(stderr, `: A ${kind} can't be read\n`)
   })
 
   it("says what could not be hashed, and does the rest", () => {

@@ -16,6 +16,7 @@ import type * as Files from "./Files.ts"
 import type { FilesError } from "./FilesError.ts"
 import * as FileTree from "./FileTree.ts"
 import * as Filter from "./Filter.ts"
+import { whySpecial } from "./internal/endings.ts"
 import { followOf, openPlace } from "./internal/following.ts"
 import type { NoFreeName } from "./NumberedName.ts"
 import * as Place from "./Place.ts"
@@ -76,9 +77,10 @@ const entryOf = Effect.fnUntraced(function*(
   }
 }, Effect.scoped)
 
-/** Entry that could not be looked at. What is gone by now would be skipped by the copy as well. */
-const unknown = (transfer: Transfer, error: FilesError | NoFreeName): Entry => {
-  const isGone = error._tag === "FilesError" && error.isMissing && FilePath.isWithin(transfer.source, error.path)
+/** Entry that could not be looked at. What is gone by now would be skipped by the copy as well, if it was not named. */
+const unknown = (transfer: Transfer, error: FilesError | NoFreeName, isNamed: boolean): Entry => {
+  const isGone = !isNamed && error._tag === "FilesError" && error.isMissing &&
+    FilePath.isWithin(transfer.source, error.path)
   return {
     ...transfer,
     action: isGone ? "Skip" : "Fail",
@@ -113,12 +115,19 @@ export const entries = ({ leaveOut, request, transfers }: Payload): Stream.Strea
       Stream.filterMapEffect((element: FileTree.Element) => {
         if (element._tag === "Close" || isBelowRefused(element)) return Effect.succeed(Result.failVoid)
         const transfer = Destination.placeOf(transfers, element)
-        if (element._tag === "Unreadable") return Effect.succeed(Result.succeed(unknown(transfer, element.error)))
+        const isNamed = element.path === ""
+        if (element._tag === "Unreadable") {
+          return Effect.succeed(Result.succeed(unknown(transfer, element.error, isNamed)))
+        }
         return Effect.match(entryOf(transfer, request), {
-          onFailure: (error) => Result.succeed(unknown(transfer, error)),
+          onFailure: (error) => Result.succeed(unknown(transfer, error, isNamed)),
           onSuccess: (entry) => {
             if (element._tag === "Open" && entry.action === "Refuse") refused = element
-            return Result.succeed(entry)
+            return Result.succeed(
+              isNamed && element._tag === "Leaf" && element.kind === "special"
+                ? { ...entry, action: "Fail" as const, why: whySpecial(element.special, "copied") }
+                : entry
+            )
           }
         })
       })

@@ -10,6 +10,7 @@
 import * as Arr from "effect/Array"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
+import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import { DestinationError, Reason } from "./DestinationError.ts"
 import * as FilePath from "./FilePath.ts"
@@ -69,7 +70,8 @@ export interface DestinationOptions {
 interface Found {
   readonly given: FilePath.FilePath
   readonly path: FilePath.FilePath
-  readonly stat: Files.FileStat
+  /** What it is; nothing where that is not known. */
+  readonly stat: Files.FileStat | undefined
   /** Name that its copy gets in a folder; empty where the folder itself is to get the content. */
   readonly name: FilePath.FilePath
 }
@@ -115,6 +117,16 @@ const find = Effect.fnUntraced(function*(
   return { given, path: real, stat: yield* files.lstat(real), name: isDots(name) ? FilePath.empty : name }
 })
 
+/** A source that can't be looked at now, where others can: it fails by itself, or is there when its turn comes. */
+const unseen = Effect.fnUntraced(function*(given: FilePath.FilePath, reason: DestinationError) {
+  const path = yield* Effect.catch(absolute(given), inaccessible)
+  const name = FilePath.name(path)
+  const isFile = reason.reason._tag === "NotAFolder"
+  if (isFile || name === "" || isDots(name)) return yield* reason
+  const real = yield* Effect.orElseSucceed(withRealParent(path), () => withoutSlashes(path))
+  return { given, path: real, stat: undefined, name }
+})
+
 /** What links from the path lead to, if that is anything. */
 const follow = (path: FilePath.FilePath) =>
   Files.Files.use((files) =>
@@ -140,7 +152,7 @@ const place = Effect.fnUntraced(function*(sources: Arr.NonEmptyReadonlyArray<Fou
     return yield* refuse((isTaken ? NotAFolder : FolderMissing).make({ path: destination }))
   }
   // Only a folder can be created under a name that ends with a slash.
-  if (namesFolder(path) && (isTaken || sources[0].stat.kind !== "folder")) {
+  if (namesFolder(path) && (isTaken || sources[0].stat?.kind !== "folder")) {
     return yield* refuse((isTaken ? NotAFolder : FolderMissing).make({ path: destination }))
   }
   const parent = FilePath.parent(path)
@@ -167,19 +179,21 @@ const identities = Effect.fnUntraced(function*(path: FilePath.FilePath) {
 /** Fails where the copy would destroy its source, or could never end. */
 const guard = Effect.fnUntraced(function*(source: Found, target: FilePath.FilePath) {
   const files = yield* Files.Files
+  const { stat } = source
+  if (stat === undefined) return
   const pair = { source: source.given, target }
   const [sourceIs, targetIs] = [yield* identities(source.path), yield* identities(target)]
   if (sourceIs.some((a) => targetIs.some((b) => Files.isSameInode(a, b)))) return yield* refuse(SameFile.make(pair))
-  if (source.stat.kind === "folder") {
+  if (stat.kind === "folder") {
     for (let folder = target; folder !== "/";) {
       folder = FilePath.parent(folder)
-      if (Files.isSameInode(source.stat, yield* files.stat(folder))) return yield* refuse(IntoItself.make(pair))
+      if (Files.isSameInode(stat, yield* files.stat(folder))) return yield* refuse(IntoItself.make(pair))
     }
   }
   const [there] = targetIs
-  if (there === undefined || source.stat.kind === "special") return
-  if (source.stat.kind === "folder" && there.kind !== "folder") return yield* refuse(FolderOverFile.make(pair))
-  if (source.stat.kind !== "folder" && there.kind === "folder") return yield* refuse(FileOverFolder.make(pair))
+  if (there === undefined || stat.kind === "special") return
+  if (stat.kind === "folder" && there.kind !== "folder") return yield* refuse(FolderOverFile.make(pair))
+  if (stat.kind !== "folder" && there.kind === "folder") return yield* refuse(FileOverFolder.make(pair))
 })
 
 /** A source, and the path that its copy gets. */
@@ -218,7 +232,8 @@ const distinct = Effect.fnUntraced(function*(
  *
  * The rules are those of `cp -a`, except that two sources never get the same place, or one inside of the other's:
  * what one of them writes would be a conflict for the other. A source that is named twice is copied once. A link at
- * the destination is replaced, not followed.
+ * the destination is replaced, not followed. Sources that are missing, or can't be looked at, are in the list, too, as
+ * long as there are others.
  *
  * @category constructors
  * @since 0.1.0
@@ -228,15 +243,22 @@ export const resolve = Effect.fnUntraced(function*(
 ): Effect.fn.Return<Arr.NonEmptyReadonlyArray<Transfer>, DestinationError, Files.Files> {
   const count = options.sources.length
   if (count > 1 && options.isTarget === true) return yield* refuse(TooManySources.make({ count }))
-  const sources = yield* Effect.forEach(
+  const looks = yield* Effect.forEach(
     options.sources,
     (path) =>
       Effect.catch(find(path, options.isFollowing === true), (error) => {
         // A slash behind the name of a file makes it none.
         const isFile = error.code === "ENOTDIR" && path.endsWith("/")
         return orRefuse((isFile ? NotAFolder : SourceMissing).make({ path }))(error)
-      })
+      }).pipe(Effect.result, Effect.map((look) => ({ look, path })))
   )
+  const isNoneFound = looks.every(({ look }) => Result.isFailure(look))
+  const sources = yield* Effect.forEach(looks, ({ look, path }) =>
+    Result.isSuccess(look)
+      ? Effect.succeed(look.success)
+      : isNoneFound
+      ? Effect.fail(look.failure)
+      : unseen(path, look.failure))
   const destination = yield* place(sources, options)
   const pairs = yield* distinct(Arr.map(sources, (source) => ({
     source,

@@ -42,7 +42,7 @@ const place = {
  * **Details**
  *
  * - `Open` and `Close`: a folder begins and ends. A walk that leaves out all else tells how many `others` are in it.
- * - `Leaf`: anything else.
+ * - `Leaf`: anything else. Of a `special` source it is told what that is.
  * - `Unreadable`: a folder that can't be listed, in place of its `Open` and `Close`; or, right before its `Close`, the
  *   rest of a folder that could be listed once and now can't. Also what can't even be told to be a folder. With
  *   `retryAfter`, a walk after that cursor begins with what is missing, and ends it with the `Close` of the folder.
@@ -53,7 +53,11 @@ const place = {
 export const Element = Schema.TaggedUnion({
   Open: { ...place, others: Schema.optionalKey(Schema.Natural) },
   Close: place,
-  Leaf: { ...place, kind: Schema.Literals(["file", "link", "special"]) },
+  Leaf: {
+    ...place,
+    kind: Schema.Literals(["file", "link", "special"]),
+    special: Schema.optionalKey(Files.SpecialKind)
+  },
   Unreadable: { ...place, error: FilesError, retryAfter: Schema.OptionFromOptional(Schema.String) }
 })
 
@@ -291,11 +295,11 @@ class Walker extends Asking<Element | Whole, Question> {
   protected answer({ kind, path }: Question): Effect.Effect<void> {
     if (kind === "folder") return this.open(path)
     return Effect.matchEffect(this.lookAt(this.absolute(path)), {
-      onSuccess: ({ kind }) => {
+      onSuccess: ({ kind, special }) => {
         if (path !== "" && this.isLeftOut(path, kind === "folder")) return Effect.void
         if (kind === "folder") return this.open(path)
         return path !== "" && this.onlyFolders ? Effect.void : Effect.sync(() => {
-          this.chunk.push({ _tag: "Leaf", ...this.at(path, "leaf"), kind })
+          this.chunk.push({ _tag: "Leaf", ...this.at(path, "leaf"), kind, ...special === undefined ? {} : { special } })
         })
       },
       onFailure: (error) =>

@@ -39,6 +39,22 @@ export const FileKind = Schema.Literals(["file", "link", "folder", "special"])
 export type FileKind = typeof FileKind.Type
 
 /**
+ * What a `special` thing is.
+ *
+ * @category schemas
+ * @since 0.1.0
+ */
+export const SpecialKind = Schema.Literals(["FIFO", "socket", "device"])
+
+/**
+ * What a `special` thing is.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type SpecialKind = typeof SpecialKind.Type
+
+/**
  * What the file system knows of a file.
  *
  * @category models
@@ -46,6 +62,8 @@ export type FileKind = typeof FileKind.Type
  */
 export interface FileStat {
   readonly kind: FileKind
+  /** What it is if it is `special`, as far as that is known. */
+  readonly special?: SpecialKind | undefined
   /** Identifies the file together with `inode`, whatever it is called. */
   readonly device: bigint
   readonly inode: bigint

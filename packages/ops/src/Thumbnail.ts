@@ -24,12 +24,11 @@ import * as FilePath from "./FilePath.ts"
 import * as Files from "./Files.ts"
 import { FilesError } from "./FilesError.ts"
 import * as FileTree from "./FileTree.ts"
-import { ofNamedLink, ofUnreadable, skippedAs } from "./internal/endings.ts"
+import { ofNamedLink, ofSpecial, ofUnreadable } from "./internal/endings.ts"
 import { filesAtOnce } from "./internal/filesAtOnce.ts"
 import { pauseOn } from "./internal/pausing.ts"
 import { makeReadable } from "./internal/thumbnailFolder.ts"
 import * as QuickFiles from "./QuickFiles.ts"
-import { SkipReason } from "./SkipReason.ts"
 import * as TemporaryName from "./TemporaryName.ts"
 import { MakeThumbnails } from "./ThumbnailTask.ts"
 import { Format, ThumbnailVariant } from "./ThumbnailVariant.ts"
@@ -126,7 +125,7 @@ const elementOf =
       case "Leaf":
         if (element.kind === "link") return element.path === "" ? settled(ofNamedLink(path)) : undefined
         return element.kind === "special"
-          ? settled(skippedAs(SkipReason.Special))
+          ? settled(ofSpecial(element, "read"))
           : { _tag: "Item", cursor, payload: { path, output, variants, format } }
       case "Unreadable":
         return settled(ofUnreadable(element))

@@ -76,6 +76,44 @@ describe.each([["one by one", false], ["together", true]] as const)("Copy, %s", 
       })
   )
 
+  const several = ["/from/a", "/from/missing", "/from/folder"] as const
+
+  it.effect.each([false, true])(
+    "copies the sources that are there, and fails those that are not (moves: %s)",
+    (moves) =>
+      Effect.gen(function*() {
+        const disk = plant()
+        const expected = disk.see("/from/a")
+        const { rows, state } = yield* copy(disk, { sources: several, moves, conflict: "overwrite" })
+        assert.strictEqual(state, "CompletedWithErrors")
+        assert.deepStrictEqual(rows, [
+          `/from/missing failed: Could not look at "/from/missing": it does not exist (ENOENT)`
+        ])
+        assert.deepStrictEqual([disk.see("/to/a"), disk.see("/to/folder/b")?.kind], [expected, "file"])
+        assert.strictEqual(disk.see("/from/a") === undefined, moves)
+      })
+  )
+
+  it.effect("copies a source that is there once it is tried again", () =>
+    Effect.gen(function*() {
+      const disk = plant()
+      const whenStopped = Effect.sync(() => disk.file("/from/missing", "is here"))
+      const { rows, state } = yield* copy(disk, { sources: several, goesOn: true, whenStopped })
+      assert.deepStrictEqual([state, rows], ["Completed", []])
+      assert.include(disk.see("/to/missing"), { text: "is here" })
+    }))
+
+  it.effect("fails a FIFO, socket or device that was named, and skips those in folders", () =>
+    Effect.gen(function*() {
+      const disk = plant()
+      for (const name of ["socket", "folder/socket"]) disk.special(`/from/${name}`)
+      const { rows, state } = yield* copy(disk, { sources: ["/from/socket", "/from/folder"] })
+      assert.deepStrictEqual([state, rows], ["CompletedWithErrors", [
+        "/from/socket failed: It can't be copied: it is no file, folder or link",
+        "/from/folder/socket skipped: it is no file, folder or link"
+      ]])
+    }))
+
   it.effect("gives no copy a name that is to be left alone, nor takes what has it for a copy", () =>
     Effect.gen(function*() {
       const numbered = plant()

@@ -57,6 +57,22 @@ describe("CopyPreview", () => {
       })
   )
 
+  it.effect("says that what was named fails, where it is not there or no file, folder or link", () =>
+    Effect.gen(function*() {
+      const disk = plantConflicts()
+      disk.special("/from/socket")
+      const sources = ["/from/a", "/from/missing", "/from/socket"] as const
+      const entries = yield* preview(disk, { sources })
+      assert.deepStrictEqual(entries.map(({ action, source }) => `${action} ${source}`), [
+        "Create /from/a",
+        "Fail /from/missing",
+        "Fail /from/socket"
+      ])
+      const { rows } = yield* copy(disk, { sources })
+      const why = entries.filter(({ action }) => action === "Fail").map(({ source, why }) => `${source} failed: ${why}`)
+      assert.deepStrictEqual(rows, why)
+    }))
+
   it.effect("says nothing of what the rules exclude, in a folder that is refused either", () =>
     Effect.gen(function*() {
       const disk = plantConflicts()

@@ -79,6 +79,19 @@ describe("Destination", () => {
       ])
     }))
 
+  it.effect("has a place for sources that are not there, or can't be looked at, where others are", () =>
+    Effect.gen(function*() {
+      const transfers = yield* resolve(["no", "file", "file/below", "no/where/at/all", "nobody/"], "dst")
+
+      assert.deepStrictEqual(transfers.map(({ source, target }) => `${source} ${target}`), [
+        "/no /dst/no",
+        "/file /dst/file",
+        "/file/below /dst/below",
+        "/no/where/at/all /dst/all",
+        "/nobody /dst/nobody"
+      ])
+    }))
+
   it.effect("copies a source once that is named twice", () =>
     Effect.gen(function*() {
       const transfers = yield* resolve(["file", "src", "./file", "to-src/../src", "other", "src/"], "dst")
@@ -88,6 +101,9 @@ describe("Destination", () => {
 
   it.effect.each<readonly [Arr.NonEmptyReadonlyArray<string>, string, string, string, { readonly isTarget: true }?]>([
     [["missing"], "dst", "SourceMissing", `There is nothing at "missing"`],
+    [["missing", "nowhere"], "dst", "SourceMissing", `There is nothing at "missing"`],
+    [["file", "missing/."], "dst", "SourceMissing", `There is nothing at "missing/."`],
+    [["file", "other/"], "dst", "NotAFolder", `"other/" has to be a folder and is not`],
     [["file/"], "dst", "NotAFolder", `"file/" has to be a folder and is not`],
     [[""], "dst", "SourceMissing", `There is nothing at ""`],
     [["file"], "missing/new", "ParentMissing", `there is no folder "/missing": create it first, with mkdir -p`],

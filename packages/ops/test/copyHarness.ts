@@ -14,6 +14,7 @@ import * as HardLinks from "@fanout/ops/HardLinks"
 import type { HashAlgorithm } from "@fanout/ops/HashAlgorithm"
 import * as Move from "@fanout/ops/Move"
 import { QuickFiles } from "@fanout/ops/QuickFiles"
+import * as Arr from "effect/Array"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
@@ -63,6 +64,8 @@ export const remembering = (): Memory & { readonly known: ReadonlyMap<string, Fi
 }
 
 export interface Options {
+  /** What is copied into `/to`, in place of `/from` to `/to/copy`. */
+  readonly sources?: Arr.NonEmptyReadonlyArray<string>
   /** Whether files of a folder are copied together, as where calls are quick; where that changes, in each run anew. */
   readonly together?: boolean | (() => boolean)
   readonly before?: FaultyFiles.Before
@@ -99,10 +102,11 @@ const filesOf = (disk: MemoryFiles.Disk, { before = () => Effect.void, together 
 const plan = (options: Options) => {
   const { checksums, conflict = "changed", dereference = false, durable = false, leaveOut = [], output } = options
   const { preserve, rules, verify = false } = options
+  const sources: Arr.NonEmptyReadonlyArray<string> = options.sources ?? ["/from"]
   return Copy.plan({
-    sources: [FilePath.make("/from")],
-    destination: FilePath.make("/to/copy"),
-    noTargetDirectory: true,
+    sources: Arr.map(sources, (source) => FilePath.make(source)),
+    destination: FilePath.make(options.sources === undefined ? "/to/copy" : "/to"),
+    noTargetDirectory: options.sources === undefined,
     conflict,
     ...dereference ? { dereference } : {},
     ...durable ? { durable } : {},

@@ -14,7 +14,7 @@ import type * as FileTree from "../FileTree.ts"
 import { SkipReason } from "../SkipReason.ts"
 import * as TreeCursor from "../TreeCursor.ts"
 import * as Measure from "./calls/measure.ts"
-import { done, failedAs, skippedAs } from "./endings.ts"
+import { done, failedAs, ofSpecial, skippedAs } from "./endings.ts"
 import { type Gathered, Gathering } from "./gathering.ts"
 import * as SavedCopy from "./savedCopy.ts"
 import * as Twins from "./twins.ts"
@@ -55,7 +55,7 @@ const elementOf = (
       return { _tag: "After", cursor, payload: { ...at, kind: "folderEnd" } }
     case "Leaf":
       return element.kind === "special"
-        ? skipped(SkipReason.Special)
+        ? { _tag: "Settled", cursor, key, outcome: ofSpecial(element, "copied") }
         : { _tag: "Item", cursor, payload: { ...at, kind: element.kind } }
     case "Unreadable": {
       const { error, retryAfter } = element
@@ -63,16 +63,18 @@ const elementOf = (
         const value = { _tag: "Moved", strategy: "rename", sizeBytes: 0 }
         return { _tag: "Settled", cursor, key, outcome: { _tag: "Done", value } }
       }
-      if (error.isMissing) return skipped(SkipReason.Vanished)
-      // What a link leads to may be there by then; it is copied if it is a file.
-      const isLink = dereference === true && error.call !== "scandir"
+      // What was named and is not there has failed. One that was there before may have been moved.
+      const isNamed = element.path === "" && Option.isNone(retryAfter)
+      if (error.isMissing && !isNamed) return skipped(SkipReason.Vanished)
+      // It, or what a link leads to, may be there by then; it is copied if it is a file.
+      const mayCome = isNamed || (dereference === true && error.call !== "scandir")
       return {
         _tag: "Settled",
         cursor,
         key,
         outcome: failedAs(error.code, error.message),
         ...Option.match(retryAfter, {
-          onNone: () => isLink ? { retry: { payload: { ...at, kind: "file" as const } } } : {},
+          onNone: () => mayCome ? { retry: { payload: { ...at, kind: "file" as const } } } : {},
           onSome: (bracketAfter) => ({ retry: { payload: { ...at, kind: "folder" as const }, bracketAfter } })
         })
       }

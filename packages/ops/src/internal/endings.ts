@@ -4,6 +4,7 @@
 import type * as FanOut from "@fanout/core/FanOut"
 import type { Outcome } from "@fanout/core/Outcome"
 import * as FilePath from "../FilePath.ts"
+import type { SpecialKind } from "../Files.ts"
 import type * as FileTree from "../FileTree.ts"
 import { SkipReason } from "../SkipReason.ts"
 
@@ -25,6 +26,16 @@ export const failedAs = (code: string, message: string): Outcome => ({
 /** How a link ends that was named: it was to be followed. Those in folders are passed over. */
 export const ofNamedLink = (path: FilePath.FilePath): Outcome =>
   failedAs("ENOLINK", `"${FilePath.display(path)}" is a link that leads to nothing that can be read`)
+
+type Leaf = Extract<FileTree.Element, { readonly _tag: "Leaf" }>
+
+/** Why a FIFO, a socket or a device fails that was named. */
+export const whySpecial = (special: SpecialKind | undefined, verb: "copied" | "read"): string =>
+  special === undefined ? `It can't be ${verb}: ${SkipReason.Special}` : `A ${special} can't be ${verb}`
+
+/** How a FIFO, a socket or a device ends: those in folders are passed over. */
+export const ofSpecial = ({ path, special }: Leaf, verb: "copied" | "read"): Outcome =>
+  path === "" ? failedAs("Special", whySpecial(special, verb)) : skippedAs(SkipReason.Special)
 
 type Unreadable = Extract<FileTree.Element, { readonly _tag: "Unreadable" }>
 

@@ -8,7 +8,7 @@ import type * as FileTree from "../FileTree.ts"
 import { SkipReason } from "../SkipReason.ts"
 import type { Sources } from "../Sources.ts"
 import * as TemporaryName from "../TemporaryName.ts"
-import { ofNamedLink, skippedAs } from "./endings.ts"
+import { ofNamedLink, ofSpecial, skippedAs } from "./endings.ts"
 
 type Leaf = Extract<FileTree.Element, { readonly _tag: "Leaf" }>
 
@@ -30,9 +30,10 @@ export class SourceEndings {
   }
 
   /** How a file, or a link that was named, ends that is not read; nothing where it is to be. */
-  ofLeaf({ kind, path, source }: Leaf): Outcome | undefined {
+  ofLeaf(leaf: Leaf): Outcome | undefined {
+    const { kind, path, source } = leaf
     if (kind === "link") return ofNamedLink(this.absolute(source, path))
-    if (kind === "special") return skippedAs(SkipReason.Special)
+    if (kind === "special") return ofSpecial(leaf, "read")
     const { output } = this.given
     if (this.left.size === 0 && output === undefined) return undefined
     const file = this.absolute(source, path)

@@ -82,6 +82,13 @@ const kindOf = (stats: fs.BigIntStats | fs.Dirent): Files.FileKind =>
 
 export const toStat = (stats: fs.BigIntStats): Files.FileStat => ({
   kind: kindOf(stats),
+  special: stats.isFIFO()
+    ? "FIFO"
+    : stats.isSocket()
+    ? "socket"
+    : stats.isBlockDevice() || stats.isCharacterDevice()
+    ? "device"
+    : undefined,
   device: stats.dev,
   inode: stats.ino,
   links: Number(stats.nlink),

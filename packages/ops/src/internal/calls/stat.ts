@@ -8,6 +8,13 @@ export const statBytes = 256
 
 const kinds = new Map<number, Files.FileKind>([[0o100000, "file"], [0o040000, "folder"], [0o120000, "link"]])
 
+const specialKinds = new Map<number, Files.SpecialKind>([
+  [0o010000, "FIFO"],
+  [0o140000, "socket"],
+  [0o020000, "device"],
+  [0o060000, "device"]
+])
+
 /** What is in these bytes, for as long as nothing else is written to them. Nothing is read that nobody asks for. */
 class StatView implements Files.FileStat {
   readonly bytes: Buffer
@@ -18,6 +25,10 @@ class StatView implements Files.FileStat {
 
   get kind(): Files.FileKind {
     return kinds.get(this.bytes.readUInt16LE(28) & 0o170000) ?? "special"
+  }
+
+  get special(): Files.SpecialKind | undefined {
+    return specialKinds.get(this.bytes.readUInt16LE(28) & 0o170000)
   }
 
   get device(): bigint {
@@ -95,6 +106,7 @@ export const toStat = (bytes: Buffer): Files.FileStat => {
   const view = new StatView(bytes)
   return {
     kind: view.kind,
+    special: view.special,
     device: view.device,
     inode: view.inode,
     links: view.links,
