@@ -42,6 +42,7 @@ import * as LinkedFiles from "./internal/hardLinks.ts"
 import { MadeFolders } from "./internal/madeFolders.ts"
 import { pauseIfMoved, pauseOn, pausing } from "./internal/pausing.ts"
 import * as SavedCopy from "./internal/savedCopy.ts"
+import * as Strays from "./internal/strays.ts"
 import * as TouchedFolders from "./internal/touchedFolders.ts"
 import * as ProtectedFiles from "./ProtectedFiles.ts"
 import * as QuickFiles from "./QuickFiles.ts"
@@ -435,18 +436,7 @@ export const onCancel = (
   saved: Job.Saved,
   spared: ReadonlyArray<FilePath.FilePath> = []
 ): Effect.Effect<void, never, Files.Files> =>
-  FileTree.walk({ sources: payload.transfers.map(({ target }) => target) }).pipe(
-    Stream.filter((element) => element._tag === "Open" || element.path === ""),
-    Stream.runForEach((element) => {
-      const { target } = Destination.placeOf(payload.transfers, element)
-      const folders = [
-        ...element.path === "" ? [FilePath.parent(target)] : [],
-        ...element._tag === "Open" ? [target] : []
-      ].filter((folder) => !spared.some((one) => FilePath.isWithin(folder, one)))
-      return Effect.forEach(folders, (folder) => sweep(folder, { job: id }))
-    }),
-    Effect.andThen(TouchedFolders.restoreAll(saved))
-  )
+  Effect.andThen(Strays.removeAll(payload, id, spared), TouchedFolders.restoreAll(saved))
 
 /**
  * Layer that supplies the job's program, and has fibers of this process copy, on whatever `Files` there are.
