@@ -294,6 +294,21 @@ describe("fanout copy and move of several sources of which one is missing", () =
   })
 })
 
+describe.skipIf(process.platform !== "linux")("fanout copy where the calls of the system can't be had", () => {
+  it("copies by Node's own, and says what that lacks", () => {
+    const { place, source, target } = freshPlace()
+    fs.mkdirSync(source)
+    fs.writeFileSync(path.join(source, "a"), "text")
+    const without = ["env", "NODE_OPTIONS=--no-addons"]
+    const { status, stderr } = run(place, ["copy", "-T", source, target], without)
+    assert.strictEqual(status, 0, stderr)
+    assert.match(stderr, /^warning {2}The system's calls can't be had here/m)
+    assert.deepStrictEqual(contentsOf(target), contentsOf(source))
+    const usual = run(place, ["copy", "-T", source, target])
+    assert.notInclude(usual.stderr, "warning")
+  })
+})
+
 describe("fanout copy of files with holes", () => {
   /** A file of which next to nothing is on the disk. */
   const plantHoles = (file: string, sizeBytes: number): void => {

@@ -30,7 +30,7 @@ import * as Settings from "../Settings.ts"
 import * as Stop from "../Stop.ts"
 import * as dry from "../ui/dryRun.ts"
 import * as events from "../ui/events.ts"
-import { type Options, print, whileRead } from "../ui/View.ts"
+import { complain, type Options, print, whileRead } from "../ui/View.ts"
 
 /** Flags that both have. */
 export const flags = {
@@ -129,6 +129,16 @@ const findSame = ({ load }: Kind, request: Copy.Request, isModeGiven: boolean) =
   })
 
 const loadCopy = Effect.promise(() => import("@fanout/ops/Copy"))
+
+/** Says once what copies lack, and nobody can be told for each, where the system's calls can't be had. */
+const warnOfCalls = Effect.gen(function*() {
+  const { isNative } = yield* Effect.promise(() => import("@fanout/ops/SystemFiles"))
+  if (yield* isNative) return
+  yield* complain(
+    "warning  The system's calls can't be had here: holes, extended attributes and lists for access are not kept, " +
+      "and what is read back may come from memory. `fanout doctor` tells what else there is."
+  )
+})
 
 const nodeFiles = Effect.map(Effect.promise(() => import("@fanout/ops/SystemFiles")), ({ layer }) => layer)
 
@@ -268,6 +278,7 @@ export const run = (
     yield* withJobs({ claim: { ids: [] }, concurrency, paths, isDurable: kind.isDurable })(
       Effect.gen(function*() {
         const started = yield* startOrGoOn(kind, request, given, options)
+        if (!json) yield* warnOfCalls
         yield* RunJob.run(started.id, options, yield* outputOf(request, given, started))
       })
     )

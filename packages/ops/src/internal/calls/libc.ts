@@ -16,12 +16,27 @@ try {
 
 export type Call = KoffiFunc<(...values: ReadonlyArray<unknown>) => number>
 
-const library = koffi.load(null)
+/** A C library, whose functions are found by their definitions. */
+interface Library {
+  readonly func: (definition: string) => unknown
+}
 
-// oxlint-disable-next-line typescript/no-unsafe-type-assertion -- every function declared below returns a whole number
-const declare = (definition: string): Call => library.func(definition) as Call
+/**
+ * Finds a function. What is called `pread64` in some libraries, beside one for smaller files, is `pread` in those that
+ * have no other (musl).
+ */
+const declareIn = (library: Library) => (definition: string): Call => {
+  const find = (definition: string): Call =>
+    // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- each function declared below returns a number
+    library.func(definition) as Call
+  try {
+    return find(definition)
+  } catch {
+    return find(definition.replace("64(", "("))
+  }
+}
 
-export const libc = {
+const functions = (declare: (definition: string) => Call) => ({
   openat: declare("int openat(int folder, const char *name, int flags, uint mode)"),
   syscall: declare("int64 syscall(int64 number, int64 folder, const char *name, void *how, size_t size)"),
   close: declare("int close(int descriptor)"),
@@ -56,16 +71,21 @@ export const libc = {
   renameat: declare("int renameat(int fromFolder, const char *from, int toFolder, const char *to)"),
   linkat: declare("int linkat(int fromFolder, const char *from, int toFolder, const char *to, int flags)"),
   unlinkat: declare("int unlinkat(int folder, const char *name, int flags)")
+})
+
+/** The functions of a library. Fails where one is missing but `renameat2`, which some don't have. */
+export const functionsOf = (library: Library) => {
+  const declare = declareIn(library)
+  const libc = functions(declare)
+  try {
+    const renameat2 = "int renameat2(int fromFolder, const char *from, int toFolder, const char *to, uint flags)"
+    return { libc, renameat2: declare(renameat2) }
+  } catch {
+    return { libc, renameat2: undefined }
+  }
 }
 
-/** Some C libraries don't have it. */
-export const renameat2 = ((): Call | undefined => {
-  try {
-    return declare("int renameat2(int fromFolder, const char *from, int toFolder, const char *to, uint flags)")
-  } catch {
-    return undefined
-  }
-})()
+export const { libc, renameat2 } = functionsOf(koffi.load(null))
 
 const { O_CREAT, O_DIRECTORY, O_EXCL, O_NOFOLLOW, O_NONBLOCK, O_RDONLY, O_RDWR } = fs.constants
 const O_CLOEXEC = 0o2000000
