@@ -376,6 +376,20 @@ const namedTwice = (name: string, what: string) =>
     new Error(`Fan-out "${name}" ${what}: give each one a name of its own, and in each run of the job the same`)
   )
 
+/** Runs a lane to its end. Where its fiber was interrupted, another one goes on with what it has left. */
+const runLane = Effect.fnUntraced(function*(engine: Engine, lanes: Set<Fiber.Fiber<unknown>>) {
+  let left: LeftOver = {}
+  while (true) {
+    const lane: ReturnType<Engine["lane"]> = Effect.provideContext(engine.lane(left), engine.spec.context)
+    const fiber = yield* Effect.forkChild(lane, { uninterruptible: true })
+    lanes.add(fiber)
+    const exit = yield* Fiber.await(fiber)
+    lanes.delete(fiber)
+    if (Exit.isFailure(exit) || exit.value === undefined) return exit
+    left = exit.value
+  }
+})
+
 /** Runs feeder, flusher and lanes; fails with what ended them before the source did. */
 const drive = (engine: Engine): Effect.Effect<void, unknown> =>
   Effect.uninterruptibleMask((restore) =>
@@ -393,39 +407,24 @@ const drive = (engine: Engine): Effect.Effect<void, unknown> =>
         breakWith(exit)
         if (Exit.isFailure(exit)) engine.signal.requestUnsafe("Sibling")
       }
-      const feeder = yield* Effect.forkChild(Effect.onExit(Effect.interruptible(engine.feeder), (exit) =>
+      const onFed = (exit: Exit.Exit<unknown, unknown>) =>
         Effect.sync(() => {
           if (!isOver) breakWith(exit)
           engine.endFeeding()
-        })))
-      const flusher = yield* Effect.forkChild(
-        Effect.onExit(engine.recorder.flusher, (exit) =>
-          Effect.sync(() => {
-            stopWith(exit)
-            engine.recorder.release()
-          })),
-        { uninterruptible: true }
-      )
-      const lanes = new Set<Fiber.Fiber<unknown>>()
-      const supervise = Effect.gen(function*() {
-        // A fiber that was interrupted runs no more tasks: another one goes on with what it has left.
-        for (let left: LeftOver | undefined = {}; left !== undefined;) {
-          const lane: ReturnType<Engine["lane"]> = Effect.provideContext(engine.lane(left), engine.spec.context)
-          const fiber = yield* Effect.forkChild(lane, { uninterruptible: true })
-          lanes.add(fiber)
-          const exit = yield* Fiber.await(fiber)
-          lanes.delete(fiber)
-          if (Exit.isFailure(exit)) {
-            return stopWith(exit)
-          }
-          left = exit.value
-        }
+        })
+      const onFlushed = (exit: Exit.Exit<unknown, unknown>) =>
+        Effect.sync(() => {
+          stopWith(exit)
+          engine.recorder.release()
+        })
+      const feeder = yield* Effect.forkChild(Effect.onExit(Effect.interruptible(engine.feeder), onFed))
+      const flusher = yield* Effect.forkChild(Effect.onExit(engine.recorder.flusher, onFlushed), {
+        uninterruptible: true
       })
+      const lanes = new Set<Fiber.Fiber<unknown>>()
+      const lane = Effect.map(runLane(engine, lanes), stopWith)
       const work = yield* Effect.forkChild(
-        Effect.forEach(Array.from({ length: engine.concurrency }), () => supervise, {
-          concurrency: "unbounded",
-          discard: true
-        }),
+        Effect.replicateEffect(lane, engine.concurrency, { concurrency: "unbounded", discard: true }),
         { uninterruptible: true }
       )
       const exit = yield* Effect.exit(restore(Fiber.await(work)))
