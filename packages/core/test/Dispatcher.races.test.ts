@@ -114,6 +114,7 @@ describe("permits of a task", () => {
         onTotal: () => {},
         recorded: Effect.void,
         beginsLater: false,
+        onEndless: () => {},
         environment
       }
       const task = Effect.withFiber((fiber) => runToEnd(work, { ...noUnit, payload: undefined }, fiber))

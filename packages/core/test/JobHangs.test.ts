@@ -1,12 +1,17 @@
 import { assert, describe, it } from "@effect/vitest"
+import type { Element } from "@fanout/core/FanOut"
 import * as Interrupter from "@fanout/core/Interrupter"
 import * as Job from "@fanout/core/Job"
 import * as JobStore from "@fanout/core/JobStore"
 import { layerSqlite } from "@fanout/core/node"
+import * as Task from "@fanout/core/Task"
+import * as TaskDispatcher from "@fanout/core/TaskDispatcher"
 import { settle } from "@fanout/core/testing"
 import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
+import * as RpcGroup from "effect/rpc/RpcGroup"
 import * as Schema from "effect/Schema"
 import * as SchemaTransformation from "effect/SchemaTransformation"
 import type * as Scope from "effect/Scope"
@@ -22,6 +27,18 @@ const text = (encode: (text: string) => Effect.Effect<string>): Schema.Codec<str
     Schema.String,
     SchemaTransformation.transformEffect({ decode: Effect.succeed, encode })
   ))
+
+const Endless = Task.make("test/Endless", { pool: "cpu", timeout: "1 second" })
+class Tasks extends RpcGroup.make(Endless) {}
+const item: Element<void> = { _tag: "Item", cursor: "one", payload: undefined }
+const { TaskDispatcher: Dispatcher } = TaskDispatcher
+const waiting = {
+  fanOut: Dispatcher.use((_) => Effect.asVoid(Effect.orDie(_.fanOut("all", Endless, () => Stream.make(item))))),
+  run: Dispatcher.use((_) => Effect.orDie(_.run(Endless, undefined))),
+  dispatch: Dispatcher.use((_) =>
+    Effect.orDie(Effect.flatMap(_.dispatch(Endless, undefined), ({ await: ended }) => ended))
+  )
+}
 
 const hangs = <E>(backend: string, store: Layer.Layer<JobStore.JobStore, E>) =>
   describe(`nothing of a job hangs (${backend})`, () => {
@@ -78,6 +95,25 @@ const hangs = <E>(backend: string, store: Layer.Layer<JobStore.JobStore, E>) =>
 
         assert.isDefined(closing.pollUnsafe())
       }))
+
+    for (const [way, program] of Object.entries(waiting)) {
+      test(`a job that waits by ${way} for a task with a finalizer that never ends`, () =>
+        Effect.gen(function*() {
+          const Waiting = Job.make("test/Waiting", {})
+          const handlers = Tasks.toLayer({ "test/Endless": () => Effect.ensuring(Effect.never, Effect.never) })
+          const one = yield* process([Waiting], Layer.provide(Waiting.toLayer(() => program), handlers), {}, { cpu: 1 })
+          const { await: ended, id } = yield* one.jobs.start(Waiting, undefined)
+          const failing = yield* Effect.forkChild(Effect.flip(ended))
+          yield* pass(300_000)
+
+          const { exit, state } = yield* one.jobs.get(id)
+          assert.strictEqual(state._tag, "Failed")
+          const why = /test\/Endless.* goes on for 60 s after it was interrupted/
+          assert.match(JSON.stringify(Option.getOrThrow(exit)), why)
+          assert.match(String(yield* Fiber.join(failing)), why)
+          assert.isTrue((yield* one.pools.status).every(({ held, waiting }) => held + waiting === 0))
+        }))
+    }
 
     const odd: Record<string, readonly [encode: () => Effect.Effect<string>, why: RegExp]> = {
       "never ends": [() => Effect.never, /it takes longer than a minute/],

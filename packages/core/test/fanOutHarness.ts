@@ -42,6 +42,7 @@ export const asRun = <A, E, R>(
       token: 1,
       store,
       signal,
+      fail: () => {},
       migrations: {},
       progress
     })

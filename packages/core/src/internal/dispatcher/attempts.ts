@@ -38,8 +38,9 @@ export type Ending =
   /** A retry is due after the delay, on another fiber: this one was interrupted. */
   | { readonly _tag: "Again"; readonly delayMillis: number }
 
-/** For so long a task may go on after its fiber was interrupted before that is logged. */
+/** For so long a task may go on after its fiber was interrupted before that is logged, and before it is given up. */
 const overdueMillis = 10_000
+const abandonedMillis = 60_000
 
 export interface Environment {
   readonly clock: Clock.Clock
@@ -65,6 +66,8 @@ export interface Work {
   readonly recorded: Effect.Effect<void>
   /** Whether whoever runs the tasks says when each begins: until then its timeout does not count. */
   readonly beginsLater: boolean
+  /** Called when a task has not ended long after its fiber was interrupted: who waits for it would wait for ever. */
+  readonly onEndless: (why: string) => void
   readonly environment: Environment
 }
 
@@ -149,10 +152,15 @@ export class Attempt extends Signal implements Cell, Reporter, Slot {
       unit.killed = true
       fiber.interruptUnsafe()
       if (this.closed) return
-      // Its finalizers take the time that they need: who waits for them is to know that, should they never end.
+      const goesOn = (millis: number) =>
+        `${work.describe(unit.payload)} goes on for ${millis / 1000} s after it was interrupted`
       this.grace = deadlines.addUnsafe(overdueMillis, () => {
-        const text = `${work.describe(unit.payload)} goes on for ${overdueMillis / 1000} s after it was interrupted`
-        Effect.runForkWith(context)(Effect.logWarning(text))
+        // No other task is kept from running by one that its job gives up.
+        this.grace = deadlines.addUnsafe(abandonedMillis - overdueMillis, () => {
+          this.close()
+          work.onEndless(goesOn(abandonedMillis))
+        })
+        Effect.runForkWith(context)(Effect.logWarning(goesOn(overdueMillis)))
       })
     })
   }

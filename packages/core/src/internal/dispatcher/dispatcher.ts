@@ -211,6 +211,7 @@ class Dispatcher {
       onTotal: (name, total) => reporter.totalUnsafe(name, total),
       recorded: Effect.void,
       beginsLater: order.beginsLater,
+      onEndless: (why) => run?.fail(why),
       environment: this.common.environment
     }
     const going = (first: boolean, delayMillis: number): Effect.Effect<End> =>

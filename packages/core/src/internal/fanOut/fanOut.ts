@@ -93,6 +93,7 @@ class Engine {
       onTotal: (unit, total) => run.reporter.totalUnsafe(unit, total),
       recorded: this.recorder.recorded,
       beginsLater: task.beginsLater,
+      onEndless: run.fail,
       environment
     }
     this.signal.onRequestUnsafe(() => this.stop())

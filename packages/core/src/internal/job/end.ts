@@ -65,7 +65,7 @@ export const settle = Effect.fnUntraced(function*(
 })
 
 const endingOf = Effect.fnUntraced(function*(
-  { record, runnable, runtime, signal, trouble }: Run,
+  { endless, record, runnable, runtime, signal, trouble }: Run,
   exit: Option.Option<Exit_.Exit<unknown, unknown>>,
   unfinished: number
 ): Effect.fn.Return<Ending> {
@@ -76,6 +76,7 @@ const endingOf = Effect.fnUntraced(function*(
       ? { _tag: "Unrecorded", error: trouble }
       : { _tag: "Stopped", reason }
   const { reason } = signal
+  if (endless !== undefined && reason === "Sibling") return { _tag: "Over", exit: { _tag: "Defect", message: endless } }
   if (Option.isNone(exit)) return stopped(reason ?? "Shutdown")
   // Once a stop was asked for only success counts: anything else is how the stop came out.
   if (reason !== undefined && (exit.value._tag === "Failure" || unfinished > 0)) return stopped(reason)

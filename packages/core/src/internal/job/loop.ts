@@ -60,6 +60,7 @@ export const runJob = Effect.fnUntraced(function*(
     pausedBy: "person",
     trouble: undefined,
     refused: undefined,
+    endless: undefined,
     report: Effect.succeedNone,
     limit: () => {}
   }
@@ -165,6 +166,11 @@ const runProgram = Effect.fnUntraced(function*(run: Run) {
       token: record.token,
       store: storeOf(run),
       signal,
+      fail: (why) => {
+        if (signal.reason !== undefined) return
+        run.endless = why
+        signal.requestUnsafe("Sibling")
+      },
       migrations: job.migrations,
       progress
     })

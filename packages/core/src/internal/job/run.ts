@@ -29,6 +29,8 @@ export interface JobRunOptions {
   readonly token: number
   readonly store: JobStore["Service"]
   readonly signal: Interrupter
+  /** Has the job fail because something of it does not end, unless it is to stop anyway. */
+  readonly fail: (why: string) => void
   readonly migrations: Readonly<Record<number, Migration>>
   /** What was stored of the job's progress when this run began. */
   readonly progress: Progress
