@@ -2,6 +2,7 @@ import { assert, describe, it } from "@effect/vitest"
 import { Pressure } from "@fanout/core/Pressure"
 import * as Effect from "effect/Effect"
 import * as Latch from "effect/Latch"
+import * as Logger from "effect/Logger"
 import * as Scope from "effect/Scope"
 import * as Semaphore from "effect/Semaphore"
 import * as TestClock from "effect/testing/TestClock"
@@ -255,6 +256,19 @@ describe("adapt, under TestClock", () => {
       const { looks } = pool
       yield* TestClock.adjust("10 seconds")
       assert.strictEqual(pool.looks, looks)
+    }))
+
+  it.effect("keeps its size, and says so, where the pressure can't be measured", () =>
+    Effect.gen(function*() {
+      const told: Array<unknown> = []
+      const logger = Logger.make<unknown, void>(({ message }) => void told.push(message))
+      const { pool } = yield* crowd(() => remote, lanes, 0)
+      yield* Effect.provideService(adapt(pool, few), Pressure, Effect.die("no such file")).pipe(
+        Effect.provide(Logger.layer([logger]))
+      )
+      yield* TestClock.adjust("10 seconds")
+      assert.deepStrictEqual(pool.sizes, [few.first])
+      assert.include(String(told), "keeps the size that it has")
     }))
 
   it.effect("does less under pressure", () =>

@@ -1,6 +1,7 @@
 /**
  * Keeps the size of a pool at what is best, by what it counts.
  */
+import * as Cause from "effect/Cause"
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
@@ -47,5 +48,10 @@ export const adapt = (pool: Adaptable, size: AdaptiveSize): Effect.Effect<void, 
     })
 
     const warmUp = Effect.andThen(pool.crowded, Effect.sleep(warmUpMillis))
-    yield* Effect.forkScoped(Effect.andThen(warmUp, Effect.forever(sample)))
+    const adapting = Effect.catchDefect(
+      Effect.andThen(warmUp, Effect.forever(sample)),
+      (defect) =>
+        Effect.logError("A pool keeps the size that it has: what it goes by can't be measured", Cause.die(defect))
+    )
+    yield* Effect.forkScoped(adapting)
   })
