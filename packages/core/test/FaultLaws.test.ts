@@ -1,5 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import type { Element, Parts } from "@fanout/core/FanOut"
+import { Interrupter } from "@fanout/core/Interrupter"
 import * as Job from "@fanout/core/Job"
 import * as JobContext from "@fanout/core/JobContext"
 import * as JobId from "@fanout/core/JobId"
@@ -17,6 +18,7 @@ import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as RpcGroup from "effect/rpc/RpcGroup"
+import * as Schedule from "effect/Schedule"
 import * as Scheduler from "effect/Scheduler"
 import * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
@@ -165,7 +167,13 @@ const Where = Schema.Literals([
   "source",
   "pauseOn",
   "weight",
-  "handler"
+  "cost",
+  "key",
+  "schedule",
+  "listener",
+  "handler",
+  "finalizer of a task",
+  "finalizer of the program"
 ])
 
 /** What goes wrong, from which call on, and for how many. */
@@ -234,11 +242,24 @@ const withFault = Effect.fnUntraced(function*(
     payload: Payload,
     error: Bad,
     pool: "io",
+    key: ({ n }) => {
+      faulty.throwUnsafe("key")
+      return `no. ${n}`
+    },
     weight: () => {
       faulty.throwUnsafe("weight")
       return 1
-    }
+    },
+    cost: () => {
+      faulty.throwUnsafe("cost")
+      return 1
+    },
+    retry: Schedule.recurs(1).pipe(
+      Schedule.tap(() => Effect.orDie(faulty.around("schedule", "no schedule", Effect.void)))
+    )
   })
+  const finalizer = (where: "finalizer of a task" | "finalizer of the program") =>
+    Effect.orDie(faulty.around(where, "no finalizer", Effect.void))
   const programs = Program.toLayer(() =>
     Effect.flatMap(
       JobContext.JobContext,
@@ -262,22 +283,28 @@ const withFault = Effect.fnUntraced(function*(
           Effect.provide(
             RpcGroup.make(Weighed).toLayer({
               "test/Weighed": (payload) =>
-                faulty.around("handler", new Bad({ n: 0 }), act(payload, millis)).pipe(
-                  Effect.tap(() =>
-                    payload.kind.startsWith("commits")
-                      ? Effect.map(store.checkpoint(id, "all"), (stored) => {
-                        const isThere = Option.exists(stored, (text) =>
-                          text.includes(`element ${payload.n}"`))
-                        if (!isThere) {
-                          wrong.push(`element ${payload.n} was told that it is recorded`)
-                        }
-                      }).pipe(Effect.ignore)
-                      : Effect.void
+                Effect.map(Interrupter, (interrupter) =>
+                  interrupter.onRequestUnsafe(() =>
+                    faulty.throwUnsafe("listener")
+                  )).pipe(
+                    Effect.andThen(faulty.around("handler", new Bad({ n: 0 }), act(payload, millis))),
+                    Effect.ensuring(finalizer("finalizer of a task")),
+                    Effect.tap(() =>
+                      payload.kind.startsWith("commits")
+                        ? Effect.map(store.checkpoint(id, "all"), (stored) => {
+                          const isThere = Option.exists(stored, (text) =>
+                            text.includes(`element ${payload.n}"`))
+                          if (!isThere) {
+                            wrong.push(`element ${payload.n} was told that it is recorded`)
+                          }
+                        }).pipe(Effect.ignore)
+                        : Effect.void
+                    )
                   )
-                )
             })
           ),
-          Effect.asVoid
+          Effect.asVoid,
+          Effect.ensuring(finalizer("finalizer of the program"))
         )
     )
   )
@@ -298,9 +325,11 @@ const withFault = Effect.fnUntraced(function*(
     }
     return false
   })
+  // Finalizers are given a minute, those of tasks and then those of their job.
+  const patienceMillis = fault.where.startsWith("finalizer") && fault.how === "never" ? 150_000 : 15_000
   if (!(yield* until(15_000))) {
     yield* Effect.forkChild(Effect.ignore(jobs.pause(id)))
-    if (!(yield* until(15_000))) wrong.push("it hangs")
+    if (!(yield* until(patienceMillis))) wrong.push("it hangs")
   }
   yield* settle
   const record = yield* store.get(id)
@@ -341,7 +370,7 @@ const laws = <E>(backend: string, store: Layer.Layer<JobStore.JobStore, E>) =>
           fresh,
           Effect.provide(Layer.fresh(TestClock.layer({ warningDelay: "1 minute" })))
         ),
-      { arbitrary: { runs: 40 } }
+      { arbitrary: { runs: 80 } }
     )
   })
 
