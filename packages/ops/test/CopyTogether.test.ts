@@ -20,14 +20,18 @@ const plant = (): MemoryFiles.Disk => {
   return disk
 }
 
-/** Stops it at one call after the other for lack of room, and lets it go on: then all is there, and nothing twice. */
-const stopEverywhere = (options: Options, how: (disk: MemoryFiles.Disk) => void = () => {}) =>
+/**
+ * Stops it at one call after the other for lack of room, and lets it go on: then all is there, and nothing twice.
+ * `lasts` has all calls fail from that one on until the job has stopped, so that it can't clean up either: what a kill
+ * leaves.
+ */
+const stopEverywhere = (options: Options, lasts: boolean, how: (disk: MemoryFiles.Disk) => void = () => {}) =>
   Effect.gen(function*() {
     for (let n = 0;; n++) {
       const disk = plant()
       const original = disk.tree("/from")
       let left = n
-      let [isPlanned, stoppedAt] = [false, ""]
+      let [isPlanned, isStopped, stoppedAt] = [false, false, ""]
       const { checksums, progress, rows, state } = yield* copy(disk, {
         ...options,
         together: true,
@@ -35,11 +39,16 @@ const stopEverywhere = (options: Options, how: (disk: MemoryFiles.Disk) => void 
         before: (call, path) =>
           Effect.suspend(() => {
             isPlanned ||= call === "mkdir"
-            if (!isPlanned || left-- !== 0) return Effect.void
-            stoppedAt = `${call} ${path} (${n})`
+            // Who is killed has all closed.
+            if (!isPlanned || isStopped || (lasts && call === "close") || left-- > 0) return Effect.void
+            if (!lasts) isStopped = true
+            if (stoppedAt === "") stoppedAt = `${call} ${path} (${n})`
             return Effect.fail(FaultyFiles.error(call, path, "ENOSPC"))
           }),
-        whenStopped: Effect.sync(() => how(disk))
+        whenStopped: Effect.sync(() => {
+          isStopped = true
+          how(disk)
+        })
       })
       if (left >= 0) {
         assert.isAbove(n, 20)
@@ -71,11 +80,16 @@ const ways: ReadonlyArray<readonly [string, Options]> = [
 describe.each(ways)("a copy of files together that copies %s", (_, options) => {
   it.effect.each(["changed", "overwrite", "skip", "rename", "error"] as const)(
     "is stopped anywhere, and knows its own work from what others have put there (%s)",
-    (conflict) => stopEverywhere({ ...options, conflict })
+    (conflict) => stopEverywhere({ ...options, conflict }, false)
   )
 })
 
+it.effect.each(["changed", "overwrite", "skip", "rename", "error"] as const)(
+  "a copy of files together is cut off anywhere, and knows its own work from what others have put there (%s)",
+  (conflict) => stopEverywhere({ conflict }, true)
+)
+
 it.effect.each(["changed", "skip", "rename", "error"] as const)(
   "a durable copy of files together is stopped anywhere by a power cut, and goes on (%s)",
-  (conflict) => stopEverywhere({ durable: true, conflict }, (disk) => disk.cutPower())
+  (conflict) => stopEverywhere({ durable: true, conflict }, false, (disk) => disk.cutPower())
 )

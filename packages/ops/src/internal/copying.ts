@@ -152,6 +152,11 @@ export class Copying implements Files.Copier {
     return this.names[this.ends.length] ?? FilePath.empty
   }
 
+  /** Whether a link that a kill has left with its name and without its time is replaced by whoever goes on. */
+  private get mendsLinks(): boolean {
+    return this.isOwn || this.payload.conflict !== "skip"
+  }
+
   get isFree(): boolean {
     return this.payload.isFree
   }
@@ -165,7 +170,7 @@ export class Copying implements Files.Copier {
     const isSmall = kind === "file" && sizeBytes <= WholeCopy.maxSizeBytes && (mode & setIdBits) === 0 &&
       !(this.keeps.has("links") && links > 1)
     // A link has its name at once. What it leads to may be anywhere.
-    const isPlainLink = kind === "link" && !this.isKeptFirst && !this.options.isFollowing
+    const isPlainLink = kind === "link" && !this.isKeptFirst && this.mendsLinks && !this.options.isFollowing
     const isOrdinary = (isSmall || isPlainLink) && !this.isAvoided(stat)
     this.source = stat
     this.isOwnerLost = false
