@@ -88,7 +88,8 @@ it.effect("folders that a retry opens are stored by pages, however many there ar
   })
   return Effect.gen(function*() {
     yield* complete
-    assert.deepStrictEqual(told, [[64, 64, 64, 8], [64, 63, 64, 9], [0, 0, 0, 0]])
+    const full = Array.from({ length: 12 }, () => 16)
+    assert.deepStrictEqual(told, [[...full, 8], [...full.with(4, 15), 9], Array.from({ length: 13 }, () => 0)])
   }).pipe(Effect.provide(managing(disk, program)))
 })
 
@@ -108,6 +109,27 @@ it.effect("a folder that is open when a retry comes to its end gets the mode tha
   return Effect.gen(function*() {
     yield* complete
     assert.deepStrictEqual(modes(), [0o555, 0o755])
+  }).pipe(Effect.provide(managing(disk, program)))
+})
+
+it.effect("a folder that a run before this one has written in gets the time of before", () => {
+  const disk = plant()
+  const folder = disk.find(FilePath.make("/to/folder0"))
+  folder.mode = 0o755
+  const { modifiedNanos } = folder.times
+  const program = Effect.gen(function*() {
+    const first = yield* TouchedFolders.make
+    yield* Effect.provideService(open("folder0"), TouchedFolders.TouchedFolders, first)
+    disk.file("/to/folder0/a", "text")
+    assert.notStrictEqual(folder.times.modifiedNanos, modifiedNanos)
+    // It is killed, and another one goes on.
+    const second = yield* TouchedFolders.make
+    const within = Effect.provideService(TouchedFolders.TouchedFolders, second)
+    yield* within(TouchedFolders.finish([{ source: FilePath.make("/from"), target: FilePath.make("/to") }]))
+  })
+  return Effect.gen(function*() {
+    yield* complete
+    assert.strictEqual(folder.times.modifiedNanos, modifiedNanos)
   }).pipe(Effect.provide(managing(disk, program)))
 })
 

@@ -38,15 +38,15 @@ const Touched = Schema.Struct({
 })
 type Touched = typeof Touched.Type
 
-/** So many of those whose mode is changed are stored together: to store one more is to store all of these. */
-const pageSize = 64
+/** So many are stored together: to store one more is to store all of these. */
+const pageSize = 16
 
-/** Those whose mode is changed, by pages: a run that is killed does not give it back. */
-const openedOn = (page: number) =>
+/** Those that are stored, by pages: a run that is killed gives nothing back. Databases know them by the first name. */
+const storedOn = (page: number) =>
   Checkpoint.make(page === 0 ? "opened folders" : `opened folders ${page}`, Schema.Array(Touched))
 
-/** Remembers those whose mode is changed, and stores them. */
-class OpenedFolders {
+/** Stores them. */
+class StoredFolders {
   private readonly pages: Array<Map<FilePath.FilePath, Touched>>
   private readonly pageOf: Map<FilePath.FilePath, number>
   private readonly context: Context.Context<JobContext>
@@ -88,13 +88,13 @@ class OpenedFolders {
 
   private save(page: number): Effect.Effect<void, JobStoreError> {
     const all = Array.from(this.pages[page]?.values() ?? [])
-    return Effect.provideContext(openedOn(page).save(all), this.context)
+    return Effect.provideContext(storedOn(page).save(all), this.context)
   }
 }
 
 /** Those that a run before this one has stored. */
-const stored = Effect.fnUntraced(function*<R>(
-  read: (page: ReturnType<typeof openedOn>) => Effect.Effect<
+const readStored = Effect.fnUntraced(function*<R>(
+  read: (page: ReturnType<typeof storedOn>) => Effect.Effect<
     Option.Option<ReadonlyArray<Touched>>,
     Checkpoint.CheckpointUnreadable | JobStoreError,
     R
@@ -103,7 +103,7 @@ const stored = Effect.fnUntraced(function*<R>(
   const pages: Array<ReadonlyArray<Touched>> = []
   for (;;) {
     // Only a later version of this could have stored something else.
-    const page = yield* Effect.catchTag(read(openedOn(pages.length)), "CheckpointUnreadable", Effect.die)
+    const page = yield* Effect.catchTag(read(storedOn(pages.length)), "CheckpointUnreadable", Effect.die)
     if (Option.isNone(page)) return pages
     pages.push(page.value)
   }
@@ -114,8 +114,8 @@ interface TouchedFolders {
   readonly known: Map<FilePath.FilePath, Touched>
   /** Those that this run may write in. */
   readonly open: Set<FilePath.FilePath>
-  /** Those whose mode is changed. */
-  readonly opened: OpenedFolders
+  /** All that are known, for a run after this one. */
+  readonly stored: StoredFolders
   readonly turns: Semaphore.Semaphore
 }
 
@@ -124,12 +124,12 @@ export const TouchedFolders = Context.Reference<TouchedFolders | undefined>("@fa
   defaultValue: () => undefined
 })
 
-/** Remembers them in the store, with those of a run that was stopped. */
+/** Remembers them, with those of a run that was stopped. */
 export const make: Effect.Effect<TouchedFolders, JobStoreError, JobContext> = Effect.gen(function*() {
   const context = yield* Effect.context<JobContext>()
-  const pages = yield* stored((page) => page.get)
+  const pages = yield* readStored((page) => page.get)
   const known = new Map(pages.flat().map((one) => [one.path, one]))
-  return { known, open: new Set(), opened: new OpenedFolders(pages, context), turns: Semaphore.makeUnsafe(1) }
+  return { known, open: new Set(), stored: new StoredFolders(pages, context), turns: Semaphore.makeUnsafe(1) }
 })
 
 /** Lets something be put into a folder, if it belongs to whoever runs this. Otherwise that fails, as it would have. */
@@ -144,7 +144,7 @@ const isOpened = (found: Files.FileStat, before: Touched): before is Touched & {
   before.inode === found.inode && before.mode !== undefined && found.mode === (before.mode | writingBits)
 
 const touch = Effect.fnUntraced(function*(
-  { known, open: mayBeWritten, opened }: TouchedFolders,
+  { known, open: mayBeWritten, stored }: TouchedFolders,
   source: FilePath.FilePath,
   folder: Files.Folder,
   given?: Files.FileTimes,
@@ -165,10 +165,9 @@ const touch = Effect.fnUntraced(function*(
     : { path, source, inode, accessedNanos, modifiedNanos }
   const touched = isClosed ? { mode, ...one } : one
   known.set(path, touched)
-  if (isClosed) {
-    yield* opened.add(touched)
-    yield* Effect.ignore(open(path, found))
-  }
+  // Whoever goes on after a kill finds the time of what was written until then.
+  yield* stored.add(touched)
+  if (isClosed) yield* Effect.ignore(open(path, found))
   mayBeWritten.add(path)
 })
 
@@ -179,10 +178,10 @@ export const add = Effect.fnUntraced(function*(source: FilePath.FilePath, target
   yield* touched.turns.withPermits(1)(touch(touched, FilePath.parent(source), target.folder))
 })
 
-const forget = Effect.fnUntraced(function*({ known, open, opened }: TouchedFolders, target: FilePath.FilePath) {
+const forget = Effect.fnUntraced(function*({ known, open, stored }: TouchedFolders, target: FilePath.FilePath) {
   known.delete(target)
   open.delete(target)
-  yield* opened.remove(target)
+  yield* stored.remove(target)
 })
 
 /** Whether a source is a folder still: a move has left something in it, or others are yet to take that out. */
@@ -242,7 +241,7 @@ export const close = Effect.gen(function*() {
 
 /** Gives folders that a run has left open what they had, where nobody goes on with it. What was changed since stays. */
 export const restoreAll = (saved: Saved): Effect.Effect<void, never, Files.Files> =>
-  stored(saved).pipe(
+  readStored(saved).pipe(
     Effect.flatMap((pages) =>
       Effect.forEach(
         pages.flat().toSorted(deepestFirst),
@@ -277,5 +276,5 @@ export const finish = Effect.fnUntraced(function*(transfers: ReadonlyArray<Trans
     }
   }
   touched.known.clear()
-  yield* touched.opened.clear
+  yield* touched.stored.clear
 })
