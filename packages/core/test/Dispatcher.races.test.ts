@@ -6,6 +6,7 @@ import * as Task from "@fanout/core/Task"
 import * as TaskDispatcher from "@fanout/core/TaskDispatcher"
 import { settle } from "@fanout/core/testing"
 import * as Clock from "effect/Clock"
+import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
@@ -14,11 +15,11 @@ import * as RpcGroup from "effect/rpc/RpcGroup"
 import * as Scheduler from "effect/Scheduler"
 import * as Schema from "effect/Schema"
 import * as TestClock from "effect/testing/TestClock"
-import { noUnit, runToEnd, type Work } from "../src/internal/dispatcher/attempts.ts"
 import { TokenBucket } from "../src/internal/dispatcher/bandwidth.ts"
 import { makeDeadlines } from "../src/internal/dispatcher/deadlines.ts"
 import { makePermits, type Permits } from "../src/internal/dispatcher/permits.ts"
 import { Share } from "../src/internal/dispatcher/share.ts"
+import { type Ending, TaskRun, type Work } from "../src/internal/dispatcher/taskRun.ts"
 import { GivingWay } from "./GivingWay.ts"
 
 /** Does what the test says under that name. */
@@ -99,6 +100,7 @@ describe("permits of a task", () => {
       assert.isTrue(permits.tryTakeUnsafe(1))
       parent.onRequestUnsafe(() => permits.releaseUnsafe(1))
       const work: Work = {
+        context: Context.empty(),
         run: () => Effect.void,
         options: {
           weight: () => 1,
@@ -114,14 +116,13 @@ describe("permits of a task", () => {
         onTotal: () => {},
         recorded: Effect.void,
         beginsLater: false,
-        onEndless: () => {},
         environment
       }
-      const task = Effect.withFiber((fiber) => runToEnd(work, { ...noUnit, payload: undefined }, fiber))
-      const running = yield* Effect.forkChild(Effect.uninterruptible(task))
+      const endings: Array<Ending> = []
+      new TaskRun(work, { payload: undefined, kept: undefined }, (ending) => endings.push(ending)).start()
       yield* settle
       parent.requestUnsafe("Pause")
-      assert.deepStrictEqual(yield* Fiber.join(running), { _tag: "Stopped" })
+      assert.deepStrictEqual(endings, [{ _tag: "Stopped" }])
       assert.deepStrictEqual([pool.held, pool.waiting], [0, 0])
     }))
 

@@ -1,44 +1,35 @@
 /**
  * The dispatcher of one job run, or of an application that has no job: every task it starts belongs to its scope.
  */
-import * as Cause from "effect/Cause"
 import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
-import * as Exit from "effect/Exit"
-import * as Fiber from "effect/Fiber"
-import * as Latch from "effect/Latch"
 import * as Option from "effect/Option"
-import * as Scope from "effect/Scope"
 import { Interrupted, Interrupter, stopped } from "../../Interrupter.ts"
 import { Pools } from "../../Pools.ts"
 import { Reporter } from "../../Progress.ts"
 import { type Any, Skipped } from "../../Task.ts"
 import type { DispatchOptions, TaskDispatcher } from "../../TaskDispatcher.ts"
 import type { TaskHandle, TaskStatus } from "../../TaskHandle.ts"
+import { Chain, type Linked } from "../chain.ts"
 import * as FanOut from "../fanOut/fanOut.ts"
 import { JobRun } from "../job/run.ts"
-import { Signal } from "../signal.ts"
-import { type Ending, type Environment, noUnit, runAgain, runToEnd, type Unit, type Work } from "./attempts.ts"
+import { onFirstRequest, Signal } from "../signal.ts"
 import { currentDispatcher } from "./currentDispatcher.ts"
 import { makeDeadlines } from "./deadlines.ts"
 import { noUnits } from "./kept.ts"
 import { Share } from "./share.ts"
 import { CurrentSlot, waitForOthers } from "./slot.ts"
 import { defineTask, findPool } from "./taskDefinition.ts"
+import { type Ending, type Environment, TaskRun, type Unit, type Work } from "./taskRun.ts"
 
 type Status = TaskStatus<unknown, unknown>
 
 /** What is to run, before it is known under which signal. */
-interface Order extends Pick<Work, "options" | "permits" | "describe" | "beginsLater"> {
+interface Order extends Pick<Work, "run" | "context" | "options" | "permits" | "describe" | "beginsLater"> {
   readonly payload: unknown
-  readonly run: Effect.Effect<unknown, unknown>
-  /** What the task sees, except for what is new in each attempt. */
-  readonly context: Context.Context<never>
 }
-
-type End = Exclude<Ending, { readonly _tag: "Again" }>
 
 interface Erased {
   readonly run: (task: Any, payload: unknown, options?: DispatchOptions) => Effect.Effect<unknown, unknown>
@@ -71,7 +62,8 @@ interface Common {
   readonly pools: Pools["Service"]
   readonly environment: Environment
   readonly signal: Interrupter
-  readonly scope: Scope.Scope
+  /** Tasks that were dispatched and have not ended. */
+  readonly dispatched: Chain<Dispatched>
   readonly definitions: Map<string, Any>
 }
 
@@ -118,7 +110,7 @@ class Dispatcher {
       const definition = this.definition(task, context, options.pool)
       return Effect.succeed({
         payload,
-        run: Effect.suspend(() => definition.handle(payload)),
+        run: definition.handle,
         context: this.contextOf(Context.merge(context, definition.context)),
         options: options.priority === undefined
           ? definition.options
@@ -135,7 +127,7 @@ class Dispatcher {
     return Effect.contextWith((context: Context.Context<never>) =>
       Effect.succeed({
         payload: undefined,
-        run: effect,
+        run: () => effect,
         context: this.contextOf(context),
         options: {
           weight: () => 1,
@@ -152,109 +144,88 @@ class Dispatcher {
   }
 
   /** Runs a task under whoever asks for it: inside of a task it stops with that task. */
-  private runOrder(order: Effect.Effect<Order>): Effect.Effect<unknown, unknown> {
+  private runOrder(ordered: Effect.Effect<Order>): Effect.Effect<unknown, unknown> {
     return Effect.gen({ self: this }, function*() {
-      const asked = yield* order
+      const order = yield* ordered
       const context = yield* Effect.context()
       const around = Context.get(context, CurrentSlot) === undefined
         ? this.common.signal
         : Context.get(context, Interrupter)
-      const reporter = Context.get(context, Reporter)
-      const [ending, reason] = yield* waitForOthers(
-        Effect.uninterruptibleMask((restore) =>
-          Effect.gen({ self: this }, function*() {
-            const parent = new Signal(around)
-            const unit = makeUnit(asked)
-            const task = this.toEnd(asked, unit, parent, reporter)
-            const fiber = yield* Effect.forkChild(task, { uninterruptible: true })
-            const exit = yield* Effect.exit(restore(Fiber.await(fiber)))
-            if (Exit.isFailure(exit)) {
-              // A stop that came first is why whoever waits was interrupted.
-              if (parent.reason === undefined) parent.requestUnsafe("Cancel")
-              unit.killed = true
-              fiber.interruptUnsafe()
-              yield* Fiber.await(fiber)
-            }
-            parent.closeUnsafe()
-            return [yield* yield* exit, parent.reason] as const
-          })
-        )
-      )
+      const parent = new Signal(around)
+      const done = Deferred.makeUnsafe<Ending>()
+      const task = this.taskRun(order, parent, Context.get(context, Reporter), (ending) => {
+        parent.closeUnsafe()
+        Deferred.doneUnsafe(done, Effect.succeed(ending))
+      })
+      const stop = Effect.suspend(() => {
+        // A stop that came first is why whoever waits was interrupted.
+        if (parent.reason === undefined) parent.requestUnsafe("Cancel")
+        task.kill()
+        return Deferred.await(done)
+      })
+      const ended = Effect.uninterruptibleMask((restore) => {
+        task.start()
+        return Effect.onInterrupt(restore(Deferred.await(done)), () => stop)
+      })
+      const ending = yield* waitForOthers(ended)
       switch (ending._tag) {
         case "Done":
           return ending.value
         case "Failed":
+        case "Unavailable":
           return yield* Effect.failCause(ending.cause)
         case "Skipped":
           return yield* new Skipped({ reason: ending.reason })
         case "TimedOut":
           return yield* new Interrupted({ reason: "Timeout" })
         case "Stopped":
-          return reason === undefined ? yield* Effect.interrupt : yield* new Interrupted({ reason })
+          return parent.reason === undefined
+            ? yield* Effect.interrupt
+            : yield* new Interrupted({ reason: parent.reason })
       }
     })
   }
 
-  /**
-   * Like `runToEnd`, with a new fiber for each attempt that follows an interrupted one. What the task has added is
-   * shown while it runs, and goes to the reporter once it is done.
-   */
-  private toEnd(order: Order, unit: Unit, parent: Signal, reporter: Reporter): Effect.Effect<End> {
+  /** A run of a task. What the task has added is shown while it runs, and goes to the reporter once it is done. */
+  private taskRun(
+    order: Order,
+    parent: Signal,
+    reporter: Reporter,
+    onEnd: (ending: Ending) => void,
+    unit: Unit = { payload: order.payload, kept: undefined }
+  ): TaskRun {
     const run = Context.getOrUndefined(order.context, JobRun)
     const work: Work = {
-      run: () => order.run,
-      options: order.options,
-      permits: order.permits,
-      describe: order.describe,
+      ...order,
       parent,
       onChange: () => run?.noteChange(),
       onTotal: (name, total) => reporter.totalUnsafe(name, total),
       recorded: Effect.void,
-      beginsLater: order.beginsLater,
-      onEndless: (why) => run?.fail(why),
       environment: this.common.environment
     }
-    const going = (first: boolean, delayMillis: number): Effect.Effect<End> =>
-      Effect.withFiber((fiber: Fiber.Fiber<unknown, unknown>) =>
-        Effect.flatMap(
-          first ? runToEnd(work, unit, fiber) : runAgain(work, unit, fiber, delayMillis),
-          (ending) =>
-            ending._tag !== "Again"
-              ? Effect.succeed(ending)
-              : Effect.forkIn(going(false, ending.delayMillis), this.common.scope, { uninterruptible: true }).pipe(
-                Effect.flatMap(Fiber.join)
-              )
-        )
-      )
-    const task = Effect.suspend(() => {
-      run?.partials.set(unit, () => unit.kept?.units ?? noUnits)
-      return going(true, 0)
+    run?.partials.set(unit, () => unit.kept?.units ?? noUnits)
+    return new TaskRun(work, unit, (ending) => {
+      run?.partials.delete(unit)
+      if (ending._tag === "Done") {
+        for (const [name, amount] of unit.kept?.units ?? noUnits) reporter.addUnsafe(name, amount)
+      }
+      onEnd(ending)
     })
-    return Effect.provideContext(task, order.context).pipe(
-      Effect.onExit((exit) =>
-        Effect.sync(() => {
-          run?.partials.delete(unit)
-          if (Exit.isFailure(exit) || exit.value._tag !== "Done") return
-          for (const [name, amount] of unit.kept?.units ?? noUnits) reporter.addUnsafe(name, amount)
-        })
-      )
-    )
   }
 
   private readonly start = (order: Order): Effect.Effect<TaskHandle<unknown, unknown>> =>
-    Effect.gen({ self: this }, function*() {
+    Effect.sync(() => {
       // It may outlive the task that dispatched it, and counts for the program.
       const reporter = Context.getOrUndefined(order.context, JobRun)?.reporter ?? Reporter.defaultValue()
-      const { scope, signal } = this.common
-      const task = new Running(
-        makeUnit(order),
-        (unit, parent) => this.toEnd(order, unit, parent, reporter),
-        signal,
-        scope
-      )
-      const fiber = yield* Effect.forkIn(task.live, scope, { uninterruptible: true })
-      // It was never begun where all has ended already.
-      fiber.addObserver((exit) => task.settle(exit))
+      const { dispatched, signal } = this.common
+      const unit: Unit = { payload: order.payload, kept: undefined }
+      const task = new Dispatched(signal, dispatched, (parent, onEnd) =>
+        this.taskRun(order, parent, reporter, onEnd, unit))
+      // Whoever dispatches it goes on first.
+      Effect.runForkWith(order.context)(Effect.andThen(
+        Effect.yieldNow,
+        Effect.sync(() => task.begin())
+      ))
       return task.handle
     })
 
@@ -276,66 +247,60 @@ class Dispatcher {
   }
 }
 
-const makeUnit = ({ payload }: Order): Unit => ({ payload, ...noUnit })
-
-/** A dispatched task between its pauses. */
-class Running {
+/** A task between its pauses. */
+class Dispatched implements Linked<Dispatched> {
+  chain: object | undefined = undefined
+  previous: Dispatched | undefined = undefined
+  next: Dispatched | undefined = undefined
   private readonly done = Deferred.makeUnsafe<Status>()
-  private readonly mayRun = Latch.makeUnsafe(true)
-  private readonly unit: Unit
-  private signal: Signal
-  private fiber: Fiber.Fiber<End> | undefined
-  private wanted: "run" | "pause" | "cancel" | "abort" = "run"
-  private readonly toEnd: (unit: Unit, parent: Signal) => Effect.Effect<End>
   private readonly parent: Interrupter
-  private readonly scope: Scope.Scope
+  private readonly all: Chain<Dispatched>
+  private readonly make: (parent: Signal, onEnd: (ending: Ending) => void) => TaskRun
+  private signal: Signal
+  private task: TaskRun | undefined = undefined
+  private wanted: "run" | "pause" | "cancel" | "abort" = "run"
+  private isResting = false
+  private removeListener = () => {}
 
-  constructor(unit: Unit, toEnd: Running["toEnd"], parent: Interrupter, scope: Scope.Scope) {
-    this.unit = unit
-    this.toEnd = toEnd
+  constructor(parent: Interrupter, all: Chain<Dispatched>, make: Dispatched["make"]) {
     this.parent = parent
-    this.scope = scope
+    this.all = all
+    this.make = make
     this.signal = new Signal(parent)
+    all.add(this)
   }
 
-  /** Runs the task whenever it is wanted, until it has ended. Has to run in an uninterruptible region. */
-  get live(): Effect.Effect<Status> {
-    return Effect.interruptible(Effect.gen({ self: this }, function*() {
-      for (;;) {
-        yield* Effect.raceFirst(
-          this.mayRun.await,
-          Effect.ignore(Effect.provideService(stopped, Interrupter, this.signal))
-        )
-        this.fiber = yield* Effect.forkIn(this.toEnd(this.unit, this.signal), this.scope, {
-          uninterruptible: true,
-          startImmediately: true
-        })
-        const exit = yield* Fiber.await(this.fiber)
-        this.fiber = undefined
-        const status = this.statusOf(exit)
-        if (status !== undefined) return status
-        this.signal.closeUnsafe()
-        this.signal = new Signal(this.parent)
-      }
-    }))
+  /** Runs the task, or waits until it is resumed, or has to end. */
+  begin(): void {
+    this.removeListener()
+    this.isResting = this.wanted === "pause"
+    if (this.isResting) {
+      this.removeListener = onFirstRequest(this.parent, () => this.ended({ _tag: "Stopped" }))
+      return
+    }
+    this.task = this.make(this.signal, this.ended)
+    this.task.start()
   }
 
-  /** Tells those who wait how it has ended. */
-  settle(exit: Exit.Exit<Status>): void {
+  private readonly ended = (ending: Ending): void => {
+    this.task = undefined
+    this.isResting = false
+    const status = this.statusOf(ending)
+    if (status !== undefined) return this.settle(status)
     this.signal.closeUnsafe()
-    const status: Status = Exit.isSuccess(exit)
-      ? exit.value
-      : Cause.hasInterruptsOnly(exit.cause)
-      ? { _tag: "Shutdown" }
-      : { _tag: "Failed", cause: exit.cause }
+    this.signal = new Signal(this.parent)
+    this.begin()
+  }
+
+  private settle(status: Status): void {
+    this.removeListener()
+    this.signal.closeUnsafe()
+    this.all.delete(this)
     Deferred.doneUnsafe(this.done, Effect.succeed(status))
   }
 
-  private statusOf(exit: Exit.Exit<End>): Status | undefined {
-    const ending: End = Exit.isSuccess(exit) ? exit.value : { _tag: "Failed", cause: exit.cause }
-    if (ending._tag === "Failed" && Cause.hasInterruptsOnly(ending.cause) && this.scope.state._tag === "Closed") {
-      return { _tag: "Shutdown" }
-    }
+  private statusOf(ending: Ending): Status | undefined {
+    if (ending._tag === "Unavailable") return { _tag: "Failed", cause: ending.cause }
     if (ending._tag !== "Stopped") return ending
     if (this.parent.reason !== undefined) {
       return { _tag: this.parent.reason === "Cancel" ? "Cancelled" : "Shutdown" }
@@ -351,13 +316,12 @@ class Running {
       pause: Effect.sync(() => {
         if (this.wanted !== "run") return
         this.wanted = "pause"
-        this.mayRun.closeUnsafe()
         this.signal.requestUnsafe("Pause")
       }),
       resume: Effect.sync(() => {
         if (this.wanted !== "pause") return
         this.wanted = "run"
-        this.mayRun.openUnsafe()
+        if (this.isResting) this.begin()
       }),
       cancel: this.end("cancel"),
       abort: this.end("abort")
@@ -368,9 +332,17 @@ class Running {
     return Effect.suspend(() => {
       if (this.wanted !== "abort") this.wanted = how
       this.signal.requestUnsafe("Cancel")
-      this.mayRun.openUnsafe()
-      if (how === "abort") this.fiber?.interruptUnsafe()
+      if (this.isResting) this.ended({ _tag: "Stopped" })
+      if (how === "abort") this.task?.kill()
       return Effect.asVoid(waitForOthers(Deferred.await(this.done)))
+    })
+  }
+
+  /** Interrupts the task, and waits for its end. */
+  get close(): Effect.Effect<void> {
+    return Effect.suspend(() => {
+      this.task?.kill()
+      return Effect.asVoid(Deferred.await(this.done))
     })
   }
 }
@@ -380,13 +352,14 @@ class Running {
  */
 export const make = Effect.fnUntraced(function*(parent: Interrupter, graceMillis = 1000) {
   const pools = yield* Pools
-  const scope = yield* Scope.fork(yield* Effect.scope)
   const signal = new Signal(parent)
-  // Before the scope is closed: what runs on when the program has ended is told why it is stopped.
+  const dispatched = new Chain<Dispatched>()
+  // What runs on when the program has ended is told why it is stopped.
   yield* Effect.addFinalizer(() =>
-    Effect.sync(() => {
+    Effect.suspend(() => {
       if (signal.reason === undefined) signal.requestUnsafe("Shutdown")
       signal.closeUnsafe()
+      return Effect.forEach(dispatched.toArray(), ({ close }) => close, { concurrency: "unbounded", discard: true })
     })
   )
   const clock = yield* Clock.Clock
@@ -394,6 +367,6 @@ export const make = Effect.fnUntraced(function*(parent: Interrupter, graceMillis
   yield* Effect.forkScoped(deadlines.watch)
   const environment = { clock, deadlines, graceMillis }
   const share = new Share(environment, {})
-  const { service } = new Dispatcher({ pools, environment, signal, scope, definitions: new Map() }, share)
+  const { service } = new Dispatcher({ pools, environment, signal, dispatched, definitions: new Map() }, share)
   return { dispatcher: service, share }
 })

@@ -18,12 +18,9 @@ import type { PayloadCodec } from "../fanOut/payloads.ts"
 import { messageOf } from "../messageOf.ts"
 import { codecsOf } from "../taskCodecs.ts"
 import { Quarantined } from "../threads/lost.ts"
-import type { Ending } from "./attempts.ts"
 import type { PermitPool, Permits } from "./permits.ts"
 import type { Share } from "./share.ts"
-
-/** How a task ended, once it has. */
-export type Settled = Exclude<Ending, { readonly _tag: "Stopped" | "Again" }>
+import type { Ended } from "./taskRun.ts"
 
 /** What a layer puts there for a task. */
 export interface TaskHandler extends Rpc.Handler<string> {
@@ -48,7 +45,7 @@ export interface TaskDefinition {
   readonly handle: (payload: unknown) => Effect.Effect<unknown, unknown>
   readonly context: Context.Context<never>
   /** Encodes how the task ended; of a success value only its `_tag`, unless all of it is to be kept. */
-  readonly outcome: (ending: Settled, keep: Keep) => Outcome
+  readonly outcome: (ending: Ended, keep: Keep) => Outcome
 }
 
 /** Finds a pool by its name, or says which ones there are. */
@@ -124,7 +121,7 @@ const tagOnly = (value: unknown): Schema.Json =>
     : null
 
 const outcomeOf = (
-  ending: Exclude<Settled, { readonly _tag: "Done" }>,
+  ending: Exclude<Ended, { readonly _tag: "Done" }>,
   timeoutMillis: number,
   encodeError: (error: unknown) => Schema.Json,
   keepsStack: boolean

@@ -4,7 +4,7 @@
 import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
-import type { Settled } from "../dispatcher/taskDefinition.ts"
+import type { Ended } from "../dispatcher/taskRun.ts"
 import { Quarantined } from "../threads/lost.ts"
 
 /** So many are told in full in one run of a fan-out: a handler that always dies does so a million times. */
@@ -19,7 +19,7 @@ export class Defects {
   }
 
   /** Logs why a task has died; `undefined` where it has not. */
-  log(ending: Settled, what: () => string): Effect.Effect<void> | undefined {
+  log(ending: Ended, what: () => string): Effect.Effect<void> | undefined {
     if (ending._tag !== "Failed" || !hasDied(ending.cause)) return undefined
     const log = this.keepsStack ? Effect.logWarning : Effect.logDebug
     this.count++

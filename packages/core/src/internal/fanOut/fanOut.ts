@@ -1,9 +1,8 @@
 /**
- * Runs a durable fan-out: a feeder fills the buffer from the source, lanes take from it and run tasks on their own
- * fiber, a flusher records what they came to.
+ * Runs a durable fan-out: a feeder fills the buffer from the source, a starter takes from it and has tasks run, a flusher
+ * records what they come to.
  */
 import type * as Context from "effect/Context"
-import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
@@ -16,10 +15,10 @@ import { Interrupted } from "../../Interrupter.ts"
 import type { OutcomeRow } from "../../JobStore.ts"
 import type { Outcome } from "../../Outcome.ts"
 import { Tally } from "../../Progress.ts"
-import { type Ending, type Environment, runAgain, runToEnd, type Work } from "../dispatcher/attempts.ts"
+import { Chain } from "../chain.ts"
 import type { Deadline } from "../dispatcher/deadlines.ts"
 import * as Kept from "../dispatcher/kept.ts"
-import type { Settled } from "../dispatcher/taskDefinition.ts"
+import { type Ended, type Ending, type Environment, TaskRun, type Work } from "../dispatcher/taskRun.ts"
 import { drainMillis } from "../job/run.ts"
 import { Signal } from "../signal.ts"
 import { decodeOrigin } from "./origin.ts"
@@ -34,10 +33,8 @@ const pageSize = 100
 
 type Source = (after: Option.Option<string>) => Stream.Stream<Element<unknown>, unknown>
 
-/** What a lane whose fiber was interrupted leaves: nothing, or a task whose next attempt is due after a delay. */
-type LeftOver =
-  | { readonly entry?: undefined }
-  | { readonly entry: Entry; readonly delayMillis: number }
+/** So many tasks are started in a row before others have their turn: one that does not wait has ended by then. */
+const startsInRow = 32
 
 export interface FanOut extends Recorded {
   readonly source: Source
@@ -56,10 +53,16 @@ class Engine {
   private readonly pausing: Pausing
   private readonly settling: Settling
   readonly concurrency: number
+  /** Tasks that were started and have not ended, and fibers that tell of an end. */
+  private readonly running = new Chain<TaskRun>()
+  private readonly telling = new Set<Fiber.Fiber<void>>()
+  /** What has ended the fan-out before its source did. */
+  broken: Exit.Failure<unknown, unknown> | undefined
 
   private unblocked = false
-  private idle: Array<(effect: Effect.Effect<void>) => void> = []
-  private wakes = 0
+  /** Lets the starter go on, where it waits; and how often something has changed that it waits for. */
+  private goOn: (() => void) | undefined
+  private changes = 0
   private readonly drained = Latch.makeUnsafe(true)
   private readonly settledOne = Latch.makeUnsafe(false)
   private feeding = true
@@ -84,6 +87,7 @@ class Engine {
     this.pausing = new Pausing(options.pauseOn, context)
     this.work = {
       run: task.handle,
+      context,
       options: options.priority === undefined ? task.options : { ...task.options, priority: options.priority },
       permits: task.permits,
       describe: (payload) =>
@@ -93,7 +97,6 @@ class Engine {
       onTotal: (unit, total) => run.reporter.totalUnsafe(unit, total),
       recorded: this.recorder.recorded,
       beginsLater: task.beginsLater,
-      onEndless: run.fail,
       environment
     }
     this.signal.onRequestUnsafe(() => this.stop())
@@ -104,7 +107,111 @@ class Engine {
     })
   }
 
-  // -- lanes
+  // -- running
+
+  /** Takes elements and has their tasks run, until all of them have ended. */
+  get starter(): Effect.Effect<void> {
+    return Effect.whileLoop({
+      while: () => !this.over,
+      body: () => {
+        for (let i = 0; i < startsInRow; i++) {
+          const { changes } = this
+          if (!this.startNext()) return this.over ? Effect.void : this.waitSince(changes)
+        }
+        return Effect.yieldNow
+      },
+      step: () => {}
+    })
+  }
+
+  private get over(): boolean {
+    if (this.running.size + this.telling.size > 0) return false
+    const { active, feed, ready, segment } = this.state
+    return this.stopping ||
+      (!this.feeding && active.size === 0 && ready.length === 0 && segment === undefined && feed === undefined)
+  }
+
+  // A task may be told of a stop, and have this go on, before this is.
+  private readonly mayTake = (): boolean => !this.stopping && this.signal.reason === undefined && this.recorder.hasRoom
+
+  /** Starts the next task; `false` where there is nothing to start for now. */
+  private startNext(): boolean {
+    if (this.running.size >= this.concurrency || !this.mayTake()) return false
+    const entry = this.guarded(() => this.state.take(this.mayTake))
+    const { feed } = this.state
+    if (feed === undefined || feed.left <= feed.low) this.drained.openUnsafe()
+    this.tell()
+    if (entry === undefined) return false
+    if (entry.encoded instanceof Mismatch) {
+      this.settle(entry, died(entry.encoded))
+    } else {
+      const task = new TaskRun(this.work, entry, (ending) => this.ended(entry, ending, task))
+      this.running.add(task)
+      task.start()
+    }
+    return true
+  }
+
+  /** Takes what a task has come to. */
+  private ended(entry: Entry, ending: Ending, task: TaskRun): void {
+    this.running.delete(task)
+    if (ending._tag === "Unavailable") {
+      this.breakWith(Exit.failCause(ending.cause))
+    } else {
+      const pause = this.pausing.after(ending)
+      if (pause !== undefined) this.run(pause)
+      else if (ending._tag !== "Stopped") this.settle(entry, ending)
+    }
+    this.wake()
+  }
+
+  private settle(entry: Entry, ending: Ended): void {
+    const told = this.guarded(() => this.settling.settle(entry, ending))
+    this.tell()
+    this.settledOne.openUnsafe()
+    if (told !== undefined) this.run(told)
+  }
+
+  /** Runs what tells of an end. The fan-out is not over before it has ended. */
+  private run(effect: Effect.Effect<void>): void {
+    const fiber = Effect.runForkWith(this.spec.context)(effect)
+    this.telling.add(fiber)
+    fiber.addObserver((exit) => {
+      this.telling.delete(fiber)
+      if (Exit.hasDies(exit)) this.breakWith(exit)
+      this.wake()
+    })
+  }
+
+  /** Breaks the fan-out where a source or a program has given what can't be. */
+  private guarded<A>(step: () => A): A | undefined {
+    try {
+      return step()
+    } catch (defect) {
+      this.breakWith(Exit.die(defect))
+      return undefined
+    }
+  }
+
+  /** Takes nothing more, and fails with this. What runs goes on. */
+  failWith(exit: Exit.Exit<unknown, unknown>): void {
+    if (Exit.isSuccess(exit)) return
+    this.broken ??= exit
+    this.stop()
+  }
+
+  /** The same, where nothing comes of what runs now, either. */
+  breakWith(exit: Exit.Exit<unknown, unknown>): void {
+    this.failWith(exit)
+    if (Exit.isFailure(exit)) this.signal.requestUnsafe("Sibling")
+  }
+
+  /** Ends all that runs, as soon as can be. */
+  kill(): void {
+    if (this.signal.reason === undefined) this.signal.requestUnsafe("Cancel")
+    for (const task of this.running.toArray()) task.kill()
+    for (const fiber of this.telling) fiber.interruptUnsafe()
+  }
 
   /**
    * Tells everybody who waits for a change. Opening a latch may run who waits for it at once, so this is only called
@@ -119,28 +226,22 @@ class Engine {
     }
   }
 
-  // A lane may be told of a stop, and go on, before this is.
-  private readonly mayTake = (): boolean => !this.stopping && this.signal.reason === undefined && this.recorder.hasRoom
-
-  private take(): Entry | undefined {
-    if (!this.mayTake()) return undefined
-    const entry = this.state.take(this.mayTake)
-    const { feed } = this.state
-    if (feed === undefined || feed.left <= feed.low) this.drained.openUnsafe()
-    this.tell()
-    return entry
+  /** Has the starter look again for what to do. */
+  wake(): void {
+    this.changes++
+    this.goOn?.()
   }
 
-  private get over(): boolean {
-    const { active, feed, ready, segment } = this.state
-    return !this.feeding && active.size === 0 && ready.length === 0 && segment === undefined && feed === undefined
-  }
-
-  /** Has lanes look again for what to do: all of them, or one for each element that has come. */
-  wake(count = this.idle.length): void {
-    const woken = this.idle.splice(0, count)
-    this.wakes++
-    for (const resume of woken) resume(Effect.void)
+  /** Waits for a change, unless one has come since so many: a fiber may give way before it waits. */
+  private waitSince(changes: number): Effect.Effect<void> {
+    return Effect.callback((resume) => {
+      const goOn = () => {
+        this.goOn = undefined
+        resume(Effect.void)
+      }
+      if (changes === this.changes) this.goOn = goOn
+      else goOn()
+    })
   }
 
   /** Takes nothing more. What runs goes on. */
@@ -157,57 +258,6 @@ class Engine {
     this.leave()
     if (this.drain !== undefined) this.spec.environment.deadlines.removeUnsafe(this.drain)
     this.recorder.release()
-  }
-
-  /** Waits for a change, unless one has come since so many: a fiber may give way before it is among those that wait. */
-  private waitSince(wakes: number): Effect.Effect<void> {
-    return Effect.callback((resume) => {
-      if (wakes === this.wakes) this.idle.push(resume)
-      else resume(Effect.void)
-    })
-  }
-
-  /**
-   * Takes and runs until there is nothing left. Gives what another lane has to go on with when the fiber of this one
-   * was interrupted.
-   */
-  lane(first: LeftOver): Effect.Effect<LeftOver | undefined> {
-    const { work } = this
-    // What the lane runs now.
-    let { entry } = first
-    const go: Effect.Effect<LeftOver | undefined> = Effect.withFiber((fiber) => {
-      const { wakes } = this
-      entry = this.take()
-      if (entry?.encoded instanceof Mismatch) return after(died(entry.encoded))
-      if (entry !== undefined) return Effect.flatMap(runToEnd(work, entry, fiber), after)
-      if (this.stopping) return Effect.undefined
-      if (this.over) {
-        this.wake()
-        return Effect.undefined
-      }
-      return Effect.andThen(this.waitSince(wakes), go)
-    })
-    const after = (ending: Ending): Effect.Effect<LeftOver | undefined> => {
-      if (entry === undefined) return go
-      if (ending._tag === "Again") return Effect.succeed({ entry, delayMillis: ending.delayMillis })
-      const next = entry.killed ? Effect.succeed({}) : go
-      const pause = this.pausing.after(ending)
-      if (pause !== undefined) return Effect.andThen(pause, next)
-      if (ending._tag === "Stopped") return next
-      const died = this.settle(entry, ending)
-      return died === undefined ? next : Effect.andThen(died, next)
-    }
-    if (first.entry === undefined) return go
-    const { delayMillis, entry: again } = first
-    return Effect.withFiber((fiber) => Effect.flatMap(runAgain(work, again, fiber, delayMillis), after))
-  }
-
-  /** Settles an element, and gives what tells of it where that is needed. */
-  private settle(entry: Entry, ending: Settled): Effect.Effect<void> | undefined {
-    const told = this.settling.settle(entry, ending)
-    this.tell()
-    this.settledOne.openUnsafe()
-    return told
   }
 
   /** Units that unsettled elements have added so far. */
@@ -233,7 +283,7 @@ class Engine {
     })
   )
 
-  /** Nothing more is fed. Lanes that find nothing to do end at once, so what it ended with is known by then. */
+  /** Nothing more is fed. The starter may end at once, so what the feeder ended with is known by then. */
   endFeeding(): void {
     this.feeding = false
     this.wake()
@@ -254,7 +304,7 @@ class Engine {
         feed.chunks.push(pulled.value)
         feed.left += pulled.value.length
         this.drained.closeUnsafe()
-        this.wake(pulled.value.length)
+        this.wake()
         if (feed.left > feed.low) yield* this.drained.await
       }
       feed.low = 0
@@ -377,69 +427,37 @@ const namedTwice = (name: string, what: string) =>
     new Error(`Fan-out "${name}" ${what}: give each one a name of its own, and in each run of the job the same`)
   )
 
-/** Runs a lane to its end. Where its fiber was interrupted, another one goes on with what it has left. */
-const runLane = Effect.fnUntraced(function*(engine: Engine, lanes: Set<Fiber.Fiber<unknown>>) {
-  let left: LeftOver = {}
-  while (true) {
-    const lane: ReturnType<Engine["lane"]> = Effect.provideContext(engine.lane(left), engine.spec.context)
-    const fiber = yield* Effect.forkChild(lane, { uninterruptible: true })
-    lanes.add(fiber)
-    const exit = yield* Fiber.await(fiber)
-    lanes.delete(fiber)
-    if (Exit.isFailure(exit) || exit.value === undefined) return exit
-    left = exit.value
-  }
-})
-
-/** Runs feeder, flusher and lanes; fails with what ended them before the source did. */
+/** Runs feeder, starter and flusher; fails with what ended them before the source did. */
 const drive = (engine: Engine): Effect.Effect<void, unknown> =>
   Effect.uninterruptibleMask((restore) =>
     Effect.gen(function*() {
-      const broken = Deferred.makeUnsafe<unknown, unknown>()
       let isOver = false
-      const breakWith = (exit: Exit.Exit<unknown, unknown>): void => {
-        if (Exit.isSuccess(exit)) return
-        // Whoever is told to stop may have ended before the next line.
-        Deferred.doneUnsafe(broken, exit)
-        engine.stop()
-      }
-      /** Breaks it where nothing comes of what runs now, either. */
-      const stopWith = (exit: Exit.Exit<unknown, unknown>): void => {
-        breakWith(exit)
-        if (Exit.isFailure(exit)) engine.signal.requestUnsafe("Sibling")
-      }
       const onFed = (exit: Exit.Exit<unknown, unknown>) =>
         Effect.sync(() => {
-          if (!isOver) breakWith(exit)
+          if (!isOver) engine.failWith(exit)
           engine.endFeeding()
         })
       const onFlushed = (exit: Exit.Exit<unknown, unknown>) =>
         Effect.sync(() => {
-          stopWith(exit)
+          engine.breakWith(exit)
           engine.recorder.release()
         })
       const feeder = yield* Effect.forkChild(Effect.onExit(Effect.interruptible(engine.feeder), onFed))
       const flusher = yield* Effect.forkChild(Effect.onExit(engine.recorder.flusher, onFlushed), {
         uninterruptible: true
       })
-      const lanes = new Set<Fiber.Fiber<unknown>>()
-      const lane = Effect.map(runLane(engine, lanes), stopWith)
-      const work = yield* Effect.forkChild(
-        Effect.replicateEffect(lane, engine.concurrency, { concurrency: "unbounded", discard: true }),
-        { uninterruptible: true }
-      )
-      const exit = yield* Effect.exit(restore(Fiber.await(work)))
+      const starter = yield* Effect.forkChild(engine.starter, { uninterruptible: true })
+      const exit = yield* Effect.exit(restore(Fiber.await(starter)))
       if (Exit.isFailure(exit)) {
         // Whoever waited for the fan-out was interrupted: nothing of it may go on.
-        if (engine.signal.reason === undefined) engine.signal.requestUnsafe("Cancel")
-        for (const lane of lanes) lane.interruptUnsafe()
-        yield* Fiber.await(work)
+        engine.kill()
+        yield* Fiber.await(starter)
       }
       isOver = true
       yield* Fiber.interrupt(feeder)
       engine.recorder.close()
       yield* Fiber.await(flusher)
-      if (Deferred.isDoneUnsafe(broken)) yield* Deferred.await(broken)
+      if (engine.broken !== undefined) return yield* Effect.failCause(engine.broken.cause)
       if (Exit.isFailure(exit)) return yield* exit
     })
   )

@@ -6,13 +6,13 @@ import * as Cause from "effect/Cause"
 import type * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import type { Element } from "../../FanOut.ts"
-import type { Settled } from "../dispatcher/taskDefinition.ts"
+import type { Ended } from "../dispatcher/taskRun.ts"
 import { Defects } from "./defects.ts"
 import { Mismatch } from "./payloads.ts"
 import type { Recorded } from "./recorder.ts"
 import type { Entry, FanOutState } from "./state.ts"
 
-type Failed = Extract<Settled, { readonly _tag: "Failed" }>
+type Failed = Extract<Ended, { readonly _tag: "Failed" }>
 
 export const died = (thrown: unknown): Failed => ({ _tag: "Failed", cause: Cause.die(thrown) })
 
@@ -27,7 +27,7 @@ export class Settling {
   }
 
   /** Settles an element, and gives what tells of it where its task has died, or what the program says about it. */
-  settle(entry: Entry, ending: Settled): Effect.Effect<void> | undefined {
+  settle(entry: Entry, ending: Ended): Effect.Effect<void> | undefined {
     const { keepsStack } = this.defects
     const { name, options, run, task } = this.spec
     const keep = { keepsAll: options.keep === "all", keepsStack }
@@ -49,7 +49,7 @@ export class Settling {
   }
 
   /** Puts parts in the place of an element that has some, and tells whether it has; or what was thrown. */
-  private replace(entry: Entry, ending: Settled, value: Option.Option<unknown>): boolean | Failed {
+  private replace(entry: Entry, ending: Ended, value: Option.Option<unknown>): boolean | Failed {
     const { parts } = this.spec.options
     const isWhole = entry.kind !== "item" || ending._tag === "Skipped" || entry.encoded instanceof Mismatch
     if (isWhole || parts === undefined) return false

@@ -12,8 +12,8 @@ import type { Element } from "../../FanOut.ts"
 import type { OutcomeRow } from "../../JobStore.ts"
 import type { Outcome } from "../../Outcome.ts"
 import { Chain, type Linked } from "../chain.ts"
-import type { Unit } from "../dispatcher/attempts.ts"
 import { Kept, noUnits, type Units } from "../dispatcher/kept.ts"
+import type { Unit } from "../dispatcher/taskRun.ts"
 import { type Loaded, Mismatch, type Payloads } from "./payloads.ts"
 
 export interface Bracket {
@@ -328,10 +328,6 @@ export class FanOutState {
       retryOf: from.retryOf,
       bracketAfter: from.bracketAfter,
       kept: from.kept,
-      killed: false,
-      delays: undefined,
-      strikes: 0,
-      isSuspect: false,
       chain: undefined,
       previous: undefined,
       next: undefined
