@@ -13,7 +13,7 @@ import { type Any, Skipped } from "../../Task.ts"
 import type { DispatchOptions, TaskDispatcher } from "../../TaskDispatcher.ts"
 import type { TaskHandle, TaskStatus } from "../../TaskHandle.ts"
 import { Chain, type Linked } from "../chain.ts"
-import * as FanOut from "../fanOut/fanOut.ts"
+import * as FanOut from "../fanOut/engine.ts"
 import { JobRun } from "../job/run.ts"
 import { onFirstRequest, Signal } from "../signal.ts"
 import { currentDispatcher } from "./currentDispatcher.ts"
@@ -224,7 +224,9 @@ class Dispatcher {
       // Whoever dispatches it goes on first.
       Effect.runForkWith(order.context)(Effect.andThen(
         Effect.yieldNow,
-        Effect.sync(() => task.begin())
+        Effect.sync(() =>
+          task.begin()
+        )
       ))
       return task.handle
     })

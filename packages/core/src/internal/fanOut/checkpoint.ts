@@ -6,8 +6,9 @@ import * as Schema from "effect/Schema"
 import type { Migration } from "../../Job.ts"
 import { Tally } from "../../Progress.ts"
 import * as Kept from "../dispatcher/kept.ts"
-import { type Loaded, Mismatch, type PayloadCodec, type Payloads } from "./payloads.ts"
-import type { Bracket, FanOutState } from "./state.ts"
+import type { Header } from "./journal.ts"
+import type { Bracket, Ledger } from "./ledger.ts"
+import { type Loaded, Mismatch, type Payloads } from "./payloads.ts"
 
 const Position = Schema.Struct({ frontier: Schema.NullOr(Schema.String), bracket: Schema.Natural })
 
@@ -58,26 +59,8 @@ type Stored = typeof Stored.Type
 
 const decode = Schema.decodeUnknownSync(Schema.fromJsonString(Schema.toCodecJson(Stored)))
 
-/** A tally that is being counted. */
-export interface Counts {
-  done: number
-  failed: number
-  skipped: number
-  readonly tags: Record<string, number>
-  readonly units: Record<string, number>
-}
-
-/** What of a fan-out is not in its state machine. */
-export interface Header {
-  finished: boolean
-  attempt: number
-  tries: number
-  failures: number
-  readonly tally: Counts
-  readonly reopened: Set<string>
-}
-
-export const encode = (version: number, header: Header, state: FanOutState): string => {
+export const encode = (version: number, state: Ledger): string => {
+  const { journal: { header } } = state
   const brackets = Array.from(state.brackets.values(), (bracket) => ({
     id: bracket.id,
     parent: bracket.parent?.id ?? 0,
@@ -130,14 +113,17 @@ export const encode = (version: number, header: Header, state: FanOutState): str
   return JSON.stringify(stored)
 }
 
-/** Puts a stored checkpoint back into a fresh state machine. */
-export const restore = (text: string, state: FanOutState, codec: PayloadCodec, lift: Lift): Header => {
+/** Puts a stored checkpoint back into a fresh ledger. */
+export const restore = (text: string, lift: Lift, make: (header: Header) => Ledger): Ledger => {
   const stored = decode(text)
   const { cursor, payload } = lift(stored.v)
+  const { attempt, failures, finished, reopened, tally, tries } = stored
+  const counts = { ...tally, tags: { ...tally.tags }, units: { ...tally.units } }
+  const state = make({ attempt, tries, failures, finished, tally: counts, reopened: new Set(reopened.map(cursor)) })
   const payloadOf = ({ p, x }: typeof Payload.Type): Loaded => {
     if (x !== undefined) return { payload: undefined, encoded: new Mismatch(x) }
     const encoded = payload(p)
-    return { payload: codec.decode(encoded), encoded }
+    return { payload: state.payloads.decode(encoded), encoded }
   }
   const find = (id: number): Bracket => state.brackets.get(id) ?? state.root
   for (const one of stored.brackets) {
@@ -181,9 +167,7 @@ export const restore = (text: string, state: FanOutState, codec: PayloadCodec, l
     state.segment = { frontier: frontierOf(frontier), bracket: find(bracket), root: find(root) }
   }
   state.restored()
-  const { attempt, failures, finished, reopened, tally, tries } = stored
-  const counts = { ...tally, tags: { ...tally.tags }, units: { ...tally.units } }
-  return { attempt, tries, failures, finished, tally: counts, reopened: new Set(reopened.map(cursor)) }
+  return state
 }
 
 /** Gives what lifts cursors and payloads from a version. */

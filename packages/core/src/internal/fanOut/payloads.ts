@@ -40,6 +40,10 @@ export class Payloads {
     }
   }
 
+  decode(encoded: Schema.Json): unknown {
+    return this.codec.decode(encoded)
+  }
+
   encodedOf(loaded: Loaded): Schema.Json | Mismatch {
     return loaded.encoded ??= this.encode(loaded.payload)
   }

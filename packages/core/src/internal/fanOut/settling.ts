@@ -8,22 +8,22 @@ import * as Option from "effect/Option"
 import type { Element } from "../../FanOut.ts"
 import type { Ended } from "../dispatcher/taskRun.ts"
 import { Defects } from "./defects.ts"
+import type { FanOut } from "./engine.ts"
+import type { Entry, Ledger } from "./ledger.ts"
 import { Mismatch } from "./payloads.ts"
-import type { Recorded } from "./recorder.ts"
-import type { Entry, FanOutState } from "./state.ts"
 
 type Failed = Extract<Ended, { readonly _tag: "Failed" }>
 
 export const died = (thrown: unknown): Failed => ({ _tag: "Failed", cause: Cause.die(thrown) })
 
 export class Settling {
-  private readonly spec: Recorded
-  private readonly state: FanOutState
+  private readonly spec: FanOut
+  private readonly ledger: Ledger
   private readonly defects = new Defects()
 
-  constructor(spec: Recorded, state: FanOutState) {
+  constructor(spec: FanOut, ledger: Ledger) {
     this.spec = spec
-    this.state = state
+    this.ledger = ledger
   }
 
   /** Settles an element, and gives what tells of it where its task has died, or what the program says about it. */
@@ -41,7 +41,7 @@ export class Settling {
     if (replaced !== true) {
       let outcome = task.outcome(ended, keep)
       if (typeof named !== "string" && outcome._tag !== "Failed") outcome = task.outcome(named, keep)
-      this.state.settle(entry, key, outcome, outcome._tag === "Done" ? value : Option.none())
+      this.ledger.settle(entry, key, outcome, outcome._tag === "Done" ? value : Option.none())
     }
     // What does not fit its schema has no key for that reason.
     const told = typeof named === "string" || entry.encoded instanceof Mismatch ? ended : named
@@ -57,7 +57,7 @@ export class Settling {
       const given = parts(entry, value)
       if (given === undefined) return false
       checkBalance(given)
-      this.state.replace(entry, value, given)
+      this.ledger.replace(entry, value, given)
       return true
     } catch (thrown) {
       return died(thrown)

@@ -1,10 +1,10 @@
 /**
  * What a fan-out has taken and not settled, as a state machine without effects.
  *
- * `take` gives the next piece of work or nothing, `settle` says what came of one. Elements come from feeds: the main
- * source, and while a failed bracket is retried the part of the source that belongs to it. What is taken before its
- * bracket is open waits in it, so that what lies behind can begin. The checkpoint is all of this but what the feeds
- * have ready.
+ * `take` gives the next element that is to run, or nothing; `settle` says what an element came to, and `replace` what
+ * takes its place. Elements come from feeds: the main source, and while a failed bracket is retried the part of the
+ * source that belongs to it. An element that is taken before its bracket is open waits in it, so that what lies behind
+ * can begin. The journal keeps what has ended. The checkpoint is both, without what the feeds have ready.
  */
 import * as Option from "effect/Option"
 import type * as Schema from "effect/Schema"
@@ -12,8 +12,9 @@ import type { Element } from "../../FanOut.ts"
 import type { OutcomeRow } from "../../JobStore.ts"
 import type { Outcome } from "../../Outcome.ts"
 import { Chain, type Linked } from "../chain.ts"
-import { Kept, noUnits, type Units } from "../dispatcher/kept.ts"
+import { Kept } from "../dispatcher/kept.ts"
 import type { Unit } from "../dispatcher/taskRun.ts"
+import type { Journal, Settlement } from "./journal.ts"
 import { type Loaded, Mismatch, type Payloads } from "./payloads.ts"
 
 export interface Bracket {
@@ -66,41 +67,9 @@ export interface Feed {
   ended: boolean
 }
 
-export interface Settlement {
-  readonly cursor: string
-  readonly key: string
-  readonly payload: unknown
-  /** Whether the payload can be run again, and as it is stored for that, unless the element is done. */
-  readonly isRetriable: boolean
-  readonly encoded: Schema.Json | undefined
-  /** Cursor behind which the source gives the bracket that the element opens, where it opens one. */
-  readonly bracketAfter: string | undefined
-  /** Cursor of the element that opens the bracket in which this was skipped. */
-  readonly opener?: string
-  readonly outcome: Outcome
-  /** What a done task succeeded with. */
-  readonly value: Option.Option<unknown>
-  /** What the task kept: units are counted only when it is done, and a failed one goes on from its checkpoint. */
-  readonly kept: Kept | undefined
-  readonly retryOf: OutcomeRow | undefined
-}
-
-/** An element that others take the place of. */
-export interface Replacement extends Pick<Settlement, "cursor" | "payload" | "value" | "retryOf"> {
-  /** Units that the task added, as far as they count. */
-  readonly units: Units
-}
-
-interface Listener {
-  readonly settled: (settlement: Settlement) => void
-  readonly replaced: (replacement: Replacement) => void
-  /** Says that something can go on that waited. */
-  readonly unblocked: () => void
-}
-
 type Item = Extract<Element<unknown>, { readonly _tag: "Item" }>
 
-export class FanOutState {
+export class Ledger {
   readonly root: Bracket = makeBracket(0, undefined, "")
   readonly brackets = new Map<number, Bracket>()
   readonly active = new Chain<Entry>()
@@ -120,16 +89,21 @@ export class FanOutState {
   private readonly maxWaiting: number
   /** What retried elements had saved before their row was settled again, by their cursor. */
   readonly retried = new Map<string, Kept>()
-  private readonly on: Listener
   readonly payloads: Payloads
+  readonly journal: Journal
   private readonly name: string
 
-  constructor(name: string, maxWaiting: number, payloads: Payloads, on: Listener) {
+  constructor(name: string, maxWaiting: number, payloads: Payloads, journal: Journal) {
     this.name = name
     this.maxWaiting = maxWaiting
     this.payloads = payloads
-    this.on = on
+    this.journal = journal
     this.root.state = "open"
+  }
+
+  /** Whether all that was taken has ended, and nothing of it is to come. */
+  get isEmpty(): boolean {
+    return this.active.size === 0 && this.ready.length === 0 && this.segment === undefined && this.feed === undefined
   }
 
   makeBracket(parent: Bracket | undefined, cursor: string): Bracket {
@@ -208,7 +182,6 @@ export class FanOutState {
     feed.ended = true
     this.feed = undefined
     this.segment = undefined
-    this.on.unblocked()
   }
 
   private takeOne(position: Position, element: Element<unknown>): Entry | undefined {
@@ -226,7 +199,7 @@ export class FanOutState {
         return bracket.outstanding === 0 ? this.enterAfter(bracket, bracket.after) : undefined
       }
       case "Settled":
-        this.on.settled(this.known(element))
+        this.journal.settle(this.known(element))
         return undefined
     }
   }
@@ -246,7 +219,7 @@ export class FanOutState {
 
   private closeSkipped(bracket: Bracket, cursor: string): void {
     if (bracket.skipped > 0) {
-      this.on.settled({
+      this.journal.settle({
         // The end of the bracket may have a row of its own, once a retry has opened it.
         cursor: `${cursor}#skipped`,
         key: bracket.key ?? bracket.cursor,
@@ -336,13 +309,34 @@ export class FanOutState {
     return entry
   }
 
+  /** Takes an element whose row says that it has failed, and is to run again. */
+  retry(
+    row: OutcomeRow,
+    { bracketAfter, cursor, encoded, kept }: Pick<Entry, "cursor" | "kept" | "bracketAfter"> & {
+      readonly encoded: Schema.Json
+    }
+  ): Entry {
+    const opens = bracketAfter !== undefined
+    const bracket = opens ? this.makeBracket(undefined, cursor) : this.root
+    bracket.outstanding++
+    // The failed end of a bracket runs again like an item: its bracket is long settled.
+    const entry = this.enter(opens ? "open" : "item", cursor, this.payloads.decode(encoded), encoded, bracket, {
+      kept: this.retried.get(cursor) ?? kept,
+      retryOf: row,
+      bracketAfter
+    })
+    this.retried.delete(cursor)
+    this.ready.push(entry)
+    return entry
+  }
+
   settle(entry: Entry, key: string, outcome: Outcome, value: Option.Option<unknown>): void {
     const { bracket, cursor, kept, kind, payload, retryOf } = entry
     this.active.delete(entry)
     const isRetriable = !(entry.encoded instanceof Mismatch)
     const encoded = outcome._tag === "Done" ? undefined : this.payloads.encodedOf(entry)
     const bracketAfter = kind === "open" ? entry.bracketAfter ?? cursor : undefined
-    this.on.settled({
+    this.journal.settle({
       cursor,
       key,
       payload,
@@ -371,7 +365,6 @@ export class FanOutState {
         this.segment = { frontier: bracketAfter, bracket, root: bracket }
       }
       if (retryOf !== undefined && bracket.state === "skipping") this.brackets.delete(bracket.id)
-      this.on.unblocked()
       // The source has given its end already.
       if (bracket.state === "skipping" && bracket.after !== undefined) {
         return this.closeSkipped(bracket, bracket.after.cursor)
@@ -386,15 +379,14 @@ export class FanOutState {
    * brackets are balanced.
    */
   replace(entry: Entry, value: Option.Option<unknown>, parts: ReadonlyArray<Element<unknown>>): void {
-    const { bracket, cursor, kept, payload, retryOf } = entry
+    const { bracket } = entry
     this.active.delete(entry)
-    const units = Option.isSome(value) ? kept?.units ?? noUnits : noUnits
-    this.on.replaced({ cursor, payload, value, units, retryOf })
+    this.journal.replace(entry, value)
     let own = bracket
     for (const part of parts) {
       switch (part._tag) {
         case "Settled":
-          this.on.settled(this.known(part))
+          this.journal.settle(this.known(part))
           break
         case "After":
           own.after = this.afterOf(part)
@@ -404,9 +396,7 @@ export class FanOutState {
           own.outstanding++
           if (part.opens === true) own = this.openWithin(own, part.cursor)
           const ready = this.admit(this.enterItem(part, own))
-          if (ready === undefined) break
-          this.ready.push(ready)
-          this.on.unblocked()
+          if (ready !== undefined) this.ready.push(ready)
         }
       }
     }
@@ -430,7 +420,6 @@ export class FanOutState {
   private endBracket(bracket: Bracket): void {
     if (bracket.after === undefined || bracket.outstanding > 0 || bracket === this.root) return
     this.ready.push(this.enterAfter(bracket, bracket.after))
-    this.on.unblocked()
   }
 
   private enterAfter(bracket: Bracket, { cursor, encoded, payload }: NonNullable<Bracket["after"]>): Entry {

@@ -1,0 +1,401 @@
+/**
+ * Runs a durable fan-out: a feeder gives the ledger elements of the source, a starter takes them and has their tasks run,
+ * what they come to is settled in the ledger, a flusher records it.
+ */
+import type * as Context from "effect/Context"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Fiber from "effect/Fiber"
+import * as Option from "effect/Option"
+import type * as Stream from "effect/Stream"
+import type { Element, FailurePolicy, FanOutOptions, OnCommit, Parts, PauseOn } from "../../FanOut.ts"
+import { Interrupted } from "../../Interrupter.ts"
+import { Tally } from "../../Progress.ts"
+import { Chain } from "../chain.ts"
+import type { Deadline } from "../dispatcher/deadlines.ts"
+import * as Kept from "../dispatcher/kept.ts"
+import type { TaskDefinition } from "../dispatcher/taskDefinition.ts"
+import { type Ended, type Ending, type Environment, TaskRun, type Work } from "../dispatcher/taskRun.ts"
+import { drainMillis, type JobRun } from "../job/run.ts"
+import { Signal } from "../signal.ts"
+import * as Checkpoint from "./checkpoint.ts"
+import { Feeder } from "./feeder.ts"
+import { Flusher } from "./flusher.ts"
+import { type Header, Journal } from "./journal.ts"
+import { type Entry, Ledger } from "./ledger.ts"
+import { Pausing } from "./pausing.ts"
+import { Mismatch, Payloads } from "./payloads.ts"
+import { died, Settling } from "./settling.ts"
+
+const defaults = { concurrency: 64, flushEvery: 192, flushInterval: "250 millis" } as const
+
+/** So many tasks are started in a row before others have their turn: one that does not wait has ended by then. */
+const startsInRow = 32
+
+export interface FanOut {
+  readonly name: string
+  readonly task: TaskDefinition
+  readonly source: (after: Option.Option<string>) => Stream.Stream<Element<unknown>, unknown>
+  readonly options: FanOutOptions & {
+    readonly parts?: Parts<unknown, unknown>
+    readonly pauseOn?: PauseOn<unknown>
+    readonly onCommit?: OnCommit<unknown, unknown, unknown, never>
+  }
+  readonly run: JobRun["Service"]
+  readonly environment: Environment
+  /** Context of the fiber that opened the fan-out, with the handler's own. */
+  readonly context: Context.Context<never>
+}
+
+/** Opens a fan-out, runs it until it is finished or must stop, and gives the tally. */
+export const run = (spec: FanOut): Effect.Effect<Tally, unknown> =>
+  // What it has come to is recorded also where whoever waits for it is interrupted, unless its job is stopped that way.
+  Effect.uninterruptibleMask((restore) =>
+    Effect.gen(function*() {
+      const { name, run } = spec
+      const stored = yield* restore(run.store.checkpoint(run.id, name))
+      if (run.unfinished.has(name)) return yield* namedTwice(name, "is already open in this job")
+      // A later run finds it ended; in this one it would be other work that is taken for done.
+      if (run.ended.has(name)) return yield* namedTwice(name, "has already ended in this run of the job")
+      const engine = new Engine(spec, stored)
+      const { header, stopped } = engine.ledger.journal
+      if (header.finished || stopped !== undefined) engine.close()
+      if (header.finished) {
+        run.ended.add(name)
+        return new Tally(header.tally)
+      }
+      if (stopped !== undefined) return yield* restore(gaveUpBefore(engine))
+      run.unfinished.add(name)
+      run.partials.set(name, () => engine.partial)
+      const exit = yield* Effect.exit(restore(engine.drive))
+      run.partials.delete(name)
+      const isStopped = run.signal.reason !== undefined
+      const end = conclude(engine, exit)
+      const ended = yield* Effect.exit(isStopped ? restore(end) : end)
+      engine.close()
+      // Only what a stop has ended keeps its job from having succeeded: all else the program may open again.
+      if (!isStopped) {
+        run.unfinished.delete(name)
+        if (Exit.isSuccess(ended)) run.ended.add(name)
+      }
+      return yield* ended
+    })
+  )
+
+const namedTwice = (name: string, what: string) =>
+  Effect.die(
+    new Error(`Fan-out "${name}" ${what}: give each one a name of its own, and in each run of the job the same`)
+  )
+
+/** Fails as an earlier run did that gave up. */
+const gaveUpBefore = ({ ledger: { journal }, spec: { name, run } }: Engine): Effect.Effect<Tally, unknown> =>
+  Effect.flatMap(
+    run.store.outcomes(run.id, { fanOut: name, tags: ["Failed"], after: 0, limit: 1 }),
+    ([first]) => {
+      if (first?.[1].outcome._tag === "Failed") journal.firstFailure = first[1].outcome.failure
+      return journal.stopped ?? Effect.die(new Error(`Fan-out "${name}" has not given up`))
+    }
+  )
+
+/** Records the last of it, and says how it ended. */
+const conclude = (
+  { flusher, ledger: { journal }, spec: { run: { signal } } }: Engine,
+  exit: Exit.Exit<void, unknown>
+): Effect.Effect<Tally, unknown> =>
+  Effect.gen(function*() {
+    const { header } = journal
+    header.finished = Exit.isSuccess(exit) && signal.reason === undefined && journal.stopped === undefined
+    // What was still to be cleared of these had no row.
+    if (header.finished) header.reopened.clear()
+    let ended = exit
+    if (!flusher.isBroken && signal.reason !== "LeaseLost") {
+      const fiber = yield* Effect.forkChild(flusher.flush, { uninterruptible: true })
+      const flushed = yield* Effect.uninterruptible(Fiber.await(fiber))
+      if (Exit.isFailure(flushed)) ended = flushed
+    }
+    const { reason } = signal
+    const isStopped = reason !== undefined && Exit.hasInterrupts(ended)
+    if (Exit.isFailure(ended) && !isStopped) return yield* Effect.failCause(ended.cause)
+    if (reason !== undefined) return yield* new Interrupted({ reason })
+    return journal.stopped === undefined ? new Tally(header.tally) : yield* journal.stopped
+  })
+
+/** A limit that an option sets. Less than one would leave a fan-out waiting for ever, or ended before it began. */
+const atLeastOne = (option: string, value: number): number => {
+  if (Number.isInteger(value) && value >= 1) return value
+  throw new Error(`A fan-out's ${option} has to be a whole number, at least 1; it was given ${value}`)
+}
+
+const limitOf = (policy: FailurePolicy = "collect"): number =>
+  policy === "collect" ? Number.POSITIVE_INFINITY : policy === "failFast" ? 0 : policy.maxFailures
+
+/** One open fan-out. */
+class Engine {
+  readonly spec: FanOut
+  readonly ledger: Ledger
+  readonly flusher: Flusher
+  private readonly feeder: Feeder
+  private readonly settling: Settling
+  private readonly pausing: Pausing
+  private readonly signal: Signal
+  private readonly work: Work
+  private readonly concurrency: number
+  /** Tasks that were started and have not ended, and fibers that tell of an end. */
+  private readonly running = new Chain<TaskRun>()
+  private readonly telling = new Set<Fiber.Fiber<void>>()
+  /** What has ended the fan-out before its source did. */
+  private broken: Exit.Failure<unknown, unknown> | undefined
+  private isFed = false
+  private isStopping = false
+  /** Lets the starter go on, where it waits; and how often something has changed that it waits for. */
+  private goOn: (() => void) | undefined
+  private changes = 0
+  /** When the store may take no longer, once the job has to stop. */
+  private drain: Deadline | undefined
+  private readonly leave: () => void
+
+  constructor(spec: FanOut, stored: Option.Option<string>) {
+    const { context, environment, name, options, run, task } = spec
+    this.spec = spec
+    this.concurrency = atLeastOne("concurrency", options.concurrency ?? defaults.concurrency)
+    const lift = Checkpoint.lifting(run.migrations, run.version, name)
+    const journal = {
+      fanOut: name,
+      run,
+      clock: environment.clock,
+      keepsAll: options.keep === "all",
+      hasCommit: options.onCommit !== undefined,
+      most: atLeastOne("flushEvery", options.flushEvery ?? defaults.flushEvery),
+      failureLimit: limitOf(options.failures)
+    }
+    const makeLedger = (header?: Header) =>
+      new Ledger(name, this.concurrency, new Payloads(task.payload), new Journal(journal, header))
+    this.ledger = Option.match(stored, {
+      onNone: makeLedger,
+      onSome: (text) => Checkpoint.restore(text, lift, makeLedger)
+    })
+    this.settling = new Settling(spec, this.ledger)
+    this.pausing = new Pausing(options.pauseOn, context)
+    this.feeder = new Feeder(spec, this.ledger, lift, this.concurrency, () => {
+      this.tell()
+      this.wake()
+    })
+    const interval = Duration.fromInputUnsafe(options.flushInterval ?? defaults.flushInterval)
+    this.flusher = new Flusher(spec, this.ledger, Duration.toMillis(interval), () => this.wake())
+    this.signal = new Signal(run.signal)
+    this.work = {
+      run: task.handle,
+      context,
+      options: options.priority === undefined ? task.options : { ...task.options, priority: options.priority },
+      permits: task.permits,
+      describe: (payload) =>
+        `Task "${task.tag}" of "${task.options.key(payload)}" in fan-out "${name}" of job ${run.id}`,
+      parent: this.signal,
+      onChange: this.flusher.noteChange,
+      onTotal: (unit, total) => run.reporter.totalUnsafe(unit, total),
+      recorded: this.flusher.recorded,
+      beginsLater: task.beginsLater,
+      environment
+    }
+    this.signal.onRequestUnsafe(() => this.stop())
+    // Its own signal may have a reason by then that is as hard.
+    this.leave = run.signal.onRequestUnsafe(() => {
+      const { deadlines, graceMillis } = environment
+      this.drain ??= deadlines.addUnsafe(graceMillis + drainMillis, this.flusher.abandon)
+    })
+  }
+
+  /** Belongs to its job no longer. */
+  close(): void {
+    this.signal.closeUnsafe()
+    this.leave()
+    if (this.drain !== undefined) this.spec.environment.deadlines.removeUnsafe(this.drain)
+    this.flusher.release()
+  }
+
+  /** Runs feeder, starter and flusher; fails with what ended them before the source did. */
+  readonly drive: Effect.Effect<void, unknown> = Effect.uninterruptibleMask((restore) =>
+    Effect.gen({ self: this }, function*() {
+      const feeder = yield* Effect.forkChild(Effect.onExit(Effect.interruptible(this.feeder.run), this.onFed))
+      const flusher = yield* Effect.forkChild(Effect.onExit(this.flusher.run, this.onFlushed), {
+        uninterruptible: true
+      })
+      const starter = yield* Effect.forkChild(this.starter, { uninterruptible: true })
+      const exit = yield* Effect.exit(restore(Fiber.await(starter)))
+      if (Exit.isFailure(exit)) {
+        // Whoever waited for the fan-out was interrupted: nothing of it may go on.
+        this.kill()
+        yield* Fiber.await(starter)
+      }
+      this.isFed = true
+      yield* Fiber.interrupt(feeder)
+      this.flusher.close()
+      yield* Fiber.await(flusher)
+      if (this.broken !== undefined) return yield* Effect.failCause(this.broken.cause)
+      if (Exit.isFailure(exit)) return yield* exit
+    })
+  )
+
+  private readonly onFed = (exit: Exit.Exit<unknown, unknown>): Effect.Effect<void> =>
+    Effect.sync(() => {
+      // One that is interrupted since nobody needs it any more has not failed.
+      if (!this.isFed) this.failWith(exit)
+      // The starter may end at once, so what the feeder ended with is known by then.
+      this.isFed = true
+      this.wake()
+    })
+
+  private readonly onFlushed = (exit: Exit.Exit<unknown, unknown>): Effect.Effect<void> =>
+    Effect.sync(() => {
+      this.breakWith(exit)
+      this.flusher.release()
+    })
+
+  // -- take, run, settle
+
+  /** Takes elements and has their tasks run, until all of them have ended. */
+  private get starter(): Effect.Effect<void> {
+    return Effect.whileLoop({
+      while: () => !this.isOver,
+      body: () => {
+        for (let i = 0; i < startsInRow; i++) {
+          const { changes } = this
+          if (!this.startNext()) return this.isOver ? Effect.void : this.waitSince(changes)
+        }
+        return Effect.yieldNow
+      },
+      step: () => {}
+    })
+  }
+
+  private get isOver(): boolean {
+    return this.running.size + this.telling.size === 0 && (this.isStopping || (this.isFed && this.ledger.isEmpty))
+  }
+
+  // A task may be told of a stop, and have this go on, before this is.
+  private readonly mayTake = (): boolean =>
+    !this.isStopping && this.signal.reason === undefined && this.ledger.journal.hasRoom
+
+  /** Starts the next task; `false` where there is nothing to start for now. */
+  private startNext(): boolean {
+    if (this.running.size >= this.concurrency || !this.mayTake()) return false
+    const entry = this.guarded(() => this.ledger.take(this.mayTake))
+    this.feeder.noteTaken()
+    this.tell()
+    if (entry === undefined) return false
+    if (entry.encoded instanceof Mismatch) {
+      this.settle(entry, died(entry.encoded))
+    } else {
+      const task = new TaskRun(this.work, entry, (ending) => this.ended(entry, ending, task))
+      this.running.add(task)
+      task.start()
+    }
+    return true
+  }
+
+  /** Takes what a task has come to. */
+  private ended(entry: Entry, ending: Ending, task: TaskRun): void {
+    this.running.delete(task)
+    if (ending._tag === "Unavailable") {
+      this.breakWith(Exit.failCause(ending.cause))
+    } else {
+      const pause = this.pausing.after(ending)
+      if (pause !== undefined) this.run(pause)
+      else if (ending._tag !== "Stopped") this.settle(entry, ending)
+    }
+    this.wake()
+  }
+
+  private settle(entry: Entry, ending: Ended): void {
+    const told = this.guarded(() => this.settling.settle(entry, ending))
+    this.feeder.noteSettled()
+    this.tell()
+    if (told !== undefined) this.run(told)
+  }
+
+  /** Runs what tells of an end. The fan-out is not over before it has ended. */
+  private run(effect: Effect.Effect<void>): void {
+    const fiber = Effect.runForkWith(this.spec.context)(effect)
+    this.telling.add(fiber)
+    fiber.addObserver((exit) => {
+      this.telling.delete(fiber)
+      if (Exit.hasDies(exit)) this.breakWith(exit)
+      this.wake()
+    })
+  }
+
+  /**
+   * Tells everybody who waits for a change. Who waits may run at once, so this is only called when the ledger is whole.
+   */
+  private tell(): void {
+    this.flusher.tell()
+    if (this.ledger.journal.stopped !== undefined) this.signal.requestUnsafe("Sibling")
+  }
+
+  /** Has the starter look again for what to do. */
+  private wake(): void {
+    this.changes++
+    this.goOn?.()
+  }
+
+  /** Waits for a change, unless one has come since so many: a fiber may give way before it waits. */
+  private waitSince(changes: number): Effect.Effect<void> {
+    return Effect.callback((resume) => {
+      const goOn = () => {
+        this.goOn = undefined
+        resume(Effect.void)
+      }
+      if (changes === this.changes) this.goOn = goOn
+      else goOn()
+    })
+  }
+
+  // -- stopping
+
+  /** Breaks the fan-out where a source or a program has given what can't be. */
+  private guarded<A>(step: () => A): A | undefined {
+    try {
+      return step()
+    } catch (defect) {
+      this.breakWith(Exit.die(defect))
+      return undefined
+    }
+  }
+
+  /** Takes nothing more. What runs goes on. */
+  private stop(): void {
+    this.isStopping = true
+    this.feeder.stop()
+    this.wake()
+  }
+
+  /** The same, and fails with this. */
+  private failWith(exit: Exit.Exit<unknown, unknown>): void {
+    if (Exit.isSuccess(exit)) return
+    this.broken ??= exit
+    this.stop()
+  }
+
+  /** The same, where nothing comes of what runs now, either. */
+  private breakWith(exit: Exit.Exit<unknown, unknown>): void {
+    this.failWith(exit)
+    if (Exit.isFailure(exit)) this.signal.requestUnsafe("Sibling")
+  }
+
+  /** Ends all that runs, as soon as can be. */
+  private kill(): void {
+    if (this.signal.reason === undefined) this.signal.requestUnsafe("Cancel")
+    for (const task of this.running.toArray()) task.kill()
+    for (const fiber of this.telling) fiber.interruptUnsafe()
+  }
+
+  /** Units that unsettled elements have added so far. */
+  get partial(): Map<string, number> {
+    const sum = new Map<string, number>()
+    for (const { kept } of this.ledger.active.toArray()) {
+      for (const [unit, amount] of kept?.units ?? Kept.noUnits) sum.set(unit, (sum.get(unit) ?? 0) + amount)
+    }
+    return sum
+  }
+}

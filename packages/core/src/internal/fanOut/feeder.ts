@@ -1,0 +1,152 @@
+/**
+ * Feeds a fan-out with what is to be run, in order: the rest of a part that is retried, failed rows, then the source.
+ */
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Latch from "effect/Latch"
+import * as Option from "effect/Option"
+import * as Pull from "effect/Pull"
+import * as Stream from "effect/Stream"
+import type { OutcomeRow } from "../../JobStore.ts"
+import type { Outcome } from "../../Outcome.ts"
+import * as Kept from "../dispatcher/kept.ts"
+import type { Lift } from "./checkpoint.ts"
+import type { FanOut } from "./engine.ts"
+import type { Bracket, Feed, Ledger, Position } from "./ledger.ts"
+import { decodeOrigin } from "./origin.ts"
+
+/** Rows that are read at once for a retry. */
+const pageSize = 100
+
+export class Feeder {
+  private readonly spec: FanOut
+  private readonly ledger: Ledger
+  private readonly lift: Lift
+  private readonly concurrency: number
+  /** Called when there is more to take, or rows have been cleared. */
+  private readonly onFed: () => void
+  /** Whether elements may be pulled, and whether one has settled. */
+  private readonly drained = Latch.makeUnsafe(true)
+  private readonly settled = Latch.makeUnsafe(false)
+  private isStopping = false
+
+  constructor(spec: FanOut, ledger: Ledger, lift: Lift, concurrency: number, onFed: () => void) {
+    this.spec = spec
+    this.ledger = ledger
+    this.lift = lift
+    this.concurrency = concurrency
+    this.onFed = onFed
+  }
+
+  /** Feeds all that there is. */
+  readonly run: Effect.Effect<void, unknown> = Effect.suspend(() =>
+    Effect.gen({ self: this }, function*() {
+      const { journal: { header }, root, segment } = this.ledger
+      if (segment !== undefined) yield* this.pump(segment, segment.root)
+      if (header.tally.failed > 0 || header.reopened.size > 0) yield* this.feedRows
+      yield* this.pump(this.ledger.main, undefined)
+      if (!this.isStopping && this.ledger.main.bracket !== root) {
+        return yield* Effect.die(new Error(`The source of fan-out "${this.spec.name}" ended in an open bracket`))
+      }
+    })
+  )
+
+  /** Pulls more where few enough are left. */
+  noteTaken(): void {
+    const { feed } = this.ledger
+    if (feed === undefined || feed.left <= feed.low) this.drained.openUnsafe()
+  }
+
+  noteSettled(): void {
+    this.settled.openUnsafe()
+  }
+
+  /** Feeds nothing more. */
+  stop(): void {
+    this.isStopping = true
+    this.drained.openUnsafe()
+    this.settled.openUnsafe()
+  }
+
+  private pump(position: Position, until: Bracket | undefined): Effect.Effect<void, unknown> {
+    return Effect.scoped(Effect.gen({ self: this }, function*() {
+      const pull = yield* Stream.toPull(this.spec.source(Option.fromUndefinedOr(position.frontier)))
+      const goesOn = position.frontier !== undefined
+      const feed: Feed = { position, until, goesOn, chunks: [], index: 0, left: 0, low: this.concurrency, ended: false }
+      this.ledger.feed = feed
+      let end: Exit.Exit<void, unknown> = Exit.void
+      while (!feed.ended && !this.isStopping) {
+        const pulled = yield* Effect.exit(Pull.catchDone(pull, () => Effect.undefined))
+        // What a failing source gave before is still run.
+        if (Exit.isFailure(pulled)) end = pulled
+        if (Exit.isFailure(pulled) || pulled.value === undefined) break
+        feed.chunks.push(pulled.value)
+        feed.left += pulled.value.length
+        this.drained.closeUnsafe()
+        this.onFed()
+        if (feed.left > feed.low) yield* this.drained.await
+      }
+      feed.low = 0
+      while (feed.left > 0 && !feed.ended && !this.isStopping) {
+        this.drained.closeUnsafe()
+        this.onFed()
+        yield* this.drained.await
+      }
+      if (!this.isStopping) this.ledger.feed = undefined
+      return yield* end
+    }))
+  }
+
+  private get feedRows(): Effect.Effect<void, unknown> {
+    return Effect.andThen(
+      this.feedRowsOf(["Failed", "Skipped"]),
+      // What opens a bracket and failed in a retry too is a newer row than that of what was skipped with it at first.
+      Effect.suspend(() => this.ledger.journal.header.reopened.size > 0 ? this.feedRowsOf(["Skipped"]) : Effect.void)
+    )
+  }
+
+  private feedRowsOf(tags: ReadonlyArray<Outcome["_tag"]>): Effect.Effect<void, unknown> {
+    return Effect.gen({ self: this }, function*() {
+      const { name, run } = this.spec
+      for (let after = 0;;) {
+        const page = yield* run.store.outcomes(run.id, { fanOut: name, tags, after, limit: pageSize })
+        for (const [seq, row] of page) {
+          after = seq
+          if (this.isStopping) return
+          if (row.attempt >= run.attempt) continue
+          const { isRetriable, opener, v } = decodeOrigin(row.origin)
+          if (opener !== undefined) {
+            this.ledger.journal.clearSkipped(row, this.lift(v).cursor(opener))
+            this.onFed()
+          } else if (isRetriable && row.outcome._tag === "Failed") {
+            yield* this.retryRow(row)
+          }
+        }
+        if (page.length < pageSize) return
+      }
+    })
+  }
+
+  private retryRow(row: OutcomeRow): Effect.Effect<void, unknown> {
+    return Effect.gen({ self: this }, function*() {
+      const { bracketAfter, v, ...saved } = decodeOrigin(row.origin)
+      const { cursor, payload } = this.lift(v)
+      const { active } = this.ledger
+      const entry = this.ledger.retry(row, {
+        cursor: cursor(row.cursor),
+        encoded: payload(row.payload),
+        kept: Kept.restore(saved),
+        bracketAfter: bracketAfter === undefined ? undefined : cursor(bracketAfter)
+      })
+      this.onFed()
+      const opens = entry.kind === "open"
+      // At most as many rows are taken as tasks may be unsettled.
+      while (!this.isStopping && (opens ? active.has(entry) : active.size >= this.concurrency)) {
+        this.settled.closeUnsafe()
+        yield* this.settled.await
+      }
+      const { segment } = this.ledger
+      if (segment?.root === entry.bracket) yield* this.pump(segment, entry.bracket)
+    })
+  }
+}

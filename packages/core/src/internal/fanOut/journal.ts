@@ -1,0 +1,236 @@
+/**
+ * What elements of a fan-out have come to, and how much of that is still to be recorded: counts of all, rows of those
+ * that get one.
+ */
+import type * as Clock from "effect/Clock"
+import * as Option from "effect/Option"
+import type * as Schema from "effect/Schema"
+import { type Ended, FanOutStopped } from "../../FanOut.ts"
+import type { OutcomeRow } from "../../JobStore.ts"
+import type { Failure, Outcome } from "../../Outcome.ts"
+import * as Kept from "../dispatcher/kept.ts"
+import { makeOutcomeRow } from "../job/rows.ts"
+import type { Entry } from "./ledger.ts"
+
+/** A tally that is being counted. */
+export interface Counts {
+  done: number
+  failed: number
+  skipped: number
+  readonly tags: Record<string, number>
+  readonly units: Record<string, number>
+}
+
+/** What of a fan-out is neither taken nor to come. */
+export interface Header {
+  finished: boolean
+  attempt: number
+  tries: number
+  failures: number
+  readonly tally: Counts
+  /** Opening elements that a retry has done, whose row of skipped elements is still there. */
+  readonly reopened: Set<string>
+}
+
+/** How an element has ended. */
+export interface Settlement extends Pick<Entry, "cursor" | "payload" | "kept" | "retryOf" | "bracketAfter"> {
+  readonly key: string
+  /** Whether the payload can be run again, and as it is stored for that, unless the element is done. */
+  readonly isRetriable: boolean
+  readonly encoded: Schema.Json | undefined
+  /** Cursor of the element that opens the bracket in which this was skipped. */
+  readonly opener?: string
+  readonly outcome: Outcome
+  /** What a done task succeeded with. */
+  readonly value: Option.Option<unknown>
+}
+
+export interface JournalOptions {
+  readonly fanOut: string
+  /** Version, attempt and try of the job. */
+  readonly run: { readonly version: number; readonly attempt: number; readonly tries: number }
+  readonly clock: Clock.Clock
+  /** Whether what is done gets a row, too. */
+  readonly keepsAll: boolean
+  /** Whether the program takes part in the recording. */
+  readonly hasCommit: boolean
+  /** Endings that may be unrecorded before nothing more is taken. */
+  readonly most: number
+  /** How many elements may fail in one attempt. */
+  readonly failureLimit: number
+}
+
+/** Endings that are recorded together. */
+export interface Batch {
+  readonly rows: ReadonlyArray<OutcomeRow>
+  /** Cursors whose rows are gone. */
+  readonly cleared: ReadonlyArray<string>
+  readonly ended: ReadonlyArray<Ended<unknown, unknown>>
+}
+
+export class Journal {
+  readonly header: Header
+  /** Whether anything is to be recorded. */
+  isChanged = false
+  /** Why this run gave up, or an earlier one. */
+  firstFailure: Failure | undefined
+  private readonly options: JournalOptions
+  private rows: Array<OutcomeRow> = []
+  private cleared: Array<string> = []
+  private ended: Array<Ended<unknown, unknown>> = []
+  private unrecorded = 0
+  private inFlight = 0
+
+  constructor(options: JournalOptions, stored: Header | undefined) {
+    const { attempt, tries } = options.run
+    this.options = options
+    this.header = stored ?? {
+      finished: false,
+      attempt,
+      tries,
+      failures: 0,
+      tally: { done: 0, failed: 0, skipped: 0, tags: {}, units: {} },
+      reopened: new Set()
+    }
+    const { header } = this
+    // Each attempt of a person and each try of the job itself may fail as often as the first.
+    if (header.attempt !== attempt || header.tries !== tries) header.failures = 0
+    if (header.attempt !== attempt) header.finished &&= header.tally.failed === 0
+    header.attempt = attempt
+    header.tries = tries
+  }
+
+  /** Takes how an element has ended. */
+  settle(settlement: Settlement): void {
+    const { bracketAfter, cursor, isRetriable, kept, opener, outcome, payload, retryOf, value } = settlement
+    const { header, options } = this
+    // A retry has run the bracket while the source was still in it.
+    if (opener !== undefined && header.reopened.delete(opener)) return
+    if (retryOf !== undefined) this.clear(retryOf)
+    count(header.tally, outcome, kept?.units ?? Kept.noUnits)
+    if (retryOf !== undefined && bracketAfter !== undefined && outcome._tag === "Done") header.reopened.add(cursor)
+    if (outcome._tag !== "Done" || options.keepsAll) this.rows.push(this.rowOf(settlement))
+    if (options.hasCommit) {
+      this.ended.push({ cursor, payload: isRetriable ? Option.some(payload) : Option.none(), outcome, value })
+    }
+    this.note()
+    if (outcome._tag !== "Failed") return
+    this.firstFailure ??= outcome.failure
+    header.failures++
+  }
+
+  /** Takes that others take the place of an element, and count instead of it. */
+  replace({ cursor, kept, payload, retryOf }: Entry, value: Option.Option<unknown>): void {
+    if (retryOf !== undefined) this.clear(retryOf)
+    if (Option.isSome(value)) {
+      addUnits(this.header.tally, kept?.units ?? Kept.noUnits)
+      if (this.options.hasCommit) {
+        this.ended.push({ cursor, payload: Option.some(payload), outcome: replaced, value })
+      }
+    }
+    this.note()
+  }
+
+  /** Removes a row of skipped elements, where the element that opens them was done. */
+  clearSkipped(row: OutcomeRow, opener: string): void {
+    if (!this.header.reopened.delete(opener)) return
+    this.clear(row)
+    this.isChanged = true
+  }
+
+  /** Gives all that is to be recorded. It is on its way until it is recorded. */
+  takeBatch(): Batch {
+    const { cleared, ended, rows } = this
+    this.rows = []
+    this.cleared = []
+    this.ended = []
+    this.inFlight = this.unrecorded
+    this.unrecorded = 0
+    this.isChanged = false
+    return { rows, cleared, ended }
+  }
+
+  /** Takes that the batch is recorded. */
+  recorded(): void {
+    this.inFlight = 0
+  }
+
+  /** Whether another element may be taken: the endings of few enough are on their way to the store. */
+  get hasRoom(): boolean {
+    return this.unrecorded + this.inFlight < this.options.most
+  }
+
+  /** Whether as much is to be recorded as may be. */
+  get isFull(): boolean {
+    return this.unrecorded >= this.options.most
+  }
+
+  /** Why the fan-out can't go on, where it has given up in this attempt. */
+  get stopped(): FanOutStopped | undefined {
+    const { firstFailure, header: { failures }, options: { failureLimit, fanOut } } = this
+    if (failures <= failureLimit) return undefined
+    return new FanOutStopped({
+      fanOut,
+      failures,
+      first: firstFailure ?? { _tag: "Defect", message: "recorded by an earlier run" }
+    })
+  }
+
+  private note(): void {
+    this.unrecorded++
+    this.isChanged = true
+  }
+
+  private clear({ cursor, outcome }: OutcomeRow): void {
+    const { tally } = this.header
+    if (outcome._tag === "Failed") tally.failed--
+    else if (outcome._tag === "Skipped") tally.skipped -= outcome.count
+    this.cleared.push(cursor)
+  }
+
+  private rowOf({ bracketAfter, cursor, encoded, isRetriable, kept, key, opener, outcome }: Settlement): OutcomeRow {
+    const { clock, fanOut, run } = this.options
+    return makeOutcomeRow({
+      fanOut,
+      cursor,
+      key,
+      payload: outcome._tag === "Done" ? null : encoded ?? null,
+      origin: {
+        v: run.version,
+        isRetriable,
+        ...bracketAfter === undefined ? {} : { bracketAfter },
+        ...opener === undefined ? {} : { opener },
+        ...outcome._tag === "Failed" ? Kept.store(kept) : {}
+      },
+      outcome,
+      attempt: run.attempt,
+      at: clock.currentTimeMillisUnsafe()
+    })
+  }
+}
+
+/** What an element has come to that others count instead of. */
+const replaced: Outcome = { _tag: "Done", value: null, count: 0 }
+
+const count = (counts: Counts, outcome: Outcome, units: Kept.Units): void => {
+  if (outcome._tag === "Failed") {
+    counts.failed++
+  } else if (outcome._tag === "Skipped") {
+    counts.skipped += outcome.count
+  } else {
+    const { count = 1, value } = outcome
+    counts.done += count
+    const tag = tagOf(value)
+    if (tag !== undefined) counts.tags[tag] = (counts.tags[tag] ?? 0) + count
+    addUnits(counts, units)
+  }
+}
+
+const addUnits = (counts: Counts, units: Kept.Units): void => {
+  for (const [unit, amount] of units) counts.units[unit] = (counts.units[unit] ?? 0) + amount
+}
+
+const tagOf = (value: Schema.Json): string | undefined =>
+  typeof value === "object" && value !== null && "_tag" in value && typeof value["_tag"] === "string"
+    ? value["_tag"]
+    : undefined
