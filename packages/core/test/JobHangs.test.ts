@@ -33,10 +33,15 @@ class Tasks extends RpcGroup.make(Endless) {}
 const item: Element<void> = { _tag: "Item", cursor: "one", payload: undefined }
 const { TaskDispatcher: Dispatcher } = TaskDispatcher
 const waiting = {
-  fanOut: Dispatcher.use((_) => Effect.asVoid(Effect.orDie(_.fanOut("all", Endless, () => Stream.make(item))))),
+  fanOut: Dispatcher.use((_) =>
+    Effect.asVoid(Effect.orDie(_.fanOut("all", Endless, () => Stream.make(item), { failures: "failFast" })))
+  ),
   run: Dispatcher.use((_) => Effect.orDie(_.run(Endless, undefined))),
   dispatch: Dispatcher.use((_) =>
-    Effect.orDie(Effect.flatMap(_.dispatch(Endless, undefined), ({ await: ended }) => ended))
+    Effect.orDie(
+      Effect.flatMap(Effect.flatMap(_.dispatch(Endless, undefined), ({ await: ended }) => ended), (status) =>
+        status._tag === "Failed" ? Effect.failCause(status.cause) : Effect.void)
+    )
   )
 }
 
