@@ -17,9 +17,9 @@ import * as Stream from "effect/Stream"
 import * as TestClock from "effect/testing/TestClock"
 import { type Process, process } from "./managers.ts"
 
-/** Pauses itself, fails, or runs until it is stopped. */
+/** Pauses itself, fails, fails later, or runs until it is stopped. */
 const Left = Job.make("test/Left", {
-  payload: Schema.Literals(["pauses", "dies", "runs"]),
+  payload: Schema.Literals(["pauses", "dies", "diesLater", "runs"]),
   idempotencyKey: (payload) => payload
 })
 
@@ -29,6 +29,8 @@ const left = (onCancel: (id: JobId) => Effect.Effect<void>) =>
       ? Effect.flatMap(JobContext, ({ pause }) => pause("disk", "it is full"))
       : payload === "dies"
       ? Effect.die(new Error("a bug"))
+      : payload === "diesLater"
+      ? Effect.andThen(Effect.sleep(150), Effect.die(new Error("a bug")))
       : Effect.forever(Effect.andThen(Effect.sleep(50), Interrupter.check)), { onCancel: (_, id) => onCancel(id) })
 
 /** Begins and ends of clean-ups, in their order. */
@@ -83,6 +85,25 @@ const suite = <E>(backend: string, store: Layer.Layer<JobStore.JobStore, E>) =>
         const caller = yield* Effect.forkChild(one.jobs.cancel(id))
         yield* pass(100)
         yield* Fiber.interrupt(caller)
+        yield* pass(2000)
+
+        assert.deepStrictEqual(watch.story, ["begins", "ends"])
+        assert.strictEqual(yield* tagOf(one, id), "Cancelled")
+      }))
+
+    test("also where the program fails before its owner has looked what is asked", () =>
+      Effect.gen(function*() {
+        const watch = new Watch()
+        const one = yield* process(jobs, programs(watch.lasting(1000)))
+        const stranger = yield* process([], Layer.empty)
+        const { id } = yield* one.jobs.start(Left, "diesLater")
+        yield* settle
+        assert.strictEqual(yield* tagOf(one, id), "Running")
+
+        yield* pass(140)
+        yield* stranger.jobs.cancel(id)
+        yield* pass(20)
+        assert.deepStrictEqual(watch.story, ["begins"])
         yield* pass(2000)
 
         assert.deepStrictEqual(watch.story, ["begins", "ends"])

@@ -10,6 +10,7 @@ import * as JobState from "../../JobState.ts"
 import type { JobStore } from "../../JobStore.ts"
 import type { JobStoreError } from "../../JobStoreError.ts"
 import type { Renames } from "./renames.ts"
+import { type By, requestAfter, type Step } from "./wishes.ts"
 
 export interface Change {
   readonly record: JobRecord
@@ -28,7 +29,6 @@ export type Fields = Partial<
     | "priority"
     | "limits"
     | "exit"
-    | "request"
     | "lease"
     | "token"
     | "ownersLost"
@@ -51,8 +51,10 @@ export const step = (
   const state = Option.getOrUndefined(JobState.transition(record.state, by))
   return state && {
     record: record.with({
+      ...fieldsOf(by, now),
       // Who leaves a state leaves what belonged to it.
-      ...(state._tag === "Running" ? {} : { lease: Option.none(), request: Option.none() }),
+      ...(state._tag === "Running" ? {} : { lease: Option.none() }),
+      request: requestAfter(record.request, by),
       ...fields,
       ...(JobState.isTerminal(state) ? { finishedAt: Option.some(now) } : {}),
       state,
@@ -62,30 +64,30 @@ export const step = (
   }
 }
 
-/** What is known of the end of a job that is to run again after it. */
-export const anew = (now: number): Fields => ({
-  exit: Option.none(),
-  finishedAt: Option.none(),
-  ownersLost: 0,
-  availableAt: now
-})
-
-/**
- * Gives a job up. One that runs is asked to stop, and one that has never run is cancelled. Any other may have left
- * something: it is queued, for its next owner to clean up after it.
- */
-export const giveUp = (record: JobRecord, now: number, how = ""): Change | undefined => {
-  const request = Option.some("Cancel" as const)
-  const line = `Asked to cancel${how}`
-  if (record.state._tag === "Running") return { record: ask(record, request, now), line }
-  return record.token === 0
-    ? step(record, { _tag: "Cancelled" }, now, `Cancelled${how}`)
-    : step(record, { _tag: "AskedToCancel" }, now, line, { ...anew(now), request })
+/** What a transition changes besides the state. What is to run again knows nothing of its end. */
+const fieldsOf = ({ _tag }: JobState.Transition, now: number): Fields => {
+  if (_tag === "Resumed") return { availableAt: now }
+  return _tag === "Retried" || _tag === "AskedToCancel"
+    ? { exit: Option.none(), finishedAt: Option.none(), ownersLost: 0, availableAt: now }
+    : {}
 }
 
-/** Sets or withdraws what is asked of a running job. */
-export const ask = (record: JobRecord, request: JobRecord["request"], now: number): JobRecord =>
-  record.with({ request, updatedAt: now })
+/** Does what somebody's wish makes of a job. */
+export const obey = (record: JobRecord, next: Step, by: By, now: number): Change | undefined => {
+  const line = lineOf(next, by)
+  return next._tag === "Asked"
+    ? { record: record.with({ request: next.request, updatedAt: now }), line }
+    : step(record, next, now, line)
+}
+
+const lineOf = (next: Step, by: By): string => {
+  const how = by === "parent" ? " with its parent" : ""
+  if (next._tag === "Paused") return `Paused${how || " by person"}`
+  if (next._tag === "AskedToCancel") return `Asked to cancel${how}`
+  if (next._tag !== "Asked") return `${next._tag}${how}`
+  if (Option.isNone(next.request)) return "Need not pause"
+  return `Asked to ${next.request.value === "Cancel" ? "cancel" : "pause"}${how}`
+}
 
 /** Changes a job until nobody else was faster; `undefined` leaves it as it is. */
 export const update = Effect.fnUntraced(function*<E, R>(

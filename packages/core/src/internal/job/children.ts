@@ -12,10 +12,11 @@ import type { JobRecord } from "../../JobRecord.ts"
 import * as JobState from "../../JobState.ts"
 import type { JobStoreError } from "../../JobStoreError.ts"
 import { waitForOthers } from "../dispatcher/slot.ts"
-import { anew, type Change, step, update } from "./change.ts"
+import { type Change, step, update } from "./change.ts"
 import { described, newRecord } from "./control.ts"
 import type { Run } from "./runtime.ts"
 import { awaitJob } from "./watch.ts"
+import { isToCancel } from "./wishes.ts"
 
 /** What a program needs to have children; fibers of a run find it beside `JobContext`. */
 export class Children extends Context.Service<Children, {
@@ -73,7 +74,7 @@ const start = Effect.fnUntraced(function*(
         new Error(`Child "${name}" of job ${parent.id} is a job "${found.name}", and not a "${job.name}"`)
       )
     }
-    if (isOlder(found, attempt) && Option.contains(found.request, "Cancel")) {
+    if (isOlder(found, attempt) && isToCancel(found)) {
       // It belongs to an attempt that is over, and ends with it.
       yield* withoutAny(run, changed.wait(version, timing.pollMillis))
       continue
@@ -110,5 +111,5 @@ const askedAgain = (
     return { record: child.with({ parent, updatedAt: now }), line: "Asked for again by its parent" }
   }
   if (child.state._tag !== "Failed" && !(older && child.state._tag === "CompletedWithErrors")) return undefined
-  return step(child, { _tag: "Retried" }, now, "Retried by its parent", { parent, limits, ...anew(now) })
+  return step(child, { _tag: "Retried" }, now, "Retried by its parent", { parent, limits })
 }

@@ -20,7 +20,7 @@ import { PassedOver } from "./passed.ts"
 import { Place } from "./places.ts"
 import type { JobRuntime, Runnable } from "./runtime.ts"
 import { runSchedules } from "./schedules.ts"
-import { activeTags } from "./wishes.ts"
+import { activeTags, isToCancel, stepAtEnd } from "./wishes.ts"
 
 /** Owners lost in a row, none of which has stored a row or changed a checkpoint, after which a job is given up. */
 const ownersLimit = 5
@@ -241,13 +241,13 @@ const claimOne = Effect.fnUntraced(function*(claims: Claims, record: JobRecord) 
   // The lease counts from before it was asked for.
   const since = instantUnsafe(runtime.clock)
   const token = record.token + 1
-  const isToCancel = Option.isSome(record.request)
+  const isCleanUp = isToCancel(record)
   const began = token === 1 ? "Started" : `Started again, by owner ${token}`
   const claimed = step(
     record,
     { _tag: "Claimed" },
     since.wallMillis,
-    isToCancel ? `Cleaned up after by owner ${token}` : began,
+    isCleanUp ? `Cleaned up after by owner ${token}` : began,
     {
       version: runnable.job.version,
       payload,
@@ -262,7 +262,7 @@ const claimOne = Effect.fnUntraced(function*(claims: Claims, record: JobRecord) 
     if (claimed === undefined) return false
     const signal: Interrupter = makeUnsafe()
     const place = new Place(runtime.places, signal)
-    if (isToCancel) {
+    if (isCleanUp) {
       runtime.cleaning.add(record.id)
       place.endUnsafe()
     }
@@ -345,20 +345,15 @@ const isFull = (error: JobStoreError | undefined): boolean =>
 /** Releases a job, and counts the owner as lost unless something else was to blame. */
 const released = (record: JobRecord, now: number, isBlameless: boolean): Change | undefined => {
   const ownersLost = record.ownersLost + (isBlameless ? 0 : 1)
-  const asked = Option.getOrUndefined(record.request)
-  if (asked === "Pause" || asked === "PauseWithParent") {
-    const by = asked === "Pause" ? "person" : "parent"
-    return step(record, { _tag: "Paused", by }, now, `Paused by ${by}, after its owner was lost`, { ownersLost })
+  const next = stepAtEnd(record.request, { _tag: "Released", why: "OwnerLost" })
+  if (next._tag === "Paused") {
+    return step(record, next, now, `Paused by ${next.by}, after its owner was lost`, { ownersLost })
   }
-  if (ownersLost >= ownersLimit && asked === undefined) {
+  if (ownersLost >= ownersLimit && !isToCancel(record)) {
     return step(record, { _tag: "Failed" }, now, `Failed: its owner was lost ${ownersLost} times in a row`, {
       ownersLost,
       exit: Option.some({ _tag: "OwnerLost", times: ownersLost })
     })
   }
-  // A cancel stays asked for: the next owner cleans up and cancels.
-  return step(record, { _tag: "Released", why: "OwnerLost" }, now, "Queued again: its owner was lost", {
-    ownersLost,
-    request: record.request
-  })
+  return step(record, next, now, "Queued again: its owner was lost", { ownersLost })
 }

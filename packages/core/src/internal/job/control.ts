@@ -13,13 +13,13 @@ import * as JobState from "../../JobState.ts"
 import { JobNotFound, JobStoreError } from "../../JobStoreError.ts"
 import type * as Task from "../../Task.ts"
 import { errorOf } from "../defect.ts"
-import { anew, ask, type Change, type Fields, giveUp, step, update } from "./change.ts"
+import { type Change, obey, step, update } from "./change.ts"
 import { decode, encode } from "./codec.ts"
 import { sentenceOf } from "./end.ts"
 import { align } from "./family.ts"
 import type { JobRuntime } from "./runtime.ts"
 import { awaitJob, watchJob } from "./watch.ts"
-import { activeTags, wishOf } from "./wishes.ts"
+import { activeTags, isToCancel, stepAsked, type Wish, wishOf } from "./wishes.ts"
 
 /** Definition of a job as far as starting and awaiting it goes. */
 export type Definition<P extends Task.Codec, S extends Task.Codec, E extends Task.Codec> = Job.Any & {
@@ -173,8 +173,6 @@ export const resultOf = <P extends Task.Codec, S extends Task.Codec, E extends T
 
 type Decision = Effect.Effect<Change | undefined, JobManagerError | JobStoreError>
 
-const isToCancel = ({ request }: JobRecord): boolean => Option.contains(request, "Cancel")
-
 /** Changes a job and wakes those who wait for it. */
 const change = (
   runtime: JobRuntime,
@@ -187,58 +185,32 @@ const change = (
     return align(runtime)
   })
 
-/** A transition, or a refusal where the state does not allow it. */
-const by = (
-  record: JobRecord,
-  now: number,
-  transition: JobState.Transition,
-  line: string,
-  action: string,
-  fields: Fields = {}
-): Decision => {
-  const change = step(record, transition, now, line, fields)
+const unchanged: Decision = Effect.succeed(undefined)
+
+/** Does what a person wishes of a job, or refuses it where its state does not allow that. */
+const obeyed = (record: JobRecord, wish: Wish, action: string, now: number): Decision => {
+  const next = stepAsked(record, wish)
+  if (next === undefined) return unchanged
+  const change = obey(record, next, "person", now)
   return change === undefined ? notAllowed(record.id, record.state._tag, action) : Effect.succeed(change)
 }
 
-const unchanged: Decision = Effect.succeed(undefined)
-
 export const pause = (runtime: JobRuntime, id: JobId.JobId) =>
-  change(runtime, id, (record, now): Decision => {
-    if (record.state._tag === "Paused" && record.state.by !== "parent") return unchanged
-    // What was asked of an owner that was lost, or a cancel, stands.
-    const asked = Option.getOrUndefined(record.request)
-    if (asked !== undefined && asked !== "PauseWithParent") return unchanged
-    if (record.state._tag !== "Running") {
-      return by(record, now, { _tag: "Paused", by: "person" }, "Paused by person", "paused")
-    }
-    return Effect.succeed({ record: ask(record, Option.some("Pause"), now), line: "Asked to pause" })
-  })
+  change(runtime, id, (record, now) => obeyed(record, "Pause", "paused", now))
 
 export const resume = (runtime: JobRuntime, id: JobId.JobId) =>
   change(runtime, id, (record, now): Decision => {
-    const { state } = record
-    if (isToCancel(record)) return notAllowed(id, state._tag, "resumed: it is about to be cancelled")
-    if (state._tag === "Queued") return unchanged
-    if (state._tag === "Running") {
-      return Option.isNone(record.request)
-        ? unchanged
-        : Effect.succeed({ record: ask(record, Option.none(), now), line: "Need not pause" })
-    }
-    const resumed = by(record, now, { _tag: "Resumed" }, "Resumed", "resumed", { availableAt: now })
-    if (Option.isNone(record.parent)) return resumed
+    const resumed = obeyed(record, "Run", isToCancel(record) ? "resumed: it is about to be cancelled" : "resumed", now)
+    if (record.state._tag !== "Paused" || Option.isNone(record.parent)) return resumed
     const parent = record.parent.value.id
     return Effect.flatMap(runtime.store.get(parent), (found) =>
       wishOf(found) === "Run"
         ? resumed
-        : notAllowed(id, state._tag, `resumed by itself: resume job ${parent}, which started it`))
+        : notAllowed(id, record.state._tag, `resumed by itself: resume job ${parent}, which started it`))
   })
 
 export const cancel = (runtime: JobRuntime, id: JobId.JobId) =>
-  change(runtime, id, (record, now): Decision => {
-    if (isToCancel(record)) return unchanged
-    const change = giveUp(record, now)
-    return change === undefined ? notAllowed(id, record.state._tag, "cancelled") : Effect.succeed(change)
-  })
+  change(runtime, id, (record, now) => obeyed(record, "Cancel", "cancelled", now))
 
 /** Children read at once. */
 const page = 100
@@ -300,5 +272,6 @@ export const retry = (runtime: JobRuntime, id: JobId.JobId) =>
       )
     }
     if (isToCancel(record)) return notAllowed(id, record.state._tag, "retried: it is about to be cancelled")
-    return by(record, now, { _tag: "Retried" }, "Retried", "retried", anew(now))
+    const retried = step(record, { _tag: "Retried" }, now, "Retried")
+    return retried === undefined ? notAllowed(id, record.state._tag, "retried") : Effect.succeed(retried)
   })

@@ -7,8 +7,8 @@ import * as Option from "effect/Option"
 import * as Schedule from "effect/Schedule"
 import type { Reason } from "../../Interrupter.ts"
 import type { JobId } from "../../JobId.ts"
-import { Exit, type JobRecord, type Request } from "../../JobRecord.ts"
-import type { PausedBy, Transition } from "../../JobState.ts"
+import { Exit } from "../../JobRecord.ts"
+import type { Transition } from "../../JobState.ts"
 import type { JobStore } from "../../JobStore.ts"
 import type { JobStoreError } from "../../JobStoreError.ts"
 import { sentenceOfDefect } from "../defect.ts"
@@ -17,6 +17,7 @@ import { cleanUp } from "./cleanUp.ts"
 import { backoff, died, judge } from "./codec.ts"
 import { patienceMillis } from "./ending.ts"
 import type { Run } from "./runtime.ts"
+import { stepAtEnd } from "./wishes.ts"
 
 /** What a run came to, before what is asked of the job has its say. */
 type Ending =
@@ -131,27 +132,57 @@ const recordEnd = (run: Run, ending: Exclude<Ending, { readonly _tag: "Unrecorde
     record.id,
     Effect.fnUntraced(function*(current, now): Effect.fn.Return<Change | undefined, JobStoreError> {
       if (!Option.exists(current.lease, ({ token }) => token === lease.token)) return undefined
-      const end = merge(ending, current.request, run.pausedBy)
-      if (end._tag === "Cancel") {
-        isCleaned ??= yield* cleanUp(run, current)
-        if (!isCleaned) {
-          if (!lease.isHeldUnsafe()) {
-            yield* Effect.logWarning(`The clean-up after job ${record.id} was stopped: its lease is lost`)
-            return undefined
-          }
-          return step(current, { _tag: "Released", why: "Shutdown" }, now, "Queued again, to be cleaned up after", {
-            ownersLost: 0,
-            request: Option.some("Cancel")
-          })
-        }
+      // An owner that could record its end was not lost.
+      const recorded = (by: Transition, line: string, fields: Fields = {}) =>
+        step(current, by, now, line, { ownersLost: 0, ...fields })
+      const own = yield* ownStep(run, ending, now)
+      const next = stepAtEnd(current.request, own.by)
+      if (next === own.by) return recorded(own.by, own.line, own.fields)
+      if (next._tag === "Paused") return recorded(next, `Paused by ${next.by}`)
+      isCleaned ??= yield* cleanUp(run, current)
+      if (isCleaned) return recorded(next, "Cancelled")
+      if (lease.isHeldUnsafe()) {
+        return recorded({ _tag: "Released", why: "Shutdown" }, "Queued again, to be cleaned up after")
       }
-      const withErrors = end._tag === "Over" && end.exit._tag === "Success"
-        ? yield* hasFailures(runtime.store, record.id)
-        : false
-      return changeOf(current, now, end, withErrors)
+      yield* Effect.logWarning(`The clean-up after job ${record.id} was stopped: its lease is lost`)
+      return undefined
     })
   )
 }
+
+/** What a run came to makes of its job, where nothing else was asked of that. */
+const ownStep = Effect.fnUntraced(function*(
+  { pausedBy, record, runtime }: Run,
+  ending: Exclude<Ending, { readonly _tag: "Unrecorded" }>,
+  now: number
+): Effect.fn.Return<
+  { readonly by: Transition; readonly line: string; readonly fields?: Fields },
+  JobStoreError
+> {
+  if (ending._tag === "Backoff") {
+    const { delayMillis, message } = ending
+    return {
+      by: { _tag: "Backoff", at: now },
+      line: `Runs again in ${delayMillis} ms: ${message}`,
+      fields: { availableAt: now + delayMillis }
+    }
+  }
+  if (ending._tag === "Stopped") {
+    const isPause = ending.reason === "Pause"
+    return isPause && pausedBy !== undefined
+      ? { by: { _tag: "Paused", by: pausedBy }, line: `Paused by ${pausedBy}` }
+      : {
+        by: { _tag: "Released", why: "Shutdown" },
+        line: isPause ? "Resumed before it was paused" : "Stopped with its process"
+      }
+  }
+  const fields = { exit: Option.some(ending.exit) }
+  if (ending.exit._tag !== "Success") {
+    return { by: { _tag: "Failed" }, line: `Failed: ${sentenceOf(ending.exit)}`, fields }
+  }
+  const withErrors = yield* hasFailures(runtime.store, record.id)
+  return { by: { _tag: "Succeeded", withErrors }, line: withErrors ? "Completed with errors" : "Completed", fields }
+})
 
 /** Whether elements, or children, of a job have failed. */
 const hasFailures = (store: JobStore["Service"], id: JobId) =>
@@ -162,44 +193,3 @@ const hasFailures = (store: JobStore["Service"], id: JobId) =>
         store.childTags(id),
         (tags) => tags.some((tag) => tag === "Failed" || tag === "CompletedWithErrors")
       ))
-
-type Merged =
-  | Extract<Ending, { readonly _tag: "Over" | "Backoff" }>
-  | { readonly _tag: "Cancel" }
-  | { readonly _tag: "Pause"; readonly by: PausedBy }
-  | { readonly _tag: "Release"; readonly why: string }
-
-/** Gives what was asked of the job meanwhile its say. */
-const merge = (
-  ending: Exclude<Ending, { readonly _tag: "Unrecorded" }>,
-  request: Option.Option<Request>,
-  pausedBy: PausedBy
-): Merged => {
-  if (ending._tag === "Over") return ending
-  const asked = Option.getOrUndefined(request)
-  const reason = ending._tag === "Stopped" ? ending.reason : undefined
-  if (asked === "Cancel" || reason === "Cancel") return { _tag: "Cancel" }
-  if (reason === "Pause" && pausedBy !== "person") return { _tag: "Pause", by: pausedBy }
-  if (asked === "Pause") return { _tag: "Pause", by: "person" }
-  if (asked === "PauseWithParent") return { _tag: "Pause", by: "parent" }
-  if (ending._tag === "Backoff") return ending
-  return { _tag: "Release", why: reason === "Pause" ? "Resumed before it was paused" : "Stopped with its process" }
-}
-
-const changeOf = (record: JobRecord, now: number, end: Merged, withErrors: boolean): Change | undefined => {
-  const by = (transition: Transition, line: string, fields: Fields = {}) =>
-    // An owner that could record its end was not lost.
-    step(record, transition, now, line, { ownersLost: 0, ...fields })
-  if (end._tag === "Cancel") return by({ _tag: "Cancelled" }, "Cancelled")
-  if (end._tag === "Pause") return by({ _tag: "Paused", by: end.by }, `Paused by ${end.by}`)
-  if (end._tag === "Release") return by({ _tag: "Released", why: "Shutdown" }, end.why)
-  if (end._tag === "Backoff") {
-    return by({ _tag: "Backoff", at: now }, `Runs again in ${end.delayMillis} ms: ${end.message}`, {
-      availableAt: now + end.delayMillis
-    })
-  }
-  const exit = Option.some(end.exit)
-  return end.exit._tag === "Success"
-    ? by({ _tag: "Succeeded", withErrors }, withErrors ? "Completed with errors" : "Completed", { exit })
-    : by({ _tag: "Failed" }, `Failed: ${sentenceOf(end.exit)}`, { exit })
-}

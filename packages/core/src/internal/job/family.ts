@@ -5,29 +5,14 @@
  * goes on where a process has died.
  */
 import * as Effect from "effect/Effect"
-import * as Option from "effect/Option"
 import type { JobId } from "../../JobId.ts"
-import type { JobRecord } from "../../JobRecord.ts"
 import type { JobStoreError } from "../../JobStoreError.ts"
-import { ask, type Change, giveUp, step, update } from "./change.ts"
+import { obey, update } from "./change.ts"
 import type { JobRuntime } from "./runtime.ts"
 import { stepOf, type Wish } from "./wishes.ts"
 
 /** How often all children are looked at in a row; each time the next generation is. */
 const generations = 100
-
-const changeOf = (child: JobRecord, wish: Wish, now: number): Change | undefined => {
-  const next = stepOf(child, wish)
-  if (next === undefined) return undefined
-  if (next === "GiveUp") return giveUp(child, now, " with its parent")
-  if (next === "Withdraw") return { record: ask(child, Option.none(), now), line: "Need not pause" }
-  if (next === "Ask") {
-    return { record: ask(child, Option.some("PauseWithParent"), now), line: "Asked to pause with its parent" }
-  }
-  return next._tag === "Resumed"
-    ? step(child, next, now, "Resumed with its parent", { availableAt: now })
-    : step(child, next, now, "Paused with its parent")
-}
 
 /** Brings all children into step with their parents, generation by generation. */
 export const align = Effect.fnUntraced(function*(runtime: JobRuntime): Effect.fn.Return<void, JobStoreError> {
@@ -55,7 +40,8 @@ const alignOne = Effect.fnUntraced(function*(store: JobRuntime["store"], id: Job
   let isChanged = false
   yield* update(store, id, (child, now) =>
     Effect.sync(() => {
-      const change = changeOf(child, wish, now)
+      const next = stepOf(child, wish)
+      const change = next && obey(child, next, "parent", now)
       isChanged = change !== undefined
       return change
     }))

@@ -57,7 +57,7 @@ export const runJob = Effect.fnUntraced(function*(
     signal,
     lease,
     place,
-    pausedBy: "person",
+    pausedBy: undefined,
     trouble: undefined,
     refused: undefined,
     endless: undefined,

@@ -58,7 +58,8 @@ export interface Run {
   readonly signal: Interrupter
   readonly lease: JobLease
   readonly place: Place
-  pausedBy: PausedBy
+  /** Why the job has paused itself. */
+  pausedBy: PausedBy | undefined
   /** Why the store does not take what the run records. */
   trouble: JobStoreError | undefined
   /** What the store did not do for the program, which may go on all the same: what that comes to does not count. */
