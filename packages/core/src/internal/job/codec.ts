@@ -11,7 +11,6 @@ import * as Schedule from "effect/Schedule"
 import * as Schema from "effect/Schema"
 import type * as Job from "../../Job.ts"
 import type { Exit, JobRecord } from "../../JobRecord.ts"
-import { JobStoreError } from "../../JobStoreError.ts"
 import type * as Task from "../../Task.ts"
 import { type Defect, defectOf, sentenceOfDefect } from "../defect.ts"
 import { messageOf } from "../messageOf.ts"
@@ -60,28 +59,24 @@ export const lift = (job: Job.Any, { payload, version }: JobRecord): Schema.Json
   }
 }
 
-/** How a program ended that nothing had stopped. */
-export type Verdict =
-  | { readonly _tag: "Succeeded"; readonly exit: Exit }
-  | { readonly _tag: "Failed"; readonly exit: Exit; readonly error: Option.Option<unknown> }
-  | { readonly _tag: "Unrecorded"; readonly error: JobStoreError }
+/** How a program ended that nothing had stopped. `error` is its own, which its retry goes by. */
+export interface ProgramEnd {
+  readonly exit: Exit
+  readonly error: Option.Option<unknown>
+}
 
-const diedOf = (defect: Defect): Verdict & { readonly _tag: "Failed" } => ({
-  _tag: "Failed",
-  exit: { _tag: "Defect", ...defect },
-  error: Option.none()
-})
+const diedOf = (defect: Defect): ProgramEnd => ({ exit: { _tag: "Defect", ...defect }, error: Option.none() })
 
 /** The end of a program with which something else has died. */
-export const died = (cause: Cause.Cause<unknown>, what: string) => {
+export const died = (cause: Cause.Cause<unknown>, what: string): ProgramEnd => {
   const defect = defectOf(cause)
   return diedOf({ ...defect, message: `${what}: ${sentenceOfDefect(defect)}` })
 }
 
-export const judge = (job: Job.Any, exit: Exit_.Exit<unknown, unknown>): Effect.Effect<Verdict> => {
+export const programEndOf = (job: Job.Any, exit: Exit_.Exit<unknown, unknown>): Effect.Effect<ProgramEnd> => {
   if (exit._tag === "Success") {
     return encode(job.success, exit.value).pipe(
-      Effect.map((value): Verdict => ({ _tag: "Succeeded", exit: { _tag: "Success", value } })),
+      Effect.map((value): ProgramEnd => ({ exit: { _tag: "Success", value }, error: Option.none() })),
       Effect.catchTag(
         "SchemaError",
         ({ message }) => Effect.succeed(diedOf({ message: `its success does not match its schema: ${message}` }))
@@ -94,13 +89,8 @@ export const judge = (job: Job.Any, exit: Exit_.Exit<unknown, unknown>): Effect.
       Cause.hasInterruptsOnly(exit.cause) ? { message: "it interrupted itself" } : defectOf(exit.cause)
     ))
   }
-  // What else a store refuses is none of its troubles, but a program's that asked it for something.
-  if (error.value instanceof JobStoreError && ["StorageFailure", "Fenced"].includes(error.value.reason._tag)) {
-    return Effect.succeed({ _tag: "Unrecorded", error: error.value })
-  }
   return encode(job.error, error.value).pipe(
-    Effect.map((encoded): Verdict => ({
-      _tag: "Failed",
+    Effect.map((encoded): ProgramEnd => ({
       exit: { _tag: "Failure", error: encoded, message: messageOf(error.value) },
       error
     })),

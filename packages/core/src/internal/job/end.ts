@@ -1,30 +1,31 @@
 /**
  * What the end of a run means for its job, and the record of it.
  */
+import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import type * as Exit_ from "effect/Exit"
 import * as Option from "effect/Option"
+import * as Result from "effect/Result"
 import * as Schedule from "effect/Schedule"
 import type { Reason } from "../../Interrupter.ts"
 import type { JobId } from "../../JobId.ts"
 import { Exit } from "../../JobRecord.ts"
 import type { Transition } from "../../JobState.ts"
 import type { JobStore } from "../../JobStore.ts"
-import type { JobStoreError } from "../../JobStoreError.ts"
+import { JobStoreError } from "../../JobStoreError.ts"
 import { sentenceOfDefect } from "../defect.ts"
 import { type Change, type Fields, step, update } from "./change.ts"
 import { cleanUp } from "./cleanUp.ts"
-import { backoff, died, judge } from "./codec.ts"
+import { backoff, died, programEndOf } from "./codec.ts"
 import { patienceMillis } from "./ending.ts"
 import type { Run } from "./runtime.ts"
 import { stepAtEnd } from "./wishes.ts"
 
 /** What a run came to, before what is asked of the job has its say. */
-type Ending =
+type RunEnd =
   | { readonly _tag: "Over"; readonly exit: Exit }
   | { readonly _tag: "Backoff"; readonly delayMillis: number; readonly message: string }
   | { readonly _tag: "Stopped"; readonly reason: Reason }
-  | { readonly _tag: "Unrecorded"; readonly error: JobStoreError }
 
 /** Records the end of a run, unless somebody else owns the job by now. */
 export const settle = Effect.fnUntraced(function*(
@@ -39,18 +40,18 @@ export const settle = Effect.fnUntraced(function*(
       unrecorded.set(record.id, { token: lease.token, error })
       changed.notifyUnsafe()
     })
-  const ending = yield* endingOf(run, exit, unfinished)
-  if (ending._tag === "Stopped" && ending.reason === "LeaseLost") {
+  const end = yield* Effect.result(runEndOf(run, exit, unfinished))
+  if (Result.isFailure(end)) {
+    // What was done could not be recorded: the lease lapses, and the next owner goes on from the last record.
+    yield* tell(end.failure)
+    yield* Effect.logError(`Job ${record.id} was stopped, and goes on once this is put right: ${end.failure.message}`)
+    return
+  }
+  if (end.success._tag === "Stopped" && end.success.reason === "LeaseLost") {
     yield* Effect.logWarning(`Job ${record.id} was stopped: its lease is lost`)
     return
   }
-  if (ending._tag === "Unrecorded") {
-    // What was done could not be recorded: the lease lapses, and the next owner goes on from the last record.
-    yield* tell(ending.error)
-    yield* Effect.logError(`Job ${record.id} was stopped, and goes on once this is put right: ${ending.error.message}`)
-    return
-  }
-  yield* recordEnd(run, ending).pipe(
+  yield* recordEnd(run, end.success).pipe(
     Effect.tap(() => Effect.sync(() => unrecorded.delete(record.id))),
     Effect.tapError(tell),
     Effect.retry({
@@ -65,47 +66,50 @@ export const settle = Effect.fnUntraced(function*(
   changed.notifyUnsafe()
 })
 
-const endingOf = Effect.fnUntraced(function*(
-  { endless, record, runnable, runtime, signal, trouble }: Run,
+/** Tells what a run came to. Fails where the store did not record what the run did. */
+const runEndOf = Effect.fnUntraced(function*(
+  { endless, record, runnable: { job }, runtime, signal, trouble }: Run,
   exit: Option.Option<Exit_.Exit<unknown, unknown>>,
   unfinished: number
-): Effect.fn.Return<Ending> {
-  const stopped = (reason: Reason): Ending =>
-    reason === "Timeout"
-      ? { _tag: "Over", exit: { _tag: "Timeout", millis: runnable.job.timeoutMillis } }
-      : reason === "LeaseLost" && trouble !== undefined
-      ? { _tag: "Unrecorded", error: trouble }
-      : { _tag: "Stopped", reason }
+): Effect.fn.Return<RunEnd, JobStoreError> {
+  const over = (exit: Exit): RunEnd => ({ _tag: "Over", exit })
+  const stopped = (reason: Reason): Effect.Effect<RunEnd, JobStoreError> => {
+    if (reason === "Timeout") return Effect.succeed(over({ _tag: "Timeout", millis: job.timeoutMillis }))
+    return reason === "LeaseLost" && trouble !== undefined
+      ? Effect.fail(trouble)
+      : Effect.succeed({ _tag: "Stopped", reason })
+  }
   const { reason } = signal
-  if (endless !== undefined && reason === "Sibling") return { _tag: "Over", exit: { _tag: "Defect", message: endless } }
-  if (Option.isNone(exit)) return stopped(reason ?? "Shutdown")
+  if (endless !== undefined && reason === "Sibling") return over({ _tag: "Defect", message: endless })
+  if (Option.isNone(exit)) return yield* stopped(reason ?? "Shutdown")
   // Once a stop was asked for only success counts: anything else is how the stop came out.
-  if (reason !== undefined && (exit.value._tag === "Failure" || unfinished > 0)) return stopped(reason)
-  const verdict = yield* promptly(judge(runnable.job, exit.value)).pipe(
+  if (reason !== undefined && (exit.value._tag === "Failure" || unfinished > 0)) return yield* stopped(reason)
+  const refusal = refusalIn(exit.value)
+  if (refusal !== undefined) return yield* refusal.reason._tag === "Fenced" ? stopped("LeaseLost") : refusal
+  const end = yield* promptly(programEndOf(job, exit.value)).pipe(
     Effect.catchCause((cause) => Effect.succeed(died(cause, "what it came to can't be encoded")))
   )
-  if (verdict._tag === "Unrecorded") {
-    return verdict.error.reason._tag === "Fenced" ? stopped("LeaseLost") : verdict
-  }
-  if (verdict.exit._tag === "Defect" && exit.value._tag === "Failure") {
+  if (end.exit._tag === "Defect" && exit.value._tag === "Failure") {
     yield* Effect.logError(`Job ${record.id} (${record.name}) has died`, exit.value.cause)
   }
-  if (verdict._tag === "Succeeded" || Option.isNone(verdict.error) || Option.isNone(runnable.job.retry)) {
-    return { _tag: "Over", exit: verdict.exit }
-  }
+  if (Option.isNone(end.error) || Option.isNone(job.retry)) return over(end.exit)
   const now = yield* runtime.clock.currentTimeMillis
-  const message = sentenceOf(verdict.exit)
-  return yield* promptly(backoff(runnable.job.retry.value, verdict.error.value, record.state, now)).pipe(
+  const message = sentenceOf(end.exit)
+  return yield* promptly(backoff(job.retry.value, end.error.value, record.state, now)).pipe(
     Effect.map(Option.match({
-      onNone: (): Ending => ({ _tag: "Over", exit: verdict.exit }),
-      onSome: (delayMillis): Ending => ({ _tag: "Backoff", delayMillis, message })
+      onNone: () => over(end.exit),
+      onSome: (delayMillis): RunEnd => ({ _tag: "Backoff", delayMillis, message })
     })),
     Effect.tapCause((cause) => Effect.logError(`The retry of job ${record.id} (${record.name}) has died`, cause)),
-    Effect.catchCause((cause) =>
-      Effect.succeed<Ending>({ _tag: "Over", exit: died(cause, `${message}, and its retry died`).exit })
-    )
+    Effect.catchCause((cause) => Effect.succeed(over(died(cause, `${message}, and its retry died`).exit)))
   )
 })
+
+/** Why the store did not record what a program did. What else it refuses is an error of the program that asked. */
+const refusalIn = (exit: Exit_.Exit<unknown, unknown>): JobStoreError | undefined => {
+  const error = exit._tag === "Success" ? undefined : Option.getOrUndefined(Cause.findErrorOption(exit.cause))
+  return error instanceof JobStoreError && ["StorageFailure", "Fenced"].includes(error.reason._tag) ? error : undefined
+}
 
 /** Has what is no work of a program die where it takes too long. */
 const promptly = <A, E>(effect: Effect.Effect<A, E>): Effect.Effect<A, E> =>
@@ -124,7 +128,7 @@ export const sentenceOf = (exit: Exit): string =>
     OwnerLost: ({ times }) => `the processes that ran it were lost ${times} times in a row`
   })
 
-const recordEnd = (run: Run, ending: Exclude<Ending, { readonly _tag: "Unrecorded" }>) => {
+const recordEnd = (run: Run, end: RunEnd) => {
   const { lease, record, runtime } = run
   let isCleaned: boolean | undefined
   return update(
@@ -135,7 +139,7 @@ const recordEnd = (run: Run, ending: Exclude<Ending, { readonly _tag: "Unrecorde
       // An owner that could record its end was not lost.
       const recorded = (by: Transition, line: string, fields: Fields = {}) =>
         step(current, by, now, line, { ownersLost: 0, ...fields })
-      const own = yield* ownStep(run, ending, now)
+      const own = yield* ownStep(run, end, now)
       const next = stepAtEnd(current.request, own.by)
       if (next === own.by) return recorded(own.by, own.line, own.fields)
       if (next._tag === "Paused") return recorded(next, `Paused by ${next.by}`)
@@ -153,22 +157,22 @@ const recordEnd = (run: Run, ending: Exclude<Ending, { readonly _tag: "Unrecorde
 /** What a run came to makes of its job, where nothing else was asked of that. */
 const ownStep = Effect.fnUntraced(function*(
   { pausedBy, record, runtime }: Run,
-  ending: Exclude<Ending, { readonly _tag: "Unrecorded" }>,
+  end: RunEnd,
   now: number
 ): Effect.fn.Return<
   { readonly by: Transition; readonly line: string; readonly fields?: Fields },
   JobStoreError
 > {
-  if (ending._tag === "Backoff") {
-    const { delayMillis, message } = ending
+  if (end._tag === "Backoff") {
+    const { delayMillis, message } = end
     return {
       by: { _tag: "Backoff", at: now },
       line: `Runs again in ${delayMillis} ms: ${message}`,
       fields: { availableAt: now + delayMillis }
     }
   }
-  if (ending._tag === "Stopped") {
-    const isPause = ending.reason === "Pause"
+  if (end._tag === "Stopped") {
+    const isPause = end.reason === "Pause"
     return isPause && pausedBy !== undefined
       ? { by: { _tag: "Paused", by: pausedBy }, line: `Paused by ${pausedBy}` }
       : {
@@ -176,9 +180,9 @@ const ownStep = Effect.fnUntraced(function*(
         line: isPause ? "Resumed before it was paused" : "Stopped with its process"
       }
   }
-  const fields = { exit: Option.some(ending.exit) }
-  if (ending.exit._tag !== "Success") {
-    return { by: { _tag: "Failed" }, line: `Failed: ${sentenceOf(ending.exit)}`, fields }
+  const fields = { exit: Option.some(end.exit) }
+  if (end.exit._tag !== "Success") {
+    return { by: { _tag: "Failed" }, line: `Failed: ${sentenceOf(end.exit)}`, fields }
   }
   const withErrors = yield* hasFailures(runtime.store, record.id)
   return { by: { _tag: "Succeeded", withErrors }, line: withErrors ? "Completed with errors" : "Completed", fields }
