@@ -44,7 +44,8 @@ export const fromManager = ({ reason }: JobManagerError): Stop =>
       ),
     ActiveJobDiffers: ({ id, message }) =>
       usage(`${message}: \`fanout jobs resume ${id}\` goes on with it, \`fanout jobs cancel ${id}\` gives it up.`),
-    CronInvalid: ({ message }) => usage(`${message}.`)
+    CronInvalid: ({ message }) => usage(`${message}.`),
+    ShuttingDown: ({ message }) => failure(`${message}. Try again.`)
   })
 
 const elsewhere = "Another database can be named with --db PATH or FANOUT_DB."

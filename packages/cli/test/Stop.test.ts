@@ -1,6 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as JobId from "@fanout/core/JobId"
-import { ActiveJobDiffers, JobManagerError, NotAllowed } from "@fanout/core/JobManagerError"
+import { ActiveJobDiffers, JobManagerError, NotAllowed, ShuttingDown } from "@fanout/core/JobManagerError"
 import * as Store from "@fanout/core/JobStoreError"
 import * as Stop from "../src/Stop.ts"
 
@@ -64,6 +64,7 @@ const table: ReadonlyArray<readonly [of: string, stop: Stop.Stop, code: number, 
     2,
     ["fanout jobs resume k1", "fanout jobs cancel k1"]
   ],
+  ["a shutdown", manager(new ShuttingDown()), 3, ["shutting down", "Try again"]],
   ["the unforeseen", Stop.fromDefect(new Error("\u001b[31mno")), 3, ["\\x1b[31mno", "FANOUT_DEBUG"]]
 ]
 

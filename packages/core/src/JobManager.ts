@@ -21,7 +21,7 @@ import { logsOf, outcomesOf, watchJob } from "./internal/job/watch.ts"
 import * as Job from "./Job.ts"
 import type { JobEvent, JobHandle } from "./JobHandle.ts"
 import type { JobId } from "./JobId.ts"
-import type { JobManagerError } from "./JobManagerError.ts"
+import { JobManagerError, ShuttingDown } from "./JobManagerError.ts"
 import type { JobSchedule, Options as ScheduleOptions } from "./JobSchedule.ts"
 import {
   type JobChanges,
@@ -40,7 +40,14 @@ import { Pools } from "./Pools.ts"
 import type { Progress } from "./Progress.ts"
 
 export type { JobEvent, JobHandle } from "./JobHandle.ts"
-export { ActiveJobDiffers, CronInvalid, JobManagerError, JobNotCompleted, NotAllowed } from "./JobManagerError.ts"
+export {
+  ActiveJobDiffers,
+  CronInvalid,
+  JobManagerError,
+  JobNotCompleted,
+  NotAllowed,
+  ShuttingDown
+} from "./JobManagerError.ts"
 
 /**
  * Which jobs a manager runs: all that it has programs for, those of some names, single ones, or none.
@@ -196,7 +203,11 @@ const make = Effect.fnUntraced(function*<Jobs extends ReadonlyArray<Job.Any>>(op
   const { store } = runtime
   return JobManager.of({
     start: (job, payload, settings = {}) =>
-      Effect.suspend(() => accepting ? Control.start(runtime, job, payload, settings) : Control.refuseStart),
+      Effect.suspend(() =>
+        accepting
+          ? Control.start(runtime, job, payload, settings)
+          : Effect.fail(new JobManagerError({ reason: new ShuttingDown() }))
+      ),
     attach: (job, id) => Control.attach(runtime, job, id),
     claim: (id) =>
       Effect.sync(() => {

@@ -57,6 +57,20 @@ export class CronInvalid extends Schema.TaggedError<CronInvalid>("@fanout/core/J
 }
 
 /**
+ * Reason: the manager is shutting down. Another one can start the job.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export class ShuttingDown
+  extends Schema.TaggedError<ShuttingDown>("@fanout/core/JobManager/ShuttingDown")("ShuttingDown", {})
+{
+  override get message(): string {
+    return "No job is started any more: the manager is shutting down"
+  }
+}
+
+/**
  * Error of what was asked of a job.
  *
  * @category errors
@@ -64,7 +78,7 @@ export class CronInvalid extends Schema.TaggedError<CronInvalid>("@fanout/core/J
  */
 export class JobManagerError
   extends Schema.TaggedError<JobManagerError>("@fanout/core/JobManagerError")("JobManagerError", {
-    reason: Schema.Union([NotAllowed, ActiveJobDiffers, CronInvalid])
+    reason: Schema.Union([NotAllowed, ActiveJobDiffers, CronInvalid, ShuttingDown])
   })
 {
   override get message(): string {

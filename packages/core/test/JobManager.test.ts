@@ -1027,6 +1027,7 @@ const contract = (name: string, layer: Layer.Layer<JobStore.JobStore, JobStoreEr
         const error = yield* Effect.flip(starting)
 
         assert.strictEqual(error._tag, "JobManagerError")
+        assert.strictEqual(error._tag === "JobManagerError" ? error.reason._tag : undefined, "ShuttingDown")
         assert.match(error.message, /the manager is shutting down/)
       }).pipe(fresh))
 

@@ -38,12 +38,6 @@ const keysOf = (job: Job.Any, payload: unknown) => {
   return { idempotencyKey: job.idempotencyKey(own), exclusiveKey: job.exclusiveKey(own) }
 }
 
-/** Refuses a job because its manager is shutting down. */
-export const refuseStart = Effect.flatMap(
-  JobId.generate,
-  (id) => notAllowed(id, "new", "started: the manager is shutting down")
-)
-
 const checkSettings = Schema.decodeUnknownEffect(Schema.Struct({ limits: JobLimits, priority: Schema.Int }))
 
 /** Dies of what does not match its schema, and says what that was. */
