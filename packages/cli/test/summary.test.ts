@@ -101,6 +101,9 @@ describe("summary", () => {
     const full = record({ _tag: "Paused", by: "disk", ...counters })
     assert.include(summary.sentence(full, progress), "is paused because the disk is full")
     assert.include(summary.next(full), "fanout jobs resume k1")
+    const broken = record({ _tag: "Paused", by: "printer\u001b", ...counters })
+    assert.include(summary.sentence(broken, progress), "is paused by printer\\x1b.")
+    assert.strictEqual(summary.state(broken), "paused (by printer\\x1b)")
   })
 
   it("says what writes no lines where a job is there for these", () => {

@@ -140,7 +140,8 @@ export interface Ended<Payload, A> {
  * @since 0.1.0
  */
 export interface Pause {
-  readonly by: "disk" | "device"
+  /** What the job is paused by: a name that the application chooses, not `person` or `parent`. */
+  readonly by: string
   /** Sentence for people, which is logged. */
   readonly message: string
 }

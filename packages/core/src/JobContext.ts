@@ -29,6 +29,10 @@ export class JobContext extends Context.Service<JobContext, {
   /** Writes a line to the job's log; fails where the job has another owner by now. */
   readonly log: (level: "Info" | "Warning" | "Error", message: string) => Effect.Effect<void, JobStoreError>
 
-  /** Stops this job at its next safe points and leaves it paused, resumable: a disk is full, a device is gone. */
-  readonly pause: (by: "disk" | "device", message: string) => Effect.Effect<never>
+  /**
+   * Stops this job at its next safe points and leaves it paused, resumable. `by` is what pauses it, such as `disk`
+   * where that is full: a name that the application chooses. Dies where the name is empty, `person` or `parent`.
+   * `message` is a sentence for people, which is logged.
+   */
+  readonly pause: (by: string, message: string) => Effect.Effect<never>
 }>()("@fanout/core/JobContext") {}

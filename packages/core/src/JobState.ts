@@ -14,16 +14,16 @@ const counters = { attempt: Schema.Natural, tries: Schema.Natural }
 const untilOver = { ...counters, failedAt: Schema.optionalKey(Schema.Finite) }
 
 /**
- * Schema for who paused a job: a person, the job itself because a disk is full or a device is gone, or a person who
- * paused the job that started it.
+ * Schema for who or what paused a job: `person`, `parent` where the job that started it is paused, or the name that the
+ * job itself gave for it.
  *
  * @category models
  * @since 0.1.0
  */
-export const PausedBy = Schema.Literals(["person", "disk", "device", "parent"])
+export const PausedBy = Schema.NonEmptyString
 
 /**
- * Who paused a job.
+ * Who or what paused a job.
  *
  * @category models
  * @since 0.1.0

@@ -399,13 +399,29 @@ const contract = (name: string, layer: Layer.Layer<JobStore.JobStore, JobStoreEr
         const Full = Job.make("test/Full", {})
         const { jobs } = yield* manager(
           [Full],
-          Full.toLayer(() => Effect.flatMap(JobContext, (job) => job.pause("disk", "no space is left")))
+          Full.toLayer(() => Effect.flatMap(JobContext, (job) => job.pause("printer", "no paper is left")))
         )
         const { id } = yield* jobs.start(Full, undefined)
         yield* settle
-        assert.deepStrictEqual((yield* jobs.get(id)).state, { _tag: "Paused", attempt: 1, tries: 0, by: "disk" })
+        assert.deepStrictEqual((yield* jobs.get(id)).state, { _tag: "Paused", attempt: 1, tries: 0, by: "printer" })
         const lines = yield* Stream.runCollect(jobs.logs(id))
-        assert.isTrue(lines.some(({ level, message }) => level === "Warning" && message === "no space is left"))
+        assert.isTrue(lines.some(({ level, message }) => level === "Warning" && message === "no paper is left"))
+      }).pipe(fresh))
+
+    it.effect("does not let a job pause itself by nothing, or in the name of others", () =>
+      Effect.gen(function*() {
+        const Posing = Job.make("test/Posing", { payload: Schema.String })
+        const { jobs } = yield* manager(
+          [Posing],
+          Posing.toLayer((by) => Effect.flatMap(JobContext, (job) => job.pause(by, "no paper is left")))
+        )
+        for (const by of ["", "person", "parent"]) {
+          const { id } = yield* jobs.start(Posing, by)
+          yield* settle
+          const { exit, state } = yield* jobs.get(id)
+          assert.strictEqual(state._tag, "Failed")
+          assert.include(Option.getOrThrow(exit), { message: `A job can't pause itself by "${by}"` })
+        }
       }).pipe(fresh))
 
     it.effect("pauses where a task meets what is no failure of its own, and runs that again when it is resumed", () =>

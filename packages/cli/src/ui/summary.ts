@@ -79,7 +79,8 @@ const words = (tag: string): string => tag.replaceAll(/(?<=[a-z0-9])(?=[A-Z])/g,
 /** State of a job as words. */
 export const state = (record: JobRecord): string => {
   if (record.state._tag === "Paused") {
-    return pausedWords[record.state.by]
+    const { by } = record.state
+    return pausedWords.get(by) ?? `paused (by ${format.printable(by)})`
   }
   const asked = Option.match(record.request, { onNone: () => "", onSome: (what) => ` (${asking[what]})` })
   if (record.state._tag === "CompletedWithErrors" && isVerify(record)) return "done, not the same"
@@ -89,12 +90,12 @@ export const state = (record: JobRecord): string => {
 /** What fails in a comparison is mostly what it is to find. */
 const isVerify = ({ name }: Pick<JobRecord, "name">): boolean => name === "verify"
 
-const pausedWords = {
-  person: "paused",
-  disk: "paused (disk full)",
-  device: "paused (device gone)",
-  parent: "paused (with its parent)"
-}
+const pausedWords = new Map([
+  ["person", "paused"],
+  ["disk", "paused (disk full)"],
+  ["device", "paused (device gone)"],
+  ["parent", "paused (with its parent)"]
+])
 
 const asking = { Pause: "pausing", PauseWithParent: "pausing", Cancel: "cancelling" }
 
@@ -143,18 +144,18 @@ export const sentence = (
       `${job} is done, but ${isVerify(record) ? "not all is the same" : "some of it failed"}: ${so}.`,
     Failed: () => `${job} failed: ${why(record)}. So far: ${so}.`,
     Cancelled: () => `${job} is cancelled. Until then: ${so}.`,
-    Paused: ({ by }) => `${job} is paused${pausedFor[by]}. So far: ${so}.`,
+    Paused: ({ by }) => `${job} is paused${pausedFor.get(by) ?? ` by ${format.printable(by)}`}. So far: ${so}.`,
     Queued: waiting,
     Running: waiting
   })
 }
 
-const pausedFor = {
-  person: "",
-  disk: " because the disk is full",
-  device: " because a device or its file system is gone",
-  parent: " because the job that started it is"
-}
+const pausedFor = new Map([
+  ["person", ""],
+  ["disk", " because the disk is full"],
+  ["device", " because a device or its file system is gone"],
+  ["parent", " because the job that started it is"]
+])
 
 /** Sentence about a job that another process runs, or has run, in the place of this one. */
 export const takenOver = ({ id, lease }: JobRecord): string => {

@@ -301,8 +301,9 @@ const jobContext = (run: Run): JobContext["Service"] => {
     attempt: record.state.attempt,
     token: record.token,
     log,
-    pause: (by, message) =>
-      log("Warning", message).pipe(
+    pause: (by, message) => {
+      if (["", "person", "parent"].includes(by)) return Effect.die(new Error(`A job can't pause itself by "${by}"`))
+      return log("Warning", message).pipe(
         // A job that can't write its log must stop all the same.
         Effect.catchTag("JobStoreError", (error) => Effect.logWarning(`${message} (not logged: ${error.message})`)),
         Effect.andThen(Effect.sync(() => {
@@ -311,5 +312,6 @@ const jobContext = (run: Run): JobContext["Service"] => {
         })),
         Effect.andThen(Effect.interrupt)
       )
+    }
   }
 }
