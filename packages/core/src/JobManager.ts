@@ -15,7 +15,7 @@ import type * as Stream from "effect/Stream"
 import { claimJobs } from "./internal/job/claims.ts"
 import * as Control from "./internal/job/control.ts"
 import { Places } from "./internal/job/places.ts"
-import { Changes, type JobRuntime, type Runnable } from "./internal/job/runtime.ts"
+import { Changes, changeWithin, type JobRuntime, type Runnable } from "./internal/job/runtime.ts"
 import { schedule } from "./internal/job/schedules.ts"
 import { logsOf, outcomesOf, watchJob } from "./internal/job/watch.ts"
 import * as Job from "./Job.ts"
@@ -276,6 +276,6 @@ const stopRuns = ({ claimable, runs, timing }: JobRuntime): Effect.Effect<void> 
     while (runs.size > 0) {
       // Again and again: a run that has stopped may clean up now, which has a signal of its own.
       for (const signal of runs.values()) signal.requestUnsafe("Shutdown")
-      yield* claimable.wait(claimable.version, timing.pollMillis)
+      yield* changeWithin(claimable.nextChange, timing.pollMillis)
     }
   }).pipe(Effect.interruptible, Effect.timeoutOption(timing.deadlineMillis), Effect.asVoid)

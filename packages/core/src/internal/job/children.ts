@@ -14,7 +14,7 @@ import type { JobStoreError } from "../../JobStoreError.ts"
 import { waitForOthers } from "../dispatcher/slot.ts"
 import { type Change, step, update } from "./change.ts"
 import { described, newRecord } from "./control.ts"
-import type { Run } from "./runtime.ts"
+import { changeWithin, type Run } from "./runtime.ts"
 import { awaitJob } from "./watch.ts"
 import { isToCancel } from "./wishes.ts"
 
@@ -53,7 +53,7 @@ const start = Effect.fnUntraced(function*(
   const asking = { id: parent.id, name, attempt, tries }
   while (true) {
     yield* check
-    const { version } = changed
+    const { nextChange } = changed
     // They may have been set since the parent was claimed.
     const { limits, priority: own } = yield* store.get(parent.id)
     const found = Option.getOrUndefined(yield* store.child(parent.id, name))
@@ -76,7 +76,7 @@ const start = Effect.fnUntraced(function*(
     }
     if (isOlder(found, attempt) && isToCancel(found)) {
       // It belongs to an attempt that is over, and ends with it.
-      yield* withoutAny(run, changed.wait(version, timing.pollMillis))
+      yield* withoutAny(run, changeWithin(nextChange, timing.pollMillis))
       continue
     }
     yield* update(store, found.id, (child, now) => Effect.succeed(askedAgain(child, asking, limits, now))).pipe(

@@ -18,7 +18,7 @@ import { instantUnsafe } from "./lease.ts"
 import { runJob } from "./loop.ts"
 import { PassedOver } from "./passed.ts"
 import { Place } from "./places.ts"
-import type { JobRuntime, Runnable } from "./runtime.ts"
+import { changeWithin, type JobRuntime, type Runnable } from "./runtime.ts"
 import { runSchedules } from "./schedules.ts"
 import { activeTags, isToCancel, stepAtEnd } from "./wishes.ts"
 
@@ -72,10 +72,10 @@ export const claimJobs = Effect.fnUntraced(function*(options: ClaimOptions) {
   }
   let isFailing = false
   while (true) {
-    const { version } = claimable
+    const { nextChange } = claimable
     const isIdle = names !== "all" && names.size + ids.size === 0
     if (!isIdle) isFailing = yield* round(claims, isFailing)
-    yield* claimable.wait(version, isIdle ? Number.POSITIVE_INFINITY : timing.pollMillis)
+    yield* changeWithin(nextChange, isIdle ? Number.POSITIVE_INFINITY : timing.pollMillis)
   }
 })
 

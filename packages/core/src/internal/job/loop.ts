@@ -30,7 +30,7 @@ import { instantUnsafe, JobLease } from "./lease.ts"
 import * as Measures from "./measures.ts"
 import type { Place } from "./places.ts"
 import * as JobRun from "./run.ts"
-import { type JobRuntime, noted, type Run, type Runnable } from "./runtime.ts"
+import { changeWithin, type JobRuntime, noted, type Run, type Runnable } from "./runtime.ts"
 
 /** Runs a claimed job and records its end. `since` is before the claim was asked of the store. */
 export const runJob = Effect.fnUntraced(function*(
@@ -105,10 +105,10 @@ const orLose = ({ lease, record }: Run, keeping: Effect.Effect<void>) =>
 const renew = Effect.fnUntraced(function*(run: Run) {
   const { lease, record, runtime, signal } = run
   const { changed, clock, store, timing } = runtime
-  let { version } = changed
+  let { nextChange } = changed
   while (lease.isHeldUnsafe()) {
-    yield* changed.wait(version, timing.pollMillis)
-    version = changed.version
+    yield* changeWithin(nextChange, timing.pollMillis)
+    nextChange = changed.nextChange
     if (!lease.isHeldUnsafe()) return
     const since = instantUnsafe(clock)
     const due = lease.isDueUnsafe()

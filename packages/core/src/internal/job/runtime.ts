@@ -3,6 +3,7 @@
  */
 import type * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
+import * as Latch from "effect/Latch"
 import type { Interrupter } from "../../Interrupter.ts"
 import type * as Job from "../../Job.ts"
 import type { JobId } from "../../JobId.ts"
@@ -81,26 +82,16 @@ export const noted = ({ record, runtime: { clock, store } }: Run, message: strin
 
 /** Wakes those that wait for a change, besides what they poll. */
 export class Changes {
-  version = 0
-  private readonly waiters = new Set<() => void>()
+  /** Opens with the next change: who takes it before they look at what may change miss none. */
+  nextChange = Latch.makeUnsafe(false)
 
   notifyUnsafe(): void {
-    this.version++
-    const waiters = Array.from(this.waiters)
-    this.waiters.clear()
-    for (const wake of waiters) wake()
-  }
-
-  /** Waits until something has changed since a version was read, or the time is over. */
-  wait(since: number, millis: number): Effect.Effect<void> {
-    return Effect.raceFirst(
-      Effect.sleep(millis),
-      Effect.callback<void>((resume) => {
-        if (this.version !== since) return resume(Effect.void)
-        const wake = () => resume(Effect.void)
-        this.waiters.add(wake)
-        return Effect.sync(() => this.waiters.delete(wake))
-      })
-    )
+    const { nextChange } = this
+    this.nextChange = Latch.makeUnsafe(false)
+    nextChange.openUnsafe()
   }
 }
+
+/** Waits for a change, or until the time is over. */
+export const changeWithin = (nextChange: Latch.Latch, millis: number): Effect.Effect<void> =>
+  Effect.raceFirst(Effect.sleep(millis), nextChange.await)

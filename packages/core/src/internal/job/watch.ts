@@ -13,7 +13,7 @@ import type { JobStore } from "../../JobStore.ts"
 import type { JobStoreError } from "../../JobStoreError.ts"
 import type { Outcome } from "../../Outcome.ts"
 import type { Progress } from "../../Progress.ts"
-import type { JobRuntime } from "./runtime.ts"
+import { changeWithin, type JobRuntime } from "./runtime.ts"
 
 /** Rows or lines read at once; more than a watcher ever holds. */
 const page = 256
@@ -23,11 +23,11 @@ const shown: ReadonlyArray<Outcome["_tag"]> = ["Failed", "Skipped"]
 /** Waits until a job is over. */
 export const awaitJob = Effect.fnUntraced(function*(runtime: JobRuntime, id: JobId) {
   while (true) {
-    const { version } = runtime.changed
+    const { nextChange } = runtime.changed
     const record = yield* runtime.store.get(id)
     if (JobState.isTerminal(record.state)) return record
     yield* unlessUnrecorded(runtime, record)
-    yield* runtime.changed.wait(version, runtime.timing.pollMillis)
+    yield* changeWithin(nextChange, runtime.timing.pollMillis)
   }
 })
 
@@ -81,7 +81,7 @@ const next = Effect.fnUntraced(function*(
 ): Effect.fn.Return<Page, JobStoreError> {
   const { changed, store, timing } = runtime
   while (true) {
-    const { version } = changed
+    const { nextChange } = changed
     // The state first: when it says that the job is over, all the rest is recorded.
     const record = yield* store.get(id)
     const { progress } = yield* store.pulse(id)
@@ -101,7 +101,7 @@ const next = Effect.fnUntraced(function*(
         })
       ]
     }
-    yield* changed.wait(version, timing.pollMillis)
+    yield* changeWithin(nextChange, timing.pollMillis)
   }
 })
 
