@@ -10,7 +10,7 @@ import * as JobState from "../../JobState.ts"
 import type { JobStore } from "../../JobStore.ts"
 import type { JobStoreError } from "../../JobStoreError.ts"
 import type { Renames } from "./renames.ts"
-import { type By, requestAfter, type Step } from "./wishes.ts"
+import { type By, requestAfter, type Step } from "./request.ts"
 
 export interface Change {
   readonly record: JobRecord

@@ -14,9 +14,9 @@ import type { JobStoreError } from "../../JobStoreError.ts"
 import { waitForOthers } from "../dispatcher/slot.ts"
 import { type Change, step, update } from "./change.ts"
 import { described, newRecord } from "./control.ts"
+import { isToCancel } from "./request.ts"
 import { changeWithin, type Run } from "./runtime.ts"
 import { awaitJob } from "./watch.ts"
-import { isToCancel } from "./wishes.ts"
 
 /** What a program needs to have children; fibers of a run find it beside `JobContext`. */
 export class Children extends Context.Service<Children, {

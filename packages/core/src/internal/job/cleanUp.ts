@@ -14,7 +14,7 @@ import type { JobStoreError } from "../../JobStoreError.ts"
 import { Lease } from "../../Lease.ts"
 import { defectOf, sentenceOfDefect } from "../defect.ts"
 import { decode, lift } from "./codec.ts"
-import { untilStopped } from "./ending.ts"
+import { untilStopped } from "./patience.ts"
 import { StoredJob } from "./run.ts"
 import { noted, type Run, type Runnable } from "./runtime.ts"
 

@@ -15,11 +15,11 @@ import type * as Task from "../../Task.ts"
 import { errorOf } from "../defect.ts"
 import { type Change, obey, step, update } from "./change.ts"
 import { decode, encode } from "./codec.ts"
-import { sentenceOf } from "./end.ts"
 import { align } from "./family.ts"
+import { activeTags, isToCancel, stepAsked, type Wish, wishOf } from "./request.ts"
+import { sentenceOf } from "./runEnd.ts"
 import type { JobRuntime } from "./runtime.ts"
 import { awaitJob, watchJob } from "./watch.ts"
-import { activeTags, isToCancel, stepAsked, type Wish, wishOf } from "./wishes.ts"
 
 /** Definition of a job as far as starting and awaiting it goes. */
 export type Definition<P extends Task.Codec, S extends Task.Codec, E extends Task.Codec> = Job.Any & {

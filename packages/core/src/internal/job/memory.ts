@@ -15,7 +15,7 @@ import * as Errors from "../../JobStoreError.ts"
 import type { Outcome } from "../../Outcome.ts"
 import * as Progress from "../../Progress.ts"
 import { renameEntries } from "./renames.ts"
-import { astrayLimit, stepOf, wishOf } from "./wishes.ts"
+import { astrayLimit, stepOf, wishOf } from "./request.ts"
 
 type Method<Name extends "due" | "dueSchedules" | "logs" | "outcomes" | "toCancel"> = Parameters<
   JobStore["Service"][Name]

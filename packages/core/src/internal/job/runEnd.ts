@@ -17,9 +17,9 @@ import { sentenceOfDefect } from "../defect.ts"
 import { type Change, type Fields, step, update } from "./change.ts"
 import { cleanUp } from "./cleanUp.ts"
 import { backoff, died, programEndOf } from "./codec.ts"
-import { patienceMillis } from "./ending.ts"
+import { patienceMillis } from "./patience.ts"
+import { stepAtEnd } from "./request.ts"
 import type { Run } from "./runtime.ts"
-import { stepAtEnd } from "./wishes.ts"
 
 /** What a run came to, before what is asked of the job has its say. */
 type RunEnd =
