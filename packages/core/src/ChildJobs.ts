@@ -8,8 +8,8 @@
  */
 import * as Effect from "effect/Effect"
 import type * as Schema from "effect/Schema"
-import { Children } from "./internal/job/children.ts"
-import { resultOf } from "./internal/job/control.ts"
+import { Children } from "./internal/job/childrenOfRun.ts"
+import { resultOf } from "./internal/job/commands.ts"
 import type { Interrupted } from "./Interrupter.ts"
 import type * as Job from "./Job.ts"
 import type { JobContext } from "./JobContext.ts"

@@ -13,10 +13,10 @@ import type * as Schema from "effect/Schema"
 import * as Scope from "effect/Scope"
 import type * as Stream from "effect/Stream"
 import { claimJobs } from "./internal/job/claims.ts"
-import * as Control from "./internal/job/control.ts"
+import * as Commands from "./internal/job/commands.ts"
 import { Places } from "./internal/job/places.ts"
 import { Changes, changeWithin, type JobRuntime, type Runnable } from "./internal/job/runtime.ts"
-import { schedule } from "./internal/job/schedules.ts"
+import { schedule } from "./internal/job/scheduledStarts.ts"
 import { logsOf, outcomesOf, watchJob } from "./internal/job/watch.ts"
 import * as Job from "./Job.ts"
 import type { JobEvent, JobHandle } from "./JobHandle.ts"
@@ -205,10 +205,10 @@ const make = Effect.fnUntraced(function*<Jobs extends ReadonlyArray<Job.Any>>(op
     start: (job, payload, settings = {}) =>
       Effect.suspend(() =>
         accepting
-          ? Control.start(runtime, job, payload, settings)
+          ? Commands.start(runtime, job, payload, settings)
           : Effect.fail(new JobManagerError({ reason: new ShuttingDown() }))
       ),
-    attach: (job, id) => Control.attach(runtime, job, id),
+    attach: (job, id) => Commands.attach(runtime, job, id),
     claim: (id) =>
       Effect.sync(() => {
         ids.add(id)
@@ -221,11 +221,11 @@ const make = Effect.fnUntraced(function*<Jobs extends ReadonlyArray<Job.Any>>(op
     outcomes: (id, tags) => outcomesOf(store, id, tags),
     logs: (id) => logsOf(store, id),
     watch: (id) => watchJob(runtime, id),
-    pause: (id) => Control.pause(runtime, id),
-    resume: (id) => Control.resume(runtime, id),
-    cancel: (id) => Control.cancel(runtime, id),
-    set: (id, changes) => Control.set(runtime, id, changes),
-    retry: (id) => Control.retry(runtime, id),
+    pause: (id) => Commands.pause(runtime, id),
+    resume: (id) => Commands.resume(runtime, id),
+    cancel: (id) => Commands.cancel(runtime, id),
+    set: (id, changes) => Commands.set(runtime, id, changes),
+    retry: (id) => Commands.retry(runtime, id),
     prune: store.prune,
     schedule: (job, payload, options) => schedule(runtime, job, payload, options),
     unschedule: store.removeSchedule,

@@ -9,7 +9,7 @@ import type { JobRecord } from "../../JobRecord.ts"
 import * as JobState from "../../JobState.ts"
 import type { JobStore } from "../../JobStore.ts"
 import type { JobStoreError } from "../../JobStoreError.ts"
-import type { Renames } from "./renames.ts"
+import type { Renames } from "./fanOutNames.ts"
 import { type By, requestAfter, type Step } from "./request.ts"
 
 export interface Change {

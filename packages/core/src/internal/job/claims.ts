@@ -20,7 +20,7 @@ import { PassedOver } from "./passed.ts"
 import { Place } from "./places.ts"
 import { activeTags, isToCancel, stepAtEnd } from "./request.ts"
 import { changeWithin, type JobRuntime, type Runnable } from "./runtime.ts"
-import { runSchedules } from "./schedules.ts"
+import { runSchedules } from "./scheduledStarts.ts"
 
 /** Owners lost in a row, none of which has stored a row or changed a checkpoint, after which a job is given up. */
 const ownersLimit = 5

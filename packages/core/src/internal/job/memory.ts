@@ -14,7 +14,7 @@ import type { Astray, Flush, JobStore, Kind, ListFilter, Look } from "../../JobS
 import * as Errors from "../../JobStoreError.ts"
 import type { Outcome } from "../../Outcome.ts"
 import * as Progress from "../../Progress.ts"
-import { renameEntries } from "./renames.ts"
+import { renameEntries } from "./fanOutNames.ts"
 import { astrayLimit, stepOf, wishOf } from "./request.ts"
 
 type Method<Name extends "due" | "dueSchedules" | "logs" | "outcomes" | "toCancel"> = Parameters<

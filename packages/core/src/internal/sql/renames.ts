@@ -5,7 +5,7 @@ import * as Effect from "effect/Effect"
 import type { SqlError } from "effect/sql/SqlError"
 import type { Fragment } from "effect/sql/Statement"
 import { Progress } from "../../Progress.ts"
-import { renameEntries, type Renames } from "../job/renames.ts"
+import { renameEntries, type Renames } from "../job/fanOutNames.ts"
 import * as Rows from "../job/rows.ts"
 import { decoded, type SqlAccess, type Statements } from "./access.ts"
 

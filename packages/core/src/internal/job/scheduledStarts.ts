@@ -9,7 +9,7 @@ import type * as Job from "../../Job.ts"
 import { CronInvalid, JobManagerError } from "../../JobManagerError.ts"
 import { JobSchedule, type Options } from "../../JobSchedule.ts"
 import type { JobStoreError } from "../../JobStoreError.ts"
-import { described, newRecord } from "./control.ts"
+import { described, newRecord } from "./commands.ts"
 import type { JobRuntime } from "./runtime.ts"
 import { nextTick, ticksOf } from "./ticks.ts"
 
