@@ -1,6 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as JobId from "@fanout/core/JobId"
-import { JobStore, layerMemory, OutcomeRow } from "@fanout/core/JobStore"
+import { JobStore, OutcomeRow } from "@fanout/core/JobStore"
+import * as MemoryJobStore from "@fanout/core/MemoryJobStore"
 import * as Outcome from "@fanout/core/Outcome"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
@@ -60,7 +61,7 @@ const outputOf = (rows: ReadonlyArray<OutcomeRow>, unsettled: ReadonlyArray<stri
       line: ({ cursor }) => `${cursor}\n`
     }).pipe(Effect.provideService(JobStore, store))
     return { output, written, reads: () => reads }
-  }).pipe(Effect.provide(layerMemory))
+  }).pipe(Effect.provide(MemoryJobStore.layer))
 
 describe("OrderedOutput", () => {
   it.effect("rests after its work, however long that has taken", () =>

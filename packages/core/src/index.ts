@@ -101,6 +101,11 @@ export * as Machine from "./Machine.ts"
 /**
  * @since 0.1.0
  */
+export * as MemoryJobStore from "./MemoryJobStore.ts"
+
+/**
+ * @since 0.1.0
+ */
 export * as Outcome from "./Outcome.ts"
 
 /**

@@ -7,8 +7,9 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import type * as Job from "./Job.ts"
 import * as JobManager from "./JobManager.ts"
-import * as JobStore from "./JobStore.ts"
+import type * as JobStore from "./JobStore.ts"
 import type { JobStoreError } from "./JobStoreError.ts"
+import * as MemoryJobStore from "./MemoryJobStore.ts"
 import * as OwnerLiveness from "./OwnerLiveness.ts"
 import * as Pools from "./Pools.ts"
 
@@ -40,7 +41,7 @@ export const layer = <const Jobs extends ReadonlyArray<Job.Any>>(
   Job.ToHandler<Jobs[number]>
 > =>
   JobManager.layer<Jobs>({ shutdownDeadline: 0, ...options }).pipe(
-    Layer.provideMerge(Layer.fresh(JobStore.layerMemory)),
+    Layer.provideMerge(Layer.fresh(MemoryJobStore.layer)),
     Layer.provideMerge(Pools.layer(options.pools)),
     Layer.provide(Layer.fresh(OwnerLiveness.layerBlind))
   )

@@ -1,6 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as Checkpoint from "@fanout/core/Checkpoint"
 import * as JobStore from "@fanout/core/JobStore"
+import * as MemoryJobStore from "@fanout/core/MemoryJobStore"
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import { StoredJob } from "../src/internal/job/run.ts"
@@ -18,5 +19,5 @@ describe("Checkpoint", () => {
         () => Effect.flip(own.get).pipe(Effect.provideService(StoredJob, { id, migrations: {}, store, version: 1 }))
       )
       assert.match(String(exit), /"own", stored by version 2 of its job, can't be read: this is version 1/)
-    }).pipe(Effect.provide([pools, JobStore.layerMemory])))
+    }).pipe(Effect.provide([pools, MemoryJobStore.layer])))
 })

@@ -3,6 +3,7 @@ import type { Element, FanOutOptions } from "@fanout/core/FanOut"
 import * as JobId from "@fanout/core/JobId"
 import * as JobStore from "@fanout/core/JobStore"
 import { JobStoreError, StorageFailure } from "@fanout/core/JobStoreError"
+import * as MemoryJobStore from "@fanout/core/MemoryJobStore"
 import { layerSqlite } from "@fanout/core/node"
 import * as Pools from "@fanout/core/Pools"
 import * as Task from "@fanout/core/Task"
@@ -239,5 +240,5 @@ const checkpointSize = <E>(backend: string, layer: Layer.Layer<JobStore.JobStore
     )
   })
 
-checkpointSize("memory", JobStore.layerMemory)
+checkpointSize("memory", MemoryJobStore.layer)
 checkpointSize("SQLite", layerSqlite({ filename: ":memory:" }))

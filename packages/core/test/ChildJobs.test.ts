@@ -8,6 +8,7 @@ import { JobManagerError, JobNotCompleted } from "@fanout/core/JobManager"
 import type { JobRecord } from "@fanout/core/JobRecord"
 import * as JobStore from "@fanout/core/JobStore"
 import type { JobStoreError } from "@fanout/core/JobStoreError"
+import * as MemoryJobStore from "@fanout/core/MemoryJobStore"
 import { layerSqlite } from "@fanout/core/node"
 import { TaskDispatcher } from "@fanout/core/TaskDispatcher"
 import { settle } from "@fanout/core/testing"
@@ -919,5 +920,5 @@ const suite = <E>(backend: string, store: Layer.Layer<JobStore.JobStore, E>) =>
       }))
   })
 
-suite("memory", JobStore.layerMemory)
+suite("memory", MemoryJobStore.layer)
 suite("SQLite", layerSqlite({ filename: ":memory:" }))

@@ -4,7 +4,8 @@ import * as Interrupter from "@fanout/core/Interrupter"
 import * as Job from "@fanout/core/Job"
 import { JobContext } from "@fanout/core/JobContext"
 import type { JobId } from "@fanout/core/JobId"
-import * as JobStore from "@fanout/core/JobStore"
+import type * as JobStore from "@fanout/core/JobStore"
+import * as MemoryJobStore from "@fanout/core/MemoryJobStore"
 import { layerSqlite } from "@fanout/core/node"
 import { settle } from "@fanout/core/testing"
 import * as Effect from "effect/Effect"
@@ -326,5 +327,5 @@ const suite = <E>(backend: string, store: Layer.Layer<JobStore.JobStore, E>) =>
     }
   })
 
-suite("memory", JobStore.layerMemory)
+suite("memory", MemoryJobStore.layer)
 suite("SQLite", layerSqlite({ filename: ":memory:" }))

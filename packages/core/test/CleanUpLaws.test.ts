@@ -1,5 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
-import * as JobStore from "@fanout/core/JobStore"
+import type * as JobStore from "@fanout/core/JobStore"
+import * as MemoryJobStore from "@fanout/core/MemoryJobStore"
 import { layerSqlite } from "@fanout/core/node"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
@@ -21,5 +22,5 @@ const cleanUpLaws = <E>(backend: string, store: Layer.Layer<JobStore.JobStore, E
     )
   })
 
-cleanUpLaws("memory", JobStore.layerMemory)
+cleanUpLaws("memory", MemoryJobStore.layer)
 cleanUpLaws("SQLite", layerSqlite({ filename: ":memory:" }))

@@ -1,6 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as Interrupter from "@fanout/core/Interrupter"
-import * as JobStore from "@fanout/core/JobStore"
+import type * as JobStore from "@fanout/core/JobStore"
+import * as MemoryJobStore from "@fanout/core/MemoryJobStore"
 import { layerSqlite } from "@fanout/core/node"
 import * as Pools from "@fanout/core/Pools"
 import * as Task from "@fanout/core/Task"
@@ -283,5 +284,5 @@ const faults = <E>(backend: string, store: Layer.Layer<JobStore.JobStore, E>) =>
     { arbitrary: { runs: 50 } }
   )
 
-faults("memory", JobStore.layerMemory)
+faults("memory", MemoryJobStore.layer)
 faults("SQLite", layerSqlite({ filename: ":memory:" }))

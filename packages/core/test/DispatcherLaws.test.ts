@@ -1,5 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
-import * as JobStore from "@fanout/core/JobStore"
+import type * as JobStore from "@fanout/core/JobStore"
+import * as MemoryJobStore from "@fanout/core/MemoryJobStore"
 import { layerSqlite } from "@fanout/core/node"
 import * as Effect from "effect/Effect"
 import type * as Layer from "effect/Layer"
@@ -40,5 +41,5 @@ const dispatcherLaws = <E>(backend: string, store: Layer.Layer<JobStore.JobStore
     })
   })
 
-dispatcherLaws("memory", JobStore.layerMemory)
+dispatcherLaws("memory", MemoryJobStore.layer)
 dispatcherLaws("SQLite", layerSqlite({ filename: ":memory:" }))

@@ -1,6 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as JobState from "@fanout/core/JobState"
-import * as JobStore from "@fanout/core/JobStore"
+import type * as JobStore from "@fanout/core/JobStore"
+import * as MemoryJobStore from "@fanout/core/MemoryJobStore"
 import { layerSqlite } from "@fanout/core/node"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
@@ -67,7 +68,7 @@ const familyLaws = <E>(backend: string, store: Layer.Layer<JobStore.JobStore, E>
     )
   })
 
-familyLaws("memory", JobStore.layerMemory)
+familyLaws("memory", MemoryJobStore.layer)
 familyLaws("SQLite", layerSqlite({ filename: ":memory:" }))
 
 describe("the laws of families", () => {
@@ -76,7 +77,7 @@ describe("the laws of families", () => {
     { world: FamilyWorld.World },
     ({ world }) =>
       Effect.gen(function*() {
-        const inMemory = alone(JobStore.layerMemory)(FamilyWorld.run(world))
+        const inMemory = alone(MemoryJobStore.layer)(FamilyWorld.run(world))
         const onSqlite = alone(layerSqlite({ filename: ":memory:" }))(FamilyWorld.run(world))
 
         const first = yield* inMemory

@@ -2,6 +2,7 @@ import { assert, describe, it } from "@effect/vitest"
 import type { Element, FailurePolicy } from "@fanout/core/FanOut"
 import * as JobId from "@fanout/core/JobId"
 import * as JobStore from "@fanout/core/JobStore"
+import * as MemoryJobStore from "@fanout/core/MemoryJobStore"
 import * as Task from "@fanout/core/Task"
 import * as TaskCheckpoint from "@fanout/core/TaskCheckpoint"
 import * as TaskDispatcher from "@fanout/core/TaskDispatcher"
@@ -88,7 +89,7 @@ describe("brackets of a fan-out", () => {
         assert.strictEqual(Exit.isSuccess(exit) && exit.value.done, 16 * (items + 2))
         // Four lanes do four each second, but for the first that opens, and the last that end.
         assert.isAtMost(seconds, 16 * (items + 1) / concurrency + 1)
-      }).pipe(Effect.provide([pools, JobStore.layerMemory]))
+      }).pipe(Effect.provide([pools, MemoryJobStore.layer]))
   )
 
   it.effect("have what is in them wait for them, as much as may run at the same time", () =>
@@ -116,7 +117,7 @@ describe("brackets of a fan-out", () => {
       // What opens the next one has gone before them; they themselves come in their order.
       const items = ran.filter((name) => name.startsWith("item 0/"))
       assert.deepStrictEqual(items, [...Array.from({ length: 100 }, (_, n) => `item 0/${n}`), "item 0/0"])
-    }).pipe(Effect.provide([pools, JobStore.layerMemory])))
+    }).pipe(Effect.provide([pools, MemoryJobStore.layer])))
 
   it.effect("hold nothing up, however many empty ones follow each other", () =>
     Effect.gen(function*() {
@@ -145,7 +146,7 @@ describe("brackets of a fan-out", () => {
       assert.isBelow(ran.indexOf("first"), 20)
       assert.isBelow(ran.indexOf("end 0"), 30)
       assert.isBelow(ran.indexOf("end 400"), 900)
-    }).pipe(Effect.provide([pools, JobStore.layerMemory])))
+    }).pipe(Effect.provide([pools, MemoryJobStore.layer])))
 
   it.effect("are skipped with what waited for them, and the rest goes on", () =>
     Effect.gen(function*() {
@@ -176,7 +177,7 @@ describe("brackets of a fan-out", () => {
         rows.flatMap(([, { key, outcome }]) => outcome._tag === "Skipped" ? [[key, outcome.count] as const] : [])
       )
       assert.deepStrictEqual(skipped, new Map(Array.from({ length: 7 }, (_, i) => [`open ${i}`, 2])))
-    }).pipe(Effect.provide([pools, JobStore.layerMemory])))
+    }).pipe(Effect.provide([pools, MemoryJobStore.layer])))
 
   it.effect("skip what the source knows, too, when another run goes on", () =>
     Effect.gen(function*() {
@@ -201,7 +202,7 @@ describe("brackets of a fan-out", () => {
         Exit.isSuccess(exit) ? [exit.value.done, exit.value.failed, exit.value.skipped] : exit,
         [1, 1, 2]
       )
-    }).pipe(Effect.provide([pools, JobStore.layerMemory])))
+    }).pipe(Effect.provide([pools, MemoryJobStore.layer])))
 
   it.effect("are skipped no more once a retry has run them, although the source was still in them", () =>
     Effect.gen(function*() {
@@ -219,7 +220,7 @@ describe("brackets of a fan-out", () => {
       )
       const store = yield* JobStore.JobStore
       assert.lengthOf(yield* store.outcomes(JobId.make("retried"), { after: 0, limit: 100 }), 0)
-    }).pipe(Effect.provide([pools, JobStore.layerMemory])))
+    }).pipe(Effect.provide([pools, MemoryJobStore.layer])))
 
   it.effect("are opened by a retry that goes on from what it had saved, and leave nothing each time it stops", () =>
     Effect.gen(function*() {
@@ -251,7 +252,7 @@ describe("brackets of a fan-out", () => {
         Exit.isSuccess(exit) ? [exit.value.done, exit.value.failed, exit.value.skipped] : exit,
         [3, 0, 0]
       )
-    }).pipe(Effect.provide([pools, JobStore.layerMemory])))
+    }).pipe(Effect.provide([pools, MemoryJobStore.layer])))
 
   it.effect.each(
     [
@@ -263,7 +264,7 @@ describe("brackets of a fan-out", () => {
       yield* runningJob("left")
       const elements = brackets(1, 1).filter((_, n) => left.includes(n))
       assert.match(String((yield* fanOut("left", elements, () => Effect.void)).exit), why)
-    }).pipe(Effect.provide([pools, JobStore.layerMemory])))
+    }).pipe(Effect.provide([pools, MemoryJobStore.layer])))
 
   it.effect("need not be there for a retry to keep what was saved of elements that it has not come to", () =>
     Effect.gen(function*() {
@@ -286,7 +287,7 @@ describe("brackets of a fan-out", () => {
       }
       yield* run(2, 1, goOn)
       assert.deepStrictEqual(before, ["item 0/0: half of item 0/0", "item 0/1: half of item 0/1"])
-    }).pipe(Effect.provide([pools, JobStore.layerMemory])))
+    }).pipe(Effect.provide([pools, MemoryJobStore.layer])))
 
   it.effect("still hold back what waited for them when another run goes on", () =>
     Effect.gen(function*() {
@@ -313,5 +314,5 @@ describe("brackets of a fan-out", () => {
       const { exit } = yield* Fiber.join(second)
       assert.strictEqual(Exit.isSuccess(exit) && exit.value.done, 5)
       assert.deepStrictEqual(ran, ["open 0", "item 0/0", "item 0/1", "end 0"])
-    }).pipe(Effect.provide([pools, JobStore.layerMemory])))
+    }).pipe(Effect.provide([pools, MemoryJobStore.layer])))
 })

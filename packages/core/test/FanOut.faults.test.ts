@@ -7,6 +7,7 @@ import * as Job from "@fanout/core/Job"
 import * as JobId from "@fanout/core/JobId"
 import * as JobStore from "@fanout/core/JobStore"
 import { JobStoreError, StorageFailure } from "@fanout/core/JobStoreError"
+import * as MemoryJobStore from "@fanout/core/MemoryJobStore"
 import { layerSqlite } from "@fanout/core/node"
 import * as Task from "@fanout/core/Task"
 import * as TaskCheckpoint from "@fanout/core/TaskCheckpoint"
@@ -193,7 +194,7 @@ const outcomesOf = Effect.fnUntraced(function*(
 const misfit = "its payload does not match its schema: Expected an integer\n  at [\"n\"]"
 
 describe("FanOut with an element that is wrong", () => {
-  const fresh = Effect.provide([pools, Layer.fresh(JobStore.layerMemory)])
+  const fresh = Effect.provide([pools, Layer.fresh(MemoryJobStore.layer)])
 
   it.effect.each([0, 50, 600])(
     "fails it by itself where its payload is none, if tasks take %d ms",
@@ -354,11 +355,11 @@ describe("FanOut whose job can't be paused", () => {
       yield* TestClock.adjust("5 seconds")
 
       assert.isDefined(running.pollUnsafe())
-    }).pipe(Effect.provide([pools, Layer.fresh(JobStore.layerMemory)])))
+    }).pipe(Effect.provide([pools, Layer.fresh(MemoryJobStore.layer)])))
 })
 
 describe("FanOut whose source goes back", () => {
-  const fresh = Effect.provide([pools, Layer.fresh(JobStore.layerMemory)])
+  const fresh = Effect.provide([pools, Layer.fresh(MemoryJobStore.layer)])
 
   /** Runs ten elements, is paused at the sixth, and goes on with another source; gives what ran the second time. */
   const goingOn = Effect.fnUntraced(function*(
@@ -428,7 +429,7 @@ describe("FanOut whose source goes back", () => {
     }).pipe(fresh))
 })
 
-faults("memory", JobStore.layerMemory)
+faults("memory", MemoryJobStore.layer)
 faults("sqlite", layerSqlite({ filename: ":memory:" }))
 
 const Reading = Job.make("test/Reading", {})
@@ -506,6 +507,6 @@ describe("a program that goes on whatever happens", () => {
 
         assert.deepStrictEqual([before, after], ["Running", "Completed"])
         assert.isAbove(ran.length, 0)
-      }).pipe(Effect.scoped, Effect.provide(Layer.fresh(JobStore.layerMemory)))
+      }).pipe(Effect.scoped, Effect.provide(Layer.fresh(MemoryJobStore.layer)))
   )
 })

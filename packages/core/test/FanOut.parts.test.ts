@@ -3,6 +3,7 @@ import type { Element, Ended, Parts } from "@fanout/core/FanOut"
 import * as Interrupter from "@fanout/core/Interrupter"
 import * as JobId from "@fanout/core/JobId"
 import * as JobStore from "@fanout/core/JobStore"
+import * as MemoryJobStore from "@fanout/core/MemoryJobStore"
 import * as Progress from "@fanout/core/Progress"
 import * as Task from "@fanout/core/Task"
 import * as TaskCheckpoint from "@fanout/core/TaskCheckpoint"
@@ -97,7 +98,7 @@ const item = (cursor: string, ...numbers: ReadonlyArray<number>): Element<Payloa
   payload: { numbers }
 })
 
-const withStore = Effect.provide([pools, JobStore.layerMemory])
+const withStore = Effect.provide([pools, MemoryJobStore.layer])
 
 describe("an element that stands for many", () => {
   it.effect("counts as many, and what fails among them has its own row and is retried by itself", () =>

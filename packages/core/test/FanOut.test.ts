@@ -2,6 +2,7 @@ import { assert, describe, it } from "@effect/vitest"
 import type { Element } from "@fanout/core/FanOut"
 import * as JobId from "@fanout/core/JobId"
 import * as JobStore from "@fanout/core/JobStore"
+import * as MemoryJobStore from "@fanout/core/MemoryJobStore"
 import { layerSqlite } from "@fanout/core/node"
 import * as Progress from "@fanout/core/Progress"
 import * as Task from "@fanout/core/Task"
@@ -81,7 +82,7 @@ describe("FanOut", () => {
       const store = yield* JobStore.JobStore
       const rows = yield* store.outcomes(JobId.make("a"), { after: 0, limit: 100 })
       assert.strictEqual(rows.length, 30)
-    }).pipe(Effect.provide([pools, JobStore.layerMemory])))
+    }).pipe(Effect.provide([pools, MemoryJobStore.layer])))
 })
 
 const Nothing = Task.make("test/Nothing", { error: Bad, key: () => "nothing", pool: "io" })
@@ -99,7 +100,7 @@ describe("a bracket that a retry has opened", () => {
         const tally = yield* Laws.runThroughCrashes("opened", attempt, trace, { attempt: i + 1, isWell })
         assert.include(tally, Laws.expected(attempt.steps))
       }
-    }).pipe(Effect.provide(JobStore.layerMemory)))
+    }).pipe(Effect.provide(MemoryJobStore.layer)))
 })
 
 const Exact = Task.make("test/Exact", {
@@ -138,7 +139,7 @@ describe("FanOut whose schemas say more than types", () => {
         [`{"n":"2"}`, { _tag: "Failed", failure: { _tag: "Defect", message: message("error", `\n  at ["code"]`) } }],
         [`{"n":"3"}`, { _tag: "Done", value: 1 }]
       ])
-    }).pipe(Effect.provide([pools, JobStore.layerMemory])))
+    }).pipe(Effect.provide([pools, MemoryJobStore.layer])))
 })
 
 describe("FanOut that its program opens again", () => {
@@ -168,7 +169,7 @@ describe("FanOut that its program opens again", () => {
       const { exit } = yield* Fiber.join(running)
       assert.deepStrictEqual(Exit.isSuccess(exit) ? exit.value.done : exit, 9)
       assert.deepStrictEqual(ran, [0, 1, 2, 3, 4, 5, 6, 7, 8])
-    }).pipe(Effect.provide([pools, JobStore.layerMemory])))
+    }).pipe(Effect.provide([pools, MemoryJobStore.layer])))
 
   it.effect("does nothing again that had ended when whoever waited for it was interrupted", () =>
     Effect.gen(function*() {
@@ -188,7 +189,7 @@ describe("FanOut that its program opens again", () => {
       // Two rounds of four had ended, and the third one was under way.
       assert.strictEqual(ran.length, 44)
       assert.deepStrictEqual(ran.slice(12, 16), [8, 9, 10, 11])
-    }).pipe(Effect.provide([pools, JobStore.layerMemory])))
+    }).pipe(Effect.provide([pools, MemoryJobStore.layer])))
 })
 
 describe("FanOut at its edges", () => {
@@ -215,7 +216,7 @@ describe("FanOut at its edges", () => {
       isWell = true
       const { exit } = yield* run(2)
       assert.deepStrictEqual(Exit.isSuccess(exit) ? [exit.value.done, exit.value.failed] : exit, [1, 0])
-    }).pipe(Effect.provide([pools, JobStore.layerMemory])))
+    }).pipe(Effect.provide([pools, MemoryJobStore.layer])))
 
   it.effect("has as many elements ready as may run, and takes no more from its source, however few come at once", () =>
     Effect.gen(function*() {
@@ -250,7 +251,7 @@ describe("FanOut at its edges", () => {
       yield* gate.open
       const { exit } = yield* Fiber.join(running)
       assert.strictEqual(Exit.isSuccess(exit) && exit.value.done, 100)
-    }).pipe(Effect.provide([pools, JobStore.layerMemory])))
+    }).pipe(Effect.provide([pools, MemoryJobStore.layer])))
 
   it.effect("keeps the payload of what may be retried, and of nothing else", () =>
     Effect.gen(function*() {
@@ -270,7 +271,7 @@ describe("FanOut at its edges", () => {
         Object.fromEntries(rows.map(([, { outcome, payload }]) => [outcome._tag, payload])),
         { Done: null, Failed: { n: 1 } }
       )
-    }).pipe(Effect.provide([pools, JobStore.layerMemory])))
+    }).pipe(Effect.provide([pools, MemoryJobStore.layer])))
 
   it.effect("runs what a source gave before it failed", () =>
     Effect.gen(function*() {
@@ -292,7 +293,7 @@ describe("FanOut at its edges", () => {
         ))
       assert.deepStrictEqual(Exit.findErrorOption(exit), Option.some("the source broke"))
       assert.strictEqual(ran.length, 10)
-    }).pipe(Effect.provide([pools, JobStore.layerMemory])))
+    }).pipe(Effect.provide([pools, MemoryJobStore.layer])))
 
   it.effect.each(
     [
@@ -319,7 +320,7 @@ describe("FanOut at its edges", () => {
         assert.isFalse(Option.exists(kept, (text) =>
           text.includes("\"finished\":true")))
       }
-    }).pipe(Effect.provide([pools, JobStore.layerMemory])))
+    }).pipe(Effect.provide([pools, MemoryJobStore.layer])))
 
   it.effect("is not finished where more has failed than may, and goes on in the next try of the job", () =>
     Effect.gen(function*() {
@@ -342,7 +343,7 @@ describe("FanOut at its edges", () => {
       assert.isTrue(Exit.isFailure((yield* run(0)).exit))
       const { exit } = yield* run(1)
       assert.deepStrictEqual(Exit.isSuccess(exit) ? [exit.value.done, exit.value.failed] : exit, [9, 1])
-    }).pipe(Effect.provide([pools, JobStore.layerMemory])))
+    }).pipe(Effect.provide([pools, MemoryJobStore.layer])))
 
   it.effect("gives up after as many failures as may be, and does nothing more in that attempt", () =>
     Effect.gen(function*() {
@@ -369,7 +370,7 @@ describe("FanOut at its edges", () => {
       assert.deepStrictEqual(ran.splice(0), [0, 1, 2, 3, 4])
       assert.match(String((yield* run(2)).exit), /gave up after 3 failures/)
       assert.deepStrictEqual(ran, [0, 2, 4])
-    }).pipe(Effect.provide([pools, JobStore.layerMemory])))
+    }).pipe(Effect.provide([pools, MemoryJobStore.layer])))
 
   it.effect("is open once at a time by one name", () =>
     Effect.gen(function*() {
@@ -384,7 +385,7 @@ describe("FanOut at its edges", () => {
       const [first, second] = Exit.isSuccess(exit) ? exit.value : []
       assert.strictEqual(first !== undefined && Exit.isSuccess(first) && first.value.done, 3)
       assert.match(String(second), /Fan-out "all" is already open in this job/)
-    }).pipe(Effect.provide([pools, JobStore.layerMemory])))
+    }).pipe(Effect.provide([pools, MemoryJobStore.layer])))
 
   it.effect("has a name of its own among those that a run opens one after the other", () =>
     Effect.gen(function*() {
@@ -412,7 +413,7 @@ describe("FanOut at its edges", () => {
       assert.deepStrictEqual(ran.splice(0), [0, 1, 2])
       assert.deepStrictEqual((yield* openAll("a", "b", "c")).exit, Exit.succeed([3, 3, 3]))
       assert.deepStrictEqual(ran, [0, 1, 2])
-    }).pipe(Effect.provide([pools, JobStore.layerMemory])))
+    }).pipe(Effect.provide([pools, MemoryJobStore.layer])))
 
   it.effect("counts nothing that an attempt has left behind and that goes on beside the next one", () =>
     Effect.gen(function*() {
@@ -442,7 +443,7 @@ describe("FanOut at its edges", () => {
       yield* TestClock.adjust("2 seconds")
       const { exit } = yield* Fiber.join(running)
       assert.deepStrictEqual(Exit.isSuccess(exit) ? [attempts, exit.value.units] : exit, [2, { due: 1 }])
-    }).pipe(Effect.provide([pools, JobStore.layerMemory])))
+    }).pipe(Effect.provide([pools, MemoryJobStore.layer])))
 
   it.effect("tells of how much its tasks say that there is", () =>
     Effect.gen(function*() {
@@ -458,7 +459,7 @@ describe("FanOut at its edges", () => {
       const store = yield* JobStore.JobStore
       const { progress } = yield* store.pulse(JobId.make("totals"))
       assert.deepStrictEqual(progress.totals, { pages: 8 })
-    }).pipe(Effect.provide([pools, JobStore.layerMemory])))
+    }).pipe(Effect.provide([pools, MemoryJobStore.layer])))
 
   it.effect("takes no more than may be done again while what was done is on its way to the store", () =>
     Effect.gen(function*() {
@@ -491,7 +492,7 @@ describe("FanOut at its edges", () => {
       stop()
       yield* TestClock.adjust("2 seconds")
       yield* Fiber.join(running)
-    }).pipe(Effect.provide([pools, JobStore.layerMemory])))
+    }).pipe(Effect.provide([pools, MemoryJobStore.layer])))
 
   it.effect("names what was skipped by the element that opens it", () =>
     Effect.gen(function*() {
@@ -512,7 +513,7 @@ describe("FanOut at its edges", () => {
         "7",
         "Skipped"
       ]])
-    }).pipe(Effect.provide([pools, JobStore.layerMemory])))
+    }).pipe(Effect.provide([pools, MemoryJobStore.layer])))
 
   it.effect("fails an element that interrupts itself, and goes on", () =>
     Effect.gen(function*() {
@@ -528,7 +529,7 @@ describe("FanOut at its edges", () => {
           )
         ))
       assert.deepStrictEqual(Exit.isSuccess(exit) ? [exit.value.done, exit.value.failed] : exit, [9, 1])
-    }).pipe(Effect.provide([pools, JobStore.layerMemory])))
+    }).pipe(Effect.provide([pools, MemoryJobStore.layer])))
 
   it.effect("records nothing of what onCommit fails for, and gives it again", () =>
     Effect.gen(function*() {
@@ -558,7 +559,7 @@ describe("FanOut at its edges", () => {
       const { exit } = yield* run
       assert.strictEqual(Exit.isSuccess(exit) ? exit.value.done : exit, 20)
       assert.deepStrictEqual(given.toSorted((a, b) => a - b), Array.from({ length: 20 }, (_, n) => n))
-    }).pipe(Effect.provide([pools, JobStore.layerMemory])))
+    }).pipe(Effect.provide([pools, MemoryJobStore.layer])))
 
   const off = [
     {
@@ -582,7 +583,7 @@ describe("FanOut at its edges", () => {
       yield* run((after) => Stream.concat(Stream.take(numbers(4)(after), 2), Stream.die(new Error("away"))))
       const { exit } = yield* run(source)
       assert.match(String(exit), /The source of fan-out "all" gave the cursor "\d" again/)
-    }).pipe(Effect.provide([pools, JobStore.layerMemory])))
+    }).pipe(Effect.provide([pools, MemoryJobStore.layer])))
 
   it.effect("refuses limits that it could not work with", () =>
     Effect.gen(function*() {
@@ -596,7 +597,7 @@ describe("FanOut at its edges", () => {
           ))
         assert.match(String(exit), /has to be a whole number, at least 1/)
       }
-    }).pipe(Effect.provide([pools, JobStore.layerMemory])))
+    }).pipe(Effect.provide([pools, MemoryJobStore.layer])))
 })
 
 const tallyOf = (exit: Exit.Exit<Progress.Tally, unknown>) => {
@@ -707,5 +708,5 @@ const fanOutLaws = <E>(backend: string, store: Layer.Layer<JobStore.JobStore, E>
     )
   })
 
-fanOutLaws("memory", JobStore.layerMemory)
+fanOutLaws("memory", MemoryJobStore.layer)
 fanOutLaws("SQLite", layerSqlite({ filename: ":memory:" }))

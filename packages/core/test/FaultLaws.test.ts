@@ -7,6 +7,7 @@ import * as JobId from "@fanout/core/JobId"
 import * as JobState from "@fanout/core/JobState"
 import * as JobStore from "@fanout/core/JobStore"
 import { JobStoreError, StorageFailure } from "@fanout/core/JobStoreError"
+import * as MemoryJobStore from "@fanout/core/MemoryJobStore"
 import { layerSqlite } from "@fanout/core/node"
 import * as Task from "@fanout/core/Task"
 import * as TaskCheckpoint from "@fanout/core/TaskCheckpoint"
@@ -374,5 +375,5 @@ const laws = <E>(backend: string, store: Layer.Layer<JobStore.JobStore, E>) =>
     )
   })
 
-laws("memory", JobStore.layerMemory)
+laws("memory", MemoryJobStore.layer)
 laws("SQLite", layerSqlite({ filename: ":memory:" }))

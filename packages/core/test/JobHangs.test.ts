@@ -2,7 +2,8 @@ import { assert, describe, it } from "@effect/vitest"
 import type { Element } from "@fanout/core/FanOut"
 import * as Interrupter from "@fanout/core/Interrupter"
 import * as Job from "@fanout/core/Job"
-import * as JobStore from "@fanout/core/JobStore"
+import type * as JobStore from "@fanout/core/JobStore"
+import * as MemoryJobStore from "@fanout/core/MemoryJobStore"
 import { layerSqlite } from "@fanout/core/node"
 import * as Task from "@fanout/core/Task"
 import * as TaskDispatcher from "@fanout/core/TaskDispatcher"
@@ -146,5 +147,5 @@ const hangs = <E>(backend: string, store: Layer.Layer<JobStore.JobStore, E>) =>
     }
   })
 
-hangs("memory", JobStore.layerMemory)
+hangs("memory", MemoryJobStore.layer)
 hangs("SQLite", layerSqlite({ filename: ":memory:" }))

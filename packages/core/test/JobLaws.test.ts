@@ -1,6 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import type { JobEvent } from "@fanout/core/JobHandle"
-import * as JobStore from "@fanout/core/JobStore"
+import type * as JobStore from "@fanout/core/JobStore"
+import * as MemoryJobStore from "@fanout/core/MemoryJobStore"
 import { layerSqlite } from "@fanout/core/node"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
@@ -150,7 +151,7 @@ const jobLaws = <E>(backend: string, store: Layer.Layer<JobStore.JobStore, E>) =
     )
   })
 
-jobLaws("memory", JobStore.layerMemory)
+jobLaws("memory", MemoryJobStore.layer)
 jobLaws("SQLite", layerSqlite({ filename: ":memory:" }))
 
 describe("the laws of jobs", () => {
@@ -159,7 +160,7 @@ describe("the laws of jobs", () => {
     { world: JobWorld.World },
     ({ world }) =>
       Effect.gen(function*() {
-        const inMemory = Effect.provide(JobWorld.run(world), Layer.fresh(JobStore.layerMemory))
+        const inMemory = Effect.provide(JobWorld.run(world), Layer.fresh(MemoryJobStore.layer))
         const onSqlite = Effect.provide(JobWorld.run(world), Layer.fresh(layerSqlite({ filename: ":memory:" })))
 
         const first = JobWorld.storyOf(yield* inMemory)

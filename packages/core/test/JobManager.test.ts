@@ -7,6 +7,7 @@ import * as JobId from "@fanout/core/JobId"
 import * as JobManager from "@fanout/core/JobManager"
 import * as JobStore from "@fanout/core/JobStore"
 import { JobStoreError, StorageFailure } from "@fanout/core/JobStoreError"
+import * as MemoryJobStore from "@fanout/core/MemoryJobStore"
 import * as Node from "@fanout/core/node"
 import * as OwnerLiveness from "@fanout/core/OwnerLiveness"
 import * as Pools from "@fanout/core/Pools"
@@ -1532,7 +1533,7 @@ it.effect("a lease is over as soon as one of two clocks says so, and stays so", 
 
 it.effect("tells the same story twice, from memory and from SQLite", () =>
   Effect.gen(function*() {
-    const inMemory = Effect.scoped(story).pipe(Effect.provide(Layer.fresh(JobStore.layerMemory)))
+    const inMemory = Effect.scoped(story).pipe(Effect.provide(Layer.fresh(MemoryJobStore.layer)))
     const onSqlite = Effect.scoped(story).pipe(
       Effect.provide(Layer.fresh(Node.layerSqlite({ filename: ":memory:" })))
     )
@@ -1553,5 +1554,5 @@ it("refuses a job whose migration gives two fan-outs the same name", () => {
   assert.strictEqual(make("c")().version, 2)
 })
 
-contract("in memory", JobStore.layerMemory)
+contract("in memory", MemoryJobStore.layer)
 contract("on SQLite", Node.layerSqlite({ filename: ":memory:" }))

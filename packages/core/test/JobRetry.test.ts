@@ -2,6 +2,7 @@ import { assert, describe, it } from "@effect/vitest"
 import * as Job from "@fanout/core/Job"
 import * as JobState from "@fanout/core/JobState"
 import * as JobStore from "@fanout/core/JobStore"
+import * as MemoryJobStore from "@fanout/core/MemoryJobStore"
 import { layerSqlite } from "@fanout/core/node"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
@@ -48,7 +49,7 @@ describe("a job's retry", () => {
         assert.strictEqual(ofJob.length, plain.length)
         // A job is found to be due at the next poll.
         ofJob.forEach((at, n) => assert.closeTo(at, (plain[n] ?? 0) + 250 * n, 250 * (n + 1)))
-      }).pipe(Effect.provide(Layer.fresh(JobStore.layerMemory))))
+      }).pipe(Effect.provide(Layer.fresh(MemoryJobStore.layer))))
   }
 })
 
@@ -128,5 +129,5 @@ const suite = <E>(backend: string, store: Layer.Layer<JobStore.JobStore, E>) =>
     }
   })
 
-suite("memory", JobStore.layerMemory)
+suite("memory", MemoryJobStore.layer)
 suite("SQLite", layerSqlite({ filename: ":memory:" }))

@@ -3,6 +3,7 @@ import * as Job from "@fanout/core/Job"
 import * as JobManager from "@fanout/core/JobManager"
 import * as JobSchedule from "@fanout/core/JobSchedule"
 import * as JobStore from "@fanout/core/JobStore"
+import * as MemoryJobStore from "@fanout/core/MemoryJobStore"
 import { layerSqlite } from "@fanout/core/node"
 import { settle } from "@fanout/core/testing"
 import * as Clock from "effect/Clock"
@@ -355,5 +356,5 @@ const suite = <E>(backend: string, store: Layer.Layer<JobStore.JobStore, E>) =>
       }))
   })
 
-suite("memory", JobStore.layerMemory)
+suite("memory", MemoryJobStore.layer)
 suite("SQLite", layerSqlite({ filename: ":memory:" }))

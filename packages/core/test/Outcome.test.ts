@@ -1,6 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Interrupted } from "@fanout/core/Interrupter"
-import * as JobStore from "@fanout/core/JobStore"
+import * as MemoryJobStore from "@fanout/core/MemoryJobStore"
 import * as Outcome from "@fanout/core/Outcome"
 import * as Task from "@fanout/core/Task"
 import { TaskDispatcher } from "@fanout/core/TaskDispatcher"
@@ -60,7 +60,7 @@ describe("Outcome", () => {
       expectTypeOf(Outcome.error(Deliver, failure)).toEqualTypeOf<
         Effect.Effect<Option.Option<Late | Interrupted>, Schema.SchemaError>
       >()
-    }).pipe(Effect.provide([pools, JobStore.layerMemory])))
+    }).pipe(Effect.provide([pools, MemoryJobStore.layer])))
 
   it.effect("says where what is stored does not fit the task any more", () =>
     Effect.gen(function*() {

@@ -3,7 +3,8 @@ import type { Element } from "@fanout/core/FanOut"
 import * as Interrupter from "@fanout/core/Interrupter"
 import * as Job from "@fanout/core/Job"
 import * as JobState from "@fanout/core/JobState"
-import * as JobStore from "@fanout/core/JobStore"
+import type * as JobStore from "@fanout/core/JobStore"
+import * as MemoryJobStore from "@fanout/core/MemoryJobStore"
 import { layerSqlite } from "@fanout/core/node"
 import * as Task from "@fanout/core/Task"
 import * as TaskDispatcher from "@fanout/core/TaskDispatcher"
@@ -214,5 +215,5 @@ const sharedPools = <E>(backend: string, store: Layer.Layer<JobStore.JobStore, E
     )
   })
 
-sharedPools("memory", JobStore.layerMemory)
+sharedPools("memory", MemoryJobStore.layer)
 sharedPools("SQLite", layerSqlite({ filename: ":memory:" }))

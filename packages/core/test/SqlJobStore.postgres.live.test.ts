@@ -3,6 +3,7 @@ import { afterAll, assert, beforeAll, describe, it } from "@effect/vitest"
 import * as JobId from "@fanout/core/JobId"
 import * as JobStore from "@fanout/core/JobStore"
 import type { JobStoreError } from "@fanout/core/JobStoreError"
+import * as MemoryJobStore from "@fanout/core/MemoryJobStore"
 import * as SqlJobStore from "@fanout/core/SqlJobStore"
 import * as Context from "effect/Context"
 import * as Deferred from "effect/Deferred"
@@ -120,7 +121,7 @@ describe.skipIf(programs === undefined)("on a Postgres server", () => {
             if (key === "seq") return undefined
             return Array.isArray(value) && value.length === 2 && typeof value[0] === "number" ? value[1] : value
           }))
-        const expected = yield* run(fromStart).pipe(Effect.provide(JobStore.layerMemory, { local: true }))
+        const expected = yield* run(fromStart).pipe(Effect.provide(MemoryJobStore.layer, { local: true }))
 
         const actual = yield* run(fromStart).pipe(Effect.provide(empty, { local: true }))
 

@@ -2,6 +2,7 @@ import * as SqliteClient from "@effect/sql-sqlite-node/SqliteClient"
 import { assert, describe, it } from "@effect/vitest"
 import * as JobId from "@fanout/core/JobId"
 import * as JobStore from "@fanout/core/JobStore"
+import * as MemoryJobStore from "@fanout/core/MemoryJobStore"
 import * as SqlJobStore from "@fanout/core/SqlJobStore"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
@@ -46,7 +47,7 @@ describe("SqlJobStore", () => {
     { operations: Operations },
     ({ operations }) =>
       Effect.gen(function*() {
-        const expected = yield* run(operations).pipe(Effect.provide(JobStore.layerMemory, { local: true }))
+        const expected = yield* run(operations).pipe(Effect.provide(MemoryJobStore.layer, { local: true }))
 
         const actual = yield* run(operations).pipe(Effect.provide(inMemory, { local: true }))
 

@@ -5,6 +5,7 @@ import * as Job from "@fanout/core/Job"
 import * as JobId from "@fanout/core/JobId"
 import * as JobStore from "@fanout/core/JobStore"
 import type { JobStoreError } from "@fanout/core/JobStoreError"
+import * as MemoryJobStore from "@fanout/core/MemoryJobStore"
 import * as SqlJobStore from "@fanout/core/SqlJobStore"
 import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
@@ -293,7 +294,7 @@ describe("nothing starves", () => {
     180_000
   )
 
-  it.effect.each([["memory", JobStore.layerMemory], ["SQLite", sqlite]] as const)(
+  it.effect.each([["memory", MemoryJobStore.layer], ["SQLite", sqlite]] as const)(
     "jobs whose payload can't be lifted are told once, and read again once a minute (%s)",
     ([, layer]) =>
       Effect.gen(function*() {
@@ -371,9 +372,9 @@ describe("a manager", () => {
       yield* jobs.claim(id)
       yield* TestClock.adjust("1 second")
       assert.strictEqual((yield* jobs.get(id)).state._tag, "Completed")
-    }).pipe(Effect.provide(JobStore.layerMemory)))
+    }).pipe(Effect.provide(MemoryJobStore.layer)))
 
-  it.effect.each([["memory", JobStore.layerMemory], ["SQLite", sqlite]] as const)(
+  it.effect.each([["memory", MemoryJobStore.layer], ["SQLite", sqlite]] as const)(
     "asks once for each look where there is nothing to do, and no more than it takes to run a job (%s)",
     ([, layer]) =>
       Effect.gen(function*() {
@@ -439,5 +440,5 @@ describe("a manager", () => {
 
       assert.isTrue(stopped)
       assert.match(lines[0] ?? "", /^Job x can't keep its lease any more.*no such thing/s)
-    }).pipe(Effect.provide(JobStore.layerMemory)))
+    }).pipe(Effect.provide(MemoryJobStore.layer)))
 })

@@ -3,8 +3,8 @@ import type { FanOutOptions } from "@fanout/core/FanOut"
 import * as Job from "@fanout/core/Job"
 import * as JobId from "@fanout/core/JobId"
 import * as JobManager from "@fanout/core/JobManager"
-import * as JobStore from "@fanout/core/JobStore"
 import * as Lease from "@fanout/core/Lease"
+import * as MemoryJobStore from "@fanout/core/MemoryJobStore"
 import { layerProcesses, layerThreads } from "@fanout/core/node"
 import * as Outcome from "@fanout/core/Outcome"
 import * as OwnerLiveness from "@fanout/core/OwnerLiveness"
@@ -118,7 +118,7 @@ describe("ThreadPool", () => {
           Exit.isSuccess(exit) ? [exit.value.done, exit.value.units] : exit,
           [3, { pages: 15 }]
         )
-      }).pipe(Effect.provide([layer, pools, JobStore.layerMemory])))
+      }).pipe(Effect.provide([layer, pools, MemoryJobStore.layer])))
 
     it.live("knows the job's lease, and publishes no more once that is over by one of the clocks", () =>
       Effect.gen(function*() {
@@ -169,7 +169,7 @@ describe("ThreadPool", () => {
         const failures = yield* failuresOf(id)
         assert.deepStrictEqual(failures.map(([n, tag]) => [n, tag]), [[700, tag]])
         assert.match(String(failures[0]?.[2]), message)
-      }).pipe(Effect.provide([threads(), pools, JobStore.layerMemory])))
+      }).pipe(Effect.provide([threads(), pools, MemoryJobStore.layer])))
 
     it.live("fails alone with another one of its batch, although they were in one batch", () =>
       Effect.gen(function*() {
@@ -177,7 +177,7 @@ describe("ThreadPool", () => {
         assert.deepStrictEqual(Exit.isSuccess(exit) ? [exit.value.done, exit.value.failed] : exit, [998, 2])
         const failures = yield* failuresOf("two")
         assert.deepStrictEqual(failures.map(([n]) => n).toSorted((a, b) => Number(a) - Number(b)), [700, 720])
-      }).pipe(Effect.provide([threads({ size: 2 }), pools, JobStore.layerMemory])))
+      }).pipe(Effect.provide([threads({ size: 2 }), pools, MemoryJobStore.layer])))
   })
 
   it.live("gives a thread's module its arguments", () =>
@@ -191,7 +191,7 @@ describe("ThreadPool", () => {
     Effect.gen(function*() {
       const { exit } = yield* fanOut("bomb", 200, (n) => n === 100 ? "leaves a bomb" : n > 100 ? "naps" : "")
       assert.deepStrictEqual(Exit.isSuccess(exit) ? [exit.value.done, exit.value.failed] : exit, [200, 0])
-    }).pipe(Effect.provide([threads(), pools, JobStore.layerMemory])))
+    }).pipe(Effect.provide([threads(), pools, MemoryJobStore.layer])))
 
   it.live("ends threads that spin when they are cancelled, and runs what comes next", () =>
     Effect.gen(function*() {
@@ -202,7 +202,7 @@ describe("ThreadPool", () => {
       yield* Fiber.interrupt(fiber)
       assert.isBelow(performance.now() - start, 1000 + 400)
       assert.strictEqual((yield* run("", 5)).n, 5)
-    }).pipe(Effect.provide([app(threads()), pools, JobStore.layerMemory])))
+    }).pipe(Effect.provide([app(threads()), pools, MemoryJobStore.layer])))
 
   it.live("says so when no thread can be had", () =>
     Effect.gen(function*() {
@@ -230,13 +230,13 @@ describe("ThreadPool", () => {
       const { exit } = yield* fanOut("shared", 200, (n) => n === 150 ? "spins a while" : "", { concurrency: 128 })
       assert.strictEqual(Exit.isSuccess(exit) ? exit.value.done : exit, 200)
       assert.isBelow(performance.now() - start, 3000)
-    }).pipe(Effect.provide([threads(), pools, JobStore.layerMemory])))
+    }).pipe(Effect.provide([threads(), pools, MemoryJobStore.layer])))
 
   it.live.each([1, 4, 64])("comes to the same as fibers, %d at a time", (concurrency) =>
     Effect.gen(function*() {
       const acts = Array.from({ length: 300 }, (_, n) => deterministic[(n * 7 + n % 3) % deterministic.length] ?? "")
       const comesTo = <E>(tasks: Layer.Layer<Layer.Success<ReturnType<typeof handlers>>, E>) =>
-        Effect.provide(outcomeOfActs(acts, { concurrency }), [tasks, pools, JobStore.layerMemory], { local: true })
+        Effect.provide(outcomeOfActs(acts, { concurrency }), [tasks, pools, MemoryJobStore.layer], { local: true })
       // The values say where they come from.
       const text = (come: object) => JSON.stringify(come).replaceAll("\"thread\":true", "\"thread\":false")
       assert.strictEqual(text(yield* comesTo(threads())), text(yield* comesTo(handlers(false))))
@@ -303,7 +303,7 @@ describe("ThreadPool", () => {
       const manager = JobManager.layer({ jobs: [Acts], leaseTtl: 1000 }).pipe(
         Layer.provide(program),
         Layer.provide(threads()),
-        Layer.provideMerge(JobStore.layerMemory),
+        Layer.provideMerge(MemoryJobStore.layer),
         Layer.provide([Pools.layer(), OwnerLiveness.layerBlind])
       )
       yield* Effect.gen(function*() {

@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import * as JobStore from "@fanout/core/JobStore"
+import * as MemoryJobStore from "@fanout/core/MemoryJobStore"
 import { layerProcesses } from "@fanout/core/node"
 import * as Outcome from "@fanout/core/Outcome"
 import * as Pools from "@fanout/core/Pools"
@@ -109,7 +109,7 @@ describe.runIf(process.platform === "linux")("ThreadPool of processes", () => {
     Effect.gen(function*() {
       const acts = Array.from({ length: 100 }, (_, n) => deterministic[(n * 7 + n % 3) % deterministic.length] ?? "")
       const comesTo = <E>(tasks: Layer.Layer<Layer.Success<ReturnType<typeof handlers>>, E>) =>
-        Effect.provide(outcomeOfActs(acts, { concurrency }), [tasks, pools, JobStore.layerMemory], { local: true })
+        Effect.provide(outcomeOfActs(acts, { concurrency }), [tasks, pools, MemoryJobStore.layer], { local: true })
       const text = (come: object) => JSON.stringify(come).replaceAll("\"thread\":true", "\"thread\":false")
       assert.strictEqual(text(yield* comesTo(processes())), text(yield* comesTo(handlers(false))))
     }))
@@ -126,7 +126,7 @@ describe.runIf(process.platform === "linux")("ThreadPool of processes", () => {
       const { failures, tally } = yield* fanOut(act, Array.from({ length: 20 }, (_, n) => n === 7 ? act : ""))
       assert.deepStrictEqual([tally, failures.map(([n, tag]) => [n, tag])], [[19, 1], [[7, tag]]])
       assert.include(failures[0]?.[2], message)
-    }).pipe(Effect.provide([processes(), pools, JobStore.layerMemory])))
+    }).pipe(Effect.provide([processes(), pools, MemoryJobStore.layer])))
 
   it.live.skipIf(!canLimit)(
     "says that the system was out of memory, and offers itself first where it is",
@@ -158,7 +158,7 @@ describe.runIf(process.platform === "linux")("ThreadPool of processes", () => {
       const start = performance.now()
       const { failures, tally } = yield* Effect.provide(
         fanOut("mixed", acts),
-        [processes({ mark }), pools, JobStore.layerMemory],
+        [processes({ mark }), pools, MemoryJobStore.layer],
         { local: true }
       )
       assert.deepStrictEqual(tally, [190, 10])
@@ -184,7 +184,7 @@ describe.runIf(process.platform === "linux")("ThreadPool of processes", () => {
       yield* Fiber.interrupt(fiber)
       assert.isBelow(performance.now() - start, 1000 + 400)
       assert.strictEqual((yield* run("", 5)).n, 5)
-    }).pipe(Effect.provide([app(processes()), pools, JobStore.layerMemory])))
+    }).pipe(Effect.provide([app(processes()), pools, MemoryJobStore.layer])))
 
   it.live("runs nothing twice and loses nothing, whatever is interrupted", () =>
     Effect.gen(function*() {

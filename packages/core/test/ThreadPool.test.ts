@@ -1,7 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as Job from "@fanout/core/Job"
 import { JobManager } from "@fanout/core/JobManager"
-import * as JobStore from "@fanout/core/JobStore"
+import * as MemoryJobStore from "@fanout/core/MemoryJobStore"
 import * as Pools from "@fanout/core/Pools"
 import * as Task from "@fanout/core/Task"
 import * as TaskDispatcher from "@fanout/core/TaskDispatcher"
@@ -196,7 +196,7 @@ describe("ThreadPool, under TestClock", () => {
         Exit.isSuccess(again.exit) ? [again.exit.value.done, again.exit.value.failed] : again.exit,
         [4, 0]
       )
-    }).pipe(Effect.provide([pools, JobStore.layerMemory]), Effect.scoped))
+    }).pipe(Effect.provide([pools, MemoryJobStore.layer]), Effect.scoped))
 
   it.effect("pauses a job whose task is on a thread, and goes on from its checkpoint", () =>
     Effect.gen(function*() {
@@ -285,7 +285,7 @@ describe("ThreadPool, under TestClock", () => {
           const running = yield* Effect.forkChild(outcomeOfActs(acts, { concurrency }))
           while (running.pollUnsafe() === undefined) yield* Effect.andThen(TestClock.adjust(100), FanoutTest.settle)
           return yield* Fiber.join(running)
-        }).pipe(Effect.provide([tasks, pools, JobStore.layerMemory], { local: true }))
+        }).pipe(Effect.provide([tasks, pools, MemoryJobStore.layer], { local: true }))
       const onThreads = yield* comesTo(
         ThreadPool.layer(Tasks, { size, batch, ...withCaller ? { caller: handlers(false) } : {} }).pipe(
           Layer.provide(threads.layer)

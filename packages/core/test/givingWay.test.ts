@@ -1,7 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as Job from "@fanout/core/Job"
 import * as JobManager from "@fanout/core/JobManager"
-import * as JobStore from "@fanout/core/JobStore"
+import * as MemoryJobStore from "@fanout/core/MemoryJobStore"
 import * as OwnerLiveness from "@fanout/core/OwnerLiveness"
 import * as Pools from "@fanout/core/Pools"
 import * as Task from "@fanout/core/Task"
@@ -45,7 +45,7 @@ const handlers = Tasks.toLayer({
 const runtime = JobManager.layer({ jobs: [job] }).pipe(
   Layer.provide(Layer.provide(job.toLayer(program), handlers)),
   Layer.provide(Pools.layer({ many: 2, few: 1 })),
-  Layer.provide([JobStore.layerMemory, OwnerLiveness.layerBlind])
+  Layer.provide([MemoryJobStore.layer, OwnerLiveness.layerBlind])
 )
 
 const runJob = Effect.gen(function*() {

@@ -2,6 +2,7 @@
 import type { Element } from "@fanout/core/FanOut"
 import * as Interrupter from "@fanout/core/Interrupter"
 import * as JobStore from "@fanout/core/JobStore"
+import * as MemoryJobStore from "@fanout/core/MemoryJobStore"
 import * as Pools from "@fanout/core/Pools"
 import * as Task from "@fanout/core/Task"
 import * as TaskDispatcher from "@fanout/core/TaskDispatcher"
@@ -167,7 +168,7 @@ const job = Effect.gen(function*() {
       )
       yield* tell(signal)
     }), { store: { ...store, flush: () => Effect.void }, graceMillis: 1 })
-}).pipe(Effect.provide(JobStore.layerMemory))
+}).pipe(Effect.provide(MemoryJobStore.layer))
 
 await Effect.runPromise(
   (start === "fanOut" ? job : application).pipe(

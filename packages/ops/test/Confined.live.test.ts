@@ -1,6 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as JobManager from "@fanout/core/JobManager"
-import * as JobStore from "@fanout/core/JobStore"
+import * as MemoryJobStore from "@fanout/core/MemoryJobStore"
 import * as OwnerLiveness from "@fanout/core/OwnerLiveness"
 import * as Pools from "@fanout/core/Pools"
 import * as Copy from "@fanout/ops/Copy"
@@ -18,7 +18,7 @@ const runtime = (files: typeof SystemFiles.layer) =>
   JobManager.layer({ jobs: [Copy.job] }).pipe(
     Layer.provide(Layer.provide(Copy.layer, HardLinks.layerNone)),
     Layer.provide(Pools.layer({ io: 8 })),
-    Layer.provideMerge([JobStore.layerMemory, OwnerLiveness.layerBlind, files])
+    Layer.provideMerge([MemoryJobStore.layer, OwnerLiveness.layerBlind, files])
   )
 
 const copy = (source: string, target: string) =>

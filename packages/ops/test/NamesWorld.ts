@@ -3,6 +3,7 @@
  */
 import * as JobManager from "@fanout/core/JobManager"
 import * as JobStore from "@fanout/core/JobStore"
+import * as MemoryJobStore from "@fanout/core/MemoryJobStore"
 import * as OwnerLiveness from "@fanout/core/OwnerLiveness"
 import * as Pools from "@fanout/core/Pools"
 import * as Conflict from "@fanout/ops/Conflict"
@@ -276,4 +277,4 @@ export const run = (world: World) =>
       isOver,
       tags
     }
-  }).pipe(Effect.scoped, Effect.provide(Layer.fresh(JobStore.layerMemory)))
+  }).pipe(Effect.scoped, Effect.provide(Layer.fresh(MemoryJobStore.layer)))

@@ -1,7 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import type * as JobHandle from "@fanout/core/JobHandle"
 import * as JobManager from "@fanout/core/JobManager"
-import * as JobStore from "@fanout/core/JobStore"
+import * as MemoryJobStore from "@fanout/core/MemoryJobStore"
 import * as OwnerLiveness from "@fanout/core/OwnerLiveness"
 import * as Pools from "@fanout/core/Pools"
 import * as FilePath from "@fanout/ops/FilePath"
@@ -25,7 +25,7 @@ const runtime = (files: typeof SystemFiles.layer) =>
       Layer.provide(Verify.layer, VerifyEntryLive.layer)
     ]),
     Layer.provide(Pools.layer({ io: 8 })),
-    Layer.provideMerge([JobStore.layerMemory, OwnerLiveness.layerBlind, files])
+    Layer.provideMerge([MemoryJobStore.layer, OwnerLiveness.layerBlind, files])
   )
 
 /** Locks that this process has, each with its inode and place. */

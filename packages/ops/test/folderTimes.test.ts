@@ -3,6 +3,7 @@ import type { JobContext } from "@fanout/core/JobContext"
 import * as JobManager from "@fanout/core/JobManager"
 import * as JobStore from "@fanout/core/JobStore"
 import { JobNotFound, JobStoreError } from "@fanout/core/JobStoreError"
+import * as MemoryJobStore from "@fanout/core/MemoryJobStore"
 import * as OwnerLiveness from "@fanout/core/OwnerLiveness"
 import * as Pools from "@fanout/core/Pools"
 import { settle } from "@fanout/core/testing"
@@ -33,7 +34,7 @@ const run = (
     JobManager.layer({ jobs: [job], shutdownDeadline: 0 }).pipe(
       Layer.provide(job.toLayer(() => Effect.orDie(program))),
       Layer.provide([
-        Layer.provide(store, Layer.fresh(JobStore.layerMemory)),
+        Layer.provide(store, Layer.fresh(MemoryJobStore.layer)),
         Pools.layer(),
         Layer.fresh(OwnerLiveness.layerBlind)
       ])

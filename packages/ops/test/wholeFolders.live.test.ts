@@ -1,6 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as JobManager from "@fanout/core/JobManager"
-import * as JobStore from "@fanout/core/JobStore"
+import * as MemoryJobStore from "@fanout/core/MemoryJobStore"
 import type { Outcome } from "@fanout/core/Outcome"
 import * as OwnerLiveness from "@fanout/core/OwnerLiveness"
 import * as Pools from "@fanout/core/Pools"
@@ -102,7 +102,7 @@ const look = (at: string): ReadonlyArray<unknown> =>
 const runtime = JobManager.layer({ jobs: [Copy.job] }).pipe(
   Layer.provide(Layer.provide(Copy.layer, HardLinks.layerNone)),
   Layer.provide(Pools.layer({ io: 8 })),
-  Layer.provide([JobStore.layerMemory, OwnerLiveness.layerBlind])
+  Layer.provide([MemoryJobStore.layer, OwnerLiveness.layerBlind])
 )
 
 /** How it is copied. */

@@ -1,0 +1,4 @@
+import * as MemoryJobStore from "@fanout/core/MemoryJobStore"
+import { jobStoreContract } from "./JobStoreContract.ts"
+
+jobStoreContract("memory", MemoryJobStore.layer)
