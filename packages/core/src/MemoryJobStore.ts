@@ -1,13 +1,25 @@
 /**
  * Keeps jobs in memory.
  *
+ * It is the contract of `JobStore` in plain code: the SQL store is compared with it. Each operation looks at everything
+ * there is, one after the other.
+ *
  * @since 0.1.0
  */
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
-import { decodeJob, decodeProgress, encodeProgress, Memory } from "./internal/job/memory.ts"
-import { JobStore } from "./JobStore.ts"
+import { renameEntries, renameProgress, type Renames } from "./internal/job/fanOutNames.ts"
+import * as Rows from "./internal/job/rows.ts"
+import { astrayLimit, stepOf, wishOf } from "./internal/job/request.ts"
+import { encode, Memory, read, refuse, type StoredFanOut, type StoredJob } from "./internal/memory/memory.ts"
+import type { JobId } from "./JobId.ts"
+import type { JobRecord } from "./JobRecord.ts"
+import type { JobSchedule } from "./JobSchedule.ts"
+import * as JobState from "./JobState.ts"
+import { type Flush, JobStore, type Kind } from "./JobStore.ts"
+import * as Errors from "./JobStoreError.ts"
+import * as Progress from "./Progress.ts"
 
 /**
  * Layer that keeps jobs in memory.
@@ -18,8 +30,7 @@ import { JobStore } from "./JobStore.ts"
  *
  * **Details**
  *
- * Everything is kept as the JSON text that a database would keep, so what does not survive
- * a database does not survive here.
+ * Everything is kept as the text that a database would keep, so what does not survive a database does not survive here.
  *
  * @category layers
  * @since 0.1.0
@@ -27,60 +38,306 @@ import { JobStore } from "./JobStore.ts"
 export const layer: Layer.Layer<JobStore> = Layer.sync(JobStore, () => {
   const memory = new Memory()
   return JobStore.of({
-    insert: (record) => memory.run(() => memory.insert(record)),
-    insertChild: (record, token) => memory.run(() => memory.insertChild(record, token)),
-    child: (parent, name) => memory.run(() => Effect.succeed(memory.child(parent, name))),
-    childTags: (parent) => memory.run(() => Effect.succeed(memory.childTags(parent))),
-    astray: memory.run(() => Effect.succeed(memory.astray())),
-    schedules: memory.run(() => Effect.succeed(memory.schedulesWhere())),
-    schedule: (name) =>
-      memory.run(() => Effect.succeed(Option.fromUndefinedOr(memory.schedulesWhere((one) => one.name === name)[0]))),
-    dueSchedules: (filter) => memory.run(() => Effect.succeed(memory.dueSchedules(filter))),
-    putSchedule: (schedule, jobs, dueAt) =>
-      memory.transaction(Effect.suspend(() => memory.putSchedule(schedule, jobs, dueAt))),
-    removeSchedule: (name) => memory.run(() => Effect.sync(() => memory.removeSchedule(name))),
-    get: (id) => memory.run(() => Effect.map(memory.find(id), (job) => decodeJob(job.json))),
-    pulse: (id) =>
-      memory.run(() =>
-        Effect.map(memory.find(id), ({ beat, progress }) => ({ beat, progress: decodeProgress(progress) }))
-      ),
-    list: (filter) => memory.run(() => Effect.succeed(memory.list(filter))),
-    // What it keeps it has written itself.
-    unreadable: () => Effect.succeed([]),
-    look: (now) => memory.run(() => Effect.succeed(memory.look(now))),
-    due: (filter) => memory.run(() => Effect.succeed(memory.due(filter))),
-    toCancel: (filter) => memory.run(() => Effect.succeed(memory.toCancel(filter))),
-    put: (record, line, renames) => memory.run(() => memory.put(record, line, renames)),
-    beat: (id, token, progress) =>
-      memory.run(() =>
-        Effect.map(memory.owned(id, token), (job) => {
-          memory.change(job).beat++
-          if (progress !== undefined) job.progress = encodeProgress(progress)
-          return Option.some(job.record.asked)
-        })
-      ),
-    requested: (id, token) => memory.run(() => Effect.map(memory.owned(id, token), (job) => job.record.asked)),
-    flush: (id, flush, onCommit) => {
-      const write = () => Effect.map(memory.owned(id, flush.token), (job) => memory.flush(job, flush))
-      return onCommit === undefined
-        ? memory.run(write)
-        : memory.transaction(Effect.andThen(Effect.suspend(write), onCommit))
-    },
-    checkpoint: (id, fanOut) =>
-      memory.run(() => Effect.succeed(Option.fromUndefinedOr(memory.jobs.get(id)?.checkpoints.get(fanOut)))),
-    ownCheckpoint: (id, name) =>
-      memory.run(() => Effect.succeed(Option.fromUndefinedOr(memory.jobs.get(id)?.own.get(name)))),
-    saveOwnCheckpoint: (id, options) =>
-      memory.run(() => Effect.map(memory.owned(id, options.token), (job) => memory.saveOwn(job, options))),
-    outcomes: (id, options) => memory.run(() => Effect.succeed(memory.outcomes(id, options))),
-    failures: (id) =>
-      memory.run(() =>
-        Effect.sync(() =>
-          Array.from(memory.jobs.get(id)?.outcomes.values() ?? []).filter(({ tag }) => tag === "Failed").length
-        )
-      ),
-    log: (id, token, entry) => memory.run(() => Effect.map(memory.owned(id, token), (job) => memory.log(job, entry))),
-    logs: (id, options) => memory.run(() => Effect.succeed(memory.logs(id, options))),
-    prune: (finishedBefore) => memory.run(() => Effect.sync(() => memory.prune(finishedBefore)))
+    ...makeReads(memory),
+    ...makeQueue(memory),
+    ...makeChildren(memory),
+    ...makeChanges(memory),
+    ...makeSchedules(memory),
+    ...makeOwned(memory),
+    ...makeItems(memory)
   })
 })
+
+const first = <A>(found: ReadonlyArray<A>, limit: number) => found.slice(0, Math.max(0, Math.floor(limit)))
+
+const isQueued = ({ state }: JobRecord) => state._tag === "Queued"
+const isRunning = ({ state }: JobRecord) => state._tag === "Running"
+const isAskedToCancel = ({ request }: JobRecord) => Option.contains(request, "Cancel")
+const isChildOf = (parent: JobId) => (record: JobRecord) => Option.exists(record.parent, ({ id }) => id === parent)
+
+/** A job that has got on is not what its owners are lost of. */
+const forgetLosses = (job: StoredJob): void => {
+  const { ownersLost, revision } = job.record
+  if (ownersLost > 0) Object.assign(job, encode(job.record.with({ ownersLost: 0, revision: revision + 1 })))
+}
+
+type Operations<Names extends keyof JobStore["Service"]> = Pick<JobStore["Service"], Names>
+
+// --- Reads ----------------------------------------------------------------------------------------------------------
+
+const makeReads = (memory: Memory): Operations<"get" | "pulse" | "list" | "unreadable"> => ({
+  get: (id) => memory.run(() => read(memory.find(id))),
+  pulse: (id) => memory.run(() => Rows.decodePulse(memory.find(id))),
+  list: ({ before, limit, names, parent, states }) =>
+    memory.run(() => {
+      const last = before && { ...before, order: memory.jobs.get(before.id)?.order ?? 0 }
+      const newest = memory.where((record) =>
+        (states === undefined || states.includes(record.state._tag)) &&
+        (names === undefined || names.includes(record.name)) &&
+        (parent === undefined || isChildOf(parent)(record))
+      )
+        .filter(({ order, record: { createdAt } }) =>
+          last === undefined || createdAt < last.createdAt || (createdAt === last.createdAt && order < last.order)
+        )
+        .toSorted((left, right) => right.record.createdAt - left.record.createdAt || right.order - left.order)
+      return first(newest, limit).map(read)
+    }),
+  // What it keeps it has written itself.
+  unreadable: () => Effect.succeed([])
+})
+
+const kindKey = ({ name, version }: Kind) => `${version} ${name}`
+
+const makeQueue = (memory: Memory): Operations<"look" | "due" | "toCancel"> => {
+  const firstQueued = (limit: number, isWanted: (record: JobRecord) => boolean) => {
+    const found = memory.where((record) => isQueued(record) && isWanted(record))
+      .toSorted((left, right) =>
+        right.record.priority - left.record.priority || left.record.createdAt - right.record.createdAt
+      )
+    return first(found, limit).map(read)
+  }
+  return {
+    look: (now) =>
+      memory.run(() => {
+        const queued = memory.where(isQueued).map(({ record }) => record)
+        const kinds = new Map(queued.map(({ name, version }) => [kindKey({ name, version }), { name, version }]))
+        const held = memory.where(isRunning).map(({ beat, record }) => {
+          const { id, lease, name, parent, version } = record
+          return { id, name, version, lease, parent, beat }
+        })
+        return {
+          held,
+          kinds: Array.from(kinds.values()),
+          hasChildren: memory.where(({ parent, state }) =>
+            Option.isSome(parent) && JobState.isActive(state)
+          ).length > 0,
+          hasJobsToCancel: queued.some(isAskedToCancel),
+          hasDueSchedules: schedulesWhere(memory, ({ nextAt }) => nextAt <= now).length > 0
+        }
+      }),
+    due: ({ except, ids, kinds, limit, now, parents }) =>
+      memory.run(() => {
+        const [left, wanted] = [new Set(except), new Set(kinds.map(kindKey))]
+        const [named, families] = [ids && new Set(ids), parents && new Set(parents)]
+        return firstQueued(limit, (record) =>
+          Option.isNone(record.request) && record.availableAt <= now && !left.has(record.id) &&
+          wanted.has(kindKey(record)) && named?.has(record.id) !== false &&
+          (families === undefined || Option.exists(record.parent, ({ id }) =>
+            families.has(id))))
+      }),
+    toCancel: ({ children, except, ids, limit, names }) =>
+      memory.run(() => {
+        const [left, single] = [new Set(except), new Set(ids)]
+        return firstQueued(limit, (record) =>
+          isAskedToCancel(record) && !left.has(record.id) &&
+          (names.includes(record.name) || single.has(record.id) ||
+            (Option.isSome(record.parent) && children.includes(record.name))))
+      })
+  }
+}
+
+const namedChild = (memory: Memory, parent: JobId, name: string): StoredJob | undefined => {
+  const named = memory.where((record) => Option.exists(record.parent, (one) => one.id === parent && one.name === name))
+  return named.findLast(({ record }) => record.state._tag !== "Cancelled") ?? named.at(-1)
+}
+
+const makeChildren = (memory: Memory): Operations<"child" | "childTags" | "astray"> => ({
+  child: (parent, name) => memory.run(() => Option.map(Option.fromUndefinedOr(namedChild(memory, parent, name)), read)),
+  childTags: (parent) =>
+    memory.run(() => Array.from(new Set(memory.where(isChildOf(parent)).map(({ record }) => record.state._tag)))),
+  astray: memory.run(() => {
+    const found = Array.from(memory.jobs.values()).flatMap(({ record }) => {
+      const parent = Option.getOrUndefined(record.parent)
+      if (parent === undefined) return []
+      const wish = wishOf(memory.jobs.get(parent.id)?.record)
+      return stepOf(record, wish) === undefined ? [] : [{ id: record.id, wish }]
+    })
+    return first(found, astrayLimit)
+  })
+})
+
+// --- Changes of jobs ------------------------------------------------------------------------------------------------
+
+/** The active job of the same name that has one of a job's keys, other than that job as it is stored. */
+const twinOf = (memory: Memory, record: JobRecord, stored?: StoredJob): StoredJob | undefined => {
+  const others = memory.where(({ name, state }) => name === record.name && JobState.isActive(state))
+  const withSame = (key: "idempotencyKey" | "exclusiveKey") =>
+    others.find((other) =>
+      other !== stored && Option.exists(record[key], (wanted) => Option.contains(other.record[key], wanted))
+    )
+  return withSame("idempotencyKey") ?? withSame("exclusiveKey")
+}
+
+const insert = (memory: Memory, record: JobRecord): JobRecord => {
+  const { id } = record
+  if (record.revision !== 0) refuse(new Errors.JobConflict({ id }))
+  const twin = twinOf(memory, record)
+  if (twin !== undefined) return read(twin)
+  if (memory.jobs.has(id)) refuse(new Errors.JobConflict({ id }))
+  const job: StoredJob = {
+    ...encode(record.with({ revision: 1 })),
+    order: ++memory.last.job,
+    beat: 0,
+    progress: Rows.encodeProgress(Progress.empty),
+    fanOuts: new Map(),
+    checkpoints: new Map(),
+    log: []
+  }
+  memory.jobs.set(id, job)
+  return read(job)
+}
+
+const rename = (job: StoredJob, renames: Renames): void => {
+  job.progress = Rows.encodeProgress(renameProgress(Rows.decodePulse(job).progress, renames))
+  job.fanOuts = new Map(renameEntries(job.fanOuts, renames))
+}
+
+const makeChanges = (memory: Memory): Operations<"insert" | "insertChild" | "put" | "prune"> => ({
+  insert: (record) => memory.run(() => insert(memory, record)),
+  insertChild: (record, token) =>
+    memory.run(() => {
+      const parent = Option.getOrUndefined(record.parent)
+      if (parent === undefined || record.revision !== 0) return refuse(new Errors.JobConflict({ id: record.id }))
+      const owned = memory.owned(parent.id, token)
+      const found = namedChild(memory, parent.id, parent.name)
+      if (found !== undefined && found.record.state._tag !== "Cancelled") return read(found)
+      const stored = insert(memory, record)
+      if (stored.id === record.id) forgetLosses(owned)
+      return stored
+    }),
+  put: (record, line, renames = []) =>
+    memory.run(() => {
+      const { id, revision, state } = record
+      const job = memory.toChange(memory.find(id))
+      if (job.record.revision !== revision) refuse(new Errors.JobConflict({ id }))
+      const twin = JobState.isActive(state) ? twinOf(memory, record, job) : undefined
+      if (twin !== undefined) refuse(new Errors.KeyTaken({ id, by: twin.record.id }))
+      Object.assign(job, encode(record.with({ revision: revision + 1 })))
+      for (const step of renames) rename(job, step)
+      memory.addLine(job, { at: record.updatedAt, level: "Info", message: line })
+      return read(job)
+    }),
+  prune: (finishedBefore) =>
+    memory.run(() => {
+      const active = memory.where(({ state }) => JobState.isActive(state))
+      const parents = new Set(active.flatMap(({ record }) => Option.toArray(record.parent)).map(({ id }) => id))
+      const isOld = ({ finishedAt, id, parent, state }: JobRecord) =>
+        JobState.isTerminal(state) && Option.exists(finishedAt, (at) => at < finishedBefore) && !parents.has(id) &&
+        !Option.exists(parent, (parent) => memory.jobs.has(parent.id))
+      const before = memory.jobs.size
+      // Children go after their parents.
+      for (let old = memory.where(isOld); old.length > 0; old = memory.where(isOld)) {
+        for (const { record } of old) memory.jobs.delete(record.id)
+      }
+      return before - memory.jobs.size
+    })
+})
+
+// --- Schedules ------------------------------------------------------------------------------------------------------
+
+const schedulesWhere = (memory: Memory, isWanted: (schedule: JobSchedule) => boolean) =>
+  Array.from(memory.schedules.values(), Rows.decodeSchedule)
+    .filter(isWanted)
+    .toSorted((left, right) => left.name < right.name ? -1 : 1)
+
+const makeSchedules = (
+  memory: Memory
+): Operations<"schedules" | "schedule" | "dueSchedules" | "putSchedule" | "removeSchedule"> => {
+  const find = (name: string) => Option.map(Option.fromUndefinedOr(memory.schedules.get(name)), Rows.decodeSchedule)
+  const put = (schedule: JobSchedule, jobs: ReadonlyArray<JobRecord>, dueAt = Number.POSITIVE_INFINITY): boolean => {
+    const { name, revision } = schedule
+    const { nextAt, revision: current } = Option.getOrElse(find(name), () => ({ nextAt: 0, revision: 0 }))
+    if (revision !== current || nextAt > dueAt) return false
+    memory.schedules.set(name, Rows.encodeSchedule(schedule.with({ revision: revision + 1 })))
+    for (const job of jobs) insert(memory, job)
+    return true
+  }
+  return {
+    schedules: memory.run(() => schedulesWhere(memory, () => true)),
+    schedule: (name) => memory.run(() => find(name)),
+    dueSchedules: ({ jobs, limit, now }) =>
+      memory.run(() => {
+        const due = schedulesWhere(
+          memory,
+          ({ job, nextAt }) => nextAt <= now && (jobs === undefined || jobs.includes(job))
+        )
+        return first(due.toSorted((left, right) => left.nextAt - right.nextAt), limit)
+      }),
+    putSchedule: (schedule, jobs, dueAt) => memory.transaction(memory.run(() => put(schedule, jobs, dueAt))),
+    removeSchedule: (name) => memory.run(() => memory.schedules.delete(name))
+  }
+}
+
+// --- What belongs to a job ------------------------------------------------------------------------------------------
+
+const fanOutOf = ({ fanOuts }: StoredJob, name: string): StoredFanOut => {
+  const fanOut = fanOuts.get(name) ?? { rows: new Map() }
+  fanOuts.set(name, fanOut)
+  return fanOut
+}
+
+const record = (memory: Memory, job: StoredJob, { checkpoint, cleared, fanOut: name, progress, rows }: Flush): void => {
+  job.progress = Rows.encodeProgress(progress)
+  const fanOut = fanOutOf(job, name)
+  if (fanOut.checkpoint !== checkpoint || cleared.length + rows.length > 0) forgetLosses(job)
+  fanOut.checkpoint = checkpoint
+  for (const cursor of cleared) fanOut.rows.delete(cursor)
+  for (const row of rows) {
+    const { rows: stored } = fanOutOf(job, row.fanOut)
+    stored.delete(row.cursor)
+    stored.set(row.cursor, { seq: ++memory.last.row, ...Rows.encodeOutcome(row) })
+  }
+}
+
+const makeOwned = (memory: Memory): Operations<"beat" | "requested" | "flush" | "saveOwnCheckpoint" | "log"> => ({
+  beat: (id, token, progress) =>
+    memory.run(() => {
+      const job = memory.owned(id, token)
+      job.beat++
+      if (progress !== undefined) job.progress = Rows.encodeProgress(progress)
+      return Option.some(job.record.asked)
+    }),
+  requested: (id, token) => memory.run(() => memory.owned(id, token).record.asked),
+  flush: (id, flush, onCommit) => {
+    const write = memory.run(() => record(memory, memory.owned(id, flush.token), flush))
+    return onCommit === undefined ? write : memory.transaction(Effect.andThen(write, onCommit))
+  },
+  saveOwnCheckpoint: (id, { checkpoint, name, token }) =>
+    memory.run(() => {
+      const job = memory.owned(id, token)
+      if (job.checkpoints.get(name) !== checkpoint) forgetLosses(job)
+      job.checkpoints.set(name, checkpoint)
+    }),
+  log: (id, token, entry) => memory.run(() => memory.addLine(memory.owned(id, token), entry))
+})
+
+const makeItems = (
+  memory: Memory
+): Operations<"checkpoint" | "ownCheckpoint" | "outcomes" | "failures" | "logs"> => {
+  const rowsOf = (id: JobId) =>
+    Array.from(memory.jobs.get(id)?.fanOuts ?? []).flatMap(([fanOut, { rows }]) =>
+      Array.from(rows.values(), (row) => ({ fanOut, row }))
+    )
+  return {
+    checkpoint: (id, fanOut) =>
+      memory.run(() => Option.fromUndefinedOr(memory.jobs.get(id)?.fanOuts.get(fanOut)?.checkpoint)),
+    ownCheckpoint: (id, name) => memory.run(() => Option.fromUndefinedOr(memory.jobs.get(id)?.checkpoints.get(name))),
+    outcomes: (id, { after, fanOut, limit, newestFirst, tags }) =>
+      memory.run(() => {
+        const found = rowsOf(id)
+          .filter((one) =>
+            one.row.seq > after && (fanOut === undefined || one.fanOut === fanOut) &&
+            (tags === undefined || tags.includes(one.row.tag))
+          )
+          .toSorted((left, right) => left.row.seq - right.row.seq)
+        return first(newestFirst ? found.toReversed() : found, limit)
+          .map(({ fanOut, row }) => Rows.decodeOutcome({ ...row, fan_out: Rows.toText(fanOut) }))
+      }),
+    failures: (id) => memory.run(() => rowsOf(id).filter(({ row }) => row.tag === "Failed").length),
+    logs: (id, { after, limit, newestFirst }) =>
+      memory.run(() => {
+        const found = (memory.jobs.get(id)?.log ?? []).filter(({ seq }) => seq > after)
+        return first(newestFirst ? found.toReversed() : found, limit)
+      })
+  }
+}

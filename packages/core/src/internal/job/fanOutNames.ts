@@ -1,6 +1,7 @@
 /**
  * Gives what is stored of a job's fan-outs the names that these have from now on.
  */
+import { Progress } from "../../Progress.ts"
 
 /** New names by the old ones. No two of them are the same. */
 export type Renames = ReadonlyMap<string, string>
@@ -16,3 +17,6 @@ export const renameEntries = <A>(
     return to === undefined ? [] : [[to, value] as const]
   })
 }
+
+export const renameProgress = ({ fanOuts, totals, units }: Progress, renames: Renames): Progress =>
+  new Progress({ fanOuts: Object.fromEntries(renameEntries(Object.entries(fanOuts), renames)), totals, units })

@@ -4,8 +4,7 @@
 import * as Effect from "effect/Effect"
 import type { SqlError } from "effect/sql/SqlError"
 import type { Fragment } from "effect/sql/Statement"
-import { Progress } from "../../Progress.ts"
-import { renameEntries, type Renames } from "../job/fanOutNames.ts"
+import { renameProgress, type Renames } from "../job/fanOutNames.ts"
 import * as Rows from "../job/rows.ts"
 import { decoded, type SqlAccess, type Statements } from "./access.ts"
 
@@ -45,8 +44,7 @@ export const renameFanOuts = ({ sql }: SqlAccess, job: string, renames: Renames)
     for (const [from, to] of moves) yield* move(from, to)
     const stored = sql`select beat, progress from fanout_jobs where id = ${job}`
     for (const { progress } of yield* decoded("rename a fan-out", stored, Rows.decodePulse)) {
-      const fanOuts = Object.fromEntries(renameEntries(Object.entries(progress.fanOuts), renames))
-      const renamed = new Progress({ fanOuts, totals: progress.totals, units: progress.units })
+      const renamed = renameProgress(progress, renames)
       yield* sql`update fanout_jobs set progress = ${Rows.encodeProgress(renamed)} where id = ${job}`
     }
   })
