@@ -12,13 +12,14 @@ import * as Layer from "effect/Layer"
 import * as Migrator from "effect/sql/Migrator"
 import * as SqlClient from "effect/sql/SqlClient"
 import { isSqlError } from "effect/sql/SqlError"
-import { again, failWith, SqlAccess, storageFailure } from "./internal/sql/access.ts"
+import { again, SqlAccess } from "./internal/sql/access.ts"
 import { makeChildren } from "./internal/sql/children.ts"
 import { makeItems } from "./internal/sql/items.ts"
-import { makeInserts, makePut, makeReads } from "./internal/sql/jobs.ts"
+import { makeChanges, makeReads } from "./internal/sql/jobs.ts"
 import * as Migrations from "./internal/sql/migrations.ts"
 import { makeOwned } from "./internal/sql/owned.ts"
 import { makePrune } from "./internal/sql/prune.ts"
+import { failWith, storageFailure } from "./internal/sql/queries.ts"
 import { makeQueue } from "./internal/sql/queue.ts"
 import { makeSchedules } from "./internal/sql/schedules.ts"
 import { JobStore } from "./JobStore.ts"
@@ -54,8 +55,7 @@ export const layer: Layer.Layer<JobStore, Errors.JobStoreError, SqlClient.SqlCli
     return JobStore.of({
       ...makeReads(access),
       ...makeQueue(access),
-      ...makeInserts(access),
-      ...makePut(access),
+      ...makeChanges(access),
       ...makeChildren(access),
       ...makeSchedules(access),
       ...makeOwned(access),

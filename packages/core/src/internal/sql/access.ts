@@ -13,11 +13,12 @@ import * as Option from "effect/Option"
 import * as Schedule from "effect/Schedule"
 import * as SqlClient from "effect/sql/SqlClient"
 import { isSqlError, LockTimeoutError, SqlError } from "effect/sql/SqlError"
-import type { JobRecord } from "../../JobRecord.ts"
-import * as Errors from "../../JobStoreError.ts"
+import type { Fragment } from "effect/sql/Statement"
+import type * as Errors from "../../JobStoreError.ts"
 import { PassedOver } from "../job/passed.ts"
 import * as Rows from "../job/rows.ts"
 import * as Dialect from "./dialect.ts"
+import { decoded, type Statements, storageFailure } from "./queries.ts"
 
 /** Failure of an effect that the caller has put into a transaction of the store. */
 class CallersCause<E> {
@@ -50,54 +51,6 @@ const passing: ReadonlySet<Errors.StorageFailure["problem"]> = new Set(["Busy", 
 export const again = (message: string): Effect.Effect<never, SqlError> =>
   Effect.fail(new SqlError({ reason: new LockTimeoutError({ cause: message, message }) }))
 
-export const storageFailure = (operation: string, problem: Errors.StorageFailure["problem"], cause: unknown) =>
-  new Errors.JobStoreError({ reason: new Errors.StorageFailure({ operation, problem, cause }) })
-
-export type Statements<A> = Effect.Effect<A, SqlError | Errors.JobStoreError>
-
-/** Decodes rows; what can't be decoded was written by something else. */
-export const decoded = <A, R extends object>(
-  operation: string,
-  rows: Effect.Effect<ReadonlyArray<R>, SqlError>,
-  decode: (row: R) => A
-): Statements<ReadonlyArray<A>> =>
-  Effect.flatMap(rows, (rows) =>
-    Effect.try({
-      try: () => rows.map((row) => decode(row)),
-      catch: (cause) => storageFailure(operation, "Corrupt", cause)
-    }))
-
-/** Rows with their numbers as text or whole, also those that are too large for a number: a driver gives no row then. */
-export const exact = (
-  rows: Effect.Effect<ReadonlyArray<object>, SqlError>
-): Effect.Effect<ReadonlyArray<Row>, SqlError> =>
-  Effect.map(Effect.provideService(rows, SqlClient.SafeIntegers, true), (rows) => rows.map(withNumbers))
-
-export type Row = Readonly<Record<string, unknown>>
-
-const withNumbers = (row: object): Row =>
-  Object.fromEntries(
-    Object.entries(row).map(([column, value]: readonly [string, unknown]) => [
-      column,
-      typeof value === "bigint" && Number.isSafeInteger(Number(value)) ? Number(value) : value
-    ])
-  )
-
-/** Decodes rows of `selectJobs`. */
-export const decodedJobs = (
-  operation: string,
-  rows: Effect.Effect<ReadonlyArray<object>, SqlError>
-): Statements<ReadonlyArray<JobRecord>> => decoded(operation, exact(rows), Rows.decodeStored)
-
-/** All jobs with their payloads; without one the job can't be read. */
-export const selectJobs = (sql: SqlClient.SqlClient) =>
-  sql`select j.*, p.payload from fanout_jobs j left join fanout_payloads p on p.job_id = j.id`
-
-export const failWith = (reason: Errors.JobStoreError["reason"]) => Effect.fail(new Errors.JobStoreError({ reason }))
-
-/** A number that any database takes for a limit. */
-export const atMost = (limit: number) => Math.min(Math.max(0, Math.floor(limit)), 2 ** 31 - 1)
-
 export class SqlAccess {
   readonly sql: SqlClient.SqlClient
   readonly dialect: Dialect.Dialect
@@ -111,6 +64,10 @@ export class SqlAccess {
   constructor(client: SqlClient.SqlClient) {
     this.sql = client.withoutTransforms()
     this.dialect = Dialect.of(this.sql)
+  }
+
+  isOneOf(column: string, values: Iterable<string>): Fragment {
+    return this.dialect.isOneOf(this.sql.literal(column), Array.from(values, Rows.toText))
   }
 
   /** Runs one operation that gives rows. */
@@ -145,34 +102,35 @@ export class SqlAccess {
     return Effect.withFiber((fiber) => {
       const settings = settingsOf(fiber)
       const client = this.callersClient(fiber)
-      return Effect.flatMap(client === undefined ? Effect.succeed(false) : this.looksAtStore(client), (same) => {
-        const lent = same && client !== undefined ? this.lend(client, onCommit) : onCommit
-        const wrapped = Effect.catchCause(withSettings(lent, settings), (cause) => Effect.fail(new CallersCause(cause)))
-        return this.run<A, E, R>(operation, this.atomically(this.sql, Effect.tap(statements, wrapped)))
-      })
+      return Effect.flatMap(
+        client === undefined ? Effect.succeed(false) : this.isShared(client, this.looksAtStore(client)),
+        (same) => {
+          const lent = same && client !== undefined ? this.lend(client, onCommit) : onCommit
+          const wrapped = Effect.catchCause(
+            withSettings(lent, settings),
+            (cause) => Effect.fail(new CallersCause(cause))
+          )
+          return this.run<A, E, R>(operation, this.atomically(this.sql, Effect.tap(statements, wrapped)))
+        }
+      )
     })
   }
 
-  /** Runs statements in the transaction that the caller has open on the store's database, if it has one. */
-  inCallersTransaction<A>(
-    operation: string,
-    statements: Statements<A>
-  ): Effect.Effect<Option.Option<A>, Errors.JobStoreError> {
+  /** Runs statements in the transaction that the caller has open on the store's database, or in one of their own. */
+  joinTransaction<A>(operation: string, statements: Statements<A>): Effect.Effect<A, Errors.JobStoreError> {
+    const own = this.transaction(operation, statements)
     return Effect.withFiber((fiber) => {
       const client = this.callersClient(fiber)
-      if (client === undefined || Option.isNone(Context.getOption(fiber.context, client.transactionService))) {
-        return Effect.succeedNone
-      }
-      const lockStore = this.sharing.has(client.transactionService)
-        ? Effect.succeed(true)
-        : this.dialect.lockStore(this.storeId)
-      const borrowed = Effect.flatMap(lockStore, (same) => {
-        if (!same) return Effect.succeedNone
-        this.sharing.add(client.transactionService)
-        return Effect.asSome(statements)
-      })
-      const lent = handOver(borrowed, client.transactionService, this.sql.transactionService)
-      return this.run(operation, this.atomically(client, lent), client.transactionService)
+      if (client === undefined || Option.isNone(Context.getOption(fiber.context, client.transactionService))) return own
+      const joined = Effect.flatMap(
+        this.isShared(client, this.dialect.lockStore(this.storeId)),
+        (same) => same ? Effect.asSome(statements) : Effect.succeedNone
+      )
+      const lent = handOver(joined, client.transactionService, this.sql.transactionService)
+      return Effect.flatMap(
+        this.run(operation, this.atomically(client, lent), client.transactionService),
+        Option.match({ onNone: () => own, onSome: Effect.succeed })
+      )
     })
   }
 
@@ -182,16 +140,20 @@ export class SqlAccess {
     return client !== undefined && Dialect.kind(client) === Dialect.kind(this.sql) ? client : undefined
   }
 
-  private looksAtStore(client: SqlClient.SqlClient): Effect.Effect<boolean> {
+  /** Whether a client looks at the store's database. Once it does, nothing has to be asked. */
+  private isShared<E>(client: SqlClient.SqlClient, asked: Effect.Effect<boolean, E>): Effect.Effect<boolean, E> {
     if (this.sharing.has(client.transactionService)) return Effect.succeed(true)
+    return Effect.map(asked, (same) => {
+      if (same) this.sharing.add(client.transactionService)
+      return same
+    })
+  }
+
+  private looksAtStore(client: SqlClient.SqlClient): Effect.Effect<boolean> {
     const sql = client.withoutTransforms()
     return Dialect.of(sql).hasTable("fanout_store").pipe(
       Effect.flatMap((exists) => exists ? sql`select id from fanout_store` : Effect.succeed([])),
-      Effect.map((rows) => {
-        const same = rows[0]?.["id"] === this.storeId
-        if (same) this.sharing.add(client.transactionService)
-        return same
-      }),
+      Effect.map(([store]) => store?.["id"] === this.storeId),
       // It is none of the store's business that another database can't be read.
       Effect.orElseSucceed(() => false)
     )

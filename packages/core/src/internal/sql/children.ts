@@ -9,8 +9,9 @@ import type { JobRecord } from "../../JobRecord.ts"
 import * as JobState from "../../JobState.ts"
 import { astrayLimit } from "../job/request.ts"
 import * as Rows from "../job/rows.ts"
-import { decodedJobs, selectJobs, type SqlAccess, type Statements } from "./access.ts"
+import type { SqlAccess } from "./access.ts"
 import { readable } from "./pages.ts"
+import { decodedJobs, ranges, selectJobs, type Statements } from "./queries.ts"
 
 /** The child of a name that is not cancelled. */
 export const namedChild = (access: SqlAccess, parent: JobId, name: string): Statements<JobRecord | undefined> => {
@@ -46,16 +47,11 @@ export const makeChildren = (access: SqlAccess) => {
           : Effect.succeedSome(found))
     )
 
-  // One look at the index for each state.
   const childTags = (parent: JobId) => {
     const ofTag = (tag: JobState.Tag) =>
-      sql`select * from (select tag from fanout_jobs
-        where parent_id = ${Rows.toText(parent)} and tag = ${tag} limit 1) as one`
-    return access.read(
-      "look for children",
-      sql`${sql.join(" union all ", false)(JobState.Tag.literals.map(ofTag))}`,
-      Rows.decodeTag
-    )
+      sql`select tag from fanout_jobs where parent_id = ${Rows.toText(parent)} and tag = ${tag} limit 1`
+    const found = sql`${ranges(sql, JobState.Tag.literals.map(ofTag))}`
+    return access.read("look for children", found, Rows.decodeTag)
   }
 
   return { child, childTags, astray: astrayWith(access) }

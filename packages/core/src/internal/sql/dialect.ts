@@ -57,10 +57,4 @@ export const of = (sql: SqlClient): Dialect =>
 
 /** Kind of a client's database. */
 export const kind = (sql: SqlClient): string =>
-  sql.onDialect({
-    sqlite: () => "sqlite",
-    pg: () => "pg",
-    mysql: () => "mysql",
-    mssql: () => "mssql",
-    clickhouse: () => "clickhouse"
-  })
+  sql.onDialectOrElse({ sqlite: () => "sqlite", pg: () => "pg", orElse: () => "another" })

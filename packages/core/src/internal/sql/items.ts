@@ -3,12 +3,12 @@
  */
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
-import type { Fragment } from "effect/sql/Statement"
 import type { JobId } from "../../JobId.ts"
 import type { JobStore } from "../../JobStore.ts"
 import type { Outcome } from "../../Outcome.ts"
 import * as Rows from "../job/rows.ts"
-import { atMost, type SqlAccess } from "./access.ts"
+import type { SqlAccess } from "./access.ts"
+import { atMost, ranges } from "./queries.ts"
 
 export const makeItems = (access: SqlAccess) => {
   const { sql } = access
@@ -22,12 +22,11 @@ export const makeItems = (access: SqlAccess) => {
     if (wanted.size === 0) return Effect.succeed([])
     const next = inOrder(newestFirst, limit)
     const inFanOut = fanOut === undefined ? sql.literal("") : sql`and fan_out = ${Rows.toText(fanOut)}`
-    // One ordered range of the index for each tag: an `in` would have to sort all outcomes of the job.
     const ofTag = (tag: Outcome["_tag"]) =>
-      sql`select * from (select * from fanout_outcomes
-        where job_id = ${Rows.toText(id)} and tag = ${tag} and seq > ${after} ${inFanOut} ${next}) as one`
-    const union: Fragment = sql.join(" union all ", false)(Array.from(wanted, ofTag))
-    return access.read("read outcomes", sql`select * from (${union}) as each ${next}`, Rows.decodeOutcome)
+      sql`select * from fanout_outcomes
+        where job_id = ${Rows.toText(id)} and tag = ${tag} and seq > ${after} ${inFanOut} ${next}`
+    const found = sql`select * from (${ranges(sql, Array.from(wanted, ofTag))}) as each ${next}`
+    return access.read("read outcomes", found, Rows.decodeOutcome)
   }
 
   const checkpointIn = (table: "fanout_checkpoints" | "fanout_own_checkpoints") => (id: JobId, name: string) =>

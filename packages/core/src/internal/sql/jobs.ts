@@ -1,6 +1,7 @@
 /**
  * Stores, changes and reads whole jobs.
  */
+import * as Arr from "effect/Array"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import type { Fragment } from "effect/sql/Statement"
@@ -12,23 +13,21 @@ import * as Errors from "../../JobStoreError.ts"
 import * as Progress from "../../Progress.ts"
 import type { Renames } from "../job/fanOutNames.ts"
 import * as Rows from "../job/rows.ts"
-import { again, decodedJobs, failWith, selectJobs, type SqlAccess, type Statements } from "./access.ts"
+import { again, type SqlAccess } from "./access.ts"
 import { namedChild } from "./children.ts"
 import { appendLog, forgetLosses, lockOwned } from "./owned.ts"
 import { page } from "./pages.ts"
+import { decodedJobs, failWith, firstOr, ranges, selectJobs, type Statements } from "./queries.ts"
 import { renameFanOuts } from "./renames.ts"
 
 export const makeReads = (access: SqlAccess) => {
-  const { dialect, sql } = access
+  const { sql } = access
 
-  const get = (id: JobId) =>
-    Effect.flatMap(
-      access.run(
-        `read job ${id}`,
-        decodedJobs(`read job ${id}`, sql`${selectJobs(sql)} where j.id = ${Rows.toText(id)}`)
-      ),
-      ([job]) => job === undefined ? failWith(new Errors.JobNotFound({ id })) : Effect.succeed(job)
-    )
+  const get = (id: JobId) => {
+    const operation = `read job ${id}`
+    const rows = decodedJobs(operation, sql`${selectJobs(sql)} where j.id = ${Rows.toText(id)}`)
+    return firstOr(access.run(operation, rows), new Errors.JobNotFound({ id }))
+  }
 
   const isBefore = ({ createdAt, id }: Pick<JobRecord, "createdAt" | "id">) =>
     sql`created_at <= ${createdAt} and (created_at < ${createdAt}
@@ -36,24 +35,20 @@ export const makeReads = (access: SqlAccess) => {
 
   const pageOf = ({ before, limit, names, parent }: ListFilter, states: ReadonlyArray<Fragment>) => {
     const conditions = [
-      ...(names === undefined ? [] : [dialect.isOneOf(sql.literal("name"), names.map(Rows.toText))]),
+      ...(names === undefined ? [] : [access.isOneOf("name", names)]),
       ...(parent === undefined ? [] : [sql`parent_id = ${Rows.toText(parent)}`]),
       ...(before === undefined ? [] : [isBefore(before)])
     ]
     const newest = (limit: number) => sql`order by created_at desc, seq desc limit ${limit}`
-    // One ordered range of the index for each state: an `in` would have to sort all jobs there are.
     const ofState = (limit: number) => (state: Fragment) =>
-      sql`select * from (select seq, created_at from fanout_jobs
-        where ${sql.and([state, ...conditions])} ${newest(limit)}) as one`
+      sql`select seq, created_at from fanout_jobs where ${sql.and([state, ...conditions])} ${newest(limit)}`
     return page(
       access,
       "list jobs",
       limit,
       (limit) =>
         sql`${selectJobs(sql)}
-          where j.seq in (select seq from (${sql.join(" union all ", false)(states.map(ofState(limit)))}) as each ${
-          newest(limit)
-        })
+          where j.seq in (select seq from (${ranges(sql, states.map(ofState(limit)))}) as each ${newest(limit)})
           order by j.created_at desc, j.seq desc`,
       Rows.decodeListed
     )
@@ -68,7 +63,7 @@ export const makeReads = (access: SqlAccess) => {
   }
 
   const unreadable = (filter: ListFilter) => {
-    const unknown = sql`not ${dialect.isOneOf(sql.literal("tag"), JobState.Tag.literals)}`
+    const unknown = sql`not ${access.isOneOf("tag", JobState.Tag.literals)}`
     const states = [...ofTags(filter.states), ...(filter.states === undefined ? [unknown] : [])]
     if (states.length === 0) return Effect.succeed([])
     return Effect.map(
@@ -78,22 +73,25 @@ export const makeReads = (access: SqlAccess) => {
   }
 
   const pulse = (id: JobId) =>
-    Effect.flatMap(
+    firstOr(
       access.read(
         "read a job's progress",
         sql`select beat, progress from fanout_jobs where id = ${Rows.toText(id)}`,
         Rows.decodePulse
       ),
-      ([pulse]) => pulse === undefined ? failWith(new Errors.JobNotFound({ id })) : Effect.succeed(pulse)
+      new Errors.JobNotFound({ id })
     )
 
   return { get, list, unreadable, pulse }
 }
 
 /** The active job of the same name that has one of a job's keys, other than the one with id `except`. */
-const twinWith = (access: SqlAccess) => ({ exclusive_key, idempotency_key, name }: Rows.JobColumns, except: string) => {
-  const { dialect: { indexed }, sql } = access
-  return Effect.map(
+const twin = (
+  { dialect: { indexed }, sql }: SqlAccess,
+  { exclusive_key, idempotency_key, name }: Rows.JobColumns,
+  except: string
+) =>
+  Effect.map(
     decodedJobs(
       "find a job by its key",
       sql`${selectJobs(sql)}
@@ -104,66 +102,67 @@ const twinWith = (access: SqlAccess) => ({ exclusive_key, idempotency_key, name 
     ),
     ([job]) => job
   )
-}
 
-const existsWith = ({ sql }: SqlAccess) => (id: string) =>
-  Effect.map(sql`select 1 from fanout_jobs where id = ${id}`, (rows) => rows.length > 0)
+/** Fails after another job was in the way, which the caller does not find any more. */
+const keyFreed = again("The job that had the key has just finished")
 
-/** Stores a job, or finds the active one that has its keys. To be run in a transaction. */
-export const insertRowsWith = (access: SqlAccess) => {
+const exists = ({ sql }: SqlAccess, id: string) =>
+  Effect.map(sql`select 1 from fanout_jobs where id = ${id}`, Arr.isReadonlyArrayNonEmpty)
+
+/** Stores a job, or finds the one in its place: the active one that has its keys. To be run in a transaction. */
+export const insertRows = Effect.fnUntraced(function*(
+  access: SqlAccess,
+  record: JobRecord,
+  inPlace: (columns: Rows.JobColumns) => Statements<JobRecord | undefined> = (columns) => twin(access, columns, "")
+) {
   const { sql } = access
-  const exists = existsWith(access)
-  const twin = twinWith(access)
-  return (
-    record: JobRecord,
-    found: (columns: Rows.JobColumns) => Statements<JobRecord | undefined> = (columns) => twin(columns, "")
-  ): Statements<JobRecord> =>
-    Effect.gen(function*() {
-      const { id } = record
-      const { columns, payload } = Rows.encodeJob(record.with({ revision: 1 }))
-      const row = { ...columns, progress: Rows.encodeProgress(Progress.empty) }
-      const inserted = yield* sql`insert into fanout_jobs ${sql.insert(row)} on conflict do nothing returning id`
-      if (inserted.length > 0) {
-        yield* sql`insert into fanout_payloads (job_id, payload) values (${columns.id}, ${payload})`
-        return Rows.decodeJob({ ...columns, payload })
-      }
-      const other = yield* found(columns)
-      if (other !== undefined) return other
-      return yield* (yield* exists(columns.id))
-        ? failWith(new Errors.JobConflict({ id }))
-        : again("The job that had the key has just finished")
-    })
-}
+  const { id } = record
+  const { columns, payload } = Rows.encodeJob(record.with({ revision: 1 }))
+  const row = { ...columns, progress: Rows.encodeProgress(Progress.empty) }
+  const inserted = yield* sql`insert into fanout_jobs ${sql.insert(row)} on conflict do nothing returning id`
+  if (inserted.length > 0) {
+    yield* sql`insert into fanout_payloads (job_id, payload) values (${columns.id}, ${payload})`
+    return Rows.decodeJob({ ...columns, payload })
+  }
+  const other = yield* inPlace(columns)
+  if (other !== undefined) return other
+  return yield* (yield* exists(access, columns.id)) ? failWith(new Errors.JobConflict({ id })) : keyFreed
+})
 
-export const makeInserts = (access: SqlAccess) => {
-  const insertRows = insertRowsWith(access)
-  const twin = twinWith(access)
+const replaceRows = Effect.fnUntraced(function*(
+  access: SqlAccess,
+  { columns, payload }: ReturnType<typeof Rows.encodeJob>,
+  { id, revision }: JobRecord
+) {
+  const { sql } = access
+  const replaced = yield* sql`update fanout_jobs set ${sql.update(columns, ["id"])}
+    where id = ${columns.id} and revision = ${revision} returning id`
+  if (replaced.length === 0) {
+    const isStored = yield* exists(access, columns.id)
+    return yield* failWith(isStored ? new Errors.JobConflict({ id }) : new Errors.JobNotFound({ id }))
+  }
+  yield* sql`update fanout_payloads set payload = ${payload} where job_id = ${columns.id} and payload <> ${payload}`
+})
 
+export const makeChanges = (access: SqlAccess) => {
   const insert = (record: JobRecord) =>
     record.revision === 0
-      ? Effect.flatMap(
-        access.inCallersTransaction("store a job", insertRows(record)),
-        Option.match({
-          onNone: () => access.transaction("store a job", insertRows(record)),
-          onSome: Effect.succeed
-        })
-      )
+      ? access.joinTransaction("store a job", insertRows(access, record))
       : failWith(new Errors.JobConflict({ id: record.id }))
 
   const insertChild = (record: JobRecord, token: number) => {
     const parent = Option.getOrUndefined(record.parent)
     if (parent === undefined || record.revision !== 0) return failWith(new Errors.JobConflict({ id: record.id }))
+    const named = namedChild(access, parent.id, parent.name)
     return access.transaction(
       "store a child",
       Effect.gen(function*() {
         const owner = yield* lockOwned(access, parent.id, token)
         const stored = yield* insertRows(
+          access,
           record,
           (columns) =>
-            Effect.flatMap(
-              namedChild(access, parent.id, parent.name),
-              (named) => named === undefined ? twin(columns, "") : Effect.succeed(named)
-            )
+            Effect.flatMap(named, (named) => named === undefined ? twin(access, columns, "") : Effect.succeed(named))
         )
         if (stored.id === record.id) yield* forgetLosses(access, parent.id, owner)
         return stored
@@ -171,36 +170,22 @@ export const makeInserts = (access: SqlAccess) => {
     )
   }
 
-  return { insert, insertChild }
-}
-
-export const makePut = (access: SqlAccess) => {
-  const { sql } = access
-  const exists = existsWith(access)
-  const twin = twinWith(access)
-
   const put = (record: JobRecord, line: string, renames: ReadonlyArray<Renames> = []) => {
-    const { id, revision } = record
-    const { columns, payload } = Rows.encodeJob(record.with({ revision: revision + 1 }))
+    const { id, revision, updatedAt } = record
+    const encoded = Rows.encodeJob(record.with({ revision: revision + 1 }))
+    const { columns, payload } = encoded
     const replace = Effect.gen(function*() {
-      const replaced = yield* sql`update fanout_jobs set ${sql.update(columns, ["id"])}
-        where id = ${columns.id} and revision = ${revision} returning id`
-      if (replaced.length === 0) {
-        return yield* failWith(
-          (yield* exists(columns.id)) ? new Errors.JobConflict({ id }) : new Errors.JobNotFound({ id })
-        )
-      }
-      yield* sql`update fanout_payloads set payload = ${payload} where job_id = ${columns.id} and payload <> ${payload}`
+      yield* replaceRows(access, encoded, record)
       for (const step of renames) yield* renameFanOuts(access, columns.id, step)
-      yield* appendLog(access, id, { at: record.updatedAt, level: "Info", message: line })
+      yield* appendLog(access, id, { at: updatedAt, level: "Info", message: line })
       return Rows.decodeJob({ ...columns, payload })
     })
-    const keyTaken = Effect.flatMap(twin(columns, columns.id), (by): Statements<never> =>
-      by === undefined
-        ? again("The job that had the key has just finished")
-        : failWith(new Errors.KeyTaken({ id, by: by.id })))
+    const keyTaken = Effect.flatMap(
+      twin(access, columns, columns.id),
+      (by): Statements<never> => by === undefined ? keyFreed : failWith(new Errors.KeyTaken({ id, by: by.id }))
+    )
     return access.transaction("change a job", replace, keyTaken)
   }
 
-  return { put }
+  return { insert, insertChild, put }
 }

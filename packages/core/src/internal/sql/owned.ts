@@ -9,18 +9,17 @@ import { type Flush, logLimit } from "../../JobStore.ts"
 import * as Errors from "../../JobStoreError.ts"
 import type { Progress } from "../../Progress.ts"
 import * as Rows from "../job/rows.ts"
-import { exact, failWith, type SqlAccess, storageFailure } from "./access.ts"
+import type { SqlAccess } from "./access.ts"
+import { exact, firstOr, storageFailure } from "./queries.ts"
 
 export const makeOwned = (access: SqlAccess) => {
   const { sql } = access
-  const isOwned = isOwnedBy(access)
   const asked = (id: JobId, token: number, rows: Effect.Effect<ReadonlyArray<object>, SqlError>) =>
     Effect.flatMap(fenced(id, token, exact(rows)), (row) =>
       Effect.try({
         try: () => Rows.decodeAsked(row),
         catch: (cause) => storageFailure(`read what is asked of job ${id}`, "Corrupt", cause)
       }))
-  const record = recordWith(access)
 
   return {
     beat: (id: JobId, token: number, progress?: Progress) =>
@@ -33,7 +32,7 @@ export const makeOwned = (access: SqlAccess) => {
             token,
             sql`update fanout_jobs set beat = beat + 1${
               progress === undefined ? sql.literal("") : sql`, progress = ${Rows.encodeProgress(progress)}`
-            } where ${isOwned(id, token)} returning request, priority, limits`
+            } where ${isOwned(access, id, token)} returning request, priority, limits`
           )),
           "JobStoreError",
           "StorageFailure",
@@ -43,12 +42,12 @@ export const makeOwned = (access: SqlAccess) => {
     requested: (id: JobId, token: number) =>
       access.run(
         "read what is asked of a job",
-        asked(id, token, sql`select request, priority, limits from fanout_jobs where ${isOwned(id, token)}`)
+        asked(id, token, sql`select request, priority, limits from fanout_jobs where ${isOwned(access, id, token)}`)
       ),
     flush: <E = never, R = never>(id: JobId, flush: Flush, onCommit?: Effect.Effect<void, E, R>) =>
       onCommit === undefined
-        ? access.transaction("record progress", record(id, flush))
-        : access.transactionWith("record progress", record(id, flush), onCommit),
+        ? access.transaction("record progress", record(access, id, flush))
+        : access.transactionWith("record progress", record(access, id, flush), onCommit),
     saveOwnCheckpoint: (
       id: JobId,
       { checkpoint, name, token }: { readonly token: number; readonly name: string; readonly checkpoint: string }
@@ -74,38 +73,30 @@ export const lockOwned = (access: SqlAccess, id: JobId, token: number) =>
   fenced(
     id,
     token,
-    access.sql`update fanout_jobs set beat = beat where ${isOwnedBy(access)(id, token)} returning owners_lost`
+    access.sql`update fanout_jobs set beat = beat where ${isOwned(access, id, token)} returning owners_lost`
   )
 
 /** Condition that the job runs and the token is its owner's. */
-const isOwnedBy = ({ sql }: SqlAccess) => (id: JobId, token: number) =>
+const isOwned = ({ sql }: SqlAccess, id: JobId, token: number) =>
   sql`id = ${Rows.toText(id)} and tag = 'Running' and lease_token = ${token}`
 
 const fenced = (id: JobId, token: number, rows: Effect.Effect<ReadonlyArray<object>, SqlError>) =>
-  Effect.flatMap(
-    rows,
-    ([row]) => row === undefined ? failWith(new Errors.Fenced({ id, token })) : Effect.succeed(row)
-  )
+  firstOr(rows, new Errors.Fenced({ id, token }))
 
-const recordWith = (access: SqlAccess) => {
+const record = Effect.fnUntraced(function*(access: SqlAccess, id: JobId, flush: Flush) {
   const { dialect, sql } = access
-  const isOwned = isOwnedBy(access)
-  return Effect.fnUntraced(function*(id: JobId, flush: Flush) {
-    const { checkpoint, cleared, fanOut, progress, rows, token } = flush
-    const owner = yield* fenced(
-      id,
-      token,
-      sql`update fanout_jobs set progress = ${Rows.encodeProgress(progress)}
-        where ${isOwned(id, token)} returning owners_lost`
-    )
-    const changed = yield* storeCheckpoint(access, "fanout_checkpoints", { id, name: fanOut, checkpoint })
-    if (cleared.length > 0) {
-      yield* dialect.deleteOutcomes(Rows.toText(id), Rows.toText(fanOut), cleared.map(Rows.toText))
-    }
-    if (rows.length > 0) yield* dialect.insertOutcomes(Rows.toText(id), rows.map(Rows.encodeOutcome))
-    if (changed.length + cleared.length + rows.length > 0) yield* forgetLosses(access, id, owner)
-  })
-}
+  const { checkpoint, cleared, fanOut, progress, rows, token } = flush
+  const owner = yield* fenced(
+    id,
+    token,
+    sql`update fanout_jobs set progress = ${Rows.encodeProgress(progress)}
+      where ${isOwned(access, id, token)} returning owners_lost`
+  )
+  const changed = yield* storeCheckpoint(access, "fanout_checkpoints", { id, name: fanOut, checkpoint })
+  if (cleared.length > 0) yield* dialect.deleteOutcomes(Rows.toText(id), Rows.toText(fanOut), cleared.map(Rows.toText))
+  if (rows.length > 0) yield* dialect.insertOutcomes(Rows.toText(id), rows.map(Rows.encodeOutcome))
+  if (changed.length + cleared.length + rows.length > 0) yield* forgetLosses(access, id, owner)
+})
 
 /** Stores a checkpoint; gives no row where the same is stored already. */
 const storeCheckpoint = (

@@ -7,7 +7,8 @@ import type { SqlError } from "effect/sql/SqlError"
 import type { Fragment } from "effect/sql/Statement"
 import type { JobStoreError } from "../../JobStoreError.ts"
 import { lineOf } from "../messageOf.ts"
-import { atMost, exact, type Row, type SqlAccess } from "./access.ts"
+import type { SqlAccess } from "./access.ts"
+import { atMost, exact, type Row } from "./queries.ts"
 
 /** A row that can't be read, and why. */
 export interface Broken {

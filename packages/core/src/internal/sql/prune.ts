@@ -4,11 +4,8 @@
 import * as Arr from "effect/Array"
 import * as Effect from "effect/Effect"
 import type { Fragment } from "effect/sql/Statement"
-import type { JobStoreError } from "../../JobStoreError.ts"
 import type { SqlAccess } from "./access.ts"
-
-/** So many rows are removed at once: the driver may be synchronous, and nobody else can write meanwhile. */
-const slice = 500
+import { inSlices, slice } from "./slices.ts"
 
 export const makePrune = (access: SqlAccess) => {
   const { dialect, sql } = access
@@ -36,19 +33,6 @@ export const makePrune = (access: SqlAccess) => {
       })
     )
   }
-
-  /** Repeats one step while it does at least so much, letting others run in between. */
-  const inSlices = (step: Effect.Effect<number, JobStoreError>, least = slice) =>
-    Effect.gen(function*() {
-      let total = 0
-      let last = slice
-      while (last >= least) {
-        last = yield* step
-        total += last
-        yield* Effect.yieldNow
-      }
-      return total
-    })
 
   const removeFrom = (table: Fragment, id: string) =>
     inSlices(access.run(

@@ -5,8 +5,11 @@ import * as Effect from "effect/Effect"
 import type { Fragment } from "effect/sql/Statement"
 import type { Held, JobStore, Kind, Look } from "../../JobStore.ts"
 import * as Rows from "../job/rows.ts"
-import { type Row, selectJobs, type SqlAccess } from "./access.ts"
+import type { SqlAccess } from "./access.ts"
 import { readable } from "./pages.ts"
+import { ranges, type Row, selectJobs } from "./queries.ts"
+
+type Filter<Name extends "due" | "toCancel"> = Parameters<JobStore["Service"][Name]>[0]
 
 export const makeQueue = (access: SqlAccess) => {
   const { sql } = access
@@ -49,67 +52,63 @@ export const makeQueue = (access: SqlAccess) => {
     )
   }
 
-  return { look, due: dueWith(access), toCancel: toCancelWith(access) }
+  return {
+    look,
+    due: (filter: Filter<"due">) => due(access, filter),
+    toCancel: (filter: Filter<"toCancel">) => toCancel(access, filter)
+  }
 }
 
-const dueWith =
-  (access: SqlAccess) => ({ except, ids, kinds, limit, now, parents }: Parameters<JobStore["Service"]["due"]>[0]) => {
-    const { dialect, sql } = access
-    if (kinds.length === 0) return Effect.succeed([])
-    const passed = sql`not ${dialect.isOneOf(sql.literal("id"), Array.from(except, Rows.toText))}`
-    const ofKind = ({ name, version }: Kind) => sql`name = ${Rows.toText(name)} and version = ${version}`
-    const isAmong = (column: string, jobs: Iterable<string>) =>
-      dialect.isOneOf(sql.literal(column), Array.from(jobs, Rows.toText))
-    const narrow = [
-      ...(parents === undefined ? [] : [isAmong("parent_id", parents)]),
-      ...(ids === undefined ? [] : [isAmong("id", ids)])
-    ]
-    // One ordered range of the index for each kind; of few ids another one, which `tag` alone would keep from use.
-    const ranges = narrow.length === 0
-      ? kinds.map((kind) => sql`tag = 'Queued' and ${ofKind(kind)}`)
-      : [sql.and([
-        ids === undefined ? sql`tag = 'Queued'` : sql`tag || '' = 'Queued'`,
-        ...narrow,
-        sql.or(kinds.map(ofKind))
-      ])]
-    return readable(
-      access,
-      "find jobs to run",
-      limit,
-      (others, limit) => {
-        const first = sql`order by priority desc, created_at, seq limit ${limit}`
-        const found = ranges.map((range) =>
-          sql`select * from (select seq, priority, created_at from fanout_jobs
-          where ${range} and request is null and available_at <= ${now} and ${passed} and ${
-            others("seq")
-          } ${first}) as one`
-        )
-        return sql`${selectJobs(sql)}
-        where j.seq in (select seq from (${sql.join(" union ", false)(found)}) as each ${first})
+const due = (access: SqlAccess, { except, ids, kinds, limit, now, parents }: Filter<"due">) => {
+  const { sql } = access
+  if (kinds.length === 0) return Effect.succeed([])
+  const ofKind = ({ name, version }: Kind) => sql`name = ${Rows.toText(name)} and version = ${version}`
+  const narrow = [
+    ...(parents === undefined ? [] : [access.isOneOf("parent_id", parents)]),
+    ...(ids === undefined ? [] : [access.isOneOf("id", ids)])
+  ]
+  // One range for each kind; of few ids another one, which `tag` alone would keep from use.
+  const conditions = narrow.length === 0
+    ? kinds.map((kind) => sql`tag = 'Queued' and ${ofKind(kind)}`)
+    : [sql.and([
+      ids === undefined ? sql`tag = 'Queued'` : sql`tag || '' = 'Queued'`,
+      ...narrow,
+      sql.or(kinds.map(ofKind))
+    ])]
+  const passed = access.isOneOf("id", except)
+  return readable(
+    access,
+    "find jobs to run",
+    limit,
+    (others, limit) => {
+      const first = sql`order by priority desc, created_at, seq limit ${limit}`
+      const found = conditions.map((condition) =>
+        sql`select seq, priority, created_at from fanout_jobs where ${condition} and request is null
+          and available_at <= ${now} and not ${passed} and ${others("seq")} ${first}`
+      )
+      return sql`${selectJobs(sql)}
+        where j.seq in (select seq from (${ranges(sql, found, "union")}) as each ${first})
         order by j.priority desc, j.created_at, j.seq`
-      },
-      Rows.decodeListed
-    )
-  }
+    },
+    Rows.decodeListed
+  )
+}
 
-const toCancelWith =
-  (access: SqlAccess) => ({ children, except, ids, limit, names }: Parameters<JobStore["Service"]["toCancel"]>[0]) => {
-    const { dialect, sql } = access
-    const isOneOf = (column: string, values: Iterable<string>) =>
-      dialect.isOneOf(sql.literal(column), Array.from(values, Rows.toText))
-    return readable(
-      access,
-      "find jobs to clean up after",
-      limit,
-      (others, limit) =>
-        sql`${selectJobs(sql)}
-          where j.tag = 'Queued' and j.request = 'Cancel' and not ${isOneOf("j.id", except)} and ${others("j.seq")}
-            and (${isOneOf("j.name", names)} or ${isOneOf("j.id", ids)}
-              or (j.parent_id is not null and ${isOneOf("j.name", children)}))
-          order by j.priority desc, j.created_at, j.seq limit ${limit}`,
-      Rows.decodeListed
-    )
-  }
+const toCancel = (access: SqlAccess, { children, except, ids, limit, names }: Filter<"toCancel">) => {
+  const { sql } = access
+  return readable(
+    access,
+    "find jobs to clean up after",
+    limit,
+    (others, limit) =>
+      sql`${selectJobs(sql)}
+        where j.tag = 'Queued' and j.request = 'Cancel' and not ${access.isOneOf("j.id", except)} and ${others("j.seq")}
+          and (${access.isOneOf("j.name", names)} or ${access.isOneOf("j.id", ids)}
+            or (j.parent_id is not null and ${access.isOneOf("j.name", children)}))
+        order by j.priority desc, j.created_at, j.seq limit ${limit}`,
+    Rows.decodeListed
+  )
+}
 
 type Found =
   | { readonly what: "Held"; readonly held: Held }

@@ -2,14 +2,11 @@
  * Renames the fan-outs of a job, within the transaction that changes the job.
  */
 import * as Effect from "effect/Effect"
-import type { SqlError } from "effect/sql/SqlError"
-import type { Fragment } from "effect/sql/Statement"
 import { renameProgress, type Renames } from "../job/fanOutNames.ts"
 import * as Rows from "../job/rows.ts"
-import { decoded, type SqlAccess, type Statements } from "./access.ts"
-
-/** So many rows are changed at once: the driver may be synchronous, and a fan-out can have any number. */
-const slice = 500
+import type { SqlAccess } from "./access.ts"
+import { decoded, type Statements } from "./queries.ts"
+import { inSlices, slice } from "./slices.ts"
 
 export const renameFanOuts = ({ sql }: SqlAccess, job: string, renames: Renames): Statements<void> => {
   const pairs = Array.from(renames, ([from, to]) => [Rows.toText(from), Rows.toText(to)] as const)
@@ -19,25 +16,18 @@ export const renameFanOuts = ({ sql }: SqlAccess, job: string, renames: Renames)
   const back = pairs.map(([, to], index) => [`\\${index}`, to] as const)
   const moves = pairs.some(([, to]) => sources.has(to)) ? [...aside, ...back] : pairs
 
-  const inSlices = (change: (rows: Fragment) => Effect.Effect<ReadonlyArray<unknown>, SqlError>, name: string) => {
-    const rows = sql`(select seq from fanout_outcomes where job_id = ${job} and fan_out = ${name} limit ${slice})`
-    const step: Effect.Effect<void, SqlError> = Effect.flatMap(
-      change(rows),
-      (changed) => changed.length < slice ? Effect.void : Effect.andThen(Effect.yieldNow, step)
-    )
-    return step
-  }
-
-  const clear = (name: string) =>
-    Effect.andThen(
-      sql`delete from fanout_checkpoints where job_id = ${job} and name = ${name}`,
-      inSlices((rows) => sql`delete from fanout_outcomes where seq in ${rows} returning seq`, name)
-    )
-  const move = (from: string, to: string) =>
-    Effect.andThen(
-      sql`update fanout_checkpoints set name = ${to} where job_id = ${job} and name = ${from}`,
-      inSlices((rows) => sql`update fanout_outcomes set fan_out = ${to} where seq in ${rows} returning seq`, from)
-    )
+  const rowsOf = (name: string) =>
+    sql`(select seq from fanout_outcomes where job_id = ${job} and fan_out = ${name} limit ${slice})`
+  const clear = Effect.fnUntraced(function*(name: string) {
+    yield* sql`delete from fanout_checkpoints where job_id = ${job} and name = ${name}`
+    const removed = sql`delete from fanout_outcomes where seq in ${rowsOf(name)} returning seq`
+    yield* inSlices(Effect.map(removed, ({ length }) => length))
+  })
+  const move = Effect.fnUntraced(function*(from: string, to: string) {
+    yield* sql`update fanout_checkpoints set name = ${to} where job_id = ${job} and name = ${from}`
+    const moved = sql`update fanout_outcomes set fan_out = ${to} where seq in ${rowsOf(from)} returning seq`
+    yield* inSlices(Effect.map(moved, ({ length }) => length))
+  })
 
   return Effect.gen(function*() {
     for (const [, to] of pairs) if (!sources.has(to)) yield* clear(to)

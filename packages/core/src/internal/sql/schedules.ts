@@ -10,12 +10,11 @@ import type { JobStore } from "../../JobStore.ts"
 import { PassedOver } from "../job/passed.ts"
 import * as Rows from "../job/rows.ts"
 import type { SqlAccess } from "./access.ts"
-import { insertRowsWith } from "./jobs.ts"
+import { insertRows } from "./jobs.ts"
 import { page } from "./pages.ts"
 
 export const makeSchedules = (access: SqlAccess) => {
-  const { dialect, sql } = access
-  const insertRows = insertRowsWith(access)
+  const { sql } = access
 
   const told = new PassedOver<unknown>()
   const read = (limit: number, rows: (limit: number) => Effect.Effect<ReadonlyArray<object>, SqlError>) =>
@@ -44,7 +43,7 @@ export const makeSchedules = (access: SqlAccess) => {
     )
 
   const dueSchedules = ({ jobs, limit, now }: Parameters<JobStore["Service"]["dueSchedules"]>[0]) => {
-    const isOfJobs = jobs === undefined ? sql`1 = 1` : dialect.isOneOf(sql.literal("job"), jobs.map(Rows.toText))
+    const isOfJobs = jobs === undefined ? sql`1 = 1` : access.isOneOf("job", jobs)
     return read(
       limit,
       (limit) =>
@@ -66,7 +65,7 @@ export const makeSchedules = (access: SqlAccess) => {
       Effect.flatMap(put, (rows) =>
         rows.length === 0
           ? Effect.succeed(false)
-          : Effect.as(Effect.forEach(jobs, (job) => insertRows(job), { discard: true }), true))
+          : Effect.as(Effect.forEach(jobs, (job) => insertRows(access, job), { discard: true }), true))
     )
   }
 
@@ -75,7 +74,7 @@ export const makeSchedules = (access: SqlAccess) => {
       "remove a schedule",
       Effect.map(
         sql`delete from fanout_schedules where name = ${Rows.toText(name)} returning name`,
-        (rows) => rows.length > 0
+        Arr.isReadonlyArrayNonEmpty
       )
     )
 
