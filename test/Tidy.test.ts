@@ -70,6 +70,71 @@ const misdirected = (file: string): ReadonlyArray<string> =>
       testOnly.test(target)
   })
 
+// --- Inside of packages ---------------------------------------------------------------------------------------------
+
+/** Names that two files of a package have. A list that only shrinks: a name that is gone has to be taken out. */
+const knownTwice: Readonly<Record<string, ReadonlyArray<string>>> = {
+  core: [
+    "checkpoint.ts",
+    "children.ts",
+    "control.ts",
+    "fanout.ts",
+    "lease.ts",
+    "machine.ts",
+    "measures.ts",
+    "ownerliveness.ts",
+    "pressure.ts",
+    "renames.ts",
+    "schedules.ts"
+  ],
+  ops: ["asking.ts", "filethread.ts", "hardlinks.ts"],
+  cli: ["doctor.ts", "jobs.ts", "metadata.ts"]
+}
+
+/** Folders of core's own, the lowest first. A module loads modules of its folder and of lower ones, and public ones. */
+const folders = ["", "pools", "dispatcher", "threads", "fanOut", "job", "memory", "sql", "node"]
+
+/** Imports that go up. A list that only shrinks, too. */
+const knownUpward = [
+  "dispatcher/attempts.ts -> threads/lost.ts",
+  "dispatcher/dispatcher.ts -> fanOut/fanOut.ts",
+  "dispatcher/dispatcher.ts -> job/run.ts",
+  "dispatcher/taskDefinition.ts -> threads/lost.ts",
+  "fanOut/fanOut.ts -> job/run.ts",
+  "fanOut/recorder.ts -> job/rows.ts",
+  "fanOut/recorder.ts -> job/run.ts"
+]
+
+const sourcesOf = (name: string) => sources.filter((file) => file.startsWith(`packages/${name}/`))
+
+/** Files of its package that a module loads when it is loaded: what it imports as types alone it does not load. */
+const loadedBy = (file: string): ReadonlyArray<string> =>
+  parseAst(read(file), { lang: "ts" }).body.flatMap((statement) => {
+    if (!("source" in statement) || !statement.source?.value.startsWith(".")) return []
+    const kind = statement.type === "ImportDeclaration" ? statement.importKind : statement.exportKind
+    return kind === "type" ? [] : [path.join(path.dirname(file), statement.source.value)]
+  })
+
+/** Files that load themselves by way of others, and those between two circles. */
+const inCircles = (modules: ReadonlyArray<string>): ReadonlyArray<string> => {
+  const loads = new Map(modules.map((file) => [file, loadedBy(file)]))
+  for (let left = new Set(modules);;) {
+    const loaded = new Set(Array.from(left, (file) => loads.get(file) ?? []).flat())
+    const rest = Array.from(left).filter((file) => loaded.has(file) && loads.get(file)?.some((one) => left.has(one)))
+    if (rest.length === left.size) return rest
+    left = new Set(rest)
+  }
+}
+
+const internal = "packages/core/src/internal/"
+const folderOf = (file: string): string => file.slice(internal.length).split("/").slice(0, -1).join("/")
+
+const upward = (file: string): ReadonlyArray<string> =>
+  loadedBy(file)
+    .filter((target) => target.startsWith(internal))
+    .filter((target) => folders.indexOf(folderOf(target)) > folders.indexOf(folderOf(file)))
+    .map((target) => `${file.slice(internal.length)} -> ${target.slice(internal.length)}`)
+
 // --- Documentation --------------------------------------------------------------------------------------------------
 
 const categories = new Set(
@@ -132,6 +197,22 @@ const missingFiles = (file: string): ReadonlyArray<string> =>
 describe("Tidy", () => {
   it.each(sources)("%s imports only what its package may know", (file) => {
     assert.deepStrictEqual(misdirected(file), [])
+  })
+
+  it.each(Object.entries(knownTwice))("files of %s have names of their own", (name, known) => {
+    const byName = Object.groupBy(sourcesOf(name), (file) => path.basename(file).toLowerCase())
+    const twice = Object.entries(byName).flatMap(([name, files = []]) => files.length > 1 ? [name] : [])
+    assert.deepStrictEqual(twice.toSorted(), known)
+  })
+
+  it.each(Object.keys(knownTwice))("modules of %s load each other in no circle", (name) => {
+    assert.deepStrictEqual(inCircles(sourcesOf(name)), [])
+  })
+
+  it("folders of core load only lower ones", () => {
+    const inner = sourcesOf("core").filter((file) => file.startsWith(internal))
+    assert.deepStrictEqual(Array.from(new Set(inner.map(folderOf))).toSorted(), folders.toSorted())
+    assert.deepStrictEqual(inner.flatMap(upward), knownUpward)
   })
 
   it.each(publicModules)("%s documents itself and every export", (file) => {
