@@ -95,6 +95,7 @@ const connect = (database: DatabaseSync): SqliteConnection => {
   }
 }
 
+/** This client has no transformation of rows. One that the caller lends the connection to can have. */
 const transformed = <A extends object, E>(
   rows: Effect.Effect<ReadonlyArray<A>, E>,
   transform: (<A extends object>(rows: ReadonlyArray<A>) => ReadonlyArray<A>) | undefined
