@@ -4,8 +4,7 @@
  */
 import { JobStore } from "@fanout/core/JobStore"
 import type { JobStoreError } from "@fanout/core/JobStoreError"
-import * as Machine from "@fanout/core/Machine"
-import { layerOwnerLiveness, layerSqlClient, layerSqlite, readMachine, storageOf } from "@fanout/core/node"
+import { layerOwnerLiveness, layerSqlClient, layerSqlite } from "@fanout/core/node"
 import { OwnerLiveness } from "@fanout/core/OwnerLiveness"
 import * as FilePath from "@fanout/ops/FilePath"
 import * as SystemFiles from "@fanout/ops/SystemFiles"
@@ -18,7 +17,9 @@ import type { SqlError } from "effect/sql/SqlError"
 import * as fs from "node:fs"
 import * as path from "node:path"
 import { hasCode } from "./Jobs.ts"
+import * as Machine from "./Machine.ts"
 import * as Stop from "./Stop.ts"
+import * as Storage from "./Storage.ts"
 import * as doctor from "./ui/doctor.ts"
 import * as format from "./ui/format.ts"
 
@@ -103,8 +104,8 @@ const database = (filename: string): Effect.Effect<ReadonlyArray<doctor.Check>> 
 
 /** What is found for work on such paths, with this database. */
 export const examination = Effect.fnUntraced(function*(filename: string, paths: ReadonlyArray<FilePath.FilePath>) {
-  const machine = yield* readMachine
-  const storages = yield* Effect.forEach(paths, storageOf)
+  const machine = yield* Storage.readMachine
+  const storages = yield* Effect.forEach(paths, Storage.storageOf)
   const checks = [
     ...yield* program,
     ...yield* programs,

@@ -4,15 +4,7 @@
 import * as JobManager from "@fanout/core/JobManager"
 import type { JobStore } from "@fanout/core/JobStore"
 import type { JobStoreError } from "@fanout/core/JobStoreError"
-import * as Machine from "@fanout/core/Machine"
-import {
-  layerOwnerLiveness,
-  layerPressure,
-  layerSqlClient,
-  layerSqlite,
-  readMachine,
-  storageOf
-} from "@fanout/core/node"
+import { layerOwnerLiveness, layerPressure, layerSqlClient, layerSqlite } from "@fanout/core/node"
 import type { OwnerLiveness } from "@fanout/core/OwnerLiveness"
 import * as Pools from "@fanout/core/Pools"
 import * as FileJobs from "@fanout/ops/FileJobs"
@@ -23,8 +15,10 @@ import * as Thumbnail from "@fanout/ops/Thumbnail"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
+import * as Machine from "./Machine.ts"
 import * as Processes from "./Processes.ts"
 import * as ProcessExit from "./ProcessExit.ts"
+import * as Storage from "./Storage.ts"
 import * as StoreHealth from "./StoreHealth.ts"
 import * as Threads from "./Threads.ts"
 
@@ -52,8 +46,8 @@ const media = Layer.mergeAll(
 /** Pools as large as the machine, and what the files are on, allow. */
 const pools = (concurrency: Option.Option<number>, paths: ReadonlyArray<FilePath>): Layer.Layer<Pools.Pools> =>
   Layer.unwrap(Effect.gen(function*() {
-    const machine = yield* readMachine
-    const storages = (yield* Effect.forEach(paths, storageOf)).flatMap(Option.toArray)
+    const machine = yield* Storage.readMachine
+    const storages = (yield* Effect.forEach(paths, Storage.storageOf)).flatMap(Option.toArray)
     const sizes = Machine.poolSizes(machine, storages).map(({ bounds, name, size }) =>
       [name, bounds === undefined ? size : { ...bounds, first: size }] as const
     )

@@ -96,11 +96,6 @@ export * as LimitedTaskDispatcher from "./LimitedTaskDispatcher.ts"
 /**
  * @since 0.1.0
  */
-export * as Machine from "./Machine.ts"
-
-/**
- * @since 0.1.0
- */
 export * as MemoryJobStore from "./MemoryJobStore.ts"
 
 /**

@@ -1,5 +1,5 @@
 /**
- * Connects core to Node: the job store in a SQLite file, who owns a job, and what the machine is short of.
+ * Connects core to Node: the job store in a SQLite file, who owns a job, and how short of memory the machine is.
  *
  * This is the only entry of core that knows a platform.
  *
@@ -7,12 +7,10 @@
  */
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
-import * as Option from "effect/Option"
 import * as Reactivity from "effect/reactivity/Reactivity"
 import type * as RpcGroup from "effect/rpc/RpcGroup"
 import * as SqlClient from "effect/sql/SqlClient"
 import * as DatabaseFile from "./internal/node/databaseFile.ts"
-import * as NodeMachine from "./internal/node/machine.ts"
 import * as Owners from "./internal/node/ownerLiveness.ts"
 import * as MemoryPressure from "./internal/node/pressure.ts"
 import * as Processes from "./internal/node/processes.ts"
@@ -25,7 +23,6 @@ import { storageFailure } from "./internal/sql/queries.ts"
 import { sqliteProblem } from "./internal/sql/sqliteDialect.ts"
 import type { JobStore } from "./JobStore.ts"
 import { JobStoreError } from "./JobStoreError.ts"
-import type { Machine, Storage } from "./Machine.ts"
 import { OwnerLiveness } from "./OwnerLiveness.ts"
 import { Pressure } from "./Pressure.ts"
 import * as SqlJobStore from "./SqlJobStore.ts"
@@ -126,24 +123,6 @@ export const layerOwnerLiveness: Layer.Layer<OwnerLiveness> = Layer.sync(OwnerLi
     isDead: (owner) => Effect.sync(() => Owners.isDead(self, owner, Owners.look))
   })
 })
-
-/**
- * Looks at what this process may use of the machine.
- *
- * @category accessors
- * @since 0.1.0
- */
-export const readMachine: Effect.Effect<Machine> = Effect.sync(NodeMachine.readMachine)
-
-/**
- * Tells what is under an absolute path, links in it not followed, on Linux; `None` elsewhere. It asks the table
- * of mounts, not the file system, which may never answer.
- *
- * @category accessors
- * @since 0.1.0
- */
-export const storageOf = (path: string): Effect.Effect<Option.Option<Storage>> =>
-  Effect.sync(() => Option.fromUndefinedOr(NodeMachine.storageOf(path)))
 
 /**
  * Layer that reads from Linux how short of memory this process is.

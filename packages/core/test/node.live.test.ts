@@ -21,7 +21,6 @@ import * as os from "node:os"
 import * as path from "node:path"
 import { DatabaseSync } from "node:sqlite"
 import { mountTypeOf, unsafeFileSystem } from "../src/internal/node/databaseFile.ts"
-import { descriptorsIn, kindOf } from "../src/internal/node/machine.ts"
 import { isDead, parseStat, type Sight } from "../src/internal/node/ownerLiveness.ts"
 import * as SqliteClient from "../src/internal/node/sqliteClient.ts"
 import { jobStoreContract } from "./JobStoreContract.ts"
@@ -210,36 +209,6 @@ describe("a Node that is too old", () => {
     assert.include(stderr, "Error: @fanout/core/node needs Node.js 24 or newer; this is v20.19.5.\n")
     assert.notInclude(stderr, "node:sqlite\n")
   })
-})
-
-describe("the machine", () => {
-  it("tells what a mount is on", () => {
-    const kind = (type: string, rotational = false) => kindOf({ device: "8:1", type }, () => rotational)
-    assert.deepStrictEqual(["ext4", "fuseblk"].map((type) => kind(type)), ["disk", "disk"])
-    assert.deepStrictEqual(["ext4", "btrfs"].map((type) => kind(type, true)), ["rotational", "rotational"])
-    assert.deepStrictEqual(["nfs4", "cifs", "9p"].map((type) => kind(type, true)), ["network", "network", "network"])
-    assert.deepStrictEqual(["fuse.sshfs", "fuse"].map((type) => kind(type)), ["userSpace", "userSpace"])
-    assert.strictEqual(kind("tmpfs", true), "memory")
-  })
-
-  it("reads the limit of descriptors", () => {
-    const limits = (most: string) =>
-      `Limit   Soft Limit   Hard Limit   Units\nMax open files   ${most}   1048576   files\n`
-    assert.strictEqual(descriptorsIn(limits("1024")), 1024)
-    assert.isUndefined(descriptorsIn(limits("unlimited")))
-    assert.isUndefined(descriptorsIn(""))
-  })
-
-  it.effect("is this one", () =>
-    Effect.gen(function*() {
-      const machine = yield* Node.readMachine
-      assert.isAtLeast(machine.cores, 1)
-      assert.isAtLeast(machine.memoryBytes, 2 ** 26)
-      assert.deepStrictEqual(
-        (yield* Node.storageOf("/proc/self")).pipe(Option.map(({ type }) => type)),
-        Option.some("proc")
-      )
-    }))
 })
 
 describe("the SQLite client", () => {

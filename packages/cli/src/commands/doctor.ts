@@ -1,7 +1,6 @@
 /**
  * `fanout doctor`: tells what this machine allows, what follows from it, and what is wrong.
  */
-import type * as Machine from "@fanout/core/Machine"
 import * as FilePath from "@fanout/ops/FilePath"
 import * as Argument from "effect/cli/Argument"
 import * as Command from "effect/cli/Command"
@@ -9,6 +8,7 @@ import * as Param from "effect/cli/Param"
 import * as Effect from "effect/Effect"
 import * as Arguments from "../Arguments.ts"
 import * as ExitCode from "../ExitCode.ts"
+import type * as Machine from "../Machine.ts"
 import * as Settings from "../Settings.ts"
 import * as Stop from "../Stop.ts"
 import * as doctor from "../ui/doctor.ts"

@@ -3,7 +3,7 @@
  */
 import * as JobState from "@fanout/core/JobState"
 import type { JobRecord } from "@fanout/core/JobStore"
-import type * as Machine from "@fanout/core/Machine"
+import type * as Machine from "../Machine.ts"
 import * as format from "./format.ts"
 
 /** One thing that was looked at. What is lacking costs something; what is broken has to be mended. */

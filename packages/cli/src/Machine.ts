@@ -5,7 +5,7 @@
  *
  * @since 0.1.0
  */
-import type { AdaptiveSize } from "./Pools.ts"
+import type { AdaptiveSize } from "@fanout/core/Pools"
 
 /**
  * What this process may use.

@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import * as Machine from "@fanout/core/Machine"
+import * as Machine from "../src/Machine.ts"
 
 const machine: Machine.Machine = { cores: 8, memoryBytes: 2 ** 34, descriptors: 1024 }
 const on = (kind: Machine.StorageKind): Machine.Storage => ({ kind, mountPoint: "/", type: "ext4", source: "/dev/sda" })

@@ -3,10 +3,12 @@
  *
  * The table of mounts and `/sys` tell what a path is on without a call to its file system, which may never answer.
  */
+import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
 import * as fs from "node:fs"
 import * as os from "node:os"
-import type { Machine, Storage, StorageKind } from "../../Machine.ts"
-import { readText } from "./readText.ts"
+import * as KernelFile from "./KernelFile.ts"
+import type { Machine, Storage, StorageKind } from "./Machine.ts"
 
 /** Soft limit of open files, in the text of `/proc/self/limits` (proc(5)). */
 export const descriptorsIn = (limits: string): number | undefined => {
@@ -14,7 +16,7 @@ export const descriptorsIn = (limits: string): number | undefined => {
   return Number.isNaN(most) ? undefined : most
 }
 
-export const readMachine = (): Machine => {
+export const readMachine: Effect.Effect<Machine> = Effect.sync(() => {
   const constrained = process.constrainedMemory()
   const total = os.totalmem()
   return {
@@ -22,9 +24,9 @@ export const readMachine = (): Machine => {
     cores: os.availableParallelism(),
     // Without a limit, a cgroup tells a number beyond all memory.
     memoryBytes: constrained > 0 && constrained < total ? constrained : total,
-    descriptors: descriptorsIn(readText("/proc/self/limits") ?? "")
+    descriptors: descriptorsIn(KernelFile.read("/proc/self/limits") ?? "")
   }
-}
+})
 
 /** One line of `/proc/self/mountinfo`. */
 interface Mount {
@@ -79,7 +81,7 @@ const isVirtual = (sysPath: string): boolean => /\/(?:vd|xvd|nbd)[a-z0-9]+(?:\/|
 const isRotational = (device: string): boolean => {
   try {
     const folder = fs.realpathSync(`/sys/dev/block/${device}`)
-    const told = readText(`${folder}/queue/rotational`) ?? readText(`${folder}/../queue/rotational`)
+    const told = KernelFile.read(`${folder}/queue/rotational`) ?? KernelFile.read(`${folder}/../queue/rotational`)
     return told?.trim() === "1" && !isVirtual(folder)
   } catch {
     return false
@@ -97,7 +99,11 @@ export const kindOf = (
   return rotational(device) ? "rotational" : "disk"
 }
 
-export const storageOf = (path: string): Storage | undefined => {
-  const mount = mountOf(readText("/proc/self/mountinfo") ?? "", path)
-  return mount && { kind: kindOf(mount), mountPoint: mount.point, type: mount.type, source: mount.source }
-}
+/** What an absolute path is on, links in it not followed; `None` where Linux does not tell. */
+export const storageOf = (path: string): Effect.Effect<Option.Option<Storage>> =>
+  Effect.sync(() => {
+    const mount = mountOf(KernelFile.read("/proc/self/mountinfo") ?? "", path)
+    return mount === undefined
+      ? Option.none()
+      : Option.some({ kind: kindOf(mount), mountPoint: mount.point, type: mount.type, source: mount.source })
+  })
