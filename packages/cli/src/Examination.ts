@@ -104,8 +104,8 @@ const database = (filename: string): Effect.Effect<ReadonlyArray<doctor.Check>> 
 
 /** What is found for work on such paths, with this database. */
 export const examination = Effect.fnUntraced(function*(filename: string, paths: ReadonlyArray<FilePath.FilePath>) {
-  const machine = yield* Storage.readMachine
-  const storages = yield* Effect.forEach(paths, Storage.storageOf)
+  const machine = yield* Machine.read
+  const storages = yield* Effect.forEach(paths, Storage.at)
   const checks = [
     ...yield* program,
     ...yield* programs,

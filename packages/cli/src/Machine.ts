@@ -1,58 +1,42 @@
 /**
  * What this process may use of the machine that it runs on, and the sizes of pools that follow from it.
- *
- * Core asks no platform: `readMachine` and `storageOf` of `@fanout/core/node` look.
- *
- * @since 0.1.0
  */
 import type { AdaptiveSize } from "@fanout/core/Pools"
+import * as Effect from "effect/Effect"
+import * as os from "node:os"
+import * as KernelFile from "./KernelFile.ts"
+import type { Storage, StorageKind } from "./Storage.ts"
 
-/**
- * What this process may use.
- *
- * **Details**
- *
- * - `cores`: as many threads as can work at the same time, which limits of a container lower.
- * - `memoryBytes`: of the machine, or of the container where that may have less.
- * - `descriptors`: files, sockets and the like that may be open; `undefined` where that is not known.
- *
- * @category models
- * @since 0.1.0
- */
+/** What this process may use. */
 export interface Machine {
+  /** As many threads as can work at the same time, which limits of a container lower. */
   readonly cores: number
+  /** Memory of the machine, or of the container where that may have less. */
   readonly memoryBytes: number
+  /** Files, sockets and the like that may be open; `undefined` where that is not known. */
   readonly descriptors: number | undefined
 }
 
-/**
- * What files are on: memory, a disk without moving parts or one that nothing is known of, a disk with heads that have
- * to move, another machine, or a program of this one that answers for a file system (FUSE).
- *
- * @category models
- * @since 0.1.0
- */
-export type StorageKind = "memory" | "disk" | "rotational" | "network" | "userSpace"
-
-/**
- * A file system that is mounted: what it is on, where, its type, and the device or server behind it.
- *
- * @category models
- * @since 0.1.0
- */
-export interface Storage {
-  readonly kind: StorageKind
-  readonly mountPoint: string
-  readonly type: string
-  readonly source: string
+/** Soft limit of open files, in the text of `/proc/self/limits` (proc(5)). */
+export const descriptorsIn = (limits: string): number | undefined => {
+  const most = Number(/^Max open files +(\d+)/m.exec(limits)?.[1] ?? Number.NaN)
+  return Number.isNaN(most) ? undefined : most
 }
 
-/**
- * Permits that a pool should have, and the reason for people. One with bounds finds its own size within them.
- *
- * @category models
- * @since 0.1.0
- */
+/** Looks at what this process may use. */
+export const read: Effect.Effect<Machine> = Effect.sync(() => {
+  const constrained = process.constrainedMemory()
+  const total = os.totalmem()
+  return {
+    // libuv takes the limits of a container into account.
+    cores: os.availableParallelism(),
+    // Without a limit, a cgroup tells a number beyond all memory.
+    memoryBytes: constrained > 0 && constrained < total ? constrained : total,
+    descriptors: descriptorsIn(KernelFile.read("/proc/self/limits") ?? "")
+  }
+})
+
+/** Permits that a pool should have, and the reason for people. One with bounds finds its own size within them. */
 export interface PoolSize {
   readonly name: "cpu" | "db" | "io" | "network"
   readonly size: number
@@ -63,16 +47,11 @@ export interface PoolSize {
 /**
  * Files that are worked on at the same time, by what they are on: at first, and the fewest and the most that are tried.
  *
- * **Details**
- *
  * Calls to another machine or to a program wait for answers most of the time: the more at once the better, so the most
  * are tried first. Many copies are over before fewer are found to be worse.
  * Heads that move go back and forth between files that are read at the same time.
- *
- * @category models
- * @since 0.1.0
  */
-export const filesAtOnce: Readonly<Record<StorageKind, AdaptiveSize>> = {
+const filesAtOnce: Readonly<Record<StorageKind, AdaptiveSize>> = {
   memory: { least: 4, first: 16, most: 16 },
   disk: { least: 4, first: 16, most: 16 },
   rotational: { least: 1, first: 4, most: 16 },
@@ -115,19 +94,11 @@ const slowestFirst: ReadonlyArray<StorageKind> = ["rotational", "network", "user
 /**
  * Returns how many tasks of the pool `io` may have files open at the same time: `wanted`, or fewer where there are not
  * enough descriptors for so many. Each would hold some then, and wait for others to give theirs back.
- *
- * @category accessors
- * @since 0.1.0
  */
 export const filesWithin = (machine: Machine, wanted: number): number =>
   within(machine, { name: "io", size: wanted, why: "" }).size
 
-/**
- * Returns the sizes of the four pools for work on such storage, all the storage that the work touches.
- *
- * @category accessors
- * @since 0.1.0
- */
+/** Returns the sizes of the four pools for work on such storage, all the storage that the work touches. */
 export const poolSizes = (machine: Machine, storages: ReadonlyArray<Storage>): ReadonlyArray<PoolSize> => {
   const kind = slowestFirst.find((one) => storages.some((storage) => storage.kind === one)) ?? "disk"
   const { first, least, most } = filesAtOnce[kind]

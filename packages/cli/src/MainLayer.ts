@@ -46,8 +46,8 @@ const media = Layer.mergeAll(
 /** Pools as large as the machine, and what the files are on, allow. */
 const pools = (concurrency: Option.Option<number>, paths: ReadonlyArray<FilePath>): Layer.Layer<Pools.Pools> =>
   Layer.unwrap(Effect.gen(function*() {
-    const machine = yield* Storage.readMachine
-    const storages = (yield* Effect.forEach(paths, Storage.storageOf)).flatMap(Option.toArray)
+    const machine = yield* Machine.read
+    const storages = (yield* Effect.forEach(paths, Storage.at)).flatMap(Option.toArray)
     const sizes = Machine.poolSizes(machine, storages).map(({ bounds, name, size }) =>
       [name, bounds === undefined ? size : { ...bounds, first: size }] as const
     )

@@ -1,32 +1,26 @@
 /**
- * Looks at the machine: cores, memory, descriptors, and what files are on.
+ * Looks at what files are on.
  *
  * The table of mounts and `/sys` tell what a path is on without a call to its file system, which may never answer.
  */
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as fs from "node:fs"
-import * as os from "node:os"
 import * as KernelFile from "./KernelFile.ts"
-import type { Machine, Storage, StorageKind } from "./Machine.ts"
 
-/** Soft limit of open files, in the text of `/proc/self/limits` (proc(5)). */
-export const descriptorsIn = (limits: string): number | undefined => {
-  const most = Number(/^Max open files +(\d+)/m.exec(limits)?.[1] ?? Number.NaN)
-  return Number.isNaN(most) ? undefined : most
+/**
+ * What files are on: memory, a disk without moving parts or one that nothing is known of, a disk with heads that have
+ * to move, another machine, or a program of this one that answers for a file system (FUSE).
+ */
+export type StorageKind = "memory" | "disk" | "rotational" | "network" | "userSpace"
+
+/** A file system that is mounted: what it is on, where, its type, and the device or server behind it. */
+export interface Storage {
+  readonly kind: StorageKind
+  readonly mountPoint: string
+  readonly type: string
+  readonly source: string
 }
-
-export const readMachine: Effect.Effect<Machine> = Effect.sync(() => {
-  const constrained = process.constrainedMemory()
-  const total = os.totalmem()
-  return {
-    // libuv takes the limits of a container into account.
-    cores: os.availableParallelism(),
-    // Without a limit, a cgroup tells a number beyond all memory.
-    memoryBytes: constrained > 0 && constrained < total ? constrained : total,
-    descriptors: descriptorsIn(KernelFile.read("/proc/self/limits") ?? "")
-  }
-})
 
 /** One line of `/proc/self/mountinfo`. */
 interface Mount {
@@ -72,7 +66,7 @@ const onNetwork = new Set(
 )
 
 /** File systems in user space that keep their files on a disk of this machine. */
-export const localFuse: ReadonlySet<string> = new Set(["fuseblk", "fuse.fuse-overlayfs"])
+const localFuse = new Set(["fuseblk", "fuse.fuse-overlayfs"])
 
 /** Hypervisors call their disks rotational whatever is behind them. */
 const isVirtual = (sysPath: string): boolean => /\/(?:vd|xvd|nbd)[a-z0-9]+(?:\/|$)/.test(sysPath)
@@ -100,7 +94,7 @@ export const kindOf = (
 }
 
 /** What an absolute path is on, links in it not followed; `None` where Linux does not tell. */
-export const storageOf = (path: string): Effect.Effect<Option.Option<Storage>> =>
+export const at = (path: string): Effect.Effect<Option.Option<Storage>> =>
   Effect.sync(() => {
     const mount = mountOf(KernelFile.read("/proc/self/mountinfo") ?? "", path)
     return mount === undefined

@@ -1,14 +1,16 @@
 import { assert, describe, it } from "@effect/vitest"
+import * as Effect from "effect/Effect"
 import * as Machine from "../src/Machine.ts"
+import type * as Storage from "../src/Storage.ts"
 
 const machine: Machine.Machine = { cores: 8, memoryBytes: 2 ** 34, descriptors: 1024 }
-const on = (kind: Machine.StorageKind): Machine.Storage => ({ kind, mountPoint: "/", type: "ext4", source: "/dev/sda" })
+const on = (kind: Storage.StorageKind): Storage.Storage => ({ kind, mountPoint: "/", type: "ext4", source: "/dev/sda" })
 const sizeOf = (name: string, sizes: ReadonlyArray<Machine.PoolSize>) => sizes.find((one) => one.name === name)
 
 describe("Machine", () => {
   it("sizes pools by cores, and by the slowest storage", () => {
     assert.strictEqual(sizeOf("cpu", Machine.poolSizes(machine, []))?.size, 8)
-    const io = (...kinds: ReadonlyArray<Machine.StorageKind>) =>
+    const io = (...kinds: ReadonlyArray<Storage.StorageKind>) =>
       sizeOf("io", Machine.poolSizes(machine, kinds.map(on)))?.size
     assert.deepStrictEqual([io(), io("memory", "disk"), io("disk", "network"), io("rotational", "disk")], [
       16,
@@ -33,4 +35,19 @@ describe("Machine", () => {
     assert.strictEqual(Machine.filesWithin(machine, 1024), 123)
     assert.strictEqual(Machine.filesWithin({ ...machine, descriptors: undefined }, 1024), 1024)
   })
+
+  it("reads the limit of descriptors", () => {
+    const limits = (most: string) =>
+      `Limit   Soft Limit   Hard Limit   Units\nMax open files   ${most}   1048576   files\n`
+    assert.strictEqual(Machine.descriptorsIn(limits("1024")), 1024)
+    assert.isUndefined(Machine.descriptorsIn(limits("unlimited")))
+    assert.isUndefined(Machine.descriptorsIn(""))
+  })
+
+  it.effect("is this one", () =>
+    Effect.gen(function*() {
+      const machine = yield* Machine.read
+      assert.isAtLeast(machine.cores, 1)
+      assert.isAtLeast(machine.memoryBytes, 2 ** 26)
+    }))
 })

@@ -4,6 +4,7 @@
 import * as JobState from "@fanout/core/JobState"
 import type { JobRecord } from "@fanout/core/JobStore"
 import type * as Machine from "../Machine.ts"
+import type * as Storage from "../Storage.ts"
 import * as format from "./format.ts"
 
 /** One thing that was looked at. What is lacking costs something; what is broken has to be mended. */
@@ -40,7 +41,7 @@ export const machine = ({ cores, descriptors, memoryBytes }: Machine.Machine): R
   }
 ]
 
-const places: Readonly<Record<Machine.StorageKind, string>> = {
+const places: Readonly<Record<Storage.StorageKind, string>> = {
   memory: "in memory",
   disk: "on a disk",
   rotational: "on a disk with heads that move",
@@ -49,7 +50,7 @@ const places: Readonly<Record<Machine.StorageKind, string>> = {
 }
 
 /** What is under a path. */
-export const storage = (path: string, found: Machine.Storage | undefined): Check => ({
+export const storage = (path: string, found: Storage.Storage | undefined): Check => ({
   what: path,
   state: "ok",
   found: found === undefined
