@@ -59,7 +59,7 @@ export const fromStore = (filename: string) => ({ reason }: JobStoreError): Stop
     Fenced: again,
     KeyTaken: ({ by, message }) => usage(`${message}. \`fanout jobs resume ${by}\` goes on with that one.`),
     StoreTooNew: ({ message }) => failure(`${message} (${filename}). Update fanout. ${elsewhere}`),
-    UnsafeFileSystem: ({ message }) => failure(`${message}.`),
+    UnsafeFileSystem: ({ message }) => failure(`${message}. ${elsewhere}`),
     StorageFailure: ({ message, problem }) => {
       const free = problem === "Full" ? "Free space there, and run the same command again. " : ""
       return failure(`${message} (${filename}). ${free}${elsewhere}`)

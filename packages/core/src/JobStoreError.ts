@@ -109,7 +109,7 @@ export class UnsafeFileSystem
 {
   override get message(): string {
     return `The job store can't be kept in "${this.path}": processes that share a database on ${this.fileSystem} can ` +
-      "damage it. Keep it on a local disk (--db or FANOUT_DB)"
+      "damage it. Keep it on a local disk"
   }
 }
 
