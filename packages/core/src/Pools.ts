@@ -17,7 +17,7 @@ import * as Schema from "effect/Schema"
 import * as Scope from "effect/Scope"
 import { makePermits, type PermitPool } from "./internal/dispatcher/permits.ts"
 import { adapt, type Adaptable } from "./internal/pools/adaptation.ts"
-import { show } from "./internal/pools/measures.ts"
+import { show } from "./internal/pools/poolMetrics.ts"
 
 /**
  * What is seen of a pool.

@@ -6,7 +6,7 @@ import * as fs from "node:fs"
 import * as os from "node:os"
 import * as path from "node:path"
 import { onTestFinished } from "vitest"
-import { meter } from "../src/internal/node/pressure.ts"
+import { meter } from "../src/internal/node/memoryPressure.ts"
 import { readText } from "../src/internal/node/readText.ts"
 
 const stalls = (millis: number): string =>

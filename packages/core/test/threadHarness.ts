@@ -8,8 +8,8 @@ import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
 import type * as RpcGroup from "effect/rpc/RpcGroup"
 import * as Scheduler from "effect/Scheduler"
-import { Control } from "../src/internal/threads/control.ts"
 import type { Ending, FromThread, Held, Report, ToThread } from "../src/internal/threads/crossing.ts"
+import { Control } from "../src/internal/threads/sharedMemory.ts"
 
 const soon = (run: () => void) => void Promise.resolve().then(run)
 

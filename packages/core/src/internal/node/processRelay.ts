@@ -5,7 +5,7 @@
  * is no owner any more. Then nothing of the process may go on.
  */
 import { writeFileSync } from "node:fs"
-import { Control } from "../threads/control.ts"
+import { Control } from "../threads/sharedMemory.ts"
 import type { FromProcess, Start, ToProcess } from "./processes.ts"
 import { start, textOf } from "./workers.ts"
 

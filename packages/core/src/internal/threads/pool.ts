@@ -16,8 +16,8 @@ import { Capacity } from "./capacity.ts"
 import { closeMillis, Crew } from "./crew.ts"
 import type { Ending, FromThread, Posted, Report } from "./crossing.ts"
 import { ThreadLost } from "./lost.ts"
-import { Measures } from "./measures.ts"
 import { type Caller, type Definition, Item, type PoolThread } from "./poolThread.ts"
+import { Measures } from "./threadMetrics.ts"
 
 /** How often the owner looks at what its threads are at. */
 const tickMillis = 20

@@ -9,8 +9,8 @@ import type { Instant, Lease } from "../../Lease.ts"
 import type { Reporter } from "../../Progress.ts"
 import type { Cell } from "../../TaskCheckpoint.ts"
 import type { Thread as Spawned } from "../../ThreadSpawner.ts"
-import { Control, forEver } from "./control.ts"
 import type { Held, TaskCrossing, ToThread } from "./crossing.ts"
+import { Control, forEver } from "./sharedMemory.ts"
 
 /** A kind of task of the pool. */
 export interface Definition {

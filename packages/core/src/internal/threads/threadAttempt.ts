@@ -10,8 +10,8 @@ import { Lease } from "../../Lease.ts"
 import { Reporter } from "../../Progress.ts"
 import { Cell } from "../../TaskCheckpoint.ts"
 import { Signal } from "../signal.ts"
-import type { Control } from "./control.ts"
 import type { Amounts, FromThread, Report } from "./crossing.ts"
+import type { Control } from "./sharedMemory.ts"
 
 /** Reports of a running task are at least so far apart, in milliseconds. */
 export const reportMillis = 50

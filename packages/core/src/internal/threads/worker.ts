@@ -17,7 +17,6 @@ import type { Instant, Lease } from "../../Lease.ts"
 import type * as Task from "../../Task.ts"
 import type { Port } from "../../ThreadWorker.ts"
 import { handlerOf } from "../dispatcher/taskDefinition.ts"
-import { Control } from "./control.ts"
 import {
   defect,
   type Ending,
@@ -28,6 +27,7 @@ import {
   taskCrossing,
   type ToThread
 } from "./crossing.ts"
+import { Control } from "./sharedMemory.ts"
 import { Attempt, reportMillis, type Surroundings } from "./threadAttempt.ts"
 
 /** For so long a thread runs tasks before it looks at its timers, sockets and messages. */
