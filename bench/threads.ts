@@ -1,11 +1,9 @@
 // What a task costs that does nothing on a thread, beside piscina and tinypool: many at a time, and one after the
 // other. And whether memory grows with their number. Each pool has a process of its own: threads of one that have
 // nothing to do slow down those of another.
-import { layerThreads } from "@fanout/core/node"
-import * as ThreadPool from "@fanout/core/ThreadPool"
+import { layerThreads } from "@fanout/core/threads"
 import * as Effect from "effect/Effect"
 import * as Headers from "effect/http/Headers"
-import * as Layer from "effect/Layer"
 import * as Rpc from "effect/rpc/Rpc"
 import { RequestId } from "effect/rpc/RpcMessage"
 import { spawnSync } from "node:child_process"
@@ -58,9 +56,7 @@ const peer = {
   maxThreads: size
 }
 
-const pool = ThreadPool.layer(Tasks, { size }).pipe(
-  Layer.provide(layerThreads({ module: new URL("./internal/thread.ts", import.meta.url) }))
-)
+const pool = layerThreads(Tasks, { module: new URL("./internal/thread.ts", import.meta.url), size })
 
 const ours = Effect.gen(function*() {
   const handler = yield* Tasks.accessHandler("bench/Empty")

@@ -20,10 +20,10 @@ const examples = Object.entries(
 )
 const pages = files("*.md", "docs/**/*.md", "{packages/*,examples,scratchpad}/*.md")
 const libraries = ["core", "ops"]
-/** Modules that users import: everything right in `src`, and all but two of these through the barrel too. */
+/** Modules that users import: everything right in `src`, and all but three of these through the barrel too. */
 const publicModules = libraries.flatMap((name) => files(`packages/${name}/src/*.ts`))
   .filter((file) => path.basename(file) !== "index.ts")
-const besidesBarrel = new Set(["packages/core/src/node.ts", "packages/core/src/testing.ts"])
+const besidesBarrel = new Set(["node", "testing", "threads"].map((name) => `packages/core/src/${name}.ts`))
 
 // --- Direction ------------------------------------------------------------------------------------------------------
 
@@ -39,7 +39,7 @@ const importsOf = (file: string): ReadonlyArray<string> => {
   return found
 }
 
-const nodeOnly = /^packages\/core\/src\/(?:node\.ts$|internal\/node\/)/
+const nodeOnly = /^packages\/core\/src\/(?:(?:node|threads)\.ts$|internal\/node\/)/
 /** Where ops puts its jobs together with what Node has for them. */
 const wiring = /^packages\/ops\/src\/File(?:Jobs|Thread)\.ts$/
 const testOnly = /^packages\/core\/src\/testing\.ts$/
@@ -53,12 +53,12 @@ const allowedFor = (file: string): ReadonlyArray<RegExp> => {
   const external = Object.keys(JSON.parse(read(`packages/${name}/package.json`)).dependencies ?? {})
     .filter((dependency) => !dependency.startsWith("@fanout/"))
     .map((dependency) => new RegExp(`^${dependency}(?:/|$)`))
-  const adapters = wiring.test(file) ? [/^@fanout\/core\/node$/] : []
+  const adapters = wiring.test(file) ? [/^@fanout\/core\/(?:node|threads)$/] : []
   if (name === "ops") return [module("effect"), /^node:/, module("@fanout/core"), ...external, ...adapters]
   const packages = ["effect", "@fanout/core", "@fanout/ops", "@effect/platform-node"]
   // It imports what the bundled code asks for that it loads.
   const asked = path.basename(file) === "CompiledCode.ts" ? [/^\(computed\)$/] : []
-  return [/^node:/, /^@fanout\/core\/node$/, ...packages.map(module), ...external, ...asked]
+  return [/^node:/, /^@fanout\/core\/(?:node|threads)$/, ...packages.map(module), ...external, ...asked]
 }
 
 const misdirected = (file: string): ReadonlyArray<string> =>
@@ -234,7 +234,7 @@ describe("Tidy", () => {
   })
 
   it.each(sources)("%s is named for what it holds", (file) => {
-    const entry = /^(?:index|bin|process|thread|mediaThread|bundled(?:Bin|Thread)|node|testing)\.ts$/.test(
+    const entry = /^(?:index|bin|process|thread|mediaThread|bundled(?:Bin|Thread)|node|testing|threads)\.ts$/.test(
       path.basename(file)
     )
     const inner = /\/(?:internal|commands|ui)\//.test(file)

@@ -1,4 +1,4 @@
-import { runThread } from "@fanout/core/node"
+import { runThread } from "@fanout/core/threads"
 import { handlers, Tasks } from "./emptyTask.ts"
 
 runThread(Tasks, handlers)

@@ -10,10 +10,10 @@
 import * as FanOut from "@fanout/core/FanOut"
 import * as Job from "@fanout/core/Job"
 import * as JobManager from "@fanout/core/JobManager"
-import { layerOwnerLiveness, layerSqlite, layerThreads } from "@fanout/core/node"
+import { layerOwnerLiveness, layerSqlite } from "@fanout/core/node"
 import * as Pools from "@fanout/core/Pools"
 import { TaskDispatcher } from "@fanout/core/TaskDispatcher"
-import * as ThreadPool from "@fanout/core/ThreadPool"
+import { layerThreads } from "@fanout/core/threads"
 import * as Console from "effect/Console"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
@@ -56,9 +56,9 @@ const Program = Pipeline.toLayer(Effect.fnUntraced(function*({ folder }) {
   return { drawn: drawn.done, shrunk: shrunk.done, strips: strips.done }
 }))
 
+const Threads = layerThreads(Tasks, { module: new URL("./thread.ts", import.meta.url) })
 const Runtime = JobManager.layer({ jobs: [Pipeline] }).pipe(
-  Layer.provide([Layer.provide(Program, ThreadPool.layer(Tasks)), Pools.layer()]),
-  Layer.provide(layerThreads({ module: new URL("./thread.ts", import.meta.url) })),
+  Layer.provide([Layer.provide(Program, Threads), Pools.layer()]),
   Layer.provide([layerSqlite({ filename: path.join(folder, "jobs.db") }), layerOwnerLiveness])
 )
 

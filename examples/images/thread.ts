@@ -1,5 +1,5 @@
 /** What each thread of the image pipeline runs. */
-import { runThread } from "@fanout/core/node"
+import { runThread } from "@fanout/core/threads"
 import { Handlers, Tasks } from "./tasks.ts"
 
 runThread(Tasks, Handlers)

@@ -1,11 +1,9 @@
 /**
  * Threads that run what would hold up this one.
  */
-import { layerThreads } from "@fanout/core/node"
-import * as ThreadPool from "@fanout/core/ThreadPool"
+import { layerThreads } from "@fanout/core/threads"
 import * as FileJobs from "@fanout/ops/FileJobs"
 import { ThreadTasks as MediaThreadTasks } from "@fanout/ops/MediaTask"
-import * as Layer from "effect/Layer"
 import * as ProcessExit from "./ProcessExit.ts"
 
 /** What they run: beside this module as a source, and beside the command where it is one file. */
@@ -20,7 +18,7 @@ export const layer = (filename: string, count: number) =>
   FileJobs.threads({ filename, module: moduleOf("thread") }, count).pipe(ProcessExit.unawaited)
 
 /** Layer that supplies what reads metadata. */
-export const media = ThreadPool.layer(MediaThreadTasks).pipe(
-  Layer.provide(layerThreads({ module: moduleOf("mediaThread"), resourceLimits: mediaLimits })),
-  ProcessExit.unawaited
-)
+export const media = layerThreads(MediaThreadTasks, {
+  module: moduleOf("mediaThread"),
+  resourceLimits: mediaLimits
+}).pipe(ProcessExit.unawaited)

@@ -147,6 +147,8 @@ export * as TaskDispatcher from "./TaskDispatcher.ts"
  * @since 0.1.0
  */
 export * as TaskHandle from "./TaskHandle.ts"
-export * as ThreadPool from "./ThreadPool.ts"
-export * as ThreadSpawner from "./ThreadSpawner.ts"
-export * as ThreadWorker from "./ThreadWorker.ts"
+
+/**
+ * @since 0.1.0
+ */
+export * as ThreadsUnavailable from "./ThreadsUnavailable.ts"

@@ -1,23 +1,19 @@
 /**
  * Connects core to Node: the job store in a SQLite file, who owns a job, and how short of memory the machine is.
  *
- * This is the only entry of core that knows a platform.
+ * `@fanout/core/threads` is the other entry of core that knows a platform.
  *
  * @since 0.1.0
  */
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Reactivity from "effect/reactivity/Reactivity"
-import type * as RpcGroup from "effect/rpc/RpcGroup"
 import * as SqlClient from "effect/sql/SqlClient"
 import * as DatabaseFile from "./internal/node/databaseFile.ts"
 import * as MemoryPressure from "./internal/node/memoryPressure.ts"
-import * as Processes from "./internal/node/processes.ts"
 import * as Owners from "./internal/node/processOwner.ts"
 import { readText } from "./internal/node/readText.ts"
 import * as SqliteClient from "./internal/node/sqliteClient.ts"
-import type { Options } from "./internal/node/workers.ts"
-import * as Threads from "./internal/node/workerThreads.ts"
 import { whileBusy } from "./internal/sql/access.ts"
 import { storageFailure } from "./internal/sql/queries.ts"
 import { sqliteProblem } from "./internal/sql/sqliteDialect.ts"
@@ -26,9 +22,6 @@ import { JobStoreError } from "./JobStoreError.ts"
 import { OwnerLiveness } from "./OwnerLiveness.ts"
 import { Pressure } from "./Pressure.ts"
 import * as SqlJobStore from "./SqlJobStore.ts"
-import type * as Task from "./Task.ts"
-import { ThreadSpawner } from "./ThreadSpawner.ts"
-import { serve } from "./ThreadWorker.ts"
 
 /**
  * Which SQLite file, and how far SQLite goes to have a commit on disk.
@@ -139,62 +132,3 @@ export const layerPressure: Layer.Layer<never> = Layer.sync(Pressure, () => {
   const measure = MemoryPressure.meter(readText, () => performance.now())
   return Effect.sync(measure)
 })
-
-/**
- * What threads run, and within which limits.
- *
- * **Details**
- *
- * `resourceLimits` bound the heap of each thread; bytes of array buffers don't count. `execArgv` are options of Node,
- * those of this process by default. `argv` are arguments that the module finds in `process.argv`, behind two others.
- *
- * @category models
- * @since 0.1.0
- */
-export type ThreadOptions = Options
-
-/**
- * Layer that starts worker threads which run a module. The module calls `runThread`.
- *
- * **Details**
- *
- * What a thread prints goes to the standard error of this process.
- *
- * @category layers
- * @since 0.1.0
- */
-export const layerThreads = (options: ThreadOptions): Layer.Layer<ThreadSpawner> =>
-  Layer.sync(ThreadSpawner, () => Threads.spawner(options))
-
-/**
- * Layer that starts child processes, each of which runs the module on one worker thread. The module calls `runThread`.
- * For native code: what it does to its process costs the task that it was at, and nothing else.
- *
- * **Details**
- *
- * - A process gets one task at a time. It ends with the pool, and at once when its owner has ended in whatever way,
- *   together with all that it has started.
- * - It is in a session of its own: signals of a terminal don't reach it.
- * - What a process prints goes to the standard error of this one.
- * - Where the kernel ends processes to have memory, it ends these first (Linux).
- *
- * **Gotchas**
- *
- * What a handler starts in a group of its own outlives the process.
- *
- * @category layers
- * @since 0.1.0
- */
-export const layerProcesses = (options: ThreadOptions): Layer.Layer<ThreadSpawner> =>
-  Layer.sync(ThreadSpawner, () => Processes.spawner(options))
-
-/**
- * Runs the tasks of a group on this thread, which `layerThreads` or `layerProcesses` has started.
- *
- * @category running
- * @since 0.1.0
- */
-export const runThread = <R extends Task.Any, E>(
-  group: RpcGroup.RpcGroup<R>,
-  handlers: Layer.Layer<Task.Handler<R>, E>
-): void => Threads.run((shared, port) => Effect.provide(serve(group, shared, port), handlers))

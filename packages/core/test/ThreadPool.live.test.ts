@@ -5,13 +5,11 @@ import * as JobId from "@fanout/core/JobId"
 import * as JobManager from "@fanout/core/JobManager"
 import * as Lease from "@fanout/core/Lease"
 import * as MemoryJobStore from "@fanout/core/MemoryJobStore"
-import { layerProcesses, layerThreads } from "@fanout/core/node"
 import * as Outcome from "@fanout/core/Outcome"
 import * as OwnerLiveness from "@fanout/core/OwnerLiveness"
 import * as Pools from "@fanout/core/Pools"
 import * as TaskDispatcher from "@fanout/core/TaskDispatcher"
-import * as ThreadPool from "@fanout/core/ThreadPool"
-import { ThreadsUnavailable } from "@fanout/core/ThreadSpawner"
+import { layerProcesses, layerThreads, ThreadsUnavailable } from "@fanout/core/threads"
 import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
@@ -25,24 +23,22 @@ import * as fs from "node:fs"
 import * as os from "node:os"
 import * as path from "node:path"
 import { performance } from "node:perf_hooks"
+import type { Options } from "../src/internal/threads/poolLayer.ts"
 import { asRun, pools, runningJob } from "./fanOutHarness.ts"
 import { outcomesOf } from "./FanOutLaws.ts"
 import { deterministic, outcomeOfActs, sourceOf } from "./threadActs.ts"
 import { Act, Bytes, handlers, Tasks } from "./threadTasks.ts"
 
-const spawner = (module = "./threadChild.ts", argv: ReadonlyArray<string> = [], make = layerThreads) =>
-  make({
-    module: new URL(module, import.meta.url),
-    argv,
-    execArgv: ["--conditions=@fanout/source"],
-    resourceLimits: { maxOldGenerationSizeMb: 32 }
-  })
+const running = (module: string) => ({
+  module: new URL(module, import.meta.url),
+  execArgv: ["--conditions=@fanout/source"],
+  resourceLimits: { maxOldGenerationSizeMb: 32 }
+})
 
-const threads = (options: ThreadPool.Options = { size: 2 }) =>
-  ThreadPool.layer(Tasks, options).pipe(Layer.provide(spawner()))
+const threads = (options: Options = { size: 2 }) => layerThreads(Tasks, { ...running("./threadChild.ts"), ...options })
 
-const processes = (options: ThreadPool.Options = { size: 2 }) =>
-  ThreadPool.layer(Tasks, options).pipe(Layer.provide(spawner("./threadChild.ts", [], layerProcesses)))
+const processes = (options: Options = { size: 2 }) =>
+  layerProcesses(Tasks, { ...running("./threadChild.ts"), ...options })
 
 const app = <E>(tasks: Layer.Layer<Layer.Success<ReturnType<typeof handlers>>, E>) =>
   Layer.merge(tasks, TaskDispatcher.layer.pipe(Layer.provide(Pools.layer())))
@@ -184,7 +180,7 @@ describe("ThreadPool", () => {
     Effect.gen(function*() {
       assert.strictEqual((yield* run("reads its arguments")).n, 41)
     }).pipe(Effect.provide(app(
-      ThreadPool.layer(Tasks, { size: 1 }).pipe(Layer.provide(spawner("./threadChild.ts", ["41"])))
+      layerThreads(Tasks, { ...running("./threadChild.ts"), size: 1, argv: ["41"] })
     ))))
 
   it.live("runs again whatever was on a thread that something else has taken down", () =>
@@ -207,7 +203,7 @@ describe("ThreadPool", () => {
   it.live("says so when no thread can be had", () =>
     Effect.gen(function*() {
       const error = yield* Effect.flip(Layer.build(
-        ThreadPool.layer(Tasks, { size: 1 }).pipe(Layer.provide(spawner("./nowhere.ts")))
+        layerThreads(Tasks, { ...running("./nowhere.ts"), size: 1 })
       ))
       assert.instanceOf(error, ThreadsUnavailable)
       assert.match(error.message, /nowhere\.ts/)
@@ -217,7 +213,7 @@ describe("ThreadPool", () => {
     Effect.gen(function*() {
       for (const make of [layerThreads, layerProcesses]) {
         const error = yield* Effect.flip(Layer.build(
-          ThreadPool.layer(Tasks, { size: 1 }).pipe(Layer.provide(spawner("./threadTasks.ts", [], make)))
+          make(Tasks, { ...running("./threadTasks.ts"), size: 1 })
         ))
         assert.match(error.message, /exited with code 0: its module, file:.*threadTasks\.ts, did not call runThread/)
       }

@@ -1,11 +1,9 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as MemoryJobStore from "@fanout/core/MemoryJobStore"
-import { layerProcesses } from "@fanout/core/node"
 import * as Outcome from "@fanout/core/Outcome"
 import * as Pools from "@fanout/core/Pools"
 import * as TaskDispatcher from "@fanout/core/TaskDispatcher"
-import * as ThreadPool from "@fanout/core/ThreadPool"
-import { ThreadsUnavailable } from "@fanout/core/ThreadSpawner"
+import { layerProcesses, ThreadsUnavailable } from "@fanout/core/threads"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
@@ -15,6 +13,7 @@ import { once } from "node:events"
 import * as fs from "node:fs"
 import * as os from "node:os"
 import * as path from "node:path"
+import type { Options } from "../src/internal/threads/poolLayer.ts"
 import { asRun, pools, runningJob } from "./fanOutHarness.ts"
 import { outcomesOf } from "./FanOutLaws.ts"
 import { deterministic, outcomeOfActs, sourceOf } from "./threadActs.ts"
@@ -24,13 +23,20 @@ let marks = 0
 /** Something to know processes by. */
 const newMark = () => `fanout-mark-${process.pid}-${marks++}`
 
-const processes = (options: ThreadPool.Options & { readonly mark?: string; readonly module?: string } = {}) =>
-  ThreadPool.layer(Tasks, { size: 2, ...options }).pipe(Layer.provide(layerProcesses({
-    module: new URL(options.module ?? "./threadChild.ts", import.meta.url),
-    argv: ["", options.mark ?? ""],
+const processes = (
+  { mark = "", module = "./threadChild.ts", ...options }: Options & {
+    readonly mark?: string
+    readonly module?: string
+  } = {}
+) =>
+  layerProcesses(Tasks, {
+    size: 2,
+    ...options,
+    module: new URL(module, import.meta.url),
+    argv: ["", mark],
     execArgv: ["--conditions=@fanout/source"],
     resourceLimits: { maxOldGenerationSizeMb: 32 }
-  })))
+  })
 
 const app = <E>(tasks: Layer.Layer<Layer.Success<ReturnType<typeof handlers>>, E>) =>
   Layer.merge(tasks, TaskDispatcher.layer.pipe(Layer.provide(Pools.layer())))

@@ -5,9 +5,7 @@ import * as Progress from "@fanout/core/Progress"
 import * as Task from "@fanout/core/Task"
 import * as TaskCheckpoint from "@fanout/core/TaskCheckpoint"
 import * as TaskDispatcher from "@fanout/core/TaskDispatcher"
-import * as ThreadPool from "@fanout/core/ThreadPool"
-import { ThreadsUnavailable } from "@fanout/core/ThreadSpawner"
-import * as ThreadWorker from "@fanout/core/ThreadWorker"
+import { ThreadsUnavailable } from "@fanout/core/ThreadsUnavailable"
 import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
@@ -25,7 +23,9 @@ import * as TestClock from "effect/testing/TestClock"
 import { Capacity } from "../src/internal/threads/capacity.ts"
 import type { FromThread, ToThread } from "../src/internal/threads/crossing.ts"
 import { ThreadLost } from "../src/internal/threads/lost.ts"
+import * as ThreadPool from "../src/internal/threads/poolLayer.ts"
 import { Control } from "../src/internal/threads/sharedMemory.ts"
+import { serveGroup } from "../src/internal/threads/worker.ts"
 import { type ScriptedThread, ScriptedThreads, Threads, turns } from "./threadHarness.ts"
 import { Act, handlers, Tasks } from "./threadTasks.ts"
 
@@ -821,7 +821,7 @@ describe("ThreadWorker", () => {
     const shared = Control.allocate(8)
     const posted: Array<FromThread> = []
     const mailbox: { receive: (message: ToThread) => void } = { receive: () => {} }
-    const fiber = yield* ThreadWorker.serve(group, shared, {
+    const fiber = yield* serveGroup(group, shared, {
       // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- what a thread posts
       postUnsafe: (message) => void posted.push(message as FromThread),
       listenUnsafe: (receive) => {

@@ -1,7 +1,6 @@
-import { layerProcesses } from "@fanout/core/node"
 import * as Pools from "@fanout/core/Pools"
 import * as TaskDispatcher from "@fanout/core/TaskDispatcher"
-import * as ThreadPool from "@fanout/core/ThreadPool"
+import { layerProcesses } from "@fanout/core/threads"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import { Act, Tasks } from "./threadTasks.ts"
@@ -11,8 +10,7 @@ import { Act, Tasks } from "./threadTasks.ts"
 const [, , act = "", mark = ""] = process.argv
 process.on("SIGINT", () => process.stdout.write("interrupted\n"))
 
-const spawner = layerProcesses({ module: new URL("./threadChild.ts", import.meta.url), argv: ["", mark] })
-const tasks = ThreadPool.layer(Tasks, { size: 1 }).pipe(Layer.provide(spawner))
+const tasks = layerProcesses(Tasks, { module: new URL("./threadChild.ts", import.meta.url), size: 1, argv: ["", mark] })
 const print = (line: string) => Effect.sync(() => process.stdout.write(`${line}\n`))
 
 await Effect.runPromise(

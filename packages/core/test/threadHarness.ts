@@ -1,8 +1,6 @@
 import { assert } from "@effect/vitest"
 import type * as Task from "@fanout/core/Task"
 import { settle } from "@fanout/core/testing"
-import { type ThreadListener, ThreadSpawner } from "@fanout/core/ThreadSpawner"
-import * as ThreadWorker from "@fanout/core/ThreadWorker"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
@@ -10,6 +8,8 @@ import type * as RpcGroup from "effect/rpc/RpcGroup"
 import * as Scheduler from "effect/Scheduler"
 import type { Ending, FromThread, Held, Report, ToThread } from "../src/internal/threads/crossing.ts"
 import { Control } from "../src/internal/threads/sharedMemory.ts"
+import { type ThreadListener, ThreadSpawner } from "../src/internal/threads/threadSpawner.ts"
+import { serveGroup } from "../src/internal/threads/worker.ts"
 
 const soon = (run: () => void) => void Promise.resolve().then(run)
 
@@ -43,7 +43,7 @@ export class Threads<R extends Task.Any> {
       let receive: (message: unknown) => void = () => {}
       const fiber = this.how === "ready"
         ? Effect.runFork(
-          ThreadWorker.serve(this.group, shared, {
+          serveGroup(this.group, shared, {
             postUnsafe: (message) => {
               const copy: unknown = structuredClone(message)
               soon(() => listener.message(copy))

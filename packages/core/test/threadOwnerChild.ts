@@ -1,14 +1,12 @@
-import { layerThreads } from "@fanout/core/node"
 import * as Pools from "@fanout/core/Pools"
 import * as TaskDispatcher from "@fanout/core/TaskDispatcher"
-import * as ThreadPool from "@fanout/core/ThreadPool"
+import { layerThreads } from "@fanout/core/threads"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import { Act, Tasks } from "./threadTasks.ts"
 
 // A program whose output is data, and whose tasks print what they like.
-const spawner = layerThreads({ module: new URL("./threadChild.ts", import.meta.url) })
-const tasks = ThreadPool.layer(Tasks, { size: 1 }).pipe(Layer.provide(spawner))
+const tasks = layerThreads(Tasks, { module: new URL("./threadChild.ts", import.meta.url), size: 1 })
 
 await Effect.runPromise(
   TaskDispatcher.TaskDispatcher.use((_) =>

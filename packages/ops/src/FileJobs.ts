@@ -8,11 +8,10 @@
  */
 import type * as Job from "@fanout/core/Job"
 import type { JobStoreError } from "@fanout/core/JobStoreError"
-import { layerSqlClient, layerThreads } from "@fanout/core/node"
+import { layerSqlClient } from "@fanout/core/node"
 import type { Pools } from "@fanout/core/Pools"
 import type * as Task from "@fanout/core/Task"
-import * as ThreadPool from "@fanout/core/ThreadPool"
-import type { ThreadsUnavailable } from "@fanout/core/ThreadSpawner"
+import { layerThreads, type ThreadsUnavailable } from "@fanout/core/threads"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import type * as SqlClient from "effect/sql/SqlClient"
@@ -198,10 +197,10 @@ export const threads = (
   options: Options,
   count: number
 ): Layer.Layer<Task.Handler<FileThread.Task>, ThreadsUnavailable> =>
-  Layer.unwrap(Effect.map(findModule(options), (module) =>
-    ThreadPool.layer(FileThread.Tasks, { size: count }).pipe(
-      Layer.provide(layerThreads({ module, resourceLimits, argv: [options.filename] }))
-    )))
+  Layer.unwrap(
+    Effect.map(findModule(options), (module) =>
+      layerThreads(FileThread.Tasks, { module, size: count, resourceLimits, argv: [options.filename] }))
+  )
 
 /**
  * Layer that supplies the programs of the jobs, and the file system for what plans them.

@@ -5,7 +5,8 @@
  *
  * @since 0.1.0
  */
-import { layerSqlClient, runThread } from "@fanout/core/node"
+import { layerSqlClient } from "@fanout/core/node"
+import { runThread } from "@fanout/core/threads"
 import * as Layer from "effect/Layer"
 import type * as RpcGroup from "effect/rpc/RpcGroup"
 import type * as SqlClient from "effect/sql/SqlClient"

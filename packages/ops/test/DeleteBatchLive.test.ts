@@ -4,7 +4,7 @@ import * as JobManager from "@fanout/core/JobManager"
 import * as Progress from "@fanout/core/Progress"
 import * as TaskCheckpoint from "@fanout/core/TaskCheckpoint"
 import { layer } from "@fanout/core/testing"
-import * as ThreadSpawner from "@fanout/core/ThreadSpawner"
+import { ThreadsUnavailable } from "@fanout/core/threads"
 import * as Delete from "@fanout/ops/Delete"
 import * as DeleteBatchLive from "@fanout/ops/DeleteBatchLive"
 import * as DeleteNamesLive from "@fanout/ops/DeleteNamesLive"
@@ -49,7 +49,7 @@ const share = Effect.fnUntraced(function*(
     counts.started++
     return hasOthers
       ? Effect.succeed(Layer.provide(DeleteNamesLive.layer, Layer.succeed(Files.Files, files("others"))))
-      : Effect.fail(new ThreadSpawner.ThreadsUnavailable({ why: "there are none" }))
+      : Effect.fail(new ThreadsUnavailable({ why: "there are none" }))
   }))
   const batches = DeleteBatchLive.layerShared({ layer: others, count: 2 }, { startsAfter: 4000 })
   const program = Delete.job.toLayer((payload) => Effect.provide(Delete.program(payload), batches)).pipe(

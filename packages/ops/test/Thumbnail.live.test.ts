@@ -1,10 +1,9 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as JobManager from "@fanout/core/JobManager"
-import { layerProcesses } from "@fanout/core/node"
 import * as Outcome from "@fanout/core/Outcome"
 import * as Pools from "@fanout/core/Pools"
 import { layer } from "@fanout/core/testing"
-import * as ThreadPool from "@fanout/core/ThreadPool"
+import { layerProcesses } from "@fanout/core/threads"
 import * as FilePath from "@fanout/ops/FilePath"
 import * as SystemFiles from "@fanout/ops/SystemFiles"
 import * as TemporaryName from "@fanout/ops/TemporaryName"
@@ -22,11 +21,12 @@ import { testFolder } from "./TestFolder.ts"
 /** Something to know processes by. */
 const mark = `fanout-thumbnails-${process.pid}`
 
-const processes = ThreadPool.layer(ProcessTasks, { size: 2 }).pipe(Layer.provide(layerProcesses({
+const processes = layerProcesses(ProcessTasks, {
   module: new URL("./thumbnailChild.ts", import.meta.url),
+  size: 2,
   argv: [mark],
   execArgv: ["--conditions=@fanout/source"]
-})))
+})
 
 const runtime = Layer.merge(
   layer({ jobs: [Thumbnail.job] }).pipe(Layer.provide(

@@ -1,4 +1,4 @@
-import { runThread } from "@fanout/core/node"
+import { runThread } from "@fanout/core/threads"
 import * as Files from "@fanout/ops/Files"
 import type { Call } from "@fanout/ops/FilesError"
 import * as SystemFiles from "@fanout/ops/SystemFiles"

@@ -1,5 +1,5 @@
 /**
- * What a child process of a `ThreadPool` runs: one worker thread, whose memory it keeps as its owner says.
+ * What a child process of a pool runs: one worker thread, whose memory it keeps as its owner says.
  *
  * The tasks run on that thread and not on this one, which so hears of its owner at any time: of a stop, and that there
  * is no owner any more. Then nothing of the process may go on.

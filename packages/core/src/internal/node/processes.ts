@@ -1,12 +1,12 @@
 /**
- * Threads of a `ThreadPool` as child processes, each of which runs one worker thread and hands on what it tells.
+ * Threads of a pool as child processes, each of which runs one worker thread and hands on what it tells.
  */
 import * as Effect from "effect/Effect"
 import type { Serializable } from "node:child_process"
 import * as os from "node:os"
 import { fileURLToPath } from "node:url"
-import type { ThreadSpawner } from "../../ThreadSpawner.ts"
 import type { FromThread, Held, ToThread } from "../threads/crossing.ts"
+import type { ThreadSpawner } from "../threads/threadSpawner.ts"
 import { readText } from "./readText.ts"
 import { type Options, textOf } from "./workers.ts"
 
@@ -24,15 +24,17 @@ const relay = fileURLToPath(
   new URL(import.meta.url.endsWith(".ts") ? "./processRelay.ts" : "./processRelay.js", import.meta.url)
 )
 
-export const spawner = ({ execArgv = process.execArgv, module, ...limits }: Options): ThreadSpawner["Service"] => ({
+export const spawner = (
+  { argv, execArgv = process.execArgv, module, resourceLimits }: Options
+): ThreadSpawner["Service"] => ({
   parallelism: os.availableParallelism(),
   isApart: true,
   spawnUnsafe: (_, listener) => {
-    const start: Start = { module: module.href, ...limits }
+    const start = JSON.stringify({ module: module.href, argv, resourceLimits } satisfies Record<keyof Start, unknown>)
     const killedBefore = killedForMemory()
     // Not every program has processes, and this takes a while to load.
     const { spawn } = process.getBuiltinModule("node:child_process")
-    const child = spawn(process.execPath, [...execArgv, relay, JSON.stringify(start)], {
+    const child = spawn(process.execPath, [...execArgv, relay, start], {
       // A session of its own: what a terminal sends to this group is for the owner to act upon, and what the process
       // starts itself is ended with it.
       detached: true,

@@ -1,12 +1,11 @@
 /**
- * Threads of a `ThreadPool` as worker threads of Node.
+ * Threads of a pool as worker threads of Node.
  */
 import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as os from "node:os"
-import type { ThreadSpawner } from "../../ThreadSpawner.ts"
-import type { Port } from "../../ThreadWorker.ts"
+import type { Port, ThreadSpawner } from "../threads/threadSpawner.ts"
 import { dataKey, type Options, start, textOf } from "./workers.ts"
 
 export const spawner = (options: Options): ThreadSpawner["Service"] => ({

@@ -1,7 +1,7 @@
 /**
  * Starts worker threads of Node. Without Effect, so that a process that only hands messages on starts quickly.
  */
-import type { ThreadListener } from "../../ThreadSpawner.ts"
+import type { ThreadListener } from "../threads/threadSpawner.ts"
 
 export interface Options {
   readonly module: URL

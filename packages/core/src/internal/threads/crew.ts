@@ -4,10 +4,10 @@
 import type * as Clock from "effect/Clock"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
-import type { ThreadSpawner } from "../../ThreadSpawner.ts"
 import type { FromThread } from "./crossing.ts"
 import { PoolThread } from "./poolThread.ts"
 import type { Measures } from "./threadMetrics.ts"
+import type { ThreadSpawner } from "./threadSpawner.ts"
 
 /** How long a thread may take from its start to its first message. */
 const startMillis = 30_000

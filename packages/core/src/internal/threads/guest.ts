@@ -3,7 +3,7 @@
  */
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
-import type { Thread, ThreadListener } from "../../ThreadSpawner.ts"
+import type { Thread, ThreadListener } from "./threadSpawner.ts"
 import { type Handler, serve } from "./worker.ts"
 
 /** Nobody is called from within what posts. */

@@ -10,7 +10,7 @@ import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import { Interrupted, type Reason } from "../../Interrupter.ts"
-import { type ThreadSpawner, ThreadsUnavailable } from "../../ThreadSpawner.ts"
+import { ThreadsUnavailable } from "../../ThreadsUnavailable.ts"
 import { makePermits, type PermitPool } from "../dispatcher/permits.ts"
 import { Capacity } from "./capacity.ts"
 import { closeMillis, Crew } from "./crew.ts"
@@ -18,6 +18,7 @@ import type { Ending, FromThread, Posted, Report } from "./crossing.ts"
 import { ThreadLost } from "./lost.ts"
 import { type Caller, type Definition, Item, type PoolThread } from "./poolThread.ts"
 import { Measures } from "./threadMetrics.ts"
+import type { ThreadSpawner } from "./threadSpawner.ts"
 
 /** How often the owner looks at what its threads are at. */
 const tickMillis = 20

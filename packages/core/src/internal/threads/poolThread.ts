@@ -8,9 +8,9 @@ import type { Interrupter } from "../../Interrupter.ts"
 import type { Instant, Lease } from "../../Lease.ts"
 import type { Reporter } from "../../Progress.ts"
 import type { Cell } from "../../TaskCheckpoint.ts"
-import type { Thread as Spawned } from "../../ThreadSpawner.ts"
 import type { Held, TaskCrossing, ToThread } from "./crossing.ts"
 import { Control, forEver } from "./sharedMemory.ts"
+import type { Thread as Spawned } from "./threadSpawner.ts"
 
 /** A kind of task of the pool. */
 export interface Definition {

@@ -15,7 +15,6 @@ import * as Transferable from "effect/workers/Transferable"
 import type { JobId } from "../../JobId.ts"
 import type { Instant, Lease } from "../../Lease.ts"
 import type * as Task from "../../Task.ts"
-import type { Port } from "../../ThreadWorker.ts"
 import { handlerOf } from "../dispatcher/taskDefinition.ts"
 import {
   defect,
@@ -29,6 +28,7 @@ import {
 } from "./crossing.ts"
 import { Control } from "./sharedMemory.ts"
 import { Attempt, reportMillis, type Surroundings } from "./threadAttempt.ts"
+import type { Port } from "./threadSpawner.ts"
 
 /** For so long a thread runs tasks before it looks at its timers, sockets and messages. */
 const turnMillis = 10
@@ -327,3 +327,11 @@ export const handlersOf = <R extends Task.Any>(
       { crossing: taskCrossing(task), ...handlerOf(task, context) }
     ])
   )
+
+/** Runs tasks for the owner, by handlers of the context, until it closes the thread. */
+export const serveGroup = <R extends Task.Any>(
+  group: RpcGroup.RpcGroup<R>,
+  shared: SharedArrayBuffer,
+  port: Port
+): Effect.Effect<void, never, Task.Handler<R>> =>
+  Effect.contextWith((context: Context.Context<Task.Handler<R>>) => serve(handlersOf(group, context), shared, port))

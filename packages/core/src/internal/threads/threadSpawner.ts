@@ -1,36 +1,10 @@
 /**
- * Starts threads for a `ThreadPool`, by whatever the platform has. `layerThreads` of `@fanout/core/node` is the one
- * for Node's worker threads, `layerProcesses` the one for child processes.
- *
- * @since 0.1.0
+ * Starts threads for a pool, by whatever the platform has: `internal/node` has worker threads and child processes.
  */
 import * as Context from "effect/Context"
 import type * as Effect from "effect/Effect"
-import * as Schema from "effect/Schema"
 
-/**
- * Error of a pool that can't have any thread. Its tasks stay unsettled.
- *
- * @category errors
- * @since 0.1.0
- */
-export class ThreadsUnavailable
-  extends Schema.TaggedError<ThreadsUnavailable>("@fanout/core/ThreadSpawner/ThreadsUnavailable")(
-    "ThreadsUnavailable",
-    { why: Schema.String }
-  )
-{
-  override get message(): string {
-    return `No thread can be started: ${this.why}`
-  }
-}
-
-/**
- * A thread that was started.
- *
- * @category models
- * @since 0.1.0
- */
+/** A thread that was started. */
 export interface Thread {
   /** Posts a message. It throws where the message can't be copied. */
   readonly postUnsafe: (message: unknown) => void
@@ -42,12 +16,7 @@ export interface Thread {
   readonly terminate: Effect.Effect<void>
 }
 
-/**
- * What is told of a thread.
- *
- * @category models
- * @since 0.1.0
- */
+/** What is told of a thread. */
 export interface ThreadListener {
   readonly message: (message: unknown) => void
 
@@ -55,12 +24,7 @@ export interface ThreadListener {
   readonly ended: (why: string) => void
 }
 
-/**
- * Service that starts threads which run `ThreadWorker.serve`.
- *
- * @category services
- * @since 0.1.0
- */
+/** Service that starts threads which run `serveGroup` of `worker.ts`. */
 export class ThreadSpawner extends Context.Service<ThreadSpawner, {
   /** Threads that can work at the same time. */
   readonly parallelism: number
@@ -73,4 +37,13 @@ export class ThreadSpawner extends Context.Service<ThreadSpawner, {
 
   /** Starts a thread and gives it memory to share. It throws where none can be started. */
   readonly spawnUnsafe: (shared: SharedArrayBuffer, listener: ThreadListener) => Thread
-}>()("@fanout/core/ThreadSpawner") {}
+}>()("@fanout/core/internal/ThreadSpawner") {}
+
+/** How a thread reaches its owner. */
+export interface Port {
+  /** Posts a message, with what is to be moved instead of copied. It throws where the message can't be copied. */
+  readonly postUnsafe: (message: unknown, transfers?: ReadonlyArray<unknown>) => void
+
+  /** Has each message handed on. */
+  readonly listenUnsafe: (receive: (message: unknown) => void) => void
+}

@@ -1,0 +1,22 @@
+/**
+ * Error of who needs threads where none can be started.
+ *
+ * @since 0.1.0
+ */
+import * as Schema from "effect/Schema"
+
+/**
+ * Error of a pool of threads that can't have any. Its tasks stay unsettled.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export class ThreadsUnavailable
+  extends Schema.TaggedError<ThreadsUnavailable>("@fanout/core/ThreadsUnavailable")("ThreadsUnavailable", {
+    why: Schema.String
+  })
+{
+  override get message(): string {
+    return `No thread can be started: ${this.why}`
+  }
+}

@@ -1,0 +1,87 @@
+/**
+ * Provides the handlers of tasks by a pool of threads, whoever starts these.
+ */
+import * as Clock from "effect/Clock"
+import * as Context from "effect/Context"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import type * as RpcGroup from "effect/rpc/RpcGroup"
+import * as Scope from "effect/Scope"
+import { Interrupter } from "../../Interrupter.ts"
+import { Lease } from "../../Lease.ts"
+import { Reporter } from "../../Progress.ts"
+import * as Task from "../../Task.ts"
+import { Cell } from "../../TaskCheckpoint.ts"
+import type { ThreadsUnavailable } from "../../ThreadsUnavailable.ts"
+import { Attempt } from "../dispatcher/attempt.ts"
+import type { TaskHandler } from "../dispatcher/taskDefinition.ts"
+import { taskCrossing } from "./crossing.ts"
+import * as Guest from "./guest.ts"
+import { Pool } from "./pool.ts"
+import type { Caller, Definition } from "./poolThread.ts"
+import { ThreadSpawner } from "./threadSpawner.ts"
+import { handlersOf } from "./worker.ts"
+
+/** How a pool is to work, as `ThreadOptions` of `@fanout/core/threads` says it. */
+export interface Options {
+  readonly size?: number
+  readonly batch?: number
+  readonly idle?: Duration.Input
+}
+
+export const layer = <R extends Task.Any, E = never, RX = never>(
+  group: RpcGroup.RpcGroup<R>,
+  { batch = 64, caller, idle = "5 seconds", size }: Options & {
+    readonly caller?: Layer.Layer<Task.Handler<R>, E, RX>
+  } = {}
+): Layer.Layer<Task.Handler<R>, E | ThreadsUnavailable, RX | ThreadSpawner> =>
+  Layer.effectContext(Effect.gen(function*() {
+    const spawner = yield* ThreadSpawner
+    const scope = yield* Scope.make()
+    const context = yield* Effect.context()
+    const run = Effect.runForkWith(context)
+    const idleMillis = Duration.toMillis(idle)
+    const limits = { size: size ?? spawner.parallelism, batch: spawner.isApart === true ? 1 : batch, idleMillis }
+    for (const [name, value] of Object.entries({ size: limits.size, batch })) {
+      if (!Number.isInteger(value) || value < 1) {
+        return yield* Effect.die(new Error(`A thread pool's ${name} has to be a whole number, at least 1: ${value}`))
+      }
+    }
+    const own = caller === undefined ? undefined : handlersOf(group, yield* Layer.build(caller))
+    const pool = new Pool({
+      guest: own === undefined ? undefined : Guest.spawn(own, run),
+      limits,
+      spawner,
+      tags: Array.from(group.requests.keys()),
+      clock: yield* Clock.Clock,
+      context,
+      fork: (effect) => void run(Effect.forkIn(effect, scope, { startImmediately: true }))
+    })
+    yield* Effect.addFinalizer((exit) => Effect.andThen(pool.close, Scope.close(scope, exit)))
+    yield* pool.begin
+    const handlers = new Map<string, TaskHandler>()
+    for (const task of group.requests.values()) {
+      const { cost } = Context.getUnsafe(task.annotations, Task.TaskOptions)
+      const definition: Definition = { tag: task._tag, crossing: taskCrossing(task), cost }
+      const handler = (payload: unknown) =>
+        Effect.withFiber((fiber) => pool.run(definition, payload, callerOf(fiber.context)))
+      const { permits } = pool
+      // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- handlers are erased in a context
+      handlers.set(task.key, { tag: task._tag, handler, context: Context.empty(), permits } as unknown as TaskHandler)
+    }
+    return Context.makeUnsafe<Task.Handler<R>>(handlers)
+  }))
+
+const callerOf = (context: Context.Context<never>): Caller => {
+  const interrupter = Context.get(context, Interrupter)
+  const attempt = interrupter instanceof Attempt ? interrupter : undefined
+  return {
+    interrupter,
+    reporter: Context.get(context, Reporter),
+    cell: Context.get(context, Cell),
+    lease: Context.get(context, Lease),
+    begin: () => attempt?.begin(),
+    isSuspect: attempt?.isSuspect ?? false
+  }
+}
