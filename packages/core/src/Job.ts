@@ -12,6 +12,7 @@ import type * as Schedule from "effect/Schedule"
 import * as Schema from "effect/Schema"
 import * as Scope from "effect/Scope"
 import type { Checkpoint, CheckpointUnreadable } from "./Checkpoint.ts"
+import { type Program, programKey } from "./internal/jobProgram.ts"
 import type { Interrupted } from "./Interrupter.ts"
 import type { JobContext } from "./JobContext.ts"
 import type { JobId } from "./JobId.ts"
@@ -130,26 +131,6 @@ export interface Handler<Name extends string> {
  * @since 0.1.0
  */
 export type ToHandler<J extends Any> = J extends { readonly name: infer Name extends string } ? Handler<Name> : never
-
-/**
- * Program of a job with everything but what the runtime supplies provided.
- *
- * @category models
- * @since 0.1.0
- */
-export interface Program {
-  readonly run: (payload: unknown) => Effect.Effect<unknown, unknown, TaskDispatcher | JobContext | Scope.Scope>
-  readonly onCancel: (payload: unknown, id: JobId, saved: Saved) => Effect.Effect<void>
-}
-
-/**
- * Key under which a layer supplies the program of a job.
- *
- * @category accessors
- * @since 0.1.0
- */
-export const programKey = <Name extends string>(name: Name): Context.Key<Handler<Name>, Program> =>
-  Context.Service<Handler<Name>, Program>(`@fanout/core/Job/${name}`)
 
 /**
  * Defines a job.

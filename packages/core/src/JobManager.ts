@@ -18,7 +18,8 @@ import { Places } from "./internal/job/places.ts"
 import { Changes, changeWithin, type JobRuntime, type Runnable } from "./internal/job/runtime.ts"
 import { schedule } from "./internal/job/scheduledStarts.ts"
 import { logsOf, outcomesOf, watchJob } from "./internal/job/watch.ts"
-import * as Job from "./Job.ts"
+import { programKey } from "./internal/jobProgram.ts"
+import type * as Job from "./Job.ts"
 import type { JobEvent, JobHandle } from "./JobHandle.ts"
 import type { JobId } from "./JobId.ts"
 import { JobManagerError, ShuttingDown } from "./JobManagerError.ts"
@@ -242,7 +243,7 @@ const makeRuntime = Effect.fnUntraced(function*<Jobs extends ReadonlyArray<Job.A
   for (const job of options.jobs) {
     // Programs are found by name alone: a second definition would run the first one's payloads.
     if (runnables.has(job.name)) return yield* Effect.die(new Error(`Two jobs have the name "${job.name}"`))
-    runnables.set(job.name, { job, program: Context.getUnsafe(context, Job.programKey(job.name)) })
+    runnables.set(job.name, { job, program: Context.getUnsafe(context, programKey(job.name)) })
   }
   const ttlMillis = Math.max(Duration.toMillis(options.leaseTtl ?? 15_000), 10)
   // An owner has to renew its lease before half of it is over, also when it just misses a third of it.

@@ -72,14 +72,6 @@ export class Pools extends Context.Service<Pools, {
 }>()("@fanout/core/Pools") {}
 
 /**
- * Permits of the pools that every runtime has, unless it says otherwise.
- *
- * @category models
- * @since 0.1.0
- */
-export const defaultSizes: Readonly<Record<string, number>> = { io: 16, cpu: 2, network: 16, db: 4 }
-
-/**
  * Bounds of a pool that finds its own size, and the size that it begins with: 1 ≤ `least` ≤ `first` ≤ `most`.
  *
  * **Details**
@@ -109,8 +101,11 @@ const mistake = (size: number | AdaptiveSize): string | undefined => {
     : `needs whole numbers of permits with 1 ≤ least ≤ first ≤ most; it was given ${least}, ${first} and ${most}`
 }
 
+const defaultSizes: Readonly<Record<string, number>> = { io: 16, cpu: 2, network: 16, db: 4 }
+
 /**
- * Layer that provides the pools `io`, `cpu`, `network` and `db`, resized or with others added.
+ * Layer that provides the pools `io` and `network` of 16 permits each, `cpu` of 2 and `db` of 4, resized or with others
+ * added.
  *
  * @category layers
  * @since 0.1.0

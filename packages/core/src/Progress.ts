@@ -56,20 +56,14 @@ export class Progress extends Schema.Class<Progress>("@fanout/core/Progress/Prog
 }
 
 /**
- * What a fan-out has come to before it has done anything.
- *
- * @category constructors
- * @since 0.1.0
- */
-export const emptyTally: Tally = new Tally({ done: 0, failed: 0, skipped: 0, tags: {}, units: {} })
-
-/**
  * Progress of a job that has done nothing.
  *
  * @category constructors
  * @since 0.1.0
  */
 export const empty: Progress = new Progress({ fanOuts: {}, totals: {}, units: {} })
+
+const emptyTally = new Tally({ done: 0, failed: 0, skipped: 0, tags: {}, units: {} })
 
 const addTally = (a: Tally, b: Tally): Tally =>
   new Tally({

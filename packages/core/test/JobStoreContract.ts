@@ -276,7 +276,7 @@ export const jobStoreContract = <E>(
     })
 
     describe("put with renames", () => {
-      const tally = (done: number) => new Progress.Tally({ ...Progress.emptyTally, done })
+      const tally = (done: number) => new Progress.Tally({ done, failed: 0, skipped: 0, tags: {}, units: {} })
       const fanOuts = { a: tally(1), b: tally(2), c: tally(3) }
 
       /** A running job with three fan-outs, of a failed element each, and of two more in `a`. */

@@ -13,6 +13,7 @@ import type { JobStore } from "../../JobStore.ts"
 import type { JobStoreError } from "../../JobStoreError.ts"
 import type { OwnerLiveness } from "../../OwnerLiveness.ts"
 import type { Pools } from "../../Pools.ts"
+import type { Program } from "../jobProgram.ts"
 import type { JobLease } from "./lease.ts"
 import type { Place, Places } from "./places.ts"
 import type { JobRun } from "./run.ts"
@@ -20,7 +21,7 @@ import type { JobRun } from "./run.ts"
 /** A job that this manager can run. */
 export interface Runnable {
   readonly job: Job.Any
-  readonly program: Job.Program
+  readonly program: Program
 }
 
 interface Timing {
