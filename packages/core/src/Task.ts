@@ -7,13 +7,13 @@
  *
  * @since 0.1.0
  */
-import * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Rpc from "effect/rpc/Rpc"
 import type * as Schedule from "effect/Schedule"
 import * as Schema from "effect/Schema"
+import { type Options, TaskOptions } from "./internal/taskOptions.ts"
 import { Interrupted } from "./Interrupter.ts"
 
 /**
@@ -121,44 +121,6 @@ export type Failure<T extends Any> = Exclude<Rpc.Error<T>, Interrupted | Skipped
  * @since 0.1.0
  */
 export type Handler<T extends Any> = Rpc.ToHandler<T>
-
-/**
- * How a task is to be run.
- *
- * @category models
- * @since 0.1.0
- */
-export interface Options {
-  /** Names one payload among others, for people and logs. */
-  readonly key: (payload: unknown) => string
-  /** Pool whose permits it takes. */
-  readonly pool: string
-  /** Permits that a payload takes, in whatever the pool counts; what weighs more than the pool runs alone in it. */
-  readonly weight: (payload: unknown) => number
-  readonly priority: Priority
-  /** How long one attempt may take, in milliseconds. */
-  readonly timeoutMillis: number
-  /** How much work one payload is, compared with others. */
-  readonly cost: (payload: unknown) => number
-  /** When a failed attempt is made again. */
-  readonly retry: Option.Option<Schedule.Schedule<unknown>>
-}
-
-/**
- * Annotation that carries how a task is to be run.
- *
- * @category services
- * @since 0.1.0
- */
-export class TaskOptions extends Context.Service<TaskOptions, Options>()("@fanout/core/Task/TaskOptions") {}
-
-/**
- * Most attempts of one task, whatever its schedule says.
- *
- * @category models
- * @since 0.1.0
- */
-export const maxAttempts = 1000
 
 /**
  * Defines a task.

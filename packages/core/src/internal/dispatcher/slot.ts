@@ -4,8 +4,8 @@
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import type { Interrupter } from "../../Interrupter.ts"
-import type { Options } from "../../Task.ts"
 import { onFirstRequest } from "../signal.ts"
+import type { Options } from "../taskOptions.ts"
 import type { Permits } from "./permits.ts"
 
 export interface Slot {

@@ -12,11 +12,11 @@ import type * as Schema from "effect/Schema"
 import type { Outcome } from "../../Outcome.ts"
 import type { Pools } from "../../Pools.ts"
 import type * as Task from "../../Task.ts"
-import { TaskOptions } from "../../Task.ts"
 import { type Defect, defectOf } from "../defect.ts"
 import type { PayloadCodec } from "../fanOut/payloads.ts"
 import { messageOf } from "../messageOf.ts"
 import { codecsOf } from "../taskCodecs.ts"
+import { type Options, TaskOptions } from "../taskOptions.ts"
 import { Quarantined } from "../threads/lost.ts"
 import type { PermitPool, Permits } from "./permits.ts"
 import type { Share } from "./share.ts"
@@ -36,7 +36,7 @@ interface Keep {
 
 export interface TaskDefinition {
   readonly tag: string
-  readonly options: Task.Options
+  readonly options: Options
   readonly permits: Permits
   /** Whether its handler says when it begins, as one does that waits for a thread. */
   readonly beginsLater: boolean

@@ -11,11 +11,12 @@ import * as Scope from "effect/Scope"
 import { Interrupter } from "../../Interrupter.ts"
 import { Lease } from "../../Lease.ts"
 import { Reporter } from "../../Progress.ts"
-import * as Task from "../../Task.ts"
+import type * as Task from "../../Task.ts"
 import { Cell } from "../../TaskCheckpoint.ts"
 import type { ThreadsUnavailable } from "../../ThreadsUnavailable.ts"
 import { Attempt } from "../dispatcher/attempt.ts"
 import type { TaskHandler } from "../dispatcher/taskDefinition.ts"
+import { TaskOptions } from "../taskOptions.ts"
 import { taskCrossing } from "./crossing.ts"
 import * as Guest from "./guest.ts"
 import { Pool } from "./pool.ts"
@@ -62,7 +63,7 @@ export const layer = <R extends Task.Any, E = never, RX = never>(
     yield* pool.begin
     const handlers = new Map<string, TaskHandler>()
     for (const task of group.requests.values()) {
-      const { cost } = Context.getUnsafe(task.annotations, Task.TaskOptions)
+      const { cost } = Context.getUnsafe(task.annotations, TaskOptions)
       const definition: Definition = { tag: task._tag, crossing: taskCrossing(task), cost }
       const handler = (payload: unknown) =>
         Effect.withFiber((fiber) => pool.run(definition, payload, callerOf(fiber.context)))
