@@ -18,3 +18,14 @@ describe("docs/api", () => {
     assert.strictEqual(fs.readFileSync(path.join(root, file), "utf8"), text)
   })
 })
+
+// `pages` has had them compiled.
+describe("the declarations of a public module", () => {
+  const modules = fs.globSync("packages/{core,ops}/src/*.ts", { cwd: root })
+
+  it.each(modules)("show nothing internal: %s", (file) => {
+    const declared = file.replace("/src/", "/dist/").replace(/\.ts$/, ".d.ts")
+    const imported = fs.readFileSync(path.join(root, declared), "utf8").matchAll(/\b(?:from |import\()"([^"]+)"/g)
+    assert.deepStrictEqual(Array.from(imported, ([, name]) => name).filter((name) => name?.includes("/internal/")), [])
+  })
+})

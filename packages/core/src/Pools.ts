@@ -38,6 +38,23 @@ export interface PoolStatus {
 }
 
 /**
+ * A pool as it is now.
+ *
+ * **Details**
+ *
+ * `most` is what `size` may come to by itself, where the pool finds its own.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Pool {
+  readonly size: number
+  readonly most: number
+  readonly held: number
+  readonly waiting: number
+}
+
+/**
  * Error of who names a pool that there is not, or a size that none can have.
  *
  * @category errors
@@ -68,7 +85,7 @@ export class Pools extends Context.Service<Pools, {
    */
   readonly resize: (name: string, size: number) => Effect.Effect<void, PoolError>
   /** Finds a pool by its name; `undefined` where there is none. */
-  readonly findUnsafe: (name: string) => PermitPool | undefined
+  readonly findUnsafe: (name: string) => Pool | undefined
 }>()("@fanout/core/Pools") {}
 
 /**

@@ -50,7 +50,8 @@ export interface TaskDefinition {
 
 /** Finds a pool by its name, or says which ones there are. */
 export const findPool = (pools: Pools["Service"], name: string): PermitPool => {
-  const permits = pools.findUnsafe(name)
+  // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- all pools are from `Pools.layer`
+  const permits = pools.findUnsafe(name) as PermitPool | undefined
   if (permits !== undefined) return permits
   throw new Error(`There is no pool "${name}", only ${pools.names.join(", ")}: give it a size with Pools.layer`)
 }
