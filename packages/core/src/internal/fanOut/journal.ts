@@ -13,7 +13,7 @@ import { makeOutcomeRow } from "../job/rows.ts"
 import type { Entry } from "./ledger.ts"
 
 /** A tally that is being counted. */
-export interface Counts {
+interface Counts {
   done: number
   failed: number
   skipped: number
