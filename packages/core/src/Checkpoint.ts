@@ -9,7 +9,7 @@
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
-import { JobRun, StoredJob } from "./internal/job/run.ts"
+import { JobRun, StoredJob } from "./internal/fanOut/jobRun.ts"
 import type { JobContext } from "./JobContext.ts"
 import type { JobStoreError } from "./JobStoreError.ts"
 

@@ -7,7 +7,7 @@ import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
 import { sentenceOfDefect } from "./internal/defect.ts"
-import { codecsOf } from "./internal/taskCodecs.ts"
+import { codecsOf } from "./internal/task/taskCodecs.ts"
 import type { Interrupted } from "./Interrupter.ts"
 import type * as Task from "./Task.ts"
 

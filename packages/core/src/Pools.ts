@@ -15,9 +15,9 @@ import * as Exit from "effect/Exit"
 import * as Layer from "effect/Layer"
 import * as Schema from "effect/Schema"
 import * as Scope from "effect/Scope"
-import { makePermits, type PermitPool } from "./internal/dispatcher/permits.ts"
-import { adapt, type Adaptable } from "./internal/pools/adaptation.ts"
-import { show } from "./internal/pools/poolMetrics.ts"
+import { adapt, type Adaptable } from "./internal/permits/adaptation.ts"
+import { makePermits, type PermitPool } from "./internal/permits/permits.ts"
+import { show } from "./internal/permits/poolMetrics.ts"
 
 /**
  * What is seen of a pool.

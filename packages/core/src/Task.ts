@@ -13,7 +13,7 @@ import * as Option from "effect/Option"
 import * as Rpc from "effect/rpc/Rpc"
 import type * as Schedule from "effect/Schedule"
 import * as Schema from "effect/Schema"
-import { type Options, TaskOptions } from "./internal/taskOptions.ts"
+import { type Options, TaskOptions } from "./internal/task/taskOptions.ts"
 import { Interrupted } from "./Interrupter.ts"
 
 /**

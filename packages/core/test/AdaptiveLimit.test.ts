@@ -6,8 +6,8 @@ import * as Logger from "effect/Logger"
 import * as Scope from "effect/Scope"
 import * as Semaphore from "effect/Semaphore"
 import * as TestClock from "effect/testing/TestClock"
-import { adapt } from "../src/internal/pools/adaptation.ts"
-import { type AdaptiveLimit, make, type Sample, step } from "../src/internal/pools/adaptiveLimit.ts"
+import { adapt } from "../src/internal/permits/adaptation.ts"
+import { type AdaptiveLimit, make, type Sample, step } from "../src/internal/permits/adaptiveLimit.ts"
 import { bestOf, Device, modelOf, Noise, randomOf, Simulation } from "./simulatedDevice.ts"
 
 const limits = { least: 1, most: 256, first: 16 }

@@ -4,7 +4,7 @@ import * as JobStore from "@fanout/core/JobStore"
 import * as MemoryJobStore from "@fanout/core/MemoryJobStore"
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
-import { StoredJob } from "../src/internal/job/run.ts"
+import { StoredJob } from "../src/internal/fanOut/jobRun.ts"
 import { asRun, pools, runningJob } from "./fanOutHarness.ts"
 
 describe("Checkpoint", () => {

@@ -31,7 +31,7 @@ import * as Schema from "effect/Schema"
 import * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import * as TestClock from "effect/testing/TestClock"
-import { JobLease } from "../src/internal/job/lease.ts"
+import { JobLease } from "../src/internal/job/jobLease.ts"
 import * as Records from "./JobStoreRecords.ts"
 
 class Broken extends Schema.TaggedError<Broken>("test/Broken")("Broken", { what: Schema.String }) {}

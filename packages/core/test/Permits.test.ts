@@ -4,7 +4,7 @@ import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import * as TestClock from "effect/testing/TestClock"
-import { agingMillis, makePermits, type PermitPool, ranks, type Share } from "../src/internal/dispatcher/permits.ts"
+import { agingMillis, makePermits, type PermitPool, ranks, type Share } from "../src/internal/permits/permits.ts"
 
 const share = (): Share => {
   const own: Share = {

@@ -15,7 +15,7 @@ import * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
 import { setFlagsFromString } from "node:v8"
 import { runInNewContext } from "node:vm"
-import { make as makeDispatcher } from "../src/internal/dispatcher/dispatcher.ts"
+import { make as makeDispatcher } from "../src/internal/job/dispatcher.ts"
 import { asRun, attachedTo, runningJob } from "./fanOutHarness.ts"
 
 setFlagsFromString("--expose-gc")

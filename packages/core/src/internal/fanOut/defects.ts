@@ -4,8 +4,8 @@
 import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
-import type { Ended } from "../dispatcher/taskRun.ts"
-import { Quarantined } from "../threads/lost.ts"
+import type { Ended } from "../task/taskRun.ts"
+import { Quarantined } from "../task/threadLost.ts"
 
 /** So many are told in full in one run of a fan-out: a handler that always dies does so a million times. */
 const limit = 100

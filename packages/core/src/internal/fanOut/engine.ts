@@ -1,6 +1,6 @@
 /**
- * Runs a durable fan-out: a feeder gives the ledger elements of the source, a starter takes them and has their tasks run,
- * what they come to is settled in the ledger, a flusher records it.
+ * Runs a durable fan-out: a feeder gives the ledger elements of the source, a starter takes them and has their tasks
+ * run, their ends are settled in the ledger, and a flusher records them.
  */
 import type * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
@@ -13,20 +13,20 @@ import type { Element, FailurePolicy, FanOutOptions, OnCommit, Parts, PauseOn } 
 import { Interrupted } from "../../Interrupter.ts"
 import { Tally } from "../../Progress.ts"
 import { Chain } from "../chain.ts"
-import type { Deadline } from "../dispatcher/deadlines.ts"
-import * as Kept from "../dispatcher/kept.ts"
-import type { TaskDefinition } from "../dispatcher/taskDefinition.ts"
-import { type Ended, type Ending, type Environment, TaskRun, type Work } from "../dispatcher/taskRun.ts"
-import { drainMillis, type JobRun } from "../job/run.ts"
 import { Signal } from "../signal.ts"
-import * as Checkpoint from "./checkpoint.ts"
+import type { Deadline } from "../task/deadlines.ts"
+import * as Kept from "../task/kept.ts"
+import type { TaskDefinition } from "../task/taskDefinition.ts"
+import { type Ended, type Ending, type Environment, TaskRun, type Work } from "../task/taskRun.ts"
 import { Feeder } from "./feeder.ts"
 import { Flusher } from "./flusher.ts"
+import { drainMillis, type JobRun } from "./jobRun.ts"
 import { type Header, Journal } from "./journal.ts"
 import { type Entry, Ledger } from "./ledger.ts"
 import { Pausing } from "./pausing.ts"
 import { Mismatch, Payloads } from "./payloads.ts"
 import { died, Settling } from "./settling.ts"
+import * as Checkpoint from "./storedLedger.ts"
 
 const defaults = { concurrency: 64, flushEvery: 192, flushInterval: "250 millis" } as const
 

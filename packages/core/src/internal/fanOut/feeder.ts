@@ -9,11 +9,11 @@ import * as Pull from "effect/Pull"
 import * as Stream from "effect/Stream"
 import type { OutcomeRow } from "../../JobStore.ts"
 import type { Outcome } from "../../Outcome.ts"
-import * as Kept from "../dispatcher/kept.ts"
-import type { Lift } from "./checkpoint.ts"
+import * as Kept from "../task/kept.ts"
 import type { FanOut } from "./engine.ts"
 import type { Bracket, Feed, Ledger, Position } from "./ledger.ts"
 import { decodeOrigin } from "./origin.ts"
+import type { Lift } from "./storedLedger.ts"
 
 /** Rows that are read at once for a retry. */
 const pageSize = 100

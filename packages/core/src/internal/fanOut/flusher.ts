@@ -7,10 +7,10 @@ import * as Exit from "effect/Exit"
 import type * as Fiber from "effect/Fiber"
 import * as Latch from "effect/Latch"
 import { Tally } from "../../Progress.ts"
-import { drainMillis } from "../job/run.ts"
-import * as Checkpoint from "./checkpoint.ts"
 import type { FanOut } from "./engine.ts"
+import { drainMillis } from "./jobRun.ts"
 import type { Ledger } from "./ledger.ts"
+import * as Checkpoint from "./storedLedger.ts"
 
 type Resume = (effect: Effect.Effect<void>) => void
 

@@ -8,8 +8,8 @@ import type * as Schema from "effect/Schema"
 import { type Ended, FanOutStopped } from "../../FanOut.ts"
 import type { OutcomeRow } from "../../JobStore.ts"
 import type { Failure, Outcome } from "../../Outcome.ts"
-import * as Kept from "../dispatcher/kept.ts"
-import { makeOutcomeRow } from "../job/rows.ts"
+import { makeOutcomeRow } from "../outcomeRow.ts"
+import * as Kept from "../task/kept.ts"
 import type { Entry } from "./ledger.ts"
 
 /** A tally that is being counted. */

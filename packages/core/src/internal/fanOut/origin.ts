@@ -1,6 +1,6 @@
 /** Where the row of an element comes from: what a retry has to know to run it again. */
 import * as Schema from "effect/Schema"
-import { Stored } from "../dispatcher/kept.ts"
+import { Stored } from "../task/kept.ts"
 
 const Origin = Schema.Struct({
   /** Version of the job that wrote the row. */

@@ -7,7 +7,7 @@ import * as Latch from "effect/Latch"
 import * as Option from "effect/Option"
 import type { PauseOn } from "../../FanOut.ts"
 import { JobContext } from "../../JobContext.ts"
-import type { Ending } from "../dispatcher/taskRun.ts"
+import type { Ending } from "../task/taskRun.ts"
 
 export class Pausing {
   private readonly pauseOn: PauseOn<unknown> | undefined

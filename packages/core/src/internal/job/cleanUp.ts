@@ -13,9 +13,9 @@ import type { JobStore } from "../../JobStore.ts"
 import type { JobStoreError } from "../../JobStoreError.ts"
 import { Lease } from "../../Lease.ts"
 import { defectOf, sentenceOfDefect } from "../defect.ts"
+import { StoredJob } from "../fanOut/jobRun.ts"
 import { decode, lift } from "./codec.ts"
 import { untilStopped } from "./patience.ts"
-import { StoredJob } from "./run.ts"
 import { noted, type Run, type Runnable } from "./runtime.ts"
 
 /** Most clean-ups at once in a process. They take no places of jobs. */

@@ -7,7 +7,7 @@ import * as Fiber from "effect/Fiber"
 import * as Option from "effect/Option"
 import * as Scope from "effect/Scope"
 import type { Interrupter } from "../../Interrupter.ts"
-import { drainMillis } from "./run.ts"
+import { drainMillis } from "../fanOut/jobRun.ts"
 
 /** How long finalizers, codecs and schedules may take. None of them is the work of a program. */
 export const patienceMillis = 60_000

@@ -26,6 +26,7 @@ import * as JobState from "../../JobState.ts"
 import type { Astray, Held, Kind } from "../../JobStore.ts"
 import { Outcome } from "../../Outcome.ts"
 import { Progress } from "../../Progress.ts"
+import { makeOutcomeRow } from "../outcomeRow.ts"
 
 export const toText = (text: string): string =>
   text.isWellFormed() && !text.includes("\0") && !text.startsWith("\\") ? text : "\\" + JSON.stringify(text)
@@ -177,12 +178,6 @@ const StoredOutcome = Schema.Struct({
 })
 
 const decodeStoredOutcome = Schema.decodeUnknownSync(StoredOutcome)
-
-/** Makes a row of what is known to be one: to check all of it takes several times as long as all else. */
-export const makeOutcomeRow = (fields: ConstructorParameters<typeof OutcomeRow>[0]): OutcomeRow => {
-  // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- what the constructor does, once it has checked
-  return Object.assign(Object.create(OutcomeRow.prototype) as OutcomeRow, fields)
-}
 
 /** Reads a row of what is plain done, of which there may be millions. */
 const decodeDone = (row: Readonly<Record<string, unknown>>): OutcomeRow | undefined => {

@@ -13,10 +13,10 @@ import type { JobStore } from "../../JobStore.ts"
 import type { JobStoreError } from "../../JobStoreError.ts"
 import type { OwnerLiveness } from "../../OwnerLiveness.ts"
 import type { Pools } from "../../Pools.ts"
+import type { JobRun } from "../fanOut/jobRun.ts"
 import type { Program } from "../jobProgram.ts"
-import type { JobLease } from "./lease.ts"
+import type { JobLease } from "./jobLease.ts"
 import type { Place, Places } from "./places.ts"
-import type { JobRun } from "./run.ts"
 
 /** A job that this manager can run. */
 export interface Runnable {

@@ -15,7 +15,7 @@ import * as Transferable from "effect/workers/Transferable"
 import type { JobId } from "../../JobId.ts"
 import type { Instant, Lease } from "../../Lease.ts"
 import type * as Task from "../../Task.ts"
-import { handlerOf } from "../dispatcher/taskDefinition.ts"
+import { handlerOf } from "../task/taskDefinition.ts"
 import {
   defect,
   type Ending,

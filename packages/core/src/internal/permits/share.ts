@@ -5,8 +5,8 @@ import type { Limits } from "../../LimitedTaskDispatcher.ts"
 import type { Priority } from "../../Task.ts"
 import type { Bandwidth } from "../../TaskDispatcher.ts"
 import { Chain, type Linked } from "../chain.ts"
+import { type Deadline, nowMillis } from "../task/deadlines.ts"
 import { both, type Environment, TokenBucket } from "./bandwidth.ts"
-import { type Deadline, nowMillis } from "./deadlines.ts"
 import * as Permits from "./permits.ts"
 
 const check = ({ bytesPerSecond = 1, concurrency = 1, permits, tasksPerSecond = 1 }: Limits): void => {

@@ -13,14 +13,14 @@ import type { Reporter } from "../../Progress.ts"
 import { Skipped, TimedOut } from "../../Task.ts"
 import { ThreadsUnavailable } from "../../ThreadsUnavailable.ts"
 import type { Linked } from "../chain.ts"
+import type { Permits } from "../permits/permits.ts"
 import { onFirstRequest } from "../signal.ts"
-import type { Options } from "../taskOptions.ts"
-import { maxStrikes, Quarantined, ThreadLost } from "../threads/lost.ts"
 import { Attempt } from "./attempt.ts"
 import type { Deadlines } from "./deadlines.ts"
 import { type Delays, delaysOf } from "./delays.ts"
 import type { Kept } from "./kept.ts"
-import type { Permits } from "./permits.ts"
+import type { Options } from "./taskOptions.ts"
+import { maxStrikes, Quarantined, ThreadLost } from "./threadLost.ts"
 
 /** How a task has ended. */
 export type Ended =

@@ -5,7 +5,7 @@
 import * as Schema from "effect/Schema"
 import type { Migration } from "../../Job.ts"
 import { Tally } from "../../Progress.ts"
-import * as Kept from "../dispatcher/kept.ts"
+import * as Kept from "../task/kept.ts"
 import type { Header } from "./journal.ts"
 import type { Bracket, Ledger } from "./ledger.ts"
 import { type Loaded, Mismatch, type Payloads } from "./payloads.ts"

@@ -15,12 +15,12 @@ import type * as Task from "../../Task.ts"
 import { type Defect, defectOf } from "../defect.ts"
 import type { PayloadCodec } from "../fanOut/payloads.ts"
 import { messageOf } from "../messageOf.ts"
-import { codecsOf } from "../taskCodecs.ts"
-import { type Options, TaskOptions } from "../taskOptions.ts"
-import { Quarantined } from "../threads/lost.ts"
-import type { PermitPool, Permits } from "./permits.ts"
-import type { Share } from "./share.ts"
+import type { PermitPool, Permits } from "../permits/permits.ts"
+import type { Share } from "../permits/share.ts"
+import { codecsOf } from "./taskCodecs.ts"
+import { type Options, TaskOptions } from "./taskOptions.ts"
 import type { Ended } from "./taskRun.ts"
+import { Quarantined } from "./threadLost.ts"
 
 /** What a layer puts there for a task. */
 export interface TaskHandler extends Rpc.Handler<string> {

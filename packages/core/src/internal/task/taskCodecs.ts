@@ -4,8 +4,8 @@
 import type * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import type * as SchemaAST from "effect/SchemaAST"
-import type * as Task from "../Task.ts"
-import type { PayloadCodec } from "./fanOut/payloads.ts"
+import type * as Task from "../../Task.ts"
+import type { PayloadCodec } from "../fanOut/payloads.ts"
 
 interface Codecs {
   readonly payload: PayloadCodec

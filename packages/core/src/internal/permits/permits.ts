@@ -11,7 +11,7 @@ import type * as Effect from "effect/Effect"
 import * as Latch from "effect/Latch"
 import type { Priority } from "../../Task.ts"
 import { Chain, type Linked } from "../chain.ts"
-import { nowMillis } from "./deadlines.ts"
+import { nowMillis } from "../task/deadlines.ts"
 
 /** How long a class waits for a permit to be raised by one. */
 export const agingMillis = 1000

@@ -8,8 +8,8 @@ import { Interrupter } from "../../Interrupter.ts"
 import type { Bandwidth } from "../../TaskDispatcher.ts"
 import { Chain, type Linked } from "../chain.ts"
 import { onFirstRequest } from "../signal.ts"
-import { type Deadline, type Deadlines, nowMillis } from "./deadlines.ts"
-import { waitForOthers } from "./slot.ts"
+import { type Deadline, type Deadlines, nowMillis } from "../task/deadlines.ts"
+import { waitForOthers } from "../task/slot.ts"
 
 /** What may be moved at once, as a time at the rate. */
 const burstMillis = 100

@@ -6,7 +6,7 @@ import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Pull from "effect/Pull"
 import * as Schedule from "effect/Schedule"
-import { maxAttempts } from "../taskOptions.ts"
+import { maxAttempts } from "./taskOptions.ts"
 
 /** The delay in milliseconds after an attempt that has failed at a time; `None` where there is no other attempt. */
 export type Delays = (now: number, error: unknown) => Effect.Effect<Option.Option<number>>

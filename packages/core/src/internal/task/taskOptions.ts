@@ -4,7 +4,7 @@
 import * as Context from "effect/Context"
 import type * as Option from "effect/Option"
 import type * as Schedule from "effect/Schedule"
-import type { Priority } from "../Task.ts"
+import type { Priority } from "../../Task.ts"
 
 /** How a task is to be run. */
 export interface Options {

@@ -5,7 +5,7 @@ import type * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Metric from "effect/Metric"
-import type { Tally } from "../../Progress.ts"
+import type { Tally } from "../Progress.ts"
 
 const elements = Metric.counter("fanout_elements")
 const running = Metric.gauge("fanout_jobs_running")

@@ -4,9 +4,9 @@
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import type { Interrupter } from "../../Interrupter.ts"
+import type { Permits } from "../permits/permits.ts"
 import { onFirstRequest } from "../signal.ts"
-import type { Options } from "../taskOptions.ts"
-import type { Permits } from "./permits.ts"
+import type { Options } from "./taskOptions.ts"
 
 export interface Slot {
   readonly work: {

@@ -14,7 +14,7 @@ import type { Asked } from "../../JobRecord.ts"
 import type { Flush, JobStore } from "../../JobStore.ts"
 import type { JobStoreError } from "../../JobStoreError.ts"
 import { Progress, type Reporter, type Tally } from "../../Progress.ts"
-import * as Measures from "./runMeasures.ts"
+import * as Measures from "../jobMetrics.ts"
 
 /** How long fan-outs take at most to record what they have done, after the grace of what they run. */
 export const drainMillis = 1000
