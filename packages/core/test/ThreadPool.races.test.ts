@@ -651,7 +651,9 @@ describe("ThreadPool, with a batch in hand", () => {
     Effect.gen(function*() {
       const { dispatch, enlarge, threads } = yield* scripted({ size: 1 })
       yield* enlarge(2)
-      const [, second] = [yield* dispatch(1), yield* dispatch(2), yield* dispatch(3)]
+      yield* dispatch(1)
+      yield* turns
+      const [second] = [yield* dispatch(2), yield* dispatch(3)]
       yield* turns
       const thread = threads.at(0)
       assert.deepStrictEqual(payloadsOf(thread).slice(-2), [[1], [2, 3]])

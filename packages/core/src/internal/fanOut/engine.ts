@@ -275,7 +275,7 @@ class Engine {
 
   // A task may be told of a stop, and have this go on, before this is.
   private readonly mayTake = (): boolean =>
-    !this.isStopping && this.signal.reason === undefined && this.ledger.journal.hasRoom
+    !this.isStopping && !this.pausing.isAsked && this.signal.reason === undefined && this.ledger.journal.hasRoom
 
   /** Starts the next task; `false` where there is nothing to start for now. */
   private startNext(): boolean {

@@ -3,24 +3,23 @@ import * as Cause from "effect/Cause"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
-import * as Latch from "effect/Latch"
 import * as Option from "effect/Option"
 import type { PauseOn } from "../../FanOut.ts"
 import { JobContext } from "../../JobContext.ts"
 import type { Ending } from "../task/taskRun.ts"
 
 export class Pausing {
+  /** Whether the job is to pause: nothing more is taken from then on. */
+  isAsked = false
   private readonly pauseOn: PauseOn<unknown> | undefined
   private readonly context: Context.Context<never>
-  private isPausing = false
-  private readonly paused = Latch.makeUnsafe(false)
 
   constructor(pauseOn: PauseOn<unknown> | undefined, context: Context.Context<never>) {
     this.pauseOn = pauseOn
     this.context = context
   }
 
-  /** What pauses the job where an ending says so; it stays unsettled then. */
+  /** Gives the effect that pauses the job where an ending says so: the element stays unsettled then. */
   after(ending: Ending): Effect.Effect<void> | undefined {
     if (this.pauseOn === undefined || ending._tag !== "Failed") return undefined
     const pause = Option.match(Cause.findErrorOption(ending.cause), {
@@ -28,19 +27,14 @@ export class Pausing {
       onSome: this.pauseOn
     })
     if (pause === undefined) return undefined
-    return Effect.suspend(() => {
-      // Nobody takes anything more until the job knows that it is to stop.
-      if (this.isPausing) return Effect.asVoid(Effect.exit(Effect.interruptible(this.paused.await)))
-      this.isPausing = true
-      const { pause: pauseJob } = Context.getUnsafe(this.context, JobContext)
-      // It writes to the store, which may never answer.
-      return Effect.exit(Effect.interruptible(pauseJob(pause.by, pause.message))).pipe(
-        Effect.tap(Effect.sync(() => this.paused.openUnsafe())),
-        // It ends with an interruption, which is meant for the program.
-        Effect.flatMap((exit): Effect.Effect<void> =>
-          Exit.isFailure(exit) && Cause.hasDies(exit.cause) ? Effect.failCause(exit.cause) : Effect.void
-        )
-      )
-    })
+    if (this.isAsked) return Effect.void
+    this.isAsked = true
+    const { pause: pauseJob } = Context.getUnsafe(this.context, JobContext)
+    // It ends with an interruption, which is meant for the program.
+    return Effect.flatMap(
+      Effect.exit(pauseJob(pause.by, pause.message)),
+      (exit): Effect.Effect<void> =>
+        Exit.isFailure(exit) && Cause.hasDies(exit.cause) ? Effect.failCause(exit.cause) : Effect.void
+    )
   }
 }
