@@ -7,6 +7,7 @@
  *
  * @since 0.1.0
  */
+import * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
@@ -31,6 +32,17 @@ export const Priority = Schema.Literals(["critical", "high", "normal", "low"])
  * @since 0.1.0
  */
 export type Priority = typeof Priority.Type
+
+/**
+ * Reference to the share of attempts that have a span of their own, `fanout.task TAG`: from 0, which is none and what
+ * holds by default, to 1, which is all. A span costs more than a small task, so of a million tasks a few are enough.
+ *
+ * @category references
+ * @since 0.1.0
+ */
+export const SpanRatio: Context.Reference<number> = Context.Reference<number>("@fanout/core/Task/SpanRatio", {
+  defaultValue: () => 0
+})
 
 /**
  * Error with which a handler says that there is nothing to do for its payload, and why. It settles the task

@@ -110,6 +110,7 @@ describe("permits of a task", () => {
           cost: () => 1
         },
         permits,
+        tag: "test",
         describe: () => "a task",
         parent,
         onChange: () => {},

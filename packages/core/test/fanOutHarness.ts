@@ -42,7 +42,6 @@ export const asRun = <A, E, R>(
       token: 1,
       store,
       signal,
-      fail: () => {},
       migrations: {},
       progress
     })

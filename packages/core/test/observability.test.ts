@@ -4,10 +4,13 @@ import { JobManager } from "@fanout/core/JobManager"
 import * as Task from "@fanout/core/Task"
 import { TaskDispatcher } from "@fanout/core/TaskDispatcher"
 import * as Testing from "@fanout/core/testing"
+import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
+import * as Logger from "effect/Logger"
 import * as Metric from "effect/Metric"
 import * as Option from "effect/Option"
+import * as References from "effect/References"
 import * as RpcGroup from "effect/rpc/RpcGroup"
 import * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
@@ -67,13 +70,60 @@ it.effect("tells of jobs and fan-outs as spans and metrics, and a handler's span
       Effect.provideService(Tracer.Tracer, tracer)
     )
     assert.deepStrictEqual(values, { running: 0, counts: [8, 1, 1] })
-    const [job, fanOut, ...checks] = spans
-    assert.deepStrictEqual([job?.name, fanOut?.name, checks.length], [
+    assert.deepStrictEqual(Array.from(new Set(spans.map(({ name }) => name))), [
+      "fanout.claim test/Checks",
       "fanout.job test/Checks",
       "fanout.fanOut numbers",
-      8
+      "check",
+      "fanout.flush numbers"
     ])
+    const named = (name: string) => spans.filter((span) => span.name === name)
+    const [job, fanOut, checks] = [
+      named("fanout.job test/Checks")[0],
+      named("fanout.fanOut numbers")[0],
+      named("check")
+    ]
+    assert.strictEqual(checks.length, 8)
     const parentOf = (span: Tracer.Span | undefined) => Option.getOrUndefined(span?.parent ?? Option.none())
     assert.strictEqual(parentOf(fanOut), job)
-    assert.isTrue(checks.every((span) => span.name === "check" && parentOf(span) === fanOut))
+    assert.isTrue(checks.every((span) => parentOf(span) === fanOut))
+  }))
+
+it.effect("tells of tasks by a span each where that is asked for, and of job and task in their lines of the log", () =>
+  Effect.gen(function*() {
+    const spans: Array<string> = []
+    const lines: Array<unknown> = []
+    const tracer = Tracer.make({
+      span: (options) => {
+        spans.push(options.name)
+        return new Tracer.NativeSpan(options)
+      }
+    })
+    const logger = Logger.make(({ fiber, message }) => {
+      lines.push([message, Context.get(fiber.context, References.CurrentLogAnnotations)])
+    })
+    const Say = Task.make("test/Say", { payload: { n: Schema.Number } })
+    class Says extends RpcGroup.make(Say) {}
+    const Saying = Job.make("test/Saying", {})
+    const saying = Saying.toLayer(() =>
+      TaskDispatcher.use(({ run }) => Effect.forEach([1, 2, 3, 4], (n) => run(Say, { n }))).pipe(
+        Effect.asVoid,
+        Effect.orDie,
+        Effect.provideService(Task.SpanRatio, 0.5)
+      )
+    ).pipe(Layer.provide(Says.toLayer({ "test/Say": ({ n }) => Effect.log(n) })))
+    const id = yield* Effect.gen(function*() {
+      const { await: end, id } = yield* JobManager.use(({ start }) => start(Saying, undefined))
+      yield* end
+      return id
+    }).pipe(
+      Effect.provide(Testing.layer({ jobs: [Saying] }).pipe(Layer.provide(saying))),
+      Effect.provide(Logger.layer([logger])),
+      Effect.provideService(Tracer.Tracer, tracer)
+    )
+    assert.deepStrictEqual(spans.filter((name) => name.startsWith("fanout.task")), [
+      "fanout.task test/Say",
+      "fanout.task test/Say"
+    ])
+    assert.deepStrictEqual(lines, [1, 2, 3, 4].map((n) => [[n], { job: id, task: "test/Say" }]))
   }))

@@ -189,6 +189,7 @@ class Engine {
       context,
       options: options.priority === undefined ? task.options : { ...task.options, priority: options.priority },
       permits: task.permits,
+      tag: task.tag,
       describe: (payload) =>
         `Task "${task.tag}" of "${task.options.key(payload)}" in fan-out "${name}" of job ${run.id}`,
       parent: this.signal,

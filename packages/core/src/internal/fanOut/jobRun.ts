@@ -29,8 +29,6 @@ export interface JobRunOptions {
   readonly token: number
   readonly store: JobStore["Service"]
   readonly signal: Interrupter
-  /** Has the job fail because something of it does not end, unless it is to stop anyway. */
-  readonly fail: (why: string) => void
   readonly migrations: Readonly<Record<number, Migration>>
   /** What was stored of the job's progress when this run began. */
   readonly progress: Progress
@@ -135,7 +133,11 @@ export const make = (options: JobRunOptions): Effect.Effect<JobRun["Service"]> =
           isChanged = false
           const after = next({ ...progress.fanOuts, [fanOut]: tally })
           const { id, name: job, store, token } = options
-          const storing = store.flush(id, { ...flush, token, fanOut, progress: after }, onCommit)
+          const storing = Effect.withSpan(
+            store.flush(id, { ...flush, token, fanOut, progress: after }, onCommit),
+            `fanout.flush ${fanOut}`,
+            { attributes: { rows: flush.rows.length } }
+          )
           return Effect.andThen(
             Measures.measured({ job, fanOut, before: progress.fanOuts[fanOut], after: tally })(storing),
             Effect.sync(() => {

@@ -258,7 +258,9 @@ const claimOne = Effect.fnUntraced(function*(claims: Claims, record: JobRecord) 
   if (claimed === undefined) return false
   const change = { ...claimed, renames: renamesOf(migrationsFrom(runnable.job, record.version) ?? []) }
   return yield* Effect.uninterruptible(Effect.gen(function*() {
-    const claimed = yield* put(runtime.store, change, true)
+    const claimed = yield* put(runtime.store, change, true).pipe(
+      Effect.withSpan(`fanout.claim ${record.name}`, { attributes: { job: record.id, token } })
+    )
     if (claimed === undefined) return false
     const signal: Interrupter = makeUnsafe()
     const place = new Place(runtime.places, signal)

@@ -6,6 +6,7 @@ import * as Context from "effect/Context"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
+import * as References from "effect/References"
 import { Interrupted, Interrupter, stopped } from "../../Interrupter.ts"
 import { Pools } from "../../Pools.ts"
 import { Reporter } from "../../Progress.ts"
@@ -27,7 +28,7 @@ import { type Ending, type Environment, TaskRun, type Unit, type Work } from "..
 type Status = TaskStatus<unknown, unknown>
 
 /** What is to run, before it is known under which signal. */
-interface Order extends Pick<Work, "run" | "context" | "options" | "permits" | "describe" | "beginsLater"> {
+interface Order extends Omit<Work, "parent" | "onChange" | "onTotal" | "recorded" | "environment"> {
   readonly payload: unknown
 }
 
@@ -101,8 +102,11 @@ class Dispatcher {
     return defineTask(task, context, pools, this.share, pool)
   }
 
-  private contextOf(context: Context.Context<never>): Context.Context<never> {
-    return Context.add(context, currentDispatcher, Option.some(this.service))
+  private contextOf(context: Context.Context<never>, task: string): Context.Context<never> {
+    const annotations = Context.get(context, References.CurrentLogAnnotations)
+    return Context.add(context, currentDispatcher, Option.some(this.service)).pipe(
+      Context.add(References.CurrentLogAnnotations, { ...annotations, task })
+    )
   }
 
   private taskOrder(task: Any, payload: unknown, options: DispatchOptions = {}): Effect.Effect<Order> {
@@ -111,11 +115,12 @@ class Dispatcher {
       return Effect.succeed({
         payload,
         run: definition.handle,
-        context: this.contextOf(Context.merge(context, definition.context)),
+        context: this.contextOf(Context.merge(context, definition.context), task._tag),
         options: options.priority === undefined
           ? definition.options
           : { ...definition.options, priority: options.priority },
         permits: definition.permits,
+        tag: definition.tag,
         describe: () => `Task "${definition.tag}" of "${definition.options.key(payload)}"`,
         beginsLater: definition.beginsLater
       })
@@ -128,7 +133,7 @@ class Dispatcher {
       Effect.succeed({
         payload: undefined,
         run: () => effect,
-        context: this.contextOf(context),
+        context: this.contextOf(context, "effect"),
         options: {
           weight: () => 1,
           cost: () => 1,
@@ -137,6 +142,7 @@ class Dispatcher {
           retry: Option.none()
         },
         permits: this.share.permitsOf(pool, findPool(this.common.pools, pool)),
+        tag: "effect",
         describe: () => `An effect that was run in the pool "${pool}"`,
         beginsLater: false
       })
@@ -243,7 +249,7 @@ class Dispatcher {
         options,
         run,
         environment: this.common.environment,
-        context: this.contextOf(Context.merge(context, definition.context))
+        context: this.contextOf(Context.merge(context, definition.context), task._tag)
       }))
     }).pipe(Effect.withSpan(`fanout.fanOut ${name}`, { attributes: { task: task._tag } }))
   }

@@ -60,7 +60,6 @@ export const runJob = Effect.fnUntraced(function*(
     pausedBy: undefined,
     trouble: undefined,
     refused: undefined,
-    endless: undefined,
     report: Effect.succeedNone,
     limit: () => {}
   }
@@ -166,11 +165,6 @@ const runProgram = Effect.fnUntraced(function*(run: Run) {
       token: record.token,
       store: storeOf(run),
       signal,
-      fail: (why) => {
-        if (signal.reason !== undefined) return
-        run.endless = why
-        signal.requestUnsafe("Sibling")
-      },
       migrations: job.migrations,
       progress
     })
@@ -199,6 +193,7 @@ const runProgram = Effect.fnUntraced(function*(run: Run) {
       Effect.withSpan(`fanout.job ${job.name}`, {
         attributes: { job: record.id, attempt: record.state.attempt, token: record.token }
       }),
+      Effect.annotateLogs({ job: record.id }),
       Effect.provideContext(programContext(run, jobRun, dispatcher, scope)),
       (program) => untilStopped(program, signal, runtime.timing.graceMillis)
     )

@@ -68,7 +68,7 @@ export const settle = Effect.fnUntraced(function*(
 
 /** Tells what a run came to. Fails where the store did not record what the run did. */
 const runEndOf = Effect.fnUntraced(function*(
-  { endless, record, runnable: { job }, runtime, signal, trouble }: Run,
+  { record, runnable: { job }, runtime, signal, trouble }: Run,
   exit: Option.Option<Exit_.Exit<unknown, unknown>>,
   unfinished: number
 ): Effect.fn.Return<RunEnd, JobStoreError> {
@@ -80,7 +80,6 @@ const runEndOf = Effect.fnUntraced(function*(
       : Effect.succeed({ _tag: "Stopped", reason })
   }
   const { reason } = signal
-  if (endless !== undefined && reason === "Sibling") return over({ _tag: "Defect", message: endless })
   if (Option.isNone(exit)) return yield* stopped(reason ?? "Shutdown")
   // Once a stop was asked for only success counts: anything else is how the stop came out.
   if (reason !== undefined && (exit.value._tag === "Failure" || unfinished > 0)) return yield* stopped(reason)

@@ -66,8 +66,6 @@ export interface Run {
   trouble: JobStoreError | undefined
   /** What the store did not do for the program, which may go on all the same: what that comes to does not count. */
   refused: JobStoreError | undefined
-  /** Why the job fails although its program has not ended. */
-  endless: string | undefined
   /** Stores what the program has reported, where there is such, and reads what is asked of the job. */
   report: JobRun["Service"]["report"]
   /** Holds what runs to how much the job may use, and makes it as urgent as the job is. */

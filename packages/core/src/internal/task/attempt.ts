@@ -9,6 +9,7 @@ import type * as Fiber from "effect/Fiber"
 import type * as Schema from "effect/Schema"
 import { Interrupter } from "../../Interrupter.ts"
 import { Reporter } from "../../Progress.ts"
+import { SpanRatio } from "../../Task.ts"
 import { Cell } from "../../TaskCheckpoint.ts"
 import { Signal } from "../signal.ts"
 import type { Deadline } from "./deadlines.ts"
@@ -19,6 +20,9 @@ import type { TaskRun, Work } from "./taskRun.ts"
 /** For so long a task may go on after its fiber was interrupted before that is logged, and before it is given up. */
 const overdueMillis = 10_000
 const abandonedMillis = 60_000
+
+/** How many attempts may have a span by now, as a sum of shares. */
+let spans = 0
 
 /** The stop signal of an attempt, what it reports to, where it keeps its checkpoint, the permits that it holds. */
 export class Attempt extends Signal implements Cell, Reporter, Slot {
@@ -51,10 +55,26 @@ export class Attempt extends Signal implements Cell, Reporter, Slot {
   run(onEnd: (exit: Exit.Exit<unknown, unknown>) => void): void {
     const { context, run } = this.work
     this.onEnd = onEnd
-    const fiber = Effect.runForkWith(this.see(context))(Effect.suspend(() => run(this.task.unit.payload)))
+    const effect = Effect.suspend(() => run(this.task.unit.payload))
+    const fiber = Effect.runForkWith(this.see(context))(this.isTraced() ? this.traced(effect) : effect)
     this.fiber = fiber
     if (this.isKilled) fiber.interruptUnsafe()
     fiber.addObserver(this.end)
+  }
+
+  private isTraced(): boolean {
+    // One that is traced takes from what those before it have saved up.
+    spans = Math.min(spans + Context.get(this.work.context, SpanRatio), 2)
+    if (spans < 1) return false
+    spans--
+    return true
+  }
+
+  private traced(effect: Effect.Effect<unknown, unknown>): Effect.Effect<unknown, unknown> {
+    const { describe, tag } = this.work
+    return Effect.suspend(() =>
+      Effect.withSpan(effect, `fanout.task ${tag}`, { attributes: { task: describe(this.task.unit.payload) } })
+    )
   }
 
   private readonly end = (exit: Exit.Exit<unknown, unknown>): void => {

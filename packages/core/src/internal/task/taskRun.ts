@@ -50,6 +50,8 @@ export interface Work {
   /** What tasks see, except for what is new in each attempt. */
   readonly context: Context.Context<never>
   readonly options: Pick<Options, "weight" | "priority" | "timeoutMillis" | "retry" | "cost">
+  /** Names all of the tasks, for spans. */
+  readonly tag: string
   readonly permits: Permits
   /** Names one of the tasks, for logs. */
   readonly describe: (payload: unknown) => string
