@@ -25,7 +25,7 @@ import * as Laws from "./FanOutLaws.ts"
 /** What is promised for the default concurrency and payloads of a few bytes. */
 const promisedBytes = 4096
 
-/** As many permits as a fan-out has lanes, so that the schedule alone says when an element ends. */
+/** As many permits as a fan-out runs tasks at once, so that the schedule alone says when an element ends. */
 const pools = Pools.layer({ io: 64 })
 
 const Visit = Task.make("test/Visit", { payload: { n: Schema.Number }, error: Schema.String, pool: "io" })

@@ -73,7 +73,7 @@ export class Ledger {
   readonly root: Bracket = makeBracket(0, undefined, "")
   readonly brackets = new Map<number, Bracket>()
   readonly active = new Chain<Entry>()
-  /** Work that waits for a lane: what a stop left unsettled, retried rows, ends of brackets, what was read ahead. */
+  /** What can run by now: what a stop left unsettled, retried rows, ends of brackets, what was read ahead. */
   readonly ready: Array<Entry> = []
   /** The first cursor that was ever taken, and those of what an earlier run has left unsettled. */
   first: string | undefined
@@ -172,7 +172,7 @@ export class Ledger {
   private mayTake(element: Element<unknown>, { state }: Bracket): boolean {
     if (!this.hasBrackets || state === "skipping" || element._tag === "After") return true
     if (element._tag === "Settled") return state === "open"
-    // What opens one runs at once, unless there is more that waits for a lane: ends of empty ones, for instance.
+    // What opens one runs at once, unless too much is ready before it: ends of empty ones, for instance.
     return (element.opens === true && state === "open" && this.ready.length <= this.maxWaiting) ||
       this.ready.length + this.waiting < this.maxWaiting
   }
