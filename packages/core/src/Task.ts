@@ -37,7 +37,7 @@ export type Priority = typeof Priority.Type
  * Reference to the share of attempts that have a span of their own, `fanout.task TAG`: from 0, which is none and what
  * holds by default, to 1, which is all. A span costs more than a small task, so of a million tasks a few are enough.
  *
- * @category references
+ * @category services
  * @since 0.1.0
  */
 export const SpanRatio: Context.Reference<number> = Context.Reference<number>("@fanout/core/Task/SpanRatio", {

@@ -20,12 +20,13 @@ interface Flush {
   readonly fanOut: string
   readonly before: Counts | undefined
   readonly after: Counts
+  readonly rows: number
 }
 
-/** Notes what a fan-out records that it had not before, and how long that takes. */
-export const measured = ({ after, before, fanOut, job }: Flush) => <E, R>(flush: Effect.Effect<void, E, R>) =>
+/** Notes what a fan-out records that it had not before, and how long that takes; a span tells of it, too. */
+export const measured = ({ after, before, fanOut, job, rows }: Flush) => <E, R>(flush: Effect.Effect<void, E, R>) =>
   Effect.flatMap(
-    Effect.timed(flush),
+    Effect.timed(Effect.withSpan(flush, `fanout.flush ${fanOut}`, { attributes: { rows } })),
     ([duration]) =>
       Effect.contextWith((context: Context.Context<never>) =>
         Effect.sync(() => {

@@ -133,13 +133,9 @@ export const make = (options: JobRunOptions): Effect.Effect<JobRun["Service"]> =
           isChanged = false
           const after = next({ ...progress.fanOuts, [fanOut]: tally })
           const { id, name: job, store, token } = options
-          const storing = Effect.withSpan(
-            store.flush(id, { ...flush, token, fanOut, progress: after }, onCommit),
-            `fanout.flush ${fanOut}`,
-            { attributes: { rows: flush.rows.length } }
-          )
+          const noted = { job, fanOut, before: progress.fanOuts[fanOut], after: tally, rows: flush.rows.length }
           return Effect.andThen(
-            Measures.measured({ job, fanOut, before: progress.fanOuts[fanOut], after: tally })(storing),
+            Measures.measured(noted)(store.flush(id, { ...flush, token, fanOut, progress: after }, onCommit)),
             Effect.sync(() => {
               progress = after
             })
