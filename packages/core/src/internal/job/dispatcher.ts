@@ -169,10 +169,14 @@ class Dispatcher {
         task.kill()
         return Deferred.await(done)
       })
-      const ended = Effect.uninterruptibleMask((restore) => {
-        task.start()
-        return Effect.onInterrupt(restore(Deferred.await(done)), () => stop)
-      })
+      // `Effect.forEach` takes an item twice whose effect ends another one of its effects at the moment that it begins:
+      // a task that begins later does not.
+      const ended = Effect.uninterruptibleMask((restore) =>
+        Effect.flatMap(Effect.yieldNow, () => {
+          task.start()
+          return Effect.onInterrupt(restore(Deferred.await(done)), () => stop)
+        })
+      )
       const ending = yield* waitForOthers(ended)
       switch (ending._tag) {
         case "Done":
