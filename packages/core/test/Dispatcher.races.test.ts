@@ -9,6 +9,7 @@ import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
+import * as Latch from "effect/Latch"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as RpcGroup from "effect/rpc/RpcGroup"
@@ -70,6 +71,23 @@ describe("permits of a task", () => {
       assert.deepStrictEqual([pool.held, pool.waiting, other.held], [0, 0, 0])
       assert.isTrue(own.permitsOf("pool", pool).tryTakeUnsafe(1))
     }))
+
+  it.effect("are taken once for each of those that run at the same time, where one lets another end as it begins", () =>
+    Effect.gen(function*() {
+      const { runEffect } = yield* dispatcher
+      const [first, second] = [Latch.makeUnsafe(false), Latch.makeUnsafe(false)]
+      const ran: Array<number> = []
+      const effects = [first.await, second.await, Effect.sync(() => first.openUnsafe()), Effect.void]
+      const running = yield* Effect.forkChild(Effect.forEach(
+        effects,
+        (effect, n) => runEffect(Effect.andThen(Effect.sync(() => ran.push(n)), effect), { pool: "io" }),
+        { concurrency: 2 }
+      ))
+      yield* settle
+      second.openUnsafe()
+      yield* Fiber.join(running)
+      assert.deepStrictEqual(ran, [0, 1, 2, 3])
+    }).pipe(Effect.provide(layer)))
 
   it.effect("come back where one that begins at the same time cancels it", () =>
     Effect.gen(function*() {
