@@ -51,7 +51,7 @@ const Node = Schema.Struct({
   /** Whether its finalizer takes time. */
   lingers: Schema.Boolean
 })
-type Node = typeof Node.Type
+export type Node = typeof Node.Type
 
 /** A tree of tasks, the pools that they share, and what is asked of them from outside. */
 export const Tree = Schema.Struct({
@@ -201,6 +201,12 @@ interface Start {
   readonly asks: Array<Ask>
   handle: Handle | undefined
   wanted: "run" | "pause" | "cancel" | "abort"
+}
+
+/** Starts that race others together. */
+interface Begun {
+  readonly ids: ReadonlyArray<number>
+  readonly effect: Effect.Effect<void, Interrupter.Interrupted>
 }
 
 /** What was seen while a tree ran, each a sentence that breaks a law. */
@@ -395,29 +401,36 @@ class Watch {
     caller: Attempt | undefined,
     uses = this.uses
   ) {
-    const begun = children.map((n) => {
+    const begun = children.map((n): Begun => {
       const id = this.newStart(n, caller, uses)
-      return { id, effect: this.startOne(n, id, caller, uses) }
+      return { ids: [id], effect: this.startOne(n, id, caller, uses) }
     })
     if (how === "inTurn") return Effect.forEach(begun, ({ effect }) => effect, { discard: true })
     if (how === "together") {
       return Effect.forEach(begun, ({ effect }) => effect, { discard: true, concurrency: "unbounded" })
     }
-    const [first, ...others] = begun.map(({ effect, id }) => {
-      const losers = begun.filter((other) => other.id !== id)
-      return Effect.ensuring(effect, Effect.forEach(losers, ({ id }) => this.lose(id), { discard: true }))
+    // A race of two of which one has ended waits for the other one, and only then stops whom it races itself.
+    const race = (left: Begun, right: Begun): Begun => ({
+      ids: [...left.ids, ...right.ids],
+      effect: Effect.raceFirst(
+        Effect.ensuring(left.effect, this.lose(right.ids)),
+        Effect.ensuring(right.effect, this.lose(left.ids))
+      )
     })
-    return first === undefined ? Effect.void : others.reduce((all, one) => Effect.raceFirst(all, one), first)
+    const [first, ...others] = begun
+    return first === undefined ? Effect.void : others.reduce(race, first).effect
   }
 
-  /** What is run ends with whoever waits for it. */
-  private lose(id: number): Effect.Effect<void> {
-    const start = this.starts[id]
-    if (start === undefined || start.handle !== undefined) return Effect.void
-    return Effect.flatMap(Clock.currentTimeMillis, (now) => {
-      const isStopped = Array.from(start.live).some((attempt) => attempt.reasonsAt(now)[0] !== undefined)
-      return isStopped || this.stopped !== undefined ? Effect.void : this.ask(start, "Cancel")
-    })
+  /** Notes that nobody waits for these starts any longer: what is run ends with whoever waits for it. */
+  private lose(ids: ReadonlyArray<number>): Effect.Effect<void> {
+    return Effect.forEach(ids, (id) => {
+      const start = this.starts[id]
+      if (start === undefined || start.handle !== undefined) return Effect.void
+      return Effect.flatMap(Clock.currentTimeMillis, (now) => {
+        const isStopped = Array.from(start.live).some((attempt) => attempt.reasonsAt(now)[0] !== undefined)
+        return isStopped || this.stopped !== undefined ? Effect.void : this.ask(start, "Cancel")
+      })
+    }, { discard: true })
   }
 
   private startOne(

@@ -8,6 +8,38 @@ import * as Schema from "effect/Schema"
 import * as DispatchTree from "./DispatchTree.ts"
 
 let jobs = 0
+
+const quick: DispatchTree.Node = {
+  parent: 1,
+  start: "run",
+  kind: "Light",
+  pool: "a",
+  priority: "normal",
+  narrows: null,
+  work: "nothing",
+  children: "together",
+  end: "done",
+  lingers: false
+}
+
+it.effect("a race in a race stops the tasks of the outer one once the inner one is over", () =>
+  Effect.gen(function*() {
+    const tree: DispatchTree.Tree = {
+      sizes: { a: 1, b: 1 },
+      nodes: [
+        { ...quick, parent: 0, children: "raced" },
+        // With one permit for all, the second begins after the first has won, and the third after the second has ended.
+        { ...quick, lingers: true },
+        { ...quick, lingers: true },
+        quick
+      ],
+      actions: [],
+      stop: null
+    }
+    const seen = yield* DispatchTree.run(`job-${jobs++}`, tree)
+    assert.deepStrictEqual(seen.wrongReasons, [])
+  }).pipe(Effect.provide(MemoryJobStore.layer)))
+
 const dispatcherLaws = <E>(backend: string, store: Layer.Layer<JobStore.JobStore, E>) =>
   describe(`the laws of a dispatcher (${backend})`, () => {
     const law = (name: string, check: (seen: DispatchTree.Seen) => void) =>
