@@ -186,7 +186,7 @@ const checkpointSize = <E>(backend: string, layer: Layer.Layer<JobStore.JobStore
           const own = steps.some((step) => step.startsWith("groupOpen")) ? 2 : 0
           assert.isAtMost(trace.checkpointBytes, 300 + 120 * ways * (1 + deepest + own))
         }).pipe(Effect.provide(layer)),
-      { arbitrary: { runs: 60 } }
+      { arbitrary: { runs: 60, size: 60 } }
     )
 
     it.effect.prop(

@@ -50,7 +50,7 @@ const dispatcherLaws = <E>(backend: string, store: Layer.Layer<JobStore.JobStore
           Effect.gen(function*() {
             check(yield* DispatchTree.run(`job-${jobs++}`, isCrowded ? DispatchTree.crowded(tree) : tree))
           }).pipe(Effect.provide(store)),
-        { arbitrary: { runs: 100 } }
+        { arbitrary: { runs: 100, size: 40 } }
       )
 
     law("no nesting deadlocks pools of any size, through pauses, cancels and stops", (seen) => {

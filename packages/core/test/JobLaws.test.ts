@@ -8,7 +8,7 @@ import * as Layer from "effect/Layer"
 import * as Schema from "effect/Schema"
 import * as JobWorld from "./JobWorld.ts"
 
-const arbitrary = { runs: 20 }
+const arbitrary = { runs: 20, size: 40 }
 
 /** What stops a job, with the reason that everything of it is to see. */
 const stops = {

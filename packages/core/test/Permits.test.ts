@@ -113,7 +113,7 @@ describe("permits of a pool", () => {
     "are never more than there are, through weights, cancels and other sizes, and none is lost or kept back",
     { size: int(1, 6), steps: Schema.Array(Step).check(Schema.isMaxLength(60)) },
     ({ size, steps }) => play(size, steps),
-    { arbitrary: { runs: 400 } }
+    { arbitrary: { runs: 400, size: 60 } }
   )
 
   it.effect.prop(

@@ -218,7 +218,7 @@ const sharedPools = <E>(backend: string, store: Layer.Layer<JobStore.JobStore, E
       "pause and resume together under load, and end whole, whatever becomes of the pool and its processes",
       { size: int(1, 4), steps: Schema.Array(Step).check(Schema.isMaxLength(10)) },
       ({ size, steps }) => Effect.provide(runThrough(size, steps), Layer.fresh(store)),
-      { arbitrary: { runs: 25 } }
+      { arbitrary: { runs: 25, size: 40 } }
     )
 
     it.effect("need no permits to come to a safe point where they are to stop", () =>
