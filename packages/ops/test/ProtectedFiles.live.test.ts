@@ -28,10 +28,14 @@ const runtime = (files: typeof SystemFiles.layer) =>
     Layer.provideMerge([MemoryJobStore.layer, OwnerLiveness.layerBlind, files])
   )
 
-/** Locks that this process has, each with its inode and place. */
-const locks = () =>
-  fs.readFileSync("/proc/locks", "latin1").split("\n").filter((line) => line.includes(` ${process.pid} `))
-    .map((line) => line.replace(/^\d+: /, "")).toSorted()
+/**
+ * Locks that this process has, each with its inode and place. The kernel may tell one twice, where others lock files
+ * while it is read.
+ */
+const locks = () => {
+  const lines = fs.readFileSync("/proc/locks", "latin1").split("\n").filter((line) => line.includes(` ${process.pid} `))
+  return Array.from(new Set(lines.map((line) => line.replace(/^\d+: /, "")))).toSorted()
+}
 
 /** Ends of the names of the database's files. */
 const ends = ["", "-wal", "-shm"]
