@@ -157,27 +157,31 @@ class Dispatcher {
       const around = Context.get(context, CurrentSlot) === undefined
         ? this.common.signal
         : Context.get(context, Interrupter)
-      const parent = new Signal(around)
-      const done = Deferred.makeUnsafe<Ending>()
-      const task = this.taskRun(order, parent, Context.get(context, Reporter), (ending) => {
-        parent.closeUnsafe()
-        Deferred.doneUnsafe(done, Effect.succeed(ending))
-      })
-      const stop = Effect.suspend(() => {
-        // A stop that came first is why whoever waits was interrupted.
-        if (parent.reason === undefined) parent.requestUnsafe("Cancel")
-        task.kill()
-        return Deferred.await(done)
-      })
+      const reporter = Context.get(context, Reporter)
       // `Effect.forEach` takes an item twice whose effect ends another one of its effects at the moment that it begins:
       // a task that begins later does not.
       const ended = Effect.uninterruptibleMask((restore) =>
         Effect.flatMap(Effect.yieldNow, () => {
+          const parent = new Signal(around)
+          const done = Deferred.makeUnsafe<Ending>()
+          const task = this.taskRun(order, parent, reporter, (ending) => {
+            parent.closeUnsafe()
+            Deferred.doneUnsafe(done, Effect.succeed(ending))
+          })
           task.start()
-          return Effect.onInterrupt(restore(Deferred.await(done)), () => stop)
+          const stop = Effect.suspend(() => {
+            // A stop that came first is why whoever waits was interrupted.
+            if (parent.reason === undefined) parent.requestUnsafe("Cancel")
+            task.kill()
+            return Deferred.await(done)
+          })
+          return Effect.map(
+            Effect.onInterrupt(restore(Deferred.await(done)), () => stop),
+            (ending) => ({ ending, reason: parent.reason })
+          )
         })
       )
-      const ending = yield* waitForOthers(ended)
+      const { ending, reason } = yield* waitForOthers(ended)
       switch (ending._tag) {
         case "Done":
           return ending.value
@@ -189,9 +193,7 @@ class Dispatcher {
         case "TimedOut":
           return yield* new Interrupted({ reason: "Timeout" })
         case "Stopped":
-          return parent.reason === undefined
-            ? yield* Effect.interrupt
-            : yield* new Interrupted({ reason: parent.reason })
+          return reason === undefined ? yield* Effect.interrupt : yield* new Interrupted({ reason })
       }
     })
   }
