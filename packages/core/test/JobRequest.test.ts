@@ -1,6 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import * as JobId from "@fanout/core/JobId"
-import { JobRecord } from "@fanout/core/JobRecord"
+import type { JobRecord } from "@fanout/core/JobRecord"
 import * as JobState from "@fanout/core/JobState"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
@@ -9,6 +8,7 @@ import * as fs from "node:fs"
 import * as path from "node:path"
 import { obey, step } from "../src/internal/job/change.ts"
 import { stepAsked, stepAtEnd, stepOf, type Wish } from "../src/internal/job/request.ts"
+import * as Records from "./JobStoreRecords.ts"
 
 const byPerson: ReadonlyMap<string, Wish> = new Map([["pause", "Pause"], ["resume", "Run"], ["cancel", "Cancel"]])
 const byParent: ReadonlyMap<string, Wish> = new Map([
@@ -32,29 +32,7 @@ const events = [byPerson, byParent, ends, moves].flatMap((some) => Array.from<st
   "clean-up stopped"
 )
 
-const fresh = (token: number): JobRecord =>
-  new JobRecord({
-    id: JobId.JobId.make("k1"),
-    name: "any",
-    version: 1,
-    payload: null,
-    idempotencyKey: Option.none(),
-    exclusiveKey: Option.none(),
-    parent: Option.none(),
-    priority: 0,
-    limits: {},
-    state: JobState.initial,
-    exit: Option.none(),
-    request: Option.none(),
-    lease: Option.none(),
-    token,
-    ownersLost: 0,
-    createdAt: 0,
-    updatedAt: 0,
-    availableAt: 0,
-    finishedAt: Option.none(),
-    revision: 0
-  })
+const fresh = (token: number): JobRecord => Records.job("k1", { token })
 
 /** What may come of an event; the record itself where nothing does, or it is refused. */
 const after = (record: JobRecord, event: string): ReadonlyArray<JobRecord> => {

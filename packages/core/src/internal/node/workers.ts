@@ -1,18 +1,11 @@
 /**
  * Starts worker threads of Node. Without Effect, so that a process that only hands messages on starts quickly.
  */
+import type { ThreadOptions } from "../../threads.ts"
 import type { ThreadListener } from "../threads/threadSpawner.ts"
 
-export interface Options {
-  readonly module: URL
-  readonly resourceLimits?: {
-    readonly maxOldGenerationSizeMb?: number
-    readonly maxYoungGenerationSizeMb?: number
-    readonly stackSizeMb?: number
-  }
-  readonly execArgv?: ReadonlyArray<string>
-  readonly argv?: ReadonlyArray<string>
-}
+/** What of the options of a pool a single thread is started with. */
+export type Options = Pick<ThreadOptions, "module" | "resourceLimits" | "execArgv" | "argv">
 
 /** What a worker is given, apart from anything else that its module may be started with. */
 export const dataKey = "@fanout/core/shared"
