@@ -72,15 +72,10 @@ const misdirected = (file: string): ReadonlyArray<string> =>
 
 // --- Inside of packages ---------------------------------------------------------------------------------------------
 
-/** Names that two files of a package have. A list that only shrinks: a name that is gone has to be taken out. */
-const knownTwice: Readonly<Record<string, ReadonlyArray<string>>> = {
-  core: [],
-  ops: ["asking.ts", "filethread.ts", "hardlinks.ts"],
-  cli: ["doctor.ts", "jobs.ts", "metadata.ts"]
-}
-
 /** Folders of core's own, the lowest first. A module loads modules of its folder and of lower ones, and public ones. */
 const folders = ["", "task", "permits", "threads", "fanOut", "job", "memory", "sql", "node"]
+
+const packagesOfSources = ["core", "ops", "cli"]
 
 const sourcesOf = (name: string) => sources.filter((file) => file.startsWith(`packages/${name}/`))
 
@@ -176,13 +171,13 @@ describe("Tidy", () => {
     assert.deepStrictEqual(misdirected(file), [])
   })
 
-  it.each(Object.entries(knownTwice))("files of %s have names of their own", (name, known) => {
+  it.each(packagesOfSources)("files of %s have names of their own", (name) => {
     const byName = Object.groupBy(sourcesOf(name), (file) => path.basename(file).toLowerCase())
     const twice = Object.entries(byName).flatMap(([name, files = []]) => files.length > 1 ? [name] : [])
-    assert.deepStrictEqual(twice.toSorted(), known)
+    assert.deepStrictEqual(twice, [])
   })
 
-  it.each(Object.keys(knownTwice))("modules of %s load each other in no circle", (name) => {
+  it.each(packagesOfSources)("modules of %s load each other in no circle", (name) => {
     assert.deepStrictEqual(inCircles(sourcesOf(name)), [])
   })
 

@@ -4,7 +4,7 @@ import { JobManager } from "@fanout/core/JobManager"
 import { JobNotFound, JobStoreError } from "@fanout/core/JobStoreError"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
-import * as Jobs from "../src/Jobs.ts"
+import * as Jobs from "../src/JobRuntime.ts"
 import * as Stop from "../src/Stop.ts"
 import { counters, record } from "./records.ts"
 

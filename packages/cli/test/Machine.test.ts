@@ -1,10 +1,16 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
-import * as Machine from "../src/Machine.ts"
-import type * as Storage from "../src/Storage.ts"
+import * as Machine from "../src/machine/Machine.ts"
+import type * as Storage from "../src/machine/Storage.ts"
 
 const machine: Machine.Machine = { cores: 8, memoryBytes: 2 ** 34, descriptors: 1024 }
-const on = (kind: Storage.StorageKind): Storage.Storage => ({ kind, mountPoint: "/", type: "ext4", source: "/dev/sda" })
+const on = (kind: Storage.StorageKind): Storage.Storage => ({
+  kind,
+  device: "8:1",
+  point: "/",
+  type: "ext4",
+  source: "/dev/sda"
+})
 const sizeOf = (name: string, sizes: ReadonlyArray<Machine.PoolSize>) => sizes.find((one) => one.name === name)
 
 describe("Machine", () => {

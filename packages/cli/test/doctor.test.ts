@@ -1,11 +1,11 @@
 import { assert, describe, it } from "@effect/vitest"
 import { JobState } from "@fanout/core/JobState"
-import * as doctor from "../src/ui/doctor.ts"
+import * as doctor from "../src/ui/examinationText.ts"
 import { counters, record } from "./records.ts"
 
 describe("doctor", () => {
   it("says where a path is", () => {
-    const storage = { kind: "network", mountPoint: "/mnt/nas", type: "nfs4", source: "nas:/photos" } as const
+    const storage = { kind: "network", device: "0:33", point: "/mnt/nas", type: "nfs4", source: "nas:/photos" } as const
     assert.deepStrictEqual(doctor.row(doctor.storage("/mnt/nas/a", storage)), [
       "ok",
       "/mnt/nas/a",

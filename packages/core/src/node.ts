@@ -7,10 +7,12 @@
  */
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
+import * as Option from "effect/Option"
 import * as Reactivity from "effect/reactivity/Reactivity"
 import * as SqlClient from "effect/sql/SqlClient"
 import * as DatabaseFile from "./internal/node/databaseFile.ts"
 import * as MemoryPressure from "./internal/node/memoryPressure.ts"
+import { mountIn } from "./internal/node/mounts.ts"
 import * as Owners from "./internal/node/processOwner.ts"
 import { readText } from "./internal/node/readText.ts"
 import * as SqliteClient from "./internal/node/sqliteClient.ts"
@@ -116,6 +118,33 @@ export const layerOwnerLiveness: Layer.Layer<OwnerLiveness> = Layer.sync(OwnerLi
     isDead: (owner) => Effect.sync(() => Owners.isDead(self, owner, Owners.look))
   })
 })
+
+/**
+ * A file system that is mounted.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Mount {
+  /** Numbers of the device: `8:1`. */
+  readonly device: string
+  /** Path of the folder that it is mounted on. */
+  readonly point: string
+  /** Type of the file system, such as `ext4` or `fuse.sshfs`. */
+  readonly type: string
+  /** What is mounted: a device, or a server and its folder. */
+  readonly source: string
+}
+
+/**
+ * Finds the mount that an absolute path is in, without following links; `None` where the system is not Linux. It reads
+ * the table of mounts and asks nothing of the file system, which may never answer.
+ *
+ * @category accessors
+ * @since 0.1.0
+ */
+export const mountOf = (path: string): Effect.Effect<Option.Option<Mount>> =>
+  Effect.sync(() => Option.fromUndefinedOr(mountIn(readText("/proc/self/mountinfo") ?? "", path)))
 
 /**
  * Layer that reads from Linux how short of memory this process is.

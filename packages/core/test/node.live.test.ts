@@ -20,7 +20,8 @@ import { syncBuiltinESMExports } from "node:module"
 import * as os from "node:os"
 import * as path from "node:path"
 import { DatabaseSync } from "node:sqlite"
-import { mountTypeOf, unsafeFileSystem } from "../src/internal/node/databaseFile.ts"
+import { unsafeFileSystem } from "../src/internal/node/databaseFile.ts"
+import { mountIn } from "../src/internal/node/mounts.ts"
 import { isDead, parseStat, type Sight } from "../src/internal/node/processOwner.ts"
 import * as SqliteClient from "../src/internal/node/sqliteClient.ts"
 import { jobStoreContract } from "./JobStoreContract.ts"
@@ -179,7 +180,7 @@ describe("layerSqlite", () => {
     assert.isUndefined(unsafeFileSystem(0x65735546, () => "fuseblk"))
   })
 
-  it("finds the type of the mount that a path is in", () => {
+  it("finds the mount that a path is in", () => {
     const mounts = [
       "22 1 8:1 / / rw,relatime shared:1 - ext4 /dev/sda1 rw",
       "40 22 0:30 / /mnt/my\\040disk rw - fuseblk /dev/sdb1 rw",
@@ -188,11 +189,11 @@ describe("layerSqlite", () => {
       "43 22 0:33 / /home/user rw - nfs4 server: rw",
       ""
     ].join("\n")
-    assert.strictEqual(mountTypeOf(mounts, "/mnt/my disk/jobs.db"), "fuseblk")
-    assert.strictEqual(mountTypeOf(mounts, "/mnt/my disks"), "tmpfs")
-    assert.strictEqual(mountTypeOf(mounts, "/home/user"), "nfs4")
-    assert.strictEqual(mountTypeOf(mounts, "/home/username"), "ext4")
-    assert.isUndefined(mountTypeOf("", "/home"))
+    assert.strictEqual(mountIn(mounts, "/mnt/my disk/jobs.db")?.type, "fuseblk")
+    assert.strictEqual(mountIn(mounts, "/mnt/my disks")?.type, "tmpfs")
+    assert.strictEqual(mountIn(mounts, "/home/user")?.type, "nfs4")
+    assert.strictEqual(mountIn(mounts, "/home/username")?.type, "ext4")
+    assert.isUndefined(mountIn("", "/home"))
   })
 })
 

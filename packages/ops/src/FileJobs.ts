@@ -166,10 +166,10 @@ export interface Options {
 /** What threads run is beside this module, or in the package that is installed where a bundler has put this one. */
 const ownModule = (): URL => {
   const extension = import.meta.url.endsWith(".ts") ? "ts" : "js"
-  const beside = new URL(`./internal/fileThread.${extension}`, import.meta.url)
+  const beside = new URL(`./internal/defaultThread.${extension}`, import.meta.url)
   if (fs.existsSync(beside)) return beside
   const manifest = createRequire(import.meta.url).resolve("@fanout/ops/package.json")
-  return new URL("./dist/internal/fileThread.js", pathToFileURL(manifest))
+  return new URL("./dist/internal/defaultThread.js", pathToFileURL(manifest))
 }
 
 /** Without it jobs would take several times as long, and nobody be told. */

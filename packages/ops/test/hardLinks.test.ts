@@ -9,8 +9,8 @@ import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
 import * as TestClock from "effect/testing/TestClock"
-import * as HardLinks from "../src/internal/hardLinks.ts"
 import * as HeldFiles from "../src/internal/heldFiles.ts"
+import * as HardLinks from "../src/internal/linkedCopies.ts"
 import * as MemoryFiles from "./MemoryFiles.ts"
 
 const disk = new MemoryFiles.Disk()

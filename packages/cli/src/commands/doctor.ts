@@ -8,11 +8,11 @@ import * as Param from "effect/cli/Param"
 import * as Effect from "effect/Effect"
 import * as Arguments from "../Arguments.ts"
 import * as ExitCode from "../ExitCode.ts"
-import type * as Machine from "../Machine.ts"
+import type * as Machine from "../machine/Machine.ts"
 import * as Settings from "../Settings.ts"
 import * as Stop from "../Stop.ts"
-import * as doctor from "../ui/doctor.ts"
 import * as events from "../ui/events.ts"
+import * as doctor from "../ui/examinationText.ts"
 import { table } from "../ui/table.ts"
 import { columns, print, whileRead } from "../ui/View.ts"
 
@@ -45,7 +45,7 @@ export const examine = Command.make("doctor", config, ({ json, paths }) =>
     if (paths.includes("")) return yield* Stop.usage("An empty name is the name of no file.")
     const given = paths.length === 0 ? [Arguments.workingFolder()] : paths.map((path) => FilePath.make(path))
     const absolute = given.map(Arguments.absolute)
-    const { examination } = yield* Effect.promise(() => import("../Examination.ts"))
+    const { examination } = yield* Effect.promise(() => import("../machine/Examination.ts"))
     const { checks, pools } = yield* examination(yield* Settings.database, absolute)
     yield* whileRead(show(checks, pools, json))
     if (checks.some(({ state }) => state === "broken")) return yield* Stop.withCode(ExitCode.someFailed)

@@ -13,7 +13,7 @@ import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as os from "node:os"
 import * as Arguments from "../Arguments.ts"
-import { withJobs } from "../Jobs.ts"
+import { withJobs } from "../JobRuntime.ts"
 import * as RowOutput from "../RowOutput.ts"
 import * as RunJob from "../RunJob.ts"
 import * as Settings from "../Settings.ts"
@@ -81,7 +81,7 @@ const readAll = (request: Request, options: View.Options) =>
   Effect.gen(function*() {
     const { form, output: file, paths, raw } = request
     const { SourceRows, Media, MediaLine, mediaText, OutputFile, SystemFiles } = yield* Effect.promise(() =>
-      import("../Metadata.ts")
+      import("../MediaReading.ts")
     )
     const sources = Arr.map(paths, Arguments.absolute)
     const leaveOut = yield* Settings.databaseFiles

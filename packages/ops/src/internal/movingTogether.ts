@@ -10,7 +10,7 @@ import * as FilePath from "../FilePath.ts"
 import * as Files from "../Files.ts"
 import type { Copying, Held } from "./copying.ts"
 import { prepare } from "./durability.ts"
-import * as HardLinks from "./hardLinks.ts"
+import * as HardLinks from "./linkedCopies.ts"
 import * as Moving from "./moving.ts"
 import * as SavedCopy from "./savedCopy.ts"
 

@@ -4,6 +4,7 @@
 import * as fs from "node:fs"
 import * as path from "node:path"
 import { StorageFailure, type StorageProblem, UnsafeFileSystem } from "../../JobStoreError.ts"
+import { mountIn } from "./mounts.ts"
 
 /**
  * File systems on which a write-ahead log is not safe: its index is memory that the processes share, which those of
@@ -34,24 +35,6 @@ const fuse = 0x65735546
 
 /** File systems in user space that keep their files on a disk of this machine. */
 const localFuse = new Set(["fuseblk", "fuse.fuse-overlayfs"])
-
-const unescape = (field: string): string =>
-  field.replaceAll(/\\(\d{3})/g, (_, octal: string) => String.fromCharCode(Number.parseInt(octal, 8)))
-
-/** Type of the mount that an absolute path is in, from the text of `/proc/self/mountinfo` (proc(5)). */
-export const mountTypeOf = (mountinfo: string, path: string): string | undefined => {
-  let longest = ""
-  let type: string | undefined
-  for (const line of mountinfo.split("\n")) {
-    const [, field, its] = /^(?:\S+ ){4}(\S+) .*? - (\S+) /.exec(line) ?? []
-    if (field === undefined) continue
-    const point = unescape(field)
-    const isInside = point === "/" || path === point || path.startsWith(`${point}/`)
-    // A later mount on the same point hides an earlier one.
-    if (isInside && point.length >= longest.length) [longest, type] = [point, its]
-  }
-  return type
-}
 
 /** Name of a file system where a database is not safe. `mountType` says what stands behind FUSE. */
 export const unsafeFileSystem = (type: number, mountType: () => string | undefined): string | undefined => {
@@ -85,7 +68,7 @@ export const prepare = (filename: string): string => {
   const place = existing === undefined ? folder : file
   const fileSystem = unsafeFileSystem(
     process.platform === "linux" ? fs.statfsSync(place).type : 0,
-    () => mountTypeOf(fs.readFileSync("/proc/self/mountinfo", "utf8"), fs.realpathSync(place))
+    () => mountIn(fs.readFileSync("/proc/self/mountinfo", "utf8"), fs.realpathSync(place))?.type
   )
   if (fileSystem !== undefined) throw new UnsafeFileSystem({ path: file, fileSystem })
   if (existing === undefined) {

@@ -6,7 +6,7 @@ import * as FilePath from "../../FilePath.ts"
 import type * as Files from "../../Files.ts"
 import * as Filter from "../../Filter.ts"
 import type { EntryKind } from "../../FolderListing.ts"
-import { ask } from "./asking.ts"
+import { ask } from "./answered.ts"
 import type { Done, SystemCalls } from "./systemCalls.ts"
 
 /** So many folders may be in one another, the first included: each that is being worked on has descriptors. */

@@ -4,7 +4,7 @@
  */
 import * as FilePath from "../../FilePath.ts"
 import type * as Files from "../../Files.ts"
-import { ask } from "./asking.ts"
+import { ask } from "./answered.ts"
 import { mostDeep } from "./measure.ts"
 import type { SystemCalls, Tree } from "./systemCalls.ts"
 

@@ -3,8 +3,8 @@
  */
 import * as JobState from "@fanout/core/JobState"
 import type { JobRecord } from "@fanout/core/JobStore"
-import type * as Machine from "../Machine.ts"
-import type * as Storage from "../Storage.ts"
+import type * as Machine from "../machine/Machine.ts"
+import type * as Storage from "../machine/Storage.ts"
 import * as format from "./format.ts"
 
 /** One thing that was looked at. What is lacking costs something; what is broken has to be mended. */
@@ -55,7 +55,7 @@ export const storage = (path: string, found: Storage.Storage | undefined): Check
   state: "ok",
   found: found === undefined
     ? "what it is on is not known"
-    : `${found.type} at ${found.mountPoint}, ${places[found.kind]} (${found.source})`
+    : `${found.type} at ${found.point}, ${places[found.kind]} (${found.source})`
 })
 
 /** A job whose process has ended, and whether this command could run it. */

@@ -16,12 +16,12 @@ import { SqlClient } from "effect/sql/SqlClient"
 import type { SqlError } from "effect/sql/SqlError"
 import * as fs from "node:fs"
 import * as path from "node:path"
-import { hasCode } from "./Jobs.ts"
+import { hasCode } from "../JobRuntime.ts"
+import * as Stop from "../Stop.ts"
+import * as doctor from "../ui/examinationText.ts"
+import * as format from "../ui/format.ts"
 import * as Machine from "./Machine.ts"
-import * as Stop from "./Stop.ts"
 import * as Storage from "./Storage.ts"
-import * as doctor from "./ui/doctor.ts"
-import * as format from "./ui/format.ts"
 
 const program: Effect.Effect<ReadonlyArray<doctor.Check>> = Effect.map(SystemFiles.isNative, (isNative) => [
   { what: "Node", state: "ok", found: `${process.version}, ${process.platform} on ${process.arch}` },

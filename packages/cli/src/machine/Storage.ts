@@ -3,6 +3,7 @@
  *
  * The table of mounts and `/sys` tell what a path is on without a call to its file system, which may never answer.
  */
+import { type Mount, mountOf } from "@fanout/core/node"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as fs from "node:fs"
@@ -14,47 +15,9 @@ import * as KernelFile from "./KernelFile.ts"
  */
 export type StorageKind = "memory" | "disk" | "rotational" | "network" | "userSpace"
 
-/** A file system that is mounted: what it is on, where, its type, and the device or server behind it. */
-export interface Storage {
+/** A file system that is mounted, and what it is on. */
+export interface Storage extends Mount {
   readonly kind: StorageKind
-  readonly mountPoint: string
-  readonly type: string
-  readonly source: string
-}
-
-/** One line of `/proc/self/mountinfo`. */
-interface Mount {
-  /** Numbers of the device: `8:1`. */
-  readonly device: string
-  readonly point: string
-  readonly type: string
-  readonly source: string
-}
-
-const unescape = (field: string): string =>
-  field.replaceAll(/\\(\d{3})/g, (_, octal: string) => String.fromCharCode(Number.parseInt(octal, 8)))
-
-const parse = (line: string): Mount | undefined => {
-  const [before = "", after = ""] = line.split(" - ", 2)
-  const [, , device, , point] = before.split(" ")
-  const [type, source] = after.split(" ")
-  return device === undefined || point === undefined || type === undefined || source === undefined
-    ? undefined
-    : { device, point: unescape(point), type, source: unescape(source) }
-}
-
-/** The mount that an absolute path is in, from the text of `/proc/self/mountinfo`. */
-export const mountOf = (mountinfo: string, path: string): Mount | undefined => {
-  let best: Mount | undefined
-  for (const line of mountinfo.split("\n")) {
-    const mount = parse(line)
-    if (mount === undefined) continue
-    const { point } = mount
-    const isInside = point === "/" || path === point || path.startsWith(`${point}/`)
-    // A later mount on the same point hides an earlier one.
-    if (isInside && point.length >= (best?.point.length ?? 0)) best = mount
-  }
-  return best
 }
 
 /** What the kernel makes up as it is asked costs as little. */
@@ -95,9 +58,4 @@ export const kindOf = (
 
 /** What an absolute path is on, links in it not followed; `None` where Linux does not tell. */
 export const at = (path: string): Effect.Effect<Option.Option<Storage>> =>
-  Effect.sync(() => {
-    const mount = mountOf(KernelFile.read("/proc/self/mountinfo") ?? "", path)
-    return mount === undefined
-      ? Option.none()
-      : Option.some({ kind: kindOf(mount), mountPoint: mount.point, type: mount.type, source: mount.source })
-  })
+  Effect.map(mountOf(path), Option.map((mount) => Object.assign({ kind: kindOf(mount) }, mount)))
