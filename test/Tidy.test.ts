@@ -73,7 +73,7 @@ const misdirected = (file: string): ReadonlyArray<string> =>
 // --- Inside of packages ---------------------------------------------------------------------------------------------
 
 /** Folders of core's own, the lowest first. A module loads modules of its folder and of lower ones, and public ones. */
-const folders = ["", "task", "permits", "threads", "fanOut", "job", "memory", "sql", "node"]
+const folders = ["", "store", "memory", "sql", "task", "permits", "threads", "fanOut", "job", "node"]
 
 const packagesOfSources = ["core", "ops", "cli"]
 

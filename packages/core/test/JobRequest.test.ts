@@ -7,7 +7,7 @@ import * as Schema from "effect/Schema"
 import * as fs from "node:fs"
 import * as path from "node:path"
 import { obey, step } from "../src/internal/job/change.ts"
-import { stepAsked, stepAtEnd, stepOf, type Wish } from "../src/internal/job/request.ts"
+import { stepAsked, stepAtEnd, stepOf, type Wish } from "../src/internal/store/request.ts"
 import * as Records from "./JobStoreRecords.ts"
 
 const byPerson: ReadonlyMap<string, Wish> = new Map([["pause", "Pause"], ["resume", "Run"], ["cancel", "Cancel"]])

@@ -9,8 +9,8 @@ import type { JobRecord } from "../../JobRecord.ts"
 import * as JobState from "../../JobState.ts"
 import type { JobStore } from "../../JobStore.ts"
 import type { JobStoreError } from "../../JobStoreError.ts"
-import type { Renames } from "./fanOutNames.ts"
-import { type By, requestAfter, type Step } from "./request.ts"
+import type { Renames } from "../store/fanOutNames.ts"
+import { type By, requestAfter, type Step } from "../store/request.ts"
 
 export interface Change {
   readonly record: JobRecord

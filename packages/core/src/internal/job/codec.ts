@@ -14,7 +14,7 @@ import type { Exit, JobRecord } from "../../JobRecord.ts"
 import type * as Task from "../../Task.ts"
 import { type Defect, defectOf, sentenceOfDefect } from "../defect.ts"
 import { messageOf } from "../messageOf.ts"
-import type { Renames } from "./fanOutNames.ts"
+import type { Renames } from "../store/fanOutNames.ts"
 
 /** Encodes what is to be stored. A schema that lets anything through may give what is no JSON. */
 export const encode = (schema: Task.Codec, value: unknown): Effect.Effect<Schema.Json, Schema.SchemaError> =>

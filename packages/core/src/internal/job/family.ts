@@ -7,8 +7,8 @@
 import * as Effect from "effect/Effect"
 import type { JobId } from "../../JobId.ts"
 import type { JobStoreError } from "../../JobStoreError.ts"
+import { stepOf, type Wish } from "../store/request.ts"
 import { obey, update } from "./change.ts"
-import { stepOf, type Wish } from "./request.ts"
 import type { JobRuntime } from "./runtime.ts"
 
 /** How often all children are looked at in a row; each time the next generation is. */

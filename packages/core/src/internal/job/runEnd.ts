@@ -14,11 +14,11 @@ import type { Transition } from "../../JobState.ts"
 import type { JobStore } from "../../JobStore.ts"
 import { JobStoreError } from "../../JobStoreError.ts"
 import { sentenceOfDefect } from "../defect.ts"
+import { stepAtEnd } from "../store/request.ts"
 import { type Change, type Fields, step, update } from "./change.ts"
 import { cleanUp } from "./cleanUp.ts"
 import { backoff, died, programEndOf } from "./codec.ts"
 import { patienceMillis } from "./patience.ts"
-import { stepAtEnd } from "./request.ts"
 import type { Run } from "./runtime.ts"
 
 /** What a run came to, before what is asked of the job has its say. */

@@ -10,7 +10,7 @@ import * as Semaphore from "effect/Semaphore"
 import type { JobId } from "../../JobId.ts"
 import { JobRecord, LogEntry, logLimit } from "../../JobRecord.ts"
 import * as Errors from "../../JobStoreError.ts"
-import type * as Rows from "../job/rows.ts"
+import type * as Rows from "../store/rows.ts"
 
 export interface StoredFanOut {
   checkpoint?: string

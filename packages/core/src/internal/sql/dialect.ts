@@ -8,7 +8,7 @@ import type { SqlClient } from "effect/sql/SqlClient"
 import type { SqlError } from "effect/sql/SqlError"
 import type { Fragment } from "effect/sql/Statement"
 import type { StorageFailure } from "../../JobStoreError.ts"
-import type { OutcomeColumns } from "../job/rows.ts"
+import type { OutcomeColumns } from "../store/rows.ts"
 import { postgres } from "./postgresDialect.ts"
 import { sqlite } from "./sqliteDialect.ts"
 

@@ -6,7 +6,7 @@ import * as Option from "effect/Option"
 import type { JobId } from "../../JobId.ts"
 import type { JobStore } from "../../JobStore.ts"
 import type { Outcome } from "../../Outcome.ts"
-import * as Rows from "../job/rows.ts"
+import * as Rows from "../store/rows.ts"
 import type { SqlAccess } from "./access.ts"
 import { atMost, ranges } from "./queries.ts"
 

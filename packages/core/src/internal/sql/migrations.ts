@@ -63,7 +63,7 @@
 import * as Effect from "effect/Effect"
 import * as Migrator from "effect/sql/Migrator"
 import { SqlClient } from "effect/sql/SqlClient"
-import { fromText, toText } from "../job/rows.ts"
+import { fromText, toText } from "../store/rows.ts"
 import * as Dialect from "./dialect.ts"
 
 /** The table in which `Migrator` records which changes a database has. */

@@ -8,7 +8,7 @@ import type { LogEntry } from "../../JobRecord.ts"
 import { type Flush, logLimit } from "../../JobStore.ts"
 import * as Errors from "../../JobStoreError.ts"
 import type { Progress } from "../../Progress.ts"
-import * as Rows from "../job/rows.ts"
+import * as Rows from "../store/rows.ts"
 import type { SqlAccess } from "./access.ts"
 import { exact, firstOr, storageFailure } from "./queries.ts"
 

@@ -12,7 +12,7 @@ import * as Predicate from "effect/Predicate"
 import type { SqlClient } from "effect/sql/SqlClient"
 import type { SqlError } from "effect/sql/SqlError"
 import type { StorageFailure } from "../../JobStoreError.ts"
-import type { OutcomeColumns } from "../job/rows.ts"
+import type { OutcomeColumns } from "../store/rows.ts"
 import type { Dialect } from "./dialect.ts"
 
 type Problem = StorageFailure["problem"]

@@ -7,7 +7,7 @@ import type { SqlError } from "effect/sql/SqlError"
 import type { Fragment } from "effect/sql/Statement"
 import type { JobRecord } from "../../JobRecord.ts"
 import * as Errors from "../../JobStoreError.ts"
-import * as Rows from "../job/rows.ts"
+import * as Rows from "../store/rows.ts"
 
 export const storageFailure = (operation: string, problem: Errors.StorageFailure["problem"], cause: unknown) =>
   new Errors.JobStoreError({ reason: new Errors.StorageFailure({ operation, problem, cause }) })

@@ -4,7 +4,7 @@
 import * as Effect from "effect/Effect"
 import type { Fragment } from "effect/sql/Statement"
 import type { Held, JobStore, Kind, Look } from "../../JobStore.ts"
-import * as Rows from "../job/rows.ts"
+import * as Rows from "../store/rows.ts"
 import type { SqlAccess } from "./access.ts"
 import { readable } from "./pages.ts"
 import { ranges, type Row, selectJobs } from "./queries.ts"

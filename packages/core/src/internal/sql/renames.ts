@@ -2,8 +2,8 @@
  * Renames the fan-outs of a job, within the transaction that changes the job.
  */
 import * as Effect from "effect/Effect"
-import { renameProgress, type Renames } from "../job/fanOutNames.ts"
-import * as Rows from "../job/rows.ts"
+import { renameProgress, type Renames } from "../store/fanOutNames.ts"
+import * as Rows from "../store/rows.ts"
 import type { SqlAccess } from "./access.ts"
 import { decoded, type Statements } from "./queries.ts"
 import { inSlices, slice } from "./slices.ts"

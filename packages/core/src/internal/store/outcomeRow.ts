@@ -1,7 +1,7 @@
 /**
  * Makes rows of outcomes that are known to be whole.
  */
-import { OutcomeRow } from "../JobRecord.ts"
+import { OutcomeRow } from "../../JobRecord.ts"
 
 /** Makes a row of what is known to be one: to check all of it takes several times as long as all else. */
 export const makeOutcomeRow = (fields: ConstructorParameters<typeof OutcomeRow>[0]): OutcomeRow => {

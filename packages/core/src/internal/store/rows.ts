@@ -26,7 +26,7 @@ import * as JobState from "../../JobState.ts"
 import type { Astray, Held, Kind } from "../../JobStore.ts"
 import { Outcome } from "../../Outcome.ts"
 import { Progress } from "../../Progress.ts"
-import { makeOutcomeRow } from "../outcomeRow.ts"
+import { makeOutcomeRow } from "./outcomeRow.ts"
 
 export const toText = (text: string): string =>
   text.isWellFormed() && !text.includes("\0") && !text.startsWith("\\") ? text : "\\" + JSON.stringify(text)
