@@ -358,6 +358,31 @@ describe("FanOut whose job can't be paused", () => {
     }).pipe(Effect.provide([pools, Layer.fresh(MemoryJobStore.layer)])))
 })
 
+describe("FanOut whose pauseOn throws", () => {
+  it.effect("fails the element with its defect, and runs the others", () =>
+    Effect.gen(function*() {
+      yield* runningJob("throws")
+      const { exit } = yield* asRun("throws", () =>
+        TaskDispatcher.TaskDispatcher.use((_) =>
+          _.fanOut("all", Failing, numbers(3), {
+            pauseOn: () => {
+              throw new Error("no such error")
+            }
+          })
+        ).pipe(Effect.provide(
+          RpcGroup.make(Failing).toLayer({ "test/Failing": () => Effect.fail("full") })
+        )))
+
+      assert.strictEqual(Exit.isSuccess(exit) ? exit.value.failed : exit, 3)
+      const store = yield* JobStore.JobStore
+      const rows = yield* store.outcomes(JobId.make("throws"), { after: 0, limit: 10 })
+      const messages = rows.map(([, { outcome }]) =>
+        outcome._tag === "Failed" && outcome.failure._tag === "Defect" ? outcome.failure.message : outcome
+      )
+      assert.deepStrictEqual(messages, Array.from({ length: 3 }, () => "no such error"))
+    }).pipe(Effect.provide([pools, Layer.fresh(MemoryJobStore.layer)])))
+})
+
 describe("FanOut whose source goes back", () => {
   const fresh = Effect.provide([pools, Layer.fresh(MemoryJobStore.layer)])
 

@@ -1,6 +1,6 @@
 /**
- * Runs a durable fan-out: a feeder gives the ledger elements of the source, a starter takes them and has their tasks
- * run, their ends are settled in the ledger, and a flusher records them.
+ * Runs a durable fan-out. The feeder reads elements from the source, the starter takes elements from the ledger and
+ * starts their tasks, the ends of the tasks are settled in the ledger, and the flusher records the ledger.
  */
 import type * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
@@ -23,14 +23,13 @@ import { Flusher } from "./flusher.ts"
 import { drainMillis, type JobRun } from "./jobRun.ts"
 import { type Header, Journal } from "./journal.ts"
 import { type Entry, Ledger } from "./ledger.ts"
-import { Pausing } from "./pausing.ts"
 import { Mismatch, Payloads } from "./payloads.ts"
 import { died, Settling } from "./settling.ts"
 import * as Checkpoint from "./storedLedger.ts"
 
 const defaults = { concurrency: 64, flushEvery: 192, flushInterval: "250 millis" } as const
 
-/** So many tasks are started in a row before others have their turn: one that does not wait has ended by then. */
+/** Tasks that start in a row before other fibers have their turn. A task that does not wait ends within its start. */
 const startsInRow = 32
 
 export interface FanOut {
@@ -44,19 +43,19 @@ export interface FanOut {
   }
   readonly run: JobRun["Service"]
   readonly environment: Environment
-  /** Context of the fiber that opened the fan-out, with the handler's own. */
+  /** The context of the fiber that opened the fan-out, with the context of the handler. */
   readonly context: Context.Context<never>
 }
 
-/** Opens a fan-out, runs it until it is finished or must stop, and gives the tally. */
+/** Opens a fan-out, runs it until it is finished or must stop, and succeeds with the tally. */
 export const run = (spec: FanOut): Effect.Effect<Tally, unknown> =>
-  // What it has come to is recorded also where whoever waits for it is interrupted, unless its job is stopped that way.
+  // An interruption of the caller does not keep the last flush from the store, unless the job itself stops.
   Effect.uninterruptibleMask((restore) =>
     Effect.gen(function*() {
       const { name, run } = spec
       const stored = yield* restore(run.store.checkpoint(run.id, name))
       if (run.unfinished.has(name)) return yield* namedTwice(name, "is already open in this job")
-      // A later run finds it ended; in this one it would be other work that is taken for done.
+      // A second fan-out of this name in the same run is other work, and would be taken for done.
       if (run.ended.has(name)) return yield* namedTwice(name, "has already ended in this run of the job")
       const engine = new Engine(spec, stored)
       const { header, stopped } = engine.ledger.journal
@@ -74,7 +73,7 @@ export const run = (spec: FanOut): Effect.Effect<Tally, unknown> =>
       const end = conclude(engine, exit)
       const ended = yield* Effect.exit(isStopped ? restore(end) : end)
       engine.close()
-      // Only what a stop has ended keeps its job from having succeeded: all else the program may open again.
+      // A fan-out that a stop has ended keeps its job from success. The program may open any other one again.
       if (!isStopped) {
         run.unfinished.delete(name)
         if (Exit.isSuccess(ended)) run.ended.add(name)
@@ -88,7 +87,7 @@ const namedTwice = (name: string, what: string) =>
     new Error(`Fan-out "${name}" ${what}: give each one a name of its own, and in each run of the job the same`)
   )
 
-/** Fails as an earlier run did that gave up. */
+/** Fails as the earlier run failed that gave up. */
 const gaveUpBefore = ({ ledger: { journal }, spec: { name, run } }: Engine): Effect.Effect<Tally, unknown> =>
   Effect.flatMap(
     run.store.outcomes(run.id, { fanOut: name, tags: ["Failed"], after: 0, limit: 1 }),
@@ -98,7 +97,7 @@ const gaveUpBefore = ({ ledger: { journal }, spec: { name, run } }: Engine): Eff
     }
   )
 
-/** Records the last of it, and says how it ended. */
+/** Records the rest, and ends as the fan-out has ended. */
 const conclude = (
   { flusher, ledger: { journal }, spec: { run: { signal } } }: Engine,
   exit: Exit.Exit<void, unknown>
@@ -106,7 +105,7 @@ const conclude = (
   Effect.gen(function*() {
     const { header } = journal
     header.finished = Exit.isSuccess(exit) && signal.reason === undefined && journal.stopped === undefined
-    // What was still to be cleared of these had no row.
+    // Every row of skipped elements has been read by now: the brackets that are left here had no such row.
     if (header.finished) header.reopened.clear()
     let ended = exit
     if (!flusher.isBroken && signal.reason !== "LeaseLost") {
@@ -121,7 +120,7 @@ const conclude = (
     return journal.stopped === undefined ? new Tally(header.tally) : yield* journal.stopped
   })
 
-/** A limit that an option sets. Less than one would leave a fan-out waiting for ever, or ended before it began. */
+/** Checks a limit. A limit below one would make the fan-out wait for ever, or end before it began. */
 const atLeastOne = (option: string, value: number): number => {
   if (Number.isInteger(value) && value >= 1) return value
   throw new Error(`A fan-out's ${option} has to be a whole number, at least 1; it was given ${value}`)
@@ -137,21 +136,20 @@ class Engine {
   readonly flusher: Flusher
   private readonly feeder: Feeder
   private readonly settling: Settling
-  private readonly pausing: Pausing
   private readonly signal: Signal
   private readonly work: Work
   private readonly concurrency: number
-  /** Tasks that were started and have not ended, and fibers that tell of an end. */
+  /** Tasks that have started and not ended; fibers that pause the job or log a defect. */
   private readonly running = new Chain<TaskRun>()
   private readonly telling = new Set<Fiber.Fiber<void>>()
-  /** What has ended the fan-out before its source did. */
+  /** The failure that has ended the fan-out before the end of its source. */
   private broken: Exit.Failure<unknown, unknown> | undefined
   private isFed = false
   private isStopping = false
-  /** Lets the starter go on, where it waits; and how often something has changed that it waits for. */
+  /** Wakes the starter while it waits; the number of changes that could wake it. */
   private goOn: (() => void) | undefined
   private changes = 0
-  /** When the store may take no longer, once the job has to stop. */
+  /** The time until which the flusher waits for the store after the job has to stop. */
   private drain: Deadline | undefined
   private readonly leave: () => void
 
@@ -176,7 +174,6 @@ class Engine {
       onSome: (text) => Checkpoint.restore(text, lift, makeLedger)
     })
     this.settling = new Settling(spec, this.ledger)
-    this.pausing = new Pausing(options.pauseOn, context)
     this.feeder = new Feeder(spec, this.ledger, lift, this.concurrency, () => {
       this.tell()
       this.wake()
@@ -200,14 +197,14 @@ class Engine {
       environment
     }
     this.signal.onRequestUnsafe(() => this.stop())
-    // Its own signal may have a reason by then that is as hard.
+    // The signal of the job is asked, because the signal of the fan-out can hold an earlier reason of equal weight.
     this.leave = run.signal.onRequestUnsafe(() => {
       const { deadlines, graceMillis } = environment
       this.drain ??= deadlines.addUnsafe(graceMillis + drainMillis, this.flusher.abandon)
     })
   }
 
-  /** Belongs to its job no longer. */
+  /** Leaves the job. */
   close(): void {
     this.signal.closeUnsafe()
     this.leave()
@@ -215,7 +212,7 @@ class Engine {
     this.flusher.release()
   }
 
-  /** Runs feeder, starter and flusher; fails with what ended them before the source did. */
+  /** Runs feeder, starter and flusher. Fails with the failure that ended them before the end of the source. */
   readonly drive: Effect.Effect<void, unknown> = Effect.uninterruptibleMask((restore) =>
     Effect.gen({ self: this }, function*() {
       const feeder = yield* Effect.forkChild(Effect.onExit(Effect.interruptible(this.feeder.run), this.onFed))
@@ -225,7 +222,7 @@ class Engine {
       const starter = yield* Effect.forkChild(this.starter, { uninterruptible: true })
       const exit = yield* Effect.exit(restore(Fiber.await(starter)))
       if (Exit.isFailure(exit)) {
-        // Whoever waited for the fan-out was interrupted: nothing of it may go on.
+        // The caller was interrupted: no task may go on.
         this.kill()
         yield* Fiber.await(starter)
       }
@@ -240,9 +237,9 @@ class Engine {
 
   private readonly onFed = (exit: Exit.Exit<unknown, unknown>): Effect.Effect<void> =>
     Effect.sync(() => {
-      // One that is interrupted since nobody needs it any more has not failed.
+      // `drive` interrupts a feeder that nobody needs any more. That is no failure.
       if (!this.isFed) this.failWith(exit)
-      // The starter may end at once, so what the feeder ended with is known by then.
+      // The starter can end as soon as `isFed` is set, so the failure is set before.
       this.isFed = true
       this.wake()
     })
@@ -255,7 +252,7 @@ class Engine {
 
   // -- take, run, settle
 
-  /** Takes elements and has their tasks run, until all of them have ended. */
+  /** Takes elements and starts their tasks, until the last task has ended. */
   private get starter(): Effect.Effect<void> {
     return Effect.whileLoop({
       while: () => !this.isOver,
@@ -274,11 +271,11 @@ class Engine {
     return this.running.size + this.telling.size === 0 && (this.isStopping || (this.isFed && this.ledger.isEmpty))
   }
 
-  // A task may be told of a stop, and have this go on, before this is.
+  // The signal is asked, because a task can hear of a stop, and wake the starter, before the engine hears of it.
   private readonly mayTake = (): boolean =>
-    !this.isStopping && !this.pausing.isAsked && this.signal.reason === undefined && this.ledger.journal.hasRoom
+    !this.isStopping && !this.settling.isPausing && this.signal.reason === undefined && this.ledger.journal.hasRoom
 
-  /** Starts the next task; `false` where there is nothing to start for now. */
+  /** Starts the next task. Gives `false` if no task can start now. */
   private startNext(): boolean {
     if (this.running.size >= this.concurrency || !this.mayTake()) return false
     const entry = this.guarded(() => this.ledger.take(this.mayTake))
@@ -295,16 +292,11 @@ class Engine {
     return true
   }
 
-  /** Takes what a task has come to. */
+  /** Receives the end of a task. */
   private ended(entry: Entry, ending: Ending, task: TaskRun): void {
     this.running.delete(task)
-    if (ending._tag === "Unavailable") {
-      this.breakWith(Exit.failCause(ending.cause))
-    } else {
-      const pause = this.pausing.after(ending)
-      if (pause !== undefined) this.run(pause)
-      else if (ending._tag !== "Stopped") this.settle(entry, ending)
-    }
+    if (ending._tag === "Unavailable") this.breakWith(Exit.failCause(ending.cause))
+    else if (ending._tag !== "Stopped") this.settle(entry, ending)
     this.wake()
   }
 
@@ -315,7 +307,7 @@ class Engine {
     if (told !== undefined) this.run(told)
   }
 
-  /** Runs what tells of an end. The fan-out is not over before it has ended. */
+  /** Runs an effect that pauses the job or logs a defect. The fan-out waits for its end. */
   private run(effect: Effect.Effect<void>): void {
     const fiber = Effect.runForkWith(this.spec.context)(effect)
     this.telling.add(fiber)
@@ -326,21 +318,19 @@ class Engine {
     })
   }
 
-  /**
-   * Tells everybody who waits for a change. Who waits may run at once, so this is only called when the ledger is whole.
-   */
+  /** Tells flusher and signal of a change. Both can run code at once, so the ledger must be consistent here. */
   private tell(): void {
     this.flusher.tell()
     if (this.ledger.journal.stopped !== undefined) this.signal.requestUnsafe("Sibling")
   }
 
-  /** Has the starter look again for what to do. */
+  /** Makes the starter look again for a task to start. */
   private wake(): void {
     this.changes++
     this.goOn?.()
   }
 
-  /** Waits for a change, unless one has come since so many: a fiber may give way before it waits. */
+  /** Waits for a change after `changes` of them. A fiber can yield before it waits, so a change can be there already. */
   private waitSince(changes: number): Effect.Effect<void> {
     return Effect.callback((resume) => {
       const goOn = () => {
@@ -354,7 +344,7 @@ class Engine {
 
   // -- stopping
 
-  /** Breaks the fan-out where a source or a program has given what can't be. */
+  /** Breaks the fan-out with the defect that a step throws: a source or a program has given impossible elements. */
   private guarded<A>(step: () => A): A | undefined {
     try {
       return step()
@@ -364,34 +354,34 @@ class Engine {
     }
   }
 
-  /** Takes nothing more. What runs goes on. */
+  /** Starts no more tasks. Running tasks go on. */
   private stop(): void {
     this.isStopping = true
     this.feeder.stop()
     this.wake()
   }
 
-  /** The same, and fails with this. */
+  /** Stops, and fails with this exit. */
   private failWith(exit: Exit.Exit<unknown, unknown>): void {
     if (Exit.isSuccess(exit)) return
     this.broken ??= exit
     this.stop()
   }
 
-  /** The same, where nothing comes of what runs now, either. */
+  /** Stops, fails with this exit, and makes running tasks stop. */
   private breakWith(exit: Exit.Exit<unknown, unknown>): void {
     this.failWith(exit)
     if (Exit.isFailure(exit)) this.signal.requestUnsafe("Sibling")
   }
 
-  /** Ends all that runs, as soon as can be. */
+  /** Interrupts all tasks. */
   private kill(): void {
     if (this.signal.reason === undefined) this.signal.requestUnsafe("Cancel")
     for (const task of this.running.toArray()) task.kill()
     for (const fiber of this.telling) fiber.interruptUnsafe()
   }
 
-  /** Units that unsettled elements have added so far. */
+  /** The units that unsettled elements have added so far. */
   get partial(): Map<string, number> {
     const sum = new Map<string, number>()
     for (const { kept } of this.ledger.active.toArray()) {

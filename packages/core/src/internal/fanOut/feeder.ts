@@ -1,5 +1,6 @@
 /**
- * Feeds a fan-out with what is to be run, in order: the rest of a part that is retried, failed rows, then the source.
+ * Feeds a fan-out with elements. First comes the rest of the part of the source that a retry has begun, then come
+ * failed rows, then the source.
  */
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
@@ -15,7 +16,7 @@ import type { Bracket, Feed, Ledger, Position } from "./ledger.ts"
 import { decodeOrigin } from "./origin.ts"
 import type { Lift } from "./storedLedger.ts"
 
-/** Rows that are read at once for a retry. */
+/** Rows that one query reads for a retry. */
 const pageSize = 100
 
 export class Feeder {
@@ -23,9 +24,9 @@ export class Feeder {
   private readonly ledger: Ledger
   private readonly lift: Lift
   private readonly concurrency: number
-  /** Called when there is more to take, or rows have been cleared. */
+  /** Called after new elements and after cleared rows. */
   private readonly onFed: () => void
-  /** Whether elements may be pulled, and whether one has settled. */
+  /** Open while more elements may be pulled, and after an element has settled. */
   private readonly drained = Latch.makeUnsafe(true)
   private readonly settled = Latch.makeUnsafe(false)
   private isStopping = false
@@ -38,7 +39,7 @@ export class Feeder {
     this.onFed = onFed
   }
 
-  /** Feeds all that there is. */
+  /** Feeds all elements. */
   readonly run: Effect.Effect<void, unknown> = Effect.suspend(() =>
     Effect.gen({ self: this }, function*() {
       const { journal: { header }, root, segment } = this.ledger
@@ -51,7 +52,7 @@ export class Feeder {
     })
   )
 
-  /** Pulls more where few enough are left. */
+  /** Pulls more elements if few enough are left. */
   noteTaken(): void {
     const { feed } = this.ledger
     if (feed === undefined || feed.left <= feed.low) this.drained.openUnsafe()
@@ -61,7 +62,7 @@ export class Feeder {
     this.settled.openUnsafe()
   }
 
-  /** Feeds nothing more. */
+  /** Feeds no more elements. */
   stop(): void {
     this.isStopping = true
     this.drained.openUnsafe()
@@ -77,7 +78,7 @@ export class Feeder {
       let end: Exit.Exit<void, unknown> = Exit.void
       while (!feed.ended && !this.isStopping) {
         const pulled = yield* Effect.exit(Pull.catchDone(pull, () => Effect.undefined))
-        // What a failing source gave before is still run.
+        // Elements that a source gave before its failure still run.
         if (Exit.isFailure(pulled)) end = pulled
         if (Exit.isFailure(pulled) || pulled.value === undefined) break
         feed.chunks.push(pulled.value)
@@ -100,7 +101,7 @@ export class Feeder {
   private get feedRows(): Effect.Effect<void, unknown> {
     return Effect.andThen(
       this.feedRowsOf(["Failed", "Skipped"]),
-      // What opens a bracket and failed in a retry too is a newer row than that of what was skipped with it at first.
+      // An opening element that failed again has a newer row than the elements skipped with it, so these come again.
       Effect.suspend(() => this.ledger.journal.header.reopened.size > 0 ? this.feedRowsOf(["Skipped"]) : Effect.void)
     )
   }
@@ -140,7 +141,7 @@ export class Feeder {
       })
       this.onFed()
       const opens = entry.kind === "open"
-      // At most as many rows are taken as tasks may be unsettled.
+      // No more rows are taken than tasks may be unsettled.
       while (!this.isStopping && (opens ? active.has(entry) : active.size >= this.concurrency)) {
         this.settled.closeUnsafe()
         yield* this.settled.await

@@ -1,6 +1,4 @@
-/**
- * Records what a fan-out has come to: whenever enough has ended, or some time after anything has.
- */
+/** Records the ends and the checkpoint of a fan-out: after `flushEvery` ends, or `flushInterval` after a change. */
 import * as Arr from "effect/Array"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
@@ -15,23 +13,23 @@ import * as Checkpoint from "./storedLedger.ts"
 type Resume = (effect: Effect.Effect<void>) => void
 
 export class Flusher {
-  /** Whether something could not be recorded: what was to go with it is lost, and runs again. */
+  /** Whether a flush has failed. The ends of the flush are lost, and their elements run again. */
   isBroken = false
   private readonly spec: FanOut
   private readonly ledger: Ledger
   private readonly intervalMillis: number
   private readonly onFlushed: () => void
-  /** Tasks that wait until their checkpoint is in the store. */
+  /** Tasks that wait until the store has their checkpoint. */
   private waiting: Array<Resume> = []
   private readonly dirty = Latch.makeUnsafe(false)
   private isReleased = false
-  /** Whether the next flush is due at once, and what tells a flusher that waits for its time. */
+  /** Whether the next flush is due at once; the function that ends the wait for its time. */
   private isDue = false
   private flushNow: (() => void) | undefined
   private isClosing = false
   /** The fiber that waits for the store. */
   private flushing: Fiber.Fiber<unknown, unknown> | undefined
-  /** Whether the job was asked to stop so long ago that nobody waits for the store any more. */
+  /** Whether the time is over that a stopping job has for the store. */
   private isLate = false
 
   constructor(spec: FanOut, ledger: Ledger, intervalMillis: number, onFlushed: () => void) {
@@ -41,12 +39,12 @@ export class Flusher {
     this.onFlushed = onFlushed
   }
 
-  /** Has what a running task has added or saved go with the next flush. */
+  /** Notes progress or a checkpoint of a running task. The next flush records both. */
   readonly noteChange = (): void => {
     this.dirty.openUnsafe()
   }
 
-  /** Goes on if something is to be recorded. This may run the flusher at once. */
+  /** Wakes the flusher if the journal has changed. The flusher can run within this call. */
   tell(): void {
     const { isChanged, isFull } = this.ledger.journal
     if (!isChanged) return
@@ -59,9 +57,7 @@ export class Flusher {
     this.flushNow?.()
   }
 
-  /**
-   * Flushes until it is closed. All who can go on at that moment do so before: what they commit is recorded with it.
-   */
+  /** Flushes until `close`. Each flush yields once before, so that fibers that are ready can add their commits. */
   get run(): Effect.Effect<void, unknown> {
     const due = Effect.andThen(Effect.andThen(this.dirty.await, this.untilDue), Effect.yieldNow)
     return Effect.whileLoop({
@@ -72,8 +68,8 @@ export class Flusher {
   }
 
   /**
-   * Waits for the time of the next flush, or until enough has ended. It forks nothing: what a fiber keeps of its
-   * children would outlive them by far, at hundreds of flushes a second.
+   * Waits for the time of the next flush, or for enough ends. The wait forks no fiber: at hundreds of flushes a second
+   * the records that a fiber keeps of its children would pile up.
    */
   private readonly untilDue = Effect.callback<void>((resume) => {
     if (this.isDue) return resume(Effect.void)
@@ -88,7 +84,7 @@ export class Flusher {
     return Effect.sync(end)
   })
 
-  /** Records what has ended. Only `abandon` ends it before the store does. */
+  /** Records all unrecorded ends. Only `abandon` interrupts a flush. */
   get flush(): Effect.Effect<void, unknown> {
     const { environment: { deadlines }, name, options: { onCommit }, run } = this.spec
     const { ledger } = this
@@ -127,7 +123,7 @@ export class Flusher {
     })
   }
 
-  /** Waits for the next flush, which it makes come at once. */
+  /** Makes the next flush due at once, and waits for its end. */
   readonly recorded = Effect.callback<void>((resume) => {
     if (this.isReleased) return resume(Effect.interrupt)
     this.waiting.push(resume)
@@ -135,19 +131,19 @@ export class Flusher {
     this.hurry()
   })
 
-  /** Interrupts who waits to be recorded: nothing is any more. */
+  /** Interrupts the tasks that wait for a flush. No flush comes any more. */
   release(): void {
     this.isReleased = true
     for (const resume of this.waiting.splice(0)) resume(Effect.interrupt)
   }
 
-  /** Waits for the store no longer. What it is doing for the program may never end, and hold up all others. */
+  /** Stops waiting for the store. An `onCommit` of the program may never end, and would hold up all other fan-outs. */
   readonly abandon = (): void => {
     this.isLate = true
     this.flushing?.interruptUnsafe()
   }
 
-  /** Ends it, once what it is recording is recorded. */
+  /** Ends the flusher after the flush in flight. */
   close(): void {
     this.isClosing = true
     this.dirty.openUnsafe()

@@ -1,7 +1,7 @@
 /**
- * What the runtime knows about one run of a job: its signal, its store, its progress.
+ * One run of a job, as its fan-outs see it: the stop signal, the store, the progress.
  *
- * The manager makes one for each claim and provides it beside `JobContext`; fan-outs find it there.
+ * The manager makes one `JobRun` for each claim and provides it beside `JobContext`.
  */
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
@@ -16,7 +16,7 @@ import type { JobStoreError } from "../../JobStoreError.ts"
 import { Progress, type Reporter, type Tally } from "../../Progress.ts"
 import * as Measures from "../jobMetrics.ts"
 
-/** How long fan-outs take at most to record what they have done, after the grace of what they run. */
+/** Milliseconds that a fan-out may take to record its last ends, after the grace of its tasks. */
 export const drainMillis = 1000
 
 export interface JobRunOptions {
@@ -24,17 +24,17 @@ export interface JobRunOptions {
   readonly name: string
   readonly version: number
   readonly attempt: number
-  /** How often the job's own retry has run the program again in this attempt. */
+  /** How often the retry of the job has run the program again in this attempt. */
   readonly tries: number
   readonly token: number
   readonly store: JobStore["Service"]
   readonly signal: Interrupter
   readonly migrations: Readonly<Record<number, Migration>>
-  /** What was stored of the job's progress when this run began. */
+  /** The stored progress of the job when this run began. */
   readonly progress: Progress
 }
 
-/** The job whose checkpoints are read: by its own run, or by what cleans up after it. */
+/** The job whose checkpoints are read, by its own run or by its clean-up. */
 export class StoredJob extends Context.Service<
   StoredJob,
   Pick<JobRunOptions, "id" | "migrations" | "version"> & { readonly store: Pick<JobStore["Service"], "ownCheckpoint"> }
@@ -44,21 +44,21 @@ export class StoredJob extends Context.Service<
 export class JobRun extends Context.Service<
   JobRun,
   JobRunOptions & {
-    /** Names of the fan-outs that are open, and of those that a stop has left unfinished. */
+    /** Names of the fan-outs that are open or were left unfinished by a stop. */
     readonly unfinished: Set<string>
-    /** Names of the fan-outs that have ended in this run, or were found ended by it. */
+    /** Names of the fan-outs that this run has ended or found ended. */
     readonly ended: Set<string>
-    /** What the program itself, and tasks that are in no fan-out, report to. */
+    /** Receives the progress of the program and of tasks outside of fan-outs. */
     readonly reporter: Reporter
-    /** Units that what is not settled has added so far: elements of fan-outs, by their names, and other tasks. */
+    /** The units that unsettled work has added so far: of fan-outs by name, of other tasks by themselves. */
     readonly partials: Map<unknown, () => ReadonlyMap<string, number>>
-    /** Has what was reported stored soon. */
+    /** Notes that unstored progress was reported. */
     readonly noteChange: () => void
-    /** Stores what was reported and no fan-out has stored, where there is such and nothing is being stored. */
+    /** Stores the reported progress that no fan-out has stored, unless a fan-out is storing now. */
     readonly report: Effect.Effect<Option.Option<Asked>, JobStoreError>
-    /** The same, once what is being stored is. */
+    /** Stores it after the fan-out that is storing now. */
     readonly reportRest: Effect.Effect<Option.Option<Asked>, JobStoreError>
-    /** Records one fan-out. `tally` is evaluated inside, so that progress never goes back. */
+    /** Records one fan-out. `make` is called when its turn has come, so that progress never goes back. */
     readonly flush: <E = never>(
       fanOut: string,
       make: () => {
@@ -90,7 +90,7 @@ export const make = (options: JobRunOptions): Effect.Effect<JobRun["Service"]> =
       for (const units of [partial, ...Array.from(partials.values(), (read) => read())]) {
         for (const [unit, n] of units) add(unit, n)
       }
-      // A task that starts over adds less than it had: what is shown stays where it was.
+      // A task that starts over adds less than before. The progress that people see does not go back.
       for (const [unit, n] of Object.entries(progress.units)) units[unit] = Math.max(n, units[unit] ?? 0)
       return new Progress({ fanOuts, totals: Object.fromEntries(totals), units })
     }

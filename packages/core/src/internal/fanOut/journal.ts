@@ -1,7 +1,4 @@
-/**
- * What elements of a fan-out have come to, and how much of that is still to be recorded: counts of all, rows of those
- * that get one.
- */
+/** The ends of the elements of a fan-out: counts of all ends, and the rows that are not recorded yet. */
 import type * as Clock from "effect/Clock"
 import * as Option from "effect/Option"
 import type * as Schema from "effect/Schema"
@@ -12,7 +9,7 @@ import { makeOutcomeRow } from "../store/outcomeRow.ts"
 import * as Kept from "../task/kept.ts"
 import type { Entry } from "./ledger.ts"
 
-/** A tally that is being counted. */
+/** A tally that grows. */
 interface Counts {
   done: number
   failed: number
@@ -21,27 +18,27 @@ interface Counts {
   readonly units: Record<string, number>
 }
 
-/** What of a fan-out is neither taken nor to come. */
+/** The part of a checkpoint that tells of ended elements. */
 export interface Header {
   finished: boolean
   attempt: number
   tries: number
   failures: number
   readonly tally: Counts
-  /** Opening elements that a retry has done, whose row of skipped elements is still there. */
+  /** Cursors of opening elements that a retry has done, and whose row of skipped elements is still stored. */
   readonly reopened: Set<string>
 }
 
-/** How an element has ended. */
+/** The end of an element. */
 export interface Settlement extends Pick<Entry, "cursor" | "payload" | "kept" | "retryOf" | "bracketAfter"> {
   readonly key: string
-  /** Whether the payload can be run again, and as it is stored for that, unless the element is done. */
+  /** Whether the payload can run again, and the encoded payload for that, unless the element is done. */
   readonly isRetriable: boolean
   readonly encoded: Schema.Json | undefined
-  /** Cursor of the element that opens the bracket in which this was skipped. */
+  /** Cursor of the element that opens the bracket, if elements of a bracket were skipped. */
   readonly opener?: string
   readonly outcome: Outcome
-  /** What a done task succeeded with. */
+  /** The value of a task that is done. */
   readonly value: Option.Option<unknown>
 }
 
@@ -50,29 +47,29 @@ export interface JournalOptions {
   /** Version, attempt and try of the job. */
   readonly run: { readonly version: number; readonly attempt: number; readonly tries: number }
   readonly clock: Clock.Clock
-  /** Whether what is done gets a row, too. */
+  /** Whether elements that are done get a row, too. */
   readonly keepsAll: boolean
-  /** Whether the program takes part in the recording. */
+  /** Whether the program has an `onCommit`. */
   readonly hasCommit: boolean
-  /** Endings that may be unrecorded before nothing more is taken. */
+  /** How many ends may be unrecorded before the fan-out takes no more elements. */
   readonly most: number
   /** How many elements may fail in one attempt. */
   readonly failureLimit: number
 }
 
-/** Endings that are recorded together. */
+/** Ends that are recorded in one transaction. */
 export interface Batch {
   readonly rows: ReadonlyArray<OutcomeRow>
-  /** Cursors whose rows are gone. */
+  /** Cursors whose rows are to be removed. */
   readonly cleared: ReadonlyArray<string>
   readonly ended: ReadonlyArray<Ended<unknown, unknown>>
 }
 
 export class Journal {
   readonly header: Header
-  /** Whether anything is to be recorded. */
+  /** Whether a change is not recorded yet. */
   isChanged = false
-  /** Why this run gave up, or an earlier one. */
+  /** The first failure of this run, or of the earlier run that gave up. */
   firstFailure: Failure | undefined
   private readonly options: JournalOptions
   private rows: Array<OutcomeRow> = []
@@ -93,18 +90,18 @@ export class Journal {
       reopened: new Set()
     }
     const { header } = this
-    // Each attempt of a person and each try of the job itself may fail as often as the first.
+    // Each attempt and each try of a job begins with no failures.
     if (header.attempt !== attempt || header.tries !== tries) header.failures = 0
     if (header.attempt !== attempt) header.finished &&= header.tally.failed === 0
     header.attempt = attempt
     header.tries = tries
   }
 
-  /** Takes how an element has ended. */
+  /** Adds the end of an element. */
   settle(settlement: Settlement): void {
     const { bracketAfter, cursor, isRetriable, kept, opener, outcome, payload, retryOf, value } = settlement
     const { header, options } = this
-    // A retry has run the bracket while the source was still in it.
+    // A retry has run the bracket while the source was still in the bracket.
     if (opener !== undefined && header.reopened.delete(opener)) return
     if (retryOf !== undefined) this.clear(retryOf)
     count(header.tally, outcome, kept?.units ?? Kept.noUnits)
@@ -119,7 +116,7 @@ export class Journal {
     header.failures++
   }
 
-  /** Takes that others take the place of an element, and count instead of it. */
+  /** Notes that parts take the place of an element. The parts count instead of the element. */
   replace({ cursor, kept, payload, retryOf }: Entry, value: Option.Option<unknown>): void {
     if (retryOf !== undefined) this.clear(retryOf)
     if (Option.isSome(value)) {
@@ -131,14 +128,14 @@ export class Journal {
     this.note()
   }
 
-  /** Removes a row of skipped elements, where the element that opens them was done. */
+  /** Removes a row of skipped elements whose opening element a retry has done. */
   clearSkipped(row: OutcomeRow, opener: string): void {
     if (!this.header.reopened.delete(opener)) return
     this.clear(row)
     this.isChanged = true
   }
 
-  /** Gives all that is to be recorded. It is on its way until it is recorded. */
+  /** Gives all unrecorded ends. They are in flight until `recorded` is called. */
   takeBatch(): Batch {
     const { cleared, ended, rows } = this
     this.rows = []
@@ -150,22 +147,22 @@ export class Journal {
     return { rows, cleared, ended }
   }
 
-  /** Takes that the batch is recorded. */
+  /** Notes that the store has recorded the batch in flight. */
   recorded(): void {
     this.inFlight = 0
   }
 
-  /** Whether another element may be taken: the endings of few enough are on their way to the store. */
+  /** Whether the fan-out may take another element: few enough ends are unrecorded or in flight. */
   get hasRoom(): boolean {
     return this.unrecorded + this.inFlight < this.options.most
   }
 
-  /** Whether as much is to be recorded as may be. */
+  /** Whether a flush is due at once. */
   get isFull(): boolean {
     return this.unrecorded >= this.options.most
   }
 
-  /** Why the fan-out can't go on, where it has given up in this attempt. */
+  /** The error of a fan-out that has given up in this attempt. */
   get stopped(): FanOutStopped | undefined {
     const { firstFailure, header: { failures }, options: { failureLimit, fanOut } } = this
     if (failures <= failureLimit) return undefined
@@ -209,7 +206,7 @@ export class Journal {
   }
 }
 
-/** What an element has come to that others count instead of. */
+/** The outcome of an element whose parts count instead of the element. */
 const replaced: Outcome = { _tag: "Done", value: null, count: 0 }
 
 const count = (counts: Counts, outcome: Outcome, units: Kept.Units): void => {

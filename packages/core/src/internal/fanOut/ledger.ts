@@ -1,10 +1,11 @@
 /**
- * What a fan-out has taken and not settled, as a state machine without effects.
+ * The elements that a fan-out has taken and not settled, as a state machine without effects.
  *
- * `take` gives the next element that is to run, or nothing; `settle` says what an element came to, and `replace` what
- * takes its place. Elements come from feeds: the main source, and while a failed bracket is retried the part of the
- * source that belongs to it. An element that is taken before its bracket is open waits in it, so that what lies behind
- * can begin. The journal keeps what has ended. The checkpoint is both, without what the feeds have ready.
+ * `take` gives the next element that is to run. `settle` says how an element has ended. `replace` puts parts in the
+ * place of an element. Elements come from a feed: the source, or, while a failed bracket is retried, the part of the
+ * source that lies in the bracket. An element that is taken before its bracket is open waits in the bracket, so that
+ * elements behind it can start. The journal keeps the ends. The checkpoint of a fan-out is its ledger and its journal,
+ * without the elements that are only read ahead.
  */
 import * as Option from "effect/Option"
 import type * as Schema from "effect/Schema"
@@ -20,18 +21,18 @@ import { type Loaded, Mismatch, type Payloads } from "./payloads.ts"
 export interface Bracket {
   readonly id: number
   readonly parent: Bracket | undefined
-  /** The opening element's cursor, and its key once it came to something else than done. */
+  /** The cursor of the opening element, and its key if that element was not done. */
   readonly cursor: string
   key: string | undefined
   state: "opening" | "open" | "skipping"
-  /** What was taken within and is not settled: the opening element, items, brackets. */
+  /** How many things in the bracket are taken and not settled: the opening element, items, brackets. */
   outstanding: number
-  /** Elements skipped because the opening element did not come to be done. */
+  /** How many elements were skipped because the opening element was not done. */
   skipped: number
-  /** Brackets open within a bracket that is skipped. */
+  /** How many brackets are open in a bracket that is skipped. */
   depth: number
   after: Loaded & { readonly cursor: string } | undefined
-  /** What was taken within while it was opening: items, and the opening elements of brackets. */
+  /** Entries that were taken while the bracket was opening: items, and opening elements of brackets. */
   waiting: Array<Entry>
 }
 
@@ -39,15 +40,15 @@ export interface Entry extends Unit, Loaded, Linked<Entry> {
   readonly kind: "item" | "open" | "after"
   readonly cursor: string
   readonly bracket: Bracket
-  /** How many things it stands for. */
+  /** How many things the element stands for. */
   readonly count: number
-  /** The stored failure that this entry runs again. Its row is its checkpoint. */
+  /** The row of the failure that this entry retries. The row is the checkpoint of the entry. */
   readonly retryOf: OutcomeRow | undefined
-  /** Where the bracket of a retried opening element begins in the source, unless right behind it. */
+  /** The cursor behind which the source gives the bracket of a retried opening element, unless its own. */
   readonly bracketAfter: string | undefined
 }
 
-/** A place in a source: the last cursor taken, and the innermost bracket open there. */
+/** A place in a source: the last cursor that was taken, and the innermost bracket that is open there. */
 export interface Position {
   frontier: string | undefined
   bracket: Bracket
@@ -55,13 +56,13 @@ export interface Position {
 
 export interface Feed {
   readonly position: Position
-  /** For a part of the source: the bracket with whose end it ends. */
+  /** The bracket that a part of the source belongs to. The feed ends with the bracket. */
   readonly until: Bracket | undefined
   /** Whether the source was opened behind a cursor. */
   readonly goesOn: boolean
   chunks: Array<ReadonlyArray<Element<unknown>>>
   index: number
-  /** How many elements of these were not taken, and how few they have to be for more to be pulled. */
+  /** How many elements of the chunks are not taken, and at how many the feeder pulls more. */
   left: number
   low: number
   ended: boolean
@@ -73,21 +74,21 @@ export class Ledger {
   readonly root: Bracket = makeBracket(0, undefined, "")
   readonly brackets = new Map<number, Bracket>()
   readonly active = new Chain<Entry>()
-  /** What can run by now: what a stop left unsettled, retried rows, ends of brackets, what was read ahead. */
+  /** Entries that can run now: unsettled ones of earlier runs, retried rows, ends of brackets, elements read ahead. */
   readonly ready: Array<Entry> = []
-  /** The first cursor that was ever taken, and those of what an earlier run has left unsettled. */
+  /** The first cursor that was ever taken, and the cursors that earlier runs have left unsettled. */
   first: string | undefined
   readonly left = new Set<string>()
   main: Position = { frontier: undefined, bracket: this.root }
   segment: (Position & { readonly root: Bracket }) | undefined
   feed: Feed | undefined
   nextId = 1
-  /** Whether the source has any: then it is read ahead. */
+  /** Whether the source has brackets. A source with brackets is read ahead. */
   private hasBrackets = false
-  /** How many entries wait in brackets, and how many may, those that are ready included. */
+  /** How many entries wait in brackets, and how many entries may wait or be ready. */
   private waiting = 0
   private readonly maxWaiting: number
-  /** What retried elements had saved before their row was settled again, by their cursor. */
+  /** By cursor: checkpoints of retried elements whose row is not settled again. */
   readonly retried = new Map<string, Kept>()
   readonly payloads: Payloads
   readonly journal: Journal
@@ -101,7 +102,7 @@ export class Ledger {
     this.root.state = "open"
   }
 
-  /** Whether all that was taken has ended, and nothing of it is to come. */
+  /** Whether every entry has ended and no feed is open. */
   get isEmpty(): boolean {
     return this.active.size === 0 && this.ready.length === 0 && this.segment === undefined && this.feed === undefined
   }
@@ -113,14 +114,14 @@ export class Ledger {
     return bracket
   }
 
-  /** The next piece of work, or nothing for now. `mayGoOn` is asked before each element that needs no work. */
+  /** Gives the next entry that is to run, if any. `mayGoOn` is asked before each element of the feed. */
   take(mayGoOn: () => boolean): Entry | undefined {
     return this.advance(mayGoOn) ?? this.ready.shift()
   }
 
   /**
-   * Takes elements from the feed, and gives one that is to run before what is ready: where there are brackets, one that
-   * opens the next of them, so that it is open when it is needed.
+   * Takes elements from the feed, and gives an entry that is to run before the ready ones. In a source with brackets
+   * that is the next opening element, so that its bracket is open in time.
    */
   private advance(mayGoOn: () => boolean): Entry | undefined {
     for (let feed = this.feed; feed !== undefined && mayGoOn(); feed = this.feed) {
@@ -160,19 +161,20 @@ export class Ledger {
   }
 
   /**
-   * Whether a source has gone back, as far as that can be told of cursors that nobody else can compare: one that takes
-   * no notice of where it is to go on begins anew. A part of it may end with what has failed before, and is retried.
+   * Whether a source has given a cursor before. Cursors have no order, so only some are known: the last one, the first
+   * one and the unsettled ones. A source that ignores `after` begins anew and gives the first cursor. A part of the
+   * source can hold unsettled cursors, so these count for the main source only.
    */
   private wasTaken(cursor: string, { goesOn, position, until }: Feed): boolean {
     return cursor === position.frontier ||
       (goesOn && until === undefined && (cursor === this.first || this.left.has(cursor)))
   }
 
-  /** Whether an element can be taken by now. In a bracket that is opening only what can still be skipped is. */
+  /** Whether an element can be taken now. An element that is settled already waits until its bracket is open. */
   private mayTake(element: Element<unknown>, { state }: Bracket): boolean {
     if (!this.hasBrackets || state === "skipping" || element._tag === "After") return true
     if (element._tag === "Settled") return state === "open"
-    // What opens one runs at once, unless too much is ready before it: ends of empty ones, for instance.
+    // An opening element runs at once, unless too many entries are ready before it, such as ends of empty brackets.
     return (element.opens === true && state === "open" && this.ready.length <= this.maxWaiting) ||
       this.ready.length + this.waiting < this.maxWaiting
   }
@@ -220,7 +222,7 @@ export class Ledger {
   private closeSkipped(bracket: Bracket, cursor: string): void {
     if (bracket.skipped > 0) {
       this.journal.settle({
-        // The end of the bracket may have a row of its own, once a retry has opened it.
+        // The end of the bracket can have a row of its own after a retry.
         cursor: `${cursor}#skipped`,
         key: bracket.key ?? bracket.cursor,
         payload: undefined,
@@ -237,7 +239,7 @@ export class Ledger {
     this.closeBracket(bracket)
   }
 
-  /** Gives back what can run by now, and has the rest wait until its bracket is open. */
+  /** Gives an entry back that can run now. Any other entry waits until its bracket is open. */
   admit(entry: Entry): Entry | undefined {
     const bracket = entry.kind === "open" ? entry.bracket.parent : entry.bracket
     if (bracket?.state !== "opening") return entry
@@ -246,7 +248,7 @@ export class Ledger {
     return undefined
   }
 
-  /** Skips what waits in a bracket that does not open, and the part of it that is to come. */
+  /** Skips the entries that wait in a bracket which does not open, and the rest of the bracket in the source. */
   private skipWaiting(bracket: Bracket): void {
     for (const position of [this.main, this.segment]) {
       if (position === undefined) continue
@@ -309,7 +311,7 @@ export class Ledger {
     return entry
   }
 
-  /** Takes an element whose row says that it has failed, and is to run again. */
+  /** Takes an element that has failed, and whose row is to run again. */
   retry(
     row: OutcomeRow,
     { bracketAfter, cursor, encoded, kept }: Pick<Entry, "cursor" | "kept" | "bracketAfter"> & {
@@ -319,7 +321,7 @@ export class Ledger {
     const opens = bracketAfter !== undefined
     const bracket = opens ? this.makeBracket(undefined, cursor) : this.root
     bracket.outstanding++
-    // The failed end of a bracket runs again like an item: its bracket is long settled.
+    // The failed end of a bracket runs again as an item, because its bracket is settled.
     const entry = this.enter(opens ? "open" : "item", cursor, this.payloads.decode(encoded), encoded, bracket, {
       kept: this.retried.get(cursor) ?? kept,
       retryOf: row,
@@ -360,12 +362,12 @@ export class Ledger {
         bracket.key = key
         this.skipWaiting(bracket)
       }
-      // What belongs to a retried opening element comes from its part of the source, if it is wanted now.
+      // The elements in the bracket of a retried opening element come from a part of the source.
       if (retryOf !== undefined && bracket.state === "open") {
         this.segment = { frontier: bracketAfter, bracket, root: bracket }
       }
       if (retryOf !== undefined && bracket.state === "skipping") this.brackets.delete(bracket.id)
-      // The source has given its end already.
+      // The source has given the end of the bracket already.
       if (bracket.state === "skipping" && bracket.after !== undefined) {
         return this.closeSkipped(bracket, bracket.after.cursor)
       }
@@ -374,10 +376,7 @@ export class Ledger {
     this.endBracket(bracket)
   }
 
-  /**
-   * Puts others in the place of an element: those that have ended, and those that are to run by themselves. Their
-   * brackets are balanced.
-   */
+  /** Puts parts in the place of an element: settled ones and ones that are to run. Their brackets are balanced. */
   replace(entry: Entry, value: Option.Option<unknown>, parts: ReadonlyArray<Element<unknown>>): void {
     const { bracket } = entry
     this.active.delete(entry)
@@ -404,14 +403,14 @@ export class Ledger {
     this.endBracket(bracket)
   }
 
-  /** A bracket that waits for what opens it. */
+  /** Makes a bracket that waits for its opening element. */
   private openWithin(parent: Bracket, cursor: string): Bracket {
     const own = this.makeBracket(parent, cursor)
     own.outstanding = 1
     return own
   }
 
-  /** After a checkpoint was put back: brackets whose end was taken and that wait for nothing end now. */
+  /** Ends the brackets of a restored checkpoint that have their end and wait for nothing. */
   restored(): void {
     this.hasBrackets = this.brackets.size > 0
     for (const bracket of this.brackets.values()) this.endBracket(bracket)
@@ -430,7 +429,7 @@ export class Ledger {
     return { cursor, payload, encoded: this.payloads.check(payload) }
   }
 
-  /** An ending that nobody had to run anything for. */
+  /** The settlement of an element that the source gives as settled. */
   private known({ cursor, key, outcome, retry }: Extract<Element<unknown>, { readonly _tag: "Settled" }>): Settlement {
     const checked = retry === undefined
       ? undefined

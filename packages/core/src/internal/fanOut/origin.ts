@@ -1,17 +1,17 @@
-/** Where the row of an element comes from: what a retry has to know to run it again. */
+/** The part of a row that a retry needs to run the element again. */
 import * as Schema from "effect/Schema"
 import { Stored } from "../task/kept.ts"
 
 const Origin = Schema.Struct({
   /** Version of the job that wrote the row. */
   v: Schema.Natural,
-  /** Whether the row's payload can be run again. */
+  /** Whether the payload of the row can run again. */
   isRetriable: Schema.Boolean,
-  /** Cursor behind which the source gives the bracket that the element opens, where it opens one. */
+  /** Cursor behind which the source gives the bracket, if the element opens one. */
   bracketAfter: Schema.optionalKey(Schema.String),
-  /** Cursor of the element that opens the bracket which the row says was skipped. */
+  /** Cursor of the opening element, if the row counts the skipped elements of a bracket. */
   opener: Schema.optionalKey(Schema.String),
-  /** What a task had kept that failed. */
+  /** The checkpoint and units of the failed task. */
   ...Stored.fields
 })
 

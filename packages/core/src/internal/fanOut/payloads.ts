@@ -1,23 +1,23 @@
 /**
- * Payloads of elements, and what is stored of them.
+ * Encodes and decodes the payloads of elements.
  *
- * Whether one can be stored is found out when it is taken, for each: later only those are asked about that are
- * unsettled when a checkpoint is written, and time would decide which these are.
+ * Each payload is checked when its element is taken. A check at the time of a checkpoint would see only the elements
+ * that are unsettled then, and chance would decide which payloads fail.
  */
 import type * as Schema from "effect/Schema"
 import { messageOf } from "../messageOf.ts"
 
-/** Why a payload can't be stored, and is not run. */
+/** The reason why a payload cannot be stored. The task of the element does not run. */
 export class Mismatch extends Error {}
 
 export interface PayloadCodec {
-  /** Whether a payload is known to fit its schema, so that it can be encoded whenever that is needed. */
+  /** Whether a payload is known to fit its schema, so that it can be encoded later. */
   readonly fits: (payload: unknown) => boolean
   readonly encode: (payload: unknown) => Schema.Json
   readonly decode: (payload: unknown) => unknown
 }
 
-/** A payload, and as it is stored, once that is known. */
+/** A payload, with its encoding if the encoding is known. */
 export interface Loaded {
   readonly payload: unknown
   encoded: Schema.Json | Mismatch | undefined
@@ -30,7 +30,7 @@ export class Payloads {
     this.codec = codec
   }
 
-  /** Finds out whether a payload can be stored; gives its encoding, where it takes that to know. */
+  /** Checks that a payload can be stored. Gives the encoding if the check had to encode. */
   check(payload: unknown): Loaded["encoded"] {
     if (this.codec.fits(payload)) return undefined
     try {
@@ -48,7 +48,7 @@ export class Payloads {
     return loaded.encoded ??= this.encode(loaded.payload)
   }
 
-  /** What is nothing has no JSON. */
+  /** Encodes `undefined` as `null`, because JSON has no `undefined`. */
   private encode(payload: unknown): Schema.Json {
     return this.codec.encode(payload) ?? null
   }

@@ -1,13 +1,17 @@
 /**
- * Settles elements by what their tasks came to and what the program says of them. What a function of it throws is the
- * failure of that element.
+ * Decides what the end of a task means: its element is settled, parts take the place of the element, or the job
+ * pauses and the element stays unsettled. A function of the program that throws here fails the element.
  */
 import * as Cause from "effect/Cause"
-import type * as Effect from "effect/Effect"
+import * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
 import * as Option from "effect/Option"
+import * as Result from "effect/Result"
 import type { Element } from "../../FanOut.ts"
+import { JobContext } from "../../JobContext.ts"
 import type { Ended } from "../task/taskRun.ts"
-import { Defects } from "./defects.ts"
+import { Quarantined } from "../task/threadLost.ts"
 import type { FanOut } from "./engine.ts"
 import type { Entry, Ledger } from "./ledger.ts"
 import { Mismatch } from "./payloads.ts"
@@ -16,25 +20,32 @@ type Failed = Extract<Ended, { readonly _tag: "Failed" }>
 
 export const died = (thrown: unknown): Failed => ({ _tag: "Failed", cause: Cause.die(thrown) })
 
+/** Defects that one run of a fan-out logs with their stack. A handler that always dies logs the rest as debug lines. */
+const loggedDefects = 100
+
 export class Settling {
+  /** Whether the job is to pause. The fan-out takes no more elements then. */
+  isPausing = false
   private readonly spec: FanOut
   private readonly ledger: Ledger
-  private readonly defects = new Defects()
+  private defects = 0
 
   constructor(spec: FanOut, ledger: Ledger) {
     this.spec = spec
     this.ledger = ledger
   }
 
-  /** Settles an element, and gives what tells of it where its task has died, or what the program says about it. */
+  /** Settles an element, unless its job pauses. Gives the effect that pauses the job or logs a defect, if any. */
   settle(entry: Entry, ending: Ended): Effect.Effect<void> | undefined {
-    const { keepsStack } = this.defects
     const { name, options, run, task } = this.spec
-    const keep = { keepsAll: options.keep === "all", keepsStack }
-    const value = ending._tag === "Done" ? Option.some(ending.value) : Option.none()
-    const replaced = this.replace(entry, ending, value)
-    const ended = typeof replaced === "boolean" ? ending : replaced
-    // The key is for people who read rows; what is plain done has none.
+    const pause = this.pauseAfter(ending)
+    if (Effect.isEffect(pause)) return pause
+    const keep = { keepsAll: options.keep === "all", keepsStack: this.defects < loggedDefects }
+    const known = pause ?? ending
+    const value = known._tag === "Done" ? Option.some(known.value) : Option.none()
+    const replaced = this.replace(entry, known, value)
+    const ended = typeof replaced === "boolean" ? known : replaced
+    // The key is for people who read rows. An element that is done, and keeps no row, needs no key.
     const isNamed = ended._tag !== "Done" || (keep.keepsAll && replaced !== true)
     const named = isNamed ? this.keyOf(entry) : ""
     const key = typeof named === "string" ? named : entry.cursor
@@ -43,12 +54,36 @@ export class Settling {
       if (typeof named !== "string" && outcome._tag !== "Failed") outcome = task.outcome(named, keep)
       this.ledger.settle(entry, key, outcome, outcome._tag === "Done" ? value : Option.none())
     }
-    // What does not fit its schema has no key for that reason.
+    // The key of a payload that does not fit its schema can throw for that reason alone.
     const told = typeof named === "string" || entry.encoded instanceof Mismatch ? ended : named
-    return this.defects.log(told, () => `Task "${task.tag}" of "${key}" in fan-out "${name}" of job ${run.id}`)
+    if (told._tag !== "Failed" || !hasDied(told.cause)) return undefined
+    const log = this.defects++ < loggedDefects ? Effect.logWarning : Effect.logDebug
+    return log(`Task "${task.tag}" of "${key}" in fan-out "${name}" of job ${run.id} has died`, told.cause)
   }
 
-  /** Puts parts in the place of an element that has some, and tells whether it has; or what was thrown. */
+  /** Gives the effect that pauses the job where the program asks for a pause after this end, or what `pauseOn` threw. */
+  private pauseAfter(ending: Ended): Effect.Effect<void> | Failed | undefined {
+    const { context, options: { pauseOn } } = this.spec
+    if (pauseOn === undefined || ending._tag !== "Failed") return undefined
+    const error = Cause.findErrorOption(ending.cause)
+    if (Option.isNone(error)) return undefined
+    try {
+      const pause = pauseOn(error.value)
+      if (pause === undefined) return undefined
+      if (this.isPausing) return Effect.void
+      this.isPausing = true
+      // The pause interrupts its caller, as it does in a program. Only its defects count here.
+      return Effect.flatMap(
+        Effect.exit(Context.getUnsafe(context, JobContext).pause(pause.by, pause.message)),
+        (exit): Effect.Effect<void> =>
+          Exit.isFailure(exit) && Cause.hasDies(exit.cause) ? Effect.failCause(exit.cause) : Effect.void
+      )
+    } catch (thrown) {
+      return died(thrown)
+    }
+  }
+
+  /** Puts parts in the place of an element that has some. Tells whether the element has parts, or what was thrown. */
   private replace(entry: Entry, ending: Ended, value: Option.Option<unknown>): boolean | Failed {
     const { parts } = this.spec.options
     const isWhole = entry.kind !== "item" || ending._tag === "Skipped" || entry.encoded instanceof Mismatch
@@ -73,7 +108,12 @@ export class Settling {
   }
 }
 
-/** Parts take the place of an element whole, or not at all. */
+/** Whether a task has died of a defect. A task in quarantine has thrown nothing. */
+const hasDied = (cause: Cause.Cause<unknown>): boolean =>
+  Result.isFailure(Cause.findError(cause)) &&
+  !cause.reasons.some((reason) => Cause.isDieReason(reason) && reason.defect instanceof Quarantined)
+
+/** Refuses parts whose brackets do not begin and end among the parts. */
 const checkBalance = (parts: ReadonlyArray<Element<unknown>>): void => {
   const open: Array<string> = []
   for (const part of parts) {

@@ -1,6 +1,6 @@
 /**
- * The checkpoint of a fan-out as it is stored: the frontier and what was taken and is not settled. Its size depends on
- * the concurrency and on how deep brackets are nested, never on the number of elements.
+ * The checkpoint of a fan-out as the store keeps it: the frontier, and the elements that are taken and not settled. The
+ * size of a checkpoint depends on the concurrency and on the depth of brackets, never on the number of elements.
  */
 import * as Schema from "effect/Schema"
 import type { Migration } from "../../Job.ts"
@@ -12,7 +12,7 @@ import { type Loaded, Mismatch, type Payloads } from "./payloads.ts"
 
 const Position = Schema.Struct({ frontier: Schema.NullOr(Schema.String), bracket: Schema.Natural })
 
-/** A payload, or why it is none that can be stored. */
+/** A payload, or the reason why the payload cannot be stored. */
 const Payload = Schema.Struct({ p: Schema.Json, x: Schema.optionalKey(Schema.String) })
 
 const storePayload = (payloads: Payloads, loaded: Loaded): typeof Payload.Type => {
@@ -20,18 +20,18 @@ const storePayload = (payloads: Payloads, loaded: Loaded): typeof Payload.Type =
   return encoded instanceof Mismatch ? { p: null, x: encoded.message } : { p: encoded }
 }
 
-// Short names: this is written hundreds of times a second.
+// The names are short, because a checkpoint is written hundreds of times a second.
 const Stored = Schema.Struct({
-  /** Version of the job that wrote it. */
+  /** Version of the job that wrote the checkpoint. */
   v: Schema.Natural,
   finished: Schema.Boolean,
-  /** Attempt and try of the job, and how many elements failed in them. */
+  /** Attempt and try of the job, and how many elements failed in that try. */
   attempt: Schema.Natural,
   tries: Schema.Natural,
   failures: Schema.Natural,
   tally: Tally,
   main: Position,
-  /** The first cursor that was taken. Older ones have none. */
+  /** The first cursor that was taken. Checkpoints of older versions of fanout lack it. */
   first: Schema.optionalKey(Schema.String),
   segment: Schema.NullOr(Schema.Struct({ ...Position.fields, root: Schema.Natural })),
   entries: Schema.Array(Schema.Struct({
@@ -52,7 +52,7 @@ const Stored = Schema.Struct({
     depth: Schema.optionalKey(Schema.Natural),
     after: Schema.optionalKey(Schema.Struct({ c: Schema.String, ...Payload.fields }))
   })),
-  /** Opening elements that a retry has done, whose row of skipped elements is still there. */
+  /** See `Header.reopened`. */
   reopened: Schema.Array(Schema.String)
 })
 type Stored = typeof Stored.Type
@@ -74,11 +74,11 @@ export const encode = (version: number, state: Ledger): string => {
       : { after: { c: bracket.after.cursor, ...storePayload(state.payloads, bracket.after) } }
   }))
   const entries = []
-  // The bracket of a retried opening element that has not settled comes back with its row.
+  // A retry reads the row of an unsettled opening element again, and makes its bracket again.
   const retried = new Set<number>()
   for (const entry of state.active.toArray()) {
     if (entry.retryOf !== undefined) retried.add(entry.bracket.id)
-    // A bracket knows its own end, and a retried element is still a row.
+    // The end of a bracket is stored with the bracket. A retried element has its row.
     if (entry.kind === "after" || (entry.retryOf !== undefined && entry.kept?.checkpoint === undefined)) continue
     entries.push({
       ...entry.retryOf === undefined
@@ -88,7 +88,7 @@ export const encode = (version: number, state: Ledger): string => {
       ...Kept.store(entry.kept)
     })
   }
-  // Whose rows have not been read yet in this run.
+  // Retried elements whose rows this run has not read yet.
   for (const [cursor, kept] of state.retried) {
     entries.push({ k: "retried" as const, c: cursor, p: null, b: 0, ...Kept.store(kept) })
   }
@@ -129,7 +129,7 @@ export const restore = (text: string, lift: Lift, make: (header: Header) => Ledg
   for (const one of stored.brackets) {
     const bracket: Bracket = {
       id: one.id,
-      // Brackets are stored in the order in which they were made, so a parent is there before its children.
+      // Brackets are stored in the order of their making, so a parent comes before its children.
       parent: one.parent === 0 ? (stored.segment?.root === one.id ? undefined : state.root) : find(one.parent),
       cursor: cursor(one.c),
       key: one.k,
@@ -170,13 +170,13 @@ export const restore = (text: string, lift: Lift, make: (header: Header) => Ledg
   return state
 }
 
-/** Gives what lifts cursors and payloads from a version. */
+/** Gives functions that lift cursors and payloads from a version of the job to the current one. */
 export type Lift = (version: number) => {
   readonly cursor: (cursor: string) => string
   readonly payload: (payload: Schema.Json) => Schema.Json
 }
 
-/** Composes the migrations of a fan-out from the version that stored it to the job's own. */
+/** Composes the migrations of a fan-out from a stored version to the version of the job. */
 export const lifting =
   (migrations: Readonly<Record<number, Migration>>, version: number, name: string): Lift => (from) => {
     let current = oldName(migrations, from, version, name)
@@ -194,7 +194,7 @@ export const lifting =
     }
   }
 
-/** The name that a fan-out had in an older version of its job. */
+/** The name of a fan-out in an older version of its job. */
 const oldName = (
   migrations: Readonly<Record<number, Migration>>,
   from: number,
