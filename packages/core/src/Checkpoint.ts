@@ -1,8 +1,6 @@
 /**
- * Lets the program of a job remember something of its own: what code between fan-outs has done.
- *
- * A fan-out keeps its own checkpoint. This is for the rest of a program, which runs again from its first line
- * whenever the job goes on.
+ * Lets the program of a job store what its code between fan-outs has done. The program runs again from its first line
+ * whenever the job goes on. A fan-out keeps a checkpoint of its own.
  *
  * @since 0.1.0
  */
@@ -14,8 +12,8 @@ import type { JobContext } from "./JobContext.ts"
 import type { JobStoreError } from "./JobStoreError.ts"
 
 /**
- * Error of a stored checkpoint that the job's code can't read: it is of a newer version of the job, or does not fit
- * the schema after the migrations. It stays as it is.
+ * Error of a stored checkpoint that the job's code can't read: a newer version of the job stored it, or it does not fit
+ * the schema after the migrations. The stored checkpoint stays unchanged.
  *
  * @category errors
  * @since 0.1.0
@@ -38,10 +36,10 @@ export class CheckpointUnreadable
  * @since 0.1.0
  */
 export interface Checkpoint<in out A> {
-  /** What was saved last, lifted to the job's version; `None` before anything was. */
+  /** The value saved last, lifted to the job's version; `None` before the first `save`. */
   readonly get: Effect.Effect<Option.Option<A>, CheckpointUnreadable | JobStoreError, JobContext>
 
-  /** Stores the value; it is there once this returns. */
+  /** Stores the value. The value is in the store when `save` returns. */
   readonly save: (value: A) => Effect.Effect<void, JobStoreError, JobContext>
 }
 
@@ -54,8 +52,7 @@ const currentRun = JobRun as unknown as Effect.Effect<JobRun["Service"], never, 
 const currentJob = StoredJob as unknown as Effect.Effect<StoredJob["Service"], never, JobContext>
 
 /**
- * Defines a checkpoint by its name, unique in the job, and its schema. Values of older versions of the job are lifted
- * by the job's `migrations`.
+ * Defines a checkpoint by its name, unique in the job, and its schema. The job's `migrations` lift older values.
  *
  * @category constructors
  * @since 0.1.0
@@ -70,7 +67,7 @@ export const make = <A>(name: string, schema: Schema.Codec<A, unknown>): Checkpo
       if (Option.isNone(stored)) return Option.none()
       const envelope = yield* Effect.orDie(Schema.decodeUnknownEffect(Envelope)(stored.value))
       const unreadable = (why: string) => new CheckpointUnreadable({ checkpoint: name, version: envelope.v, why })
-      // An owner that has lost the job may not know it yet, and the next one may be a newer version.
+      // An owner that has lost the job may not know it yet, and the next owner may be a newer version.
       if (envelope.v > version) return yield* unreadable(`this is version ${version}`)
       let value = envelope.value
       for (let v = envelope.v; v < version; v++) {

@@ -2,7 +2,7 @@
  * Lets the program of a job start other jobs, as its children, and wait for them.
  *
  * A child is a job like any other: it has an id, a row in the list, a log, and an owner, which may be another process.
- * What it has besides is a parent, whose cancel and pause reach it, and a name that is unique in that.
+ * In addition, a child has a name that is unique in its parent. A cancel or pause of the parent reaches the child.
  *
  * @since 0.1.0
  */
@@ -18,7 +18,7 @@ import type { JobManagerError, JobNotCompleted } from "./JobManagerError.ts"
 import type { JobStoreError } from "./JobStoreError.ts"
 
 /**
- * A child of the job whose program runs now.
+ * Child of the job whose program runs now.
  *
  * @category models
  * @since 0.1.0
@@ -27,17 +27,15 @@ export interface ChildJob<out A, out E> {
   readonly id: JobId
 
   /**
-   * Waits until the child is over, and gives its success or its own error. Where it ended without either, as it does
-   * when somebody cancels it, that is `JobNotCompleted`. Fails with `Interrupted` once the waiting job is asked to
-   * stop.
-   *
-   * While it waits, the job leaves its place among those that run at once to others.
+   * Waits until the child is over, and returns its success or fails with its own error. Fails with `JobNotCompleted` if
+   * the child ended without either, for example because somebody cancelled it. Fails with `Interrupted` once the
+   * waiting job is asked to stop. While the job waits, another job can use its place among the running jobs.
    */
   readonly await: Effect.Effect<A, E | JobNotCompleted | Interrupted | JobStoreError>
 }
 
 /**
- * How to start a child. `priority` is that of its parent by default.
+ * Options of a new child. `priority` is the priority of the parent by default.
  *
  * @category models
  * @since 0.1.0
@@ -50,20 +48,18 @@ export interface Options {
 const currentChildren = Children as unknown as Effect.Effect<Children["Service"], never, JobContext>
 
 /**
- * Starts a job as a child of the one whose program runs now, or finds the one that an earlier run has started under
- * that name.
+ * Starts a child of the job whose program runs now, or finds the child that an earlier run started under that name.
  *
  * **Details**
  *
- * The name is what a second run finds the child by, its payload is that of the first. A child that has failed runs
- * again where a later attempt or a later try of the parent asks for it, one that has completed with errors where a
- * later attempt does, and one that was cancelled is started anew by a later attempt. The child's `idempotencyKey` is
- * not looked at; where another active job has its `exclusiveKey` this fails with `ActiveJobDiffers`.
+ * A second run finds the child by its name; the child keeps the payload of the first run. A failed child runs again if
+ * a later attempt or a later try of the parent asks for it. A child that completed with errors runs again if a later
+ * attempt asks for it. A later attempt replaces a cancelled child by a new one. `start` ignores the `idempotencyKey` of
+ * the child, and fails with `ActiveJobDiffers` if another active job has its `exclusiveKey`.
  *
  * **Gotchas**
  *
- * A name that was given to a job of another definition before is a defect. When the parent is over, children that are
- * not are cancelled.
+ * A name whose child has another definition is a defect. When the parent is over, its active children are cancelled.
  *
  * @category constructors
  * @since 0.1.0
@@ -81,7 +77,7 @@ export const start = <N extends string, P extends Schema.Top, S extends Schema.T
   })
 
 /**
- * Starts a child, or finds it, and waits for it.
+ * Starts or finds a child, and waits for it.
  *
  * @category running
  * @since 0.1.0

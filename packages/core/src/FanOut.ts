@@ -1,8 +1,8 @@
 /**
- * What a durable fan-out takes from its source, and how it is told to run.
+ * The elements that a durable fan-out takes from its source, and the options of a fan-out.
  *
- * Order is the trick: a source is ordered and can be reopened after any of its cursors, so the checkpoint of a
- * fan-out is one cursor and the few elements that were taken and are not settled.
+ * A source is ordered, and can be reopened after each of its cursors. So the checkpoint of a fan-out is one cursor and
+ * the few elements that were taken and are not settled.
  *
  * @since 0.1.0
  */
@@ -15,23 +15,23 @@ import { Failure, message, type Outcome } from "./Outcome.ts"
 import type * as Task from "./Task.ts"
 
 /**
- * One element of a source. Cursors are unique within the source. A source that gives one again ends the fan-out with a
- * defect, as far as that is noticed: behind the same one, and where a later run goes on, the one to go on behind, the
- * first of all, and those of unsettled elements. An element whose payload does not fit the schema of the task fails by
- * itself, and is not retried.
+ * One element of a source. Each cursor occurs once in the source. A source that gives a cursor twice ends the fan-out
+ * with a defect where the fan-out notices it: if the cursor repeats the one right before it, or, in a run that goes on,
+ * if the cursor is the one that the source was reopened after, the first of all, or the cursor of an unsettled element.
+ * An element whose payload does not fit the schema of the task fails alone, and is not retried.
  *
  * **Details**
  *
- * - `Item`: one payload for the task. With `opens` it begins a bracket: the elements up to the matching `After`
- *   wait until it is settled, and are skipped, as one row with a count, when it fails. What is behind the `After` does
- *   not wait for it. One that stands for many (`Parts`) says for how many: as many are skipped with its bracket. With
- *   `checkpoint`, as a `TaskCheckpoint` encodes it, its task goes on from where another one has come to.
+ * - `Item`: one payload for the task. With `opens`, the item begins a bracket. The elements up to the matching `After`
+ *   wait until the item is settled. If the item is not done, these elements are skipped, as one row with their number.
+ *   Elements behind the `After` do not wait. `count` is the number of elements that the item stands for (`Parts`); as
+ *   many are skipped with its bracket. The task goes on from `checkpoint`, which a `TaskCheckpoint` has encoded.
  * - `After`: ends the innermost open bracket. Its payload runs once everything in the bracket is settled.
- * - `Settled`: an ending that the source itself knows, such as a folder that can't be read. With `retry`, a retry
- *   runs that payload instead, and then the elements that the source gives behind the cursor `bracketAfter`, up to
- *   the first `After` that ends a bracket which did not begin there.
+ * - `Settled`: an outcome that the source itself knows, such as a folder that can't be read. With `retry`, a retry runs
+ *   the payload of `retry`. Then the retry runs the elements that the source gives behind the cursor `bracketAfter`, up
+ *   to the first `After` whose bracket began before them.
  *
- * Brackets are balanced, also behind a cursor inside of them: reopened there, the source still gives their `After`s.
+ * Brackets are balanced. A source that is reopened inside of a bracket still gives the `After` of the bracket.
  *
  * @category models
  * @since 0.1.0
@@ -55,26 +55,26 @@ export type Element<Payload> =
   }
 
 /**
- * Tells what an element that stands for many came to.
+ * Returns the parts of an element that stands for many elements.
  *
  * **When to use**
  *
- * Use where an element costs more than what is to be done for it: a few thousand cycles are much for a file of 100
- * bytes. A task then takes many, and what has failed among them still has a row of its own and is retried by itself.
+ * Use where the handling of an element costs more than its work: a few thousand cycles are much for a file of 100
+ * bytes. One task then handles many elements. A failed element among them still has its own row and its own retry.
  *
  * **Details**
  *
- * It is given the element, and what its task succeeded with: `None` where it failed, took too long, or took down its
- * thread too often. The elements that it gives take the place of the one: they count instead of it, in the bracket
- * that it is in, and a retry knows only them. Those that have ended are told as `Settled`, where `Done` may stand for
- * many; what an `Item` says is run next. They may be in brackets, which are balanced: what opens one has the cursor
- * that it would have in the source, where a retry takes the bracket from. For an element that stands for itself it
- * gives `undefined`.
+ * The function gets the element and the success value of its task. The value is `None` if the task failed, took too
+ * long, or took down its thread too often. The function returns `undefined` for an element that stands for itself.
+ * Otherwise the returned parts replace the element: they are counted in its place, belong to its bracket, and are the
+ * only elements that a retry knows. A part that has ended is a `Settled`; a `Done` can have a count. An `Item` is run
+ * next. The parts can be in balanced brackets. A part that opens a bracket has the cursor that it would have in the
+ * source, because a retry reads the bracket from there.
  *
- * It is asked once an element has ended that opens no bracket, in the order in which they end; one that took the place
- * of another is such an element, too, and one that is retried. So it has to come to an end. Cursors stay unique among
- * what has a row or is to run; the one of the element itself is free again. Where it throws, or brackets are not
- * balanced, the element fails, and nothing takes its place.
+ * The function is called in the order in which elements end, for each `Item` that opens no bracket and was not skipped.
+ * It is called for retried elements and for parts as well, so the splitting has to come to an end. Cursors stay unique
+ * among the elements that have a row or are going to run. A part may use the cursor of the replaced element. If the
+ * function throws, or its brackets are not balanced, the element fails and is not replaced.
  *
  * @category models
  * @since 0.1.0
@@ -85,7 +85,8 @@ export type Parts<Payload, A> = (
 ) => ReadonlyArray<Element<Payload>> | undefined
 
 /**
- * When a fan-out gives up: never (`"collect"`), at the first failure, or after more than so many in one attempt.
+ * When a fan-out gives up: never (`"collect"`), at the first failure (`"failFast"`), or after more than `maxFailures`
+ * failures in one attempt, or in one try of the job's own `retry`.
  *
  * @category models
  * @since 0.1.0
@@ -93,35 +94,32 @@ export type Parts<Payload, A> = (
 export type FailurePolicy = "collect" | "failFast" | { readonly maxFailures: number }
 
 /**
- * How a fan-out is to run.
+ * Options of a fan-out.
  *
  * @category models
  * @since 0.1.0
  */
 export interface FanOutOptions {
-  /**
-   * Elements that run at the same time, 64 by default. Where the source has brackets, as many more may have been taken
-   * and not begun.
-   */
+  /** Elements that run at the same time, 64 by default. With brackets, as many more may be taken and not begun. */
   readonly concurrency?: number
-  /** Endings that may be unrecorded before nothing more is taken, 192 by default. */
+  /** Maximum number of unrecorded outcomes, 192 by default. At this number the fan-out takes no more elements. */
   readonly flushEvery?: number
-  /** How long an ending stays unrecorded at most, 250 ms by default. */
+  /** How long an outcome stays unrecorded at most, 250 ms by default. */
   readonly flushInterval?: Duration.Input
   readonly failures?: FailurePolicy
   readonly priority?: Task.Priority
-  /** `"all"` stores the success value of every done element as well; by default they are only counted. */
+  /** `"all"` also stores the success value of every done element. By default, done elements are only counted. */
   readonly keep?: "failures" | "all"
 }
 
 /**
- * How one element ended, as it is recorded.
+ * How one element ended, as `OnCommit` gets it.
  *
  * **Details**
  *
- * `payload` is `None` where there was none to run: for an ending that the source itself knew and that can't be
- * retried, and for the row of what was skipped in a bracket. `value` is what a done task succeeded with. An element
- * that others took the place of comes right before them, as `Done` with a count of 0, if its task succeeded.
+ * `payload` is `None` for a `Settled` element without `retry`, for a payload that does not fit the task's schema, and
+ * for the row of a skipped bracket. `value` is the success value of a done task. An element that was replaced by parts
+ * comes right before the parts, as `Done` with a count of 0, if its task succeeded.
  *
  * @category models
  * @since 0.1.0
@@ -134,22 +132,22 @@ export interface Ended<Payload, A> {
 }
 
 /**
- * Why a job is paused instead of one of its tasks failing.
+ * Why a job is paused instead of recording the failure of one of its tasks.
  *
  * @category models
  * @since 0.1.0
  */
 export interface Pause {
-  /** What the job is paused by: a name that the application chooses, not `person` or `parent`. */
+  /** Name that the application chooses for the cause of the pause. `person` and `parent` are reserved. */
   readonly by: string
-  /** Sentence for people, which is logged. */
+  /** Sentence for people. The sentence is logged. */
   readonly message: string
 }
 
 /**
- * Tells of a task's typed error whether it is nothing that the element is to blame for, but would meet all that follow:
- * a disk is full, a device is gone. Then the job is paused, and the element stays unsettled: it runs again when the job
- * is resumed. `undefined` for all else.
+ * Decides whether a task's typed error pauses the job: an error that is not the fault of the element and would fail the
+ * next elements too, such as a full disk or a missing device. The element then stays unsettled, and runs again when the
+ * job is resumed. For any other error the function returns `undefined`.
  *
  * @category models
  * @since 0.1.0
@@ -157,20 +155,22 @@ export interface Pause {
 export type PauseOn<E> = (error: E) => Pause | undefined
 
 /**
- * What takes part in the recording of a fan-out.
+ * Effect of the application that is part of the recording of a fan-out.
  *
  * **Details**
  *
- * It is given the elements that have ended since the last time, in the order in which they ended, and runs in the
- * transaction that records them: what it writes with a `SqlClient` of the same database is there if and only if they
- * are recorded, each once. If it fails nothing of that is recorded, what runs is stopped as by `failFast`, and the
- * fan-out fails with its error; when the job is resumed they run again.
+ * The function gets the elements that have ended since the last flush, in the order in which they ended. The effect
+ * runs in the transaction that records these elements. A write through a `SqlClient` of the same database is committed
+ * if and only if the elements are recorded. Each element is recorded once. If the effect fails, nothing of the flush is
+ * recorded, running tasks are stopped as by `failFast`, and the fan-out fails with the error. A resumed job runs the
+ * elements again.
  *
  * **Gotchas**
  *
- * It holds up the fan-out, and with it the database or, on Postgres, the job: it should only write. It is interrupted
- * only a second after the grace of what runs, when the job has to stop. A statement that fails ends a transaction of
- * Postgres, also where the error is caught: one that may fail belongs in `withTransaction`, which is a savepoint there.
+ * The fan-out waits for the effect, and so does the database or, on Postgres, the job: the effect should only write.
+ * When the job has to stop, the effect is interrupted one second after the grace period of the tasks. On Postgres, a
+ * statement that fails ends the transaction, even if the error is caught. Put a statement that may fail in
+ * `withTransaction`, which is a savepoint on Postgres.
  *
  * @category models
  * @since 0.1.0
@@ -180,7 +180,7 @@ export type OnCommit<Payload, A, E, R> = (
 ) => Effect.Effect<void, E, R>
 
 /**
- * Error of a fan-out that gave up because too many elements failed. What was not settled stays so.
+ * Error of a fan-out that gave up because too many elements failed. Unsettled elements stay unsettled.
  *
  * @category errors
  * @since 0.1.0

@@ -1,8 +1,8 @@
 /**
  * Tells how far a fan-out has come in the order of its source.
  *
- * What is plain done has no row, so rows alone do not say whether something before one of them is still to come. The
- * checkpoint does: it has the last element that was taken, and all that were taken and are not settled.
+ * An element that is plain done has no row. So the rows alone don't tell whether an element before them is still to
+ * come. The checkpoint does: it has the last element that was taken, and all taken elements that are not settled.
  *
  * @since 0.1.0
  */
@@ -10,16 +10,16 @@ import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
 
 /**
- * How far a fan-out has come.
+ * Position of a fan-out in its source.
  *
  * @category models
  * @since 0.1.0
  */
 export interface Frontier {
-  /** Cursor of the last element that was taken from the source; `None` where none was. */
+  /** Cursor of the last element that was taken from the source; `None` if no element was taken. */
   readonly last: Option.Option<string>
 
-  /** Cursors of what was taken and is not settled, in whatever order. */
+  /** Cursors of the elements that were taken and are not settled, in no particular order. */
   readonly unsettled: ReadonlyArray<string>
 }
 
@@ -35,13 +35,13 @@ const Stored = Schema.Struct({
 const decode = Schema.decodeUnknownOption(Schema.fromJsonString(Stored))
 
 /**
- * Reads the checkpoint of a fan-out, as the store has it; `None` where it is none.
+ * Reads the stored checkpoint of a fan-out. Returns `None` if the text is not such a checkpoint.
  *
  * **Gotchas**
  *
- * Read it before the rows: what is settled by the checkpoint has its row by then. While a job is retried it tells
- * nothing of the elements that had failed. What is skipped with its bracket has no row before the end of the bracket.
- * After a migration the cursors are those of the older version, until something is recorded.
+ * Read the checkpoint before the rows: an element that is settled by the checkpoint then has its row. While a job is
+ * retried, the checkpoint does not include the elements that had failed. Elements that are skipped with their bracket
+ * have no row before the end of the bracket. After a migration, the cursors are the old ones until the next flush.
  *
  * @category constructors
  * @since 0.1.0

@@ -1,9 +1,9 @@
 /**
- * Lets work stop at a place of its own choosing, and says why it must.
+ * Lets work stop at a safe point, with the reason for the stop.
  *
- * Fiber interruption stops work anywhere; an `Interrupter` stops it only where it
- * yields `check`, with a reason as a typed value, so that a pause can be told from
- * a cancel and nothing is left half done. Fiber interruption is the hard stop under it.
+ * Fiber interruption stops work anywhere. An `Interrupter` stops work only where the work yields `check`, with the
+ * reason as a typed value. So the work can tell a pause from a cancel and leaves nothing half done. Fiber interruption
+ * is the hard stop for work that reaches no safe point.
  *
  * @since 0.1.0
  */
@@ -18,12 +18,12 @@ import { onFirstRequest, Signal } from "./internal/signal.ts"
  *
  * **Details**
  *
- * - `Pause`: somebody asked for a pause, or the job paused itself; it can go on later.
- * - `Cancel`: the work is not wanted any more.
- * - `Shutdown`: this process ends; another one, or the next run, goes on.
- * - `LeaseLost`: another process may own the job by now; nothing may be published.
+ * - `Pause`: somebody asked for a pause, or the job paused itself. The work can go on later.
+ * - `Cancel`: nobody wants the work any more.
+ * - `Shutdown`: this process ends. Another process, or the next run, goes on.
+ * - `LeaseLost`: another process may own the job by now. The work must publish nothing.
  * - `Timeout`: the attempt took longer than its task or job allows.
- * - `Sibling`: a fan-out stopped the rest that gives up at the first failures, or can't record what they come to.
+ * - `Sibling`: a fan-out stopped its other tasks, because it gave up at its first failures or can't record outcomes.
  *
  * @category models
  * @since 0.1.0
@@ -39,7 +39,7 @@ export const Reason = Schema.Literals(["Pause", "Cancel", "Shutdown", "LeaseLost
 export type Reason = typeof Reason.Type
 
 /**
- * Error that unwinds work which reached a safe point after it was asked to stop.
+ * Error that ends work at a safe point after a stop was requested.
  *
  * @category errors
  * @since 0.1.0
@@ -55,8 +55,8 @@ export class Interrupted
 }
 
 /**
- * Stop signal of one unit of work. The first request counts, except that a harder reason replaces a softer
- * one: `LeaseLost` any other, `Cancel` all but that, and each of the rest a `Pause`.
+ * Stop signal of one unit of work. The first request counts, except that a harder reason replaces a softer one.
+ * `LeaseLost` replaces all other reasons, `Cancel` all except `LeaseLost`, and each other reason replaces `Pause`.
  *
  * @category models
  * @since 0.1.0
@@ -65,17 +65,17 @@ export interface Interrupter {
   /** Why the work must stop, or `undefined` while it may go on. */
   readonly reason: Reason | undefined
 
-  /** Asks the work, and all work started under it, to stop. */
+  /** Asks the work, and all work that it has started, to stop. */
   readonly requestUnsafe: (reason: Reason) => void
 
   /**
-   * Calls the listener when a stop is requested (at once if it has been), again for a harder one. Returns how to
-   * remove it.
+   * Calls the listener when a stop is requested (at once if one was requested before), and again for a harder reason.
+   * Returns a function that removes the listener.
    */
   readonly onRequestUnsafe: (listener: (reason: Reason) => void) => () => void
 }
 
-// What runs outside of a job is never asked to stop, and no request of one reaches another.
+// Work outside of a job is never asked to stop, and no request of one such work reaches another.
 const inert: Interrupter = {
   reason: undefined,
   requestUnsafe: () => {},
@@ -91,8 +91,8 @@ const inert: Interrupter = {
 export const makeUnsafe = (): Interrupter => new Signal()
 
 /**
- * Reference to the stop signal of the work that runs now. The runtime sets it for
- * each job and each task; outside of them nothing ever asks to stop.
+ * Reference to the stop signal of the work that runs now. The runtime sets the reference for each job and each task.
+ * Outside of jobs and tasks, the signal never asks to stop.
  *
  * @category services
  * @since 0.1.0
@@ -102,7 +102,7 @@ export const Interrupter: Context.Reference<Interrupter> = Context.Reference<Int
 })
 
 /**
- * Safe point: goes on while nobody asked the work to stop, else fails with the reason.
+ * Safe point: succeeds if nobody has asked the work to stop, else fails with the reason.
  *
  * @category accessors
  * @since 0.1.0
@@ -113,7 +113,7 @@ export const check: Effect.Effect<void, Interrupted> = Effect.withFiber((fiber) 
 })
 
 /**
- * Reads why the work must stop, without stopping it; for finalizers.
+ * Reads why the work must stop, without stopping the work, for finalizers.
  *
  * @category accessors
  * @since 0.1.0
@@ -123,8 +123,7 @@ export const reason: Effect.Effect<Option.Option<Reason>> = Effect.withFiber((fi
 )
 
 /**
- * Waits until a stop is requested, then fails with the reason. Race it with work
- * that waits for something from outside.
+ * Waits until a stop is requested, then fails with the reason. Race it with work that waits for an event from outside.
  *
  * @category accessors
  * @since 0.1.0

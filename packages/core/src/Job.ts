@@ -21,7 +21,7 @@ import type * as Task from "./Task.ts"
 import type { TaskDispatcher } from "./TaskDispatcher.ts"
 
 /**
- * How to lift what a job of one version has stored to the next version.
+ * Functions that lift the stored data of a job from one version to the next.
  *
  * @category models
  * @since 0.1.0
@@ -30,8 +30,9 @@ export interface Migration {
   /** Lifts the encoded payload of the job. */
   readonly payload?: (payload: Schema.Json) => Schema.Json
   /**
-   * Lifts what was stored of a fan-out, by its old name: its new name, its cursors, the payloads of its elements. Two
-   * can't get the same name. What is stored under a name that is given to another one, goes.
+   * Lifts the stored data of fan-outs, by their old names: the new name, the cursors, the payloads of the elements. Two
+   * fan-outs can't get the same name. If a fan-out gets the name of another fan-out, the stored data of the other one
+   * is deleted, unless the other one gets a new name too.
    */
   readonly fanOuts?: Readonly<
     Record<string, {
@@ -40,12 +41,12 @@ export interface Migration {
       readonly payload?: (payload: Schema.Json) => Schema.Json
     }>
   >
-  /** Lifts the job's own checkpoints, by their name. */
+  /** Lifts the checkpoints of the job's program, by their names. */
   readonly checkpoints?: Readonly<Record<string, (checkpoint: Schema.Json) => Schema.Json>>
 }
 
 /**
- * Reads what the program of a job has saved last by a `Checkpoint`.
+ * Reads the value that the program of a job has saved last in a `Checkpoint`.
  *
  * @category models
  * @since 0.1.0
@@ -76,11 +77,9 @@ export interface Job<
   /**
    * Makes the layer that supplies the job's program.
    *
-   * **Details**
-   *
-   * The program receives a `TaskDispatcher` and its `JobContext`; what else it needs, the handlers of its tasks
-   * among it, the layer needs. `onCancel` cleans up after a job that is to be cancelled, also one that was not running,
-   * and is given what its program has saved. Where its process is lost or shuts down, the next owner begins it again.
+   * The program receives a `TaskDispatcher` and its `JobContext`. The layer requires everything else that the program
+   * needs, such as the handlers of its tasks. `onCancel` cleans up after a cancelled job, even if the job was not
+   * running, and reads what the program has saved. If the process ends during `onCancel`, the next owner repeats it.
    */
   readonly toLayer: <R, RC = never>(
     program: (
@@ -100,7 +99,7 @@ export interface Job<
  */
 export interface Any {
   readonly name: string
-  /** Raised when what the job stores changes its shape. */
+  /** Version of the stored data. Raise it when the shape of the data changes. */
   readonly version: number
   readonly payload: Task.Codec
   readonly success: Task.Codec
@@ -109,12 +108,12 @@ export interface Any {
   readonly exclusiveKey: (payload: never) => Option.Option<string>
   readonly retry: Option.Option<Schedule.Schedule<unknown>>
   readonly timeoutMillis: number
-  /** By the version they lift from. */
+  /** Migrations, by the version that they lift from. */
   readonly migrations: Readonly<Record<number, Migration>>
 }
 
 /**
- * Supplied program of a job. The type names the job, so that a runtime without it does not compile.
+ * Supplied program of a job. The type has the name of the job, so that a runtime without the program does not compile.
  *
  * @category models
  * @since 0.1.0
@@ -125,7 +124,7 @@ export interface Handler<Name extends string> {
 }
 
 /**
- * What a runtime requires to run these jobs.
+ * Programs that a runtime requires to run these jobs.
  *
  * @category models
  * @since 0.1.0
@@ -138,13 +137,13 @@ export type ToHandler<J extends Any> = J extends { readonly name: infer Name ext
  * **Details**
  *
  * - `version` starts at 1. `migrations` lift what older versions have stored; see `Migration`.
- * - `idempotencyKey`: starting a job while one of the same name and key is active returns the active one.
- * - `exclusiveKey`: starting a job while another of the same name and this key is active is refused.
- * - `retry` runs a program that failed again, from its first line, finished fan-outs excepted. As in `Effect.retry`,
- *   time counts from the first failure of the attempt, also while the job is paused or no process runs it. Only the
- *   time of that failure is stored: each failure steps the schedule anew, through the delays that it has had, and then
- *   at its own time. A schedule that dies fails the job with a `Defect`.
- * - `timeout` is for the whole run of its program, from claim to end. Its `onCancel` has as long, by default an hour.
+ * - `idempotencyKey`: starting a job while a job of the same name and key is active returns the active job.
+ * - `exclusiveKey`: starting a job while another job of the same name and key is active is refused.
+ * - `retry` runs a failed program again from its first line. Finished fan-outs are not repeated. As in `Effect.retry`,
+ *   time counts from the first failure of the attempt, even while the job is paused or no process runs it. Only the
+ *   time of the first failure is stored: each failure steps the schedule anew, through its earlier delays and then to
+ *   its own time. A schedule that dies fails the job with a `Defect`.
+ * - `timeout` is for one whole run of the program, from claim to end. `onCancel` has as long, by default an hour.
  *
  * @category constructors
  * @since 0.1.0
@@ -195,12 +194,14 @@ export const make = <
   }
 }
 
-/** Provides what a layer was built with, but not its scope: what a program opens ends with its run. */
+/**
+ * Provides the context in which a layer was built, except its scope: a resource that a program opens ends with its run.
+ */
 const provideBuilt = <A, E, R>(effect: Effect.Effect<A, E, R>, built: Context.Context<Scope.Scope>) =>
   // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- what it needs, `toLayer` requires
   Effect.provideContext(effect as Effect.Effect<A, E>, Context.omit(Scope.Scope)(built))
 
-/** The schema that was given; the default is a type parameter's default too. */
+/** Returns the given schema or the default. The default is the default of a type parameter too. */
 const schemaOr = <S extends Task.Codec>(given: S | undefined, byDefault: Task.Codec): S =>
   // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- where none was given, `S` is the default's type
   (given ?? byDefault) as S

@@ -1,5 +1,5 @@
 /**
- * What the program of a job knows about its own run.
+ * Information about the run of a job, for its program.
  *
  * @since 0.1.0
  */
@@ -9,7 +9,7 @@ import type { JobId } from "./JobId.ts"
 import type { JobStoreError } from "./JobStoreError.ts"
 
 /**
- * Service that describes the run of the job whose program runs now. Tasks can't require it, so nothing durable
+ * Service that describes the run of the job whose program runs now. Tasks can't require the service, so nothing durable
  * starts inside of a task.
  *
  * @category services
@@ -20,19 +20,21 @@ export class JobContext extends Context.Service<JobContext, {
   readonly name: string
   readonly version: number
 
-  /** 1 at first; raised when somebody retries the job. */
+  /** Counts from 1. A person who retries the job raises it. */
   readonly attempt: number
 
-  /** Raised with every new owner of the job, so greater than 1 means that an earlier run may have left something. */
+  /**
+   * Every new owner of the job raises it. A number greater than 1 means that an earlier run may have left something.
+   */
   readonly token: number
 
-  /** Writes a line to the job's log; fails where the job has another owner by now. */
+  /** Writes a line to the job's log. Fails if the job has another owner by now. */
   readonly log: (level: "Info" | "Warning" | "Error", message: string) => Effect.Effect<void, JobStoreError>
 
   /**
-   * Stops this job at its next safe points and leaves it paused, resumable. `by` is what pauses it, such as `disk`
-   * where that is full: a name that the application chooses. Dies where the name is empty, `person` or `parent`.
-   * `message` is a sentence for people, which is logged.
+   * Stops this job at its next safe points and leaves it paused. `by` is the cause of the pause, a name that the
+   * application chooses, such as `disk` for a full disk. `pause` dies if the name is empty, `person` or `parent`.
+   * `message` is a sentence for people. The message is logged.
    */
   readonly pause: (by: string, message: string) => Effect.Effect<never>
 }>()("@fanout/core/JobContext") {}

@@ -1,5 +1,5 @@
 /**
- * Stands for a job that was started, here or elsewhere.
+ * Handle of a job that was started, in this process or another.
  *
  * @since 0.1.0
  */
@@ -12,7 +12,7 @@ import type { JobStoreError } from "./JobStoreError.ts"
 import type { Progress } from "./Progress.ts"
 
 /**
- * What a watcher sees of a job. The same from this process and from another; only what is recorded.
+ * Event of a watched job. Every process gets the same events, and only of recorded changes.
  *
  * @category models
  * @since 0.1.0
@@ -32,15 +32,15 @@ export type JobEvent =
 export interface JobHandle<out A, out E> {
   readonly id: JobId
 
-  /** Whether this start made the job, or found an active one with the same idempotency key. */
+  /** Whether this start made the job. `false` for an active job with the same idempotency key, and after `attach`. */
   readonly started: boolean
 
   /**
-   * Waits until the job is over, also in another process, and gives its success or its own error. Fails where this
-   * process runs the job and its store takes no more: the job goes on once it does again.
+   * Waits until the job is over, in whichever process it runs, and returns its success or fails with its own error.
+   * Fails with `JobStoreError` if this process runs the job and the store accepts no writes. The job goes on later.
    */
   readonly await: Effect.Effect<A, E | JobNotCompleted | JobStoreError>
 
-  /** What happens from now on, the present state and progress first; ends when the job is over. */
+  /** Events from now on, first the present state and progress. The stream ends when the job is over. */
   readonly watch: Stream.Stream<JobEvent, JobStoreError>
 }

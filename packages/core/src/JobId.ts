@@ -8,7 +8,7 @@ import * as Random from "effect/Random"
 import * as Schema from "effect/Schema"
 
 /**
- * Schema for job identifiers: short enough to type, random enough not to meet.
+ * Schema for job identifiers: short enough to type, random enough to be unique.
  *
  * @category schemas
  * @since 0.1.0
@@ -24,7 +24,7 @@ export const JobId = Schema.NonEmptyString.pipe(Schema.brand("@fanout/core/JobId
 export type JobId = typeof JobId.Type
 
 /**
- * Creates a `JobId`, throwing when the text is empty.
+ * Creates a `JobId`. Throws if the text is empty.
  *
  * @category constructors
  * @since 0.1.0

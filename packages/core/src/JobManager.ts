@@ -51,7 +51,7 @@ export {
 } from "./JobManagerError.ts"
 
 /**
- * Which jobs a manager runs: all that it has programs for, those of some names, single ones, or none.
+ * Which jobs a manager runs: all jobs whose programs it has, jobs of some names, single jobs, or none.
  *
  * @category models
  * @since 0.1.0
@@ -59,101 +59,96 @@ export {
 export type Claim = "all" | "none" | { readonly names: ReadonlyArray<string> } | { readonly ids: ReadonlyArray<JobId> }
 
 /**
- * Service that looks after jobs.
- *
- * **Details**
- *
- * What is asked of a job that another process runs reaches it through the store, within 250 ms.
+ * Service that accepts, runs and controls jobs. A request reaches a job of another process within 250 ms, by the store.
  *
  * @category services
  * @since 0.1.0
  */
 export class JobManager extends Context.Service<JobManager, {
-  /** Accepts a job. In the caller's transaction on the same database it commits or vanishes with it. */
+  /** Accepts a job. If the caller has a transaction open on the same database, the job is part of that transaction. */
   readonly start: <N extends string, P extends Schema.Top, S extends Schema.Top, E extends Schema.Top>(
     job: Job.Any & { readonly name: N; readonly payload: P; readonly success: S; readonly error: E },
     payload: P["Type"],
     options?: JobSettings
   ) => Effect.Effect<JobHandle<S["Type"], E["Type"]>, JobManagerError | JobStoreError>
 
-  /** Finds a job that was started before. Its success and error are those of the given definition. */
+  /** Finds a started job. Fails with `JobNotFound` if no job of this definition has the id. */
   readonly attach: <N extends string, P extends Schema.Top, S extends Schema.Top, E extends Schema.Top>(
     job: Job.Any & { readonly name: N; readonly payload: P; readonly success: S; readonly error: E },
     id: JobId
   ) => Effect.Effect<JobHandle<S["Type"], E["Type"]>, JobStoreError>
 
-  /** Adds single jobs to those that this manager runs. Their children are run here, too. */
+  /** Adds a job to the jobs that this manager runs. The manager then runs the children of the job as well. */
   readonly claim: (id: JobId) => Effect.Effect<void>
 
   readonly get: (id: JobId) => Effect.Effect<JobRecord, JobStoreError>
   readonly progress: (id: JobId) => Effect.Effect<Progress, JobStoreError>
   /**
-   * Lists jobs, the newest first, and no more than `limit`, which is 100 by default: where as many come there may be
-   * others. These come with the last one as `before`. With a `parent` only its children are listed, without one they
-   * are among the others.
+   * Lists jobs, the newest first, at most `limit` (100 by default). A full page may have a next page: pass the last job
+   * as `before`. With a `parent`, only its children are listed. Without one, children are listed among the other jobs.
    */
   readonly list: (filter?: Partial<ListFilter>) => Effect.Effect<ReadonlyArray<JobRecord>, JobStoreError>
-  /** Lists the jobs that `list` leaves out, with the same filter, because they can't be read. */
+  /** Lists the jobs that `list` leaves out, for the same filter, because they can't be read. */
   readonly unreadable: (filter?: Partial<ListFilter>) => Effect.Effect<ReadonlyArray<Unreadable>, JobStoreError>
 
-  /** Stored endings of a job's items, in the order in which they were recorded. */
+  /** Stored outcomes of a job's elements, in the order in which they were recorded. */
   readonly outcomes: (id: JobId, tags?: ReadonlyArray<Outcome["_tag"]>) => Stream.Stream<OutcomeRow, JobStoreError>
   readonly logs: (id: JobId) => Stream.Stream<LogEntry, JobStoreError>
   readonly watch: (id: JobId) => Stream.Stream<JobEvent, JobStoreError>
 
-  /** Asks a queued or running job to stop at its next safe points and wait. */
+  /** Asks a queued or running job to stop at its next safe points and to wait. */
   readonly pause: (id: JobId) => Effect.Effect<void, JobManagerError | JobStoreError>
-  /** Lets a paused job go on. Takes back a pause that its owner has not come to yet. */
+  /** Lets a paused job go on, or withdraws a pause that the owner has not carried out yet. */
   readonly resume: (id: JobId) => Effect.Effect<void, JobManagerError | JobStoreError>
   /**
-   * Gives a job up that is not over, or has failed. Its owner cleans up after it, or the next process that claims it;
-   * it is cancelled once that has been done.
+   * Cancels a job that is active or has failed, after its owner, or the next process that claims it, has cleaned up.
    */
   readonly cancel: (id: JobId) => Effect.Effect<void, JobManagerError | JobStoreError>
   /**
-   * Changes how urgent a job is and how much it may use, also while it runs. What is not given stays. Its children that
-   * are not over are set to the same.
+   * Changes the priority and the limits of a job, even while it runs. A setting that is not given stays. The children
+   * that are not over get the same changes.
    */
   readonly set: (id: JobId, changes: JobChanges) => Effect.Effect<void, JobManagerError | JobStoreError>
-  /** Runs the failed items of a finished job again, or a failed program. A child is retried with its parent. */
+  /** Runs the failed elements of a finished job again, or its failed program. A child is retried with its parent. */
   readonly retry: (id: JobId) => Effect.Effect<void, JobManagerError | JobStoreError>
-  /** Removes jobs that finished before a time (milliseconds since the epoch); returns how many. */
+  /** Removes jobs that finished before a time (milliseconds since the epoch). Returns the number of removed jobs. */
   readonly prune: (finishedBefore: number) => Effect.Effect<number, JobStoreError>
 
   /**
-   * Has a job started at the times of a `cron` expression, as Effect's `Cron` reads it: once for each tick, however
-   * many processes look. Those do whose `claim` is all or names the job.
+   * Starts a job at the times of a `cron` expression (in the syntax of Effect's `Cron`), once for each tick, however
+   * many processes look. The managers whose `claim` is `"all"` or names the job look for ticks.
    *
-   * Kept in the store under its `name`: to schedule the same again, as a program does that begins anew, changes
-   * nothing, and anything else replaces what is there. A tick whose job would have a key of an active one starts
-   * nothing.
+   * The store keeps the schedule under its `name`. The same schedule again changes nothing, so a program may schedule
+   * at every start. A different schedule of that name replaces the stored one. A tick starts no job while an active job
+   * has one of its keys.
    */
   readonly schedule: <N extends string, P extends Schema.Top, S extends Schema.Top, E extends Schema.Top>(
     job: Job.Any & { readonly name: N; readonly payload: P; readonly success: S; readonly error: E },
     payload: P["Type"],
     options: ScheduleOptions
   ) => Effect.Effect<void, JobManagerError | JobStoreError>
-  /** Removes a schedule; tells whether there was one. Jobs that it has started go on. */
+  /** Removes a schedule. Returns whether the schedule existed. Jobs that it has started go on. */
   readonly unschedule: (name: string) => Effect.Effect<boolean, JobStoreError>
   readonly schedules: Effect.Effect<ReadonlyArray<JobSchedule>, JobStoreError>
 
-  /** Stops accepting and claiming, stops what runs with `Shutdown` and waits until it is recorded. */
+  /**
+   * Stops accepting and claiming jobs, stops the running jobs with `Shutdown`, and waits until their state is recorded.
+   */
   readonly shutdown: Effect.Effect<void>
 }>()("@fanout/core/JobManager") {}
 
 /**
- * How a manager is to run its jobs.
+ * Options of a manager.
  *
  * **Details**
  *
  * - `claim`: which jobs it runs, `"all"` by default.
- * - `concurrency`: how many at once, 4 by default. One that waits for its children does not count, nor one that is
- *   cleaned up after.
- * - `leaseTtl`: how long a job whose owner is not heard of waits for another one, 15 s by default. An owner that
- *   could not renew its lease for half of it stops.
- * - `pollInterval`: how often the store is looked at, 200 ms by default and 250 ms at most.
- * - `grace`: how long what runs has to reach a safe point before it is interrupted, 1 s by default.
- * - `shutdownDeadline`: how long a shutdown waits for what runs, 5 s by default.
+ * - `concurrency`: how many jobs run at once, 4 by default. A job that waits for children or cleans up does not count.
+ * - `leaseTtl`: after this time without a sign of its owner, another owner may take a job, 15 s by default. An owner
+ *   that could not renew its lease for half of this time stops.
+ * - `pollInterval`: time between two looks at the store, 200 ms by default and 250 ms at most.
+ * - `grace`: time for running work to reach a safe point before it is interrupted, 1 s by default.
+ * - `shutdownDeadline`: most time that a shutdown waits for running jobs, 5 s by default.
  *
  * @category models
  * @since 0.1.0
@@ -169,12 +164,7 @@ export interface Options<Jobs extends ReadonlyArray<Job.Any>> {
 }
 
 /**
- * Layer that runs jobs in this process.
- *
- * **Details**
- *
- * It requires the program of every job that it is given. When it is closed it shuts down as `JobManager.shutdown`
- * does.
+ * Layer that runs jobs in this process. The layer requires every job's program. Closing it is a `JobManager.shutdown`.
  *
  * @category layers
  * @since 0.1.0
@@ -241,12 +231,12 @@ const makeRuntime = Effect.fnUntraced(function*<Jobs extends ReadonlyArray<Job.A
   const context = yield* Effect.context<Job.ToHandler<Jobs[number]>>()
   const runnables = new Map<string, Runnable>()
   for (const job of options.jobs) {
-    // Programs are found by name alone: a second definition would run the first one's payloads.
+    // Programs are found by name alone: a second definition would run the payloads of the first.
     if (runnables.has(job.name)) return yield* Effect.die(new Error(`Two jobs have the name "${job.name}"`))
     runnables.set(job.name, { job, program: Context.getUnsafe(context, programKey(job.name)) })
   }
   const ttlMillis = Math.max(Duration.toMillis(options.leaseTtl ?? 15_000), 10)
-  // An owner has to renew its lease before half of it is over, also when it just misses a third of it.
+  // An owner has to renew its lease before half of the TTL is over, even if it just misses a third of the TTL.
   const pollMillis = Math.max(1, Math.min(Duration.toMillis(options.pollInterval ?? 200), 250, ttlMillis / 10))
   const claimable = new Changes()
   const runtime: JobRuntime = {
@@ -271,11 +261,11 @@ const makeRuntime = Effect.fnUntraced(function*<Jobs extends ReadonlyArray<Job.A
   return runtime
 })
 
-/** Stops what runs and waits until it is recorded, for as long as the deadline allows. */
+/** Stops the running jobs and waits until their state is recorded, for as long as the deadline allows. */
 const stopRuns = ({ claimable, runs, timing }: JobRuntime): Effect.Effect<void> =>
   Effect.gen(function*() {
     while (runs.size > 0) {
-      // Again and again: a run that has stopped may clean up now, which has a signal of its own.
+      // Repeated, because a run that has stopped may clean up now, and a clean-up has a signal of its own.
       for (const signal of runs.values()) signal.requestUnsafe("Shutdown")
       yield* changeWithin(claimable.nextChange, timing.pollMillis)
     }

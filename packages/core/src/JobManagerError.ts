@@ -1,5 +1,5 @@
 /**
- * Errors of what is asked of jobs.
+ * Errors of requests to jobs.
  *
  * @since 0.1.0
  */
@@ -7,7 +7,7 @@ import * as Schema from "effect/Schema"
 import { JobId } from "./JobId.ts"
 
 /**
- * Reason: the job's state does not allow what was asked.
+ * Reason: the job's state does not allow the requested action.
  *
  * @category errors
  * @since 0.1.0
@@ -57,7 +57,7 @@ export class CronInvalid extends Schema.TaggedError<CronInvalid>("@fanout/core/J
 }
 
 /**
- * Reason: the manager is shutting down. Another one can start the job.
+ * Reason: the manager is shutting down. Another manager can start the job.
  *
  * @category errors
  * @since 0.1.0
@@ -71,7 +71,7 @@ export class ShuttingDown
 }
 
 /**
- * Error of what was asked of a job.
+ * Error of a request to a job.
  *
  * @category errors
  * @since 0.1.0
@@ -87,8 +87,8 @@ export class JobManagerError
 }
 
 /**
- * Error of `JobHandle.await` where the job ended without success and without its own typed error: it was
- * cancelled, died, took too long, or lost its owners. Where it died, `cause` is what it died of, with its name and
+ * Error of `JobHandle.await` for a job that ended without success and without its own typed error: the job was
+ * cancelled, died, took too long, or lost its owners. If the job died, `cause` is the thrown error with its name and
  * stack.
  *
  * @category errors

@@ -1,8 +1,7 @@
 /**
- * How urgent a job is, as the number that is stored and as the name that people use. The numbers are Spacedrive's.
+ * Priority of a job, as the number that is stored and as the name that people use. The numbers are Spacedrive's.
  *
- * Who claims jobs takes the higher number first. Tasks of a job are as much more urgent than they say as the job is
- * more urgent than a `normal` one.
+ * A manager claims the higher number first. The job's distance from `normal` shifts the priority of its tasks.
  *
  * @since 0.1.0
  */
@@ -17,7 +16,7 @@ import type { Priority } from "./Task.ts"
 export const numbers: Readonly<Record<Priority, number>> = { low: -1, normal: 0, high: 1, critical: 10 }
 
 /**
- * Returns the name of a number: the most urgent one that it reaches.
+ * Returns the most urgent name whose number is not above the given number, or `low`.
  *
  * @category accessors
  * @since 0.1.0

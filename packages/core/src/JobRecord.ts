@@ -1,5 +1,5 @@
 /**
- * What is stored of a job: its record, what its items came to, its log.
+ * The stored parts of a job: its record, the outcomes of its elements, its log.
  *
  * @since 0.1.0
  */
@@ -12,7 +12,7 @@ import { Owner } from "./OwnerLiveness.ts"
 import type * as Progress from "./Progress.ts"
 
 /**
- * Schema for who owns a running job. `token` is raised by every new owner.
+ * Schema for the owner of a running job. Every new owner raises `token`.
  *
  * @category schemas
  * @since 0.1.0
@@ -20,9 +20,9 @@ import type * as Progress from "./Progress.ts"
 export const Lease = Schema.Struct({ token: Schema.Natural, owner: Owner })
 
 /**
- * Schema for what somebody asked of a running job, until its owner has done it. `PauseWithParent` is asked of the
- * children of a job that is paused: they go on with it. `Cancel` is asked of a queued job, too, for its next owner to
- * clean up after it.
+ * Schema for a request to a running job. The request stays until the owner has fulfilled it. A parent that is paused
+ * sends `PauseWithParent` to its children; the children resume together with the parent. A queued job can have the
+ * request `Cancel` as well: its next owner cleans up after it.
  *
  * @category models
  * @since 0.1.0
@@ -30,7 +30,7 @@ export const Lease = Schema.Struct({ token: Schema.Natural, owner: Owner })
 export const Request = Schema.Literals(["Pause", "PauseWithParent", "Cancel"])
 
 /**
- * What somebody asked of a job.
+ * Request to a job.
  *
  * @category models
  * @since 0.1.0
@@ -38,7 +38,7 @@ export const Request = Schema.Literals(["Pause", "PauseWithParent", "Cancel"])
 export type Request = typeof Request.Type
 
 /**
- * Schema for the most that a job may use: tasks at the same time, and bytes that they move in a second.
+ * Schema for the limits of a job: tasks that run at the same time, and bytes per second that the tasks may move.
  *
  * @category models
  * @since 0.1.0
@@ -49,7 +49,7 @@ export const JobLimits = Schema.Struct({
 })
 
 /**
- * The most that a job may use; what is not there has no limit of its own.
+ * Limits of a job. A missing field means that the job has no limit of its own.
  *
  * @category models
  * @since 0.1.0
@@ -57,13 +57,9 @@ export const JobLimits = Schema.Struct({
 export type JobLimits = typeof JobLimits.Type
 
 /**
- * How urgent a job is, and the most that it may use.
- *
- * **Details**
- *
- * `JobPriority.numbers` has the numbers of what people call `low`, `normal`, `high` and `critical`; 0, which is
- * `normal`, by default. A limit of `concurrency` is for the tasks of all its fan-outs together. It is beside their own
- * `concurrency` and the sizes of pools, so it can lower what runs at the same time, not raise it.
+ * Priority and limits of a job. `priority` is 0 (`normal`) by default; `JobPriority.numbers` has the number of each
+ * name. The limit `concurrency` counts the tasks of all the job's fan-outs together. The limit only lowers the number
+ * of tasks that run at the same time: the `concurrency` of each fan-out and the pool sizes still apply.
  *
  * @category models
  * @since 0.1.0
@@ -74,7 +70,7 @@ export interface JobSettings {
 }
 
 /**
- * What is to be changed of that; `null` takes a limit away.
+ * Changes of a job's settings. `null` removes a limit.
  *
  * @category models
  * @since 0.1.0
@@ -85,7 +81,7 @@ export interface JobChanges {
 }
 
 /**
- * What an owner is told of its job, beside that it is still its own.
+ * Request, priority and limits that an owner learns about its job.
  *
  * @category models
  * @since 0.1.0
@@ -97,8 +93,8 @@ export interface Asked {
 }
 
 /**
- * Schema for whose child a job is: the job that started it, the name that it has there, and the attempt of that job,
- * and the try within it, that asked for it last.
+ * Schema for the parent of a child: the parent's id, the child's name in the parent, and the attempt and the try of the
+ * parent that asked for the child last.
  *
  * @category schemas
  * @since 0.1.0
@@ -111,13 +107,9 @@ export const Parent = Schema.Struct({
 })
 
 /**
- * Schema for how a finished job's program ended. Success and error are JSON, as `Schema.toCodecJson` of the job's
- * schemas gives it.
- *
- * **Details**
- *
- * `JobHandle.await` reads them. A `Defect` has the name of the error that was thrown, and where that was, as
- * `Outcome.Failure` has.
+ * Schema for how the program of a finished job ended. Success and error are JSON, as `Schema.toCodecJson` of the job's
+ * schemas encodes them; `JobHandle.await` decodes them. A `Defect` has the name and stack of the error, like
+ * `Outcome.Failure`.
  *
  * @category schemas
  * @since 0.1.0
@@ -135,7 +127,7 @@ export const Exit = Schema.TaggedUnion({
 })
 
 /**
- * How a finished job's program ended.
+ * How the program of a finished job ended.
  *
  * @category models
  * @since 0.1.0
@@ -143,13 +135,14 @@ export const Exit = Schema.TaggedUnion({
 export type Exit = typeof Exit.Type
 
 /**
- * Job as it is kept in a store. Times are milliseconds since the epoch, from `Clock`.
+ * Job as the store keeps it. Times are milliseconds since the epoch, from `Clock`.
  *
  * **Details**
  *
- * `revision` is 0 for a job that was never stored, and raised by `insert` and by every `put`.
- * `token` is the highest token any owner has had. `availableAt` is when a queued job may
- * be claimed. `ownersLost` counts owners lost in a row that had stored no row and changed no checkpoint.
+ * - `revision` is 0 for a job that was never stored. `insert` and every `put` raise it.
+ * - `token` is the highest token that an owner of the job has had.
+ * - `availableAt` is the earliest time at which a queued job may be claimed.
+ * - `ownersLost` counts owners lost in a row that stored no row and changed no checkpoint.
  *
  * @category models
  * @since 0.1.0
@@ -177,7 +170,7 @@ export class JobRecord extends Schema.Class<JobRecord>("@fanout/core/JobStore/Jo
   revision: Schema.Natural
 }) {
   /**
-   * What its owner is told of it.
+   * Request, priority and limits for the owner.
    *
    * @since 0.1.0
    */
@@ -197,7 +190,7 @@ export class JobRecord extends Schema.Class<JobRecord>("@fanout/core/JobStore/Jo
 }
 
 /**
- * What changes too often to be part of the record: the owner's heartbeat and the progress.
+ * The owner's heartbeat and the job's progress. Both change too often to be part of the record.
  *
  * @category models
  * @since 0.1.0
@@ -208,21 +201,20 @@ export interface Pulse {
 }
 
 /**
- * Stored ending of one element: everything that is not plain done, and that too where a fan-out keeps all. `payload`
- * is what a retry of a failed one needs, as JSON of its task's schema; `null` where there is none. What was skipped
- * because the element that opens it was not done has one row together, whose `outcome` says how many that were.
+ * Stored outcome of one element. An element that is done has a row only if its fan-out keeps `"all"`. All elements that
+ * were skipped because their opening element was not done share one row; its `outcome` has their number. `payload` is
+ * JSON of the task's schema, for a retry of a failed element; `null` if there is no payload.
  *
  * @category models
  * @since 0.1.0
  */
 export class OutcomeRow extends Schema.Class<OutcomeRow>("@fanout/core/JobStore/OutcomeRow")({
   fanOut: Schema.String,
-  /** The element's cursor, encoded. */
   cursor: Schema.String,
-  /** The element's key, as its task names it; for people. */
+  /** The element's key from its task, for people. */
   key: Schema.String,
   payload: Schema.Json,
-  /** What a retry needs to find the element in its source again; opaque to the store. */
+  /** Data with which a retry finds the element in its source. The store does not read it. */
   origin: Schema.Json,
   outcome: Outcome,
   attempt: Schema.Natural,
@@ -238,7 +230,7 @@ export class OutcomeRow extends Schema.Class<OutcomeRow>("@fanout/core/JobStore/
 export const logLimit = 1000
 
 /**
- * One line of a job's log. `seq` grows within the store.
+ * One line of a job's log. `seq` grows within the store; `at` is in milliseconds since the epoch.
  *
  * @category models
  * @since 0.1.0

@@ -1,5 +1,5 @@
 /**
- * What is stored of a schedule, by which a job is started again and again.
+ * Stored schedule, which starts a job again and again.
  *
  * @since 0.1.0
  */
@@ -7,8 +7,8 @@ import * as Schema from "effect/Schema"
 import { JobLimits } from "./JobRecord.ts"
 
 /**
- * Schema for what becomes of ticks that nobody was there for: none of them is run, the latest one, or all of them, of
- * which the newest 100. A tick counts as missed a minute after its time.
+ * Schema for what happens to missed ticks: none of them runs, the latest one, or all of them, at most the newest 100. A
+ * tick counts as missed a minute after its time.
  *
  * @category schemas
  * @since 0.1.0
@@ -16,13 +16,13 @@ import { JobLimits } from "./JobRecord.ts"
 export const Missed = Schema.Literals(["skip", "latest", "all"])
 
 /**
- * Schedule as it is kept in a store. Times are milliseconds since the epoch.
+ * Schedule as the store keeps it. Times are milliseconds since the epoch.
  *
  * **Details**
  *
- * `cron` is an expression and `timeZone` a name or an offset, as Effect's `Cron` and `DateTime` take them. `job` to
- * `limits` are what each run gets. `nextAt` is the next tick that is not run yet. `revision` is 0 for a schedule that
- * was never stored, and raised by each change.
+ * `cron` is an expression of Effect's `Cron`. `timeZone` is a name or an offset, as Effect's `DateTime` takes it. Each
+ * started job gets the fields from `job` to `limits`. `nextAt` is the next tick that has not run. `revision` is 0 for a
+ * schedule that was never stored. Each change raises it.
  *
  * @category models
  * @since 0.1.0
@@ -53,12 +53,8 @@ export class JobSchedule extends Schema.Class<JobSchedule>("@fanout/core/JobSche
 }
 
 /**
- * How to schedule a job.
- *
- * **Details**
- *
- * `name` is unique in the store. `timeZone` is "UTC" by default, `missed` is `"latest"`, `priority` is 0, and
- * there are no `limits`.
+ * Options of a schedule. `name` is unique in the store. By default, `timeZone` is `"UTC"`, `missed` is `"latest"`,
+ * `priority` is 0, and there are no `limits`.
  *
  * @category models
  * @since 0.1.0

@@ -1,8 +1,6 @@
 /**
- * Models the life of a job as a pure state machine.
- *
- * Every change of a job goes through `transition`, so the diagram in
- * `docs/job-lifecycle.md` has exactly one implementation.
+ * Models the life of a job as a pure state machine. `transition` is the only implementation of the diagram in
+ * `docs/job-lifecycle.md`: every change of a job's state goes through it.
  *
  * @since 0.1.0
  */
@@ -14,8 +12,7 @@ const counters = { attempt: Schema.Natural, tries: Schema.Natural }
 const untilOver = { ...counters, failedAt: Schema.optionalKey(Schema.Finite) }
 
 /**
- * Schema for who or what paused a job: `person`, `parent` where the job that started it is paused, or the name that the
- * job itself gave for it.
+ * Schema for the cause of a pause: `person`, `parent` (the parent of the job is paused), or a name that the job chose.
  *
  * @category models
  * @since 0.1.0
@@ -23,7 +20,7 @@ const untilOver = { ...counters, failedAt: Schema.optionalKey(Schema.Finite) }
 export const PausedBy = Schema.NonEmptyString
 
 /**
- * Who or what paused a job.
+ * Cause of a pause.
  *
  * @category models
  * @since 0.1.0
@@ -31,13 +28,14 @@ export const PausedBy = Schema.NonEmptyString
 export type PausedBy = typeof PausedBy.Type
 
 /**
- * Schema for the states a job can be in.
+ * Schema for the states of a job.
  *
  * **Details**
  *
- * `attempt` counts from 1 and is raised when somebody retries the job; `tries` counts how often the job's own
- * retry has run its program again within the attempt. `failedAt` is when the program first failed in the attempt, which
- * that retry counts from; a job that has not failed has none.
+ * - `attempt` counts from 1. A person who retries the job raises it.
+ * - `tries` counts the runs that the job's own `retry` has added within the attempt.
+ * - `failedAt` is the time of the program's first failure in the attempt, in milliseconds since the epoch. The job's
+ *   own `retry` counts from this time. A job that has not failed has no `failedAt`.
  *
  * @category models
  * @since 0.1.0
@@ -53,7 +51,7 @@ export const JobState = Schema.TaggedUnion({
 })
 
 /**
- * State of a job at one instant.
+ * State of a job.
  *
  * @category models
  * @since 0.1.0
@@ -85,20 +83,20 @@ export const Tag = Schema.Literals([
 export type Tag = typeof Tag.Type
 
 /**
- * Schema for what moves a job from one state to the next.
+ * Schema for the transitions between the states of a job.
  *
  * **Details**
  *
- * - `Claimed`: an owner starts to run it.
- * - `Succeeded`: its program succeeded, with or without failed items.
- * - `Failed`: its program failed, died, or took too long.
- * - `Backoff`: its program failed at a time, and the job's own retry runs it again later.
- * - `Paused`: it stopped at a safe point and waits.
+ * - `Claimed`: an owner starts to run the job.
+ * - `Succeeded`: the program succeeded, with or without failed elements.
+ * - `Failed`: the program failed, died, or took too long.
+ * - `Backoff`: the program failed at the time `at`. The job's own `retry` runs the program again later.
+ * - `Paused`: the job stopped at a safe point and waits.
  * - `Resumed`: somebody lets a paused job go on.
- * - `Released`: its owner shut down or was lost; another may claim it.
- * - `Retried`: somebody wants the failed items, or the failed program, run again.
- * - `AskedToCancel`: it is not wanted any more, and has run: its next owner cleans up after it, and cancels it.
- * - `Cancelled`: it is cleaned up after, or never ran.
+ * - `Released`: the owner shut down or was lost. Another owner may claim the job.
+ * - `Retried`: somebody wants the failed elements, or the failed program, to run again.
+ * - `AskedToCancel`: somebody cancelled a job that has run. The next owner cleans up after the job and cancels it.
+ * - `Cancelled`: the clean-up has ended, or the job never ran.
  *
  * @category models
  * @since 0.1.0
@@ -117,7 +115,7 @@ export const Transition = Schema.TaggedUnion({
 })
 
 /**
- * What moves a job from one state to the next.
+ * Transition between two states of a job.
  *
  * @category models
  * @since 0.1.0
@@ -125,7 +123,7 @@ export const Transition = Schema.TaggedUnion({
 export type Transition = typeof Transition.Type
 
 /**
- * State of a job that was just accepted.
+ * State of a newly accepted job.
  *
  * @category constructors
  * @since 0.1.0
@@ -133,7 +131,7 @@ export type Transition = typeof Transition.Type
 export const initial: JobState = JobState.cases.Queued.make({ attempt: 1, tries: 0 })
 
 /**
- * Checks whether a job is over. Only a retry starts it again.
+ * Checks whether a job is over. Only a retry starts such a job again.
  *
  * @category predicates
  * @since 0.1.0
@@ -141,7 +139,7 @@ export const initial: JobState = JobState.cases.Queued.make({ attempt: 1, tries:
 export const isTerminal = JobState.isAnyOf(["Completed", "CompletedWithErrors", "Failed", "Cancelled"])
 
 /**
- * Checks whether a job still has an effect on new ones with the same key.
+ * Checks whether a job is active, so that a new job with the same key is not stored.
  *
  * @category predicates
  * @since 0.1.0
@@ -149,7 +147,7 @@ export const isTerminal = JobState.isAnyOf(["Completed", "CompletedWithErrors", 
 export const isActive = JobState.isAnyOf(["Queued", "Running", "Paused"])
 
 /**
- * Computes the next state, or `None` where the transition is not allowed.
+ * Computes the next state, or `None` if the transition is not allowed.
  *
  * @category transitions
  * @since 0.1.0
@@ -168,7 +166,7 @@ export const transition = (state: JobState, by: Transition): Option.Option<JobSt
     Backoff: ({ at }) => from(["Running"], Queued.make({ failedAt: at, ...kept, tries: tries + 1 })),
     Paused: ({ by }) =>
       from(
-        // A person's pause outlasts that of a parent.
+        // A person's pause outlasts the pause of a parent.
         state._tag === "Paused" && state.by === "parent" && by === "person" ? ["Paused"] : ["Queued", "Running"],
         Paused.make({ ...kept, by })
       ),

@@ -1,12 +1,10 @@
 /**
- * Keeps jobs, their checkpoints and what their items came to, behind a replaceable backend.
+ * Keeps jobs, their checkpoints and the outcomes of their elements, in a backend that can be replaced.
  *
- * The contract is small on purpose: one compare-and-set for everything that decides a
- * job's life (`put`), one fenced transaction for everything that its owner learns
- * (`flush`), and reads. What a change means is decided above it, by `JobState`.
+ * The contract is small on purpose. `put` changes the life of a job by compare-and-set. `flush` records what the owner
+ * of a job learns, in one fenced transaction. Other operations read. `JobState` decides what a change means.
  *
- * A job that can't be read holds back no others: reads of several leave it out, those of what there is to do with a
- * warning, once for each process.
+ * A read of several jobs leaves out a job that can't be read. A read for work also logs one warning per process.
  *
  * @since 0.1.0
  */
@@ -24,14 +22,10 @@ import type * as Progress from "./Progress.ts"
 export * from "./JobRecord.ts"
 
 /**
- * What an owner records of one fan-out, all or nothing.
- *
- * **Details**
- *
- * Rows named in `cleared` are removed (a failed element that a retry has done), then `rows` replace rows of the
- * same fan-out and cursor, as new ones behind all others. `checkpoint` replaces the one stored under this
- * fan-out's name. A flush that has rows, clears some or changes the checkpoint sets `ownersLost` to 0, and raises
- * `revision` if that was another number.
+ * What an owner records of one fan-out. A flush is recorded completely or not at all. First, the rows of the cursors in
+ * `cleared` are removed, such as a failed element that a retry has done. Then each of `rows` replaces the row of the
+ * same fan-out and cursor, behind all other rows. `checkpoint` replaces the fan-out's checkpoint. With rows, cleared
+ * cursors or a new checkpoint, the job's `ownersLost` becomes 0, and `revision` is raised if it was not 0.
  *
  * @category models
  * @since 0.1.0
@@ -46,7 +40,7 @@ export interface Flush {
 }
 
 /**
- * Name and version of jobs, which tell whether a process has a program for them.
+ * Name and version of a job. They tell whether a process has a program for the job.
  *
  * @category models
  * @since 0.1.0
@@ -54,7 +48,7 @@ export interface Flush {
 export type Kind = Pick<JobRecord, "name" | "version">
 
 /**
- * What of a running job tells whether its owner is still there.
+ * The part of a running job that tells whether its owner is still alive.
  *
  * @category models
  * @since 0.1.0
@@ -62,27 +56,27 @@ export type Kind = Pick<JobRecord, "name" | "version">
 export type Held = Pick<JobRecord, "id" | "name" | "version" | "lease" | "parent"> & Pick<Pulse, "beat">
 
 /**
- * What there may be to do.
+ * Work that may be waiting in the store.
  *
  * @category models
  * @since 0.1.0
  */
 export interface Look {
-  /** Who runs the jobs that run, in the order in which these were stored. */
+  /** The running jobs, in the order in which they were stored. */
   readonly held: ReadonlyArray<Held>
-  /** Kinds of the jobs that are queued, due or not. */
+  /** Kinds of the queued jobs, whether they are due or not. */
   readonly kinds: ReadonlyArray<Kind>
   /** Whether any child is active. */
   readonly hasChildren: boolean
-  /** Whether any job is queued that is asked to cancel. */
+  /** Whether a queued job has been asked to cancel. */
   readonly hasJobsToCancel: boolean
-  /** Whether the next tick of any schedule is not after the time of the look. */
+  /** Whether a schedule has its next tick at or before the time of the look. */
   readonly hasDueSchedules: boolean
 }
 
 /**
- * Which jobs to list: those in some states, with some names, the children of a `parent`, and no more than `limit`.
- * `before` is the last job of the page before this one.
+ * Which jobs to list: jobs in one of the `states`, with one of the `names`, the children of `parent`, at most `limit`
+ * jobs. `before` is the last job of the previous page.
  *
  * @category models
  * @since 0.1.0
@@ -96,19 +90,19 @@ export interface ListFilter {
 }
 
 /**
- * Job whose row can't be read, and why. Something else has written it, or damaged it.
+ * Job whose row can't be read, and why. Another program wrote the row, or the row is damaged.
  *
  * @category models
  * @since 0.1.0
  */
 export interface Unreadable {
-  /** As it is stored. */
+  /** The id as it is stored. */
   readonly id: string
   readonly why: string
 }
 
 /**
- * Child that is out of step with its parent, and what that asks of it.
+ * Child that is out of step with its parent, and what the child should do.
  *
  * @category models
  * @since 0.1.0
@@ -125,43 +119,45 @@ export interface Astray extends Pick<JobRecord, "id"> {
  */
 export class JobStore extends Context.Service<JobStore, {
   /**
-   * Stores a new job (revision 0), unless an active one of the same name has its idempotency key or
-   * its exclusive key: then returns that one and stores nothing. Compare ids to tell which.
-   * Fails with `JobConflict` where the job is not new, or its id is taken.
+   * Stores a new job (revision 0) and returns it. If an active job of the same name has the new job's idempotency key
+   * or exclusive key, `insert` stores nothing and returns the active job; the ids differ then. Fails with `JobConflict`
+   * if the job is not new, or if its id is taken.
    *
-   * Inside the caller's own transaction on the same database the job commits or vanishes with it.
+   * If the caller has a transaction open on the same database, the job is part of that transaction.
    */
   readonly insert: (record: JobRecord) => Effect.Effect<JobRecord, Errors.JobStoreError>
 
   /**
-   * Stores a new job (revision 0) that has a parent, unless that has a child of that name already, which is not
-   * cancelled, or another active one has the new job's exclusive key: then returns that one and stores nothing. Fails
-   * with `Fenced` when the token is not that of the parent's owner, and with `JobConflict` like `insert`. A job that
-   * has got a child has got on: its `ownersLost` is set to 0 as by `flush`.
+   * Stores a new child (revision 0) and returns it. `insertChild` stores nothing and returns an existing job in two
+   * cases: the parent has a child of that name which is not cancelled, or another active job has the new job's
+   * exclusive key. A stored child sets the parent's `ownersLost` to 0, as `flush` does. Fails with `Fenced` if the
+   * token is not the token of the parent's owner, and with `JobConflict` like `insert`.
    */
   readonly insertChild: (record: JobRecord, token: number) => Effect.Effect<JobRecord, Errors.JobStoreError>
 
-  /** Reads the child that has a name in its parent; of a cancelled one and the one in its place, the latter. */
+  /** Reads the child with this name: the new child, if it has replaced a cancelled child. */
   readonly child: (parent: JobId, name: string) => Effect.Effect<Option.Option<JobRecord>, Errors.JobStoreError>
 
-  /** Reads in which states the children of a job are, each state once. Cheap, however many there are. */
+  /** Reads the states of a job's children, each state once. Cheap for any number of children. */
   readonly childTags: (parent: JobId) => Effect.Effect<ReadonlyArray<JobState.Tag>, Errors.JobStoreError>
 
   /**
-   * Reads children that are out of step with their parents, at most 100, and what they should do. `Cancel`:
-   * those that are active, of a parent that is over, gone, or asked to cancel. `Pause`: those that are queued, or run
-   * and are asked nothing, of a parent that is paused or asked to pause. `Run`: those that are paused by their parent,
-   * or run and are asked to pause with it, of any other parent. A child that is asked to cancel is never out of step.
+   * Reads at most 100 children that are out of step with their parents, and what they should do.
+   *
+   * - `Cancel`: an active child of a parent that is over, gone, or asked to cancel.
+   * - `Pause`: a child that is queued, or runs and is asked nothing, of a parent that is paused or asked to pause.
+   * - `Run`: a child that is paused by its parent, or runs and is asked to pause with it, of any other parent.
+   *
+   * A child that is asked to cancel is never out of step.
    */
   readonly astray: Effect.Effect<ReadonlyArray<Astray>, Errors.JobStoreError>
 
-  /** Reads all schedules, by their names. */
+  /** Reads all schedules, in the order of their names. */
   readonly schedules: Effect.Effect<ReadonlyArray<JobSchedule>, Errors.JobStoreError>
 
-  /** Reads one schedule. */
   readonly schedule: (name: string) => Effect.Effect<Option.Option<JobSchedule>, Errors.JobStoreError>
 
-  /** Reads schedules whose next tick is not after `now`, of some jobs or of all, by that tick; at most `limit`. */
+  /** Reads the schedules of some or all `jobs` whose next tick is at or before `now`, the earliest tick first. */
   readonly dueSchedules: (filter: {
     readonly now: number
     readonly jobs?: ReadonlyArray<string> | undefined
@@ -169,9 +165,10 @@ export class JobStore extends Context.Service<JobStore, {
   }) => Effect.Effect<ReadonlyArray<JobSchedule>, Errors.JobStoreError>
 
   /**
-   * Stores a schedule if nobody has since it was read (revision 0: if there is none of its name), raises its revision,
-   * and stores new jobs as `insert` does, all in one transaction. Tells whether it has; else nothing is stored. With
-   * `dueAt` it has to be due at that time, too: one that was removed and made anew meanwhile can have its revision.
+   * Stores a schedule, raises its revision, and stores new jobs as `insert` does, in one transaction. Returns `false`
+   * and stores nothing if the schedule has changed since it was read. For revision 0, `putSchedule` returns `false` if
+   * a schedule of that name exists. With `dueAt`, `putSchedule` also returns `false` if the stored schedule is not due
+   * at that time: a schedule that was removed and made anew can have the same revision.
    */
   readonly putSchedule: (
     schedule: JobSchedule,
@@ -179,31 +176,31 @@ export class JobStore extends Context.Service<JobStore, {
     dueAt?: number
   ) => Effect.Effect<boolean, Errors.JobStoreError>
 
-  /** Removes a schedule; tells whether there was one. */
+  /** Removes a schedule. Returns whether the schedule existed. */
   readonly removeSchedule: (name: string) => Effect.Effect<boolean, Errors.JobStoreError>
 
-  /** Reads one job; fails with `JobNotFound`. */
+  /** Reads one job. Fails with `JobNotFound`. */
   readonly get: (id: JobId) => Effect.Effect<JobRecord, Errors.JobStoreError>
 
-  /** Reads heartbeat and progress of one job; fails with `JobNotFound`. */
+  /** Reads the heartbeat and the progress of one job. Fails with `JobNotFound`. */
   readonly pulse: (id: JobId) => Effect.Effect<Pulse, Errors.JobStoreError>
 
-  /** Reads jobs, the newest first, and of those created at one time the one that came last. */
+  /** Reads jobs, the newest first. Of jobs created at the same time, the job stored last comes first. */
   readonly list: (filter: ListFilter) => Effect.Effect<ReadonlyArray<JobRecord>, Errors.JobStoreError>
 
   /**
-   * Reads which jobs `list` leaves out, with the same filter, because they can't be read: those between the jobs that
-   * it gives, and, where no `states` are given, those whose state nobody knows.
+   * Reads the jobs that `list` leaves out, for the same filter, because they can't be read: the unreadable jobs between
+   * the jobs of the list. Without `states`, jobs in an unknown state are among them.
    */
   readonly unreadable: (filter: ListFilter) => Effect.Effect<ReadonlyArray<Unreadable>, Errors.JobStoreError>
 
-  /** Looks what there may be to do. Cheap, however many jobs there are. */
+  /** Looks for work. Cheap for any number of jobs. */
   readonly look: (now: number) => Effect.Effect<Look, Errors.JobStoreError>
 
   /**
-   * Reads queued jobs of some kinds that may be run at `now`; of these only those with some `ids`, or the children of
-   * some `parents`, where such are given, none of `except`, and none that is asked to cancel. The more urgent come
-   * first, then the older, and of those created at one time the one that came first; at most `limit`.
+   * Reads queued jobs of some `kinds` that may run at `now`. Jobs in `except` and jobs that are asked to cancel are
+   * left out. `ids` limits the jobs to these ids, and `parents` to the children of these jobs. The most urgent job
+   * comes first, then the oldest; of jobs created at the same time, the job stored first.
    */
   readonly due: (filter: {
     readonly kinds: ReadonlyArray<Kind>
@@ -215,8 +212,9 @@ export class JobStore extends Context.Service<JobStore, {
   }) => Effect.Effect<ReadonlyArray<JobRecord>, Errors.JobStoreError>
 
   /**
-   * Reads queued jobs that are asked to cancel, for who can clean up after them: those of some names, those with some
-   * ids, and children of some names, but none of `except`. In the order of `due`; at most `limit`.
+   * Reads queued jobs that are asked to cancel, so that the caller can clean up after them: jobs with one of the
+   * `names`, jobs with one of the `ids`, and children whose name as a job is in `children`. Jobs in `except` are left
+   * out. The order is the order of `due`.
    */
   readonly toCancel: (filter: {
     readonly names: ReadonlyArray<string>
@@ -227,12 +225,13 @@ export class JobStore extends Context.Service<JobStore, {
   }) => Effect.Effect<ReadonlyArray<JobRecord>, Errors.JobStoreError>
 
   /**
-   * Replaces a job if nobody has since it was read, raises its revision and writes the line to its log, as of
-   * `updatedAt`. Heartbeat and progress are untouched. Fails with `JobConflict` where somebody has, with
-   * `JobNotFound`, and with `KeyTaken` where the job would be a second active one with one of its keys.
+   * Replaces a job, raises its revision and writes `line` to its log, with the time `updatedAt`. The heartbeat and the
+   * progress stay the same. Fails with `JobConflict` if the job has changed since it was read, with `JobNotFound`, and
+   * with `KeyTaken` if the job would be the second active job with one of its keys.
    *
-   * `renames` give fan-outs other names, by those that they have, step by step: rows, checkpoint and part of the
-   * progress move with them. What was there under a new name gives way, unless it gets another one in that step.
+   * `renames` give fan-outs new names, step by step. Each map has the new names by the old names. The rows, the
+   * checkpoint and the progress of a fan-out move to its new name. A fan-out that already has the new name is deleted,
+   * unless the same step renames that fan-out as well.
    */
   readonly put: (
     record: JobRecord,
@@ -241,9 +240,8 @@ export class JobStore extends Context.Service<JobStore, {
   ) => Effect.Effect<JobRecord, Errors.JobStoreError>
 
   /**
-   * Raises the heartbeat, stores the progress if it is given any, and returns what is asked of the job and how much
-   * it may use, unless that can't be read: `requested` tells why. Fails with `Fenced` when the token is not the
-   * owner's.
+   * Raises the heartbeat and stores the progress, if there is any. Returns the job's request, priority and limits, or
+   * `None` if they can't be read; `requested` tells why. Fails with `Fenced` if the token is not the owner's.
    */
   readonly beat: (
     id: JobId,
@@ -251,16 +249,15 @@ export class JobStore extends Context.Service<JobStore, {
     progress?: Progress.Progress
   ) => Effect.Effect<Option.Option<Asked>, Errors.JobStoreError>
 
-  /** Reads the same without renewing; fails with `Fenced` likewise. */
+  /** Reads the same as `beat` without raising the heartbeat. Fails with `Fenced` like `beat`. */
   readonly requested: (id: JobId, token: number) => Effect.Effect<Asked, Errors.JobStoreError>
 
   /**
-   * Records what a fan-out has come to, in one transaction with `onCommit`; fails with `Fenced` when the
-   * token is not the owner's, and writes nothing then. Nothing is written either when `onCommit` fails, dies
-   * or is interrupted.
+   * Records the state of a fan-out and runs `onCommit`, in one transaction. Fails with `Fenced` if the token is not the
+   * owner's. Nothing is written if the flush is fenced, or if `onCommit` fails, dies or is interrupted.
    *
-   * What `onCommit` writes through a `SqlClient` that it finds in its context is part of the transaction, if that
-   * client is one of the same database. Any other connection to it waits for the transaction's lock.
+   * `onCommit` writes in the transaction through the `SqlClient` in its context, if that client has the same database.
+   * Another connection to the database waits for the lock of the transaction.
    */
   readonly flush: <E = never, R = never>(
     id: JobId,
@@ -268,22 +265,18 @@ export class JobStore extends Context.Service<JobStore, {
     onCommit?: Effect.Effect<void, E, R>
   ) => Effect.Effect<void, Errors.JobStoreError | E, R>
 
-  /** Reads the checkpoint of a fan-out, which `flush` stores. */
   readonly checkpoint: (id: JobId, fanOut: string) => Effect.Effect<Option.Option<string>, Errors.JobStoreError>
 
-  /** Reads a checkpoint of the job's own program. Its name says nothing of fan-outs, which may have the same. */
+  /** Reads a checkpoint of the job's program. The checkpoint of a fan-out with the same name is another one. */
   readonly ownCheckpoint: (id: JobId, name: string) => Effect.Effect<Option.Option<string>, Errors.JobStoreError>
 
-  /** Stores a checkpoint of the job's own program; fenced like `flush`, and changes `ownersLost` like it. */
+  /** Stores a checkpoint of the job's program. Fencing and `ownersLost` are as in `flush`. */
   readonly saveOwnCheckpoint: (
     id: JobId,
     options: { readonly token: number; readonly name: string; readonly checkpoint: string }
   ) => Effect.Effect<void, Errors.JobStoreError>
 
-  /**
-   * Reads stored endings in the order in which they were recorded, or the newest first; at most `limit` behind `after`
-   * (0 at first).
-   */
+  /** Reads stored outcomes behind the sequence number `after` (0 at first), the oldest first by default. */
   readonly outcomes: (
     id: JobId,
     options: {
@@ -295,21 +288,21 @@ export class JobStore extends Context.Service<JobStore, {
     }
   ) => Effect.Effect<ReadonlyArray<readonly [seq: number, row: OutcomeRow]>, Errors.JobStoreError>
 
-  /** Counts the stored failed endings of a job. */
+  /** Counts the stored failed outcomes of a job. */
   readonly failures: (id: JobId) => Effect.Effect<number, Errors.JobStoreError>
 
-  /** Appends a line to a job's log, which keeps its newest `logLimit` lines; fenced like `flush`. */
+  /** Appends a line to a job's log. The log keeps its newest `logLimit` lines. The call is fenced like `flush`. */
   readonly log: (id: JobId, token: number, entry: Omit<LogEntry, "seq">) => Effect.Effect<void, Errors.JobStoreError>
 
-  /** Reads lines of a job's log, the oldest or the newest first, behind `after` (0 at first), at most `limit`. */
+  /** Reads the lines of a job's log behind the sequence number `after` (0 at first), the oldest first by default. */
   readonly logs: (
     id: JobId,
     options: { readonly newestFirst?: boolean; readonly after: number; readonly limit: number }
   ) => Effect.Effect<ReadonlyArray<LogEntry>, Errors.JobStoreError>
 
   /**
-   * Removes finished jobs that finished before a time, with all that belongs to them; returns how many. A child is kept
-   * as long as its parent, and a parent as long as it has active children.
+   * Removes jobs that finished before a time (milliseconds since the epoch), and all their data. Returns the number of
+   * jobs. A child stays as long as its parent, a parent as long as it has active children.
    */
   readonly prune: (finishedBefore: number) => Effect.Effect<number, Errors.JobStoreError>
 }>()("@fanout/core/JobStore") {}

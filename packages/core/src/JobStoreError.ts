@@ -1,8 +1,7 @@
 /**
  * Errors of job stores.
  *
- * A caller sees one error for each operation and branches on its `reason`, so adding
- * a reason later never changes the type of a public method.
+ * Every operation has the same error. Its `reason` tells the cause, so a new reason changes no public type.
  *
  * @since 0.1.0
  */
@@ -11,8 +10,7 @@ import { lineOf } from "./internal/messageOf.ts"
 import { JobId } from "./JobId.ts"
 
 /**
- * Reason: no job has this id, or the one that has it is of another definition: `job` is the name that was looked for,
- * `found` that of the job.
+ * Reason: no job has this id, or the job has another definition: `job` is the expected name, `found` the actual name.
  *
  * @category errors
  * @since 0.1.0
@@ -32,7 +30,7 @@ export class JobNotFound
 }
 
 /**
- * Reason: the job changed since it was read, or a new one has the id of one that is stored.
+ * Reason: the job changed since it was read, or a new job has the id of a stored job.
  *
  * @category errors
  * @since 0.1.0
@@ -48,7 +46,7 @@ export class JobConflict
 }
 
 /**
- * Reason: the writer is not the job's owner, or not any more. Nothing was written.
+ * Reason: the writer is not, or no longer, the job's owner. Nothing was written.
  *
  * @category errors
  * @since 0.1.0
@@ -63,8 +61,7 @@ export class Fenced extends Schema.TaggedError<Fenced>("@fanout/core/JobStoreErr
 }
 
 /**
- * Reason: the job can't become active again, because another active one has its idempotency key or its
- * exclusive key.
+ * Reason: the job can't become active again, because another active job has its idempotency key or its exclusive key.
  *
  * @category errors
  * @since 0.1.0
@@ -79,7 +76,7 @@ export class KeyTaken extends Schema.TaggedError<KeyTaken>("@fanout/core/JobStor
 }
 
 /**
- * Reason: the database was written by a newer version of fanout. It was left as it is.
+ * Reason: a newer version of fanout has written the database. The database stays unchanged.
  *
  * @category errors
  * @since 0.1.0
@@ -96,7 +93,7 @@ export class StoreTooNew
 }
 
 /**
- * Reason: the file system is not one where several processes can share a database without damaging it.
+ * Reason: processes that share a database on this file system can damage it.
  *
  * @category errors
  * @since 0.1.0
@@ -114,7 +111,7 @@ export class UnsafeFileSystem
 }
 
 /**
- * Schema for what is wrong with the storage itself.
+ * Schema for the problem of the storage.
  *
  * @category models
  * @since 0.1.0

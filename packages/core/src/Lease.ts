@@ -1,10 +1,9 @@
 /**
  * Tells a task whether its process still owns the job.
  *
- * The store refuses what a former owner writes, but the rest of the world is not
- * fenced: a process that was stopped for a minute may wake up in the middle of a
- * task that somebody else has finished. A task yields `check` right before each
- * step that others can see. On a thread it is the same check, of memory that is shared with the owner.
+ * The store refuses writes of a former owner, but nothing else does: a process that was stopped for a minute may wake
+ * up in the middle of a task that another process has finished. A task yields `check` right before each step that
+ * others can see. On a thread, the same check reads memory that is shared with the owner.
  *
  * @since 0.1.0
  */
@@ -15,7 +14,7 @@ import { Interrupted } from "./Interrupter.ts"
 import type { JobId } from "./JobId.ts"
 
 /**
- * Moment on two clocks: a monotonic one may stand still while the machine sleeps, and a wall clock may be set.
+ * Moment on two clocks. A monotonic clock may stand still while the machine sleeps, and a wall clock may be set.
  *
  * @category models
  * @since 0.1.0
@@ -32,21 +31,21 @@ export interface Instant {
  * @since 0.1.0
  */
 export interface Lease {
-  /** The job; `None` outside of one. */
+  /** The job; `None` outside of a job. */
   readonly job: Option.Option<JobId>
 
-  /** Number that every new owner of a job raises; part of the names of temporary things. */
+  /** Number that every new owner of a job raises. Names of temporary things contain the number. */
   readonly token: number
 
-  /** Whether the job is surely still owned by this process. */
+  /** Whether this process surely still owns the job. */
   readonly isHeldUnsafe: () => boolean
 
-  /** Until when it surely is, if it is not renewed: until the first of the two clocks says so. `None` is for ever. */
+  /** Moment until which the lease surely holds without renewal, by the first of both clocks. `None` means for ever. */
   readonly heldUntilUnsafe: () => Option.Option<Instant>
 }
 
 /**
- * Reference to the ownership of the job that runs now. Outside of a job it is always held.
+ * Reference to the ownership of the job that runs now. Outside of a job, the lease is always held.
  *
  * @category services
  * @since 0.1.0
@@ -56,7 +55,7 @@ export const Lease: Context.Reference<Lease> = Context.Reference<Lease>("@fanout
 })
 
 /**
- * Goes on while this process surely owns the job, else fails with `LeaseLost`.
+ * Succeeds while this process surely owns the job, else fails with `LeaseLost`.
  *
  * @category accessors
  * @since 0.1.0

@@ -1,6 +1,5 @@
 /**
- * A dispatcher that is narrowed to a share of what the process has: for one job, a part of it, or a library that is
- * not to take all there is.
+ * Narrows a dispatcher to a share of the process: for one job, for a part of a job, or for a library.
  *
  * @since 0.1.0
  */
@@ -12,16 +11,16 @@ import type * as Task from "./Task.ts"
 import { Current, TaskDispatcher } from "./TaskDispatcher.ts"
 
 /**
- * The most that tasks of a dispatcher may use together.
+ * Limits of the tasks of a dispatcher, together.
  *
  * **Details**
  *
- * - `concurrency`: tasks that run at the same time, whatever their pools.
- * - `permits`: of pools, by name. A pool that is not named is bounded by its own size alone.
- * - `tasksPerSecond`: tasks that begin. The further attempts of one that is retried do not wait for their turn, nor
- *   does one that goes on after it has waited for others.
- * - `bytesPerSecond`: what its tasks move, of what they ask `TaskDispatcher.throttle` for.
- * - `priority`: the most urgent that a task may be; one that asks for more is as urgent as this.
+ * - `concurrency`: tasks that run at the same time, in whatever pools.
+ * - `permits`: permits of pools, by pool name. The size of a pool is the only bound of a pool without an entry.
+ * - `tasksPerSecond`: tasks that begin. The retries of a task do not wait for this limit, nor does a task that goes on
+ *   after it has waited for other tasks.
+ * - `bytesPerSecond`: bytes that the tasks ask `TaskDispatcher.throttle` for.
+ * - `priority`: the highest priority of a task. A higher priority is lowered to this one.
  *
  * @category models
  * @since 0.1.0
@@ -35,12 +34,8 @@ export interface Limits {
 }
 
 /**
- * Layer that narrows the dispatcher that it is given.
- *
- * **Details**
- *
- * Narrowing composes: what is narrowed twice obeys both, so nothing that is inside can have more than what is around
- * it. Tasks find the narrowed dispatcher, too, for those that they run themselves.
+ * Layer that narrows a dispatcher. A dispatcher that is narrowed twice obeys both limits, so an inner dispatcher never
+ * gets more than the outer one. The tasks that a task runs use the narrowed dispatcher as well.
  *
  * **Example** (Leaving most of a pool to others)
  *

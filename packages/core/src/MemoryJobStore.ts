@@ -1,8 +1,6 @@
 /**
- * Keeps jobs in memory.
- *
- * It is the contract of `JobStore` in plain code: the SQL store is compared with it. Each operation looks at everything
- * there is, one after the other.
+ * Keeps jobs in memory. The module is the contract of `JobStore` in plain code: tests compare the SQL store with it.
+ * Each operation looks at all jobs, one after the other.
  *
  * @since 0.1.0
  */
@@ -22,15 +20,8 @@ import * as Errors from "./JobStoreError.ts"
 import * as Progress from "./Progress.ts"
 
 /**
- * Layer that keeps jobs in memory.
- *
- * **When to use**
- *
- * Use in tests and for jobs that need not survive the process.
- *
- * **Details**
- *
- * Everything is kept as the text that a database would keep, so what does not survive a database does not survive here.
+ * Layer that keeps jobs in memory, for tests and for jobs that need not survive the process. The store keeps the text
+ * that a database would keep, so a value that a database would lose is lost here too.
  *
  * @category layers
  * @since 0.1.0
@@ -55,7 +46,7 @@ const isRunning = ({ state }: JobRecord) => state._tag === "Running"
 const isAskedToCancel = ({ request }: JobRecord) => Option.contains(request, "Cancel")
 const isChildOf = (parent: JobId) => (record: JobRecord) => Option.exists(record.parent, ({ id }) => id === parent)
 
-/** A job that has got on is not what its owners are lost of. */
+/** Forgets the owners that a job has lost in a row, because the job has made progress. */
 const forgetLosses = (job: StoredJob): void => {
   const { ownersLost, revision } = job.record
   if (ownersLost > 0) Object.assign(job, encode(job.record.with({ ownersLost: 0, revision: revision + 1 })))
@@ -82,7 +73,7 @@ const makeReads = (memory: Memory): Operations<"get" | "pulse" | "list" | "unrea
         .toSorted((left, right) => right.record.createdAt - left.record.createdAt || right.order - left.order)
       return first(newest, limit).map(read)
     }),
-  // What it keeps it has written itself.
+  // The store wrote every job itself, so each job can be read.
   unreadable: () => Effect.succeed([])
 })
 
@@ -158,7 +149,7 @@ const makeChildren = (memory: Memory): Operations<"child" | "childTags" | "astra
 
 // --- Changes of jobs ------------------------------------------------------------------------------------------------
 
-/** The active job of the same name that has one of a job's keys, other than that job as it is stored. */
+/** Finds the active job of the same name that has one of the job's keys, other than the job itself. */
 const twinOf = (memory: Memory, record: JobRecord, stored?: StoredJob): StoredJob | undefined => {
   const others = memory.where(({ name, state }) => name === record.name && JobState.isActive(state))
   const withSame = (key: "idempotencyKey" | "exclusiveKey") =>
@@ -225,7 +216,7 @@ const makeChanges = (memory: Memory): Operations<"insert" | "insertChild" | "put
         JobState.isTerminal(state) && Option.exists(finishedAt, (at) => at < finishedBefore) && !parents.has(id) &&
         !Option.exists(parent, (parent) => memory.jobs.has(parent.id))
       const before = memory.jobs.size
-      // Children go after their parents.
+      // A child is removed after its parent.
       for (let old = memory.where(isOld); old.length > 0; old = memory.where(isOld)) {
         for (const { record } of old) memory.jobs.delete(record.id)
       }

@@ -1,5 +1,5 @@
 /**
- * How one element of a fan-out ended, as it is stored.
+ * Stored outcome of one element of a fan-out.
  *
  * @since 0.1.0
  */
@@ -16,12 +16,11 @@ import type * as Task from "./Task.ts"
  *
  * **Details**
  *
- * - `Error`: the task's typed error as JSON, as `Schema.toCodecJson` of its schema gives it; the `message` is for
- *   people.
- * - `Defect`: the task died of what it has thrown. `name` is that of the error, `stack` where it was thrown, up to
- *   4,096 characters. In each run of a fan-out the first 100 defects have a stack, and are logged with their cause.
- * - `Timeout`: its last attempt took longer than the task allows.
- * - `Quarantined`: it took down whatever ran it, too often.
+ * - `Error`: the task's typed error as JSON, as `Schema.toCodecJson` of its schema encodes it. `message` is for people.
+ * - `Defect`: the task died of a thrown error. `name` is the error's name, and `stack` the place of the throw, up to
+ *   4,096 characters. In each run of a fan-out, the first 100 defects have a stack and are logged with their cause.
+ * - `Timeout`: the last attempt took longer than the task allows.
+ * - `Quarantined`: the task killed the thread or process that ran it, too often.
  *
  * @category schemas
  * @since 0.1.0
@@ -46,14 +45,9 @@ export const Failure = Schema.TaggedUnion({
 export type Failure = typeof Failure.Type
 
 /**
- * Schema for how an element ended. Values are JSON, as `Schema.toCodecJson` of the task's schemas gives it; `value` and
- * `error` read them.
- *
- * **Details**
- *
- * `Skipped` stands for `count` elements: more than one where a whole subtree was left out because the element that
- * opens it failed. `Done` may stand for more than one, too, where one element is told for many; without a count it is
- * one.
+ * Schema for how an element ended. Values are JSON, as `Schema.toCodecJson` of the task's schemas encodes them; `value`
+ * and `error` decode them. `Skipped` stands for `count` elements, which is more than one for a bracket whose opening
+ * element was not done. `Done` stands for `count` elements, or for one element without a `count`.
  *
  * @category schemas
  * @since 0.1.0
@@ -73,7 +67,7 @@ export const Outcome = Schema.TaggedUnion({
 export type Outcome = typeof Outcome.Type
 
 /**
- * Sentence for people that says why an element failed.
+ * Returns a sentence for people that says why an element failed.
  *
  * @category accessors
  * @since 0.1.0
@@ -87,12 +81,9 @@ export const message = (failure: Failure): string =>
   })
 
 /**
- * Reads the typed error that a task has failed with, from how its element ended; `None` where it ended otherwise: it
- * was done, has died, or took too long. `Interrupted` is what a handler has failed with that nobody had asked to stop.
- *
- * **Gotchas**
- *
- * It fails where the stored error does not fit the schema that the task has by now.
+ * Reads the typed error of a task from the outcome of its element. Returns `None` if the element ended otherwise.
+ * Returns `Interrupted` if a handler failed with it although nobody had asked for a stop. Fails if the stored error
+ * does not fit the present schema of the task.
  *
  * @category accessors
  * @since 0.1.0
@@ -109,12 +100,8 @@ export const error = <T extends Task.Any>(
 }
 
 /**
- * Reads what a task has succeeded with, from how its element ended; `None` where it was not done. Only a fan-out that
- * keeps `"all"` stores it.
- *
- * **Gotchas**
- *
- * It fails where the stored value does not fit the schema that the task has by now.
+ * Reads the success value of a task from the outcome of its element. Returns `None` if the task was not done. Only a
+ * fan-out that keeps `"all"` stores the value. Fails if the stored value does not fit the present schema of the task.
  *
  * @category accessors
  * @since 0.1.0

@@ -1,8 +1,8 @@
 /**
- * Names the process that owns a job, and tells whether it is surely dead.
+ * Names the process that owns a job, and tells whether that process is surely dead.
  *
- * A lease that ran out proves little quickly: it takes its whole time. Where processes
- * can be looked at, a dead owner's jobs are taken over at once.
+ * A lease takes its whole time to show that its owner is dead. A process that sees that the owner is dead takes over
+ * its jobs at once.
  *
  * @since 0.1.0
  */
@@ -13,12 +13,8 @@ import * as Schema from "effect/Schema"
 import * as JobId from "./JobId.ts"
 
 /**
- * Schema for a process that owns jobs.
- *
- * **Details**
- *
- * `machine` names where process ids mean the same (machine, boot and process namespace);
- * `process` names the process so that a reused id is another name (id and start time).
+ * Schema for a process that owns jobs. `machine` names the machine and the process namespace, `boot` the start of the
+ * machine. `process` has the process id and its start time, so that a reused id is another name.
  *
  * @category schemas
  * @since 0.1.0
@@ -36,15 +32,14 @@ export class Owner extends Schema.Class<Owner>("@fanout/core/OwnerLiveness/Owner
  * @since 0.1.0
  */
 export class OwnerLiveness extends Context.Service<OwnerLiveness, {
-  /** This process. */
   readonly self: Owner
 
-  /** Whether the owner is surely dead. `false` where that can't be seen. */
+  /** Whether the owner is surely dead; `false` if this process can't see it. */
   readonly isDead: (owner: Owner) => Effect.Effect<boolean>
 }>()("@fanout/core/OwnerLiveness") {}
 
 /**
- * Layer that sees nothing: dead owners are found by their lease alone.
+ * Layer that looks at no processes: only an expired lease shows that an owner is dead.
  *
  * @category layers
  * @since 0.1.0

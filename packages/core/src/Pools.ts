@@ -1,10 +1,10 @@
 /**
  * Bounds what tasks use at the same time, by named pools of permits.
  *
- * Pools are shared by all jobs of a process. A more urgent task takes the next free permit. A class of urgency that
- * got nothing for a second counts as one more urgent, so that nothing starves: of endless `high` tasks, and `low` ones
- * beside them, a `low` one begins every three seconds, or after two more of the others if these take longer. Within a
- * class, the job that holds the fewest permits goes next.
+ * All jobs of a process share the pools. The most urgent task takes the next free permit. A priority that got no permit
+ * for a second counts as one step more urgent, so that no task starves. For example, beside endless `high` tasks a
+ * `low` task begins every three seconds, or after two more `high` tasks if these take longer. Within a priority, the
+ * job that holds the fewest permits goes next.
  *
  * @since 0.1.0
  */
@@ -20,12 +20,8 @@ import { makePermits, type PermitPool } from "./internal/permits/permits.ts"
 import { show } from "./internal/permits/poolMetrics.ts"
 
 /**
- * What is seen of a pool.
- *
- * **Details**
- *
- * `held` is more than `size` while the pool was made smaller than what is held, or a task that weighs more than all of
- * it runs alone. `waiting` counts tasks.
+ * How a pool is used. `held` is more than `size` while a pool that was made smaller still has its permits out, or while
+ * a task heavier than the pool runs alone. `waiting` counts tasks.
  *
  * @category models
  * @since 0.1.0
@@ -38,11 +34,7 @@ export interface PoolStatus {
 }
 
 /**
- * A pool as it is now.
- *
- * **Details**
- *
- * `most` is what `size` may come to by itself, where the pool finds its own.
+ * A pool as it is now. `most` is the largest `size` that an adaptive pool chooses.
  *
  * @category models
  * @since 0.1.0
@@ -55,7 +47,7 @@ export interface Pool {
 }
 
 /**
- * Error of who names a pool that there is not, or a size that none can have.
+ * Error for an unknown pool, or for a size that no pool can have.
  *
  * @category errors
  * @since 0.1.0
@@ -77,25 +69,26 @@ export class PoolError extends Schema.TaggedError<PoolError>("@fanout/core/Pools
  */
 export class Pools extends Context.Service<Pools, {
   readonly names: ReadonlyArray<string>
-  /** How each pool is used now, in the order of their names. */
+  /** Status of each pool, in the order of the names. */
   readonly status: Effect.Effect<ReadonlyArray<PoolStatus>>
   /**
-   * Changes how many permits a pool has. Nobody loses one that it holds: where there are more out than the new size,
-   * none is handed out until enough have come back. One that finds its own size keeps this one from then on.
+   * Changes the number of permits of a pool. Held permits stay with their tasks. A pool with more held permits than its
+   * new size gives out no permit until enough have come back. An adaptive pool keeps the new size. Fails with
+   * `PoolError` for an unknown pool, or for a size that is not a whole number of at least 1.
    */
   readonly resize: (name: string, size: number) => Effect.Effect<void, PoolError>
-  /** Finds a pool by its name; `undefined` where there is none. */
+  /** Finds a pool by its name. */
   readonly findUnsafe: (name: string) => Pool | undefined
 }>()("@fanout/core/Pools") {}
 
 /**
- * Bounds of a pool that finds its own size, and the size that it begins with: 1 ≤ `least` ≤ `first` ≤ `most`.
+ * Bounds and first size of an adaptive pool: 1 ≤ `least` ≤ `first` ≤ `most`.
  *
  * **Details**
  *
- * It tries out which size gets most done, by what its tasks cost and by what they move (`TaskDispatcher.throttle`), and
- * keeps the smallest of those that are about as fast. Where memory is short (`Pressure`) it has less done at once. It
- * learns only while tasks wait for permits, from some hundred of them on.
+ * An adaptive pool measures which size gets most work done, by the `cost` of its tasks and by the bytes that they move
+ * (`TaskDispatcher.throttle`). The pool keeps the smallest size that is about as fast as the best. When memory is short
+ * (`Pressure`), the pool shrinks. The pool learns only while tasks wait for permits, from some hundred on.
  *
  * @category models
  * @since 0.1.0
@@ -121,8 +114,8 @@ const mistake = (size: number | AdaptiveSize): string | undefined => {
 const defaultSizes: Readonly<Record<string, number>> = { io: 16, cpu: 2, network: 16, db: 4 }
 
 /**
- * Layer that provides the pools `io` and `network` of 16 permits each, `cpu` of 2 and `db` of 4, resized or with others
- * added.
+ * Layer that provides the pools `io` and `network` of 16 permits each, `cpu` of 2, `db` of 4. `sizes` changes their
+ * sizes and adds pools.
  *
  * @category layers
  * @since 0.1.0

@@ -1,5 +1,5 @@
 /**
- * Tells how short of memory the machine is, so that less is done at once before something is killed for it.
+ * Tells how short of memory the machine is, so that fewer tasks run at once before the system kills a process.
  *
  * @since 0.1.0
  */
@@ -7,8 +7,8 @@ import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 
 /**
- * Share of the time, from 0 to 1, for which work has stalled of late for want of memory. Always 0, unless an adapter
- * such as `layerPressure` of `@fanout/core/node` provides it.
+ * Share of the recent time, from 0 to 1, in which work waited for memory. The share is always 0, unless a layer such
+ * as `layerPressure` of `@fanout/core/node` measures it.
  *
  * @category services
  * @since 0.1.0

@@ -1,8 +1,8 @@
 /**
- * Counts what was done, from many tasks at once, into one picture.
+ * Counts the work of many concurrent tasks as the progress of one job.
  *
- * Tasks add to named units (`bytes`, `pages`) while they run; the runtime counts the
- * items. What a watcher sees is conflated and includes only what the store has recorded.
+ * Running tasks add amounts to named units (`bytes`, `pages`). The runtime counts the elements. A watcher sees the
+ * latest progress that the store has recorded, not every step.
  *
  * @since 0.1.0
  */
@@ -11,12 +11,8 @@ import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 
 /**
- * Schema for what a fan-out has come to.
- *
- * **Details**
- *
- * `done`, `failed` and `skipped` count elements; `tags` counts the done ones by the `_tag` of
- * their success value, `units` sums what they added (`bytes`, …).
+ * Schema for the counts of a fan-out. `done`, `failed` and `skipped` count elements. `tags` counts the done elements by
+ * the `_tag` of their success value. `units` has the sum that done elements added to each unit (`bytes`, …).
  *
  * @category schemas
  * @since 0.1.0
@@ -30,12 +26,8 @@ export class Tally extends Schema.Class<Tally>("@fanout/core/Progress/Tally")({
 }) {}
 
 /**
- * Schema for the progress of a job: what each fan-out has come to, and the totals as far as they are known.
- *
- * **Details**
- *
- * `units` is what is shown of each unit: it includes unfinished tasks and never goes back,
- * even where such a task has to start over.
+ * Schema for the progress of a job: the tally of each fan-out, and the known totals. `units` has the shown amount of
+ * each unit. The amount includes unfinished tasks and never decreases, even if an unfinished task has to start over.
  *
  * @category schemas
  * @since 0.1.0
@@ -46,7 +38,7 @@ export class Progress extends Schema.Class<Progress>("@fanout/core/Progress/Prog
   units: Schema.Record(Schema.String, Schema.Number)
 }) {
   /**
-   * Sum of what all fan-outs have come to.
+   * Sum of the tallies of all fan-outs.
    *
    * @since 0.1.0
    */
@@ -56,7 +48,7 @@ export class Progress extends Schema.Class<Progress>("@fanout/core/Progress/Prog
 }
 
 /**
- * Progress of a job that has done nothing.
+ * Progress of a job that has not begun.
  *
  * @category constructors
  * @since 0.1.0
@@ -84,22 +76,21 @@ const addRecords = (
 }
 
 /**
- * Where the work that runs now reports to.
+ * Receiver of the progress of the work that runs now.
  *
  * @category models
  * @since 0.1.0
  */
 export interface Reporter {
-  /** Adds to what is done of a unit. */
   readonly addUnsafe: (unit: string, amount: number) => void
 
-  /** Sets how many there are in all of a unit; of the items themselves for `"items"`. */
+  /** Sets the total of a unit. The unit `"items"` stands for the elements. */
   readonly totalUnsafe: (unit: string, total: number) => void
 }
 
 /**
- * Reference to where the work that runs now reports to. The runtime sets it for each
- * job and each task; outside of them reports go nowhere.
+ * Reference to the reporter of the work that runs now. The runtime sets the reference for each job and each task.
+ * Outside of a job or task, reports are dropped.
  *
  * @category services
  * @since 0.1.0
@@ -109,12 +100,12 @@ export const Reporter: Context.Reference<Reporter> = Context.Reference<Reporter>
 })
 
 /**
- * Adds an amount to what is done of a unit, such as `"bytes"`.
+ * Adds an amount to the done work of a unit, such as `"bytes"`.
  *
  * **Gotchas**
  *
- * What an attempt added is taken back when the attempt fails or is stopped without
- * a checkpoint of its own; what is shown never goes back.
+ * If an attempt fails, or is stopped without a checkpoint of its own, its amounts are subtracted again. The shown
+ * amount never decreases.
  *
  * @category accessors
  * @since 0.1.0
@@ -126,7 +117,7 @@ export const add = (unit: string, amount: number): Effect.Effect<void> =>
   })
 
 /**
- * Sets how many there are in all of a unit, or of the items for `"items"`.
+ * Sets the total of a unit, or of the elements for `"items"`.
  *
  * @category accessors
  * @since 0.1.0

@@ -1,9 +1,7 @@
 /**
- * Keeps jobs in a SQL database.
+ * Keeps jobs in a SQL database, through a `SqlClient`.
  *
- * The database is reached through a `SqlClient` of the store's own: whoever shares its connection waits for the
- * store's transactions and lets them wait. `internal/sql/migrations.ts` describes the tables, `internal/sql/dialect.ts`
- * where databases differ.
+ * `internal/sql/migrations.ts` describes the tables, `internal/sql/dialect.ts` the differences between databases.
  *
  * @since 0.1.0
  */
@@ -26,23 +24,23 @@ import { JobStore } from "./JobStore.ts"
 import * as Errors from "./JobStoreError.ts"
 
 /**
- * Layer that keeps jobs in the database of a `SqlClient`, and creates or updates the tables first.
+ * Layer that keeps jobs in the database of a `SqlClient`, and first creates or updates the tables.
  *
  * **Details**
  *
- * The database is SQLite or Postgres; a client of another kind is a mistake of the program, and a defect. A database
- * that a newer version has written is refused with `StoreTooNew` and left as it is. Operations that meet a lock, or
- * lose their connection, are tried again for half a minute, unless they may have been committed.
+ * The database is SQLite or Postgres. A client of another database is a defect. A database that a newer version has
+ * written is refused with `StoreTooNew` and stays unchanged. An operation that meets a lock or loses its connection is
+ * tried again for half a minute, unless it may have been committed.
  *
- * On Postgres the tables are those that the client's `search_path` finds, and made in its first schema. The store keeps
- * nothing in a session, so that its client may go through a pooler.
+ * On Postgres, the store uses the tables that the client's `search_path` finds, and creates tables in its first schema.
+ * The store keeps no state in a session, so its client may use a connection pooler.
  *
  * **Gotchas**
  *
- * The client must be the store's alone. An application that uses the same database does so with a client of its own.
+ * The store must be the only user of the client: another user of the connection and the store would wait for each
+ * other's transactions. An application that uses the same database has a client of its own.
  *
- * How long a statement waits for a lock, or for a server that has vanished, is up to a Postgres client: give it a
- * `lock_timeout`, and `keepAlive`.
+ * A Postgres client decides how long it waits for a lock or a lost server: set its `lock_timeout` and `keepAlive`.
  *
  * @category layers
  * @since 0.1.0
@@ -81,7 +79,7 @@ const open = Effect.fnUntraced(function*(access: SqlAccess) {
     return Number(newest?.["version"])
   })
   const prepare = Effect.gen(function*() {
-    // Where nothing is missing nothing is locked, and who may only read is not refused.
+    // If no migration is missing, no lock is taken and a read-only user is not refused.
     if ((yield* version) < supported) yield* migrate
     const found = yield* version
     if (found > supported) return yield* failWith(new Errors.StoreTooNew({ found, supported }))

@@ -1,9 +1,8 @@
 /**
  * Defines units of parallel work.
  *
- * A task **is** an annotated `Rpc`: `RpcGroup` gives its handlers a layer, and servers, threads and
- * cluster entities accept it as it is. Where a task runs is decided by the layer that is provided, never
- * by the job that dispatches it.
+ * A task **is** an annotated `Rpc`: `RpcGroup` gives its handlers a layer, and servers, threads and cluster entities
+ * accept a task unchanged. The provided layer decides where a task runs. The job that dispatches the task does not.
  *
  * @since 0.1.0
  */
@@ -18,7 +17,7 @@ import { type Options, TaskOptions } from "./internal/task/taskOptions.ts"
 import { Interrupted } from "./Interrupter.ts"
 
 /**
- * Schema for how urgent a task is. A more urgent one takes the next free permit; waiting raises all.
+ * Schema for how urgent a task is. The most urgent task takes the next free permit. Waiting makes a task more urgent.
  *
  * @category models
  * @since 0.1.0
@@ -34,8 +33,8 @@ export const Priority = Schema.Literals(["critical", "high", "normal", "low"])
 export type Priority = typeof Priority.Type
 
 /**
- * Reference to the share of attempts that have a span of their own, `fanout.task TAG`: from 0, which is none and what
- * holds by default, to 1, which is all. A span costs more than a small task, so of a million tasks a few are enough.
+ * Reference to the share of attempts that have a span of their own, `fanout.task TAG`: from 0 (none, the default) to 1
+ * (all). A span costs more than a small task, so a small share is enough for a million tasks.
  *
  * @category services
  * @since 0.1.0
@@ -45,8 +44,8 @@ export const SpanRatio: Context.Reference<number> = Context.Reference<number>("@
 })
 
 /**
- * Error with which a handler says that there is nothing to do for its payload, and why. It settles the task
- * as skipped: neither done nor failed.
+ * Error of a handler that has nothing to do for its payload, with the reason. The task is skipped, neither done nor
+ * failed.
  *
  * @category errors
  * @since 0.1.0
@@ -60,7 +59,7 @@ export class Skipped extends Schema.TaggedError<Skipped>("@fanout/core/Task/Skip
 }
 
 /**
- * Error that a schedule for retries is told of an attempt that took longer than its task allows.
+ * Error that a `retry` schedule receives for an attempt that took longer than its task allows.
  *
  * @category errors
  * @since 0.1.0
@@ -74,7 +73,7 @@ export class TimedOut extends Schema.TaggedError<TimedOut>("@fanout/core/Task/Ti
 }
 
 /**
- * Schema that a task's payload, success and error have to be: any that needs no services.
+ * Type of the schemas of a task's payload, success and error: any schema that needs no services.
  *
  * @category models
  * @since 0.1.0
@@ -82,7 +81,7 @@ export class TimedOut extends Schema.TaggedError<TimedOut>("@fanout/core/Task/Ti
 export type Codec = Schema.Codec<unknown, unknown>
 
 /**
- * Task with its tag, payload, success and error.
+ * Task with its tag and the schemas of its payload, success and error.
  *
  * @category models
  * @since 0.1.0
@@ -119,7 +118,7 @@ export type Payload<T extends Any> = Rpc.Payload<T>
 export type Success<T extends Any> = Rpc.Success<T>
 
 /**
- * Typed error of a task, as its definition names it.
+ * Typed error of a task, as its definition names it, without `Interrupted` and `Skipped`.
  *
  * @category models
  * @since 0.1.0
@@ -127,7 +126,7 @@ export type Success<T extends Any> = Rpc.Success<T>
 export type Failure<T extends Any> = Exclude<Rpc.Error<T>, Interrupted | Skipped>
 
 /**
- * What running a task requires: its handler.
+ * Handler of a task, which running the task requires.
  *
  * @category models
  * @since 0.1.0
@@ -139,22 +138,22 @@ export type Handler<T extends Any> = Rpc.ToHandler<T>
  *
  * **Details**
  *
- * - `key` names a payload for people; by default its JSON.
- * - `pool` defaults to `"io"`, `weight` to 1, `priority` to `"normal"`. A weight may depend on the payload, for a pool
- *   that counts bytes, for instance.
- * - `cost` says how much work a payload is, compared with one of cost 1, the default. Threads are given as many at
- *   once as seem right for their cost.
- * - `timeout` is for each attempt; by default there is none.
- * - `retry` makes a failed attempt again while the schedule goes on, 1,000 times at most. Its input is the error of the
- *   attempt, or `TimedOut`. An attempt that was stopped (`Interrupted`) or `Skipped` is never made again. The permits
- *   are given back in between. A schedule that dies fails the task.
+ * - `key` names a payload for people; its JSON by default.
+ * - `pool` is `"io"` by default, `weight` (permits) 1, `priority` `"normal"`. A weight may depend on the payload, for
+ *   example for a pool that counts bytes.
+ * - `cost` is the work of a payload compared with a payload of cost 1, the default. The cost decides how many tasks a
+ *   thread gets at once.
+ * - `timeout` is for each attempt; none by default.
+ * - `retry` repeats a failed attempt while the schedule goes on, at most 1,000 times. The input of the schedule is the
+ *   error of the attempt, or `TimedOut`. An attempt that ended with `Interrupted` or `Skipped` is never repeated. The
+ *   task gives its permits back between attempts. A schedule that dies fails the task.
  *
- * The handler's error may be the task's own, `Interrupted` (it yields `Interrupter.check`) or `Skipped`.
+ * A handler may fail with the task's own error, with `Interrupted` (from `Interrupter.check`) or with `Skipped`.
  *
  * **Gotchas**
  *
- * Effect finds handlers by the tag alone: give tags a namespace, `"@scope/package/Name"`. A dispatcher dies
- * when it meets two definitions of one tag.
+ * Effect finds a handler by the tag alone: give tags a namespace, `"@scope/package/Name"`. A dispatcher dies when it
+ * meets two definitions of one tag.
  *
  * @category constructors
  * @since 0.1.0
@@ -207,7 +206,7 @@ export const make = <
   return task as never
 }
 
-/** JSON of a payload, as its schema has it: a value by itself may have none. */
+/** JSON of a payload by its schema. A plain value may have no JSON. */
 const jsonOf = (schema: Schema.Top): Options["key"] => {
   let encode: ((payload: unknown) => unknown) | undefined
   return (payload) => {
@@ -218,7 +217,7 @@ const jsonOf = (schema: Schema.Top): Options["key"] => {
   }
 }
 
-/** A task that is so heavy, or weighs no number, would wait for ever or hold back all others. */
+/** Checks a weight: a task whose weight is infinite or not a number would wait for ever or hold back all others. */
 const weightOf = (tag: string, weight: number | ((payload: unknown) => number)): Options["weight"] => {
   const checked = (given: number): number => {
     if (given >= 0 && given < Number.POSITIVE_INFINITY) return given

@@ -1,9 +1,9 @@
 /**
- * Lets a long task go on from where it was.
+ * Lets a long task go on where its last attempt ended.
  *
- * A task saves how far it has come; its next attempt, after a pause, a crash or a failure, reads it. It is kept with
- * the task's unsettled entry, and with the row of one that has failed, for when the job is retried. It is gone once the
- * task is done or skipped.
+ * A task saves how far it has come. Its next attempt, after a pause, a crash or a failure, reads the checkpoint. The
+ * store keeps the checkpoint with the unsettled task, and with the row of a failed task for a retry of the job. The
+ * checkpoint is deleted once the task is done or skipped.
  *
  * @since 0.1.0
  */
@@ -19,42 +19,42 @@ import * as Schema from "effect/Schema"
  * @since 0.1.0
  */
 export interface TaskCheckpoint<in out A> {
-  /** What the task saved last; `None` where it has not, or where what it saved does not fit the schema any more. */
+  /** The value saved last; `None` if there is none, or if it no longer fits the schema. */
   readonly get: Effect.Effect<Option.Option<A>>
 
-  /** Keeps how far the task has come. It is in the store after the next flush. */
+  /** Saves how far the task has come. The value is in the store after the next flush. */
   readonly save: (value: A) => Effect.Effect<void>
 
   /**
-   * Keeps how far the task has come, and goes on once that is in the store: for a decision that must not be made
-   * twice. Where it can't be stored the task is stopped, and interrupted at once. Outside of a fan-out there is no
-   * store, and it goes on at once.
+   * Saves how far the task has come, and waits until the value is in the store: for a decision that must not be made
+   * twice. If the value can't be stored, the task is stopped and interrupted at once. Outside of a fan-out there is no
+   * store, and `commit` returns at once.
    */
   readonly commit: (value: A) => Effect.Effect<void>
 
-  /** The value as it is kept, for an element of a fan-out whose task is to go on from there. */
+  /** Encodes a value for the `checkpoint` of a fan-out's `Item`, whose task then goes on from that value. */
   readonly encode: (value: A) => Schema.Json
 }
 
 /**
- * Where the task that runs now keeps its checkpoint, encoded.
+ * Place where the task that runs now keeps its encoded checkpoint.
  *
  * @category models
  * @since 0.1.0
  */
 export interface Cell {
-  /** What was saved last, encoded; `undefined` where nothing was. */
+  /** The checkpoint saved last; `undefined` if there is none. */
   readonly checkpoint: Schema.Json | undefined
 
-  /** Keeps a checkpoint, encoded, together with what the task has added to its units. */
+  /** Saves a checkpoint together with the amounts that the task has added to its units. */
   readonly saveUnsafe: (checkpoint: Schema.Json) => void
 
-  /** Waits until what was saved is in the store. */
+  /** Waits until the saved checkpoint is in the store. */
   readonly recorded: Effect.Effect<void>
 }
 
 /**
- * Reference to where the task that runs now keeps its checkpoint. The runtime sets it for each task.
+ * Reference to the cell of the task that runs now. The runtime sets the reference for each task.
  *
  * @category services
  * @since 0.1.0

@@ -1,5 +1,5 @@
 /**
- * Runs tasks: one, many, or a durable fan-out over an ordered source.
+ * Runs tasks: one task, many tasks, or a durable fan-out over an ordered source.
  *
  * @since 0.1.0
  */
@@ -22,7 +22,7 @@ import type * as Task from "./Task.ts"
 import type { TaskHandle } from "./TaskHandle.ts"
 
 /**
- * How one dispatch differs from what its task declares.
+ * Pool and priority of one dispatch, in place of those that the task declares.
  *
  * @category models
  * @since 0.1.0
@@ -33,12 +33,8 @@ export interface DispatchOptions {
 }
 
 /**
- * A rate in bytes a second, or none.
- *
- * **Details**
- *
- * `take` waits until nothing is owed, and owes so many bytes then; a negative number is owed no more. `pieceUnsafe` is
- * how many to take at once, `most` at most.
+ * A rate in bytes per second, or no limit. `take` waits until no bytes are owed; then the dispatcher owes the bytes of
+ * the call. A negative number reduces the debt. `pieceUnsafe` gives the number of bytes to take at once.
  *
  * @category models
  * @since 0.1.0
@@ -49,38 +45,34 @@ export interface Bandwidth {
 }
 
 /**
- * What runs tasks within the pools' permits.
- *
- * **Details**
- *
- * A task that waits for others through `run`, `TaskHandle.await` or a fan-out gives its own permits back
- * meanwhile, so no nesting can deadlock a pool of any size.
+ * Runs tasks within the permits of the pools. A task that waits through `run`, `TaskHandle.await` or a fan-out gives
+ * its permits back while it waits. So nested tasks can't deadlock a pool of any size.
  *
  * @category models
  * @since 0.1.0
  */
 export interface Dispatcher {
-  /** Runs a plain effect as a task and gives its result. */
+  /** Runs a plain effect as a task and returns its result. */
   readonly runEffect: <A, E, R>(
     effect: Effect.Effect<A, E, R>,
     options?: DispatchOptions
   ) => Effect.Effect<A, E | Interrupted, R>
 
-  /** Runs a task and gives its result; an attempt that took too long ends with `Interrupted` by `Timeout`. */
+  /** Runs a task and returns its result. Fails with `Interrupted` by `Timeout` if an attempt took too long. */
   readonly run: <T extends Task.Any>(
     task: T,
     payload: Task.Payload<T>,
     options?: DispatchOptions
   ) => Effect.Effect<Task.Success<T>, Task.Failure<T> | Interrupted | Task.Skipped, Task.Handler<T>>
 
-  /** Starts a task that goes on by itself, until it or the job ends. */
+  /** Starts a task that runs in the background until the task or the job ends. */
   readonly dispatch: <T extends Task.Any>(
     task: T,
     payload: Task.Payload<T>,
     options?: DispatchOptions
   ) => Effect.Effect<TaskHandle<Task.Success<T>, Task.Failure<T>>, never, Task.Handler<T>>
 
-  /** Starts many tasks; the handles come in the order of the payloads. */
+  /** Starts many tasks. The handles are in the order of the payloads. */
   readonly dispatchMany: <T extends Task.Any>(
     task: T,
     payloads: Iterable<Task.Payload<T>>,
@@ -88,26 +80,25 @@ export interface Dispatcher {
   ) => Effect.Effect<ReadonlyArray<TaskHandle<Task.Success<T>, Task.Failure<T>>>, never, Task.Handler<T>>
 
   /**
-   * Runs a task for every element of an ordered source, durably, and gives the tally.
+   * Runs a task for every element of an ordered source, durably, and returns the tally.
    *
    * **Details**
    *
-   * The name is unique in the job, and the same in each of its runs: one fan-out has one name, also where many are
-   * opened one after the other. A finished fan-out gives a later run its stored tally without opening its source; one
-   * that was stopped or lost goes on with what was not settled, then with the source after the last element it
-   * had taken; one that is retried runs its failed elements first.
+   * The name is unique in the job and the same in every run of the job. A fan-out that has finished returns its stored
+   * tally in a later run, without opening its source. A stopped or lost fan-out first runs its unsettled elements, then
+   * the source after the last element it had taken. A retried fan-out first runs its failed elements.
    *
-   * A name that is open, or has ended in this run, is a defect: what it names would be taken for done. Where a program
-   * does a part of itself again, as by `Effect.retry`, what a fan-out came to is kept outside of that part.
+   * A name that is open, or whose fan-out has ended in this run, is a defect: the second fan-out would count as done.
+   * Code that repeats a part of the program, such as `Effect.retry`, keeps the tally of a fan-out outside of that part.
    */
   readonly fanOut: <T extends Task.Any, E, R, E2 = never, R2 = never>(
     name: string,
     task: T,
     source: (after: Option.Option<string>) => Stream.Stream<Element<Task.Payload<T>>, E, R>,
     options?: FanOutOptions & {
-      /** For elements that stand for many. */
+      /** For elements that stand for many elements. */
       readonly parts?: Parts<Task.Payload<T>, Task.Success<T>>
-      /** For what is no failure of one element. */
+      /** For errors that are not the failure of one element. */
       readonly pauseOn?: PauseOn<Task.Failure<T>>
       readonly onCommit?: OnCommit<Task.Payload<T>, Task.Success<T>, E2, R2>
     }
@@ -117,10 +108,10 @@ export interface Dispatcher {
     R | NoInfer<R2> | JobContext | Task.Handler<T>
   >
 
-  /** A dispatcher that runs tasks like this one, but uses no more than the limits allow. */
+  /** A dispatcher that runs tasks like this dispatcher, within the limits. */
   readonly limited: (limits: Limits) => Effect.Effect<Dispatcher>
 
-  /** The rate at which its tasks may move bytes, together. */
+  /** The rate at which the tasks of the dispatcher may move bytes, together. */
   readonly bandwidth: Bandwidth
 }
 
@@ -133,7 +124,8 @@ export interface Dispatcher {
 export class TaskDispatcher extends Context.Service<TaskDispatcher, Dispatcher>()("@fanout/core/TaskDispatcher") {}
 
 /**
- * Reference to the dispatcher of the job or task that runs now, for handlers: their layer can't require one.
+ * Reference to the dispatcher of the job or task that runs now. Handlers use it, because their layer can't require a
+ * dispatcher.
  *
  * @category services
  * @since 0.1.0
@@ -141,19 +133,18 @@ export class TaskDispatcher extends Context.Service<TaskDispatcher, Dispatcher>(
 export const Current: Context.Reference<Option.Option<TaskDispatcher["Service"]>> = currentDispatcher
 
 /**
- * Waits until the task that runs now may move so many bytes, at the rate that its job, or whatever else its dispatcher
- * was limited to, has. At once where there is no limit, and on threads: there whoever runs the task has asked before.
+ * Waits until the task that runs now may move `bytes`, at the rate of its job or of its limited dispatcher. The call
+ * returns at once without a limit, and on a thread, whose caller has already waited.
  *
  * **When to use**
  *
- * Use in handlers, for each piece that is read, written, sent or received. It is how a pool that finds its own size
- * learns how fast long tasks get on. Where it is not known how much will be moved, ask for the most, and give back the
- * rest by a negative number.
+ * Use in handlers, for each piece that is read, written, sent or received. An adaptive pool learns from these calls how
+ * fast long tasks get on. If the number is not known, ask for the most and return the rest by a negative number.
  *
  * **Gotchas**
  *
- * A task that is asked to stop is let go at once, so that it can come to its safe point: look at `Interrupter.check`
- * before the next piece.
+ * A task that is asked to stop does not wait, so that it can reach its safe point: yield `Interrupter.check` before the
+ * next piece.
  *
  * @category accessors
  * @since 0.1.0
@@ -165,8 +156,9 @@ export const throttle = (bytes: number): Effect.Effect<void> =>
   )
 
 /**
- * Returns how many bytes the task that runs now should move at once, `most` of them where there is no limit: what takes
- * a tenth of a second, so that a rate holds within any second.
+ * Returns how many bytes the task that runs now should move at once: as many as take a tenth of a second at its rate,
+ * so that the rate holds within any second. The result is at most `most`, and `most` without a limit. A slow rate still
+ * gives 4,096 bytes, if `most` allows.
  *
  * @category accessors
  * @since 0.1.0
@@ -175,18 +167,17 @@ export const pieceBytes = (most: number): Effect.Effect<number> =>
   Effect.map(Current, Option.match({ onNone: () => most, onSome: ({ bandwidth }) => bandwidth.pieceUnsafe(most) }))
 
 /**
- * Runs an effect that waits for what another task does; the task that runs now gives its permits back meanwhile, as
- * where it waits through its dispatcher.
+ * Runs an effect that waits for another task. The running task gives its permits back meanwhile, as in `run`.
  *
  * **When to use**
  *
- * Use where tasks wait for one another by other means, such as a `Deferred` or a `Semaphore`. Otherwise those that wait
- * may hold all permits, while the one that they wait for needs one to go on: after `throttle`, for example.
+ * Use where tasks wait for one another by other means, such as a `Deferred` or a `Semaphore`. Otherwise the waiting
+ * tasks may hold all permits, while the task that they wait for needs a permit to go on, such as after `throttle`.
  *
  * **Gotchas**
  *
- * Take nothing in it that has to be given back: where the task is interrupted while it waits for its permits, what the
- * effect gave is lost.
+ * The effect must not acquire a resource that has to be released: if the task is interrupted while it waits for its
+ * permits, the result of the effect is lost.
  *
  * @category accessors
  * @since 0.1.0
@@ -194,11 +185,8 @@ export const pieceBytes = (most: number): Effect.Effect<number> =>
 export const waitForOthers: <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.Effect<A, E, R> = waitForOthersInternal
 
 /**
- * Layer that provides a dispatcher to an application that has no job. Its tasks end with the layer.
- *
- * **Gotchas**
- *
- * `fanOut` needs a job: by type it requires `JobContext`.
+ * Layer that provides a dispatcher to an application without a job. Tasks of the dispatcher end with the layer.
+ * `fanOut` needs a job: its type requires `JobContext`.
  *
  * @category layers
  * @since 0.1.0

@@ -1,5 +1,5 @@
 /**
- * A task that runs by itself, and how it ended.
+ * Handle of a task that runs in the background, and how the task ended.
  *
  * @since 0.1.0
  */
@@ -12,12 +12,12 @@ import type { Interrupted } from "./Interrupter.ts"
  *
  * **Details**
  *
- * - `Done` and `Failed`: it ran to its end. A defect is a failure of its task alone.
- * - `Skipped`: its handler said that there is nothing to do.
- * - `Cancelled`: it was asked to stop, and did, or was interrupted after the grace period.
- * - `Aborted`: it was interrupted at once.
- * - `TimedOut`: its last attempt took longer than its task allows.
- * - `Shutdown`: it is unfinished; what ran it stopped first.
+ * - `Done` and `Failed`: the task ran to its end. A defect is a failure of its task alone.
+ * - `Skipped`: the handler had nothing to do.
+ * - `Cancelled`: the task was asked to stop. It stopped, or was interrupted after the grace period.
+ * - `Aborted`: the task was interrupted at once.
+ * - `TimedOut`: the last attempt took longer than the task allows.
+ * - `Shutdown`: the task is unfinished, because its dispatcher or the dispatching work stopped first.
  *
  * @category models
  * @since 0.1.0
@@ -32,19 +32,19 @@ export type TaskStatus<A, E> =
   | { readonly _tag: "Shutdown" }
 
 /**
- * A task that was dispatched.
+ * Handle of a dispatched task.
  *
  * @category models
  * @since 0.1.0
  */
 export interface TaskHandle<out A, out E> {
-  /** Waits for the end. Fails only when the waiting work itself is asked to stop. */
+  /** Waits for the end of the task. Fails only if the waiting work itself is asked to stop. */
   readonly await: Effect.Effect<TaskStatus<A, E>, Interrupted>
 
-  /** Asks the task to stop at its next safe point and frees its permits; the handle stays open. */
+  /** Asks the task to stop at its next safe point and to free its permits. The handle stays open. */
   readonly pause: Effect.Effect<void>
 
-  /** Queues a paused task again: from its own checkpoint, or from the start. */
+  /** Queues a paused task again. The task goes on from its own checkpoint, or from the start. */
   readonly resume: Effect.Effect<void>
 
   /** Asks the task to stop for good, interrupts it after the grace period, and waits for its end. */

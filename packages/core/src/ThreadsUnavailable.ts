@@ -1,12 +1,12 @@
 /**
- * Error of who needs threads where none can be started.
+ * Error for tasks that need a thread when no thread can be started.
  *
  * @since 0.1.0
  */
 import * as Schema from "effect/Schema"
 
 /**
- * Error of a pool of threads that can't have any. Its tasks stay unsettled.
+ * Error of a pool in which no thread can be started. The tasks of the pool stay unsettled.
  *
  * @category errors
  * @since 0.1.0

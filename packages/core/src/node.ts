@@ -1,7 +1,6 @@
 /**
- * Connects core to Node: the job store in a SQLite file, who owns a job, and how short of memory the machine is.
- *
- * `@fanout/core/threads` is the other entry of core that knows a platform.
+ * Connects core to Node: the job store in a SQLite file, the owner of a job, and memory pressure.
+ * `@fanout/core/threads` is the other entry of core that depends on a platform.
  *
  * @since 0.1.0
  */
@@ -26,7 +25,7 @@ import { Pressure } from "./Pressure.ts"
 import * as SqlJobStore from "./SqlJobStore.ts"
 
 /**
- * Which SQLite file, and how far SQLite goes to have a commit on disk.
+ * The SQLite file, and how safely SQLite commits.
  *
  * @category models
  * @since 0.1.0
@@ -35,23 +34,19 @@ export interface SqliteOptions {
   /** Path of the file, or `":memory:"` for a database of this process alone. */
   readonly filename: string
   /**
-   * With `"NORMAL"`, the default, a crash of the process loses nothing, and a power cut the last commits; with `"FULL"`
-   * a power cut loses nothing either, and each commit waits for the disk.
+   * With `"NORMAL"`, the default, a crash of the process loses no commit, and a power cut loses the last commits. With
+   * `"FULL"`, a power cut loses no commit either, and each commit waits for the disk.
    */
   readonly synchronous?: "NORMAL" | "FULL" | undefined
 }
 
 /**
- * Layer that keeps jobs in a SQLite file.
- *
- * **Details**
- *
- * The file and its folder are made if they are missing, for nobody else to read.
+ * Layer that keeps jobs in a SQLite file. A missing file and a missing folder are created, readable for the user alone.
  *
  * **Gotchas**
  *
- * A network file system is refused with `UnsafeFileSystem`, as far as Linux tells it from a disk; elsewhere it is not
- * recognized.
+ * A file on a network file system is refused with `UnsafeFileSystem`, if Linux can tell it from a disk. On other
+ * systems the layer does not recognize a network file system.
  *
  * @category layers
  * @since 0.1.0
@@ -70,7 +65,7 @@ const layerClient = (
         try: () => filename === ":memory:" ? filename : DatabaseFile.prepare(filename),
         catch: (cause) => new JobStoreError({ reason: DatabaseFile.reasonOf(cause) })
       })
-      // Longer waits would hold up all else in this thread. What meets a lock is tried again without blocking it.
+      // A longer wait would block this thread. Operations that meet a lock are tried again without blocking.
       return yield* make({ filename: file, busyTimeoutMillis: 10, synchronous }).pipe(
         Effect.retry({ schedule: whileBusy, while: (error) => sqliteProblem(error) === "Busy" }),
         Effect.mapError((error) => storageFailure("open", sqliteProblem(error), error.reason.cause))
@@ -79,19 +74,16 @@ const layerClient = (
   ).pipe(Layer.provide(Reactivity.layer))
 
 /**
- * Layer of a client for tables of your own in the file that the jobs are in. What it writes in `onCommit` of a fan-out
- * is part of the same transaction, and a job that is started in a transaction of it is part of that.
+ * Layer of a `SqlClient` for an application's own tables in the file of the jobs. Its writes in `onCommit` of a fan-out
+ * are part of the fan-out's transaction. A job that is accepted in a transaction of the client is part of that
+ * transaction.
  *
  * **Details**
  *
- * Where somebody else writes, a statement or a transaction waits for up to half a minute, and other work of the thread
- * goes on meanwhile. Then it fails with a `LockTimeoutError`. A transaction is for writing from its beginning
- * (`BEGIN IMMEDIATE`); provide `SqlClient.BeginTransaction` with `"BEGIN"` for one that only reads.
- *
- * **Gotchas**
- *
- * It opens a connection of its own, as the store does with the file. An application may have any other client of
- * SQLite in its place.
+ * A statement or transaction that meets another writer waits for up to half a minute, while other work of the thread
+ * goes on. Then the statement fails with a `LockTimeoutError`. A transaction locks for writing from its beginning
+ * (`BEGIN IMMEDIATE`); provide `SqlClient.BeginTransaction` with `"BEGIN"` for a transaction that only reads. The
+ * client has a connection of its own, as the store has. An application may use another SQLite client instead.
  *
  * @category layers
  * @since 0.1.0
@@ -100,13 +92,10 @@ export const layerSqlClient = (options: SqliteOptions): Layer.Layer<SqlClient.Sq
   layerClient(options, SqliteClient.makeWaiting)
 
 /**
- * Layer that looks at the processes of this machine.
- *
- * **Details**
- *
- * An owner is dead when its machine has been started anew, no process has its id, the process with its id was started
- * at another time, or it has ended and only its parent has not noticed. Owners on other machines, in other containers
- * or in other process namespaces are never called dead. Without `/proc` only a missing process id tells.
+ * Layer that looks at the processes of this machine. An owner is dead if its machine has been restarted, if no process
+ * has its id, if the process with its id started at another time, or if it has ended and its parent has not noticed
+ * yet. Owners on other machines, in other containers or in other process namespaces are never reported as dead. Without
+ * `/proc`, only a missing process id tells.
  *
  * @category layers
  * @since 0.1.0
@@ -120,25 +109,25 @@ export const layerOwnerLiveness: Layer.Layer<OwnerLiveness> = Layer.sync(OwnerLi
 })
 
 /**
- * A file system that is mounted.
+ * A mounted file system.
  *
  * @category models
  * @since 0.1.0
  */
 export interface Mount {
-  /** Numbers of the device: `8:1`. */
+  /** Numbers of the device, such as `8:1`. */
   readonly device: string
-  /** Path of the folder that it is mounted on. */
+  /** Path of the folder where the file system is mounted. */
   readonly point: string
   /** Type of the file system, such as `ext4` or `fuse.sshfs`. */
   readonly type: string
-  /** What is mounted: a device, or a server and its folder. */
+  /** The mounted device, or a server and its folder. */
   readonly source: string
 }
 
 /**
- * Finds the mount that an absolute path is in, without following links; `None` where the system is not Linux. It reads
- * the table of mounts and asks nothing of the file system, which may never answer.
+ * Finds the mount of an absolute path, without following links. Returns `None` if the system is not Linux. The search
+ * reads the table of mounts. It does not touch the file system, which may never answer.
  *
  * @category accessors
  * @since 0.1.0
@@ -147,12 +136,9 @@ export const mountOf = (path: string): Effect.Effect<Option.Option<Mount>> =>
   Effect.sync(() => Option.fromUndefinedOr(mountIn(readText("/proc/self/mountinfo") ?? "", path)))
 
 /**
- * Layer that reads from Linux how short of memory this process is.
- *
- * **Details**
- *
- * It is the share of the last second for which a task of its control group, or of the machine, stalled for want of
- * memory; or more, where little is left of what the group may use. Where the kernel tells nothing of the kind it is 0.
+ * Layer that reads the memory pressure of this process from Linux. The pressure is the share of the last second in
+ * which a task of the control group, or of the machine, waited for memory. It is higher when little of the group's
+ * memory limit is left. It is 0 if the kernel does not report it.
  *
  * @category layers
  * @since 0.1.0

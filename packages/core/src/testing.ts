@@ -1,5 +1,5 @@
 /**
- * Runs jobs in tests: everything in memory, and time stands still until the test moves it.
+ * Runs jobs in tests, in memory. Time stands still until the test moves the clock.
  *
  * @since 0.1.0
  */
@@ -18,21 +18,20 @@ import * as Pools from "./Pools.ts"
  *
  * **When to use**
  *
- * Use under `TestClock`, with the programs of the jobs and the handlers of their tasks provided. Retries, timeouts
- * and leases then take as long as the test says.
+ * Use under `TestClock`, and provide the programs of the jobs and the handlers of their tasks. Retries, timeouts and
+ * leases then take as long as the test says.
  *
  * **Gotchas**
  *
- * A job that was just started runs once the test lets it, by `settle` or by moving the clock. One that is asked to
- * stop and never reaches a safe point is interrupted after `grace`: the test must move the
- * clock. When the layer is closed, what still runs is interrupted at once.
+ * A started job runs once the test calls `settle` or moves the clock. A job that is asked to stop and reaches no safe
+ * point is interrupted after `grace`, so the test must move the clock. Closing the layer interrupts running jobs.
  *
  * @category testing
  * @since 0.1.0
  */
 export const layer = <const Jobs extends ReadonlyArray<Job.Any>>(
   options: JobManager.Options<Jobs> & {
-    /** Permits of pools, beside or instead of the default ones. */
+    /** Permits of pools, in addition to the default pools or in place of their sizes. */
     readonly pools?: Readonly<Record<string, number>>
   }
 ): Layer.Layer<
@@ -47,11 +46,8 @@ export const layer = <const Jobs extends ReadonlyArray<Job.Any>>(
   )
 
 /**
- * Lets everything that is ready run while time stands still.
- *
- * **When to use**
- *
- * Use between starting a job and moving the clock, so that the job's time begins where the test's does.
+ * Lets all ready fibers run while time stands still. Call it between starting a job and moving the clock, so that the
+ * job's time begins where the test's does.
  *
  * @category testing
  * @since 0.1.0

@@ -1,9 +1,8 @@
 /**
- * Runs tasks on worker threads and child processes of Node, behind the same handlers that run them on fibers: a job
- * does not see the difference.
+ * Runs tasks on worker threads and child processes of Node, by the same handlers as on fibers. Jobs see no difference.
  *
- * Threads are supervised one by one. What one of them dies of costs the task that it was at another attempt; the rest
- * of what it had goes to others.
+ * Threads are supervised one by one. A thread that dies costs the task that it was running one attempt. Other threads
+ * run the remaining tasks of the thread.
  *
  * @since 0.1.0
  */
@@ -22,59 +21,57 @@ import type { ThreadsUnavailable } from "./ThreadsUnavailable.ts"
 export { ThreadsUnavailable } from "./ThreadsUnavailable.ts"
 
 /**
- * What threads run, how many there are, and within which limits.
+ * Options of threads and processes: their module, number and limits.
  *
  * @category models
  * @since 0.1.0
  */
 export interface ThreadOptions<R extends Task.Any = Task.Any, E = never, RX = never> {
-  /** The module that each thread runs. It calls `runThread`. */
+  /** The module that each thread runs. The module calls `runThread`. */
   readonly module: URL
-  /** Threads at most; by default as many as the machine runs at the same time. */
+  /** Maximum number of threads; by default as many as the machine runs at the same time. */
   readonly size?: number
-  /** Small tasks that are posted at once at most, 64 by default. A process gets one in any case. */
+  /** Maximum number of small tasks that are posted at once, 64 by default. A process gets one task at a time. */
   readonly batch?: number
-  /** How long a thread may have nothing to do until it is ended, 5 seconds by default. */
+  /** How long a thread may be idle before it is ended, 5 seconds by default. */
   readonly idle?: Duration.Input
-  /** Handlers with which the thread that the layer is on takes part; without them it does not. */
+  /** Handlers for the calling thread, which then runs tasks as well. Without handlers, it runs none. */
   readonly caller?: Layer.Layer<Task.Handler<R>, E, RX>
-  /** Bounds of the heap and the stack of each thread. Bytes of array buffers don't count. */
+  /** Bounds of the heap and the stack of each thread. The bytes of array buffers don't count. */
   readonly resourceLimits?: {
     readonly maxOldGenerationSizeMb?: number
     readonly maxYoungGenerationSizeMb?: number
     readonly stackSizeMb?: number
   }
-  /** Options of Node, those of this process by default. */
+  /** Options of Node; the options of this process by default. */
   readonly execArgv?: ReadonlyArray<string>
-  /** Arguments that the module finds in `process.argv`, behind two others. */
+  /** Arguments that the module finds in `process.argv`, after the first two. */
   readonly argv?: ReadonlyArray<string>
 }
 
 /**
- * Layer that provides the handlers of tasks by worker threads, which run a module that has them.
+ * Layer that provides the handlers of tasks by worker threads. The threads run a module that has the actual handlers.
  *
  * **Details**
  *
- * - It starts one thread, and fails with `ThreadsUnavailable` if it can't; others start when there is work for them.
- * - A thread runs one task at a time. Small ones travel together: as many as take 2 ms by what was measured, and by
- *   the `cost` of their payloads. A thread has in hand what takes 20 ms more, for when it is through with these.
- * - A task whose thread is lost is tried again alone, and fails as `Quarantined` when that thread is lost too.
- * - A task that was asked to stop and has not after the grace period is interrupted; if that does not help either,
- *   because it never returns to the event loop, its thread is ended and replaced. So is one at its timeout, which
- *   counts from when it begins.
- * - With `caller`, the thread that the layer is on is one more: it takes a batch when no other one is idle, and lets
- *   all else on it have its turn before the next. Once a task has kept it for more than 20 ms before it first waited,
- *   it takes no part any more. Tasks that a thread may have died of never get there.
- * - If later no thread can be started any more, or the layer is closed, what runs tasks dies with
- *   `ThreadsUnavailable`. They stay unsettled.
- * - What a thread prints goes to the standard error of this process.
+ * - The layer starts one thread, or fails with `ThreadsUnavailable`. More threads start when there is work for them.
+ * - A thread runs one task at a time. Small tasks travel in batches. A batch is as many tasks as are expected to take 2
+ *   ms, by measurement and by their `cost`. A thread also holds a next batch of 20 ms.
+ * - A task whose thread is lost is tried again alone. If that thread is lost as well, the task fails as `Quarantined`.
+ * - A task that was asked to stop is interrupted after the grace period. If the task never returns to the event loop,
+ *   its thread is ended and replaced. The same holds at the timeout, which counts from the task's begin.
+ * - With `caller`, the calling thread is one more thread. It takes a batch when no other thread is idle, and lets all
+ *   other work of the thread run before the next batch. It stops taking batches after a task has kept it for more than
+ *   20 ms before that task first waited. A task that may have killed a thread never runs there.
+ * - If no thread can be started any more, or the layer closes, calls of tasks die with `ThreadsUnavailable`. The tasks
+ *   stay unsettled.
+ * - The output of a thread goes to the standard error of this process.
  *
  * **Gotchas**
  *
- * The task's `pool` and `weight` are not used: threads bound what runs. Handlers on threads have no dispatcher, and of
- * the caller's context only what the runtime gives a task. Their layer is built once for each thread. What a task does
- * to its thread it does to the whole process where that is the caller's: one that never ends or exits belongs nowhere
- * near `caller`.
+ * The task's `pool` and `weight` have no effect: the threads bound what runs. A handler on a thread has no dispatcher.
+ * Of the caller's context, it sees only what the runtime gives to a task. The layer of the handlers is built once for
+ * each thread. A task of `caller` affects the whole process, so it must neither run for ever nor exit.
  *
  * @category layers
  * @since 0.1.0
@@ -86,20 +83,20 @@ export const layerThreads = <R extends Task.Any, E = never, RX = never>(
   Layer.provide(PoolLayer.layer(group, options), Layer.sync(ThreadSpawner, () => WorkerThreads.spawner(options)))
 
 /**
- * Layer that does as `layerThreads` by child processes, each of which runs the module on one worker thread. For native
- * code: what it does to its process costs the task that it was at, and nothing else.
+ * Layer that works like `layerThreads` with child processes, each of which runs the module on one worker thread. Use it
+ * for native code: a crash of a process costs only the task that the process was running.
  *
  * **Details**
  *
- * - A process gets one task at a time. It ends with the layer, and at once when its owner has ended in whatever way,
- *   together with all that it has started.
- * - It is in a session of its own: signals of a terminal don't reach it.
- * - What a process prints goes to the standard error of this one.
- * - Where the kernel ends processes to have memory, it ends these first (Linux).
+ * - A process gets one task at a time. The process ends with the layer. When the owner of a process ends for any
+ *   reason, the process ends at once, with everything that it has started.
+ * - A process has a session of its own: signals of a terminal don't reach it.
+ * - The output of a process goes to the standard error of this process.
+ * - When the Linux kernel kills processes to free memory, it kills these processes first.
  *
  * **Gotchas**
  *
- * What a handler starts in a group of its own outlives the process.
+ * A process that a handler starts in a process group of its own outlives the child process.
  *
  * @category layers
  * @since 0.1.0
