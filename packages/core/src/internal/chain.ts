@@ -1,17 +1,17 @@
 /**
- * A set, in order of insertion, whose members carry their own links.
+ * A set in order of insertion whose members carry their own links.
  *
- * A `Set` whose members come and go copies its table again and again, and each table that is left behind refers to
- * the next one. Once one of them is old, the collector of the young generation keeps all that follow, with what they
- * hold: a tenth of what a task allocates became old, and memory grew with their number. Here a member that leaves
- * refers to no other.
+ * A `Set` whose members come and go copies its table again and again, and each abandoned table refers to the next
+ * table. Once one table is old, the collector of the young generation keeps all later tables and their contents: a
+ * tenth of what a task allocates became old, and memory grew with the number of tasks. A member that leaves a chain
+ * refers to no other member.
  */
 
-/** What a member carries for the one chain that it may be in. */
-export interface Linked<T> {
-  chain: object | undefined
-  previous: T | undefined
-  next: T | undefined
+/** The links of a member. A member is in one chain at most. */
+export class Linked<T> {
+  chain: object | undefined = undefined
+  previous: T | undefined = undefined
+  next: T | undefined = undefined
 }
 
 export class Chain<T extends Linked<T>> {
@@ -45,7 +45,6 @@ export class Chain<T extends Linked<T>> {
     this.size--
   }
 
-  /** The members that there are now. */
   toArray(): Array<T> {
     const members: Array<T> = []
     for (let member = this.first; member !== undefined; member = member.next) members.push(member)

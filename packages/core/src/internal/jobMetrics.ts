@@ -1,5 +1,5 @@
 /**
- * What can be measured of the jobs that this process runs.
+ * Metrics of the jobs that this process runs.
  */
 import type * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
@@ -13,17 +13,15 @@ const flushes = Metric.histogram("fanout_flush_millis", {
   boundaries: Metric.boundariesFromIterable([1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 5000])
 })
 
-type Counts = Pick<Tally, "done" | "failed" | "skipped">
-
 interface Flush {
   readonly job: string
   readonly fanOut: string
-  readonly before: Counts | undefined
-  readonly after: Counts
+  readonly before: Tally | undefined
+  readonly after: Tally
   readonly rows: number
 }
 
-/** Notes what a fan-out records that it had not before, and how long that takes; a span tells of it, too. */
+/** Measures one flush of a fan-out: a span, the duration, and the number of new outcomes. */
 export const measured = ({ after, before, fanOut, job, rows }: Flush) => <E, R>(flush: Effect.Effect<void, E, R>) =>
   Effect.flatMap(
     Effect.timed(Effect.withSpan(flush, `fanout.flush ${fanOut}`, { attributes: { rows } })),
@@ -31,7 +29,7 @@ export const measured = ({ after, before, fanOut, job, rows }: Flush) => <E, R>(
       Effect.contextWith((context: Context.Context<never>) =>
         Effect.sync(() => {
           for (const outcome of ["done", "failed", "skipped"] as const) {
-            // A retry takes what it has done from what has failed.
+            // A retry lowers the number of failed elements.
             const more = after[outcome] - (before?.[outcome] ?? 0)
             if (more > 0) Metric.withAttributes(elements, { job, fanOut, outcome }).updateUnsafe(more, context)
           }
@@ -40,6 +38,6 @@ export const measured = ({ after, before, fanOut, job, rows }: Flush) => <E, R>(
       )
   )
 
-/** Counts a run of a job while it goes on. */
+/** Counts the start (1) or the end (-1) of a run. */
 export const noteRunning = (job: string, change: 1 | -1, context: Context.Context<never>): void =>
   Metric.withAttributes(running, { job }).modifyUnsafe(change, context)

@@ -1,5 +1,5 @@
 /**
- * The program of a job, as its layer supplies it and the manager finds it.
+ * The program of a job. The job's layer supplies the program, and the job manager looks the program up.
  */
 import * as Context from "effect/Context"
 import type * as Effect from "effect/Effect"
@@ -9,12 +9,12 @@ import type { JobContext } from "../JobContext.ts"
 import type { JobId } from "../JobId.ts"
 import type { TaskDispatcher } from "../TaskDispatcher.ts"
 
-/** Program of a job with everything but what the runtime supplies provided. */
+/** The program of a job. Only the services of the runtime are still missing. */
 export interface Program {
   readonly run: (payload: unknown) => Effect.Effect<unknown, unknown, TaskDispatcher | JobContext | Scope.Scope>
   readonly onCancel: (payload: unknown, id: JobId, saved: Saved) => Effect.Effect<void>
 }
 
-/** Key under which a layer supplies the program of a job. */
+/** The key of a job's program in a context. */
 export const programKey = <Name extends string>(name: Name): Context.Key<Handler<Name>, Program> =>
   Context.Service<Handler<Name>, Program>(`@fanout/core/Job/${name}`)

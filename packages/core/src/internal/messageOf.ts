@@ -1,14 +1,14 @@
 /**
- * What a failure says to people, whatever was failed with.
+ * Turns any error value into a text for people.
  */
 import * as Formatter from "effect/Formatter"
 import * as SchemaIssue from "effect/SchemaIssue"
 
-/** Sentence of an error; where it has none its tag, or what it is. */
+/** The message of an error. The tag or the formatted value stands in for a missing message. */
 export const messageOf = (error: unknown): string => {
   if (typeof error !== "object" || error === null) return String(error)
   if ("message" in error && typeof error.message === "string" && error.message !== "") {
-    // A class of Effect that is made of wrong fields throws an error whose message does not tell which.
+    // The constructor of a Schema class throws an error whose message does not name the invalid fields.
     return error instanceof Error && SchemaIssue.isIssue(error.cause)
       ? `${error.message}: ${describe(error.cause)}`
       : error.message
@@ -17,7 +17,7 @@ export const messageOf = (error: unknown): string => {
   return error instanceof Error ? String(error) : Formatter.format(error)
 }
 
-/** The same in one line. */
+/** The message of an error on one line. */
 export const lineOf = (error: unknown): string => messageOf(error).replaceAll(/\s*\n\s*/g, " ")
 
 const describe = SchemaIssue.makeFormatterDefault()

@@ -1,35 +1,31 @@
 /**
- * The stop signal of one unit of work. Signals form a tree: a request reaches all below it.
+ * The stop signal of one unit of work. Signals form a tree: a request reaches the signal and all signals below.
  */
 import type { Interrupter, Reason } from "../Interrupter.ts"
-import { Chain, type Linked } from "./chain.ts"
+import { Chain, Linked } from "./chain.ts"
 import { logDefectUnsafe } from "./defect.ts"
 
 const hardness: Record<Reason, number> = { Pause: 0, Shutdown: 1, Sibling: 1, Timeout: 1, Cancel: 2, LeaseLost: 3 }
 
-class Listener implements Linked<Listener> {
-  chain: object | undefined = undefined
-  previous: Listener | undefined = undefined
-  next: Listener | undefined = undefined
+class Listener extends Linked<Listener> {
   readonly call: (reason: Reason) => void
 
   constructor(call: (reason: Reason) => void) {
+    super()
     this.call = call
   }
 }
 
-export class Signal implements Interrupter, Linked<Signal> {
+export class Signal extends Linked<Signal> implements Interrupter {
   reason: Reason | undefined = undefined
-  chain: object | undefined = undefined
-  previous: Signal | undefined = undefined
-  next: Signal | undefined = undefined
-  // There is one signal for each attempt of a task. Most have no children, and nobody listens.
+  // Each attempt of a task has a signal. Most signals have neither children nor listeners.
   private children: Chain<Signal> | undefined = undefined
   private listeners: Chain<Listener> | undefined = undefined
-  /** The parent, or how to leave one of another kind. */
+  /** The parent if the parent is a `Signal`, otherwise a function that stops listening to the parent. */
   private readonly leave: Signal | (() => void) | undefined
 
   constructor(parent?: Interrupter) {
+    super()
     if (parent instanceof Signal) {
       this.reason = parent.reason
       parent.children ??= new Chain()
@@ -40,10 +36,10 @@ export class Signal implements Interrupter, Linked<Signal> {
     }
   }
 
-  /** What the work itself does when it is asked to stop; called before those that listen. */
+  /** Called for each stop request before the listeners are called. */
   protected onStop(): void {}
 
-  /** What becomes of what a listener has thrown: who asks for the stop, and all others, have nothing to do with it. */
+  /** Handles an error that a listener has thrown. Neither the requester nor other listeners see the error. */
   protected onDefect(defect: unknown): void {
     logDefectUnsafe("A listener to a stop has died", defect)
   }
@@ -54,7 +50,7 @@ export class Signal implements Interrupter, Linked<Signal> {
     for (const signal of stopped) {
       signal.onStop()
       for (const listener of signal.listeners?.toArray() ?? []) {
-        // Whom one that was told has removed is not told any more.
+        // An earlier listener may have removed this listener.
         if (listener.chain === undefined) continue
         try {
           listener.call(reason)
@@ -65,7 +61,7 @@ export class Signal implements Interrupter, Linked<Signal> {
     }
   }
 
-  /** Sets the reason everywhere before anybody is told: what goes on because another one has stopped must see it. */
+  /** Sets the reason in the whole tree before any listener runs: work that a listener resumes must see the reason. */
   private markUnsafe(reason: Reason, stopped: Array<Signal>): void {
     if (this.reason !== undefined && hardness[this.reason] >= hardness[reason]) return
     this.reason = reason
@@ -81,14 +77,14 @@ export class Signal implements Interrupter, Linked<Signal> {
     return () => listeners.delete(listener)
   }
 
-  /** Detaches the signal from its parent. */
+  /** Detaches the signal from the parent. */
   closeUnsafe(): void {
     if (this.leave instanceof Signal) this.leave.children?.delete(this)
     else this.leave?.()
   }
 }
 
-/** Calls once: when a stop is requested, or now if it has been. Returns how to stop listening. */
+/** Calls `call` once: at the next stop request, or now after an earlier request. Returns how to stop listening. */
 export const onFirstRequest = (
   interrupter: Pick<Interrupter, "onRequestUnsafe">,
   call: (reason: Reason) => void
