@@ -1,5 +1,5 @@
 /**
- * One attempt of a task: a fiber of its own, and all that the task finds in its context.
+ * One attempt of a task. An attempt is a fiber, and supplies the services that the task finds in the context.
  */
 import * as Cause from "effect/Cause"
 import * as Context from "effect/Context"
@@ -17,14 +17,15 @@ import { Kept } from "./kept.ts"
 import { CurrentSlot, releaseUnsafe, type Slot } from "./slot.ts"
 import type { TaskRun, Work } from "./taskRun.ts"
 
-/** For so long a task may go on after its fiber was interrupted before that is logged, and before it is given up. */
+/** Time from the interruption of a fiber that does not end to a warning. */
 const overdueMillis = 10_000
+/** Time from the interruption of a fiber that does not end to the forced end of the attempt. */
 const abandonedMillis = 60_000
 
-/** How many attempts may have a span by now, as a sum of shares. */
+/** Spans that attempts may still open. Each attempt adds its `SpanRatio`, and each span takes 1 away. */
 let spans = 0
 
-/** The stop signal of an attempt, what it reports to, where it keeps its checkpoint, the permits that it holds. */
+/** The stop signal, progress reporter, checkpoint cell and permit slot of an attempt. */
 export class Attempt extends Signal implements Cell, Reporter, Slot {
   readonly work: Work
   readonly weight: number
@@ -33,7 +34,7 @@ export class Attempt extends Signal implements Cell, Reporter, Slot {
   giveUp: Slot["giveUp"] = undefined
   closed = false
   timedOut = false
-  /** What a listener to its stop has thrown. */
+  /** A defect of a stop listener, or the reason why the runtime gave the fiber up. */
   died: Cause.Cause<never> | undefined = undefined
   private readonly task: TaskRun
   private fiber: Fiber.Fiber<unknown, unknown> | undefined = undefined
@@ -51,27 +52,24 @@ export class Attempt extends Signal implements Cell, Reporter, Slot {
     if (!work.beginsLater) this.begin()
   }
 
-  /** Runs the attempt, and calls back once it has ended. It holds no permits any more by then. */
+  /** Runs the attempt. The attempt gives the permits back before it calls `onEnd`. */
   run(onEnd: (exit: Exit.Exit<unknown, unknown>) => void): void {
     const { context, run } = this.work
     this.onEnd = onEnd
     const effect = Effect.suspend(() => run(this.task.unit.payload))
-    const fiber = Effect.runForkWith(this.see(context))(this.isTraced() ? this.traced(effect) : effect)
+    const withStop = Context.add(Context.add(context, Interrupter, this), CurrentSlot, this)
+    const withServices = Context.add(Context.add(withStop, Cell, this), Reporter, this)
+    const fiber = Effect.runForkWith(withServices)(this.maybeTraced(effect))
     this.fiber = fiber
     if (this.isKilled) fiber.interruptUnsafe()
     fiber.addObserver(this.end)
   }
 
-  private isTraced(): boolean {
-    // One that is traced takes from what those before it have saved up.
-    spans = Math.min(spans + Context.get(this.work.context, SpanRatio), 2)
-    if (spans < 1) return false
+  private maybeTraced(effect: Effect.Effect<unknown, unknown>): Effect.Effect<unknown, unknown> {
+    const { context, describe, tag } = this.work
+    spans = Math.min(spans + Context.get(context, SpanRatio), 2)
+    if (spans < 1) return effect
     spans--
-    return true
-  }
-
-  private traced(effect: Effect.Effect<unknown, unknown>): Effect.Effect<unknown, unknown> {
-    const { describe, tag } = this.work
     return Effect.suspend(() =>
       Effect.withSpan(effect, `fanout.task ${tag}`, { attributes: { task: describe(this.task.unit.payload) } })
     )
@@ -83,18 +81,17 @@ export class Attempt extends Signal implements Cell, Reporter, Slot {
     this.onEnd(exit)
   }
 
-  /** Interrupts the attempt. */
   kill(): void {
     this.isKilled = true
     this.fiber?.interruptUnsafe()
   }
 
-  /** Starts the time that the attempt may take. */
+  /** Starts the timeout of the attempt. */
   begin(): void {
     const { environment, options: { timeoutMillis } } = this.work
     if (timeoutMillis === Number.POSITIVE_INFINITY || this.timeout !== undefined || this.closed) return
     this.timeout = environment.deadlines.addUnsafe(timeoutMillis, () => {
-      // Whoever stops a task together with others stops it for good; a timeout is this attempt's own.
+      // An earlier stop ends the task for good, and a timeout ends only this attempt.
       if (this.reason !== undefined) return
       this.timedOut = true
       this.requestUnsafe("Timeout")
@@ -113,7 +110,7 @@ export class Attempt extends Signal implements Cell, Reporter, Slot {
     if (this.closed) return
     const { environment: { deadlines, graceMillis } } = this.work
     this.grace ??= deadlines.addUnsafe(graceMillis, () => {
-      // Its end is seen at once, where it comes at once.
+      // `kill` may end the attempt at once, and the end removes the deadline.
       this.grace = deadlines.addUnsafe(overdueMillis, () => this.noteOverdue())
       this.kill()
     })
@@ -123,7 +120,7 @@ export class Attempt extends Signal implements Cell, Reporter, Slot {
     const { context, describe, environment: { deadlines } } = this.work
     const goesOn = (millis: number) =>
       `${describe(this.task.unit.payload)} goes on for ${millis / 1000} s after it was interrupted`
-    // Nobody waits any longer for a fiber that does not end, and no other task for its permits.
+    // The end of the attempt frees the permits for other tasks, although the fiber still runs.
     this.grace = deadlines.addUnsafe(abandonedMillis - overdueMillis, () => {
       this.died ??= Cause.die(new Error(`${goesOn(abandonedMillis)}, and is left to itself`))
       this.end(Exit.failCause(this.died))
@@ -131,7 +128,7 @@ export class Attempt extends Signal implements Cell, Reporter, Slot {
     Effect.runForkWith(context)(Effect.logWarning(goesOn(overdueMillis)))
   }
 
-  // What a fiber does that the task has left behind counts no more.
+  // A closed attempt ignores the reports of a fiber that still runs.
 
   addUnsafe(unit: string, amount: number): void {
     if (this.closed) return
@@ -159,11 +156,6 @@ export class Attempt extends Signal implements Cell, Reporter, Slot {
     return this.work.recorded
   }
 
-  private readonly see = (context: Context.Context<never>): Context.Context<never> => {
-    const seen = Context.add(Context.add(context, Interrupter, this), CurrentSlot, this)
-    return Context.add(Context.add(seen, Cell, this), Reporter, this)
-  }
-
   noteDone(): void {
     const { options, permits } = this.work
     permits.noteUnsafe(options.cost(this.task.unit.payload))
@@ -176,7 +168,7 @@ export class Attempt extends Signal implements Cell, Reporter, Slot {
     if (this.grace !== undefined) deadlines.removeUnsafe(this.grace)
     this.closeUnsafe()
     this.closed = true
-    // A fiber that the task has left behind would take them for nobody.
+    // A fiber that still runs must not take permits any more.
     this.giveUp?.()
     releaseUnsafe(this)
   }

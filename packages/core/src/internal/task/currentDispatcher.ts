@@ -1,5 +1,5 @@
 /**
- * Where the runtime puts the dispatcher of what runs now: apart from `TaskDispatcher`, whose layer needs the runtime.
+ * The reference to the current dispatcher, in a module of its own: `TaskDispatcher.ts` loads the dispatcher.
  */
 import * as Context from "effect/Context"
 import * as Option from "effect/Option"

@@ -1,8 +1,8 @@
 /**
- * Calls functions at points in time, with one sleeping fiber for all of them.
+ * Calls functions at points in time. One sleeping fiber serves all deadlines.
  *
- * Deadlines of tasks are added and removed far more often than they are met, so both cost next to nothing: the fiber
- * is woken only for a deadline that is earlier than the one it sleeps for.
+ * Most deadlines are removed before they are due, so `addUnsafe` and `removeUnsafe` are cheap: only a deadline that is
+ * earlier than all others wakes the fiber.
  */
 import type * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
@@ -10,7 +10,7 @@ import * as Latch from "effect/Latch"
 import { Chain, type Linked } from "../chain.ts"
 import { logDefectUnsafe } from "../defect.ts"
 
-/** Milliseconds on a clock that nobody sets. */
+/** The monotonic time in milliseconds. */
 export const nowMillis = (clock: Clock.Clock): number => Number(clock.monotonicTimeNanosUnsafe()) / 1e6
 
 export interface Deadline extends Linked<Deadline> {
@@ -21,7 +21,7 @@ export interface Deadline extends Linked<Deadline> {
 export interface Deadlines {
   readonly addUnsafe: (inMillis: number, meet: () => void) => Deadline
   readonly removeUnsafe: (deadline: Deadline) => void
-  /** Watches the deadlines, for ever. */
+  /** Waits for deadlines and calls their functions, for ever. */
   readonly watch: Effect.Effect<never>
 }
 
@@ -34,13 +34,13 @@ export const makeDeadlines = (clock: Clock.Clock): Deadlines => {
     const now = nowMillis(clock)
     wakesAt = Number.POSITIVE_INFINITY
     for (const deadline of deadlines.toArray()) {
-      // One that was met before may have removed it.
+      // An earlier function may have removed the deadline.
       if (deadline.atMillis <= now && deadlines.has(deadline)) {
         deadlines.delete(deadline)
         try {
           deadline.meet()
         } catch (defect) {
-          logDefectUnsafe("What was due has died", defect)
+          logDefectUnsafe("The function of a deadline has died", defect)
         }
       }
     }

@@ -1,5 +1,5 @@
 /**
- * What a task keeps from one attempt to the next: its checkpoint, and what it has added to its units.
+ * The state that a task keeps from one attempt to the next: the checkpoint, and the amounts added to units.
  */
 import * as Schema from "effect/Schema"
 
@@ -9,7 +9,7 @@ export const noUnits: Units = new Map()
 
 export class Kept {
   checkpoint: Schema.Json | undefined
-  /** What the task had added when it saved its checkpoint: its next attempt goes on from there. */
+  /** The units at the time of the checkpoint. The next attempt starts with these units. */
   saved: Units
   private added: Map<string, number> | undefined = undefined
 
@@ -18,7 +18,6 @@ export class Kept {
     this.saved = saved
   }
 
-  /** What the task has added so far. */
   get units(): Units {
     return this.added ?? this.saved
   }
@@ -33,19 +32,19 @@ export class Kept {
     this.saved = new Map(this.units)
   }
 
-  /** Takes back what was added since the checkpoint, for a new attempt. */
+  /** Takes back all amounts that the task has added since the checkpoint. */
   restart(): void {
     this.added = undefined
   }
 }
 
-/** What is stored of it. Short names: it is written hundreds of times a second. */
+/** The stored form. The names are short because a store writes the form hundreds of times a second. */
 export const Stored = Schema.Struct({
   s: Schema.optionalKey(Schema.Json),
   u: Schema.optionalKey(Schema.Record(Schema.String, Schema.Number))
 })
 
-/** What is to be stored of it: nothing of what has no checkpoint, since that starts over. */
+/** Turns the state into the stored form. A task without a checkpoint starts over, and stores nothing. */
 export const store = (kept: Kept | undefined): typeof Stored.Type =>
   kept?.checkpoint === undefined ? {} : { s: kept.checkpoint, u: Object.fromEntries(kept.saved) }
 

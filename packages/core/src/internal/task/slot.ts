@@ -1,5 +1,5 @@
 /**
- * The permits that a running task holds, so that it can give them back while it waits for other tasks.
+ * The slot of a running task: the permits, which the task gives back while the task waits for other tasks.
  */
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
@@ -15,9 +15,9 @@ export interface Slot {
   }
   readonly weight: number
   held: boolean
-  /** Branches of the task that wait for others now. */
+  /** The number of fibers of the task that wait for other tasks. */
   waiting: number
-  /** Lets a branch that waits for the permits go on without them. */
+  /** Lets a fiber that waits for the permits go on without permits. */
   giveUp: (() => void) | undefined
   closed: boolean
   readonly onRequestUnsafe: Interrupter["onRequestUnsafe"]
@@ -27,10 +27,10 @@ export const CurrentSlot = Context.Reference<Slot | undefined>("@fanout/core/int
   defaultValue: () => undefined
 })
 
-/** So many bytes that a task moves are one piece of work: as many as take about as long as a small task. */
+/** Bytes that count as one unit of work. A task moves 64 KiB in about the time of a small task. */
 const pieceBytes = 65_536
 
-/** Counts what the running task has got through, where it has permits. */
+/** Counts bytes that the current task has moved as work of the task's pool. */
 export const noteMoved = (bytes: number): Effect.Effect<void> =>
   Effect.withFiber((fiber) => {
     Context.get(fiber.context, CurrentSlot)?.work.permits.noteUnsafe(bytes / pieceBytes)
@@ -44,8 +44,8 @@ export const releaseUnsafe = (slot: Slot): void => {
 }
 
 /**
- * Runs an effect that waits for other tasks. The first branch of a task that waits gives the task's permits back,
- * the last one that returns takes them again, ahead of its class.
+ * Runs an effect that waits for other tasks. The first waiting fiber of a task gives the task's permits back. The last
+ * fiber to return takes the permits again, ahead of other tasks of the same priority.
  */
 export const waitForOthers = <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
   Effect.withFiber((fiber) => {
@@ -53,7 +53,7 @@ export const waitForOthers = <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.E
     if (slot === undefined || slot.closed) return effect
     return Effect.uninterruptibleMask((restore) => {
       slot.waiting++
-      // It is not the last one that has returned then, or two branches would take permits for one task.
+      // A fiber on the way back is no longer the last one, and must not take permits: two fibers would take them.
       slot.giveUp?.()
       releaseUnsafe(slot)
       return Effect.flatMap(Effect.exit(restore(effect)), (exit) => Effect.andThen(comeBack(slot), exit))
@@ -61,12 +61,12 @@ export const waitForOthers = <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.E
   })
 
 /**
- * Notes that a branch has returned. The last one takes permits, unless its task is to stop: also where it was
- * interrupted, for then another branch goes on, as the winner of a race does that waits for the loser.
+ * Notes that a fiber has returned. The last fiber takes the permits unless the task must stop. An interrupted fiber
+ * takes them too, since another fiber of the task may go on: the winner of a race waits for the interrupted loser.
  */
 const comeBack = (slot: Slot): Effect.Effect<void> =>
   Effect.callback<void>((resume) => {
-    // A fiber may give way before it is here: whether it is the last one, and that it waits then, is one step.
+    // The fiber may have yielded before this step. The count and the wait must change in one step without a yield.
     slot.waiting--
     if (slot.waiting > 0 || slot.closed) return resume(Effect.void)
     const { options, permits } = slot.work
@@ -87,7 +87,7 @@ const comeBack = (slot: Slot): Effect.Effect<void> =>
       goOn()
     })
     if (isGranted) return
-    // Another branch has begun to wait, of a task that was granted permits just now.
+    // `waitUnsafe` has granted permits to another task, and another fiber of this task began to wait meanwhile.
     if (isOver) return cancel()
     slot.giveUp = () => {
       cancel()

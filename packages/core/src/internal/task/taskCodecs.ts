@@ -1,5 +1,5 @@
 /**
- * Between what tasks take and give, and what is stored of it: JSON of their schemas.
+ * Encodes payloads, errors and successes of tasks as JSON by their schemas, and decodes the JSON.
  */
 import type * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
@@ -16,8 +16,8 @@ interface Codecs {
 }
 
 /**
- * Tells of records of plain values that they fit, which most payloads are, in a hundredth of the time that it takes to
- * encode them. Of all others it tells nothing.
+ * Makes a quick check whether a value is equal to the value's encoded form. The check takes a hundredth of the time of
+ * an encoding. The check knows only records of plain values, which most payloads are, and is `false` for other schemas.
  */
 const glanceOf = (ast: SchemaAST.AST): (value: unknown) => boolean => {
   const { annotations, checks, context, encoding } = ast

@@ -1,5 +1,5 @@
 /**
- * A task as the runtime runs it: its handler found, its schemas compiled, its pool looked up.
+ * A task with the handler, the compiled schemas and the permits that the runtime needs to run the task.
  */
 import * as Cause from "effect/Cause"
 import * as Context from "effect/Context"
@@ -22,33 +22,30 @@ import { type Options, TaskOptions } from "./taskOptions.ts"
 import type { Ended } from "./taskRun.ts"
 import { Quarantined } from "./threadLost.ts"
 
-/** What a layer puts there for a task. */
+/** The handler that a layer puts into a context under the key of a task. */
 export interface TaskHandler extends Rpc.Handler<string> {
-  /** Permits of the threads that it runs on, instead of those of the task's pool. */
+  /** Permits of the thread pool that runs the handler. These replace the permits of the task's own pool. */
   readonly permits?: PermitPool
-}
-
-/** What is kept of how a task ended. */
-interface Keep {
-  readonly keepsAll: boolean
-  readonly keepsStack: boolean
 }
 
 export interface TaskDefinition {
   readonly tag: string
   readonly options: Options
   readonly permits: Permits
-  /** Whether its handler says when it begins, as one does that waits for a thread. */
+  /** Whether the handler itself reports the begin of an attempt. A handler that waits for a thread does so. */
   readonly beginsLater: boolean
   readonly payload: PayloadCodec
-  /** Calls the handler; what it needs from its layer is in `context`. */
+  /** Calls the handler. The effect needs the services in `context`. */
   readonly handle: (payload: unknown) => Effect.Effect<unknown, unknown>
   readonly context: Context.Context<never>
-  /** Encodes how the task ended; of a success value only its `_tag`, unless all of it is to be kept. */
-  readonly outcome: (ending: Ended, keep: Keep) => Outcome
+  /** Encodes the end of the task. Without `keepsAll` the outcome keeps only the `_tag` of a success value. */
+  readonly outcome: (
+    ending: Ended,
+    keep: { readonly keepsAll: boolean; readonly keepsStack: boolean }
+  ) => Outcome
 }
 
-/** Finds a pool by its name, or says which ones there are. */
+/** Finds a pool by name. The error for an unknown name lists the known pools. */
 export const findPool = (pools: Pools["Service"], name: string): PermitPool => {
   // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- all pools are from `Pools.layer`
   const permits = pools.findUnsafe(name) as PermitPool | undefined
@@ -56,12 +53,12 @@ export const findPool = (pools: Pools["Service"], name: string): PermitPool => {
   throw new Error(`There is no pool "${name}", only ${pools.names.join(", ")}: give it a size with Pools.layer`)
 }
 
-/** Finds the handler of a task in the context that its layer was provided to. */
+/** Finds the handler of a task in a context. */
 export const handlerOf = (
   task: Task.Any,
   context: Context.Context<never>
 ): Pick<TaskDefinition, "handle" | "context"> & Pick<TaskHandler, "permits"> => {
-  // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- what a group's layer puts there
+  // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- layers of task groups put `TaskHandler`s there
   const found = context.mapUnsafe.get(task.key) as TaskHandler | undefined
   if (found === undefined) throw new Error(`Task "${task._tag}" has no handler here`)
   const call = { client: new Rpc.ServerClient(0), requestId: RequestId(0), headers: Headers.empty, rpc: task }
@@ -72,16 +69,14 @@ export const handlerOf = (
       const result = found.handler(value, call)
       const effect = Rpc.isWrapper(result) ? result.value : result
       return Effect.isEffect(effect)
-        // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- what it needs is in `context`
+        // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- `context` has the services of the effect
         ? effect as Effect.Effect<unknown, unknown>
         : Effect.die(new Error(`The handler of task "${task._tag}" gave a stream`))
     }
   }
 }
 
-const one = () => 1
-
-/** Finds the definition of a task in the context that its handler's layer was provided to. */
+/** Makes the definition of a task, with the handler from a context and the permits of a pool. */
 export const defineTask = (
   task: Task.Any,
   context: Context.Context<never>,
@@ -96,8 +91,8 @@ export const defineTask = (
   const { encodeError, encodeSuccess, payload } = codecsOf(task)
   return {
     tag: task._tag,
-    // A thread runs one task at a time, whatever it weighs.
-    options: permits === undefined ? options : { ...options, weight: one },
+    // A thread runs one task at a time, so each task weighs 1.
+    options: permits === undefined ? options : { ...options, weight: () => 1 },
     permits: share.permitsOf(name, permits ?? findPool(pools, name)),
     beginsLater: permits !== undefined,
     payload,
@@ -108,7 +103,7 @@ export const defineTask = (
           ? { _tag: "Done", value: keepsAll ? encodeSuccess(ending.value) : tagOnly(ending.value) }
           : outcomeOf(ending, options.timeoutMillis, encodeError, keepsStack)
       } catch (thrown) {
-        // What its handler gives costs the element that it gave it for, and not those beside it.
+        // A value that does not match the schema fails only this task, not the other elements of the fan-out.
         const what = ending._tag === "Done" ? "success" : "error"
         return died({ message: `its ${what} does not match its schema: ${messageOf(thrown)}` })
       }

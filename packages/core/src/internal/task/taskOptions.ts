@@ -1,30 +1,25 @@
 /**
- * What the definition of a task says of how it is to be run.
+ * The options that the definition of a task declares.
  */
 import * as Context from "effect/Context"
 import type * as Option from "effect/Option"
 import type * as Schedule from "effect/Schedule"
 import type { Priority } from "../../Task.ts"
 
-/** How a task is to be run. */
 export interface Options {
-  /** Names one payload among others, for people and logs. */
+  /** Gives a payload a name for people and logs. */
   readonly key: (payload: unknown) => string
-  /** Pool whose permits it takes. */
   readonly pool: string
-  /** Permits that a payload takes, in whatever the pool counts; what weighs more than the pool runs alone in it. */
+  /** Permits that a payload takes from the pool. A task that weighs more than the pool's size runs alone in the pool. */
   readonly weight: (payload: unknown) => number
   readonly priority: Priority
-  /** How long one attempt may take, in milliseconds. */
+  /** Most milliseconds that one attempt may take. */
   readonly timeoutMillis: number
-  /** How much work one payload is, compared with others. */
+  /** The amount of work of a payload, relative to other payloads. */
   readonly cost: (payload: unknown) => number
-  /** When a failed attempt is made again. */
+  /** The delays between a failed attempt and the next attempt. */
   readonly retry: Option.Option<Schedule.Schedule<unknown>>
 }
 
-/** Annotation of a task that carries how it is to be run. */
+/** The annotation of a task that holds the options. */
 export class TaskOptions extends Context.Service<TaskOptions, Options>()("@fanout/core/Task/TaskOptions") {}
-
-/** Most attempts of one task, whatever its schedule says. */
-export const maxAttempts = 1000

@@ -1,73 +1,78 @@
 /**
- * Runs one task to its end: permits, attempts, retries, and the stop that may come at any time.
+ * Runs one task to the end: permits, attempts, retries, and a stop at any time.
  */
 import * as Cause from "effect/Cause"
 import type * as Clock from "effect/Clock"
 import type * as Context from "effect/Context"
+import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Option from "effect/Option"
+import * as Pull from "effect/Pull"
 import * as Result from "effect/Result"
+import * as Schedule from "effect/Schedule"
 import { Interrupted, type Interrupter } from "../../Interrupter.ts"
 import type { Reporter } from "../../Progress.ts"
 import { Skipped, TimedOut } from "../../Task.ts"
 import { ThreadsUnavailable } from "../../ThreadsUnavailable.ts"
-import type { Linked } from "../chain.ts"
+import { Linked } from "../chain.ts"
 import type { Permits } from "../permits/permits.ts"
 import { onFirstRequest } from "../signal.ts"
 import { Attempt } from "./attempt.ts"
 import type { Deadlines } from "./deadlines.ts"
-import { type Delays, delaysOf } from "./delays.ts"
 import type { Kept } from "./kept.ts"
 import type { Options } from "./taskOptions.ts"
 import { maxStrikes, Quarantined, ThreadLost } from "./threadLost.ts"
 
-/** How a task has ended. */
+/** Most attempts of one task, whatever the task's schedule says. */
+const maxAttempts = 1000
+
+/** The end of a finished task. */
 export type Ended =
   | { readonly _tag: "Done"; readonly value: unknown }
   | { readonly _tag: "Skipped"; readonly reason: string }
   | { readonly _tag: "Failed"; readonly cause: Cause.Cause<unknown> }
   | { readonly _tag: "TimedOut" }
 
-/** What a run of a task comes to. */
+/** The end of a run of a task. */
 export type Ending =
   | Ended
-  /** The task is unfinished, and stays so. */
+  /** The task is unfinished. */
   | { readonly _tag: "Stopped" }
-  /** Nothing can run it: neither this task nor others. */
+  /** No thread can run the task or any other task of the pool. */
   | { readonly _tag: "Unavailable"; readonly cause: Cause.Cause<never> }
 
 export interface Environment {
   readonly clock: Clock.Clock
   readonly deadlines: Deadlines
-  /** How long a task that was asked to stop may go on before its fiber is interrupted. */
+  /** Time from a stop request to the interruption of the task's fiber. */
   readonly graceMillis: number
 }
 
-/** What is the same for all tasks that are run together: those of a fan-out, or a single one. */
+/** The common part of all tasks of a fan-out, or of a single task. */
 export interface Work {
   readonly run: (payload: unknown) => Effect.Effect<unknown, unknown>
-  /** What tasks see, except for what is new in each attempt. */
+  /** The services of all tasks. Each attempt adds services of the attempt. */
   readonly context: Context.Context<never>
   readonly options: Pick<Options, "weight" | "priority" | "timeoutMillis" | "retry" | "cost">
-  /** Names all of the tasks, for spans. */
+  /** Names the kind of task in spans. */
   readonly tag: string
   readonly permits: Permits
-  /** Names one of the tasks, for logs. */
+  /** Names one task in logs. */
   readonly describe: (payload: unknown) => string
-  /** Stops these tasks together. */
+  /** Stops all tasks of the work. */
   readonly parent: Interrupter
-  /** Called when a task has added to its units or saved its checkpoint. */
+  /** Called when a task has added to a unit or saved a checkpoint. */
   readonly onChange: () => void
   readonly onTotal: Reporter["totalUnsafe"]
-  /** Waits until the checkpoints that were saved so far are in the store. */
+  /** Waits until the store has all checkpoints that tasks have saved so far. */
   readonly recorded: Effect.Effect<void>
-  /** Whether whoever runs the tasks says when each begins: until then its timeout does not count. */
+  /** Whether the handler calls `Attempt.begin`. Otherwise each attempt, and thus the timeout, begins at once. */
   readonly beginsLater: boolean
   readonly environment: Environment
 }
 
-/** A task that is to be run, and what it keeps from one attempt to the next. */
+/** The payload of a task, and the state that the task keeps from one attempt to the next. */
 export interface Unit {
   readonly payload: unknown
   kept: Kept | undefined
@@ -77,31 +82,45 @@ const stopped: Ending = { _tag: "Stopped" }
 
 const died = (defect: unknown): Ended => ({ _tag: "Failed", cause: Cause.die(defect) })
 
-/** A task that is run once, until it has ended or has to stop. */
-export class TaskRun implements Linked<TaskRun> {
-  chain: object | undefined = undefined
-  previous: TaskRun | undefined = undefined
-  next: TaskRun | undefined = undefined
+/** Gives the milliseconds until the next attempt, or `None` if the failed attempt was the last one. */
+type Delays = (now: number, error: unknown) => Effect.Effect<Option.Option<number>>
+
+const delaysOf = (retry: Schedule.Schedule<unknown>): Delays => {
+  let attempts = 1
+  let stepper: Effect.Success<ReturnType<typeof Schedule.toStep<unknown, unknown, never, never>>> | undefined
+  return (now, error) => {
+    if (attempts++ >= maxAttempts) return Effect.succeedNone
+    return Effect.gen(function*() {
+      stepper ??= yield* Schedule.toStep(retry)
+      const [, delay] = yield* stepper(now, error)
+      return Option.some(Duration.toMillis(delay))
+    }).pipe(Pull.catchDone(() => Effect.succeedNone))
+  }
+}
+
+/** One run of a task, until the task has ended or must stop. */
+export class TaskRun extends Linked<TaskRun> {
   readonly unit: Unit
-  /** Whether a thread was lost with it on it: it then goes alone. */
+  /** Whether the task may have ended a thread. A suspect task runs alone on a thread. */
   isSuspect = false
   private readonly work: Work
   private readonly onEnd: (ending: Ending, task: TaskRun) => void
-  /** Threads that it has taken down. */
+  /** The number of threads that the task has ended. */
   private strikes = 0
-  /** When attempts that follow are due, once there has been one that failed. */
+  /** The delays of the retry schedule, from the first failed attempt on. */
   private delays: Delays | undefined = undefined
   private attempt: Attempt | undefined = undefined
-  /** Ends it where it waits. */
+  /** Stops the current wait and ends the task. */
   private stopWaiting: (() => void) | undefined = undefined
 
   constructor(work: Work, unit: Unit, onEnd: (ending: Ending, task: TaskRun) => void) {
+    super()
     this.work = work
     this.unit = unit
     this.onEnd = onEnd
   }
 
-  /** Takes permits, and begins an attempt. It may have ended when this returns. */
+  /** Takes permits and begins an attempt. The task may have ended when `start` returns. */
   start(returning = false): void {
     const { options, parent, permits } = this.work
     if (parent.reason !== undefined) return this.end(stopped)
@@ -116,14 +135,14 @@ export class TaskRun implements Linked<TaskRun> {
       (go) => permits.waitUnsafe(weight, options.priority, returning, go),
       () => {
         if (parent.reason === undefined) return this.begin(weight)
-        // It was granted what another one gave back that was stopped in the same moment.
+        // The stop that made another task release these permits stops this task too.
         permits.releaseUnsafe(weight)
         this.end(stopped)
       }
     )
   }
 
-  /** Has it end as soon as can be. Whoever does so has asked its parent to stop. */
+  /** Ends the task as soon as possible. The caller must have requested a stop of the parent. */
   kill(): void {
     this.stopWaiting?.()
     this.attempt?.kill()
@@ -142,7 +161,7 @@ export class TaskRun implements Linked<TaskRun> {
     })
   }
 
-  /** Waits for what calls back, unless the task has to stop first. */
+  /** Calls `then` after `wait` has called back, unless the task must stop first. `wait` returns its own cancel. */
   private wait(wait: (go: () => void) => () => void, then: () => void): void {
     let isOver = false
     let cancel = () => {}
@@ -178,7 +197,7 @@ export class TaskRun implements Linked<TaskRun> {
     if (attempt.timedOut && attempt.reason === "Timeout") {
       return this.retry(new TimedOut({ millis: this.work.options.timeoutMillis }), { _tag: "TimedOut" })
     }
-    // Once a stop has fired only success counts: a handler's own error handling must not turn a pause into a failure.
+    // After a stop only success counts: error handling in a handler must not turn a pause into a failure.
     if (attempt.reason !== undefined) return this.end(stopped)
     const failed = { _tag: "Failed", cause: exit.cause } as const
     const error = Cause.findError(exit.cause)
@@ -193,11 +212,11 @@ export class TaskRun implements Linked<TaskRun> {
       if (defect instanceof ThreadLost) return this.afterLoss(defect)
       if (defect instanceof ThreadsUnavailable) return this.end({ _tag: "Unavailable", cause: Cause.die(defect) })
     }
-    // Nobody asked it to stop: if it was interrupted, it has done that itself, and would do so again.
+    // Nothing has requested a stop, so an interrupted task has interrupted itself, and would do so again.
     this.end(failed)
   }
 
-  /** A thread that is lost costs a task nothing but time, until it has taken down too many. */
+  /** Starts the task again after the loss of a thread, or quarantines a task that has ended too many threads. */
   private afterLoss({ isCulprit, isSuspect, why }: ThreadLost): void {
     this.isSuspect ||= isSuspect
     if (isCulprit && ++this.strikes >= maxStrikes) return this.end(died(new Quarantined(why)))
@@ -210,7 +229,7 @@ export class TaskRun implements Linked<TaskRun> {
     this.delays ??= delaysOf(retry.value)
     const next = this.delays(clock.currentTimeMillisUnsafe(), error)
     let delay: Exit.Exit<Option.Option<number>> = Exit.succeed(Option.none())
-    // The steps of a schedule may take time, or never end.
+    // A step of a schedule may take time, or never end.
     this.wait(
       (go) => {
         const fiber = Effect.runForkWith(context)(next)

@@ -1,12 +1,12 @@
 /**
- * What becomes of a task whose thread was lost; the runtime makes another attempt of it or puts it in quarantine.
+ * The defects of a task whose thread has ended. The runtime tries the task again or quarantines the task.
  */
 
-/** Defect of an attempt whose thread has ended under it. */
+/** The defect of an attempt whose thread has ended before the attempt. */
 export class ThreadLost {
-  /** Whether the task was what the thread was at. */
+  /** Whether the thread was running this task when the thread ended. */
   readonly isCulprit: boolean
-  /** Whether the thread may have ended because of the task: not when it was told to end. */
+  /** Whether the task may have ended the thread. A thread that was told to end has no suspect. */
   readonly isSuspect: boolean
   readonly why: string
 
@@ -17,10 +17,10 @@ export class ThreadLost {
   }
 }
 
-/** Threads that one task may take down. */
+/** The number of ended threads at which the runtime quarantines a task. */
 export const maxStrikes = 2
 
-/** Defect of a task that took down whatever ran it, too often. */
+/** The defect of a quarantined task. */
 export class Quarantined {
   readonly message: string
 
