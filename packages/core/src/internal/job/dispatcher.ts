@@ -1,5 +1,5 @@
 /**
- * The dispatcher of one job run, or of an application that has no job: every task it starts belongs to its scope.
+ * The task dispatcher of one run, or of an application without jobs. All tasks of a dispatcher end with a scope.
  */
 import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
@@ -8,12 +8,13 @@ import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as References from "effect/References"
 import { Interrupted, Interrupter, stopped } from "../../Interrupter.ts"
+import type { Limits } from "../../LimitedTaskDispatcher.ts"
 import { Pools } from "../../Pools.ts"
 import { Reporter } from "../../Progress.ts"
 import { type Any, Skipped } from "../../Task.ts"
 import type { DispatchOptions, TaskDispatcher } from "../../TaskDispatcher.ts"
 import type { TaskHandle, TaskStatus } from "../../TaskHandle.ts"
-import { Chain, type Linked } from "../chain.ts"
+import { Chain, Linked } from "../chain.ts"
 import * as FanOut from "../fanOut/engine.ts"
 import { JobRun } from "../fanOut/jobRun.ts"
 import { Share } from "../permits/share.ts"
@@ -25,73 +26,52 @@ import { CurrentSlot, waitForOthers } from "../task/slot.ts"
 import { defineTask, findPool } from "../task/taskDefinition.ts"
 import { type Ending, type Environment, TaskRun, type Unit, type Work } from "../task/taskRun.ts"
 
+type Service = TaskDispatcher["Service"]
 type Status = TaskStatus<unknown, unknown>
 
-/** What is to run, before it is known under which signal. */
+/** A task to run, before the caller adds a stop signal. */
 interface Order extends Omit<Work, "parent" | "onChange" | "onTotal" | "recorded" | "environment"> {
-  readonly payload: unknown
+  readonly unit: Unit
 }
 
-interface Erased {
-  readonly run: (task: Any, payload: unknown, options?: DispatchOptions) => Effect.Effect<unknown, unknown>
-  readonly runEffect: (
-    effect: Effect.Effect<unknown, unknown>,
-    options?: DispatchOptions
-  ) => Effect.Effect<unknown, unknown>
-  readonly dispatch: (
-    task: Any,
-    payload: unknown,
-    options?: DispatchOptions
-  ) => Effect.Effect<TaskHandle<unknown, unknown>>
-  readonly dispatchMany: (
-    task: Any,
-    payloads: Iterable<unknown>,
-    options?: DispatchOptions
-  ) => Effect.Effect<ReadonlyArray<TaskHandle<unknown, unknown>>>
-  readonly fanOut: (
-    name: string,
-    task: Any,
-    source: FanOut.FanOut["source"],
-    options?: FanOut.FanOut["options"]
-  ) => Effect.Effect<unknown, unknown>
-  readonly limited: TaskDispatcher["Service"]["limited"]
-  readonly bandwidth: TaskDispatcher["Service"]["bandwidth"]
-}
-
-/** What a dispatcher has in common with those that are narrowed from it. */
+/** The common part of a dispatcher and of the narrower dispatchers that `limited` makes. */
 interface Common {
   readonly pools: Pools["Service"]
   readonly environment: Environment
   readonly signal: Interrupter
-  /** Tasks that were dispatched and have not ended. */
+  /** Dispatched tasks that have not ended. */
   readonly dispatched: Chain<Dispatched>
   readonly definitions: Map<string, Any>
 }
 
 class Dispatcher {
-  readonly service: TaskDispatcher["Service"]
+  readonly service: Service
   private readonly common: Common
   private readonly share: Share
 
   constructor(common: Common, share: Share) {
     this.common = common
     this.share = share
-    const erased: Erased = {
-      run: (task, payload, options) => this.runOrder(this.taskOrder(task, payload, options)),
-      runEffect: (effect, options) => this.runOrder(this.effectOrder(effect, options)),
-      dispatch: (task, payload, options) => Effect.flatMap(this.taskOrder(task, payload, options), this.start),
-      dispatchMany: (task, payloads, options) =>
-        Effect.forEach(payloads, (payload) => Effect.flatMap(this.taskOrder(task, payload, options), this.start)),
-      fanOut: (name, task, source, options) => this.fanOut(name, task, source, options),
-      limited: (limits) =>
+    const dispatch = (task: Any, payload: unknown, options?: DispatchOptions) =>
+      Effect.flatMap(this.taskOrder(task, payload, options), this.start)
+    const service = {
+      run: (task: Any, payload: unknown, options?: DispatchOptions) =>
+        this.runOrder(this.taskOrder(task, payload, options)),
+      runEffect: (effect: Effect.Effect<unknown, unknown>, options?: DispatchOptions) =>
+        this.runOrder(this.effectOrder(effect, options)),
+      dispatch,
+      dispatchMany: (task: Any, payloads: Iterable<unknown>, options?: DispatchOptions) =>
+        Effect.forEach(payloads, (payload) => dispatch(task, payload, options)),
+      fanOut: this.fanOut,
+      limited: (limits: Limits) =>
         Effect.sync(() => {
           for (const name of Object.keys(limits.permits ?? {})) findPool(common.pools, name)
           return new Dispatcher(common, new Share(common.environment, limits, share)).service
         }),
       bandwidth: share.bandwidth
-    }
+    } satisfies Record<keyof Service, unknown>
     // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- tasks, payloads and results are erased in here
-    this.service = erased as unknown as TaskDispatcher["Service"]
+    this.service = service as unknown as Service
   }
 
   private definition(task: Any, context: Context.Context<never>, pool: string | undefined) {
@@ -113,7 +93,7 @@ class Dispatcher {
     return Effect.contextWith((context: Context.Context<never>) => {
       const definition = this.definition(task, context, options.pool)
       return Effect.succeed({
-        payload,
+        unit: { payload, kept: undefined },
         run: definition.handle,
         context: this.contextOf(Context.merge(context, definition.context), task._tag),
         options: options.priority === undefined
@@ -131,7 +111,7 @@ class Dispatcher {
     const pool = options.pool ?? "io"
     return Effect.contextWith((context: Context.Context<never>) =>
       Effect.succeed({
-        payload: undefined,
+        unit: { payload: undefined, kept: undefined },
         run: () => effect,
         context: this.contextOf(context, "effect"),
         options: {
@@ -149,7 +129,7 @@ class Dispatcher {
     )
   }
 
-  /** Runs a task under whoever asks for it: inside of a task it stops with that task. */
+  /** Runs a task. A stop of the calling task, if any, stops the new task. */
   private runOrder(ordered: Effect.Effect<Order>): Effect.Effect<unknown, unknown> {
     return Effect.gen({ self: this }, function*() {
       const order = yield* ordered
@@ -158,8 +138,8 @@ class Dispatcher {
         ? this.common.signal
         : Context.get(context, Interrupter)
       const reporter = Context.get(context, Reporter)
-      // `Effect.forEach` takes an item twice whose effect ends another one of its effects at the moment that it begins:
-      // a task that begins later does not.
+      // `Effect.forEach` runs an item twice if the item's effect ends another item's effect in the first step. A task
+      // that begins after `yieldNow` ends no other effect in the first step.
       const ended = Effect.uninterruptibleMask((restore) =>
         Effect.flatMap(Effect.yieldNow, () => {
           const parent = new Signal(around)
@@ -170,7 +150,7 @@ class Dispatcher {
           })
           task.start()
           const stop = Effect.suspend(() => {
-            // A stop that came first is why whoever waits was interrupted.
+            // An earlier stop may be the cause of the interruption, and keeps its reason.
             if (parent.reason === undefined) parent.requestUnsafe("Cancel")
             task.kill()
             return Deferred.await(done)
@@ -198,14 +178,9 @@ class Dispatcher {
     })
   }
 
-  /** A run of a task. What the task has added is shown while it runs, and goes to the reporter once it is done. */
-  private taskRun(
-    order: Order,
-    parent: Signal,
-    reporter: Reporter,
-    onEnd: (ending: Ending) => void,
-    unit: Unit = { payload: order.payload, kept: undefined }
-  ): TaskRun {
+  /** Makes a run of a task. The job shows the units of a running task, and the reporter gets the units of a done task. */
+  private taskRun(order: Order, parent: Signal, reporter: Reporter, onEnd: (ending: Ending) => void): TaskRun {
+    const { unit } = order
     const run = Context.getOrUndefined(order.context, JobRun)
     const work: Work = {
       ...order,
@@ -227,24 +202,22 @@ class Dispatcher {
 
   private readonly start = (order: Order): Effect.Effect<TaskHandle<unknown, unknown>> =>
     Effect.sync(() => {
-      // It may outlive the task that dispatched it, and counts for the program.
+      // A dispatched task may outlive the calling task, so the task reports to the program of the job.
       const reporter = Context.getOrUndefined(order.context, JobRun)?.reporter ?? Reporter.defaultValue()
       const { dispatched, signal } = this.common
-      const unit: Unit = { payload: order.payload, kept: undefined }
-      const task = new Dispatched(signal, dispatched, (parent, onEnd) =>
-        this.taskRun(order, parent, reporter, onEnd, unit))
-      // Whoever dispatches it goes on first.
-      Effect.runForkWith(order.context)(Effect.andThen(
-        Effect.yieldNow,
-        Effect.sync(() =>
-          task.begin()
-        )
-      ))
+      const task = new Dispatched(signal, dispatched, (parent, onEnd) => this.taskRun(order, parent, reporter, onEnd))
+      // The caller goes on before the task begins.
+      Effect.runForkWith(order.context)(Effect.map(Effect.yieldNow, () => task.begin()))
       return task.handle
     })
 
-  private fanOut(name: string, task: Any, source: FanOut.FanOut["source"], options: FanOut.FanOut["options"] = {}) {
-    return Effect.contextWith((context: Context.Context<never>) => {
+  private readonly fanOut = (
+    name: string,
+    task: Any,
+    source: FanOut.FanOut["source"],
+    options: FanOut.FanOut["options"] = {}
+  ) =>
+    Effect.contextWith((context: Context.Context<never>) => {
       const run = Context.getOrUndefined(context, JobRun)
       if (run === undefined) return Effect.die(new Error(`Fan-out "${name}" was opened outside of a job`))
       const definition = this.definition(task, context, undefined)
@@ -258,14 +231,10 @@ class Dispatcher {
         context: this.contextOf(Context.merge(context, definition.context), task._tag)
       }))
     }).pipe(Effect.withSpan(`fanout.fanOut ${name}`, { attributes: { task: task._tag } }))
-  }
 }
 
-/** A task between its pauses. */
-class Dispatched implements Linked<Dispatched> {
-  chain: object | undefined = undefined
-  previous: Dispatched | undefined = undefined
-  next: Dispatched | undefined = undefined
+/** A dispatched task. Each resume after a pause starts a new run of the task. */
+class Dispatched extends Linked<Dispatched> {
   private readonly done = Deferred.makeUnsafe<Status>()
   private readonly parent: Interrupter
   private readonly all: Chain<Dispatched>
@@ -277,6 +246,7 @@ class Dispatched implements Linked<Dispatched> {
   private removeListener = () => {}
 
   constructor(parent: Interrupter, all: Chain<Dispatched>, make: Dispatched["make"]) {
+    super()
     this.parent = parent
     this.all = all
     this.make = make
@@ -284,7 +254,7 @@ class Dispatched implements Linked<Dispatched> {
     all.add(this)
   }
 
-  /** Runs the task, or waits until it is resumed, or has to end. */
+  /** Starts a run of the task, or waits for a resume or a stop of a paused task. */
   begin(): void {
     this.removeListener()
     this.isResting = this.wanted === "pause"
@@ -352,7 +322,7 @@ class Dispatched implements Linked<Dispatched> {
     })
   }
 
-  /** Interrupts the task, and waits for its end. */
+  /** Interrupts the task and waits for the end. */
   get close(): Effect.Effect<void> {
     return Effect.suspend(() => {
       this.task?.kill()
@@ -361,14 +331,12 @@ class Dispatched implements Linked<Dispatched> {
   }
 }
 
-/**
- * Makes a dispatcher whose tasks stop with the signal and end with the scope, and the share that all of it obeys.
- */
+/** Makes a dispatcher and the share of the dispatcher. All tasks stop with the signal and end with the scope. */
 export const make = Effect.fnUntraced(function*(parent: Interrupter, graceMillis = 1000) {
   const pools = yield* Pools
   const signal = new Signal(parent)
   const dispatched = new Chain<Dispatched>()
-  // What runs on when the program has ended is told why it is stopped.
+  // Tasks that still run after the end of the program stop with a reason.
   yield* Effect.addFinalizer(() =>
     Effect.suspend(() => {
       if (signal.reason === undefined) signal.requestUnsafe("Shutdown")
