@@ -1,5 +1,6 @@
 /**
- * Accepts jobs, and does what is asked of them: one compare-and-set each, or a request to the owner.
+ * The commands of a job manager: start, attach, pause, resume, cancel, set and retry. Each command is one
+ * compare-and-set of a job's record. A running job gets a request, and the owner obeys the request.
  */
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
@@ -11,7 +12,6 @@ import { ActiveJobDiffers, JobManagerError, JobNotCompleted, NotAllowed } from "
 import { type JobChanges, JobLimits, JobRecord, type JobSettings } from "../../JobRecord.ts"
 import * as JobState from "../../JobState.ts"
 import { JobNotFound, JobStoreError } from "../../JobStoreError.ts"
-import type * as Task from "../../Task.ts"
 import { errorOf } from "../defect.ts"
 import { activeTags, isToCancel, stepAsked, type Wish, wishOf } from "../store/request.ts"
 import { type Change, obey, step, update } from "./change.ts"
@@ -21,66 +21,43 @@ import { sentenceOf } from "./runEnd.ts"
 import type { JobRuntime } from "./runtime.ts"
 import { awaitJob, watchJob } from "./watch.ts"
 
-/** Definition of a job as far as starting and awaiting it goes. */
-export type Definition<P extends Task.Codec, S extends Task.Codec, E extends Task.Codec> = Job.Any & {
-  readonly payload: P
-  readonly success: S
-  readonly error: E
-}
-
-const refuse = (reason: JobManagerError["reason"]) => Effect.fail(new JobManagerError({ reason }))
-
-const notAllowed = (id: JobId.JobId, state: string, action: string) => refuse(new NotAllowed({ id, state, action }))
-
-const keysOf = (job: Job.Any, payload: unknown) => {
-  // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- only `Job.Any` forgot whose payload it is
-  const own = payload as never
-  return { idempotencyKey: job.idempotencyKey(own), exclusiveKey: job.exclusiveKey(own) }
-}
+const notAllowed = (id: JobId.JobId, state: string, action: string) =>
+  Effect.fail(new JobManagerError({ reason: new NotAllowed({ id, state, action }) }))
 
 const checkSettings = Schema.decodeUnknownEffect(Schema.Struct({ limits: JobLimits, priority: Schema.Int }))
 
-/** Dies of what does not match its schema, and says what that was. */
+/** Makes a schema error a defect. The types of the caller have promised that the value matches the schema. */
 const dieOf = (what: string) => (error: Schema.SchemaError) =>
   Effect.die(new Error(`${what} does not match its schema: ${error.message}`, { cause: error }))
 
-/** What a definition and a payload say of a job. */
-export const described = (job: Job.Any, payload: unknown, { limits = {}, priority = 0 }: JobSettings) =>
-  // The caller's own types say that all of it matches: where it does not, that is a defect.
-  Effect.map(
-    Effect.all([
-      Effect.catch(encode(job.payload, payload), dieOf(`The payload of a job "${job.name}"`)),
-      Effect.catch(checkSettings({ limits, priority }), dieOf(`What is set of a job "${job.name}"`))
-    ]),
-    ([encoded, settings]) => ({
-      name: job.name,
-      version: job.version,
-      payload: encoded,
-      ...keysOf(job, payload),
-      ...settings
-    })
-  )
+/** The fields of a job record that the definition, the payload and the settings determine. */
+export const described = Effect.fnUntraced(function*(
+  job: Job.Any,
+  payload: unknown,
+  { limits = {}, priority = 0 }: JobSettings
+) {
+  // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- only `Job.Any` forgot whose payload it is
+  const own = payload as never
+  return {
+    name: job.name,
+    version: job.version,
+    payload: yield* Effect.catch(encode(job.payload, payload), dieOf(`The payload of a job "${job.name}"`)),
+    idempotencyKey: job.idempotencyKey(own),
+    exclusiveKey: job.exclusiveKey(own),
+    ...yield* Effect.catch(checkSettings({ limits, priority }), dieOf(`What is set of a job "${job.name}"`))
+  }
+})
 
-/** A job that was just accepted, not stored yet. */
+/** Makes the record of a new job. */
 export const newRecord = Effect.fnUntraced(function*(
   { clock }: JobRuntime,
-  { exclusiveKey, idempotencyKey, limits, name, payload, priority, version }: Pick<
-    JobRecord,
-    "name" | "version" | "payload" | "idempotencyKey" | "exclusiveKey" | "priority" | "limits"
-  >
+  fields: Effect.Success<ReturnType<typeof described>>
 ) {
-  const id = yield* JobId.generate
   const now = yield* clock.currentTimeMillis
   return new JobRecord({
-    id,
-    name,
-    version,
-    payload,
-    idempotencyKey,
-    exclusiveKey,
+    ...fields,
+    id: yield* JobId.generate,
     parent: Option.none(),
-    priority,
-    limits,
     state: JobState.initial,
     exit: Option.none(),
     request: Option.none(),
@@ -95,54 +72,54 @@ export const newRecord = Effect.fnUntraced(function*(
   })
 })
 
-export const start = Effect.fnUntraced(function*<P extends Task.Codec, S extends Task.Codec, E extends Task.Codec>(
+type HandleOf<J extends Job.Any> = JobHandle<J["success"]["Type"], J["error"]["Type"]>
+
+export const start = Effect.fnUntraced(function*<J extends Job.Any>(
   runtime: JobRuntime,
-  job: Definition<P, S, E>,
-  payload: P["Type"],
+  job: J,
+  payload: J["payload"]["Type"],
   settings: JobSettings
-): Effect.fn.Return<JobHandle<S["Type"], E["Type"]>, JobManagerError | JobStoreError> {
+): Effect.fn.Return<HandleOf<J>, JobManagerError | JobStoreError> {
   const record = yield* newRecord(runtime, yield* described(job, payload, settings))
   const stored = yield* runtime.store.insert(record)
   if (stored.id === record.id) {
     runtime.claimable.notifyUnsafe()
     return handleOf(runtime, job, record.id, true)
   }
-  const same = Option.isSome(record.idempotencyKey) && Option.isSome(stored.idempotencyKey) &&
-    record.idempotencyKey.value === stored.idempotencyKey.value
-  return same
-    ? handleOf(runtime, job, stored.id, false)
-    : yield* refuse(new ActiveJobDiffers({ id: stored.id, job: stored.name }))
+  const { idempotencyKey } = record
+  if (Option.isSome(idempotencyKey) && Option.contains(stored.idempotencyKey, idempotencyKey.value)) {
+    return handleOf(runtime, job, stored.id, false)
+  }
+  return yield* new JobManagerError({ reason: new ActiveJobDiffers({ id: stored.id, job: stored.name }) })
 })
 
-export const attach = Effect.fnUntraced(function*<P extends Task.Codec, S extends Task.Codec, E extends Task.Codec>(
+export const attach = Effect.fnUntraced(function*<J extends Job.Any>(
   runtime: JobRuntime,
-  job: Definition<P, S, E>,
+  job: J,
   id: JobId.JobId
-): Effect.fn.Return<JobHandle<S["Type"], E["Type"]>, JobStoreError> {
+): Effect.fn.Return<HandleOf<J>, JobStoreError> {
   const { name: found } = yield* runtime.store.get(id)
-  if (found !== job.name) {
-    return yield* Effect.fail(new JobStoreError({ reason: new JobNotFound({ id, job: job.name, found }) }))
-  }
+  if (found !== job.name) return yield* new JobStoreError({ reason: new JobNotFound({ id, job: job.name, found }) })
   return handleOf(runtime, job, id, false)
 })
 
-const handleOf = <P extends Task.Codec, S extends Task.Codec, E extends Task.Codec>(
+const handleOf = <J extends Job.Any>(
   runtime: JobRuntime,
-  job: Definition<P, S, E>,
+  job: J,
   id: JobId.JobId,
   started: boolean
-): JobHandle<S["Type"], E["Type"]> => ({
+): HandleOf<J> => ({
   id,
   started,
   await: Effect.flatMap(awaitJob(runtime, id), (record) => resultOf(job, record)),
   watch: watchJob(runtime, id)
 })
 
-/** Success or typed error of a job that is over. */
-export const resultOf = <P extends Task.Codec, S extends Task.Codec, E extends Task.Codec>(
-  job: Definition<P, S, E>,
+/** The success or the typed error of a job that is over. */
+export const resultOf = <J extends Job.Any>(
+  job: J,
   record: JobRecord
-): Effect.Effect<S["Type"], E["Type"] | JobNotCompleted> => {
+): Effect.Effect<J["success"]["Type"], J["error"]["Type"] | JobNotCompleted> => {
   const without = (why: string, cause?: Error) =>
     Effect.fail(
       new JobNotCompleted({ id: record.id, state: record.state._tag, why, ...cause === undefined ? {} : { cause } })
@@ -167,7 +144,7 @@ export const resultOf = <P extends Task.Codec, S extends Task.Codec, E extends T
 
 type Decision = Effect.Effect<Change | undefined, JobManagerError | JobStoreError>
 
-/** Changes a job and wakes those who wait for it. */
+/** Changes a job, notifies waiting fibers, and brings the children of the job into step. */
 const change = (
   runtime: JobRuntime,
   id: JobId.JobId,
@@ -179,12 +156,10 @@ const change = (
     return align(runtime)
   })
 
-const unchanged: Decision = Effect.succeed(undefined)
-
-/** Does what a person wishes of a job, or refuses it where its state does not allow that. */
+/** Makes the change that a person wishes, or fails with `NotAllowed` if the job's state does not allow the change. */
 const obeyed = (record: JobRecord, wish: Wish, action: string, now: number): Decision => {
   const next = stepAsked(record, wish)
-  if (next === undefined) return unchanged
+  if (next === undefined) return Effect.succeed(undefined)
   const change = obey(record, next, "person", now)
   return change === undefined ? notAllowed(record.id, record.state._tag, action) : Effect.succeed(change)
 }
@@ -206,13 +181,10 @@ export const resume = (runtime: JobRuntime, id: JobId.JobId) =>
 export const cancel = (runtime: JobRuntime, id: JobId.JobId) =>
   change(runtime, id, (record, now) => obeyed(record, "Cancel", "cancelled", now))
 
-/** Children read at once. */
+/** Children that are read at once. */
 const page = 100
 
-/**
- * Changes how urgent a job is and how much it may use, and with it all of its children that are not over. One that runs
- * obeys once its owner has looked.
- */
+/** Changes the priority and the limits of a job and of all active children. A running job obeys at the owner's poll. */
 export const set = Effect.fnUntraced(function*(
   runtime: JobRuntime,
   id: JobId.JobId,
@@ -225,7 +197,7 @@ export const set = Effect.fnUntraced(function*(
     const children = yield* runtime.store.list({ parent: id, states: activeTags, limit: page, before })
     for (const child of children) {
       yield* set(runtime, child.id, changes).pipe(
-        // It has ended meanwhile, or was even removed.
+        // The child may have ended meanwhile, or may even have been removed.
         Effect.catchReason("JobManagerError", "NotAllowed", () => Effect.void),
         Effect.catchReason("JobStoreError", "JobNotFound", () => Effect.void)
       )
@@ -258,7 +230,7 @@ const setOne = ({ store }: JobRuntime, id: JobId.JobId, { limits = {}, priority 
 export const retry = (runtime: JobRuntime, id: JobId.JobId) =>
   change(runtime, id, (record, now): Decision => {
     if (Option.isSome(record.parent)) {
-      // Only its parent's program knows whether what it comes to is still of use.
+      // Only the program of the parent knows whether the parent still needs the result of the child.
       return notAllowed(
         id,
         record.state._tag,
