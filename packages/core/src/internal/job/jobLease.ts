@@ -1,8 +1,9 @@
 /**
- * An owner's own view of its lease: held for half of the time that others grant it, on two clocks.
+ * An owner's view of a lease. The owner holds the lease for half of the time to live, and other processes take the job
+ * over after the whole time.
  *
- * A monotonic clock may stand still while the machine sleeps, and a wall clock may be set: the lease is held
- * only while both say so. Once lost it stays lost.
+ * The owner measures the age of the lease on two clocks, because a monotonic clock may stand still while the machine
+ * sleeps, and a wall clock may be set. The higher age counts. A lost lease stays lost.
  */
 import type * as Clock from "effect/Clock"
 import * as Option from "effect/Option"
@@ -14,35 +15,33 @@ export const instantUnsafe = (clock: Clock.Clock): Instant => ({
   wallMillis: clock.currentTimeMillisUnsafe()
 })
 
+interface Options {
+  readonly job: JobId
+  readonly token: number
+  readonly clock: Clock.Clock
+  readonly ttlMillis: number
+  /** The time before the claim request to the store. */
+  readonly since: Instant
+  readonly onLost: () => void
+}
+
 export class JobLease implements Lease {
   readonly job: Option.Option<JobId>
   readonly token: number
-  private readonly clock: Clock.Clock
-  private readonly ttlMillis: number
-  private readonly onLost: () => void
+  private readonly options: Options
   private renewed: Instant
   private lost = false
 
-  constructor(options: {
-    readonly job: JobId
-    readonly token: number
-    readonly clock: Clock.Clock
-    readonly ttlMillis: number
-    /** Before the claim was asked of the store. */
-    readonly since: Instant
-    readonly onLost: () => void
-  }) {
+  constructor(options: Options) {
     this.job = Option.some(options.job)
     this.token = options.token
-    this.clock = options.clock
-    this.ttlMillis = options.ttlMillis
+    this.options = options
     this.renewed = options.since
-    this.onLost = options.onLost
   }
 
-  /** Milliseconds since the last renewal began, by the clock that says more. */
+  /** Milliseconds since the start of the last renewal. */
   private ageUnsafe(): number {
-    const now = instantUnsafe(this.clock)
+    const now = instantUnsafe(this.options.clock)
     return Math.max(
       Number(now.monotonicNanos - this.renewed.monotonicNanos) / 1e6,
       now.wallMillis - this.renewed.wallMillis
@@ -50,21 +49,21 @@ export class JobLease implements Lease {
   }
 
   isDueUnsafe(): boolean {
-    return this.ageUnsafe() >= this.ttlMillis / 3
+    return this.ageUnsafe() >= this.options.ttlMillis / 3
   }
 
-  /** Milliseconds that it is held without another renewal; never 0, so that who waits for it gets on. */
+  /** Milliseconds until the lease is lost without a renewal, at least 1: a loop that sleeps so long makes progress. */
   remainingUnsafe(): number {
-    return Math.max(1, this.ttlMillis / 2 - this.ageUnsafe())
+    return Math.max(1, this.options.ttlMillis / 2 - this.ageUnsafe())
   }
 
   isHeldUnsafe(): boolean {
-    if (!this.lost && this.ageUnsafe() >= this.ttlMillis / 2) this.loseUnsafe()
+    if (!this.lost && this.ageUnsafe() >= this.options.ttlMillis / 2) this.loseUnsafe()
     return !this.lost
   }
 
   heldUntilUnsafe(): Option.Option<Instant> {
-    const halfMillis = this.lost ? 0 : this.ttlMillis / 2
+    const halfMillis = this.lost ? 0 : this.options.ttlMillis / 2
     return Option.some({
       monotonicNanos: this.renewed.monotonicNanos + BigInt(Math.trunc(halfMillis * 1e6)),
       wallMillis: this.renewed.wallMillis + halfMillis
@@ -78,6 +77,6 @@ export class JobLease implements Lease {
   loseUnsafe(): void {
     if (this.lost) return
     this.lost = true
-    this.onLost()
+    this.options.onLost()
   }
 }

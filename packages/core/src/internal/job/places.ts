@@ -1,17 +1,19 @@
 /**
- * How many jobs run at once in a process. One that waits for its children gives its place to others, and gets one again
- * ahead of those that are queued; so any number of generations gets on with one place.
+ * Limits how many jobs run at once in a process. Each running job has a place. A job that waits for children gives the
+ * place back, and gets a place again ahead of queued jobs. So one place is enough for any number of generations.
  */
 import * as Effect from "effect/Effect"
 import type { Interrupter } from "../../Interrupter.ts"
 
 export class Places {
-  /** Runs that wait for their children. */
+  /** The number of runs that wait for children. */
   waiting = 0
+  /** The number of taken places. A run that must not wait takes a place above the limit. */
+  taken = 0
+  /** Places of runs that wait to go on after their children. */
+  readonly returning = new Set<Place>()
   private readonly limit: number
   private readonly onFree: () => void
-  private taken = 0
-  private readonly returning = new Set<Place>()
 
   constructor(limit: number, onFree: () => void) {
     this.limit = limit
@@ -22,11 +24,6 @@ export class Places {
     return this.limit - this.taken
   }
 
-  /** Takes a place, free or not. */
-  takeUnsafe(): void {
-    this.taken++
-  }
-
   giveBackUnsafe(): void {
     this.taken--
     for (const place of this.returning) {
@@ -35,17 +32,9 @@ export class Places {
     }
     if (this.free > 0) this.onFree()
   }
-
-  queueUnsafe(place: Place): void {
-    this.returning.add(place)
-  }
-
-  unqueueUnsafe(place: Place): void {
-    this.returning.delete(place)
-  }
 }
 
-/** Place of one run, which has none while any of its fibers waits for a child. */
+/** The place of one run. The run has no place while any fiber of the run waits for a child. */
 export class Place {
   private readonly places: Places
   private readonly signal: Interrupter
@@ -56,12 +45,12 @@ export class Place {
   constructor(places: Places, signal: Interrupter) {
     this.places = places
     this.signal = signal
-    places.takeUnsafe()
+    places.taken++
   }
 
   /**
-   * Waits for something without the place, and then for a place. Where the wait fails, and where the run is stopped,
-   * it goes on at once.
+   * Runs an effect without the place, then waits for a place. After a failure of the effect or a stop of the run, the
+   * fiber goes on at once.
    */
   without<A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> {
     return Effect.uninterruptibleMask((restore) => {
@@ -75,7 +64,7 @@ export class Place {
     })
   }
 
-  /** Gives back what the run has. Nothing of it runs any more. */
+  /** Gives the place back after the end of the run. */
   endUnsafe(): void {
     if (this.waits > 0) this.places.waiting--
     this.waits = 0
@@ -85,12 +74,12 @@ export class Place {
 
   grantUnsafe(): void {
     this.isHeld = true
-    this.places.takeUnsafe()
+    this.places.taken++
     this.letGoUnsafe()
   }
 
   private leaveUnsafe(): void {
-    // A fiber of the same run that was on its way back goes on without: the run waits again.
+    // Another fiber of the run may wait for a place. That fiber goes on without one, because the run waits again.
     this.letGoUnsafe()
     if (this.waits++ > 0) return
     this.places.waiting++
@@ -98,7 +87,7 @@ export class Place {
     this.isHeld = false
   }
 
-  /** Notes that a fiber waits no more; tells whether it was the last one of the run. */
+  /** Notes that a fiber no longer waits for a child. Returns whether the fiber was the last one of the run. */
   private isBackUnsafe(): boolean {
     if (this.waits === 0 || --this.waits > 0) return false
     this.places.waiting--
@@ -117,7 +106,7 @@ export class Place {
       remove()
       resume(Effect.void)
     }
-    this.places.queueUnsafe(this)
+    this.places.returning.add(this)
     if (this.signal.reason !== undefined) this.grantUnsafe()
     return Effect.sync(() => {
       if (this.resume !== undefined) this.grantUnsafe()
@@ -127,7 +116,7 @@ export class Place {
   private letGoUnsafe(): void {
     const { resume } = this
     this.resume = undefined
-    this.places.unqueueUnsafe(this)
+    this.places.returning.delete(this)
     resume?.()
   }
 }

@@ -1,5 +1,5 @@
 /**
- * Looks at a job until it is over, from any process: what is not recorded is not seen.
+ * Watches a job until the job is over. A watcher reads the store, so any process can watch.
  */
 import * as Effect from "effect/Effect"
 import * as Equal from "effect/Equal"
@@ -15,7 +15,7 @@ import type { Outcome } from "../../Outcome.ts"
 import type { Progress } from "../../Progress.ts"
 import { changeWithin, type JobRuntime } from "./runtime.ts"
 
-/** Rows or lines read at once; more than a watcher ever holds. */
+/** Most rows, and most lines, that a watcher reads and holds at once. */
 const page = 256
 
 const shown: ReadonlyArray<Outcome["_tag"]> = ["Failed", "Skipped"]
@@ -26,20 +26,16 @@ export const awaitJob = Effect.fnUntraced(function*(runtime: JobRuntime, id: Job
     const { nextChange } = runtime.changed
     const record = yield* runtime.store.get(id)
     if (JobState.isTerminal(record.state)) return record
-    yield* unlessUnrecorded(runtime, record)
+    // This process may own the job, and may have failed to record the end of the run.
+    const unrecorded = runtime.unrecorded.get(id)
+    const isOwn = record.state._tag === "Running" &&
+      Option.exists(record.lease, ({ token }) => token === unrecorded?.token)
+    if (unrecorded !== undefined && isOwn) return yield* unrecorded.error
     yield* changeWithin(nextChange, runtime.timing.pollMillis)
   }
 })
 
-/** Fails where this process owns the job, and could not record what its run has come to. */
-const unlessUnrecorded = ({ unrecorded }: JobRuntime, { id, lease, state }: JobRecord) => {
-  const found = unrecorded.get(id)
-  return found !== undefined && state._tag === "Running" && Option.exists(lease, ({ token }) => token === found.token)
-    ? Effect.fail(found.error)
-    : Effect.void
-}
-
-/** What a watcher has seen. */
+/** The part of a job that a watcher has already emitted. */
 interface Seen {
   readonly record: JobRecord
   readonly progress: Progress
@@ -49,7 +45,7 @@ interface Seen {
 
 type Page = readonly [ReadonlyArray<JobEvent>, Option.Option<Seen>]
 
-/** Present state and progress, then what is recorded from then on, until the job is over. */
+/** Emits the state and the progress of a job, then all changes until the job is over. */
 export const watchJob = (runtime: JobRuntime, id: JobId): Stream.Stream<JobEvent, JobStoreError> =>
   Stream.paginate<Seen | undefined, JobEvent, JobStoreError>(
     undefined,
@@ -60,7 +56,7 @@ const first = Effect.fnUntraced(function*(
   { store }: JobRuntime,
   id: JobId
 ): Effect.fn.Return<Page, JobStoreError> {
-  // Where the present ends is read before the state: what comes in between is seen twice rather than never.
+  // The last row and the last line are read before the state, so a watcher misses no change in between.
   const newest = { newestFirst: true, after: 0, limit: 1 }
   const [row] = yield* store.outcomes(id, { tags: shown, ...newest })
   const [line] = yield* store.logs(id, newest)
@@ -82,54 +78,32 @@ const next = Effect.fnUntraced(function*(
   const { changed, store, timing } = runtime
   while (true) {
     const { nextChange } = changed
-    // The state first: when it says that the job is over, all the rest is recorded.
+    // The state is read first: once the state is terminal, the store has all rows and lines.
     const record = yield* store.get(id)
     const { progress } = yield* store.pulse(id)
     const rows = yield* store.outcomes(id, { tags: shown, after: seen.row, limit: page })
     const lines = yield* store.logs(id, { after: seen.line, limit: page })
-    const drained = rows.length < page && lines.length < page
-    const events = eventsOf(seen, record, progress, rows, lines, drained)
+    const isOver = JobState.isTerminal(record.state)
+    const isLast = isOver && rows.length < page && lines.length < page
+    const events: Array<JobEvent> = []
+    if (!isOver && !isSame(record, seen.record)) events.push({ _tag: "State", record })
+    if (!Equal.equals(progress, seen.progress)) events.push({ _tag: "Progress", progress })
+    for (const [, row] of rows) events.push({ _tag: "Item", row })
+    for (const entry of lines) events.push({ _tag: "Log", entry })
+    if (isLast) return [[...events, { _tag: "State", record }], Option.none()]
     if (events.length > 0) {
-      const over = drained && JobState.isTerminal(record.state)
-      return [
-        events,
-        over ? Option.none() : Option.some({
-          record,
-          progress,
-          row: rows.at(-1)?.[0] ?? seen.row,
-          line: lines.at(-1)?.seq ?? seen.line
-        })
-      ]
+      const row = rows.at(-1)?.[0] ?? seen.row
+      return [events, Option.some({ record, progress, row, line: lines.at(-1)?.seq ?? seen.line })]
     }
     yield* changeWithin(nextChange, timing.pollMillis)
   }
 })
 
-const eventsOf = (
-  seen: Seen,
-  record: JobRecord,
-  progress: Progress,
-  rows: ReadonlyArray<readonly [seq: number, row: OutcomeRow]>,
-  lines: ReadonlyArray<LogEntry>,
-  drained: boolean
-): ReadonlyArray<JobEvent> => {
-  const events: Array<JobEvent> = []
-  const over = JobState.isTerminal(record.state)
-  const state: JobEvent = { _tag: "State", record }
-  if (!over && !isSame(record, seen.record)) events.push(state)
-  if (!Equal.equals(progress, seen.progress)) events.push({ _tag: "Progress", progress })
-  for (const [, row] of rows) events.push({ _tag: "Item", row })
-  for (const entry of lines) events.push({ _tag: "Log", entry })
-  // The end comes last.
-  if (over && drained) events.push(state)
-  return events
-}
-
-/** Whether two records say the same to a watcher: a revision alone says nothing. */
+/** Whether two records of a job are equal for a watcher. A watcher ignores the revision. */
 const isSame = (left: JobRecord, right: JobRecord): boolean =>
   left.token === right.token && Equal.equals(left.state, right.state) && Equal.equals(left.request, right.request)
 
-/** Reads page by page, behind the number of what was read last. */
+/** Reads page by page. Each page starts after the sequence number of the last entry of the page before. */
 const pages = <A>(
   read: (options: { readonly after: number; readonly limit: number }) => Effect.Effect<ReadonlyArray<A>, JobStoreError>,
   seqOf: (last: A) => number
@@ -141,7 +115,7 @@ const pages = <A>(
       return [found, next] as const
     }))
 
-/** Stored endings of a job's items, in the order in which they were recorded. */
+/** Streams the stored outcomes of a job's elements in the order of recording. */
 export const outcomesOf = (
   store: JobStore["Service"],
   id: JobId,
@@ -149,6 +123,6 @@ export const outcomesOf = (
 ): Stream.Stream<OutcomeRow, JobStoreError> =>
   Stream.map(pages((options) => store.outcomes(id, { tags, ...options }), ([seq]) => seq), ([, row]) => row)
 
-/** Lines of a job's log, oldest first. */
+/** Streams a job's log, the oldest line first. */
 export const logsOf = (store: JobStore["Service"], id: JobId): Stream.Stream<LogEntry, JobStoreError> =>
   pages((options) => store.logs(id, options), ({ seq }) => seq)
