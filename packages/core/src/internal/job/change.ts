@@ -1,5 +1,5 @@
 /**
- * Changes of a job's record: one compare-and-set each, decided anew when somebody else was faster.
+ * Changes of a job's record. Each change is one compare-and-set, and is decided anew after a conflict.
  */
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
@@ -14,33 +14,18 @@ import { type By, requestAfter, type Step } from "../store/request.ts"
 
 export interface Change {
   readonly record: JobRecord
-  /** What the job's log says of it. */
+  /** A line for the job's log. */
   readonly line: string
-  /** Names that the job's fan-outs get, as `JobStore.put` takes them. */
+  /** New names of the job's fan-outs, for `JobStore.put`. */
   readonly renames?: ReadonlyArray<Renames>
 }
 
-export type Fields = Partial<
-  Pick<
-    JobRecord,
-    | "version"
-    | "payload"
-    | "parent"
-    | "priority"
-    | "limits"
-    | "exit"
-    | "lease"
-    | "token"
-    | "ownersLost"
-    | "availableAt"
-    | "finishedAt"
-  >
->
+export type Fields = Parameters<JobRecord["with"]>[0]
 
-/** Most conflicts in a row. Each of them is a change that somebody else has made meanwhile. */
+/** Most conflicts in a row. Each conflict is a change by another writer. */
 const conflictLimit = 100
 
-/** A transition with the line that says it, or nothing where the state does not allow it. */
+/** Makes the change for a transition, or `undefined` if the job's state does not allow the transition. */
 export const step = (
   record: JobRecord,
   by: JobState.Transition,
@@ -52,7 +37,7 @@ export const step = (
   return state && {
     record: record.with({
       ...fieldsOf(by, now),
-      // Who leaves a state leaves what belonged to it.
+      // Only a running job has a lease.
       ...(state._tag === "Running" ? {} : { lease: Option.none() }),
       request: requestAfter(record.request, by),
       ...fields,
@@ -64,7 +49,7 @@ export const step = (
   }
 }
 
-/** What a transition changes besides the state. What is to run again knows nothing of its end. */
+/** Fields that a transition changes besides the state. A job that runs again loses the record of its earlier end. */
 const fieldsOf = ({ _tag }: JobState.Transition, now: number): Fields => {
   if (_tag === "Resumed") return { availableAt: now }
   return _tag === "Retried" || _tag === "AskedToCancel"
@@ -72,7 +57,7 @@ const fieldsOf = ({ _tag }: JobState.Transition, now: number): Fields => {
     : {}
 }
 
-/** Does what somebody's wish makes of a job. */
+/** Makes the change for a step that a person or the parent asked for. */
 export const obey = (record: JobRecord, next: Step, by: By, now: number): Change | undefined => {
   const line = lineOf(next, by)
   return next._tag === "Asked"
@@ -89,7 +74,7 @@ const lineOf = (next: Step, by: By): string => {
   return `Asked to ${next.request.value === "Cancel" ? "cancel" : "pause"}${how}`
 }
 
-/** Changes a job until nobody else was faster; `undefined` leaves it as it is. */
+/** Reads a job, decides on a change and writes the change, again after each conflict. `undefined` changes nothing. */
 export const update = Effect.fnUntraced(function*<E, R>(
   store: JobStore["Service"],
   id: JobId,
@@ -100,19 +85,17 @@ export const update = Effect.fnUntraced(function*<E, R>(
     const now = yield* Clock.currentTimeMillis
     const change = yield* decide(record, now)
     if (change === undefined) return record
-    const after = yield* put(store, change, conflicts < conflictLimit)
+    if (conflicts === conflictLimit) return yield* store.put(change.record, change.line, change.renames)
+    const after = yield* put(store, change)
     if (after !== undefined) return after
   }
 })
 
-/** Writes a change; `undefined` where somebody else was faster. */
-export const put = (
-  store: JobStore["Service"],
-  change: Change,
-  tolerant: boolean
-): Effect.Effect<JobRecord | undefined, JobStoreError> =>
-  Effect.catchTag(
-    store.put(change.record, change.line, change.renames),
+/** Writes a change, or gives `undefined` after a conflict. */
+export const put = (store: JobStore["Service"], { line, record, renames }: Change) =>
+  Effect.catchReason(
+    store.put(record, line, renames),
     "JobStoreError",
-    (error) => tolerant && error.reason._tag === "JobConflict" ? Effect.succeed(undefined) : Effect.fail(error)
+    "JobConflict",
+    () => Effect.succeed(undefined)
   )

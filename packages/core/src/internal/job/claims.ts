@@ -1,11 +1,11 @@
 /**
- * Finds what this process may run: what is queued, and what its owner has left behind.
+ * Claims and runs queued jobs, and releases jobs of lost owners.
  */
 import * as Effect from "effect/Effect"
 import * as Equal from "effect/Equal"
 import * as Option from "effect/Option"
 import type * as Scope from "effect/Scope"
-import { type Interrupter, makeUnsafe } from "../../Interrupter.ts"
+import { makeUnsafe } from "../../Interrupter.ts"
 import type { JobId } from "../../JobId.ts"
 import type { JobRecord } from "../../JobRecord.ts"
 import type { Held, JobStore, Kind } from "../../JobStore.ts"
@@ -22,45 +22,45 @@ import { Place } from "./places.ts"
 import { changeWithin, type JobRuntime, type Runnable } from "./runtime.ts"
 import { runSchedules } from "./scheduledStarts.ts"
 
-/** Owners lost in a row, none of which has stored a row or changed a checkpoint, after which a job is given up. */
+/** Lost owners in a row at which a job fails. An owner that stores a row or changes a checkpoint resets the count. */
 const ownersLimit = 5
 
 /**
- * Jobs that wait for their children, from which on no others are begun than children. Each waits with a fiber, and
- * looks at its lease and its children several times a second.
+ * Waiting jobs at which only children are begun. Each job that waits for children has a fiber, which reads the lease
+ * and the children several times a second.
  */
 const waitingLimit = 256
 
-/** Jobs read besides those that there is a place for: others may be faster to claim some. */
+/** Jobs that are read beyond the free places, because other processes may claim some of the jobs first. */
 const spare = 16
 
-/** What was last seen of a job that another process runs, and since when. */
+/** The last observed heartbeat of a job that another process runs, and the time of the first observation. */
 interface Sighting {
   readonly token: number
   readonly beat: number
   readonly since: bigint
 }
 
-export interface ClaimOptions {
+interface ClaimOptions {
   readonly runtime: JobRuntime
-  /** Names of the jobs that are claimed. */
+  /** Names of the jobs to claim. */
   readonly names: "all" | ReadonlySet<string>
-  /** Single jobs that are claimed, whatever their name; more may be added. */
+  /** Ids of single jobs to claim, whatever their names. The job manager may add ids. */
   readonly ids: ReadonlySet<JobId>
-  /** Where the runs live. */
+  /** The scope of the runs. */
   readonly scope: Scope.Scope
 }
 
 interface Claims extends ClaimOptions {
   readonly sightings: Map<JobId, Sighting>
   readonly warnings: Set<string>
-  /** Jobs that this process can't run, whatever their kind says. */
+  /** Jobs that this process can't run, although a program for their name and version exists. */
   readonly left: PassedOver<JobId>
-  /** How many generations the jobs that run here are below the first one that does. */
+  /** The generation of each job that runs here, counted from the first ancestor that runs here. */
   readonly depths: Map<JobId, number>
 }
 
-/** Claims and runs jobs until it is interrupted. */
+/** Claims and runs jobs until an interruption. */
 export const claimJobs = Effect.fnUntraced(function*(options: ClaimOptions) {
   const { ids, names, runtime: { claimable, timing } } = options
   const claims: Claims = {
@@ -79,9 +79,10 @@ export const claimJobs = Effect.fnUntraced(function*(options: ClaimOptions) {
   }
 })
 
-/** Looks once what there is to do, and does it; tells whether anything failed. What fails keeps nothing else back. */
+/** Looks into the store once and does all due work. Returns whether a part failed. Each part runs after a failed part. */
 const round = Effect.fnUntraced(function*(claims: Claims, wasFailing: boolean) {
   const { names, runtime } = claims
+  const { clock, store } = runtime
   let isFailing = false
   const report = (problem: unknown) =>
     Effect.suspend(() => {
@@ -94,16 +95,14 @@ const round = Effect.fnUntraced(function*(claims: Claims, wasFailing: boolean) {
       Effect.catchTag("JobStoreError", (error) => report(error.message)),
       Effect.catchDefect(report)
     )
-  yield* reported(Effect.flatMap(
-    Effect.flatMap(runtime.clock.currentTimeMillis, runtime.store.look),
-    Effect.fnUntraced(function*({ hasChildren, hasDueSchedules, hasJobsToCancel, held, kinds }) {
-      if (hasChildren) yield* reported(align(runtime))
-      if (hasDueSchedules) yield* reported(runSchedules(runtime, names, (message) => warnOnce(claims, message)))
-      yield* reported(takeOver(claims, held))
-      if (hasJobsToCancel) yield* reported(claimCleanUps(claims))
-      yield* claimQueued(claims, kinds)
-    })
-  ))
+  yield* reported(Effect.gen(function*() {
+    const look = yield* store.look(yield* clock.currentTimeMillis)
+    if (look.hasChildren) yield* reported(align(runtime))
+    if (look.hasDueSchedules) yield* reported(runSchedules(runtime, names, (message) => warnOnce(claims, message)))
+    yield* reported(takeOver(claims, look.held))
+    if (look.hasJobsToCancel) yield* reported(claimCleanUps(claims))
+    yield* claimQueued(claims, look.kinds)
+  }))
   return isFailing
 })
 
@@ -121,8 +120,8 @@ const claimQueued = Effect.fnUntraced(function*(claims: Claims, queued: Readonly
 })
 
 /**
- * Claims jobs that are to be cancelled, to clean up after them: those that would be run here, and all children. Their
- * parent may be over, and no process that claims it left.
+ * Claims jobs that are to be cancelled, in order to clean up: jobs to claim, and all children that have a program here.
+ * The parent of a child may be over, and no process may be left that claims jobs of the parent's name.
  */
 const claimCleanUps = Effect.fnUntraced(function*(claims: Claims) {
   const { ids, runtime: { cleaning, runnables, store } } = claims
@@ -136,10 +135,7 @@ const claimCleanUps = Effect.fnUntraced(function*(claims: Claims) {
   )
 })
 
-/**
- * Claims children of what runs here, which come first, and of these the youngest generation: few jobs are begun that
- * way, and many ended.
- */
+/** Claims children of the jobs that run here, the youngest generation first: this order keeps few jobs unfinished. */
 const claimChildren = Effect.fnUntraced(function*(claims: Claims, kinds: ReadonlyArray<Kind>) {
   const { depths, runtime: { runs } } = claims
   const generations = Map.groupBy(runs.keys(), (id) => depths.get(id) ?? 0)
@@ -155,11 +151,11 @@ const claimDue = Effect.fnUntraced(function*(
   const { runtime: { clock, places, store } } = claims
   if (wanted.kinds.length === 0) return
   const now = yield* clock.currentTimeMillis
-  // What is claimed may free its place at once, for children that others in this list must not go ahead of.
+  // A claimed job may free its place at once. That place is for children, so `places.free` is read only once.
   yield* claimSome(claims, places.free, (page) => store.due({ ...wanted, now, ...page }))
 })
 
-/** Claims the first jobs that can be, of those that are read page by page. */
+/** Claims jobs from `read`, as many as there are places. */
 const claimSome = Effect.fnUntraced(function*(
   claims: Claims,
   places: number,
@@ -169,17 +165,16 @@ const claimSome = Effect.fnUntraced(function*(
   }) => ReturnType<JobStore["Service"]["due"]>
 ) {
   const { left, runtime: { clock, runs } } = claims
-  let free = places
-  if (free <= 0) return
   const now = yield* clock.currentTimeMillis
-  // Where some of these can't be claimed, others behind them may be.
-  for (let limit = free + spare;; limit *= 2) {
+  let free = places
+  // Some jobs can't be claimed, so the next read is larger and reaches the jobs behind them.
+  for (let limit = free + spare; free > 0; limit *= 2) {
     const due = yield* read({ except: [...left.atUnsafe(now), ...runs.keys()], limit })
     for (const record of due) {
       if (free <= 0) return
       if (yield* claimOne(claims, record)) free--
     }
-    if (free <= 0 || due.length < limit) return
+    if (due.length < limit) return
   }
 })
 
@@ -192,13 +187,13 @@ const warnOnce = ({ warnings }: Claims, message: string) =>
 
 const isNamed = ({ names }: Claims, { name }: Pick<Kind, "name">): boolean => names === "all" || names.has(name)
 
-/** The program for jobs of a kind, if this process can run them. */
+/** Finds the program for jobs of a kind. */
 const runnableOf = ({ runtime: { runnables } }: Claims, { name, version }: Kind): Runnable | undefined => {
   const runnable = runnables.get(name)
   return runnable !== undefined && migrationsFrom(runnable.job, version) !== undefined ? runnable : undefined
 }
 
-/** The same; kinds that can't be run are reported once. */
+/** Finds the program for jobs of a kind, and logs one warning for each kind without a program. */
 const runnableFor = Effect.fnUntraced(function*(claims: Claims, kind: Kind) {
   const found = runnableOf(claims, kind)
   if (found !== undefined) return found
@@ -214,7 +209,7 @@ const runnableFor = Effect.fnUntraced(function*(claims: Claims, kind: Kind) {
   return undefined
 })
 
-/** What runs a job here, and its payload as that takes it. A job that can't be lifted is left as it is. */
+/** Finds the program for a job and lifts the job's payload to the program's version. Passes over an unfit job. */
 const liftedFor = Effect.fnUntraced(function*(claims: Claims, record: JobRecord) {
   const { id, name } = record
   const runnable = yield* runnableFor(claims, record)
@@ -228,17 +223,17 @@ const liftedFor = Effect.fnUntraced(function*(claims: Claims, record: JobRecord)
   return undefined
 })
 
-/** Leaves a job as it is for a while. */
+/** Passes over a job for a while. */
 const leave = ({ left }: Claims, id: JobId, why: string) =>
   Effect.suspend(() => left.addUnsafe(id) ? Effect.logWarning(`Job ${id} is left as it is: ${why}`) : Effect.void)
 
-/** Claims and runs a job; tells whether nobody was faster. */
+/** Claims and runs a job. Returns whether the claim succeeded. */
 const claimOne = Effect.fnUntraced(function*(claims: Claims, record: JobRecord) {
   const { depths, runtime, scope } = claims
   const lifted = yield* liftedFor(claims, record)
   if (lifted === undefined) return false
   const { payload, runnable } = lifted
-  // The lease counts from before it was asked for.
+  // The lease counts from the time before the claim request.
   const since = instantUnsafe(runtime.clock)
   const token = record.token + 1
   const isCleanUp = isToCancel(record)
@@ -258,11 +253,11 @@ const claimOne = Effect.fnUntraced(function*(claims: Claims, record: JobRecord) 
   if (claimed === undefined) return false
   const change = { ...claimed, renames: renamesOf(migrationsFrom(runnable.job, record.version) ?? []) }
   return yield* Effect.uninterruptible(Effect.gen(function*() {
-    const claimed = yield* put(runtime.store, change, true).pipe(
+    const claimed = yield* put(runtime.store, change).pipe(
       Effect.withSpan(`fanout.claim ${record.name}`, { attributes: { job: record.id, token } })
     )
     if (claimed === undefined) return false
-    const signal: Interrupter = makeUnsafe()
+    const signal = makeUnsafe()
     const place = new Place(runtime.places, signal)
     if (isCleanUp) {
       runtime.cleaning.add(record.id)
@@ -288,11 +283,11 @@ const claimOne = Effect.fnUntraced(function*(claims: Claims, record: JobRecord) 
   }))
 })
 
-/** Releases jobs whose owner is dead, or was not heard of for as long as its lease. */
+/** Releases jobs whose owner is dead, or has not raised the heartbeat for the time of a lease. */
 const takeOver = Effect.fnUntraced(function*(claims: Claims, all: ReadonlyArray<Held>) {
   const { ids, left, runtime: { clock, runs, unrecorded }, sightings } = claims
   const passed = left.atUnsafe(yield* clock.currentTimeMillis)
-  // A child's parent may be over by now, and no process that claims it left.
+  // The parent of a child may be over, and no process may be left that claims jobs of the parent's name.
   const isWanted = (job: Held) => isNamed(claims, job) || ids.has(job.id) || Option.isSome(job.parent)
   const held = all.filter((job) => !runs.has(job.id) && isWanted(job))
   const seen = new Set(held.map(({ id }) => id))
@@ -314,15 +309,16 @@ const takeOver = Effect.fnUntraced(function*(claims: Claims, all: ReadonlyArray<
 const release = Effect.fnUntraced(function*(claims: Claims, { id, lease }: Held) {
   const { runtime: { changed, claimable, clock, store, unrecorded }, sightings } = claims
   const record = yield* store.get(id)
-  // Somebody else may have been faster.
+  // Another process may have released the job.
   if (!Equal.equals(record.lease, lease) || (yield* liftedFor(claims, record)) === undefined) return
-  // Who only waits for children that go on has not kept anybody from anything.
-  const isBlameless = isFull(unrecorded.get(id)?.error) ||
-    (yield* store.childTags(id)).some((tag) => activeTags.includes(tag))
+  // A job is not to blame for a full store, nor while the job's children go on.
+  const trouble = unrecorded.get(id)?.error.reason
+  const isFull = trouble?._tag === "StorageFailure" && trouble.problem === "Full"
+  const isBlameless = isFull || (yield* store.childTags(id)).some((tag) => activeTags.includes(tag))
   const change = released(record, yield* clock.currentTimeMillis, isBlameless)
   if (change === undefined) return
   sightings.delete(id)
-  if ((yield* put(store, change, true)) === undefined) return
+  if ((yield* put(store, change)) === undefined) return
   changed.notifyUnsafe()
   claimable.notifyUnsafe()
 })
@@ -340,11 +336,7 @@ const isLost = Effect.fnUntraced(function*({ runtime, sightings }: Claims, { bea
   return false
 })
 
-/** Whether a store had no space for what a run came to. It may well have some for less. */
-const isFull = (error: JobStoreError | undefined): boolean =>
-  error?.reason._tag === "StorageFailure" && error.reason.problem === "Full"
-
-/** Releases a job, and counts the owner as lost unless something else was to blame. */
+/** Makes the change that releases a job. Counts the owner as lost unless the job is blameless. */
 const released = (record: JobRecord, now: number, isBlameless: boolean): Change | undefined => {
   const ownersLost = record.ownersLost + (isBlameless ? 0 : 1)
   const next = stepAtEnd(record.request, { _tag: "Released", why: "OwnerLost" })
