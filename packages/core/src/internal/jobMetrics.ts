@@ -1,7 +1,6 @@
 /**
  * Metrics of the jobs that this process runs.
  */
-import type * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Metric from "effect/Metric"
@@ -23,21 +22,18 @@ interface Flush {
 
 /** Measures one flush of a fan-out: a span, the duration, and the number of new outcomes. */
 export const measured = ({ after, before, fanOut, job, rows }: Flush) => <E, R>(flush: Effect.Effect<void, E, R>) =>
-  Effect.flatMap(
-    Effect.timed(Effect.withSpan(flush, `fanout.flush ${fanOut}`, { attributes: { rows } })),
-    ([duration]) =>
-      Effect.contextWith((context: Context.Context<never>) =>
-        Effect.sync(() => {
-          for (const outcome of ["done", "failed", "skipped"] as const) {
-            // A retry lowers the number of failed elements.
-            const more = after[outcome] - (before?.[outcome] ?? 0)
-            if (more > 0) Metric.withAttributes(elements, { job, fanOut, outcome }).updateUnsafe(more, context)
-          }
-          Metric.withAttributes(flushes, { job }).updateUnsafe(Duration.toMillis(duration), context)
-        })
-      )
-  )
+  Effect.gen(function*() {
+    const [duration] = yield* Effect.timed(Effect.withSpan(flush, `fanout.flush ${fanOut}`, { attributes: { rows } }))
+    for (const outcome of ["done", "failed", "skipped"] as const) {
+      // A retry lowers the number of failed elements.
+      const more = after[outcome] - (before?.[outcome] ?? 0)
+      if (more > 0) yield* Metric.update(Metric.withAttributes(elements, { job, fanOut, outcome }), more)
+    }
+    yield* Metric.update(Metric.withAttributes(flushes, { job }), Duration.toMillis(duration))
+  })
 
-/** Counts the start (1) or the end (-1) of a run. */
-export const noteRunning = (job: string, change: 1 | -1, context: Context.Context<never>): void =>
-  Metric.withAttributes(running, { job }).modifyUnsafe(change, context)
+/** Counts a run of a job until the scope closes. */
+export const countRun = (job: string) => {
+  const runs = Metric.withAttributes(running, { job })
+  return Effect.acquireRelease(Metric.modify(runs, 1), () => Metric.modify(runs, -1))
+}

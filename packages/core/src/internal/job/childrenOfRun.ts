@@ -18,9 +18,9 @@ import { described, newRecord } from "./commands.ts"
 import { changeWithin, type Run } from "./runtime.ts"
 import { awaitJob } from "./watch.ts"
 
-/** What a program needs to have children; fibers of a run find it beside `JobContext`. */
+/** The service of a run's program that starts child jobs and waits for them. */
 export class Children extends Context.Service<Children, {
-  /** Finds the child of that name, or starts it. */
+  /** Finds the child with a name, or starts the child. */
   readonly start: (
     name: string,
     job: Job.Any,
@@ -36,7 +36,7 @@ export const make = (run: Run): Children["Service"] => ({
   await: (id) => withoutAny(run, awaitJob(run.runtime, id))
 })
 
-/** Waits without the place of the run, and without the permits of the task; takes these last, as tasks do. */
+/** Waits without the run's place and without the task's permits. Both are taken again after the wait, the place first. */
 const withoutAny = <A, E>({ place }: Run, wait: Effect.Effect<A, E>): Effect.Effect<A, E | Interrupted> =>
   waitForOthers(place.without(Effect.raceFirst(wait, stopped)))
 
@@ -54,7 +54,7 @@ const start = Effect.fnUntraced(function*(
   while (true) {
     yield* check
     const { nextChange } = changed
-    // They may have been set since the parent was claimed.
+    // A command may have changed the limits and the priority since the claim of the parent.
     const { limits, priority: own } = yield* store.get(parent.id)
     const found = Option.getOrUndefined(yield* store.child(parent.id, name))
     if (found === undefined || (found.state._tag === "Cancelled" && isOlder(found, attempt))) {
@@ -75,7 +75,7 @@ const start = Effect.fnUntraced(function*(
       )
     }
     if (isOlder(found, attempt) && isToCancel(found)) {
-      // It belongs to an attempt that is over, and ends with it.
+      // The child of an earlier attempt is about to be cancelled.
       yield* withoutAny(run, changeWithin(nextChange, timing.pollMillis))
       continue
     }
@@ -92,11 +92,11 @@ const start = Effect.fnUntraced(function*(
   }
 })
 
-/** Whether a child was asked for last by an earlier attempt of its parent. */
+/** Whether an earlier attempt of the parent was the last one to ask for a child. */
 const isOlder = ({ parent }: JobRecord, attempt: number): boolean =>
   Option.exists(parent, (parent) => parent.attempt < attempt)
 
-/** What becomes of a child that a later attempt, or a later try, of its parent asks for: what failed runs again. */
+/** Makes the change of a child for a later attempt or a later try of the parent. A failed child runs again. */
 const askedAgain = (
   child: JobRecord,
   asking: Option.Option.Value<JobRecord["parent"]>,

@@ -1,5 +1,5 @@
 /**
- * Cleans up after a job that is to be cancelled. Only its owner does, under its lease.
+ * Cleans up after a job that is to be cancelled. Only the owner of the job cleans up, under the owner's lease.
  */
 import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
@@ -18,22 +18,22 @@ import { decode, lift } from "./codec.ts"
 import { untilStopped } from "./patience.ts"
 import { noted, type Run, type Runnable } from "./runtime.ts"
 
-/** Most clean-ups at once in a process. They take no places of jobs. */
+/** Most clean-ups at once in a process. A clean-up takes no place. */
 export const cleanUpsAtOnce = 16
 
-/** How long a clean-up may take of a job that has no timeout. */
+/** Most milliseconds that the clean-up of a job without a timeout may take. */
 const hourMillis = 60 * 60 * 1000
 
 /**
- * Lets the job's definition clean up after a job, and tells whether that is over, well or not. It is not where too many
- * others clean up, the process shuts down or the lease is lost: the next owner does it, from the beginning.
+ * Runs the `onCancel` of a job. `true` means that the clean-up is over, successful or not. `false` means that too many
+ * clean-ups run, the process shuts down or the lease is lost: the next owner cleans up from the beginning.
  */
 export const cleanUp = Effect.fnUntraced(function*(run: Run, record: JobRecord) {
   const { place, runnable: { job }, runtime: { cleaning, runs, timing } } = run
   if (cleaning.size >= cleanUpsAtOnce && !cleaning.has(record.id)) return false
   cleaning.add(record.id)
   place.endUnsafe()
-  // What stopped the run is done. A shutdown finds the signal of the clean-up in place of the run's.
+  // The run's own signal has already stopped. A shutdown must stop the clean-up, so `runs` gets a new signal.
   const signal = makeUnsafe()
   runs.set(record.id, signal)
   const remove = run.signal.onRequestUnsafe((reason) => {
@@ -75,11 +75,11 @@ const onCancel = (
     Effect.provideService(Interrupter, signal)
   )
 
-/** Reads what the program of a job has saved. */
+/** Makes the function that reads checkpoints of a job's program. */
 const savedOf = (store: JobStore["Service"], { migrations, version }: Runnable["job"], { id }: JobRecord): Saved => {
   const stored = { id, migrations, store, version }
   return <A>({ get }: Checkpoint<A>) =>
-    // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- a checkpoint reads nothing else of the context
+    // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- a checkpoint needs no other service
     Effect.provideService(get, StoredJob, stored) as Effect.Effect<
       Option.Option<A>,
       CheckpointUnreadable | JobStoreError

@@ -1,5 +1,5 @@
 /**
- * Between a job's values and what is stored of them.
+ * Encodes and decodes payloads, results and versions of jobs.
  */
 import * as Cause from "effect/Cause"
 import * as Duration from "effect/Duration"
@@ -16,7 +16,7 @@ import { type Defect, defectOf, sentenceOfDefect } from "../defect.ts"
 import { messageOf } from "../messageOf.ts"
 import type { Renames } from "../store/fanOutNames.ts"
 
-/** Encodes what is to be stored. A schema that lets anything through may give what is no JSON. */
+/** Encodes a value as JSON. The second step checks the result, because some schemas encode anything. */
 export const encode = (schema: Task.Codec, value: unknown): Effect.Effect<Schema.Json, Schema.SchemaError> =>
   Effect.flatMap(
     Schema.encodeUnknownEffect(Schema.toCodecJson(schema))(value),
@@ -26,7 +26,7 @@ export const encode = (schema: Task.Codec, value: unknown): Effect.Effect<Schema
 export const decode = (schema: Task.Codec, value: Schema.Json): Effect.Effect<unknown, Schema.SchemaError> =>
   Schema.decodeUnknownEffect(Schema.toCodecJson(schema))(value)
 
-/** Migrations from a stored version to that of the definition; `undefined` where there is no way. */
+/** The migrations from a stored version to the definition's version, or `undefined` if a migration is missing. */
 export const migrationsFrom = (job: Job.Any, version: number): ReadonlyArray<Job.Migration> | undefined => {
   if (version > job.version) return undefined
   const migrations: Array<Job.Migration> = []
@@ -38,7 +38,7 @@ export const migrationsFrom = (job: Job.Any, version: number): ReadonlyArray<Job
   return migrations
 }
 
-/** Names that migrations give to fan-outs. */
+/** The new names that migrations give to fan-outs. */
 export const renamesOf = (migrations: ReadonlyArray<Job.Migration>): ReadonlyArray<Renames> =>
   migrations
     .map(({ fanOuts = {} }) =>
@@ -46,7 +46,7 @@ export const renamesOf = (migrations: ReadonlyArray<Job.Migration>): ReadonlyArr
     )
     .filter(({ size }) => size > 0)
 
-/** Lifts a stored payload to the version of the definition; `undefined` where that can't be done. */
+/** Migrates a stored payload to the definition's version, or gives `undefined` if that is impossible. */
 export const lift = (job: Job.Any, { payload, version }: JobRecord): Schema.Json | undefined => {
   try {
     return migrationsFrom(job, version)?.reduce(
@@ -54,12 +54,12 @@ export const lift = (job: Job.Any, { payload, version }: JobRecord): Schema.Json
       payload
     )
   } catch {
-    // What a migration throws on is not what it was written for: it is left as it is.
+    // A migration throws on a payload that the migration does not know.
     return undefined
   }
 }
 
-/** How a program ended that nothing had stopped. `error` is its own, which its retry goes by. */
+/** The end of a program without a stop. `error` is the program's typed error, for the retry schedule. */
 export interface ProgramEnd {
   readonly exit: Exit
   readonly error: Option.Option<unknown>
@@ -67,7 +67,7 @@ export interface ProgramEnd {
 
 const diedOf = (defect: Defect): ProgramEnd => ({ exit: { _tag: "Defect", ...defect }, error: Option.none() })
 
-/** The end of a program with which something else has died. */
+/** Makes the end of a program for a defect outside of the program. `what` describes the place of the defect. */
 export const died = (cause: Cause.Cause<unknown>, what: string): ProgramEnd => {
   const defect = defectOf(cause)
   return diedOf({ ...defect, message: `${what}: ${sentenceOfDefect(defect)}` })
@@ -94,16 +94,18 @@ export const programEndOf = (job: Job.Any, exit: Exit_.Exit<unknown, unknown>): 
       exit: { _tag: "Failure", error: encoded, message: messageOf(error.value) },
       error
     })),
-    // What no task has caught, such as an attempt's timeout, is not among the job's own errors.
+    // An uncaught error, such as the timeout of an attempt, is not among the job's own errors.
     Effect.catchTag("SchemaError", () => Effect.succeed(diedOf(defectOf(exit.cause))))
   )
 }
 
 /**
- * Milliseconds until a program that failed is run again, or nothing when its schedule is over. Dies as that does.
+ * Computes the milliseconds until a failed program runs again, or `None` at the end of the retry schedule. A defect of
+ * the schedule is a defect of `backoff`.
  *
- * The schedule's own state is not stored: it is stepped anew, from the first failure through the delays that it has
- * had, and then at the time of this one. Jobs of older stores don't know when they first failed: they go by the delays.
+ * A store does not keep the state of a schedule, so `backoff` repeats all steps: from the time of the first failure
+ * through the earlier delays to the time of this failure. Jobs of old stores have no time of the first failure, and
+ * `backoff` adds up the delays instead.
  */
 export const backoff = Effect.fnUntraced(function*(
   schedule: Schedule.Schedule<unknown>,

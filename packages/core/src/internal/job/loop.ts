@@ -1,10 +1,11 @@
 /**
- * One run of one job: from the claim to the record of how it ended.
+ * One run of a job, from the claim to the record of the end.
  */
 import * as Cause from "effect/Cause"
 import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
+import * as Equal from "effect/Equal"
 import * as Exit from "effect/Exit"
 import * as Option from "effect/Option"
 import * as Scope from "effect/Scope"
@@ -32,7 +33,7 @@ import type { Place } from "./places.ts"
 import { settle } from "./runEnd.ts"
 import { changeWithin, type JobRuntime, noted, type Run, type Runnable } from "./runtime.ts"
 
-/** Runs a claimed job and records its end. `since` is before the claim was asked of the store. */
+/** Runs a claimed job and records the end. `since` is the time before the claim request. */
 export const runJob = Effect.fnUntraced(function*(
   runtime: JobRuntime,
   runnable: Runnable,
@@ -64,23 +65,16 @@ export const runJob = Effect.fnUntraced(function*(
     limit: () => {}
   }
   const asked = Option.getOrUndefined(record.request)
-  const context = yield* Effect.context()
   yield* Effect.scoped(Effect.gen(function*() {
-    yield* Effect.acquireRelease(
-      Effect.sync(() => Measures.noteRunning(record.name, 1, context)),
-      () => Effect.sync(() => Measures.noteRunning(record.name, -1, context))
-    )
+    yield* Measures.countRun(record.name)
     yield* Effect.forkScoped(orLose(run, renew(run)))
     yield* Effect.forkScoped(orLose(run, watchLease(run)))
-    if (asked !== undefined) {
-      // It is claimed to be cleaned up after.
-      signal.requestUnsafe(reasonOf(asked))
-    } else if (lease.isHeldUnsafe()) {
-      const { exit, unfinished } = yield* runProgram(run)
-      return yield* settle(run, Option.some(exit), unfinished)
-    }
-    // Without a request, the claim itself took so long that others may claim the job by now.
-    yield* settle(run, Option.none(), 0)
+    // A job with a request is claimed only for the clean-up.
+    if (asked !== undefined) signal.requestUnsafe(reasonOf(asked))
+    // A slow claim may outlast the lease. Another process may then own the job already.
+    if (asked !== undefined || !lease.isHeldUnsafe()) return yield* settle(run, Option.none(), 0)
+    const { exit, unfinished } = yield* runProgram(run)
+    yield* settle(run, Option.some(exit), unfinished)
   }))
   yield* Effect.catchTag(
     align(runtime),
@@ -89,10 +83,10 @@ export const runJob = Effect.fnUntraced(function*(
   )
 })
 
-/** Why a run stops of which this is asked. */
+/** The reason to stop a run after a request. */
 const reasonOf = (request: Request): Reason => request === "PauseWithParent" ? "Pause" : request
 
-/** Loses the lease where what keeps it dies: nobody would notice, and the job go on without it. */
+/** Loses the lease after a defect of `keeping`. Otherwise the job would go on without a lease. */
 const orLose = ({ lease, record }: Run, keeping: Effect.Effect<void>) =>
   Effect.catchCause(keeping, (cause) => {
     if (Cause.hasInterruptsOnly(cause)) return Effect.failCause(cause)
@@ -100,7 +94,7 @@ const orLose = ({ lease, record }: Run, keeping: Effect.Effect<void>) =>
     return Effect.logError(`Job ${record.id} can't keep its lease any more`, cause)
   })
 
-/** Renews the lease, and looks in between for what is asked of the job. */
+/** Renews the lease, and reads the requests to the job between two renewals. */
 const renew = Effect.fnUntraced(function*(run: Run) {
   const { lease, record, runtime, signal } = run
   const { changed, clock, store, timing } = runtime
@@ -139,12 +133,12 @@ const renew = Effect.fnUntraced(function*(run: Run) {
   }
 })
 
-/** Notices that the lease is over also while the store does not answer. */
+/** Waits until the lease is lost. Unlike `renew`, `watchLease` does not wait for the store. */
 const watchLease = Effect.fnUntraced(function*({ lease }: Run) {
   while (lease.isHeldUnsafe()) yield* Effect.sleep(lease.remainingUnsafe())
 })
 
-/** Runs the program; when this ends nothing of it runs any more. */
+/** Runs the program. All fibers of the program have ended, or are abandoned, when `runProgram` ends. */
 const runProgram = Effect.fnUntraced(function*(run: Run) {
   const { record, runnable, runtime, signal } = run
   const { job, program } = runnable
@@ -180,7 +174,7 @@ const runProgram = Effect.fnUntraced(function*(run: Run) {
       }),
       Effect.orDie
     )
-    // Reading has taken its time: who was asked to stop meanwhile, or has lost the job, does not begin.
+    // The signal may have stopped during the reads above.
     const { reason } = signal
     if (reason !== undefined) return yield* new Interrupted({ reason })
     if (Number.isFinite(job.timeoutMillis)) {
@@ -208,27 +202,25 @@ const runProgram = Effect.fnUntraced(function*(run: Run) {
         Effect.flatMap(closePatiently(scope, exit), (isClosed) => isClosed ? Effect.void : leftToItself(run))
     )
   )
-  // A store that does not take this does not take the end of the run either, and that tells.
+  // The error is ignored here. `settle` reports the error of a store that does not work.
   if (run.lease.isHeldUnsafe()) yield* Effect.raceFirst(Effect.ignore(rest), watchLease(run))
   return { exit: run.refused === undefined ? exit : Exit.fail(run.refused), unfinished: unfinished.size }
 })
 
-/** Holds a share to what its job may use. */
+/** Makes the function that applies limits and a priority to a share, unless the share has them already. */
 const limiting = (share: Share): Run["limit"] => {
   let known: Pick<Asked, "limits" | "priority"> | undefined
   return ({ limits, priority }) => {
-    const { bytesPerSecond = Number.POSITIVE_INFINITY, concurrency = Number.POSITIVE_INFINITY } = limits
-    const isKnown = known?.priority === priority && known.limits.concurrency === limits.concurrency &&
-      known.limits.bytesPerSecond === limits.bytesPerSecond
-    if (isKnown) return
+    if (Equal.equals(known, { limits, priority })) return
     known = { limits, priority }
+    const { bytesPerSecond = Number.POSITIVE_INFINITY, concurrency = Number.POSITIVE_INFINITY } = limits
     share.setUnsafe({ bytesPerSecond, concurrency, urgency: ranks[JobPriority.nameOf(priority)] - ranks.normal })
   }
 }
 
 /**
- * The store as a run uses it. The first of this that it does not do ends the run: whatever would be done from then on
- * would be done again, or without what was done before.
+ * Makes the store for the program of a run. The first failed call ends the run: without a record, a later run would
+ * repeat all further work, or would lack the work before.
  */
 const storeOf = (run: Run): JobStore["Service"] => {
   const { store } = run.runtime
@@ -255,7 +247,7 @@ const storeOf = (run: Run): JobStore["Service"] => {
   }
 }
 
-/** Says of a job that something of it goes on, although nobody waits for it any more. */
+/** Logs that a part of the program still runs, and that the run no longer waits for the part. */
 const leftToItself = (run: Run) => {
   const message = "Something of its program has not ended a minute after it was interrupted, and is left to itself"
   return Effect.andThen(
@@ -299,7 +291,7 @@ const jobContext = (run: Run): JobContext["Service"] => {
     pause: (by, message) => {
       if (["", "person", "parent"].includes(by)) return Effect.die(new Error(`A job can't pause itself by "${by}"`))
       return log("Warning", message).pipe(
-        // A job that can't write its log must stop all the same.
+        // The job must pause even if the job can't write to the log.
         Effect.catchTag("JobStoreError", (error) => Effect.logWarning(`${message} (not logged: ${error.message})`)),
         Effect.andThen(Effect.sync(() => {
           run.pausedBy = by

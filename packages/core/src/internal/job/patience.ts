@@ -1,5 +1,6 @@
 /**
- * Waits for what may not end by itself: it is asked to, then interrupted, and at last left to itself.
+ * Waits for effects that may never end. The runtime asks an effect to stop, then interrupts the effect, and at last
+ * abandons the effect.
  */
 import * as Effect from "effect/Effect"
 import type * as Exit from "effect/Exit"
@@ -9,15 +10,15 @@ import * as Scope from "effect/Scope"
 import type { Interrupter } from "../../Interrupter.ts"
 import { drainMillis } from "../fanOut/jobRun.ts"
 
-/** How long finalizers, codecs and schedules may take. None of them is the work of a program. */
+/** Most milliseconds that a finalizer, a codec or a schedule may take. */
 export const patienceMillis = 60_000
 
 const patiently = <A, E>(fiber: Fiber.Fiber<A, E>): Effect.Effect<Option.Option<Exit.Exit<A, E>>> =>
   Effect.raceFirst(Effect.asSome(Fiber.await(fiber)), Effect.as(Effect.sleep(patienceMillis), Option.none()))
 
 /**
- * Runs what a signal asks to stop. What has not stopped after its grace is interrupted. What does not end even then is
- * left to itself, and gives nothing.
+ * Runs an effect until the effect ends or a signal asks for a stop. After the grace the effect is interrupted. `None`
+ * means that the effect did not end even then, and is abandoned.
  */
 export const untilStopped = <A, E, R>(
   effect: Effect.Effect<A, E, R>,
@@ -38,7 +39,7 @@ export const untilStopped = <A, E, R>(
     return waited._tag === "Failure" ? yield* Effect.failCause(waited.cause) : exit
   }))
 
-/** Closes a scope; tells whether all its finalizers have ended, or some are left to themselves. */
+/** Closes a scope. `false` means that a finalizer did not end and is abandoned. */
 export const closePatiently = (scope: Scope.Closeable, exit: Exit.Exit<unknown, unknown>): Effect.Effect<boolean> =>
   Effect.forkDetach(Scope.close(scope, exit), { startImmediately: true }).pipe(
     Effect.flatMap(patiently),

@@ -1,5 +1,5 @@
 /**
- * What the end of a run means for its job, and the record of it.
+ * Decides what the end of a run means for the job, and records the decision.
  */
 import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
@@ -21,13 +21,13 @@ import { backoff, died, programEndOf } from "./codec.ts"
 import { patienceMillis } from "./patience.ts"
 import type { Run } from "./runtime.ts"
 
-/** What a run came to, before what is asked of the job has its say. */
+/** The end of a run, before requests to the job are considered. */
 type RunEnd =
   | { readonly _tag: "Over"; readonly exit: Exit }
   | { readonly _tag: "Backoff"; readonly delayMillis: number; readonly message: string }
   | { readonly _tag: "Stopped"; readonly reason: Reason }
 
-/** Records the end of a run, unless somebody else owns the job by now. */
+/** Records the end of a run, unless another process owns the job. */
 export const settle = Effect.fnUntraced(function*(
   run: Run,
   exit: Option.Option<Exit_.Exit<unknown, unknown>>,
@@ -42,7 +42,7 @@ export const settle = Effect.fnUntraced(function*(
     })
   const end = yield* Effect.result(runEndOf(run, exit, unfinished))
   if (Result.isFailure(end)) {
-    // What was done could not be recorded: the lease lapses, and the next owner goes on from the last record.
+    // The store has not recorded all work. The lease lapses, and the next owner goes on from the last record.
     yield* tell(end.failure)
     yield* Effect.logError(`Job ${record.id} was stopped, and goes on once this is put right: ${end.failure.message}`)
     return
@@ -66,7 +66,7 @@ export const settle = Effect.fnUntraced(function*(
   changed.notifyUnsafe()
 })
 
-/** Tells what a run came to. Fails where the store did not record what the run did. */
+/** Computes the end of a run. Fails if the store did not record the work of the run. */
 const runEndOf = Effect.fnUntraced(function*(
   { record, runnable: { job }, runtime, signal, trouble }: Run,
   exit: Option.Option<Exit_.Exit<unknown, unknown>>,
@@ -81,7 +81,7 @@ const runEndOf = Effect.fnUntraced(function*(
   }
   const { reason } = signal
   if (Option.isNone(exit)) return yield* stopped(reason ?? "Shutdown")
-  // Once a stop was asked for only success counts: anything else is how the stop came out.
+  // After a stop only success counts. Any other exit is a consequence of the stop.
   if (reason !== undefined && (exit.value._tag === "Failure" || unfinished > 0)) return yield* stopped(reason)
   const refusal = refusalIn(exit.value)
   if (refusal !== undefined) return yield* refusal.reason._tag === "Fenced" ? stopped("LeaseLost") : refusal
@@ -104,20 +104,20 @@ const runEndOf = Effect.fnUntraced(function*(
   )
 })
 
-/** Why the store did not record what a program did. What else it refuses is an error of the program that asked. */
+/** Finds the error of a store that did not record work. Any other store error is an error of the program. */
 const refusalIn = (exit: Exit_.Exit<unknown, unknown>): JobStoreError | undefined => {
   const error = exit._tag === "Success" ? undefined : Option.getOrUndefined(Cause.findErrorOption(exit.cause))
   return error instanceof JobStoreError && ["StorageFailure", "Fenced"].includes(error.reason._tag) ? error : undefined
 }
 
-/** Has what is no work of a program die where it takes too long. */
+/** Makes an effect that takes longer than a minute die. */
 const promptly = <A, E>(effect: Effect.Effect<A, E>): Effect.Effect<A, E> =>
   Effect.timeoutOrElse(effect, {
     duration: patienceMillis,
     orElse: () => Effect.die(new Error("it takes longer than a minute"))
   })
 
-/** Sentence for people that says how a program ended. */
+/** Describes the end of a program for people. */
 export const sentenceOf = (exit: Exit): string =>
   Exit.match(exit, {
     Success: () => "it succeeded",
@@ -135,7 +135,7 @@ const recordEnd = (run: Run, end: RunEnd) => {
     record.id,
     Effect.fnUntraced(function*(current, now): Effect.fn.Return<Change | undefined, JobStoreError> {
       if (!Option.exists(current.lease, ({ token }) => token === lease.token)) return undefined
-      // An owner that could record its end was not lost.
+      // An owner that records the end of a run was not lost.
       const recorded = (by: Transition, line: string, fields: Fields = {}) =>
         step(current, by, now, line, { ownersLost: 0, ...fields })
       const own = yield* ownStep(run, end, now)
@@ -153,7 +153,7 @@ const recordEnd = (run: Run, end: RunEnd) => {
   )
 }
 
-/** What a run came to makes of its job, where nothing else was asked of that. */
+/** Computes the transition of a job without a request. */
 const ownStep = Effect.fnUntraced(function*(
   { pausedBy, record, runtime }: Run,
   end: RunEnd,
@@ -187,7 +187,7 @@ const ownStep = Effect.fnUntraced(function*(
   return { by: { _tag: "Succeeded", withErrors }, line: withErrors ? "Completed with errors" : "Completed", fields }
 })
 
-/** Whether elements, or children, of a job have failed. */
+/** Whether an element or a child of a job has failed. */
 const hasFailures = (store: JobStore["Service"], id: JobId) =>
   Effect.flatMap(store.failures(id), (failures) =>
     failures > 0

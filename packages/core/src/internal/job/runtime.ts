@@ -1,5 +1,5 @@
 /**
- * What all parts of one job manager share.
+ * The state that all parts of one job manager share.
  */
 import type * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
@@ -18,7 +18,7 @@ import type { Program } from "../jobProgram.ts"
 import type { JobLease } from "./jobLease.ts"
 import type { Place, Places } from "./places.ts"
 
-/** A job that this manager can run. */
+/** A job that this job manager can run. */
 export interface Runnable {
   readonly job: Job.Any
   readonly program: Program
@@ -38,50 +38,50 @@ export interface JobRuntime {
   readonly runnables: ReadonlyMap<string, Runnable>
   readonly timing: Timing
   readonly pools: Pools["Service"]
-  /** Signals of the runs of this process, until they have ended. */
+  /** The stop signals of the current runs of this process. */
   readonly runs: Map<JobId, Interrupter>
   readonly places: Places
-  /** Jobs that this process cleans up after. */
+  /** Jobs that this process is cleaning up after. */
   readonly cleaning: Set<JobId>
-  /** Why the store did not take what runs of this process came to, by job, until this process claims that again. */
+  /** Store errors that kept runs of this process from recording their end. The next claim of the job removes the error. */
   readonly unrecorded: Map<JobId, { readonly token: number; readonly error: JobStoreError }>
-  /** Tells when something may be claimed, or a run has ended. */
+  /** Notifies when a job may have become claimable, or a run has ended. */
   readonly claimable: Changes
-  /** Tells when the state of a job was changed from here. */
+  /** Notifies when this process has changed the state of a job. */
   readonly changed: Changes
 }
 
-/** What one run of a job is made of. */
+/** One run of a job. */
 export interface Run {
   readonly runtime: JobRuntime
   readonly runnable: Runnable
-  /** As it was claimed. */
+  /** The record at the time of the claim. */
   readonly record: JobRecord
   readonly signal: Interrupter
   readonly lease: JobLease
   readonly place: Place
-  /** Why the job has paused itself. */
+  /** The name that the program gave when the program paused the job. */
   pausedBy: PausedBy | undefined
-  /** Why the store does not take what the run records. */
+  /** The current error of the store. */
   trouble: JobStoreError | undefined
-  /** What the store did not do for the program, which may go on all the same: what that comes to does not count. */
+  /** The first error that a store call of the program met. With such an error the result of the program is invalid. */
   refused: JobStoreError | undefined
-  /** Stores what the program has reported, where there is such, and reads what is asked of the job. */
+  /** Stores unsaved progress, if any, and reads the requests to the job. */
   report: JobRun["Service"]["report"]
-  /** Holds what runs to how much the job may use, and makes it as urgent as the job is. */
+  /** Applies the limits and the priority of the job to the tasks of the run. */
   limit: (asked: Pick<Asked, "limits" | "priority">) => void
 }
 
-/** Writes to the log of a job that something is wrong with it, which goes on where it can't be written. */
+/** Writes an error line to the log of a job. A failure to write is ignored. */
 export const noted = ({ record, runtime: { clock, store } }: Run, message: string): Effect.Effect<void> =>
   Effect.flatMap(
     clock.currentTimeMillis,
     (at) => Effect.ignore(store.log(record.id, record.token, { at, level: "Error", message }))
   )
 
-/** Wakes those that wait for a change, besides what they poll. */
+/** Wakes fibers that wait for a change. */
 export class Changes {
-  /** Opens with the next change: who takes it before they look at what may change miss none. */
+  /** Opens with the next change. A fiber that takes the latch before reading the state misses no change. */
   nextChange = Latch.makeUnsafe(false)
 
   notifyUnsafe(): void {
@@ -91,6 +91,6 @@ export class Changes {
   }
 }
 
-/** Waits for a change, or until the time is over. */
+/** Waits for a change, for at most `millis`. */
 export const changeWithin = (nextChange: Latch.Latch, millis: number): Effect.Effect<void> =>
   Effect.raceFirst(Effect.sleep(millis), nextChange.await)

@@ -1,10 +1,9 @@
 /**
- * Stores schedules, and starts their jobs: one for each tick, however many processes look.
+ * Stores schedules and starts their jobs: one job for each tick, for any number of processes.
  */
 import * as Effect from "effect/Effect"
 import * as Equal from "effect/Equal"
 import * as Option from "effect/Option"
-import type * as Result from "effect/Result"
 import type * as Job from "../../Job.ts"
 import { CronInvalid, JobManagerError } from "../../JobManagerError.ts"
 import { JobSchedule, type Options } from "../../JobSchedule.ts"
@@ -13,16 +12,10 @@ import { described, newRecord } from "./commands.ts"
 import type { JobRuntime } from "./runtime.ts"
 import { nextTick, ticksOf } from "./ticks.ts"
 
-/** Schedules read at once. */
+/** Schedules that are read at once. */
 const atOnce = 100
 
-const orRefuse = <A>({ cron, name, timeZone }: JobSchedule, result: Result.Result<A, string>) =>
-  Effect.mapError(
-    Effect.fromResult(result),
-    (why) => new JobManagerError({ reason: new CronInvalid({ schedule: name, cron, timeZone, why }) })
-  )
-
-/** Stores a schedule. One that is the same already keeps its next tick, and with it what it has missed. */
+/** Stores a schedule. A schedule with the same times keeps its next tick, and thus its missed ticks. */
 export const schedule = Effect.fnUntraced(function*(
   runtime: JobRuntime,
   job: Job.Any,
@@ -35,16 +28,20 @@ export const schedule = Effect.fnUntraced(function*(
     const found = Option.getOrUndefined(yield* store.schedule(name))
     const kept = { nextAt: found?.nextAt ?? 0, revision: found?.revision ?? 0 }
     const wanted = new JobSchedule({ ...description, job: ofJob, name, cron, timeZone, missed, ...kept })
-    const next = yield* orRefuse(wanted, nextTick(wanted, yield* clock.currentTimeMillis))
+    const next = nextTick(wanted, yield* clock.currentTimeMillis)
+    if (next._tag === "Failure") {
+      const reason = new CronInvalid({ schedule: name, cron, timeZone, why: next.failure })
+      return yield* new JobManagerError({ reason })
+    }
     if (found !== undefined && Equal.equals(found, wanted)) return
     const isSameTime = found?.cron === cron && found.timeZone === timeZone
-    if (yield* store.putSchedule(isSameTime ? wanted : wanted.with({ nextAt: next }), [])) return
+    if (yield* store.putSchedule(isSameTime ? wanted : wanted.with({ nextAt: next.success }), [])) return
   }
 })
 
 /**
- * Starts the jobs of those schedules that are due and wanted. Its next tick is moved on, if nobody has yet, in the
- * transaction that stores the jobs.
+ * Starts the due jobs of schedules for the given job names. One transaction stores the jobs and the schedule's next
+ * tick, unless another process has done so.
  */
 export const runSchedules = Effect.fnUntraced(function*(
   runtime: JobRuntime,
@@ -53,7 +50,7 @@ export const runSchedules = Effect.fnUntraced(function*(
 ): Effect.fn.Return<void, JobStoreError> {
   const { claimable, clock, store } = runtime
   const now = yield* clock.currentTimeMillis
-  // Those that are left as they are stay the first: to find others, more are read.
+  // A schedule that can't be run stays due and comes first again, so the next read is larger.
   for (let limit = atOnce;; limit *= 2) {
     const found = yield* store.dueSchedules({ now, jobs: jobs === "all" ? undefined : Array.from(jobs), limit })
     for (const schedule of found) {
@@ -70,7 +67,7 @@ export const runSchedules = Effect.fnUntraced(function*(
         Effect.catchReason(
           "JobStoreError",
           "StorageFailure",
-          // The active job that has its key can't be read.
+          // The store can't read the active job that has the key of the new job.
           (reason, error) => reason.problem === "Corrupt" ? leave(reason.message) : Effect.fail(error)
         )
       )

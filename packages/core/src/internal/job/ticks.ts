@@ -1,17 +1,17 @@
 /**
- * Tells which ticks of a schedule are to be run now: decides, and changes nothing.
+ * Computes the due ticks of a schedule.
  */
 import * as Cron from "effect/Cron"
 import * as Result from "effect/Result"
 import type { JobSchedule } from "../../JobSchedule.ts"
 
-/** Age from which on a tick was missed, in milliseconds: far more than a manager takes from one look to the next. */
+/** Age at which a tick counts as missed. The age is far above the time between two looks of a job manager. */
 const missedMillis = 60_000
 
-/** Most ticks run at once. */
+/** Most ticks that run at once. */
 const ticksLimit = 100
 
-/** Ticks to run, the oldest first, and the next one after `now`. */
+/** The due ticks, the oldest first, and the next tick after `now`. */
 export interface Ticks {
   readonly due: ReadonlyArray<number>
   readonly nextAt: number
@@ -19,19 +19,19 @@ export interface Ticks {
 
 type Timing = Pick<JobSchedule, "cron" | "timeZone">
 
-/** The first tick after a time, or why there is none. */
+/** Computes the first tick after a time. The failure is the reason why the schedule has no such tick. */
 export const nextTick = ({ cron, timeZone }: Timing, after: number): Result.Result<number, string> =>
   Result.flatMap(
     Result.mapError(Cron.parse(cron, timeZone), ({ message }) => message),
     (parsed) =>
       Result.try({
         try: () => Cron.next(parsed, after).getTime(),
-        // Such as the 30th of February.
+        // `Cron.next` throws for a time such as the 30th of February.
         catch: () => "there is no such time"
       })
   )
 
-/** What a schedule has due at a time. Fails like `nextTick`. */
+/** Computes the ticks that are due at a time. Fails like `nextTick`. */
 export const ticksOf = (
   { cron, missed, nextAt, timeZone }: Timing & Pick<JobSchedule, "missed" | "nextAt">,
   now: number
@@ -42,14 +42,14 @@ export const ticksOf = (
     const limit = missed === "latest" && isMissed ? 1 : ticksLimit
     const since = missed === "skip" && isMissed ? now - missedMillis : nextAt
     const due: Array<number> = []
-    // Backwards from now, since there is no end to what may have been missed.
+    // The number of missed ticks has no bound, so the loop goes back from the next tick and stops at the limit.
     for (let tick = before(parsed, next); tick >= since && due.length < limit; tick = before(parsed, tick)) {
-      // Where the clocks are set forward, `Cron.prev` gives times that `Cron.next` does not.
+      // On a day that sets the clocks forward, `Cron.prev` gives times that `Cron.next` does not give.
       if (tick <= now) due.unshift(tick)
     }
     return { due, nextAt: next }
   })
 
-/** The last tick before another one. A cron has no first one, but for years without any. */
+/** Computes the last tick before a time. A cron that names a year may have no earlier tick. */
 const before = (cron: Cron.Cron, tick: number): number =>
   Result.getOrElse(Result.try(() => Cron.prev(cron, tick).getTime()), () => Number.NEGATIVE_INFINITY)
