@@ -28,7 +28,7 @@ import { decode } from "./codec.ts"
 import { make as makeDispatcher } from "./dispatcher.ts"
 import { align } from "./family.ts"
 import { instantUnsafe, JobLease } from "./jobLease.ts"
-import { closePatiently, patienceMillis, untilStopped } from "./patience.ts"
+import { closePatiently, promptly, untilStopped } from "./patience.ts"
 import type { Place } from "./places.ts"
 import { settle } from "./runEnd.ts"
 import { changeWithin, type JobRuntime, noted, type Run, type Runnable } from "./runtime.ts"
@@ -167,13 +167,8 @@ const runProgram = Effect.fnUntraced(function*(run: Run) {
     run.limit(record)
     unfinished = jobRun.unfinished
     rest = jobRun.reportRest
-    const payload = yield* decode(job.payload, record.payload).pipe(
-      Effect.timeoutOrElse({
-        duration: patienceMillis,
-        orElse: () => Effect.die(new Error("its payload takes longer than a minute to be read"))
-      }),
-      Effect.orDie
-    )
+    const decoded = promptly(decode(job.payload, record.payload), "its payload takes longer than a minute to be read")
+    const payload = yield* Effect.orDie(decoded)
     // The signal may have stopped during the reads above.
     const { reason } = signal
     if (reason !== undefined) return yield* new Interrupted({ reason })
@@ -219,8 +214,8 @@ const limiting = (share: Share): Run["limit"] => {
 }
 
 /**
- * Makes the store for the program of a run. The first failed call ends the run: without a record, a later run would
- * repeat all further work, or would lack the work before.
+ * Makes the store for the program of a run. The first failed call ends the run: the next run would repeat all further
+ * work, or the further work would build on missing data.
  */
 const storeOf = (run: Run): JobStore["Service"] => {
   const { store } = run.runtime

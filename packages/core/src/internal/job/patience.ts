@@ -7,11 +7,15 @@ import type * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import * as Option from "effect/Option"
 import * as Scope from "effect/Scope"
-import type { Interrupter } from "../../Interrupter.ts"
+import { Interrupter, stopped } from "../../Interrupter.ts"
 import { drainMillis } from "../fanOut/jobRun.ts"
 
 /** Most milliseconds that a finalizer, a codec or a schedule may take. */
-export const patienceMillis = 60_000
+const patienceMillis = 60_000
+
+/** Makes an effect die that takes longer than a minute. */
+export const promptly = <A, E>(effect: Effect.Effect<A, E>, message = "it takes longer than a minute") =>
+  Effect.timeoutOrElse(effect, { duration: patienceMillis, orElse: () => Effect.die(new Error(message)) })
 
 const patiently = <A, E>(fiber: Fiber.Fiber<A, E>): Effect.Effect<Option.Option<Exit.Exit<A, E>>> =>
   Effect.raceFirst(Effect.asSome(Fiber.await(fiber)), Effect.as(Effect.sleep(patienceMillis), Option.none()))
@@ -27,10 +31,7 @@ export const untilStopped = <A, E, R>(
 ): Effect.Effect<Option.Option<Exit.Exit<A, E>>, never, R> =>
   Effect.uninterruptibleMask(Effect.fnUntraced(function*(restore) {
     const fiber = yield* Effect.forkDetach(effect, { startImmediately: true, uninterruptible: false })
-    const asked = Effect.callback<void>((resume) => {
-      const remove = signal.onRequestUnsafe(() => resume(Effect.void))
-      return Effect.sync(remove)
-    })
+    const asked = Effect.ignore(Effect.provideService(stopped, Interrupter, signal))
     const waited = yield* Effect.exit(
       restore(Effect.raceFirst(Fiber.await(fiber), Effect.andThen(asked, Effect.sleep(graceMillis + drainMillis))))
     )

@@ -8,17 +8,15 @@ import * as Option from "effect/Option"
 import * as Result from "effect/Result"
 import * as Schedule from "effect/Schedule"
 import type { Reason } from "../../Interrupter.ts"
-import type { JobId } from "../../JobId.ts"
 import { Exit } from "../../JobRecord.ts"
 import type { Transition } from "../../JobState.ts"
-import type { JobStore } from "../../JobStore.ts"
 import { JobStoreError } from "../../JobStoreError.ts"
 import { sentenceOfDefect } from "../defect.ts"
 import { stepAtEnd } from "../store/request.ts"
 import { type Change, type Fields, step, update } from "./change.ts"
 import { cleanUp } from "./cleanUp.ts"
 import { backoff, died, programEndOf } from "./codec.ts"
-import { patienceMillis } from "./patience.ts"
+import { promptly } from "./patience.ts"
 import type { Run } from "./runtime.ts"
 
 /** The end of a run, before requests to the job are considered. */
@@ -110,13 +108,6 @@ const refusalIn = (exit: Exit_.Exit<unknown, unknown>): JobStoreError | undefine
   return error instanceof JobStoreError && ["StorageFailure", "Fenced"].includes(error.reason._tag) ? error : undefined
 }
 
-/** Makes an effect that takes longer than a minute die. */
-const promptly = <A, E>(effect: Effect.Effect<A, E>): Effect.Effect<A, E> =>
-  Effect.timeoutOrElse(effect, {
-    duration: patienceMillis,
-    orElse: () => Effect.die(new Error("it takes longer than a minute"))
-  })
-
 /** Describes the end of a program for people. */
 export const sentenceOf = (exit: Exit): string =>
   Exit.match(exit, {
@@ -183,16 +174,7 @@ const ownStep = Effect.fnUntraced(function*(
   if (end.exit._tag !== "Success") {
     return { by: { _tag: "Failed" }, line: `Failed: ${sentenceOf(end.exit)}`, fields }
   }
-  const withErrors = yield* hasFailures(runtime.store, record.id)
+  const withErrors = (yield* runtime.store.failures(record.id)) > 0 ||
+    (yield* runtime.store.childTags(record.id)).some((tag) => tag === "Failed" || tag === "CompletedWithErrors")
   return { by: { _tag: "Succeeded", withErrors }, line: withErrors ? "Completed with errors" : "Completed", fields }
 })
-
-/** Whether an element or a child of a job has failed. */
-const hasFailures = (store: JobStore["Service"], id: JobId) =>
-  Effect.flatMap(store.failures(id), (failures) =>
-    failures > 0
-      ? Effect.succeed(true)
-      : Effect.map(
-        store.childTags(id),
-        (tags) => tags.some((tag) => tag === "Failed" || tag === "CompletedWithErrors")
-      ))
