@@ -32,65 +32,60 @@ export class Children extends Context.Service<Children, {
 }>()("@fanout/core/internal/Children") {}
 
 export const make = (run: Run): Children["Service"] => ({
-  start: (name, job, payload, priority) => start(run, name, job, payload, priority),
+  start: start(run),
   await: (id) => withoutAny(run, awaitJob(run.runtime, id))
 })
 
-/** Waits without the run's place and without the task's permits. Both are taken again after the wait, the place first. */
+/** Waits without the run's place and the task's permits. After the wait, the fiber takes first the place again. */
 const withoutAny = <A, E>({ place }: Run, wait: Effect.Effect<A, E>): Effect.Effect<A, E | Interrupted> =>
   waitForOthers(place.without(Effect.raceFirst(wait, stopped)))
 
-const start = Effect.fnUntraced(function*(
-  run: Run,
-  name: string,
-  job: Job.Any,
-  payload: unknown,
-  priority: number | undefined
-) {
-  const { lease, record: parent, runtime } = run
-  const { changed, claimable, store, timing } = runtime
-  const { attempt, tries } = parent.state
-  const asking = { id: parent.id, name, attempt, tries }
-  while (true) {
-    yield* check
-    const { nextChange } = changed
-    // A command may have changed the limits and the priority since the claim of the parent.
-    const { limits, priority: own } = yield* store.get(parent.id)
-    const found = Option.getOrUndefined(yield* store.child(parent.id, name))
-    if (found === undefined || (found.state._tag === "Cancelled" && isOlder(found, attempt))) {
-      const settings = { limits, priority: priority ?? own }
-      const fresh = yield* newRecord(runtime, yield* described(job, payload, settings))
-      const child = fresh.with({ parent: Option.some(asking), idempotencyKey: Option.none() })
-      const stored = yield* store.insertChild(child, lease.token)
-      if (stored.id === child.id) {
-        claimable.notifyUnsafe()
-        return child.id
+const start = (run: Run): Children["Service"]["start"] =>
+  Effect.fnUntraced(function*(name, job, payload, priority) {
+    const { lease, record: parent, runtime } = run
+    const { changed, claimable, store, timing } = runtime
+    const { attempt, tries } = parent.state
+    const asking = { id: parent.id, name, attempt, tries }
+    while (true) {
+      yield* check
+      const { nextChange } = changed
+      // A command may have changed the limits and the priority since the claim of the parent.
+      const { limits, priority: own } = yield* store.get(parent.id)
+      const found = Option.getOrUndefined(yield* store.child(parent.id, name))
+      if (found === undefined || (found.state._tag === "Cancelled" && isOlder(found, attempt))) {
+        const settings = { limits, priority: priority ?? own }
+        const fresh = yield* newRecord(runtime, yield* described(job, payload, settings))
+        const child = fresh.with({ parent: Option.some(asking), idempotencyKey: Option.none() })
+        const stored = yield* store.insertChild(child, lease.token)
+        if (stored.id === child.id) {
+          claimable.notifyUnsafe()
+          return child.id
+        }
+        if (Option.exists(stored.parent, (asked) => asked.id === parent.id && asked.name === name)) continue
+        return yield* new JobManagerError({ reason: new ActiveJobDiffers({ id: stored.id, job: stored.name }) })
       }
-      if (Option.exists(stored.parent, (asked) => asked.id === parent.id && asked.name === name)) continue
-      return yield* new JobManagerError({ reason: new ActiveJobDiffers({ id: stored.id, job: stored.name }) })
-    }
-    if (found.name !== job.name) {
-      return yield* Effect.die(
-        new Error(`Child "${name}" of job ${parent.id} is a job "${found.name}", and not a "${job.name}"`)
+      if (found.name !== job.name) {
+        return yield* Effect.die(
+          new Error(`Child "${name}" of job ${parent.id} is a job "${found.name}", and not a "${job.name}"`)
+        )
+      }
+      if (isOlder(found, attempt) && isToCancel(found)) {
+        // The child of an earlier attempt is about to be cancelled.
+        yield* withoutAny(run, changeWithin(nextChange, timing.pollMillis))
+        continue
+      }
+      yield* update(store, found.id, (child, now) => Effect.succeed(askedAgain(child, asking, limits, now))).pipe(
+        Effect.catchReason(
+          "JobStoreError",
+          "KeyTaken",
+          ({ by }) => Effect.fail(new JobManagerError({ reason: new ActiveJobDiffers({ id: by, job: job.name }) }))
+        )
       )
+      changed.notifyUnsafe()
+      claimable.notifyUnsafe()
+      return found.id
     }
-    if (isOlder(found, attempt) && isToCancel(found)) {
-      // The child of an earlier attempt is about to be cancelled.
-      yield* withoutAny(run, changeWithin(nextChange, timing.pollMillis))
-      continue
-    }
-    yield* update(store, found.id, (child, now) => Effect.succeed(askedAgain(child, asking, limits, now))).pipe(
-      Effect.catchReason(
-        "JobStoreError",
-        "KeyTaken",
-        ({ by }) => Effect.fail(new JobManagerError({ reason: new ActiveJobDiffers({ id: by, job: job.name }) }))
-      )
-    )
-    changed.notifyUnsafe()
-    claimable.notifyUnsafe()
-    return found.id
-  }
-})
+  })
 
 /** Whether an earlier attempt of the parent was the last one to ask for a child. */
 const isOlder = ({ parent }: JobRecord, attempt: number): boolean =>

@@ -22,12 +22,12 @@ import { Place } from "./places.ts"
 import { changeWithin, type JobRuntime, type Runnable } from "./runtime.ts"
 import { runSchedules } from "./scheduledStarts.ts"
 
-/** Lost owners in a row at which a job fails. An owner that stores a row or changes a checkpoint resets the count. */
+/** Number of owners lost in a row that makes a job fail. A new row or a changed checkpoint resets the count. */
 const ownersLimit = 5
 
 /**
- * Waiting jobs at which only children are begun. Each job that waits for children has a fiber, which reads the lease
- * and the children several times a second.
+ * Number of waiting jobs from which on this process begins only children. Each job that waits for children has a fiber,
+ * which reads the lease and the children several times a second.
  */
 const waitingLimit = 256
 
@@ -79,7 +79,7 @@ export const claimJobs = Effect.fnUntraced(function*(options: ClaimOptions) {
   }
 })
 
-/** Looks into the store once and does all due work. Returns whether a part failed. Each part runs after a failed part. */
+/** Looks into the store once and does all due work. Returns whether a part of the work failed. All parts are tried. */
 const round = Effect.fnUntraced(function*(claims: Claims, wasFailing: boolean) {
   const { names, runtime } = claims
   const { clock, store } = runtime
@@ -311,7 +311,7 @@ const release = Effect.fnUntraced(function*(claims: Claims, { id, lease }: Held)
   const record = yield* store.get(id)
   // Another process may have released the job.
   if (!Equal.equals(record.lease, lease) || (yield* liftedFor(claims, record)) === undefined) return
-  // A job is not to blame for a full store, nor while the job's children go on.
+  // The lost owner does not count if the store was full, or while children of the job are active.
   const trouble = unrecorded.get(id)?.error.reason
   const isFull = trouble?._tag === "StorageFailure" && trouble.problem === "Full"
   const isBlameless = isFull || (yield* store.childTags(id)).some((tag) => activeTags.includes(tag))

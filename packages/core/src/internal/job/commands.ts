@@ -36,7 +36,7 @@ export const described = Effect.fnUntraced(function*(
   payload: unknown,
   { limits = {}, priority = 0 }: JobSettings
 ) {
-  // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- only `Job.Any` forgot whose payload it is
+  // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- `Job.Any` has no type for its payload
   const own = payload as never
   return {
     name: job.name,

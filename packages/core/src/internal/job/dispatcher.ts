@@ -178,7 +178,7 @@ class Dispatcher {
     })
   }
 
-  /** Makes a run of a task. The job shows the units of a running task, and the reporter gets the units of a done task. */
+  /** Makes a run of a task. The job shows the units of a running task. The reporter gets the units of a done task. */
   private taskRun(order: Order, parent: Signal, reporter: Reporter, onEnd: (ending: Ending) => void): TaskRun {
     const { unit } = order
     const run = Context.getOrUndefined(order.context, JobRun)

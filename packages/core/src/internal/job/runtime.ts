@@ -43,7 +43,7 @@ export interface JobRuntime {
   readonly places: Places
   /** Jobs that this process is cleaning up after. */
   readonly cleaning: Set<JobId>
-  /** Store errors that kept runs of this process from recording their end. The next claim of the job removes the error. */
+  /** The errors of runs whose end the store did not record, by job. The next claim of the job removes the error. */
   readonly unrecorded: Map<JobId, { readonly token: number; readonly error: JobStoreError }>
   /** Notifies when a job may have become claimable, or a run has ended. */
   readonly claimable: Changes
@@ -62,7 +62,7 @@ export interface Run {
   readonly place: Place
   /** The name that the program gave when the program paused the job. */
   pausedBy: PausedBy | undefined
-  /** The current error of the store. */
+  /** The error of the store, while the store does not record the work of the run. */
   trouble: JobStoreError | undefined
   /** The first error that a store call of the program met. With such an error the result of the program is invalid. */
   refused: JobStoreError | undefined

@@ -62,15 +62,12 @@ export const runSchedules = Effect.fnUntraced(function*(
       }
       const { due, nextAt } = ticks.success
       const records = yield* Effect.forEach(due, () => newRecord(runtime, { ...schedule, name: schedule.job }))
-      yield* store.putSchedule(schedule.with({ nextAt }), records, now).pipe(
-        Effect.tap((isStored) => Effect.sync(() => void (isStored && claimable.notifyUnsafe()))),
-        Effect.catchReason(
-          "JobStoreError",
-          "StorageFailure",
+      const isStored = yield* store.putSchedule(schedule.with({ nextAt }), records, now).pipe(
+        Effect.catchReason("JobStoreError", "StorageFailure", (reason, error) =>
           // The store can't read the active job that has the key of the new job.
-          (reason, error) => reason.problem === "Corrupt" ? leave(reason.message) : Effect.fail(error)
-        )
+          reason.problem === "Corrupt" ? Effect.as(leave(reason.message), false) : Effect.fail(error))
       )
+      if (isStored) claimable.notifyUnsafe()
     }
     if (found.length < limit) return
   }

@@ -39,10 +39,7 @@ export interface TaskDefinition {
   readonly handle: (payload: unknown) => Effect.Effect<unknown, unknown>
   readonly context: Context.Context<never>
   /** Encodes the end of the task. Without `keepsAll` the outcome keeps only the `_tag` of a success value. */
-  readonly outcome: (
-    ending: Ended,
-    keep: { readonly keepsAll: boolean; readonly keepsStack: boolean }
-  ) => Outcome
+  readonly outcome: (ending: Ended, keep: { readonly keepsAll: boolean; readonly keepsStack: boolean }) => Outcome
 }
 
 /** Finds a pool by name. The error for an unknown name lists the known pools. */
@@ -54,18 +51,15 @@ export const findPool = (pools: Pools["Service"], name: string): PermitPool => {
 }
 
 /** Finds the handler of a task in a context. */
-export const handlerOf = (
-  task: Task.Any,
-  context: Context.Context<never>
-): Pick<TaskDefinition, "handle" | "context"> & Pick<TaskHandler, "permits"> => {
+export const handlerOf = (task: Task.Any, context: Context.Context<never>) => {
   // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- layers of task groups put `TaskHandler`s there
   const found = context.mapUnsafe.get(task.key) as TaskHandler | undefined
   if (found === undefined) throw new Error(`Task "${task._tag}" has no handler here`)
   const call = { client: new Rpc.ServerClient(0), requestId: RequestId(0), headers: Headers.empty, rpc: task }
   return {
     context: found.context,
-    ...found.permits === undefined ? {} : { permits: found.permits },
-    handle: (value) => {
+    permits: found.permits,
+    handle: (value: unknown) => {
       const result = found.handler(value, call)
       const effect = Rpc.isWrapper(result) ? result.value : result
       return Effect.isEffect(effect)

@@ -10,7 +10,7 @@ export interface Options {
   /** Gives a payload a name for people and logs. */
   readonly key: (payload: unknown) => string
   readonly pool: string
-  /** Permits that a payload takes from the pool. A task that weighs more than the pool's size runs alone in the pool. */
+  /** Permits that a payload takes from the pool. A task that weighs more than the pool holds runs alone in the pool. */
   readonly weight: (payload: unknown) => number
   readonly priority: Priority
   /** Most milliseconds that one attempt may take. */
