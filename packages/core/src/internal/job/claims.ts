@@ -155,7 +155,7 @@ const claimDue = Effect.fnUntraced(function*(
   yield* claimSome(claims, places.free, (page) => store.due({ ...wanted, now, ...page }))
 })
 
-/** Claims jobs from `read`, as many as there are places. */
+/** Claims jobs that `read` finds, at most one job for each of `places`. */
 const claimSome = Effect.fnUntraced(function*(
   claims: Claims,
   places: number,

@@ -36,7 +36,7 @@ export const described = Effect.fnUntraced(function*(
   payload: unknown,
   { limits = {}, priority = 0 }: JobSettings
 ) {
-  // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- `Job.Any` has no type for its payload
+  // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- the type `Job.Any` has no type of payload
   const own = payload as never
   return {
     name: job.name,

@@ -79,7 +79,7 @@ export class Place {
   }
 
   private leaveUnsafe(): void {
-    // Another fiber of the run may wait for a place. That fiber goes on without one, because the run waits again.
+    // Another fiber of the run may wait for a place. That fiber goes on without a place, since the run waits again.
     this.letGoUnsafe()
     if (this.waits++ > 0) return
     this.places.waiting++

@@ -52,7 +52,7 @@ export class Attempt extends Signal implements Cell, Reporter, Slot {
     if (!work.beginsLater) this.begin()
   }
 
-  /** Runs the attempt. The attempt gives the permits back before it calls `onEnd`. */
+  /** Runs the attempt. The attempt gives the permits back before the call of `onEnd`. */
   run(onEnd: (exit: Exit.Exit<unknown, unknown>) => void): void {
     const { context, run } = this.work
     this.onEnd = onEnd

@@ -53,7 +53,7 @@ export const waitForOthers = <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.E
     if (slot === undefined || slot.closed) return effect
     return Effect.uninterruptibleMask((restore) => {
       slot.waiting++
-      // A fiber on the way back is no longer the last one, and must not take permits: two fibers would take them.
+      // A fiber on the way back is no longer the last fiber, and must go on without permits.
       slot.giveUp?.()
       releaseUnsafe(slot)
       return Effect.flatMap(Effect.exit(restore(effect)), (exit) => Effect.andThen(comeBack(slot), exit))
@@ -62,7 +62,7 @@ export const waitForOthers = <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.E
 
 /**
  * Notes that a fiber has returned. The last fiber takes the permits unless the task must stop. An interrupted fiber
- * takes them too, since another fiber of the task may go on: the winner of a race waits for the interrupted loser.
+ * takes permits too, since another fiber of the task may go on: the winner of a race waits for the interrupted loser.
  */
 const comeBack = (slot: Slot): Effect.Effect<void> =>
   Effect.callback<void>((resume) => {

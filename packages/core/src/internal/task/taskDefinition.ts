@@ -63,7 +63,7 @@ export const handlerOf = (task: Task.Any, context: Context.Context<never>) => {
       const result = found.handler(value, call)
       const effect = Rpc.isWrapper(result) ? result.value : result
       return Effect.isEffect(effect)
-        // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- `context` has the services of the effect
+        // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- services of the effect are in `context`
         ? effect as Effect.Effect<unknown, unknown>
         : Effect.die(new Error(`The handler of task "${task._tag}" gave a stream`))
     }
