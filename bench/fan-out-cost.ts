@@ -1,9 +1,9 @@
 // What a fan-out adds to each task: no-op tasks with pool, timeout and retry declared.
-import type { Element } from "@fanout/core/FanOut"
 import * as Job from "@fanout/core/Job"
 import * as JobManager from "@fanout/core/JobManager"
 import * as Node from "@fanout/core/node"
 import * as Pools from "@fanout/core/Pools"
+import type { Element } from "@fanout/core/Source"
 import * as Task from "@fanout/core/Task"
 import * as TaskDispatcher from "@fanout/core/TaskDispatcher"
 import * as Effect from "effect/Effect"

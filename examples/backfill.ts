@@ -17,6 +17,7 @@ import { layerOwnerLiveness, layerSqlClient, layerSqlite } from "@fanout/core/no
 import * as Outcome from "@fanout/core/Outcome"
 import * as Pools from "@fanout/core/Pools"
 import * as Progress from "@fanout/core/Progress"
+import type { Element } from "@fanout/core/Source"
 import * as Task from "@fanout/core/Task"
 import { TaskDispatcher } from "@fanout/core/TaskDispatcher"
 import * as Console from "effect/Console"
@@ -91,7 +92,7 @@ const parts: FanOut.Parts<Chunk, Converted> = ({ cursor }, converted) =>
       key: "",
       outcome: { _tag: "Done" as const, value: null, count: people.length }
     }],
-    ...refused.map(({ id, why }): FanOut.Element<Chunk> => ({
+    ...refused.map(({ id, why }): Element<Chunk> => ({
       _tag: "Settled",
       cursor: String(id),
       key: `person ${id}`,

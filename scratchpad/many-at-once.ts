@@ -7,6 +7,7 @@ import { layerOwnerLiveness, layerSqlite } from "@fanout/core/node"
 import * as Outcome from "@fanout/core/Outcome"
 import * as Pools from "@fanout/core/Pools"
 import * as Progress from "@fanout/core/Progress"
+import type { Element } from "@fanout/core/Source"
 import * as Task from "@fanout/core/Task"
 import { TaskDispatcher } from "@fanout/core/TaskDispatcher"
 import * as Effect from "effect/Effect"
@@ -51,7 +52,7 @@ const parts: FanOut.Parts<Range, Task.Success<typeof Inspect>> = ({ payload: { f
   }
   const { bad } = inspected.value
   const good = to - from + 1 - bad.length
-  const failed = bad.map((n): FanOut.Element<Range> => {
+  const failed = bad.map((n): Element<Range> => {
     const { cursor, payload } = alone(n)
     const failure = { _tag: "Error", error: null, message: `${n} is no good` } as const
     return { _tag: "Settled", cursor, key: `number ${n}`, outcome: { _tag: "Failed", failure }, retry: { payload } }
@@ -65,7 +66,7 @@ const program = Inspection.toLayer(Effect.fnUntraced(function*() {
   const { fanOut } = yield* TaskDispatcher
   const ranges = (after: Option.Option<string>) => {
     const first = Option.match(after, { onNone: () => 0, onSome: (cursor) => Number(cursor) / together })
-    return Stream.map(Stream.range(first, count / together - 1), (i): FanOut.Element<Range> => ({
+    return Stream.map(Stream.range(first, count / together - 1), (i): Element<Range> => ({
       _tag: "Item",
       cursor: String((i + 1) * together),
       payload: { from: i * together + 1, to: (i + 1) * together }

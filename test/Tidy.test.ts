@@ -110,7 +110,9 @@ const upward = (file: string): ReadonlyArray<string> =>
 // --- Documentation --------------------------------------------------------------------------------------------------
 
 const categories = new Set(
-  "models schemas errors services constructors layers accessors predicates transitions running testing".split(" ")
+  "models schemas errors services constructors layers accessors mapping predicates transitions running testing".split(
+    " "
+  )
 )
 
 /** The doc comment that ends right before this place. */

@@ -20,6 +20,7 @@ const categories = [
   "schemas",
   "errors",
   "accessors",
+  "mapping",
   "predicates",
   "transitions",
   "testing"

@@ -1,8 +1,5 @@
 /**
- * The elements that a durable fan-out takes from its source, and the options of a fan-out.
- *
- * A source is ordered, and can be reopened after each of its cursors. So the checkpoint of a fan-out is one cursor and
- * the few elements that were taken and are not settled.
+ * The options of a durable fan-out, and the ends of its elements.
  *
  * @since 0.1.0
  */
@@ -10,49 +7,11 @@ import type * as Arr from "effect/Array"
 import type * as Duration from "effect/Duration"
 import type * as Effect from "effect/Effect"
 import type * as Option from "effect/Option"
+import type * as Schedule from "effect/Schedule"
 import * as Schema from "effect/Schema"
-import { Failure, message, type Outcome } from "./Outcome.ts"
+import { Failure, message, type Of, type Outcome } from "./Outcome.ts"
+import type { Element } from "./Source.ts"
 import type * as Task from "./Task.ts"
-
-/**
- * One element of a source. Each cursor occurs once in the source. A source that gives a cursor twice ends the fan-out
- * with a defect where the fan-out notices it: if the cursor repeats the one right before it, or, in a run that goes on,
- * if the cursor is the one that the source was reopened after, the first of all, or the cursor of an unsettled element.
- * An element whose payload does not fit the schema of the task fails alone, and is not retried.
- *
- * **Details**
- *
- * - `Item`: one payload for the task. With `opens`, the item begins a bracket. The elements up to the matching `After`
- *   wait until the item is settled. If the item is not done, these elements are skipped, as one row with their number.
- *   Elements behind the `After` do not wait. `count` is the number of elements that the item stands for (`Parts`); as
- *   many are skipped with its bracket. The task goes on from `checkpoint`, which a `TaskCheckpoint` has encoded.
- * - `After`: ends the innermost open bracket. Its payload runs once everything in the bracket is settled.
- * - `Settled`: an outcome that the source itself knows, such as a folder that can't be read. With `retry`, a retry runs
- *   the payload of `retry`. Then the retry runs the elements that the source gives behind the cursor `bracketAfter`, up
- *   to the first `After` whose bracket began before them.
- *
- * Brackets are balanced. A source that is reopened inside of a bracket still gives the `After` of the bracket.
- *
- * @category models
- * @since 0.1.0
- */
-export type Element<Payload> =
-  | {
-    readonly _tag: "Item"
-    readonly cursor: string
-    readonly payload: Payload
-    readonly opens?: boolean
-    readonly count?: number
-    readonly checkpoint?: Schema.Json
-  }
-  | { readonly _tag: "After"; readonly cursor: string; readonly payload: Payload }
-  | {
-    readonly _tag: "Settled"
-    readonly cursor: string
-    readonly key: string
-    readonly outcome: Outcome
-    readonly retry?: { readonly payload: Payload; readonly bracketAfter?: string }
-  }
 
 /**
  * Returns the parts of an element that stands for many elements.
@@ -113,6 +72,37 @@ export interface FanOutOptions {
 }
 
 /**
+ * How a fan-out runs that returns all values.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type AllOptions = Omit<FanOutOptions, "failures" | "keep">
+
+/**
+ * How a durable `forEach` runs its function.
+ *
+ * **Details**
+ *
+ * - `success` and `error` are the schemas of the function's success value and error. By default it has no error.
+ * - `keyOf` gives the text that stands for an item in logs, and that tells whether the items have changed since an
+ *   earlier run. By default it is the JSON of the item.
+ * - `pool`, `weight`, `timeout` and `retry` are those of a task, see `Task.make`.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface ForEachOptions<A, S extends Task.Codec, E extends Task.Codec> extends AllOptions {
+  readonly success: S
+  readonly error?: E
+  readonly keyOf?: (item: A) => string
+  readonly pool?: string
+  readonly weight?: number
+  readonly timeout?: Duration.Input
+  readonly retry?: Schedule.Schedule<unknown, E["Type"] | Task.TimedOut>
+}
+
+/**
  * How one element ended, as `OnCommit` gets it.
  *
  * **Details**
@@ -129,6 +119,19 @@ export interface Ended<Payload, A> {
   readonly payload: Option.Option<Payload>
   readonly outcome: Outcome
   readonly value: Option.Option<A>
+}
+
+/**
+ * The result of one element, as `results` gives it.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Result<T extends Task.Any> {
+  readonly cursor: string
+  /** The key of the payload. */
+  readonly key: string
+  readonly outcome: Of<T>
 }
 
 /**

@@ -36,8 +36,8 @@ import {
 } from "./JobStore.ts"
 import type { JobStoreError } from "./JobStoreError.ts"
 import type { Outcome } from "./Outcome.ts"
-import { OwnerLiveness } from "./OwnerLiveness.ts"
-import { Pools } from "./Pools.ts"
+import * as OwnerLiveness from "./OwnerLiveness.ts"
+import * as Pools from "./Pools.ts"
 import type { Progress } from "./Progress.ts"
 
 export type { JobEvent, JobHandle } from "./JobHandle.ts"
@@ -171,8 +171,22 @@ export interface Options<Jobs extends ReadonlyArray<Job.Any>> {
  */
 export const layer = <const Jobs extends ReadonlyArray<Job.Any>>(
   options: Options<Jobs>
-): Layer.Layer<JobManager, JobStoreError, JobStore | OwnerLiveness | Pools | Job.ToHandler<Jobs[number]>> =>
-  Layer.effect(JobManager, make(options))
+): Layer.Layer<
+  JobManager,
+  JobStoreError,
+  JobStore | OwnerLiveness.OwnerLiveness | Pools.Pools | Job.ToHandler<Jobs[number]>
+> => Layer.effect(JobManager, make(options))
+
+/**
+ * Layer that starts jobs, looks at them, and pauses, resumes, cancels and retries them, but runs none and needs no
+ * programs. Managers of other processes on the same store run the jobs.
+ *
+ * @category layers
+ * @since 0.1.0
+ */
+export const layerClientOnly: Layer.Layer<JobManager, JobStoreError, JobStore> = Layer.suspend(() =>
+  Layer.provide(layer({ jobs: [], claim: "none" }), [Pools.layer(), OwnerLiveness.layerBlind])
+)
 
 const make = Effect.fnUntraced(function*<Jobs extends ReadonlyArray<Job.Any>>(options: Options<Jobs>) {
   const runtime = yield* makeRuntime(options)
@@ -241,7 +255,7 @@ const makeRuntime = Effect.fnUntraced(function*<Jobs extends ReadonlyArray<Job.A
   const claimable = new Changes()
   const runtime: JobRuntime = {
     store: yield* JobStore,
-    liveness: yield* OwnerLiveness,
+    liveness: yield* OwnerLiveness.OwnerLiveness,
     clock: yield* Clock.Clock,
     runnables,
     timing: {
@@ -250,7 +264,7 @@ const makeRuntime = Effect.fnUntraced(function*<Jobs extends ReadonlyArray<Job.A
       graceMillis: Duration.toMillis(options.grace ?? 1000),
       deadlineMillis: Duration.toMillis(options.shutdownDeadline ?? 5000)
     },
-    pools: yield* Pools,
+    pools: yield* Pools.Pools,
     runs: new Map(),
     places: new Places(Math.max(1, Math.floor(options.concurrency ?? 4)), () => claimable.notifyUnsafe()),
     cleaning: new Set(),

@@ -4,7 +4,6 @@
  * @since 0.1.0
  */
 import * as Effect from "effect/Effect"
-import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
 import { sentenceOfDefect } from "./internal/defect.ts"
 import { codecsOf } from "./internal/task/taskCodecs.ts"
@@ -45,8 +44,8 @@ export const Failure = Schema.TaggedUnion({
 export type Failure = typeof Failure.Type
 
 /**
- * Schema for how an element ended. Values are JSON, as `Schema.toCodecJson` of the task's schemas encodes them; `value`
- * and `error` decode them. `Skipped` stands for `count` elements, which is more than one for a bracket whose opening
+ * Schema for how an element ended. Values are JSON, as `Schema.toCodecJson` of the task's schemas encodes them, and
+ * `decode` reads them. `Skipped` stands for `count` elements, which is more than one for a bracket whose opening
  * element was not done. `Done` stands for `count` elements, or for one element without a `count`.
  *
  * @category schemas
@@ -81,36 +80,49 @@ export const message = (failure: Failure): string =>
   })
 
 /**
- * Reads the typed error of a task from the outcome of its element. Returns `None` if the element ended otherwise.
- * Returns `Interrupted` if a handler failed with it although nobody had asked for a stop. Fails if the stored error
- * does not fit the present schema of the task.
+ * An outcome with the typed value and the typed error of its task.
  *
- * @category accessors
+ * **Details**
+ *
+ * A failure by `Error` holds the error of the task, or `Interrupted` if a handler failed with it although nobody had
+ * asked for a stop.
+ *
+ * @category models
  * @since 0.1.0
  */
-export const error = <T extends Task.Any>(
-  task: T,
-  outcome: Outcome | Failure
-): Effect.Effect<Option.Option<Task.Failure<T> | Interrupted>, Schema.SchemaError> => {
-  const failure = outcome._tag === "Failed" ? outcome.failure : outcome
-  return failure._tag === "Error"
-    // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- decoded with the task's own schema
-    ? Effect.map(codecsOf(task).decodeError(failure.error), (read) => Option.some(read as Task.Failure<T>))
-    : Effect.succeedNone
-}
+export type Of<T extends Task.Any> =
+  | { readonly _tag: "Done"; readonly value: Task.Success<T>; readonly count?: number }
+  | Extract<Outcome, { readonly _tag: "Skipped" }>
+  | { readonly _tag: "Failed"; readonly failure: FailureOf<T> }
 
 /**
- * Reads the success value of a task from the outcome of its element. Returns `None` if the task was not done. Only a
- * fan-out that keeps `"all"` stores the value. Fails if the stored value does not fit the present schema of the task.
+ * A failure with the typed error of its task.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type FailureOf<T extends Task.Any> =
+  | { readonly _tag: "Error"; readonly error: Task.Failure<T> | Interrupted; readonly message: string }
+  | Exclude<Failure, { readonly _tag: "Error" }>
+
+/**
+ * Reads the value or the error in an outcome with the schemas of the task. Fails if the stored value or error does not
+ * fit the present schema of the task, as the value of a fan-out that does not keep `"all"` can.
  *
  * @category accessors
  * @since 0.1.0
  */
-export const value = <T extends Task.Any>(
-  task: T,
-  outcome: Outcome
-): Effect.Effect<Option.Option<Task.Success<T>>, Schema.SchemaError> =>
-  outcome._tag === "Done"
-    // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- decoded with the task's own schema
-    ? Effect.map(codecsOf(task).decodeSuccess(outcome.value), (read) => Option.some(read as Task.Success<T>))
-    : Effect.succeedNone
+export const decode = <T extends Task.Any>(task: T, outcome: Outcome): Effect.Effect<Of<T>, Schema.SchemaError> => {
+  const { decodeError, decodeSuccess } = codecsOf(task)
+  // oxlint-disable typescript/no-unsafe-type-assertion -- decoded with the task's own schemas
+  if (outcome._tag === "Done") {
+    return Effect.map(decodeSuccess(outcome.value), (value) => ({ ...outcome, value: value as Task.Success<T> }))
+  }
+  if (outcome._tag === "Skipped" || outcome.failure._tag !== "Error") return Effect.succeed(outcome as Of<T>)
+  const { failure } = outcome
+  return Effect.map(decodeError(failure.error), (error) => ({
+    _tag: "Failed",
+    failure: { ...failure, error: error as Task.Failure<T> }
+  }))
+  // oxlint-enable typescript/no-unsafe-type-assertion
+}

@@ -7,8 +7,18 @@ import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
+import type * as Schema from "effect/Schema"
 import type * as Stream from "effect/Stream"
-import type { Element, FanOutOptions, FanOutStopped, OnCommit, Parts, PauseOn } from "./FanOut.ts"
+import type {
+  AllOptions,
+  FanOutOptions,
+  FanOutStopped,
+  ForEachOptions,
+  OnCommit,
+  Parts,
+  PauseOn,
+  Result
+} from "./FanOut.ts"
 import { make as makeDispatcher } from "./internal/job/dispatcher.ts"
 import { currentDispatcher } from "./internal/task/currentDispatcher.ts"
 import { noteMoved, waitForOthers as waitForOthersInternal } from "./internal/task/slot.ts"
@@ -18,6 +28,7 @@ import type { JobStoreError } from "./JobStoreError.ts"
 import type { Limits } from "./LimitedTaskDispatcher.ts"
 import type { Pools } from "./Pools.ts"
 import type { Tally } from "./Progress.ts"
+import type { Source } from "./Source.ts"
 import type * as Task from "./Task.ts"
 import type { TaskHandle } from "./TaskHandle.ts"
 
@@ -94,7 +105,7 @@ export interface Dispatcher {
   readonly fanOut: <T extends Task.Any, E, R, E2 = never, R2 = never>(
     name: string,
     task: T,
-    source: (after: Option.Option<string>) => Stream.Stream<Element<Task.Payload<T>>, E, R>,
+    source: Source<Task.Payload<T>, E, R>,
     options?: FanOutOptions & {
       /** For elements that stand for many elements. */
       readonly parts?: Parts<Task.Payload<T>, Task.Success<T>>
@@ -108,11 +119,69 @@ export interface Dispatcher {
     R | NoInfer<R2> | JobContext | Task.Handler<T>
   >
 
+  /**
+   * Runs a function for every item, durably, and returns the values in the order of the items. It is the durable
+   * counterpart of `Effect.forEach`.
+   *
+   * **Details**
+   *
+   * The function needs no `Task` and no layer, and its items need no schema: the store keeps their places and the
+   * values. The first failure stops the other items and fails the effect. An item that has failed or was stopped runs
+   * again when the effect runs again: in a retry within the program, in the next run of the job, after a retry of the
+   * job. An item that is done never runs again. A timeout is `Interrupted` by `Timeout`.
+   *
+   * **Gotchas**
+   *
+   * Each run of the job has to give the same items: those of its payload, or the results of an earlier fan-out. Other
+   * items end the effect with a defect. The function runs in fibers of this process; work for threads or processes is
+   * a task, for `runAll`. To have failures as values, give `Effect.result` of the function, and `Schema.Result`.
+   */
+  readonly forEach: <A, S extends Task.Codec, E extends Task.Codec = Schema.Never, R = never>(
+    name: string,
+    items: Iterable<A>,
+    f: (item: A, index: number) => Effect.Effect<NoInfer<S>["Type"], NoInfer<E>["Type"] | Interrupted, R>,
+    options: ForEachOptions<NoInfer<A>, S, E>
+  ) => JobContext extends R ? NothingDurable
+    : Effect.Effect<ReadonlyArray<S["Type"]>, E["Type"] | Interrupted | JobStoreError, R | JobContext>
+
+  /**
+   * Runs a task for every payload, durably, and returns the values in the order of the payloads, as `forEach` does: on
+   * fibers, threads or processes, as the layer of the task says. A task that is skipped fails with `Skipped`.
+   */
+  readonly runAll: <T extends Task.Any>(
+    name: string,
+    task: T,
+    payloads: Iterable<Task.Payload<T>>,
+    options?: AllOptions & { readonly pauseOn?: PauseOn<Task.Failure<T>> }
+  ) => Effect.Effect<
+    ReadonlyArray<Task.Success<T>>,
+    Task.Failure<T> | Interrupted | Task.Skipped | JobStoreError,
+    JobContext | Task.Handler<T>
+  >
+
+  /**
+   * Reads the stored results of a fan-out of this job, in the order of their recording and in flat memory. A fan-out
+   * that keeps `"all"` has a result for each element, any other one for those that failed or were skipped.
+   */
+  readonly results: <T extends Task.Any>(name: string, task: T) => Stream.Stream<Result<T>, JobStoreError, JobContext>
+
   /** A dispatcher that runs tasks like this dispatcher, within the limits. */
   readonly limited: (limits: Limits) => Effect.Effect<Dispatcher>
 
   /** The rate at which the tasks of the dispatcher may move bytes, together. */
   readonly bandwidth: Bandwidth
+}
+
+/**
+ * The type of a durable `forEach` whose function starts something durable itself. The function runs as a task: where it
+ * runs again, a fan-out in it would not.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface NothingDurable {
+  readonly "the function of forEach runs as a task: fanOut, forEach, Checkpoint and ChildJobs are for the program":
+    never
 }
 
 /**

@@ -18,9 +18,12 @@ import * as SqliteClient from "./internal/node/sqliteClient.ts"
 import { whileBusy } from "./internal/sql/access.ts"
 import { storageFailure } from "./internal/sql/queries.ts"
 import { sqliteProblem } from "./internal/sql/sqliteDialect.ts"
+import type * as Job from "./Job.ts"
+import * as JobManager from "./JobManager.ts"
 import type { JobStore } from "./JobStore.ts"
 import { JobStoreError } from "./JobStoreError.ts"
 import { OwnerLiveness } from "./OwnerLiveness.ts"
+import * as Pools from "./Pools.ts"
 import { Pressure } from "./Pressure.ts"
 import * as SqlJobStore from "./SqlJobStore.ts"
 
@@ -147,3 +150,41 @@ export const layerPressure: Layer.Layer<never> = Layer.sync(Pressure, () => {
   const measure = MemoryPressure.meter(readText, () => performance.now())
   return Effect.sync(measure)
 })
+
+/**
+ * How jobs run in this process, with a SQLite file. `pools` resizes the pools or adds others, see `Pools.layer`.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Options<Jobs extends ReadonlyArray<Job.Any>> extends JobManager.Options<Jobs>, SqliteOptions {
+  readonly pools?: Parameters<typeof Pools.layer>[0]
+}
+
+/**
+ * Layer that runs jobs in this process and keeps them in a SQLite file. It is the whole runtime: the manager, the file,
+ * the pools, and the layers that look at other processes and at the memory of this machine.
+ *
+ * **Details**
+ *
+ * It requires the program of every job that it is given. Several processes may use one file.
+ *
+ * @category layers
+ * @since 0.1.0
+ */
+export const layer = <const Jobs extends ReadonlyArray<Job.Any>>(
+  { filename, pools, synchronous, ...options }: Options<Jobs>
+): Layer.Layer<JobManager.JobManager, JobStoreError, Job.ToHandler<Jobs[number]>> =>
+  JobManager.layer(options).pipe(
+    Layer.provide([layerSqlite({ filename, synchronous }), layerOwnerLiveness, Pools.layer(pools), layerPressure])
+  )
+
+/**
+ * Layer that starts jobs of a SQLite file, looks at them, and pauses, resumes, cancels and retries them, but runs none.
+ * It needs no programs. A process with `layer` on the same file runs the jobs.
+ *
+ * @category layers
+ * @since 0.1.0
+ */
+export const layerClientOnly = (options: SqliteOptions): Layer.Layer<JobManager.JobManager, JobStoreError> =>
+  Layer.provide(JobManager.layerClientOnly, layerSqlite(options))

@@ -1,7 +1,7 @@
-import type { Element } from "@fanout/core/FanOut"
 import * as Interrupter from "@fanout/core/Interrupter"
 import type * as JobStore from "@fanout/core/JobStore"
 import * as Pools from "@fanout/core/Pools"
+import type { Element } from "@fanout/core/Source"
 import * as Task from "@fanout/core/Task"
 import * as TaskDispatcher from "@fanout/core/TaskDispatcher"
 import type { TaskHandle, TaskStatus } from "@fanout/core/TaskHandle"

@@ -1,7 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as Checkpoint from "@fanout/core/Checkpoint"
 import * as ChildJobs from "@fanout/core/ChildJobs"
-import type { Element, FanOutOptions, OnCommit, Parts } from "@fanout/core/FanOut"
+import type { FanOutOptions, OnCommit, Parts } from "@fanout/core/FanOut"
 import { Interrupted, reason, stopped } from "@fanout/core/Interrupter"
 import * as Job from "@fanout/core/Job"
 import * as JobId from "@fanout/core/JobId"
@@ -9,6 +9,7 @@ import * as JobStore from "@fanout/core/JobStore"
 import { JobStoreError, StorageFailure } from "@fanout/core/JobStoreError"
 import * as MemoryJobStore from "@fanout/core/MemoryJobStore"
 import { layerSqlite } from "@fanout/core/node"
+import type { Element } from "@fanout/core/Source"
 import * as Task from "@fanout/core/Task"
 import * as TaskCheckpoint from "@fanout/core/TaskCheckpoint"
 import * as TaskDispatcher from "@fanout/core/TaskDispatcher"
@@ -370,7 +371,9 @@ describe("FanOut whose pauseOn throws", () => {
             }
           })
         ).pipe(Effect.provide(
-          RpcGroup.make(Failing).toLayer({ "test/Failing": () => Effect.fail("full") })
+          RpcGroup.make(Failing).toLayer({
+            "test/Failing": () => Effect.fail("full")
+          })
         )))
 
       assert.strictEqual(Exit.isSuccess(exit) ? exit.value.failed : exit, 3)

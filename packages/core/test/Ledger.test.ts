@@ -1,6 +1,6 @@
 import { assert, it } from "@effect/vitest"
-import type { Element } from "@fanout/core/FanOut"
 import type { Outcome } from "@fanout/core/Outcome"
+import type { Element } from "@fanout/core/Source"
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"

@@ -5,7 +5,6 @@ import * as Outcome from "@fanout/core/Outcome"
 import * as Task from "@fanout/core/Task"
 import { TaskDispatcher } from "@fanout/core/TaskDispatcher"
 import * as Effect from "effect/Effect"
-import * as Option from "effect/Option"
 import * as RpcGroup from "effect/rpc/RpcGroup"
 import * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
@@ -21,6 +20,13 @@ const Deliver = Task.make("test/Deliver", {
   error: Late
 })
 
+const interrupted = new Interrupted({ reason: "Timeout" })
+
+const failedWith = (error: Late | Interrupted, message: string) => ({
+  _tag: "Failed",
+  failure: { _tag: "Error", error, message }
+})
+
 describe("Outcome", () => {
   it.effect("gives back what a task has succeeded or failed with, as it was", () =>
     Effect.gen(function*() {
@@ -32,7 +38,7 @@ describe("Outcome", () => {
             : n === 1
             ? Effect.fail(new Late({ since: new Date(7) }))
             : n === 2
-            ? Effect.fail(new Interrupted({ reason: "Timeout" }))
+            ? Effect.fail(interrupted)
             : Effect.die("boom")
       })
       yield* asRun("read", () =>
@@ -44,29 +50,24 @@ describe("Outcome", () => {
         ).pipe(Effect.provide(handlers)))
       const outcomes = (yield* outcomesOf("read")).map(([, { outcome }]) => outcome)
 
-      const values = yield* Effect.forEach(outcomes, (outcome) => Outcome.value(Deliver, outcome))
-      const errors = yield* Effect.forEach(outcomes, (outcome) => Outcome.error(Deliver, outcome))
-      const none = Option.none()
-      assert.deepStrictEqual(values, [Option.some({ at: new Date(5), size: 2n ** 60n }), none, none, none])
-      assert.deepStrictEqual(errors, [
-        none,
-        Option.some(new Late({ since: new Date(7) })),
-        Option.some(new Interrupted({ reason: "Timeout" })),
-        none
+      const decoded: ReadonlyArray<unknown> = yield* Effect.forEach(outcomes, (outcome) =>
+        Outcome.decode(Deliver, outcome))
+      assert.deepStrictEqual(decoded, [
+        { _tag: "Done", value: { at: new Date(5), size: 2n ** 60n } },
+        failedWith(new Late({ since: new Date(7) }), "Late"),
+        failedWith(interrupted, interrupted.message),
+        outcomes[3]
       ])
-      const [, late] = outcomes
-      const failure = late?._tag === "Failed" ? late.failure : assert.fail("it has not failed")
-      assert.deepStrictEqual(yield* Outcome.error(Deliver, failure), Option.some(new Late({ since: new Date(7) })))
-      expectTypeOf(Outcome.error(Deliver, failure)).toEqualTypeOf<
-        Effect.Effect<Option.Option<Late | Interrupted>, Schema.SchemaError>
+      expectTypeOf(Outcome.decode(Deliver, { _tag: "Done", value: null })).toEqualTypeOf<
+        Effect.Effect<Outcome.Of<typeof Deliver>, Schema.SchemaError>
       >()
     }).pipe(Effect.provide([pools, MemoryJobStore.layer])))
 
   it.effect("says where what is stored does not fit the task any more", () =>
     Effect.gen(function*() {
-      const { message } = yield* Effect.flip(Outcome.value(Deliver, { _tag: "Done", value: { at: "yesterday" } }))
+      const { message } = yield* Effect.flip(Outcome.decode(Deliver, { _tag: "Done", value: { at: "yesterday" } }))
       assert.match(message, /at \["(at|size)"\]/)
       const failure = { _tag: "Error", error: { _tag: "Early" }, message: "too early" } as const
-      assert.isTrue(Schema.isSchemaError(yield* Effect.flip(Outcome.error(Deliver, failure))))
+      assert.isTrue(Schema.isSchemaError(yield* Effect.flip(Outcome.decode(Deliver, { _tag: "Failed", failure }))))
     }))
 })

@@ -1,9 +1,9 @@
 // Runs tasks that end in every way there is, one way of starting them, and tells what is left of them.
-import type { Element } from "@fanout/core/FanOut"
 import * as Interrupter from "@fanout/core/Interrupter"
 import * as JobStore from "@fanout/core/JobStore"
 import * as MemoryJobStore from "@fanout/core/MemoryJobStore"
 import * as Pools from "@fanout/core/Pools"
+import type { Element } from "@fanout/core/Source"
 import * as Task from "@fanout/core/Task"
 import * as TaskDispatcher from "@fanout/core/TaskDispatcher"
 import * as Effect from "effect/Effect"

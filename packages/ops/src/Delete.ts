@@ -12,6 +12,7 @@ import type * as FanOut from "@fanout/core/FanOut"
 import * as Job from "@fanout/core/Job"
 import { JobContext } from "@fanout/core/JobContext"
 import type * as Progress from "@fanout/core/Progress"
+import type { Element } from "@fanout/core/Source"
 import type * as Task from "@fanout/core/Task"
 import { TaskDispatcher } from "@fanout/core/TaskDispatcher"
 import * as Effect from "effect/Effect"
@@ -154,7 +155,7 @@ const sum = (tallies: ReadonlyArray<Progress.Tally>): typeof Success.Type => {
   }
 }
 
-type OneElement = FanOut.Element<Task.Payload<typeof DeleteOne>>
+type OneElement = Element<Task.Payload<typeof DeleteOne>>
 
 /** The roots, each of which goes to the trash as a whole. */
 const trashable = ({ request: { oneFileSystem }, roots }: Payload, after: Option.Option<string>) => {

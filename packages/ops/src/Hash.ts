@@ -14,6 +14,7 @@ import type { JobId } from "@fanout/core/JobId"
 import type { Outcome } from "@fanout/core/Outcome"
 import type { Pools } from "@fanout/core/Pools"
 import * as Progress from "@fanout/core/Progress"
+import type * as Source from "@fanout/core/Source"
 import type * as Task from "@fanout/core/Task"
 import { TaskDispatcher } from "@fanout/core/TaskDispatcher"
 import * as Arr from "effect/Array"
@@ -98,7 +99,7 @@ export const plan = (
 export const fanOutName = "files"
 
 type Payloads = Task.Payload<typeof HashFiles>
-type Element = FanOut.Element<Payloads>
+type Element = Source.Element<Payloads>
 type Settled = Extract<Element, { readonly _tag: "Settled" }>
 
 /** What is to be hashed, and which files of the job's database have other names. */
@@ -280,9 +281,9 @@ const filesParts: FanOut.Parts<Payloads, HashedFiles> = ({ cursor, payload }, va
   }, ...others]
 }
 
-const alone = ({ cursor, payload }: Single): FanOut.Element<Payloads> => ({ _tag: "Item", cursor, payload })
+const alone = ({ cursor, payload }: Single): Source.Element<Payloads> => ({ _tag: "Item", cursor, payload })
 
-const unhashedPart = (one: Single, why: Unhashed): FanOut.Element<Payloads> => {
+const unhashedPart = (one: Single, why: Unhashed): Source.Element<Payloads> => {
   const { cursor, key, payload } = one
   switch (why._tag) {
     case "Alone":

@@ -10,6 +10,7 @@ import type * as FanOut from "@fanout/core/FanOut"
 import * as Job from "@fanout/core/Job"
 import type { Pools } from "@fanout/core/Pools"
 import * as Progress from "@fanout/core/Progress"
+import type * as Source from "@fanout/core/Source"
 import type * as Task from "@fanout/core/Task"
 import { TaskDispatcher } from "@fanout/core/TaskDispatcher"
 import * as Arr from "effect/Array"
@@ -183,7 +184,7 @@ export const likelyPaths = ({ folder, top }: Pick<Payload, "folder" | "top">): R
 export const fanOutName = "lines"
 
 type Payloads = Task.Payload<typeof CheckFiles>
-type Element = FanOut.Element<Payloads>
+type Element = Source.Element<Payloads>
 
 const placeOf = (lineNumber: number, path: FilePath.FilePath): string => `${lineNumber} ${FilePath.toText(path)}`
 

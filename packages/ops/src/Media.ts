@@ -7,12 +7,12 @@
  *
  * @since 0.1.0
  */
-import type * as FanOut from "@fanout/core/FanOut"
 import * as Job from "@fanout/core/Job"
 import { JobContext } from "@fanout/core/JobContext"
 import type { JobId } from "@fanout/core/JobId"
 import type { Pools } from "@fanout/core/Pools"
 import * as Progress from "@fanout/core/Progress"
+import type * as Source from "@fanout/core/Source"
 import type * as Task from "@fanout/core/Task"
 import { TaskDispatcher } from "@fanout/core/TaskDispatcher"
 import * as Effect from "effect/Effect"
@@ -80,7 +80,7 @@ export const plan = ({ raw, ...given }: Payload): Effect.Effect<Payload, never, 
  */
 export const fanOutName = "files"
 
-type Element = FanOut.Element<Task.Payload<typeof ReadMedia>>
+type Element = Source.Element<Task.Payload<typeof ReadMedia>>
 
 /** Makes elements of what a walk meets; folders and links in them are passed over. */
 class Elements {

@@ -6,13 +6,13 @@
  *
  * @since 0.1.0
  */
-import type * as FanOut from "@fanout/core/FanOut"
 import * as Job from "@fanout/core/Job"
 import { JobContext } from "@fanout/core/JobContext"
 import type { JobId } from "@fanout/core/JobId"
 import type { Outcome } from "@fanout/core/Outcome"
 import type { Pools } from "@fanout/core/Pools"
 import * as Progress from "@fanout/core/Progress"
+import type * as Source from "@fanout/core/Source"
 import type * as Task from "@fanout/core/Task"
 import { TaskDispatcher } from "@fanout/core/TaskDispatcher"
 import * as Effect from "effect/Effect"
@@ -109,7 +109,7 @@ export const plan = Effect.fnUntraced(function*(
  */
 export const fanOutName = "files"
 
-type Element = FanOut.Element<Task.Payload<typeof MakeThumbnails>>
+type Element = Source.Element<Task.Payload<typeof MakeThumbnails>>
 
 /** What a walk meets, as elements of the fan-out: files, and what is told of others. */
 const elementOf =

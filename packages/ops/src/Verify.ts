@@ -12,6 +12,7 @@ import * as Job from "@fanout/core/Job"
 import type { Outcome } from "@fanout/core/Outcome"
 import type { Pools } from "@fanout/core/Pools"
 import * as Progress from "@fanout/core/Progress"
+import type * as Source from "@fanout/core/Source"
 import type * as Task from "@fanout/core/Task"
 import { TaskDispatcher } from "@fanout/core/TaskDispatcher"
 import * as Arr from "effect/Array"
@@ -154,7 +155,7 @@ export const plan = (
 export const fanOutName = "entries"
 
 type Entry = Task.Payload<typeof VerifyEntry>
-type Element = FanOut.Element<Entry>
+type Element = Source.Element<Entry>
 type Settled = Extract<PairTree.Element, { readonly retryAfter: string }>
 
 const encode = Schema.encodeSync(Schema.toCodecJson(EntryFailed))

@@ -3,6 +3,7 @@
  * what takes the place of these.
  */
 import type * as FanOut from "@fanout/core/FanOut"
+import type * as Source from "@fanout/core/Source"
 import type * as Arr from "effect/Array"
 import * as Option from "effect/Option"
 import type * as Conflict from "../Conflict.ts"
@@ -20,7 +21,7 @@ import * as SavedCopy from "./savedCopy.ts"
 import * as Twins from "./twins.ts"
 
 type Entry = CopyEntry["payloadSchema"]["Type"]
-type Element = FanOut.Element<Entry>
+type Element = Source.Element<Entry>
 
 /** What is copied, as its job knows it. */
 interface Copied {

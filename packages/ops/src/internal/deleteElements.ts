@@ -1,7 +1,7 @@
 /**
  * What there is to delete, as elements of the fan-outs that do it.
  */
-import type * as FanOut from "@fanout/core/FanOut"
+import type { Element } from "@fanout/core/Source"
 import type * as Task from "@fanout/core/Task"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
@@ -44,7 +44,7 @@ export const walk = (
 export const leftOf = ({ database, roots }: Scope): ReadonlySet<FilePath.FilePath> =>
   new Set(database.filter((file) => roots.some(({ path }) => FilePath.isWithin(file, path))))
 
-type BatchElement = FanOut.Element<Task.Payload<typeof DeleteBatch>>
+type BatchElement = Element<Task.Payload<typeof DeleteBatch>>
 
 const none: ReadonlyArray<never> = []
 
@@ -172,7 +172,7 @@ export const batches = (
     )
   })
 
-type OneElement = FanOut.Element<Task.Payload<typeof DeleteOne>>
+type OneElement = Element<Task.Payload<typeof DeleteOne>>
 
 const missingMark = "missing:"
 

@@ -1,8 +1,8 @@
 /**
  * Endings of elements that their source knows by itself.
  */
-import type * as FanOut from "@fanout/core/FanOut"
 import type { Outcome } from "@fanout/core/Outcome"
+import type { Element } from "@fanout/core/Source"
 import * as FilePath from "../FilePath.ts"
 import type { SpecialKind } from "../Files.ts"
 import type * as FileTree from "../FileTree.ts"
@@ -13,7 +13,7 @@ export const done = (
   cursor: string,
   count: number,
   value: { readonly _tag: string }
-): ReadonlyArray<FanOut.Element<never>> =>
+): ReadonlyArray<Element<never>> =>
   count === 0 ? [] : [{ _tag: "Settled", cursor, key: "", outcome: { _tag: "Done", value, count } }]
 
 export const skippedAs = (reason: string): Outcome => ({ _tag: "Skipped", reason, count: 1 })

@@ -4,6 +4,7 @@
  * What is found in it has no numbers in the order of the walk, so its lines come last.
  */
 import type * as FanOut from "@fanout/core/FanOut"
+import type * as Source from "@fanout/core/Source"
 import type * as Task from "@fanout/core/Task"
 import * as Option from "effect/Option"
 import * as FilePath from "../FilePath.ts"
@@ -16,7 +17,7 @@ import { Gathering } from "./gathering.ts"
 import type { SourceEndings } from "./sourceEndings.ts"
 
 type Payload = Task.Payload<typeof HashFiles>
-type Element = FanOut.Element<Payload>
+type Element = Source.Element<Payload>
 type Settled = Extract<Element, { readonly _tag: "Settled" }>
 type Unreadable = Extract<FileTree.Element, { readonly _tag: "Unreadable" }>
 

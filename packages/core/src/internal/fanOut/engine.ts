@@ -9,9 +9,10 @@ import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import * as Option from "effect/Option"
 import type * as Stream from "effect/Stream"
-import type { Element, FailurePolicy, FanOutOptions, OnCommit, Parts, PauseOn } from "../../FanOut.ts"
+import type { FailurePolicy, FanOutOptions, OnCommit, Parts, PauseOn } from "../../FanOut.ts"
 import { Interrupted } from "../../Interrupter.ts"
 import { Tally } from "../../Progress.ts"
+import type { Element } from "../../Source.ts"
 import { Chain } from "../chain.ts"
 import { Signal } from "../signal.ts"
 import type { Deadline } from "../task/deadlines.ts"
@@ -41,6 +42,8 @@ export interface FanOut {
     readonly pauseOn?: PauseOn<unknown>
     readonly onCommit?: OnCommit<unknown, unknown, unknown, never>
   }
+  /** Whether an element that fails stays unsettled, and the fan-out fails as the element did. */
+  readonly leavesFailures: boolean
   readonly run: JobRun["Service"]
   readonly environment: Environment
   /** The context of the fiber that opened the fan-out, with the context of the handler. */
@@ -139,9 +142,9 @@ class Engine {
   private readonly signal: Signal
   private readonly work: Work
   private readonly concurrency: number
-  /** Tasks that have started and not ended; fibers that pause the job or log a defect. */
+  /** Tasks that have started and not ended; fibers that run what `Settling` gives. */
   private readonly running = new Chain<TaskRun>()
-  private readonly telling = new Set<Fiber.Fiber<void>>()
+  private readonly telling = new Set<Fiber.Fiber<void, unknown>>()
   /** The failure that has ended the fan-out before the end of its source. */
   private broken: Exit.Failure<unknown, unknown> | undefined
   private isFed = false
@@ -307,13 +310,13 @@ class Engine {
     if (told !== undefined) this.run(told)
   }
 
-  /** Runs an effect that pauses the job or logs a defect. The fan-out waits for its end. */
-  private run(effect: Effect.Effect<void>): void {
+  /** Runs an effect that pauses the job, logs a defect or fails the fan-out. The fan-out waits for its end. */
+  private run(effect: Effect.Effect<void, unknown>): void {
     const fiber = Effect.runForkWith(this.spec.context)(effect)
     this.telling.add(fiber)
     fiber.addObserver((exit) => {
       this.telling.delete(fiber)
-      if (Exit.hasDies(exit)) this.breakWith(exit)
+      if (Exit.hasDies(exit) || Exit.hasFails(exit)) this.breakWith(exit)
       this.wake()
     })
   }
@@ -330,7 +333,7 @@ class Engine {
     this.goOn?.()
   }
 
-  /** Waits for a change after `changes` of them. A fiber can yield before it waits, so a change can be there already. */
+  /** Waits for a change after `changes` of them. A fiber can yield before it waits, so one can be there already. */
   private waitSince(changes: number): Effect.Effect<void> {
     return Effect.callback((resume) => {
       const goOn = () => {

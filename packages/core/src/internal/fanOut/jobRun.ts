@@ -143,3 +143,12 @@ export const make = (options: JobRunOptions): Effect.Effect<JobRun["Service"]> =
         }))
     })
   })
+
+/** The run of the job whose program runs now. Dies outside of a job. */
+export const runOf = (fanOut: string): Effect.Effect<JobRun["Service"]> =>
+  Effect.contextWith((context: Context.Context<never>) => {
+    const run = Context.getOrUndefined(context, JobRun)
+    return run === undefined
+      ? Effect.die(new Error(`Fan-out "${fanOut}" was opened outside of a job`))
+      : Effect.succeed(run)
+  })

@@ -9,9 +9,9 @@
  */
 import * as Option from "effect/Option"
 import type * as Schema from "effect/Schema"
-import type { Element } from "../../FanOut.ts"
 import type { OutcomeRow } from "../../JobStore.ts"
 import type { Outcome } from "../../Outcome.ts"
+import type { Element } from "../../Source.ts"
 import { Chain, type Linked } from "../chain.ts"
 import { Kept } from "../task/kept.ts"
 import type { Unit } from "../task/taskRun.ts"

@@ -8,8 +8,11 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Option from "effect/Option"
 import * as Result from "effect/Result"
-import type { Element } from "../../FanOut.ts"
+import { Interrupted } from "../../Interrupter.ts"
 import { JobContext } from "../../JobContext.ts"
+import { message } from "../../Outcome.ts"
+import type { Element } from "../../Source.ts"
+import { Skipped } from "../../Task.ts"
 import type { Ended } from "../task/taskRun.ts"
 import { Quarantined } from "../task/threadLost.ts"
 import type { FanOut } from "./engine.ts"
@@ -20,7 +23,7 @@ type Failed = Extract<Ended, { readonly _tag: "Failed" }>
 
 export const died = (thrown: unknown): Failed => ({ _tag: "Failed", cause: Cause.die(thrown) })
 
-/** Defects that one run of a fan-out logs with their stack. A handler that always dies logs the rest as debug lines. */
+/** Defects that one run of a fan-out logs as warnings. A handler that always dies logs the rest as debug lines. */
 const loggedDefects = 100
 
 export class Settling {
@@ -35,13 +38,17 @@ export class Settling {
     this.ledger = ledger
   }
 
-  /** Settles an element, unless its job pauses. Gives the effect that pauses the job or logs a defect, if any. */
-  settle(entry: Entry, ending: Ended): Effect.Effect<void> | undefined {
+  /**
+   * Settles an element, unless its job pauses or the fan-out leaves failures to its caller. Gives the effect, if any,
+   * that pauses the job, logs a defect, or fails as the element did.
+   */
+  settle(entry: Entry, ending: Ended): Effect.Effect<void, unknown> | undefined {
     const { name, options, run, task } = this.spec
     const pause = this.pauseAfter(ending)
     if (Effect.isEffect(pause)) return pause
     const keep = { keepsAll: options.keep === "all", keepsStack: this.defects < loggedDefects }
     const known = pause ?? ending
+    if (this.spec.leavesFailures && known._tag !== "Done") return Effect.failCause(causeOf(known))
     const value = known._tag === "Done" ? Option.some(known.value) : Option.none()
     const replaced = this.replace(entry, known, value)
     const ended = typeof replaced === "boolean" ? known : replaced
@@ -52,6 +59,7 @@ export class Settling {
     if (replaced !== true) {
       let outcome = task.outcome(ended, keep)
       if (typeof named !== "string" && outcome._tag !== "Failed") outcome = task.outcome(named, keep)
+      if (this.spec.leavesFailures && outcome._tag === "Failed") return Effect.die(new Error(message(outcome.failure)))
       this.ledger.settle(entry, key, outcome, outcome._tag === "Done" ? value : Option.none())
     }
     // The key of a payload that does not fit its schema can throw for that reason alone.
@@ -61,7 +69,7 @@ export class Settling {
     return log(`Task "${task.tag}" of "${key}" in fan-out "${name}" of job ${run.id} has died`, told.cause)
   }
 
-  /** Gives the effect that pauses the job where the program asks for a pause after this end, or what `pauseOn` threw. */
+  /** Gives the effect that pauses the job if `pauseOn` asks for a pause, or the defect that `pauseOn` has thrown. */
   private pauseAfter(ending: Ended): Effect.Effect<void> | Failed | undefined {
     const { context, options: { pauseOn } } = this.spec
     if (pauseOn === undefined || ending._tag !== "Failed") return undefined
@@ -105,6 +113,18 @@ export class Settling {
     } catch (thrown) {
       return died(thrown)
     }
+  }
+}
+
+/** The cause with which a task fails that its caller waits for. */
+const causeOf = (ending: Exclude<Ended, { readonly _tag: "Done" }>): Cause.Cause<unknown> => {
+  switch (ending._tag) {
+    case "Failed":
+      return ending.cause
+    case "Skipped":
+      return Cause.fail(new Skipped({ reason: ending.reason }))
+    case "TimedOut":
+      return Cause.fail(new Interrupted({ reason: "Timeout" }))
   }
 }
 

@@ -7,27 +7,31 @@ import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as References from "effect/References"
-import { Interrupted, Interrupter, stopped } from "../../Interrupter.ts"
+import type { AllOptions } from "../../FanOut.ts"
+import { Interrupted, Interrupter } from "../../Interrupter.ts"
 import type { Limits } from "../../LimitedTaskDispatcher.ts"
 import { Pools } from "../../Pools.ts"
 import { Reporter } from "../../Progress.ts"
 import { type Any, Skipped } from "../../Task.ts"
 import type { DispatchOptions, TaskDispatcher } from "../../TaskDispatcher.ts"
-import type { TaskHandle, TaskStatus } from "../../TaskHandle.ts"
-import { Chain, Linked } from "../chain.ts"
+import type { TaskHandle } from "../../TaskHandle.ts"
+import { Chain } from "../chain.ts"
 import * as FanOut from "../fanOut/engine.ts"
-import { JobRun } from "../fanOut/jobRun.ts"
+import { JobRun, runOf } from "../fanOut/jobRun.ts"
+import { forEach, type ItemOptions, type OpenFanOut, results, runAll } from "../fanOut/results.ts"
 import { Share } from "../permits/share.ts"
-import { onFirstRequest, Signal } from "../signal.ts"
+import { Signal } from "../signal.ts"
 import { currentDispatcher } from "../task/currentDispatcher.ts"
 import { makeDeadlines } from "../task/deadlines.ts"
+import type { ItemHandler } from "../task/itemTask.ts"
 import { noUnits } from "../task/kept.ts"
 import { CurrentSlot, waitForOthers } from "../task/slot.ts"
 import { defineTask, findPool } from "../task/taskDefinition.ts"
+import { OwnHandler } from "../task/taskOptions.ts"
 import { type Ending, type Environment, TaskRun, type Unit, type Work } from "../task/taskRun.ts"
+import { Dispatched } from "./dispatched.ts"
 
 type Service = TaskDispatcher["Service"]
-type Status = TaskStatus<unknown, unknown>
 
 /** A task to run, before the caller adds a stop signal. */
 interface Order extends Omit<Work, "parent" | "onChange" | "onTotal" | "recorded" | "environment"> {
@@ -62,7 +66,17 @@ class Dispatcher {
       dispatch,
       dispatchMany: (task: Any, payloads: Iterable<unknown>, options?: DispatchOptions) =>
         Effect.forEach(payloads, (payload) => dispatch(task, payload, options)),
-      fanOut: this.fanOut,
+      fanOut: (
+        name: string,
+        task: Any,
+        source: FanOut.FanOut["source"],
+        options: FanOut.FanOut["options"] = {}
+      ) => this.fanOut({ name, task, source, options, leavesFailures: false }),
+      runAll: (name: string, task: Any, payloads: Iterable<unknown>, options?: AllOptions) =>
+        runAll(this.fanOut, name, task, payloads, options),
+      forEach: (name: string, items: Iterable<unknown>, f: ItemHandler, options: ItemOptions) =>
+        forEach(this.fanOut, name, items, f, options),
+      results,
       limited: (limits: Limits) =>
         Effect.sync(() => {
           for (const name of Object.keys(limits.permits ?? {})) findPool(common.pools, name)
@@ -76,7 +90,9 @@ class Dispatcher {
 
   private definition(task: Any, context: Context.Context<never>, pool: string | undefined) {
     const { definitions, pools } = this.common
-    const known = definitions.get(task._tag)
+    // A handler that comes with its task can't be taken for the handler of another task.
+    const isOwn = Context.getOrUndefined(task.annotations, OwnHandler) !== undefined
+    const known = isOwn ? task : definitions.get(task._tag)
     if (known !== undefined && known !== task) throw new Error(`There are two definitions of the task "${task._tag}"`)
     definitions.set(task._tag, task)
     return defineTask(task, context, pools, this.share, pool)
@@ -211,124 +227,18 @@ class Dispatcher {
       return task.handle
     })
 
-  private readonly fanOut = (
-    name: string,
-    task: Any,
-    source: FanOut.FanOut["source"],
-    options: FanOut.FanOut["options"] = {}
-  ) =>
-    Effect.contextWith((context: Context.Context<never>) => {
-      const run = Context.getOrUndefined(context, JobRun)
-      if (run === undefined) return Effect.die(new Error(`Fan-out "${name}" was opened outside of a job`))
-      const definition = this.definition(task, context, undefined)
-      return waitForOthers(FanOut.run({
-        name,
-        task: definition,
-        source,
-        options,
-        run,
-        environment: this.common.environment,
-        context: this.contextOf(Context.merge(context, definition.context), task._tag)
-      }))
-    }).pipe(Effect.withSpan(`fanout.fanOut ${name}`, { attributes: { task: task._tag } }))
-}
-
-/** A dispatched task. Each resume after a pause starts a new run of the task. */
-class Dispatched extends Linked<Dispatched> {
-  private readonly done = Deferred.makeUnsafe<Status>()
-  private readonly parent: Interrupter
-  private readonly all: Chain<Dispatched>
-  private readonly make: (parent: Signal, onEnd: (ending: Ending) => void) => TaskRun
-  private signal: Signal
-  private task: TaskRun | undefined = undefined
-  private wanted: "run" | "pause" | "cancel" | "abort" = "run"
-  private isResting = false
-  private removeListener = () => {}
-
-  constructor(parent: Interrupter, all: Chain<Dispatched>, make: Dispatched["make"]) {
-    super()
-    this.parent = parent
-    this.all = all
-    this.make = make
-    this.signal = new Signal(parent)
-    all.add(this)
-  }
-
-  /** Starts a run of the task, or waits for a resume or a stop of a paused task. */
-  begin(): void {
-    this.removeListener()
-    this.isResting = this.wanted === "pause"
-    if (this.isResting) {
-      this.removeListener = onFirstRequest(this.parent, () => this.ended({ _tag: "Stopped" }))
-      return
-    }
-    this.task = this.make(this.signal, this.ended)
-    this.task.start()
-  }
-
-  private readonly ended = (ending: Ending): void => {
-    this.task = undefined
-    this.isResting = false
-    const status = this.statusOf(ending)
-    if (status !== undefined) return this.settle(status)
-    this.signal.closeUnsafe()
-    this.signal = new Signal(this.parent)
-    this.begin()
-  }
-
-  private settle(status: Status): void {
-    this.removeListener()
-    this.signal.closeUnsafe()
-    this.all.delete(this)
-    Deferred.doneUnsafe(this.done, Effect.succeed(status))
-  }
-
-  private statusOf(ending: Ending): Status | undefined {
-    if (ending._tag === "Unavailable") return { _tag: "Failed", cause: ending.cause }
-    if (ending._tag !== "Stopped") return ending
-    if (this.parent.reason !== undefined) {
-      return { _tag: this.parent.reason === "Cancel" ? "Cancelled" : "Shutdown" }
-    }
-    if (this.wanted === "cancel") return { _tag: "Cancelled" }
-    if (this.wanted === "abort") return { _tag: "Aborted" }
-    return undefined
-  }
-
-  get handle(): TaskHandle<unknown, unknown> {
-    return {
-      await: waitForOthers(Effect.raceFirst(Deferred.await(this.done), stopped)),
-      pause: Effect.sync(() => {
-        if (this.wanted !== "run") return
-        this.wanted = "pause"
-        this.signal.requestUnsafe("Pause")
-      }),
-      resume: Effect.sync(() => {
-        if (this.wanted !== "pause") return
-        this.wanted = "run"
-        if (this.isResting) this.begin()
-      }),
-      cancel: this.end("cancel"),
-      abort: this.end("abort")
-    }
-  }
-
-  private end(how: "cancel" | "abort"): Effect.Effect<void> {
-    return Effect.suspend(() => {
-      if (this.wanted !== "abort") this.wanted = how
-      this.signal.requestUnsafe("Cancel")
-      if (this.isResting) this.ended({ _tag: "Stopped" })
-      if (how === "abort") this.task?.kill()
-      return Effect.asVoid(waitForOthers(Deferred.await(this.done)))
-    })
-  }
-
-  /** Interrupts the task and waits for the end. */
-  get close(): Effect.Effect<void> {
-    return Effect.suspend(() => {
-      this.task?.kill()
-      return Effect.asVoid(Deferred.await(this.done))
-    })
-  }
+  private readonly fanOut: OpenFanOut = (given) =>
+    Effect.flatMap(runOf(given.name), (run) =>
+      Effect.contextWith((context: Context.Context<never>) => {
+        const definition = this.definition(given.task, context, undefined)
+        return waitForOthers(FanOut.run({
+          ...given,
+          task: definition,
+          run,
+          environment: this.common.environment,
+          context: this.contextOf(Context.merge(context, definition.context), definition.tag)
+        }))
+      })).pipe(Effect.withSpan(`fanout.fanOut ${given.name}`, { attributes: { task: given.task._tag } }))
 }
 
 /** Makes a dispatcher and the share of the dispatcher. All tasks stop with the signal and end with the scope. */

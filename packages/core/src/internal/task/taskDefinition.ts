@@ -18,7 +18,7 @@ import { messageOf } from "../messageOf.ts"
 import type { PermitPool, Permits } from "../permits/permits.ts"
 import type { Share } from "../permits/share.ts"
 import { codecsOf } from "./taskCodecs.ts"
-import { type Options, TaskOptions } from "./taskOptions.ts"
+import { type Options, OwnHandler, TaskOptions } from "./taskOptions.ts"
 import type { Ended } from "./taskRun.ts"
 import { Quarantined } from "./threadLost.ts"
 
@@ -81,7 +81,10 @@ export const defineTask = (
   const options = Context.getOrUndefined(task.annotations, TaskOptions)
   if (options === undefined) throw new Error(`"${task._tag}" is no task: make it with Task.make`)
   const name = pool ?? options.pool
-  const { permits, ...handler } = handlerOf(task, context)
+  const own = Context.getOrUndefined(task.annotations, OwnHandler)
+  const { permits, ...handler } = own === undefined
+    ? handlerOf(task, context)
+    : { context: Context.empty(), handle: own, permits: undefined }
   const { encodeError, encodeSuccess, payload } = codecsOf(task)
   return {
     tag: task._tag,

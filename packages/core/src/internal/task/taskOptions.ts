@@ -2,6 +2,7 @@
  * The options that the definition of a task declares.
  */
 import * as Context from "effect/Context"
+import type * as Effect from "effect/Effect"
 import type * as Option from "effect/Option"
 import type * as Schedule from "effect/Schedule"
 import type { Priority } from "../../Task.ts"
@@ -23,3 +24,8 @@ export interface Options {
 
 /** The annotation of a task that holds the options. */
 export class TaskOptions extends Context.Service<TaskOptions, Options>()("@fanout/core/Task/TaskOptions") {}
+
+/** The annotation of a task that carries its handler. The handler runs with the context of its caller. */
+export class OwnHandler extends Context.Service<OwnHandler, (payload: unknown) => Effect.Effect<unknown, unknown>>()(
+  "@fanout/core/Task/OwnHandler"
+) {}

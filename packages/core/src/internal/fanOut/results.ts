@@ -1,0 +1,92 @@
+/**
+ * Fan-outs that return the values of their elements, and the stored results of a fan-out.
+ */
+import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
+import * as Stream from "effect/Stream"
+import type { AllOptions, ForEachOptions, Result } from "../../FanOut.ts"
+import type { JobStoreError } from "../../JobStoreError.ts"
+import { decode } from "../../Outcome.ts"
+import type { Tally } from "../../Progress.ts"
+import { type Element, item } from "../../Source.ts"
+import type { Any, Codec } from "../../Task.ts"
+import { type ItemHandler, makeItemTask } from "../task/itemTask.ts"
+import type { FanOut } from "./engine.ts"
+import { cursorsOf, sourceOf } from "./indexCursors.ts"
+import { runOf } from "./jobRun.ts"
+
+/** Runs a fan-out of the job whose program runs now. */
+export type OpenFanOut = (
+  given: Pick<FanOut, "name" | "source" | "options" | "leavesFailures"> & { readonly task: Any }
+) => Effect.Effect<Tally, unknown>
+
+export type ItemOptions = ForEachOptions<unknown, Codec, Codec>
+
+/** Runs a task for all payloads, and gives the values in the order of the payloads. */
+export const runAll = (
+  open: OpenFanOut,
+  name: string,
+  task: Any,
+  payloads: Iterable<unknown>,
+  options?: AllOptions
+): Effect.Effect<ReadonlyArray<unknown>, unknown> =>
+  Effect.suspend(() => {
+    const all = Array.from(payloads)
+    const cursors = cursorsOf(all)
+    return values(open, name, task, cursors.map((cursor, index) => item(cursor, all[index])), options)
+  })
+
+/** Runs a function for all items, and gives the values in the order of the items. */
+export const forEach = (
+  open: OpenFanOut,
+  name: string,
+  items: Iterable<unknown>,
+  f: ItemHandler,
+  options: ItemOptions
+): Effect.Effect<ReadonlyArray<unknown>, unknown> =>
+  Effect.suspend(() => {
+    const all = Array.from(items)
+    const cursors = cursorsOf(all, options.keyOf)
+    const task = makeItemTask(name, all, cursors, f, options)
+    return values(open, name, task, cursors.map((cursor) => item(cursor, cursor)), options)
+  })
+
+const values = Effect.fnUntraced(function*(
+  open: OpenFanOut,
+  name: string,
+  task: Any,
+  elements: ReadonlyArray<Element<unknown>>,
+  options: AllOptions = {}
+) {
+  yield* open({ name, task, source: sourceOf(elements), options: { ...options, keep: "all" }, leavesFailures: true })
+  const found = new Map<string, unknown>()
+  yield* Stream.runForEach(results(name, task), ({ cursor, outcome }) =>
+    Effect.sync(() => {
+      if (outcome._tag === "Done") found.set(cursor, outcome.value)
+    }))
+  if (found.size === elements.length && elements.every(({ cursor }) => found.has(cursor))) {
+    return elements.map(({ cursor }) => found.get(cursor))
+  }
+  return yield* Effect.die(
+    new Error(
+      `Fan-out "${name}" has run for ${found.size} items, and is given ${elements.length}, or others: give the same ` +
+        "items in each run of the job, such as those of its payload"
+    )
+  )
+})
+
+/** Rows that one query reads. */
+const pageSize = 500
+
+/** Gives the stored results of a fan-out of the job whose program runs now, in the order of their recording. */
+export const results = (fanOut: string, task: Any): Stream.Stream<Result<Any>, JobStoreError> =>
+  Stream.unwrap(Effect.map(runOf(fanOut), ({ id, store }) =>
+    Stream.paginate(0, (after) =>
+      Effect.map(
+        store.outcomes(id, { fanOut, tags: ["Done", "Skipped", "Failed"], after, limit: pageSize }),
+        (page) => [page, page.length < pageSize ? Option.none() : Option.fromUndefinedOr(page.at(-1)?.[0])]
+      )))).pipe(
+      Stream.mapEffect(([, { cursor, key, outcome }]) =>
+        Effect.map(Effect.orDie(decode(task, outcome)), (outcome): Result<Any> => ({ cursor, key, outcome }))
+      )
+    )

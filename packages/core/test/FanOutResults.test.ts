@@ -1,0 +1,259 @@
+import { assert, describe, it } from "@effect/vitest"
+import { Interrupted } from "@fanout/core/Interrupter"
+import type { JobStoreError } from "@fanout/core/JobStoreError"
+import * as MemoryJobStore from "@fanout/core/MemoryJobStore"
+import * as Source from "@fanout/core/Source"
+import * as Task from "@fanout/core/Task"
+import { type Dispatcher, type NothingDurable, TaskDispatcher } from "@fanout/core/TaskDispatcher"
+import { settle } from "@fanout/core/testing"
+import * as Cause from "effect/Cause"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Fiber from "effect/Fiber"
+import * as Layer from "effect/Layer"
+import * as RpcGroup from "effect/rpc/RpcGroup"
+import * as Schema from "effect/Schema"
+import * as Stream from "effect/Stream"
+import * as TestClock from "effect/testing/TestClock"
+import { expectTypeOf } from "vitest"
+import { asRun, pools, runningJob } from "./fanOutHarness.ts"
+
+class Odd extends Schema.TaggedError<Odd>("test/Odd")("Odd", { n: Schema.BigInt }) {}
+
+const Half = Task.make("test/Half", {
+  payload: { n: Schema.Int },
+  success: Schema.BigInt,
+  error: Odd,
+  timeout: "5 seconds"
+})
+
+/** How a number ends: an odd one fails, unless it is forgiven. Some end otherwise. */
+const half = (n: number, forgives: boolean): Effect.Effect<bigint, Odd | Interrupted> =>
+  n === 1000
+    ? Effect.die(new Error("too many"))
+    : n === 3000
+    ? Effect.never
+    : n % 2 === 1 && !forgives
+    ? Effect.fail(new Odd({ n: BigInt(n) }))
+    : Effect.succeed(BigInt(n) / 2n)
+
+const run = <A, E, R>(id: string, use: (dispatcher: Dispatcher) => Effect.Effect<A, E, R>, attempt = 1) =>
+  Effect.map(asRun(id, () => TaskDispatcher.use(use), { attempt }), ({ exit }) => exit)
+
+const fresh = Effect.provide([pools, Layer.fresh(MemoryJobStore.layer)])
+
+const failureOf = (exit: Exit.Exit<unknown, unknown>): unknown =>
+  Exit.isSuccess(exit) ? assert.fail(`it succeeded with ${String(exit.value)}`) : Cause.squash(exit.cause)
+
+/** Runs numbers by a function and by a task, and notes which have run. */
+const ways = (ran: Array<number>, forgives = false) => {
+  const act = (n: number) => Effect.suspend(() => (ran.push(n), half(n, forgives)))
+  const handlers = RpcGroup.make(Half).toLayer({ "test/Half": ({ n }) => act(n) })
+  return {
+    forEach: (dispatcher: Dispatcher, ns: ReadonlyArray<number>) =>
+      dispatcher.forEach("halves", ns, act, { success: Schema.BigInt, error: Odd, timeout: "5 seconds" }),
+    runAll: (dispatcher: Dispatcher, ns: ReadonlyArray<number>) =>
+      Effect.provide(dispatcher.runAll("halves", Half, ns.map((n) => ({ n }))), handlers)
+  }
+}
+
+const names = ["forEach", "runAll"] as const
+
+describe("A durable forEach", () => {
+  it.effect.prop(
+    "gives what Effect.forEach gives, and runs nothing twice that is done",
+    { ns: Schema.Array(Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: 9 }))), name: Schema.Literals(names) },
+    ({ name, ns }) =>
+      Effect.gen(function*() {
+        yield* runningJob("law")
+        const ran: Array<number> = []
+        const first = yield* run("law", (dispatcher) => ways(ran)[name](dispatcher, ns))
+        const expected = yield* Effect.exit(Effect.forEach(ns, (n) => half(n, false)))
+        if (Exit.isSuccess(expected)) assert.deepStrictEqual(first, expected)
+        else assert.instanceOf(failureOf(first), Odd)
+
+        const again: Array<number> = []
+        const second = yield* run("law", (dispatcher) => ways(again, true)[name](dispatcher, ns))
+        assert.deepStrictEqual(second, yield* Effect.exit(Effect.forEach(ns, (n) => half(n, true))))
+        assert.strictEqual(again.length, ns.length - ran.filter((n) => n % 2 === 0).length)
+
+        const rest: Array<number> = []
+        assert.deepStrictEqual(yield* run("law", (dispatcher) => ways(rest)[name](dispatcher, ns)), second)
+        assert.deepStrictEqual(rest, [])
+      }).pipe(fresh)
+  )
+
+  for (const name of names) {
+    it.effect(`goes on after a crash (${name})`, () =>
+      Effect.gen(function*() {
+        yield* runningJob("crash")
+        const ns = [...Array.from({ length: 50 }, (_, index) => index * 2), 3000, 0, 2, 4]
+        const ran: Array<number> = []
+        const first = yield* Effect.forkChild(run("crash", (dispatcher) => ways(ran)[name](dispatcher, ns)))
+        yield* settle
+        yield* TestClock.adjust("1 second")
+        assert.deepStrictEqual(ran, ns)
+        yield* Fiber.interrupt(first)
+
+        const again: Array<number> = []
+        const second = yield* Effect.forkChild(run("crash", (dispatcher) => ways(again)[name](dispatcher, ns)))
+        yield* settle
+        yield* TestClock.adjust("6 seconds")
+        assert.deepStrictEqual(failureOf(yield* Fiber.join(second)), new Interrupted({ reason: "Timeout" }))
+        assert.deepStrictEqual(again, [3000])
+      }).pipe(fresh))
+
+    it.effect(`is made again by Effect.retry, for what is not done (${name})`, () =>
+      Effect.gen(function*() {
+        yield* runningJob("retry")
+        let tries = 0
+        const ran: Array<number> = []
+        const exit = yield* run("retry", (dispatcher) =>
+          Effect.suspend(() =>
+            ways(ran, ++tries === 3)[name](dispatcher, [2, 3, 4])
+          ).pipe(Effect.retry({ times: 5 })))
+
+        assert.deepStrictEqual(exit, Exit.succeed([1n, 1n, 2n]))
+        assert.deepStrictEqual(ran.filter((n) => n === 3), [3, 3, 3])
+        assert.lengthOf(ran, 5)
+      }).pipe(fresh))
+
+    it.effect(`dies as its items die (${name})`, () =>
+      Effect.gen(function*() {
+        yield* runningJob("dies")
+        const exit = yield* run("dies", (dispatcher) => ways([])[name](dispatcher, [2, 1000]))
+
+        assert.match(String(failureOf(exit)), /too many/)
+      }).pipe(fresh))
+
+    for (const [what, items] of Object.entries({ fewer: [2], other: [2, 6], more: [2, 4, 6], reordered: [4, 2] })) {
+      it.effect(`is refused for ${what} items than before (${name})`, () =>
+        Effect.gen(function*() {
+          yield* runningJob("others")
+          yield* run("others", (dispatcher) => ways([])[name](dispatcher, [2, 4]))
+          const ran: Array<number> = []
+          const exit = yield* run("others", (dispatcher) => ways(ran)[name](dispatcher, items))
+
+          assert.match(String(failureOf(exit)), /has run for 2 items.*give the same items in each run/)
+          assert.deepStrictEqual(ran, [])
+        }).pipe(fresh))
+
+      it.effect(`is refused for ${what} items than were under way (${name})`, () =>
+        Effect.gen(function*() {
+          yield* runningJob("changed")
+          const first = yield* Effect.forkChild(
+            run("changed", (dispatcher) => ways([])[name](dispatcher, [2, 4, 3000, 3000]))
+          )
+          yield* settle
+          yield* TestClock.adjust("1 second")
+          yield* Fiber.interrupt(first)
+          const second = yield* Effect.forkChild(
+            run("changed", (dispatcher) => ways([])[name](dispatcher, [...items, 8, 10, 12]))
+          )
+          yield* settle
+          yield* TestClock.adjust("1 second")
+
+          assert.match(String(failureOf(yield* Fiber.join(second))), /give the same items in each run/)
+        }).pipe(fresh))
+    }
+  }
+
+  it.effect("whose task skips an element fails with that", () =>
+    Effect.gen(function*() {
+      yield* runningJob("skips")
+      const handlers = RpcGroup.make(Half).toLayer({ "test/Half": () => Task.skip("not today") })
+      const exit = yield* run("skips", ({ runAll }) => Effect.provide(runAll("halves", Half, [{ n: 1 }]), handlers))
+
+      assert.deepStrictEqual(failureOf(exit), new Task.Skipped({ reason: "not today" }))
+    }).pipe(fresh))
+
+  it.effect("pauses its job where pauseOn says so", () =>
+    Effect.gen(function*() {
+      yield* runningJob("pauses")
+      const pauses: Array<string> = []
+      const running = yield* Effect.forkChild(run("pauses", ({ runAll }) =>
+        runAll("halves", Half, [{ n: 1 }], {
+          pauseOn: ({ n }) => {
+            pauses.push(String(n))
+            return { by: "odds", message: "a number is odd" }
+          }
+        }).pipe(Effect.provide(RpcGroup.make(Half).toLayer({ "test/Half": ({ n }) => half(n, false) })))))
+      yield* settle
+
+      assert.deepStrictEqual(pauses, ["1"])
+      assert.isUndefined(running.pollUnsafe())
+    }).pipe(fresh))
+
+  it.effect("whose value does not fit its schema leaves the item", () =>
+    Effect.gen(function*() {
+      yield* runningJob("misfit")
+      const Even = Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: 5 }))
+      const exit = yield* run("misfit", ({ forEach }) =>
+        forEach("halves", [3, 7], (n) => Effect.succeed(n), { success: Even }))
+      assert.match(String(failureOf(exit)), /its success does not match its schema/)
+
+      const again: Array<number> = []
+      const act = (n: number) =>
+        Effect.sync(() => (again.push(n), n))
+      const second = yield* run("misfit", ({ forEach }) => forEach("halves", [3, 7], act, { success: Schema.Int }))
+      assert.deepStrictEqual(second, Exit.succeed([3, 7]))
+      assert.deepStrictEqual(again, [7])
+    }).pipe(fresh))
+
+  it("has the types of its function and schemas", () => {
+    const typed = TaskDispatcher.use(({ forEach }) =>
+      forEach("texts", new Set([1, 2]), (n) => Effect.succeed(String(n)), { success: Schema.String })
+    )
+    expectTypeOf<Effect.Success<typeof typed>>().toEqualTypeOf<ReadonlyArray<string>>()
+    expectTypeOf<Effect.Error<typeof typed>>().toEqualTypeOf<Interrupted | JobStoreError>()
+    const refused = [
+      // @ts-expect-error -- the value has no schema
+      ({ forEach }: Dispatcher) => forEach("texts", [1, 2], (n) => Effect.succeed(n)),
+      ({ forEach }: Dispatcher) =>
+        // @ts-expect-error -- nor has the error
+        forEach("texts", [1, 2], () => Effect.fail("no"), { success: Schema.Void }),
+      ({ forEach }: Dispatcher) =>
+        // @ts-expect-error -- the value is not of its schema
+        forEach("texts", [1, 2], (n) => Effect.succeed(n), { success: Schema.String })
+    ]
+    assert.lengthOf(refused, 3)
+    const nested = ({ forEach, runAll }: Dispatcher) =>
+      forEach("outer", [1, 2], (n) => Effect.orDie(runAll("inner", Half, [{ n }])), {
+        success: Schema.Array(Schema.BigInt)
+      })
+    expectTypeOf(nested).returns.toEqualTypeOf<NothingDurable>()
+  })
+})
+
+describe("The results of a fan-out", () => {
+  it.effect("are typed, one for each element, and in the next attempt what came of it then", () =>
+    Effect.gen(function*() {
+      yield* runningJob("results")
+      const program = (forgives: boolean) => ({ fanOut, results }: Dispatcher) =>
+        fanOut("halves", Half, Source.map(Source.range(1, 2000), (n) => ({ n })), { keep: "all" }).pipe(
+          Effect.andThen(Stream.runCollect(results("halves", Half))),
+          Effect.provide(
+            RpcGroup.make(Half).toLayer({
+              "test/Half": ({ n }) => n === 7 ? Task.skip("not today") : half(n, forgives)
+            })
+          )
+        )
+      const first = yield* run("results", program(false))
+      const found = Exit.isSuccess(first) ? first.value : assert.fail(String(first))
+      const ends = new Map(found.map(({ cursor, outcome }) => [cursor, outcome]))
+      assert.lengthOf(found, 2000)
+      assert.strictEqual(ends.size, 2000)
+      assert.deepStrictEqual(ends.get("4"), { _tag: "Done", value: 2n })
+      assert.deepStrictEqual(ends.get("7"), { _tag: "Skipped", reason: "not today", count: 1 })
+      const five = ends.get("5")
+      assert.deepStrictEqual(
+        five?._tag === "Failed" && five.failure._tag === "Error" && five.failure.error,
+        new Odd({ n: 5n })
+      )
+
+      const second = yield* run("results", program(true), 2)
+      const now = Exit.isSuccess(second) ? second.value : assert.fail(String(second))
+      assert.lengthOf(now, 2000)
+      assert.lengthOf(now.filter(({ outcome }) => outcome._tag === "Done"), 1998)
+    }).pipe(fresh))
+})
