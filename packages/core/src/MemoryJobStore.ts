@@ -1,15 +1,18 @@
 /**
- * Keeps jobs in memory. The module is the contract of `JobStore` in plain code: tests compare the SQL store with it.
- * Each operation looks at all jobs, one after the other.
+ * Keeps jobs in memory.
+ *
+ * This store is the contract of `JobStore` in plain code: tests compare the SQL store with this one. Each operation
+ * looks through everything that is stored.
  *
  * @since 0.1.0
  */
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
+import * as Struct from "effect/Struct"
 import { encode, Memory, read, refuse, type StoredFanOut, type StoredJob } from "./internal/memory/memory.ts"
-import { renameEntries, renameProgress, type Renames } from "./internal/store/fanOutNames.ts"
-import { astrayLimit, stepOf, wishOf } from "./internal/store/request.ts"
+import { renameEntries, renameProgress } from "./internal/store/fanOutNames.ts"
+import { astrayLimit, isToCancel, stepOf, wishOf } from "./internal/store/request.ts"
 import * as Rows from "./internal/store/rows.ts"
 import type { JobId } from "./JobId.ts"
 import type { JobRecord } from "./JobRecord.ts"
@@ -28,25 +31,16 @@ import * as Progress from "./Progress.ts"
  */
 export const layer: Layer.Layer<JobStore> = Layer.sync(JobStore, () => {
   const memory = new Memory()
-  return JobStore.of({
-    ...makeReads(memory),
-    ...makeQueue(memory),
-    ...makeChildren(memory),
-    ...makeChanges(memory),
-    ...makeSchedules(memory),
-    ...makeOwned(memory),
-    ...makeItems(memory)
-  })
+  return JobStore.of({ ...reads(memory), ...changes(memory), ...schedules(memory), ...belongings(memory) })
 })
 
 const first = <A>(found: ReadonlyArray<A>, limit: number) => found.slice(0, Math.max(0, Math.floor(limit)))
 
 const isQueued = ({ state }: JobRecord) => state._tag === "Queued"
-const isRunning = ({ state }: JobRecord) => state._tag === "Running"
-const isAskedToCancel = ({ request }: JobRecord) => Option.contains(request, "Cancel")
+const isActive = ({ state }: JobRecord) => JobState.isActive(state)
 const isChildOf = (parent: JobId) => (record: JobRecord) => Option.exists(record.parent, ({ id }) => id === parent)
 
-/** Forgets the owners that a job has lost in a row, because the job has made progress. */
+/** Sets `ownersLost` to 0 after a job has made progress. */
 const forgetLosses = (job: StoredJob): void => {
   const { ownersLost, revision } = job.record
   if (ownersLost > 0) Object.assign(job, encode(job.record.with({ ownersLost: 0, revision: revision + 1 })))
@@ -54,9 +48,20 @@ const forgetLosses = (job: StoredJob): void => {
 
 type Operations<Names extends keyof JobStore["Service"]> = Pick<JobStore["Service"], Names>
 
-// --- Reads ----------------------------------------------------------------------------------------------------------
+// --- Reads of jobs ---------------------------------------------------------------------------------------------------
 
-const makeReads = (memory: Memory): Operations<"get" | "pulse" | "list" | "unreadable"> => ({
+const kindKey = ({ name, version }: Kind) => `${version} ${name}`
+
+/** The queued jobs that are wanted, in the order in which they should be claimed. */
+const firstQueued = (memory: Memory, limit: number, isWanted: (record: JobRecord) => boolean) => {
+  const found = memory.where((record) => isQueued(record) && isWanted(record))
+    .toSorted((left, right) =>
+      right.record.priority - left.record.priority || left.record.createdAt - right.record.createdAt
+    )
+  return first(found, limit).map(read)
+}
+
+const reads = (memory: Memory): Operations<"get" | "pulse" | "list" | "unreadable" | "look" | "due" | "toCancel"> => ({
   get: (id) => memory.run(() => read(memory.find(id))),
   pulse: (id) => memory.run(() => Rows.decodePulse(memory.find(id))),
   list: ({ before, limit, names, parent, states }) =>
@@ -73,85 +78,54 @@ const makeReads = (memory: Memory): Operations<"get" | "pulse" | "list" | "unrea
         .toSorted((left, right) => right.record.createdAt - left.record.createdAt || right.order - left.order)
       return first(newest, limit).map(read)
     }),
-  // The store wrote every job itself, so each job can be read.
-  unreadable: () => Effect.succeed([])
+  // The store can read every job, because the store itself has written the job.
+  unreadable: () => Effect.succeed([]),
+  look: (now) =>
+    memory.run(() => {
+      const queued = memory.where(isQueued).map(({ record }) => record)
+      const kinds = new Map(queued.map((record) => [kindKey(record), Struct.pick(record, ["name", "version"])]))
+      const running = memory.where(({ state }) => state._tag === "Running")
+      return {
+        held: running.map(({ beat, record: { id, lease, name, parent, version } }) => {
+          return { id, name, version, lease, parent, beat }
+        }),
+        kinds: Array.from(kinds.values()),
+        hasChildren: memory.where((record) => Option.isSome(record.parent) && isActive(record)).length > 0,
+        hasJobsToCancel: queued.some(isToCancel),
+        hasDueSchedules: schedulesWhere(memory, ({ nextAt }) => nextAt <= now).length > 0
+      }
+    }),
+  due: ({ except, ids, kinds, limit, now, parents }) =>
+    memory.run(() => {
+      const [left, wanted] = [new Set(except), new Set(kinds.map(kindKey))]
+      const [named, families] = [ids && new Set(ids), parents && new Set(parents)]
+      return firstQueued(memory, limit, (record) =>
+        Option.isNone(record.request) && record.availableAt <= now && !left.has(record.id) &&
+        wanted.has(kindKey(record)) && named?.has(record.id) !== false &&
+        (families === undefined || Option.exists(record.parent, ({ id }) =>
+          families.has(id))))
+    }),
+  toCancel: ({ children, except, ids, limit, names }) =>
+    memory.run(() => {
+      const [left, single] = [new Set(except), new Set(ids)]
+      return firstQueued(memory, limit, (record) =>
+        isToCancel(record) && !left.has(record.id) &&
+        (names.includes(record.name) || single.has(record.id) ||
+          (Option.isSome(record.parent) && children.includes(record.name))))
+    })
 })
 
-const kindKey = ({ name, version }: Kind) => `${version} ${name}`
+// --- Changes of jobs, and children -----------------------------------------------------------------------------------
 
-const makeQueue = (memory: Memory): Operations<"look" | "due" | "toCancel"> => {
-  const firstQueued = (limit: number, isWanted: (record: JobRecord) => boolean) => {
-    const found = memory.where((record) => isQueued(record) && isWanted(record))
-      .toSorted((left, right) =>
-        right.record.priority - left.record.priority || left.record.createdAt - right.record.createdAt
-      )
-    return first(found, limit).map(read)
-  }
-  return {
-    look: (now) =>
-      memory.run(() => {
-        const queued = memory.where(isQueued).map(({ record }) => record)
-        const kinds = new Map(queued.map(({ name, version }) => [kindKey({ name, version }), { name, version }]))
-        const held = memory.where(isRunning).map(({ beat, record }) => {
-          const { id, lease, name, parent, version } = record
-          return { id, name, version, lease, parent, beat }
-        })
-        return {
-          held,
-          kinds: Array.from(kinds.values()),
-          hasChildren: memory.where(({ parent, state }) =>
-            Option.isSome(parent) && JobState.isActive(state)
-          ).length > 0,
-          hasJobsToCancel: queued.some(isAskedToCancel),
-          hasDueSchedules: schedulesWhere(memory, ({ nextAt }) => nextAt <= now).length > 0
-        }
-      }),
-    due: ({ except, ids, kinds, limit, now, parents }) =>
-      memory.run(() => {
-        const [left, wanted] = [new Set(except), new Set(kinds.map(kindKey))]
-        const [named, families] = [ids && new Set(ids), parents && new Set(parents)]
-        return firstQueued(limit, (record) =>
-          Option.isNone(record.request) && record.availableAt <= now && !left.has(record.id) &&
-          wanted.has(kindKey(record)) && named?.has(record.id) !== false &&
-          (families === undefined || Option.exists(record.parent, ({ id }) =>
-            families.has(id))))
-      }),
-    toCancel: ({ children, except, ids, limit, names }) =>
-      memory.run(() => {
-        const [left, single] = [new Set(except), new Set(ids)]
-        return firstQueued(limit, (record) =>
-          isAskedToCancel(record) && !left.has(record.id) &&
-          (names.includes(record.name) || single.has(record.id) ||
-            (Option.isSome(record.parent) && children.includes(record.name))))
-      })
-  }
-}
-
+/** The child of this name; the newest one where all children of this name are cancelled. */
 const namedChild = (memory: Memory, parent: JobId, name: string): StoredJob | undefined => {
   const named = memory.where((record) => Option.exists(record.parent, (one) => one.id === parent && one.name === name))
   return named.findLast(({ record }) => record.state._tag !== "Cancelled") ?? named.at(-1)
 }
 
-const makeChildren = (memory: Memory): Operations<"child" | "childTags" | "astray"> => ({
-  child: (parent, name) => memory.run(() => Option.map(Option.fromUndefinedOr(namedChild(memory, parent, name)), read)),
-  childTags: (parent) =>
-    memory.run(() => Array.from(new Set(memory.where(isChildOf(parent)).map(({ record }) => record.state._tag)))),
-  astray: memory.run(() => {
-    const found = Array.from(memory.jobs.values()).flatMap(({ record }) => {
-      const parent = Option.getOrUndefined(record.parent)
-      if (parent === undefined) return []
-      const wish = wishOf(memory.jobs.get(parent.id)?.record)
-      return stepOf(record, wish) === undefined ? [] : [{ id: record.id, wish }]
-    })
-    return first(found, astrayLimit)
-  })
-})
-
-// --- Changes of jobs ------------------------------------------------------------------------------------------------
-
-/** Finds the active job of the same name that has one of the job's keys, other than the job itself. */
+/** The active job, other than `stored`, that has the name and one of the keys of a record. */
 const twinOf = (memory: Memory, record: JobRecord, stored?: StoredJob): StoredJob | undefined => {
-  const others = memory.where(({ name, state }) => name === record.name && JobState.isActive(state))
+  const others = memory.where((other) => other.name === record.name && isActive(other))
   const withSame = (key: "idempotencyKey" | "exclusiveKey") =>
     others.find((other) =>
       other !== stored && Option.exists(record[key], (wanted) => Option.contains(other.record[key], wanted))
@@ -178,12 +152,9 @@ const insert = (memory: Memory, record: JobRecord): JobRecord => {
   return read(job)
 }
 
-const rename = (job: StoredJob, renames: Renames): void => {
-  job.progress = Rows.encodeProgress(renameProgress(Rows.decodePulse(job).progress, renames))
-  job.fanOuts = new Map(renameEntries(job.fanOuts, renames))
-}
-
-const makeChanges = (memory: Memory): Operations<"insert" | "insertChild" | "put" | "prune"> => ({
+const changes = (
+  memory: Memory
+): Operations<"insert" | "insertChild" | "child" | "childTags" | "astray" | "put" | "prune"> => ({
   insert: (record) => memory.run(() => insert(memory, record)),
   insertChild: (record, token) =>
     memory.run(() => {
@@ -196,27 +167,43 @@ const makeChanges = (memory: Memory): Operations<"insert" | "insertChild" | "put
       if (stored.id === record.id) forgetLosses(owned)
       return stored
     }),
+  child: (parent, name) => memory.run(() => Option.map(Option.fromUndefinedOr(namedChild(memory, parent, name)), read)),
+  childTags: (parent) =>
+    memory.run(() => Array.from(new Set(memory.where(isChildOf(parent)).map(({ record }) => record.state._tag)))),
+  astray: memory.run(() => {
+    const found = Array.from(memory.jobs.values()).flatMap(({ record }) => {
+      const parent = Option.getOrUndefined(record.parent)
+      if (parent === undefined) return []
+      const wish = wishOf(memory.jobs.get(parent.id)?.record)
+      return stepOf(record, wish) === undefined ? [] : [{ id: record.id, wish }]
+    })
+    return first(found, astrayLimit)
+  }),
   put: (record, line, renames = []) =>
     memory.run(() => {
-      const { id, revision, state } = record
-      const job = memory.toChange(memory.find(id))
+      const { id, revision } = record
+      const job = memory.find(id)
       if (job.record.revision !== revision) refuse(new Errors.JobConflict({ id }))
-      const twin = JobState.isActive(state) ? twinOf(memory, record, job) : undefined
+      const twin = isActive(record) ? twinOf(memory, record, job) : undefined
       if (twin !== undefined) refuse(new Errors.KeyTaken({ id, by: twin.record.id }))
       Object.assign(job, encode(record.with({ revision: revision + 1 })))
-      for (const step of renames) rename(job, step)
+      for (const step of renames) {
+        job.progress = Rows.encodeProgress(renameProgress(Rows.decodePulse(job).progress, step))
+        job.fanOuts = new Map(renameEntries(job.fanOuts, step))
+      }
       memory.addLine(job, { at: record.updatedAt, level: "Info", message: line })
       return read(job)
     }),
   prune: (finishedBefore) =>
     memory.run(() => {
-      const active = memory.where(({ state }) => JobState.isActive(state))
-      const parents = new Set(active.flatMap(({ record }) => Option.toArray(record.parent)).map(({ id }) => id))
+      const parents = new Set(
+        memory.where(isActive).flatMap(({ record }) => Option.toArray(record.parent).map(({ id }) => id))
+      )
       const isOld = ({ finishedAt, id, parent, state }: JobRecord) =>
         JobState.isTerminal(state) && Option.exists(finishedAt, (at) => at < finishedBefore) && !parents.has(id) &&
         !Option.exists(parent, (parent) => memory.jobs.has(parent.id))
       const before = memory.jobs.size
-      // A child is removed after its parent.
+      // A child becomes old only after its parent has been removed.
       for (let old = memory.where(isOld); old.length > 0; old = memory.where(isOld)) {
         for (const { record } of old) memory.jobs.delete(record.id)
       }
@@ -224,42 +211,47 @@ const makeChanges = (memory: Memory): Operations<"insert" | "insertChild" | "put
     })
 })
 
-// --- Schedules ------------------------------------------------------------------------------------------------------
+// --- Schedules -------------------------------------------------------------------------------------------------------
+
+const scheduleOf = (memory: Memory, name: string) =>
+  Option.map(Option.fromUndefinedOr(memory.schedules.get(name)), Rows.decodeSchedule)
 
 const schedulesWhere = (memory: Memory, isWanted: (schedule: JobSchedule) => boolean) =>
   Array.from(memory.schedules.values(), Rows.decodeSchedule)
     .filter(isWanted)
     .toSorted((left, right) => left.name < right.name ? -1 : 1)
 
-const makeSchedules = (
-  memory: Memory
-): Operations<"schedules" | "schedule" | "dueSchedules" | "putSchedule" | "removeSchedule"> => {
-  const find = (name: string) => Option.map(Option.fromUndefinedOr(memory.schedules.get(name)), Rows.decodeSchedule)
-  const put = (schedule: JobSchedule, jobs: ReadonlyArray<JobRecord>, dueAt = Number.POSITIVE_INFINITY): boolean => {
-    const { name, revision } = schedule
-    const { nextAt, revision: current } = Option.getOrElse(find(name), () => ({ nextAt: 0, revision: 0 }))
-    if (revision !== current || nextAt > dueAt) return false
-    memory.schedules.set(name, Rows.encodeSchedule(schedule.with({ revision: revision + 1 })))
-    for (const job of jobs) insert(memory, job)
-    return true
-  }
-  return {
-    schedules: memory.run(() => schedulesWhere(memory, () => true)),
-    schedule: (name) => memory.run(() => find(name)),
-    dueSchedules: ({ jobs, limit, now }) =>
-      memory.run(() => {
-        const due = schedulesWhere(
-          memory,
-          ({ job, nextAt }) => nextAt <= now && (jobs === undefined || jobs.includes(job))
-        )
-        return first(due.toSorted((left, right) => left.nextAt - right.nextAt), limit)
-      }),
-    putSchedule: (schedule, jobs, dueAt) => memory.transaction(memory.run(() => put(schedule, jobs, dueAt))),
-    removeSchedule: (name) => memory.run(() => memory.schedules.delete(name))
-  }
+const putSchedule = (memory: Memory, schedule: JobSchedule, jobs: ReadonlyArray<JobRecord>, dueAt = Infinity) => {
+  const { name, revision } = schedule
+  const { nextAt, revision: current } = Option.getOrElse(scheduleOf(memory, name), () => ({ nextAt: 0, revision: 0 }))
+  if (revision !== current || nextAt > dueAt) return false
+  memory.schedules.set(name, Rows.encodeSchedule(schedule.with({ revision: revision + 1 })))
+  for (const job of jobs) insert(memory, job)
+  return true
 }
 
-// --- What belongs to a job ------------------------------------------------------------------------------------------
+const schedules = (
+  memory: Memory
+): Operations<"schedules" | "schedule" | "dueSchedules" | "putSchedule" | "removeSchedule"> => ({
+  schedules: memory.run(() => schedulesWhere(memory, () => true)),
+  schedule: (name) => memory.run(() => scheduleOf(memory, name)),
+  dueSchedules: ({ jobs, limit, now }) =>
+    memory.run(() => {
+      const isDue = ({ job, nextAt }: JobSchedule) => nextAt <= now && (jobs === undefined || jobs.includes(job))
+      const due = schedulesWhere(memory, isDue)
+      return first(due.toSorted((left, right) => left.nextAt - right.nextAt), limit)
+    }),
+  putSchedule: (schedule, jobs, dueAt) =>
+    memory.transaction(memory.run(() => putSchedule(memory, schedule, jobs, dueAt))),
+  removeSchedule: (name) => memory.run(() => memory.schedules.delete(name))
+})
+
+// --- What belongs to a job -------------------------------------------------------------------------------------------
+
+const rowsOf = (memory: Memory, id: JobId) =>
+  Array.from(memory.jobs.get(id)?.fanOuts ?? []).flatMap(([fanOut, { rows }]) =>
+    Array.from(rows.values(), (row) => ({ fanOut, row }))
+  )
 
 const fanOutOf = ({ fanOuts }: StoredJob, name: string): StoredFanOut => {
   const fanOut = fanOuts.get(name) ?? { rows: new Map() }
@@ -280,7 +272,20 @@ const record = (memory: Memory, job: StoredJob, { checkpoint, cleared, fanOut: n
   }
 }
 
-const makeOwned = (memory: Memory): Operations<"beat" | "requested" | "flush" | "saveOwnCheckpoint" | "log"> => ({
+const belongings = (
+  memory: Memory
+): Operations<
+  | "beat"
+  | "requested"
+  | "flush"
+  | "checkpoint"
+  | "ownCheckpoint"
+  | "saveOwnCheckpoint"
+  | "outcomes"
+  | "failures"
+  | "log"
+  | "logs"
+> => ({
   beat: (id, token, progress) =>
     memory.run(() => {
       const job = memory.owned(id, token)
@@ -293,42 +298,31 @@ const makeOwned = (memory: Memory): Operations<"beat" | "requested" | "flush" | 
     const write = memory.run(() => record(memory, memory.owned(id, flush.token), flush))
     return onCommit === undefined ? write : memory.transaction(Effect.andThen(write, onCommit))
   },
+  checkpoint: (id, fanOut) =>
+    memory.run(() => Option.fromUndefinedOr(memory.jobs.get(id)?.fanOuts.get(fanOut)?.checkpoint)),
+  ownCheckpoint: (id, name) => memory.run(() => Option.fromUndefinedOr(memory.jobs.get(id)?.checkpoints.get(name))),
   saveOwnCheckpoint: (id, { checkpoint, name, token }) =>
     memory.run(() => {
       const job = memory.owned(id, token)
       if (job.checkpoints.get(name) !== checkpoint) forgetLosses(job)
       job.checkpoints.set(name, checkpoint)
     }),
-  log: (id, token, entry) => memory.run(() => memory.addLine(memory.owned(id, token), entry))
+  outcomes: (id, { after, fanOut, limit, newestFirst, tags }) =>
+    memory.run(() => {
+      const found = rowsOf(memory, id)
+        .filter((one) =>
+          one.row.seq > after && (fanOut === undefined || one.fanOut === fanOut) &&
+          (tags === undefined || tags.includes(one.row.tag))
+        )
+        .toSorted((left, right) => left.row.seq - right.row.seq)
+      return first(newestFirst ? found.toReversed() : found, limit)
+        .map(({ fanOut, row }) => Rows.decodeOutcome({ ...row, fan_out: Rows.toText(fanOut) }))
+    }),
+  failures: (id) => memory.run(() => rowsOf(memory, id).filter(({ row }) => row.tag === "Failed").length),
+  log: (id, token, entry) => memory.run(() => memory.addLine(memory.owned(id, token), entry)),
+  logs: (id, { after, limit, newestFirst }) =>
+    memory.run(() => {
+      const found = (memory.jobs.get(id)?.log ?? []).filter(({ seq }) => seq > after)
+      return first(newestFirst ? found.toReversed() : found, limit)
+    })
 })
-
-const makeItems = (
-  memory: Memory
-): Operations<"checkpoint" | "ownCheckpoint" | "outcomes" | "failures" | "logs"> => {
-  const rowsOf = (id: JobId) =>
-    Array.from(memory.jobs.get(id)?.fanOuts ?? []).flatMap(([fanOut, { rows }]) =>
-      Array.from(rows.values(), (row) => ({ fanOut, row }))
-    )
-  return {
-    checkpoint: (id, fanOut) =>
-      memory.run(() => Option.fromUndefinedOr(memory.jobs.get(id)?.fanOuts.get(fanOut)?.checkpoint)),
-    ownCheckpoint: (id, name) => memory.run(() => Option.fromUndefinedOr(memory.jobs.get(id)?.checkpoints.get(name))),
-    outcomes: (id, { after, fanOut, limit, newestFirst, tags }) =>
-      memory.run(() => {
-        const found = rowsOf(id)
-          .filter((one) =>
-            one.row.seq > after && (fanOut === undefined || one.fanOut === fanOut) &&
-            (tags === undefined || tags.includes(one.row.tag))
-          )
-          .toSorted((left, right) => left.row.seq - right.row.seq)
-        return first(newestFirst ? found.toReversed() : found, limit)
-          .map(({ fanOut, row }) => Rows.decodeOutcome({ ...row, fan_out: Rows.toText(fanOut) }))
-      }),
-    failures: (id) => memory.run(() => rowsOf(id).filter(({ row }) => row.tag === "Failed").length),
-    logs: (id, { after, limit, newestFirst }) =>
-      memory.run(() => {
-        const found = (memory.jobs.get(id)?.log ?? []).filter(({ seq }) => seq > after)
-        return first(newestFirst ? found.toReversed() : found, limit)
-      })
-  }
-}

@@ -1,5 +1,5 @@
 /**
- * What a job store in memory keeps, and how its operations are kept apart.
+ * What the job store in memory keeps, and how its operations exclude each other.
  */
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
@@ -14,15 +14,16 @@ import type * as Rows from "../store/rows.ts"
 
 export interface StoredFanOut {
   checkpoint?: string
-  /** By their cursors. One that replaces another is put behind all others, so they are in the order of `seq`. */
+  /** Rows by cursor, in the order of `seq`: a row that replaces another one moves to the end. */
   readonly rows: Map<string, Rows.OutcomeColumns & { readonly seq: number }>
 }
 
 export interface StoredJob {
   /** Grows with each job that is stored. */
   readonly order: number
+  /** The record as text. Each reader of the job gets a copy that is decoded from this text. */
   json: string
-  /** What that says, to be looked at. Whoever reads the job gets a copy of its own. */
+  /** The record that `json` decodes to. Only the store looks at this object. */
   record: JobRecord
   beat: number
   progress: string
@@ -32,23 +33,21 @@ export interface StoredJob {
   readonly log: Array<LogEntry>
 }
 
-/** Stores whose transaction the current fiber is in. */
+/** Stores that have a transaction open in the current fiber. */
 const Transactions = Context.Reference<ReadonlyArray<Memory>>("@fanout/core/MemoryJobStore/Transactions", {
   defaultValue: () => []
 })
 
 export class Memory {
-  /** In the order in which they were stored. */
+  /** Jobs in the order in which they were stored. */
   jobs = new Map<JobId, StoredJob>()
-  /** Columns, by the names of schedules. */
+  /** Columns of each schedule, by the schedule's name. */
   schedules = new Map<string, object>()
-  /** The last numbers that were given. */
+  /** The last numbers that were given to a job, a row and a line of a log. */
   last = { job: 0, row: 0, line: 0 }
-  /** Jobs that the open transaction may change. It has copied them, to have those before it if it fails. */
-  private copies: Set<StoredJob> | undefined = undefined
   private readonly lock = Semaphore.makeUnsafe(1)
 
-  /** Runs one operation. It throws what it fails with, before it has changed anything. */
+  /** Runs one operation. An operation that fails throws a `JobStoreError` before it changes anything. */
   run<A>(operation: () => A): Effect.Effect<A, Errors.JobStoreError> {
     return this.exclusively(Effect.suspend(() => {
       try {
@@ -59,22 +58,17 @@ export class Memory {
     }))
   }
 
-  /** Runs operations as one. Where they fail everything is as it was before. */
+  /** Runs operations as one. If they fail, the store is again as it was before them. */
   transaction<A, E, R>(operations: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> {
     return this.exclusively(Effect.suspend(() => {
-      const { copies } = this
-      const before = { jobs: new Map(this.jobs), schedules: new Map(this.schedules), last: { ...this.last } }
-      this.copies = new Set()
+      const jobs = new Map(Array.from(this.jobs, ([id, job]) => [id, copyOf(job)]))
+      const before = { jobs, schedules: new Map(this.schedules), last: { ...this.last } }
       const inside = Effect.updateService(operations, Transactions, (stores) => [...stores, this])
-      return Effect.onExit(inside, ({ _tag }) =>
-        Effect.sync(() => {
-          this.copies = copies
-          if (_tag === "Failure") Object.assign(this, before)
-        }))
+      return Effect.onError(inside, () => Effect.sync(() => Object.assign(this, before)))
     }))
   }
 
-  /** Waits for other transactions, but not for the one that the caller is in. */
+  /** Waits until no other fiber has a transaction open. */
   private exclusively<A, E, R>(body: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> {
     return Effect.withFiber((fiber) =>
       Context.get(fiber.context, Transactions).includes(this) ? body : this.lock.withPermit(body)
@@ -89,21 +83,13 @@ export class Memory {
     return this.jobs.get(id) ?? refuse(new Errors.JobNotFound({ id }))
   }
 
-  /** A job to be changed by its owner. */
+  /** Finds a running job, and refuses a token that is not the token of the job's owner. */
   owned(id: JobId, token: number): StoredJob {
     const job = this.jobs.get(id)
     return job !== undefined && job.record.state._tag === "Running" &&
         Option.exists(job.record.lease, (lease) => lease.token === token)
-      ? this.toChange(job)
+      ? job
       : refuse(new Errors.Fenced({ id, token }))
-  }
-
-  toChange(job: StoredJob): StoredJob {
-    if (this.copies === undefined || this.copies.has(job)) return job
-    const copy = copyOf(job)
-    this.copies.add(copy)
-    this.jobs.set(job.record.id, copy)
-    return copy
   }
 
   addLine(job: StoredJob, entry: Omit<LogEntry, "seq">): void {
@@ -125,6 +111,8 @@ const copyOf = (job: StoredJob): StoredJob => ({
 
 const JobJson = Schema.fromJsonString(Schema.toCodecJson(JobRecord))
 const decode = Schema.decodeSync(JobJson)
+
+/** Makes both forms in which a record is kept. */
 export const encode = flow(Schema.encodeSync(JobJson), (json) => ({ json, record: decode(json) }))
 
 export const read = ({ json }: StoredJob): JobRecord => decode(json)
