@@ -5,7 +5,7 @@ import type * as Schema from "effect/Schema"
 import { type Ended, FanOutStopped } from "../../FanOut.ts"
 import type { OutcomeRow } from "../../JobStore.ts"
 import type { Failure, Outcome } from "../../Outcome.ts"
-import { makeOutcomeRow } from "../store/outcomeRow.ts"
+import { makeOutcomeRow } from "../store/rows.ts"
 import * as Kept from "../task/kept.ts"
 import type { Entry } from "./ledger.ts"
 

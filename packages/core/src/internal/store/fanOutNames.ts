@@ -1,12 +1,12 @@
 /**
- * Gives what is stored of a job's fan-outs the names that these have from now on.
+ * Renames the fan-outs of a job in what is stored of the job.
  */
 import { Progress } from "../../Progress.ts"
 
-/** New names by the old ones. No two of them are the same. */
+/** New names by old names. All new names differ. */
 export type Renames = ReadonlyMap<string, string>
 
-/** Renames entries by their name. What was there under a new name is left out, unless it gets another one itself. */
+/** Renames entries. An entry that has one of the new names already is left out, unless the entry is renamed itself. */
 export const renameEntries = <A>(
   entries: Iterable<readonly [name: string, value: A]>,
   renames: Renames

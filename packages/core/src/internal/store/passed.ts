@@ -1,9 +1,9 @@
 /**
- * What is passed over because it can't be used here: it is remembered, so that it is neither read nor told again and
- * again, but not for ever, since somebody may put it right.
+ * Remembers what can't be used in this process, so that the same thing is not read and reported again and again.
+ * Everything is read again after a minute, since somebody may have repaired the thing.
  */
 
-/** So many are remembered at most. */
+/** Most things that are remembered. */
 const limit = 10_000
 
 const forgottenMillis = 60_000
@@ -13,7 +13,7 @@ export class PassedOver<A> {
   private readonly some = new Set<A>()
   private since = Number.NEGATIVE_INFINITY
 
-  /** Those that are not to be looked at now. */
+  /** Gives what is not to be read now. */
   atUnsafe(now: number): ReadonlySet<A> {
     if (now - this.since >= forgottenMillis || now < this.since) {
       this.some.clear()
@@ -22,7 +22,7 @@ export class PassedOver<A> {
     return this.some
   }
 
-  /** Notes one; tells whether it is to be told of. */
+  /** Notes one thing. Returns whether to report the thing, which is true once for each. */
   addUnsafe(one: A): boolean {
     if (this.some.size < limit) this.some.add(one)
     if (this.told.has(one) || this.told.size >= limit) return false

@@ -1,9 +1,10 @@
 /**
  * Turns what a job store keeps into columns and back.
  *
- * Text that a database would not give back as it was (a lone surrogate, which stands for a byte of a file's
- * name; NUL) is kept as a backslash and its JSON; so is text that begins with a backslash. Any other text is
- * kept as it is. JSON columns need none of that: `JSON.stringify` escapes both.
+ * A database does not give back every text as it was: a lone surrogate, which stands for a byte of a file's name, and
+ * NUL are changed or refused. Text with one of those is kept as a backslash and the text's JSON, and so is text that
+ * begins with a backslash. Other text is kept unchanged. Columns of JSON keep any text, because `JSON.stringify`
+ * escapes both.
  */
 import { flow } from "effect/Function"
 import * as Schema from "effect/Schema"
@@ -26,7 +27,9 @@ import * as JobState from "../../JobState.ts"
 import type { Astray, Held, Kind } from "../../JobStore.ts"
 import { Outcome } from "../../Outcome.ts"
 import { Progress } from "../../Progress.ts"
-import { makeOutcomeRow } from "./outcomeRow.ts"
+
+/** A row as a driver gives it. */
+export type Row = Readonly<Record<string, unknown>>
 
 export const toText = (text: string): string =>
   text.isWellFormed() && !text.includes("\0") && !text.startsWith("\\") ? text : "\\" + JSON.stringify(text)
@@ -39,29 +42,26 @@ const Text = Schema.String.pipe(
 
 const json = <S extends Schema.Constraint>(schema: S) => Schema.fromJsonString(Schema.toCodecJson(schema))
 
-/** The columns that together are a `JobRecord`. */
-const StoredJob = Schema.Struct({
+// --- Jobs -----------------------------------------------------------------------------------------------------------
+
+const columns = {
+  ...JobRecord.fields,
   id: Text.pipe(Schema.decodeTo(JobId.JobId)),
   name: Text,
-  version: Schema.Natural,
   payload: json(Schema.Json),
   idempotencyKey: Schema.OptionFromNullOr(Text),
   exclusiveKey: Schema.OptionFromNullOr(Text),
   parent: Schema.OptionFromNullOr(json(Parent)),
-  priority: Schema.Int,
   limits: json(JobLimits),
   state: json(JobState.JobState),
   exit: Schema.OptionFromNullOr(json(Exit)),
   request: Schema.OptionFromNullOr(Request),
   lease: Schema.OptionFromNullOr(json(Lease)),
-  token: Schema.Natural,
-  ownersLost: Schema.Natural,
-  createdAt: Schema.Finite,
-  updatedAt: Schema.Finite,
-  availableAt: Schema.Finite,
-  finishedAt: Schema.OptionFromNullOr(Schema.Finite),
-  revision: Schema.Natural
-}).pipe(Schema.encodeKeys({
+  finishedAt: Schema.OptionFromNullOr(Schema.Finite)
+}
+
+/** The columns that together are a `JobRecord`. */
+const StoredJob = Schema.Struct(columns).pipe(Schema.encodeKeys({
   idempotencyKey: "idempotency_key",
   exclusiveKey: "exclusive_key",
   ownersLost: "owners_lost",
@@ -74,13 +74,13 @@ const StoredJob = Schema.Struct({
 const encodeColumns = Schema.encodeSync(StoredJob)
 const decodeColumns = Schema.decodeUnknownSync(StoredJob)
 
-/** Columns of a job, apart from its payload, which is kept in a table of its own. */
+/** Encodes a job. The payload is apart, because another table keeps it. */
 export const encodeJob = (record: JobRecord) => {
   const { payload, ...columns } = encodeColumns(record)
   return { columns: { ...columns, ...repeated(record) }, payload }
 }
 
-/** Columns that repeat what others say, for those who look for it. */
+/** Columns that repeat parts of other columns, for queries and indexes. */
 const repeated = ({ lease, parent, state }: JobRecord) => {
   const leaseToken = lease._tag === "Some" ? lease.value.token : null
   const family = parent._tag === "None" ? { parent_id: null, parent_name: null, active_parent: null } : {
@@ -95,8 +95,8 @@ export type JobColumns = ReturnType<typeof encodeJob>["columns"]
 
 export const decodeJob = (row: object): JobRecord => new JobRecord(decodeColumns(row))
 
-/** Reads a row of the database, in which columns that contradict each other are as bad as one that can't be read. */
-export const decodeStored = (row: Readonly<Record<string, unknown>>): JobRecord => {
+/** Decodes a job from the database, and throws if columns contradict each other. */
+export const decodeStored = (row: Row): JobRecord => {
   const record = decodeJob(row)
   for (const [column, value] of Object.entries(repeated(record))) {
     if (row[column] !== value) throw new Error(`its ${column} is ${String(row[column])}, and not ${String(value)}`)
@@ -104,35 +104,29 @@ export const decodeStored = (row: Readonly<Record<string, unknown>>): JobRecord 
   return record
 }
 
-/** Reads the same where whoever gets the job reads its progress next. */
-export const decodeListed = (row: Readonly<Record<string, unknown>>): JobRecord => {
+/** Decodes a job whose reader reads the job's progress next, and throws if the progress can't be read either. */
+export const decodeListed = (row: Row): JobRecord => {
   decodePulse(row)
   return decodeStored(row)
 }
 
+const { id, lease, limits, name, parent, priority, request, version } = columns
+const beat = Schema.Natural
+
 export const encodeProgress: (progress: Progress) => string = Schema.encodeSync(json(Progress))
 
 export const decodePulse: (row: object) => Pulse = Schema.decodeUnknownSync(
-  Schema.Struct({ beat: Schema.Natural, progress: json(Progress) })
+  Schema.Struct({ beat, progress: json(Progress) })
 )
 
-export const decodeKind: (row: object) => Kind = Schema.decodeUnknownSync(
-  Schema.Struct({ name: Text, version: Schema.Natural })
-)
+export const decodeKind: (row: object) => Kind = Schema.decodeUnknownSync(Schema.Struct({ name, version }))
 
 export const decodeHeld: (row: object) => Held = Schema.decodeUnknownSync(
-  Schema.Struct({
-    id: Text.pipe(Schema.decodeTo(JobId.JobId)),
-    name: Text,
-    version: Schema.Natural,
-    lease: Schema.OptionFromNullOr(json(Lease)),
-    parent: Schema.OptionFromNullOr(json(Parent)),
-    beat: Schema.Natural
-  })
+  Schema.Struct({ id, name, version, lease, parent, beat })
 )
 
 export const decodeAsked: (row: object) => Asked = Schema.decodeUnknownSync(
-  Schema.Struct({ request: Schema.OptionFromNullOr(Request), priority: Schema.Int, limits: json(JobLimits) })
+  Schema.Struct({ request, priority, limits })
 )
 
 export const decodeTag: (row: object) => JobState.Tag = flow(
@@ -142,12 +136,17 @@ export const decodeTag: (row: object) => JobState.Tag = flow(
 
 const decodeWish = Schema.decodeUnknownSync(Schema.Struct({ wish: Schema.Literals(["Run", "Pause", "Cancel"]) }))
 
-export const decodeAstray = (row: Readonly<Record<string, unknown>>): Astray => ({
-  id: decodeStored(row).id,
-  wish: decodeWish(row).wish
-})
+export const decodeAstray = (row: Row): Astray => ({ id: decodeStored(row).id, wish: decodeWish(row).wish })
 
-/** One row as `insertOutcomes` of a dialect takes it. Not encoded with a schema: it costs five times as much. */
+// --- Outcomes and logs ----------------------------------------------------------------------------------------------
+
+/** Makes a row without the checks of the constructor, which take several times as long as everything else. */
+export const makeOutcomeRow = (fields: ConstructorParameters<typeof OutcomeRow>[0]): OutcomeRow => {
+  // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- what the constructor does, once it has checked
+  return Object.assign(Object.create(OutcomeRow.prototype) as OutcomeRow, fields)
+}
+
+/** Encodes an ending for `insertOutcomes` of a dialect. A schema would take five times as long. */
 export const encodeOutcome = ({ at, attempt, cursor, fanOut, key, origin, outcome, payload }: OutcomeRow) => ({
   fan_out: toText(fanOut),
   cursor: toText(cursor),
@@ -162,25 +161,24 @@ export const encodeOutcome = ({ at, attempt, cursor, fanOut, key, origin, outcom
 
 export type OutcomeColumns = ReturnType<typeof encodeOutcome>
 
-/** Some drivers give the numbers of rows, which can grow beyond 2^53, as text or as a bigint. */
+/** Makes `seq` a number: some drivers give a column that can exceed 2^53 as text or as a bigint. */
 const numbered = (row: object): object => "seq" in row ? { ...row, seq: Number(row.seq) } : row
 
-const StoredOutcome = Schema.Struct({
-  seq: Schema.Natural,
-  fan_out: Text,
-  cursor: Text,
-  key: Text,
-  payload: json(Schema.Json),
-  origin: json(Schema.Json),
-  outcome: json(Outcome),
-  attempt: Schema.Natural,
-  at: Schema.Finite
-})
+const decodeStoredOutcome = Schema.decodeUnknownSync(
+  Schema.Struct({
+    ...OutcomeRow.fields,
+    seq: Schema.Natural,
+    fanOut: Text,
+    cursor: Text,
+    key: Text,
+    payload: json(Schema.Json),
+    origin: json(Schema.Json),
+    outcome: json(Outcome)
+  }).pipe(Schema.encodeKeys({ fanOut: "fan_out" }))
+)
 
-const decodeStoredOutcome = Schema.decodeUnknownSync(StoredOutcome)
-
-/** Reads a row of what is plain done, of which there may be millions. */
-const decodeDone = (row: Readonly<Record<string, unknown>>): OutcomeRow | undefined => {
+/** Decodes a row that is `Done`, without a schema: there may be millions of such rows. */
+const decodeDone = (row: Row): OutcomeRow | undefined => {
   const { at, attempt, cursor, fan_out: fanOut, key, origin, outcome, payload, tag } = row
   const isWhole = typeof fanOut === "string" && typeof cursor === "string" && typeof key === "string" &&
     typeof payload === "string" && typeof origin === "string" && typeof outcome === "string" &&
@@ -205,32 +203,31 @@ const decodeDone = (row: Readonly<Record<string, unknown>>): OutcomeRow | undefi
 }
 
 export const decodeOutcome = (row: object): readonly [seq: number, row: OutcomeRow] => {
-  const whole: Readonly<Record<string, unknown>> = { ...row }
+  const whole: Row = { ...row }
   const done = decodeDone(whole)
   if (done !== undefined) return [Number(whole["seq"]), done]
-  const { fan_out: fanOut, seq, ...columns } = decodeStoredOutcome(numbered(row))
-  return [seq, new OutcomeRow({ fanOut, ...columns })]
+  const { seq, ...fields } = decodeStoredOutcome(numbered(row))
+  return [seq, new OutcomeRow(fields)]
 }
 
-const StoredSchedule = Schema.Struct({ schedule: json(JobSchedule) })
+const decodeStoredLogEntry = Schema.decodeUnknownSync(Schema.Struct({ ...LogEntry.fields, message: Text }))
 
-const encodeScheduleText = Schema.encodeSync(json(JobSchedule))
+export const decodeLogEntry = (row: object): LogEntry => new LogEntry(decodeStoredLogEntry(numbered(row)))
+
+// --- Schedules ------------------------------------------------------------------------------------------------------
+
+const ScheduleJson = json(JobSchedule)
+const encodeScheduleJson = Schema.encodeSync(ScheduleJson)
 
 export const encodeSchedule = (schedule: JobSchedule) => ({
   name: toText(schedule.name),
   job: toText(schedule.job),
   next_at: schedule.nextAt,
   revision: schedule.revision,
-  schedule: encodeScheduleText(schedule)
+  schedule: encodeScheduleJson(schedule)
 })
 
 export const decodeSchedule: (row: object) => JobSchedule = flow(
-  Schema.decodeUnknownSync(StoredSchedule),
+  Schema.decodeUnknownSync(Schema.Struct({ schedule: ScheduleJson })),
   ({ schedule }) => schedule
 )
-
-const StoredLogEntry = Schema.Struct({ ...LogEntry.fields, message: Text })
-
-const decodeStoredLogEntry = Schema.decodeUnknownSync(StoredLogEntry)
-
-export const decodeLogEntry = (row: object): LogEntry => new LogEntry(decodeStoredLogEntry(numbered(row)))
