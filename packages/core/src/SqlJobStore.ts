@@ -11,15 +11,13 @@ import * as Migrator from "effect/sql/Migrator"
 import * as SqlClient from "effect/sql/SqlClient"
 import { isSqlError } from "effect/sql/SqlError"
 import { again, SqlAccess } from "./internal/sql/access.ts"
-import { makeChildren } from "./internal/sql/children.ts"
-import { makeItems } from "./internal/sql/items.ts"
-import { makeChanges, makeReads } from "./internal/sql/jobs.ts"
+import { makeItems, makeWrites } from "./internal/sql/belongings.ts"
+import { makeChanges, makeLists, makeReads } from "./internal/sql/jobs.ts"
 import * as Migrations from "./internal/sql/migrations.ts"
-import { makeOwned } from "./internal/sql/owned.ts"
-import { makePrune } from "./internal/sql/prune.ts"
 import { failWith, storageFailure } from "./internal/sql/queries.ts"
 import { makeQueue } from "./internal/sql/queue.ts"
 import { makeSchedules } from "./internal/sql/schedules.ts"
+import { makePrune } from "./internal/sql/slices.ts"
 import { JobStore } from "./JobStore.ts"
 import * as Errors from "./JobStoreError.ts"
 
@@ -52,11 +50,11 @@ export const layer: Layer.Layer<JobStore, Errors.JobStoreError, SqlClient.SqlCli
     yield* open(access)
     return JobStore.of({
       ...makeReads(access),
+      ...makeLists(access),
       ...makeQueue(access),
       ...makeChanges(access),
-      ...makeChildren(access),
       ...makeSchedules(access),
-      ...makeOwned(access),
+      ...makeWrites(access),
       ...makeItems(access),
       prune: makePrune(access)
     })

@@ -1,8 +1,8 @@
 /**
- * How the store uses its connection, and the caller's where both look at the same database.
+ * Runs the operations of the store on its connection, or on the caller's connection to the same database.
  *
- * Every operation is tried again while somebody else has the database locked, or while it can't be reached, and fails
- * with a `StorageFailure` then. Only what may have been committed is not: to do it twice could be worse.
+ * An operation is tried again while somebody else has the database locked, or while the database can't be reached. Then
+ * the operation fails with a `StorageFailure`. An operation that may have been committed is never run twice.
  */
 import * as Cause from "effect/Cause"
 import * as Context from "effect/Context"
@@ -18,23 +18,14 @@ import type * as Errors from "../../JobStoreError.ts"
 import { PassedOver } from "../store/passed.ts"
 import * as Rows from "../store/rows.ts"
 import * as Dialect from "./dialect.ts"
-import { decoded, type Statements, storageFailure } from "./queries.ts"
+import { decoded, isStore, type Statements, storageFailure } from "./queries.ts"
 
-/** Failure of an effect that the caller has put into a transaction of the store. */
+/** Failure of the `onCommit` of a caller, which is neither tried again nor changed. */
 class CallersCause<E> {
   readonly cause: Cause.Cause<E>
 
   constructor(cause: Cause.Cause<E>) {
     this.cause = cause
-  }
-}
-
-/** The connection was lost while the transaction was being committed, so that nobody knows whether it was. */
-class InDoubt {
-  readonly error: SqlError
-
-  constructor(error: SqlError) {
-    this.error = error
   }
 }
 
@@ -44,33 +35,35 @@ export const whileBusy = Schedule.min([Schedule.exponential("5 millis"), Schedul
   Schedule.upTo({ duration: "30 seconds" })
 )
 
-/** What may pass by itself. */
+/** Problems that can go away without anybody doing anything. */
 const passing: ReadonlySet<Errors.StorageFailure["problem"]> = new Set(["Busy", "Unreachable"])
 
-/** Fails so that the operation is tried again: what it met is gone by now. */
+/** Fails so that the operation is tried again, because the obstacle is gone by now. */
 export const again = (message: string): Effect.Effect<never, SqlError> =>
   Effect.fail(new SqlError({ reason: new LockTimeoutError({ cause: message, message }) }))
 
 export class SqlAccess {
   readonly sql: SqlClient.SqlClient
   readonly dialect: Dialect.Dialect
-  /** Numbers of jobs whose rows can't be read. */
+  /** The `seq` of jobs whose rows can't be read. */
   readonly unreadable = new PassedOver<string>()
-  /** Id of the store, known once its tables are there. */
+  /** Id of the store, which is known once the tables exist. */
   storeId = ""
-  /** Transaction services of clients that have proved to look at the store's database. */
+  /** Transaction services of clients that are known to use the store's database. */
   private readonly sharing = new WeakSet<object>()
+  private readonly settings: Context.Context<never>
 
   constructor(client: SqlClient.SqlClient) {
     this.sql = client.withoutTransforms()
     this.dialect = Dialect.of(this.sql)
+    this.settings = settings(false, this.dialect.begin)
   }
 
   isOneOf(column: string, values: Iterable<string>): Fragment {
     return this.dialect.isOneOf(this.sql.literal(column), Array.from(values, Rows.toText))
   }
 
-  /** Runs one operation that gives rows. */
+  /** Runs one operation that reads rows. */
   read<A>(
     operation: string,
     rows: Effect.Effect<ReadonlyArray<object>, SqlError>,
@@ -80,8 +73,8 @@ export class SqlAccess {
   }
 
   /**
-   * Runs statements, the first of which has to write, in one transaction. Where they violate a unique index,
-   * `onDuplicate` runs instead, after they were undone.
+   * Runs statements in one transaction. The first statement has to write. If a statement violates a unique index, the
+   * transaction is rolled back, and `onDuplicate` runs instead.
    */
   transaction<A>(
     operation: string,
@@ -89,34 +82,33 @@ export class SqlAccess {
     onDuplicate?: Statements<A>
   ): Effect.Effect<A, Errors.JobStoreError> {
     const isDuplicate = (error: unknown) => isSqlError(error) && error.reason._tag === "UniqueViolation"
-    const atomic = this.atomically(this.sql, statements)
+    const atomic = this.atomically(operation, this.sql, statements)
     return this.run(operation, onDuplicate ? Effect.catchIf(atomic, isDuplicate, () => onDuplicate) : atomic)
   }
 
-  /** Runs an effect of the caller's at the end of such a transaction, as a part of it. */
+  /** Runs statements in one transaction, and `onCommit` of the caller at the end of the same transaction. */
   transactionWith<A, E, R>(
     operation: string,
     statements: Statements<A>,
     onCommit: Effect.Effect<void, E, R>
   ): Effect.Effect<A, Errors.JobStoreError | E, R> {
     return Effect.withFiber((fiber) => {
-      const settings = settingsOf(fiber)
       const client = this.callersClient(fiber)
-      return Effect.flatMap(
-        client === undefined ? Effect.succeed(false) : this.isShared(client, this.looksAtStore(client)),
-        (same) => {
-          const lent = same && client !== undefined ? this.lend(client, onCommit) : onCommit
-          const wrapped = Effect.catchCause(
-            withSettings(lent, settings),
-            (cause) => Effect.fail(new CallersCause(cause))
-          )
-          return this.run<A, E, R>(operation, this.atomically(this.sql, Effect.tap(statements, wrapped)))
-        }
-      )
+      // The caller's settings can differ from the store's.
+      const callersSettings = settings(fiber.getRef(SqlClient.SafeIntegers), fiber.getRef(SqlClient.BeginTransaction))
+      const shared = client === undefined ? Effect.succeed(false) : this.isShared(client, this.looksAtStore(client))
+      return Effect.flatMap(shared, (shared) => {
+        const lent = shared && client !== undefined ? this.lend(client, onCommit) : onCommit
+        const wrapped = Effect.catchCause(
+          Effect.provideContext(lent, callersSettings),
+          (cause) => Effect.fail(new CallersCause(cause))
+        )
+        return this.run<A, E, R>(operation, this.atomically(operation, this.sql, Effect.tap(statements, wrapped)))
+      })
     })
   }
 
-  /** Runs statements in the transaction that the caller has open on the store's database, or in one of their own. */
+  /** Runs statements in the transaction that the caller has open on the store's database, or in a new one. */
   joinTransaction<A>(operation: string, statements: Statements<A>): Effect.Effect<A, Errors.JobStoreError> {
     const own = this.transaction(operation, statements)
     return Effect.withFiber((fiber) => {
@@ -124,44 +116,42 @@ export class SqlAccess {
       if (client === undefined || Option.isNone(Context.getOption(fiber.context, client.transactionService))) return own
       const joined = Effect.flatMap(
         this.isShared(client, this.dialect.lockStore(this.storeId)),
-        (same) => same ? Effect.asSome(statements) : Effect.succeedNone
+        (shared) => shared ? Effect.asSome(statements) : Effect.succeedNone
       )
       const lent = handOver(joined, client.transactionService, this.sql.transactionService)
       return Effect.flatMap(
-        this.run(operation, this.atomically(client, lent), client.transactionService),
+        this.run(operation, this.atomically(operation, client, lent), client.transactionService),
         Option.match({ onNone: () => own, onSome: Effect.succeed })
       )
     })
   }
 
-  /** Client in the caller's context, where it could be one of the store's database. */
+  /** Finds the client in the caller's context, if its database is of the same kind as the store's. */
   private callersClient(fiber: Fiber.Fiber<unknown, unknown>): SqlClient.SqlClient | undefined {
     const client = Option.getOrUndefined(Context.getOption(fiber.context, SqlClient.SqlClient))
     return client !== undefined && Dialect.kind(client) === Dialect.kind(this.sql) ? client : undefined
   }
 
-  /** Whether a client looks at the store's database. Once it does, nothing has to be asked. */
+  /** Tells whether a client uses the store's database. After the first yes, `asked` is not run any more. */
   private isShared<E>(client: SqlClient.SqlClient, asked: Effect.Effect<boolean, E>): Effect.Effect<boolean, E> {
     if (this.sharing.has(client.transactionService)) return Effect.succeed(true)
-    return Effect.map(asked, (same) => {
-      if (same) this.sharing.add(client.transactionService)
-      return same
+    return Effect.map(asked, (shared) => {
+      if (shared) this.sharing.add(client.transactionService)
+      return shared
     })
   }
 
   private looksAtStore(client: SqlClient.SqlClient): Effect.Effect<boolean> {
     const sql = client.withoutTransforms()
-    return Dialect.of(sql).hasTable("fanout_store").pipe(
-      Effect.flatMap((exists) => exists ? sql`select id from fanout_store` : Effect.succeed([])),
-      Effect.map(([store]) => store?.["id"] === this.storeId),
-      // It is none of the store's business that another database can't be read.
+    return isStore(sql, Dialect.of(sql).hasTable, this.storeId).pipe(
+      // If another database can't be read, that does not concern the store.
       Effect.orElseSucceed(() => false)
     )
   }
 
   /**
-   * Lets a client of the same database run on the connection that holds the transaction: on its own it would wait
-   * for a lock that is only given back after it.
+   * Lets a client of the same database run on the connection that has the transaction open. On its own connection the
+   * client would wait for a lock that the transaction holds until its end.
    */
   private lend<A, E, R>(client: SqlClient.SqlClient, effect: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> {
     const { sql } = this
@@ -174,81 +164,66 @@ export class SqlAccess {
     return onLoan(Effect.provideService(effect, SqlClient.SqlClient, lent)) as Effect.Effect<A, E, R>
   }
 
-  /** Runs one operation. */
+  /** Runs one operation, and tries again while the database is locked or can't be reached. */
   run<A, E = never, R = never>(
     operation: string,
-    effect: Effect.Effect<A, SqlError | Errors.JobStoreError | CallersCause<E> | InDoubt, R>,
+    effect: Effect.Effect<A, SqlError | Errors.JobStoreError | CallersCause<E>, R>,
     within: TransactionService = this.sql.transactionService
   ): Effect.Effect<A, Errors.JobStoreError | E, R> {
     return Effect.withFiber((fiber) => {
       const { dialect } = this
-      // Nothing is gained by trying again in a transaction that can't be begun again.
+      // Inside a transaction, an error that only a new transaction can get around would come again.
       const isInside = Option.isSome(Context.getOption(fiber.context, within))
       const canPass = (error: SqlError) =>
         passing.has(dialect.problem(error)) && !(isInside && dialect.needsNewTransaction(error))
-      const failure = (error: SqlError) => storageFailure(operation, dialect.problem(error), error.reason.cause)
-      return withSettings(effect, { integers: false, begin: dialect.begin }).pipe(
+      return Effect.provideContext(effect, this.settings).pipe(
         Effect.retry({ schedule: whileBusy, while: (error) => isSqlError(error) && canPass(error) }),
         Effect.catch((error): Effect.Effect<never, Errors.JobStoreError | E> => {
           if (error instanceof CallersCause) return Effect.failCause(error.cause)
-          if (error instanceof InDoubt) return Effect.fail(failure(error.error))
-          return Effect.fail(isSqlError(error) ? failure(error) : error)
+          if (!isSqlError(error)) return Effect.fail(error)
+          return Effect.fail(storageFailure(operation, dialect.problem(error), error.reason.cause))
         })
       )
     })
   }
 
   /**
-   * Runs an effect in a transaction of a client, and keeps its failure where that can't be rolled back: the database
-   * has then done so itself, as it does on a full disk or where the connection is lost, and some drivers die of it.
+   * Runs an effect in a transaction of a client. If the rollback fails, the effect's own failure is kept: the database
+   * has rolled back by itself, as on a full disk or a lost connection, and some drivers die of the second rollback. If
+   * the connection is lost during the commit, nobody knows whether the transaction was committed, and the operation
+   * fails with an error that is not tried again.
    */
   private atomically<A, E, R>(
+    operation: string,
     client: SqlClient.SqlClient,
     effect: Effect.Effect<A, E, R>
-  ): Effect.Effect<A, E | SqlError | InDoubt, R> {
+  ): Effect.Effect<A, E | SqlError | Errors.JobStoreError, R> {
     return Effect.suspend(() => {
       let exit: Exit.Exit<A, E> | undefined
       const remembered = Effect.onExit(effect, (own) =>
         Effect.sync(() => {
           exit = own
         }))
-      type Failed = Effect.Effect<never, E | SqlError | InDoubt>
+      type Failed = Effect.Effect<never, E | SqlError | Errors.JobStoreError>
       return Effect.catchCause(client.withTransaction(remembered), (cause): Failed => {
         const died = cause.reasons.filter(Cause.isDieReason).map((reason) => reason.defect).find(isSqlError)
         if (exit?._tag === "Failure") return Effect.failCause(died === undefined ? cause : exit.cause)
         const error = died ?? Option.getOrUndefined(Cause.findErrorOption(cause))
         if (!isSqlError(error)) return Effect.failCause(cause)
         const isInDoubt = exit !== undefined && this.dialect.problem(error) === "Unreachable"
-        return Effect.fail(isInDoubt ? new InDoubt(error) : error)
+        return Effect.fail(isInDoubt ? storageFailure(operation, "Unreachable", error.reason.cause) : error)
       })
     })
   }
 }
 
-/** The caller's may be others, and would reach the store's statements too. */
-interface Settings {
-  readonly integers: boolean
-  readonly begin: string | undefined
-}
-
-const settingsOf = (fiber: Fiber.Fiber<unknown, unknown>): Settings => ({
-  integers: fiber.getRef(SqlClient.SafeIntegers),
-  begin: fiber.getRef(SqlClient.BeginTransaction)
-})
-
-const withSettings = <A, E, R>(effect: Effect.Effect<A, E, R>, { begin, integers }: Settings) =>
-  Effect.withFiber<A, E, R>((fiber) => {
-    const current = settingsOf(fiber)
-    if (current.begin === begin && current.integers === integers) return effect
-    return effect.pipe(
-      Effect.provideService(SqlClient.SafeIntegers, integers),
-      Effect.provideService(SqlClient.BeginTransaction, begin)
-    )
-  })
+/** Settings of a client: whether large integers are read as bigints, and the statement that begins a transaction. */
+const settings = (integers: boolean, begin: string | undefined): Context.Context<never> =>
+  Context.make(SqlClient.SafeIntegers, integers).pipe(Context.add(SqlClient.BeginTransaction, begin))
 
 type TransactionService = SqlClient.SqlClient["transactionService"]
 
-/** Runs an effect with one client's open transaction as another's too. */
+/** Runs an effect with the open transaction of one client as the open transaction of another client, too. */
 const handOver = <A, E, R>(effect: Effect.Effect<A, E, R>, from: TransactionService, to: TransactionService) =>
   Effect.withFiber<A, E, R>((fiber) =>
     Effect.provideService(effect, to, Context.getUnsafe(fiber.context, from)) as Effect.Effect<A, E, R>

@@ -8,32 +8,75 @@ import type { Fragment } from "effect/sql/Statement"
 import type { JobId } from "../../JobId.ts"
 import type { JobRecord } from "../../JobRecord.ts"
 import * as JobState from "../../JobState.ts"
-import type { ListFilter, Unreadable } from "../../JobStore.ts"
+import type { JobStore, ListFilter, Unreadable } from "../../JobStore.ts"
 import * as Errors from "../../JobStoreError.ts"
 import * as Progress from "../../Progress.ts"
-import type { Renames } from "../store/fanOutNames.ts"
 import * as Rows from "../store/rows.ts"
 import { again, type SqlAccess } from "./access.ts"
-import { namedChild } from "./children.ts"
-import { appendLog, forgetLosses, lockOwned } from "./owned.ts"
-import { page } from "./pages.ts"
-import { decodedJobs, failWith, firstOr, ranges, selectJobs, type Statements } from "./queries.ts"
-import { renameFanOuts } from "./renames.ts"
+import { appendLog, asOwner } from "./belongings.ts"
+import { failWith, findJob, firstOr, page, ranges, selectJobs, type Statements } from "./queries.ts"
+import { renameFanOuts } from "./slices.ts"
+
+type Service = JobStore["Service"]
+
+// --- Reads ----------------------------------------------------------------------------------------------------------
+
+/** Reads the child of a name that is not cancelled. */
+const namedChild = (access: SqlAccess, parent: JobId, name: string) => {
+  const { dialect: { indexed }, sql } = access
+  return findJob(
+    access,
+    "find a child",
+    sql`j.parent_id = ${Rows.toText(parent)} and j.tag <> 'Cancelled'
+      and ${indexed(sql.literal("j.parent_name"))} = ${indexed(sql`${Rows.toText(name)}`)}`
+  )
+}
 
 export const makeReads = (access: SqlAccess) => {
   const { sql } = access
 
-  const get = (id: JobId) => {
+  const get: Service["get"] = (id) => {
     const operation = `read job ${id}`
-    const rows = decodedJobs(operation, sql`${selectJobs(sql)} where j.id = ${Rows.toText(id)}`)
-    return firstOr(access.run(operation, rows), new Errors.JobNotFound({ id }))
+    const found = Effect.map(findJob(access, operation, sql`j.id = ${Rows.toText(id)}`), Option.toArray)
+    return firstOr(access.run(operation, found), new Errors.JobNotFound({ id }))
   }
+
+  const pulse: Service["pulse"] = (id) => {
+    const found = sql`select beat, progress from fanout_jobs where id = ${Rows.toText(id)}`
+    return firstOr(access.read("read a job's progress", found, Rows.decodePulse), new Errors.JobNotFound({ id }))
+  }
+
+  const child: Service["child"] = (parent, name) => {
+    const isCancelled = sql`j.parent_id = ${Rows.toText(parent)} and j.tag = 'Cancelled'
+      and j.parent_name = ${Rows.toText(name)} order by j.seq desc limit 1`
+    const found = Effect.flatMap(
+      namedChild(access, parent, name),
+      (found) => Option.isSome(found) ? Effect.succeed(found) : findJob(access, "find a child", isCancelled)
+    )
+    return access.run("find a child", found)
+  }
+
+  const childTags: Service["childTags"] = (parent) => {
+    const ofTag = (tag: JobState.Tag) =>
+      sql`select tag from fanout_jobs where parent_id = ${Rows.toText(parent)} and tag = ${tag} limit 1`
+    const found = sql`${ranges(sql, JobState.Tag.literals.map(ofTag))}`
+    return access.read("look for children", found, Rows.decodeTag)
+  }
+
+  return { get, pulse, child, childTags }
+}
+
+export const makeLists = (access: SqlAccess) => {
+  const { sql } = access
 
   const isBefore = ({ createdAt, id }: Pick<JobRecord, "createdAt" | "id">) =>
     sql`created_at <= ${createdAt} and (created_at < ${createdAt}
       or seq < (select seq from fanout_jobs where id = ${Rows.toText(id)}))`
 
-  const pageOf = ({ before, limit, names, parent }: ListFilter, states: ReadonlyArray<Fragment>) => {
+  const pageOf = ({ before, limit, names, parent, states }: ListFilter, others: ReadonlyArray<Fragment>) => {
+    const ofTags = Array.from(new Set(states ?? JobState.Tag.literals), (tag) => sql`tag = ${tag}`)
+    const wanted = [...ofTags, ...others]
+    if (wanted.length === 0) return Effect.succeed({ read: [], broken: [] })
     const conditions = [
       ...(names === undefined ? [] : [access.isOneOf("name", names)]),
       ...(parent === undefined ? [] : [sql`parent_id = ${Rows.toText(parent)}`]),
@@ -48,72 +91,54 @@ export const makeReads = (access: SqlAccess) => {
       limit,
       (limit) =>
         sql`${selectJobs(sql)}
-          where j.seq in (select seq from (${ranges(sql, states.map(ofState(limit)))}) as each ${newest(limit)})
+          where j.seq in (select seq from (${ranges(sql, wanted.map(ofState(limit)))}) as each ${newest(limit)})
           order by j.created_at desc, j.seq desc`,
       Rows.decodeListed
     )
   }
 
-  const ofTags = (states: ListFilter["states"]) =>
-    Array.from(new Set(states ?? JobState.Tag.literals), (tag) => sql`tag = ${tag}`)
+  const list: Service["list"] = (filter) => Effect.map(pageOf(filter, []), ({ read }) => read)
 
-  const list = (filter: ListFilter) => {
-    const states = ofTags(filter.states)
-    return states.length === 0 ? Effect.succeed([]) : Effect.map(pageOf(filter, states), ({ read }) => read)
-  }
-
-  const unreadable = (filter: ListFilter) => {
+  const unreadable: Service["unreadable"] = (filter) => {
     const unknown = sql`not ${access.isOneOf("tag", JobState.Tag.literals)}`
-    const states = [...ofTags(filter.states), ...(filter.states === undefined ? [unknown] : [])]
-    if (states.length === 0) return Effect.succeed([])
     return Effect.map(
-      pageOf(filter, states),
+      pageOf(filter, filter.states === undefined ? [unknown] : []),
       ({ broken }) => broken.map(({ row, why }): Unreadable => ({ id: String(row["id"]), why }))
     )
   }
 
-  const pulse = (id: JobId) =>
-    firstOr(
-      access.read(
-        "read a job's progress",
-        sql`select beat, progress from fanout_jobs where id = ${Rows.toText(id)}`,
-        Rows.decodePulse
-      ),
-      new Errors.JobNotFound({ id })
-    )
-
-  return { get, list, unreadable, pulse }
+  return { list, unreadable }
 }
 
-/** The active job of the same name that has one of a job's keys, other than the one with id `except`. */
-const twin = (
-  { dialect: { indexed }, sql }: SqlAccess,
-  { exclusive_key, idempotency_key, name }: Rows.JobColumns,
-  except: string
-) =>
-  Effect.map(
-    decodedJobs(
-      "find a job by its key",
-      sql`${selectJobs(sql)}
-        where j.name = ${name} and j.tag in ('Queued', 'Running', 'Paused') and j.id <> ${except}
-          and (${indexed(sql.literal("j.idempotency_key"))} = ${indexed(sql`${idempotency_key}`)}
-            or ${indexed(sql.literal("j.exclusive_key"))} = ${indexed(sql`${exclusive_key}`)})
-        order by case when j.idempotency_key = ${idempotency_key} then 0 else 1 end limit 1`
-    ),
-    ([job]) => job
-  )
+// --- Changes --------------------------------------------------------------------------------------------------------
 
-/** Fails after another job was in the way, which the caller does not find any more. */
+/** Finds the active job, other than the job with id `except`, that has the name and one of the keys of a job. */
+const twin = (access: SqlAccess, { exclusive_key, idempotency_key, name }: Rows.JobColumns, except: string) => {
+  const { dialect: { indexed }, sql } = access
+  return findJob(
+    access,
+    "find a job by its key",
+    sql`j.name = ${name} and j.tag in ('Queued', 'Running', 'Paused') and j.id <> ${except}
+      and (${indexed(sql.literal("j.idempotency_key"))} = ${indexed(sql`${idempotency_key}`)}
+        or ${indexed(sql.literal("j.exclusive_key"))} = ${indexed(sql`${exclusive_key}`)})
+      order by case when j.idempotency_key = ${idempotency_key} then 0 else 1 end limit 1`
+  )
+}
+
+/** Fails if another job was in the way, but is not found any more. */
 const keyFreed = again("The job that had the key has just finished")
 
 const exists = ({ sql }: SqlAccess, id: string) =>
   Effect.map(sql`select 1 from fanout_jobs where id = ${id}`, Arr.isReadonlyArrayNonEmpty)
 
-/** Stores a job, or finds the one in its place: the active one that has its keys. To be run in a transaction. */
+/**
+ * Stores a job, within a transaction. Returns the stored job, or the job in the new job's place: `named`, or else the
+ * active job that has one of the keys.
+ */
 export const insertRows = Effect.fnUntraced(function*(
   access: SqlAccess,
   record: JobRecord,
-  inPlace: (columns: Rows.JobColumns) => Statements<JobRecord | undefined> = (columns) => twin(access, columns, "")
+  named: Statements<Option.Option<JobRecord>> = Effect.succeedNone
 ) {
   const { sql } = access
   const { id } = record
@@ -124,65 +149,47 @@ export const insertRows = Effect.fnUntraced(function*(
     yield* sql`insert into fanout_payloads (job_id, payload) values (${columns.id}, ${payload})`
     return Rows.decodeJob({ ...columns, payload })
   }
-  const other = yield* inPlace(columns)
-  if (other !== undefined) return other
+  const other = yield* named
+  const inPlace = Option.isSome(other) ? other : yield* twin(access, columns, "")
+  if (Option.isSome(inPlace)) return inPlace.value
   return yield* (yield* exists(access, columns.id)) ? failWith(new Errors.JobConflict({ id })) : keyFreed
 })
 
-const replaceRows = Effect.fnUntraced(function*(
-  access: SqlAccess,
-  { columns, payload }: ReturnType<typeof Rows.encodeJob>,
-  { id, revision }: JobRecord
-) {
-  const { sql } = access
-  const replaced = yield* sql`update fanout_jobs set ${sql.update(columns, ["id"])}
-    where id = ${columns.id} and revision = ${revision} returning id`
-  if (replaced.length === 0) {
-    const isStored = yield* exists(access, columns.id)
-    return yield* failWith(isStored ? new Errors.JobConflict({ id }) : new Errors.JobNotFound({ id }))
-  }
-  yield* sql`update fanout_payloads set payload = ${payload} where job_id = ${columns.id} and payload <> ${payload}`
-})
-
 export const makeChanges = (access: SqlAccess) => {
-  const insert = (record: JobRecord) =>
+  const { sql } = access
+
+  const insert: Service["insert"] = (record) =>
     record.revision === 0
       ? access.joinTransaction("store a job", insertRows(access, record))
       : failWith(new Errors.JobConflict({ id: record.id }))
 
-  const insertChild = (record: JobRecord, token: number) => {
+  const insertChild: Service["insertChild"] = (record, token) => {
     const parent = Option.getOrUndefined(record.parent)
     if (parent === undefined || record.revision !== 0) return failWith(new Errors.JobConflict({ id: record.id }))
-    const named = namedChild(access, parent.id, parent.name)
-    return access.transaction(
-      "store a child",
-      Effect.gen(function*() {
-        const owner = yield* lockOwned(access, parent.id, token)
-        const stored = yield* insertRows(
-          access,
-          record,
-          (columns) =>
-            Effect.flatMap(named, (named) => named === undefined ? twin(access, columns, "") : Effect.succeed(named))
-        )
-        if (stored.id === record.id) yield* forgetLosses(access, parent.id, owner)
-        return stored
-      })
-    )
+    const { id, name } = parent
+    const store = insertRows(access, record, namedChild(access, id, name))
+    return access.transaction("store a child", asOwner(access, { id, token }, store, (job) => job.id === record.id))
   }
 
-  const put = (record: JobRecord, line: string, renames: ReadonlyArray<Renames> = []) => {
+  const put: Service["put"] = (record, line, renames = []) => {
     const { id, revision, updatedAt } = record
-    const encoded = Rows.encodeJob(record.with({ revision: revision + 1 }))
-    const { columns, payload } = encoded
+    const { columns, payload } = Rows.encodeJob(record.with({ revision: revision + 1 }))
     const replace = Effect.gen(function*() {
-      yield* replaceRows(access, encoded, record)
+      const replaced = yield* sql`update fanout_jobs set ${sql.update(columns, ["id"])}
+        where id = ${columns.id} and revision = ${revision} returning id`
+      if (replaced.length === 0) {
+        const isStored = yield* exists(access, columns.id)
+        return yield* failWith(isStored ? new Errors.JobConflict({ id }) : new Errors.JobNotFound({ id }))
+      }
+      yield* sql`update fanout_payloads set payload = ${payload}
+        where job_id = ${columns.id} and payload <> ${payload}`
       for (const step of renames) yield* renameFanOuts(access, columns.id, step)
       yield* appendLog(access, id, { at: updatedAt, level: "Info", message: line })
       return Rows.decodeJob({ ...columns, payload })
     })
     const keyTaken = Effect.flatMap(
       twin(access, columns, columns.id),
-      (by): Statements<never> => by === undefined ? keyFreed : failWith(new Errors.KeyTaken({ id, by: by.id }))
+      (by): Statements<never> => Option.isNone(by) ? keyFreed : failWith(new Errors.KeyTaken({ id, by: by.value.id }))
     )
     return access.transaction("change a job", replace, keyTaken)
   }

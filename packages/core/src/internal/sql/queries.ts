@@ -1,23 +1,66 @@
 /**
- * What the queries of the store share: how they are put together, and how their rows are read.
+ * Puts together the queries of the store, and reads their rows. A row that something else has written or damaged must
+ * not hold back other rows.
  */
+import * as Arr from "effect/Array"
+import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
+import type * as Option from "effect/Option"
 import * as SqlClient from "effect/sql/SqlClient"
 import type { SqlError } from "effect/sql/SqlError"
 import type { Fragment } from "effect/sql/Statement"
 import type { JobRecord } from "../../JobRecord.ts"
 import * as Errors from "../../JobStoreError.ts"
+import { lineOf } from "../messageOf.ts"
+import type { PassedOver } from "../store/passed.ts"
 import * as Rows from "../store/rows.ts"
+import type { SqlAccess } from "./access.ts"
+import type { Dialect } from "./dialect.ts"
+
+export type Statements<A> = Effect.Effect<A, SqlError | Errors.JobStoreError>
+
+type Found<R = object> = Effect.Effect<ReadonlyArray<R>, SqlError>
+
+// --- Failures -------------------------------------------------------------------------------------------------------
 
 export const storageFailure = (operation: string, problem: Errors.StorageFailure["problem"], cause: unknown) =>
   new Errors.JobStoreError({ reason: new Errors.StorageFailure({ operation, problem, cause }) })
 
-export type Statements<A> = Effect.Effect<A, SqlError | Errors.JobStoreError>
+export const failWith = (reason: Errors.JobStoreError["reason"]) => Effect.fail(new Errors.JobStoreError({ reason }))
 
-/** Decodes rows; what can't be decoded was written by something else. */
+/** The first row, or a failure if no row is found. */
+export const firstOr = <A, E>(rows: Effect.Effect<ReadonlyArray<A>, E>, reason: Errors.JobStoreError["reason"]) =>
+  Effect.flatMap(rows, ([row]) => row === undefined ? failWith(reason) : Effect.succeed(row))
+
+// --- Queries --------------------------------------------------------------------------------------------------------
+
+/** All jobs with their payloads. A job whose payload is missing can't be read. */
+export const selectJobs = (sql: SqlClient.SqlClient) =>
+  sql`select j.*, p.payload from fanout_jobs j left join fanout_payloads p on p.job_id = j.id`
+
+/**
+ * Joins queries, each of which reads one range of an index in order. One query with a condition that allows several
+ * ranges, such as `in`, would have to sort all rows of the ranges.
+ */
+export const ranges = (sql: SqlClient.SqlClient, each: ReadonlyArray<Fragment>, operator = "union all"): Fragment =>
+  sql.join(` ${operator} `, false)(each.map((range) => sql`select * from (${range}) as one`))
+
+/** A limit that every database takes. */
+export const atMost = (limit: number) => Math.min(Math.max(0, Math.floor(limit)), 2 ** 31 - 1)
+
+/** Tells whether a database is the store with this id. */
+export const isStore = (sql: SqlClient.SqlClient, hasTable: Dialect["hasTable"], id: string) =>
+  Effect.flatMap(hasTable("fanout_store"), (exists) =>
+    exists
+      ? Effect.map(sql`select id from fanout_store where id = ${id}`, Arr.isReadonlyArrayNonEmpty)
+      : Effect.succeed(false))
+
+// --- Rows -----------------------------------------------------------------------------------------------------------
+
+/** Decodes rows. A row that can't be decoded was written by something else, and fails as `Corrupt`. */
 export const decoded = <A, R extends object>(
   operation: string,
-  rows: Effect.Effect<ReadonlyArray<R>, SqlError>,
+  rows: Found<R>,
   decode: (row: R) => A
 ): Statements<ReadonlyArray<A>> =>
   Effect.flatMap(rows, (rows) =>
@@ -26,15 +69,13 @@ export const decoded = <A, R extends object>(
       catch: (cause) => storageFailure(operation, "Corrupt", cause)
     }))
 
-/** Rows with their numbers as text or whole, also those that are too large for a number: a driver gives no row then. */
-export const exact = (
-  rows: Effect.Effect<ReadonlyArray<object>, SqlError>
-): Effect.Effect<ReadonlyArray<Row>, SqlError> =>
+/**
+ * Reads integers beyond 2^53 as bigints. Otherwise one row with such an integer would make a driver fail for all rows.
+ */
+export const exact = (rows: Found): Found<Rows.Row> =>
   Effect.map(Effect.provideService(rows, SqlClient.SafeIntegers, true), (rows) => rows.map(withNumbers))
 
-export type Row = Readonly<Record<string, unknown>>
-
-const withNumbers = (row: object): Row =>
+const withNumbers = (row: object): Rows.Row =>
   Object.fromEntries(
     Object.entries(row).map(([column, value]: readonly [string, unknown]) => [
       column,
@@ -42,28 +83,83 @@ const withNumbers = (row: object): Row =>
     ])
   )
 
-/** Decodes rows of `selectJobs`. */
-export const decodedJobs = (
+/** Reads the first of the jobs that a condition finds. */
+export const findJob = (
+  { sql }: SqlAccess,
   operation: string,
-  rows: Effect.Effect<ReadonlyArray<object>, SqlError>
-): Statements<ReadonlyArray<JobRecord>> => decoded(operation, exact(rows), Rows.decodeStored)
+  where: Fragment
+): Statements<Option.Option<JobRecord>> =>
+  Effect.map(decoded(operation, exact(sql`${selectJobs(sql)} where ${where}`), Rows.decodeStored), Arr.head)
 
-/** All jobs with their payloads; without one the job can't be read. */
-export const selectJobs = (sql: SqlClient.SqlClient) =>
-  sql`select j.*, p.payload from fanout_jobs j left join fanout_payloads p on p.job_id = j.id`
+// --- Pages ----------------------------------------------------------------------------------------------------------
 
-export const failWith = (reason: Errors.JobStoreError["reason"]) => Effect.fail(new Errors.JobStoreError({ reason }))
+/** A row that can't be read, and why. */
+interface Broken {
+  readonly row: Rows.Row
+  readonly why: string
+}
 
-/** The first row, or a failure. */
-export const firstOr = <A, E>(rows: Effect.Effect<ReadonlyArray<A>, E>, reason: Errors.JobStoreError["reason"]) =>
-  Effect.flatMap(rows, ([row]) => row === undefined ? failWith(reason) : Effect.succeed(row))
+interface Page<A> {
+  readonly read: ReadonlyArray<A>
+  readonly broken: ReadonlyArray<Broken>
+}
+
+const pageOf = <A>(rows: ReadonlyArray<Rows.Row>, decode: (row: Rows.Row) => A, limit: number): Page<A> => {
+  const read: Array<A> = []
+  const broken: Array<Broken> = []
+  for (const row of rows) {
+    if (read.length >= limit) break
+    try {
+      read.push(decode(row))
+    } catch (error) {
+      broken.push({ row, why: lineOf(error) })
+    }
+  }
+  return { read, broken }
+}
 
 /**
- * One ordered range of an index after the other. With a condition that allows for several ranges, as `in` is, all rows
- * of them would have to be sorted.
+ * Reads the first rows that can be read, at most `limit`, and the rows between them that can't be read. The query is
+ * repeated with higher limits until enough rows can be read.
  */
-export const ranges = (sql: SqlClient.SqlClient, each: ReadonlyArray<Fragment>, operator = "union all"): Fragment =>
-  sql.join(` ${operator} `, false)(each.map((range) => sql`select * from (${range}) as one`))
+export const page = Effect.fnUntraced(function*<A>(
+  access: SqlAccess,
+  operation: string,
+  limit: number,
+  rows: (limit: number) => Found,
+  decode: (row: Rows.Row) => A,
+  onBroken: (broken: Broken) => Effect.Effect<void> = () => Effect.void
+): Effect.fn.Return<Page<A>, Errors.JobStoreError> {
+  for (let wanted = atMost(limit);; wanted = atMost(2 * wanted)) {
+    const found = yield* access.run(operation, exact(rows(wanted)))
+    const page = pageOf(found, decode, atMost(limit))
+    yield* Effect.forEach(page.broken, onBroken, { discard: true })
+    if (page.read.length >= atMost(limit) || found.length < wanted) return page
+  }
+})
 
-/** A number that any database takes for a limit. */
-export const atMost = (limit: number) => Math.min(Math.max(0, Math.floor(limit)), 2 ** 31 - 1)
+/** Warns of something that can't be read, once in a process. */
+export const warn = (told: PassedOver<string>, key: unknown, what: string, why: string) =>
+  told.addUnsafe(String(key)) ? Effect.logWarning(`${what} is left as it is: it can't be read: ${why}`) : Effect.void
+
+/**
+ * Reads the jobs that can be read, to do something for them. Jobs that can't be read are reported once, and left out of
+ * the query for a minute: `others` is the condition for that.
+ */
+export const readable = <A>(
+  access: SqlAccess,
+  operation: string,
+  limit: number,
+  rows: (others: (column: string) => Fragment, limit: number) => Found,
+  decode: (row: Rows.Row) => A
+): Effect.Effect<ReadonlyArray<A>, Errors.JobStoreError> => {
+  const { dialect, sql, unreadable } = access
+  const othersAt = (now: number) => {
+    const passed = Array.from(unreadable.atUnsafe(now))
+    return (column: string) =>
+      passed.length === 0 ? sql`1 = 1` : sql`not ${dialect.isOneOf(sql.literal(`cast(${column} as text)`), passed)}`
+  }
+  const rowsNow = (wanted: number) => Effect.flatMap(Clock.currentTimeMillis, (now) => rows(othersAt(now), wanted))
+  const onBroken = ({ row, why }: Broken) => warn(unreadable, row["seq"], `Job ${String(row["id"])}`, why)
+  return Effect.map(page(access, operation, limit, rowsNow, decode, onBroken), ({ read }) => read)
+}

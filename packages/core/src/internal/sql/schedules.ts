@@ -1,48 +1,43 @@
 /**
- * Stores schedules, and with the move of one to its next tick the jobs of those before it.
+ * Stores and reads schedules.
  */
 import * as Arr from "effect/Array"
 import * as Effect from "effect/Effect"
 import type { SqlError } from "effect/sql/SqlError"
-import type { JobRecord } from "../../JobRecord.ts"
-import type { JobSchedule } from "../../JobSchedule.ts"
 import type { JobStore } from "../../JobStore.ts"
 import { PassedOver } from "../store/passed.ts"
 import * as Rows from "../store/rows.ts"
 import type { SqlAccess } from "./access.ts"
 import { insertRows } from "./jobs.ts"
-import { page } from "./pages.ts"
+import { page, warn } from "./queries.ts"
+
+type Service = JobStore["Service"]
 
 export const makeSchedules = (access: SqlAccess) => {
   const { sql } = access
 
-  const told = new PassedOver<unknown>()
-  const read = (limit: number, rows: (limit: number) => Effect.Effect<ReadonlyArray<object>, SqlError>) =>
-    Effect.map(
-      page(access, "look for schedules", limit, rows, Rows.decodeSchedule, ({ row: { name }, why }) =>
-        told.addUnsafe(name)
-          ? Effect.logWarning(`Schedule "${String(name)}" is left as it is: it can't be read: ${why}`)
-          : Effect.void),
-      ({ read }) =>
-        read
+  const told = new PassedOver<string>()
+  const read = (limit: number, rows: (limit: number) => Effect.Effect<ReadonlyArray<object>, SqlError>) => {
+    const found = page(
+      access,
+      "look for schedules",
+      limit,
+      rows,
+      Rows.decodeSchedule,
+      ({ row: { name }, why }) => warn(told, name, `Schedule "${String(name)}"`, why)
     )
+    return Effect.map(found, ({ read }) => read)
+  }
 
-  const schedules = read(
-    Number.POSITIVE_INFINITY,
-    () => sql`select name, schedule from fanout_schedules order by name`
-  )
+  const all = sql`select name, schedule from fanout_schedules order by name`
+  const schedules = read(Number.POSITIVE_INFINITY, () => all)
 
-  const schedule = (name: string) =>
-    Effect.map(
-      access.read(
-        "read a schedule",
-        sql`select schedule from fanout_schedules where name = ${Rows.toText(name)}`,
-        Rows.decodeSchedule
-      ),
-      Arr.head
-    )
+  const schedule: Service["schedule"] = (name) => {
+    const found = sql`select schedule from fanout_schedules where name = ${Rows.toText(name)}`
+    return Effect.map(access.read("read a schedule", found, Rows.decodeSchedule), Arr.head)
+  }
 
-  const dueSchedules = ({ jobs, limit, now }: Parameters<JobStore["Service"]["dueSchedules"]>[0]) => {
+  const dueSchedules: Service["dueSchedules"] = ({ jobs, limit, now }) => {
     const isOfJobs = jobs === undefined ? sql`1 = 1` : access.isOneOf("job", jobs)
     return read(
       limit,
@@ -52,7 +47,7 @@ export const makeSchedules = (access: SqlAccess) => {
     )
   }
 
-  const putSchedule = (schedule: JobSchedule, jobs: ReadonlyArray<JobRecord>, dueAt?: number) => {
+  const putSchedule: Service["putSchedule"] = (schedule, jobs, dueAt) => {
     const { revision } = schedule
     const row = Rows.encodeSchedule(schedule.with({ revision: revision + 1 }))
     const isDue = dueAt === undefined ? sql`1 = 1` : sql`next_at <= ${dueAt}`
@@ -62,21 +57,19 @@ export const makeSchedules = (access: SqlAccess) => {
         where name = ${row.name} and revision = ${revision} and ${isDue} returning name`
     return access.transaction(
       "store a schedule",
-      Effect.flatMap(put, (rows) =>
-        rows.length === 0
-          ? Effect.succeed(false)
-          : Effect.as(Effect.forEach(jobs, (job) => insertRows(access, job), { discard: true }), true))
+      Effect.gen(function*() {
+        const stored = yield* put
+        if (stored.length === 0) return false
+        for (const job of jobs) yield* insertRows(access, job)
+        return true
+      })
     )
   }
 
-  const removeSchedule = (name: string) =>
-    access.run(
-      "remove a schedule",
-      Effect.map(
-        sql`delete from fanout_schedules where name = ${Rows.toText(name)} returning name`,
-        Arr.isReadonlyArrayNonEmpty
-      )
-    )
+  const removeSchedule: Service["removeSchedule"] = (name) => {
+    const removed = sql`delete from fanout_schedules where name = ${Rows.toText(name)} returning name`
+    return access.run("remove a schedule", Effect.map(removed, Arr.isReadonlyArrayNonEmpty))
+  }
 
   return { schedules, schedule, dueSchedules, putSchedule, removeSchedule }
 }

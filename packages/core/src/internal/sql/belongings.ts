@@ -1,0 +1,196 @@
+/**
+ * Stores and reads what belongs to a job: heartbeat, checkpoints, endings of elements, log. Only the owner's token lets
+ * anything be written.
+ */
+import * as Arr from "effect/Array"
+import * as Effect from "effect/Effect"
+import { identity } from "effect/Function"
+import * as Option from "effect/Option"
+import type { SqlError } from "effect/sql/SqlError"
+import type { JobId } from "../../JobId.ts"
+import type { LogEntry } from "../../JobRecord.ts"
+import { type Flush, type JobStore, logLimit } from "../../JobStore.ts"
+import * as Errors from "../../JobStoreError.ts"
+import type { Outcome } from "../../Outcome.ts"
+import * as Rows from "../store/rows.ts"
+import type { SqlAccess } from "./access.ts"
+import { atMost, exact, firstOr, ranges, type Statements, storageFailure } from "./queries.ts"
+
+type Service = JobStore["Service"]
+
+// --- Writes of the owner --------------------------------------------------------------------------------------------
+
+/** Condition that a job runs, and that the token is the token of the job's owner. */
+const isOwned = ({ sql }: SqlAccess, id: JobId, token: number) =>
+  sql`id = ${Rows.toText(id)} and tag = 'Running' and lease_token = ${token}`
+
+const fenced = <R>(id: JobId, token: number, rows: Effect.Effect<ReadonlyArray<R>, SqlError>) =>
+  firstOr(rows, new Errors.Fenced({ id, token }))
+
+/**
+ * Runs statements of the owner of a job, within a transaction. The first statement, which makes an `assignment`, locks
+ * the job before anything is read. If the job has made progress, `owners_lost` is set to 0.
+ */
+export const asOwner = Effect.fnUntraced(function*<A>(
+  access: SqlAccess,
+  { id, token }: { readonly id: JobId; readonly token: number },
+  statements: Statements<A>,
+  hasProgressed: (result: A) => boolean,
+  assignment = access.sql`beat = beat`
+) {
+  const { sql } = access
+  const job = yield* fenced(
+    id,
+    token,
+    sql<{ readonly owners_lost: number }>`update fanout_jobs set ${assignment}
+      where ${isOwned(access, id, token)} returning owners_lost`
+  )
+  const result = yield* statements
+  if (job.owners_lost > 0 && hasProgressed(result)) {
+    yield* sql`update fanout_jobs set owners_lost = 0, revision = revision + 1 where id = ${Rows.toText(id)}`
+  }
+  return result
+})
+
+type CheckpointTable = "fanout_checkpoints" | "fanout_own_checkpoints"
+
+/** Stores a checkpoint. Tells whether another one, or none, was stored before. */
+const storeCheckpoint = ({ sql }: SqlAccess, table: CheckpointTable, id: JobId, name: string, checkpoint: string) =>
+  Effect.map(
+    sql`insert into ${sql.literal(table)} (job_id, name, checkpoint)
+      values (${Rows.toText(id)}, ${Rows.toText(name)}, ${Rows.toText(checkpoint)})
+      on conflict (job_id, name) do update set checkpoint = excluded.checkpoint
+      where ${sql.literal(table)}.checkpoint <> excluded.checkpoint returning job_id`,
+    Arr.isReadonlyArrayNonEmpty
+  )
+
+export const appendLog = ({ sql }: SqlAccess, id: JobId, { at, level, message }: Omit<LogEntry, "seq">) => {
+  const job = Rows.toText(id)
+  return Effect.andThen(
+    sql`insert into fanout_logs (job_id, at, level, message) values (${job}, ${at}, ${level}, ${Rows.toText(message)})`,
+    sql`delete from fanout_logs where job_id = ${job} and seq <=
+      (select seq from fanout_logs where job_id = ${job} order by seq desc limit 1 offset ${logLimit})`
+  )
+}
+
+/** Records what a fan-out has come to. Tells whether the job has made progress. */
+const record = Effect.fnUntraced(function*(
+  access: SqlAccess,
+  id: JobId,
+  { checkpoint, cleared, fanOut, rows }: Flush
+) {
+  const { dialect } = access
+  const job = Rows.toText(id)
+  const isChanged = yield* storeCheckpoint(access, "fanout_checkpoints", id, fanOut, checkpoint)
+  if (cleared.length > 0) yield* dialect.deleteOutcomes(job, Rows.toText(fanOut), cleared.map(Rows.toText))
+  if (rows.length > 0) yield* dialect.insertOutcomes(job, rows.map(Rows.encodeOutcome))
+  return isChanged || cleared.length + rows.length > 0
+})
+
+export const makeWrites = (access: SqlAccess) => {
+  const { sql } = access
+
+  const asked = (id: JobId, token: number, rows: Effect.Effect<ReadonlyArray<object>, SqlError>) =>
+    Effect.flatMap(fenced(id, token, exact(rows)), (row) =>
+      Effect.try({
+        try: () => Rows.decodeAsked(row),
+        catch: (cause) => storageFailure(`read what is asked of job ${id}`, "Corrupt", cause)
+      }))
+
+  const beat: Service["beat"] = (id, token, progress) => {
+    const report = progress === undefined ? sql.literal("") : sql`, progress = ${Rows.encodeProgress(progress)}`
+    const renewed = sql`update fanout_jobs set beat = beat + 1${report} where ${isOwned(access, id, token)}
+      returning request, priority, limits`
+    return access.run(
+      "renew a lease",
+      // The lease is renewed even if the rest of the row can't be read.
+      Effect.asSome(asked(id, token, renewed)).pipe(
+        Effect.catchReason("JobStoreError", "StorageFailure", () => Effect.succeedNone)
+      )
+    )
+  }
+
+  const requested: Service["requested"] = (id, token) =>
+    access.run(
+      "read what is asked of a job",
+      asked(id, token, sql`select request, priority, limits from fanout_jobs where ${isOwned(access, id, token)}`)
+    )
+
+  const flush = <E = never, R = never>(id: JobId, flush: Flush, onCommit?: Effect.Effect<void, E, R>) => {
+    const progress = sql`progress = ${Rows.encodeProgress(flush.progress)}`
+    const write = asOwner(access, { id, token: flush.token }, record(access, id, flush), identity, progress)
+    return Effect.asVoid(
+      onCommit === undefined
+        ? access.transaction("record progress", write)
+        : access.transactionWith("record progress", write, onCommit)
+    )
+  }
+
+  const saveOwnCheckpoint: Service["saveOwnCheckpoint"] = (id, { checkpoint, name, token }) => {
+    const store = storeCheckpoint(access, "fanout_own_checkpoints", id, name, checkpoint)
+    return Effect.asVoid(access.transaction("store a checkpoint", asOwner(access, { id, token }, store, identity)))
+  }
+
+  const log: Service["log"] = (id, token, entry) => {
+    const append = asOwner(access, { id, token }, appendLog(access, id, entry), () => false)
+    return Effect.asVoid(access.transaction("write to a job's log", append))
+  }
+
+  return { beat, requested, flush, saveOwnCheckpoint, log }
+}
+
+// --- Reads ----------------------------------------------------------------------------------------------------------
+
+export const makeItems = (access: SqlAccess) => {
+  const { sql } = access
+
+  const inOrder = (newestFirst: boolean | undefined, limit: number) =>
+    sql`order by seq ${sql.literal(newestFirst ? "desc" : "asc")} limit ${atMost(limit)}`
+
+  const outcomes: Service["outcomes"] = (id, { after, fanOut, limit, newestFirst, tags }) => {
+    const wanted = new Set(tags ?? ["Done", "Skipped", "Failed"] as const)
+    if (wanted.size === 0) return Effect.succeed([])
+    const next = inOrder(newestFirst, limit)
+    const inFanOut = fanOut === undefined ? sql.literal("") : sql`and fan_out = ${Rows.toText(fanOut)}`
+    const ofTag = (tag: Outcome["_tag"]) =>
+      sql`select * from fanout_outcomes
+        where job_id = ${Rows.toText(id)} and tag = ${tag} and seq > ${after} ${inFanOut} ${next}`
+    const found = sql`select * from (${ranges(sql, Array.from(wanted, ofTag))}) as each ${next}`
+    return access.read("read outcomes", found, Rows.decodeOutcome)
+  }
+
+  const checkpointIn = (table: CheckpointTable) => (id: JobId, name: string) =>
+    access.run(
+      "read a checkpoint",
+      Effect.map(
+        sql`select checkpoint from ${sql.literal(table)}
+          where job_id = ${Rows.toText(id)} and name = ${Rows.toText(name)}`,
+        ([row]) => row === undefined ? Option.none<string>() : Option.some(Rows.fromText(String(row["checkpoint"])))
+      )
+    )
+
+  const failures: Service["failures"] = (id) =>
+    access.run(
+      "count failed items",
+      Effect.map(
+        sql`select count(*) as failed from fanout_outcomes where job_id = ${Rows.toText(id)} and tag = 'Failed'`,
+        ([row]) => Number(row?.["failed"])
+      )
+    )
+
+  const logs: Service["logs"] = (id, { after, limit, newestFirst }) =>
+    access.read(
+      "read a job's log",
+      sql`select seq, at, level, message from fanout_logs
+        where job_id = ${Rows.toText(id)} and seq > ${after} ${inOrder(newestFirst, limit)}`,
+      Rows.decodeLogEntry
+    )
+
+  return {
+    outcomes,
+    checkpoint: checkpointIn("fanout_checkpoints"),
+    ownCheckpoint: checkpointIn("fanout_own_checkpoints"),
+    failures,
+    logs
+  }
+}
