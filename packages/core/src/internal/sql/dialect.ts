@@ -1,7 +1,5 @@
 /**
- * What databases say differently, in one place: `sqliteDialect.ts` and `postgresDialect.ts` say it.
- *
- * Everything else of the store is SQL that they share.
+ * Describes where SQLite and Postgres differ. The rest of the store is SQL that both take.
  */
 import type * as Effect from "effect/Effect"
 import type { SqlClient } from "effect/sql/SqlClient"
@@ -13,21 +11,21 @@ import { postgres } from "./postgresDialect.ts"
 import { sqlite } from "./sqliteDialect.ts"
 
 export interface Dialect {
-  /** Statement that begins a transaction of the store's own, where the client's might begin another kind. */
+  /** Statement that begins a transaction of the store; `undefined` for the statement of the client. */
   readonly begin: string | undefined
-  /** Type of a column for text, compared byte by byte. */
+  /** Type of a column of text, which is compared byte by byte. */
   readonly text: Fragment
-  /** Type of a column for numbers up to 2^53. */
+  /** Type of a column of integers up to 2^53. */
   readonly integer: Fragment
   readonly real: Fragment
-  /** Type of a column that numbers its rows and never gives a number twice. */
+  /** Type of a column that numbers the rows of a table, and never gives a number twice. */
   readonly seq: Fragment
   readonly tableSuffix: Fragment
   /** Expression for text that is unique in the world. */
   readonly freshId: Fragment
-  /** What stands for text in an index, whatever its length. */
+  /** Expression that stands for text of any length in an index. */
   readonly indexed: (text: Fragment) => Fragment
-  /** What an index begins with whose rows all have the same in a column: that column and a comma, or nothing. */
+  /** Beginning of an index whose rows all have the same value in a column: the column and a comma, or nothing. */
   readonly constant: (column: string) => Fragment
   readonly isOneOf: (column: Fragment, values: ReadonlyArray<string>) => Fragment
   readonly deleteOutcomes: (
@@ -35,17 +33,17 @@ export interface Dialect {
     fanOut: string,
     cursors: ReadonlyArray<string>
   ) => Effect.Effect<unknown, SqlError>
-  /** Inserts rows, or replaces those of the same element, in the order given. */
+  /** Inserts rows in this order, and removes older rows of the same elements. */
   readonly insertOutcomes: (id: string, rows: ReadonlyArray<OutcomeColumns>) => Effect.Effect<unknown, SqlError>
   readonly hasTable: (table: string) => Effect.Effect<boolean, SqlError>
-  /** Whether the database is the store with this id. Locks it for writing where looking first could cost that lock. */
+  /** Whether the database is the store with this id. On SQLite, the store is locked for writing then. */
   readonly lockStore: (id: string) => Effect.Effect<boolean, SqlError>
   readonly problem: (error: SqlError) => StorageFailure["problem"]
-  /** Whether trying again can help only in another transaction. */
+  /** Whether only a new transaction can get around an error. */
   readonly needsNewTransaction: (error: SqlError) => boolean
 }
 
-/** Dialect of a client. A client of a database without one is a mistake of the program. */
+/** Dialect of a client. A client of another kind of database is a mistake of the program. */
 export const of = (sql: SqlClient): Dialect =>
   sql.onDialectOrElse({
     sqlite: () => sqlite(sql),
