@@ -76,17 +76,16 @@ const open = Effect.fnUntraced(function*(access: SqlAccess) {
     const [newest] = yield* sql`select max(migration_id) as version from ${sql(Migrations.table)}`
     return Number(newest?.["version"])
   })
-  const prepare = Effect.gen(function*() {
-    // If no migration is missing, no lock is taken and a read-only user is not refused.
+  const idOfStore = Effect.gen(function*() {
+    // A complete database is not locked, and can be opened by somebody who may only read.
     if ((yield* version) < supported) yield* migrate
     const found = yield* version
     if (found > supported) return yield* failWith(new Errors.StoreTooNew({ found, supported }))
     if (found < supported) return yield* again("Another process is changing the tables")
+    const [store] = yield* sql`select id from fanout_store`
+    return store?.["id"]
   })
-  yield* access.run("open", prepare)
-  const [store] = yield* access.run("open", sql`select id from fanout_store`)
-  if (typeof store?.["id"] !== "string") {
-    return yield* storageFailure("open", "Corrupt", new Error("The store has no id"))
-  }
-  access.storeId = store["id"]
+  const id = yield* access.run("open", idOfStore)
+  if (typeof id !== "string") return yield* storageFailure("open", "Corrupt", new Error("The store has no id"))
+  access.storeId = id
 })

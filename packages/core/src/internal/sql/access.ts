@@ -64,10 +64,10 @@ export class SqlAccess {
   }
 
   /** Runs one operation that reads rows. */
-  read<A>(
+  read<A, R extends object>(
     operation: string,
-    rows: Effect.Effect<ReadonlyArray<object>, SqlError>,
-    decode: (row: object) => A
+    rows: Effect.Effect<ReadonlyArray<R>, SqlError>,
+    decode: (row: R) => A
   ): Effect.Effect<ReadonlyArray<A>, Errors.JobStoreError> {
     return this.run(operation, decoded(operation, rows, decode))
   }
@@ -96,9 +96,13 @@ export class SqlAccess {
       const client = this.callersClient(fiber)
       // The caller's settings can differ from the store's.
       const callersSettings = settings(fiber.getRef(SqlClient.SafeIntegers), fiber.getRef(SqlClient.BeginTransaction))
-      const shared = client === undefined ? Effect.succeed(false) : this.isShared(client, this.looksAtStore(client))
-      return Effect.flatMap(shared, (shared) => {
-        const lent = shared && client !== undefined ? this.lend(client, onCommit) : onCommit
+      const lent = client === undefined
+        ? Effect.succeed(onCommit)
+        : Effect.map(
+          this.isShared(client, this.looksAtStore(client)),
+          (shared) => shared ? this.lend(client, onCommit) : onCommit
+        )
+      return Effect.flatMap(lent, (lent) => {
         const wrapped = Effect.catchCause(
           Effect.provideContext(lent, callersSettings),
           (cause) => Effect.fail(new CallersCause(cause))

@@ -169,6 +169,9 @@ export const makeItems = (access: SqlAccess) => {
       )
     )
 
+  const checkpoint: Service["checkpoint"] = checkpointIn("fanout_checkpoints")
+  const ownCheckpoint: Service["ownCheckpoint"] = checkpointIn("fanout_own_checkpoints")
+
   const failures: Service["failures"] = (id) =>
     access.run(
       "count failed items",
@@ -186,11 +189,5 @@ export const makeItems = (access: SqlAccess) => {
       Rows.decodeLogEntry
     )
 
-  return {
-    outcomes,
-    checkpoint: checkpointIn("fanout_checkpoints"),
-    ownCheckpoint: checkpointIn("fanout_own_checkpoints"),
-    failures,
-    logs
-  }
+  return { outcomes, checkpoint, ownCheckpoint, failures, logs }
 }

@@ -10,6 +10,8 @@ import type { OutcomeColumns } from "../store/rows.ts"
 import { postgres } from "./postgresDialect.ts"
 import { sqlite } from "./sqliteDialect.ts"
 
+export type Problem = StorageFailure["problem"]
+
 export interface Dialect {
   /** Statement that begins a transaction of the store; `undefined` for the statement of the client. */
   readonly begin: string | undefined
@@ -38,7 +40,7 @@ export interface Dialect {
   readonly hasTable: (table: string) => Effect.Effect<boolean, SqlError>
   /** Whether the database is the store with this id. On SQLite, the store is locked for writing then. */
   readonly lockStore: (id: string) => Effect.Effect<boolean, SqlError>
-  readonly problem: (error: SqlError) => StorageFailure["problem"]
+  readonly problem: (error: SqlError) => Problem
   /** Whether only a new transaction can get around an error. */
   readonly needsNewTransaction: (error: SqlError) => boolean
 }

@@ -14,7 +14,7 @@ import * as Progress from "../../Progress.ts"
 import * as Rows from "../store/rows.ts"
 import { again, type SqlAccess } from "./access.ts"
 import { appendLog, asOwner } from "./belongings.ts"
-import { failWith, findJob, firstOr, page, ranges, selectJobs, type Statements } from "./queries.ts"
+import { exact, failWith, findJob, firstOr, page, ranges, selectJobs, type Statements } from "./queries.ts"
 import { renameFanOuts } from "./slices.ts"
 
 type Service = JobStore["Service"]
@@ -37,8 +37,8 @@ export const makeReads = (access: SqlAccess) => {
 
   const get: Service["get"] = (id) => {
     const operation = `read job ${id}`
-    const found = Effect.map(findJob(access, operation, sql`j.id = ${Rows.toText(id)}`), Option.toArray)
-    return firstOr(access.run(operation, found), new Errors.JobNotFound({ id }))
+    const found = exact(sql`${selectJobs(sql)} where j.id = ${Rows.toText(id)}`)
+    return firstOr(access.read(operation, found, Rows.decodeStored), new Errors.JobNotFound({ id }))
   }
 
   const pulse: Service["pulse"] = (id) => {

@@ -12,12 +12,9 @@ import * as Effect from "effect/Effect"
 import * as Predicate from "effect/Predicate"
 import type { SqlClient } from "effect/sql/SqlClient"
 import type { SqlError } from "effect/sql/SqlError"
-import type { StorageFailure } from "../../JobStoreError.ts"
 import type { OutcomeColumns } from "../store/rows.ts"
-import type { Dialect } from "./dialect.ts"
+import type { Dialect, Problem } from "./dialect.ts"
 import { isStore } from "./queries.ts"
-
-type Problem = StorageFailure["problem"]
 
 export const postgres = (sql: SqlClient): Dialect => {
   // An index takes at most 2,700 bytes, and cursors are paths. SHA-256 is the shortest digest of Postgres that is

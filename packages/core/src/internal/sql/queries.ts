@@ -21,8 +21,6 @@ export type Statements<A> = Effect.Effect<A, SqlError | Errors.JobStoreError>
 
 type Found<R = object> = Effect.Effect<ReadonlyArray<R>, SqlError>
 
-// --- Failures -------------------------------------------------------------------------------------------------------
-
 export const storageFailure = (operation: string, problem: Errors.StorageFailure["problem"], cause: unknown) =>
   new Errors.JobStoreError({ reason: new Errors.StorageFailure({ operation, problem, cause }) })
 
@@ -31,8 +29,6 @@ export const failWith = (reason: Errors.JobStoreError["reason"]) => Effect.fail(
 /** The first row, or a failure if no row is found. */
 export const firstOr = <A, E>(rows: Effect.Effect<ReadonlyArray<A>, E>, reason: Errors.JobStoreError["reason"]) =>
   Effect.flatMap(rows, ([row]) => row === undefined ? failWith(reason) : Effect.succeed(row))
-
-// --- Queries --------------------------------------------------------------------------------------------------------
 
 /** All jobs with their payloads. A job whose payload is missing can't be read. */
 export const selectJobs = (sql: SqlClient.SqlClient) =>
@@ -54,8 +50,6 @@ export const isStore = (sql: SqlClient.SqlClient, hasTable: Dialect["hasTable"],
     exists
       ? Effect.map(sql`select id from fanout_store where id = ${id}`, Arr.isReadonlyArrayNonEmpty)
       : Effect.succeed(false))
-
-// --- Rows -----------------------------------------------------------------------------------------------------------
 
 /** Decodes rows. A row that can't be decoded was written by something else, and fails as `Corrupt`. */
 export const decoded = <A, R extends object>(
@@ -91,31 +85,10 @@ export const findJob = (
 ): Statements<Option.Option<JobRecord>> =>
   Effect.map(decoded(operation, exact(sql`${selectJobs(sql)} where ${where}`), Rows.decodeStored), Arr.head)
 
-// --- Pages ----------------------------------------------------------------------------------------------------------
-
 /** A row that can't be read, and why. */
 interface Broken {
   readonly row: Rows.Row
   readonly why: string
-}
-
-interface Page<A> {
-  readonly read: ReadonlyArray<A>
-  readonly broken: ReadonlyArray<Broken>
-}
-
-const pageOf = <A>(rows: ReadonlyArray<Rows.Row>, decode: (row: Rows.Row) => A, limit: number): Page<A> => {
-  const read: Array<A> = []
-  const broken: Array<Broken> = []
-  for (const row of rows) {
-    if (read.length >= limit) break
-    try {
-      read.push(decode(row))
-    } catch (error) {
-      broken.push({ row, why: lineOf(error) })
-    }
-  }
-  return { read, broken }
 }
 
 /**
@@ -129,12 +102,22 @@ export const page = Effect.fnUntraced(function*<A>(
   rows: (limit: number) => Found,
   decode: (row: Rows.Row) => A,
   onBroken: (broken: Broken) => Effect.Effect<void> = () => Effect.void
-): Effect.fn.Return<Page<A>, Errors.JobStoreError> {
-  for (let wanted = atMost(limit);; wanted = atMost(2 * wanted)) {
+): Effect.fn.Return<{ readonly read: ReadonlyArray<A>; readonly broken: ReadonlyArray<Broken> }, Errors.JobStoreError> {
+  const most = atMost(limit)
+  for (let wanted = most;; wanted = atMost(2 * wanted)) {
+    const read: Array<A> = []
+    const broken: Array<Broken> = []
     const found = yield* access.run(operation, exact(rows(wanted)))
-    const page = pageOf(found, decode, atMost(limit))
-    yield* Effect.forEach(page.broken, onBroken, { discard: true })
-    if (page.read.length >= atMost(limit) || found.length < wanted) return page
+    for (const row of found) {
+      if (read.length >= most) break
+      try {
+        read.push(decode(row))
+      } catch (error) {
+        broken.push({ row, why: lineOf(error) })
+      }
+    }
+    yield* Effect.forEach(broken, onBroken, { discard: true })
+    if (read.length >= most || found.length < wanted) return { read, broken }
   }
 })
 

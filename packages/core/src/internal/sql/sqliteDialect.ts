@@ -6,11 +6,8 @@ import * as Effect from "effect/Effect"
 import * as Predicate from "effect/Predicate"
 import type { SqlClient } from "effect/sql/SqlClient"
 import type { SqlError } from "effect/sql/SqlError"
-import type { StorageFailure } from "../../JobStoreError.ts"
 import { messageOf } from "../messageOf.ts"
-import type { Dialect } from "./dialect.ts"
-
-type Problem = StorageFailure["problem"]
+import type { Dialect, Problem } from "./dialect.ts"
 
 export const sqlite = (sql: SqlClient): Dialect => ({
   begin: undefined,
