@@ -196,9 +196,7 @@ const changes = (
     }),
   prune: (finishedBefore) =>
     memory.run(() => {
-      const parents = new Set(
-        memory.where(isActive).flatMap(({ record }) => Option.toArray(record.parent).map(({ id }) => id))
-      )
+      const parents = new Set(memory.where(isActive).map(({ record }) => Option.getOrUndefined(record.parent)?.id))
       const isOld = ({ finishedAt, id, parent, state }: JobRecord) =>
         JobState.isTerminal(state) && Option.exists(finishedAt, (at) => at < finishedBefore) && !parents.has(id) &&
         !Option.exists(parent, (parent) => memory.jobs.has(parent.id))

@@ -15,9 +15,9 @@ import { makeItems, makeWrites } from "./internal/sql/belongings.ts"
 import { makeChanges, makeLists, makeReads } from "./internal/sql/jobs.ts"
 import * as Migrations from "./internal/sql/migrations.ts"
 import { failWith, storageFailure } from "./internal/sql/queries.ts"
-import { makeQueue } from "./internal/sql/queue.ts"
+import { astrayWith, dueWith, lookWith, toCancelWith } from "./internal/sql/queue.ts"
 import { makeSchedules } from "./internal/sql/schedules.ts"
-import { makePrune } from "./internal/sql/slices.ts"
+import { pruneWith } from "./internal/sql/slices.ts"
 import { JobStore } from "./JobStore.ts"
 import * as Errors from "./JobStoreError.ts"
 
@@ -51,12 +51,15 @@ export const layer: Layer.Layer<JobStore, Errors.JobStoreError, SqlClient.SqlCli
     return JobStore.of({
       ...makeReads(access),
       ...makeLists(access),
-      ...makeQueue(access),
       ...makeChanges(access),
       ...makeSchedules(access),
       ...makeWrites(access),
       ...makeItems(access),
-      prune: makePrune(access)
+      look: lookWith(access),
+      due: dueWith(access),
+      toCancel: toCancelWith(access),
+      astray: astrayWith(access),
+      prune: pruneWith(access)
     })
   })
 )

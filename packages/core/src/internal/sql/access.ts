@@ -96,13 +96,9 @@ export class SqlAccess {
       const client = this.callersClient(fiber)
       // The caller's settings can differ from the store's.
       const callersSettings = settings(fiber.getRef(SqlClient.SafeIntegers), fiber.getRef(SqlClient.BeginTransaction))
-      const lent = client === undefined
-        ? Effect.succeed(onCommit)
-        : Effect.map(
-          this.isShared(client, this.looksAtStore(client)),
-          (shared) => shared ? this.lend(client, onCommit) : onCommit
-        )
-      return Effect.flatMap(lent, (lent) => {
+      const shared = client === undefined ? Effect.succeed(false) : this.isShared(client, this.looksAtStore(client))
+      return Effect.flatMap(shared, (shared) => {
+        const lent = shared && client !== undefined ? this.lend(client, onCommit) : onCommit
         const wrapped = Effect.catchCause(
           Effect.provideContext(lent, callersSettings),
           (cause) => Effect.fail(new CallersCause(cause))

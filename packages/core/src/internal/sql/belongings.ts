@@ -5,7 +5,6 @@
 import * as Arr from "effect/Array"
 import * as Effect from "effect/Effect"
 import { identity } from "effect/Function"
-import * as Option from "effect/Option"
 import type { SqlError } from "effect/sql/SqlError"
 import type { JobId } from "../../JobId.ts"
 import type { LogEntry } from "../../JobRecord.ts"
@@ -73,22 +72,10 @@ export const appendLog = ({ sql }: SqlAccess, id: JobId, { at, level, message }:
   )
 }
 
-/** Records what a fan-out has come to. Tells whether the job has made progress. */
-const record = Effect.fnUntraced(function*(
-  access: SqlAccess,
-  id: JobId,
-  { checkpoint, cleared, fanOut, rows }: Flush
-) {
-  const { dialect } = access
-  const job = Rows.toText(id)
-  const isChanged = yield* storeCheckpoint(access, "fanout_checkpoints", id, fanOut, checkpoint)
-  if (cleared.length > 0) yield* dialect.deleteOutcomes(job, Rows.toText(fanOut), cleared.map(Rows.toText))
-  if (rows.length > 0) yield* dialect.insertOutcomes(job, rows.map(Rows.encodeOutcome))
-  return isChanged || cleared.length + rows.length > 0
-})
+type Writes = Pick<Service, "beat" | "requested" | "flush" | "saveOwnCheckpoint" | "log">
 
-export const makeWrites = (access: SqlAccess) => {
-  const { sql } = access
+export const makeWrites = (access: SqlAccess): Writes => {
+  const { dialect, sql } = access
 
   const asked = (id: JobId, token: number, rows: Effect.Effect<ReadonlyArray<object>, SqlError>) =>
     Effect.flatMap(fenced(id, token, exact(rows)), (row) =>
@@ -97,97 +84,90 @@ export const makeWrites = (access: SqlAccess) => {
         catch: (cause) => storageFailure(`read what is asked of job ${id}`, "Corrupt", cause)
       }))
 
-  const beat: Service["beat"] = (id, token, progress) => {
-    const report = progress === undefined ? sql.literal("") : sql`, progress = ${Rows.encodeProgress(progress)}`
-    const renewed = sql`update fanout_jobs set beat = beat + 1${report} where ${isOwned(access, id, token)}
-      returning request, priority, limits`
-    return access.run(
-      "renew a lease",
+  /** Records what a fan-out has come to. Tells whether the job has made progress. */
+  const record = Effect.fnUntraced(function*(id: JobId, { checkpoint, cleared, fanOut, rows }: Flush) {
+    const job = Rows.toText(id)
+    const isChanged = yield* storeCheckpoint(access, "fanout_checkpoints", id, fanOut, checkpoint)
+    if (cleared.length > 0) yield* dialect.deleteOutcomes(job, Rows.toText(fanOut), cleared.map(Rows.toText))
+    if (rows.length > 0) yield* dialect.insertOutcomes(job, rows.map(Rows.encodeOutcome))
+    return isChanged || cleared.length + rows.length > 0
+  })
+
+  return {
+    beat: (id, token, progress) => {
+      const report = progress === undefined ? sql.literal("") : sql`, progress = ${Rows.encodeProgress(progress)}`
+      const renewed = sql`update fanout_jobs set beat = beat + 1${report} where ${isOwned(access, id, token)}
+        returning request, priority, limits`
       // The lease is renewed even if the rest of the row can't be read.
-      Effect.asSome(asked(id, token, renewed)).pipe(
+      const found = Effect.asSome(asked(id, token, renewed)).pipe(
         Effect.catchReason("JobStoreError", "StorageFailure", () => Effect.succeedNone)
       )
-    )
+      return access.run("renew a lease", found)
+    },
+    requested: (id, token) => {
+      const found = sql`select request, priority, limits from fanout_jobs where ${isOwned(access, id, token)}`
+      return access.run("read what is asked of a job", asked(id, token, found))
+    },
+    flush: (id, flush, onCommit) => {
+      const progress = sql`progress = ${Rows.encodeProgress(flush.progress)}`
+      const write = asOwner(access, { id, token: flush.token }, record(id, flush), identity, progress)
+      return Effect.asVoid(
+        onCommit === undefined
+          ? access.transaction("record progress", write)
+          : access.transactionWith("record progress", write, onCommit)
+      )
+    },
+    saveOwnCheckpoint: (id, { checkpoint, name, token }) => {
+      const store = storeCheckpoint(access, "fanout_own_checkpoints", id, name, checkpoint)
+      return Effect.asVoid(access.transaction("store a checkpoint", asOwner(access, { id, token }, store, identity)))
+    },
+    log: (id, token, entry) => {
+      const append = asOwner(access, { id, token }, appendLog(access, id, entry), () => false)
+      return Effect.asVoid(access.transaction("write to a job's log", append))
+    }
   }
-
-  const requested: Service["requested"] = (id, token) =>
-    access.run(
-      "read what is asked of a job",
-      asked(id, token, sql`select request, priority, limits from fanout_jobs where ${isOwned(access, id, token)}`)
-    )
-
-  const flush = <E = never, R = never>(id: JobId, flush: Flush, onCommit?: Effect.Effect<void, E, R>) => {
-    const progress = sql`progress = ${Rows.encodeProgress(flush.progress)}`
-    const write = asOwner(access, { id, token: flush.token }, record(access, id, flush), identity, progress)
-    return Effect.asVoid(
-      onCommit === undefined
-        ? access.transaction("record progress", write)
-        : access.transactionWith("record progress", write, onCommit)
-    )
-  }
-
-  const saveOwnCheckpoint: Service["saveOwnCheckpoint"] = (id, { checkpoint, name, token }) => {
-    const store = storeCheckpoint(access, "fanout_own_checkpoints", id, name, checkpoint)
-    return Effect.asVoid(access.transaction("store a checkpoint", asOwner(access, { id, token }, store, identity)))
-  }
-
-  const log: Service["log"] = (id, token, entry) => {
-    const append = asOwner(access, { id, token }, appendLog(access, id, entry), () => false)
-    return Effect.asVoid(access.transaction("write to a job's log", append))
-  }
-
-  return { beat, requested, flush, saveOwnCheckpoint, log }
 }
 
 // --- Reads ----------------------------------------------------------------------------------------------------------
 
-export const makeItems = (access: SqlAccess) => {
+type Items = Pick<Service, "outcomes" | "checkpoint" | "ownCheckpoint" | "failures" | "logs">
+
+export const makeItems = (access: SqlAccess): Items => {
   const { sql } = access
 
   const inOrder = (newestFirst: boolean | undefined, limit: number) =>
     sql`order by seq ${sql.literal(newestFirst ? "desc" : "asc")} limit ${atMost(limit)}`
 
-  const outcomes: Service["outcomes"] = (id, { after, fanOut, limit, newestFirst, tags }) => {
-    const wanted = new Set(tags ?? ["Done", "Skipped", "Failed"] as const)
-    if (wanted.size === 0) return Effect.succeed([])
-    const next = inOrder(newestFirst, limit)
-    const inFanOut = fanOut === undefined ? sql.literal("") : sql`and fan_out = ${Rows.toText(fanOut)}`
-    const ofTag = (tag: Outcome["_tag"]) =>
-      sql`select * from fanout_outcomes
-        where job_id = ${Rows.toText(id)} and tag = ${tag} and seq > ${after} ${inFanOut} ${next}`
-    const found = sql`select * from (${ranges(sql, Array.from(wanted, ofTag))}) as each ${next}`
-    return access.read("read outcomes", found, Rows.decodeOutcome)
+  const checkpointIn = (table: CheckpointTable) => (id: JobId, name: string) => {
+    const found = sql`select checkpoint from ${sql.literal(table)}
+      where job_id = ${Rows.toText(id)} and name = ${Rows.toText(name)}`
+    const text = Effect.map(found, Arr.map((row) => Rows.fromText(String(row["checkpoint"]))))
+    return access.run("read a checkpoint", Effect.map(text, Arr.head))
   }
 
-  const checkpointIn = (table: CheckpointTable) => (id: JobId, name: string) =>
-    access.run(
-      "read a checkpoint",
-      Effect.map(
-        sql`select checkpoint from ${sql.literal(table)}
-          where job_id = ${Rows.toText(id)} and name = ${Rows.toText(name)}`,
-        ([row]) => row === undefined ? Option.none<string>() : Option.some(Rows.fromText(String(row["checkpoint"])))
-      )
-    )
-
-  const checkpoint: Service["checkpoint"] = checkpointIn("fanout_checkpoints")
-  const ownCheckpoint: Service["ownCheckpoint"] = checkpointIn("fanout_own_checkpoints")
-
-  const failures: Service["failures"] = (id) =>
-    access.run(
-      "count failed items",
-      Effect.map(
-        sql`select count(*) as failed from fanout_outcomes where job_id = ${Rows.toText(id)} and tag = 'Failed'`,
-        ([row]) => Number(row?.["failed"])
-      )
-    )
-
-  const logs: Service["logs"] = (id, { after, limit, newestFirst }) =>
-    access.read(
-      "read a job's log",
-      sql`select seq, at, level, message from fanout_logs
-        where job_id = ${Rows.toText(id)} and seq > ${after} ${inOrder(newestFirst, limit)}`,
-      Rows.decodeLogEntry
-    )
-
-  return { outcomes, checkpoint, ownCheckpoint, failures, logs }
+  return {
+    outcomes: (id, { after, fanOut, limit, newestFirst, tags }) => {
+      const wanted = new Set(tags ?? ["Done", "Skipped", "Failed"] as const)
+      if (wanted.size === 0) return Effect.succeed([])
+      const next = inOrder(newestFirst, limit)
+      const inFanOut = fanOut === undefined ? sql.literal("") : sql`and fan_out = ${Rows.toText(fanOut)}`
+      const ofTag = (tag: Outcome["_tag"]) =>
+        sql`select * from fanout_outcomes
+          where job_id = ${Rows.toText(id)} and tag = ${tag} and seq > ${after} ${inFanOut} ${next}`
+      const found = sql`select * from (${ranges(sql, Array.from(wanted, ofTag))}) as each ${next}`
+      return access.read("read outcomes", found, Rows.decodeOutcome)
+    },
+    checkpoint: checkpointIn("fanout_checkpoints"),
+    ownCheckpoint: checkpointIn("fanout_own_checkpoints"),
+    failures: (id) => {
+      const found = sql`select count(*) as failed from fanout_outcomes
+        where job_id = ${Rows.toText(id)} and tag = 'Failed'`
+      return access.run("count failed items", Effect.map(found, ([row]) => Number(row?.["failed"])))
+    },
+    logs: (id, { after, limit, newestFirst }) => {
+      const found = sql`select seq, at, level, message from fanout_logs
+        where job_id = ${Rows.toText(id)} and seq > ${after} ${inOrder(newestFirst, limit)}`
+      return access.read("read a job's log", found, Rows.decodeLogEntry)
+    }
+  }
 }

@@ -32,38 +32,37 @@ const namedChild = (access: SqlAccess, parent: JobId, name: string) => {
   )
 }
 
-export const makeReads = (access: SqlAccess) => {
+type Reads = Pick<Service, "get" | "pulse" | "child" | "childTags">
+
+export const makeReads = (access: SqlAccess): Reads => {
   const { sql } = access
 
-  const get: Service["get"] = (id) => {
-    const operation = `read job ${id}`
-    const found = exact(sql`${selectJobs(sql)} where j.id = ${Rows.toText(id)}`)
-    return firstOr(access.read(operation, found, Rows.decodeStored), new Errors.JobNotFound({ id }))
+  return {
+    get: (id) => {
+      const operation = `read job ${id}`
+      const found = exact(sql`${selectJobs(sql)} where j.id = ${Rows.toText(id)}`)
+      return firstOr(access.read(operation, found, Rows.decodeStored), new Errors.JobNotFound({ id }))
+    },
+    pulse: (id) => {
+      const found = sql`select beat, progress from fanout_jobs where id = ${Rows.toText(id)}`
+      return firstOr(access.read("read a job's progress", found, Rows.decodePulse), new Errors.JobNotFound({ id }))
+    },
+    child: (parent, name) => {
+      const isCancelled = sql`j.parent_id = ${Rows.toText(parent)} and j.tag = 'Cancelled'
+        and j.parent_name = ${Rows.toText(name)} order by j.seq desc limit 1`
+      const found = Effect.flatMap(
+        namedChild(access, parent, name),
+        (found) => Option.isSome(found) ? Effect.succeed(found) : findJob(access, "find a child", isCancelled)
+      )
+      return access.run("find a child", found)
+    },
+    childTags: (parent) => {
+      const ofTag = (tag: JobState.Tag) =>
+        sql`select tag from fanout_jobs where parent_id = ${Rows.toText(parent)} and tag = ${tag} limit 1`
+      const found = sql`${ranges(sql, JobState.Tag.literals.map(ofTag))}`
+      return access.read("look for children", found, Rows.decodeTag)
+    }
   }
-
-  const pulse: Service["pulse"] = (id) => {
-    const found = sql`select beat, progress from fanout_jobs where id = ${Rows.toText(id)}`
-    return firstOr(access.read("read a job's progress", found, Rows.decodePulse), new Errors.JobNotFound({ id }))
-  }
-
-  const child: Service["child"] = (parent, name) => {
-    const isCancelled = sql`j.parent_id = ${Rows.toText(parent)} and j.tag = 'Cancelled'
-      and j.parent_name = ${Rows.toText(name)} order by j.seq desc limit 1`
-    const found = Effect.flatMap(
-      namedChild(access, parent, name),
-      (found) => Option.isSome(found) ? Effect.succeed(found) : findJob(access, "find a child", isCancelled)
-    )
-    return access.run("find a child", found)
-  }
-
-  const childTags: Service["childTags"] = (parent) => {
-    const ofTag = (tag: JobState.Tag) =>
-      sql`select tag from fanout_jobs where parent_id = ${Rows.toText(parent)} and tag = ${tag} limit 1`
-    const found = sql`${ranges(sql, JobState.Tag.literals.map(ofTag))}`
-    return access.read("look for children", found, Rows.decodeTag)
-  }
-
-  return { get, pulse, child, childTags }
 }
 
 export const makeLists = (access: SqlAccess) => {
@@ -155,44 +154,44 @@ export const insertRows = Effect.fnUntraced(function*(
   return yield* (yield* exists(access, columns.id)) ? failWith(new Errors.JobConflict({ id })) : keyFreed
 })
 
-export const makeChanges = (access: SqlAccess) => {
+type Changes = Pick<Service, "insert" | "insertChild" | "put">
+
+export const makeChanges = (access: SqlAccess): Changes => {
   const { sql } = access
 
-  const insert: Service["insert"] = (record) =>
-    record.revision === 0
-      ? access.joinTransaction("store a job", insertRows(access, record))
-      : failWith(new Errors.JobConflict({ id: record.id }))
-
-  const insertChild: Service["insertChild"] = (record, token) => {
-    const parent = Option.getOrUndefined(record.parent)
-    if (parent === undefined || record.revision !== 0) return failWith(new Errors.JobConflict({ id: record.id }))
-    const { id, name } = parent
-    const store = insertRows(access, record, namedChild(access, id, name))
-    return access.transaction("store a child", asOwner(access, { id, token }, store, (job) => job.id === record.id))
+  return {
+    insert: (record) =>
+      record.revision === 0
+        ? access.joinTransaction("store a job", insertRows(access, record))
+        : failWith(new Errors.JobConflict({ id: record.id })),
+    insertChild: (record, token) => {
+      const parent = Option.getOrUndefined(record.parent)
+      if (parent === undefined || record.revision !== 0) return failWith(new Errors.JobConflict({ id: record.id }))
+      const { id, name } = parent
+      const store = insertRows(access, record, namedChild(access, id, name))
+      return access.transaction("store a child", asOwner(access, { id, token }, store, (job) => job.id === record.id))
+    },
+    put: (record, line, renames = []) => {
+      const { id, revision, updatedAt } = record
+      const { columns, payload } = Rows.encodeJob(record.with({ revision: revision + 1 }))
+      const replace = Effect.gen(function*() {
+        const replaced = yield* sql`update fanout_jobs set ${sql.update(columns, ["id"])}
+          where id = ${columns.id} and revision = ${revision} returning id`
+        if (replaced.length === 0) {
+          const isStored = yield* exists(access, columns.id)
+          return yield* failWith(isStored ? new Errors.JobConflict({ id }) : new Errors.JobNotFound({ id }))
+        }
+        yield* sql`update fanout_payloads set payload = ${payload}
+          where job_id = ${columns.id} and payload <> ${payload}`
+        for (const step of renames) yield* renameFanOuts(access, columns.id, step)
+        yield* appendLog(access, id, { at: updatedAt, level: "Info", message: line })
+        return Rows.decodeJob({ ...columns, payload })
+      })
+      const keyTaken = Effect.flatMap(
+        twin(access, columns, columns.id),
+        (by): Statements<never> => Option.isNone(by) ? keyFreed : failWith(new Errors.KeyTaken({ id, by: by.value.id }))
+      )
+      return access.transaction("change a job", replace, keyTaken)
+    }
   }
-
-  const put: Service["put"] = (record, line, renames = []) => {
-    const { id, revision, updatedAt } = record
-    const { columns, payload } = Rows.encodeJob(record.with({ revision: revision + 1 }))
-    const replace = Effect.gen(function*() {
-      const replaced = yield* sql`update fanout_jobs set ${sql.update(columns, ["id"])}
-        where id = ${columns.id} and revision = ${revision} returning id`
-      if (replaced.length === 0) {
-        const isStored = yield* exists(access, columns.id)
-        return yield* failWith(isStored ? new Errors.JobConflict({ id }) : new Errors.JobNotFound({ id }))
-      }
-      yield* sql`update fanout_payloads set payload = ${payload}
-        where job_id = ${columns.id} and payload <> ${payload}`
-      for (const step of renames) yield* renameFanOuts(access, columns.id, step)
-      yield* appendLog(access, id, { at: updatedAt, level: "Info", message: line })
-      return Rows.decodeJob({ ...columns, payload })
-    })
-    const keyTaken = Effect.flatMap(
-      twin(access, columns, columns.id),
-      (by): Statements<never> => Option.isNone(by) ? keyFreed : failWith(new Errors.KeyTaken({ id, by: by.value.id }))
-    )
-    return access.transaction("change a job", replace, keyTaken)
-  }
-
-  return { insert, insertChild, put }
 }

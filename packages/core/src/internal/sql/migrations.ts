@@ -32,7 +32,6 @@
  * can be large and never changes while the job runs.
  *
  * **`fanout_checkpoints`**: the `checkpoint` of each fan-out of a job, by the fan-out's `name`.
- *
  * **`fanout_own_checkpoints`**: the `checkpoint`s of the job's own program, by `name`.
  *
  * **`fanout_outcomes`**: one row for each stored ending of an element.

@@ -86,7 +86,7 @@ export const findJob = (
   Effect.map(decoded(operation, exact(sql`${selectJobs(sql)} where ${where}`), Rows.decodeStored), Arr.head)
 
 /** A row that can't be read, and why. */
-interface Broken {
+export interface Broken {
   readonly row: Rows.Row
   readonly why: string
 }

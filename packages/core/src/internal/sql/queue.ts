@@ -12,14 +12,7 @@ import { ranges, readable, selectJobs } from "./queries.ts"
 
 type Service = JobStore["Service"]
 
-export const makeQueue = (access: SqlAccess) => ({
-  look: lookWith(access),
-  due: dueWith(access),
-  toCancel: toCancelWith(access),
-  astray: astrayWith(access)
-})
-
-const lookWith = (access: SqlAccess): Service["look"] => (now) => {
+export const lookWith = (access: SqlAccess): Service["look"] => (now) => {
   const { sql } = access
   const firstQueued = (where: Fragment) =>
     sql`(select seq from fanout_jobs where tag = 'Queued' and ${where} order by name, version limit 1)`
@@ -66,7 +59,7 @@ const lookWith = (access: SqlAccess): Service["look"] => (now) => {
   }))
 }
 
-const dueWith = (access: SqlAccess): Service["due"] => ({ except, ids, kinds, limit, now, parents }) => {
+export const dueWith = (access: SqlAccess): Service["due"] => ({ except, ids, kinds, limit, now, parents }) => {
   const { sql } = access
   if (kinds.length === 0) return Effect.succeed([])
   const ofKind = ({ name, version }: Kind) => sql`name = ${Rows.toText(name)} and version = ${version}`
@@ -101,7 +94,7 @@ const dueWith = (access: SqlAccess): Service["due"] => ({ except, ids, kinds, li
   )
 }
 
-const toCancelWith = (access: SqlAccess): Service["toCancel"] => ({ children, except, ids, limit, names }) => {
+export const toCancelWith = (access: SqlAccess): Service["toCancel"] => ({ children, except, ids, limit, names }) => {
   const { sql } = access
   return readable(
     access,
@@ -117,7 +110,7 @@ const toCancelWith = (access: SqlAccess): Service["toCancel"] => ({ children, ex
   )
 }
 
-const astrayWith = (access: SqlAccess): Service["astray"] => {
+export const astrayWith = (access: SqlAccess): Service["astray"] => {
   const { sql } = access
   const firstParent = (where: Fragment) =>
     sql`(select active_parent from fanout_jobs where ${where} order by active_parent limit 1)`

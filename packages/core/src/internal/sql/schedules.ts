@@ -9,67 +9,55 @@ import { PassedOver } from "../store/passed.ts"
 import * as Rows from "../store/rows.ts"
 import type { SqlAccess } from "./access.ts"
 import { insertRows } from "./jobs.ts"
-import { page, warn } from "./queries.ts"
+import { type Broken, page, warn } from "./queries.ts"
 
-type Service = JobStore["Service"]
+type Schedules = Pick<
+  JobStore["Service"],
+  "schedules" | "schedule" | "dueSchedules" | "putSchedule" | "removeSchedule"
+>
 
-export const makeSchedules = (access: SqlAccess) => {
+export const makeSchedules = (access: SqlAccess): Schedules => {
   const { sql } = access
 
   const told = new PassedOver<string>()
-  const read = (limit: number, rows: (limit: number) => Effect.Effect<ReadonlyArray<object>, SqlError>) => {
-    const found = page(
-      access,
-      "look for schedules",
-      limit,
-      rows,
-      Rows.decodeSchedule,
-      ({ row: { name }, why }) => warn(told, name, `Schedule "${String(name)}"`, why)
-    )
-    return Effect.map(found, ({ read }) => read)
-  }
+  const warnOf = ({ row: { name }, why }: Broken) => warn(told, name, `Schedule "${String(name)}"`, why)
+  const read = (limit: number, rows: (limit: number) => Effect.Effect<ReadonlyArray<object>, SqlError>) =>
+    Effect.map(page(access, "look for schedules", limit, rows, Rows.decodeSchedule, warnOf), ({ read }) => read)
 
   const all = sql`select name, schedule from fanout_schedules order by name`
-  const schedules = read(Number.POSITIVE_INFINITY, () => all)
 
-  const schedule: Service["schedule"] = (name) => {
-    const found = sql`select schedule from fanout_schedules where name = ${Rows.toText(name)}`
-    return Effect.map(access.read("read a schedule", found, Rows.decodeSchedule), Arr.head)
-  }
-
-  const dueSchedules: Service["dueSchedules"] = ({ jobs, limit, now }) => {
-    const isOfJobs = jobs === undefined ? sql`1 = 1` : access.isOneOf("job", jobs)
-    return read(
-      limit,
-      (limit) =>
-        sql`select name, schedule from fanout_schedules where next_at <= ${now} and ${isOfJobs}
-          order by next_at, name limit ${limit}`
-    )
-  }
-
-  const putSchedule: Service["putSchedule"] = (schedule, jobs, dueAt) => {
-    const { revision } = schedule
-    const row = Rows.encodeSchedule(schedule.with({ revision: revision + 1 }))
-    const isDue = dueAt === undefined ? sql`1 = 1` : sql`next_at <= ${dueAt}`
-    const put = revision === 0
-      ? sql`insert into fanout_schedules ${sql.insert(row)} on conflict do nothing returning name`
-      : sql`update fanout_schedules set ${sql.update(row, ["name"])}
-        where name = ${row.name} and revision = ${revision} and ${isDue} returning name`
-    return access.transaction(
-      "store a schedule",
-      Effect.gen(function*() {
+  return {
+    schedules: read(Number.POSITIVE_INFINITY, () => all),
+    schedule: (name) => {
+      const found = sql`select schedule from fanout_schedules where name = ${Rows.toText(name)}`
+      return Effect.map(access.read("read a schedule", found, Rows.decodeSchedule), Arr.head)
+    },
+    dueSchedules: ({ jobs, limit, now }) => {
+      const isOfJobs = jobs === undefined ? sql`1 = 1` : access.isOneOf("job", jobs)
+      const isDue = sql`next_at <= ${now} and ${isOfJobs}`
+      const first = (limit: number) =>
+        sql`select name, schedule from fanout_schedules where ${isDue} order by next_at, name limit ${limit}`
+      return read(limit, first)
+    },
+    putSchedule: (schedule, jobs, dueAt) => {
+      const { revision } = schedule
+      const row = Rows.encodeSchedule(schedule.with({ revision: revision + 1 }))
+      const isDue = dueAt === undefined ? sql`1 = 1` : sql`next_at <= ${dueAt}`
+      const put = revision === 0
+        ? sql`insert into fanout_schedules ${sql.insert(row)} on conflict do nothing returning name`
+        : sql`update fanout_schedules set ${sql.update(row, ["name"])}
+          where name = ${row.name} and revision = ${revision} and ${isDue} returning name`
+      const statements = Effect.gen(function*() {
         const stored = yield* put
         if (stored.length === 0) return false
         for (const job of jobs) yield* insertRows(access, job)
         return true
       })
-    )
+      return access.transaction("store a schedule", statements)
+    },
+    removeSchedule: (name) => {
+      const removed = sql`delete from fanout_schedules where name = ${Rows.toText(name)} returning name`
+      return access.run("remove a schedule", Effect.map(removed, Arr.isReadonlyArrayNonEmpty))
+    }
   }
-
-  const removeSchedule: Service["removeSchedule"] = (name) => {
-    const removed = sql`delete from fanout_schedules where name = ${Rows.toText(name)} returning name`
-    return access.run("remove a schedule", Effect.map(removed, Arr.isReadonlyArrayNonEmpty))
-  }
-
-  return { schedules, schedule, dueSchedules, putSchedule, removeSchedule }
 }

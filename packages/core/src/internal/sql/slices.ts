@@ -59,7 +59,7 @@ export const renameFanOuts = Effect.fnUntraced(function*({ sql }: SqlAccess, job
 })
 
 /** Removes finished jobs. */
-export const makePrune = (access: SqlAccess) => {
+export const pruneWith = (access: SqlAccess) => {
   const { dialect, sql } = access
   const operation = "remove finished jobs"
 
