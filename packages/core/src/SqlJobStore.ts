@@ -1,7 +1,9 @@
 /**
  * Keeps jobs in a SQL database, through a `SqlClient`.
  *
- * `internal/sql/migrations.ts` describes the tables, `internal/sql/dialect.ts` the differences between databases.
+ * The store has a `SqlClient` of its own. Anybody else who used the same connection would wait for the store's
+ * transactions, and the store would wait for theirs. `internal/sql/migrations.ts` describes the tables, and
+ * `internal/sql/dialect.ts` the differences between databases.
  *
  * @since 0.1.0
  */
@@ -26,19 +28,19 @@ import * as Errors from "./JobStoreError.ts"
  *
  * **Details**
  *
- * The database is SQLite or Postgres. A client of another database is a defect. A database that a newer version has
- * written is refused with `StoreTooNew` and stays unchanged. An operation that meets a lock or loses its connection is
- * tried again for half a minute, unless it may have been committed.
+ * The database is SQLite or Postgres. A client of another kind is a mistake of the program, and a defect. A database
+ * that a newer version has written is left as it is, and refused with `StoreTooNew`. An operation that meets a lock or
+ * loses the connection is tried again for half a minute, unless the operation may have been committed.
  *
- * On Postgres, the store uses the tables that the client's `search_path` finds, and creates tables in its first schema.
- * The store keeps no state in a session, so its client may use a connection pooler.
+ * On Postgres the store uses the tables that the client's `search_path` finds, and creates missing tables in the first
+ * schema of the path. The store keeps nothing in a session, so the client may go through a pooler.
  *
  * **Gotchas**
  *
- * The store must be the only user of the client: another user of the connection and the store would wait for each
- * other's transactions. An application that uses the same database has a client of its own.
+ * Only the store may use the client. An application that uses the same database needs another client.
  *
- * A Postgres client decides how long it waits for a lock or a lost server: set its `lock_timeout` and `keepAlive`.
+ * A Postgres client decides how long a statement waits for a lock, or for a server that has vanished: give the client a
+ * `lock_timeout`, and `keepAlive`.
  *
  * @category layers
  * @since 0.1.0

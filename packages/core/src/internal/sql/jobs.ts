@@ -32,11 +32,8 @@ const namedChild = (access: SqlAccess, parent: JobId, name: string) => {
   )
 }
 
-type Reads = Pick<Service, "get" | "pulse" | "child" | "childTags">
-
-export const makeReads = (access: SqlAccess): Reads => {
+export const makeReads = (access: SqlAccess): Pick<Service, "get" | "pulse" | "child" | "childTags"> => {
   const { sql } = access
-
   return {
     get: (id) => {
       const operation = `read job ${id}`
@@ -154,11 +151,8 @@ export const insertRows = Effect.fnUntraced(function*(
   return yield* (yield* exists(access, columns.id)) ? failWith(new Errors.JobConflict({ id })) : keyFreed
 })
 
-type Changes = Pick<Service, "insert" | "insertChild" | "put">
-
-export const makeChanges = (access: SqlAccess): Changes => {
+export const makeChanges = (access: SqlAccess): Pick<Service, "insert" | "insertChild" | "put"> => {
   const { sql } = access
-
   return {
     insert: (record) =>
       record.revision === 0
