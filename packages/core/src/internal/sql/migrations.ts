@@ -28,8 +28,8 @@
  * | `beat` | raised by each renewal of the lease |
  * | `progress` | the job's progress, as JSON |
  *
- * **`fanout_payloads`**: `job_id` and the job's `payload` as JSON. The payload has a table of its own, because a payload
- * can be large and never changes while the job runs.
+ * **`fanout_payloads`**: `job_id` and the job's `payload` as JSON. Payloads have a table of their own: a payload can be
+ * large, and never changes while the job runs.
  *
  * **`fanout_checkpoints`**: the `checkpoint` of each fan-out of a job, by the fan-out's `name`.
  * **`fanout_own_checkpoints`**: the `checkpoint`s of the job's own program, by `name`.
