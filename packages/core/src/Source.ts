@@ -229,8 +229,8 @@ export const paged = <const C, Row, E, R>(
  * **Details**
  *
  * `page` gets a state, at first `initial`, and gives the items of the page and the state of the next page, or
- * `undefined` after the last page. A run that goes on asks again for the page that it was in, so each state has to give the same items again.
- * `state` is the schema of the state.
+ * `undefined` after the last page. A run that goes on asks again for the page that it was in, so each state has to give
+ * the same items again. `state` is the schema of the state.
  *
  * @category constructors
  * @since 0.1.0
