@@ -44,6 +44,7 @@ export const fromManager = ({ reason }: JobManagerError): Stop =>
       ),
     ActiveJobDiffers: ({ id, message }) =>
       usage(`${message}: \`fanout jobs resume ${id}\` goes on with it, \`fanout jobs cancel ${id}\` gives it up.`),
+    AlreadyOver: ({ message }) => usage(`${message}.`),
     CronInvalid: ({ message }) => usage(`${message}.`),
     ShuttingDown: ({ message }) => failure(`${message}. Try again.`)
   })

@@ -14,8 +14,12 @@ import * as Scope from "effect/Scope"
 import type { Checkpoint, CheckpointUnreadable } from "./Checkpoint.ts"
 import { type Program, programKey } from "./internal/jobProgram.ts"
 import type { Interrupted } from "./Interrupter.ts"
-import type { JobContext } from "./JobContext.ts"
+import { JobContext } from "./JobContext.ts"
+import type { JobHandle } from "./JobHandle.ts"
 import type { JobId } from "./JobId.ts"
+import { JobManager } from "./JobManager.ts"
+import type { JobManagerError, JobNotCompleted } from "./JobManagerError.ts"
+import type { StartOptions } from "./JobRecord.ts"
 import type { JobStoreError } from "./JobStoreError.ts"
 import type * as Task from "./Task.ts"
 import type { TaskDispatcher } from "./TaskDispatcher.ts"
@@ -73,6 +77,30 @@ export interface Job<
   readonly error: Error
   readonly idempotencyKey: (payload: Payload["Type"]) => Option.Option<string>
   readonly exclusiveKey: (payload: Payload["Type"]) => Option.Option<string>
+
+  /** Starts the job, see `JobManager.start`. */
+  readonly start: (
+    payload: Payload["Type"],
+    options?: StartOptions
+  ) => Effect.Effect<JobHandle<Success["Type"], Error["Type"]>, JobManagerError | JobStoreError, JobManager>
+
+  /**
+   * Starts the job and waits for its end, in whichever process it runs. Returns the success of the job, or fails with
+   * its error.
+   *
+   * **Details**
+   *
+   * The same payload is the same job: a job that is not over goes on, a completed one returns its stored success, and
+   * one that has failed is retried. `ifOver` changes that. Inside of a job the effect dies; use `ChildJobs.run`.
+   */
+  readonly execute: (
+    payload: Payload["Type"],
+    options?: StartOptions
+  ) => Effect.Effect<
+    Success["Type"],
+    Error["Type"] | JobNotCompleted | JobManagerError | JobStoreError,
+    JobManager
+  >
 
   /**
    * Makes the layer that supplies the job's program.
@@ -171,7 +199,7 @@ export const make = <
       throw new Error(`Migration ${version} of job "${name}" gives two fan-outs the same name`)
     }
   }
-  return {
+  const job: Job<Name, Payload, Success, Error> = {
     name,
     version: options.version ?? 1,
     payload: schemaOr(options.payload, Schema.Void),
@@ -182,6 +210,12 @@ export const make = <
     retry: Option.fromUndefinedOr(options.retry),
     timeoutMillis: Duration.toMillis(options.timeout ?? Duration.infinity),
     migrations,
+    start: (payload, startOptions) => JobManager.use((manager) => manager.start(job, payload, startOptions)),
+    execute: (payload, startOptions) =>
+      Effect.flatMap(Effect.serviceOption(JobContext), (context) =>
+        Option.isSome(context)
+          ? Effect.die(new Error(`Job "${name}" can't be executed inside of a job: use ChildJobs.run`))
+          : Effect.flatMap(job.start(payload, { ifOver: "retry", ...startOptions }), (handle) => handle.await)),
     toLayer: (program, { onCancel } = {}) =>
       Layer.effect(
         programKey(name),
@@ -192,6 +226,7 @@ export const make = <
         }))
       )
   }
+  return job
 }
 
 /**

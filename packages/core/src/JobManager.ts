@@ -27,11 +27,11 @@ import type { JobSchedule, Options as ScheduleOptions } from "./JobSchedule.ts"
 import {
   type JobChanges,
   type JobRecord,
-  type JobSettings,
   JobStore,
   type ListFilter,
   type LogEntry,
   type OutcomeRow,
+  type StartOptions,
   type Unreadable
 } from "./JobStore.ts"
 import type { JobStoreError } from "./JobStoreError.ts"
@@ -43,6 +43,7 @@ import type { Progress } from "./Progress.ts"
 export type { JobEvent, JobHandle } from "./JobHandle.ts"
 export {
   ActiveJobDiffers,
+  AlreadyOver,
   CronInvalid,
   JobManagerError,
   JobNotCompleted,
@@ -69,7 +70,7 @@ export class JobManager extends Context.Service<JobManager, {
   readonly start: <N extends string, P extends Schema.Top, S extends Schema.Top, E extends Schema.Top>(
     job: Job.Any & { readonly name: N; readonly payload: P; readonly success: S; readonly error: E },
     payload: P["Type"],
-    options?: JobSettings
+    options?: StartOptions
   ) => Effect.Effect<JobHandle<S["Type"], E["Type"]>, JobManagerError | JobStoreError>
 
   /** Finds a started job. Fails with `JobNotFound` if no job of this definition has the id. */
@@ -207,10 +208,10 @@ const make = Effect.fnUntraced(function*<Jobs extends ReadonlyArray<Job.Any>>(op
   yield* Effect.addFinalizer((exit) => Effect.andThen(shutdown, Scope.close(fibers, exit)))
   const { store } = runtime
   return JobManager.of({
-    start: (job, payload, settings = {}) =>
+    start: (job, payload, options = {}) =>
       Effect.suspend(() =>
         accepting
-          ? Commands.start(runtime, job, payload, settings)
+          ? Commands.start(runtime, job, payload, options)
           : Effect.fail(new JobManagerError({ reason: new ShuttingDown() }))
       ),
     attach: (job, id) => Commands.attach(runtime, job, id),

@@ -40,6 +40,21 @@ export class ActiveJobDiffers
 }
 
 /**
+ * Reason: a job of this name and key has ended already, and the start was to be refused then.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export class AlreadyOver extends Schema.TaggedError<AlreadyOver>("@fanout/core/JobManager/AlreadyOver")("AlreadyOver", {
+  id: JobId,
+  state: Schema.String
+}) {
+  override get message(): string {
+    return `Job ${this.id} has this name and key, and is ${this.state}: nothing is started`
+  }
+}
+
+/**
  * Reason: a schedule's expression or time zone can't be read, or no time fits it.
  *
  * @category errors
@@ -78,7 +93,7 @@ export class ShuttingDown
  */
 export class JobManagerError
   extends Schema.TaggedError<JobManagerError>("@fanout/core/JobManagerError")("JobManagerError", {
-    reason: Schema.Union([NotAllowed, ActiveJobDiffers, CronInvalid, ShuttingDown])
+    reason: Schema.Union([NotAllowed, ActiveJobDiffers, AlreadyOver, CronInvalid, ShuttingDown])
   })
 {
   override get message(): string {

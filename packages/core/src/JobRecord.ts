@@ -70,6 +70,27 @@ export interface JobSettings {
 }
 
 /**
+ * How a job starts.
+ *
+ * **Details**
+ *
+ * - `runAt`: the time from which the job may run, by default now. A number is milliseconds since the epoch.
+ * - `ifOver`: what to do if the newest job of the same name and idempotency key is over. `"new"`, the default, starts a
+ *   new job. `"existing"` gives that job. `"retry"` gives that job, and first retries a job that has failed or has
+ *   failed elements; after a cancelled job it starts a new one. `"refuse"` fails with `AlreadyOver`. Except for
+ *   `"new"`, a job without an `idempotencyKey` has the JSON of its payload as key.
+ *
+ * A job that is not over is given in each case.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface StartOptions extends JobSettings {
+  readonly runAt?: Date | number
+  readonly ifOver?: "new" | "existing" | "retry" | "refuse"
+}
+
+/**
  * Changes of a job's settings. `null` removes a limit.
  *
  * @category models

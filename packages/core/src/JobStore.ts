@@ -75,8 +75,8 @@ export interface Look {
 }
 
 /**
- * Which jobs to list: jobs in one of the `states`, with one of the `names`, the children of `parent`, at most `limit`
- * jobs. `before` is the last job of the previous page.
+ * Which jobs to list: jobs in one of the `states`, with one of the `names`, with the `idempotencyKey`, the children of
+ * `parent`, at most `limit` jobs. `before` is the last job of the previous page.
  *
  * @category models
  * @since 0.1.0
@@ -84,6 +84,7 @@ export interface Look {
 export interface ListFilter {
   readonly states?: ReadonlyArray<JobState.Tag> | undefined
   readonly names?: ReadonlyArray<string> | undefined
+  readonly idempotencyKey?: string | undefined
   readonly parent?: JobId | undefined
   readonly limit: number
   readonly before?: Pick<JobRecord, "createdAt" | "id"> | undefined

@@ -64,12 +64,13 @@ const firstQueued = (memory: Memory, limit: number, isWanted: (record: JobRecord
 const reads = (memory: Memory): Operations<"get" | "pulse" | "list" | "unreadable" | "look" | "due" | "toCancel"> => ({
   get: (id) => memory.run(() => read(memory.find(id))),
   pulse: (id) => memory.run(() => Rows.decodePulse(memory.find(id))),
-  list: ({ before, limit, names, parent, states }) =>
+  list: ({ before, idempotencyKey, limit, names, parent, states }) =>
     memory.run(() => {
       const last = before && { ...before, order: memory.jobs.get(before.id)?.order ?? 0 }
       const newest = memory.where((record) =>
         (states === undefined || states.includes(record.state._tag)) &&
         (names === undefined || names.includes(record.name)) &&
+        (idempotencyKey === undefined || Option.contains(record.idempotencyKey, idempotencyKey)) &&
         (parent === undefined || isChildOf(parent)(record))
       )
         .filter(({ order, record: { createdAt } }) =>

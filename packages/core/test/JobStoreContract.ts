@@ -858,6 +858,31 @@ export const jobStoreContract = <E>(
           assert.deepStrictEqual(yield* ids(store.list({ limit: 10, names: [] })), [])
           assert.deepStrictEqual(yield* ids(store.list({ limit: 10, states: [] })), [])
         }))
+
+      test("gives the jobs of a key, in whatever state, the newest first", (store) =>
+        Effect.gen(function*() {
+          const long = "k\0\udc80".repeat(2000)
+          for (const [name, key] of [["a", "k"], ["b", long], ["c", `${long}!`], ["d", "k"]] as const) {
+            const over = { createdAt: name.charCodeAt(0), ...finished(1) }
+            yield* store.insert(job(name, { idempotencyKey: Option.some(key), ...over }))
+          }
+          yield* store.insert(job("e", { idempotencyKey: Option.some("k"), createdAt: 200 }))
+          yield* store.insert(job("f", { idempotencyKey: Option.some("k"), createdAt: 300, name: "move" }))
+          yield* store.insert(job("g", { createdAt: 400 }))
+
+          const names = ["copy"]
+          assert.deepStrictEqual(
+            yield* ids(store.list({ limit: 10, names, idempotencyKey: "k" })),
+            ["e", "d", "a"]
+          )
+          assert.deepStrictEqual(yield* ids(store.list({ limit: 1, names, idempotencyKey: "k" })), ["e"])
+          assert.deepStrictEqual(yield* ids(store.list({ limit: 10, idempotencyKey: long })), ["b"])
+          assert.deepStrictEqual(
+            yield* ids(store.list({ limit: 10, names, idempotencyKey: "k", states: ["Queued"] })),
+            ["e"]
+          )
+          assert.deepStrictEqual(yield* ids(store.list({ limit: 10, names, idempotencyKey: "K" })), [])
+        }))
     })
 
     describe("look and due", () => {

@@ -8,8 +8,8 @@ import * as Schema from "effect/Schema"
 import type * as Job from "../../Job.ts"
 import type { JobHandle } from "../../JobHandle.ts"
 import * as JobId from "../../JobId.ts"
-import { ActiveJobDiffers, JobManagerError, JobNotCompleted, NotAllowed } from "../../JobManagerError.ts"
-import { type JobChanges, JobLimits, JobRecord, type JobSettings } from "../../JobRecord.ts"
+import { ActiveJobDiffers, AlreadyOver, JobManagerError, JobNotCompleted, NotAllowed } from "../../JobManagerError.ts"
+import { type JobChanges, JobLimits, JobRecord, type JobSettings, type StartOptions } from "../../JobRecord.ts"
 import * as JobState from "../../JobState.ts"
 import { JobNotFound, JobStoreError } from "../../JobStoreError.ts"
 import { errorOf } from "../defect.ts"
@@ -78,9 +78,20 @@ export const start = Effect.fnUntraced(function*<J extends Job.Any>(
   runtime: JobRuntime,
   job: J,
   payload: J["payload"]["Type"],
-  settings: JobSettings
+  { ifOver = "new", runAt, ...settings }: StartOptions
 ): Effect.fn.Return<HandleOf<J>, JobManagerError | JobStoreError> {
-  const record = yield* newRecord(runtime, yield* described(job, payload, settings))
+  let fields = yield* described(job, payload, settings)
+  if (ifOver !== "new") {
+    const idempotencyKey = Option.getOrElse(fields.idempotencyKey, () => JSON.stringify(fields.payload))
+    fields = { ...fields, idempotencyKey: Option.some(idempotencyKey) }
+    const [newest] = yield* runtime.store.list({ names: [job.name], idempotencyKey, limit: 1 })
+    const isOver = newest !== undefined && JobState.isTerminal(newest.state)
+    if (isOver && (ifOver !== "retry" || newest.state._tag !== "Cancelled")) {
+      return yield* goOn(runtime, job, newest, ifOver)
+    }
+  }
+  const fresh = yield* newRecord(runtime, fields)
+  const record = runAt === undefined ? fresh : fresh.with({ availableAt: Number(runAt) })
   const stored = yield* runtime.store.insert(record)
   if (stored.id === record.id) {
     runtime.claimable.notifyUnsafe()
@@ -91,6 +102,23 @@ export const start = Effect.fnUntraced(function*<J extends Job.Any>(
     return handleOf(runtime, job, stored.id, false)
   }
   return yield* new JobManagerError({ reason: new ActiveJobDiffers({ id: stored.id, job: stored.name }) })
+})
+
+/** Gives a job that is over, as `ifOver` says. */
+const goOn = Effect.fnUntraced(function*<J extends Job.Any>(
+  runtime: JobRuntime,
+  job: J,
+  { id, state }: JobRecord,
+  ifOver: "existing" | "retry" | "refuse"
+): Effect.fn.Return<HandleOf<J>, JobManagerError | JobStoreError> {
+  if (ifOver === "refuse") {
+    return yield* new JobManagerError({ reason: new AlreadyOver({ id, state: state._tag }) })
+  }
+  if (ifOver === "retry" && state._tag !== "Completed") {
+    // Another process can have retried the job since.
+    yield* Effect.catchReason(retry(runtime, id), "JobManagerError", "NotAllowed", () => Effect.void)
+  }
+  return handleOf(runtime, job, id, false)
 })
 
 export const attach = Effect.fnUntraced(function*<J extends Job.Any>(

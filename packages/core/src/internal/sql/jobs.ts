@@ -69,12 +69,22 @@ export const makeLists = (access: SqlAccess) => {
     sql`created_at <= ${createdAt} and (created_at < ${createdAt}
       or seq < (select seq from fanout_jobs where id = ${Rows.toText(id)}))`
 
-  const pageOf = ({ before, limit, names, parent, states }: ListFilter, others: ReadonlyArray<Fragment>) => {
+  const hasKey = (key: string) => {
+    const column = sql.literal("idempotency_key")
+    const wanted = Rows.toText(key)
+    return sql`${access.dialect.indexed(column)} = ${access.dialect.indexed(sql`${wanted}`)} and ${column} = ${wanted}`
+  }
+
+  const pageOf = (
+    { before, idempotencyKey, limit, names, parent, states }: ListFilter,
+    others: ReadonlyArray<Fragment>
+  ) => {
     const ofTags = Array.from(new Set(states ?? JobState.Tag.literals), (tag) => sql`tag = ${tag}`)
     const wanted = [...ofTags, ...others]
     if (wanted.length === 0) return Effect.succeed({ read: [], broken: [] })
     const conditions = [
       ...(names === undefined ? [] : [access.isOneOf("name", names)]),
+      ...(idempotencyKey === undefined ? [] : [hasKey(idempotencyKey)]),
       ...(parent === undefined ? [] : [sql`parent_id = ${Rows.toText(parent)}`]),
       ...(before === undefined ? [] : [isBefore(before)])
     ]

@@ -204,6 +204,11 @@ const changes = {
   "7_clean_ups": change((sql) => [
     sql`create index fanout_jobs_to_cancel on fanout_jobs (priority desc, created_at, seq)
       where tag = 'Queued' and request = 'Cancel'`
+  ]),
+  // An index of all jobs by their key: the index of the active jobs does not find a job that is over.
+  "8_keys": change((sql, { indexed }) => [
+    sql`create index fanout_jobs_keys on fanout_jobs (name, ${indexed(sql.literal("idempotency_key"))})
+      where idempotency_key is not null`
   ])
 }
 

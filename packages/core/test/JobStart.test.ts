@@ -1,0 +1,145 @@
+import { assert, describe, it } from "@effect/vitest"
+import * as Job from "@fanout/core/Job"
+import { type JobHandle, JobManager } from "@fanout/core/JobManager"
+import type * as JobStore from "@fanout/core/JobStore"
+import * as MemoryJobStore from "@fanout/core/MemoryJobStore"
+import { layerSqlite } from "@fanout/core/node"
+import { TaskDispatcher } from "@fanout/core/TaskDispatcher"
+import * as Cause from "effect/Cause"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Fiber from "effect/Fiber"
+import * as Layer from "effect/Layer"
+import * as Schema from "effect/Schema"
+import type * as Scope from "effect/Scope"
+import * as TestClock from "effect/testing/TestClock"
+import { process } from "./managers.ts"
+
+class Refused extends Schema.TaggedError<Refused>("test/Refused")("Refused", { n: Schema.Int }) {}
+
+const Halves = Job.make("test/Halves", {
+  payload: Schema.Array(Schema.Int),
+  success: Schema.Array(Schema.Number),
+  error: Refused
+})
+
+/** Halves numbers, notes each that it halves, and refuses odd ones as long as it is strict. */
+const halving = (world: { strict: boolean; readonly halved: Array<number> }) =>
+  Halves.toLayer((numbers) =>
+    TaskDispatcher.use(({ forEach }) =>
+      forEach("halves", numbers, (n) =>
+        Effect.suspend(() => {
+          world.halved.push(n)
+          return world.strict && n % 2 === 1 ? Effect.fail(new Refused({ n })) : Effect.succeed(n / 2)
+        }), { success: Schema.Number, error: Refused, concurrency: 1 })
+    )
+  )
+
+const suite = <E>(backend: string, store: Layer.Layer<JobStore.JobStore, E>) =>
+  describe(`a start (${backend})`, () => {
+    const test = <A, E2>(name: string, body: () => Effect.Effect<A, E2, JobStore.JobStore | Scope.Scope>) =>
+      it.effect(name, () => body().pipe(Effect.provide(Layer.fresh(store))))
+
+    const open = Effect.gen(function*() {
+      const world = { strict: true, halved: new Array<number>() }
+      const { jobs } = yield* process([Halves], halving(world))
+      const during = <A, E2>(effect: Effect.Effect<A, E2, JobManager>) =>
+        Effect.gen(function*() {
+          const fiber = yield* Effect.forkChild(Effect.provideService(effect, JobManager, jobs))
+          yield* Effect.repeat(TestClock.adjust("250 millis"), { times: 20 })
+          return yield* Fiber.await(fiber)
+        })
+      const handleOf = (exit: Exit.Exit<JobHandle<unknown, unknown>, unknown>) =>
+        Exit.isSuccess(exit) ? exit.value : assert.fail(Cause.pretty(exit.cause))
+      return { ...world, world, jobs, during, handleOf }
+    })
+
+    test("by execute is the same job for the same payload, until it has succeeded", () =>
+      Effect.gen(function*() {
+        const { during, jobs, world } = yield* open
+        const first = yield* during(Halves.execute([2, 3, 4]))
+        assert.deepStrictEqual(first, Exit.fail(new Refused({ n: 3 })))
+
+        world.strict = false
+        assert.deepStrictEqual(yield* during(Halves.execute([2, 3, 4])), Exit.succeed([1, 1.5, 2]))
+        assert.deepStrictEqual(world.halved, [2, 3, 3, 4])
+        assert.deepStrictEqual(yield* during(Halves.execute([2, 3, 4])), Exit.succeed([1, 1.5, 2]))
+        assert.deepStrictEqual(world.halved, [2, 3, 3, 4])
+        assert.lengthOf(yield* jobs.list(), 1)
+
+        assert.deepStrictEqual(yield* during(Halves.execute([2])), Exit.succeed([1]))
+        assert.lengthOf(yield* jobs.list(), 2)
+      }))
+
+    test("goes on as ifOver says with a job that has succeeded", () =>
+      Effect.gen(function*() {
+        const { during, handleOf } = yield* open
+        const first = handleOf(yield* during(Halves.start([2], { ifOver: "retry" })))
+        assert.isTrue(first.started)
+        const existing = handleOf(yield* during(Halves.start([2], { ifOver: "existing" })))
+        assert.deepInclude(existing, { id: first.id, started: false })
+        const retried = handleOf(yield* during(Halves.start([2], { ifOver: "retry" })))
+        assert.deepInclude(retried, { id: first.id, started: false })
+        const refused = yield* during(Effect.flip(Halves.start([2], { ifOver: "refuse" })))
+        assert.match(String(Exit.isSuccess(refused) && refused.value), /is Completed: nothing is started/)
+        const fresh = handleOf(yield* during(Halves.start([2])))
+        assert.isTrue(fresh.started)
+        assert.notStrictEqual(fresh.id, first.id)
+      }))
+
+    test("starts a new job after a cancelled one, or gives that, as ifOver says", () =>
+      Effect.gen(function*() {
+        const { during, handleOf, jobs } = yield* open
+        const first = handleOf(yield* during(Halves.start([2], { ifOver: "retry", runAt: 1e9 })))
+        yield* jobs.cancel(first.id)
+        assert.strictEqual((yield* jobs.get(first.id)).state._tag, "Cancelled")
+        assert.strictEqual(handleOf(yield* during(Halves.start([2], { ifOver: "existing" }))).id, first.id)
+        const second = handleOf(yield* during(Halves.start([2], { ifOver: "retry" })))
+        assert.isTrue(second.started)
+      }))
+
+    test("gives a job that is not over, whatever ifOver says", () =>
+      Effect.gen(function*() {
+        const { during, handleOf } = yield* open
+        const first = handleOf(yield* during(Halves.start([2], { ifOver: "refuse", runAt: 1e9 })))
+        for (const ifOver of ["existing", "retry", "refuse"] as const) {
+          assert.deepInclude(handleOf(yield* during(Halves.start([2], { ifOver }))), { id: first.id, started: false })
+        }
+      }))
+
+    test("later waits for its time", () =>
+      Effect.gen(function*() {
+        const { during, handleOf, jobs, world } = yield* open
+        const { id } = handleOf(yield* during(Halves.start([2], { runAt: new Date(60_000) })))
+        yield* TestClock.setTime(50_000)
+        yield* during(Effect.void)
+        assert.deepStrictEqual(world.halved, [])
+        assert.strictEqual((yield* jobs.get(id)).availableAt, 60_000)
+        yield* TestClock.adjust("30 seconds")
+        yield* during(Effect.void)
+        assert.deepStrictEqual(world.halved, [2])
+      }))
+
+    test("by execute inside of a job names the way out", () =>
+      Effect.gen(function*() {
+        const Outer = Job.make("test/Outer", {})
+        const world = { strict: true, halved: [] }
+        const one: { jobs?: JobManager["Service"] } = {}
+        const outer = Outer.toLayer(() =>
+          Effect.suspend(() =>
+            one.jobs === undefined
+              ? Effect.die("too early")
+              : Effect.orDie(Halves.execute([2]).pipe(Effect.provideService(JobManager, one.jobs), Effect.asVoid))
+          )
+        )
+        const { jobs } = yield* process([Outer, Halves], Layer.merge(outer, halving(world)))
+        one.jobs = jobs
+        const handle = yield* jobs.start(Outer, undefined)
+        yield* Effect.repeat(TestClock.adjust("250 millis"), { times: 20 })
+
+        assert.match(String(yield* Effect.flip(handle.await)), /can't be executed inside of a job: use ChildJobs.run/)
+      }))
+  })
+
+suite("memory", MemoryJobStore.layer)
+suite("SQLite", layerSqlite({ filename: ":memory:" }))
