@@ -16,8 +16,8 @@ import * as RpcGroup from "effect/rpc/RpcGroup"
 import * as Scheduler from "effect/Scheduler"
 import * as Schema from "effect/Schema"
 import * as TestClock from "effect/testing/TestClock"
-import { TokenBucket } from "../src/internal/permits/bandwidth.ts"
 import { makePermits, type Permits } from "../src/internal/permits/permits.ts"
+import { ByteRate } from "../src/internal/permits/rate.ts"
 import { Share } from "../src/internal/permits/share.ts"
 import { makeDeadlines } from "../src/internal/task/deadlines.ts"
 import { type Ending, TaskRun, type Work } from "../src/internal/task/taskRun.ts"
@@ -335,7 +335,7 @@ describe("a rate", () => {
       const clock = yield* Clock.Clock
       const deadlines = makeDeadlines(clock)
       yield* Effect.forkChild(deadlines.watch)
-      const bucket = new TokenBucket({ clock, deadlines }, 1000)
+      const bucket = new ByteRate({ clock, deadlines }, 1000)
       const signal = Interrupter.makeUnsafe()
       yield* bucket.take(1000)
       const stopped = yield* Effect.forkChild(

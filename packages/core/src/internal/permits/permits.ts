@@ -1,61 +1,42 @@
 /**
- * A pool of permits, handed out to shares by priority with aging, and fairly between the shares of one priority.
+ * A pool of permits. It hands them out by priority with aging, and fairly between the shares of one priority.
  *
- * The class with the best score goes next: its rank, raised by one for every `agingMillis` in which it got nothing
- * although somebody waits in it. Within a class the share that holds the fewest permits goes next; of equals the one
- * that was served longest ago; of one share the more urgent task, then the older. Those that gave their permits back to
- * wait for others return ahead of their class.
+ * 1. Each share has a line of waiting tasks for each priority. Lines of one urgency (`rankOf`) are a class.
+ * 2. The class with the best score goes next. The score is the urgency, and 1 more for every `agingMillis` in which
+ *    the class got nothing although a task waits in it.
+ * 3. Within a class goes first: a task that gave its permits back to wait for others; then the job that holds the
+ *    fewest permits; then the job that was served longest ago; of one share the more urgent task; the older task.
+ *
+ * Effect's `Semaphore` is not enough: it serves in order of arrival, without priorities, shares and a count of waiters.
  */
 import type * as Clock from "effect/Clock"
-import type * as Effect from "effect/Effect"
 import * as Latch from "effect/Latch"
 import type { Priority } from "../../Task.ts"
 import { Chain, type Linked } from "../chain.ts"
 import { nowMillis } from "../task/deadlines.ts"
 
-/** How long a class waits for a permit to be raised by one. */
+/** For so long a class waits for a permit until its score is raised by one. */
 export const agingMillis = 1000
 
-/** Priorities, the most urgent first, with their ranks. */
 export const ranks: Readonly<Record<Priority, number>> = { critical: 3, high: 2, normal: 1, low: 0 }
-const byUrgency: ReadonlyArray<Priority> = ["critical", "high", "normal", "low"]
 
-/** Whom permits are handed out to: a job, a part of one with limits of its own, or an application that has no job. */
+/** Who takes permits: a job, a part of a job with limits of its own, or an application without a job. */
 export interface Share {
   /** Shares of one root are served as one. */
   readonly root: Share
-  /** What a priority of its tasks comes to among those of others. It may change at any time. */
+  /** Urgency of a priority of the share's tasks, compared with those of other shares. It may change at any time. */
   readonly rankOf: (priority: Priority) => number
 }
 
 /** Permits of a pool as one share takes them. */
 export interface Permits {
-  /** Takes permits at once where nobody waits and enough are free. */
+  /** Takes permits at once, where nobody waits and enough are free. */
   readonly tryTakeUnsafe: (weight: number) => boolean
-  /** Calls back once permits are taken. Returns how to stop waiting, or to give them back if they were taken. */
+  /** Calls back once permits are taken. Returns how to stop waiting, or to give the permits back once taken. */
   readonly waitUnsafe: (weight: number, priority: Priority, returning: boolean, granted: () => void) => () => void
   readonly releaseUnsafe: (weight: number) => void
-  /** Counts what was got done with permits of the pool, in pieces of about the same cost. */
+  /** Counts work that was done with permits of the pool, in pieces of about the same cost. */
   readonly noteUnsafe: (pieces: number) => void
-}
-
-/** What is seen of a pool. What weighs more than all of it runs alone in it. */
-export interface PermitPool {
-  /** How many permits there are. */
-  readonly size: number
-  /** How many there may be at most, unless somebody resizes it. */
-  readonly most: number
-  /** How many are taken; more than there are while it is smaller than it was, or something heavier runs alone. */
-  readonly held: number
-  /** Tasks that wait for permits. */
-  readonly waiting: number
-  /** Pieces of work that were got done. */
-  readonly completed: number
-  /** Completes as soon as anybody waits. */
-  readonly crowded: Effect.Effect<void>
-  readonly of: (share: Share) => Permits
-  /** Changes how many there are. Those held beyond it are waited for. */
-  readonly resizeUnsafe: (size: number) => void
 }
 
 interface Waiter extends Linked<Waiter> {
@@ -64,41 +45,58 @@ interface Waiter extends Linked<Waiter> {
   readonly granted: () => void
 }
 
-/** Those of one share that wait with one priority. */
+/** Tasks of one share that wait with one priority. */
 class Line {
+  readonly of: SharePermits
+  readonly priority: Priority
+  /** Tasks that had permits, and gave them back to wait for others. */
   readonly returning = new Chain<Waiter>()
   readonly waiting = new Chain<Waiter>()
+
+  constructor(of: SharePermits, priority: Priority) {
+    this.of = of
+    this.priority = priority
+  }
 
   get head(): Waiter | undefined {
     return this.returning.first ?? this.waiting.first
   }
 
-  remove(waiter: Waiter): void {
-    this.returning.delete(waiter)
-    this.waiting.delete(waiter)
+  get rank(): number {
+    return this.of.share.rankOf(this.priority)
+  }
+
+  /** Whether this line goes before another one of its class. */
+  goesBefore(other: Line): boolean {
+    const returns = Number(this.returning.size > 0) - Number(other.returning.size > 0)
+    if (returns !== 0) return returns > 0
+    if (this.of === other.of) return ranks[this.priority] > ranks[other.priority]
+    const { holding } = this.of
+    const { holding: others } = other.of
+    if (holding === others) return (this.head?.since ?? 0) < (other.head?.since ?? 0)
+    return holding.held === others.held ? holding.served < others.served : holding.held < others.held
   }
 }
 
-/** What all shares of one root hold together. */
+/** Permits that all shares of one root hold together. */
 interface Holding {
   held: number
-  /** When it was served last, counted in permits that the pool has handed out. */
+  /** When the root was served last, counted in permits that the pool has handed out. */
   served: number
 }
 
 class SharePermits implements Permits {
   readonly share: Share
   readonly holding: Holding
-  readonly lines: Record<Priority, Line> = {
-    critical: new Line(),
-    high: new Line(),
-    normal: new Line(),
-    low: new Line()
+  private readonly pool: PermitPool
+  private readonly lines: Readonly<Record<Priority, Line>> = {
+    critical: new Line(this, "critical"),
+    high: new Line(this, "high"),
+    normal: new Line(this, "normal"),
+    low: new Line(this, "low")
   }
-  waiting = 0
-  private readonly pool: PriorityPool
 
-  constructor(pool: PriorityPool, share: Share, holding: Holding) {
+  constructor(pool: PermitPool, share: Share, holding: Holding) {
     this.pool = pool
     this.share = share
     this.holding = holding
@@ -127,13 +125,11 @@ class SharePermits implements Permits {
       previous: undefined,
       next: undefined
     }
-    ;(returning ? line.returning : line.waiting).add(waiter)
-    pool.noteWaiting(this, 1)
+    pool.enter(line, waiter, returning)
     pool.handOut()
     return () => {
       if (!waits) return this.releaseUnsafe(weight)
-      line.remove(waiter)
-      pool.noteWaiting(this, -1)
+      pool.leave(line, waiter)
       pool.handOut()
     }
   }
@@ -149,29 +145,28 @@ class SharePermits implements Permits {
   }
 }
 
-/** Who may go next: the head of one line. */
-interface Candidate {
-  readonly of: SharePermits
-  readonly line: Line
-  readonly head: Waiter
-}
-
-class PriorityPool implements PermitPool {
+export class PermitPool {
   size: number
+  /** The largest size, unless somebody resizes the pool. */
   readonly most: number
+  /** Permits that are taken: more than `size` after the pool was made smaller, or where a heavier task runs alone. */
   held = 0
+  /** Tasks that wait for permits. */
   waiting = 0
+  /** Pieces of work that were done. */
   completed = 0
   readonly clock: Clock.Clock
+  /** Open while anybody waits. */
   private readonly crowd = Latch.makeUnsafe(false)
+  readonly crowded = this.crowd.await
   private readonly shares = new WeakMap<Share, SharePermits>()
   private readonly holdings = new WeakMap<Share, Holding>()
-  /** Shares that have somebody waiting. */
-  private readonly lined = new Set<SharePermits>()
+  /** Lines in which somebody waits. */
+  private readonly lines = new Set<Line>()
   private handed = 0
   private isHandingOut = false
-  /** When each class got something last. */
-  private readonly servedAt = byUrgency.map(() => Number.NEGATIVE_INFINITY)
+  /** When each class got something last, by its rank. */
+  private readonly servedAt: Array<number> = Object.values(ranks).map(() => Number.NEGATIVE_INFINITY)
 
   constructor(size: number, clock: Clock.Clock, most: number) {
     this.size = size
@@ -179,7 +174,7 @@ class PriorityPool implements PermitPool {
     this.clock = clock
   }
 
-  of(share: Share): SharePermits {
+  of(share: Share): Permits {
     const known = this.shares.get(share)
     if (known !== undefined) return known
     const holding = this.holdings.get(share.root) ?? { held: 0, served: 0 }
@@ -189,107 +184,81 @@ class PriorityPool implements PermitPool {
     return permits
   }
 
-  get crowded(): Effect.Effect<void> {
-    return this.crowd.await
+  /** Changes how many permits there are. Nobody loses a permit by that. */
+  readonly resizeUnsafe = (size: number): void => {
+    this.size = size
+    this.handOut()
   }
 
+  /** Whether so many permits are free. A task that weighs more than the whole pool runs alone. */
   hasRoom(weight: number): boolean {
     return this.held + weight <= this.size || this.held === 0
   }
 
-  noteWaiting(share: SharePermits, change: 1 | -1): void {
-    this.waiting += change
-    if (this.waiting === 0) this.crowd.closeUnsafe()
-    else if (this.waiting === 1 && change === 1) this.crowd.openUnsafe()
-    share.waiting += change
-    if (share.waiting === 0) this.lined.delete(share)
-    else this.lined.add(share)
+  enter(line: Line, waiter: Waiter, returning: boolean): void {
+    ;(returning ? line.returning : line.waiting).add(waiter)
+    this.lines.add(line)
+    this.waiting++
+    this.crowd.openUnsafe()
   }
 
-  /** Hands out what is free. Who is granted may be over at once and give back: the loop that runs sees that, too. */
+  leave(line: Line, waiter: Waiter): void {
+    line.returning.delete(waiter)
+    line.waiting.delete(waiter)
+    if (line.head === undefined) this.lines.delete(line)
+    this.waiting--
+    if (this.waiting === 0) this.crowd.closeUnsafe()
+  }
+
+  /** Hands out the free permits. A task may give its permits back while it is granted them: the same loop sees that. */
   handOut(): void {
     if (this.isHandingOut) return
     this.isHandingOut = true
     try {
-      this.handOutAll()
+      while (this.waiting > 0 && this.held < this.size && this.handOutOne());
     } finally {
       this.isHandingOut = false
     }
   }
 
-  private handOutAll(): void {
-    while (this.waiting > 0 && this.held < this.size) {
-      const now = nowMillis(this.clock)
-      const rank = this.bestClass(now)
-      const next = this.nextOf(rank)
-      // A heavy one is not passed over, or it would starve.
-      if (next === undefined || !this.hasRoom(next.head.weight)) return
-      const { head, line, of } = next
-      line.remove(head)
-      this.noteWaiting(of, -1)
-      this.held += head.weight
-      of.holding.held += head.weight
-      of.holding.served = ++this.handed
-      this.servedAt[rank] = now
-      head.granted()
-    }
+  /** Serves the task that is next, where there is room for it. A heavy task is not passed over, or it would starve. */
+  private handOutOne(): boolean {
+    const now = nowMillis(this.clock)
+    const rank = this.nextClass(now)
+    const line = this.nextLine(rank)
+    const head = line?.head
+    if (line === undefined || head === undefined || !this.hasRoom(head.weight)) return false
+    this.leave(line, head)
+    this.held += head.weight
+    const { holding } = line.of
+    holding.held += head.weight
+    holding.served = ++this.handed
+    this.servedAt[rank] = now
+    head.granted()
+    return true
   }
 
-  /** The rank of the class that goes next; of equal scores the more urgent one. */
-  private bestClass(now: number): number {
-    const oldest = byUrgency.map(() => Number.POSITIVE_INFINITY)
-    for (const { lines, share } of this.lined) {
-      for (const priority of byUrgency) {
-        const { head } = lines[priority]
-        if (head === undefined) continue
-        const rank = share.rankOf(priority)
-        oldest[rank] = Math.min(oldest[rank] ?? now, head.since)
-      }
-    }
-    let best = 0
-    let score = -1
-    for (let rank = byUrgency.length - 1; rank >= 0; rank--) {
-      const since = oldest[rank] ?? Number.POSITIVE_INFINITY
-      if (since === Number.POSITIVE_INFINITY) continue
-      const waited = now - Math.max(since, this.servedAt[rank] ?? since)
-      const own = rank + Math.floor(waited / agingMillis)
-      if (own > score) {
-        best = rank
-        score = own
-      }
+  /** Rank of the class with the best score; of equal scores the more urgent class. */
+  private nextClass(now: number): number {
+    let [best, bestScore] = [0, Number.NEGATIVE_INFINITY]
+    for (const { head, rank } of this.lines) {
+      const waited = now - Math.max(head?.since ?? now, this.servedAt[rank] ?? now)
+      const score = rank + Math.floor(waited / agingMillis)
+      if (score < bestScore || (score === bestScore && rank <= best)) continue
+      best = rank
+      bestScore = score
     }
     return best
   }
 
-  private nextOf(rank: number): Candidate | undefined {
-    let next: Candidate | undefined
-    for (const of of this.lined) {
-      for (const priority of byUrgency) {
-        const line = of.lines[priority]
-        const { head } = line
-        if (head === undefined || of.share.rankOf(priority) !== rank) continue
-        const candidate = { of, line, head }
-        if (next === undefined || goesBefore(candidate, next)) next = candidate
-      }
+  private nextLine(rank: number): Line | undefined {
+    let next: Line | undefined
+    for (const line of this.lines) {
+      if (line.rank === rank && (next === undefined || line.goesBefore(next))) next = line
     }
     return next
   }
-
-  readonly resizeUnsafe = (size: number): void => {
-    this.size = size
-    this.handOut()
-  }
-}
-
-/** Whether one of a class goes before another; of one share the more urgent one, which comes first, stays before. */
-const goesBefore = (one: Candidate, other: Candidate): boolean => {
-  const returns = Number(one.line.returning.size > 0) - Number(other.line.returning.size > 0)
-  if (returns !== 0) return returns > 0
-  const { holding } = one.of
-  const { holding: others } = other.of
-  if (holding === others) return one.of !== other.of && one.head.since < other.head.since
-  return holding.held === others.held ? holding.served < others.served : holding.held < others.held
 }
 
 export const makePermits = (size: number, clock: Clock.Clock, most = size): PermitPool =>
-  new PriorityPool(size, clock, most)
+  new PermitPool(size, clock, most)

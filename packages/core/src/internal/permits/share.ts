@@ -1,13 +1,12 @@
 /**
- * What one dispatcher may use of what the process has: a job's, or a part of that. A part is never more than the whole.
+ * What one dispatcher may use of the process: the dispatcher of a job, or of a part of a job. A part never gets more
+ * than the whole.
  */
 import type { Limits } from "../../LimitedTaskDispatcher.ts"
 import type { Priority } from "../../Task.ts"
 import type { Bandwidth } from "../../TaskDispatcher.ts"
-import { Chain, type Linked } from "../chain.ts"
-import { type Deadline, nowMillis } from "../task/deadlines.ts"
-import { both, type Environment, TokenBucket } from "./bandwidth.ts"
-import * as Permits from "./permits.ts"
+import { makePermits, type PermitPool, type Permits, ranks, type Share as PermitShare } from "./permits.ts"
+import { both, ByteRate, type Environment, Rate } from "./rate.ts"
 
 const check = ({ bytesPerSecond = 1, concurrency = 1, permits, tasksPerSecond = 1 }: Limits): void => {
   const refuse = (name: string, limit: number, least: string) => {
@@ -21,36 +20,38 @@ const check = ({ bytesPerSecond = 1, concurrency = 1, permits, tasksPerSecond = 
   }
 }
 
-export class Share implements Permits.Share {
+export class Share implements PermitShare {
   readonly root: Share
   readonly bandwidth: Bandwidth
   private readonly parent: Share | undefined
-  /** Counts its tasks; of a job also while there is no limit, for one may be set while they run. */
-  private readonly tasks: Permits.PermitPool | undefined
-  private readonly pools = new Map<string, Permits.PermitPool>()
-  private readonly pace: Pace | undefined
-  private readonly bucket: TokenBucket
+  /** This share and those around it, the innermost first. */
+  private readonly upwards: ReadonlyArray<Share>
+  /** Counts the share's tasks. A job counts them without a limit, too, since one may be set while they run. */
+  private readonly tasks: PermitPool | undefined
+  private readonly pools: ReadonlyMap<string, PermitPool>
+  private readonly pace: Rate | undefined
+  private readonly bytes: ByteRate
   private readonly ceiling: number
   private urgency = 0
 
   constructor(environment: Environment, limits: Limits, parent?: Share) {
-    const { clock } = environment
     check(limits)
+    const { bytesPerSecond = Infinity, concurrency, permits = {}, priority = "critical", tasksPerSecond } = limits
+    const { clock } = environment
     this.parent = parent
+    this.upwards = [this, ...parent?.upwards ?? []]
     this.root = parent?.root ?? this
-    this.tasks = limits.concurrency === undefined && parent !== undefined
+    this.tasks = concurrency === undefined && parent !== undefined
       ? undefined
-      : Permits.makePermits(limits.concurrency ?? Number.POSITIVE_INFINITY, clock)
-    for (const [name, size] of Object.entries(limits.permits ?? {})) {
-      this.pools.set(name, Permits.makePermits(size, clock))
-    }
-    this.pace = limits.tasksPerSecond === undefined ? undefined : new Pace(environment, limits.tasksPerSecond)
-    this.bucket = new TokenBucket(environment, limits.bytesPerSecond ?? Number.POSITIVE_INFINITY)
-    this.bandwidth = parent === undefined ? this.bucket : both(this.bucket, parent.bandwidth)
-    this.ceiling = Permits.ranks[limits.priority ?? "critical"]
+      : makePermits(concurrency ?? Infinity, clock)
+    this.pools = new Map(Object.entries(permits).map(([name, size]) => [name, makePermits(size, clock)]))
+    this.pace = tasksPerSecond === undefined ? undefined : new Rate(environment, tasksPerSecond)
+    this.bytes = new ByteRate(environment, bytesPerSecond)
+    this.bandwidth = parent === undefined ? this.bytes : both(this.bytes, parent.bandwidth)
+    this.ceiling = ranks[priority]
   }
 
-  /** What is asked of a job while it runs. `urgency` moves all priorities of its tasks. */
+  /** Sets what may be changed of a job while it runs. `urgency` moves the priorities of all its tasks. */
   setUnsafe({ bytesPerSecond, concurrency, urgency }: {
     readonly urgency: number
     readonly concurrency: number
@@ -58,177 +59,120 @@ export class Share implements Permits.Share {
   }): void {
     this.urgency = urgency
     this.tasks?.resizeUnsafe(concurrency)
-    this.bucket.setUnsafe(bytesPerSecond)
+    this.bytes.setUnsafe(bytesPerSecond)
   }
 
   readonly rankOf = (priority: Priority): number => {
-    const own = Permits.ranks[priority] + this.urgency
+    const own = ranks[priority] + this.urgency
     const above = this.parent === undefined
-      ? Math.min(Math.max(own, Permits.ranks.low), Permits.ranks.critical)
+      ? Math.min(Math.max(own, ranks.low), ranks.critical)
       : this.parent.rankOf(priority)
     return Math.min(above, this.ceiling)
   }
 
-  /** Permits of a pool: the narrowest limits come first, the pool itself last, and nobody waits the other way round. */
-  permitsOf(name: string, pool: Permits.PermitPool): Permits.Permits {
-    const gates: Array<Gate> = []
-    const paces: Array<Pace> = []
-    for (const share of this.upwards()) {
-      if (share.pace !== undefined) paces.push(share.pace)
-      if (share.tasks !== undefined) gates.push({ permits: share.tasks.of(this), counts: "tasks" })
-      const own = share.pools.get(name)
-      if (own !== undefined) gates.push({ permits: own.of(this), counts: "weight" })
+  /**
+   * Permits of a pool for tasks of this share. Permits of the innermost share are taken first and those of the pool
+   * last; all tasks wait in this order, so none can block another one.
+   */
+  permitsOf(name: string, pool: PermitPool): Permits {
+    const paces: Array<Rate> = []
+    const gates: Array<Permits> = []
+    for (const { pace, pools, tasks } of this.upwards) {
+      if (pace !== undefined) paces.push(pace)
+      if (tasks !== undefined) gates.push(countingTasks(tasks.of(this)))
+      const own = pools.get(name)
+      if (own !== undefined) gates.push(own.of(this))
     }
-    return new Gates(paces, [...gates, { permits: pool.of(this), counts: "weight" }])
-  }
-
-  private *upwards(): Iterable<Share> {
-    yield this
-    if (this.parent !== undefined) yield* this.parent.upwards()
+    return new Gates(paces, gates, pool.of(this))
   }
 }
 
-interface Gate {
-  readonly permits: Permits.Permits
-  readonly counts: "tasks" | "weight"
-}
+/** Permits of which each task takes one, whatever it weighs. */
+const countingTasks = (permits: Permits): Permits => ({
+  tryTakeUnsafe: () => permits.tryTakeUnsafe(1),
+  waitUnsafe: (_, priority, returning, granted) => permits.waitUnsafe(1, priority, returning, granted),
+  releaseUnsafe: () => permits.releaseUnsafe(1),
+  noteUnsafe: (pieces) => permits.noteUnsafe(pieces)
+})
 
-const weightAt = ({ counts }: Gate, weight: number): number => counts === "tasks" ? 1 : weight
+/** A gate to wait at. A pace is one that is never given back. */
+type Step = Pick<Permits, "waitUnsafe" | "releaseUnsafe">
 
-const nothing = () => {}
+const beginning = (pace: Rate): Step => ({
+  waitUnsafe: (_, __, ___, granted) => {
+    if (!pace.isDue) return pace.waitUnsafe(1, granted)
+    pace.owe(1)
+    granted()
+    return () => {}
+  },
+  releaseUnsafe: () => {}
+})
 
-/** Permits of several, taken one after the other, once it is time to begin. */
-class Gates implements Permits.Permits {
-  private readonly paces: ReadonlyArray<Pace>
-  private readonly gates: ReadonlyArray<Gate>
+/** Permits that are taken at several gates, one after the other, once the paces let a task begin. */
+class Gates implements Permits {
+  private readonly paces: ReadonlyArray<Rate>
+  private readonly pool: Permits
+  /** The paces, then the gates, of which the pool is the last one. */
+  private readonly steps: ReadonlyArray<Step>
+  private readonly gates: ReadonlyArray<Permits>
 
-  constructor(paces: ReadonlyArray<Pace>, gates: ReadonlyArray<Gate>) {
+  constructor(paces: ReadonlyArray<Rate>, gates: ReadonlyArray<Permits>, pool: Permits) {
     this.paces = paces
-    this.gates = gates
+    this.pool = pool
+    this.gates = [...gates, pool]
+    this.steps = [...paces.map(beginning), ...this.gates]
   }
 
   tryTakeUnsafe(weight: number): boolean {
-    if (!this.paces.every((pace) => pace.isDue)) return false
-    let taken = 0
-    for (const gate of this.gates) {
-      if (!gate.permits.tryTakeUnsafe(weightAt(gate, weight))) {
-        this.release(weight, taken)
-        return false
-      }
-      taken++
+    const { gates, paces } = this
+    if (!paces.every((pace) => pace.isDue)) return false
+    for (let taken = 0; taken < gates.length; taken++) {
+      if (gates[taken]?.tryTakeUnsafe(weight) === true) continue
+      this.release(weight, paces.length + taken)
+      return false
     }
-    for (const pace of this.paces) pace.note()
+    for (const pace of paces) pace.owe(1)
     return true
   }
 
   waitUnsafe(weight: number, priority: Priority, returning: boolean, granted: () => void): () => void {
-    let taken = 0
+    // A task that goes on does not begin again, so no pace counts it.
+    let passed = returning ? this.paces.length : 0
     let isOver = false
-    let cancel = nothing
-    const take = (): void => {
-      // Whoever is granted meanwhile may cancel this one, before it is known how to.
-      cancel = nothing
-      const gate = this.gates[taken]
-      if (gate === undefined) return granted()
-      const own = weightAt(gate, weight)
-      let isTaken = false
-      const stop = gate.permits.waitUnsafe(own, priority, returning, () => {
-        isTaken = true
-        if (isOver) return gate.permits.releaseUnsafe(own)
-        taken++
-        take()
+    let cancel = () => {}
+    const pass = (): void => {
+      // Other tasks that are granted permits may cancel this one before the gate has returned how to.
+      cancel = () => {}
+      const step = this.steps[passed]
+      if (step === undefined) return granted()
+      let isPassed = false
+      const stop = step.waitUnsafe(weight, priority, returning, () => {
+        isPassed = true
+        if (isOver) return step.releaseUnsafe(weight)
+        passed++
+        pass()
       })
-      if (isTaken) return
+      if (isPassed) return
       if (isOver) stop()
       else cancel = stop
     }
-    // What only goes on does not begin.
-    const paces = returning ? [] : this.paces
-    const begin = (index: number): void => {
-      cancel = nothing
-      const pace = paces[index]
-      if (pace === undefined) return take()
-      if (pace.isDue) {
-        pace.note()
-        return begin(index + 1)
-      }
-      cancel = pace.waitUnsafe(() => begin(index + 1))
-    }
-    begin(0)
+    pass()
     return () => {
       isOver = true
       cancel()
-      this.release(weight, taken)
+      this.release(weight, passed)
     }
   }
 
-  /** The last one is the pool's. */
   noteUnsafe(pieces: number): void {
-    this.gates.at(-1)?.permits.noteUnsafe(pieces)
+    this.pool.noteUnsafe(pieces)
   }
 
   releaseUnsafe(weight: number): void {
-    this.release(weight, this.gates.length)
+    this.release(weight, this.steps.length)
   }
 
   private release(weight: number, count: number): void {
-    for (let index = count - 1; index >= 0; index--) {
-      const gate = this.gates[index]
-      if (gate !== undefined) gate.permits.releaseUnsafe(weightAt(gate, weight))
-    }
-  }
-}
-
-/** How much of a rate is made up for that was not used because the process was busy. */
-const lateMillis = 100
-
-interface Turn extends Linked<Turn> {
-  readonly go: () => void
-}
-
-/** Has tasks begin one after the other, at a rate. */
-class Pace {
-  private readonly environment: Environment
-  private readonly intervalMillis: number
-  private nextMillis = Number.NEGATIVE_INFINITY
-  private readonly turns = new Chain<Turn>()
-  private deadline: Deadline | undefined
-
-  constructor(environment: Environment, perSecond: number) {
-    this.environment = environment
-    this.intervalMillis = 1000 / perSecond
-  }
-
-  /** Whether the next task may begin at once. */
-  get isDue(): boolean {
-    return this.turns.size === 0 && this.nextMillis <= nowMillis(this.environment.clock)
-  }
-
-  /** Notes that a task begins now, which was due up to so long ago. */
-  note(late = 0): void {
-    this.nextMillis = Math.max(this.nextMillis, nowMillis(this.environment.clock) - late) + this.intervalMillis
-  }
-
-  /** Calls back when it is its turn. Returns how to leave that to the next one. */
-  waitUnsafe(go: () => void): () => void {
-    const turn: Turn = { go, chain: undefined, previous: undefined, next: undefined }
-    this.turns.add(turn)
-    this.deadline ??= this.schedule()
-    return () => this.turns.delete(turn)
-  }
-
-  private readonly serve = (): void => {
-    for (let { first } = this.turns; first !== undefined; first = this.turns.first) {
-      if (this.nextMillis > nowMillis(this.environment.clock)) break
-      this.turns.delete(first)
-      this.note(lateMillis)
-      first.go()
-    }
-    this.deadline = this.turns.size === 0 ? undefined : this.schedule()
-  }
-
-  private schedule(): Deadline {
-    const { clock, deadlines } = this.environment
-    return deadlines.addUnsafe(this.nextMillis - nowMillis(clock), this.serve)
+    for (let index = count - 1; index >= 0; index--) this.steps[index]?.releaseUnsafe(weight)
   }
 }
