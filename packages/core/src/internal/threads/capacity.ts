@@ -1,33 +1,26 @@
 /**
- * How much a thread is given at once: as much as was measured to take a short time.
+ * How many tasks a thread gets at once: as many as were measured to take a short time.
  */
 
-/** How long a batch should take: so long a more urgent task waits for a thread. */
+/** How long a batch should take. A more urgent task waits for a thread for so long. */
 const batchMillis = 2
-
-/**
- * How long the one should take that a thread has next: so long the owner may be away, at work of its own, and can't
- * hand out any.
- */
+/** How long a thread's next batch should take. The owner may be away for so long, at work of its own. */
 const nextMillis = 20
-
-/**
- * What takes longer is left for whoever is free first, instead of waiting behind what a thread is at.
- */
+/** A task that takes longer waits behind no other one: it goes to the thread that is free first. */
 const aheadMillis = 40
-
-/** So many times as long as expected counts a task that took longer: large files among small ones are no rule. */
+/** A task counts as at most so many times as long as expected: a large file among small ones is no rule. */
 const outlier = 3
-/** A unit of cost that seems to take no time would seem so for ever. */
+/** Least time of a unit of cost. A unit that takes no time could never be found to take more. */
 const leastMillis = 1e-6
 
 export class Capacity {
-  /** Cost of a batch, except that one task always goes. */
+  /** The most that a batch may cost, except that one task always goes. */
   cost = 1
-  /** Cost of a batch that a thread has next, while it is at another one. */
+  /** The same for the batch that a thread has next while it is at another one. */
   nextCost = 1
+  /** The most tasks of a batch. */
   private readonly batch: number
-  /** What a unit of cost takes, and what a task costs, on average of late; nothing is known at first. */
+  /** Average time of a unit of cost, and average cost of a task; nothing is known at first. */
   private unitMillis: number | undefined = undefined
   private meanCost = 1
 
@@ -35,12 +28,12 @@ export class Capacity {
     this.batch = batch
   }
 
-  /** How many tasks of such a cost are a batch. */
+  /** How many tasks of average cost are a batch. */
   get tasks(): number {
     return this.tasksOf(this.cost)
   }
 
-  /** How many tasks a thread is to have next. */
+  /** How many tasks a thread should have next. */
   get nextTasks(): number {
     return this.isAhead ? this.tasksOf(this.nextCost) : 0
   }
@@ -49,17 +42,17 @@ export class Capacity {
     return Math.max(1, Math.min(this.batch, Math.floor(cost / this.meanCost)))
   }
 
-  /** Whether a thread is to have its next batch before it is through with one: not where that may take long. */
+  /** Whether a thread should have its next batch before it is through with one: not where tasks may take long. */
   get isAhead(): boolean {
     return this.tasks > 1 || (this.unitMillis !== undefined && this.millisOf(this.meanCost) < aheadMillis)
   }
 
-  /** How long so much is expected to take; 0 where nothing is known. */
+  /** Expected time of a cost; 0 where nothing is known. */
   millisOf(cost: number): number {
     return cost * (this.unitMillis ?? 0)
   }
 
-  /** Takes into account what tasks took together. Both costs at most double. */
+  /** Learns from tasks that have ended. Both costs at most double. */
   measure(count: number, cost: number, millis: number): void {
     const most = (this.unitMillis ?? Number.POSITIVE_INFINITY) * outlier
     this.unitMillis = average(this.unitMillis, Math.min(millis / cost, Math.max(most, leastMillis)))

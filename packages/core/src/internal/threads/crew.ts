@@ -2,77 +2,85 @@
  * The threads of a pool: starts them, ends them, and knows which are lost.
  */
 import type * as Clock from "effect/Clock"
+import type * as Context from "effect/Context"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import type { FromThread } from "./crossing.ts"
 import { PoolThread } from "./poolThread.ts"
 import type { Measures } from "./threadMetrics.ts"
-import type { ThreadSpawner } from "./threadSpawner.ts"
+import type { Spawn, ThreadSpawner } from "./threadSpawner.ts"
 
 /** How long a thread may take from its start to its first message. */
 const startMillis = 30_000
 /** How long a thread has to end once it was asked to. */
 export const closeMillis = 100
-/** For so long one has that still loads: Node aborts the process where an addon is loaded by a thread that is ended. */
+/** The same for a thread that still loads: Node aborts the process where a thread is ended that loads an addon. */
 const loadMillis = 5000
 
-/** How long a thread may take to end by itself. A process takes nobody with it, and has nothing to finish yet. */
+/** How long a thread may take to end by itself. The end of a process that still loads harms nobody. */
 const patienceOf = ({ isApart, isReady }: PoolThread): number => isReady ? closeMillis : isApart ? 0 : loadMillis
 
 /** How long a thread may take to end before it is given up. */
 const abandonMillis = 250
-/** Threads that were lost before they were ready, one after the other, until no more is tried. */
+/** After so many failed starts in a row, the tasks that wait are told. */
 const maxFailedStarts = 3
 const backoff = { first: 100, most: 5000 } as const
 
-/** What is told of threads. */
-interface CrewListener {
-  readonly message: (thread: PoolThread, message: FromThread) => void
-  readonly started: () => void
-  /** A thread is about to end: it gets nothing more. */
-  readonly ending: (thread: PoolThread) => void
+/** What a pool consists of. */
+export interface PoolOptions {
+  readonly limits: {
+    readonly size: number
+    readonly batch: number
+    readonly idleMillis: number
+  }
+  readonly spawner: ThreadSpawner["Service"]
+  /** Tasks that a thread must have handlers for. */
+  readonly tags: ReadonlyArray<string>
+  readonly clock: Clock.Clock
+  readonly context: Context.Context<never>
+  readonly fork: (effect: Effect.Effect<void>) => void
+  /** Starts the worker on this thread, where it is to take part. */
+  readonly guest: Spawn | undefined
+}
+
+/** What the pool does when something happens to its threads. */
+export interface CrewListener {
+  readonly receive: (thread: PoolThread, message: FromThread) => void
+  /** Ticks while there are threads. */
+  readonly tickOn: () => void
+  /** Takes back what a thread has not begun, since it is about to end. */
+  readonly takeBack: (thread: PoolThread) => void
   /** A thread has ended, or was given up. */
-  readonly lost: (thread: PoolThread, why: string) => void
-  /** No thread can be started, and there is none. */
+  readonly afterLoss: (thread: PoolThread, why: string) => void
+  /** There is no thread, and none can be started. */
   readonly unavailable: (why: string) => void
-  /** A thread may be started that could not be before. */
+  /** A thread can be started that could not be before. */
   readonly mayStart: () => void
 }
 
 export class Crew {
   readonly threads = new Set<PoolThread>()
-  /** Those that were given up and have not ended since. */
+  /** Threads that were given up and have not ended since. */
   readonly abandoned = new Set<PoolThread>()
   isClosed = false
   private failedStarts = 0
   private startsAt = Number.NEGATIVE_INFINITY
   private backoffMillis: number = backoff.first
-  private readonly limits: { readonly size: number; readonly batch: number }
-  private readonly spawner: ThreadSpawner["Service"]
-  private readonly clock: Clock.Clock
+  private readonly options: PoolOptions
   private readonly measures: Measures
-  private readonly fork: (effect: Effect.Effect<void>) => void
-  private readonly listener: CrewListener
+  private readonly pool: CrewListener
 
-  constructor(
-    options: {
-      readonly limits: { readonly size: number; readonly batch: number }
-      readonly spawner: ThreadSpawner["Service"]
-      readonly clock: Clock.Clock
-      readonly fork: (effect: Effect.Effect<void>) => void
-    },
-    measures: Measures,
-    listener: CrewListener
-  ) {
-    this.limits = options.limits
-    this.spawner = options.spawner
-    this.clock = options.clock
-    this.fork = options.fork
+  constructor(options: PoolOptions, measures: Measures, pool: CrewListener) {
+    this.options = options
     this.measures = measures
-    this.listener = listener
+    this.pool = pool
   }
 
-  /** A thread that has nothing to do, and perhaps has had nothing but suspects; the guest where there is no other. */
+  private get now(): number {
+    return this.options.clock.currentTimeMillisUnsafe()
+  }
+
+  /** A thread that has nothing to do; the guest where there is no other one. */
   idle({ isUnused = false, mayBeGuest = true } = {}): PoolThread | undefined {
     let guest: PoolThread | undefined
     for (const thread of this.threads) {
@@ -83,86 +91,70 @@ export class Crew {
     return mayBeGuest ? guest : undefined
   }
 
-  /** Threads of the pool's own. */
+  /** Threads without the guest. */
   get count(): number {
     let count = 0
     for (const { isGuest } of this.threads) if (!isGuest) count++
     return count
   }
 
-  /** Threads that may work at the same time. */
-  get most(): number {
-    return this.limits.size + this.threads.size - this.count
-  }
-
-  /** Threads that may have a batch besides the one that they are at. */
-  get mostAhead(): number {
-    return this.spawner.isApart === true ? 0 : this.limits.size
-  }
-
-  private get starting(): number {
+  get starting(): number {
     return Array.from(this.threads).filter(({ isEnding, isReady }) => !isReady && !isEnding).length
   }
 
-  get isStarting(): boolean {
-    return this.starting > 0
-  }
-
-  /** Whether there may be one more thread. Those that were given up are replaced, but not without end. */
+  /** Whether there may be one more thread. A thread that was given up is replaced, but not without end. */
   get hasRoom(): boolean {
-    const { abandoned, count, limits } = this
+    const { abandoned, count, options: { limits } } = this
     return !this.isClosed && count < limits.size && count + abandoned.size < 2 * limits.size
   }
 
-  /** A thread that has nothing to do; if there is none, has as many started as there are batches for. */
+  /** A thread that has nothing to do. Where there is none, has as many started as there are batches. */
   find(batches: number, mayBeGuest: boolean): PoolThread | undefined {
     const thread = this.idle({ mayBeGuest })
     if (thread !== undefined) return thread
-    while (this.starting < batches && this.start()) {
-      // One more.
-    }
+    while (this.starting < batches && this.start());
     return undefined
   }
 
-  /** A thread that has had nothing but suspects; if there is none, has one started, in the place of another. */
+  /** A thread that has had only suspects. Where there is none, has one started, in the place of another. */
   findUnused(): PoolThread | undefined {
     const thread = this.idle({ isUnused: true, mayBeGuest: false })
-    if (thread !== undefined || this.isStarting || this.start() || this.hasRoom) return thread
+    if (thread !== undefined || this.starting > 0 || this.start() || this.hasRoom) return thread
     if (Array.from(this.threads).some(({ isEnding }) => isEnding)) return undefined
     const used = this.idle({ mayBeGuest: false })
     if (used !== undefined) this.end(used)
     return undefined
   }
 
-  /** Starts a thread, where there may be one more; tells whether it did. */
+  /** Starts a thread where there may be one more, and says whether it did. */
   start(): boolean {
-    const now = this.clock.currentTimeMillisUnsafe()
+    const { limits, spawner: { isApart = false, spawnUnsafe } } = this.options
+    const { now } = this
     if (!this.hasRoom || now < this.startsAt) return false
     try {
-      const { isApart = false, spawnUnsafe } = this.spawner
-      this.add(spawnUnsafe, new PoolThread(this.limits.batch, now, { isApart }))
+      this.add(spawnUnsafe, new PoolThread(limits.batch, now, { isApart }))
     } catch (error) {
       this.noteFailedStart(String(error))
       return false
     }
-    this.listener.started()
+    this.pool.tickOn()
     return true
   }
 
   /** Has the thread that the pool is on take part. */
-  invite(spawn: ThreadSpawner["Service"]["spawnUnsafe"]): void {
-    this.add(spawn, new PoolThread(this.limits.batch, this.clock.currentTimeMillisUnsafe(), { isGuest: true }))
+  invite(spawn: Spawn): void {
+    this.add(spawn, new PoolThread(this.options.limits.batch, this.now, { isGuest: true }))
   }
 
-  private add(spawn: ThreadSpawner["Service"]["spawnUnsafe"], thread: PoolThread): void {
+  private add(spawn: Spawn, thread: PoolThread): void {
     thread.spawned = spawn(thread.shared, {
       message: (message) => {
         // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- what `internal/threads/worker.ts` posts
-        if (!thread.isGone) this.listener.message(thread, message as FromThread)
+        if (!thread.isGone) this.pool.receive(thread, message as FromThread)
       },
       ended: (why) => {
         this.lose(thread, why)
-        if (this.abandoned.delete(thread)) this.listener.mayStart()
+        if (this.abandoned.delete(thread)) this.pool.mayStart()
       }
     })
     this.threads.add(thread)
@@ -170,83 +162,83 @@ export class Crew {
 
   noteReady(thread: PoolThread): void {
     thread.isReady = true
-    thread.idleSince = this.clock.currentTimeMillisUnsafe()
+    thread.idleSince = this.now
     this.failedStarts = 0
   }
 
-  /** A thread is through with a batch. */
+  /** Notes that a thread is through with a batch. */
   noteDone(thread: PoolThread): void {
     thread.hands.shift()
     this.backoffMillis = backoff.first
     if (thread.isBusy) return
-    thread.idleSince = this.clock.currentTimeMillisUnsafe()
+    thread.idleSince = this.now
     thread.spawned?.holdUnsafe(false)
   }
 
-  /** Has a thread end, whatever it is at. What it has not begun goes to others. */
+  /** Ends a thread, whatever it does. */
   end(thread: PoolThread, patienceMillis: number = patienceOf(thread)): void {
     if (thread.isEnding) return
     thread.isEnding = true
-    this.listener.ending(thread)
+    this.pool.takeBack(thread)
     const terminate = thread.spawned?.terminate ?? Effect.void
     const within = (millis: number) => Effect.timeoutOption(Deferred.await(thread.gone), millis)
     thread.tell({ _tag: "Close" })
-    this.fork(Effect.gen({ self: this }, function*() {
+    this.options.fork(Effect.gen({ self: this }, function*() {
       if (patienceMillis > 0) yield* within(patienceMillis)
       yield* Effect.forkDetach(terminate)
-      // A guest can't be given up: what it is at runs here.
+      // A guest can't be given up: its task runs on this thread.
       if (thread.isGuest) return
       yield* within(abandonMillis)
       if (thread.isGone) return
-      // A system call holds it. It runs no more of its program when that returns.
+      // A system call holds the thread. When that returns, the thread runs no more of its program.
       this.abandoned.add(thread)
       this.lose(thread, "it could not be ended")
       yield* Effect.logWarning("A thread is held by a system call and was given up")
     }))
   }
 
-  /** A thread has ended, or counts as if it had. */
+  /** Notes that a thread has ended, or counts as if it had. */
   lose(thread: PoolThread, why: string): void {
     if (thread.isGone) return
     thread.isGone = true
     this.threads.delete(thread)
     Deferred.doneUnsafe(thread.gone, Effect.void)
-    // The process need not stay for what can't be ended.
+    // The process need not stay for a thread that can't be ended.
     thread.spawned?.holdUnsafe(false)
-    const { isEnding, isReady } = thread
-    if (!isEnding) this.fork(thread.spawned?.terminate ?? Effect.void)
-    if (!isEnding && isReady) this.measures.noteLost()
-    if (!isEnding && !isReady) this.noteFailedStart(why)
-    this.listener.lost(thread, why)
+    if (!thread.isEnding) {
+      this.options.fork(thread.spawned?.terminate ?? Effect.void)
+      if (thread.isReady) this.measures.noteLost()
+      else this.noteFailedStart(why)
+    }
+    this.pool.afterLoss(thread, why)
   }
 
   private noteFailedStart(why: string): void {
-    // Of those that were started together one counts.
-    if (this.clock.currentTimeMillisUnsafe() < this.startsAt) return
+    const { now } = this
+    // Of threads that were started together only one failure counts.
+    if (now < this.startsAt) return
     const delay = this.backoffMillis
     this.backoffMillis = Math.min(backoff.most, delay * 2)
-    const startsAt = this.startsAt = this.clock.currentTimeMillisUnsafe() + delay
+    const startsAt = this.startsAt = now + delay
     this.failedStarts++
-    // One that still starts may be luckier.
-    if (
-      this.failedStarts >= maxFailedStarts &&
-      !Array.from(this.threads).some(({ isEnding, isGuest }) => !isEnding && !isGuest)
-    ) {
+    // A thread that still starts may do better.
+    const hasOthers = Array.from(this.threads).some(({ isEnding, isGuest }) => !isEnding && !isGuest)
+    if (this.failedStarts >= maxFailedStarts && !hasOthers) {
       this.failedStarts = 0
-      this.listener.unavailable(why)
+      this.pool.unavailable(why)
     }
     const mayStart = Effect.sync(() => {
-      // Timers may come a millisecond before the clock says so, and nobody would try again.
+      // A timer may come a millisecond before the clock says so, and nobody would try again.
       if (this.startsAt === startsAt) this.startsAt = Number.NEGATIVE_INFINITY
-      this.listener.mayStart()
+      this.pool.mayStart()
     })
-    this.fork(Effect.andThen(Effect.sleep(delay), mayStart))
+    this.options.fork(Effect.andThen(Effect.sleep(delay), mayStart))
   }
 
-  /** Calls those lost that never get ready. */
-  checkStarts(now: number): void {
+  /** Loses threads that never get ready. */
+  checkStarts(): void {
     for (const thread of this.threads) {
-      if (thread.isEnding || thread.isReady || now - thread.startedAt <= startMillis) continue
+      if (thread.isEnding || thread.isReady || this.now - thread.startedAt <= startMillis) continue
       this.lose(thread, `it was not ready after ${startMillis / 1000} seconds`)
     }
   }

@@ -1,10 +1,11 @@
 /**
- * Provides the handlers of tasks by a pool of threads, whoever starts these.
+ * Layer that provides the handlers of tasks by a pool of threads.
  */
 import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
 import type * as RpcGroup from "effect/rpc/RpcGroup"
 import * as Scope from "effect/Scope"
@@ -18,13 +19,12 @@ import { Attempt } from "../task/attempt.ts"
 import type { TaskHandler } from "../task/taskDefinition.ts"
 import { TaskOptions } from "../task/taskOptions.ts"
 import { taskCrossing } from "./crossing.ts"
-import * as Guest from "./guest.ts"
 import { Pool } from "./pool.ts"
 import type { Caller, Definition } from "./poolThread.ts"
-import { ThreadSpawner } from "./threadSpawner.ts"
-import { handlersOf } from "./worker.ts"
+import { type Spawn, ThreadSpawner } from "./threadSpawner.ts"
+import { type Handlers, handlersOf, serve } from "./worker.ts"
 
-/** How a pool is to work, as `ThreadOptions` of `@fanout/core/threads` says it. */
+/** How a pool works, as `ThreadOptions` of `@fanout/core/threads` says it. */
 export interface Options {
   readonly size?: number
   readonly batch?: number
@@ -42,16 +42,18 @@ export const layer = <R extends Task.Any, E = never, RX = never>(
     const scope = yield* Scope.make()
     const context = yield* Effect.context()
     const run = Effect.runForkWith(context)
-    const idleMillis = Duration.toMillis(idle)
-    const limits = { size: size ?? spawner.parallelism, batch: spawner.isApart === true ? 1 : batch, idleMillis }
+    const limits = {
+      size: size ?? spawner.parallelism,
+      batch: spawner.isApart === true ? 1 : batch,
+      idleMillis: Duration.toMillis(idle)
+    }
     for (const [name, value] of Object.entries({ size: limits.size, batch })) {
       if (!Number.isInteger(value) || value < 1) {
         return yield* Effect.die(new Error(`A thread pool's ${name} has to be a whole number, at least 1: ${value}`))
       }
     }
-    const own = caller === undefined ? undefined : handlersOf(group, yield* Layer.build(caller))
     const pool = new Pool({
-      guest: own === undefined ? undefined : Guest.spawn(own, run),
+      guest: caller === undefined ? undefined : guestOf(handlersOf(group, yield* Layer.build(caller)), run),
       limits,
       spawner,
       tags: Array.from(group.requests.keys()),
@@ -61,13 +63,13 @@ export const layer = <R extends Task.Any, E = never, RX = never>(
     })
     yield* Effect.addFinalizer((exit) => Effect.andThen(pool.close, Scope.close(scope, exit)))
     yield* pool.begin
+    const { permits } = pool
     const handlers = new Map<string, TaskHandler>()
     for (const task of group.requests.values()) {
       const { cost } = Context.getUnsafe(task.annotations, TaskOptions)
       const definition: Definition = { tag: task._tag, crossing: taskCrossing(task), cost }
       const handler = (payload: unknown) =>
         Effect.withFiber((fiber) => pool.run(definition, payload, callerOf(fiber.context)))
-      const { permits } = pool
       // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- handlers are erased in a context
       handlers.set(task.key, { tag: task._tag, handler, context: Context.empty(), permits } as unknown as TaskHandler)
     }
@@ -86,3 +88,24 @@ const callerOf = (context: Context.Context<never>): Caller => {
     isSuspect: attempt?.isSuspect ?? false
   }
 }
+
+/** Has the thread that the pool is on take part as one of the pool's: a fiber, to which messages go as they are. */
+const guestOf =
+  (handlers: Handlers, run: (effect: Effect.Effect<void>) => Fiber.Fiber<void>): Spawn => (shared, listener) => {
+    let receive: (message: unknown) => void = () => {}
+    const fiber = run(serve(handlers, shared, {
+      postUnsafe: (message) => soon(() => listener.message(message)),
+      listenUnsafe: (listen) => {
+        receive = listen
+      }
+    }, true))
+    fiber.addObserver(() => soon(() => listener.ended("it has left")))
+    return {
+      postUnsafe: (message) => soon(() => receive(message)),
+      holdUnsafe: () => {},
+      terminate: Effect.asVoid(Fiber.interrupt(fiber))
+    }
+  }
+
+/** Calls a function after whatever posts has returned. */
+const soon = (call: () => void): void => void Promise.resolve().then(call)

@@ -1,22 +1,23 @@
 /**
- * A thread as its pool sees it, and the tasks in flight.
+ * A thread as its pool sees it, the batches that the thread has in hand, and the tasks in these.
  */
 import * as Deferred from "effect/Deferred"
-import * as Effect from "effect/Effect"
+import type * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
 import * as Option from "effect/Option"
 import type { Interrupter } from "../../Interrupter.ts"
 import type { Instant, Lease } from "../../Lease.ts"
 import type { Reporter } from "../../Progress.ts"
 import type { Cell } from "../../TaskCheckpoint.ts"
-import type { Held, TaskCrossing, ToThread } from "./crossing.ts"
+import type { Held, Posted, TaskCrossing, ToThread } from "./crossing.ts"
 import { Control, forEver } from "./sharedMemory.ts"
-import type { Thread as Spawned } from "./threadSpawner.ts"
+import type { Thread } from "./threadSpawner.ts"
 
 /** A kind of task of the pool. */
 export interface Definition {
   readonly tag: string
   readonly crossing: TaskCrossing
-  /** Work of a payload, compared with others. */
+  /** Work of a payload, compared with other payloads. */
   readonly cost: (payload: unknown) => number
 }
 
@@ -28,22 +29,25 @@ export interface Caller {
   readonly lease: Lease
   /** Says that the task has begun. */
   readonly begin: () => void
-  /** Whether it goes alone, on a thread that has had none but such. */
+  /** Whether a thread may have died of the task. Such a task gets a thread that has run nothing but such tasks. */
   readonly isSuspect: boolean
 }
 
+/** A task that waits for a thread, or is on one. */
 export class Item {
   readonly definition: Definition
-  readonly payload: unknown
   readonly caller: Caller
   readonly cost: number
+  /** Whether the task is a batch of its own. */
   goesAlone: boolean
   removeListener: () => void = () => {}
   isSettled = false
+  /** The batch that the task is in, and its place there; no batch while it waits. */
   hand: Hand | undefined = undefined
   index = 0
-  /** Waits for its end once its fiber was interrupted. */
+  /** Completes at the end of a task whose fiber was interrupted. */
   ended: Deferred.Deferred<void> | undefined = undefined
+  private readonly payload: unknown
   private readonly resume: (end: Effect.Effect<unknown, unknown>) => void
 
   constructor(definition: Definition, payload: unknown, caller: Caller, resume: Item["resume"]) {
@@ -51,22 +55,23 @@ export class Item {
     this.payload = payload
     this.caller = caller
     const cost = definition.cost(payload)
-    // What is no cost would be none for ever: capacity is an average.
+    // Capacity is an average: a cost of 0 would make it useless for ever.
     this.cost = cost > 0 && cost < Number.POSITIVE_INFINITY ? cost : 1
     this.goesAlone = caller.isSuspect
     this.resume = resume
   }
 
-  /** Whether its job is still owned, so that a thread which was told so too late has stopped it in vain. */
+  /** Whether the job is still owned, so that a thread which heard of that too late has stopped the task in vain. */
   get mayGoOn(): boolean {
     const { interrupter, lease } = this.caller
     return lease.isHeldUnsafe() && interrupter.reason === undefined && !this.isSettled && this.ended === undefined
   }
 
-  /** Takes it out of its thread's hand. */
-  taken(): this {
-    this.hand = undefined
-    return this
+  /** What is posted of the task. */
+  encode(): Posted {
+    const { caller: { cell: { checkpoint } }, definition: { crossing, tag } } = this
+    const payload = crossing.payload.encode(this.payload)
+    return checkpoint === undefined ? [tag, payload] : [tag, payload, checkpoint]
   }
 
   settle(end: Effect.Effect<unknown, unknown>): void {
@@ -75,7 +80,7 @@ export class Item {
     this.hand = undefined
     this.removeListener()
     if (this.ended === undefined) this.resume(end)
-    else Deferred.doneUnsafe(this.ended, Effect.void)
+    else Deferred.doneUnsafe(this.ended, Exit.void)
   }
 }
 
@@ -84,38 +89,39 @@ export class Hand {
   readonly thread: PoolThread
   readonly id: number
   readonly control: Control
-  items: ReadonlyArray<Item> = []
+  readonly items: ReadonlyArray<Item>
   private told: Instant | undefined = undefined
 
-  constructor(thread: PoolThread, id: number) {
+  constructor(thread: PoolThread, items: ReadonlyArray<Item>) {
     this.thread = thread
-    this.id = id
-    this.control = new Control(thread.shared, id)
+    this.id = thread.nextId
+    this.control = new Control(thread.shared, this.id)
+    this.items = items
+    for (const [index, item] of items.entries()) {
+      item.hand = this
+      item.index = index
+      this.control.prepare(index)
+    }
   }
 
-  /** Tells the thread how long the job of the batch is surely owned. */
+  /** Tells the thread until when the job of the batch is surely owned. */
   holdLease(): void {
+    const { id, thread, told } = this
     const lease = this.items[0]?.caller.lease.heldUntilUnsafe() ?? Option.none()
     const until = Option.getOrElse(lease, () => forEver)
     this.control.holdUntil(until)
-    const { id, thread, told } = this
     if (!thread.isApart) return
     if (told?.monotonicNanos === until.monotonicNanos && told.wallMillis === until.wallMillis) return
     this.told = until
     thread.tell({ _tag: "Held", id, until })
   }
 
-  /** Takes it that the thread, which can't say so, has begun: what was posted is not taken back. */
-  noteBegun(): void {
-    for (const { index } of this.items) this.control.claim(index)
-  }
-
-  /** What was neither settled nor taken back. */
+  /** Tasks that were neither settled nor taken back. */
   get left(): ReadonlyArray<Item> {
     return this.items.filter((item) => item.hand === this)
   }
 
-  /** Takes an item back that the thread has not begun. */
+  /** Takes a task back that the thread has not begun. */
   revoke(item: Item): boolean {
     if (item.hand !== this || !this.control.revoke(item.index)) return false
     item.hand = undefined
@@ -128,23 +134,24 @@ export class PoolThread {
   readonly startedAt: number
   /** Whether it is the thread that the pool is on. */
   readonly isGuest: boolean
-  /** Whether it sees nothing of the memory: what has to be known of that is told, and what it has it has begun. */
+  /** Whether it is a process, which does not see the memory of the pool. */
   readonly isApart: boolean
   readonly gone = Deferred.makeUnsafe<void>()
-  spawned: Spawned | undefined = undefined
-  /** The batch that it is at, or has not yet said that it is through with, and the one that it has next. */
-  hands: Array<Hand> = []
+  spawned: Thread | undefined = undefined
+  /** The batch that the thread is at until it says that it is through, and the batch that it has next. */
+  readonly hands: Array<Hand> = []
+  /** Number of the next batch, which says which half of the memory that has. */
+  nextId = 1
   isReady = false
-  /** Whether it has had more than tasks that go alone. */
+  /** Whether the thread has had other tasks than suspects. */
   isUsed = false
-  /** It was told to end, and gets nothing more. */
+  /** Whether the thread was told to end: it gets nothing more. */
   isEnding = false
   isGone = false
   idleSince: number
-  /** What it was at when the owner last looked. */
-  lastSeenAt: Item | undefined = undefined
+  /** The task that ran when the owner looked last, and whether the same task ran the time before. */
+  lastSeen: Item | undefined = undefined
   isSlow = false
-  private nextId = 1
 
   constructor(batch: number, now: number, { isApart = false, isGuest = false }) {
     this.isGuest = isGuest
@@ -162,7 +169,7 @@ export class PoolThread {
     return this.isReady && !this.isEnding && !this.isBusy
   }
 
-  /** Whether it may be given what it does next, so that it needs not wait for it. */
+  /** Whether the thread may get its next batch before it is through with the one that it is at. */
   get takesNext(): boolean {
     const [first, next] = this.hands
     const mayTake = !this.isGuest && !this.isApart && !this.isEnding && !this.isSlow
@@ -173,25 +180,21 @@ export class PoolThread {
     return this.hands.flatMap(({ left }) => left)
   }
 
-  /** What it has not begun. */
+  /** Tasks that the thread has not begun. */
   get pending(): ReadonlyArray<Item> {
     return this.left.filter(({ hand, index }) => hand?.control.isPending(index))
   }
 
-  /** What it is at. */
   get running(): Item | undefined {
     return this.left.find(({ hand, index }) => hand?.control.isRunning(index))
   }
 
-  /** A hand for the next batch. Nothing has come of it until the thread takes it up. */
-  makeHand(): Hand {
-    return new Hand(this, this.nextId)
-  }
-
+  /** Takes up a batch that was posted. A batch that could not be posted leaves its number to the next one. */
   takeUp(hand: Hand): void {
-    // Its number says which half of the memory it has: one that was left out would take that of the one that runs.
     this.nextId = hand.id + 1
     this.hands.push(hand)
+    // A process can't claim its task. So nothing that was posted to it is taken back.
+    if (this.isApart) { for (const { index } of hand.items) hand.control.claim(index) }
   }
 
   tell(message: ToThread | Held): void {

@@ -1,9 +1,9 @@
 /**
- * Memory that a thread shares with its owner: who has which task of a batch that it was given, which must stop, and how
- * long the job is surely the owner's.
+ * Memory that a thread shares with its owner: the state of each task of a batch, the reason why a task must stop, and
+ * until when the job is surely owned.
  *
- * Both sides read and write it at any time, also while the thread is inside of synchronous code. A task is claimed by
- * compare-and-set, so that it either runs there or is taken back, never both.
+ * Both sides read and write at any time, also while the thread is in synchronous code. A task is claimed by
+ * compare-and-set, so it either runs on the thread or is taken back, never both.
  */
 import type { Reason } from "../../Interrupter.ts"
 import type { Instant } from "../../Lease.ts"
@@ -18,56 +18,54 @@ const reasons: ReadonlyArray<Reason> = ["Pause", "Cancel", "Shutdown", "LeaseLos
 /** An instant that never comes. */
 export const forEver: Instant = { monotonicNanos: 2n ** 62n, wallMillis: 2 ** 52 }
 
-/** Two words of 64 bits before the cells of a batch. */
+/** Two words of 64 bits, before the cells of a batch. */
 const leaseBytes = 16
 
 export class Control {
-  /** States of the tasks, then their reasons to stop. */
+  /** State and reason to stop of each task. */
   private readonly cells: Int32Array
-  private readonly size: number
   /** Until when the lease is held: nanoseconds of the monotonic clock, microseconds of the wall clock. */
   private readonly lease: BigInt64Array
 
-  /** What belongs to one of the two batches that a thread may have, which are numbered one after the other. */
+  /** A thread has two batches at most, and these have consecutive numbers. So each takes half of the memory. */
   constructor(shared: SharedArrayBuffer, batch: number) {
     const bytes = shared.byteLength / 2
     const start = (batch % 2) * bytes
-    this.lease = new BigInt64Array(shared, start, leaseBytes / BigInt64Array.BYTES_PER_ELEMENT)
+    this.lease = new BigInt64Array(shared, start, 2)
     this.cells = new Int32Array(shared, start + leaseBytes, (bytes - leaseBytes) / Int32Array.BYTES_PER_ELEMENT)
-    this.size = this.cells.length / 2
   }
 
-  /** Memory for two batches of so many tasks. */
+  /** Memory for two batches of up to `size` tasks. */
   static allocate(size: number): SharedArrayBuffer {
     return new SharedArrayBuffer(2 * (leaseBytes + size * 2 * Int32Array.BYTES_PER_ELEMENT))
   }
 
   // -- the owner
 
-  /** Gives a cell to a task that is about to be posted. No task is left of the batch that had it before. */
+  /** Sets the cell of a task that is about to be posted. No task of the batch that had this half before is left. */
   prepare(index: number): void {
-    Atomics.store(this.cells, this.size + index, 0)
-    Atomics.store(this.cells, index, pending)
+    Atomics.store(this.cells, 2 * index + 1, 0)
+    Atomics.store(this.cells, 2 * index, pending)
   }
 
   /** Takes a task back; false if it was claimed before. */
   revoke(index: number): boolean {
-    return Atomics.compareExchange(this.cells, index, pending, revoked) === pending
+    return Atomics.compareExchange(this.cells, 2 * index, pending, revoked) === pending
   }
 
   isPending(index: number): boolean {
-    return Atomics.load(this.cells, index) === pending
+    return Atomics.load(this.cells, 2 * index) === pending
   }
 
   isRunning(index: number): boolean {
-    return Atomics.load(this.cells, index) === running
+    return Atomics.load(this.cells, 2 * index) === running
   }
 
   request(index: number, reason: Reason): void {
-    Atomics.store(this.cells, this.size + index, reasons.indexOf(reason) + 1)
+    Atomics.store(this.cells, 2 * index + 1, reasons.indexOf(reason) + 1)
   }
 
-  /** Says how long the job of the batch is surely the owner's. */
+  /** Tells until when the job of the batch is surely owned. */
   holdUntil({ monotonicNanos, wallMillis }: Instant): void {
     Atomics.store(this.lease, 0, monotonicNanos)
     Atomics.store(this.lease, 1, BigInt(Math.trunc(wallMillis * 1000)))
@@ -80,14 +78,14 @@ export class Control {
   }
 
   claim(index: number): boolean {
-    return Atomics.compareExchange(this.cells, index, pending, running) === pending
+    return Atomics.compareExchange(this.cells, 2 * index, pending, running) === pending
   }
 
   finish(index: number): void {
-    Atomics.store(this.cells, index, finished)
+    Atomics.store(this.cells, 2 * index, finished)
   }
 
   reasonOf(index: number): Reason | undefined {
-    return reasons[Atomics.load(this.cells, this.size + index) - 1]
+    return reasons[Atomics.load(this.cells, 2 * index + 1) - 1]
   }
 }

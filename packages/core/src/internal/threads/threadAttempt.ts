@@ -1,5 +1,6 @@
 /**
- * A task that runs on a thread: its stop signal reads memory that the owner shares, what it reports is posted.
+ * A task that runs on a thread: all that it finds in its context. Its stop signal reads memory that the owner shares;
+ * what it reports is posted.
  */
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
@@ -10,34 +11,21 @@ import { Lease } from "../../Lease.ts"
 import { Reporter } from "../../Progress.ts"
 import { Cell } from "../../TaskCheckpoint.ts"
 import { Signal } from "../signal.ts"
-import type { Amounts, FromThread, Report } from "./crossing.ts"
-import type { Control } from "./sharedMemory.ts"
+import type { Amounts, Report } from "./crossing.ts"
+import type { ThreadBatch } from "./threadBatch.ts"
 
-/** Reports of a running task are at least so far apart, in milliseconds. */
+/** Reports of a running task are at least so far apart. */
 export const reportMillis = 50
 
-/** What tasks of a thread have in common. */
-export interface Surroundings {
-  readonly post: (message: FromThread) => void
-  /** Milliseconds since some moment, also within synchronous code. */
-  readonly now: () => number
-  /** Has the task that runs then tell what it has to, a while from now. */
-  readonly reportLater: () => void
-}
-
-/** A task that runs here, as all that it finds in its context. */
 export class Attempt implements Interrupter, Cell, Reporter {
   readonly index: number
   fiber: Fiber.Fiber<unknown, unknown> | undefined = undefined
   checkpoint: Schema.Json | undefined
   isEnded = false
   private readonly signal = new Signal()
-  private readonly control: Control
-  private readonly lease: Lease
-  private readonly post: (message: FromThread) => void
-  private readonly now: () => number
+  private readonly batch: ThreadBatch
+  /** Has the running task report in `reportMillis`. */
   private readonly reportLater: () => void
-  private readonly batch: number
   private added: Map<string, number> | undefined = undefined
   private totals: Map<string, number> | undefined = undefined
   private saved: Report["saved"] = undefined
@@ -45,29 +33,29 @@ export class Attempt implements Interrupter, Cell, Reporter {
   private waiting: Array<(effect: Effect.Effect<void>) => void> | undefined = undefined
 
   constructor(
-    { now, post, reportLater }: Surroundings,
-    { batch, checkpoint, control, index, lease, startedAt }: {
-      readonly batch: number
-      readonly lease: Lease
-      readonly control: Control
-      readonly index: number
-      readonly checkpoint: Schema.Json | undefined
-      readonly startedAt: number
-    }
+    batch: ThreadBatch,
+    index: number,
+    checkpoint: Schema.Json | undefined,
+    startedAt: number,
+    reportLater: () => void
   ) {
-    this.control = control
-    this.lease = lease
-    this.post = post
-    this.now = now
-    this.reportLater = reportLater
-    this.reportedAt = startedAt
     this.batch = batch
     this.index = index
     this.checkpoint = checkpoint
+    this.reportedAt = startedAt
+    this.reportLater = reportLater
   }
 
+  /** The context of a handler, with this attempt in it. */
+  readonly see = (context: Context.Context<never>): Context.Context<never> => {
+    const seen = Context.add(Context.add(Context.add(context, Interrupter, this), Cell, this), Reporter, this)
+    return Context.add(seen, Lease, this.batch)
+  }
+
+  // -- the stop signal
+
   get reason(): Reason | undefined {
-    return this.isEnded ? this.signal.reason : this.control.reasonOf(this.index) ?? this.signal.reason
+    return this.isEnded ? this.signal.reason : this.batch.control.reasonOf(this.index) ?? this.signal.reason
   }
 
   requestUnsafe(reason: Reason): void {
@@ -75,11 +63,13 @@ export class Attempt implements Interrupter, Cell, Reporter {
   }
 
   onRequestUnsafe(listener: (reason: Reason) => void): () => void {
-    // One that comes too late for the message is told by what is shared.
+    // The shared memory tells of a request before its message is there.
     const { reason } = this
     if (reason !== undefined) this.signal.requestUnsafe(reason)
     return this.signal.onRequestUnsafe(listener)
   }
+
+  // -- what the task reports
 
   addUnsafe(unit: string, amount: number): void {
     this.added ??= new Map()
@@ -95,35 +85,35 @@ export class Attempt implements Interrupter, Cell, Reporter {
 
   saveUnsafe(checkpoint: Schema.Json): void {
     this.checkpoint = checkpoint
-    // What is added from here on is not part of what the checkpoint stands for.
+    // Amounts that are added later are not part of this checkpoint.
     this.saved = { checkpoint, added: addUp(this.saved?.added ?? [], this.added ?? []) }
     this.added = undefined
     this.reportIfDue()
   }
 
+  /** Waits until what was saved is in the store. */
   readonly recorded = Effect.callback<void>((resume) => {
     this.waiting ??= []
     this.waiting.push(resume)
     this.report(true)
   })
 
-  /** The oldest commit that waits is recorded: the owner answers each, in their order. */
+  /** Notes an answer of the owner, which answers commits in their order. */
   noteRecorded(): void {
     this.waiting?.shift()?.(Effect.void)
   }
 
   private reportIfDue(): void {
-    if (this.now() - this.reportedAt >= reportMillis) this.report(false)
+    if (this.batch.now() - this.reportedAt >= reportMillis) this.report(false)
     else this.reportLater()
   }
 
-  /** Tells the owner what there is to tell. */
   report(commits: boolean): void {
     const report = this.takeReport(commits)
-    if (report !== undefined) this.post({ _tag: "Report", id: this.batch, ...report })
+    if (report !== undefined) this.batch.tell({ _tag: "Report", id: this.batch.id, ...report })
   }
 
-  /** What there is to tell. */
+  /** What the owner has not been told; nothing where there is no news, unless a commit needs an answer. */
   takeReport(commits: boolean): Report | undefined {
     const { added, index, saved, totals } = this
     const isEmpty = added === undefined && totals === undefined && saved === undefined
@@ -131,7 +121,7 @@ export class Attempt implements Interrupter, Cell, Reporter {
     this.added = undefined
     this.totals = undefined
     this.saved = undefined
-    this.reportedAt = this.now()
+    this.reportedAt = this.batch.now()
     return {
       index,
       ...added === undefined ? {} : { added: Array.from(added) },
@@ -139,11 +129,6 @@ export class Attempt implements Interrupter, Cell, Reporter {
       ...saved === undefined ? {} : { saved },
       ...commits ? { commits } : {}
     }
-  }
-
-  readonly see = (context: Context.Context<never>): Context.Context<never> => {
-    const seen = Context.add(Context.add(Context.add(context, Interrupter, this), Cell, this), Reporter, this)
-    return Context.add(seen, Lease, this.lease)
   }
 }
 

@@ -1,10 +1,10 @@
 /**
- * What can be measured of thread pools, those of the process together.
+ * Metrics of all thread pools of the process together.
  */
 import type * as Context from "effect/Context"
 import * as Metric from "effect/Metric"
 
-// Without descriptions, so that whoever knows a name can read it.
+// Without descriptions, so that whoever knows a name can read the metric.
 const tasks = Metric.counter("fanout_thread_tasks")
 const taskMillis = Metric.counter("fanout_thread_task_millis")
 const lost = Metric.counter("fanout_threads_lost")
@@ -15,6 +15,7 @@ const gauges = {
   abandoned: Metric.gauge("fanout_threads_abandoned")
 }
 
+/** The share of one pool in these metrics. */
 export class Measures {
   private readonly context: Context.Context<never>
   private tasks = 0
@@ -34,8 +35,7 @@ export class Measures {
     lost.updateUnsafe(1, this.context)
   }
 
-  /** Adds this pool's share to each metric. */
-  show(counts: Readonly<Record<keyof typeof gauges, number>>): void {
+  show(counts: typeof this.shown): void {
     if (this.tasks > 0) {
       tasks.updateUnsafe(this.tasks, this.context)
       taskMillis.updateUnsafe(this.taskMillis, this.context)
