@@ -6,8 +6,8 @@ import * as fs from "node:fs"
 import * as os from "node:os"
 import * as path from "node:path"
 import { onTestFinished } from "vitest"
+import { readText } from "../src/internal/node/linux.ts"
 import { meter } from "../src/internal/node/memoryPressure.ts"
-import { readText } from "../src/internal/node/readText.ts"
 
 const stalls = (millis: number): string =>
   `some avg10=0.00 avg60=0.12 avg300=0.90 total=${millis * 1000}\nfull avg10=0.00 avg60=0.00 avg300=0.00 total=7\n`

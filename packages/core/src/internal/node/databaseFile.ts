@@ -1,14 +1,15 @@
 /**
- * Prepares the place of a database: its folder, the file with its permissions, and whether SQLite is safe there.
+ * Prepares the place of a database: the folder, and the file with its permissions. Refuses a file system where SQLite
+ * is not safe.
  */
 import * as fs from "node:fs"
 import * as path from "node:path"
 import { StorageFailure, type StorageProblem, UnsafeFileSystem } from "../../JobStoreError.ts"
-import { mountIn } from "./mounts.ts"
+import { mountIn } from "./linux.ts"
 
 /**
- * File systems on which a write-ahead log is not safe: its index is memory that the processes share, which those of
- * different machines can't, and locks may be missing or come late.
+ * File systems on which a write-ahead log is not safe. The index of the log is memory that processes share, and those
+ * of different machines can't share any. Locks may be missing, or come late.
  */
 const shared: ReadonlyMap<number, string> = new Map([
   [0x6969, "NFS"],
@@ -36,7 +37,7 @@ const fuse = 0x65735546
 /** File systems in user space that keep their files on a disk of this machine. */
 const localFuse = new Set(["fuseblk", "fuse.fuse-overlayfs"])
 
-/** Name of a file system where a database is not safe. `mountType` says what stands behind FUSE. */
+/** Name of a file system where a database is not safe; `undefined` where it is. `mountType` names one behind FUSE. */
 export const unsafeFileSystem = (type: number, mountType: () => string | undefined): string | undefined => {
   const magic = type >>> 0
   if (magic !== fuse) return shared.get(magic)
@@ -44,21 +45,21 @@ export const unsafeFileSystem = (type: number, mountType: () => string | undefin
   return mounted !== undefined && localFuse.has(mounted) ? undefined : `FUSE (${mounted ?? "unknown"})`
 }
 
-/** Makes a folder, and those above it. Node's own way to do so never ends where nothing can be made, as in `/proc`. */
+/** Makes a folder, and those above it. Node's `recursive` never ends where nothing can be made, as in `/proc`. */
 const makeFolder = (folder: string): void => {
   if (fs.existsSync(folder)) return
   makeFolder(path.dirname(folder))
   try {
     fs.mkdirSync(folder, { mode: 0o700 })
   } catch (error) {
-    // Somebody else may have made it meanwhile.
+    // Another process may have made the folder meanwhile.
     if (!fs.existsSync(folder)) throw error
   }
 }
 
 /**
- * Makes the file, and its folder, if they are missing, for nobody else to read: payloads name files. Returns its
- * absolute path, which is never taken for a URI.
+ * Makes the file and its folder if they are missing. Nobody else may read them, since payloads name files. Returns the
+ * absolute path, which SQLite never takes for a URI.
  */
 export const prepare = (filename: string): string => {
   const file = path.resolve(filename)
@@ -72,7 +73,7 @@ export const prepare = (filename: string): string => {
   )
   if (fileSystem !== undefined) throw new UnsafeFileSystem({ path: file, fileSystem })
   if (existing === undefined) {
-    // SQLite gives its other files the permissions of this one.
+    // SQLite gives the other files of the database the permissions of this one.
     fs.closeSync(fs.openSync(file, "a", 0o600))
   } else if (!existing.isFile()) {
     throw new StorageFailure({ operation: "open", problem: "Unreadable", cause: new Error(`${file} is not a file`) })
@@ -80,22 +81,18 @@ export const prepare = (filename: string): string => {
   return file
 }
 
-const problems: Readonly<Record<string, typeof StorageProblem.Type>> = {
-  EACCES: "Unreadable",
-  EPERM: "Unreadable",
-  ENOENT: "Unreadable",
-  ENOTDIR: "Unreadable",
-  EEXIST: "Unreadable",
-  ELOOP: "Unreadable",
-  ENAMETOOLONG: "Unreadable",
-  EROFS: "ReadOnly",
-  ENOSPC: "Full",
-  EDQUOT: "Full"
+const unreadable = new Set(["EACCES", "EPERM", "ENOENT", "ENOTDIR", "EEXIST", "ELOOP", "ENAMETOOLONG"])
+const full = new Set(["ENOSPC", "EDQUOT"])
+
+const problemOf = (code: string): typeof StorageProblem.Type => {
+  if (unreadable.has(code)) return "Unreadable"
+  if (full.has(code)) return "Full"
+  return code === "EROFS" ? "ReadOnly" : "Other"
 }
 
 /** Why a place could not be prepared. */
 export const reasonOf = (cause: unknown): UnsafeFileSystem | StorageFailure => {
   if (cause instanceof UnsafeFileSystem || cause instanceof StorageFailure) return cause
   const code = cause instanceof Error && "code" in cause ? String(cause.code) : ""
-  return new StorageFailure({ operation: "open", problem: problems[code] ?? "Other", cause })
+  return new StorageFailure({ operation: "open", problem: problemOf(code), cause })
 }

@@ -1,18 +1,18 @@
 /**
  * Tells from the outside whether a process has surely ended.
  *
- * A process is named so that neither a reused process id nor one of another namespace, boot or machine can be taken
- * for it. Where that can't be told, it counts as alive: its lease will tell.
+ * The name of a process can't be taken for that of another one: not of a process that has the same id later, nor in
+ * another namespace, boot or machine. In doubt a process counts as alive, and its lease decides.
  */
 import * as fs from "node:fs"
 import * as os from "node:os"
 import { Owner } from "../../OwnerLiveness.ts"
-import { readText } from "./readText.ts"
+import { readText } from "./linux.ts"
 
-/** What can be seen of a process id: nothing has it, nothing can be said, or a process started then. */
+/** What can be seen of a process id: no process has it, nothing is known, or when its process started. */
 export type Sight = "Gone" | "Unknown" | { readonly started: string; readonly ended: boolean }
 
-/** Whether an owner has ended, judged by a process of the same kind. */
+/** Whether `owner` has surely ended, as the process `self` sees it. */
 export const isDead = (self: Owner, owner: Owner, look: (pid: number) => Sight): boolean => {
   if (self.machine === "" || owner.machine !== self.machine) return false
   if (owner.boot !== self.boot) return owner.boot !== "" && self.boot !== ""
@@ -24,7 +24,7 @@ export const isDead = (self: Owner, owner: Owner, look: (pid: number) => Sight):
   return sight.ended || (started !== "" && sight.started !== started)
 }
 
-/** Reads a line of `/proc/<pid>/stat`. The name in it can hold anything, `)` too. */
+/** Reads a line of `/proc/<pid>/stat`. The name of the program in it can hold any character, also `)`. */
 export const parseStat = (line: string): Sight => {
   const fields = line.slice(line.lastIndexOf(")") + 2).trimEnd().split(" ")
   const [state = ""] = fields
@@ -38,7 +38,7 @@ export const parseStat = (line: string): Sight => {
 export const look = (pid: number): Sight => {
   const line = canReadProcesses() ? readText(`/proc/${pid}/stat`) : undefined
   if (line !== undefined) return parseStat(line)
-  // `/proc` can be mounted so that it hides the processes of others: only a signal tells that there is none.
+  // `/proc` may hide the processes of other users. That there is no process only a signal tells for sure.
   try {
     process.kill(pid, 0)
     return "Unknown"
@@ -47,7 +47,6 @@ export const look = (pid: number): Sight => {
   }
 }
 
-/** Name of this process. */
 export const self = (): Owner => {
   const own = canReadProcesses() ? parseStat(readText("/proc/self/stat") ?? "") : "Unknown"
   return new Owner({
@@ -57,12 +56,12 @@ export const self = (): Owner => {
   })
 }
 
-/** Names where process ids, and the times when processes started, mean the same. Empty where that is unknown. */
+/** Names the place in which process ids and start times are unique: machine, namespaces. Empty where unknown. */
 const machine = (): string => {
   if (process.platform === "linux") {
     const namespace = link("/proc/self/ns/pid")
     if (namespace === undefined) return ""
-    // A container may have no id of a machine: its processes are then only known within one boot.
+    // A container may have no id of a machine. Its processes are only known within one boot then.
     const id = readText("/etc/machine-id")?.trim() || `boot ${readText("/proc/sys/kernel/random/boot_id")?.trim()}`
     return [id, os.hostname(), namespace, link("/proc/self/ns/time") ?? ""].join(" ")
   }
@@ -73,7 +72,7 @@ const machine = (): string => {
   return [os.hostname(), ...new Set(addresses.toSorted())].join(" ")
 }
 
-/** Whether `/proc` is there, and is that of the namespace in which this process has its id. */
+/** Whether there is a `/proc`, and it is that of the namespace in which this process has its id. */
 const canReadProcesses = (): boolean => link("/proc/self") === String(process.pid)
 
 const link = (path: string): string | undefined => {

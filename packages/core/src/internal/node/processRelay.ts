@@ -1,26 +1,27 @@
 /**
- * What a child process of a pool runs: one worker thread, whose memory it keeps as its owner says.
+ * The program of a child process of a pool. It hands messages on between the owner and one worker thread, and writes
+ * into the memory of that thread what the owner tells.
  *
- * The tasks run on that thread and not on this one, which so hears of its owner at any time: of a stop, and that there
- * is no owner any more. Then nothing of the process may go on.
+ * Tasks run on the worker thread, so this thread hears of the owner at any time: of a stop, and of the owner's end.
+ * Nothing of the process may go on after that.
  */
 import { writeFileSync } from "node:fs"
 import { Control } from "../threads/sharedMemory.ts"
 import type { FromProcess, Start, ToProcess } from "./processes.ts"
 import { start, textOf } from "./workers.ts"
 
-// Its whole group: what it has started, and itself. An exit would wait for threads that never return.
+// Kills the whole group: this process and all that it has started. An exit would wait for threads that never return.
 const die = (): void => void process.kill(-process.pid, "SIGKILL")
 process.on("disconnect", die)
 
 try {
-  // Where memory runs out, it costs the task that is at work here, and not its owner.
+  // Where memory runs out, the kernel kills this process before its owner.
   writeFileSync("/proc/self/oom_score_adj", "1000")
 } catch {
   // Only Linux has it.
 }
 
-/** The last word goes out before the process ends. */
+/** Ends the process once its last message is sent. */
 const end = (why: string): void => tell({ _tag: "Gone", why }, die)
 
 const tell = (message: FromProcess, then: () => void = () => {}): void =>

@@ -1,8 +1,9 @@
 /**
- * A `SqlClient` on Node's own SQLite.
+ * A `SqlClient` on Node's own SQLite, with one connection and one statement at a time.
  *
- * One connection, one statement at a time. What can't be opened is a `SqlError`, and a transaction that SQLite has
- * already rolled back (on a full disk, for one) is not rolled back again.
+ * By hand, since Effect's client needs more than a plain `npm install` (`docs/decisions/0006-sqlite-client.md`). Where a
+ * database can't be opened the error is a `SqlError`. A transaction that SQLite has already rolled back, on a full disk
+ * for one, is not rolled back again.
  */
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
@@ -19,7 +20,7 @@ import type { DatabaseSync, SQLInputValue, StatementSync } from "node:sqlite"
 import { whileBusy } from "../sql/access.ts"
 import { sqliteProblem } from "../sql/sqliteDialect.ts"
 
-/** A Node that lacks SQLite could not load this module if it were imported, and would say nothing but that. */
+/** An import would fail on an older Node with a message that tells nobody what to do. */
 const sqliteOfNode = () => {
   const { node } = process.versions
   if (Number.parseInt(node, 10) < 24) throw new Error(`@fanout/core/node needs Node.js 24 or newer; this is v${node}.`)
@@ -28,7 +29,7 @@ const sqliteOfNode = () => {
 
 const sqlite = sqliteOfNode()
 
-/** More different statements than the store has. */
+/** More statements than the store has. */
 const cachedStatements = 256
 
 interface SqliteConnection extends Connection {
@@ -39,7 +40,7 @@ const attempt = <A>(operation: string, evaluate: () => A): Effect.Effect<A, SqlE
   Effect.try({
     try: evaluate,
     catch: (cause) => {
-      // The classifier looks for the code under the name that other drivers give it.
+      // The classifier expects the code under the name that other drivers use.
       const known = Predicate.isObject(cause) && Predicate.hasProperty(cause, "errcode")
         ? Object.assign(cause, { errno: cause.errcode })
         : cause
@@ -48,7 +49,7 @@ const attempt = <A>(operation: string, evaluate: () => A): Effect.Effect<A, SqlE
     }
   })
 
-/** Statements are prepared once; the one that was not used for the longest time is forgotten first. */
+/** Prepares each statement once, and forgets the one that was not used for the longest time. */
 const statements = (database: DatabaseSync) => {
   const cache = new Map<string, StatementSync>()
   return (sql: string): StatementSync => {
@@ -70,10 +71,12 @@ const inputs = (params: ReadonlyArray<unknown>): ReadonlyArray<SQLInputValue> =>
   throw new TypeError("SQLite keeps text, numbers, bytes and null")
 }
 
+type Run = (sql: string, params: ReadonlyArray<unknown>) => Effect.Effect<ReadonlyArray<object>, SqlError>
+
 const connect = (database: DatabaseSync): SqliteConnection => {
   const prepared = statements(database)
   const fresh = (sql: string) => database.prepare(sql)
-  const run = (prepare: (sql: string) => StatementSync, sql: string, params: ReadonlyArray<unknown>, arrays: boolean) =>
+  const all = (prepare: (sql: string) => StatementSync, arrays: boolean): Run => (sql, params) =>
     Effect.withFiber((fiber) =>
       attempt("execute", () => {
         const statement = prepare(sql)
@@ -82,24 +85,21 @@ const connect = (database: DatabaseSync): SqliteConnection => {
         return statement.all(...inputs(params))
       })
     )
-  const values = (prepare: (sql: string) => StatementSync, sql: string, params: ReadonlyArray<unknown>) =>
-    Effect.map(run(prepare, sql, params, true), (rows: ReadonlyArray<unknown>) => rows.filter(Array.isArray))
+  // This client transforms no rows. Another client that is lent the connection may do so.
+  const rows = (run: Run): Connection["execute"] => (sql, params, transform) =>
+    transform === undefined ? run(sql, params) : Effect.map(run(sql, params), transform)
+  const values = (run: Run): Connection["executeValues"] => (sql, params) =>
+    Effect.map(run(sql, params), (rows: ReadonlyArray<unknown>) => rows.filter(Array.isArray))
   return {
     database,
-    execute: (sql, params, transform) => transformed(run(prepared, sql, params, false), transform),
+    execute: rows(all(prepared, false)),
     executeRaw: (sql, params) => attempt("execute", () => prepared(sql).run(...inputs(params))),
     executeStream: () => Stream.die(new Error("SQLite gives all rows of a statement at once")),
-    executeValues: (sql, params) => values(prepared, sql, params),
-    executeValuesUnprepared: (sql, params) => values(fresh, sql, params),
-    executeUnprepared: (sql, params, transform) => transformed(run(fresh, sql, params, false), transform)
+    executeValues: values(all(prepared, true)),
+    executeValuesUnprepared: values(all(fresh, true)),
+    executeUnprepared: rows(all(fresh, false))
   }
 }
-
-/** This client has no transformation of rows. One that the caller lends the connection to can have. */
-const transformed = <A extends object, E>(
-  rows: Effect.Effect<ReadonlyArray<A>, E>,
-  transform: (<A extends object>(rows: ReadonlyArray<A>) => ReadonlyArray<A>) | undefined
-) => transform === undefined ? rows : Effect.map(rows, transform)
 
 /** Opens a database for one connection, with a write-ahead log. */
 const open = (options: Options): DatabaseSync => {
@@ -145,7 +145,7 @@ const opened = (options: Options) =>
     }
   })
 
-/** Client of a database, for whoever tries again by itself what meets a lock. */
+/** Client that fails where it meets a lock, for a caller that tries again by itself. */
 export const make = (
   options: Options
 ): Effect.Effect<SqlClient.SqlClient, SqlError, Scope.Scope | Reactivity.Reactivity> =>
@@ -154,9 +154,8 @@ export const make = (
 const isBusy = (error: unknown): boolean => isSqlError(error) && sqliteProblem(error) === "Busy"
 
 /**
- * Client that waits where somebody else writes. It does so without its connection, so that reading goes on. A
- * transaction waits before it begins, and has the lock then: one that has read could not write any more once somebody
- * else has.
+ * Client that waits where somebody else writes. It gives its connection back meanwhile, so that reading goes on. A
+ * transaction takes the lock when it begins: after a read it could not write any more once somebody else has.
  */
 export const makeWaiting = (
   options: Options
@@ -168,7 +167,7 @@ export const makeWaiting = (
       beginTransaction: "BEGIN IMMEDIATE",
       borrower: (f) => {
         const attempt = settings.borrower(f)
-        // To prepare a retry costs half as much as a small statement.
+        // A retry is prepared only when it is needed: to prepare it costs half as much as a small statement.
         return Effect.catchIf(attempt, isBusy, () => Effect.retry(attempt, { schedule: whileBusy, while: isBusy }))
       }
     })

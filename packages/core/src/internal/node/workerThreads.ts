@@ -22,7 +22,7 @@ export const spawner = (options: Options): ThreadSpawner["Service"] => ({
   }
 })
 
-/** Runs a program that serves the owner, and exits with it. */
+/** Runs a program that serves the owner. The thread ends with it. */
 export const run = (program: (shared: SharedArrayBuffer, port: Port) => Effect.Effect<void, unknown>): void => {
   const { parentPort: port, workerData } = process.getBuiltinModule("node:worker_threads")
   const data: unknown = workerData

@@ -1,16 +1,17 @@
 /**
- * Starts worker threads of Node. Without Effect, so that a process that only hands messages on starts quickly.
+ * Starts worker threads of Node. This module loads no Effect, so that a process that only hands on messages starts
+ * quickly.
  */
 import type { ThreadOptions } from "../../threads.ts"
 import type { ThreadListener } from "../threads/threadSpawner.ts"
 
-/** What of the options of a pool a single thread is started with. */
+/** Options of a pool that concern a single thread. */
 export type Options = Pick<ThreadOptions, "module" | "resourceLimits" | "execArgv" | "argv">
 
-/** What a worker is given, apart from anything else that its module may be started with. */
+/** Name under which a worker finds its shared memory in `workerData`. */
 export const dataKey = "@fanout/core/shared"
 
-/** What is used of a worker: declarations of this module are for those who have none of Node's, too. */
+/** A worker without Node's types: who uses the declarations of this module may not have those. */
 interface Started {
   readonly postMessage: (message: unknown) => void
   readonly ref: () => void
@@ -23,7 +24,7 @@ export const start = (
   shared: SharedArrayBuffer,
   listener: ThreadListener
 ): Started => {
-  // Not every program has threads, and this takes a while to load.
+  // Loaded late: not every program has threads, and the module takes a while to load.
   const { Worker } = process.getBuiltinModule("node:worker_threads")
   const worker = new Worker(module, {
     workerData: { [dataKey]: shared },
@@ -32,9 +33,9 @@ export const start = (
     ...resourceLimits === undefined ? {} : { resourceLimits },
     ...execArgv === undefined ? {} : { execArgv: Array.from(execArgv) }
   })
-  // What a program writes is its result, often one that other programs read: what a thread prints is not part of it.
+  // What a thread prints is not part of the result of this program, which may go to its standard output.
   worker.stdout.on("data", (chunk: Uint8Array) => process.stderr.write(chunk))
-  // Out of memory and uncaught errors are told first, then that the thread has ended.
+  // Node tells of a lack of memory or an uncaught error first, then that the thread has ended.
   let cause: unknown
   let hasSpoken = false
   worker.on("message", (message: unknown) => {
