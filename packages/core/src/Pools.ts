@@ -15,7 +15,7 @@ import * as Exit from "effect/Exit"
 import * as Layer from "effect/Layer"
 import * as Schema from "effect/Schema"
 import * as Scope from "effect/Scope"
-import { adapt, type Adaptable } from "./internal/permits/adaptation.ts"
+import { adapt } from "./internal/permits/adaptation.ts"
 import { makePermits, type PermitPool } from "./internal/permits/permits.ts"
 import { show } from "./internal/permits/poolMetrics.ts"
 
@@ -134,7 +134,10 @@ export const layer = (sizes: Readonly<Record<string, number | AdaptiveSize>> = {
         const isFixed = typeof size === "number"
         const pool = makePermits(isFixed ? size : size.first, clock, isFixed ? size : size.most)
         pools.set(name, pool)
-        if (!isFixed) adapting.set(name, yield* adaptIn(yield* Scope.fork(scope), adaptable(pool), size))
+        if (isFixed) continue
+        const own = yield* Scope.fork(scope)
+        yield* Scope.provide(adapt(pool, size), own)
+        adapting.set(name, own)
       }
       const names = Array.from(pools.keys()).toSorted()
       const status = Effect.sync(() =>
@@ -160,12 +163,3 @@ export const layer = (sizes: Readonly<Record<string, number | AdaptiveSize>> = {
       })
     })
   )
-
-const adaptIn = (scope: Scope.Closeable, pool: Adaptable, size: AdaptiveSize) =>
-  Effect.as(Scope.provide(adapt(pool, size), scope), scope)
-
-const adaptable = (pool: PermitPool): Adaptable => ({
-  crowded: pool.crowded,
-  countsUnsafe: () => ({ completed: pool.completed, inUse: pool.held, waiting: pool.waiting > 0 }),
-  resizeUnsafe: pool.resizeUnsafe
-})

@@ -1,14 +1,14 @@
 /**
- * Finds by itself how many permits are best: a pure state machine that is told what happened and says how many.
+ * Finds by itself how many permits are best: a pure state machine that takes samples and says how many.
  *
- * At a limit that is reached, size = throughput × latency (Little's law). So the one thing sought here, the most of
- * throughput ÷ size^bias, is the most of throughput^(1 − bias) ÷ latency^bias: Kleinrock's power. Of sizes that are as
- * fast the smallest is best, and latency that grows without a gain in throughput counts against a size.
+ * The best size has the most of throughput ÷ size^bias. At a limit that is reached, size = throughput × latency
+ * (Little's law), so this is also the most of throughput^(1 − bias) ÷ latency^bias: Kleinrock's power. Of sizes that
+ * are equally fast the smallest is best.
  *
- * Sizes are rungs of a ladder. What each was measured at is remembered for a while, and the next to be measured is the
- * one around the best that may be better still: a unimodal bandit (Combes and Proutiere, 2014) that forgets (Garivier
- * and Moulines, 2011). It goes up a rung or two at a time; down by halves where memory is short, and further where
- * throughput has collapsed. `docs/decisions/0027-adaptive-limits.md` has what else was tried, and numbers.
+ * Sizes are rungs of a ladder. The rate of each rung is remembered for a while. The next rung to be measured is one
+ * around the best that may be better still: a unimodal bandit (Combes and Proutiere, 2014) that forgets (Garivier and
+ * Moulines, 2011). It goes up a rung or two at a time, down by halves where memory is short, and further down where
+ * throughput has collapsed. `docs/decisions/0027-adaptive-limits.md` compares other ways, with numbers.
  */
 
 import type { AdaptiveSize } from "../../Pools.ts"
@@ -18,9 +18,9 @@ export interface Sample {
   readonly millis: number
   /** Pieces of work that were finished, of about the same cost each. */
   readonly completed: number
-  /** Permits that are held at its end. */
+  /** Permits that are held at the end. */
   readonly inUse: number
-  /** Whether anybody waits for permits at its end. A limit that isn't reached says nothing about its size. */
+  /** Whether anybody waits for permits at the end. A limit that isn't reached says nothing about its size. */
   readonly waiting: boolean
   /** Share of the time for which work stalled for want of memory, from 0 to 1. */
   readonly pressure: number
@@ -28,18 +28,19 @@ export interface Sample {
 
 interface Rung {
   readonly size: number
-  /** Natural logarithm of its pieces per millisecond, on average of late. */
+  /** Natural logarithm of pieces per millisecond, on average of late. */
   readonly rate: number
-  /** In how many visits of the fewest pieces it was measured, older ones counting less. */
+  /** How many visits of the fewest pieces have measured the rate; older visits count less. */
   readonly weight: number
 }
 
-/** A time at one size. What was begun under another size doesn't count. */
+/** A time at one size. */
 interface Visit {
+  /** Whether pieces still end that were begun at another size. These don't count. */
   readonly settling: boolean
   readonly millis: number
   readonly completed: number
-  /** After this time it is not waited for more pieces than the fewest: it is slow. */
+  /** After this time the rung is slow, and the fewest pieces are enough. */
   readonly patienceMillis: number
 }
 
@@ -48,11 +49,11 @@ export interface AdaptiveLimit {
   readonly rungs: ReadonlyArray<Rung>
   /** The rung of `size`. */
   readonly at: number
-  /** The highest rung that pressure leaves. */
+  /** The highest rung that memory pressure allows. */
   readonly ceiling: number
   readonly sinceCeilingMillis: number
   readonly visit: Visit
-  /** Of the logarithm of a rate that was measured with the fewest pieces, and how many visits tell of it. */
+  /** Variance of the logarithm of a rate that the fewest pieces have measured, and how many visits tell of it. */
   readonly variance: number
   readonly evidence: number
   /** In which direction to look first: 1 or -1. */
@@ -60,50 +61,50 @@ export interface AdaptiveLimit {
 }
 
 /**
- * By how much more throughput a larger size has to pay, in the exponent: twice the size for 3.5 %. With 0.15, as
- * .NET's thread pool asks for (`HillClimbing_Bias`), a device whose throughput nears its most slowly is left at 85 %.
+ * How much throughput a larger size has to gain: 3.5 % for twice the size. With 0.15, the bias of .NET's thread pool
+ * (`HillClimbing_Bias`), a device whose throughput grows slowly towards its maximum is left at 85 % of that.
  */
 const bias = 0.05
 
-/** Fewest pieces of a visit: they tell a rate within a fifth where the costs of tasks are spread as an exponential. */
+/** Fewest pieces of a visit. They tell a rate within a fifth, where costs of tasks are spread as an exponential. */
 const fewestPieces = 24
 
 /** Shortest visit: three samples. .NET's thread pool takes one in 10 to 200 ms. */
 const visitMillis = 50
 
-/** A visit with more pieces than so many times the fewest counts no more: a device is not steadier than that. */
+/** Most weight of a visit, however many pieces it has: no device is steadier than that. */
 const mostWeight = 4
 
-/** What a visit leaves of the weight of older ones: half is forgotten after 23 of them. */
+/** Share of the weight of older visits that a visit leaves. After 23 visits half is forgotten. */
 const memory = 0.97
 
-/** A rung with less weight is one of which nothing is known. */
+/** Nothing is known of a rung with less weight. */
 const forgotten = 0.1
 
-/** So many standard deviations may a rung be better than it was measured, when the next one is chosen. */
+/** When the next rung is chosen, it may be better than measured by so many standard deviations. */
 const hope = 1.5
 
-/** How many rungs from the best are looked at: two are twice its size, or half. */
+/** How many rungs from the best are considered. Two rungs are twice the size, or half. */
 const reach = 2
 
-/** So many standard deviations from what is remembered, and so far in logarithms, is no chance: the device changed. */
+/** A rate that is so many standard deviations, and so far in logarithms, from the known one is of another device. */
 const surprise = 4
 const leastSurprise = 0.3
 
-/** Variance to begin with, that of 24 pieces spread as an exponential, and how many visits it counts for. */
+/** The first variance is that of 24 pieces spread as an exponential. It counts as so many visits. */
 const firstVariance = 0.04
 const firstEvidence = 2
 
-/** So many times as long as the best rung takes for a size of pieces is waited for them. */
+/** A visit waits so many times as long for its pieces as the best rung would take. */
 const patience = 2
 
 /**
- * With more pressure there is less to do at once. Android's `lmkd` calls 70 ms of a second partial pressure; a
- * service manager that ends processes (`systemd-oomd`) waits for 60 %.
+ * Pressure up to which the ceiling stays. Android's `lmkd` calls 70 ms of a second partial pressure; `systemd-oomd`,
+ * which ends processes, waits for 60 %.
  */
 const mostPressure = 0.1
 
-/** At most once in this time is the ceiling halved or raised by a rung: as long as pressure is measured. */
+/** The ceiling changes at most once in the time for which pressure is measured. */
 const ceilingMillis = 1000
 
 export const make = ({ first, least, most }: AdaptiveSize): AdaptiveLimit => {
@@ -121,12 +122,12 @@ export const make = ({ first, least, most }: AdaptiveSize): AdaptiveLimit => {
     visit: { settling: true, millis: 0, completed: 0, patienceMillis: Number.POSITIVE_INFINITY },
     variance: firstVariance,
     evidence: firstEvidence,
-    // A smaller size is measured sooner, and shows a slow device better.
+    // A smaller size is measured sooner, and better on a slow device.
     towards: -1
   }
 }
 
-/** What to do after a sample. */
+/** The state after a sample. */
 export const step = (state: AdaptiveLimit, sample: Sample): AdaptiveLimit => {
   const bounded = underPressure(state, sample)
   if (bounded.size !== state.size) return bounded
@@ -155,14 +156,14 @@ const visiting = (state: AdaptiveLimit, at: number, patienceMillis: number): Ada
 }
 
 /**
- * Adds a sample to the visit, and ends that with enough of them.
+ * Adds a sample to the visit, and ends the visit once there is enough of it.
  *
- * As many pieces as permits are one turn. A visit begins and ends with one: tasks of one length that were begun
- * together end together as well, and part of a turn would tell any rate.
+ * As many pieces as permits are a turn. A visit has whole turns: tasks of one length that begin together also end
+ * together, so a part of a turn would tell any rate.
  */
 const measure = (state: AdaptiveLimit, sample: Sample): AdaptiveLimit => {
   const { visit } = state
-  // Beyond the limit still, those under way tell of the size that was before.
+  // As long as more permits are held than there are, tasks end that began at the size before.
   if (visit.settling && sample.inUse > state.size) return state
   const millis = visit.millis + sample.millis
   const completed = visit.completed + sample.completed
@@ -174,7 +175,7 @@ const measure = (state: AdaptiveLimit, sample: Sample): AdaptiveLimit => {
   return learn(state, Math.log(completed / millis), Math.min(completed / fewestPieces, mostWeight))
 }
 
-/** Remembers what a visit has measured, and chooses the next. */
+/** Remembers the rate of a visit, and chooses the next rung. */
 const learn = (state: AdaptiveLimit, rate: number, weight: number): AdaptiveLimit => {
   const here = state.rungs[state.at]
   if (here === undefined || here.weight <= forgotten) {
@@ -200,7 +201,7 @@ const remembering = (state: AdaptiveLimit, measured: Omit<Rung, "size">): Readon
     index === state.at ? { size: rung.size, ...measured } : { ...rung, weight: rung.weight * memory }
   )
 
-/** Forgets what was measured on another device, or on other work. */
+/** Forgets all rates, since they are of another device or of other work. */
 const startOver = (state: AdaptiveLimit, rate: number, weight: number, off: number): AdaptiveLimit => {
   const anew: AdaptiveLimit = {
     ...state,
@@ -210,12 +211,12 @@ const startOver = (state: AdaptiveLimit, rate: number, weight: number, off: numb
     rungs: state.rungs.map((rung) => ({ ...rung, weight: 0 }))
   }
   if (off > -Math.LN2) return choose({ ...anew, rungs: remembering(anew, { rate, weight }) })
-  // Collapsed: what is under way may take long to get through, so half of all doublings are left at once.
+  // After a collapse the tasks under way may take long, so half of all doublings are left at once.
   const least = state.rungs[0]?.size ?? 1
   return visiting(anew, below(state, Math.sqrt(state.size * least)), Number.POSITIVE_INFINITY)
 }
 
-/** Goes to the rung that may be best, of those around the one that was. */
+/** Goes to the rung that may be best, of those around the best one so far. */
 const choose = (state: AdaptiveLimit): AdaptiveLimit => {
   const { ceiling, rungs, towards, variance } = state
   const best = rungs.reduce(
@@ -237,6 +238,6 @@ const choose = (state: AdaptiveLimit): AdaptiveLimit => {
   return visiting(state, next, patience * size / Math.exp(rungs[best]?.rate ?? rate))
 }
 
-/** Logarithm of what is sought. Nothing is worth less than what is not known. */
+/** Logarithm of throughput ÷ size^bias. A rung of which nothing is known is worth least. */
 const worth = (rung: Rung | undefined): number =>
   rung === undefined || rung.weight <= forgotten ? Number.NEGATIVE_INFINITY : rung.rate - bias * Math.log(rung.size)

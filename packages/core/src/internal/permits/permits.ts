@@ -14,6 +14,7 @@ import * as Latch from "effect/Latch"
 import type { Priority } from "../../Task.ts"
 import { Chain, type Linked } from "../chain.ts"
 import { nowMillis } from "../task/deadlines.ts"
+import type { Sample } from "./adaptiveLimit.ts"
 
 /** For so long a class waits for a permit until its score is raised by one. */
 export const agingMillis = 1000
@@ -71,23 +72,19 @@ class Line {
     const returns = Number(this.returning.size > 0) - Number(other.returning.size > 0)
     if (returns !== 0) return returns > 0
     if (this.of === other.of) return ranks[this.priority] > ranks[other.priority]
-    const { holding } = this.of
-    const { holding: others } = other.of
-    if (holding === others) return (this.head?.since ?? 0) < (other.head?.since ?? 0)
-    return holding.held === others.held ? holding.served < others.served : holding.held < others.held
+    const [root, others] = [this.of.root, other.of.root]
+    if (root === others) return (this.head?.since ?? 0) < (other.head?.since ?? 0)
+    return root.held === others.held ? root.served < others.served : root.held < others.held
   }
-}
-
-/** Permits that all shares of one root hold together. */
-interface Holding {
-  held: number
-  /** When the root was served last, counted in permits that the pool has handed out. */
-  served: number
 }
 
 class SharePermits implements Permits {
   readonly share: Share
-  readonly holding: Holding
+  readonly root: SharePermits
+  /** Permits that all shares of this root hold together. */
+  held = 0
+  /** When this root was served last, counted in permits that the pool has handed out. */
+  served = 0
   private readonly pool: PermitPool
   private readonly lines: Readonly<Record<Priority, Line>> = {
     critical: new Line(this, "critical"),
@@ -96,39 +93,30 @@ class SharePermits implements Permits {
     low: new Line(this, "low")
   }
 
-  constructor(pool: PermitPool, share: Share, holding: Holding) {
+  constructor(pool: PermitPool, share: Share) {
     this.pool = pool
     this.share = share
-    this.holding = holding
+    this.root = share.root === share ? this : pool.of(share.root)
   }
 
   tryTakeUnsafe(weight: number): boolean {
     const { pool } = this
     if (pool.waiting > 0 || !pool.hasRoom(weight)) return false
     pool.held += weight
-    this.holding.held += weight
+    this.root.held += weight
     return true
   }
 
   waitUnsafe(weight: number, priority: Priority, returning: boolean, granted: () => void): () => void {
     const { pool } = this
     const line = this.lines[priority]
-    let waits = true
-    const waiter: Waiter = {
-      weight,
-      since: nowMillis(pool.clock),
-      granted: () => {
-        waits = false
-        granted()
-      },
-      chain: undefined,
-      previous: undefined,
-      next: undefined
-    }
+    const since = nowMillis(pool.clock)
+    const waiter: Waiter = { weight, since, granted, chain: undefined, previous: undefined, next: undefined }
     pool.enter(line, waiter, returning)
     pool.handOut()
     return () => {
-      if (!waits) return this.releaseUnsafe(weight)
+      // A waiter that has left its line was granted the permits.
+      if (waiter.chain === undefined) return this.releaseUnsafe(weight)
       pool.leave(line, waiter)
       pool.handOut()
     }
@@ -140,7 +128,7 @@ class SharePermits implements Permits {
 
   releaseUnsafe(weight: number): void {
     this.pool.held -= weight
-    this.holding.held -= weight
+    this.root.held -= weight
     this.pool.handOut()
   }
 }
@@ -160,7 +148,6 @@ export class PermitPool {
   private readonly crowd = Latch.makeUnsafe(false)
   readonly crowded = this.crowd.await
   private readonly shares = new WeakMap<Share, SharePermits>()
-  private readonly holdings = new WeakMap<Share, Holding>()
   /** Lines in which somebody waits. */
   private readonly lines = new Set<Line>()
   private handed = 0
@@ -174,14 +161,14 @@ export class PermitPool {
     this.clock = clock
   }
 
-  of(share: Share): Permits {
-    const known = this.shares.get(share)
-    if (known !== undefined) return known
-    const holding = this.holdings.get(share.root) ?? { held: 0, served: 0 }
-    this.holdings.set(share.root, holding)
-    const permits = new SharePermits(this, share, holding)
+  of(share: Share): SharePermits {
+    const permits = this.shares.get(share) ?? new SharePermits(this, share)
     this.shares.set(share, permits)
     return permits
+  }
+
+  countsUnsafe(): Pick<Sample, "completed" | "inUse" | "waiting"> {
+    return { completed: this.completed, inUse: this.held, waiting: this.waiting > 0 }
   }
 
   /** Changes how many permits there are. Nobody loses a permit by that. */
@@ -230,9 +217,9 @@ export class PermitPool {
     if (line === undefined || head === undefined || !this.hasRoom(head.weight)) return false
     this.leave(line, head)
     this.held += head.weight
-    const { holding } = line.of
-    holding.held += head.weight
-    holding.served = ++this.handed
+    const { root } = line.of
+    root.held += head.weight
+    root.served = ++this.handed
     this.servedAt[rank] = now
     head.granted()
     return true

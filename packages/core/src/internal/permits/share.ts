@@ -52,14 +52,10 @@ export class Share implements PermitShare {
   }
 
   /** Sets what may be changed of a job while it runs. `urgency` moves the priorities of all its tasks. */
-  setUnsafe({ bytesPerSecond, concurrency, urgency }: {
-    readonly urgency: number
-    readonly concurrency: number
-    readonly bytesPerSecond: number
-  }): void {
-    this.urgency = urgency
-    this.tasks?.resizeUnsafe(concurrency)
-    this.bytes.setUnsafe(bytesPerSecond)
+  setUnsafe(asked: Readonly<Record<"urgency" | "concurrency" | "bytesPerSecond", number>>): void {
+    this.urgency = asked.urgency
+    this.tasks?.resizeUnsafe(asked.concurrency)
+    this.bytes.setUnsafe(asked.bytesPerSecond)
   }
 
   readonly rankOf = (priority: Priority): number => {
@@ -83,7 +79,7 @@ export class Share implements PermitShare {
       const own = pools.get(name)
       if (own !== undefined) gates.push(own.of(this))
     }
-    return new Gates(paces, gates, pool.of(this))
+    return new Gates(paces, [...gates, pool.of(this)])
   }
 }
 
@@ -111,16 +107,14 @@ const beginning = (pace: Rate): Step => ({
 /** Permits that are taken at several gates, one after the other, once the paces let a task begin. */
 class Gates implements Permits {
   private readonly paces: ReadonlyArray<Rate>
-  private readonly pool: Permits
-  /** The paces, then the gates, of which the pool is the last one. */
-  private readonly steps: ReadonlyArray<Step>
+  /** The pool is the last one. */
   private readonly gates: ReadonlyArray<Permits>
+  private readonly steps: ReadonlyArray<Step>
 
-  constructor(paces: ReadonlyArray<Rate>, gates: ReadonlyArray<Permits>, pool: Permits) {
+  constructor(paces: ReadonlyArray<Rate>, gates: ReadonlyArray<Permits>) {
     this.paces = paces
-    this.pool = pool
-    this.gates = [...gates, pool]
-    this.steps = [...paces.map(beginning), ...this.gates]
+    this.gates = gates
+    this.steps = [...paces.map(beginning), ...gates]
   }
 
   tryTakeUnsafe(weight: number): boolean {
@@ -165,7 +159,7 @@ class Gates implements Permits {
   }
 
   noteUnsafe(pieces: number): void {
-    this.pool.noteUnsafe(pieces)
+    this.gates.at(-1)?.noteUnsafe(pieces)
   }
 
   releaseUnsafe(weight: number): void {
