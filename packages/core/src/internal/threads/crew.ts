@@ -162,7 +162,7 @@ export class Crew {
 
   noteReady(thread: PoolThread): void {
     thread.isReady = true
-    thread.idleSince = this.now
+    thread.since = this.now
     this.failedStarts = 0
   }
 
@@ -171,7 +171,7 @@ export class Crew {
     thread.hands.shift()
     this.backoffMillis = backoff.first
     if (thread.isBusy) return
-    thread.idleSince = this.now
+    thread.since = this.now
     thread.spawned?.holdUnsafe(false)
   }
 
@@ -199,10 +199,8 @@ export class Crew {
 
   /** Notes that a thread has ended, or counts as if it had. */
   lose(thread: PoolThread, why: string): void {
-    if (thread.isGone) return
-    thread.isGone = true
+    if (!Deferred.doneUnsafe(thread.gone, Effect.void)) return
     this.threads.delete(thread)
-    Deferred.doneUnsafe(thread.gone, Effect.void)
     // The process need not stay for a thread that can't be ended.
     thread.spawned?.holdUnsafe(false)
     if (!thread.isEnding) {
@@ -238,7 +236,7 @@ export class Crew {
   /** Loses threads that never get ready. */
   checkStarts(): void {
     for (const thread of this.threads) {
-      if (thread.isEnding || thread.isReady || this.now - thread.startedAt <= startMillis) continue
+      if (thread.isEnding || thread.isReady || this.now - thread.since <= startMillis) continue
       this.lose(thread, `it was not ready after ${startMillis / 1000} seconds`)
     }
   }

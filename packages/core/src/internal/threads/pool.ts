@@ -10,6 +10,7 @@
  * Time limits and further attempts of a task are none of the pool's business. Effect's `Pool` and `Worker` stay unused:
  * they have no batches, take no task back, and don't end a thread that never returns to its event loop.
  */
+import type * as Context from "effect/Context"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
@@ -20,7 +21,7 @@ import { ThreadLost } from "../task/threadLost.ts"
 import { Capacity } from "./capacity.ts"
 import { closeMillis, Crew, type CrewListener, type PoolOptions } from "./crew.ts"
 import type { Ended, Ending, FromThread, Posted, Report } from "./crossing.ts"
-import { type Caller, type Definition, Hand, Item, type PoolThread } from "./poolThread.ts"
+import { type Definition, Hand, Item, type PoolThread } from "./poolThread.ts"
 import { Measures } from "./threadMetrics.ts"
 
 /** How often the owner looks at its threads. */
@@ -70,10 +71,10 @@ export class Pool implements CrewListener {
   // -- a task and its caller
 
   /** Runs a payload on a thread. */
-  run(definition: Definition, payload: unknown, caller: Caller): Effect.Effect<unknown, unknown> {
+  run(definition: Definition, payload: unknown, context: Context.Context<never>): Effect.Effect<unknown, unknown> {
     return Effect.callback<unknown, unknown>((resume) => {
-      const item = new Item(definition, payload, caller, resume)
-      item.removeListener = caller.interrupter.onRequestUnsafe((reason) => this.stop(item, reason))
+      const item = new Item(definition, payload, context, resume)
+      item.removeListener = item.interrupter.onRequestUnsafe((reason) => this.stop(item, reason))
       if (item.isSettled) return item.removeListener()
       this.queue.push(item)
       this.pumpSoon()
@@ -135,11 +136,10 @@ export class Pool implements CrewListener {
       }
       let from = 0
       const batches = Math.ceil(this.queue.length / this.capacity.tasks)
-      let thread = first.caller.isSuspect ? this.crew.findUnused() : this.crew.find(batches, !first.goesAlone)
+      let thread = first.isSuspect ? this.crew.findUnused() : this.crew.find(batches, !first.goesAlone)
       if (thread === undefined && first.goesAlone) {
         // The other tasks don't wait with the one that goes alone.
-        const { isSuspect } = first.caller
-        from = this.queue.findIndex(({ caller, goesAlone }) => isSuspect ? !caller.isSuspect : !goesAlone)
+        from = this.queue.findIndex(({ goesAlone, isSuspect }) => first.isSuspect ? !isSuspect : !goesAlone)
         thread = from < 0 ? undefined : this.crew.idle({ mayBeGuest: this.queue[from]?.goesAlone === false })
       }
       if (thread === undefined && from === 0) thread = this.findNext(first)
@@ -170,7 +170,7 @@ export class Pool implements CrewListener {
       const item = this.queue[at]
       if (item === undefined || item.goesAlone) break
       // Tasks of other jobs keep their places.
-      if (item.caller.lease !== first.caller.lease) continue
+      if (item.lease !== first.lease) continue
       cost += item.cost
       if (cost > mostCost) break
       batch.add(item)
@@ -192,7 +192,7 @@ export class Pool implements CrewListener {
     }
     const [first] = sent
     if (first === undefined) return
-    const { job, token } = first.caller.lease
+    const { job, token } = first.lease
     const hand = new Hand(thread, sent)
     hand.holdLease()
     try {
@@ -203,10 +203,10 @@ export class Pool implements CrewListener {
       for (const item of sent) item.goesAlone = true
       return this.queueFirst(sent)
     }
-    thread.isUsed ||= !first.caller.isSuspect
+    thread.isUsed ||= !first.isSuspect
     if (!thread.isBusy) {
       thread.spawned?.holdUnsafe(true)
-      first.caller.begin()
+      first.begin()
     }
     thread.takeUp(hand)
     this.tickOn()
@@ -238,7 +238,7 @@ export class Pool implements CrewListener {
     const { added = [], commits = false, index, saved, totals = [] } = report
     const item = hand?.items[index]
     if (hand === undefined || item === undefined || item.hand !== hand) return
-    const { cell, reporter } = item.caller
+    const { cell, reporter } = item
     if (saved !== undefined) {
       for (const [unit, amount] of saved.added) reporter.addUnsafe(unit, amount)
       cell.saveUnsafe(saved.checkpoint)
@@ -274,7 +274,7 @@ export class Pool implements CrewListener {
     }
     if (isLast) {
       this.crew.noteDone(thread)
-      thread.hands[0]?.left[0]?.caller.begin()
+      thread.hands[0]?.left[0]?.begin()
     }
     // A settled task's caller may queue the next task at once, so everything else is done before.
     for (const [item, ending] of ended) {
@@ -368,7 +368,7 @@ export class Pool implements CrewListener {
       for (const hand of thread.hands) hand.holdLease()
       this.watch(thread)
       if (!thread.isIdle) continue
-      const idleMillis = this.options.clock.currentTimeMillisUnsafe() - thread.idleSince
+      const idleMillis = this.options.clock.currentTimeMillisUnsafe() - thread.since
       if (this.queue.length > 0) this.pumpSoon()
       else if (!this.share() && !thread.isGuest && idleMillis > this.options.limits.idleMillis) this.crew.end(thread)
     }
@@ -384,7 +384,7 @@ export class Pool implements CrewListener {
   /** Takes back what waits behind a task that also ran at the last tick. */
   private watch(thread: PoolThread): void {
     const { lastSeen, running } = thread
-    running?.caller.begin()
+    running?.begin()
     thread.isSlow = running !== undefined && running === lastSeen
     thread.lastSeen = running
     if (thread.isSlow && this.threads.size > 1) this.takeBack(thread)

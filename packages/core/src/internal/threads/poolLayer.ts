@@ -9,18 +9,13 @@ import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
 import type * as RpcGroup from "effect/rpc/RpcGroup"
 import * as Scope from "effect/Scope"
-import { Interrupter } from "../../Interrupter.ts"
-import { Lease } from "../../Lease.ts"
-import { Reporter } from "../../Progress.ts"
 import type * as Task from "../../Task.ts"
-import { Cell } from "../../TaskCheckpoint.ts"
 import type { ThreadsUnavailable } from "../../ThreadsUnavailable.ts"
-import { Attempt } from "../task/attempt.ts"
 import type { TaskHandler } from "../task/taskDefinition.ts"
 import { TaskOptions } from "../task/taskOptions.ts"
 import { taskCrossing } from "./crossing.ts"
 import { Pool } from "./pool.ts"
-import type { Caller, Definition } from "./poolThread.ts"
+import type { Definition } from "./poolThread.ts"
 import { type Spawn, ThreadSpawner } from "./threadSpawner.ts"
 import { type Handlers, handlersOf, serve } from "./worker.ts"
 
@@ -68,26 +63,12 @@ export const layer = <R extends Task.Any, E = never, RX = never>(
     for (const task of group.requests.values()) {
       const { cost } = Context.getUnsafe(task.annotations, TaskOptions)
       const definition: Definition = { tag: task._tag, crossing: taskCrossing(task), cost }
-      const handler = (payload: unknown) =>
-        Effect.withFiber((fiber) => pool.run(definition, payload, callerOf(fiber.context)))
+      const handler = (payload: unknown) => Effect.withFiber((fiber) => pool.run(definition, payload, fiber.context))
       // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- handlers are erased in a context
       handlers.set(task.key, { tag: task._tag, handler, context: Context.empty(), permits } as unknown as TaskHandler)
     }
     return Context.makeUnsafe<Task.Handler<R>>(handlers)
   }))
-
-const callerOf = (context: Context.Context<never>): Caller => {
-  const interrupter = Context.get(context, Interrupter)
-  const attempt = interrupter instanceof Attempt ? interrupter : undefined
-  return {
-    interrupter,
-    reporter: Context.get(context, Reporter),
-    cell: Context.get(context, Cell),
-    lease: Context.get(context, Lease),
-    begin: () => attempt?.begin(),
-    isSuspect: attempt?.isSuspect ?? false
-  }
-}
 
 /** Has the thread that the pool is on take part as one of the pool's: a fiber, to which messages go as they are. */
 const guestOf =

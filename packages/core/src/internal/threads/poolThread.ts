@@ -1,14 +1,16 @@
 /**
  * A thread as its pool sees it, the batches that the thread has in hand, and the tasks in these.
  */
+import * as Context from "effect/Context"
 import * as Deferred from "effect/Deferred"
 import type * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Option from "effect/Option"
-import type { Interrupter } from "../../Interrupter.ts"
-import type { Instant, Lease } from "../../Lease.ts"
-import type { Reporter } from "../../Progress.ts"
-import type { Cell } from "../../TaskCheckpoint.ts"
+import { Interrupter } from "../../Interrupter.ts"
+import { type Instant, Lease } from "../../Lease.ts"
+import { Reporter } from "../../Progress.ts"
+import { Cell } from "../../TaskCheckpoint.ts"
+import { Attempt } from "../task/attempt.ts"
 import type { Held, Posted, TaskCrossing, ToThread } from "./crossing.ts"
 import { Control, forEver } from "./sharedMemory.ts"
 import type { Thread } from "./threadSpawner.ts"
@@ -21,23 +23,16 @@ export interface Definition {
   readonly cost: (payload: unknown) => number
 }
 
-/** Whom a task runs for. */
-export interface Caller {
+/** A task that waits for a thread, or is on one. */
+export class Item {
+  readonly definition: Definition
+  readonly cost: number
   readonly interrupter: Interrupter
   readonly reporter: Reporter
   readonly cell: Cell
   readonly lease: Lease
-  /** Says that the task has begun. */
-  readonly begin: () => void
   /** Whether a thread may have died of the task. Such a task gets a thread that has run nothing but such tasks. */
   readonly isSuspect: boolean
-}
-
-/** A task that waits for a thread, or is on one. */
-export class Item {
-  readonly definition: Definition
-  readonly caller: Caller
-  readonly cost: number
   /** Whether the task is a batch of its own. */
   goesAlone: boolean
   removeListener: () => void = () => {}
@@ -47,29 +42,41 @@ export class Item {
   index = 0
   /** Completes at the end of a task whose fiber was interrupted. */
   ended: Deferred.Deferred<void> | undefined = undefined
+  private readonly attempt: Attempt | undefined
   private readonly payload: unknown
   private readonly resume: (end: Effect.Effect<unknown, unknown>) => void
 
-  constructor(definition: Definition, payload: unknown, caller: Caller, resume: Item["resume"]) {
+  /** `context` is that of the caller's fiber. */
+  constructor(definition: Definition, payload: unknown, context: Context.Context<never>, resume: Item["resume"]) {
     this.definition = definition
     this.payload = payload
-    this.caller = caller
+    this.resume = resume
+    this.interrupter = Context.get(context, Interrupter)
+    this.reporter = Context.get(context, Reporter)
+    this.cell = Context.get(context, Cell)
+    this.lease = Context.get(context, Lease)
+    this.attempt = this.interrupter instanceof Attempt ? this.interrupter : undefined
+    this.isSuspect = this.attempt?.isSuspect ?? false
+    this.goesAlone = this.isSuspect
     const cost = definition.cost(payload)
     // Capacity is an average: a cost of 0 would make it useless for ever.
     this.cost = cost > 0 && cost < Number.POSITIVE_INFINITY ? cost : 1
-    this.goesAlone = caller.isSuspect
-    this.resume = resume
+  }
+
+  /** Tells the caller that the task has begun. */
+  begin(): void {
+    this.attempt?.begin()
   }
 
   /** Whether the job is still owned, so that a thread which heard of that too late has stopped the task in vain. */
   get mayGoOn(): boolean {
-    const { interrupter, lease } = this.caller
-    return lease.isHeldUnsafe() && interrupter.reason === undefined && !this.isSettled && this.ended === undefined
+    const { ended, interrupter, isSettled, lease } = this
+    return lease.isHeldUnsafe() && interrupter.reason === undefined && !isSettled && ended === undefined
   }
 
   /** What is posted of the task. */
   encode(): Posted {
-    const { caller: { cell: { checkpoint } }, definition: { crossing, tag } } = this
+    const { cell: { checkpoint }, definition: { crossing, tag } } = this
     const payload = crossing.payload.encode(this.payload)
     return checkpoint === undefined ? [tag, payload] : [tag, payload, checkpoint]
   }
@@ -107,7 +114,7 @@ export class Hand {
   /** Tells the thread until when the job of the batch is surely owned. */
   holdLease(): void {
     const { id, thread, told } = this
-    const lease = this.items[0]?.caller.lease.heldUntilUnsafe() ?? Option.none()
+    const lease = this.items[0]?.lease.heldUntilUnsafe() ?? Option.none()
     const until = Option.getOrElse(lease, () => forEver)
     this.control.holdUntil(until)
     if (!thread.isApart) return
@@ -131,7 +138,6 @@ export class Hand {
 
 export class PoolThread {
   readonly shared: SharedArrayBuffer
-  readonly startedAt: number
   /** Whether it is the thread that the pool is on. */
   readonly isGuest: boolean
   /** Whether it is a process, which does not see the memory of the pool. */
@@ -147,8 +153,8 @@ export class PoolThread {
   isUsed = false
   /** Whether the thread was told to end: it gets nothing more. */
   isEnding = false
-  isGone = false
-  idleSince: number
+  /** When the thread was started; once it is ready, when it got its last batch done. */
+  since: number
   /** The task that ran when the owner looked last, and whether the same task ran the time before. */
   lastSeen: Item | undefined = undefined
   isSlow = false
@@ -157,8 +163,11 @@ export class PoolThread {
     this.isGuest = isGuest
     this.isApart = isApart
     this.shared = Control.allocate(batch)
-    this.startedAt = now
-    this.idleSince = now
+    this.since = now
+  }
+
+  get isGone(): boolean {
+    return Deferred.isDoneUnsafe(this.gone)
   }
 
   get isBusy(): boolean {

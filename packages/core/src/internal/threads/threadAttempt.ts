@@ -18,12 +18,12 @@ import type { ThreadBatch } from "./threadBatch.ts"
 export const reportMillis = 50
 
 export class Attempt implements Interrupter, Cell, Reporter {
+  readonly batch: ThreadBatch
   readonly index: number
   fiber: Fiber.Fiber<unknown, unknown> | undefined = undefined
   checkpoint: Schema.Json | undefined
   isEnded = false
   private readonly signal = new Signal()
-  private readonly batch: ThreadBatch
   /** Has the running task report in `reportMillis`. */
   private readonly reportLater: () => void
   private added: Map<string, number> | undefined = undefined

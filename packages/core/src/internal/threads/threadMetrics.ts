@@ -18,8 +18,6 @@ const gauges = {
 /** The share of one pool in these metrics. */
 export class Measures {
   private readonly context: Context.Context<never>
-  private tasks = 0
-  private taskMillis = 0
   private readonly shown: Record<keyof typeof gauges, number> = { queued: 0, alive: 0, busy: 0, abandoned: 0 }
 
   constructor(context: Context.Context<never>) {
@@ -27,8 +25,8 @@ export class Measures {
   }
 
   noteTasks(count: number, millis: number): void {
-    this.tasks += count
-    this.taskMillis += millis
+    tasks.updateUnsafe(count, this.context)
+    taskMillis.updateUnsafe(millis, this.context)
   }
 
   noteLost(): void {
@@ -36,12 +34,6 @@ export class Measures {
   }
 
   show(counts: typeof this.shown): void {
-    if (this.tasks > 0) {
-      tasks.updateUnsafe(this.tasks, this.context)
-      taskMillis.updateUnsafe(this.taskMillis, this.context)
-      this.tasks = 0
-      this.taskMillis = 0
-    }
     for (const name of ["queued", "alive", "busy", "abandoned"] as const) {
       const change = counts[name] - this.shown[name]
       if (change !== 0) gauges[name].modifyUnsafe(change, this.context)

@@ -12,15 +12,7 @@ import * as Fiber from "effect/Fiber"
 import type * as RpcGroup from "effect/rpc/RpcGroup"
 import type * as Task from "../../Task.ts"
 import { handlerOf } from "../task/taskDefinition.ts"
-import {
-  type Batch,
-  defect,
-  type Ending,
-  type Posted,
-  type TaskCrossing,
-  taskCrossing,
-  type ToThread
-} from "./crossing.ts"
+import { type Batch, defect, type Ending, type TaskCrossing, taskCrossing, type ToThread } from "./crossing.ts"
 import { Attempt, reportMillis } from "./threadAttempt.ts"
 import { ThreadBatch } from "./threadBatch.ts"
 import type { Port } from "./threadSpawner.ts"
@@ -47,7 +39,6 @@ class Server {
   private readonly isGuest: boolean
   private readonly inbox: Array<Batch> = []
   private wake: () => void = () => {}
-  private batch: ThreadBatch | undefined
   private current: Attempt | undefined
   private isClosed = false
   private isLeaving = false
@@ -76,8 +67,8 @@ class Server {
       this.wake()
       return
     }
-    const { batch, current } = this
-    if (current === undefined || message.id !== batch?.id || message.index !== current.index) return
+    const { current } = this
+    if (current === undefined || message.id !== current.batch.id || message.index !== current.index) return
     if (message._tag === "Recorded") current.noteRecorded()
     else if (message._tag === "Interrupt") current.fiber?.interruptUnsafe()
     else if (current.reason !== undefined) current.requestUnsafe(current.reason)
@@ -104,16 +95,16 @@ class Server {
 
   private readonly runBatch = Effect.fnUntraced({ self: this }, function*(this: Server, message: Batch) {
     const { items } = message
-    const batch = this.batch = new ThreadBatch(message, this.shared, this.port, this.clock)
+    const batch = new ThreadBatch(message, this.shared, this.port, this.clock)
     let at = batch.now()
     let turnedAt = at
     for (const [index, item] of items.entries()) {
       if (this.isClosed || this.isLeaving) break
       if (!batch.control.claim(index)) continue
       batch.isLost = false
-      const handler = this.handler(item)
+      const handler = this.handler(item[0])
       const attempt = this.current = new Attempt(batch, index, item[2], at, this.reportLater)
-      const exit = yield* this.runTask(attempt, handler, item[1], batch, at)
+      const exit = yield* this.runTask(attempt, handler, item[1], at)
       const report = attempt.takeReport(false)
       attempt.isEnded = true
       this.current = undefined
@@ -136,7 +127,7 @@ class Server {
   })
 
   /** The handler of a task. The owner sends only tasks of which `Ready` has told. */
-  private handler([tag]: Posted): Handler {
+  private handler(tag: string): Handler {
     const handler = this.handlers.get(tag)
     if (handler === undefined) throw new Error(`There is no handler for "${tag}" here`)
     return handler
@@ -146,17 +137,16 @@ class Server {
     attempt: Attempt,
     { context, crossing, handle }: Handler,
     payload: unknown,
-    batch: ThreadBatch,
     startedAt: number
   ): Effect.Effect<Exit.Exit<unknown, unknown>> {
     const effect = Effect.suspend(() => handle(crossing.payload.decode(payload)))
     // A fiber of its own can be interrupted. Most tasks have ended by the time that the fork returns.
     const fiber = attempt.fiber = Effect.runForkWith(context)(Effect.updateContext(effect, attempt.see))
     const exit = fiber.pollUnsafe()
-    if (this.isGuest && batch.now() - startedAt > guestMillis) this.isLeaving = true
+    if (this.isGuest && attempt.batch.now() - startedAt > guestMillis) this.isLeaving = true
     if (exit !== undefined) return Effect.succeed(exit)
     // The task may take long, so the endings before it are posted now.
-    batch.post(startedAt, false)
+    attempt.batch.post(startedAt, false)
     // The thread of a guest goes on when the guest is ended: nothing of the task may.
     return this.isGuest ? Effect.onInterrupt(Fiber.await(fiber), () => Fiber.interrupt(fiber)) : Fiber.await(fiber)
   }
