@@ -10,8 +10,6 @@ import { PoolThread } from "./poolThread.ts"
 import type { Measures } from "./threadMetrics.ts"
 import type { Spawn, ThreadSpawner } from "./threadSpawner.ts"
 
-/** How long a thread may take from its start to its first message. */
-const startMillis = 30_000
 /** How long a thread has to end once it was asked to. */
 export const closeMillis = 100
 /** The same for a thread that still loads: Node aborts the process where a thread is ended that loads an addon. */
@@ -82,20 +80,13 @@ export class Crew {
 
   /** A thread that has nothing to do; the guest where there is no other one. */
   idle({ isUnused = false, mayBeGuest = true } = {}): PoolThread | undefined {
-    let guest: PoolThread | undefined
-    for (const thread of this.threads) {
-      if (!thread.isIdle || (isUnused && thread.isUsed)) continue
-      if (!thread.isGuest) return thread
-      guest = thread
-    }
-    return mayBeGuest ? guest : undefined
+    const idle = Array.from(this.threads).filter((thread) => thread.isIdle && !(isUnused && thread.isUsed))
+    return idle.find(({ isGuest }) => !isGuest) ?? (mayBeGuest ? idle[0] : undefined)
   }
 
   /** Threads without the guest. */
   get count(): number {
-    let count = 0
-    for (const { isGuest } of this.threads) if (!isGuest) count++
-    return count
+    return Array.from(this.threads).filter(({ isGuest }) => !isGuest).length
   }
 
   get starting(): number {
@@ -199,8 +190,9 @@ export class Crew {
 
   /** Notes that a thread has ended, or counts as if it had. */
   lose(thread: PoolThread, why: string): void {
-    if (!Deferred.doneUnsafe(thread.gone, Effect.void)) return
+    if (thread.isGone) return
     this.threads.delete(thread)
+    Deferred.doneUnsafe(thread.gone, Effect.void)
     // The process need not stay for a thread that can't be ended.
     thread.spawned?.holdUnsafe(false)
     if (!thread.isEnding) {
@@ -231,13 +223,5 @@ export class Crew {
       this.pool.mayStart()
     })
     this.options.fork(Effect.andThen(Effect.sleep(delay), mayStart))
-  }
-
-  /** Loses threads that never get ready. */
-  checkStarts(): void {
-    for (const thread of this.threads) {
-      if (thread.isEnding || thread.isReady || this.now - thread.since <= startMillis) continue
-      this.lose(thread, `it was not ready after ${startMillis / 1000} seconds`)
-    }
   }
 }

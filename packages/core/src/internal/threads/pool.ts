@@ -24,6 +24,8 @@ import type { Ended, Ending, FromThread, Posted, Report } from "./crossing.ts"
 import { type Definition, Hand, Item, type PoolThread } from "./poolThread.ts"
 import { Measures } from "./threadMetrics.ts"
 
+/** How long a thread may take from its start to its first message. */
+const startMillis = 30_000
 /** How often the owner looks at its threads. */
 const tickMillis = 20
 /** What a thread has not begun is halved at once if it takes so long: far longer than to hand it over. */
@@ -96,9 +98,9 @@ export class Pool implements CrewListener {
     const { hand, index } = item
     if (item.isSettled) return Effect.void
     const ended = item.ended = Deferred.makeUnsafe<void>()
+    const leave = Effect.sync(() => item.settle(Effect.void))
     if (hand === undefined || hand.revoke(item) || !hand.control.isRunning(index)) {
-      item.settle(Effect.void)
-      return Effect.void
+      return leave
     }
     hand.thread.tell({ _tag: "Interrupt", id: hand.id, index })
     return Effect.flatMap(Effect.timeoutOption(Deferred.await(ended), closeMillis), (inTime) => {
@@ -109,8 +111,7 @@ export class Pool implements CrewListener {
         return Deferred.await(hand.thread.gone)
       }
       // The task has ended. Its thread is at another one, and tells of both later.
-      item.settle(Effect.void)
-      return Effect.void
+      return leave
     })
   }
 
@@ -135,25 +136,20 @@ export class Pool implements CrewListener {
         return
       }
       let from = 0
-      const batches = Math.ceil(this.queue.length / this.capacity.tasks)
+      const { isAhead, tasks } = this.capacity
+      const batches = Math.ceil(this.queue.length / tasks)
       let thread = first.isSuspect ? this.crew.findUnused() : this.crew.find(batches, !first.goesAlone)
       if (thread === undefined && first.goesAlone) {
         // The other tasks don't wait with the one that goes alone.
         from = this.queue.findIndex(({ goesAlone, isSuspect }) => first.isSuspect ? !isSuspect : !goesAlone)
         thread = from < 0 ? undefined : this.crew.idle({ mayBeGuest: this.queue[from]?.goesAlone === false })
       }
-      if (thread === undefined && from === 0) thread = this.findNext(first)
+      if (thread === undefined && isAhead && !first.goesAlone && this.queue.length >= tasks) {
+        thread = Array.from(this.threads).find(({ takesNext }) => takesNext)
+      }
       if (thread === undefined) return this.giveUpIfStuck()
       this.post(thread, this.takeBatch(from, thread.isBusy))
     }
-  }
-
-  /** A busy thread for the next batch, where the queue is long enough for one. */
-  private findNext(first: Item): PoolThread | undefined {
-    const { isAhead, tasks } = this.capacity
-    if (!isAhead || first.goesAlone || this.queue.length < tasks) return undefined
-    for (const thread of this.threads) if (thread.takesNext) return thread
-    return undefined
   }
 
   private takeBatch(from: number, isNext: boolean): ReadonlyArray<Item> {
@@ -356,8 +352,8 @@ export class Pool implements CrewListener {
   }
 
   private tick(): void {
+    const { clock, limits } = this.options
     this.showCounts()
-    this.crew.checkStarts()
     // A task that waits behind a running one is for a thread that has nothing to do.
     const waits = ({ pending, running }: PoolThread) => running !== undefined && pending.length > 0
     if (this.crew.idle() === undefined && this.crew.starting === 0 && Array.from(this.threads).some(waits)) {
@@ -365,12 +361,21 @@ export class Pool implements CrewListener {
     }
     for (const thread of this.threads) {
       if (thread.isEnding) continue
+      const sinceMillis = clock.currentTimeMillisUnsafe() - thread.since
+      if (!thread.isReady) {
+        if (sinceMillis > startMillis) this.crew.lose(thread, `it was not ready after ${startMillis / 1000} seconds`)
+        continue
+      }
       for (const hand of thread.hands) hand.holdLease()
-      this.watch(thread)
+      const { running } = thread
+      running?.begin()
+      thread.isSlow = running !== undefined && running === thread.lastSeen
+      thread.lastSeen = running
+      // What waits behind a slow task is for others.
+      if (thread.isSlow && this.threads.size > 1) this.takeBack(thread)
       if (!thread.isIdle) continue
-      const idleMillis = this.options.clock.currentTimeMillisUnsafe() - thread.since
       if (this.queue.length > 0) this.pumpSoon()
-      else if (!this.share() && !thread.isGuest && idleMillis > this.options.limits.idleMillis) this.crew.end(thread)
+      else if (!this.share() && !thread.isGuest && sinceMillis > limits.idleMillis) this.crew.end(thread)
     }
   }
 
@@ -379,15 +384,6 @@ export class Pool implements CrewListener {
     for (const { isBusy } of this.threads) if (isBusy) busy++
     const [queued, alive, abandoned] = [this.queue.length, this.threads.size, this.crew.abandoned.size]
     this.measures.show({ queued, alive, busy, abandoned })
-  }
-
-  /** Takes back what waits behind a task that also ran at the last tick. */
-  private watch(thread: PoolThread): void {
-    const { lastSeen, running } = thread
-    running?.begin()
-    thread.isSlow = running !== undefined && running === lastSeen
-    thread.lastSeen = running
-    if (thread.isSlow && this.threads.size > 1) this.takeBack(thread)
   }
 
   /** Takes half of what the busiest thread has not begun, for an idle thread, where that is worth it. */

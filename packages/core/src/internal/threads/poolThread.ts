@@ -153,7 +153,7 @@ export class PoolThread {
   isUsed = false
   /** Whether the thread was told to end: it gets nothing more. */
   isEnding = false
-  /** When the thread was started; once it is ready, when it got its last batch done. */
+  /** When the thread was started, got ready, or was through with its last batch. */
   since: number
   /** The task that ran when the owner looked last, and whether the same task ran the time before. */
   lastSeen: Item | undefined = undefined
