@@ -10,7 +10,7 @@ import { Pressure } from "../../Pressure.ts"
 import { make, step } from "./adaptiveLimit.ts"
 import type { PermitPool } from "./permits.ts"
 
-/** Millis between two samples. .NET's thread pool takes one in 10 to 200 ms. */
+/** Millis between two samples. */
 const sampleMillis = 20
 
 /** Millis for which the first size stays. Threads start and code is compiled, so that any next size seems a gain. */
@@ -41,11 +41,11 @@ export const adapt = (
       state = next
     })
 
-    const warmUp = Effect.andThen(pool.crowded, Effect.sleep(warmUpMillis))
-    const adapting = Effect.catchDefect(
-      Effect.andThen(warmUp, Effect.forever(sample)),
-      (defect) =>
+    yield* Effect.andThen(pool.crowded, Effect.sleep(warmUpMillis)).pipe(
+      Effect.andThen(Effect.forever(sample)),
+      Effect.catchDefect((defect) =>
         Effect.logError("A pool keeps the size that it has: what it goes by can't be measured", Cause.die(defect))
+      ),
+      Effect.forkScoped
     )
-    yield* Effect.forkScoped(adapting)
   })

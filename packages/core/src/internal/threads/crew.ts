@@ -26,11 +26,7 @@ const backoff = { first: 100, most: 5000 } as const
 
 /** What a pool consists of. */
 export interface PoolOptions {
-  readonly limits: {
-    readonly size: number
-    readonly batch: number
-    readonly idleMillis: number
-  }
+  readonly limits: Readonly<Record<"size" | "batch" | "idleMillis", number>>
   readonly spawner: ThreadSpawner["Service"]
   /** Tasks that a thread must have handlers for. */
   readonly tags: ReadonlyArray<string>

@@ -277,7 +277,7 @@ export class Pool implements CrewListener {
       if ("leaseLost" in ending && item.mayGoOn) {
         item.hand = undefined
         this.queue.push(item)
-      } else item.settle(Effect.suspend(() => item.definition.crossing.decodeEnding(ending)))
+      } else item.settle(Effect.suspend(() => item.definition.decodeEnding(ending)))
     }
     if (isLast || this.queue.length > 0) this.pumpSoon()
   }

@@ -62,7 +62,7 @@ export const layer = <R extends Task.Any, E = never, RX = never>(
     const handlers = new Map<string, TaskHandler>()
     for (const task of group.requests.values()) {
       const { cost } = Context.getUnsafe(task.annotations, TaskOptions)
-      const definition: Definition = { tag: task._tag, crossing: taskCrossing(task), cost }
+      const definition: Definition = { ...taskCrossing(task), tag: task._tag, cost }
       const handler = (payload: unknown) => Effect.withFiber((fiber) => pool.run(definition, payload, fiber.context))
       // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- handlers are erased in a context
       handlers.set(task.key, { tag: task._tag, handler, context: Context.empty(), permits } as unknown as TaskHandler)

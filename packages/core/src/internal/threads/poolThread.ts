@@ -16,9 +16,8 @@ import { Control, forEver } from "./sharedMemory.ts"
 import type { Thread } from "./threadSpawner.ts"
 
 /** A kind of task of the pool. */
-export interface Definition {
+export interface Definition extends TaskCrossing {
   readonly tag: string
-  readonly crossing: TaskCrossing
   /** Work of a payload, compared with other payloads. */
   readonly cost: (payload: unknown) => number
 }
@@ -76,9 +75,9 @@ export class Item {
 
   /** What is posted of the task. */
   encode(): Posted {
-    const { cell: { checkpoint }, definition: { crossing, tag } } = this
-    const payload = crossing.payload.encode(this.payload)
-    return checkpoint === undefined ? [tag, payload] : [tag, payload, checkpoint]
+    const { cell: { checkpoint }, definition } = this
+    const payload = definition.payload.encode(this.payload)
+    return checkpoint === undefined ? [definition.tag, payload] : [definition.tag, payload, checkpoint]
   }
 
   settle(end: Effect.Effect<unknown, unknown>): void {

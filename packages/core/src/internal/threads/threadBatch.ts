@@ -13,6 +13,13 @@ import type { Port } from "./threadSpawner.ts"
 /** For so long endings wait for those that follow. */
 const postMillis = 2
 
+/** How a thread is connected to its owner. */
+export interface Link {
+  readonly shared: SharedArrayBuffer
+  readonly port: Port
+  readonly clock: Clock.Clock
+}
+
 export class ThreadBatch implements Lease {
   readonly id: number
   readonly control: Control
@@ -24,30 +31,28 @@ export class ThreadBatch implements Lease {
   isOver = false
   /** What endings have to move instead of copying it. */
   readonly transfers = Transferable.makeCollectorUnsafe()
-  private readonly port: Port
-  private readonly clock: Clock.Clock
+  private readonly link: Link
   private postedAt: number
   private indexes: Array<number> = []
   private endings: Array<Ending> = []
   private reports: Array<Report> = []
 
-  constructor({ id, lease: [job, token] }: Batch, shared: SharedArrayBuffer, port: Port, clock: Clock.Clock) {
+  constructor({ id, lease: [job, token] }: Batch, link: Link) {
     this.id = id
-    this.control = new Control(shared, id)
+    this.control = new Control(link.shared, id)
     this.job = Option.fromNullOr(job)
     this.token = token
-    this.port = port
-    this.clock = clock
+    this.link = link
     this.postedAt = this.now()
   }
 
   /** Milliseconds since some moment; they also pass within synchronous code. */
   now(): number {
-    return Number(this.clock.monotonicTimeNanosUnsafe()) / 1e6
+    return Number(this.link.clock.monotonicTimeNanosUnsafe()) / 1e6
   }
 
   tell(message: FromThread): void {
-    this.port.postUnsafe(message)
+    this.link.port.postUnsafe(message)
   }
 
   // -- the lease, by clocks that are the same for the whole machine
@@ -55,8 +60,8 @@ export class ThreadBatch implements Lease {
   isHeldUnsafe(): boolean {
     if (this.isOver) return false
     const { monotonicNanos, wallMillis } = this.control.heldUntil()
-    this.isLost ||= this.clock.monotonicTimeNanosUnsafe() >= monotonicNanos ||
-      this.clock.currentTimeMillisUnsafe() >= wallMillis
+    const { clock } = this.link
+    this.isLost ||= clock.monotonicTimeNanosUnsafe() >= monotonicNanos || clock.currentTimeMillisUnsafe() >= wallMillis
     return !this.isLost
   }
 
@@ -87,7 +92,7 @@ export class ThreadBatch implements Lease {
     const ended: Ended = { _tag: "Ended", id, indexes, endings, millis: now - postedAt, isLast }
     const message = reports.length > 0 ? { ...ended, reports } : ended
     try {
-      this.port.postUnsafe(message, Array.from(new Set(this.transfers.clearUnsafe())))
+      this.link.port.postUnsafe(message, Array.from(new Set(this.transfers.clearUnsafe())))
     } catch {
       // An ending that can't be copied is a defect of its own task.
       this.tell({ ...message, endings: endings.map(copied) })

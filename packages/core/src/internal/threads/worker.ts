@@ -14,7 +14,7 @@ import type * as Task from "../../Task.ts"
 import { handlerOf } from "../task/taskDefinition.ts"
 import { type Batch, defect, type Ending, type TaskCrossing, taskCrossing, type ToThread } from "./crossing.ts"
 import { Attempt, reportMillis } from "./threadAttempt.ts"
-import { ThreadBatch } from "./threadBatch.ts"
+import { type Link, ThreadBatch } from "./threadBatch.ts"
 import type { Port } from "./threadSpawner.ts"
 
 /** For so long a thread runs tasks before it looks at its timers, sockets and messages. */
@@ -33,9 +33,7 @@ export type Handlers = ReadonlyMap<string, Handler>
 
 class Server {
   private readonly handlers: Handlers
-  private readonly shared: SharedArrayBuffer
-  private readonly port: Port
-  private readonly clock: Clock.Clock
+  private readonly link: Link
   private readonly isGuest: boolean
   private readonly inbox: Array<Batch> = []
   private wake: () => void = () => {}
@@ -44,15 +42,13 @@ class Server {
   private isLeaving = false
   private willReport = false
 
-  constructor(handlers: Handlers, shared: SharedArrayBuffer, port: Port, clock: Clock.Clock, isGuest: boolean) {
+  constructor(handlers: Handlers, link: Link, isGuest: boolean) {
     this.handlers = handlers
-    this.shared = shared
-    this.port = port
-    this.clock = clock
+    this.link = link
     this.isGuest = isGuest
     // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- what `internal/threads/pool.ts` posts
-    port.listenUnsafe((message) => this.receive(message as ToThread))
-    port.postUnsafe({ _tag: "Ready", tasks: Array.from(handlers.keys()) })
+    link.port.listenUnsafe((message) => this.receive(message as ToThread))
+    link.port.postUnsafe({ _tag: "Ready", tasks: Array.from(handlers.keys()) })
   }
 
   private receive(message: ToThread): void {
@@ -95,7 +91,7 @@ class Server {
 
   private readonly runBatch = Effect.fnUntraced({ self: this }, function*(this: Server, message: Batch) {
     const { items } = message
-    const batch = new ThreadBatch(message, this.shared, this.port, this.clock)
+    const batch = new ThreadBatch(message, this.link)
     let at = batch.now()
     let turnedAt = at
     for (const [index, item] of items.entries()) {
@@ -159,7 +155,9 @@ class Server {
       this.willReport = false
       this.current?.report(false)
     })
-    Effect.runFork(Effect.provideService(Effect.andThen(Effect.sleep(reportMillis), report), Clock.Clock, this.clock))
+    Effect.runFork(
+      Effect.provideService(Effect.andThen(Effect.sleep(reportMillis), report), Clock.Clock, this.link.clock)
+    )
   }
 }
 
@@ -177,7 +175,7 @@ export const serve = (
   shared: SharedArrayBuffer,
   port: Port,
   isGuest = false
-): Effect.Effect<void> => Effect.clockWith((clock) => new Server(handlers, shared, port, clock, isGuest).run)
+): Effect.Effect<void> => Effect.clockWith((clock) => new Server(handlers, { shared, port, clock }, isGuest).run)
 
 /** The handlers of a group, as a thread runs them. */
 export const handlersOf = <R extends Task.Any>(
