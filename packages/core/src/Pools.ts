@@ -13,11 +13,11 @@ import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Layer from "effect/Layer"
-import * as Metric from "effect/Metric"
 import * as Schema from "effect/Schema"
 import * as Scope from "effect/Scope"
 import { adapt } from "./internal/permits/adaptation.ts"
 import { makePermits, type PermitPool } from "./internal/permits/permits.ts"
+import { show } from "./internal/permits/poolMetrics.ts"
 
 /**
  * How a pool is used. `held` is more than `size` while a pool that was made smaller still has its permits out, or while
@@ -110,24 +110,6 @@ const mistake = (size: number | AdaptiveSize): string | undefined => {
     ? undefined
     : `needs whole numbers of permits with 1 ≤ least ≤ first ≤ most; it was given ${least}, ${first} and ${most}`
 }
-
-const gauges = {
-  size: Metric.gauge("fanout_pool_size"),
-  held: Metric.gauge("fanout_pool_held"),
-  waiting: Metric.gauge("fanout_pool_waiting")
-}
-
-/** Shows how pools are used, once a second: to count each permit would cost more than a small task. */
-const show = Effect.fnUntraced(function*(status: Effect.Effect<ReadonlyArray<PoolStatus>>) {
-  while (true) {
-    for (const { name: pool, ...counts } of yield* status) {
-      for (const count of ["size", "held", "waiting"] as const) {
-        yield* Metric.update(Metric.withAttributes(gauges[count], { pool }), counts[count])
-      }
-    }
-    yield* Effect.sleep("1 second")
-  }
-})
 
 const defaultSizes: Readonly<Record<string, number>> = { io: 16, cpu: 2, network: 16, db: 4 }
 

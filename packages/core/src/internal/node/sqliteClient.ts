@@ -1,8 +1,8 @@
 /**
  * A `SqlClient` on Node's own SQLite, with one connection and one statement at a time.
  *
- * By hand, since Effect's client needs more than a plain `npm install` (`docs/decisions/0006-sqlite-client.md`). Where a
- * database can't be opened the error is a `SqlError`. A transaction that SQLite has already rolled back, on a full disk
+ * By hand, since Effect's client needs more than a plain `npm install` (`docs/decisions/0006-sqlite-client.md`). Here a
+ * database that can't be opened is a `SqlError`, and a transaction that SQLite has already rolled back, on a full disk
  * for one, is not rolled back again.
  */
 import * as Context from "effect/Context"
