@@ -372,7 +372,8 @@ describe("FanOut whose pauseOn throws", () => {
           })
         ).pipe(Effect.provide(
           RpcGroup.make(Failing).toLayer({
-            "test/Failing": () => Effect.fail("full")
+            "test/Failing": () =>
+              Effect.fail("full")
           })
         )))
 
@@ -382,7 +383,10 @@ describe("FanOut whose pauseOn throws", () => {
       const messages = rows.map(([, { outcome }]) =>
         outcome._tag === "Failed" && outcome.failure._tag === "Defect" ? outcome.failure.message : outcome
       )
-      assert.deepStrictEqual(messages, Array.from({ length: 3 }, () => "no such error"))
+      assert.deepStrictEqual(
+        messages,
+        Array.from({ length: 3 }, () => "no such error")
+      )
     }).pipe(Effect.provide([pools, Layer.fresh(MemoryJobStore.layer)])))
 })
 
