@@ -183,6 +183,29 @@ export type OnCommit<Payload, A, E, R> = (
 ) => Effect.Effect<void, E, R>
 
 /**
+ * One element that is done, as `OnDone` gets it.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Done<Payload, A> {
+  readonly cursor: string
+  readonly payload: Payload
+  readonly value: A
+}
+
+/**
+ * Writes the values of done elements in the transaction that records the elements, as `OnCommit` does. The function
+ * gets the elements whose task has succeeded, with plain payloads and values.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type OnDone<Payload, A, E, R> = (
+  done: Arr.NonEmptyReadonlyArray<Done<Payload, A>>
+) => Effect.Effect<void, E, R>
+
+/**
  * Error of a fan-out that gave up because too many elements failed. Unsettled elements stay unsettled.
  *
  * @category errors

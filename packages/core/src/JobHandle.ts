@@ -6,8 +6,9 @@
 import type * as Effect from "effect/Effect"
 import type * as Stream from "effect/Stream"
 import type { JobId } from "./JobId.ts"
-import type { JobNotCompleted } from "./JobManagerError.ts"
+import type { JobManagerError, JobNotCompleted } from "./JobManagerError.ts"
 import type { JobRecord, LogEntry, OutcomeRow } from "./JobRecord.ts"
+import type { JobStatus } from "./JobStatus.ts"
 import type { JobStoreError } from "./JobStoreError.ts"
 import type { Progress } from "./Progress.ts"
 
@@ -43,4 +44,16 @@ export interface JobHandle<out A, out E> {
 
   /** Events from now on, first the present state and progress. The stream ends when the job is over. */
   readonly watch: Stream.Stream<JobEvent, JobStoreError>
+
+  /** Looks at how far the job is. */
+  readonly status: Effect.Effect<JobStatus, JobStoreError>
+
+  /** The status now, and after each change, with rates. The stream ends when the job is over. */
+  readonly changes: Stream.Stream<JobStatus, JobStoreError>
+
+  /** See `JobManager.pause`, `resume`, `cancel` and `retry`. */
+  readonly pause: Effect.Effect<void, JobManagerError | JobStoreError>
+  readonly resume: Effect.Effect<void, JobManagerError | JobStoreError>
+  readonly cancel: Effect.Effect<void, JobManagerError | JobStoreError>
+  readonly retry: Effect.Effect<void, JobManagerError | JobStoreError>
 }

@@ -17,6 +17,7 @@ import * as Commands from "./internal/job/commands.ts"
 import { Places } from "./internal/job/places.ts"
 import { Changes, changeWithin, type JobRuntime, type Runnable } from "./internal/job/runtime.ts"
 import { schedule } from "./internal/job/scheduledStarts.ts"
+import { statusChanges, statusOf } from "./internal/job/status.ts"
 import { logsOf, outcomesOf, watchJob } from "./internal/job/watch.ts"
 import { programKey } from "./internal/jobProgram.ts"
 import type * as Job from "./Job.ts"
@@ -24,6 +25,7 @@ import type { JobEvent, JobHandle } from "./JobHandle.ts"
 import type { JobId } from "./JobId.ts"
 import { JobManagerError, ShuttingDown } from "./JobManagerError.ts"
 import type { JobSchedule, Options as ScheduleOptions } from "./JobSchedule.ts"
+import type { JobStatus } from "./JobStatus.ts"
 import {
   type JobChanges,
   type JobRecord,
@@ -84,6 +86,10 @@ export class JobManager extends Context.Service<JobManager, {
 
   readonly get: (id: JobId) => Effect.Effect<JobRecord, JobStoreError>
   readonly progress: (id: JobId) => Effect.Effect<Progress, JobStoreError>
+  /** Looks at how far a job is. */
+  readonly status: (id: JobId) => Effect.Effect<JobStatus, JobStoreError>
+  /** The status of a job now, and after each change, with rates. The stream ends when the job is over. */
+  readonly changes: (id: JobId) => Stream.Stream<JobStatus, JobStoreError>
   /**
    * Lists jobs, the newest first, at most `limit` (100 by default). A full page may have a next page: pass the last job
    * as `before`. With a `parent`, only its children are listed. Without one, children are listed among the other jobs.
@@ -222,6 +228,8 @@ const make = Effect.fnUntraced(function*<Jobs extends ReadonlyArray<Job.Any>>(op
       }),
     get: store.get,
     progress: (id) => Effect.map(store.pulse(id), ({ progress }) => progress),
+    status: (id) => statusOf(runtime, id),
+    changes: (id) => statusChanges(runtime, id),
     list: (filter = {}) => store.list({ ...filter, limit: filter.limit ?? 100 }),
     unreadable: (filter = {}) => store.unreadable({ ...filter, limit: filter.limit ?? 100 }),
     outcomes: (id, tags) => outcomesOf(store, id, tags),

@@ -13,7 +13,7 @@ import * as Option from "effect/Option"
 import * as Rpc from "effect/rpc/Rpc"
 import type * as Schedule from "effect/Schedule"
 import * as Schema from "effect/Schema"
-import { type Options, TaskOptions } from "./internal/task/taskOptions.ts"
+import { type Options, TaskOptions, weighsOne } from "./internal/task/taskOptions.ts"
 import { Interrupted } from "./Interrupter.ts"
 
 /**
@@ -194,7 +194,7 @@ export const make = <
     key: options.key as ((payload: unknown) => string) | undefined ?? jsonOf(rpc.payloadSchema),
     pool: options.pool ?? "io",
     // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- the same
-    weight: weightOf(tag, options.weight as number | ((payload: unknown) => number) | undefined ?? 1),
+    weight: weightOf(tag, options.weight as number | ((payload: unknown) => number) | undefined),
     priority: options.priority ?? "normal",
     // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- the same
     cost: options.cost as ((payload: unknown) => number) | undefined ?? (() => 1),
@@ -218,7 +218,8 @@ const jsonOf = (schema: Schema.Top): Options["key"] => {
 }
 
 /** Checks a weight: a task whose weight is infinite or not a number would wait for ever or hold back all others. */
-const weightOf = (tag: string, weight: number | ((payload: unknown) => number)): Options["weight"] => {
+const weightOf = (tag: string, weight?: number | ((payload: unknown) => number)): Options["weight"] => {
+  if (weight === undefined) return weighsOne
   const checked = (given: number): number => {
     if (given >= 0 && given < Number.POSITIVE_INFINITY) return given
     throw new Error(`Task "${tag}" weighs ${given}: a weight is a number of permits, 0 or more`)

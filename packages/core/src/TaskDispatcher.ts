@@ -15,6 +15,7 @@ import type {
   FanOutStopped,
   ForEachOptions,
   OnCommit,
+  OnDone,
   Parts,
   PauseOn,
   Result
@@ -102,7 +103,7 @@ export interface Dispatcher {
    * A name that is open, or whose fan-out has ended in this run, is a defect: the second fan-out would count as done.
    * Code that repeats a part of the program, such as `Effect.retry`, keeps the tally of a fan-out outside of that part.
    */
-  readonly fanOut: <T extends Task.Any, E, R, E2 = never, R2 = never>(
+  readonly fanOut: <T extends Task.Any, E, R, E2 = never, R2 = never, E3 = never, R3 = never>(
     name: string,
     task: T,
     source: Source<Task.Payload<T>, E, R>,
@@ -112,11 +113,12 @@ export interface Dispatcher {
       /** For errors that are not the failure of one element. */
       readonly pauseOn?: PauseOn<Task.Failure<T>>
       readonly onCommit?: OnCommit<Task.Payload<T>, Task.Success<T>, E2, R2>
+      readonly onDone?: OnDone<Task.Payload<T>, Task.Success<T>, E3, R3>
     }
   ) => Effect.Effect<
     Tally,
-    E | NoInfer<E2> | Interrupted | FanOutStopped | JobStoreError,
-    R | NoInfer<R2> | JobContext | Task.Handler<T>
+    E | NoInfer<E2> | NoInfer<E3> | Interrupted | FanOutStopped | JobStoreError,
+    R | NoInfer<R2> | NoInfer<R3> | JobContext | Task.Handler<T>
   >
 
   /**

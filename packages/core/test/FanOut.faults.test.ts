@@ -18,6 +18,7 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
+import * as Logger from "effect/Logger"
 import * as Option from "effect/Option"
 import * as RpcGroup from "effect/rpc/RpcGroup"
 import * as Schema from "effect/Schema"
@@ -359,6 +360,33 @@ describe("FanOut whose job can't be paused", () => {
     }).pipe(Effect.provide([pools, Layer.fresh(MemoryJobStore.layer)])))
 })
 
+describe("FanOut that asks for more than its pool has", () => {
+  it.effect("says so once, with both numbers", () =>
+    Effect.gen(function*() {
+      yield* runningJob("many")
+      const said: Array<string> = []
+      const logger = Logger.make<unknown, void>(({ logLevel, message }) => {
+        if (logLevel === "Warn") said.push(String(message))
+      })
+      const all = (name: string, options: FanOutOptions) =>
+        TaskDispatcher.TaskDispatcher.use((_) => _.fanOut(name, Failing, numbers(20), options))
+      yield* asRun("many", () =>
+        Effect.andThen(
+          all("thirty", { concurrency: 30 }),
+          Effect.andThen(all("eight", { concurrency: 8 }), all("any", {}))
+        )
+          .pipe(
+            Effect.provide(
+              RpcGroup.make(Failing).toLayer({ "test/Failing": () => Effect.void })
+            ),
+            Effect.provide(Logger.layer([logger]))
+          ))
+
+      assert.lengthOf(said, 1)
+      assert.match(said[0] ?? "", /"thirty" asks for 30 tasks at once, and its pool "io" has 8 permits: 8 run at once/)
+    }).pipe(Effect.provide([pools, Layer.fresh(MemoryJobStore.layer)])))
+})
+
 describe("FanOut whose pauseOn throws", () => {
   it.effect("fails the element with its defect, and runs the others", () =>
     Effect.gen(function*() {
@@ -385,7 +413,8 @@ describe("FanOut whose pauseOn throws", () => {
       )
       assert.deepStrictEqual(
         messages,
-        Array.from({ length: 3 }, () => "no such error")
+        Array.from({ length: 3 }, () =>
+          "no such error")
       )
     }).pipe(Effect.provide([pools, Layer.fresh(MemoryJobStore.layer)])))
 })

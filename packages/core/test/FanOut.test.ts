@@ -561,6 +561,41 @@ describe("FanOut at its edges", () => {
       assert.deepStrictEqual(given.toSorted((a, b) => a - b), Array.from({ length: 20 }, (_, n) => n))
     }).pipe(Effect.provide([pools, MemoryJobStore.layer])))
 
+  it.effect("gives onDone what is done, in plain values, and nothing else", () =>
+    Effect.gen(function*() {
+      yield* runningJob("done")
+      const [done, ended]: [Array<readonly [number, number]>, Array<string>] = [[], []]
+      const { exit } = yield* asRun("done", () =>
+        TaskDispatcher.TaskDispatcher.use((_) =>
+          _.fanOut("all", Visit, numbers(20), {
+            flushEvery: 4,
+            onDone: (elements) =>
+              Effect.sync(() => {
+                for (const { payload, value } of elements) {
+                  done.push([payload.n, value.n])
+                }
+              }),
+            onCommit: (elements) => Effect.sync(() => ended.push(...elements.map(({ cursor }) => cursor)))
+          })
+        ).pipe(Effect.provide(Tasks.toLayer({
+          "test/Visit": ({ n }) =>
+            n === 3
+              ? Effect.fail(new Bad({ n }))
+              : n === 5
+              ? Task.skip("no")
+              : Effect.succeed({ _tag: "Seen", n } as const)
+        }))))
+
+      assert.deepStrictEqual(Exit.isSuccess(exit) ? [exit.value.done, exit.value.failed, exit.value.skipped] : exit, [
+        18,
+        1,
+        1
+      ])
+      assert.lengthOf(ended, 20)
+      const numbersDone = Array.from({ length: 20 }, (_, n) => n).filter((n) => n !== 3 && n !== 5)
+      assert.deepStrictEqual(done.toSorted(([a], [b]) => a - b), numbersDone.map((n) => [n, n]))
+    }).pipe(Effect.provide([pools, MemoryJobStore.layer])))
+
   const off = [
     {
       what: "gives two elements the same cursor",

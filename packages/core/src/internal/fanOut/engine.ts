@@ -9,7 +9,7 @@ import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import * as Option from "effect/Option"
 import type * as Stream from "effect/Stream"
-import type { FailurePolicy, FanOutOptions, OnCommit, Parts, PauseOn } from "../../FanOut.ts"
+import type { FailurePolicy, FanOutOptions, OnCommit, OnDone, Parts, PauseOn } from "../../FanOut.ts"
 import { Interrupted } from "../../Interrupter.ts"
 import { Tally } from "../../Progress.ts"
 import type { Element } from "../../Source.ts"
@@ -41,6 +41,7 @@ export interface FanOut {
     readonly parts?: Parts<unknown, unknown>
     readonly pauseOn?: PauseOn<unknown>
     readonly onCommit?: OnCommit<unknown, unknown, unknown, never>
+    readonly onDone?: OnDone<unknown, unknown, unknown, never>
   }
   /** Whether an element that fails stays unsettled, and the fan-out fails as the element did. */
   readonly leavesFailures: boolean
@@ -68,6 +69,7 @@ export const run = (spec: FanOut): Effect.Effect<Tally, unknown> =>
         return new Tally(header.tally)
       }
       if (stopped !== undefined) return yield* restore(gaveUpBefore(engine))
+      yield* warnOfPool(spec)
       run.unfinished.add(name)
       run.partials.set(name, () => engine.partial)
       const exit = yield* Effect.exit(restore(engine.drive))
@@ -88,6 +90,13 @@ export const run = (spec: FanOut): Effect.Effect<Tally, unknown> =>
 const namedTwice = (name: string, what: string) =>
   Effect.die(
     new Error(`Fan-out "${name}" ${what}: give each one a name of its own, and in each run of the job the same`)
+  )
+
+/** Says that a pool has fewer permits than the fan-out asks for. Otherwise nobody would see why it is slow. */
+const warnOfPool = ({ name, options: { concurrency = 0 }, task: { pool } }: FanOut): Effect.Effect<void> =>
+  pool === undefined || concurrency <= pool.size ? Effect.void : Effect.logWarning(
+    `Fan-out "${name}" asks for ${concurrency} tasks at once, and its pool "${pool.name}" has ${pool.size} permits: ` +
+      `${pool.size} run at once. Pools.layer({ ${JSON.stringify(pool.name)}: ${concurrency} }) gives it as many`
   )
 
 /** Fails as the earlier run failed that gave up. */
@@ -166,7 +175,7 @@ class Engine {
       run,
       clock: environment.clock,
       keepsAll: options.keep === "all",
-      hasCommit: options.onCommit !== undefined,
+      hasCommit: (options.onCommit ?? options.onDone) !== undefined,
       most: atLeastOne("flushEvery", options.flushEvery ?? defaults.flushEvery),
       failureLimit: limitOf(options.failures)
     }

@@ -4,11 +4,31 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import type * as Fiber from "effect/Fiber"
 import * as Latch from "effect/Latch"
+import * as Option from "effect/Option"
+import type { Ended } from "../../FanOut.ts"
 import { Tally } from "../../Progress.ts"
 import type { FanOut } from "./engine.ts"
 import { drainMillis } from "./jobRun.ts"
 import type { Ledger } from "./ledger.ts"
 import * as Checkpoint from "./storedLedger.ts"
+
+/** The part of the program in the transaction of a flush. */
+const commitOf = (
+  { onCommit, onDone }: FanOut["options"],
+  ended: ReadonlyArray<Ended<unknown, unknown>>
+): Effect.Effect<void, unknown> | undefined => {
+  if (!Arr.isReadonlyArrayNonEmpty(ended)) return undefined
+  // An element that parts have replaced is not done by itself: it counts 0.
+  const done = ended.flatMap(({ cursor, outcome, payload, value }) =>
+    outcome._tag === "Done" && outcome.count !== 0 && Option.isSome(payload) && Option.isSome(value)
+      ? [{ cursor, payload: payload.value, value: value.value }]
+      : []
+  )
+  return Effect.andThen(
+    onCommit?.(ended) ?? Effect.void,
+    onDone !== undefined && Arr.isReadonlyArrayNonEmpty(done) ? onDone(done) : Effect.void
+  )
+}
 
 type Resume = (effect: Effect.Effect<void>) => void
 
@@ -86,7 +106,7 @@ export class Flusher {
 
   /** Records all unrecorded ends. Only `abandon` interrupts a flush. */
   get flush(): Effect.Effect<void, unknown> {
-    const { environment: { deadlines }, name, options: { onCommit }, run } = this.spec
+    const { environment: { deadlines }, name, options, run } = this.spec
     const { ledger } = this
     return Effect.withFiber((fiber) => {
       this.dirty.closeUnsafe()
@@ -97,10 +117,11 @@ export class Flusher {
       const flushed = run.flush(name, () => {
         const { ended, ...rows } = ledger.journal.takeBatch()
         waiting = this.waiting.splice(0)
+        const onCommit = commitOf(options, ended)
         return {
           flush: { ...rows, checkpoint: Checkpoint.encode(run.version, ledger) },
           tally: new Tally(ledger.journal.header.tally),
-          ...onCommit !== undefined && Arr.isReadonlyArrayNonEmpty(ended) ? { onCommit: onCommit(ended) } : {}
+          ...onCommit === undefined ? {} : { onCommit }
         }
       })
       return Effect.onExit(Effect.interruptible(flushed), (exit) =>

@@ -19,6 +19,7 @@ import { decode, encode } from "./codec.ts"
 import { align } from "./family.ts"
 import { sentenceOf } from "./runEnd.ts"
 import type { JobRuntime } from "./runtime.ts"
+import { statusChanges, statusOf } from "./status.ts"
 import { awaitJob, watchJob } from "./watch.ts"
 
 const notAllowed = (id: JobId.JobId, state: string, action: string) =>
@@ -140,7 +141,13 @@ const handleOf = <J extends Job.Any>(
   id,
   started,
   await: Effect.flatMap(awaitJob(runtime, id), (record) => resultOf(job, record)),
-  watch: watchJob(runtime, id)
+  watch: watchJob(runtime, id),
+  status: statusOf(runtime, id),
+  changes: statusChanges(runtime, id),
+  pause: pause(runtime, id),
+  resume: resume(runtime, id),
+  cancel: cancel(runtime, id),
+  retry: retry(runtime, id)
 })
 
 /** The success or the typed error of a job that is over. */

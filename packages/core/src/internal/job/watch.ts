@@ -100,7 +100,7 @@ const next = Effect.fnUntraced(function*(
 })
 
 /** Whether two records of a job are equal for a watcher. A watcher ignores the revision. */
-const isSame = (left: JobRecord, right: JobRecord): boolean =>
+export const isSame = (left: JobRecord, right: JobRecord): boolean =>
   left.token === right.token && Equal.equals(left.state, right.state) && Equal.equals(left.request, right.request)
 
 /** Reads page by page. Each page starts after the sequence number of the last entry of the page before. */

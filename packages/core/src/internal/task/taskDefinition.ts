@@ -18,7 +18,7 @@ import { messageOf } from "../messageOf.ts"
 import type { PermitPool, Permits } from "../permits/permits.ts"
 import type { Share } from "../permits/share.ts"
 import { codecsOf } from "./taskCodecs.ts"
-import { type Options, OwnHandler, TaskOptions } from "./taskOptions.ts"
+import { type Options, OwnHandler, TaskOptions, weighsOne } from "./taskOptions.ts"
 import type { Ended } from "./taskRun.ts"
 import { Quarantined } from "./threadLost.ts"
 
@@ -32,6 +32,8 @@ export interface TaskDefinition {
   readonly tag: string
   readonly options: Options
   readonly permits: Permits
+  /** The pool that bounds the tasks, if each task takes one of its permits. */
+  readonly pool?: { readonly name: string; readonly size: number }
   /** Whether the handler itself reports the begin of an attempt. A handler that waits for a thread does so. */
   readonly beginsLater: boolean
   readonly payload: PayloadCodec
@@ -76,21 +78,23 @@ export const defineTask = (
   context: Context.Context<never>,
   pools: Pools["Service"],
   share: Share,
-  pool: string | undefined
+  named: string | undefined
 ): TaskDefinition => {
   const options = Context.getOrUndefined(task.annotations, TaskOptions)
   if (options === undefined) throw new Error(`"${task._tag}" is no task: make it with Task.make`)
-  const name = pool ?? options.pool
+  const name = named ?? options.pool
   const own = Context.getOrUndefined(task.annotations, OwnHandler)
   const { permits, ...handler } = own === undefined
     ? handlerOf(task, context)
     : { context: Context.empty(), handle: own, permits: undefined }
   const { encodeError, encodeSuccess, payload } = codecsOf(task)
+  const pool = permits ?? findPool(pools, name)
   return {
     tag: task._tag,
     // A thread runs one task at a time, so each task weighs 1.
-    options: permits === undefined ? options : { ...options, weight: () => 1 },
-    permits: share.permitsOf(name, permits ?? findPool(pools, name)),
+    options: permits === undefined ? options : { ...options, weight: weighsOne },
+    permits: share.permitsOf(name, pool),
+    ...permits === undefined && options.weight === weighsOne ? { pool: { name, size: pool.most } } : {},
     beginsLater: permits !== undefined,
     payload,
     ...handler,

@@ -22,6 +22,9 @@ export interface Options {
   readonly retry: Option.Option<Schedule.Schedule<unknown>>
 }
 
+/** The weight of a task that names none. */
+export const weighsOne = (): number => 1
+
 /** The annotation of a task that holds the options. */
 export class TaskOptions extends Context.Service<TaskOptions, Options>()("@fanout/core/Task/TaskOptions") {}
 

@@ -1,0 +1,32 @@
+/**
+ * How far a job is: its state, its counts, its speed, and the time that it still needs.
+ *
+ * @since 0.1.0
+ */
+import type * as Option from "effect/Option"
+import type { JobRecord } from "./JobRecord.ts"
+import type { Progress } from "./Progress.ts"
+
+/**
+ * One look at a job.
+ *
+ * **Details**
+ *
+ * - `items` counts the elements that have ended: done, failed and skipped ones. `total` is the number of all elements,
+ *   if the job has set it by `Progress.total("items", n)`.
+ * - `rates` are per second, over the last ten seconds: of `items`, and of each unit such as `bytes`. A single look has
+ *   no rates.
+ * - `remainingMillis` is the time that is left at the present rate. It is known if the job runs, has a rate, and has a
+ *   total: of `bytes`, or else of `items`.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface JobStatus {
+  readonly record: JobRecord
+  readonly progress: Progress
+  readonly items: number
+  readonly total: Option.Option<number>
+  readonly rates: Readonly<Record<string, number>>
+  readonly remainingMillis: Option.Option<number>
+}

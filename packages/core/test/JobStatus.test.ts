@@ -1,0 +1,77 @@
+import { assert, describe, it } from "@effect/vitest"
+import * as Job from "@fanout/core/Job"
+import type { JobStatus } from "@fanout/core/JobStatus"
+import * as MemoryJobStore from "@fanout/core/MemoryJobStore"
+import * as Progress from "@fanout/core/Progress"
+import { TaskDispatcher } from "@fanout/core/TaskDispatcher"
+import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
+import * as Layer from "effect/Layer"
+import * as Option from "effect/Option"
+import * as Schema from "effect/Schema"
+import * as Stream from "effect/Stream"
+import * as TestClock from "effect/testing/TestClock"
+import { process } from "./managers.ts"
+
+const Crawl = Job.make("test/Crawl", { payload: Schema.Int })
+
+/** Takes a second for each of so many items, of 100 bytes each. */
+const program = Crawl.toLayer((count) =>
+  TaskDispatcher.use(({ forEach }) =>
+    forEach(
+      "pages",
+      Array.from({ length: count }, (_, n) => n),
+      () => Effect.andThen(Effect.sleep("1 second"), Progress.add("bytes", 100)),
+      { success: Schema.Void, concurrency: 1 }
+    )
+  ).pipe(Effect.asVoid, (all) => Effect.andThen(Progress.total("items", count), all))
+)
+
+const pass = (seconds: number) => Effect.repeat(TestClock.adjust("250 millis"), { times: 4 * seconds - 1 })
+
+describe("the status of a job", () => {
+  it.effect("has its counts at once, and in a stream its rates and the time that is left", () =>
+    Effect.gen(function*() {
+      const { jobs } = yield* process([Crawl], program)
+      const handle = yield* jobs.start(Crawl, 60)
+      const seen: Array<JobStatus> = []
+      const watching = yield* Effect.forkChild(
+        Stream.runForEach(handle.changes, (status) => Effect.sync(() => seen.push(status)))
+      )
+      yield* pass(30)
+      const now = yield* handle.status
+      assert.deepInclude(now, { total: Option.some(60), rates: {}, remainingMillis: Option.none() })
+      assert.closeTo(now.items, 29, 1)
+      const last = seen.at(-1) ?? assert.fail()
+      assert.closeTo(last.rates["items"] ?? 0, 1, 0.1)
+      assert.closeTo(last.rates["bytes"] ?? 0, 100, 10)
+      assert.closeTo(Option.getOrThrow(last.remainingMillis), (60 - last.items) * 1000, 4000)
+
+      yield* pass(40)
+      assert.isDefined(watching.pollUnsafe())
+      yield* Fiber.join(watching)
+      const over = seen.at(-1) ?? assert.fail()
+      assert.strictEqual(over.record.state._tag, "Completed")
+      assert.deepInclude(over, { items: 60, remainingMillis: Option.none() })
+      for (const [n, { items }] of seen.entries()) assert.isAtLeast(items, seen[n - 1]?.items ?? 0)
+    }).pipe(Effect.provide(Layer.fresh(MemoryJobStore.layer))))
+
+  it.effect("follows what is asked of the job through its handle", () =>
+    Effect.gen(function*() {
+      const { jobs } = yield* process([Crawl], program)
+      const handle = yield* jobs.start(Crawl, 60)
+      const state = Effect.map(handle.status, ({ record }) => record.state._tag)
+      yield* pass(5)
+      assert.strictEqual(yield* state, "Running")
+      yield* handle.pause
+      yield* pass(5)
+      assert.strictEqual(yield* state, "Paused")
+      yield* handle.resume
+      yield* pass(5)
+      assert.strictEqual(yield* state, "Running")
+      assert.match(String(yield* Effect.flip(handle.retry)), /it can't be retried/)
+      yield* handle.cancel
+      yield* pass(5)
+      assert.strictEqual(yield* state, "Cancelled")
+    }).pipe(Effect.provide(Layer.fresh(MemoryJobStore.layer))))
+})
