@@ -7,7 +7,6 @@ import type * as Arr from "effect/Array"
 import type * as Duration from "effect/Duration"
 import type * as Effect from "effect/Effect"
 import type * as Option from "effect/Option"
-import type * as Schedule from "effect/Schedule"
 import * as Schema from "effect/Schema"
 import { Failure, message, type Of, type Outcome } from "./Outcome.ts"
 import type { Element } from "./Source.ts"
@@ -99,7 +98,7 @@ export interface ForEachOptions<A, S extends Task.Codec, E extends Task.Codec> e
   readonly pool?: string
   readonly weight?: number
   readonly timeout?: Duration.Input
-  readonly retry?: Schedule.Schedule<unknown, E["Type"] | Task.TimedOut>
+  readonly retry?: Task.Retry<E["Type"] | Task.TimedOut>
 }
 
 /**

@@ -13,6 +13,7 @@ import * as Schema from "effect/Schema"
 import * as Scope from "effect/Scope"
 import type { Checkpoint, CheckpointUnreadable } from "./Checkpoint.ts"
 import { type Program, programKey } from "./internal/jobProgram.ts"
+import { retrySchedule } from "./internal/task/retrySchedule.ts"
 import type { Interrupted } from "./Interrupter.ts"
 import { JobContext } from "./JobContext.ts"
 import type { JobHandle } from "./JobHandle.ts"
@@ -188,7 +189,7 @@ export const make = <
   readonly error?: Error
   readonly idempotencyKey?: (payload: Payload["Type"]) => string
   readonly exclusiveKey?: (payload: Payload["Type"]) => string
-  readonly retry?: Schedule.Schedule<unknown, Error["Type"]>
+  readonly retry?: Task.Retry<Error["Type"]>
   readonly timeout?: Duration.Input
   readonly migrations?: Readonly<Record<number, Migration>>
 }): Job<Name, Payload, Success, Error> => {
@@ -207,7 +208,7 @@ export const make = <
     error: schemaOr(options.error, Schema.Never),
     idempotencyKey: (payload) => Option.map(Option.fromUndefinedOr(idempotencyKey), (key) => key(payload)),
     exclusiveKey: (payload) => Option.map(Option.fromUndefinedOr(exclusiveKey), (key) => key(payload)),
-    retry: Option.fromUndefinedOr(options.retry),
+    retry: retrySchedule<Error["Type"]>(options.retry),
     timeoutMillis: Duration.toMillis(options.timeout ?? Duration.infinity),
     migrations,
     start: (payload, startOptions) => JobManager.use((manager) => manager.start(job, payload, startOptions)),

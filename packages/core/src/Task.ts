@@ -9,10 +9,10 @@
 import * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
-import * as Option from "effect/Option"
 import * as Rpc from "effect/rpc/Rpc"
 import type * as Schedule from "effect/Schedule"
 import * as Schema from "effect/Schema"
+import { retrySchedule } from "./internal/task/retrySchedule.ts"
 import { type Options, TaskOptions, weighsOne } from "./internal/task/taskOptions.ts"
 import { Interrupted } from "./Interrupter.ts"
 
@@ -92,6 +92,23 @@ export interface Task<
   Success extends Schema.Top,
   Error extends Schema.Top
 > extends Rpc.Rpc<Tag, Payload, Success, Schema.Union<readonly [Error, typeof Interrupted, typeof Skipped]>> {}
+
+/**
+ * When a failure is followed by another try: a schedule whose input is the error, or the options that `Effect.retry`
+ * takes. Without a `schedule` the next try begins at once.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type Retry<E> =
+  | Schedule.Schedule<unknown, E>
+  | {
+    readonly schedule?: Schedule.Schedule<unknown, E>
+    /** How many tries may follow the first. */
+    readonly times?: number
+    /** Whether this error may be followed by another try. */
+    readonly while?: (error: E) => boolean
+  }
 
 /**
  * Any task.
@@ -181,7 +198,7 @@ export const make = <
     payload: P extends Schema.Struct.Fields ? Schema.Struct<P>["Type"] : P extends Schema.Top ? P["Type"] : never
   ) => number
   readonly timeout?: Duration.Input
-  readonly retry?: Schedule.Schedule<unknown, E extends Schema.Top ? E["Type"] | TimedOut : never>
+  readonly retry?: Retry<E extends Schema.Top ? E["Type"] | TimedOut : never>
 }): Task<Tag, P extends Schema.Struct.Fields ? Schema.Struct<P> : P extends Schema.Top ? P : never, S, E> => {
   const rpc = Rpc.make(tag, {
     // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- fields, and none, are fine for `Rpc.make`
@@ -200,7 +217,7 @@ export const make = <
     cost: options.cost as ((payload: unknown) => number) | undefined ?? (() => 1),
     timeoutMillis: Duration.toMillis(options.timeout ?? Duration.infinity),
     // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- the same
-    retry: Option.fromUndefinedOr(options.retry as Schedule.Schedule<unknown> | undefined)
+    retry: retrySchedule(options.retry as Retry<unknown> | undefined)
   })
   // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- the signature has checked what annotations erase
   return task as never

@@ -1,13 +1,17 @@
 /**
- * Runs jobs in tests, in memory. Time stands still until the test moves the clock.
+ * Runs jobs in tests, in memory. Time stands still until the test moves the clock. Processes can be killed.
  *
  * @since 0.1.0
  */
+import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
 import * as Layer from "effect/Layer"
+import * as Scope from "effect/Scope"
+import { silenceable } from "./internal/job/silencedStore.ts"
 import type * as Job from "./Job.ts"
 import * as JobManager from "./JobManager.ts"
-import type * as JobStore from "./JobStore.ts"
+import * as JobStore from "./JobStore.ts"
 import type { JobStoreError } from "./JobStoreError.ts"
 import * as MemoryJobStore from "./MemoryJobStore.ts"
 import * as OwnerLiveness from "./OwnerLiveness.ts"
@@ -44,6 +48,52 @@ export const layer = <const Jobs extends ReadonlyArray<Job.Any>>(
     Layer.provideMerge(Pools.layer(options.pools)),
     Layer.provide(Layer.fresh(OwnerLiveness.layerBlind))
   )
+
+/**
+ * A process that a test can kill.
+ *
+ * @category testing
+ * @since 0.1.0
+ */
+export interface Process {
+  readonly manager: JobManager.JobManager["Service"]
+  readonly pools: Pools.Pools["Service"]
+
+  /**
+   * Ends the process as `kill -9` does: from now on its store receives nothing, and its tasks are interrupted. The next
+   * process takes its jobs over when their leases have expired, after 15 seconds by default.
+   */
+  readonly kill: Effect.Effect<void>
+}
+
+/**
+ * Starts a process: a manager in a scope of its own, on the `JobStore` of the test. Several processes share the store,
+ * and the next one goes on where a killed one was.
+ *
+ * @category testing
+ * @since 0.1.0
+ */
+export const process = <const Jobs extends ReadonlyArray<Job.Any>, E, R>(
+  options: Parameters<typeof layer<Jobs>>[0],
+  programs: Layer.Layer<Job.ToHandler<Jobs[number]>, E, R>
+): Effect.Effect<Process, E | JobStoreError, JobStore.JobStore | Scope.Scope | R> =>
+  Effect.gen(function*() {
+    const scope = yield* Scope.fork(yield* Effect.scope)
+    const { silence, store } = silenceable(yield* JobStore.JobStore)
+    const context = yield* JobManager.layer<Jobs>({ shutdownDeadline: 0, ...options }).pipe(
+      Layer.provide(programs),
+      Layer.provideMerge(Layer.fresh(Pools.layer(options.pools))),
+      Layer.provide(Layer.fresh(OwnerLiveness.layerBlind)),
+      Layer.provide(Layer.succeed(JobStore.JobStore, store)),
+      Layer.buildWithScope(scope)
+    )
+    return {
+      manager: Context.get(context, JobManager.JobManager),
+      pools: Context.get(context, Pools.Pools),
+      // The end of a process that is killed waits for a store that never answers.
+      kill: Effect.andThen(silence, Effect.asVoid(Effect.forkDetach(Scope.close(scope, Exit.void))))
+    }
+  })
 
 /**
  * Lets all ready fibers run while time stands still. Call it between starting a job and moving the clock, so that the

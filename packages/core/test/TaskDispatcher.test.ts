@@ -227,6 +227,32 @@ describe("TaskDispatcher", () => {
       assert.strictEqual(attempts, 3)
     }).pipe(Effect.provide(layer)))
 
+  it.effect.each([
+    { times: 2 },
+    { times: 0 },
+    { schedule: Schedule.spaced("5 seconds"), times: 3 },
+    { while: (error: Odd | Task.TimedOut) => error._tag === "Odd" && error.n < 4 },
+    {
+      schedule: Schedule.spaced("1 second"),
+      times: 8,
+      while: (error: Odd | Task.TimedOut) => error._tag === "Odd" && error.n < 6
+    }
+  ])("retries by options as Effect.retry does: %j", (retry) =>
+    Effect.gen(function*() {
+      const { run } = yield* dispatcher
+      const failing = (counted: { attempts: number }) =>
+        Effect.suspend(() => Effect.fail(new Odd({ n: ++counted.attempts })))
+      const [ofTask, ofEffect] = [{ attempts: 0 }, { attempts: 0 }]
+      const Fails = Task.make("test/FailsAgain", { error: Odd, pool: "many", retry })
+      const handlers = RpcGroup.make(Fails).toLayer({ "test/FailsAgain": () => failing(ofTask) })
+      const task = yield* Effect.forkChild(Effect.flip(Effect.provide(run(Fails, undefined), handlers)))
+      const effect = yield* Effect.forkChild(Effect.flip(Effect.retry(failing(ofEffect), retry)))
+      yield* TestClock.adjust("1 minute")
+
+      assert.deepStrictEqual(yield* Fiber.join(task), yield* Fiber.join(effect))
+      assert.strictEqual(ofTask.attempts, ofEffect.attempts)
+    }).pipe(Effect.provide(layer)))
+
   it.effect("tells the schedule for retries of timeouts and of the task's own errors, as its type says", () =>
     Effect.gen(function*() {
       const { run } = yield* dispatcher

@@ -7,9 +7,9 @@ import * as Pools from "@fanout/core/Pools"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
-import * as Latch from "effect/Latch"
 import * as Layer from "effect/Layer"
 import * as Scope from "effect/Scope"
+import { silenceable } from "../src/internal/job/silencedStore.ts"
 
 /** A process: a manager in a scope of its own, on the store of the test. */
 export interface Process {
@@ -29,16 +29,7 @@ export const process = <const Jobs extends ReadonlyArray<Job.Any>>(
 ): Effect.Effect<Process, JobStoreError, JobStore.JobStore | Scope.Scope> =>
   Effect.gen(function*() {
     const scope = yield* Scope.fork(yield* Effect.scope)
-    const lives = Latch.makeUnsafe(true)
-    const store = new Proxy(yield* JobStore.JobStore, {
-      get: (target, name, receiver) => {
-        const method: unknown = Reflect.get(target, name, receiver)
-        if (Effect.isEffect(method)) return Effect.andThen(lives.await, method)
-        return typeof method === "function"
-          ? (...args: ReadonlyArray<unknown>) => Effect.andThen(lives.await, Effect.suspend(() => method(...args)))
-          : method
-      }
-    })
+    const { silence, store } = silenceable(yield* JobStore.JobStore)
     const context = yield* JobManager.layer<Jobs>({ shutdownDeadline: 0, ...options, jobs }).pipe(
       Layer.provide(programs),
       Layer.provideMerge(Layer.fresh(Pools.layer(sizes))),
@@ -50,6 +41,6 @@ export const process = <const Jobs extends ReadonlyArray<Job.Any>>(
       jobs: Context.get(context, JobManager.JobManager),
       pools: Context.get(context, Pools.Pools),
       close: Scope.close(scope, Exit.void),
-      kill: Effect.sync(() => lives.closeUnsafe())
+      kill: silence
     }
   })
