@@ -7,6 +7,7 @@ import * as path from "node:path"
 import { publint } from "publint"
 import { formatMessage } from "publint/utils"
 import { rolldown } from "rolldown"
+import { head, mistakes } from "./mistakes.ts"
 import { output, pack, quickly, run } from "./packed.ts"
 
 // What a user gets: the packages as npm would publish them, installed into an empty project outside of this workspace.
@@ -68,6 +69,21 @@ describe("Pack", () => {
   it.each(libraries)("type-checks the declarations of @fanout/%s without types of Node.js", (name) => {
     fs.writeFileSync(path.join(project, "declarations.ts"), `export * from "@fanout/${name}"\n`)
     typeCheck("declarations.ts")
+  })
+
+  it("has the compiler name in its first line what a mistaken program lacks", () => {
+    const files = mistakes.map((_, index) => `mistake${index}.ts`)
+    for (const [index, { code }] of mistakes.entries()) {
+      fs.writeFileSync(path.join(project, `mistake${index}.ts`), head + code)
+    }
+    const strict = ["--strict", "--skipLibCheck", "--noEmit", "--module", "nodenext", "--target", "es2024"]
+    const { stdout } = run(project, "npx", "tsc", "--pretty", "false", ...strict, ...files)
+    const errors = stdout.split("\n").filter((line) => /^mistake\d+\.ts\(/.test(line))
+
+    for (const [index, { says, what }] of mistakes.entries()) {
+      const first = errors.find((line) => line.startsWith(`mistake${index}.ts(`)) ?? "no error"
+      assert.include(first, says, what)
+    }
   })
 
   it.each(programs)("runs the program in $page, which prints what is said there", ({ file, printed }) => {

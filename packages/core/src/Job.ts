@@ -12,7 +12,7 @@ import type * as Schedule from "effect/Schedule"
 import * as Schema from "effect/Schema"
 import * as Scope from "effect/Scope"
 import type { Checkpoint, CheckpointUnreadable } from "./Checkpoint.ts"
-import { type Program, programKey } from "./internal/jobProgram.ts"
+import { programKey, type SuppliedProgram } from "./internal/jobProgram.ts"
 import { retrySchedule } from "./internal/task/retrySchedule.ts"
 import type { Interrupted } from "./Interrupter.ts"
 import { JobContext } from "./JobContext.ts"
@@ -22,6 +22,7 @@ import { JobManager } from "./JobManager.ts"
 import type { JobManagerError, JobNotCompleted } from "./JobManagerError.ts"
 import type { StartOptions } from "./JobRecord.ts"
 import type { JobStoreError } from "./JobStoreError.ts"
+import type { Pools } from "./Pools.ts"
 import type * as Task from "./Task.ts"
 import type { TaskDispatcher } from "./TaskDispatcher.ts"
 
@@ -106,8 +107,8 @@ export interface Job<
   /**
    * Makes the layer that supplies the job's program.
    *
-   * The program receives a `TaskDispatcher` and its `JobContext`. The layer requires everything else that the program
-   * needs, such as the handlers of its tasks. `onCancel` cleans up after a cancelled job, even if the job was not
+   * The program receives a `TaskDispatcher`, its `JobContext` and the `Pools`. The layer requires everything else that
+   * the program needs, such as the handlers of its tasks. `onCancel` cleans up after a cancelled job, even if the job was not
    * running, and reads what the program has saved. If the process ends during `onCancel`, the next owner repeats it.
    */
   readonly toLayer: <R, RC = never>(
@@ -117,7 +118,7 @@ export interface Job<
     options?: {
       readonly onCancel?: (payload: Payload["Type"], id: JobId, saved: Saved) => Effect.Effect<void, never, RC>
     }
-  ) => Layer.Layer<Handler<Name>, never, Exclude<R | RC, TaskDispatcher | JobContext | Scope.Scope>>
+  ) => Layer.Layer<Program<Name>, never, Exclude<R, TaskDispatcher | JobContext | Pools | Scope.Scope> | RC>
 }
 
 /**
@@ -147,7 +148,7 @@ export interface Any {
  * @category models
  * @since 0.1.0
  */
-export interface Handler<Name extends string> {
+export interface Program<Name extends string> {
   readonly _: unique symbol
   readonly name: Name
 }
@@ -158,7 +159,7 @@ export interface Handler<Name extends string> {
  * @category models
  * @since 0.1.0
  */
-export type ToHandler<J extends Any> = J extends { readonly name: infer Name extends string } ? Handler<Name> : never
+export type ToProgram<J extends Any> = J extends { readonly name: infer Name extends string } ? Program<Name> : never
 
 /**
  * Defines a job.
@@ -220,7 +221,7 @@ export const make = <
     toLayer: (program, { onCancel } = {}) =>
       Layer.effect(
         programKey(name),
-        Effect.map(Effect.context<Scope.Scope>(), (built): Program => ({
+        Effect.map(Effect.context<Scope.Scope>(), (built): SuppliedProgram => ({
           run: (payload) => provideBuilt(program(payload), built),
           onCancel: (payload, id, saved) =>
             onCancel === undefined ? Effect.void : provideBuilt(onCancel(payload, id, saved), built)

@@ -181,7 +181,7 @@ export const layer = <const Jobs extends ReadonlyArray<Job.Any>>(
 ): Layer.Layer<
   JobManager,
   JobStoreError,
-  JobStore | OwnerLiveness.OwnerLiveness | Pools.Pools | Job.ToHandler<Jobs[number]>
+  JobStore | OwnerLiveness.OwnerLiveness | Pools.Pools | Job.ToProgram<Jobs[number]>
 > => Layer.effect(JobManager, make(options))
 
 /**
@@ -251,7 +251,7 @@ const make = Effect.fnUntraced(function*<Jobs extends ReadonlyArray<Job.Any>>(op
 const makeRuntime = Effect.fnUntraced(function*<Jobs extends ReadonlyArray<Job.Any>>(
   options: Options<Jobs>
 ) {
-  const context = yield* Effect.context<Job.ToHandler<Jobs[number]>>()
+  const context = yield* Effect.context<Job.ToProgram<Jobs[number]>>()
   const runnables = new Map<string, Runnable>()
   for (const job of options.jobs) {
     // Programs are found by name alone: a second definition would run the payloads of the first.

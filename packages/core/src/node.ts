@@ -173,7 +173,7 @@ export interface Options<Jobs extends ReadonlyArray<Job.Any>> extends JobManager
  */
 export const layer = <const Jobs extends ReadonlyArray<Job.Any>>(
   { filename, pools, synchronous, ...options }: Options<Jobs>
-): Layer.Layer<JobManager.JobManager, JobStoreError, Job.ToHandler<Jobs[number]>> =>
+): Layer.Layer<JobManager.JobManager, JobStoreError, Job.ToProgram<Jobs[number]>> =>
   JobManager.layer(options).pipe(
     Layer.provide([layerSqlite({ filename, synchronous }), layerOwnerLiveness, Pools.layer(pools), layerPressure])
   )

@@ -41,7 +41,7 @@ export const layer = <const Jobs extends ReadonlyArray<Job.Any>>(
 ): Layer.Layer<
   JobManager.JobManager | JobStore.JobStore | Pools.Pools,
   JobStoreError,
-  Job.ToHandler<Jobs[number]>
+  Job.ToProgram<Jobs[number]>
 > =>
   JobManager.layer<Jobs>({ shutdownDeadline: 0, ...options }).pipe(
     Layer.provideMerge(Layer.fresh(MemoryJobStore.layer)),
@@ -75,7 +75,7 @@ export interface Process {
  */
 export const process = <const Jobs extends ReadonlyArray<Job.Any>, E, R>(
   options: Parameters<typeof layer<Jobs>>[0],
-  programs: Layer.Layer<Job.ToHandler<Jobs[number]>, E, R>
+  programs: Layer.Layer<Job.ToProgram<Jobs[number]>, E, R>
 ): Effect.Effect<Process, E | JobStoreError, JobStore.JobStore | Scope.Scope | R> =>
   Effect.gen(function*() {
     const scope = yield* Scope.fork(yield* Effect.scope)

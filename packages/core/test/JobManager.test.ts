@@ -164,7 +164,7 @@ type Service = JobManager.JobManager["Service"]
 /** Another process on the same store: a manager in a scope of its own. */
 const manager = <const Jobs extends ReadonlyArray<Job.Any>>(
   jobs: Jobs,
-  programs: Layer.Layer<Job.ToHandler<Jobs[number]>>,
+  programs: Layer.Layer<Job.ToProgram<Jobs[number]>>,
   options: Omit<JobManager.Options<Jobs>, "jobs"> = {},
   liveness: Layer.Layer<OwnerLiveness.OwnerLiveness> = Layer.fresh(OwnerLiveness.layerBlind)
 ): Effect.Effect<

@@ -23,7 +23,7 @@ export interface Process {
 
 export const process = <const Jobs extends ReadonlyArray<Job.Any>>(
   jobs: Jobs,
-  programs: Layer.Layer<Job.ToHandler<Jobs[number]>>,
+  programs: Layer.Layer<Job.ToProgram<Jobs[number]>>,
   options: Omit<JobManager.Options<Jobs>, "jobs"> = {},
   sizes: Readonly<Record<string, number>> = {}
 ): Effect.Effect<Process, JobStoreError, JobStore.JobStore | Scope.Scope> =>

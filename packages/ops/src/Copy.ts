@@ -9,7 +9,6 @@
 import * as Checkpoint from "@fanout/core/Checkpoint"
 import * as Job from "@fanout/core/Job"
 import { JobContext } from "@fanout/core/JobContext"
-import type { Pools } from "@fanout/core/Pools"
 import * as Progress from "@fanout/core/Progress"
 import { TaskDispatcher } from "@fanout/core/TaskDispatcher"
 import * as Arr from "effect/Array"
@@ -448,7 +447,7 @@ export const onCancel = (
  * @category layers
  * @since 0.1.0
  */
-export const layer: Layer.Layer<Job.ToHandler<typeof job>, never, Files.Files | HardLinks | Pools> = job.toLayer(
+export const layer: Layer.Layer<Job.ToProgram<typeof job>, never, Files.Files | HardLinks> = job.toLayer(
   program,
   { onCancel }
 ).pipe(Layer.provide(CopyEntryLive.layer))

@@ -27,6 +27,7 @@ import { DeleteBatch, DeleteOne, units } from "./DeleteTask.ts"
 import * as FilePath from "./FilePath.ts"
 import * as Files from "./Files.ts"
 import { batches, leftovers, present, replacedOf, type Scope } from "./internal/deleteElements.ts"
+import { filesAtOnce } from "./internal/filesAtOnce.ts"
 import { quickest } from "./QuickFiles.ts"
 import type { Trash } from "./Trash.ts"
 
@@ -128,8 +129,8 @@ const scopeOf = ({ leaveOut, request: { oneFileSystem }, roots }: Payload): Scop
   database: leaveOut
 })
 
-/** Batches that are on their way to threads at the same time. */
-const concurrency = 32
+/** Most batches that are on their way to threads at the same time. */
+const mostBatches = 32
 
 /** What was removed in between is not counted after a crash. */
 const flushInterval = "50 millis"
@@ -206,6 +207,7 @@ export const program = Effect.fnUntraced(function*(payload: Payload) {
   }
   const files = yield* filesOf(scope)
   const entries = (after: Option.Option<string>) => Stream.provideService(batches(scope, after), Files.Files, files)
+  const concurrency = Math.min(mostBatches, yield* filesAtOnce)
   const tallies = [yield* fanOut("entries", DeleteBatch, entries, { concurrency, flushInterval, parts })]
   // Where something is left that has neither failed nor was left on purpose, others have put it there meanwhile.
   for (let round = 1; round <= attempt + 1; round++) {
@@ -230,7 +232,7 @@ export const program = Effect.fnUntraced(function*(payload: Payload) {
  * @since 0.1.0
  */
 export const layer: Layer.Layer<
-  Job.ToHandler<typeof job>,
+  Job.ToProgram<typeof job>,
   never,
   Files.Files | Trash | Task.Handler<typeof DeleteBatch>
 > = job.toLayer(program).pipe(Layer.provide(DeleteOneLive.layer))

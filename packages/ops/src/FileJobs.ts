@@ -9,7 +9,6 @@
 import type * as Job from "@fanout/core/Job"
 import type { JobStoreError } from "@fanout/core/JobStoreError"
 import { layerSqlClient } from "@fanout/core/node"
-import type { Pools } from "@fanout/core/Pools"
 import type * as Task from "@fanout/core/Task"
 import { layerThreads, type ThreadsUnavailable } from "@fanout/core/threads"
 import * as Effect from "effect/Effect"
@@ -56,7 +55,7 @@ export const jobs = [Copy.job, Delete.job, Hash.job, HashCheck.job, Move.job, Ve
  * @category models
  * @since 0.1.0
  */
-export type Programs = Job.ToHandler<(typeof jobs)[number]>
+export type Programs = Job.ToProgram<(typeof jobs)[number]>
 
 /**
  * What the jobs need of a database and of threads.
@@ -142,7 +141,7 @@ const reading = ({ client }: Resources, others: Others) =>
  * @category layers
  * @since 0.1.0
  */
-export const layerWith = (resources: Resources): Layer.Layer<Programs | Files.Files, never, Pools> => {
+export const layerWith = (resources: Resources): Layer.Layer<Programs | Files.Files> => {
   const others = othersOf(resources)
   return Layer.mergeAll(copying(resources, others), deleting(others), reading(resources, others)).pipe(
     Layer.provide(SystemFiles.layerQuick),
@@ -217,7 +216,7 @@ export const threads = (
  * @category layers
  * @since 0.1.0
  */
-export const layer = (options: Options): Layer.Layer<Programs | Files.Files, never, Pools> =>
+export const layer = (options: Options): Layer.Layer<Programs | Files.Files> =>
   Layer.unwrap(Effect.gen(function*() {
     const { filename } = options
     if (filename === ":memory:") return yield* Effect.die(new Error("File jobs need a database that is a file"))

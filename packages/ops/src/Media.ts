@@ -10,7 +10,6 @@
 import * as Job from "@fanout/core/Job"
 import { JobContext } from "@fanout/core/JobContext"
 import type { JobId } from "@fanout/core/JobId"
-import type { Pools } from "@fanout/core/Pools"
 import * as Progress from "@fanout/core/Progress"
 import type * as Source from "@fanout/core/Source"
 import type * as Task from "@fanout/core/Task"
@@ -142,7 +141,7 @@ export const program = Effect.fnUntraced(function*(payload: Payload) {
  * @since 0.1.0
  */
 export const layer: Layer.Layer<
-  Job.ToHandler<typeof job>,
+  Job.ToProgram<typeof job>,
   never,
-  Files.Files | Pools | Task.Handler<typeof ReadMedia>
+  Files.Files | Task.Handler<typeof ReadMedia>
 > = job.toLayer(program)

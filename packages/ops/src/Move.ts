@@ -10,7 +10,6 @@
 import * as Checkpoint from "@fanout/core/Checkpoint"
 import * as Job from "@fanout/core/Job"
 import type { JobContext } from "@fanout/core/JobContext"
-import type { Pools } from "@fanout/core/Pools"
 import * as Progress from "@fanout/core/Progress"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
@@ -126,7 +125,7 @@ export const onCancel = (
  * @category layers
  * @since 0.1.0
  */
-export const layer: Layer.Layer<Job.ToHandler<typeof job>, never, Files.Files | HardLinks | Pools> = job.toLayer(
+export const layer: Layer.Layer<Job.ToProgram<typeof job>, never, Files.Files | HardLinks> = job.toLayer(
   program,
   {
     onCancel

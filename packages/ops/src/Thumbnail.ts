@@ -10,7 +10,6 @@ import * as Job from "@fanout/core/Job"
 import { JobContext } from "@fanout/core/JobContext"
 import type { JobId } from "@fanout/core/JobId"
 import type { Outcome } from "@fanout/core/Outcome"
-import type { Pools } from "@fanout/core/Pools"
 import * as Progress from "@fanout/core/Progress"
 import type * as Source from "@fanout/core/Source"
 import type * as Task from "@fanout/core/Task"
@@ -194,7 +193,7 @@ export const onCancel = (payload: Payload, id: JobId): Effect.Effect<void, never
  * @since 0.1.0
  */
 export const layer: Layer.Layer<
-  Job.ToHandler<typeof job>,
+  Job.ToProgram<typeof job>,
   never,
-  Files.Files | Pools | Task.Handler<typeof MakeThumbnails>
+  Files.Files | Task.Handler<typeof MakeThumbnails>
 > = job.toLayer(program, { onCancel })

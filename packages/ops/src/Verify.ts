@@ -10,7 +10,6 @@
 import type * as FanOut from "@fanout/core/FanOut"
 import * as Job from "@fanout/core/Job"
 import type { Outcome } from "@fanout/core/Outcome"
-import type { Pools } from "@fanout/core/Pools"
 import * as Progress from "@fanout/core/Progress"
 import type * as Source from "@fanout/core/Source"
 import type * as Task from "@fanout/core/Task"
@@ -383,7 +382,7 @@ export const program = Effect.fnUntraced(function*(payload: Payload) {
  * @since 0.1.0
  */
 export const layer: Layer.Layer<
-  Job.ToHandler<typeof job>,
+  Job.ToProgram<typeof job>,
   never,
-  Files.Files | Pools | Task.Handler<typeof VerifyEntry>
+  Files.Files | Task.Handler<typeof VerifyEntry>
 > = job.toLayer(program)

@@ -260,6 +260,7 @@ const programContext = (
   Context.make(TaskDispatcher.TaskDispatcher, dispatcher).pipe(
     Context.add(TaskDispatcher.Current, Option.some(dispatcher)),
     Context.add(JobContext, jobContext(run)),
+    Context.add(Pools, run.runtime.pools),
     Context.add(JobRun.JobRun, jobRun),
     Context.add(JobRun.StoredJob, jobRun),
     Context.add(Children.Children, Children.make({ ...run, runtime: { ...run.runtime, store: jobRun.store } })),

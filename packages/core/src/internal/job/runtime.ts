@@ -14,14 +14,14 @@ import type { JobStoreError } from "../../JobStoreError.ts"
 import type { OwnerLiveness } from "../../OwnerLiveness.ts"
 import type { Pools } from "../../Pools.ts"
 import type { JobRun } from "../fanOut/jobRun.ts"
-import type { Program } from "../jobProgram.ts"
+import type { SuppliedProgram } from "../jobProgram.ts"
 import type { JobLease } from "./jobLease.ts"
 import type { Place, Places } from "./places.ts"
 
 /** A job that this job manager can run. */
 export interface Runnable {
   readonly job: Job.Any
-  readonly program: Program
+  readonly program: SuppliedProgram
 }
 
 interface Timing {
