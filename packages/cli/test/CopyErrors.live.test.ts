@@ -2,13 +2,13 @@ import { assert, describe, it } from "@effect/vitest"
 import { spawnSync } from "node:child_process"
 import * as fs from "node:fs"
 import * as path from "node:path"
+import { isLong } from "../../../test/effort.ts"
 import {
   assertSame,
   bytes,
   contentsOf,
   freshPlace,
   hasStrace,
-  isLong,
   isRoot,
   jobsOf,
   lines,

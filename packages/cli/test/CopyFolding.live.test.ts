@@ -2,7 +2,8 @@ import { assert, describe, it } from "@effect/vitest"
 import { spawnSync } from "node:child_process"
 import * as fs from "node:fs"
 import * as path from "node:path"
-import { freshPlace, hasStrace, isLong, isRoot, lines, mayMount, meeting, mount, run, works } from "./faults.ts"
+import { isLong } from "../../../test/effort.ts"
+import { freshPlace, hasStrace, isRoot, lines, mayMount, meeting, mount, run, works } from "./faults.ts"
 
 const names = ["A", "README", "Same", "a", "other", "readme", "same"]
 

@@ -5,13 +5,13 @@ import * as fs from "node:fs"
 import { createServer } from "node:net"
 import * as path from "node:path"
 import { setTimeout } from "node:timers/promises"
+import { isLong } from "../../../test/effort.ts"
 import {
   assertSame,
   bytes,
   contentsOf,
   freshPlace,
   hasStrace,
-  isLong,
   isRoot,
   jobsOf,
   lines,

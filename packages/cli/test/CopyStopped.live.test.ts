@@ -86,7 +86,7 @@ describe.skipIf(!hasStrace)("fanout copy that is stopped in large files (needs s
 
   it("leaves no part of a file once it is cancelled from elsewhere", async () => {
     const { args, place, target } = plant()
-    const { code: status, stderr } = await whileHeld(place, args, slowly, async () => {
+    const { code: status, stderr } = await whileHeld(place, args, { ...slowly, fault: "delay_enter=1s" }, async () => {
       await untilPartial(target)
       const cancelled = run(place, ["jobs", "cancel", String(jobsOf(place)[0]?.["id"])])
       assert.strictEqual(cancelled.status, 0, cancelled.stderr)

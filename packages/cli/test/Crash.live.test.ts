@@ -5,10 +5,11 @@ import * as childProcess from "node:child_process"
 import * as fs from "node:fs"
 import * as os from "node:os"
 import * as path from "node:path"
+import { isLong } from "../../../test/effort.ts"
 import { commandLine } from "./command.ts"
 
 /** Kills in a quick run of the tests, and in a long one. */
-const kills = process.env["FANOUT_CRASHES"] === "long" ? 200 : 20
+const kills = isLong ? 200 : 5
 const modes = ["changed", "overwrite", "skip", "rename", "error"] as const
 /** `concurrency + flushEvery` of the copy: all that one kill may cause to be done again. */
 const window = 16 + 64

@@ -8,9 +8,6 @@ import * as path from "node:path"
 import { setTimeout } from "node:timers/promises"
 import { commandLine, watched } from "./command.ts"
 
-/** Whether all is to be tried that takes its time, as by `npm run test:faults`. */
-export const isLong = process.env["FANOUT_FAULTS"] === "long"
-
 export const isRoot = process.getuid?.() === 0
 
 /** Whether a program is there and does this. */

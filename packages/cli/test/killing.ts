@@ -1,7 +1,8 @@
 /** What tests share that kill a command at each of its calls that change what is on a disk. */
 import { assert } from "@effect/vitest"
 import * as path from "node:path"
-import { isLong, meeting, run, told } from "./faults.ts"
+import { isLong } from "../../../test/effort.ts"
+import { meeting, run, told } from "./faults.ts"
 
 /** Calls that change what is on a disk, and that a copy, a move or their database makes. */
 const changing = [

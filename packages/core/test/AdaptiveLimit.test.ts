@@ -6,6 +6,7 @@ import * as Logger from "effect/Logger"
 import * as Scope from "effect/Scope"
 import * as Semaphore from "effect/Semaphore"
 import * as TestClock from "effect/testing/TestClock"
+import { runs } from "../../../test/effort.ts"
 import { adapt } from "../src/internal/permits/adaptation.ts"
 import { type AdaptiveLimit, make, type Sample, step } from "../src/internal/permits/adaptiveLimit.ts"
 import { bestOf, Device, modelOf, Noise, randomOf, Simulation } from "./simulatedDevice.ts"
@@ -74,7 +75,7 @@ describe("AdaptiveLimit", () => {
       if (device._tag === "ssd") assert.isBelow(size, 5 * device.depth)
       if (device._tag === "disk") assert.isBelow(size, 16)
     },
-    { arbitrary: { runs: 60 } }
+    { arbitrary: { runs: runs(60) } }
   )
 
   it.prop(
@@ -88,7 +89,7 @@ describe("AdaptiveLimit", () => {
       assert.isAtLeast(share, 0.85)
       assert.isAtLeast(lowest, 0.5, "in any two seconds")
     },
-    { arbitrary: { runs: 60 } }
+    { arbitrary: { runs: runs(60) } }
   )
 
   it("finds the same as fixed sizes that are tried one by one", () => {

@@ -20,6 +20,7 @@ import * as RpcGroup from "effect/rpc/RpcGroup"
 import * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
 import * as TestClock from "effect/testing/TestClock"
+import { runs } from "../../../test/effort.ts"
 import { asRun, runningJob } from "./fanOutHarness.ts"
 import * as Laws from "./FanOutLaws.ts"
 
@@ -135,7 +136,7 @@ const checkpointSize = <E>(backend: string, layer: Layer.Layer<JobStore.JobStore
           }
           assert.isBelow(Math.max(...sizes), promisedBytes)
         }).pipe(Effect.provide([pools, layer])),
-      { arbitrary: { runs: 20 } }
+      { arbitrary: { runs: runs(20) } }
     )
 
     it.effect.prop(
@@ -168,7 +169,7 @@ const checkpointSize = <E>(backend: string, layer: Layer.Layer<JobStore.JobStore
           assert.strictEqual(recorded, schedule.count - 1, "the others are recorded before the slow one ends")
           assert.isBelow(Math.max(...sizes), 250 + 60 * concurrency)
         }).pipe(Effect.provide([pools, layer])),
-      { arbitrary: { runs: 20 } }
+      { arbitrary: { runs: runs(20) } }
     )
 
     it.effect.prop(
@@ -187,7 +188,7 @@ const checkpointSize = <E>(backend: string, layer: Layer.Layer<JobStore.JobStore
           const own = steps.some((step) => step.startsWith("groupOpen")) ? 2 : 0
           assert.isAtMost(trace.checkpointBytes, 300 + 120 * ways * (1 + deepest + own))
         }).pipe(Effect.provide(layer)),
-      { arbitrary: { runs: 60, size: 60 } }
+      { arbitrary: { runs: runs(60), size: 60 } }
     )
 
     it.effect.prop(
@@ -237,7 +238,7 @@ const checkpointSize = <E>(backend: string, layer: Layer.Layer<JobStore.JobStore
           // One chunk that is being made, beside those that wait to be taken.
           assert.isAtMost(most.given, 2 * schedule.chunk + concurrency, "given and not taken")
         }).pipe(Effect.provide([pools, layer])),
-      { arbitrary: { runs: 20 } }
+      { arbitrary: { runs: runs(20) } }
     )
   })
 

@@ -20,6 +20,7 @@ import * as Schedule from "effect/Schedule"
 import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
 import * as TestClock from "effect/testing/TestClock"
+import { isLong } from "../../../test/effort.ts"
 import { type Process, process } from "./managers.ts"
 
 class Broken extends Schema.TaggedError<Broken>("test/Broken")("Broken", { what: Schema.String }) {}
@@ -257,7 +258,8 @@ const suite = <E>(backend: string, store: Layer.Layer<JobStore.JobStore, E>) =>
         assert.deepStrictEqual(running.pollUnsafe(), Exit.succeed(2))
       }))
 
-    test("get on in one place and one permit, five generations of tasks that have children", () =>
+    const generations = isLong ? 5 : 3
+    test(`get on in one place and one permit, ${generations} generations of tasks that have children`, () =>
       Effect.gen(function*() {
         const Deep = Job.make("test/Deep", { payload: Schema.Number, success: Schema.Number })
         const deep = Deep.toLayer((depth) =>
@@ -270,11 +272,11 @@ const suite = <E>(backend: string, store: Layer.Layer<JobStore.JobStore, E>) =>
           }).pipe(Effect.catchTags({ JobNotCompleted: Effect.die, JobManagerError: Effect.die }))
         )
         const one = yield* process([Deep], deep, { concurrency: 1 }, { cpu: 1 })
-        const { await: ended } = yield* one.jobs.start(Deep, 4)
+        const { await: ended } = yield* one.jobs.start(Deep, generations - 1)
         const running = yield* Effect.forkScoped(ended)
-        for (let i = 0; i < 60; i++) yield* pass(1000)
+        for (let i = 0; i < 2 ** (generations + 1); i++) yield* pass(1000)
 
-        assert.deepStrictEqual(running.pollUnsafe(), Exit.succeed(32))
+        assert.deepStrictEqual(running.pollUnsafe(), Exit.succeed(2 ** generations))
       }))
 
     for (const concurrency of [1, 2]) {
@@ -379,17 +381,19 @@ const suite = <E>(backend: string, store: Layer.Layer<JobStore.JobStore, E>) =>
         assert.deepStrictEqual(story, ["child begins", "parent goes on", "urgent begins", "urgent ends"])
       }))
 
-    test("that wait for what nobody runs don't let any number of parents begin", () =>
-      Effect.gen(function*() {
-        const parents = parentOf(() => ChildJobs.run("x", Leaf, ok("x")))
-        const one = yield* process([Parent], parents, { concurrency: 2 })
-        for (let i = 0; i < 270; i++) yield* one.jobs.start(Parent, "p")
-        yield* pass(200)
-        for (let i = 0; i < 200; i++) yield* settle
+    if (isLong) {
+      test("that wait for what nobody runs don't let any number of parents begin", () =>
+        Effect.gen(function*() {
+          const parents = parentOf(() => ChildJobs.run("x", Leaf, ok("x")))
+          const one = yield* process([Parent], parents, { concurrency: 2 })
+          for (let i = 0; i < 270; i++) yield* one.jobs.start(Parent, "p")
+          yield* pass(200)
+          for (let i = 0; i < 200; i++) yield* settle
 
-        const running = yield* one.jobs.list({ states: ["Running"], limit: 1000 })
-        assert.include([256, 257], running.length)
-      }))
+          const running = yield* one.jobs.list({ states: ["Running"], limit: 1000 })
+          assert.include([256, 257], running.length)
+        }))
+    }
 
     /** A parent of a parent of a leaf that takes a minute. */
     const family = (story: Story) =>

@@ -5,6 +5,7 @@ import { layerSqlite } from "@fanout/core/node"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as TestClock from "effect/testing/TestClock"
+import { runs } from "../../../test/effort.ts"
 import * as CleanUpWorld from "./CleanUpWorld.ts"
 
 const cleanUpLaws = <E>(backend: string, store: Layer.Layer<JobStore.JobStore, E>) =>
@@ -18,7 +19,7 @@ const cleanUpLaws = <E>(backend: string, store: Layer.Layer<JobStore.JobStore, E
           Effect.provide(Layer.fresh(TestClock.layer({ warningDelay: "1 minute" }))),
           Effect.map((wrong) => assert.strictEqual(wrong.join("\n"), ""))
         ),
-      { arbitrary: { runs: 40, size: 40 }, timeout: 180_000 }
+      { arbitrary: { runs: runs(40), size: 40 }, timeout: 180_000 }
     )
   })
 

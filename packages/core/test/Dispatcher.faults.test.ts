@@ -21,6 +21,7 @@ import * as Schema from "effect/Schema"
 import * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import * as TestClock from "effect/testing/TestClock"
+import { runs } from "../../../test/effort.ts"
 import { makeDeadlines } from "../src/internal/task/deadlines.ts"
 import * as ThreadPool from "../src/internal/threads/poolLayer.ts"
 import { asRun, attachedTo, runningJob } from "./fanOutHarness.ts"
@@ -281,7 +282,7 @@ const faults = <E>(backend: string, store: Layer.Layer<JobStore.JobStore, E>) =>
         assert.strictEqual(left, 0)
         assert.deepStrictEqual((yield* (yield* Pools.Pools).status).filter(({ held }) => held !== 0), [])
       }).pipe(Effect.provide([store, Pools.layer({ few: 2 })])),
-    { arbitrary: { runs: 50 } }
+    { arbitrary: { runs: runs(50) } }
   )
 
 faults("memory", MemoryJobStore.layer)

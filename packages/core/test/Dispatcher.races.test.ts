@@ -16,6 +16,7 @@ import * as RpcGroup from "effect/rpc/RpcGroup"
 import * as Scheduler from "effect/Scheduler"
 import * as Schema from "effect/Schema"
 import * as TestClock from "effect/testing/TestClock"
+import { runs } from "../../../test/effort.ts"
 import { makePermits, type Permits } from "../src/internal/permits/permits.ts"
 import { ByteRate } from "../src/internal/permits/rate.ts"
 import { Share } from "../src/internal/permits/share.ts"
@@ -306,7 +307,7 @@ describe("permits of a task that waits for others", () => {
         const seen = yield* runBranches(tasks, others, new GivingWayOften(pattern))
         assert.deepStrictEqual(seen, { hangs: false, pool: [0, 0], most: 1 })
       }),
-    { arbitrary: { runs: 300 } }
+    { arbitrary: { runs: runs(300) } }
   )
 })
 

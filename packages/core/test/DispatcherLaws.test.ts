@@ -5,6 +5,7 @@ import { layerSqlite } from "@fanout/core/node"
 import * as Effect from "effect/Effect"
 import type * as Layer from "effect/Layer"
 import * as Schema from "effect/Schema"
+import { runs } from "../../../test/effort.ts"
 import * as DispatchTree from "./DispatchTree.ts"
 
 let jobs = 0
@@ -50,7 +51,7 @@ const dispatcherLaws = <E>(backend: string, store: Layer.Layer<JobStore.JobStore
           Effect.gen(function*() {
             check(yield* DispatchTree.run(`job-${jobs++}`, isCrowded ? DispatchTree.crowded(tree) : tree))
           }).pipe(Effect.provide(store)),
-        { arbitrary: { runs: 100, size: 40 } }
+        { arbitrary: { runs: runs(100), size: 40 } }
       )
 
     law("no nesting deadlocks pools of any size, through pauses, cancels and stops", (seen) => {

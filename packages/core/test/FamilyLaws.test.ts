@@ -8,9 +8,10 @@ import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
 import * as TestClock from "effect/testing/TestClock"
+import { runs } from "../../../test/effort.ts"
 import * as FamilyWorld from "./FamilyWorld.ts"
 
-const arbitrary = { runs: 20, size: 40 }
+const arbitrary = { runs: runs(20), size: 40 }
 
 /** Each world has a clock and a store of its own. */
 const alone = <E2>(store: Layer.Layer<JobStore.JobStore, E2>) => <A, E, R>(effect: Effect.Effect<A, E, R>) =>

@@ -20,6 +20,7 @@ import * as Schedule from "effect/Schedule"
 import * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
 import * as TestClock from "effect/testing/TestClock"
+import { runs } from "../../../test/effort.ts"
 import { asRun, pools, runningJob } from "./fanOutHarness.ts"
 import * as Laws from "./FanOutLaws.ts"
 
@@ -575,7 +576,8 @@ describe("FanOut at its edges", () => {
                   done.push([payload.n, value.n])
                 }
               }),
-            onCommit: (elements) => Effect.sync(() => ended.push(...elements.map(({ cursor }) => cursor)))
+            onCommit: (elements) =>
+              Effect.sync(() => ended.push(...elements.map(({ cursor }) => cursor)))
           })
         ).pipe(Effect.provide(Tasks.toLayer({
           "test/Visit": ({ n }) =>
@@ -592,7 +594,8 @@ describe("FanOut at its edges", () => {
         1
       ])
       assert.lengthOf(ended, 20)
-      const numbersDone = Array.from({ length: 20 }, (_, n) => n).filter((n) => n !== 3 && n !== 5)
+      const numbersDone = Array.from({ length: 20 }, (_, n) =>
+        n).filter((n) => n !== 3 && n !== 5)
       assert.deepStrictEqual(done.toSorted(([a], [b]) => a - b), numbersDone.map((n) => [n, n]))
     }).pipe(Effect.provide([pools, MemoryJobStore.layer])))
 
@@ -739,7 +742,7 @@ const fanOutLaws = <E>(backend: string, store: Layer.Layer<JobStore.JobStore, E>
             assert.strictEqual(skips.reduce((sum, count) => sum + count, 0), skipped)
           }
         }).pipe(Effect.provide(store)),
-      { timeout: 60_000, arbitrary: { runs: 100, size: 60 } }
+      { timeout: 60_000, arbitrary: { runs: runs(100), size: 60 } }
     )
   })
 

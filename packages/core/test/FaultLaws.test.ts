@@ -25,6 +25,7 @@ import * as Scheduler from "effect/Scheduler"
 import * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
 import * as TestClock from "effect/testing/TestClock"
+import { runs } from "../../../test/effort.ts"
 import { asRun, pools, runningJob } from "./fanOutHarness.ts"
 import { GivingWay } from "./GivingWay.ts"
 import { process } from "./managers.ts"
@@ -360,7 +361,7 @@ const laws = <E>(backend: string, store: Layer.Layer<JobStore.JobStore, E>) =>
           assert.notStrictEqual(first, "it hangs")
           assert.deepStrictEqual(second, first)
         }).pipe(fresh),
-      { arbitrary: { runs: 40 } }
+      { arbitrary: { runs: runs(40) } }
     )
 
     it.effect.prop(
@@ -372,7 +373,7 @@ const laws = <E>(backend: string, store: Layer.Layer<JobStore.JobStore, E>) =>
           fresh,
           Effect.provide(Layer.fresh(TestClock.layer({ warningDelay: "1 minute" })))
         ),
-      { arbitrary: { runs: 80 } }
+      { arbitrary: { runs: runs(80) } }
     )
   })
 

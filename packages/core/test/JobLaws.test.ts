@@ -6,9 +6,10 @@ import { layerSqlite } from "@fanout/core/node"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Schema from "effect/Schema"
+import { runs } from "../../../test/effort.ts"
 import * as JobWorld from "./JobWorld.ts"
 
-const arbitrary = { runs: 20, size: 40 }
+const arbitrary = { runs: runs(20), size: 40 }
 
 /** What stops a job, with the reason that everything of it is to see. */
 const stops = {

@@ -15,6 +15,7 @@ import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
 import * as TestClock from "effect/testing/TestClock"
+import { runs } from "../../../test/effort.ts"
 import { nextTick, ticksOf } from "../src/internal/job/ticks.ts"
 import { process } from "./managers.ts"
 
@@ -67,7 +68,7 @@ describe("ticks", () => {
       assert.deepStrictEqual(found, expected)
       assert.isAbove(nextAt, now)
     },
-    { arbitrary: { runs: 200, size: 20 } }
+    { arbitrary: { runs: runs(200), size: 20 } }
   )
 
   const missed = { cron: "0 * * * *", timeZone: "UTC", nextAt: at("2026-03-01T01:00:00Z") }
@@ -194,7 +195,7 @@ const suite = <E>(backend: string, store: Layer.Layer<JobStore.JobStore, E>) =>
           Effect.provide(Layer.fresh(store)),
           Effect.provide(Layer.fresh(TestClock.layer({ warningDelay: "1 minute" })))
         ),
-      { arbitrary: { runs: 20, size: 10 } }
+      { arbitrary: { runs: runs(20), size: 10 } }
     )
 
     test("is started by who claims its job, and by nobody else", () =>

@@ -2,9 +2,9 @@ import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import { execFile } from "node:child_process"
 import { promisify } from "node:util"
+import { isLong } from "../../../test/effort.ts"
 
-/** Many in a usual run, a million where there is time. */
-const isLong = process.env["FANOUT_FAULTS"] === "long"
+/** Tasks of each kind: many in a usual run, a million in a long one. */
 const count = isLong ? 1_000_000 : 20_000
 const minutes = isLong ? 40 : 4
 

@@ -11,6 +11,7 @@ import * as Metric from "effect/Metric"
 import * as RpcGroup from "effect/rpc/RpcGroup"
 import * as Schema from "effect/Schema"
 import * as TestClock from "effect/testing/TestClock"
+import { runs } from "../../../test/effort.ts"
 
 const layer = TaskDispatcher.layer.pipe(Layer.provideMerge(Pools.layer({ bytes: 1000 })))
 const dispatcher = TaskDispatcher.TaskDispatcher
@@ -60,7 +61,7 @@ describe("LimitedTaskDispatcher", () => {
         const pools = yield* Effect.flatMap(Pools.Pools, ({ status }) => status)
         assert.isTrue(pools.every(({ held, waiting }) => held === 0 && waiting === 0))
       }).pipe(Effect.scoped, Effect.provide(layer)),
-    { arbitrary: { runs: 60 } }
+    { arbitrary: { runs: runs(60) } }
   )
 
   it.effect("leaves the rest of a pool to others, and reaches the tasks of tasks", () =>
@@ -148,7 +149,7 @@ describe("LimitedTaskDispatcher", () => {
         yield* TestClock.adjust("10 seconds")
         assert.closeTo((moved - before) / (10 * rate), 1, 0.05)
       }).pipe(Effect.scoped, Effect.provide(layer)),
-    { arbitrary: { runs: 30 } }
+    { arbitrary: { runs: runs(30) } }
   )
 
   it.effect("moves at its rate also what is asked for as more than it is, and given back", () =>

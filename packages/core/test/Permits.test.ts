@@ -4,6 +4,7 @@ import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import * as TestClock from "effect/testing/TestClock"
+import { runs } from "../../../test/effort.ts"
 import { agingMillis, makePermits, type PermitPool, ranks, type Share } from "../src/internal/permits/permits.ts"
 
 const share = (): Share => {
@@ -113,7 +114,7 @@ describe("permits of a pool", () => {
     "are never more than there are, through weights, cancels and other sizes, and none is lost or kept back",
     { size: int(1, 6), steps: Schema.Array(Step).check(Schema.isMaxLength(60)) },
     ({ size, steps }) => play(size, steps),
-    { arbitrary: { runs: 400, size: 60 } }
+    { arbitrary: { runs: runs(400), size: 60 } }
   )
 
   it.effect.prop(
@@ -138,7 +139,7 @@ describe("permits of a pool", () => {
         yield* TestClock.adjust(9 * (bound + millis))
         assert.isAtLeast(low.length, 9)
       }).pipe(Effect.scoped),
-    { arbitrary: { runs: 40 } }
+    { arbitrary: { runs: runs(40) } }
   )
 
   it.effect.prop(
@@ -155,7 +156,7 @@ describe("permits of a pool", () => {
         yield* TestClock.adjust(40 * millis)
         assert.isAtMost(Math.abs(first.length - before - second.length), 2 * size)
       }).pipe(Effect.scoped),
-    { arbitrary: { runs: 100 } }
+    { arbitrary: { runs: runs(100) } }
   )
 
   it.effect("go to what has become more urgent while it waits", () =>

@@ -17,6 +17,7 @@ import * as Schema from "effect/Schema"
 import * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import * as TestClock from "effect/testing/TestClock"
+import { runs } from "../../../test/effort.ts"
 import { type Process, process } from "./managers.ts"
 
 const items = 30
@@ -218,7 +219,7 @@ const sharedPools = <E>(backend: string, store: Layer.Layer<JobStore.JobStore, E
       "pause and resume together under load, and end whole, whatever becomes of the pool and its processes",
       { size: int(1, 4), steps: Schema.Array(Step).check(Schema.isMaxLength(10)) },
       ({ size, steps }) => Effect.provide(runThrough(size, steps), Layer.fresh(store)),
-      { arbitrary: { runs: 25, size: 40 } }
+      { arbitrary: { runs: runs(25), size: 40 } }
     )
 
     it.effect("need no permits to come to a safe point where they are to stop", () =>

@@ -21,6 +21,7 @@ import { once } from "node:events"
 import * as fs from "node:fs"
 import * as net from "node:net"
 import * as path from "node:path"
+import { runs } from "../../../test/effort.ts"
 import { supported } from "../src/internal/sql/migrations.ts"
 import { jobStoreContract } from "./JobStoreContract.ts"
 import { Operations, run } from "./JobStoreModel.ts"
@@ -127,7 +128,7 @@ describe.skipIf(programs === undefined)("on a Postgres server", () => {
 
         assert.deepStrictEqual(withoutNumbers(actual), withoutNumbers(expected))
       }),
-    { arbitrary: { runs: 40, size: 40 }, timeout: 120_000 }
+    { arbitrary: { runs: runs(40), size: 40 }, timeout: 120_000 }
   )
 
   describe("in the caller's transaction on the same database", () => {

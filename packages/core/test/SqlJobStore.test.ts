@@ -28,6 +28,7 @@ import {
 import * as Statement from "effect/sql/Statement"
 import * as Stream from "effect/Stream"
 import * as TestClock from "effect/testing/TestClock"
+import { runs } from "../../../test/effort.ts"
 import { again, SqlAccess } from "../src/internal/sql/access.ts"
 import { loader, table as migrationsTable } from "../src/internal/sql/migrations.ts"
 import { postgresProblem } from "../src/internal/sql/postgresDialect.ts"
@@ -53,7 +54,7 @@ describe("SqlJobStore", () => {
 
         assert.deepStrictEqual(actual, expected)
       }),
-    { arbitrary: { runs: 100, size: 40 }, timeout: 60_000 }
+    { arbitrary: { runs: runs(100), size: 40 }, timeout: 60_000 }
   )
 
   it.effect("keeps what a caller came to who has rolled back the transaction himself", () =>

@@ -15,6 +15,7 @@ import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
 import { SqlClient } from "effect/sql/SqlClient"
 import * as TestClock from "effect/testing/TestClock"
+import { runs } from "../../../test/effort.ts"
 import * as Records from "./JobStoreRecords.ts"
 import { process } from "./managers.ts"
 
@@ -198,7 +199,7 @@ describe("nothing starves", () => {
     },
     ({ as, cell: { column, value } }) =>
       holdsBackNobody(as, column, value, false).pipe(Effect.provide(Layer.fresh(sqlite))),
-    { arbitrary: { runs: 60 }, timeout: 240_000 }
+    { arbitrary: { runs: runs(60) }, timeout: 240_000 }
   )
 
   it.effect.each(unreadable)(

@@ -18,6 +18,7 @@ import * as RpcGroup from "effect/rpc/RpcGroup"
 import * as Schema from "effect/Schema"
 import * as Scope from "effect/Scope"
 import * as TestClock from "effect/testing/TestClock"
+import { runs } from "../../../test/effort.ts"
 import * as ThreadPool from "../src/internal/threads/poolLayer.ts"
 import { asRun, pools, runningJob } from "./fanOutHarness.ts"
 import { GivingWay } from "./GivingWay.ts"
@@ -269,7 +270,7 @@ describe("ThreadPool, under TestClock", () => {
       const ranks = order.slice(1).map((priority) => ["critical", "high", "normal", "low"].indexOf(priority))
       assert.strictEqual(order.length, waiting.length)
       assert.deepStrictEqual(ranks, ranks.toSorted((a, b) => a - b))
-    }), { arbitrary: { runs: 30 } })
+    }), { arbitrary: { runs: runs(30) } })
 
   it.effect.prop("comes to the same on threads as on fibers", {
     acts: Schema.Array(Schema.Literals(deterministic)).check(Schema.isMaxLength(40)),
@@ -293,5 +294,5 @@ describe("ThreadPool, under TestClock", () => {
       )
       assert.deepStrictEqual(onThreads, yield* comesTo(handlers(false)))
       assert.strictEqual(threads.ended.length, threads.started.length)
-    }), { arbitrary: { runs: 40 } })
+    }), { arbitrary: { runs: runs(40) } })
 })

@@ -12,6 +12,7 @@ import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
 import * as TestClock from "effect/testing/TestClock"
+import { runs } from "../../../test/effort.ts"
 import * as FaultyFiles from "./FaultyFiles.ts"
 import * as MemoryFiles from "./MemoryFiles.ts"
 
@@ -413,7 +414,7 @@ describe("FileTree", { timeout: 60_000 }, () => {
           }
         }
       }),
-    { arbitrary: { runs: 60 } }
+    { arbitrary: { runs: runs(60) } }
   )
 
   it.effect.prop(
@@ -463,7 +464,7 @@ describe("FileTree", { timeout: 60_000 }, () => {
           assert.deepStrictEqual(rests.map(({ path }) => path), expected.map(({ path }) => path).toReversed())
         }
       }),
-    { arbitrary: { runs: 100 } }
+    { arbitrary: { runs: runs(100) } }
   )
 
   it.effect.prop(

@@ -10,6 +10,7 @@ import { spawnSync } from "node:child_process"
 import * as fs from "node:fs"
 import * as os from "node:os"
 import * as path from "node:path"
+import { runs } from "../../../test/effort.ts"
 
 const names = ["a.txt", ".b", "..a", "!a", "#a", "a ", "a\\", "\\a", "a\nb", "-", "[a]", "B", "a\udcff", "a\r"]
 const folders = ["a", "b", "A", "ab", "\udcff", "a/a", "a/b", "b/a", "b/a/b", "b/!b"]
@@ -69,6 +70,6 @@ describe.skipIf(!hasGit)("Filter", () => {
         assert.deepStrictEqual(yield* taken(rules), takenByGit(rules))
         assert.deepStrictEqual(takenByGit(refused.map(({ text }) => text)), takenByGit([]))
       }),
-    { arbitrary: { runs: 300 } }
+    { arbitrary: { runs: runs(300) } }
   )
 })

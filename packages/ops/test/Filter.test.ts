@@ -5,6 +5,7 @@ import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import { setFlagsFromString } from "node:v8"
 import { runInNewContext } from "node:vm"
+import { runs } from "../../../test/effort.ts"
 
 const filter = (...rules: ReadonlyArray<string>) => {
   const leavesOut = Filter.make(rules.map((rule) => Filter.Rule.make(rule)))
@@ -138,7 +139,7 @@ describe("Filter", () => {
       if (names.length === 0 || !Schema.is(Filter.Rule)(text.join(""))) return
       for (const end of ["", "/"]) assert.isBoolean(filter(text.join(""))(names.join("/") + end))
     },
-    { arbitrary: { runs: 5000 } }
+    { arbitrary: { runs: runs(5000) } }
   )
 
   it.effect("refuses what is longer than any name, and tests by rules as long as they may be", () =>

@@ -8,6 +8,7 @@ import * as Exit from "effect/Exit"
 import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
+import { runs } from "../../../test/effort.ts"
 import * as FaultyFiles from "./FaultyFiles.ts"
 import * as MemoryFiles from "./MemoryFiles.ts"
 import { expected, Name, Pair, plant, trees } from "./pairHarness.ts"
@@ -76,7 +77,7 @@ describe("PairTree", { timeout: 60_000 }, () => {
           assert.deepStrictEqual(yield* walk(disk, cursor, before), elements.slice(index + 1))
         }
       }),
-    { arbitrary: { runs: 100 } }
+    { arbitrary: { runs: runs(100) } }
   )
 
   it.effect.prop(
@@ -103,7 +104,7 @@ describe("PairTree", { timeout: 60_000 }, () => {
           }
         }
       }),
-    { arbitrary: { runs: 40 } }
+    { arbitrary: { runs: runs(40) } }
   )
 
   it.effect.prop(
@@ -134,7 +135,7 @@ describe("PairTree", { timeout: 60_000 }, () => {
           }
         }
       }),
-    { arbitrary: { runs: 15 } }
+    { arbitrary: { runs: runs(15) } }
   )
 
   it.effect("asks for kinds through no link, wherever the path of a folder leads by then", () =>

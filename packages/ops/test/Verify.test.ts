@@ -27,6 +27,7 @@ import * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
 import * as Struct from "effect/Struct"
 import * as TestClock from "effect/testing/TestClock"
+import { runs } from "../../../test/effort.ts"
 import * as FaultyFiles from "./FaultyFiles.ts"
 import * as MemoryFiles from "./MemoryFiles.ts"
 import { expected, Pair, plant } from "./pairHarness.ts"
@@ -156,7 +157,7 @@ describe("Verify", { timeout: 60_000 }, () => {
         assert.strictEqual(disk.openCount, 0)
       }).pipe(Effect.provide(ways[way](disk)))
     },
-    { arbitrary: { runs: 150 } }
+    { arbitrary: { runs: runs(150) } }
   )
 
   const printable = (line: string) => {
@@ -190,7 +191,7 @@ describe("Verify", { timeout: 60_000 }, () => {
           assert.strictEqual(state, "Completed")
         }).pipe(on(disk))
       }),
-    { arbitrary: { runs: 80 } }
+    { arbitrary: { runs: runs(80) } }
   )
 
   it.effect("compares what is in a folder that was missing, once it is there", () =>
@@ -628,7 +629,7 @@ describe("Verify", { timeout: 60_000 }, () => {
         assert.deepStrictEqual(first, firstLate === -1 ? ordered : ordered.slice(0, firstLate))
         assert.deepStrictEqual([...first, ...second, ...sorter.rest], ordered)
       }).pipe(on(plant(pair))),
-    { arbitrary: { runs: 80 } }
+    { arbitrary: { runs: runs(80) } }
   )
 
   it("takes less time to give nothing, a hundred times, than to sort what waits once", () => {

@@ -9,6 +9,7 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import * as Schema from "effect/Schema"
+import { runs } from "../../../test/effort.ts"
 import * as durability from "../src/internal/durability.ts"
 import { copyFilesPayload } from "./copyFilesPayload.ts"
 import { copy, type Options, remembering } from "./copyHarness.ts"
@@ -151,7 +152,7 @@ describe.each(ways)("a durable copy (files together: $together, flushed as one: 
       disk.cutPower()
       const there = assertWhole(disk)
       assert.isAtMost(progress.tally.tags["Copied"] ?? 0, there)
-    }), { arbitrary: { runs: 40 } })
+    }), { arbitrary: { runs: runs(40) } })
 
   it.effect("is written anew, once, where it could not be flushed", () =>
     Effect.gen(function*() {

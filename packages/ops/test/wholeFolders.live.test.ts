@@ -22,6 +22,7 @@ import { execFileSync } from "node:child_process"
 import { createHash } from "node:crypto"
 import * as fs from "node:fs"
 import * as path from "node:path"
+import { runs } from "../../../test/effort.ts"
 import * as FaultyFiles from "./FaultyFiles.ts"
 import { testFolder } from "./TestFolder.ts"
 
@@ -196,7 +197,7 @@ describe("folders that are copied with all that is in them", () => {
         assert.isAtLeast(look(`${at}/from`).length, source.length)
         assert.strictEqual(fs.readFileSync(`${at}/elsewhere`, "utf8"), "of somebody else")
       }).pipe(Effect.scoped, Effect.provide(SystemFiles.layerBlocking)),
-    { arbitrary: { runs: 40 } }
+    { arbitrary: { runs: runs(40) } }
   )
 
   it.effect.each(["content", "names"])(

@@ -1,0 +1,7 @@
+/**
+ * How much the tests try. `npm test` tries a part, which fits into some minutes. `npm run test:faults` tries everything.
+ */
+export const isLong = process.env["FANOUT_FAULTS"] === "long"
+
+/** How many programs a property generates, of those that it generates in a long run. */
+export const runs = (long: number): number => isLong ? long : Math.ceil(long / 5)
