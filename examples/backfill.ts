@@ -1,11 +1,10 @@
 /**
- * Moves people from an old database to a new one, whose table has other columns: 100,000 rows in a second or two.
+ * Moves people from an old database to a new one with other columns. 100,000 rows take a second or two.
  *
- * It shows how rows travel in chunks: a task reads and converts 200 of them, and `onCommit` writes them in the
- * transaction that records the task, because the jobs are kept in the new database too. So each row is written once,
- * wherever this is killed. A row that can't be converted has a row of its own among the failures, and does not fail
- * its chunk. Mend such rows in the old database and run this again: it tries just those. Once all are there it begins
- * anew.
+ * Rows travel in chunks: a task reads and converts 200 rows, and `onCommit` writes the converted rows. The jobs are in
+ * the new database, too. So one transaction records the task and writes its rows. Each row is written once, even after
+ * a kill. A row that can't be converted does not fail its chunk, and is a failure of its own. Correct such a row in the
+ * old database, and run the program again: only the failures run again. One old database is one job: a completed job gives its stored result.
  *
  * `npx node --conditions=@fanout/source examples/backfill.ts old.db new.db`, where `old.db` has a table
  * `people (id INTEGER PRIMARY KEY, name TEXT, email TEXT)`.
@@ -13,11 +12,10 @@
 import * as FanOut from "@fanout/core/FanOut"
 import * as Job from "@fanout/core/Job"
 import * as JobManager from "@fanout/core/JobManager"
-import { layerOwnerLiveness, layerSqlClient, layerSqlite } from "@fanout/core/node"
+import * as Fanout from "@fanout/core/node"
 import * as Outcome from "@fanout/core/Outcome"
-import * as Pools from "@fanout/core/Pools"
 import * as Progress from "@fanout/core/Progress"
-import type { Element } from "@fanout/core/Source"
+import * as Source from "@fanout/core/Source"
 import * as Task from "@fanout/core/Task"
 import { TaskDispatcher } from "@fanout/core/TaskDispatcher"
 import * as Console from "effect/Console"
@@ -29,11 +27,11 @@ import * as RpcGroup from "effect/rpc/RpcGroup"
 import * as Schema from "effect/Schema"
 import * as SqlClient from "effect/sql/SqlClient"
 import * as Stream from "effect/Stream"
+import * as path from "node:path"
 
 const [, , from = "old.db", to = "new.db"] = process.argv
-const chunk = 200
 
-/** The old database. The new one is the `SqlClient` itself. */
+/** The old database. The new database is the `SqlClient` itself. */
 class Old extends Context.Service<Old, SqlClient.SqlClient>()("backfill/Old") {}
 
 const Person = Schema.Struct({ id: Schema.Int, first: Schema.String, last: Schema.String, email: Schema.String })
@@ -67,44 +65,40 @@ const Handlers = Tasks.toLayer(Effect.map(Old, (old) => ({
 type Chunk = Task.Payload<typeof Convert>
 type Converted = Task.Success<typeof Convert>
 
-/** Chunks of the ids that there are, so that gaps cost nothing. The cursor is the last id of a chunk. */
-const chunks = (old: SqlClient.SqlClient) => (after: Option.Option<string>) =>
-  Stream.paginate(Option.match(after, { onNone: () => 0, onSome: Number }), (after) =>
-    Effect.map(
-      old<{ first: number; last: number }>`SELECT min(id) AS first, max(id) AS last FROM
-        (SELECT id FROM people WHERE id > ${after} ORDER BY id LIMIT ${chunk}) HAVING count(*) > 0`,
-      (rows) => [
-        rows.map(({ first, last }) => ({
-          _tag: "Item" as const,
-          cursor: String(last),
-          payload: { from: first, to: last }
-        })),
-        Option.map(Option.fromUndefinedOr(rows[0]), ({ last }) => last)
-      ]
-    ))
+/** The chunks of the existing ids, so that gaps cost nothing. The key of a chunk is its last id. */
+const chunks = (old: SqlClient.SqlClient) =>
+  Source.paged(
+    Schema.Int,
+    (after, size) =>
+      old<Chunk>`SELECT min(id) AS "from", max(id) AS "to" FROM
+        (SELECT id FROM people WHERE id > ${Option.getOrElse(after, () => 0)} ORDER BY id LIMIT ${size})
+        HAVING count(*) > 0`,
+    ({ to }) => to,
+    { size: 200 }
+  )
 
-/** What is told of a chunk: how many are done, and each one that was refused. */
-const parts: FanOut.Parts<Chunk, Converted> = ({ cursor }, converted) =>
-  Option.getOrUndefined(Option.map(converted, ({ people, refused }) => [
-    ...people.length === 0 ? [] : [{
-      _tag: "Settled" as const,
-      cursor: `up to ${cursor}`,
-      key: "",
-      outcome: { _tag: "Done" as const, value: null, count: people.length }
-    }],
-    ...refused.map(({ id, why }): Element<Chunk> => ({
-      _tag: "Settled",
-      cursor: String(id),
-      key: `person ${id}`,
-      outcome: { _tag: "Failed", failure: { _tag: "Error", error: null, message: why } },
-      retry: { payload: { from: id, to: id } }
-    }))
-  ]))
+/** The parts of a chunk: all converted rows together, and each refused row alone. */
+const parts: FanOut.Parts<Chunk, Converted> = ({ cursor }, converted) => {
+  if (Option.isNone(converted)) return undefined
+  const { people: { length: count }, refused } = converted.value
+  return [
+    ...count === 0 ? [] : [
+      Source.settled(`up to ${cursor}`, { key: "", outcome: { _tag: "Done", value: null, count } })
+    ],
+    ...refused.map(({ id, why }) =>
+      Source.settled(`person ${id}`, {
+        key: `person ${id}`,
+        outcome: { _tag: "Failed", failure: { _tag: "Error", error: null, message: why } },
+        retry: { payload: { from: id, to: id } }
+      })
+    )
+  ]
+}
 
 const Backfill = Job.make("backfill/People", {
+  payload: Schema.Struct({ from: Schema.String }),
   success: Progress.Tally,
-  error: FanOut.FanOutStopped,
-  idempotencyKey: () => "people"
+  error: FanOut.FanOutStopped
 })
 
 const Program = Backfill.toLayer(Effect.fnUntraced(function*() {
@@ -114,7 +108,7 @@ const Program = Backfill.toLayer(Effect.fnUntraced(function*() {
     id INTEGER PRIMARY KEY, first TEXT NOT NULL, last TEXT NOT NULL, email TEXT NOT NULL)`
   return yield* fanOut("chunks", Convert, chunks(yield* Old), {
     concurrency: 4,
-    // Few chunks are unrecorded at any time: a crash costs little, and no more is held in memory.
+    // Few chunks are unrecorded at any time. So a crash costs little, and few chunks are in memory.
     flushEvery: 16,
     parts,
     onCommit: (ended) =>
@@ -124,19 +118,18 @@ const Program = Backfill.toLayer(Effect.fnUntraced(function*() {
   })
 }, Effect.catchTag("SqlError", Effect.die)))
 
-const Source = Layer.provide(Layer.effect(Old, SqlClient.SqlClient), layerSqlClient({ filename: from }))
+const OldDatabase = Layer.provide(Layer.effect(Old, SqlClient.SqlClient), Fanout.layerSqlClient({ filename: from }))
 
-const Runtime = JobManager.layer({ jobs: [Backfill] }).pipe(
-  Layer.provide([Program.pipe(Layer.provide(Handlers), Layer.provide(Source)), Pools.layer({ db: 4 })]),
-  Layer.provide(layerSqlClient({ filename: to })),
-  Layer.provide([layerSqlite({ filename: to }), layerOwnerLiveness])
+const Runtime = Fanout.layer({ filename: to, jobs: [Backfill] }).pipe(
+  Layer.provide(Program),
+  Layer.provide(Handlers),
+  Layer.provide([OldDatabase, Fanout.layerSqlClient({ filename: to })])
 )
 
 const main = Effect.gen(function*() {
   const manager = yield* JobManager.JobManager
-  const [before] = yield* manager.list({ names: [Backfill.name], states: ["Paused", "Failed", "CompletedWithErrors"] })
-  if (before !== undefined) yield* manager[before.state._tag === "Paused" ? "resume" : "retry"](before.id)
-  const job = yield* before === undefined ? manager.start(Backfill, undefined) : manager.attach(Backfill, before.id)
+  const job = yield* Backfill.start({ from: path.resolve(from) }, { ifOver: "retry" })
+  if ((yield* manager.get(job.id)).state._tag === "Paused") yield* manager.resume(job.id)
   yield* Console.log(job.started ? "Started" : "Going on")
   const { done, failed } = yield* job.await
   yield* Console.log(`${done} people, ${failed} refused`)

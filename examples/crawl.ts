@@ -1,10 +1,11 @@
 /**
- * Crawls a site: every page that its start page leads to. It begins at most 50 a second, 8 at the same time.
+ * Crawls a site: the start page, and every page that a crawled page leads to. At most 50 pages begin per second, and 8
+ * pages run at the same time.
  *
- * It shows work that finds more work: each level of the site is a fan-out over a table, and what a level finds is
- * written to that table in the transaction that records it. So a page is fetched once, however often this is killed;
- * only the few pages whose answers were not recorded yet are asked for again. A page that fails twice more has a row.
- * Once the crawl is over, in whatever way, the next one fetches all pages anew: any of them may lead to others by then.
+ * Work finds more work: each level of the site is a fan-out over a table. The links of a level are written to this table
+ * in the transaction that records the level. So each page is fetched once, even after a kill. Only the few pages without
+ * a recorded answer are fetched again. A page that has failed three times has a row. Once a crawl is over, the next run
+ * crawls all pages anew, because any page may have new links by then.
  *
  * `npx node --conditions=@fanout/source examples/crawl.ts http://localhost:8080/ crawl.db`
  */
@@ -12,8 +13,8 @@ import * as FanOut from "@fanout/core/FanOut"
 import * as Job from "@fanout/core/Job"
 import * as JobManager from "@fanout/core/JobManager"
 import * as LimitedTaskDispatcher from "@fanout/core/LimitedTaskDispatcher"
-import { layerOwnerLiveness, layerSqlClient, layerSqlite } from "@fanout/core/node"
-import * as Pools from "@fanout/core/Pools"
+import * as Fanout from "@fanout/core/node"
+import * as Source from "@fanout/core/Source"
 import * as Task from "@fanout/core/Task"
 import { TaskDispatcher } from "@fanout/core/TaskDispatcher"
 import * as Console from "effect/Console"
@@ -48,7 +49,7 @@ const FetchPage = Task.make("crawl/FetchPage", {
 })
 class Tasks extends RpcGroup.make(FetchPage) {}
 
-/** Links to other pages of the same site, without what is behind a `#`. */
+/** The links to pages of the same site, each without its `#` and the text behind. */
 const linksOf = (html: string, page: string): ReadonlyArray<string> => {
   const links = Array.from(html.matchAll(/<a\s[^>]*href="([^"#]+)/gi), ([, link = ""]) => link)
     .filter((link) => URL.canParse(link, page)).map((link) => new URL(link, page))
@@ -81,17 +82,18 @@ const crawl = Effect.fnUntraced(function*(start: string) {
     id INTEGER PRIMARY KEY, url TEXT NOT NULL UNIQUE, level INTEGER NOT NULL, title TEXT)`
   yield* sql`INSERT INTO pages (url, level) VALUES (${start}, 0) ON CONFLICT DO NOTHING`
 
-  /** Pages of a level in the order in which they were found. All are there: the level before has ended. */
-  const pages = (level: number) => (after: Option.Option<string>) =>
-    Stream.paginate(Option.match(after, { onNone: () => 0, onSome: Number }), (after) =>
-      Effect.map(
-        sql<{ id: number; url: string }>`SELECT id, url FROM pages WHERE level = ${level} AND id > ${after}
-          ORDER BY id LIMIT 100`,
-        (rows) => [
-          rows.map(({ id, url }) => ({ _tag: "Item" as const, cursor: String(id), payload: { url } })),
-          Option.map(Option.fromUndefinedOr(rows[99]), ({ id }) => id)
-        ]
-      ))
+  /** The pages of a level, in the order of their ids. The level before has ended, so all pages are in the table. */
+  const pages = (level: number) =>
+    Source.map(
+      Source.paged(
+        Schema.Int,
+        (after, limit) =>
+          sql<{ id: number; url: string }>`SELECT id, url FROM pages
+            WHERE level = ${level} AND id > ${Option.getOrElse(after, () => 0)} ORDER BY id LIMIT ${limit}`,
+        ({ id }) => id
+      ),
+      ({ url }) => ({ url })
+    )
 
   const record = (level: number) => (fetched: ReadonlyArray<Fetched>) =>
     Effect.forEach(fetched, ({ cursor, value }) =>
@@ -120,20 +122,20 @@ const crawl = Effect.fnUntraced(function*(start: string) {
 
 const Program = Crawl.toLayer(({ start }) =>
   crawl(start).pipe(
-    // All levels together. A page that is tried again is none of the 50: it waits by its schedule.
+    // The limits hold for all levels together. A further attempt of a page does not count as one of the 50.
     Effect.provide(LimitedTaskDispatcher.layer({ tasksPerSecond: 50, permits: { network: 8 } })),
     Effect.catchTag("SqlError", Effect.die)
   )
 ).pipe(Layer.provide(Handlers))
 
-const Runtime = JobManager.layer({ jobs: [Crawl] }).pipe(
-  Layer.provide([Layer.provide(Program, layerSqlClient({ filename })), Pools.layer()]),
-  Layer.provide([layerSqlite({ filename }), layerOwnerLiveness])
+const Runtime = Fanout.layer({ filename, jobs: [Crawl] }).pipe(
+  Layer.provide(Program),
+  Layer.provide(Fanout.layerSqlClient({ filename }))
 )
 
 const main = Effect.gen(function*() {
   const manager = yield* JobManager.JobManager
-  const job = yield* manager.start(Crawl, { start })
+  const job = yield* Crawl.start({ start })
   if ((yield* manager.get(job.id)).state._tag === "Paused") yield* manager.resume(job.id)
   yield* Console.log(job.started ? "Started" : "Going on")
   const { failed, fetched } = yield* job.await

@@ -1,25 +1,22 @@
 /**
- * Draws 160 pictures, shrinks each, and joins the small ones to film strips, on all cores.
+ * Draws 160 pictures, shrinks each picture, and joins the small pictures to film strips, on all cores.
  *
- * It shows a pipeline: each stage is a fan-out, and a stage begins when the one before it has ended. A stage that has
- * ended costs nothing when the job goes on, and of the one that was under way only what was not recorded is done again.
- * The tasks are in `tasks.ts`, and run on threads by the layer that is provided here; the job does not know.
+ * The job is a pipeline. Each stage is a `runAll`, and begins when the stage before has ended. When the job goes on, an
+ * ended stage costs nothing. A stopped stage runs only its unrecorded pictures. The tasks are in `tasks.ts`. The layer
+ * `Threads` runs the tasks on threads, and the job does not know. One folder is one job: a completed job gives its
+ * stored result, and draws nothing.
  *
  * `npx node --conditions=@fanout/source examples/images/main.ts pictures`; then look at `pictures/strip-0.pgm`.
  */
-import * as FanOut from "@fanout/core/FanOut"
 import * as Job from "@fanout/core/Job"
 import * as JobManager from "@fanout/core/JobManager"
-import { layerOwnerLiveness, layerSqlite } from "@fanout/core/node"
-import * as Pools from "@fanout/core/Pools"
+import * as Fanout from "@fanout/core/node"
 import { TaskDispatcher } from "@fanout/core/TaskDispatcher"
 import { layerThreads } from "@fanout/core/threads"
 import * as Console from "effect/Console"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
-import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
-import * as Stream from "effect/Stream"
 import * as path from "node:path"
 import { Draw, Join, Shrink, Tasks } from "./tasks.ts"
 
@@ -29,44 +26,38 @@ const perStrip = 40
 
 const Pipeline = Job.make("images/Pipeline", {
   payload: Schema.Struct({ folder: Schema.String }),
-  success: Schema.Struct({ drawn: Schema.Natural, shrunk: Schema.Natural, strips: Schema.Natural }),
-  error: FanOut.FanOutStopped,
-  idempotencyKey: ({ folder }) => folder
+  success: Schema.Struct({ drawn: Schema.Natural, shrunk: Schema.Natural, strips: Schema.Natural })
 })
 
-/** Numbered payloads, from the one behind a cursor on: the source of each stage. */
-const numbered = <A>(count: number, payload: (i: number) => A) => (after: Option.Option<string>) =>
-  Stream.range(Option.match(after, { onNone: () => 0, onSome: (cursor) => Number(cursor) + 1 }), count - 1).pipe(
-    Stream.map((i) => ({ _tag: "Item" as const, cursor: String(i), payload: payload(i) }))
-  )
-
 const Program = Pipeline.toLayer(Effect.fnUntraced(function*({ folder }) {
-  const { fanOut } = yield* TaskDispatcher
-  const file = (name: string, i: number) => path.join(folder, `${name}-${i}.pgm`)
-  const draw = numbered(frames, (i) => ({ frame: i, to: file("frame", i) }))
-  const shrink = numbered(frames, (i) => ({ from: file("frame", i), to: file("small", i) }))
-  const ofStrip = (i: number) => Array.from({ length: perStrip }, (_, j) => file("small", i * perStrip + j))
-  const join = numbered(frames / perStrip, (i) => ({ from: ofStrip(i), to: file("strip", i) }))
-  // A picture takes milliseconds, so few at a time are enough to keep the threads busy, and a crash costs few. A stage
-  // that needs all pictures of the one before gives up with it, instead of failing on each that is missing.
-  const options = { concurrency: 8, flushEvery: 8, failures: "failFast" } as const
-  const drawn = yield* fanOut("draw", Draw, draw, options)
-  const shrunk = yield* fanOut("shrink", Shrink, shrink, options)
-  const strips = yield* fanOut("join", Join, join, options)
-  return { drawn: drawn.done, shrunk: shrunk.done, strips: strips.done }
-}))
+  const { runAll } = yield* TaskDispatcher
+  const files = (name: string, count: number) => Array.from({ length: count }, (_, i) => `${folder}/${name}-${i}.pgm`)
+  const large = files("frame", frames)
+  const small = files("small", frames)
+  const draw = large.map((to, frame) => ({ frame, to }))
+  const shrink = small.map((to, i) => ({ from: large[i] ?? "", to }))
+  const join = files("strip", frames / perStrip).map((to, i) => ({
+    from: small.slice(i * perStrip, (i + 1) * perStrip),
+    to
+  }))
+  // A picture takes milliseconds. So few pictures at a time keep the threads busy, and a crash costs few pictures.
+  const options = { concurrency: 8, flushEvery: 8 }
+  const drawn = yield* runAll("draw", Draw, draw, options)
+  const shrunk = yield* runAll("shrink", Shrink, shrink, options)
+  const strips = yield* runAll("join", Join, join, options)
+  return { drawn: drawn.length, shrunk: shrunk.length, strips: strips.length }
+}, Effect.catchTag("Skipped", Effect.die)))
 
 const Threads = layerThreads(Tasks, { module: new URL("./thread.ts", import.meta.url) })
-const Runtime = JobManager.layer({ jobs: [Pipeline] }).pipe(
-  Layer.provide([Layer.provide(Program, Threads), Pools.layer()]),
-  Layer.provide([layerSqlite({ filename: path.join(folder, "jobs.db") }), layerOwnerLiveness])
+const Runtime = Fanout.layer({ filename: path.join(folder, "jobs.db"), jobs: [Pipeline] }).pipe(
+  Layer.provide(Program),
+  Layer.provide(Threads)
 )
 
 const main = Effect.gen(function*() {
   const manager = yield* JobManager.JobManager
-  const [before] = yield* manager.list({ states: ["Paused", "Failed"] })
-  if (before !== undefined) yield* manager[before.state._tag === "Paused" ? "resume" : "retry"](before.id)
-  const job = yield* before === undefined ? manager.start(Pipeline, { folder }) : manager.attach(Pipeline, before.id)
+  const job = yield* Pipeline.start({ folder }, { ifOver: "retry" })
+  if ((yield* manager.get(job.id)).state._tag === "Paused") yield* manager.resume(job.id)
   yield* Console.log(job.started ? "Started" : "Going on")
   const { drawn, shrunk, strips } = yield* job.await
   yield* Console.log(`${drawn} drawn, ${shrunk} shrunk, ${strips} strips`)

@@ -1,6 +1,6 @@
 /**
- * The tasks of the image pipeline and what they do: draw a picture, shrink one, join many to a film strip. All of it is
- * work for the CPU, and what a thread runs. Pictures are binary PGM files, which are a line of text and a byte a pixel.
+ * The tasks of the image pipeline, and their handlers: draw a picture, shrink a picture, join many pictures to a film
+ * strip. All tasks are work for the CPU. A picture is a binary PGM file: a line of text, and a byte for each pixel.
  */
 import * as Interrupter from "@fanout/core/Interrupter"
 import * as Task from "@fanout/core/Task"
@@ -21,17 +21,17 @@ export class Tasks extends RpcGroup.make(Draw, Shrink, Join) {}
 
 const header = (width: number, height: number) => `P5 ${width} ${height} 255\n`
 
-/** Pixels of a picture that a stage before has written, and that is of this size. */
+/** The pixels of a picture of this size, which an earlier stage has written. */
 const read = (file: string, width: number, height: number): Uint8Array =>
   fs.readFileSync(file).subarray(header(width, height).length)
 
-/** Under another name first, so that there is no half picture, whenever this stops. */
+/** Writes under another name first. So no half picture ever has the final name. */
 const write = (file: string, width: number, pixels: Uint8Array): void => {
   fs.writeFileSync(`${file}.new`, Buffer.concat([Buffer.from(header(width, pixels.length / width)), pixels]))
   fs.renameSync(`${file}.new`, file)
 }
 
-/** How soon a point of the plane escapes: the Mandelbrot set is where none does. */
+/** How soon a point of the plane escapes. The points of the Mandelbrot set never escape. */
 const escapes = (x: number, y: number): number => {
   let a = 0
   let b = 0
@@ -49,7 +49,7 @@ export const Handlers = Tasks.toLayer({
     const pixels = new Uint8Array(320 * 240)
     const zoom = 0.01 * 0.98 ** frame
     for (let y = 0; y < 240; y++) {
-      // A line is done in no time: a fine place to stop at.
+      // A safe point after each line of pixels.
       yield* Interrupter.check
       for (let x = 0; x < 320; x++) {
         pixels[y * 320 + x] = escapes((x - 160) * zoom - 0.7436, (y - 120) * zoom + 0.1318)
@@ -63,7 +63,7 @@ export const Handlers = Tasks.toLayer({
       const large = read(from, 320, 240)
       write(to, 80, large.filter((_, i) => i % 4 === 0 && Math.floor(i / 320) % 4 === 0))
     }),
-  // One below the other.
+  // Puts the pictures below each other.
   "images/Join": ({ from, to }) =>
     Effect.sync(() => write(to, 80, Buffer.concat(from.map((file) => read(file, 80, 60)))))
 })

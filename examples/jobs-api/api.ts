@@ -1,5 +1,5 @@
 /**
- * What the jobs API offers: a definition that server and clients share. `GET /openapi.json` is made of it.
+ * The definition of the jobs API. Server and clients share the definition. `GET /openapi.json` describes the API, too.
  */
 import { JobId } from "@fanout/core/JobId"
 import { JobManagerError } from "@fanout/core/JobManagerError"
@@ -10,7 +10,7 @@ import * as HttpApiGroup from "effect/http-api/HttpApiGroup"
 import * as HttpApiSchema from "effect/http-api/HttpApiSchema"
 import * as Schema from "effect/Schema"
 
-/** What is to be sent where. The same name twice is one job while it is active. */
+/** A text and its addresses. The same name twice is one job while the first job is not over. */
 export const Message = Schema.Struct({
   name: Schema.NonEmptyString,
   text: Schema.String,
@@ -26,7 +26,7 @@ const params = { id: JobId }
 class Messages extends HttpApiGroup.make("messages").add(
   HttpApiEndpoint.post("start", "/", { payload: Message, success: Accepted }),
   HttpApiEndpoint.get("status", "/:id", { params, success: Status, error: NotFound }),
-  // What is recorded, as it happens, until the job is over. A client that comes back sees the present state first.
+  // The recorded progress, until the job is over. A client that returns gets the present status first.
   HttpApiEndpoint.get("progress", "/:id/progress", { params, success: Events, error: NotFound }),
   HttpApiEndpoint.post("ask", "/:id/:action", {
     params: { ...params, action: Schema.Literals(["pause", "resume", "cancel", "retry"]) },

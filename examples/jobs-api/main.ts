@@ -1,10 +1,10 @@
 /**
- * Serves jobs over HTTP, each of which posts a message to many addresses. Server-sent events tell how far one is.
+ * Serves jobs over HTTP. Each job posts a message to many addresses. Server-sent events show the progress of a job.
  *
- * It shows a whole service: an API with types (`api.ts`), a job, and a runtime. Kill it, and the next start goes on
- * with what was under way, with nobody asking; only the few that were not recorded are sent again. SIGTERM hands jobs
- * back first. `PORT`, `HOST` and `DATABASE` say where; two of these on one database share the work. It asks nobody who
- * they are and posts wherever they say, so by default only this machine reaches it.
+ * The example is a whole service: a typed API (`api.ts`), a job, and a runtime. After a kill, the next start goes on with
+ * all jobs that are not over. Only the few unrecorded messages are sent again. SIGTERM hands the jobs back first. `PORT`,
+ * `HOST` and `DATABASE` are settings. Two services on one database share the work. The service has no authentication, and
+ * posts to any address. So the default host is this machine alone.
  *
  * `PORT=3000 npx node --conditions=@fanout/source examples/jobs-api/main.ts`, then with a `hello.json` such as
  * `{ "name": "hello", "text": "Hi!", "urls": ["http://localhost:8080/"] }`
@@ -18,8 +18,8 @@ import * as Job from "@fanout/core/Job"
 import type { JobId } from "@fanout/core/JobId"
 import * as JobManager from "@fanout/core/JobManager"
 import type { JobStoreError } from "@fanout/core/JobStoreError"
-import { layerOwnerLiveness, layerSqlite } from "@fanout/core/node"
-import * as Pools from "@fanout/core/Pools"
+import * as Fanout from "@fanout/core/node"
+import * as Source from "@fanout/core/Source"
 import * as Task from "@fanout/core/Task"
 import { TaskDispatcher } from "@fanout/core/TaskDispatcher"
 import * as Config from "effect/Config"
@@ -30,7 +30,6 @@ import * as HttpBody from "effect/http/HttpBody"
 import * as HttpClient from "effect/http/HttpClient"
 import * as HttpRouter from "effect/http/HttpRouter"
 import * as Layer from "effect/Layer"
-import * as Option from "effect/Option"
 import * as RpcGroup from "effect/rpc/RpcGroup"
 import * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
@@ -65,15 +64,11 @@ const SendAll = Job.make("jobs-api/SendAll", {
 
 const Program = SendAll.toLayer(Effect.fnUntraced(function*({ text, urls }) {
   const { fanOut } = yield* TaskDispatcher
-  const source = (after: Option.Option<string>) =>
-    Stream.fromIterable(urls.entries()).pipe(
-      Stream.drop(Option.match(after, { onNone: () => 0, onSome: (cursor) => Number(cursor) + 1 })),
-      Stream.map(([i, url]) => ({ _tag: "Item" as const, cursor: String(i), payload: { text, url } }))
-    )
+  const source = Source.map(Source.fromIterable(urls), (url) => ({ text, url }))
   yield* fanOut("urls", Send, source, { concurrency: 16, flushEvery: 32 })
 })).pipe(Layer.provide(Tasks))
 
-/** A job that is not there is the client's mistake; a store that fails is ours, and answered with 500. */
+/** An unknown job is a mistake of the client: status 404. A failure of the store is a mistake of the service: 500. */
 const orNotFound = <A, E>(effect: Effect.Effect<A, E | JobStoreError>) =>
   effect.pipe(Effect.catchReasons("JobStoreError", { JobNotFound: (reason) => Effect.fail(reason) }, Effect.die))
 
@@ -84,7 +79,7 @@ const Handlers = HttpApiBuilder.group(Api, "messages", (handlers) =>
         Effect.all([manager.get(id), manager.progress(id)]),
         ([{ state }, { tally }]) => ({ id, state: state._tag, sent: tally.done, failed: tally.failed })
       )
-    // An event says that something is new; a status says what there is.
+    // An event only says that the job has changed. So each event reads the whole status.
     const follow = (id: JobId) => Stream.orDie(Stream.mapEffect(manager.watch(id), () => statusOf(id)))
     return handlers.handleAll({
       start: ({ payload }) => Effect.orDie(Effect.flatMap(manager.start(SendAll, payload), ({ id }) => statusOf(id))),
@@ -94,14 +89,12 @@ const Handlers = HttpApiBuilder.group(Api, "messages", (handlers) =>
     })
   }))
 
-const Runtime = JobManager.layer({ jobs: [SendAll] }).pipe(
-  Layer.provide([Program, Pools.layer(), layerSqlite({ filename }), layerOwnerLiveness])
-)
+const Runtime = Layer.provide(Fanout.layer({ filename, jobs: [SendAll] }), Program)
 
 const Server = NodeHttpServer.layerConfig(createServer, {
   port: Config.Port("PORT").pipe(Config.withDefault(3000)),
   host: Config.String("HOST").pipe(Config.withDefault("127.0.0.1")),
-  // Who follows a job would hold up the end of this process until the job is over.
+  // A client that follows a job would otherwise keep this process alive until the job is over.
   gracefulShutdownTimeout: Config.succeed("500 millis" as const)
 })
 
