@@ -1,5 +1,5 @@
 /**
- * The work for one item: what goes in, what comes out, how it may fail, and how it is done.
+ * The work for one item: its input, its output, its error, and its handler.
  */
 import { Interrupter, Task } from "@fanout/core"
 import * as Effect from "effect/Effect"
@@ -7,7 +7,7 @@ import * as RpcGroup from "effect/rpc/RpcGroup"
 import * as Schedule from "effect/Schedule"
 import * as Schema from "effect/Schema"
 
-/** Why an item can fail. It is stored, and shown to people. */
+/** The error of an item. The store keeps the error, and people read the message. */
 export class WorkFailed extends Schema.TaggedError<WorkFailed>("example-job/WorkFailed")("WorkFailed", {
   item: Schema.Int,
   why: Schema.String
@@ -17,25 +17,25 @@ export class WorkFailed extends Schema.TaggedError<WorkFailed>("example-job/Work
   }
 }
 
-/** One item. */
+/** The task of one item. */
 export const Work = Task.make("example-job/Work", {
   payload: { item: Schema.Int },
   success: Schema.Struct({ result: Schema.Int }),
   error: WorkFailed,
   key: ({ item }) => `item ${item}`,
-  // What it uses: `io`, `cpu`, `network`, `db`, or a pool of your own.
+  // The pool limits how many tasks run at the same time: `io`, `cpu`, `network`, `db`, or a pool of your own.
   pool: "io",
   timeout: "30 seconds",
   retry: Schedule.exponential("100 millis").pipe(Schedule.upTo({ times: 2 }))
 })
 
-/** The tasks of this package, for whoever supplies their handlers. */
+/** The tasks of this package. */
 export class Tasks extends RpcGroup.make(Work) {}
 
-/** How they are done. An item may be worked on more than once: after a crash, or when it is tried again. */
+/** The handlers. A handler may run more than once for an item: after a crash, and in a retry. */
 export const Handlers = Tasks.toLayer({
   "example-job/Work": Effect.fnUntraced(function*({ item }) {
-    // A safe point: nothing is half done here, so a pause or a shutdown may stop it.
+    // A safe point: nothing is half done at this place. So a pause or a shutdown may stop the task.
     yield* Interrupter.check
     // Stands for your work.
     yield* Effect.sleep("5 millis")

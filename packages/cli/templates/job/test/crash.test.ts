@@ -8,7 +8,7 @@ import { createInterface } from "node:readline"
 import { DatabaseSync } from "node:sqlite"
 import { test, type TestContext } from "node:test"
 
-/** The command on a database of its own, and what it has written there. */
+/** The command with a database of its own, and the results in this database. */
 const fresh = (context: TestContext) => {
   const folder = fs.mkdtempSync(path.join(os.tmpdir(), "example-job-"))
   context.after(() => fs.rmSync(folder, { recursive: true }))
@@ -35,7 +35,7 @@ const fresh = (context: TestContext) => {
   }
 }
 
-test("goes on after it was killed, and does nothing twice that was recorded", async (context) => {
+test("goes on after a kill, and repeats no recorded item", async (context) => {
   const { options, results, run, sql } = fresh(context)
 
   const first = spawn(process.execPath, ["src/main.ts", "5000"], { ...options, stdio: ["ignore", "pipe", "inherit"] })
@@ -58,23 +58,26 @@ test("goes on after it was killed, and does nothing twice that was recorded", as
   // Progress never goes back.
   assert.ok(Number(/^(\d+) done/.exec(second.lines[1] ?? "")?.[1]) >= recorded)
   assert.equal(written[0]?.[0], 4950)
-  // What failed is tried again, and nothing else.
+  // Only the failed items run again.
   for (const { said, status } of [run(5000), run(5000)]) {
     assert.deepEqual([said, status], ["Going on: 4950 done, 50 failed", 0])
   }
   assert.deepEqual(results(), written)
 })
 
-test("comes to the same when it is run again", (context) => {
+test("gives the stored result of a completed job", (context) => {
   const { results, run } = fresh(context)
 
-  for (const { said, status } of [run(50), run(50), run(50)]) {
-    assert.deepEqual([said, status], ["Started: 50 done, 0 failed", 0])
-  }
+  const runs = [run(50), run(50), run(50)]
+
+  assert.deepEqual(
+    runs.map(({ said, status }) => [said, status]),
+    ["Started", "Going on", "Going on"].map((begun) => [`${begun}: 50 done, 0 failed`, 0])
+  )
   assert.deepEqual(results(), [[50, 42_925]])
 })
 
-test("goes on after it has failed", (context) => {
+test("goes on after a failure", (context) => {
   const { results, run, sql } = fresh(context)
   run(10)
   sql("CREATE TRIGGER full BEFORE INSERT ON results WHEN new.item > 20 BEGIN SELECT RAISE(ABORT, 'no room'); END")
@@ -87,7 +90,7 @@ test("goes on after it has failed", (context) => {
   assert.match(failed.stderr, /no room/)
   assert.deepEqual(
     runs.map(({ said }) => said),
-    ["Going on", "Started", "Started"].map((begun) => `${begun}: 50 done, 0 failed`)
+    Array(3).fill("Going on: 50 done, 0 failed")
   )
   assert.deepEqual(runs.map(({ status }) => status), [0, 0, 0])
   assert.deepEqual(results(), [[50, 42_925]])

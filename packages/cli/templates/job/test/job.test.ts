@@ -10,7 +10,7 @@ import * as assert from "node:assert/strict"
 import { test } from "node:test"
 import { Program, WorkJob } from "../src/WorkJob.ts"
 
-// All of the runtime in memory. Time stands still until a test moves it, so no test waits.
+// The whole runtime in memory. Time stands still until a test moves the clock. So no test waits.
 const Runtime = FanoutTest.layer({ jobs: [WorkJob] }).pipe(
   Layer.provide(Program),
   Layer.provideMerge(layerSqlClient({ filename: ":memory:" }))
@@ -23,7 +23,7 @@ test("does all items, and tells those that fail", () =>
   run(Effect.gen(function*() {
     const manager = yield* JobManager.JobManager
     const sql = yield* SqlClient.SqlClient
-    const job = yield* manager.start(WorkJob, { items: 250 })
+    const job = yield* WorkJob.start({ items: 250 })
     yield* FanoutTest.settle
     yield* TestClock.adjust("1 minute")
 
@@ -40,7 +40,7 @@ test("does all items, and tells those that fail", () =>
 test("stops for a pause and goes on after it", () =>
   run(Effect.gen(function*() {
     const manager = yield* JobManager.JobManager
-    const job = yield* manager.start(WorkJob, { items: 250 })
+    const job = yield* WorkJob.start({ items: 250 })
     yield* FanoutTest.settle
     yield* TestClock.adjust("20 millis")
     yield* manager.pause(job.id)
