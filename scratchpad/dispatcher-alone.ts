@@ -1,4 +1,4 @@
-// Tasks without a job: nothing is stored, but pools, priorities, pauses and cancels are the same. Run by
+// Tasks without a job. The store is missing, but pools, priorities, pauses and cancels work as in a job. Run by
 // `npx node --conditions=@fanout/source scratchpad/dispatcher-alone.ts`.
 import * as Interrupter from "@fanout/core/Interrupter"
 import * as Pools from "@fanout/core/Pools"
@@ -26,7 +26,7 @@ const handlers = Tasks.toLayer({
   "scratchpad/Roll": Effect.fnUntraced(function*(n) {
     rolls++
     if (n === 0) {
-      // Never ends by itself, but can be asked to.
+      // Never ends by itself, but obeys a stop.
       yield* Effect.forever(Effect.andThen(Effect.sleep("10 millis"), Interrupter.check))
     }
     yield* Effect.sleep("20 millis")
@@ -42,7 +42,7 @@ const main = Effect.gen(function*() {
   console.log(yield* Effect.flip(run(Roll, 5)))
   console.log(yield* runEffect(Effect.succeed("a plain effect is a task too"), { pool: "dice" }))
 
-  // Two at a time, in a pool of two; the handles come in the order of the payloads.
+  // The pool has two permits, so two tasks run at a time. The handles are in the order of the payloads.
   const handles = yield* dispatchMany(Roll, [2, 3, 5, 7], { priority: "low" })
   const ends = yield* Effect.forEach(handles, (handle) => handle.await)
   console.log(ends.map(({ _tag }) => _tag).join(", "))

@@ -1,13 +1,12 @@
-// A hundred thousand numbers, five hundred to a task; those that fail have rows of their own all the same. Run by
+// A task inspects 500 of 100,000 numbers. Each bad number still has a row of its own. Run by
 // `npx node --conditions=@fanout/source scratchpad/many-at-once.ts`.
 import type * as FanOut from "@fanout/core/FanOut"
 import * as Job from "@fanout/core/Job"
 import * as JobManager from "@fanout/core/JobManager"
-import { layerOwnerLiveness, layerSqlite } from "@fanout/core/node"
+import * as Fanout from "@fanout/core/node"
 import * as Outcome from "@fanout/core/Outcome"
-import * as Pools from "@fanout/core/Pools"
 import * as Progress from "@fanout/core/Progress"
-import type { Element } from "@fanout/core/Source"
+import * as Source from "@fanout/core/Source"
 import * as Task from "@fanout/core/Task"
 import { TaskDispatcher } from "@fanout/core/TaskDispatcher"
 import * as Effect from "effect/Effect"
@@ -22,14 +21,14 @@ const together = 500
 
 const Inspect = Task.make("scratchpad/Inspect", {
   payload: { from: Schema.Number, to: Schema.Number },
-  /** Which of them are no good. The task itself never fails. */
+  /** The bad numbers. The task itself never fails. */
   success: Schema.Struct({ bad: Schema.Array(Schema.Number) }),
   key: ({ from, to }) => from === to ? `number ${from}` : `numbers ${from} to ${to}`,
   pool: "cpu"
 })
 class Tasks extends RpcGroup.make(Inspect) {}
 
-/** Until they are mended, multiples of 9,999 are no good. */
+/** Multiples of 9,999 are bad until somebody mends them. */
 let isMended = false
 const handlers = Tasks.toLayer({
   "scratchpad/Inspect": ({ from, to }) =>
@@ -39,50 +38,46 @@ const handlers = Tasks.toLayer({
     })
 })
 
-type Range = Task.Payload<typeof Inspect>
-
-/** The good ones are one ending, each of the others has its own, and is what a retry inspects. */
-const parts: FanOut.Parts<Range, Task.Success<typeof Inspect>> = ({ payload: { from, to } }, inspected) => {
-  const alone = (n: number) => ({ cursor: String(n), payload: { from: n, to: n } })
-  // The task died: one of them did that, and the others should not fail with it.
+/** All good numbers are one part. Each bad number is a part of its own, and a retry inspects the bad numbers alone. */
+const parts: FanOut.Parts<Task.Payload<typeof Inspect>, Task.Success<typeof Inspect>> = (
+  { payload: { from, to } },
+  inspected
+) => {
+  const alone = (n: number) => ({ from: n, to: n })
+  // The task has died because of one number. The other numbers should not fail with this number.
   if (Option.isNone(inspected)) {
     return from === to
       ? undefined
-      : Array.from({ length: to - from + 1 }, (_, i) => ({ _tag: "Item", ...alone(from + i) }))
+      : Array.from({ length: to - from + 1 }, (_, i) => Source.item(`number ${from + i}`, alone(from + i)))
   }
   const { bad } = inspected.value
-  const good = to - from + 1 - bad.length
-  const failed = bad.map((n): Element<Range> => {
-    const { cursor, payload } = alone(n)
-    const failure = { _tag: "Error", error: null, message: `${n} is no good` } as const
-    return { _tag: "Settled", cursor, key: `number ${n}`, outcome: { _tag: "Failed", failure }, retry: { payload } }
-  })
-  const done = { _tag: "Done", value: { _tag: "Good" }, count: good } as const
-  return good === 0 ? failed : [{ _tag: "Settled", cursor: `up to ${to}`, key: "", outcome: done }, ...failed]
+  const count = to - from + 1 - bad.length
+  const failed = bad.map((n) =>
+    Source.settled(`number ${n}`, {
+      key: `number ${n}`,
+      outcome: { _tag: "Failed", failure: { _tag: "Error", error: null, message: `${n} is no good` } },
+      retry: { payload: alone(n) }
+    })
+  )
+  const done = { _tag: "Done", value: { _tag: "Good" }, count } as const
+  return count === 0 ? failed : [Source.settled(`up to ${to}`, { key: "", outcome: done }), ...failed]
 }
 
-const Inspection = Job.make("scratchpad/Inspection", { success: Progress.Tally })
-const program = Inspection.toLayer(Effect.fnUntraced(function*() {
-  const { fanOut } = yield* TaskDispatcher
-  const ranges = (after: Option.Option<string>) => {
-    const first = Option.match(after, { onNone: () => 0, onSome: (cursor) => Number(cursor) / together })
-    return Stream.map(Stream.range(first, count / together - 1), (i): Element<Range> => ({
-      _tag: "Item",
-      cursor: String((i + 1) * together),
-      payload: { from: i * together + 1, to: (i + 1) * together }
-    }))
-  }
-  return yield* fanOut("numbers", Inspect, ranges, { parts })
-}, Effect.orDie)).pipe(Layer.provide(handlers))
+const ranges = Source.map(Source.range(0, count / together - 1), (i) => ({
+  from: i * together + 1,
+  to: (i + 1) * together
+}))
 
-const runtime = JobManager.layer({ jobs: [Inspection] }).pipe(
-  Layer.provide([program, Pools.layer()]),
-  Layer.provide([layerSqlite({ filename: ":memory:" }), layerOwnerLiveness])
-)
+const Inspection = Job.make("scratchpad/Inspection", { success: Progress.Tally })
+const program = Inspection.toLayer(() =>
+  Effect.orDie(TaskDispatcher.use(({ fanOut }) => fanOut("numbers", Inspect, ranges, { parts })))
+).pipe(Layer.provide(handlers))
+
+const runtime = Layer.provide(Fanout.layer({ filename: ":memory:", jobs: [Inspection] }), program)
 
 const work = Effect.gen(function*() {
   const manager = yield* JobManager.JobManager
-  const handle = yield* manager.start(Inspection, undefined)
+  const handle = yield* Inspection.start()
   const first = yield* handle.await
   console.log(`${first.tags["Good"]} good, ${first.failed} failed`)
   const rows = yield* Stream.runCollect(manager.outcomes(handle.id))

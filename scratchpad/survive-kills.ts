@@ -1,19 +1,16 @@
-// A fan-out that is killed again and again, and ends all the same. Run by
+// A fan-out whose process is killed again and again. The fan-out ends all the same. Run by
 // `npx node --conditions=@fanout/source scratchpad/survive-kills.ts`.
 import * as FanOut from "@fanout/core/FanOut"
 import * as Job from "@fanout/core/Job"
-import * as JobManager from "@fanout/core/JobManager"
-import { layerOwnerLiveness, layerSqlite } from "@fanout/core/node"
-import * as Pools from "@fanout/core/Pools"
+import * as Fanout from "@fanout/core/node"
 import * as Progress from "@fanout/core/Progress"
+import * as Source from "@fanout/core/Source"
 import * as Task from "@fanout/core/Task"
 import { TaskDispatcher } from "@fanout/core/TaskDispatcher"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
-import * as Option from "effect/Option"
 import * as RpcGroup from "effect/rpc/RpcGroup"
 import * as Schema from "effect/Schema"
-import * as Stream from "effect/Stream"
 import { spawn } from "node:child_process"
 import { once } from "node:events"
 import * as fs from "node:fs"
@@ -33,41 +30,23 @@ const handlers = Tasks.toLayer({
     Effect.sleep("2 millis").pipe(Effect.andThen(Effect.sync(() => fs.appendFileSync(visits, `${n}\n`))))
 })
 
-const Visits = Job.make("scratchpad/Visits", {
-  success: Progress.Tally,
-  error: FanOut.FanOutStopped,
-  idempotencyKey: () => "the one"
-})
+const Visits = Job.make("scratchpad/Visits", { success: Progress.Tally, error: FanOut.FanOutStopped })
 const program = Visits.toLayer(() =>
-  TaskDispatcher.use(({ fanOut }) =>
-    fanOut(
-      "visits",
-      Visit,
-      (after) =>
-        Stream.range(Option.match(after, { onNone: () => 1, onSome: (cursor) => Number(cursor) + 1 }), count).pipe(
-          Stream.map((n) => ({ _tag: "Item" as const, cursor: String(n), payload: n }))
-        )
-    )
-  )
+  TaskDispatcher.use(({ fanOut }) => fanOut("visits", Visit, Source.range(1, count)))
 ).pipe(Layer.provide(handlers))
 
-const runtime = JobManager.layer({ jobs: [Visits] }).pipe(
-  Layer.provide([program, Pools.layer()]),
-  Layer.provide([layerSqlite({ filename: path.join(folder, "jobs.db") }), layerOwnerLiveness])
-)
+const runtime = Layer.provide(Fanout.layer({ filename: path.join(folder, "jobs.db"), jobs: [Visits] }), program)
 
-/** Starts the job, or goes on with it, to its end. */
+/** Starts the job or goes on with the job, and waits for its end. */
 const work = Effect.gen(function*() {
-  const manager = yield* JobManager.JobManager
-  const job = yield* manager.start(Visits, undefined)
-  const { done } = yield* job.await
+  const { done } = yield* Visits.execute()
   console.log(`${done} of ${count} done`)
 }).pipe(Effect.provide(runtime))
 
 const visited = (): ReadonlyArray<string> =>
   fs.existsSync(visits) ? fs.readFileSync(visits, "utf8").trimEnd().split("\n") : []
 
-/** Kills a process that does the work after each thousand visits, until one ends by itself. */
+/** Kills the working process after each thousand visits, until a process ends by itself. */
 const torment = async () => {
   for (let kills = 0;; kills++) {
     const before = visited().length
