@@ -3,8 +3,9 @@
  *
  * Rows travel in chunks: a task reads and converts 200 rows, and `onCommit` writes the converted rows. The jobs are in
  * the new database, too. So one transaction records the task and writes its rows. Each row is written once, even after
- * a kill. A row that can't be converted does not fail its chunk, and is a failure of its own. Correct such a row in the
- * old database, and run the program again: only the failures run again. One old database is one job: a completed job gives its stored result.
+ * a kill. A row that can't be converted does not fail its chunk: the row is a failure of its own. Correct the row in
+ * the old database, and run the program again. Then only the failures run. One old database is one job. A completed job
+ * gives its stored result.
  *
  * `npx node --conditions=@fanout/source examples/backfill.ts old.db new.db`, where `old.db` has a table
  * `people (id INTEGER PRIMARY KEY, name TEXT, email TEXT)`.

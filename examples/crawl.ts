@@ -2,10 +2,10 @@
  * Crawls a site: the start page, and every page that a crawled page leads to. At most 50 pages begin per second, and 8
  * pages run at the same time.
  *
- * Work finds more work: each level of the site is a fan-out over a table. The links of a level are written to this table
- * in the transaction that records the level. So each page is fetched once, even after a kill. Only the few pages without
- * a recorded answer are fetched again. A page that has failed three times has a row. Once a crawl is over, the next run
- * crawls all pages anew, because any page may have new links by then.
+ * Work finds more work. Each level of the site is a fan-out over a table. One transaction records pages and writes
+ * their links to this table. So each page is fetched once, even after a kill. Only the few pages without a recorded
+ * answer are fetched again. A page that has failed three times has a row. Once a crawl is over, the next run crawls all
+ * pages anew, because any page may have new links by then.
  *
  * `npx node --conditions=@fanout/source examples/crawl.ts http://localhost:8080/ crawl.db`
  */

@@ -1,10 +1,10 @@
 /**
  * Serves jobs over HTTP. Each job posts a message to many addresses. Server-sent events show the progress of a job.
  *
- * The example is a whole service: a typed API (`api.ts`), a job, and a runtime. After a kill, the next start goes on with
- * all jobs that are not over. Only the few unrecorded messages are sent again. SIGTERM hands the jobs back first. `PORT`,
- * `HOST` and `DATABASE` are settings. Two services on one database share the work. The service has no authentication, and
- * posts to any address. So the default host is this machine alone.
+ * The example is a whole service: a typed API (`api.ts`), a job, and a runtime. After a kill, the next start goes on
+ * with all jobs that are not over. Only the few unrecorded messages are sent again. SIGTERM hands the jobs back first.
+ * `PORT`, `HOST` and `DATABASE` are settings. Two services on one database share the work. The service has no
+ * authentication, and posts to any address. So the default host is this machine alone.
  *
  * `PORT=3000 npx node --conditions=@fanout/source examples/jobs-api/main.ts`, then with a `hello.json` such as
  * `{ "name": "hello", "text": "Hi!", "urls": ["http://localhost:8080/"] }`
