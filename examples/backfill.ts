@@ -10,7 +10,7 @@
  * `npx node --conditions=@fanout/source examples/backfill.ts old.db new.db`, where `old.db` has a table
  * `people (id INTEGER PRIMARY KEY, name TEXT, email TEXT)`.
  */
-import * as FanOut from "@fanout/core/FanOut"
+import type * as FanOut from "@fanout/core/FanOut"
 import * as Job from "@fanout/core/Job"
 import * as JobManager from "@fanout/core/JobManager"
 import * as Fanout from "@fanout/core/node"
@@ -98,8 +98,7 @@ const parts: FanOut.Parts<Chunk, Converted> = ({ cursor }, converted) => {
 
 const Backfill = Job.make("backfill/People", {
   payload: Schema.Struct({ from: Schema.String }),
-  success: Progress.Tally,
-  error: FanOut.FanOutStopped
+  success: Progress.Tally
 })
 
 const Program = Backfill.toLayer(Effect.fnUntraced(function*() {

@@ -9,7 +9,7 @@
  *
  * `npx node --conditions=@fanout/source examples/crawl.ts http://localhost:8080/ crawl.db`
  */
-import * as FanOut from "@fanout/core/FanOut"
+import type * as FanOut from "@fanout/core/FanOut"
 import * as Job from "@fanout/core/Job"
 import * as JobManager from "@fanout/core/JobManager"
 import * as LimitedTaskDispatcher from "@fanout/core/LimitedTaskDispatcher"
@@ -71,7 +71,6 @@ type Fetched = FanOut.Ended<Task.Payload<typeof FetchPage>, Task.Success<typeof 
 const Crawl = Job.make("crawl/Crawl", {
   payload: Schema.Struct({ start: Schema.String }),
   success: Schema.Struct({ fetched: Schema.Natural, failed: Schema.Natural }),
-  error: FanOut.FanOutStopped,
   idempotencyKey: ({ start }) => start
 })
 

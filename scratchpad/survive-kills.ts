@@ -1,6 +1,5 @@
 // A fan-out whose process is killed again and again. The fan-out ends all the same. Run by
 // `npx node --conditions=@fanout/source scratchpad/survive-kills.ts`.
-import * as FanOut from "@fanout/core/FanOut"
 import * as Job from "@fanout/core/Job"
 import * as Fanout from "@fanout/core/node"
 import * as Progress from "@fanout/core/Progress"
@@ -30,7 +29,7 @@ const handlers = Tasks.toLayer({
     Effect.sleep("2 millis").pipe(Effect.andThen(Effect.sync(() => fs.appendFileSync(visits, `${n}\n`))))
 })
 
-const Visits = Job.make("scratchpad/Visits", { success: Progress.Tally, error: FanOut.FanOutStopped })
+const Visits = Job.make("scratchpad/Visits", { success: Progress.Tally })
 const program = Visits.toLayer(() =>
   TaskDispatcher.use(({ fanOut }) => fanOut("visits", Visit, Source.range(1, count)))
 ).pipe(Layer.provide(handlers))

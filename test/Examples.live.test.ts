@@ -3,6 +3,7 @@ import { JobId } from "@fanout/core/JobId"
 import { JobStore } from "@fanout/core/JobStore"
 import { layerSqlite } from "@fanout/core/node"
 import * as Effect from "effect/Effect"
+import { SqlClient } from "effect/sql/SqlClient"
 import { type ChildProcessByStdio, spawn } from "node:child_process"
 import { once } from "node:events"
 import * as fs from "node:fs"
@@ -14,6 +15,7 @@ import { DatabaseSync } from "node:sqlite"
 import type { Readable } from "node:stream"
 import { text } from "node:stream/consumers"
 import { setTimeout as wait } from "node:timers/promises"
+import { PostgresServer, programs } from "../packages/core/test/postgresServer.ts"
 
 // Each example is started, killed in the middle and started again, as its own first comment says. What was recorded
 // when it was killed is not done again. After that, and after it has failed, it is run three times in a row.
@@ -355,4 +357,41 @@ describe("examples", () => {
     assert.deepStrictEqual(statuses, Array(3).fill(mended.at(-1)))
     assert.strictEqual(inbox.received.length, sent)
   }, 240_000)
+
+  it.skipIf(programs === undefined)("bills each order once, by three processes of which one is killed", async () => {
+    const server = await PostgresServer.start()
+    try {
+      const env = { DATABASE_URL: `postgres:///postgres?host=${server.folder}&user=fanout` }
+      const workers = []
+      for (let n = 0; n < 3; n++) {
+        const worker = start("billing.ts", ["work"], env)
+        await once(worker.stdout, "data")
+        workers.push(worker)
+      }
+      const bills = (query: string) =>
+        Effect.runPromise(
+          Effect.provide(SqlClient.use((sql) => sql.unsafe<Record<string, unknown>>(query)), server.client())
+        )
+      const count = async () => Number((await bills("select count(*) as n from bills"))[0]?.["n"])
+
+      const client = start("billing.ts", ["bill", "12"], env)
+      const printed = text(client.stdout)
+      while (await count() < 200) await wait(20)
+      await Promise.all([kill(client), kill(workers[0] ?? assert.fail())])
+      const again = start("billing.ts", ["bill", "12"], env)
+
+      assert.strictEqual(await printed, "")
+      assert.strictEqual(await text(again.stdout), "1200 orders of 12 customers are billed\n")
+      const twice = await bills(`select "customer", "order" from bills group by 1, 2 having count(*) > 1`)
+      assert.deepStrictEqual([await count(), twice], [1200, []])
+      for (const worker of workers) await kill(worker, "SIGTERM")
+      // What is billed is told without anybody who works.
+      assert.strictEqual(
+        await text(start("billing.ts", ["bill", "12"], env).stdout),
+        "1200 orders of 12 customers are billed\n"
+      )
+    } finally {
+      await server.stop()
+    }
+  })
 })

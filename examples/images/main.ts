@@ -46,7 +46,7 @@ const Program = Pipeline.toLayer(Effect.fnUntraced(function*({ folder }) {
   const shrunk = yield* runAll("shrink", Shrink, shrink, options)
   const strips = yield* runAll("join", Join, join, options)
   return { drawn: drawn.length, shrunk: shrunk.length, strips: strips.length }
-}, Effect.catchTag("Skipped", Effect.die)))
+}))
 
 const Threads = layerThreads(Tasks, { module: new URL("./thread.ts", import.meta.url) })
 const Runtime = Fanout.layer({ filename: path.join(folder, "jobs.db"), jobs: [Pipeline] }).pipe(

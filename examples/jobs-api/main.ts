@@ -13,7 +13,6 @@
  */
 import * as NodeHttpServer from "@effect/platform-node/NodeHttpServer"
 import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
-import * as FanOut from "@fanout/core/FanOut"
 import * as Job from "@fanout/core/Job"
 import type { JobId } from "@fanout/core/JobId"
 import * as JobManager from "@fanout/core/JobManager"
@@ -58,7 +57,6 @@ const Tasks = RpcGroup.make(Send).toLayer(Effect.map(HttpClient.HttpClient, (cli
 
 const SendAll = Job.make("jobs-api/SendAll", {
   payload: Message,
-  error: FanOut.FanOutStopped,
   idempotencyKey: ({ name }) => name
 })
 

@@ -92,8 +92,8 @@ export interface Job<
    *
    * **Details**
    *
-   * The same payload is the same job: a job that is not over goes on, a completed one returns its stored success, and
-   * one that has failed is retried. `ifOver` changes that. Inside of a job the effect dies; use `ChildJobs.run`.
+   * The same payload is the same job: a job that is not over goes on, also one that was paused, a completed one returns
+   * its stored success, and one that has failed is retried. `ifOver` and `ifPaused` change that. Inside of a job the effect dies; use `ChildJobs.run`.
    */
   readonly execute: (
     payload: Payload["Type"],
@@ -217,7 +217,8 @@ export const make = <
       Effect.flatMap(Effect.serviceOption(JobContext), (context) =>
         Option.isSome(context)
           ? Effect.die(new Error(`Job "${name}" can't be executed inside of a job: use ChildJobs.run`))
-          : Effect.flatMap(job.start(payload, { ifOver: "retry", ...startOptions }), (handle) => handle.await)),
+          : Effect.flatMap(job.start(payload, { ifOver: "retry", ifPaused: "resume", ...startOptions }), (handle) =>
+            handle.await)),
     toLayer: (program, { onCancel } = {}) =>
       Layer.effect(
         programKey(name),

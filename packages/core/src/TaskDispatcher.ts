@@ -11,6 +11,7 @@ import type * as Schema from "effect/Schema"
 import type * as Stream from "effect/Stream"
 import type {
   AllOptions,
+  FailurePolicy,
   FanOutOptions,
   FanOutStopped,
   ForEachOptions,
@@ -103,11 +104,22 @@ export interface Dispatcher {
    * A name that is open, or whose fan-out has ended in this run, is a defect: the second fan-out would count as done.
    * Code that repeats a part of the program, such as `Effect.retry`, keeps the tally of a fan-out outside of that part.
    */
-  readonly fanOut: <T extends Task.Any, E, R, E2 = never, R2 = never, E3 = never, R3 = never>(
+  readonly fanOut: <
+    T extends Task.Any,
+    E,
+    R,
+    E2 = never,
+    R2 = never,
+    E3 = never,
+    R3 = never,
+    const F extends FailurePolicy = "collect"
+  >(
     name: string,
     task: T,
     source: Source<Task.Payload<T>, E, R>,
-    options?: FanOutOptions & {
+    options?: Omit<FanOutOptions, "failures"> & {
+      /** By default `"collect"`, with which the fan-out never fails with `FanOutStopped`. */
+      readonly failures?: F
       /** For elements that stand for many elements. */
       readonly parts?: Parts<Task.Payload<T>, Task.Success<T>>
       /** For errors that are not the failure of one element. */
@@ -117,7 +129,7 @@ export interface Dispatcher {
     }
   ) => Effect.Effect<
     Tally,
-    E | NoInfer<E2> | NoInfer<E3> | Interrupted | FanOutStopped | JobStoreError,
+    E | NoInfer<E2> | NoInfer<E3> | (F extends "collect" ? never : FanOutStopped) | Interrupted | JobStoreError,
     R | NoInfer<R2> | NoInfer<R3> | JobContext | Task.Handler<T>
   >
 
@@ -148,7 +160,7 @@ export interface Dispatcher {
 
   /**
    * Runs a task for every payload, durably, and returns the values in the order of the payloads, as `forEach` does: on
-   * fibers, threads or processes, as the layer of the task says. A task that is skipped fails with `Skipped`.
+   * fibers, threads or processes, as the layer of the task says. A task that is skipped has no value, and is a defect.
    */
   readonly runAll: <T extends Task.Any>(
     name: string,
@@ -157,7 +169,7 @@ export interface Dispatcher {
     options?: AllOptions & { readonly pauseOn?: PauseOn<Task.Failure<T>> }
   ) => Effect.Effect<
     ReadonlyArray<Task.Success<T>>,
-    Task.Failure<T> | Interrupted | Task.Skipped | JobStoreError,
+    Task.Failure<T> | Interrupted | JobStoreError,
     JobContext | Task.Handler<T>
   >
 

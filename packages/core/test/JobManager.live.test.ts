@@ -44,7 +44,7 @@ const programs = (short: { readonly now: boolean }) =>
         Stream.range(Number(Option.getOrElse(after, () => -1)) + 1, items - 1).pipe(
           Stream.map((n) => ({ _tag: "Item", cursor: `${n}`, payload: { n } }))
         ))
-    ).pipe(Effect.map(({ failed }) => failed), Effect.catchTag("FanOutStopped", (error) => Effect.die(error)))
+    ).pipe(Effect.map(({ failed }) => failed))
   ).pipe(Layer.provide(Tasks.toLayer({
     "test/Item": ({ n }) =>
       n > 0 ? Effect.fail(new TooLong({ text: "x".repeat(4000) })) : Effect.gen(function*() {

@@ -154,7 +154,7 @@ const many = (handle: (n: number) => Effect.Effect<unknown, Broken>) =>
           19
         ).pipe(
           Stream.map((n) => ({ _tag: "Item" as const, cursor: `${n}`, payload: { n } }))
-        ), { concurrency: 4 }).pipe(Effect.catchTag("FanOutStopped", (error) => Effect.die(error)))
+        ), { concurrency: 4 })
       return tally.done
     })
   ).pipe(Layer.provide(Tasks.toLayer({ "test/Item": ({ n }) => Effect.asVoid(handle(n)) })))
@@ -444,11 +444,7 @@ const contract = (name: string, layer: Layer.Layer<JobStore.JobStore, JobStoreEr
           [Writing],
           Layer.provide(
             Writing.toLayer(() =>
-              Effect.catchTag(
-                TaskDispatcher.use((_) => _.fanOut("numbers", Write, numbers(8), { concurrency: 3, pauseOn })),
-                "FanOutStopped",
-                Effect.die
-              )
+              TaskDispatcher.use((_) => _.fanOut("numbers", Write, numbers(8), { concurrency: 3, pauseOn }))
             ),
             handlers
           )
@@ -485,10 +481,8 @@ const contract = (name: string, layer: Layer.Layer<JobStore.JobStore, JobStoreEr
             })
         })
         const pauseOn = () => ({ by: "disk", message: "no space is left" }) as const
-        const program = Effect.catchTag(
-          TaskDispatcher.use((_) => _.fanOut("numbers", Write, numbers(5000), { concurrency: 8, pauseOn })),
-          "FanOutStopped",
-          Effect.die
+        const program = TaskDispatcher.use((_) =>
+          _.fanOut("numbers", Write, numbers(5000), { concurrency: 8, pauseOn })
         )
         const { jobs } = yield* manager([Writing], Layer.provide(Writing.toLayer(() => program), handlers)).pipe(
           Effect.updateService(JobStore.JobStore, (store) => ({
@@ -682,14 +676,13 @@ const contract = (name: string, layer: Layer.Layer<JobStore.JobStore, JobStoreEr
           ).pipe(
             Effect.map(({ done }) =>
               done
-            ),
-            Effect.catchTag("FanOutStopped", (error) =>
-              Effect.die(error))
+            )
           )
         ).pipe(Layer.provide(Tasks.toLayer({
           "test/Item": () =>
             Effect.gen(function*() {
-              const next = Option.getOrElse(yield* step.get, () => 0) + 1
+              const next = Option.getOrElse(yield* step.get, () =>
+                0) + 1
               steps.push(next)
               yield* step.save(next)
               return yield* Effect.never
@@ -816,8 +809,7 @@ const contract = (name: string, layer: Layer.Layer<JobStore.JobStore, JobStoreEr
                       Effect.sync(() => runs.push(n)),
                       n % 3 === 0 && !isWell ? Effect.fail(new Broken({ what: `${n}` })) : Effect.void
                     )
-                })),
-                Effect.catchTag("FanOutStopped", (error) => Effect.die(error))
+                }))
               )
             return tally.done
           })
@@ -879,8 +871,7 @@ const contract = (name: string, layer: Layer.Layer<JobStore.JobStore, JobStoreEr
             "test/Item": ({ n }) =>
               n === 3 ? Effect.fail(new Broken({ what: "3" })) : n === 5 ? Effect.never : Effect.void
           })),
-          done,
-          Effect.catchTag("FanOutStopped", Effect.die)
+          done
         )
         const one = yield* manager([V1], V1.toLayer(() => before))
         const { id } = yield* one.jobs.start(V1, undefined)
@@ -896,8 +887,7 @@ const contract = (name: string, layer: Layer.Layer<JobStore.JobStore, JobStoreEr
           })
         ).pipe(
           Effect.provide(Names.toLayer({ "test/Named": ({ name }) => Effect.sync(() => void ran.push(name)) })),
-          done,
-          Effect.catchTag("FanOutStopped", Effect.die)
+          done
         )
         const { jobs } = yield* manager([V3], V3.toLayer(() => after))
         yield* TestClock.adjust("17 seconds")
@@ -915,8 +905,7 @@ const contract = (name: string, layer: Layer.Layer<JobStore.JobStore, JobStoreEr
       Effect.gen(function*() {
         const own = Checkpoint.make("own", Schema.NullOr(Schema.Number))
         const fanOut = TaskDispatcher.use((_) => _.fanOut("checkpoint:own", Item, () => Stream.empty)).pipe(
-          Effect.provide(Tasks.toLayer({ "test/Item": () => Effect.void })),
-          Effect.catchTag("FanOutStopped", (error) => Effect.die(error))
+          Effect.provide(Tasks.toLayer({ "test/Item": () => Effect.void }))
         )
         const V1 = Job.make("test/Own", { error: Broken })
         const V2 = Job.make("test/Own", { version: 2, migrations: { 1: { checkpoints: { own: () => null } } } })

@@ -107,6 +107,23 @@ const suite = <E>(backend: string, store: Layer.Layer<JobStore.JobStore, E>) =>
         }
       }))
 
+    test("resumes a job that was paused, by execute or where ifPaused says so", () =>
+      Effect.gen(function*() {
+        const { during, handleOf, jobs, world } = yield* open
+        world.strict = false
+        const { id } = handleOf(yield* during(Halves.start([2], { ifOver: "retry", runAt: 1e9 })))
+        yield* jobs.pause(id)
+        yield* during(Halves.start([2], { ifOver: "retry" }))
+        assert.strictEqual((yield* jobs.get(id)).state._tag, "Paused")
+        yield* during(Halves.start([2], { ifOver: "retry", ifPaused: "resume" }))
+        assert.strictEqual((yield* jobs.get(id)).state._tag, "Completed")
+
+        const other = handleOf(yield* during(Halves.start([4], { ifOver: "retry", runAt: 1e9 })))
+        yield* jobs.pause(other.id)
+        assert.deepStrictEqual(yield* during(Halves.execute([4])), Exit.succeed([2]))
+        assert.strictEqual((yield* jobs.get(other.id)).state._tag, "Completed")
+      }))
+
     test("later waits for its time", () =>
       Effect.gen(function*() {
         const { during, handleOf, jobs, world } = yield* open

@@ -109,8 +109,7 @@ class Sharing {
     })
     const run = (task: typeof Light | typeof Heavy | typeof Nesting) =>
       TaskDispatcher.TaskDispatcher.use((_) => _.fanOut("items", task, source, { concurrency: 6, flushEvery: 4 })).pipe(
-        Effect.map(({ done }) => done),
-        Effect.catchTag("FanOutStopped", Effect.die)
+        Effect.map(({ done }) => done)
       )
     return Layer.mergeAll(
       ManyLight.toLayer(() => run(Light)),

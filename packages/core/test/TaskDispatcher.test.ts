@@ -65,7 +65,9 @@ describe("TaskDispatcher", () => {
     expectTypeOf<Effect.Services<typeof program>>().toEqualTypeOf<
       TaskDispatcher.TaskDispatcher | JobContext | Task.Handler<typeof Half>
     >()
-    expectTypeOf<Effect.Error<typeof program>>().toEqualTypeOf<
+    expectTypeOf<Effect.Error<typeof program>>().toEqualTypeOf<Interrupter.Interrupted | JobStoreError>()
+    const stops = dispatcher.use(({ fanOut }) => fanOut("one", Half, () => Stream.empty, { failures: "failFast" }))
+    expectTypeOf<Effect.Error<typeof stops>>().toEqualTypeOf<
       Interrupter.Interrupted | FanOutStopped | JobStoreError
     >()
   })

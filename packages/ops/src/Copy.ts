@@ -345,7 +345,6 @@ const copyAll = Effect.fnUntraced(function*(payload: Payload, moved: ReadonlySet
     Effect.provideService(LinkedFiles.Turns, new Map()),
     Effect.provideService(ProtectedFiles.ProtectedFiles, yield* ProtectedFiles.make(leaveOut, checksums?.output)),
     // It collects failures, so it never gives up.
-    Effect.catchTag("FanOutStopped", Effect.die),
     Effect.onError(() => TouchedFolders.close),
     Effect.tap(() => TouchedFolders.finish(payload.transfers)),
     Effect.provideService(TouchedFolders.TouchedFolders, touched)

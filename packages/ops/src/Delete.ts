@@ -222,8 +222,7 @@ export const program = Effect.fnUntraced(function*(payload: Payload) {
     if (round > attempt) return yield* new DeleteError({ reason: Reason.cases.StillThere.make({ path }) })
   }
   return sum(tallies)
-  // It collects failures, so it never gives up.
-}, Effect.catchTag("FanOutStopped", Effect.die))
+})
 
 /**
  * Layer that supplies the job's program.

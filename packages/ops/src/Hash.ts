@@ -336,8 +336,7 @@ export const program = Effect.fnUntraced(function*(payload: Payload) {
     ? cache.recording(fanOut(fanOutName, HashFiles, source, { ...options, onCommit: remember }))
     : fanOut(fanOutName, HashFiles, source, options)
   return yield* hashing
-    // It collects failures, so it never gives up.
-    .pipe(Effect.catchTag("FanOutStopped", Effect.die))
+  // It collects failures, so it never gives up.
 })
 
 /**

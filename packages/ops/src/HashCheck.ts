@@ -400,8 +400,7 @@ export const program = Effect.fnUntraced(function*(payload: Payload) {
     concurrency,
     flushEvery: 32
   })
-    // It collects failures, so it never gives up.
-    .pipe(Effect.catchTag("FanOutStopped", Effect.die))
+  // It collects failures, so it never gives up.
 })
 
 /**

@@ -130,8 +130,7 @@ export const program = Effect.fnUntraced(function*(payload: Payload) {
   const source = (after: Option.Option<string>) => elements(id, payload, after)
   const concurrency = yield* filesAtOnce
   return yield* fanOut(fanOutName, ReadMedia, source, { keep: "all", concurrency, flushEvery: 256 })
-    // It collects failures, so it never gives up.
-    .pipe(Effect.catchTag("FanOutStopped", Effect.die))
+  // It collects failures, so it never gives up.
 })
 
 /**

@@ -170,8 +170,7 @@ export const program = Effect.fnUntraced(function*(payload: Payload) {
   const source = (after: Option.Option<string>) => elements(payload, after)
   const options = { keep: "all", concurrency, pauseOn } as const
   const tally = yield* fanOut(fanOutName, MakeThumbnails, source, options)
-    // It collects failures, so it never gives up.
-    .pipe(Effect.catchTag("FanOutStopped", Effect.die))
+  // It collects failures, so it never gives up.
   // Those of this run that were ended have left something, too.
   yield* sweep(payload, { job: id })
   return tally

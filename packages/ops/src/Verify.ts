@@ -372,7 +372,7 @@ export const program = Effect.fnUntraced(function*(payload: Payload) {
       ),
     { parts, concurrency: yield* filesAtOnce, flushEvery }
     // It collects failures, so it never gives up.
-  ).pipe(Effect.catchTag("FanOutStopped", Effect.die))
+  )
 })
 
 /**

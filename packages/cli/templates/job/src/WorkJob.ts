@@ -1,21 +1,19 @@
 /**
  * The job: runs a task for each item, and writes the results to a table.
  */
-import { FanOut, Job, Progress, Source, TaskDispatcher } from "@fanout/core"
+import { Job, Progress, Source, TaskDispatcher } from "@fanout/core"
 import * as Arr from "effect/Array"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
-import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
 import * as SqlClient from "effect/sql/SqlClient"
 import { Handlers, Work } from "./WorkTask.ts"
 
-/** The name of the job, its input, its result and its error. */
+/** The name of the job, its input and its result. */
 export const WorkJob = Job.make("example-job/Work", {
   version: 1,
   payload: Schema.Struct({ items: Schema.Int }),
   success: Progress.Tally,
-  error: FanOut.FanOutStopped,
   // Two starts with the same key mean the same job.
   idempotencyKey: ({ items }) => `${items} items`
 })
@@ -29,11 +27,9 @@ export const Program = WorkJob.toLayer(Effect.fnUntraced(function*({ items }) {
     concurrency: 16,
     // The same transaction records the items and writes their results. So each result is written once, even after a
     // kill. Another job with the same items replaces the results.
-    onCommit: (ended) => {
-      const results = Arr.getSomes(
-        ended.map(({ payload, value }) => Option.zipWith(payload, value, ({ item }, { result }) => ({ item, result })))
-      )
-      return Arr.isArrayNonEmpty(results) ? sql`REPLACE INTO results ${sql.insert(results)}` : Effect.void
-    }
+    onDone: (done) =>
+      sql`REPLACE INTO results ${
+        sql.insert(Arr.map(done, ({ payload: { item }, value: { result } }) => ({ item, result })))
+      }`
   })
 }, Effect.catchTag("SqlError", Effect.die))).pipe(Layer.provide(Handlers))

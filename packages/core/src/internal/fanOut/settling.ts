@@ -12,7 +12,6 @@ import { Interrupted } from "../../Interrupter.ts"
 import { JobContext } from "../../JobContext.ts"
 import { message } from "../../Outcome.ts"
 import type { Element } from "../../Source.ts"
-import { Skipped } from "../../Task.ts"
 import type { Ended } from "../task/taskRun.ts"
 import { Quarantined } from "../task/threadLost.ts"
 import type { FanOut } from "./engine.ts"
@@ -122,7 +121,9 @@ const causeOf = (ending: Exclude<Ended, { readonly _tag: "Done" }>): Cause.Cause
     case "Failed":
       return ending.cause
     case "Skipped":
-      return Cause.fail(new Skipped({ reason: ending.reason }))
+      return Cause.die(
+        new Error(`A fan-out that gives all values has none of an element that was skipped: ${ending.reason}`)
+      )
     case "TimedOut":
       return Cause.fail(new Interrupted({ reason: "Timeout" }))
   }

@@ -79,7 +79,7 @@ export const start = Effect.fnUntraced(function*<J extends Job.Any>(
   runtime: JobRuntime,
   job: J,
   payload: J["payload"]["Type"],
-  { ifOver = "new", runAt, ...settings }: StartOptions
+  { ifOver = "new", ifPaused = "wait", runAt, ...settings }: StartOptions
 ): Effect.fn.Return<HandleOf<J>, JobManagerError | JobStoreError> {
   let fields = yield* described(job, payload, settings)
   if (ifOver !== "new") {
@@ -100,10 +100,16 @@ export const start = Effect.fnUntraced(function*<J extends Job.Any>(
   }
   const { idempotencyKey } = record
   if (Option.isSome(idempotencyKey) && Option.contains(stored.idempotencyKey, idempotencyKey.value)) {
+    const mayResume = ifPaused === "resume" && stored.state._tag === "Paused"
+    if (mayResume) yield* unlessDone(resume(runtime, stored.id))
     return handleOf(runtime, job, stored.id, false)
   }
   return yield* new JobManagerError({ reason: new ActiveJobDiffers({ id: stored.id, job: stored.name }) })
 })
+
+/** Ignores that a job does not allow a request: another process can have made the same one in the meantime. */
+const unlessDone = (request: Effect.Effect<void, JobManagerError | JobStoreError>) =>
+  Effect.catchReason(request, "JobManagerError", "NotAllowed", () => Effect.void)
 
 /** Gives a job that is over, as `ifOver` says. */
 const goOn = Effect.fnUntraced(function*<J extends Job.Any>(
@@ -116,8 +122,7 @@ const goOn = Effect.fnUntraced(function*<J extends Job.Any>(
     return yield* new JobManagerError({ reason: new AlreadyOver({ id, state: state._tag }) })
   }
   if (ifOver === "retry" && state._tag !== "Completed") {
-    // Another process can have retried the job since.
-    yield* Effect.catchReason(retry(runtime, id), "JobManagerError", "NotAllowed", () => Effect.void)
+    yield* unlessDone(retry(runtime, id))
   }
   return handleOf(runtime, job, id, false)
 })
