@@ -1,5 +1,5 @@
 /**
- * How much the tests try. `npm test` tries a part, which fits into some minutes. `npm run test:faults` tries everything.
+ * How much the tests try. `npm test` tries a part, which takes some minutes. `npm run test:faults` tries everything.
  */
 export const isLong = process.env["FANOUT_FAULTS"] === "long"
 

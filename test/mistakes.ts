@@ -58,7 +58,9 @@ export const mistakes = [
   {
     what: "a job that does not declare that a fan-out can give up",
     code: program(
-      `Effect.asVoid(_.fanOut("letters", Print, Source.map(Source.range(1, 9), (n) => ({ n })), { failures: "failFast" }))`
+      `Effect.asVoid(_.fanOut("letters", Print, Source.map(Source.range(1, 9), (n) => ({ n })), {
+        failures: "failFast"
+      }))`
     ),
     says: "FanOutStopped"
   },

@@ -92,8 +92,9 @@ export interface Job<
    *
    * **Details**
    *
-   * The same payload is the same job: a job that is not over goes on, also one that was paused, a completed one returns
-   * its stored success, and one that has failed is retried. `ifOver` and `ifPaused` change that. Inside of a job the effect dies; use `ChildJobs.run`.
+   * The same payload is the same job. A job that is not over goes on, also after a pause. A completed job returns its
+   * stored success. A failed job is retried. `ifOver` and `ifPaused` change that. Inside of a job the effect dies: use
+   * `ChildJobs.run` there.
    */
   readonly execute: (
     payload: Payload["Type"],
@@ -108,8 +109,9 @@ export interface Job<
    * Makes the layer that supplies the job's program.
    *
    * The program receives a `TaskDispatcher`, its `JobContext` and the `Pools`. The layer requires everything else that
-   * the program needs, such as the handlers of its tasks. `onCancel` cleans up after a cancelled job, even if the job was not
-   * running, and reads what the program has saved. If the process ends during `onCancel`, the next owner repeats it.
+   * the program needs, such as the handlers of its tasks. `onCancel` cleans up after a cancelled job, even if the job
+   * was not running, and reads what the program has saved. If the process ends during `onCancel`, the next owner
+   * repeats it.
    */
   readonly toLayer: <R, RC = never>(
     program: (

@@ -80,8 +80,8 @@ export interface JobSettings {
  *   failed elements; after a cancelled job it starts a new one. `"refuse"` fails with `AlreadyOver`. Except for
  *   `"new"`, a job without an `idempotencyKey` has the JSON of its payload as key.
  *
- * A job that is not over is given in each case. With `ifPaused: "resume"` a paused one goes on; by default it waits until
- * somebody resumes it.
+ * A job that is not over is given in each case. With `ifPaused: "resume"` a paused job goes on. By default it waits
+ * until somebody resumes it.
  *
  * @category models
  * @since 0.1.0
