@@ -6,6 +6,7 @@ import type { Call } from "@fanout/ops/FilesError"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
+import { stride } from "../../../test/effort.ts"
 import * as Harness from "./copyHarness.ts"
 import * as FaultyFiles from "./FaultyFiles.ts"
 import * as MemoryFiles from "./MemoryFiles.ts"
@@ -277,7 +278,7 @@ describe.each([["one by one", false], ["together", true]] as const)("Copy, %s", 
       const whole = plantMore()
       yield* copy(whole, { rules })
 
-      for (let n = 0;; n++) {
+      for (let n = 0;; n += stride(5)) {
         const disk = plantMore()
         let left = n
         const { state } = yield* copy(disk, {
@@ -349,7 +350,7 @@ describe.each([["one by one", false], ["together", true]] as const)("Copy, %s", 
     "reads and writes nothing elsewhere, whenever %s becomes a link to %s",
     ([folder, elsewhere]) =>
       Effect.gen(function*() {
-        for (let n = 0;; n++) {
+        for (let n = 0;; n += stride(5)) {
           const disk = plant()
           for (const folder of ["/secret", "/outside", "/outside/folder"]) disk.folder(folder)
           for (const path of ["/secret/b", "/outside/b", "/outside/folder/b"]) disk.file(path, "secret")

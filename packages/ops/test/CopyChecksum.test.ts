@@ -3,6 +3,7 @@ import * as FilePath from "@fanout/ops/FilePath"
 import type { HashAlgorithm } from "@fanout/ops/HashAlgorithm"
 import * as Hasher from "@fanout/ops/Hasher"
 import * as Effect from "effect/Effect"
+import { stride } from "../../../test/effort.ts"
 import { copy as run, type Options, remembering } from "./copyHarness.ts"
 import * as FaultyFiles from "./FaultyFiles.ts"
 import * as MemoryFiles from "./MemoryFiles.ts"
@@ -136,7 +137,7 @@ describe.each([["one by one", false], ["together", true]] as const)("checksums o
       const { large: _, ...small } = contents
       for (const conflict of ["changed", "rename"] as const) {
         const wanted = linesOf("blake3", conflict === "rename" ? small : contents)
-        for (let n = 0;; n += 2) {
+        for (let n = 0;; n += 2 * stride(5)) {
           const disk = plant()
           if (conflict === "rename") disk.remove("/from/large")
           let left = n
@@ -207,7 +208,7 @@ describe.each(
       const small = wanted.filter((line) => !line.endsWith("/large"))
       const others: Array<string> = []
       for (const conflict of ["overwrite", "rename"] as const) {
-        for (let n = 0;; n += 3) {
+        for (let n = 0;; n += 3 * stride(5)) {
           const disk = plantMove()
           disk.remove("/from/large")
           let [left, isPlanned, stoppedAt] = [n, false, ""]

@@ -1,6 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as FilePath from "@fanout/ops/FilePath"
 import * as Effect from "effect/Effect"
+import { stride } from "../../../test/effort.ts"
 import { copy, type Options } from "./copyHarness.ts"
 import * as FaultyFiles from "./FaultyFiles.ts"
 import * as MemoryFiles from "./MemoryFiles.ts"
@@ -27,7 +28,7 @@ const plant = (): MemoryFiles.Disk => {
  */
 const stopEverywhere = (options: Options, lasts: boolean, how: (disk: MemoryFiles.Disk) => void = () => {}) =>
   Effect.gen(function*() {
-    for (let n = 0;; n++) {
+    for (let n = 0;; n += stride(7)) {
       const disk = plant()
       const original = disk.tree("/from")
       let left = n

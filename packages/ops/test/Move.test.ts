@@ -641,11 +641,11 @@ describe.each(["on the same file system", "to another file system"] as const)("a
   const isElsewhere = where === "to another file system"
 
   it.effect("for lack of room has each file whole in one place, and goes on", () =>
-    stopEverywhere({ code: "ENOSPC", isElsewhere, merges: false, stride: 1 }))
+    stopEverywhere({ code: "ENOSPC", isElsewhere, merges: false, every: 1 }))
 
   it.effect("by an error has each file whole in one place", () =>
-    stopEverywhere({ code: "EIO", isElsewhere, merges: true, stride: 3 }))
+    stopEverywhere({ code: "EIO", isElsewhere, merges: true, every: 3 }))
 
   it.effect("by a power cut has each file whole in one place", () =>
-    stopEverywhere({ code: "ENOSPC", isElsewhere, merges: true, stride: 3, how: (disk) => disk.cutPower() }))
+    stopEverywhere({ code: "ENOSPC", isElsewhere, merges: true, every: 3, how: (disk) => disk.cutPower() }))
 })

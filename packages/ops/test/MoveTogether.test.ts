@@ -39,21 +39,21 @@ describe.each(["on the same file system", "to another file system"] as const)("a
     }))
 
   it.effect("is stopped anywhere for lack of room, has each file whole in one place, and goes on", () =>
-    stopEverywhere({ code: "ENOSPC", isElsewhere, merges: true, stride: 2, more }))
+    stopEverywhere({ code: "ENOSPC", isElsewhere, merges: true, every: 2, more }))
 
   it.effect("is stopped anywhere by an error, and has each file whole in one place", () =>
-    stopEverywhere({ code: "EIO", isElsewhere, merges: true, stride: 3, more }))
+    stopEverywhere({ code: "EIO", isElsewhere, merges: true, every: 3, more }))
 
   it.effect("is stopped anywhere by a power cut, and has each file whole in one place", () =>
-    stopEverywhere({ code: "ENOSPC", isElsewhere, merges: true, stride: 3, more, how: (disk) => disk.cutPower() }))
+    stopEverywhere({ code: "ENOSPC", isElsewhere, merges: true, every: 3, more, how: (disk) => disk.cutPower() }))
 
   it.effect.each(["skip", "rename", "error"] as const)(
     "is stopped anywhere, and knows its own work from what others have put there (%s)",
     (conflict) =>
       Effect.gen(function*() {
-        yield* stopEverywhere({ code: "ENOSPC", conflict, isElsewhere, merges: true, stride: 9, more })
+        yield* stopEverywhere({ code: "ENOSPC", conflict, isElsewhere, merges: true, every: 9, more })
         const how = (disk: MemoryFiles.Disk) => disk.cutPower()
-        yield* stopEverywhere({ code: "ENOSPC", conflict, isElsewhere, merges: true, stride: 11, more, how })
+        yield* stopEverywhere({ code: "ENOSPC", conflict, isElsewhere, merges: true, every: 11, more, how })
       })
   )
 

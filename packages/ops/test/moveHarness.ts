@@ -1,6 +1,7 @@
 import { assert } from "@effect/vitest"
 import * as FilePath from "@fanout/ops/FilePath"
 import * as Effect from "effect/Effect"
+import { stride } from "../../../test/effort.ts"
 import { copy, type Options, remembering } from "./copyHarness.ts"
 import * as FaultyFiles from "./FaultyFiles.ts"
 import * as MemoryFiles from "./MemoryFiles.ts"
@@ -58,7 +59,7 @@ const assertWhole = (disk: MemoryFiles.Disk, original: Record<string, MemoryFile
 
 /** Stops it at one call after the other, and lets it go on. */
 export const stopEverywhere = (
-  { code, conflict = "overwrite", how = () => {}, isElsewhere, merges, more = 0, stride }: {
+  { code, conflict = "overwrite", how = () => {}, isElsewhere, merges, more = 0, every }: {
     readonly code: string
     readonly conflict?: Options["conflict"]
     /** Whether it is to another file system. */
@@ -66,7 +67,7 @@ export const stopEverywhere = (
     /** Whether the folder that it goes to is there. */
     readonly merges: boolean
     /** So many calls lie between one stop and the next. */
-    readonly stride: number
+    readonly every: number
     /** Small files that are moved together; one by one if there are none. */
     readonly more?: number
     /** What happens when it is stopped. */
@@ -74,7 +75,7 @@ export const stopEverywhere = (
   }
 ) =>
   Effect.gen(function*() {
-    for (let n = 0;; n += stride) {
+    for (let n = 0;; n += every * stride(5)) {
       const disk = plant(isElsewhere, false, more)
       const original = disk.tree("/from")
       if (merges) disk.folder("/to/copy")
