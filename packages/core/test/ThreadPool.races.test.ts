@@ -17,6 +17,7 @@ import * as Option from "effect/Option"
 import * as Rpc from "effect/rpc/Rpc"
 import * as RpcGroup from "effect/rpc/RpcGroup"
 import { RequestId } from "effect/rpc/RpcMessage"
+import * as Scheduler from "effect/Scheduler"
 import * as Schema from "effect/Schema"
 import * as Scope from "effect/Scope"
 import * as TestClock from "effect/testing/TestClock"
@@ -93,6 +94,24 @@ describe("ThreadPool, one step at a time", () => {
       yield* turns
       assert.instanceOf(defectOf(late.pollUnsafe()), ThreadsUnavailable)
     }).pipe(withDispatcher))
+
+  it.effect.each(Array.from({ length: 12 }, (_, n) => n + 2))(
+    "gives a thread nothing of a task whose fiber gives way while it is interrupted (after %i operations)",
+    (operations) =>
+      Effect.gen(function*() {
+        const { step, threads } = yield* scripted({ size: 1 })
+        const fiber = yield* step(1).pipe(
+          Effect.provideService(Scheduler.MaxOpsBeforeYield, operations),
+          Effect.forkDetach({ startImmediately: true })
+        )
+        fiber.interruptUnsafe()
+        yield* turns
+        yield* turns
+
+        assert.isDefined(fiber.pollUnsafe())
+        assert.deepStrictEqual(threads.at(0).batches, [])
+      }).pipe(withDispatcher)
+  )
 
   it.effect("settles nothing of what it ends itself when it is closed", () =>
     Effect.gen(function*() {

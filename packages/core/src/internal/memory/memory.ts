@@ -46,6 +46,8 @@ export class Memory {
   /** The last numbers that were given to a job, a row and a line of a log. */
   last = { job: 0, row: 0, line: 0 }
   private readonly lock = Semaphore.makeUnsafe(1)
+  /** Copies of the jobs that the open transaction may have changed. */
+  private originals: Map<JobId, StoredJob> | undefined
 
   /** Runs one operation. An operation that fails throws a `JobStoreError` before it changes anything. */
   run<A>(operation: () => A): Effect.Effect<A, Errors.JobStoreError> {
@@ -61,10 +63,20 @@ export class Memory {
   /** Runs operations as one. If they fail, the store is again as it was before them. */
   transaction<A, E, R>(operations: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> {
     return this.exclusively(Effect.suspend(() => {
-      const jobs = new Map(Array.from(this.jobs, ([id, job]) => [id, copyOf(job)]))
-      const before = { jobs, schedules: new Map(this.schedules), last: { ...this.last } }
+      const outer = this.originals
+      const originals = this.originals = new Map<JobId, StoredJob>()
+      const before = { jobs: new Map(this.jobs), schedules: new Map(this.schedules), last: { ...this.last } }
       const inside = Effect.updateService(operations, Transactions, (stores) => [...stores, this])
-      return Effect.onError(inside, () => Effect.sync(() => Object.assign(this, before)))
+      return Effect.onExit(inside, (exit) =>
+        Effect.sync(() => {
+          this.originals = outer
+          if (exit._tag === "Success") {
+            for (const [id, job] of originals) if (outer?.has(id) === false) outer.set(id, job)
+          } else {
+            Object.assign(this, before)
+            for (const [id, job] of originals) if (this.jobs.has(id)) this.jobs.set(id, job)
+          }
+        }))
     }))
   }
 
@@ -80,16 +92,23 @@ export class Memory {
   }
 
   find(id: JobId): StoredJob {
-    return this.jobs.get(id) ?? refuse(new Errors.JobNotFound({ id }))
+    return this.noted(this.jobs.get(id)) ?? refuse(new Errors.JobNotFound({ id }))
   }
 
   /** Finds a running job, and refuses a token that is not the token of the job's owner. */
   owned(id: JobId, token: number): StoredJob {
-    const job = this.jobs.get(id)
+    const job = this.noted(this.jobs.get(id))
     return job !== undefined && job.record.state._tag === "Running" &&
         Option.exists(job.record.lease, (lease) => lease.token === token)
       ? job
       : refuse(new Errors.Fenced({ id, token }))
+  }
+
+  /** Copies a job that an operation of a transaction may change. */
+  private noted(job: StoredJob | undefined): StoredJob | undefined {
+    const { originals } = this
+    if (job !== undefined && originals?.has(job.record.id) === false) originals.set(job.record.id, copyOf(job))
+    return job
   }
 
   addLine(job: StoredJob, entry: Omit<LogEntry, "seq">): void {

@@ -80,11 +80,13 @@ export const makeLists = (access: SqlAccess) => {
     others: ReadonlyArray<Fragment>
   ) => {
     const ofTags = Array.from(new Set(states ?? JobState.Tag.literals), (tag) => sql`tag = ${tag}`)
-    const wanted = [...ofTags, ...others]
+    // The jobs of a key are few. With a range for each state, SQLite would read all jobs of the state.
+    const isOfKey = idempotencyKey !== undefined && states === undefined
+    const wanted = isOfKey ? [hasKey(idempotencyKey)] : [...ofTags, ...others]
     if (wanted.length === 0) return Effect.succeed({ read: [], broken: [] })
     const conditions = [
       ...(names === undefined ? [] : [access.isOneOf("name", names)]),
-      ...(idempotencyKey === undefined ? [] : [hasKey(idempotencyKey)]),
+      ...(idempotencyKey === undefined || isOfKey ? [] : [hasKey(idempotencyKey)]),
       ...(parent === undefined ? [] : [sql`parent_id = ${Rows.toText(parent)}`]),
       ...(before === undefined ? [] : [isBefore(before)])
     ]

@@ -98,10 +98,12 @@ export class Pool implements CrewListener {
     const { hand, index } = item
     if (item.isSettled) return Effect.void
     const ended = item.ended = Deferred.makeUnsafe<void>()
-    const leave = Effect.sync(() => item.settle(Effect.void))
-    if (hand === undefined || hand.revoke(item) || !hand.control.isRunning(index)) {
-      return leave
+    // The item is settled within this step: a fiber that yields before would let a thread begin the task.
+    const leave = () => {
+      item.settle(Effect.void)
+      return Effect.void
     }
+    if (hand === undefined || hand.revoke(item) || !hand.control.isRunning(index)) return leave()
     hand.thread.tell({ _tag: "Interrupt", id: hand.id, index })
     return Effect.flatMap(Effect.timeoutOption(Deferred.await(ended), closeMillis), (inTime) => {
       if (Option.isSome(inTime)) return Effect.void
@@ -111,7 +113,7 @@ export class Pool implements CrewListener {
         return Deferred.await(hand.thread.gone)
       }
       // The task has ended. Its thread is at another one, and tells of both later.
-      return leave
+      return leave()
     })
   }
 
