@@ -84,9 +84,10 @@ export type AllOptions = Omit<FanOutOptions, "failures" | "keep">
  * **Details**
  *
  * - `success` and `error` are the schemas of the function's success value and error. By default it has no error.
- * - `keyOf` gives the text that stands for an item in logs, and that tells whether the items have changed since an
- *   earlier run. By default it is the JSON of the item.
- * - `pool`, `weight`, `timeout` and `retry` are those of a task, see `Task.make`.
+ * - `keyOf` gives the text that stands for an item in logs and rows, by default `item 7` for the eighth one. The texts
+ *   also tell whether the items have changed since an earlier run; by default their JSON does.
+ * - `pool`, `weight`, `timeout` and `retry` are those of a task, see `Task.make`. A timeout fails the effect with
+ *   `Interrupted`, of which the job dies unless its program catches it.
  *
  * @category models
  * @since 0.1.0
@@ -195,7 +196,8 @@ export interface Done<Payload, A> {
 
 /**
  * Writes the values of done elements in the transaction that records the elements, as `OnCommit` does. The function
- * gets the elements whose task has succeeded, with plain payloads and values.
+ * gets the elements whose task has succeeded and that no parts replace, with plain payloads and values. `Arr.map` of
+ * Effect keeps the type of an array that is not empty, which `sql.insert` asks for.
  *
  * @category models
  * @since 0.1.0

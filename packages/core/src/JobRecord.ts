@@ -77,11 +77,11 @@ export interface JobSettings {
  * - `runAt`: the time from which the job may run, by default now. A number is milliseconds since the epoch.
  * - `ifOver`: what to do if the newest job of the same name and idempotency key is over. `"new"`, the default, starts a
  *   new job. `"existing"` gives that job. `"retry"` gives that job, and first retries a job that has failed or has
- *   failed elements; after a cancelled job it starts a new one. `"refuse"` fails with `AlreadyOver`. Except for
- *   `"new"`, a job without an `idempotencyKey` has the JSON of its payload as key.
+ *   failed elements; after a cancelled job it starts a new one. `"refuse"` fails with `AlreadyOver`.
  *
- * A job that is not over is given in each case. With `ifPaused: "resume"` a paused job goes on. By default it waits
- * until somebody resumes it.
+ * A job without an `idempotencyKey` has the JSON of its payload as key, but with `"new"` it has none: each such start
+ * makes a job. An active job of the same name and key is given in each case. With `ifPaused: "resume"` a paused job
+ * goes on. By default it waits until somebody resumes it.
  *
  * @category models
  * @since 0.1.0

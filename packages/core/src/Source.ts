@@ -203,11 +203,13 @@ export const paged = <const C, Row, E, R>(
   const write = writer(cursor)
   return (after) =>
     Stream.suspend(() => {
+      if (!(size >= 1)) throw new Error(`A page has at least one row; its size was given as ${size}`)
       const start = { after: Option.map(after, (stored) => read(cursor, stored)), seen: new Set(Option.toArray(after)) }
       return Stream.paginate(start, ({ after, seen }) =>
         Effect.map(page(after, size), (rows) => {
           const elements = rows.map((row) => item(write(cursorOf(row)), row))
-          const again = elements.find((element) => seen.has(element.cursor))
+          const here = new Set<string>()
+          const again = elements.find(({ cursor }) => seen.has(cursor) || here.size === here.add(cursor).size)
           if (again !== undefined) {
             const key = Option.match(after, { onNone: () => "nothing", onSome: write })
             throw new Error(
@@ -216,7 +218,7 @@ export const paged = <const C, Row, E, R>(
           }
           const next = {
             after: Option.map(Option.fromUndefinedOr(rows.at(-1)), cursorOf),
-            seen: new Set(elements.map(({ cursor }) => cursor))
+            seen: here
           }
           return [elements, rows.length === 0 ? Option.none() : Option.some(next)]
         }))
@@ -249,12 +251,17 @@ export const paginate = <S, P, E, R>(
         onSome: (stored) => read(Place, stored)
       })
       return Stream.paginate({ state: at, first: index + 1 }, ({ first, state }) =>
-        Effect.map(page(state), ([items, next]) => [
-          items.slice(first).map((payload, n) =>
-            item(write([state, first + n]), payload)
-          ),
-          Option.map(Option.fromUndefinedOr(next), (state) => ({ state, first: 0 }))
-        ]))
+        Effect.map(page(state), ([items, next]) => {
+          if (next !== undefined && write([next, 0]) === write([state, 0])) {
+            throw new Error(`The page of ${write([state, 0])} gives itself as the next page`)
+          }
+          return [
+            items.slice(first).map((payload, n) =>
+              item(write([state, first + n]), payload)
+            ),
+            Option.map(Option.fromUndefinedOr(next), (state) => ({ state, first: 0 }))
+          ]
+        }))
     })
 }
 

@@ -146,8 +146,10 @@ export interface Dispatcher {
    *
    * **Gotchas**
    *
-   * Each run of the job has to give the same items: those of its payload, or the results of an earlier fan-out. Other
-   * items end the effect with a defect. The function runs in fibers of this process; work for threads or processes is
+   * A name that has given its values can't be used again in the same run, not by an `Effect.retry` around more than one
+   * step either. Each item costs some 50 µs and 200 bytes in the store; `fanOut` counts elements for 2 µs. Each run of
+   * the job has to give the same items: those of its payload, or the results of an earlier fan-out. Other items end the
+   * effect with a defect. The function runs in fibers of this process; work for threads or processes is
    * a task, for `runAll`. To have failures as values, give `Effect.result` of the function, and `Schema.Result`.
    */
   readonly forEach: <A, S extends Task.Codec, E extends Task.Codec = Schema.Never, R = never>(

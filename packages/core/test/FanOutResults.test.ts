@@ -11,6 +11,7 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
+import * as Logger from "effect/Logger"
 import * as RpcGroup from "effect/rpc/RpcGroup"
 import * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
@@ -157,6 +158,50 @@ describe("A durable forEach", () => {
         }).pipe(fresh))
     }
   }
+
+  it.effect("knows items again that JSON alone does not tell apart, and refuses those that have none", () =>
+    Effect.gen(function*() {
+      const Big = Task.make("test/Big", { payload: { n: Schema.BigInt }, success: Schema.String })
+      const handlers = RpcGroup.make(Big).toLayer({ "test/Big": ({ n }) => Effect.succeed(String(n)) })
+      yield* runningJob("texts")
+      const numbers = (from: bigint) => (dispatcher: Dispatcher) =>
+        Effect.provide(dispatcher.runAll("big", Big, [{ n: from }, { n: from + 1n }]), handlers)
+      assert.deepStrictEqual(yield* run("texts", numbers(1n)), Exit.succeed(["1", "2"]))
+      assert.match(String(failureOf(yield* run("texts", numbers(7n)))), /give the same items/)
+
+      const items = (values: ReadonlyArray<unknown>) => ({ forEach }: Dispatcher) =>
+        forEach("items", values, (_, index) => Effect.succeed(index), { success: Schema.Int })
+      const pairs = { map: [new Map([[1, 0]]), new Map([[7, 0]])], set: [new Set([1]), new Set([2])], bigint: [1n, 2n] }
+      for (const [id, [first, second]] of Object.entries(pairs)) {
+        yield* runningJob(id)
+        assert.deepStrictEqual(yield* run(id, items([first])), Exit.succeed([0]))
+        assert.match(String(failureOf(yield* run(id, items([second])))), /give the same items/)
+      }
+      const cyclic: { self?: unknown } = {}
+      cyclic.self = cyclic
+      for (const item of [cyclic, () => 1, Symbol("x")]) {
+        const refused = failureOf(yield* run("texts", items([0, item])))
+        assert.match(String(refused), /Item 1 has no JSON by which it is known again: give `keyOf`/)
+      }
+    }).pipe(fresh))
+
+  it.effect("dies where an item interrupts itself, and says which item it was", () =>
+    Effect.gen(function*() {
+      yield* runningJob("itself")
+      const said: Array<string> = []
+      const logger = Logger.make<unknown, void>(({ message }) => {
+        said.push(String(message))
+      })
+      const exit = yield* run("itself", ({ forEach }) =>
+        forEach("towns", ["Ulm", "Bonn"], (town) =>
+          town === "Bonn" ? Effect.interrupt : Effect.void, {
+          success: Schema.Void,
+          keyOf: (town) => town
+        }).pipe(Effect.provide(Logger.layer([logger]))))
+
+      assert.match(String(failureOf(exit)), /interrupted itself/)
+      assert.deepStrictEqual(said, ["\"Bonn\" in fan-out \"towns\" of job itself has failed, and stops it"])
+    }).pipe(fresh))
 
   it.effect("whose task skips an element says that it has no value of it", () =>
     Effect.gen(function*() {

@@ -10,6 +10,7 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
+import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
 import * as TestClock from "effect/testing/TestClock"
@@ -122,6 +123,35 @@ const suite = <E>(backend: string, store: Layer.Layer<JobStore.JobStore, E>) =>
         yield* jobs.pause(other.id)
         assert.deepStrictEqual(yield* during(Halves.execute([4])), Exit.succeed([2]))
         assert.strictEqual((yield* jobs.get(other.id)).state._tag, "Completed")
+      }))
+
+    test("by execute withdraws a pause that the owner has not carried out", () =>
+      Effect.gen(function*() {
+        const Slow = Job.make("test/Slow", { payload: Schema.Int, success: Schema.Int })
+        const { jobs } = yield* process([Slow], Slow.toLayer((n) => Effect.as(Effect.sleep("20 seconds"), n)))
+        const handle = yield* jobs.start(Slow, 7, { ifOver: "retry" })
+        yield* TestClock.adjust("1 second")
+        yield* handle.pause
+        assert.deepStrictEqual((yield* jobs.get(handle.id)).request, Option.some("Pause"))
+        const executed = yield* Effect.forkChild(Effect.provideService(Slow.execute(7), JobManager, jobs))
+        yield* Effect.repeat(TestClock.adjust("250 millis"), { times: 100 })
+        assert.strictEqual(yield* Fiber.join(executed), 7)
+        assert.lengthOf(yield* jobs.list(), 1)
+      }))
+
+    test("by execute is the same job, whatever the order of the payload's keys", () =>
+      Effect.gen(function*() {
+        const Sum = Job.make("test/Sum", {
+          payload: Schema.Record(Schema.String, Schema.Int),
+          success: Schema.Int
+        })
+        const { jobs } = yield* process([Sum], Sum.toLayer((of) => Effect.succeed((of["a"] ?? 0) + (of["b"] ?? 0))))
+        for (const payload of [{ a: 1, b: 2 }, { b: 2, a: 1 }]) {
+          const sum = yield* Effect.forkChild(Effect.provideService(Sum.execute(payload), JobManager, jobs))
+          yield* Effect.repeat(TestClock.adjust("250 millis"), { times: 8 })
+          assert.strictEqual(yield* Fiber.join(sum), 3)
+        }
+        assert.lengthOf(yield* jobs.list(), 1)
       }))
 
     test("later waits for its time", () =>

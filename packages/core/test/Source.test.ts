@@ -103,6 +103,12 @@ describe("Source", () => {
 
       assert.match(yield* defectOf(source), /The page behind the key 2 has the key 1 again/)
       assert.match(yield* defectOf(source, "2"), /The page behind the key 2 has the key 2 again/)
+      const twice = Source.paged(Schema.Int, () => Effect.succeed([{ id: 1 }, { id: 1 }]), ({ id }) => id)
+      assert.match(yield* defectOf(twice), /has the key 1 again/)
+      const empty = Source.paged(Schema.Int, () => Effect.succeed([]), () => 1, { size: 0 })
+      assert.match(yield* defectOf(empty), /at least one row; its size was given as 0/)
+      const itself = Source.paginate(Schema.Int, 7, (page) => Effect.succeed([[page], page]))
+      assert.match(yield* defectOf(itself), /The page of \[7,0\] gives itself as the next page/)
     }))
 
   it.effect("maps what a source settles, and what a retry of it runs", () =>

@@ -65,7 +65,7 @@ export const run = (spec: FanOut): Effect.Effect<Tally, unknown> =>
       const { header, stopped } = engine.ledger.journal
       if (header.finished || stopped !== undefined) engine.close()
       if (header.finished) {
-        run.ended.add(name)
+        if (!spec.leavesFailures) run.ended.add(name)
         return new Tally(header.tally)
       }
       if (stopped !== undefined) return yield* restore(gaveUpBefore(engine))
@@ -81,7 +81,8 @@ export const run = (spec: FanOut): Effect.Effect<Tally, unknown> =>
       // A fan-out that a stop has ended keeps its job from success. The program may open any other one again.
       if (!isStopped) {
         run.unfinished.delete(name)
-        if (Exit.isSuccess(ended)) run.ended.add(name)
+        // A fan-out that returns values has ended once its caller has the values.
+        if (Exit.isSuccess(ended) && !spec.leavesFailures) run.ended.add(name)
       }
       return yield* ended
     })
@@ -89,7 +90,10 @@ export const run = (spec: FanOut): Effect.Effect<Tally, unknown> =>
 
 const namedTwice = (name: string, what: string) =>
   Effect.die(
-    new Error(`Fan-out "${name}" ${what}: give each one a name of its own, and in each run of the job the same`)
+    new Error(
+      `Fan-out "${name}" ${what}: give each one a name of its own, and in each run of the job the same. ` +
+        "To run a part of a program again, give the job a `retry`"
+    )
   )
 
 /** Says that a pool has fewer permits than the fan-out asks for. Otherwise nobody would see why it is slow. */

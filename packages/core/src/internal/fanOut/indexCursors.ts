@@ -19,8 +19,16 @@ export class IndexCursors<A> {
 
   /** Gives the cursor of the next item. */
   next(item: A): string {
-    this.hash = hashed(this.hash, `${this.keyOf(item)}\0`)
+    this.hash = hashed(this.hash, `${this.textOf(item)}\0`)
     return `${this.index++}:${this.hash.toString(36)}`
+  }
+
+  private textOf(item: A): string {
+    try {
+      return this.keyOf(item)
+    } catch (cause) {
+      throw new Error(`Item ${this.index} has no JSON by which it is known again: give \`keyOf\``, { cause })
+    }
   }
 
   /** Whether the cursor is the last one that was taken. Throws if another item was at its index. */
@@ -52,13 +60,15 @@ export const changed = (last: string | undefined): Error =>
       "run of the job, such as those of its payload"
   )
 
-/** The JSON of an item. An item without JSON has no text, and is told by its index alone. */
+/** The JSON of an item, in which bigints, maps and sets have a text too. Throws for an item without JSON. */
 const textOf = (item: unknown): string => {
-  try {
-    return typeof item === "bigint" ? String(item) : JSON.stringify(item) ?? ""
-  } catch {
-    return ""
-  }
+  if (item === undefined) return ""
+  const text: unknown = JSON.stringify(item, (_, value: unknown) => {
+    if (typeof value === "bigint") return `${value}n`
+    return value instanceof Map || value instanceof Set ? Array.from(value) : value
+  })
+  if (typeof text === "string") return text
+  throw new Error(`a ${typeof item} has no JSON`)
 }
 
 // FNV-1a, 32 bits, of UTF-16 units: http://www.isthe.com/chongo/tech/comp/fnv/

@@ -11,6 +11,7 @@ import type { Tally } from "../../Progress.ts"
 import { type Element, item } from "../../Source.ts"
 import type { Any, Codec } from "../../Task.ts"
 import { type ItemHandler, makeItemTask } from "../task/itemTask.ts"
+import { codecsOf } from "../task/taskCodecs.ts"
 import type { FanOut } from "./engine.ts"
 import { cursorsOf, sourceOf } from "./indexCursors.ts"
 import { runOf } from "./jobRun.ts"
@@ -32,7 +33,10 @@ export const runAll = (
 ): Effect.Effect<ReadonlyArray<unknown>, unknown> =>
   Effect.suspend(() => {
     const all = Array.from(payloads)
-    const cursors = cursorsOf(all)
+    const { encode } = codecsOf(task).payload
+    // A payload that does not fit its schema fails when its task is to run.
+    const textOf = (payload: unknown) => jsonOf(encode, payload) ?? ""
+    const cursors = cursorsOf(all, textOf)
     return values(open, name, task, cursors.map((cursor, index) => item(cursor, all[index])), options)
   })
 
@@ -51,6 +55,15 @@ export const forEach = (
     return values(open, name, task, cursors.map((cursor) => item(cursor, cursor)), options)
   })
 
+/** The JSON of an encoded payload, if the payload can be encoded. */
+const jsonOf = (encode: (payload: unknown) => unknown, payload: unknown): string | undefined => {
+  try {
+    return JSON.stringify(encode(payload))
+  } catch {
+    return undefined
+  }
+}
+
 const values = Effect.fnUntraced(function*(
   open: OpenFanOut,
   name: string,
@@ -65,6 +78,8 @@ const values = Effect.fnUntraced(function*(
       if (outcome._tag === "Done") found.set(cursor, outcome.value)
     }))
   if (found.size === elements.length && elements.every(({ cursor }) => found.has(cursor))) {
+    const { ended } = yield* runOf(name)
+    ended.add(name)
     return elements.map(({ cursor }) => found.get(cursor))
   }
   return yield* Effect.die(

@@ -47,7 +47,7 @@ export class Settling {
     if (Effect.isEffect(pause)) return pause
     const keep = { keepsAll: options.keep === "all", keepsStack: this.defects < loggedDefects }
     const known = pause ?? ending
-    if (this.spec.leavesFailures && known._tag !== "Done") return Effect.failCause(causeOf(known))
+    if (this.spec.leavesFailures && known._tag !== "Done") return this.leave(entry, causeOf(known))
     const value = known._tag === "Done" ? Option.some(known.value) : Option.none()
     const replaced = this.replace(entry, known, value)
     const ended = typeof replaced === "boolean" ? known : replaced
@@ -58,7 +58,9 @@ export class Settling {
     if (replaced !== true) {
       let outcome = task.outcome(ended, keep)
       if (typeof named !== "string" && outcome._tag !== "Failed") outcome = task.outcome(named, keep)
-      if (this.spec.leavesFailures && outcome._tag === "Failed") return Effect.die(new Error(message(outcome.failure)))
+      if (this.spec.leavesFailures && outcome._tag === "Failed") {
+        return this.leave(entry, Cause.die(new Error(message(outcome.failure))))
+      }
       this.ledger.settle(entry, key, outcome, outcome._tag === "Done" ? value : Option.none())
     }
     // The key of a payload that does not fit its schema can throw for that reason alone.
@@ -66,6 +68,17 @@ export class Settling {
     if (told._tag !== "Failed" || !hasDied(told.cause)) return undefined
     const log = this.defects++ < loggedDefects ? Effect.logWarning : Effect.logDebug
     return log(`Task "${task.tag}" of "${key}" in fan-out "${name}" of job ${run.id} has died`, told.cause)
+  }
+
+  /** Says which element has failed, and fails with its cause. The element stays unsettled. */
+  private leave(entry: Entry, cause: Cause.Cause<unknown>): Effect.Effect<never, unknown> {
+    const { name, run } = this.spec
+    const named = this.keyOf(entry)
+    const key = typeof named === "string" ? named : entry.cursor
+    return Effect.andThen(
+      Effect.logWarning(`"${key}" in fan-out "${name}" of job ${run.id} has failed, and stops it`, cause),
+      Effect.failCause(cause)
+    )
   }
 
   /** Gives the effect that pauses the job if `pauseOn` asks for a pause, or the defect that `pauseOn` has thrown. */
@@ -119,7 +132,9 @@ export class Settling {
 const causeOf = (ending: Exclude<Ended, { readonly _tag: "Done" }>): Cause.Cause<unknown> => {
   switch (ending._tag) {
     case "Failed":
-      return ending.cause
+      return Cause.hasInterruptsOnly(ending.cause)
+        ? Cause.die(new Error("The task interrupted itself"))
+        : ending.cause
     case "Skipped":
       return Cause.die(
         new Error(`A fan-out that gives all values has none of an element that was skipped: ${ending.reason}`)

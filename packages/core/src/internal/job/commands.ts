@@ -83,7 +83,7 @@ export const start = Effect.fnUntraced(function*<J extends Job.Any>(
 ): Effect.fn.Return<HandleOf<J>, JobManagerError | JobStoreError> {
   let fields = yield* described(job, payload, settings)
   if (ifOver !== "new") {
-    const idempotencyKey = Option.getOrElse(fields.idempotencyKey, () => JSON.stringify(fields.payload))
+    const idempotencyKey = Option.getOrElse(fields.idempotencyKey, () => sortedJson(fields.payload))
     fields = { ...fields, idempotencyKey: Option.some(idempotencyKey) }
     const [newest] = yield* runtime.store.list({ names: [job.name], idempotencyKey, limit: 1 })
     const isOver = newest !== undefined && JobState.isTerminal(newest.state)
@@ -100,12 +100,20 @@ export const start = Effect.fnUntraced(function*<J extends Job.Any>(
   }
   const { idempotencyKey } = record
   if (Option.isSome(idempotencyKey) && Option.contains(stored.idempotencyKey, idempotencyKey.value)) {
-    const mayResume = ifPaused === "resume" && stored.state._tag === "Paused"
+    const mayResume = ifPaused === "resume" &&
+      (stored.state._tag === "Paused" || Option.contains(stored.request, "Pause"))
     if (mayResume) yield* unlessDone(resume(runtime, stored.id))
     return handleOf(runtime, job, stored.id, false)
   }
   return yield* new JobManagerError({ reason: new ActiveJobDiffers({ id: stored.id, job: stored.name }) })
 })
+
+/** JSON in which the keys of each object are sorted: two payloads that are equal have the same. */
+const sortedJson = (payload: Schema.Json): string =>
+  JSON.stringify(payload, (_, value: unknown) =>
+    typeof value === "object" && value !== null && !Array.isArray(value)
+      ? Object.fromEntries(Object.entries(value).toSorted(([a], [b]) => a < b ? -1 : 1))
+      : value)
 
 /** Ignores that a job does not allow a request: another process can have made the same one in the meantime. */
 const unlessDone = (request: Effect.Effect<void, JobManagerError | JobStoreError>) =>

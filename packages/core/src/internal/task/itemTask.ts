@@ -25,7 +25,7 @@ export const makeItemTask = (
     payload: Schema.String,
     success,
     error,
-    ...keyOf === undefined ? {} : { key: (cursor: string) => keyOf(items[indexOf(cursor)]) },
+    key: (cursor) => keyOf === undefined ? `item ${indexOf(cursor)}` : keyOf(items[indexOf(cursor)]),
     ...pool === undefined ? {} : { pool },
     ...retry === undefined ? {} : { retry },
     ...timeout === undefined ? {} : { timeout },
