@@ -23,13 +23,18 @@ const flaws = {
   NoName: "it has a dot, two dots or nothing between its slashes, and no path below a source has"
 }
 
+/** Brackets that stand for a character. A closing one at their beginning is one of their characters. */
+const brackets = /(?<!\\)(?<escaped>(?:\\\\)*)\[[!^]?\]?(?:\[:[a-z]+:\]|\\.|[^\]\\])*\]/g
+
 /** Why a text is no rule, if it is none. */
 const flawOf = (text: string): keyof typeof flaws | undefined => {
   if (text.length > maxRuleLength) return "TooLong"
   if (/[\n\0]/.test(text)) return "ManyLines"
   if (text.startsWith("#")) return "Comment"
   if (/(?<!\\)(?:\\\\)*\\$/.test(text)) return "OpenEnd"
-  const names = text.replace(/^!/, "").replace(/ +$/, "").replace(/^\//, "").replace(/\/$/, "").split("/")
+  const path = text.replace(/^!/, "").replace(/ +$/, "").replace(/^\//, "").replace(/\/$/, "")
+  // A slash within brackets is one of their characters, and parts no names.
+  const names = path.replace(brackets, "$<escaped>[]").split("/")
   if (names.length === 1 && names[0] === "") return "Empty"
   return names.some((name) => name === "" || name === "." || name === "..") ? "NoName" : undefined
 }

@@ -42,6 +42,7 @@ const table: ReadonlyArray<
   [["a\r"], ["a\r"], ["a"]],
   [["\ufeffa"], ["\ufeffa"], ["a"]],
   [["a["], [], ["a[", "a"]],
+  [["/[a//[ab]"], ["a", "b", "["], ["x"]],
   [["__proto__", "constructor"], ["__proto__", "constructor/"], ["toString"]]
 ]
 
@@ -61,7 +62,9 @@ const refused: ReadonlyArray<readonly [text: string, flaw: Filter.InvalidRule["f
   ["/./a", "NoName"],
   ["a/..", "NoName"],
   [". ", "NoName"],
-  ["a//b", "NoName"]
+  ["a//b", "NoName"],
+  ["a//[b]", "NoName"],
+  ["\\[a//b]", "NoName"]
 ]
 
 describe("Filter", () => {
