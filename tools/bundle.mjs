@@ -133,7 +133,7 @@ mkdirSync(dist, { recursive: true })
 /** What is run, by where it comes from. */
 const made = {
   "fanout.cjs": "cli/src/bundledBin.ts",
-  "fanout.code.cjs": "cli/src/Main.ts",
+  "fanout.code.cjs": "cli/src/Invocation.ts",
   "thread.cjs": "cli/src/bundledThread.ts",
   "thread.code.cjs": "cli/src/thread.ts",
   "mediaThread.cjs": "cli/src/bundledThread.ts",

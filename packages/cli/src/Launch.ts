@@ -2,10 +2,10 @@
  * Starts the command. What only asks for the version loads nothing else.
  */
 import { existsSync, readFileSync } from "node:fs"
-import type * as Main from "./Main.ts"
+import type * as Invocation from "./Invocation.ts"
 
 /** Starts the command, which is loaded if it is needed. */
-export const launch = async (load: () => Promise<typeof Main>): Promise<void> => {
+export const launch = async (load: () => Promise<typeof Invocation>): Promise<void> => {
   // libuv reads the number of its threads once, before its first file call, so it can't wait for the arguments' parser.
   // Where other machines or programs answer for files, as many calls may be under way as such files are worked on.
   const mounts = existsSync("/proc/self/mountinfo") ? readFileSync("/proc/self/mountinfo", "latin1") : ""

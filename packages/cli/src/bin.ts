@@ -3,4 +3,4 @@
  */
 import { launch } from "./Launch.ts"
 
-await launch(() => import("./Main.ts"))
+await launch(() => import("./Invocation.ts"))

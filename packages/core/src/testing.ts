@@ -3,15 +3,13 @@
  *
  * @since 0.1.0
  */
-import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
-import * as Exit from "effect/Exit"
 import * as Layer from "effect/Layer"
-import * as Scope from "effect/Scope"
-import { silenceable } from "./internal/job/silencedStore.ts"
+import type * as Scope from "effect/Scope"
+import { startIsolated } from "./internal/job/isolatedProcess.ts"
 import type * as Job from "./Job.ts"
 import * as JobManager from "./JobManager.ts"
-import * as JobStore from "./JobStore.ts"
+import type * as JobStore from "./JobStore.ts"
 import type { JobStoreError } from "./JobStoreError.ts"
 import * as MemoryJobStore from "./MemoryJobStore.ts"
 import * as OwnerLiveness from "./OwnerLiveness.ts"
@@ -77,23 +75,12 @@ export const process = <const Jobs extends ReadonlyArray<Job.Any>, E, R>(
   options: Parameters<typeof layer<Jobs>>[0],
   programs: Layer.Layer<Job.ToProgram<Jobs[number]>, E, R>
 ): Effect.Effect<Process, E | JobStoreError, JobStore.JobStore | Scope.Scope | R> =>
-  Effect.gen(function*() {
-    const scope = yield* Scope.fork(yield* Effect.scope)
-    const { silence, store } = silenceable(yield* JobStore.JobStore)
-    const context = yield* JobManager.layer<Jobs>({ shutdownDeadline: 0, ...options }).pipe(
-      Layer.provide(programs),
-      Layer.provideMerge(Layer.fresh(Pools.layer(options.pools))),
-      Layer.provide(Layer.fresh(OwnerLiveness.layerBlind)),
-      Layer.provide(Layer.succeed(JobStore.JobStore, store)),
-      Layer.buildWithScope(scope)
-    )
-    return {
-      manager: Context.get(context, JobManager.JobManager),
-      pools: Context.get(context, Pools.Pools),
-      // The end of a process that is killed waits for a store that never answers.
-      kill: Effect.andThen(silence, Effect.asVoid(Effect.forkDetach(Scope.close(scope, Exit.void))))
-    }
-  })
+  Effect.map(startIsolated(options, options.pools, programs), ({ close, manager, pools, silence }) => ({
+    manager,
+    pools,
+    // The end of a process that is killed waits for a store that never answers.
+    kill: Effect.andThen(silence, Effect.asVoid(Effect.forkDetach(close)))
+  }))
 
 /**
  * Lets all ready fibers run while time stands still. Call it between starting a job and moving the clock, so that the
