@@ -8,14 +8,22 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as FaultyFiles from "./FaultyFiles.ts"
 
+const hang = (): never => {
+  for (;;);
+}
+
+/** Ends the process. The signal can come after `kill` has returned, and the call that it is to prevent must not be made. */
+const die = (signal: NodeJS.Signals): never => {
+  process.kill(process.pid, signal)
+  return hang()
+}
+
 /** What the process dies of at the files that are called so: when their content is read, or a thumbnail is named. */
 const faults: ReadonlyArray<readonly [name: string, call: Call, fault: () => void]> = [
-  ["crashes-late", "rename", () => process.kill(process.pid, "SIGSEGV")],
-  ["crashes", "read", () => process.kill(process.pid, "SIGSEGV")],
-  ["aborts", "read", () => process.kill(process.pid, "SIGABRT")],
-  ["hangs", "read", () => {
-    for (;;);
-  }]
+  ["crashes-late", "rename", () => die("SIGSEGV")],
+  ["crashes", "read", () => die("SIGSEGV")],
+  ["aborts", "read", () => die("SIGABRT")],
+  ["hangs", "read", hang]
 ]
 
 let current: (typeof faults)[number] | undefined
