@@ -15,6 +15,8 @@ export const record = (state: JobState, fields?: Partial<JobRecord>) =>
     idempotencyKey: Option.none(),
     exclusiveKey: Option.none(),
     parent: Option.none(),
+    scheduled: Option.none(),
+    tags: [],
     priority: 0,
     limits: {},
     state,

@@ -86,6 +86,16 @@ export interface Job<
     options?: StartOptions
   ) => Effect.Effect<JobHandle<Success["Type"], Error["Type"]>, JobManagerError | JobStoreError, JobManager>
 
+  /** Starts a job for each payload, see `JobManager.startAll`. */
+  readonly startAll: (
+    payloads: Iterable<Payload["Type"]>,
+    options?: StartOptions
+  ) => Effect.Effect<
+    ReadonlyArray<JobHandle<Success["Type"], Error["Type"]>>,
+    JobManagerError | JobStoreError,
+    JobManager
+  >
+
   /**
    * Starts the job and waits for its end, in whichever process it runs. Returns the success of the job, or fails with
    * its error.
@@ -215,6 +225,7 @@ export const make = <
     timeoutMillis: Duration.toMillis(options.timeout ?? Duration.infinity),
     migrations,
     start: (payload, startOptions) => JobManager.use((manager) => manager.start(job, payload, startOptions)),
+    startAll: (payloads, startOptions) => JobManager.use((manager) => manager.startAll(job, payloads, startOptions)),
     execute: (payload, startOptions) =>
       Effect.flatMap(Effect.serviceOption(JobContext), (context) =>
         Option.isSome(context)

@@ -5,7 +5,9 @@
  */
 import * as Context from "effect/Context"
 import type * as Effect from "effect/Effect"
+import type * as Option from "effect/Option"
 import type { JobId } from "./JobId.ts"
+import type { Scheduled } from "./JobRecord.ts"
 import type { JobStoreError } from "./JobStoreError.ts"
 
 /**
@@ -27,6 +29,9 @@ export class JobContext extends Context.Service<JobContext, {
    * Every new owner of the job raises it. A number greater than 1 means that an earlier run may have left something.
    */
   readonly token: number
+
+  /** The schedule that started the job, and the time of its tick. `None` if no schedule has started it. */
+  readonly scheduled: Option.Option<Scheduled>
 
   /** Writes a line to the job's log. Fails if the job has another owner by now. */
   readonly log: (level: "Info" | "Warning" | "Error", message: string) => Effect.Effect<void, JobStoreError>

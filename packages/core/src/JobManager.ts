@@ -75,6 +75,16 @@ export class JobManager extends Context.Service<JobManager, {
     options?: StartOptions
   ) => Effect.Effect<JobHandle<S["Type"], E["Type"]>, JobManagerError | JobStoreError>
 
+  /**
+   * Accepts a job for each payload and returns the handles in the same order. The new jobs are stored all or none, in
+   * one transaction. Fails with `ActiveJobDiffers` and stores none if one of them is refused.
+   */
+  readonly startAll: <N extends string, P extends Schema.Top, S extends Schema.Top, E extends Schema.Top>(
+    job: Job.Any & { readonly name: N; readonly payload: P; readonly success: S; readonly error: E },
+    payloads: Iterable<P["Type"]>,
+    options?: StartOptions
+  ) => Effect.Effect<ReadonlyArray<JobHandle<S["Type"], E["Type"]>>, JobManagerError | JobStoreError>
+
   /** Finds a started job. Fails with `JobNotFound` if no job of this definition has the id. */
   readonly attach: <N extends string, P extends Schema.Top, S extends Schema.Top, E extends Schema.Top>(
     job: Job.Any & { readonly name: N; readonly payload: P; readonly success: S; readonly error: E },
@@ -150,7 +160,10 @@ export class JobManager extends Context.Service<JobManager, {
  * **Details**
  *
  * - `claim`: which jobs it runs, `"all"` by default.
- * - `concurrency`: how many jobs run at once, 4 by default. A job that waits for children or cleans up does not count.
+ * - `concurrency`: how many jobs run at once in this process, 4 by default. A job that waits for children or cleans up
+ *   does not count.
+ * - `concurrencyByName`: how many jobs of a name run at once in this process, by default as many as `concurrency`. For
+ *   one job at a time in all processes, give the job an `exclusiveKey`.
  * - `leaseTtl`: after this time without a sign of its owner, another owner may take a job, 15 s by default. An owner
  *   that could not renew its lease for half of this time stops.
  * - `pollInterval`: time between two looks at the store, 200 ms by default and 250 ms at most.
@@ -164,6 +177,7 @@ export interface Options<Jobs extends ReadonlyArray<Job.Any>> {
   readonly jobs: Jobs
   readonly claim?: Claim
   readonly concurrency?: number
+  readonly concurrencyByName?: Readonly<Partial<Record<Jobs[number]["name"], number>>>
   readonly leaseTtl?: Duration.Input
   readonly pollInterval?: Duration.Input
   readonly grace?: Duration.Input
@@ -213,13 +227,13 @@ const make = Effect.fnUntraced(function*<Jobs extends ReadonlyArray<Job.Any>>(op
   })
   yield* Effect.addFinalizer((exit) => Effect.andThen(shutdown, Scope.close(fibers, exit)))
   const { store } = runtime
+  const unlessShut = <A, E>(start: Effect.Effect<A, E>): Effect.Effect<A, E | JobManagerError> =>
+    Effect.suspend((): Effect.Effect<A, E | JobManagerError> =>
+      accepting ? start : Effect.fail(new JobManagerError({ reason: new ShuttingDown() }))
+    )
   return JobManager.of({
-    start: (job, payload, options = {}) =>
-      Effect.suspend(() =>
-        accepting
-          ? Commands.start(runtime, job, payload, options)
-          : Effect.fail(new JobManagerError({ reason: new ShuttingDown() }))
-      ),
+    start: (job, payload, options = {}) => unlessShut(Commands.start(runtime, job, payload, options)),
+    startAll: (job, payloads, options = {}) => unlessShut(Commands.startAll(runtime, job, payloads, options)),
     attach: (job, id) => Commands.attach(runtime, job, id),
     claim: (id) =>
       Effect.sync(() => {
@@ -248,6 +262,11 @@ const make = Effect.fnUntraced(function*<Jobs extends ReadonlyArray<Job.Any>>(op
   })
 })
 
+const atLeastOne = (concurrency: number): number => Math.max(1, Math.floor(concurrency))
+
+const limitsOf = (concurrencyByName: Readonly<Record<string, number | undefined>> = {}) =>
+  new Map(Object.entries(concurrencyByName).map(([name, limit]) => [name, atLeastOne(limit ?? Infinity)]))
+
 const makeRuntime = Effect.fnUntraced(function*<Jobs extends ReadonlyArray<Job.Any>>(
   options: Options<Jobs>
 ) {
@@ -275,9 +294,14 @@ const makeRuntime = Effect.fnUntraced(function*<Jobs extends ReadonlyArray<Job.A
     },
     pools: yield* Pools.Pools,
     runs: new Map(),
-    places: new Places(Math.max(1, Math.floor(options.concurrency ?? 4)), () => claimable.notifyUnsafe()),
+    places: new Places(
+      atLeastOne(options.concurrency ?? 4),
+      limitsOf(options.concurrencyByName),
+      () => claimable.notifyUnsafe()
+    ),
     cleaning: new Set(),
     unrecorded: new Map(),
+    unclaimed: new Set(),
     claimable,
     changed: new Changes()
   }

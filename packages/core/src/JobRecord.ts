@@ -57,9 +57,10 @@ export const JobLimits = Schema.Struct({
 export type JobLimits = typeof JobLimits.Type
 
 /**
- * Priority and limits of a job. `priority` is 0 (`normal`) by default; `JobPriority.numbers` has the number of each
- * name. The limit `concurrency` counts the tasks of all the job's fan-outs together. The limit only lowers the number
- * of tasks that run at the same time: the `concurrency` of each fan-out and the pool sizes still apply.
+ * Priority, limits and tags of a job. `priority` is 0 (`normal`) by default; `JobPriority.numbers` has the number of
+ * each name. The limit `concurrency` counts the tasks of all the job's fan-outs together. The limit only lowers the
+ * number of tasks that run at the same time: the `concurrency` of each fan-out and the pool sizes still apply. `tags`
+ * are names by which `JobManager.list` finds the job. Children have no tags of their parent.
  *
  * @category models
  * @since 0.1.0
@@ -67,6 +68,7 @@ export type JobLimits = typeof JobLimits.Type
 export interface JobSettings {
   readonly priority?: number
   readonly limits?: JobLimits
+  readonly tags?: ReadonlyArray<string>
 }
 
 /**
@@ -130,6 +132,23 @@ export const Parent = Schema.Struct({
 })
 
 /**
+ * Schema for the schedule that started a job: the schedule's name, and the time of the tick in milliseconds since the
+ * epoch.
+ *
+ * @category schemas
+ * @since 0.1.0
+ */
+export const Scheduled = Schema.Struct({ schedule: Schema.String, at: Schema.Finite })
+
+/**
+ * Schedule that started a job, and the time of the tick in milliseconds since the epoch.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type Scheduled = typeof Scheduled.Type
+
+/**
  * Schema for how the program of a finished job ended. Success and error are JSON, as `Schema.toCodecJson` of the job's
  * schemas encodes them; `JobHandle.await` decodes them. A `Defect` has the name and stack of the error, like
  * `Outcome.Failure`.
@@ -178,6 +197,8 @@ export class JobRecord extends Schema.Class<JobRecord>("@fanout/core/JobStore/Jo
   idempotencyKey: Schema.Option(Schema.String),
   exclusiveKey: Schema.Option(Schema.String),
   parent: Schema.Option(Parent),
+  scheduled: Schema.Option(Scheduled),
+  tags: Schema.Array(Schema.NonEmptyString),
   priority: Schema.Int,
   limits: JobLimits,
   state: JobState.JobState,

@@ -3,8 +3,9 @@
  *
  * @since 0.1.0
  */
+import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
-import { JobLimits } from "./JobRecord.ts"
+import { JobLimits, type JobSettings } from "./JobRecord.ts"
 
 /**
  * Schema for what happens to missed ticks: none of them runs, the latest one, or all of them, at most the newest 100. A
@@ -21,7 +22,7 @@ export const Missed = Schema.Literals(["skip", "latest", "all"])
  * **Details**
  *
  * `cron` is an expression of Effect's `Cron`. `timeZone` is a name or an offset, as Effect's `DateTime` takes it. Each
- * started job gets the fields from `job` to `limits`. `nextAt` is the next tick that has not run. `revision` is 0 for a
+ * started job gets the fields from `job` to `tags`. `nextAt` is the next tick that has not run. `revision` is 0 for a
  * schedule that was never stored. Each change raises it.
  *
  * @category models
@@ -39,6 +40,8 @@ export class JobSchedule extends Schema.Class<JobSchedule>("@fanout/core/JobSche
   exclusiveKey: Schema.Option(Schema.String),
   priority: Schema.Int,
   limits: JobLimits,
+  // A schedule that an earlier version has stored has no tags.
+  tags: Schema.Array(Schema.NonEmptyString).pipe(Schema.withDecodingDefaultKey(Effect.succeed([]))),
   nextAt: Schema.Finite,
   revision: Schema.Natural
 }) {
@@ -53,17 +56,15 @@ export class JobSchedule extends Schema.Class<JobSchedule>("@fanout/core/JobSche
 }
 
 /**
- * Options of a schedule. `name` is unique in the store. By default, `timeZone` is `"UTC"`, `missed` is `"latest"`,
- * `priority` is 0, and there are no `limits`.
+ * Options of a schedule, and the settings of the jobs that it starts. `name` is unique in the store. By default,
+ * `timeZone` is `"UTC"` and `missed` is `"latest"`.
  *
  * @category models
  * @since 0.1.0
  */
-export interface Options {
+export interface Options extends JobSettings {
   readonly name: string
   readonly cron: string
   readonly timeZone?: string
   readonly missed?: typeof Missed.Type
-  readonly priority?: number
-  readonly limits?: JobLimits
 }

@@ -5,6 +5,7 @@
  */
 import type * as Option from "effect/Option"
 import type { JobRecord } from "./JobRecord.ts"
+import type { ChildCounts } from "./JobStore.ts"
 import type { Progress } from "./Progress.ts"
 
 /**
@@ -14,6 +15,7 @@ import type { Progress } from "./Progress.ts"
  *
  * - `items` counts the elements that have ended: done, failed and skipped ones. `total` is the number of all elements,
  *   if the job has set it by `Progress.total("items", n)`.
+ * - `children` are the numbers of the job's children, by state.
  * - `rates` are per second, over the last ten seconds: of `items`, and of each unit such as `bytes`. A single look has
  *   no rates.
  * - `remainingMillis` is the time that is left at the present rate. It is known if the job runs, has a rate, and has a
@@ -26,6 +28,7 @@ export interface JobStatus {
   readonly record: JobRecord
   readonly progress: Progress
   readonly items: number
+  readonly children: ChildCounts
   readonly total: Option.Option<number>
   readonly rates: Readonly<Record<string, number>>
   readonly remainingMillis: Option.Option<number>

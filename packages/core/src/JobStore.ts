@@ -75,8 +75,8 @@ export interface Look {
 }
 
 /**
- * Which jobs to list: jobs in one of the `states`, with one of the `names`, with the `idempotencyKey`, the children of
- * `parent`, at most `limit` jobs. `before` is the last job of the previous page.
+ * Which jobs to list: jobs in one of the `states`, with one of the `names`, with the `idempotencyKey`, with the `tag`,
+ * the children of `parent`, at most `limit` jobs. `before` is the last job of the previous page.
  *
  * @category models
  * @since 0.1.0
@@ -85,6 +85,7 @@ export interface ListFilter {
   readonly states?: ReadonlyArray<JobState.Tag> | undefined
   readonly names?: ReadonlyArray<string> | undefined
   readonly idempotencyKey?: string | undefined
+  readonly tag?: string | undefined
   readonly parent?: JobId | undefined
   readonly limit: number
   readonly before?: Pick<JobRecord, "createdAt" | "id"> | undefined
@@ -113,6 +114,14 @@ export interface Astray extends Pick<JobRecord, "id"> {
 }
 
 /**
+ * Numbers of a job's children, by state.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type ChildCounts = { readonly [Tag in JobState.Tag]?: number }
+
+/**
  * Service that keeps jobs.
  *
  * @category services
@@ -129,6 +138,14 @@ export class JobStore extends Context.Service<JobStore, {
   readonly insert: (record: JobRecord) => Effect.Effect<JobRecord, Errors.JobStoreError>
 
   /**
+   * Stores new jobs as `insert` does, all of them or none, and returns them in the same order. Fails with `KeyTaken` if
+   * another active job has the exclusive key of a new job, but not its idempotency key.
+   */
+  readonly insertAll: (
+    records: ReadonlyArray<JobRecord>
+  ) => Effect.Effect<ReadonlyArray<JobRecord>, Errors.JobStoreError>
+
+  /**
    * Stores a new child (revision 0) and returns it. `insertChild` stores nothing and returns an existing job in two
    * cases: the parent has a child of that name which is not cancelled, or another active job has the new job's
    * exclusive key. A stored child sets the parent's `ownersLost` to 0, as `flush` does. Fails with `Fenced` if the
@@ -141,6 +158,9 @@ export class JobStore extends Context.Service<JobStore, {
 
   /** Reads the states of a job's children, each state once. Cheap for any number of children. */
   readonly childTags: (parent: JobId) => Effect.Effect<ReadonlyArray<JobState.Tag>, Errors.JobStoreError>
+
+  /** Counts the children of a job in each state. A state without children is left out. */
+  readonly childCounts: (parent: JobId) => Effect.Effect<ChildCounts, Errors.JobStoreError>
 
   /**
    * Reads at most 100 children that are out of step with their parents, and what they should do.

@@ -12,6 +12,7 @@ import * as Option from "effect/Option"
 import * as Struct from "effect/Struct"
 import { encode, Memory, read, refuse, type StoredFanOut, type StoredJob } from "./internal/memory/memory.ts"
 import { renameEntries, renameProgress } from "./internal/store/fanOutNames.ts"
+import { standsFor } from "./internal/store/keys.ts"
 import { astrayLimit, isToCancel, stepOf, wishOf } from "./internal/store/request.ts"
 import * as Rows from "./internal/store/rows.ts"
 import type { JobId } from "./JobId.ts"
@@ -64,13 +65,14 @@ const firstQueued = (memory: Memory, limit: number, isWanted: (record: JobRecord
 const reads = (memory: Memory): Operations<"get" | "pulse" | "list" | "unreadable" | "look" | "due" | "toCancel"> => ({
   get: (id) => memory.run(() => read(memory.find(id))),
   pulse: (id) => memory.run(() => Rows.decodePulse(memory.find(id))),
-  list: ({ before, idempotencyKey, limit, names, parent, states }) =>
+  list: ({ before, idempotencyKey, limit, names, parent, states, tag }) =>
     memory.run(() => {
       const last = before && { ...before, order: memory.jobs.get(before.id)?.order ?? 0 }
       const newest = memory.where((record) =>
         (states === undefined || states.includes(record.state._tag)) &&
         (names === undefined || names.includes(record.name)) &&
         (idempotencyKey === undefined || Option.contains(record.idempotencyKey, idempotencyKey)) &&
+        (tag === undefined || record.tags.includes(tag)) &&
         (parent === undefined || isChildOf(parent)(record))
       )
         .filter(({ order, record: { createdAt } }) =>
@@ -155,8 +157,18 @@ const insert = (memory: Memory, record: JobRecord): JobRecord => {
 
 const changes = (
   memory: Memory
-): Operations<"insert" | "insertChild" | "child" | "childTags" | "astray" | "put" | "prune"> => ({
+): Operations<
+  "insert" | "insertAll" | "insertChild" | "child" | "childTags" | "childCounts" | "astray" | "put" | "prune"
+> => ({
   insert: (record) => memory.run(() => insert(memory, record)),
+  insertAll: (records) =>
+    memory.transaction(memory.run(() =>
+      records.map((record) => {
+        const stored = insert(memory, record)
+        if (!standsFor(stored, record)) refuse(new Errors.KeyTaken({ id: record.id, by: stored.id }))
+        return stored
+      })
+    )),
   insertChild: (record, token) =>
     memory.run(() => {
       const parent = Option.getOrUndefined(record.parent)
@@ -171,6 +183,11 @@ const changes = (
   child: (parent, name) => memory.run(() => Option.map(Option.fromUndefinedOr(namedChild(memory, parent, name)), read)),
   childTags: (parent) =>
     memory.run(() => Array.from(new Set(memory.where(isChildOf(parent)).map(({ record }) => record.state._tag)))),
+  childCounts: (parent) =>
+    memory.run(() => {
+      const byTag = Map.groupBy(memory.where(isChildOf(parent)), ({ record }) => record.state._tag)
+      return Object.fromEntries(Array.from(byTag, ([tag, { length }]) => [tag, length]))
+    }),
   astray: memory.run(() => {
     const found = Array.from(memory.jobs.values()).flatMap(({ record }) => {
       const parent = Option.getOrUndefined(record.parent)

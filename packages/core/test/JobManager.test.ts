@@ -1176,6 +1176,37 @@ const contract = (name: string, layer: Layer.Layer<JobStore.JobStore, JobStoreEr
         yield* jobs.shutdown
       }).pipe(fresh))
 
+    it.effect("runs as many jobs of a name as it may, and others beside them", () =>
+      Effect.gen(function*() {
+        const read: Array<number> = []
+        const Slow = Job.make("test/Slow", { payload: Schema.Int })
+        const Quick = Job.make("test/Quick", { payload: Schema.Int })
+        const programs = Layer.merge(
+          Slow.toLayer(() => Effect.sleep("10 seconds")),
+          Quick.toLayer(() => Effect.sleep("1 second"))
+        )
+        const options = { concurrency: 4, concurrencyByName: { "test/Slow": 1 } }
+        const { jobs } = yield* manager([Slow, Quick], programs, options).pipe(
+          Effect.updateService(JobStore.JobStore, (store) => ({
+            ...store,
+            due: (filter) => Effect.tap(store.due(filter), (due) => Effect.sync(() => read.push(due.length)))
+          }))
+        )
+        yield* jobs.startAll(Slow, Array(100).keys(), { priority: 5 })
+        yield* jobs.startAll(Quick, Array(9).keys())
+        yield* TestClock.adjust("5 seconds")
+
+        const count = (name: string, state: JobStore.JobRecord["state"]["_tag"]) =>
+          Effect.map(jobs.list({ names: [name], states: [state], limit: 1000 }), ({ length }) => length)
+        assert.strictEqual(yield* count("test/Slow", "Running"), 1)
+        assert.strictEqual(yield* count("test/Quick", "Completed"), 9)
+        assert.isAtMost(Math.max(...read), 20)
+        yield* TestClock.adjust("30 seconds")
+        assert.strictEqual(yield* count("test/Slow", "Running"), 1)
+        assert.closeTo(yield* count("test/Slow", "Completed"), 3, 0)
+        yield* jobs.shutdown
+      }).pipe(fresh))
+
     it.effect("runs what waits behind jobs that it can't lift", () =>
       Effect.gen(function*() {
         const store = yield* JobStore.JobStore

@@ -1,5 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as Job from "@fanout/core/Job"
+import * as JobContext from "@fanout/core/JobContext"
 import * as JobManager from "@fanout/core/JobManager"
 import * as JobSchedule from "@fanout/core/JobSchedule"
 import * as JobStore from "@fanout/core/JobStore"
@@ -159,6 +160,31 @@ const suite = <E>(backend: string, store: Layer.Layer<JobStore.JobStore, E>) =>
         assert.deepStrictEqual(ran, ["r 03-01T00:01", "r 03-01T00:02", "r 03-01T00:03"])
         const [job] = yield* one.jobs.list()
         assert.deepInclude(job, { name: "test/Report", priority: 2 })
+      }))
+
+    test("tells its job which tick has started it, also when another process goes on with the job", () =>
+      Effect.gen(function*() {
+        const seen: Array<string> = []
+        const tells = Report.toLayer((payload) =>
+          Effect.gen(function*() {
+            const { scheduled } = yield* JobContext.JobContext
+            seen.push(Option.match(scheduled, {
+              onNone: () => payload,
+              onSome: ({ at, schedule }) => `${schedule} ${new Date(at).toISOString().slice(11, 16)}`
+            }))
+            yield* Effect.sleep(5000)
+          })
+        )
+        const one = yield* process([Report], tells)
+        yield* one.jobs.schedule(Report, "r", { name: "s", cron: "* * * * *", tags: ["often"] })
+        yield* one.jobs.start(Report, "by hand")
+        yield* pass(minute + 1000)
+        yield* one.kill
+        const two = yield* process([Report], tells)
+        yield* pass(minute / 2)
+
+        assert.deepStrictEqual(seen, ["by hand", "s 00:01", "s 00:01"])
+        assert.lengthOf(yield* two.jobs.list({ tag: "often" }), 1)
       }))
 
     it.effect.prop(

@@ -10,6 +10,7 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
+import * as Logger from "effect/Logger"
 import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
@@ -154,6 +155,45 @@ const suite = <E>(backend: string, store: Layer.Layer<JobStore.JobStore, E>) =>
         assert.lengthOf(yield* jobs.list(), 1)
       }))
 
+    test("of all is of all or none, in order, and gives the active jobs of the same keys", () =>
+      Effect.gen(function*() {
+        const Fetch = Job.make("test/Fetch", {
+          payload: Schema.Struct({ url: Schema.String, account: Schema.String }),
+          idempotencyKey: ({ url }) => url,
+          exclusiveKey: ({ account }) => account
+        })
+        const { jobs } = yield* process([Fetch], Fetch.toLayer(() => Effect.never))
+        const startAll = (...urls: ReadonlyArray<string>) =>
+          jobs.startAll(Fetch, urls.map((url) => ({ url, account: url.slice(0, 1) })), { tags: ["nightly", "nightly"] })
+
+        const first = yield* startAll("a1", "b1", "a1")
+        assert.deepStrictEqual(first.map(({ started }) => started), [true, true, false])
+        assert.strictEqual(first[2]?.id, first[0]?.id)
+        const second = yield* startAll("b1", "c1")
+        assert.deepStrictEqual(second.map(({ started }) => started), [false, true])
+        assert.strictEqual(second[0]?.id, first[1]?.id)
+        assert.match(String(yield* Effect.flip(startAll("d1", "a2", "e1"))), new RegExp(`${first[0]?.id}`))
+        assert.match(String(yield* Effect.flip(startAll("d1", "d2"))), /works on the same things/)
+
+        const listed = yield* jobs.list({ tag: "nightly" })
+        assert.deepStrictEqual(listed.map(({ tags }) => tags), [["nightly"], ["nightly"], ["nightly"]])
+        assert.deepStrictEqual(yield* startAll(), [])
+      }))
+
+    test("of all goes by ifOver for each of them", () =>
+      Effect.gen(function*() {
+        const { during, jobs, world } = yield* open
+        world.strict = false
+        yield* during(Halves.execute([2]))
+        const started = yield* during(Halves.startAll([[2], [4]], { ifOver: "existing" }))
+        assert.deepStrictEqual(
+          Exit.isSuccess(started) && started.value.map(({ started }) => started),
+          [false, true]
+        )
+        assert.deepStrictEqual(world.halved, [2, 4])
+        assert.lengthOf(yield* jobs.list(), 2)
+      }))
+
     test("later waits for its time", () =>
       Effect.gen(function*() {
         const { during, handleOf, jobs, world } = yield* open
@@ -165,6 +205,28 @@ const suite = <E>(backend: string, store: Layer.Layer<JobStore.JobStore, E>) =>
         yield* TestClock.adjust("30 seconds")
         yield* during(Effect.void)
         assert.deepStrictEqual(world.halved, [2])
+      }))
+
+    test("by execute that nobody runs says so, once for each name", () =>
+      Effect.gen(function*() {
+        const logged: Array<unknown> = []
+        const logger = Logger.make<unknown, void>(({ message }) => void logged.push(message))
+        const { jobs } = yield* process([], Layer.empty, { claim: "none" })
+        const executed = Effect.forEach([[2], [4]], (payload) => Halves.execute(payload), { concurrency: 2 }).pipe(
+          Effect.provideService(JobManager, jobs),
+          Effect.provide(Logger.layer([logger]))
+        )
+        const waiting = yield* Effect.forkChild(executed)
+        yield* Effect.repeat(TestClock.adjust("250 millis"), { times: 36 })
+        assert.deepStrictEqual(logged, [])
+        yield* Effect.repeat(TestClock.adjust("250 millis"), { times: 80 })
+        assert.lengthOf(logged, 1)
+        assert.match(String(logged), /Jobs of "test\/Halves" wait, and no process runs one/)
+
+        const world = { strict: false, halved: [] }
+        yield* process([Halves], halving(world))
+        yield* Effect.repeat(TestClock.adjust("250 millis"), { times: 20 })
+        assert.deepStrictEqual(yield* Fiber.join(waiting), [[1], [2]])
       }))
 
     test("by execute inside of a job names the way out", () =>

@@ -1,4 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
+import * as ChildJobs from "@fanout/core/ChildJobs"
 import * as Job from "@fanout/core/Job"
 import type { JobStatus } from "@fanout/core/JobStatus"
 import * as MemoryJobStore from "@fanout/core/MemoryJobStore"
@@ -54,6 +55,42 @@ describe("the status of a job", () => {
       assert.strictEqual(over.record.state._tag, "Completed")
       assert.deepInclude(over, { items: 60, remainingMillis: Option.none() })
       for (const [n, { items }] of seen.entries()) assert.isAtLeast(items, seen[n - 1]?.items ?? 0)
+    }).pipe(Effect.provide(Layer.fresh(MemoryJobStore.layer))))
+
+  it.effect("has the rates of the present run alone after a pause", () =>
+    Effect.gen(function*() {
+      const { jobs } = yield* process([Crawl], program)
+      const handle = yield* jobs.start(Crawl, 60)
+      const seen: Array<JobStatus> = []
+      yield* Effect.forkChild(Stream.runForEach(handle.changes, (status) => Effect.sync(() => seen.push(status))))
+      yield* pass(20)
+      yield* handle.pause
+      yield* pass(5)
+      yield* handle.resume
+      yield* pass(4)
+      assert.closeTo(seen.at(-1)?.rates["items"] ?? 0, 1, 0.4)
+    }).pipe(Effect.provide(Layer.fresh(MemoryJobStore.layer))))
+
+  it.effect("counts the children by their states", () =>
+    Effect.gen(function*() {
+      const Book = Job.make("test/Book", {})
+      const parts = Book.toLayer(() =>
+        Effect.forEach([1, 2, 30], (n) => Effect.exit(ChildJobs.run(`part ${n}`, Crawl, n)), {
+          concurrency: "unbounded",
+          discard: true
+        })
+      )
+      const { jobs } = yield* process([Book, Crawl], Layer.merge(parts, program), { concurrency: 2 })
+      const handle = yield* jobs.start(Book, undefined)
+      const seen: Array<JobStatus["children"]> = []
+      yield* Effect.forkChild(
+        Stream.runForEach(handle.changes, ({ children }) => Effect.sync(() => seen.push(children)))
+      )
+      yield* pass(5)
+      assert.deepStrictEqual((yield* handle.status).children, { Completed: 2, Running: 1 })
+      yield* pass(40)
+      assert.deepStrictEqual(seen.at(-1), { Completed: 3 })
+      assert.isTrue(seen.some((children) => children.Queued === 1 && children.Running === 2))
     }).pipe(Effect.provide(Layer.fresh(MemoryJobStore.layer))))
 
   it.effect("follows what is asked of the job through its handle", () =>

@@ -883,6 +883,27 @@ export const jobStoreContract = <E>(
           )
           assert.deepStrictEqual(yield* ids(store.list({ limit: 10, names, idempotencyKey: "K" })), [])
         }))
+
+      test("gives the jobs of a tag, the newest first, as long as they are there", (store) =>
+        Effect.gen(function*() {
+          const tags: Record<string, ReadonlyArray<string>> = { a: ["x"], b: ["x", "\0y\udc80"], c: [], d: ["x"] }
+          for (const [name, of] of Object.entries(tags)) {
+            const over = name === "a" ? finished(1) : {}
+            yield* store.insert(job(name, { tags: of, createdAt: name.charCodeAt(0), ...over }))
+          }
+          const before = yield* store.get(id("d"))
+
+          assert.deepStrictEqual(yield* ids(store.list({ limit: 10, tag: "x" })), ["d", "b", "a"])
+          assert.deepStrictEqual(yield* ids(store.list({ limit: 10, tag: "x", states: ["Queued"] })), ["d", "b"])
+          assert.deepStrictEqual(yield* ids(store.list({ limit: 1, tag: "x", before })), ["b"])
+          assert.deepStrictEqual(yield* ids(store.list({ limit: 10, tag: "\0y\udc80" })), ["b"])
+          assert.deepStrictEqual(yield* ids(store.list({ limit: 10, tag: "y" })), [])
+          assert.deepStrictEqual((yield* store.get(id("b"))).tags, ["x", "\0y\udc80"])
+          yield* store.prune(2)
+          assert.deepStrictEqual(yield* ids(store.list({ limit: 10, tag: "x" })), ["d", "b"])
+          yield* store.insert(job("a", { createdAt: 300 }))
+          assert.deepStrictEqual(yield* ids(store.list({ limit: 10, tag: "x" })), ["d", "b"])
+        }))
     })
 
     describe("look and due", () => {

@@ -14,6 +14,8 @@ import { job } from "./JobStoreRecords.ts"
 const Id = Schema.Literals(["a", "b", "c\udc80"])
 const Name = Schema.Literals(["copy", "move"])
 const Key = Schema.Literals(["none", "k1", "k2\0"])
+const JobTag = Schema.Literals(["t1", "t2\udc80"])
+const Tags = Schema.UniqueArray(JobTag)
 const Token = Schema.Literals([1, 1, 1, 2])
 const Time = Schema.Literals([1, 2, 2.5, 3])
 const FanOut = Schema.Literals(["files", "folders"])
@@ -35,15 +37,19 @@ const flush = {
   onCommit: Schema.Literals(["None", "Succeeds", "Fails"])
 }
 
+const insert = {
+  id: Schema.Literals(["a", "d", "e", "f"]),
+  name: Name,
+  idempotencyKey: Key,
+  exclusiveKey: Key,
+  tags: Tags,
+  at: Time,
+  payload: Schema.Json
+}
+
 const Operation = Schema.TaggedUnion({
-  Insert: {
-    id: Schema.Literals(["a", "d", "e", "f"]),
-    name: Name,
-    idempotencyKey: Key,
-    exclusiveKey: Key,
-    at: Time,
-    payload: Schema.Json
-  },
+  Insert: insert,
+  InsertAll: { records: Schema.Array(Schema.Struct(insert)).check(Schema.isMaxLength(3)) },
   InsertChild: {
     id: Schema.Literals(["a", "d", "e", "f", "g"]),
     parent: Id,
@@ -73,6 +79,8 @@ const Operation = Schema.TaggedUnion({
   List: {
     states: Schema.Option(Schema.Array(JobState.Tag)),
     names: Schema.Option(Schema.Array(Name)),
+    idempotencyKey: Schema.Option(Key),
+    tag: Schema.Option(JobTag),
     before: Schema.Option(Schema.Struct({ createdAt: Time, id: Id })),
     limit: Limit
   },
@@ -97,8 +105,22 @@ const Operation = Schema.TaggedUnion({
 
 type Operation = typeof Operation.Type
 
-const { Beat, Due, Flush, Insert, InsertChild, List, Log, Logs, Outcomes, Prune, Put, Requested, SaveOwnCheckpoint } =
-  Operation.cases
+const {
+  Beat,
+  Due,
+  Flush,
+  Insert,
+  InsertAll,
+  InsertChild,
+  List,
+  Log,
+  Logs,
+  Outcomes,
+  Prune,
+  Put,
+  Requested,
+  SaveOwnCheckpoint
+} = Operation.cases
 
 /** What can be asked of a store, in terms of a few jobs, keys and elements. */
 export const Operations = Schema.Array(
@@ -109,6 +131,7 @@ export const Operations = Schema.Array(
     Put,
     Put,
     Insert,
+    InsertAll,
     InsertChild,
     InsertChild,
     Outcomes,
@@ -131,17 +154,19 @@ const distinct = (pairs: ReadonlyArray<readonly [string, string]>) => {
   return new Map(Array.from(from, ([to, from]) => [from, to]))
 }
 
+const fresh = ({ at, exclusiveKey, id, idempotencyKey, ...fields }: Omit<typeof Insert.Type, "_tag">) =>
+  job(id, {
+    ...fields,
+    idempotencyKey: key(idempotencyKey),
+    exclusiveKey: key(exclusiveKey),
+    createdAt: at,
+    availableAt: at
+  })
+
 const perform = (store: JobStore.JobStore["Service"], operation: Operation): Effect.Effect<unknown, unknown> =>
   Operation.match(operation, {
-    Insert: ({ at, exclusiveKey, id, idempotencyKey, name, payload }) =>
-      store.insert(job(id, {
-        name,
-        payload,
-        idempotencyKey: key(idempotencyKey),
-        exclusiveKey: key(exclusiveKey),
-        createdAt: at,
-        availableAt: at
-      })),
+    Insert: (fields) => store.insert(fresh(fields)),
+    InsertAll: ({ records }) => store.insertAll(records.map(fresh)),
     InsertChild: ({ at, exclusiveKey, id, name, parent, token }) =>
       store.insertChild(
         job(id, {
@@ -186,9 +211,11 @@ const perform = (store: JobStore.JobStore["Service"], operation: Operation): Eff
     SaveOwnCheckpoint: ({ id: of, ...options }) => store.saveOwnCheckpoint(id(of), options),
     Log: ({ at, id: of, message, token }) => store.log(id(of), token, { at, level: "Info", message }),
     Prune: ({ before }) => store.prune(before),
-    List: ({ before, limit, names, states }) =>
+    List: ({ before, idempotencyKey, limit, names, states, tag }) =>
       store.list({
         limit,
+        idempotencyKey: Option.getOrUndefined(idempotencyKey),
+        tag: Option.getOrUndefined(tag),
         states: Option.getOrUndefined(states),
         names: Option.getOrUndefined(names),
         before: Option.getOrUndefined(Option.map(before, (job) => ({ ...job, id: id(job.id) })))
@@ -231,6 +258,7 @@ const contents = Effect.fnUntraced(function*(store: JobStore.JobStore["Service"]
         failures: store.failures(id(text)),
         children: Effect.forEach(FanOut.literals, (name) => store.child(id(text), name)),
         childTags: Effect.map(store.childTags(id(text)), (tags) => tags.toSorted()),
+        childCounts: store.childCounts(id(text)),
         checkpoints: Effect.forEach(FanOut.literals, (name) => store.checkpoint(id(text), name)),
         own: Effect.forEach(FanOut.literals, (name) => store.ownCheckpoint(id(text), name)),
         logs: store.logs(id(text), all)

@@ -22,6 +22,8 @@ export const job = (text: string, fields: Fields = {}): JobStore.JobRecord =>
     idempotencyKey: Option.none(),
     exclusiveKey: Option.none(),
     parent: Option.none(),
+    scheduled: Option.none(),
+    tags: [],
     priority: 0,
     limits: {},
     state: JobState.initial,
@@ -55,6 +57,7 @@ export const schedule = (
     exclusiveKey: Option.none(),
     priority: 0,
     limits: {},
+    tags: [],
     nextAt: 1_000,
     revision: 0,
     ...fields

@@ -5,6 +5,7 @@ import * as JobStore from "@fanout/core/JobStore"
 import * as Pools from "@fanout/core/Pools"
 import * as TaskDispatcher from "@fanout/core/TaskDispatcher"
 import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
 import * as JobRun from "../src/internal/fanOut/jobRun.ts"
 import { make as makeDispatcher } from "../src/internal/job/dispatcher.ts"
 import { Signal } from "../src/internal/signal.ts"
@@ -52,6 +53,7 @@ export const asRun = <A, E, R>(
       version: 1,
       attempt: 1,
       token: 1,
+      scheduled: Option.none(),
       log: () => Effect.void,
       pause: () => Effect.never
     })

@@ -149,29 +149,32 @@ const claimDue = Effect.fnUntraced(function*(
   wanted: Pick<Parameters<JobStore["Service"]["due"]>[0], "kinds" | "ids" | "parents">
 ) {
   const { runtime: { clock, places, store } } = claims
-  if (wanted.kinds.length === 0) return
   const now = yield* clock.currentTimeMillis
   // A claimed job may free its place at once. That place is for children, so `places.free` is read only once.
-  yield* claimSome(claims, places.free, (page) => store.due({ ...wanted, now, ...page }))
+  yield* claimSome(claims, places.free, (page) => {
+    const kinds = wanted.kinds.filter(({ name }) => places.isFreeFor(name))
+    return kinds.length === 0 ? Effect.succeed([]) : store.due({ ...wanted, kinds, now, ...page })
+  })
 })
 
-/** Claims jobs that `read` finds, at most one job for each of `places`. */
+/** Claims jobs that `read` finds, at most `most` jobs, and of each name as many as have a place. */
 const claimSome = Effect.fnUntraced(function*(
   claims: Claims,
-  places: number,
+  most: number,
   read: (page: {
     readonly except: ReadonlyArray<JobId>
     readonly limit: number
   }) => ReturnType<JobStore["Service"]["due"]>
 ) {
-  const { left, runtime: { clock, runs } } = claims
+  const { left, runtime: { clock, places, runs } } = claims
   const now = yield* clock.currentTimeMillis
-  let free = places
+  let free = most
   // Some jobs can't be claimed, so the next read is larger and reaches the jobs behind them.
   for (let limit = free + spare; free > 0; limit *= 2) {
     const due = yield* read({ except: [...left.atUnsafe(now), ...runs.keys()], limit })
     for (const record of due) {
       if (free <= 0) return
+      if (!isToCancel(record) && !places.isFreeFor(record.name)) continue
       if (yield* claimOne(claims, record)) free--
     }
     if (due.length < limit) return
@@ -258,7 +261,7 @@ const claimOne = Effect.fnUntraced(function*(claims: Claims, record: JobRecord) 
     )
     if (claimed === undefined) return false
     const signal = makeUnsafe()
-    const place = new Place(runtime.places, signal)
+    const place = new Place(runtime.places, record.name, signal)
     if (isCleanUp) {
       runtime.cleaning.add(record.id)
       place.endUnsafe()

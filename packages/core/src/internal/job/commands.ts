@@ -13,6 +13,7 @@ import { type JobChanges, JobLimits, JobRecord, type JobSettings, type StartOpti
 import * as JobState from "../../JobState.ts"
 import { JobNotFound, JobStoreError } from "../../JobStoreError.ts"
 import { errorOf } from "../defect.ts"
+import { standsFor } from "../store/keys.ts"
 import { activeTags, isToCancel, stepAsked, type Wish, wishOf } from "../store/request.ts"
 import { type Change, obey, step, update } from "./change.ts"
 import { decode, encode } from "./codec.ts"
@@ -25,7 +26,8 @@ import { awaitJob, watchJob } from "./watch.ts"
 const notAllowed = (id: JobId.JobId, state: string, action: string) =>
   Effect.fail(new JobManagerError({ reason: new NotAllowed({ id, state, action }) }))
 
-const checkSettings = Schema.decodeUnknownEffect(Schema.Struct({ limits: JobLimits, priority: Schema.Int }))
+const { priority, tags } = JobRecord.fields
+const checkSettings = Schema.decodeUnknownEffect(Schema.Struct({ limits: JobLimits, priority, tags }))
 
 /** Makes a schema error a defect. The types of the caller have promised that the value matches the schema. */
 const dieOf = (what: string) => (error: Schema.SchemaError) =>
@@ -35,7 +37,7 @@ const dieOf = (what: string) => (error: Schema.SchemaError) =>
 export const described = Effect.fnUntraced(function*(
   job: Job.Any,
   payload: unknown,
-  { limits = {}, priority = 0 }: JobSettings
+  { limits = {}, priority = 0, tags = [] }: JobSettings
 ) {
   // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- the type `Job.Any` has no type of payload
   const own = payload as never
@@ -45,7 +47,10 @@ export const described = Effect.fnUntraced(function*(
     payload: yield* Effect.catch(encode(job.payload, payload), dieOf(`The payload of a job "${job.name}"`)),
     idempotencyKey: job.idempotencyKey(own),
     exclusiveKey: job.exclusiveKey(own),
-    ...yield* Effect.catch(checkSettings({ limits, priority }), dieOf(`What is set of a job "${job.name}"`))
+    ...yield* Effect.catch(
+      checkSettings({ limits, priority, tags: Array.from(new Set(tags)) }),
+      dieOf(`What is set of a job "${job.name}"`)
+    )
   }
 })
 
@@ -59,6 +64,7 @@ export const newRecord = Effect.fnUntraced(function*(
     ...fields,
     id: yield* JobId.generate,
     parent: Option.none(),
+    scheduled: Option.none(),
     state: JobState.initial,
     exit: Option.none(),
     request: Option.none(),
@@ -79,8 +85,47 @@ export const start = Effect.fnUntraced(function*<J extends Job.Any>(
   runtime: JobRuntime,
   job: J,
   payload: J["payload"]["Type"],
-  { ifOver = "new", ifPaused = "wait", runAt, ...settings }: StartOptions
+  options: StartOptions
 ): Effect.fn.Return<HandleOf<J>, JobManagerError | JobStoreError> {
+  const prepared = yield* prepare(runtime, job, payload, options)
+  if (!(prepared instanceof JobRecord)) return prepared
+  const stored = yield* runtime.store.insert(prepared)
+  if (!standsFor(stored, prepared)) return yield* differs(stored.id, job)
+  return yield* accepted(runtime, job, prepared, stored, options)
+})
+
+/** Starts one job for each payload. The new jobs are stored in one transaction. */
+export const startAll = Effect.fnUntraced(function*<J extends Job.Any>(
+  runtime: JobRuntime,
+  job: J,
+  payloads: Iterable<J["payload"]["Type"]>,
+  options: StartOptions
+): Effect.fn.Return<ReadonlyArray<HandleOf<J>>, JobManagerError | JobStoreError> {
+  const prepared = yield* Effect.forEach(payloads, (payload) => prepare(runtime, job, payload, options))
+  const fresh = prepared.filter((one) => one instanceof JobRecord)
+  const stored = yield* Effect.catchReason(
+    runtime.store.insertAll(fresh),
+    "JobStoreError",
+    "KeyTaken",
+    ({ by }) => differs(by, job)
+  )
+  const places = new Map(fresh.map((record, index) => [record, stored[index] ?? record]))
+  return yield* Effect.forEach(prepared, (one) =>
+    one instanceof JobRecord
+      ? accepted(runtime, job, one, places.get(one) ?? one, options)
+      : Effect.succeed(one))
+})
+
+const differs = (id: JobId.JobId, { name }: Job.Any) =>
+  Effect.fail(new JobManagerError({ reason: new ActiveJobDiffers({ id, job: name }) }))
+
+/** Makes the record of a new job, or finds the job that is over and stands for it. */
+const prepare = Effect.fnUntraced(function*<J extends Job.Any>(
+  runtime: JobRuntime,
+  job: J,
+  payload: J["payload"]["Type"],
+  { ifOver = "new", runAt, ...settings }: StartOptions
+): Effect.fn.Return<HandleOf<J> | JobRecord, JobManagerError | JobStoreError> {
   let fields = yield* described(job, payload, settings)
   if (ifOver !== "new") {
     const idempotencyKey = Option.getOrElse(fields.idempotencyKey, () => sortedJson(fields.payload))
@@ -92,20 +137,22 @@ export const start = Effect.fnUntraced(function*<J extends Job.Any>(
     }
   }
   const fresh = yield* newRecord(runtime, fields)
-  const record = runAt === undefined ? fresh : fresh.with({ availableAt: Number(runAt) })
-  const stored = yield* runtime.store.insert(record)
-  if (stored.id === record.id) {
-    runtime.claimable.notifyUnsafe()
-    return handleOf(runtime, job, record.id, true)
-  }
-  const { idempotencyKey } = record
-  if (Option.isSome(idempotencyKey) && Option.contains(stored.idempotencyKey, idempotencyKey.value)) {
-    const mayResume = ifPaused === "resume" &&
-      (stored.state._tag === "Paused" || Option.contains(stored.request, "Pause"))
-    if (mayResume) yield* unlessDone(resume(runtime, stored.id))
-    return handleOf(runtime, job, stored.id, false)
-  }
-  return yield* new JobManagerError({ reason: new ActiveJobDiffers({ id: stored.id, job: stored.name }) })
+  return runAt === undefined ? fresh : fresh.with({ availableAt: Number(runAt) })
+})
+
+/** Gives the handle of a job that is stored now: the new one, or the active one that stands for it. */
+const accepted = Effect.fnUntraced(function*<J extends Job.Any>(
+  runtime: JobRuntime,
+  job: J,
+  { id }: JobRecord,
+  stored: JobRecord,
+  { ifPaused = "wait" }: StartOptions
+): Effect.fn.Return<HandleOf<J>, JobManagerError | JobStoreError> {
+  const isNew = stored.id === id
+  if (isNew) runtime.claimable.notifyUnsafe()
+  const isPaused = stored.state._tag === "Paused" || Option.contains(stored.request, "Pause")
+  if (!isNew && isPaused && ifPaused === "resume") yield* unlessDone(resume(runtime, stored.id))
+  return handleOf(runtime, job, stored.id, isNew)
 })
 
 /** JSON in which the keys of each object are sorted: two payloads that are equal have the same. */
@@ -260,6 +307,7 @@ const setOne = ({ store }: JobRuntime, id: JobId.JobId, { limits = {}, priority 
     if (JobState.isTerminal(record.state)) return notAllowed(id, record.state._tag, "set any more")
     const { bytesPerSecond, concurrency } = { ...record.limits, ...limits }
     const wanted = {
+      tags: record.tags,
       priority: priority ?? record.priority,
       limits: {
         ...typeof concurrency === "number" ? { concurrency } : {},

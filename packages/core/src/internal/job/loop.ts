@@ -283,6 +283,7 @@ const jobContext = (run: Run): JobContext["Service"] => {
     version: runnable.job.version,
     attempt: record.state.attempt,
     token: record.token,
+    scheduled: record.scheduled,
     log,
     pause: (by, message) => {
       if (["", "person", "parent"].includes(by)) return Effect.die(new Error(`A job can't pause itself by "${by}"`))

@@ -1,6 +1,7 @@
 /**
- * Limits how many jobs run at once in a process. Each running job has a place. A job that waits for children gives the
- * place back, and gets a place again ahead of queued jobs. So one place is enough for any number of generations.
+ * Limits how many jobs run at once in a process, in all and of one name. Each running job has a place. A job that waits
+ * for children gives the place back, and gets a place again ahead of queued jobs. So one place is enough for any number
+ * of generations.
  */
 import * as Effect from "effect/Effect"
 import type { Interrupter } from "../../Interrupter.ts"
@@ -8,15 +9,18 @@ import type { Interrupter } from "../../Interrupter.ts"
 export class Places {
   /** The number of runs that wait for children. */
   waiting = 0
-  /** The number of taken places. A run that must not wait takes a place above the limit. */
-  taken = 0
   /** Places of runs that wait to go on after their children. */
   readonly returning = new Set<Place>()
   private readonly limit: number
+  private readonly limits: ReadonlyMap<string, number>
   private readonly onFree: () => void
+  /** The number of taken places. A run that must not wait takes a place above the limit. */
+  private taken = 0
+  private readonly takenBy = new Map<string, number>()
 
-  constructor(limit: number, onFree: () => void) {
+  constructor(limit: number, limits: ReadonlyMap<string, number>, onFree: () => void) {
     this.limit = limit
+    this.limits = limits
     this.onFree = onFree
   }
 
@@ -24,11 +28,21 @@ export class Places {
     return this.limit - this.taken
   }
 
-  giveBackUnsafe(): void {
+  /** Whether a job of a name can have a place. */
+  isFreeFor(name: string): boolean {
+    return this.free > 0 && (this.takenBy.get(name) ?? 0) < (this.limits.get(name) ?? Infinity)
+  }
+
+  takeUnsafe(name: string): void {
+    this.taken++
+    this.takenBy.set(name, (this.takenBy.get(name) ?? 0) + 1)
+  }
+
+  giveBackUnsafe(name: string): void {
     this.taken--
+    this.takenBy.set(name, (this.takenBy.get(name) ?? 0) - 1)
     for (const place of this.returning) {
-      if (this.free <= 0) return
-      place.grantUnsafe()
+      if (this.isFreeFor(place.name)) place.grantUnsafe()
     }
     if (this.free > 0) this.onFree()
   }
@@ -36,16 +50,19 @@ export class Places {
 
 /** The place of one run. The run has no place while any fiber of the run waits for a child. */
 export class Place {
+  /** Name of the job. */
+  readonly name: string
   private readonly places: Places
   private readonly signal: Interrupter
   private isHeld = true
   private waits = 0
   private resume: (() => void) | undefined = undefined
 
-  constructor(places: Places, signal: Interrupter) {
+  constructor(places: Places, name: string, signal: Interrupter) {
     this.places = places
+    this.name = name
     this.signal = signal
-    places.taken++
+    places.takeUnsafe(name)
   }
 
   /**
@@ -68,13 +85,13 @@ export class Place {
   endUnsafe(): void {
     if (this.waits > 0) this.places.waiting--
     this.waits = 0
-    if (this.isHeld) this.places.giveBackUnsafe()
+    if (this.isHeld) this.places.giveBackUnsafe(this.name)
     this.isHeld = false
   }
 
   grantUnsafe(): void {
     this.isHeld = true
-    this.places.taken++
+    this.places.takeUnsafe(this.name)
     this.letGoUnsafe()
   }
 
@@ -83,7 +100,7 @@ export class Place {
     this.letGoUnsafe()
     if (this.waits++ > 0) return
     this.places.waiting++
-    if (this.isHeld) this.places.giveBackUnsafe()
+    if (this.isHeld) this.places.giveBackUnsafe(this.name)
     this.isHeld = false
   }
 
@@ -95,7 +112,7 @@ export class Place {
   }
 
   private readonly granted = Effect.callback<void>((resume) => {
-    if (this.places.free > 0) {
+    if (this.places.isFreeFor(this.name)) {
       this.grantUnsafe()
       return resume(Effect.void)
     }

@@ -45,6 +45,8 @@ export interface JobRuntime {
   readonly cleaning: Set<JobId>
   /** The errors of runs whose end the store did not record, by job. The next claim of the job removes the error. */
   readonly unrecorded: Map<JobId, { readonly token: number; readonly error: JobStoreError }>
+  /** Names of jobs that have waited for a process to run them, and of which a warning need not be logged any more. */
+  readonly unclaimed: Set<string>
   /** Notifies when a job may have become claimable, or a run has ended. */
   readonly claimable: Changes
   /** Notifies when this process has changed the state of a job. */

@@ -61,7 +61,12 @@ export const runSchedules = Effect.fnUntraced(function*(
         continue
       }
       const { due, nextAt } = ticks.success
-      const records = yield* Effect.forEach(due, () => newRecord(runtime, { ...schedule, name: schedule.job }))
+      const records = yield* Effect.forEach(
+        due,
+        (at) =>
+          Effect.map(newRecord(runtime, { ...schedule, name: schedule.job }), (record) =>
+            record.with({ scheduled: Option.some({ schedule: schedule.name, at }) }))
+      )
       const isStored = yield* store.putSchedule(schedule.with({ nextAt }), records, now).pipe(
         Effect.catchReason("JobStoreError", "StorageFailure", (reason, error) =>
           // The store can't read the active job that has the key of the new job.

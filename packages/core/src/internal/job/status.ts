@@ -9,10 +9,18 @@ import type { JobId } from "../../JobId.ts"
 import type { JobRecord } from "../../JobRecord.ts"
 import * as JobState from "../../JobState.ts"
 import type { JobStatus } from "../../JobStatus.ts"
+import type { ChildCounts } from "../../JobStore.ts"
 import type { JobStoreError } from "../../JobStoreError.ts"
 import type { Progress } from "../../Progress.ts"
 import { changeWithin, type JobRuntime } from "./runtime.ts"
 import { isSame } from "./watch.ts"
+
+/** What the store tells of a job at one moment. */
+interface Look {
+  readonly record: JobRecord
+  readonly progress: Progress
+  readonly children: ChildCounts
+}
 
 /** The counts of one moment, by unit. */
 interface Sample {
@@ -26,7 +34,7 @@ const window = { most: 10_000, least: 500 }
 const itemsOf = ({ tally: { done, failed, skipped } }: Progress): number => done + failed + skipped
 
 /** Gives the status of a job from its record, its progress, and the samples of the last seconds. */
-const statusFrom = (record: JobRecord, progress: Progress, samples: ReadonlyArray<Sample>): JobStatus => {
+const statusFrom = ({ children, progress, record }: Look, samples: ReadonlyArray<Sample>): JobStatus => {
   const items = itemsOf(progress)
   const [first, last] = [samples[0], samples.at(-1)]
   const seconds = first === undefined || last === undefined ? 0 : (last.at - first.at) / 1000
@@ -41,6 +49,7 @@ const statusFrom = (record: JobRecord, progress: Progress, samples: ReadonlyArra
     record,
     progress,
     items,
+    children,
     total: Option.fromUndefinedOr(progress.totals["items"]),
     rates,
     remainingMillis: isKnown ? Option.some(left / (rates[unit] ?? 1) * 1000) : Option.none()
@@ -50,16 +59,15 @@ const statusFrom = (record: JobRecord, progress: Progress, samples: ReadonlyArra
 const look = Effect.fnUntraced(function*({ store }: JobRuntime, id: JobId) {
   const record = yield* store.get(id)
   const { progress } = yield* store.pulse(id)
-  return { record, progress }
+  const children = yield* store.childCounts(id)
+  return { record, progress, children }
 })
 
 /** Looks once. */
 export const statusOf = (runtime: JobRuntime, id: JobId): Effect.Effect<JobStatus, JobStoreError> =>
-  Effect.map(look(runtime, id), ({ progress, record }) => statusFrom(record, progress, []))
+  Effect.map(look(runtime, id), (now) => statusFrom(now, []))
 
-interface Seen {
-  readonly record: JobRecord
-  readonly progress: Progress
+interface Seen extends Look {
   readonly samples: ReadonlyArray<Sample>
 }
 
@@ -69,15 +77,19 @@ export const statusChanges = (runtime: JobRuntime, id: JobId): Stream.Stream<Job
     Effect.gen(function*() {
       for (;;) {
         const { nextChange } = runtime.changed
-        const { progress, record } = yield* look(runtime, id)
-        const hasChanged = seen === undefined || !isSame(record, seen.record) || !Equal.equals(progress, seen.progress)
+        const now = yield* look(runtime, id)
+        const { children, progress, record } = now
+        const hasChanged = seen === undefined || !isSame(record, seen.record) ||
+          !Equal.equals([progress, children], [seen.progress, seen.children])
         const isOver = JobState.isTerminal(record.state)
         if (hasChanged || isOver) {
           const at = yield* runtime.clock.currentTimeMillis
-          const recent = seen?.samples.filter((sample) => at - sample.at <= window.most) ?? []
+          const recent = record.state._tag === "Running"
+            ? seen?.samples.filter((sample) => at - sample.at <= window.most) ?? []
+            : []
           const samples = [...recent, { at, counts: { ...progress.units, items: itemsOf(progress) } }]
-          const next = isOver ? Option.none<Seen>() : Option.some({ record, progress, samples })
-          return [[statusFrom(record, progress, samples)], next]
+          const next = isOver ? Option.none<Seen>() : Option.some({ ...now, samples })
+          return [[statusFrom(now, samples)], next]
         }
         yield* changeWithin(nextChange, runtime.timing.pollMillis)
       }

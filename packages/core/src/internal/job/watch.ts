@@ -20,8 +20,20 @@ const page = 256
 
 const shown: ReadonlyArray<Outcome["_tag"]> = ["Failed", "Skipped"]
 
+/** Milliseconds that a job may be due before a waiting fiber asks whether any process runs such jobs. */
+const unclaimedMillis = 10_000
+
+/** Warns, once for each name of a job, that no process runs jobs of that name. */
+const warnUnclaimed = Effect.fnUntraced(function*({ store, unclaimed }: JobRuntime, name: string, now: number) {
+  unclaimed.add(name)
+  const { held } = yield* store.look(now)
+  if (held.some((job) => job.name === name)) return
+  yield* Effect.logWarning(`Jobs of "${name}" wait, and no process runs one. Start a process that has its program`)
+})
+
 /** Waits until a job is over. */
 export const awaitJob = Effect.fnUntraced(function*(runtime: JobRuntime, id: JobId) {
+  const since = yield* runtime.clock.currentTimeMillis
   while (true) {
     const { nextChange } = runtime.changed
     const record = yield* runtime.store.get(id)
@@ -31,6 +43,9 @@ export const awaitJob = Effect.fnUntraced(function*(runtime: JobRuntime, id: Job
     const isOwn = record.state._tag === "Running" &&
       Option.exists(record.lease, ({ token }) => token === unrecorded?.token)
     if (unrecorded !== undefined && isOwn) return yield* unrecorded.error
+    const now = yield* runtime.clock.currentTimeMillis
+    const isLate = record.state._tag === "Queued" && Math.max(since, record.availableAt) + unclaimedMillis <= now
+    if (isLate && !runtime.unclaimed.has(record.name)) yield* warnUnclaimed(runtime, record.name, now)
     yield* changeWithin(nextChange, runtime.timing.pollMillis)
   }
 })

@@ -11,6 +11,7 @@ import * as JobState from "../../JobState.ts"
 import type { JobStore, ListFilter, Unreadable } from "../../JobStore.ts"
 import * as Errors from "../../JobStoreError.ts"
 import * as Progress from "../../Progress.ts"
+import { standsFor } from "../store/keys.ts"
 import * as Rows from "../store/rows.ts"
 import { again, type SqlAccess } from "./access.ts"
 import { appendLog, asOwner } from "./belongings.ts"
@@ -32,7 +33,9 @@ const namedChild = (access: SqlAccess, parent: JobId, name: string) => {
   )
 }
 
-export const makeReads = (access: SqlAccess): Pick<Service, "get" | "pulse" | "child" | "childTags"> => {
+export const makeReads = (
+  access: SqlAccess
+): Pick<Service, "get" | "pulse" | "child" | "childTags" | "childCounts"> => {
   const { sql } = access
   return {
     get: (id) => {
@@ -58,6 +61,11 @@ export const makeReads = (access: SqlAccess): Pick<Service, "get" | "pulse" | "c
         sql`select tag from fanout_jobs where parent_id = ${Rows.toText(parent)} and tag = ${tag} limit 1`
       const found = sql`${ranges(sql, JobState.Tag.literals.map(ofTag))}`
       return access.read("look for children", found, Rows.decodeTag)
+    },
+    childCounts: (parent) => {
+      const found = sql`select tag, count(*) as count from fanout_jobs where parent_id = ${Rows.toText(parent)}
+        group by tag`
+      return Effect.map(access.read("count children", found, Rows.decodeChildCount), Object.fromEntries)
     }
   }
 }
@@ -75,18 +83,24 @@ export const makeLists = (access: SqlAccess) => {
     return sql`${access.dialect.indexed(column)} = ${access.dialect.indexed(sql`${wanted}`)} and ${column} = ${wanted}`
   }
 
+  const hasTag = (tag: string) => sql`id in (select job_id from fanout_tags where tag = ${Rows.toText(tag)})`
+
   const pageOf = (
-    { before, idempotencyKey, limit, names, parent, states }: ListFilter,
+    { before, idempotencyKey, limit, names, parent, states, tag }: ListFilter,
     others: ReadonlyArray<Fragment>
   ) => {
-    const ofTags = Array.from(new Set(states ?? JobState.Tag.literals), (tag) => sql`tag = ${tag}`)
-    // The jobs of a key are few. With a range for each state, SQLite would read all jobs of the state.
-    const isOfKey = idempotencyKey !== undefined && states === undefined
-    const wanted = isOfKey ? [hasKey(idempotencyKey)] : [...ofTags, ...others]
-    if (wanted.length === 0) return Effect.succeed({ read: [], broken: [] })
+    const ofStates = Array.from(new Set(states ?? JobState.Tag.literals), (tag) => sql`tag = ${tag}`)
+    if (ofStates.length + others.length === 0) return Effect.succeed({ read: [], broken: [] })
+    const few = [
+      ...(idempotencyKey === undefined ? [] : [hasKey(idempotencyKey)]),
+      ...(tag === undefined ? [] : [hasTag(tag)])
+    ]
+    // The jobs of a key or a tag are few. With a range for each state, SQLite would read all jobs of the state. The
+    // expression keeps the database from the index of the states.
+    const isWanted = states === undefined ? sql`1 = 1` : access.isOneOf("coalesce(tag, '')", states)
+    const wanted = few.length === 0 ? [...ofStates, ...others] : [sql.and([...few, isWanted])]
     const conditions = [
       ...(names === undefined ? [] : [access.isOneOf("name", names)]),
-      ...(idempotencyKey === undefined || isOfKey ? [] : [hasKey(idempotencyKey)]),
       ...(parent === undefined ? [] : [sql`parent_id = ${Rows.toText(parent)}`]),
       ...(before === undefined ? [] : [isBefore(before)])
     ]
@@ -155,6 +169,8 @@ export const insertRows = Effect.fnUntraced(function*(
   const inserted = yield* sql`insert into fanout_jobs ${sql.insert(row)} on conflict do nothing returning id`
   if (inserted.length > 0) {
     yield* sql`insert into fanout_payloads (job_id, payload) values (${columns.id}, ${payload})`
+    const tags = record.tags.map((tag) => ({ tag: Rows.toText(tag), job_id: columns.id }))
+    if (Arr.isArrayNonEmpty(tags)) yield* sql`insert into fanout_tags ${sql.insert(tags)}`
     return Rows.decodeJob({ ...columns, payload })
   }
   const other = yield* named
@@ -163,13 +179,23 @@ export const insertRows = Effect.fnUntraced(function*(
   return yield* (yield* exists(access, columns.id)) ? failWith(new Errors.JobConflict({ id })) : keyFreed
 })
 
-export const makeChanges = (access: SqlAccess): Pick<Service, "insert" | "insertChild" | "put"> => {
+export const makeChanges = (access: SqlAccess): Pick<Service, "insert" | "insertAll" | "insertChild" | "put"> => {
   const { sql } = access
   return {
     insert: (record) =>
       record.revision === 0
         ? access.joinTransaction("store a job", insertRows(access, record))
         : failWith(new Errors.JobConflict({ id: record.id })),
+    insertAll: (records) => {
+      const old = records.find(({ revision }) => revision !== 0)
+      if (old !== undefined) return failWith(new Errors.JobConflict({ id: old.id }))
+      const insert = (record: JobRecord) =>
+        Effect.flatMap(insertRows(access, record), (stored) =>
+          standsFor(stored, record)
+            ? Effect.succeed(stored)
+            : failWith(new Errors.KeyTaken({ id: record.id, by: stored.id })))
+      return access.joinTransaction("store jobs", Effect.forEach(records, insert))
+    },
     insertChild: (record, token) => {
       const parent = Option.getOrUndefined(record.parent)
       if (parent === undefined || record.revision !== 0) return failWith(new Errors.JobConflict({ id: record.id }))

@@ -15,6 +15,8 @@
  * | `idempotency_key`, `exclusive_key` | unique among the active jobs of one name |
  * | `parent_id`, `parent_name`, `parent` | the job's parent, the job's name in the parent, and `Parent` as JSON |
  * | `active_parent` | `parent_id` while the job is active |
+ * | `tags` | the job's tags, as JSON |
+ * | `scheduled` | the schedule and the tick that started the job, as JSON |
  * | `priority` | jobs of higher priority are claimed first, and their tasks run first |
  * | `limits` | the most that the job may use, as JSON |
  * | `tag`, `state` | name of the state, and the whole state as JSON |
@@ -30,6 +32,8 @@
  *
  * **`fanout_payloads`**: `job_id` and the job's `payload` as JSON. Payloads have a table of their own: a payload can be
  * large, and never changes while the job runs.
+ *
+ * **`fanout_tags`**: one row for each `tag` of a job, by `job_id`.
  *
  * **`fanout_checkpoints`**: the `checkpoint` of each fan-out of a job, by the fan-out's `name`.
  * **`fanout_own_checkpoints`**: the `checkpoint`s of the job's own program, by `name`.
@@ -209,6 +213,16 @@ const changes = {
   "8_keys": change((sql, { indexed }) => [
     sql`create index fanout_jobs_keys on fanout_jobs (name, ${indexed(sql.literal("idempotency_key"))})
       where idempotency_key is not null`
+  ]),
+  "9_tags": change((sql, { tableSuffix, text }) => [
+    sql`alter table fanout_jobs add column tags ${text} not null default '[]'`,
+    sql`alter table fanout_jobs add column scheduled ${text}`,
+    sql`create table fanout_tags (
+      tag ${text} not null,
+      job_id ${text} not null,
+      primary key (tag, job_id)
+    ) ${tableSuffix}`,
+    sql`create index fanout_tags_jobs on fanout_tags (job_id)`
   ])
 }
 

@@ -78,7 +78,9 @@ export const pruneWith = (access: SqlAccess) => {
         const rows = removed.map(({ id }) => ({ job_id: id }))
         if (Arr.isArrayNonEmpty(rows)) {
           const ids = rows.map((row) => row.job_id)
-          yield* sql`delete from fanout_payloads where ${dialect.isOneOf(sql.literal("job_id"), ids)}`
+          for (const table of ["fanout_payloads", "fanout_tags"]) {
+            yield* sql`delete from ${sql.literal(table)} where ${dialect.isOneOf(sql.literal("job_id"), ids)}`
+          }
           yield* sql`insert into fanout_pruned ${sql.insert(rows)} on conflict do nothing`
         }
         return rows.length

@@ -20,7 +20,8 @@ import {
   OutcomeRow,
   Parent,
   type Pulse,
-  Request
+  Request,
+  Scheduled
 } from "../../JobRecord.ts"
 import { JobSchedule } from "../../JobSchedule.ts"
 import * as JobState from "../../JobState.ts"
@@ -52,6 +53,8 @@ const columns = {
   idempotencyKey: Schema.OptionFromNullOr(Text),
   exclusiveKey: Schema.OptionFromNullOr(Text),
   parent: Schema.OptionFromNullOr(json(Parent)),
+  scheduled: Schema.OptionFromNullOr(json(Scheduled)),
+  tags: json(JobRecord.fields.tags),
   limits: json(JobLimits),
   state: json(JobState.JobState),
   exit: Schema.OptionFromNullOr(json(Exit)),
@@ -132,6 +135,13 @@ export const decodeAsked: (row: object) => Asked = Schema.decodeUnknownSync(
 export const decodeTag: (row: object) => JobState.Tag = flow(
   Schema.decodeUnknownSync(Schema.Struct({ tag: JobState.Tag })),
   ({ tag }) => tag
+)
+
+export const decodeChildCount: (row: object) => readonly [JobState.Tag, number] = flow(
+  Schema.decodeUnknownSync(
+    Schema.Struct({ tag: JobState.Tag, count: Schema.Union([Schema.Number, Schema.NumberFromString]) })
+  ),
+  ({ count, tag }) => [tag, count]
 )
 
 const decodeWish = Schema.decodeUnknownSync(Schema.Struct({ wish: Schema.Literals(["Run", "Pause", "Cancel"]) }))
