@@ -12,7 +12,7 @@ const hang = (): never => {
   for (;;);
 }
 
-/** Ends the process. The signal can come after `kill` has returned, and the call that it is to prevent must not be made. */
+/** Ends the process. The signal can come after `kill` has returned: the call that it is to prevent must not be made. */
 const die = (signal: NodeJS.Signals): never => {
   process.kill(process.pid, signal)
   return hang()
