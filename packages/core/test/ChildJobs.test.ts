@@ -290,40 +290,27 @@ const suite = <E>(backend: string, store: Layer.Layer<JobStore.JobStore, E>) =>
         }))
     }
 
-    test("leave places of one name to each other, in which no more run at once", () =>
+    test("run no more at once than there are places for their name, also when they go on", () =>
       Effect.gen(function*() {
-        const running = { now: 0, most: 0 }
-        const during = <A, E, R>(work: Effect.Effect<A, E, R>) =>
-          Effect.acquireUseRelease(
-            Effect.sync(() => running.most = Math.max(running.most, ++running.now)),
-            () => work,
-            () => Effect.sync(() => running.now--)
-          )
-        const Tree = Job.make("test/Tree", { payload: Schema.Int, success: Schema.Int })
-        const tree = Tree.toLayer((depth) =>
+        const story: Story = []
+        const program = parentOf((name) =>
           Effect.gen(function*() {
-            yield* during(sleep(100))
-            if (depth === 0) return 1
-            const child = (name: string) => Effect.orDie(ChildJobs.run(name, Tree, depth - 1))
-            const grown = yield* Effect.forEach(["left", "right"], child, { concurrency: 2 })
-            yield* during(sleep(100))
-            return grown.reduce((sum, n) => sum + n)
-          }).pipe(Effect.catchDefect(() => Effect.succeed(-1)))
+            story.push(`${name} begins`)
+            if (name === "p") yield* ChildJobs.run("child", Leaf, ok("c", 100))
+            else yield* sleep(1000)
+            story.push(`${name} ends`)
+            return name
+          })
         )
-        const ended: Array<string> = []
-        const one = yield* process(
-          [Tree, Leaf],
-          Layer.merge(tree, leaf(ended)),
-          { concurrency: 8, concurrencyByName: { "test/Tree": 2 } }
-        )
-        const { await: grown } = yield* one.jobs.start(Tree, 3)
-        yield* one.jobs.startAll(Leaf, [ok("x", 50), ok("y", 50)])
-        yield* pass(400)
-        assert.includeMembers(ended, ["x ends", "y ends"])
-        yield* pass(10_000)
+        const options = { concurrency: 8, concurrencyByName: { "test/Parent": 1 } }
+        const one = yield* process(jobs, Layer.merge(leaf(story), program), options)
+        yield* one.jobs.startAll(Parent, ["p", "q", "r"])
+        yield* one.jobs.start(Leaf, ok("x", 500))
+        yield* pass(5000)
 
-        assert.strictEqual(yield* grown, 8)
-        assert.strictEqual(running.most, 2)
+        const order = story.filter((line) => /^[pqr]/.test(line))
+        assert.deepStrictEqual(order, ["p begins", "q begins", "q ends", "p ends", "r begins", "r ends"])
+        assert.isBelow(story.indexOf("x ends"), story.indexOf("q ends"))
       }))
 
     test("run no more at once than there are places, and parents go on before others begin", () =>

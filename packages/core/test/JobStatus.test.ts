@@ -65,10 +65,10 @@ describe("the status of a job", () => {
       yield* Effect.forkChild(Stream.runForEach(handle.changes, (status) => Effect.sync(() => seen.push(status))))
       yield* pass(20)
       yield* handle.pause
-      yield* pass(5)
+      yield* pass(7)
       yield* handle.resume
       yield* pass(4)
-      assert.closeTo(seen.at(-1)?.rates["items"] ?? 0, 1, 0.4)
+      assert.closeTo(seen.at(-1)?.rates["items"] ?? 0, 0.9, 0.15)
     }).pipe(Effect.provide(Layer.fresh(MemoryJobStore.layer))))
 
   it.effect("counts the children by their states", () =>
