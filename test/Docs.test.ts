@@ -66,3 +66,32 @@ describe("docs/operating.md", () => {
     assert.deepStrictEqual(names("docs/operating.md", /^\| `(fanout_\w+)`/gm).toSorted(), counted.toSorted())
   })
 })
+
+describe("docs/comparison.md", () => {
+  const read = (file: string): string => fs.readFileSync(path.join(root, file), "utf8")
+  const programs = Array.from(
+    read("docs/comparison.md").matchAll(/^<!-- file: (\S+) -->\n\n```ts\n([\s\S]*?)^```/gm),
+    ([, file = "", shown = ""]) => ({ file, shown })
+  )
+
+  it("shows the programs that are run, without their imports", () => {
+    const folder = path.join(root, "docs/compare")
+    const helpers = new Set(["run.ts", "work.ts"])
+    const files = fs.globSync("*.ts", { cwd: folder }).filter((name) => !helpers.has(name))
+    assert.sameMembers(programs.map(({ file }) => file), files.map((name) => `compare/${name}`))
+    for (const { file, shown } of programs) {
+      assert.strictEqual(shown, read(`docs/${file}`).replaceAll(/^import .*\n/gm, "").trimStart(), file)
+    }
+  })
+
+  it("compares the program of the README, with a call and a limit", () => {
+    const [, after = ""] = read("README.md").split("<!-- runs in CI: readme-program -->")
+    const [, program = ""] = /```ts\n([\s\S]*?)^```/m.exec(after) ?? []
+    const compared = program
+      .replace("Effect.succeed(n * n), {", "Effect.promise(() => work(n)), {")
+      .replace("success: Schema.Int })", "success: Schema.Int, concurrency: 8 })")
+      .replace(/console\.log\(.*\)/, "console.log(JSON.stringify(squares))")
+    const words = (text: string): string => text.replaceAll(/^import .*\n/gm, "").replaceAll(/\s+/g, "")
+    assert.strictEqual(words(read("docs/compare/fanout.ts")), words(compared))
+  })
+})
