@@ -71,7 +71,7 @@ export interface FanOutOptions {
 }
 
 /**
- * How a fan-out runs that returns all values.
+ * How a fan-out runs that returns all values. Its `flushInterval` is 50 ms by default.
  *
  * @category models
  * @since 0.1.0

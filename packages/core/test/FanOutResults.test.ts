@@ -1,5 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Interrupted } from "@fanout/core/Interrupter"
+import * as Job from "@fanout/core/Job"
 import type { JobStoreError } from "@fanout/core/JobStoreError"
 import * as MemoryJobStore from "@fanout/core/MemoryJobStore"
 import * as Source from "@fanout/core/Source"
@@ -18,6 +19,7 @@ import * as Stream from "effect/Stream"
 import * as TestClock from "effect/testing/TestClock"
 import { expectTypeOf } from "vitest"
 import { asRun, pools, runningJob } from "./fanOutHarness.ts"
+import { process } from "./managers.ts"
 
 class Odd extends Schema.TaggedError<Odd>("test/Odd")("Odd", { n: Schema.BigInt }) {}
 
@@ -60,7 +62,38 @@ const ways = (ran: Array<number>, forgives = false) => {
 
 const names = ["forEach", "runAll"] as const
 
+const Calls = Job.make("test/Calls", { payload: Schema.Int, success: Schema.Array(Schema.Int) })
+
 describe("A durable forEach", () => {
+  it.effect("repeats the calls of the last twentieth of a second after a kill, and those that were under way", () =>
+    Effect.gen(function*() {
+      const calls = (ran: Array<number>) =>
+        Calls.toLayer((count) =>
+          TaskDispatcher.use((_) =>
+            _.forEach(
+              "calls",
+              Array.from({ length: count }, (_, n) => n),
+              (n) => Effect.delay(Effect.sync(() => ran.push(n) && n), "20 millis"),
+              { success: Schema.Int, concurrency: 8 }
+            )
+          )
+        )
+      const [before, after] = [new Array<number>(), new Array<number>()]
+      const first = yield* process([Calls], calls(before))
+      yield* first.jobs.start(Calls, 100)
+      yield* Effect.repeat(TestClock.adjust("5 millis"), { times: 30 })
+      yield* first.kill
+      const ended = before.length
+      assert.isAtLeast(ended, 40)
+      const second = yield* process([Calls], calls(after))
+      yield* Effect.repeat(TestClock.adjust("250 millis"), { times: 80 })
+
+      const [job] = yield* second.jobs.list()
+      assert.strictEqual(job?.state._tag, "Completed")
+      assert.isAtLeast(after.length, 100 - ended)
+      assert.isAtMost(after.length, 100 - ended + 4 * 8)
+    }).pipe(fresh))
+
   it.effect.prop(
     "gives what Effect.forEach gives, and runs nothing twice that is done",
     { ns: Schema.Array(Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: 9 }))), name: Schema.Literals(names) },

@@ -64,6 +64,9 @@ const jsonOf = (encode: (payload: unknown) => unknown, payload: unknown): string
   }
 }
 
+/** Shorter than that of `fanOut`: values are often those of calls that nobody wants to repeat, and few at a time. */
+const flushInterval = "50 millis"
+
 const values = Effect.fnUntraced(function*(
   open: OpenFanOut,
   name: string,
@@ -71,7 +74,8 @@ const values = Effect.fnUntraced(function*(
   elements: ReadonlyArray<Element<unknown>>,
   options: AllOptions = {}
 ) {
-  yield* open({ name, task, source: sourceOf(elements), options: { ...options, keep: "all" }, leavesFailures: true })
+  const source = sourceOf(elements)
+  yield* open({ name, task, source, options: { flushInterval, ...options, keep: "all" }, leavesFailures: true })
   const found = new Map<string, unknown>()
   yield* Stream.runForEach(results(name, task), ({ cursor, outcome }) =>
     Effect.sync(() => {
