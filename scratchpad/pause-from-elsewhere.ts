@@ -40,7 +40,7 @@ const Counting = Job.make("scratchpad/Counting", {
   idempotencyKey: () => "the one"
 })
 const program = Counting.toLayer(() =>
-  TaskDispatcher.use(({ forEach }) => forEach("count", [100], countTo, { success: Schema.Number }))
+  TaskDispatcher.use(({ forEach }) => forEach("count", [300], countTo, { success: Schema.Number }))
 )
 
 /** Runs the job to its end, through pauses. */

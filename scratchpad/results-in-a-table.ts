@@ -41,13 +41,22 @@ const rowOf = ({ payload, value }: FanOut.Ended<number, number>): { readonly n: 
   factor: Option.getOrThrow(value)
 })
 
+/** The kill comes at a random moment after so many results. So each process gets on, however slow the machine is. */
+let left = Math.random() * 40_000
+const killSoon = (results: number) =>
+  Effect.sync(() => {
+    left -= results
+    if (left < 0) setTimeout(() => process.kill(process.pid, "SIGKILL"), Math.random() * 10)
+  })
+
 const program = Factors.toLayer(Effect.fnUntraced(function*() {
   const sql = yield* SqlClient.SqlClient
   const { fanOut } = yield* TaskDispatcher
   yield* sql`CREATE TABLE IF NOT EXISTS factors (n INTEGER PRIMARY KEY, factor INTEGER NOT NULL)`
   return yield* fanOut("numbers", Factor, Source.range(2, count), {
     // The fan-out gives each result once. A second row of a number would be an error of the table.
-    onCommit: (ended) => Effect.asVoid(sql`INSERT INTO factors ${sql.insert(Arr.map(ended, rowOf))}`)
+    onCommit: (ended) =>
+      Effect.andThen(sql`INSERT INTO factors ${sql.insert(Arr.map(ended, rowOf))}`, killSoon(ended.length))
   })
 }, Effect.orDie)).pipe(Layer.provide(handlers))
 
@@ -65,10 +74,7 @@ const work = Effect.gen(function*() {
 })
 
 if (given !== undefined) {
-  // The kill comes at a random moment.
-  const kill = setTimeout(() => process.kill(process.pid, "SIGKILL"), 100 + Math.random() * 400)
   await Effect.runPromise(Effect.provide(work, runtime))
-  clearTimeout(kill)
 } else {
   for (let kills = 0;; kills++) {
     const { signal, stdout } = spawnSync(process.execPath, [...process.execArgv, import.meta.filename, folder], {
