@@ -1,7 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as Job from "@fanout/core/Job"
 import { type JobHandle, JobManager } from "@fanout/core/JobManager"
-import type * as JobStore from "@fanout/core/JobStore"
+import * as JobStore from "@fanout/core/JobStore"
 import * as MemoryJobStore from "@fanout/core/MemoryJobStore"
 import { layerSqlite } from "@fanout/core/node"
 import { TaskDispatcher } from "@fanout/core/TaskDispatcher"
@@ -205,6 +205,25 @@ const suite = <E>(backend: string, store: Layer.Layer<JobStore.JobStore, E>) =>
         yield* TestClock.adjust("30 seconds")
         yield* during(Effect.void)
         assert.deepStrictEqual(world.halved, [2])
+      }))
+
+    test("gives a job that ends while it is looked for, and starts no second one", () =>
+      Effect.gen(function*() {
+        const Slow = Job.make("test/Slow", { payload: Schema.Int, success: Schema.Int })
+        const { jobs } = yield* process([Slow], Slow.toLayer((n) => Effect.as(Effect.sleep("2 seconds"), n))).pipe(
+          Effect.updateService(JobStore.JobStore, (store) => ({
+            ...store,
+            list: (filter) => Effect.tap(store.list(filter), () => Effect.sleep("5 seconds"))
+          }))
+        )
+        const first = yield* Effect.forkChild(jobs.start(Slow, 7, { ifOver: "existing" }))
+        yield* Effect.repeat(TestClock.adjust("250 millis"), { times: 24 })
+        const second = yield* Effect.forkChild(Effect.provideService(Slow.execute(7), JobManager, jobs))
+        yield* Effect.repeat(TestClock.adjust("250 millis"), { times: 40 })
+
+        assert.strictEqual(yield* Fiber.join(second), 7)
+        const found = yield* (yield* JobStore.JobStore).list({ limit: 10 })
+        assert.deepStrictEqual(found.map(({ id }) => id), [(yield* Fiber.join(first)).id])
       }))
 
     test("by execute that nobody runs says so, once for each name", () =>

@@ -119,22 +119,24 @@ export const startAll = Effect.fnUntraced(function*<J extends Job.Any>(
 const differs = (id: JobId.JobId, { name }: Job.Any) =>
   Effect.fail(new JobManagerError({ reason: new ActiveJobDiffers({ id, job: name }) }))
 
-/** Makes the record of a new job, or finds the job that is over and stands for it. */
+/**
+ * Makes the record of a new job, or finds the job that stands for it. A job that is active when it is looked for may end
+ * before a new record is stored. That record would do all work of the job again.
+ */
 const prepare = Effect.fnUntraced(function*<J extends Job.Any>(
   runtime: JobRuntime,
   job: J,
   payload: J["payload"]["Type"],
-  { ifOver = "new", runAt, ...settings }: StartOptions
+  options: StartOptions
 ): Effect.fn.Return<HandleOf<J> | JobRecord, JobManagerError | JobStoreError> {
-  let fields = yield* described(job, payload, settings)
-  if (ifOver !== "new") {
+  const { ifOver, runAt } = options
+  let fields = yield* described(job, payload, options)
+  if (ifOver !== undefined && ifOver !== "new") {
     const idempotencyKey = Option.getOrElse(fields.idempotencyKey, () => sortedJson(fields.payload))
     fields = { ...fields, idempotencyKey: Option.some(idempotencyKey) }
     const [newest] = yield* runtime.store.list({ names: [job.name], idempotencyKey, limit: 1 })
-    const isOver = newest !== undefined && JobState.isTerminal(newest.state)
-    if (isOver && (ifOver !== "retry" || newest.state._tag !== "Cancelled")) {
-      return yield* goOn(runtime, job, newest, ifOver)
-    }
+    const startsAnew = newest === undefined || (ifOver === "retry" && newest.state._tag === "Cancelled")
+    if (!startsAnew) return yield* existing(runtime, job, newest, options)
   }
   const fresh = yield* newRecord(runtime, fields)
   return runAt === undefined ? fresh : fresh.with({ availableAt: Number(runAt) })
@@ -146,13 +148,11 @@ const accepted = Effect.fnUntraced(function*<J extends Job.Any>(
   job: J,
   { id }: JobRecord,
   stored: JobRecord,
-  { ifPaused = "wait" }: StartOptions
+  options: StartOptions
 ): Effect.fn.Return<HandleOf<J>, JobManagerError | JobStoreError> {
-  const isNew = stored.id === id
-  if (isNew) runtime.claimable.notifyUnsafe()
-  const isPaused = stored.state._tag === "Paused" || Option.contains(stored.request, "Pause")
-  if (!isNew && isPaused && ifPaused === "resume") yield* unlessDone(resume(runtime, stored.id))
-  return handleOf(runtime, job, stored.id, isNew)
+  if (stored.id !== id) return yield* existing(runtime, job, stored, options)
+  runtime.claimable.notifyUnsafe()
+  return handleOf(runtime, job, id, true)
 })
 
 /** JSON in which the keys of each object are sorted: two payloads that are equal have the same. */
@@ -166,19 +166,20 @@ const sortedJson = (payload: Schema.Json): string =>
 const unlessDone = (request: Effect.Effect<void, JobManagerError | JobStoreError>) =>
   Effect.catchReason(request, "JobManagerError", "NotAllowed", () => Effect.void)
 
-/** Gives a job that is over, as `ifOver` says. */
-const goOn = Effect.fnUntraced(function*<J extends Job.Any>(
+/** Gives a job that stands for a start, and lets it go on as the options say. */
+const existing = Effect.fnUntraced(function*<J extends Job.Any>(
   runtime: JobRuntime,
   job: J,
-  { id, state }: JobRecord,
-  ifOver: "existing" | "retry" | "refuse"
+  { id, request, state }: JobRecord,
+  { ifOver, ifPaused }: StartOptions
 ): Effect.fn.Return<HandleOf<J>, JobManagerError | JobStoreError> {
-  if (ifOver === "refuse") {
+  const isOver = JobState.isTerminal(state)
+  const isPaused = state._tag === "Paused" || Option.contains(request, "Pause")
+  if (isOver && ifOver === "refuse") {
     return yield* new JobManagerError({ reason: new AlreadyOver({ id, state: state._tag }) })
   }
-  if (ifOver === "retry" && state._tag !== "Completed") {
-    yield* unlessDone(retry(runtime, id))
-  }
+  if (isOver && ifOver === "retry" && state._tag !== "Completed") yield* unlessDone(retry(runtime, id))
+  if (!isOver && ifPaused === "resume" && isPaused) yield* unlessDone(resume(runtime, id))
   return handleOf(runtime, job, id, false)
 })
 
