@@ -99,6 +99,23 @@ const listen = async (server: Server): Promise<number> => {
   return (server.address() as AddressInfo).port
 }
 
+/** A port of this machine that nothing listens on. */
+const freePort = async (): Promise<number> => {
+  const server = createServer()
+  const port = await listen(server)
+  await once(server.close(), "close")
+  return port
+}
+
+/** Waits until a service answers at an address. */
+const answers = async (child: ReturnType<typeof start>, url: string) => {
+  while (!(await fetch(url).then(({ ok }) => ok, () => false))) {
+    assert.isNull(child.exitCode, "ended before it was listening")
+    await wait(10)
+  }
+  return child
+}
+
 /**
  * A page and the three that it leads to, down to a number of pages. Counts what it is asked for. The last page is not
  * answered before it is released.
@@ -239,6 +256,46 @@ describe("examples", () => {
     assert.deepStrictEqual(rows(full, "SELECT * FROM person"), rows(to, "SELECT * FROM person"))
   }, 240_000)
 
+  it("convert each row once, by a process that is killed twice", async () => {
+    const file = path.join(folder, "people.db")
+    execute(
+      file,
+      `CREATE TABLE old (id INTEGER PRIMARY KEY, name TEXT NOT NULL);
+      CREATE TABLE person (id INTEGER PRIMARY KEY, name TEXT NOT NULL);
+      WITH RECURSIVE n (i) AS (SELECT 3 UNION ALL SELECT i + 3 FROM n WHERE i < 60000)
+      INSERT INTO old SELECT i, 'name ' || i FROM n`
+    )
+    for (const held of [15_000, 45_000]) {
+      execute(file, `CREATE TRIGGER endless BEFORE INSERT ON person WHEN new.id = ${held} BEGIN ${endless} END`)
+      const written = () => rows(file, `SELECT 1 FROM person WHERE id > ${held - 12_000} LIMIT 1`)
+      await killed(start("etl.ts", [file]), written, 1)
+      execute(file, "DROP TRIGGER endless")
+    }
+    await agrees(["20000 rows", "20000 rows", "20000 rows"], [], "etl.ts", file)
+    const same = "SELECT count(*) AS count FROM person JOIN old USING (id) WHERE person.name = upper(old.name)"
+    assert.strictEqual(rows(file, same)[0]?.["count"], 20_000)
+  })
+
+  it("go on with a parent and its children after a kill, in a service with a schedule", async () => {
+    const [file, port] = [path.join(folder, "club.db"), await freePort()]
+    const url = `http://127.0.0.1:${port}`
+    const serve = () => answers(start("seasons.ts", [file, String(port)]), `${url}/schedules`)
+    const post = async () => (await fetch(`${url}/seasons`, { method: "POST" })).text()
+
+    const first = await serve()
+    const lost = post().catch(() => "lost")
+    await killed(first, () => rows(file, "SELECT 1 FROM fanout_outcomes"), 4)
+    const second = await serve()
+
+    assert.strictEqual(await lost, "lost")
+    assert.deepStrictEqual([await post(), await post()], ["15 letters", "15 letters"])
+    const jobs = rows(file, "SELECT name || ' ' || tag AS job FROM fanout_jobs ORDER BY name")
+    const town = "club/Town Completed"
+    assert.deepStrictEqual(jobs.map(({ job }) => job), ["club/Season Completed", town, town, town])
+    assert.lengthOf(await (await fetch(`${url}/schedules`)).json(), 1)
+    await kill(second, "SIGTERM")
+  })
+
   it("draw each picture once, stage after stage", async () => {
     const pictures = path.join(folder, "pictures")
     const found = (pattern: string) => fs.globSync(pattern, { cwd: pictures }).toSorted()
@@ -279,17 +336,12 @@ describe("examples", () => {
     const file = path.join(folder, "api.db")
     const [all, broken] = isLong ? [6000, 12] : [3000, 6]
     const inbox = await mailboxes(all, (n) => n % 500 === 0)
-    const free = createServer()
-    const port = await listen(free)
-    await once(free.close(), "close")
+    const port = await freePort()
     const serve = async () => {
       const child = start("jobs-api/main.ts", [], { PORT: String(port), DATABASE: file })
       child.stdout.setEncoding("utf8")
       const url = `http://127.0.0.1:${port}`
-      while (!(await fetch(`${url}/openapi.json`).then(({ ok }) => ok, () => false))) {
-        assert.isNull(child.exitCode, "ended before it was listening")
-        await wait(10)
-      }
+      await answers(child, `${url}/openapi.json`)
       return { child, url: `${url}/messages` }
     }
     const ask = async (url: string, body?: unknown) => {
