@@ -52,7 +52,7 @@ export const mount = (on: string, ...args: ReadonlyArray<string>): void => {
 
 // --- The command ----------------------------------------------------------------------------------------------------
 
-const env = (place: string) => ({
+export const env = (place: string) => ({
   ...process.env,
   FANOUT_DB: path.join(place, "state/jobs.db"),
   NO_COLOR: "1",
