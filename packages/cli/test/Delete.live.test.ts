@@ -3,7 +3,6 @@ import { spawnSync } from "node:child_process"
 import * as fs from "node:fs"
 import * as path from "node:path"
 import { setTimeout } from "node:timers/promises"
-import { isLong } from "../../../test/effort.ts"
 import { commandLine } from "./command.ts"
 import * as faults from "./faults.ts"
 
@@ -30,20 +29,14 @@ const grow = (root: string, folders: number, files: number) => {
   }
 }
 
-/** What makes a deletion take long: each of its removals does, or there are very many. */
-const slow = faults.hasStrace && !isLong
-  ? {
-    folders: 40,
-    files: 10,
-    prefix: faults.meeting({ calls: ["unlinkat"], fault: "delay_enter=50ms", isApart: true })
-  }
-  : { folders: 400, files: 100, prefix: [] }
+/** A deletion takes long as each of its removals does, or as there are very many. */
+const [folders, files] = faults.isHeldUp ? [40, 10] : [400, 100]
 
 /** Starts a deletion that takes long, and waits until some of its folders are gone. */
 const startSlow = async (place: string, root: string) => {
-  grow(root, slow.folders, slow.files)
-  const { child, ended } = faults.start(place, ["delete", "root"], slow.prefix)
-  while (fs.readdirSync(root).length > slow.folders - 3) {
+  grow(root, folders, files)
+  const { child, ended } = faults.start(place, ["delete", "root"], faults.slowly("unlinkat", "50ms"))
+  while (fs.readdirSync(root).length > folders - 3) {
     assert.isNull(child.exitCode, "it ended too soon")
     await setTimeout(1)
   }
@@ -174,7 +167,7 @@ describe("fanout delete", () => {
       assert.isTrue(fs.existsSync(root))
       const resumed = run(["jobs", "resume", String(job?.["id"])])
       assert.strictEqual(resumed.status, 0, resumed.stderr)
-      assert.include(resumed.stdout, `is done: ${(slow.folders * slow.files).toLocaleString("en")} deleted`)
+      assert.include(resumed.stdout, `is done: ${(folders * files).toLocaleString("en")} deleted`)
       assert.isFalse(fs.existsSync(root))
     }
   )

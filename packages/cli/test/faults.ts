@@ -6,6 +6,7 @@ import * as fs from "node:fs"
 import * as os from "node:os"
 import * as path from "node:path"
 import { setTimeout } from "node:timers/promises"
+import { isLong } from "../../../test/effort.ts"
 import { commandLine, watched } from "./command.ts"
 
 export const isRoot = process.getuid?.() === 0
@@ -111,6 +112,13 @@ export const meeting = ({ calls, fault, isApart = false, on = calls, paths = [],
   ...paths.flatMap((path) => ["-P", path]),
   ...fault === undefined ? [] : ["-e", `inject=${on.join()}:${fault}`]
 ]
+
+/** Whether a command that is to be stopped is held up. If not, it is to have so much to do that it takes long. */
+export const isHeldUp = hasStrace && !isLong
+
+/** What goes before a command to hold it up at each of some calls, where commands are held up. */
+export const slowly = (call: string, delay: string, paths?: ReadonlyArray<string>): ReadonlyArray<string> =>
+  isHeldUp ? meeting({ calls: [call], fault: `delay_enter=${delay}`, isApart: true, ...paths && { paths } }) : []
 
 /** What was told of calls until now. */
 export const told = (trace: string): string => fs.existsSync(trace) ? fs.readFileSync(trace, "latin1") : ""
