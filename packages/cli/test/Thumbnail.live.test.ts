@@ -1,36 +1,48 @@
 import { afterAll, assert, beforeAll, describe, it } from "@effect/vitest"
 import { spawn, spawnSync } from "node:child_process"
-import { once } from "node:events"
 import * as fs from "node:fs"
 import * as os from "node:os"
 import * as path from "node:path"
 import { setTimeout } from "node:timers/promises"
 import sharp from "sharp"
-import { command } from "./command.ts"
+import { commandLine, watched } from "./command.ts"
+import { isHeldUp, slowly } from "./faults.ts"
 
 const folder = fs.realpathSync(fs.mkdtempSync(path.join(os.tmpdir(), "fanout-thumbnail-")))
 const tree = path.join(folder, "tree")
-const pictureCount = 120
+const pictureCount = isHeldUp ? 24 : 120
 
 let count = 0
 /** A database and a folder for thumbnails that nothing else uses. */
 const fresh = () => {
   const db = path.join(folder, `state-${count}`, "jobs.db")
   const output = path.join(folder, `out-${count++}`)
-  const argv = (args: ReadonlyArray<string>) => [...command.slice(1), "--db", db, ...args]
+  const argv = (args: ReadonlyArray<string>, prefix?: ReadonlyArray<string>) =>
+    commandLine(["--db", db, ...args], prefix)
   const run = (args: ReadonlyArray<string>, env: NodeJS.ProcessEnv = {}) => {
-    const { status, stderr, stdout } = spawnSync(process.execPath, argv(args), {
+    const { status, stderr, stdout } = spawnSync(...argv(args), {
       cwd: folder,
       encoding: "utf8",
       env: { ...process.env, ...env }
     })
     return { status, stderr, stdout }
   }
-  const start = (args: ReadonlyArray<string>) => {
-    const child = spawn(process.execPath, argv(args), { cwd: folder, stdio: ["ignore", "pipe", "pipe"] })
-    return { child, closed: once(child, "close") }
+  /** Starts to make thumbnails in a group of its own, and waits until there are some. */
+  const startSlow = async () => {
+    const { child, ended } = watched(
+      spawn(...argv(["thumbnail", "tree", "-o", output], slowly("renameat", "100ms")), {
+        cwd: folder,
+        detached: true,
+        stdio: ["ignore", "pipe", "pipe"]
+      })
+    )
+    while (thumbnails(output).length < 10) {
+      assert.isNull(child.exitCode, "it ended too soon")
+      await setTimeout(2)
+    }
+    return { child, ended }
   }
-  return { db, output, run, start }
+  return { output, run, startSlow }
 }
 
 const lines = (stdout: string): ReadonlyArray<Record<string, unknown>> =>
@@ -38,14 +50,6 @@ const lines = (stdout: string): ReadonlyArray<Record<string, unknown>> =>
 
 const thumbnails = (output: string): ReadonlyArray<string> =>
   fs.globSync("*/*/*/*", { cwd: output }).map((file) => path.basename(file))
-
-/** Waits until there are some thumbnails. */
-const untilBusy = async (output: string, child: { readonly exitCode: number | null }) => {
-  while (thumbnails(output).length < 10) {
-    assert.isNull(child.exitCode, "it ended too soon")
-    await setTimeout(2)
-  }
-}
 
 /** Processes that decode, those of this command alone: their parent is given. */
 const childrenOf = (pid: number | undefined): ReadonlyArray<number> =>
@@ -85,7 +89,7 @@ describe("fanout thumbnail", () => {
     const { output, run } = fresh()
     const first = run(["thumbnail", "tree", "--output", output])
     assert.strictEqual(first.status, 0, first.stderr)
-    assert.match(first.stdout, /is done: 120 made, .* in /)
+    assert.match(first.stdout, new RegExp(`is done: ${pictureCount} made, .* in `))
     const made = thumbnails(output)
     assert.lengthOf(made, 3 * pictureCount)
     assert.deepStrictEqual(new Set(made), new Set(["grid@1x.webp", "grid@2x.webp", "detail@1x.webp"]))
@@ -94,7 +98,7 @@ describe("fanout thumbnail", () => {
     assert.strictEqual(second.status, 0, second.stderr)
     assert.lengthOf(thumbnails(output), 4 * pictureCount)
     const third = run(["thumbnail", "tree", "-o", output])
-    assert.match(third.stdout, /is done: 120 existing in /)
+    assert.match(third.stdout, new RegExp(`is done: ${pictureCount} existing in `))
   })
 
   it("tells in lines of JSON what became of each file, and which programs it lacks", () => {
@@ -127,14 +131,13 @@ describe("fanout thumbnail", () => {
   })
 
   it("goes on when it was killed, with no process left and no half of a file", async () => {
-    const { output, run, start } = fresh()
-    const { child, closed } = start(["thumbnail", "tree", "-o", output])
-    await untilBusy(output, child)
+    const { output, run, startSlow } = fresh()
+    const { child, ended } = await startSlow()
     const children = childrenOf(child.pid)
     assert.isNotEmpty(children)
     child.kill("SIGKILL")
-    await closed
-    for (let waited = 0; waited < 100 && children.some(isAlive); waited++) await setTimeout(10)
+    await ended
+    for (let waited = 0; waited < 500 && children.some(isAlive); waited++) await setTimeout(10)
     assert.isFalse(children.some(isAlive))
     const before = thumbnails(output).length
     assert.isBelow(before, 3 * pictureCount)
@@ -149,24 +152,14 @@ describe("fanout thumbnail", () => {
   })
 
   it("pauses at a signal that the whole group of the terminal gets, and is resumed", async () => {
-    const { db, output, run } = fresh()
-    const args = ["thumbnail", "tree", "-o", output]
-    const child = spawn(process.execPath, [...command.slice(1), "--db", db, ...args], {
-      cwd: folder,
-      detached: true,
-      stdio: ["ignore", "pipe", "pipe"]
-    })
-    const closed = once(child, "close")
-    const chunks: Array<Buffer> = []
-    child.stderr.on("data", (chunk: Buffer) => chunks.push(chunk))
-    await untilBusy(output, child)
+    const { output, run, startSlow } = fresh()
+    const { child, ended } = await startSlow()
     if (child.pid !== undefined) process.kill(-child.pid, "SIGINT")
-    const [code]: ReadonlyArray<unknown> = await closed
+    const { code, stderr: said } = await ended
     assert.strictEqual(code, 130)
-    const said = Buffer.concat(chunks).toString()
     assert.match(said, /is paused/)
     assert.notMatch(said, /failed/)
-    const resumed = run(args)
+    const resumed = run(["thumbnail", "tree", "-o", output])
     assert.strictEqual(resumed.status, 0, resumed.stderr)
     assert.lengthOf(thumbnails(output), 3 * pictureCount)
   })
