@@ -205,7 +205,7 @@ const whileExchanged = async (place: string, first: string, second: string, work
 }
 
 describe.skipIf(process.platform !== "linux")("fanout copy while folders are swapped for links (needs Linux)", () => {
-  const rounds = isLong ? 40 : 5
+  const rounds = isLong ? 40 : 3
 
   /** Two trees with the same names; enough of them that threads take part. */
   const plantTwo = () => {

@@ -3,6 +3,7 @@ import { spawn, spawnSync } from "node:child_process"
 import * as fs from "node:fs"
 import * as os from "node:os"
 import * as path from "node:path"
+import { stride } from "../../../test/effort.ts"
 import { command } from "./command.ts"
 import { hasStrace, meeting } from "./faults.ts"
 
@@ -138,7 +139,7 @@ describe("fanout move", () => {
     const original = treeOf(source)
     const args = ["move", "-T", source, target]
     let kills = 0
-    for (let round = 0; round < 12; round++) {
+    for (let round = 0; round < 12; round += stride(3)) {
       const moving = spawn(process.execPath, argv(args), { stdio: "ignore" })
       const ended = new Promise((resolve) => moving.once("exit", resolve))
       // Some before it begins, some right after a file was removed.

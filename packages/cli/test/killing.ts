@@ -55,7 +55,7 @@ const pointsOf = (place: string, args: ReadonlyArray<string>, trees: ReadonlyArr
 }
 
 /** In a quick run so many calls are tried of each kind of command, spread over all of them. */
-const tried = isLong ? Number.POSITIVE_INFINITY : 6
+const tried = isLong ? Number.POSITIVE_INFINITY : 4
 
 const spread = <A>(all: ReadonlyArray<A>, most: number): ReadonlyArray<A> => {
   const step = Math.max(1, all.length / most)
@@ -79,7 +79,7 @@ export const killEverywhere = (
   const found = pointsOf(place, args, trees)
   assert.isAtLeast(found.trees.length, atLeast)
   // Most of its calls are the database's: some of them will do.
-  const points = [...spread(found.trees, tried), ...spread(found.database, isLong ? 40 : 2)]
+  const points = [...spread(found.trees, tried), ...spread(found.database, isLong ? 40 : 1)]
   const killed = points.filter(killAt).length
   // Calls have not always the same order, so that one may be the last of its thread.
   assert.isAbove(killed, points.length / 2)
