@@ -270,9 +270,13 @@ describe("ThreadPool", () => {
       const release = Effect.sync(() =>
         fs.closeSync(fs.openSync(pipe, fs.constants.O_WRONLY | fs.constants.O_NONBLOCK))
       )
+      const opens = Effect.sleep(10).pipe(
+        Effect.repeat({ until: () => fs.existsSync(`${pipe} is opened`) }),
+        Effect.andThen(Effect.sync(() => fs.rmSync(`${pipe} is opened`)))
+      )
       yield* Effect.gen(function*() {
         const stuck = yield* Effect.forkChild(run(`opens ${pipe}`))
-        yield* Effect.sleep(400)
+        yield* opens
         const start = performance.now()
         yield* Fiber.interrupt(stuck)
         assert.isBelow(performance.now() - start, 600)
@@ -281,7 +285,7 @@ describe("ThreadPool", () => {
         yield* release
         while ((yield* Metric.value(Metric.gauge("fanout_threads_abandoned"))).value > 0) yield* Effect.sleep(10)
         const again = yield* Effect.forkChild(run(`opens ${pipe}`))
-        yield* Effect.sleep(400)
+        yield* opens
         yield* Effect.forkDetach(Effect.andThen(Effect.sleep(1500), Effect.ignore(release)))
         yield* Fiber.interrupt(again)
       }).pipe(Effect.provide(app(threads({ size: 1 }))), Effect.provideService(Metric.MetricRegistry, new Map()))

@@ -43,6 +43,10 @@ const spin = (millis: number) => {
   while (performance.now() < end);
 }
 
+/** A process goes on for a while after it has killed itself. */
+const endedBy = (signal: NodeJS.Signals) =>
+  Effect.andThen(Effect.sync(() => process.kill(process.pid, signal)), Effect.never)
+
 let given = new Uint8Array()
 
 export const handlers = (thread: boolean) =>
@@ -56,7 +60,10 @@ export const handlers = (thread: boolean) =>
     "test/Act": Effect.fnUntraced(function*({ act, n, when }) {
       told.begun++
       // A pipe that nobody writes to: the call does not return.
-      if (act.startsWith("opens ")) fs.closeSync(fs.openSync(act.slice("opens ".length), "r"))
+      if (act.startsWith("opens ")) {
+        fs.writeFileSync(`${act.slice("opens ".length)} is opened`, "")
+        fs.closeSync(fs.openSync(act.slice("opens ".length), "r"))
+      }
       if (act.startsWith("notes itself in ")) fs.appendFileSync(act.slice("notes itself in ".length), `${n}\n`)
       if (act.startsWith("hoards in ")) {
         fs.writeFileSync(`${act.slice("hoards in ".length)}/cgroup.procs`, String(process.pid))
@@ -77,12 +84,10 @@ export const handlers = (thread: boolean) =>
           if (thread) process.exit(7)
           break
         case "segfaults":
-          if (thread) process.kill(process.pid, "SIGSEGV")
-          yield* Effect.sleep(200)
+          if (thread) return yield* endedBy("SIGSEGV")
           break
         case "is killed":
-          if (thread) process.kill(process.pid, "SIGKILL")
-          yield* Effect.sleep(200)
+          if (thread) return yield* endedBy("SIGKILL")
           break
         case "starts a process": {
           // One that outlives whoever starts it, unless somebody ends it.
@@ -95,8 +100,7 @@ export const handlers = (thread: boolean) =>
           queueMicrotask(() => {
             throw new Error(`thrown ${n}`)
           })
-          yield* Effect.sleep(200)
-          break
+          return yield* Effect.never
         }
         case "leaves a bomb":
           // oxlint-disable-next-line no-restricted-globals -- nothing of Effect throws outside of a fiber
@@ -106,7 +110,7 @@ export const handlers = (thread: boolean) =>
           break
         case "fills": {
           const hoard: Array<Array<number>> = []
-          for (;;) hoard.push(Array.from({ length: 100_000 }, () => n))
+          for (;;) hoard.push(Array<number>(100_000).fill(n))
         }
         case "spins":
           for (;;);
