@@ -418,7 +418,7 @@ const suite = <E>(backend: string, store: Layer.Layer<JobStore.JobStore, E>) =>
         }))
     }
 
-    /** A parent of a parent of a leaf that takes a minute. */
+    /** A parent of a parent of a leaf that takes twenty seconds. */
     const family = (story: Story) =>
       Layer.merge(
         leaf(story),
@@ -428,7 +428,7 @@ const suite = <E>(backend: string, store: Layer.Layer<JobStore.JobStore, E>) =>
             : Effect.gen(function*() {
               const quick = yield* ChildJobs.start("quick", Leaf, ok("quick"))
               yield* quick.await
-              return yield* ChildJobs.run("slow", Leaf, ok("slow", 60_000))
+              return yield* ChildJobs.run("slow", Leaf, ok("slow", 20_000))
             }), story)
       )
 
@@ -555,11 +555,11 @@ const suite = <E>(backend: string, store: Layer.Layer<JobStore.JobStore, E>) =>
         yield* one.kill
         const two = yield* process(jobs, family(story), { concurrency: 1 })
         // Has no place for what was lost at first.
-        yield* two.jobs.start(Leaf, ok("busy", 60_000))
+        yield* two.jobs.start(Leaf, ok("busy", 30_000))
         yield* pass(1000)
         yield* two.jobs.cancel((yield* childOf(two, "slow")).id)
         yield* two.jobs.pause(id)
-        yield* pass(90_000)
+        yield* pass(60_000)
 
         assert.deepInclude(yield* states(two), { "test/Parent": "Paused person", slow: "Cancelled" })
         assert.include(story, "slow is cleaned up")
@@ -573,7 +573,7 @@ const suite = <E>(backend: string, store: Layer.Layer<JobStore.JobStore, E>) =>
         yield* one.kill
         const two = yield* process(jobs, family([]), { claim: { ids: [id] } })
         yield* two.jobs.cancel(id)
-        yield* pass(120_000)
+        yield* pass(60_000)
 
         assert.deepInclude(yield* states(two), { "test/Parent": "Cancelled", parent: "Cancelled", slow: "Cancelled" })
       }))
@@ -808,7 +808,7 @@ const suite = <E>(backend: string, store: Layer.Layer<JobStore.JobStore, E>) =>
         yield* watcher.jobs.start(Leaf, ok("stranger"))
         const story: Story = []
         const one = yield* process(jobs, programs(story), { claim: { ids: [id] } })
-        yield* pass(70_000)
+        yield* pass(30_000)
 
         assert.strictEqual(yield* ended, "slow")
         assert.deepStrictEqual(idle, [])
@@ -824,7 +824,7 @@ const suite = <E>(backend: string, store: Layer.Layer<JobStore.JobStore, E>) =>
         yield* pass(1000)
         yield* one.kill
         const two = yield* process(jobs, family(story), { claim: { ids: [id] } })
-        yield* pass(120_000)
+        yield* pass(60_000)
 
         assert.strictEqual(yield* stateOf(two, id), "Completed")
         assert.deepStrictEqual(story, ["slow begins", "slow ends"])
@@ -834,19 +834,20 @@ const suite = <E>(backend: string, store: Layer.Layer<JobStore.JobStore, E>) =>
       Effect.gen(function*() {
         const programs = Layer.merge(
           leaf([]),
-          parentOf(() => ChildJobs.run("x", Leaf, ok("x", 400_000)))
+          parentOf(() => ChildJobs.run("x", Leaf, ok("x", 40_000)))
         )
         const two = yield* process([Leaf], leaf([]))
-        let last = yield* process([Parent], programs)
+        const start = process([Parent], programs, { leaseTtl: 1500 })
+        let last = yield* start
         const { id } = yield* last.jobs.start(Parent, "p")
         for (let i = 0; i < 7; i++) {
           yield* pass(1000)
           yield* last.kill
-          last = yield* process([Parent], programs)
-          yield* pass(40_000)
+          last = yield* start
+          yield* pass(4000)
         }
         assert.strictEqual(yield* stateOf(two, id), "Running")
-        yield* pass(400_000)
+        yield* pass(40_000)
 
         assert.strictEqual(yield* stateOf(two, id), "Completed")
       }))

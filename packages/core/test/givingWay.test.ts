@@ -14,6 +14,7 @@ import * as RpcGroup from "effect/rpc/RpcGroup"
 import * as Scheduler from "effect/Scheduler"
 import * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
+import { stride } from "../../../test/effort.ts"
 import { GivingWay } from "./GivingWay.ts"
 
 const Many = Task.make("test/Many", { payload: { n: Schema.Number }, pool: "many" })
@@ -60,10 +61,11 @@ describe("a job", () => {
       let scheduler: GivingWay
       let operation = 0
       do {
-        scheduler = new GivingWay(operation++)
+        scheduler = new GivingWay(operation)
         const fiber = yield* Effect.forkChild(Effect.provideService(runJob, Scheduler.Scheduler, scheduler))
         for (let turns = 0; turns < 3000 && fiber.pollUnsafe() === undefined; turns++) yield* Effect.yieldNow
-        assert.deepStrictEqual(fiber.pollUnsafe(), Exit.void, `before operation ${operation - 1}`)
+        assert.deepStrictEqual(fiber.pollUnsafe(), Exit.void, `before operation ${operation}`)
+        operation += stride(7)
       } while (scheduler.hasGivenWay)
       assert.isAbove(operation, 1000)
     }))
