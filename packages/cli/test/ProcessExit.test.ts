@@ -25,7 +25,7 @@ const slow = Effect.gen(function*() {
 const closed = <A, E>(layer: Layer.Layer<A, E>) => Effect.scoped(Layer.build(ProcessExit.unawaited(layer)))
 
 // Whether a process waits is one thing for all of it.
-describe("ProcessExit", { concurrent: false }, () => {
+describe("ProcessExit", () => {
   describe("where a process waits for nobody when it ends", () => {
     beforeAll(() => noteCalls(false))
     afterAll(() => noteCalls(true))

@@ -1,4 +1,4 @@
-import { assert, describe, it } from "@effect/vitest"
+import { afterAll, assert, beforeEach, describe, it } from "@effect/vitest"
 import { settle } from "@fanout/core/testing"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
@@ -24,10 +24,13 @@ const lacking = HeldFiles.batch(() => Effect.sync(HeldFiles.narrow))
 
 const same = (length: number, size: number) => Array.from({ length }, () => size)
 
-/** All tests share the bounds, as all jobs of a process do. */
+/** All tests share the bounds, as all jobs of a process do, and so do files of tests. */
 const widest = Effect.repeat(HeldFiles.batch(Effect.succeed), { until: (size) => size === 64, times: 100 })
 
-describe("heldFiles", { concurrent: false }, () => {
+describe("heldFiles", () => {
+  beforeEach(() => Effect.runPromise(widest))
+  afterAll(() => Effect.runPromise(widest))
+
   it.effect("lets fewer files be held, in one batch, each time that there are no descriptors", () =>
     Effect.gen(function*() {
       assert.deepStrictEqual(yield* held, same(8, 64))
@@ -40,7 +43,6 @@ describe("heldFiles", { concurrent: false }, () => {
 
   it.effect("lets as many be held as before, step by step, once batches have met no lack for long", () =>
     Effect.gen(function*() {
-      yield* widest
       for (const _ of [1, 2]) HeldFiles.narrow()
       for (const size of [4, 8, 16]) assert.deepStrictEqual(yield* clean(16), same(16, size))
       assert.deepStrictEqual(yield* clean(15), same(15, 32))
@@ -54,7 +56,6 @@ describe("heldFiles", { concurrent: false }, () => {
 
   it.effect("counts no batches that were interrupted, have failed, or met a lack, nor those before one", () =>
     Effect.gen(function*() {
-      yield* widest
       HeldFiles.narrow()
       yield* clean(15)
       assert.deepStrictEqual(yield* held, [16])
@@ -70,7 +71,6 @@ describe("heldFiles", { concurrent: false }, () => {
 
   it.effect("counts no batches that had begun before there was a lack", () =>
     Effect.gen(function*() {
-      yield* widest
       const fibers = yield* Effect.forEach(Array.from({ length: 8 }), () =>
         Effect.forkChild(HeldFiles.batch(() => Effect.yieldNow), { startImmediately: true }))
       HeldFiles.narrow()
@@ -80,7 +80,6 @@ describe("heldFiles", { concurrent: false }, () => {
 
   it.effect("lets those begin that wait once there is room for more batches", () =>
     Effect.gen(function*() {
-      yield* widest
       HeldFiles.narrow()
       yield* clean(16 + 15)
       const sizes: Array<number> = []
