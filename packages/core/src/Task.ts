@@ -44,6 +44,28 @@ export const SpanRatio: Context.Reference<number> = Context.Reference<number>("@
 })
 
 /**
+ * Reference to the number of the attempt that runs the handler: 1 for the first attempt of a task, 2 for the second.
+ * Outside of a task it is 1.
+ *
+ * **Details**
+ *
+ * The number counts every attempt that the runtime has begun: those that failed, those that took too long, and those
+ * that were lost with their thread or child process, even if the handler itself had not begun there.
+ *
+ * **Gotchas**
+ *
+ * Nothing stores the number. It is 1 again when an element runs in the next run of its job, be it after a pause, a
+ * crash or a retry, and when a paused `TaskHandle` is resumed. So 1 does not say that an element has never run before.
+ *
+ * @category services
+ * @since 0.1.0
+ */
+export const CurrentAttempt: Context.Reference<number> = Context.Reference<number>(
+  "@fanout/core/Task/CurrentAttempt",
+  { defaultValue: () => 1 }
+)
+
+/**
  * Error of a handler that has nothing to do for its payload, with the reason. The task is skipped, neither done nor
  * failed.
  *
@@ -161,9 +183,10 @@ export type Handler<T extends Any> = Rpc.ToHandler<T>
  * - `cost` is the work of a payload compared with a payload of cost 1, the default. The cost decides how many tasks a
  *   thread gets at once.
  * - `timeout` is for each attempt; none by default.
- * - `retry` repeats a failed attempt while the schedule goes on, at most 1,000 times. The input of the schedule is the
- *   error of the attempt, or `TimedOut`. An attempt that ended with `Interrupted` or `Skipped` is never repeated. The
- *   task gives its permits back between attempts. A schedule that dies fails the task.
+ * - `retry` repeats a failed attempt while the schedule goes on, up to the 1,000th attempt. The input of the schedule
+ *   is the error of the attempt, or `TimedOut`. An attempt that ended with `Interrupted` or `Skipped` is never
+ *   repeated. The task gives its permits back between attempts. A schedule that dies fails the task. A handler reads
+ *   the number of its attempt with `CurrentAttempt`.
  *
  * A handler may fail with the task's own error, with `Interrupted` (from `Interrupter.check`) or with `Skipped`.
  *

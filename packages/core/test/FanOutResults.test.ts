@@ -117,6 +117,30 @@ describe("A durable forEach", () => {
       }).pipe(fresh)
   )
 
+  it.effect("tells each item which attempt of its own it is, anew in each run", () =>
+    Effect.gen(function*() {
+      yield* runningJob("attempts")
+      const seen: Array<readonly [item: number, attempt: number]> = []
+      const item = (n: number) =>
+        Effect.gen(function*() {
+          const attempt = yield* Task.CurrentAttempt
+          seen.push([n, attempt])
+          if (n >= attempt) return yield* new Odd({ n: BigInt(n) })
+        })
+      for (const _ of [1, 2]) {
+        yield* run("attempts", (dispatcher) =>
+          dispatcher.forEach("items", [0, 1, 2, 3], item, {
+            success: Schema.Void,
+            error: Odd,
+            retry: { times: 2 },
+            concurrency: 1
+          }))
+      }
+
+      const three = [[3, 1], [3, 2], [3, 3]] as const
+      assert.deepStrictEqual(seen, [[0, 1], [1, 1], [1, 2], [2, 1], [2, 2], [2, 3], ...three, ...three])
+    }).pipe(fresh))
+
   for (const name of names) {
     it.effect(`goes on after a crash (${name})`, () =>
       Effect.gen(function*() {

@@ -278,6 +278,58 @@ describe("TaskDispatcher", () => {
       assert.deepStrictEqual(seen, ["Took longer than 1000 ms", "Odd 2"])
     }).pipe(Effect.provide(layer)))
 
+  it.effect("tells a handler which attempt of its own task it is", () =>
+    Effect.gen(function*() {
+      const { run } = yield* dispatcher
+      const seen: Array<readonly [task: string, attempt: number]> = []
+      const see = (task: string) => Effect.map(Task.CurrentAttempt, (attempt) => void seen.push([task, attempt]))
+      const Outer = Task.make("test/Outer", { error: Odd, pool: "many", timeout: "1 second", retry: { times: 2 } })
+      const Inner = Task.make("test/Inner", { error: Odd, pool: "many", retry: { times: 1 } })
+      const inner = RpcGroup.make(Inner).toLayer({
+        "test/Inner": () => Effect.andThen(see("inner"), Effect.fail(new Odd({ n: 1 })))
+      })
+      const outer = RpcGroup.make(Outer).toLayer({
+        "test/Outer": () =>
+          Effect.gen(function*() {
+            yield* see("outer")
+            const attempt = yield* Task.CurrentAttempt
+            if (attempt === 1) return yield* Effect.never
+            if (attempt === 2) return yield* new Odd({ n: 2 })
+            const { run, runEffect } = yield* nested
+            yield* runEffect(see("effect"), { pool: "many" })
+            // The layer of its handlers is built within the third attempt of another task.
+            yield* Effect.ignore(run(Inner, undefined).pipe(Effect.provide(inner, { local: true })))
+          })
+      })
+      yield* see("none")
+      const fiber = yield* Effect.forkChild(Effect.provide(run(Outer, undefined), outer))
+      yield* TestClock.adjust("10 seconds")
+      yield* Fiber.join(fiber)
+
+      assert.deepStrictEqual(seen, [
+        ["none", 1],
+        ["outer", 1],
+        ["outer", 2],
+        ["outer", 3],
+        ["effect", 1],
+        ["inner", 1],
+        ["inner", 2]
+      ])
+    }).pipe(Effect.provide(layer)))
+
+  it.effect("makes 1,000 attempts of a task at most", () =>
+    Effect.gen(function*() {
+      const { run } = yield* dispatcher
+      let last = 0
+      const Fails = Task.make("test/FailsForEver", { error: Odd, pool: "many", retry: Schedule.forever })
+      const handlers = RpcGroup.make(Fails).toLayer({
+        "test/FailsForEver": () =>
+          Effect.flatMap(Task.CurrentAttempt, (attempt) => Effect.fail(new Odd({ n: last = attempt })))
+      })
+      const error = yield* Effect.flip(Effect.provide(run(Fails, undefined), handlers))
+      assert.deepStrictEqual([error, last], [new Odd({ n: 1000 }), 1000])
+    }).pipe(Effect.provide(layer)))
+
   it("does not compile with a schedule for retries that knows nothing of timeouts", () => {
     const retry = Schedule.spaced("1 second").pipe(
       Schedule.setInputType<Odd>(),

@@ -27,7 +27,16 @@ const Check = Task.make("test/Check", {
 })
 class Checks extends RpcGroup.make(Check) {}
 
-const handlers = Checks.toLayer({ "test/Check": ({ n }) => Effect.as(Lease.check, n) })
+/** Handlers that note the number of each attempt. */
+const handlersThatNote = (attempts: Array<number>) =>
+  Checks.toLayer({
+    "test/Check": ({ n }) =>
+      Effect.gen(function*() {
+        attempts.push(yield* Task.CurrentAttempt)
+        yield* Lease.check
+        return n
+      })
+  })
 const call = { client: new Rpc.ServerClient(0), requestId: RequestId(0), headers: Headers.empty }
 
 const leaseOf = (token: number, more: Partial<Lease.Lease> = {}): Lease.Lease => ({
@@ -43,7 +52,7 @@ const always = leaseOf(0)
 const withDispatcher = Effect.provide(TaskDispatcher.layer.pipe(Layer.provideMerge(Pools.layer())))
 
 /** Runs a task under a lease, on threads that are fibers. */
-const check = (lease: Lease.Lease) =>
+const check = (lease: Lease.Lease, attempts: Array<number> = []) =>
   Effect.gen(function*() {
     const { run } = yield* TaskDispatcher.TaskDispatcher
     const fiber = yield* Effect.forkChild(Effect.exit(run(Check, { n: 1 })), { startImmediately: true })
@@ -51,7 +60,9 @@ const check = (lease: Lease.Lease) =>
     return yield* Fiber.join(fiber)
   }).pipe(
     Effect.provideService(Lease.Lease, lease),
-    Effect.provide(ThreadPool.layer(Checks, { size: 1 }).pipe(Layer.provide(new Threads(Checks, handlers).layer)))
+    Effect.provide(
+      ThreadPool.layer(Checks, { size: 1 }).pipe(Layer.provide(new Threads(Checks, handlersThatNote(attempts)).layer))
+    )
   )
 
 /** A pool over scripted threads, the first of which is ready; and how it is given tasks. */
@@ -82,11 +93,13 @@ describe("the lease of a job on threads", () => {
   it.effect("runs a task again that a thread has stopped in vain, as it was told too late of a renewal", () =>
     Effect.gen(function*() {
       let told = 0
+      const attempts: Array<number> = []
       const renewed = leaseOf(7, {
         heldUntilUnsafe: () => told++ === 0 ? Option.some({ monotonicNanos: 0n, wallMillis: 0 }) : Option.none()
       })
-      assert.deepStrictEqual(yield* check(renewed), yield* Effect.exit(Effect.succeed(1)))
+      assert.deepStrictEqual(yield* check(renewed, attempts), yield* Effect.exit(Effect.succeed(1)))
       assert.isAtLeast(told, 2)
+      assert.deepStrictEqual(attempts, [1, 2])
     }).pipe(withDispatcher))
 
   it.effect("stops a task whose owner finds it lost too", () =>

@@ -116,6 +116,13 @@ describe("ThreadPool", () => {
         )
       }).pipe(Effect.provide([layer, pools, MemoryJobStore.layer])))
 
+    it.live("knows which attempt it is, also after a saved checkpoint", () =>
+      Effect.gen(function*() {
+        const acts = ["tells its attempt", "fails, then tells its attempt", "pages, then tells its attempt"]
+        const told = yield* Effect.forEach(acts, (act) => run(act), { concurrency: "unbounded" })
+        assert.deepStrictEqual(told.map(({ n }) => n), [1, 2, 2])
+      }).pipe(Effect.provide(layer)))
+
     it.live("knows the job's lease, and publishes no more once that is over by one of the clocks", () =>
       Effect.gen(function*() {
         const later = 1_000_000
@@ -175,6 +182,16 @@ describe("ThreadPool", () => {
         assert.deepStrictEqual(failures.map(([n]) => n).toSorted((a, b) => Number(a) - Number(b)), [700, 720])
       }).pipe(Effect.provide([threads({ size: 2 }), pools, MemoryJobStore.layer])))
   })
+
+  it.live.each([["threads", threads], ["processes", processes]] as const)(
+    "counts attempts that were lost with one of the %s, and no others",
+    ([, make]) =>
+      Effect.gen(function*() {
+        const acts = ["tells its attempt", "exits, then tells its attempt", "fails, then exits, then tells its attempt"]
+        const told = yield* Effect.forEach(acts, (act) => run(act), { concurrency: "unbounded" })
+        assert.deepStrictEqual(told.map(({ n }) => n), [1, 2, 3])
+      }).pipe(Effect.provide(app(make({ size: 3 }))))
+  )
 
   it.live("gives a thread's module its arguments", () =>
     Effect.gen(function*() {

@@ -65,6 +65,21 @@ describe("ThreadPool, under TestClock", () => {
       }
     }))
 
+  it.effect("tells each task of a batch which attempt of its own it is", () =>
+    Effect.gen(function*() {
+      const threads = new Threads(Tasks, handlers(true))
+      const acts = [
+        "tells its attempt",
+        "fails, then tells its attempt",
+        "pages, then tells its attempt",
+        "tells its attempt"
+      ]
+      const numbers = yield* Effect.forEach(acts, (act) => Effect.map(run(act), ({ n }) => n), {
+        concurrency: "unbounded"
+      }).pipe(Effect.provide(pool(threads, { size: 1 })))
+      assert.deepStrictEqual(numbers, [1, 2, 2, 1])
+    }))
+
   it.effect("counts a timeout from when the task begins", () =>
     Effect.gen(function*() {
       const threads = new Threads(Tasks, handlers(true))

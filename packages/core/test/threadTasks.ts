@@ -14,7 +14,10 @@ import * as fs from "node:fs"
 
 class Bad extends Schema.TaggedError<Bad>("Bad")("Bad", { n: Schema.Number }) {}
 
-/** Does to its thread, or to its fiber, what its payload says. */
+/**
+ * Does to its thread, or to its fiber, what its payload says. Of "fails, then exits, then yields" the first attempt
+ * fails, the second exits, and all others yield.
+ */
 export const Act = Task.make("test/Act", {
   payload: { n: Schema.Number, act: Schema.String, when: Schema.optionalKey(Schema.Date) },
   retry: Schedule.recurs(1),
@@ -57,8 +60,11 @@ export const handlers = (thread: boolean) =>
         given = new Uint8Array(size).fill(size)
         return { bytes: given, left }
       }),
-    "test/Act": Effect.fnUntraced(function*({ act, n, when }) {
+    "test/Act": Effect.fnUntraced(function*({ act: acts, n, when }) {
       told.begun++
+      const attempt = yield* Task.CurrentAttempt
+      const each = acts.split(", then ")
+      const act = each[attempt - 1] ?? each.at(-1) ?? ""
       // A pipe that nobody writes to: the call does not return.
       if (act.startsWith("opens ")) {
         fs.writeFileSync(`${act.slice("opens ".length)} is opened`, "")
@@ -96,6 +102,8 @@ export const handlers = (thread: boolean) =>
         }
         case "tells its process":
           return { n: process.pid, thread, at: Option.none() }
+        case "tells its attempt":
+          return { n: attempt, thread, at: Option.none() }
         case "throws": {
           queueMicrotask(() => {
             throw new Error(`thrown ${n}`)

@@ -14,6 +14,7 @@ import { Cell } from "../../TaskCheckpoint.ts"
 import { Signal } from "../signal.ts"
 import type { Deadline } from "./deadlines.ts"
 import { Kept } from "./kept.ts"
+import { numbered } from "./numbered.ts"
 import { CurrentSlot, releaseUnsafe, type Slot } from "./slot.ts"
 import type { TaskRun, Work } from "./taskRun.ts"
 
@@ -57,7 +58,7 @@ export class Attempt extends Signal implements Cell, Reporter, Slot {
     const { context, run } = this.work
     this.onEnd = onEnd
     const effect = Effect.suspend(() => run(this.task.unit.payload))
-    const withStop = Context.add(Context.add(context, Interrupter, this), CurrentSlot, this)
+    const withStop = Context.add(Context.add(numbered(context, this.number), Interrupter, this), CurrentSlot, this)
     const withServices = Context.add(Context.add(withStop, Cell, this), Reporter, this)
     const fiber = Effect.runForkWith(withServices)(this.maybeTraced(effect))
     this.fiber = fiber
@@ -96,6 +97,16 @@ export class Attempt extends Signal implements Cell, Reporter, Slot {
       this.timedOut = true
       this.requestUnsafe("Timeout")
     })
+  }
+
+  /** The number of this attempt among those of its task. */
+  get number(): number {
+    return this.task.attempts
+  }
+
+  /** Notes that a pool of threads has the handler begin once more within this attempt. */
+  noteAgain(): void {
+    this.task.attempts++
   }
 
   get isSuspect(): boolean {

@@ -86,21 +86,20 @@ const died = (defect: unknown): Ended => ({ _tag: "Failed", cause: Cause.die(def
 type Delays = (now: number, error: unknown) => Effect.Effect<Option.Option<number>>
 
 const delaysOf = (retry: Schedule.Schedule<unknown>): Delays => {
-  let attempts = 1
   let stepper: Effect.Success<ReturnType<typeof Schedule.toStep<unknown, unknown, never, never>>> | undefined
-  return (now, error) => {
-    if (attempts++ >= maxAttempts) return Effect.succeedNone
-    return Effect.gen(function*() {
+  return (now, error) =>
+    Effect.gen(function*() {
       stepper ??= yield* Schedule.toStep(retry)
       const [, delay] = yield* stepper(now, error)
       return Option.some(Duration.toMillis(delay))
     }).pipe(Pull.catchDone(() => Effect.succeedNone))
-  }
 }
 
 /** One run of a task, until the task has ended or must stop. */
 export class TaskRun extends Linked<TaskRun> {
   readonly unit: Unit
+  /** The number of attempts that have begun. */
+  attempts = 0
   /** Whether the task may have ended a thread. A suspect task runs alone on a thread. */
   isSuspect = false
   private readonly work: Work
@@ -153,6 +152,7 @@ export class TaskRun extends Linked<TaskRun> {
   }
 
   private begin(weight: number): void {
+    this.attempts++
     const attempt = new Attempt(this.work, this, weight)
     this.attempt = attempt
     attempt.run((exit) => {
@@ -225,7 +225,7 @@ export class TaskRun extends Linked<TaskRun> {
 
   private retry(error: unknown, otherwise: Ended): void {
     const { context, environment: { clock, deadlines }, options: { retry } } = this.work
-    if (Option.isNone(retry)) return this.end(otherwise)
+    if (Option.isNone(retry) || this.attempts >= maxAttempts) return this.end(otherwise)
     this.delays ??= delaysOf(retry.value)
     const next = this.delays(clock.currentTimeMillisUnsafe(), error)
     let delay: Exit.Exit<Option.Option<number>> = Exit.succeed(Option.none())

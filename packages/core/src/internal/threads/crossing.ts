@@ -25,8 +25,8 @@ export interface Batch {
   readonly lease: readonly [job: JobId | null, token: number]
 }
 
-/** A task as it is posted. */
-export type Posted = readonly [task: string, payload: unknown, checkpoint?: Schema.Json]
+/** A task as it is posted. Most tasks have no checkpoint and are at their first attempt, so both are left out then. */
+export type Posted = readonly [task: string, payload: unknown, checkpoint?: Schema.Json | undefined, attempt?: number]
 
 export type ToThread =
   | Batch

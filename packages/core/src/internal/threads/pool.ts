@@ -277,7 +277,7 @@ export class Pool implements CrewListener {
     // A settled task's caller may queue the next task at once, so everything else is done before.
     for (const [item, ending] of ended) {
       if ("leaseLost" in ending && item.mayGoOn) {
-        item.hand = undefined
+        item.again()
         this.queue.push(item)
       } else item.settle(Effect.suspend(() => item.definition.decodeEnding(ending)))
     }

@@ -67,6 +67,12 @@ export class Item {
     this.attempt?.begin()
   }
 
+  /** Has the task wait for a thread once more, after it began on one. */
+  again(): void {
+    this.hand = undefined
+    this.attempt?.noteAgain()
+  }
+
   /** Whether the job is still owned, so that a thread which heard of that too late has stopped the task in vain. */
   get mayGoOn(): boolean {
     const { ended, interrupter, isSettled, lease } = this
@@ -75,8 +81,9 @@ export class Item {
 
   /** What is posted of the task. */
   encode(): Posted {
-    const { cell: { checkpoint }, definition } = this
+    const { attempt, cell: { checkpoint }, definition } = this
     const payload = definition.payload.encode(this.payload)
+    if (attempt !== undefined && attempt.number > 1) return [definition.tag, payload, checkpoint, attempt.number]
     return checkpoint === undefined ? [definition.tag, payload] : [definition.tag, payload, checkpoint]
   }
 

@@ -11,7 +11,8 @@ import { Lease } from "../../Lease.ts"
 import { Reporter } from "../../Progress.ts"
 import { Cell } from "../../TaskCheckpoint.ts"
 import { Signal } from "../signal.ts"
-import type { Amounts, Report } from "./crossing.ts"
+import { numbered } from "../task/numbered.ts"
+import type { Amounts, Posted, Report } from "./crossing.ts"
 import type { ThreadBatch } from "./threadBatch.ts"
 
 /** Reports of a running task are at least so far apart. */
@@ -23,6 +24,7 @@ export class Attempt implements Interrupter, Cell, Reporter {
   fiber: Fiber.Fiber<unknown, unknown> | undefined = undefined
   checkpoint: Schema.Json | undefined
   isEnded = false
+  private readonly number: number
   private readonly signal = new Signal()
   /** Has the running task report in `reportMillis`. */
   private readonly reportLater: () => void
@@ -35,21 +37,22 @@ export class Attempt implements Interrupter, Cell, Reporter {
   constructor(
     batch: ThreadBatch,
     index: number,
-    checkpoint: Schema.Json | undefined,
+    [, , checkpoint, number = 1]: Posted,
     startedAt: number,
     reportLater: () => void
   ) {
     this.batch = batch
     this.index = index
     this.checkpoint = checkpoint
+    this.number = number
     this.reportedAt = startedAt
     this.reportLater = reportLater
   }
 
   /** The context of a handler, with this attempt in it. */
   readonly see = (context: Context.Context<never>): Context.Context<never> => {
-    const seen = Context.add(Context.add(Context.add(context, Interrupter, this), Cell, this), Reporter, this)
-    return Context.add(seen, Lease, this.batch)
+    const withStop = Context.add(numbered(context, this.number), Interrupter, this)
+    return Context.add(Context.add(Context.add(withStop, Cell, this), Reporter, this), Lease, this.batch)
   }
 
   // -- the stop signal

@@ -99,7 +99,7 @@ class Server {
       if (!batch.control.claim(index)) continue
       batch.isLost = false
       const handler = this.handler(item[0])
-      const attempt = this.current = new Attempt(batch, index, item[2], at, this.reportLater)
+      const attempt = this.current = new Attempt(batch, index, item, at, this.reportLater)
       const exit = yield* this.runTask(attempt, handler, item[1], at)
       const report = attempt.takeReport(false)
       attempt.isEnded = true
