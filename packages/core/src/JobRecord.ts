@@ -77,19 +77,24 @@ export interface JobSettings {
  * **Details**
  *
  * - `runAt`: the time from which the job may run, by default now. A number is milliseconds since the epoch.
+ * - `deadline`: the time by which the job must be over, across pauses, crashes, and retries of its tasks and of its
+ *   own, by the wall clock of the process that runs it. At this time the owner stops the job, which fails with the exit
+ *   `Deadline`. A try of the job's own `retry` that would begin later is not made: the job fails with its error. A job
+ *   that is paused or queued then fails when it is claimed next. A retry by a person has no deadline.
  * - `ifOver`: what to do if the newest job of the same name and idempotency key is over. `"new"`, the default, starts a
  *   new job. `"existing"` gives that job. `"retry"` gives that job, and first retries a job that has failed or has
  *   failed elements; after a cancelled job it starts a new one. `"refuse"` fails with `AlreadyOver`.
  *
  * A job without an `idempotencyKey` has the JSON of its payload as key, but with `"new"` it has none: each such start
- * makes a job. An active job of the same name and key is given in each case. With `ifPaused: "resume"` a paused job
- * goes on. By default it waits until somebody resumes it.
+ * makes a job. An active job of the same name and key is given in each case, and keeps its deadline. With
+ * `ifPaused: "resume"` a paused job goes on. By default it waits until somebody resumes it.
  *
  * @category models
  * @since 0.1.0
  */
 export interface StartOptions extends JobSettings {
   readonly runAt?: Date | number
+  readonly deadline?: Date | number
   readonly ifOver?: "new" | "existing" | "retry" | "refuse"
   readonly ifPaused?: "wait" | "resume"
 }
@@ -165,6 +170,7 @@ export const Exit = Schema.TaggedUnion({
     stack: Schema.optionalKey(Schema.String)
   },
   Timeout: { millis: Schema.Finite },
+  Deadline: { at: Schema.Finite },
   OwnerLost: { times: Schema.Natural }
 })
 

@@ -9,7 +9,11 @@ import * as Schema from "effect/Schema"
 
 const counters = { attempt: Schema.Natural, tries: Schema.Natural }
 
-const untilOver = { ...counters, failedAt: Schema.optionalKey(Schema.Finite) }
+const untilOver = {
+  ...counters,
+  failedAt: Schema.optionalKey(Schema.Finite),
+  deadline: Schema.optionalKey(Schema.Finite)
+}
 
 /**
  * Schema for the cause of a pause: `person`, `parent` (the parent of the job is paused), or a name that the job chose.
@@ -36,6 +40,7 @@ export type PausedBy = typeof PausedBy.Type
  * - `tries` counts the runs that the job's own `retry` has added within the attempt.
  * - `failedAt` is the time of the program's first failure in the attempt, in milliseconds since the epoch. The job's
  *   own `retry` counts from this time. A job that has not failed has no `failedAt`.
+ * - `deadline` is the time by which the attempt must be over, in milliseconds since the epoch, if it has such a time.
  *
  * @category models
  * @since 0.1.0
@@ -94,7 +99,8 @@ export type Tag = typeof Tag.Type
  * - `Paused`: the job stopped at a safe point and waits.
  * - `Resumed`: somebody lets a paused job go on.
  * - `Released`: the owner shut down or was lost. Another owner may claim the job.
- * - `Retried`: somebody wants the failed elements, or the failed program, to run again.
+ * - `Retried`: somebody wants the failed elements, or the failed program, to run again. The new attempt has its own
+ *   `deadline`, or none.
  * - `AskedToCancel`: somebody cancelled a job that has run. The next owner cleans up after the job and cancels it.
  * - `Cancelled`: the clean-up has ended, or the job never ran.
  *
@@ -109,7 +115,7 @@ export const Transition = Schema.TaggedUnion({
   Paused: { by: PausedBy },
   Resumed: {},
   Released: { why: Schema.Literals(["Shutdown", "OwnerLost"]) },
-  Retried: {},
+  Retried: { deadline: Schema.optionalKey(Schema.Finite) },
   AskedToCancel: {},
   Cancelled: {}
 })
@@ -128,7 +134,7 @@ export type Transition = typeof Transition.Type
  * @category constructors
  * @since 0.1.0
  */
-export const initial: JobState = JobState.cases.Queued.make({ attempt: 1, tries: 0 })
+export const initial: typeof JobState.cases.Queued.Type = JobState.cases.Queued.make({ attempt: 1, tries: 0 })
 
 /**
  * Checks whether a job is over. Only a retry starts such a job again.
@@ -154,7 +160,12 @@ export const isActive = JobState.isAnyOf(["Queued", "Running", "Paused"])
  */
 export const transition = (state: JobState, by: Transition): Option.Option<JobState> => {
   const { attempt, tries } = state
-  const kept = { attempt, tries, ..."failedAt" in state ? { failedAt: state.failedAt } : {} }
+  const kept = {
+    attempt,
+    tries,
+    ..."failedAt" in state ? { failedAt: state.failedAt } : {},
+    ..."deadline" in state ? { deadline: state.deadline } : {}
+  }
   const { Cancelled, Completed, CompletedWithErrors, Failed, Paused, Queued, Running } = JobState.cases
   const from = (allowed: ReadonlyArray<Tag>, next: JobState) =>
     allowed.includes(state._tag) ? Option.some(next) : Option.none()
@@ -172,7 +183,8 @@ export const transition = (state: JobState, by: Transition): Option.Option<JobSt
       ),
     Resumed: () => from(["Paused"], Queued.make(kept)),
     Released: () => from(["Running"], Queued.make(kept)),
-    Retried: () => from(["CompletedWithErrors", "Failed"], Queued.make({ attempt: attempt + 1, tries: 0 })),
+    Retried: ({ _tag, ...fresh }) =>
+      from(["CompletedWithErrors", "Failed"], Queued.make({ attempt: attempt + 1, tries: 0, ...fresh })),
     AskedToCancel: () => from(["Queued", "Paused", "Failed"], Queued.make({ attempt, tries })),
     Cancelled: () => from(["Queued", "Running", "Paused"], Cancelled.make({ attempt, tries }))
   })

@@ -186,7 +186,8 @@ export type Handler<T extends Any> = Rpc.ToHandler<T>
  * - `retry` repeats a failed attempt while the schedule goes on, up to the 1,000th attempt. The input of the schedule
  *   is the error of the attempt, or `TimedOut`. An attempt that ended with `Interrupted` or `Skipped` is never
  *   repeated. The task gives its permits back between attempts. A schedule that dies fails the task. A handler reads
- *   the number of its attempt with `CurrentAttempt`.
+ *   the number of its attempt with `CurrentAttempt`. Numbers and times begin anew in each run of the job; the
+ *   `deadline` of its start does not.
  *
  * A handler may fail with the task's own error, with `Interrupted` (from `Interrupter.check`) or with `Skipped`.
  *

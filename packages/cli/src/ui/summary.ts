@@ -119,6 +119,7 @@ export const why = (record: JobRecord): string =>
       Failure: ({ message }) => format.printable(message),
       Defect: ({ message }) => format.printable(message),
       Timeout: ({ millis }) => `it took longer than ${format.duration(millis)}`,
+      Deadline: ({ at }) => `it was not over by ${new Date(at).toISOString()}`,
       OwnerLost: ({ times }) => `the process that ran it died ${times} times in a row`
     })
   })

@@ -79,6 +79,13 @@ export const newRecord = Effect.fnUntraced(function*(
   })
 })
 
+/** The time by which an attempt must be over, if there is one. */
+interface Until {
+  readonly deadline?: number
+}
+
+const untilOf = ({ deadline }: StartOptions): Until => deadline === undefined ? {} : { deadline: Number(deadline) }
+
 type HandleOf<J extends Job.Any> = JobHandle<J["success"]["Type"], J["error"]["Type"]>
 
 export const start = Effect.fnUntraced(function*<J extends Job.Any>(
@@ -139,7 +146,10 @@ const prepare = Effect.fnUntraced(function*<J extends Job.Any>(
     if (!startsAnew) return yield* existing(runtime, job, newest, options)
   }
   const fresh = yield* newRecord(runtime, fields)
-  return runAt === undefined ? fresh : fresh.with({ availableAt: Number(runAt) })
+  return fresh.with({
+    state: { ...JobState.initial, ...untilOf(options) },
+    ...runAt === undefined ? {} : { availableAt: Number(runAt) }
+  })
 })
 
 /** Gives the handle of a job that is stored now: the new one, or the active one that stands for it. */
@@ -171,14 +181,17 @@ const existing = Effect.fnUntraced(function*<J extends Job.Any>(
   runtime: JobRuntime,
   job: J,
   { id, request, state }: JobRecord,
-  { ifOver, ifPaused }: StartOptions
+  options: StartOptions
 ): Effect.fn.Return<HandleOf<J>, JobManagerError | JobStoreError> {
+  const { ifOver, ifPaused } = options
   const isOver = JobState.isTerminal(state)
   const isPaused = state._tag === "Paused" || Option.contains(request, "Pause")
   if (isOver && ifOver === "refuse") {
     return yield* new JobManagerError({ reason: new AlreadyOver({ id, state: state._tag }) })
   }
-  if (isOver && ifOver === "retry" && state._tag !== "Completed") yield* unlessDone(retry(runtime, id))
+  if (isOver && ifOver === "retry" && state._tag !== "Completed") {
+    yield* unlessDone(retry(runtime, id, untilOf(options)))
+  }
   if (!isOver && ifPaused === "resume" && isPaused) yield* unlessDone(resume(runtime, id))
   return handleOf(runtime, job, id, false)
 })
@@ -324,7 +337,7 @@ const setOne = ({ store }: JobRuntime, id: JobId.JobId, { limits = {}, priority 
     )
   })
 
-export const retry = (runtime: JobRuntime, id: JobId.JobId) =>
+export const retry = (runtime: JobRuntime, id: JobId.JobId, until: Until = {}) =>
   change(runtime, id, (record, now): Decision => {
     if (Option.isSome(record.parent)) {
       // Only the program of the parent knows whether the parent still needs the result of the child.
@@ -335,6 +348,6 @@ export const retry = (runtime: JobRuntime, id: JobId.JobId) =>
       )
     }
     if (isToCancel(record)) return notAllowed(id, record.state._tag, "retried: it is about to be cancelled")
-    const retried = step(record, { _tag: "Retried" }, now, "Retried")
+    const retried = step(record, { _tag: "Retried", ...until }, now, "Retried")
     return retried === undefined ? notAllowed(id, record.state._tag, "retried") : Effect.succeed(retried)
   })

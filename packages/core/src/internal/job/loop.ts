@@ -31,7 +31,7 @@ import { instantUnsafe, JobLease } from "./jobLease.ts"
 import { closePatiently, promptly, untilStopped } from "./patience.ts"
 import type { Place } from "./places.ts"
 import { settle } from "./runEnd.ts"
-import { changeWithin, type JobRuntime, noted, type Run, type Runnable } from "./runtime.ts"
+import { changeWithin, deadlineOf, type JobRuntime, noted, type Run, type Runnable } from "./runtime.ts"
 
 /** Runs a claimed job and records the end. `since` is the time before the claim request. */
 export const runJob = Effect.fnUntraced(function*(
@@ -59,6 +59,7 @@ export const runJob = Effect.fnUntraced(function*(
     lease,
     place,
     pausedBy: undefined,
+    isOverdue: false,
     trouble: undefined,
     refused: undefined,
     report: Effect.succeedNone,
@@ -71,6 +72,7 @@ export const runJob = Effect.fnUntraced(function*(
     yield* Effect.forkScoped(orLose(run, watchLease(run)))
     // A job with a request is claimed only for the clean-up.
     if (asked !== undefined) signal.requestUnsafe(reasonOf(asked))
+    stopAtDeadline(run)
     // A slow claim may outlast the lease. Another process may then own the job already.
     if (asked !== undefined || !lease.isHeldUnsafe()) return yield* settle(run, Option.none(), 0)
     const { exit, unfinished } = yield* runProgram(run)
@@ -85,6 +87,14 @@ export const runJob = Effect.fnUntraced(function*(
 
 /** The reason to stop a run after a request. */
 const reasonOf = (request: Request): Reason => request === "PauseWithParent" ? "Pause" : request
+
+/** Stops a run whose job must be over by now. The wall clock decides: another process has set the deadline. */
+const stopAtDeadline = (run: Run): void => {
+  const { record, runtime: { clock }, signal } = run
+  if (clock.currentTimeMillisUnsafe() < deadlineOf(record)) return
+  run.isOverdue = true
+  signal.requestUnsafe("Timeout")
+}
 
 /** Loses the lease after a defect of `keeping`. Otherwise the job would go on without a lease. */
 const orLose = ({ lease, record }: Run, keeping: Effect.Effect<void>) =>
@@ -103,6 +113,7 @@ const renew = Effect.fnUntraced(function*(run: Run) {
     yield* changeWithin(nextChange, timing.pollMillis)
     nextChange = changed.nextChange
     if (!lease.isHeldUnsafe()) return
+    stopAtDeadline(run)
     const since = instantUnsafe(clock)
     const due = lease.isDueUnsafe()
     const renewed = Effect.tap(

@@ -2,6 +2,7 @@
  * Decides what the end of a run means for the job, and records the decision.
  */
 import * as Cause from "effect/Cause"
+import * as DateTime from "effect/DateTime"
 import * as Effect from "effect/Effect"
 import type * as Exit_ from "effect/Exit"
 import * as Option from "effect/Option"
@@ -17,7 +18,7 @@ import { type Change, type Fields, step, update } from "./change.ts"
 import { cleanUp } from "./cleanUp.ts"
 import { backoff, died, programEndOf } from "./codec.ts"
 import { promptly } from "./patience.ts"
-import type { Run } from "./runtime.ts"
+import { deadlineOf, type Run } from "./runtime.ts"
 
 /** The end of a run, before requests to the job are considered. */
 type RunEnd =
@@ -66,12 +67,14 @@ export const settle = Effect.fnUntraced(function*(
 
 /** Computes the end of a run. Fails if the store did not record the work of the run. */
 const runEndOf = Effect.fnUntraced(function*(
-  { record, runnable: { job }, runtime, signal, trouble }: Run,
+  { isOverdue, record, runnable: { job }, runtime, signal, trouble }: Run,
   exit: Option.Option<Exit_.Exit<unknown, unknown>>,
   unfinished: number
 ): Effect.fn.Return<RunEnd, JobStoreError> {
   const over = (exit: Exit): RunEnd => ({ _tag: "Over", exit })
+  const deadline = deadlineOf(record)
   const stopped = (reason: Reason): Effect.Effect<RunEnd, JobStoreError> => {
+    if (isOverdue && reason === "Timeout") return Effect.succeed(over({ _tag: "Deadline", at: deadline }))
     if (reason === "Timeout") return Effect.succeed(over({ _tag: "Timeout", millis: job.timeoutMillis }))
     return reason === "LeaseLost" && trouble !== undefined
       ? Effect.fail(trouble)
@@ -95,7 +98,8 @@ const runEndOf = Effect.fnUntraced(function*(
   return yield* promptly(backoff(job.retry.value, end.error.value, record.state, now)).pipe(
     Effect.map(Option.match({
       onNone: () => over(end.exit),
-      onSome: (delayMillis): RunEnd => ({ _tag: "Backoff", delayMillis, message })
+      onSome: (delayMillis): RunEnd =>
+        now + delayMillis >= deadline ? over(end.exit) : { _tag: "Backoff", delayMillis, message }
     })),
     Effect.tapCause((cause) => Effect.logError(`The retry of job ${record.id} (${record.name}) has died`, cause)),
     Effect.catchCause((cause) => Effect.succeed(over(died(cause, `${message}, and its retry died`).exit)))
@@ -115,6 +119,7 @@ export const sentenceOf = (exit: Exit): string =>
     Failure: ({ message }) => message,
     Defect: (defect) => `it died: ${sentenceOfDefect(defect)}`,
     Timeout: ({ millis }) => `it took longer than ${millis} ms`,
+    Deadline: ({ at }) => `it was not over by ${DateTime.formatIso(DateTime.makeUnsafe(at))}`,
     OwnerLost: ({ times }) => `the processes that ran it were lost ${times} times in a row`
   })
 

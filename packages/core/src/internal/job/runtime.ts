@@ -64,6 +64,8 @@ export interface Run {
   readonly place: Place
   /** The name that the program gave when the program paused the job. */
   pausedBy: PausedBy | undefined
+  /** Whether the deadline of the job has stopped the run. */
+  isOverdue: boolean
   /** The error of the store, while the store does not record the work of the run. */
   trouble: JobStoreError | undefined
   /** The first error that a store call of the program met. With such an error the result of the program is invalid. */
@@ -73,6 +75,10 @@ export interface Run {
   /** Applies the limits and the priority of the job to the tasks of the run. */
   limit: (asked: Pick<Asked, "limits" | "priority">) => void
 }
+
+/** The time by which a job must be over. */
+export const deadlineOf = ({ state }: JobRecord): number =>
+  "deadline" in state ? state.deadline : Number.POSITIVE_INFINITY
 
 /** Writes an error line to the log of a job. A failure to write is ignored. */
 export const noted = ({ record, runtime: { clock, store } }: Run, message: string): Effect.Effect<void> =>
