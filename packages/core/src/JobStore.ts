@@ -11,6 +11,7 @@
 import * as Context from "effect/Context"
 import type * as Effect from "effect/Effect"
 import type * as Option from "effect/Option"
+import type * as Stream from "effect/Stream"
 import type { JobId } from "./JobId.ts"
 import type { Asked, JobRecord, LogEntry, OutcomeRow, Pulse } from "./JobRecord.ts"
 import type { JobSchedule } from "./JobSchedule.ts"
@@ -326,4 +327,12 @@ export class JobStore extends Context.Service<JobStore, {
    * jobs. A child stays as long as its parent, a parent as long as it has active children.
    */
   readonly prune: (finishedBefore: number) => Effect.Effect<number, Errors.JobStoreError>
+
+  /**
+   * Emits once the store can tell of changes, and then after each commit, by whatever process, that has stored a job or
+   * a schedule or changed it with `put` or `putSchedule`. A slow reader gets several changes as one, and a change can
+   * stay untold if the process that made it is killed. The stream ends if the store can't tell, and fails if the store
+   * has lost what told it.
+   */
+  readonly changes: Stream.Stream<void, Errors.JobStoreError>
 }>()("@fanout/core/JobStore") {}

@@ -9,6 +9,7 @@
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
+import * as Stream from "effect/Stream"
 import * as Struct from "effect/Struct"
 import { encode, Memory, read, refuse, type StoredFanOut, type StoredJob } from "./internal/memory/memory.ts"
 import { renameEntries, renameProgress } from "./internal/store/fanOutNames.ts"
@@ -32,7 +33,13 @@ import * as Progress from "./Progress.ts"
  */
 export const layer: Layer.Layer<JobStore> = Layer.sync(JobStore, () => {
   const memory = new Memory()
-  return JobStore.of({ ...reads(memory), ...changes(memory), ...schedules(memory), ...belongings(memory) })
+  return JobStore.of({
+    ...reads(memory),
+    ...changes(memory),
+    ...schedules(memory),
+    ...belongings(memory),
+    changes: Stream.empty
+  })
 })
 
 const first = <A>(found: ReadonlyArray<A>, limit: number) => found.slice(0, Math.max(0, Math.floor(limit)))

@@ -16,6 +16,7 @@ import { again, SqlAccess } from "./internal/sql/access.ts"
 import { makeItems, makeWrites } from "./internal/sql/belongings.ts"
 import { makeChanges, makeLists, makeReads } from "./internal/sql/jobs.ts"
 import * as Migrations from "./internal/sql/migrations.ts"
+import { changesOf, tellOfChanges } from "./internal/sql/notifications.ts"
 import { failWith, storageFailure } from "./internal/sql/queries.ts"
 import { astrayWith, dueWith, lookWith, toCancelWith } from "./internal/sql/queue.ts"
 import { makeSchedules } from "./internal/sql/schedules.ts"
@@ -33,7 +34,9 @@ import * as Errors from "./JobStoreError.ts"
  * loses the connection is tried again for half a minute, unless the operation may have been committed.
  *
  * On Postgres the store uses the tables that the client's `search_path` finds, and creates missing tables in the first
- * schema of the path. The store keeps nothing in a session, so the client may go through a pooler.
+ * schema of the path. The store keeps nothing in a session, so the client may go through a pooler. It tells other
+ * processes of changes by `NOTIFY`. A manager on a client that can `listen` holds one connection of the client to hear
+ * of them. If the client has no other connection, or a pooler hands its sessions around, the manager polls instead.
  *
  * **Gotchas**
  *
@@ -48,8 +51,10 @@ import * as Errors from "./JobStoreError.ts"
 export const layer: Layer.Layer<JobStore, Errors.JobStoreError, SqlClient.SqlClient> = Layer.effect(
   JobStore,
   Effect.gen(function*() {
-    const access = new SqlAccess(yield* SqlClient.SqlClient)
+    const client = yield* SqlClient.SqlClient
+    const access = new SqlAccess(client)
     yield* open(access)
+    yield* tellOfChanges(access)
     return JobStore.of({
       ...makeReads(access),
       ...makeLists(access),
@@ -61,7 +66,8 @@ export const layer: Layer.Layer<JobStore, Errors.JobStoreError, SqlClient.SqlCli
       due: dueWith(access),
       toCancel: toCancelWith(access),
       astray: astrayWith(access),
-      prune: pruneWith(access)
+      prune: pruneWith(access),
+      changes: changesOf(client, access)
     })
   })
 )

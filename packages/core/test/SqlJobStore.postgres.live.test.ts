@@ -1,4 +1,5 @@
 import type { PgPoolConfig } from "@effect/sql-pg/PgClient"
+import * as PgClient from "@effect/sql-pg/PgClient"
 import { afterAll, assert, beforeAll, describe, it } from "@effect/vitest"
 import * as JobId from "@fanout/core/JobId"
 import * as JobStore from "@fanout/core/JobStore"
@@ -7,14 +8,17 @@ import * as MemoryJobStore from "@fanout/core/MemoryJobStore"
 import * as SqlJobStore from "@fanout/core/SqlJobStore"
 import * as Context from "effect/Context"
 import * as Deferred from "effect/Deferred"
+import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
+import * as Queue from "effect/Queue"
 import type * as Scope from "effect/Scope"
 import { BeginTransaction, SqlClient } from "effect/sql/SqlClient"
 import type { SqlError } from "effect/sql/SqlError"
+import * as Stream from "effect/Stream"
 import * as TestClock from "effect/testing/TestClock"
 import { spawn } from "node:child_process"
 import { once } from "node:events"
@@ -25,7 +29,7 @@ import { runs } from "../../../test/effort.ts"
 import { supported } from "../src/internal/sql/migrations.ts"
 import { jobStoreContract } from "./JobStoreContract.ts"
 import { Operations, run } from "./JobStoreModel.ts"
-import { finished, flush, job, owned, row } from "./JobStoreRecords.ts"
+import { finished, flush, job, owned, row, schedule } from "./JobStoreRecords.ts"
 import { PostgresServer, programs } from "./postgresServer.ts"
 
 type Store = JobStore.JobStore["Service"]
@@ -130,6 +134,132 @@ describe.skipIf(programs === undefined)("on a Postgres server", () => {
       }),
     { arbitrary: { runs: runs(40), size: 40 }, timeout: 120_000 }
   )
+
+  describe("tells of changes", () => {
+    /** Counts what a store tells of, from now on. */
+    const counting = Effect.fnUntraced(function*(store: Store) {
+      const told = { times: 0 }
+      const listens = yield* Deferred.make<void>()
+      yield* Effect.forkScoped(Stream.runForEach(store.changes, () =>
+        Effect.sync(() => {
+          told.times++
+          Deferred.doneUnsafe(listens, Effect.void)
+        })))
+      yield* Deferred.await(listens)
+      told.times = 0
+      return told
+    })
+
+    /** How often it was told of what is written, once all of that is told. */
+    const timesFor = <A, E, R>(told: { times: number }, effect: Effect.Effect<A, E, R>) =>
+      Effect.gen(function*() {
+        yield* Effect.sleep(50)
+        told.times = 0
+        yield* effect
+        yield* Effect.sleep(100)
+        return told.times
+      })
+
+    it.live("to another process: of jobs and schedules, not of what a job records while it runs", () =>
+      Effect.gen(function*() {
+        const { other, store } = yield* shared()
+        const told = yield* counting(other)
+
+        assert.strictEqual(yield* timesFor(told, store.insert(job("a"))), 1)
+        const record = yield* store.get(id("a"))
+        assert.strictEqual(yield* timesFor(told, store.put(record.with(owned(1)), "claimed")), 1)
+        const child = job("c", { parent: Option.some({ id: id("a"), name: "c", attempt: 1, tries: 0 }) })
+        assert.strictEqual(yield* timesFor(told, store.insertChild(child, 1)), 1)
+        assert.strictEqual(yield* timesFor(told, store.putSchedule(schedule("s"), [])), 1)
+        const recorded = Effect.all([
+          store.beat(record.id, 1),
+          store.flush(record.id, flush(1, { rows: [row("1")] })),
+          store.saveOwnCheckpoint(record.id, { token: 1, name: "own", checkpoint: "1" }),
+          store.log(record.id, 1, { at: 1, level: "Info", message: "line" }),
+          Effect.ignore(store.put(record, "too late"))
+        ])
+        assert.strictEqual(yield* timesFor(told, recorded), 0)
+      }))
+
+    it.live("of the caller's transaction once that is committed, and never if it is not", () =>
+      Effect.gen(function*() {
+        const { other, sql, store } = yield* shared()
+        const told = yield* counting(other)
+        const insert = (text: string) => withClient(sql)(store.insert(job(text)))
+        yield* sql.withTransaction(insert("first"))
+
+        const rolledBack = sql.withTransaction(Effect.andThen(insert("a"), Effect.fail("no")))
+        assert.strictEqual(yield* timesFor(told, Effect.ignore(rolledBack)), 0)
+        const open = sql.withTransaction(Effect.andThen(
+          insert("b"),
+          Effect.andThen(Effect.sleep(50), Effect.sync(() => assert.strictEqual(told.times, 0)))
+        ))
+        assert.strictEqual(yield* timesFor(told, open), 1)
+      }))
+
+    it.live("of a job that is started within a flush, once that is committed", () =>
+      Effect.gen(function*() {
+        const { other, store } = yield* shared()
+        const record = yield* running(store, "a")
+        const told = yield* counting(other)
+
+        const onCommit = Effect.andThen(
+          Effect.orDie(store.insert(job("b"))),
+          Effect.andThen(Effect.sleep(50), Effect.sync(() => assert.strictEqual(told.times, 0)))
+        )
+        assert.strictEqual(yield* timesFor(told, store.flush(record.id, flush(1), onCommit)), 1)
+      }))
+
+    it.live("of many changes at once", () =>
+      Effect.gen(function*() {
+        const { other, store } = yield* shared()
+        const told = yield* counting(other)
+        const names = Array.from({ length: 300 }, (_, index) => `${index}`)
+        const [duration, times] = yield* Effect.timed(timesFor(
+          told,
+          Effect.forEach(names, (name) => store.insert(job(name)), { concurrency: 4, discard: true })
+        ))
+
+        assert.isAtLeast(times, 1)
+        assert.isAtMost(times, 2 + Duration.toMillis(duration) / 20)
+      }))
+
+    it.live("of what a process does before it ends", () =>
+      Effect.gen(function*() {
+        const { config, other } = yield* shared()
+        const told = yield* counting(other)
+        const two = Effect.scoped(Effect.flatMap(openStore(config), (store) =>
+          Effect.andThen(store.insert(job("a")), Effect.andThen(Effect.sleep(10), store.insert(job("b"))))))
+
+        assert.strictEqual(yield* timesFor(told, two), 2)
+      }))
+
+    it.live("to nobody, where a listener would hold the only connection, or hears nothing", () =>
+      Effect.gen(function*() {
+        const config = yield* server.schema
+        const connect = PgClient.layerFrom(PgClient.makeClient(config))
+        const deaf = Layer.effect(
+          SqlClient,
+          Effect.map(SqlClient, (sql) => Object.assign(sql, { listen: () => Queue.unbounded() }))
+        )
+        const clients = [
+          server.client({ ...config, maxConnections: 1 }),
+          Layer.fresh(connect),
+          Layer.provide(deaf, server.client(config))
+        ]
+        yield* Effect.forEach(clients, (client, index) =>
+          Effect.gen(function*() {
+            const context = yield* Layer.build(Layer.fresh(Layer.provide(SqlJobStore.layer, client)))
+            const store = Context.get(context, JobStore.JobStore)
+            const listening = yield* Effect.forkChild(Stream.runCollect(store.changes))
+            yield* Effect.sleep(10)
+
+            yield* store.insert(job(`${index}`))
+
+            assert.deepStrictEqual(yield* Fiber.join(listening), [])
+          }), { concurrency: "unbounded", discard: true }).pipe(Effect.timeout("5 seconds"))
+      }))
+  })
 
   describe("in the caller's transaction on the same database", () => {
     it.live("stores a job when that commits, and not before", () =>

@@ -49,6 +49,8 @@ export class SqlAccess {
   readonly unreadable = new PassedOver<string>()
   /** Id of the store, which is known once the tables exist. */
   storeId = ""
+  /** Is called after each commit that other processes should hear of. */
+  tell = (): void => {}
   /** Transaction services of clients that are known to use the store's database. */
   private readonly sharing = new WeakSet<object>()
   private readonly settings: Context.Context<never>
@@ -86,6 +88,24 @@ export class SqlAccess {
     return this.run(operation, onDuplicate ? Effect.catchIf(atomic, isDuplicate, () => onDuplicate) : atomic)
   }
 
+  /** Runs a transaction that changes jobs or schedules, and tells other processes of the change. */
+  change<A>(
+    operation: string,
+    statements: Statements<A>,
+    onDuplicate?: Statements<A>
+  ): Effect.Effect<A, Errors.JobStoreError> {
+    return Effect.withFiber(({ context }) =>
+      Option.isSome(Context.getOption(context, this.sql.transactionService))
+        ? this.transaction(operation, Effect.tap(statements, this.notify), onDuplicate)
+        : Effect.tap(this.transaction(operation, statements, onDuplicate), () => Effect.sync(() => this.tell()))
+    )
+  }
+
+  /** Tells other processes of a change once the open transaction, if any, is committed. */
+  get notify(): Effect.Effect<unknown, SqlError> {
+    return this.dialect.notify(this.storeId)
+  }
+
   /** Runs statements in one transaction, and `onCommit` of the caller at the end of the same transaction. */
   transactionWith<A, E, R>(
     operation: string,
@@ -110,13 +130,13 @@ export class SqlAccess {
 
   /** Runs statements in the transaction that the caller has open on the store's database, or in a new one. */
   joinTransaction<A>(operation: string, statements: Statements<A>): Effect.Effect<A, Errors.JobStoreError> {
-    const own = this.transaction(operation, statements)
+    const own = this.change(operation, statements)
     return Effect.withFiber((fiber) => {
       const client = this.callersClient(fiber)
       if (client === undefined || Option.isNone(Context.getOption(fiber.context, client.transactionService))) return own
       const joined = Effect.flatMap(
         this.isShared(client, this.dialect.lockStore(this.storeId)),
-        (shared) => shared ? Effect.asSome(statements) : Effect.succeedNone
+        (shared) => shared ? Effect.asSome(Effect.tap(statements, this.notify)) : Effect.succeedNone
       )
       const lent = handOver(joined, client.transactionService, this.sql.transactionService)
       return Effect.flatMap(

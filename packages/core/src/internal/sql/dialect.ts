@@ -40,6 +40,8 @@ export interface Dialect {
   readonly hasTable: (table: string) => Effect.Effect<boolean, SqlError>
   /** Whether the database is the store with this id. On SQLite, the store is locked for writing then. */
   readonly lockStore: (id: string) => Effect.Effect<boolean, SqlError>
+  /** Tells whoever listens for changes of the store with this id, once the open transaction, if any, is committed. */
+  readonly notify: (id: string) => Effect.Effect<unknown, SqlError>
   readonly problem: (error: SqlError) => Problem
   /** Whether only a new transaction can get around an error. */
   readonly needsNewTransaction: (error: SqlError) => boolean

@@ -201,7 +201,7 @@ export const makeChanges = (access: SqlAccess): Pick<Service, "insert" | "insert
       if (parent === undefined || record.revision !== 0) return failWith(new Errors.JobConflict({ id: record.id }))
       const { id, name } = parent
       const store = insertRows(access, record, namedChild(access, id, name))
-      return access.transaction("store a child", asOwner(access, { id, token }, store, (job) => job.id === record.id))
+      return access.change("store a child", asOwner(access, { id, token }, store, (job) => job.id === record.id))
     },
     put: (record, line, renames = []) => {
       const { id, revision, updatedAt } = record
@@ -223,7 +223,7 @@ export const makeChanges = (access: SqlAccess): Pick<Service, "insert" | "insert
         twin(access, columns, columns.id),
         (by): Statements<never> => Option.isNone(by) ? keyFreed : failWith(new Errors.KeyTaken({ id, by: by.value.id }))
       )
-      return access.transaction("change a job", replace, keyTaken)
+      return access.change("change a job", replace, keyTaken)
     }
   }
 }

@@ -16,6 +16,9 @@ import type { OutcomeColumns } from "../store/rows.ts"
 import type { Dialect, Problem } from "./dialect.ts"
 import { isStore } from "./queries.ts"
 
+/** Channel on which processes hear of changes of a store. Channels belong to the database, whatever the schema. */
+export const channelOf = (id: string): string => `fanout_${id}`
+
 export const postgres = (sql: SqlClient): Dialect => {
   // An index takes at most 2,700 bytes, and cursors are paths. SHA-256 is the shortest digest of Postgres that is
   // neither weak nor an extension. The function takes bytes.
@@ -62,6 +65,7 @@ export const postgres = (sql: SqlClient): Dialect => {
     hasTable,
     // Nothing is locked: at `read committed` a transaction that has read can still write.
     lockStore: (id) => isStore(sql, hasTable, id),
+    notify: (id) => sql`select pg_notify(${channelOf(id)}, '')`,
     problem: postgresProblem,
     needsNewTransaction: (error) =>
       // In the same transaction a deadlock would come again, because the transaction still holds its locks.

@@ -53,7 +53,7 @@ export const makeSchedules = (access: SqlAccess): Schedules => {
         for (const job of jobs) yield* insertRows(access, job)
         return true
       })
-      return access.transaction("store a schedule", statements)
+      return access.change("store a schedule", statements)
     },
     removeSchedule: (name) => {
       const removed = sql`delete from fanout_schedules where name = ${Rows.toText(name)} returning name`

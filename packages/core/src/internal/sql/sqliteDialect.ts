@@ -43,6 +43,7 @@ export const sqlite = (sql: SqlClient): Dialect => ({
       Effect.map(Arr.isReadonlyArrayNonEmpty),
       Effect.catchIf(({ reason }) => /no such table/.test(messageOf(reason.cause)), () => Effect.succeed(false))
     ),
+  notify: () => Effect.void,
   problem: sqliteProblem,
   needsNewTransaction: (error) => sqliteCode(error) === 517
 })
