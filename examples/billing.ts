@@ -6,8 +6,9 @@
  * Then give them customers, and wait:
  *   DATABASE_URL=postgres://… node --conditions=@fanout/source examples/billing.ts bill 30
  *
- * Kill a worker with `kill -9`. The other workers take its jobs over. Each bill is written in the transaction that
- * records its order, so that no order is billed twice. Run the second command again: it reads what is stored.
+ * The workers hear of the jobs at once, by LISTEN and NOTIFY. Kill a worker with `kill -9`. The other workers take its
+ * jobs over. Each bill is written in the transaction that records its order, so that no order is billed twice. Run the
+ * second command again: it reads what is stored.
  */
 import * as PgClient from "@effect/sql-pg/PgClient"
 import * as Job from "@fanout/core/Job"

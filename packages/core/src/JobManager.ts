@@ -14,6 +14,7 @@ import * as Scope from "effect/Scope"
 import type * as Stream from "effect/Stream"
 import { claimJobs } from "./internal/job/claims.ts"
 import * as Commands from "./internal/job/commands.ts"
+import { hearChanges } from "./internal/job/hearing.ts"
 import { Places } from "./internal/job/places.ts"
 import { Changes, changeWithin, type JobRuntime, type Runnable } from "./internal/job/runtime.ts"
 import { schedule } from "./internal/job/scheduledStarts.ts"
@@ -62,7 +63,8 @@ export {
 export type Claim = "all" | "none" | { readonly names: ReadonlyArray<string> } | { readonly ids: ReadonlyArray<JobId> }
 
 /**
- * Service that accepts, runs and controls jobs. A request reaches a job of another process within 250 ms, by the store.
+ * Service that accepts, runs and controls jobs. A request reaches a job of another process within 250 ms, by the store,
+ * and within some milliseconds if the store tells of changes.
  *
  * @category services
  * @since 0.1.0
@@ -166,7 +168,8 @@ export class JobManager extends Context.Service<JobManager, {
  *   one job at a time in all processes, give the job an `exclusiveKey`.
  * - `leaseTtl`: after this time without a sign of its owner, another owner may take a job, 15 s by default. An owner
  *   that could not renew its lease for half of this time stops.
- * - `pollInterval`: time between two looks at the store, 200 ms by default and 250 ms at most.
+ * - `pollInterval`: time between two looks at the store, 200 ms by default and 250 ms at most. On a store that tells of
+ *   changes, a manager looks when it is told, and otherwise after a third of `leaseTtl` while it knows of no work.
  * - `grace`: time for running work to reach a safe point before it is interrupted, 1 s by default.
  * - `shutdownDeadline`: most time that a shutdown waits for running jobs, 5 s by default.
  *
@@ -221,11 +224,14 @@ const make = Effect.fnUntraced(function*<Jobs extends ReadonlyArray<Job.Any>>(op
     ids,
     scope: fibers
   }).pipe(Effect.forkIn(fibers))
+  const ears = yield* Effect.forkDetach(hearChanges(runtime))
   const shutdown = Effect.suspend(() => {
     accepting = false
     return Effect.andThen(Fiber.interrupt(claims), stopRuns(runtime))
   })
   yield* Effect.addFinalizer((exit) => Effect.andThen(shutdown, Scope.close(fibers, exit)))
+  // A database that has vanished does not answer that it has stopped to tell.
+  yield* Effect.addFinalizer(() => Effect.timeoutOption(Effect.interruptible(Fiber.interrupt(ears)), "1 second"))
   const { store } = runtime
   const unlessShut = <A, E>(start: Effect.Effect<A, E>): Effect.Effect<A, E | JobManagerError> =>
     Effect.suspend((): Effect.Effect<A, E | JobManagerError> =>
@@ -303,7 +309,8 @@ const makeRuntime = Effect.fnUntraced(function*<Jobs extends ReadonlyArray<Job.A
     unrecorded: new Map(),
     unclaimed: new Set(),
     claimable,
-    changed: new Changes()
+    changed: new Changes(),
+    hearing: { isOn: false }
   }
   return runtime
 })

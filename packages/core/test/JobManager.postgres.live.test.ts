@@ -1,10 +1,21 @@
 import * as PgClient from "@effect/sql-pg/PgClient"
 import { afterAll, assert, beforeAll, describe, it } from "@effect/vitest"
+import * as Interrupter from "@fanout/core/Interrupter"
+import * as Job from "@fanout/core/Job"
+import type { JobId } from "@fanout/core/JobId"
 import * as JobManager from "@fanout/core/JobManager"
 import { JobStore } from "@fanout/core/JobStore"
+import * as OwnerLiveness from "@fanout/core/OwnerLiveness"
+import * as Pools from "@fanout/core/Pools"
+import * as SqlJobStore from "@fanout/core/SqlJobStore"
+import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
+import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
+import * as Logger from "effect/Logger"
+import * as Schedule from "effect/Schedule"
+import * as Schema from "effect/Schema"
 import { SqlClient } from "effect/sql/SqlClient"
 import * as Stream from "effect/Stream"
 import { spawn } from "node:child_process"
@@ -88,6 +99,118 @@ describe.skipIf(programs === undefined)("JobManager on Postgres", () => {
       const [row] = yield* sql`select count(*) as n from counted`
       assert.strictEqual(Number(row?.["n"]), 806)
     }))
+
+  describe("hears of changes", () => {
+    const Quick = Job.make("test/Quick", { success: Schema.Number })
+    const Patient = Job.make("test/Patient", { success: Schema.Void })
+    const programs = Layer.mergeAll(
+      Quick.toLayer(() => Clock.currentTimeMillis),
+      Patient.toLayer(() => Effect.forever(Effect.andThen(Effect.sleep(1), Interrupter.check)))
+    )
+
+    /** A manager as of another process, which looks each 100 seconds, and only while it hears. */
+    const open = (config: PgClient.PgPoolConfig, claim: JobManager.Claim, onLook: () => void = () => {}) => {
+      const counted = Layer.effect(
+        JobStore,
+        Effect.map(JobStore, (store) => ({
+          ...store,
+          look: (now) => Effect.andThen(Effect.sync(onLook), store.look(now))
+        }))
+      )
+      return Effect.map(
+        Layer.build(
+          JobManager.layer({ jobs: [Quick, Patient], claim, leaseTtl: "5 minutes" }).pipe(
+            Layer.provide([programs, Pools.layer(), OwnerLiveness.layerBlind]),
+            Layer.provide(Layer.provide(counted, Layer.fresh(SqlJobStore.layer))),
+            Layer.provide(Layer.fresh(PgClient.layer(config)))
+          )
+        ),
+        (context) => Context.get(context, JobManager.JobManager)
+      )
+    }
+
+    /** Waits until some managers listen, and gives their sessions. */
+    const listening = Effect.fnUntraced(function*(sql: SqlClient, count: number) {
+      const found = sql<{ readonly pid: number }>`select pid from pg_stat_activity
+        where query like 'LISTEN "fanout_%' and state = 'idle'`
+      for (;;) {
+        const pids = (yield* found).map(({ pid }) => pid)
+        if (pids.length >= count) return yield* Effect.as(Effect.sleep(50), pids)
+        yield* Effect.sleep(5)
+      }
+    })
+
+    const two = Effect.gen(function*() {
+      const { config, sql } = yield* prepared
+      let looks = 0
+      const jobs = yield* open(config, "none")
+      yield* open(config, "all", () => looks++)
+      const pids = yield* listening(sql, 2)
+      // Every 200 ms, if it did not hear.
+      const looksInAWhile = Effect.gen(function*() {
+        yield* Effect.sleep(300)
+        const before = looks
+        yield* Effect.sleep(1_000)
+        return looks - before
+      })
+      return { jobs, sql, pids, looksInAWhile }
+    })
+
+    /** The median time of three, with time in between: a process hears of much at once no sooner than by looking. */
+    const median = Effect.fnUntraced(function*<A, E, R>(each: Effect.Effect<A, E, R>) {
+      const times = yield* Effect.replicateEffect(Effect.delay(Effect.timed(each), 250), 3)
+      return times.map(([duration]) => Duration.toMillis(duration)).toSorted((one, other) => one - other)[1] ??
+        Number.NaN
+    })
+    // Some 10 ms, unless the machine is busy. Looking would take 100 seconds.
+    const soon = 2_000
+
+    it.live("of other processes at once: a start and an end, a pause, a cancel", () =>
+      Effect.gen(function*() {
+        const { jobs, looksInAWhile } = yield* two
+        const untilIn = (id: JobId, tag: string) =>
+          Effect.repeat(jobs.get(id), { until: ({ state }) => state._tag === tag, schedule: Schedule.spaced(2) })
+
+        const started = yield* median(Effect.flatMap(jobs.start(Quick, undefined), (job) => job.await))
+        const job = yield* jobs.start(Patient, undefined)
+        yield* untilIn(job.id, "Running")
+        const paused = yield* median(Effect.gen(function*() {
+          yield* jobs.pause(job.id)
+          yield* untilIn(job.id, "Paused")
+          yield* jobs.resume(job.id)
+          yield* untilIn(job.id, "Running")
+        }))
+        yield* jobs.cancel(job.id)
+        const exit = yield* Effect.exit(job.await)
+
+        assert.isBelow(started, soon)
+        assert.isBelow(paused, soon)
+        assert.strictEqual(exit._tag, "Failure")
+        assert.isAtMost(yield* looksInAWhile, 1)
+      }))
+
+    it.live("by looking, while the session that listens is ended, and hears of them again afterwards", () =>
+      Effect.gen(function*() {
+        const warnings: Array<unknown> = []
+        const logger = Logger.make<unknown, void>(({ logLevel, message }) => {
+          if (logLevel === "Warn") warnings.push(message)
+        })
+        yield* Effect.gen(function*() {
+          const { jobs, looksInAWhile, pids, sql } = yield* two
+
+          yield* Effect.forEach(pids, (pid) => sql`select pg_terminate_backend(${pid}::int)`, { discard: true })
+          const job = yield* jobs.start(Quick, undefined)
+          yield* job.await.pipe(Effect.timeout("10 seconds"))
+          const again = yield* listening(sql, 2)
+          const started = yield* median(Effect.flatMap(jobs.start(Quick, undefined), (job) => job.await))
+
+          assert.isFalse(again.some((pid) => pids.includes(pid)))
+          assert.isBelow(started, soon)
+          assert.isAtMost(yield* looksInAWhile, 1)
+          assert.strictEqual(warnings.length, 2, "one for each manager")
+        }).pipe(Effect.provide(Logger.layer([logger])))
+      }))
+  })
 
   it.live("keeps a job that starts in a transaction to that", () =>
     Effect.gen(function*() {

@@ -19,7 +19,7 @@ import { align } from "./family.ts"
 import { instantUnsafe } from "./jobLease.ts"
 import { runJob } from "./loop.ts"
 import { Place } from "./places.ts"
-import { changeWithin, type JobRuntime, type Runnable } from "./runtime.ts"
+import { changeWithin, type JobRuntime, quietMillis, type Runnable } from "./runtime.ts"
 import { runSchedules } from "./scheduledStarts.ts"
 
 /** Number of owners lost in a row that makes a job fail. A new row or a changed checkpoint resets the count. */
@@ -62,7 +62,7 @@ interface Claims extends ClaimOptions {
 
 /** Claims and runs jobs until an interruption. */
 export const claimJobs = Effect.fnUntraced(function*(options: ClaimOptions) {
-  const { ids, names, runtime: { claimable, timing } } = options
+  const { ids, names, runtime: { claimable } } = options
   const claims: Claims = {
     ...options,
     sightings: new Map(),
@@ -71,18 +71,24 @@ export const claimJobs = Effect.fnUntraced(function*(options: ClaimOptions) {
     depths: new Map()
   }
   let isFailing = false
+  let millis = 0
   while (true) {
     const { nextChange } = claimable
     const isIdle = names !== "all" && names.size + ids.size === 0
-    if (!isIdle) isFailing = yield* round(claims, isFailing)
-    yield* changeWithin(nextChange, isIdle ? Number.POSITIVE_INFINITY : timing.pollMillis)
+    if (!isIdle) [isFailing, millis] = yield* round(claims, isFailing)
+    yield* changeWithin(nextChange, isIdle ? Number.POSITIVE_INFINITY : millis)
   }
 })
 
-/** Looks into the store once and does all due work. Returns whether a part of the work failed. All parts are tried. */
+/**
+ * Looks into the store once and does all due work. All parts are tried. Returns whether a part of the work failed, and
+ * the time until the next look.
+ */
 const round = Effect.fnUntraced(function*(claims: Claims, wasFailing: boolean) {
-  const { names, runtime } = claims
-  const { clock, store } = runtime
+  const { left, names, runtime, sightings } = claims
+  const { clock, hearing, runs, store, timing } = runtime
+  const quiet = quietMillis(runtime)
+  let millis = timing.pollMillis
   let isFailing = false
   const report = (problem: unknown) =>
     Effect.suspend(() => {
@@ -96,14 +102,22 @@ const round = Effect.fnUntraced(function*(claims: Claims, wasFailing: boolean) {
       Effect.catchDefect(report)
     )
   yield* reported(Effect.gen(function*() {
-    const look = yield* store.look(yield* clock.currentTimeMillis)
+    const now = yield* clock.currentTimeMillis
+    // A process that hears of changes looks seldom, unless something is due that nobody will tell of.
+    const soon = hearing.isOn ? now + quiet : now
+    const look = yield* store.look(soon)
     if (look.hasChildren) yield* reported(align(runtime))
     if (look.hasDueSchedules) yield* reported(runSchedules(runtime, names, (message) => warnOnce(claims, message)))
     yield* reported(takeOver(claims, look.held))
     if (look.hasJobsToCancel) yield* reported(claimCleanUps(claims))
     yield* claimQueued(claims, look.kinds)
+    if (!hearing.isOn || look.hasDueSchedules || look.hasJobsToCancel) return
+    const kinds = look.kinds.filter((kind) => runnableOf(claims, kind) !== undefined)
+    const except = [...left.atUnsafe(now), ...runs.keys()]
+    if ((yield* store.due({ kinds, except, now: soon, limit: 1 })).length > 0) return
+    millis = sightings.size > 0 ? Math.max(timing.ttlMillis / 10, millis) : quiet
   }))
-  return isFailing
+  return [isFailing, isFailing ? timing.pollMillis : millis] as const
 })
 
 const claimQueued = Effect.fnUntraced(function*(claims: Claims, queued: ReadonlyArray<Kind>) {

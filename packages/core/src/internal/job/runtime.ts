@@ -51,6 +51,8 @@ export interface JobRuntime {
   readonly claimable: Changes
   /** Notifies when this process has changed the state of a job. */
   readonly changed: Changes
+  /** While this is on, the two above notify of the changes of other processes, too. */
+  readonly hearing: { isOn: boolean }
 }
 
 /** One run of a job. */
@@ -98,6 +100,10 @@ export class Changes {
     nextChange.openUnsafe()
   }
 }
+
+/** Time after which to look for a change that every process tells of, if it can. */
+export const quietMillis = ({ hearing, timing }: JobRuntime): number =>
+  hearing.isOn ? Math.max(timing.ttlMillis / 3, timing.pollMillis) : timing.pollMillis
 
 /** Waits for a change, for at most `millis`. */
 export const changeWithin = (nextChange: Latch.Latch, millis: number): Effect.Effect<void> =>

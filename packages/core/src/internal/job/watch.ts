@@ -13,7 +13,7 @@ import type { JobStore } from "../../JobStore.ts"
 import type { JobStoreError } from "../../JobStoreError.ts"
 import type { Outcome } from "../../Outcome.ts"
 import type { Progress } from "../../Progress.ts"
-import { changeWithin, type JobRuntime } from "./runtime.ts"
+import { changeWithin, type JobRuntime, quietMillis } from "./runtime.ts"
 
 /** Most rows, and most lines, that a watcher reads and holds at once. */
 const page = 256
@@ -46,7 +46,7 @@ export const awaitJob = Effect.fnUntraced(function*(runtime: JobRuntime, id: Job
     const now = yield* runtime.clock.currentTimeMillis
     const isLate = record.state._tag === "Queued" && Math.max(since, record.availableAt) + unclaimedMillis <= now
     if (isLate && !runtime.unclaimed.has(record.name)) yield* warnUnclaimed(runtime, record.name, now)
-    yield* changeWithin(nextChange, runtime.timing.pollMillis)
+    yield* changeWithin(nextChange, quietMillis(runtime))
   }
 })
 
