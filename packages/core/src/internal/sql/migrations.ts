@@ -54,6 +54,9 @@
  * **`fanout_schedules`**: one row for each schedule, by `name`: the name of the `job`, the time of the next tick
  * (`next_at`), a `revision` that each change raises, and the whole `schedule` as JSON.
  *
+ * **`fanout_rates`**: one row for each rate, by `name`: the turns `per_second`, and the time from which on no turn is
+ * taken (`free_at`, in milliseconds since the epoch, on Postgres by the clock of the server).
+ *
  * **`fanout_pruned`**: ids of removed jobs that may still have checkpoints, outcomes or lines of a log.
  *
  * There are no foreign keys, which would be checked for each row. A transaction that writes rows of a job has found the
@@ -223,10 +226,17 @@ const changes = {
       primary key (tag, job_id)
     ) ${tableSuffix}`,
     sql`create index fanout_tags_jobs on fanout_tags (job_id)`
+  ]),
+  "10_rates": change((sql, { real, tableSuffix, text }) => [
+    sql`create table fanout_rates (
+      name ${text} not null primary key,
+      per_second ${real} not null,
+      free_at ${real} not null
+    ) ${tableSuffix}`
   ])
 }
 
 /** Number of the schema that this version writes. */
-export const supported = Object.keys(changes).length
+export const supported = Math.max(...Object.keys(changes).map((name) => Number.parseInt(name, 10)))
 
 export const loader: Migrator.Loader = Migrator.fromRecord(changes)
