@@ -123,6 +123,30 @@ export interface Astray extends Pick<JobRecord, "id"> {
 export type ChildCounts = { readonly [Tag in JobState.Tag]?: number }
 
 /**
+ * Rate that all processes of a store keep together. With 0 turns per second, no task of the rate begins.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Rate {
+  readonly name: string
+  readonly perSecond: number
+}
+
+/**
+ * Turns of a rate that a process has taken: the first one is in `inMillis`, and the others follow one another every
+ * `everyMillis`. With a `count` of 0, none can be taken for `inMillis`.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Turns {
+  readonly count: number
+  readonly inMillis: number
+  readonly everyMillis: number
+}
+
+/**
  * Service that keeps jobs.
  *
  * @category services
@@ -200,6 +224,18 @@ export class JobStore extends Context.Service<JobStore, {
 
   /** Removes a schedule. Returns whether the schedule existed. */
   readonly removeSchedule: (name: string) => Effect.Effect<boolean, Errors.JobStoreError>
+
+  /** Reads all rates, in the order of their names. */
+  readonly rates: Effect.Effect<ReadonlyArray<Rate>, Errors.JobStoreError>
+
+  /** Sets a rate; `null` removes it. Turns that are taken stay taken. */
+  readonly setRate: (name: string, perSecond: number | null) => Effect.Effect<void, Errors.JobStoreError>
+
+  /**
+   * Takes at most `wanted` turns of a rate. No two callers get the same turn, and turns that a caller does not use are
+   * lost. Returns `None` if no rate has the name.
+   */
+  readonly takeTurns: (name: string, wanted: number) => Effect.Effect<Option.Option<Turns>, Errors.JobStoreError>
 
   /** Reads one job. Fails with `JobNotFound`. */
   readonly get: (id: JobId) => Effect.Effect<JobRecord, Errors.JobStoreError>

@@ -6,6 +6,7 @@
  *
  * @since 0.1.0
  */
+import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
@@ -16,6 +17,7 @@ import { renameEntries, renameProgress } from "./internal/store/fanOutNames.ts"
 import { standsFor } from "./internal/store/keys.ts"
 import { astrayLimit, isToCancel, stepOf, wishOf } from "./internal/store/request.ts"
 import * as Rows from "./internal/store/rows.ts"
+import { takeTurns } from "./internal/store/turns.ts"
 import type { JobId } from "./JobId.ts"
 import type { JobRecord } from "./JobRecord.ts"
 import type { JobSchedule } from "./JobSchedule.ts"
@@ -37,6 +39,7 @@ export const layer: Layer.Layer<JobStore> = Layer.sync(JobStore, () => {
     ...reads(memory),
     ...changes(memory),
     ...schedules(memory),
+    ...rates(memory),
     ...belongings(memory),
     changes: Stream.empty
   })
@@ -267,6 +270,29 @@ const schedules = (
   putSchedule: (schedule, jobs, dueAt) =>
     memory.transaction(memory.run(() => putSchedule(memory, schedule, jobs, dueAt))),
   removeSchedule: (name) => memory.run(() => memory.schedules.delete(name))
+})
+
+// --- Rates -----------------------------------------------------------------------------------------------------------
+
+const rates = (memory: Memory): Operations<"rates" | "setRate" | "takeTurns"> => ({
+  rates: memory.run(() =>
+    Array.from(memory.rates, ([name, { perSecond }]) => ({ name, perSecond }))
+      .toSorted((left, right) => left.name < right.name ? -1 : 1)
+  ),
+  setRate: (name, perSecond) =>
+    memory.run(() => {
+      if (perSecond === null) memory.rates.delete(name)
+      else memory.rates.set(name, { perSecond, freeAt: memory.rates.get(name)?.freeAt ?? 0 })
+    }),
+  takeTurns: (name, wanted) =>
+    Effect.flatMap(Clock.currentTimeMillis, (now) =>
+      memory.run(() => {
+        const rate = memory.rates.get(name)
+        if (rate === undefined) return Option.none()
+        const { freeAt, turns } = takeTurns(rate, wanted, now)
+        memory.rates.set(name, { ...rate, freeAt })
+        return Option.some(turns)
+      }))
 })
 
 // --- What belongs to a job -------------------------------------------------------------------------------------------

@@ -19,6 +19,7 @@ import * as Migrations from "./internal/sql/migrations.ts"
 import { changesOf, tellOfChanges } from "./internal/sql/notifications.ts"
 import { failWith, storageFailure } from "./internal/sql/queries.ts"
 import { astrayWith, dueWith, lookWith, toCancelWith } from "./internal/sql/queue.ts"
+import { makeRates } from "./internal/sql/rates.ts"
 import { makeSchedules } from "./internal/sql/schedules.ts"
 import { pruneWith } from "./internal/sql/slices.ts"
 import { JobStore } from "./JobStore.ts"
@@ -60,6 +61,7 @@ export const layer: Layer.Layer<JobStore, Errors.JobStoreError, SqlClient.SqlCli
       ...makeLists(access),
       ...makeChanges(access),
       ...makeSchedules(access),
+      ...makeRates(access),
       ...makeWrites(access),
       ...makeItems(access),
       look: lookWith(access),

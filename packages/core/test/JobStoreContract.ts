@@ -1304,6 +1304,60 @@ export const jobStoreContract = <E>(
         }))
     })
 
+    describe("rates", () => {
+      test("are kept as they are, changed and removed", (store) =>
+        Effect.gen(function*() {
+          for (const text of oddities) {
+            yield* store.setRate(text, 0.1 + 0.2)
+            assert.deepStrictEqual(yield* store.rates, [{ name: text, perSecond: 0.1 + 0.2 }])
+            yield* store.setRate(text, 0)
+            assert.deepStrictEqual(yield* store.rates, [{ name: text, perSecond: 0 }])
+            assert.strictEqual(Option.getOrThrow(yield* store.takeTurns(text, 1)).count, 0)
+            yield* store.setRate(text, null)
+            yield* store.setRate(text, null)
+            assert.deepStrictEqual(yield* store.rates, [])
+            assert.deepStrictEqual(yield* store.takeTurns(text, 1), Option.none())
+          }
+        }))
+
+      test("are listed by their names", (store) =>
+        Effect.gen(function*() {
+          for (const name of ["b", "a", "c"]) yield* store.setRate(name, 1)
+          assert.deepStrictEqual((yield* store.rates).map(({ name }) => name), ["a", "b", "c"])
+        }))
+
+      test("give each turn to one caller, some at once, and none far ahead", (store) =>
+        Effect.gen(function*() {
+          yield* store.setRate("api", 40)
+          const since = performance.now()
+          const take = Effect.map(store.takeTurns("api", 3), Option.getOrThrow)
+          const taken = yield* Effect.all(Array.from({ length: 20 }, () => take), { concurrency: "unbounded" })
+          const passed = performance.now() - since
+          const given = taken.flatMap(({ count, inMillis }) => count === 0 ? [] : [inMillis])
+          for (const { count, everyMillis } of taken) {
+            assert.include([0, 3], count)
+            assert.strictEqual(everyMillis, 25)
+          }
+          // From 100 ms before now to 250 ms after it, and the last one reaches 75 ms farther.
+          assert.isAtLeast(given.length, 4)
+          assert.isAtMost(given.length * 75, 100 + 250 + 75 + passed)
+          for (const { count, inMillis } of taken) if (count === 0) assert.isAtMost(inMillis, 75)
+          assert.isAtMost(Option.getOrThrow(yield* store.takeTurns("api", 1000)).count, 4)
+        }))
+
+      test("let nobody wait for what an earlier rate had taken", (store) =>
+        Effect.gen(function*() {
+          yield* store.setRate("api", 0.001)
+          assert.strictEqual(Option.getOrThrow(yield* store.takeTurns("api", 5)).count, 1)
+          const slow = Option.getOrThrow(yield* store.takeTurns("api", 5))
+          assert.strictEqual(slow.count, 0)
+          assert.isAbove(slow.inMillis, 900_000)
+          yield* store.setRate("api", 1000)
+          const fast = Option.getOrThrow(yield* store.takeTurns("api", 5))
+          assert.isAtMost(fast.inMillis, 100)
+        }))
+    })
+
     describe("prune", () => {
       test("removes finished jobs of before that time, with all that belongs to them", (store) =>
         Effect.gen(function*() {

@@ -11,6 +11,7 @@ import type { JobId } from "../../JobId.ts"
 import { JobRecord, LogEntry, logLimit } from "../../JobRecord.ts"
 import * as Errors from "../../JobStoreError.ts"
 import type * as Rows from "../store/rows.ts"
+import type { StoredRate } from "../store/turns.ts"
 
 export interface StoredFanOut {
   checkpoint?: string
@@ -43,6 +44,7 @@ export class Memory {
   jobs = new Map<JobId, StoredJob>()
   /** Columns of each schedule, by the schedule's name. */
   schedules = new Map<string, object>()
+  rates = new Map<string, StoredRate>()
   /** The last numbers that were given to a job, a row and a line of a log. */
   last = { job: 0, row: 0, line: 0 }
   private readonly lock = Semaphore.makeUnsafe(1)

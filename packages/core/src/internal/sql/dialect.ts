@@ -29,6 +29,8 @@ export interface Dialect {
   readonly indexed: (text: Fragment) => Fragment
   /** Beginning of an index whose rows all have the same value in a column: the column and a comma, or nothing. */
   readonly constant: (column: string) => Fragment
+  /** Time that all processes agree on: `millis` of the caller's clock, or the time of the server. */
+  readonly now: (millis: number) => Fragment
   readonly isOneOf: (column: Fragment, values: ReadonlyArray<string>) => Fragment
   readonly deleteOutcomes: (
     id: string,

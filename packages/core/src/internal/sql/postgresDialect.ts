@@ -43,6 +43,7 @@ export const postgres = (sql: SqlClient): Dialect => {
     indexed,
     // Postgres does not look up a column that the condition of an index fixes, and so no column behind that one either.
     constant: () => sql.literal(""),
+    now: () => sql.literal("(extract(epoch from clock_timestamp()) * 1000)::double precision"),
     // Postgres computes the array before rows are read, so an index can find the rows.
     isOneOf: (column, values) =>
       sql`${column} = any (array(select json_array_elements_text(${JSON.stringify(values)}::text::json)))`,

@@ -21,6 +21,8 @@ export const sqlite = (sql: SqlClient): Dialect => ({
   freshId: sql.literal("lower(hex(randomblob(16)))"),
   indexed: (text) => text,
   constant: (column) => sql.literal(`${column},`),
+  // All processes that use the file are on one machine.
+  now: (millis) => sql`${millis}`,
   isOneOf: isOneOf(sql),
   deleteOutcomes: (id, fanOut, cursors) =>
     sql`delete from fanout_outcomes
