@@ -86,8 +86,8 @@ export type AllOptions = Omit<FanOutOptions, "failures" | "keep">
  * - `success` and `error` are the schemas of the function's success value and error. By default it has no error.
  * - `keyOf` gives the text that stands for an item in logs and rows, by default `item 7` for the eighth one. The texts
  *   also tell whether the items have changed since an earlier run; by default their JSON does.
- * - `pool`, `weight`, `timeout` and `retry` are those of a task, see `Task.make`. A timeout fails the effect with
- *   `Interrupted`, of which the job dies unless its program catches it.
+ * - `pool`, `rate`, `weight`, `timeout` and `retry` are those of a task, see `Task.make`. A timeout fails the effect
+ *   with `Interrupted`, of which the job dies unless its program catches it.
  *
  * @category models
  * @since 0.1.0
@@ -97,6 +97,7 @@ export interface ForEachOptions<A, S extends Task.Codec, E extends Task.Codec> e
   readonly error?: E
   readonly keyOf?: (item: A) => string
   readonly pool?: string
+  readonly rate?: string
   readonly weight?: number
   readonly timeout?: Duration.Input
   readonly retry?: Task.Retry<E["Type"] | Task.TimedOut>

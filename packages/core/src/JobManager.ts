@@ -8,6 +8,7 @@ import * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
+import * as FiberSet from "effect/FiberSet"
 import * as Layer from "effect/Layer"
 import type * as Schema from "effect/Schema"
 import * as Scope from "effect/Scope"
@@ -21,6 +22,7 @@ import { schedule } from "./internal/job/scheduledStarts.ts"
 import { statusChanges, statusOf } from "./internal/job/status.ts"
 import { logsOf, outcomesOf, watchJob } from "./internal/job/watch.ts"
 import { programKey } from "./internal/jobProgram.ts"
+import { makeRates } from "./internal/permits/storedRates.ts"
 import type * as Job from "./Job.ts"
 import type { JobEvent, JobHandle } from "./JobHandle.ts"
 import type { JobId } from "./JobId.ts"
@@ -34,6 +36,7 @@ import {
   type ListFilter,
   type LogEntry,
   type OutcomeRow,
+  type Rate,
   type StartOptions,
   type Unreadable
 } from "./JobStore.ts"
@@ -151,6 +154,15 @@ export class JobManager extends Context.Service<JobManager, {
   readonly schedules: Effect.Effect<ReadonlyArray<JobSchedule>, JobStoreError>
 
   /**
+   * Sets how many attempts of the tasks of a `rate` begin in a second, in all processes of the store together. 0 lets
+   * none begin, and `null` removes the rate. Within a second, all processes keep the new rate, also with tasks that
+   * wait. A number below 0, or one that is not finite, is a defect.
+   */
+  readonly setRate: (name: string, perSecond: number | null) => Effect.Effect<void, JobStoreError>
+  /** Lists the rates that are set, in the order of their names. */
+  readonly rates: Effect.Effect<ReadonlyArray<Rate>, JobStoreError>
+
+  /**
    * Stops accepting and claiming jobs, stops the running jobs with `Shutdown`, and waits until their state is recorded.
    */
   readonly shutdown: Effect.Effect<void>
@@ -264,6 +276,11 @@ const make = Effect.fnUntraced(function*<Jobs extends ReadonlyArray<Job.Any>>(op
     schedule: (job, payload, options) => schedule(runtime, job, payload, options),
     unschedule: store.removeSchedule,
     schedules: store.schedules,
+    setRate: (name, perSecond) =>
+      perSecond === null || (perSecond >= 0 && Number.isFinite(perSecond))
+        ? store.setRate(name, perSecond)
+        : Effect.die(new Error(`A rate of ${perSecond} per second for "${name}": it is 0 or more, or null for none`)),
+    rates: store.rates,
     shutdown
   })
 })
@@ -287,10 +304,12 @@ const makeRuntime = Effect.fnUntraced(function*<Jobs extends ReadonlyArray<Job.A
   // An owner has to renew its lease before half of the TTL is over, even if it just misses a third of the TTL.
   const pollMillis = Math.max(1, Math.min(Duration.toMillis(options.pollInterval ?? 200), 250, ttlMillis / 10))
   const claimable = new Changes()
+  const store = yield* JobStore
+  const clock = yield* Clock.Clock
   const runtime: JobRuntime = {
-    store: yield* JobStore,
+    store,
     liveness: yield* OwnerLiveness.OwnerLiveness,
-    clock: yield* Clock.Clock,
+    clock,
     runnables,
     timing: {
       ttlMillis,
@@ -299,6 +318,7 @@ const makeRuntime = Effect.fnUntraced(function*<Jobs extends ReadonlyArray<Job.A
       deadlineMillis: Duration.toMillis(options.shutdownDeadline ?? 5000)
     },
     pools: yield* Pools.Pools,
+    rates: makeRates(store, clock, yield* FiberSet.makeRuntime()),
     runs: new Map(),
     places: new Places(
       atLeastOne(options.concurrency ?? 4),

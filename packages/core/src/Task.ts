@@ -180,6 +180,9 @@ export type Handler<T extends Any> = Rpc.ToHandler<T>
  * - `key` names a payload for people; its JSON by default.
  * - `pool` is `"io"` by default, `weight` (permits) 1, `priority` `"normal"`. A weight may depend on the payload, for
  *   example for a pool that counts bytes.
+ * - `rate` names a rate of the job store: the attempts of all tasks of that name, in all processes of the store, begin
+ *   at the rate that `JobManager.setRate` sets, and without waiting while none is set. A task waits for its turn
+ *   without permits. A retry waits as well. A task that runs outside of a job can't have a rate: that is a defect.
  * - `cost` is the work of a payload compared with a payload of cost 1, the default. The cost decides how many tasks a
  *   thread gets at once.
  * - `timeout` is for each attempt; none by default.
@@ -217,6 +220,7 @@ export const make = <
     | ((
       payload: P extends Schema.Struct.Fields ? Schema.Struct<P>["Type"] : P extends Schema.Top ? P["Type"] : never
     ) => number)
+  readonly rate?: string
   readonly priority?: Priority
   readonly cost?: (
     payload: P extends Schema.Struct.Fields ? Schema.Struct<P>["Type"] : P extends Schema.Top ? P["Type"] : never
@@ -234,6 +238,7 @@ export const make = <
     // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- the annotation is for payloads of any task
     key: options.key as ((payload: unknown) => string) | undefined ?? jsonOf(rpc.payloadSchema),
     pool: options.pool ?? "io",
+    rate: options.rate,
     // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- the same
     weight: weightOf(tag, options.weight as number | ((payload: unknown) => number) | undefined),
     priority: options.priority ?? "normal",

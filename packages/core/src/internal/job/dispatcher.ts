@@ -20,6 +20,7 @@ import * as FanOut from "../fanOut/engine.ts"
 import { JobRun, runOf } from "../fanOut/jobRun.ts"
 import { forEach, type ItemOptions, type OpenFanOut, results, runAll } from "../fanOut/results.ts"
 import { Share } from "../permits/share.ts"
+import type { StoredRates } from "../permits/storedRates.ts"
 import { Signal } from "../signal.ts"
 import { currentDispatcher } from "../task/currentDispatcher.ts"
 import { makeDeadlines } from "../task/deadlines.ts"
@@ -41,6 +42,7 @@ interface Order extends Omit<Work, "parent" | "onChange" | "onTotal" | "recorded
 /** The common part of a dispatcher and of the narrower dispatchers that `limited` makes. */
 interface Common {
   readonly pools: Pools["Service"]
+  readonly rates: StoredRates
   readonly environment: Environment
   readonly signal: Interrupter
   /** Dispatched tasks that have not ended. */
@@ -89,13 +91,13 @@ class Dispatcher {
   }
 
   private definition(task: Any, context: Context.Context<never>, pool: string | undefined) {
-    const { definitions, pools } = this.common
+    const { definitions, pools, rates } = this.common
     // A handler that comes with its task can't be taken for the handler of another task.
     const isOwn = Context.getOrUndefined(task.annotations, OwnHandler) !== undefined
     const known = isOwn ? task : definitions.get(task._tag)
     if (known !== undefined && known !== task) throw new Error(`There are two definitions of the task "${task._tag}"`)
     definitions.set(task._tag, task)
-    return defineTask(task, context, pools, this.share, pool)
+    return defineTask(task, context, pools, this.share, rates, pool)
   }
 
   private contextOf(context: Context.Context<never>, task: string): Context.Context<never> {
@@ -241,8 +243,12 @@ class Dispatcher {
       })).pipe(Effect.withSpan(`fanout.fanOut ${given.name}`, { attributes: { task: given.task._tag } }))
 }
 
+const noRates: StoredRates = (name) => {
+  throw new Error(`Only the tasks of a job can have a rate such as "${name}": the job store keeps it`)
+}
+
 /** Makes a dispatcher and the share of the dispatcher. All tasks stop with the signal and end with the scope. */
-export const make = Effect.fnUntraced(function*(parent: Interrupter, graceMillis = 1000) {
+export const make = Effect.fnUntraced(function*(parent: Interrupter, graceMillis = 1000, rates = noRates) {
   const pools = yield* Pools
   const signal = new Signal(parent)
   const dispatched = new Chain<Dispatched>()
@@ -259,6 +265,6 @@ export const make = Effect.fnUntraced(function*(parent: Interrupter, graceMillis
   yield* Effect.forkScoped(deadlines.watch)
   const environment = { clock, deadlines, graceMillis }
   const share = new Share(environment, {})
-  const { service } = new Dispatcher({ pools, environment, signal, dispatched, definitions: new Map() }, share)
+  const { service } = new Dispatcher({ pools, rates, environment, signal, dispatched, definitions: new Map() }, share)
   return { dispatcher: service, share }
 })

@@ -157,7 +157,7 @@ const runProgram = Effect.fnUntraced(function*(run: Run) {
   let rest: Run["report"] = Effect.succeedNone
   const body = Effect.fnUntraced(function*(scope: Scope.Closeable) {
     const { progress } = yield* runtime.store.pulse(record.id)
-    const { dispatcher, share } = yield* makeDispatcher(signal, runtime.timing.graceMillis).pipe(
+    const { dispatcher, share } = yield* makeDispatcher(signal, runtime.timing.graceMillis, runtime.rates).pipe(
       Effect.provideService(Pools, runtime.pools),
       Scope.provide(scope)
     )

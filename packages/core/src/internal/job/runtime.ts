@@ -15,6 +15,7 @@ import type { OwnerLiveness } from "../../OwnerLiveness.ts"
 import type { Pools } from "../../Pools.ts"
 import type { JobRun } from "../fanOut/jobRun.ts"
 import type { SuppliedProgram } from "../jobProgram.ts"
+import type { StoredRates } from "../permits/storedRates.ts"
 import type { JobLease } from "./jobLease.ts"
 import type { Place, Places } from "./places.ts"
 
@@ -38,6 +39,7 @@ export interface JobRuntime {
   readonly runnables: ReadonlyMap<string, Runnable>
   readonly timing: Timing
   readonly pools: Pools["Service"]
+  readonly rates: StoredRates
   /** The stop signals of the current runs of this process. */
   readonly runs: Map<JobId, Interrupter>
   readonly places: Places

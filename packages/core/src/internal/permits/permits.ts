@@ -31,6 +31,8 @@ export interface Share {
 
 /** Permits of a pool as one share takes them. */
 export interface Permits {
+  /** The rate at which tasks with these permits begin. */
+  readonly rate?: Permits | undefined
   /** Takes permits at once, where nobody waits and enough are free. */
   readonly tryTakeUnsafe: (weight: number) => boolean
   /** Calls back once permits are taken. Returns how to stop waiting, or to give the permits back once taken. */
@@ -102,8 +104,7 @@ class SharePermits implements Permits {
   tryTakeUnsafe(weight: number): boolean {
     const { pool } = this
     if (pool.waiting > 0 || !pool.hasRoom(weight)) return false
-    pool.held += weight
-    this.root.held += weight
+    pool.take(this.root, weight)
     return true
   }
 
@@ -127,8 +128,7 @@ class SharePermits implements Permits {
   }
 
   releaseUnsafe(weight: number): void {
-    this.pool.held -= weight
-    this.root.held -= weight
+    this.pool.take(this.root, -weight)
     this.pool.handOut()
   }
 }
@@ -144,6 +144,7 @@ export class PermitPool {
   /** Pieces of work that were done. */
   completed = 0
   readonly clock: Clock.Clock
+  private readonly areTurns: boolean
   /** Open while anybody waits. */
   private readonly crowd = Latch.makeUnsafe(false)
   readonly crowded = this.crowd.await
@@ -155,10 +156,11 @@ export class PermitPool {
   /** When each class got something last, by its rank. */
   private readonly servedAt: Array<number> = Object.values(ranks).map(() => Number.NEGATIVE_INFINITY)
 
-  constructor(size: number, clock: Clock.Clock, most: number) {
+  constructor(size: number, clock: Clock.Clock, most: number, areTurns = false) {
     this.size = size
     this.most = most
     this.clock = clock
+    this.areTurns = areTurns
   }
 
   of(share: Share): SharePermits {
@@ -177,9 +179,18 @@ export class PermitPool {
     this.handOut()
   }
 
+  /** Takes permits for a root, or gives them back. A turn is used up by that. */
+  take(root: SharePermits, weight: number): void {
+    if (this.areTurns) this.size -= weight
+    else {
+      this.held += weight
+      root.held += weight
+    }
+  }
+
   /** Whether so many permits are free. A task that weighs more than the whole pool runs alone. */
   hasRoom(weight: number): boolean {
-    return this.held + weight <= this.size || this.held === 0
+    return this.held + weight <= this.size || (this.held === 0 && this.size > 0)
   }
 
   enter(line: Line, waiter: Waiter, returning: boolean): void {
@@ -216,9 +227,8 @@ export class PermitPool {
     const head = line?.head
     if (line === undefined || head === undefined || !this.hasRoom(head.weight)) return false
     this.leave(line, head)
-    this.held += head.weight
     const { root } = line.of
-    root.held += head.weight
+    this.take(root, head.weight)
     root.served = ++this.handed
     this.servedAt[rank] = now
     head.granted()
@@ -249,3 +259,6 @@ export class PermitPool {
 
 export const makePermits = (size: number, clock: Clock.Clock, most = size): PermitPool =>
   new PermitPool(size, clock, most)
+
+/** A pool of turns at a rate: `size` of them are due, and a task uses one up. */
+export const makeTurns = (clock: Clock.Clock): PermitPool => new PermitPool(0, clock, 0, true)

@@ -70,7 +70,7 @@ export class Share implements PermitShare {
    * Permits of a pool for tasks of this share. Permits of the innermost share are taken first and those of the pool
    * last; all tasks wait in this order, so none can block another one.
    */
-  permitsOf(name: string, pool: PermitPool): Permits {
+  permitsOf(name: string, pool: PermitPool, rate?: PermitPool): Permits {
     const paces: Array<Rate> = []
     const gates: Array<Permits> = []
     for (const { pace, pools, tasks } of this.upwards) {
@@ -79,7 +79,7 @@ export class Share implements PermitShare {
       const own = pools.get(name)
       if (own !== undefined) gates.push(own.of(this))
     }
-    return new Gates(paces, [...gates, pool.of(this)])
+    return new Gates(paces, [...gates, pool.of(this)], rate?.of(this))
   }
 }
 
@@ -106,12 +106,14 @@ const beginning = (pace: Rate): Step => ({
 
 /** Permits that are taken at several gates, one after the other, once the paces let a task begin. */
 class Gates implements Permits {
+  readonly rate: Permits | undefined
   private readonly paces: ReadonlyArray<Rate>
   /** The pool is the last one. */
   private readonly gates: ReadonlyArray<Permits>
   private readonly steps: ReadonlyArray<Step>
 
-  constructor(paces: ReadonlyArray<Rate>, gates: ReadonlyArray<Permits>) {
+  constructor(paces: ReadonlyArray<Rate>, gates: ReadonlyArray<Permits>, rate: Permits | undefined) {
+    this.rate = rate
     this.paces = paces
     this.gates = gates
     this.steps = [...paces.map(beginning), ...gates]

@@ -18,7 +18,7 @@ export const makeItemTask = (
   f: ItemHandler,
   options: ForEachOptions<unknown, Task.Codec, Task.Codec>
 ): Task.Any => {
-  const { error = Schema.Never, keyOf, pool, retry, success, timeout, weight } = options
+  const { error = Schema.Never, keyOf, pool, rate, retry, success, timeout, weight } = options
   const indices = new Map(cursors.map((cursor, index) => [cursor, index]))
   const indexOf = (cursor: unknown): number => indices.get(String(cursor)) ?? -1
   return Task.make(`forEach "${name}"`, {
@@ -27,6 +27,7 @@ export const makeItemTask = (
     error,
     key: (cursor) => keyOf === undefined ? `item ${indexOf(cursor)}` : keyOf(items[indexOf(cursor)]),
     ...pool === undefined ? {} : { pool },
+    ...rate === undefined ? {} : { rate },
     ...retry === undefined ? {} : { retry },
     ...timeout === undefined ? {} : { timeout },
     ...weight === undefined ? {} : { weight }

@@ -17,6 +17,7 @@ import type { PayloadCodec } from "../fanOut/payloads.ts"
 import { messageOf } from "../messageOf.ts"
 import type { PermitPool, Permits } from "../permits/permits.ts"
 import type { Share } from "../permits/share.ts"
+import type { StoredRates } from "../permits/storedRates.ts"
 import { codecsOf } from "./taskCodecs.ts"
 import { type Options, OwnHandler, TaskOptions, weighsOne } from "./taskOptions.ts"
 import type { Ended } from "./taskRun.ts"
@@ -78,6 +79,7 @@ export const defineTask = (
   context: Context.Context<never>,
   pools: Pools["Service"],
   share: Share,
+  rates: StoredRates,
   named: string | undefined
 ): TaskDefinition => {
   const options = Context.getOrUndefined(task.annotations, TaskOptions)
@@ -93,7 +95,7 @@ export const defineTask = (
     tag: task._tag,
     // A thread runs one task at a time, so each task weighs 1.
     options: permits === undefined ? options : { ...options, weight: weighsOne },
-    permits: share.permitsOf(name, pool),
+    permits: share.permitsOf(name, pool, options.rate === undefined ? undefined : rates(options.rate)),
     ...permits === undefined && options.weight === weighsOne ? { pool: { name, size: pool.most } } : {},
     beginsLater: permits !== undefined,
     payload,

@@ -11,6 +11,8 @@ export interface Options {
   /** Gives a payload a name for people and logs. */
   readonly key: (payload: unknown) => string
   readonly pool: string
+  /** The name of the rate at which attempts begin. */
+  readonly rate: string | undefined
   /** Permits that a payload takes from the pool. A task that weighs more than the pool holds runs alone in the pool. */
   readonly weight: (payload: unknown) => number
   readonly priority: Priority

@@ -119,26 +119,43 @@ export class TaskRun extends Linked<TaskRun> {
     this.onEnd = onEnd
   }
 
-  /** Takes permits and begins an attempt. The task may have ended when `start` returns. */
-  start(returning = false): void {
+  /**
+   * Takes a turn and permits, and begins an attempt. The task may have ended when `start` returns. While the task waits
+   * for the one, it leaves the other to tasks that can use it.
+   */
+  start(returning = false, hasTurn = false): void {
     const { options, parent, permits } = this.work
-    if (parent.reason !== undefined) return this.end(stopped)
+    const { rate } = permits
+    if (parent.reason !== undefined) {
+      if (hasTurn) rate?.releaseUnsafe(1)
+      return this.end(stopped)
+    }
     let weight: number
     try {
       weight = options.weight(this.unit.payload)
     } catch (defect) {
       return this.end(died(defect))
     }
+    if (rate !== undefined && !hasTurn && !rate.tryTakeUnsafe(1)) {
+      const wait = (go: () => void) => rate.waitUnsafe(1, options.priority, returning, go)
+      return this.wait(wait, () => this.start(returning, true))
+    }
     if (permits.tryTakeUnsafe(weight)) return this.begin(weight)
+    let turn = rate
     this.wait(
       (go) => permits.waitUnsafe(weight, options.priority, returning, go),
       () => {
-        if (parent.reason === undefined) return this.begin(weight)
-        // The stop that made another task release these permits stops this task too.
+        if (parent.reason === undefined && (rate === undefined || turn !== undefined || rate.tryTakeUnsafe(1))) {
+          turn = undefined
+          return this.begin(weight)
+        }
+        // It needs a turn, or the stop that made another task release these permits stops this task too.
         permits.releaseUnsafe(weight)
-        this.end(stopped)
+        this.start(true)
       }
     )
+    turn?.releaseUnsafe(1)
+    turn = undefined
   }
 
   /** Ends the task as soon as possible. The caller must have requested a stop of the parent. */
