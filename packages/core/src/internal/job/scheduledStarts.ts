@@ -64,8 +64,10 @@ export const runSchedules = Effect.fnUntraced(function*(
       const records = yield* Effect.forEach(
         due,
         (at) =>
-          Effect.map(newRecord(runtime, { ...schedule, name: schedule.job }), (record) =>
-            record.with({ scheduled: Option.some({ schedule: schedule.name, at }) }))
+          Effect.map(
+            newRecord(runtime, { ...schedule, name: schedule.job }),
+            (record) => record.with({ scheduled: Option.some({ schedule: schedule.name, at }) })
+          )
       )
       const isStored = yield* store.putSchedule(schedule.with({ nextAt }), records, now).pipe(
         Effect.catchReason("JobStoreError", "StorageFailure", (reason, error) =>
