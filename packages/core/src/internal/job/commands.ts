@@ -127,8 +127,8 @@ const differs = (id: JobId.JobId, { name }: Job.Any) =>
   Effect.fail(new JobManagerError({ reason: new ActiveJobDiffers({ id, job: name }) }))
 
 /**
- * Makes the record of a new job, or finds the job that stands for it. A job that is active when it is looked for may end
- * before a new record is stored. That record would do all work of the job again.
+ * Makes the record of a new job, or finds the job that stands for it. An active job that is found may end before a new
+ * record is stored: that record would do all work of the job again.
  */
 const prepare = Effect.fnUntraced(function*<J extends Job.Any>(
   runtime: JobRuntime,
