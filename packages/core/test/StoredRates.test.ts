@@ -264,6 +264,23 @@ describe("a rate of the store", () => {
       assert.strictEqual(yield* rated.await, 60)
     }).pipe(Effect.scoped, Effect.provide(stores.memory)))
 
+  it.effect("holds no permits for tasks that have got them while no turn was there", () =>
+    Effect.gen(function*() {
+      const calls: Array<Call> = []
+      const { jobs, pools } = yield* process([Calling], program(calls, "one"), {}, { network: 2 })
+      yield* jobs.setRate("api", 10)
+      yield* jobs.start(Calling, { of: "free", count: 2, concurrency: 2, millis: 3000, task: 2 })
+      yield* TestClock.adjust("500 millis")
+      yield* jobs.start(Calling, { of: "rated", count: 60, concurrency: 60, millis: 0 })
+      yield* TestClock.adjust("1 second")
+      const network = Effect.map(pools.status, (all) => all.find(({ name }) => name === "network"))
+      assert.isAtLeast((yield* network)?.waiting ?? 0, 5)
+      yield* jobs.setRate("api", 0)
+      yield* TestClock.adjust("3 seconds")
+      assert.deepInclude(yield* network, { held: 0, waiting: 0 })
+      assert.isAtMost(calls.length, 2 + 2)
+    }).pipe(Effect.scoped, Effect.provide(stores.memory)))
+
   it.effect.prop(
     "lets every task end, however tasks with it and without it, urgent and heavy ones, meet in a small pool",
     {
