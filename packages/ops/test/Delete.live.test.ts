@@ -20,6 +20,7 @@ import { once } from "node:events"
 import * as fs from "node:fs"
 import * as path from "node:path"
 import { setTimeout } from "node:timers/promises"
+import { isLong } from "../../../test/effort.ts"
 import { testFolder } from "./TestFolder.ts"
 
 const isRoot = process.getuid?.() === 0
@@ -92,9 +93,11 @@ const swapping = (first: string, second: string, ready: string) =>
       })
   )
 
+const rounds = isLong ? 10 : 3
+
 describe("Delete", () => {
   it.live.each(["layer", "blocking", "node", "quick"] as const)(
-    "removes nothing outside while a folder is swapped for a link, 10 times (%s)",
+    `removes nothing outside while a folder is swapped for a link, ${rounds} times (%s)`,
     (way) =>
       Effect.gen(function*() {
         const place = yield* testFolder
@@ -102,7 +105,7 @@ describe("Delete", () => {
         fill(outside)
         fill(path.join(outside, "inner"))
         let swaps = 0
-        for (let round = 0; round < 10; round++) {
+        for (let round = 0; round < rounds; round++) {
           fill(path.join(root, "a"))
           fill(path.join(root, "victim"))
           fill(path.join(root, "victim/inner"))

@@ -25,13 +25,16 @@ const layer = Layer.mergeAll(
 
 const isInstalled = (program: string) => spawnSync(program, ["-version"]).error === undefined
 
+/** Made once: that takes a second. */
+const odd = oddFiles()
+
 /** A folder with odd files, and one for their thumbnails. */
 const place = Effect.gen(function*() {
   const folder = yield* testFolder
   const output = FilePath.join(folder, FilePath.make("out"))
   yield* Effect.promise(async () => {
     fs.mkdirSync(output)
-    for (const [name, bytes] of Object.entries(await oddFiles())) fs.writeFileSync(path.join(folder, name), bytes)
+    for (const [name, bytes] of Object.entries(await odd)) fs.writeFileSync(path.join(folder, name), bytes)
   })
   const make = (name: string, options: Partial<Task.Payload<typeof MakeThumbnails>> = {}) =>
     TaskDispatcher.TaskDispatcher.use((_) =>
