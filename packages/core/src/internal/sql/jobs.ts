@@ -63,7 +63,9 @@ export const makeReads = (
       return access.read("look for children", found, Rows.decodeTag)
     },
     childCounts: (parent) => {
-      const found = sql`select tag, count(*) as count from fanout_jobs where parent_id = ${Rows.toText(parent)}
+      const found = sql`select tag, cast(count(*) as integer) as count from fanout_jobs where parent_id = ${
+        Rows.toText(parent)
+      }
         group by tag`
       return Effect.map(access.read("count children", found, Rows.decodeChildCount), Object.fromEntries)
     }

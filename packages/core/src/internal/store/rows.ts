@@ -138,9 +138,7 @@ export const decodeTag: (row: object) => JobState.Tag = flow(
 )
 
 export const decodeChildCount: (row: object) => readonly [JobState.Tag, number] = flow(
-  Schema.decodeUnknownSync(
-    Schema.Struct({ tag: JobState.Tag, count: Schema.Union([Schema.Number, Schema.NumberFromString]) })
-  ),
+  Schema.decodeUnknownSync(Schema.Struct({ tag: JobState.Tag, count: Schema.Natural })),
   ({ count, tag }) => [tag, count]
 )
 
