@@ -1,8 +1,11 @@
-import { afterAll, assert, beforeEach, describe, it } from "@effect/vitest"
+import { assert, beforeEach, describe, it, vi } from "@effect/vitest"
 import { settle } from "@fanout/core/testing"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
-import * as HeldFiles from "../src/internal/heldFiles.ts"
+
+// The bounds are one thing for all of a process, and a process that another test has killed may hold files for good.
+vi.resetModules()
+const HeldFiles = await import("../src/internal/heldFiles.ts")
 
 /** Starts more batches than may run, and gives how many files each of those that do may hold. */
 const held = Effect.gen(function*() {
@@ -24,12 +27,11 @@ const lacking = HeldFiles.batch(() => Effect.sync(HeldFiles.narrow))
 
 const same = (length: number, size: number) => Array.from({ length }, () => size)
 
-/** All tests share the bounds, as all jobs of a process do, and so do files of tests. */
+/** All tests share the bounds, as all jobs of a process do. */
 const widest = Effect.repeat(HeldFiles.batch(Effect.succeed), { until: (size) => size === 64, times: 100 })
 
 describe("heldFiles", () => {
   beforeEach(() => Effect.runPromise(widest))
-  afterAll(() => Effect.runPromise(widest))
 
   it.effect("lets fewer files be held, in one batch, each time that there are no descriptors", () =>
     Effect.gen(function*() {
