@@ -171,6 +171,9 @@ export type PauseOn<E> = (error: E) => Pause | undefined
  *
  * **Gotchas**
  *
+ * A `SqlClient` of another database shares no transaction with the store, and none does with a store in memory. A crash
+ * between the two commits repeats the writes. The store logs one warning of that.
+ *
  * The fan-out waits for the effect, and so does the database or, on Postgres, the job: the effect should only write.
  * When the job has to stop, the effect is interrupted one second after the grace period of the tasks. On Postgres, a
  * statement that fails ends the transaction, even if the error is caught. Put a statement that may fail in

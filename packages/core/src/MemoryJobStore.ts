@@ -345,7 +345,8 @@ const belongings = (
   requested: (id, token) => memory.run(() => memory.owned(id, token).record.asked),
   flush: (id, flush, onCommit) => {
     const write = memory.run(() => record(memory, memory.owned(id, flush.token), flush))
-    return onCommit === undefined ? write : memory.transaction(Effect.andThen(write, onCommit))
+    if (onCommit === undefined) return write
+    return Effect.andThen(memory.apart.warn, memory.transaction(Effect.andThen(write, onCommit)))
   },
   checkpoint: (id, fanOut) =>
     memory.run(() => Option.fromUndefinedOr(memory.jobs.get(id)?.fanOuts.get(fanOut)?.checkpoint)),

@@ -79,6 +79,15 @@ class World {
 
 const client = process([], Layer.empty, { claim: "none" })
 
+/** A job that runs for six seconds by now, and the client that has started it. */
+const started = Effect.gen(function*() {
+  yield* process([Patient], patient)
+  const other = yield* client
+  const job = yield* other.jobs.start(Patient, undefined)
+  yield* TestClock.adjust(6_000)
+  return { job, other }
+})
+
 describe("JobManager on a store that tells of changes", () => {
   it.effect("looks seldom while nothing is told, and at once when something is", () => {
     const world = new World()
@@ -205,10 +214,7 @@ describe("JobManager on a store that tells of changes", () => {
   it.effect("lets a request reach a running job within 250 ms, although nobody tells of it", () => {
     const world = new World()
     return world.run(Effect.gen(function*() {
-      yield* process([Patient], patient)
-      const other = yield* client
-      const job = yield* other.jobs.start(Patient, undefined)
-      yield* TestClock.adjust(6_000)
+      const { job, other } = yield* started
       assert.strictEqual((yield* other.jobs.get(job.id)).state._tag, "Running")
 
       yield* job.pause
@@ -221,10 +227,7 @@ describe("JobManager on a store that tells of changes", () => {
   it.effect("lets a request that is told of reach a running job at once", () => {
     const world = new World()
     return world.run(Effect.gen(function*() {
-      yield* process([Patient], patient)
-      const other = yield* client
-      const job = yield* other.jobs.start(Patient, undefined)
-      yield* TestClock.adjust(6_000)
+      const { job, other } = yield* started
 
       yield* job.pause
       yield* world.tell

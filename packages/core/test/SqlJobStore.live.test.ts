@@ -12,6 +12,7 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
+import * as Logger from "effect/Logger"
 import * as Option from "effect/Option"
 import * as Reactivity from "effect/reactivity/Reactivity"
 import * as SqlClient from "effect/sql/SqlClient"
@@ -314,17 +315,26 @@ describe("SqlJobStore", () => {
         assert.deepStrictEqual(yield* notes(sql), [])
       }))
 
-    it.effect("leaves a client of another database alone", () =>
+    it.effect("leaves a client of another database alone, and says so once", () =>
       Effect.gen(function*() {
-        const { store } = yield* shared()
+        const logged: Array<unknown> = []
+        const logger = Logger.make<unknown, void>(({ message }) => void logged.push(message))
+        const { sql, store } = yield* shared()
         const other = yield* openClient(path.join(yield* temporaryFolder, "other.db"))
         const record = yield* running(store, "a")
 
-        yield* store.flush(record.id, flush(1), Effect.asVoid(writes)).pipe(
-          Effect.provideService(SqlClient.SqlClient, other)
+        const flushes = Effect.andThen(
+          store.flush(record.id, flush(1), Effect.asVoid(writes)),
+          store.flush(record.id, flush(1), Effect.void)
         )
+        const noted = Effect.provide(flushes, Logger.layer([logger]))
+        yield* Effect.provideService(noted, SqlClient.SqlClient, sql)
+        assert.deepStrictEqual(logged, [])
+        yield* Effect.provideService(noted, SqlClient.SqlClient, other)
 
         assert.deepStrictEqual(yield* notes(other), ["nested", "outer"])
+        assert.lengthOf(logged, 1)
+        assert.match(String(logged), /another database than the job store/)
       }))
 
     it.effect("has the caller's settings, and the flush the store's own", () =>

@@ -10,6 +10,7 @@ import * as Semaphore from "effect/Semaphore"
 import type { JobId } from "../../JobId.ts"
 import { JobRecord, LogEntry, logLimit } from "../../JobRecord.ts"
 import * as Errors from "../../JobStoreError.ts"
+import { Apart } from "../store/apart.ts"
 import type * as Rows from "../store/rows.ts"
 import type { StoredRate } from "../store/turns.ts"
 
@@ -47,6 +48,7 @@ export class Memory {
   rates = new Map<string, StoredRate>()
   /** The last numbers that were given to a job, a row and a line of a log. */
   last = { job: 0, row: 0, line: 0 }
+  readonly apart = new Apart()
   private readonly lock = Semaphore.makeUnsafe(1)
   /** Copies of the jobs that the open transaction may have changed. */
   private originals: Map<JobId, StoredJob> | undefined

@@ -15,6 +15,7 @@ import * as SqlClient from "effect/sql/SqlClient"
 import { isSqlError, LockTimeoutError, SqlError } from "effect/sql/SqlError"
 import type { Fragment } from "effect/sql/Statement"
 import type * as Errors from "../../JobStoreError.ts"
+import { Apart } from "../store/apart.ts"
 import { PassedOver } from "../store/passed.ts"
 import * as Rows from "../store/rows.ts"
 import * as Dialect from "./dialect.ts"
@@ -53,6 +54,7 @@ export class SqlAccess {
   tell = (): void => {}
   /** Transaction services of clients that are known to use the store's database. */
   private readonly sharing = new WeakSet<object>()
+  private readonly apart = new Apart()
   private readonly settings: Context.Context<never>
 
   constructor(client: SqlClient.SqlClient) {
@@ -123,7 +125,8 @@ export class SqlAccess {
           Effect.provideContext(lent, callersSettings),
           (cause) => Effect.fail(new CallersCause(cause))
         )
-        return this.run<A, E, R>(operation, this.atomically(operation, this.sql, Effect.tap(statements, wrapped)))
+        const run = this.run<A, E, R>(operation, this.atomically(operation, this.sql, Effect.tap(statements, wrapped)))
+        return shared ? run : Effect.andThen(this.apart.warn, run)
       })
     })
   }
