@@ -37,19 +37,18 @@ import { leftOut } from "./internal/leavingOut.ts"
 import * as HardLinks from "./internal/linkedCopies.ts"
 import * as MadeFolders from "./internal/madeFolders.ts"
 import * as Moving from "./internal/moving.ts"
-import * as Much from "./internal/much.ts"
 import { namesIn } from "./internal/namesIn.ts"
 import { diskGone, pauseOn } from "./internal/pausing.ts"
 import { refuseShortened, temporaryName } from "./internal/placing.ts"
 import * as SavedCopy from "./internal/savedCopy.ts"
-import { partOf, share } from "./internal/sharing.ts"
+import { share } from "./internal/sharing.ts"
 import * as Spelling from "./internal/spelling.ts"
 import * as TouchedFolders from "./internal/touchedFolders.ts"
 import { isTransient } from "./internal/transient.ts"
 import type { NoFreeName } from "./NumberedName.ts"
 import * as Place from "./Place.ts"
 import { ProtectedFiles } from "./ProtectedFiles.ts"
-import { type Others, QuickFiles } from "./QuickFiles.ts"
+import { type Others, QuickFiles, type Where } from "./QuickFiles.ts"
 import { SkipReason } from "./SkipReason.ts"
 import * as TemporaryName from "./TemporaryName.ts"
 import * as WholeCopy from "./WholeCopy.ts"
@@ -445,39 +444,27 @@ export const layer: Layer.Layer<Task.Handler<typeof CopyEntry>, never, Files.Fil
  */
 export const layerShared = <E>(
   others: Others<typeof CopyFiles, E>,
-  { paths, startsAfter = 64 }: {
-    readonly paths: ReadonlyArray<FilePath.FilePath>
-    /** After so much others are asked: 1 for 64 files, and for each 0.7 ms that they take longer; 64 by default. */
-    readonly startsAfter?: number
-  }
+  { paths, startsAfter }: Where
 ): Layer.Layer<Task.Handler<typeof CopyEntry>, never, Files.Files> =>
   Tasks.toLayer(Effect.gen(function*() {
     const files = yield* Files.Files
-    const quick = Option.getOrUndefined(yield* (yield* QuickFiles).throughout(paths))
+    const quick = yield* (yield* QuickFiles).throughout(paths)
     const router = yield* CopyRouter
     // To merge two contexts takes as long as a call or two, and that for each element.
     const having = (files: Files.Files["Service"]) => <A, E>(work: Effect.Effect<A, E, CopyRouter | Files.Files>) =>
       Effect.provideService(Effect.provideService(work, CopyRouter, router), Files.Files, files)
-    const havingQuick = having(quick ?? files)
+    const havingQuick = having(Option.getOrElse(quick, () => files))
     const havingAny = having(files)
-    const shared = yield* share(CopyFiles, others, startsAfter)
-    const much = yield* Much.make
+    const shared = yield* share(CopyFiles, { alone: others, beside: others }, { quick, startsAfter })
     const copyShared = (payload: Task.Payload<typeof CopyFiles>, key: Payload) =>
       Effect.flatMap(CopyOptions, (options) => {
-        const here = havingQuick(CopyFilesLive.copy(payload, sliceMillis))
+        const work = () => CopyFilesLive.copy(payload, sliceMillis)
+        const here = Effect.suspend(() => havingQuick(work()))
         // Most of the time all wait for the device: it is flushed for all of them at once here.
         if (options.isDurable || options.isVerified || SavedCopy.isKeptFirst(payload.conflict, options)) return here
         // Threads know nothing of links that are to be followed.
         if (options.isFollowing) return here
-        const piece = { files: payload.size }
-        return shared({
-          key,
-          payload,
-          quick: quick && much.timed(piece, here),
-          slow: here,
-          weight: much.weightOf(piece),
-          part: partOf(Much.amountOf(piece))
-        })
+        return shared({ key, payload, files: payload.size, work })
       })
     const copyAlone = (payload: Payload) =>
       // Links may lead to anywhere, and calls take any time there.

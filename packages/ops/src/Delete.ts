@@ -26,9 +26,8 @@ import * as DeleteRoot from "./DeleteRoot.ts"
 import { DeleteBatch, DeleteOne, units } from "./DeleteTask.ts"
 import * as FilePath from "./FilePath.ts"
 import * as Files from "./Files.ts"
-import { batches, leftovers, present, replacedOf, type Scope } from "./internal/deleteElements.ts"
+import { batches, leftovers, present, quickFiles, replacedOf, type Scope, scopeOf } from "./internal/deleteElements.ts"
 import { filesAtOnce } from "./internal/filesAtOnce.ts"
-import { quickest } from "./QuickFiles.ts"
 import type { Trash } from "./Trash.ts"
 
 /**
@@ -123,12 +122,6 @@ export const plan = Effect.fnUntraced(function*(
   return { request, roots, leaveOut }
 })
 
-const scopeOf = ({ leaveOut, request: { oneFileSystem }, roots }: Payload): Scope => ({
-  roots,
-  oneFileSystem,
-  database: leaveOut
-})
-
 /** Most batches that are on their way to threads at the same time. */
 const mostBatches = 32
 
@@ -170,16 +163,6 @@ const trashable = ({ request: { oneFileSystem }, roots }: Payload, after: Option
   )
 }
 
-/** Folders that the walk is in. What a link leads to is none of its business. */
-const foldersOf = (scope: Scope): ReadonlyArray<FilePath.FilePath> =>
-  present(scope).map(({ kind, path }) => kind === "folder" ? path : FilePath.parent(path))
-
-/** What walks there: at once, where that is quick. */
-const filesOf = Effect.fnUntraced(function*(scope: Scope) {
-  const quick = scope.oneFileSystem ? yield* quickest(foldersOf(scope)) : Option.none()
-  return Option.isSome(quick) ? quick.value : yield* Files.Files
-})
-
 /** The first folder that is still there. What is no folder is removed or told of the first time that it is met. */
 const findLeft = Effect.fnUntraced(function*(scope: Scope) {
   for (const root of present(scope)) {
@@ -200,13 +183,14 @@ const findLeft = Effect.fnUntraced(function*(scope: Scope) {
 export const program = Effect.fnUntraced(function*(payload: Payload) {
   const { fanOut } = yield* TaskDispatcher
   const { attempt } = yield* JobContext
+  const files = yield* Files.Files
   const scope = scopeOf(payload)
   yield* DeleteRoot.verify(scope.roots)
   if (payload.request.trash) {
     return sum([yield* fanOut("trash", DeleteOne, (after) => trashable(payload, after))])
   }
-  const files = yield* filesOf(scope)
-  const entries = (after: Option.Option<string>) => Stream.provideService(batches(scope, after), Files.Files, files)
+  const quick = Option.getOrElse(yield* quickFiles(scope), () => files)
+  const entries = (after: Option.Option<string>) => Stream.provideService(batches(scope, after), Files.Files, quick)
   const concurrency = Math.min(mostBatches, yield* filesAtOnce)
   const tallies = [yield* fanOut("entries", DeleteBatch, entries, { concurrency, flushInterval, parts })]
   // Where something is left that has neither failed nor was left on purpose, others have put it there meanwhile.

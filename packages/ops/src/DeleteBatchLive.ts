@@ -4,41 +4,26 @@
  *
  * @since 0.1.0
  */
-import type { Interrupted } from "@fanout/core/Interrupter"
 import type * as Task from "@fanout/core/Task"
 import * as Effect from "effect/Effect"
 import type * as Layer from "effect/Layer"
-import * as Option from "effect/Option"
 import * as RpcGroup from "effect/rpc/RpcGroup"
+import type { Payload as DeletePayload } from "./Delete.ts"
 import * as DeleteNamesLive from "./DeleteNamesLive.ts"
-import type { DeleteRoot } from "./DeleteRoot.ts"
 import { DeleteBatch, DeleteNames } from "./DeleteTask.ts"
-import * as FilePath from "./FilePath.ts"
-import * as Files from "./Files.ts"
+import type * as Files from "./Files.ts"
+import { quickFiles, scopeOf } from "./internal/deleteElements.ts"
 import { share } from "./internal/sharing.ts"
-import { type Others, quickest, QuickFiles } from "./QuickFiles.ts"
+import { QuickFiles, type Sides, type Where } from "./QuickFiles.ts"
 
 class Tasks extends RpcGroup.make(DeleteBatch) {}
 
 type Payload = Task.Payload<typeof DeleteBatch>
-type Removed = Effect.Effect<Task.Success<typeof DeleteNames>, Interrupted>
 
-/** Where what is under a root can be removed at once; it is asked once for each. */
-const quickFiles = () => {
-  const known = new Map<FilePath.FilePath, Option.Option<Files.Files["Service"]>>()
-  return Effect.fnUntraced(function*({ kind, path }: DeleteRoot, oneFileSystem: boolean) {
-    const before = known.get(path)
-    if (before !== undefined) return before
-    // What is mounted in there may be anywhere.
-    const folders = [FilePath.parent(path), ...kind === "folder" ? [path] : []]
-    const files = oneFileSystem ? yield* quickest(folders) : Option.none()
-    known.set(path, files)
-    return files
-  })
-}
-
-const handle = (remove: (payload: Payload) => Removed) => (payload: Payload) =>
-  Effect.map(remove(payload), ({ rest }) => ({ _tag: "Batch", rest }) as const)
+const handle = <E, R>(remove: (payload: Payload) => Effect.Effect<Task.Success<typeof DeleteNames>, E, R>) => ({
+  [DeleteBatch._tag]: (payload: Payload) =>
+    Effect.map(remove(payload), ({ rest }) => ({ _tag: "Batch", rest }) as const)
+})
 
 /**
  * Layer that removes everything here.
@@ -47,9 +32,7 @@ const handle = (remove: (payload: Payload) => Removed) => (payload: Payload) =>
  * @since 0.1.0
  */
 export const layer: Layer.Layer<Task.Handler<typeof DeleteBatch>, never, Files.Files> = Tasks.toLayer(
-  Effect.map(Files.Files, (files) => ({
-    [DeleteBatch._tag]: handle((payload) => Effect.provideService(DeleteNamesLive.remove(payload), Files.Files, files))
-  }))
+  handle((payload) => DeleteNamesLive.remove(payload))
 )
 
 /**
@@ -60,30 +43,20 @@ export const layer: Layer.Layer<Task.Handler<typeof DeleteBatch>, never, Files.F
  * @since 0.1.0
  */
 export const layerShared = <E>(
-  others: Others<typeof DeleteNames, E>,
-  /** As many names are removed here before anybody else is asked: 30,000 by default. */
-  { startsAfter = 30_000 }: { readonly startsAfter?: number } = {}
+  others: Sides<typeof DeleteNames, E>,
+  payload: DeletePayload,
+  /** After so many times 64 names others are asked, or 0.7 ms more: what 30,000 are by default. */
+  { startsAfter = 30_000 / 64 }: Pick<Where, "startsAfter"> = {}
 ): Layer.Layer<Task.Handler<typeof DeleteBatch>, never, Files.Files> =>
   Tasks.toLayer(Effect.gen(function*() {
-    const files = yield* Files.Files
-    const find = quickFiles()
-    const shared = yield* share(DeleteNames, others, startsAfter)
     const { isSlow } = yield* QuickFiles
-    const removeBy = (payload: Payload, by: Files.Files["Service"], isWanted?: () => boolean): Removed =>
-      Effect.provideService(DeleteNamesLive.remove(payload, isWanted), Files.Files, by)
-    const remove = Effect.fnUntraced(function*(payload: Payload) {
-      const quick = yield* find(payload.root, payload.oneFileSystem)
-      return yield* shared({
+    const shared = yield* share(DeleteNames, others, { quick: yield* quickFiles(scopeOf(payload)), startsAfter })
+    return handle((payload) =>
+      shared({
         key: payload,
         payload,
-        weight: payload.size,
-        // A thread that waits for each call takes less time than to hand each on.
-        quick: Option.isNone(quick) || isSlow() ? undefined : removeBy(payload, quick.value, () => !isSlow()),
-        slow: removeBy(payload, files)
-      }).pipe(
-        // It has nothing that it could skip.
-        Effect.catchTag("Skipped", Effect.die)
-      )
-    })
-    return { [DeleteBatch._tag]: handle(remove) }
+        files: payload.size,
+        work: (isQuick) => DeleteNamesLive.remove(payload, () => !isQuick || !isSlow())
+      })
+    )
   }))

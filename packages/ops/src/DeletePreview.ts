@@ -12,7 +12,7 @@ import * as FilePath from "./FilePath.ts"
 import * as Files from "./Files.ts"
 import { FilesError } from "./FilesError.ts"
 import type * as FileTree from "./FileTree.ts"
-import { leftOf, present, type Scope, walk } from "./internal/deleteElements.ts"
+import { leftOf, present, type Scope, scopeOf, walk } from "./internal/deleteElements.ts"
 import { failed } from "./internal/descent.ts"
 import { SkipReason } from "./SkipReason.ts"
 
@@ -100,12 +100,11 @@ const steps = (scope: Scope) => {
  * @category running
  * @since 0.1.0
  */
-export const entries = (
-  { leaveOut, request: { oneFileSystem, trash }, roots }: Payload
-): Stream.Stream<Entry, never, Files.Files> =>
+export const entries = (payload: Payload): Stream.Stream<Entry, never, Files.Files> =>
   Stream.suspend(() => {
+    const { request: { trash }, roots } = payload
     if (trash) return Stream.mapEffect(Stream.fromIterable(roots), trashed)
-    const scope = { roots, oneFileSystem, database: leaveOut }
+    const scope = scopeOf(payload)
     const stepsOf = steps(scope)
     return Stream.concat(
       Stream.fromIterable(roots.filter(({ kind }) => kind === "missing").map(missing)),

@@ -99,11 +99,11 @@ const copying = (resources: Resources, others: Others) =>
   )
 
 // What goes to the trash has nothing for threads to do.
-const deleting = ({ beside }: Others) =>
+const deleting = (others: Others) =>
   Delete.job.toLayer((payload) =>
     Effect.provide(
       Delete.program(payload),
-      payload.request.trash ? DeleteBatchLive.layer : DeleteBatchLive.layerShared(beside)
+      payload.request.trash ? DeleteBatchLive.layer : DeleteBatchLive.layerShared(others, payload)
     )
   ).pipe(Layer.provide(DeleteOneLive.layer), Layer.provide(Trash.layer))
 

@@ -77,6 +77,32 @@ export interface Others<T extends Task.Any, E> {
 }
 
 /**
+ * Those who do what the owner of a job does not.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Sides<T extends Task.Any, E> {
+  /** Where the owner does its share. */
+  readonly beside: Others<T, E>
+  /** Where it does none, since calls may take long. */
+  readonly alone: Others<T, E>
+}
+
+/**
+ * Where the owner of a job does its share, and when others help.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Where {
+  /** Real paths that the files are under. */
+  readonly paths: ReadonlyArray<FilePath>
+  /** After so much others are asked: 1 for 64 files, and 1 for 512 KiB or 0.7 ms more; 64 by default. */
+  readonly startsAfter?: number
+}
+
+/**
  * Has a walk over all that is under these paths make its calls at once, where that is quick.
  *
  * @category constructors

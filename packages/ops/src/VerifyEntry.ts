@@ -114,8 +114,13 @@ export const EntrySame = Schema.TaggedUnion({
   FolderEnded: {}
 })
 
-/** How many entries a payload is about. */
-const countOf = ({ folders }: { readonly folders?: ReadonlyArray<typeof EntriesIn.Type> }): number =>
+/**
+ * How many entries a payload is about.
+ *
+ * @category accessors
+ * @since 0.1.0
+ */
+export const countOf = ({ folders }: { readonly folders?: ReadonlyArray<typeof EntriesIn.Type> }): number =>
   folders?.reduce((sum, { names }) => sum + names.length, 0) ?? 1
 
 /**

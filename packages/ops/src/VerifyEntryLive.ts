@@ -18,16 +18,15 @@ import * as FilePath from "./FilePath.ts"
 import * as Files from "./Files.ts"
 import type { FilesError } from "./FilesError.ts"
 import { compareEntries } from "./internal/comparing.ts"
-import * as Much from "./internal/much.ts"
 import { compareContent, Compared, edition, type Opened } from "./internal/sameContent.ts"
-import { partOf, share } from "./internal/sharing.ts"
+import { share } from "./internal/sharing.ts"
 import * as Metadata from "./Metadata.ts"
 import * as PairTree from "./PairTree.ts"
 import * as Place from "./Place.ts"
 import * as ProtectedFiles from "./ProtectedFiles.ts"
-import { type Others, QuickFiles } from "./QuickFiles.ts"
+import { QuickFiles, type Sides, type Where } from "./QuickFiles.ts"
 import { SkipReason } from "./SkipReason.ts"
-import { differs, type EntryDiffers, EntrySame, VerifyEntry, VerifyTasks } from "./VerifyEntry.ts"
+import { countOf, differs, type EntryDiffers, EntrySame, VerifyEntry, VerifyTasks } from "./VerifyEntry.ts"
 
 type Payload = Task.Payload<typeof VerifyEntry>
 type Failure = EntryDiffers | Interrupter.Interrupted | Task.Skipped
@@ -234,10 +233,9 @@ const compare: Readonly<Record<Payload["part"], Compare>> = {
   end: endFolder
 }
 
-const comparing = Effect.map(
+const handler = Effect.map(
   ProtectedFiles.leaving,
-  (leaving) => ({ leaveOut = [], ...entry }: Payload, by: Files.Files["Service"]) =>
-    Effect.provideService(leaving(leaveOut, compare[entry.part](entry)), Files.Files, by)
+  (leaving) => ({ leaveOut = [], ...entry }: Payload) => leaving(leaveOut, compare[entry.part](entry))
 )
 
 /**
@@ -247,17 +245,8 @@ const comparing = Effect.map(
  * @since 0.1.0
  */
 export const layer: Layer.Layer<Task.Handler<typeof VerifyEntry>, never, Files.Files> = VerifyTasks.toLayer(
-  Effect.gen(function*() {
-    const files = yield* Files.Files
-    const compareBy = yield* comparing
-    return { [VerifyEntry._tag]: (payload: Payload) => compareBy(payload, files) }
-  })
+  Effect.map(handler, (compare) => ({ [VerifyEntry._tag]: compare }))
 )
-
-const known = ({ folders, sizeBytes }: Payload): Much.Known => ({
-  files: folders?.reduce((sum, { names }) => sum + names.length, 0) ?? 1,
-  bytes: sizeBytes === undefined ? undefined : 2 * sizeBytes
-})
 
 /**
  * Layer that compares what is under these real paths here, where that is quick, and has others help once there is much
@@ -267,38 +256,18 @@ const known = ({ folders, sizeBytes }: Payload): Much.Known => ({
  * @since 0.1.0
  */
 export const layerShared = <E>(
-  others: {
-    /** Where this thread does its share. */
-    readonly beside: Others<typeof VerifyEntry, E>
-    /** Where it does none, since calls may take long. */
-    readonly alone: Others<typeof VerifyEntry, E>
-  },
-  { paths, startsAfter = 64 }: {
-    readonly paths: ReadonlyArray<FilePath.FilePath>
-    /** After so much others are asked: 1 for 64 files, and 1 for 512 KiB or 0.7 ms more; 64 by default. */
-    readonly startsAfter?: number
-  }
+  others: Sides<typeof VerifyEntry, E>,
+  { paths, startsAfter }: Where
 ): Layer.Layer<Task.Handler<typeof VerifyEntry>, never, Files.Files> =>
   VerifyTasks.toLayer(Effect.gen(function*() {
-    const files = yield* Files.Files
-    const { isSlow, throughout } = yield* QuickFiles
-    const quick = Option.getOrUndefined(yield* throughout(paths))
-    const much = yield* Much.make
-    const shared = yield* share(VerifyEntry, quick === undefined ? others.alone : others.beside, startsAfter)
-    const compareBy = yield* comparing
+    const compare = yield* handler
+    const { throughout } = yield* QuickFiles
+    const shared = yield* share(VerifyEntry, others, { quick: yield* throughout(paths), startsAfter })
     return {
-      [VerifyEntry._tag]: Effect.fnUntraced(function*(payload: Payload) {
-        const piece = known(payload)
-        // A thread that waits for each call takes less time than to hand each on.
-        const here = isSlow() ? undefined : quick && much.timed(piece, compareBy(payload, quick))
-        return yield* shared({
-          key: payload,
-          weight: much.weightOf(piece),
-          part: partOf(Much.amountOf(piece)),
-          payload,
-          quick: here,
-          slow: compareBy(payload, files)
-        })
-      })
+      [VerifyEntry._tag]: (payload: Payload) => {
+        const { sizeBytes } = payload
+        const bytes = sizeBytes === undefined ? undefined : 2 * sizeBytes
+        return shared({ key: payload, payload, files: countOf(payload), bytes, work: () => compare(payload) })
+      }
     }
   }))

@@ -38,9 +38,10 @@ const nobody = {
 
 const runtime = (way: Way) => {
   const files = way === "quick" ? SystemFiles.layer : ways[way]
-  const program = Delete.job.toLayer(Delete.program).pipe(
+  const batches = (payload: Delete.Payload) =>
+    way === "quick" ? DeleteBatchLive.layerShared({ beside: nobody, alone: nobody }, payload) : DeleteBatchLive.layer
+  const program = Delete.job.toLayer((payload) => Effect.provide(Delete.program(payload), batches(payload))).pipe(
     Layer.provide(DeleteOneLive.layer),
-    Layer.provide(way === "quick" ? DeleteBatchLive.layerShared(nobody) : DeleteBatchLive.layer),
     Layer.provide([noTrash, ...way === "quick" ? [SystemFiles.layerQuick] : []] as const),
     Layer.provide(files)
   )

@@ -51,8 +51,10 @@ const share = Effect.fnUntraced(function*(
       ? Effect.succeed(Layer.provide(DeleteNamesLive.layer, Layer.succeed(Files.Files, files("others"))))
       : Effect.fail(new ThreadsUnavailable({ why: "there are none" }))
   }))
-  const batches = DeleteBatchLive.layerShared({ layer: others, count: 2 }, { startsAfter: 4000 })
-  const program = Delete.job.toLayer((payload) => Effect.provide(Delete.program(payload), batches)).pipe(
+  const two = { layer: others, count: 2 }
+  const batches = (payload: Delete.Payload) =>
+    DeleteBatchLive.layerShared({ beside: two, alone: two }, payload, { startsAfter: 4000 / 64 })
+  const program = Delete.job.toLayer((payload) => Effect.provide(Delete.program(payload), batches(payload))).pipe(
     Layer.provide(DeleteOneLive.layer),
     Layer.provide([
       Layer.succeed(Trash.Trash, { trash: () => Effect.void }),

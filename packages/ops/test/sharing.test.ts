@@ -1,14 +1,18 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as Task from "@fanout/core/Task"
+import * as Files from "@fanout/ops/Files"
+import type { Others } from "@fanout/ops/QuickFiles"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
 import * as Logger from "effect/Logger"
+import * as Option from "effect/Option"
 import * as RpcGroup from "effect/rpc/RpcGroup"
 import * as Schema from "effect/Schema"
 import { share } from "../src/internal/sharing.ts"
+import * as MemoryFiles from "./MemoryFiles.ts"
 
 const Work = Task.make("test/Work", {
   payload: { n: Schema.Number },
@@ -17,6 +21,18 @@ const Work = Task.make("test/Work", {
   pool: "io"
 })
 class Tasks extends RpcGroup.make(Work) {}
+
+/** As many files keep one of the others half busy. */
+const usual = 512
+
+/** Shares work where calls are quick. Others are asked after so many usual pieces. */
+const sharing = <E>(others: Others<typeof Work, E>, startsAfter: number) => {
+  const files = MemoryFiles.make(new MemoryFiles.Disk())
+  const quick = Option.some(files)
+  return share(Work, { alone: others, beside: others }, { quick, startsAfter: startsAfter * usual / 64 }).pipe(
+    Effect.provideService(Files.Files, files)
+  )
+}
 
 /** Pieces of work that end when they are told to, and others who may be there. */
 class World {
@@ -41,11 +57,12 @@ class World {
     }))
   })
 
-  readonly ways = (n: number, isQuick = true) => ({
+  readonly piece = (n: number, mayBeSlow = false) => ({
     key: { n },
     payload: { n },
-    quick: isQuick ? this.work("here", n) : undefined,
-    slow: this.work("slowly", n)
+    files: usual,
+    mayBeSlow,
+    work: (isQuick: boolean) => this.work(isQuick ? "here" : "slowly", n)
   })
 
   readonly end = (n: number) =>
@@ -68,11 +85,11 @@ describe("share", () => {
     Effect.gen(function*() {
       const world = new World()
       const ready = yield* Deferred.make<void>()
-      const shared = yield* share(Work, world.others(Deferred.await(ready)), 2)
-      const fibers = yield* Effect.forEach([1, 2], (n) => Effect.forkChild(shared(world.ways(n))))
+      const shared = yield* sharing(world.others(Deferred.await(ready)), 2)
+      const fibers = yield* Effect.forEach([1, 2], (n) => Effect.forkChild(shared(world.piece(n))))
       yield* world.settle
       assert.deepStrictEqual([world.begun, world.started], [["1 here"], 0])
-      fibers.push(...yield* Effect.forEach([3, 4, 5, 6], (n) => Effect.forkChild(shared(world.ways(n)))))
+      fibers.push(...yield* Effect.forEach([3, 4, 5, 6], (n) => Effect.forkChild(shared(world.piece(n)))))
       yield* world.end(1)
       yield* world.settle
       assert.deepStrictEqual([world.begun, world.started], [["1 here", "2 here"], 1])
@@ -93,15 +110,15 @@ describe("share", () => {
   it.effect("gives others the more pieces, the less there is to do in each", () =>
     Effect.gen(function*() {
       const world = new World()
-      const shared = yield* share(Work, world.others(Effect.void), 0)
-      const small = (n: number) => shared({ ...world.ways(n), part: 1 / 4 })
+      const shared = yield* sharing(world.others(Effect.void), 0)
+      const small = (n: number) => shared({ ...world.piece(n), files: 256 })
       const fibers = yield* Effect.forEach([1, 2, 3, 4, 5, 6, 7], (n) => Effect.forkChild(small(n)))
       yield* world.settle
       yield* world.settle
       assert.deepStrictEqual(world.begun, ["1 here", "2 there", "3 there", "4 there", "5 there"])
       // The last of those that it may have is more than that.
       yield* Effect.forEach([2, 3], world.end)
-      const large = yield* Effect.forkChild(shared(world.ways(8)))
+      const large = yield* Effect.forkChild(shared(world.piece(8)))
       yield* world.settle
       assert.deepStrictEqual(world.begun.slice(5), ["6 there", "7 there"])
       yield* world.end(4)
@@ -113,8 +130,8 @@ describe("share", () => {
   it.effect("has a piece here once each of the others has two, however little there seems to be to do in these", () =>
     Effect.gen(function*() {
       const world = new World()
-      const shared = yield* share(Work, world.others(Effect.void), 0)
-      const begin = (n: number) => Effect.forkChild(shared({ ...world.ways(n), part: 1 / 8 }))
+      const shared = yield* sharing(world.others(Effect.void), 0)
+      const begin = (n: number) => Effect.forkChild(shared({ ...world.piece(n), files: 64 }))
       const fibers = yield* Effect.forEach([1, 2], begin)
       yield* world.settle
       yield* world.end(1)
@@ -128,11 +145,12 @@ describe("share", () => {
   it.effect("asks others the sooner, the more its pieces weigh", () =>
     Effect.gen(function*() {
       const world = new World()
-      const shared = yield* share(Work, world.others(Effect.never), 100)
-      const fibers = yield* Effect.forEach([1, 2], (n) => Effect.forkChild(shared({ ...world.ways(n), weight: 50 })))
+      const shared = yield* sharing(world.others(Effect.never), 100)
+      const fibers = yield* Effect.forEach([1, 2], (n) =>
+        Effect.forkChild(shared({ ...world.piece(n), files: 50 * usual })))
       yield* world.settle
       assert.strictEqual(world.started, 0)
-      fibers.push(yield* Effect.forkChild(shared(world.ways(3))))
+      fibers.push(yield* Effect.forkChild(shared(world.piece(3))))
       yield* world.settle
       yield* world.settle
       assert.strictEqual(world.started, 1)
@@ -143,8 +161,8 @@ describe("share", () => {
   it.effect("asks nobody for what has its turn at once, and soon for what is much and has to wait", () =>
     Effect.gen(function*() {
       const world = new World()
-      const shared = yield* share(Work, world.others(Effect.void), 10)
-      const large = (n: number) => shared({ ...world.ways(n), weight: 11 })
+      const shared = yield* sharing(world.others(Effect.void), 10)
+      const large = (n: number) => shared({ ...world.piece(n), files: 11 * usual })
       const first = yield* Effect.forkChild(large(1))
       yield* world.settle
       yield* world.end(1)
@@ -166,9 +184,9 @@ describe("share", () => {
   it.effect("has others do what may take long, even the first of it", () =>
     Effect.gen(function*() {
       const world = new World()
-      const shared = yield* share(Work, world.others(Effect.void), 100)
-      const slow = yield* Effect.forkChild(shared(world.ways(1, false)))
-      const quick = yield* Effect.forkChild(shared(world.ways(2)))
+      const shared = yield* sharing(world.others(Effect.void), 100)
+      const slow = yield* Effect.forkChild(shared(world.piece(1, true)))
+      const quick = yield* Effect.forkChild(shared(world.piece(2)))
       yield* world.settle
       assert.sameMembers(world.begun, ["1 there", "2 here"])
       yield* Effect.forEach([1, 2], world.end)
@@ -180,9 +198,9 @@ describe("share", () => {
       const world = new World()
       const logged: Array<unknown> = []
       const logger = Logger.make(({ message }) => void logged.push(message))
-      const shared = yield* share(Work, world.others(noMore), 0).pipe(Effect.provide(Logger.layer([logger])))
-      const fibers = yield* Effect.forEach([true, false], (isQuick, n) =>
-        Effect.forkChild(shared(world.ways(n, isQuick))))
+      const shared = yield* sharing(world.others(noMore), 0).pipe(Effect.provide(Logger.layer([logger])))
+      const fibers = yield* Effect.forEach([false, true], (mayBeSlow, n) =>
+        Effect.forkChild(shared(world.piece(n, mayBeSlow))))
       yield* world.settle
       assert.sameMembers(world.begun, ["0 here", "1 slowly"])
       assert.deepStrictEqual(logged, [["No threads take part, so it takes longer", "there are none"]])
@@ -192,10 +210,10 @@ describe("share", () => {
 
   it.effect("gets no deeper with work that ends at once", () =>
     Effect.gen(function*() {
-      const shared = yield* share(Work, { count: 1, layer: Layer.unwrap(noMore) }, 0)
+      const shared = yield* sharing({ count: 1, layer: Layer.unwrap(noMore) }, 0)
       const done = yield* Effect.forEach(
         Array.from({ length: 5000 }, (_, n) => n),
-        (n) => shared({ key: {}, payload: { n }, quick: undefined, slow: Effect.succeed("slowly") }),
+        (n) => shared({ key: {}, payload: { n }, files: usual, mayBeSlow: true, work: () => Effect.succeed("slowly") }),
         { concurrency: "unbounded" }
       )
       assert.lengthOf(done, 5000)
@@ -204,8 +222,8 @@ describe("share", () => {
   it.effect("dies where others can't be started for no reason that is known", () =>
     Effect.gen(function*() {
       const world = new World()
-      const shared = yield* share(Work, world.others(Effect.die("broken")), 0)
-      assert.deepStrictEqual(yield* Effect.exit(shared(world.ways(1, false))), Exit.die("broken"))
+      const shared = yield* sharing(world.others(Effect.die("broken")), 0)
+      assert.deepStrictEqual(yield* Effect.exit(shared(world.piece(1, true))), Exit.die("broken"))
     }).pipe(Effect.scoped))
 
   it.effect("does not do here what others may have died of", () =>
@@ -221,17 +239,17 @@ describe("share", () => {
           }
         })
       }
-      const shared = yield* share(Work, others, 0)
+      const shared = yield* sharing(others, 0)
       const key = {}
-      const ways = { key, payload: { n: 1 }, quick: Effect.succeed("here"), slow: Effect.succeed("slowly") }
-      yield* Effect.exit(shared({ ...ways, quick: undefined }))
+      const piece = { key, payload: { n: 1 }, files: usual, work: () => Effect.succeed("here") }
+      yield* Effect.exit(shared({ ...piece, mayBeSlow: true }))
       assert.deepStrictEqual(begun, [1])
-      assert.deepStrictEqual(yield* Effect.exit(shared(ways)), Exit.die("killed"))
+      assert.deepStrictEqual(yield* Effect.exit(shared(piece)), Exit.die("killed"))
       assert.deepStrictEqual(begun, [1, 1])
       // Also where all others are at something, and this thread has nothing to do.
-      const busy = { ...ways, key: {}, payload: { n: 2 }, quick: undefined }
+      const busy = { ...piece, key: {}, payload: { n: 2 }, mayBeSlow: true }
       for (let n = 0; n < 2; n++) yield* Effect.forkScoped(shared(busy))
-      const waiting = yield* Effect.forkScoped(shared(ways))
+      const waiting = yield* Effect.forkScoped(shared(piece))
       yield* world.settle
       assert.deepStrictEqual([begun, waiting.pollUnsafe()], [[1, 1, 2, 2], undefined])
     }).pipe(Effect.scoped))
@@ -239,10 +257,10 @@ describe("share", () => {
   it.effect("gives back the turn of who is interrupted while it waits", () =>
     Effect.gen(function*() {
       const world = new World()
-      const shared = yield* share(Work, world.others(Effect.never), 100)
-      const first = yield* Effect.forkChild(shared(world.ways(1)))
-      const second = yield* Effect.forkChild(shared(world.ways(2)))
-      const third = yield* Effect.forkChild(shared(world.ways(3)))
+      const shared = yield* sharing(world.others(Effect.never), 100)
+      const first = yield* Effect.forkChild(shared(world.piece(1)))
+      const second = yield* Effect.forkChild(shared(world.piece(2)))
+      const third = yield* Effect.forkChild(shared(world.piece(3)))
       yield* world.settle
       yield* Fiber.interrupt(second)
       yield* world.end(1)

@@ -6,6 +6,7 @@ import type * as Task from "@fanout/core/Task"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Stream from "effect/Stream"
+import type { Payload } from "../Delete.ts"
 import type { DeleteError } from "../DeleteError.ts"
 import * as DeleteRoot from "../DeleteRoot.ts"
 import type { DeleteBatch, DeleteOne } from "../DeleteTask.ts"
@@ -13,6 +14,7 @@ import * as FilePath from "../FilePath.ts"
 import type * as Files from "../Files.ts"
 import { FilesError } from "../FilesError.ts"
 import * as FileTree from "../FileTree.ts"
+import { quickest } from "../QuickFiles.ts"
 import { SkipReason } from "../SkipReason.ts"
 import { failed } from "./descent.ts"
 import { failedAs, skippedAs } from "./endings.ts"
@@ -26,9 +28,22 @@ export interface Scope {
   readonly database: ReadonlyArray<FilePath.FilePath>
 }
 
+export const scopeOf = ({ leaveOut, request: { oneFileSystem }, roots }: Payload): Scope => ({
+  roots,
+  oneFileSystem,
+  database: leaveOut
+})
+
 /** What there was when the job started. */
 export const present = ({ roots }: Scope): ReadonlyArray<DeleteRoot.DeleteRoot> =>
   roots.filter(({ kind }) => kind !== "missing")
+
+/** What walks there and removes at once, where that is quick: what is mounted in there may be anywhere. */
+export const quickFiles = (scope: Scope) =>
+  scope.oneFileSystem
+    // What a link leads to is none of its business.
+    ? quickest(present(scope).map(({ kind, path }) => kind === "folder" ? path : FilePath.parent(path)))
+    : Effect.succeedNone
 
 const optionsOf = (scope: Scope) => ({
   sources: present(scope).map(({ path }) => path),

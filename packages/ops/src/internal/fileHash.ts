@@ -24,12 +24,7 @@ export interface Hashed {
 /** Larger pieces are never read at once, wherever calls are quick. */
 const pieceBytes = 2 ** 19
 
-/** Lets all else on a thread have its turn, where others wait for it. That is done between some pieces of a file. */
-export const Manners = Context.Reference<Effect.Effect<void>>("@fanout/ops/internal/fileHash/Manners", {
-  defaultValue: () => Effect.void
-})
-
-/** So many pieces take about a millisecond. */
+/** So many pieces take about a millisecond: then all else on the thread has its turn. */
 const piecesBetween = 8
 
 /** What a file is hashed with. */
@@ -64,7 +59,7 @@ const hashContent = (
 ): Effect.Effect<Hashed, FilesError | Interrupter.Interrupted> =>
   Effect.withFiber((fiber) => {
     const reporter = Context.get(fiber.context, Progress.Reporter)
-    const manners = Effect.andThen(Context.get(fiber.context, Manners), Interrupter.check)
+    const manners = Effect.andThen(Effect.yieldNow, Interrupter.check)
     const tools = takeTools(name)
     const { buffer: into, hasher } = tools
     let sizeBytes = 0

@@ -4,7 +4,7 @@
  */
 import type { Interrupted } from "@fanout/core/Interrupter"
 import type * as Task from "@fanout/core/Task"
-import type * as Cause from "effect/Cause"
+import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Headers from "effect/http/Headers"
@@ -13,24 +13,40 @@ import * as Option from "effect/Option"
 import * as Rpc from "effect/rpc/Rpc"
 import { RequestId } from "effect/rpc/RpcMessage"
 import * as Scope from "effect/Scope"
-import type { Others } from "../QuickFiles.ts"
+import * as Files from "../Files.ts"
+import { type Others, QuickFiles, type Sides } from "../QuickFiles.ts"
 
-type Work<T extends Task.Any> = Effect.Effect<Task.Success<T>, Task.Failure<T> | Interrupted | Task.Skipped>
+type Work<T extends Task.Any, R = never> = Effect.Effect<
+  Task.Success<T>,
+  Task.Failure<T> | Interrupted | Task.Skipped,
+  R
+>
 
-/** Ways to do a piece of work. */
-interface Ways<T extends Task.Any> {
+/** A piece of a task's work. */
+interface Piece<T extends Task.Any, R> {
   /** The same object each time that this piece is tried. */
   readonly key: object
   readonly payload: Task.Payload<T>
-  /** Does it here and now; nothing where it might take long. */
-  readonly quick: Work<T> | undefined
-  /** Does it here, for where there are no threads. */
-  readonly slow: Work<T>
-  /** As many pieces as it counts for until the others are asked: 1, if nothing is said. */
-  readonly weight?: number
-  /** How much it is of what keeps one of the others busy while this thread is at a piece of its own: mostly a half. */
-  readonly part?: number
+  readonly files: number
+  /** How much content is to be read, where that is known. */
+  readonly bytes?: number | undefined
+  /** Does it on this thread. */
+  readonly work: (isQuick: boolean) => Work<T, R>
+  /** Whether it may take long wherever all else is quick. */
+  readonly mayBeSlow?: boolean
 }
+
+/** How work is shared. */
+interface Sharing<T extends Task.Any> {
+  /** What makes calls at once here; none where they may take long. */
+  readonly quick: Option.Option<Files.Files["Service"]>
+  /** After so much others are asked, if a piece has to wait: 1 for 64 files, and 1 for 512 KiB or 0.7 ms more. */
+  readonly startsAfter?: number | undefined
+  /** How much was read, where that is much of the work. */
+  readonly bytesOf?: (done: Task.Success<T>) => number
+}
+
+type Share<T extends Task.Any> = <R>(piece: Piece<T, R>) => Work<T, Exclude<R, Files.Files>>
 
 type Handle<T extends Task.Any> = (payload: Task.Payload<T>) => Work<T>
 
@@ -49,14 +65,17 @@ const handlerOf = <T extends Task.Any>(task: T): Effect.Effect<Handle<T>, never,
   })
 
 /**
+ * So many files take so many milliseconds, unless they come slowly. Mostly a file costs what the owner does anyway; all
+ * of its content can be others' work.
+ */
+const unit = { files: 64, bytes: 2 ** 19, millis: 0.7 } as const
+
+/**
  * So many times 64 small files keep one of the others busy while this thread is at a piece of its own: two pieces at
  * least, and so many at most that something is left for this thread.
  */
 const enough = 16
 const [leastPart, mostPart] = [1 / 8, 1 / 2]
-
-/** What part of that so many times 64 small files are, or as much work. */
-export const partOf = (amount: number): number => Math.min(Math.max(amount / enough, leastPart), mostPart)
 
 /** Where a piece of work is done. */
 type Side = "here" | "there"
@@ -65,12 +84,9 @@ type Side = "here" | "there"
 interface Turn {
   readonly mayBeHere: boolean
   readonly part: number
-  side: Side | undefined
-}
-
-interface Waiting {
-  readonly turn: Turn
-  readonly go: () => void
+  side?: Side
+  /** Says that it has one. */
+  go?: () => void
 }
 
 /** So many pieces each of the others gets before this thread has one. Few files may be much to do. */
@@ -78,7 +94,7 @@ const leastEach = 2
 
 /** Gives out turns: one at a time here, some at a time there once somebody is there. First come, first served. */
 class Turns {
-  private waiting: Array<Waiting> = []
+  private waiting: Array<Turn> = []
   private isHereFree = true
   /** How many of those that are there have too little to do. The last piece may be more than that. */
   private wanting = 0
@@ -96,31 +112,27 @@ class Turns {
     while (this.missing > 0 && this.giveThere()) {
       // One more.
     }
-    const here = this.takeHere()
+    const index = this.isHereFree ? this.waiting.findIndex(({ mayBeHere }) => mayBeHere) : -1
+    const [here] = index < 0 ? [] : this.waiting.splice(index, 1)
+    if (here !== undefined) {
+      this.isHereFree = false
+      here.side = "here"
+    }
     while (this.giveThere()) {
       // One more.
     }
     // This thread is away then: what is for others was given to them before.
-    here?.go()
+    here?.go?.()
   }
 
   private giveThere(): boolean {
     const next = this.wanting > 0 ? this.waiting.shift() : undefined
     if (next === undefined) return false
-    this.wanting -= next.turn.part
+    this.wanting -= next.part
     this.missing--
-    next.turn.side = "there"
-    next.go()
+    next.side = "there"
+    next.go?.()
     return true
-  }
-
-  private takeHere(): Waiting | undefined {
-    const index = this.isHereFree ? this.waiting.findIndex(({ turn }) => turn.mayBeHere) : -1
-    const [next] = index < 0 ? [] : this.waiting.splice(index, 1)
-    if (next === undefined) return undefined
-    this.isHereFree = false
-    next.turn.side = "here"
-    return next
   }
 
   /**
@@ -129,16 +141,16 @@ class Turns {
    */
   take(turn: Turn, onWait: () => void): Effect.Effect<void> {
     return Effect.callback((resume) => {
-      const waiting: Waiting = { turn, go: () => resume(Effect.void) }
-      this.waiting.push(waiting)
+      turn.go = () => resume(Effect.void)
+      this.waiting.push(turn)
       this.serve()
       if (turn.side === undefined) {
         setImmediate(() => {
-          if (this.waiting.includes(waiting)) onWait()
+          if (this.waiting.includes(turn)) onWait()
         })
       }
       return Effect.sync(() => {
-        this.waiting = this.waiting.filter((one) => one !== waiting)
+        this.waiting = this.waiting.filter((one) => one !== turn)
       })
     })
   }
@@ -160,63 +172,84 @@ class Turns {
   }
 }
 
-/** Gives what does a task's work where that is best. The others are asked after so many pieces, if one has to wait. */
+/** Gives what asks others to be there, and how they do a task's work once they are. */
+const calling = Effect.fnUntraced(function*<T extends Task.Any, E>(task: T, others: Others<T, E>, turns: Turns) {
+  const scope = yield* Scope.Scope
+  // What is built here must not have what the first task has that needs it.
+  const run = Effect.runForkWith(yield* Effect.context())
+  let isAsked = false
+  const called: { handle: Handle<T> | undefined } = { handle: undefined }
+  const call = (): void => {
+    if (isAsked) return
+    isAsked = true
+    run(
+      Layer.buildWithScope(others.layer, scope).pipe(
+        Effect.flatMap((built) => Effect.provideContext(handlerOf(task), built)),
+        Effect.tapError((error) => Effect.logWarning("No threads take part, so it takes longer", error)),
+        Effect.option,
+        Effect.onExit((exit) =>
+          Effect.sync(() => {
+            // What kept them from being there may be nobody's doing.
+            called.handle = Exit.isSuccess(exit) ? Option.getOrUndefined(exit.value) : () => exit
+            turns.open(others.count)
+          })
+        ),
+        Effect.forkIn(scope)
+      )
+    )
+  }
+  return { call, called }
+})
+
+/** Gives what does a task's work where that is best, on file systems that answer as quickly as can be. */
 export const share = <T extends Task.Any, E>(
   task: T,
-  others: Others<T, E>,
-  startsAfter: number
-): Effect.Effect<(ways: Ways<T>) => Work<T>, never, Scope.Scope> =>
+  { alone, beside }: Sides<T, E>,
+  { bytesOf = () => 0, quick, startsAfter = 64 }: Sharing<T>
+): Effect.Effect<Share<T>, never, Files.Files | Scope.Scope> =>
   Effect.gen(function*() {
-    const scope = yield* Scope.Scope
+    const files = yield* Files.Files
+    const { isSlow } = yield* QuickFiles
+    const clock = yield* Clock.Clock
     const turns = new Turns()
+    const { call, called } = yield* calling(task, Option.isSome(quick) ? beside : alone, turns)
     /** What somebody may have died of: it is nothing for this thread. */
     const suspects = new WeakSet<object>()
-    let handle: Handle<T> | undefined
-    /** What kept the others from being there, if that is nobody's doing. */
-    let defect: Cause.Cause<never> | undefined
-    let isAsked = false
-    let count = 0
-    // What is built here must not have what the first task has that needs it.
-    const run = Effect.runForkWith(yield* Effect.context())
-    const start = (): void => {
-      if (isAsked) return
-      isAsked = true
-      run(
-        Layer.buildWithScope(others.layer, scope).pipe(
-          Effect.flatMap((built) => Effect.provideContext(handlerOf(task), built)),
-          Effect.tapError((error) => Effect.logWarning("No threads take part, so it takes longer", error)),
-          Effect.option,
-          Effect.onExit((exit) =>
-            Effect.sync(() => {
-              if (Exit.isFailure(exit)) defect = exit.cause
-              else handle = Option.getOrUndefined(exit.value)
-              turns.open(others.count)
-            })
-          ),
-          Effect.forkIn(scope)
+    /** How much there was to do by now. */
+    let amount = 0
+    /** Does a piece here, and takes down how long that takes, and how much is read that was not known of. */
+    const timed = <A extends Task.Success<T>, E, R>(work: Effect.Effect<A, E, R>, known: number, isRead: boolean) =>
+      Effect.suspend(() => {
+        const started = clock.monotonicTimeNanosUnsafe()
+        return Effect.onExit(work, (exit) =>
+          Effect.sync(() => {
+            const millis = Number(clock.monotonicTimeNanosUnsafe() - started) / 1e6
+            const read = isRead && Exit.isSuccess(exit) ? bytesOf(exit.value) : 0
+            amount += Math.max(read / unit.bytes, millis / unit.millis - known)
+          }))
+      })
+    return ({ bytes, files: count, key, mayBeSlow = false, payload, work }) =>
+      Effect.suspend(() => {
+        const own = count / unit.files + (bytes ?? 0) / unit.bytes
+        const by = (files: Files.Files["Service"], isQuick: boolean) =>
+          Effect.provideService(work(isQuick), Files.Files, files)
+        // A thread that waits for each call takes less time than to hand each on.
+        const here = Option.isNone(quick) || mayBeSlow || isSlow() || suspects.has(key)
+          ? undefined
+          : timed(by(quick.value, true), own, bytes === undefined)
+        amount += own
+        if (here === undefined) call()
+        const part = Math.min(Math.max(own / enough, leastPart), mostPart)
+        const turn: Turn = { mayBeHere: here !== undefined, part }
+        const done = Effect.suspend(() =>
+          turn.side === "here" || called.handle === undefined
+            ? here ?? by(files, false)
+            : Effect.tapDefect(called.handle(payload), () => Effect.sync(() => suspects.add(key)))
         )
-      )
-    }
-    const there = (key: object, payload: Task.Payload<T>, slow: Work<T>): Work<T> =>
-      defect !== undefined
-        ? Effect.failCause(defect)
-        : handle === undefined
-        ? slow
-        : Effect.tapDefect(handle(payload), () => Effect.sync(() => suspects.add(key)))
-    return Effect.fnUntraced(function*({ key, part = mostPart, payload, quick, slow, weight = 1 }: Ways<T>) {
-      const here = suspects.has(key) ? undefined : quick
-      count += weight
-      const isMuch = count > startsAfter
-      if (here === undefined) start()
-      const turn: Turn = { mayBeHere: here !== undefined, part, side: undefined }
-      return yield* Effect.uninterruptibleMask((restore) =>
-        Effect.andThen(
-          restore(turns.take(turn, () => isMuch && start())),
-          Effect.suspend(() => {
-            const isHere = turn.side === "here" && here !== undefined
-            return restore(isHere ? here : there(key, payload, here ?? slow))
-          })
-        ).pipe(Effect.ensuring(Effect.sync(() => turns.give(turn))))
-      )
-    })
+        return Effect.uninterruptibleMask((restore) =>
+          Effect.andThen(restore(turns.take(turn, () => amount > startsAfter && call())), restore(done)).pipe(
+            Effect.ensuring(Effect.sync(() => turns.give(turn)))
+          )
+        )
+      })
   })
