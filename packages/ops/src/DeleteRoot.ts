@@ -8,7 +8,6 @@ import * as Arr from "effect/Array"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
-import type * as Scope from "effect/Scope"
 import { DeleteError, Reason } from "./DeleteError.ts"
 import * as FilePath from "./FilePath.ts"
 import * as Files from "./Files.ts"
@@ -41,20 +40,14 @@ export const DeleteRoot = Schema.Struct({
 export type DeleteRoot = typeof DeleteRoot.Type
 
 /**
- * What tells a folder from others, as text.
+ * What tells a file or folder from others, as text.
  *
  * @category accessors
  * @since 0.1.0
  */
-export const folderText = ({ bornNanos, device, inode }: Files.Identity): string => `${device}:${inode}:${bornNanos}`
-
-/**
- * What tells something else than a folder from others, as text.
- *
- * @category accessors
- * @since 0.1.0
- */
-export const otherText = ({ bornNanos, device, inode }: Files.FileStat): string => `${device}:${inode}:${bornNanos}`
+export const identityText = (
+  { bornNanos, device, inode }: Pick<Files.FileStat, "bornNanos" | "device" | "inode">
+): string => `${device}:${inode}:${bornNanos}`
 
 const fail = (reason: Reason): Effect.Effect<never, DeleteError> => Effect.fail(new DeleteError({ reason }))
 
@@ -69,6 +62,17 @@ interface Found extends DeleteRoot {
 
 const missing = (path: FilePath.FilePath): Found => ({ path, kind: "missing", identity: "", parent: "", on: undefined })
 
+/** Looks at what is at a path, and at the folder that it is in. */
+const see = Effect.fnUntraced(function*(path: FilePath.FilePath) {
+  const { folder, name } = yield* Place.open(path)
+  const parent = yield* folder.identity
+  const stat = Option.getOrUndefined(yield* folder.find(name))
+  const own = stat?.kind === "folder"
+    ? yield* Effect.flatMap(folder.folder(name), (inner) => inner.identity)
+    : undefined
+  return { parent, stat, own }
+}, Effect.scoped)
+
 const isRootFolder = Effect.fnUntraced(function*(identity: Files.Identity) {
   const files = yield* Files.Files
   const root = yield* Effect.flatMap(files.folder(FilePath.make("/")), (folder) => folder.identity)
@@ -76,20 +80,16 @@ const isRootFolder = Effect.fnUntraced(function*(identity: Files.Identity) {
 }, Effect.scoped)
 
 const lookAt = Effect.fnUntraced(function*(given: FilePath.FilePath, path: FilePath.FilePath) {
-  const place = yield* Place.open(path)
-  const found = yield* Place.find(place)
-  if (Option.isNone(found)) return missing(path)
-  const { kind } = found.value
-  if (given.endsWith("/") && kind !== "folder") {
-    return yield* fail((kind === "link" ? FollowsLink : NotAFolder).make({ path: given }))
+  const { own, parent, stat } = yield* see(path)
+  if (stat === undefined) return missing(path)
+  const found = { path, parent: identityText(parent) }
+  if (own === undefined) {
+    if (given.endsWith("/")) return yield* fail((stat.kind === "link" ? FollowsLink : NotAFolder).make({ path: given }))
+    return { ...found, kind: "other", identity: identityText(stat), on: parent } as const
   }
-  const parent = yield* place.folder.identity
-  const around = { path, parent: folderText(parent) }
-  if (kind !== "folder") return { ...around, kind: "other", identity: otherText(found.value), on: parent } as const
-  const identity = yield* Effect.flatMap(place.folder.folder(place.name), (folder) => folder.identity)
-  if (yield* isRootFolder(identity)) return yield* fail(IsRoot.make({ path: given }))
-  return { ...around, kind: "folder", identity: folderText(identity), on: identity } as const
-}, Effect.scoped)
+  if (yield* isRootFolder(own)) return yield* fail(IsRoot.make({ path: given }))
+  return { ...found, kind: "folder", identity: identityText(own), on: own } as const
+})
 
 const find = Effect.fnUntraced(function*(
   given: FilePath.FilePath
@@ -136,26 +136,6 @@ export const resolve = Effect.fnUntraced(function*(options: {
   return Arr.isArrayNonEmpty(roots) ? roots : [first]
 })
 
-const stateOrFail = Effect.fnUntraced(function*(root: DeleteRoot): Effect.fn.Return<
-  State,
-  FilesError,
-  Files.Files | Scope.Scope
-> {
-  const place = yield* Effect.catchIf(
-    Place.open(root.path),
-    ({ code, isMissing }) => isMissing || code === "ELOOP",
-    () => Effect.undefined
-  )
-  if (place === undefined || folderText(yield* place.folder.identity) !== root.parent) return "Replaced"
-  const found = yield* Place.find(place)
-  if (Option.isNone(found)) return "Gone"
-  if (found.value.kind !== "folder") {
-    return root.kind === "other" && otherText(found.value) === root.identity ? "Same" : "Replaced"
-  }
-  const identity = yield* Effect.flatMap(place.folder.folder(place.name), (folder) => folder.identity)
-  return root.kind === "folder" && folderText(identity) === root.identity ? "Same" : "Replaced"
-})
-
 /**
  * What has become of a root: `Replaced` where it, or the folder that it is in, is another one than when the job
  * started.
@@ -172,7 +152,17 @@ export type State = "Same" | "Gone" | "Replaced"
  * @since 0.1.0
  */
 export const state = (root: DeleteRoot): Effect.Effect<State, DeleteError, Files.Files> =>
-  Effect.catchTag(Effect.scoped(stateOrFail(root)), "FilesError", inaccessible)
+  Effect.matchEffect(see(root.path), {
+    onFailure: (error) =>
+      error.isMissing || error.code === "ELOOP" ? Effect.succeed("Replaced" as const) : inaccessible(error),
+    onSuccess: ({ own, parent, stat }) => {
+      const kind = own === undefined ? "other" : "folder"
+      const isSame = stat !== undefined && root.kind === kind && root.identity === identityText(own ?? stat)
+      return Effect.succeed(
+        identityText(parent) !== root.parent ? "Replaced" : stat === undefined ? "Gone" : isSame ? "Same" : "Replaced"
+      )
+    }
+  })
 
 /**
  * Fails where a root, or the folder that it is in, is another one than when the job started. That a root is gone is as

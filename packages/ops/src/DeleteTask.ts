@@ -55,22 +55,6 @@ const Folders = Schema.Array(Schema.Struct({
  */
 export type Folders = typeof Folders.Type
 
-const batch = {
-  ...where,
-  folders: Folders,
-  /** How many names were in them. */
-  size: Schema.Natural,
-  /** Files under the root that are not removed. */
-  left: Schema.Array(FilePath.FilePath)
-}
-
-const keyOf = ({ folders: [first], root }: { readonly folders: Folders; readonly root: DeleteRoot.DeleteRoot }) =>
-  FilePath.display(
-    first?.path === null
-      ? root.path
-      : FilePath.join(root.path, FilePath.join(first?.path ?? FilePath.empty, first?.names[0] ?? FilePath.empty))
-  )
-
 /**
  * The task that removes what is in folders and no folder itself, as much of it as it can, then each of them that is
  * empty, and those above it. It never fails: what it can't remove is left. Where it is stopped it gives what it has not
@@ -80,22 +64,17 @@ const keyOf = ({ folders: [first], root }: { readonly folders: Folders; readonly
  * @since 0.1.0
  */
 export const DeleteBatch = Task.make("@fanout/ops/DeleteBatch", {
-  payload: batch,
+  payload: {
+    ...where,
+    folders: Folders,
+    /** How many names were in them. */
+    size: Schema.Natural,
+    /** Files under the root that are not removed. */
+    left: Schema.Array(FilePath.FilePath)
+  },
   success: Schema.TaggedStruct("Batch", { rest: Folders }),
-  key: keyOf,
-  pool: "io"
-})
-
-/**
- * The task that does the same for it, on a thread.
- *
- * @category constructors
- * @since 0.1.0
- */
-export const DeleteNames = Task.make("@fanout/ops/DeleteNames", {
-  payload: batch,
-  success: Schema.Struct({ rest: Folders }),
-  key: keyOf,
+  key: ({ folders: [{ names: [name = FilePath.empty], path } = { names: [], path: null }], root }) =>
+    FilePath.display(path === null ? root.path : FilePath.join(root.path, FilePath.join(path, name))),
   cost: ({ folders, size }) => folders.reduce((cost, { names }) => cost + names.length, size),
   pool: "io"
 })
@@ -106,7 +85,7 @@ export const DeleteNames = Task.make("@fanout/ops/DeleteNames", {
  * @category models
  * @since 0.1.0
  */
-export class ThreadTasks extends RpcGroup.make(DeleteNames) {}
+export class ThreadTasks extends RpcGroup.make(DeleteBatch) {}
 
 /**
  * Schema for what a single thing came to.

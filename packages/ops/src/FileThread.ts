@@ -12,7 +12,7 @@ import type * as RpcGroup from "effect/rpc/RpcGroup"
 import type * as SqlClient from "effect/sql/SqlClient"
 import * as CopyFilesLive from "./CopyFilesLive.ts"
 import * as CopyTask from "./CopyTask.ts"
-import * as DeleteNamesLive from "./DeleteNamesLive.ts"
+import * as DeleteBatchLive from "./DeleteBatchLive.ts"
 import * as DeleteTask from "./DeleteTask.ts"
 import * as HashTask from "./HashTask.ts"
 import * as HashTaskLive from "./HashTaskLive.ts"
@@ -37,7 +37,7 @@ export const Tasks = HashTask.ThreadTasks.merge(CopyTask.ThreadTasks, DeleteTask
  */
 export type Task = RpcGroup.Rpcs<typeof Tasks>
 
-const handlers = Layer.mergeAll(HashTaskLive.layer, CopyFilesLive.layer, DeleteNamesLive.layer, VerifyEntryLive.layer)
+const handlers = Layer.mergeAll(HashTaskLive.layer, CopyFilesLive.layer, DeleteBatchLive.layer, VerifyEntryLive.layer)
 
 /**
  * Runs the tasks on this thread, which `FileJobs` has started.

@@ -86,11 +86,6 @@ export * as DeleteError from "./DeleteError.ts"
 /**
  * @since 0.1.0
  */
-export * as DeleteNamesLive from "./DeleteNamesLive.ts"
-
-/**
- * @since 0.1.0
- */
 export * as DeleteOneLive from "./DeleteOneLive.ts"
 
 /**

@@ -5,7 +5,6 @@ import * as Outcome from "@fanout/core/Outcome"
 import { layer } from "@fanout/core/testing"
 import * as Delete from "@fanout/ops/Delete"
 import * as DeleteBatchLive from "@fanout/ops/DeleteBatchLive"
-import * as DeleteNamesLive from "@fanout/ops/DeleteNamesLive"
 import * as DeleteOneLive from "@fanout/ops/DeleteOneLive"
 import * as FilePath from "@fanout/ops/FilePath"
 import * as Files from "@fanout/ops/Files"
@@ -32,7 +31,7 @@ type Way = keyof typeof ways | "quick"
 
 /** All is done by the owner of the job, where that is quick. */
 const nobody = {
-  layer: Layer.provide(DeleteNamesLive.layer, Layer.effect(Files.Files, Effect.fail("there are none" as const))),
+  layer: Layer.provide(DeleteBatchLive.layer, Layer.effect(Files.Files, Effect.fail("there are none" as const))),
   count: 1
 }
 

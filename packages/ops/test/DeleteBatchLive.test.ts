@@ -7,7 +7,6 @@ import { layer } from "@fanout/core/testing"
 import { ThreadsUnavailable } from "@fanout/core/threads"
 import * as Delete from "@fanout/ops/Delete"
 import * as DeleteBatchLive from "@fanout/ops/DeleteBatchLive"
-import * as DeleteNamesLive from "@fanout/ops/DeleteNamesLive"
 import * as DeleteOneLive from "@fanout/ops/DeleteOneLive"
 import type { Folders } from "@fanout/ops/DeleteTask"
 import * as Files from "@fanout/ops/Files"
@@ -16,6 +15,7 @@ import * as Trash from "@fanout/ops/Trash"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
+import { remove } from "../src/internal/sweeping.ts"
 import { p, plan, rest } from "./deleteHarness.ts"
 import * as FaultyFiles from "./FaultyFiles.ts"
 import * as MemoryFiles from "./MemoryFiles.ts"
@@ -48,7 +48,7 @@ const share = Effect.fnUntraced(function*(
   const others = Layer.unwrap(Effect.suspend(() => {
     counts.started++
     return hasOthers
-      ? Effect.succeed(Layer.provide(DeleteNamesLive.layer, Layer.succeed(Files.Files, files("others"))))
+      ? Effect.succeed(Layer.provide(DeleteBatchLive.layer, Layer.succeed(Files.Files, files("others"))))
       : Effect.fail(new ThreadsUnavailable({ why: "there are none" }))
   }))
   const two = { layer: others, count: 2 }
@@ -79,7 +79,7 @@ const share = Effect.fnUntraced(function*(
   return { ...counts, files: result.files, folders: result.folders }
 })
 
-describe("DeleteNamesLive", () => {
+describe("DeleteBatchLive.layer", () => {
   const noted = { rest: [], removedFiles: 0, removedFolders: 0 }
 
   /** Removes the folder `0`, and tells what is said to be gone. */
@@ -96,7 +96,7 @@ describe("DeleteNamesLive", () => {
       yield* change
       const units: Record<string, number> = {}
       const { rest } = yield* Effect.provideService(
-        DeleteNamesLive.remove({ root, oneFileSystem: true, folders, size: 2, left: [] }),
+        remove({ root, oneFileSystem: true, folders, size: 2, left: [] }),
         Progress.Reporter,
         {
           addUnsafe: (unit, amount) => void (units[unit] = (units[unit] ?? 0) + amount),
@@ -239,7 +239,7 @@ describe("DeleteNamesLive", () => {
       const disk = plant(40)
       const { roots: [root] } = yield* Effect.provideService(plan(), Files.Files, MemoryFiles.make(disk))
       const folders = [{ path: p(""), names: [p("0"), p("1")] }]
-      yield* DeleteNamesLive.remove({ root, oneFileSystem: true, folders, size: 4, left: [p("/in/0/1")] }).pipe(
+      yield* remove({ root, oneFileSystem: true, folders, size: 4, left: [p("/in/0/1")] }).pipe(
         Effect.provideService(Files.Files, MemoryFiles.make(disk))
       )
       assert.deepStrictEqual(Object.keys(disk.tree("/in/0")), ["1"])
@@ -286,7 +286,7 @@ describe("DeleteNamesLive", () => {
     }))
 })
 
-describe("DeleteBatchLive", () => {
+describe("DeleteBatchLive.layerShared", () => {
   it.effect("removes a little by itself, and starts nobody for it", () =>
     Effect.gen(function*() {
       const { files, folders, others, quick, started } = yield* share(plant(1000), { isQuick: true })

@@ -5,7 +5,7 @@
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Scope from "effect/Scope"
-import { type DeleteRoot, folderText, otherText } from "../DeleteRoot.ts"
+import { type DeleteRoot, identityText } from "../DeleteRoot.ts"
 import { DeleteFailed } from "../DeleteTask.ts"
 import * as FilePath from "../FilePath.ts"
 import * as Files from "../Files.ts"
@@ -77,7 +77,7 @@ export class Descent {
   /** Whether a folder is the root, where that is looked for, or may be removed with it. */
   mayEnter(identity: Files.Identity): boolean {
     const { oneFileSystem, root } = this.where
-    if (this.reached === 0) return folderText(identity) === root.identity
+    if (this.reached === 0) return identityText(identity) === root.identity
     return !oneFileSystem || this.home === undefined || Files.isOnSame(identity, this.home)
   }
 
@@ -221,5 +221,5 @@ export const removeAlone = Effect.fnUntraced(
 
 /** Fails where a root that is no folder is another one by now. */
 const checkAlone = Effect.fnUntraced(function*(root: DeleteRoot, place: Place.Place) {
-  if (otherText(yield* place.folder.lstat(place.name)) !== root.identity) return yield* replaced(root)
+  if (identityText(yield* place.folder.lstat(place.name)) !== root.identity) return yield* replaced(root)
 })

@@ -1,22 +1,19 @@
 /**
- * Handler of the task `DeleteNames`.
- *
- * @since 0.1.0
+ * Removes folders with the files in them, by handles from the root of the deletion.
  */
 import * as Interrupter from "@fanout/core/Interrupter"
 import * as Progress from "@fanout/core/Progress"
 import type * as Task from "@fanout/core/Task"
 import * as TaskCheckpoint from "@fanout/core/TaskCheckpoint"
 import * as Effect from "effect/Effect"
-import type * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
-import { DeleteNames, type Folders, ThreadTasks, units } from "./DeleteTask.ts"
-import * as FilePath from "./FilePath.ts"
-import * as Files from "./Files.ts"
-import { mostDeep } from "./internal/calls/measure.ts"
-import { descending, type Descent } from "./internal/descent.ts"
+import { type DeleteBatch, type Folders, units } from "../DeleteTask.ts"
+import * as FilePath from "../FilePath.ts"
+import type * as Files from "../Files.ts"
+import { mostDeep } from "./calls/measure.ts"
+import { descending, type Descent } from "./descent.ts"
 
-type Payload = Task.Payload<typeof DeleteNames>
+type Payload = Task.Payload<typeof DeleteBatch>
 
 /** As many names are removed before that is told. */
 const toldEvery = 1024
@@ -188,26 +185,11 @@ const sweepAll = (payload: Payload, isWanted: () => boolean) =>
     return { rest: [] }
   })
 
-/**
- * Removes folders with the files in them, here, for as long as that is wanted.
- *
- * @category running
- * @since 0.1.0
- */
+/** Removes them here, for as long as that is wanted, and gives what it has not come to. */
 export const remove = (
   payload: Payload,
   isWanted: () => boolean = () => true
-): Effect.Effect<Task.Success<typeof DeleteNames>, Interrupter.Interrupted, Files.Files> =>
-  Effect.andThen(Interrupter.check, descending(payload, sweepAll(payload, isWanted)))
-
-/**
- * Layer that supplies the handler.
- *
- * @category layers
- * @since 0.1.0
- */
-export const layer: Layer.Layer<Task.Handler<typeof DeleteNames>, never, Files.Files> = ThreadTasks.toLayer(
-  Effect.map(Files.Files, (files) => ({
-    [DeleteNames._tag]: (payload: Payload) => Effect.provideService(remove(payload), Files.Files, files)
-  }))
-)
+): Effect.Effect<Task.Success<typeof DeleteBatch>, Interrupter.Interrupted, Files.Files> =>
+  Effect.andThen(Interrupter.check, descending(payload, sweepAll(payload, isWanted))).pipe(
+    Effect.map(({ rest }) => ({ _tag: "Batch", rest }))
+  )
