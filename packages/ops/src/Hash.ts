@@ -11,9 +11,8 @@ import type * as FanOut from "@fanout/core/FanOut"
 import * as Job from "@fanout/core/Job"
 import { JobContext } from "@fanout/core/JobContext"
 import type { JobId } from "@fanout/core/JobId"
-import type { Outcome } from "@fanout/core/Outcome"
 import * as Progress from "@fanout/core/Progress"
-import type * as Source from "@fanout/core/Source"
+import * as Source from "@fanout/core/Source"
 import type * as Task from "@fanout/core/Task"
 import { TaskDispatcher } from "@fanout/core/TaskDispatcher"
 import * as Arr from "effect/Array"
@@ -27,8 +26,8 @@ import type * as Files from "./Files.ts"
 import * as FileTree from "./FileTree.ts"
 import * as HashAlgorithm from "./HashAlgorithm.ts"
 import { type Entry, HashCache } from "./HashCache.ts"
-import { type HashedFiles, HashFiles, type Unhashed } from "./HashTask.ts"
-import { failedAs, ofUnreadable, skippedAs } from "./internal/endings.ts"
+import { countOf, type HashedFiles, HashFiles, type Unhashed } from "./HashTask.ts"
+import { failedAs, skippedAs } from "./internal/endings.ts"
 import { filesAtOnce } from "./internal/filesAtOnce.ts"
 import { type Gathered, Gathering } from "./internal/gathering.ts"
 import * as Relisting from "./internal/relisting.ts"
@@ -81,13 +80,8 @@ export const job = Job.make("hash", {
  * @category running
  * @since 0.1.0
  */
-export const plan = (
-  { leaveOut, output, sources, ...how }: Payload
-): Effect.Effect<Payload, never, Files.Files> =>
-  Effect.map(
-    Sources.plan({ sources, leaveOut, ...(output === undefined ? {} : { output }) }),
-    (planned) => ({ ...planned, ...how })
-  )
+export const plan = ({ algorithm, cache, ...given }: Payload): Effect.Effect<Payload, never, Files.Files> =>
+  Effect.map(Sources.plan(given), (planned) => ({ ...planned, algorithm, ...cache === undefined ? {} : { cache } }))
 
 /**
  * Name of the fan-out whose rows have the digests.
@@ -99,7 +93,6 @@ export const fanOutName = "files"
 
 type Payloads = Task.Payload<typeof HashFiles>
 type Element = Source.Element<Payloads>
-type Settled = Extract<Element, { readonly _tag: "Settled" }>
 
 /** What is to be hashed, and which files of the job's database have other names. */
 interface Hashed extends Payload {
@@ -113,7 +106,6 @@ class Elements {
   private readonly gathering: Gathering
   /** Number of the next file that is not among those gathered. */
   private number: number
-  private ready: Array<Element> = []
 
   constructor(id: JobId, payload: Hashed, number: number, mostFiles: number) {
     this.gathering = new Gathering(mostFiles)
@@ -123,77 +115,50 @@ class Elements {
   }
 
   addAll(elements: ReadonlyArray<FileTree.Element>): ReadonlyArray<Element> {
-    for (const element of elements) this.add(element)
-    return this.take()
+    return elements.flatMap((element) => this.add(element))
   }
 
   flush(): ReadonlyArray<Element> {
-    this.push(this.gathering.take())
-    return this.take()
+    return this.items(this.gathering.take())
   }
 
-  private take(): ReadonlyArray<Element> {
-    const { ready } = this
-    this.ready = []
-    return ready
-  }
-
-  private add(element: FileTree.Element): void {
-    switch (element._tag) {
-      case "Open":
-      case "Close":
-        return
-      case "Leaf":
-        return this.addLeaf(element)
-      case "Unreadable":
-        return this.settle(element, ofUnreadable(element), Relisting.retryOf(element, this.filesIn(element.source)))
+  private add(element: FileTree.Element): ReadonlyArray<Element> {
+    const outcome = this.endings.of(element)
+    if (outcome === "passed") return []
+    const { cursor, path, source } = element
+    if (outcome === "read" && path !== "") return this.items(this.gathering.add(element))
+    const before = this.flush()
+    const file = this.endings.absolute(element)
+    if (outcome === "read") {
+      const folders = [{ path: FilePath.empty, names: [FilePath.name(file)] }] as const
+      return [...before, this.item(cursor, { ...this.filesIn(source), root: FilePath.parent(file), folders })]
     }
-  }
-
-  private addLeaf(element: Extract<FileTree.Element, { readonly _tag: "Leaf" }>): void {
-    const { cursor, kind, path, source } = element
-    if (kind === "link" && path !== "") return
-    const ending = this.endings.ofLeaf(element)
-    if (ending !== undefined) return this.settle(element, ending)
-    if (path !== "") return this.push(this.gathering.add(element))
-    const file = this.endings.absolute(source, path)
-    const folders = [{ path: FilePath.empty, names: [FilePath.name(file)] }] as const
-    this.push(this.gathering.take())
-    this.pushItem(cursor, { ...this.filesIn(source), root: FilePath.parent(file), folders })
-  }
-
-  private settle({ cursor, path, source }: FileTree.Element, outcome: Outcome, retry?: Settled["retry"]): void {
-    this.push(this.gathering.take())
-    const key = FilePath.display(this.endings.absolute(source, path))
-    this.ready.push({
-      _tag: "Settled",
-      cursor: SourceCursor.format(this.number++, cursor),
-      key,
-      outcome,
-      ...retry === undefined || outcome._tag !== "Failed" ? {} : { retry }
-    })
+    const isFailed = element._tag === "Unreadable" && outcome._tag === "Failed"
+    const retry = isFailed ? Relisting.retryOf(element, this.filesIn(source)) : {}
+    const place = SourceCursor.format(this.number++, cursor)
+    return [...before, Source.settled(place, { key: FilePath.display(file), outcome, ...retry })]
   }
 
   /** How files of a source are hashed. */
   private filesIn(source: number): Omit<Payloads, "folders"> {
     const { algorithm, cache, linked } = this.payload
     return {
-      root: this.endings.absolute(source, FilePath.empty),
+      root: this.endings.absolute({ source, path: FilePath.empty }),
       algorithm,
       ...cache === true ? { cache } : {},
       ...linked.length === 0 ? {} : { leaveOut: linked }
     }
   }
 
-  private push(gathered: Gathered | undefined): void {
-    if (gathered === undefined) return
+  private items(gathered: Gathered | undefined): ReadonlyArray<Element> {
+    if (gathered === undefined) return []
     const { cursor, folders, source } = gathered
-    this.pushItem(cursor, { ...this.filesIn(source), folders })
+    return [this.item(cursor, { ...this.filesIn(source), folders })]
   }
 
-  private pushItem(cursor: string, payload: Payloads): void {
-    this.number += payload.folders.reduce((sum, { names }) => sum + names.length, 0)
-    this.ready.push({ _tag: "Item", cursor: SourceCursor.format(this.number - 1, cursor), payload })
+  private item(cursor: string, payload: Payloads): Element {
+    this.number += countOf(payload)
+    return Source.item(SourceCursor.format(this.number - 1, cursor), payload)
   }
 }
 
@@ -206,21 +171,13 @@ const together = { quick: { files: 256, flushEvery: 16 }, slow: { files: 64, flu
 /** Files and endings in the order of the walk; folders and links in them are passed over. */
 const elements = (id: JobId, payload: Hashed, mostFiles: number, after: Option.Option<string>) => {
   const { sources } = payload
-  const place = Option.map(after, SourceCursor.placeOf)
-  const first = Option.match(after, { onNone: () => 0, onSome: (cursor) => SourceCursor.numberOf(cursor) + 1 })
-  return QuickFiles.walking(sources, FileTree.walk({ sources, after: place })).pipe(
+  return QuickFiles.walking(sources, FileTree.walk({ sources, after: Option.map(after, SourceCursor.placeOf) })).pipe(
     Stream.mapAccumArray(
-      () => new Elements(id, payload, first, mostFiles),
+      () => new Elements(id, payload, SourceCursor.nextNumber(after), mostFiles),
       (elements, chunk) => [elements, elements.addAll(chunk)],
       { onHalt: (elements) => elements.flush() }
     )
   )
-}
-
-/** Files of an element that stands for many, and their numbers. */
-const filesOf = (cursor: string, { folders }: Payloads) => {
-  const files = folders.flatMap(({ names, path }) => names.map((name) => ({ path, name })))
-  return { files, first: firstOf(cursor, files.length) }
 }
 
 /** Number of the first of so many. Those that were found later have one for all. */
@@ -233,23 +190,20 @@ interface Single {
   readonly key: string
 }
 
-/** Gives elements for single files of one that stands for many. */
-const singles = (cursor: string, payload: Payloads) => {
-  const { folders: _, root, ...method } = payload
-  const { files, first } = filesOf(cursor, payload)
+/** Gives elements for the single files of one that stands for many. */
+const singles = (cursor: string, { folders, root, ...method }: Payloads): ReadonlyArray<Single> => {
+  const files = folders.flatMap(({ names, path }) => names.map((name) => ({ path, name })))
+  const first = firstOf(cursor, files.length)
   const place = Option.getOrThrow(TreeCursor.parse(SourceCursor.placeOf(cursor)))
-  const cursorOf = (index: number, at: string) =>
-    SourceCursor.isLate(cursor) ? SourceCursor.late(first, at) : SourceCursor.format(first + index, at)
-  return (index: number): Single => {
-    const { name, path } = files[index] ?? { name: FilePath.empty, path: FilePath.empty }
+  return files.map(({ name, path }, index) => {
     // A source that is a file itself has no name in it.
-    const inside = place.path === "" ? place.path : FilePath.join(path, name)
+    const at = TreeCursor.format({ ...place, path: place.path === "" ? place.path : FilePath.join(path, name) })
     return {
-      cursor: cursorOf(index, TreeCursor.format({ ...place, path: inside })),
+      cursor: SourceCursor.isLate(cursor) ? SourceCursor.late(first, at) : SourceCursor.format(first + index, at),
       payload: { root, folders: [{ path, names: [name] }], ...method, isAlone: true },
       key: FilePath.display(FilePath.join(root, FilePath.join(path, name)))
     }
-  }
+  })
 }
 
 /** The number of the first of them at the place of the last: none of the others has both. */
@@ -263,34 +217,26 @@ const filesParts: FanOut.Parts<Payloads, HashedFiles> = ({ cursor, payload }, va
   const { algorithm, folders, isAlone, root } = payload
   if (Option.isNone(value)) {
     if (isAlone === true) return undefined
-    const one = singles(cursor, payload)
-    return filesOf(cursor, payload).files.map((_, index) => alone(one(index)))
+    return singles(cursor, payload).map(({ cursor, payload }) => Source.item(cursor, payload))
   }
   const { digests, sizesBytes, unhashed } = value.value
-  const one = unhashed.length > 0 ? singles(cursor, payload) : undefined
-  const others = one === undefined ? [] : unhashed.map(({ index, why }) => unhashedPart(one(index), why))
+  const ones = unhashed.length > 0 ? singles(cursor, payload) : []
+  const others = unhashed.flatMap(({ index, why }) => ones.slice(index, index + 1).map((one) => unhashedPart(one, why)))
   const count = digests.length - unhashed.length
   if (count === 0) return others
   const kept = { _tag: algorithm === "sampled" ? "Sampled" : "Hashed", root, folders, digests, sizesBytes }
-  return [{
-    _tag: "Settled",
-    cursor: cursorOfAll(cursor, digests.length),
-    key: FilePath.display(root),
-    outcome: { _tag: "Done", value: kept, count }
-  }, ...others]
+  const outcome = { _tag: "Done", value: kept, count } as const
+  return [Source.settled(cursorOfAll(cursor, digests.length), { key: FilePath.display(root), outcome }), ...others]
 }
 
-const alone = ({ cursor, payload }: Single): Source.Element<Payloads> => ({ _tag: "Item", cursor, payload })
-
-const unhashedPart = (one: Single, why: Unhashed): Source.Element<Payloads> => {
-  const { cursor, key, payload } = one
+const unhashedPart = ({ cursor, key, payload }: Single, why: Unhashed): Element => {
   switch (why._tag) {
     case "Alone":
-      return alone({ ...one, payload: { ...payload, sizeBytes: why.sizeBytes } })
+      return Source.item(cursor, { ...payload, sizeBytes: why.sizeBytes })
     case "Skipped":
-      return { _tag: "Settled", cursor, key, outcome: skippedAs(why.reason) }
+      return Source.settled(cursor, { key, outcome: skippedAs(why.reason) })
     case "Failed":
-      return { _tag: "Settled", cursor, key, outcome: failedAs(why.code, why.why), retry: { payload } }
+      return Source.settled(cursor, { key, outcome: failedAs(why.code, why.why), retry: { payload } })
   }
 }
 
@@ -324,9 +270,9 @@ export const program = Effect.fnUntraced(function*(payload: Payload) {
   const hashed = { ...payload, linked: yield* ProtectedFiles.withOtherNames(payload.leaveOut) }
   const source = (after: Option.Option<string>) => elements(id, hashed, mostFiles, after)
   const concurrency = yield* filesAtOnce
-  const relisting = new Relisting.Relisting(new SourceEndings(id, payload), mostFiles)
+  const relisted = Relisting.parts(new SourceEndings(id, payload), mostFiles)
   const parts: FanOut.Parts<Payloads, HashedFiles> = (element, value) =>
-    (element.payload.lists === undefined ? filesParts : relisting.parts)(element, value)
+    (element.payload.lists === undefined ? filesParts : relisted)(element, value)
   const options = { keep: "all", parts, concurrency, flushEvery } as const
   const remember = (ended: ReadonlyArray<Ended>) => {
     const entries = entriesOf(ended)

@@ -83,6 +83,15 @@ export const FilesIn = Schema.Struct({
 })
 
 /**
+ * How many files a payload is about.
+ *
+ * @category accessors
+ * @since 0.1.0
+ */
+export const countOf = ({ folders }: { readonly folders: ReadonlyArray<typeof FilesIn.Type> }): number =>
+  folders.reduce((sum, { names }) => sum + names.length, 0)
+
+/**
  * The task that hashes files. It tells of each what became of it, and fails for none.
  *
  * @category constructors
@@ -110,7 +119,7 @@ export const HashFiles = Task.make("@fanout/ops/HashFiles", {
   success: HashedFiles,
   key: ({ folders: [{ names: [name], path }], root }) =>
     FilePath.display(FilePath.join(root, name === undefined ? path : FilePath.join(path, name))),
-  cost: ({ folders }) => Math.max(1, folders.reduce((sum, { names }) => sum + names.length, 0)),
+  cost: (payload) => Math.max(1, countOf(payload)),
   pool: "io"
 })
 

@@ -12,7 +12,7 @@ import * as Option from "effect/Option"
 import * as RpcGroup from "effect/rpc/RpcGroup"
 import * as FilePath from "./FilePath.ts"
 import * as Files from "./Files.ts"
-import { type CheckedFiles, CheckFiles, HashFiles, ThreadTasks } from "./HashTask.ts"
+import { type CheckedFiles, CheckFiles, countOf, HashFiles, ThreadTasks } from "./HashTask.ts"
 import { checkFiles, Elsewhere } from "./internal/checkFiles.ts"
 import { hashFiles, isLimited } from "./internal/hashFiles.ts"
 import { share } from "./internal/sharing.ts"
@@ -71,8 +71,13 @@ export const layerShared = <E>(
     const shared = yield* share(HashFiles, others, { ...where, quick: yield* quickFiles(where), bytesOf })
     return {
       [HashFiles._tag]: (payload: Payload) => {
-        const files = payload.folders.reduce((sum, { names }) => sum + names.length, 0)
-        const piece = { key: payload, payload, files, bytes: payload.sizeBytes, work: () => hash(payload) }
+        const piece = {
+          key: payload,
+          payload,
+          files: countOf(payload),
+          bytes: payload.sizeBytes,
+          work: () => hash(payload)
+        }
         return unlessLimited(shared(piece), hash(payload), bytesOf)
       }
     }

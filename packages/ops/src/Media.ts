@@ -11,7 +11,7 @@ import * as Job from "@fanout/core/Job"
 import { JobContext } from "@fanout/core/JobContext"
 import type { JobId } from "@fanout/core/JobId"
 import * as Progress from "@fanout/core/Progress"
-import type * as Source from "@fanout/core/Source"
+import * as Source from "@fanout/core/Source"
 import type * as Task from "@fanout/core/Task"
 import { TaskDispatcher } from "@fanout/core/TaskDispatcher"
 import * as Effect from "effect/Effect"
@@ -22,7 +22,6 @@ import * as Stream from "effect/Stream"
 import * as FilePath from "./FilePath.ts"
 import type * as Files from "./Files.ts"
 import * as FileTree from "./FileTree.ts"
-import { ofUnreadable } from "./internal/endings.ts"
 import { filesAtOnce } from "./internal/filesAtOnce.ts"
 import { SourceEndings } from "./internal/sourceEndings.ts"
 import { ReadMedia } from "./MediaTask.ts"
@@ -79,41 +78,24 @@ export const plan = ({ raw, ...given }: Payload): Effect.Effect<Payload, never, 
  */
 export const fanOutName = "files"
 
-type Element = Source.Element<Task.Payload<typeof ReadMedia>>
-
-/** Makes elements of what a walk meets; folders and links in them are passed over. */
-class Elements {
-  private readonly endings: SourceEndings
-  private readonly raw: { readonly raw?: true }
-  private number: number
-
-  constructor(id: JobId, payload: Payload, number: number) {
-    this.endings = new SourceEndings(id, payload)
-    this.raw = payload.raw === true ? { raw: true } : {}
-    this.number = number
-  }
-
-  add(element: FileTree.Element): ReadonlyArray<Element> {
-    if (element._tag === "Open" || element._tag === "Close") return []
-    if (element._tag === "Leaf" && element.kind === "link" && element.path !== "") return []
-    const path = this.endings.absolute(element.source, element.path)
-    const outcome = element._tag === "Leaf" ? this.endings.ofLeaf(element) : ofUnreadable(element)
-    const cursor = SourceCursor.format(this.number++, element.cursor)
-    return outcome === undefined
-      ? [{ _tag: "Item", cursor, payload: { path, ...this.raw } }]
-      : [{ _tag: "Settled", cursor, key: FilePath.display(path), outcome }]
-  }
-}
-
 /** Files and endings in the order of the walk. */
-const elements = (id: JobId, payload: Payload, after: Option.Option<string>) => {
-  const { sources } = payload
-  const place = Option.map(after, SourceCursor.placeOf)
-  const first = Option.match(after, { onNone: () => 0, onSome: (cursor) => SourceCursor.numberOf(cursor) + 1 })
-  return QuickFiles.walking(sources, FileTree.walk({ sources, after: place })).pipe(
+const elements = (id: JobId, { raw, ...given }: Payload, after: Option.Option<string>) => {
+  const { sources } = given
+  const endings = new SourceEndings(id, given)
+  return QuickFiles.walking(sources, FileTree.walk({ sources, after: Option.map(after, SourceCursor.placeOf) })).pipe(
     Stream.mapAccum(
-      () => new Elements(id, payload, first),
-      (elements, element) => [elements, elements.add(element)]
+      () => SourceCursor.nextNumber(after),
+      (number, element): readonly [number, ReadonlyArray<Source.Element<Task.Payload<typeof ReadMedia>>>] => {
+        const outcome = endings.of(element)
+        if (outcome === "passed") return [number, []]
+        const path = endings.absolute(element)
+        const cursor = SourceCursor.format(number, element.cursor)
+        return [number + 1, [
+          outcome === "read"
+            ? Source.item(cursor, { path, ...raw === true ? { raw } : {} })
+            : Source.settled(cursor, { key: FilePath.display(path), outcome })
+        ]]
+      }
     )
   )
 }

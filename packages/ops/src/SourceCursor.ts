@@ -6,6 +6,7 @@
  *
  * @since 0.1.0
  */
+import * as Option from "effect/Option"
 
 /**
  * Encodes a cursor.
@@ -48,3 +49,14 @@ export const numberOf = (cursor: string): number => Number.parseInt(cursor, 36)
  * @since 0.1.0
  */
 export const placeOf = (cursor: string): string => cursor.slice(cursor.indexOf(" ") + 1)
+
+/**
+ * Number of the next element behind a cursor, or of the first one.
+ *
+ * @category accessors
+ * @since 0.1.0
+ */
+export const nextNumber: (after: Option.Option<string>) => number = Option.match({
+  onNone: () => 0,
+  onSome: (cursor) => numberOf(cursor) + 1
+})

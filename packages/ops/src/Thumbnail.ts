@@ -9,9 +9,8 @@
 import * as Job from "@fanout/core/Job"
 import { JobContext } from "@fanout/core/JobContext"
 import type { JobId } from "@fanout/core/JobId"
-import type { Outcome } from "@fanout/core/Outcome"
 import * as Progress from "@fanout/core/Progress"
-import type * as Source from "@fanout/core/Source"
+import * as Source from "@fanout/core/Source"
 import type * as Task from "@fanout/core/Task"
 import { TaskDispatcher } from "@fanout/core/TaskDispatcher"
 import * as Effect from "effect/Effect"
@@ -23,9 +22,9 @@ import * as FilePath from "./FilePath.ts"
 import * as Files from "./Files.ts"
 import { FilesError } from "./FilesError.ts"
 import * as FileTree from "./FileTree.ts"
-import { ofNamedLink, ofSpecial, ofUnreadable } from "./internal/endings.ts"
 import { filesAtOnce } from "./internal/filesAtOnce.ts"
 import { pauseOn } from "./internal/pausing.ts"
+import { SourceEndings } from "./internal/sourceEndings.ts"
 import { makeReadable } from "./internal/thumbnailFolder.ts"
 import * as QuickFiles from "./QuickFiles.ts"
 import * as TemporaryName from "./TemporaryName.ts"
@@ -108,39 +107,26 @@ export const plan = Effect.fnUntraced(function*(
  */
 export const fanOutName = "files"
 
-type Element = Source.Element<Task.Payload<typeof MakeThumbnails>>
-
-/** What a walk meets, as elements of the fan-out: files, and what is told of others. */
-const elementOf =
-  ({ format, output, sources, variants }: Payload) => (element: FileTree.Element): Element | undefined => {
-    const { cursor } = element
-    const path = FilePath.join(sources[element.source] ?? FilePath.empty, element.path)
-    if (FilePath.isWithin(path, output)) return undefined
-    const settled = (outcome: Outcome): Element => ({ _tag: "Settled", cursor, key: FilePath.display(path), outcome })
-    switch (element._tag) {
-      case "Open":
-      case "Close":
-        return undefined
-      case "Leaf":
-        if (element.kind === "link") return element.path === "" ? settled(ofNamedLink(path)) : undefined
-        return element.kind === "special"
-          ? settled(ofSpecial(element, "read"))
-          : { _tag: "Item", cursor, payload: { path, output, variants, format } }
-      case "Unreadable":
-        return settled(ofUnreadable(element))
-    }
-  }
-
-/** Files, in the order of the walk. */
-const elements = (payload: Payload, after: Option.Option<string>) =>
-  QuickFiles.walking(payload.sources, FileTree.walk({ sources: payload.sources, after })).pipe(
-    Stream.map(elementOf(payload)),
+/** Files, and what is told of others, in the order of the walk. */
+const elements = (id: JobId, { format, output, sources, variants }: Payload, after: Option.Option<string>) => {
+  const endings = new SourceEndings(id, { sources, leaveOut: [] })
+  return QuickFiles.walking(sources, FileTree.walk({ sources, after })).pipe(
+    Stream.map((element): Source.Element<Task.Payload<typeof MakeThumbnails>> | undefined => {
+      const { cursor } = element
+      const outcome = endings.of(element)
+      const path = endings.absolute(element)
+      if (outcome === "passed" || FilePath.isWithin(path, output)) return undefined
+      return outcome === "read"
+        ? Source.item(cursor, { path, output, variants, format })
+        : Source.settled(cursor, { key: FilePath.display(path), outcome })
+    }),
     Stream.filter((element) => element !== undefined)
   )
+}
 
 /** Counts what there is, beside the work. Where that fails, it is not known. */
-const count = (payload: Payload) =>
-  Stream.runCount(elements(payload, Option.none())).pipe(
+const count = (id: JobId, payload: Payload) =>
+  Stream.runCount(elements(id, payload, Option.none())).pipe(
     Effect.flatMap((found) => Progress.total("items", found)),
     // What is over sooner needs no percentage.
     Effect.delay("500 millis"),
@@ -166,8 +152,8 @@ export const program = Effect.fnUntraced(function*(payload: Payload) {
   const { id, token } = yield* JobContext
   const concurrency = yield* filesAtOnce
   if (token > 1) yield* sweep(payload, { job: id, before: token })
-  yield* Effect.forkScoped(count(payload))
-  const source = (after: Option.Option<string>) => elements(payload, after)
+  yield* Effect.forkScoped(count(id, payload))
+  const source = (after: Option.Option<string>) => elements(id, payload, after)
   const options = { keep: "all", concurrency, pauseOn } as const
   const tally = yield* fanOut(fanOutName, MakeThumbnails, source, options)
   // It collects failures, so it never gives up.

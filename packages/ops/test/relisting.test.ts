@@ -20,7 +20,7 @@ const listsOf = (folder: string, place: Omit<TreeCursor.TreeCursor, "source" | "
     error,
     retryAfter: Option.some(cursor)
   })
-  return retryOf(unreadable, { root, algorithm: "blake3" })?.payload
+  return retryOf(unreadable, { root, algorithm: "blake3" }).retry?.payload
 }
 
 describe("relisting", () => {

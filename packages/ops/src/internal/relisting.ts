@@ -4,21 +4,22 @@
  * What is found in it has no numbers in the order of the walk, so its lines come last.
  */
 import type * as FanOut from "@fanout/core/FanOut"
-import type * as Source from "@fanout/core/Source"
+import type { Outcome } from "@fanout/core/Outcome"
+import * as Source from "@fanout/core/Source"
 import type * as Task from "@fanout/core/Task"
 import * as Option from "effect/Option"
 import * as FilePath from "../FilePath.ts"
 import type * as FileTree from "../FileTree.ts"
 import type { HashedFiles, HashFiles } from "../HashTask.ts"
+import { SkipReason } from "../SkipReason.ts"
 import * as SourceCursor from "../SourceCursor.ts"
 import * as TreeCursor from "../TreeCursor.ts"
 import { failedAs, skippedAs } from "./endings.ts"
-import { Gathering } from "./gathering.ts"
+import { type Gathered, Gathering } from "./gathering.ts"
 import type { SourceEndings } from "./sourceEndings.ts"
 
 type Payload = Task.Payload<typeof HashFiles>
 type Element = Source.Element<Payload>
-type Settled = Extract<Element, { readonly _tag: "Settled" }>
 type Unreadable = Extract<FileTree.Element, { readonly _tag: "Unreadable" }>
 
 /** Name in a folder behind which a walk goes on at a place; nothing where that is at its beginning. */
@@ -32,88 +33,76 @@ const nameAfter = (folder: FilePath.FilePath, place: string): FilePath.FilePath 
 export const retryOf = (
   { path, retryAfter }: Unreadable,
   files: Omit<Payload, "folders">
-): Settled["retry"] =>
+): { readonly retry?: { readonly payload: Payload } } =>
   Option.match(retryAfter, {
-    onNone: () => undefined,
-    onSome: (place) => {
-      const after = nameAfter(path, place)
-      const lists = after === undefined ? {} : { after }
-      return { payload: { ...files, folders: [{ path, names: [] }], lists } }
-    }
+    onNone: () => ({}),
+    onSome: (place) => ({ retry: { payload: listing(files, path, nameAfter(path, place)) } })
   })
 
-/** Folders that are listed once more. */
-export class Relisting {
-  private readonly endings: SourceEndings
-  private readonly mostFiles: number
+const listing = (files: Omit<Payload, "folders">, path: FilePath.FilePath, after?: FilePath.FilePath): Payload => ({
+  ...files,
+  folders: [{ path, names: [] }],
+  lists: after === undefined ? {} : { after }
+})
 
-  constructor(endings: SourceEndings, mostFiles: number) {
-    this.endings = endings
-    this.mostFiles = mostFiles
-  }
-
-  /** Tells what is in a folder that was listed, or why it could not be. */
-  readonly parts: FanOut.Parts<Payload, HashedFiles> = ({ cursor, payload }, value) => {
+/** Tells what is in a folder that was listed once more, or why it could not be. */
+export const parts =
+  (endings: SourceEndings, mostFiles: number): FanOut.Parts<Payload, HashedFiles> => ({ cursor, payload }, value) => {
     if (Option.isNone(value)) return undefined
     const { listed, unhashed: [failed] } = value.value
-    if (listed !== undefined) return [...this.placeholder(cursor, payload), ...this.elements(cursor, payload, listed)]
-    if (failed === undefined) return undefined
-    const { why } = failed
-    const { folders: [{ path }], root } = payload
-    const settled = { _tag: "Settled", cursor, key: FilePath.display(FilePath.join(root, path)) } as const
-    return why._tag === "Failed"
-      ? [{ ...settled, outcome: failedAs(why.code, why.why), retry: { payload } }]
-      : [{ ...settled, outcome: skippedAs(why._tag === "Skipped" ? why.reason : "") }]
-  }
-
-  /** Takes the number of the folder, which others may wait for. */
-  private placeholder(cursor: string, { algorithm, root }: Payload): ReadonlyArray<Element> {
-    if (SourceCursor.isLate(cursor)) return []
-    const value = {
-      _tag: algorithm === "sampled" ? "Sampled" : "Hashed",
-      root,
-      folders: [],
-      digests: [],
-      sizesBytes: []
+    const { algorithm, folders: [{ path: folder }], lists: _, ...rest } = payload
+    const files = { algorithm, ...rest }
+    const { root } = files
+    const key = FilePath.display(FilePath.join(root, folder))
+    if (failed?.why._tag === "Failed") {
+      const { code, why } = failed.why
+      return [Source.settled(cursor, { key, outcome: failedAs(code, why), retry: { payload } })]
     }
-    return [{ _tag: "Settled", cursor, key: "", outcome: { _tag: "Done", value, count: 0 } }]
-  }
-
-  private elements(
-    cursor: string,
-    payload: Payload,
-    { after, files: names, folders, special }: NonNullable<HashedFiles["listed"]>
-  ): ReadonlyArray<Element> {
-    const { folders: [{ path: folder }], lists: _, ...files } = payload
+    if (listed === undefined) {
+      const reason = failed?.why._tag === "Skipped" ? failed.why.reason : ""
+      return [Source.settled(cursor, { key, outcome: skippedAs(reason) })]
+    }
     const { source } = Option.getOrThrow(TreeCursor.parse(SourceCursor.placeOf(cursor)))
     const number = SourceCursor.numberOf(cursor)
     const at = (path: FilePath.FilePath, side: TreeCursor.Side) =>
       SourceCursor.late(number, TreeCursor.format({ source, path, side }))
-    const gathering = new Gathering(this.mostFiles)
+    const gathering = new Gathering(mostFiles)
     const elements: Array<Element> = []
-    const push = (gathered: ReturnType<Gathering["take"]>): void => {
-      if (gathered === undefined) return
-      elements.push({ _tag: "Item", cursor: gathered.cursor, payload: { ...files, folders: gathered.folders } })
+    const push = (gathered: Gathered | undefined): void => {
+      if (gathered !== undefined) elements.push(Source.item(gathered.cursor, { ...files, folders: gathered.folders }))
     }
-    const meet = (name: FilePath.FilePath, kind: "file" | "special"): void => {
+    if (!SourceCursor.isLate(cursor)) {
+      // Others may wait for the number of the folder.
+      const none = {
+        _tag: algorithm === "sampled" ? "Sampled" : "Hashed",
+        root,
+        folders: [],
+        digests: [],
+        sizesBytes: []
+      }
+      elements.push(Source.settled(cursor, { key: "", outcome: { _tag: "Done", value: none, count: 0 } }))
+    }
+    const leafOf = (name: FilePath.FilePath) => {
       const path = FilePath.join(folder, name)
-      const leaf = { cursor: at(path, "leaf"), source, path }
-      const outcome = this.endings.ofLeaf({ _tag: "Leaf", ...leaf, kind })
-      if (outcome === undefined) return push(gathering.add(leaf))
-      const key = FilePath.display(this.endings.absolute(source, path))
-      elements.push({ _tag: "Settled", cursor: leaf.cursor, key, outcome })
+      return { cursor: at(path, "leaf"), source, path }
     }
-    for (const name of names) meet(name, "file")
+    const settle = (leaf: ReturnType<typeof leafOf>, outcome: Outcome): void => {
+      elements.push(Source.settled(leaf.cursor, { key: FilePath.display(endings.absolute(leaf)), outcome }))
+    }
+    for (const leaf of listed.files.map(leafOf)) {
+      const outcome = endings.ofFile(endings.absolute(leaf))
+      if (outcome === "read") push(gathering.add(leaf))
+      else settle(leaf, outcome)
+    }
     push(gathering.take())
-    for (const name of special) meet(name, "special")
-    const list = (cursor: string, path: FilePath.FilePath, lists: NonNullable<Payload["lists"]>): void => {
-      elements.push({ _tag: "Item", cursor, payload: { ...files, folders: [{ path, names: [] }], lists } })
-    }
-    for (const name of folders) {
+    for (const leaf of listed.special.map(leafOf)) settle(leaf, skippedAs(SkipReason.Special))
+    for (const name of listed.folders) {
       const path = FilePath.join(folder, name)
-      list(at(path, "open"), path, {})
+      elements.push(Source.item(at(path, "open"), listing(files, path)))
     }
-    if (after !== undefined) list(at(FilePath.join(folder, after), "rest"), folder, { after })
+    const { after } = listed
+    if (after !== undefined) {
+      elements.push(Source.item(at(FilePath.join(folder, after), "rest"), listing(files, folder, after)))
+    }
     return elements
   }
-}

@@ -8,9 +8,10 @@ import type * as FileTree from "../FileTree.ts"
 import { SkipReason } from "../SkipReason.ts"
 import type { Sources } from "../Sources.ts"
 import * as TemporaryName from "../TemporaryName.ts"
-import { ofNamedLink, ofSpecial, skippedAs } from "./endings.ts"
+import { ofNamedLink, ofSpecial, ofUnreadable, skippedAs } from "./endings.ts"
 
-type Leaf = Extract<FileTree.Element, { readonly _tag: "Leaf" }>
+/** What becomes of an element of a walk: it ends by itself, or is to be read, or nothing is said of it. */
+export type Ending = Outcome | "read" | "passed"
 
 /** Sources of a job. */
 export class SourceEndings {
@@ -25,22 +26,30 @@ export class SourceEndings {
   }
 
   /** Path of what is in a source. */
-  absolute(source: number, inside: FilePath.FilePath): FilePath.FilePath {
-    return FilePath.join(this.given.sources[source] ?? FilePath.empty, inside)
+  absolute({ path, source }: Pick<FileTree.Element, "path" | "source">): FilePath.FilePath {
+    return FilePath.join(this.given.sources[source] ?? FilePath.empty, path)
   }
 
-  /** How a file, or a link that was named, ends that is not read; nothing where it is to be. */
-  ofLeaf(leaf: Leaf): Outcome | undefined {
-    const { kind, path, source } = leaf
-    if (kind === "link") return ofNamedLink(this.absolute(source, path))
-    if (kind === "special") return ofSpecial(leaf, "read")
-    const { output } = this.given
-    if (this.left.size === 0 && output === undefined) return undefined
-    const file = this.absolute(source, path)
+  /** Says how what a walk meets ends. Folders are passed over, and links in them. */
+  of(element: FileTree.Element): Ending {
+    switch (element._tag) {
+      case "Open":
+      case "Close":
+        return "passed"
+      case "Unreadable":
+        return ofUnreadable(element)
+      case "Leaf":
+        if (element.kind === "link") return element.path === "" ? ofNamedLink(this.absolute(element)) : "passed"
+        return element.kind === "special" ? ofSpecial(element, "read") : this.ofFile(this.absolute(element))
+    }
+  }
+
+  /** The same of a file. */
+  ofFile(file: FilePath.FilePath): Outcome | "read" {
     if (this.left.has(file)) return skippedAs(SkipReason.Database)
-    if (output === undefined) return undefined
-    return file === output || TemporaryName.isOf(this.id, FilePath.name(file))
+    const { output } = this.given
+    return output !== undefined && (file === output || TemporaryName.isOf(this.id, FilePath.name(file)))
       ? skippedAs(SkipReason.Output)
-      : undefined
+      : "read"
   }
 }
