@@ -15,7 +15,7 @@ import { type CheckedFiles, CheckFailed, type CheckFiles } from "../HashTask.ts"
 import * as ProtectedFiles from "../ProtectedFiles.ts"
 import { SkipReason } from "../SkipReason.ts"
 import { hashOpen } from "./fileHash.ts"
-import { hashEach, isLimited, noHashes } from "./hashFiles.ts"
+import { hashEach, isLimited, type Outcomes } from "./hashFiles.ts"
 import * as HugeContent from "./hugeContent.ts"
 
 type Payload = Task.Payload<typeof CheckFiles>
@@ -121,13 +121,15 @@ const checkMany = Effect.fnUntraced(function*({ algorithms, digests, paths, root
   let left = paths.map((path, index) => ({ index, path: FilePath.join(root, path) }))
   for (const algorithm of algorithms) {
     if (left.length === 0) break
-    const hashed = noHashes()
+    const hashed: Outcomes = []
     yield* hashEach(foldersOf(left.map(({ path }) => path)), algorithm, hashed)
     left = left.filter(({ index }, at) => {
-      const [digest, sizeBytes] = [hashed.digests[at] ?? null, hashed.sizesBytes[at] ?? 0]
-      if (digest === digests[index]) checked[index] = { algorithm, sizeBytes }
+      const one = hashed[at]
       // What could not be hashed can't be by another one.
-      return digest !== null && digest !== digests[index]
+      if (one === undefined || !("digest" in one)) return false
+      if (one.digest !== digests[index]) return true
+      checked[index] = { algorithm, sizeBytes: one.sizeBytes }
+      return false
     })
   }
   return checked

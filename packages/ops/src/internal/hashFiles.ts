@@ -8,6 +8,7 @@ import * as TaskDispatcher from "@fanout/core/TaskDispatcher"
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
+import * as Predicate from "effect/Predicate"
 import * as FilePath from "../FilePath.ts"
 import * as Files from "../Files.ts"
 import type { FilesError } from "../FilesError.ts"
@@ -32,26 +33,16 @@ interface Found extends Hashed {
 
 type Outcome = Found | Unhashed
 
-/** What files came to, each by its place among their names. */
-interface Hashes {
-  readonly digests: Array<string | null>
-  readonly sizesBytes: Array<number>
-  readonly stamps: Array<HashCache.Stamp | null>
-  readonly unhashed: Array<{ readonly index: number; readonly why: Unhashed }>
-}
+/** What files came to, in the order of their names. */
+export type Outcomes = Array<Outcome>
 
-const add = ({ digests, sizesBytes, stamps }: Hashes, { digest, sizeBytes, stamp }: Found): void => {
-  digests.push(digest)
-  sizesBytes.push(sizeBytes)
-  stamps.push(stamp ?? null)
-}
-
-const leave = ({ digests, sizesBytes, stamps, unhashed }: Hashes, why: Unhashed): void => {
-  unhashed.push({ index: digests.length, why })
-  digests.push(null)
-  sizesBytes.push(0)
-  stamps.push(null)
-}
+/** The same as the task tells it. */
+const toHashed = (outcomes: Outcomes, cache = false): HashedFiles => ({
+  digests: outcomes.map((one) => "digest" in one ? one.digest : null),
+  sizesBytes: outcomes.map((one) => "digest" in one ? one.sizeBytes : 0),
+  ...cache ? { stamps: outcomes.map((one) => "digest" in one && one.stamp !== undefined ? one.stamp : null) } : {},
+  unhashed: outcomes.flatMap((why, index) => "digest" in why ? [] : [{ index, why }])
+})
 
 type OutcomeOf<R = never> = Effect.Effect<Outcome, FilesError | Interrupter.Interrupted, R>
 
@@ -82,16 +73,16 @@ const hashCached = Effect.fnUntraced(function*(open: OpenFile, algorithm: HashAl
   if (Option.isNone(fileSystem)) return yield* hashWhole(open, algorithm)
   const stamp = HashCache.stampOf(fileSystem.value, stat)
   const found = yield* cache.find(algorithm, stamp)
-  if (Option.isNone(found)) {
-    const { after, hashed } = yield* hashOpen(file, stat, algorithm)
-    if (hashed === undefined) return changed(path)
-    // The stamp is for a digest of all that it was.
-    const isAsStamped = after.changedNanos === stat.changedNanos && hashed.sizeBytes === stat.sizeBytes
-    return isAsStamped && HashCache.isSettled(stat, now) ? { ...hashed, stamp } : hashed
+  if (Option.isSome(found)) {
+    yield* Progress.add("cached", 1)
+    const hashed = { digest: found.value.digest, sizeBytes: stat.sizeBytes }
+    return HashCache.isAged(found.value, now) ? { ...hashed, stamp } : hashed
   }
-  yield* Progress.add("cached", 1)
-  const hashed = { digest: found.value.digest, sizeBytes: stat.sizeBytes }
-  return HashCache.isAged(found.value, now) ? { ...hashed, stamp } : hashed
+  const { after, hashed } = yield* hashOpen(file, stat, algorithm)
+  if (hashed === undefined) return changed(path)
+  // The stamp is for a digest of all that it was.
+  const isAsStamped = after.changedNanos === stat.changedNanos && hashed.sizeBytes === stat.sizeBytes
+  return isAsStamped && HashCache.isSettled(stat, now) ? { ...hashed, stamp } : hashed
 })
 
 const hashSampled = Effect.fnUntraced(function*({ file, path, stat }: OpenFile) {
@@ -132,21 +123,14 @@ const unhashed = (error: FilesError): Unhashed =>
     ? Skipped.make({ reason: SkipReason.Vanished })
     : Failed.make({ code: error.code, why: error.message })
 
-const openAndHash = (folder: Files.Folder, name: FilePath.FilePath, method: Method) =>
-  Effect.flatMap(
-    folder.open(name),
-    (file) =>
-      Effect.flatMap(file.stat, (stat) => hashOne({ file, path: FilePath.join(folder.path, name), stat }, method))
-  )
-
 /** Opens what a walk has met, which was a file, and hashes it, unless it must not even be opened. */
 const hashNamed = (folder: Files.Folder, name: FilePath.FilePath, method: Method) =>
-  Effect.flatMap(ProtectedFiles.ProtectedFiles, (files) => {
-    if (files.found.length === 0) return openAndHash(folder, name, method)
-    return Effect.flatMap(folder.lstat(name), (stat) => {
-      const use = ProtectedFiles.useOfFile(files, stat)
-      return use === undefined ? openAndHash(folder, name, method) : Effect.succeed(left[use])
-    })
+  Effect.gen(function*() {
+    const files = yield* ProtectedFiles.ProtectedFiles
+    const use = files.found.length === 0 ? undefined : ProtectedFiles.useOfFile(files, yield* folder.lstat(name))
+    if (use !== undefined) return left[use]
+    const file = yield* folder.open(name)
+    return yield* hashOne({ file, path: FilePath.join(folder.path, name), stat: yield* file.stat }, method)
   }).pipe(
     Effect.scoped,
     Effect.catchTag("FilesError", (error) => Effect.succeed(unhashed(error)))
@@ -156,7 +140,7 @@ const hashNamed = (folder: Files.Folder, name: FilePath.FilePath, method: Method
 class Hashing implements Files.Reader {
   readonly mayGoOn: () => boolean
   private readonly tools: Tools
-  private readonly into: Hashes
+  private readonly into: Outcomes
   readonly mayOpen: Files.Reader["mayOpen"]
   private readonly pathOf: (index: number) => FilePath.FilePath
   private readonly isSampled: boolean
@@ -168,7 +152,7 @@ class Hashing implements Files.Reader {
   /** `pathOf` gives the path of a file by its place. */
   constructor(
     tools: Tools,
-    into: Hashes,
+    into: Outcomes,
     mayGoOn: () => boolean,
     { files, isSampled, pathOf }: {
       readonly files: ProtectedFiles.ProtectedFiles
@@ -220,8 +204,8 @@ class Hashing implements Files.Reader {
     this.sizeBytes = 0
     // Those of the kernel say that they are empty.
     const isWhole = isSame && (expectedBytes === 0 || expectedBytes === sizeBytes)
-    if (isWhole) add(this.into, { digest: isSampled ? ContentId.ofDigest(digest) : digest, sizeBytes })
-    else this.leave(changed(this.pathOf(this.into.digests.length)))
+    if (isWhole) this.into.push({ digest: isSampled ? ContentId.ofDigest(digest) : digest, sizeBytes })
+    else this.leave(changed(this.pathOf(this.into.length)))
   }
 
   fail(error: FilesError): void {
@@ -234,17 +218,15 @@ class Hashing implements Files.Reader {
   }
 
   private leave(why: Unhashed): void {
-    leave(this.into, why)
+    this.into.push(why)
   }
 }
-
-export const noHashes = (): Hashes => ({ digests: [], sizesBytes: [], stamps: [], unhashed: [] })
 
 /** Hashes those that are small, and leaves the others. */
 export const hashEach = Effect.fnUntraced(function*(
   folders: ReadonlyArray<Files.FilesIn>,
   algorithm: Payload["algorithm"],
-  into: Hashes
+  into: Outcomes
 ) {
   const { readEach } = yield* Files.Files
   const stop = yield* Interrupter.Interrupter
@@ -276,44 +258,27 @@ export const isLimited: Effect.Effect<boolean> = Effect.map(
 /** Hashes files of a folder one by one, whatever that takes. */
 const hashIn = (
   { names, path }: Files.FilesIn,
-  method: Method,
-  into: Hashes
-): Effect.Effect<void, Interrupter.Interrupted, Files.Files> =>
+  method: Method
+): Effect.Effect<Outcomes, Interrupter.Interrupted, Files.Files> =>
   Effect.gen(function*() {
     const folder = yield* (yield* Files.Files).folder(path)
-    for (const name of names) {
-      yield* Interrupter.check
-      const outcome = yield* hashNamed(folder, name, method)
-      if ("digest" in outcome) add(into, outcome)
-      else leave(into, outcome)
-    }
+    return yield* Effect.forEach(names, (name) => Effect.andThen(Interrupter.check, hashNamed(folder, name, method)))
   }).pipe(
     Effect.scoped,
     // No name was tried: what goes wrong with one ends there.
-    Effect.catchTag("FilesError", (error) =>
-      Effect.sync(() => {
-        for (const _ of names) leave(into, unhashed(error))
-      }))
+    Effect.catchTag("FilesError", (error) => Effect.succeed(names.map(() => unhashed(error))))
   )
 
 /** Hashes what was left to be hashed by itself, here: to take samples is over as fast as to read a small file. */
-const hashLeft = Effect.fnUntraced(function*(folders: ReadonlyArray<Files.FilesIn>, method: Method, into: Hashes) {
-  const left = new Set(into.unhashed.flatMap(({ index, why }) => why._tag === "Alone" ? [index] : []))
-  if (left.size === 0) return
-  const unhashed = into.unhashed.splice(0).filter(({ index }) => !left.has(index))
-  let at = 0
+const hashLeft = Effect.fnUntraced(function*(folders: ReadonlyArray<Files.FilesIn>, method: Method, into: Outcomes) {
+  let first = 0
   for (const { names, path } of folders) {
-    const places = names.flatMap((_, n) => left.has(at + n) ? [n] : [])
-    const some = noHashes()
-    if (places.length > 0) yield* hashIn({ path, names: places.flatMap((n) => names[n] ?? []) }, method, some)
-    for (const [n, place] of places.entries()) {
-      into.digests[at + place] = some.digests[n] ?? null
-      into.sizesBytes[at + place] = some.sizesBytes[n] ?? 0
-    }
-    for (const { index, why } of some.unhashed) unhashed.push({ index: at + (places[index] ?? 0), why })
-    at += names.length
+    const isLeft = (n: number) => Predicate.isTagged(into[first + n], "Alone")
+    const places = names.flatMap((_, n) => isLeft(n) ? [first + n] : [])
+    const hashed = places.length === 0 ? [] : yield* hashIn({ path, names: names.filter((_, n) => isLeft(n)) }, method)
+    for (const [n, one] of hashed.entries()) into[places[n] ?? 0] = one
+    first += names.length
   }
-  into.unhashed.push(...unhashed.toSorted((a, b) => a.index - b.index))
 })
 
 /** So many names of a folder are listed at once: what they become is in the checkpoint until it is done. */
@@ -345,26 +310,24 @@ const list = (
     }
     const more = end < listing.size ? { after: listing.nameAt(end - 1) } : {}
     const listed = { files: names.file, folders: names.folder, special: names.special, ...more }
-    return { digests: [], sizesBytes: [], unhashed: [], listed }
+    return { ...toHashed([]), listed }
   }).pipe(Effect.catchTag("FilesError", (error) => {
     const why = isSource ? Failed.make({ code: error.code, why: error.message }) : unhashed(error)
-    return Effect.succeed({ digests: [null], sizesBytes: [0], unhashed: [{ index: 0, why }] })
+    return Effect.succeed(toHashed([why]))
   }))
 
 export const hashFiles = Effect.fnUntraced(function*({ folders, root, ...method }: Payload) {
   const { lists } = method
   if (lists !== undefined) return yield* list(FilePath.join(root, folders[0].path), lists, folders[0].path === "")
   const { algorithm, cache, isAlone } = method
-  const into = noHashes()
+  const outcomes: Outcomes = []
   const real = folders.map(({ names, path }) => ({ path: FilePath.join(root, path), names }))
   // Those that are to be read at a rate are read one by one.
-  const isOneByOne = (yield* isLimited) || cache === true || isAlone === true
-  if (isOneByOne) {
-    for (const folder of real) yield* hashIn(folder, method, into)
+  if ((yield* isLimited) || cache === true || isAlone === true) {
+    for (const folder of real) outcomes.push(...yield* hashIn(folder, method))
   } else {
-    yield* hashEach(real, algorithm, into)
-    if (algorithm === "sampled") yield* hashLeft(real, method, into)
+    yield* hashEach(real, algorithm, outcomes)
+    if (algorithm === "sampled") yield* hashLeft(real, method, outcomes)
   }
-  const { stamps: _, ...hashes } = into
-  return cache === true ? into : hashes
+  return toHashed(outcomes, cache)
 })
