@@ -4,9 +4,9 @@
 import * as Interrupter from "@fanout/core/Interrupter"
 import * as Progress from "@fanout/core/Progress"
 import * as TaskDispatcher from "@fanout/core/TaskDispatcher"
-import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
+import type * as Scope from "effect/Scope"
 import type * as Files from "../Files.ts"
 import type { FilesError } from "../FilesError.ts"
 import type { HashAlgorithm } from "../HashAlgorithm.ts"
@@ -47,62 +47,41 @@ export const keepTools = (algorithm: HashAlgorithm, tools: Tools): void => {
 }
 
 /**
- * Reads a file to its end, whatever its size is said to be: those of the kernel say 0. There are as few steps as can
- * be: of a small file they are most of what it takes. Of its bytes, so many as were counted before are not counted.
- * Where there is a dispatcher, it is asked for each piece.
+ * Reads a file of about this size to its end, and hashes it: those of the kernel say that they have 0 bytes. What was
+ * read is noted piece by piece. Where there is a dispatcher, it is asked for each.
  */
-const hashContent = (
+export const hashContent = Effect.fnUntraced(function*(
   file: Files.OpenFile,
-  stat: Files.FileStat,
-  name: HashAlgorithm,
-  counted = 0
-): Effect.Effect<Hashed, FilesError | Interrupter.Interrupted> =>
-  Effect.withFiber((fiber) => {
-    const reporter = Context.get(fiber.context, Progress.Reporter)
-    const manners = Effect.andThen(Effect.yieldNow, Interrupter.check)
-    const tools = takeTools(name)
-    const { buffer: into, hasher } = tools
-    let sizeBytes = 0
-    let pieces = 0
-    const take = (piece: Uint8Array): void => {
-      hasher.update(piece)
-      sizeBytes += piece.length
-      const fresh = Math.min(piece.length, sizeBytes - counted)
-      if (fresh > 0) reporter.addUnsafe("bytes", fresh)
-    }
-    const end = (): Hashed => {
-      const digest = hasher.digest()
-      keepTools(name, tools)
-      return { digest, sizeBytes }
-    }
-    const readInto = (part: Uint8Array): Effect.Effect<Hashed, FilesError | Interrupter.Interrupted> =>
-      Effect.flatMap(file.read(part), (length) => {
-        if (length > 0) take(length === part.length ? part : part.subarray(0, length))
-        // A read that does not fill the buffer has met the end, if that is where it should be.
-        const isOver = length === 0 || (sizeBytes === stat.sizeBytes && length < part.length)
-        if (!isOver) return Effect.flatMap(++pieces % piecesBetween === 0 ? manners : Interrupter.check, read)
-        return Effect.sync(end)
-      })
-    const dispatcher = Option.getOrUndefined(Context.get(fiber.context, TaskDispatcher.Current))
-    const read = dispatcher === undefined ?
-      () => readInto(into) :
-      () => {
-        const part = into.subarray(0, dispatcher.bandwidth.pieceUnsafe(into.length))
-        const expected = Math.min(Math.max(stat.sizeBytes - sizeBytes, 0), part.length)
-        return Effect.flatMap(TaskDispatcher.throttle(expected), () => readInto(part))
-      }
-    return dispatcher === undefined && LargePieces.pay(stat.sizeBytes)
-      ? Effect.scoped(Effect.flatMap(LargePieces.borrow(stat.sizeBytes), (pieces) =>
-        pieces === undefined ? read() : Effect.map(readAhead(file, pieces, take), end)))
-      : read()
-  })
-
-/** Hashes what is open, in a way that suits its size. */
-const hashAny = (file: Files.OpenFile, stat: Files.FileStat, algorithm: HashAlgorithm) =>
-  Effect.flatMap(HugeContent.Limits, ({ minBytes }) =>
-    stat.sizeBytes < minBytes
-      ? hashContent(file, stat, algorithm)
-      : HugeContent.hash(file, stat, algorithm, (counted) => hashContent(file, stat, algorithm, counted)))
+  expectedBytes: number,
+  algorithm: HashAlgorithm,
+  note: (length: number, sizeBytes: number) => void
+): Effect.fn.Return<Hashed, FilesError | Interrupter.Interrupted, Scope.Scope> {
+  const tools = takeTools(algorithm)
+  const { buffer, hasher } = tools
+  let sizeBytes = 0
+  const take = (piece: Uint8Array): void => {
+    hasher.update(piece)
+    sizeBytes += piece.length
+    note(piece.length, sizeBytes)
+  }
+  const isDispatched = Option.isSome(yield* TaskDispatcher.Current)
+  const large = isDispatched ? undefined : yield* LargePieces.borrow(expectedBytes)
+  if (large !== undefined) yield* readAhead(file, large, take)
+  let isOver = large !== undefined
+  for (let pieces = 1; !isOver; pieces++) {
+    const part = buffer.subarray(0, yield* TaskDispatcher.pieceBytes(buffer.length))
+    if (isDispatched) yield* TaskDispatcher.throttle(Math.min(Math.max(expectedBytes - sizeBytes, 0), part.length))
+    const length = yield* file.readAt(part, sizeBytes)
+    if (length > 0) take(part.subarray(0, length))
+    // A read that does not fill the buffer has met the end, if that is where it should be.
+    isOver = length === 0 || (sizeBytes === expectedBytes && length < part.length)
+    if (pieces % piecesBetween === 0) yield* Effect.yieldNow
+    if (!isOver) yield* Interrupter.check
+  }
+  const digest = hasher.digest()
+  keepTools(algorithm, tools)
+  return { digest, sizeBytes }
+}, Effect.scoped)
 
 /** Whether a file is what it was when it was opened. Nothing is known of one that the kernel makes up. */
 export const isSame = (before: Files.FileStat, after: Files.FileStat, sizeBytes: number): boolean =>
@@ -116,13 +95,19 @@ export interface Result {
 }
 
 /** Hashes what is open. */
-export const hashOpen = (
+export const hashOpen = Effect.fnUntraced(function*(
   file: Files.OpenFile,
   before: Files.FileStat,
   algorithm: HashAlgorithm
-): Effect.Effect<Result, FilesError | Interrupter.Interrupted> =>
-  Effect.flatMap(hashAny(file, before, algorithm), (hashed) =>
-    Effect.map(
-      file.stat,
-      (after) => ({ hashed: isSame(before, after, hashed.sizeBytes) ? hashed : undefined, after })
-    ))
+): Effect.fn.Return<Result, FilesError | Interrupter.Interrupted> {
+  const reporter = yield* Progress.Reporter
+  const { minBytes } = yield* HugeContent.Limits
+  const quick = (counted: number) =>
+    hashContent(file, before.sizeBytes, algorithm, (length, sizeBytes) => {
+      const fresh = Math.min(length, sizeBytes - counted)
+      if (fresh > 0) reporter.addUnsafe("bytes", fresh)
+    })
+  const hashed = yield* before.sizeBytes < minBytes ? quick(0) : HugeContent.hash(file, before, algorithm, quick)
+  const after = yield* file.stat
+  return { hashed: isSame(before, after, hashed.sizeBytes) ? hashed : undefined, after }
+})

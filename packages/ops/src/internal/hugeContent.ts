@@ -59,68 +59,6 @@ export const isAt = (
     Option.exists(({ algorithm, edition: before }) => algorithms.includes(algorithm) && before === edition(stat))
   )
 
-/** Takes the bytes of a file from some offset on, and knows how long that has taken. */
-class Run {
-  readonly hasher: ResumableHasher.ResumableHasher
-  bytes = 0
-  readNanos = 0n
-  hashNanos = 0n
-  private readonly file: Files.OpenFile
-  private readonly buffer = new Uint8Array(pieceBytes)
-  private readonly clock: Clock.Clock
-
-  constructor(file: Files.OpenFile, hasher: ResumableHasher.ResumableHasher, clock: Clock.Clock) {
-    this.file = file
-    this.hasher = hasher
-    this.clock = clock
-  }
-
-  now(): bigint {
-    return this.clock.monotonicTimeNanosUnsafe()
-  }
-
-  /** Reads and hashes a piece, and gives its length: 0 at the end of the file. */
-  readonly piece: Effect.Effect<number, FilesError> = Effect.gen({ self: this }, function*() {
-    const most = yield* TaskDispatcher.pieceBytes(pieceBytes)
-    yield* TaskDispatcher.throttle(most)
-    return yield* this.read(this.buffer.subarray(0, most))
-  })
-
-  private read(part: Uint8Array): Effect.Effect<number, FilesError> {
-    const started = this.now()
-    return Effect.map(this.file.readAt(part, this.bytes), (length) => {
-      const read = this.now()
-      this.hasher.update(part.subarray(0, length))
-      this.bytes += length
-      this.readNanos += read - started
-      this.hashNanos += this.now() - read
-      return length
-    })
-  }
-}
-
-/** Hashes the first part; tells whether reading it took so long that the rest is to be hashed by what can be saved. */
-const isSlow = Effect.fnUntraced(function*(run: Run, { probeBytes, slowness }: Limits) {
-  while (run.bytes < probeBytes && (yield* run.piece) > 0) yield* Interrupter.check
-  return run.readNanos > BigInt(slowness) * run.hashNanos
-})
-
-/** Hashes up to the end, and saves how far it has come now and then, and before it stops. */
-const toEnd = Effect.fnUntraced(function*(run: Run, save: Effect.Effect<void>, counted: number, everyMillis: number) {
-  const everyNanos = BigInt(everyMillis) * 1_000_000n
-  let savedAt = run.now()
-  for (;;) {
-    const length = yield* run.piece
-    if (length === 0) return run.hasher.digest()
-    yield* Progress.add("bytes", Math.max(0, Math.min(length, run.bytes - counted)))
-    if (run.now() - savedAt >= everyNanos) {
-      savedAt = run.now()
-      yield* save
-    }
-    yield* Effect.tapError(Interrupter.check, () => save)
-  }
-})
-
 /**
  * Hashes what is open, or goes on with it where it is what it was. Where its content comes so fast that to start over
  * costs less, `quick` hashes it, which is given how many of its bytes were counted before.
@@ -131,8 +69,25 @@ export const hash = Effect.fnUntraced(function*<R>(
   algorithm: HashAlgorithm,
   quick: (counted: number) => Effect.Effect<Hashed, FilesError | Interrupter.Interrupted, R>
 ): Effect.fn.Return<Hashed, FilesError | Interrupter.Interrupted, R> {
-  const limits = yield* Limits
-  const run = new Run(file, yield* ResumableHasher.make(algorithm), yield* Clock.Clock)
+  const { everyMillis, probeBytes, slowness } = yield* Limits
+  const clock = yield* Clock.Clock
+  const now = () => clock.monotonicTimeNanosUnsafe()
+  const hasher = yield* ResumableHasher.make(algorithm)
+  const buffer = new Uint8Array(pieceBytes)
+  const run = { bytes: 0, readNanos: 0n, hashNanos: 0n }
+  /** Reads and hashes the next piece, and gives its length: 0 at the end of the file. */
+  const piece = Effect.gen(function*() {
+    const most = yield* TaskDispatcher.pieceBytes(pieceBytes)
+    yield* TaskDispatcher.throttle(most)
+    const started = now()
+    const length = yield* file.readAt(buffer.subarray(0, most), run.bytes)
+    const read = now()
+    hasher.update(buffer.subarray(0, length))
+    run.bytes += length
+    run.readNanos += read - started
+    run.hashNanos += now() - read
+    return length
+  })
   const present = edition(stat)
   // Where several are tried, what was saved may be another one's.
   const before = Option.getOrUndefined(Option.filter(yield* saved.get, (before) => before.algorithm === algorithm))
@@ -143,17 +98,27 @@ export const hash = Effect.fnUntraced(function*<R>(
       edition: present,
       bytes: run.bytes,
       counted: Math.max(counted, run.bytes),
-      state: run.hasher.save()
+      state: hasher.save()
     })
   )
-  if (before !== undefined && before.edition === present && run.hasher.restore(before.state)) {
+  if (before !== undefined && before.edition === present && hasher.restore(before.state)) {
     run.bytes = before.bytes
   } else {
-    if (!(yield* isSlow(run, limits))) return yield* quick(counted)
+    while (run.bytes < probeBytes && (yield* piece) > 0) yield* Interrupter.check
+    if (run.readNanos <= BigInt(slowness) * run.hashNanos) return yield* quick(counted)
     yield* Progress.add("bytes", Math.max(0, run.bytes - counted))
     // What was read by now would be read quickly the next time.
     yield* save
   }
-  const digest = yield* toEnd(run, save, counted, limits.everyMillis)
-  return { digest, sizeBytes: run.bytes }
+  let savedAt = now()
+  for (;;) {
+    const length = yield* piece
+    if (length === 0) return { digest: hasher.digest(), sizeBytes: run.bytes }
+    yield* Progress.add("bytes", Math.max(0, Math.min(length, run.bytes - counted)))
+    if (now() - savedAt >= BigInt(everyMillis) * 1_000_000n) {
+      savedAt = now()
+      yield* save
+    }
+    yield* Effect.tapError(Interrupter.check, () => save)
+  }
 })

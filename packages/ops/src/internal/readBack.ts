@@ -1,17 +1,17 @@
 /**
  * Compares what was written with what was read, from the device and not from what the system remembers of it.
  */
-import * as Interrupter from "@fanout/core/Interrupter"
+import type * as Interrupter from "@fanout/core/Interrupter"
 import * as Progress from "@fanout/core/Progress"
+import * as TaskDispatcher from "@fanout/core/TaskDispatcher"
 import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
 import { CopyError, Reason } from "../CopyError.ts"
 import type { FilePath } from "../FilePath.ts"
 import type * as Files from "../Files.ts"
 import type { FilesError } from "../FilesError.ts"
 import type { HashAlgorithm } from "../HashAlgorithm.ts"
-import { type Hashed, keepTools, takeTools } from "./fileHash.ts"
-import * as LargePieces from "./largePieces.ts"
-import { readAhead } from "./readAhead.ts"
+import { hashContent, type Hashed } from "./fileHash.ts"
 import { onDestination } from "./sides.ts"
 
 /** What both are hashed by. */
@@ -28,39 +28,17 @@ const ifSupported = (advice: Effect.Effect<void, FilesError>): Effect.Effect<voi
 export const prepare = (files: ReadonlyArray<Files.OpenFile>): Effect.Effect<void, CopyError> =>
   Effect.forEach(files, ({ readAnew }) => ifSupported(readAnew), { discard: true })
 
-/** Reads a file to its end, and gives each piece. */
-const readEach = Effect.fnUntraced(function*(
-  file: Files.OpenFile,
-  buffer: Uint8Array,
-  take: (piece: Uint8Array) => void
-): Effect.fn.Return<void, FilesError | Interrupter.Interrupted> {
-  for (let at = 0;;) {
-    const length = yield* file.readAt(buffer, at)
-    if (length === 0) return
-    take(buffer.subarray(0, length))
-    at += length
-    yield* Interrupter.check
-  }
-})
-
-/** Reads all of a file at the destination, of about this size, and gives its digest. */
-export const digestOf = Effect.fnUntraced(function*(
+/** Reads all of a file at the destination, of about this size, at no rate, and gives its digest. */
+export const digestOf = (
   file: Files.OpenFile,
   sizeBytes: number,
   algorithm: HashAlgorithm
-): Effect.fn.Return<string, CopyError | Interrupter.Interrupted> {
-  const tools = takeTools(algorithm)
-  const { buffer, hasher } = tools
-  const take = (piece: Uint8Array): void => hasher.update(piece)
-  const reading = Effect.flatMap(
-    LargePieces.borrow(sizeBytes),
-    (pieces) => pieces === undefined ? readEach(file, buffer, take) : readAhead(file, pieces, take)
+): Effect.Effect<string, CopyError | Interrupter.Interrupted> =>
+  hashContent(file, sizeBytes, algorithm, () => {}).pipe(
+    Effect.provideService(TaskDispatcher.Current, Option.none()),
+    Effect.map(({ digest }) => digest),
+    Effect.catchTag("FilesError", (error) => onDestination(Effect.fail(error)))
   )
-  yield* Effect.catchTag(Effect.scoped(reading), "FilesError", (error) => onDestination(Effect.fail(error)))
-  const digest = hasher.digest()
-  keepTools(algorithm, tools)
-  return digest
-})
 
 /** Reads all of a file that is on the device, and fails with `Mismatch` where that is not what was hashed. */
 export const readBack = (
