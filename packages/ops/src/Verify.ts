@@ -11,7 +11,7 @@ import type * as FanOut from "@fanout/core/FanOut"
 import * as Job from "@fanout/core/Job"
 import type { Outcome } from "@fanout/core/Outcome"
 import * as Progress from "@fanout/core/Progress"
-import type * as Source from "@fanout/core/Source"
+import * as Source from "@fanout/core/Source"
 import type * as Task from "@fanout/core/Task"
 import { TaskDispatcher } from "@fanout/core/TaskDispatcher"
 import * as Arr from "effect/Array"
@@ -32,7 +32,7 @@ import * as PairTree from "./PairTree.ts"
 import * as ProtectedFiles from "./ProtectedFiles.ts"
 import * as QuickFiles from "./QuickFiles.ts"
 import { SkipReason } from "./SkipReason.ts"
-import { type ComparedEntries, EntryFailed, VerifyEntry } from "./VerifyEntry.ts"
+import { EntryFailed, VerifyEntry } from "./VerifyEntry.ts"
 
 /**
  * Schema for what is to be compared.
@@ -155,27 +155,8 @@ export const fanOutName = "entries"
 
 type Entry = Task.Payload<typeof VerifyEntry>
 type Element = Source.Element<Entry>
-type Settled = Extract<PairTree.Element, { readonly retryAfter: string }>
 
 const encode = Schema.encodeSync(Schema.toCodecJson(EntryFailed))
-
-/** What is known of an entry that there is nothing to compare of; `undefined` where there is. */
-const differenceOf = (element: Settled): Difference | undefined => {
-  const held = Option.none()
-  switch (element._tag) {
-    case "Only":
-      return { _tag: element.side === "A" ? "Missing" : "Extra", kind: element.kind, held: element.held }
-    case "Pair":
-      return element.a === element.b ? undefined : { _tag: "Kind", a: element.a, b: element.b }
-    case "Unreadable": {
-      const { error, side } = element
-      if (error.isMissing && element.path !== "") {
-        return { _tag: side === "A" ? "Extra" : "Missing", kind: "folder", held }
-      }
-      return { _tag: "Unreadable", side, error }
-    }
-  }
-}
 
 const failedBy = (difference: Difference): Outcome => ({
   _tag: "Failed",
@@ -186,17 +167,6 @@ const failedBy = (difference: Difference): Outcome => ({
   }
 })
 
-/** Whether there is nothing to read, in whichever of the trees it is. */
-const isSpecial = (element: Settled): boolean =>
-  element._tag === "Pair"
-    ? element.a === "special" && element.b === "special"
-    : element._tag === "Only" && element.kind === "special"
-
-/** Whether there may be a folder in both trees once this is mended: what is in it has to be compared then. */
-const hasFolder = (element: Settled): boolean =>
-  element._tag === "Unreadable" ||
-  (element._tag === "Only" ? element.kind === "folder" : element.a === "folder" || element.b === "folder")
-
 /** What is to be compared, and which files of the job's database have other names. */
 interface Compared extends Payload {
   readonly linked: Payload["leaveOut"]
@@ -205,50 +175,17 @@ interface Compared extends Payload {
 const leavingOut = (linked: Payload["leaveOut"]): Pick<Entry, "leaveOut"> =>
   linked.length === 0 ? {} : { leaveOut: linked }
 
-/** What the walk meets, as elements of the fan-out. */
-const elementOf = ({ ignore, leaveOut, linked, ...trees }: Compared) => {
-  const left = new Set(leaveOut)
-  return (element: PairTree.Element): Element => {
-    const { cursor } = element
-    const { a, b } = PairTree.pathsOf(trees, element.path)
-    const payload = (part: Entry["part"]) => ({ a, b, part, ignore, ...leavingOut(linked) })
-    if (element._tag === "Folder") return { _tag: "Item", cursor, payload: payload("folder") }
-    if (element._tag === "End") return { _tag: "After", cursor, payload: payload("end") }
-    const key = FilePath.display(a)
-    const skipped = (reason: string): Element => ({ _tag: "Settled", cursor, key, outcome: skippedAs(reason) })
-    if (left.has(a) || left.has(b)) return skipped(SkipReason.Database)
-    if (isSpecial(element)) return skipped(SkipReason.Special)
-    const difference = differenceOf(element)
-    if (difference === undefined) {
-      return {
-        _tag: "Item",
-        cursor,
-        payload: payload(element._tag === "Pair" && element.a === "link" ? "link" : "file")
-      }
-    }
-    return {
-      _tag: "Settled",
-      cursor,
-      key,
-      outcome: failedBy(difference),
-      retry: hasFolder(element)
-        ? { payload: payload("apart"), bracketAfter: element.retryAfter }
-        : { payload: payload("again") }
-    }
-  }
-}
-
 /** Gathers what can be compared together. All else stands for itself. */
 class Elements {
   private readonly payload: Compared
-  private readonly elementOf: (element: PairTree.Element) => Element
-  private readonly leftOut: ReadonlySet<FilePath.FilePath>
+  private readonly left: ReadonlySet<FilePath.FilePath>
+  private readonly leftNames: ReadonlySet<FilePath.FilePath>
   private readonly gathering: Gathering
 
   constructor(payload: Compared, mostEntries: number) {
     this.payload = payload
-    this.elementOf = elementOf(payload)
-    this.leftOut = new Set(payload.leaveOut.map(FilePath.name))
+    this.left = new Set(payload.leaveOut)
+    this.leftNames = new Set(payload.leaveOut.map(FilePath.name))
     this.gathering = new Gathering(mostEntries)
   }
 
@@ -256,30 +193,65 @@ class Elements {
     return elements.flatMap((element) => this.add(element))
   }
 
+  flush(): ReadonlyArray<Element> {
+    return this.entries(this.gathering.take())
+  }
+
   private add(element: PairTree.Element): ReadonlyArray<Element> {
     const { cursor, path } = element
     if (element._tag === "Folder") {
       return this.entries(this.gathering.addIn({ cursor, source: 0, folder: path, name: FilePath.empty }))
     }
-    if (this.isOrdinary(element)) return this.entries(this.gathering.add({ cursor, path, source: 0 }))
-    return [...this.flush(), this.elementOf(element)]
-  }
-
-  private isOrdinary(element: PairTree.Element): boolean {
-    return element._tag === "Pair" && element.a === element.b && element.a !== "special" && element.path !== "" &&
-      !this.leftOut.has(FilePath.name(element.path))
-  }
-
-  flush(): ReadonlyArray<Element> {
-    return this.entries(this.gathering.take())
+    const isOrdinary = element._tag === "Pair" && element.a === element.b && element.a !== "special" && path !== "" &&
+      !this.leftNames.has(FilePath.name(path))
+    if (isOrdinary) return this.entries(this.gathering.add({ cursor, path, source: 0 }))
+    return [...this.flush(), this.alone(element)]
   }
 
   private entries(gathered: Gathered | undefined): ReadonlyArray<Element> {
     if (gathered === undefined) return []
     const { a, b, ignore, linked } = this.payload
-    const { cursor, folders, size } = gathered
-    const payload = { a, b, part: "entries", ignore, folders, ...leavingOut(linked) } as const
-    return [{ _tag: "Item", cursor, payload, count: size }]
+    const { cursor, folders, size: count } = gathered
+    return [Source.item(cursor, { a, b, part: "entries", ignore, folders, ...leavingOut(linked) }, { count })]
+  }
+
+  private alone(element: Exclude<PairTree.Element, { readonly _tag: "Folder" }>): Element {
+    const { cursor, path } = element
+    const { ignore, linked } = this.payload
+    const { a, b } = PairTree.pathsOf(this.payload, path)
+    const payload = (part: Entry["part"]): Entry => ({ a, b, part, ignore, ...leavingOut(linked) })
+    if (element._tag === "End") return Source.closes(cursor, payload("end"))
+    const key = FilePath.display(a)
+    const skipped = (reason: string) => Source.settled(cursor, { key, outcome: skippedAs(reason) })
+    /** What may be a folder in both trees once this is mended has to be compared then, with what is in it. */
+    const failed = (difference: Difference, hasFolder: boolean) =>
+      Source.settled(cursor, {
+        key,
+        outcome: failedBy(difference),
+        retry: hasFolder
+          ? { payload: payload("apart"), bracketAfter: element.retryAfter }
+          : { payload: payload("again") }
+      })
+    if (this.left.has(a) || this.left.has(b)) return skipped(SkipReason.Database)
+    switch (element._tag) {
+      case "Pair": {
+        const { a, b } = element
+        if (a !== b) return failed({ _tag: "Kind", a, b }, a === "folder" || b === "folder")
+        return a === "special" ? skipped(SkipReason.Special) : Source.item(cursor, payload("again"))
+      }
+      case "Only": {
+        const { held, kind, side } = element
+        if (kind === "special") return skipped(SkipReason.Special)
+        return failed({ _tag: side === "A" ? "Missing" : "Extra", kind, held }, kind === "folder")
+      }
+      case "Unreadable": {
+        const { error, side } = element
+        const difference: Difference = error.isMissing && path !== ""
+          ? { _tag: side === "A" ? "Extra" : "Missing", kind: "folder", held: Option.none() }
+          : { _tag: "Unreadable", side, error }
+        return failed(difference, true)
+      }
+    }
   }
 }
 
@@ -306,38 +278,29 @@ const singles = ({ folders = [], ignore, leaveOut = [], ...trees }: Entry): Read
     })
   )
 
-type Value = Task.Success<typeof VerifyEntry>
-
 /** Tells what became of entries that were compared together. */
-const parts: FanOut.Parts<Entry, Value> = ({ cursor, payload }, value) => {
+const parts: FanOut.Parts<Entry, Task.Success<typeof VerifyEntry>> = ({ cursor, payload }, value) => {
   if (payload.part !== "entries") return undefined
   const compared = Option.getOrUndefined(value)
-  if (compared?._tag !== "Entries") {
-    return singles(payload).map(({ cursor, payload }) => ({ _tag: "Item", cursor, payload }))
-  }
+  if (compared?._tag !== "Entries") return singles(payload).map(({ cursor, payload }) => Source.item(cursor, payload))
   const { alone, differing, folders, same } = compared
+  const all = differing.length + alone.length === 0 ? [] : singles(payload)
+  const some = <A extends { readonly index: number }>(of: ReadonlyArray<A>, part: (one: Single, of: A) => Element) =>
+    of.flatMap((one) => all.slice(one.index, one.index + 1).map((single) => part(single, one)))
   return [
     ...done(cursor, same, { _tag: "Same" }),
     ...done(cursor, folders, { _tag: "FolderSame" }),
-    ...differing.length + alone.length === 0 ? [] : others(singles(payload), compared)
+    ...some(
+      differing,
+      ({ cursor, key, payload }, { difference }) =>
+        Source.settled(cursor, { key, outcome: failedBy(difference), retry: { payload } })
+    ),
+    ...some(
+      alone,
+      ({ cursor, payload }, { sizeBytes }) => Source.item(cursor, sizeBytes === 0 ? payload : { ...payload, sizeBytes })
+    )
   ]
 }
-
-/** Those that are not the same, or of which that is not known yet. */
-const others = (all: ReadonlyArray<Single>, { alone, differing }: ComparedEntries): ReadonlyArray<Element> => [
-  ...differing.flatMap(({ difference, index }): ReadonlyArray<Element> => {
-    const one = all[index]
-    if (one === undefined) return []
-    const { cursor, key, payload } = one
-    return [{ _tag: "Settled", cursor, key, outcome: failedBy(difference), retry: { payload } }]
-  }),
-  ...alone.flatMap(({ index, sizeBytes }): ReadonlyArray<Element> => {
-    const one = all[index]
-    if (one === undefined) return []
-    const { cursor, payload } = one
-    return [{ _tag: "Item", cursor, payload: sizeBytes === 0 ? payload : { ...payload, sizeBytes } }]
-  })
-]
 
 /**
  * So many entries are one element: each costs as much as a hundred of them. Where a file may take long an element is

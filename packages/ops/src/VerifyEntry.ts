@@ -51,9 +51,9 @@ export const differs = (difference: Difference): EntryDiffers =>
  *
  * - `entries`: files, links and folders of both trees, one after the other; of folders the metadata. What can't be
  *   compared with others is left.
- * - `file`, `link`: all of what was such in both trees.
+ * - `again`: what is compared by itself, whatever it is by now, unless it is a folder. For jobs that were begun by an
+ *   earlier version `file` and `link` are the same.
  * - `folder`: the metadata of what was one in both trees.
- * - `again`: what was missing or of another kind, whatever it is by now, unless it is a folder.
  * - `apart`: the same, and of a folder that it can be listed in both trees. What is in it is compared next.
  * - `end`: the metadata of what is a folder in both trees, once all in it was compared apart.
  *

@@ -5,15 +5,12 @@
  *
  * @since 0.1.0
  */
-import type * as Interrupter from "@fanout/core/Interrupter"
 import * as Task from "@fanout/core/Task"
 import * as TaskCheckpoint from "@fanout/core/TaskCheckpoint"
 import * as Arr from "effect/Array"
 import * as Effect from "effect/Effect"
 import type * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
-import type * as Scope from "effect/Scope"
-import type { Difference } from "./Difference.ts"
 import * as FilePath from "./FilePath.ts"
 import * as Files from "./Files.ts"
 import type { FilesError } from "./FilesError.ts"
@@ -29,51 +26,33 @@ import { SkipReason } from "./SkipReason.ts"
 import { countOf, differs, type EntryDiffers, EntrySame, VerifyEntry, VerifyTasks } from "./VerifyEntry.ts"
 
 type Payload = Task.Payload<typeof VerifyEntry>
-type Failure = EntryDiffers | Interrupter.Interrupted | Task.Skipped
 
 const { FolderEnded, FolderSame, Same } = EntrySame.cases
 
 const unreadable = (side: PairTree.Side) => (error: FilesError): EntryDiffers =>
   differs({ _tag: "Unreadable", side, error })
 
-/** Gives what there is in one of the trees, and nothing where there is none. */
-const orNone = <A, R>(
-  side: PairTree.Side,
-  look: Effect.Effect<A, FilesError, R>
-): Effect.Effect<Option.Option<A>, EntryDiffers, R> =>
-  Effect.catch(
-    Effect.asSome(look),
-    (error) => error.isMissing ? Effect.succeedNone : Effect.fail(unreadable(side)(error))
-  )
+/** Looks at what is at a real path, and at no other: no link leads there. Gives nothing where there is none. */
+const look = Effect.fnUntraced(
+  function*(_: PairTree.Side, path: FilePath.FilePath) {
+    const place = yield* Place.open(path)
+    const stat = yield* Place.lstat(place)
+    return { stat, target: stat.kind === "link" ? yield* place.folder.readLink(place.name) : FilePath.empty }
+  },
+  Effect.scoped,
+  (looked, side) =>
+    Effect.catch(looked, (error) => error.isMissing ? Effect.undefined : Effect.fail(unreadable(side)(error)))
+)
 
-/** Looks at what is at a real path, and at no other: no link leads there. */
-const look = Effect.fnUntraced(function*(path: FilePath.FilePath) {
-  const place = yield* Place.open(path)
-  const stat = yield* Place.lstat(place)
-  return { stat, target: stat.kind === "link" ? yield* place.folder.readLink(place.name) : FilePath.empty }
-}, Effect.scoped)
-
-/** A pair, where both trees have something. */
-const both = <A extends { readonly stat: Files.FileStat }>(
-  a: Option.Option<A>,
-  b: Option.Option<A>
-): Effect.Effect<readonly [a: A, b: A], EntryDiffers | Task.Skipped> => {
-  if (Option.isSome(a) && Option.isSome(b)) return Effect.succeed([a.value, b.value])
-  if (Option.isNone(a) && Option.isNone(b)) return Task.skip(SkipReason.Vanished)
-  const held = Option.none()
-  return Option.match(a, {
-    onSome: ({ stat: { kind } }) => Effect.fail(differs({ _tag: "Missing", kind, held })),
-    onNone: () => {
-      const kind = Option.match(b, { onNone: () => "file" as const, onSome: ({ stat }) => stat.kind })
-      return Effect.fail(differs({ _tag: "Extra", kind, held }))
-    }
-  })
-}
-
-const lookAtBoth = ({ a, b }: PairTree.Trees) =>
-  Effect.gen(function*() {
-    return yield* both(yield* orNone("A", look(a)), yield* orNone("B", look(b)))
-  })
+const lookAtBoth = Effect.fnUntraced(function*({ a, b }: PairTree.Trees) {
+  const [inA, inB] = [yield* look("A", a), yield* look("B", b)]
+  if (inA !== undefined && inB !== undefined) return [inA, inB] as const
+  const only = inA ?? inB
+  if (only === undefined) return yield* Task.skip(SkipReason.Vanished)
+  const { kind } = only.stat
+  const held = kind === "folder" ? Option.some(yield* PairTree.held(inA === undefined ? b : a)) : Option.none()
+  return yield* differs({ _tag: inA === undefined ? "Extra" : "Missing", kind, held })
+})
 
 /** Fails where metadata differ; what is compared is the same otherwise. */
 const requireMetadata = (
@@ -85,20 +64,18 @@ const requireMetadata = (
   return Arr.isReadonlyArrayNonEmpty(properties) ? Effect.fail(differs({ _tag: "Metadata", properties })) : Effect.void
 }
 
-// --- Files ----------------------------------------------------------------------------------------------------------
+/** Of what is no longer what was met in both trees. */
+const kindsOf = ({ kind: a }: Files.FileStat, { kind: b }: Files.FileStat): EntryDiffers =>
+  differs(a === b ? { _tag: "Changed", side: "A" } : { _tag: "Kind", a, b })
 
-const open = (
-  side: PairTree.Side,
-  path: FilePath.FilePath
-): Effect.Effect<Option.Option<Opened<EntryDiffers>>, EntryDiffers, Files.Files | Scope.Scope> =>
-  orNone(
-    side,
-    Effect.gen(function*() {
-      const files = yield* Files.Files
-      const file = yield* files.open(path)
-      return { file, stat: yield* file.stat, blame: unreadable(side) }
-    })
-  )
+const open = Effect.fnUntraced(
+  function*(side: PairTree.Side, path: FilePath.FilePath) {
+    const files = yield* Files.Files
+    const file = yield* files.open(path)
+    return { file, stat: yield* file.stat, blame: unreadable(side) }
+  },
+  (opened, side) => Effect.mapError(opened, unreadable(side))
+)
 
 /** Fails where a file is not what it was when it was opened: what was found of it holds for nothing then. */
 const requireUnchanged = (side: PairTree.Side, { blame, file, stat }: Opened<EntryDiffers>) =>
@@ -107,135 +84,83 @@ const requireUnchanged = (side: PairTree.Side, { blame, file, stat }: Opened<Ent
     (after) => edition(after) === edition(stat) ? Effect.void : Effect.fail(differs({ _tag: "Changed", side }))
   )
 
-const differenceAt = (at: number, a: Files.FileStat, b: Files.FileStat): Difference =>
-  a.sizeBytes === b.sizeBytes
-    ? { _tag: "Content", at }
-    : { _tag: "Size", a: a.sizeBytes, b: b.sizeBytes }
-
 const compared = TaskCheckpoint.make(Compared)
 
-/** Compares two files that are open. Files of the kernel say that they have no bytes, so that has to be seen. */
-const compareOpen = Effect.fnUntraced(function*(
-  a: Opened<EntryDiffers>,
-  b: Opened<EntryDiffers>,
-  payload: Payload
-) {
+/** Compares two files. Those of the kernel say that they have no bytes, so that has to be seen. */
+const compareFiles = Effect.fnUntraced(function*(payload: Payload) {
+  const [a, b] = [yield* open("A", payload.a), yield* open("B", payload.b)]
+  if (a.stat.kind !== "file" || b.stat.kind !== "file") return yield* kindsOf(a.stat, b.stat)
   const [sizeA, sizeB] = [a.stat.sizeBytes, b.stat.sizeBytes]
-  if (sizeA !== sizeB && sizeA > 0 && sizeB > 0) return yield* differs({ _tag: "Size", a: sizeA, b: sizeB })
+  const bySize = () => differs({ _tag: "Size", a: sizeA, b: sizeB })
+  if (sizeA !== sizeB && sizeA > 0 && sizeB > 0) return yield* bySize()
   // Trees that share files, as snapshots by hard links do, have nothing to read.
   const at = Files.isSameInode(a.stat, b.stat) ? Option.none() : yield* compareContent(a, b, compared)
   yield* requireUnchanged("A", a)
   yield* requireUnchanged("B", b)
-  if (Option.isSome(at)) return yield* differs(differenceAt(at.value, a.stat, b.stat))
+  if (Option.isSome(at)) return yield* sizeA === sizeB ? differs({ _tag: "Content", at: at.value }) : bySize()
   yield* requireMetadata(a.stat, b.stat, payload)
   return Same.make({ sizeBytes: sizeA })
-})
-
-/** Skips what must not be opened, not even to compare it. */
-const requireUnprotected = Effect.fnUntraced(function*(payload: Payload) {
-  const files = yield* ProtectedFiles.ProtectedFiles
-  if (files.found.length === 0) return
-  for (const { stat } of yield* lookAtBoth(payload)) {
-    if (ProtectedFiles.useOfFile(files, stat) !== undefined) return yield* Task.skip(SkipReason.Database)
-  }
-})
-
-const compareFiles = Effect.fnUntraced(function*(payload: Payload) {
-  yield* requireUnprotected(payload)
-  const [a, b] = yield* both(yield* open("A", payload.a), yield* open("B", payload.b))
-  return a.stat.kind === "file" && b.stat.kind === "file"
-    ? yield* compareOpen(a, b, payload)
-    : yield* differs(kindsOf(a.stat, b.stat))
 }, Effect.scoped)
 
 const requireFiles = Effect.fnUntraced(function*(payload: Payload) {
   const [a, b] = yield* lookAtBoth(payload)
-  if (a.stat.kind !== "file" || b.stat.kind !== "file") return yield* differs(kindsOf(a.stat, b.stat))
+  if (a.stat.kind !== "file" || b.stat.kind !== "file") return yield* kindsOf(a.stat, b.stat)
 })
 
-const compareFile = (payload: Payload) =>
-  // A link is never opened, and some special files can't be: what they are is told by looking at them.
-  Effect.catchTag(compareFiles(payload), "EntryDiffers", (error) =>
-    error.code === "Unreadable" ? Effect.andThen(requireFiles(payload), Effect.fail(error)) : Effect.fail(error))
-
-/** Of what is no longer what the walk has met in both trees. */
-const kindsOf = ({ kind: a }: Files.FileStat, { kind: b }: Files.FileStat): Difference =>
-  a === b ? { _tag: "Changed", side: "A" } : { _tag: "Kind", a, b }
-
-// --- Links and folders ----------------------------------------------------------------------------------------------
-
-const compareLinks = Effect.fnUntraced(function*(payload: Payload) {
-  const [a, b] = yield* lookAtBoth(payload)
-  if (a.stat.kind !== "link" || b.stat.kind !== "link") return yield* differs(kindsOf(a.stat, b.stat))
-  if (a.target !== b.target) return yield* differs({ _tag: "Target", a: a.target, b: b.target })
-  yield* requireMetadata(a.stat, b.stat, payload)
-  return Same.make({ sizeBytes: 0 })
-})
-
-const compareFolders = Effect.fnUntraced(function*(payload: Payload) {
-  const [a, b] = yield* lookAtBoth(payload)
-  if (a.stat.kind !== "folder" || b.stat.kind !== "folder") return yield* differs(kindsOf(a.stat, b.stat))
-  yield* requireMetadata(a.stat, b.stat, payload)
-  return FolderSame.make({})
-})
-
-const endFolder = Effect.fnUntraced(function*(payload: Payload) {
-  const [a, b] = yield* lookAtBoth(payload)
-  if (a.stat.kind === "folder" && b.stat.kind === "folder") yield* requireMetadata(a.stat, b.stat, payload)
-  return FolderEnded.make({})
-})
-
-// --- Again ----------------------------------------------------------------------------------------------------------
-
-/** Adds how much is in a folder that only one of the trees has. */
-const withHeld = Effect.fnUntraced(function*(error: EntryDiffers, { a, b }: Payload) {
-  const { difference } = error
-  const isOnly = difference._tag === "Missing" || difference._tag === "Extra"
-  if (!isOnly || difference.kind !== "folder") return yield* error
-  const held = Option.some(yield* PairTree.held(difference._tag === "Missing" ? a : b))
-  return yield* differs({ ...difference, held })
-})
-
-/** Compares what could not be compared before, whatever it is by now. */
-const compareAgain = Effect.fnUntraced(function*(payload: Payload) {
-  const [a, b] = yield* lookAtBoth(payload).pipe(
-    Effect.catchTag("EntryDiffers", (error) => withHeld(error, payload))
-  )
-  const { kind } = a.stat
-  if (kind !== b.stat.kind) return yield* differs(kindsOf(a.stat, b.stat))
-  switch (kind) {
-    case "file":
-      return yield* compareFile(payload)
-    case "link":
-      return yield* compareLinks(payload)
-    case "special":
-      return yield* Task.skip(SkipReason.Special)
-    case "folder": {
-      // Only where what is in it follows.
-      if (payload.part !== "apart") return yield* differs(kindsOf(a.stat, b.stat))
+const compareFolders = Effect.fnUntraced(function*(a: Files.FileStat, b: Files.FileStat, payload: Payload) {
+  switch (payload.part) {
+    case "folder":
+    case "end":
+      yield* requireMetadata(a, b, payload)
+      return (payload.part === "end" ? FolderEnded : FolderSame).make({})
+    case "apart": {
       const files = yield* Files.Files
       yield* Effect.mapError(files.list(payload.a), unreadable("A"))
       yield* Effect.mapError(files.list(payload.b), unreadable("B"))
       return FolderSame.make({})
     }
+    default:
+      // What is in it does not follow.
+      return yield* kindsOf(a, b)
   }
 })
 
-type Compare = (payload: Payload) => Effect.Effect<Task.Success<typeof VerifyEntry>, Failure, Files.Files>
+/** Compares what is at both paths, whatever it is by now. */
+const compareOne = Effect.fnUntraced(function*(payload: Payload) {
+  const [a, b] = yield* lookAtBoth(payload)
+  const { kind } = a.stat
+  if (kind !== b.stat.kind) return payload.part === "end" ? FolderEnded.make({}) : yield* kindsOf(a.stat, b.stat)
+  const left = yield* ProtectedFiles.ProtectedFiles
+  if ([a, b].some(({ stat }) => ProtectedFiles.useOfFile(left, stat) !== undefined)) {
+    return yield* Task.skip(SkipReason.Database)
+  }
+  switch (kind) {
+    case "file":
+      // What can't be opened may be something else by now.
+      return yield* Effect.catchTag(
+        compareFiles(payload),
+        "EntryDiffers",
+        (error) =>
+          error.code === "Unreadable" ? Effect.andThen(requireFiles(payload), Effect.fail(error)) : Effect.fail(error)
+      )
+    case "link":
+      if (a.target !== b.target) return yield* differs({ _tag: "Target", a: a.target, b: b.target })
+      yield* requireMetadata(a.stat, b.stat, payload)
+      return Same.make({ sizeBytes: 0 })
+    case "special":
+      return yield* Task.skip(SkipReason.Special)
+    case "folder":
+      return yield* compareFolders(a.stat, b.stat, payload)
+  }
+})
 
-const compare: Readonly<Record<Payload["part"], Compare>> = {
-  entries: compareEntries,
-  file: compareFile,
-  link: compareLinks,
-  folder: compareFolders,
-  again: compareAgain,
-  apart: compareAgain,
-  end: endFolder
-}
+const compare = Effect.fnUntraced(function*(payload: Payload) {
+  return yield* payload.part === "entries" ? compareEntries(payload) : compareOne(payload)
+})
 
 const handler = Effect.map(
   ProtectedFiles.leaving,
-  (leaving) => ({ leaveOut = [], ...entry }: Payload) => leaving(leaveOut, compare[entry.part](entry))
+  (leaving) => ({ leaveOut = [], ...entry }: Payload) => leaving(leaveOut, compare(entry))
 )
 
 /**

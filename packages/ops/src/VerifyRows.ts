@@ -21,20 +21,19 @@ const placeOf = (cursor: string): PairCursor.PairCursor =>
     () => ({ path: FilePath.empty, side: "end" as const, apart: Option.none() })
   )
 
-interface Waiting {
-  readonly row: OutcomeRow
+interface Placed {
   readonly place: PairCursor.PairCursor
 }
 
-const byPlace = Order.mapInput(PairCursor.order, ({ place }: Waiting) => place)
+interface Waiting extends Placed {
+  readonly row: OutcomeRow
+}
 
-/** Index of the first that is not in, from an index on; all before it are, and none behind it. */
-const indexOfFirst = (
-  sorted: ReadonlyArray<Waiting>,
-  from: number,
-  isIn: (place: PairCursor.PairCursor) => boolean
-): number => {
-  let [low, high] = [from, sorted.length]
+const byPlace = Order.mapInput(PairCursor.order, ({ place }: Placed) => place)
+
+/** How many of what is sorted are in: all before the first that is not. */
+const countOf = (sorted: ReadonlyArray<Waiting>, isIn: (place: PairCursor.PairCursor) => boolean): number => {
+  let [low, high] = [0, sorted.length]
   while (low < high) {
     const middle = (low + high) >>> 1
     const at = sorted[middle]
@@ -56,7 +55,7 @@ const indexOfFirst = (
  * @since 0.1.0
  */
 export class Sorter {
-  private waiting: Array<Waiting> = []
+  private readonly waiting: Array<Waiting> = []
   private first: string | undefined
 
   /** Takes the rows that were recorded next. */
@@ -66,13 +65,7 @@ export class Sorter {
     if (next === undefined) return
     // Rows are recorded nearly in order, so there are few behind the first of them.
     const behind = this.waiting.splice(this.countUpTo(next.place))
-    let from = 0
-    for (const one of fresh) {
-      const to = indexOfFirst(behind, from, (place) => PairCursor.order(place, one.place) <= 0)
-      while (from < to) this.keep(behind[from++])
-      this.keep(one)
-    }
-    while (from < behind.length) this.keep(behind[from++])
+    for (const one of [...behind, ...fresh].toSorted(byPlace)) this.waiting.push(one)
   }
 
   /**
@@ -82,10 +75,10 @@ export class Sorter {
   take({ last, unsettled }: Frontier.Frontier): ReadonlyArray<OutcomeRow> {
     // As long as the same one is the first, all before it were given.
     if (this.first !== undefined && unsettled.includes(this.first)) return []
-    const first = firstOf(unsettled)
+    const [first] = unsettled.map((cursor) => ({ cursor, place: placeOf(cursor) })).toSorted(byPlace)
     this.first = first?.cursor
     if (first !== undefined) {
-      return this.giveFirst(indexOfFirst(this.waiting, 0, (place) => PairCursor.order(place, first.place) < 0))
+      return this.giveFirst(countOf(this.waiting, (place) => PairCursor.order(place, first.place) < 0))
     }
     return Option.isNone(last) ? [] : this.giveFirst(this.countUpTo(placeOf(last.value)))
   }
@@ -95,29 +88,16 @@ export class Sorter {
     return this.giveFirst(this.waiting.length)
   }
 
-  private keep(one: Waiting | undefined): void {
-    if (one !== undefined) this.waiting.push(one)
-  }
-
   private countUpTo(end: PairCursor.PairCursor): number {
     const last = this.waiting.at(-1)
     return last === undefined || PairCursor.order(last.place, end) <= 0
       ? this.waiting.length
-      : indexOfFirst(this.waiting, 0, (place) => PairCursor.order(place, end) <= 0)
+      : countOf(this.waiting, (place) => PairCursor.order(place, end) <= 0)
   }
 
   private giveFirst(count: number): ReadonlyArray<OutcomeRow> {
     return count === 0 ? [] : this.waiting.splice(0, count).map(({ row }) => row)
   }
-}
-
-const firstOf = (cursors: ReadonlyArray<string>) => {
-  let first: { readonly cursor: string; readonly place: PairCursor.PairCursor } | undefined
-  for (const cursor of cursors) {
-    const place = placeOf(cursor)
-    if (first === undefined || PairCursor.order(place, first.place) < 0) first = { cursor, place }
-  }
-  return first
 }
 
 /**
