@@ -20,54 +20,19 @@
  * @since 0.1.0
  */
 import * as Option from "effect/Option"
-import * as Schema from "effect/Schema"
 import * as FilePath from "./FilePath.ts"
 import * as HashAlgorithms from "./HashAlgorithm.ts"
-import { HashAlgorithm } from "./HashAlgorithm.ts"
+import type { HashAlgorithm } from "./HashAlgorithm.ts"
 
 /**
- * Schema for how lines are written: like `sha256sum`, or like `sha256sum --tag`.
- *
- * @category schemas
- * @since 0.1.0
- */
-export const Style = Schema.Literals(["plain", "tagged"])
-
-/**
- * How lines are written.
+ * How lines are written: like `sha256sum`, or like `sha256sum --tag`.
  *
  * @category models
  * @since 0.1.0
  */
-export type Style = typeof Style.Type
+export type Style = "plain" | "tagged"
 
-/**
- * Schema for what is wrong with a line.
- *
- * @category schemas
- * @since 0.1.0
- */
-export const Problem = Schema.Literals([
-  "NoChecksum",
-  "UnknownAlgorithm",
-  "WrongLength",
-  "Sampled",
-  "BadEscape",
-  "Nul",
-  "TooLong",
-  "OtherAlgorithm",
-  "StandardInput"
-])
-
-/**
- * What is wrong with a line.
- *
- * @category models
- * @since 0.1.0
- */
-export type Problem = typeof Problem.Type
-
-const explanations: Readonly<Record<Problem, string>> = {
+const explanations = {
   NoChecksum: "is no checksum and name",
   UnknownAlgorithm: "is of an unknown algorithm",
   WrongLength: "has a digest of the wrong length",
@@ -77,7 +42,15 @@ const explanations: Readonly<Record<Problem, string>> = {
   TooLong: "is too long",
   OtherAlgorithm: "is of another algorithm than the one asked for",
   StandardInput: "is of what was piped in, and not of a file"
-}
+} as const
+
+/**
+ * What is wrong with a line.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type Problem = keyof typeof explanations
 
 /**
  * Renders for people what is wrong, to follow "line 5".
@@ -88,30 +61,22 @@ const explanations: Readonly<Record<Problem, string>> = {
 export const explain = (problem: Problem): string => explanations[problem]
 
 /**
- * Schema for a line that was read. Lines are numbered from 1, comments and empty ones included.
- *
- * @category schemas
- * @since 0.1.0
- */
-export const Line = Schema.TaggedUnion({
-  Checksum: {
-    lineNumber: Schema.Natural,
-    /** As the line tells it, which only the tagged style does. */
-    algorithm: Schema.Option(HashAlgorithm),
-    /** In lower case. */
-    digest: Schema.String,
-    path: FilePath.FilePath
-  },
-  Malformed: { lineNumber: Schema.Natural, problem: Problem }
-})
-
-/**
- * Line that was read.
+ * Line that was read. Lines are numbered from 1, comments and empty ones included.
  *
  * @category models
  * @since 0.1.0
  */
-export type Line = typeof Line.Type
+export type Line =
+  | {
+    readonly _tag: "Checksum"
+    readonly lineNumber: number
+    /** As the line tells it, which only the tagged style does. */
+    readonly algorithm: Option.Option<HashAlgorithm>
+    /** In lower case. */
+    readonly digest: string
+    readonly path: FilePath.FilePath
+  }
+  | { readonly _tag: "Malformed"; readonly lineNumber: number; readonly problem: Problem }
 
 /**
  * What a line is written of.
@@ -155,7 +120,7 @@ export const text = ({ algorithm, digest, path }: Checksum, style: Style): strin
 export const write = (checksum: Checksum, style: Style): Uint8Array =>
   FilePath.toBytes(FilePath.make(text(checksum, style)))
 
-/** Length of the ids that `SampledHash` gives; no digest is so short. */
+/** Length of the content ids of samples; no digest is so short. */
 const sampledDigits = 16
 
 const plain = /^(?<digest>[\da-f]+) [ *](?<name>.+)$/is

@@ -9,7 +9,7 @@
 import type * as FanOut from "@fanout/core/FanOut"
 import * as Job from "@fanout/core/Job"
 import * as Progress from "@fanout/core/Progress"
-import type * as Source from "@fanout/core/Source"
+import * as Source from "@fanout/core/Source"
 import type * as Task from "@fanout/core/Task"
 import { TaskDispatcher } from "@fanout/core/TaskDispatcher"
 import * as Arr from "effect/Array"
@@ -20,7 +20,6 @@ import * as Option from "effect/Option"
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
-import * as ChecksumCheck from "./ChecksumCheck.ts"
 import * as ChecksumLine from "./ChecksumLine.ts"
 import * as FilePath from "./FilePath.ts"
 import * as Files from "./Files.ts"
@@ -28,6 +27,7 @@ import type { FilesError } from "./FilesError.ts"
 import * as HashAlgorithms from "./HashAlgorithm.ts"
 import { HashAlgorithm } from "./HashAlgorithm.ts"
 import { type CheckedFiles, CheckFiles } from "./HashTask.ts"
+import * as ChecksumCheck from "./internal/checksumCheck.ts"
 import { filesAtOnce } from "./internal/filesAtOnce.ts"
 import * as ProtectedFiles from "./ProtectedFiles.ts"
 import * as SourceCursor from "./SourceCursor.ts"
@@ -238,8 +238,8 @@ interface Checked extends Payload {
 /** So many lines are one element, unless they are long: until it is done all of them are in the checkpoint. */
 const together = { lines: 128, textLength: 16_384 }
 
-interface Gathered {
-  readonly check: ChecksumCheck.ChecksumCheck
+/** A line, and its place among those that are no comments. */
+interface Gathered extends ChecksumCheck.ChecksumCheck {
   readonly number: number
 }
 
@@ -248,7 +248,6 @@ class Elements {
   private readonly checked: Checked
   private readonly likely: Likely
   private readonly ownNames: ReadonlySet<string>
-  /** Place of the next line among those that are no comments. */
   private number: number
   private gathered: Array<Gathered> = []
   private length = 0
@@ -263,44 +262,34 @@ class Elements {
   add(line: ChecksumLine.Line): ReadonlyArray<Element> {
     const number = this.number++
     const found = ChecksumCheck.fromLine(line, this.checked)
-    if (Result.isFailure(found)) return [...this.flush(), this.malformed(found.failure, number)]
+    if (Result.isFailure(found)) return [...this.flush(), malformed(found.failure, number, this.checked)]
     const { algorithms, digest, path } = found.success
     // It may be one of the database, which only its whole path tells.
     const isAlone = this.checked.isLinked || this.ownNames.has(FilePath.name(path))
     const [first] = this.gathered
     const length = digest.length + path.length
     const isOver = this.gathered.length >= together.lines || this.length + length > together.textLength
-    const isOther = first !== undefined && !Equal.equals(first.check.algorithms, algorithms)
+    const isOther = first !== undefined && !Equal.equals(first.algorithms, algorithms)
     const before = isAlone || isOver || isOther ? this.flush() : []
-    this.gathered.push({ check: found.success, number })
+    this.gathered.push({ ...found.success, number })
     this.length += length
     return isAlone ? [...before, ...this.flush()] : before
   }
 
   flush(): ReadonlyArray<Element> {
     const { gathered } = this
-    const [first] = gathered
-    if (first === undefined) return []
     this.gathered = []
     this.length = 0
-    return [itemOf([first, ...gathered.slice(1)], this.checked, this.likely)]
+    return Arr.isReadonlyArrayNonEmpty(gathered) ? [itemOf(gathered, this.checked, this.likely)] : []
   }
+}
 
-  private malformed({ lineNumber, problem }: ChecksumCheck.Refused, number: number): Element {
-    return {
-      _tag: "Settled",
-      cursor: SourceCursor.format(number, placeOf(lineNumber, FilePath.empty)),
-      key: FilePath.display(this.checked.file),
-      outcome: {
-        _tag: "Failed",
-        failure: {
-          _tag: "Error",
-          error: { code: malformedCode, problem },
-          message: `line ${lineNumber} ${ChecksumLine.explain(problem)}`
-        }
-      }
-    }
-  }
+const malformed = ({ lineNumber, problem }: ChecksumCheck.Refused, number: number, { file }: Checked): Element => {
+  const message = `line ${lineNumber} ${ChecksumLine.explain(problem)}`
+  return Source.settled(SourceCursor.format(number, placeOf(lineNumber, FilePath.empty)), {
+    key: FilePath.display(file),
+    outcome: { _tag: "Failed", failure: { _tag: "Error", error: { code: malformedCode, problem }, message } }
+  })
 }
 
 /** Lines that are checked together, at the place of the last. */
@@ -309,22 +298,18 @@ const itemOf = (
   { folder, isLinked, leaveOut = [] }: Checked,
   { algorithm: likely }: Likely
 ): Element => {
-  const [{ check: { algorithms } }] = gathered
-  const { check: { lineNumber, path }, number } = Arr.lastNonEmpty(gathered)
-  return {
-    _tag: "Item",
-    cursor: SourceCursor.format(number, placeOf(lineNumber, path)),
-    payload: {
-      root: folder,
-      paths: Arr.map(gathered, ({ check: { path } }) => path),
-      digests: gathered.map(({ check: { digest } }) => digest),
-      lineNumbers: gathered.map(({ check: { lineNumber } }) => lineNumber),
-      algorithms: likely !== undefined && algorithms.includes(likely)
-        ? [likely, ...algorithms.filter((one) => one !== likely)]
-        : algorithms,
-      ...leaveOut.length === 0 ? {} : { leaveOut, ...isLinked ? { isLinked } : {} }
-    }
-  }
+  const [{ algorithms }] = gathered
+  const { lineNumber, number, path } = Arr.lastNonEmpty(gathered)
+  return Source.item(SourceCursor.format(number, placeOf(lineNumber, path)), {
+    root: folder,
+    paths: Arr.map(gathered, ({ path }) => path),
+    digests: gathered.map(({ digest }) => digest),
+    lineNumbers: gathered.map(({ lineNumber }) => lineNumber),
+    algorithms: likely !== undefined && algorithms.includes(likely)
+      ? [likely, ...algorithms.filter((one) => one !== likely)]
+      : algorithms,
+    ...leaveOut.length === 0 ? {} : { leaveOut, ...isLinked ? { isLinked } : {} }
+  })
 }
 
 /** Tells which lines are well, and has the others checked alone. */
@@ -339,22 +324,20 @@ const partsOf = (likely: Likely): FanOut.Parts<Payloads, CheckedFiles> => ({ cur
     const [digest = "", lineNumber = 0] = [digests[index], lineNumbers[index]]
     const [number, found] = [first + index, checked[index] ?? null]
     if (found !== null) return lines.push({ number, lineNumber, path, ...found })
-    return others.push({
-      _tag: "Item",
-      cursor: SourceCursor.format(number, placeOf(lineNumber, path)),
-      payload: { ...rest, paths: [path], digests: [digest], lineNumbers: [lineNumber] }
-    })
+    const payload: Payloads = { ...rest, paths: [path], digests: [digest], lineNumbers: [lineNumber] }
+    return others.push(Source.item(SourceCursor.format(number, placeOf(lineNumber, path)), payload))
   })
   const last = lines.at(-1)
   if (last === undefined) return others
   likely.algorithm = last.algorithm
-  return [{
-    _tag: "Settled",
-    // The number of the first at the place of the last: none of the others has both.
-    cursor: SourceCursor.format(first, SourceCursor.placeOf(cursor)),
-    key: FilePath.display(FilePath.join(payload.root, paths[0])),
-    outcome: { _tag: "Done", value: { _tag: "Matched", lines }, count: lines.length }
-  }, ...others]
+  // The number of the first at the place of the last: none of the others has both.
+  return [
+    Source.settled(SourceCursor.format(first, SourceCursor.placeOf(cursor)), {
+      key: FilePath.display(FilePath.join(payload.root, paths[0])),
+      outcome: { _tag: "Done", value: { _tag: "Matched", lines }, count: lines.length }
+    }),
+    ...others
+  ]
 }
 
 /** What the lines ask for, behind a cursor; comments and empty lines are no elements. */
@@ -364,7 +347,6 @@ const elements = (
   after: Option.Option<string>
 ): Stream.Stream<Element, UnusableChecksums, Files.Files> => {
   const done = Option.match(after, { onNone: () => 0, onSome: (cursor) => lineOf(cursor).lineNumber })
-  const first = Option.match(after, { onNone: () => 0, onSome: (cursor) => SourceCursor.numberOf(cursor) + 1 })
   const opened = Effect.gen(function*() {
     const { edition, file } = yield* open(payload.file)
     if (edition !== payload.edition) {
@@ -373,7 +355,7 @@ const elements = (
     return linesOf(file).pipe(
       Stream.filter(({ lineNumber }) => lineNumber > done),
       Stream.mapAccum(
-        () => new Elements(payload, likely, first),
+        () => new Elements(payload, likely, SourceCursor.nextNumber(after)),
         (elements, line) => [elements, elements.add(line)],
         { onHalt: (elements) => elements.flush() }
       )

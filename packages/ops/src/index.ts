@@ -1,11 +1,6 @@
 /**
  * @since 0.1.0
  */
-export * as ChecksumCheck from "./ChecksumCheck.ts"
-
-/**
- * @since 0.1.0
- */
 export * as ChecksumLine from "./ChecksumLine.ts"
 
 /**
@@ -287,11 +282,6 @@ export * as QuickFiles from "./QuickFiles.ts"
  * @since 0.1.0
  */
 export * as ResumableHasher from "./ResumableHasher.ts"
-
-/**
- * @since 0.1.0
- */
-export * as SampledHash from "./SampledHash.ts"
 
 /**
  * @since 0.1.0

@@ -1,9 +1,9 @@
 import { assert, describe, it } from "@effect/vitest"
-import * as ChecksumCheck from "@fanout/ops/ChecksumCheck"
 import * as ChecksumLine from "@fanout/ops/ChecksumLine"
 import type { HashAlgorithm } from "@fanout/ops/HashAlgorithm"
 import * as Arr from "effect/Array"
 import * as Option from "effect/Option"
+import * as ChecksumCheck from "../src/internal/checksumCheck.ts"
 
 const digits = (length: number): string => "ab".repeat(length / 2)
 

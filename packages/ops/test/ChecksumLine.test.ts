@@ -16,7 +16,7 @@ const Byte = Schema.Union([
   Schema.Int.check(Schema.isBetween({ minimum: 1, maximum: 255 }))
 ])
 const Name = Schema.NonEmptyArray(Byte)
-const Entry = Schema.Struct({ algorithm: HashAlgorithm, name: Name, style: ChecksumLine.Style })
+const Entry = Schema.Struct({ algorithm: HashAlgorithm, name: Name, style: Schema.Literals(["plain", "tagged"]) })
 
 const digestOf = (algorithm: HashAlgorithm): string =>
   "0123456789abcdef".repeat(8).slice(0, HashAlgorithms.digits(algorithm))

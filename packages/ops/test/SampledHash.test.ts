@@ -1,9 +1,9 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as Hasher from "@fanout/ops/Hasher"
-import * as SampledHash from "@fanout/ops/SampledHash"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
+import * as SampledHash from "../src/internal/sampledHash.ts"
 
 /** Reads a file whose byte at an offset is that modulo 251, at most so many bytes at once. */
 const pattern =
@@ -41,7 +41,7 @@ describe("SampledHash", () => {
     const read = samples.reduce((sum, sample) => sum + sample.sizeBytes, 0)
 
     assert.strictEqual(last.offset + last.sizeBytes, sizeBytes)
-    assert.isAtMost(read, SampledHash.maxReadBytes)
+    assert.isAtMost(read, SampledHash.wholeUpToBytes)
     assert.deepStrictEqual(samples, samples.toSorted((a, b) => a.offset - b.offset))
     assert.isTrue(samples.every((sample) => sample.offset + sample.sizeBytes <= sizeBytes))
   })

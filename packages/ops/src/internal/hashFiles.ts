@@ -16,10 +16,9 @@ import type { HashAlgorithm } from "../HashAlgorithm.ts"
 import * as HashCache from "../HashCache.ts"
 import { type HashedFiles, type HashFiles, Unhashed } from "../HashTask.ts"
 import * as ProtectedFiles from "../ProtectedFiles.ts"
-import * as SampledHash from "../SampledHash.ts"
 import { SkipReason } from "../SkipReason.ts"
-import * as ContentId from "./contentId.ts"
 import { type Hashed, hashOpen, isSame, keepTools, takeTools, type Tools } from "./fileHash.ts"
+import * as SampledHash from "./sampledHash.ts"
 
 type Payload = Omit<Task.Payload<typeof HashFiles>, "leaveOut">
 
@@ -188,11 +187,11 @@ class Hashing implements Files.Reader {
 
   /** Of what says that it is empty a sample is not all there may be. */
   private isLeft(sizeBytes: number): boolean {
-    return this.isSampled ? sizeBytes === 0 || sizeBytes > ContentId.wholeUpToBytes : sizeBytes > mostBytes
+    return this.isSampled ? sizeBytes === 0 || sizeBytes > SampledHash.wholeUpToBytes : sizeBytes > mostBytes
   }
 
   piece(bytes: Uint8Array): void {
-    if (this.isSampled && this.sizeBytes === 0) this.tools.hasher.update(ContentId.sizeOf(this.expectedBytes))
+    if (this.isSampled && this.sizeBytes === 0) this.tools.hasher.update(SampledHash.sizeOf(this.expectedBytes))
     this.tools.hasher.update(bytes)
     this.sizeBytes += bytes.length
     this.bytes += bytes.length
@@ -204,7 +203,7 @@ class Hashing implements Files.Reader {
     this.sizeBytes = 0
     // Those of the kernel say that they are empty.
     const isWhole = isSame && (expectedBytes === 0 || expectedBytes === sizeBytes)
-    if (isWhole) this.into.push({ digest: isSampled ? ContentId.ofDigest(digest) : digest, sizeBytes })
+    if (isWhole) this.into.push({ digest: isSampled ? SampledHash.ofDigest(digest) : digest, sizeBytes })
     else this.leave(changed(this.pathOf(this.into.length)))
   }
 
