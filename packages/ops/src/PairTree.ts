@@ -172,7 +172,8 @@ interface Question {
   readonly b: Kind | undefined
 }
 
-const isSure = (kind: Kind | undefined): kind is Files.FileKind => kind !== undefined && kind !== "unknown"
+/** What is said of an entry whose kinds are known; nothing is of what is in neither tree. */
+type Known = Files.FileKind | undefined
 
 const isMissing = (listed: Listed): boolean => Result.isFailure(listed) && listed.failure.isMissing
 
@@ -228,14 +229,21 @@ class Walker extends Asking<Element, Question> {
     })
   }
 
-  /** Gives what is known of an entry, or asks about it. */
+  /** Gives what is known of an entry, or asks about it: a folder may have to be entered or counted. */
   private meet(entry: Question): void {
     const { a, b, path } = entry
-    const isBoth = isSure(a) && isSure(b)
-    if (isBoth && (a !== "folder" || b !== "folder")) this.chunk.push({ _tag: "Pair", ...this.retriable(path), a, b })
-    else if (isSure(a) && b === undefined && a !== "folder") this.only(path, "A", a)
-    else if (isSure(b) && a === undefined && b !== "folder") this.only(path, "B", b)
-    else this.question = entry
+    const mayBeFolder = (a ?? "folder") === "folder" && (b ?? "folder") === "folder"
+    if (a === "unknown" || b === "unknown" || mayBeFolder) this.question = entry
+    else this.tell(path, a, b)
+  }
+
+  private tell(path: FilePath.FilePath, a: Known, b: Known, held: Option.Option<Held> = Option.none()): void {
+    const place = { ...this.at(path, "leaf"), retryAfter: openApart(path) }
+    const kind = a ?? b
+    if (a !== undefined && b !== undefined) this.chunk.push({ _tag: "Pair", ...place, a, b })
+    else if (kind !== undefined) {
+      this.chunk.push({ _tag: "Only", ...place, side: b === undefined ? "A" : "B", kind, held })
+    }
   }
 
   private leave({ path, rest }: Frame): void {
@@ -244,60 +252,39 @@ class Walker extends Asking<Element, Question> {
     if (this.frames.length === 0 && Option.isSome(this.apart)) this.chunk.push({ _tag: "End", ...this.at(path, "end") })
   }
 
-  private only(path: FilePath.FilePath, side: Side, kind: Files.FileKind, held: Option.Option<Held> = Option.none()) {
-    this.chunk.push({ _tag: "Only", ...this.retriable(path), side, kind, held })
-  }
-
   private at(path: FilePath.FilePath, side: PairCursor.Side): Located {
     return { cursor: PairCursor.format({ path, side, apart: this.apart }), path }
   }
 
-  private retriable(path: FilePath.FilePath): Retriable {
-    return { ...this.at(path, "leaf"), retryAfter: openApart(path) }
-  }
-
   // --- Asking the file system -------------------------------------------------------------------------------------
 
-  protected answer({ a, b, path }: Question, isAgain = false): Effect.Effect<void> {
+  protected answer({ path, ...entry }: Question, isAgain = false): Effect.Effect<void> {
     return Effect.gen({ self: this }, function*() {
-      const kindA = yield* this.kindOf("A", path, a)
-      const kindB = kindA === "unreadable" ? kindA : yield* this.kindOf("B", path, b)
-      if (kindA === "unreadable" || kindB === "unreadable") return
-      if (kindA === "folder" && kindB === "folder") yield* this.open(path, isAgain)
-      else if (kindA !== undefined && kindB !== undefined) this.meet({ path, a: kindA, b: kindB })
-      else if (kindA !== undefined) yield* this.meetOnly(path, "A", kindA)
-      else if (kindB !== undefined) yield* this.meetOnly(path, "B", kindB)
-    })
+      const a = yield* this.kindOf("A", path, entry.a)
+      const b = yield* this.kindOf("B", path, entry.b)
+      if (a === "folder" && b === "folder") return yield* this.open(path, isAgain)
+      const alone = a === undefined && b === "folder" ? "B" : b === undefined && a === "folder" ? "A" : undefined
+      if (alone === undefined) return this.tell(path, a, b)
+      const count = Effect.provideService(held(this.absolute(alone, path)), Files.Files, this.files)
+      return this.tell(path, a, b, Option.some(yield* count))
+    }).pipe(Effect.catch((why) => Effect.sync(() => this.unreadable(path, why))))
   }
 
-  /** The kind of an entry that the folder did not tell; `unreadable` where it has been told that nobody can. */
-  private kindOf(
-    side: Side,
-    path: FilePath.FilePath,
-    listed: Kind | undefined
-  ): Effect.Effect<Files.FileKind | "unreadable" | undefined> {
+  /** The kind of an entry that the folder did not tell. */
+  private kindOf(side: Side, path: FilePath.FilePath, listed: Kind | undefined): Effect.Effect<Known, Blame> {
     if (listed !== "unknown") return Effect.succeed(listed)
     // By the folder it is in: a path may be too long for a call, and lead through a link by now.
-    const stat = Effect.scoped(Effect.flatMap(Place.open(this.absolute(side, path)), Place.lstat))
-    return Effect.match(Effect.provideService(stat, Files.Files, this.files), {
-      onSuccess: ({ kind }) => kind,
-      onFailure: (error) => {
-        // A tree that is not there at all is no difference.
-        if (error.isMissing && path !== "") return undefined
-        this.unreadable(path, { side, error })
-        return "unreadable" as const
-      }
-    })
+    return Effect.flatMap(Place.open(this.absolute(side, path)), Place.lstat).pipe(
+      Effect.scoped,
+      Effect.provideService(Files.Files, this.files),
+      Effect.map(({ kind }) => kind),
+      // A tree that is not there at all is no difference.
+      Effect.catch((error) => error.isMissing && path !== "" ? Effect.undefined : Effect.fail({ side, error }))
+    )
   }
 
   private unreadable(path: FilePath.FilePath, why: Blame): void {
-    this.chunk.push({ _tag: "Unreadable", ...this.retriable(path), ...why })
-  }
-
-  private meetOnly(path: FilePath.FilePath, side: Side, kind: Files.FileKind): Effect.Effect<void> {
-    if (kind !== "folder") return Effect.sync(() => this.only(path, side, kind))
-    const count = Effect.provideService(held(this.absolute(side, path)), Files.Files, this.files)
-    return Effect.map(count, (held) => this.only(path, side, kind, Option.some(held)))
+    this.chunk.push({ _tag: "Unreadable", ...this.at(path, "leaf"), retryAfter: openApart(path), ...why })
   }
 
   private absolute(side: Side, path: FilePath.FilePath): FilePath.FilePath {

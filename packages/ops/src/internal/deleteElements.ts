@@ -1,7 +1,8 @@
 /**
  * What there is to delete, as elements of the fan-outs that do it.
  */
-import type { Element } from "@fanout/core/Source"
+import type { Outcome } from "@fanout/core/Outcome"
+import * as Source from "@fanout/core/Source"
 import type * as Task from "@fanout/core/Task"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
@@ -59,7 +60,7 @@ export const walk = (
 export const leftOf = ({ database, roots }: Scope): ReadonlySet<FilePath.FilePath> =>
   new Set(database.filter((file) => roots.some(({ path }) => FilePath.isWithin(file, path))))
 
-type BatchElement = Element<Task.Payload<typeof DeleteBatch>>
+type BatchElement = Source.Element<Task.Payload<typeof DeleteBatch>>
 
 const none: ReadonlyArray<never> = []
 
@@ -168,7 +169,7 @@ class Batches {
     this.length = 0
     const left = this.left.filter((file) => FilePath.isWithin(file, root.path))
     const { oneFileSystem } = this.scope
-    return [{ _tag: "Item", cursor, payload: { root, oneFileSystem, folders, size, left } }]
+    return [Source.item(cursor, { root, oneFileSystem, folders, size, left })]
   }
 }
 
@@ -187,24 +188,16 @@ export const batches = (
     )
   })
 
-type OneElement = Element<Task.Payload<typeof DeleteOne>>
+type OneElement = Source.Element<Task.Payload<typeof DeleteOne>>
 
 const missingMark = "missing:"
 
-const errorElement = (
-  cursor: string,
-  path: FilePath.FilePath,
-  error: FilesError,
-  retry?: { readonly payload: Task.Payload<typeof DeleteOne>; readonly bracketAfter: string }
-): OneElement => {
+const settled = (cursor: string, path: FilePath.FilePath, outcome: Outcome) =>
+  Source.settled(cursor, { key: FilePath.display(path), outcome })
+
+const failedBy = (error: FilesError): Outcome => {
   const { code, message } = failed(error)
-  return {
-    _tag: "Settled",
-    cursor,
-    key: FilePath.display(path),
-    outcome: failedAs(code, message),
-    ...(retry === undefined ? {} : { retry })
-  }
+  return failedAs(code, message)
 }
 
 /** What was named and is not there, before anything else. */
@@ -217,16 +210,9 @@ const missing = (scope: Scope, after: Option.Option<string>): ReadonlyArray<OneE
   return scope.roots.flatMap(({ kind, path }, index) => {
     if (kind !== "missing" || index < first) return []
     const error = new FilesError({ call: "lstat", code: "ENOENT", path, target: Option.none() })
-    return [errorElement(`${missingMark}${index}`, path, error)]
+    return [settled(`${missingMark}${index}`, path, failedBy(error))]
   })
 }
-
-const skipped = (cursor: string, path: FilePath.FilePath, reason: string): OneElement => ({
-  _tag: "Settled",
-  cursor,
-  key: FilePath.display(path),
-  outcome: skippedAs(reason)
-})
 
 interface Left {
   readonly replaced: ReadonlySet<FilePath.FilePath>
@@ -246,7 +232,7 @@ const passing = (scope: Scope, { isFirst, replaced }: Left) => {
     if (!isPassed || !(isWhole || inside === source)) return undefined
     inside = isWhole && _tag !== "Open" ? undefined : source
     if (inside !== undefined || !replaced.has(root.path)) return none
-    return [skipped(cursor, root.path, SkipReason.Replaced)]
+    return [settled(cursor, root.path, skippedAs(SkipReason.Replaced))]
   }
 }
 
@@ -282,30 +268,33 @@ const elementsOf = (scope: Scope) => {
     const { cursor, path, source } = element
     const root = roots[source]
     if (root === undefined) return []
-    const payload = { root, oneFileSystem: scope.oneFileSystem, path }
+    const payload = (kind: Task.Payload<typeof DeleteOne>["kind"]) => ({
+      root,
+      oneFileSystem: scope.oneFileSystem,
+      path,
+      kind
+    })
     const absolute = FilePath.join(root.path, path)
     switch (element._tag) {
       case "Open":
-        return [{ _tag: "Item", cursor, payload: { ...payload, kind: "folder" }, opens: true }]
+        return [Source.item(cursor, payload("folder"), { opens: true })]
       case "Close":
-        return [{ _tag: "After", cursor, payload: { ...payload, kind: "folderEnd" } }]
+        return [Source.closes(cursor, payload("folderEnd"))]
       case "Leaf":
         return left.has(absolute)
-          ? [skipped(cursor, absolute, SkipReason.Database)]
-          : [{ _tag: "Item", cursor, payload: { ...payload, kind: "leaf" } }]
+          ? [settled(cursor, absolute, skippedAs(SkipReason.Database))]
+          : [Source.item(cursor, payload("leaf"))]
       case "Unreadable": {
         const { error, retryAfter } = element
         // A job that goes on after its last folder is removed, or a mount that is a root by itself.
         if (error.isMissing || (error.code === "EXDEV" && named.has(absolute))) return []
-        return [errorElement(
-          cursor,
-          absolute,
-          error,
-          Option.match(retryAfter, {
-            onNone: () => undefined,
-            onSome: (bracketAfter) => ({ payload: { ...payload, kind: "folder" as const }, bracketAfter })
+        return [{
+          ...settled(cursor, absolute, failedBy(error)),
+          ...Option.match(retryAfter, {
+            onNone: () => ({}),
+            onSome: (bracketAfter) => ({ retry: { payload: payload("folder"), bracketAfter } })
           })
-        )]
+        }]
       }
     }
   }
