@@ -21,12 +21,14 @@ import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
 import { DeleteError, Reason } from "./DeleteError.ts"
-import * as DeleteOneLive from "./DeleteOneLive.ts"
-import * as DeleteRoot from "./DeleteRoot.ts"
-import { DeleteBatch, DeleteOne, units } from "./DeleteTask.ts"
+import { units } from "./DeleteUnits.ts"
 import * as FilePath from "./FilePath.ts"
 import * as Files from "./Files.ts"
+import * as DeleteBatchLive from "./internal/deleteBatchLive.ts"
 import { batches, leftovers, present, quickFiles, replacedOf, type Scope, scopeOf } from "./internal/deleteElements.ts"
+import * as DeleteOneLive from "./internal/deleteOneLive.ts"
+import * as DeleteRoot from "./internal/deleteRoot.ts"
+import { DeleteBatch, DeleteOne } from "./internal/deleteTask.ts"
 import { filesAtOnce } from "./internal/filesAtOnce.ts"
 import type { Trash } from "./Trash.ts"
 
@@ -209,13 +211,11 @@ export const program = Effect.fnUntraced(function*(payload: Payload) {
 })
 
 /**
- * Layer that supplies the job's program.
+ * Layer that supplies the job's program, for any file system. All work is done on fibers.
  *
  * @category layers
  * @since 0.1.0
  */
-export const layer: Layer.Layer<
-  Job.ToProgram<typeof job>,
-  never,
-  Files.Files | Trash | Task.Handler<typeof DeleteBatch>
-> = job.toLayer(program).pipe(Layer.provide(DeleteOneLive.layer))
+export const layer: Layer.Layer<Job.ToProgram<typeof job>, never, Files.Files | Trash> = job.toLayer(program).pipe(
+  Layer.provide([DeleteBatchLive.layer, DeleteOneLive.layer])
+)

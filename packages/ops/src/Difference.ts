@@ -8,7 +8,7 @@ import * as Schema from "effect/Schema"
 import * as FilePath from "./FilePath.ts"
 import { FileKind } from "./Files.ts"
 import { FilesError } from "./FilesError.ts"
-import { Held, Side } from "./PairTree.ts"
+import { Held, Side } from "./internal/pairTree.ts"
 
 const only = { kind: FileKind, held: Schema.OptionFromOptional(Held) }
 
@@ -138,3 +138,20 @@ export const explain = (difference: Difference): string =>
     Changed: ({ side }) => `changed in ${side} while it was compared`,
     Unreadable: ({ error, side }) => `can't be read in ${side}: ${error.message}`
   })
+
+/**
+ * Error of an entry that is not the same in both trees, or of which that is not known.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export class EntryDiffers
+  extends Schema.TaggedError<EntryDiffers>("@fanout/ops/VerifyEntry/EntryDiffers")("EntryDiffers", {
+    code: Code,
+    difference: Difference
+  })
+{
+  override get message(): string {
+    return explain(this.difference)
+  }
+}

@@ -17,7 +17,7 @@ import type * as Task from "@fanout/core/Task"
 import { TaskDispatcher } from "@fanout/core/TaskDispatcher"
 import * as Arr from "effect/Array"
 import * as Effect from "effect/Effect"
-import type * as Layer from "effect/Layer"
+import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
@@ -26,16 +26,16 @@ import type * as Files from "./Files.ts"
 import * as FileTree from "./FileTree.ts"
 import * as HashAlgorithm from "./HashAlgorithm.ts"
 import { type Entry, HashCache } from "./HashCache.ts"
-import { countOf, type HashedFiles, HashFiles, type Unhashed } from "./HashTask.ts"
 import { failedAs, skippedAs } from "./internal/endings.ts"
 import { filesAtOnce } from "./internal/filesAtOnce.ts"
 import { type Gathered, Gathering } from "./internal/gathering.ts"
+import { countOf, type HashedFiles, HashFiles, type Unhashed } from "./internal/hashTask.ts"
+import { layer as handlers } from "./internal/hashTaskLive.ts"
 import * as Relisting from "./internal/relisting.ts"
-import { SourceEndings } from "./internal/sourceEndings.ts"
+import * as SourceCursor from "./internal/sourceCursor.ts"
+import * as Sources from "./internal/sources.ts"
 import * as ProtectedFiles from "./ProtectedFiles.ts"
 import * as QuickFiles from "./QuickFiles.ts"
-import * as SourceCursor from "./SourceCursor.ts"
-import * as Sources from "./Sources.ts"
 import * as TreeCursor from "./TreeCursor.ts"
 
 /**
@@ -102,7 +102,7 @@ interface Hashed extends Payload {
 /** Gathers what a walk meets into elements: files by folder, and endings that nobody has to hash for. */
 class Elements {
   private readonly payload: Hashed
-  private readonly endings: SourceEndings
+  private readonly endings: Sources.SourceEndings
   private readonly gathering: Gathering
   /** Number of the next file that is not among those gathered. */
   private number: number
@@ -110,7 +110,7 @@ class Elements {
   constructor(id: JobId, payload: Hashed, number: number, mostFiles: number) {
     this.gathering = new Gathering(mostFiles)
     this.payload = payload
-    this.endings = new SourceEndings(id, payload)
+    this.endings = new Sources.SourceEndings(id, payload)
     this.number = number
   }
 
@@ -270,7 +270,7 @@ export const program = Effect.fnUntraced(function*(payload: Payload) {
   const hashed = { ...payload, linked: yield* ProtectedFiles.withOtherNames(payload.leaveOut) }
   const source = (after: Option.Option<string>) => elements(id, hashed, mostFiles, after)
   const concurrency = yield* filesAtOnce
-  const relisted = Relisting.parts(new SourceEndings(id, payload), mostFiles)
+  const relisted = Relisting.parts(new Sources.SourceEndings(id, payload), mostFiles)
   const parts: FanOut.Parts<Payloads, HashedFiles> = (element, value) =>
     (element.payload.lists === undefined ? filesParts : relisted)(element, value)
   const options = { keep: "all", parts, concurrency, flushEvery } as const
@@ -286,13 +286,11 @@ export const program = Effect.fnUntraced(function*(payload: Payload) {
 })
 
 /**
- * Layer that supplies the job's program.
+ * Layer that supplies the job's program, for any file system. All work is done on fibers.
  *
  * @category layers
  * @since 0.1.0
  */
-export const layer: Layer.Layer<
-  Job.ToProgram<typeof job>,
-  never,
-  Files.Files | Task.Handler<typeof HashFiles>
-> = job.toLayer(program)
+export const layer: Layer.Layer<Job.ToProgram<typeof job>, never, Files.Files> = job.toLayer(program).pipe(
+  Layer.provide(handlers)
+)

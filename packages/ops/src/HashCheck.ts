@@ -15,7 +15,7 @@ import { TaskDispatcher } from "@fanout/core/TaskDispatcher"
 import * as Arr from "effect/Array"
 import * as Effect from "effect/Effect"
 import * as Equal from "effect/Equal"
-import type * as Layer from "effect/Layer"
+import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
@@ -26,11 +26,12 @@ import * as Files from "./Files.ts"
 import type { FilesError } from "./FilesError.ts"
 import * as HashAlgorithms from "./HashAlgorithm.ts"
 import { HashAlgorithm } from "./HashAlgorithm.ts"
-import { type CheckedFiles, CheckFiles } from "./HashTask.ts"
 import * as ChecksumCheck from "./internal/checksumCheck.ts"
 import { filesAtOnce } from "./internal/filesAtOnce.ts"
+import { type CheckedFiles, CheckFiles } from "./internal/hashTask.ts"
+import { layer as handlers } from "./internal/hashTaskLive.ts"
+import * as SourceCursor from "./internal/sourceCursor.ts"
 import * as ProtectedFiles from "./ProtectedFiles.ts"
-import * as SourceCursor from "./SourceCursor.ts"
 
 /**
  * Error of a checksum file that nothing can be checked by.
@@ -386,14 +387,11 @@ export const program = Effect.fnUntraced(function*(payload: Payload) {
 })
 
 /**
- * Layer that supplies the job's program.
+ * Layer that supplies the job's program, for any file system. All work is done on fibers.
  *
  * @category layers
  * @since 0.1.0
  */
-export const layer: Layer.Layer<
-  Job.ToProgram<typeof job>,
-  never,
-  Files.Files | Task.Handler<typeof CheckFiles>
-> = job
-  .toLayer(program)
+export const layer: Layer.Layer<Job.ToProgram<typeof job>, never, Files.Files> = job.toLayer(program).pipe(
+  Layer.provide(handlers)
+)

@@ -10,7 +10,7 @@ import * as Schema from "effect/Schema"
 import type * as FilePath from "./FilePath.ts"
 import type { HashAlgorithm } from "./HashAlgorithm.ts"
 import * as HashCheck from "./HashCheck.ts"
-import * as SourceCursor from "./SourceCursor.ts"
+import * as SourceCursor from "./internal/sourceCursor.ts"
 
 /**
  * What a line came to: its file has the digest, has another one or changed while it was read, is not there, could not

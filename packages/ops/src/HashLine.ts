@@ -7,8 +7,8 @@ import type { OutcomeRow } from "@fanout/core/JobStore"
 import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
 import * as FilePath from "./FilePath.ts"
-import { FilesIn } from "./HashTask.ts"
-import * as SourceCursor from "./SourceCursor.ts"
+import { FilesIn } from "./internal/hashTask.ts"
+import * as SourceCursor from "./internal/sourceCursor.ts"
 import * as TreeCursor from "./TreeCursor.ts"
 
 /** What a row has of files that were hashed, or identified by samples. */

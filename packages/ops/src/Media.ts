@@ -23,11 +23,10 @@ import * as FilePath from "./FilePath.ts"
 import type * as Files from "./Files.ts"
 import * as FileTree from "./FileTree.ts"
 import { filesAtOnce } from "./internal/filesAtOnce.ts"
-import { SourceEndings } from "./internal/sourceEndings.ts"
+import * as SourceCursor from "./internal/sourceCursor.ts"
+import * as Sources from "./internal/sources.ts"
 import { ReadMedia } from "./MediaTask.ts"
 import * as QuickFiles from "./QuickFiles.ts"
-import * as SourceCursor from "./SourceCursor.ts"
-import * as Sources from "./Sources.ts"
 
 /**
  * Schema for whose metadata is to be read.
@@ -62,7 +61,7 @@ export const job = Job.make("metadata", {
 })
 
 /**
- * Works out what to read, as `Sources.plan` does.
+ * Works out what to read.
  *
  * @category running
  * @since 0.1.0
@@ -81,7 +80,7 @@ export const fanOutName = "files"
 /** Files and endings in the order of the walk. */
 const elements = (id: JobId, { raw, ...given }: Payload, after: Option.Option<string>) => {
   const { sources } = given
-  const endings = new SourceEndings(id, given)
+  const endings = new Sources.SourceEndings(id, given)
   return QuickFiles.walking(sources, FileTree.walk({ sources, after: Option.map(after, SourceCursor.placeOf) })).pipe(
     Stream.mapAccum(
       () => SourceCursor.nextNumber(after),

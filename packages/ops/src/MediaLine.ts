@@ -6,9 +6,9 @@
 import type { OutcomeRow } from "@fanout/core/JobStore"
 import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
+import * as SourceCursor from "./internal/sourceCursor.ts"
 import type { MediaRecord } from "./MediaRecord.ts"
 import { MediaRead } from "./MediaTask.ts"
-import * as SourceCursor from "./SourceCursor.ts"
 import * as TreeCursor from "./TreeCursor.ts"
 
 const decodeRead = Schema.decodeUnknownSync(MediaRead)

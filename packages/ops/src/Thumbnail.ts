@@ -24,7 +24,7 @@ import { FilesError } from "./FilesError.ts"
 import * as FileTree from "./FileTree.ts"
 import { filesAtOnce } from "./internal/filesAtOnce.ts"
 import { pauseOn } from "./internal/pausing.ts"
-import { SourceEndings } from "./internal/sourceEndings.ts"
+import * as Sources from "./internal/sources.ts"
 import { makeReadable } from "./internal/thumbnailFolder.ts"
 import * as QuickFiles from "./QuickFiles.ts"
 import * as TemporaryName from "./TemporaryName.ts"
@@ -109,7 +109,7 @@ export const fanOutName = "files"
 
 /** Files, and what is told of others, in the order of the walk. */
 const elements = (id: JobId, { format, output, sources, variants }: Payload, after: Option.Option<string>) => {
-  const endings = new SourceEndings(id, { sources, leaveOut: [] })
+  const endings = new Sources.SourceEndings(id, { sources, leaveOut: [] })
   return QuickFiles.walking(sources, FileTree.walk({ sources, after })).pipe(
     Stream.map((element): Source.Element<Task.Payload<typeof MakeThumbnails>> | undefined => {
       const { cursor } = element

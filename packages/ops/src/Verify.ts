@@ -16,7 +16,7 @@ import type * as Task from "@fanout/core/Task"
 import { TaskDispatcher } from "@fanout/core/TaskDispatcher"
 import * as Arr from "effect/Array"
 import * as Effect from "effect/Effect"
-import type * as Layer from "effect/Layer"
+import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
@@ -26,13 +26,14 @@ import * as Files from "./Files.ts"
 import { done, skippedAs } from "./internal/endings.ts"
 import { filesAtOnce } from "./internal/filesAtOnce.ts"
 import { type Gathered, Gathering } from "./internal/gathering.ts"
+import * as PairCursor from "./internal/pairCursor.ts"
+import * as PairTree from "./internal/pairTree.ts"
+import { EntryFailed, VerifyEntry } from "./internal/verifyEntry.ts"
+import { layer as handlers } from "./internal/verifyEntryLive.ts"
 import { Aspect } from "./Metadata.ts"
-import * as PairCursor from "./PairCursor.ts"
-import * as PairTree from "./PairTree.ts"
 import * as ProtectedFiles from "./ProtectedFiles.ts"
 import * as QuickFiles from "./QuickFiles.ts"
 import { SkipReason } from "./SkipReason.ts"
-import { EntryFailed, VerifyEntry } from "./VerifyEntry.ts"
 
 /**
  * Schema for what is to be compared.
@@ -339,13 +340,11 @@ export const program = Effect.fnUntraced(function*(payload: Payload) {
 })
 
 /**
- * Layer that supplies the job's program.
+ * Layer that supplies the job's program, for any file system. All work is done on fibers.
  *
  * @category layers
  * @since 0.1.0
  */
-export const layer: Layer.Layer<
-  Job.ToProgram<typeof job>,
-  never,
-  Files.Files | Task.Handler<typeof VerifyEntry>
-> = job.toLayer(program)
+export const layer: Layer.Layer<Job.ToProgram<typeof job>, never, Files.Files> = job.toLayer(program).pipe(
+  Layer.provide(handlers)
+)

@@ -71,17 +71,7 @@ export * as Delete from "./Delete.ts"
 /**
  * @since 0.1.0
  */
-export * as DeleteBatchLive from "./DeleteBatchLive.ts"
-
-/**
- * @since 0.1.0
- */
 export * as DeleteError from "./DeleteError.ts"
-
-/**
- * @since 0.1.0
- */
-export * as DeleteOneLive from "./DeleteOneLive.ts"
 
 /**
  * @since 0.1.0
@@ -91,12 +81,7 @@ export * as DeletePreview from "./DeletePreview.ts"
 /**
  * @since 0.1.0
  */
-export * as DeleteRoot from "./DeleteRoot.ts"
-
-/**
- * @since 0.1.0
- */
-export * as DeleteTask from "./DeleteTask.ts"
+export * as DeleteUnits from "./DeleteUnits.ts"
 
 /**
  * @since 0.1.0
@@ -186,22 +171,17 @@ export * as HashCheck from "./HashCheck.ts"
 /**
  * @since 0.1.0
  */
+export * as HashCheckError from "./HashCheckError.ts"
+
+/**
+ * @since 0.1.0
+ */
 export * as HashCheckLine from "./HashCheckLine.ts"
 
 /**
  * @since 0.1.0
  */
 export * as HashLine from "./HashLine.ts"
-
-/**
- * @since 0.1.0
- */
-export * as HashTask from "./HashTask.ts"
-
-/**
- * @since 0.1.0
- */
-export * as HashTaskLive from "./HashTaskLive.ts"
 
 /**
  * @since 0.1.0
@@ -256,16 +236,6 @@ export * as NumberedName from "./NumberedName.ts"
 /**
  * @since 0.1.0
  */
-export * as PairCursor from "./PairCursor.ts"
-
-/**
- * @since 0.1.0
- */
-export * as PairTree from "./PairTree.ts"
-
-/**
- * @since 0.1.0
- */
 export * as Place from "./Place.ts"
 
 /**
@@ -281,27 +251,12 @@ export * as QuickFiles from "./QuickFiles.ts"
 /**
  * @since 0.1.0
  */
-export * as ResumableHasher from "./ResumableHasher.ts"
-
-/**
- * @since 0.1.0
- */
 export * as SkipReason from "./SkipReason.ts"
 
 /**
  * @since 0.1.0
  */
-export * as SourceCursor from "./SourceCursor.ts"
-
-/**
- * @since 0.1.0
- */
 export * as SourceRows from "./SourceRows.ts"
-
-/**
- * @since 0.1.0
- */
-export * as Sources from "./Sources.ts"
 
 /**
  * @since 0.1.0
@@ -357,16 +312,6 @@ export * as TreeCursor from "./TreeCursor.ts"
  * @since 0.1.0
  */
 export * as Verify from "./Verify.ts"
-
-/**
- * @since 0.1.0
- */
-export * as VerifyEntry from "./VerifyEntry.ts"
-
-/**
- * @since 0.1.0
- */
-export * as VerifyEntryLive from "./VerifyEntryLive.ts"
 
 /**
  * @since 0.1.0

@@ -9,7 +9,6 @@ import * as Hash from "@fanout/ops/Hash"
 import type { HashAlgorithm } from "@fanout/ops/HashAlgorithm"
 import * as Hasher from "@fanout/ops/Hasher"
 import * as HashLine from "@fanout/ops/HashLine"
-import * as HashTaskLive from "@fanout/ops/HashTaskLive"
 import { QuickFiles } from "@fanout/ops/QuickFiles"
 import * as SourceRows from "@fanout/ops/SourceRows"
 import * as Effect from "effect/Effect"
@@ -39,7 +38,7 @@ const plant = (): MemoryFiles.Disk => {
 }
 
 const runtime = layer({ jobs: [Hash.job] }).pipe(
-  Layer.provide(Hash.layer.pipe(Layer.provide([HashTaskLive.layer, Pools.layer()])))
+  Layer.provide(Layer.provide(Hash.layer, Pools.layer()))
 )
 
 interface Options {

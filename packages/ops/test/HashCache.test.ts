@@ -10,7 +10,6 @@ import * as Hash from "@fanout/ops/Hash"
 import type { HashAlgorithm } from "@fanout/ops/HashAlgorithm"
 import * as HashCache from "@fanout/ops/HashCache"
 import * as HashLine from "@fanout/ops/HashLine"
-import * as HashTaskLive from "@fanout/ops/HashTaskLive"
 import * as SourceRows from "@fanout/ops/SourceRows"
 import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
@@ -74,7 +73,7 @@ const hash = (disk: MemoryFiles.Disk, cache: HashCache.HashCache, options: Optio
     if (call === "read") reads++
     return before(call, path)
   })
-  const tasks = Hash.layer.pipe(Layer.provide([HashTaskLive.layer, Pools.layer()]))
+  const tasks = Layer.provide(Hash.layer, Pools.layer())
   const runtime = layer({ jobs: [Hash.job] }).pipe(
     Layer.provide(tasks),
     Layer.provide([
@@ -145,7 +144,7 @@ describe("HashCache", () => {
       )
     }).pipe(Effect.provide(
       layer({ jobs: [Hash.job] }).pipe(
-        Layer.provide(Layer.provide(Hash.layer, [HashTaskLive.layer, Pools.layer()])),
+        Layer.provide(Layer.provide(Hash.layer, Pools.layer())),
         Layer.provide(MemoryFiles.layer(plant()))
       )
     )))

@@ -8,7 +8,6 @@ import * as Files from "@fanout/ops/Files"
 import type { HashAlgorithm } from "@fanout/ops/HashAlgorithm"
 import * as HashCheck from "@fanout/ops/HashCheck"
 import * as HashCheckLine from "@fanout/ops/HashCheckLine"
-import * as HashTaskLive from "@fanout/ops/HashTaskLive"
 import * as SourceRows from "@fanout/ops/SourceRows"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
@@ -32,7 +31,7 @@ const plant = (lines: ReadonlyArray<string>): MemoryFiles.Disk => {
 }
 
 const runtime = layer({ jobs: [HashCheck.job] }).pipe(
-  Layer.provide(HashCheck.layer.pipe(Layer.provide(HashTaskLive.layer))),
+  Layer.provide(HashCheck.layer),
   Layer.provide(Pools.layer({ io: 4 }))
 )
 

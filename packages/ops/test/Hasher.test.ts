@@ -2,7 +2,6 @@ import { assert, describe, it } from "@effect/vitest"
 import { HashAlgorithm } from "@fanout/ops/HashAlgorithm"
 import * as HashAlgorithms from "@fanout/ops/HashAlgorithm"
 import * as Hasher from "@fanout/ops/Hasher"
-import * as ResumableHasher from "@fanout/ops/ResumableHasher"
 import { blake2b } from "@noble/hashes/blake2.js"
 import { blake3 } from "@noble/hashes/blake3.js"
 import { md5, sha1 } from "@noble/hashes/legacy.js"
@@ -10,6 +9,7 @@ import { sha224, sha256, sha384, sha512 } from "@noble/hashes/sha2.js"
 import { sha3_224, sha3_256, sha3_384, sha3_512 } from "@noble/hashes/sha3.js"
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
+import * as ResumableHasher from "../src/internal/resumableHasher.ts"
 
 /** The pattern that BLAKE3's own test vectors have. */
 const content = Uint8Array.from({ length: 102_400 }, (_, index) => index % 251)

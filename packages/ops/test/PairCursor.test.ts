@@ -1,8 +1,8 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as FilePath from "@fanout/ops/FilePath"
-import * as PairCursor from "@fanout/ops/PairCursor"
 import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
+import * as PairCursor from "../src/internal/pairCursor.ts"
 import { Name } from "./pairHarness.ts"
 
 const Side = Schema.Literals(["leaf", "open", "rest", "end"])

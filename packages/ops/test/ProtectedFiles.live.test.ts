@@ -6,10 +6,8 @@ import * as OwnerLiveness from "@fanout/core/OwnerLiveness"
 import * as Pools from "@fanout/core/Pools"
 import * as FilePath from "@fanout/ops/FilePath"
 import * as Hash from "@fanout/ops/Hash"
-import * as HashTaskLive from "@fanout/ops/HashTaskLive"
 import * as SystemFiles from "@fanout/ops/SystemFiles"
 import * as Verify from "@fanout/ops/Verify"
-import * as VerifyEntryLive from "@fanout/ops/VerifyEntryLive"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Stream from "effect/Stream"
@@ -21,8 +19,8 @@ import { testFolder } from "./TestFolder.ts"
 const runtime = (files: typeof SystemFiles.layer) =>
   JobManager.layer({ jobs: [Hash.job, Verify.job] }).pipe(
     Layer.provide([
-      Layer.provide(Hash.layer, HashTaskLive.layer),
-      Layer.provide(Verify.layer, VerifyEntryLive.layer)
+      Hash.layer,
+      Verify.layer
     ]),
     Layer.provide(Pools.layer({ io: 8 })),
     Layer.provideMerge([MemoryJobStore.layer, OwnerLiveness.layerBlind, files])

@@ -8,7 +8,6 @@ import { settle } from "@fanout/core/testing"
 import * as FilePath from "@fanout/ops/FilePath"
 import * as Hash from "@fanout/ops/Hash"
 import * as HashCache from "@fanout/ops/HashCache"
-import * as HashTaskLive from "@fanout/ops/HashTaskLive"
 import * as SqlHashCache from "@fanout/ops/SqlHashCache"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
@@ -91,7 +90,7 @@ describe("SqlHashCache", () => {
     const runtime = JobManager.layer({ jobs: [Hash.job], shutdownDeadline: 0 }).pipe(
       Layer.provide(
         Hash.layer.pipe(
-          Layer.provide([HashTaskLive.layer, Pools.layer()]),
+          Layer.provide(Pools.layer()),
           Layer.provide([MemoryFiles.layer(disk), cache])
         )
       ),

@@ -14,8 +14,6 @@ import * as FilePath from "@fanout/ops/FilePath"
 import * as Files from "@fanout/ops/Files"
 import type { Aspect } from "@fanout/ops/Metadata"
 import * as Verify from "@fanout/ops/Verify"
-import { VerifyEntry, VerifyTasks } from "@fanout/ops/VerifyEntry"
-import * as VerifyEntryLive from "@fanout/ops/VerifyEntryLive"
 import * as VerifyRows from "@fanout/ops/VerifyRows"
 import * as Effect from "effect/Effect"
 import * as Headers from "effect/http/Headers"
@@ -28,12 +26,16 @@ import * as Stream from "effect/Stream"
 import * as Struct from "effect/Struct"
 import * as TestClock from "effect/testing/TestClock"
 import { runs } from "../../../test/effort.ts"
+import { VerifyEntry, VerifyTasks } from "../src/internal/verifyEntry.ts"
+import * as VerifyEntryLive from "../src/internal/verifyEntryLive.ts"
 import * as FaultyFiles from "./FaultyFiles.ts"
 import * as MemoryFiles from "./MemoryFiles.ts"
 import { expected, Pair, plant } from "./pairHarness.ts"
 
 const runtimeOf = (handler: typeof VerifyEntryLive.layer) =>
-  layer({ jobs: [Verify.job] }).pipe(Layer.provide(Verify.layer.pipe(Layer.provide([handler, Pools.layer()]))))
+  layer({ jobs: [Verify.job] }).pipe(
+    Layer.provide(Layer.provide(Verify.job.toLayer(Verify.program), [handler, Pools.layer()]))
+  )
 
 const runtime = runtimeOf(VerifyEntryLive.layer)
 

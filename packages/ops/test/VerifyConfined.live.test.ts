@@ -6,7 +6,6 @@ import * as Pools from "@fanout/core/Pools"
 import * as FilePath from "@fanout/ops/FilePath"
 import * as SystemFiles from "@fanout/ops/SystemFiles"
 import * as Verify from "@fanout/ops/Verify"
-import * as VerifyEntryLive from "@fanout/ops/VerifyEntryLive"
 import * as VerifyRows from "@fanout/ops/VerifyRows"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
@@ -18,7 +17,7 @@ import { testFolder } from "./TestFolder.ts"
 
 const runtime = (files: typeof SystemFiles.layer) =>
   JobManager.layer({ jobs: [Verify.job] }).pipe(
-    Layer.provide(Verify.layer.pipe(Layer.provide(VerifyEntryLive.layer))),
+    Layer.provide(Verify.layer),
     Layer.provide(Pools.layer({ io: 8 })),
     Layer.provideMerge([MemoryJobStore.layer, OwnerLiveness.layerBlind, files])
   )

@@ -4,7 +4,6 @@ import * as JobState from "@fanout/core/JobState"
 import * as Outcome from "@fanout/core/Outcome"
 import { layer, settle } from "@fanout/core/testing"
 import * as Delete from "@fanout/ops/Delete"
-import * as DeleteBatchLive from "@fanout/ops/DeleteBatchLive"
 import * as FilePath from "@fanout/ops/FilePath"
 import * as Files from "@fanout/ops/Files"
 import * as Trash from "@fanout/ops/Trash"
@@ -73,7 +72,7 @@ const outcomeText = Outcome.Outcome.match({
   Failed: ({ failure }) => `failed: ${Outcome.message(failure)}`
 })
 
-const jobs = layer({ jobs: [Delete.job] }).pipe(Layer.provide(Delete.layer.pipe(Layer.provide(DeleteBatchLive.layer))))
+const jobs = layer({ jobs: [Delete.job] }).pipe(Layer.provide(Delete.layer))
 
 /** Everything that runs deletions on this disk. */
 export const runtime = (

@@ -11,7 +11,6 @@ import * as Hash from "@fanout/ops/Hash"
 import type { HashAlgorithm } from "@fanout/ops/HashAlgorithm"
 import * as HashCheck from "@fanout/ops/HashCheck"
 import * as Hasher from "@fanout/ops/Hasher"
-import * as HashTaskLive from "@fanout/ops/HashTaskLive"
 import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
@@ -121,7 +120,7 @@ class World {
   }
 }
 
-const handlers = HashTaskLive.layer.pipe(Layer.provide(Layer.succeed(HugeContent.Limits, limits)))
+const withLimits = Layer.succeed(HugeContent.Limits, limits)
 
 const hashed = (algorithm: HashAlgorithm, content: string) =>
   Exit.succeed({ digest: digestOf(algorithm, content), sizeBytes: content.length })
@@ -220,7 +219,7 @@ describe("the hash of a huge file", () => {
             return call === "read" ? Effect.sleep(millis) : Effect.void
           })
         const files = Layer.succeed(Files.Files, FaultyFiles.intercept(MemoryFiles.make(disk), before))
-        const hash = Hash.layer.pipe(Layer.provide([handlers, Pools.layer()]))
+        const hash = Layer.provide(Hash.layer, [withLimits, Pools.layer()])
         const runtime = layer({ jobs: [Hash.job] }).pipe(Layer.provide(hash))
         yield* Effect.gen(function*() {
           const manager = yield* JobManager.JobManager
@@ -258,7 +257,7 @@ describe("the hash of a huge file", () => {
         })
       const files = Layer.succeed(Files.Files, FaultyFiles.intercept(MemoryFiles.make(disk), before))
       const runtime = layer({ jobs: [HashCheck.job] }).pipe(
-        Layer.provide(HashCheck.layer.pipe(Layer.provide(handlers))),
+        Layer.provide(Layer.provide(HashCheck.layer, withLimits)),
         Layer.provide(Pools.layer({ io: 4 }))
       )
       yield* Effect.gen(function*() {

@@ -2,7 +2,7 @@
  * Writes the line that shows how far a job is. Pure: progress goes in, text comes out.
  */
 import type { Progress } from "@fanout/core/Progress"
-import { units as deleted } from "@fanout/ops/DeleteTask"
+import { units as deleted } from "@fanout/ops/DeleteUnits"
 import * as format from "./format.ts"
 import { fit, width } from "./table.ts"
 

@@ -11,11 +11,12 @@ import * as Files from "../Files.ts"
 import type { FilesError } from "../FilesError.ts"
 import * as HashAlgorithms from "../HashAlgorithm.ts"
 import type { HashAlgorithm } from "../HashAlgorithm.ts"
-import { type CheckedFiles, CheckFailed, type CheckFiles } from "../HashTask.ts"
+import { CheckFailed } from "../HashCheckError.ts"
 import * as ProtectedFiles from "../ProtectedFiles.ts"
 import { SkipReason } from "../SkipReason.ts"
 import { hashOpen } from "./fileHash.ts"
 import { hashEach, isLimited, type Outcomes } from "./hashFiles.ts"
+import type { CheckedFiles, CheckFiles } from "./hashTask.ts"
 import * as HugeContent from "./hugeContent.ts"
 
 type Payload = Task.Payload<typeof CheckFiles>

@@ -10,8 +10,8 @@ import type { Difference } from "../Difference.ts"
 import * as Files from "../Files.ts"
 import * as Metadata from "../Metadata.ts"
 import * as ProtectedFiles from "../ProtectedFiles.ts"
-import type { ComparedEntries, VerifyEntry } from "../VerifyEntry.ts"
 import { buffersOf } from "./sameBytes.ts"
+import type { ComparedEntries, VerifyEntry } from "./verifyEntry.ts"
 
 type Payload = Task.Payload<typeof VerifyEntry>
 

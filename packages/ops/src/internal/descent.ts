@@ -5,13 +5,13 @@
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Scope from "effect/Scope"
-import { type DeleteRoot, identityText } from "../DeleteRoot.ts"
-import { DeleteFailed } from "../DeleteTask.ts"
 import * as FilePath from "../FilePath.ts"
 import * as Files from "../Files.ts"
 import type { FilesError } from "../FilesError.ts"
 import * as Place from "../Place.ts"
 import { componentsOf } from "./components.ts"
+import { type DeleteRoot, identityText } from "./deleteRoot.ts"
+import { DeleteFailed } from "./deleteTask.ts"
 
 /** Folders on the way that stay open. A deep tree must not use up the descriptors of the process. */
 const maxOpen = 32

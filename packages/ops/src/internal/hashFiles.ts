@@ -14,10 +14,10 @@ import * as Files from "../Files.ts"
 import type { FilesError } from "../FilesError.ts"
 import type { HashAlgorithm } from "../HashAlgorithm.ts"
 import * as HashCache from "../HashCache.ts"
-import { type HashedFiles, type HashFiles, Unhashed } from "../HashTask.ts"
 import * as ProtectedFiles from "../ProtectedFiles.ts"
 import { SkipReason } from "../SkipReason.ts"
 import { type Hashed, hashOpen, isSame, keepTools, takeTools, type Tools } from "./fileHash.ts"
+import { type HashedFiles, type HashFiles, Unhashed } from "./hashTask.ts"
 import * as SampledHash from "./sampledHash.ts"
 
 type Payload = Omit<Task.Payload<typeof HashFiles>, "leaveOut">

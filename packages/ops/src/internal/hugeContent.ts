@@ -16,8 +16,8 @@ import * as Schema from "effect/Schema"
 import type * as Files from "../Files.ts"
 import type { FilesError } from "../FilesError.ts"
 import { HashAlgorithm } from "../HashAlgorithm.ts"
-import * as ResumableHasher from "../ResumableHasher.ts"
 import type { Hashed } from "./fileHash.ts"
+import * as ResumableHasher from "./resumableHasher.ts"
 import { edition } from "./sameContent.ts"
 
 const pieceBytes = 2 ** 20

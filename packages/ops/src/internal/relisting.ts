@@ -10,13 +10,13 @@ import type * as Task from "@fanout/core/Task"
 import * as Option from "effect/Option"
 import * as FilePath from "../FilePath.ts"
 import type * as FileTree from "../FileTree.ts"
-import type { HashedFiles, HashFiles } from "../HashTask.ts"
 import { SkipReason } from "../SkipReason.ts"
-import * as SourceCursor from "../SourceCursor.ts"
 import * as TreeCursor from "../TreeCursor.ts"
 import { failedAs, skippedAs } from "./endings.ts"
 import { type Gathered, Gathering } from "./gathering.ts"
-import type { SourceEndings } from "./sourceEndings.ts"
+import type { HashedFiles, HashFiles } from "./hashTask.ts"
+import * as SourceCursor from "./sourceCursor.ts"
+import type { SourceEndings } from "./sources.ts"
 
 type Payload = Task.Payload<typeof HashFiles>
 type Element = Source.Element<Payload>

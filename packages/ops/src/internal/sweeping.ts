@@ -7,10 +7,11 @@ import type * as Task from "@fanout/core/Task"
 import * as TaskCheckpoint from "@fanout/core/TaskCheckpoint"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
-import { type DeleteBatch, type Folders, units } from "../DeleteTask.ts"
+import { units } from "../DeleteUnits.ts"
 import * as FilePath from "../FilePath.ts"
 import type * as Files from "../Files.ts"
 import { mostDeep } from "./calls/measure.ts"
+import type { DeleteBatch, Folders } from "./deleteTask.ts"
 import { descending, type Descent } from "./descent.ts"
 
 type Payload = Task.Payload<typeof DeleteBatch>

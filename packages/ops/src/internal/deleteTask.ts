@@ -1,21 +1,14 @@
 /**
  * Tasks of a deletion: one removes folders with the files in them, many at once, on threads; the other removes what
  * that has left, one by one, and says why where it can't.
- *
- * @since 0.1.0
  */
 import * as Task from "@fanout/core/Task"
 import * as RpcGroup from "effect/rpc/RpcGroup"
 import * as Schema from "effect/Schema"
-import * as DeleteRoot from "./DeleteRoot.ts"
-import * as FilePath from "./FilePath.ts"
+import * as FilePath from "../FilePath.ts"
+import * as DeleteRoot from "./deleteRoot.ts"
 
-/**
- * Error of something that was not deleted.
- *
- * @category errors
- * @since 0.1.0
- */
+/** Error of something that was not deleted. */
 export class DeleteFailed extends Schema.TaggedError<DeleteFailed>("@fanout/ops/DeleteTask/DeleteFailed")(
   "DeleteFailed",
   {
@@ -47,21 +40,13 @@ const Folders = Schema.Array(Schema.Struct({
   areWhole: Schema.optionalKey(Schema.Boolean)
 }))
 
-/**
- * Folders that are to be removed, by those that they are in.
- *
- * @category models
- * @since 0.1.0
- */
+/** Folders that are to be removed, by those that they are in. */
 export type Folders = typeof Folders.Type
 
 /**
  * The task that removes what is in folders and no folder itself, as much of it as it can, then each of them that is
  * empty, and those above it. It never fails: what it can't remove is left. Where it is stopped it gives what it has not
  * come to.
- *
- * @category constructors
- * @since 0.1.0
  */
 export const DeleteBatch = Task.make("@fanout/ops/DeleteBatch", {
   payload: {
@@ -79,33 +64,18 @@ export const DeleteBatch = Task.make("@fanout/ops/DeleteBatch", {
   pool: "io"
 })
 
-/**
- * The tasks of a deletion that run on threads.
- *
- * @category models
- * @since 0.1.0
- */
+/** The tasks of a deletion that run on threads. */
 export class ThreadTasks extends RpcGroup.make(DeleteBatch) {}
 
 /**
  * Schema for what a single thing came to.
  *
- * **Details**
- *
  * - `Removed`: it is gone. `Trashed`: it is in the trash.
  * - `FolderMet`: what is in the folder can be removed now. `FolderLeft`: something is left in it, so it stays.
- *
- * @category schemas
- * @since 0.1.0
  */
 export const Deleted = Schema.TaggedUnion({ Removed: {}, Trashed: {}, FolderMet: {}, FolderLeft: {} })
 
-/**
- * The task that removes one thing.
- *
- * @category constructors
- * @since 0.1.0
- */
+/** The task that removes one thing. */
 export const DeleteOne = Task.make("@fanout/ops/DeleteOne", {
   payload: {
     ...where,
@@ -118,11 +88,3 @@ export const DeleteOne = Task.make("@fanout/ops/DeleteOne", {
   key: ({ path, root }) => FilePath.display(FilePath.join(root.path, path)),
   pool: "io"
 })
-
-/**
- * Units of progress: what is gone.
- *
- * @category models
- * @since 0.1.0
- */
-export const units = { files: "removedFiles", folders: "removedFolders" } as const

@@ -4,58 +4,36 @@
  * A durable job stores where in its source it is, as one cursor, so the walk must be the same each time: names sorted
  * by bytes, what is in a folder right behind it. It looks at no file; what folders say of their entries is enough. A
  * folder that only one tree has is given once: nothing in it has a counterpart.
- *
- * @since 0.1.0
  */
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
-import * as FilePath from "./FilePath.ts"
-import * as Files from "./Files.ts"
-import type { FilesError } from "./FilesError.ts"
-import * as FileTree from "./FileTree.ts"
-import * as FolderListing from "./FolderListing.ts"
-import { Asking } from "./internal/asking.ts"
-import { componentsOf, joined } from "./internal/components.ts"
-import * as PairCursor from "./PairCursor.ts"
-import * as Place from "./Place.ts"
+import * as FilePath from "../FilePath.ts"
+import * as Files from "../Files.ts"
+import type { FilesError } from "../FilesError.ts"
+import * as FileTree from "../FileTree.ts"
+import * as FolderListing from "../FolderListing.ts"
+import * as Place from "../Place.ts"
+import { Asking } from "./asking.ts"
+import { componentsOf, joined } from "./components.ts"
+import * as PairCursor from "./pairCursor.ts"
 
-/**
- * Schema for which of the two trees is meant.
- *
- * @category schemas
- * @since 0.1.0
- */
+/** Schema for which of the two trees is meant. */
 export const Side = Schema.Literals(["A", "B"])
 
-/**
- * Which of the two trees is meant.
- *
- * @category models
- * @since 0.1.0
- */
+/** Which of the two trees is meant. */
 export type Side = typeof Side.Type
 
-/**
- * Schema for how many entries a folder has, folders in it and what is in them included.
- *
- * @category schemas
- * @since 0.1.0
- */
+/** Schema for how many entries a folder has, folders in it and what is in them included. */
 export const Held = Schema.Struct({
   entries: Schema.Natural,
   /** Whether these are all: where there are very many, or one of the folders can't be listed, there are more. */
   isAll: Schema.Boolean
 })
 
-/**
- * How many entries a folder has.
- *
- * @category models
- * @since 0.1.0
- */
+/** How many entries a folder has. */
 export type Held = typeof Held.Type
 
 interface Located {
@@ -73,8 +51,6 @@ interface Retriable extends Located {
 /**
  * What a walk meets.
  *
- * **Details**
- *
  * - `Folder`: a folder of both trees. What is in it follows.
  * - `Pair`: anything else that both trees have.
  * - `Only`: what only one of them has. Of a folder it tells how much is in it.
@@ -82,9 +58,6 @@ interface Retriable extends Located {
  *   can't even be told to be a folder.
  * - `End`: the end of the folder whose content is given apart. Only a walk from within such a folder has one, and it
  *   is the last of it.
- *
- * @category models
- * @since 0.1.0
  */
 export type Element =
   | Located & { readonly _tag: "Folder" }
@@ -98,23 +71,13 @@ export type Element =
   | Retriable & { readonly _tag: "Unreadable"; readonly side: Side; readonly error: FilesError }
   | Located & { readonly _tag: "End" }
 
-/**
- * The two trees, files or folders, by their real paths.
- *
- * @category models
- * @since 0.1.0
- */
+/** The two trees, files or folders, by their real paths. */
 export interface Trees {
   readonly a: FilePath.FilePath
   readonly b: FilePath.FilePath
 }
 
-/**
- * Path of what is at a place, in both trees.
- *
- * @category accessors
- * @since 0.1.0
- */
+/** Path of what is at a place, in both trees. */
 export const pathsOf = ({ a, b }: Trees, path: FilePath.FilePath): Trees => ({
   a: FilePath.join(a, path),
   b: FilePath.join(b, path)
@@ -123,12 +86,7 @@ export const pathsOf = ({ a, b }: Trees, path: FilePath.FilePath): Trees => ({
 // As many folders can be listed in a second or less. Nothing else is taken from the walk in the meantime.
 const mostHeld = 10_000
 
-/**
- * Counts what is in a folder, up to ten thousand entries.
- *
- * @category accessors
- * @since 0.1.0
- */
+/** Counts what is in a folder, up to ten thousand entries. */
 export const held = (folder: FilePath.FilePath): Effect.Effect<Held, never, Files.Files> =>
   FileTree.walk({ sources: [folder] }).pipe(
     Stream.filter(({ _tag }) => _tag !== "Close"),
@@ -370,16 +328,9 @@ const nothing = [Result.succeed(FolderListing.empty), Result.succeed(FolderListi
 /**
  * Walks the two trees, from the start or from behind a cursor.
  *
- * **Details**
- *
  * It keeps the names of the folders that it is in, and lists one folder of each tree at a time.
  *
- * **Gotchas**
- *
  * A cursor that no walk can have given is the defect `FileTree.InvalidCursor`.
- *
- * @category constructors
- * @since 0.1.0
  */
 export const walk = (
   trees: Trees,

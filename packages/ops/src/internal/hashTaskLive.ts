@@ -1,7 +1,5 @@
 /**
  * Handlers of the tasks `HashFiles` and `CheckFiles`.
- *
- * @since 0.1.0
  */
 import type * as Task from "@fanout/core/Task"
 import * as TaskDispatcher from "@fanout/core/TaskDispatcher"
@@ -10,14 +8,14 @@ import type * as Layer from "effect/Layer"
 import * as Num from "effect/Number"
 import * as Option from "effect/Option"
 import * as RpcGroup from "effect/rpc/RpcGroup"
-import * as FilePath from "./FilePath.ts"
-import * as Files from "./Files.ts"
-import { type CheckedFiles, CheckFiles, countOf, HashFiles, ThreadTasks } from "./HashTask.ts"
-import { checkFiles, Elsewhere } from "./internal/checkFiles.ts"
-import { hashFiles, isLimited } from "./internal/hashFiles.ts"
-import { share } from "./internal/sharing.ts"
-import * as ProtectedFiles from "./ProtectedFiles.ts"
-import { QuickFiles, type Sides, type Where } from "./QuickFiles.ts"
+import * as FilePath from "../FilePath.ts"
+import * as Files from "../Files.ts"
+import * as ProtectedFiles from "../ProtectedFiles.ts"
+import { QuickFiles, type Sides, type Where } from "../QuickFiles.ts"
+import { checkFiles, Elsewhere } from "./checkFiles.ts"
+import { hashFiles, isLimited } from "./hashFiles.ts"
+import { type CheckedFiles, CheckFiles, countOf, HashFiles, ThreadTasks } from "./hashTask.ts"
+import { share } from "./sharing.ts"
 
 type Payload = Task.Payload<typeof HashFiles>
 type Checked = Task.Payload<typeof CheckFiles>
@@ -27,12 +25,7 @@ const handlers = Effect.map(ProtectedFiles.leaving, (leaving) => ({
   check: (payload: Checked) => leaving(payload.leaveOut ?? [], checkFiles(payload))
 }))
 
-/**
- * Layer that supplies the handlers.
- *
- * @category layers
- * @since 0.1.0
- */
+/** Layer that supplies the handlers. */
 export const layer: Layer.Layer<Task.Handler<typeof HashFiles | typeof CheckFiles>, never, Files.Files> = ThreadTasks
   .toLayer(Effect.map(handlers, ({ check, hash }) => ({ [HashFiles._tag]: hash, [CheckFiles._tag]: check })))
 
@@ -57,9 +50,6 @@ class Checks extends RpcGroup.make(CheckFiles) {}
 /**
  * Layer that hashes files under these real paths here, where that is quick, and has others help once there is much of
  * it. They are started only then: that takes as long as some thousand small files.
- *
- * @category layers
- * @since 0.1.0
  */
 export const layerShared = <E>(
   others: Sides<typeof HashFiles, E>,
@@ -88,9 +78,6 @@ const upwards = /(^|\/)\.\.(\/|$)/
 
 /**
  * The same with files that are to have digests. Those that are not under these paths are for others from the beginning.
- *
- * @category layers
- * @since 0.1.0
  */
 export const layerSharedChecks = <E>(
   others: Sides<typeof CheckFiles, E>,

@@ -5,28 +5,18 @@
  * given up, and `/.` behind the end of a folder. A folder whose content is given apart, because it could not be given
  * in its turn, has two slashes behind its name. No file is called `.` or `..`, and no name is empty, so nothing else
  * reads like that.
- *
- * @since 0.1.0
  */
 import * as Option from "effect/Option"
 import type * as Order from "effect/Order"
-import * as FilePath from "./FilePath.ts"
+import * as FilePath from "../FilePath.ts"
 
 /**
  * Where a walk stands: behind a leaf, behind the opening of a folder, where the rest of a folder has been given up, or
  * behind the end of a folder that is given apart.
- *
- * @category models
- * @since 0.1.0
  */
 export type Side = "leaf" | "open" | "rest" | "end"
 
-/**
- * Place in a walk.
- *
- * @category models
- * @since 0.1.0
- */
+/** Place in a walk. */
 export interface PairCursor {
   /** Path under both trees; empty for the trees themselves. */
   readonly path: FilePath.FilePath
@@ -42,12 +32,7 @@ const root = "."
 /** Path from the root on as it is in a cursor. */
 const textOf = (path: FilePath.FilePath): string => path === "" ? root : `${root}/${FilePath.toText(path)}`
 
-/**
- * Encodes a place as well-formed text.
- *
- * @category constructors
- * @since 0.1.0
- */
+/** Encodes a place as well-formed text. */
 export const format = ({ apart, path, side }: PairCursor): string => {
   const text = textOf(path)
   const start = Option.match(apart, { onNone: () => "", onSome: (folder) => `${textOf(folder)}/` })
@@ -62,12 +47,7 @@ const sideOf = (text: string): { readonly side: Side; readonly length: number } 
   return { side: "leaf", length: text.length }
 }
 
-/**
- * Decodes a place, or returns `None` where the text is not a cursor.
- *
- * @category constructors
- * @since 0.1.0
- */
+/** Decodes a place, or returns `None` where the text is not a cursor. */
 export const parse = (text: string): Option.Option<PairCursor> => {
   const { length, side } = sideOf(text)
   const [first, ...names] = text.slice(0, length).split("/")
@@ -87,9 +67,6 @@ export const parse = (text: string): Option.Option<PairCursor> => {
 /**
  * Orders places as a walk comes by them: a folder before what is in it, its end behind that. Whether something was
  * given apart makes no difference.
- *
- * @category accessors
- * @since 0.1.0
  */
 export const order: Order.Order<Pick<PairCursor, "path" | "side">> = (a, b) => {
   const [isBehindA, isBehindB] = [isBehind(a), isBehind(b)]

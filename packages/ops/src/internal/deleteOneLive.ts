@@ -1,7 +1,5 @@
 /**
  * Handler of the task `DeleteOne`.
- *
- * @since 0.1.0
  */
 import type { Interrupted } from "@fanout/core/Interrupter"
 import * as Progress from "@fanout/core/Progress"
@@ -10,14 +8,15 @@ import * as Effect from "effect/Effect"
 import type * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as RpcGroup from "effect/rpc/RpcGroup"
-import * as DeleteRoot from "./DeleteRoot.ts"
-import { Deleted, DeleteFailed, DeleteOne, units } from "./DeleteTask.ts"
-import * as FilePath from "./FilePath.ts"
-import type * as Files from "./Files.ts"
-import { FilesError } from "./FilesError.ts"
-import { type Climb, type Descent, failed, removeAlone, within } from "./internal/descent.ts"
-import { SkipReason } from "./SkipReason.ts"
-import { Trash } from "./Trash.ts"
+import { units } from "../DeleteUnits.ts"
+import * as FilePath from "../FilePath.ts"
+import type * as Files from "../Files.ts"
+import { FilesError } from "../FilesError.ts"
+import { SkipReason } from "../SkipReason.ts"
+import { Trash } from "../Trash.ts"
+import * as DeleteRoot from "./deleteRoot.ts"
+import { Deleted, DeleteFailed, DeleteOne } from "./deleteTask.ts"
+import { type Climb, type Descent, failed, removeAlone, within } from "./descent.ts"
 
 class Tasks extends RpcGroup.make(DeleteOne) {}
 
@@ -89,12 +88,7 @@ const run = (
     )
   )
 
-/**
- * Layer that supplies the handler.
- *
- * @category layers
- * @since 0.1.0
- */
+/** Layer that supplies the handler. */
 export const layer: Layer.Layer<Task.Handler<typeof DeleteOne>, never, Files.Files | Trash> = Tasks.toLayer({
   [DeleteOne._tag]: run
 })

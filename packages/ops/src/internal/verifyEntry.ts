@@ -1,53 +1,22 @@
 /**
  * Task: compares what is at two paths, without what is in a folder, or many such entries of two trees.
- *
- * @since 0.1.0
  */
 import * as Task from "@fanout/core/Task"
 import * as RpcGroup from "effect/rpc/RpcGroup"
 import * as Schema from "effect/Schema"
-import { Code, codeOf, Difference, explain } from "./Difference.ts"
-import * as FilePath from "./FilePath.ts"
-import { Aspect } from "./Metadata.ts"
+import { Code, codeOf, Difference, EntryDiffers } from "../Difference.ts"
+import * as FilePath from "../FilePath.ts"
+import { Aspect } from "../Metadata.ts"
 
-/**
- * Error of an entry that is not the same in both trees, or of which that is not known.
- *
- * @category errors
- * @since 0.1.0
- */
-export class EntryDiffers
-  extends Schema.TaggedError<EntryDiffers>("@fanout/ops/VerifyEntry/EntryDiffers")("EntryDiffers", {
-    code: Code,
-    difference: Difference
-  })
-{
-  override get message(): string {
-    return explain(this.difference)
-  }
-}
-
-/**
- * Schema for the same as data: to make an error takes longer than to compare a small file.
- *
- * @category schemas
- * @since 0.1.0
- */
+/** Schema for the error of an entry as data: to make an error takes longer than to compare a small file. */
 export const EntryFailed = Schema.TaggedStruct("EntryDiffers", { code: Code, difference: Difference })
 
-/**
- * Creates the error of a difference.
- *
- * @category constructors
- * @since 0.1.0
- */
+/** Creates the error of a difference. */
 export const differs = (difference: Difference): EntryDiffers =>
   new EntryDiffers({ code: codeOf(difference), difference })
 
 /**
  * Schema for what of an entry is to be compared.
- *
- * **Details**
  *
  * - `entries`: files, links and folders of both trees, one after the other; of folders the metadata. What can't be
  *   compared with others is left.
@@ -56,31 +25,18 @@ export const differs = (difference: Difference): EntryDiffers =>
  * - `folder`: the metadata of what was one in both trees.
  * - `apart`: the same, and of a folder that it can be listed in both trees. What is in it is compared next.
  * - `end`: the metadata of what is a folder in both trees, once all in it was compared apart.
- *
- * @category schemas
- * @since 0.1.0
  */
-export const Part = Schema.Literals(["entries", "file", "link", "folder", "again", "apart", "end"])
+const Part = Schema.Literals(["entries", "file", "link", "folder", "again", "apart", "end"])
 
-/**
- * Schema for entries of both trees, by the folder that they are in.
- *
- * @category schemas
- * @since 0.1.0
- */
-export const EntriesIn = Schema.Struct({
+/** Schema for entries of both trees, by the folder that they are in. */
+const EntriesIn = Schema.Struct({
   /** Path of the folder under both trees. */
   path: FilePath.FilePath,
   /** The empty name stands for the folder itself. */
   names: Schema.Array(FilePath.FilePath)
 })
 
-/**
- * Schema for what entries came to that were compared together, by their places among all of their names.
- *
- * @category schemas
- * @since 0.1.0
- */
+/** Schema for what entries came to that were compared together, by their places among all of their names. */
 export const ComparedEntries = Schema.TaggedStruct("Entries", {
   /** How many files and links are the same, and how many folders. */
   same: Schema.Natural,
@@ -90,23 +46,13 @@ export const ComparedEntries = Schema.TaggedStruct("Entries", {
   alone: Schema.Array(Schema.Struct({ index: Schema.Natural, sizeBytes: Schema.Natural }))
 })
 
-/**
- * What entries came to that were compared together.
- *
- * @category models
- * @since 0.1.0
- */
+/** What entries came to that were compared together. */
 export type ComparedEntries = typeof ComparedEntries.Type
 
 /**
  * Schema for an entry that is the same.
  *
- * **Details**
- *
  * `Same` is a file or a link. `FolderSame` is a folder, and `FolderEnded` one whose content was compared apart.
- *
- * @category schemas
- * @since 0.1.0
  */
 export const EntrySame = Schema.TaggedUnion({
   Same: { sizeBytes: Schema.Natural },
@@ -114,21 +60,11 @@ export const EntrySame = Schema.TaggedUnion({
   FolderEnded: {}
 })
 
-/**
- * How many entries a payload is about.
- *
- * @category accessors
- * @since 0.1.0
- */
+/** How many entries a payload is about. */
 export const countOf = ({ folders }: { readonly folders?: ReadonlyArray<typeof EntriesIn.Type> }): number =>
   folders?.reduce((sum, { names }) => sum + names.length, 0) ?? 1
 
-/**
- * The task.
- *
- * @category constructors
- * @since 0.1.0
- */
+/** The task. */
 export const VerifyEntry = Task.make("@fanout/ops/VerifyEntry", {
   payload: {
     /** By their real paths. */
@@ -149,10 +85,5 @@ export const VerifyEntry = Task.make("@fanout/ops/VerifyEntry", {
   cost: countOf
 })
 
-/**
- * The tasks of a comparison, for a pool of threads.
- *
- * @category models
- * @since 0.1.0
- */
+/** The tasks of a comparison, for a pool of threads. */
 export class VerifyTasks extends RpcGroup.make(VerifyEntry) {}

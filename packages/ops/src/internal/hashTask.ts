@@ -1,27 +1,21 @@
 /**
  * Tasks of hashing: one hashes files, as many of them as it can; the other sees whether a file has the
  * digest that it is to have.
- *
- * @since 0.1.0
  */
 import * as Task from "@fanout/core/Task"
 import * as RpcGroup from "effect/rpc/RpcGroup"
 import * as Schema from "effect/Schema"
-import * as FilePath from "./FilePath.ts"
-import * as HashAlgorithm from "./HashAlgorithm.ts"
-import { Stamp } from "./HashCache.ts"
+import * as FilePath from "../FilePath.ts"
+import * as HashAlgorithm from "../HashAlgorithm.ts"
+import { Stamp } from "../HashCache.ts"
+import { CheckFailed } from "../HashCheckError.ts"
 
 /**
  * Schema for why a file was not hashed like the others.
  *
- * **Details**
- *
  * - `Failed`: with the file system's own code, such as `EACCES`, or `Changed` where it changed while it was read.
  * - `Skipped`: there is nothing to hash.
  * - `Alone`: it takes so long that it is a task of its own; 0 where nobody knows yet how large it is.
- *
- * @category schemas
- * @since 0.1.0
  */
 export const Unhashed = Schema.TaggedUnion({
   Failed: { code: Schema.String, why: Schema.String },
@@ -29,20 +23,10 @@ export const Unhashed = Schema.TaggedUnion({
   Alone: { sizeBytes: Schema.Natural }
 })
 
-/**
- * Why a file was not hashed like the others.
- *
- * @category models
- * @since 0.1.0
- */
+/** Why a file was not hashed like the others. */
 export type Unhashed = typeof Unhashed.Type
 
-/**
- * Schema for what files came to, each by its place among their names.
- *
- * @category schemas
- * @since 0.1.0
- */
+/** Schema for what files came to, each by its place among their names. */
 export const HashedFiles = Schema.Struct({
   /** In hexadecimal digits, lower case; content ids where these were asked for. Nothing for those that have none. */
   digests: Schema.Array(Schema.NullOr(Schema.String)),
@@ -62,41 +46,21 @@ export const HashedFiles = Schema.Struct({
   }))
 })
 
-/**
- * What files came to.
- *
- * @category models
- * @since 0.1.0
- */
+/** What files came to. */
 export type HashedFiles = typeof HashedFiles.Type
 
-/**
- * Schema for files by the folders that they are in.
- *
- * @category schemas
- * @since 0.1.0
- */
+/** Schema for files by the folders that they are in. */
 export const FilesIn = Schema.Struct({
   /** Path of the folder; empty for the one that it is under. */
   path: FilePath.FilePath,
   names: Schema.Array(FilePath.FilePath)
 })
 
-/**
- * How many files a payload is about.
- *
- * @category accessors
- * @since 0.1.0
- */
+/** How many files a payload is about. */
 export const countOf = ({ folders }: { readonly folders: ReadonlyArray<typeof FilesIn.Type> }): number =>
   folders.reduce((sum, { names }) => sum + names.length, 0)
 
-/**
- * The task that hashes files. It tells of each what became of it, and fails for none.
- *
- * @category constructors
- * @since 0.1.0
- */
+/** The task that hashes files. It tells of each what became of it, and fails for none. */
 export const HashFiles = Task.make("@fanout/ops/HashFiles", {
   payload: {
     /** Real path of the folder that all of them are under. */
@@ -124,31 +88,8 @@ export const HashFiles = Task.make("@fanout/ops/HashFiles", {
 })
 
 /**
- * Error of a file that has not the digest that it is to have, or can't be read.
- *
- * @category errors
- * @since 0.1.0
- */
-export class CheckFailed extends Schema.TaggedError<CheckFailed>("@fanout/ops/HashTask/CheckFailed")("CheckFailed", {
-  /**
-   * The file system's own code, such as `EACCES`; `Changed` where it changed while it was read, `Different` where its
-   * digest is another one, `NoFile` where a file was expected, `Database` where it belongs to that of the job.
-   */
-  code: Schema.String,
-  path: FilePath.FilePath,
-  why: Schema.String
-}) {
-  override get message(): string {
-    return this.why
-  }
-}
-
-/**
  * Schema for what files came to that were checked: null where one has not the digest that it is to have, or takes more
  * than to be opened and read.
- *
- * @category schemas
- * @since 0.1.0
  */
 export const CheckedFiles = Schema.Array(Schema.NullOr(Schema.Struct({
   /** The one by which the file has its digest. */
@@ -156,21 +97,13 @@ export const CheckedFiles = Schema.Array(Schema.NullOr(Schema.Struct({
   sizeBytes: Schema.Natural
 })))
 
-/**
- * What files came to that were checked.
- *
- * @category models
- * @since 0.1.0
- */
+/** What files came to that were checked. */
 export type CheckedFiles = typeof CheckedFiles.Type
 
 /**
  * The task that sees whether files have the digests that they are to have, by any of the algorithms, tried in this
  * order. Of many together it is told which have; one that is checked alone is followed where it is a link, and the task
  * fails with what is not well.
- *
- * @category constructors
- * @since 0.1.0
  */
 export const CheckFiles = Task.make("@fanout/ops/CheckFiles", {
   payload: {
@@ -194,10 +127,5 @@ export const CheckFiles = Task.make("@fanout/ops/CheckFiles", {
   pool: "io"
 })
 
-/**
- * The tasks of hashing, which run on threads. One pool of them serves all.
- *
- * @category models
- * @since 0.1.0
- */
+/** The tasks of hashing, which run on threads. One pool of them serves all. */
 export class ThreadTasks extends RpcGroup.make(HashFiles, CheckFiles) {}

@@ -3,34 +3,22 @@
  *
  * This is WebAssembly, up to seven times slower than `Hasher` (BLAKE3 0.7 GB/s instead of 4.8, SHA-256 0.3 instead of
  * 1.2), and so only for files that are so large that to start over would cost more.
- *
- * @since 0.1.0
  */
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import type * as HashWasm from "hash-wasm"
-import * as HashAlgorithms from "./HashAlgorithm.ts"
-import type { HashAlgorithm } from "./HashAlgorithm.ts"
-import type { Hasher } from "./Hasher.ts"
+import * as HashAlgorithms from "../HashAlgorithm.ts"
+import type { HashAlgorithm } from "../HashAlgorithm.ts"
+import type { Hasher } from "../Hasher.ts"
 
 /**
  * Schema for the state of a hasher, stored as text.
  *
- * **Gotchas**
- *
  * A state holds up to a kilobyte of the content as it is: keep it as well as the file itself.
- *
- * @category schemas
- * @since 0.1.0
  */
 export const HasherState = Schema.Uint8ArrayFromBase64
 
-/**
- * Hasher that can be saved.
- *
- * @category models
- * @since 0.1.0
- */
+/** Hasher that can be saved. */
 export interface ResumableHasher extends Hasher {
   /** The state. How many bytes were taken is for the caller to remember. */
   readonly save: () => Uint8Array
@@ -62,9 +50,6 @@ const makers: Readonly<Record<HashAlgorithm, (wasm: typeof HashWasm) => Promise<
 /**
  * Creates a hasher that can be saved. Only this is asynchronous; the hasher can be used for one content after the
  * other.
- *
- * @category constructors
- * @since 0.1.0
  */
 export const make = (algorithm: HashAlgorithm): Effect.Effect<ResumableHasher> =>
   // What could fail is the compiler of WebAssembly, on a code that it is known to take.

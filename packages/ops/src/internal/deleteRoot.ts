@@ -1,25 +1,18 @@
 /**
  * What a job deletes, as it was when the job started: a path alone may lead to something else by the time that it goes
  * on.
- *
- * @since 0.1.0
  */
 import * as Arr from "effect/Array"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
-import { DeleteError, Reason } from "./DeleteError.ts"
-import * as FilePath from "./FilePath.ts"
-import * as Files from "./Files.ts"
-import type { FilesError } from "./FilesError.ts"
-import * as Place from "./Place.ts"
+import { DeleteError, Reason } from "../DeleteError.ts"
+import * as FilePath from "../FilePath.ts"
+import * as Files from "../Files.ts"
+import type { FilesError } from "../FilesError.ts"
+import * as Place from "../Place.ts"
 
-/**
- * Schema for one file, link or folder that is to be deleted.
- *
- * @category schemas
- * @since 0.1.0
- */
+/** Schema for one file, link or folder that is to be deleted. */
 export const DeleteRoot = Schema.Struct({
   /** Real path. */
   path: FilePath.FilePath,
@@ -31,20 +24,10 @@ export const DeleteRoot = Schema.Struct({
   parent: Schema.String
 })
 
-/**
- * One file, link or folder that is to be deleted.
- *
- * @category models
- * @since 0.1.0
- */
+/** One file, link or folder that is to be deleted. */
 export type DeleteRoot = typeof DeleteRoot.Type
 
-/**
- * What tells a file or folder from others, as text.
- *
- * @category accessors
- * @since 0.1.0
- */
+/** What tells a file or folder from others, as text. */
 export const identityText = (
   { bornNanos, device, inode }: Pick<Files.FileStat, "bornNanos" | "device" | "inode">
 ): string => `${device}:${inode}:${bornNanos}`
@@ -109,9 +92,6 @@ const find = Effect.fnUntraced(function*(
 /**
  * Finds what is at each path, and refuses what must not be deleted. What is named twice counts once, as does what is
  * deleted with something that it is in.
- *
- * @category constructors
- * @since 0.1.0
  */
 export const resolve = Effect.fnUntraced(function*(options: {
   /** Absolute, as they were given otherwise. */
@@ -139,18 +119,10 @@ export const resolve = Effect.fnUntraced(function*(options: {
 /**
  * What has become of a root: `Replaced` where it, or the folder that it is in, is another one than when the job
  * started.
- *
- * @category models
- * @since 0.1.0
  */
 export type State = "Same" | "Gone" | "Replaced"
 
-/**
- * What has become of a root that was there when the job started.
- *
- * @category accessors
- * @since 0.1.0
- */
+/** What has become of a root that was there when the job started. */
 export const state = (root: DeleteRoot): Effect.Effect<State, DeleteError, Files.Files> =>
   Effect.matchEffect(see(root.path), {
     onFailure: (error) =>
@@ -167,9 +139,6 @@ export const state = (root: DeleteRoot): Effect.Effect<State, DeleteError, Files
 /**
  * Fails where a root, or the folder that it is in, is another one than when the job started. That a root is gone is as
  * good as if the job had deleted it.
- *
- * @category running
- * @since 0.1.0
  */
 export const verify = (roots: ReadonlyArray<DeleteRoot>): Effect.Effect<void, DeleteError, Files.Files> =>
   Effect.forEach(

@@ -2,8 +2,6 @@
  * Handler of the task `VerifyEntry`.
  *
  * Kind comes first, then size, content or target, and metadata where all of that is the same.
- *
- * @since 0.1.0
  */
 import * as Task from "@fanout/core/Task"
 import * as TaskCheckpoint from "@fanout/core/TaskCheckpoint"
@@ -11,19 +9,20 @@ import * as Arr from "effect/Array"
 import * as Effect from "effect/Effect"
 import type * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
-import * as FilePath from "./FilePath.ts"
-import * as Files from "./Files.ts"
-import type { FilesError } from "./FilesError.ts"
-import { compareEntries } from "./internal/comparing.ts"
-import { compareContent, Compared, edition, type Opened } from "./internal/sameContent.ts"
-import { share } from "./internal/sharing.ts"
-import * as Metadata from "./Metadata.ts"
-import * as PairTree from "./PairTree.ts"
-import * as Place from "./Place.ts"
-import * as ProtectedFiles from "./ProtectedFiles.ts"
-import { QuickFiles, type Sides, type Where } from "./QuickFiles.ts"
-import { SkipReason } from "./SkipReason.ts"
-import { countOf, differs, type EntryDiffers, EntrySame, VerifyEntry, VerifyTasks } from "./VerifyEntry.ts"
+import type { EntryDiffers } from "../Difference.ts"
+import * as FilePath from "../FilePath.ts"
+import * as Files from "../Files.ts"
+import type { FilesError } from "../FilesError.ts"
+import * as Metadata from "../Metadata.ts"
+import * as Place from "../Place.ts"
+import * as ProtectedFiles from "../ProtectedFiles.ts"
+import { QuickFiles, type Sides, type Where } from "../QuickFiles.ts"
+import { SkipReason } from "../SkipReason.ts"
+import { compareEntries } from "./comparing.ts"
+import * as PairTree from "./pairTree.ts"
+import { compareContent, Compared, edition, type Opened } from "./sameContent.ts"
+import { share } from "./sharing.ts"
+import { countOf, differs, EntrySame, VerifyEntry, VerifyTasks } from "./verifyEntry.ts"
 
 type Payload = Task.Payload<typeof VerifyEntry>
 
@@ -163,12 +162,7 @@ const handler = Effect.map(
   (leaving) => ({ leaveOut = [], ...entry }: Payload) => leaving(leaveOut, compare(entry))
 )
 
-/**
- * Layer that supplies the handler.
- *
- * @category layers
- * @since 0.1.0
- */
+/** Layer that supplies the handler. */
 export const layer: Layer.Layer<Task.Handler<typeof VerifyEntry>, never, Files.Files> = VerifyTasks.toLayer(
   Effect.map(handler, (compare) => ({ [VerifyEntry._tag]: compare }))
 )
@@ -176,9 +170,6 @@ export const layer: Layer.Layer<Task.Handler<typeof VerifyEntry>, never, Files.F
 /**
  * Layer that compares what is under these real paths here, where that is quick, and has others help once there is much
  * of it. They are started only then: that takes as long as some thousand small files.
- *
- * @category layers
- * @since 0.1.0
  */
 export const layerShared = <E>(
   others: Sides<typeof VerifyEntry, E>,

@@ -1,25 +1,18 @@
 /**
  * Handler of the task `DeleteBatch`.
- *
- * @since 0.1.0
  */
 import type * as Task from "@fanout/core/Task"
 import * as Effect from "effect/Effect"
 import type * as Layer from "effect/Layer"
-import type { Payload } from "./Delete.ts"
-import { DeleteBatch, ThreadTasks } from "./DeleteTask.ts"
-import type * as Files from "./Files.ts"
-import { quickFiles, scopeOf } from "./internal/deleteElements.ts"
-import { share } from "./internal/sharing.ts"
-import { remove } from "./internal/sweeping.ts"
-import { QuickFiles, type Sides, type Where } from "./QuickFiles.ts"
+import type { Payload } from "../Delete.ts"
+import type * as Files from "../Files.ts"
+import { QuickFiles, type Sides, type Where } from "../QuickFiles.ts"
+import { quickFiles, scopeOf } from "./deleteElements.ts"
+import { DeleteBatch, ThreadTasks } from "./deleteTask.ts"
+import { share } from "./sharing.ts"
+import { remove } from "./sweeping.ts"
 
-/**
- * Layer that removes everything here.
- *
- * @category layers
- * @since 0.1.0
- */
+/** Layer that removes everything here. */
 export const layer: Layer.Layer<Task.Handler<typeof DeleteBatch>, never, Files.Files> = ThreadTasks.toLayer({
   [DeleteBatch._tag]: (payload) => remove(payload)
 })
@@ -27,9 +20,6 @@ export const layer: Layer.Layer<Task.Handler<typeof DeleteBatch>, never, Files.F
 /**
  * Layer that removes the first names here, where that is quick, and has others remove the rest. They are started only
  * when there is something for them.
- *
- * @category layers
- * @since 0.1.0
  */
 export const layerShared = <E>(
   others: Sides<typeof DeleteBatch, E>,
