@@ -12,7 +12,7 @@ import type * as FanOut from "@fanout/core/FanOut"
 import * as Job from "@fanout/core/Job"
 import { JobContext } from "@fanout/core/JobContext"
 import type * as Progress from "@fanout/core/Progress"
-import type { Element } from "@fanout/core/Source"
+import * as Source from "@fanout/core/Source"
 import type * as Task from "@fanout/core/Task"
 import { TaskDispatcher } from "@fanout/core/TaskDispatcher"
 import * as Effect from "effect/Effect"
@@ -25,7 +25,7 @@ import { units } from "./DeleteUnits.ts"
 import * as FilePath from "./FilePath.ts"
 import * as Files from "./Files.ts"
 import * as DeleteBatchLive from "./internal/deleteBatchLive.ts"
-import { batches, leftovers, present, quickFiles, replacedOf, type Scope, scopeOf } from "./internal/deleteElements.ts"
+import { batches, leftovers, present, quickFiles, replacedOf } from "./internal/deleteElements.ts"
 import * as DeleteOneLive from "./internal/deleteOneLive.ts"
 import * as DeleteRoot from "./internal/deleteRoot.ts"
 import { DeleteBatch, DeleteOne } from "./internal/deleteTask.ts"
@@ -115,10 +115,9 @@ export const plan = Effect.fnUntraced(function*(
   request: Request,
   leaveOut: ReadonlyArray<FilePath.FilePath> = []
 ): Effect.fn.Return<Payload, DeleteError, Files.Files> {
-  const { oneFileSystem, paths, trash } = request
-  const roots = yield* DeleteRoot.resolve({ paths, oneFileSystem, database: leaveOut })
+  const roots = yield* DeleteRoot.resolve(request, leaveOut)
   const holder = roots.find(({ path }) => leaveOut.some((file) => FilePath.isWithin(file, path)))
-  if (trash && holder !== undefined) {
+  if (request.trash && holder !== undefined) {
     return yield* new DeleteError({ reason: Reason.cases.HoldsDatabase.make({ path: holder.path }) })
   }
   return { request, roots, leaveOut }
@@ -136,7 +135,7 @@ const parts: FanOut.Parts<Task.Payload<typeof DeleteBatch>, Task.Success<typeof 
   value
 ) => {
   if (Option.isNone(value) || value.value.rest.length === 0) return undefined
-  return [{ _tag: "Item", cursor, payload: { ...payload, folders: value.value.rest } }]
+  return [Source.item(cursor, { ...payload, folders: value.value.rest })]
 }
 
 const sum = (tallies: ReadonlyArray<Progress.Tally>): typeof Success.Type => {
@@ -151,23 +150,19 @@ const sum = (tallies: ReadonlyArray<Progress.Tally>): typeof Success.Type => {
   }
 }
 
-type OneElement = Element<Task.Payload<typeof DeleteOne>>
-
 /** The roots, each of which goes to the trash as a whole. */
 const trashable = ({ request: { oneFileSystem }, roots }: Payload, after: Option.Option<string>) => {
   const first = Option.match(after, { onNone: () => 0, onSome: (cursor) => Number(cursor) + 1 })
   return Stream.fromIterable(
-    roots.slice(first).map((root, index): OneElement => ({
-      _tag: "Item",
-      cursor: String(first + index),
-      payload: { root, oneFileSystem, kind: "trash", path: FilePath.empty }
-    }))
+    roots.slice(first).map((root, index) =>
+      Source.item(String(first + index), { root, oneFileSystem, kind: "trash" as const, path: FilePath.empty })
+    )
   )
 }
 
 /** The first folder that is still there. What is no folder is removed or told of the first time that it is met. */
-const findLeft = Effect.fnUntraced(function*(scope: Scope) {
-  for (const root of present(scope)) {
+const findLeft = Effect.fnUntraced(function*(payload: Payload) {
+  for (const root of present(payload)) {
     if (root.kind !== "folder") continue
     // What can't be looked at is told by what has failed.
     const state = yield* Effect.orElseSucceed(DeleteRoot.state(root), () => "Gone" as const)
@@ -186,24 +181,23 @@ export const program = Effect.fnUntraced(function*(payload: Payload) {
   const { fanOut } = yield* TaskDispatcher
   const { attempt } = yield* JobContext
   const files = yield* Files.Files
-  const scope = scopeOf(payload)
-  yield* DeleteRoot.verify(scope.roots)
+  yield* DeleteRoot.verify(payload.roots)
   if (payload.request.trash) {
     return sum([yield* fanOut("trash", DeleteOne, (after) => trashable(payload, after))])
   }
-  const quick = Option.getOrElse(yield* quickFiles(scope), () => files)
-  const entries = (after: Option.Option<string>) => Stream.provideService(batches(scope, after), Files.Files, quick)
+  const quick = Option.getOrElse(yield* quickFiles(payload), () => files)
+  const entries = (after: Option.Option<string>) => Stream.provideService(batches(payload, after), Files.Files, quick)
   const concurrency = Math.min(mostBatches, yield* filesAtOnce)
   const tallies = [yield* fanOut("entries", DeleteBatch, entries, { concurrency, flushInterval, parts })]
   // Where something is left that has neither failed nor was left on purpose, others have put it there meanwhile.
   for (let round = 1; round <= attempt + 1; round++) {
     const name = round === 1 ? "leftovers" : `leftovers ${round}`
     // What is another one by now was made after the one that was named was removed.
-    const options = { replaced: yield* replacedOf(scope), isFirst: round === 1 }
-    tallies.push(yield* fanOut(name, DeleteOne, (after) => leftovers(scope, after, options)))
+    const options = { replaced: yield* replacedOf(payload), isFirst: round === 1 }
+    tallies.push(yield* fanOut(name, DeleteOne, (after) => leftovers(payload, after, options)))
     const sums = sum(tallies)
     if (sums.failed + sums.skipped > 0) return sums
-    const path = yield* findLeft(scope)
+    const path = yield* findLeft(payload)
     if (path === undefined) return sums
     if (round > attempt) return yield* new DeleteError({ reason: Reason.cases.StillThere.make({ path }) })
   }

@@ -4,16 +4,14 @@
  * @since 0.1.0
  */
 import * as Effect from "effect/Effect"
-import * as Option from "effect/Option"
 import * as Stream from "effect/Stream"
 import type { Payload } from "./Delete.ts"
 import * as FilePath from "./FilePath.ts"
 import * as Files from "./Files.ts"
-import { FilesError } from "./FilesError.ts"
 import type * as FileTree from "./FileTree.ts"
-import { leftOf, present, type Scope, scopeOf, walk } from "./internal/deleteElements.ts"
+import { leftOf, present, walk } from "./internal/deleteElements.ts"
 import type { DeleteRoot } from "./internal/deleteRoot.ts"
-import { failed } from "./internal/descent.ts"
+import { failed, noEntry } from "./internal/descent.ts"
 import { SkipReason } from "./SkipReason.ts"
 
 /**
@@ -34,27 +32,29 @@ export interface Entry {
   readonly why: string
 }
 
-const missing = ({ path }: DeleteRoot): Entry => ({
-  action: "Fail",
-  kind: "unknown",
+const entry = (action: Entry["action"], kind: Entry["kind"], path: FilePath.FilePath, why = ""): Entry => ({
+  action,
+  kind,
   path,
-  why: new FilesError({ call: "lstat", code: "ENOENT", path, target: Option.none() }).message
+  why
 })
 
+const missing = ({ path }: DeleteRoot): Entry => entry("Fail", "unknown", path, noEntry(path).message)
+
 const trashed = (root: DeleteRoot): Effect.Effect<Entry, never, Files.Files> =>
-  root.kind === "missing"
-    ? Effect.succeed(missing(root))
-    : Effect.map(Files.Files.use((files) => Effect.option(files.lstat(root.path))), (stat) => ({
-      action: "Trash",
-      kind: Option.match(stat, { onNone: () => "unknown", onSome: ({ kind }) => kind }),
-      path: root.path,
-      why: ""
-    }))
+  root.kind === "missing" ?
+    Effect.succeed(missing(root)) :
+    Files.Files.use(({ lstat }) =>
+      Effect.match(lstat(root.path), {
+        onFailure: () => entry("Trash", "unknown", root.path),
+        onSuccess: ({ kind }) => entry("Trash", kind, root.path)
+      })
+    )
 
 /** What is met in a walk, in the order in which it would be removed. */
-const steps = (scope: Scope) => {
-  const roots = present(scope)
-  const left = leftOf(scope)
+const steps = (payload: Payload) => {
+  const roots = present(payload)
+  const left = leftOf(payload)
   /** Whether something stays, for each folder that the walk is in. */
   const stays: Array<boolean> = []
   const staying = (entry: Entry): ReadonlyArray<Entry> => {
@@ -71,21 +71,14 @@ const steps = (scope: Scope) => {
         return []
       case "Close":
         return stays.pop() === true
-          ? staying({ action: "Leave", kind: "folder", path, why: "something in it stays" })
-          : [{ action: "Delete", kind: "folder", path, why: "" }]
+          ? staying(entry("Leave", "folder", path, "something in it stays"))
+          : [entry("Delete", "folder", path)]
       case "Leaf":
         return left.has(path)
-          ? staying({ action: "Leave", kind: element.kind, path, why: SkipReason.Database })
-          : [{ action: "Delete", kind: element.kind, path, why: "" }]
-      case "Unreadable": {
-        const { error } = element
-        return error.isMissing ? [] : staying({
-          action: "Fail",
-          kind: "unknown",
-          path,
-          why: failed(error).message
-        })
-      }
+          ? staying(entry("Leave", element.kind, path, SkipReason.Database))
+          : [entry("Delete", element.kind, path)]
+      case "Unreadable":
+        return element.error.isMissing ? [] : staying(entry("Fail", "unknown", path, failed(element.error).message))
     }
   }
 }
@@ -104,10 +97,9 @@ export const entries = (payload: Payload): Stream.Stream<Entry, never, Files.Fil
   Stream.suspend(() => {
     const { request: { trash }, roots } = payload
     if (trash) return Stream.mapEffect(Stream.fromIterable(roots), trashed)
-    const scope = scopeOf(payload)
-    const stepsOf = steps(scope)
+    const stepsOf = steps(payload)
     return Stream.concat(
       Stream.fromIterable(roots.filter(({ kind }) => kind === "missing").map(missing)),
-      Stream.mapAccum(walk(scope), () => undefined, (state, element) => [state, stepsOf(element)])
+      Stream.mapAccum(walk(payload), () => undefined, (state, element) => [state, stepsOf(element)])
     )
   })

@@ -635,12 +635,8 @@ describe("Batches of a deletion", () => {
       for (let i = 0; i < 512; i++) disk.file(`/in/big/${i}`, "")
       disk.special("/in/e/pipes/pipe")
       const files = measuring(MemoryFiles.make(disk))
-      const { leaveOut: database, request: { oneFileSystem }, roots } = yield* Effect.provideService(
-        plan(),
-        Files.Files,
-        files
-      )
-      const elements = yield* Stream.runCollect(batches({ roots, oneFileSystem, database }, Option.none())).pipe(
+      const payload = yield* Effect.provideService(plan(), Files.Files, files)
+      const elements = yield* Stream.runCollect(batches(payload, Option.none())).pipe(
         Effect.provideService(Files.Files, files)
       )
       const payloads = elements.map((element) => element._tag === "Item" ? element.payload : undefined)

@@ -7,7 +7,7 @@ import type * as Layer from "effect/Layer"
 import type { Payload } from "../Delete.ts"
 import type * as Files from "../Files.ts"
 import { QuickFiles, type Sides, type Where } from "../QuickFiles.ts"
-import { quickFiles, scopeOf } from "./deleteElements.ts"
+import { quickFiles } from "./deleteElements.ts"
 import { DeleteBatch, ThreadTasks } from "./deleteTask.ts"
 import { share } from "./sharing.ts"
 import { remove } from "./sweeping.ts"
@@ -29,7 +29,7 @@ export const layerShared = <E>(
 ): Layer.Layer<Task.Handler<typeof DeleteBatch>, never, Files.Files> =>
   ThreadTasks.toLayer(Effect.gen(function*() {
     const { isSlow } = yield* QuickFiles
-    const shared = yield* share(DeleteBatch, others, { quick: yield* quickFiles(scopeOf(payload)), startsAfter })
+    const shared = yield* share(DeleteBatch, others, { quick: yield* quickFiles(payload), startsAfter })
     return {
       [DeleteBatch._tag]: (payload) =>
         shared({

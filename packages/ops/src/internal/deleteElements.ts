@@ -11,54 +11,39 @@ import type { Payload } from "../Delete.ts"
 import type { DeleteError } from "../DeleteError.ts"
 import * as FilePath from "../FilePath.ts"
 import type * as Files from "../Files.ts"
-import { FilesError } from "../FilesError.ts"
+import type { FilesError } from "../FilesError.ts"
 import * as FileTree from "../FileTree.ts"
 import { quickest } from "../QuickFiles.ts"
 import { SkipReason } from "../SkipReason.ts"
 import * as DeleteRoot from "./deleteRoot.ts"
 import type { DeleteBatch, DeleteOne } from "./deleteTask.ts"
-import { failed } from "./descent.ts"
+import { failed, noEntry } from "./descent.ts"
 import { failedAs, skippedAs } from "./endings.ts"
 import { maxTextLength, textLength } from "./gathering.ts"
 
-/** What a walk over a deletion has to know. */
-export interface Scope {
-  readonly roots: ReadonlyArray<DeleteRoot.DeleteRoot>
-  readonly oneFileSystem: boolean
-  /** Files that are not deleted. */
-  readonly database: ReadonlyArray<FilePath.FilePath>
-}
-
-export const scopeOf = ({ leaveOut, request: { oneFileSystem }, roots }: Payload): Scope => ({
-  roots,
-  oneFileSystem,
-  database: leaveOut
-})
-
 /** What there was when the job started. */
-export const present = ({ roots }: Scope): ReadonlyArray<DeleteRoot.DeleteRoot> =>
+export const present = ({ roots }: Payload): ReadonlyArray<DeleteRoot.DeleteRoot> =>
   roots.filter(({ kind }) => kind !== "missing")
 
 /** What walks there and removes at once, where that is quick: what is mounted in there may be anywhere. */
-export const quickFiles = (scope: Scope) =>
-  scope.oneFileSystem
+export const quickFiles = (payload: Payload) =>
+  payload.request.oneFileSystem
     // What a link leads to is none of its business.
-    ? quickest(present(scope).map(({ kind, path }) => kind === "folder" ? path : FilePath.parent(path)))
+    ? quickest(present(payload).map(({ kind, path }) => kind === "folder" ? path : FilePath.parent(path)))
     : Effect.succeedNone
 
-const optionsOf = (scope: Scope) => ({
-  sources: present(scope).map(({ path }) => path),
-  oneFileSystem: scope.oneFileSystem
+const optionsOf = (payload: Payload, after: Option.Option<string>) => ({
+  sources: present(payload).map(({ path }) => path),
+  oneFileSystem: payload.request.oneFileSystem,
+  after
 })
 
-export const walk = (
-  scope: Scope,
-  options: Pick<FileTree.WalkOptions, "after" | "onlyFolders"> = {}
-) => FileTree.walk({ ...optionsOf(scope), ...options })
+export const walk = (payload: Payload, after: Option.Option<string> = Option.none()) =>
+  FileTree.walk(optionsOf(payload, after))
 
 /** Files in there that are not deleted. Mostly there are none, and then no path has to be made to look for it. */
-export const leftOf = ({ database, roots }: Scope): ReadonlySet<FilePath.FilePath> =>
-  new Set(database.filter((file) => roots.some(({ path }) => FilePath.isWithin(file, path))))
+export const leftOf = ({ leaveOut, roots }: Payload): ReadonlySet<FilePath.FilePath> =>
+  new Set(leaveOut.filter((file) => roots.some(({ path }) => FilePath.isWithin(file, path))))
 
 type BatchElement = Source.Element<Task.Payload<typeof DeleteBatch>>
 
@@ -86,24 +71,31 @@ interface Opened {
 /** A walk that goes on in the middle of a folder tells only its end. */
 const unknown: Opened = { others: 0, hasFolders: false }
 
+/** Folders that are removed together, how many they are, how many names are in them, and how long their own are. */
+interface Batch {
+  readonly source: number
+  readonly folders: Array<Names>
+  cursor: string
+  count: number
+  size: number
+  length: number
+}
+
+const emptyBatch = (source: number): Batch => ({ source, folders: [], cursor: "", count: 0, size: 0, length: 0 })
+
 /** Gathers folders in the order in which they can be removed: each after those in it. */
 class Batches {
-  private readonly scope: Scope
+  private readonly payload: Payload
   private readonly roots: ReadonlyArray<DeleteRoot.DeleteRoot>
   private readonly left: ReadonlyArray<FilePath.FilePath>
-  private folders: Array<Names> = []
-  private count = 0
-  private size = 0
-  private length = 0
-  private source = 0
-  private cursor = ""
+  private batch = emptyBatch(0)
   /** Folders that the walk is in, as far as it has opened them. */
   private readonly opened: Array<Opened> = []
 
-  constructor(scope: Scope) {
-    this.scope = scope
-    this.roots = present(scope)
-    this.left = Array.from(leftOf(scope))
+  constructor(payload: Payload) {
+    this.payload = payload
+    this.roots = present(payload)
+    this.left = Array.from(leftOf(payload))
   }
 
   add(element: FileTree.Element | FileTree.Whole): ReadonlyArray<BatchElement> {
@@ -142,51 +134,44 @@ class Batches {
     const folder = path === "" ? null : FilePath.parent(path)
     const name = FilePath.name(path === "" ? root.path : path)
     const length = textLength(name) + (folder === null ? 0 : textLength(folder))
-    const isFull = this.count === maxFolders || this.size + size > maxNames || this.length + length > maxTextLength
-    const before = isFull || source !== this.source ? this.flush() : none
-    const last = this.folders.at(-1)
-    this.source = source
-    this.cursor = cursor
-    this.count++
-    this.size += size
-    if (last?.path === folder && (last.areWhole ?? false) === areWhole) {
-      last.names.push(name)
-      this.length += textLength(name)
-    } else {
-      this.folders.push({ path: folder, names: [name], ...areWhole ? { areWhole } : {} })
-      this.length += length
-    }
+    const full = this.batch
+    const isFull = full.count === maxFolders || full.size + size > maxNames || full.length + length > maxTextLength
+    const before = isFull || source !== full.source ? this.flush(source) : none
+    const { batch } = this
+    const last = batch.folders.at(-1)
+    const isSame = last?.path === folder && (last.areWhole ?? false) === areWhole
+    if (isSame) last.names.push(name)
+    else batch.folders.push({ path: folder, names: [name], ...areWhole ? { areWhole } : {} })
+    batch.cursor = cursor
+    batch.count++
+    batch.size += size
+    batch.length += isSame ? textLength(name) : length
     return before
   }
 
-  flush(): ReadonlyArray<BatchElement> {
-    const { cursor, folders, size, source } = this
+  flush(next = 0): ReadonlyArray<BatchElement> {
+    const { cursor, folders, size, source } = this.batch
     const root = this.roots[source]
+    this.batch = emptyBatch(next)
     if (root === undefined || folders.length === 0) return none
-    this.folders = []
-    this.count = 0
-    this.size = 0
-    this.length = 0
     const left = this.left.filter((file) => FilePath.isWithin(file, root.path))
-    const { oneFileSystem } = this.scope
+    const { oneFileSystem } = this.payload.request
     return [Source.item(cursor, { root, oneFileSystem, folders, size, left })]
   }
 }
 
 /** All folders that there are to delete, many at once. What can't be reached is passed over. */
 export const batches = (
-  scope: Scope,
+  payload: Payload,
   after: Option.Option<string>
 ): Stream.Stream<BatchElement, never, Files.Files> =>
-  Stream.suspend(() => {
-    const batches = new Batches(scope)
-    return Stream.mapAccum(
-      FileTree.walkWhole({ ...optionsOf(scope), after, onlyFolders: true, ...whole }),
-      () => batches,
+  FileTree.walkWhole({ ...optionsOf(payload, after), onlyFolders: true, ...whole }).pipe(
+    Stream.mapAccum(
+      () => new Batches(payload),
       (batches, element) => [batches, batches.add(element)],
-      { onHalt: () => batches.flush() }
+      { onHalt: (batches) => batches.flush() }
     )
-  })
+  )
 
 type OneElement = Source.Element<Task.Payload<typeof DeleteOne>>
 
@@ -201,16 +186,15 @@ const failedBy = (error: FilesError): Outcome => {
 }
 
 /** What was named and is not there, before anything else. */
-const missing = (scope: Scope, after: Option.Option<string>): ReadonlyArray<OneElement> => {
+const missing = ({ roots }: Payload, after: Option.Option<string>): ReadonlyArray<OneElement> => {
   const first = Option.match(after, {
     onNone: () => 0,
     onSome: (cursor) =>
       cursor.startsWith(missingMark) ? Number(cursor.slice(missingMark.length)) + 1 : Number.POSITIVE_INFINITY
   })
-  return scope.roots.flatMap(({ kind, path }, index) => {
+  return roots.flatMap(({ kind, path }, index) => {
     if (kind !== "missing" || index < first) return []
-    const error = new FilesError({ call: "lstat", code: "ENOENT", path, target: Option.none() })
-    return [settled(`${missingMark}${index}`, path, failedBy(error))]
+    return [settled(`${missingMark}${index}`, path, failedBy(noEntry(path)))]
   })
 }
 
@@ -221,8 +205,8 @@ interface Left {
 }
 
 /** Passes over roots as wholes. One that the walk goes on in the middle of is not. */
-const passing = (scope: Scope, { isFirst, replaced }: Left) => {
-  const roots = present(scope)
+const passing = (payload: Payload, { isFirst, replaced }: Left) => {
+  const roots = present(payload)
   let inside: number | undefined
   return ({ _tag, cursor, path, source }: FileTree.Element): ReadonlyArray<OneElement> | undefined => {
     const root = roots[source]
@@ -238,42 +222,38 @@ const passing = (scope: Scope, { isFirst, replaced }: Left) => {
 
 /** Roots that are others by now. */
 export const replacedOf = (
-  scope: Scope
+  payload: Payload
 ): Effect.Effect<ReadonlySet<FilePath.FilePath>, DeleteError, Files.Files> =>
   Effect.map(
-    Effect.filter(present(scope), (root) => Effect.map(DeleteRoot.state(root), (state) => state === "Replaced")),
+    Effect.filter(present(payload), (root) => Effect.map(DeleteRoot.state(root), (state) => state === "Replaced")),
     (roots) => new Set(roots.map(({ path }) => path))
   )
 
 /** What is left of all there was to delete, one by one. A root that is no folder is met only the first time. */
 export const leftovers = (
-  scope: Scope,
+  payload: Payload,
   after: Option.Option<string>,
   left: Left
 ): Stream.Stream<OneElement, never, Files.Files> => {
-  const pass = passing(scope, left)
-  const elementOf = elementsOf(scope)
+  const pass = passing(payload, left)
+  const elementOf = elementsOf(payload)
   const place = Option.filter(after, (cursor) => !cursor.startsWith(missingMark))
   return Stream.concat(
-    Stream.fromIterable(missing(scope, after)),
-    Stream.flatMap(walk(scope, { after: place }), (element) => Stream.fromIterable(pass(element) ?? elementOf(element)))
+    Stream.fromIterable(missing(payload, after)),
+    Stream.flatMap(walk(payload, place), (element) => Stream.fromIterable(pass(element) ?? elementOf(element)))
   )
 }
 
-const elementsOf = (scope: Scope) => {
-  const roots = present(scope)
-  const left = leftOf(scope)
+const elementsOf = (deletion: Payload) => {
+  const { request: { oneFileSystem } } = deletion
+  const roots = present(deletion)
+  const left = leftOf(deletion)
   const named = new Set(roots.map(({ path }) => path))
   return (element: FileTree.Element): ReadonlyArray<OneElement> => {
     const { cursor, path, source } = element
     const root = roots[source]
     if (root === undefined) return []
-    const payload = (kind: Task.Payload<typeof DeleteOne>["kind"]) => ({
-      root,
-      oneFileSystem: scope.oneFileSystem,
-      path,
-      kind
-    })
+    const payload = (kind: Task.Payload<typeof DeleteOne>["kind"]) => ({ root, oneFileSystem, path, kind })
     const absolute = FilePath.join(root.path, path)
     switch (element._tag) {
       case "Open":

@@ -6,6 +6,7 @@ import * as Arr from "effect/Array"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
+import type { Request } from "../Delete.ts"
 import { DeleteError, Reason } from "../DeleteError.ts"
 import * as FilePath from "../FilePath.ts"
 import * as Files from "../Files.ts"
@@ -93,15 +94,13 @@ const find = Effect.fnUntraced(function*(
  * Finds what is at each path, and refuses what must not be deleted. What is named twice counts once, as does what is
  * deleted with something that it is in.
  */
-export const resolve = Effect.fnUntraced(function*(options: {
-  /** Absolute, as they were given otherwise. */
-  readonly paths: Arr.NonEmptyReadonlyArray<FilePath.FilePath>
-  readonly oneFileSystem: boolean
+export const resolve = Effect.fnUntraced(function*(
+  { oneFileSystem, paths }: Pick<Request, "oneFileSystem" | "paths">,
   /** Files of the job's own database. Without links above their names. */
-  readonly database: ReadonlyArray<FilePath.FilePath>
-}): Effect.fn.Return<Arr.NonEmptyReadonlyArray<DeleteRoot>, DeleteError, Files.Files> {
-  const { database, oneFileSystem, paths } = options
-  const found = yield* Effect.forEach(paths, (path) => Effect.catchTag(find(path), "FilesError", inaccessible))
+  database: ReadonlyArray<FilePath.FilePath>
+): Effect.fn.Return<Arr.NonEmptyReadonlyArray<DeleteRoot>, DeleteError, Files.Files> {
+  const all = yield* Effect.forEach(paths, (path) => Effect.catchTag(find(path), "FilesError", inaccessible))
+  const found = Arr.dedupeWith(all, (a, b) => a.path === b.path)
   if (found.every(({ kind }) => kind === "missing")) return yield* fail(NothingThere.make({ paths }))
   for (const { kind, path } of found) {
     if (kind !== "missing" && database.includes(path)) return yield* fail(IsDatabase.make({ path }))
@@ -110,10 +109,9 @@ export const resolve = Effect.fnUntraced(function*(options: {
     outer.kind === "folder" && outer.path !== inner.path && FilePath.isWithin(inner.path, outer.path) &&
     // What is mounted there is only deleted because it was asked for.
     (inner.on === undefined || !oneFileSystem || Files.isOnSame(inner.on, outer.on ?? inner.on))
-  const [first, ...others] = Arr.dedupeWith(found, (a, b) => a.path === b.path)
-  const kept = [first, ...others].filter((inner) => ![first, ...others].some((outer) => isCovered(inner, outer)))
+  const kept = found.filter((inner) => !found.some((outer) => isCovered(inner, outer)))
   const roots = kept.map(({ identity, kind, parent, path }) => ({ identity, kind, parent, path }))
-  return Arr.isArrayNonEmpty(roots) ? roots : [first]
+  return Arr.isArrayNonEmpty(roots) ? roots : [found[0]]
 })
 
 /**
@@ -140,13 +138,9 @@ export const state = (root: DeleteRoot): Effect.Effect<State, DeleteError, Files
  * Fails where a root, or the folder that it is in, is another one than when the job started. That a root is gone is as
  * good as if the job had deleted it.
  */
-export const verify = (roots: ReadonlyArray<DeleteRoot>): Effect.Effect<void, DeleteError, Files.Files> =>
-  Effect.forEach(
-    roots.filter(({ kind }) => kind !== "missing"),
-    (root) =>
-      Effect.flatMap(
-        state(root),
-        (state) => state === "Replaced" ? fail(Replaced.make({ path: root.path })) : Effect.void
-      ),
-    { discard: true }
-  )
+export const verify = Effect.fnUntraced(function*(roots: ReadonlyArray<DeleteRoot>) {
+  for (const root of roots) {
+    if (root.kind === "missing" || (yield* state(root)) !== "Replaced") continue
+    return yield* fail(Replaced.make({ path: root.path }))
+  }
+})

@@ -4,10 +4,12 @@
  */
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
+import * as Option from "effect/Option"
+import * as Result from "effect/Result"
 import * as Scope from "effect/Scope"
 import * as FilePath from "../FilePath.ts"
 import * as Files from "../Files.ts"
-import type { FilesError } from "../FilesError.ts"
+import { FilesError } from "../FilesError.ts"
 import * as Place from "../Place.ts"
 import { componentsOf } from "./components.ts"
 import { type DeleteRoot, identityText } from "./deleteRoot.ts"
@@ -27,6 +29,10 @@ const mounted = (path: FilePath.FilePath) => {
   return new DeleteFailed({ code: "Mounted", path, why })
 }
 
+/** What is said of what was named and is not there. */
+export const noEntry = (path: FilePath.FilePath): FilesError =>
+  new FilesError({ call: "lstat", code: "ENOENT", path, target: Option.none() })
+
 /** The failure of one thing, from what a call has failed with. */
 export const failed = (error: FilesError | DeleteFailed): DeleteFailed => {
   if (error._tag === "DeleteFailed") return error
@@ -39,11 +45,10 @@ interface Where {
   readonly oneFileSystem: boolean
 }
 
-/** What removing folders has come to. */
-export interface Climb {
+/** What removing folders has come to: how many are gone, and why the last one of them stayed, if one did. */
+interface Climb {
   readonly removed: number
-  /** Why the last one of them stayed, if one did. */
-  readonly stoppedBy: FilesError | undefined
+  readonly stoppedBy?: FilesError
 }
 
 const isGone = (error: FilesError): boolean => error.code === "ENOENT"
@@ -89,11 +94,10 @@ export class Descent {
         (cause) => Scope.close(scope, Exit.failCause(cause))
       )
       this.open.push({ folder, scope })
-      if (this.open.length <= maxOpen) return folder
-      const oldest = this.open.shift()
+      const oldest = this.open.length > maxOpen ? this.open.shift() : undefined
+      if (oldest === undefined) return
       this.closed++
-      if (oldest !== undefined) yield* Scope.close(oldest.scope, Exit.void)
-      return folder
+      yield* Scope.close(oldest.scope, Exit.void)
     }))
   }
 
@@ -108,16 +112,12 @@ export class Descent {
       let shared = 0
       while (shared < this.reached && shared < names.length && names[shared] === this.names[shared]) shared++
       if (shared < this.closed) yield* this.close
-      while (this.reached > shared) yield* this.up
+      while (this.reached > shared) {
+        const last = this.open.pop()
+        if (last !== undefined) yield* Scope.close(last.scope, Exit.void)
+      }
       this.names = names
       yield* this.down
-    })
-  }
-
-  private get up(): Effect.Effect<void> {
-    return Effect.suspend(() => {
-      const last = this.open.pop()
-      return last === undefined ? Effect.void : Scope.close(last.scope, Exit.void)
     })
   }
 
@@ -131,16 +131,16 @@ export class Descent {
         const name = this.names[at]
         const parent = this.open.at(-1)?.folder
         if (name === undefined || parent === undefined) break
-        if (at > 0 && !oneFileSystem) {
-          yield* this.push(parent.folder(name))
-          continue
-        }
-        yield* this.push(Effect.tap(parent.folder(name), (folder) =>
-          Effect.flatMap(folder.identity, (identity) => {
-            if (!this.mayEnter(identity)) return Effect.fail(at === 0 ? replaced(root) : mounted(folder.path))
-            if (at === 0) this.home = identity
-            return Effect.void
-          })))
+        yield* this.push(
+          Effect.tap(parent.folder(name), (folder) =>
+            at > 0 && !oneFileSystem ? Effect.void : Effect.flatMap(folder.identity, (identity) => {
+              if (!this.mayEnter(identity)) {
+                return Effect.fail(at === 0 ? replaced(root) : mounted(folder.path))
+              }
+              if (at === 0) this.home = identity
+              return Effect.void
+            }))
+        )
       }
     }).pipe(Effect.catchIf((error) => error._tag === "FilesError" && isGone(error), () => Effect.void))
   }
@@ -151,35 +151,22 @@ export class Descent {
       let removed = 0
       for (let at = this.reached - 1; at >= 0; at--) {
         if (at < this.closed) {
-          yield* this.returnTo(at)
+          // What is open is closed before it goes down again: there may be many such ways.
+          yield* this.close
+          this.names = this.names.slice(0, at + 1)
+          yield* this.down
           // Something on the way may be gone by now.
           at = Math.min(at, this.reached - 1)
         }
         const parent = this.open[at - this.closed]?.folder
         const name = this.names[at]
         if (parent === undefined || name === undefined) break
-        const error = yield* Effect.match(parent.removeFolder(name), {
-          onFailure: (error) => isGone(error) ? undefined : error,
-          onSuccess: () => {
-            removed++
-            return undefined
-          }
-        })
-        if (error !== undefined) return { removed, stoppedBy: error }
+        const result = yield* Effect.result(parent.removeFolder(name))
+        if (Result.isSuccess(result)) removed++
+        else if (!isGone(result.failure)) return { removed, stoppedBy: result.failure }
       }
-      return { removed, stoppedBy: undefined }
+      return { removed }
     })
-  }
-
-  /** Goes down again, as far as this name. Before, it closes what is open: there may be many such ways. */
-  private returnTo(at: number): Effect.Effect<void, FilesError | DeleteFailed, Files.Files> {
-    return Effect.andThen(
-      this.close,
-      Effect.suspend(() => {
-        this.names = this.names.slice(0, at + 1)
-        return this.down
-      })
-    )
   }
 
   get close(): Effect.Effect<void> {
@@ -200,26 +187,13 @@ export const descending = <A, E, R>(
     return Effect.ensuring(use(descent), descent.close)
   })
 
-/** Goes down to a folder under the root, and does something there. */
-export const within = <A, E, R>(
-  where: Where,
-  path: FilePath.FilePath,
-  use: (descent: Descent) => Effect.Effect<A, E, R>
-): Effect.Effect<A, E | FilesError | DeleteFailed, R | Files.Files> =>
-  descending(where, (descent) => Effect.andThen(descent.goTo(path), Effect.suspend(() => use(descent))))
-
-/** Removes a root that is no folder. */
+/** Removes a root that is no folder, unless it is another one by now. */
 export const removeAlone = Effect.fnUntraced(
   function*(root: DeleteRoot) {
-    const place = yield* Place.open(root.path)
-    yield* checkAlone(root, place)
-    yield* place.folder.unlink(place.name)
+    const { folder, name } = yield* Place.open(root.path)
+    if (identityText(yield* folder.lstat(name)) !== root.identity) return yield* replaced(root)
+    yield* folder.unlink(name)
   },
   Effect.scoped,
   Effect.catchIf((error) => error._tag === "FilesError" && isGone(error), () => Effect.void)
 )
-
-/** Fails where a root that is no folder is another one by now. */
-const checkAlone = Effect.fnUntraced(function*(root: DeleteRoot, place: Place.Place) {
-  if (identityText(yield* place.folder.lstat(place.name)) !== root.identity) return yield* replaced(root)
-})
