@@ -1,7 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Progress, Tally } from "@fanout/core/Progress"
+import * as CliOutput from "effect/cli/CliOutput"
 import { progressLine, remember, sample } from "../src/ui/progressLine.ts"
-import { width } from "../src/ui/table.ts"
 
 const progress = (done: number, options?: { failed?: number; bytes?: number; totals?: Record<string, number> }) =>
   new Progress({
@@ -60,7 +60,10 @@ describe("progressLine", () => {
 
   it("fits any terminal", () => {
     for (let columns = 1; columns < 40; columns++) {
-      assert.isAtMost(width(progressLine(progress(1_000_000, { bytes: 1e12, failed: 7 }), [], columns)), columns)
+      assert.isAtMost(
+        CliOutput.displayWidth(progressLine(progress(1_000_000, { bytes: 1e12, failed: 7 }), [], columns)),
+        columns
+      )
     }
   })
 

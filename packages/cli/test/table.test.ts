@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { fit, table, width } from "../src/ui/table.ts"
+import { fit, table } from "../src/ui/table.ts"
 
 describe("table", () => {
   it("aligns columns", () => {
@@ -12,9 +12,11 @@ describe("table", () => {
   })
 
   it("counts cells, not characters", () => {
-    assert.strictEqual(width("漢字"), 4)
-    assert.strictEqual(width("e\u0301"), 1)
-    assert.strictEqual(width("\u001b[31mred\u001b[0m"), 3)
+    const names = ["漢字", "e\u0301", "\u001b[31mred\u001b[0m", "👩‍👩‍👧", "🏳️‍🌈", "👍🏽", "🇨🇭", "1️⃣"]
+    const cells = [4, 1, 3, 2, 2, 2, 2, 2]
+    const [, ...lines] = table(["NAME", ""], names.map((name) => [name, "|"]), 80)
+    assert.deepStrictEqual(lines, names.map((name, at) => `${name}${" ".repeat(6 - (cells[at] ?? 0))}|`))
     assert.strictEqual(fit("漢字漢字", 5), "漢字…")
+    assert.strictEqual(fit("👩‍👩‍👧👩‍👩‍👧👩‍👩‍👧", 5), "👩‍👩‍👧👩‍👩‍👧…")
   })
 })

@@ -3,8 +3,9 @@
  */
 import type { Progress } from "@fanout/core/Progress"
 import { units as deleted } from "@fanout/ops/DeleteUnits"
+import * as CliOutput from "effect/cli/CliOutput"
 import * as format from "./format.ts"
-import { fit, width } from "./table.ts"
+import { fit } from "./table.ts"
 
 /** What was recorded at one time. */
 export interface Sample {
@@ -47,7 +48,7 @@ export const progressLine = (progress: Progress, samples: ReadonlyArray<Sample>,
     Object.entries(parts).filter(([name, text]) => text !== "" && !omitted.includes(name)).map(([, text]) => text)
       .join(" · ")
   const lines = [0, 1, 2, 3, 4].map((count) => without(expendable.slice(0, count)))
-  return fit(lines.find((line) => width(line) < columns) ?? lines.at(-1) ?? "", columns - 1)
+  return fit(lines.find((line) => CliOutput.displayWidth(line) < columns) ?? lines.at(-1) ?? "", columns - 1)
 }
 
 const partsOf = (progress: Progress, samples: ReadonlyArray<Sample>) => {
