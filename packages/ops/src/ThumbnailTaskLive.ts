@@ -16,6 +16,7 @@ import type { FilesError } from "./FilesError.ts"
 import * as Hasher from "./Hasher.ts"
 import * as ExternalRendering from "./internal/externalRendering.ts"
 import { isSame } from "./internal/fileHash.ts"
+import { fill } from "./internal/filling.ts"
 import * as ImageRendering from "./internal/imageRendering.ts"
 import * as MediaKind from "./internal/mediaKind.ts"
 import * as SampledHash from "./internal/sampledHash.ts"
@@ -43,20 +44,6 @@ const failed = ({ path }: Payload, code: string, why: string): ThumbnailFailed =
 
 const changed = (payload: Payload): ThumbnailFailed => failed(payload, "Changed", "changed while it was read")
 
-/** Reads so much of a file from its beginning, or all that there is. */
-const read = Effect.fnUntraced(function*(file: Files.OpenFile, sizeBytes: number) {
-  const buffer = new Uint8Array(sizeBytes)
-  let at = 0
-  while (at < buffer.length) {
-    const got = yield* file.readAt(buffer.subarray(at), at)
-    if (got === 0) break
-    yield* Progress.add("bytes", got)
-    yield* Interrupter.check
-    at += got
-  }
-  return buffer.subarray(0, at)
-})
-
 /** What a file is, if it is something that can be rendered. */
 const kindOf = Effect.fnUntraced(function*(payload: Payload, file: Files.OpenFile, { sizeBytes }: Files.FileStat) {
   const { path } = payload
@@ -66,56 +53,45 @@ const kindOf = Effect.fnUntraced(function*(payload: Payload, file: Files.OpenFil
   if (kind?.kind === "unsupported") {
     return yield* failed(payload, "Unsupported", `is ${kind.name}, which is not supported`)
   }
-  if (kind !== undefined) return kind
+  if (kind !== undefined && kind.kind !== "sound") return kind
   return yield* MediaKind.isCalledImage(path)
     ? failed(payload, "Mislabelled", "is called an image, and its content is none that is known")
     : Task.skip("it is no image, video or PDF")
 })
 
-/** What another program has made of a file, if that has stayed the same meanwhile. */
-const madeOf = Effect.fnUntraced(function*<E>(
-  { file, payload, stat }: Source,
-  making: Effect.Effect<Uint8Array, E>,
-  note: string
-) {
-  const bytes = yield* making
-  if (!isSame(stat, yield* file.stat, stat.sizeBytes)) return yield* changed(payload)
-  return { bytes, notes: [note] }
+/** Bytes that the decoder takes: those of an image, or what another program has made of something else. */
+const bytesOf = Effect.fnUntraced(function*({ file, kind: { kind }, payload, stat }: Source, sidePixels: number) {
+  const { path } = payload
+  if (kind === "video") return yield* ExternalRendering.videoFrame(path, stat, sidePixels)
+  if (kind === "pdf") return yield* ExternalRendering.pdfPage(path, stat, sidePixels)
+  if (stat.sizeBytes > maxImageBytes) {
+    return yield* failed(payload, "TooLarge", `is larger than the ${maxImageBytes / 2 ** 20} MiB that are decoded`)
+  }
+  const buffer = new Uint8Array(stat.sizeBytes)
+  const filled = yield* fill(
+    buffer,
+    0,
+    (part, at) =>
+      Effect.tap(file.readAt(part, at), (got) => Effect.andThen(Progress.add("bytes", got), Interrupter.check))
+  )
+  return filled < buffer.length ? yield* changed(payload) : buffer
 })
 
-/** Bytes that the decoder takes: those of an image, or what another program has made of something else. */
-const imageOf = Effect.fnUntraced(function*(source: Source, sidePixels: number) {
-  const { file, kind, payload, stat } = source
-  const { path } = payload
-  switch (kind.kind) {
-    case "video":
-      return yield* madeOf(source, ExternalRendering.videoFrame(path, stat, sidePixels), "frame at 10 %")
-    case "pdf":
-      return yield* madeOf(source, ExternalRendering.pdfPage(path, stat, sidePixels), "first page")
-    case "image": {
-      if (stat.sizeBytes > maxImageBytes) {
-        return yield* failed(payload, "TooLarge", `is larger than the ${maxImageBytes / 2 ** 20} MiB that are decoded`)
-      }
-      const bytes = yield* read(file, stat.sizeBytes)
-      if (!isSame(stat, yield* file.stat, bytes.length)) return yield* changed(payload)
-      return { bytes, notes: [] }
-    }
-  }
-})
+/** What of a file another program has made a picture of. */
+const parts: Readonly<Record<string, string>> = { video: "frame at 10 %", pdf: "first page" }
 
 const render = Effect.fnUntraced(
   function*(decoder: ImageRendering.Decoder, source: Source, variants: ReadonlyArray<ThumbnailVariant>) {
-    const { kind, payload: { format, path } } = source
+    const { file, kind, payload, stat } = source
     const largest = Math.max(...variants.map((variant) => sizeOf(variant).sidePixels))
-    const { bytes, notes } = yield* imageOf(source, largest)
+    const bytes = yield* bytesOf(source, largest)
+    if (!isSame(stat, yield* file.stat, stat.sizeBytes)) return yield* changed(payload)
     yield* Interrupter.check
-    const rendered = yield* ImageRendering.render(decoder, bytes, variants, format)
-    const name = MediaKind.mislabelled(path, kind)
-    return {
-      pictures: rendered.pictures,
-      // What another program has made is what it is.
-      notes: [...name === undefined ? [] : [name], ...kind.kind === "image" ? rendered.notes : notes]
-    }
+    const { notes, pictures } = yield* ImageRendering.render(decoder, bytes, variants, payload.format)
+    const name = MediaKind.mislabelled(payload.path, kind)
+    const part = parts[kind.kind]
+    // What another program has made is what it is.
+    return { pictures, notes: [...name === undefined ? [] : [name], ...part === undefined ? notes : [part]] }
   },
   (rendered, _, { kind, payload }) =>
     Effect.catchTags(rendered, {
@@ -141,11 +117,7 @@ const makeIn = Effect.fnUntraced(function*(
   const stat = yield* file.stat
   if (stat.kind !== "file") return yield* Task.skip(SkipReason.Special)
   const kind = yield* kindOf(payload, file, stat)
-  const id = yield* SampledHash.compute(
-    Hasher.make("blake3"),
-    stat.sizeBytes,
-    (buffer, offset) => file.readAt(buffer, offset)
-  )
+  const id = yield* SampledHash.compute(Hasher.make("blake3"), stat.sizeBytes, (buffer, at) => file.readAt(buffer, at))
   if (Option.isNone(id)) return yield* changed(payload)
   const contentId = id.value
   const variants = yield* ThumbnailFolder.missing(output, contentId, payload.variants, format)

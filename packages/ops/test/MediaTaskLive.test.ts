@@ -123,8 +123,8 @@ describe("MediaTaskLive", () => {
   it.effect("takes the rest of a photo whose IPTC claims more than it has", () =>
     Effect.gen(function*() {
       const iptc = make.join(make.iptc([25, "two"]), Uint8Array.of(0x1c, 2, 80, 0x7f, 0xff))
-      const { cameraModel, problems } = yield* read(make.jpeg({ exif: make.photo, iptc }))
-      assert.strictEqual(cameraModel, photo.cameraModel)
+      const { cameraModel, keywords, problems } = yield* read(make.jpeg({ exif: make.photo, iptc }))
+      assert.deepStrictEqual({ cameraModel, keywords }, { cameraModel: photo.cameraModel, keywords: ["two"] })
       assert.lengthOf(problems ?? [], 1)
       assert.match(problems?.[0] ?? "", /^IPTC: /)
     }))
@@ -600,6 +600,9 @@ describe("MediaTaskLive", () => {
         long("moov", film.subarray(moov + 4))
       ))
       assert.strictEqual(title, "A film")
+      // One of the time before brands may begin with such a box.
+      const old = make.join(long("mdat", new Uint8Array(5)), film.subarray(moov - 4))
+      assert.deepInclude(yield* read(old), { mimeType: "video/quicktime", title: "A film" })
     }))
 
   it.effect("reads what QuickTime and 3GPP have of it", () =>
@@ -636,6 +639,51 @@ describe("MediaTaskLive", () => {
       assert.include(JSON.stringify(raw?.["gps"]), "\"GPSAltitudeRef\":[1]")
       assert.deepStrictEqual(raw?.["xmp"], { "dc:title": ["\u001b[31m"] })
       assert.isUndefined((yield* read(make.jpeg({ exif: make.photo }))).raw)
+    }))
+
+  it.effect("gives values of EXIF by their types, and of IPTC as they are", () =>
+    Effect.gen(function*() {
+      const tag = (tag: number, type: number, count: number, bytes: ReadonlyArray<number>): make.Tag => ({
+        tag,
+        type,
+        count,
+        value: Uint8Array.from(bytes)
+      })
+      const first = [
+        tag(0xfe0e, 1, 2, [1, 255]),
+        tag(0xfe01, 2, 6, [97, 0, 98, 32, 0, 0]),
+        tag(0xfe02, 3, 2, [1, 0, 255, 255]),
+        tag(0xfe03, 4, 1, [255, 255, 255, 255]),
+        tag(0xfe04, 5, 2, [1, 0, 0, 0, 2, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0]),
+        tag(0xfe06, 6, 2, [1, 255]),
+        tag(0xfe07, 7, 1, [3]),
+        tag(0xfe08, 8, 1, [254, 255]),
+        tag(0xfe09, 9, 1, [254, 255, 255, 255]),
+        tag(0xfe0a, 10, 1, [254, 255, 255, 255, 4, 0, 0, 0]),
+        tag(0xfe0b, 11, 1, [0, 0, 192, 63]),
+        tag(0xfe0c, 12, 1, [0, 0, 0, 0, 0, 0, 248, 63]),
+        tag(0xfe0d, 7, 17, Array.from({ length: 17 }, () => 1))
+      ]
+      const { raw } = yield* read(
+        make.jpeg({ exif: make.tiff({ first }), iptc: make.iptc([10, "8"], [25, "a"]) }),
+        true
+      )
+      assert.deepStrictEqual(raw?.["ifd0"], {
+        0xfe0e: [1, 255],
+        0xfe01: "a\0b",
+        0xfe02: [1, 65_535],
+        0xfe03: 4_294_967_295,
+        0xfe04: [0.5],
+        0xfe06: [1, -1],
+        0xfe07: 3,
+        0xfe08: -2,
+        0xfe09: -2,
+        0xfe0a: -0.5,
+        0xfe0b: 1.5,
+        0xfe0c: 1.5,
+        0xfe0d: { bytes: 17 }
+      })
+      assert.deepStrictEqual(raw?.["iptc"], { Urgency: "8", Keywords: "a" })
     }))
 
   it.effect("skips what is of no kind that it knows, whatever it begins like", () =>
@@ -726,6 +774,13 @@ describe("hostile files", () => {
       for (const packet of packets) yield* read(make.jpeg({ xmp: Buffer.from(packet) }), true)
       assert.isFalse("polluted" in {})
       assert.strictEqual(typeof Object.keys, "function")
+    }))
+
+  it.effect("have as much IPTC as they like", () =>
+    Effect.gen(function*() {
+      const value = Buffer.concat(Array.from({ length: 2 ** 17 }, () => make.iptc([25, "a"])))
+      const { keywords } = yield* read(make.tiff({ first: [{ tag: 0x83bb, type: 7, count: value.length, value }] }))
+      assert.deepStrictEqual(keywords, ["a"])
     }))
 
   it.effect("of 2 GiB cost as much as is looked at of them", () =>

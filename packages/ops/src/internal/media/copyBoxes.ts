@@ -6,15 +6,18 @@
  */
 import * as Effect from "effect/Effect"
 import type { FilesError } from "../../FilesError.ts"
-import { type Box, eachBox, without } from "./boxes.ts"
-import { type Fault, latin, type Source, u32 } from "./source.ts"
+import { headAt, mostBoxes } from "./boxes.ts"
+import { type Fault, headOf, latin, type Source, u32, within } from "./source.ts"
 
 /** Which boxes are copied: all of one, or those in it that have a name here. `*` is any other one. */
-type Shape = "whole" | { readonly [type: string]: Shape }
+type Shape = "whole" | Shapes
+interface Shapes {
+  readonly [type: string]: Shape
+}
 
-const meta: Shape = { hdlr: "whole", keys: "whole", ilst: { "*": { "*": "whole" } } }
+const meta: Shapes = { hdlr: "whole", keys: "whole", ilst: { "*": { "*": "whole" } } }
 
-const shape: Shape = {
+const shapes: Shapes = {
   ftyp: "whole",
   moov: {
     mvhd: "whole",
@@ -42,7 +45,7 @@ export interface Copied {
 /** What was copied, and what of the original is broken. */
 export interface Copy {
   readonly boxes: ReadonlyArray<Copied>
-  readonly problems: ReadonlyArray<string>
+  readonly problems: ReadonlySet<string>
   /** Why something could not be read at all. */
   readonly fault: Fault | undefined
 }
@@ -77,90 +80,82 @@ export const leaveOut = (boxes: ReadonlyArray<Copied>, out: ReadonlyMap<Copied, 
 const mostGapBytes = 2 ** 16
 const mostGaps = 16
 
-class Copying {
-  readonly problems: Array<string> = []
-  fault: Fault | undefined
-  private gaps = 0
-  private isWithinCut = false
-
-  /** Boxes of these shapes, as far as there is something sound. */
-  readonly boxes = Effect.fnUntraced({ self: this }, function*(
-    this: Copying,
-    source: Source,
-    shapes: Exclude<Shape, "whole">,
-    most?: number
-  ) {
-    const copied: Array<Copied> = []
-    const isFile = most !== undefined
-    const shapeOf = (type: string) => Object.hasOwn(shapes, type) ? shapes[type] : shapes["*"]
-    const walk = eachBox(source, {
-      take: (box) => this.take(copied, box, shapeOf(box.type), isFile),
-      next: (type, from) => type === "mdat" ? Effect.undefined : this.next(source, from, shapes),
-      ...isFile ? { most } : {}
-    })
-    yield* this.tolerate(walk)
-    return copied
-  })
-
-  /** Where the next box of these begins that fits into what it is in. */
-  private next(source: Source, from: number, shapes: Exclude<Shape, "whole">) {
-    const length = Math.min(mostGapBytes, source.sizeBytes - from)
-    if (length < 8 || this.gaps++ >= mostGaps) return Effect.undefined
-    return Effect.map(source.at(from, length), (bytes) => {
-      for (let at = 0; at + 8 <= length; at++) {
-        const size = u32(bytes, at)
-        const fits = size >= 8 && from + at + size <= source.sizeBytes
-        if (fits && Object.hasOwn(shapes, latin(bytes, at + 4, at + 8))) return from + at
-      }
-      return undefined
-    })
-  }
-
-  private tolerate(effect: Effect.Effect<void, FilesError | Fault>): Effect.Effect<void, FilesError> {
-    return Effect.catchTag(effect, "Fault", (fault) =>
-      Effect.sync(() => {
-        this.fault ??= fault
-        this.problems.push(fault.why)
-      }))
-  }
-
-  private take(
-    copied: Array<Copied>,
-    { content, type, wrong }: Box,
-    shape: Shape | undefined,
-    isInFile: boolean
-  ): Effect.Effect<void, FilesError> {
-    const isCut = wrong === "cut"
-    // What is in one that is cut is so, too; the last one of a file needs no length.
-    const isTold = wrong !== undefined && !(wrong === "open" && isInFile) && !this.isWithinCut
-    if (isTold && (shape !== undefined || type === "mdat" || wrong === "mended")) {
-      this.problems.push(isCut ? `${type} ends before what it says it has` : `${type} is not as long as it says`)
+/** Where the next box of these begins that fits into what it is in. */
+const nextOf = (source: Source, from: number, shapes: Shapes) =>
+  Effect.map(headOf(source, mostGapBytes, from), (bytes) => {
+    for (let at = 0; at + 8 <= bytes.length; at++) {
+      const size = u32(bytes, at)
+      const fits = size >= 8 && from + at + size <= source.sizeBytes
+      if (fits && Object.hasOwn(shapes, latin(bytes, at + 4, at + 8))) return from + at
     }
-    if (shape === undefined || (isCut && shape === "whole")) return Effect.void
-    const { isWithinCut } = this
-    this.isWithinCut ||= isCut
-    const inner: Effect.Effect<Copied["inner"], FilesError | Fault> = shape === "whole"
-      ? Effect.map(content.at(0, content.sizeBytes), (bytes) => bytes.slice())
-      : Effect.flatMap(
-        type === "meta" ? unversioned(content) : Effect.succeed(content),
-        (content) => this.boxes(content, shape)
-      )
-    const taking = this.tolerate(Effect.map(inner, (inner) => void copied.push({ type, inner })))
-    return Effect.map(taking, () => {
-      this.isWithinCut = isWithinCut
-    })
-  }
-}
-
-/** Content of a box of tags. In QuickTime it has no version, in what came of it it has one. */
-const unversioned = (content: Source) =>
-  Effect.map(content.at(0, 8), (bytes) => latin(bytes, 4, 8) === "hdlr" ? content : without(content, 4))
+    return undefined
+  })
 
 /** Copies what is sound, and tells what is not. */
 export const copyBoxes = Effect.fnUntraced(function*(source: Source) {
-  const copying = new Copying()
-  // Each of them costs what is read there, and that has an end.
-  const boxes = yield* copying.boxes(source, shape, Infinity)
-  const copy: Copy = { boxes, problems: copying.problems, fault: copying.fault }
+  const problems = new Set<string>()
+  let fault: Fault | undefined
+  let gaps = 0
+
+  const tolerate = (effect: Effect.Effect<void, FilesError | Fault>) =>
+    Effect.catchTag(effect, "Fault", (found) =>
+      Effect.sync(() => {
+        fault ??= found
+        problems.add(found.why)
+      }))
+
+  /** Takes boxes of these shapes, one behind the other. They end where something else stands. */
+  const takeAll = Effect.fnUntraced(function*(
+    boxes: Array<Copied>,
+    source: Source,
+    shapes: Shapes,
+    place: "file" | "box" | "cut"
+  ): Effect.fn.Return<void, FilesError | Fault> {
+    const { sizeBytes } = source
+    // Each box of a file costs what is read there, and that has an end.
+    const most = place === "file" ? Infinity : mostBoxes
+    for (let at = 0, met = 0; at + 8 <= sizeBytes && met < most; met++) {
+      const { headBytes, isOpen, length, type } = headAt(yield* headOf(source, 16, at), 0, sizeBytes - at)
+      const start = at + headBytes
+      const isNone = length < headBytes
+      const isLong = at + length > sizeBytes
+      const isMissed = (isNone || isLong || isOpen) && type !== "mdat" && gaps++ < mostGaps
+      const next = isMissed ? yield* nextOf(source, start, shapes) : undefined
+      at = next ?? (isNone || isLong ? sizeBytes : at + length)
+      const shape = Object.hasOwn(shapes, type) ? shapes[type] : shapes["*"]
+      const isCut = isLong && next === undefined
+      const isMended = isNone || next !== undefined
+      // What is in one that is cut is so, too; the last one of a file needs no length.
+      const isWrong = place !== "cut" && (isMended || isCut || (isOpen && place !== "file"))
+      if (isWrong && (isMended || shape !== undefined || type === "mdat")) {
+        problems.add(isCut ? `${type} ends before what it says it has` : `${type} is not as long as it says`)
+      }
+      if (shape !== undefined && !(isCut && shape === "whole")) {
+        yield* take(boxes, type, within(source, start, at), shape, isCut || place === "cut" ? "cut" : "box")
+      }
+    }
+  })
+
+  const take = Effect.fnUntraced(function*(
+    boxes: Array<Copied>,
+    type: string,
+    content: Source,
+    shape: Shape,
+    place: "box" | "cut"
+  ): Effect.fn.Return<void, FilesError | Fault> {
+    if (shape === "whole") {
+      const inner = Effect.map(content.at(0, content.sizeBytes), (bytes) => bytes.slice())
+      return yield* tolerate(Effect.map(inner, (inner) => void boxes.push({ type, inner })))
+    }
+    // A box of tags has no version in QuickTime, and has one in what came of it.
+    const isVersioned = type === "meta" && latin(yield* headOf(content, 8, 0), 4, 8) !== "hdlr"
+    const inner: Array<Copied> = []
+    boxes.push({ type, inner })
+    yield* takeAll(inner, isVersioned ? within(content, 4, content.sizeBytes) : content, shape, place)
+  })
+
+  const boxes: Array<Copied> = []
+  yield* tolerate(takeAll(boxes, source, shapes, "file"))
+  const copy: Copy = { boxes, problems, fault }
   return copy
 })

@@ -1,19 +1,30 @@
 /**
  * Finds what cameras and telephones write into a film about where, when and by what it was taken (QuickTime, 3GPP).
  */
-import * as Effect from "effect/Effect"
-import type { FilesError } from "../../FilesError.ts"
-import { type Box, boxesIn, find, without } from "./boxes.ts"
-import { type Fault, type Source, u32 } from "./source.ts"
+import { boxesIn, find } from "./boxes.ts"
+import type { Copied } from "./copyBoxes.ts"
+import { u32, u64 } from "./source.ts"
 import * as times from "./times.ts"
 import { between, type Fields, first, positive, text, texts } from "./values.ts"
 
 const mostTextBytes = 4096
 
-const textAt = (source: Source, start: number) =>
-  source.sizeBytes <= start || source.sizeBytes - start > mostTextBytes
-    ? Effect.succeed("")
-    : Effect.map(source.at(start, source.sizeBytes - start), (bytes) => new TextDecoder().decode(bytes))
+const textOf = (bytes: Uint8Array | undefined): string | undefined =>
+  bytes === undefined || bytes.length > mostTextBytes ? undefined : new TextDecoder().decode(bytes)
+
+/** What is in a box; nothing where there is none of that type, or all of it was copied. */
+const inside = (boxes: ReadonlyArray<Copied>, type: string): ReadonlyArray<Copied> => {
+  const inner = find(boxes, type)?.inner
+  return inner === undefined || inner instanceof Uint8Array ? [] : inner
+}
+
+/** Bytes of the box that this path leads to. */
+const bytesAt = (boxes: ReadonlyArray<Copied>, ...path: ReadonlyArray<string>): Uint8Array | undefined => {
+  const [type = "", ...rest] = path
+  if (rest.length > 0) return bytesAt(inside(boxes, type), ...rest)
+  const inner = find(boxes, type)?.inner
+  return inner instanceof Uint8Array ? inner : undefined
+}
 
 /** Place as ISO 6709 writes it in degrees: `+47.1234+008.5678+400/`. */
 const placeOf = (iso: string | undefined): Fields => {
@@ -26,138 +37,91 @@ const placeOf = (iso: string | undefined): Fields => {
 }
 
 /** Values by their keys, as Apple's cameras write them. */
-const keyed = Effect.fnUntraced(function*(meta: Box) {
+const keyed = (meta: ReadonlyArray<Copied>): ReadonlyMap<string, string> => {
+  const names = boxesIn(bytesAt(meta, "keys")?.subarray(8) ?? new Uint8Array(0))
   const values = new Map<string, string>()
-  const boxes = yield* boxesIn(without(meta.content, 4))
-  const [keys, list] = [find(boxes, "keys"), find(boxes, "ilst")]
-  if (keys === undefined || list === undefined) return values
-  const names = yield* boxesIn(without(keys.content, 8))
-  const named = yield* Effect.forEach(names, ({ content }) => textAt(content, 0))
-  for (const item of yield* boxesIn(list.content)) {
-    const index = u32(Uint8Array.from(item.type, (character) => character.charCodeAt(0)), 0)
-    const name = named[index - 1]
-    const data = find(yield* boxesIn(item.content), "data")
-    if (name === undefined || data === undefined || data.content.sizeBytes < 8) continue
-    const isText = u32(yield* data.content.at(0, 4), 0) === 1
-    if (isText) values.set(name, yield* textAt(data.content, 8))
+  for (const { inner, type } of inside(meta, "ilst")) {
+    const name = names[u32(Buffer.from(type, "latin1"), 0) - 1]?.content
+    const data = inner instanceof Uint8Array ? undefined : bytesAt(inner, "data")
+    const value = data === undefined || u32(data, 0) !== 1 ? undefined : textOf(data.subarray(8))
+    if (name !== undefined && value !== undefined) values.set(textOf(name) ?? "", value)
   }
   return values
-})
-
-/** Nothing of what is broken. */
-const orNone = <A>(effect: Effect.Effect<A, FilesError | Fault>) =>
-  Effect.catchTag(effect, "Fault", () => Effect.undefined)
+}
 
 /** A number of sixteen bits before the point and as many behind it. */
 const fixed = (bytes: Uint8Array, offset: number): number => (u32(bytes, offset) | 0) / 65_536
 
-/** Which way up a picture is, by the matrix that a track is shown with. */
-const orientationOf = (matrix: Uint8Array): number | undefined => {
-  const [a, b, c, d] = [0, 4, 12, 16].map((at) => u32(matrix, at) | 0)
-  const one = 0x10000
-  if (a === one && b === 0 && c === 0 && d === one) return 1
-  if (a === 0 && b === one && c === -one && d === 0) return 6
-  if (a === -one && b === 0 && c === 0 && d === -one) return 3
-  return a === 0 && b === -one && c === one && d === 0 ? 8 : undefined
-}
-
-/** Content of the box that this path leads to. */
-const contentAt = Effect.fnUntraced(function*(box: Box, ...path: ReadonlyArray<string>) {
-  let at: Box | undefined = box
-  for (const type of path) at = at === undefined ? undefined : find(yield* boxesIn(at.content), type)
-  return at?.content
-})
+/** Ways to be turned, by the first two rows of the matrix that a track is shown with. */
+const orientations: Readonly<Record<string, number>> = { "1,0,0,1": 1, "-1,0,0,-1": 3, "0,1,-1,0": 6, "0,-1,1,0": 8 }
 
 /** How many pictures a second a track has on average. */
-const frameRateOf = Effect.fnUntraced(function*(track: Box) {
-  const header = yield* contentAt(track, "mdia", "mdhd")
-  const sizes = yield* contentAt(track, "mdia", "minf", "stbl", "stsz")
+const frameRateOf = (mdia: ReadonlyArray<Copied>): number | undefined => {
+  const header = bytesAt(mdia, "mdhd")
+  const sizes = bytesAt(mdia, "minf", "stbl", "stsz")
   if (header === undefined || sizes === undefined) return undefined
-  const isLong = (yield* header.at(0, 1))[0] === 1
-  const bytes = yield* header.at(isLong ? 20 : 12, isLong ? 12 : 8)
-  const duration = isLong ? u32(bytes, 4) * 2 ** 32 + u32(bytes, 8) : u32(bytes, 4)
+  const [at, duration] = header[0] === 1 ? [20, u64(header, 24)] : [12, u32(header, 16)]
   // No camera takes more.
-  return positive(between(u32(yield* sizes.at(8, 4), 0) * u32(bytes, 0) / duration, 0, 1e6))
-})
+  return positive(between(u32(sizes, 8) * u32(header, at) / duration, 0, 1e6))
+}
 
 /** How wide a pixel of a track is for its height. */
-const aspectOf = Effect.fnUntraced(function*(track: Box) {
-  const described = yield* contentAt(track, "mdia", "minf", "stbl", "stsd")
-  const [entry] = described === undefined ? [] : yield* boxesIn(without(described, 8))
-  const ratio = entry === undefined ? undefined : find(yield* boxesIn(without(entry.content, 78)), "pasp")?.content
-  const bytes = ratio === undefined ? undefined : yield* ratio.at(0, 8)
-  return bytes === undefined ? undefined : positive(u32(bytes, 0) / u32(bytes, 4))
-})
+const aspectOf = (mdia: ReadonlyArray<Copied>): number | undefined => {
+  const [entry] = boxesIn(bytesAt(mdia, "minf", "stbl", "stsd")?.subarray(8) ?? new Uint8Array(0))
+  const ratio = entry === undefined ? undefined : find(boxesIn(entry.content.subarray(78)), "pasp")?.content
+  return ratio === undefined ? undefined : positive(u32(ratio, 0) / u32(ratio, 4))
+}
 
 /** Size and direction of a track that shows pictures, and its frames. */
-const trackOf = Effect.fnUntraced(function*(track: Box) {
-  const header = yield* contentAt(track, "tkhd")
+const trackOf = (trak: ReadonlyArray<Copied>) => {
+  const header = bytesAt(trak, "tkhd")
   if (header === undefined) return undefined
-  const version = (yield* header.at(0, 1))[0]
-  const bytes = yield* header.at(version === 1 ? 52 : 40, 44)
+  const bytes = header.subarray(header[0] === 1 ? 52 : 40)
   const [width, height] = [Math.round(fixed(bytes, 36)), Math.round(fixed(bytes, 40))] as const
   if (width <= 0 || height <= 0) return undefined
-  return {
-    width,
-    height,
-    orientation: orientationOf(bytes),
-    frameRate: yield* orNone(frameRateOf(track)),
-    aspect: yield* orNone(aspectOf(track))
-  }
-})
+  const orientation = orientations[[0, 4, 12, 16].map((at) => fixed(bytes, at)).join()]
+  const mdia = inside(trak, "mdia")
+  return { width, height, orientation, frameRate: frameRateOf(mdia), aspect: aspectOf(mdia) }
+}
 
 /** Place as 3GPP has it: behind a language, a name up to its zero, and what kind of place it is. */
-const located = Effect.fnUntraced(function*(loci: Box) {
-  if (loci.content.sizeBytes > mostTextBytes) return {}
-  const bytes = yield* loci.content.at(0, loci.content.sizeBytes)
-  const end = bytes.indexOf(0, 6)
-  if (end === -1 || end + 14 > bytes.length) return {}
-  const fields: Fields = {
-    longitude: between(fixed(bytes, end + 2), -180, 180),
-    latitude: between(fixed(bytes, end + 6), -90, 90),
-    altitude: fixed(bytes, end + 10)
-  }
-  return fields.latitude === undefined || fields.longitude === undefined ? {} : fields
-})
+const located = (loci: Uint8Array): Fields => {
+  const end = loci.indexOf(0, 6)
+  if (end === -1 || end + 14 > loci.length) return {}
+  const longitude = between(fixed(loci, end + 2), -180, 180)
+  const latitude = between(fixed(loci, end + 6), -90, 90)
+  return latitude === undefined || longitude === undefined
+    ? {}
+    : { latitude, longitude, altitude: fixed(loci, end + 10) }
+}
 
 /** What QuickTime and 3GPP keep beside the tracks. */
-const userData = Effect.fnUntraced(function*(udta: Box) {
-  const boxes = yield* boxesIn(udta.content)
+const userData = (udta: ReadonlyArray<Copied>): Fields => {
   // A length and a language stand before each text.
-  const named = (type: string) => {
-    const box = find(boxes, `\xa9${type}`)
-    return box === undefined ? Effect.undefined : textAt(box.content, 4)
+  const named = (type: string) => textOf(bytesAt(udta, `\xa9${type}`)?.subarray(4))
+  return {
+    ...located(bytesAt(udta, "loci") ?? new Uint8Array(0)),
+    ...placeOf(named("xyz")),
+    title: text(named("nam")),
+    description: first(text(named("des")), text(named("cmt"))),
+    artists: texts(named("ART")),
+    album: text(named("alb")),
+    composers: texts(named("wrt")),
+    genres: texts(named("gen")),
+    copyright: text(named("cpy")),
+    releasedAt: times.ofIso(named("day")),
+    cameraMake: text(named("mak")),
+    cameraModel: text(named("mod")),
+    software: text(named("swr"))
   }
-  const loci = find(boxes, "loci")
-  const fields: Fields = {
-    ...loci === undefined ? {} : yield* located(loci),
-    ...placeOf(yield* named("xyz")),
-    title: text(yield* named("nam")),
-    description: first(text(yield* named("des")), text(yield* named("cmt"))),
-    artists: texts(yield* named("ART")),
-    album: text(yield* named("alb")),
-    composers: texts(yield* named("wrt")),
-    genres: texts(yield* named("gen")),
-    copyright: text(yield* named("cpy")),
-    releasedAt: times.ofIso(yield* named("day")),
-    cameraMake: text(yield* named("mak")),
-    cameraModel: text(yield* named("mod")),
-    software: text(yield* named("swr"))
-  }
-  return fields
-})
+}
 
-/** What a copy of the boxes of a film tells of its camera, and of the first track that shows pictures. */
-export const filmOf = Effect.fnUntraced(function*(source: Source) {
-  const moov = find(yield* boxesIn(source), "moov")
-  const boxes = moov === undefined ? [] : yield* boxesIn(moov.content)
-  const meta = find(boxes, "meta")
-  const values = meta === undefined ? undefined : yield* orNone(keyed(meta))
-  const udta = find(boxes, "udta")
-  const user: Fields = (udta === undefined ? undefined : yield* orNone(userData(udta))) ?? {}
-  const tracks = boxes.filter(({ type }) => type === "trak").slice(0, 16)
-  const shown = yield* Effect.forEach(tracks, (track) => orNone(trackOf(track)))
-  const apple = (name: string) => values?.get(`com.apple.quicktime.${name}`)
+/** What the boxes of a film tell of its camera, and of the first track that shows pictures. */
+export const filmOf = (boxes: ReadonlyArray<Copied>) => {
+  const moov = inside(boxes, "moov")
+  const values = keyed(inside(moov, "meta"))
+  const user = userData(inside(moov, "udta"))
+  const apple = (name: string) => values.get(`com.apple.quicktime.${name}`)
   const camera: Fields = {
     ...user,
     ...placeOf(apple("location.ISO6709")),
@@ -166,5 +130,8 @@ export const filmOf = Effect.fnUntraced(function*(source: Source) {
     cameraModel: text(apple("model")) ?? user.cameraModel,
     software: text(apple("software")) ?? user.software
   }
-  return { camera, track: shown.find((track) => track !== undefined) }
-})
+  const tracks = moov.flatMap(({ inner, type }) =>
+    type === "trak" && !(inner instanceof Uint8Array) ? [trackOf(inner)] : []
+  )
+  return { camera, track: tracks.find((track) => track !== undefined) }
+}

@@ -2,40 +2,30 @@
  * Finds what a HEIC or AVIF carries, by the tables of its items.
  */
 import * as Effect from "effect/Effect"
-import { type Box, boxesIn, find, without } from "./boxes.ts"
-import { type Carried, mostBlockBytes, readBy } from "./carried.ts"
-import { latin, malformed, ofBytes, type Source, u16, u32 } from "./source.ts"
-import { takeExif } from "./tiff.ts"
-
-interface Item {
-  readonly id: number
-  readonly type: string
-}
+import { type Box, boxesIn, find, headAt, mostBoxes } from "./boxes.ts"
+import { type Carried, mostBlockBytes, type Walk } from "./carried.ts"
+import { headOf, latin, malformed, ofBytes, type Source, u16, u32, u64 } from "./source.ts"
+import { readExif } from "./tiff.ts"
 
 /** A picture of a telephone has some dozens of tiles. */
 const mostItems = 4096
 
-const wholeOf = (source: Source) =>
-  source.sizeBytes > mostBlockBytes
-    ? Effect.fail(malformed("a table of its items is larger than any"))
-    : source.at(0, source.sizeBytes)
+/** Tables of so many items, and what is kept beside them. */
+const mostTableBytes = 2 ** 22
 
-/** What items there are of metadata. */
-const itemsOf = Effect.fnUntraced(function*(iinf: Box) {
-  const version = (yield* iinf.content.at(0, 1))[0] ?? 0
-  const items: Array<Item> = []
-  for (const { content } of yield* boxesIn(without(iinf.content, version === 0 ? 6 : 8))) {
-    const bytes = yield* content.at(0, Math.min(content.sizeBytes, 64))
-    const isLong = bytes[0] === 3
-    const id = isLong ? u32(bytes, 4) : u16(bytes, 4)
+/** What items there are of metadata, by their ids. */
+const itemsIn = (iinf: Uint8Array): ReadonlyMap<number, "Exif" | "xmp"> => {
+  const items = new Map<number, "Exif" | "xmp">()
+  for (const { content } of boxesIn(iinf.subarray(iinf[0] === 0 ? 6 : 8))) {
+    const isLong = content[0] === 3
     const at = isLong ? 10 : 8
-    const type = latin(bytes, at, at + 4)
+    const type = latin(content, at, at + 4)
     // Behind the type are a name and the kind of content, each up to a zero.
-    const isXmp = type === "mime" && latin(bytes, at + 4).includes("application/rdf+xml")
-    if (type === "Exif" || isXmp) items.push({ id, type: isXmp ? "xmp" : type })
+    const isXmp = type === "mime" && latin(content, at + 4, 64).includes("application/rdf+xml")
+    if (type === "Exif" || isXmp) items.set(isLong ? u32(content, 4) : u16(content, 4), isXmp ? "xmp" : "Exif")
   }
   return items
-})
+}
 
 interface Extent {
   /** Whether it is in the box of the tables, and not counted from the start of the file. */
@@ -51,8 +41,7 @@ const placesOf = (bytes: Uint8Array): ReadonlyMap<number, Extent> => {
   const [sizes = 0, more = 0] = bytes.subarray(4, 6)
   const [offsetSize, lengthSize, baseSize] = [sizes >> 4, sizes & 15, more >> 4]
   const indexSize = version === 0 ? 0 : more & 15
-  const read = (at: number, size: number): number =>
-    size === 8 ? u32(bytes, at) * 2 ** 32 + u32(bytes, at + 4) : size === 4 ? u32(bytes, at) : 0
+  const read = (at: number, size: number): number => size === 8 ? u64(bytes, at) : size === 4 ? u32(bytes, at) : 0
   const idSize = version < 2 ? 2 : 4
   const idAt = (at: number): number => idSize === 2 ? u16(bytes, at) : u32(bytes, at)
   const count = Math.min(idAt(6), mostItems)
@@ -75,45 +64,50 @@ const placesOf = (bytes: Uint8Array): ReadonlyMap<number, Extent> => {
 }
 
 /** Size of the largest picture: others are its tiles, and small ones. */
-const takeSize = Effect.fnUntraced(function*(carried: Carried, iprp: Box) {
-  const ipco = find(yield* boxesIn(iprp.content), "ipco")
+const takeSize = (carried: Carried, ipco: Box): void => {
   // Where it is cut, the largest may be what is missing.
-  if (ipco === undefined || ipco.wrong === "cut") return
-  for (const { content, type } of yield* boxesIn(ipco.content)) {
+  if (ipco.isCut) return
+  for (const { content, type } of boxesIn(ipco.content)) {
     if (type !== "ispe") continue
-    const bytes = yield* content.at(4, 8)
-    const [width, height] = [u32(bytes, 0), u32(bytes, 4)]
+    const [width, height] = [u32(content, 4), u32(content, 8)]
     if (width * height > (carried.width ?? 0) * (carried.height ?? 0)) Object.assign(carried, { width, height })
   }
-})
+}
 
-const takeItem = Effect.fnUntraced(function*(carried: Carried, type: string, bytes: Uint8Array) {
-  if (type === "xmp") carried.xmp ??= bytes.slice()
-  else {
-    // The first number tells what is before EXIF itself.
-    const start = 4 + u32(bytes, 0)
-    yield* takeExif(carried, ofBytes(bytes.subarray(Math.min(start, bytes.length))))
+/** The box of the tables, with all that there is of it. */
+const tablesOf = Effect.fnUntraced(function*(source: Source) {
+  for (let at = 0, boxes = 0; at + 8 <= source.sizeBytes && boxes < mostBoxes; boxes++) {
+    const rest = source.sizeBytes - at
+    const { headBytes, length, type } = headAt(yield* headOf(source, 16, at), 0, rest)
+    if (length < headBytes) break
+    if (type === "meta") {
+      if (Math.min(length, rest) > mostTableBytes) return yield* malformed("its tables are larger than any")
+      // A version stands before them.
+      return yield* headOf(source, length - headBytes - 4, at + headBytes + 4)
+    }
+    at += length
   }
+  return yield* malformed("it has no table of its items")
 })
 
-const walk = Effect.fnUntraced(function*(source: Source, carried: Carried) {
-  const meta = find(yield* boxesIn(source), "meta")
-  if (meta === undefined) return yield* malformed("it has no table of its items")
-  const boxes = yield* boxesIn(without(meta.content, 4))
-  const [iprp, iinf, iloc, idat] = ["iprp", "iinf", "iloc", "idat"].map((type) => find(boxes, type))
-  if (iprp !== undefined) yield* takeSize(carried, iprp)
+/** Takes what a HEIC or AVIF carries. */
+export const readHeif: Walk = Effect.fnUntraced(function*(source, carried) {
+  const boxes = boxesIn(yield* tablesOf(source))
+  const [iprp, iinf, iloc, idat] = ["iprp", "iinf", "iloc", "idat"].map((type) => find(boxes, type)?.content)
+  const ipco = iprp === undefined ? undefined : find(boxesIn(iprp), "ipco")
+  if (ipco !== undefined) takeSize(carried, ipco)
   if (iinf === undefined || iloc === undefined) return
-  const items = yield* itemsOf(iinf)
-  if (items.length === 0) return
-  const places = placesOf(yield* wholeOf(iloc.content))
-  for (const { id, type } of items.slice(0, 16)) {
+  const places = placesOf(iloc)
+  for (const [id, type] of Array.from(itemsIn(iinf)).slice(0, 16)) {
     const place = places.get(id)
-    const from = place?.isInside === true ? idat?.content : source
+    const from = place?.isInside === true ? idat === undefined ? undefined : ofBytes(idat) : source
     if (place === undefined || from === undefined || place.length === 0) continue
-    if (place.length > mostBlockBytes) carried.problems.push(`an item of ${place.length} bytes was left out`)
-    else yield* takeItem(carried, type, yield* from.at(place.offset, place.length))
+    if (place.length > mostBlockBytes) carried.problems.add(`an item of ${place.length} bytes was left out`)
+    else {
+      const bytes = yield* from.at(place.offset, place.length)
+      if (type === "xmp") carried.xmp ??= bytes.slice()
+      // The first number tells what is before EXIF itself.
+      else yield* readExif(ofBytes(bytes.subarray(4 + u32(bytes, 0))), carried)
+    }
   }
 })
-
-/** What a HEIC or AVIF carries. */
-export const readHeif = readBy(walk)

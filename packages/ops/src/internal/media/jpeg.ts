@@ -2,14 +2,13 @@
  * Finds what a JPEG carries before its first scan.
  */
 import * as Effect from "effect/Effect"
-import { type Carried, readBy } from "./carried.ts"
-import { latin, malformed, ofBytes, type Source, u16, u32 } from "./source.ts"
-import { takeExif } from "./tiff.ts"
+import { type Carried, exifHead, type Walk } from "./carried.ts"
+import { latin, malformed, ofBytes, u16, u32 } from "./source.ts"
+import { readExif } from "./tiff.ts"
 
 /** Cameras and programs write some dozens. */
 const mostSegments = 512
 
-const exifHead = "Exif\0\0"
 const xmpHead = "http://ns.adobe.com/xap/1.0/\0"
 const photoshopHead = "Photoshop 3.0\0"
 
@@ -40,7 +39,7 @@ const take = Effect.fnUntraced(function*(carried: Carried, marker: number, bytes
     carried.height = u16(bytes, 1)
     carried.width = u16(bytes, 3)
   } else if (marker === 0xe1 && startsWith(bytes, exifHead) && carried.exif === undefined) {
-    yield* takeExif(carried, ofBytes(bytes.subarray(exifHead.length)))
+    yield* readExif(ofBytes(bytes.subarray(exifHead.length)), carried)
   } else if (marker === 0xe1 && startsWith(bytes, xmpHead)) {
     carried.xmp ??= bytes.slice(xmpHead.length)
   } else if (marker === 0xed && startsWith(bytes, photoshopHead)) {
@@ -49,8 +48,8 @@ const take = Effect.fnUntraced(function*(carried: Carried, marker: number, bytes
   }
 })
 
-/** Walks over segments, and ends where the picture itself begins. */
-const walk = Effect.fnUntraced(function*(source: Source, carried: Carried) {
+/** Takes what a JPEG carries: walks over segments, and ends where the picture itself begins. */
+export const readJpeg: Walk = Effect.fnUntraced(function*(source, carried) {
   let at = 2
   for (let segments = 0; segments < mostSegments; segments++) {
     const [first = 0, marker = 0] = yield* source.at(at, 2)
@@ -69,6 +68,3 @@ const walk = Effect.fnUntraced(function*(source: Source, carried: Carried) {
   }
   return yield* malformed(`it has more than ${mostSegments} segments`)
 })
-
-/** What a JPEG carries. */
-export const readJpeg = readBy(walk)

@@ -1,87 +1,38 @@
 /**
  * Makes a record of what a picture carries.
- *
- * EXIF and IPTC are read by exifr, which is given structures that are sound. Its reader of XMP is not used: a hostile
- * packet makes it write to the prototypes of this thread, and take the square of its length.
  */
-import * as Effect from "effect/Effect"
-import exifr from "exifr"
 import type { MediaRecord } from "../../MediaRecord.ts"
 import type { Carried } from "./carried.ts"
-import type { Kind } from "./kinds.ts"
 import { rawOf } from "./raw.ts"
+import { latin, u16 } from "./source.ts"
+import { named, type Tags, type Tiff } from "./tiff.ts"
 import * as times from "./times.ts"
-import { between, count, decoded, fieldsOf, first, positive, problemsOf, recordOf, text, texts } from "./values.ts"
-import { type Properties, readXmp, type Xmp } from "./xmp.ts"
+import { between, count, decoded, first, positive, problemsOf, recordOf, text, texts } from "./values.ts"
+import { type Properties, readXmp } from "./xmp.ts"
 
-// oxlint-disable-next-line import/no-named-as-default-member -- what Node loads is CommonJS, without names
-const { parse, segmentParsers } = exifr
-
-/** One object for all: exifr works it out once. */
-const options = {
-  tiff: true,
-  ifd0: {},
-  exif: true,
-  gps: true,
-  ifd1: false,
-  interop: false,
-  xmp: false,
-  iptc: false,
-  icc: false,
-  jfif: false,
-  userComment: true,
-  mergeOutput: false,
-  sanitize: true,
-  translateKeys: true,
-  translateValues: false,
-  reviveValues: false
+/** Values of IPTC by the names of their tags, up to what is broken. */
+const readIptc = (bytes: Uint8Array, problems: Set<string>): Tags => {
+  const found = new Map<number, Array<string>>()
+  // Programs write something before them.
+  let at = latin(bytes).indexOf("\x1c\x02")
+  while (at >= 0 && bytes[at] === 0x1c && bytes[at + 1] === 2) {
+    const [tag = 0] = bytes.subarray(at + 2, at + 3)
+    const end = at + 5 + u16(bytes, at + 3)
+    if (end > bytes.length) {
+      problems.add("IPTC: it ends before what it says it has")
+      break
+    }
+    const values = found.get(tag) ?? []
+    values.push(decoded(latin(bytes, at + 5, end)))
+    found.set(tag, values)
+    at = end
+  }
+  return named("iptc", Array.from(found, ([tag, values]) => [tag, values.length === 1 ? values[0] : values]))
 }
-
-type Tags = Readonly<Record<string, unknown>>
-
-interface Exif {
-  readonly ifd0: Tags
-  readonly exif: Tags
-  readonly gps: Tags
-  readonly problems: ReadonlyArray<string>
-}
-
-const noExif: Exif = { ifd0: {}, exif: {}, gps: {}, problems: [] }
-
-const reasonOf = (error: unknown): string => error instanceof Error ? error.message : String(error)
-
-const readExif = (bytes: Uint8Array): Effect.Effect<Exif> =>
-  Effect.tryPromise({
-    try: async () => {
-      const { errors, exif, gps, ifd0 } = fieldsOf(await parse(bytes, options))
-      const problems = Array.isArray(errors) ? errors.map((error) => `EXIF: ${reasonOf(error)}`) : []
-      return { ifd0: fieldsOf(ifd0), exif: fieldsOf(exif), gps: fieldsOf(gps), problems }
-    },
-    catch: reasonOf
-  }).pipe(Effect.catch((reason) => Effect.succeed({ ...noExif, problems: [`EXIF: ${reason}`] })))
-
-interface Iptc {
-  readonly tags: Tags
-  readonly problems: ReadonlyArray<string>
-}
-
-const noIptc: Iptc = { tags: {}, problems: [] }
-const noXmp: Xmp = { properties: new Map(), problems: [] }
-
-const readIptc = (bytes: Uint8Array): Effect.Effect<Iptc> =>
-  Effect.try({
-    try: (): Iptc => {
-      const parser: { readonly parse: (bytes: Uint8Array) => unknown } = segmentParsers.get("iptc")
-      const found = Object.entries(fieldsOf(parser.parse(bytes)))
-      return { tags: Object.fromEntries(found.map(([name, value]) => [name, decoded(value)])), problems: [] }
-    },
-    // It reads data sets as long as they claim to be.
-    catch: reasonOf
-  }).pipe(Effect.catch((reason) => Effect.succeed({ ...noIptc, problems: [`IPTC: ${reason}`] })))
 
 // --- Fields ---------------------------------------------------------------------------------------------------------
 
-interface Sources extends Exif {
+interface Sources extends Pick<Tiff, "ifd0" | "exif" | "gps"> {
   readonly iptc: Tags
   readonly xmp: Properties
   readonly texts: ReadonlyMap<string, string>
@@ -146,14 +97,13 @@ const place = ({ gps, xmp }: Sources) => {
   }
 }
 
-const description = ({ exif, ifd0, iptc, texts: keyed, xmp }: Sources) => ({
+const description = ({ ifd0, iptc, texts: keyed, xmp }: Sources) => ({
   title: first(text(xmp.get("dc:title")?.[0]), text(iptc["ObjectName"]), text(keyed.get("Title"))),
   description: first(
     text(xmp.get("dc:description")?.[0]),
     text(iptc["Caption"]),
     text(ifd0["ImageDescription"]),
-    text(keyed.get("Description")),
-    text(exif["UserComment"])
+    text(keyed.get("Description"))
   ),
   artists: first(
     texts(xmp.get("dc:creator") ?? []),
@@ -172,40 +122,28 @@ const description = ({ exif, ifd0, iptc, texts: keyed, xmp }: Sources) => ({
   rating: first(between(xmp.get("xmp:Rating")?.[0], -1, 5), between(ifd0["Rating"], 0, 5))
 })
 
-const size = ({ exif: tiff, height, width }: Carried, { exif }: Sources) => ({
-  width: count(first(width, tiff?.width, count(exif["ExifImageWidth"]))),
-  height: count(first(height, tiff?.height, count(exif["ExifImageHeight"])))
-})
-
 /** Record of a picture. */
-export const pictureRecord = Effect.fnUntraced(function*(
-  { mimeType }: Kind,
-  sizeBytes: number,
-  carried: Carried,
-  isRaw: boolean
-) {
-  const exif = carried.exif === undefined ? noExif : yield* readExif(carried.exif.bytes)
-  const packet = carried.xmp ?? carried.exif?.xmp
-  const datasets = carried.iptc ?? carried.exif?.iptc
-  const { problems: xmpProblems, properties: xmp } = packet === undefined ? noXmp : readXmp(packet)
-  const { problems, tags: iptc } = datasets === undefined ? noIptc : yield* readIptc(datasets)
-  const sources: Sources = { ...exif, iptc, xmp, texts: new Map(carried.texts) }
-  const raw = { ifd0: exif.ifd0, exif: exif.exif, gps: exif.gps, iptc, xmp, texts: sources.texts }
-  const record: MediaRecord = recordOf({
+export const pictureRecord = (mimeType: string, sizeBytes: number, carried: Carried, isRaw: boolean): MediaRecord => {
+  const { exif: tiff, height, iptc: datasets = tiff?.iptc, problems, texts, width, xmp: packet = tiff?.xmp } = carried
+  const { exif = {}, gps = {}, ifd0 = {} } = tiff ?? {}
+  const xmp: Properties = packet === undefined ? new Map() : readXmp(packet, problems)
+  const iptc = datasets === undefined ? {} : readIptc(datasets, problems)
+  const sources: Sources = { ifd0, exif, gps, iptc, xmp, texts }
+  return recordOf({
     mimeType,
     sizeBytes,
-    ...size(carried, sources),
-    orientation: between(count(first(exif.ifd0["Orientation"], xmp.get("tiff:Orientation")?.[0])), 1, 8),
+    width: count(width ?? exif["ExifImageWidth"]),
+    height: count(height ?? exif["ExifImageHeight"]),
+    orientation: between(count(first(ifd0["Orientation"], xmp.get("tiff:Orientation")?.[0])), 1, 8),
     takenAt: takenAt(sources),
     modifiedAt: first(
-      times.ofExif(exif.ifd0["ModifyDate"], exif.exif["SubSecTime"], exif.exif["OffsetTime"]),
+      times.ofExif(ifd0["ModifyDate"], exif["SubSecTime"], exif["OffsetTime"]),
       times.ofIso(xmp.get("xmp:ModifyDate")?.[0])
     ),
     ...camera(sources),
     ...place(sources),
     ...description(sources),
-    problems: problemsOf([...carried.problems, ...exif.problems, ...xmpProblems, ...problems]),
-    raw: isRaw ? rawOf(raw) : undefined
+    problems: problemsOf(problems),
+    raw: isRaw ? rawOf({ ...sources }) : undefined
   })
-  return record
-})
+}

@@ -8,89 +8,77 @@ import * as Effect from "effect/Effect"
 import * as FilePath from "../../FilePath.ts"
 import * as Files from "../../Files.ts"
 import type { FilesError } from "../../FilesError.ts"
-import type { MediaRecord } from "../../MediaRecord.ts"
 import { MediaFailed, MediaRead, mostBytes, type ReadMedia } from "../../MediaTask.ts"
 import { SkipReason } from "../../SkipReason.ts"
-import * as MediaKind from "../mediaKind.ts"
-import { type Carried, isEmpty } from "./carried.ts"
+import { type Form, headBytes, sniff } from "../mediaKind.ts"
+import type { Carried, Walk } from "./carried.ts"
+import { readPng, readWebp } from "./chunks.ts"
 import { readHeif } from "./heif.ts"
 import { readJpeg } from "./jpeg.ts"
-import { type Form, headLength, type Kind, kindOf, tagged, tagHeadLength, tagLength } from "./kinds.ts"
 import { pictureRecord } from "./picture.ts"
-import { readPng } from "./png.ts"
-import { type Fault, FileSource, headOf, malformed, type Source } from "./source.ts"
-import { copyTiff } from "./tiff.ts"
-import { readWebp } from "./webp.ts"
+import { type Fault, headOf, latin, malformed, noting, ofFile, type Source } from "./source.ts"
+import { readTiff } from "./tiff.ts"
 
 type Payload = Task.Payload<typeof ReadMedia>
 
-const readTiff = (source: Source) =>
-  Effect.map(copyTiff(source), (exif): Carried => ({ texts: [], exif, problems: [...exif.problems] }))
+const pictures: Readonly<Record<Exclude<Form, "sound">, Walk>> = {
+  heif: readHeif,
+  jpeg: readJpeg,
+  png: readPng,
+  tiff: readTiff,
+  webp: readWebp
+}
 
-const pictures: Readonly<
-  Record<Exclude<Form, "sound">, (source: Source) => Effect.Effect<Carried, FilesError | Fault>>
-> = { heif: readHeif, jpeg: readJpeg, png: readPng, tiff: readTiff, webp: readWebp }
-
-const readPicture = Effect.fnUntraced(function*(
-  kind: Kind & { readonly form: Exclude<Form, "sound"> },
-  source: FileSource,
-  isRaw: boolean
-) {
-  const carried = yield* pictures[kind.form](source)
-  const [problem] = carried.problems
-  if (problem !== undefined && isEmpty(carried)) return yield* malformed(problem)
-  return yield* pictureRecord(kind, source.sizeBytes, carried, isRaw)
+const readPicture = Effect.fnUntraced(function*(walk: Walk, mimeType: string, source: Source, isRaw: boolean) {
+  const carried: Carried = { texts: new Map(), problems: new Set() }
+  yield* noting(walk(source, carried), (why) => carried.problems.add(why))
+  const { exif, iptc, problems: [problem], texts, width, xmp } = carried
+  const isEmpty = width === undefined && exif === undefined && xmp === undefined && iptc === undefined &&
+    texts.size === 0
+  if (problem !== undefined && isEmpty) return yield* malformed(problem)
+  return pictureRecord(mimeType, source.sizeBytes, carried, isRaw)
 })
 
-const readSound = (kind: Kind, source: FileSource, start: number, isRaw: boolean) =>
-  // Most folders have only pictures, and it takes a while to load.
-  Effect.flatMap(
-    Effect.promise(() => import("./sound.ts")),
-    ({ soundRecord }) => soundRecord(kind, source, start, isRaw)
-  )
+/** So many bytes tell how long a tag is. */
+const tagHeadBytes = 10
 
-const isPicture = (kind: Kind): kind is Kind & { readonly form: Exclude<Form, "sound"> } => kind.form !== "sound"
+/** How many bytes a tag of ID3v2 takes that begins here, which any sound may come behind; 0 if there is none. */
+const tagLength = (head: Uint8Array): number => {
+  if (latin(head, 0, 3) !== "ID3" || head.length < tagHeadBytes) return 0
+  const [flags = 0, ...sizes] = head.subarray(5)
+  const footer = (flags & 0x10) === 0 ? 0 : tagHeadBytes
+  return tagHeadBytes + footer + sizes.reduce((sum, size) => sum * 128 + (size & 127), 0)
+}
 
-/** What a file is, and where that begins: a sound may be behind tags. */
-const kindIn = Effect.fnUntraced(function*(source: FileSource) {
+const readOpen = Effect.fnUntraced(function*(source: Source, isRaw: boolean) {
+  // A sound may be behind tags.
   let start = 0
-  for (let length = 1; length > 0 && start < source.sizeBytes;) {
-    length = tagLength(yield* headOf(source, tagHeadLength, start))
-    start += length
-  }
-  const head = start < source.sizeBytes ? yield* headOf(source, headLength, start) : new Uint8Array(0)
-  const kind = kindOf(head)
-  return { head, start, kind: start === 0 || kind?.form === "sound" ? kind : tagged }
-})
-
-const readOpen = Effect.fnUntraced(function*(source: FileSource, isRaw: boolean) {
-  const { head, kind, start } = yield* kindIn(source)
-  if (kind === undefined) {
-    const other = MediaKind.sniff(head)
+  for (let length = 1; length > 0; start += length) length = tagLength(yield* headOf(source, tagHeadBytes, start))
+  const kind = sniff(yield* headOf(source, headBytes, start))
+  // Behind a tag, what is nothing that is known is taken for what mostly is there.
+  const metadata = start === 0 || kind?.metadata?.form === "sound"
+    ? kind?.metadata
+    : { form: "sound", mimeType: "audio/mpeg" } as const
+  if (metadata === undefined) {
     return yield* Task.skip(
-      other === undefined ? SkipReason.NoMedia : `it is ${other.name}, which no metadata is read of`
+      kind === undefined ? SkipReason.NoMedia : `it is ${kind.name}, which no metadata is read of`
     )
   }
-  const record: MediaRecord = yield* isPicture(kind)
-    ? readPicture(kind, source, isRaw)
-    : readSound(kind, source, start, isRaw)
-  return MediaRead.make({ record })
+  const { form, mimeType } = metadata
+  if (form !== "sound") return yield* readPicture(pictures[form], mimeType, source, isRaw)
+  // Most folders have only pictures, and it takes a while to load.
+  const { soundRecord } = yield* Effect.promise(() => import("./sound.ts"))
+  return yield* soundRecord(mimeType, source, start, isRaw)
 })
 
-const failed = (path: FilePath.FilePath, error: FilesError | Fault): MediaFailed =>
-  error._tag === "FilesError"
-    ? new MediaFailed({ code: error.code, path, why: error.message })
-    : new MediaFailed({
-      code: error.code,
-      path,
-      why: `Could not read metadata of "${FilePath.display(path)}": ${error.why.slice(0, 200)}`
-    })
-
 /** What is gone since a walk has met it has vanished. */
-const settle = (path: FilePath.FilePath) => (error: FilesError | Fault) =>
-  error._tag === "FilesError" && error.isMissing
-    ? Task.skip(SkipReason.Vanished)
-    : Effect.fail(failed(path, error))
+const settle = (path: FilePath.FilePath) => (error: FilesError | Fault) => {
+  if (error._tag === "FilesError" && error.isMissing) return Task.skip(SkipReason.Vanished)
+  const why = error._tag === "FilesError"
+    ? error.message
+    : `Could not read metadata of "${FilePath.display(path)}": ${error.why.slice(0, 200)}`
+  return Effect.fail(new MediaFailed({ code: error.code, path, why }))
+}
 
 export const readMedia = Effect.fnUntraced(
   function*({ path, raw = false }: Payload) {
@@ -99,10 +87,10 @@ export const readMedia = Effect.fnUntraced(
     const file = yield* files.open(path)
     const { kind, sizeBytes } = yield* file.stat
     if (kind !== "file") return yield* Task.skip(SkipReason.Special)
-    const source = new FileSource(file, sizeBytes, mostBytes)
-    const read = yield* readOpen(source, raw)
-    yield* Progress.add("bytes", source.bytesRead)
-    return read
+    const source = ofFile(file, sizeBytes, mostBytes)
+    const record = yield* readOpen(source, raw)
+    yield* Progress.add("bytes", source.bytesRead())
+    return MediaRead.make({ record })
   },
   Effect.scoped,
   (effect, { path }) => Effect.catchTags(effect, { FilesError: settle(path), Fault: settle(path) })

@@ -2,17 +2,17 @@
  * Makes a record of a sound or a film, by music-metadata over bytes that are read as it asks for them.
  */
 import * as Effect from "effect/Effect"
-import { type IAudioMetadata, parseFromTokenizer, TrackType } from "music-metadata"
-import { AbstractTokenizer, EndOfStreamError, type IReadChunkOptions } from "strtok3"
+import * as Exit from "effect/Exit"
+import { type IAudioMetadata, type IOptions, parseBuffer, parseFromTokenizer, TrackType } from "music-metadata"
+import { EndOfStreamError, fromBlob } from "strtok3"
 import type { FilesError } from "../../FilesError.ts"
 import type { MediaRecord } from "../../MediaRecord.ts"
 import { mostBytes } from "../../MediaTask.ts"
-import { bytesOf, type Copied, type Copy, copyBoxes, leaveOut, leavesOf } from "./copyBoxes.ts"
+import { bytesOf, type Copied, copyBoxes, leaveOut, leavesOf } from "./copyBoxes.ts"
 import { elementsIn } from "./elements.ts"
 import { filmOf } from "./film.ts"
-import type { Kind } from "./kinds.ts"
 import { rawOf } from "./raw.ts"
-import { type Fault, type FileSource, malformed, ofBytes, type Source, within } from "./source.ts"
+import { type Fault, malformed, noting, type Source, within } from "./source.ts"
 import * as times from "./times.ts"
 import {
   between,
@@ -29,105 +29,76 @@ import {
   texts
 } from "./values.ts"
 
-type Failure = FilesError | Fault
+/** What a parser tells: nothing, if it gives up too soon. */
+interface Told {
+  readonly metadata: IAudioMetadata | undefined
+  readonly fault: Fault | undefined
+  readonly problems: ReadonlyArray<string>
+}
 
-/** Gives a parser the bytes of a file. What it asks for is not believed to be there. */
-class Tokenizer extends AbstractTokenizer {
-  readonly fileInfo: { readonly mimeType: string; readonly size: number }
-  /** Why bytes could not be read, other than that the file ends. */
-  failure: Failure | undefined = undefined
-  private readonly source: Source
-  private readonly signal: AbortSignal
+const told = (metadata: IAudioMetadata | undefined, fault?: Fault): Told => ({
+  metadata,
+  fault,
+  problems: fault === undefined ? [] : [fault.why]
+})
 
-  constructor(source: Source, mimeType: string, signal: AbortSignal) {
-    super({ maxBufferSize: mostBytes })
-    this.source = source
-    this.signal = signal
-    this.fileInfo = { mimeType, size: source.sizeBytes }
+/** Has a parser tell what it finds until it gives up. */
+const listen = async (parse: (options: IOptions) => Promise<IAudioMetadata>): Promise<Told> => {
+  let metadata: IAudioMetadata | undefined
+  try {
+    metadata = await parse({
+      // Those that would take the whole file are left; so are covers, which nobody asks for.
+      duration: false,
+      skipCovers: true,
+      mkvUseIndex: true,
+      // What it has found when it gives up is given to nobody else.
+      observer: (event) => {
+        metadata = event.metadata
+      }
+    })
+    return told(metadata)
+  } catch (error) {
+    return told(metadata, malformed(error instanceof Error ? error.message : String(error)))
   }
+}
 
-  supportsRandomAccess(): boolean {
-    return true
-  }
+const parseBytes = (bytes: Uint8Array, mimeType: string): Effect.Effect<Told> =>
+  Effect.promise(() => listen((options) => parseBuffer(bytes, { mimeType }, options)))
 
-  setPosition(position: number): void {
-    this.position = position
-  }
-
-  async readBuffer(target: Uint8Array, options?: IReadChunkOptions): Promise<number> {
-    const position = options?.position ?? this.position
-    const length = await this.peekBuffer(target, options)
-    this.position = position + length
-    return length
-  }
-
-  async peekBuffer(target: Uint8Array, options?: IReadChunkOptions): Promise<number> {
-    const { length, mayBeLess, position } = this.normalizeOptions(target, options)
-    const there = Math.max(0, Math.min(length, this.fileInfo.size - position))
-    if (there < length && mayBeLess !== true) throw new EndOfStreamError()
-    target.set(this.source.kept?.(position, there) ?? await this.read(position, there))
-    return there
-  }
-
-  private async read(position: number, length: number): Promise<Uint8Array> {
+/** Has the bytes of a source read as a parser asks for them. What it asks for is not believed to be there. */
+const parse = Effect.fnUntraced(function*(source: Source, mimeType: string) {
+  let failure: FilesError | Fault | undefined
+  const read = async (start: number, end: number, signal: AbortSignal): Promise<Uint8Array> => {
     // Nobody else ends a promise, and the file is closed once nobody waits for it.
-    this.signal.throwIfAborted()
-    const result = await Effect.runPromise(Effect.result(this.source.at(position, length)))
+    signal.throwIfAborted()
+    const reading = source.at(start, end - start)
+    // What is there already needs no fiber.
+    if (Exit.isExit(reading) && Exit.isSuccess(reading) && reading.value instanceof Uint8Array) return reading.value
+    const result = await Effect.runPromise(Effect.result(reading))
     if (result._tag === "Success") return result.success
-    this.failure ??= result.failure
+    failure ??= result.failure
     // To a parser, what may not be read is not there: it gives what it has until then.
     throw result.failure._tag === "Fault" && result.failure.code === "TooMuch" ? new EndOfStreamError() : result.failure
   }
-}
-
-/** What a parser found, what of the file is broken, and why it did not get further. */
-interface Parsed {
-  readonly metadata: IAudioMetadata
-  readonly problems: ReadonlyArray<string>
-  readonly fault: Fault | undefined
-}
-
-const nothing: IAudioMetadata = {
-  format: { tagTypes: [], trackInfo: [] },
-  native: {},
-  common: { track: { no: null, of: null }, disk: { no: null, of: null }, movementIndex: { no: null, of: null } },
-  quality: { warnings: [] }
-}
-
-const parse = Effect.fnUntraced(function*(source: Source, type: string) {
-  const { failure, metadata } = yield* Effect.promise(async (signal) => {
-    const tokenizer = new Tokenizer(source, type, signal)
-    let metadata = nothing
-    try {
-      metadata = await parseFromTokenizer(tokenizer, {
-        // Those that would take the whole file are left; so are covers, which nobody asks for.
-        duration: false,
-        skipCovers: true,
-        mkvUseIndex: true,
-        // What it has found when it gives up is given to nobody else.
-        observer: (event) => {
-          metadata = event.metadata
-        }
-      })
-      return { metadata, failure: tokenizer.failure }
-    } catch (error) {
-      const why = error instanceof Error ? error.message : String(error)
-      return { metadata, failure: tokenizer.failure ?? malformed(why) }
-    }
+  const { fault, metadata } = yield* Effect.promise((signal) => {
+    const slice = (start: number, end: number) => ({ arrayBuffer: () => read(start, end, signal) })
+    // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- no more of it is used
+    const blob = { size: source.sizeBytes, type: mimeType, slice } as unknown as Blob
+    return listen((options) => parseFromTokenizer(fromBlob(blob, { maxBufferSize: mostBytes }), options))
   })
   if (failure?._tag === "FilesError") return yield* failure
-  const parsed: Parsed = { metadata, problems: failure === undefined ? [] : [failure.why], fault: failure }
-  return parsed
+  return told(metadata, failure ?? fault)
 })
 
 /** So many boxes are given alone. Films have some dozens. */
 const mostAlone = 1024
 
 /** What boxes tell. Those that a parser does not get through are found by giving it each alone, and left out. */
-const parseBoxes = Effect.fnUntraced(function*({ boxes, fault, problems }: Copy, type: string) {
-  const tell = (boxes: ReadonlyArray<Copied>) => parse(ofBytes(bytesOf(boxes)), type)
+const parseBoxes = Effect.fnUntraced(function*(source: Source, type: string) {
+  const { boxes, fault, problems } = yield* copyBoxes(source)
+  const tell = (boxes: ReadonlyArray<Copied>) => parseBytes(bytesOf(boxes), type)
   const all = yield* tell(boxes)
-  if (all.fault === undefined) return { ...all, boxes, problems, fault }
+  if (all.fault === undefined) return { ...all, boxes, problems: [...problems], fault }
   const broken = new Map<Copied, string>()
   // There may be thousands of fragments, which tell how long it is, and nothing else.
   const table = boxes.filter((box) => box.type !== "moof")
@@ -144,9 +115,9 @@ const parseBoxes = Effect.fnUntraced(function*({ boxes, fault, problems }: Copy,
 const parseElements = Effect.fnUntraced(function*(source: Source, type: string) {
   const all = yield* parse(source, type)
   if (all.fault?.code !== "Malformed") return all
-  const found = yield* Effect.catchTag(elementsIn(source), "Fault", () => Effect.undefined)
+  const found = yield* noting(elementsIn(source), () => {})
   if (found === undefined) return all
-  const tell = (elements: ReadonlyArray<Uint8Array>) => parse(ofBytes(Buffer.concat([found.head, ...elements])), type)
+  const tell = (elements: ReadonlyArray<Uint8Array>) => parseBytes(Buffer.concat([found.head, ...elements]), type)
   const sound: Array<Uint8Array> = []
   for (const element of found.elements) if ((yield* tell([element])).fault === undefined) sound.push(element)
   return { ...yield* tell(sound), problems: all.problems, fault: all.fault }
@@ -249,25 +220,27 @@ const sizeOf = ({ height, width }: Fields, aspect: number | undefined): Fields =
   return { width, height, ...isSquare ? {} : { displayWidth, displayHeight: height } }
 }
 
+const isNothing = ({ format: { duration, sampleRate, trackInfo }, native }: IAudioMetadata): boolean =>
+  trackInfo.length === 0 && duration === undefined && sampleRate === undefined && Object.keys(native).length === 0
+
 /** Record of a sound or a film. */
 export const soundRecord = Effect.fnUntraced(function*(
-  { mimeType }: Kind,
-  file: FileSource,
+  mimeType: string,
+  file: Source,
   start: number,
   isRaw: boolean
 ) {
   // Who reads these knows of tags before them.
   const isBehind = start > 0 && !/\/(?:mpeg|aac|flac|musepack|dsf)$/.test(mimeType)
   const source = isBehind ? within(file, start, file.sizeBytes) : file
-  const isOfBoxes = /\/(?:mp4|quicktime)$/.test(mimeType)
-  const { boxes, fault, metadata, problems } = isOfBoxes
-    ? yield* parseBoxes(yield* copyBoxes(source), mimeType)
+  const { boxes, fault, metadata, problems } = /\/(?:mp4|quicktime)$/.test(mimeType)
+    ? yield* parseBoxes(source, mimeType)
     : { ...yield* (mimeType === "video/matroska" ? parseElements : parse)(source, mimeType), boxes: [] }
+  if (metadata === undefined || isNothing(metadata)) {
+    return yield* fault ?? malformed(problems[0] ?? "it has no sound, no picture and no tag")
+  }
   const { format, native, quality } = metadata
-  const isNothing = format.trackInfo.length === 0 && format.duration === undefined &&
-    format.sampleRate === undefined && Object.keys(native).length === 0
-  if (isNothing) return yield* fault ?? malformed(problems[0] ?? "it has no sound, no picture and no tag")
-  const { camera, track } = yield* filmOf(ofBytes(bytesOf(boxes)))
+  const { camera, track } = filmOf(boxes)
   // Tags of RIFF have no encoding.
   const written = tags(metadata, mimeType === "audio/wav" ? decoded(metadata.common) : metadata.common)
   const found: Fields = { ...known(otherTags(metadata)), ...known(streams(metadata)), ...known(written) }

@@ -1,35 +1,71 @@
 /**
- * Copies what is sound of a TIFF structure, which EXIF is, into a small one.
+ * Reads what is sound of a TIFF structure, which EXIF is.
  *
- * Counts, offsets and links of the original may be anything; those of the copy are right, and it is small. So whoever
- * reads it needs to fear nothing: not a loop, nor a value of 4 GiB, nor 65,535 that are all the same 64 KiB.
+ * Counts, offsets and links may be anything. So nothing is believed of them, and there is an end to what is read: no
+ * link is followed from what a link led to, and values have as much room together as those of any camera.
  */
 import * as Effect from "effect/Effect"
+import exifr from "exifr"
 import { type Carried, mostBlockBytes } from "./carried.ts"
-import { type Fault, headOf, latin, malformed, type Source, u16, u32 } from "./source.ts"
+import { headOf, latin, malformed, noting, type Source, u16 } from "./source.ts"
+import { count } from "./values.ts"
 
-/** A structure that is sound. */
+// oxlint-disable-next-line import/no-named-as-default-member -- what Node loads is CommonJS, without names
+const { tagKeys } = exifr
+
+/** Values by the names of their tags. */
+export type Tags = Readonly<Record<string, unknown>>
+
+/** What a structure has. */
 export interface Tiff {
-  readonly bytes: Uint8Array
-  /** Of the picture, where the structure is a file of its own. */
-  readonly width: number | undefined
-  readonly height: number | undefined
+  readonly ifd0: Tags
+  readonly exif: Tags
+  readonly gps: Tags
   readonly xmp: Uint8Array | undefined
   readonly iptc: Uint8Array | undefined
-  readonly problems: ReadonlyArray<string>
 }
 
-interface Entry {
-  readonly tag: number
-  readonly type: number
-  readonly count: number
-  /** In the order of bytes of the structure. */
-  readonly value: Uint8Array
+type Directory = Map<number, unknown>
+
+type Read = (view: DataView, at: number, isLittle: boolean) => number
+
+const uint32: Read = (view, at, isLittle) => view.getUint32(at, isLittle)
+const int32: Read = (view, at, isLittle) => view.getInt32(at, isLittle)
+const uint64: Read = (view, at, isLittle) => Number(view.getBigUint64(at, isLittle))
+
+/** Numbers by their type: how many bytes one takes, and how it is read. */
+const numbers: Readonly<Record<number, readonly [bytes: number, read: Read]>> = {
+  3: [2, (view, at, isLittle) => view.getUint16(at, isLittle)],
+  4: [4, uint32],
+  5: [8, (view, at, isLittle) => uint32(view, at, isLittle) / uint32(view, at + 4, isLittle)],
+  6: [1, (view, at) => view.getInt8(at)],
+  8: [2, (view, at, isLittle) => view.getInt16(at, isLittle)],
+  9: [4, int32],
+  10: [8, (view, at, isLittle) => int32(view, at, isLittle) / int32(view, at + 4, isLittle)],
+  11: [4, (view, at, isLittle) => view.getFloat32(at, isLittle)],
+  12: [8, (view, at, isLittle) => view.getFloat64(at, isLittle)],
+  13: [4, uint32],
+  16: [8, uint64],
+  17: [8, uint64],
+  18: [8, uint64]
 }
 
-type Directory = Map<number, Entry>
+const types = { text: 2, anything: 7 } as const
+/** Types of single bytes. */
+const bytes = new Set([1, types.text, types.anything])
 
-const typeBytes = [0, 1, 1, 2, 4, 8, 1, 1, 2, 4, 8, 4, 8, 4, 0, 0, 8, 8, 8]
+/** A number, or several; a text; bytes that may be anything. */
+const valueOf = (type: number, value: Uint8Array, isLittle: boolean): unknown => {
+  if (type === types.text) {
+    const text = new TextDecoder().decode(value.subarray(0, value.findLastIndex((byte) => byte !== 0) + 1)).trim()
+    return text === "" ? undefined : text
+  }
+  const [size, read] = numbers[type] ?? []
+  if (size === undefined || read === undefined) return type === types.anything && value.length === 1 ? value[0] : value
+  const view = new DataView(value.buffer, value.byteOffset, value.length)
+  const values = Array.from({ length: value.length / size }, (_, n) => read(view, n * size, isLittle))
+  return values.length === 1 ? values[0] : values
+}
 
 /** What stands behind the order of bytes. Raw photos of Panasonic and Olympus are TIFF but for that. */
 const marks = { tiff: 42, big: 43, panasonic: 0x55, olympus: 0x4f52, olympusOther: 0x5352 } as const
@@ -59,211 +95,139 @@ const tags = {
   exif: 0x8769,
   gps: 0x8825,
   profile: 0x8773,
-  makerNote: 0x927c
+  makerNote: 0x927c,
+  comment: 0x9286,
+  interoperability: 0xa005
 } as const
 
-const left = new Set<number>([tags.profile, tags.makerNote])
+const left = new Set<number>([tags.profile, tags.makerNote, tags.comment, tags.interoperability])
 const blocks = new Set<number>([tags.xmp, tags.iptc])
+const links = new Set<number>([tags.exif, tags.gps])
 
-class Copying {
-  readonly problems: Array<string> = []
-  private readonly source: Source
-  readonly isLittle: boolean
-  /** How many bytes an offset takes. */
-  private readonly wide: 4 | 8
-  private bytes = 0
+const viewOf = ({ buffer, byteOffset, length }: Uint8Array): DataView => new DataView(buffer, byteOffset, length)
 
-  constructor(source: Source, isLittle: boolean, wide: 4 | 8) {
-    this.source = source
-    this.isLittle = isLittle
-    this.wide = wide
-  }
+/** Reads directories of a structure whose offsets take so many bytes. */
+const readerOf = (source: Source, note: (problem: string) => void, isLittle: boolean, wide: 4 | 8) => {
+  const number = (view: DataView, at: number): number => (wide === 4 ? uint32 : uint64)(view, at, isLittle)
+  let taken = 0
 
-  /** Offset or count. */
-  readonly number = (bytes: Uint8Array, at: number): number => numberAt(bytes, at, this.wide, this.isLittle)
+  const readEntry = Effect.fnUntraced(function*(name: string, tag: number, entry: Uint8Array) {
+    const view = viewOf(entry)
+    const type = view.getUint16(2, isLittle)
+    const size = (bytes.has(type) ? 1 : numbers[type]?.[0] ?? 0) * number(view, 4)
+    const isBlock = blocks.has(tag)
+    if (size === 0 || left.has(tag)) return undefined
+    const offset = number(view, 4 + wide)
+    if (size > wide && offset + size > source.sizeBytes) return note(`a value of ${name} is said to be behind the end`)
+    if (size > (isBlock ? mostBlockBytes : mostValueBytes)) return undefined
+    if (size > wide && !isBlock && taken + size > mostAllBytes) {
+      return note(`the values of ${name} are larger than any camera's`)
+    }
+    if (size > wide) taken += size
+    const value = size > wide ? yield* source.at(offset, size) : entry.subarray(4 + wide, 4 + wide + size)
+    return isBlock ? value.slice() : valueOf(type, value.slice(), isLittle)
+  })
 
-  note(problem: string): void {
-    if (!this.problems.includes(problem)) this.problems.push(problem)
-  }
-
-  /** Entries that are sound, of what begins here. */
-  readonly directory = Effect.fnUntraced({ self: this }, function*(this: Copying, name: string, offset: number) {
+  /** What is sound of what begins here. */
+  const read = Effect.fnUntraced(function*(name: string, offset: number) {
     const directory: Directory = new Map()
-    const [head, size] = this.wide === 4 ? [2, 12] as const : [8, 20] as const
-    const start = yield* this.source.at(offset, head)
-    const count = this.wide === 4 ? u16(start, 0, this.isLittle) : this.number(start, 0)
-    const there = Math.floor((this.source.sizeBytes - offset - head) / size)
-    const sound = Math.min(count, there, mostEntries)
-    if (sound < count) this.note(`${name} claims ${count} entries`)
-    const entries = yield* this.source.at(offset + head, sound * size)
-    for (let at = 0; at < sound * size; at += size) {
-      const entry = yield* this.entry(name, entries.subarray(at, at + size))
-      if (entry !== undefined && !directory.has(entry.tag)) directory.set(entry.tag, entry)
+    const [head, size] = wide === 4 ? [2, 12] as const : [8, 20] as const
+    const start = viewOf(yield* source.at(offset, head))
+    const entries = wide === 4 ? start.getUint16(0, isLittle) : number(start, 0)
+    const sound = Math.min(entries, Math.floor((source.sizeBytes - offset - head) / size), mostEntries)
+    if (sound < entries) note(`${name} claims ${entries} entries`)
+    const all = yield* source.at(offset + head, sound * size)
+    for (let at = 0; at < all.length; at += size) {
+      const tag = u16(all, at, isLittle)
+      const value = yield* readEntry(name, tag, all.subarray(at, at + size))
+      if (value !== undefined && !directory.has(tag)) directory.set(tag, value)
     }
     return directory
   })
 
-  private readonly entry = Effect.fnUntraced({ self: this }, function*(this: Copying, name: string, bytes: Uint8Array) {
-    const { isLittle, wide } = this
-    const tag = u16(bytes, 0, isLittle)
-    const type = u16(bytes, 2, isLittle)
-    const count = this.number(bytes, 4)
-    const size = (typeBytes[type] ?? 0) * count
-    if (size === 0 || left.has(tag)) return undefined
-    if (size <= wide) return narrow({ tag, type, count, value: bytes.slice(4 + wide, 4 + wide + size) }, isLittle)
-    const offset = this.number(bytes, 4 + wide)
-    if (offset + size > this.source.sizeBytes) {
-      this.note(`a value of ${name} is said to be behind the end`)
-      return undefined
-    }
-    if (size > (blocks.has(tag) ? mostBlockBytes : mostValueBytes)) return undefined
-    if (!blocks.has(tag) && this.bytes + size > mostAllBytes) {
-      this.note(`the values of ${name} are larger than any camera's`)
-      return undefined
-    }
-    this.bytes += size
-    return narrow({ tag, type, count, value: (yield* this.source.at(offset, size)).slice() }, isLittle)
-  })
-
-  /** Entries of the directory that an entry leads to. */
-  readonly linked = Effect.fnUntraced({ self: this }, function*(this: Copying, name: string, link: Entry | undefined) {
-    const none: Directory = new Map()
-    if (link === undefined) return none
-    return yield* this.directory(name, numberOf(link, this.isLittle) ?? 0).pipe(
-      Effect.catchTag("Fault", (fault) => {
-        if (fault.code !== "Malformed") return Effect.fail(fault)
-        this.note(`${name}: ${fault.why}`)
-        return Effect.succeed(none)
-      })
-    )
-  })
-
-  /** Size in pixels: of the full picture, where the first directory has a small one. */
-  readonly size = Effect.fnUntraced({ self: this }, function*(this: Copying, first: Directory, mark: number) {
-    if (mark === marks.panasonic) {
-      const border = (tag: number) => numberOf(first.get(tag), this.isLittle) ?? 0
-      return {
-        width: border(tags.sensorRight) - border(tags.sensorLeft),
-        height: border(tags.sensorBottom) - border(tags.sensorTop)
-      }
-    }
-    const read = (directory: Directory) => ({
-      width: numberOf(directory.get(tags.width), this.isLittle),
-      height: numberOf(directory.get(tags.height), this.isLittle)
-    })
-    if (((numberOf(first.get(tags.subfileType), this.isLittle) ?? 0) & 1) === 0) return read(first)
-    const link = first.get(tags.subDirectories)
-    if (link === undefined) return { width: undefined, height: undefined }
-    for (let at = 0; at < Math.min(link.count, 4); at++) {
-      const offset: Entry = { ...link, count: 1, value: link.value.subarray(at * 4, at * 4 + 4) }
-      const directory = yield* this.linked("a picture in it", offset)
-      if (numberOf(directory.get(tags.subfileType), this.isLittle) === 0) return read(directory)
-    }
-    return { width: undefined, height: undefined }
-  })
-}
-
-const numberAt = (bytes: Uint8Array, at: number, wide: 4 | 8, isLittle: boolean): number => {
-  if (wide === 4) return u32(bytes, at, isLittle)
-  const [high, low] = isLittle ? [at + 4, at] : [at, at + 4]
-  return u32(bytes, high, isLittle) * 2 ** 32 + u32(bytes, low, isLittle)
-}
-
-/** An entry as a structure of narrow offsets has it. */
-const narrow = (entry: Entry, isLittle: boolean): Entry => {
-  if (entry.type < 16) return entry
-  const value = new Uint8Array(entry.count * 4)
-  for (let n = 0; n < entry.count; n++) {
-    new DataView(value.buffer).setUint32(n * 4, numberAt(entry.value, n * 8, 8, isLittle), isLittle)
+  /** What a link leads to; nothing where that is not sound. */
+  const follow = (name: string, link: unknown) => {
+    const following = link === undefined
+      ? Effect.undefined
+      : noting(read(name, count(link) ?? Infinity), (why) => note(`${name}: ${why}`))
+    return Effect.map(following, (directory): Directory => directory ?? new Map())
   }
-  return { ...entry, type: 4, value }
+
+  return { number, read, follow }
 }
 
-const numberOf = (entry: Entry | undefined, isLittle: boolean): number | undefined => {
-  if (entry === undefined) return undefined
-  if (entry.type === 3) return u16(entry.value, 0, isLittle)
-  return entry.type === 4 || entry.type === 13 ? u32(entry.value, 0, isLittle) : undefined
-}
+type Reader = ReturnType<typeof readerOf>
 
-/** A structure of these directories, one behind the other, each followed by its values. */
-const write = (isLittle: boolean, first: Directory, exif: Directory, gps: Directory): Uint8Array => {
-  const length = (directory: Directory) =>
-    6 + [...directory.values()].reduce((sum, { value }) => sum + 12 + (value.length > 4 ? value.length : 0), 0)
-  const links = [[tags.exif, exif], [tags.gps, gps]] as const
-  const pointer: Pick<Entry, "type" | "count" | "value"> = { type: 4, count: 1, value: new Uint8Array(4) }
-  const root = new Map(first)
-  for (const [tag, directory] of links) {
-    if (directory.size > 0) root.set(tag, { ...pointer, tag })
-    else root.delete(tag)
-  }
-  for (const tag of blocks) root.delete(tag)
-  const starts = [8, 8 + length(root), 8 + length(root) + length(exif)] as const
-  const bytes = new Uint8Array(starts[2] + length(gps))
-  const view = new DataView(bytes.buffer)
-  bytes.fill(isLittle ? 0x49 : 0x4d, 0, 2)
-  view.setUint16(2, 42, isLittle)
-  view.setUint32(4, 8, isLittle)
-  const put = (directory: Directory, start: number) => {
-    const entries = [...directory.values()].toSorted((a, b) => a.tag - b.tag)
-    view.setUint16(start, entries.length, isLittle)
-    let at = start + 2
-    let values = at + 12 * entries.length + 4
-    for (const { count, tag, type, value } of entries) {
-      view.setUint16(at, tag, isLittle)
-      view.setUint16(at + 2, type, isLittle)
-      view.setUint32(at + 4, count, isLittle)
-      if (tag === tags.exif || tag === tags.gps) view.setUint32(at + 8, starts[tag === tags.exif ? 1 : 2], isLittle)
-      else if (value.length <= 4) bytes.set(value, at + 8)
-      else {
-        view.setUint32(at + 8, values, isLittle)
-        bytes.set(value, values)
-        values += value.length
-      }
-      at += 12
+/** Size in pixels: of the full picture, where the first directory has a small one. */
+const sizeOf = Effect.fnUntraced(function*({ follow }: Reader, first: Directory, mark: number) {
+  const number = (tag: number): number => count(first.get(tag)) ?? 0
+  if (mark === marks.panasonic) {
+    return {
+      width: number(tags.sensorRight) - number(tags.sensorLeft),
+      height: number(tags.sensorBottom) - number(tags.sensorTop)
     }
   }
-  put(root, starts[0])
-  put(exif, starts[1])
-  put(gps, starts[2])
-  return bytes
+  const size = (directory: Directory) => ({
+    width: count(directory.get(tags.width)),
+    height: count(directory.get(tags.height))
+  })
+  if ((number(tags.subfileType) & 1) === 0) return size(first)
+  for (const link of [first.get(tags.subDirectories)].flat().slice(0, 4)) {
+    const directory = yield* follow("a picture in it", link)
+    if (directory.get(tags.subfileType) === 0) return size(directory)
+  }
+  return { width: undefined, height: undefined }
+})
+
+/** Values of a block by the names of their tags. */
+export const named = (block: "ifd0" | "exif" | "gps" | "iptc", values: Iterable<readonly [number, unknown]>): Tags =>
+  Object.fromEntries(Array.from(values, ([tag, value]) => [tagKeys.get(block)?.get(tag) ?? tag, value]))
+
+/** Degrees of what GPS has in sixtieths, and of the side that this is on. */
+const degrees = (parts: unknown, side: unknown): number | undefined => {
+  if (!Array.isArray(parts) || parts.length !== 3) return undefined
+  const [degrees = NaN, minutes = NaN, seconds = NaN] = parts.map(Number)
+  const size = degrees + minutes / 60 + seconds / 3600
+  return side === "S" || side === "W" ? -size : size
 }
 
-/** Copies what is sound. Fails where not even its first directory is there. */
-export const copyTiff = Effect.fnUntraced(function*(source: Source) {
+/** Reads what is sound. Fails where not even its first directory is there. */
+export const readTiff = Effect.fnUntraced(function*(source: Source, carried: Carried) {
   const header = yield* headOf(source, 16, 0)
   const order = u16(header, 0)
   const isLittle = order === 0x4949
   const mark = u16(header, 2, isLittle)
-  if (header.length < 8 || (!isLittle && order !== 0x4d4d) || !known.has(mark)) {
+  const wide = mark === marks.big ? 8 : 4
+  if (header.length < 2 * wide || (!isLittle && order !== 0x4d4d) || !known.has(mark)) {
     return yield* malformed("its EXIF does not begin as such")
   }
-  const copying = new Copying(source, isLittle, mark === marks.big ? 8 : 4)
-  const first = yield* copying.directory("the first directory", copying.number(header, mark === marks.big ? 8 : 4))
-  const exif = yield* copying.linked("EXIF", first.get(tags.exif))
-  const gps = yield* copying.linked("GPS", first.get(tags.gps))
-  const isPreview = latin(header, 8, 12) === canon
-  const size = isPreview ? { width: undefined, height: undefined } : yield* copying.size(first, mark)
-  const tiff: Tiff = {
-    bytes: write(isLittle, first, exif, gps),
-    ...size,
-    xmp: first.get(tags.xmp)?.value,
-    iptc: first.get(tags.iptc)?.value,
-    problems: copying.problems
+  const reader = readerOf(source, (problem) => void carried.problems.add(problem), isLittle, wide)
+  const first = yield* reader.read("the first directory", reader.number(viewOf(header), wide))
+  const exif = yield* reader.follow("EXIF", first.get(tags.exif))
+  const gps = named("gps", yield* reader.follow("GPS", first.get(tags.gps)))
+  // Of more than one the first is taken.
+  if (carried.exif !== undefined) return
+  const block = (tag: number): Uint8Array | undefined => {
+    const value = first.get(tag)
+    return value instanceof Uint8Array ? value : undefined
   }
-  return tiff
+  const isPreview = latin(header, 8, 12) === canon
+  const { height, width } = isPreview ? {} : yield* sizeOf(reader, first, mark)
+  carried.width ??= width
+  carried.height ??= height
+  carried.exif = {
+    ifd0: named("ifd0", Array.from(first).filter(([tag]) => !links.has(tag) && !blocks.has(tag))),
+    exif: named("exif", exif),
+    gps: {
+      ...gps,
+      latitude: degrees(gps["GPSLatitude"], gps["GPSLatitudeRef"]),
+      longitude: degrees(gps["GPSLongitude"], gps["GPSLongitudeRef"])
+    },
+    xmp: block(tags.xmp),
+    iptc: block(tags.iptc)
+  }
 })
 
-/** Takes what is sound of EXIF that a picture carries, the first of it; where nothing is, that is a problem. */
-export const takeExif = (carried: Carried, source: Source) =>
-  Effect.catchTag(
-    Effect.map(copyTiff(source), (tiff) => {
-      carried.problems.push(...tiff.problems)
-      carried.exif ??= tiff
-    }),
-    "Fault",
-    (fault: Fault) => {
-      if (fault.code !== "Malformed") return Effect.fail(fault)
-      carried.problems.push(`EXIF: ${fault.why}`)
-      return Effect.void
-    }
-  )
+/** Reads EXIF that a picture carries. Where nothing of it is sound, that is a problem of the picture. */
+export const readExif = (source: Source, carried: Carried) =>
+  noting(readTiff(source, carried), (why) => carried.problems.add(`EXIF: ${why}`))

@@ -84,5 +84,5 @@ export const fieldsOf = (value: unknown): Readonly<Record<string, unknown>> =>
   typeof value === "object" && value !== null ? Object.fromEntries(Object.entries(value)) : {}
 
 /** At most as many problems as anybody reads. */
-export const problemsOf = (problems: ReadonlyArray<string>): ReadonlyArray<string> | undefined =>
-  texts(problems.slice(0, 8).map((problem) => problem.slice(0, 200)))
+export const problemsOf = (problems: Iterable<string>): ReadonlyArray<string> | undefined =>
+  texts(Array.from(problems, (problem) => problem.slice(0, 200)).slice(0, 8))

@@ -135,29 +135,24 @@ const skipped = [["<!--", "-->"], ["<![CDATA[", "]]>"], ["<?", "?>"], ["<!", ">"
 const encodingOf = ([first, second]: Uint8Array): string =>
   first === 0 || first === 0xfe ? "utf-16be" : second === 0 || first === 0xff ? "utf-16le" : "utf-8"
 
-/** What a packet has, and what of it is broken. */
-export interface Xmp {
-  readonly properties: Properties
-  readonly problems: ReadonlyArray<string>
-}
-
 /** Reads a packet as far as it is sound. */
-export const readXmp = (packet: Uint8Array): Xmp => {
+export const readXmp = (packet: Uint8Array, problems: Set<string>): Properties => {
   const text = new TextDecoder(encodingOf(packet)).decode(packet)
   const reading = new Reading()
-  const { properties } = reading
-  for (let at = 0; at < text.length;) {
-    const open = text.indexOf("<", at)
-    if (open === -1) break
+  for (let at = 0, open = text.indexOf("<"); open !== -1; open = text.indexOf("<", at)) {
     if (open > at) reading.text(text.slice(at, open))
     const special = skipped.find(([start]) => text.startsWith(start, open))
     const end = special === undefined ? endOfTag(text, open + 1) : text.indexOf(special[1], open + special[0].length)
-    if (end === -1) return { properties, problems: ["XMP: it ends within a tag"] }
+    if (end === -1) {
+      problems.add("XMP: it ends within a tag")
+      break
+    }
     if (special?.[0] === "<![CDATA[") reading.text(text.slice(open + special[0].length, end).replaceAll("&", "&amp;"))
     if (special === undefined && !reading.tag(text.slice(open + 1, end))) {
-      return { properties, problems: [`XMP: it has more than ${mostDepth} elements one in the other`] }
+      problems.add(`XMP: it has more than ${mostDepth} elements one in the other`)
+      break
     }
     at = end + (special?.[1].length ?? 1)
   }
-  return { properties, problems: [] }
+  return reading.properties
 }
