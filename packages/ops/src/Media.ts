@@ -10,6 +10,7 @@
 import * as Job from "@fanout/core/Job"
 import { JobContext } from "@fanout/core/JobContext"
 import type { JobId } from "@fanout/core/JobId"
+import type { OutcomeRow } from "@fanout/core/JobStore"
 import * as Progress from "@fanout/core/Progress"
 import * as Source from "@fanout/core/Source"
 import type * as Task from "@fanout/core/Task"
@@ -25,8 +26,10 @@ import * as FileTree from "./FileTree.ts"
 import { filesAtOnce } from "./internal/filesAtOnce.ts"
 import * as SourceCursor from "./internal/sourceCursor.ts"
 import * as Sources from "./internal/sources.ts"
-import { ReadMedia } from "./MediaTask.ts"
+import type { MediaRecord } from "./MediaRecord.ts"
+import { MediaRead, ReadMedia } from "./MediaTask.ts"
 import * as QuickFiles from "./QuickFiles.ts"
+import * as TreeCursor from "./TreeCursor.ts"
 
 /**
  * Schema for whose metadata is to be read.
@@ -98,6 +101,36 @@ const elements = (id: JobId, { raw, ...given }: Payload, after: Option.Option<st
     )
   )
 }
+
+/**
+ * What one file came to; `record` is `None` where it failed or was skipped.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Line {
+  /** Place of the file in the order of the walk, from 0 on. */
+  readonly number: number
+  readonly row: OutcomeRow
+  /** Which of the sources it is in, and where. */
+  readonly place: Pick<TreeCursor.TreeCursor, "source" | "path">
+  readonly record: Option.Option<MediaRecord>
+}
+
+const decodeRead = Schema.decodeUnknownSync(MediaRead)
+
+/**
+ * Reads a row of this job, and throws on any other.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const fromRow = (row: OutcomeRow): Line => ({
+  number: SourceCursor.numberOf(row.cursor),
+  row,
+  place: Option.getOrThrow(TreeCursor.parse(SourceCursor.placeOf(row.cursor))),
+  record: row.outcome._tag === "Done" ? Option.some(decodeRead(row.outcome.value).record) : Option.none()
+})
 
 /**
  * The job's program, for whoever gives it the handler of its task another way than by a layer.

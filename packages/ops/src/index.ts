@@ -201,11 +201,6 @@ export * as Media from "./Media.ts"
 /**
  * @since 0.1.0
  */
-export * as MediaLine from "./MediaLine.ts"
-
-/**
- * @since 0.1.0
- */
 export * as MediaRecord from "./MediaRecord.ts"
 
 /**

@@ -7,7 +7,6 @@ import * as FilePath from "@fanout/ops/FilePath"
 import * as Files from "@fanout/ops/Files"
 import { FilesError } from "@fanout/ops/FilesError"
 import * as Media from "@fanout/ops/Media"
-import * as MediaLine from "@fanout/ops/MediaLine"
 import * as MediaTaskLive from "@fanout/ops/MediaTaskLive"
 import * as SourceRows from "@fanout/ops/SourceRows"
 import * as Effect from "effect/Effect"
@@ -68,7 +67,7 @@ const run = (
       yield* TestClock.adjust("10 millis")
     }
     const rows = yield* store.outcomes(id, { after: 0, limit: 1000 })
-    const sorter = new SourceRows.Sorter((row) => [MediaLine.fromRow(row)])
+    const sorter = new SourceRows.Sorter((row) => [Media.fromRow(row)])
     const lines = [...sorter.add(rows), ...sorter.end()]
     return {
       state: (yield* manager.get(id)).state._tag,

@@ -3,7 +3,7 @@
  * started before.
  */
 import * as FilePath from "@fanout/ops/FilePath"
-import type { MediaLine } from "@fanout/ops/MediaLine"
+import type { Line } from "@fanout/ops/Media"
 import * as Arr from "effect/Array"
 import * as Argument from "effect/cli/Argument"
 import * as Command from "effect/cli/Command"
@@ -54,12 +54,12 @@ interface Request {
 const filesAtOnce = Math.max(64, 32 * os.availableParallelism())
 
 /** Path of a line as it was given on the command line, and below. */
-const nameOf = (given: ReadonlyArray<FilePath.FilePath>, { place }: MediaLine): FilePath.FilePath =>
+const nameOf = (given: ReadonlyArray<FilePath.FilePath>, { place }: Line): FilePath.FilePath =>
   FilePath.join(given[place.source] ?? FilePath.empty, place.path)
 
 /** Line of a file; nothing where there is none. */
 const render = (
-  { record, row }: MediaLine,
+  { record, row }: Line,
   name: FilePath.FilePath,
   { form, output }: Request,
   texts: typeof mediaTexts
@@ -80,7 +80,7 @@ const render = (
 const readAll = (request: Request, options: View.Options) =>
   Effect.gen(function*() {
     const { form, output: file, paths, raw } = request
-    const { SourceRows, Media, MediaLine, mediaText, OutputFile, SystemFiles } = yield* Effect.promise(() =>
+    const { SourceRows, Media, mediaText, OutputFile, SystemFiles } = yield* Effect.promise(() =>
       import("../MediaReading.ts")
     )
     const sources = Arr.map(paths, Arguments.absolute)
@@ -104,7 +104,7 @@ const readAll = (request: Request, options: View.Options) =>
         if (form === "csv") yield* RowOutput.writeLines(sink, [mediaText.csvHeader])
         const output = yield* RowOutput.make(
           id,
-          new SourceRows.Sorter((row) => [MediaLine.fromRow(row)]),
+          new SourceRows.Sorter((row) => [Media.fromRow(row)]),
           sink,
           (line) => render(line, nameOf(paths, line), request, mediaText)
         )
