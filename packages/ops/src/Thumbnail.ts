@@ -69,17 +69,15 @@ export const job = Job.make("thumbnail", {
 /** Finds the folder for thumbnails, or makes it in a folder that is there. */
 const findOutput = Effect.fnUntraced(function*(path: FilePath.FilePath) {
   const files = yield* Files.Files
-  const found = yield* Effect.scoped(Effect.gen(function*() {
-    if (Option.isSome(yield* files.find(path))) return yield* files.realPath(path)
+  if (Option.isNone(yield* files.find(path))) {
     const folder = yield* files.folder(yield* files.realPath(FilePath.parent(path)))
-    const name = FilePath.name(path)
-    yield* makeReadable(folder, name)
-    return FilePath.join(folder.path, name)
-  }))
+    yield* makeReadable(folder, FilePath.name(path))
+  }
+  const found = yield* files.realPath(path)
   const { kind } = yield* files.lstat(found)
   if (kind === "folder") return found
   return yield* new FilesError({ call: "mkdir", code: "EEXIST", path, target: Option.none() })
-})
+}, Effect.scoped)
 
 /**
  * Works out what is named: where links lead. What can't be found stays as it is, and fails then. The folder for

@@ -9,10 +9,8 @@ import * as Task from "@fanout/core/Task"
 import * as Effect from "effect/Effect"
 import type * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
-import type * as Scope from "effect/Scope"
 import * as FilePath from "./FilePath.ts"
 import * as Files from "./Files.ts"
-import type { FilesError } from "./FilesError.ts"
 import * as Hasher from "./Hasher.ts"
 import * as ExternalRendering from "./internal/externalRendering.ts"
 import { isSame } from "./internal/fileHash.ts"
@@ -103,15 +101,7 @@ const render = Effect.fnUntraced(
     })
 )
 
-const makeIn = Effect.fnUntraced(function*(
-  decoder: ImageRendering.Decoder,
-  payload: Payload,
-  output: Files.Folder
-): Effect.fn.Return<
-  Thumbnails,
-  FilesError | ThumbnailFailed | Task.Skipped | Interrupter.Interrupted,
-  Files.Files | Scope.Scope
-> {
+const makeIn = Effect.fnUntraced(function*(decoder: ImageRendering.Decoder, payload: Payload, output: Files.Folder) {
   const { format, path } = payload
   const file = yield* Effect.flatMap(Place.open(path), Place.openFile)
   const stat = yield* file.stat

@@ -46,31 +46,28 @@ const config = {
   quiet: Settings.quiet
 }
 
-const pathsOf = (
-  given: ReadonlyArray<string>
-): Effect.Effect<Arr.NonEmptyReadonlyArray<FilePath.FilePath>, Stop.Stop> => {
-  const paths = given.map((path) => Arguments.absolute(FilePath.make(path)))
-  if (given.includes("")) return Effect.fail(Stop.usage("An empty name is the name of no file."))
-  return Arr.isArrayNonEmpty(paths)
-    ? Effect.succeed(paths)
-    : Effect.fail(Stop.usage("What are thumbnails to be made of? `fanout thumbnail PATH... --output DIR`"))
-}
-
-const outputOf = (given: Option.Option<string>): Effect.Effect<FilePath.FilePath, Stop.Stop> =>
-  Option.match(Option.filter(given, (path) => path !== ""), {
-    onNone: () => Effect.fail(Stop.usage("Where are the thumbnails to go? Name a folder with --output DIR.")),
-    onSome: (path) => Effect.succeed(Arguments.absolute(FilePath.make(path)))
+const requestOf = Effect.fnUntraced(function*({ output, paths, size }: {
+  readonly paths: ReadonlyArray<string>
+  readonly output: Option.Option<string>
+  readonly size: Option.Option<string>
+}) {
+  if (paths.includes("")) return yield* Stop.usage("An empty name is the name of no file.")
+  const sources = paths.map((path) => Arguments.absolute(FilePath.make(path)))
+  if (!Arr.isArrayNonEmpty(sources)) {
+    return yield* Stop.usage("What are thumbnails to be made of? `fanout thumbnail PATH... --output DIR`")
+  }
+  if (Option.isNone(output) || output.value === "") {
+    return yield* Stop.usage("Where are the thumbnails to go? Name a folder with --output DIR.")
+  }
+  const variants = Option.match(size, {
+    onNone: () => Option.some(ThumbnailVariant.defaults),
+    onSome: ThumbnailVariant.parse
   })
-
-const variantsOf = (given: Option.Option<string>) =>
-  Option.match(given, {
-    onNone: () => Effect.succeed(ThumbnailVariant.defaults),
-    onSome: (text) =>
-      Option.match(ThumbnailVariant.parse(text), {
-        onNone: () => Effect.fail(Stop.usage(`"${text}" names no sizes. They are ${sizeNames}.`)),
-        onSome: Effect.succeed
-      })
-  })
+  if (Option.isNone(variants)) {
+    return yield* Stop.usage(`"${Option.getOrElse(size, () => "")}" names no sizes. They are ${sizeNames}.`)
+  }
+  return { sources, output: Arguments.absolute(FilePath.make(output.value)), variants: variants.value }
+})
 
 const load = Effect.promise(() => import("../Thumbnailing.ts"))
 
@@ -91,12 +88,7 @@ export const thumbnail = Command.make(
   ({ format, json, quiet, ...given }) =>
     Effect.gen(function*() {
       const options = { json, quiet }
-      const request = {
-        sources: yield* pathsOf(given.paths),
-        output: yield* outputOf(given.output),
-        variants: yield* variantsOf(given.size),
-        format
-      }
+      const request = { ...yield* requestOf(given), format }
       const modules = yield* load
       const { SystemFiles, Thumbnail } = modules
       const payload = yield* Thumbnail.plan(request).pipe(

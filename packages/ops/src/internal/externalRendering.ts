@@ -34,25 +34,19 @@ const gone = new Set(["ENOENT", "ENOTDIR", "ELOOP"])
 const isGone = (error: unknown): boolean => error instanceof Error && "code" in error && gone.has(String(error.code))
 
 /** Opens a file for others, by its path once more, and sees whether it is the same. */
-const openAgain = (path: FilePath.FilePath, { inode, modifiedNanos, sizeBytes }: FileStat) =>
-  Effect.acquireRelease(
-    Effect.suspend((): Effect.Effect<number, Refused | Replaced> => {
-      const { O_NOFOLLOW, O_NONBLOCK, O_RDONLY } = fs.constants
-      let descriptor
-      try {
-        descriptor = fs.openSync(Buffer.from(FilePath.toBytes(path)), O_RDONLY | O_NOFOLLOW | O_NONBLOCK)
-      } catch (error) {
-        return Effect.fail(isGone(error) ? new Replaced() : new Refused({ why: String(error) }))
-      }
-      const now = fs.fstatSync(descriptor, { bigint: true })
-      if (now.ino === inode && now.mtimeNs === modifiedNanos && Number(now.size) === sizeBytes) {
-        return Effect.succeed(descriptor)
-      }
-      fs.closeSync(descriptor)
-      return Effect.fail(new Replaced())
+const openAgain = Effect.fnUntraced(function*(path: FilePath.FilePath, before: FileStat) {
+  const { O_NOFOLLOW, O_NONBLOCK, O_RDONLY } = fs.constants
+  const descriptor = yield* Effect.acquireRelease(
+    Effect.try({
+      try: () => fs.openSync(Buffer.from(FilePath.toBytes(path)), O_RDONLY | O_NOFOLLOW | O_NONBLOCK),
+      catch: (error) => isGone(error) ? new Replaced() : new Refused({ why: String(error) })
     }),
     (descriptor) => Effect.sync(() => fs.closeSync(descriptor))
   )
+  const { ino, mtimeNs, size } = fs.fstatSync(descriptor, { bigint: true })
+  const isSame = ino === before.inode && mtimeNs === before.modifiedNanos && Number(size) === before.sizeBytes
+  return isSame ? descriptor : yield* new Replaced()
+})
 
 interface Ended {
   readonly output: Buffer
@@ -79,18 +73,15 @@ const run = (
     child.stderr?.setEncoding("utf8").on("data", (text: string) => {
       if (complaint.length < maxComplaintBytes) complaint += text
     })
-    child.on("error", (error: NodeJS.ErrnoException) => {
-      resume(Effect.fail(
-        error.code === "ENOENT" ? new NotInstalled({ program }) : new Refused({ why: error.message })
-      ))
+    child.on("error", ({ code, message }: NodeJS.ErrnoException) => {
+      resume(Effect.fail(code === "ENOENT" ? new NotInstalled({ program }) : new Refused({ why: message })))
     })
     child.on("close", (_, signal) => {
-      const isTooMuch = bytes > maxOutputBytes
-      const why = `${program} ${isTooMuch ? "gives more than a picture of that size" : `was killed by ${signal}`}`
+      const why = bytes > maxOutputBytes ? "gives more than a picture of that size" : `was killed by ${signal}`
       resume(
         signal === null
           ? Effect.succeed({ output: Buffer.concat(chunks), complaint })
-          : Effect.fail(new Refused({ why }))
+          : Effect.fail(new Refused({ why: `${program} ${why}` }))
       )
     })
     return Effect.sync(() => void child.kill("SIGKILL"))

@@ -33,11 +33,6 @@ export interface Picture {
   readonly bytes: Uint8Array
 }
 
-export interface Rendered {
-  readonly pictures: ReadonlyArray<Picture>
-  readonly notes: ReadonlyArray<string>
-}
-
 // A format is known by how the file begins: one that the decoder does not take for such an image either is broken.
 const classes = [
   [/pixel limit/i, "TooLarge"],
@@ -91,23 +86,12 @@ const notesOf = (
   ]
 }
 
-/** What sharp makes an error of if it is asked to, and what was decoded nevertheless. */
-const isWarning = ({ why }: Unrendered): boolean => why.startsWith("Warning treated as error")
-
-interface Pixels {
-  readonly data: Uint8Array
-  readonly channels: number
-}
-
 /** Whether there is nothing to see in some place. */
-const hasHoles = ({ channels, data }: Pixels): boolean => {
+const hasHoles = (data: Uint8Array, channels: number): boolean => {
   if (channels < 4) return false
   for (let alpha = 3; alpha < data.length; alpha += 4) if (data[alpha] === 0) return true
   return false
 }
-
-const isUniform = ({ channels, data }: Pixels): boolean =>
-  data.every((value, index) => value === data[index % channels])
 
 /**
  * Fails where a decoder has left blank what it could not decode. That of TIFF does so with tiles, and tells it only if
@@ -117,15 +101,18 @@ const refuseBlank = Effect.fnUntraced(function*(
   decoder: Decoder,
   image: Uint8Array,
   { depth, format }: Metadata,
-  pixels: Pixels
+  data: Uint8Array,
+  channels: number
 ) {
   if (format !== "tiff") return
-  if (hasHoles(pixels)) {
+  if (hasHoles(data, channels)) {
     yield* attempt(() => decoder(image, { ...options, failOn: "warning" }).resize(inside(1)).raw().toBuffer()).pipe(
-      Effect.catchIf(isWarning, () => Effect.void)
+      // That was decoded nevertheless.
+      Effect.catchIf(({ why }) => why.startsWith("Warning treated as error"), () => Effect.void)
     )
   }
-  if (depth !== "uchar" && depth !== "ushort" && isUniform(pixels)) {
+  const isUniform = () => data.every((value, index) => value === data[index % channels])
+  if (depth !== "uchar" && depth !== "ushort" && isUniform()) {
     return yield* new Unrendered({ code: "Unsupported", why: `nothing is to be seen of its samples of ${depth}` })
   }
 })
@@ -147,7 +134,7 @@ export const render = Effect.fnUntraced(function*(
   image: Uint8Array,
   variants: ReadonlyArray<ThumbnailVariant>,
   format: Format
-): Effect.fn.Return<Rendered, Unrendered> {
+) {
   const metadata = yield* attempt(() => decoder(image, options).metadata())
   const { height, width } = metadata
   if (width * height > maxPixels) {
@@ -159,7 +146,7 @@ export const render = Effect.fnUntraced(function*(
     decoder(image, options).autoOrient().resize(inside(largest)).toColourspace("srgb").raw()
       .toBuffer({ resolveWithObject: true })
   )
-  yield* refuseBlank(decoder, image, metadata, { data, channels })
+  yield* refuseBlank(decoder, image, metadata, data, channels)
   const raw = { width: decodedWidth, height: decodedHeight, channels }
   const pictures = yield* Effect.forEach(variants, (variant) => {
     const { quality, sidePixels } = sizeOf(variant)

@@ -42,14 +42,6 @@ export interface Copied {
   readonly inner: Uint8Array | ReadonlyArray<Copied>
 }
 
-/** What was copied, and what of the original is broken. */
-export interface Copy {
-  readonly boxes: ReadonlyArray<Copied>
-  readonly problems: ReadonlySet<string>
-  /** Why something could not be read at all. */
-  readonly fault: Fault | undefined
-}
-
 /** Bytes of boxes, one behind the other. */
 export const bytesOf = (boxes: ReadonlyArray<Copied>): Uint8Array =>
   Buffer.concat(boxes.flatMap(({ inner, type }) => {
@@ -91,7 +83,7 @@ const nextOf = (source: Source, from: number, shapes: Shapes) =>
     return undefined
   })
 
-/** Copies what is sound, and tells what is not. */
+/** Copies what is sound, and tells what is not; and why something could not be read at all. */
 export const copyBoxes = Effect.fnUntraced(function*(source: Source) {
   const problems = new Set<string>()
   let fault: Fault | undefined
@@ -156,6 +148,5 @@ export const copyBoxes = Effect.fnUntraced(function*(source: Source) {
 
   const boxes: Array<Copied> = []
   yield* tolerate(takeAll(boxes, source, shapes, "file"))
-  const copy: Copy = { boxes, problems, fault }
-  return copy
+  return { boxes, problems, fault }
 })

@@ -87,7 +87,7 @@ export const headOf = (
   start: number
 ): Effect.Effect<Uint8Array, FilesError | Fault> => {
   const from = Math.min(start, source.sizeBytes)
-  return source.at(from, Math.min(length, source.sizeBytes - from))
+  return source.at(from, Math.max(0, Math.min(length, source.sizeBytes - from)))
 }
 
 export const u16 = (bytes: Uint8Array, offset: number, isLittle = false): number => {
