@@ -6,9 +6,11 @@
 import * as Context from "effect/Context"
 import type * as Effect from "effect/Effect"
 import type * as Option from "effect/Option"
+import type * as Stream from "effect/Stream"
 import type { JobId } from "./JobId.ts"
-import type { Scheduled } from "./JobRecord.ts"
+import type { OutcomeRow, Scheduled } from "./JobRecord.ts"
 import type { JobStoreError } from "./JobStoreError.ts"
+import type { Outcome } from "./Outcome.ts"
 
 /**
  * Service that describes the run of the job whose program runs now. Tasks can't require the service, so nothing durable
@@ -32,6 +34,9 @@ export class JobContext extends Context.Service<JobContext, {
 
   /** The schedule that started the job, and the time of its tick. `None` if no schedule has started it. */
   readonly scheduled: Option.Option<Scheduled>
+
+  /** Stored outcomes of the elements of this job, in the order in which they were recorded, in all of its runs. */
+  readonly outcomes: (tags?: ReadonlyArray<Outcome["_tag"]>) => Stream.Stream<OutcomeRow, JobStoreError>
 
   /** Writes a line to the job's log. Fails if the job has another owner by now. */
   readonly log: (level: "Info" | "Warning" | "Error", message: string) => Effect.Effect<void, JobStoreError>

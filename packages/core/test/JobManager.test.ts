@@ -1380,6 +1380,31 @@ const contract = (name: string, layer: Layer.Layer<JobStore.JobStore, JobStoreEr
         assert.strictEqual(yield* handle.await, 20)
       }).pipe(fresh))
 
+    it.effect("gives a program what its job has recorded, in earlier runs too", () =>
+      Effect.gen(function*() {
+        const Reading = Job.make("test/Reading", { success: Schema.Array(Schema.String) })
+        let isMended = false
+        const { jobs } = yield* manager(
+          [Reading],
+          Reading.toLayer(() =>
+            Effect.gen(function*() {
+              yield* (yield* TaskDispatcher).fanOut("items", Item, numbers(6), { keep: "all" })
+              const rows = yield* Stream.runCollect((yield* JobContext).outcomes(["Done"]))
+              return rows.map(({ cursor }) => cursor).toSorted()
+            })
+          ).pipe(Layer.provide(Tasks.toLayer({
+            "test/Item": ({ n }) => n === 3 && !isMended ? Effect.fail(new Broken({ what: "3" })) : Effect.void
+          })))
+        )
+        const handle = yield* jobs.start(Reading, undefined)
+        yield* TestClock.adjust("2 seconds")
+        assert.deepStrictEqual(yield* handle.await, ["0", "1", "2", "4", "5"])
+        isMended = true
+        yield* jobs.retry(handle.id)
+        yield* TestClock.adjust("2 seconds")
+        assert.deepStrictEqual(yield* handle.await, ["0", "1", "2", "3", "4", "5"])
+      }).pipe(fresh))
+
     it.effect("goes on with a fan-out that was paused, and with one whose process was shut down", () =>
       Effect.gen(function*() {
         const runs: Array<number> = []

@@ -6,6 +6,7 @@ import * as Pools from "@fanout/core/Pools"
 import * as TaskDispatcher from "@fanout/core/TaskDispatcher"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
+import * as Stream from "effect/Stream"
 import * as JobRun from "../src/internal/fanOut/jobRun.ts"
 import { make as makeDispatcher } from "../src/internal/job/dispatcher.ts"
 import { Signal } from "../src/internal/signal.ts"
@@ -54,6 +55,7 @@ export const asRun = <A, E, R>(
       attempt: 1,
       token: 1,
       scheduled: Option.none(),
+      outcomes: () => Stream.empty,
       log: () => Effect.void,
       pause: () => Effect.never
     })

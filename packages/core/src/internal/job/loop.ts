@@ -32,6 +32,7 @@ import { closePatiently, promptly, untilStopped } from "./patience.ts"
 import type { Place } from "./places.ts"
 import { settle } from "./runEnd.ts"
 import { changeWithin, deadlineOf, type JobRuntime, noted, type Run, type Runnable } from "./runtime.ts"
+import { outcomesOf } from "./watch.ts"
 
 /** Runs a claimed job and records the end. `since` is the time before the claim request. */
 export const runJob = Effect.fnUntraced(function*(
@@ -270,7 +271,7 @@ const programContext = (
 ) =>
   Context.make(TaskDispatcher.TaskDispatcher, dispatcher).pipe(
     Context.add(TaskDispatcher.Current, Option.some(dispatcher)),
-    Context.add(JobContext, jobContext(run)),
+    Context.add(JobContext, jobContext(run, jobRun.store)),
     Context.add(Pools, run.runtime.pools),
     Context.add(JobRun.JobRun, jobRun),
     Context.add(JobRun.StoredJob, jobRun),
@@ -281,7 +282,7 @@ const programContext = (
     Context.add(Scope.Scope, scope)
   )
 
-const jobContext = (run: Run): JobContext["Service"] => {
+const jobContext = (run: Run, store: JobStore["Service"]): JobContext["Service"] => {
   const { record, runnable, runtime, signal } = run
   const log: JobContext["Service"]["log"] = (level, message) =>
     Effect.flatMap(
@@ -295,6 +296,7 @@ const jobContext = (run: Run): JobContext["Service"] => {
     attempt: record.state.attempt,
     token: record.token,
     scheduled: record.scheduled,
+    outcomes: (tags) => outcomesOf(store, record.id, tags),
     log,
     pause: (by, message) => {
       if (["", "person", "parent"].includes(by)) return Effect.die(new Error(`A job can't pause itself by "${by}"`))
