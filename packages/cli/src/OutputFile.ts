@@ -1,15 +1,17 @@
 /**
- * Writes lines to a file that is there once all of them are: until then they are under a temporary name beside it.
+ * Writes the lines of a command to a file that is there once all of them are.
  */
 import type { JobId } from "@fanout/core/JobId"
 import * as FilePath from "@fanout/ops/FilePath"
 import * as Files from "@fanout/ops/Files"
 import type { FilesError } from "@fanout/ops/FilesError"
+import * as OutputFile from "@fanout/ops/OutputFile"
 import * as Place from "@fanout/ops/Place"
 import * as TemporaryName from "@fanout/ops/TemporaryName"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import type * as Scope from "effect/Scope"
+import { accessSync, constants } from "node:fs"
 import type * as RowOutput from "./RowOutput.ts"
 import * as Settings from "./Settings.ts"
 import * as Stop from "./Stop.ts"
@@ -29,7 +31,11 @@ export const check = (
         `"${FilePath.display(path)}" is no file that lines could be written to: name another one.`
       )
     }
-    yield* files.list(FilePath.parent(path))
+    const folder = FilePath.parent(path)
+    yield* Effect.try({
+      try: () => accessSync(Buffer.from(FilePath.toBytes(folder)), constants.W_OK),
+      catch: Stop.fromCall("write", folder)
+    })
   }).pipe(Effect.catchTag("FilesError", ({ message }) => Effect.fail(Stop.usage(`${message}.`))))
 
 const isAlive = (pid: number): boolean => {
@@ -55,40 +61,18 @@ const sweep = Effect.fnUntraced(function*(id: JobId, folder: Files.Folder) {
 const unwritten = ({ message }: FilesError): Stop.Stop =>
   Stop.failure(`${message}. The job can go on: the same command writes all lines.`)
 
-/** Refuses a folder that no file can be created in. */
-export const tryOut = (id: JobId, path: FilePath.FilePath): Effect.Effect<void, Stop.Stop, Files.Files> =>
-  Effect.gen(function*() {
-    const { folder } = yield* Place.open(path)
-    yield* sweep(id, folder)
-    const temporary = TemporaryName.make(id, process.pid, path)
-    yield* Effect.acquireRelease(folder.create(temporary), () => Effect.ignore(folder.unlink(temporary)))
-  }).pipe(
-    Effect.scoped,
-    Effect.catchTag("FilesError", ({ message }) => Effect.fail(Stop.usage(`${message}.`)))
-  )
-
 /** Opens the file, which is removed with its scope unless it was put in place. Its path is one without links. */
 export const make = (
   id: JobId,
   path: FilePath.FilePath
 ): Effect.Effect<RowOutput.Sink, Stop.Stop, Files.Files | Scope.Scope> =>
   Effect.gen(function*() {
-    const { folder, name } = yield* Place.open(path)
+    const { folder } = yield* Place.open(path)
     yield* sweep(id, folder)
-    const before = yield* folder.find(name)
     // The name tells the process in the place of the token of a lease: it is no owner who writes this.
-    const temporary = TemporaryName.make(id, process.pid, path)
-    let isPlaced = false
-    yield* Effect.addFinalizer(() => isPlaced ? Effect.void : Effect.ignore(folder.unlink(temporary)))
-    const file = yield* folder.create(temporary)
-    const mode = Option.match(before, { onNone: () => 0o666 & ~process.umask(), onSome: ({ mode }) => mode & 0o777 })
-    yield* file.setMode(mode)
+    const { finish, write } = yield* OutputFile.make(path, TemporaryName.make(id, process.pid, path))
     return {
-      write: (bytes: Uint8Array) => Effect.mapError(file.write(bytes), unwritten),
-      finish: Effect.gen(function*() {
-        yield* file.close
-        yield* folder.rename(temporary, name)
-        isPlaced = true
-      }).pipe(Effect.mapError(unwritten))
+      write: (bytes: Uint8Array) => Effect.mapError(write(bytes), unwritten),
+      finish: Effect.mapError(finish(false), unwritten)
     }
   }).pipe(Effect.catchTag("FilesError", (error) => Effect.fail(unwritten(error))))

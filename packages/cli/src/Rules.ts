@@ -2,12 +2,10 @@
  * Reads the rules that a copy leaves files out by, from its flags and the files that they name.
  */
 import * as FilePath from "@fanout/ops/FilePath"
-import { FilesError } from "@fanout/ops/FilesError"
 import type { InvalidRule, Rule } from "@fanout/ops/Filter"
 import * as Flag from "effect/cli/Flag"
 import * as Param from "effect/cli/Param"
 import * as Effect from "effect/Effect"
-import * as Option from "effect/Option"
 import * as Stream from "effect/Stream"
 import { createReadStream } from "node:fs"
 import * as Arguments from "./Arguments.ts"
@@ -54,17 +52,13 @@ const maxFileBytes = 2 ** 20
 /** Text of a file, byte for byte. It may be a pipe. */
 const read = (path: FilePath.FilePath): Effect.Effect<string, Stop.Stop> =>
   Stream.suspend(() =>
-    Stream.fromAsyncIterable<Uint8Array, FilesError>(
+    Stream.fromAsyncIterable<Uint8Array, Stop.Stop>(
       // One byte more than it may have.
       createReadStream(Buffer.from(FilePath.toBytes(path)), { end: maxFileBytes }),
-      (error) => {
-        const code = error instanceof Error && "code" in error ? String(error.code) : String(error)
-        return new FilesError({ call: "read", path, code, target: Option.none() })
-      }
+      Stop.fromCall("read", path)
     )
   ).pipe(
     Stream.runCollect,
-    Effect.mapError(({ message }) => Stop.usage(`${message}.`)),
     Effect.map((chunks) => Buffer.concat(chunks)),
     Effect.filterOrFail(
       ({ length }) => length <= maxFileBytes,

@@ -85,8 +85,6 @@ export interface Output {
   readonly write: (clear: Effect.Effect<void>) => Effect.Effect<void, JobStoreError | Stop.Stop>
   /** Writes the rest, once the job rests. */
   readonly end: (record: JobRecord) => Effect.Effect<void, JobStoreError | Stop.Stop>
-  /** Whether it is beside what the job tells otherwise, which then stays on the standard output. */
-  readonly isBeside?: boolean
   /** How many failed, by what they have come to, where it has told each of them. */
   readonly failures?: () => Readonly<Record<string, number>>
 }
@@ -245,9 +243,7 @@ const report = (
         left(record)
       ].filter((part) => part !== "").join(" ")
       if (!(isGood && options.quiet)) {
-        yield* (isGood && (options.output === undefined || options.output.isBeside === true)
-          ? View.print(text)
-          : View.complain(text))
+        yield* (isGood && options.output === undefined ? View.print(text) : View.complain(text))
       }
     }
     yield* code === ExitCode.success ? Effect.void : Effect.fail(Stop.withCode(code))

@@ -4,7 +4,10 @@
 import type { JobId } from "@fanout/core/JobId"
 import type { JobManagerError } from "@fanout/core/JobManager"
 import type { JobStoreError } from "@fanout/core/JobStoreError"
+import type { FilePath } from "@fanout/ops/FilePath"
+import { type Call, FilesError } from "@fanout/ops/FilesError"
 import * as Match from "effect/Match"
+import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
 import * as ExitCode from "./ExitCode.ts"
 import { printable } from "./ui/format.ts"
@@ -31,6 +34,12 @@ export const failure = (sentence: string): Stop => make(sentence, ExitCode.faile
 
 /** Ends with a sentence about what there was nothing to do for. */
 export const someFailed = (sentence: string): Stop => make(sentence, ExitCode.someFailed)
+
+/** Ends with a sentence about a call of Node to a file that was named. */
+export const fromCall = (call: Call, path: FilePath) => (error: unknown): Stop => {
+  const code = error instanceof Error && "code" in error ? String(error.code) : String(error)
+  return usage(`${new FilesError({ call, path, code, target: Option.none() }).message}.`)
+}
 
 /** Ends with a code where everything has been said. */
 export const withCode = (code: number): Stop => new Stop({ sentence: "", code })

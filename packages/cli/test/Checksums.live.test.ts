@@ -114,6 +114,31 @@ describe("fanout copy --checksums", () => {
     }
   })
 
+  it("writes them by whatever lets the job go on, and tells where that can't be", async () => {
+    const expected = linesOf("expected")
+    fs.rmSync(at("killed"), { recursive: true, force: true })
+    fs.rmSync(at("killed.sums"), { force: true })
+    const db = database()
+    const args = ["copy", "--checksums", "killed.sums", "-T", "tree", "killed"]
+    const child = spawn(...argv(db, args, slowly("utimensat", "5ms")), { cwd: folder, stdio: "ignore" })
+    const closed = once(child, "close")
+    while (child.exitCode === null && filesIn("killed") < fileCount / 2) await setTimeout(1)
+    child.kill("SIGKILL")
+    await closed
+    const { id }: { readonly id: string } = JSON.parse(run(db, "jobs", "list", "--json").stdout.split("\n")[0] ?? "")
+
+    fs.mkdirSync(at("killed.sums"))
+    const refused = run(db, "jobs", "resume", id)
+    assert.strictEqual(refused.status, 3, refused.stderr)
+    assert.match(refused.stderr, /killed\.sums" can't be written: .*it is a folder.*`fanout jobs retry/)
+
+    fs.rmdirSync(at("killed.sums"))
+    const retried = run(db, "jobs", "retry", id)
+    assert.strictEqual(retried.status, 0, retried.stderr)
+    assert.deepStrictEqual(linesOf("killed.sums"), expected)
+    assert.strictEqual(spawnSync("find", [folder, "-name", ".fanout-*"], { encoding: "utf8" }).stdout, "")
+  })
+
   it("leaves the file alone that it writes, wherever that is", () => {
     fs.writeFileSync(at("odd", "own sums"), "of before")
     const inSource = run(database(), "copy", "--checksums", "odd/own sums", "-T", "odd", "left")

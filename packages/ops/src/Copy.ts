@@ -20,6 +20,7 @@ import * as Schema from "effect/Schema"
 import * as Semaphore from "effect/Semaphore"
 import * as Stream from "effect/Stream"
 import * as Conflict from "./Conflict.ts"
+import { ChecksumsUnwritten } from "./CopyChecksum.ts"
 import * as CopyEntryLive from "./CopyEntryLive.ts"
 import * as CopyOptions from "./CopyOptions.ts"
 import { CopyEntry } from "./CopyTask.ts"
@@ -31,6 +32,7 @@ import * as FileTree from "./FileTree.ts"
 import * as Filter from "./Filter.ts"
 import { HardLinks } from "./HardLinks.ts"
 import { HashAlgorithm } from "./HashAlgorithm.ts"
+import * as ChecksumFile from "./internal/checksumFile.ts"
 import { countOf, Elements, mayBeWhole, mostWhole, parts, standsFor } from "./internal/copyElements.ts"
 import * as Durability from "./internal/durability.ts"
 import { filesAtOnce } from "./internal/filesAtOnce.ts"
@@ -71,7 +73,7 @@ export const Request = Schema.Struct({
   /** By what files are hashed on their way. Their checksums are in the rows, which `CopyChecksum` reads. */
   checksums: Schema.optionalKey(Schema.Struct({
     algorithm: HashAlgorithm,
-    /** Where they are written to: without links, and neither copied nor replaced. */
+    /** The file that they are written to in the end: a path without links, which is neither copied nor replaced. */
     output: Schema.optionalKey(FilePath.FilePath)
   })),
   /** What is left out below the sources. They are themselves copied in any case. */
@@ -119,26 +121,30 @@ export type Payload = typeof Payload.Type
 export const job = Job.make("copy", {
   payload: Payload,
   success: Progress.Tally,
+  error: ChecksumsUnwritten,
   idempotencyKey: ({ request }) => JSON.stringify(request),
   exclusiveKey: ({ request: { destination, noTargetDirectory, sources } }) =>
     JSON.stringify([sources, destination, noTargetDirectory])
 })
 
 /**
- * Works out where everything goes, and refuses what would destroy a source or never end.
+ * Works out where everything goes, and refuses what would destroy a source or never end. `called` is the destination as
+ * the names in a file of checksums begin.
  *
  * @category running
  * @since 0.1.0
  */
 export const plan = (
   request: Request,
-  leaveOut: ReadonlyArray<FilePath.FilePath> = []
+  leaveOut: ReadonlyArray<FilePath.FilePath> = [],
+  called: FilePath.FilePath = request.destination
 ): Effect.Effect<Payload, DestinationError, Files.Files> =>
   Destination.resolve({
     sources: request.sources,
     destination: request.destination,
     isTarget: request.noTargetDirectory,
-    isFollowing: request.dereference === true
+    isFollowing: request.dereference === true,
+    called: request.checksums?.output === undefined ? undefined : called
   }).pipe(
     Effect.flatMap((transfers) =>
       Effect.map(
@@ -353,6 +359,7 @@ const copyAll = Effect.fnUntraced(function*(payload: Payload, moved: ReadonlySet
   yield* sweepTargets(payload)
   // What has failed may be tried again, and be one of several names.
   if (tally.failed === 0) yield* forgetLinks
+  yield* ChecksumFile.write(payload)
   return tally
 })
 
@@ -422,8 +429,8 @@ export const optionsOf = (
 export const program = (payload: Payload) => run(payload, optionsOf(payload.request), Effect.succeed(nothingMoved))
 
 /**
- * Removes every temporary file that the job has left under its targets, but what is in these folders, and closes
- * folders that a retry has left open.
+ * Removes every temporary file that the job has left under its targets, but what is in these folders, and beside the
+ * checksums, and closes folders that a retry has left open.
  *
  * @category running
  * @since 0.1.0
@@ -434,7 +441,10 @@ export const onCancel = (
   saved: Job.Saved,
   spared: ReadonlyArray<FilePath.FilePath> = []
 ): Effect.Effect<void, never, Files.Files> =>
-  Effect.andThen(Strays.removeAll(payload, id, spared), TouchedFolders.restoreAll(saved))
+  Strays.removeAll(payload, id, spared).pipe(
+    Effect.andThen(ChecksumFile.sweep(payload, id)),
+    Effect.andThen(TouchedFolders.restoreAll(saved))
+  )
 
 /**
  * Layer that supplies the job's program, and has fibers of this process copy, on whatever `Files` there are.

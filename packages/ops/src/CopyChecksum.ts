@@ -10,6 +10,7 @@ import type { OutcomeRow } from "@fanout/core/JobStore"
 import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
 import * as FilePath from "./FilePath.ts"
+import { FilesError } from "./FilesError.ts"
 import * as TreeCursor from "./TreeCursor.ts"
 
 /**
@@ -46,6 +47,25 @@ export interface CopyChecksum {
   /** Real path that it has now. */
   readonly path: FilePath.FilePath
   readonly digest: string
+}
+
+/**
+ * Error of a job that has copied or moved everything, and can't write the file of the checksums.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export class ChecksumsUnwritten
+  extends Schema.TaggedError<ChecksumsUnwritten>("@fanout/ops/ChecksumsUnwritten")("ChecksumsUnwritten", {
+    path: FilePath.FilePath,
+    error: FilesError
+  })
+{
+  override get message(): string {
+    const { error, path } = this
+    return `All but the checksums is done. "${FilePath.display(path)}" can't be written: ${error.message}. ` +
+      "Once that is put right, a retry writes it"
+  }
 }
 
 const decode = Schema.decodeUnknownOption(Schema.Struct({ checksums: Checksums }))

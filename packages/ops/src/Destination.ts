@@ -23,7 +23,12 @@ import type { FilesError } from "./FilesError.ts"
  * @category schemas
  * @since 0.1.0
  */
-export const Transfer = Schema.Struct({ source: FilePath.FilePath, target: FilePath.FilePath })
+export const Transfer = Schema.Struct({
+  source: FilePath.FilePath,
+  target: FilePath.FilePath,
+  /** The target by the name that `DestinationOptions.called` begins with. */
+  called: Schema.optionalKey(FilePath.FilePath)
+})
 
 /**
  * One source and the path that its copy gets.
@@ -64,6 +69,9 @@ export interface DestinationOptions {
 
   /** Takes for a source what a link leads to. */
   readonly isFollowing?: boolean
+
+  /** What the destination is called where targets are to be named from there on. */
+  readonly called?: FilePath.FilePath | undefined
 }
 
 /** A source that was looked at. */
@@ -267,5 +275,12 @@ export const resolve = Effect.fnUntraced(function*(
   for (const { source, target } of pairs) {
     yield* Effect.catchTag(guard(source, target), "FilesError", inaccessible)
   }
-  return Arr.map(pairs, ({ source, target }) => ({ source: source.path, target }))
+  const { called } = options
+  return Arr.map(pairs, ({ source, target }) => ({
+    source: source.path,
+    target,
+    ...called === undefined
+      ? {}
+      : { called: destination.isFolder ? FilePath.join(called, source.name) : called }
+  }))
 })

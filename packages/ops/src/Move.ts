@@ -16,6 +16,7 @@ import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
 import * as Copy from "./Copy.ts"
+import { ChecksumsUnwritten } from "./CopyChecksum.ts"
 import * as CopyEntryLive from "./CopyEntryLive.ts"
 import * as CopyOptions from "./CopyOptions.ts"
 import * as FilePath from "./FilePath.ts"
@@ -35,6 +36,7 @@ import * as Twins from "./internal/twins.ts"
 export const job = Job.make("move", {
   payload: Copy.Payload,
   success: Progress.Tally,
+  error: ChecksumsUnwritten,
   idempotencyKey: ({ request }) => JSON.stringify(request),
   exclusiveKey: ({ request: { destination, noTargetDirectory, sources } }) =>
     JSON.stringify([sources, destination, noTargetDirectory])

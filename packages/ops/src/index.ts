@@ -36,7 +36,7 @@ export * as CopyError from "./CopyError.ts"
 /**
  * @since 0.1.0
  */
-export * as CopyFilesLive from "./CopyFilesLive.ts"
+export * as CopyUnitLive from "./CopyUnitLive.ts"
 
 /**
  * @since 0.1.0
@@ -227,6 +227,11 @@ export * as Move from "./Move.ts"
  * @since 0.1.0
  */
 export * as NumberedName from "./NumberedName.ts"
+
+/**
+ * @since 0.1.0
+ */
+export * as OutputFile from "./OutputFile.ts"
 
 /**
  * @since 0.1.0

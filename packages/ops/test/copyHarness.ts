@@ -78,6 +78,8 @@ export interface Options {
   /** Has checksums told, and leaves out the file that these are to be written to, if that has a path. */
   readonly checksums?: HashAlgorithm
   readonly output?: string
+  /** What the destination is called in there. */
+  readonly called?: string
   /** Whether it is a move. */
   readonly moves?: boolean
   /** What is done once it is stopped, before it goes on. */
@@ -101,22 +103,26 @@ const filesOf = (disk: MemoryFiles.Disk, { before = () => Effect.void, together 
 
 const plan = (options: Options) => {
   const { checksums, conflict = "changed", dereference = false, durable = false, leaveOut = [], output } = options
-  const { preserve, rules, verify = false } = options
+  const { called, preserve, rules, verify = false } = options
   const sources: Arr.NonEmptyReadonlyArray<string> = options.sources ?? ["/from"]
-  return Copy.plan({
-    sources: Arr.map(sources, (source) => FilePath.make(source)),
-    destination: FilePath.make(options.sources === undefined ? "/to/copy" : "/to"),
-    noTargetDirectory: options.sources === undefined,
-    conflict,
-    ...dereference ? { dereference } : {},
-    ...durable ? { durable } : {},
-    ...verify ? { verify } : {},
-    ...checksums === undefined ? {} : {
-      checksums: { algorithm: checksums, ...output === undefined ? {} : { output: FilePath.make(output) } }
+  return Copy.plan(
+    {
+      sources: Arr.map(sources, (source) => FilePath.make(source)),
+      destination: FilePath.make(options.sources === undefined ? "/to/copy" : "/to"),
+      noTargetDirectory: options.sources === undefined,
+      conflict,
+      ...dereference ? { dereference } : {},
+      ...durable ? { durable } : {},
+      ...verify ? { verify } : {},
+      ...checksums === undefined ? {} : {
+        checksums: { algorithm: checksums, ...output === undefined ? {} : { output: FilePath.make(output) } }
+      },
+      ...preserve === undefined ? {} : { preserve },
+      ...rules === undefined ? {} : { rules: rules.map((rule) => Filter.Rule.make(rule)) }
     },
-    ...preserve === undefined ? {} : { preserve },
-    ...rules === undefined ? {} : { rules: rules.map((rule) => Filter.Rule.make(rule)) }
-  }, leaveOut.map(FilePath.make))
+    leaveOut.map(FilePath.make),
+    called === undefined ? undefined : FilePath.make(called)
+  )
 }
 
 /** What would become of `/from`, copied to `/to/copy`. */

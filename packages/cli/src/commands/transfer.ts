@@ -2,7 +2,6 @@
  * What `fanout copy` and `fanout move` have in common: both start a job that puts files elsewhere, or go on with the
  * one that the same command has started before.
  */
-import type { JobId } from "@fanout/core/JobId"
 import { JobManager } from "@fanout/core/JobManager"
 import type { JobRecord } from "@fanout/core/JobStore"
 import type * as Copy from "@fanout/ops/Copy"
@@ -158,11 +157,11 @@ const refuseToMove = Effect.fnUntraced(function*({ sources }: Copy.Request) {
   }
 })
 
-const plan = ({ name }: Kind, request: Copy.Request) =>
+const plan = ({ name }: Kind, request: Copy.Request, called?: FilePath.FilePath) =>
   Effect.gen(function*() {
     const { plan } = yield* loadCopy
     if (name === "move") yield* Effect.provide(refuseToMove(request), yield* nodeFiles)
-    return yield* plan(request, yield* Settings.databaseFiles).pipe(
+    return yield* plan(request, yield* Settings.databaseFiles, called).pipe(
       Effect.provide(yield* nodeFiles),
       Effect.catchTag("DestinationError", ({ message }) => Effect.fail(Stop.usage(`${message}.`)))
     )
@@ -176,7 +175,7 @@ const runDry = (kind: Kind, request: Copy.Request, { json, quiet }: Options) =>
       return quiet || line === "" ? Effect.void : print(line)
     }
     const payload = yield* plan(kind, request)
-    yield* checkOutput(kind, request, payload.transfers, false)
+    yield* checkOutput(kind, request, payload.transfers)
     const totals = yield* Stream.runFoldEffect(
       entries(payload),
       () => dry.none,
@@ -216,51 +215,31 @@ const askForMode = (kind: Kind, request: Copy.Request, payload: Copy.Payload, { 
     return mode ?? (yield* Stop.usage("Nothing was done. --conflict says beforehand what is to be."))
   })
 
-const checkOutput = ({ name }: Kind, request: Copy.Request, transfers: Copy.Payload["transfers"], tries: boolean) =>
-  Effect.flatMap(
-    nodeFiles,
-    (files) => Effect.provide(Checksums.check(request, transfers, { isMove: name === "move", tries }), files)
-  )
+const checkOutput = ({ name }: Kind, request: Copy.Request, transfers: Copy.Payload["transfers"]) =>
+  Effect.flatMap(nodeFiles, (files) => Effect.provide(Checksums.check(request, transfers, name === "move"), files))
 
-interface Started {
-  readonly id: JobId
-  readonly transfers: Copy.Payload["transfers"]
-}
-
-/** Starts the job, or goes on with the one that the same command has started before. */
-const startOrGoOn = (kind: Kind, request: Copy.Request, { bandwidth, conflict: mode }: AllGiven, options: Options) =>
+/** Starts the job, or goes on with the one that the same command has started before, and gives its id. */
+const startOrGoOn = (kind: Kind, request: Copy.Request, given: AllGiven, options: Options) =>
   Effect.gen(function*() {
+    const { bandwidth, conflict: mode, paths } = given
     const isModeGiven = Option.isSome(mode)
     const manager = yield* JobManager
     const same = yield* findSame(kind, request, isModeGiven)
     if (same !== undefined) {
-      yield* checkOutput(kind, request, same.transfers, true)
+      yield* checkOutput(kind, request, same.transfers)
       if (Option.isSome(bandwidth)) yield* manager.set(same.id, { limits: { bytesPerSecond: bandwidth.value } })
       yield* RunJob.goOn(same.id, options)
-      return same
+      return same.id
     }
-    const payload = yield* plan(kind, request)
-    yield* checkOutput(kind, request, payload.transfers, true)
+    const payload = yield* plan(kind, request, FilePath.make(paths.at(-1) ?? ""))
+    yield* checkOutput(kind, request, payload.transfers)
     const conflict = isModeGiven ? request.conflict : yield* askForMode(kind, request, payload, options)
     const job = yield* kind.load
     const settings = Option.match(Option.flatMap(bandwidth, Option.fromNullOr), {
       onNone: () => ({}),
       onSome: (bytesPerSecond) => ({ limits: { bytesPerSecond } })
     })
-    const id = yield* RunJob.start(job, { ...payload, request: { ...request, conflict } }, options, settings)
-    return { id, transfers: payload.transfers }
-  })
-
-/** What writes the checksums, if they are asked for. */
-const outputOf = ({ checksums }: Copy.Request, { paths }: Given, { id, transfers }: Started) =>
-  Effect.gen(function*() {
-    const output = checksums?.output
-    if (checksums === undefined || output === undefined) return undefined
-    const destination = FilePath.make(paths.at(-1) ?? "")
-    const { algorithm } = checksums
-    return yield* Checksums.make(id, { algorithm, output }, Checksums.nameOf(destination, transfers)).pipe(
-      Effect.provide(yield* nodeFiles)
-    )
+    return yield* RunJob.start(job, { ...payload, request: { ...request, conflict } }, options, settings)
   })
 
 /** Runs the command. */
@@ -277,9 +256,9 @@ export const run = (
     const paths = [...request.sources, request.destination]
     yield* withJobs({ claim: { ids: [] }, concurrency, paths, isDurable: kind.isDurable })(
       Effect.gen(function*() {
-        const started = yield* startOrGoOn(kind, request, given, options)
+        const id = yield* startOrGoOn(kind, request, given, options)
         if (!json) yield* warnOfCalls
-        yield* RunJob.run(started.id, options, yield* outputOf(request, given, started))
+        yield* RunJob.run(id, options)
       })
     )
   })

@@ -1,0 +1,60 @@
+/**
+ * Writes a file that is there once all of it is: until then it has a temporary name beside its own.
+ *
+ * @since 0.1.0
+ */
+import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
+import type * as Scope from "effect/Scope"
+import type * as FilePath from "./FilePath.ts"
+import * as Files from "./Files.ts"
+import { FilesError } from "./FilesError.ts"
+import * as Place from "./Place.ts"
+
+/**
+ * File that is written.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface OutputFile {
+  readonly write: (bytes: Uint8Array) => Effect.Effect<void, FilesError>
+  /** Puts it in the place of what has its name. With `isDurable` it is on the device then. */
+  readonly finish: (isDurable: boolean) => Effect.Effect<void, FilesError>
+}
+
+/**
+ * Creates the file, which is removed with its scope unless it is finished. Its path has no links, and it gets the mode
+ * of what it takes the place of.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const make = Effect.fnUntraced(function*(
+  path: FilePath.FilePath,
+  temporary: FilePath.FilePath
+): Effect.fn.Return<OutputFile, FilesError, Files.Files | Scope.Scope> {
+  const { folder, name } = yield* Place.open(path)
+  const before = yield* folder.find(name)
+  const denied = yield* (yield* Files.Files).denied
+  const mode = Option.match(before, { onNone: () => 0o666 & ~denied, onSome: ({ mode }) => mode & 0o777 })
+  // Its temporary name is nothing that anybody has asked for.
+  const told = Effect.mapError(({ call, code }: FilesError) =>
+    new FilesError({ call, code, path, target: Option.none() })
+  )
+  let isPlaced = false
+  yield* Effect.addFinalizer(() => isPlaced ? Effect.void : Effect.ignore(folder.unlink(temporary)))
+  const file = yield* told(folder.create(temporary))
+  yield* told(file.setMode(mode))
+  return {
+    write: (bytes) => told(file.write(bytes)),
+    finish: (isDurable) =>
+      told(Effect.gen(function*() {
+        if (isDurable) yield* file.sync
+        yield* file.close
+        yield* folder.rename(temporary, name)
+        isPlaced = true
+        if (isDurable) yield* folder.sync
+      }))
+  }
+})
