@@ -13,7 +13,6 @@ import * as Option from "effect/Option"
 import * as os from "node:os"
 import * as Settings from "./Settings.ts"
 import * as Stop from "./Stop.ts"
-import type { StoreHealth } from "./StoreHealth.ts"
 
 /** So many that each thread, or process, has its next piece in hand, however many there are. */
 export const piecesAtOnce = Math.max(16, 4 * os.availableParallelism())
@@ -45,7 +44,7 @@ export const withJobs =
   <A, R>(effect: Effect.Effect<A, JobManagerError | JobStoreError | Stop.Stop, R>): Effect.Effect<
     A,
     Stop.Stop,
-    Exclude<R, JobManager | JobStore | OwnerLiveness | StoreHealth> | typeof Settings.db["Identifier"]
+    Exclude<R, JobManager | JobStore | OwnerLiveness> | typeof Settings.db["Identifier"]
   > =>
     Effect.gen(function*() {
       const filename = yield* Settings.database

@@ -19,7 +19,6 @@ import * as Machine from "./machine/Machine.ts"
 import * as Storage from "./machine/Storage.ts"
 import * as Processes from "./Processes.ts"
 import * as ProcessExit from "./ProcessExit.ts"
-import * as StoreHealth from "./StoreHealth.ts"
 import * as Threads from "./Threads.ts"
 
 /** Jobs that this program has code for. */
@@ -67,7 +66,7 @@ export const layer = ({ claim, concurrency, filename, isDurable, paths }: {
   readonly filename: string
   /** Whether what is recorded is to survive a power cut at once. */
   readonly isDurable: boolean
-}): Layer.Layer<JobManager.JobManager | JobStore | OwnerLiveness | StoreHealth.StoreHealth, JobStoreError> => {
+}): Layer.Layer<JobManager.JobManager | JobStore | OwnerLiveness, JobStoreError> => {
   const store = layerSqlite({ filename, synchronous: isDurable ? "FULL" : "NORMAL" })
   // Threads are started by a job that needs them, and end with it.
   const threads: FileJobs.Resources["threads"] = (count) => Threads.layer(filename, count)
@@ -79,7 +78,7 @@ export const layer = ({ claim, concurrency, filename, isDurable, paths }: {
         Layer.provide(media, [SystemFiles.layer, SystemFiles.layerQuick])
       ]),
       Layer.provide(pools(concurrency, paths)),
-      Layer.provideMerge([Layer.provide(StoreHealth.layer, store), layerOwnerLiveness])
+      Layer.provideMerge([store, layerOwnerLiveness])
     )
   ))
 }

@@ -21,7 +21,6 @@ import * as Memory from "./machine/Memory.ts"
 import * as Settings from "./Settings.ts"
 import * as Signals from "./Signals.ts"
 import * as Stop from "./Stop.ts"
-import { StoreHealth } from "./StoreHealth.ts"
 import * as events from "./ui/events.ts"
 import * as format from "./ui/format.ts"
 import * as summary from "./ui/summary.ts"
@@ -97,7 +96,7 @@ export const run = (
 ): Effect.Effect<
   void,
   Stop.Stop | JobManagerError | JobStoreError,
-  JobManager | OwnerLiveness | StoreHealth | typeof Settings.db["Identifier"]
+  JobManager | OwnerLiveness | typeof Settings.db["Identifier"]
 > =>
   Effect.scoped(Effect.gen(function*() {
     const manager = yield* JobManager
@@ -113,21 +112,19 @@ export const run = (
     const view = View.make(id, options)
     yield* Effect.addFinalizer(() => view.close)
     const loss = yield* makeLoss
-    const health = yield* StoreHealth
     const filename = yield* Settings.database
     const record = yield* Effect.raceFirst(
       untilItRests(id, (event) =>
         Effect.all([loss.notice(event, view), view.show(event), output?.write(view.close) ?? Effect.void], {
           discard: true
         })),
-      Effect.raceFirst(
-        untilLeft(id, signal, view),
-        Effect.catchTag(
-          health.untilBroken,
-          "JobStoreError",
-          (error) =>
-            Effect.fail(Stop.unrecorded(id, filename, error))
-        )
+      untilLeft(id, signal, view)
+    ).pipe(
+      Effect.catchReason(
+        "JobStoreError",
+        "StorageFailure",
+        (_, error) =>
+          Effect.fail(Stop.unrecorded(id, filename, error))
       )
     )
     yield* view.close

@@ -38,11 +38,15 @@ export interface JobHandle<out A, out E> {
 
   /**
    * Waits until the job is over, in whichever process it runs, and returns its success or fails with its own error.
-   * Fails with `JobStoreError` if this process runs the job and the store accepts no writes. The job goes on later.
+   * Fails with `JobStoreError` if this process runs the job and the store accepts no writes, or if this process could
+   * claim no jobs for two seconds. The job goes on later.
    */
   readonly await: Effect.Effect<A, E | JobNotCompleted | JobStoreError>
 
-  /** Events from now on, first the present state and progress. The stream ends when the job is over. */
+  /**
+   * Events from now on, first the present state and progress. The stream ends when the job is over, and fails where
+   * `await` fails with `JobStoreError`.
+   */
   readonly watch: Stream.Stream<JobEvent, JobStoreError>
 
   /** Looks at how far the job is. */

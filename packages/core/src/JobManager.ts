@@ -327,6 +327,7 @@ const makeRuntime = Effect.fnUntraced(function*<Jobs extends ReadonlyArray<Job.A
     ),
     cleaning: new Set(),
     unrecorded: new Map(),
+    claiming: { failure: undefined },
     unclaimed: new Set(),
     claimable,
     changed: new Changes(),

@@ -1448,11 +1448,14 @@ const contract = (name: string, layer: Layer.Layer<JobStore.JobStore, JobStoreEr
         const handle = yield* jobs.start(Many, undefined)
         const { jobs: other } = yield* manager([], Layer.empty, { claim: "none" })
         const awaiting = yield* Effect.forkChild(handle.await)
+        const watching = yield* Effect.forkChild(Stream.runDrain(handle.watch))
         const elsewhere = yield* Effect.flatMap(other.attach(Many, handle.id), (_) => Effect.forkChild(_.await))
 
         yield* TestClock.adjust("1 second")
 
-        assert.match(String(awaiting.pollUnsafe()), /^Failure.*no space is left/s)
+        for (const fiber of [awaiting, watching]) {
+          assert.match(String(fiber.pollUnsafe()), /^Failure.*no space is left/s)
+        }
         assert.deepStrictEqual(reasons, [Option.some("LeaseLost"), Option.some("LeaseLost")])
         const before = runs.length
         yield* TestClock.adjust("10 seconds")
@@ -1504,6 +1507,33 @@ const contract = (name: string, layer: Layer.Layer<JobStore.JobStore, JobStoreEr
 
         assert.strictEqual(yield* handle.await, 8)
         assert.strictEqual(runs, 1)
+      }).pipe(fresh))
+
+    it.effect("tells those who wait for a job that it could not be claimed for two seconds", () =>
+      Effect.gen(function*() {
+        const reason = new StorageFailure({ operation: "write", problem: "Full", cause: "full" })
+        let isFull = true
+        const { jobs } = yield* manager([Double], Double.toLayer(({ n }) => Effect.succeed(n * 2))).pipe(
+          Effect.updateService(JobStore.JobStore, (store) => ({
+            ...store,
+            put: (record, line, renames) =>
+              isFull && record.state._tag === "Running"
+                ? Effect.fail(new JobStoreError({ reason }))
+                : store.put(record, line, renames)
+          }))
+        )
+        const handle = yield* jobs.start(Double, { n: 4 })
+        const waiting = yield* Effect.forEach([handle.await, Stream.runDrain(handle.watch)], (_) => Effect.forkChild(_))
+        const ends = () => waiting.map((fiber) => String(fiber.pollUnsafe()))
+
+        yield* TestClock.adjust("1800 millis")
+        assert.deepStrictEqual(ends(), ["undefined", "undefined"])
+        yield* TestClock.adjust("600 millis")
+        for (const end of ends()) assert.match(end, /^Failure.*no space is left/s)
+
+        isFull = false
+        yield* TestClock.adjust("1 second")
+        assert.strictEqual(yield* handle.await, 8)
       }).pipe(fresh))
 
     it.effect("fails a program that asks a store for what is not there", () =>

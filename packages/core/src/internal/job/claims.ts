@@ -86,7 +86,7 @@ export const claimJobs = Effect.fnUntraced(function*(options: ClaimOptions) {
  */
 const round = Effect.fnUntraced(function*(claims: Claims, wasFailing: boolean) {
   const { left, names, runtime, sightings } = claims
-  const { clock, hearing, runs, store, timing } = runtime
+  const { claiming, clock, hearing, runs, store, timing } = runtime
   const quiet = quietMillis(runtime)
   let millis = timing.pollMillis
   let isFailing = false
@@ -98,7 +98,10 @@ const round = Effect.fnUntraced(function*(claims: Claims, wasFailing: boolean) {
     })
   const reported = (step: Effect.Effect<void, JobStoreError>) =>
     step.pipe(
-      Effect.catchTag("JobStoreError", (error) => report(error.message)),
+      Effect.catchTag("JobStoreError", (error) => {
+        claiming.failure ??= { error, since: clock.currentTimeMillisUnsafe() }
+        return report(error.message)
+      }),
       Effect.catchDefect(report)
     )
   yield* reported(Effect.gen(function*() {
@@ -117,6 +120,7 @@ const round = Effect.fnUntraced(function*(claims: Claims, wasFailing: boolean) {
     if ((yield* store.due({ kinds, except, now: soon, limit: 1 })).length > 0) return
     millis = sightings.size > 0 ? Math.max(timing.ttlMillis / 10, millis) : quiet
   }))
+  if (!isFailing) claiming.failure = undefined
   return [isFailing, isFailing ? timing.pollMillis : millis] as const
 })
 

@@ -47,6 +47,8 @@ export interface JobRuntime {
   readonly cleaning: Set<JobId>
   /** The errors of runs whose end the store did not record, by job. The next claim of the job removes the error. */
   readonly unrecorded: Map<JobId, { readonly token: number; readonly error: JobStoreError }>
+  /** The error with which all rounds of claiming have failed since a time, if they fail. */
+  readonly claiming: { failure: { readonly error: JobStoreError; readonly since: number } | undefined }
   /** Names of jobs that have waited for a process to run them, and of which a warning need not be logged any more. */
   readonly unclaimed: Set<string>
   /** Notifies when a job may have become claimable, or a run has ended. */

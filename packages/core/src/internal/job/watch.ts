@@ -31,6 +31,24 @@ const warnUnclaimed = Effect.fnUntraced(function*({ store, unclaimed }: JobRunti
   yield* Effect.logWarning(`Jobs of "${name}" wait, and no process runs one. Start a process that has its program`)
 })
 
+/** Milliseconds for which this process may fail to claim jobs before those who wait for one are told. */
+const claimingMillis = 2000
+
+/**
+ * Fails if this process can't record the end of its run of a job, or can't claim the job. Until that is put right, the
+ * job goes on in no process or in another one.
+ */
+const failIfStuck = (
+  { claiming: { failure }, clock, runs, unrecorded }: JobRuntime,
+  { id, lease, state }: JobRecord
+): Effect.Effect<void, JobStoreError> => {
+  const own = unrecorded.get(id)
+  const isOwn = state._tag === "Running" && Option.exists(lease, ({ token }) => token === own?.token)
+  if (own !== undefined && isOwn) return Effect.fail(own.error)
+  const isLate = failure !== undefined && failure.since + claimingMillis <= clock.currentTimeMillisUnsafe()
+  return isLate && !runs.has(id) ? Effect.fail(failure.error) : Effect.void
+}
+
 /** Waits until a job is over. */
 export const awaitJob = Effect.fnUntraced(function*(runtime: JobRuntime, id: JobId) {
   const since = yield* runtime.clock.currentTimeMillis
@@ -38,11 +56,7 @@ export const awaitJob = Effect.fnUntraced(function*(runtime: JobRuntime, id: Job
     const { nextChange } = runtime.changed
     const record = yield* runtime.store.get(id)
     if (JobState.isTerminal(record.state)) return record
-    // This process may own the job, and may have failed to record the end of the run.
-    const unrecorded = runtime.unrecorded.get(id)
-    const isOwn = record.state._tag === "Running" &&
-      Option.exists(record.lease, ({ token }) => token === unrecorded?.token)
-    if (unrecorded !== undefined && isOwn) return yield* unrecorded.error
+    yield* failIfStuck(runtime, record)
     const now = yield* runtime.clock.currentTimeMillis
     const isLate = record.state._tag === "Queued" && Math.max(since, record.availableAt) + unclaimedMillis <= now
     if (isLate && !runtime.unclaimed.has(record.name)) yield* warnUnclaimed(runtime, record.name, now)
@@ -110,6 +124,7 @@ const next = Effect.fnUntraced(function*(
       const row = rows.at(-1)?.[0] ?? seen.row
       return [events, Option.some({ record, progress, row, line: lines.at(-1)?.seq ?? seen.line })]
     }
+    yield* failIfStuck(runtime, record)
     yield* changeWithin(nextChange, timing.pollMillis)
   }
 })
