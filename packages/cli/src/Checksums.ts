@@ -7,7 +7,6 @@ import * as FilePath from "@fanout/ops/FilePath"
 import * as Files from "@fanout/ops/Files"
 import { HashAlgorithm } from "@fanout/ops/HashAlgorithm"
 import * as Flag from "effect/cli/Flag"
-import * as Param from "effect/cli/Param"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Arguments from "./Arguments.ts"
@@ -16,14 +15,12 @@ import * as Stop from "./Stop.ts"
 
 /** `--checksums FILE` and `--algo NAME` */
 export const flags = {
-  checksums: Param.makeSingle({ kind: Param.flagKind, name: "checksums", primitiveType: Settings.path }).pipe(
-    Flag.withMetavar("FILE"),
-    Flag.withDescription(
-      "Write the checksums of all files to FILE, hashed as they are copied, for `b3sum --check FILE`. FILE is " +
-        "replaced once there are all of them, and is itself not copied"
-    ),
-    Flag.optional
-  ),
+  checksums: Settings.pathFlag(
+    "checksums",
+    "FILE",
+    "Write the checksums of all files to FILE, hashed as they are copied, for `b3sum --check FILE`. FILE is " +
+      "replaced once there are all of them, and is itself not copied"
+  ).pipe(Flag.optional),
   algorithm: Flag.Literals("algo", HashAlgorithm.literals).pipe(
     Flag.withDescription("With --checksums, which algorithm (default: blake3)"),
     Flag.optional
@@ -32,7 +29,7 @@ export const flags = {
 
 /** What these flags were given. */
 export interface Given {
-  readonly checksums: Option.Option<string>
+  readonly checksums: Option.Option<FilePath.FilePath>
   readonly algorithm: Option.Option<HashAlgorithm>
 }
 
@@ -45,11 +42,10 @@ export const resolve = ({ algorithm, checksums }: Given): Effect.Effect<Wanted, 
       ? Effect.succeed({})
       : Effect.fail(Stop.usage("--algo has a meaning only with --checksums FILE."))
   }
-  if (checksums.value === "") return Effect.fail(Stop.usage("An empty name is the name of no file."))
-  if (checksums.value === "-") {
+  if (String(checksums.value) === "-") {
     return Effect.fail(Stop.usage("Checksums are written to a file. One that is called \"-\" is named ./-"))
   }
-  const output = Arguments.realPath(FilePath.make(checksums.value))
+  const output = Arguments.realPath(checksums.value)
   return Effect.succeed({ checksums: { algorithm: Option.getOrElse(algorithm, () => "blake3"), output } })
 }
 

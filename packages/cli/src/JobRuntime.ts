@@ -8,14 +8,11 @@ import type { JobRecord, JobStore } from "@fanout/core/JobStore"
 import type { JobStoreError } from "@fanout/core/JobStoreError"
 import type { OwnerLiveness } from "@fanout/core/OwnerLiveness"
 import type { FilePath } from "@fanout/ops/FilePath"
+import type { Files } from "@fanout/ops/Files"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
-import * as os from "node:os"
 import * as Settings from "./Settings.ts"
 import * as Stop from "./Stop.ts"
-
-/** So many that each thread, or process, has its next piece in hand, however many there are. */
-export const piecesAtOnce = Math.max(16, 4 * os.availableParallelism())
 
 /** How a command runs jobs. */
 export interface Options {
@@ -58,6 +55,13 @@ export const withJobs =
       })
       return yield* explained(Effect.provide(effect, runtime))
     })
+
+/** Runs an effect on the files of this machine. */
+export const withFiles = <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<A, E, Exclude<R, Files>> =>
+  Effect.flatMap(
+    Effect.promise(() => import("@fanout/ops/SystemFiles")),
+    ({ layer }) => Effect.provide(effect, layer)
+  )
 
 /** Tells whether this command has code for a job. Without it only its own program can run it. */
 export const hasCode = ({ name }: Pick<JobRecord, "name">): Effect.Effect<boolean> =>

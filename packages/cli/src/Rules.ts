@@ -4,7 +4,6 @@
 import * as FilePath from "@fanout/ops/FilePath"
 import type { InvalidRule, Rule } from "@fanout/ops/Filter"
 import * as Flag from "effect/cli/Flag"
-import * as Param from "effect/cli/Param"
 import * as Effect from "effect/Effect"
 import * as Stream from "effect/Stream"
 import { createReadStream } from "node:fs"
@@ -31,20 +30,18 @@ export const flags = {
     ),
     Flag.atLeast(0)
   ),
-  excludeFrom: Param.makeSingle({ kind: Param.flagKind, name: "exclude-from", primitiveType: Settings.path }).pipe(
-    Flag.withMetavar("FILE"),
-    Flag.withDescription(
-      "Read patterns from the lines of FILE, before those of --exclude; can be given more than once"
-    ),
-    Flag.atLeast(0)
-  )
+  excludeFrom: Settings.pathFlag(
+    "exclude-from",
+    "FILE",
+    "Read patterns from the lines of FILE, before those of --exclude; can be given more than once"
+  ).pipe(Flag.atLeast(0))
 }
 
 /** What the flags were given. */
 export interface Given {
   readonly exclude: ReadonlyArray<string>
   readonly include: ReadonlyArray<string>
-  readonly excludeFrom: ReadonlyArray<string>
+  readonly excludeFrom: ReadonlyArray<FilePath.FilePath>
 }
 
 const maxFileBytes = 2 ** 20
@@ -83,7 +80,7 @@ export const resolve = ({ exclude, excludeFrom, include }: Given): Effect.Effect
     const fromFiles = yield* Effect.forEach(
       excludeFrom,
       Effect.fnUntraced(function*(name) {
-        const path = Arguments.absolute(FilePath.make(name))
+        const path = Arguments.absolute(name)
         const { invalid, rules } = parseFile(yield* read(path))
         const binary = invalid.find(({ error }) => error.flaw === "ManyLines")
         if (binary !== undefined) yield* refuse(`In "${FilePath.display(path)}"`)(binary.error)

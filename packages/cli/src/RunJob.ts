@@ -85,7 +85,7 @@ export interface Output {
   /** Writes the rest, once the job rests. */
   readonly end: (record: JobRecord) => Effect.Effect<void, JobStoreError | Stop.Stop>
   /** How many failed, by what they have come to, where it has told each of them. */
-  readonly failures?: () => Readonly<Record<string, number>>
+  readonly failures?: (() => Readonly<Record<string, number>>) | undefined
 }
 
 /** Runs a job here, or shows it where another process runs it, until it is over or paused. */

@@ -2,7 +2,9 @@
  * Flags that every command knows.
  */
 import * as FilePath from "@fanout/ops/FilePath"
+import * as Arr from "effect/Array"
 import * as Argument from "effect/cli/Argument"
+import * as CliError from "effect/cli/CliError"
 import * as Flag from "effect/cli/Flag"
 import * as GlobalFlag from "effect/cli/GlobalFlag"
 import * as Param from "effect/cli/Param"
@@ -16,18 +18,55 @@ import * as Stop from "./Stop.ts"
 import * as format from "./ui/format.ts"
 
 /** What a shell completes as a path, and is taken as it was given: a slash at its end, or a dot, means something. */
-export const path: Primitive.Primitive<string> = Object.assign(Primitive.Path("either"), { parse: Effect.succeed })
+const path = Object.assign(Primitive.Path("either"), {
+  parse: (text: string) =>
+    text === "" ? Effect.fail("Expected a path. An empty name is the name of no file") : Effect.succeed(text)
+})
+
+/** Argument that is a path. */
+export const pathArgument = (name: string, description: string): Argument.Argument<FilePath.FilePath> =>
+  Param.makeSingle({ kind: Param.argumentKind, name, primitiveType: path }).pipe(
+    Argument.withDescription(description),
+    Argument.map(FilePath.make)
+  )
+
+/** Arguments `PATH...`. Where there is none, it is asked for. */
+export const paths = (description: string, question: string): Argument.Argument<Paths> =>
+  pathArgument("PATH", description).pipe(
+    Argument.variadic(),
+    Argument.mapEffect((paths) =>
+      Arr.isReadonlyArrayNonEmpty(paths)
+        ? Effect.succeed(paths)
+        : Effect.fail(new CliError.ValidationError({ message: question }))
+    )
+  )
+
+/** At least one path. */
+export type Paths = Arr.NonEmptyReadonlyArray<FilePath.FilePath>
+
+/** Flag whose value is a path. */
+export const pathFlag = (name: string, metavar: string, description: string): Flag.Flag<FilePath.FilePath> =>
+  Param.makeSingle({ kind: Param.flagKind, name, primitiveType: path }).pipe(
+    Flag.withMetavar(metavar),
+    Flag.withDescription(description),
+    Flag.map(FilePath.make)
+  )
+
+/** `--output FILE` for lines. Its path has no links. */
+export const output = (whatElse: string) =>
+  pathFlag(
+    "output",
+    "FILE",
+    `Write the lines to FILE, which is replaced once there are all of them, and ${whatElse}`
+  ).pipe(Flag.withAlias("o"), Flag.map(Arguments.realPath), Flag.optional)
 
 /** `--db PATH` */
 export const db = GlobalFlag.Setting("db")({
-  flag: Param.makeSingle({ kind: Param.flagKind, name: "db", primitiveType: path }).pipe(
-    Flag.withMetavar("PATH"),
-    Flag.filter((path) => path !== "", () => "Expected the path of a file"),
-    Flag.withDescription(
-      "Database of jobs (default: FANOUT_DB, else fanout/jobs.db in XDG_STATE_HOME or ~/.local/state)"
-    ),
-    Flag.optional
-  )
+  flag: pathFlag(
+    "db",
+    "PATH",
+    "Database of jobs (default: FANOUT_DB, else fanout/jobs.db in XDG_STATE_HOME or ~/.local/state)"
+  ).pipe(Flag.optional)
 })
 
 /** Path of the database, from the root on. SQLite takes names for UTF-8, and would make a file of another name. */

@@ -113,10 +113,10 @@ describe("fanout delete", () => {
     assert.include(refused("root/.."), "named by dots")
     assert.include(refused("link/"), "leave out the slash to remove the link, or name the folder itself")
     assert.include(refused("root/d0/f0/"), "is not a folder")
-    assert.include(refused(""), "An empty name")
     assert.include(refused("state/jobs.db"), "belongs to the database of jobs")
     assert.include(refused("state", "--trash"), "is the database of jobs")
     assert.include(run(["delete"]).stderr, "What is to be deleted?")
+    assert.include(run(["delete", "root", ""]).stderr, "An empty name")
     assert.isTrue(fs.existsSync(path.join(root, "d0/f0")))
   })
 

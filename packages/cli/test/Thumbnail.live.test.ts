@@ -170,7 +170,7 @@ describe("fanout thumbnail", () => {
         [["tree"], /Name a folder with --output/],
         [["--output", "out"], /What are thumbnails to be made of/],
         [["", "--output", "out"], /empty name/],
-        [["tree", "--output", ""], /Name a folder with --output/],
+        [["tree", "--output", ""], /empty name/],
         [["tree", "--output", "odd/notes.txt"], /exists/],
         [["tree", "--output", "nowhere/out"], /does not exist/],
         [["odd", "tree/..", "--output", "."], /is in ".*", where thumbnails are made of nothing/],

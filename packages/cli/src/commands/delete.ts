@@ -6,10 +6,8 @@ import type * as Delete from "@fanout/ops/Delete"
 import type { Entry } from "@fanout/ops/DeletePreview"
 import * as FilePath from "@fanout/ops/FilePath"
 import * as Arr from "effect/Array"
-import * as Argument from "effect/cli/Argument"
 import * as Command from "effect/cli/Command"
 import * as Flag from "effect/cli/Flag"
-import * as Param from "effect/cli/Param"
 import * as Effect from "effect/Effect"
 import * as Equal from "effect/Equal"
 import * as Option from "effect/Option"
@@ -17,7 +15,7 @@ import * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
 import * as Arguments from "../Arguments.ts"
 import * as ExitCode from "../ExitCode.ts"
-import { withJobs } from "../JobRuntime.ts"
+import { withFiles, withJobs } from "../JobRuntime.ts"
 import * as Question from "../Question.ts"
 import * as RunJob from "../RunJob.ts"
 import * as Settings from "../Settings.ts"
@@ -28,9 +26,9 @@ import * as format from "../ui/format.ts"
 import { type Options, print, whileRead } from "../ui/View.ts"
 
 const config = {
-  paths: Param.makeSingle({ kind: Param.argumentKind, name: "PATH", primitiveType: Settings.path }).pipe(
-    Argument.withDescription("Files, links and folders to delete; a link itself, not what it leads to"),
-    Argument.variadic()
+  paths: Settings.paths(
+    "Files, links and folders to delete; a link itself, not what it leads to",
+    "What is to be deleted? `fanout delete PATH...`"
   ),
   trash: Settings.toggle("trash", "Move them to the trash of the desktop instead"),
   crossMounts: Settings.toggle("cross-mounts", "Also delete what is mounted in PATH; without it, that is left"),
@@ -46,24 +44,12 @@ const asksAbove = 100
 /** As many are counted for that at most. */
 const countsTo = 100_000
 
-const load = Effect.promise(() => import("../Deleting.ts"))
-
-/** What is asked for: the paths absolute, as they were given otherwise. */
-const requestOf = (
-  paths: ReadonlyArray<string>,
-  options: { readonly trash: boolean; readonly oneFileSystem: boolean }
-): Effect.Effect<Delete.Request, Stop.Stop> => {
-  const given = paths.map((path) => Arguments.absolute(FilePath.make(path)))
-  if (!Arr.isArrayNonEmpty(given)) return Effect.fail(Stop.usage("What is to be deleted? `fanout delete PATH...`"))
-  return paths.includes("")
-    ? Effect.fail(Stop.usage("An empty name is the name of no file."))
-    : Effect.succeed({ paths: given, ...options })
-}
+const load = Effect.promise(() => import("@fanout/ops/Delete"))
 
 /** Job that was started for the same request and is not over: what is to go was settled when it started. */
 const findSame = (request: Delete.Request) =>
   Effect.gen(function*() {
-    const { Delete: { Payload, job } } = yield* load
+    const { Payload, job } = yield* load
     const isSame = ({ payload }: JobRecord): boolean =>
       Option.exists(Schema.decodeUnknownOption(Payload)(payload), (own) => Equal.equals(own.request, request))
     return (yield* RunJob.listOpen(job.name)).find(isSame)?.id
@@ -71,9 +57,8 @@ const findSame = (request: Delete.Request) =>
 
 const plan = (request: Delete.Request) =>
   Effect.gen(function*() {
-    const { Delete, SystemFiles } = yield* load
-    return yield* Delete.plan(request, yield* Settings.databaseFiles).pipe(
-      Effect.provide(SystemFiles.layer),
+    const { plan } = yield* load
+    return yield* withFiles(plan(request, yield* Settings.databaseFiles)).pipe(
       Effect.catchTag("DeleteError", ({ message, reason }) =>
         // As with rm, what is not there is no mistake in how it was asked for.
         Effect.fail(reason._tag === "NothingThere" ? Stop.someFailed(`${message}.`) : Stop.usage(`${message}.`)))
@@ -82,19 +67,18 @@ const plan = (request: Delete.Request) =>
 
 const previewOf = (payload: Delete.Payload) =>
   Stream.unwrap(
-    Effect.map(load, ({ DeletePreview, SystemFiles }) =>
-      Stream.provide(DeletePreview.entries(payload), SystemFiles.layer))
+    Effect.map(Effect.promise(() => import("@fanout/ops/DeletePreview")), ({ entries }) => entries(payload))
   )
 
 const runDry = (request: Delete.Request, { json, quiet }: Options) =>
   Effect.gen(function*() {
     const show = (entry: Entry): Effect.Effect<void> =>
       quiet ? Effect.void : print(json ? dry.json(entry) : dry.line(entry))
-    const totals = yield* Stream.runFoldEffect(
+    const totals = yield* withFiles(Stream.runFoldEffect(
       previewOf(yield* plan(request)),
       () => dry.none,
       (totals, entry) => Effect.as(show(entry), dry.add(totals, entry))
-    )
+    ))
     if (!quiet) yield* (json ? print(events.line("summary", { dryRun: true, ...totals })) : print(dry.sentence(totals)))
     if (totals.fail > 0) return yield* Stop.withCode(ExitCode.someFailed)
   })
@@ -102,7 +86,7 @@ const runDry = (request: Delete.Request, { json, quiet }: Options) =>
 /** Asks, where there is much to delete and somebody to ask. */
 const ask = Effect.fnUntraced(function*({ json, yes }: Options & { readonly yes: boolean }, payload: Delete.Payload) {
   if (yes || json || payload.request.trash || !Question.isPossible()) return
-  const count = yield* Stream.runCount(Stream.take(previewOf(payload), countsTo + 1))
+  const count = yield* withFiles(Stream.runCount(Stream.take(previewOf(payload), countsTo + 1)))
   if (count <= asksAbove) return
   const [{ path }, ...others] = payload.roots
   const where = `"${FilePath.display(path)}"${others.length > 0 ? ` and ${format.count(others.length)} more` : ""}`
@@ -119,10 +103,10 @@ const startOrGoOn = (request: Delete.Request, options: Options & { readonly yes:
       yield* RunJob.goOn(same, options)
       return same
     }
-    const { Delete } = yield* load
+    const { job } = yield* load
     const payload = yield* plan(request)
     yield* ask(options, payload)
-    return yield* RunJob.start(Delete.job, payload, options)
+    return yield* RunJob.start(job, payload, options)
   })
 
 /** `fanout delete` */
@@ -131,7 +115,7 @@ export const remove = Command.make(
   config,
   ({ crossMounts, dryRun, paths, trash, ...options }) =>
     Effect.gen(function*() {
-      const request = yield* requestOf(paths, { trash, oneFileSystem: !crossMounts })
+      const request = { paths: Arr.map(paths, Arguments.absolute), trash, oneFileSystem: !crossMounts }
       if (dryRun) return yield* whileRead(runDry(request, options))
       yield* withJobs({ claim: { ids: [] } })(
         Effect.flatMap(startOrGoOn(request, options), (id) => RunJob.run(id, options))

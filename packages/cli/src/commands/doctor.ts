@@ -1,10 +1,8 @@
 /**
  * `fanout doctor`: tells what this machine allows, what follows from it, and what is wrong.
  */
-import * as FilePath from "@fanout/ops/FilePath"
 import * as Argument from "effect/cli/Argument"
 import * as Command from "effect/cli/Command"
-import * as Param from "effect/cli/Param"
 import * as Effect from "effect/Effect"
 import * as Arguments from "../Arguments.ts"
 import * as ExitCode from "../ExitCode.ts"
@@ -17,10 +15,8 @@ import { table } from "../ui/table.ts"
 import { columns, print, whileRead } from "../ui/View.ts"
 
 const config = {
-  paths: Param.makeSingle({ kind: Param.argumentKind, name: "PATH", primitiveType: Settings.path }).pipe(
-    Argument.withDescription("Files and folders that are to be worked on (default: the current folder)"),
-    Argument.variadic()
-  ),
+  paths: Settings.pathArgument("PATH", "Files and folders that are to be worked on (default: the current folder)")
+    .pipe(Argument.variadic()),
   json: Settings.json
 }
 
@@ -42,9 +38,7 @@ const show = (checks: ReadonlyArray<doctor.Check>, pools: ReadonlyArray<Machine.
 /** `fanout doctor` */
 export const examine = Command.make("doctor", config, ({ json, paths }) =>
   Effect.gen(function*() {
-    if (paths.includes("")) return yield* Stop.usage("An empty name is the name of no file.")
-    const given = paths.length === 0 ? [Arguments.workingFolder()] : paths.map((path) => FilePath.make(path))
-    const absolute = given.map(Arguments.absolute)
+    const absolute = paths.length === 0 ? [Arguments.workingFolder()] : paths.map(Arguments.absolute)
     const { examination } = yield* Effect.promise(() => import("../machine/Examination.ts"))
     const { checks, pools } = yield* examination(yield* Settings.database, absolute)
     yield* whileRead(show(checks, pools, json))

@@ -6,15 +6,15 @@ import * as FilePath from "@fanout/ops/FilePath"
 import * as HashAlgorithms from "@fanout/ops/HashAlgorithm"
 import type { HashAlgorithm } from "@fanout/ops/HashAlgorithm"
 import type { HashedFile, HashLine } from "@fanout/ops/HashLine"
+import * as SourceRows from "@fanout/ops/SourceRows"
 import * as Arr from "effect/Array"
 import * as Argument from "effect/cli/Argument"
 import * as Command from "effect/cli/Command"
 import * as Flag from "effect/cli/Flag"
-import * as Param from "effect/cli/Param"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Arguments from "../Arguments.ts"
-import { piecesAtOnce, withJobs } from "../JobRuntime.ts"
+import { withFiles } from "../JobRuntime.ts"
 import * as RowOutput from "../RowOutput.ts"
 import * as RunJob from "../RunJob.ts"
 import * as Settings from "../Settings.ts"
@@ -24,30 +24,21 @@ import type { Options } from "../ui/View.ts"
 import { hashCheck } from "./hashCheck.ts"
 
 const config = {
-  paths: Param.makeSingle({ kind: Param.argumentKind, name: "PATH", primitiveType: Settings.path }).pipe(
-    Argument.withDescription("Files and folders to hash"),
-    Argument.variadic()
-  ),
+  paths: Settings.pathArgument("PATH", "Files and folders to hash").pipe(Argument.variadic()),
   algorithm: Flag.Literals("algo", HashAlgorithms.HashAlgorithm.literals).pipe(
     Flag.withDescription("Which algorithm (default: blake3; with --check, what FILE and its lines tell)"),
     Flag.optional
   ),
-  check: Param.makeSingle({ kind: Param.flagKind, name: "check", primitiveType: Settings.path }).pipe(
-    Flag.withAlias("c"),
-    Flag.withMetavar("FILE"),
-    Flag.withDescription("Check the files that FILE names, as b3sum, sha256sum and this command write them"),
-    Flag.optional
-  ),
+  check: Settings.pathFlag(
+    "check",
+    "FILE",
+    "Check the files that FILE names, as b3sum, sha256sum and this command write them"
+  ).pipe(Flag.withAlias("c"), Flag.optional),
   sampled: Settings.toggle(
     "sampled",
     "Identify files by samples, as Spacedrive does: fast, and no checksum of the whole content"
   ),
-  output: Param.makeSingle({ kind: Param.flagKind, name: "output", primitiveType: Settings.path }).pipe(
-    Flag.withAlias("o"),
-    Flag.withMetavar("FILE"),
-    Flag.withDescription("Write the lines to FILE, which is replaced once there are all of them, and is not hashed"),
-    Flag.optional
-  ),
+  output: Settings.output("is not hashed"),
   cache: Settings.toggle(
     "cache",
     "Read only what changed since it was hashed with --cache before: by inode, size and times, in the database of jobs"
@@ -58,7 +49,7 @@ const config = {
 }
 
 interface Request {
-  readonly paths: Arr.NonEmptyReadonlyArray<FilePath.FilePath>
+  readonly paths: Settings.Paths
   readonly algorithm: HashAlgorithm | "sampled"
   readonly tagged: boolean
   readonly cache: boolean
@@ -95,55 +86,28 @@ const render = ({ files, place }: HashLine, request: Request, options: Options):
 const hashAll = (request: Request, options: Options) =>
   Effect.gen(function*() {
     const { algorithm, cache, output: file, paths } = request
-    const { Hash, HashLine, SourceRows, SystemFiles, OutputFile } = yield* Effect.promise(() => import("../Hashing.ts"))
-    const sources = Arr.map(paths, Arguments.absolute)
-    const leaveOut = yield* Settings.databaseFiles
-    if (Option.isSome(file)) yield* Effect.provide(OutputFile.check(file.value), SystemFiles.layer)
-    yield* withJobs({ claim: { ids: [] }, concurrency: Option.some(piecesAtOnce) })(
-      Effect.gen(function*() {
-        const payload = yield* Effect.provide(
-          Hash.plan(
-            {
-              sources,
-              algorithm,
-              leaveOut,
-              ...(cache ? { cache } : {}),
-              ...Option.match(file, { onNone: () => ({}), onSome: (output) => ({ output }) })
-            }
-          ),
-          SystemFiles.layer
-        )
-        const id = yield* RunJob.start(Hash.job, payload, options)
-        const sink = Option.isNone(file)
-          ? RowOutput.stdout
-          : yield* Effect.provide(OutputFile.make(id, file.value), SystemFiles.layer)
-        const output = yield* RowOutput.make(
-          id,
-          new SourceRows.Sorter(HashLine.fromRow),
-          sink,
-          (line) => render(line, request, options)
-        )
-        yield* RunJob.run(id, { ...options, isShared: process.stdout.isTTY && Option.isNone(file) }, output)
-      }).pipe(Effect.scoped)
-    )
+    const Hash = yield* Effect.promise(() => import("@fanout/ops/Hash"))
+    const { fromRow } = yield* Effect.promise(() => import("@fanout/ops/HashLine"))
+    const payload = yield* withFiles(Hash.plan({
+      sources: Arr.map(paths, Arguments.absolute),
+      algorithm,
+      leaveOut: yield* Settings.databaseFiles,
+      ...(cache ? { cache } : {}),
+      ...Option.match(file, { onNone: () => ({}), onSome: (output) => ({ output }) })
+    }))
+    yield* RowOutput.run({
+      start: RunJob.start(Hash.job, payload, options),
+      options,
+      file,
+      lines: { order: new SourceRows.Sorter(fromRow), textOf: (line) => render(line, request, options) }
+    })
   })
 
-interface Given {
-  readonly paths: ReadonlyArray<string>
-  readonly algorithm: Option.Option<HashAlgorithm>
-  readonly check: Option.Option<string>
-  readonly output: Option.Option<string>
-  readonly sampled: boolean
-  readonly tagged: boolean
-  readonly cache: boolean
-}
+type Given = Command.Command.Config.Infer<typeof config>
 
 /** What is wrong with what was given, if anything is. */
 const mistake = ({ algorithm, cache, check, output, paths, sampled, tagged }: Given): string | undefined => {
-  if ([...paths, ...Option.toArray(check), ...Option.toArray(output)].includes("")) {
-    return "An empty name is the name of no file."
-  }
-  if (paths.includes("-") || Option.contains(check, "-")) {
+  if ([...paths, ...Option.toArray(check)].some((path) => path === "-")) {
     return "What is piped in can't be read again when the job goes on. A file that is called \"-\" is named ./-"
   }
   if (sampled && Option.isSome(check)) {
@@ -161,16 +125,13 @@ const mistake = ({ algorithm, cache, check, output, paths, sampled, tagged }: Gi
 }
 
 /** `fanout hash` */
-export const hash = Command.make("hash", config, ({ json, quiet, ...given }) =>
+export const hash = Command.make("hash", config, (given) =>
   Effect.gen(function*() {
-    const options = { json, quiet }
-    const { algorithm, cache, check, sampled, tagged } = given
+    const { algorithm, cache, check, output, paths, sampled, tagged, ...options } = given
     const why = mistake(given)
     if (why !== undefined) return yield* Stop.usage(why)
     if (Option.isSome(check)) return yield* hashCheck(check.value, algorithm, options)
-    const paths = given.paths.map((path) => FilePath.make(path))
-    if (!Arr.isArrayNonEmpty(paths)) return
-    const output = Option.map(given.output, (path) => Arguments.realPath(FilePath.make(path)))
+    if (!Arr.isReadonlyArrayNonEmpty(paths)) return
     const by = sampled ? "sampled" as const : Option.getOrElse(algorithm, () => "blake3" as const)
     if (cache && (yield* Settings.database) === ":memory:") {
       return yield* Stop.usage("With --db :memory:, there is no --cache: nothing of it would be there the next time.")

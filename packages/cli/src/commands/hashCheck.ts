@@ -4,10 +4,11 @@
 import * as FilePath from "@fanout/ops/FilePath"
 import type { HashAlgorithm } from "@fanout/ops/HashAlgorithm"
 import type { HashCheckLine, Status } from "@fanout/ops/HashCheckLine"
+import * as SourceRows from "@fanout/ops/SourceRows"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Arguments from "../Arguments.ts"
-import { piecesAtOnce, withJobs } from "../JobRuntime.ts"
+import { withFiles } from "../JobRuntime.ts"
 import * as RowOutput from "../RowOutput.ts"
 import * as RunJob from "../RunJob.ts"
 import * as Settings from "../Settings.ts"
@@ -39,29 +40,21 @@ const json = ({ lineNumber, matched, path, status, why }: HashCheckLine): string
   })
 
 /** Checks the files that `file` names. */
-export const hashCheck = (file: string, algorithm: Option.Option<HashAlgorithm>, options: Options) =>
+export const hashCheck = (file: FilePath.FilePath, algorithm: Option.Option<HashAlgorithm>, options: Options) =>
   Effect.gen(function*() {
-    const { HashCheck, HashCheckLine, SourceRows, SystemFiles } = yield* Effect.promise(() => import("../Hashing.ts"))
+    const HashCheck = yield* Effect.promise(() => import("@fanout/ops/HashCheck"))
+    const { fromRow } = yield* Effect.promise(() => import("@fanout/ops/HashCheckLine"))
     const folder = Arguments.workingFolder()
     const leaveOut = yield* Settings.databaseFiles
-    const given = { algorithm, file: FilePath.join(folder, FilePath.make(file)), folder, leaveOut }
-    const payload = yield* HashCheck.plan(given).pipe(
-      Effect.provide(SystemFiles.layer),
-      Effect.catchTag("UnusableChecksums", ({ message }) => Effect.fail(Stop.usage(`${message}.`)))
-    )
-    yield* withJobs({ claim: { ids: [] }, concurrency: Option.some(piecesAtOnce) })(
-      Effect.gen(function*() {
-        const id = yield* RunJob.start(HashCheck.job, payload, options)
-        const output = yield* RowOutput.make(
-          id,
-          new SourceRows.Sorter(HashCheckLine.fromRow),
-          RowOutput.stdout,
-          (line) => {
-            if (options.quiet && line.status === "ok") return ""
-            return `${options.json ? json(line) : text(line)}\n`
-          }
-        )
-        yield* RunJob.run(id, { ...options, isShared: process.stdout.isTTY }, output)
-      })
-    )
+    const payload = yield* withFiles(
+      HashCheck.plan({ algorithm, file: FilePath.join(folder, file), folder, leaveOut })
+    ).pipe(Effect.catchTag("UnusableChecksums", ({ message }) => Effect.fail(Stop.usage(`${message}.`))))
+    yield* RowOutput.run({
+      start: RunJob.start(HashCheck.job, payload, options),
+      options,
+      lines: {
+        order: new SourceRows.Sorter(fromRow),
+        textOf: (line) => options.quiet && line.status === "ok" ? "" : `${options.json ? json(line) : text(line)}\n`
+      }
+    })
   })

@@ -4,16 +4,14 @@
  */
 import * as FilePath from "@fanout/ops/FilePath"
 import type { Line } from "@fanout/ops/Media"
+import * as SourceRows from "@fanout/ops/SourceRows"
 import * as Arr from "effect/Array"
-import * as Argument from "effect/cli/Argument"
 import * as Command from "effect/cli/Command"
-import * as Flag from "effect/cli/Flag"
-import * as Param from "effect/cli/Param"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as os from "node:os"
 import * as Arguments from "../Arguments.ts"
-import { withJobs } from "../JobRuntime.ts"
+import { withFiles } from "../JobRuntime.ts"
 import * as RowOutput from "../RowOutput.ts"
 import * as RunJob from "../RunJob.ts"
 import * as Settings from "../Settings.ts"
@@ -24,18 +22,10 @@ import { fit } from "../ui/table.ts"
 import * as View from "../ui/View.ts"
 
 const config = {
-  paths: Param.makeSingle({ kind: Param.argumentKind, name: "PATH", primitiveType: Settings.path }).pipe(
-    Argument.withDescription("Files and folders to read"),
-    Argument.variadic()
-  ),
+  paths: Settings.paths("Files and folders to read", "What is to be read? `fanout metadata PATH...`"),
   csv: Settings.toggle("csv", "Write a table with a line for each file, as spreadsheets read it"),
   raw: Settings.toggle("raw", "With --json, add all tags as the files have them"),
-  output: Param.makeSingle({ kind: Param.flagKind, name: "output", primitiveType: Settings.path }).pipe(
-    Flag.withAlias("o"),
-    Flag.withMetavar("FILE"),
-    Flag.withDescription("Write the lines to FILE, which is replaced once there are all of them, and is not read"),
-    Flag.optional
-  ),
+  output: Settings.output("is not read"),
   json: Settings.json,
   quiet: Settings.quietBut("records")
 }
@@ -43,7 +33,7 @@ const config = {
 type Form = "text" | "csv" | "json"
 
 interface Request {
-  readonly paths: Arr.NonEmptyReadonlyArray<FilePath.FilePath>
+  readonly paths: Settings.Paths
   readonly form: Form
   readonly raw: boolean
   /** Without links. */
@@ -80,69 +70,47 @@ const render = (
 const readAll = (request: Request, options: View.Options) =>
   Effect.gen(function*() {
     const { form, output: file, paths, raw } = request
-    const { SourceRows, Media, mediaText, OutputFile, SystemFiles } = yield* Effect.promise(() =>
-      import("../MediaReading.ts")
-    )
-    const sources = Arr.map(paths, Arguments.absolute)
-    const leaveOut = yield* Settings.databaseFiles
-    if (Option.isSome(file)) yield* Effect.provide(OutputFile.check(file.value), SystemFiles.layer)
-    yield* withJobs({ claim: { ids: [] }, concurrency: Option.some(filesAtOnce) })(
-      Effect.gen(function*() {
-        const payload = yield* Effect.provide(
-          Media.plan({
-            sources,
-            leaveOut,
-            ...(raw ? { raw } : {}),
-            ...Option.match(file, { onNone: () => ({}), onSome: (output) => ({ output }) })
-          }),
-          SystemFiles.layer
-        )
-        const id = yield* RunJob.start(Media.job, payload, options)
-        const sink = Option.isNone(file)
-          ? RowOutput.stdout
-          : yield* Effect.provide(OutputFile.make(id, file.value), SystemFiles.layer)
-        if (form === "csv") yield* RowOutput.writeLines(sink, [mediaText.csvHeader])
-        const output = yield* RowOutput.make(
-          id,
-          new SourceRows.Sorter((row) => [Media.fromRow(row)]),
-          sink,
-          (line) => render(line, nameOf(paths, line), request, mediaText)
-        )
-        yield* RunJob.run(id, { ...options, isShared: process.stdout.isTTY && Option.isNone(file) }, output)
-      }).pipe(Effect.scoped)
-    )
+    const Media = yield* Effect.promise(() => import("@fanout/ops/Media"))
+    const mediaText = yield* Effect.promise(() => import("../ui/mediaText.ts"))
+    const payload = yield* withFiles(Media.plan({
+      sources: Arr.map(paths, Arguments.absolute),
+      leaveOut: yield* Settings.databaseFiles,
+      ...(raw ? { raw } : {}),
+      ...Option.match(file, { onNone: () => ({}), onSome: (output) => ({ output }) })
+    }))
+    yield* RowOutput.run({
+      start: RunJob.start(Media.job, payload, options),
+      options,
+      file,
+      header: form === "csv" ? mediaText.csvHeader : "",
+      concurrency: filesAtOnce,
+      lines: {
+        order: new SourceRows.Sorter((row) => [Media.fromRow(row)]),
+        textOf: (line) => render(line, nameOf(paths, line), request, mediaText)
+      }
+    })
   })
 
 /** What is wrong with what was given, if anything is. */
-const mistake = ({ csv, json, output, paths, raw }: {
-  readonly paths: ReadonlyArray<string>
-  readonly output: Option.Option<string>
-  readonly csv: boolean
-  readonly json: boolean
-  readonly raw: boolean
-}): string | undefined => {
-  if ([...paths, ...Option.toArray(output)].includes("")) return "An empty name is the name of no file."
-  if (paths.includes("-")) {
+const mistake = ({ csv, json, paths, raw }: Command.Command.Config.Infer<typeof config>): string | undefined => {
+  if (paths.some((path) => path === "-")) {
     return "What is piped in can't be read again when the job goes on. A file that is called \"-\" is named ./-"
   }
   if (csv && json) return "With --csv, there is no --json: choose one of them."
-  if (raw && !json) return "With --raw, there has to be --json: only there is room for all tags."
-  return paths.length === 0 ? "What is to be read? `fanout metadata PATH...`" : undefined
+  return raw && !json ? "With --raw, there has to be --json: only there is room for all tags." : undefined
 }
 
 /** `fanout metadata` */
 export const metadata = Command.make(
   "metadata",
   config,
-  ({ csv, json, quiet, raw, ...given }) =>
+  (given) =>
     Effect.gen(function*() {
-      const why = mistake({ csv, json, raw, ...given })
+      const { csv, output, paths, raw, ...options } = given
+      const why = mistake(given)
       if (why !== undefined) return yield* Stop.usage(why)
-      const paths = given.paths.map((path) => FilePath.make(path))
-      if (!Arr.isArrayNonEmpty(paths)) return
-      const output = Option.map(given.output, (path) => Arguments.realPath(FilePath.make(path)))
-      const form = csv ? "csv" : json ? "json" : "text"
-      yield* readAll({ paths, form, raw, output }, { json, quiet })
+      const form = csv ? "csv" : options.json ? "json" : "text"
+      yield* readAll({ paths, form, raw, output }, options)
     })
 ).pipe(
   Command.withDescription(

@@ -3,17 +3,16 @@
  */
 import type { OutcomeRow } from "@fanout/core/JobStore"
 import * as FilePath from "@fanout/ops/FilePath"
+import type * as ThumbnailTask from "@fanout/ops/ThumbnailTask"
 import * as ThumbnailVariant from "@fanout/ops/ThumbnailVariant"
 import * as Arr from "effect/Array"
-import * as Argument from "effect/cli/Argument"
 import * as Command from "effect/cli/Command"
 import * as Flag from "effect/cli/Flag"
-import * as Param from "effect/cli/Param"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
 import * as Arguments from "../Arguments.ts"
-import { piecesAtOnce, withJobs } from "../JobRuntime.ts"
+import { withFiles } from "../JobRuntime.ts"
 import * as RowOutput from "../RowOutput.ts"
 import * as RunJob from "../RunJob.ts"
 import * as Settings from "../Settings.ts"
@@ -23,16 +22,15 @@ import * as events from "../ui/events.ts"
 const sizeNames = "icon, grid or detail, each with @1x or @2x behind it for one of its two"
 
 const config = {
-  paths: Param.makeSingle({ kind: Param.argumentKind, name: "PATH", primitiveType: Settings.path }).pipe(
-    Argument.withDescription("Images, videos and PDFs, and folders to look for such in"),
-    Argument.variadic()
+  paths: Settings.paths(
+    "Images, videos and PDFs, and folders to look for such in",
+    "What are thumbnails to be made of? `fanout thumbnail PATH... --output DIR`"
   ),
-  output: Param.makeSingle({ kind: Param.flagKind, name: "output", primitiveType: Settings.path }).pipe(
-    Flag.withAlias("o"),
-    Flag.withMetavar("DIR"),
-    Flag.withDescription("Folder to put them in, as ab/cd/abcd…/grid@1x.webp by the content id of the file"),
-    Flag.optional
-  ),
+  output: Settings.pathFlag(
+    "output",
+    "DIR",
+    "Folder to put them in, as ab/cd/abcd…/grid@1x.webp by the content id of the file"
+  ).pipe(Flag.withAlias("o"), Flag.optional),
   size: Flag.String("size").pipe(
     Flag.withMetavar("SIZES"),
     Flag.withDescription(`Which sizes, with commas between them: ${sizeNames} (default: grid,detail@1x)`),
@@ -46,33 +44,18 @@ const config = {
   quiet: Settings.quiet
 }
 
-const requestOf = Effect.fnUntraced(function*({ output, paths, size }: {
-  readonly paths: ReadonlyArray<string>
-  readonly output: Option.Option<string>
-  readonly size: Option.Option<string>
-}) {
-  if (paths.includes("")) return yield* Stop.usage("An empty name is the name of no file.")
-  const sources = paths.map((path) => Arguments.absolute(FilePath.make(path)))
-  if (!Arr.isArrayNonEmpty(sources)) {
-    return yield* Stop.usage("What are thumbnails to be made of? `fanout thumbnail PATH... --output DIR`")
-  }
-  if (Option.isNone(output) || output.value === "") {
-    return yield* Stop.usage("Where are the thumbnails to go? Name a folder with --output DIR.")
-  }
-  const variants = Option.match(size, {
-    onNone: () => Option.some(ThumbnailVariant.defaults),
-    onSome: ThumbnailVariant.parse
+const variantsOf = (given: Option.Option<string>) =>
+  Option.match(given, {
+    onNone: () => Effect.succeed(ThumbnailVariant.defaults),
+    onSome: (text) =>
+      Option.match(ThumbnailVariant.parse(text), {
+        onNone: () => Effect.fail(Stop.usage(`"${text}" names no sizes. They are ${sizeNames}.`)),
+        onSome: Effect.succeed
+      })
   })
-  if (Option.isNone(variants)) {
-    return yield* Stop.usage(`"${Option.getOrElse(size, () => "")}" names no sizes. They are ${sizeNames}.`)
-  }
-  return { sources, output: Arguments.absolute(FilePath.make(output.value)), variants: variants.value }
-})
-
-const load = Effect.promise(() => import("../Thumbnailing.ts"))
 
 /** Line of a file that has thumbnails; nothing for what is told as an item. */
-const render = ({ ThumbnailTask: { Thumbnails, folderOf } }: Effect.Success<typeof load>) => {
+const render = ({ Thumbnails, folderOf }: typeof ThumbnailTask) => {
   const decode = Schema.decodeUnknownSync(Thumbnails)
   return ({ key, outcome }: OutcomeRow): string => {
     if (outcome._tag !== "Done") return ""
@@ -85,14 +68,19 @@ const render = ({ ThumbnailTask: { Thumbnails, folderOf } }: Effect.Success<type
 export const thumbnail = Command.make(
   "thumbnail",
   config,
-  ({ format, json, quiet, ...given }) =>
+  ({ format, output, paths, size, ...options }) =>
     Effect.gen(function*() {
-      const options = { json, quiet }
-      const request = { ...yield* requestOf(given), format }
-      const modules = yield* load
-      const { SystemFiles, Thumbnail } = modules
-      const payload = yield* Thumbnail.plan(request).pipe(
-        Effect.provide(SystemFiles.layer),
+      if (Option.isNone(output)) {
+        return yield* Stop.usage("Where are the thumbnails to go? Name a folder with --output DIR.")
+      }
+      const request = {
+        sources: Arr.map(paths, Arguments.absolute),
+        output: Arguments.absolute(output.value),
+        variants: yield* variantsOf(size),
+        format
+      }
+      const Thumbnail = yield* Effect.promise(() => import("@fanout/ops/Thumbnail"))
+      const payload = yield* withFiles(Thumbnail.plan(request)).pipe(
         Effect.catchTag(
           "FilesError",
           ({ message }) => Effect.fail(Stop.usage(`${message}. Name a folder with --output.`))
@@ -105,13 +93,9 @@ export const thumbnail = Command.make(
           `"${source}" is in "${folder}", where thumbnails are made of nothing. Name another folder with --output.`
         )
       }
-      yield* withJobs({ claim: { ids: [] }, concurrency: Option.some(piecesAtOnce) })(
-        Effect.gen(function*() {
-          const id = yield* RunJob.start(Thumbnail.job, payload, options)
-          const output = RowOutput.make(id, RowOutput.unsorted, RowOutput.stdout, render(modules))
-          yield* RunJob.run(id, options, json ? yield* output : undefined)
-        })
-      )
+      const start = RunJob.start(Thumbnail.job, payload, options)
+      const textOf = render(yield* Effect.promise(() => import("@fanout/ops/ThumbnailTask")))
+      yield* RowOutput.run({ start, options, lines: options.json ? { order: RowOutput.unsorted, textOf } : undefined })
     })
 ).pipe(
   Command.withDescription(

@@ -12,7 +12,6 @@ import type * as Move from "@fanout/ops/Move"
 import * as Arr from "effect/Array"
 import * as Argument from "effect/cli/Argument"
 import * as Flag from "effect/cli/Flag"
-import * as Param from "effect/cli/Param"
 import * as Effect from "effect/Effect"
 import * as Equal from "effect/Equal"
 import * as Option from "effect/Option"
@@ -21,7 +20,7 @@ import * as Stream from "effect/Stream"
 import * as Arguments from "../Arguments.ts"
 import * as Checksums from "../Checksums.ts"
 import * as ExitCode from "../ExitCode.ts"
-import { withJobs } from "../JobRuntime.ts"
+import { withFiles, withJobs } from "../JobRuntime.ts"
 import * as Question from "../Question.ts"
 import * as Rules from "../Rules.ts"
 import * as RunJob from "../RunJob.ts"
@@ -48,10 +47,7 @@ export const flags = {
 
 /** `SRC... DEST` */
 export const paths = (description: string) =>
-  Param.makeSingle({ kind: Param.argumentKind, name: "SRC... DEST", primitiveType: Settings.path }).pipe(
-    Argument.withDescription(description),
-    Argument.variadic({ min: 1 })
-  )
+  Settings.pathArgument("SRC... DEST", description).pipe(Argument.variadic({ min: 1 }))
 
 type Mode = Copy.Request["conflict"]
 
@@ -70,7 +66,7 @@ export interface Kind {
 /** What the flags were given that both have. */
 interface Given {
   readonly conflict: Option.Option<Mode>
-  readonly paths: ReadonlyArray<string>
+  readonly paths: ReadonlyArray<FilePath.FilePath>
   readonly noTargetDirectory: boolean
   readonly concurrency: Option.Option<number>
   /** Bytes a second; null for no limit. */
@@ -89,10 +85,9 @@ const requestOf = (
   rest: Omit<Copy.Request, "sources" | "destination" | "noTargetDirectory" | "conflict" | "rules" | "checksums">
 ): Effect.Effect<Copy.Request, Stop.Stop> =>
   Effect.gen(function*() {
-    const given = paths.map((path) => Arguments.absolute(FilePath.make(path)))
+    const given = paths.map(Arguments.absolute)
     const sources = given.slice(0, -1)
     const destination = given.at(-1)
-    if (paths.includes("")) return yield* Stop.usage("An empty name is the name of no file.")
     if (destination === undefined || !Arr.isArrayNonEmpty(sources)) {
       return yield* Stop.usage(
         `Where is "${paths[0] ?? ""}" to go to? \`fanout ${name} SRC... DEST\``
@@ -139,8 +134,6 @@ const warnOfCalls = Effect.gen(function*() {
   )
 })
 
-const nodeFiles = Effect.map(Effect.promise(() => import("@fanout/ops/SystemFiles")), ({ layer }) => layer)
-
 /** A link with a slash behind it stands for the folder that it leads to: to move that would leave the link. */
 const refuseToMove = Effect.fnUntraced(function*({ sources }: Copy.Request) {
   const files = yield* Files
@@ -160,9 +153,8 @@ const refuseToMove = Effect.fnUntraced(function*({ sources }: Copy.Request) {
 const plan = ({ name }: Kind, request: Copy.Request, called?: FilePath.FilePath) =>
   Effect.gen(function*() {
     const { plan } = yield* loadCopy
-    if (name === "move") yield* Effect.provide(refuseToMove(request), yield* nodeFiles)
-    return yield* plan(request, yield* Settings.databaseFiles, called).pipe(
-      Effect.provide(yield* nodeFiles),
+    if (name === "move") yield* withFiles(refuseToMove(request))
+    return yield* withFiles(plan(request, yield* Settings.databaseFiles, called)).pipe(
       Effect.catchTag("DestinationError", ({ message }) => Effect.fail(Stop.usage(`${message}.`)))
     )
   })
@@ -176,11 +168,11 @@ const runDry = (kind: Kind, request: Copy.Request, { json, quiet }: Options) =>
     }
     const payload = yield* plan(kind, request)
     yield* checkOutput(kind, request, payload.transfers)
-    const totals = yield* Stream.runFoldEffect(
+    const totals = yield* withFiles(Stream.runFoldEffect(
       entries(payload),
       () => dry.none,
       (totals, entry) => Effect.as(show(entry), dry.add(totals, entry))
-    ).pipe(Effect.provide(yield* nodeFiles))
+    ))
     if (!quiet) {
       yield* (json
         ? print(events.line("summary", { dryRun: true, ...totals }))
@@ -195,17 +187,12 @@ const askForMode = (kind: Kind, request: Copy.Request, payload: Copy.Payload, { 
     if (json || quiet || !Question.isPossible()) return request.conflict
     // Where there is nothing, nothing is in the way.
     const found = yield* Effect.forEach(payload.transfers, ({ target }) => Files.use((files) => files.find(target)))
-      .pipe(
-        Effect.provide(yield* nodeFiles),
-        Effect.orElseSucceed(() => [])
-      )
+      .pipe(withFiles, Effect.orElseSucceed(() => []))
     if (found.every(Option.isNone)) return request.conflict
     const { entries } = yield* Effect.promise(() => import("@fanout/ops/CopyPreview"))
-    const inTheWay = yield* Stream.runFold(
-      entries(payload),
-      () => 0,
-      (n, { action }) => n + (action === "Replace" ? 1 : 0)
-    ).pipe(Effect.provide(yield* nodeFiles))
+    const inTheWay = yield* withFiles(
+      Stream.runCount(Stream.filter(entries(payload), ({ action }) => action === "Replace"))
+    )
     if (inTheWay === 0) return request.conflict
     const files = inTheWay === 1 ? "A file is" : `${inTheWay} files are`
     const mode = yield* Question.choose(
@@ -216,7 +203,7 @@ const askForMode = (kind: Kind, request: Copy.Request, payload: Copy.Payload, { 
   })
 
 const checkOutput = ({ name }: Kind, request: Copy.Request, transfers: Copy.Payload["transfers"]) =>
-  Effect.flatMap(nodeFiles, (files) => Effect.provide(Checksums.check(request, transfers, name === "move"), files))
+  withFiles(Checksums.check(request, transfers, name === "move"))
 
 /** Starts the job, or goes on with the one that the same command has started before, and gives its id. */
 const startOrGoOn = (kind: Kind, request: Copy.Request, given: AllGiven, options: Options) =>
@@ -231,7 +218,7 @@ const startOrGoOn = (kind: Kind, request: Copy.Request, given: AllGiven, options
       yield* RunJob.goOn(same.id, options)
       return same.id
     }
-    const payload = yield* plan(kind, request, FilePath.make(paths.at(-1) ?? ""))
+    const payload = yield* plan(kind, request, paths.at(-1))
     yield* checkOutput(kind, request, payload.transfers)
     const conflict = isModeGiven ? request.conflict : yield* askForMode(kind, request, payload, options)
     const job = yield* kind.load

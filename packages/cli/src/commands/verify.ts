@@ -5,14 +5,12 @@ import type { Difference } from "@fanout/ops/Difference"
 import * as FilePath from "@fanout/ops/FilePath"
 import { Aspect } from "@fanout/ops/Metadata"
 import type { Line } from "@fanout/ops/VerifyRows"
-import * as Argument from "effect/cli/Argument"
 import * as Command from "effect/cli/Command"
 import * as Flag from "effect/cli/Flag"
-import * as Param from "effect/cli/Param"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Arguments from "../Arguments.ts"
-import { piecesAtOnce, withJobs } from "../JobRuntime.ts"
+import { withFiles } from "../JobRuntime.ts"
 import * as RowOutput from "../RowOutput.ts"
 import * as RunJob from "../RunJob.ts"
 import * as Settings from "../Settings.ts"
@@ -21,14 +19,9 @@ import * as events from "../ui/events.ts"
 import * as format from "../ui/format.ts"
 import type { Options } from "../ui/View.ts"
 
-const side = (name: "A" | "B", description: string) =>
-  Param.makeSingle({ kind: Param.argumentKind, name, primitiveType: Settings.path }).pipe(
-    Argument.withDescription(description)
-  )
-
 const config = {
-  a: side("A", "Folder or file"),
-  b: side("B", "What is to be the same: a folder or a file as well"),
+  a: Settings.pathArgument("A", "Folder or file"),
+  b: Settings.pathArgument("B", "What is to be the same: a folder or a file as well"),
   ignore: Flag.Literals("ignore", Aspect.literals).pipe(
     Flag.withDescription("Metadata that may differ; can be given more than once. `owner` is the group as well"),
     Flag.atLeast(0)
@@ -95,54 +88,56 @@ const json = ({ difference, path, why }: Line): string =>
     message: why
   })
 
-const compare = (a: string, b: string, ignore: ReadonlyArray<Aspect>, options: Options) =>
+const compare = (a: FilePath.FilePath, b: FilePath.FilePath, ignore: ReadonlyArray<Aspect>, options: Options) =>
   Effect.gen(function*() {
-    const { OrderedOutput, SystemFiles, Verify, VerifyRows } = yield* Effect.promise(() => import("../Verifying.ts"))
-    const at = (path: string) => Arguments.absolute(FilePath.make(path))
-    const payload = yield* Verify.plan({ a: at(a), b: at(b), ignore, leaveOut: yield* Settings.databaseFiles }).pipe(
-      Effect.provide(SystemFiles.layer),
+    const Verify = yield* Effect.promise(() => import("@fanout/ops/Verify"))
+    const { lineOf, Sorter } = yield* Effect.promise(() => import("@fanout/ops/VerifyRows"))
+    const given = {
+      a: Arguments.absolute(a),
+      b: Arguments.absolute(b),
+      ignore,
+      leaveOut: yield* Settings.databaseFiles
+    }
+    const payload = yield* withFiles(Verify.plan(given)).pipe(
       Effect.catchTag("Incomparable", ({ message }) => Effect.fail(Stop.usage(`${message}.`)))
     )
-    yield* withJobs({ claim: { ids: [] }, concurrency: Option.some(piecesAtOnce) })(
-      Effect.gen(function*() {
-        const id = yield* RunJob.start(Verify.job, payload, options)
-        const found: Record<string, number> = {}
-        const output = yield* OrderedOutput.make({
-          id,
-          fanOut: Verify.fanOutName,
-          sink: RowOutput.stdout,
-          line: (row) =>
-            Option.match(VerifyRows.lineOf(row), {
-              onNone: () => "",
-              onSome: (line) => {
-                const status = statusOf(line.difference)
-                found[status] = (found[status] ?? 0) + 1
-                return `${options.json ? json(line) : text(line, FilePath.make(a))}\n`
-              }
-            })
-        })
-        yield* RunJob.run(id, options, { ...output, failures: () => found })
-      })
-    )
+    const found: Record<string, number> = {}
+    yield* RowOutput.run({
+      start: RunJob.start(Verify.job, payload, options),
+      options,
+      lines: {
+        order: RowOutput.compared(Verify.fanOutName, new Sorter()),
+        textOf: (row) =>
+          Option.match(lineOf(row), {
+            onNone: () => "",
+            onSome: (line) => {
+              const status = statusOf(line.difference)
+              found[status] = (found[status] ?? 0) + 1
+              return `${options.json ? json(line) : text(line, a)}\n`
+            }
+          }),
+        failures: () => found
+      }
+    })
   })
 
 /** `fanout verify` */
-export const verify = Command.make("verify", config, ({ a, b, ignore, json, quiet }) =>
-  Effect.gen(function*() {
-    if (a === "" || b === "") return yield* Stop.usage("An empty name is the name of no file.")
-    yield* compare(a, b, ignore, { json, quiet })
-  })).pipe(
-    Command.withDescription(
-      "Compare two folders, or two files, byte by byte: what only one of them has, what differs, and what differs in " +
-        "its metadata alone. Ends with 1 if there is anything. The same command again goes on where it was."
-    ),
-    Command.withShortDescription("Compare two trees, resumably, on all cores"),
-    Command.withExamples([
-      {
-        command: "fanout verify Photos /mnt/backup/Photos",
-        description: "Tell what is not the same, and nothing else"
-      },
-      { command: "fanout verify --ignore owner --ignore times a b", description: "Leave out what a copy may lack" },
-      { command: "fanout verify --json a b", description: "Tell it in NDJSON, one `difference` on each line" }
-    ])
-  )
+export const verify = Command.make(
+  "verify",
+  config,
+  ({ a, b, ignore, ...options }) => compare(a, b, ignore, options)
+).pipe(
+  Command.withDescription(
+    "Compare two folders, or two files, byte by byte: what only one of them has, what differs, and what differs in " +
+      "its metadata alone. Ends with 1 if there is anything. The same command again goes on where it was."
+  ),
+  Command.withShortDescription("Compare two trees, resumably, on all cores"),
+  Command.withExamples([
+    {
+      command: "fanout verify Photos /mnt/backup/Photos",
+      description: "Tell what is not the same, and nothing else"
+    },
+    { command: "fanout verify --ignore owner --ignore times a b", description: "Leave out what a copy may lack" },
+    { command: "fanout verify --json a b", description: "Tell it in NDJSON, one `difference` on each line" }
+  ])
+)

@@ -3,10 +3,10 @@ import * as JobId from "@fanout/core/JobId"
 import { JobStore, OutcomeRow } from "@fanout/core/JobStore"
 import * as MemoryJobStore from "@fanout/core/MemoryJobStore"
 import * as Outcome from "@fanout/core/Outcome"
+import { Sorter } from "@fanout/ops/VerifyRows"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as TestClock from "effect/testing/TestClock"
-import * as OrderedOutput from "../src/OrderedOutput.ts"
 import * as RowOutput from "../src/RowOutput.ts"
 import { counters, record } from "./records.ts"
 
@@ -48,22 +48,21 @@ const outputOf = (rows: ReadonlyArray<OutcomeRow>, unsettled: ReadonlyArray<stri
         return Effect.delay(Effect.succeed(page), "150 millis")
       }
     })
-    const output = yield* OrderedOutput.make({
-      id,
-      fanOut: "entries",
-      sink: {
-        write: (bytes) =>
-          Effect.sync(() => {
-            written.push(Buffer.from(bytes).toString().trim().split("\n"))
-          }),
-        finish: Effect.void
-      },
-      line: ({ cursor }) => `${cursor}\n`
-    }).pipe(Effect.provideService(JobStore, store))
+    const sink: RowOutput.Sink = {
+      write: (bytes) =>
+        Effect.sync(() => {
+          written.push(Buffer.from(bytes).toString().trim().split("\n"))
+        }),
+      finish: Effect.void
+    }
+    const order = RowOutput.compared("entries", new Sorter())
+    const output = yield* RowOutput.make(id, { order, textOf: ({ cursor }) => `${cursor}\n` }, sink).pipe(
+      Effect.provideService(JobStore, store)
+    )
     return { output, written, reads: () => reads }
   }).pipe(Effect.provide(MemoryJobStore.layer))
 
-describe("OrderedOutput", () => {
+describe("RowOutput", () => {
   it.effect("rests after its work, however long that has taken", () =>
     Effect.gen(function*() {
       const { output, reads } = yield* outputOf([], ["./a"])
@@ -94,7 +93,7 @@ describe("OrderedOutput", () => {
         const last = record({ _tag: "Completed", ...counters })
 
         const fiber = yield* Effect.forkChild(isOver ? output.end(last) : output.write(clear))
-        yield* TestClock.adjust("1 second")
+        yield* TestClock.adjust("3 seconds")
         yield* Fiber.join(fiber)
 
         assert.deepStrictEqual(written.map((lines) => lines.length), [RowOutput.page, RowOutput.page, 88])
