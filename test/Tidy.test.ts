@@ -55,7 +55,7 @@ const allowedFor = (file: string): ReadonlyArray<RegExp> => {
     .map((dependency) => new RegExp(`^${dependency}(?:/|$)`))
   const adapters = wiring.test(file) ? [/^@fanout\/core\/(?:node|threads)$/] : []
   if (name === "ops") return [module("effect"), /^node:/, module("@fanout/core"), ...external, ...adapters]
-  const packages = ["effect", "@fanout/core", "@fanout/ops", "@effect/platform-node"]
+  const packages = ["effect", "@fanout/core", "@fanout/ops"]
   // It imports what the bundled code asks for that it loads.
   const asked = path.basename(file) === "CompiledCode.ts" ? [/^\(computed\)$/] : []
   return [/^node:/, /^@fanout\/core\/(?:node|threads)$/, ...packages.map(module), ...external, ...asked]

@@ -6,6 +6,7 @@ import type { Payload, Request } from "@fanout/ops/Copy"
 import * as FilePath from "@fanout/ops/FilePath"
 import * as Files from "@fanout/ops/Files"
 import { HashAlgorithm } from "@fanout/ops/HashAlgorithm"
+import type * as Command from "effect/cli/Command"
 import * as Flag from "effect/cli/Flag"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
@@ -27,11 +28,7 @@ export const flags = {
   )
 }
 
-/** What these flags were given. */
-export interface Given {
-  readonly checksums: Option.Option<FilePath.FilePath>
-  readonly algorithm: Option.Option<HashAlgorithm>
-}
+type Given = Command.Command.Config.Infer<typeof flags>
 
 type Wanted = Pick<Request, "checksums">
 

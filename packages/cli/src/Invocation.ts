@@ -9,14 +9,18 @@ import * as Command from "effect/cli/Command"
 import * as GlobalFlag from "effect/cli/GlobalFlag"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
+import * as FileSystem from "effect/FileSystem"
 import * as Layer from "effect/Layer"
 import * as Logger from "effect/Logger"
 import * as LogLevel from "effect/LogLevel"
+import * as Path from "effect/Path"
+import { ChildProcessSpawner } from "effect/process/ChildProcessSpawner"
 import * as Runtime from "effect/Runtime"
+import * as Stdio from "effect/Stdio"
+import * as Terminal from "effect/Terminal"
 import * as Arguments from "./Arguments.ts"
 import { cli } from "./Cli.ts"
 import * as ExitCode from "./ExitCode.ts"
-import * as Platform from "./Platform.ts"
 import * as ProcessExit from "./ProcessExit.ts"
 import * as Stop from "./Stop.ts"
 import { printable } from "./ui/format.ts"
@@ -61,13 +65,25 @@ const telemetry = (version: string): Layer.Layer<never> => {
     : Layer.unwrap(Effect.map(Effect.promise(() => import("./Telemetry.ts")), ({ layer }) => layer(endpoint, version)))
 }
 
+/**
+ * What the parser of arguments may ask of a platform. It would for prompts and for arguments that name files, both of
+ * which this command handles by itself; what Node has for these takes longer to load than the parser.
+ */
+const platform = Layer.mergeAll(
+  FileSystem.layerNoop({}),
+  Path.layer,
+  Stdio.layerTest({}),
+  Layer.mock(Terminal.Terminal, { "~effect/Terminal": "~effect/Terminal" }),
+  Layer.mock(ChildProcessSpawner, {})
+)
+
 const program = (version: string) =>
   Effect.suspend(() => Command.runWith(cli, { version })(Arguments.ofProcess())).pipe(
     Effect.provideService(CliConfig.CliConfig, {
       builtIns: [GlobalFlag.Help, GlobalFlag.Version, GlobalFlag.Completions]
     }),
     Effect.provideService(CliOutput.Presenter, presenter),
-    Effect.provide([Platform.layer, Logger.layer([logger]), telemetry(version)]),
+    Effect.provide([platform, Logger.layer([logger]), telemetry(version)]),
     Effect.catchCause((cause) => {
       const stop = toStop(cause)
       const trace = isDebugging ? [Cause.pretty(cause)] : []

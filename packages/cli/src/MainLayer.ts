@@ -17,7 +17,6 @@ import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as Machine from "./machine/Machine.ts"
 import * as Storage from "./machine/Storage.ts"
-import * as Processes from "./Processes.ts"
 import * as ProcessExit from "./ProcessExit.ts"
 import * as Threads from "./Threads.ts"
 
@@ -35,7 +34,7 @@ const media = Layer.mergeAll(
   Thumbnail.job.toLayer(
     (payload) =>
       Thumbnail.program(payload).pipe(
-        Effect.provide(Processes.layer),
+        Effect.provide(Threads.processes),
         Effect.catchTag("ThreadsUnavailable", Effect.die)
       ),
     { onCancel: Thumbnail.onCancel }

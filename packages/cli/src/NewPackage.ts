@@ -2,13 +2,10 @@
  * Writes a package from a template. Templates are packages themselves, beside the sources and beside what is bundled
  * of them; what they are called is replaced by the new name.
  */
-import * as NodeFileSystem from "@effect/platform-node/NodeFileSystem"
-import * as NodePath from "@effect/platform-node/NodePath"
 import * as Effect from "effect/Effect"
-import * as FileSystem from "effect/FileSystem"
-import * as Path from "effect/Path"
-import type * as PlatformError from "effect/PlatformError"
 import * as Schema from "effect/Schema"
+import * as fs from "node:fs"
+import * as path from "node:path"
 import { fileURLToPath } from "node:url"
 import * as Stop from "./Stop.ts"
 
@@ -37,48 +34,40 @@ const checkName = Effect.fnUntraced(function*(name: string, taken: ReadonlySet<s
   }
 })
 
-/** What a file of a template is called in a package: npm leaves out some names when it publishes. */
-const fileName = (file: string): string => file === "gitignore" ? ".gitignore" : file
-
-/** Writes a package to a new folder of its name in the working folder. What is there already stays as it is. */
-export const write = (template: Template, name: string): Effect.Effect<void, Stop.Stop> =>
-  Effect.gen(function*() {
-    const fs = yield* FileSystem.FileSystem
-    const path = yield* Path.Path
-    const from = folderOf(template)
-    const files = yield* fs.readDirectory(from, { recursive: true }).pipe(
-      Effect.flatMap(
-        Effect.filter((file) => Effect.map(fs.stat(path.join(from, file)), ({ type }) => type === "File"))
-      ),
-      Effect.flatMap(
-        Effect.forEach((file) =>
-          Effect.map(fs.readFileString(path.join(from, file)), (text) => [fileName(file), text] as const)
-        )
-      ),
-      Effect.map((files) => new Map(files)),
-      // A template is a part of this program.
-      Effect.orDie
-    )
-    const { dependencies, devDependencies } = yield* Effect.orDie(
-      Schema.decodeEffect(Manifest)(files.get("package.json") ?? "")
-    )
-    yield* checkName(name, new Set([dependencies, devDependencies].flatMap(Object.keys)))
-    // Fails where there is anything of that name, so what is written and removed below is nobody else's.
-    yield* fs.makeDirectory(name)
-    yield* Effect.forEach(files, ([file, text]) => {
-      const target = path.join(name, file)
-      return Effect.andThen(
-        fs.makeDirectory(path.dirname(target), { recursive: true }),
-        fs.writeFileString(target, text.replaceAll(`example-${template}`, name))
-      )
-      // What is told is why it could not be written, also where what is there can't be removed either.
-    }).pipe(Effect.onError(() => Effect.ignore(fs.remove(name, { recursive: true }))))
-  }).pipe(
-    Effect.catchTag("PlatformError", (error) =>
-      isTaken(error)
-        ? Stop.usage(`There is something called "${name}" here already. Choose another name, or move that away first.`)
-        : Stop.failure(`"${name}" can't be written: ${error.message}.`)),
-    Effect.provide([NodeFileSystem.layer, NodePath.layer])
+/** Texts of a template, by what their files are called in a package: npm leaves out some names when it publishes. */
+const textsOf = (folder: string): ReadonlyMap<string, string> =>
+  new Map(
+    fs.readdirSync(folder, { recursive: true, encoding: "utf8" })
+      .filter((file) => fs.statSync(path.join(folder, file)).isFile())
+      .map((file) => [file === "gitignore" ? ".gitignore" : file, fs.readFileSync(path.join(folder, file), "utf8")])
   )
 
-const isTaken = ({ reason }: PlatformError.PlatformError): boolean => reason._tag === "AlreadyExists"
+/** Writes a package to a new folder of its name in the working folder. What is there already stays as it is. */
+export const write = Effect.fnUntraced(function*(template: Template, name: string) {
+  const texts = yield* Effect.sync(() => textsOf(folderOf(template)))
+  // A template is a part of this program.
+  const { dependencies, devDependencies } = yield* Effect.orDie(
+    Schema.decodeEffect(Manifest)(texts.get("package.json") ?? "")
+  )
+  yield* checkName(name, new Set([dependencies, devDependencies].flatMap(Object.keys)))
+  const attempt = (write: () => void) =>
+    Effect.try({
+      try: write,
+      catch: (error) =>
+        error instanceof Error && "code" in error && error.code === "EEXIST"
+          ? Stop.usage(
+            `There is something called "${name}" here already. Choose another name, or move that away first.`
+          )
+          : Stop.failure(`"${name}" can't be written: ${error instanceof Error ? error.message : String(error)}.`)
+    })
+  // Fails where there is anything of that name, so what is written and removed below is nobody else's.
+  yield* attempt(() => fs.mkdirSync(name))
+  yield* attempt(() => {
+    for (const [file, text] of texts) {
+      const target = path.join(name, file)
+      fs.mkdirSync(path.dirname(target), { recursive: true })
+      fs.writeFileSync(target, text.replaceAll(`example-${template}`, name))
+    }
+    // What is told is why it could not be written, also where what is there can't be removed either.
+  }).pipe(Effect.onError(() => Effect.ignore(attempt(() => fs.rmSync(name, { recursive: true })))))
+})

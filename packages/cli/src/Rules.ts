@@ -3,10 +3,11 @@
  */
 import * as FilePath from "@fanout/ops/FilePath"
 import type { InvalidRule, Rule } from "@fanout/ops/Filter"
+import type * as Command from "effect/cli/Command"
 import * as Flag from "effect/cli/Flag"
 import * as Effect from "effect/Effect"
-import * as Stream from "effect/Stream"
 import { createReadStream } from "node:fs"
+import { buffer } from "node:stream/consumers"
 import * as Arguments from "./Arguments.ts"
 import * as Settings from "./Settings.ts"
 import * as Stop from "./Stop.ts"
@@ -37,26 +38,17 @@ export const flags = {
   ).pipe(Flag.atLeast(0))
 }
 
-/** What the flags were given. */
-export interface Given {
-  readonly exclude: ReadonlyArray<string>
-  readonly include: ReadonlyArray<string>
-  readonly excludeFrom: ReadonlyArray<FilePath.FilePath>
-}
+type Given = Command.Command.Config.Infer<typeof flags>
 
 const maxFileBytes = 2 ** 20
 
 /** Text of a file, byte for byte. It may be a pipe. */
 const read = (path: FilePath.FilePath): Effect.Effect<string, Stop.Stop> =>
-  Stream.suspend(() =>
-    Stream.fromAsyncIterable<Uint8Array, Stop.Stop>(
-      // One byte more than it may have.
-      createReadStream(Buffer.from(FilePath.toBytes(path)), { end: maxFileBytes }),
-      Stop.fromCall("read", path)
-    )
-  ).pipe(
-    Stream.runCollect,
-    Effect.map((chunks) => Buffer.concat(chunks)),
+  Effect.tryPromise({
+    // One byte more than it may have.
+    try: () => buffer(createReadStream(Buffer.from(FilePath.toBytes(path)), { end: maxFileBytes })),
+    catch: Stop.fromCall("read", path)
+  }).pipe(
     Effect.filterOrFail(
       ({ length }) => length <= maxFileBytes,
       () => Stop.usage(`"${FilePath.display(path)}" has more than 1 MiB, which is too much for a file of patterns.`)

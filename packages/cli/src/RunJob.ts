@@ -8,12 +8,15 @@ import * as JobState from "@fanout/core/JobState"
 import type { JobRecord, JobSettings, OutcomeRow } from "@fanout/core/JobStore"
 import type { JobStoreError } from "@fanout/core/JobStoreError"
 import { OwnerLiveness } from "@fanout/core/OwnerLiveness"
+import type { Progress } from "@fanout/core/Progress"
 import type * as Task from "@fanout/core/Task"
+import { isVanished } from "@fanout/ops/SkipReason"
 import * as Arr from "effect/Array"
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Equal from "effect/Equal"
 import * as Option from "effect/Option"
+import * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
 import * as ExitCode from "./ExitCode.ts"
 import { hasCode } from "./JobRuntime.ts"
@@ -25,7 +28,17 @@ import * as events from "./ui/events.ts"
 import * as format from "./ui/format.ts"
 import * as summary from "./ui/summary.ts"
 import * as View from "./ui/View.ts"
-import * as Vanished from "./Vanished.ts"
+
+// As many rows are read in a moment; where somebody has skipped a million files on purpose, that is all that is said.
+const readableRows = 10_000
+
+/** Rows of items that vanished, which the tally counts among those that were skipped; none where these are too many. */
+export const vanishedOf = ({ id }: JobRecord, { tally: { skipped } }: Progress) =>
+  skipped === 0 || skipped > readableRows
+    ? Effect.succeed([])
+    : JobManager.use((manager) => Stream.runCollect(manager.outcomes(id, ["Skipped"]))).pipe(
+      Effect.map(Arr.filter(({ outcome }) => isVanished(outcome)))
+    )
 
 /** How many failed items a summary names. */
 const shownFailures = 10
@@ -143,13 +156,24 @@ export const run = (
  * Jobs of this name that the same command goes on with, the newest first: those that are not over, and those that were
  * given up since one process after the other died.
  */
-export const listOpen = (name: string) =>
+const listOpen = (name: string) =>
   JobManager.use((manager) =>
     Effect.map(
       manager.list({ names: [name], states: ["Queued", "Running", "Paused", "Failed"], limit: 1000 }),
       Arr.filter((record) => JobState.isActive(record.state) || summary.isGivenUp(record))
     )
   )
+
+/** The job that the same command goes on with, by what its payload says. */
+export const findOpen = <P extends Task.Codec>(
+  { name, payload }: { readonly name: string; readonly payload: P },
+  isSame: (payload: P["Type"]) => boolean
+) => {
+  const decode = Schema.decodeUnknownOption(payload)
+  const found = ({ id, payload }: JobRecord) =>
+    Option.map(Option.filter(decode(payload), isSame), (payload) => ({ id, payload }))
+  return Effect.map(listOpen(name), Arr.findFirst(found))
+}
 
 /** Goes on with the job that the same command has started before. */
 export const goOn = (id: JobId, { json, quiet }: View.Options) =>
@@ -211,7 +235,7 @@ const report = (
   Effect.gen(function*() {
     const manager = yield* JobManager
     const progress = yield* manager.progress(record.id)
-    const vanished = yield* Vanished.count(record, progress)
+    const vanished = summary.skippedIn(yield* vanishedOf(record, progress))
     const code = ExitCode.ofState(record.state._tag, options.stoppedBy)
     const failures = options.output?.failures?.()
     if (options.json) {

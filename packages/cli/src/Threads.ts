@@ -1,9 +1,10 @@
 /**
- * Threads that run what would hold up this one.
+ * Threads that run what would hold up this one, and processes that run what might take this one down.
  */
-import { layerThreads } from "@fanout/core/threads"
+import { layerProcesses, layerThreads } from "@fanout/core/threads"
 import * as FileJobs from "@fanout/ops/FileJobs"
 import { ThreadTasks as MediaThreadTasks } from "@fanout/ops/MediaTask"
+import { ProcessTasks } from "@fanout/ops/ThumbnailTask"
 import * as ProcessExit from "./ProcessExit.ts"
 
 /** What they run: beside this module as a source, and beside the command where it is one file. */
@@ -22,3 +23,6 @@ export const media = layerThreads(MediaThreadTasks, {
   module: moduleOf("mediaThread"),
   resourceLimits: mediaLimits
 }).pipe(ProcessExit.unawaited)
+
+/** Layer that supplies decoders of images, by as many processes as there are cores. */
+export const processes = layerProcesses(ProcessTasks, { module: moduleOf("process") })

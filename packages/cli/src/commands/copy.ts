@@ -20,7 +20,7 @@ const config = {
     ),
     Flag.optional
   ),
-  preserve: Preserve.flag(CopyOptions.usual.join()),
+  preserve: Preserve.flag(CopyOptions.usual),
   durable: Settings.toggle(
     "durable",
     "Have each copy survive a power cut before it counts as done: flushed, then put in its place"
@@ -37,14 +37,12 @@ export const copy = Command.make(
   "copy",
   config,
   ({ dereference, durable, preserve, verify, ...given }) =>
-    Effect.gen(function*() {
-      yield* Transfer.run({ name: "copy", usual: "changed", modes, load, isDurable: durable }, given, {
-        // What is as usual is the request that it was before there was anything else.
-        ...yield* Preserve.resolve(preserve, CopyOptions.usual),
-        ...dereference ? { dereference } : {},
-        ...durable ? { durable } : {},
-        ...verify ? { verify } : {}
-      })
+    Transfer.run({ name: "copy", usual: "changed", modes, load, isDurable: durable }, given, {
+      // What is as usual is the request that it was before there was anything else.
+      ...preserve,
+      ...dereference ? { dereference } : {},
+      ...durable ? { durable } : {},
+      ...verify ? { verify } : {}
     })
 ).pipe(
   Command.withDescription(

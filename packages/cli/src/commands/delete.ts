@@ -1,7 +1,6 @@
 /**
  * `fanout delete`: starts a deletion, or goes on with the one that the same command has started before.
  */
-import type { JobRecord } from "@fanout/core/JobStore"
 import type * as Delete from "@fanout/ops/Delete"
 import type { Entry } from "@fanout/ops/DeletePreview"
 import * as FilePath from "@fanout/ops/FilePath"
@@ -11,7 +10,6 @@ import * as Flag from "effect/cli/Flag"
 import * as Effect from "effect/Effect"
 import * as Equal from "effect/Equal"
 import * as Option from "effect/Option"
-import * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
 import * as Arguments from "../Arguments.ts"
 import * as ExitCode from "../ExitCode.ts"
@@ -45,15 +43,6 @@ const asksAbove = 100
 const countsTo = 100_000
 
 const load = Effect.promise(() => import("@fanout/ops/Delete"))
-
-/** Job that was started for the same request and is not over: what is to go was settled when it started. */
-const findSame = (request: Delete.Request) =>
-  Effect.gen(function*() {
-    const { Payload, job } = yield* load
-    const isSame = ({ payload }: JobRecord): boolean =>
-      Option.exists(Schema.decodeUnknownOption(Payload)(payload), (own) => Equal.equals(own.request, request))
-    return (yield* RunJob.listOpen(job.name)).find(isSame)?.id
-  })
 
 const plan = (request: Delete.Request) =>
   Effect.gen(function*() {
@@ -98,12 +87,13 @@ const ask = Effect.fnUntraced(function*({ json, yes }: Options & { readonly yes:
 /** Starts the job, or goes on with the one that the same command has started before. */
 const startOrGoOn = (request: Delete.Request, options: Options & { readonly yes: boolean }) =>
   Effect.gen(function*() {
-    const same = yield* findSame(request)
-    if (same !== undefined) {
-      yield* RunJob.goOn(same, options)
-      return same
-    }
     const { job } = yield* load
+    // What is to go was settled when it started.
+    const same = yield* RunJob.findOpen(job, (own) => Equal.equals(own.request, request))
+    if (Option.isSome(same)) {
+      yield* RunJob.goOn(same.value.id, options)
+      return same.value.id
+    }
     const payload = yield* plan(request)
     yield* ask(options, payload)
     return yield* RunJob.start(job, payload, options)

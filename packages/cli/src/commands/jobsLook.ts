@@ -18,7 +18,6 @@ import * as format from "../ui/format.ts"
 import * as summary from "../ui/summary.ts"
 import { table } from "../ui/table.ts"
 import { columns, print, whileRead } from "../ui/View.ts"
-import * as Vanished from "../Vanished.ts"
 
 const row = (now: number) => (record: JobRecord, progress: Progress): ReadonlyArray<string> => [
   record.id,
@@ -94,7 +93,8 @@ export const show = Command.make(
       const manager = yield* JobManager
       const record = yield* find(id)
       const progress = yield* manager.progress(record.id)
-      const vanished = yield* Vanished.count(record, progress)
+      const gone = yield* RunJob.vanishedOf(record, progress)
+      const vanished = summary.skippedIn(gone)
       if (json) {
         yield* print(events.line("job", {
           ...events.job(record),
@@ -121,7 +121,7 @@ export const show = Command.make(
       }
       const items = all
         ? manager.outcomes(record.id, ["Failed", "Skipped"])
-        : Stream.concat(manager.outcomes(record.id, ["Failed"]), Vanished.rows(record, progress))
+        : Stream.concat(manager.outcomes(record.id, ["Failed"]), Stream.fromIterable(gone))
       yield* items.pipe(
         Stream.runForEach((row) =>
           print(json ? events.line("item", { id: record.id, ...events.item(row) }) : summary.item(row))

@@ -19,7 +19,7 @@ const config = {
     ),
     Flag.optional
   ),
-  preserve: Preserve.flag("all"),
+  preserve: Preserve.flag(CopyOptions.Property.literals),
   ...Transfer.flags
 }
 
@@ -30,10 +30,7 @@ export const move = Command.make(
   "move",
   config,
   ({ preserve, ...given }) =>
-    Effect.flatMap(
-      Preserve.resolve(preserve, CopyOptions.Property.literals),
-      (preserve) => Transfer.run({ name: "move", usual: "overwrite", modes, load, isDurable: true }, given, preserve)
-    )
+    Transfer.run({ name: "move", usual: "overwrite", modes, load, isDurable: true }, given, preserve)
 ).pipe(
   Command.withDescription(
     "Move files and folders. On the same file system they get another name; anything else is copied, flushed, read " +

@@ -3,7 +3,6 @@
  * one that the same command has started before.
  */
 import { JobManager } from "@fanout/core/JobManager"
-import type { JobRecord } from "@fanout/core/JobStore"
 import type * as Copy from "@fanout/ops/Copy"
 import type { Entry } from "@fanout/ops/CopyPreview"
 import * as FilePath from "@fanout/ops/FilePath"
@@ -11,11 +10,11 @@ import { Files } from "@fanout/ops/Files"
 import type * as Move from "@fanout/ops/Move"
 import * as Arr from "effect/Array"
 import * as Argument from "effect/cli/Argument"
+import type * as Command from "effect/cli/Command"
 import * as Flag from "effect/cli/Flag"
 import * as Effect from "effect/Effect"
 import * as Equal from "effect/Equal"
 import * as Option from "effect/Option"
-import * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
 import * as Arguments from "../Arguments.ts"
 import * as Checksums from "../Checksums.ts"
@@ -64,62 +63,35 @@ export interface Kind {
 }
 
 /** What the flags were given that both have. */
-interface Given {
+type Given = Command.Command.Config.Infer<typeof flags> & {
   readonly conflict: Option.Option<Mode>
   readonly paths: ReadonlyArray<FilePath.FilePath>
-  readonly noTargetDirectory: boolean
-  readonly concurrency: Option.Option<number>
-  /** Bytes a second; null for no limit. */
-  readonly bandwidth: Option.Option<number | null>
-  readonly dryRun: boolean
-  readonly json: boolean
-  readonly quiet: boolean
 }
-
-type AllGiven = Given & Rules.Given & Checksums.Given
 
 /** What is asked for: the paths absolute, as they were given otherwise. */
 const requestOf = (
   { name, usual }: Kind,
-  { algorithm, checksums, conflict, exclude, excludeFrom, include, noTargetDirectory, paths }: AllGiven,
+  given: Given,
   rest: Omit<Copy.Request, "sources" | "destination" | "noTargetDirectory" | "conflict" | "rules" | "checksums">
 ): Effect.Effect<Copy.Request, Stop.Stop> =>
   Effect.gen(function*() {
-    const given = paths.map(Arguments.absolute)
-    const sources = given.slice(0, -1)
-    const destination = given.at(-1)
+    const { conflict, noTargetDirectory, paths } = given
+    const sources = paths.slice(0, -1).map(Arguments.absolute)
+    const destination = paths.at(-1)
     if (destination === undefined || !Arr.isArrayNonEmpty(sources)) {
-      return yield* Stop.usage(
-        `Where is "${paths[0] ?? ""}" to go to? \`fanout ${name} SRC... DEST\``
-      )
+      return yield* Stop.usage(`Where is "${paths[0] ?? ""}" to go to? \`fanout ${name} SRC... DEST\``)
     }
-    const rules = yield* Rules.resolve({ exclude, excludeFrom, include })
+    const rules = yield* Rules.resolve(given)
     // Without rules it is the request that it was before there were any.
     return {
       sources,
-      destination,
+      destination: Arguments.absolute(destination),
       noTargetDirectory,
       conflict: Option.getOrElse(conflict, () => usual),
       ...rest,
-      ...yield* Checksums.resolve({ algorithm, checksums }),
+      ...yield* Checksums.resolve(given),
       ...rules.length === 0 ? {} : { rules }
     }
-  })
-
-/**
- * Job that was started for the same request and is not over. Where it goes is settled, and so is what is done with
- * files that are in the way, unless that is given: only a new one is planned.
- */
-const findSame = ({ load }: Kind, request: Copy.Request, isModeGiven: boolean) =>
-  Effect.gen(function*() {
-    const { Payload } = yield* loadCopy
-    const decode = Schema.decodeUnknownOption(Payload)
-    const job = yield* load
-    const isSame = ({ request: { conflict, ...own } }: Copy.Payload): boolean =>
-      Equal.equals({ ...own, conflict: isModeGiven ? conflict : request.conflict }, request)
-    const found = ({ id, payload }: JobRecord) =>
-      Option.map(Option.filter(decode(payload), isSame), ({ transfers }) => ({ id, transfers }))
-    return Option.getOrUndefined(Arr.findFirst(yield* RunJob.listOpen(job.name), found))
   })
 
 const loadCopy = Effect.promise(() => import("@fanout/ops/Copy"))
@@ -206,33 +178,35 @@ const checkOutput = ({ name }: Kind, request: Copy.Request, transfers: Copy.Payl
   withFiles(Checksums.check(request, transfers, name === "move"))
 
 /** Starts the job, or goes on with the one that the same command has started before, and gives its id. */
-const startOrGoOn = (kind: Kind, request: Copy.Request, given: AllGiven, options: Options) =>
+const startOrGoOn = (kind: Kind, request: Copy.Request, given: Given, options: Options) =>
   Effect.gen(function*() {
     const { bandwidth, conflict: mode, paths } = given
     const isModeGiven = Option.isSome(mode)
     const manager = yield* JobManager
-    const same = yield* findSame(kind, request, isModeGiven)
-    if (same !== undefined) {
-      yield* checkOutput(kind, request, same.transfers)
-      if (Option.isSome(bandwidth)) yield* manager.set(same.id, { limits: { bytesPerSecond: bandwidth.value } })
-      yield* RunJob.goOn(same.id, options)
-      return same.id
+    const job = yield* kind.load
+    // Where it goes is settled, and so is what is done with files in the way, unless that is given.
+    const isSame = ({ request: { conflict, ...own } }: Copy.Payload): boolean =>
+      Equal.equals({ ...own, conflict: isModeGiven ? conflict : request.conflict }, request)
+    const same = yield* RunJob.findOpen(job, isSame)
+    if (Option.isSome(same)) {
+      const { id, payload: { transfers } } = same.value
+      yield* checkOutput(kind, request, transfers)
+      if (Option.isSome(bandwidth)) yield* manager.set(id, { limits: { bytesPerSecond: bandwidth.value } })
+      yield* RunJob.goOn(id, options)
+      return id
     }
     const payload = yield* plan(kind, request, paths.at(-1))
     yield* checkOutput(kind, request, payload.transfers)
     const conflict = isModeGiven ? request.conflict : yield* askForMode(kind, request, payload, options)
-    const job = yield* kind.load
-    const settings = Option.match(Option.flatMap(bandwidth, Option.fromNullOr), {
-      onNone: () => ({}),
-      onSome: (bytesPerSecond) => ({ limits: { bytesPerSecond } })
-    })
+    const bytesPerSecond = Option.getOrNull(bandwidth)
+    const settings = bytesPerSecond === null ? {} : { limits: { bytesPerSecond } }
     return yield* RunJob.start(job, { ...payload, request: { ...request, conflict } }, options, settings)
   })
 
 /** Runs the command. */
 export const run = (
   kind: Kind,
-  given: AllGiven,
+  given: Given,
   rest: Parameters<typeof requestOf>[2]
 ) =>
   Effect.gen(function*() {

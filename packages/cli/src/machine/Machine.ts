@@ -4,8 +4,7 @@
 import type { AdaptiveSize } from "@fanout/core/Pools"
 import * as Effect from "effect/Effect"
 import * as os from "node:os"
-import * as KernelFile from "./KernelFile.ts"
-import type { Storage, StorageKind } from "./Storage.ts"
+import { readKernel, type Storage, type StorageKind } from "./Storage.ts"
 
 /** What this process may use. */
 export interface Machine {
@@ -32,7 +31,7 @@ export const read: Effect.Effect<Machine> = Effect.sync(() => {
     cores: os.availableParallelism(),
     // Without a limit, a cgroup tells a number beyond all memory.
     memoryBytes: constrained > 0 && constrained < total ? constrained : total,
-    descriptors: descriptorsIn(KernelFile.read("/proc/self/limits") ?? "")
+    descriptors: descriptorsIn(readKernel("/proc/self/limits") ?? "")
   }
 })
 

@@ -7,7 +7,15 @@ import { type Mount, mountOf } from "@fanout/core/node"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as fs from "node:fs"
-import * as KernelFile from "./KernelFile.ts"
+
+/** Text of a file in which Linux tells of itself, under `/proc` and `/sys`; `undefined` where it can't be read. */
+export const readKernel = (path: string): string | undefined => {
+  try {
+    return fs.readFileSync(path, "utf8")
+  } catch {
+    return undefined
+  }
+}
 
 /**
  * What files are on: memory, a disk without moving parts or one that nothing is known of, a disk with heads that have
@@ -38,7 +46,7 @@ const isVirtual = (sysPath: string): boolean => /\/(?:vd|xvd|nbd)[a-z0-9]+(?:\/|
 const isRotational = (device: string): boolean => {
   try {
     const folder = fs.realpathSync(`/sys/dev/block/${device}`)
-    const told = KernelFile.read(`${folder}/queue/rotational`) ?? KernelFile.read(`${folder}/../queue/rotational`)
+    const told = readKernel(`${folder}/queue/rotational`) ?? readKernel(`${folder}/../queue/rotational`)
     return told?.trim() === "1" && !isVirtual(folder)
   } catch {
     return false

@@ -9,6 +9,7 @@ import type { Progress } from "@fanout/core/Progress"
 import { lostUnits, strategyUnits } from "@fanout/ops/CopyStrategy"
 import { units as deleted } from "@fanout/ops/DeleteUnits"
 import { isVanished, SkipReason } from "@fanout/ops/SkipReason"
+import * as Num from "effect/Number"
 import * as Option from "effect/Option"
 import * as format from "./format.ts"
 
@@ -251,6 +252,10 @@ const nextElsewhere = ({ id, request, state }: JobRecord): string => {
       return ""
   }
 }
+
+/** How many items were skipped in some rows: a folder may stand for many. */
+export const skippedIn = (rows: ReadonlyArray<OutcomeRow>): number =>
+  Num.sumAll(rows.map(({ outcome }) => outcome._tag === "Skipped" ? outcome.count : 0))
 
 /** Where it is said what was skipped, and why; empty where nothing was. */
 export const skipped = ({ id }: JobRecord, { tally }: Progress): string =>

@@ -2,6 +2,7 @@
  * Says what a job is to do. Pure: its payload goes in, a line comes out.
  */
 import type { JobRecord } from "@fanout/core/JobStore"
+import type * as Task from "@fanout/core/Task"
 import * as Copy from "@fanout/ops/Copy"
 import * as Delete from "@fanout/ops/Delete"
 import * as FilePath from "@fanout/ops/FilePath"
@@ -15,14 +16,6 @@ import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
 import * as format from "./format.ts"
 
-const decodeHash = Schema.decodeUnknownOption(Hash.Payload)
-const decodeCheck = Schema.decodeUnknownOption(Schema.toCodecJson(HashCheck.Payload))
-const decodeMedia = Schema.decodeUnknownOption(Media.Payload)
-const decodeVerify = Schema.decodeUnknownOption(Verify.Payload)
-const decodeDelete = Schema.decodeUnknownOption(Delete.Payload)
-const decodeThumbnail = Schema.decodeUnknownOption(Thumbnail.Payload)
-const decodeCopy = Schema.decodeUnknownOption(Copy.Payload)
-
 /** How many sources are named. */
 const namedSources = 3
 
@@ -35,32 +28,19 @@ const some = (paths: ReadonlyArray<FilePath.FilePath>): string => {
 }
 
 const ofCopy = ({ request, transfers }: Copy.Payload): string => {
-  const {
-    checksums,
-    conflict,
-    dereference,
-    destination,
-    durable,
-    noTargetDirectory,
-    preserve,
-    rules = [],
-    sources,
-    verify
-  } = request
+  const { checksums, conflict, dereference, destination, durable, preserve, rules = [], sources, verify } = request
   // Of one source it is known what its copy is called; several go into the folder that was named.
   const to = transfers.length === 1 ? transfers[0].target : destination
   const filtered = rules.length === 0 ? "" : `, filtered by ${format.counted(rules.length, "rule")}`
   const flags = [
     `--conflict ${conflict}`,
-    ...noTargetDirectory ? ["-T"] : [],
-    ...preserve === undefined ? [] : [`--preserve ${preserve.join(",")}`],
-    ...durable === undefined ? [] : ["--durable"],
-    ...verify === undefined ? [] : ["--verify"],
-    ...dereference === undefined ? [] : ["--dereference"],
-    ...checksums?.output === undefined
-      ? []
-      : [`--checksums ${quoted(checksums.output)} --algo ${checksums.algorithm}`]
-  ]
+    request.noTargetDirectory && "-T",
+    preserve && `--preserve ${preserve.join(",")}`,
+    durable && "--durable",
+    verify && "--verify",
+    dereference && "--dereference",
+    checksums?.output && `--checksums ${quoted(checksums.output)} --algo ${checksums.algorithm}`
+  ].filter((flag) => typeof flag === "string")
   return `${some(sources)} to ${quoted(to)}, with ${flags.join(" ")}${filtered}`
 }
 
@@ -70,37 +50,45 @@ const ofDelete = ({ request: { oneFileSystem, paths, trash } }: Delete.Payload):
 const howHashed = ({ algorithm, cache }: Hash.Payload): string =>
   algorithm === "sampled" ? "by samples" : `with ${algorithm}${cache === true ? " or from the cache" : ""}`
 
-/** What a job is to do, behind the name of its field; of a job that this program does not know, the payload. */
-export const field = (
-  { name, payload }: Pick<JobRecord, "name" | "payload">
-): readonly [name: string, value: string] => {
-  const isCopy = name === Copy.job.name
-  const copy = isCopy || name === Move.job.name ? decodeCopy(payload) : Option.none()
-  if (Option.isSome(copy)) return [isCopy ? "copies" : "moves", ofCopy(copy.value)]
-  const hash = name === Hash.job.name ? decodeHash(payload) : Option.none()
-  if (Option.isSome(hash)) return ["hashes", `${some(hash.value.sources)}, ${howHashed(hash.value)}`]
-  const check = name === HashCheck.job.name ? decodeCheck(payload) : Option.none()
-  if (Option.isSome(check)) {
-    return ["checks", `what ${quoted(check.value.file)} names, in ${quoted(check.value.folder)}`]
-  }
-  const media = name === Media.job.name ? decodeMedia(payload) : Option.none()
-  if (Option.isSome(media)) {
-    return ["reads", `metadata of ${some(media.value.sources)}${media.value.raw === true ? ", with all tags" : ""}`]
-  }
-  const verify = name === Verify.job.name ? decodeVerify(payload) : Option.none()
-  if (Option.isSome(verify)) {
-    const { a, b, ignore } = verify.value
-    return [
-      "compares",
-      `${quoted(a)} (A) with ${quoted(b)} (B)${ignore.map((aspect) => ` --ignore ${aspect}`).join("")}`
-    ]
-  }
-  const remove = name === Delete.job.name ? decodeDelete(payload) : Option.none()
-  if (Option.isSome(remove)) return ["deletes", ofDelete(remove.value)]
-  const thumbnail = name === Thumbnail.job.name ? decodeThumbnail(payload) : Option.none()
-  if (Option.isSome(thumbnail)) {
-    const { format, output, sources, variants } = thumbnail.value
-    return ["pictures", `${some(sources)} in ${quoted(output)}, ${variants.join(", ")} as ${format}`]
-  }
-  return ["payload", format.printable(JSON.stringify(payload))]
+type Field = readonly [name: string, value: string]
+
+/** Says what a job is to do whose payload fits its schema. */
+const sayer = <P extends Task.Codec>(
+  { name, payload }: { readonly name: string; readonly payload: P },
+  verb: string,
+  say: (payload: P["Type"]) => string
+) => {
+  const decode = Schema.decodeUnknownOption(Schema.toCodecJson(payload))
+  return [name, (stored: Schema.Json) => Option.map(decode(stored), (payload): Field => [verb, say(payload)])] as const
 }
+
+const sayers = new Map([
+  sayer(Copy.job, "copies", ofCopy),
+  sayer(Move.job, "moves", ofCopy),
+  sayer(Hash.job, "hashes", (payload) => `${some(payload.sources)}, ${howHashed(payload)}`),
+  sayer(HashCheck.job, "checks", ({ file, folder }) => `what ${quoted(file)} names, in ${quoted(folder)}`),
+  sayer(
+    Media.job,
+    "reads",
+    ({ raw, sources }) => `metadata of ${some(sources)}${raw === true ? ", with all tags" : ""}`
+  ),
+  sayer(
+    Verify.job,
+    "compares",
+    ({ a, b, ignore }) =>
+      `${quoted(a)} (A) with ${quoted(b)} (B)${ignore.map((aspect) => ` --ignore ${aspect}`).join("")}`
+  ),
+  sayer(Delete.job, "deletes", ofDelete),
+  sayer(
+    Thumbnail.job,
+    "pictures",
+    ({ format, output, sources, variants }) =>
+      `${some(sources)} in ${quoted(output)}, ${variants.join(", ")} as ${format}`
+  )
+])
+
+/** What a job is to do, behind the name of its field; of a job that this program does not know, the payload. */
+export const field = ({ name, payload }: Pick<JobRecord, "name" | "payload">): Field =>
+  Option.flatMap(Option.fromUndefinedOr(sayers.get(name)), (say) => say(payload)).pipe(
+    Option.getOrElse((): Field => ["payload", format.printable(JSON.stringify(payload))])
+  )
