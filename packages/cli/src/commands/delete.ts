@@ -2,7 +2,6 @@
  * `fanout delete`: starts a deletion, or goes on with the one that the same command has started before.
  */
 import type * as Delete from "@fanout/ops/Delete"
-import type { Entry } from "@fanout/ops/DeletePreview"
 import * as FilePath from "@fanout/ops/FilePath"
 import * as Arr from "effect/Array"
 import * as Command from "effect/cli/Command"
@@ -12,16 +11,14 @@ import * as Equal from "effect/Equal"
 import * as Option from "effect/Option"
 import * as Stream from "effect/Stream"
 import * as Arguments from "../Arguments.ts"
-import * as ExitCode from "../ExitCode.ts"
+import * as DryRun from "../DryRun.ts"
 import { withFiles, withJobs } from "../JobRuntime.ts"
 import * as Question from "../Question.ts"
 import * as RunJob from "../RunJob.ts"
 import * as Settings from "../Settings.ts"
 import * as Stop from "../Stop.ts"
-import * as dry from "../ui/dryDelete.ts"
-import * as events from "../ui/events.ts"
 import * as format from "../ui/format.ts"
-import { type Options, print, whileRead } from "../ui/View.ts"
+import { type Options, whileRead } from "../ui/View.ts"
 
 const config = {
   paths: Settings.paths(
@@ -59,19 +56,6 @@ const previewOf = (payload: Delete.Payload) =>
     Effect.map(Effect.promise(() => import("@fanout/ops/DeletePreview")), ({ entries }) => entries(payload))
   )
 
-const runDry = (request: Delete.Request, { json, quiet }: Options) =>
-  Effect.gen(function*() {
-    const show = (entry: Entry): Effect.Effect<void> =>
-      quiet ? Effect.void : print(json ? dry.json(entry) : dry.line(entry))
-    const totals = yield* withFiles(Stream.runFoldEffect(
-      previewOf(yield* plan(request)),
-      () => dry.none,
-      (totals, entry) => Effect.as(show(entry), dry.add(totals, entry))
-    ))
-    if (!quiet) yield* (json ? print(events.line("summary", { dryRun: true, ...totals })) : print(dry.sentence(totals)))
-    if (totals.fail > 0) return yield* Stop.withCode(ExitCode.someFailed)
-  })
-
 /** Asks, where there is much to delete and somebody to ask. */
 const ask = Effect.fnUntraced(function*({ json, yes }: Options & { readonly yes: boolean }, payload: Delete.Payload) {
   if (yes || json || payload.request.trash || !Question.isPossible()) return
@@ -106,7 +90,9 @@ export const remove = Command.make(
   ({ crossMounts, dryRun, paths, trash, ...options }) =>
     Effect.gen(function*() {
       const request = { paths: Arr.map(paths, Arguments.absolute), trash, oneFileSystem: !crossMounts }
-      if (dryRun) return yield* whileRead(runDry(request, options))
+      if (dryRun) {
+        return yield* whileRead(DryRun.tell(previewOf(yield* plan(request)), DryRun.remove, options))
+      }
       yield* withJobs({ claim: { ids: [] } })(
         Effect.flatMap(startOrGoOn(request, options), (id) => RunJob.run(id, options))
       )

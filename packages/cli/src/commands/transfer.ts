@@ -4,7 +4,6 @@
  */
 import { JobManager } from "@fanout/core/JobManager"
 import type * as Copy from "@fanout/ops/Copy"
-import type { Entry } from "@fanout/ops/CopyPreview"
 import * as FilePath from "@fanout/ops/FilePath"
 import { Files } from "@fanout/ops/Files"
 import type * as Move from "@fanout/ops/Move"
@@ -18,16 +17,14 @@ import * as Option from "effect/Option"
 import * as Stream from "effect/Stream"
 import * as Arguments from "../Arguments.ts"
 import * as Checksums from "../Checksums.ts"
-import * as ExitCode from "../ExitCode.ts"
+import * as DryRun from "../DryRun.ts"
 import { withFiles, withJobs } from "../JobRuntime.ts"
 import * as Question from "../Question.ts"
 import * as Rules from "../Rules.ts"
 import * as RunJob from "../RunJob.ts"
 import * as Settings from "../Settings.ts"
 import * as Stop from "../Stop.ts"
-import * as dry from "../ui/dryRun.ts"
-import * as events from "../ui/events.ts"
-import { complain, type Options, print, whileRead } from "../ui/View.ts"
+import { complain, type Options, whileRead } from "../ui/View.ts"
 
 /** Flags that both have. */
 export const flags = {
@@ -131,26 +128,12 @@ const plan = ({ name }: Kind, request: Copy.Request, called?: FilePath.FilePath)
     )
   })
 
-const runDry = (kind: Kind, request: Copy.Request, { json, quiet }: Options) =>
+const runDry = (kind: Kind, request: Copy.Request, options: Options) =>
   Effect.gen(function*() {
     const { entries } = yield* Effect.promise(() => import("@fanout/ops/CopyPreview"))
-    const show = (entry: Entry): Effect.Effect<void> => {
-      const line = json ? dry.json(entry) : dry.line(entry)
-      return quiet || line === "" ? Effect.void : print(line)
-    }
     const payload = yield* plan(kind, request)
     yield* checkOutput(kind, request, payload.transfers)
-    const totals = yield* withFiles(Stream.runFoldEffect(
-      entries(payload),
-      () => dry.none,
-      (totals, entry) => Effect.as(show(entry), dry.add(totals, entry))
-    ))
-    if (!quiet) {
-      yield* (json
-        ? print(events.line("summary", { dryRun: true, ...totals }))
-        : print(dry.sentence(totals, kind.name)))
-    }
-    if (dry.isIncomplete(totals)) return yield* Stop.withCode(ExitCode.someFailed)
+    yield* DryRun.tell(entries(payload), DryRun.copy(kind.name), options)
   })
 
 /** Asks what is to be done with files that are in the way, if there are any and somebody is there to answer. */
