@@ -14,22 +14,11 @@ import * as Stop from "./Stop.ts"
  * Node's own options may stand before them, so they are found from the end, and taken only where they say the same.
  */
 export const fromBytes = (args: ReadonlyArray<string>, commandLine: Uint8Array): ReadonlyArray<string> => {
-  const all = split(commandLine)
+  const all = Buffer.from(commandLine).toString("latin1").split("\0").slice(0, -1)
   const own = args.length === 0 ? [] : all.slice(-args.length)
   const isSame = own.length === args.length &&
-    own.every((bytes, i) => new TextDecoder("utf-8", { ignoreBOM: true }).decode(bytes) === args[i])
-  return isSame ? own.map((bytes) => FilePath.fromBytes(bytes)) : args
-}
-
-const split = (commandLine: Uint8Array): ReadonlyArray<Uint8Array> => {
-  const parts: Array<Uint8Array> = []
-  for (let at = 0; at < commandLine.length;) {
-    const end = commandLine.indexOf(0, at)
-    const stop = end === -1 ? commandLine.length : end
-    parts.push(commandLine.subarray(at, stop))
-    at = stop + 1
-  }
-  return parts
+    own.every((text, i) => Buffer.from(text, "latin1").toString() === args[i])
+  return isSame ? own.map(FilePath.fromLatin1) : args
 }
 
 /** Arguments that this process was started with. */

@@ -48,21 +48,18 @@ export const resolve = ({ algorithm, checksums }: Given): Effect.Effect<Wanted, 
 
 type Transfers = Payload["transfers"]
 
-/** Path below a folder that it is in; empty for the folder itself. */
-const below = (path: FilePath.FilePath, folder: FilePath.FilePath): FilePath.FilePath =>
-  FilePath.make(path.slice(folder.length).replace(/^\//, ""))
-
 /** Whether a folder that is not there is one that the job makes, since there is such a one in a source. */
 const isMade = (folder: FilePath.FilePath, transfers: Transfers) =>
   Effect.map(
-    Effect.forEach(transfers, ({ source, target }) =>
-      FilePath.isWithin(folder, target)
-        ? Effect.orElseSucceed(
-          Files.Files.use((files) => files.find(FilePath.join(source, below(folder, target)))),
-          Option.none
+    Effect.filter(
+      transfers.filter(({ target }) => FilePath.isWithin(folder, target)),
+      ({ source, target }) =>
+        Files.Files.use((files) => files.find(FilePath.make(source + folder.slice(target.length)))).pipe(
+          Effect.map(Option.exists(({ kind }) => kind === "folder")),
+          Effect.orElseSucceed(() => false)
         )
-        : Effect.succeedNone),
-    (found) => found.some((stat) => Option.exists(stat, ({ kind }) => kind === "folder"))
+    ),
+    ({ length }) => length > 0
   )
 
 /** Refuses what can't be written, or would be written over what is copied. */

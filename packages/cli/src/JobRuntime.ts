@@ -10,7 +10,7 @@ import type { OwnerLiveness } from "@fanout/core/OwnerLiveness"
 import type { FilePath } from "@fanout/ops/FilePath"
 import type { Files } from "@fanout/ops/Files"
 import * as Effect from "effect/Effect"
-import * as Option from "effect/Option"
+import type * as Option from "effect/Option"
 import * as Settings from "./Settings.ts"
 import * as Stop from "./Stop.ts"
 
@@ -37,7 +37,7 @@ export const explained = <A, R>(
 
 /** Runs an effect beside a manager of jobs, and says what went wrong with them. */
 export const withJobs =
-  ({ claim, concurrency = Option.none(), isDurable = false, paths = [] }: Options) =>
+  (options: Options) =>
   <A, R>(effect: Effect.Effect<A, JobManagerError | JobStoreError | Stop.Stop, R>): Effect.Effect<
     A,
     Stop.Stop,
@@ -46,14 +46,7 @@ export const withJobs =
     Effect.gen(function*() {
       const filename = yield* Settings.database
       const { layer } = yield* Effect.promise(() => import("./MainLayer.ts"))
-      const runtime = layer({
-        claim,
-        isDurable,
-        concurrency,
-        paths,
-        filename
-      })
-      return yield* explained(Effect.provide(effect, runtime))
+      return yield* explained(Effect.provide(effect, layer(filename, options)))
     })
 
 /** Runs an effect on the files of this machine. */

@@ -15,6 +15,7 @@ import * as Thumbnail from "@fanout/ops/Thumbnail"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
+import type { Options } from "./JobRuntime.ts"
 import * as Machine from "./machine/Machine.ts"
 import * as Storage from "./machine/Storage.ts"
 import * as ProcessExit from "./ProcessExit.ts"
@@ -25,18 +26,9 @@ export const jobs = [...FileJobs.jobs, Media.job, Thumbnail.job] as const
 
 /** Threads and processes are started by a job that needs them, and end with it. */
 const media = Layer.mergeAll(
-  Media.job.toLayer((payload) =>
-    Media.program(payload).pipe(
-      Effect.provide(Threads.media),
-      Effect.catchTag("ThreadsUnavailable", Effect.die)
-    )
-  ),
+  Media.job.toLayer((payload) => Effect.provide(Media.program(payload), Layer.orDie(Threads.media))),
   Thumbnail.job.toLayer(
-    (payload) =>
-      Thumbnail.program(payload).pipe(
-        Effect.provide(Threads.processes),
-        Effect.catchTag("ThreadsUnavailable", Effect.die)
-      ),
+    (payload) => Effect.provide(Thumbnail.program(payload), Layer.orDie(Threads.processes)),
     { onCancel: Thumbnail.onCancel }
   )
 )
@@ -56,16 +48,10 @@ const pools = (concurrency: Option.Option<number>, paths: ReadonlyArray<FilePath
   }))
 
 /** Layer that runs the jobs which it may claim. */
-export const layer = ({ claim, concurrency, filename, isDurable, paths }: {
-  readonly claim: JobManager.Claim
-  /** How many files are worked on at the same time, if somebody says so. */
-  readonly concurrency: Option.Option<number>
-  /** What is worked on, from the root on. */
-  readonly paths: ReadonlyArray<FilePath>
-  readonly filename: string
-  /** Whether what is recorded is to survive a power cut at once. */
-  readonly isDurable: boolean
-}): Layer.Layer<JobManager.JobManager | JobStore | OwnerLiveness, JobStoreError> => {
+export const layer = (
+  filename: string,
+  { claim, concurrency = Option.none(), isDurable = false, paths = [] }: Options
+): Layer.Layer<JobManager.JobManager | JobStore | OwnerLiveness, JobStoreError> => {
   const store = layerSqlite({ filename, synchronous: isDurable ? "FULL" : "NORMAL" })
   // Threads are started by a job that needs them, and end with it.
   const threads: FileJobs.Resources["threads"] = (count) => Threads.layer(filename, count)

@@ -3,10 +3,9 @@
  */
 import * as Frontier from "@fanout/core/Frontier"
 import type { JobId } from "@fanout/core/JobId"
-import type { JobManager, JobManagerError } from "@fanout/core/JobManager"
+import type { JobManagerError } from "@fanout/core/JobManager"
 import { JobStore, type OutcomeRow } from "@fanout/core/JobStore"
 import type { JobStoreError } from "@fanout/core/JobStoreError"
-import type { OwnerLiveness } from "@fanout/core/OwnerLiveness"
 import type { FilePath } from "@fanout/ops/FilePath"
 import type { Sorter } from "@fanout/ops/VerifyRows"
 import * as Arr from "effect/Array"
@@ -16,7 +15,6 @@ import * as Option from "effect/Option"
 import * as os from "node:os"
 import { withFiles, withJobs } from "./JobRuntime.ts"
 import * as RunJob from "./RunJob.ts"
-import type * as Settings from "./Settings.ts"
 import type { Stop } from "./Stop.ts"
 import { type Options, printAll } from "./ui/View.ts"
 
@@ -147,11 +145,7 @@ const outputFile = Effect.promise(() => import("./OutputFile.ts"))
 /** Runs a job, or goes on with it, for its lines. */
 export const run = <L, R>(
   { concurrency = piecesAtOnce, file = Option.none(), header = "", lines, options, start }: Run<L, R>
-): Effect.Effect<
-  void,
-  Stop,
-  Exclude<R, JobManager | JobStore | OwnerLiveness> | typeof Settings.db["Identifier"]
-> =>
+) =>
   Effect.gen(function*() {
     if (Option.isSome(file)) yield* withFiles(Effect.flatMap(outputFile, ({ check }) => check(file.value)))
     yield* withJobs({ claim: { ids: [] }, concurrency: Option.some(concurrency) })(

@@ -3,7 +3,7 @@
  */
 import type * as Job from "@fanout/core/Job"
 import type { JobId } from "@fanout/core/JobId"
-import { type JobEvent, JobManager, type JobManagerError } from "@fanout/core/JobManager"
+import { type JobEvent, JobManager } from "@fanout/core/JobManager"
 import * as JobState from "@fanout/core/JobState"
 import type { JobRecord, JobSettings, OutcomeRow } from "@fanout/core/JobStore"
 import type { JobStoreError } from "@fanout/core/JobStoreError"
@@ -102,15 +102,7 @@ export interface Output {
 }
 
 /** Runs a job here, or shows it where another process runs it, until it is over or paused. */
-export const run = (
-  id: JobId,
-  options: View.Options,
-  output?: Output
-): Effect.Effect<
-  void,
-  Stop.Stop | JobManagerError | JobStoreError,
-  JobManager | OwnerLiveness | typeof Settings.db["Identifier"]
-> =>
+export const run = (id: JobId, options: View.Options, output?: Output) =>
   Effect.scoped(Effect.gen(function*() {
     const manager = yield* JobManager
     const startedAt = yield* Clock.currentTimeMillis
@@ -126,28 +118,19 @@ export const run = (
     yield* Effect.addFinalizer(() => view.close)
     const loss = yield* makeLoss
     const filename = yield* Settings.database
-    const record = yield* Effect.raceFirst(
-      untilItRests(id, (event) =>
-        Effect.all([loss.notice(event, view), view.show(event), output?.write(view.close) ?? Effect.void], {
-          discard: true
-        })),
-      untilLeft(id, signal, view)
-    ).pipe(
-      Effect.catchReason(
-        "JobStoreError",
-        "StorageFailure",
-        (_, error) =>
-          Effect.fail(Stop.unrecorded(id, filename, error))
+    const show = (event: JobEvent) =>
+      loss.notice(event, view).pipe(
+        Effect.andThen(view.show(event)),
+        Effect.andThen(output?.write(view.close) ?? Effect.void)
       )
+    const broken = (_: unknown, error: JobStoreError) => Effect.fail(Stop.unrecorded(id, filename, error))
+    const record = yield* Effect.raceFirst(untilItRests(id, show), untilLeft(id, signal, view)).pipe(
+      Effect.catchReason("JobStoreError", "StorageFailure", broken)
     )
     yield* view.close
-    if (output !== undefined) {
-      yield* output.end(record)
-    }
+    yield* output?.end(record) ?? Effect.void
     // What this process did of it is over by the time that its end is told.
-    if (loss.isLostUnsafe()) {
-      yield* manager.shutdown
-    }
+    if (loss.isLostUnsafe()) yield* manager.shutdown
     const millis = (yield* Clock.currentTimeMillis) - startedAt
     yield* report(record, { ...options, millis, stoppedBy, output })
   }))
@@ -214,24 +197,21 @@ export const start = <N extends string, P extends Task.Codec, S extends Task.Cod
   })
 
 /** Follows a job that others run, until it is over or paused. */
-export const follow = (
-  id: JobId,
-  options: View.Options
-): Effect.Effect<void, Stop.Stop | JobStoreError, JobManager> =>
+export const follow = (id: JobId, options: View.Options) =>
   Effect.gen(function*() {
     const view = View.make(id, options)
     const record = yield* Effect.ensuring(untilItRests(id, view.show), view.close)
-    yield* report(record, { ...options, millis: undefined, stoppedBy: undefined, output: undefined })
+    yield* report(record, options)
   })
 
 const report = (
   record: JobRecord,
   options: View.Options & {
-    readonly millis: number | undefined
-    readonly stoppedBy: ExitCode.Signal | undefined
-    readonly output: Output | undefined
+    readonly millis?: number
+    readonly stoppedBy?: ExitCode.Signal | undefined
+    readonly output?: Output | undefined
   }
-): Effect.Effect<void, Stop.Stop | JobStoreError, JobManager> =>
+) =>
   Effect.gen(function*() {
     const manager = yield* JobManager
     const progress = yield* manager.progress(record.id)
@@ -267,7 +247,7 @@ const report = (
         yield* (isGood && options.output === undefined ? View.print(text) : View.complain(text))
       }
     }
-    yield* code === ExitCode.success ? Effect.void : Effect.fail(Stop.withCode(code))
+    if (code !== ExitCode.success) return yield* Stop.withCode(code)
   })
 
 /** What is said of a job that this process has left to another. */

@@ -11,7 +11,7 @@ import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
 import * as ExitCode from "./ExitCode.ts"
 import { printable } from "./ui/format.ts"
-import { stateWords } from "./ui/summary.ts"
+import { stateWord } from "./ui/summary.ts"
 
 /** What the command ends with; an empty `sentence` where all has been said. */
 export class Stop extends Schema.TaggedError<Stop>("@fanout/cli/Stop")("Stop", {
@@ -49,7 +49,7 @@ export const fromManager = ({ reason }: JobManagerError): Stop =>
   Match.valueTags(reason, {
     NotAllowed: ({ action, id, state }) =>
       usage(
-        `Job ${id} is ${stateWords.get(state) ?? state}: it can't be ${action}. \`fanout jobs show ${id}\` tells more.`
+        `Job ${id} is ${stateWord(state)}: it can't be ${action}. \`fanout jobs show ${id}\` tells more.`
       ),
     ActiveJobDiffers: ({ id, message }) =>
       usage(`${message}: \`fanout jobs resume ${id}\` goes on with it, \`fanout jobs cancel ${id}\` gives it up.`),

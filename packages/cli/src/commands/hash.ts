@@ -20,7 +20,6 @@ import * as RunJob from "../RunJob.ts"
 import * as Settings from "../Settings.ts"
 import * as Stop from "../Stop.ts"
 import * as events from "../ui/events.ts"
-import type { Options } from "../ui/View.ts"
 import { hashCheck } from "./hashCheck.ts"
 
 const config = {
@@ -48,61 +47,6 @@ const config = {
   quiet: Settings.quietBut("checksums")
 }
 
-interface Request {
-  readonly paths: Settings.Paths
-  readonly algorithm: HashAlgorithm | "sampled"
-  readonly tagged: boolean
-  readonly cache: boolean
-  /** Without links. */
-  readonly output: Option.Option<FilePath.FilePath>
-}
-
-/** Text of a file. */
-const textOf = (
-  { digest, folder, name, path, sizeBytes }: HashedFile,
-  top: FilePath.FilePath,
-  { algorithm, tagged }: Request,
-  { json }: Options
-): string => {
-  const shown = FilePath.join(top, path)
-  if (!json) {
-    return ChecksumLine.text(
-      { algorithm: algorithm === "sampled" ? "blake3" : algorithm, digest, path: shown },
-      tagged ? "tagged" : "plain"
-    )
-  }
-  const what = algorithm === "sampled" ? { contentId: digest } : { algorithm, digest }
-  const key = FilePath.display(FilePath.join(folder, name))
-  return `${events.line("hash", { key, name: FilePath.toText(shown), ...what, sizeBytes })}\n`
-}
-
-/** Lines of files by their names as they were given on the command line. */
-const render = ({ files, place }: HashLine, request: Request, options: Options): string | Uint8Array => {
-  const top = request.paths[place.source] ?? FilePath.empty
-  const text = files.map((file) => textOf(file, top, request, options)).join("")
-  return text.isWellFormed() ? text : FilePath.toBytes(FilePath.make(text))
-}
-
-const hashAll = (request: Request, options: Options) =>
-  Effect.gen(function*() {
-    const { algorithm, cache, output: file, paths } = request
-    const Hash = yield* Effect.promise(() => import("@fanout/ops/Hash"))
-    const { fromRow } = yield* Effect.promise(() => import("@fanout/ops/HashLine"))
-    const payload = yield* withFiles(Hash.plan({
-      sources: Arr.map(paths, Arguments.absolute),
-      algorithm,
-      leaveOut: yield* Settings.databaseFiles,
-      ...(cache ? { cache } : {}),
-      ...Option.match(file, { onNone: () => ({}), onSome: (output) => ({ output }) })
-    }))
-    yield* RowOutput.run({
-      start: RunJob.start(Hash.job, payload, options),
-      options,
-      file,
-      lines: { order: new SourceRows.Sorter(fromRow), textOf: (line) => render(line, request, options) }
-    })
-  })
-
 type Given = Command.Command.Config.Infer<typeof config>
 
 /** What is wrong with what was given, if anything is. */
@@ -124,19 +68,62 @@ const mistake = ({ algorithm, cache, check, output, paths, sampled, tagged }: Gi
   return tagged ? "With --check, --tag has no meaning: both styles are read." : undefined
 }
 
+/** Text of a file. */
+const textOf = (
+  { digest, folder, name, path, sizeBytes }: HashedFile,
+  top: FilePath.FilePath,
+  algorithm: HashAlgorithm | "sampled",
+  { json, tagged }: Given
+): string => {
+  const shown = FilePath.join(top, path)
+  if (!json) {
+    const by = algorithm === "sampled" ? "blake3" : algorithm
+    return ChecksumLine.text({ algorithm: by, digest, path: shown }, tagged ? "tagged" : "plain")
+  }
+  const what = algorithm === "sampled" ? { contentId: digest } : { algorithm, digest }
+  const key = FilePath.display(FilePath.join(folder, name))
+  return `${events.line("hash", { key, name: FilePath.toText(shown), ...what, sizeBytes })}\n`
+}
+
+const hashAll = (paths: Settings.Paths, given: Given) =>
+  Effect.gen(function*() {
+    const { cache, output, sampled } = given
+    const algorithm = sampled ? "sampled" as const : Option.getOrElse(given.algorithm, () => "blake3" as const)
+    const Hash = yield* Effect.promise(() => import("@fanout/ops/Hash"))
+    const { fromRow } = yield* Effect.promise(() => import("@fanout/ops/HashLine"))
+    const payload = yield* withFiles(Hash.plan({
+      sources: Arr.map(paths, Arguments.absolute),
+      algorithm,
+      leaveOut: yield* Settings.databaseFiles,
+      ...(cache ? { cache } : {}),
+      ...Option.match(output, { onNone: () => ({}), onSome: (output) => ({ output }) })
+    }))
+    // By their names as they were given on the command line.
+    const render = ({ files, place }: HashLine): string | Uint8Array => {
+      const top = paths[place.source] ?? FilePath.empty
+      const text = files.map((file) => textOf(file, top, algorithm, given)).join("")
+      return text.isWellFormed() ? text : FilePath.toBytes(FilePath.make(text))
+    }
+    yield* RowOutput.run({
+      start: RunJob.start(Hash.job, payload, given),
+      options: given,
+      file: output,
+      lines: { order: new SourceRows.Sorter(fromRow), textOf: render }
+    })
+  })
+
 /** `fanout hash` */
 export const hash = Command.make("hash", config, (given) =>
   Effect.gen(function*() {
-    const { algorithm, cache, check, output, paths, sampled, tagged, ...options } = given
+    const { algorithm, cache, check, paths } = given
     const why = mistake(given)
     if (why !== undefined) return yield* Stop.usage(why)
-    if (Option.isSome(check)) return yield* hashCheck(check.value, algorithm, options)
+    if (Option.isSome(check)) return yield* hashCheck(check.value, algorithm, given)
     if (!Arr.isReadonlyArrayNonEmpty(paths)) return
-    const by = sampled ? "sampled" as const : Option.getOrElse(algorithm, () => "blake3" as const)
     if (cache && (yield* Settings.database) === ":memory:") {
       return yield* Stop.usage("With --db :memory:, there is no --cache: nothing of it would be there the next time.")
     }
-    yield* hashAll({ paths, algorithm: by, cache, tagged, output }, options)
+    yield* hashAll(paths, given)
   })).pipe(
     Command.withDescription(
       "Hash files, and all files in folders. The same command again goes on where it was, and prints all of it."

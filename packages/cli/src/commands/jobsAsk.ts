@@ -85,23 +85,18 @@ const askEach = (
     if (code !== ExitCode.success) return yield* Stop.withCode(code)
   }))
 
+const asking = (name: "pause" | "cancel", description: string) =>
+  Command.make(
+    name,
+    { ids, json: Settings.json },
+    ({ ids, json }) => askEach(ids, json, ({ id }) => JobManager.use((manager) => manager[name](id)))
+  ).pipe(Command.withDescription(description))
+
 /** `fanout jobs pause` */
-export const pause = Command.make(
-  "pause",
-  { ids, json: Settings.json },
-  ({ ids, json }) => askEach(ids, json, ({ id }) => JobManager.use((manager) => manager.pause(id)))
-).pipe(
-  Command.withDescription("Pause jobs at their next safe points, wherever they run")
-)
+export const pause = asking("pause", "Pause jobs at their next safe points, wherever they run")
 
 /** `fanout jobs cancel` */
-export const cancel = Command.make(
-  "cancel",
-  { ids, json: Settings.json },
-  ({ ids, json }) => askEach(ids, json, ({ id }) => JobManager.use((manager) => manager.cancel(id)))
-).pipe(
-  Command.withDescription("Give jobs up; what they have done stays")
-)
+export const cancel = asking("cancel", "Give jobs up; what they have done stays")
 
 const here = { id: Settings.jobId, concurrency: Settings.concurrency, json: Settings.json, quiet: Settings.quiet }
 

@@ -44,12 +44,9 @@ export const list = Command.make(
       const manager = yield* JobManager
       const now = yield* Clock.currentTimeMillis
       const records = yield* manager.list({ limit })
-      const progresses = yield* Effect.forEach(records, (record) => manager.progress(record.id))
+      const pairs = yield* Effect.forEach(records, (record) =>
+        Effect.map(manager.progress(record.id), (progress) => ({ record, progress })))
       const unreadable = yield* manager.unreadable({ limit })
-      const pairs = records.flatMap((record, i) => {
-        const progress = progresses[i]
-        return progress === undefined ? [] : [{ record, progress }]
-      })
       if (json) {
         for (const { progress, record } of pairs) {
           yield* print(events.line("job", { ...events.job(record), ...events.progress(progress) }))
@@ -57,7 +54,9 @@ export const list = Command.make(
       } else if (pairs.length + unreadable.length === 0) {
         yield* print("There are no jobs yet. `fanout copy SRC DEST` starts one.")
       } else if (pairs.length > 0) {
-        const rows = pairs.map(({ progress, record }) => row(now)(record, progress))
+        const rows = pairs.map(({ progress, record }) =>
+          row(now)(record, progress)
+        )
         const lines = table(["ID", "NAME", "STATE", "AGE", "PROGRESS"], rows, columns(process.stdout))
         for (const line of lines) yield* print(line)
       }
@@ -71,14 +70,9 @@ export const list = Command.make(
     })))
 ).pipe(Command.withDescription("List jobs, the newest first"), Command.withAlias("ls"))
 
-const times = (record: JobRecord): ReadonlyArray<readonly [string, string]> => [
-  ["started", new Date(record.createdAt).toISOString()],
-  ["changed", new Date(record.updatedAt).toISOString()],
-  ...Option.match(record.finishedAt, {
-    onNone: () => [],
-    onSome: (at) => [["ended", new Date(at).toISOString()] as const]
-  })
-]
+const times = ({ createdAt, finishedAt, updatedAt }: JobRecord) =>
+  ([["started", createdAt], ["changed", updatedAt], ["ended", Option.getOrUndefined(finishedAt)]] as const)
+    .flatMap(([name, at]) => at === undefined ? [] : [[name, new Date(at).toISOString()] as const])
 
 /** `fanout jobs show` */
 export const show = Command.make(

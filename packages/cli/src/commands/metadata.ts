@@ -30,69 +30,53 @@ const config = {
   quiet: Settings.quietBut("records")
 }
 
-type Form = "text" | "csv" | "json"
-
-interface Request {
-  readonly paths: Settings.Paths
-  readonly form: Form
-  readonly raw: boolean
-  /** Without links. */
-  readonly output: Option.Option<FilePath.FilePath>
-}
+type Given = Command.Command.Config.Infer<typeof config>
 
 /** So many that each thread has its next batch in hand. */
 const filesAtOnce = Math.max(64, 32 * os.availableParallelism())
-
-/** Path of a line as it was given on the command line, and below. */
-const nameOf = (given: ReadonlyArray<FilePath.FilePath>, { place }: Line): FilePath.FilePath =>
-  FilePath.join(given[place.source] ?? FilePath.empty, place.path)
 
 /** Line of a file; nothing where there is none. */
 const render = (
   { record, row }: Line,
   name: FilePath.FilePath,
-  { form, output }: Request,
+  { csv, json, output }: Given,
   texts: typeof mediaTexts
 ): string => {
   if (Option.isNone(record)) return ""
-  switch (form) {
-    case "csv":
-      return texts.csv(FilePath.toText(name), record.value)
-    case "json":
-      return `${events.line("metadata", { key: row.key, name: FilePath.toText(name), ...record.value })}\n`
-    case "text": {
-      const cells = Option.isNone(output) ? View.columns(process.stdout) : Number.POSITIVE_INFINITY
-      return `${fit(`${FilePath.display(name)}: ${texts.summary(record.value)}`, cells)}\n`
-    }
-  }
+  if (csv) return texts.csv(FilePath.toText(name), record.value)
+  if (json) return `${events.line("metadata", { key: row.key, name: FilePath.toText(name), ...record.value })}\n`
+  const cells = Option.isNone(output) ? View.columns(process.stdout) : Number.POSITIVE_INFINITY
+  return `${fit(`${FilePath.display(name)}: ${texts.summary(record.value)}`, cells)}\n`
 }
 
-const readAll = (request: Request, options: View.Options) =>
+const readAll = (given: Given) =>
   Effect.gen(function*() {
-    const { form, output: file, paths, raw } = request
+    const { csv, output, paths, raw } = given
     const Media = yield* Effect.promise(() => import("@fanout/ops/Media"))
     const mediaText = yield* Effect.promise(() => import("../ui/mediaText.ts"))
     const payload = yield* withFiles(Media.plan({
       sources: Arr.map(paths, Arguments.absolute),
       leaveOut: yield* Settings.databaseFiles,
       ...(raw ? { raw } : {}),
-      ...Option.match(file, { onNone: () => ({}), onSome: (output) => ({ output }) })
+      ...Option.match(output, { onNone: () => ({}), onSome: (output) => ({ output }) })
     }))
+    // As it was given on the command line, and below.
+    const nameOf = ({ place }: Line) => FilePath.join(paths[place.source] ?? FilePath.empty, place.path)
     yield* RowOutput.run({
-      start: RunJob.start(Media.job, payload, options),
-      options,
-      file,
-      header: form === "csv" ? mediaText.csvHeader : "",
+      start: RunJob.start(Media.job, payload, given),
+      options: given,
+      file: output,
+      header: csv ? mediaText.csvHeader : "",
       concurrency: filesAtOnce,
       lines: {
         order: new SourceRows.Sorter((row) => [Media.fromRow(row)]),
-        textOf: (line) => render(line, nameOf(paths, line), request, mediaText)
+        textOf: (line) => render(line, nameOf(line), given, mediaText)
       }
     })
   })
 
 /** What is wrong with what was given, if anything is. */
-const mistake = ({ csv, json, paths, raw }: Command.Command.Config.Infer<typeof config>): string | undefined => {
+const mistake = ({ csv, json, paths, raw }: Given): string | undefined => {
   if (paths.some((path) => path === "-")) {
     return "What is piped in can't be read again when the job goes on. A file that is called \"-\" is named ./-"
   }
@@ -106,11 +90,9 @@ export const metadata = Command.make(
   config,
   (given) =>
     Effect.gen(function*() {
-      const { csv, output, paths, raw, ...options } = given
       const why = mistake(given)
       if (why !== undefined) return yield* Stop.usage(why)
-      const form = csv ? "csv" : options.json ? "json" : "text"
-      yield* readAll({ paths, form, raw, output }, options)
+      yield* readAll(given)
     })
 ).pipe(
   Command.withDescription(

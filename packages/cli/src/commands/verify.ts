@@ -30,61 +30,35 @@ const config = {
   quiet: Settings.quiet
 }
 
-type Status = "missing" | "extra" | "different" | "metadata" | "changed" | "unreadable" | "failed"
-
-const statusOf = (difference: Option.Option<Difference>): Status =>
-  Option.match(difference, {
-    onNone: () => "failed",
-    onSome: ({ _tag }) => statuses[_tag]
-  })
-
-const statuses = {
-  Missing: "missing",
-  Extra: "extra",
-  Kind: "different",
-  Size: "different",
-  Content: "different",
-  Target: "different",
-  Metadata: "metadata",
-  Changed: "changed",
-  Unreadable: "unreadable"
-} as const
-
 /** Line for people: on one of its own, whatever the file is called. */
-const text = ({ difference, path, why }: Line, given: FilePath.FilePath): string => {
+const text = ({ difference, path, why }: Line, status: string, given: FilePath.FilePath): string => {
   const isFolder = Option.exists(difference, (it) => "kind" in it && it.kind === "folder")
   const name = FilePath.display(path === "" ? given : path) + (isFolder ? "/" : "")
-  return `${statusOf(difference).padEnd(10)}  ${name}: ${format.printable(why)}`
+  return `${status.padEnd(10)}  ${name}: ${format.printable(why)}`
 }
 
 /** What is said of a difference to programs, beside its sentence. */
-const details = (difference: Difference): Readonly<Record<string, unknown>> => {
+const details = (difference: Difference, status: string): Readonly<Record<string, unknown>> => {
   switch (difference._tag) {
     case "Missing":
     case "Extra":
       return { kind: difference.kind, ...Option.getOrElse(difference.held, () => ({})) }
-    case "Kind":
-      return { property: "kind", a: difference.a, b: difference.b }
-    case "Size":
-      return { property: "size", a: difference.a, b: difference.b }
-    case "Content":
-      return { property: "content", at: difference.at }
     case "Target":
       return { property: "target", a: FilePath.toText(difference.a), b: FilePath.toText(difference.b) }
-    case "Metadata":
-      return { properties: difference.properties }
-    case "Changed":
-      return { side: difference.side }
     case "Unreadable":
       return { side: difference.side, code: difference.error.code }
+    default: {
+      const { _tag, ...values } = difference
+      return status === "different" ? { property: _tag.toLowerCase(), ...values } : values
+    }
   }
 }
 
-const json = ({ difference, path, why }: Line): string =>
+const json = ({ difference, path, why }: Line, status: string): string =>
   events.line("difference", {
     name: FilePath.toText(path),
-    status: statusOf(difference),
-    ...Option.match(difference, { onNone: () => ({}), onSome: details }),
+    status,
+    ...Option.match(difference, { onNone: () => ({}), onSome: (it) => details(it, status) }),
     message: why
   })
 
@@ -92,6 +66,7 @@ const compare = (a: FilePath.FilePath, b: FilePath.FilePath, ignore: ReadonlyArr
   Effect.gen(function*() {
     const Verify = yield* Effect.promise(() => import("@fanout/ops/Verify"))
     const { lineOf, Sorter } = yield* Effect.promise(() => import("@fanout/ops/VerifyRows"))
+    const { codeOf } = yield* Effect.promise(() => import("@fanout/ops/Difference"))
     const given = {
       a: Arguments.absolute(a),
       b: Arguments.absolute(b),
@@ -102,20 +77,17 @@ const compare = (a: FilePath.FilePath, b: FilePath.FilePath, ignore: ReadonlyArr
       Effect.catchTag("Incomparable", ({ message }) => Effect.fail(Stop.usage(`${message}.`)))
     )
     const found: Record<string, number> = {}
+    const render = (line: Line): string => {
+      const status = Option.match(line.difference, { onNone: () => "failed", onSome: (it) => codeOf(it).toLowerCase() })
+      found[status] = (found[status] ?? 0) + 1
+      return `${options.json ? json(line, status) : text(line, status, a)}\n`
+    }
     yield* RowOutput.run({
       start: RunJob.start(Verify.job, payload, options),
       options,
       lines: {
         order: RowOutput.compared(Verify.fanOutName, new Sorter()),
-        textOf: (row) =>
-          Option.match(lineOf(row), {
-            onNone: () => "",
-            onSome: (line) => {
-              const status = statusOf(line.difference)
-              found[status] = (found[status] ?? 0) + 1
-              return `${options.json ? json(line) : text(line, a)}\n`
-            }
-          }),
+        textOf: (row) => Option.match(lineOf(row), { onNone: () => "", onSome: render }),
         failures: () => found
       }
     })

@@ -57,22 +57,14 @@ export const columns = (stream: NodeJS.WriteStream): number => stream.isTTY ? st
 
 /** View of a job for this terminal. */
 export const make = (id: string, { isShared = false, json, quiet }: Options): View => {
-  if (json) return jsonView(id)
   const canRedraw = process.stderr.isTTY && process.env["TERM"] !== "dumb"
-  return quiet || isShared || !canRedraw ? silent(quiet) : lineView()
+  if (!json && !quiet && !isShared && canRedraw) return lineView()
+  return {
+    show: (event) => json ? print(events.ofJob(id, event)) : Effect.void,
+    say: (text) => json || quiet ? Effect.void : complain(text),
+    close: Effect.void
+  }
 }
-
-const silent = (quiet: boolean): View => ({
-  show: () => Effect.void,
-  say: (text) => quiet ? Effect.void : complain(text),
-  close: Effect.void
-})
-
-const jsonView = (id: string): View => ({
-  show: (event) => print(events.ofJob(id, event)),
-  say: () => Effect.void,
-  close: Effect.void
-})
 
 const lineView = (): View => {
   let samples: ReadonlyArray<Sample> = []

@@ -11,6 +11,7 @@ import { units as deleted } from "@fanout/ops/DeleteUnits"
 import { isVanished, SkipReason } from "@fanout/ops/SkipReason"
 import * as Num from "effect/Number"
 import * as Option from "effect/Option"
+import * as Struct from "effect/Struct"
 import * as format from "./format.ts"
 
 /** What is known of a job beside its record and its progress. */
@@ -81,35 +82,29 @@ const words = (tag: string): string => tag.replaceAll(/(?<=[a-z0-9])(?=[A-Z])/g,
 export const state = (record: JobRecord): string => {
   if (record.state._tag === "Paused") {
     const { by } = record.state
-    return pausedWords.get(by) ?? `paused (by ${format.printable(by)})`
+    return pauses.get(by)?.shortly ?? `paused (by ${format.printable(by)})`
   }
   const asked = Option.match(record.request, { onNone: () => "", onSome: (what) => ` (${asking[what]})` })
   if (record.state._tag === "CompletedWithErrors" && isVerify(record)) return "done, not the same"
-  return (stateWords.get(record.state._tag) ?? "") + asked
+  return stateWord(record.state._tag) + asked
 }
 
 /** What fails in a comparison is mostly what it is to find. */
 const isVerify = ({ name }: Pick<JobRecord, "name">): boolean => name === "verify"
 
-const pausedWords = new Map([
-  ["person", "paused"],
-  ["disk", "paused (disk full)"],
-  ["device", "paused (device gone)"],
-  ["parent", "paused (with its parent)"]
+/** What is said of a pause, by what has caused it. */
+const pauses = new Map([
+  ["person", { shortly: "paused", why: "" }],
+  ["disk", { shortly: "paused (disk full)", why: " because the disk is full" }],
+  ["device", { shortly: "paused (device gone)", why: " because a device or its file system is gone" }],
+  ["parent", { shortly: "paused (with its parent)", why: " because the job that started it is" }]
 ])
 
 const asking = { Pause: "pausing", PauseWithParent: "pausing", Cancel: "cancelling" }
 
-/** Words for the states that need no more than that. */
-export const stateWords: ReadonlyMap<string, string> = new Map([
-  ["Queued", "queued"],
-  ["Running", "running"],
-  ["Paused", "paused"],
-  ["Completed", "done"],
-  ["CompletedWithErrors", "done, some failed"],
-  ["Failed", "failed"],
-  ["Cancelled", "cancelled"]
-])
+/** Word for a state. */
+export const stateWord = (tag: string): string =>
+  tag === "Completed" ? "done" : tag === "CompletedWithErrors" ? "done, some failed" : tag.toLowerCase()
 
 /** Why the program of a job did not succeed; empty where it did. */
 export const why = (record: JobRecord): string =>
@@ -146,18 +141,11 @@ export const sentence = (
       `${job} is done, but ${isVerify(record) ? "not all is the same" : "some of it failed"}: ${so}.`,
     Failed: () => `${job} failed: ${why(record)}. So far: ${so}.`,
     Cancelled: () => `${job} is cancelled. Until then: ${so}.`,
-    Paused: ({ by }) => `${job} is paused${pausedFor.get(by) ?? ` by ${format.printable(by)}`}. So far: ${so}.`,
+    Paused: ({ by }) => `${job} is paused${pauses.get(by)?.why ?? ` by ${format.printable(by)}`}. So far: ${so}.`,
     Queued: waiting,
     Running: waiting
   })
 }
-
-const pausedFor = new Map([
-  ["person", ""],
-  ["disk", " because the disk is full"],
-  ["device", " because a device or its file system is gone"],
-  ["parent", " because the job that started it is"]
-])
 
 /** Sentence about a job that another process runs, or has run, in the place of this one. */
 export const takenOver = ({ id, lease }: JobRecord): string => {
@@ -180,33 +168,29 @@ const wayWords: Readonly<Record<string, string>> = {
   rename: "by rename"
 }
 
-/** What copies could not be given, one sentence for each property. */
-export const warnings = ({ tally: { units } }: Progress): ReadonlyArray<string> =>
-  (["mode", "times", "owner", "links", "xattr"] as const).flatMap((property) => {
-    const copies = units[lostUnits[property]] ?? 0
-    if (copies === 0) return []
-    const of = copies === 1 ? "its source" : "their sources"
-    const noun = format.counted(copies, "copy", "copies")
-    return [`${noun} could not be given the ${lost[property]} of ${of}: ${whyLost[property]}`]
-  })
-
 const notTaken = "the destination does not take them"
 
-const whyLost = {
-  mode: `${notTaken}, or their lists for access could not be read`,
-  times: notTaken,
-  owner: "that takes root, and a file system that has owners",
-  links: notTaken,
-  xattr: "the destination does not take all of them, or not from this user, or they could not be read"
-}
-
+/** What copies may lack, and why they do. */
 const lost = {
-  mode: "permissions",
-  times: "times",
-  owner: "owner",
-  links: "hard links",
-  xattr: "extended attributes"
-}
+  mode: ["permissions", `${notTaken}, or their lists for access could not be read`],
+  times: ["times", notTaken],
+  owner: ["owner", "that takes root, and a file system that has owners"],
+  links: ["hard links", notTaken],
+  xattr: [
+    "extended attributes",
+    "the destination does not take all of them, or not from this user, or they could not be read"
+  ]
+} as const
+
+/** What copies could not be given, one sentence for each property. */
+export const warnings = ({ tally: { units } }: Progress): ReadonlyArray<string> =>
+  Struct.keys(lost).flatMap((property) => {
+    const copies = units[lostUnits[property]] ?? 0
+    if (copies === 0) return []
+    const [what, why] = lost[property]
+    const noun = format.counted(copies, "copy", "copies")
+    return [`${noun} could not be given the ${what} of ${copies === 1 ? "its source" : "their sources"}: ${why}`]
+  })
 
 /** Jobs that are there for lines, which only their own commands write. */
 const withLines = new Set(["hash", "metadata"])
