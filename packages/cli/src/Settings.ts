@@ -13,7 +13,6 @@ import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import { homedir } from "node:os"
 import * as Arguments from "./Arguments.ts"
-import * as Database from "./Database.ts"
 import * as Stop from "./Stop.ts"
 import * as format from "./ui/format.ts"
 
@@ -69,9 +68,19 @@ export const db = GlobalFlag.Setting("db")({
   ).pipe(Flag.optional)
 })
 
+/**
+ * Where the database is: where `--db` says, else `FANOUT_DB`, else where XDG keeps what programs remember. A variable
+ * that is empty, or for XDG not absolute, counts as not set.
+ */
+export const databasePath = (flag: Option.Option<string>, env: NodeJS.ProcessEnv, home: string): string => {
+  const { FANOUT_DB: own = "", XDG_STATE_HOME: state = "" } = env
+  const folder = state.startsWith("/") ? state : `${home}/.local/state`
+  return Option.getOrElse(flag, () => own === "" ? `${folder.replace(/\/+$/, "")}/fanout/jobs.db` : own)
+}
+
 /** Path of the database, from the root on. SQLite takes names for UTF-8, and would make a file of another name. */
 export const database = Effect.gen(function*() {
-  const path = Database.path({ flag: Option.getOrUndefined(yield* db), env: process.env, home: homedir() })
+  const path = databasePath(yield* db, process.env, homedir())
   if (path === ":memory:") return path
   const absolute = Arguments.absolute(FilePath.make(path))
   if (absolute.isWellFormed()) return absolute

@@ -23,15 +23,11 @@ import * as format from "../ui/format.ts"
 import * as Machine from "./Machine.ts"
 import * as Storage from "./Storage.ts"
 
-const program: Effect.Effect<ReadonlyArray<doctor.Check>> = Effect.map(SystemFiles.isNative, (isNative) => [
-  { what: "Node", state: "ok", found: `${process.version}, ${process.platform} on ${process.arch}` },
+const program = Effect.map(SystemFiles.isNative, (isNative) => [
+  doctor.ok("Node", `${process.version}, ${process.platform} on ${process.arch}`),
   isNative
-    ? { what: "system calls", state: "ok", found: "by descriptor, through the C library" }
-    : {
-      what: "system calls",
-      state: "lacking",
-      found: "through node:fs: slower, and less is kept of a file (docs/copy.md)"
-    }
+    ? doctor.ok("system calls", "by descriptor, through the C library")
+    : doctor.lacking("system calls", "through node:fs: slower, and less is kept of a file (docs/copy.md)")
 ])
 
 /** Programs that some work needs, and what is done without them. */
@@ -46,13 +42,11 @@ const isExecutable = (file: string): boolean => {
   }
 }
 
-const programs: Effect.Effect<ReadonlyArray<doctor.Check>> = Effect.sync(() => {
+const programs = Effect.sync(() => {
   const folders = (process.env["PATH"] ?? "").split(path.delimiter).filter((folder) => folder !== "")
   return Object.entries(helpers).map(([what, otherwise]) => {
     const found = folders.map((folder) => path.join(folder, what)).find(isExecutable)
-    return found === undefined
-      ? { what, state: "lacking", found: `not found in PATH: ${otherwise}` }
-      : { what, state: "ok", found }
+    return found === undefined ? doctor.lacking(what, `not found in PATH: ${otherwise}`) : doctor.ok(what, found)
   })
 })
 
@@ -82,18 +76,14 @@ const complaints: Effect.Effect<ReadonlyArray<string>, SqlError, SqlClient> = Sq
 )
 
 const database = (filename: string): Effect.Effect<ReadonlyArray<doctor.Check>> => {
-  const what = "database"
   const size = filename === ":memory:" ? undefined : fs.statSync(filename, { throwIfNoEntry: false })?.size
-  if (size === undefined) {
-    return Effect.succeed([{ what, state: "ok", found: `none yet: the first job makes ${filename}` }])
-  }
-  const broken = (found: string): ReadonlyArray<doctor.Check> => [{ what, state: "broken", found }]
+  if (size === undefined) return Effect.succeed([doctor.ok("database", `none yet: the first job makes ${filename}`)])
+  const broken = (found: string): ReadonlyArray<doctor.Check> => [{ what: "database", state: "broken", found }]
   return Effect.gen(function*() {
     const wrong = yield* Effect.provide(complaints, layerSqlClient({ filename }))
     if (wrong.length > 0) return broken(`${filename} is damaged: ${wrong.join("; ")}`)
     const jobs = yield* Effect.provide(activeJobs, Layer.merge(layerSqlite({ filename }), layerOwnerLiveness))
-    const whole: doctor.Check = { what, state: "ok", found: `${filename}, ${format.bytes(size)}, whole` }
-    return [whole, ...jobs]
+    return [doctor.ok("database", `${filename}, ${format.bytes(size)}, whole`), ...jobs]
   }).pipe(
     Effect.catchTags({
       JobStoreError: (error: JobStoreError) => Effect.succeed(broken(Stop.fromStore(filename)(error).sentence)),

@@ -3,6 +3,7 @@
  */
 import type { AdaptiveSize } from "@fanout/core/Pools"
 import * as Effect from "effect/Effect"
+import * as Struct from "effect/Struct"
 import * as os from "node:os"
 import { readKernel, type Storage, type StorageKind } from "./Storage.ts"
 
@@ -44,26 +45,19 @@ export interface PoolSize {
 }
 
 /**
- * Files that are worked on at the same time, by what they are on: at first, and the fewest and the most that are tried.
+ * Files that are worked on at the same time, by what they are on, the slowest first: at first, and the fewest and the
+ * most that are tried.
  *
  * Calls to another machine or to a program wait for answers most of the time: the more at once the better, so the most
  * are tried first. Many copies are over before fewer are found to be worse.
  * Heads that move go back and forth between files that are read at the same time.
  */
-const filesAtOnce: Readonly<Record<StorageKind, AdaptiveSize>> = {
-  memory: { least: 4, first: 16, most: 16 },
-  disk: { least: 4, first: 16, most: 16 },
-  rotational: { least: 1, first: 4, most: 16 },
-  network: { least: 4, first: 128, most: 128 },
-  userSpace: { least: 4, first: 128, most: 128 }
-}
-
-const words: Readonly<Record<StorageKind, string>> = {
-  memory: "files are in memory",
-  disk: "files are on a disk",
-  rotational: "a disk has heads that move",
-  network: "files are on another machine, whose answers take time",
-  userSpace: "a program answers for the file system, which takes time"
+const filesAtOnce: Readonly<Record<StorageKind, AdaptiveSize & { readonly why: string }>> = {
+  rotational: { least: 1, first: 4, most: 16, why: "a disk has heads that move" },
+  network: { least: 4, first: 128, most: 128, why: "files are on another machine, whose answers take time" },
+  userSpace: { least: 4, first: 128, most: 128, why: "a program answers for the file system, which takes time" },
+  disk: { least: 4, first: 16, most: 16, why: "files are on a disk" },
+  memory: { least: 4, first: 16, most: 16, why: "files are in memory" }
 }
 
 /** Descriptors that one task of the pool `io` has open at most: two files, their folders, and what is opened again. */
@@ -88,8 +82,6 @@ const within = ({ descriptors }: Machine, wanted: PoolSize): PoolSize => {
   }
 }
 
-const slowestFirst: ReadonlyArray<StorageKind> = ["rotational", "network", "userSpace", "disk", "memory"]
-
 /**
  * Returns how many tasks of the pool `io` may have files open at the same time: `wanted`, or fewer where there are not
  * enough descriptors for so many. Each would hold some then, and wait for others to give theirs back.
@@ -99,12 +91,12 @@ export const filesWithin = (machine: Machine, wanted: number): number =>
 
 /** Returns the sizes of the four pools for work on such storage, all the storage that the work touches. */
 export const poolSizes = (machine: Machine, storages: ReadonlyArray<Storage>): ReadonlyArray<PoolSize> => {
-  const kind = slowestFirst.find((one) => storages.some((storage) => storage.kind === one)) ?? "disk"
-  const { first, least, most } = filesAtOnce[kind]
+  const kind = Struct.keys(filesAtOnce).find((one) => storages.some((storage) => storage.kind === one)) ?? "disk"
+  const { first, least, most, why } = filesAtOnce[kind]
   return [
     { name: "cpu", size: machine.cores, why: `as many threads can work at the same time` },
     { name: "db", size: 4, why: "databases write one after the other; more would only wait" },
-    within(machine, { name: "io", size: first, bounds: { least, most }, why: words[kind] }),
+    within(machine, { name: "io", size: first, bounds: { least, most }, why }),
     within(machine, { name: "network", size: 16, why: "most of the time they wait, and a server is not to be flooded" })
   ]
 }

@@ -14,6 +14,12 @@ export interface Check {
   readonly found: string
 }
 
+/** What is as it should be. */
+export const ok = (what: string, found: string): Check => ({ what, state: "ok", found })
+
+/** What would be better otherwise. */
+export const lacking = (what: string, found: string): Check => ({ what, state: "lacking", found })
+
 const marks = { ok: "ok", lacking: "-", broken: "BAD" } as const
 
 /** Row of a table. */
@@ -29,17 +35,16 @@ export const pool = ({ bounds, name, size, why }: Machine.PoolSize): ReadonlyArr
 ]
 
 /** What the machine allows. */
-export const machine = ({ cores, descriptors, memoryBytes }: Machine.Machine): ReadonlyArray<Check> => [
-  { what: "processor", state: "ok", found: format.counted(cores, "core") },
-  { what: "memory", state: "ok", found: format.bytes(memoryBytes) },
-  {
-    what: "open files",
-    state: descriptors !== undefined && descriptors < 1024 ? "lacking" : "ok",
-    found: descriptors === undefined
-      ? "as many as the system allows"
-      : `${format.count(descriptors)} at most${descriptors < 1024 ? ", which holds up copies: see `ulimit -n`" : ""}`
-  }
-]
+export const machine = ({ cores, descriptors, memoryBytes }: Machine.Machine): ReadonlyArray<Check> => {
+  const files = descriptors === undefined ? "as many as the system allows" : `${format.count(descriptors)} at most`
+  return [
+    ok("processor", format.counted(cores, "core")),
+    ok("memory", format.bytes(memoryBytes)),
+    descriptors !== undefined && descriptors < 1024
+      ? lacking("open files", `${files}, which holds up copies: see \`ulimit -n\``)
+      : ok("open files", files)
+  ]
+}
 
 const places: Readonly<Record<Storage.StorageKind, string>> = {
   memory: "in memory",
@@ -50,13 +55,13 @@ const places: Readonly<Record<Storage.StorageKind, string>> = {
 }
 
 /** What is under a path. */
-export const storage = (path: string, found: Storage.Storage | undefined): Check => ({
-  what: path,
-  state: "ok",
-  found: found === undefined
-    ? "what it is on is not known"
-    : `${found.type} at ${found.point}, ${places[found.kind]} (${found.source})`
-})
+export const storage = (path: string, found: Storage.Storage | undefined): Check =>
+  ok(
+    path,
+    found === undefined
+      ? "what it is on is not known"
+      : `${found.type} at ${found.point}, ${places[found.kind]} (${found.source})`
+  )
 
 /** A job whose process has ended, and whether this command could run it. */
 export interface Lost {
@@ -70,13 +75,10 @@ export const jobs = (records: ReadonlyArray<JobRecord>, lost: ReadonlyArray<Lost
   const byState = Map.groupBy(active, ({ state }) => state._tag.toLowerCase())
   const counts = Array.from(byState, ([state, { length }]) => `${length} ${state}`)
   return [
-    { what: "jobs", state: "ok", found: counts.length === 0 ? "none that is not over" : counts.join(", ") },
-    ...lost.map(({ hasCode, id }): Check => ({
-      what: "job",
-      state: "lacking",
-      found: `${id} has lost its process: ${
-        hasCode ? `\`fanout jobs resume ${id}\`` : "its own program"
-      } goes on with it`
-    }))
+    ok("jobs", counts.length === 0 ? "none that is not over" : counts.join(", ")),
+    ...lost.map(({ hasCode, id }) => {
+      const who = hasCode ? `\`fanout jobs resume ${id}\`` : "its own program"
+      return lacking("job", `${id} has lost its process: ${who} goes on with it`)
+    })
   ]
 }

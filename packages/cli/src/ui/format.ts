@@ -23,24 +23,12 @@ export const duration = (millis: number): string => {
   return `${Math.floor(hours / 24)} d ${hours % 24} h`
 }
 
-const unitBytes: Readonly<Record<string, number>> = {
-  "": 1,
-  K: 2 ** 10,
-  M: 2 ** 20,
-  G: 2 ** 30,
-  KB: 1e3,
-  MB: 1e6,
-  GB: 1e9,
-  KIB: 2 ** 10,
-  MIB: 2 ** 20,
-  GIB: 2 ** 30
-}
-
 /** Reads an amount of bytes like `20MB`, `1.5 GiB`, `512K` or `4096`. */
 export const parseBytes = (text: string): Option.Option<number> => {
-  const match = /^(\d+(?:\.\d+)?)\s*([kmg]?(?:i?b)?)$/i.exec(text.trim())
-  const unit = unitBytes[(match?.[2] ?? "?").toUpperCase().replace(/^I?B$/, "")]
-  return match === null || unit === undefined ? Option.none() : Option.some(Number(match[1]) * unit)
+  const [, amount, prefix = "", unit = ""] = /^(\d+(?:\.\d+)?)\s*(?:([kmg])(i?b)?|b)?$/i.exec(text.trim()) ?? []
+  const power = ["", "k", "m", "g"].indexOf(prefix.toLowerCase())
+  const base = unit.toLowerCase() === "b" ? 1000 : 1024
+  return amount === undefined ? Option.none() : Option.some(Number(amount) * base ** power)
 }
 
 /** How long ago something was, in its largest unit: `12s`, `5m`, `3h`, `2d`. */
@@ -64,17 +52,11 @@ export const cached = (amount: number): string => `${count(amount)} from the cac
 /** Text on one line, with nothing in it that a terminal would obey. */
 export const printable: (text: string) => string = FilePath.printable
 
-const unitMillis: Readonly<Record<string, number>> = {
-  s: 1000,
-  m: 60_000,
-  h: 3_600_000,
-  d: 86_400_000,
-  w: 604_800_000
-}
+const unitSeconds: Readonly<Record<string, number>> = { s: 1, m: 60, h: 3600, d: 86_400, w: 604_800 }
 
 /** Reads a duration like `30d`, `12h`, `45m`, `90s` or `2w` in milliseconds. */
 export const parseDuration = (text: string): Option.Option<number> => {
   const match = /^(\d+(?:\.\d+)?)\s*([smhdw])$/.exec(text.trim())
-  const unit = unitMillis[match?.[2] ?? ""]
-  return match === null || unit === undefined ? Option.none() : Option.some(Number(match[1]) * unit)
+  const unit = unitSeconds[match?.[2] ?? ""]
+  return match === null || unit === undefined ? Option.none() : Option.some(Number(match[1]) * unit * 1000)
 }

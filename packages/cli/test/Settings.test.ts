@@ -1,9 +1,11 @@
 import { assert, describe, it } from "@effect/vitest"
-import * as Database from "../src/Database.ts"
+import * as Option from "effect/Option"
+import * as Settings from "../src/Settings.ts"
 
-const path = (env: Record<string, string>, flag?: string) => Database.path({ flag, env, home: "/home/me" })
+const path = (env: Record<string, string>, flag?: string) =>
+  Settings.databasePath(Option.fromUndefinedOr(flag), env, "/home/me")
 
-describe("Database", () => {
+describe("the database", () => {
   it("is where the flag says, before all", () => {
     assert.strictEqual(path({ FANOUT_DB: "/b.db", XDG_STATE_HOME: "/s" }, "a.db"), "a.db")
   })
