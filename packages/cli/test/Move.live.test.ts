@@ -172,7 +172,8 @@ describe("fanout move", () => {
       fs.mkdirSync(source)
       for (const name of ["a", "b"]) fs.writeFileSync(path.join(source, name), `text of ${name}`)
       const trace = path.join(folder, "trace")
-      const traced = meeting({ calls: ["renameat", "unlinkat"], fault: "signal=KILL", on: ["unlinkat"], trace })
+      const [calls, on, paths] = [["renameat", "unlinkat"], ["unlinkat"], [source]]
+      const traced = meeting({ calls, fault: "signal=KILL", on, paths, trace })
       const [file = "", ...rest] = [...traced, process.execPath, ...argv(["move", "-T", source, target])]
       spawnSync(file, rest)
       assert.match(fs.readFileSync(trace, "utf8"), /renameat\(.*\.fanout-/)

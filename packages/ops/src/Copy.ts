@@ -42,7 +42,6 @@ import { followOf } from "./internal/following.ts"
 import * as LinkedFiles from "./internal/linkedCopies.ts"
 import { MadeFolders } from "./internal/madeFolders.ts"
 import { pauseIfMoved, pauseOn, pausing } from "./internal/pausing.ts"
-import * as SavedCopy from "./internal/savedCopy.ts"
 import * as Strays from "./internal/strays.ts"
 import * as TouchedFolders from "./internal/touchedFolders.ts"
 import * as ProtectedFiles from "./ProtectedFiles.ts"
@@ -177,21 +176,18 @@ interface Plan {
 
 /**
  * Files of a folder are gathered where calls are quick: where they take their time, one task that waits for many would
- * be slower than many that wait. Folders are copied with all that is in them, unless there is more to do for their
- * files than to copy them.
+ * be slower than many that wait. Folders are copied with all that is in them, and moved file by file.
  */
 const plans = Effect.fnUntraced(function*(payload: Payload): Effect.fn.Return<Plan, never, Files.Files> {
   const { throughout } = yield* QuickFiles.QuickFiles
-  const options = yield* CopyOptions.CopyOptions
-  const { checksums, isDurable, isFollowing, isMove, isVerified, keeps } = options
-  const { request: { conflict }, transfers } = payload
+  const { isDurable, isMove, isVerified, keeps } = yield* CopyOptions.CopyOptions
+  const { transfers } = payload
   const isQuick = Option.isSome(yield* throughout(pathsOf(payload)))
   const isGathering = isQuick && keeps.has("mode") && keeps.has("times")
-  const isSimple = !isVerified && checksums === undefined && !SavedCopy.isKeptFirst(conflict, options)
-  const isPlain = isGathering && !isFollowing && !isMove && isSimple &&
-    // Folders wait for one flush to get their names.
-    (!isDurable || (yield* Durability.isOneAt(transfers.map(({ target }) => FilePath.parent(target)))))
-  return { isGathering, mayBeWhole: isPlain ? mayBeWhole(payload) : undefined }
+  const isWhole = isGathering && !isMove &&
+    // What waits for a flush waits for one of all.
+    (!(isDurable || isVerified) || (yield* Durability.isOneAt(transfers.map(({ target }) => FilePath.parent(target)))))
+  return { isGathering, mayBeWhole: isWhole ? mayBeWhole(payload) : undefined }
 })
 
 const walk = (payload: Payload, { mayBeWhole }: Plan, gone: ReadonlySet<number>) => (after: Option.Option<string>) => {
@@ -199,11 +195,12 @@ const walk = (payload: Payload, { mayBeWhole }: Plan, gone: ReadonlySet<number>)
   const sources = transfers.map(({ source }) => source)
   const follow = followOf(payload)
   const filter = Filter.make(rules)
+  const options = { sources, after, filter, gone, follow, tellsTwins: true }
   const walked: Stream.Stream<FileTree.Element | FileTree.Whole, never, Files.Files> = mayBeWhole === undefined
-    ? FileTree.walk({ sources, after, filter, gone, follow, tellsTwins: true })
-    : FileTree.walkWhole({ sources, after, filter, gone, mayBeWhole, mostWhole, tellsTwins: true })
+    ? FileTree.walk(options)
+    : FileTree.walkWhole({ ...options, mayBeWhole, mostWhole })
   // Links may lead to where calls take their time.
-  return follow === undefined ? QuickFiles.walking(sources, walked) : walked
+  return QuickFiles.walking(sources, walked, follow !== undefined)
 }
 
 /** Tells how much there is in all. What was counted of a disk that is gone is no total. */
@@ -277,9 +274,10 @@ const countedEntries = Effect.fnUntraced(function*(payload: Payload, plan: Plan,
   const counted = Semaphore.makeUnsafe(0)
   const counting = Effect.suspend(() => {
     let found = 0
-    const counting = Stream.runForEachArray(walk(payload, plan, moved)(Option.none()), ({ length }) => {
-      found += length
-      return counted.release(length)
+    const counting = Stream.runForEachArray(walk(payload, plan, moved)(Option.none()), (elements) => {
+      const count = Num.sumAll(elements.map(countOf))
+      found += count
+      return counted.release(count)
     })
     return Effect.andThen(counting, Effect.suspend(() => tellTotal(found)))
   })

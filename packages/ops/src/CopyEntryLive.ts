@@ -18,12 +18,12 @@ import * as RpcGroup from "effect/rpc/RpcGroup"
 import * as Conflict from "./Conflict.ts"
 import type { Checksums } from "./CopyChecksum.ts"
 import { CopyError, Reason } from "./CopyError.ts"
-import * as CopyFilesLive from "./CopyFilesLive.ts"
 import { CopyOptions } from "./CopyOptions.ts"
 import { CopyRouter } from "./CopyRouter.ts"
 import * as Router from "./CopyRouter.ts"
 import { type Copied, type CopyRequest, type Lost, lostUnits, strategyUnits } from "./CopyStrategy.ts"
-import { CopyEntry, CopyFiles, EntryCopied, EntryFailed } from "./CopyTask.ts"
+import { CopyEntry, CopyUnit, EntryCopied, EntryFailed } from "./CopyTask.ts"
+import * as CopyUnitLive from "./CopyUnitLive.ts"
 import * as FilePath from "./FilePath.ts"
 import * as Files from "./Files.ts"
 import { FilesError } from "./FilesError.ts"
@@ -32,7 +32,7 @@ import { checksumsOf } from "./internal/checksums.ts"
 import { isUnflushed, prepare } from "./internal/durability.ts"
 import * as FileSystems from "./internal/fileSystems.ts"
 import { FolderTimes } from "./internal/folderTimes.ts"
-import { openSource } from "./internal/following.ts"
+import { openPlace, openSource } from "./internal/following.ts"
 import { leftOut } from "./internal/leavingOut.ts"
 import * as HardLinks from "./internal/linkedCopies.ts"
 import * as MadeFolders from "./internal/madeFolders.ts"
@@ -45,6 +45,8 @@ import { share } from "./internal/sharing.ts"
 import * as Spelling from "./internal/spelling.ts"
 import * as TouchedFolders from "./internal/touchedFolders.ts"
 import { isTransient } from "./internal/transient.ts"
+import { copyUnit, type Perform } from "./internal/unitCopy.ts"
+import type { Unit } from "./internal/units/copyUnit.ts"
 import type { NoFreeName } from "./NumberedName.ts"
 import * as Place from "./Place.ts"
 import { ProtectedFiles } from "./ProtectedFiles.ts"
@@ -361,18 +363,11 @@ const mostBytes = 2 ** 24
 /** What small files have, or less: so much is asked for before they are copied. */
 const likelyBytes = 2 ** 16
 
-/** Lists a folder that could not be copied with all in it, and removes what an attempt to do that may have left. */
-const listFolder = Effect.fnUntraced(function*({ below = FilePath.empty, source, target }: Payload) {
-  const place = yield* Place.open(target)
-  const temporary = temporaryName(yield* Lease.Lease, target)
-  yield* Effect.catchIf(
-    TemporaryName.removeFolder(place.folder, temporary),
-    (error) => error.isMissing,
-    () => Effect.void
-  )
-  const folder = yield* Place.openFolder(yield* Place.open(source))
+/** Lists a folder that could not be copied with all in it. */
+const listFolder = Effect.fnUntraced(function*({ below = FilePath.empty, source }: Payload) {
+  const { isFollowing, rules } = yield* CopyOptions
+  const folder = yield* Place.openFolder(yield* openPlace(source, isFollowing))
   const { folders, others } = yield* namesIn(folder)
-  const { rules } = yield* CopyOptions
   const isLeftOut = leftOut(rules, below)
   return EntryCopied.cases.Listed.make({
     names: others.filter((name) => !isLeftOut(name, false)),
@@ -380,49 +375,54 @@ const listFolder = Effect.fnUntraced(function*({ below = FilePath.empty, source,
   })
 }, Effect.scoped)
 
-/** Has files of a folder copied, by what is known of it here. */
-const copyFiles = <E, R>(
-  entry: Payload,
-  by: (payload: Task.Payload<typeof CopyFiles>, entry: Payload) => Effect.Effect<Task.Success<typeof CopyFiles>, E, R>
-) =>
+/** What a unit is, by what is known of it here. */
+const unitOf = Effect.fnUntraced(function*(
+  { below = FilePath.empty, conflict, kind, names = [], sizes = [], source, target }: Payload
+) {
+  const { found } = yield* ProtectedFiles
+  const options = yield* CopyOptions
+  const { checksums, isDurable, isFollowing, isMove, isVerified, keeps, rules } = options
+  const lease = yield* Lease.Lease
+  const unit: Unit = {
+    source,
+    target,
+    names,
+    areFolders: kind === "folders",
+    size: Math.max(names.length, Num.sumAll(sizes)),
+    sizes,
+    // A path with a slash at its end is no file's.
+    draft: temporaryName(lease, FilePath.make(`${FilePath.join(target, names[0] ?? FilePath.empty)}/`)),
+    conflict,
+    isAgain: lease.token > 1,
+    isFree: yield* MadeFolders.has(target),
+    keeps: Array.from(keeps),
+    avoid: found.map(({ device, inode }) => ({ device, inode })),
+    rules,
+    below,
+    isFollowing,
+    isMove,
+    waits: isDurable || isVerified || SavedCopy.isKeptFirst(conflict, options),
+    isVerified,
+    mostBytes: yield* TaskDispatcher.pieceBytes(mostBytes),
+    ...checksums === undefined ? {} : { checksums }
+  }
+  return unit
+})
+
+/** Has a unit copied, at the rate that there is. */
+const copyMany = <E, R>(entry: Payload, perform: Perform<E, R>) =>
   Effect.gen(function*() {
-    const { below = FilePath.empty, conflict, kind, names = [], sizes = [], source, target } = entry
-    const size = Math.max(names.length, Num.sumAll(sizes))
-    const { found } = yield* ProtectedFiles
-    const avoid = found.map(({ device, inode }) => ({ device, inode }))
-    const isFree = yield* MadeFolders.has(target)
-    const { checksums, isMove, keeps, rules } = yield* CopyOptions
-    const { token } = yield* Lease.Lease
-    const payload = {
-      source,
-      target,
-      names,
-      areFolders: kind === "folders",
-      size,
-      sizes,
-      isFree,
-      keeps: Array.from(keeps),
-      avoid,
-      conflict,
-      isAgain: token > 1,
-      mostBytes: yield* TaskDispatcher.pieceBytes(mostBytes),
-      rules,
-      below,
-      ...checksums === undefined ? {} : { checksums }
-    }
+    const unit = yield* unitOf(entry)
     // All that are copied at the same time ask before: together they would begin with seconds of a rate. What is moved
     // may only get another name.
-    const asked = isMove ? 0 : Math.min(payload.mostBytes, size * likelyBytes)
+    const asked = unit.isMove ? 0 : Math.min(unit.mostBytes, unit.size * likelyBytes)
     yield* TaskDispatcher.throttle(asked)
-    const copied = yield* by(payload, entry)
+    const copied = yield* copyUnit(unit, perform)
     yield* TaskDispatcher.throttle(copied.bytes - asked)
     return EntryCopied.cases.Files.make(copied)
   })
 
 const areMany = ({ kind }: Payload): boolean => kind === "files" || kind === "folders"
-
-/** As long the thread that the job is on copies folders at a time. */
-const sliceMillis = 20
 
 /**
  * Layer that handles the task in this process.
@@ -431,19 +431,18 @@ const sliceMillis = 20
  * @since 0.1.0
  */
 export const layer: Layer.Layer<Task.Handler<typeof CopyEntry>, never, Files.Files> = Tasks.toLayer({
-  "@fanout/ops/CopyEntry": (payload) =>
-    areMany(payload) ? copyFiles(payload, (payload) => CopyFilesLive.copy(payload, sliceMillis)) : copy(payload)
+  "@fanout/ops/CopyEntry": (payload) => areMany(payload) ? copyMany(payload, CopyUnitLive.perform) : copy(payload)
 }).pipe(Layer.provide(Router.layer))
 
 /**
- * Layer that makes its calls at once where that is quick, at these real paths and below, and has others copy files of
- * folders once there are many. They are started only when there is something for them.
+ * Layer that makes its calls at once where that is quick, at these real paths and below, and has others copy units once
+ * there are many. They are started only when there is something for them.
  *
  * @category layers
  * @since 0.1.0
  */
 export const layerShared = <E>(
-  others: Others<typeof CopyFiles, E>,
+  others: Others<typeof CopyUnit, E>,
   { paths, startsAfter }: Where
 ): Layer.Layer<Task.Handler<typeof CopyEntry>, never, Files.Files> =>
   Tasks.toLayer(Effect.gen(function*() {
@@ -455,22 +454,14 @@ export const layerShared = <E>(
       Effect.provideService(Effect.provideService(work, CopyRouter, router), Files.Files, files)
     const havingQuick = having(Option.getOrElse(quick, () => files))
     const havingAny = having(files)
-    const shared = yield* share(CopyFiles, { alone: others, beside: others }, { quick, startsAfter })
-    const copyShared = (payload: Task.Payload<typeof CopyFiles>, key: Payload) =>
-      Effect.flatMap(CopyOptions, (options) => {
-        const work = () => CopyFilesLive.copy(payload, sliceMillis)
-        const here = Effect.suspend(() => havingQuick(work()))
-        // Most of the time all wait for the device: it is flushed for all of them at once here.
-        if (options.isDurable || options.isVerified || SavedCopy.isKeptFirst(payload.conflict, options)) return here
-        // Threads know nothing of links that are to be followed.
-        if (options.isFollowing) return here
-        return shared({ key, payload, files: payload.size, work })
-      })
+    const shared = yield* share(CopyUnit, { alone: others, beside: others }, { quick, startsAfter })
+    const perform = (payload: Task.Payload<typeof CopyUnit>) =>
+      shared({ key: payload.unit, payload, files: payload.unit.size, work: () => CopyUnitLive.perform(payload) })
     const copyAlone = (payload: Payload) =>
       // Links may lead to anywhere, and calls take any time there.
       Effect.flatMap(CopyOptions, ({ isFollowing }) => (isFollowing ? havingAny : havingQuick)(copy(payload)))
     return {
       "@fanout/ops/CopyEntry": (payload: Payload) =>
-        areMany(payload) ? copyFiles(payload, copyShared) : copyAlone(payload)
+        areMany(payload) ? havingQuick(copyMany(payload, perform)) : copyAlone(payload)
     }
   })).pipe(Layer.provide(Router.layer))

@@ -11,12 +11,10 @@ import * as Schedule from "effect/Schedule"
 import * as Schema from "effect/Schema"
 import * as Conflict from "./Conflict.ts"
 import { Checksums } from "./CopyChecksum.ts"
-import * as CopyOptions from "./CopyOptions.ts"
 import * as FilePath from "./FilePath.ts"
-import * as Filter from "./Filter.ts"
-import { HashAlgorithm } from "./HashAlgorithm.ts"
 import * as SavedCopy from "./internal/savedCopy.ts"
 import { isTransient } from "./internal/transient.ts"
+import { CopiedUnit, Filled, Settled, Unit } from "./internal/units/copyUnit.ts"
 
 /**
  * Error of an entry that was not copied: what the file system answered to which call, or why it was refused.
@@ -35,58 +33,8 @@ export class EntryFailed extends Schema.TaggedError<EntryFailed>("@fanout/ops/Co
   }
 }
 
-/**
- * Schema for what files of a folder came to, by their places among the names.
- *
- * @category schemas
- * @since 0.1.0
- */
-export const CopiedFiles = Schema.Struct({
-  copied: Schema.Natural,
-  /** How many were moved, in place of copied: their sources are removed. */
-  moved: Schema.optionalKey(Schema.Natural),
-  linked: Schema.Natural,
-  /** How many were left alone, since the destination is as the source. */
-  unchanged: Schema.Natural,
-  /**
-   * What takes more than to copy it to a free name: what is large, is taken, is not what it was, or fails; and what
-   * that goes on from, if it was begun.
-   */
-  alone: Schema.Array(Schema.Struct({ index: Schema.Natural, saved: Schema.optionalKey(SavedCopy.Saved) })),
-  /** Places of names that are taken, and are to be left then. */
-  skipped: Schema.Array(Schema.Natural),
-  /** How many of the last names were not come to. */
-  left: Schema.Natural,
-  /** How much was copied. */
-  bytes: Schema.Natural,
-  /** Checksum of each that was copied, by their places among the names, if it is asked for; null for the others. */
-  digests: Schema.optionalKey(Schema.Array(Schema.NullOr(Schema.String))),
-  /** What became of folders. What is told of files is told of those in them, then. */
-  folders: Schema.optionalKey(Schema.Struct({
-    /** How many are whole, with mode and times, those below the named ones included. */
-    ended: Schema.Natural,
-    /** What there is more to do in folders that are there, by their paths, which begin with a name. */
-    rest: Schema.Array(Schema.Struct({
-      path: FilePath.FilePath,
-      names: Schema.Array(FilePath.FilePath),
-      folders: Schema.Array(FilePath.FilePath),
-      /** How much there is in each of the folders; 0 where that is not known. */
-      sizes: Schema.Array(Schema.Natural)
-    })),
-    /** Those of the names that nothing was done with. */
-    untouched: Schema.Array(FilePath.FilePath),
-    /** Those of the names in which there is less by now than when they were measured, and how much less. */
-    fewer: Schema.Array(Schema.Struct({ path: FilePath.FilePath, count: Schema.Natural }))
-  }))
-})
-
-/**
- * What files of a folder came to.
- *
- * @category models
- * @since 0.1.0
- */
-export type CopiedFiles = typeof CopiedFiles.Type
+/** Paths below a target of what a run of the job before has put there, or was about to. */
+const Made = Schema.Array(FilePath.FilePath)
 
 const told = { checksums: Schema.optionalKey(Checksums) }
 
@@ -114,7 +62,14 @@ export const EntryCopied = Schema.TaggedUnion({
   FolderMade: {},
   FolderEnded: {},
   Unchanged: told,
-  Files: CopiedFiles.fields,
+  Files: {
+    ...CopiedUnit.fields,
+    /** How many were moved, in place of copied: their sources are removed. */
+    moved: Schema.optionalKey(Schema.Natural),
+    /** What names in the unit's own folder go on from, by their places in the rest, where that is known. */
+    saved: Schema.optionalKey(Schema.Array(Schema.Struct({ index: Schema.Natural, saved: SavedCopy.Saved }))),
+    made: Schema.optionalKey(Made)
+  },
   Listed: { names: Schema.Array(FilePath.FilePath), folders: Schema.Array(FilePath.FilePath) },
   Unlisted: { code: Schema.String, why: Schema.String }
 })
@@ -145,6 +100,8 @@ export const CopyEntry = Task.make("@fanout/ops/CopyEntry", {
     sizes: Schema.optionalKey(Schema.Array(Schema.Natural)),
     /** Path of the source below what was to be copied, of the kinds `folders` and `list`. */
     below: Schema.optionalKey(FilePath.FilePath),
+    /** What of it a run before this one has put there, of the kind `list`; the empty path stands for all of it. */
+    made: Schema.optionalKey(Made),
     /** Whether the destination may take its name for that of another source. */
     mayFold: Schema.optionalKey(Schema.Literal(true)),
     conflict: Conflict.Mode
@@ -165,43 +122,30 @@ export const CopyEntry = Task.make("@fanout/ops/CopyEntry", {
 export type CopyEntry = typeof CopyEntry
 
 /**
- * The task that copies files of a folder, or folders, as many of them as it can. It fails for none.
+ * The task that does one step of a unit. It fails for nothing: what it does not do is left.
  *
  * @category constructors
  * @since 0.1.0
  */
-export const CopyFiles = Task.make("@fanout/ops/CopyFiles", {
+export const CopyUnit = Task.make("@fanout/ops/CopyUnit", {
   payload: {
-    /** Real paths of folders. */
-    source: FilePath.FilePath,
-    target: FilePath.FilePath,
-    /** What of the source is copied: files and links, or folders with all that is in them. */
-    names: Schema.Array(FilePath.FilePath),
-    areFolders: Schema.Boolean,
-    /** How much that is, as far as is known. */
-    size: Schema.Natural,
-    /** How much there was in each of folders; 0 where that is not known. */
-    sizes: Schema.Array(Schema.Natural),
-    conflict: Conflict.Mode,
-    /** Whether an owner of the job before this one may have copied what is the same. */
-    isAgain: Schema.Boolean,
-    /** Whether no name is taken, as far as is known. */
-    isFree: Schema.Boolean,
-    /** What is kept of files beside their content; mode and times are among that. */
-    keeps: Schema.Array(CopyOptions.Property),
-    /** Files that are not copied, whatever they are called. */
-    avoid: Schema.Array(Schema.Struct({ device: Schema.BigInt, inode: Schema.BigInt })),
-    /** What in folders is left out, and where the rules for that find the source. */
-    rules: Schema.Array(Filter.Rule),
-    below: FilePath.FilePath,
-    /** By what they are hashed on their way, if they are. */
-    checksums: Schema.optionalKey(HashAlgorithm),
-    /** Once so much is copied, the rest is left. */
-    mostBytes: Schema.Natural
+    unit: Unit,
+    step: Schema.TaggedUnion({
+      Fill: {},
+      Settle: {
+        placements: Filled.fields.placements,
+        endings: Filled.fields.endings,
+        /** Which of the placements get no names after all, by their places. */
+        dropped: Schema.Array(Schema.Natural)
+      }
+    })
   },
-  success: CopiedFiles,
-  key: ({ source }) => FilePath.display(source),
-  cost: ({ size }) => size,
+  success: Schema.TaggedUnion({
+    Filled: { filled: Filled, settled: Schema.optionalKey(Settled) },
+    Settled: { settled: Settled }
+  }),
+  key: ({ unit: { source } }) => FilePath.display(source),
+  cost: ({ unit: { size } }) => size,
   pool: "io"
 })
 
@@ -211,4 +155,4 @@ export const CopyFiles = Task.make("@fanout/ops/CopyFiles", {
  * @category models
  * @since 0.1.0
  */
-export class ThreadTasks extends RpcGroup.make(CopyFiles) {}
+export class ThreadTasks extends RpcGroup.make(CopyUnit) {}

@@ -10,8 +10,8 @@ import { runThread } from "@fanout/core/threads"
 import * as Layer from "effect/Layer"
 import type * as RpcGroup from "effect/rpc/RpcGroup"
 import type * as SqlClient from "effect/sql/SqlClient"
-import * as CopyFilesLive from "./CopyFilesLive.ts"
 import * as CopyTask from "./CopyTask.ts"
+import * as CopyUnitLive from "./CopyUnitLive.ts"
 import * as DeleteBatchLive from "./internal/deleteBatchLive.ts"
 import * as DeleteTask from "./internal/deleteTask.ts"
 import * as HashTask from "./internal/hashTask.ts"
@@ -37,7 +37,7 @@ export const Tasks = HashTask.ThreadTasks.merge(CopyTask.ThreadTasks, DeleteTask
  */
 export type Task = RpcGroup.Rpcs<typeof Tasks>
 
-const handlers = Layer.mergeAll(HashTaskLive.layer, CopyFilesLive.layer, DeleteBatchLive.layer, VerifyEntryLive.layer)
+const handlers = Layer.mergeAll(HashTaskLive.layer, CopyUnitLive.layer, DeleteBatchLive.layer, VerifyEntryLive.layer)
 
 /**
  * Runs the tasks on this thread, which `FileJobs` has started.

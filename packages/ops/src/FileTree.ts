@@ -18,10 +18,10 @@ import { type Call, FilesError } from "./FilesError.ts"
 import * as Filter from "./Filter.ts"
 import * as FolderListing from "./FolderListing.ts"
 import { Asking } from "./internal/asking.ts"
-import { mostDeep } from "./internal/calls/measure.ts"
 import { componentsOf, joined } from "./internal/components.ts"
 import { following } from "./internal/following.ts"
 import * as Twins from "./internal/twins.ts"
+import { measure } from "./internal/units/measure.ts"
 import * as Place from "./Place.ts"
 import * as TreeCursor from "./TreeCursor.ts"
 
@@ -140,7 +140,7 @@ export interface WalkOptions {
  * @category models
  * @since 0.1.0
  */
-export interface WholeOptions extends Omit<WalkOptions, "follow"> {
+export interface WholeOptions extends WalkOptions {
   /** As many elements, counted without the ends of folders, may be in one. */
   readonly mostWhole: number
   readonly mayBeWhole: (folder: Pick<Whole, "path" | "source">) => boolean
@@ -383,22 +383,25 @@ class Walker extends Asking<Element | Whole, Question> {
   private open(path: FilePath.FilePath): Effect.Effect<void> {
     const { source, whole } = this
     const mayBeWhole = whole !== undefined && path !== "" && whole.mayBeWhole({ source, path }) && !this.isTwin(path)
-    if (!mayBeWhole) return this.enter(path, undefined)
+    if (!mayBeWhole) return this.enter(path)
     const absolute = this.absolute(path)
     return Effect.flatMap(Clock.currentTimeMillis, (now) => {
       const known = this.known(absolute, now)
       if (known !== undefined) return Effect.sync(() => this.pass(path, known))
       return Effect.flatMap(
-        this.files.measure(absolute, {
-          most: whole.mostWhole,
-          isLeftOut: Filter.within(this.isLeftOut, path),
-          tell: (below, size) => this.sizes.set(FilePath.join(absolute, below), size)
-        }),
+        this.files.atOnce((calls) =>
+          measure(calls, calls.openPath(absolute, "list"), {
+            most: whole.mostWhole,
+            isLeftOut: Filter.within(this.isLeftOut, path),
+            isFollowing: this.follow !== undefined,
+            tell: (below, size) => this.sizes.set(FilePath.join(absolute, below), size)
+          })
+        ),
         Option.match({
-          // It is not known at once. Where only folders are listed it can't be known.
-          onNone: () => this.enter(path, this.onlyFolders ? undefined : whole),
+          // It is not known at once.
+          onNone: () => this.enter(path),
           onSome: Option.match({
-            onNone: () => this.enter(path, undefined),
+            onNone: () => this.enter(path),
             onSome: (size) => Effect.sync(() => this.pass(path, size))
           })
         })
@@ -417,16 +420,9 @@ class Walker extends Asking<Element | Whole, Question> {
     return size
   }
 
-  /** Enters a folder, unless there is no more in and below it than may be told as one. */
-  private enter(path: FilePath.FilePath, whole: WholeLimits | undefined): Effect.Effect<void> {
+  private enter(path: FilePath.FilePath): Effect.Effect<void> {
     return Effect.matchEffect(this.enterable(path), {
-      onSuccess: (entered) =>
-        whole === undefined
-          ? Effect.sync(() => this.begin(path, entered))
-          : Effect.map(
-            this.measure(path, entered.listing, whole),
-            (size) => size === undefined ? this.begin(path, entered) : this.pass(path, size)
-          ),
+      onSuccess: (entered) => Effect.sync(() => this.begin(path, entered)),
       onFailure: (error) =>
         Effect.sync(() => {
           // To try again would not lead anywhere else.
@@ -445,36 +441,6 @@ class Walker extends Asking<Element | Whole, Question> {
     const twins = this.twinsIn(listing)
     this.frames.push({ path, cursor: place.cursor, identity, listing, twins, index: 0, rest: undefined })
     this.chunk.push({ _tag: "Open", ...place, ...others === undefined ? {} : { others } })
-  }
-
-  /** Looks how much there is in and below a folder, if it may be told as one. */
-  private measure(
-    path: FilePath.FilePath,
-    listing: FolderListing.FolderListing,
-    { mostWhole }: WholeLimits
-  ): Effect.Effect<Files.FolderSize | undefined> {
-    return Effect.gen({ self: this }, function*() {
-      let leaves = 0
-      const folders = [{ path, depth: 1 }]
-      for (const [index, { depth, path }] of folders.entries()) {
-        if (depth > mostDeep) return undefined
-        const next = index === 0 ? listing : (yield* this.list(path)).listing
-        for (let at = 0; at < next.size; at++) {
-          const kind = next.kindAt(at)
-          const isFolder = kind === "folder"
-          const child = FilePath.join(path, next.nameAt(at))
-          if (kind !== "unknown" && this.isLeftOut(child, isFolder)) continue
-          if (leaves + folders.length === mostWhole) return undefined
-          if (isFolder) folders.push({ path: child, depth: depth + 1 })
-          else if (kind === "file" || kind === "link") leaves++
-          else return undefined
-        }
-      }
-      return { leaves, folders: folders.length }
-    }).pipe(
-      // The walk says of it what it meets, when it comes there.
-      Effect.catch(() => Effect.undefined)
-    )
   }
 
   /** Goes to where an earlier walk has been. */

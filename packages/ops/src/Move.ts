@@ -49,14 +49,14 @@ export const job = Job.make("move", {
  * @since 0.1.0
  */
 export const optionsOf = (
-  { checksums, preserve = CopyOptions.Property.literals }: Copy.Request
+  { checksums, preserve = CopyOptions.Property.literals, rules = [] }: Copy.Request
 ): CopyOptions.CopyOptions => ({
   keeps: new Set(preserve),
   isDurable: true,
   isVerified: true,
   checksums: checksums?.algorithm,
   isFollowing: false,
-  rules: [],
+  rules,
   isMove: true
 })
 

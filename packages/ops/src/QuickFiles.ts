@@ -23,14 +23,9 @@ import * as Files from "./Files.ts"
  */
 export interface QuickFiles {
   /**
-   * A file system for what is under these real paths, on the mounts that they are on. It makes calls at once while they
-   * are quick, and hands them on otherwise; never more than some milliseconds of them one after the other.
-   */
-  readonly at: (paths: ReadonlyArray<FilePath>) => Effect.Effect<Option.Option<Files.Files["Service"]>>
-
-  /**
-   * A file system for all that is under these real paths, whatever is there: `None` where anything is mounted in there,
-   * or a file system that is not local is mounted above. It opens folders at once, too.
+   * A file system for all that is under these real paths: `None` where anything is mounted in there, or a file system
+   * that is not local is mounted above. It makes calls at once while they are quick, and hands them on otherwise; never
+   * more than some milliseconds of them one after the other.
    */
   readonly throughout: (paths: ReadonlyArray<FilePath>) => Effect.Effect<Option.Option<Files.Files["Service"]>>
 
@@ -45,22 +40,7 @@ export interface QuickFiles {
  * @since 0.1.0
  */
 export const QuickFiles: Context.Reference<QuickFiles> = Context.Reference<QuickFiles>("@fanout/ops/QuickFiles", {
-  defaultValue: () => ({ at: () => Effect.succeedNone, throughout: () => Effect.succeedNone, isSlow: () => false })
-})
-
-/**
- * A file system for what is under these real paths, on the mounts that they are on, which makes as many of its calls at
- * once as may be: `None` where none may.
- *
- * @category accessors
- * @since 0.1.0
- */
-export const quickest: (
-  paths: ReadonlyArray<FilePath>
-) => Effect.Effect<Option.Option<Files.Files["Service"]>> = Effect.fnUntraced(function*(paths) {
-  const { at, throughout } = yield* QuickFiles
-  const all = yield* throughout(paths)
-  return Option.isSome(all) ? all : yield* at(paths)
+  defaultValue: () => ({ throughout: () => Effect.succeedNone, isSlow: () => false })
 })
 
 /**
@@ -103,17 +83,20 @@ export interface Where {
 }
 
 /**
- * Has a walk over all that is under these paths make its calls at once, where that is quick.
+ * Has a walk over all that is under these paths make its calls at once, where that is quick; only those that follow no
+ * links, if it `follows` some.
  *
  * @category constructors
  * @since 0.1.0
  */
 export const walking = <A, E, R>(
   paths: ReadonlyArray<FilePath>,
-  walk: Stream.Stream<A, E, R>
+  walk: Stream.Stream<A, E, R>,
+  follows = false
 ): Stream.Stream<A, E, Exclude<R, Files.Files> | Files.Files> =>
   Stream.unwrap(Effect.gen(function*() {
     const { throughout } = yield* QuickFiles
-    const quick = yield* throughout(paths)
-    return Stream.provideService(walk, Files.Files, Option.isSome(quick) ? quick.value : yield* Files.Files)
+    const files = yield* Files.Files
+    const quick = Option.getOrElse(yield* throughout(paths), () => files)
+    return Stream.provideService(walk, Files.Files, follows ? { ...files, atOnce: quick.atOnce } : quick)
   }))

@@ -8,103 +8,65 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as fs from "node:fs"
-import * as FilePath from "./FilePath.ts"
+import type { Calls } from "./Calls.ts"
+import type * as FilePath from "./FilePath.ts"
 import * as Files from "./Files.ts"
-import type { FilesError } from "./FilesError.ts"
-import { compareEach } from "./internal/calls/compareEach.ts"
 import { listFolder, listFolders } from "./internal/calls/listFolder.ts"
 import * as Mounts from "./internal/calls/mounts.ts"
-import { bigint, calls as nodeCalls, native, toStat } from "./internal/calls/nodeCalls.ts"
-import { attempt, scoped } from "./internal/calls/opened.ts"
+import { calls as nodeCalls } from "./internal/calls/nodeCalls.ts"
+import { attempt, read, scoped } from "./internal/calls/opened.ts"
 import { File } from "./internal/calls/openFile.ts"
 import { Folder } from "./internal/calls/openFolder.ts"
-import * as quickCalls from "./internal/calls/quickCalls.ts"
-import { readEach } from "./internal/calls/readEach.ts"
 import * as runDelay from "./internal/calls/runDelay.ts"
-import { isLocal, type SystemCalls, type Way } from "./internal/calls/systemCalls.ts"
-import { userUnsafe } from "./internal/unfinished.ts"
+import { blocking, later, Quick, type Way } from "./internal/calls/way.ts"
 import { QuickFiles } from "./QuickFiles.ts"
 
-// --- Paths ----------------------------------------------------------------------------------------------------------
+const make = (calls: Calls) => (way: Way): Files.Files["Service"] => {
+  const system = { calls, way }
+  const look = (name: "stat" | "lstat", path: FilePath.FilePath) =>
+    attempt(way, name, () => read(calls.statPath(path, name === "stat")), { path, isLong: true })
+  return {
+    folder: (path) =>
+      scoped(Effect.map(
+        attempt(way, "open", () => calls.openPath(path, "folder"), { path }),
+        (descriptor) => new Folder(system, descriptor, path)
+      )),
+    list: (path) => listFolder(system, path, () => calls.openPath(path, "list")),
+    folders: (path) => listFolders(system, path),
+    open: (path) =>
+      scoped(Effect.map(
+        attempt(way, "open", () => calls.openPath(path, "read"), { path }),
+        (descriptor) => new File(system, descriptor, path)
+      )),
+    stat: (path) => look("stat", path),
+    lstat: (path) => look("lstat", path),
+    find: (path) =>
+      Effect.catchIf(Effect.asSome(look("lstat", path)), ({ isMissing }) => isMissing, () => Effect.succeedNone),
+    realPath: (path) => attempt(way, "realpath", () => calls.realPath(path), { path, isLong: true }),
+    atOnce: (work, isNeeded) => way.atOnce((mayGoOn) => work(calls, mayGoOn), isNeeded),
+    denied: Effect.sync(calls.denied),
+    user: Effect.sync(calls.user)
+  }
+}
 
-/** Looks at what a person names, which is done a few times for each job. */
-const look = (call: "stat" | "lstat", path: FilePath.FilePath): Effect.Effect<Files.FileStat, FilesError> =>
-  Effect.map(
-    attempt<fs.BigIntStats>(call, path, (done) =>
-      fs[call](native(path), bigint, (error, stats) =>
-        done(error?.code, stats))),
-    toStat
-  )
-
-/** The same, and `None` for what is not there. */
-const find = (path: FilePath.FilePath): Effect.Effect<Option.Option<Files.FileStat>, FilesError> =>
-  Effect.matchEffect(look("lstat", path), {
-    onFailure: (error) => error.isMissing ? Effect.succeedNone : Effect.fail(error),
-    onSuccess: Effect.succeedSome
-  })
-
-const realPath = (path: FilePath.FilePath): Effect.Effect<FilePath.FilePath, FilesError> =>
-  Effect.map(
-    attempt<Buffer>("realpath", path, (done) =>
-      fs.realpath.native(native(path), "buffer", (error, real) =>
-        done(error?.code, real))),
-    FilePath.fromBytes
-  )
-
-const make = (calls: SystemCalls): Files.Files["Service"] => ({
-  folder: (path) =>
-    scoped(Effect.map(
-      attempt<number>("open", path, (done) => calls.openPath(path, "folder", done)),
-      (descriptor) => new Folder(calls, descriptor, path)
-    )),
-  readEach: (folders, reader) =>
-    Effect.uninterruptible(
-      Effect.callback((resume) => readEach({ calls, folders, reader, done: (count) => resume(Effect.succeed(count)) }))
-    ),
-  compareEach: (comparison) =>
-    Effect.uninterruptible(
-      Effect.callback((resume) => compareEach(calls, comparison, (count) => resume(Effect.succeed(count))))
-    ),
-  list: (path) => listFolder({ calls, path, open: (done) => calls.openPath(path, "list", done) }),
-  folders: (path) => listFolders(calls, path),
-  open: (path) =>
-    scoped(Effect.map(
-      attempt<number>("open", path, (done) => calls.openPath(path, "read", done)),
-      (descriptor) => new File(calls, descriptor, path)
-    )),
-  stat: (path) => look("stat", path),
-  lstat: (path) => look("lstat", path),
-  find,
-  realPath,
-  measure: (path, measuring) =>
-    Effect.callback((resume) => {
-      if (calls.measure === undefined) return resume(Effect.succeedNone)
-      calls.measure(path, measuring, (_, measured) => resume(Effect.succeed(Option.fromUndefinedOr(measured))))
-    }),
-  copyFolders: (request) =>
-    Effect.uninterruptible(Effect.callback((resume) => {
-      if (calls.copyFolders === undefined) return resume(Effect.succeedNone)
-      calls.copyFolders(request, (_, copied) => resume(Effect.succeed(Option.fromUndefinedOr(copied))))
-    })),
-  placeFolders: (request) =>
-    Effect.uninterruptible(Effect.callback((resume) => {
-      if (calls.placeFolders === undefined) return resume(Effect.succeedNone)
-      calls.placeFolders(request, (_, placed) => resume(Effect.succeed(Option.fromUndefinedOr(placed))))
-    })),
-  denied: Effect.sync(() => process.umask()),
-  user: Effect.sync(userUnsafe)
-})
-
-// --- Service --------------------------------------------------------------------------------------------------------
+/**
+ * Makes a file system of calls of your own, which are waited for.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const of = (calls: Calls): Files.Files["Service"] => make(calls)(blocking)
 
 /** The C library is reached on Linux only; and not where there is no binary for it, or none may be loaded. */
-const fastest = (way: Way): Effect.Effect<SystemCalls> =>
-  process.platform === "linux"
-    ? Effect.match(Effect.tryPromise(() => import("./internal/calls/koffiCalls.ts")), {
-      onFailure: () => nodeCalls[way],
-      onSuccess: ({ calls }) => calls[way]
-    })
-    : Effect.succeed(nodeCalls[way])
+const fastest: Effect.Effect<Calls> = process.platform === "linux"
+  ? Effect.match(Effect.tryPromise(() => import("./internal/calls/libcCalls.ts")), {
+    onFailure: () => nodeCalls,
+    onSuccess: ({ calls }) => calls
+  })
+  : Effect.succeed(nodeCalls)
+
+const layerOf = (way: Way): Layer.Layer<Files.Files> =>
+  Layer.effect(Files.Files, Effect.map(fastest, (calls) => make(calls)(way)))
 
 /**
  * Whether calls are made straight through the C library, as they are where that can be loaded.
@@ -112,7 +74,7 @@ const fastest = (way: Way): Effect.Effect<SystemCalls> =>
  * @category accessors
  * @since 0.1.0
  */
-export const isNative: Effect.Effect<boolean> = Effect.map(fastest("later"), (calls) => calls !== nodeCalls.later)
+export const isNative: Effect.Effect<boolean> = Effect.map(fastest, (calls) => calls !== nodeCalls)
 
 /**
  * Layer that calls the file system, and lets other fibers run in the meantime.
@@ -126,7 +88,7 @@ export const isNative: Effect.Effect<boolean> = Effect.map(fastest("later"), (ca
  * @category layers
  * @since 0.1.0
  */
-export const layer: Layer.Layer<Files.Files> = Layer.effect(Files.Files, Effect.map(fastest("later"), make))
+export const layer: Layer.Layer<Files.Files> = layerOf(later)
 
 /**
  * Layer that calls the file system as `layer` does, and has the thread wait for each call: on a thread of its own that
@@ -135,19 +97,7 @@ export const layer: Layer.Layer<Files.Files> = Layer.effect(Files.Files, Effect.
  * @category layers
  * @since 0.1.0
  */
-export const layerBlocking: Layer.Layer<Files.Files> = Layer.effect(
-  Files.Files,
-  Effect.map(fastest("atOnce"), make)
-)
-
-/** Whether the file system of a path is on this machine. What can't be asked is not. */
-const isLocalAt = (path: FilePath.FilePath): Effect.Effect<boolean> =>
-  Effect.callback<boolean>((resume) =>
-    fs.statfs(
-      native(path),
-      (error, stats) => resume(Effect.succeed(error === null && isLocal(stats.type)))
-    )
-  )
+export const layerBlocking: Layer.Layer<Files.Files> = layerOf(blocking)
 
 /** More sources than that are not looked at: the table of mounts may be long, and all else would wait. */
 const maxSources = 1000
@@ -164,26 +114,23 @@ const isLocalThroughout = (paths: ReadonlyArray<FilePath.FilePath>): Effect.Effe
     )
 
 /**
- * Layer that supplies `QuickFiles`: calls for folders and names are made at once on file systems that Linux keeps on
- * this machine, for 8 ms at a time, and not for 200 ms after one that took 20 ms while nothing else had the processors.
+ * Layer that supplies `QuickFiles`: calls are made at once on file systems that Linux keeps on this machine, for 8 ms
+ * at a time, and not for 200 ms after one that took 20 ms while nothing else had the processors.
  *
  * @category layers
  * @since 0.1.0
  */
 export const layerQuick: Layer.Layer<never> = Layer.effect(
   QuickFiles,
-  Effect.gen(function*() {
-    const [atOnce, later] = [yield* fastest("atOnce"), yield* fastest("later")]
-    const calls = quickCalls.make({ atOnce, later }, () => performance.now(), runDelay.read)
-    const [here, throughout] = [make(calls.here), make(calls.throughout)]
-    const where = (isQuick: Effect.Effect<boolean>, files: Files.Files["Service"]) =>
-      process.platform === "linux"
-        ? Effect.map(isQuick, (is) => is ? Option.some(files) : Option.none())
-        : Effect.succeedNone
+  Effect.map(fastest, (calls) => {
+    const quick = new Quick(() => performance.now(), runDelay.read)
+    const files = Option.some(make(calls)(quick))
     return {
-      at: (paths) => where(Effect.map(Effect.forEach(paths, isLocalAt), (local) => local.every((is) => is)), here),
-      throughout: (paths) => where(isLocalThroughout(paths), throughout),
-      isSlow: calls.isSlow
+      throughout: (paths) =>
+        process.platform === "linux"
+          ? Effect.map(isLocalThroughout(paths), (isLocal) => isLocal ? files : Option.none())
+          : Effect.succeedNone,
+      isSlow: quick.isSlow
     }
   })
 )
@@ -194,4 +141,4 @@ export const layerQuick: Layer.Layer<never> = Layer.effect(
  * @category layers
  * @since 0.1.0
  */
-export const layerNode: Layer.Layer<Files.Files> = Layer.succeed(Files.Files, make(nodeCalls.later))
+export const layerNode: Layer.Layer<Files.Files> = Layer.succeed(Files.Files, make(nodeCalls)(later))

@@ -1,6 +1,11 @@
 /**
  * @since 0.1.0
  */
+export * as Calls from "./Calls.ts"
+
+/**
+ * @since 0.1.0
+ */
 export * as ChecksumLine from "./ChecksumLine.ts"
 
 /**
@@ -36,11 +41,6 @@ export * as CopyError from "./CopyError.ts"
 /**
  * @since 0.1.0
  */
-export * as CopyUnitLive from "./CopyUnitLive.ts"
-
-/**
- * @since 0.1.0
- */
 export * as CopyOptions from "./CopyOptions.ts"
 
 /**
@@ -62,6 +62,11 @@ export * as CopyStrategy from "./CopyStrategy.ts"
  * @since 0.1.0
  */
 export * as CopyTask from "./CopyTask.ts"
+
+/**
+ * @since 0.1.0
+ */
+export * as CopyUnitLive from "./CopyUnitLive.ts"
 
 /**
  * @since 0.1.0

@@ -1,17 +1,15 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as Pools from "@fanout/core/Pools"
 import * as TaskDispatcher from "@fanout/core/TaskDispatcher"
-import { settle } from "@fanout/core/testing"
 import * as CopyEntryLive from "@fanout/ops/CopyEntryLive"
-import * as CopyFilesLive from "@fanout/ops/CopyFilesLive"
 import { CopyEntry } from "@fanout/ops/CopyTask"
+import * as CopyUnitLive from "@fanout/ops/CopyUnitLive"
 import * as FilePath from "@fanout/ops/FilePath"
 import * as Files from "@fanout/ops/Files"
 import { QuickFiles } from "@fanout/ops/QuickFiles"
+import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
-import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
-import * as TestClock from "effect/testing/TestClock"
 import * as MemoryFiles from "./MemoryFiles.ts"
 import { Sides } from "./sides.ts"
 
@@ -26,9 +24,20 @@ const copy = Effect.fnUntraced(function*({ readMillis = 0, startsAfter }: {
   for (const folder of [from, to]) disk.folder(folder)
   const names = Array.from({ length: 80 }, (_, n) => FilePath.make(`${n}`))
   for (const name of names) disk.file(`/from/${name}`, "text")
-  const sides = new Sides(disk, readMillis)
+  const sides = new Sides(disk, 0)
+  const clock = yield* Clock.Clock
+  const monotonicNanos = () => BigInt((sides.here + sides.there) * readMillis) * 1_000_000n
+  const passing: Clock.Clock = {
+    currentTimeMillisUnsafe: () => clock.currentTimeMillisUnsafe(),
+    currentTimeMillis: clock.currentTimeMillis,
+    currentTimeNanosUnsafe: () => clock.currentTimeNanosUnsafe(),
+    currentTimeNanos: clock.currentTimeNanos,
+    monotonicTimeNanosUnsafe: monotonicNanos,
+    monotonicTimeNanos: Effect.sync(monotonicNanos),
+    sleep: (duration) => clock.sleep(duration)
+  }
   const { files } = sides
-  const others = sides.others(CopyFilesLive.layer)
+  const others = sides.others(CopyUnitLive.layer)
   const { run } = yield* TaskDispatcher.TaskDispatcher
   const copied = yield* Effect.forEach(
     Array.from({ length: 8 }, (_, piece) => names.slice(piece * 10, piece * 10 + 10)),
@@ -37,11 +46,11 @@ const copy = Effect.fnUntraced(function*({ readMillis = 0, startsAfter }: {
   ).pipe(
     Effect.provide(CopyEntryLive.layerShared(others, { paths: [from, to], startsAfter })),
     Effect.provideService(QuickFiles, {
-      at: () => Effect.succeedSome(files),
       throughout: () => Effect.succeedSome(files),
       isSlow: () => false
     }),
-    Effect.provideService(Files.Files, files)
+    Effect.provideService(Files.Files, files),
+    Effect.provideService(Clock.Clock, passing)
   )
   assert.deepStrictEqual(copied.map((one) => one._tag === "Files" && one.copied), Array.from({ length: 8 }, () => 10))
   return sides
@@ -68,11 +77,6 @@ describe("CopyEntryLive.layerShared", () => {
 
   it.effect("has others help once few files take long", () =>
     Effect.gen(function*() {
-      const copying = yield* Effect.forkChild(copy({ startsAfter: 2, readMillis: 2 }))
-      while (copying.pollUnsafe() === undefined) {
-        yield* settle
-        yield* TestClock.adjust(2)
-      }
-      assert.strictEqual((yield* Fiber.join(copying)).started, 1)
+      assert.strictEqual((yield* copy({ startsAfter: 2, readMillis: 2 })).started, 1)
     }).pipe(Effect.scoped, dispatching))
 })

@@ -534,7 +534,7 @@ describe("CopyRouter", { timeout: 60_000 }, () => {
         disk.remove(FilePath.make("/from/small"))
         disk.file("/from/small", text)
         for (const claimed of [0, 5, 9, 10, 11, 80_000]) {
-          const memory = MemoryFiles.make(disk)
+          const memory = FaultyFiles.intercept(MemoryFiles.make(disk), () => Effect.void)
           const lying = (folder: Files.Folder): Files.Folder => ({
             ...folder,
             open: (name) =>

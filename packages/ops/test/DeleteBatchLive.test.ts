@@ -59,8 +59,7 @@ const share = Effect.fnUntraced(function*(
     Layer.provide([
       Layer.succeed(Trash.Trash, { trash: () => Effect.void }),
       Layer.succeed(QuickFiles, {
-        at: () => Effect.succeed(isQuick ? Option.some(files("quick")) : Option.none()),
-        throughout: () => Effect.succeedNone,
+        throughout: () => Effect.succeed(isQuick ? Option.some(files("quick")) : Option.none()),
         isSlow: () => counts.quick >= slowAfter
       })
     ]),
@@ -137,8 +136,8 @@ describe("DeleteBatchLive.layer", () => {
   it.effect("gives what it has not come to where it is stopped, and has told what is gone", () =>
     Effect.gen(function*() {
       const folders = [{ path: p(""), names: [p("0"), p("1"), p("2")] }, { path: null, names: [p("in")] }]
-      for (const stopAt of ["/in/1/0", "/in/1/1", "/in/2/0"]) {
-        const disk = plant(40)
+      for (const stopAt of ["/in/1/0", "/in/1/40", "/in/2/0"]) {
+        const disk = plant(2000)
         const signal = Interrupter.makeUnsafe()
         const before: FaultyFiles.Before = (call, path) =>
           Effect.sync(() => {
@@ -150,14 +149,14 @@ describe("DeleteBatchLive.layer", () => {
           signal
         )
         const left = Object.values(disk.tree("/in"))
-        assert.strictEqual(removedFiles, 40 - left.filter(({ kind }) => kind === "file").length)
+        assert.strictEqual(removedFiles, 2000 - left.filter(({ kind }) => kind === "file").length)
         assert.strictEqual(removedFolders, 20 - left.filter(({ kind }) => kind === "folder").length)
         const [first, ...others] = rest
         assert.isTrue(first?.names.every((name) => disk.see(`/in/${name}`)?.kind === "folder"))
         assert.deepStrictEqual(others, folders.slice(1))
         const again = yield* removeFolder(disk, Effect.void, { folders: rest })
-        assert.deepStrictEqual([again.rest, removedFiles + again.removedFiles], [[], 6])
-        assert.deepStrictEqual(Object.keys(disk.tree("/in")).length, 17 * 3)
+        assert.deepStrictEqual([again.rest, removedFiles + again.removedFiles], [[], 300])
+        assert.deepStrictEqual(Object.keys(disk.tree("/in")).length, 17 * 101)
       }
     }))
 
@@ -297,13 +296,15 @@ describe("DeleteBatchLive.layerShared", () => {
     Effect.gen(function*() {
       const { files, folders, others, quick, started } = yield* share(plant(20_000), { isQuick: true })
       assert.deepStrictEqual([files, folders, quick + others, started], [20_000, 21, 20_000, 1])
-      assert.isAbove(others, 10_000)
+      // They get two of the five pieces at least: those that come before they are there are done here.
+      assert.isAtLeast(others, 8000)
     }))
 
   it.effect("leaves the rest to others once it is slow, in the midst of a folder", () =>
     Effect.gen(function*() {
+      // That is looked at before each 32 names of a folder.
       const { files, folders, others, quick, started } = yield* share(plant(1000), { isQuick: true, slowAfter: 130 })
-      assert.deepStrictEqual([files, folders, quick, others, started], [1000, 21, 130, 870, 1])
+      assert.deepStrictEqual([files, folders, quick, others, started], [1000, 21, 132, 868, 1])
     }))
 
   it.effect("leaves it all to others where it is not quick", () =>

@@ -3,7 +3,7 @@ import type * as Files from "@fanout/ops/Files"
 import { type Call, FilesError } from "@fanout/ops/FilesError"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
-import { compareEach, copyEach, readEach, sweepEach } from "./MemoryFiles.ts"
+import { faultyCalls } from "./faultyCalls.ts"
 
 /** Runs before a call, also with the name of an attribute; what it fails with is what the call fails with. */
 export type Before = (call: Call, path: FilePath.FilePath, attribute?: string) => Effect.Effect<void, FilesError>
@@ -29,7 +29,6 @@ export const intercept = (files: Files.Files["Service"], before: Before): Files.
     cloneFrom: (file) => around("ficlone", path, inner.cloneFrom(innerFile(file))),
     truncate: (sizeBytes) => around("ftruncate", path, inner.truncate(sizeBytes)),
     forget: around("fadvise", path, inner.forget),
-    readAnew: around("fadvise", path, inner.readAnew),
     sync: around("fsync", path, inner.sync),
     syncFileSystem: around("syncfs", path, inner.syncFileSystem),
     attributeNames: around("listxattr", path, inner.attributeNames),
@@ -69,7 +68,6 @@ export const intercept = (files: Files.Files["Service"], before: Before): Files.
       find: (name) => around("lstat", at(name), inner.find(name)),
       folder: openFolder,
       open,
-      copyEach: (names, to, copier) => copyEach({ attributeNames, lstat, open, readLink }, names, to, copier),
       create: (name) => around("create", at(name), Effect.map(inner.create(name), (made) => file(at(name), made))),
       createUnnamed: around("create", path, Effect.map(inner.createUnnamed, (made) => unnamed(path, made))),
       makeFolder: (name) => around("mkdir", at(name), inner.makeFolder(name)),
@@ -87,8 +85,10 @@ export const intercept = (files: Files.Files["Service"], before: Before): Files.
       sync: around("fsync", path, inner.sync),
       link: (existing, name, to) => around("link", at(existing), inner.link(existing, name, innerOf(to))),
       unlink,
-      sweepTree: () => Effect.succeedNone,
-      sweepEach: (names, sweeper) => sweepEach({ folder: openFolder, removeFolder }, names, sweeper),
+      atOnce: (work) =>
+        inner.atOnce((calls, descriptor, mayGoOn) =>
+          work(faultyCalls(calls, before, [[descriptor, path]]), descriptor, mayGoOn)
+        ),
       removeFolder
     }
     innerFolders.set(opened, inner)
@@ -100,15 +100,11 @@ export const intercept = (files: Files.Files["Service"], before: Before): Files.
     lstat: (path) => around("lstat", path, files.lstat(path)),
     stat: (path) => around("stat", path, files.stat(path)),
     find: (path) => around("lstat", path, files.find(path)),
-    copyFolders: () => Effect.succeedNone,
-    placeFolders: () => Effect.succeedNone,
-    measure: () => Effect.succeedNone,
+    atOnce: (work, isNeeded) => files.atOnce((calls, mayGoOn) => work(faultyCalls(calls, before), mayGoOn), isNeeded),
     denied: files.denied,
     user: files.user,
     realPath: (path) => around("realpath", path, files.realPath(path)),
     folder: folderAt,
-    readEach: (folders, reader) => readEach(folderAt, folders, reader),
-    compareEach: (comparison) => compareEach(folderAt, comparison),
     list: (path) => around("scandir", path, files.list(path)),
     folders: (path) => around("scandir", path, files.folders(path)),
     open: (path) => around("open", path, Effect.map(files.open(path), (inner) => file(path, inner)))

@@ -22,7 +22,7 @@ for (const unnamed of [true, false]) {
         disk.folder(path)
         return FilePath.make(path)
       }),
-      { unnamed, compares: true, sweeps: false }
+      { unnamed, isAtOnce: true }
     )
 
     afterAll(() => {

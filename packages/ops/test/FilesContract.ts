@@ -1,4 +1,6 @@
 import { assert, describe, type Vitest } from "@effect/vitest"
+import { type Calls, code as codeOf, isCode } from "@fanout/ops/Calls"
+import type { Property } from "@fanout/ops/CopyOptions"
 import * as FilePath from "@fanout/ops/FilePath"
 import * as Files from "@fanout/ops/Files"
 import type { FilesError } from "@fanout/ops/FilesError"
@@ -8,7 +10,14 @@ import type * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as Result from "effect/Result"
 import * as Scope from "effect/Scope"
-import { copierOf } from "./copier.ts"
+import { compareNames, type Comparer } from "../src/internal/units/comparison.ts"
+import { type CopiedUnit, type Filled, resultOf, type Unit } from "../src/internal/units/copyUnit.ts"
+import { FileCopy, type FileCopyOptions } from "../src/internal/units/fileCopy.ts"
+import { fill, type Limits } from "../src/internal/units/filling.ts"
+import { mostDeep } from "../src/internal/units/measure.ts"
+import { settle, unsettled } from "../src/internal/units/placement.ts"
+import { type Reader, readFiles } from "../src/internal/units/reading.ts"
+import { type Remover, removeTree } from "../src/internal/units/removal.ts"
 
 const bytes = (latin1: string): Uint8Array => Buffer.from(latin1, "latin1")
 const n = (latin1: string): FilePath.FilePath => FilePath.fromBytes(bytes(latin1))
@@ -46,6 +55,8 @@ interface Place {
   readonly folder: Files.Folder
   /** Path of what has the name in there. */
   readonly at: (name: string) => FilePath.FilePath
+  /** Does work by the folder; nothing where calls are not made at once, which is an error where they have to be. */
+  readonly atOnce: <A>(work: (calls: Calls, folder: number) => A) => Effect.Effect<Option.Option<A>>
 }
 
 type Test = <A, E>(
@@ -75,7 +86,7 @@ const callsByName = (folder: Files.Folder, name: FilePath.FilePath) => ({
 })
 
 /** Notes what it is given, in the order in which that comes. */
-class Notes implements Files.Reader {
+class Notes implements Reader {
   readonly buffer = new Uint8Array(4)
   readonly notes: Array<string> = []
   readonly mayGoOn: () => boolean
@@ -103,7 +114,7 @@ class Notes implements Files.Reader {
 }
 
 /** Notes how entries compare, and compares the content of those below 20 bytes. */
-class PairNotes implements Files.Comparer {
+class PairNotes implements Comparer {
   readonly buffers = [Buffer.alloc(4), Buffer.alloc(4)] as const
   readonly notes: Array<string> = []
   readonly mayGoOn: () => boolean
@@ -112,9 +123,8 @@ class PairNotes implements Files.Comparer {
     this.mayGoOn = mayGoOn
   }
 
-  begin(a: Files.FileStat, b: Files.FileStat, isAlike: boolean): boolean {
-    const [textA, textB] = [a, b].map(({ kind, sizeBytes }) => kind === "file" ? sizeBytes : kind)
-    this.notes.push(`${textA} ${textB}${isAlike ? " alike" : ""}`)
+  begin(a: Files.FileStat, b: Files.FileStat): boolean {
+    this.notes.push([a, b].map(({ kind, sizeBytes }) => kind === "file" ? sizeBytes : kind).join(" "))
     return a.kind !== "folder" && a.sizeBytes < 20
   }
 
@@ -132,12 +142,12 @@ class PairNotes implements Files.Comparer {
 }
 
 /** Empties folders, and counts what is gone. */
-class Broom implements Files.Sweeper {
+class Broom implements Remover {
   readonly removed = { names: 0, folders: 0 }
   private readonly most: number
   private readonly refused: ReadonlyArray<string>
   private readonly left: ReadonlyArray<string>
-  private name = FilePath.empty
+  private path = FilePath.empty
 
   constructor(
     { begin = [], isLeft = [], most = Number.POSITIVE_INFINITY }: {
@@ -151,260 +161,77 @@ class Broom implements Files.Sweeper {
     this.most = most
   }
 
-  mayGoOn(): boolean {
-    return this.removed.names < this.most
+  readonly mayGoOn = (): boolean => this.removed.names < this.most
+
+  readonly begin = (path: FilePath.FilePath): boolean => {
+    this.path = path
+    return !this.refused.includes(path)
   }
 
-  begin(name: FilePath.FilePath, { device }: Files.Identity): boolean {
-    this.name = name
-    return !this.refused.includes(name) && device > 0n
-  }
+  readonly isLeft = (name: FilePath.FilePath): boolean => this.left.includes(FilePath.join(this.path, name))
 
-  isLeft(name: FilePath.FilePath): boolean {
-    return this.left.includes(FilePath.join(this.name, name))
-  }
+  readonly removedName = (): void => void this.removed.names++
 
-  removedName(): void {
-    this.removed.names++
-  }
-
-  removedFolder(): void {
-    this.removed.folders++
-  }
+  readonly removedFolder = (): void => void this.removed.folders++
 }
 
-/** Copies what it is given, those below 20 bytes, and notes it. */
-class CopyNotes extends Notes {
-  readonly isFree: boolean
-  readonly isOwn: boolean
-  readonly keepsOwner: boolean
-  readonly keepsHoles = true
-  readonly isAttributeKept: () => boolean
-  hold: Files.Copier["hold"] = undefined
-  take: Files.Copier["take"] = undefined
-  /** How large files are that their copies replace. */
-  replaces: number | undefined = undefined
-
-  constructor(to: "free" | "own" | "taken", mayGoOn: () => boolean = () => true, keepsAll = false) {
-    super(mayGoOn)
-    this.isFree = to === "free"
-    this.isOwn = to === "own"
-    this.keepsOwner = keepsAll
-    this.isAttributeKept = () => keepsAll
-  }
-
-  readonly leave = (): void => {
-    this.notes.push("left")
-  }
-
-  override begin(stat: Files.FileStat): boolean {
-    const isWanted = super.begin(stat) || stat.kind === "link"
-    // It may be begun once more.
-    if (this.notes.at(-1) === this.notes.at(-2)) this.notes.pop()
-    return isWanted
-  }
-
-  found({ sizeBytes }: Files.FileStat): FilePath.FilePath | undefined {
-    if (sizeBytes === this.replaces) return n("aside")
-    this.notes.push(`found ${sizeBytes}`)
-    return undefined
-  }
-
-  copied(sizeBytes: number): void {
-    this.notes.push(`copied ${sizeBytes}`)
-  }
-
-  ownerLost(): void {
-    this.notes.push("owner lost")
-  }
-
-  spoiled(): void {
-    this.notes.push("spoiled")
-  }
+/** Work that makes many calls. */
+const atOnceTests = (test: Test, isAtOnce: boolean | undefined) => {
+  test("does work that makes many calls, or nothing of it, and none by a folder that is closed", ({ files, folder }) =>
+    Effect.gen(function*() {
+      yield* write(folder, "file", "text")
+      let done = 0
+      const there = yield* files.atOnce((calls) => {
+        done++
+        return calls.statPath(folder.path, false).now()
+      })
+      if (isAtOnce !== undefined) assert.strictEqual(Option.isSome(there), isAtOnce)
+      assert.strictEqual(done, Option.isSome(there) ? 1 : 0)
+      if (Option.isSome(there)) assert.strictEqual(isCode(there.value) || there.value.kind, "folder")
+      const closed = yield* Effect.scoped(files.folder(folder.path))
+      assert.isTrue(Option.isNone(yield* closed.atOnce(() => done++)))
+      const found = yield* folder.atOnce((calls, inode) =>
+        ["file", "nothing"].map((name) => calls.lstat(inode, n(name)).now())
+      )
+      if (Option.isNone(found)) return
+      const [file, nothing] = found.value
+      assert.deepStrictEqual(
+        [isCode(file) ? file : file?.sizeBytes, nothing],
+        [4, codeOf("ENOENT")]
+      )
+    }))
 }
 
-/** Copying of files from one folder to another, where that has files without a name. */
+const keepsAll: ReadonlySet<Property> = new Set<Property>(["mode", "times", "owner", "sparse", "xattr"])
+
+/** Copying of single files and links into a folder that is nobody else's. */
 const copyingTests = (test: Test) => {
-  const copy = Effect.fnUntraced(function*(
-    { at, files, folder }: Place,
+  /** Opens something, which has to be there. */
+  const opened = (calls: Calls, path: FilePath.FilePath): number => {
+    const folder = calls.openPath(path, "folder").now()
+    return isCode(folder) ? assert.fail(folder.name) : folder
+  }
+  /** Copies what has the names, and tells what became of each, and whether its owner was lost. */
+  const copy = (
+    { at, atOnce }: Place,
     names: ReadonlyArray<string>,
-    copier: CopyNotes
-  ) {
-    const into = yield* files.folder(at("into"))
-    const count = yield* folder.copyEach(names.map(n), into, copier)
-    const takesUnnamed = yield* Effect.isSuccess(Effect.scoped(into.createUnnamed))
-    return { into, count, notes: copier.notes, takesUnnamed }
-  })
+    options: Partial<FileCopyOptions> = {},
+    met: (name: string) => string = (name) => name
+  ) =>
+    atOnce((calls, from) => {
+      const to = opened(calls, at("into"))
+      const files = new FileCopy(calls, { keeps: keepsAll, mayGoOn: () => true, take: undefined, ...options })
+      const copied = names.map((name): string => {
+        const stat = calls.lstat(from, n(met(name))).now()
+        return isCode(stat) ? stat.name : files.copy({ from, name: n(name), stat, to, as: n(name) })
+      })
+      files.close()
+      calls.closeNow(to)
+      return copied
+    })
+  const large = "0123456789".repeat(60_000)
   const plant = Effect.fnUntraced(function*(folder: Files.Folder) {
-    for (const [name, text] of [["a", "0123456789"], ["b", ""], ["c", "abcd"], ["large", "x".repeat(20)]] as const) {
-      yield* write(folder, name, text)
-    }
-    yield* Effect.scoped(Effect.flatMap(folder.open(n("a")), (file) => file.setMode(0o640)))
-    yield* folder.setTimes(n("a"), times)
-    yield* folder.makeFolder(n("into"))
-  })
-
-  test("copies files one after the other, those that are wanted and whose names are free", (place) =>
-    Effect.gen(function*() {
-      const { folder } = place
-      yield* plant(folder)
-      yield* folder.makeLink(n("a"), n("link"))
-      const names = ["a", "nothing", "b", "into", "large", "link", "..", "c"]
-      const first = yield* copy(place, names, new CopyNotes("taken"))
-      assert.strictEqual(first.count, names.length)
-      if (!first.takesUnnamed) {
-        assert.isTrue(first.notes.some((note) => note.endsWith("ENOTSUP")))
-        return assert.deepStrictEqual(yield* namesIn(first.into), ["link"])
-      }
-      assert.deepStrictEqual(first.notes, [
-        "begin 10",
-        "copied 10",
-        "lstat nothing ENOENT",
-        "begin 0",
-        "copied 0",
-        "begin folder",
-        "begin 20",
-        "begin link",
-        "copied 0",
-        "lstat .. EINVAL",
-        "begin 4",
-        "copied 4"
-      ])
-      assert.deepStrictEqual(yield* namesIn(first.into), ["a", "b", "c", "link"])
-      assert.strictEqual(yield* first.into.readLink(n("link")), "a")
-      const [link, linkThere] = [yield* folder.lstat(n("link")), yield* first.into.lstat(n("link"))]
-      isClose(linkThere.modifiedNanos, link.modifiedNanos)
-      assert.deepStrictEqual([yield* read(first.into, "a"), yield* read(first.into, "b")], ["0123456789", ""])
-      const [a, there] = [yield* folder.lstat(n("a")), yield* first.into.lstat(n("a"))]
-      assert.deepStrictEqual([there.mode, there.sizeBytes], [a.mode, a.sizeBytes])
-      isClose(there.modifiedNanos, a.modifiedNanos)
-
-      const second = yield* copy(place, ["a", "c"], new CopyNotes("taken"))
-      assert.deepStrictEqual(second.notes, ["begin 10", "found 10", "begin 4", "found 4"])
-      // What is taken for free and is not stays as it is.
-      yield* folder.rename(n("c"), n("a"))
-      const third = yield* copy(place, ["a"], new CopyNotes("free"))
-      assert.deepStrictEqual(third.notes, ["begin 4", "link a EEXIST"])
-      assert.strictEqual(yield* read(third.into, "a"), "0123456789")
-    }))
-
-  test("has copies take the place of what is there, where it may, or tells of that", (place) =>
-    Effect.gen(function*() {
-      yield* plant(place.folder)
-      const replacing = (names: ReadonlyArray<string>, mayGoOn?: () => boolean) => {
-        const copier = new CopyNotes("taken", mayGoOn)
-        copier.replaces = 3
-        return copy(place, names, copier)
-      }
-      const into = yield* place.files.folder(place.at("into"))
-      for (const name of ["a", "b", "c"]) yield* write(into, name, name === "b" ? "other" : "old")
-      yield* into.link(n("a"), n("kept"))
-      const texts = Effect.forEach(["a", "b", "c", "kept"], (name) => read(into, name))
-
-      // Once before each file, before it gets a name, and before it takes that of another one.
-      for (const asked of [1, 2]) {
-        let left = asked
-        yield* replacing(["a", "b", "c"], () => left-- > 0)
-        assert.deepStrictEqual(yield* texts, ["old", "other", "old", "old"])
-        assert.deepStrictEqual(yield* namesIn(into), ["a", "b", "c", "kept"])
-      }
-
-      const { notes } = yield* replacing(["a", "b", "c"])
-      if (notes.includes("left") || notes.some((note) => note.endsWith("ENOTSUP"))) {
-        assert.deepStrictEqual(yield* texts, ["old", "other", "old", "old"])
-      } else {
-        assert.deepStrictEqual(notes, ["begin 10", "copied 10", "begin 0", "found 5", "begin 4", "copied 4"])
-        assert.deepStrictEqual(yield* texts, ["0123456789", "other", "abcd", "old"])
-        const [a, there] = [yield* place.folder.lstat(n("a")), yield* into.lstat(n("a"))]
-        assert.strictEqual(there.mode, a.mode)
-        isClose(there.modifiedNanos, a.modifiedNanos)
-      }
-      assert.deepStrictEqual(yield* namesIn(into), ["a", "b", "c", "kept"])
-
-      // What has the other name already is somebody else's.
-      yield* write(into, "aside", "mine")
-      yield* into.unlink(n("c"))
-      yield* write(into, "c", "old")
-      const { notes: last } = yield* replacing(["c"])
-      assert.deepStrictEqual([last.at(-1), yield* read(into, "aside")], ["left", "mine"])
-    }))
-
-  test("gives what passes through a copy to whoever wants to know it, and copies owners", (place) =>
-    Effect.gen(function*() {
-      const { folder } = place
-      yield* plant(folder)
-      const wanted = { owner: 1234, group: 2345 }
-      // Only a few users may give files away.
-      const mayOwn = yield* Effect.isSuccess(folder.setOwner(n("a"), wanted))
-      for (const takes of [true, false]) {
-        const copier = new CopyNotes("taken", undefined, true)
-        const taken: Array<Uint8Array> = []
-        if (takes) copier.take = (piece) => void taken.push(Uint8Array.from(piece))
-        const { into, takesUnnamed } = yield* copy(place, ["a", "b", "c"], copier)
-        if (!takesUnnamed) return
-        assert.strictEqual(Buffer.concat(taken).toString(), takes ? "0123456789abcd" : "")
-        assert.deepStrictEqual([yield* read(into, "a"), yield* read(into, "c")], ["0123456789", "abcd"])
-        const [{ group, mode, owner }, other] = [yield* into.lstat(n("a")), yield* folder.lstat(n("c"))]
-        if (mayOwn) assert.deepStrictEqual({ owner, group }, wanted)
-        assert.strictEqual(mode, 0o640)
-        const { group: itsGroup, owner: itsOwner } = yield* into.lstat(n("c"))
-        assert.deepStrictEqual([itsOwner, itsGroup], [other.owner, other.group])
-        for (const name of ["a", "b", "c"]) yield* into.unlink(n(name))
-      }
-    }))
-
-  test("gives copies that are whole and have no names yet to whoever holds them", (place) =>
-    Effect.gen(function*() {
-      yield* plant(place.folder)
-      const copier = new CopyNotes("free")
-      const held: Array<Files.UnnamedFile> = []
-      copier.hold = (file, sizeBytes) => {
-        held.push(file)
-        copier.notes.push(`held ${sizeBytes}`)
-      }
-      const { count, into, notes, takesUnnamed } = yield* copy(place, ["a", "b", "c"], copier)
-      if (!takesUnnamed) return
-      assert.strictEqual(count, 3)
-      assert.deepStrictEqual(notes, ["begin 10", "held 10", "begin 0", "held 0", "begin 4", "held 4"])
-      assert.deepStrictEqual(yield* namesIn(into), [])
-      const [first, , third] = held
-      for (const [file, name] of [[third, "c"], [first, "a"]] as const) {
-        if (file !== undefined) yield* file.link(n(name))
-      }
-      yield* Effect.forEach(held, ({ close }) => close)
-      assert.deepStrictEqual(yield* namesIn(into), ["a", "c"])
-      assert.deepStrictEqual([yield* read(into, "a"), yield* read(into, "c")], ["0123456789", "abcd"])
-      const [a, there] = [yield* place.folder.lstat(n("a")), yield* into.lstat(n("a"))]
-      assert.strictEqual(there.mode, a.mode)
-      isClose(there.modifiedNanos, a.modifiedNanos)
-    }))
-
-  test("leaves nothing of a copy that is stopped, before it is whole or before it has its name", (place) =>
-    Effect.gen(function*() {
-      yield* plant(place.folder)
-      // Once before each file, between pieces, and before it gets its name.
-      for (const [asked, copied] of [[1, 0], [2, 0], [3, 0], [4, 1]] as const) {
-        let left: number = asked
-        const copier = new CopyNotes("taken", () => left-- > 0)
-        const { count, into, notes, takesUnnamed } = yield* copy(place, ["a", "b"], copier)
-        if (!takesUnnamed) continue
-        assert.strictEqual(count, copied, notes.join())
-        assert.deepStrictEqual(yield* namesIn(into), copied === 0 ? [] : ["a"])
-      }
-    }))
-}
-
-/** Copying into a folder that is nobody else's. */
-const ownTests = (test: Test) => {
-  const copy = Effect.fnUntraced(
-    function*({ at, files, folder }: Place, names: ReadonlyArray<string>, copier: CopyNotes) {
-      const into = yield* files.folder(at("into"))
-      const count = yield* folder.copyEach(names.map(n), into, copier)
-      return { into, count }
-    }
-  )
-  const plant = Effect.fnUntraced(function*({ folder }: Place) {
-    for (const [name, text] of [["a", "0123456789"], ["b", ""], ["large", "x".repeat(20)]] as const) {
+    for (const [name, text] of [["a", "0123456789"], ["b", ""], ["c", "abcd"], ["large", large]] as const) {
       yield* write(folder, name, text)
     }
     yield* Effect.scoped(Effect.flatMap(folder.open(n("a")), (file) => file.setMode(0o640)))
@@ -413,38 +240,80 @@ const ownTests = (test: Test) => {
     yield* folder.makeFolder(n("into"))
   })
 
-  test("copies files into a folder of the copy's own under their names", (place) =>
+  test("copies files and links with mode and times, those whose names are free", (place) =>
     Effect.gen(function*() {
-      yield* plant(place)
-      const copier = new CopyNotes("own")
-      const { count, into } = yield* copy(place, ["a", "nothing", "b", "large", "link"], copier)
-      assert.strictEqual(count, 5)
-      assert.deepStrictEqual(copier.notes, [
-        "begin 10",
-        "copied 10",
-        "lstat nothing ENOENT",
-        "begin 0",
-        "copied 0",
-        "begin 20",
-        "begin link",
-        "copied 0"
-      ])
-      assert.deepStrictEqual(yield* namesIn(into), ["a", "b", "link"])
+      const { at, files, folder } = place
+      yield* plant(folder)
+      const names = ["a", "nothing", "b", "into", "large", "link", "c"]
+      const first = yield* copy(place, names)
+      const into = yield* files.folder(at("into"))
+      if (Option.isNone(first)) return assert.deepStrictEqual(yield* namesIn(into), [])
+      assert.deepStrictEqual(first.value, ["copied", "ENOENT", "copied", "left", "copied", "copied", "copied"])
+      assert.deepStrictEqual(yield* namesIn(into), ["a", "b", "c", "large", "link"])
       assert.deepStrictEqual([yield* read(into, "a"), yield* read(into, "b")], ["0123456789", ""])
-      const [a, there] = [yield* place.folder.lstat(n("a")), yield* into.lstat(n("a"))]
-      assert.deepStrictEqual([there.mode, there.sizeBytes], [a.mode, a.sizeBytes])
-      isClose(there.modifiedNanos, a.modifiedNanos)
+      assert.isTrue((yield* read(into, "large")) === large)
+      assert.strictEqual(yield* into.readLink(n("link")), "a")
+      for (const name of ["a", "large", "link"]) {
+        const [source, there] = [yield* folder.lstat(n(name)), yield* into.lstat(n(name))]
+        assert.deepStrictEqual([there.mode, there.sizeBytes], [source.mode, source.sizeBytes])
+        isClose(there.modifiedNanos, source.modifiedNanos)
+      }
       // What has come there all the same stays as it is.
-      const again = new CopyNotes("own")
-      yield* write(place.folder, "c", "abcd")
-      yield* place.folder.rename(n("c"), n("a"))
-      yield* copy(place, ["a"], again)
-      assert.deepStrictEqual(again.notes, ["begin 4", "create a EEXIST"])
+      yield* folder.rename(n("c"), n("a"))
+      const second = yield* copy(place, ["a", "link"])
+      if (Option.isSome(second)) assert.deepStrictEqual(second.value, ["left", "left"])
       assert.strictEqual(yield* read(into, "a"), "0123456789")
     }))
 
-  test("fills no holes of a copy, and takes them for zeros", ({ at, files, folder }) =>
+  test("leaves nothing of a copy of what is another one than was met, or was written to meanwhile", (place) =>
     Effect.gen(function*() {
+      yield* plant(place.folder)
+      const other = yield* copy(place, ["a"], {}, () => "c")
+      if (Option.isSome(other)) assert.deepStrictEqual(other.value, ["left"])
+      const written = yield* place.atOnce((calls, from) => {
+        const to = opened(calls, place.at("into"))
+        const file = calls.open(from, n("c"), "update").now()
+        const stat = calls.lstat(from, n("c")).now()
+        if (isCode(file) || isCode(stat)) return assert.fail()
+        const take = () => void calls.write(file, bytes("more"), 4).now()
+        const files = new FileCopy(calls, { keeps: keepsAll, mayGoOn: () => true, take })
+        const copied = files.copy({ from, name: n("c"), stat, to, as: n("c") })
+        files.close()
+        for (const descriptor of [file, to]) calls.closeNow(descriptor)
+        return copied
+      })
+      if (Option.isSome(written)) assert.strictEqual(written.value, "left")
+      assert.deepStrictEqual(yield* namesIn(yield* place.files.folder(place.at("into"))), [])
+    }))
+
+  test("gives what passes through a copy to whoever wants to know it, and copies owners", (place) =>
+    Effect.gen(function*() {
+      const { at, files, folder } = place
+      yield* plant(folder)
+      const wanted = { owner: 1234, group: 2345 }
+      // Only a few users may give files away.
+      const mayOwn = yield* Effect.isSuccess(folder.setOwner(n("a"), wanted))
+      const into = yield* files.folder(at("into"))
+      for (const takes of [true, false]) {
+        const taken: Array<Uint8Array> = []
+        const take = takes ? (piece: Uint8Array) => void taken.push(Uint8Array.from(piece)) : undefined
+        const copied = yield* copy(place, ["a", "b", "large", "c"], { take })
+        if (Option.isNone(copied)) return
+        assert.isTrue(Buffer.concat(taken).toString() === (takes ? `0123456789${large}abcd` : ""))
+        assert.deepStrictEqual([yield* read(into, "a"), yield* read(into, "c")], ["0123456789", "abcd"])
+        assert.isTrue((yield* read(into, "large")) === large)
+        const [{ group, mode, owner }, other] = [yield* into.lstat(n("a")), yield* folder.lstat(n("c"))]
+        if (mayOwn) assert.deepStrictEqual({ owner, group }, wanted)
+        assert.strictEqual(mode, 0o640)
+        const { group: itsGroup, owner: itsOwner } = yield* into.lstat(n("c"))
+        assert.deepStrictEqual([itsOwner, itsGroup], [other.owner, other.group])
+        for (const name of ["a", "b", "c", "large"]) yield* into.unlink(n(name))
+      }
+    }))
+
+  test("fills no holes of a copy, and takes them for zeros", (place) =>
+    Effect.gen(function*() {
+      const { at, files, folder } = place
       const mebi = 2 ** 20
       const contents = {
         middle: [3 * mebi, [mebi, "x".repeat(10_000)], [2 * mebi, "y"]],
@@ -459,51 +328,263 @@ const ownTests = (test: Test) => {
       }
       yield* folder.makeFolder(n("into"))
       const into = yield* files.folder(at("into"))
-      const left: Array<string> = []
-      let taken: Array<Buffer> = []
       for (const [name, [sizeBytes, ...pieces]] of Object.entries(contents)) {
-        taken = []
-        const copier = copierOf({
-          buffer: Buffer.alloc(2 ** 16),
-          isOwn: true,
-          isFree: true,
-          take: (bytes) => taken.push(Buffer.from(bytes)),
-          leave: () => left.push(name)
-        })
-        yield* folder.copyEach([n(name)], into, copier)
-        if (left.includes(name)) continue
+        const taken: Array<Buffer> = []
+        const copied = yield* copy(place, [name], { take: (bytes) => void taken.push(Buffer.from(bytes)) })
+        if (Option.isNone(copied)) return
+        assert.deepStrictEqual(copied.value, ["copied"])
         const expected = Buffer.alloc(sizeBytes)
         for (const [offset, text] of pieces) expected.write(text, offset)
-        const copy = yield* into.open(n(name))
+        const file = yield* into.open(n(name))
         const found = Buffer.alloc(sizeBytes + 1)
         let length = 0
-        for (let more = -1; more !== 0; length += more) more = yield* copy.readAt(found.subarray(length), length)
+        for (let more = -1; more !== 0; length += more) more = yield* file.readAt(found.subarray(length), length)
         assert.isTrue(expected.equals(found.subarray(0, length)), name)
         assert.isTrue(expected.equals(Buffer.concat(taken)), `${name} as it was taken`)
-        if (Option.isNone(yield* ifSupported(copy.dataFrom(0)))) continue
+        if (Option.isNone(yield* ifSupported(file.dataFrom(0)))) continue
         const source = yield* folder.lstat(n(name))
-        assert.isAtMost((yield* copy.stat).allocatedBytes, source.allocatedBytes, name)
+        assert.isAtMost((yield* file.stat).allocatedBytes, source.allocatedBytes, name)
       }
-      // Where it is not known where they are, none is left out.
-      assert.include([0, 3], left.length)
     }))
 
   test("leaves nothing there of a copy that is stopped before it is whole", (place) =>
     Effect.gen(function*() {
-      yield* plant(place)
-      // Once before each file, and between pieces.
-      for (const [asked, names] of [[1, []], [2, []], [3, ["a"]]] as const) {
-        let left: number = asked
-        const copier = new CopyNotes("own", () => left-- > 0)
-        const { count, into } = yield* copy(place, ["a", "b"], copier)
-        assert.strictEqual(count, names.length, copier.notes.join())
-        assert.deepStrictEqual(yield* namesIn(into), Array.from(names))
+      yield* plant(place.folder)
+      const into = yield* place.files.folder(place.at("into"))
+      for (const take of [undefined, () => {}]) {
+        // Between pieces only.
+        let left = 1
+        const copied = yield* copy(place, ["a", "large"], { take, mayGoOn: () => left-- > 0 })
+        if (Option.isNone(copied)) return
+        assert.deepStrictEqual(copied.value, ["copied", "stopped"])
+        assert.deepStrictEqual(yield* namesIn(into), ["a"])
+        yield* into.unlink(n("a"))
       }
     }))
 }
 
-/** Comparing of what is in folders, where that must be done at once, or must not. */
-const comparingTests = (test: Test, compares: boolean | undefined) => {
+/** Copying of several names of a folder, in a draft that each gets its name from. */
+const unitTests = (test: Test) => {
+  const draft = n(".draft")
+  const unitOf = ({ at, folder }: Place, names: ReadonlyArray<string>, more: Partial<Unit> = {}): Unit => ({
+    source: folder.path,
+    target: at("into"),
+    names: names.map(n),
+    areFolders: false,
+    size: names.length,
+    sizes: [],
+    draft,
+    conflict: "skip",
+    isAgain: false,
+    isFree: false,
+    keeps: Array.from(keepsAll),
+    avoid: [],
+    rules: [],
+    below: FilePath.empty,
+    isFollowing: false,
+    isMove: false,
+    waits: true,
+    isVerified: false,
+    mostBytes: 2 ** 30,
+    ...more
+  })
+  const freely: Limits = { mayBegin: () => true, mayGoOn: () => true, mayPublish: () => true, isLeftover: undefined }
+  const settleAll = (
+    calls: Calls,
+    unit: Unit,
+    filled: Filled,
+    { dropped = [], mayPublish = true }: { readonly dropped?: ReadonlyArray<number>; readonly mayPublish?: boolean } =
+      {}
+  ) => settle(calls, unit, { ...filled, dropped }, { mayGoOn: () => true, mayPublish: () => mayPublish }, unsettled)
+  /** Copies a unit, and tells what that came to. */
+  const copy = ({ atOnce }: Place, unit: Unit, limits: Partial<Limits> = {}, mayPublish = true) =>
+    atOnce((calls): CopiedUnit => {
+      const filled = fill(calls, unit, { ...freely, ...limits })
+      return resultOf(filled, settleAll(calls, unit, filled, { mayPublish })).result
+    })
+  const restOf = (result: CopiedUnit) => result.rest.flatMap(({ folders, names }) => [...names, ...folders])
+  const plant = Effect.fnUntraced(function*(folder: Files.Folder) {
+    for (const [name, text] of [["a", "0123456789"], ["b", ""], ["c", "abcd"]] as const) {
+      yield* write(folder, name, text)
+    }
+    yield* Effect.scoped(Effect.flatMap(folder.open(n("a")), (file) => file.setMode(0o640)))
+    yield* folder.setTimes(n("a"), times)
+    yield* folder.makeFolder(n("into"))
+  })
+
+  test("copies files and links whose names are free, and leaves all else", (place) =>
+    Effect.gen(function*() {
+      const { at, files, folder } = place
+      yield* plant(folder)
+      yield* folder.makeLink(n("a"), n("link"))
+      const into = yield* files.folder(at("into"))
+      const first = yield* copy(place, unitOf(place, ["a", "nothing", "b", "into", "link", "c"]))
+      if (Option.isNone(first)) return assert.deepStrictEqual(yield* namesIn(into), [])
+      const { bytes, copied, linked } = first.value
+      assert.deepStrictEqual([copied, linked, bytes, restOf(first.value)], [3, 1, 14, ["nothing", "into"]])
+      assert.deepStrictEqual(yield* namesIn(into), ["a", "b", "c", "link"])
+      assert.strictEqual(yield* into.readLink(n("link")), "a")
+      assert.deepStrictEqual([yield* read(into, "a"), yield* read(into, "b")], ["0123456789", ""])
+      const [a, there] = [yield* folder.lstat(n("a")), yield* into.lstat(n("a"))]
+      assert.deepStrictEqual([there.mode, there.sizeBytes, there.links], [a.mode, a.sizeBytes, 1])
+      isClose(there.modifiedNanos, a.modifiedNanos)
+
+      yield* folder.rename(n("c"), n("a"))
+      const second = yield* copy(place, unitOf(place, ["a", "b"]))
+      if (Option.isSome(second)) assert.deepStrictEqual([second.value.copied, second.value.skipped], [0, ["a", "b"]])
+      // What is taken for free and is not stays as it is.
+      const third = yield* copy(place, unitOf(place, ["a"], { isFree: true }))
+      if (Option.isSome(third)) assert.deepStrictEqual([third.value.copied, restOf(third.value)], [0, ["a"]])
+      assert.strictEqual(yield* read(into, "a"), "0123456789")
+      assert.deepStrictEqual(yield* namesIn(into), ["a", "b", "c", "link"])
+    }))
+
+  test("copies nothing by names that are none", (place) =>
+    Effect.gen(function*() {
+      yield* plant(place.folder)
+      yield* place.folder.makeFolder(n("inner"))
+      const inner = yield* place.folder.folder(n("inner"))
+      yield* inner.makeFolder(n("inner"))
+      yield* write(inner, "file", "text")
+      const into = yield* place.files.folder(place.at("into"))
+      yield* into.makeFolder(n("inner"))
+      for (
+        const [name, areFolders] of [["..", true], ["", true], ["inner/inner", true], ["inner/file", false]] as const
+      ) {
+        const copied = yield* copy(place, unitOf(place, [name], { areFolders }))
+        if (Option.isSome(copied)) assert.deepStrictEqual(restOf(copied.value), [n(name)])
+      }
+      assert.deepStrictEqual(yield* namesIn(into), ["inner"])
+      assert.deepStrictEqual(yield* Effect.flatMap(into.folder(n("inner")), namesIn), [])
+    }))
+
+  test("has copies take the place of what is there, where it may", (place) =>
+    Effect.gen(function*() {
+      yield* plant(place.folder)
+      const into = yield* place.files.folder(place.at("into"))
+      for (const name of ["a", "b", "c"]) yield* write(into, name, name === "b" ? "other" : "old")
+      yield* into.link(n("a"), n("kept"))
+      const texts = Effect.forEach(["a", "b", "c", "kept"], (name) => read(into, name))
+      const unit = unitOf(place, ["a", "b", "c"], { conflict: "overwrite", waits: false })
+
+      const refused = yield* copy(place, unit, {}, false)
+      if (Option.isSome(refused)) {
+        assert.deepStrictEqual([refused.value.copied, restOf(refused.value)], [0, ["a", "b", "c"]])
+      }
+      assert.deepStrictEqual(yield* texts, ["old", "other", "old", "old"])
+      assert.deepStrictEqual(yield* namesIn(into), ["a", "b", "c", "kept"])
+
+      const copied = yield* copy(place, unit)
+      if (Option.isNone(copied)) return
+      assert.deepStrictEqual([copied.value.copied, copied.value.bytes], [3, 14])
+      assert.deepStrictEqual(yield* texts, ["0123456789", "", "abcd", "old"])
+      assert.deepStrictEqual(yield* namesIn(into), ["a", "b", "c", "kept"])
+      const [a, there] = [yield* place.folder.lstat(n("a")), yield* into.lstat(n("a"))]
+      assert.strictEqual(there.mode, a.mode)
+      isClose(there.modifiedNanos, a.modifiedNanos)
+    }))
+
+  test("stops between two files, and within one of which nothing is left then", (place) =>
+    Effect.gen(function*() {
+      yield* plant(place.folder)
+      yield* write(place.folder, "large", "x".repeat(600_000))
+      const into = yield* place.files.folder(place.at("into"))
+      // Before each but the first, and between pieces.
+      for (const [asked, names] of [[0, ["a"]], [1, ["a"]], [2, ["a"]], [3, ["a", "large"]]] as const) {
+        let left: number = asked
+        const copied = yield* copy(place, unitOf(place, ["a", "large", "b"]), { mayGoOn: () => left-- > 0 })
+        if (Option.isNone(copied)) return
+        assert.deepStrictEqual([copied.value.copied, copied.value.left], [names.length, 3 - names.length])
+        assert.deepStrictEqual(yield* namesIn(into), Array.from(names))
+        for (const name of names) yield* into.unlink(n(name))
+      }
+      const some = yield* copy(place, unitOf(place, ["a", "large", "b"], { mostBytes: 10 }))
+      if (Option.isSome(some)) assert.deepStrictEqual([some.value.copied, some.value.left], [1, 2])
+    }))
+
+  test("gives no copy its name before it is told to, and none that was dropped", (place) =>
+    Effect.gen(function*() {
+      yield* plant(place.folder)
+      const unit = unitOf(place, ["a", "b", "c"])
+      const into = yield* place.files.folder(place.at("into"))
+      const filled = yield* place.atOnce((calls) => fill(calls, unit, freely))
+      if (Option.isNone(filled)) return
+      assert.deepStrictEqual(yield* namesIn(into), [draft])
+      const settled = yield* place.atOnce((calls) => settleAll(calls, unit, filled.value, { dropped: [1] }))
+      if (Option.isNone(settled)) return
+      assert.deepStrictEqual(settled.value.placed, [0, 2])
+      assert.deepStrictEqual(yield* namesIn(into), ["a", "c"])
+      assert.deepStrictEqual([yield* read(into, "a"), yield* read(into, "c")], ["0123456789", "abcd"])
+      assert.deepStrictEqual(restOf(resultOf(filled.value, settled.value).result), ["b"])
+    }))
+
+  test("gives no copy its name that is not what its source is", (place) =>
+    Effect.gen(function*() {
+      const { at, files, folder } = place
+      yield* plant(folder)
+      yield* folder.makeFolder(n("tree"))
+      yield* write(yield* files.folder(at("tree")), "in", "text")
+      for (const areFolders of [false, true]) {
+        const unit = unitOf(place, areFolders ? ["tree"] : ["a", "b", "c"], { areFolders, isVerified: true })
+        const filled = yield* place.atOnce((calls) => fill(calls, unit, freely))
+        if (Option.isNone(filled)) return
+        const copies = yield* files.folder(at(`into/${draft}`))
+        // What is read from the device has to be there.
+        const inFolder = areFolders ? yield* copies.folder(n("0")) : copies
+        for (const name of yield* namesIn(inFolder)) {
+          yield* Effect.scoped(Effect.flatMap(inFolder.open(FilePath.make(name)), (file) => file.sync))
+        }
+        const changed = areFolders ? yield* inFolder.update(n("in")) : yield* inFolder.update(n("2"))
+        const { accessedNanos, modifiedNanos } = yield* changed.stat
+        yield* changed.writeAt(bytes("x"), 1)
+        yield* changed.setTimes({ accessedNanos, modifiedNanos })
+        yield* changed.sync
+        const settled = yield* place.atOnce((calls) => settleAll(calls, unit, filled.value))
+        if (Option.isNone(settled)) return
+        assert.deepStrictEqual([settled.value.placed, settled.value.verified], areFolders ? [[], 0] : [[0, 1], 2])
+      }
+      assert.deepStrictEqual(yield* Effect.flatMap(files.folder(at("into")), namesIn), ["a", "b"])
+    }))
+
+  test("copies folders with all that is in them, into those that are there", (place) =>
+    Effect.gen(function*() {
+      const { at, files, folder } = place
+      yield* plant(folder)
+      for (const name of ["tree", "tree/sub", "tree/empty", "into/tree"]) {
+        const path = at(name)
+        yield* (yield* files.folder(FilePath.parent(path))).makeFolder(FilePath.name(path))
+      }
+      yield* write(yield* files.folder(at("tree")), "one", "1")
+      const sub = yield* files.folder(at("tree/sub"))
+      yield* write(sub, "two", "22")
+      yield* sub.makeLink(n("../one"), n("link"))
+      for (const [name, mode] of [["tree/sub", 0o500], ["tree/empty", 0o750], ["tree", 0o755]] as const) {
+        const itself = yield* files.open(at(name))
+        yield* itself.setMode(mode)
+        yield* itself.setTimes(times)
+      }
+      const copied = yield* copy(place, unitOf(place, ["tree", "nothing", "a"], { areFolders: true }))
+      if (Option.isNone(copied)) return
+      assert.deepStrictEqual(
+        [copied.value.copied, copied.value.linked, copied.value.ended, restOf(copied.value)],
+        [2, 1, 3, ["nothing", "a"]]
+      )
+      const into = yield* files.folder(at("into"))
+      assert.deepStrictEqual(yield* namesIn(into), ["tree"])
+      assert.deepStrictEqual(yield* namesIn(yield* files.folder(at("into/tree"))), ["empty", "one", "sub"])
+      assert.deepStrictEqual(yield* namesIn(yield* files.folder(at("into/tree/sub"))), ["link", "two"])
+      for (const name of ["tree", "tree/sub", "tree/empty"]) {
+        const [source, there] = [yield* files.lstat(at(name)), yield* files.lstat(at(`into/${name}`))]
+        assert.strictEqual(there.mode, source.mode, name)
+        isClose(there.modifiedNanos, source.modifiedNanos)
+      }
+      // Or nobody but root could remove it.
+      for (const name of ["tree/sub", "into/tree/sub"]) yield* (yield* files.open(at(name))).setMode(0o700)
+    }))
+}
+
+/** Comparing of what is in folders. */
+const comparingTests = (test: Test) => {
   const plant = Effect.fnUntraced(function*({ at, files, folder }: Place) {
     const texts = {
       same: ["0123456789", "0123456789"],
@@ -537,48 +618,41 @@ const comparingTests = (test: Test, compares: boolean | undefined) => {
     for (const tree of ["A", "B"]) yield* folder.setTimes(n(tree), times)
   })
   const compare = (
-    { at, files }: Place,
+    { at, atOnce }: Place,
     folders: Readonly<Record<string, ReadonlyArray<string>>>,
     comparer: PairNotes
   ) =>
-    files.compareEach({
-      a: at("A"),
-      b: at("B"),
-      folders: Object.entries(folders).map(([path, names]) => ({ path: n(path), names: names.map(n) })),
-      comparer
+    atOnce((calls) => {
+      const named = Object.entries(folders).map(([path, names]) => ({ path: n(path), names: names.map(n) }))
+      return compareNames(calls, { a: at("A"), b: at("B"), folders: named, comparer }, comparer.mayGoOn)
     })
-  /** Whether nothing could be compared at once; where it must be, that is an error. */
-  const isLeft = (notes: ReadonlyArray<string>): boolean => {
-    const isLeft = notes.every((note) => note === "left")
-    if (compares !== undefined) assert.strictEqual(isLeft, !compares)
-    return isLeft
-  }
 
   test("compares what has the same names in two folders, one after the other, what is wanted", (place) =>
     Effect.gen(function*() {
       yield* plant(place)
       const expected: ReadonlyArray<readonly [name: string, ...notes: ReadonlyArray<string>]> = [
-        ["", "folder folder alike"],
-        ["same", "10 10 alike", "same, 10"],
-        ["differs", "10 10 alike", "from 8 on, 8"],
-        ["shorter", "4 6 alike", "from 4 on, 4"],
+        ["", "folder folder"],
+        ["same", "10 10", "same, 10"],
+        ["differs", "10 10", "from 8 on, 8"],
+        ["shorter", "4 6", "from 4 on, 4"],
         ["nothing", "left"],
-        ["empty", "0 0 alike", "same, 0"],
-        ["large", "20 20 alike"],
+        ["empty", "0 0", "same, 0"],
+        ["large", "20 20"],
         ["other", "4 4", "same, 4"],
-        ["folder", "folder folder alike"],
+        ["folder", "folder folder"],
         ["only in A", "left"],
         ["only in B", "left"],
-        ["link", "link link alike", "same, 0"],
-        ["elsewhere", "link link alike", "from 3 on, 0"],
+        ["link", "link link", "same, 0"],
+        ["elsewhere", "link link", "from 0 on, 0"],
         ["mixed", "left"],
         ["..", "left"],
-        ["shared", "10 10 alike", "same, 0"]
+        ["shared", "10 10", "same, 0"]
       ]
       const all = new PairNotes()
       const names = expected.map(([name]) => name)
-      assert.strictEqual(yield* compare(place, { "": names }, all), names.length)
-      if (isLeft(all.notes)) return assert.lengthOf(all.notes, names.length)
+      const count = yield* compare(place, { "": names }, all)
+      if (Option.isNone(count)) return assert.deepStrictEqual(all.notes, [])
+      assert.strictEqual(count.value, names.length)
       assert.deepStrictEqual(all.notes, expected.flatMap(([, ...notes]) => notes))
     }))
 
@@ -591,14 +665,15 @@ const comparingTests = (test: Test, compares: boolean | undefined) => {
         mayOpen: ({ inode }: Files.FileStat) => !inodes.has(inode)
       })
       const names = ["same", "differs", "empty", "link", "only in A"]
-      assert.strictEqual(yield* compare(place, { "": names }, careful), names.length)
-      if (isLeft(careful.notes)) return
+      const count = yield* compare(place, { "": names }, careful)
+      if (Option.isNone(count)) return
+      assert.strictEqual(count.value, names.length)
       assert.deepStrictEqual(careful.notes, [
         "left",
         "left",
-        "0 0 alike",
+        "0 0",
         "same, 0",
-        "link link alike",
+        "link link",
         "same, 0",
         "left"
       ])
@@ -616,28 +691,29 @@ const comparingTests = (test: Test, compares: boolean | undefined) => {
         same: ["c"],
         "": ["empty"]
       }
-      assert.strictEqual(yield* compare(place, folders, all), 8)
-      if (isLeft(all.notes)) return assert.lengthOf(all.notes, 8)
-      const inFolder = all.notes.splice(0, 3)
-      assert.deepStrictEqual(inFolder.map((note) => note.replace(" alike", "")), ["folder folder", "2 2", "same, 2"])
+      const count = yield* compare(place, folders, all)
+      if (Option.isNone(count)) return
+      assert.strictEqual(count.value, 8)
+      assert.deepStrictEqual(all.notes.splice(0, 3), ["folder folder", "2 2", "same, 2"])
       const left = Array.from({ length: 5 }, () => "left")
-      assert.deepStrictEqual(all.notes, [...left, "0 0 alike", "same, 0"])
+      assert.deepStrictEqual(all.notes, [...left, "0 0", "same, 0"])
     }))
 
   test("stops between two that it compares", (place) =>
     Effect.gen(function*() {
       yield* plant(place)
-      let left = 2
+      // Before each but the first.
+      let left = 1
       const some = new PairNotes(() => left-- > 0)
       const count = yield* compare(place, { "": ["same", "empty", "large"], folder: ["inner"] }, some)
-      if (isLeft(some.notes)) return assert.strictEqual(count, 4)
-      assert.strictEqual(count, 2)
-      assert.deepStrictEqual(some.notes, ["10 10 alike", "same, 10", "0 0 alike", "same, 0"])
+      if (Option.isNone(count)) return
+      assert.strictEqual(count.value, 2)
+      assert.deepStrictEqual(some.notes, ["10 10", "same, 10", "0 0", "same, 0"])
     }))
 }
 
-/** Removing of folders with all that is below them, where that must be done at once, or must not. */
-const sweepingTests = (test: Test, sweeps: boolean | undefined) => {
+/** Removing of folders with all that is below them, and of the files in folders. */
+const removalTests = (test: Test) => {
   const all = ["a", "linked", "none", "sub", "sub/c", "sub/deep", "sub/deep/d"]
   /** Names below a folder. */
   const below: (folder: Files.Folder) => Effect.Effect<ReadonlyArray<string>, unknown> = Effect.fnUntraced(
@@ -653,7 +729,7 @@ const sweepingTests = (test: Test, sweeps: boolean | undefined) => {
     }
   )
   /** Removes a tree of that, and tells what that came to, and what is left of it. */
-  const sweep = Effect.fnUntraced(function*({ at, files, folder }: Place, broom: Broom) {
+  const sweep = Effect.fnUntraced(function*({ at, atOnce, files, folder }: Place, broom: Broom) {
     for (const name of ["out", "tree", "tree/none", "tree/sub", "tree/sub/deep"]) {
       const [last = "", ...above] = name.split("/").toReversed()
       const parent = yield* files.folder(above.length === 0 ? folder.path : at(above.toReversed().join("/")))
@@ -666,11 +742,10 @@ const sweepingTests = (test: Test, sweeps: boolean | undefined) => {
     yield* write(yield* files.folder(at("tree/sub")), "c", "text")
     yield* write(yield* files.folder(at("tree/sub/deep")), "d", "text")
     assert.deepStrictEqual(yield* below(tree), all)
-    const swept = yield* folder.sweepTree(n("tree"), broom)
+    const swept = yield* atOnce((calls, parent) => removeTree(calls, parent, n("tree"), broom, mostDeep))
     const isGone = Option.isNone(yield* folder.find(n("tree")))
     const left = isGone ? undefined : yield* Effect.flatMap(files.folder(at("tree")), below)
     assert.deepStrictEqual(yield* Effect.flatMap(files.folder(at("out")), below), ["kept"])
-    if (sweeps !== undefined) assert.strictEqual(Option.isSome(swept), sweeps)
     if (Option.isNone(swept)) assert.deepStrictEqual([left, broom.removed], [all, { names: 0, folders: 0 }])
     return Option.map(swept, (isThrough) => ({ isThrough, left, ...broom.removed }))
   })
@@ -701,26 +776,105 @@ const sweepingTests = (test: Test, sweeps: boolean | undefined) => {
       isSwept(swept, { isThrough: false, left: all.slice(2), names: 2, folders: 0 })
     }))
 
-  test("removes no tree that is none, and nothing too deep in one", ({ at, files, folder }) =>
+  test("removes no tree that is none, and nothing too deep in one", ({ at, atOnce, files, folder }) =>
     Effect.gen(function*() {
       yield* folder.makeFolder(n("out"))
       yield* write(folder, "file", "text")
       yield* folder.makeLink(n("out"), n("linked"))
-      for (const name of ["nothing", "file", "linked", ".."]) yield* folder.sweepTree(n(name), new Broom())
-      assert.deepStrictEqual(yield* namesIn(folder), ["file", "linked", "out"])
+      const remove = (name: string) =>
+        atOnce((calls, parent) => removeTree(calls, parent, n(name), new Broom(), mostDeep))
+      yield* folder.makeFolder(n("inner"))
+      yield* (yield* files.folder(at("inner"))).makeFolder(n("kept"))
+      for (const name of ["nothing", "file", "linked", "..", ".", "", "inner/kept"]) yield* remove(name)
+      assert.deepStrictEqual(yield* namesIn(folder), ["file", "inner", "linked", "out"])
+      assert.deepStrictEqual(yield* Effect.flatMap(files.folder(at("inner")), namesIn), ["kept"])
       let path = "out"
-      for (let depth = 1; depth <= 17; depth++) {
+      for (let depth = 0; depth <= mostDeep; depth++) {
         yield* (yield* files.folder(at(path))).makeFolder(n("in"))
         path += "/in"
       }
-      const swept = yield* folder.sweepTree(n("out"), new Broom())
+      const swept = yield* remove("out")
       if (Option.isSome(swept)) assert.isTrue(swept.value)
       assert.isTrue(Option.isSome(yield* folder.find(n("out"))))
+    }))
+
+  /** Removes folders without those in them, and counts those that were come to. */
+  const removingEach = (names: ReadonlyArray<FilePath.FilePath>, broom: Broom) => (calls: Calls, folder: number) => {
+    const stopped = names.findIndex((name) => !removeTree(calls, folder, name, broom, 0))
+    return stopped < 0 ? names.length : stopped
+  }
+
+  test("empties folders one after the other, leaves what it is told to, and folders", ({ atOnce, folder }) =>
+    Effect.gen(function*() {
+      const names = ["empty", "\xff", "kept", "left", "nested", "other"]
+      for (const name of names) yield* folder.makeFolder(n(name))
+      for (const name of names.slice(1)) {
+        const inner = yield* folder.folder(n(name))
+        for (const file of ["a", "\xfe", "b"]) yield* write(inner, file, "")
+        yield* inner.makeLink(n("../other"), n("link"))
+        if (name === "nested") yield* inner.makeFolder(n("inner"))
+      }
+      yield* write(folder, "file", "")
+      yield* folder.makeLink(n("other"), n("link"))
+      const sweeper = new Broom({ begin: ["left"], isLeft: ["kept/b"] })
+
+      const swept = ["empty", "\xff", "kept", "left", "nested", "file", "link", "nothing", ""].map(n)
+      const count = yield* atOnce(removingEach(swept, sweeper))
+      if (Option.isNone(count)) return
+      assert.strictEqual(count.value, swept.length)
+      assert.deepStrictEqual(sweeper.removed, { names: 11, folders: 2 })
+      const left = (name: string) => Effect.scoped(Effect.flatMap(folder.folder(n(name)), namesIn))
+      assert.deepStrictEqual(yield* namesIn(folder), ["file", "kept", "left", "link", "nested", "other"])
+      assert.deepStrictEqual(yield* left("kept"), ["b"])
+      assert.deepStrictEqual(yield* left("left"), ["a", "b", "link", n("\xfe")])
+      assert.deepStrictEqual(yield* left("nested"), ["inner"])
+      assert.deepStrictEqual(yield* left("other"), ["a", "b", "link", n("\xfe")])
+    }))
+
+  test("empties folders until it must not go on", ({ atOnce, folder }) =>
+    Effect.gen(function*() {
+      for (const name of ["a", "b", "c"]) {
+        yield* folder.makeFolder(n(name))
+        const inner = yield* folder.folder(n(name))
+        for (let i = 0; i < 100; i++) yield* write(inner, String(i), "")
+      }
+      const names = ["a", "b", "c"].map(n)
+      const sweeper = new Broom({ most: 150 })
+
+      const counts = yield* atOnce((calls, parent) =>
+        [names, names.slice(1)].map((names) => removingEach(names, sweeper)(calls, parent))
+      )
+      if (Option.isNone(counts)) return
+      assert.deepStrictEqual(counts.value, [1, 0])
+      const { folders, names: removed } = sweeper.removed
+      assert.strictEqual(folders, 1)
+      assert.isAtLeast(removed, 150)
+      assert.isBelow(removed, 200)
+      const goesOn = new Broom()
+      const rest = yield* atOnce(removingEach(names.slice(1), goesOn))
+      if (Option.isNone(rest)) return
+      assert.deepStrictEqual([rest.value, goesOn.removed], [2, { names: 300 - removed, folders: 2 }])
+      assert.deepStrictEqual(yield* namesIn(folder), [])
+    }))
+
+  test("empties a folder of more names than it is told at a time", ({ atOnce, folder }) =>
+    Effect.gen(function*() {
+      yield* folder.makeFolder(n("many"))
+      const inner = yield* folder.folder(n("many"))
+      const long = "a long name, of which few fit ".repeat(4)
+      for (let i = 0; i < 2500; i++) yield* inner.makeLink(n("x"), n(`${long}${i}`))
+      const sweeper = new Broom()
+
+      const count = yield* atOnce(removingEach([n("many")], sweeper))
+      if (Option.isNone(count)) return
+      assert.strictEqual(count.value, 1)
+      assert.deepStrictEqual(sweeper.removed, { names: 2500, folders: 1 })
+      assert.deepStrictEqual(yield* namesIn(folder), [])
     }))
 }
 
 const readingTests = (test: Test) => {
-  test("reads files one after the other, those that are wanted", ({ at, files, folder }) =>
+  test("reads files one after the other, those that are wanted", ({ at, atOnce, files, folder }) =>
     Effect.gen(function*() {
       for (
         const [name, text] of [["a", "0123456789"], ["b", ""], ["c", "abcd"], ["d", "xyz"], [
@@ -733,11 +887,15 @@ const readingTests = (test: Test) => {
       yield* folder.makeFolder(n("folder"))
       yield* write(yield* files.folder(at("folder")), "e", "in")
       yield* folder.makeLink(n("a"), n("link"))
-      const readEach = (names: ReadonlyArray<string>, reader: Files.Reader) =>
-        files.readEach([{ path: folder.path, names: names.map(n) }], reader)
+      const readIn = (folders: ReadonlyArray<Files.FilesIn>, reader: Reader) =>
+        atOnce((calls) => readFiles(calls, folders, reader, reader.mayGoOn))
+      const readEach = (names: ReadonlyArray<string>, reader: Reader) =>
+        readIn([{ path: folder.path, names: names.map(n) }], reader)
       const names = ["a", "nothing", "b", "folder", "large", "link", "d", "..", "c"]
       const all = new Notes()
-      assert.strictEqual(yield* readEach(names, all), names.length)
+      const count = yield* readEach(names, all)
+      if (Option.isNone(count)) return
+      assert.strictEqual(count.value, names.length)
       assert.deepStrictEqual(all.notes, [
         "begin 10",
         "0123",
@@ -761,19 +919,19 @@ const readingTests = (test: Test) => {
       // Nothing is told of those that must not be opened.
       const { inode } = yield* folder.lstat(n("a"))
       const careful = Object.assign(new Notes(), { mayOpen: (stat: Files.FileStat) => stat.inode !== inode })
-      assert.strictEqual(yield* readEach(["a", "d"], careful), 2)
+      assert.deepStrictEqual(yield* readEach(["a", "d"], careful), Option.some(2))
       assert.deepStrictEqual(careful.notes, ["begin 3", "xyz", "end"])
-      // Once before each file, and between pieces.
-      let left = 3
+      // Before each file but the first, and between pieces.
+      let left = 2
       const some = new Notes(() => left-- > 0)
-      assert.strictEqual(yield* readEach(["b", "a", "c"], some), 1)
+      assert.deepStrictEqual(yield* readEach(["b", "a", "c"], some), Option.some(1))
       assert.deepStrictEqual(some.notes, ["begin 0", "end", "begin 10", "0123", "4567"])
-      assert.strictEqual(yield* readEach([], some), 0)
+      assert.deepStrictEqual(yield* readEach([], some), Option.some(0))
       // All of a folder that can't be opened counts.
       const each = new Notes()
       const folders = [["nothing", "a", "b"], ["folder"], ["", "c"], ["folder", "e"]] as const
       const named = folders.map(([folder, ...names]) => ({ path: at(folder), names: names.map(n) }))
-      assert.strictEqual(yield* files.readEach(named, each), 4)
+      assert.deepStrictEqual(yield* readIn(named, each), Option.some(4))
       assert.deepStrictEqual(each.notes, [
         "open nothing ENOENT",
         "open nothing ENOENT",
@@ -784,9 +942,9 @@ const readingTests = (test: Test) => {
         "in",
         "end"
       ])
-      let leftOfFirst = 2
+      let leftOfFirst = 1
       const first = new Notes(() => leftOfFirst-- > 0)
-      assert.strictEqual(yield* files.readEach(named.slice(2), first), 1)
+      assert.deepStrictEqual(yield* readIn(named.slice(2), first), Option.some(1))
     }))
 
   test("reads back what was written, under any name", ({ at, files, folder }) =>
@@ -1051,66 +1209,6 @@ const changingTests = (test: Test) => {
 }
 
 const confinementTests = (test: Test) => {
-  test("empties folders one after the other, and leaves what it is told to, and what is a folder", ({ folder }) =>
-    Effect.gen(function*() {
-      const names = ["empty", "\xff", "kept", "left", "nested", "other"]
-      for (const name of names) yield* folder.makeFolder(n(name))
-      for (const name of names.slice(1)) {
-        const inner = yield* folder.folder(n(name))
-        for (const file of ["a", "\xfe", "b"]) yield* write(inner, file, "")
-        yield* inner.makeLink(n("../other"), n("link"))
-        if (name === "nested") yield* inner.makeFolder(n("inner"))
-      }
-      yield* write(folder, "file", "")
-      yield* folder.makeLink(n("other"), n("link"))
-      const sweeper = new Broom({ begin: ["left"], isLeft: ["kept/b"] })
-
-      const swept = ["empty", "\xff", "kept", "left", "nested", "file", "link", "nothing", ""].map(n)
-      assert.strictEqual(yield* folder.sweepEach(swept, sweeper), swept.length)
-
-      assert.deepStrictEqual(sweeper.removed, { names: 11, folders: 2 })
-      const left = (name: string) => Effect.scoped(Effect.flatMap(folder.folder(n(name)), namesIn))
-      assert.deepStrictEqual(yield* namesIn(folder), ["file", "kept", "left", "link", "nested", "other"])
-      assert.deepStrictEqual(yield* left("kept"), ["b"])
-      assert.deepStrictEqual(yield* left("left"), ["a", "b", "link", n("\xfe")])
-      assert.deepStrictEqual(yield* left("nested"), ["inner"])
-      assert.deepStrictEqual(yield* left("other"), ["a", "b", "link", n("\xfe")])
-    }))
-
-  test("empties folders until it must not go on", ({ folder }) =>
-    Effect.gen(function*() {
-      for (const name of ["a", "b", "c"]) {
-        yield* folder.makeFolder(n(name))
-        const inner = yield* folder.folder(n(name))
-        for (let i = 0; i < 100; i++) yield* write(inner, String(i), "")
-      }
-      const names = ["a", "b", "c"].map(n)
-      const sweeper = new Broom({ most: 150 })
-
-      assert.strictEqual(yield* folder.sweepEach(names, sweeper), 1)
-      assert.deepStrictEqual(sweeper.removed, { names: 150, folders: 1 })
-      assert.strictEqual(yield* folder.sweepEach(names.slice(1), sweeper), 0)
-      assert.deepStrictEqual(sweeper.removed, { names: 150, folders: 1 })
-      const goesOn = new Broom()
-      assert.strictEqual(yield* folder.sweepEach(names.slice(1), goesOn), 2)
-      assert.deepStrictEqual(goesOn.removed, { names: 150, folders: 2 })
-      assert.deepStrictEqual(yield* namesIn(folder), [])
-    }))
-
-  test("empties a folder of more names than it is told at a time", ({ folder }) =>
-    Effect.gen(function*() {
-      yield* folder.makeFolder(n("many"))
-      const inner = yield* folder.folder(n("many"))
-      const long = "a long name, of which few fit ".repeat(4)
-      for (let i = 0; i < 2500; i++) yield* inner.makeLink(n("x"), n(`${long}${i}`))
-      const sweeper = new Broom()
-
-      assert.strictEqual(yield* folder.sweepEach([n("many")], sweeper), 1)
-
-      assert.deepStrictEqual(sweeper.removed, { names: 2500, folders: 1 })
-      assert.deepStrictEqual(yield* namesIn(folder), [])
-    }))
-
   test("lists the folders in a folder, and tells how much else is in it", ({ at, files, folder }) =>
     Effect.gen(function*() {
       for (const name of ["b", "\xff", "a"]) yield* folder.makeFolder(n(name))
@@ -1512,7 +1610,6 @@ const contentTests = (test: Test) => {
       yield* itself.sync
       yield* ifSupported(itself.syncFileSystem)
       yield* ifSupported(file.forget)
-      yield* ifSupported(file.readAnew)
       const again = Buffer.alloc(10)
       assert.strictEqual(yield* file.readAt(again, 1), 3)
       assert.strictEqual(again.toString("latin1", 0, 3), "ext")
@@ -1627,16 +1724,15 @@ const attributeTests = (test: Test) => {
 /**
  * What every file system behind `Files` must do, each test in an empty folder of its own.
  *
- * `unnamed` tells whether it must have files without a name, or must not; without it, it may. `compares` tells the same
- * of comparing at once, `sweeps` of removing trees.
+ * `unnamed` tells whether it must have files without a name, or must not; without it, it may. `isAtOnce` tells the same
+ * of making calls at once.
  */
 export const filesContract = <E>(
   it: Vitest.Methods,
   layer: Layer.Layer<Files.Files, E>,
   emptyFolder: Effect.Effect<FilePath.FilePath, never, Scope.Scope>,
-  { compares, sweeps, unnamed }: {
-    readonly compares?: boolean
-    readonly sweeps?: boolean
+  { isAtOnce, unnamed }: {
+    readonly isAtOnce?: boolean
     readonly unnamed?: boolean
   } = {}
 ) => {
@@ -1646,16 +1742,21 @@ export const filesContract = <E>(
         const path = yield* emptyFolder
         const files = yield* Files.Files
         const folder = yield* files.folder(path)
-        yield* body({ files, folder, at: (name) => FilePath.join(path, n(name)) })
+        const atOnce: Place["atOnce"] = (work) =>
+          Effect.map(folder.atOnce((calls, descriptor) => work(calls, descriptor)), (done) => {
+            if (isAtOnce !== undefined) assert.strictEqual(Option.isSome(done), isAtOnce)
+            return done
+          })
+        yield* body({ files, folder, at: (name) => FilePath.join(path, n(name)), atOnce })
       }).pipe(Effect.provide(layer)))
 
   describe("Files", () => {
-    ownTests(test)
+    atOnceTests(test, isAtOnce)
     readingTests(test)
-    comparingTests(test, compares)
-    sweepingTests(test, sweeps)
+    comparingTests(test)
+    removalTests(test)
     copyingTests(test)
-    ownTests(test)
+    unitTests(test)
     changingTests(test)
     confinementTests(test)
     closingTests(test)

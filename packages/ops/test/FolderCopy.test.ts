@@ -152,7 +152,7 @@ describe("FolderCopy", () => {
     ([mode, owner, group, expected]) =>
       Effect.gen(function*() {
         const disk = plant()
-        const files = MemoryFiles.make(disk)
+        const files = FaultyFiles.intercept(MemoryFiles.make(disk), () => Effect.void)
 
         const another = (folder: Files.Folder): Files.Folder => ({
           ...folder,

@@ -373,7 +373,6 @@ describe("Hash", () => {
         const hashed = isQuick
           ? hash(disk).pipe(
             Effect.provideService(QuickFiles, {
-              at: () => Effect.succeedSome(files),
               throughout: () => Effect.succeedSome(files),
               isSlow: () => false
             })

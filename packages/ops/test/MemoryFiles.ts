@@ -1,14 +1,8 @@
+import { type Call, type Calls, code, immediate, type Mode } from "@fanout/ops/Calls"
 import * as FilePath from "@fanout/ops/FilePath"
 import * as Files from "@fanout/ops/Files"
-import { type Call, FilesError } from "@fanout/ops/FilesError"
-import * as FolderListing from "@fanout/ops/FolderListing"
-import * as Effect from "effect/Effect"
-import * as Exit from "effect/Exit"
+import * as SystemFiles from "@fanout/ops/SystemFiles"
 import * as Layer from "effect/Layer"
-import * as Option from "effect/Option"
-import * as Scope from "effect/Scope"
-import { isLost } from "../src/internal/attributes.ts"
-import { withoutAttributes } from "../src/internal/calls/systemCalls.ts"
 
 /** How a file system takes what it is given, where it is none of the usual ones of Linux. */
 export interface Ways {
@@ -148,8 +142,19 @@ export class Disk {
   sharesBlocks = false
   /** Whether a file system can be flushed as one. */
   syncsAsOne = true
-  /** Files and folders that are open. */
-  openCount = 0
+  /** Files and folders that are open, by their descriptors. */
+  readonly opened = new Map<number, Opened>()
+  private lastDescriptor = 2
+
+  /** How many files and folders are open. */
+  get openCount(): number {
+    return this.opened.size
+  }
+
+  open(inode: Inode): number {
+    this.opened.set(++this.lastDescriptor, { inode, offset: 0, writeAt: writing(this, inode) })
+    return this.lastDescriptor
+  }
   /** What a device makes of what is written to it. */
   corrupts = (content: Uint8Array): Uint8Array => content
   /** Files and folders, and file systems, that were flushed. */
@@ -450,62 +455,23 @@ export const toStat = (inode: Inode): Files.FileStat => ({
   bornNanos: inode.born
 })
 
-const attempt = <A>(
-  call: Call,
-  path: FilePath.FilePath,
-  body: () => A,
-  target?: FilePath.FilePath
-): Effect.Effect<A, FilesError> =>
-  Effect.suspend(() => {
+/** What a call comes to, which is made at once. */
+const attempt = <A>(body: () => A): Call<A> =>
+  immediate(() => {
     try {
-      return Effect.succeed(body())
+      return body()
     } catch (error) {
       if (!(error instanceof Errno)) throw error
-      return Effect.fail(new FilesError({ call, path, code: error.code, target: Option.fromUndefinedOr(target) }))
+      return code(error.code)
     }
   })
 
-/** Something that is open until it is closed. */
-class Handle {
-  private isOpen = true
-  private readonly disk: Disk
-
-  constructor(disk: Disk) {
-    this.disk = disk
-    disk.openCount++
-  }
-
-  use<A>(body: () => A): A {
-    return this.isOpen ? body() : fail("EBADF")
-  }
-
-  close(): void {
-    if (this.isOpen) this.disk.openCount--
-    this.isOpen = false
-  }
+/** Something that is open. */
+interface Opened {
+  readonly inode: Inode
+  offset: number
+  readonly writeAt: (bytes: Uint8Array, at: number) => void
 }
-
-/** Opens within a scope. */
-const scoped = <A>(
-  disk: Disk,
-  call: Call,
-  path: FilePath.FilePath,
-  open: (handle: () => Handle) => A
-): Effect.Effect<A, FilesError, Scope.Scope> =>
-  Effect.map(
-    Effect.acquireRelease(
-      attempt(call, path, () => {
-        let handle: Handle | undefined
-        const opened = open(() => handle ??= new Handle(disk))
-        return { handle, opened }
-      }),
-      ({ handle }) => Effect.sync(() => handle?.close())
-    ),
-    ({ opened }) => opened
-  )
-
-/** Inodes of files that are open, as other files copy from them. */
-const inodes = new WeakMap<Files.OpenFile, Inode>()
 
 /** Content that many small writes go to: there is room for twice as much, or they would take the square of the time. */
 const writing = (disk: Disk, inode: Inode) => {
@@ -531,63 +497,133 @@ const attributeNames = (disk: Disk, { attributes, ways }: Inode): ReadonlyArray<
     ? Array.from(attributes.keys())
     : fail("ENOTSUP")
 
-const attribute = ({ attributes }: Inode, name: string): Uint8Array => attributes.get(name) ?? fail("ENODATA")
-
-const setAttribute = (disk: Disk, inode: Inode, { name, value }: Files.Attribute): void => {
+const setAttribute = (disk: Disk, inode: Inode, name: string, value: Uint8Array): void => {
   if (!disk.takesAttributes) fail("ENOTSUP")
   // As Linux has it.
   if (inode.kind === "link" && name.startsWith("user.")) fail("EPERM")
-  inode.attributes.set(name, value)
+  inode.attributes.set(name, value.slice())
 }
 
-const fileOf = (disk: Disk, inode: Inode, path: FilePath.FilePath, handle: Handle): Files.OpenFile => {
-  let offset = 0
-  const writeTo = writing(disk, inode)
-  const use = <A>(call: Call, body: () => A) => attempt(call, path, () => handle.use(body))
-  const readFrom = (buffer: Uint8Array, at: number): number => {
-    if (inode.kind === "folder") fail("EISDIR")
-    const part = inode.content.subarray(at, at + buffer.length)
-    buffer.set(part)
-    return part.length
+/** The calls to a disk. */
+export const callsOf = (disk: Disk): Calls => {
+  const opened = (descriptor: number): Opened => disk.opened.get(descriptor) ?? fail("EBADF")
+  const inodeOf = (descriptor: number): Inode => opened(descriptor).inode
+  const entry = (folder: number, name: FilePath.FilePath): Inode =>
+    entryOf(inodeOf(folder), checked(name)) ?? fail("ENOENT")
+  const openAs = (found: Inode, mode: Mode): number => {
+    if ((mode === "folder" || mode === "list") && found.kind !== "folder") fail("ENOTDIR")
+    return disk.open(found.kind === "link" ? fail("ELOOP") : found)
   }
-  const from = (file: Files.OpenFile): Inode => inodes.get(file) ?? fail("EBADF")
-  const forget = use("fadvise", () => {
-    inode.content = disk.corrupts(inode.onDevice.content)
-  })
-  const file: Files.OpenFile = {
-    stat: use("fstat", () => toStat(inode)),
-    fileSystem: use("fstatfs", () => Option.fromUndefinedOr(disk.fileSystems.get(inode.device))),
-    read: (buffer) =>
-      use("read", () => {
-        const length = readFrom(buffer, offset)
-        offset += length
-        return length
+  const add = (folder: number, name: FilePath.FilePath, kind: Files.FileKind, mode: number): Inode => {
+    const inode = disk.inode(kind, mode)
+    disk.put(inodeOf(folder), checked(name), inode)
+    return inode
+  }
+  const unnamed = (folder: Inode): number => {
+    if (!disk.takesUnnamed || folder.ways.lacksLinks === true) fail("ENOTSUP")
+    if (folder.isGone) fail("ENOENT")
+    const inode = disk.inode("file", 0o600)
+    inode.ways = folder.ways
+    disk.unnamed.add(inode)
+    return disk.open(inode)
+  }
+  const rename = (folder: number, from: FilePath.FilePath, into: number, to: FilePath.FilePath): void => {
+    if (deviceOf(inodeOf(into)) !== deviceOf(inodeOf(folder))) fail("EXDEV")
+    disk.move(inodeOf(folder), checked(from), inodeOf(into), checked(to))
+  }
+  const forget = (descriptor: number): Call<void> =>
+    attempt(() => {
+      const inode = inodeOf(descriptor)
+      inode.content = disk.corrupts(inode.onDevice.content)
+    })
+  const listed = new Set<number>()
+  const open: Calls["open"] = (folder, name, mode) =>
+    attempt(() => {
+      if (mode === "unnamed") return unnamed(inodeOf(folder))
+      if (mode === "create") return disk.open(add(folder, name, "file", 0o600))
+      return openAs(name === "." ? inodeOf(folder) : entry(folder, name), mode)
+    })
+  const close = (descriptor: number): void => {
+    listed.delete(descriptor)
+    if (!disk.opened.delete(descriptor)) fail("EBADF")
+  }
+  return {
+    statPath: (path, follows) => attempt(() => toStat(disk.find(short(path), follows))),
+    realPath: (path) =>
+      attempt(() => {
+        const place = disk.place(short(path), true)
+        return place.found === undefined ? fail("ENOENT") : place.path
       }),
-    readAt: (buffer, at) => use("read", () => readFrom(buffer, at)),
-    write: (bytes) =>
-      use("write", () => {
-        writeTo(bytes, offset)
-        offset += bytes.length
+    open,
+    openPath: (path, mode) => attempt(() => openAs(disk.real(path), mode)),
+    createAs: (folder, name, mode) => attempt(() => disk.open(add(folder, name, "file", mode & ~0o022))),
+    close: (descriptor) => attempt(() => close(descriptor)),
+    closeNow: close,
+    stat: (descriptor) => attempt(() => toStat(inodeOf(descriptor))),
+    identity: (descriptor) => attempt(() => toIdentity(inodeOf(descriptor))),
+    lstat: (folder, name) =>
+      attempt(() => {
+        const stat = toStat(entry(folder, name))
+        const parent = inodeOf(folder)
+        const isOther = parent.ways.inodesByName === true && entryNamed(parent, name) !== name
+        return isOther ? { ...stat, inode: stat.inode + 1_000_000n } : stat
       }),
-    writeAt: (bytes, at) => use("write", () => writeTo(bytes, at)),
-    dataFrom: (at) =>
-      use(
-        "lseek",
-        () => at < inode.content.length ? Option.some({ start: at, end: inode.content.length }) : Option.none()
-      ),
-    copyFrom: (file, at, bytes) =>
-      use("copy_file_range", () => {
-        if (!disk.copiesByItself) fail("EXDEV")
-        const part = from(file).content.subarray(at, at + bytes)
-        if (part.length > 0) writeTo(part, at)
+    fileSystem: (descriptor) => attempt(() => disk.fileSystems.get(inodeOf(descriptor).device) ?? ""),
+    isAppendOnly: () => attempt(() => false),
+    list: (descriptor, add, skips = () => false) =>
+      attempt(() => {
+        const { entries, kind } = inodeOf(descriptor)
+        if (kind !== "folder") fail("ENOTDIR")
+        if (listed.has(descriptor)) return false
+        listed.add(descriptor)
+        for (const [name, { kind }] of entries) {
+          const told = disk.tellsKinds ? kind : "unknown"
+          if (!skips(told)) add(Buffer.from(FilePath.toBytes(name)).toString("latin1"), told)
+        }
+        return true
+      }),
+    readLink: (folder, name) =>
+      attempt(() => {
+        const { kind, target } = entry(folder, name)
+        return kind === "link" ? target : fail("EINVAL")
+      }),
+    read: (descriptor, buffer, at) =>
+      attempt(() => {
+        const file = opened(descriptor)
+        if (file.inode.kind === "folder") fail("EISDIR")
+        const from = at ?? file.offset
+        const part = file.inode.content.subarray(from, from + buffer.length)
+        buffer.set(part)
+        if (at === null) file.offset += part.length
         return part.length
       }),
-    cloneFrom: (file) =>
-      use("ficlone", () => {
-        inode.content = disk.sharesBlocks ? from(file).content.slice() : fail("EOPNOTSUPP")
+    write: (descriptor, bytes, at) =>
+      attempt(() => {
+        const file = opened(descriptor)
+        file.writeAt(bytes, at ?? file.offset)
+        if (at === null) file.offset += bytes.length
+        return bytes.length
       }),
-    truncate: (sizeBytes) =>
-      use("ftruncate", () => {
+    seek: (descriptor, at, to) =>
+      attempt(() => {
+        const { length } = inodeOf(descriptor).content
+        if (at >= length) fail("ENXIO")
+        return to === "data" ? at : length
+      }),
+    copyRange: (from, to, at, length) =>
+      attempt(() => {
+        if (!disk.copiesByItself) fail("EXDEV")
+        const part = inodeOf(from).content.subarray(at, at + length)
+        if (part.length > 0) opened(to).writeAt(part, at)
+        return part.length
+      }),
+    clone: (from, to) =>
+      attempt(() => {
+        inodeOf(to).content = disk.sharesBlocks ? inodeOf(from).content.slice() : fail("EOPNOTSUPP")
+      }),
+    truncate: (descriptor, sizeBytes) =>
+      attempt(() => {
+        const inode = inodeOf(descriptor)
         const content = new Uint8Array(sizeBytes)
         content.set(inode.content.subarray(0, sizeBytes))
         inode.content = content
@@ -595,492 +631,65 @@ const fileOf = (disk: Disk, inode: Inode, path: FilePath.FilePath, handle: Handl
       }),
     forget,
     readAnew: forget,
-    sync: use("fsync", () => {
-      disk.syncs.one++
-      disk.sync(inode)
-    }),
-    syncFileSystem: use("syncfs", () => {
-      if (!disk.syncsAsOne) fail("ENOTSUP")
-      disk.syncs.all++
-      disk.syncAll()
-    }),
-    attributeNames: use("listxattr", () => attributeNames(disk, inode)),
-    attribute: (name) => use("getxattr", () => attribute(inode, name)),
-    setAttribute: (attribute) => use("setxattr", () => setAttribute(disk, inode, attribute)),
-    setOwner: (owner) => use("fchown", () => disk.setOwner(inode, owner)),
-    setMode: (mode) => use("fchmod", () => disk.setMode(inode, mode)),
-    setTimes: (times) => use("futimes", () => disk.setTimes(inode, times)),
-    close: use("close", () => handle.close())
-  }
-  inodes.set(file, inode)
-  return file
-}
-
-const list = (
-  disk: Disk,
-  path: FilePath.FilePath,
-  find: () => Inode
-): Effect.Effect<FolderListing.FolderListing, FilesError> =>
-  Effect.flatMap(
-    attempt("scandir", path, () => {
-      const inode = find()
-      if (inode.kind !== "folder") fail("ENOTDIR")
-      const builder = FolderListing.builderUnsafe()
-      for (const [name, { kind }] of inode.entries) {
-        builder.addUnsafe(Buffer.from(FilePath.toBytes(name)).toString("latin1"), disk.tellsKinds ? kind : "unknown")
-      }
-      return builder
-    }),
-    (builder) => builder.build
-  )
-
-const foldersIn = (disk: Disk, path: FilePath.FilePath): Effect.Effect<Files.FoldersIn, FilesError> =>
-  Effect.flatMap(
-    attempt("scandir", path, () => {
-      const inode = disk.real(path)
-      if (inode.kind !== "folder") fail("ENOTDIR")
-      const builder = FolderListing.builderUnsafe()
-      let others = 0
-      for (const [name, { kind }] of inode.entries) {
-        if (!disk.tellsKinds || kind !== "folder") others++
-        if (!disk.tellsKinds || kind === "folder") {
-          builder.addUnsafe(Buffer.from(FilePath.toBytes(name)).toString("latin1"), disk.tellsKinds ? kind : "unknown")
-        }
-      }
-      return { builder, identity: toIdentity(inode), others }
-    }),
-    ({ builder, ...rest }) => Effect.map(builder.build, (listing) => ({ ...rest, listing }))
-  )
-
-const optional = (
-  stat: Effect.Effect<Files.FileStat, FilesError>
-): Effect.Effect<Option.Option<Files.FileStat>, FilesError> =>
-  Effect.catchIf(Effect.asSome(stat), (error) => error.isMissing, () => Effect.succeedNone)
-
-const openFolder = (disk: Disk, inode: Inode, path: FilePath.FilePath, handle: () => Handle): Files.Folder =>
-  inode.kind === "folder" ? folderOf(disk, inode, path, handle()) : fail("ENOTDIR")
-
-const openFile = (disk: Disk, inode: Inode, path: FilePath.FilePath, handle: () => Handle): Files.OpenFile =>
-  inode.kind === "link" ? fail("ELOOP") : fileOf(disk, inode, path, handle())
-
-const unnamedOf = (
-  disk: Disk,
-  folder: Inode,
-  path: FilePath.FilePath,
-  own: () => Handle,
-  parent: Handle
-): Files.UnnamedFile => {
-  if (!disk.takesUnnamed || folder.ways.lacksLinks === true) fail("ENOTSUP")
-  if (folder.isGone) fail("ENOENT")
-  const [inode, handle] = [disk.inode("file", 0o600), own()]
-  inode.ways = folder.ways
-  disk.unnamed.add(inode)
-  return {
-    ...fileOf(disk, inode, path, handle),
-    link: (name) =>
-      attempt(
-        "link",
-        FilePath.join(path, name),
-        () => handle.use(() => parent.use(() => disk.put(folder, checked(name), inode)))
-      )
-  }
-}
-
-/** Does something with names, one after the other, until it is not gone through with one. Gives how many it was. */
-const oneByOne = <R>(
-  names: ReadonlyArray<FilePath.FilePath>,
-  one: (name: FilePath.FilePath) => Effect.Effect<boolean, FilesError, R>,
-  on: Pick<Files.Reader, "mayGoOn" | "fail">
-): Effect.Effect<number, never, R> =>
-  Effect.gen(function*() {
-    for (const [index, name] of names.entries()) {
-      if (!on.mayGoOn()) return index
-      const isThrough = yield* Effect.catch(one(name), (error) => Effect.as(Effect.sync(() => on.fail(error)), true))
-      if (!isThrough) return index
-    }
-    return names.length
-  })
-
-/** Empties folders one by one. */
-export const sweepEach = (
-  { folder, removeFolder }: Pick<Files.Folder, "folder" | "removeFolder">,
-  names: ReadonlyArray<FilePath.FilePath>,
-  sweeper: Files.Sweeper
-): Effect.Effect<number> => {
-  const empty = Effect.fnUntraced(function*(name: FilePath.FilePath) {
-    const opened = yield* folder(name)
-    if (!sweeper.begin(name, yield* opened.identity)) return "left"
-    const listing = yield* opened.list
-    for (let i = 0; i < listing.size; i++) {
-      const inner = listing.nameAt(i)
-      if (listing.kindAt(i) === "folder" || sweeper.isLeft(inner)) continue
-      if (!sweeper.mayGoOn()) return "stopped"
-      const isGone = yield* Effect.match(opened.unlink(inner), {
-        onFailure: ({ code }) => code === "ENOENT",
-        onSuccess: () => true
-      })
-      if (isGone) sweeper.removedName()
-    }
-    return "empty"
-  }, Effect.scoped)
-  return Effect.gen(function*() {
-    for (const [index, name] of names.entries()) {
-      if (!sweeper.mayGoOn()) return index
-      const state = yield* Effect.orElseSucceed(empty(name), () => "empty")
-      if (state === "stopped") return index
-      if (state === "left") continue
-      yield* Effect.match(removeFolder(name), { onFailure: () => undefined, onSuccess: () => sweeper.removedFolder() })
-    }
-    return names.length
-  })
-}
-
-/** Reads files of folders one by one. */
-export const readEach = Effect.fnUntraced(function*(
-  folder: Files.Files["Service"]["folder"],
-  folders: ReadonlyArray<Files.FilesIn>,
-  reader: Files.Reader
-) {
-  let sum = 0
-  for (const { names, path } of folders) {
-    const count = yield* Effect.flatMap(folder(path), (opened) => readIn(opened, names, reader)).pipe(
-      Effect.scoped,
-      Effect.catch((error) =>
-        Effect.sync(() => {
-          for (const _ of names) reader.fail(error)
-          return names.length
-        })
-      )
-    )
-    sum += count
-    if (count < names.length) break
-  }
-  return sum
-})
-
-const changeOf = (stat: Files.FileStat) =>
-  [stat.device, stat.inode, stat.sizeBytes, stat.modifiedNanos, stat.changedNanos].join(" ")
-
-const isAlike = (a: Files.FileStat, b: Files.FileStat): boolean =>
-  a.mode === b.mode && a.owner === b.owner && a.group === b.group && a.modifiedNanos === b.modifiedNanos
-
-/** The first place where two contents differ, or where one of them ends. */
-const firstDifference = (a: Uint8Array, b: Uint8Array): number | undefined => {
-  const at = Array.from({ length: Math.max(a.length, b.length) }, (_, i) => i).find((i) => a[i] !== b[i])
-  return at
-}
-
-/** Compares what has the same names in folders of two trees, one by one. */
-export const compareEach = Effect.fnUntraced(function*(
-  folder: Files.Files["Service"]["folder"],
-  { a, b, comparer, folders }: Files.Comparison
-) {
-  const contentOf = Effect.fnUntraced(function*(file: Files.OpenFile, sizeBytes: number) {
-    const bytes = new Uint8Array(sizeBytes)
-    const length = yield* file.readAt(bytes, 0)
-    return bytes.subarray(0, length)
-  })
-  const files = Effect.fnUntraced(function*(inA: Files.Folder, inB: Files.Folder, name: FilePath.FilePath) {
-    for (const folder of comparer.mayOpen === undefined ? [] : [inA, inB]) {
-      if (comparer.mayOpen?.(yield* folder.lstat(name)) === false) return comparer.leave()
-    }
-    const [fileA, fileB] = [yield* inA.open(name), yield* inB.open(name)]
-    const [statA, statB] = [yield* fileA.stat, yield* fileB.stat]
-    if (!comparer.begin(statA, statB, isAlike(statA, statB))) return
-    if (statA.inode === statB.inode) return comparer.end(undefined, 0)
-    const contents = [yield* contentOf(fileA, statA.sizeBytes), yield* contentOf(fileB, statB.sizeBytes)] as const
-    if (changeOf(yield* fileA.stat) !== changeOf(statA)) return comparer.changed("A")
-    if (changeOf(yield* fileB.stat) !== changeOf(statB)) return comparer.changed("B")
-    const at = firstDifference(...contents)
-    comparer.end(at, at ?? statA.sizeBytes)
-  }, Effect.scoped)
-  const links = Effect.fnUntraced(function*(inA: Files.Folder, inB: Files.Folder, name: FilePath.FilePath) {
-    const [statA, statB] = [yield* inA.lstat(name), yield* inB.lstat(name)]
-    if (statA.kind !== "link" || statB.kind !== "link") return comparer.leave()
-    if (!comparer.begin(statA, statB, isAlike(statA, statB))) return
-    const [leadsA, leadsB] = [yield* inA.readLink(name), yield* inB.readLink(name)]
-    comparer.end(firstDifference(FilePath.toBytes(leadsA), FilePath.toBytes(leadsB)), 0)
-  })
-  const one = (inA: Files.Folder, inB: Files.Folder, name: FilePath.FilePath) =>
-    name === ""
-      ? Effect.gen(function*() {
-        const [statA, statB] = [yield* inA.stat, yield* inB.stat]
-        comparer.begin(statA, statB, isAlike(statA, statB))
-      })
-      : Effect.catch(
-        files(inA, inB, name),
-        (error) => error.code === "ELOOP" ? links(inA, inB, name) : Effect.fail(error)
-      )
-  let sum = 0
-  const inFolders = Effect.fnUntraced(function*({ names, path }: Files.FilesIn) {
-    const inA = yield* folder(FilePath.join(a, path))
-    const inB = yield* folder(FilePath.join(b, path))
-    for (const name of names) {
-      if (!comparer.mayGoOn()) return false
-      yield* Effect.catch(one(inA, inB, name), () => Effect.sync(() => comparer.leave()))
-      sum++
-    }
-    return true
-  }, Effect.scoped)
-  for (const entries of folders) {
-    const isThrough = yield* Effect.catch(inFolders(entries), () =>
-      Effect.sync(() => {
-        for (const _ of entries.names) comparer.leave()
-        sum += entries.names.length
-        return true
-      }))
-    if (!isThrough) break
-  }
-  return sum
-})
-
-const readIn = (
-  { lstat, open }: Pick<Files.Folder, "lstat" | "open">,
-  names: ReadonlyArray<FilePath.FilePath>,
-  reader: Files.Reader
-): Effect.Effect<number> => {
-  const readOne = Effect.fnUntraced(function*(name: FilePath.FilePath) {
-    if (reader.mayOpen !== undefined && !reader.mayOpen(yield* lstat(name))) return true
-    const file = yield* open(name)
-    const stat = yield* file.stat
-    const { sizeBytes } = stat
-    if (!reader.begin(stat)) return true
-    for (let read = 0;;) {
-      const length = yield* file.read(reader.buffer)
-      if (length > 0) reader.piece(reader.buffer.subarray(0, length))
-      read += length
-      if (length === 0 || (read === sizeBytes && length < reader.buffer.length)) break
-      if (!reader.mayGoOn()) return false
-    }
-    const after = yield* file.stat
-    reader.end(after.sizeBytes === sizeBytes && after.modifiedNanos === stat.modifiedNanos)
-    return true
-  }, Effect.scoped)
-  return oneByOne(names, readOne, reader)
-}
-
-const isOf = (copy: Files.FileStat, { group, owner }: Files.FileStat): boolean =>
-  copy.owner === owner && copy.group === group
-
-/** Copies files one by one. */
-export const copyEach = (
-  { attributeNames, lstat, open, readLink }: Pick<Files.Folder, "attributeNames" | "lstat" | "open" | "readLink">,
-  names: ReadonlyArray<FilePath.FilePath>,
-  to: Files.Folder,
-  copier: Files.Copier
-): Effect.Effect<number> => {
-  const takeBack = (name: FilePath.FilePath) =>
-    Effect.catch(to.unlink(name), ({ code }) => Effect.sync(() => code === "ENOENT" ? undefined : copier.spoiled()))
-  const orLost = (owned: Effect.Effect<void, FilesError>) =>
-    Effect.catchIf(owned, ({ code }) => isLost(code), () => Effect.sync(() => copier.ownerLost()))
-  const write = Effect.fnUntraced(function*(name: FilePath.FilePath, file: Files.OpenFile, stat: Files.FileStat) {
-    const scope = yield* Scope.make()
-    const { hold, isOwn } = copier
-    let isHeld = false
-    yield* Effect.addFinalizer((exit) => isHeld ? Effect.void : Scope.close(scope, exit))
-    const unnamed = isOwn ? undefined : yield* Scope.provide(to.createUnnamed, scope)
-    const copy = unnamed ?? (yield* Scope.provide(to.create(name), scope))
-    let isWhole = false
-    if (isOwn) yield* Effect.addFinalizer(() => isWhole ? Effect.void : takeBack(name))
-    let sizeBytes = 0
-    for (;;) {
-      const length = yield* file.read(copier.buffer)
-      if (length === 0) break
-      copier.take?.(copier.buffer.subarray(0, length))
-      yield* copy.write(copier.buffer.subarray(0, length))
-      sizeBytes += length
-      if (sizeBytes === stat.sizeBytes && length < copier.buffer.length) break
-      if (stat.sizeBytes > 0 && sizeBytes > stat.sizeBytes) return "changed"
-      if (!copier.mayGoOn()) return undefined
-    }
-    const now = yield* file.stat
-    const isSame = now.inode === stat.inode && now.modifiedNanos === stat.modifiedNanos
-    if (!isSame || now.sizeBytes !== stat.sizeBytes) return "changed"
-    if (copier.keepsOwner && !isOf(yield* copy.stat, stat)) yield* orLost(copy.setOwner(stat))
-    yield* copy.setMode(stat.mode)
-    yield* copy.setTimes(stat)
-    isWhole = true
-    if (unnamed === undefined) return sizeBytes
-    if (hold !== undefined) {
-      isHeld = true
-      hold({ ...unnamed, close: Effect.ensuring(copy.close, Scope.close(scope, Exit.void)) }, sizeBytes)
-      return "held"
-    }
-    if (!copier.mayGoOn()) return undefined
-    yield* unnamed.link(name)
-    yield* Effect.tapError(copy.close, () => Effect.ignore(to.unlink(name)))
-    return sizeBytes
-  })
-  const hasNoAttributes = (names: Effect.Effect<ReadonlyArray<string>, FilesError>) =>
-    Effect.match(names, {
-      onFailure: ({ code }) => withoutAttributes.has(code),
-      onSuccess: (names) => !names.some(copier.isAttributeKept)
-    })
-  const copyOne = Effect.fnUntraced(function*(name: FilePath.FilePath) {
-    const stat = yield* lstat(name)
-    if (!copier.begin(stat)) return true
-    const found = copier.isFree || copier.isOwn ? Option.none() : yield* to.find(name)
-    if (Option.isSome(found)) {
-      if (copier.found(found.value) !== undefined) copier.leave()
-      return true
-    }
-    if (stat.kind === "link") {
-      if (!(yield* hasNoAttributes(attributeNames(name)))) {
-        copier.leave()
-        return true
-      }
-      yield* to.makeLink(yield* readLink(name), name)
-      const setOwner = copier.keepsOwner ? orLost(to.setOwner(name, stat)) : Effect.void
-      yield* Effect.tapError(Effect.andThen(setOwner, to.setTimes(name, stat)), () => takeBack(name))
-      copier.copied(0)
-      return true
-    }
-    const file = yield* open(name)
-    if (!(yield* hasNoAttributes(file.attributeNames))) {
-      copier.leave()
-      return true
-    }
-    const sizeBytes = yield* write(name, file, stat)
-    if (sizeBytes === undefined) return false
-    if (sizeBytes === "changed") {
-      copier.leave()
-      return true
-    }
-    if (sizeBytes !== "held") copier.copied(sizeBytes)
-    return true
-  }, Effect.scoped)
-  return oneByOne(names, copyOne, copier)
-}
-
-/** Inodes of folders that are open, as files of others are linked into them. */
-const folders = new WeakMap<Files.Folder, Inode>()
-
-const folderOf = (disk: Disk, folder: Inode, path: FilePath.FilePath, handle: Handle): Files.Folder => {
-  const at = (name: FilePath.FilePath) => FilePath.join(path, name)
-  const known = (name: FilePath.FilePath): Inode => entryOf(folder, checked(name)) ?? fail("ENOENT")
-  const use = <A>(call: Call, name: FilePath.FilePath, body: () => A, target?: FilePath.FilePath) =>
-    attempt(call, at(name), () => handle.use(body), target === undefined ? undefined : at(target))
-  const open = <A>(call: Call, name: FilePath.FilePath, body: (handle: () => Handle) => A) =>
-    scoped(disk, call, at(name), (own) => handle.use(() => body(own)))
-  const add = (name: FilePath.FilePath, kind: Files.FileKind, mode: number): Inode => {
-    const inode = disk.inode(kind, mode)
-    disk.put(folder, checked(name), inode)
-    return inode
-  }
-  const lstat = (name: FilePath.FilePath) =>
-    use("lstat", name, () => {
-      const stat = toStat(known(name))
-      const isOther = folder.ways.inodesByName === true && entryNamed(folder, name) !== name
-      return isOther ? { ...stat, inode: stat.inode + 1_000_000n } : stat
-    })
-  const namesOf = (of: FilePath.FilePath) => use("listxattr", of, () => attributeNames(disk, known(of)))
-  const readLink = (name: FilePath.FilePath) =>
-    use("readlink", name, () => {
-      const { kind, target } = known(name)
-      return kind === "link" ? target : fail("EINVAL")
-    })
-  const openNamed = (name: FilePath.FilePath) => open("open", name, (own) => openFile(disk, known(name), at(name), own))
-  const unlink = (name: FilePath.FilePath) =>
-    use("unlink", name, () => known(name).kind === "folder" ? fail("EISDIR") : disk.take(folder, name))
-  const inodeOf = (other: Files.Folder): Inode => folders.get(other) ?? fail("EBADF")
-  const rename = (from: FilePath.FilePath, into: Files.Folder, to: FilePath.FilePath): void => {
-    if (deviceOf(inodeOf(into)) !== deviceOf(folder)) fail("EXDEV")
-    disk.move(folder, checked(from), inodeOf(into), checked(to))
-  }
-  const openNamedFolder = (name: FilePath.FilePath) =>
-    open("open", name, (own) => openFolder(disk, known(name), at(name), own))
-  const removeFolder = (name: FilePath.FilePath) =>
-    use("rmdir", name, () => {
-      const { entries, kind, mount } = known(name)
-      if (kind !== "folder") fail("ENOTDIR")
-      if (mount !== folder.mount) fail("EBUSY")
-      if (entries.size > 0) fail("ENOTEMPTY")
-      disk.take(folder, name)
-    })
-  const opened: Files.Folder = {
-    path,
-    stat: attempt("fstat", path, () => handle.use(() => toStat(folder))),
-    identity: attempt("fstat", path, () => handle.use(() => toIdentity(folder))),
-    list: list(disk, path, () => handle.use(() => folder)),
-    lstat,
-    find: (name) => optional(lstat(name)),
-    folder: openNamedFolder,
-    open: openNamed,
-    create: (name) => open("create", name, (own) => fileOf(disk, add(name, "file", 0o600), at(name), own())),
-    update: (name) => open("open", name, (own) => openFile(disk, known(name), at(name), own)),
-    createUnnamed: scoped(
-      disk,
-      "create",
-      path,
-      (own) => handle.use(() => unnamedOf(disk, folder, path, own, handle))
-    ),
-    makeFolder: (name) => Effect.asVoid(use("mkdir", name, () => add(name, "folder", 0o1700))),
-    readLink,
-    makeLink: (target, name) =>
-      use("symlink", name, () => {
-        add(name, "link", 0o777).target = target
+    sync: (descriptor) =>
+      attempt(() => {
+        disk.syncs.one++
+        disk.sync(inodeOf(descriptor))
       }),
-    setTimes: (name, times) => use("lutimes", name, () => disk.setTimes(known(name), times)),
-    rename: (from, to, into = opened) => use("rename", from, () => rename(from, into, to), to),
-    renameExclusively: (from, to, into = opened) =>
-      use("rename", from, () => {
+    syncFileSystem: (descriptor) =>
+      attempt(() => {
+        inodeOf(descriptor)
+        if (!disk.syncsAsOne) fail("ENOTSUP")
+        disk.syncs.all++
+        disk.syncAll()
+      }),
+    listAttributes: (descriptor) => attempt(() => attributeNames(disk, inodeOf(descriptor))),
+    getAttribute: (descriptor, name) => attempt(() => inodeOf(descriptor).attributes.get(name) ?? fail("ENODATA")),
+    setAttribute: (descriptor, name, value) => attempt(() => setAttribute(disk, inodeOf(descriptor), name, value)),
+    listAttributesAt: (folder, of) => attempt(() => attributeNames(disk, entry(folder, of))),
+    getAttributeAt: (folder, of, name) => attempt(() => entry(folder, of).attributes.get(name) ?? fail("ENODATA")),
+    setAttributeAt: (folder, of, name, value) => attempt(() => setAttribute(disk, entry(folder, of), name, value)),
+    setOwner: (descriptor, owner) => attempt(() => disk.setOwner(inodeOf(descriptor), owner)),
+    setOwnerAt: (folder, name, owner) => attempt(() => disk.setOwner(entry(folder, name), owner)),
+    setMode: (descriptor, mode) => attempt(() => disk.setMode(inodeOf(descriptor), mode)),
+    setTimes: (descriptor, times) => attempt(() => disk.setTimes(inodeOf(descriptor), times)),
+    setTimesAt: (folder, name, times) => attempt(() => disk.setTimes(entry(folder, name), times)),
+    makeFolder: (folder, name, mode) => attempt(() => void add(folder, name, "folder", mode)),
+    makeLink: (target, folder, name) =>
+      attempt(() => {
+        add(folder, name, "link", 0o777).target = target
+      }),
+    rename: (folder, from, into, to) => attempt(() => rename(folder, from, into, to)),
+    renameExclusively: (folder, from, into, to) =>
+      attempt(() => {
         if (!disk.renamesExclusively) fail("EINVAL")
         if (entryNamed(inodeOf(into), checked(to)) !== undefined) fail("EEXIST")
-        rename(from, into, to)
-      }, to),
-    setOwner: (name, owner) => use("lchown", name, () => disk.setOwner(known(name), owner)),
-    attributeNames: namesOf,
-    attribute: (of, name) => use("getxattr", of, () => attribute(known(of), name)),
-    setAttribute: (name, attribute) => use("setxattr", name, () => setAttribute(disk, known(name), attribute)),
-    link: (existing, name, to = opened) =>
-      use("link", existing, () => {
-        const inode = known(existing)
-        const into = inodeOf(to)
-        if (deviceOf(into) !== deviceOf(folder)) fail("EXDEV")
+        rename(folder, from, into, to)
+      }),
+    link: (folder, existing, to, name) =>
+      attempt(() => {
+        const [inode, into] = [entry(folder, existing), inodeOf(to)]
+        if (deviceOf(into) !== deviceOf(inodeOf(folder))) fail("EXDEV")
         if (into.ways.lacksLinks === true) fail("EPERM")
         disk.put(into, checked(name), inode.kind === "folder" ? fail("EPERM") : inode)
-      }, name),
-    sync: attempt("fsync", path, () =>
-      handle.use(() => {
-        disk.syncs.one++
-        disk.sync(folder)
-      })),
-    unlink,
-    copyEach: (names, to, copier) =>
-      copyEach({ attributeNames: namesOf, lstat, open: openNamed, readLink }, names, to, copier),
-    sweepEach: (names, sweeper) => sweepEach({ folder: openNamedFolder, removeFolder }, names, sweeper),
-    sweepTree: () => Effect.succeedNone,
-    removeFolder
+      }),
+    linkUnnamed: (descriptor, folder, name) =>
+      attempt(() => disk.put(inodeOf(folder), checked(name), inodeOf(descriptor))),
+    unlink: (folder, name) =>
+      attempt(() => entry(folder, name).kind === "folder" ? fail("EISDIR") : disk.take(inodeOf(folder), name)),
+    removeFolder: (folder, name) =>
+      attempt(() => {
+        const { entries, kind, mount } = entry(folder, name)
+        if (kind !== "folder") fail("ENOTDIR")
+        if (mount !== inodeOf(folder).mount) fail("EBUSY")
+        if (entries.size > 0) fail("ENOTEMPTY")
+        disk.take(inodeOf(folder), name)
+      }),
+    denied: () => 0o022,
+    user: () => 0
   }
-  folders.set(opened, folder)
-  return opened
 }
 
-export const make = (disk: Disk): Files.Files["Service"] => {
-  const lstat = (path: FilePath.FilePath) => attempt("lstat", path, () => toStat(disk.find(short(path))))
-  const folder = (path: FilePath.FilePath) =>
-    scoped(disk, "open", path, (own) => openFolder(disk, disk.real(path), path, own))
-  return {
-    lstat,
-    stat: (path) => attempt("stat", path, () => toStat(disk.find(short(path), true))),
-    find: (path) => optional(lstat(path)),
-    realPath: (path) =>
-      attempt("realpath", path, () => {
-        const place = disk.place(short(path), true)
-        return place.found === undefined ? fail("ENOENT") : place.path
-      }),
-    copyFolders: () => Effect.succeedNone,
-    placeFolders: () => Effect.succeedNone,
-    measure: () => Effect.succeedNone,
-    denied: Effect.succeed(0o022),
-    user: Effect.succeed(0),
-    folder,
-    readEach: (folders, reader) => readEach(folder, folders, reader),
-    compareEach: (comparison) => compareEach(folder, comparison),
-    list: (path) => list(disk, path, () => disk.real(path)),
-    folders: (path) => foldersIn(disk, path),
-    open: (path) => scoped(disk, "open", path, (own) => openFile(disk, disk.real(path), path, own))
-  }
-}
+export const make = (disk: Disk): Files.Files["Service"] => SystemFiles.of(callsOf(disk))
 
 export const layer = (disk: Disk): Layer.Layer<Files.Files> => Layer.succeed(Files.Files, make(disk))

@@ -219,7 +219,7 @@ const open = Effect.fnUntraced(function*(
     Layer.provide(Layer.succeed(JobStore.JobStore, process.of(yield* JobStore.JobStore))),
     Layer.provide(Layer.succeed(HardLinks.HardLinks, process.of(memory))),
     Layer.provide(Layer.succeed(Files.Files, files)),
-    Layer.provide(Layer.succeed(QuickFiles, { at: () => quick, throughout: () => quick, isSlow: () => false })),
+    Layer.provide(Layer.succeed(QuickFiles, { throughout: () => quick, isSlow: () => false })),
     // One that is killed never comes to its end.
     Layer.buildWithScope(Number.isFinite(calls) ? yield* Scope.make() : yield* Effect.scope)
   )

@@ -1,4 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
+import { type Calls, isCode } from "@fanout/ops/Calls"
 import * as FilePath from "@fanout/ops/FilePath"
 import * as Files from "@fanout/ops/Files"
 import { QuickFiles } from "@fanout/ops/QuickFiles"
@@ -10,38 +11,49 @@ import * as Option from "effect/Option"
 import { execFileSync } from "node:child_process"
 import * as fs from "node:fs"
 import { tmpdir } from "node:os"
+import { calls as nodeCalls } from "../src/internal/calls/nodeCalls.ts"
+import { compareNames, type Comparer } from "../src/internal/units/comparison.ts"
+import { FileCopy } from "../src/internal/units/fileCopy.ts"
+import { mostDeep } from "../src/internal/units/measure.ts"
+import { type Reader, readFiles } from "../src/internal/units/reading.ts"
+import { removeTree } from "../src/internal/units/removal.ts"
 import { asNobody } from "./asNobody.ts"
-import { copierOf } from "./copier.ts"
 import { filesContract } from "./FilesContract.ts"
 import { testFolder } from "./TestFolder.ts"
 
 const n = FilePath.make
 
+/** Calls through `node:fs` that are waited for. */
+const layerNodeBlocking = Layer.succeed(Files.Files, SystemFiles.of(nodeCalls))
+
+/** Does work that makes many calls, where that is possible. */
+const atOnce = <A>(work: (calls: Calls) => A) =>
+  Effect.flatMap(Files.Files, (files) => Effect.map(files.atOnce(work), Option.getOrThrow))
+
 describe("SystemFiles", () => {
-  filesContract(it, SystemFiles.layer, testFolder, { compares: false, sweeps: false })
+  filesContract(it, SystemFiles.layer, testFolder, { isAtOnce: false })
 
   describe("that blocks", () => {
-    filesContract(it, SystemFiles.layerBlocking, testFolder, { compares: true, sweeps: true })
+    filesContract(it, SystemFiles.layerBlocking, testFolder, { isAtOnce: true })
   })
 
-  describe.each(["at", "throughout"] as const)("where it is quick (%s)", (way) => {
+  describe("where it is quick", () => {
     const quick = Layer.effect(
       Files.Files,
       Effect.gen(function*() {
-        const found = yield* (yield* QuickFiles)[way]([FilePath.make(fs.realpathSync(tmpdir()))])
+        const found = yield* (yield* QuickFiles).throughout([FilePath.make(fs.realpathSync(tmpdir()))])
         return Option.isSome(found) ? found.value : yield* Files.Files
       })
     )
     // Where a call was slow, others are not made at once for a while.
-    const may = way === "at" ? { compares: false, sweeps: false } : {}
-    filesContract(it, Layer.provide(quick, [SystemFiles.layerQuick, SystemFiles.layer]), testFolder, may)
+    filesContract(it, Layer.provide(quick, [SystemFiles.layerQuick, SystemFiles.layer]), testFolder)
   })
 
   it.live("knows where it is not quick", () =>
     Effect.gen(function*() {
-      const { at, throughout } = yield* QuickFiles
-      for (const find of [at, throughout]) assert.isTrue(Option.isNone(yield* find([FilePath.make("/proc")])))
-      assert.isTrue(Option.isNone(yield* at([FilePath.make(tmpdir()), FilePath.make("/nothing")])))
+      const { throughout } = yield* QuickFiles
+      assert.isTrue(Option.isNone(yield* throughout([FilePath.make("/proc")])))
+      assert.isTrue(Option.isNone(yield* throughout([FilePath.make(tmpdir()), FilePath.make("/proc")])))
       // `/proc` is mounted in there.
       assert.isTrue(Option.isNone(yield* throughout([FilePath.make("/")])))
       const many = Array.from({ length: 1001 }, (_, n) => FilePath.make(`${tmpdir()}/${n}`))
@@ -49,7 +61,11 @@ describe("SystemFiles", () => {
     }).pipe(Effect.provide(SystemFiles.layerQuick)))
 
   describe("through node:fs", () => {
-    filesContract(it, SystemFiles.layerNode, testFolder, { compares: false, sweeps: false })
+    filesContract(it, SystemFiles.layerNode, testFolder, { isAtOnce: false, unnamed: false })
+  })
+
+  describe("through node:fs that blocks", () => {
+    filesContract(it, layerNodeBlocking, testFolder, { isAtOnce: true, unnamed: false })
   })
 
   const memory = "/dev/shm"
@@ -82,9 +98,8 @@ describe("SystemFiles", () => {
   )
 
   describe.skipIf(process.getuid?.() !== 0).each([
-    ["libc", SystemFiles.layer],
-    ["libc that blocks", SystemFiles.layerBlocking],
-    ["node:fs", SystemFiles.layerNode]
+    ["libc", SystemFiles.layerBlocking],
+    ["node:fs", layerNodeBlocking]
   ])("by %s", (_, layer) => {
     it.live("makes what it may not give to its owner, with the group at least, and tells that", () =>
       Effect.gen(function*() {
@@ -98,23 +113,24 @@ describe("SystemFiles", () => {
         // What is made in there has another group at first.
         fs.chownSync(`${at}/to`, 65_534, 65_534)
         fs.chmodSync(`${at}/to`, 0o2700)
-        const told: Array<string> = []
-        const copier = copierOf({
-          isOwn: true,
-          ownerLost: () => void told.push("owner lost"),
-          copied: () => void told.push("copied"),
-          fail: ({ call, code, path }) => void told.push(`${call} ${FilePath.name(path)} ${code}`),
-          spoiled: () => void told.push("spoiled")
-        })
-        yield* asNobody(
+        const told = yield* asNobody(
           at,
-          Effect.gen(function*() {
-            const files = yield* Files.Files
-            const [from, to] = [yield* files.folder(n(`${at}/from`)), yield* files.folder(n(`${at}/to`))]
-            assert.strictEqual(yield* from.copyEach(["of root", "own", "file"].map(n), to, copier), 3)
+          atOnce((calls) => {
+            const [from, to] = ["from", "to"].map((name) => calls.openPath(n(`${at}/${name}`), "folder").now())
+            if (typeof from !== "number" || typeof to !== "number") return assert.fail()
+            const files = new FileCopy(calls, { keeps: new Set(["owner"]), mayGoOn: () => true, take: undefined })
+            const told = ["of root", "own", "file"].map(n).map((name) => {
+              const stat = calls.lstat(from, name).now()
+              return isCode(stat)
+                ? assert.fail(stat.name)
+                : [files.copy({ from, name, stat, to, as: name }), files.isOwnerLost]
+            })
+            files.close()
+            for (const folder of [from, to]) calls.closeNow(folder)
+            return told
           })
         )
-        assert.deepStrictEqual(told, ["owner lost", "copied", "copied", "owner lost", "copied"])
+        assert.deepStrictEqual(told, [["copied", true], ["copied", false], ["copied", true]])
         const owners = ["of root", "own", "file"].map((name) => {
           const { gid, uid } = fs.lstatSync(`${at}/to/${name}`)
           return [uid, gid]
@@ -139,32 +155,29 @@ describe("SystemFiles", () => {
       )
     }).pipe(Effect.provide(SystemFiles.layer)))
 
-  it.live("leaves a tree that has become large to be removed in steps", () =>
+  it.live("removes a tree that has become large in steps", () =>
     Effect.gen(function*() {
       const files = yield* Files.Files
       const folder = yield* testFolder
       fs.mkdirSync(`${folder}/tree/large`, { recursive: true })
       for (let i = 0; i < 5000; i++) fs.closeSync(fs.openSync(`${folder}/tree/large/${i}`, "w"))
-      let removed = 0
-      const sweeper = {
-        mayGoOn: () => true,
+      let [removed, steps, left] = [0, 0, 0]
+      const remover = {
+        mayGoOn: () => left-- > 0,
         begin: () => true,
         isLeft: () => false,
         removedName: () => void removed++,
         removedFolder: () => {}
       }
-      const sweep = Effect.flatMap(files.folder(FilePath.make(folder)), (folder) =>
-        folder.sweepTree(FilePath.make("tree"), sweeper))
-
-      assert.deepStrictEqual(yield* sweep, Option.none())
-      assert.strictEqual(fs.readdirSync(`${folder}/tree/large`).length, 5000)
-      assert.strictEqual(removed, 0)
-
-      for (let i = 4000; i < 5000; i++) {
-        fs.unlinkSync(`${folder}/tree/large/${i}`)
+      const parent = yield* files.folder(FilePath.make(folder))
+      for (let isThrough = false; !isThrough; steps++) {
+        left = 10
+        const remove = parent.atOnce((calls, inode) => removeTree(calls, inode, n("tree"), remover, mostDeep))
+        isThrough = Option.getOrThrow(yield* remove)
+        assert.isAtMost(removed, (steps + 1) * 10 * 32)
       }
-      assert.deepStrictEqual(yield* sweep, Option.some(true))
-      assert.deepStrictEqual([fs.readdirSync(folder), removed], [[], 4000])
+      assert.deepStrictEqual([fs.readdirSync(folder), removed], [[], 5000])
+      assert.isAbove(steps, 15)
     }).pipe(Effect.scoped, Effect.provide(SystemFiles.layerBlocking)))
 
   it.live("makes any number of calls at the same time", () =>
@@ -204,7 +217,6 @@ describe("SystemFiles", () => {
 
   it.live("tells which of two files was written to while they were compared, whatever they came to", () =>
     Effect.gen(function*() {
-      const files = yield* Files.Files
       const folder = yield* testFolder
       const [a, b] = [`${folder}/a`, `${folder}/b`]
       for (const tree of [a, b]) fs.mkdirSync(tree)
@@ -219,9 +231,8 @@ describe("SystemFiles", () => {
       }
       const compareIn = (a: string, b: string, change: () => void) => {
         const notes: Array<string> = []
-        const comparer: Files.Comparer = {
+        const comparer: Comparer = {
           buffers: [Buffer.alloc(16), Buffer.alloc(16)],
-          mayGoOn: () => true,
           begin: () => {
             change()
             return true
@@ -231,7 +242,8 @@ describe("SystemFiles", () => {
           leave: () => void notes.push("left")
         }
         const folders = [{ path: FilePath.empty, names }]
-        return Effect.as(files.compareEach({ a: FilePath.make(a), b: FilePath.make(b), folders, comparer }), notes)
+        const comparison = { a: FilePath.make(a), b: FilePath.make(b), folders, comparer }
+        return Effect.as(atOnce((calls) => compareNames(calls, comparison, () => true)), notes)
       }
       assert.deepStrictEqual(yield* compare(() => {}), ["same"])
       assert.deepStrictEqual(yield* compare(() => fs.writeFileSync(`${a}/file`, "texT")), ["A"])
@@ -248,8 +260,8 @@ describe("SystemFiles", () => {
       assert.deepStrictEqual(yield* compareIn(`/proc/${process.pid}`, `/proc/${process.ppid}`, () => {}), ["left"])
     }).pipe(Effect.provide(SystemFiles.layerBlocking)))
 
-  describe.each([["another thread", SystemFiles.layer], ["this thread", SystemFiles.layerBlocking]] as const)(
-    "with calls that %s waits for",
+  describe.each([["libc", SystemFiles.layerBlocking], ["node:fs", layerNodeBlocking]] as const)(
+    "by %s",
     (_, layer) => {
       // The buffer has four bytes: one of the files fits in there.
       it.live.each(["abc", "abcdef"])(
@@ -263,7 +275,7 @@ describe("SystemFiles", () => {
                 const ended: Array<boolean> = []
                 fs.writeFileSync(file, content)
                 fs.utimesSync(file, 1, 1)
-                const reader: Files.Reader = {
+                const reader: Reader = {
                   buffer: new Uint8Array(4),
                   mayGoOn: () => true,
                   begin: () => true,
@@ -271,8 +283,8 @@ describe("SystemFiles", () => {
                   end: (isSame) => void ended.push(isSame),
                   fail: () => assert.fail()
                 }
-                const files = yield* Files.Files
-                yield* files.readEach([{ path: folder, names: [FilePath.make("file")] }], reader)
+                const folders = [{ path: folder, names: [FilePath.make("file")] }]
+                yield* atOnce((calls) => readFiles(calls, folders, reader, reader.mayGoOn))
                 return ended
               }).pipe(Effect.provide(layer))
 

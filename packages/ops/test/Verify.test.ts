@@ -52,15 +52,10 @@ const filesOf = (disk: MemoryFiles.Disk, before: FaultyFiles.Before = () => Effe
 
 const call = { client: new Rpc.ServerClient(0), requestId: RequestId(0), headers: Headers.empty }
 
-/** A file system that compares nothing at once, as one does whose calls may take long. */
-const leaving = (disk: MemoryFiles.Disk): Files.Files["Service"] => ({
-  ...MemoryFiles.make(disk),
-  compareEach: ({ comparer, folders }) =>
-    Effect.sync(() => {
-      const names = folders.flatMap(({ names }) => names)
-      for (const _ of names) comparer.leave()
-      return names.length
-    })
+/** A file system that makes no calls at once, as one does whose calls may take long. */
+const leaving = (files: Files.Files["Service"]): Files.Files["Service"] => ({
+  ...files,
+  atOnce: () => Effect.succeedNone
 })
 
 /** Handler that dies of what it is to compare together. */
@@ -75,7 +70,8 @@ const dying = VerifyTasks.toLayer(Effect.map(
 /** Ways in which a comparison is done, which all come to the same. */
 const ways = {
   "together": (disk: MemoryFiles.Disk) => Layer.provideMerge(runtime, filesOf(disk)),
-  "by themselves": (disk: MemoryFiles.Disk) => Layer.provideMerge(runtime, Layer.succeed(Files.Files, leaving(disk))),
+  "by themselves": (disk: MemoryFiles.Disk) =>
+    Layer.provideMerge(runtime, Layer.succeed(Files.Files, leaving(MemoryFiles.make(disk)))),
   "by themselves once a thread has died of them": (disk: MemoryFiles.Disk) =>
     Layer.provideMerge(runtimeOf(dying), filesOf(disk))
 }
@@ -323,7 +319,7 @@ describe("Verify", { timeout: 60_000 }, () => {
             ? Effect.die(`${path} was opened`)
             : Effect.void
         const faulty = FaultyFiles.intercept(MemoryFiles.make(disk), before)
-        const files = isTogether ? faulty : { ...faulty, compareEach: leaving(disk).compareEach }
+        const files = isTogether ? faulty : leaving(faulty)
         const compare = (options: Options) =>
           Effect.flatMap(start({ ...options, leaveOut: ["/db", "/db-wal"] }), result).pipe(
             Effect.provide(Layer.provideMerge(runtime, Layer.succeed(Files.Files, files)))
@@ -433,9 +429,9 @@ describe("Verify", { timeout: 60_000 }, () => {
       })
       const counting: Files.Files["Service"] = {
         ...faulty,
-        compareEach: (comparison) => {
+        atOnce: (work, isNeeded) => {
           together++
-          return faulty.compareEach(comparison)
+          return faulty.atOnce(work, isNeeded)
         }
       }
       const { done, lines } = yield* Effect.flatMap(start({ ignore: ["times"] }), result).pipe(
@@ -527,7 +523,7 @@ describe("Verify", { timeout: 60_000 }, () => {
       const bytes = new Uint8Array(136 * 2 ** 20)
       const disk = two((disk) => disk.file("/a/f", bytes), (disk) => disk.file("/b/f", bytes))
       let read: Array<number> = []
-      const files = MemoryFiles.make(disk)
+      const files = FaultyFiles.intercept(MemoryFiles.make(disk), () => Effect.void)
       const counting: Files.Files["Service"] = {
         ...files,
         open: (path) =>

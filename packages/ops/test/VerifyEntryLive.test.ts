@@ -1,15 +1,13 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as Pools from "@fanout/core/Pools"
 import * as TaskDispatcher from "@fanout/core/TaskDispatcher"
-import { settle } from "@fanout/core/testing"
 import * as FilePath from "@fanout/ops/FilePath"
 import * as Files from "@fanout/ops/Files"
 import { QuickFiles } from "@fanout/ops/QuickFiles"
+import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
-import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
-import * as TestClock from "effect/testing/TestClock"
 import { VerifyEntry } from "../src/internal/verifyEntry.ts"
 import * as VerifyEntryLive from "../src/internal/verifyEntryLive.ts"
 import * as MemoryFiles from "./MemoryFiles.ts"
@@ -48,11 +46,11 @@ const compare = Effect.fnUntraced(function*(
   ).pipe(
     Effect.provide(VerifyEntryLive.layerShared({ beside: others, alone: others }, { paths: [a, b], startsAfter })),
     Effect.provideService(QuickFiles, {
-      at: () => Effect.succeed(found),
       throughout: () => Effect.succeed(found),
       isSlow: () => isSlow
     }),
-    Effect.provideService(Files.Files, files)
+    Effect.provideService(Files.Files, files),
+    Effect.provideServiceEffect(Clock.Clock, sides.clock)
   )
   const same = { _tag: "Entries", same: 10, folders: 0, differing: [], alone: [] } as const
   assert.deepStrictEqual(compared, Array.from({ length: pieces }, () => same))
@@ -79,12 +77,7 @@ describe("VerifyEntryLive", () => {
 
   it.effect("has others help once files come slowly", () =>
     Effect.gen(function*() {
-      const comparing = yield* Effect.forkChild(compare(8, { startsAfter: 4, readMillis: 2 }))
-      while (comparing.pollUnsafe() === undefined) {
-        yield* settle
-        yield* TestClock.adjust(2)
-      }
-      assert.strictEqual((yield* Fiber.join(comparing)).started, 1)
+      assert.strictEqual((yield* compare(8, { startsAfter: 4, readMillis: 2 })).started, 1)
     }).pipe(Effect.scoped, dispatching))
 
   it.effect("leaves all of it to others where calls may take long, or do", () =>

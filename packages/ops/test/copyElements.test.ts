@@ -1,9 +1,10 @@
 import { assert, describe, it } from "@effect/vitest"
-import type { CopiedFiles, CopyEntry } from "@fanout/ops/CopyTask"
+import type { CopyEntry } from "@fanout/ops/CopyTask"
 import * as FilePath from "@fanout/ops/FilePath"
 import * as TreeCursor from "@fanout/ops/TreeCursor"
 import * as Option from "effect/Option"
 import { mayBeWhole, parts } from "../src/internal/copyElements.ts"
+import type { CopiedUnit } from "../src/internal/units/copyUnit.ts"
 
 const names = Array.from({ length: 20 }, (_, n) => FilePath.make(`f${n}`))
 
@@ -18,15 +19,17 @@ const entry: CopyEntry["payloadSchema"]["Type"] = {
 
 const cursorOf = (path: string): string => TreeCursor.format({ source: 0, path: FilePath.make(path), side: "close" })
 
-const copied = (left: number): CopiedFiles => ({
+const copied = (left: number): CopiedUnit => ({
   copied: 0,
   linked: 0,
+  ended: 0,
   unchanged: 0,
-  alone: [],
+  rest: [],
   skipped: [],
   bytes: 0,
   left,
-  folders: { ended: 0, rest: [], untouched: [], fewer: [] }
+  fewer: [],
+  digests: []
 })
 
 const partsOf = (cursor: string, payload: typeof entry, left: number) =>
@@ -53,12 +56,12 @@ describe("what is left of a piece", () => {
     const [again] = partsOf(second?.cursor ?? "", second?.payload ?? entry, 2)
     assert.strictEqual(again?.cursor, cursorOf("a/b/f19"))
     const rest = { path: FilePath.make("f19"), names: [FilePath.make("x")], folders: [], sizes: [] }
-    const files = { ...copied(0), folders: { ended: 0, rest: [rest], untouched: [], fewer: [] } }
     const [open] = parts(
       { cursor: again?.cursor ?? "", payload: again?.payload ?? entry },
       Option.some({
         _tag: "Files",
-        ...files
+        ...copied(0),
+        rest: [rest]
       })
     ) ?? []
     assert.strictEqual(open?.cursor, TreeCursor.format({ source: 0, path: FilePath.make("a/b/f19"), side: "open" }))

@@ -97,7 +97,7 @@ const filesOf = (disk: MemoryFiles.Disk, { before = () => Effect.void, together 
   const quick = Effect.sync(() => isQuick() ? Option.some(files) : Option.none())
   return Layer.merge(
     Layer.succeed(Files.Files, files),
-    Layer.succeed(QuickFiles, { at: () => quick, throughout: () => quick, isSlow: () => false })
+    Layer.succeed(QuickFiles, { throughout: () => quick, isSlow: () => false })
   )
 }
 

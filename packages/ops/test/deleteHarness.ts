@@ -24,7 +24,7 @@ export interface Options {
   readonly oneFileSystem?: boolean
   readonly leaveOut?: ReadonlyArray<string>
   /** Whether it is known at once how much there is in folders: then they are removed whole. */
-  readonly measures?: boolean
+  readonly isAtOnce?: boolean
 }
 
 /** A trash in memory: what is in there is called by where it was. */
@@ -38,34 +38,6 @@ const trashOf = (disk: MemoryFiles.Disk) =>
       })
   })
 
-/** A file system that tells how much there is in folders, as one does whose calls are made at once. */
-export const measuring = (files: Files.Files["Service"]): Files.Files["Service"] => {
-  const measure = (path: FilePath.FilePath): Effect.Effect<Files.FolderSize, unknown> =>
-    Effect.gen(function*() {
-      const listing = yield* files.list(path)
-      let [leaves, folders] = [0, 1]
-      for (let i = 0; i < listing.size; i++) {
-        if (listing.kindAt(i) !== "folder") {
-          if (!["file", "link"].includes(listing.kindAt(i))) return yield* Effect.fail("special")
-          leaves++
-          continue
-        }
-        const below = yield* measure(FilePath.join(path, listing.nameAt(i)))
-        leaves += below.leaves
-        folders += below.folders
-      }
-      return { leaves, folders }
-    })
-  return {
-    ...files,
-    measure: (path, { most }) =>
-      Effect.map(
-        Effect.option(measure(path)),
-        (size) => Option.some(Option.filter(size, ({ folders, leaves }) => folders + leaves <= most))
-      )
-  }
-}
-
 const outcomeText = Outcome.Outcome.match({
   Done: () => "done",
   Skipped: ({ reason }) => `skipped: ${reason}`,
@@ -78,12 +50,15 @@ const jobs = layer({ jobs: [Delete.job] }).pipe(Layer.provide(Delete.layer))
 export const runtime = (
   disk: MemoryFiles.Disk,
   before: FaultyFiles.Before = () => Effect.void,
-  measures = false
+  isAtOnce = false
 ) => {
   const files = FaultyFiles.intercept(MemoryFiles.make(disk), before)
   return Layer.provideMerge(
     jobs,
-    Layer.mergeAll(Layer.succeed(Files.Files, measures ? measuring(files) : files), trashOf(disk))
+    Layer.mergeAll(
+      Layer.succeed(Files.Files, isAtOnce ? files : { ...files, atOnce: () => Effect.succeedNone }),
+      trashOf(disk)
+    )
   )
 }
 
@@ -126,4 +101,4 @@ export const remove = (disk: MemoryFiles.Disk, options: Options = {}) =>
     const manager = yield* JobManager.JobManager
     const { id } = yield* manager.start(Delete.job, yield* plan(options))
     return yield* rest(id)
-  }).pipe(Effect.provide(runtime(disk, options.before, options.measures)))
+  }).pipe(Effect.provide(runtime(disk, options.before, options.isAtOnce)))

@@ -1,37 +1,41 @@
 import { assert, describe, it } from "@effect/vitest"
+import type { Call, Calls } from "@fanout/ops/Calls"
 import * as FilePath from "@fanout/ops/FilePath"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import { listFolder } from "../src/internal/calls/listFolder.ts"
 import { calls as nodeCalls } from "../src/internal/calls/nodeCalls.ts"
-import type { SystemCalls } from "../src/internal/calls/systemCalls.ts"
+import { later } from "../src/internal/calls/way.ts"
 
 /** Calls that are answered when it is said. */
 class World {
   readonly made: Array<string> = []
   private answer: () => void = () => {}
 
-  private readonly ask = (call: string, answer: () => void): void => {
-    this.made.push(call)
-    this.answer = answer
-  }
+  private readonly ask = <A>(call: string, value: () => A): Call<A> => ({
+    now: () => assert.fail(),
+    later: (done) => {
+      this.made.push(call)
+      this.answer = () => done(value())
+    }
+  })
 
-  readonly calls: SystemCalls = {
-    ...nodeCalls.later,
-    list: (_, add, done) =>
+  private readonly calls: Calls = {
+    ...nodeCalls,
+    list: (_, add) =>
       this.ask("list", () => {
         add(`name ${this.made.length}`, "file", 0)
-        done(undefined, this.made.length < 4)
+        return this.made.length < 4
       }),
-    close: (_, done) => this.ask("close", () => done(undefined, undefined))
+    close: () => this.ask("close", () => undefined)
   }
 
-  readonly list = listFolder({
-    calls: this.calls,
-    path: FilePath.make("/folder"),
-    open: (done) => this.ask("open", () => done(undefined, 7))
-  })
+  readonly list = listFolder(
+    { calls: this.calls, way: later },
+    FilePath.make("/folder"),
+    () => this.ask("open", () => 7)
+  )
 
   readonly step = Effect.suspend(() => {
     this.answer()

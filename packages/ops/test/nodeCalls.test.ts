@@ -1,4 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
+import { type Answer, code, isCode } from "@fanout/ops/Calls"
 import type * as Files from "@fanout/ops/Files"
 import fs from "node:fs"
 import { syncBuiltinESMExports } from "node:module"
@@ -23,12 +24,13 @@ const withoutReading = (code: string, use: () => void): void => {
 describe("nodeCalls", () => {
   it("takes the device for the mount only where no mounts are told", () => {
     const descriptor = fs.openSync(tmpdir(), "r")
-    const told: Array<readonly [string | undefined, Files.Identity]> = []
+    const told: Array<Answer<Files.Identity>> = []
     for (const code of ["ENOENT", "EMFILE"]) {
-      withoutReading(code, () => calls.atOnce.identity(descriptor, (code, identity) => told.push([code, identity])))
+      withoutReading(code, () => told.push(calls.identity(descriptor).now()))
     }
     fs.closeSync(descriptor)
-    assert.deepStrictEqual(told.map(([code]) => code), [undefined, "EMFILE"])
-    assert.strictEqual(told[0]?.[1].mount, told[0]?.[1].device)
+    const [untold, failed] = told
+    assert.isTrue(untold !== undefined && !isCode(untold) && untold.mount === untold.device)
+    assert.strictEqual(failed, code("EMFILE"))
   })
 })

@@ -1,4 +1,5 @@
 import * as Files from "@fanout/ops/Files"
+import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as FaultyFiles from "./FaultyFiles.ts"
@@ -12,17 +13,24 @@ export class Sides {
   there = 0
   readonly files: Files.Files["Service"]
   private readonly theirs: Files.Files["Service"]
+  private readNanos = 0n
 
   constructor(disk: MemoryFiles.Disk, readMillis: number) {
     const noting = (note: () => void) =>
       FaultyFiles.intercept(MemoryFiles.make(disk), (call) => {
         if (call !== "read") return Effect.void
         note()
-        return readMillis === 0 ? Effect.void : Effect.sleep(readMillis)
+        this.readNanos += BigInt(readMillis) * 1_000_000n
+        return Effect.void
       })
     this.files = noting(() => this.here++)
     this.theirs = noting(() => this.there++)
   }
+
+  /** Clock that goes on while files are read. */
+  readonly clock: Effect.Effect<Clock.Clock> = Clock.clockWith((clock) =>
+    Effect.succeed({ ...clock, monotonicTimeNanosUnsafe: () => clock.monotonicTimeNanosUnsafe() + this.readNanos })
+  )
 
   /** One of the others, by a layer that has their files. */
   readonly others = <A>(layer: Layer.Layer<A, never, Files.Files>) => ({

@@ -6,6 +6,7 @@ import * as OwnerLiveness from "@fanout/core/OwnerLiveness"
 import * as Pools from "@fanout/core/Pools"
 import * as Conflict from "@fanout/ops/Conflict"
 import * as Copy from "@fanout/ops/Copy"
+import * as CopyChecksum from "@fanout/ops/CopyChecksum"
 import * as FilePath from "@fanout/ops/FilePath"
 import * as Files from "@fanout/ops/Files"
 import * as Filter from "@fanout/ops/Filter"
@@ -107,7 +108,10 @@ const runtime = JobManager.layer({ jobs: [Copy.job] }).pipe(
 )
 
 /** How it is copied. */
-type How = Pick<Copy.Request, "conflict" | "durable" | "preserve" | "rules">
+type How = Pick<
+  Copy.Request,
+  "checksums" | "conflict" | "dereference" | "durable" | "preserve" | "rules" | "verify"
+>
 
 const copyIn = Effect.fnUntraced(function*(from: string, to: string, how: How) {
   const manager = yield* JobManager.JobManager
@@ -120,12 +124,15 @@ const copyIn = Effect.fnUntraced(function*(from: string, to: string, how: How) {
   const handle = yield* manager.start(Copy.job, payload)
   yield* Effect.exit(handle.await)
   const { tally, units } = yield* manager.progress(handle.id)
-  const rows = yield* Stream.runCollect(manager.outcomes(handle.id, ["Skipped"]))
+  const rows = yield* Stream.runCollect(manager.outcomes(handle.id))
+  const skipped = rows.filter(({ outcome }) => outcome._tag === "Skipped")
   return {
     state: (yield* manager.get(handle.id)).state._tag,
     tally: { ...tally, units: {} },
     bytes: units["bytes"] ?? 0,
-    skipped: rows.map(({ key, outcome }) => [path.basename(key), ...skipOf(outcome)].join(" ")).toSorted()
+    checksums: rows.flatMap(CopyChecksum.fromRow).map(({ digest, path }) => [path.slice(to.length), digest].join(" "))
+      .toSorted(),
+    skipped: skipped.map(({ key, outcome }) => [path.basename(key), ...skipOf(outcome)].join(" ")).toSorted()
   }
 })
 
@@ -139,7 +146,18 @@ const skipOf = (outcome: Outcome) =>
 const measured = (act: (folder: string) => void): Layer.Layer<never> => {
   const measuring = (files: Files.Files["Service"]): Files.Files["Service"] => ({
     ...files,
-    measure: (path, measuring) => Effect.tap(files.measure(path, measuring), () => Effect.sync(() => act(path)))
+    atOnce: (work, isNeeded) => {
+      let opened = ""
+      const watching = files.atOnce((calls, mayGoOn) =>
+        work({
+          ...calls,
+          openPath: (path, mode) => {
+            opened = path
+            return calls.openPath(path, mode)
+          }
+        }, mayGoOn), isNeeded)
+      return Effect.tap(watching, () => Effect.sync(() => act(opened)))
+    }
   })
   return Layer.effect(
     QuickFiles,
@@ -155,8 +173,18 @@ const copy = (from: string, to: string, quick: Layer.Layer<never>, how: How = { 
   Effect.provide(copyIn(from, to, how), Layer.provideMerge(runtime, quick))
 
 /** By the time that folders are to be copied, calls are slow. */
-const slow = Effect.updateService(Files.Files, (files) => ({ ...files, copyFolders: () => Effect.succeedNone }))
+const slow = Effect.updateService(Files.Files, (files) => ({ ...files, atOnce: () => Effect.succeedNone }))
 
+/** What is asked for beside. */
+const asks = {
+  checksums: { checksums: { algorithm: "sha256" } },
+  dereference: { dereference: true },
+  durable: { durable: true },
+  nothing: {},
+  verify: { verify: true }
+} as const
+
+const Asked = Schema.Literals(["checksums", "dereference", "durable", "nothing", "verify"])
 const Preserved = Schema.Literals(["usual", "owner"])
 const Rules = Schema.Array(
   Schema.Literals(["a", "b/", "top/c", "/top/folder", "*.again", "!a", "a/b", "**/c/*", "!**/c/a", "\u00e9"])
@@ -165,8 +193,8 @@ const Rules = Schema.Array(
 describe("folders that are copied with all that is in them", () => {
   it.effect.prop(
     "come to what they come to one by one, for any tree, also where it is there in part",
-    { tree: Tree, more: Tree, conflict: Conflict.Mode, preserved: Preserved, rules: Rules, isDurable: Schema.Boolean },
-    ({ conflict, isDurable, more, preserved, rules, tree }) =>
+    { tree: Tree, more: Tree, conflict: Conflict.Mode, preserved: Preserved, rules: Rules, asked: Asked },
+    ({ asked, conflict, more, preserved, rules, tree }) =>
       Effect.gen(function*() {
         const at = yield* testFolder
         fs.mkdirSync(`${at}/from/top`, { recursive: true })
@@ -174,17 +202,22 @@ describe("folders that are copied with all that is in them", () => {
         const how = {
           conflict,
           rules: rules.map((rule) => Filter.Rule.make(rule)),
-          ...isDurable ? { durable: true as const } : {},
+          ...asks[asked],
           ...preserved === "owner" ? { preserve: ["mode", "times", "owner"] as const } : {}
         }
-        const each = copy(`${at}/from`, `${at}/each`, Layer.empty, how)
+        const each = slow(copy(`${at}/from`, `${at}/each`, Layer.empty, how))
         const together = copy(`${at}/from`, `${at}/together`, SystemFiles.layerQuick, how)
-        const listed = slow(copy(`${at}/from`, `${at}/listed`, SystemFiles.layerQuick, how))
+        const others = {
+          files: copy(`${at}/from`, `${at}/files`, Layer.empty, how),
+          listed: slow(copy(`${at}/from`, `${at}/listed`, SystemFiles.layerQuick, how)),
+          together
+        }
 
-        const first = [yield* each, yield* together, yield* listed]
-        assert.deepStrictEqual(first.slice(1), [first[0], first[0]])
-        assert.deepStrictEqual(look(`${at}/together`), look(`${at}/each`))
-        assert.deepStrictEqual(look(`${at}/listed`), look(`${at}/each`))
+        const first = yield* each
+        for (const [name, copied] of Object.entries(others)) {
+          assert.deepStrictEqual(yield* copied, first, name)
+          assert.deepStrictEqual(look(`${at}/${name}`), look(`${at}/each`), name)
+        }
 
         const source = look(`${at}/from`)
         fs.mkdirSync(`${at}/from/top/more`)
@@ -221,8 +254,7 @@ describe("folders that are copied with all that is in them", () => {
         })
         const failing = (files: Files.Files["Service"]): Files.Files["Service"] => ({
           ...FaultyFiles.intercept(files, faulty),
-          copyFolders: (request) => Effect.tap(files.copyFolders(request), () => Effect.sync(() => filled = true)),
-          placeFolders: files.placeFolders
+          atOnce: (work, isNeeded) => Effect.tap(files.atOnce(work, isNeeded), () => Effect.sync(() => filled = true))
         })
         const copied = copy(`${at}/from`, `${at}/to`, SystemFiles.layerQuick, { conflict: "changed", durable: true })
 

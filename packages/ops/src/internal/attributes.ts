@@ -9,7 +9,7 @@ import type { Lost } from "../CopyStrategy.ts"
 import * as Files from "../Files.ts"
 import type { FilesError } from "../FilesError.ts"
 import type * as Place from "../Place.ts"
-import { withoutAttributes } from "./calls/systemCalls.ts"
+import { withoutAttributes } from "./calls/fileSystemTypes.ts"
 import { onDestination, onSource } from "./sides.ts"
 import { userUnsafe } from "./unfinished.ts"
 
@@ -108,7 +108,10 @@ const lists = new Set([accessList, "system.posix_acl_default"])
 // What the system it is copied to says of a file, and not the file.
 const ofTheSystem = new Set(["security.selinux", "security.evm", "security.ima"])
 
-/** Whether an extended attribute is to be kept: the lists for access belong to the mode. */
+/** Whether an extended attribute is a list for access, which belongs to the mode. */
+export const ofMode = (name: string): boolean => lists.has(name)
+
+/** Whether an extended attribute is to be kept. */
 export const isKept = (name: string, keeps: ReadonlySet<Property>): boolean =>
   lists.has(name) ? keeps.has("mode") : keeps.has("xattr") && !name.startsWith("system.") && !ofTheSystem.has(name)
 

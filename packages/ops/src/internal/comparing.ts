@@ -6,11 +6,14 @@ import * as Progress from "@fanout/core/Progress"
 import type * as Task from "@fanout/core/Task"
 import * as Arr from "effect/Array"
 import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
 import type { Difference } from "../Difference.ts"
 import * as Files from "../Files.ts"
 import * as Metadata from "../Metadata.ts"
 import * as ProtectedFiles from "../ProtectedFiles.ts"
 import { buffersOf } from "./sameBytes.ts"
+import { compareNames, type Comparer } from "./units/comparison.ts"
+import { behind } from "./units/reading.ts"
 import type { ComparedEntries, VerifyEntry } from "./verifyEntry.ts"
 
 type Payload = Task.Payload<typeof VerifyEntry>
@@ -24,10 +27,9 @@ const mostBytes = 2 ** 20
 const takeBuffers = buffersOf(pieceBytes)
 
 /** Takes down how entries compare. */
-class Comparing implements Files.Comparer {
-  readonly buffers: Files.Comparer["buffers"]
-  readonly mayGoOn: () => boolean
-  readonly mayOpen: Files.Comparer["mayOpen"]
+class Comparing implements Comparer {
+  readonly buffers: Comparer["buffers"]
+  readonly mayOpen: Comparer["mayOpen"]
   private readonly ignore: Payload["ignore"]
   /** For each of the entries, whether it is a folder. */
   private readonly areFolders: ReadonlyArray<boolean>
@@ -43,13 +45,11 @@ class Comparing implements Files.Comparer {
 
   constructor(
     { folders = [], ignore }: Payload,
-    buffers: Files.Comparer["buffers"],
-    mayGoOn: () => boolean,
-    mayOpen: Files.Comparer["mayOpen"]
+    buffers: Comparer["buffers"],
+    mayOpen: Comparer["mayOpen"]
   ) {
     this.buffers = buffers
     this.ignore = ignore
-    this.mayGoOn = mayGoOn
     this.mayOpen = mayOpen
     this.areFolders = folders.flatMap(({ names }) => names.map((name) => name === ""))
   }
@@ -59,14 +59,14 @@ class Comparing implements Files.Comparer {
     return { _tag: "Entries", same, folders, differing, alone }
   }
 
-  begin(a: Files.FileStat, b: Files.FileStat, isAlike: boolean): boolean {
+  begin(a: Files.FileStat, b: Files.FileStat): boolean {
     const { kind } = a
     const isFolder = this.areFolders[this.index] === true
     if (kind !== b.kind || kind === "special" || (kind === "folder") !== isFolder) {
       this.leave()
       return false
     }
-    this.properties = isAlike ? [] : Metadata.compare(a, b, this.ignore)
+    this.properties = Metadata.compare(a, b, this.ignore)
     this.isLink = kind === "link"
     if (isFolder) this.settle()
     return isFolder ? false : this.isLink || this.isToBeRead(a.sizeBytes, b.sizeBytes)
@@ -112,17 +112,23 @@ class Comparing implements Files.Comparer {
   }
 }
 
-/** Compares them, until it is asked to stop. */
+/** Compares them, until it is asked to stop. Where calls are not made at once all are left. */
 export const compareEntries = (payload: Payload) =>
   Effect.gen(function*() {
-    const { compareEach } = yield* Files.Files
-    const stop = yield* Interrupter.Interrupter
+    const { atOnce } = yield* Files.Files
     const { a, b, folders = [] } = payload
     // By itself it is told why.
     const mayOpen = ProtectedFiles.mayOpen(yield* ProtectedFiles.ProtectedFiles)
-    const comparer = new Comparing(payload, yield* takeBuffers, () => stop.reason === undefined, mayOpen)
-    const count = yield* compareEach({ a, b, folders, comparer })
-    yield* Progress.add("bytes", comparer.bytes)
-    if (count < folders.reduce((sum, { names }) => sum + names.length, 0)) yield* Interrupter.check
+    const comparer = new Comparing(payload, yield* takeBuffers, mayOpen)
+    const compare = (folders: ReadonlyArray<Files.FilesIn>) =>
+      atOnce((calls, mayGoOn) => compareNames(calls, { a, b, folders, comparer }, mayGoOn))
+    for (let left = folders; left.length > 0;) {
+      const { bytes } = comparer
+      const compared = yield* compare(left)
+      if (Option.isNone(compared)) left.forEach(({ names }) => names.forEach(() => comparer.leave()))
+      yield* Progress.add("bytes", comparer.bytes - bytes)
+      yield* Interrupter.check
+      left = Option.match(compared, { onNone: () => [], onSome: (count) => behind(left, count) })
+    }
     return comparer.result
   }).pipe(Effect.scoped)

@@ -7,24 +7,23 @@ import type * as Source from "@fanout/core/Source"
 import type * as Arr from "effect/Array"
 import * as Option from "effect/Option"
 import type * as Conflict from "../Conflict.ts"
-import type { Checksums } from "../CopyChecksum.ts"
-import type { CopiedFiles, CopyEntry, EntryCopied } from "../CopyTask.ts"
+import type { CopyEntry, EntryCopied } from "../CopyTask.ts"
 import * as Destination from "../Destination.ts"
 import * as FilePath from "../FilePath.ts"
 import type * as FileTree from "../FileTree.ts"
 import { SkipReason } from "../SkipReason.ts"
 import * as TreeCursor from "../TreeCursor.ts"
-import * as Measure from "./calls/measure.ts"
 import { done, failedAs, ofSpecial, skippedAs } from "./endings.ts"
 import { type Gathered, Gathering } from "./gathering.ts"
 import * as SavedCopy from "./savedCopy.ts"
 import * as Twins from "./twins.ts"
+import * as Measure from "./units/measure.ts"
 
 type Entry = CopyEntry["payloadSchema"]["Type"]
 type Element = Source.Element<Entry>
 
 /** What is copied, as its job knows it. */
-interface Copied {
+interface Job {
   readonly request: {
     readonly conflict: Conflict.Mode
     readonly dereference?: true
@@ -39,7 +38,7 @@ const folding = (mayFold: boolean): Pick<Entry, "mayFold"> => mayFold ? { mayFol
 
 /** What the walk meets, as elements of the fan-out. What is at none of its places by now is told as moved. */
 const elementOf = (
-  { transfers, request: { conflict, dereference } }: Copied,
+  { transfers, request: { conflict, dereference } }: Job,
   moved: ReadonlySet<number>,
   roots = Twins.find(transfers.map(({ target }) => target))
 ) =>
@@ -84,12 +83,15 @@ const elementOf = (
 }
 
 /** Files that are neither copied nor replaced. */
-const leftOut = ({ leaveOut, request: { checksums } }: Copied): ReadonlySet<FilePath.FilePath> =>
+const leftOut = ({ leaveOut, request: { checksums } }: Job): ReadonlySet<FilePath.FilePath> =>
   new Set(checksums?.output === undefined ? leaveOut : [...leaveOut, checksums.output])
 
-/** Tells of folders whether they may be copied whole: none of these files is, or comes to be, in or below them. */
-export const mayBeWhole = (payload: Copied): FileTree.WholeOptions["mayBeWhole"] => {
-  const folders = Array.from(leftOut(payload), FilePath.parent)
+/** Tells of folders whether they may be copied whole: none of these is, or comes to be, in or below them. */
+export const mayBeWhole = (payload: Job): FileTree.WholeOptions["mayBeWhole"] => {
+  const { request: { dereference }, transfers } = payload
+  // What links lead to may be what is written to.
+  const written = dereference === true ? transfers.map(({ target }) => target) : []
+  const folders = [...Array.from(leftOut(payload), FilePath.parent), ...written]
   return (folder) => {
     const { source, target } = Destination.placeOf(payload.transfers, folder)
     return !folders.some((one) => FilePath.isWithin(one, source) || FilePath.isWithin(one, target))
@@ -108,14 +110,14 @@ export const mostWhole = 1024
 
 /** Makes elements of what the walk meets. Files of one folder that follow one another are gathered, if they may be. */
 export class Elements {
-  private readonly payload: Copied
+  private readonly payload: Job
   private readonly elementOf: (element: FileTree.Element) => Element
   private readonly left: ReadonlySet<FilePath.FilePath>
   private readonly isGathering: boolean
   private readonly files = new Gathering()
   private readonly folders = new Gathering(mostWhole)
 
-  constructor(payload: Copied, isGathering: boolean, moved: ReadonlySet<number>) {
+  constructor(payload: Job, isGathering: boolean, moved: ReadonlySet<number>) {
     this.payload = payload
     this.elementOf = elementOf(payload, moved)
     this.left = leftOut(payload)
@@ -169,64 +171,10 @@ export class Elements {
   }
 }
 
-/**
- * Where those that were copied together have rows, and what these tell, if checksums are asked for: what is left
- * unchanged is then looked at by itself. Otherwise nothing of them has a row, nor runs, and none needs a cursor of its
- * own.
- */
-const rowsOf = (cursor: string, { names = [], target }: Entry, { alone, digests }: CopiedFiles): {
-  readonly copiedAt?: string
-  readonly linkedAt?: string
-  readonly told?: { readonly checksums: Checksums }
-} => {
-  if (digests === undefined) return {}
-  const others = new Set(alone.map(({ index }) => index))
-  const copied = names.flatMap((name, index) => {
-    const digest = digests[index] ?? null
-    return digest === null ? [] : [{ name, digest }]
-  })
-  const [first] = copied
-  const link = names.find((_, index) => digests[index] === null && !others.has(index))
-  return {
-    ...first === undefined ? {} : { copiedAt: TreeCursor.beside(cursor, first.name) },
-    ...link === undefined ? {} : { linkedAt: TreeCursor.beside(cursor, link) },
-    told: {
-      checksums: { folder: target, names: copied.map(({ name }) => name), digests: copied.map(({ digest }) => digest) }
-    }
-  }
-}
-
 type Value = typeof EntryCopied.Type
+type Copied = Omit<Extract<Value, { readonly _tag: "Files" }>, "_tag">
 type Listed = Extract<Value, { readonly _tag: "Listed" }>
 type Unlisted = Extract<Value, { readonly _tag: "Unlisted" }>
-
-/** What is to be copied by itself. It is looked at once more, so that what it is to be does not matter. */
-const alone = (
-  cursor: string,
-  { conflict, source, target }: Entry,
-  name: FilePath.FilePath,
-  saved?: SavedCopy.Saved,
-  mayFold = false
-): Element => ({
-  _tag: "Item",
-  cursor: TreeCursor.beside(cursor, name),
-  payload: {
-    conflict,
-    kind: "file",
-    source: FilePath.join(source, name),
-    target: FilePath.join(target, name),
-    ...folding(mayFold)
-  },
-  ...saved === undefined ? {} : { checkpoint: SavedCopy.checkpoint.encode(saved) }
-})
-
-/** What is not copied, since something has its name. */
-const skipped = (cursor: string, { source }: Entry, name: FilePath.FilePath): Element => ({
-  _tag: "Settled",
-  cursor: TreeCursor.beside(cursor, name),
-  key: FilePath.display(FilePath.join(source, name)),
-  outcome: skippedAs(SkipReason.Exists)
-})
 
 /** What is left of a piece comes back as so many at most: not one after the other, where others could do some. */
 const mostLeft = 8
@@ -252,28 +200,6 @@ const leftParts = (
   })
 }
 
-/** What became of files that were copied together, or has to be done for them. */
-const filesParts = (
-  cursor: string,
-  payload: Entry,
-  copied: CopiedFiles | undefined,
-  leftCursor: (last: FilePath.FilePath) => string = () => cursor
-): ReadonlyArray<Element> => {
-  const { names = [] } = payload
-  if (copied === undefined) return names.map((name) => alone(cursor, payload, name))
-  const { left, linked, moved = 0, unchanged } = copied
-  const { linkedAt = cursor, copiedAt = cursor, told = {} } = rowsOf(cursor, payload, copied)
-  return [
-    ...done(copiedAt, copied.copied, { _tag: "Copied", ...told }),
-    ...done(copiedAt, moved, { _tag: "Moved", ...told }),
-    ...done(linkedAt, linked, { _tag: "Linked" }),
-    ...done(cursor, unchanged, { _tag: "Unchanged" }),
-    ...copied.skipped.flatMap((index) => names[index] ?? []).map((name) => skipped(cursor, payload, name)),
-    ...copied.alone.map(({ index, saved }) => alone(cursor, payload, names[index] ?? FilePath.empty, saved)),
-    ...leftParts(payload, left, leftCursor)
-  ]
-}
-
 /** Where something in the tree of sources is. */
 interface At {
   readonly source: number
@@ -283,6 +209,25 @@ interface At {
 const below = ({ path, source }: At, more: FilePath.FilePath): At => ({ source, path: FilePath.join(path, more) })
 
 const cursorOf = (at: At, side: TreeCursor.Side): string => TreeCursor.format({ ...at, side })
+
+/** What is to be copied by itself. It is looked at once more, so that what it is to be does not matter. */
+const alone = (
+  at: At,
+  { conflict, source, target }: Entry,
+  name: FilePath.FilePath,
+  { mayFold = false, saved }: { readonly saved?: SavedCopy.Saved | undefined; readonly mayFold?: boolean } = {}
+): Element => ({
+  _tag: "Item",
+  cursor: cursorOf(below(at, name), "leaf"),
+  payload: {
+    conflict,
+    kind: "file",
+    source: FilePath.join(source, name),
+    target: FilePath.join(target, name),
+    ...folding(mayFold)
+  },
+  ...saved === undefined ? {} : { checkpoint: SavedCopy.checkpoint.encode(saved) }
+})
 
 /** Files of a folder, as many together as may be. */
 const filesOf = (at: At, entry: Entry, names: ReadonlyArray<FilePath.FilePath>): ReadonlyArray<Element> => {
@@ -309,8 +254,20 @@ const bracket = (at: At, entry: Entry, content: ReadonlyArray<Element>): Readonl
 ]
 
 /** A folder of which nothing is copied. What is in it is seen once it is made. */
-const untouched = (at: At, entry: Entry): ReadonlyArray<Element> =>
-  bracket(at, entry, [{ _tag: "Item", cursor: cursorOf(at, "rest"), payload: { ...entry, kind: "list" } }])
+const untouched = (at: At, entry: Entry, made: ReadonlyArray<FilePath.FilePath> = []): ReadonlyArray<Element> => {
+  const list: Entry = { ...entry, kind: "list", ...made.length === 0 ? {} : { made } }
+  return bracket(at, entry, [{ _tag: "Item", cursor: cursorOf(at, "rest"), payload: list }])
+}
+
+/** What of a folder is made where these are, by their paths in the one that it is in; the empty path stands for all. */
+const madeIn = (
+  made: ReadonlyArray<FilePath.FilePath>,
+  name: FilePath.FilePath
+): ReadonlyArray<FilePath.FilePath> =>
+  made.flatMap((path) => {
+    if (path === "" || path === name) return [FilePath.empty]
+    return path.startsWith(`${name}/`) ? [FilePath.make(path.slice(name.length + 1))] : []
+  })
 
 /** What is copied below an entry. */
 const inside = ({ below, conflict, source, target }: Entry, path: FilePath.FilePath): Entry => ({
@@ -329,45 +286,125 @@ const vanishedInside = (at: At, { source }: Entry, count: number): Element => ({
   outcome: { _tag: "Skipped", reason: SkipReason.VanishedInside, count }
 })
 
-/** What became of folders that were copied with all that is in them, or has to be done for them. */
-const foldersParts = (at: At, payload: Entry, copied: CopiedFiles | undefined): ReadonlyArray<Element> => {
-  const { names = [] } = payload
-  const { ended, fewer, rest, untouched: left } = copied?.folders ??
-    { ended: 0, rest: [], untouched: names, fewer: [] }
-  const cursor = cursorOf(at, "rest")
+type Rest = NonNullable<Copied["rest"][number]>
+
+/** What there is more to do in a folder that is there. */
+const restParts = (
+  at: At,
+  payload: Entry,
+  { folders, names, sizes }: Rest
+): ReadonlyArray<Element> => {
+  const last = folders.at(-1)
+  const again: ReadonlyArray<Element> = last === undefined ? [] : [{
+    _tag: "Item",
+    cursor: cursorOf(below(at, last), "close"),
+    payload: { ...payload, kind: "folders", names: folders, sizes },
+    count: folders.length
+  }]
+  return [...filesOf(at, payload, names), ...again]
+}
+
+const created: SavedCopy.Saved = { decision: { _tag: "Create" } }
+
+/** What is left of a unit's own folder: files one by one, and folders once they are made. */
+const ownParts = (
+  at: At,
+  payload: Entry,
+  { folders, names }: Rest,
+  saved: ReadonlyMap<number, SavedCopy.Saved>,
+  made: ReadonlyArray<FilePath.FilePath>
+): ReadonlyArray<Element> => [
+  ...names.map((name, index) =>
+    alone(at, payload, name, { saved: saved.get(index) ?? (made.includes(name) ? created : undefined) })
+  ),
+  ...folders.flatMap((name) => untouched(below(at, name), inside(payload, name), madeIn(made, name)))
+]
+
+/**
+ * What copies of a unit came to. Where they have rows, as with checksums, each of these needs a cursor of its own.
+ */
+const copiedParts = (
+  at: At,
+  payload: Entry,
+  { copied, digests, ended, linked, moved = 0, unchanged }: Copied
+): ReadonlyArray<Element> => {
+  const _tag = moved > 0 ? "Moved" : "Copied"
+  const first = below(at, payload.names?.[0] ?? FilePath.empty)
+  const told = digests.flatMap(({ digests, names, path }) => {
+    const [name = FilePath.empty] = names
+    const checksums = { folder: FilePath.join(payload.target, path), names, digests }
+    return done(cursorOf(below(at, FilePath.join(path, name)), "leaf"), names.length, { _tag, checksums })
+  })
+  const others = copied + moved - digests.reduce((sum, { names }) => sum + names.length, 0)
   return [
-    ...done(cursor, ended, { _tag: "FolderMade" }),
-    ...done(cursor, ended, { _tag: "FolderEnded" }),
-    ...copied === undefined
-      ? []
-      // Like those of the walk, by which it is known what folder they are in.
-      : filesParts(cursor, payload, copied, (last) => cursorOf(below(at, last), "close")),
-    ...fewer.map(({ count, path }) => vanishedInside(below(at, path), inside(payload, path), count)),
-    ...rest.flatMap(({ folders, names, path, sizes }) => {
-      const [place, entry] = [below(at, path), inside(payload, path)]
-      const last = folders.at(-1)
-      const again: ReadonlyArray<Element> = last === undefined ? [] : [{
-        _tag: "Item",
-        cursor: cursorOf(below(place, last), "close"),
-        payload: { ...entry, kind: "folders", names: folders, sizes },
-        count: folders.length
-      }]
-      return bracket(place, entry, [...filesOf(place, entry, names), ...again])
-    }),
-    ...left.flatMap((name) => untouched(below(at, name), inside(payload, name)))
+    ...done(cursorOf(first, "open"), ended, { _tag: "FolderMade" }),
+    ...told,
+    ...done(cursorOf(first, "rest"), others, { _tag }),
+    ...done(cursorOf(first, "rest"), linked, { _tag: "Linked" }),
+    ...done(cursorOf(first, "rest"), unchanged, { _tag: "Unchanged" }),
+    ...done(cursorOf(first, "close"), ended, { _tag: "FolderEnded" })
   ]
 }
+
+/** What became of a unit, or has to be done for it. */
+const unitParts = (at: At, payload: Entry, copied: Copied): ReadonlyArray<Element> => {
+  const { fewer, left, made = [], rest, saved = [], skipped } = copied
+  const side = payload.kind === "files" ? "leaf" : "close"
+  const known = new Map(saved.map((one) => [one.index, one.saved]))
+  return [
+    ...copiedParts(at, payload, copied),
+    ...skipped.map((path): Element => ({
+      _tag: "Settled",
+      cursor: cursorOf(below(at, path), "leaf"),
+      key: FilePath.display(FilePath.join(payload.source, path)),
+      outcome: skippedAs(SkipReason.Exists)
+    })),
+    ...fewer.map(({ count, path }) => vanishedInside(below(at, path), inside(payload, path), count)),
+    ...leftParts(payload, left, (last) => cursorOf(below(at, last), side)),
+    ...rest.flatMap((one) => {
+      if (one.path === "") return ownParts(at, payload, one, known, made)
+      const [place, entry] = [below(at, one.path), inside(payload, one.path)]
+      return bracket(place, entry, restParts(place, entry, one))
+    })
+  ]
+}
+
+/** What there is to do where a unit was given up: its thread may have died of it. */
+const givenUp = ({ kind, names = [] }: Entry): Copied => ({
+  copied: 0,
+  linked: 0,
+  bytes: 0,
+  ended: 0,
+  unchanged: 0,
+  rest: [{
+    path: FilePath.empty,
+    names: kind === "files" ? names : [],
+    folders: kind === "files" ? [] : names,
+    sizes: []
+  }],
+  skipped: [],
+  left: 0,
+  fewer: [],
+  digests: []
+})
 
 /** What a folder turned out to have in it. */
 const listParts = (at: At, payload: Entry, { folders, names }: Listed): ReadonlyArray<Element> => {
   const twins = Twins.find([...folders, ...names])
-  const entry = inside(payload, FilePath.empty)
+  const { made = [], ...own } = payload
+  const entry = inside(own, FilePath.empty)
+  const isAlone = (name: FilePath.FilePath): boolean => twins.has(name) || madeIn(made, name).length > 0
   return [
-    ...filesOf(at, entry, names.filter((name) => !twins.has(name))),
-    ...names.filter((name) => twins.has(name)).map((name) =>
-      alone(cursorOf(below(at, name), "leaf"), entry, name, undefined, true)
+    ...filesOf(at, entry, names.filter((name) => !isAlone(name))),
+    ...names.filter(isAlone).map((name) =>
+      alone(at, entry, name, {
+        saved: madeIn(made, name).length > 0 ? created : undefined,
+        mayFold: twins.has(name)
+      })
     ),
-    ...folders.flatMap((name) => untouched(below(at, name), { ...inside(payload, name), ...folding(twins.has(name)) }))
+    ...folders.flatMap((name) =>
+      untouched(below(at, name), { ...inside(own, name), ...folding(twins.has(name)) }, madeIn(made, name))
+    )
   ]
 }
 
@@ -380,17 +417,16 @@ const unlistedParts = (at: At, payload: Entry, { code, why }: Unlisted): Readonl
   retry: { payload: { ...payload, kind: "folder" }, bracketAfter: cursorOf(at, "open") }
 }]
 
-/** Tells what became of files that were copied together, or of folders. */
+/** Tells what became of units, or of folders that were listed. */
 export const parts: FanOut.Parts<Entry, Value> = ({ cursor, payload }, value) => {
   const found = Option.getOrUndefined(value)
-  const copied = found?._tag === "Files" ? found : undefined
   switch (payload.kind) {
     case "files":
-      return filesParts(cursor, payload, copied)
     case "folders": {
-      // It has the cursor of the end of the last of them.
+      // It has the cursor of the last of them.
       const { path, source } = placeAt(cursor)
-      return foldersParts({ source, path: FilePath.parent(path) }, payload, copied)
+      const copied = found?._tag === "Files" ? found : givenUp(payload)
+      return unitParts({ source, path: FilePath.parent(path) }, payload, copied)
     }
     case "list":
       return found?._tag === "Listed"

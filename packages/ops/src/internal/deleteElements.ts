@@ -13,7 +13,7 @@ import * as FilePath from "../FilePath.ts"
 import type * as Files from "../Files.ts"
 import type { FilesError } from "../FilesError.ts"
 import * as FileTree from "../FileTree.ts"
-import { quickest } from "../QuickFiles.ts"
+import { QuickFiles } from "../QuickFiles.ts"
 import { SkipReason } from "../SkipReason.ts"
 import * as DeleteRoot from "./deleteRoot.ts"
 import type { DeleteBatch, DeleteOne } from "./deleteTask.ts"
@@ -29,7 +29,9 @@ export const present = ({ roots }: Payload): ReadonlyArray<DeleteRoot.DeleteRoot
 export const quickFiles = (payload: Payload) =>
   payload.request.oneFileSystem
     // What a link leads to is none of its business.
-    ? quickest(present(payload).map(({ kind, path }) => kind === "folder" ? path : FilePath.parent(path)))
+    ? QuickFiles.use(({ throughout }) =>
+      throughout(present(payload).map(({ kind, path }) => kind === "folder" ? path : FilePath.parent(path)))
+    )
     : Effect.succeedNone
 
 const optionsOf = (payload: Payload, after: Option.Option<string>) => ({

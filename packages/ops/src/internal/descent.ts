@@ -132,14 +132,17 @@ export class Descent {
         const parent = this.open.at(-1)?.folder
         if (name === undefined || parent === undefined) break
         yield* this.push(
-          Effect.tap(parent.folder(name), (folder) =>
-            at > 0 && !oneFileSystem ? Effect.void : Effect.flatMap(folder.identity, (identity) => {
-              if (!this.mayEnter(identity)) {
-                return Effect.fail(at === 0 ? replaced(root) : mounted(folder.path))
-              }
-              if (at === 0) this.home = identity
-              return Effect.void
-            }))
+          Effect.tap(
+            parent.folder(name),
+            (folder) =>
+              at > 0 && !oneFileSystem ? Effect.void : Effect.flatMap(folder.identity, (identity) => {
+                if (!this.mayEnter(identity)) {
+                  return Effect.fail(at === 0 ? replaced(root) : mounted(folder.path))
+                }
+                if (at === 0) this.home = identity
+                return Effect.void
+              })
+          )
         )
       }
     }).pipe(Effect.catchIf((error) => error._tag === "FilesError" && isGone(error), () => Effect.void))

@@ -3,6 +3,7 @@
  */
 import type { Outcome } from "@fanout/core/Outcome"
 import type { Element } from "@fanout/core/Source"
+import type * as Schema from "effect/Schema"
 import * as FilePath from "../FilePath.ts"
 import type { SpecialKind } from "../Files.ts"
 import type * as FileTree from "../FileTree.ts"
@@ -12,7 +13,7 @@ import { SkipReason } from "../SkipReason.ts"
 export const done = (
   cursor: string,
   count: number,
-  value: { readonly _tag: string }
+  value: Schema.JsonObject & { readonly _tag: string }
 ): ReadonlyArray<Element<never>> =>
   count === 0 ? [] : [{ _tag: "Settled", cursor, key: "", outcome: { _tag: "Done", value, count } }]
 

@@ -19,6 +19,7 @@ import { SkipReason } from "../SkipReason.ts"
 import { type Hashed, hashOpen, isSame, keepTools, takeTools, type Tools } from "./fileHash.ts"
 import { type HashedFiles, type HashFiles, Unhashed } from "./hashTask.ts"
 import * as SampledHash from "./sampledHash.ts"
+import { behind, type Reader, readFiles } from "./units/reading.ts"
 
 type Payload = Omit<Task.Payload<typeof HashFiles>, "leaveOut">
 
@@ -136,11 +137,11 @@ const hashNamed = (folder: Files.Folder, name: FilePath.FilePath, method: Method
   )
 
 /** Hashes small files as they are read, and leaves the others. */
-class Hashing implements Files.Reader {
+class Hashing implements Reader {
   readonly mayGoOn: () => boolean
   private readonly tools: Tools
   private readonly into: Outcomes
-  readonly mayOpen: Files.Reader["mayOpen"]
+  readonly mayOpen: Reader["mayOpen"]
   private readonly pathOf: (index: number) => FilePath.FilePath
   private readonly isSampled: boolean
   private expectedBytes = 0
@@ -221,13 +222,13 @@ class Hashing implements Files.Reader {
   }
 }
 
-/** Hashes those that are small, and leaves the others. */
+/** Hashes those that are small, and leaves the others. Gives how many that was: all, where calls are made at once. */
 export const hashEach = Effect.fnUntraced(function*(
   folders: ReadonlyArray<Files.FilesIn>,
   algorithm: Payload["algorithm"],
   into: Outcomes
 ) {
-  const { readEach } = yield* Files.Files
+  const { atOnce } = yield* Files.Files
   const stop = yield* Interrupter.Interrupter
   const isSampled = algorithm === "sampled"
   const by = isSampled ? "blake3" : algorithm
@@ -239,10 +240,19 @@ export const hashEach = Effect.fnUntraced(function*(
     isSampled,
     pathOf: (index) => paths()[index] ?? FilePath.empty
   })
-  const count = yield* readEach(folders, hashing)
-  yield* Progress.add("bytes", hashing.bytes)
-  if (count < folders.reduce((sum, { names }) => sum + names.length, 0)) yield* Interrupter.check
-  keepTools(by, tools)
+  for (let count = 0;;) {
+    const left = behind(folders, count)
+    if (left.length === 0) {
+      keepTools(by, tools)
+      return count
+    }
+    const { bytes } = hashing
+    const read = yield* atOnce((calls, mayGoOn) => readFiles(calls, left, hashing, mayGoOn))
+    if (Option.isNone(read)) return count
+    yield* Progress.add("bytes", hashing.bytes - bytes)
+    yield* Interrupter.check
+    count += read.value
+  }
 })
 
 /** A rate that has more than that for a tenth of a second is none that matters here. */
@@ -325,7 +335,8 @@ export const hashFiles = Effect.fnUntraced(function*({ folders, root, ...method 
   if ((yield* isLimited) || cache === true || isAlone === true) {
     for (const folder of real) outcomes.push(...yield* hashIn(folder, method))
   } else {
-    yield* hashEach(real, algorithm, outcomes)
+    const count = yield* hashEach(real, algorithm, outcomes)
+    for (const folder of behind(real, count)) outcomes.push(...yield* hashIn(folder, method))
     if (algorithm === "sampled") yield* hashLeft(real, method, outcomes)
   }
   return toHashed(outcomes, cache)

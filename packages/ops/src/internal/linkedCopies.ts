@@ -17,6 +17,7 @@ import type { FilesError } from "../FilesError.ts"
 import * as HardLinks from "../HardLinks.ts"
 import * as Place from "../Place.ts"
 import { prepare } from "./durability.ts"
+import { linkedAs } from "./editions.ts"
 import { createTemporary, occupied, place } from "./placing.ts"
 import { onDestination } from "./sides.ts"
 
@@ -57,15 +58,6 @@ export const inTurn = <A, E, R>(key: string, body: Effect.Effect<A, E, R>): Effe
 export const mayHaveOthers = ({ kind, links }: Files.FileStat, { isMove, keeps }: CopyOptions): boolean =>
   kind === "file" && (links > 1 || isMove) && keeps.has("links")
 
-/**
- * What tells a file from all others, and from what it was before. A move that takes another name away changes the time
- * of change.
- */
-export const editionOf = (stat: Files.FileStat, { isMove }: CopyOptions): string => {
-  const { bornNanos, changedNanos, device, inode, modifiedNanos, sizeBytes } = stat
-  return [device, inode, sizeBytes, modifiedNanos, bornNanos, isMove ? "" : changedNanos].join(" ")
-}
-
 /** What file systems answer that have no hard links, or not as many, or not here. */
 const withoutLinks = new Set(["EPERM", "ENOTSUP", "EOPNOTSUPP", "ENOSYS", "EMLINK", "EXDEV", "ENOENT"])
 
@@ -91,7 +83,7 @@ const findFirst = Effect.fnUntraced(function*(
 ): Effect.fn.Return<First | undefined, JobStoreError | FilesError, Files.Files | Scope.Scope> {
   const { job } = yield* Lease.Lease
   if (Option.isNone(job)) return undefined
-  const edition = editionOf(source, options)
+  const edition = linkedAs(source, options)
   const path = (yield* (yield* Memory).find(job.value, [edition])).get(edition)
   if (path === undefined) return undefined
   const found = Effect.flatMap(
@@ -114,7 +106,7 @@ const findFirst = Effect.fnUntraced(function*(
 
 const remember = Effect.fnUntraced(function*(source: Files.FileStat, target: Place.Place, options: CopyOptions) {
   const { job } = yield* Lease.Lease
-  if (Option.isSome(job)) yield* (yield* Memory).add(job.value, editionOf(source, options), Place.path(target))
+  if (Option.isSome(job)) yield* (yield* Memory).add(job.value, linkedAs(source, options), Place.path(target))
 })
 
 /** Gives the first copy one more name; nothing where that can't be. */
@@ -150,7 +142,7 @@ export const copy = <E, R>(
   copyContent: Effect.Effect<Copied, E, R>
 ) =>
   inTurn(
-    editionOf(request.stat, request.options),
+    linkedAs(request.stat, request.options),
     Effect.gen(function*() {
       const first = yield* findFirst(request.stat, request.options)
       const linked = first === undefined ? undefined : yield* link(request, first)
@@ -168,7 +160,7 @@ export const copy = <E, R>(
  */
 export const isLinked = (source: Files.FileStat, target: Place.Place, options: CopyOptions) =>
   inTurn(
-    editionOf(source, options),
+    linkedAs(source, options),
     Effect.gen(function*() {
       const first = yield* findFirst(source, options)
       if (first === undefined) {

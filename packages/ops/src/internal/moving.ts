@@ -14,6 +14,7 @@ import * as Files from "../Files.ts"
 import type { FilesError } from "../FilesError.ts"
 import * as Place from "../Place.ts"
 import { prepare } from "./durability.ts"
+import { editionOf, isContentOf, isEdition, isFileOf } from "./editions.ts"
 import { occupied, temporaryName } from "./placing.ts"
 import { compareContent } from "./sameContent.ts"
 import * as SavedCopy from "./savedCopy.ts"
@@ -84,19 +85,6 @@ export const rename = Effect.fnUntraced(function*(
   return { strategy: "rename", sizeBytes: stat.kind === "file" ? stat.sizeBytes : 0, lost: [] }
 })
 
-/** What tells whether a source is what was copied, as long as nobody has given it another name. */
-export const editionOf = (stat: Files.FileStat, links = stat.links): string =>
-  // Whoever removes another name of it changes that time.
-  `${contentOf(stat)} ${links > 1 ? "" : stat.changedNanos}`
-
-const contentOf = (
-  { device, inode, modifiedNanos, sizeBytes }: Omit<Files.FileStat, "changedNanos" | "links">
-): string => [device, inode, sizeBytes, modifiedNanos].join(" ")
-
-/** Whether a source is what was copied. The last of several names is the only one by now. */
-const isEdition = (stat: Files.FileStat, edition: string): boolean =>
-  editionOf(stat) === edition || editionOf(stat, 2) === edition
-
 const changed = (source: Place.Place): CopyError =>
   new CopyError({ reason: Changed.make({ path: Place.path(source) }) })
 
@@ -126,7 +114,7 @@ const removeAside = Effect.fnUntraced(function*(source: Place.Place, copied: Sav
   const aside = { ...source, name }
   const stat = yield* onSource(Place.lstat(aside))
   yield* Lease.check
-  if (edition.startsWith(`${contentOf(stat)} `)) {
+  if (isContentOf(stat, edition)) {
     const keep = Effect.gen(function*() {
       yield* putBack(source, aside, stat)
       // To be renamed has changed it.
@@ -212,8 +200,7 @@ const copyAnew = Effect.fnUntraced(function*(
   error: CopyError
 ): Effect.fn.Return<boolean, CopyError | FilesError | Interrupted, Files.Files> {
   yield* SavedCopy.forgetCopied
-  const { device, inode } = yield* onSource(Place.lstat(source))
-  if (!copied.edition.startsWith(`${device} ${inode} `)) return yield* error
+  if (!isFileOf(yield* onSource(Place.lstat(source)), copied.edition)) return yield* error
   yield* removeCopy(copied)
   return false
 })

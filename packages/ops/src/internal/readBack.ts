@@ -9,24 +9,12 @@ import * as Option from "effect/Option"
 import { CopyError, Reason } from "../CopyError.ts"
 import type { FilePath } from "../FilePath.ts"
 import type * as Files from "../Files.ts"
-import type { FilesError } from "../FilesError.ts"
 import type { HashAlgorithm } from "../HashAlgorithm.ts"
 import { hashContent, type Hashed } from "./fileHash.ts"
 import { onDestination } from "./sides.ts"
 
 /** What both are hashed by. */
 export const comparedBy = "blake3"
-
-const ifSupported = (advice: Effect.Effect<void, FilesError>): Effect.Effect<void, CopyError> =>
-  onDestination(Effect.catchIf(advice, ({ code }) => code === "ENOTSUP", () => Effect.void))
-
-/**
- * Has small files that are on the device be read from there, all at the same time: one after the other each would wait
- * for the device. What is read from a file system without a device, or through calls that can't tell, is what is in
- * memory.
- */
-export const prepare = (files: ReadonlyArray<Files.OpenFile>): Effect.Effect<void, CopyError> =>
-  Effect.forEach(files, ({ readAnew }) => ifSupported(readAnew), { discard: true })
 
 /** Reads all of a file at the destination, of about this size, at no rate, and gives its digest. */
 export const digestOf = (
@@ -41,19 +29,12 @@ export const digestOf = (
   )
 
 /** Reads all of a file that is on the device, and fails with `Mismatch` where that is not what was hashed. */
-export const readBack = (
-  file: Files.OpenFile,
-  hashed: Hashed,
-  path: FilePath
-): Effect.Effect<void, CopyError | Interrupter.Interrupted> =>
-  Effect.andThen(ifSupported(file.forget), compare(file, hashed, path))
-
-/** Reads all of a file that the system has forgotten, and fails with `Mismatch` where that is not what was hashed. */
-export const compare = Effect.fnUntraced(function*(
+export const readBack = Effect.fnUntraced(function*(
   file: Files.OpenFile,
   { digest, sizeBytes }: Hashed,
   path: FilePath
 ): Effect.fn.Return<void, CopyError | Interrupter.Interrupted> {
+  yield* onDestination(Effect.catchIf(file.forget, ({ code }) => code === "ENOTSUP", () => Effect.void))
   const found = yield* digestOf(file, sizeBytes, comparedBy)
   if (found !== digest) return yield* new CopyError({ reason: Reason.cases.Mismatch.make({ path }) })
 })

@@ -68,7 +68,10 @@ export const checkpoint = TaskCheckpoint.make(Saved)
 const Recorded = Schema.Array(Schema.Struct({ index: Schema.Natural, saved: Saved }))
 type Recorded = typeof Recorded.Type
 
-const together = TaskCheckpoint.make(Recorded)
+/** Paths below a target that a unit is about to get there, or has got. */
+const Made = Schema.Struct({ made: Schema.Array(FilePath.FilePath) })
+
+const together = TaskCheckpoint.make(Schema.Union([Recorded, Made]))
 
 const nothing: Saved = {}
 
@@ -118,5 +121,8 @@ export const goingOn = (names: ReadonlyArray<FilePath.FilePath>, recorded: Recor
 export const record = (records: Recorded): Effect.Effect<void> =>
   records.length === 0 ? Effect.void : together.commit(records)
 
+/** Keeps what a unit is about to get there, or has got, and goes on once it is stored. */
+export const recordMade = (made: ReadonlyArray<FilePath.FilePath>): Effect.Effect<void> => together.commit({ made })
+
 /** What a run before this one has recorded of names that were copied together. */
-export const recorded: Effect.Effect<Option.Option<Recorded>> = together.get
+export const recorded: Effect.Effect<Option.Option<Recorded | typeof Made.Type>> = together.get

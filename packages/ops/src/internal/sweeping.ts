@@ -7,12 +7,14 @@ import type * as Task from "@fanout/core/Task"
 import * as TaskCheckpoint from "@fanout/core/TaskCheckpoint"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
+import { type Calls, isCode } from "../Calls.ts"
 import { units } from "../DeleteUnits.ts"
 import * as FilePath from "../FilePath.ts"
 import type * as Files from "../Files.ts"
-import { mostDeep } from "./calls/measure.ts"
 import type { DeleteBatch, Folders } from "./deleteTask.ts"
 import { descending, type Descent } from "./descent.ts"
+import { mostDeep } from "./units/measure.ts"
+import { type Remover, removeTree } from "./units/removal.ts"
 
 type Payload = Task.Payload<typeof DeleteBatch>
 
@@ -23,7 +25,7 @@ const toldEvery = 1024
 const checkpoint = "told"
 
 /** Removes what it may in one folder after the other, and tells how much is gone. */
-class Sweeping implements Files.Sweeper {
+class Sweeping {
   private readonly descent: Descent
   private readonly reporter: Progress.Reporter
   private readonly cell: TaskCheckpoint.Cell
@@ -55,27 +57,24 @@ class Sweeping implements Files.Sweeper {
     return this.descent.mayEnter(identity)
   }
 
-  /** The same for a folder that is deeper than the names that were gathered. */
-  at(path: FilePath.FilePath): Files.Sweeper {
-    return {
-      mayGoOn: this.mayGoOn,
-      begin: (_, identity) => this.begin(path, identity),
-      isLeft: (name) => this.isLeft(name),
-      removedName: () => this.removedName(),
-      removedFolder: () => this.removedFolder()
-    }
-  }
-
   isLeft(name: FilePath.FilePath): boolean {
     return this.left.size > 0 && this.left.has(FilePath.join(this.folder, name))
   }
 
-  removedName(): void {
-    if (++this.files === toldEvery) this.tell()
-  }
-
-  removedFolder(): void {
-    this.removedFolders(1)
+  /** What removes folders, as long as it is in time. */
+  remover(calls: Calls, isInTime: () => boolean): Remover {
+    return {
+      mayGoOn: () => this.mayGoOn() && isInTime(),
+      begin: (path, folder) => {
+        const identity = calls.identity(folder).now()
+        return !isCode(identity) && this.begin(path, identity)
+      },
+      isLeft: (name) => this.isLeft(name),
+      removedName: () => {
+        if (++this.files === toldEvery) this.tell()
+      },
+      removedFolder: () => this.removedFolders(1)
+    }
   }
 
   removedFolders(count: number): void {
@@ -100,70 +99,44 @@ const pathsOf = (folders: Folders): ReadonlySet<string | null> =>
     )
   )
 
-/** Removes a folder with all that is below it in steps: calls are not made at once, or it has become large. */
-const sweepSlowly = (
+/** Removes folders of one folder, and gives how many were dealt with. Where calls are not made at once all are left. */
+const sweepEach = Effect.fnUntraced(function*(
   folder: Files.Folder,
-  name: FilePath.FilePath,
-  path: FilePath.FilePath,
-  sweeping: Sweeping,
-  depth = 1
-): Effect.Effect<boolean> =>
-  Effect.gen(function*() {
-    const inner = yield* folder.folder(name)
-    if (depth === mostDeep || !sweeping.begin(path, yield* inner.identity)) return true
-    const listing = yield* inner.list
-    for (let i = 0; i < listing.size; i++) {
-      const below = listing.nameAt(i)
-      if (listing.kindAt(i) !== "folder") continue
-      if (!(yield* sweepSlowly(inner, below, FilePath.join(path, below), sweeping, depth + 1))) return false
-    }
-    return true
-  }).pipe(
-    Effect.scoped,
-    // What can't be entered may be empty all the same.
-    Effect.orElseSucceed(() => true),
-    Effect.flatMap((isThrough) =>
-      isThrough
-        ? Effect.map(folder.sweepEach([name], sweeping.at(path)), (count) => count === 1)
-        : Effect.succeed(false)
-    )
-  )
-
-/** Removes folders of one folder with all that is below them, and gives how many it has dealt with. */
-const sweepTrees = Effect.fnUntraced(function*(
-  folder: Files.Folder,
-  names: ReadonlyArray<FilePath.FilePath>,
+  { areWhole = false, names }: Folders[number],
   sweeping: Sweeping
 ) {
-  for (const [index, name] of names.entries()) {
-    const swept = yield* folder.sweepTree(name, sweeping)
-    const isThrough = Option.isSome(swept) ? swept.value : yield* sweepSlowly(folder, name, name, sweeping)
-    if (!isThrough) return index
+  let count = 0
+  while (count < names.length && sweeping.mayGoOn()) {
+    const before = count
+    const swept = yield* folder.atOnce((calls, parent, isInTime) => {
+      const remover = sweeping.remover(calls, isInTime)
+      return names.slice(before).findIndex((name) => !removeTree(calls, parent, name, remover, areWhole ? mostDeep : 0))
+    })
+    if (Option.isNone(swept) || swept.value < 0) return names.length
+    count += swept.value
   }
-  return names.length
+  return count
 })
 
 /** Sweeps folders of one folder, and gives how many it has dealt with. */
 const sweep = (
   descent: Descent,
   sweeping: Sweeping,
-  { areWhole = false, names, path }: Folders[number],
+  group: Folders[number],
   isLast: boolean
 ): Effect.Effect<number, never, Files.Files> =>
   Effect.gen(function*() {
-    yield* descent.goTo(path)
+    yield* descent.goTo(group.path)
     const { folder } = descent
-    const count = folder === undefined
-      ? names.length
-      : yield* areWhole ? sweepTrees(folder, names, sweeping) : folder.sweepEach(names, sweeping)
+    const count = folder === undefined ? group.names.length : yield* sweepEach(folder, group, sweeping)
     sweeping.tell()
-    if (isLast && count === names.length) sweeping.removedFolders((yield* descent.climb).removed)
+    if (isLast && count === group.names.length) sweeping.removedFolders((yield* descent.climb).removed)
     return count
   }).pipe(
     // What is left is met again, one by one, and then it is said why.
     Effect.catchTags({
-      DeleteFailed: () => Effect.as(descent.close, names.length),
-      FilesError: () => Effect.as(descent.close, names.length)
+      DeleteFailed: () => Effect.as(descent.close, group.names.length),
+      FilesError: () => Effect.as(descent.close, group.names.length)
     })
   )
 

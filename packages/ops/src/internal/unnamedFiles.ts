@@ -23,7 +23,7 @@ export const UnnamedFiles = Context.Reference<UnnamedFiles | undefined>("@fanout
 // What file systems and kernels without such files answer; an old kernel takes the folder for what is to be written.
 const unsupported = new Set(["ENOTSUP", "EOPNOTSUPP", "EISDIR", "ENOSYS", "EINVAL"])
 
-export const isUnsupported = (code: string): boolean => unsupported.has(code)
+const isUnsupported = (code: string): boolean => unsupported.has(code)
 
 const isKnown = Effect.fnUntraced(function*(folder: Files.Folder) {
   const known = yield* UnnamedFiles

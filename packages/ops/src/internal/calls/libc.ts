@@ -3,8 +3,8 @@
  */
 import koffi, { type KoffiFunc } from "koffi"
 import * as fs from "node:fs"
+import { type Code, code, type Mode } from "../../Calls.ts"
 import * as FilePath from "../../FilePath.ts"
-import type { Mode } from "./systemCalls.ts"
 
 // What a call that others wait for needs is kept for the next one, for as many as koffi allows. These few arguments
 // take little of it.
@@ -14,7 +14,8 @@ try {
   // Another part of the program has loaded a library before, and goes by other numbers. It is slower with these.
 }
 
-export type Call = KoffiFunc<(...values: ReadonlyArray<unknown>) => number>
+/** A function of the library. */
+export type Native = KoffiFunc<(...values: ReadonlyArray<unknown>) => number>
 
 /** A C library, whose functions are found by their definitions. */
 interface Library {
@@ -25,10 +26,10 @@ interface Library {
  * Finds a function. What is called `pread64` in some libraries, beside one for smaller files, is `pread` in those that
  * have no other (musl).
  */
-const declareIn = (library: Library) => (definition: string): Call => {
-  const find = (definition: string): Call =>
+const declareIn = (library: Library) => (definition: string): Native => {
+  const find = (definition: string): Native =>
     // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- each function declared below returns a number
-    library.func(definition) as Call
+    library.func(definition) as Native
   try {
     return find(definition)
   } catch {
@@ -36,7 +37,7 @@ const declareIn = (library: Library) => (definition: string): Call => {
   }
 }
 
-const functions = (declare: (definition: string) => Call) => ({
+const functions = (declare: (definition: string) => Native) => ({
   openat: declare("int openat(int folder, const char *name, int flags, uint mode)"),
   syscall: declare("int64 syscall(int64 number, int64 folder, const char *name, void *how, size_t size)"),
   close: declare("int close(int descriptor)"),
@@ -125,13 +126,16 @@ export const flagsOf: Readonly<Record<Mode, number>> = {
   unnamed: O_RDWR | O_TMPFILE | O_CLOEXEC
 }
 
-export const nameOfCode = new Map(Object.entries(koffi.os.errno).map(([name, code]) => [code, name]))
+const { errno } = koffi.os
+const codes = new Map(Object.entries(errno).map(([name, number]) => [number, code(name)]))
+// Where two names mean the same number, the usual one.
+codes.set(errno["EAGAIN"] ?? 0, code("EAGAIN"))
 
-/** Name of the error that the last call failed with. Where two names mean the same number, the usual one. */
-export const lastError = (): string => {
-  const code = koffi.errno()
-  return code === koffi.os.errno["EAGAIN"] ? "EAGAIN" : nameOfCode.get(code) ?? `errno ${code}`
-}
+/** Code of the error with this number. */
+export const nameOf = (number: number): Code => codes.get(number) ?? code(`errno ${number}`)
+
+/** Code of the error that the last call failed with. */
+export const lastError = (): Code => nameOf(koffi.errno())
 
 /** koffi encodes text as UTF-8; only what is not UTF-8 needs a buffer. */
 export const native = (path: FilePath.FilePath): string | Buffer =>

@@ -3,18 +3,23 @@
  */
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
+import { type Call, type Calls, code, failed } from "../../Calls.ts"
 import * as FilePath from "../../FilePath.ts"
 import type * as Files from "../../Files.ts"
 import type { FilesError } from "../../FilesError.ts"
-import { failure, Open } from "./opened.ts"
-import type { Done, SystemCalls } from "./systemCalls.ts"
+import { failure, Open, type System } from "./opened.ts"
+
+/** Larger pieces of content take so long that a thread of the pool is worth its while. */
+const largestBytes = 2 ** 19
+
+const isLong = true
 
 /** A file or folder that is open to read or write. */
 export class File extends Open implements Files.OpenFile {
   get close(): Effect.Effect<void, FilesError> {
-    return this.call<void>("close", (calls, descriptor, done) => {
+    return this.call("close", (calls, descriptor) => {
       this.isOpen = false
-      calls.close(descriptor, done)
+      return calls.close(descriptor)
     })
   }
 
@@ -25,7 +30,7 @@ export class File extends Open implements Files.OpenFile {
 
   get fileSystem(): Effect.Effect<Option.Option<string>, FilesError> {
     return Effect.map(
-      this.call<string>("fstatfs", (calls, descriptor, done) => calls.fileSystem(descriptor, done)),
+      this.call("fstatfs", (calls, descriptor) => calls.fileSystem(descriptor)),
       (name) => name === "" ? Option.none() : Option.some(name)
     )
   }
@@ -39,7 +44,8 @@ export class File extends Open implements Files.OpenFile {
   }
 
   private readFrom(buffer: Uint8Array, at: number | null): Effect.Effect<number, FilesError> {
-    return this.call<number>("read", (calls, descriptor, done) => calls.read(descriptor, buffer, at, done))
+    const isLong = buffer.length > largestBytes
+    return this.call("read", (calls, descriptor) => calls.read(descriptor, buffer, at), { isLong })
   }
 
   write(bytes: Uint8Array): Effect.Effect<void, FilesError> {
@@ -51,7 +57,8 @@ export class File extends Open implements Files.OpenFile {
   }
 
   private writeTo(bytes: Uint8Array, at: number | null): Effect.Effect<void, FilesError> {
-    const written = this.call<number>("write", (calls, descriptor, done) => calls.write(descriptor, bytes, at, done))
+    const isLong = bytes.length > largestBytes
+    const written = this.call("write", (calls, descriptor) => calls.write(descriptor, bytes, at), { isLong })
     return Effect.flatMap(written, (length) => {
       if (length === bytes.byteLength) return Effect.void
       // A device that takes nothing and names no error would be asked for ever.
@@ -62,7 +69,7 @@ export class File extends Open implements Files.OpenFile {
 
   dataFrom(offset: number): Effect.Effect<Option.Option<Files.Stretch>, FilesError> {
     const seek = (at: number, to: "data" | "hole") =>
-      this.call<number>("lseek", (calls, descriptor, done) => calls.seek(descriptor, at, to, done))
+      this.call("lseek", (calls, descriptor) => calls.seek(descriptor, at, to))
     return Effect.flatMap(
       seek(offset, "data"),
       (start) => Effect.asSome(Effect.map(seek(start, "hole"), (end) => ({ start, end })))
@@ -72,76 +79,65 @@ export class File extends Open implements Files.OpenFile {
   }
 
   copyFrom(file: Files.OpenFile, offset: number, bytes: number): Effect.Effect<number, FilesError> {
-    return this.from<number>(
-      "copy_file_range",
-      file,
-      (calls, from, to, done) => calls.copyRange(from, to, offset, bytes, done)
-    )
+    return this.from("copy_file_range", file, (calls, from, to) => calls.copyRange(from, to, offset, bytes))
   }
 
   cloneFrom(file: Files.OpenFile): Effect.Effect<void, FilesError> {
-    return this.from<void>("ficlone", file, (calls, from, to, done) => calls.clone(from, to, done))
+    return this.from("ficlone", file, (calls, from, to) => calls.clone(from, to))
   }
 
   /** Makes a call with another file, which was opened by the same service. */
   private from<A>(
-    call: "copy_file_range" | "ficlone",
+    name: "copy_file_range" | "ficlone",
     file: Files.OpenFile,
-    start: (calls: SystemCalls, from: number, to: number, done: Done<A>) => void
+    call: (calls: Calls, from: number, to: number) => Call<A>
   ): Effect.Effect<A, FilesError> {
     if (!(file instanceof File)) return Effect.die(new Error(`"${this.path}" was opened by another service of files`))
-    return this.call<A>(call, (calls, to, done) => {
-      if (file.isOpen) start(calls, file.descriptor, to, done)
-      // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- nobody reads the value beside a code
-      else done("EBADF", undefined as A)
-    })
-  }
-
-  truncate(sizeBytes: number): Effect.Effect<void, FilesError> {
-    return this.call<void>("ftruncate", (calls, descriptor, done) => calls.truncate(descriptor, sizeBytes, done))
-  }
-
-  get forget(): Effect.Effect<void, FilesError> {
-    return this.call<void>("fadvise", (calls, descriptor, done) => calls.forget(descriptor, done))
-  }
-
-  get readAnew(): Effect.Effect<void, FilesError> {
-    return this.call<void>("fadvise", (calls, descriptor, done) => calls.readAnew(descriptor, done))
-  }
-
-  get sync(): Effect.Effect<void, FilesError> {
-    return this.call<void>("fsync", (calls, descriptor, done) => calls.sync(descriptor, done))
-  }
-
-  get syncFileSystem(): Effect.Effect<void, FilesError> {
-    return this.call<void>("syncfs", (calls, descriptor, done) => calls.syncFileSystem(descriptor, done))
-  }
-
-  get attributeNames(): Effect.Effect<ReadonlyArray<string>, FilesError> {
-    return this.call<ReadonlyArray<string>>(
-      "listxattr",
-      (calls, descriptor, done) => calls.listAttributes(descriptor, done)
+    return this.call<A>(
+      name,
+      (calls, to) => file.isOpen ? call(calls, file.descriptor, to) : failed(code("EBADF")),
+      { isLong }
     )
   }
 
+  truncate(sizeBytes: number): Effect.Effect<void, FilesError> {
+    return this.call("ftruncate", (calls, descriptor) => calls.truncate(descriptor, sizeBytes), { isLong })
+  }
+
+  get forget(): Effect.Effect<void, FilesError> {
+    return this.call("fadvise", (calls, descriptor) => calls.forget(descriptor), { isLong })
+  }
+
+  get sync(): Effect.Effect<void, FilesError> {
+    return this.call("fsync", (calls, descriptor) => calls.sync(descriptor), { isLong })
+  }
+
+  get syncFileSystem(): Effect.Effect<void, FilesError> {
+    return this.call("syncfs", (calls, descriptor) => calls.syncFileSystem(descriptor), { isLong })
+  }
+
+  get attributeNames(): Effect.Effect<ReadonlyArray<string>, FilesError> {
+    return this.call("listxattr", (calls, descriptor) => calls.listAttributes(descriptor))
+  }
+
   attribute(name: string): Effect.Effect<Uint8Array, FilesError> {
-    return this.call<Uint8Array>("getxattr", (calls, descriptor, done) => calls.getAttribute(descriptor, name, done))
+    return this.call("getxattr", (calls, descriptor) => calls.getAttribute(descriptor, name))
   }
 
   setAttribute({ name, value }: Files.Attribute): Effect.Effect<void, FilesError> {
-    return this.call<void>("setxattr", (calls, descriptor, done) => calls.setAttribute(descriptor, name, value, done))
+    return this.call("setxattr", (calls, descriptor) => calls.setAttribute(descriptor, name, value))
   }
 
-  setOwner({ group, owner }: Files.Owner): Effect.Effect<void, FilesError> {
-    return this.call<void>("fchown", (calls, descriptor, done) => calls.setOwner(descriptor, owner, group, done))
+  setOwner(owner: Files.Owner): Effect.Effect<void, FilesError> {
+    return this.call("fchown", (calls, descriptor) => calls.setOwner(descriptor, owner))
   }
 
   setMode(mode: number): Effect.Effect<void, FilesError> {
-    return this.call<void>("fchmod", (calls, descriptor, done) => calls.setMode(descriptor, mode, done))
+    return this.call("fchmod", (calls, descriptor) => calls.setMode(descriptor, mode))
   }
 
   setTimes(times: Files.FileTimes): Effect.Effect<void, FilesError> {
-    return this.call<void>("futimes", (calls, descriptor, done) => calls.setTimes(descriptor, times, done))
+    return this.call("futimes", (calls, descriptor) => calls.setTimes(descriptor, times))
   }
 }
 
@@ -155,8 +151,8 @@ interface Namer {
 export class UnnamedFile extends File implements Files.UnnamedFile {
   private readonly folder: Namer
 
-  constructor(calls: SystemCalls, descriptor: number, folder: Namer) {
-    super(calls, descriptor, folder.path)
+  constructor(system: System, descriptor: number, folder: Namer) {
+    super(system, descriptor, folder.path)
     this.folder = folder
   }
 

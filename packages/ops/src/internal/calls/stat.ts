@@ -15,9 +15,9 @@ const specialKinds = new Map<number, Files.SpecialKind>([
   [0o060000, "device"]
 ])
 
-/** What is in these bytes, for as long as nothing else is written to them. Nothing is read that nobody asks for. */
-class StatView implements Files.FileStat {
-  readonly bytes: Buffer
+/** What a call has filled in. Nothing is read of it that nobody asks for. */
+export class Stat implements Files.FileStat {
+  private readonly bytes: Buffer
 
   constructor(bytes: Buffer) {
     this.bytes = bytes
@@ -78,49 +78,10 @@ class StatView implements Files.FileStat {
   get bornNanos(): bigint {
     return bornOf(this.bytes)
   }
-
-  get isAppendOnly(): boolean {
-    return (this.bytes.readUInt32LE(8) & STATX_ATTR_APPEND) !== 0
-  }
 }
 
-/** What a call fills in, one after the other, as words of 32 bits too. */
-export class Answer extends StatView {
-  readonly words: Uint32Array
-
-  constructor() {
-    const words = new Uint32Array(statBytes / 4)
-    super(Buffer.from(words.buffer))
-    this.words = words
-  }
-}
-
-/** Whether two answers have the same in these words. */
-export const isSame = (a: Answer, b: Answer, words: ReadonlyArray<number>): boolean => {
-  for (const index of words) if (a.words[index] !== b.words[index]) return false
-  return true
-}
-
-/** Reads all of it. */
-export const toStat = (bytes: Buffer): Files.FileStat => {
-  const view = new StatView(bytes)
-  return {
-    kind: view.kind,
-    special: view.special,
-    device: view.device,
-    inode: view.inode,
-    links: view.links,
-    mode: view.mode,
-    owner: view.owner,
-    group: view.group,
-    sizeBytes: view.sizeBytes,
-    allocatedBytes: view.allocatedBytes,
-    accessedNanos: view.accessedNanos,
-    modifiedNanos: view.modifiedNanos,
-    changedNanos: view.changedNanos,
-    bornNanos: view.bornNanos
-  }
-}
+/** Whether names in what was looked at can be made, and neither changed nor removed. */
+export const isAppendOnly = (bytes: Buffer): boolean => (bytes.readUInt32LE(8) & STATX_ATTR_APPEND) !== 0
 
 /** A number of 64 bits, of which no file system needs more than 53. */
 const numberAt = (bytes: Buffer, at: number): number => bytes.readUInt32LE(at) + bytes.readUInt32LE(at + 4) * 2 ** 32

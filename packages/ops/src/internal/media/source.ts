@@ -5,7 +5,7 @@ import * as Data from "effect/Data"
 import * as Effect from "effect/Effect"
 import type * as Files from "../../Files.ts"
 import type { FilesError } from "../../FilesError.ts"
-import { fill } from "../filling.ts"
+import { fill } from "../bufferFill.ts"
 
 /** Why a file can't be read as what it is said to be. */
 export class Fault extends Data.TaggedError("Fault")<{

@@ -1,0 +1,56 @@
+/**
+ * Decides what becomes of a file or link whose name may be taken, as far as that takes no more than to look.
+ */
+import * as Option from "effect/Option"
+import { type Answer, type Calls, isCode } from "../../Calls.ts"
+import * as Conflict from "../../Conflict.ts"
+import type * as FilePath from "../../FilePath.ts"
+import * as Files from "../../Files.ts"
+import { isAlike } from "../alike.ts"
+import type { Unit } from "./copyUnit.ts"
+
+/** A file or link, and the folder that its copy comes into. */
+interface Met {
+  readonly from: number
+  readonly name: FilePath.FilePath
+  readonly stat: Files.FileStat
+  readonly to: number
+}
+
+/** Whether it is a file that is not copied, whatever it is called. */
+export const isAvoided = ({ avoid }: Unit, stat: Files.FileStat): boolean =>
+  avoid.some((one) => Files.isSameInode(one, stat))
+
+const factsOf = (
+  calls: Calls,
+  folder: number,
+  name: FilePath.FilePath,
+  { kind, modifiedNanos, sizeBytes }: Files.FileStat
+): Answer<Conflict.Facts> => {
+  if (kind === "folder") return Conflict.Facts.cases.Folder.make({})
+  if (kind === "special") return Conflict.Facts.cases.Special.make({})
+  if (kind === "file") return { _tag: "File", sizeBytes, modifiedNanos }
+  const target = calls.readLink(folder, name).now()
+  return isCode(target) ? target : { _tag: "Link", target, modifiedNanos }
+}
+
+/** What is to be done with it; nothing where more has to be known. */
+export const decide = (
+  calls: Calls,
+  unit: Unit,
+  { from, name, stat, to }: Met
+): "Create" | "Replace" | "Unchanged" | "Skip" | undefined => {
+  const { checksums, conflict, isAgain, waits } = unit
+  const there = calls.lstat(to, name).now()
+  if (isCode(there)) return there.name === "ENOENT" ? "Create" : undefined
+  // To tell what it holds it has to be read.
+  if (checksums !== undefined || isAvoided(unit, there)) return undefined
+  // Where a link leads is not read here.
+  if (conflict === "skip" && isAgain && isAlike(stat, there)) return waits ? undefined : "Unchanged"
+  const [own, other] = [factsOf(calls, from, name, stat), factsOf(calls, to, name, there)]
+  if (isCode(own) || isCode(other)) return undefined
+  const { _tag } = Conflict.decide(conflict, own, Option.some(other))
+  // What is to be replaced has its copy until then; and a move might replace what it has moved.
+  if (_tag === "Replace" && waits) return undefined
+  return _tag === "Replace" || _tag === "Unchanged" || _tag === "Skip" ? _tag : undefined
+}

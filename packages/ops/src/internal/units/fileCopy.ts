@@ -1,0 +1,236 @@
+/**
+ * Copies a file or link into a folder that nobody else looks into: content, owner, attributes, mode and times.
+ */
+import { type Answer, type Calls, isCode } from "../../Calls.ts"
+import type { Property } from "../../CopyOptions.ts"
+import type * as FilePath from "../../FilePath.ts"
+import * as Files from "../../Files.ts"
+import { isKept, isLost, ofMode } from "../attributes.ts"
+import { withoutAttributes } from "../calls/fileSystemTypes.ts"
+import { isChanged } from "../content.ts"
+
+/**
+ * What became of it. What was left is as if nothing had been done; what could not be taken away again is spoiled. One
+ * that was stopped on its way counts as not begun.
+ */
+export type FileCopied = "copied" | "left" | "stopped" | "spoiled"
+
+/** Where a file is, and where its copy comes to be. */
+export interface FileToCopy {
+  readonly from: number
+  readonly name: FilePath.FilePath
+  /** What it was when it was met. */
+  readonly stat: Files.FileStat
+  readonly to: number
+  readonly as: FilePath.FilePath
+}
+
+/** How files are copied. */
+export interface FileCopyOptions {
+  readonly keeps: ReadonlySet<Property>
+  /** Whether it goes on: it is asked between the pieces of a file. */
+  readonly mayGoOn: () => boolean
+  /** Takes what is copied, piece by piece; it is only there until this returns. */
+  readonly take: ((bytes: Uint8Array) => void) | undefined
+}
+
+const bufferBytes = 2 ** 18
+
+/** Buffers that are not in use: to make one takes longer than to fill it with a small file. */
+const spare: Array<Uint8Array> = []
+
+/** Copies one file after the other, through a buffer that is given back with `close`. */
+export class FileCopy {
+  /** Whether the last copy could not be given the owner of its source: only root may give files away. */
+  isOwnerLost = false
+  private readonly buffer = spare.pop() ?? Buffer.allocUnsafeSlow(bufferBytes)
+  private readonly calls: Calls
+  private readonly options: FileCopyOptions
+  /** Whether attributes can be among what is kept. */
+  private readonly keepsAttributes: boolean
+  /** Modes with which files get what they are created with; by the mask, or what a folder has them inherit. */
+  private readonly modes = new Map<number, boolean>()
+
+  constructor(calls: Calls, options: FileCopyOptions) {
+    this.calls = calls
+    this.options = options
+    this.keepsAttributes = options.keeps.has("mode") || options.keeps.has("xattr")
+  }
+
+  close(): void {
+    spare.push(this.buffer)
+  }
+
+  copy(file: FileToCopy): FileCopied {
+    this.isOwnerLost = false
+    return file.stat.kind === "link" ? this.copyLink(file) : this.copyContent(file)
+  }
+
+  private takeBack({ as, to }: FileToCopy, end: "left" | "stopped"): FileCopied {
+    const removed = this.calls.unlink(to, as).now()
+    return isCode(removed) && removed.name !== "ENOENT" ? "spoiled" : end
+  }
+
+  private copyLink(file: FileToCopy): FileCopied {
+    const { calls } = this
+    const { as, from, name, stat, to } = file
+    // Beside those that tell of security, Linux lets links have only `trusted` ones.
+    const attributes = this.options.keeps.has("xattr") ? calls.listAttributesAt(from, name).now() : []
+    if (!this.hasNone(attributes)) return "left"
+    const target = calls.readLink(from, name).now()
+    if (isCode(target) || isCode(calls.makeLink(target, to, as).now())) return "left"
+    const look = () => calls.lstat(to, as).now()
+    const isOwned = this.setOwner(stat, look, (owner) => calls.setOwnerAt(to, as, owner).now())
+    return isOwned && !isCode(calls.setTimesAt(to, as, stat).now()) ? "copied" : this.takeBack(file, "left")
+  }
+
+  private copyContent(file: FileToCopy): FileCopied {
+    const { calls } = this
+    const source = calls.open(file.from, file.name, "read").now()
+    if (isCode(source)) return "left"
+    const copied = this.copyOpen(source, file)
+    calls.closeNow(source)
+    return copied
+  }
+
+  private copyOpen(source: number, file: FileToCopy): FileCopied {
+    const { calls } = this
+    const { as, stat, to } = file
+    const names = this.keepsAttributes ? calls.listAttributes(source).now() : []
+    if (isCode(names) && !withoutAttributes.has(names.name)) return "left"
+    const copy = calls.createAs(to, as, stat.mode).now()
+    if (isCode(copy)) return "left"
+    const filled = this.fill(source, copy, stat, isCode(names) ? [] : names)
+    // What could not be written may only be noticed now.
+    const isClosed = !isCode(calls.close(copy).now())
+    return filled === "copied" && isClosed ? "copied" : this.takeBack(file, filled === "stopped" ? "stopped" : "left")
+  }
+
+  private fill(source: number, copy: number, stat: Files.FileStat, names: ReadonlyArray<string>): FileCopied {
+    const { calls } = this
+    const written = this.writeAll(source, copy, stat)
+    if (written !== "copied") return written
+    const after = calls.stat(source).now()
+    // What was opened may be another one than what was met.
+    const isSame = !isCode(after) && Files.isSameInode(stat, after) && !isChanged(stat, after)
+    const look = () => calls.stat(copy).now()
+    const isKept = isSame && this.setOwner(stat, look, (owner) => calls.setOwner(copy, owner).now()) &&
+      this.keepAttributes(source, copy, names) && this.setMode(copy, stat.mode, names) &&
+      !isCode(calls.setTimes(copy, stat).now())
+    return isKept ? "copied" : "left"
+  }
+
+  // --- Content ------------------------------------------------------------------------------------------------------
+
+  private writeAll(source: number, copy: number, { allocatedBytes, sizeBytes }: Files.FileStat): FileCopied {
+    const mayHaveHoles = this.options.keeps.has("sparse") && allocatedBytes < sizeBytes
+    const copied = mayHaveHoles ? this.copyData(source, copy, sizeBytes) : undefined
+    return copied ?? this.copyBytes(source, copy, 0, sizeBytes)
+  }
+
+  /** Copies so much from a place on: what does not fit into the buffer within the kernel, if that does it for these. */
+  private copyBytes(source: number, copy: number, start: number, end: number): FileCopied {
+    const { buffer, options: { mayGoOn, take } } = this
+    let isByKernel = take === undefined && end - start >= buffer.length
+    for (let at = start; at < end;) {
+      if (at > start && !mayGoOn()) return "stopped"
+      const most = Math.min(end - at, buffer.length)
+      const length = isByKernel
+        ? this.calls.copyRange(source, copy, at, most).now()
+        : this.copyPiece(source, copy, at, most)
+      if (!isCode(length) && length > 0) at += length
+      else if (isByKernel) isByKernel = false
+      else return "left"
+    }
+    return "copied"
+  }
+
+  /** Passes the next piece through memory, and gives how large it was. */
+  private copyPiece(source: number, copy: number, at: number, most: number): Answer<number> {
+    const { buffer, calls } = this
+    const length = calls.read(source, most === buffer.length ? buffer : buffer.subarray(0, most), at).now()
+    if (isCode(length) || length === 0) return length
+    const piece = length === buffer.length ? buffer : buffer.subarray(0, length)
+    this.options.take?.(piece)
+    // Where a disk is full less is written.
+    const written = calls.write(copy, piece, at).now()
+    return written === length ? length : 0
+  }
+
+  /** Gives whoever is to know the content as many zeros. */
+  private takeHole(length: number): void {
+    const { buffer, options: { take } } = this
+    if (take === undefined || length === 0) return
+    buffer.fill(0)
+    for (let left = length; left > 0; left -= buffer.length) take(buffer.subarray(0, Math.min(left, buffer.length)))
+  }
+
+  /** Copies stretches of data, and no hole between them. Gives nothing where holes are not known of. */
+  private copyData(source: number, copy: number, sizeBytes: number): FileCopied | undefined {
+    const { calls } = this
+    for (let at = 0; at < sizeBytes;) {
+      const data = calls.seek(source, at, "data").now()
+      if (isCode(data) && data.name !== "ENXIO") return at === 0 ? undefined : "left"
+      const start = isCode(data) ? sizeBytes : Math.min(data, sizeBytes)
+      const hole = isCode(data) ? sizeBytes : calls.seek(source, start, "hole").now()
+      if (isCode(hole)) return "left"
+      const end = Math.min(hole, sizeBytes)
+      this.takeHole(start - at)
+      const copied = this.copyBytes(source, copy, start, end)
+      if (copied !== "copied") return copied
+      at = end
+    }
+    return isCode(calls.truncate(copy, sizeBytes).now()) ? "left" : "copied"
+  }
+
+  // --- What is kept beside it ---------------------------------------------------------------------------------------
+
+  private isKept(name: string): boolean {
+    return isKept(name, this.options.keeps)
+  }
+
+  private hasNone(names: Answer<ReadonlyArray<string>>): boolean {
+    return isCode(names) ? withoutAttributes.has(names.name) : !names.some((name) => this.isKept(name))
+  }
+
+  /** Gives a copy its owner, or at least its group, where it may have that. Tells whether it is as it can be. */
+  private setOwner(
+    { group, owner }: Files.FileStat,
+    look: () => Answer<Files.FileStat>,
+    set: (owner: Files.Owner) => Answer<void>
+  ): boolean {
+    if (!this.options.keeps.has("owner")) return true
+    const answer = set({ owner, group })
+    if (!isCode(answer)) return true
+    const there = look()
+    if (!isCode(there) && there.owner === owner && there.group === group) return true
+    if (!isLost(answer.name)) return false
+    set({ owner: this.calls.user(), group })
+    this.isOwnerLost = true
+    return true
+  }
+
+  /** Gives a copy the attributes that are kept. Where one can't be, more has to be known. */
+  private keepAttributes(source: number, copy: number, names: ReadonlyArray<string>): boolean {
+    const { calls } = this
+    return names.every((name) => {
+      if (!this.isKept(name)) return true
+      const value = calls.getAttribute(source, name).now()
+      return !isCode(value) && !isCode(calls.setAttribute(copy, name, value).now())
+    })
+  }
+
+  /** Gives a copy the mode that it was made with, where it has not got it. An owner or a list for access changes it. */
+  private setMode(copy: number, mode: number, names: ReadonlyArray<string>): boolean {
+    const { calls, modes, options: { keeps } } = this
+    const isAsMade = !keeps.has("owner") && !names.some(ofMode)
+    const isGiven = isAsMade && (modes.get(mode) ?? this.hasMode(copy, mode))
+    if (isAsMade) modes.set(mode, isGiven)
+    return isGiven || !isCode(calls.setMode(copy, mode).now())
+  }
+
+  private hasMode(copy: number, mode: number): boolean {
+    const stat = this.calls.stat(copy).now()
+    return !isCode(stat) && stat.mode === mode
+  }
+}

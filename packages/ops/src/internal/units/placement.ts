@@ -1,0 +1,207 @@
+/**
+ * Gives what is in the draft of a unit its names: compared with its sources before, if that is asked for.
+ */
+import { type Calls, isCode } from "../../Calls.ts"
+import type { Property } from "../../CopyOptions.ts"
+import * as FilePath from "../../FilePath.ts"
+import { isAlike } from "../alike.ts"
+import { sameBytes } from "../sameBytes.ts"
+import { isUnfinished } from "../unfinished.ts"
+import type { Ending, Filled, Placement, Settled, Unit } from "./copyUnit.ts"
+import { endFolder } from "./folderEnd.ts"
+import { Folders } from "./folders.ts"
+import { namesIn } from "./names.ts"
+import { openKnown } from "./ownFolder.ts"
+import { removeOwn } from "./removal.ts"
+
+/** What is answered where something can't be told to take the place of nothing. */
+const withoutExclusive = new Set(["ENOTSUP", "EOPNOTSUPP", "EINVAL", "ENOSYS"])
+
+// --- Compared -------------------------------------------------------------------------------------------------------
+
+/** As much of either file is read at once as stays in a core's own cache with that of the other. */
+const pieceBytes = 2 ** 17
+const buffers = [Buffer.allocUnsafeSlow(pieceBytes), Buffer.allocUnsafeSlow(pieceBytes)] as const
+
+/** Fills a buffer from a place on, as far as the file goes; nothing where that fails. */
+const read = (calls: Calls, file: number, buffer: Uint8Array, at: number): number | undefined => {
+  for (let length = 0;;) {
+    const more = calls.read(file, length === 0 ? buffer : buffer.subarray(length), at + length).now()
+    if (isCode(more)) return undefined
+    length += more
+    if (more === 0 || length === buffer.length) return length
+  }
+}
+
+class Comparison {
+  /** How many files of the last placement were compared. */
+  compared = 0
+  private readonly calls: Calls
+
+  constructor(calls: Calls) {
+    this.calls = calls
+  }
+
+  private isSameContent(copy: number, source: number): boolean {
+    const { calls } = this
+    const [a, b] = [calls.stat(copy).now(), calls.stat(source).now()]
+    if (isCode(a) || isCode(b)) return false
+    // What was written to since is copied anew.
+    if (!isAlike(b, a)) return false
+    for (let at = 0; at < a.sizeBytes;) {
+      const lengths = [read(calls, copy, buffers[0], at), read(calls, source, buffers[1], at)] as const
+      const [length = 0] = lengths
+      if (length === 0 || lengths[1] !== length || sameBytes(buffers, length) < length) return false
+      at += length
+    }
+    return true
+  }
+
+  /** Has files be read from the device, all at the same time: one after the other each would wait for it. */
+  readAhead(folder: number, names: ReadonlyArray<FilePath.FilePath>): void {
+    const { calls } = this
+    for (const name of names) {
+      const file = calls.open(folder, name, "read").now()
+      if (isCode(file)) continue
+      calls.readAnew(file).now()
+      calls.closeNow(file)
+    }
+  }
+
+  /** Compares a file with its source. Links have nothing to compare. */
+  private isSameFile(copy: number, as: FilePath.FilePath, source: number, name: FilePath.FilePath): boolean {
+    const { calls } = this
+    const a = calls.open(copy, as, "read").now()
+    if (isCode(a)) return a.name === "ELOOP"
+    const b = calls.open(source, name, "read").now()
+    const isSame = !isCode(b) && this.isSameContent(a, b)
+    for (const file of [a, b]) if (!isCode(file)) calls.closeNow(file)
+    this.compared++
+    return isSame
+  }
+
+  private isSameFolder(parent: number, as: FilePath.FilePath, sourceParent: number, name: FilePath.FilePath): boolean {
+    const { calls } = this
+    const [copy, source] = [calls.open(parent, as, "list").now(), calls.open(sourceParent, name, "list").now()]
+    const names = isCode(copy) ? undefined : namesIn(calls, copy)
+    if (!isCode(copy) && names !== undefined) this.readAhead(copy, names.others)
+    const isSame = !isCode(copy) && !isCode(source) && names !== undefined &&
+      names.others.every((name) => this.isSameFile(copy, name, source, name)) &&
+      names.folders.every((name) => this.isSameFolder(copy, name, source, name))
+    for (const folder of [copy, source]) if (!isCode(folder)) calls.closeNow(folder)
+    return isSame
+  }
+
+  /** Whether a copy in the draft is what its source is. */
+  isSame(draft: number, { as, isFolder, name }: Placement, source: number): boolean {
+    this.compared = 0
+    return isFolder ? this.isSameFolder(draft, as, source, name) : this.isSameFile(draft, as, source, name)
+  }
+}
+
+// --- Placed ---------------------------------------------------------------------------------------------------------
+
+/** Gives what is in the draft its name in a folder, and tells whether it has that. */
+const place = (calls: Calls, draft: number, { as, isFolder, name, replaces }: Placement, folder: number): boolean => {
+  const rename = (): boolean => !isCode(calls.rename(draft, as, folder, name).now())
+  if (replaces) return rename()
+  const placed = calls.renameExclusively(draft, as, folder, name).now()
+  if (!isCode(placed) || !withoutExclusive.has(placed.name)) return !isCode(placed)
+  // The usual call puts a folder in the place of nothing either but one that is empty.
+  if (isFolder) return rename()
+  const linked = calls.link(draft, as, folder, name).now()
+  if (!isCode(linked)) return true
+  const there = calls.lstat(folder, name).now()
+  return linked.name !== "EEXIST" && isCode(there) && there.name === "ENOENT" && rename()
+}
+
+const setMode = (calls: Calls, folder: number, { mode, name }: Placement): boolean => {
+  if (mode === undefined) return true
+  const placed = calls.open(folder, name, "list").now()
+  if (isCode(placed)) return false
+  const isSet = !isCode(calls.setMode(placed, mode).now())
+  calls.closeNow(placed)
+  return isSet
+}
+
+type Ends = Pick<Settled, "ended" | "ownersLost">
+
+const noEnds: Ends = { ended: [], ownersLost: 0 }
+
+/** Ends folders into which all has come that was to. */
+const endAll = (
+  calls: Calls,
+  folders: Folders,
+  endings: ReadonlyArray<Ending>,
+  mayEnd: (path: FilePath.FilePath) => boolean,
+  keeps: ReadonlySet<Property>
+): Ends => {
+  const ended: Array<number> = []
+  let ownersLost = 0
+  for (const [index, ending] of endings.entries()) {
+    const folder = mayEnd(ending.path) ? folders.at(ending.path) : undefined
+    const how = folder === undefined ? undefined : endFolder(calls, folder, ending, keeps)
+    if (how === "ownerLost") ownersLost++
+    if (how !== undefined) ended.push(index)
+  }
+  return { ended, ownersLost }
+}
+
+/** What tells how long it may go on. */
+export interface Limits {
+  readonly mayGoOn: () => boolean
+  /** Whether something that others see may be changed. */
+  readonly mayPublish: () => boolean
+}
+
+/** What waits in a draft, and which of it, by places, is to get no name after all. */
+export interface ToSettle extends Pick<Filled, "endings" | "placements"> {
+  readonly dropped: ReadonlyArray<number>
+}
+
+/** So far it is before anything was dealt with. */
+export const unsettled: Settled = { through: 0, placed: [], modeless: [], ended: [], ownersLost: 0, verified: 0 }
+
+/**
+ * Compares and places what is in a draft, as far as it comes, and goes on behind what was dealt with before. After the
+ * last of it folders are ended into which all has come.
+ */
+export const settle = (
+  calls: Calls,
+  { draft: draftName, isVerified, keeps, source, target }: Unit,
+  { dropped, endings, placements }: ToSettle,
+  { mayGoOn, mayPublish }: Limits,
+  before: Settled
+): Settled => {
+  const [sources, targets] = [new Folders(calls, source), new Folders(calls, target)]
+  const top = targets.at(FilePath.empty)
+  const draft = top === undefined ? undefined : openKnown(calls, top, draftName)
+  const comparison = new Comparison(calls)
+  const left = placements.slice(before.through)
+  if (isVerified && draft !== undefined) {
+    comparison.readAhead(draft, left.flatMap(({ as, isFolder }) => isFolder ? [] : [as]))
+  }
+  const [placed, modeless] = [Array.from(before.placed), Array.from(before.modeless)]
+  let { through, verified } = before
+  for (const one of left) {
+    if (through > before.through && !mayGoOn()) break
+    const index = through++
+    const [from, to] = [isVerified ? sources.at(one.path) : undefined, targets.at(one.path)]
+    if (draft === undefined || to === undefined || dropped.includes(index)) continue
+    if (isVerified && (from === undefined || !comparison.isSame(draft, one, from))) continue
+    if (!mayPublish() || !place(calls, draft, one, to)) continue
+    verified += comparison.compared
+    placed.push(index)
+    if (!setMode(calls, to, one)) modeless.push(index)
+  }
+  const isThrough = through === placements.length
+  const isPlaced = new Set(placed)
+  const unplaced = new Set(placements.flatMap(({ path }, index) => isPlaced.has(index) ? [] : [path]))
+  const mayEnd = (path: FilePath.FilePath): boolean => !unplaced.has(path) && mayPublish()
+  const ends = isThrough ? endAll(calls, targets, endings, mayEnd, new Set(keeps)) : noEnds
+  if (draft !== undefined) calls.closeNow(draft)
+  if (isThrough && top !== undefined) removeOwn(calls, top, draftName, (stat) => isUnfinished(stat, calls.user()))
+  sources.close()
+  targets.close()
+  return { through, placed, modeless, ...ends, verified }
+}
