@@ -498,6 +498,10 @@ const unitTests = (test: Test) => {
         assert.deepStrictEqual(yield* namesIn(into), Array.from(names))
         for (const name of names) yield* into.unlink(n(name))
       }
+      const onlyLarge = { path: "", names: ["large"], folders: [], sizes: [] }
+      // The first would be begun again, and have no more time then.
+      const long = yield* copy(place, unitOf(place, ["large", "b"]), { mayGoOn: () => false })
+      if (Option.isSome(long)) assert.deepStrictEqual<unknown>([long.value.rest, long.value.left], [[onlyLarge], 1])
       const some = yield* copy(place, unitOf(place, ["a", "large", "b"], { mostBytes: 10 }))
       if (Option.isSome(some)) assert.deepStrictEqual([some.value.copied, some.value.left], [1, 2])
     }))

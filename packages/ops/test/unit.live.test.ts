@@ -278,6 +278,25 @@ describe.each([["libc", libc.calls], ["node:fs", node.calls]] as const)("a unit 
     checkTold(at, result, "set-id bits")
   })
 
+  testAs("leaves folders that are there and give what is in them another group, or others access", (at) => {
+    fs.mkdirSync(`${at}/to/a/b`, { recursive: true })
+    fs.mkdirSync(`${at}/to/z`)
+    fs.chownSync(`${at}/to/a/b`, 0, 1234)
+    fs.chmodSync(`${at}/to/a/b`, 0o2775)
+    const z = libc.calls.openPath(n(`${at}/to/z`), "folder").now()
+    if (isCode(z)) throw new Error(z.name)
+    // Version 2; owner, group and others, each with what it may.
+    const list = Uint8Array.from(
+      [[2, 0, 0, 0], ...[[1, 7], [4, 5], [32, 0]].map(([tag = 0, may = 0]) => [tag, 0, may, 0, 255, 255, 255, 255])]
+        .flat()
+    )
+    const isListed = !isCode(libc.calls.setAttribute(z, "system.posix_acl_default", list).now())
+    libc.calls.closeNow(z)
+    const result = copy(calls, at)
+    assert.sameMembers(leftOf(result), ["a/b", ...isLibc && isListed ? ["z"] : []])
+    assert.deepStrictEqual(fs.readdirSync(`${at}/to/a/b`), [])
+  }, isRoot)
+
   testAs("gets owner and group of its sources, as all that is in it does", (at) => {
     giveAway(`${at}/from`)
     assert.strictEqual(copy(calls, at, { keeps: owners }).ended, 5)

@@ -103,7 +103,10 @@ export const keepLinkOwner = ({ folder, name }: Place.Place, { group, owner }: F
 
 // --- Extended attributes --------------------------------------------------------------------------------------------
 
-const lists = new Set([accessList, "system.posix_acl_default"])
+/** What is made in a folder that has this gets its list for access from it. */
+export const defaultList = "system.posix_acl_default"
+
+const lists = new Set([accessList, defaultList])
 
 // What the system it is copied to says of a file, and not the file.
 const ofTheSystem = new Set(["security.selinux", "security.evm", "security.ima"])

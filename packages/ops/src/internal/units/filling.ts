@@ -23,6 +23,7 @@ import { decide, isAvoided } from "./decision.ts"
 import { Draft } from "./draft.ts"
 import { FileCopy } from "./fileCopy.ts"
 import { endFolder, endingOf } from "./folderEnd.ts"
+import { isLike } from "./inheritance.ts"
 import { countOf, measure, mostDeep } from "./measure.ts"
 import { mostNames, type Names, namesIn } from "./names.ts"
 import { makeOwn } from "./ownFolder.ts"
@@ -78,8 +79,8 @@ class Filling {
   private readonly draft: Draft
   private readonly placements: Array<Placement> = []
   private readonly endings: Array<Ending> = []
-  private ended = 0
-  private ownersLost = 0
+  /** What is told of folders that were there before. */
+  private readonly there = new Bucket()
   private unchanged = 0
   private readonly rest: Array<Rest> = []
   private readonly skipped: Array<FilePath.FilePath> = []
@@ -115,7 +116,8 @@ class Filling {
   }
 
   get filled(): Filled {
-    const { ended, endings, fewer, left, ownersLost, placements, rest, skipped, unchanged } = this
+    const { endings, fewer, left, placements, rest, skipped, there, unchanged } = this
+    const { ended, ownersLost } = there.counts
     return { placements, endings, ended, ownersLost, unchanged, rest, skipped, left, fewer }
   }
 
@@ -129,10 +131,12 @@ class Filling {
     const target = { folder: this.target, path: FilePath.empty, own: undefined }
     const alone: Array<FilePath.FilePath> = []
     for (const [index, name] of names.entries()) {
-      if ((index > 0 && !this.mayGoOn()) || !this.fillName(source, name, target, alone)) {
-        this.left = names.length - index
-        break
-      }
+      const isBegun = index === 0 || this.mayGoOn()
+      if (isBegun && this.fillName(source, name, target, alone)) continue
+      // The first has had all the time that there is: together with others it might never come to an end.
+      if (index === 0) alone.push(name)
+      this.left = names.length - Math.max(index, 1)
+      break
     }
     this.addRest(FilePath.empty, alone, [], [])
   }
@@ -372,7 +376,8 @@ class Filling {
   ): boolean {
     const folder = this.open(parent.folder, name)
     if (folder === undefined) return false
-    const isFilled = this.fillIn({ folder, path, own: undefined }, source, depth)
+    const isFilled = isLike(this.calls, folder, this.target) &&
+      this.fillIn({ folder, path, own: undefined }, source, depth)
     this.calls.closeNow(folder)
     return isFilled
   }
@@ -390,14 +395,9 @@ class Filling {
     const isDone = isSwept && names.length === 0 && folders.length === 0
     const isAwaited = own === undefined && this.placements.slice(length).some((one) => one.path === path)
     if (isDone && isAwaited) this.endings.push(endingOf(path, source.stat))
-    else if (isDone && this.end(target, source.stat)) this.countEnded(own)
+    else if (isDone && this.end(target, source.stat)) (own ?? this.there).add({ ended: 1 })
     else this.addRest(path, names, folders, this.sizesOf(source.folder, path, folders), own?.rest)
     return true
-  }
-
-  private countEnded(own: Bucket | undefined): void {
-    if (own === undefined) this.ended++
-    else own.add({ ended: 1 })
   }
 
   private fillFiles({ folder, others }: Source, target: Target): ReadonlyArray<FilePath.FilePath> {
@@ -443,13 +443,8 @@ class Filling {
     if (own === undefined && !this.limits.mayPublish()) return false
     const ending = endingOf(FilePath.empty, stat)
     const ended = endFolder(this.calls, folder, { ...ending, mode: stat.mode | modeInDraft }, this.keeps)
-    if (ended === "ownerLost") this.countOwnerLost(own)
+    if (ended === "ownerLost") (own ?? this.there).add({ ownersLost: 1 })
     return ended !== undefined
-  }
-
-  private countOwnerLost(own: Bucket | undefined): void {
-    if (own === undefined) this.ownersLost++
-    else own.add({ ownersLost: 1 })
   }
 }
 
