@@ -56,6 +56,15 @@ interface Source extends Names {
   readonly stat: Files.FileStat
 }
 
+/** A folder of the source that is to be copied, by its name in its parent and its path below the source. */
+interface FolderToCopy {
+  readonly name: FilePath.FilePath
+  readonly path: FilePath.FilePath
+  readonly source: Source
+  /** In so many folders it is, itself included. */
+  readonly depth: number
+}
+
 /** A folder that a copy is made in. */
 interface Target {
   readonly folder: number
@@ -284,7 +293,7 @@ class Filling {
       // Whoever takes them one after the other knows which of them has a name.
       if (Twins.find([...names.folders, ...names.others]).size > 0) return false
       this.met += countOf({ folders: 1, leaves: names.others.length })
-      const isCopied = this.copyInto(name, path, { ...names, folder, stat }, parent, depth)
+      const isCopied = this.copyInto({ name, path, source: { ...names, folder, stat }, depth }, parent)
       if (!isCopied) this.met = met
       return isCopied
     } finally {
@@ -312,35 +321,25 @@ class Filling {
     }
   }
 
-  private copyInto(
-    name: FilePath.FilePath,
-    path: FilePath.FilePath,
-    source: Source,
-    parent: Target,
-    depth: number
-  ): boolean {
+  private copyInto(inner: FolderToCopy, parent: Target): boolean {
+    const { name, path } = inner
     const { own } = parent
-    if (own !== undefined) return this.makeAndFill(parent.folder, name, { path, own }, source, depth)
-    if (this.isFree(parent)) return this.fillDraft(name, path, source, parent, depth)
+    if (own !== undefined) return this.makeAndFill(inner, parent.folder, name, { path, own })
+    if (this.isFree(parent)) return this.fillDraft(inner, parent)
     const there = this.calls.lstat(parent.folder, name).now()
-    if (isCode(there)) return there.name === "ENOENT" && this.fillDraft(name, path, source, parent, depth)
-    return there.kind === "folder" && this.fillThere(name, path, source, parent, depth)
+    if (isCode(there)) return there.name === "ENOENT" && this.fillDraft(inner, parent)
+    return there.kind === "folder" && this.fillThere(inner, parent)
   }
 
   /** Fills a folder in the draft, which is to get a name. */
-  private fillDraft(
-    name: FilePath.FilePath,
-    path: FilePath.FilePath,
-    source: Source,
-    parent: Target,
-    depth: number
-  ): boolean {
+  private fillDraft(inner: FolderToCopy, parent: Target): boolean {
+    const { name, path, source } = inner
     const draft = this.draft.open()
     if (draft === undefined) return false
     const [as, bucket, wasSpoiled] = [this.nextName, new Bucket(), this.isSpoiled]
     this.isSpoiled = false
     const target = { path, own: bucket, modeInDraft }
-    const isFilled = this.makeAndFill(draft, as, target, source, depth)
+    const isFilled = this.makeAndFill(inner, draft, as, target)
     this.isSpoiled = wasSpoiled
     if (!isFilled) return false
     const { mode } = source.stat
@@ -351,39 +350,32 @@ class Filling {
   }
 
   private makeAndFill(
+    inner: FolderToCopy,
     parent: number,
     name: FilePath.FilePath,
-    target: Omit<Target, "folder">,
-    source: Source,
-    depth: number
+    target: Omit<Target, "folder">
   ): boolean {
     const { calls } = this
     const folder = makeOwn(calls, parent, name)
     if (folder === undefined) return false
-    const isFilled = this.fillIn({ ...target, folder }, source, depth)
+    const isFilled = this.fillIn(inner, { ...target, folder })
     calls.closeNow(folder)
     if (!isFilled) removeOwn(calls, parent, name, () => true)
     return isFilled
   }
 
   /** Fills a folder that is there. */
-  private fillThere(
-    name: FilePath.FilePath,
-    path: FilePath.FilePath,
-    source: Source,
-    parent: Target,
-    depth: number
-  ): boolean {
-    const folder = this.open(parent.folder, name)
+  private fillThere(inner: FolderToCopy, parent: Target): boolean {
+    const folder = this.open(parent.folder, inner.name)
     if (folder === undefined) return false
     const isFilled = isLike(this.calls, folder, this.target) &&
-      this.fillIn({ folder, path, own: undefined }, source, depth)
+      this.fillIn(inner, { folder, path: inner.path, own: undefined })
     this.calls.closeNow(folder)
     return isFilled
   }
 
   /** Copies what is in a folder, and ends it if that is all and nothing is yet to come into it. */
-  private fillIn(target: Target, source: Source, depth: number): boolean {
+  private fillIn({ depth, source }: FolderToCopy, target: Target): boolean {
     const { own, path } = target
     const isSwept = own !== undefined || this.sweep(target.folder)
     const { length } = this.placements
