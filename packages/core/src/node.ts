@@ -146,7 +146,7 @@ export const mountOf = (path: string): Effect.Effect<Option.Option<Mount>> =>
  * @since 0.1.0
  */
 export const layerPressure: Layer.Layer<never> = Layer.sync(Pressure, () => {
-  const measure = MemoryPressure.meter(readText, () => performance.now())
+  const measure = MemoryPressure.meter(readText, () => process.uptime() * 1000)
   return Effect.sync(measure)
 })
 

@@ -134,8 +134,15 @@ const write = Effect.fnUntraced(function*(
   if (placing === "replace") yield* refuseShortened(target)
   const router = yield* CopyRouter
   const options = yield* CopyOptions
-  const temporary = temporaryName(yield* Lease.Lease, Place.path(target))
-  const request: CopyRequest = { source: place, stat, target, temporary, placing, options }
+  const lease = yield* Lease.Lease
+  const known = { source: place, stat, target, placing, options }
+  const request: CopyRequest = {
+    ...known,
+    // Most copies have no use for that name, and the first one takes long.
+    get temporary() {
+      return temporaryName(lease, Place.path(target))
+    }
+  }
   yield* TouchedFolders.add(Place.path(place), target)
   const isMoved = options.isMove && stat.kind !== "folder"
   if (stat.kind === "folder") yield* (yield* FolderTimes).note(Place.path(place), stat)

@@ -123,7 +123,7 @@ const isLocalThroughout = (paths: ReadonlyArray<FilePath.FilePath>): Effect.Effe
 export const layerQuick: Layer.Layer<never> = Layer.effect(
   QuickFiles,
   Effect.map(fastest, (calls) => {
-    const quick = new Quick(() => performance.now(), runDelay.read)
+    const quick = new Quick(() => process.uptime() * 1000, runDelay.read)
     const files = Option.some(make(calls)(quick))
     return {
       throughout: (paths) =>

@@ -12,7 +12,6 @@ import type * as JobId from "@fanout/core/JobId"
 import * as Lease from "@fanout/core/Lease"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
-import * as crypto from "node:crypto"
 import * as FilePath from "./FilePath.ts"
 import * as Files from "./Files.ts"
 import type { FilesError } from "./FilesError.ts"
@@ -44,6 +43,8 @@ const digits = "0123456789abcdefghijklmnopqrstuv"
  * have that, as nobody knows the job before.
  */
 const hashTarget = (job: JobId.JobId, target: FilePath.FilePath): string => {
+  // Few commands have use for it, and it takes long to load.
+  const crypto = process.getBuiltinModule("node:crypto")
   const digest = crypto.hash("sha256", Buffer.from(`${job} ${target}`, "utf16le"), "buffer")
   let text = ""
   for (const byte of digest.subarray(0, targetDigits)) text += digits[byte & 31]
