@@ -264,9 +264,6 @@ export const fromText = (text: string): FilePath =>
 
 const named: Readonly<Record<string, string>> = { "\n": "\\n", "\r": "\\r", "\t": "\\t" }
 
-// Control characters, bytes that are not UTF-8, and what makes a terminal break or turn a line.
-const unsafe = /[\p{Cc}\p{Cs}\p{Zl}\p{Zp}\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]/gu
-
 /**
  * Renders text that may quote paths for people: on one line, with nothing in it that a terminal would obey.
  *
@@ -274,7 +271,8 @@ const unsafe = /[\p{Cc}\p{Cs}\p{Zl}\p{Zp}\u061c\u200e\u200f\u202a-\u202e\u2066-\
  * @since 0.1.0
  */
 export const printable = (text: string): string =>
-  text.replaceAll(unsafe, (character) => {
+  // Control characters, bytes that are not UTF-8, and what makes a terminal break or turn a line.
+  text.replaceAll(/[\p{Cc}\p{Cs}\p{Zl}\p{Zp}\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]/gu, (character) => {
     const code = character.charCodeAt(0)
     if (isEscape(code)) return `\\x${(code - 0xdc00).toString(16)}`
     return named[character] ??

@@ -11,13 +11,11 @@ import * as Match from "effect/Match"
 import * as Option from "effect/Option"
 import * as summary from "./summary.ts"
 
-// JSON leaves these as they are, and a terminal might obey them: it may be what the lines go to.
-const unsafe = /[\p{Cc}\p{Zl}\p{Zp}\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]/gu
-
 /** Line of one event. */
 export const line = (type: string, fields: Readonly<Record<string, unknown>>): string =>
   JSON.stringify({ v: 1, type, ...fields }).replaceAll(
-    unsafe,
+    // JSON leaves these as they are, and a terminal might obey them: it may be what the lines go to.
+    /[\p{Cc}\p{Zl}\p{Zp}\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]/gu,
     (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, "0")}`
   )
 

@@ -9,13 +9,11 @@ const isPlain = /^[a-z0-9_-]+(?:[.][a-z0-9_-]+)*$/
 // oxlint-disable-next-line no-control-regex -- names of such characters are folded in one step
 const isAscii = /^[\0-\x7f]*$/
 
-/** What file systems that fold names may leave out of account, since it is not seen. */
-const ignored = /[\p{Cc}\p{Cf}\p{DI}]/gu
-
 /** Bytes that are not UTF-8 are taken for latin1, as good as any. */
 const composed = (text: string): string =>
   text.replaceAll(/[\udc80-\udcff]/gu, (byte) => String.fromCharCode(byte.charCodeAt(0) - 0xdc00))
-    .normalize("NFKD").replaceAll(ignored, "")
+    // File systems that fold names may leave out of account what is not seen.
+    .normalize("NFKD").replaceAll(/[\p{Cc}\p{Cf}\p{DI}]/gu, "")
 
 /** The same for all names that some file system takes for one, and for some that none does. */
 export const fold = (name: string): string => {
