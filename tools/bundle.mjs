@@ -53,11 +53,23 @@ const loadedLate = new Set([
  */
 const isLate = (specifier, importer) => loadedLate.has(specifier) && importer?.startsWith("\0") === false
 
+/** Koffi's own loader takes as long as its binary: it copies `node:util`, and so loads all that this loads late. */
+const koffi = `const { createRequire } = require("node:module")
+try {
+  module.exports = createRequire(require.resolve("koffi"))(\`@koromix/koffi-\${process.platform}-\${process.arch}\`)
+} catch {
+  module.exports = require("koffi")
+}`
+
 /** @type {import("rolldown").Plugin} */
 const late = {
   name: "late",
   resolveId: (specifier, importer) => isLate(specifier, importer) ? `\0${specifier}` : undefined,
-  load: (id) => loadedLate.has(id.slice(1)) ? `module.exports = require(${JSON.stringify(id.slice(1))})` : undefined
+  load: (id) => {
+    const specifier = id.slice(1)
+    if (!loadedLate.has(specifier)) return undefined
+    return specifier === "koffi" ? koffi : `module.exports = require(${JSON.stringify(specifier)})`
+  }
 }
 
 /** Tables of Unicode are opened by the first text that is measured, and most commands measure none. */
@@ -112,6 +124,7 @@ const bundle = async (source, target) => {
     input: join(packages, source),
     external: (id, importer) => !isLate(id, importer) && (isBuiltin(id) || packageName(id) in dependencies),
     platform: "node",
+    treeshake: { propertyReadSideEffects: false, unknownGlobalSideEffects: false },
     plugins: format === "cjs" ? [late, lateSegmenter] : [],
     resolve: { conditionNames: ["@fanout/source", "import", "node", "default"] },
     // That it takes long on a busy machine is nothing wrong with what is bundled.

@@ -8,30 +8,22 @@ import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
 import * as Scope from "effect/Scope"
-import type * as Koffi from "koffi"
-import { createRequire } from "node:module"
-
-let mayHang = false
-
-/** From now on there may be calls to the file system that never return. */
-export const noteCalls: Effect.Effect<void> = Effect.sync(() => {
-  // A profiler writes what it has found in the end, and waits for that.
-  mayHang = process.env["FANOUT_DEBUG"] !== "1"
-})
-
-/** The C library's `_exit`, where it can be reached. */
-const exitAtOnce = (): ((code: number) => void) | undefined => {
-  try {
-    const koffi: typeof Koffi = createRequire(import.meta.url)("koffi")
-    return koffi.load(null).func("void _exit(int code)")
-  } catch {
-    // Where there is no binary for it, Node's own way has to do.
-    return undefined
-  }
-}
 
 /** What ends the process without waiting for its threads. */
-const leaving = (): ((code: number) => void) | undefined => mayHang ? exitAtOnce() : undefined
+let leave: ((code: number) => void) | undefined
+
+/** From now on there may be calls to the file system that never return. */
+export const noteCalls: Effect.Effect<void> = Effect.promise(async () => {
+  leave = undefined
+  // A profiler writes what it has found in the end, and waits for that.
+  if (process.env["FANOUT_DEBUG"] === "1") return
+  try {
+    const { default: koffi } = await import("koffi")
+    leave = koffi.load(null).func("void _exit(int code)")
+  } catch {
+    // Where there is no binary for it, Node's own way has to do.
+  }
+})
 
 /**
  * Layer that is closed while all else goes on: nothing but time is lost with what is still to be done for it when the
@@ -45,7 +37,7 @@ export const unawaited = <A, E, R>(layer: Layer.Layer<A, E, R>): Layer.Layer<A, 
       Effect.forkDetach(Layer.buildWithScope(layer, scope), { startImmediately: true }),
       (fiber, exit) => {
         const close = Effect.andThen(Fiber.interrupt(fiber), Scope.close(scope, exit))
-        return leaving() === undefined ? close : Effect.asVoid(Effect.forkDetach(close))
+        return leave === undefined ? close : Effect.asVoid(Effect.forkDetach(close))
       }
     )
     return yield* Fiber.join(building)
@@ -53,11 +45,10 @@ export const unawaited = <A, E, R>(layer: Layer.Layer<A, E, R>): Layer.Layer<A, 
 
 /** Ends the process. What it has to say is written by then. */
 export const exit = (code: number): never => {
-  const atOnce = leaving()
-  if (atOnce !== undefined) {
+  if (leave !== undefined) {
     // The C library knows nothing of what is to be done in the end.
     process.emit("exit", code)
-    atOnce(code)
+    leave(code)
   }
   return process.exit(code)
 }

@@ -6,10 +6,10 @@ import * as Layer from "effect/Layer"
 import * as ProcessExit from "../src/ProcessExit.ts"
 
 /** Has the process be one that waits for its threads when it ends, or not. */
-const noteCalls = (waits: boolean) => {
+const noteCalls = async (waits: boolean) => {
   const before = process.env["FANOUT_DEBUG"]
   process.env["FANOUT_DEBUG"] = waits ? "1" : ""
-  Effect.runSync(ProcessExit.noteCalls)
+  await Effect.runPromise(ProcessExit.noteCalls)
   if (before === undefined) delete process.env["FANOUT_DEBUG"]
   else process.env["FANOUT_DEBUG"] = before
 }
@@ -57,7 +57,7 @@ describe("ProcessExit", () => {
 
   it.effect("waits where the end of the process would", () =>
     Effect.gen(function*() {
-      noteCalls(true)
+      yield* Effect.promise(() => noteCalls(true))
       const { closing, layer, letGo } = yield* slow
       const fiber = yield* Effect.forkChild(closed(layer))
       yield* Deferred.await(closing)
