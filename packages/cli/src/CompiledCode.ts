@@ -70,9 +70,10 @@ const read = ({ folder, name, uid }: Place): Buffer | undefined => {
     const real = path.join(fs.realpathSync(folder), name)
     if (!isOurs(real, uid)) return undefined
     const bytes = fs.readFileSync(real)
-    const data = bytes.subarray(4)
+    // The sum is behind it, since V8 copies what is not aligned.
+    const data = bytes.subarray(0, -4)
     // V8 crashes on what a power cut has left of a file.
-    return crc32(data) === bytes.readUInt32LE() ? data : undefined
+    return crc32(data) === bytes.readUInt32LE(data.length) ? data : undefined
   } catch {
     // There is none yet, or it can't be read: then all is compiled.
     return undefined
@@ -103,7 +104,7 @@ const write = ({ folder, name, uid }: Place, compiled: () => Buffer): void => {
     sum.writeUInt32LE(crc32(data))
     const unfinished = path.join(real, `${name}.${process.pid}-${process.hrtime.bigint()}`)
     try {
-      fs.writeFileSync(unfinished, Buffer.concat([sum, data]), { flag: "wx", mode: 0o600 })
+      fs.writeFileSync(unfinished, Buffer.concat([data, sum]), { flag: "wx", mode: 0o600 })
       fs.renameSync(unfinished, path.join(real, name))
     } finally {
       fs.rmSync(unfinished, { force: true })
@@ -133,8 +134,8 @@ export interface Options {
   readonly keepLater: (keep: () => void) => void
 }
 
-/** Runs a file of bundled code, and gives what it exports. */
-export const load = <Exports>({ file, keepLater, label }: Options): Exports => {
+/** Compiles a file of bundled code. What it gives runs the code, and gives what that exports. */
+export const load = <Exports>({ file, keepLater, label }: Options): () => Exports => {
   const source = fs.readFileSync(file, "latin1")
   const place = placeOf(label, source)
   const cachedData = place && read(place)
@@ -148,9 +149,11 @@ export const load = <Exports>({ file, keepLater, label }: Options): Exports => {
       if (cachedDataVersionTag() === tag) write(place, () => script.createCachedData())
     })
   }
-  // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- what the bundler has made of the module
-  const module = { exports: {} as Exports }
-  const run: Bundled = script.runInThisContext()
-  run(module.exports, require, module, file, path.dirname(file), (name) => import(name))
-  return module.exports
+  return () => {
+    // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- what the bundler has made of the module
+    const module = { exports: {} as Exports }
+    const run: Bundled = script.runInThisContext()
+    run(module.exports, require, module, file, path.dirname(file), (name) => import(name))
+    return module.exports
+  }
 }

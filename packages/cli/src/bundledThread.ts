@@ -15,4 +15,4 @@ CompiledCode.load({
   file: path.join(path.dirname(self), `${label}.code.cjs`),
   label,
   keepLater: (keep) => void setImmediate(() => setTimeout(keep, begunMillis).unref())
-})
+})()

@@ -18,7 +18,7 @@ beforeEach(() => {
     path.join(folder, "run.mjs"),
     `import { load } from "${module}"
     const file = process.argv[2]
-    console.log(load({ file, label: "x", keepLater: (keep) => process.once("exit", keep) }).answer())`
+    console.log(load({ file, label: "x", keepLater: (keep) => process.once("exit", keep) })().answer())`
   )
 })
 
