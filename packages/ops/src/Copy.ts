@@ -174,9 +174,24 @@ interface Plan {
   readonly mayBeWhole: FileTree.WholeOptions["mayBeWhole"] | undefined
 }
 
+/** Whether what is moved has to be copied for that. */
+const isElsewhere = ({ source, target }: Destination.Transfer) =>
+  Effect.gen(function*() {
+    const files = yield* Files.Files
+    const [from, to] = [yield* files.folder(source), yield* files.folder(FilePath.parent(target))]
+    return !Files.isOnSame(yield* from.identity, yield* to.identity)
+  }).pipe(Effect.scoped, Effect.orElseSucceed(() => false))
+
+/**
+ * Whether folders may be moved with all that is in them. That is for what is copied: the others are renamed, file by
+ * file where something is there already. A folder in which something is left out stays where it is.
+ */
+const mayMoveWhole = ({ request: { rules = [] }, transfers }: Payload) =>
+  rules.length > 0 ? Effect.succeed(false) : Effect.map(Effect.forEach(transfers, isElsewhere), Arr.every((is) => is))
+
 /**
  * Files of a folder are gathered where calls are quick: where they take their time, one task that waits for many would
- * be slower than many that wait. Folders are copied with all that is in them, and moved file by file.
+ * be slower than many that wait. Folders are copied, or moved to another file system, with all that is in them.
  */
 const plans = Effect.fnUntraced(function*(payload: Payload): Effect.fn.Return<Plan, never, Files.Files> {
   const { throughout } = yield* QuickFiles.QuickFiles
@@ -184,7 +199,7 @@ const plans = Effect.fnUntraced(function*(payload: Payload): Effect.fn.Return<Pl
   const { transfers } = payload
   const isQuick = Option.isSome(yield* throughout(pathsOf(payload)))
   const isGathering = isQuick && keeps.has("mode") && keeps.has("times")
-  const isWhole = isGathering && !isMove &&
+  const isWhole = isGathering && (!isMove || (yield* mayMoveWhole(payload))) &&
     // What waits for a flush waits for one of all.
     (!(isDurable || isVerified) || (yield* Durability.isOneAt(transfers.map(({ target }) => FilePath.parent(target)))))
   return { isGathering, mayBeWhole: isWhole ? mayBeWhole(payload) : undefined }

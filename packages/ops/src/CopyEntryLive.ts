@@ -416,6 +416,12 @@ const unitOf = Effect.fnUntraced(function*(
   return unit
 })
 
+const stuck = (source: FilePath.FilePath, { aside }: SavedCopy.Moved) => {
+  const path = FilePath.join(source, aside)
+  const why = `What is in "${FilePath.display(path)}" is to be removed or gets its name again, and neither can be now`
+  return new EntryFailed({ code: "Aside", path, why })
+}
+
 /** Has a unit copied, at the rate that there is. */
 const copyMany = <E, R>(entry: Payload, perform: Perform<E, R>) =>
   Effect.gen(function*() {
@@ -425,6 +431,7 @@ const copyMany = <E, R>(entry: Payload, perform: Perform<E, R>) =>
     const asked = unit.isMove ? 0 : Math.min(unit.mostBytes, unit.size * likelyBytes)
     yield* TaskDispatcher.throttle(asked)
     const copied = yield* copyUnit(unit, perform)
+    if (copied.stuck !== undefined && entry.isStuck === true) return yield* stuck(unit.source, copied.stuck)
     yield* TaskDispatcher.throttle(copied.bytes - asked)
     return EntryCopied.cases.Files.make(copied)
   })

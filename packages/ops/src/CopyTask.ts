@@ -14,7 +14,7 @@ import { Checksums } from "./CopyChecksum.ts"
 import * as FilePath from "./FilePath.ts"
 import * as SavedCopy from "./internal/savedCopy.ts"
 import { isTransient } from "./internal/transient.ts"
-import { CopiedUnit, Filled, Settled, Unit } from "./internal/units/copyUnit.ts"
+import { CopiedUnit, Filled, Removed, Settled, Unit } from "./internal/units/copyUnit.ts"
 
 /**
  * Error of an entry that was not copied: what the file system answered to which call, or why it was refused.
@@ -35,6 +35,9 @@ export class EntryFailed extends Schema.TaggedError<EntryFailed>("@fanout/ops/Co
 
 /** Paths below a target of what a run of the job before has put there, or was about to. */
 const Made = Schema.Array(FilePath.FilePath)
+
+/** What was moved and could not be removed where it was, by its path, and what it goes on from. */
+const Unremoved = Schema.Array(Schema.Struct({ path: FilePath.FilePath, saved: SavedCopy.Saved }))
 
 const told = { checksums: Schema.optionalKey(Checksums) }
 
@@ -68,7 +71,10 @@ export const EntryCopied = Schema.TaggedUnion({
     moved: Schema.optionalKey(Schema.Natural),
     /** What names in the unit's own folder go on from, by their places in the rest, where that is known. */
     saved: Schema.optionalKey(Schema.Array(Schema.Struct({ index: Schema.Natural, saved: SavedCopy.Saved }))),
-    made: Schema.optionalKey(Made)
+    made: Schema.optionalKey(Made),
+    unremoved: Schema.optionalKey(Unremoved),
+    /** What was put aside and could not be given its name again, so that the unit has to go on with that. */
+    stuck: Schema.optionalKey(SavedCopy.Moved)
   },
   Listed: { names: Schema.Array(FilePath.FilePath), folders: Schema.Array(FilePath.FilePath) },
   Unlisted: { code: Schema.String, why: Schema.String }
@@ -102,6 +108,10 @@ export const CopyEntry = Task.make("@fanout/ops/CopyEntry", {
     below: Schema.optionalKey(FilePath.FilePath),
     /** What of it a run before this one has put there, of the kind `list`; the empty path stands for all of it. */
     made: Schema.optionalKey(Made),
+    /** What of it, as a source, a move has copied and not removed, of the kind `list`. */
+    unremoved: Schema.optionalKey(Unremoved),
+    /** Whether its sources could not be given their names again, of the kinds `files` and `folders`. */
+    isStuck: Schema.optionalKey(Schema.Literal(true)),
     /** Whether the destination may take its name for that of another source. */
     mayFold: Schema.optionalKey(Schema.Literal(true)),
     conflict: Conflict.Mode
@@ -137,12 +147,22 @@ export const CopyUnit = Task.make("@fanout/ops/CopyUnit", {
         endings: Filled.fields.endings,
         /** Which of the placements get no names after all, by their places. */
         dropped: Schema.Array(Schema.Natural)
+      },
+      Remove: {
+        ...SavedCopy.Moved.fields,
+        /** Whether a run before this one may have begun with that. */
+        isAgain: Schema.Boolean
       }
     })
   },
   success: Schema.TaggedUnion({
     Filled: { filled: Filled, settled: Schema.optionalKey(Settled) },
-    Settled: { settled: Settled }
+    Settled: { settled: Settled },
+    Removed: {
+      removed: Schema.Array(Removed),
+      /** Whether something that was put aside could not be given its name again. */
+      isStuck: Schema.Boolean
+    }
   }),
   key: ({ unit: { source } }) => FilePath.display(source),
   cost: ({ unit: { size } }) => size,

@@ -15,6 +15,7 @@ import type * as FilePath from "./FilePath.ts"
 import * as Files from "./Files.ts"
 import { type Filled, type Settled, type Unit, untouched } from "./internal/units/copyUnit.ts"
 import { fill } from "./internal/units/filling.ts"
+import { removeSources, type ToRemove } from "./internal/units/sourceRemoval.ts"
 import { settle, type ToSettle, unsettled } from "./internal/units/placement.ts"
 import * as TemporaryName from "./TemporaryName.ts"
 
@@ -73,6 +74,14 @@ const settleUnit = Effect.fnUntraced(function*(unit: Unit, waiting: ToSettle) {
   return settled
 })
 
+/** Removes sources. Like to place them, it takes longer to do that again. */
+const removeUnit = Effect.fnUntraced(function*(unit: Unit, toRemove: ToRemove) {
+  const { atOnce } = yield* Files.Files
+  const lease = yield* Lease.Lease
+  const removed = yield* atOnce((calls) => removeSources(calls, unit, toRemove, () => lease.isHeldUnsafe()), true)
+  return Option.getOrElse(removed, () => ({ removed: [], isStuck: toRemove.isAgain }))
+})
+
 /**
  * Does one step of a unit here. What need not wait for its name has it at the end of the first.
  *
@@ -91,6 +100,8 @@ export const perform = (
       }
       case "Settle":
         return { _tag: "Settled", settled: yield* settleUnit(unit, step) } as const
+      case "Remove":
+        return { _tag: "Removed", ...yield* removeUnit(unit, step) } as const
     }
   })
 

@@ -160,9 +160,9 @@ export class Disk {
   /** Files and folders, and file systems, that were flushed. */
   syncs = { one: 0, all: 0 }
 
-  inode(kind: Files.FileKind, mode: number): Inode {
+  inode(kind: Files.FileKind, mode: number, device = this.device): Inode {
     return {
-      device: this.device,
+      device,
       inode: (this.usesInodesAgain ? this.freeInodes.shift() : undefined) ?? this.lastInode++,
       born: this.tellsBirth ? this.lastBorn++ : 0n,
       kind,
@@ -515,14 +515,14 @@ export const callsOf = (disk: Disk): Calls => {
     return disk.open(found.kind === "link" ? fail("ELOOP") : found)
   }
   const add = (folder: number, name: FilePath.FilePath, kind: Files.FileKind, mode: number): Inode => {
-    const inode = disk.inode(kind, mode)
+    const inode = disk.inode(kind, mode, inodeOf(folder).device)
     disk.put(inodeOf(folder), checked(name), inode)
     return inode
   }
   const unnamed = (folder: Inode): number => {
     if (!disk.takesUnnamed || folder.ways.lacksLinks === true) fail("ENOTSUP")
     if (folder.isGone) fail("ENOENT")
-    const inode = disk.inode("file", 0o600)
+    const inode = disk.inode("file", 0o600, folder.device)
     inode.ways = folder.ways
     disk.unnamed.add(inode)
     return disk.open(inode)

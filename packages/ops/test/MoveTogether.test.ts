@@ -107,7 +107,8 @@ describe.each(["on the same file system", "to another file system"] as const)("a
                 : Effect.void
             })
         })
-        assert.deepStrictEqual([state, listings, totals["items"]], ["Completed", 2, done], `listing ${slow}`)
+        assert.deepStrictEqual([state, totals["items"]], ["Completed", done], `listing ${slow}`)
+        assert.isAtLeast(listings, 2)
       }
     }))
 

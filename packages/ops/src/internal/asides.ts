@@ -15,6 +15,7 @@ import * as NumberedName from "../NumberedName.ts"
 import * as Place from "../Place.ts"
 import * as TemporaryName from "../TemporaryName.ts"
 import { putBack } from "./moving.ts"
+import { restoreAside } from "./units/sourceRemoval.ts"
 
 type Transfers = Arr.NonEmptyReadonlyArray<Destination.Transfer>
 
@@ -35,10 +36,14 @@ const nameOf = (job: JobId.JobId, aside: FilePath.FilePath, names: ReadonlyArray
 const withoutNumbers = (names: ReadonlyArray<FilePath.FilePath>): ReadonlyArray<FilePath.FilePath> =>
   names.flatMap((name) => [name, FilePath.make(name.replace(/ \(\d+\)(?=[^()]*$)/, ""))])
 
+/** Gives all that a unit has put aside its names again. */
+const restoreFolder = ({ folder, name }: Place.Place) => folder.atOnce((calls, parent) => restoreAside(calls, parent, name))
+
 const restore = Effect.fnUntraced(function*(aside: FilePath.FilePath, name: FilePath.FilePath | undefined) {
   const place = yield* Place.open(aside)
   const found = yield* Place.find(place)
-  if (Option.isNone(found) || found.value.kind === "folder") return
+  if (Option.isNone(found)) return
+  if (found.value.kind === "folder") return yield* restoreFolder(place)
   if (name === undefined) {
     return yield* Effect.logWarning(
       `${FilePath.display(aside)} is a file that was moved, and had a name that nobody knows`
@@ -78,7 +83,9 @@ export const restoreAll = (
     yield* Effect.ignore(restore(source, nameOf(job, source, known)), { log: "Warn" })
   })
   return FileTree.walk({ sources: transfers.map(({ source }) => source) }).pipe(
-    Stream.filter(({ _tag, path }) => _tag === "Leaf" && path !== "" && TemporaryName.isOf(job, FilePath.name(path))),
+    Stream.filter(({ _tag, path }) =>
+      (_tag === "Leaf" || _tag === "Open") && path !== "" && TemporaryName.isOf(job, FilePath.name(path))
+    ),
     Stream.runForEach(restoreInner),
     Effect.andThen(restoreRoots(transfers, job))
   )

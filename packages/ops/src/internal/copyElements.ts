@@ -4,8 +4,9 @@
  */
 import type * as FanOut from "@fanout/core/FanOut"
 import type * as Source from "@fanout/core/Source"
-import type * as Arr from "effect/Array"
+import * as Arr from "effect/Array"
 import * as Option from "effect/Option"
+import * as Order from "effect/Order"
 import type * as Conflict from "../Conflict.ts"
 import type { CopyEntry, EntryCopied } from "../CopyTask.ts"
 import * as Destination from "../Destination.ts"
@@ -171,6 +172,8 @@ export class Elements {
   }
 }
 
+const created: SavedCopy.Saved = { decision: { _tag: "Create" } }
+
 type Value = typeof EntryCopied.Type
 type Copied = Omit<Extract<Value, { readonly _tag: "Files" }>, "_tag">
 type Listed = Extract<Value, { readonly _tag: "Listed" }>
@@ -253,21 +256,37 @@ const bracket = (at: At, entry: Entry, content: ReadonlyArray<Element>): Readonl
   { _tag: "After", cursor: cursorOf(at, "close"), payload: { ...entry, kind: "folderEnd" } }
 ]
 
-/** A folder of which nothing is copied. What is in it is seen once it is made. */
-const untouched = (at: At, entry: Entry, made: ReadonlyArray<FilePath.FilePath> = []): ReadonlyArray<Element> => {
-  const list: Entry = { ...entry, kind: "list", ...made.length === 0 ? {} : { made } }
+/** What a unit has begun with. */
+interface Begun {
+  readonly made?: ReadonlyArray<FilePath.FilePath> | undefined
+  readonly unremoved?: Copied["unremoved"]
+}
+
+/** A folder of which nothing is told as copied. What is in it is seen once it is made. */
+const untouched = (at: At, entry: Entry, { made = [], unremoved = [] }: Begun): ReadonlyArray<Element> => {
+  const list: Entry = {
+    ...entry,
+    kind: "list",
+    ...made.length === 0 ? {} : { made },
+    ...unremoved.length === 0 ? {} : { unremoved }
+  }
   return bracket(at, entry, [{ _tag: "Item", cursor: cursorOf(at, "rest"), payload: list }])
 }
 
-/** What of a folder is made where these are, by their paths in the one that it is in; the empty path stands for all. */
-const madeIn = (
-  made: ReadonlyArray<FilePath.FilePath>,
-  name: FilePath.FilePath
-): ReadonlyArray<FilePath.FilePath> =>
-  made.flatMap((path) => {
-    if (path === "" || path === name) return [FilePath.empty]
-    return path.startsWith(`${name}/`) ? [FilePath.make(path.slice(name.length + 1))] : []
-  })
+/** What was begun in a folder, by paths in the one that it is in; of paths that are made the empty one stands for all. */
+const begunIn = ({ made = [], unremoved = [] }: Begun, name: FilePath.FilePath): Begun => {
+  const below = (path: FilePath.FilePath): ReadonlyArray<FilePath.FilePath> =>
+    path.startsWith(`${name}/`) ? [FilePath.make(path.slice(name.length + 1))] : []
+  return {
+    made: made.flatMap((path) => path === "" || path === name ? [FilePath.empty] : below(path)),
+    unremoved: unremoved.flatMap(({ path, saved }) => below(path).map((path) => ({ path, saved })))
+  }
+}
+
+/** What a file goes on from that a unit has begun with, if it has. */
+const savedFor = (begun: Begun, name: FilePath.FilePath): SavedCopy.Saved | undefined =>
+  begun.unremoved?.find(({ path }) => path === name)?.saved ??
+    (begun.made?.some((path) => path === "" || path === name) === true ? created : undefined)
 
 /** What is copied below an entry. */
 const inside = ({ below, conflict, source, target }: Entry, path: FilePath.FilePath): Entry => ({
@@ -304,20 +323,16 @@ const restParts = (
   return [...filesOf(at, payload, names), ...again]
 }
 
-const created: SavedCopy.Saved = { decision: { _tag: "Create" } }
-
 /** What is left of a unit's own folder: files one by one, and folders once they are made. */
 const ownParts = (
   at: At,
   payload: Entry,
   { folders, names }: Rest,
   saved: ReadonlyMap<number, SavedCopy.Saved>,
-  made: ReadonlyArray<FilePath.FilePath>
+  begun: Begun
 ): ReadonlyArray<Element> => [
-  ...names.map((name, index) =>
-    alone(at, payload, name, { saved: saved.get(index) ?? (made.includes(name) ? created : undefined) })
-  ),
-  ...folders.flatMap((name) => untouched(below(at, name), inside(payload, name), madeIn(made, name)))
+  ...names.map((name, index) => alone(at, payload, name, { saved: saved.get(index) ?? savedFor(begun, name) })),
+  ...folders.flatMap((name) => untouched(below(at, name), inside(payload, name), begunIn(begun, name)))
 ]
 
 /**
@@ -346,11 +361,38 @@ const copiedParts = (
   ]
 }
 
+/** Orders paths so that those in a folder come right after it. */
+const byPath = Order.mapInput(Order.String, ({ path }: Rest) => path.replaceAll("/", "\0"))
+
+/** Folders that there is more to do in, each with those that are in it. */
+const restBrackets = (at: At, payload: Entry, rests: ReadonlyArray<Rest>): ReadonlyArray<Element> => {
+  const all: Array<{ readonly rest: Rest; readonly inner: Array<Rest> }> = []
+  for (const rest of Arr.sort(rests, byPath)) {
+    const last = all.at(-1)
+    if (last !== undefined && FilePath.isWithin(rest.path, last.rest.path)) last.inner.push(rest)
+    else all.push({ rest, inner: [] })
+  }
+  return all.flatMap(({ inner, rest }) => {
+    const [place, entry] = [below(at, rest.path), inside(payload, rest.path)]
+    return bracket(place, entry, [...restParts(place, entry, rest), ...restBrackets(at, payload, inner)])
+  })
+}
+
+/** A unit that has to go on with what it has put aside, before anybody else can. */
+const goingOn = (at: At, payload: Entry, stuck: SavedCopy.Moved): Element => ({
+  _tag: "Item",
+  cursor: cursorOf(below(at, payload.names?.[0] ?? FilePath.empty), "rest"),
+  payload: { ...payload, isStuck: true },
+  count: payload.names?.length ?? 0,
+  checkpoint: SavedCopy.together.encode(stuck)
+})
+
 /** What became of a unit, or has to be done for it. */
 const unitParts = (at: At, payload: Entry, copied: Copied): ReadonlyArray<Element> => {
-  const { fewer, left, made = [], rest, saved = [], skipped } = copied
+  const { fewer, left, rest, saved = [], skipped, stuck } = copied
   const side = payload.kind === "files" ? "leaf" : "close"
   const known = new Map(saved.map((one) => [one.index, one.saved]))
+  if (stuck !== undefined) return [goingOn(at, payload, stuck)]
   return [
     ...copiedParts(at, payload, copied),
     ...skipped.map((path): Element => ({
@@ -361,11 +403,8 @@ const unitParts = (at: At, payload: Entry, copied: Copied): ReadonlyArray<Elemen
     })),
     ...fewer.map(({ count, path }) => vanishedInside(below(at, path), inside(payload, path), count)),
     ...leftParts(payload, left, (last) => cursorOf(below(at, last), side)),
-    ...rest.flatMap((one) => {
-      if (one.path === "") return ownParts(at, payload, one, known, made)
-      const [place, entry] = [below(at, one.path), inside(payload, one.path)]
-      return bracket(place, entry, restParts(place, entry, one))
-    })
+    ...rest.flatMap((one) => one.path === "" ? ownParts(at, payload, one, known, copied) : []),
+    ...restBrackets(at, payload, rest.filter(({ path }) => path !== ""))
   ]
 }
 
@@ -391,19 +430,17 @@ const givenUp = ({ kind, names = [] }: Entry): Copied => ({
 /** What a folder turned out to have in it. */
 const listParts = (at: At, payload: Entry, { folders, names }: Listed): ReadonlyArray<Element> => {
   const twins = Twins.find([...folders, ...names])
-  const { made = [], ...own } = payload
+  const { made = [], unremoved = [], ...own } = payload
+  const begun = { made, unremoved }
   const entry = inside(own, FilePath.empty)
-  const isAlone = (name: FilePath.FilePath): boolean => twins.has(name) || madeIn(made, name).length > 0
+  const isAlone = (name: FilePath.FilePath): boolean => twins.has(name) || savedFor(begun, name) !== undefined
   return [
     ...filesOf(at, entry, names.filter((name) => !isAlone(name))),
     ...names.filter(isAlone).map((name) =>
-      alone(at, entry, name, {
-        saved: madeIn(made, name).length > 0 ? created : undefined,
-        mayFold: twins.has(name)
-      })
+      alone(at, entry, name, { saved: savedFor(begun, name), mayFold: twins.has(name) })
     ),
     ...folders.flatMap((name) =>
-      untouched(below(at, name), { ...inside(own, name), ...folding(twins.has(name)) }, madeIn(made, name))
+      untouched(below(at, name), { ...inside(own, name), ...folding(twins.has(name)) }, begunIn(begun, name))
     )
   ]
 }
@@ -423,6 +460,8 @@ export const parts: FanOut.Parts<Entry, Value> = ({ cursor, payload }, value) =>
   switch (payload.kind) {
     case "files":
     case "folders": {
+      // Nobody else knows what it has put aside: a retry goes on with that.
+      if (payload.isStuck === true && found === undefined) return undefined
       // It has the cursor of the last of them.
       const { path, source } = placeAt(cursor)
       const copied = found?._tag === "Files" ? found : givenUp(payload)

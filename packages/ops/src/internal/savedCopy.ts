@@ -10,6 +10,7 @@ import * as Conflict from "../Conflict.ts"
 import type { CopyOptions } from "../CopyOptions.ts"
 import * as FilePath from "../FilePath.ts"
 import { Compared } from "./sameContent.ts"
+import { Placement } from "./units/copyUnit.ts"
 
 /** How far a large file was copied. */
 export const Partial = Schema.Struct({
@@ -71,7 +72,17 @@ type Recorded = typeof Recorded.Type
 /** Paths below a target that a unit is about to get there, or has got. */
 const Made = Schema.Struct({ made: Schema.Array(FilePath.FilePath) })
 
-const together = TaskCheckpoint.make(Schema.Union([Recorded, Made]))
+/** Sources that a unit has copied, and is about to remove, or has begun to. */
+export const Moved = Schema.Struct({
+  /** Name of the folder, beside the sources, that they are put into. */
+  aside: FilePath.FilePath,
+  placed: Schema.Array(Placement),
+  /** Folders that there is more to do in, by their paths, with all those that they are in. */
+  kept: Schema.Array(FilePath.FilePath)
+})
+export type Moved = typeof Moved.Type
+
+export const together = TaskCheckpoint.make(Schema.Union([Recorded, Made, Moved]))
 
 const nothing: Saved = {}
 
@@ -124,5 +135,8 @@ export const record = (records: Recorded): Effect.Effect<void> =>
 /** Keeps what a unit is about to get there, or has got, and goes on once it is stored. */
 export const recordMade = (made: ReadonlyArray<FilePath.FilePath>): Effect.Effect<void> => together.commit({ made })
 
+/** Keeps which sources a unit is about to remove, and goes on once it is stored. */
+export const recordMoved = (moved: Moved): Effect.Effect<void> => together.commit(moved)
+
 /** What a run before this one has recorded of names that were copied together. */
-export const recorded: Effect.Effect<Option.Option<Recorded | typeof Made.Type>> = together.get
+export const recorded: Effect.Effect<Option.Option<Recorded | typeof Made.Type | Moved>> = together.get

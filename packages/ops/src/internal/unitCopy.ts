@@ -8,20 +8,32 @@ import * as Progress from "@fanout/core/Progress"
 import type * as Task from "@fanout/core/Task"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
+import * as Num from "effect/Number"
 import * as Option from "effect/Option"
 import { CopyOptions } from "../CopyOptions.ts"
 import { lostUnits } from "../CopyStrategy.ts"
 import type { CopyUnit, EntryCopied } from "../CopyTask.ts"
 import * as FilePath from "../FilePath.ts"
 import * as Files from "../Files.ts"
+import * as Place from "../Place.ts"
 import * as TemporaryName from "../TemporaryName.ts"
 import { type Flush, prepare } from "./durability.ts"
+import { FolderTimes } from "./folderTimes.ts"
 import * as HardLinks from "./linkedCopies.ts"
 import * as Moving from "./moving.ts"
+import { temporaryName } from "./placing.ts"
 import * as ReadBack from "./readBack.ts"
 import { renameEach } from "./renaming.ts"
 import * as SavedCopy from "./savedCopy.ts"
-import { type Filled, type Placement, resultOf, type Settled, type Unit, untouched } from "./units/copyUnit.ts"
+import {
+  type Filled,
+  type Placement,
+  type Removed,
+  resultOf,
+  type Settled,
+  type Unit,
+  untouched
+} from "./units/copyUnit.ts"
 import { unsettled } from "./units/placement.ts"
 
 type Payload = Task.Payload<typeof CopyUnit>
@@ -48,8 +60,8 @@ const renameHere = Effect.fnUntraced(function*(unit: Unit) {
   const files = yield* Files.Files
   const [from, to] = [yield* files.folder(unit.source), yield* files.folder(unit.target)]
   if (!Files.isOnSame(yield* from.identity, yield* to.identity)) return undefined
-  // To tell their checksums each has to be read.
-  if (unit.checksums !== undefined) return nothingDone(unit)
+  // To tell their checksums each has to be read. Folders of a tree that is not one mount are looked into.
+  if (unit.checksums !== undefined || unit.areFolders) return nothingDone(unit)
   const stop = yield* Interrupter.Interrupter
   const lease = yield* Lease.Lease
   const mayWork = () => stop.reason === undefined && lease.isHeldUnsafe()
@@ -63,38 +75,6 @@ const linkedAmong = Effect.fnUntraced(function*({ placements }: Filled, { isMove
   const known = yield* HardLinks.known(isMove && keeps.includes("links") ? placements.flatMap(namesOf) : [])
   return placements.flatMap((one, index) => namesOf(one).some((name) => known.has(name)) ? [index] : [])
 })
-
-/** Removes sources whose copies have their names, once that is recorded of all of them. */
-const removeSources = Effect.fnUntraced(function*(
-  unit: Unit,
-  placed: ReadonlyArray<Placement>,
-  result: Copied
-) {
-  const files = yield* Files.Files
-  const [from, to] = [yield* files.folder(unit.source), yield* files.folder(unit.target)]
-  const stop = yield* Interrupter.Interrupter
-  const lease = yield* Lease.Lease
-  const records: Array<{ readonly index: number; readonly saved: SavedCopy.Saved }> = []
-  for (const { copied: { editions: [edition] }, name } of placed) {
-    const [source, target] = [{ folder: from, name }, { folder: to, name }]
-    const copied = yield* Effect.option(Moving.copiedOf(source, edition?.editions[0] ?? "", target))
-    const saved = Option.match(copied, { onNone: () => ({}), onSome: (copied) => ({ copied }) })
-    records.push({ index: unit.names.indexOf(name), saved: { decision: created, ...saved } })
-  }
-  yield* SavedCopy.record(records)
-  const left: Array<{ readonly index: number; readonly saved: SavedCopy.Saved }> = []
-  for (const { index, saved } of records) {
-    let last = saved.copied
-    const note = (copied: SavedCopy.Copied) => Effect.sync(() => void (last = copied))
-    const source = { folder: from, name: unit.names[index] ?? FilePath.empty }
-    const isRemoved = saved.copied !== undefined && stop.reason === undefined && lease.isHeldUnsafe() &&
-      Exit.isSuccess(yield* Effect.exit(Moving.remove(source, saved.copied, note)))
-    if (!isRemoved) left.push({ index, saved: { ...saved, ...last === undefined ? {} : { copied: last } } })
-  }
-  return withLeft(unit, { ...result, copied: 0, linked: 0, moved: placed.length - left.length }, left)
-}, Effect.scoped)
-
-const created = { _tag: "Create" } as const
 
 /** Adds names to what there is more to do in the folder of a unit, each with what it goes on from. */
 const withLeft = (
@@ -121,6 +101,83 @@ const told = Effect.fnUntraced(function*(filled: Filled, settled: Settled) {
 const flushNames = ({ earlier, names }: Flush, { unchanged }: Filled) =>
   Effect.flatMap(CopyOptions, ({ isDurable }) => isDurable && unchanged > 0 ? earlier([]) : names)
 
+/** Folders that there is more to do in, of those that have their names. */
+const keptOf = ({ placements }: Filled, { modeless, placed }: Settled): ReadonlyArray<FilePath.FilePath> => [
+  ...placed.flatMap((index) => placements[index]?.copied.rest.map(({ path }) => path) ?? []),
+  ...modeless.flatMap((index) => placements[index]?.name ?? [])
+]
+
+/** Remembers the times of folders that there is more to do in: what is taken out of them changes these. */
+const noteTimes = Effect.fnUntraced(function*({ source }: Unit, paths: ReadonlyArray<FilePath.FilePath>) {
+  const times = yield* FolderTimes
+  const files = yield* Files.Files
+  for (const path of paths) {
+    const folder = FilePath.join(source, path)
+    const stat = yield* Effect.option(files.lstat(folder))
+    if (Option.isSome(stat)) yield* times.note(folder, stat.value)
+  }
+})
+
+/** Whether a source is gone, but for what there is more to do in it. */
+const isRemoved = ({ isFolder, name }: Placement, removed: Removed, kept: ReadonlyArray<FilePath.FilePath>): boolean =>
+  removed.left.length === 0 && (!isFolder || removed.isGone || kept.includes(name))
+
+const created = { _tag: "Create" } as const
+
+/** What a source that could not be removed goes on from. */
+const savedOf = Effect.fnUntraced(function*({ source, target }: Unit, { edition, path }: Removed["left"][number]) {
+  const places = Effect.all([Place.open(FilePath.join(source, path)), Place.open(FilePath.join(target, path))])
+  const copied = yield* Effect.flatMap(places, ([source, target]) => Moving.copiedOf(source, edition, target)).pipe(
+    Effect.scoped,
+    Effect.option
+  )
+  return { path, saved: { decision: created, ...Option.isSome(copied) ? { copied: copied.value } : {} } }
+})
+
+/** Removes sources whose copies have their names, once it is recorded which these are. */
+const removeSources = Effect.fnUntraced(function*<E, R>(
+  unit: Unit,
+  filled: Filled,
+  settled: Settled,
+  perform: Perform<E, R>,
+  moved: SavedCopy.Moved,
+  isAgain: boolean
+) {
+  const { kept, placed } = moved
+  yield* noteTimes(unit, kept)
+  if (!isAgain) yield* SavedCopy.recordMoved(moved)
+  // A thread may have died of it. Nobody else knows what was put aside by then.
+  const done = yield* Effect.option(
+    Effect.catchDefect(perform({ unit, step: { _tag: "Remove", ...moved, isAgain } }), Effect.fail)
+  )
+  if (Option.isNone(done) || done.value._tag !== "Removed" || done.value.isStuck) return { ...notBegun, stuck: moved }
+  const { removed } = done.value
+  const left = settled.placed.flatMap((index, n) => {
+    const [placement, became] = [placed[n], removed[n]]
+    if (placement === undefined) return []
+    return became !== undefined && isRemoved(placement, became, kept) ? [] : [{ index, placement, became }]
+  })
+  const isLeft = new Set(left.map(({ index }) => index))
+  const { result } = resultOf(filled, {
+    ...settled,
+    placed: settled.placed.filter((index) => !isLeft.has(index)),
+    modeless: settled.modeless.filter((index) => !isLeft.has(index))
+  })
+  // Some of what is in such a folder is gone.
+  const gone = left.map(({ became, placement: { copied: { counts } } }) =>
+    became === undefined ? 0 : counts.copied + counts.linked - became.left.length
+  )
+  return {
+    ...result,
+    copied: 0,
+    linked: 0,
+    moved: result.copied + result.linked + Num.sumAll(gone),
+    ended: result.ended + Num.sumAll(left.map(({ became }) => became?.folders ?? 0)),
+    made: left.map(({ placement }) => pathOf(placement)),
+    unremoved: yield* Effect.forEach(left.flatMap(({ became }) => became?.left ?? []), (one) => savedOf(unit, one))
+  } satisfies Copied
+})
+
 /** Places what waits for its names, once it is on the device. */
 const placeLater = Effect.fnUntraced(function*<E, R>(
   unit: Unit,
@@ -133,8 +190,8 @@ const placeLater = Effect.fnUntraced(function*<E, R>(
   const { endings, placements } = filled
   const dropped = yield* linkedAmong(filled, unit)
   if (placements.length > 0) yield* flush.content([])
-  // A mode could take its own work for somebody else's.
-  const mustKnow = SavedCopy.isKeptFirst(unit.conflict, yield* CopyOptions)
+  // A mode could take its own work for somebody else's, and a move leaves what was there with its sources.
+  const mustKnow = unit.isMove || SavedCopy.isKeptFirst(unit.conflict, yield* CopyOptions)
   const made = mustKnow ? placements.filter((_, index) => !dropped.includes(index)).map(pathOf) : []
   if (made.length > 0) yield* SavedCopy.recordMade(made)
   const done = placements.length === 0
@@ -144,10 +201,32 @@ const placeLater = Effect.fnUntraced(function*<E, R>(
   // What is there by now is flushed by others, or written anew.
   if (Exit.isFailure(yield* Effect.exit(flushNames(flush, filled)))) return leftTo(unit, made)
   const result = yield* told(filled, settled)
-  const placed = settled.placed.flatMap((index) => placements[index] ?? [])
-  if (!unit.isMove || placed.length === 0) return result
-  return yield* Effect.orElseSucceed(removeSources(unit, placed, result), () => leftTo(unit, placed.map(pathOf)))
+  if (!unit.isMove || settled.placed.length === 0) return result
+  const [first = FilePath.empty] = unit.names
+  const moved = {
+    aside: temporaryName(yield* Lease.Lease, FilePath.make(`${FilePath.join(unit.source, first)}/`)),
+    placed: settled.placed.flatMap((index) => placements[index] ?? []),
+    kept: keptOf(filled, settled)
+  }
+  return yield* Effect.orElseSucceed(
+    removeSources(unit, filled, settled, perform, moved, false),
+    () => leftTo(unit, moved.placed.map(pathOf))
+  )
 })
+
+/** Goes on with removing sources. What was not among these is done anew. */
+const removeAgain = <E, R>(
+  unit: Unit,
+  moved: SavedCopy.Moved,
+  perform: Perform<E, R>
+) => {
+  const { placed } = moved
+  const known = new Set(placed.map(({ name }) => name))
+  const names = unit.names.filter((name) => !known.has(name))
+  const filled = { ...untouched({ areFolders: unit.areFolders, names }), placements: placed }
+  const settled = { ...unsettled, placed: placed.map((_, index) => index) }
+  return removeSources(unit, filled, settled, perform, moved, true)
+}
 
 /** Copies a unit, or moves it. */
 export const copyUnit = <E, R>(
@@ -157,13 +236,14 @@ export const copyUnit = <E, R>(
   Effect.gen(function*() {
     const recorded = yield* unit.waits ? SavedCopy.recorded : Effect.succeedNone
     if (Option.isSome(recorded)) {
-      return "made" in recorded.value
-        ? leftTo(unit, recorded.value.made)
-        : withLeft(unit, notBegun, SavedCopy.goingOn(unit.names, recorded.value))
+      const { value } = recorded
+      if ("made" in value) return leftTo(unit, value.made)
+      if ("placed" in value) {
+        return yield* Effect.orElseSucceed(removeAgain(unit, value, perform), () => ({ ...notBegun, stuck: value }))
+      }
+      return withLeft(unit, notBegun, SavedCopy.goingOn(unit.names, value))
     }
-    const renamed = unit.isMove && !unit.areFolders
-      ? yield* Effect.orElseSucceed(renameHere(unit), () => nothingDone(unit))
-      : undefined
+    const renamed = unit.isMove ? yield* Effect.orElseSucceed(renameHere(unit), () => nothingDone(unit)) : undefined
     if (renamed !== undefined) return renamed
     const target = yield* Effect.option(Files.Files.use((files) => files.folder(unit.target)))
     const flush = Option.isSome(target) ? yield* Effect.option(prepare(target.value)) : Option.none()

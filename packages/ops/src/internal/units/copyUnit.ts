@@ -109,7 +109,7 @@ const Copied = Schema.Struct({
 export type Copied = typeof Copied.Type
 
 /** A copy in the draft that is to get its name. */
-const Placement = Schema.Struct({
+export const Placement = Schema.Struct({
   /** Name in the draft. */
   as: FilePath.FilePath,
   /** Folder that it is to be in, by its path below the target, and its name there. */
@@ -168,6 +168,16 @@ export const Settled = Schema.Struct({
   verified: Schema.Natural
 })
 export type Settled = typeof Settled.Type
+
+/** What became of a source that was to be removed, a file or a folder with what is in it. */
+export const Removed = Schema.Struct({
+  /** Files and links that were copied and are left, by their paths, and what each is if it is what was copied. */
+  left: Schema.Array(Schema.Struct({ path: FilePath.FilePath, edition: Schema.String })),
+  isGone: Schema.Boolean,
+  /** How many folders were removed. */
+  folders: Schema.Natural
+})
+export type Removed = typeof Removed.Type
 
 /** What a unit has come to in the end. */
 export const CopiedUnit = Schema.Struct({

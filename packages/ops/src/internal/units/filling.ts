@@ -328,7 +328,8 @@ class Filling {
     if (this.isFree(parent)) return this.fillDraft(inner, parent)
     const there = this.calls.lstat(parent.folder, name).now()
     if (isCode(there)) return there.name === "ENOENT" && this.fillDraft(inner, parent)
-    return there.kind === "folder" && this.fillThere(inner, parent)
+    // What is taken out of a folder changes its time, and some of it may be left until later.
+    return there.kind === "folder" && !this.unit.isMove && this.fillThere(inner, parent)
   }
 
   /** Fills a folder in the draft, which is to get a name. */
@@ -379,12 +380,15 @@ class Filling {
     const { own, path } = target
     const isSwept = own !== undefined || this.sweep(target.folder)
     const { length } = this.placements
+    const { length: restLength } = own?.rest ?? []
     const names = this.fillFiles(source, target)
     const folders = source.folders.filter((name) =>
       depth === mostDeep || !this.mayBegin() || !this.copyFolder(source.folder, name, target, depth + 1)
     )
     if (own !== undefined && this.isSpoiled) return false
-    const isDone = isSwept && names.length === 0 && folders.length === 0
+    // A folder that is moved has its end once all those in it are gone.
+    const isWhole = !this.unit.isMove || own?.rest.length === restLength
+    const isDone = isSwept && isWhole && names.length === 0 && folders.length === 0
     const isAwaited = own === undefined && this.placements.slice(length).some((one) => one.path === path)
     if (isDone && isAwaited) this.endings.push(endingOf(path, source.stat))
     else if (isDone && this.end(target, source.stat)) (own ?? this.there).add({ ended: 1 })

@@ -101,19 +101,37 @@ class Comparison {
 
 // --- Placed ---------------------------------------------------------------------------------------------------------
 
-/** Gives what is in the draft its name in a folder, and tells whether it has that. */
-const place = (calls: Calls, draft: number, { as, isFolder, name, replaces }: Placement, folder: number): boolean => {
-  const rename = (): boolean => !isCode(calls.rename(draft, as, folder, name).now())
-  if (replaces) return rename()
-  const placed = calls.renameExclusively(draft, as, folder, name).now()
+/** Something by its place, and whether it is a folder. */
+interface Named {
+  readonly folder: number
+  readonly name: FilePath.FilePath
+  readonly isFolder: boolean
+}
+
+/** Gives something a name that is free, and tells whether it has that. */
+export const placeExclusively = (
+  calls: Calls,
+  { folder: from, isFolder, name: as }: Named,
+  folder: number,
+  name: FilePath.FilePath
+): boolean => {
+  const rename = (): boolean => !isCode(calls.rename(from, as, folder, name).now())
+  const placed = calls.renameExclusively(from, as, folder, name).now()
   if (!isCode(placed) || !withoutExclusive.has(placed.name)) return !isCode(placed)
   // The usual call puts a folder in the place of nothing either but one that is empty.
   if (isFolder) return rename()
-  const linked = calls.link(draft, as, folder, name).now()
-  if (!isCode(linked)) return true
+  const linked = calls.link(from, as, folder, name).now()
+  // Both are names of it until then.
+  if (!isCode(linked)) return !isCode(calls.unlink(from, as).now())
   const there = calls.lstat(folder, name).now()
   return linked.name !== "EEXIST" && isCode(there) && there.name === "ENOENT" && rename()
 }
+
+/** Gives what is in the draft its name in a folder, and tells whether it has that. */
+const place = (calls: Calls, draft: number, { as, isFolder, name, replaces }: Placement, folder: number): boolean =>
+  replaces
+    ? !isCode(calls.rename(draft, as, folder, name).now())
+    : placeExclusively(calls, { folder: draft, name: as, isFolder }, folder, name)
 
 const setMode = (calls: Calls, folder: number, { mode, name }: Placement): boolean => {
   if (mode === undefined) return true

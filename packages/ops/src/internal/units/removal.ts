@@ -26,10 +26,10 @@ export interface Remover {
   readonly mayGoOn: () => boolean
   /** Takes which folder has the path, and tells whether anything in it may be removed. */
   readonly begin: (path: FilePath.FilePath, folder: number) => boolean
-  /** Whether this name in the folder is left. It is not asked about folders. */
+  /** Whether this name in the folder is left; it is removed right after. It is not asked about folders. */
   readonly isLeft: (name: FilePath.FilePath) => boolean
   /** Is told that a name is gone. */
-  readonly removedName: () => void
+  readonly removedName: (name: FilePath.FilePath) => void
   /** Is told that a folder was removed. */
   readonly removedFolder: () => void
 }
@@ -39,16 +39,11 @@ class Part {
   readonly names: Array<FilePath.FilePath> = []
   readonly folders: Array<FilePath.FilePath> = []
   private readonly keys: Array<number> = []
-  private readonly remover: Remover
-
-  constructor(remover: Remover) {
-    this.remover = remover
-  }
 
   readonly add = (latin1: string, kind: EntryKind, inode = 0): void => {
     const name = FilePath.fromLatin1(latin1)
     if (kind === "folder") this.folders.push(name)
-    else if (!this.remover.isLeft(name)) {
+    else {
       this.keys.push(inode * keyBase + this.names.length)
       this.names.push(name)
     }
@@ -67,12 +62,13 @@ const unlinkEach = (
   calls: Calls,
   folder: number,
   names: ReadonlyArray<FilePath.FilePath>,
-  { mayGoOn, removedName }: Remover
+  { isLeft, mayGoOn, removedName }: Remover
 ): boolean => {
   for (const [index, name] of names.entries()) {
     if (index % namesInGo === 0 && !mayGoOn()) return false
+    if (isLeft(name)) continue
     const removed = calls.unlink(folder, name).now()
-    if (!isCode(removed) || removed.name === "ENOENT") removedName()
+    if (!isCode(removed) || removed.name === "ENOENT") removedName(name)
   }
   return true
 }
@@ -90,7 +86,7 @@ const empty = (
   if (!remover.begin(path, folder)) return "left"
   const folders: Array<FilePath.FilePath> = []
   for (let isMore: boolean | undefined = true; isMore === true;) {
-    const part = new Part(remover)
+    const part = new Part()
     do {
       const listed = calls.list(folder, part.add).now()
       isMore = isCode(listed) ? undefined : listed

@@ -1,0 +1,272 @@
+/**
+ * Removes the sources of a unit that is moved, once their copies are on the device and that is recorded.
+ *
+ * They are put aside first, a folder with all in it by one rename: into a folder of this job's own beside them, in which
+ * they keep their names. So nothing else takes the place of one in the last moment. Whatever is put aside has a copy.
+ * What is not what was copied gets its name again, and so does all in that folder where a job goes on, or is given up.
+ */
+import { type Calls, isCode } from "../../Calls.ts"
+import * as FilePath from "../../FilePath.ts"
+import type * as Files from "../../Files.ts"
+import * as NumberedName from "../../NumberedName.ts"
+import { isAlike } from "../alike.ts"
+import { editionOf, isContentOf, isEdition } from "../editions.ts"
+import { withInherited } from "../unfinished.ts"
+import type { Placement, Removed, Unit } from "./copyUnit.ts"
+import { Folders } from "./folders.ts"
+import { namesIn } from "./names.ts"
+import { placeExclusively } from "./placement.ts"
+import { type Remover, removeTree } from "./removal.ts"
+
+/** Mode by which the folder is known. That of a draft is another one: what is in a draft is removed. */
+const asideMode = 0o700
+
+/** Whether a folder that has a temporary name is one in which sources were put aside. */
+const isAside = (stat: Files.FileStat, user: number): boolean =>
+  stat.kind === "folder" && stat.owner === user && stat.mode === withInherited(asideMode, stat)
+
+const openAside = (calls: Calls, parent: number, name: FilePath.FilePath): number | undefined => {
+  const folder = calls.open(parent, name, "list").now()
+  if (isCode(folder)) return undefined
+  const stat = calls.stat(folder).now()
+  if (!isCode(stat) && isAside(stat, calls.user())) return folder
+  calls.closeNow(folder)
+  return undefined
+}
+
+/** Gives something its name again, or one with a number if that is taken. */
+const putBack = (calls: Calls, aside: number, parent: number, name: FilePath.FilePath, isFolder: boolean): boolean => {
+  for (let number = 0; number <= NumberedName.maxNumber; number++) {
+    const to = number === 0 ? name : NumberedName.make(name, number)
+    if (placeExclusively(calls, { folder: aside, name, isFolder }, parent, to)) return true
+    if (isCode(calls.lstat(parent, to).now())) return false
+  }
+  return false
+}
+
+/** Gives all in a folder that is open its names again, and tells which it had; nothing where something is left in it. */
+const putAllBack = (
+  calls: Calls,
+  aside: number,
+  parent: number,
+  name: FilePath.FilePath
+): ReadonlySet<FilePath.FilePath> | undefined => {
+  const { folders = [], others = [] } = namesIn(calls, aside, Number.POSITIVE_INFINITY) ?? {}
+  for (const name of others) putBack(calls, aside, parent, name, false)
+  for (const name of folders) putBack(calls, aside, parent, name, true)
+  return isCode(calls.removeFolder(parent, name).now()) ? undefined : new Set([...others, ...folders])
+}
+
+/** Gives all that was put aside beside a folder its names again, and tells like `putAllBack`. */
+export const restoreAside = (
+  calls: Calls,
+  parent: number,
+  name: FilePath.FilePath
+): ReadonlySet<FilePath.FilePath> | undefined => {
+  const aside = openAside(calls, parent, name)
+  if (aside === undefined) return new Set()
+  const restored = putAllBack(calls, aside, parent, name)
+  calls.closeNow(aside)
+  return restored
+}
+
+/** What was copied, and is to be removed. */
+export interface ToRemove {
+  /** Name of the folder that the sources are put into. */
+  readonly aside: FilePath.FilePath
+  readonly placed: ReadonlyArray<Placement>
+  /** Folders that there is more to do in, by their paths, with all those that they are in. They are not removed. */
+  readonly kept: ReadonlyArray<FilePath.FilePath>
+  /** Whether a run before this one may have begun with that, so that others may have changed the copies since. */
+  readonly isAgain: boolean
+}
+
+/** What files and links that were copied were, by their paths. */
+type Editions = Map<FilePath.FilePath, string>
+
+const editionsOf = ({ copied: { editions } }: Placement): Editions =>
+  new Map(
+    editions.flatMap(({ editions, names, path }) =>
+      names.map((name, index) => [FilePath.join(path, name), editions[index] ?? ""] as const)
+    )
+  )
+
+/** One of what was copied, and what has become of it so far. */
+class Source {
+  readonly name: FilePath.FilePath
+  readonly isFolder: boolean
+  readonly editions: Editions
+  readonly left: Editions
+  isGone = false
+  folders = 0
+
+  constructor(one: Placement) {
+    this.name = one.name
+    this.isFolder = one.isFolder
+    this.editions = editionsOf(one)
+    this.left = new Map(this.editions)
+  }
+
+  get removed(): Removed {
+    const { folders, isGone, left } = this
+    return { left: Array.from(left, ([path, edition]) => ({ path, edition })), isGone, folders }
+  }
+}
+
+/** Something to be removed, by its path. */
+interface Entry {
+  readonly path: FilePath.FilePath
+  readonly isFolder: boolean
+  readonly source: Source
+}
+
+/** A folder that something is removed from, and the one that it is put into. */
+interface Aside {
+  readonly parent: number
+  readonly aside: number
+}
+
+class SourceRemoval {
+  private readonly calls: Calls
+  private readonly aside: FilePath.FilePath
+  private readonly isAgain: boolean
+  private readonly kept: ReadonlySet<FilePath.FilePath>
+  /** Folders that were not copied. */
+  private readonly uncopied: ReadonlySet<FilePath.FilePath>
+  private readonly copies: Folders
+  private readonly mayPublish: () => boolean
+  /** Whether something that was put aside could not be given its name again. */
+  isStuck = false
+
+  constructor(calls: Calls, { aside, isAgain, kept, placed }: ToRemove, copies: Folders, mayPublish: () => boolean) {
+    this.calls = calls
+    this.aside = aside
+    this.isAgain = isAgain
+    this.kept = new Set(kept)
+    const rest = placed.flatMap(({ copied }) => copied.rest)
+    this.uncopied = new Set(rest.flatMap(({ folders, path }) => folders.map((name) => FilePath.join(path, name))))
+    this.copies = copies
+    this.mayPublish = mayPublish
+  }
+
+  /** Removes some of what is in a folder. */
+  removeIn(parent: number, entries: ReadonlyArray<Entry>): void {
+    const { calls } = this
+    const restored = this.mayPublish() ? restoreAside(calls, parent, this.aside) : undefined
+    this.isStuck ||= restored === undefined
+    if (restored === undefined || isCode(calls.makeFolder(parent, this.aside, asideMode).now())) return
+    const aside = openAside(calls, parent, this.aside)
+    if (aside === undefined) {
+      calls.removeFolder(parent, this.aside).now()
+      return
+    }
+    try {
+      for (const entry of entries) {
+        if (!this.mayPublish()) break
+        if (!entry.isFolder) this.removeFile({ parent, aside }, entry, restored.has(FilePath.name(entry.path)))
+        else if (this.kept.has(entry.path)) this.removeInKept(parent, entry)
+        else if (!this.uncopied.has(entry.path)) this.removeFolder({ parent, aside }, entry)
+      }
+    } finally {
+      if (!this.mayPublish() || putAllBack(calls, aside, parent, this.aside) === undefined) this.isStuck = true
+      calls.closeNow(aside)
+    }
+  }
+
+  /** Removes what was copied out of a folder that there is more to do in. */
+  private removeInKept(parent: number, { path, source }: Entry): void {
+    const folder = this.calls.open(parent, FilePath.name(path), "list").now()
+    if (isCode(folder)) return
+    const { folders = [], others = [] } = namesIn(this.calls, folder) ?? {}
+    const entry = (isFolder: boolean) => (name: FilePath.FilePath) => ({ path: FilePath.join(path, name), isFolder, source })
+    this.removeIn(folder, [...others.map(entry(false)), ...folders.map(entry(true))])
+    this.calls.closeNow(folder)
+  }
+
+  /** Whether a copy is what it was when it got its name. Right after that nobody looks. */
+  private hasCopy(path: FilePath.FilePath, stat: Files.FileStat): boolean {
+    if (!this.isAgain) return true
+    const folder = this.copies.at(FilePath.parent(path))
+    const copy = folder === undefined ? undefined : this.calls.lstat(folder, FilePath.name(path)).now()
+    return copy !== undefined && !isCode(copy) && isAlike(stat, copy)
+  }
+
+  /** Removes a file or link. What a run before this one has put aside is not what it was by its time of change. */
+  private removeFile({ aside, parent }: Aside, { path, source: { editions, left } }: Entry, isRestored: boolean): void {
+    const { calls } = this
+    const [name, edition] = [FilePath.name(path), editions.get(path)]
+    if (edition === undefined) return
+    const stat = calls.lstat(parent, name).now()
+    if (isCode(stat)) {
+      if (stat.name === "ENOENT") left.delete(path)
+      return
+    }
+    const isCopied = isRestored ? isContentOf(stat, edition) : isEdition(stat, edition)
+    if (!isCopied || !this.hasCopy(path, stat) || isCode(calls.rename(parent, name, aside, name).now())) return
+    const put = calls.lstat(aside, name).now()
+    if (isCode(put) || !isContentOf(put, edition)) return
+    if (!isCode(calls.unlink(aside, name).now())) return void left.delete(path)
+    placeExclusively(calls, { folder: aside, name, isFolder: false }, parent, name)
+    // To be renamed has changed it.
+    const back = calls.lstat(parent, name).now()
+    if (!isCode(back) && isContentOf(back, edition)) left.set(path, editionOf(back))
+  }
+
+  private removeFolder({ aside, parent }: Aside, { path, source }: Entry): void {
+    const { calls } = this
+    const { editions, left } = source
+    const name = FilePath.name(path)
+    const renamed = calls.rename(parent, name, aside, name).now()
+    if (isCode(renamed)) {
+      // Others may have removed it, or a run before this one.
+      if (renamed.name !== "ENOENT") return
+      source.isGone = true
+      for (const below of editions.keys()) if (FilePath.isWithin(below, path)) left.delete(below)
+      return
+    }
+    const outer = FilePath.parent(path)
+    let [at, folder] = [path, -1]
+    const isLeft = (name: FilePath.FilePath): boolean => {
+      const below = FilePath.join(at, name)
+      const edition = editions.get(below)
+      if (edition === undefined) return true
+      const stat = calls.lstat(folder, name).now()
+      return isCode(stat) ? stat.name !== "ENOENT" : !isEdition(stat, edition) || !this.hasCopy(below, stat)
+    }
+    const remover: Remover = {
+      mayGoOn: this.mayPublish,
+      begin: (below, opened) => {
+        at = FilePath.join(outer, below)
+        folder = opened
+        return true
+      },
+      isLeft,
+      removedName: (name) => void left.delete(FilePath.join(at, name)),
+      removedFolder: () => void source.folders++
+    }
+    removeTree(calls, aside, name, remover, Number.POSITIVE_INFINITY)
+    const there = calls.lstat(aside, name).now()
+    source.isGone = isCode(there) && there.name === "ENOENT"
+  }
+}
+
+/**
+ * Removes sources, and tells what became of each, and whether one could not be given its name again. All others that are
+ * left have theirs.
+ */
+export const removeSources = (
+  calls: Calls,
+  { source: path, target }: Unit,
+  toRemove: ToRemove,
+  mayPublish: () => boolean
+): { readonly removed: ReadonlyArray<Removed>; readonly isStuck: boolean } => {
+  const sources = toRemove.placed.map((one) => new Source(one))
+  const folder = calls.openPath(path, "folder").now()
+  if (isCode(folder)) return { removed: sources.map(({ removed }) => removed), isStuck: toRemove.isAgain }
+  const copies = new Folders(calls, target)
+  const removal = new SourceRemoval(calls, toRemove, copies, mayPublish)
+  removal.removeIn(folder, sources.map((source) => ({ path: source.name, isFolder: source.isFolder, source })))
+  copies.close()
+  calls.closeNow(folder)
+  return { removed: sources.map(({ removed }) => removed), isStuck: removal.isStuck }
+}
