@@ -1,7 +1,7 @@
 /**
  * Gives what is in the draft of a unit its names: compared with its sources before, if that is asked for.
  */
-import { type Calls, isCode } from "../../Calls.ts"
+import { type Answer, type Calls, isCode } from "../../Calls.ts"
 import type { Property } from "../../CopyOptions.ts"
 import * as FilePath from "../../FilePath.ts"
 import { isAlike } from "../alike.ts"
@@ -23,15 +23,21 @@ const withoutExclusive = new Set(["ENOTSUP", "EOPNOTSUPP", "EINVAL", "ENOSYS"])
 const pieceBytes = 2 ** 17
 const buffers = [Buffer.allocUnsafeSlow(pieceBytes), Buffer.allocUnsafeSlow(pieceBytes)] as const
 
-/** Fills a buffer from a place on, as far as the file goes; nothing where that fails. */
-const read = (calls: Calls, file: number, buffer: Uint8Array, at: number): number | undefined => {
-  for (let length = 0;;) {
-    const more = calls.read(file, length === 0 ? buffer : buffer.subarray(length), at + length).now()
-    if (isCode(more)) return undefined
-    length += more
-    if (more === 0 || length === buffer.length) return length
+/** So many copies are open at most. */
+const mostOpen = 64
+
+/** Reads so many bytes from a place on, and tells whether there were as many. */
+const read = (calls: Calls, file: number, buffer: Uint8Array, at: number, length: number): boolean => {
+  for (let got = 0; got < length;) {
+    const more = calls.read(file, buffer.subarray(got, length), at + got).now()
+    if (isCode(more) || more === 0) return false
+    got += more
   }
+  return true
 }
+
+/** Copies that are open, or why they are not, by their names. */
+type Copies = ReadonlyMap<FilePath.FilePath, Answer<number>>
 
 class Comparison {
   /** How many files of the last placement were compared. */
@@ -48,54 +54,68 @@ class Comparison {
     if (isCode(a) || isCode(b)) return false
     // What was written to since is copied anew.
     if (!isAlike(b, a)) return false
-    for (let at = 0; at < a.sizeBytes;) {
-      const lengths = [read(calls, copy, buffers[0], at), read(calls, source, buffers[1], at)] as const
-      const [length = 0] = lengths
-      if (length === 0 || lengths[1] !== length || sameBytes(buffers, length) < length) return false
-      at += length
+    for (let at = 0; at < a.sizeBytes; at += pieceBytes) {
+      const length = Math.min(a.sizeBytes - at, pieceBytes)
+      const areRead = read(calls, copy, buffers[0], at, length) && read(calls, source, buffers[1], at, length)
+      if (!areRead || sameBytes(buffers, length) < length) return false
     }
     return true
   }
 
-  /** Has files be read from the device, all at the same time: one after the other each would wait for it. */
-  readAhead(folder: number, names: ReadonlyArray<FilePath.FilePath>): void {
+  /** Opens copies, and has them be read from the device, all at the same time: one by one each would wait for it. */
+  open(folder: number, names: ReadonlyArray<FilePath.FilePath>): Copies {
     const { calls } = this
-    for (const name of names) {
+    return new Map(names.map((name) => {
       const file = calls.open(folder, name, "read").now()
-      if (isCode(file)) continue
-      calls.readAnew(file).now()
-      calls.closeNow(file)
-    }
+      if (!isCode(file)) calls.readAnew(file).now()
+      return [name, file]
+    }))
   }
 
-  /** Compares a file with its source. Links have nothing to compare. */
-  private isSameFile(copy: number, as: FilePath.FilePath, source: number, name: FilePath.FilePath): boolean {
+  close(copies: Copies): void {
+    for (const copy of copies.values()) if (!isCode(copy)) this.calls.closeNow(copy)
+  }
+
+  /** Compares a file that is open with its source. Links have nothing to compare. */
+  private isSameFile(copy: Answer<number>, source: number, name: FilePath.FilePath): boolean {
     const { calls } = this
-    const a = calls.open(copy, as, "read").now()
-    if (isCode(a)) return a.name === "ELOOP"
-    const b = calls.open(source, name, "read").now()
-    const isSame = !isCode(b) && this.isSameContent(a, b)
-    for (const file of [a, b]) if (!isCode(file)) calls.closeNow(file)
+    if (isCode(copy)) return copy.name === "ELOOP"
+    const file = calls.open(source, name, "read").now()
+    if (isCode(file)) return false
     this.compared++
+    const isSame = this.isSameContent(copy, file)
+    calls.closeNow(file)
     return isSame
+  }
+
+  private areSameFiles(folder: number, source: number, names: ReadonlyArray<FilePath.FilePath>): boolean {
+    for (let from = 0; from < names.length; from += mostOpen) {
+      const copies = this.open(folder, names.slice(from, from + mostOpen))
+      const areSame = Array.from(copies).every(([name, copy]) => this.isSameFile(copy, source, name))
+      this.close(copies)
+      if (!areSame) return false
+    }
+    return true
   }
 
   private isSameFolder(parent: number, as: FilePath.FilePath, sourceParent: number, name: FilePath.FilePath): boolean {
     const { calls } = this
     const [copy, source] = [calls.open(parent, as, "list").now(), calls.open(sourceParent, name, "list").now()]
     const names = isCode(copy) ? undefined : namesIn(calls, copy)
-    if (!isCode(copy) && names !== undefined) this.readAhead(copy, names.others)
     const isSame = !isCode(copy) && !isCode(source) && names !== undefined &&
-      names.others.every((name) => this.isSameFile(copy, name, source, name)) &&
+      this.areSameFiles(copy, source, names.others) &&
       names.folders.every((name) => this.isSameFolder(copy, name, source, name))
     for (const folder of [copy, source]) if (!isCode(folder)) calls.closeNow(folder)
     return isSame
   }
 
-  /** Whether a copy in the draft is what its source is. */
-  isSame(draft: number, { as, isFolder, name }: Placement, source: number): boolean {
+  /** Whether a copy in the draft, which is open if it is no folder, is what its source is. */
+  isSame(draft: number, copies: Copies, { as, isFolder, name }: Placement, source: number): boolean {
     this.compared = 0
-    return isFolder ? this.isSameFolder(draft, as, source, name) : this.isSameFile(draft, as, source, name)
+    const copy = copies.get(as)
+    return isFolder
+      ? this.isSameFolder(draft, as, source, name)
+      : copy !== undefined && this.isSameFile(copy, source, name)
   }
 }
 
@@ -196,9 +216,9 @@ export const settle = (
   const draft = top === undefined ? undefined : openKnown(calls, top, draftName)
   const comparison = new Comparison(calls)
   const left = placements.slice(before.through)
-  if (isVerified && draft !== undefined) {
-    comparison.readAhead(draft, left.flatMap(({ as, isFolder }) => isFolder ? [] : [as]))
-  }
+  const copies = isVerified && draft !== undefined
+    ? comparison.open(draft, left.flatMap(({ as, isFolder }) => isFolder ? [] : [as]))
+    : new Map<never, never>()
   const [placed, modeless] = [Array.from(before.placed), Array.from(before.modeless)]
   let { through, verified } = before
   for (const one of left) {
@@ -206,7 +226,7 @@ export const settle = (
     const index = through++
     const [from, to] = [isVerified ? sources.at(one.path) : undefined, targets.at(one.path)]
     if (draft === undefined || to === undefined || dropped.includes(index)) continue
-    if (isVerified && (from === undefined || !comparison.isSame(draft, one, from))) continue
+    if (isVerified && (from === undefined || !comparison.isSame(draft, copies, one, from))) continue
     if (!mayPublish() || !place(calls, draft, one, to)) continue
     verified += comparison.compared
     placed.push(index)
@@ -217,6 +237,7 @@ export const settle = (
   const unplaced = new Set(placements.flatMap(({ path }, index) => isPlaced.has(index) ? [] : [path]))
   const mayEnd = (path: FilePath.FilePath): boolean => !unplaced.has(path) && mayPublish()
   const ends = isThrough ? endAll(calls, targets, endings, mayEnd, new Set(keeps)) : noEnds
+  comparison.close(copies)
   if (draft !== undefined) calls.closeNow(draft)
   if (isThrough && top !== undefined) removeOwn(calls, top, draftName, (stat) => isUnfinished(stat, calls.user()))
   sources.close()
