@@ -15,8 +15,8 @@ import type * as FilePath from "./FilePath.ts"
 import * as Files from "./Files.ts"
 import { type Filled, type Settled, type Unit, untouched } from "./internal/units/copyUnit.ts"
 import { fill } from "./internal/units/filling.ts"
-import { removeSources, type ToRemove } from "./internal/units/sourceRemoval.ts"
 import { settle, type ToSettle, unsettled } from "./internal/units/placement.ts"
+import { removeSources, type ToRemove } from "./internal/units/sourceRemoval.ts"
 import * as TemporaryName from "./TemporaryName.ts"
 
 type Payload = Task.Payload<typeof CopyUnit>

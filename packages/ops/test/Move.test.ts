@@ -597,6 +597,27 @@ describe("a move that is cancelled", () => {
       assert.deepStrictEqual(disk.tree("/to"), others)
     }))
 
+  it.effect("gives all that it has put aside together its names again, and leaves drafts to whoever removes these", () =>
+    Effect.gen(function*() {
+      const disk = new MemoryFiles.Disk()
+      for (const folder of ["/from", "/from/b", "/to", "/to/from"]) disk.folder(folder)
+      const name = TemporaryName.make(job, 2, FilePath.make("/from/a/"))
+      disk.folder(`/from/${name}`, { mode: 0o700 })
+      for (const folder of ["a", "b"]) disk.folder(`/from/${name}/${folder}`)
+      disk.file(`/from/${name}/a/1`, "text of 1")
+      disk.file(`/from/${name}/b/2`, "text of 2")
+      disk.file(`/from/${name}/c.txt`, "text of c")
+      disk.file("/from/c.txt", "made anew")
+
+      yield* cancel(disk)
+
+      assert.deepStrictEqual(
+        Object.entries(disk.tree("/from")).flatMap(([name, seen]) => seen.kind === "file" ? [[name, seen.text]] : []),
+        [["a/1", "text of 1"], ["b (1)/2", "text of 2"], ["c (1).txt", "text of c"], ["c.txt", "made anew"]]
+      )
+      assert.isUndefined(disk.see(`/from/${name}`))
+    }))
+
   it.effect("gives them a number where others have their names, and leaves what is not its own", () =>
     Effect.gen(function*() {
       const disk = new MemoryFiles.Disk()

@@ -206,7 +206,8 @@ it.effect("a task that moves files keeps that a copy is its own also where it ca
   Effect.gen(function*() {
     const disk = plant(true)
     const before: FaultyFiles.Before = (call, path) =>
-      (call === "lstat" && path === "/to/a" && disk.see("/to/a") !== undefined) || (call === "rename" && path === "/from/a")
+      (call === "lstat" && path === "/to/a" && disk.see("/to/a") !== undefined) ||
+        (call === "rename" && path === "/from/a")
         ? Effect.fail(FaultyFiles.error(call, path, "EIO"))
         : Effect.void
     const moved = yield* move(disk, undefined, () => {}, before, { conflict: "error" })

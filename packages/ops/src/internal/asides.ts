@@ -37,7 +37,8 @@ const withoutNumbers = (names: ReadonlyArray<FilePath.FilePath>): ReadonlyArray<
   names.flatMap((name) => [name, FilePath.make(name.replace(/ \(\d+\)(?=[^()]*$)/, ""))])
 
 /** Gives all that a unit has put aside its names again. */
-const restoreFolder = ({ folder, name }: Place.Place) => folder.atOnce((calls, parent) => restoreAside(calls, parent, name))
+const restoreFolder = ({ folder, name }: Place.Place) =>
+  folder.atOnce((calls, parent) => restoreAside(calls, parent, name))
 
 const restore = Effect.fnUntraced(function*(aside: FilePath.FilePath, name: FilePath.FilePath | undefined) {
   const place = yield* Place.open(aside)

@@ -130,7 +130,7 @@ const removeAside = Effect.fnUntraced(function*(source: Place.Place, copied: Sav
  * Removes a source whose copy is recorded, if it is what was copied. It is put aside first, so that nothing else can
  * take its place in the last moment.
  */
-export const remove = Effect.fnUntraced(function*(
+const remove = Effect.fnUntraced(function*(
   source: Place.Place,
   copied: SavedCopy.Copied,
   note: Note

@@ -5,7 +5,7 @@
  * they keep their names. So nothing else takes the place of one in the last moment. Whatever is put aside has a copy.
  * What is not what was copied gets its name again, and so does all in that folder where a job goes on, or is given up.
  */
-import { type Calls, isCode } from "../../Calls.ts"
+import { type Answer, type Calls, isCode } from "../../Calls.ts"
 import * as FilePath from "../../FilePath.ts"
 import type * as Files from "../../Files.ts"
 import * as NumberedName from "../../NumberedName.ts"
@@ -25,13 +25,14 @@ const asideMode = 0o700
 const isAside = (stat: Files.FileStat, user: number): boolean =>
   stat.kind === "folder" && stat.owner === user && stat.mode === withInherited(asideMode, stat)
 
-const openAside = (calls: Calls, parent: number, name: FilePath.FilePath): number | undefined => {
+/** Opens such a folder; nothing where another one has the name. */
+const openAside = (calls: Calls, parent: number, name: FilePath.FilePath): Answer<number | undefined> => {
   const folder = calls.open(parent, name, "list").now()
-  if (isCode(folder)) return undefined
+  if (isCode(folder)) return folder
   const stat = calls.stat(folder).now()
   if (!isCode(stat) && isAside(stat, calls.user())) return folder
   calls.closeNow(folder)
-  return undefined
+  return isCode(stat) ? stat : undefined
 }
 
 /** Gives something its name again, or one with a number if that is taken. */
@@ -65,6 +66,7 @@ export const restoreAside = (
 ): ReadonlySet<FilePath.FilePath> | undefined => {
   const aside = openAside(calls, parent, name)
   if (aside === undefined) return new Set()
+  if (isCode(aside)) return aside.name === "ENOENT" ? new Set() : undefined
   const restored = putAllBack(calls, aside, parent, name)
   calls.closeNow(aside)
   return restored
@@ -105,6 +107,15 @@ class Source {
     this.isFolder = one.isFolder
     this.editions = editionsOf(one)
     this.left = new Map(this.editions)
+  }
+
+  /** What is in a folder and not among what was found there is gone. */
+  forget(folder: FilePath.FilePath, found: ReadonlySet<FilePath.FilePath>): void {
+    for (const path of this.left.keys()) {
+      if (!FilePath.isWithin(path, folder)) continue
+      const end = path.indexOf("/", folder.length + 1)
+      if (!found.has(end < 0 ? path : FilePath.make(path.slice(0, end)))) this.left.delete(path)
+    }
   }
 
   get removed(): Removed {
@@ -149,19 +160,19 @@ class SourceRemoval {
     this.mayPublish = mayPublish
   }
 
-  /** Removes some of what is in a folder. */
-  removeIn(parent: number, entries: ReadonlyArray<Entry>): void {
+  /** Removes some of what is in a folder, which is asked for once all in there has its name. */
+  removeIn(parent: number, entriesIn: () => ReadonlyArray<Entry>): void {
     const { calls } = this
     const restored = this.mayPublish() ? restoreAside(calls, parent, this.aside) : undefined
     this.isStuck ||= restored === undefined
     if (restored === undefined || isCode(calls.makeFolder(parent, this.aside, asideMode).now())) return
     const aside = openAside(calls, parent, this.aside)
-    if (aside === undefined) {
+    if (aside === undefined || isCode(aside)) {
       calls.removeFolder(parent, this.aside).now()
       return
     }
     try {
-      for (const entry of entries) {
+      for (const entry of entriesIn()) {
         if (!this.mayPublish()) break
         if (!entry.isFolder) this.removeFile({ parent, aside }, entry, restored.has(FilePath.name(entry.path)))
         else if (this.kept.has(entry.path)) this.removeInKept(parent, entry)
@@ -176,10 +187,24 @@ class SourceRemoval {
   /** Removes what was copied out of a folder that there is more to do in. */
   private removeInKept(parent: number, { path, source }: Entry): void {
     const folder = this.calls.open(parent, FilePath.name(path), "list").now()
-    if (isCode(folder)) return
-    const { folders = [], others = [] } = namesIn(this.calls, folder) ?? {}
-    const entry = (isFolder: boolean) => (name: FilePath.FilePath) => ({ path: FilePath.join(path, name), isFolder, source })
-    this.removeIn(folder, [...others.map(entry(false)), ...folders.map(entry(true))])
+    if (isCode(folder)) {
+      // What a run before this one has put aside in there has not got its name.
+      this.isStuck ||= this.isAgain
+      return
+    }
+    const entry = (isFolder: boolean) => (name: FilePath.FilePath) => ({
+      path: FilePath.join(path, name),
+      isFolder,
+      source
+    })
+    this.removeIn(folder, () => {
+      const names = namesIn(this.calls, folder)
+      if (names === undefined) return []
+      const folders = names.folders.filter((name) => name !== this.aside)
+      const entries = [...names.others.map(entry(false)), ...folders.map(entry(true))]
+      source.forget(path, new Set(entries.map(({ path }) => path)))
+      return entries
+    })
     this.calls.closeNow(folder)
   }
 
@@ -212,16 +237,21 @@ class SourceRemoval {
     if (!isCode(back) && isContentOf(back, edition)) left.set(path, editionOf(back))
   }
 
-  private removeFolder({ aside, parent }: Aside, { path, source }: Entry): void {
+  /** Takes down that a folder is gone with all in it. */
+  private forgetAll({ path, source }: Entry): void {
+    source.isGone ||= path === source.name
+    source.forget(path, new Set())
+  }
+
+  private removeFolder({ aside, parent }: Aside, entry: Entry): void {
     const { calls } = this
+    const { path, source } = entry
     const { editions, left } = source
     const name = FilePath.name(path)
     const renamed = calls.rename(parent, name, aside, name).now()
     if (isCode(renamed)) {
       // Others may have removed it, or a run before this one.
-      if (renamed.name !== "ENOENT") return
-      source.isGone = true
-      for (const below of editions.keys()) if (FilePath.isWithin(below, path)) left.delete(below)
+      if (renamed.name === "ENOENT") this.forgetAll(entry)
       return
     }
     const outer = FilePath.parent(path)
@@ -246,7 +276,7 @@ class SourceRemoval {
     }
     removeTree(calls, aside, name, remover, Number.POSITIVE_INFINITY)
     const there = calls.lstat(aside, name).now()
-    source.isGone = isCode(there) && there.name === "ENOENT"
+    if (isCode(there) && there.name === "ENOENT") this.forgetAll(entry)
   }
 }
 
@@ -265,7 +295,7 @@ export const removeSources = (
   if (isCode(folder)) return { removed: sources.map(({ removed }) => removed), isStuck: toRemove.isAgain }
   const copies = new Folders(calls, target)
   const removal = new SourceRemoval(calls, toRemove, copies, mayPublish)
-  removal.removeIn(folder, sources.map((source) => ({ path: source.name, isFolder: source.isFolder, source })))
+  removal.removeIn(folder, () => sources.map((source) => ({ path: source.name, isFolder: source.isFolder, source })))
   copies.close()
   calls.closeNow(folder)
   return { removed: sources.map(({ removed }) => removed), isStuck: removal.isStuck }
