@@ -1,8 +1,10 @@
 import { afterAll, assert, describe, it } from "@effect/vitest"
 import { spawn, spawnSync } from "node:child_process"
+import { once } from "node:events"
 import * as fs from "node:fs"
 import * as os from "node:os"
 import * as path from "node:path"
+import { setTimeout as sleep } from "node:timers/promises"
 import { stride } from "../../../test/effort.ts"
 import { command } from "./command.ts"
 import { hasStrace, meeting } from "./faults.ts"
@@ -167,25 +169,28 @@ describe("fanout move", () => {
 
   it.skipIf(!mayMount || !hasStrace)(
     "has a source by its name again where it is cancelled after a kill right before that was to be removed",
-    () => {
+    async () => {
       const [source, target] = [path.join(folder, "put aside"), path.join(disk, "cancelled")]
-      fs.mkdirSync(source)
-      for (const name of ["a", "b"]) fs.writeFileSync(path.join(source, name), `text of ${name}`)
-      const trace = path.join(folder, "trace")
-      const [calls, on, paths] = [["renameat", "unlinkat"], ["unlinkat"], [source]]
-      const traced = meeting({ calls, fault: "signal=KILL", on, paths, trace })
-      const [file = "", ...rest] = [...traced, process.execPath, ...argv(["move", "-T", source, target])]
-      spawnSync(file, rest)
-      assert.match(fs.readFileSync(trace, "utf8"), /renameat\(.*\.fanout-/)
-      assert.isTrue(fs.readdirSync(source).some((name) => name.startsWith(".fanout-")))
+      fs.mkdirSync(path.join(source, "inner"), { recursive: true })
+      for (const name of ["a", "b"]) fs.writeFileSync(path.join(source, "inner", name), `text of ${name}`)
+      const held = meeting({ calls: ["renameat"], fault: "delay_exit=60s", paths: [source] })
+      const [file = "", ...rest] = [...held, process.execPath, ...argv(["move", "-T", source, target])]
+      const child = spawn(file, rest, { stdio: "ignore", detached: true })
+      const isAside = () => fs.readdirSync(source).some((name) => fs.existsSync(path.join(source, name, "inner", "a")))
+      while (!isAside()) {
+        assert.isNull(child.exitCode)
+        await sleep(10)
+      }
+      process.kill(-(child.pid ?? 0), "SIGKILL")
+      await once(child, "close")
 
       const [, id = ""] = /^(\S+) .*move/m.exec(run("jobs", "list").stdout) ?? []
       const { status, stderr } = run("jobs", "cancel", id)
 
       assert.strictEqual(status, 0, stderr)
-      assert.deepStrictEqual(fs.readdirSync(source), ["a", "b"])
+      assert.deepStrictEqual(fs.readdirSync(source), ["inner"])
       for (const name of ["a", "b"]) {
-        assert.strictEqual(fs.readFileSync(path.join(source, name), "utf8"), `text of ${name}`)
+        assert.strictEqual(fs.readFileSync(path.join(source, "inner", name), "utf8"), `text of ${name}`)
       }
       assert.deepStrictEqual(fs.readdirSync(target).filter((name) => name.startsWith(".")), [])
     }

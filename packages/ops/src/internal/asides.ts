@@ -15,7 +15,8 @@ import * as NumberedName from "../NumberedName.ts"
 import * as Place from "../Place.ts"
 import * as TemporaryName from "../TemporaryName.ts"
 import { putBack } from "./moving.ts"
-import { restoreAside } from "./units/sourceRemoval.ts"
+import { namesIn } from "./namesIn.ts"
+import { isAside } from "./units/sourceRemoval.ts"
 
 type Transfers = Arr.NonEmptyReadonlyArray<Destination.Transfer>
 
@@ -36,9 +37,25 @@ const nameOf = (job: JobId.JobId, aside: FilePath.FilePath, names: ReadonlyArray
 const withoutNumbers = (names: ReadonlyArray<FilePath.FilePath>): ReadonlyArray<FilePath.FilePath> =>
   names.flatMap((name) => [name, FilePath.make(name.replace(/ \(\d+\)(?=[^()]*$)/, ""))])
 
+/** Gives what was put aside its name in a folder again. What has that by now keeps it: then it gets a number. */
+const giveBack = (aside: Place.Place, to: Place.Place, stat: Files.FileStat) => {
+  const numbered = Effect.flatMap(
+    NumberedName.firstFree(to),
+    (number) => putBack({ ...to, name: NumberedName.make(to.name, number) }, aside, stat)
+  )
+  return Effect.catchTag(putBack(to, aside, stat), "CopyError", () => numbered)
+}
+
 /** Gives all that a unit has put aside its names again. */
-const restoreFolder = ({ folder, name }: Place.Place) =>
-  folder.atOnce((calls, parent) => restoreAside(calls, parent, name))
+const restoreFolder = Effect.fnUntraced(function*({ folder, name }: Place.Place) {
+  const aside = yield* folder.folder(name)
+  if (!isAside(yield* aside.stat, yield* (yield* Files.Files).user)) return
+  const { folders, others } = yield* namesIn(aside)
+  for (const name of [...others, ...folders]) {
+    yield* giveBack({ folder: aside, name }, { folder, name }, yield* aside.lstat(name))
+  }
+  yield* folder.removeFolder(name)
+}, Effect.scoped)
 
 const restore = Effect.fnUntraced(function*(aside: FilePath.FilePath, name: FilePath.FilePath | undefined) {
   const place = yield* Place.open(aside)
@@ -50,12 +67,7 @@ const restore = Effect.fnUntraced(function*(aside: FilePath.FilePath, name: File
       `${FilePath.display(aside)} is a file that was moved, and had a name that nobody knows`
     )
   }
-  const back = (name: FilePath.FilePath) => putBack({ ...place, name }, place, found.value)
-  const numbered = Effect.flatMap(
-    NumberedName.firstFree({ ...place, name }),
-    (number) => back(NumberedName.make(name, number))
-  )
-  yield* Effect.catchTag(back(name), "CopyError", () => numbered)
+  yield* giveBack(place, { ...place, name }, found.value)
 }, Effect.scoped)
 
 /** Those of these that this job has put aside. */

@@ -141,8 +141,10 @@ export const placeExclusively = (
   // The usual call puts a folder in the place of nothing either but one that is empty.
   if (isFolder) return rename()
   const linked = calls.link(from, as, folder, name).now()
-  // Both are names of it until then.
-  if (!isCode(linked)) return !isCode(calls.unlink(from, as).now())
+  if (!isCode(linked)) {
+    calls.unlink(from, as).now()
+    return true
+  }
   const there = calls.lstat(folder, name).now()
   return linked.name !== "EEXIST" && isCode(there) && there.name === "ENOENT" && rename()
 }

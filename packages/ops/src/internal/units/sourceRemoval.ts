@@ -22,7 +22,7 @@ import { type Remover, removeTree } from "./removal.ts"
 const asideMode = 0o700
 
 /** Whether a folder that has a temporary name is one in which sources were put aside. */
-const isAside = (stat: Files.FileStat, user: number): boolean =>
+export const isAside = (stat: Files.FileStat, user: number): boolean =>
   stat.kind === "folder" && stat.owner === user && stat.mode === withInherited(asideMode, stat)
 
 /** Opens such a folder; nothing where another one has the name. */
@@ -59,7 +59,7 @@ const putAllBack = (
 }
 
 /** Gives all that was put aside beside a folder its names again, and tells like `putAllBack`. */
-export const restoreAside = (
+const restoreAside = (
   calls: Calls,
   parent: number,
   name: FilePath.FilePath
