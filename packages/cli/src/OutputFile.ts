@@ -6,8 +6,6 @@ import * as FilePath from "@fanout/ops/FilePath"
 import * as Files from "@fanout/ops/Files"
 import type { FilesError } from "@fanout/ops/FilesError"
 import * as OutputFile from "@fanout/ops/OutputFile"
-import * as Place from "@fanout/ops/Place"
-import * as TemporaryName from "@fanout/ops/TemporaryName"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import type * as Scope from "effect/Scope"
@@ -47,30 +45,18 @@ const isAlive = (pid: number): boolean => {
   }
 }
 
-/** Removes what processes have left that were killed while they wrote the output of this job. */
-const sweep = Effect.fnUntraced(function*(id: JobId, folder: Files.Folder) {
-  const listing = yield* folder.list
-  for (let index = 0; index < listing.size; index++) {
-    const name = listing.nameAt(index)
-    const isLeft = TemporaryName.isOf(id, name) &&
-      Option.exists(TemporaryName.parse(name), ({ token }) => !isAlive(token))
-    if (isLeft) yield* Effect.ignore(folder.unlink(name))
-  }
-})
-
 const unwritten = ({ message }: FilesError): Stop.Stop =>
   Stop.failure(`${message}. The job can go on: the same command writes all lines.`)
 
 /** Opens the file, which is removed with its scope unless it was put in place. Its path is one without links. */
 export const make = (
-  id: JobId,
+  job: JobId,
   path: FilePath.FilePath
 ): Effect.Effect<RowOutput.Sink, Stop.Stop, Files.Files | Scope.Scope> =>
   Effect.gen(function*() {
-    const { folder } = yield* Place.open(path)
-    yield* sweep(id, folder)
-    // The name tells the process in the place of the token of a lease: it is no owner who writes this.
-    const { finish, write } = yield* OutputFile.make(path, TemporaryName.make(id, process.pid, path))
+    yield* OutputFile.sweep(path, job, (pid) => !isAlive(pid))
+    // The process is in the place of the token of a lease: it is no owner who writes this.
+    const { finish, write } = yield* OutputFile.make(path, { job, token: process.pid })
     return {
       write: (bytes: Uint8Array) => Effect.mapError(write(bytes), unwritten),
       finish: Effect.mapError(finish(false), unwritten)

@@ -12,7 +12,7 @@ import * as Schema from "effect/Schema"
 import * as FilePath from "./FilePath.ts"
 import type * as Files from "./Files.ts"
 import type { FilesError } from "./FilesError.ts"
-import { isAlike, isSameTime } from "./internal/alike.ts"
+import { isSameTime } from "./internal/alike.ts"
 import * as NumberedName from "./NumberedName.ts"
 import * as Place from "./Place.ts"
 import * as ProtectedFiles from "./ProtectedFiles.ts"
@@ -134,22 +134,8 @@ const isSame = (a: Facts, b: Facts): boolean => {
   return a._tag === "Link" && b._tag === "Link" && a.target === b.target && isSameTime(a.modifiedNanos, b.modifiedNanos)
 }
 
-/**
- * Whether a file is taken for a copy of another one, by size and time.
- *
- * @category predicates
- * @since 0.1.0
- */
-export const isSameFile = (source: Files.FileStat, there: Files.FileStat): boolean =>
-  source.kind === "file" && isAlike(source, there)
-
-/**
- * Reads the facts of what is at a place.
- *
- * @category accessors
- * @since 0.1.0
- */
-export const facts = Effect.fnUntraced(function*(
+/** Reads the facts of what is at a place. */
+const facts = Effect.fnUntraced(function*(
   { folder, name }: Place.Place,
   stat: Files.FileStat
 ): Effect.fn.Return<Facts, FilesError> {

@@ -17,7 +17,8 @@ import type { FilesError } from "./FilesError.ts"
 import * as FileTree from "./FileTree.ts"
 import * as Filter from "./Filter.ts"
 import { whySpecial } from "./internal/endings.ts"
-import { followOf, openPlace } from "./internal/following.ts"
+import { followOf } from "./internal/following.ts"
+import { openPlace } from "./internal/sourcePlace.ts"
 import type { NoFreeName } from "./NumberedName.ts"
 import * as Place from "./Place.ts"
 import * as ProtectedFiles from "./ProtectedFiles.ts"
@@ -31,7 +32,7 @@ import { SkipReason } from "./SkipReason.ts"
  */
 export interface Entry {
   /** What would be decided; `Fail` where the file system does not answer what has to be known for that. */
-  readonly action: Conflict.Decision["_tag"] | "Fail"
+  readonly action: "Create" | "Merge" | "Refuse" | "RenameTo" | "Replace" | "Skip" | "Unchanged" | "Fail"
 
   /** `unknown` where it could not be looked at. */
   readonly kind: Files.FileKind | "unknown"

@@ -9,10 +9,11 @@
 import type { Interrupted } from "@fanout/core/Interrupter"
 import type * as Effect from "effect/Effect"
 import type { CopyError } from "./CopyError.ts"
-import type { CopyOptions, Property } from "./CopyOptions.ts"
+import type { CopyOptions } from "./CopyOptions.ts"
 import type { FilePath } from "./FilePath.ts"
 import type * as Files from "./Files.ts"
 import type { Place } from "./Place.ts"
+import type { Lost } from "./ProgressUnits.ts"
 
 /**
  * What is to be copied, and to where.
@@ -36,43 +37,6 @@ export interface CopyRequest {
 
   readonly options: CopyOptions
 }
-
-/**
- * Property of the source that the copy could not be given, since its file system has no such thing.
- *
- * @category models
- * @since 0.1.0
- */
-export type Lost = Exclude<Property, "sparse">
-
-/**
- * Units of progress that count the copies which have lost a property.
- *
- * @category models
- * @since 0.1.0
- */
-export const lostUnits: Readonly<Record<Lost, string>> = {
-  mode: "lostMode",
-  times: "lostTimes",
-  owner: "lostOwner",
-  links: "lostLinks",
-  xattr: "lostXattr"
-}
-
-/**
- * Units of progress that count the files which were copied in a way, by its name. What is copied through memory as
- * a whole is not counted.
- *
- * @category models
- * @since 0.1.0
- */
-export const strategyUnits: ReadonlyMap<string, string> = new Map([
-  ["reflink", "reflinked"],
-  ["kernel", "kernelCopied"],
-  ["chunked", "chunked"],
-  ["hard link", "hardLinked"],
-  ["rename", "renamed"]
-])
 
 /**
  * How something was copied.

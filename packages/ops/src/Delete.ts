@@ -21,7 +21,6 @@ import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
 import { DeleteError, Reason } from "./DeleteError.ts"
-import { units } from "./DeleteUnits.ts"
 import * as FilePath from "./FilePath.ts"
 import * as Files from "./Files.ts"
 import * as DeleteBatchLive from "./internal/deleteBatchLive.ts"
@@ -30,6 +29,7 @@ import * as DeleteOneLive from "./internal/deleteOneLive.ts"
 import * as DeleteRoot from "./internal/deleteRoot.ts"
 import { DeleteBatch, DeleteOne } from "./internal/deleteTask.ts"
 import { filesAtOnce } from "./internal/filesAtOnce.ts"
+import { removedUnits } from "./ProgressUnits.ts"
 import type { Trash } from "./Trash.ts"
 
 /**
@@ -142,8 +142,8 @@ const sum = (tallies: ReadonlyArray<Progress.Tally>): typeof Success.Type => {
   const of = (amount: (tally: Progress.Tally) => number | undefined): number =>
     tallies.reduce((sum, tally) => sum + (amount(tally) ?? 0), 0)
   return {
-    files: of((tally) => tally.units[units.files]),
-    folders: of((tally) => tally.units[units.folders]),
+    files: of((tally) => tally.units[removedUnits.files]),
+    folders: of((tally) => tally.units[removedUnits.folders]),
     trashed: of((tally) => tally.tags["Trashed"]),
     failed: of((tally) => tally.failed),
     skipped: of((tally) => tally.skipped)

@@ -9,7 +9,7 @@ import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import { CopyError, Reason } from "./CopyError.ts"
 import type { CopyOptions } from "./CopyOptions.ts"
-import type { CopyStrategy, Lost } from "./CopyStrategy.ts"
+import type { CopyStrategy } from "./CopyStrategy.ts"
 import type * as Files from "./Files.ts"
 import { FilesError } from "./FilesError.ts"
 import { keepAttributes } from "./internal/attributes.ts"
@@ -19,6 +19,7 @@ import { refuseShortened } from "./internal/placing.ts"
 import { onDestination, onSource } from "./internal/sides.ts"
 import { unfinishedMode, withInherited } from "./internal/unfinished.ts"
 import * as Place from "./Place.ts"
+import type { Lost } from "./ProgressUnits.ts"
 
 const { KindChanged, Occupied } = Reason.cases
 

@@ -63,13 +63,8 @@ export interface Found {
   readonly usedAt: number
 }
 
-/**
- * How long nobody has to have used an entry before it may be forgotten.
- *
- * @category models
- * @since 0.1.0
- */
-export const keptDays = 90
+/** How long nobody has to have used an entry before it may be forgotten. */
+const keptDays = 90
 
 const dayMillis = 86_400_000
 

@@ -8,6 +8,8 @@
  */
 import type * as FanOut from "@fanout/core/FanOut"
 import * as Job from "@fanout/core/Job"
+import type { OutcomeRow } from "@fanout/core/JobStore"
+import * as Outcome from "@fanout/core/Outcome"
 import * as Progress from "@fanout/core/Progress"
 import * as Source from "@fanout/core/Source"
 import type * as Task from "@fanout/core/Task"
@@ -188,33 +190,18 @@ type Element = Source.Element<Payloads>
 
 const placeOf = (lineNumber: number, path: FilePath.FilePath): string => `${lineNumber} ${FilePath.toText(path)}`
 
-/**
- * Line that a cursor is of: its number, and the name as it stands there; empty where there is none.
- *
- * @category accessors
- * @since 0.1.0
- */
-export const lineOf = (cursor: string): { readonly lineNumber: number; readonly path: FilePath.FilePath } => {
+/** Line that a cursor is of: its number, and the name as it stands there; empty where there is none. */
+const lineOf = (cursor: string): { readonly lineNumber: number; readonly path: FilePath.FilePath } => {
   const place = SourceCursor.placeOf(cursor)
   const space = place.indexOf(" ")
   return { lineNumber: Number(place.slice(0, space)), path: FilePath.fromText(place.slice(space + 1)) }
 }
 
-/**
- * Code of the error that a line ends with by which nothing can be checked.
- *
- * @category models
- * @since 0.1.0
- */
-export const malformedCode = "Malformed"
+/** Code of the error that a line ends with by which nothing can be checked. */
+const malformedCode = "Malformed"
 
-/**
- * Schema for lines whose files have the digests that they are to have, as a row tells of them.
- *
- * @category schemas
- * @since 0.1.0
- */
-export const Matched = Schema.TaggedStruct("Matched", {
+/** Lines whose files have the digests that they are to have, as a row tells of them. */
+const Matched = Schema.TaggedStruct("Matched", {
   lines: Schema.Array(Schema.Struct({
     /** Place of the line among those that are no comments, from 0 on. */
     number: Schema.Natural,
@@ -395,3 +382,72 @@ export const program = Effect.fnUntraced(function*(payload: Payload) {
 export const layer: Layer.Layer<Job.ToProgram<typeof job>, never, Files.Files> = job.toLayer(program).pipe(
   Layer.provide(handlers)
 )
+
+/**
+ * What a line came to: its file has the digest, has another one or changed while it was read, is not there, could not
+ * be read; or the line is no checksum.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type Status = "ok" | "changed" | "missing" | "unreadable" | "malformed"
+
+/**
+ * Line that was dealt with.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Line {
+  /** Place of the line among those that are no comments, from 0 on. */
+  readonly number: number
+  readonly lineNumber: number
+  /** As it stands in the line; empty where that is malformed. */
+  readonly path: FilePath.FilePath
+  readonly status: Status
+  /** Why it is not well; empty where it is. */
+  readonly why: string
+  readonly matched: Option.Option<{ readonly algorithm: HashAlgorithm; readonly sizeBytes: number }>
+}
+
+const decodeMatched = Schema.decodeUnknownSync(Schema.toCodecJson(Matched))
+
+const decodeCode = Schema.decodeUnknownOption(Schema.Struct({ code: Schema.String }))
+
+const statuses: Readonly<Partial<Record<string, Status>>> = {
+  Changed: "changed",
+  Different: "changed",
+  ENOENT: "missing",
+  ENOTDIR: "missing",
+  [malformedCode]: "malformed"
+}
+
+const statusOf = (failure: Outcome.Failure): Status => {
+  const error = failure._tag === "Error" ? decodeCode(failure.error) : Option.none()
+  return Option.match(error, { onNone: () => "unreadable", onSome: ({ code }) => statuses[code] ?? "unreadable" })
+}
+
+/**
+ * Reads a row of this job, and throws on any other.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const fromRow = ({ cursor, outcome }: OutcomeRow): ReadonlyArray<Line> => {
+  const unwell = (status: Status, why: string): ReadonlyArray<Line> => [
+    { number: SourceCursor.numberOf(cursor), ...lineOf(cursor), status, why, matched: Option.none() }
+  ]
+  return Outcome.Outcome.match(outcome, {
+    Done: ({ value }) =>
+      decodeMatched(value).lines.map(({ algorithm, lineNumber, number, path, sizeBytes }): Line => ({
+        number,
+        lineNumber,
+        path,
+        status: "ok",
+        why: "",
+        matched: Option.some({ algorithm, sizeBytes })
+      })),
+    Skipped: ({ reason }) => unwell("unreadable", reason),
+    Failed: ({ failure }) => unwell(statusOf(failure), Outcome.message(failure))
+  })
+}

@@ -113,7 +113,7 @@ export interface Line {
   readonly number: number
   readonly row: OutcomeRow
   /** Which of the sources it is in, and where. */
-  readonly place: Pick<TreeCursor.TreeCursor, "source" | "path">
+  readonly place: { readonly source: number; readonly path: FilePath.FilePath }
   readonly record: Option.Option<MediaRecord>
 }
 

@@ -3,6 +3,7 @@
  *
  * @since 0.1.0
  */
+import type { JobId } from "@fanout/core/JobId"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import type * as Scope from "effect/Scope"
@@ -10,6 +11,7 @@ import type * as FilePath from "./FilePath.ts"
 import * as Files from "./Files.ts"
 import { FilesError } from "./FilesError.ts"
 import * as Place from "./Place.ts"
+import * as TemporaryName from "./TemporaryName.ts"
 
 /**
  * File that is written.
@@ -24,6 +26,18 @@ export interface OutputFile {
 }
 
 /**
+ * Who writes it. The temporary name says both.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Writer {
+  readonly job: JobId
+  /** Of the lease, where owners of the job write it; else any number that tells writers apart, as of a process. */
+  readonly token: number
+}
+
+/**
  * Creates the file, which is removed with its scope unless it is finished. Its path has no links, and it gets the mode
  * of what it takes the place of.
  *
@@ -32,9 +46,10 @@ export interface OutputFile {
  */
 export const make = Effect.fnUntraced(function*(
   path: FilePath.FilePath,
-  temporary: FilePath.FilePath
+  { job, token }: Writer
 ): Effect.fn.Return<OutputFile, FilesError, Files.Files | Scope.Scope> {
   const { folder, name } = yield* Place.open(path)
+  const temporary = TemporaryName.make(job, token, path)
   const before = yield* folder.find(name)
   const denied = yield* (yield* Files.Files).denied
   const mode = Option.match(before, { onNone: () => 0o666 & ~denied, onSome: ({ mode }) => mode & 0o777 })
@@ -58,3 +73,25 @@ export const make = Effect.fnUntraced(function*(
       }))
   }
 })
+
+/**
+ * Removes what writers of a job have left who were killed before they had finished the file: all whose token is of one
+ * that is over.
+ *
+ * @category running
+ * @since 0.1.0
+ */
+export const sweep: (
+  path: FilePath.FilePath,
+  job: JobId,
+  isOver: (token: number) => boolean
+) => Effect.Effect<void, FilesError, Files.Files> = Effect.fnUntraced(function*(path, job, isOver) {
+  const { folder } = yield* Place.open(path)
+  const listing = yield* folder.list
+  for (let index = 0; index < listing.size; index++) {
+    const name = listing.nameAt(index)
+    const isLeft = TemporaryName.isFor(job, name, path) &&
+      Option.exists(TemporaryName.parse(name), ({ token }) => isOver(token))
+    if (isLeft) yield* Effect.ignore(folder.unlink(name))
+  }
+}, Effect.scoped)

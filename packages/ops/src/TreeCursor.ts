@@ -43,15 +43,6 @@ export const format = ({ path, side, source }: TreeCursor): string =>
   `${source}${path === "" ? "" : `/${FilePath.toText(path)}`}${suffixes[side]}`
 
 /**
- * Cursor of another leaf in the folder that a leaf is in.
- *
- * @category constructors
- * @since 0.1.0
- */
-export const beside = (leaf: string, name: FilePath.FilePath): string =>
-  leaf.slice(0, leaf.lastIndexOf("/") + 1) + FilePath.toText(name)
-
-/**
  * Decodes a place, or returns `None` where the text is not a cursor.
  *
  * @category constructors

@@ -86,11 +86,6 @@ export * as DeletePreview from "./DeletePreview.ts"
 /**
  * @since 0.1.0
  */
-export * as DeleteUnits from "./DeleteUnits.ts"
-
-/**
- * @since 0.1.0
- */
 export * as Destination from "./Destination.ts"
 
 /**
@@ -181,16 +176,6 @@ export * as HashCheckError from "./HashCheckError.ts"
 /**
  * @since 0.1.0
  */
-export * as HashCheckLine from "./HashCheckLine.ts"
-
-/**
- * @since 0.1.0
- */
-export * as HashLine from "./HashLine.ts"
-
-/**
- * @since 0.1.0
- */
 export * as Hasher from "./Hasher.ts"
 
 /**
@@ -242,6 +227,11 @@ export * as OutputFile from "./OutputFile.ts"
  * @since 0.1.0
  */
 export * as Place from "./Place.ts"
+
+/**
+ * @since 0.1.0
+ */
+export * as ProgressUnits from "./ProgressUnits.ts"
 
 /**
  * @since 0.1.0

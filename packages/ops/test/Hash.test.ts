@@ -8,7 +8,6 @@ import * as Files from "@fanout/ops/Files"
 import * as Hash from "@fanout/ops/Hash"
 import type { HashAlgorithm } from "@fanout/ops/HashAlgorithm"
 import * as Hasher from "@fanout/ops/Hasher"
-import * as HashLine from "@fanout/ops/HashLine"
 import { QuickFiles } from "@fanout/ops/QuickFiles"
 import * as SourceRows from "@fanout/ops/SourceRows"
 import * as Effect from "effect/Effect"
@@ -76,7 +75,7 @@ const hash = (
       yield* TestClock.adjust("10 seconds")
     }
     const rows = yield* store.outcomes(id, { after: 0, limit: 1000 })
-    const sorter = new SourceRows.Sorter(HashLine.fromRow)
+    const sorter = new SourceRows.Sorter(Hash.fromRow)
     const lines = [...sorter.add(rows), ...sorter.end()]
     const { tally } = yield* manager.progress(id)
     return {

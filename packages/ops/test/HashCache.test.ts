@@ -9,7 +9,6 @@ import * as Files from "@fanout/ops/Files"
 import * as Hash from "@fanout/ops/Hash"
 import type { HashAlgorithm } from "@fanout/ops/HashAlgorithm"
 import * as HashCache from "@fanout/ops/HashCache"
-import * as HashLine from "@fanout/ops/HashLine"
 import * as SourceRows from "@fanout/ops/SourceRows"
 import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
@@ -93,7 +92,7 @@ const hash = (disk: MemoryFiles.Disk, cache: HashCache.HashCache, options: Optio
     yield* settle
     yield* TestClock.adjust("10 seconds")
     const rows = yield* store.outcomes(id, { after: 0, limit: 100 })
-    const sorter = new SourceRows.Sorter(HashLine.fromRow)
+    const sorter = new SourceRows.Sorter(Hash.fromRow)
     const lines = [...sorter.add(rows), ...sorter.end()]
     const { units } = yield* manager.progress(id)
     return {

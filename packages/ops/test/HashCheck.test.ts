@@ -7,7 +7,6 @@ import * as FilePath from "@fanout/ops/FilePath"
 import * as Files from "@fanout/ops/Files"
 import type { HashAlgorithm } from "@fanout/ops/HashAlgorithm"
 import * as HashCheck from "@fanout/ops/HashCheck"
-import * as HashCheckLine from "@fanout/ops/HashCheckLine"
 import * as SourceRows from "@fanout/ops/SourceRows"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
@@ -71,7 +70,7 @@ const check = (
       yield* TestClock.adjust("100 seconds")
     }
     const rows = yield* store.outcomes(id, { after: 0, limit: 10_000 })
-    const sorter = new SourceRows.Sorter(HashCheckLine.fromRow)
+    const sorter = new SourceRows.Sorter(HashCheck.fromRow)
     const lines = [...sorter.add(rows), ...sorter.end()]
     return {
       state: (yield* manager.get(id)).state._tag,

@@ -3,9 +3,9 @@
  */
 import * as ChecksumLine from "@fanout/ops/ChecksumLine"
 import * as FilePath from "@fanout/ops/FilePath"
+import type { HashedFile, Line } from "@fanout/ops/Hash"
 import * as HashAlgorithms from "@fanout/ops/HashAlgorithm"
 import type { HashAlgorithm } from "@fanout/ops/HashAlgorithm"
-import type { HashedFile, HashLine } from "@fanout/ops/HashLine"
 import * as SourceRows from "@fanout/ops/SourceRows"
 import * as Arr from "effect/Array"
 import * as Argument from "effect/cli/Argument"
@@ -90,7 +90,6 @@ const hashAll = (paths: Settings.Paths, given: Given) =>
     const { cache, output, sampled } = given
     const algorithm = sampled ? "sampled" as const : Option.getOrElse(given.algorithm, () => "blake3" as const)
     const Hash = yield* Effect.promise(() => import("@fanout/ops/Hash"))
-    const { fromRow } = yield* Effect.promise(() => import("@fanout/ops/HashLine"))
     const payload = yield* withFiles(Hash.plan({
       sources: Arr.map(paths, Arguments.absolute),
       algorithm,
@@ -99,7 +98,7 @@ const hashAll = (paths: Settings.Paths, given: Given) =>
       ...Option.match(output, { onNone: () => ({}), onSome: (output) => ({ output }) })
     }))
     // By their names as they were given on the command line.
-    const render = ({ files, place }: HashLine): string | Uint8Array => {
+    const render = ({ files, place }: Line): string | Uint8Array => {
       const top = paths[place.source] ?? FilePath.empty
       const text = files.map((file) => textOf(file, top, algorithm, given)).join("")
       return text.isWellFormed() ? text : FilePath.toBytes(FilePath.make(text))
@@ -108,7 +107,7 @@ const hashAll = (paths: Settings.Paths, given: Given) =>
       start: RunJob.start(Hash.job, payload, given),
       options: given,
       file: output,
-      lines: { order: new SourceRows.Sorter(fromRow), textOf: render }
+      lines: { order: new SourceRows.Sorter(Hash.fromRow), textOf: render }
     })
   })
 

@@ -3,7 +3,7 @@
  */
 import * as FilePath from "@fanout/ops/FilePath"
 import type { HashAlgorithm } from "@fanout/ops/HashAlgorithm"
-import type { HashCheckLine, Status } from "@fanout/ops/HashCheckLine"
+import type { Line, Status } from "@fanout/ops/HashCheck"
 import * as SourceRows from "@fanout/ops/SourceRows"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
@@ -25,10 +25,10 @@ const words: Readonly<Record<Status, string>> = {
 }
 
 /** What is said of a line: on one of its own, whatever the file is called. */
-const text = ({ lineNumber, path, status }: HashCheckLine): string =>
+const text = ({ lineNumber, path, status }: Line): string =>
   `${status === "malformed" ? `line ${lineNumber}` : FilePath.display(path)}: ${words[status]}`
 
-const json = ({ lineNumber, matched, path, status, why }: HashCheckLine): string =>
+const json = ({ lineNumber, matched, path, status, why }: Line): string =>
   events.line("check", {
     line: lineNumber,
     ...(status === "malformed" ? {} : { name: FilePath.toText(path) }),
@@ -43,7 +43,6 @@ const json = ({ lineNumber, matched, path, status, why }: HashCheckLine): string
 export const hashCheck = (file: FilePath.FilePath, algorithm: Option.Option<HashAlgorithm>, options: Options) =>
   Effect.gen(function*() {
     const HashCheck = yield* Effect.promise(() => import("@fanout/ops/HashCheck"))
-    const { fromRow } = yield* Effect.promise(() => import("@fanout/ops/HashCheckLine"))
     const folder = Arguments.workingFolder()
     const leaveOut = yield* Settings.databaseFiles
     const payload = yield* withFiles(
@@ -53,7 +52,7 @@ export const hashCheck = (file: FilePath.FilePath, algorithm: Option.Option<Hash
       start: RunJob.start(HashCheck.job, payload, options),
       options,
       lines: {
-        order: new SourceRows.Sorter(fromRow),
+        order: new SourceRows.Sorter(HashCheck.fromRow),
         textOf: (line) => options.quiet && line.status === "ok" ? "" : `${options.json ? json(line) : text(line)}\n`
       }
     })

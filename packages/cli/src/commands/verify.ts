@@ -3,7 +3,7 @@
  */
 import type { Difference } from "@fanout/ops/Difference"
 import * as FilePath from "@fanout/ops/FilePath"
-import { Aspect } from "@fanout/ops/Metadata"
+import type { Payload } from "@fanout/ops/Verify"
 import type { Line } from "@fanout/ops/VerifyRows"
 import * as Command from "effect/cli/Command"
 import * as Flag from "effect/cli/Flag"
@@ -22,7 +22,7 @@ import type { Options } from "../ui/View.ts"
 const config = {
   a: Settings.pathArgument("A", "Folder or file"),
   b: Settings.pathArgument("B", "What is to be the same: a folder or a file as well"),
-  ignore: Flag.Literals("ignore", Aspect.literals).pipe(
+  ignore: Flag.Literals("ignore", ["mode", "owner", "times"]).pipe(
     Flag.withDescription("Metadata that may differ; can be given more than once. `owner` is the group as well"),
     Flag.atLeast(0)
   ),
@@ -62,7 +62,7 @@ const json = ({ difference, path, why }: Line, status: string): string =>
     message: why
   })
 
-const compare = (a: FilePath.FilePath, b: FilePath.FilePath, ignore: ReadonlyArray<Aspect>, options: Options) =>
+const compare = (a: FilePath.FilePath, b: FilePath.FilePath, ignore: Payload["ignore"], options: Options) =>
   Effect.gen(function*() {
     const Verify = yield* Effect.promise(() => import("@fanout/ops/Verify"))
     const { lineOf, Sorter } = yield* Effect.promise(() => import("@fanout/ops/VerifyRows"))

@@ -2,7 +2,7 @@
  * Writes the line that shows how far a job is. Pure: progress goes in, text comes out.
  */
 import type { Progress } from "@fanout/core/Progress"
-import { units as deleted } from "@fanout/ops/DeleteUnits"
+import { removedUnits } from "@fanout/ops/ProgressUnits"
 import * as CliOutput from "effect/cli/CliOutput"
 import * as format from "./format.ts"
 import { fit } from "./table.ts"
@@ -61,7 +61,7 @@ const partsOf = (progress: Progress, samples: ReadonlyArray<Sample>) => {
   const { FolderEnded: ends = 0, FolderMade: made = 0, FolderSame: same = 0 } = progress.tally.tags
   const ofAll = totalBytes === undefined || totalBytes < bytes ? "" : ` of ${format.bytes(totalBytes)}`
   return {
-    files: format.counted(progress.units[deleted.files] ?? Math.max(0, items - made - same - ends), "file"),
+    files: format.counted(progress.units[removedUnits.files] ?? Math.max(0, items - made - same - ends), "file"),
     cached: cached > 0 ? format.cached(cached) : "",
     failed: failed > 0 ? `${format.count(failed)} failed` : "",
     bytes: bytes > 0 ? `${format.bytes(bytes)}${ofAll}` : "",

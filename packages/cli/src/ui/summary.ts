@@ -6,8 +6,7 @@ import { JobState } from "@fanout/core/JobState"
 import { Exit, type JobRecord, type OutcomeRow } from "@fanout/core/JobStore"
 import * as Outcome from "@fanout/core/Outcome"
 import type { Progress } from "@fanout/core/Progress"
-import { lostUnits, strategyUnits } from "@fanout/ops/CopyStrategy"
-import { units as deleted } from "@fanout/ops/DeleteUnits"
+import { lostUnits, removedUnits, strategyUnits } from "@fanout/ops/ProgressUnits"
 import { isVanished, SkipReason } from "@fanout/ops/SkipReason"
 import * as Num from "effect/Number"
 import * as Option from "effect/Option"
@@ -31,8 +30,8 @@ export const counts = (progress: Progress, { failures, vanished = 0 }: Known = {
   const { done, failed, skipped, tags } = progress.tally
   const tagged = Object.entries(tags).filter(([, amount]) => amount > 0).toSorted(([, a], [, b]) => b - a)
   const untagged = done - tagged.reduce((sum, [, amount]) => sum + amount, 0)
-  const files = progress.units[deleted.files] ?? 0
-  const folders = progress.units[deleted.folders] ?? 0
+  const files = progress.units[removedUnits.files] ?? 0
+  const folders = progress.units[removedUnits.folders] ?? 0
   const parts = tagged.filter(([tag]) => !uncounted.has(tag)).map(([tag, amount]) => withTag(tag, amount))
   if (files > 0) parts.push(`${format.count(files)} deleted`)
   if (folders > 0) parts.push(format.counted(folders, "folder"))

@@ -10,3 +10,7 @@ export const isSameTime = (a: bigint, b: bigint): boolean => a - b < 1000n && b 
 export const isAlike = (source: Files.FileStat, there: Files.FileStat): boolean =>
   source.kind === there.kind && source.sizeBytes === there.sizeBytes &&
   isSameTime(source.modifiedNanos, there.modifiedNanos)
+
+/** Whether a file was written to while it was read, as far as its size and time tell. */
+export const isChanged = (before: Files.FileStat, after: Files.FileStat): boolean =>
+  before.modifiedNanos !== after.modifiedNanos || before.sizeBytes !== after.sizeBytes

@@ -13,9 +13,6 @@ import * as CopyChecksum from "../CopyChecksum.ts"
 import { CopyOptions } from "../CopyOptions.ts"
 import * as FilePath from "../FilePath.ts"
 import * as OutputFile from "../OutputFile.ts"
-import * as Place from "../Place.ts"
-import * as TemporaryName from "../TemporaryName.ts"
-import { namesIn } from "./namesIn.ts"
 
 /** Path of a file from the destination on, as that was given. */
 const nameOf = (
@@ -37,12 +34,8 @@ export const sweep = Effect.fnUntraced(
   function*({ request: { checksums } }: Payload, job: JobId, before?: number) {
     const path = checksums?.output
     if (path === undefined) return
-    const { folder } = yield* Place.open(path)
-    const { others } = yield* namesIn(folder)
-    const left = others.filter((name) => TemporaryName.isFor(job, name, path) && TemporaryName.isOf(job, name, before))
-    yield* Effect.forEach(left, (name) => folder.unlink(name), { discard: true })
+    yield* OutputFile.sweep(path, job, (token) => before === undefined || token < before)
   },
-  Effect.scoped,
   (sweeping) => Effect.ignore(sweeping)
 )
 
@@ -55,7 +48,7 @@ export const write = Effect.fnUntraced(function*(payload: Payload) {
   const { isDurable } = yield* CopyOptions
   yield* sweep(payload, id, token)
   const writeAll = Effect.gen(function*() {
-    const file = yield* OutputFile.make(path, TemporaryName.make(id, token, path))
+    const file = yield* OutputFile.make(path, { job: id, token })
     yield* Stream.runForEachArray(outcomes(["Done"]), (rows) => {
       const lines = rows.flatMap(CopyChecksum.fromRow).map((checksum) =>
         ChecksumLine.write({ ...checksums, digest: checksum.digest, path: nameOf(checksum, transfers) }, "plain")

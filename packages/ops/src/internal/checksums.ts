@@ -9,7 +9,7 @@ import { CopyOptions } from "../CopyOptions.ts"
 import type * as Files from "../Files.ts"
 import type { HashAlgorithm } from "../HashAlgorithm.ts"
 import * as Place from "../Place.ts"
-import { isChanged } from "./content.ts"
+import { isChanged } from "./alike.ts"
 import { digestOf } from "./readBack.ts"
 import { onDestination } from "./sides.ts"
 

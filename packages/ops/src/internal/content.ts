@@ -10,6 +10,7 @@ import { CopyError, Reason } from "../CopyError.ts"
 import type { Copied, CopyRequest } from "../CopyStrategy.ts"
 import type * as Files from "../Files.ts"
 import * as Place from "../Place.ts"
+import { isChanged } from "./alike.ts"
 import { keepAttributes } from "./attributes.ts"
 import { prepare } from "./durability.ts"
 import { type Draft, flushPlaced } from "./placing.ts"
@@ -63,10 +64,6 @@ const count = (counted: Counted) => (copied: number): Effect.Effect<void> =>
     counted.bytes = copied
     return Progress.add("bytes", more)
   })
-
-/** Whether a file was written to while it was read, as far as its size and time tell. */
-export const isChanged = (before: Files.FileStat, after: Files.FileStat): boolean =>
-  before.modifiedNanos !== after.modifiedNanos || before.sizeBytes !== after.sizeBytes
 
 const nothingTaken: Digests = { compared: undefined, checksum: undefined }
 

@@ -6,9 +6,9 @@ import * as Task from "@fanout/core/Task"
 import * as Effect from "effect/Effect"
 import type * as Layer from "effect/Layer"
 import * as RpcGroup from "effect/rpc/RpcGroup"
-import { units } from "../DeleteUnits.ts"
 import * as FilePath from "../FilePath.ts"
 import type * as Files from "../Files.ts"
+import { removedUnits } from "../ProgressUnits.ts"
 import { SkipReason } from "../SkipReason.ts"
 import { Trash } from "../Trash.ts"
 import * as DeleteRoot from "./deleteRoot.ts"
@@ -22,8 +22,8 @@ type Payload = Task.Payload<typeof DeleteOne>
 const { FolderLeft, FolderMet, Removed, Trashed } = Deleted.cases
 
 const removed = Effect.fnUntraced(function*(files: number, folders: number) {
-  yield* Progress.add(units.files, files)
-  yield* Progress.add(units.folders, folders)
+  yield* Progress.add(removedUnits.files, files)
+  yield* Progress.add(removedUnits.folders, folders)
   return Removed.make({})
 })
 

@@ -2,15 +2,9 @@
  * Calls a file system so that links are followed in the paths that it is given, for copies of what they lead to.
  */
 import * as Effect from "effect/Effect"
-import * as Option from "effect/Option"
-import type * as Scope from "effect/Scope"
-import { CopyError, Reason } from "../CopyError.ts"
-import { CopyOptions } from "../CopyOptions.ts"
 import type { Transfer } from "../Destination.ts"
 import type { FilePath } from "../FilePath.ts"
-import * as Files from "../Files.ts"
-import { FilesError } from "../FilesError.ts"
-import * as Place from "../Place.ts"
+import type * as Files from "../Files.ts"
 
 type Service = Files.Files["Service"]
 
@@ -20,33 +14,6 @@ export const following = (files: Service): Pick<Service, "list" | "lstat" | "fol
   folders: (path) => Effect.flatMap(files.realPath(path), files.folders),
   list: (path) => Effect.flatMap(files.realPath(path), files.list),
   lstat: files.stat
-})
-
-/** Opens the folder that a source is in, or the one that what a link leads to is in. */
-export const openPlace = (
-  path: FilePath,
-  isFollowing: boolean
-): Effect.Effect<Place.Place, FilesError, Files.Files | Scope.Scope> =>
-  isFollowing ? Effect.flatMap(Files.Files.use((files) => files.realPath(path)), Place.open) : Place.open(path)
-
-/** A folder above the source that is gone, or is a link by now, has taken the source with it. */
-export const openSource = Effect.fnUntraced(function*(path: FilePath) {
-  const { isFollowing } = yield* CopyOptions
-  return yield* Effect.catchIf(
-    openPlace(path, isFollowing),
-    (error: FilesError) => error.isMissing || error.code === "ELOOP",
-    ({ code }) => isFollowing ? notFollowed(path, code) : Effect.fail(vanished(path))
-  )
-})
-
-const vanished = (path: FilePath) => new CopyError({ reason: Reason.cases.Vanished.make({ path }) })
-
-/** A link that is there has not vanished, but leads nowhere, or round in circles. */
-const notFollowed = Effect.fnUntraced(function*(path: FilePath, code: string) {
-  const found = yield* Files.Files.use((files) => files.find(path))
-  if (Option.isNone(found)) return yield* vanished(path)
-  const why = code === "ELOOP" ? code : "ENOLINK"
-  return yield* new FilesError({ call: "stat", path, code: why, target: Option.none() })
 })
 
 /** How a walk over the sources of a copy follows links: not into what the copy is written to. */

@@ -8,9 +8,9 @@ import * as TaskCheckpoint from "@fanout/core/TaskCheckpoint"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import { type Calls, isCode } from "../Calls.ts"
-import { units } from "../DeleteUnits.ts"
 import * as FilePath from "../FilePath.ts"
 import type * as Files from "../Files.ts"
+import { removedUnits } from "../ProgressUnits.ts"
 import type { DeleteBatch, Folders } from "./deleteTask.ts"
 import { descending, type Descent } from "./descent.ts"
 import { mostDeep } from "./units/measure.ts"
@@ -83,8 +83,8 @@ class Sweeping {
 
   tell(): void {
     if (this.files + this.folders === 0) return
-    if (this.files > 0) this.reporter.addUnsafe(units.files, this.files)
-    if (this.folders > 0) this.reporter.addUnsafe(units.folders, this.folders)
+    if (this.files > 0) this.reporter.addUnsafe(removedUnits.files, this.files)
+    if (this.folders > 0) this.reporter.addUnsafe(removedUnits.folders, this.folders)
     this.cell.saveUnsafe(checkpoint)
     this.files = 0
     this.folders = 0

@@ -6,8 +6,8 @@ import { type Calls, type Code, isCode } from "../../Calls.ts"
 import * as FilePath from "../../FilePath.ts"
 import type * as Files from "../../Files.ts"
 import type { Call, FilesError } from "../../FilesError.ts"
+import { isChanged } from "../alike.ts"
 import { failure, isName } from "../calls/opened.ts"
-import { isChanged } from "../content.ts"
 
 /** What files are read into. */
 export interface Reader {

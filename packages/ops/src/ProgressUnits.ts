@@ -1,0 +1,51 @@
+/**
+ * Names what jobs count as they go on.
+ *
+ * @since 0.1.0
+ */
+import type { Property } from "./CopyOptions.ts"
+
+/**
+ * Property of the source that the copy could not be given, since its file system has no such thing.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type Lost = Exclude<Property, "sparse">
+
+/**
+ * Units of progress that count the copies which have lost a property.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export const lostUnits: Readonly<Record<Lost, string>> = {
+  mode: "lostMode",
+  times: "lostTimes",
+  owner: "lostOwner",
+  links: "lostLinks",
+  xattr: "lostXattr"
+}
+
+/**
+ * Units of progress that count the files which were copied in a way, by its name. What is copied through memory as
+ * a whole is not counted.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export const strategyUnits: ReadonlyMap<string, string> = new Map([
+  ["reflink", "reflinked"],
+  ["kernel", "kernelCopied"],
+  ["chunked", "chunked"],
+  ["hard link", "hardLinked"],
+  ["rename", "renamed"]
+])
+
+/**
+ * Units of progress that count what a deletion has removed.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export const removedUnits = { files: "removedFiles", folders: "removedFolders" } as const
