@@ -12,7 +12,7 @@ import { move } from "./commands/move.ts"
 import { create } from "./commands/new.ts"
 import { thumbnail } from "./commands/thumbnail.ts"
 import { verify } from "./commands/verify.ts"
-import * as Settings from "./Settings.ts"
+import * as Settings from "./options/Settings.ts"
 
 /** `fanout` */
 export const cli = Command.make("fanout").pipe(

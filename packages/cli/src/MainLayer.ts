@@ -15,10 +15,10 @@ import * as Thumbnail from "@fanout/ops/Thumbnail"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
-import type { Options } from "./JobRuntime.ts"
+import * as ProcessExit from "./exit/ProcessExit.ts"
 import * as Machine from "./machine/Machine.ts"
 import * as Storage from "./machine/Storage.ts"
-import * as ProcessExit from "./ProcessExit.ts"
+import type { Options } from "./run/JobRuntime.ts"
 import * as Threads from "./Threads.ts"
 
 /** Jobs that this program has code for. */

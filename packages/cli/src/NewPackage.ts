@@ -7,7 +7,7 @@ import * as Schema from "effect/Schema"
 import * as fs from "node:fs"
 import * as path from "node:path"
 import { fileURLToPath } from "node:url"
-import * as Stop from "./Stop.ts"
+import * as Stop from "./exit/Stop.ts"
 
 /** Templates that there are. Each is called `example-` and its name. */
 type Template = "job"

@@ -5,7 +5,7 @@ import { layerProcesses, layerThreads } from "@fanout/core/threads"
 import * as FileJobs from "@fanout/ops/FileJobs"
 import { ThreadTasks as MediaThreadTasks } from "@fanout/ops/MediaTask"
 import { ProcessTasks } from "@fanout/ops/ThumbnailTask"
-import * as ProcessExit from "./ProcessExit.ts"
+import * as ProcessExit from "./exit/ProcessExit.ts"
 
 /** What they run: beside this module as a source, and beside the command where it is one file. */
 const moduleOf = (name: string): URL =>

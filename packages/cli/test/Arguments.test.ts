@@ -3,7 +3,7 @@ import * as FilePath from "@fanout/ops/FilePath"
 import * as fs from "node:fs"
 import * as os from "node:os"
 import * as path from "node:path"
-import * as Arguments from "../src/Arguments.ts"
+import * as Arguments from "../src/options/Arguments.ts"
 
 const line = (...args: ReadonlyArray<string>) => Buffer.from(args.map((arg) => `${arg}\0`).join(""), "latin1")
 

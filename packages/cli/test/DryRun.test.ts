@@ -2,7 +2,7 @@ import { assert, describe, it } from "@effect/vitest"
 import type { Entry as CopyEntry } from "@fanout/ops/CopyPreview"
 import type { Entry as DeleteEntry } from "@fanout/ops/DeletePreview"
 import * as FilePath from "@fanout/ops/FilePath"
-import * as DryRun from "../src/DryRun.ts"
+import * as DryRun from "../src/output/DryRun.ts"
 
 const copied = (action: CopyEntry["action"], target: string, fields?: Partial<CopyEntry>): CopyEntry => ({
   action,

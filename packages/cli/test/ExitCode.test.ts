@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import * as ExitCode from "../src/ExitCode.ts"
+import * as ExitCode from "../src/exit/ExitCode.ts"
 
 describe("ExitCode", () => {
   it("tells how a job ended", () => {

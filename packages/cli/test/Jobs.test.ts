@@ -4,8 +4,8 @@ import { JobManager } from "@fanout/core/JobManager"
 import { JobNotFound, JobStoreError } from "@fanout/core/JobStoreError"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
-import * as Jobs from "../src/JobRuntime.ts"
-import * as Stop from "../src/Stop.ts"
+import * as Stop from "../src/exit/Stop.ts"
+import * as Jobs from "../src/run/JobRuntime.ts"
 import { counters, record } from "./records.ts"
 
 const records = ["abc1", "abc", "abd", "zy"].map((id) =>

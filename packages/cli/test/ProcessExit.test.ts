@@ -3,7 +3,7 @@ import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
-import * as ProcessExit from "../src/ProcessExit.ts"
+import * as ProcessExit from "../src/exit/ProcessExit.ts"
 
 /** Has the process be one that waits for its threads when it ends, or not. */
 const noteCalls = async (waits: boolean) => {

@@ -7,7 +7,7 @@ import { Sorter } from "@fanout/ops/VerifyRows"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as TestClock from "effect/testing/TestClock"
-import * as RowOutput from "../src/RowOutput.ts"
+import * as RowOutput from "../src/output/RowOutput.ts"
 import { counters, record } from "./records.ts"
 
 const id = JobId.make("k1")

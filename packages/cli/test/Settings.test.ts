@@ -1,6 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as Option from "effect/Option"
-import * as Settings from "../src/Settings.ts"
+import * as Settings from "../src/options/Settings.ts"
 
 const path = (env: Record<string, string>, flag?: string) =>
   Settings.databasePath(Option.fromUndefinedOr(flag), env, "/home/me")

@@ -2,7 +2,7 @@ import { assert, describe, it } from "@effect/vitest"
 import * as JobId from "@fanout/core/JobId"
 import { ActiveJobDiffers, JobManagerError, NotAllowed, ShuttingDown } from "@fanout/core/JobManagerError"
 import * as Store from "@fanout/core/JobStoreError"
-import * as Stop from "../src/Stop.ts"
+import * as Stop from "../src/exit/Stop.ts"
 
 const id = JobId.make("k1")
 const store = (reason: Store.JobStoreError["reason"]) =>

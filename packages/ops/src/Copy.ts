@@ -19,34 +19,34 @@ import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
 import * as Semaphore from "effect/Semaphore"
 import * as Stream from "effect/Stream"
-import * as Conflict from "./Conflict.ts"
 import { ChecksumsUnwritten } from "./CopyChecksum.ts"
-import * as CopyEntryLive from "./CopyEntryLive.ts"
 import * as CopyOptions from "./CopyOptions.ts"
-import { CopyEntry } from "./CopyTask.ts"
-import * as Destination from "./Destination.ts"
 import type { DestinationError } from "./DestinationError.ts"
 import * as FilePath from "./FilePath.ts"
 import * as Files from "./Files.ts"
-import * as FileTree from "./FileTree.ts"
 import * as Filter from "./Filter.ts"
 import { HardLinks } from "./HardLinks.ts"
 import { HashAlgorithm } from "./HashAlgorithm.ts"
-import * as ChecksumFile from "./internal/checksumFile.ts"
-import { countOf, Elements, mayBeWhole, mostWhole, parts, standsFor } from "./internal/copyElements.ts"
-import * as Durability from "./internal/durability.ts"
-import { filesAtOnce } from "./internal/filesAtOnce.ts"
-import * as FileSystems from "./internal/fileSystems.ts"
-import * as FolderTimes from "./internal/folderTimes.ts"
-import { followOf } from "./internal/following.ts"
-import * as LinkedFiles from "./internal/linkedCopies.ts"
-import { MadeFolders } from "./internal/madeFolders.ts"
-import { pauseIfMoved, pauseOn, pausing } from "./internal/pausing.ts"
-import * as Strays from "./internal/strays.ts"
-import * as TouchedFolders from "./internal/touchedFolders.ts"
-import * as ProtectedFiles from "./ProtectedFiles.ts"
-import * as QuickFiles from "./QuickFiles.ts"
-import * as TemporaryName from "./TemporaryName.ts"
+import * as AbandonedDrafts from "./internal/copy/abandonedDrafts.ts"
+import * as ChecksumFile from "./internal/copy/checksumFile.ts"
+import { countOf, Elements, mayBeWhole, mostWhole, parts, standsFor } from "./internal/copy/copyElements.ts"
+import * as CopyEntryLive from "./internal/copy/copyEntryLive.ts"
+import { CopyEntry } from "./internal/copy/copyTask.ts"
+import * as TouchedFolders from "./internal/copy/touchedFolders.ts"
+import * as QuickFiles from "./internal/files/quickFiles.ts"
+import * as FolderTimes from "./internal/move/folderTimes.ts"
+import * as Destination from "./internal/path/destination.ts"
+import * as TemporaryName from "./internal/path/temporaryName.ts"
+import * as Conflict from "./internal/steps/conflict.ts"
+import * as Durability from "./internal/steps/durability.ts"
+import * as LinkedFiles from "./internal/steps/linkedCopies.ts"
+import { MadeFolders } from "./internal/steps/madeFolders.ts"
+import * as FileTree from "./internal/tree/fileTree.ts"
+import { followOf } from "./internal/tree/followedLinks.ts"
+import { pauseIfMoved, pauseOn, pausing } from "./internal/work/diskPause.ts"
+import { filesAtOnce } from "./internal/work/fileConcurrency.ts"
+import * as JobFileSystems from "./internal/work/jobFileSystems.ts"
+import * as ProtectedFiles from "./internal/work/protectedFiles.ts"
 
 /**
  * Schema for what is to be copied, as it was asked for: it names the job, so that the same request finds it again.
@@ -100,7 +100,7 @@ export const Payload = Schema.Struct({
   /** Files that are neither copied nor replaced: those of the job's own database. Without links above their names. */
   leaveOut: Schema.Array(FilePath.FilePath),
   /** What sources and targets were on when the job was planned, where that has a name. */
-  homes: Schema.optionalKey(Schema.Array(FileSystems.Home))
+  homes: Schema.optionalKey(Schema.Array(JobFileSystems.Home))
 })
 
 /**
@@ -147,7 +147,7 @@ export const plan = (
   }).pipe(
     Effect.flatMap((transfers) =>
       Effect.map(
-        FileSystems.find(transfers.flatMap(({ source, target }) => [source, target])),
+        JobFileSystems.find(transfers.flatMap(({ source, target }) => [source, target])),
         (homes) => ({ request, transfers, leaveOut, homes })
       )
     )
@@ -220,7 +220,7 @@ const walk = (payload: Payload, { mayBeWhole }: Plan, gone: ReadonlySet<number>)
 
 /** Tells how much there is in all. What was counted of a disk that is gone is no total. */
 const tellTotal = Effect.fnUntraced(function*(found: number) {
-  if ((yield* FileSystems.findMoved()) !== undefined) return
+  if ((yield* JobFileSystems.findMoved()) !== undefined) return
   yield* Progress.total("items", found)
   if (Option.isNone(yield* total.get)) yield* total.save(found)
 })
@@ -411,7 +411,7 @@ export const run = <E, R>(
       options.isMove ? FolderTimes.make : Effect.sync(FolderTimes.FolderTimes.defaultValue)
     ),
     Effect.provideServiceEffect(LinkedFiles.Memory, memoryOf(options)),
-    Effect.provideService(FileSystems.Homes, payload.homes ?? []),
+    Effect.provideService(JobFileSystems.Homes, payload.homes ?? []),
     Effect.provideService(CopyOptions.CopyOptions, options)
   )
 
@@ -454,7 +454,7 @@ export const onCancel = (
   saved: Job.Saved,
   spared: ReadonlyArray<FilePath.FilePath> = []
 ): Effect.Effect<void, never, Files.Files> =>
-  Strays.removeAll(payload, id, spared).pipe(
+  AbandonedDrafts.removeAll(payload, id, spared).pipe(
     Effect.andThen(ChecksumFile.sweep(payload, id)),
     Effect.andThen(TouchedFolders.restoreAll(saved))
   )

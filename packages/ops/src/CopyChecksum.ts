@@ -11,7 +11,7 @@ import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
 import * as FilePath from "./FilePath.ts"
 import { FilesError } from "./FilesError.ts"
-import * as TreeCursor from "./TreeCursor.ts"
+import * as TreeCursor from "./internal/tree/treeCursor.ts"
 
 /**
  * Schema for what a row tells of files in a folder.

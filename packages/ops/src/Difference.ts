@@ -8,7 +8,7 @@ import * as Schema from "effect/Schema"
 import * as FilePath from "./FilePath.ts"
 import { FileKind } from "./Files.ts"
 import { FilesError } from "./FilesError.ts"
-import { Held, Side } from "./internal/pairTree.ts"
+import { Held, Side } from "./internal/verify/pairTree.ts"
 
 const only = { kind: FileKind, held: Schema.OptionFromOptional(Held) }
 

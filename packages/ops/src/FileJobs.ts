@@ -20,7 +20,6 @@ import * as os from "node:os"
 import * as path from "node:path"
 import { pathToFileURL } from "node:url"
 import * as Copy from "./Copy.ts"
-import * as CopyEntryLive from "./CopyEntryLive.ts"
 import type { CopyOptions } from "./CopyOptions.ts"
 import * as Delete from "./Delete.ts"
 import * as FilePath from "./FilePath.ts"
@@ -30,13 +29,14 @@ import * as FileThread from "./FileThread.ts"
 import * as HardLinks from "./HardLinks.ts"
 import * as Hash from "./Hash.ts"
 import * as HashCheck from "./HashCheck.ts"
-import * as DeleteBatchLive from "./internal/deleteBatchLive.ts"
-import * as DeleteOneLive from "./internal/deleteOneLive.ts"
-import * as HashTaskLive from "./internal/hashTaskLive.ts"
-import * as VerifyEntryLive from "./internal/verifyEntryLive.ts"
+import * as CopyEntryLive from "./internal/copy/copyEntryLive.ts"
+import * as DeleteBatchLive from "./internal/delete/deleteBatchLive.ts"
+import * as DeleteOneLive from "./internal/delete/deleteOneLive.ts"
+import * as HashTaskLive from "./internal/hash/hashTaskLive.ts"
+import * as SqlHashCache from "./internal/hash/sqlHashCache.ts"
+import * as VerifyEntryLive from "./internal/verify/verifyEntryLive.ts"
 import * as Move from "./Move.ts"
 import * as SqlHardLinks from "./SqlHardLinks.ts"
-import * as SqlHashCache from "./SqlHashCache.ts"
 import * as SystemFiles from "./SystemFiles.ts"
 import * as Trash from "./Trash.ts"
 import * as Verify from "./Verify.ts"
@@ -165,10 +165,10 @@ export interface Options {
 /** What threads run is beside this module, or in the package that is installed where a bundler has put this one. */
 const ownModule = (): URL => {
   const extension = import.meta.url.endsWith(".ts") ? "ts" : "js"
-  const beside = new URL(`./internal/defaultThread.${extension}`, import.meta.url)
+  const beside = new URL(`./internal/work/defaultThread.${extension}`, import.meta.url)
   if (fs.existsSync(beside)) return beside
   const manifest = createRequire(import.meta.url).resolve("@fanout/ops/package.json")
-  return new URL("./dist/internal/defaultThread.js", pathToFileURL(manifest))
+  return new URL("./dist/internal/work/defaultThread.js", pathToFileURL(manifest))
 }
 
 /** Without it jobs would take several times as long, and nobody be told. */

@@ -24,20 +24,20 @@ import * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
 import * as FilePath from "./FilePath.ts"
 import type * as Files from "./Files.ts"
-import * as FileTree from "./FileTree.ts"
 import * as HashAlgorithm from "./HashAlgorithm.ts"
-import { type Entry, HashCache } from "./HashCache.ts"
-import { failedAs, skippedAs } from "./internal/endings.ts"
-import { filesAtOnce } from "./internal/filesAtOnce.ts"
-import { type Gathered, Gathering } from "./internal/gathering.ts"
-import { countOf, FilesIn, type HashedFiles, HashFiles, type Unhashed } from "./internal/hashTask.ts"
-import { layer as handlers } from "./internal/hashTaskLive.ts"
-import * as Relisting from "./internal/relisting.ts"
-import * as SourceCursor from "./internal/sourceCursor.ts"
-import * as Sources from "./internal/sources.ts"
-import * as ProtectedFiles from "./ProtectedFiles.ts"
-import * as QuickFiles from "./QuickFiles.ts"
-import * as TreeCursor from "./TreeCursor.ts"
+import * as QuickFiles from "./internal/files/quickFiles.ts"
+import { type Entry, HashCache } from "./internal/hash/hashCache.ts"
+import { countOf, FilesIn, type HashedFiles, HashFiles, type Unhashed } from "./internal/hash/hashTask.ts"
+import { layer as handlers } from "./internal/hash/hashTaskLive.ts"
+import * as RelistedFolder from "./internal/hash/relistedFolder.ts"
+import { failedAs, skippedAs } from "./internal/tree/elementOutcomes.ts"
+import * as FileTree from "./internal/tree/fileTree.ts"
+import { type Gathered, Gathering } from "./internal/tree/gatheredNames.ts"
+import * as SourceCursor from "./internal/tree/sourceCursor.ts"
+import * as Sources from "./internal/tree/sources.ts"
+import * as TreeCursor from "./internal/tree/treeCursor.ts"
+import { filesAtOnce } from "./internal/work/fileConcurrency.ts"
+import * as ProtectedFiles from "./internal/work/protectedFiles.ts"
 
 /**
  * Schema for what is to be hashed.
@@ -135,7 +135,7 @@ class Elements {
       return [...before, this.item(cursor, { ...this.filesIn(source), root: FilePath.parent(file), folders })]
     }
     const isFailed = element._tag === "Unreadable" && outcome._tag === "Failed"
-    const retry = isFailed ? Relisting.retryOf(element, this.filesIn(source)) : {}
+    const retry = isFailed ? RelistedFolder.retryOf(element, this.filesIn(source)) : {}
     const place = SourceCursor.format(this.number++, cursor)
     return [...before, Source.settled(place, { key: FilePath.display(file), outcome, ...retry })]
   }
@@ -271,7 +271,7 @@ export const program = Effect.fnUntraced(function*(payload: Payload) {
   const hashed = { ...payload, linked: yield* ProtectedFiles.withOtherNames(payload.leaveOut) }
   const source = (after: Option.Option<string>) => elements(id, hashed, mostFiles, after)
   const concurrency = yield* filesAtOnce
-  const relisted = Relisting.parts(new Sources.SourceEndings(id, payload), mostFiles)
+  const relisted = RelistedFolder.parts(new Sources.SourceEndings(id, payload), mostFiles)
   const parts: FanOut.Parts<Payloads, HashedFiles> = (element, value) =>
     (element.payload.lists === undefined ? filesParts : relisted)(element, value)
   const options = { keep: "all", parts, concurrency, flushEvery } as const

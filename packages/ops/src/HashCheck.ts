@@ -28,12 +28,12 @@ import * as Files from "./Files.ts"
 import type { FilesError } from "./FilesError.ts"
 import * as HashAlgorithms from "./HashAlgorithm.ts"
 import { HashAlgorithm } from "./HashAlgorithm.ts"
-import * as ChecksumCheck from "./internal/checksumCheck.ts"
-import { filesAtOnce } from "./internal/filesAtOnce.ts"
-import { type CheckedFiles, CheckFiles } from "./internal/hashTask.ts"
-import { layer as handlers } from "./internal/hashTaskLive.ts"
-import * as SourceCursor from "./internal/sourceCursor.ts"
-import * as ProtectedFiles from "./ProtectedFiles.ts"
+import * as ChecksumCheck from "./internal/hash/checksumCheck.ts"
+import { type CheckedFiles, CheckFiles } from "./internal/hash/hashTask.ts"
+import { layer as handlers } from "./internal/hash/hashTaskLive.ts"
+import * as SourceCursor from "./internal/tree/sourceCursor.ts"
+import { filesAtOnce } from "./internal/work/fileConcurrency.ts"
+import * as ProtectedFiles from "./internal/work/protectedFiles.ts"
 
 /**
  * Error of a checksum file that nothing can be checked by.

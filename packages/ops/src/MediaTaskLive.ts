@@ -20,7 +20,7 @@ import { ReadMedia, ThreadTasks } from "./MediaTask.ts"
 export const layer: Layer.Layer<Task.Handler<typeof ReadMedia>, never, Files.Files> = ThreadTasks.toLayer(
   Effect.map(Files.Files, (files) => ({
     [ReadMedia._tag]: (payload: Task.Payload<typeof ReadMedia>) =>
-      Effect.promise(() => import("./internal/media/readMedia.ts")).pipe(
+      Effect.promise(() => import("./internal/media/mediaReader.ts")).pipe(
         Effect.flatMap(({ readMedia }) => readMedia(payload)),
         Effect.provideService(Files.Files, files)
       )

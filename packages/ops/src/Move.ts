@@ -17,15 +17,15 @@ import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
 import * as Copy from "./Copy.ts"
 import { ChecksumsUnwritten } from "./CopyChecksum.ts"
-import * as CopyEntryLive from "./CopyEntryLive.ts"
 import * as CopyOptions from "./CopyOptions.ts"
 import * as FilePath from "./FilePath.ts"
 import type * as Files from "./Files.ts"
 import type { HardLinks } from "./HardLinks.ts"
-import * as Asides from "./internal/asides.ts"
-import * as Moving from "./internal/moving.ts"
-import * as SavedCopy from "./internal/savedCopy.ts"
-import * as Twins from "./internal/twins.ts"
+import * as CopyEntryLive from "./internal/copy/copyEntryLive.ts"
+import * as AsideSources from "./internal/move/asideSources.ts"
+import * as MovedSource from "./internal/move/movedSource.ts"
+import * as CollidingNames from "./internal/path/collidingNames.ts"
+import * as SavedCopy from "./internal/steps/savedCopy.ts"
 
 /**
  * The job. Its payload is that of a copy, and so is its success.
@@ -75,7 +75,7 @@ const renameRoots = Effect.fnUntraced(
     const moved = new Set<number>()
     // Each file has its checksum told: one after the other is renamed then, and read.
     if (rules.length > 0 || checksums !== undefined) return moved
-    const twins = Twins.find(transfers.map(({ target }) => target))
+    const twins = CollidingNames.find(transfers.map(({ target }) => target))
     for (const [index, { source, target }] of transfers.entries()) {
       // Which of them has the name is known once each has been looked at.
       if (twins.has(target)) continue
@@ -84,7 +84,7 @@ const renameRoots = Effect.fnUntraced(
         known[index] = renamed
         return renames.save(Array.from(transfers, (_, index) => known[index] ?? null))
       }
-      const isMoved = yield* Moving.renameRoot({ source, target }, known[index] ?? undefined, note)
+      const isMoved = yield* MovedSource.renameRoot({ source, target }, known[index] ?? undefined, note)
       if (isMoved) moved.add(index)
     }
     return moved
@@ -112,7 +112,7 @@ export const onCancel = (
   saved: Job.Saved
 ): Effect.Effect<void, never, Files.Files> =>
   Effect.andThen(
-    Asides.restoreAll(payload.transfers, id),
+    AsideSources.restoreAll(payload.transfers, id),
     // Targets may have sources in them, and in these what could not be given its name may be the only one by now.
     Copy.onCancel(payload, id, saved, payload.transfers.map(({ source }) => source))
   )

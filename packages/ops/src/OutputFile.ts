@@ -10,8 +10,8 @@ import type * as Scope from "effect/Scope"
 import type * as FilePath from "./FilePath.ts"
 import * as Files from "./Files.ts"
 import { FilesError } from "./FilesError.ts"
-import * as Place from "./Place.ts"
-import * as TemporaryName from "./TemporaryName.ts"
+import * as Place from "./internal/path/place.ts"
+import * as TemporaryName from "./internal/path/temporaryName.ts"
 
 /**
  * File that is written.

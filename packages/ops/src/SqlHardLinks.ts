@@ -21,7 +21,7 @@ import * as SqlClient from "effect/sql/SqlClient"
 import type { SqlError } from "effect/sql/SqlError"
 import * as FilePath from "./FilePath.ts"
 import { HardLinks } from "./HardLinks.ts"
-import { failure, prepareTables, waiting } from "./internal/sqlTables.ts"
+import { failure, prepareTables, waiting } from "./internal/work/sqlTables.ts"
 
 const migrations = Migrator.fromRecord({
   "1_initial": Effect.gen(function*() {

@@ -11,15 +11,15 @@ import * as fs from "node:fs"
 import type { Calls } from "./Calls.ts"
 import type * as FilePath from "./FilePath.ts"
 import * as Files from "./Files.ts"
-import { listFolder, listFolders } from "./internal/calls/listFolder.ts"
-import * as Mounts from "./internal/calls/mounts.ts"
-import { calls as nodeCalls } from "./internal/calls/nodeCalls.ts"
-import { attempt, read, scoped } from "./internal/calls/opened.ts"
-import { File } from "./internal/calls/openFile.ts"
-import { Folder } from "./internal/calls/openFolder.ts"
-import * as runDelay from "./internal/calls/runDelay.ts"
-import { blocking, later, Quick, type Way } from "./internal/calls/way.ts"
-import { QuickFiles } from "./QuickFiles.ts"
+import { blocking, later, Quick, type Way } from "./internal/files/callWays.ts"
+import { listFolder, listFolders } from "./internal/files/folderReader.ts"
+import * as MountTable from "./internal/files/mountTable.ts"
+import { calls as nodeCalls } from "./internal/files/nodeCalls.ts"
+import { File } from "./internal/files/openFile.ts"
+import { Folder } from "./internal/files/openFolder.ts"
+import { attempt, read, scoped } from "./internal/files/openHandle.ts"
+import { QuickFiles } from "./internal/files/quickFiles.ts"
+import * as runDelay from "./internal/files/runDelay.ts"
 
 const make = (calls: Calls) => (way: Way): Files.Files["Service"] => {
   const system = { calls, way }
@@ -59,7 +59,7 @@ export const of = (calls: Calls): Files.Files["Service"] => make(calls)(blocking
 
 /** The C library is reached on Linux only; and not where there is no binary for it, or none may be loaded. */
 const fastest: Effect.Effect<Calls> = process.platform === "linux"
-  ? Effect.match(Effect.tryPromise(() => import("./internal/calls/libcCalls.ts")), {
+  ? Effect.match(Effect.tryPromise(() => import("./internal/files/libcCalls.ts")), {
     onFailure: () => nodeCalls,
     onSuccess: ({ calls }) => calls
   })
@@ -108,8 +108,8 @@ const isLocalThroughout = (paths: ReadonlyArray<FilePath.FilePath>): Effect.Effe
     Effect.succeed(false) :
     Effect.callback<boolean>((resume) =>
       fs.readFile("/proc/self/mountinfo", "latin1", (error, table) => {
-        const mounts = error === null ? Mounts.parse(table) : []
-        resume(Effect.succeed(paths.every((path) => Mounts.isLocalThroughout(mounts, path))))
+        const mounts = error === null ? MountTable.parse(table) : []
+        resume(Effect.succeed(paths.every((path) => MountTable.isLocalThroughout(mounts, path))))
       })
     )
 

@@ -12,8 +12,8 @@ import * as Order from "effect/Order"
 import * as Schema from "effect/Schema"
 import type { Difference } from "./Difference.ts"
 import * as FilePath from "./FilePath.ts"
-import * as PairCursor from "./internal/pairCursor.ts"
-import { EntryFailed } from "./internal/verifyEntry.ts"
+import * as PairCursor from "./internal/verify/pairCursor.ts"
+import { EntryFailed } from "./internal/verify/verifyEntry.ts"
 
 const placeOf = (cursor: string): PairCursor.PairCursor =>
   Option.getOrElse(

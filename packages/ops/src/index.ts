@@ -11,16 +11,6 @@ export * as ChecksumLine from "./ChecksumLine.ts"
 /**
  * @since 0.1.0
  */
-export * as ChunkedCopy from "./ChunkedCopy.ts"
-
-/**
- * @since 0.1.0
- */
-export * as Conflict from "./Conflict.ts"
-
-/**
- * @since 0.1.0
- */
 export * as Copy from "./Copy.ts"
 
 /**
@@ -31,42 +21,12 @@ export * as CopyChecksum from "./CopyChecksum.ts"
 /**
  * @since 0.1.0
  */
-export * as CopyEntryLive from "./CopyEntryLive.ts"
-
-/**
- * @since 0.1.0
- */
-export * as CopyError from "./CopyError.ts"
-
-/**
- * @since 0.1.0
- */
 export * as CopyOptions from "./CopyOptions.ts"
 
 /**
  * @since 0.1.0
  */
 export * as CopyPreview from "./CopyPreview.ts"
-
-/**
- * @since 0.1.0
- */
-export * as CopyRouter from "./CopyRouter.ts"
-
-/**
- * @since 0.1.0
- */
-export * as CopyStrategy from "./CopyStrategy.ts"
-
-/**
- * @since 0.1.0
- */
-export * as CopyTask from "./CopyTask.ts"
-
-/**
- * @since 0.1.0
- */
-export * as CopyUnitLive from "./CopyUnitLive.ts"
 
 /**
  * @since 0.1.0
@@ -82,11 +42,6 @@ export * as DeleteError from "./DeleteError.ts"
  * @since 0.1.0
  */
 export * as DeletePreview from "./DeletePreview.ts"
-
-/**
- * @since 0.1.0
- */
-export * as Destination from "./Destination.ts"
 
 /**
  * @since 0.1.0
@@ -116,11 +71,6 @@ export * as FileThread from "./FileThread.ts"
 /**
  * @since 0.1.0
  */
-export * as FileTree from "./FileTree.ts"
-
-/**
- * @since 0.1.0
- */
 export * as Files from "./Files.ts"
 
 /**
@@ -132,11 +82,6 @@ export * as FilesError from "./FilesError.ts"
  * @since 0.1.0
  */
 export * as Filter from "./Filter.ts"
-
-/**
- * @since 0.1.0
- */
-export * as FolderCopy from "./FolderCopy.ts"
 
 /**
  * @since 0.1.0
@@ -161,27 +106,12 @@ export * as HashAlgorithm from "./HashAlgorithm.ts"
 /**
  * @since 0.1.0
  */
-export * as HashCache from "./HashCache.ts"
-
-/**
- * @since 0.1.0
- */
 export * as HashCheck from "./HashCheck.ts"
 
 /**
  * @since 0.1.0
  */
 export * as HashCheckError from "./HashCheckError.ts"
-
-/**
- * @since 0.1.0
- */
-export * as Hasher from "./Hasher.ts"
-
-/**
- * @since 0.1.0
- */
-export * as LinkCopy from "./LinkCopy.ts"
 
 /**
  * @since 0.1.0
@@ -206,17 +136,7 @@ export * as MediaTaskLive from "./MediaTaskLive.ts"
 /**
  * @since 0.1.0
  */
-export * as Metadata from "./Metadata.ts"
-
-/**
- * @since 0.1.0
- */
 export * as Move from "./Move.ts"
-
-/**
- * @since 0.1.0
- */
-export * as NumberedName from "./NumberedName.ts"
 
 /**
  * @since 0.1.0
@@ -226,22 +146,7 @@ export * as OutputFile from "./OutputFile.ts"
 /**
  * @since 0.1.0
  */
-export * as Place from "./Place.ts"
-
-/**
- * @since 0.1.0
- */
 export * as ProgressUnits from "./ProgressUnits.ts"
-
-/**
- * @since 0.1.0
- */
-export * as ProtectedFiles from "./ProtectedFiles.ts"
-
-/**
- * @since 0.1.0
- */
-export * as QuickFiles from "./QuickFiles.ts"
 
 /**
  * @since 0.1.0
@@ -261,17 +166,7 @@ export * as SqlHardLinks from "./SqlHardLinks.ts"
 /**
  * @since 0.1.0
  */
-export * as SqlHashCache from "./SqlHashCache.ts"
-
-/**
- * @since 0.1.0
- */
 export * as SystemFiles from "./SystemFiles.ts"
-
-/**
- * @since 0.1.0
- */
-export * as TemporaryName from "./TemporaryName.ts"
 
 /**
  * @since 0.1.0
@@ -301,19 +196,9 @@ export * as Trash from "./Trash.ts"
 /**
  * @since 0.1.0
  */
-export * as TreeCursor from "./TreeCursor.ts"
-
-/**
- * @since 0.1.0
- */
 export * as Verify from "./Verify.ts"
 
 /**
  * @since 0.1.0
  */
 export * as VerifyRows from "./VerifyRows.ts"
-
-/**
- * @since 0.1.0
- */
-export * as WholeCopy from "./WholeCopy.ts"

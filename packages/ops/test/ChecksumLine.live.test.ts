@@ -2,11 +2,11 @@ import { assert, describe, it } from "@effect/vitest"
 import * as ChecksumLine from "@fanout/ops/ChecksumLine"
 import * as FilePath from "@fanout/ops/FilePath"
 import type { HashAlgorithm } from "@fanout/ops/HashAlgorithm"
-import * as Hasher from "@fanout/ops/Hasher"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import { spawnSync } from "node:child_process"
 import * as fs from "node:fs"
+import * as Hasher from "../src/internal/hash/hasher.ts"
 import { testFolder } from "./TestFolder.ts"
 
 const digest = "0".repeat(64)

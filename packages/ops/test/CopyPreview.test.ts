@@ -1,7 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Mode } from "@fanout/ops/Conflict"
 import * as FilePath from "@fanout/ops/FilePath"
 import * as Effect from "effect/Effect"
+import { Mode } from "../src/internal/steps/conflict.ts"
 import { copy, plant, preview } from "./copyHarness.ts"
 import * as FaultyFiles from "./FaultyFiles.ts"
 

@@ -18,8 +18,8 @@ import * as fs from "node:fs"
 import * as path from "node:path"
 import { setTimeout } from "node:timers/promises"
 import { isLong } from "../../../test/effort.ts"
-import * as DeleteBatchLive from "../src/internal/deleteBatchLive.ts"
-import * as DeleteOneLive from "../src/internal/deleteOneLive.ts"
+import * as DeleteBatchLive from "../src/internal/delete/deleteBatchLive.ts"
+import * as DeleteOneLive from "../src/internal/delete/deleteOneLive.ts"
 import { testFolder } from "./TestFolder.ts"
 
 const isRoot = process.getuid?.() === 0

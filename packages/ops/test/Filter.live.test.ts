@@ -1,6 +1,5 @@
 import { afterAll, assert, beforeAll, describe, it } from "@effect/vitest"
 import * as FilePath from "@fanout/ops/FilePath"
-import * as FileTree from "@fanout/ops/FileTree"
 import * as Filter from "@fanout/ops/Filter"
 import * as SystemFiles from "@fanout/ops/SystemFiles"
 import * as Effect from "effect/Effect"
@@ -11,6 +10,7 @@ import * as fs from "node:fs"
 import * as os from "node:os"
 import * as path from "node:path"
 import { runs } from "../../../test/effort.ts"
+import * as FileTree from "../src/internal/tree/fileTree.ts"
 
 const names = ["a.txt", ".b", "..a", "!a", "#a", "a ", "a\\", "\\a", "a\nb", "-", "[a]", "B", "a\udcff", "a\r"]
 const folders = ["a", "b", "A", "ab", "\udcff", "a/a", "a/b", "b/a", "b/a/b", "b/!b"]

@@ -6,7 +6,7 @@ import { mostBytes } from "@fanout/ops/MediaTask"
 import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
-import { readMedia } from "../src/internal/media/readMedia.ts"
+import { readMedia } from "../src/internal/media/mediaReader.ts"
 import * as make from "./mediaBytes.ts"
 import * as MemoryFiles from "./MemoryFiles.ts"
 

@@ -2,7 +2,7 @@ import { assert, describe, it } from "@effect/vitest"
 import { OutcomeRow } from "@fanout/core/JobStore"
 import * as SourceRows from "@fanout/ops/SourceRows"
 import * as Schema from "effect/Schema"
-import * as SourceCursor from "../src/internal/sourceCursor.ts"
+import * as SourceCursor from "../src/internal/tree/sourceCursor.ts"
 
 const int = (minimum: number, maximum: number) => Schema.Int.check(Schema.isBetween({ minimum, maximum }))
 

@@ -1,10 +1,10 @@
 import { assert, describe, it } from "@effect/vitest"
-import type { CopyEntry } from "@fanout/ops/CopyTask"
 import * as FilePath from "@fanout/ops/FilePath"
-import * as TreeCursor from "@fanout/ops/TreeCursor"
 import * as Option from "effect/Option"
-import { mayBeWhole, parts } from "../src/internal/copyElements.ts"
-import type { CopiedUnit } from "../src/internal/units/copyUnit.ts"
+import { mayBeWhole, parts } from "../src/internal/copy/copyElements.ts"
+import type { CopyEntry } from "../src/internal/copy/copyTask.ts"
+import type { CopiedUnit } from "../src/internal/steps/unit.ts"
+import * as TreeCursor from "../src/internal/tree/treeCursor.ts"
 
 const names = Array.from({ length: 20 }, (_, n) => FilePath.make(`f${n}`))
 

@@ -1,9 +1,9 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as FilePath from "@fanout/ops/FilePath"
-import * as FileTree from "@fanout/ops/FileTree"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Stream from "effect/Stream"
+import * as FileTree from "../src/internal/tree/fileTree.ts"
 import { copy, preview } from "./copyHarness.ts"
 import * as MemoryFiles from "./MemoryFiles.ts"
 

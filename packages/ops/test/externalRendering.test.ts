@@ -4,7 +4,7 @@ import * as Files from "@fanout/ops/Files"
 import * as SystemFiles from "@fanout/ops/SystemFiles"
 import * as Effect from "effect/Effect"
 import * as fs from "node:fs"
-import { pdfPage, videoFrame } from "../src/internal/externalRendering.ts"
+import { pdfPage, videoFrame } from "../src/internal/thumbnail/externalRendering.ts"
 import { testFolder } from "./TestFolder.ts"
 
 describe("externalRendering", () => {

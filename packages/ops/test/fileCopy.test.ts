@@ -3,7 +3,7 @@ import { type Call, type Calls, code, failed, immediate } from "@fanout/ops/Call
 import type { Property } from "@fanout/ops/CopyOptions"
 import * as FilePath from "@fanout/ops/FilePath"
 import type * as Files from "@fanout/ops/Files"
-import * as node from "../src/internal/calls/nodeCalls.ts"
+import * as node from "../src/internal/files/nodeCalls.ts"
 import { FileCopy } from "../src/internal/units/fileCopy.ts"
 
 const statOf = (kind: "file" | "link"): Files.FileStat => ({

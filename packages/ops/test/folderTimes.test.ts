@@ -11,7 +11,7 @@ import * as FilePath from "@fanout/ops/FilePath"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
-import * as FolderTimes from "../src/internal/folderTimes.ts"
+import * as FolderTimes from "../src/internal/move/folderTimes.ts"
 import { complete, job } from "./ownJob.ts"
 
 const [first, second] = [FilePath.make("/from/first"), FilePath.make("/from/second")]

@@ -4,7 +4,7 @@ import { spawnSync } from "node:child_process"
 import * as fs from "node:fs"
 import * as path from "node:path"
 import sharp from "sharp"
-import { load, render } from "../src/internal/imageRendering.ts"
+import { load, render } from "../src/internal/thumbnail/imageRendering.ts"
 import { corpus } from "./pictures.ts"
 import { testFolder } from "./TestFolder.ts"
 

@@ -2,7 +2,7 @@ import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import sharp from "sharp"
-import { load, render } from "../src/internal/imageRendering.ts"
+import { load, render } from "../src/internal/thumbnail/imageRendering.ts"
 import { corpus, quarters } from "./pictures.ts"
 
 /** How light a colour looks, as the grey that is as light. */

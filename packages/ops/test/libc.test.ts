@@ -14,7 +14,7 @@ const without = (missing: RegExp) => {
 
 describe.skipIf(process.platform !== "linux")("the functions of the C library", () => {
   it("are found where none has a name of its own for large files, as in musl", async () => {
-    const { functionsOf } = await import("../src/internal/calls/libc.ts")
+    const { functionsOf } = await import("../src/internal/files/libc.ts")
     const musl = without(/64$/)
     const { renameat2 } = functionsOf(musl)
     assert.includeMembers(musl.found, [
@@ -31,7 +31,7 @@ describe.skipIf(process.platform !== "linux")("the functions of the C library", 
   })
 
   it("are those for large files where there are two of each", async () => {
-    const { functionsOf } = await import("../src/internal/calls/libc.ts")
+    const { functionsOf } = await import("../src/internal/files/libc.ts")
     const glibc = without(/^$/)
     functionsOf(glibc)
     assert.includeMembers(glibc.found, ["getdents64", "pread64", "lseek64"])
@@ -39,7 +39,7 @@ describe.skipIf(process.platform !== "linux")("the functions of the C library", 
   })
 
   it("may lack renameat2, and no other one", async () => {
-    const { functionsOf } = await import("../src/internal/calls/libc.ts")
+    const { functionsOf } = await import("../src/internal/files/libc.ts")
     assert.isUndefined(functionsOf(without(/^renameat2$/)).renameat2)
     assert.throws(() => functionsOf(without(/^openat$/)), "openat")
   })

@@ -2,7 +2,7 @@ import * as FilePath from "@fanout/ops/FilePath"
 import * as Files from "@fanout/ops/Files"
 import type { MediaRecord } from "@fanout/ops/MediaRecord"
 import * as Effect from "effect/Effect"
-import { readMedia } from "../src/internal/media/readMedia.ts"
+import { readMedia } from "../src/internal/media/mediaReader.ts"
 import * as make from "./mediaBytes.ts"
 import * as MemoryFiles from "./MemoryFiles.ts"
 

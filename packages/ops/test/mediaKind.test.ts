@@ -1,6 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as FilePath from "@fanout/ops/FilePath"
-import * as MediaKind from "../src/internal/mediaKind.ts"
+import * as MediaKind from "../src/internal/media/mediaKind.ts"
 
 const bytes = (text: string) => Buffer.from(text, "latin1")
 

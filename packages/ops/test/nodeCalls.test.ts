@@ -4,7 +4,7 @@ import type * as Files from "@fanout/ops/Files"
 import fs from "node:fs"
 import { syncBuiltinESMExports } from "node:module"
 import { tmpdir } from "node:os"
-import { calls } from "../src/internal/calls/nodeCalls.ts"
+import { calls } from "../src/internal/files/nodeCalls.ts"
 
 /** Has files not be read, for this reason. */
 const withoutReading = (code: string, use: () => void): void => {

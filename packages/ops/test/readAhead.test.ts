@@ -11,10 +11,10 @@ import * as Fiber from "effect/Fiber"
 import * as Option from "effect/Option"
 import * as crypto from "node:crypto"
 import * as fs from "node:fs"
-import { hashOpen } from "../src/internal/fileHash.ts"
-import * as LargePieces from "../src/internal/largePieces.ts"
-import * as ReadAhead from "../src/internal/readAhead.ts"
-import { digestOf } from "../src/internal/readBack.ts"
+import * as PieceBuffers from "../src/internal/content/pieceBuffers.ts"
+import * as ReadAhead from "../src/internal/content/readAhead.ts"
+import { hashOpen } from "../src/internal/hash/fileHash.ts"
+import { digestOf } from "../src/internal/steps/readBack.ts"
 import * as FaultyFiles from "./FaultyFiles.ts"
 import * as MemoryFiles from "./MemoryFiles.ts"
 import { testFolder } from "./TestFolder.ts"
@@ -42,7 +42,7 @@ const nothing = (): void => {}
 
 const readAhead = (file: Files.OpenFile, use: (piece: Uint8Array) => void) =>
   Effect.scoped(Effect.flatMap(
-    LargePieces.borrow(large),
+    PieceBuffers.borrow(large),
     (pieces) => pieces === undefined ? Effect.die("they are lent") : ReadAhead.readAhead(file, pieces, use)
   ))
 
@@ -68,21 +68,21 @@ describe("a file that is read ahead", () => {
     }))
 
   it("is a large one", () => {
-    assert.isFalse(LargePieces.pay(large - 1))
-    assert.isTrue(LargePieces.pay(large))
+    assert.isFalse(PieceBuffers.pay(large - 1))
+    assert.isTrue(PieceBuffers.pay(large))
   })
 
   it.effect("is the only one until it was read, or could not be", () =>
     Effect.gen(function*() {
       const paid: Array<boolean> = []
-      yield* readAheadOf(() => void paid.push(LargePieces.pay(large)))
+      yield* readAheadOf(() => void paid.push(PieceBuffers.pay(large)))
       assert.deepStrictEqual(paid, [false, false, false])
-      assert.isTrue(LargePieces.pay(large))
+      assert.isTrue(PieceBuffers.pay(large))
       let reads = 0
       const error = new FilesError({ call: "read", path, target: Option.none(), code: "EIO" })
       const failing = onRead(() => ++reads === 2 ? Effect.fail(error) : Effect.void)
       assert.strictEqual(yield* Effect.flip(withFile(failing, (file) => readAhead(file, nothing))), error)
-      assert.isTrue(LargePieces.pay(large))
+      assert.isTrue(PieceBuffers.pay(large))
     }))
 
   it.effect("is left after a piece where that is asked for", () =>
@@ -96,7 +96,7 @@ describe("a file that is read ahead", () => {
       const error = yield* Effect.flip(Effect.provideService(stopping, Interrupter, signal))
       assert.strictEqual(error._tag, "Interrupted")
       assert.strictEqual(used, 1)
-      assert.isTrue(LargePieces.pay(large))
+      assert.isTrue(PieceBuffers.pay(large))
     }))
 
   it.effect("is used while it is read, and not closed before what was asked of it has come", () =>
@@ -122,7 +122,7 @@ describe("a file that is read ahead", () => {
       yield* Deferred.succeed(latch, undefined)
       yield* Fiber.join(interrupted)
       assert.deepStrictEqual(log, ["use", "read", "close"])
-      assert.isTrue(LargePieces.pay(large))
+      assert.isTrue(PieceBuffers.pay(large))
     }))
 })
 

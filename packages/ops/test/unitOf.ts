@@ -1,6 +1,6 @@
 import * as CopyOptions from "@fanout/ops/CopyOptions"
 import * as FilePath from "@fanout/ops/FilePath"
-import type { Unit } from "../src/internal/units/copyUnit.ts"
+import type { Unit } from "../src/internal/steps/unit.ts"
 
 /** A unit of names of a folder, which are copied to another: of files, for the first time, if not told else. */
 export const unitOf = (

@@ -5,8 +5,8 @@ import * as CopyOptions from "@fanout/ops/CopyOptions"
 import * as Command from "effect/cli/Command"
 import * as Flag from "effect/cli/Flag"
 import * as Effect from "effect/Effect"
-import * as Preserve from "../Preserve.ts"
-import * as Settings from "../Settings.ts"
+import * as Preserve from "../options/Preserve.ts"
+import * as Settings from "../options/Settings.ts"
 import * as Transfer from "./transfer.ts"
 
 const modes = ["changed", "overwrite", "skip", "rename", "error"] as const

@@ -4,11 +4,11 @@
 import * as Argument from "effect/cli/Argument"
 import * as Command from "effect/cli/Command"
 import * as Effect from "effect/Effect"
-import * as Arguments from "../Arguments.ts"
-import * as ExitCode from "../ExitCode.ts"
+import * as ExitCode from "../exit/ExitCode.ts"
+import * as Stop from "../exit/Stop.ts"
 import type * as Machine from "../machine/Machine.ts"
-import * as Settings from "../Settings.ts"
-import * as Stop from "../Stop.ts"
+import * as Arguments from "../options/Arguments.ts"
+import * as Settings from "../options/Settings.ts"
 import * as events from "../ui/events.ts"
 import * as doctor from "../ui/examinationText.ts"
 import { table } from "../ui/table.ts"
@@ -39,7 +39,7 @@ const show = (checks: ReadonlyArray<doctor.Check>, pools: ReadonlyArray<Machine.
 export const examine = Command.make("doctor", config, ({ json, paths }) =>
   Effect.gen(function*() {
     const absolute = paths.length === 0 ? [Arguments.workingFolder()] : paths.map(Arguments.absolute)
-    const { examination } = yield* Effect.promise(() => import("../machine/Examination.ts"))
+    const { examination } = yield* Effect.promise(() => import("./examination.ts"))
     const { checks, pools } = yield* examination(yield* Settings.database, absolute)
     yield* whileRead(show(checks, pools, json))
     if (checks.some(({ state }) => state === "broken")) return yield* Stop.withCode(ExitCode.someFailed)

@@ -10,9 +10,9 @@ import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Stream from "effect/Stream"
-import { find, hasCode, withJobs } from "../JobRuntime.ts"
-import * as RunJob from "../RunJob.ts"
-import * as Settings from "../Settings.ts"
+import * as Settings from "../options/Settings.ts"
+import { find, hasCode, withJobs } from "../run/JobRuntime.ts"
+import * as RunJob from "../run/RunJob.ts"
 import * as events from "../ui/events.ts"
 import * as format from "../ui/format.ts"
 import * as summary from "../ui/summary.ts"
@@ -98,7 +98,7 @@ export const show = Command.make(
           payload: record.payload
         }))
       } else {
-        const work = yield* Effect.promise(() => import("../ui/work.ts"))
+        const work = yield* Effect.promise(() => import("../ui/jobText.ts"))
         const fields: ReadonlyArray<readonly [string, string]> = [
           ["job", record.id],
           ["name", format.printable(record.name)],

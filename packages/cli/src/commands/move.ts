@@ -5,7 +5,7 @@ import * as CopyOptions from "@fanout/ops/CopyOptions"
 import * as Command from "effect/cli/Command"
 import * as Flag from "effect/cli/Flag"
 import * as Effect from "effect/Effect"
-import * as Preserve from "../Preserve.ts"
+import * as Preserve from "../options/Preserve.ts"
 import * as Transfer from "./transfer.ts"
 
 const modes = ["overwrite", "skip", "rename", "error"] as const

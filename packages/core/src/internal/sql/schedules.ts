@@ -8,7 +8,7 @@ import type { JobStore } from "../../JobStore.ts"
 import { PassedOver } from "../store/passed.ts"
 import * as Rows from "../store/rows.ts"
 import type { SqlAccess } from "./access.ts"
-import { insertRows } from "./jobs.ts"
+import { insertRows } from "./jobRows.ts"
 import { type Broken, page, warn } from "./queries.ts"
 
 type Schedules = Pick<

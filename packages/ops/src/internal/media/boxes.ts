@@ -1,7 +1,7 @@
 /**
  * Reads the boxes that films and the photos of telephones are made of (ISO 14496-12).
  */
-import { latin, u32, u64 } from "./source.ts"
+import { latin, u32, u64 } from "./byteSource.ts"
 
 /** A box; its content as far as there is any. */
 export interface Box {

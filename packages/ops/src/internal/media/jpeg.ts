@@ -2,8 +2,8 @@
  * Finds what a JPEG carries before its first scan.
  */
 import * as Effect from "effect/Effect"
-import { type Carried, exifHead, type Walk } from "./carried.ts"
-import { latin, malformed, ofBytes, u16, u32 } from "./source.ts"
+import { latin, malformed, ofBytes, u16, u32 } from "./byteSource.ts"
+import { type Carried, exifHead, type Walk } from "./carriedBlocks.ts"
 import { readExif } from "./tiff.ts"
 
 /** Cameras and programs write some dozens. */

@@ -6,9 +6,9 @@
  */
 import * as Effect from "effect/Effect"
 import exifr from "exifr"
-import { type Carried, mostBlockBytes } from "./carried.ts"
-import { headOf, latin, malformed, noting, type Source, u16 } from "./source.ts"
-import { count } from "./values.ts"
+import { headOf, latin, malformed, noting, type Source, u16 } from "./byteSource.ts"
+import { type Carried, mostBlockBytes } from "./carriedBlocks.ts"
+import { count } from "./recordValues.ts"
 
 // oxlint-disable-next-line import/no-named-as-default-member -- what Node loads is CommonJS, without names
 const { tagKeys } = exifr

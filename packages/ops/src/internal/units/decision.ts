@@ -3,11 +3,11 @@
  */
 import * as Option from "effect/Option"
 import { type Answer, type Calls, isCode } from "../../Calls.ts"
-import * as Conflict from "../../Conflict.ts"
 import type * as FilePath from "../../FilePath.ts"
 import * as Files from "../../Files.ts"
-import { isAlike } from "../alike.ts"
-import type { Unit } from "./copyUnit.ts"
+import { isAlike } from "../files/statComparison.ts"
+import * as Conflict from "../steps/conflict.ts"
+import type { Unit } from "../steps/unit.ts"
 
 /** A file or link, and the folder that its copy comes into. */
 interface Met {

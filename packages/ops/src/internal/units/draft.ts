@@ -3,9 +3,9 @@
  */
 import type { Calls } from "../../Calls.ts"
 import type * as FilePath from "../../FilePath.ts"
-import { isUnfinished } from "../unfinished.ts"
+import { removeOwn } from "../files/treeRemoval.ts"
+import { isUnfinished } from "../path/unfinishedFolder.ts"
 import { makeOwn } from "./ownFolder.ts"
-import { removeOwn } from "./removal.ts"
 
 /** The draft, which is made once something comes into it. */
 export class Draft {

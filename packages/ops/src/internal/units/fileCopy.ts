@@ -5,9 +5,9 @@ import { type Answer, type Calls, isCode } from "../../Calls.ts"
 import type { Property } from "../../CopyOptions.ts"
 import type * as FilePath from "../../FilePath.ts"
 import * as Files from "../../Files.ts"
-import { isChanged } from "../alike.ts"
-import { isKept, isLost, ofMode } from "../attributes.ts"
-import { withoutAttributes } from "../calls/fileSystemTypes.ts"
+import { withoutAttributes } from "../files/fileSystemTypes.ts"
+import { isChanged } from "../files/statComparison.ts"
+import { isKept, isLost, ofMode } from "../steps/attributes.ts"
 
 /**
  * What became of it. What was left is as if nothing had been done; what could not be taken away again is spoiled. One

@@ -5,8 +5,8 @@ import { type Calls, isCode } from "../../Calls.ts"
 import type { Property } from "../../CopyOptions.ts"
 import type * as FilePath from "../../FilePath.ts"
 import type * as Files from "../../Files.ts"
-import { isLost } from "../attributes.ts"
-import type { Ending } from "./copyUnit.ts"
+import { isLost } from "../steps/attributes.ts"
+import type { Ending } from "../steps/unit.ts"
 
 /** How a folder is to be in the end, like its source. */
 export const endingOf = (path: FilePath.FilePath, stat: Files.FileStat): Ending => {

@@ -2,8 +2,8 @@
  * Tells whether a draft in one folder can be for another one: what is made in a folder gets things from that.
  */
 import { type Calls, isCode } from "../../Calls.ts"
-import { defaultList } from "../attributes.ts"
-import { withInherited } from "../unfinished.ts"
+import { withInherited } from "../path/unfinishedFolder.ts"
+import { defaultList } from "../steps/attributes.ts"
 
 const hasDefaultList = (calls: Calls, folder: number): boolean => {
   const names = calls.listAttributes(folder).now()

@@ -4,7 +4,7 @@
  */
 import { type Calls, isCode } from "../../Calls.ts"
 import type * as FilePath from "../../FilePath.ts"
-import { isBegun, isUnfinished, unfinishedMode, withInherited } from "../unfinished.ts"
+import { isBegun, isUnfinished, unfinishedMode, withInherited } from "../path/unfinishedFolder.ts"
 
 /** Sees to it that a folder that was made is known by its mode. */
 const begin = (calls: Calls, folder: number): boolean => {

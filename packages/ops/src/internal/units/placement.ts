@@ -4,15 +4,15 @@
 import { type Answer, type Calls, isCode } from "../../Calls.ts"
 import type { Property } from "../../CopyOptions.ts"
 import * as FilePath from "../../FilePath.ts"
-import { isAlike } from "../alike.ts"
-import { sameBytes } from "../sameBytes.ts"
-import { isUnfinished } from "../unfinished.ts"
-import type { Ending, Filled, Placement, Settled, Unit } from "./copyUnit.ts"
+import { sameBytes } from "../files/byteComparison.ts"
+import { isAlike } from "../files/statComparison.ts"
+import { removeOwn } from "../files/treeRemoval.ts"
+import { isUnfinished } from "../path/unfinishedFolder.ts"
+import type { Ending, Filled, Placement, Settled, Unit } from "../steps/unit.ts"
 import { endFolder } from "./folderEnd.ts"
-import { Folders } from "./folders.ts"
-import { namesIn } from "./names.ts"
+import { Folders } from "./folderHandles.ts"
+import { namesIn } from "./folderNames.ts"
 import { openKnown } from "./ownFolder.ts"
-import { removeOwn } from "./removal.ts"
 
 /** What is answered where something can't be told to take the place of nothing. */
 const withoutExclusive = new Set(["ENOTSUP", "EOPNOTSUPP", "EINVAL", "ENOSYS"])

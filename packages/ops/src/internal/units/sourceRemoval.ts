@@ -8,15 +8,15 @@
 import { type Answer, type Calls, isCode } from "../../Calls.ts"
 import * as FilePath from "../../FilePath.ts"
 import type * as Files from "../../Files.ts"
-import * as NumberedName from "../../NumberedName.ts"
-import { isAlike } from "../alike.ts"
-import { editionOf, isContentOf, isEdition } from "../editions.ts"
-import { withInherited } from "../unfinished.ts"
-import type { Placement, Removed, Unit } from "./copyUnit.ts"
-import { Folders } from "./folders.ts"
-import { namesIn } from "./names.ts"
+import { isAlike } from "../files/statComparison.ts"
+import { type Remover, removeTree } from "../files/treeRemoval.ts"
+import * as NumberedName from "../path/numberedName.ts"
+import { withInherited } from "../path/unfinishedFolder.ts"
+import { editionOf, isContentOf, isEdition } from "../steps/sourceEdition.ts"
+import type { Placement, Removed, Unit } from "../steps/unit.ts"
+import { Folders } from "./folderHandles.ts"
+import { namesIn } from "./folderNames.ts"
 import { placeExclusively } from "./placement.ts"
-import { type Remover, removeTree } from "./removal.ts"
 
 /** Mode by which the folder is known. That of a draft is another one: what is in a draft is removed. */
 const asideMode = 0o700

@@ -1,0 +1,137 @@
+/**
+ * Flags that every command knows.
+ */
+import * as FilePath from "@fanout/ops/FilePath"
+import * as Arr from "effect/Array"
+import * as Argument from "effect/cli/Argument"
+import * as CliError from "effect/cli/CliError"
+import * as Flag from "effect/cli/Flag"
+import * as GlobalFlag from "effect/cli/GlobalFlag"
+import * as Param from "effect/cli/Param"
+import * as Primitive from "effect/cli/Primitive"
+import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
+import { homedir } from "node:os"
+import * as Stop from "../exit/Stop.ts"
+import * as format from "../ui/format.ts"
+import * as Arguments from "./Arguments.ts"
+
+/** What a shell completes as a path, and is taken as it was given: a slash at its end, or a dot, means something. */
+const path = Object.assign(Primitive.Path("either"), {
+  parse: (text: string) =>
+    text === "" ? Effect.fail("Expected a path. An empty name is the name of no file") : Effect.succeed(text)
+})
+
+/** Argument that is a path. */
+export const pathArgument = (name: string, description: string): Argument.Argument<FilePath.FilePath> =>
+  Param.makeSingle({ kind: Param.argumentKind, name, primitiveType: path }).pipe(
+    Argument.withDescription(description),
+    Argument.map(FilePath.make)
+  )
+
+/** Arguments `PATH...`. Where there is none, it is asked for. */
+export const paths = (description: string, question: string): Argument.Argument<Paths> =>
+  pathArgument("PATH", description).pipe(
+    Argument.variadic(),
+    Argument.mapEffect((paths) =>
+      Arr.isReadonlyArrayNonEmpty(paths)
+        ? Effect.succeed(paths)
+        : Effect.fail(new CliError.ValidationError({ message: question }))
+    )
+  )
+
+/** At least one path. */
+export type Paths = Arr.NonEmptyReadonlyArray<FilePath.FilePath>
+
+/** Flag whose value is a path. */
+export const pathFlag = (name: string, metavar: string, description: string): Flag.Flag<FilePath.FilePath> =>
+  Param.makeSingle({ kind: Param.flagKind, name, primitiveType: path }).pipe(
+    Flag.withMetavar(metavar),
+    Flag.withDescription(description),
+    Flag.map(FilePath.make)
+  )
+
+/** `--output FILE` for lines. Its path has no links. */
+export const output = (whatElse: string) =>
+  pathFlag(
+    "output",
+    "FILE",
+    `Write the lines to FILE, which is replaced once there are all of them, and ${whatElse}`
+  ).pipe(Flag.withAlias("o"), Flag.map(Arguments.realPath), Flag.optional)
+
+/** `--db PATH` */
+export const db = GlobalFlag.Setting("db")({
+  flag: pathFlag(
+    "db",
+    "PATH",
+    "Database of jobs (default: FANOUT_DB, else fanout/jobs.db in XDG_STATE_HOME or ~/.local/state)"
+  ).pipe(Flag.optional)
+})
+
+/**
+ * Where the database is: where `--db` says, else `FANOUT_DB`, else where XDG keeps what programs remember. A variable
+ * that is empty, or for XDG not absolute, counts as not set.
+ */
+export const databasePath = (flag: Option.Option<string>, env: NodeJS.ProcessEnv, home: string): string => {
+  const { FANOUT_DB: own = "", XDG_STATE_HOME: state = "" } = env
+  const folder = state.startsWith("/") ? state : `${home}/.local/state`
+  return Option.getOrElse(flag, () => own === "" ? `${folder.replace(/\/+$/, "")}/fanout/jobs.db` : own)
+}
+
+/** Path of the database, from the root on. SQLite takes names for UTF-8, and would make a file of another name. */
+export const database = Effect.gen(function*() {
+  const path = databasePath(yield* db, process.env, homedir())
+  if (path === ":memory:") return path
+  const absolute = Arguments.absolute(FilePath.make(path))
+  if (absolute.isWellFormed()) return absolute
+  return yield* Stop.usage(
+    `The path of the database, "${FilePath.display(absolute)}", is not UTF-8. Name another with --db PATH or FANOUT_DB.`
+  )
+})
+
+/** Files of the database: read while they are written to, they would be of no use. */
+export const databaseFiles = Effect.gen(function*() {
+  const filename = yield* database
+  const path = yield* Effect.sync(() => Arguments.realPath(FilePath.make(filename)))
+  return ["", "-wal", "-shm", "-journal"].map((end) => FilePath.make(path + end))
+})
+
+/** Flag that is off where it isn't given. A flag can be given once, so there is nothing for a negation to undo. */
+export const toggle = (name: string, description: string): Flag.Flag<boolean> =>
+  Flag.Boolean(name).pipe(Flag.withoutNegation, Flag.withDescription(description), Flag.withDefault(false))
+
+/** `--json` */
+export const json = toggle("json", "Print one JSON object on each line")
+
+/** `--quiet` */
+export const quiet = toggle("quiet", "Print nothing but what went wrong").pipe(Flag.withAlias("q"))
+
+/** `--quiet` of a command that is there to print something. */
+export const quietBut = (results: string) =>
+  toggle("quiet", `Print nothing but ${results} and what went wrong`).pipe(Flag.withAlias("q"))
+
+/** `ID` of a job. */
+export const jobId = Argument.String("ID").pipe(
+  Argument.withDescription("Id of the job, as `fanout jobs list` shows it, or how it begins"),
+  Argument.filter((text) => text !== "", () => "Expected the id of a job")
+)
+
+/** `--bandwidth RATE`, in bytes a second */
+export const bandwidth = (description: string) =>
+  Flag.String("bandwidth").pipe(
+    Flag.withMetavar("RATE"),
+    Flag.filterMap(
+      (text) => text === "off" ? Option.some(null) : Option.filter(format.parseBytes(text), (rate) => rate >= 1),
+      () => "Expected bytes a second like 20MB, 1.5GiB or 512K, or off"
+    ),
+    Flag.withDescription(description),
+    Flag.optional
+  )
+
+/** `--concurrency N` */
+export const concurrency = Flag.Int("concurrency").pipe(
+  Flag.withMetavar("N"),
+  Flag.filter((n) => n >= 1 && n <= 1024, () => "Expected a number from 1 to 1024"),
+  Flag.withDescription("How many files are worked on at the same time (default: what `fanout doctor` tells)"),
+  Flag.optional
+)

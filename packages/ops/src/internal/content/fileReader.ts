@@ -1,0 +1,123 @@
+/**
+ * Reads files of folders, one after the other: between the calls for a small file everything else takes longer than
+ * they do.
+ */
+import { type Calls, type Code, isCode } from "../../Calls.ts"
+import * as FilePath from "../../FilePath.ts"
+import type * as Files from "../../Files.ts"
+import type { Call, FilesError } from "../../FilesError.ts"
+import { failure, isName } from "../files/openHandle.ts"
+import { isChanged } from "../files/statComparison.ts"
+
+/** What files are read into. */
+export interface Reader {
+  /** Where their content comes to lie, piece by piece. */
+  readonly buffer: Uint8Array
+  /** Whether it goes on. It is asked between the pieces of a file. */
+  readonly mayGoOn: () => boolean
+  /** Whether a file may be opened, where some must not be. Then each is looked at before, and no more is told of it. */
+  readonly mayOpen?: ((stat: Files.FileStat) => boolean) | undefined
+  /** Takes what the next file is, and tells whether it is to be read. */
+  readonly begin: (stat: Files.FileStat) => boolean
+  /** Takes what was read; it is only there until this returns. */
+  readonly piece: (bytes: Uint8Array) => void
+  /** Takes, once all of the file was read, whether its size and the time of its last change are what they were. */
+  readonly end: (isSame: boolean) => void
+  /** Takes why a file, or the folder that it is in, could not be opened, or the file not be read to its end. */
+  readonly fail: (error: FilesError) => void
+}
+
+/** Why a file was not read to its end. */
+interface Unread {
+  readonly call: Call
+  readonly code: Code
+}
+
+/** Reads all of a file that is open; gives `"stopped"` where it may not go on. */
+const readAll = (calls: Calls, file: number, stat: Files.FileStat, reader: Reader): Unread | "stopped" | undefined => {
+  const { buffer } = reader
+  for (let sizeBytes = 0;;) {
+    const length = calls.read(file, buffer, null).now()
+    if (isCode(length)) return { call: "read", code: length }
+    if (length > 0) reader.piece(length === buffer.length ? buffer : buffer.subarray(0, length))
+    sizeBytes += length
+    // A read that does not fill the buffer has met the end, if that is where it should be.
+    if (length === 0 || (sizeBytes === stat.sizeBytes && length < buffer.length)) break
+    if (!reader.mayGoOn()) return "stopped"
+  }
+  const after = calls.stat(file).now()
+  if (isCode(after)) return { call: "fstat", code: after }
+  reader.end(!isChanged(stat, after))
+  return undefined
+}
+
+const readNamed = (
+  calls: Calls,
+  folder: number,
+  name: FilePath.FilePath,
+  reader: Reader
+): Unread | "stopped" | undefined => {
+  if (reader.mayOpen !== undefined) {
+    const met = calls.lstat(folder, name).now()
+    // Why something can't be looked at is told by what opens it.
+    if (!isCode(met) && !reader.mayOpen(met)) return undefined
+  }
+  const file = calls.open(folder, name, "read").now()
+  if (isCode(file)) return { call: "open", code: file }
+  const stat = calls.stat(file).now()
+  const unread = isCode(stat)
+    ? { call: "fstat" as const, code: stat }
+    : reader.begin(stat)
+    ? readAll(calls, file, stat, reader)
+    : undefined
+  calls.closeNow(file)
+  return unread
+}
+
+/**
+ * Reads files. Gives how many of them were dealt with: fewer than there are where it may not go on; of the next a part
+ * was read where the reader has said so.
+ */
+export const readFiles = (
+  calls: Calls,
+  folders: ReadonlyArray<Files.FilesIn>,
+  reader: Reader,
+  mayGoOn: () => boolean
+): number => {
+  let count = 0
+  for (const { names, path } of folders) {
+    const folder = calls.openPath(path, "folder").now()
+    if (isCode(folder)) {
+      for (const _ of names) reader.fail(failure("open", path, folder.name))
+      count += names.length
+      continue
+    }
+    for (const name of names) {
+      const isStopped = count > 0 && !mayGoOn()
+      const unread = isStopped
+        ? "stopped"
+        : isName(name)
+        ? readNamed(calls, folder, name, reader)
+        : undefined
+      if (unread === "stopped") {
+        calls.closeNow(folder)
+        return count
+      }
+      if (!isName(name)) reader.fail(failure("open", FilePath.join(path, name), "EINVAL"))
+      if (unread !== undefined) reader.fail(failure(unread.call, FilePath.join(path, name), unread.code.name))
+      count++
+    }
+    calls.closeNow(folder)
+  }
+  return count
+}
+
+/** Folders with the files that are left of them after so many. */
+export const behind = (folders: ReadonlyArray<Files.FilesIn>, count: number): ReadonlyArray<Files.FilesIn> => {
+  let passed = 0
+  return folders.flatMap(({ names, path }) => {
+    const left = names.slice(Math.max(count - passed, 0))
+    passed += names.length
+    return left.length === 0 ? [] : [{ path, names: left }]
+  })
+}

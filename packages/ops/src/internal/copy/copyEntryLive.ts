@@ -1,0 +1,474 @@
+/**
+ * Handler of the task `CopyEntry`: decides what is to happen to an entry, and has it done by the strategy for its kind.
+ */
+import type { Interrupted } from "@fanout/core/Interrupter"
+import type { JobStoreError } from "@fanout/core/JobStoreError"
+import * as Lease from "@fanout/core/Lease"
+import * as Progress from "@fanout/core/Progress"
+import * as Task from "@fanout/core/Task"
+import * as TaskDispatcher from "@fanout/core/TaskDispatcher"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as Num from "effect/Number"
+import * as Option from "effect/Option"
+import * as Predicate from "effect/Predicate"
+import * as RpcGroup from "effect/rpc/RpcGroup"
+import type { Checksums } from "../../CopyChecksum.ts"
+import { CopyOptions } from "../../CopyOptions.ts"
+import * as FilePath from "../../FilePath.ts"
+import * as Files from "../../Files.ts"
+import { FilesError } from "../../FilesError.ts"
+import { type Lost, lostUnits, strategyUnits } from "../../ProgressUnits.ts"
+import { SkipReason } from "../../SkipReason.ts"
+import { checksumsOf } from "../entry/copyDigest.ts"
+import * as Router from "../entry/copyRouter.ts"
+import { CopyRouter } from "../entry/copyRouter.ts"
+import type { Copied, CopyRequest } from "../entry/copyStrategy.ts"
+import * as FolderCopy from "../entry/folderCopy.ts"
+import * as NameSpelling from "../entry/nameSpelling.ts"
+import { openPlace, openSource } from "../entry/sourcePlace.ts"
+import * as WholeCopy from "../entry/wholeCopy.ts"
+import { type Others, QuickFiles, type Where } from "../files/quickFiles.ts"
+import { isTransient } from "../files/transientErrors.ts"
+import { FolderTimes } from "../move/folderTimes.ts"
+import * as MovedSource from "../move/movedSource.ts"
+import type { NoFreeName } from "../path/numberedName.ts"
+import * as Place from "../path/place.ts"
+import { namesIn } from "../path/subfolders.ts"
+import * as TemporaryName from "../path/temporaryName.ts"
+import * as Conflict from "../steps/conflict.ts"
+import { CopyError, Reason } from "../steps/copyError.ts"
+import { isUnflushed, prepare } from "../steps/durability.ts"
+import { refuseShortened, temporaryName } from "../steps/filePlacement.ts"
+import { leftOut } from "../steps/folderFilter.ts"
+import * as HardLinks from "../steps/linkedCopies.ts"
+import * as MadeFolders from "../steps/madeFolders.ts"
+import * as SavedCopy from "../steps/savedCopy.ts"
+import type { Unit } from "../steps/unit.ts"
+import { diskGone, pauseOn } from "../work/diskPause.ts"
+import * as JobFileSystems from "../work/jobFileSystems.ts"
+import { ProtectedFiles } from "../work/protectedFiles.ts"
+import { share } from "../work/sharedWork.ts"
+import { CopyEntry, CopyUnit, EntryCopied, EntryFailed } from "./copyTask.ts"
+import * as CopyUnitLive from "./copyUnitLive.ts"
+import * as TouchedFolders from "./touchedFolders.ts"
+import { copyUnit, type Perform } from "./unitSteps.ts"
+
+class Tasks extends RpcGroup.make(CopyEntry) {}
+
+type Payload = Task.Payload<typeof CopyEntry>
+
+/** Modes that could take their own work for somebody else's. */
+const meetsItself = (mode: Conflict.Mode): boolean => mode === "skip" || mode === "rename" || mode === "error"
+
+/** What a task works on: its source, and the folder that the copy goes into. */
+interface Work {
+  readonly conflict: Conflict.Mode
+  /** Whether the destination may take its name for that of another source. */
+  readonly isWary: boolean
+  readonly source: Conflict.Source
+  readonly target: Place.Place
+}
+
+/** Looks at the target, or takes it for free: then what is there after all is `Occupied`. */
+const plan = Effect.fnUntraced(function*({ conflict, source, target }: Work, isFree: boolean) {
+  const decision = isFree
+    ? yield* Conflict.resolveFree(conflict, source, Place.path(target))
+    : yield* Conflict.resolve(conflict, source, target)
+  const writes = decision._tag === "Create" || decision._tag === "RenameTo"
+  if (writes && meetsItself(conflict)) yield* SavedCopy.commit({ decision })
+  return decision
+})
+
+/** Copies what is to be copied; a folder without what is in it. */
+const perform = Effect.fnUntraced(function*(work: Work, decision: Conflict.Decision) {
+  const { source: { stat }, target } = work
+  const path = Place.path(target)
+  switch (decision._tag) {
+    case "Unchanged": {
+      const options = yield* CopyOptions
+      const isLeft = !HardLinks.mayHaveOthers(stat, options) || (yield* HardLinks.isLinked(stat, target, options))
+      // Another name of the same source is a file of its own there.
+      if (!isLeft) return yield* write(work, target, "replace")
+      // What could not be flushed may be lost, and a second time nobody would be told.
+      const isLost = options.isDurable &&
+        (yield* Effect.catchIf(Effect.as(flush(target), false), isUnflushed, () => Effect.succeed(true)))
+      if (isLost) return yield* write(work, target, "replace")
+      return EntryCopied.cases.Unchanged.make(yield* checksumsOf(target))
+    }
+    case "Merge":
+      yield* refuseShortened(target)
+      yield* (yield* FolderTimes).note(Place.path(work.source.place), stat)
+      yield* (yield* prepare(target.folder)).names
+      return EntryCopied.cases.FolderMade.make({})
+    case "Skip":
+      return yield* Task.skip(Conflict.why(decision))
+    case "Refuse": {
+      const why = `${FilePath.display(path)}: ${Conflict.why(decision)}`
+      return yield* new EntryFailed({ code: "Refused", path, why })
+    }
+    default:
+      // What was not there when it was decided is never replaced; whoever has put it there did not ask for that.
+      return yield* write(
+        work,
+        { ...target, name: Conflict.placeOf(decision, target.name) },
+        decision._tag === "Replace" ? "replace" : "exclusive"
+      )
+  }
+})
+
+/** What is there may be what a run before this one has copied, and not flushed. */
+const flush = Effect.fnUntraced(function*(target: Place.Place) {
+  const { earlier } = yield* prepare(target.folder)
+  const { kind } = yield* Place.lstat(target)
+  yield* earlier(kind === "file" ? [yield* Place.openFile(target)] : [])
+}, Effect.scoped)
+
+/** Has the copy written to a place, or moves the source there. */
+const write = Effect.fnUntraced(function*(
+  { isWary, source: { place, stat } }: Work,
+  target: Place.Place,
+  placing: CopyRequest["placing"]
+) {
+  if (placing === "replace") yield* refuseShortened(target)
+  const router = yield* CopyRouter
+  const options = yield* CopyOptions
+  const lease = yield* Lease.Lease
+  const known = { source: place, stat, target, placing, options }
+  const request: CopyRequest = {
+    ...known,
+    // Most copies have no use for that name, and the first one takes long.
+    get temporary() {
+      return temporaryName(lease, Place.path(target))
+    }
+  }
+  yield* TouchedFolders.add(Place.path(place), target)
+  const isMoved = options.isMove && stat.kind !== "folder"
+  if (stat.kind === "folder") yield* (yield* FolderTimes).note(Place.path(place), stat)
+  const renamed = isMoved ? yield* MovedSource.rename(request) : undefined
+  if (renamed !== undefined) {
+    yield* countWay(renamed)
+    return EntryCopied.cases.Moved.make({ ...resultOf(renamed), ...yield* checksumsOf(target) })
+  }
+  const copied: Copied = yield* HardLinks.mayHaveOthers(stat, options)
+    ? HardLinks.copy(request, router.copy(request))
+    : router.copy(request)
+  if (isWary) yield* NameSpelling.takeBack(request)
+  yield* countLost(copied.lost)
+  yield* countWay(copied)
+  // Another name of a copy has no content of its own.
+  const checksums = stat.kind === "file" ? yield* checksumsOf(target, copied.digest) : {}
+  if (isMoved) {
+    yield* MovedSource.removeCopied(place, stat, target)
+    return EntryCopied.cases.Moved.make({ ...resultOf(copied), ...checksums })
+  }
+  if (stat.kind === "folder") return EntryCopied.cases.FolderMade.make({})
+  if (stat.kind === "link") return EntryCopied.cases.Linked.make({})
+  return EntryCopied.cases.Copied.make({ ...resultOf(copied), ...checksums })
+})
+
+const resultOf = ({ sizeBytes, strategy }: Copied) => ({ strategy, sizeBytes })
+
+const countLost = (lost: ReadonlyArray<Lost>): Effect.Effect<void> =>
+  Effect.forEach(lost, (property) => Progress.add(lostUnits[property], 1), { discard: true })
+
+const countWay = ({ strategy }: Copied): Effect.Effect<void> => {
+  const unit = strategyUnits.get(strategy)
+  return unit === undefined ? Effect.void : Progress.add(unit, 1)
+}
+
+/** How often a name may be taken by others between the decision and the copy. */
+const maxDecisions = 16
+
+/** Whether an attempt before this one may have made what is there: then it is `Unchanged`. */
+const resolveOwn = Effect.fnUntraced(function*({ place, stat }: Conflict.Source, there: Place.Place) {
+  const { isMove, keeps } = yield* CopyOptions
+  const found = yield* Place.find(there)
+  // Where times are not kept the copy has none that would tell.
+  const { modifiedNanos } = keeps.has("times") ? stat : Option.getOrElse(found, () => stat)
+  const decision = yield* Conflict.resolve("changed", { place, stat: { ...stat, modifiedNanos } }, there)
+  if (decision._tag !== "Unchanged" || (keeps.has("times") && !isMove)) return decision
+  return (yield* MovedSource.isSameContent(place, there, stat.kind))
+    ? decision
+    : Conflict.Decision.cases.Replace.make({})
+})
+
+const copyOne = Effect.fnUntraced(function*({ conflict, kind, source, target }: Payload, isWary: boolean) {
+  const { isMove } = yield* CopyOptions
+  if (isMove && (yield* MovedSource.isMoved(source))) return yield* movedBefore(source, target)
+  const place = yield* openSource(source)
+  const stat = yield* Place.lstat(place)
+  // Nothing that is in it would be copied, and nobody told.
+  if (stat.kind === "folder" && kind !== "folder") {
+    return yield* new CopyError({ reason: Reason.cases.KindChanged.make({ path: source }) })
+  }
+  const work: Work = { conflict, isWary, source: { place, stat }, target: yield* Place.open(target) }
+  const planAndPerform = (isFree: boolean) => Effect.flatMap(plan(work, isFree), (decision) => perform(work, decision))
+  // Others may take a name between the decision and the copy; then it is decided again.
+  const decideAndCopy = Effect.retry(planAndPerform(false), { times: maxDecisions, while: isOccupied })
+  const { decision: earlier } = yield* SavedCopy.get
+  const { name } = work.target
+  const there = { ...work.target, name: earlier === undefined ? name : Conflict.placeOf(earlier, name) }
+  // In another spelling it may be another source's, or what was moved there before and is nowhere else any more.
+  const other = isWary || isMove ? yield* NameSpelling.otherAt(there) : undefined
+  if (other !== undefined && (conflict !== "rename" || stat.kind === "folder")) {
+    return yield* conflict === "skip" && stat.kind !== "folder"
+      ? Task.skip(SkipReason.Exists)
+      : Effect.fail(NameSpelling.taken(place, other))
+  }
+  if (other !== undefined) return yield* decideAndCopy
+  if (earlier === undefined) {
+    // For a large file it is worth a look: what it was taken for only shows once all of it is written.
+    const isFree = stat.sizeBytes <= WholeCopy.maxSizeBytes && (yield* MadeFolders.has(work.target.folder.path))
+    if (!isFree) return yield* decideAndCopy
+    return yield* Effect.catchIf(planAndPerform(true), isOccupied, () => decideAndCopy)
+  }
+  // What is there now is what an attempt before this one has copied, or somebody else's.
+  const goOn = Effect.gen(function*() {
+    const found = yield* resolveOwn(work.source, there)
+    if (found._tag !== "Unchanged") return yield* decideAndCopy
+    // It is recorded like one that was there before: as one of several names, and once it is on the device.
+    const left = yield* perform({ ...work, target: there }, found)
+    if (!isMove) return copiedBefore(stat, "checksums" in left ? { checksums: left.checksums } : {})
+    yield* MovedSource.removeCopied(place, stat, there)
+    return yield* movedBefore(source, target)
+  })
+  if (earlier._tag !== "Replace" && Option.isSome(yield* Place.find(there))) return yield* goOn
+  return yield* Effect.catchIf(perform(work, earlier), isOccupied, () => goOn)
+}, Effect.scoped)
+
+/** What a run before this one has moved is at its target, by the name that was decided on. */
+const movedBefore = Effect.fnUntraced(function*(source: FilePath.FilePath, target: FilePath.FilePath) {
+  const { decision } = yield* SavedCopy.get
+  const place = yield* Place.open(decision === undefined ? target : Conflict.placeOf(decision, target))
+  // It may have been the last that was left in its folder.
+  yield* TouchedFolders.add(source, place)
+  return EntryCopied.cases.Moved.make({ strategy: "before", sizeBytes: 0, ...yield* checksumsOf(place) })
+})
+
+const copiedBefore = (
+  { kind, sizeBytes }: Files.FileStat,
+  checksums: { readonly checksums?: Checksums }
+): typeof EntryCopied.Type =>
+  kind === "link"
+    ? EntryCopied.cases.Linked.make({})
+    : EntryCopied.cases.Copied.make({ strategy: "before", sizeBytes, ...checksums })
+
+const isOccupied = (error: { readonly _tag: string }): boolean =>
+  error._tag === "CopyError" && "reason" in error && Predicate.isTagged(error.reason, "Occupied")
+
+/** Gives a folder its mode and times, once nothing is written in it any more. */
+const endFolder = Effect.fnUntraced(function*({ source, target }: Payload) {
+  const { job, token } = yield* Lease.Lease
+  const place = yield* Place.open(target)
+  // Owners before this one may have left temporary files here.
+  if (token > 1 && Option.isSome(job)) {
+    yield* TemporaryName.sweep({ folder: yield* Place.openFolder(place), job: job.value, before: token })
+  }
+  const options = yield* CopyOptions
+  const times = yield* FolderTimes
+  let isOpen = false
+  const finish = Effect.gen(function*() {
+    const from = yield* openSource(source)
+    isOpen = yield* TouchedFolders.staysOpen(from)
+    yield* countLost(yield* FolderCopy.finish(from, place, options, times.find(source)))
+    if (options.isMove) yield* MovedSource.removeFolder(from)
+  })
+  // A run before this one has removed it, once it had given on what it had.
+  yield* Effect.catchReason(
+    finish,
+    "CopyError",
+    "Vanished",
+    (_, error) => options.isMove ? Effect.void : Effect.fail(error)
+  )
+  yield* TouchedFolders.end(source, place, options.keeps.has("times") ? times.find(source) : undefined, isOpen)
+  times.forget(source)
+  yield* MadeFolders.remove(target)
+  return EntryCopied.cases.FolderEnded.make({})
+}, Effect.scoped)
+
+/** Why something was not copied. */
+type Failure = CopyError | FilesError | NoFreeName | JobStoreError
+
+const failed = (error: Failure, path: FilePath.FilePath): EntryFailed => {
+  const cause = error._tag === "CopyError" && error.reason._tag === "CallFailed" ? error.reason.error : error
+  const code = cause._tag === "FilesError" ? cause.code : cause._tag === "CopyError" ? cause.reason._tag : cause._tag
+  return new EntryFailed({ code, path, why: error.message })
+}
+
+type Ending<E, R = CopyRouter | Files.Files> = Effect.Effect<
+  typeof EntryCopied.Type,
+  E | EntryFailed | Interrupted | Task.Skipped,
+  R
+>
+
+/** What could not be flushed is done once more, and not only flushed again: nobody knows what is on the device then. */
+const copyOrFail = (payload: Payload): Ending<Failure> => {
+  const copy: Ending<Failure> = payload.kind === "folderEnd"
+    ? endFolder(payload)
+    : payload.kind === "list"
+    ? listFolder(payload)
+    : payload.mayFold === true
+    // Of several that may be one, each meets what those before it have come to.
+    ? HardLinks.inTurn(`names in ${FilePath.parent(payload.target)}`, copyOne(payload, true))
+    : copyOne(payload, false)
+  return Effect.catchIf(copy, isUnflushed, () => copy)
+}
+
+/** Says what has failed, or that all of its disk is gone, so that the job is paused. */
+const orDiskGone = <A, E, R>(
+  error: FilesError,
+  { source, target }: Payload,
+  otherwise: Effect.Effect<A, E, R>
+): Effect.Effect<A, E | EntryFailed, R | Files.Files> =>
+  JobFileSystems.mayBeAll(error)
+    ? Effect.flatMap(JobFileSystems.findMoved([source, target]), (moved): Effect.Effect<A, E | EntryFailed, R> =>
+      moved === undefined
+        ? otherwise
+        : Effect.fail(new EntryFailed({ code: diskGone, path: moved, why: JobFileSystems.explain(moved) })))
+    : otherwise
+
+/** What a source that has vanished would have been answered with. */
+const noEntry = (path: FilePath.FilePath) =>
+  new FilesError({ call: "lstat", code: "ENOENT", path, target: Option.none() })
+
+/** Copies one entry. A source that is gone since it was listed is no failure. */
+const copyEntry = (payload: Payload): Ending<never> =>
+  Effect.catchTags(copyOrFail(payload), {
+    CopyError: (error): Ending<never> => {
+      const { reason } = error
+      const fail = Effect.fail(failed(error, payload.source))
+      if (reason._tag === "CallFailed") return orDiskGone(reason.error, payload, fail)
+      return reason._tag === "Vanished"
+        ? orDiskGone(noEntry(reason.path), payload, Task.skip(SkipReason.Vanished))
+        : fail
+    },
+    FilesError: (error): Ending<never> => {
+      const isVanished = error.isMissing && error.path === payload.source
+      const otherwise: Ending<never> = isVanished
+        ? Task.skip(SkipReason.Vanished)
+        : Effect.fail(failed(error, payload.source))
+      return orDiskGone(error, payload, otherwise)
+    },
+    NoFreeName: (error) => Effect.fail(failed(error, payload.target)),
+    JobStoreError: (error) => Effect.fail(failed(error, payload.source))
+  })
+
+/** A folder that can't be listed is told as such, so that a retry begins with it, and gives it its mode and times. */
+const copy = (payload: Payload): Ending<never> =>
+  Effect.catchTag(
+    copyEntry(payload),
+    "EntryFailed",
+    (error): Ending<never> =>
+      payload.kind !== "list" || isTransient(error.code) || pauseOn(error) !== undefined
+        ? Effect.fail(error)
+        : Effect.succeed(EntryCopied.cases.Unlisted.make({ code: error.code, why: error.why }))
+  )
+
+/** So much is copied until others may have the rest, and no more than the bandwidth has for a tenth of a second. */
+const mostBytes = 2 ** 24
+
+/** What small files have, or less: so much is asked for before they are copied. */
+const likelyBytes = 2 ** 16
+
+/** Lists a folder that could not be copied with all in it. */
+const listFolder = Effect.fnUntraced(function*({ below = FilePath.empty, source }: Payload) {
+  const { isFollowing, rules } = yield* CopyOptions
+  const folder = yield* Place.openFolder(yield* openPlace(source, isFollowing))
+  const { folders, others } = yield* namesIn(folder)
+  const isLeftOut = leftOut(rules, below)
+  return EntryCopied.cases.Listed.make({
+    names: others.filter((name) => !isLeftOut(name, false)),
+    folders: folders.filter((name) => !isLeftOut(name, true))
+  })
+}, Effect.scoped)
+
+/** What a unit is, by what is known of it here. */
+const unitOf = Effect.fnUntraced(function*(
+  { below = FilePath.empty, conflict, kind, names = [], sizes = [], source, target }: Payload
+) {
+  const { found } = yield* ProtectedFiles
+  const options = yield* CopyOptions
+  const { checksums, isDurable, isFollowing, isMove, isVerified, keeps, rules } = options
+  const lease = yield* Lease.Lease
+  const unit: Unit = {
+    source,
+    target,
+    names,
+    areFolders: kind === "folders",
+    size: Math.max(names.length, Num.sumAll(sizes)),
+    sizes,
+    // A path with a slash at its end is no file's.
+    draft: temporaryName(lease, FilePath.make(`${FilePath.join(target, names[0] ?? FilePath.empty)}/`)),
+    conflict,
+    isAgain: lease.token > 1,
+    isFree: yield* MadeFolders.has(target),
+    keeps: Array.from(keeps),
+    avoid: found.map(({ device, inode }) => ({ device, inode })),
+    rules,
+    below,
+    isFollowing,
+    isMove,
+    waits: isDurable || isVerified || SavedCopy.isKeptFirst(conflict, options),
+    isVerified,
+    mostBytes: yield* TaskDispatcher.pieceBytes(mostBytes),
+    ...checksums === undefined ? {} : { checksums }
+  }
+  return unit
+})
+
+const stuck = (source: FilePath.FilePath, { aside }: SavedCopy.Moved) => {
+  const path = FilePath.join(source, aside)
+  const why = `What is in "${FilePath.display(path)}" is to be removed or gets its name again, and neither can be now`
+  return new EntryFailed({ code: "Aside", path, why })
+}
+
+/** Has a unit copied, at the rate that there is. */
+const copyMany = <E, R>(entry: Payload, perform: Perform<E, R>) =>
+  Effect.gen(function*() {
+    const unit = yield* unitOf(entry)
+    // All that are copied at the same time ask before: together they would begin with seconds of a rate. What is moved
+    // may only get another name.
+    const asked = unit.isMove ? 0 : Math.min(unit.mostBytes, unit.size * likelyBytes)
+    yield* TaskDispatcher.throttle(asked)
+    const copied = yield* copyUnit(unit, perform)
+    if (copied.stuck !== undefined && entry.isStuck === true) return yield* stuck(unit.source, copied.stuck)
+    yield* TaskDispatcher.throttle(copied.bytes - asked)
+    return EntryCopied.cases.Files.make(copied)
+  })
+
+const areMany = ({ kind }: Payload): boolean => kind === "files" || kind === "folders"
+
+/** Layer that handles the task in this process. */
+export const layer: Layer.Layer<Task.Handler<typeof CopyEntry>, never, Files.Files> = Tasks.toLayer({
+  "@fanout/ops/CopyEntry": (payload) => areMany(payload) ? copyMany(payload, CopyUnitLive.perform) : copy(payload)
+}).pipe(Layer.provide(Router.layer))
+
+/**
+ * Layer that makes its calls at once where that is quick, at these real paths and below, and has others copy units once
+ * there are many. They are started only when there is something for them.
+ */
+export const layerShared = <E>(
+  others: Others<typeof CopyUnit, E>,
+  { paths, startsAfter }: Where
+): Layer.Layer<Task.Handler<typeof CopyEntry>, never, Files.Files> =>
+  Tasks.toLayer(Effect.gen(function*() {
+    const files = yield* Files.Files
+    const quick = yield* (yield* QuickFiles).throughout(paths)
+    const router = yield* CopyRouter
+    // To merge two contexts takes as long as a call or two, and that for each element.
+    const having = (files: Files.Files["Service"]) => <A, E>(work: Effect.Effect<A, E, CopyRouter | Files.Files>) =>
+      Effect.provideService(Effect.provideService(work, CopyRouter, router), Files.Files, files)
+    const havingQuick = having(Option.getOrElse(quick, () => files))
+    const havingAny = having(files)
+    const shared = yield* share(CopyUnit, { alone: others, beside: others }, { quick, startsAfter })
+    const perform = (payload: Task.Payload<typeof CopyUnit>) =>
+      shared({ key: payload.unit, payload, files: payload.unit.size, work: () => CopyUnitLive.perform(payload) })
+    const copyAlone = (payload: Payload) =>
+      // Links may lead to anywhere, and calls take any time there.
+      Effect.flatMap(CopyOptions, ({ isFollowing }) => (isFollowing ? havingAny : havingQuick)(copy(payload)))
+    return {
+      "@fanout/ops/CopyEntry": (payload: Payload) =>
+        areMany(payload) ? havingQuick(copyMany(payload, perform)) : copyAlone(payload)
+    }
+  })).pipe(Layer.provide(Router.layer))

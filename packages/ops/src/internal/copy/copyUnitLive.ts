@@ -1,0 +1,106 @@
+/**
+ * Handler of the task `CopyUnit`: the steps of a unit, as plain functions that make one call after the other.
+ */
+import * as Interrupter from "@fanout/core/Interrupter"
+import * as Lease from "@fanout/core/Lease"
+import type * as Task from "@fanout/core/Task"
+import * as Clock from "effect/Clock"
+import * as Effect from "effect/Effect"
+import type * as Layer from "effect/Layer"
+import * as Option from "effect/Option"
+import type * as FilePath from "../../FilePath.ts"
+import * as Files from "../../Files.ts"
+import * as TemporaryName from "../path/temporaryName.ts"
+import { type Filled, type Settled, type Unit, untouched } from "../steps/unit.ts"
+import { fill } from "../units/draftFilling.ts"
+import { settle, type ToSettle, unsettled } from "../units/placement.ts"
+import { removeSources, type ToRemove } from "../units/sourceRemoval.ts"
+import { CopyUnit, ThreadTasks } from "./copyTask.ts"
+
+type Payload = Task.Payload<typeof CopyUnit>
+
+/** Long enough for what a task is given on a slow disk, so that a stop is not the only end of it. */
+const mostMillis = 1000
+
+/**
+ * As long it may take to finish a folder: what is left of one is copied by other elements, which takes longer for each.
+ */
+const finishMillis = 100
+
+/** Fills a draft. Where calls are not made at once nothing is done. */
+const fillUnit = Effect.fnUntraced(function*(unit: Unit) {
+  const { atOnce } = yield* Files.Files
+  const stop = yield* Interrupter.Interrupter
+  const lease = yield* Lease.Lease
+  const clock = yield* Clock.Clock
+  const mayPublish = () => lease.isHeldUnsafe()
+  const started = clock.currentTimeMillisUnsafe()
+  const mayWork = (millis: number) =>
+    stop.reason === undefined && lease.isHeldUnsafe() && clock.currentTimeMillisUnsafe() < started + millis
+  const { job, token } = lease
+  // As at the end of any other folder.
+  const isLeftover = token === 1 || Option.isNone(job)
+    ? undefined
+    : (name: FilePath.FilePath) => TemporaryName.isOf(job.value, name, token)
+  const filled = yield* atOnce((calls, isInTime) => {
+    // Once its time is over, it has some more to finish what it has begun.
+    let overSince: number | undefined
+    const mayBegin = () => mayWork(mostMillis) && isInTime()
+    const mayGoOn = () => {
+      if (!mayWork(mostMillis + finishMillis)) return false
+      if (isInTime()) return true
+      overSince ??= clock.currentTimeMillisUnsafe()
+      return clock.currentTimeMillisUnsafe() < overSince + finishMillis / 5
+    }
+    return fill(calls, unit, { mayBegin, mayGoOn, mayPublish, isLeftover })
+  })
+  return Option.getOrElse(filled, (): Filled => untouched(unit))
+})
+
+/** Compares and places, also where calls are slow for now: to do again what was done before would take longer. */
+const settleUnit = Effect.fnUntraced(function*(unit: Unit, waiting: ToSettle) {
+  const { atOnce } = yield* Files.Files
+  const lease = yield* Lease.Lease
+  const mayPublish = () => lease.isHeldUnsafe()
+  let settled: Settled = unsettled
+  do {
+    const before = settled
+    const next = yield* atOnce((calls, mayGoOn) => settle(calls, unit, waiting, { mayGoOn, mayPublish }, before), true)
+    if (Option.isNone(next)) break
+    settled = next.value
+  } while (settled.through < waiting.placements.length)
+  return settled
+})
+
+/** Removes sources. Like to place them, it takes longer to do that again. */
+const removeUnit = Effect.fnUntraced(function*(unit: Unit, toRemove: ToRemove) {
+  const { atOnce } = yield* Files.Files
+  const lease = yield* Lease.Lease
+  const removed = yield* atOnce((calls) => removeSources(calls, unit, toRemove, () => lease.isHeldUnsafe()), true)
+  return Option.getOrElse(removed, () => ({ removed: [], isStuck: toRemove.isAgain }))
+})
+
+/** Does one step of a unit here. What need not wait for its name has it at the end of the first. */
+export const perform = (
+  { step, unit }: Payload
+): Effect.Effect<Task.Success<typeof CopyUnit>, never, Files.Files> =>
+  Effect.gen(function*() {
+    switch (step._tag) {
+      case "Fill": {
+        const filled = yield* fillUnit(unit)
+        if (unit.waits || filled.placements.length === 0) return { _tag: "Filled", filled } as const
+        return { _tag: "Filled", filled, settled: yield* settleUnit(unit, { ...filled, dropped: [] }) } as const
+      }
+      case "Settle":
+        return { _tag: "Settled", settled: yield* settleUnit(unit, step) } as const
+      case "Remove":
+        return { _tag: "Removed", ...yield* removeUnit(unit, step) } as const
+    }
+  })
+
+/** Layer that supplies the handler. */
+export const layer: Layer.Layer<Task.Handler<typeof CopyUnit>, never, Files.Files> = ThreadTasks.toLayer(
+  Effect.map(Files.Files, (files) => ({
+    [CopyUnit._tag]: (payload: Payload) => Effect.provideService(perform(payload), Files.Files, files)
+  }))
+)

@@ -1,0 +1,263 @@
+/**
+ * Copies or moves one unit: its draft is filled, flushed and compared as far as that is asked for, recorded where a run
+ * after this one has to know, placed, and settled. Of a move the sources are removed then.
+ */
+import * as Interrupter from "@fanout/core/Interrupter"
+import * as Lease from "@fanout/core/Lease"
+import * as Progress from "@fanout/core/Progress"
+import type * as Task from "@fanout/core/Task"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Num from "effect/Number"
+import * as Option from "effect/Option"
+import { CopyOptions } from "../../CopyOptions.ts"
+import * as FilePath from "../../FilePath.ts"
+import * as Files from "../../Files.ts"
+import { lostUnits } from "../../ProgressUnits.ts"
+import { FolderTimes } from "../move/folderTimes.ts"
+import * as MovedSource from "../move/movedSource.ts"
+import { renameEach } from "../move/renamedFiles.ts"
+import * as Place from "../path/place.ts"
+import * as TemporaryName from "../path/temporaryName.ts"
+import { type Flush, prepare } from "../steps/durability.ts"
+import { temporaryName } from "../steps/filePlacement.ts"
+import * as HardLinks from "../steps/linkedCopies.ts"
+import * as ReadBack from "../steps/readBack.ts"
+import * as SavedCopy from "../steps/savedCopy.ts"
+import {
+  type Filled,
+  type Placement,
+  type Removed,
+  resultOf,
+  type Settled,
+  type Unit,
+  untouched
+} from "../steps/unit.ts"
+import { unsettled } from "../units/placement.ts"
+import type { CopyUnit, EntryCopied } from "./copyTask.ts"
+
+type Payload = Task.Payload<typeof CopyUnit>
+type Done = Task.Success<typeof CopyUnit>
+
+/** Has a step of a unit done, here or by others. */
+export type Perform<E, R> = (payload: Payload) => Effect.Effect<Done, E, R>
+
+/** What a unit has come to. */
+export type Copied = Omit<Extract<typeof EntryCopied.Type, { readonly _tag: "Files" }>, "_tag">
+
+const pathOf = ({ name, path }: Pick<Placement, "name" | "path">): FilePath.FilePath => FilePath.join(path, name)
+
+const nothingDone = (unit: Unit): Copied => resultOf(untouched(unit), unsettled).result
+
+/** A unit of which nothing is told yet. */
+const notBegun: Copied = resultOf(untouched({ areFolders: false, names: [] }), unsettled).result
+
+/** What is told of a unit whose work may be there, and goes on one by one. */
+const leftTo = (unit: Unit, made: ReadonlyArray<FilePath.FilePath>): Copied => ({ ...nothingDone(unit), made })
+
+/** Renames files of a move, where both folders are on one mount: from one to another nothing can be renamed. */
+const renameHere = Effect.fnUntraced(function*(unit: Unit) {
+  const files = yield* Files.Files
+  const [from, to] = [yield* files.folder(unit.source), yield* files.folder(unit.target)]
+  if (!Files.isOnSame(yield* from.identity, yield* to.identity)) return undefined
+  // To tell their checksums each has to be read. Folders of a tree that is not one mount are looked into.
+  if (unit.checksums !== undefined || unit.areFolders) return nothingDone(unit)
+  const stop = yield* Interrupter.Interrupter
+  const lease = yield* Lease.Lease
+  const mayWork = () => stop.reason === undefined && lease.isHeldUnsafe()
+  const { left, moved } = yield* renameEach({ from, to, names: unit.names, avoid: unit.avoid, mayWork })
+  return withLeft(unit, { ...notBegun, moved }, left)
+}, Effect.scoped)
+
+/** Those of the placements that have other names, which are moved: theirs are to be names of the same copies. */
+const linkedAmong = Effect.fnUntraced(function*({ placements }: Filled, { isMove, keeps }: Unit) {
+  const namesOf = ({ copied }: Placement) => copied.editions.flatMap(({ linkedAs }) => linkedAs)
+  const known = yield* HardLinks.known(isMove && keeps.includes("links") ? placements.flatMap(namesOf) : [])
+  return placements.flatMap((one, index) => namesOf(one).some((name) => known.has(name)) ? [index] : [])
+})
+
+/** Adds names to what there is more to do in the folder of a unit, each with what it goes on from. */
+const withLeft = (
+  unit: Unit,
+  result: Copied,
+  left: ReadonlyArray<{ readonly index: number; readonly saved?: SavedCopy.Saved }>
+): Copied => {
+  const own = result.rest.find(({ path }) => path === "") ?? { path: FilePath.empty, names: [], folders: [], sizes: [] }
+  const names = [...own.names, ...left.map(({ index }) => unit.names[index] ?? FilePath.empty)]
+  const saved = left.flatMap(({ saved }, n) => saved === undefined ? [] : [{ index: own.names.length + n, saved }])
+  return { ...result, rest: [...result.rest.filter((one) => one !== own), { ...own, names }], saved }
+}
+
+/** What became of a unit that nothing waits for, or whose names are on the device. */
+const told = Effect.fnUntraced(function*(filled: Filled, settled: Settled) {
+  const { ownersLost, result } = resultOf(filled, settled)
+  if (ownersLost > 0) yield* Progress.add(lostUnits.owner, ownersLost)
+  if (settled.verified > 0) yield* ReadBack.count(settled.verified)
+  yield* Progress.add("bytes", result.bytes)
+  return result
+})
+
+/** Flushes what was there before, too, where any was: it may be what a run before this one has not flushed. */
+const flushNames = ({ earlier, names }: Flush, { unchanged }: Filled) =>
+  Effect.flatMap(CopyOptions, ({ isDurable }) => isDurable && unchanged > 0 ? earlier([]) : names)
+
+/** Folders that there is more to do in, of those that have their names. */
+const keptOf = ({ placements }: Filled, { modeless, placed }: Settled): ReadonlyArray<FilePath.FilePath> => [
+  ...placed.flatMap((index) => placements[index]?.copied.rest.map(({ path }) => path) ?? []),
+  ...modeless.flatMap((index) => placements[index]?.name ?? [])
+]
+
+/** Remembers the times of folders that there is more to do in: what is taken out of them changes these. */
+const noteTimes = Effect.fnUntraced(function*({ source }: Unit, paths: ReadonlyArray<FilePath.FilePath>) {
+  const times = yield* FolderTimes
+  const files = yield* Files.Files
+  for (const path of paths) {
+    const folder = FilePath.join(source, path)
+    const stat = yield* Effect.option(files.lstat(folder))
+    if (Option.isSome(stat)) yield* times.note(folder, stat.value)
+  }
+})
+
+/** Whether a source is gone, but for what there is more to do in it. */
+const isRemoved = ({ isFolder, name }: Placement, removed: Removed, kept: ReadonlyArray<FilePath.FilePath>): boolean =>
+  removed.left.length === 0 && (!isFolder || removed.isGone || kept.includes(name))
+
+const created = { _tag: "Create" } as const
+
+/** What a source that could not be removed goes on from. */
+const savedOf = Effect.fnUntraced(function*({ source, target }: Unit, { edition, path }: Removed["left"][number]) {
+  const places = Effect.all([Place.open(FilePath.join(source, path)), Place.open(FilePath.join(target, path))])
+  const copied = yield* Effect.flatMap(places, ([source, target]) => MovedSource.copiedOf(source, edition, target))
+    .pipe(
+      Effect.scoped,
+      Effect.option
+    )
+  return { path, saved: { decision: created, ...Option.isSome(copied) ? { copied: copied.value } : {} } }
+})
+
+/** Removes sources whose copies have their names, once it is recorded which these are. */
+const removeSources = Effect.fnUntraced(function*<E, R>(
+  unit: Unit,
+  filled: Filled,
+  settled: Settled,
+  perform: Perform<E, R>,
+  moved: SavedCopy.Moved,
+  isAgain: boolean
+) {
+  const { kept, placed } = moved
+  yield* noteTimes(unit, kept)
+  if (!isAgain) yield* SavedCopy.recordMoved(moved)
+  // A thread may have died of it. Nobody else knows what was put aside by then.
+  const done = yield* Effect.option(
+    Effect.catchDefect(perform({ unit, step: { _tag: "Remove", ...moved, isAgain } }), Effect.fail)
+  )
+  if (Option.isNone(done) || done.value._tag !== "Removed" || done.value.isStuck) return { ...notBegun, stuck: moved }
+  const { removed } = done.value
+  const left = settled.placed.flatMap((index, n) => {
+    const [placement, became] = [placed[n], removed[n]]
+    if (placement === undefined) return []
+    return became !== undefined && isRemoved(placement, became, kept) ? [] : [{ index, placement, became }]
+  })
+  const isLeft = new Set(left.map(({ index }) => index))
+  const { result } = resultOf(filled, {
+    ...settled,
+    placed: settled.placed.filter((index) => !isLeft.has(index)),
+    modeless: settled.modeless.filter((index) => !isLeft.has(index))
+  })
+  // Some of what is in such a folder is gone.
+  const gone = left.map(({ became, placement: { copied: { counts } } }) =>
+    became === undefined ? 0 : counts.copied + counts.linked - became.left.length
+  )
+  return {
+    ...result,
+    copied: 0,
+    linked: 0,
+    moved: result.copied + result.linked + Num.sumAll(gone),
+    ended: result.ended + Num.sumAll(left.map(({ became }) => became?.folders ?? 0)),
+    made: left.map(({ placement }) => pathOf(placement)),
+    unremoved: yield* Effect.forEach(left.flatMap(({ became }) => became?.left ?? []), (one) => savedOf(unit, one))
+  } satisfies Copied
+})
+
+/** Places what waits for its names, once it is on the device. */
+const placeLater = Effect.fnUntraced(function*<E, R>(
+  unit: Unit,
+  filled: Filled,
+  flush: Flush,
+  perform: Perform<E, R>
+) {
+  // A flush may take long, and what has no name then is done again.
+  if ((yield* Interrupter.Interrupter).reason !== undefined) return nothingDone(unit)
+  const { endings, placements } = filled
+  const dropped = yield* linkedAmong(filled, unit)
+  if (placements.length > 0) yield* flush.content([])
+  // A mode could take its own work for somebody else's, and a move leaves what was there with its sources.
+  const mustKnow = unit.isMove || SavedCopy.isKeptFirst(unit.conflict, yield* CopyOptions)
+  const made = mustKnow ? placements.filter((_, index) => !dropped.includes(index)).map(pathOf) : []
+  if (made.length > 0) yield* SavedCopy.recordMade(made)
+  const done = placements.length === 0
+    ? undefined
+    : yield* perform({ unit, step: { _tag: "Settle", placements, endings, dropped } })
+  const settled = done?._tag === "Settled" ? done.settled : unsettled
+  // What is there by now is flushed by others, or written anew.
+  if (Exit.isFailure(yield* Effect.exit(flushNames(flush, filled)))) return leftTo(unit, made)
+  const result = yield* told(filled, settled)
+  if (!unit.isMove || settled.placed.length === 0) return result
+  const [first = FilePath.empty] = unit.names
+  const moved = {
+    aside: temporaryName(yield* Lease.Lease, FilePath.make(`${FilePath.join(unit.source, first)}/`)),
+    placed: settled.placed.flatMap((index) => placements[index] ?? []),
+    kept: keptOf(filled, settled)
+  }
+  return yield* Effect.orElseSucceed(
+    removeSources(unit, filled, settled, perform, moved, false),
+    () => leftTo(unit, moved.placed.map(pathOf))
+  )
+})
+
+/** Goes on with removing sources. What was not among these is done anew. */
+const removeAgain = <E, R>(
+  unit: Unit,
+  moved: SavedCopy.Moved,
+  perform: Perform<E, R>
+) => {
+  const { placed } = moved
+  const known = new Set(placed.map(({ name }) => name))
+  const names = unit.names.filter((name) => !known.has(name))
+  const filled = { ...untouched({ areFolders: unit.areFolders, names }), placements: placed }
+  const settled = { ...unsettled, placed: placed.map((_, index) => index) }
+  return removeSources(unit, filled, settled, perform, moved, true)
+}
+
+/** Copies a unit, or moves it. */
+export const copyUnit = <E, R>(
+  unit: Unit,
+  perform: Perform<E, R>
+): Effect.Effect<Copied, E, R | Files.Files> =>
+  Effect.gen(function*() {
+    const recorded = yield* unit.waits ? SavedCopy.recorded : Effect.succeedNone
+    if (Option.isSome(recorded)) {
+      const { value } = recorded
+      if ("made" in value) return leftTo(unit, value.made)
+      if ("placed" in value) {
+        return yield* Effect.orElseSucceed(removeAgain(unit, value, perform), () => ({ ...notBegun, stuck: value }))
+      }
+      return withLeft(unit, notBegun, SavedCopy.goingOn(unit.names, value))
+    }
+    const renamed = unit.isMove ? yield* Effect.orElseSucceed(renameHere(unit), () => nothingDone(unit)) : undefined
+    if (renamed !== undefined) return renamed
+    const target = yield* Effect.option(Files.Files.use((files) => files.folder(unit.target)))
+    const flush = Option.isSome(target) ? yield* Effect.option(prepare(target.value)) : Option.none()
+    // Others say what came in the way, and flush one by one where there is no flush of all.
+    if (Option.isNone(target) || Option.isNone(flush) || !flush.value.isOne) return nothingDone(unit)
+    // Others say what came in the way of what has not got its name.
+    const removeDraft = Effect.ignore(TemporaryName.removeFolder(target.value, unit.draft))
+    return yield* Effect.gen(function*() {
+      const done = yield* perform({ unit, step: { _tag: "Fill" } })
+      if (done._tag !== "Filled") return nothingDone(unit)
+      const { filled, settled } = done
+      return unit.waits
+        ? yield* Effect.orElseSucceed(placeLater(unit, filled, flush.value, perform), () => nothingDone(unit))
+        : yield* told(filled, settled ?? unsettled)
+    }).pipe(Effect.ensuring(removeDraft))
+  }).pipe(Effect.scoped)

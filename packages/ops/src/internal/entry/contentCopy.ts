@@ -1,0 +1,114 @@
+/**
+ * Copies a file where nobody sees it, and then puts it in its place.
+ */
+import type * as Interrupter from "@fanout/core/Interrupter"
+import * as Lease from "@fanout/core/Lease"
+import * as Progress from "@fanout/core/Progress"
+import * as Effect from "effect/Effect"
+import type * as Scope from "effect/Scope"
+import type * as Files from "../../Files.ts"
+import { isChanged } from "../files/statComparison.ts"
+import * as Place from "../path/place.ts"
+import { keepAttributes } from "../steps/attributes.ts"
+import { CopyError, Reason } from "../steps/copyError.ts"
+import { type Digests, makeTaker } from "../steps/copyHasher.ts"
+import { prepare } from "../steps/durability.ts"
+import { type Draft, flushPlaced } from "../steps/filePlacement.ts"
+import * as ReadBack from "../steps/readBack.ts"
+import { onSource } from "../steps/sideErrors.ts"
+import type { Copied, CopyRequest } from "./copyStrategy.ts"
+
+/** A file whose content is copied. */
+export interface Copying<D> {
+  readonly request: CopyRequest
+  readonly from: Files.OpenFile
+  readonly stat: Files.FileStat
+  readonly to: D
+  /** Takes how many bytes are copied by now. */
+  readonly count: (bytes: number) => Effect.Effect<void>
+  /** Takes all bytes, one after the other, if somebody is to know them. */
+  readonly take: ((bytes: Uint8Array) => void) | undefined
+}
+
+/** What was copied. */
+export type CopiedContent = Pick<Copied, "strategy" | "sizeBytes">
+
+/** How a strategy copies content. */
+interface ContentOptions<D> {
+  /** Creates the file that is written to. */
+  readonly open: (
+    request: CopyRequest,
+    stat: Files.FileStat
+  ) => Effect.Effect<D, CopyError | Interrupter.Interrupted, Files.Files | Scope.Scope>
+
+  readonly copy: (
+    copying: Copying<D>
+  ) => Effect.Effect<CopiedContent, CopyError | Interrupter.Interrupted, Scope.Scope>
+}
+
+/** File to write to, of which so many bytes were counted by runs before this one. */
+interface CountedDraft extends Draft {
+  readonly counted: number
+}
+
+/** How many bytes of a file were counted, by whichever try. */
+interface Counted {
+  bytes: number
+}
+
+/** Counts a file up to here. What a try before this one has counted is not counted once more. */
+const count = (counted: Counted) => (copied: number): Effect.Effect<void> =>
+  Effect.suspend(() => {
+    const more = copied - counted.bytes
+    if (more <= 0) return Effect.void
+    counted.bytes = copied
+    return Progress.add("bytes", more)
+  })
+
+const nothingTaken: Digests = { compared: undefined, checksum: undefined }
+
+const copyOnce = Effect.fnUntraced(
+  function*<D extends CountedDraft>(request: CopyRequest, { copy, open }: ContentOptions<D>, counted: Counted) {
+    const { options, source, target } = request
+    const from = yield* onSource(source.folder.open(source.name))
+    const stat = yield* onSource(from.stat)
+    if (stat.kind !== "file") {
+      return yield* new CopyError({ reason: Reason.cases.KindChanged.make({ path: Place.path(source) }) })
+    }
+    const flush = yield* prepare(target.folder)
+    const draft = yield* open(request, stat)
+    counted.bytes = Math.max(counted.bytes, draft.counted)
+    const taker = makeTaker(options)
+    const copied = yield* copy({ request, from, stat, to: draft, count: count(counted), take: taker?.take })
+    if (isChanged(stat, yield* onSource(from.stat))) {
+      return yield* new CopyError({ reason: Reason.cases.Changed.make({ path: Place.path(source) }) })
+    }
+    yield* Lease.check
+    const lost = yield* keepAttributes(draft.file, Effect.succeed(from), stat, options)
+    yield* flush.content([draft.file])
+    const { checksum: digest, compared } = taker?.end() ?? nothingTaken
+    if (compared !== undefined) {
+      const { sizeBytes } = copied
+      yield* ReadBack.readBack(draft.file, { digest: compared, sizeBytes }, Place.path(target))
+    }
+    yield* draft.place
+    yield* flushPlaced(request, flush)
+    if (compared !== undefined) yield* ReadBack.count(1)
+    return { ...copied, lost, ...digest === undefined ? {} : { digest } }
+  },
+  Effect.scoped
+)
+
+/** Copies a file where nobody sees it, and then puts it in its place. */
+export const copyContent = <D extends CountedDraft>(
+  request: CopyRequest,
+  options: ContentOptions<D>
+): Effect.Effect<Copied, CopyError | Interrupter.Interrupted, Files.Files> =>
+  Effect.suspend(() => {
+    const copy = copyOnce(request, options, { bytes: 0 })
+    // Once more each: what was not supported is remembered, and what goes on changing is told.
+    return Effect.catchReason(copy, "CopyError", "Unsupported", () => copy).pipe(
+      (copied) => Effect.catchReason(copied, "CopyError", "Changed", () => copied),
+      (copied) => Effect.catchReason(copied, "CopyError", "Mismatch", () => copied)
+    )
+  })

@@ -1,0 +1,166 @@
+/**
+ * Files that are open.
+ */
+import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
+import { type Call, type Calls, code, failed } from "../../Calls.ts"
+import * as FilePath from "../../FilePath.ts"
+import type * as Files from "../../Files.ts"
+import type { FilesError } from "../../FilesError.ts"
+import { failure, Open, type System } from "./openHandle.ts"
+
+/** Larger pieces of content take so long that a thread of the pool is worth its while. */
+const largestBytes = 2 ** 19
+
+const isLong = true
+
+/** A file or folder that is open to read or write. */
+export class File extends Open implements Files.OpenFile {
+  get close(): Effect.Effect<void, FilesError> {
+    return this.call("close", (calls, descriptor) => {
+      this.isOpen = false
+      return calls.close(descriptor)
+    })
+  }
+
+  /** What fails to close here was read, or is given up anyway. */
+  get release(): Effect.Effect<void> {
+    return Effect.suspend(() => this.isOpen ? Effect.ignore(this.close) : Effect.void)
+  }
+
+  get fileSystem(): Effect.Effect<Option.Option<string>, FilesError> {
+    return Effect.map(
+      this.call("fstatfs", (calls, descriptor) => calls.fileSystem(descriptor)),
+      (name) => name === "" ? Option.none() : Option.some(name)
+    )
+  }
+
+  read(buffer: Uint8Array): Effect.Effect<number, FilesError> {
+    return this.readFrom(buffer, null)
+  }
+
+  readAt(buffer: Uint8Array, offset: number): Effect.Effect<number, FilesError> {
+    return this.readFrom(buffer, offset)
+  }
+
+  private readFrom(buffer: Uint8Array, at: number | null): Effect.Effect<number, FilesError> {
+    const isLong = buffer.length > largestBytes
+    return this.call("read", (calls, descriptor) => calls.read(descriptor, buffer, at), { isLong })
+  }
+
+  write(bytes: Uint8Array): Effect.Effect<void, FilesError> {
+    return this.writeTo(bytes, null)
+  }
+
+  writeAt(bytes: Uint8Array, offset: number): Effect.Effect<void, FilesError> {
+    return this.writeTo(bytes, offset)
+  }
+
+  private writeTo(bytes: Uint8Array, at: number | null): Effect.Effect<void, FilesError> {
+    const isLong = bytes.length > largestBytes
+    const written = this.call("write", (calls, descriptor) => calls.write(descriptor, bytes, at), { isLong })
+    return Effect.flatMap(written, (length) => {
+      if (length === bytes.byteLength) return Effect.void
+      // A device that takes nothing and names no error would be asked for ever.
+      if (length === 0) return Effect.fail(failure("write", this.path, "EIO"))
+      return this.writeTo(bytes.subarray(length), at === null ? null : at + length)
+    })
+  }
+
+  dataFrom(offset: number): Effect.Effect<Option.Option<Files.Stretch>, FilesError> {
+    const seek = (at: number, to: "data" | "hole") =>
+      this.call("lseek", (calls, descriptor) => calls.seek(descriptor, at, to))
+    return Effect.flatMap(
+      seek(offset, "data"),
+      (start) => Effect.asSome(Effect.map(seek(start, "hole"), (end) => ({ start, end })))
+    ).pipe(
+      Effect.catchIf(({ code }) => code === "ENXIO", () => Effect.succeedNone)
+    )
+  }
+
+  copyFrom(file: Files.OpenFile, offset: number, bytes: number): Effect.Effect<number, FilesError> {
+    return this.from("copy_file_range", file, (calls, from, to) => calls.copyRange(from, to, offset, bytes))
+  }
+
+  cloneFrom(file: Files.OpenFile): Effect.Effect<void, FilesError> {
+    return this.from("ficlone", file, (calls, from, to) => calls.clone(from, to))
+  }
+
+  /** Makes a call with another file, which was opened by the same service. */
+  private from<A>(
+    name: "copy_file_range" | "ficlone",
+    file: Files.OpenFile,
+    call: (calls: Calls, from: number, to: number) => Call<A>
+  ): Effect.Effect<A, FilesError> {
+    if (!(file instanceof File)) return Effect.die(new Error(`"${this.path}" was opened by another service of files`))
+    return this.call<A>(
+      name,
+      (calls, to) => file.isOpen ? call(calls, file.descriptor, to) : failed(code("EBADF")),
+      { isLong }
+    )
+  }
+
+  truncate(sizeBytes: number): Effect.Effect<void, FilesError> {
+    return this.call("ftruncate", (calls, descriptor) => calls.truncate(descriptor, sizeBytes), { isLong })
+  }
+
+  get forget(): Effect.Effect<void, FilesError> {
+    return this.call("fadvise", (calls, descriptor) => calls.forget(descriptor), { isLong })
+  }
+
+  get sync(): Effect.Effect<void, FilesError> {
+    return this.call("fsync", (calls, descriptor) => calls.sync(descriptor), { isLong })
+  }
+
+  get syncFileSystem(): Effect.Effect<void, FilesError> {
+    return this.call("syncfs", (calls, descriptor) => calls.syncFileSystem(descriptor), { isLong })
+  }
+
+  get attributeNames(): Effect.Effect<ReadonlyArray<string>, FilesError> {
+    return this.call("listxattr", (calls, descriptor) => calls.listAttributes(descriptor))
+  }
+
+  attribute(name: string): Effect.Effect<Uint8Array, FilesError> {
+    return this.call("getxattr", (calls, descriptor) => calls.getAttribute(descriptor, name))
+  }
+
+  setAttribute({ name, value }: Files.Attribute): Effect.Effect<void, FilesError> {
+    return this.call("setxattr", (calls, descriptor) => calls.setAttribute(descriptor, name, value))
+  }
+
+  setOwner(owner: Files.Owner): Effect.Effect<void, FilesError> {
+    return this.call("fchown", (calls, descriptor) => calls.setOwner(descriptor, owner))
+  }
+
+  setMode(mode: number): Effect.Effect<void, FilesError> {
+    return this.call("fchmod", (calls, descriptor) => calls.setMode(descriptor, mode))
+  }
+
+  setTimes(times: Files.FileTimes): Effect.Effect<void, FilesError> {
+    return this.call("futimes", (calls, descriptor) => calls.setTimes(descriptor, times))
+  }
+}
+
+/** Folder that gives names to files without one. */
+interface Namer {
+  readonly path: FilePath.FilePath
+  readonly linkUnnamed: (descriptor: number, name: FilePath.FilePath) => Effect.Effect<void, FilesError>
+}
+
+/** A file that has no name yet. */
+export class UnnamedFile extends File implements Files.UnnamedFile {
+  private readonly folder: Namer
+
+  constructor(system: System, descriptor: number, folder: Namer) {
+    super(system, descriptor, folder.path)
+    this.folder = folder
+  }
+
+  link(name: FilePath.FilePath): Effect.Effect<void, FilesError> {
+    return Effect.suspend(() =>
+      this.isOpen
+        ? this.folder.linkUnnamed(this.descriptor, name)
+        : Effect.fail(failure("link", FilePath.join(this.path, name), "EBADF"))
+    )
+  }
+}

@@ -1,0 +1,343 @@
+/**
+ * Hashes files, one after the other.
+ */
+import * as Interrupter from "@fanout/core/Interrupter"
+import * as Progress from "@fanout/core/Progress"
+import type * as Task from "@fanout/core/Task"
+import * as TaskDispatcher from "@fanout/core/TaskDispatcher"
+import * as Clock from "effect/Clock"
+import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
+import * as Predicate from "effect/Predicate"
+import * as FilePath from "../../FilePath.ts"
+import * as Files from "../../Files.ts"
+import type { FilesError } from "../../FilesError.ts"
+import type { HashAlgorithm } from "../../HashAlgorithm.ts"
+import { SkipReason } from "../../SkipReason.ts"
+import { behind, type Reader, readFiles } from "../content/fileReader.ts"
+import * as ProtectedFiles from "../work/protectedFiles.ts"
+import { type Hashed, hashOpen, isSame, keepTools, takeTools, type Tools } from "./fileHash.ts"
+import * as HashCache from "./hashCache.ts"
+import { type HashedFiles, type HashFiles, Unhashed } from "./hashTask.ts"
+import * as SampledHash from "./sampledHash.ts"
+
+type Payload = Omit<Task.Payload<typeof HashFiles>, "leaveOut">
+
+/** What is to be made of each file. */
+type Method = Omit<Payload, "root" | "folders">
+
+interface Found extends Hashed {
+  /** What the cache is to remember it by, if it is to. */
+  readonly stamp?: HashCache.Stamp
+}
+
+type Outcome = Found | Unhashed
+
+/** What files came to, in the order of their names. */
+export type Outcomes = Array<Outcome>
+
+/** The same as the task tells it. */
+const toHashed = (outcomes: Outcomes, cache = false): HashedFiles => ({
+  digests: outcomes.map((one) => "digest" in one ? one.digest : null),
+  sizesBytes: outcomes.map((one) => "digest" in one ? one.sizeBytes : 0),
+  ...cache ? { stamps: outcomes.map((one) => "digest" in one && one.stamp !== undefined ? one.stamp : null) } : {},
+  unhashed: outcomes.flatMap((why, index) => "digest" in why ? [] : [{ index, why }])
+})
+
+type OutcomeOf<R = never> = Effect.Effect<Outcome, FilesError | Interrupter.Interrupted, R>
+
+const { Alone, Failed, Skipped } = Unhashed.cases
+
+/** Larger files take long enough to be worth a task of their own: other threads have something to do meanwhile. */
+const mostBytes = 2 ** 20
+
+const changed = (path: FilePath.FilePath) =>
+  Failed.make({ code: "Changed", why: `"${FilePath.display(path)}" changed while it was read` })
+
+interface OpenFile {
+  readonly path: FilePath.FilePath
+  readonly file: Files.OpenFile
+  readonly stat: Files.FileStat
+}
+
+const hashWhole = ({ file, path, stat }: OpenFile, algorithm: HashAlgorithm): OutcomeOf =>
+  Effect.map(hashOpen(file, stat, algorithm), ({ hashed }) => hashed ?? changed(path))
+
+/** Takes the digest of what is open from the cache, and else hashes it and has its digest remembered. */
+const hashCached = Effect.fnUntraced(function*(open: OpenFile, algorithm: HashAlgorithm) {
+  const { file, path, stat } = open
+  const cache = yield* HashCache.HashCache
+  const now = yield* Clock.currentTimeMillis
+  // Asked of each file: a device is another's as soon as a disk was plugged out and the next one in.
+  const fileSystem = yield* Effect.orElseSucceed(file.fileSystem, () => Option.none())
+  if (Option.isNone(fileSystem)) return yield* hashWhole(open, algorithm)
+  const stamp = HashCache.stampOf(fileSystem.value, stat)
+  const found = yield* cache.find(algorithm, stamp)
+  if (Option.isSome(found)) {
+    yield* Progress.add("cached", 1)
+    const hashed = { digest: found.value.digest, sizeBytes: stat.sizeBytes }
+    return HashCache.isAged(found.value, now) ? { ...hashed, stamp } : hashed
+  }
+  const { after, hashed } = yield* hashOpen(file, stat, algorithm)
+  if (hashed === undefined) return changed(path)
+  // The stamp is for a digest of all that it was.
+  const isAsStamped = after.changedNanos === stat.changedNanos && hashed.sizeBytes === stat.sizeBytes
+  return isAsStamped && HashCache.isSettled(stat, now) ? { ...hashed, stamp } : hashed
+})
+
+const hashSampled = Effect.fnUntraced(function*({ file, path, stat }: OpenFile) {
+  const tools = takeTools("blake3")
+  const { sizeBytes } = stat
+  const contentId = yield* SampledHash.compute(
+    tools.hasher,
+    sizeBytes,
+    (buffer, offset) =>
+      Effect.tap(
+        file.readAt(buffer, offset),
+        (length) => Effect.andThen(TaskDispatcher.throttle(length), Progress.add("bytes", length))
+      )
+  )
+  if (Option.isNone(contentId)) return changed(path)
+  keepTools("blake3", tools)
+  return isSame(stat, yield* file.stat, sizeBytes) ? { digest: contentId.value, sizeBytes } : changed(path)
+})
+
+const special = Skipped.make({ reason: SkipReason.Special })
+const left: Readonly<Record<ProtectedFiles.Use, Unhashed>> = {
+  Database: Skipped.make({ reason: SkipReason.Database }),
+  Output: Skipped.make({ reason: SkipReason.Output })
+}
+
+const hashOne = (open: OpenFile, { algorithm, cache, isAlone }: Method): OutcomeOf => {
+  if (open.stat.kind !== "file") return Effect.succeed(special)
+  if (algorithm === "sampled") return hashSampled(open)
+  if (open.stat.sizeBytes > mostBytes && isAlone !== true) {
+    return Effect.succeed(Alone.make({ sizeBytes: open.stat.sizeBytes }))
+  }
+  return cache === true ? hashCached(open, algorithm) : hashWhole(open, algorithm)
+}
+
+/** What a walk has met and is gone by now has vanished. */
+const unhashed = (error: FilesError): Unhashed =>
+  error.isMissing
+    ? Skipped.make({ reason: SkipReason.Vanished })
+    : Failed.make({ code: error.code, why: error.message })
+
+/** Opens what a walk has met, which was a file, and hashes it, unless it must not even be opened. */
+const hashNamed = (folder: Files.Folder, name: FilePath.FilePath, method: Method) =>
+  Effect.gen(function*() {
+    const files = yield* ProtectedFiles.ProtectedFiles
+    const use = files.found.length === 0 ? undefined : ProtectedFiles.useOfFile(files, yield* folder.lstat(name))
+    if (use !== undefined) return left[use]
+    const file = yield* folder.open(name)
+    return yield* hashOne({ file, path: FilePath.join(folder.path, name), stat: yield* file.stat }, method)
+  }).pipe(
+    Effect.scoped,
+    Effect.catchTag("FilesError", (error) => Effect.succeed(unhashed(error)))
+  )
+
+/** Hashes small files as they are read, and leaves the others. */
+class Hashing implements Reader {
+  readonly mayGoOn: () => boolean
+  private readonly tools: Tools
+  private readonly into: Outcomes
+  readonly mayOpen: Reader["mayOpen"]
+  private readonly pathOf: (index: number) => FilePath.FilePath
+  private readonly isSampled: boolean
+  private expectedBytes = 0
+  private sizeBytes = 0
+  /** Bytes of all files so far. */
+  bytes = 0
+
+  /** `pathOf` gives the path of a file by its place. */
+  constructor(
+    tools: Tools,
+    into: Outcomes,
+    mayGoOn: () => boolean,
+    { files, isSampled, pathOf }: {
+      readonly files: ProtectedFiles.ProtectedFiles
+      readonly isSampled: boolean
+      readonly pathOf: (index: number) => FilePath.FilePath
+    }
+  ) {
+    this.isSampled = isSampled
+    this.tools = tools
+    this.into = into
+    this.mayGoOn = mayGoOn
+    this.pathOf = pathOf
+    if (files.found.length > 0) this.mayOpen = (stat) => this.isToBeOpened(ProtectedFiles.useOfFile(files, stat))
+  }
+
+  private isToBeOpened(use: ProtectedFiles.Use | undefined): boolean {
+    if (use !== undefined) this.leave(left[use])
+    return use === undefined
+  }
+
+  get buffer(): Uint8Array {
+    return this.tools.buffer
+  }
+
+  begin({ kind, sizeBytes }: Pick<Files.FileStat, "kind" | "sizeBytes">): boolean {
+    this.expectedBytes = sizeBytes
+    this.sizeBytes = 0
+    if (kind !== "file") this.leave(special)
+    else if (this.isLeft(sizeBytes)) this.leave(Alone.make({ sizeBytes }))
+    else return true
+    return false
+  }
+
+  /** Of what says that it is empty a sample is not all there may be. */
+  private isLeft(sizeBytes: number): boolean {
+    return this.isSampled ? sizeBytes === 0 || sizeBytes > SampledHash.wholeUpToBytes : sizeBytes > mostBytes
+  }
+
+  piece(bytes: Uint8Array): void {
+    if (this.isSampled && this.sizeBytes === 0) this.tools.hasher.update(SampledHash.sizeOf(this.expectedBytes))
+    this.tools.hasher.update(bytes)
+    this.sizeBytes += bytes.length
+    this.bytes += bytes.length
+  }
+
+  end(isSame: boolean): void {
+    const digest = this.tools.hasher.digest()
+    const { expectedBytes, isSampled, sizeBytes } = this
+    this.sizeBytes = 0
+    // Those of the kernel say that they are empty.
+    const isWhole = isSame && (expectedBytes === 0 || expectedBytes === sizeBytes)
+    if (isWhole) this.into.push({ digest: isSampled ? SampledHash.ofDigest(digest) : digest, sizeBytes })
+    else this.leave(changed(this.pathOf(this.into.length)))
+  }
+
+  fail(error: FilesError): void {
+    // A hasher that was given a part of a file starts anew.
+    if (this.sizeBytes > 0) this.tools.hasher.digest()
+    this.sizeBytes = 0
+    // By itself it waits until there is one.
+    const lacksDescriptor = error.code === "EMFILE" || error.code === "ENFILE"
+    this.leave(lacksDescriptor ? Alone.make({ sizeBytes: 0 }) : unhashed(error))
+  }
+
+  private leave(why: Unhashed): void {
+    this.into.push(why)
+  }
+}
+
+/** Hashes those that are small, and leaves the others. Gives how many that was: all, where calls are made at once. */
+export const hashEach = Effect.fnUntraced(function*(
+  folders: ReadonlyArray<Files.FilesIn>,
+  algorithm: Payload["algorithm"],
+  into: Outcomes
+) {
+  const { atOnce } = yield* Files.Files
+  const stop = yield* Interrupter.Interrupter
+  const isSampled = algorithm === "sampled"
+  const by = isSampled ? "blake3" : algorithm
+  const tools = takeTools(by)
+  const files = yield* ProtectedFiles.ProtectedFiles
+  const paths = () => folders.flatMap(({ names, path }) => names.map((name) => FilePath.join(path, name)))
+  const hashing = new Hashing(tools, into, () => stop.reason === undefined, {
+    files,
+    isSampled,
+    pathOf: (index) => paths()[index] ?? FilePath.empty
+  })
+  for (let count = 0;;) {
+    const left = behind(folders, count)
+    if (left.length === 0) {
+      keepTools(by, tools)
+      return count
+    }
+    const { bytes } = hashing
+    const read = yield* atOnce((calls, mayGoOn) => readFiles(calls, left, hashing, mayGoOn))
+    if (Option.isNone(read)) return count
+    yield* Progress.add("bytes", hashing.bytes - bytes)
+    yield* Interrupter.check
+    count += read.value
+  }
+})
+
+/** A rate that has more than that for a tenth of a second is none that matters here. */
+const fastBytes = 2 ** 27
+
+/** Whether files are to be read at a rate. It is held by who runs the task alone: on threads nobody knows of it. */
+export const isLimited: Effect.Effect<boolean> = Effect.map(
+  TaskDispatcher.pieceBytes(fastBytes),
+  (most) => most < fastBytes
+)
+
+/** Hashes files of a folder one by one, whatever that takes. */
+const hashIn = (
+  { names, path }: Files.FilesIn,
+  method: Method
+): Effect.Effect<Outcomes, Interrupter.Interrupted, Files.Files> =>
+  Effect.gen(function*() {
+    const folder = yield* (yield* Files.Files).folder(path)
+    return yield* Effect.forEach(names, (name) => Effect.andThen(Interrupter.check, hashNamed(folder, name, method)))
+  }).pipe(
+    Effect.scoped,
+    // No name was tried: what goes wrong with one ends there.
+    Effect.catchTag("FilesError", (error) => Effect.succeed(names.map(() => unhashed(error))))
+  )
+
+/** Hashes what was left to be hashed by itself, here: to take samples is over as fast as to read a small file. */
+const hashLeft = Effect.fnUntraced(function*(folders: ReadonlyArray<Files.FilesIn>, method: Method, into: Outcomes) {
+  let first = 0
+  for (const { names, path } of folders) {
+    const isLeft = (n: number) => Predicate.isTagged(into[first + n], "Alone")
+    const places = names.flatMap((_, n) => isLeft(n) ? [first + n] : [])
+    const hashed = places.length === 0 ? [] : yield* hashIn({ path, names: names.filter((_, n) => isLeft(n)) }, method)
+    for (const [n, one] of hashed.entries()) into[places[n] ?? 0] = one
+    first += names.length
+  }
+})
+
+/** So many names of a folder are listed at once: what they become is in the checkpoint until it is done. */
+const mostListed = 2 ** 14
+
+/** Lists a folder that could not be listed before, from behind a name on. */
+const list = (
+  path: FilePath.FilePath,
+  { after }: NonNullable<Payload["lists"]>,
+  isSource: boolean
+): Effect.Effect<HashedFiles, never, Files.Files> =>
+  Effect.gen(function*() {
+    const files = yield* Files.Files
+    const listing = yield* files.list(path)
+    const names = { file: [], folder: [], link: [], special: [] } as Record<Files.FileKind, Array<FilePath.FilePath>>
+    const start = after === undefined ? 0 : listing.indexAfter(after)
+    const end = Math.min(start + mostListed, listing.size)
+    for (let at = start; at < end; at++) {
+      const name = listing.nameAt(at)
+      const told = listing.kindAt(at)
+      // What can't be looked at is told by what opens it.
+      const kind = told === "unknown"
+        ? yield* Effect.match(files.lstat(FilePath.join(path, name)), {
+          onFailure: () => "file" as const,
+          onSuccess: ({ kind }) => kind
+        })
+        : told
+      names[kind].push(name)
+    }
+    const more = end < listing.size ? { after: listing.nameAt(end - 1) } : {}
+    const listed = { files: names.file, folders: names.folder, special: names.special, ...more }
+    return { ...toHashed([]), listed }
+  }).pipe(Effect.catchTag("FilesError", (error) => {
+    const why = isSource ? Failed.make({ code: error.code, why: error.message }) : unhashed(error)
+    return Effect.succeed(toHashed([why]))
+  }))
+
+export const hashFiles = Effect.fnUntraced(function*({ folders, root, ...method }: Payload) {
+  const { lists } = method
+  if (lists !== undefined) return yield* list(FilePath.join(root, folders[0].path), lists, folders[0].path === "")
+  const { algorithm, cache, isAlone } = method
+  const outcomes: Outcomes = []
+  const real = folders.map(({ names, path }) => ({ path: FilePath.join(root, path), names }))
+  // Those that are to be read at a rate are read one by one.
+  if ((yield* isLimited) || cache === true || isAlone === true) {
+    for (const folder of real) outcomes.push(...yield* hashIn(folder, method))
+  } else {
+    const count = yield* hashEach(real, algorithm, outcomes)
+    for (const folder of behind(real, count)) outcomes.push(...yield* hashIn(folder, method))
+    if (algorithm === "sampled") yield* hashLeft(real, method, outcomes)
+  }
+  return toHashed(outcomes, cache)
+})

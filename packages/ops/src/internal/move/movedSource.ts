@@ -1,0 +1,321 @@
+/**
+ * Moves what is copied otherwise: by another name, where that is enough; else a source is removed once its copy is on
+ * the device and recorded. So a crash leaves each file whole in one place at least.
+ */
+import type { Interrupted } from "@fanout/core/Interrupter"
+import * as Lease from "@fanout/core/Lease"
+import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
+import type * as Scope from "effect/Scope"
+import type { FilePath } from "../../FilePath.ts"
+import * as Files from "../../Files.ts"
+import type { FilesError } from "../../FilesError.ts"
+import { compareContent } from "../content/contentComparison.ts"
+import type { Copied, CopyRequest } from "../entry/copyStrategy.ts"
+import * as Place from "../path/place.ts"
+import { CopyError, Reason } from "../steps/copyError.ts"
+import { prepare } from "../steps/durability.ts"
+import { occupied, temporaryName } from "../steps/filePlacement.ts"
+import * as SavedCopy from "../steps/savedCopy.ts"
+import { onDestination, onSource } from "../steps/sideErrors.ts"
+import { editionOf, isContentOf, isEdition, isFileOf } from "../steps/sourceEdition.ts"
+
+const { Changed } = Reason.cases
+
+// What is not on the same file system, or is a mount; and what file systems answer that can't do it like that.
+const isElsewhere = ({ code }: FilesError): boolean => code === "EXDEV" || code === "EBUSY"
+const isUnsupported = ({ code }: FilesError): boolean => code === "ENOTSUP" || code === "ENOSYS" || code === "EINVAL"
+
+/**
+ * Gives something another name that is free: where nothing does both in one step, a file gets it as one more name, and
+ * for a folder it is looked at first.
+ */
+export const renameExclusively = (
+  from: Place.Place,
+  to: Place.Place,
+  kind: Files.FileKind
+): Effect.Effect<void, FilesError | CopyError> => {
+  const lookAndRename = Effect.gen(function*() {
+    if (Option.isSome(yield* Place.find(to))) return yield* occupied({ target: to })
+    yield* from.folder.rename(from.name, to.name, to.folder)
+  })
+  const inTwo = Effect.matchEffect(from.folder.link(from.name, to.name, to.folder), {
+    onSuccess: () => from.folder.unlink(from.name),
+    onFailure: (error) => error.code === "EEXIST" || error.code === "EXDEV" ? Effect.fail(error) : lookAndRename
+  })
+  return Effect.catchIf(
+    from.folder.renameExclusively(from.name, to.name, to.folder),
+    isUnsupported,
+    () => kind === "file" ? inTwo : lookAndRename
+  )
+}
+
+/** A name that is another one's place already would stay: both are of one file. */
+const replace = Effect.fnUntraced(function*({ source, stat, target }: CopyRequest) {
+  yield* source.folder.rename(source.name, target.name, target.folder)
+  if (stat.links === 1) return
+  const left = yield* Place.find(source)
+  if (Option.exists(left, (left) => Files.isSameInode(left, stat))) yield* source.folder.unlink(source.name)
+})
+
+/** Gives a file or link its place by another name; nothing where that can't be. */
+export const rename = Effect.fnUntraced(function*(
+  request: CopyRequest
+): Effect.fn.Return<Copied | undefined, CopyError | Interrupted> {
+  const { placing, source, stat, target } = request
+  const { device } = yield* onDestination(target.folder.stat)
+  if (device !== stat.device) return undefined
+  const flushes = [yield* prepare(target.folder), yield* prepare(source.folder)]
+  // Who comes to it again finds no source, and has to know where that went.
+  yield* SavedCopy.commit({ renamed: { device, inode: stat.inode, target: Place.path(target) } })
+  yield* Lease.check
+  const renamed: Effect.Effect<void, FilesError | CopyError> = placing === "replace"
+    ? replace(request)
+    : renameExclusively(source, target, stat.kind)
+  const isRenamed = yield* Effect.matchEffect(renamed, {
+    onSuccess: () => Effect.succeed(true),
+    onFailure: (error) => {
+      if (error._tag === "CopyError") return Effect.fail(error)
+      if (error.code === "EEXIST") return Effect.fail(occupied(request))
+      return isElsewhere(error) ? Effect.succeed(false) : onDestination(Effect.fail(error))
+    }
+  })
+  if (!isRenamed) return undefined
+  for (const { names } of flushes) yield* names
+  return { strategy: "rename", sizeBytes: stat.kind === "file" ? stat.sizeBytes : 0, lost: [] }
+})
+
+const changed = (source: Place.Place): CopyError =>
+  new CopyError({ reason: Changed.make({ path: Place.path(source) }) })
+
+/** Gives what was put aside its name again. What has that by now keeps it: then the error names both. */
+export const putBack = Effect.fnUntraced(function*(source: Place.Place, aside: Place.Place, stat: Files.FileStat) {
+  yield* Lease.check
+  const there = yield* onSource(Place.find(source))
+  // It may have been given its name, and not been taken away, by a run before this one.
+  if (Option.exists(there, (there) => Files.isSameInode(there, stat))) {
+    return yield* onSource(aside.folder.unlink(aside.name))
+  }
+  yield* Effect.catchTag(
+    renameExclusively(aside, source, stat.kind),
+    "FilesError",
+    (error) => onSource(Effect.fail(error))
+  )
+})
+
+/** Takes what a source that was copied is by now. */
+type Note = (copied: SavedCopy.Copied) => Effect.Effect<void>
+
+const note: Note = (copied) => SavedCopy.save({ copied })
+
+/** Removes what has been put aside, if it is what was copied; else it gets its name again. */
+const removeAside = Effect.fnUntraced(function*(source: Place.Place, copied: SavedCopy.Copied, note: Note) {
+  const { aside: name, edition } = copied
+  const aside = { ...source, name }
+  const stat = yield* onSource(Place.lstat(aside))
+  yield* Lease.check
+  if (isContentOf(stat, edition)) {
+    const keep = Effect.gen(function*() {
+      yield* putBack(source, aside, stat)
+      // To be renamed has changed it.
+      yield* note({ ...copied, edition: editionOf(yield* Place.lstat(source)) })
+    })
+    return yield* Effect.tapError(onSource(source.folder.unlink(name)), () => Effect.ignore(keep))
+  }
+  yield* putBack(source, aside, stat)
+  return yield* changed(source)
+})
+
+/**
+ * Removes a source whose copy is recorded, if it is what was copied. It is put aside first, so that nothing else can
+ * take its place in the last moment.
+ */
+const remove = Effect.fnUntraced(function*(
+  source: Place.Place,
+  copied: SavedCopy.Copied,
+  note: Note
+): Effect.fn.Return<void, CopyError | Interrupted> {
+  const aside = { ...source, name: copied.aside }
+  if (Option.isSome(yield* onSource(Place.find(aside)))) return yield* removeAside(source, copied, note)
+  const found = yield* onSource(Place.find(source))
+  if (Option.isNone(found)) return
+  if (!isEdition(found.value, copied.edition)) return yield* changed(source)
+  yield* Lease.check
+  // That name is this job's alone.
+  yield* onSource(source.folder.rename(source.name, copied.aside))
+  yield* removeAside(source, copied, note)
+})
+
+/** What is to be recorded of a source of this edition before it is removed. */
+export const copiedOf = Effect.fnUntraced(function*(source: Place.Place, edition: string, target: Place.Place) {
+  const aside = temporaryName(yield* Lease.Lease, Place.path(source))
+  const { device, inode, modifiedNanos, sizeBytes } = yield* onDestination(Place.lstat(target))
+  const copy = { target: Place.path(target), device, inode, modifiedNanos, sizeBytes }
+  return { edition, aside, ...copy } satisfies SavedCopy.Copied
+})
+
+/** Removes a source once it is recorded that its copy is in its place, and on the device. */
+export const removeCopied = Effect.fnUntraced(function*(
+  source: Place.Place,
+  stat: Files.FileStat,
+  target: Place.Place
+) {
+  const copied = yield* copiedOf(source, editionOf(stat), target)
+  yield* SavedCopy.commit({ copied })
+  yield* remove(source, copied, note)
+})
+
+/** Whether what a run before this one has put in its place is there. */
+const isThere = ({ target, ...wanted }: SavedCopy.Renamed & { readonly sizeBytes?: number }) =>
+  Effect.catchIf(
+    Effect.scoped(Effect.map(Effect.flatMap(Place.open(target), Place.find), (found) =>
+      Option.exists(found, (found) =>
+        Files.isSameInode(found, wanted) && (wanted.sizeBytes === undefined || wanted.sizeBytes === found.sizeBytes)))),
+    (error: FilesError) =>
+      error.isMissing,
+    () => Effect.succeed(false)
+  )
+
+/** Removes a copy that nobody has changed: its source is another one by now, and is to be copied anew. */
+const removeCopy = Effect.fnUntraced(function*({ modifiedNanos, target, ...copy }: SavedCopy.Copied) {
+  const place = yield* Place.open(target)
+  const found = yield* Place.find(place)
+  const isOwn = Option.exists(
+    found,
+    (found) =>
+      Files.isSameInode(found, copy) && found.sizeBytes === copy.sizeBytes && found.modifiedNanos === modifiedNanos
+  )
+  if (!isOwn) return
+  yield* Lease.check
+  yield* place.folder.unlink(place.name)
+}, Effect.scoped)
+
+/**
+ * Has a source copied anew that was written to since. What another file has taken the place of may only be left in its
+ * copy: that stays, and the error is told.
+ */
+const copyAnew = Effect.fnUntraced(function*(
+  source: Place.Place,
+  copied: SavedCopy.Copied,
+  error: CopyError
+): Effect.fn.Return<boolean, CopyError | FilesError | Interrupted, Files.Files> {
+  yield* SavedCopy.forgetCopied
+  if (!isFileOf(yield* onSource(Place.lstat(source)), copied.edition)) return yield* error
+  yield* removeCopy(copied)
+  return false
+})
+
+const isChanged = (error: CopyError | Interrupted): error is CopyError =>
+  error._tag === "CopyError" && error.reason._tag === "Changed"
+
+/** The folder that a source was in may be removed by now. */
+const openSource = (path: FilePath) =>
+  Effect.catchIf(Place.open(path), (error) => error.isMissing, () => Effect.undefined)
+
+/** What a run before this one has renamed may not be on the device. */
+const flushNames = (...folders: ReadonlyArray<Files.Folder>) =>
+  Effect.forEach(folders, (folder) => Effect.flatMap(prepare(folder), ({ names }) => names), { discard: true })
+
+/**
+ * Whether a run before this one has moved the source, and goes on with that where it has begun to. What is at the place
+ * of the source by now is another one then.
+ */
+export const isMoved = Effect.fnUntraced(function*(
+  path: FilePath
+): Effect.fn.Return<boolean, CopyError | FilesError | Interrupted, Files.Files | Scope.Scope> {
+  const { copied, renamed } = yield* SavedCopy.get
+  if (copied === undefined && renamed === undefined) return false
+  const source = yield* openSource(path)
+  if (copied !== undefined) {
+    if (yield* isThere(copied)) {
+      if (source === undefined) return true
+      const removed = Effect.as(remove(source, copied, note), true)
+      const isRemoved = yield* Effect.catchIf(removed, isChanged, (error) => copyAnew(source, copied, error))
+      if (isRemoved) return true
+    }
+    // What is not there any more is copied again, and may have been put aside.
+    const aside = source === undefined ? undefined : { ...source, name: copied.aside }
+    const found = aside === undefined ? Option.none() : yield* onSource(Place.find(aside))
+    if (source !== undefined && aside !== undefined && Option.isSome(found)) yield* putBack(source, aside, found.value)
+  }
+  if (renamed === undefined || !(yield* isThere(renamed))) return false
+  const left = source === undefined ? Option.none() : yield* onSource(Place.find(source))
+  // Both are names of one file as long as the other was not taken away.
+  if (Option.exists(left, (left) => Files.isSameInode(left, renamed))) return false
+  const target = yield* Place.open(renamed.target)
+  yield* flushNames(target.folder, ...source === undefined ? [] : [source.folder])
+  return true
+})
+
+/** Whether two files have the same content: only then may one of them be removed. Links were compared by that. */
+export const isSameContent = Effect.fnUntraced(function*(a: Place.Place, b: Place.Place, kind: Files.FileKind) {
+  if (kind === "link") return true
+  const open = (place: Place.Place, side: typeof onSource) =>
+    Effect.gen(function*() {
+      const file = yield* side(Place.openFile(place))
+      const blame = (error: FilesError) =>
+        new CopyError({ reason: Reason.cases.CallFailed.make({ side: place === a ? "source" : "destination", error }) })
+      return { file, stat: yield* side(file.stat), blame }
+    })
+  return Option.isNone(
+    yield* compareContent(yield* open(a, onSource), yield* open(b, onDestination), SavedCopy.comparing)
+  )
+})
+
+/** Removes the folder that a source was, unless something is left in it. */
+export const removeFolder = ({ folder, name }: Place.Place): Effect.Effect<void, CopyError | Interrupted> =>
+  name === "" ? Effect.void : Effect.andThen(
+    Lease.check,
+    onSource(Effect.catchIf(
+      folder.removeFolder(name),
+      (error) => error.isNotEmpty || error.code === "ENOENT",
+      () => Effect.void
+    ))
+  )
+
+/** A whole source that may get its place by another name. */
+interface Root {
+  readonly source: FilePath
+  readonly target: FilePath
+}
+
+/** Whether a source may get its place by another name, or has got it; and what it is known by then. */
+const lookAtRoot = Effect.fnUntraced(
+  function*(from: Place.Place, to: Place.Place, before: SavedCopy.Renamed | undefined) {
+    if (from.name === "" || to.name === "") return undefined
+    const [there, taken] = [yield* Place.find(from), yield* Place.find(to)]
+    if (Option.isNone(there)) {
+      const isDone = before !== undefined && Option.exists(taken, (found) => Files.isSameInode(found, before))
+      return isDone ? "done" : undefined
+    }
+    const { device, inode } = there.value
+    const isFree = Option.isNone(taken) && device === (yield* to.folder.stat).device
+    return isFree ? { kind: there.value.kind, renamed: { device, inode, target: Place.path(to) } } : undefined
+  }
+)
+
+/**
+ * Gives a source its place by another name, if that is free and on the same file system. What is in the way of all of
+ * it is told for each that is in it. `note` stores what the source is known by before that is done; it is given as
+ * `before` by a run that comes after this one.
+ */
+export const renameRoot = <E, R>(
+  { source, target }: Root,
+  before: SavedCopy.Renamed | undefined,
+  note: (renamed: SavedCopy.Renamed) => Effect.Effect<void, E, R>
+) =>
+  Effect.gen(function*() {
+    const places = yield* Effect.option(Effect.all([Place.open(source), Place.open(target)]))
+    if (Option.isNone(places)) return false
+    const [from, to] = places.value
+    const found = yield* Effect.orElseSucceed(lookAtRoot(from, to, before), () => undefined)
+    if (found === undefined) return false
+    if (found !== "done") {
+      yield* note(found.renamed)
+      yield* Lease.check
+      if (!(yield* Effect.isSuccess(renameExclusively(from, to, found.kind)))) return false
+    }
+    // What is moved and not on the device can't be told as anything else.
+    yield* Effect.orDie(flushNames(to.folder, from.folder))
+    return true
+  }).pipe(Effect.scoped)

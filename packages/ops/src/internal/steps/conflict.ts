@@ -1,0 +1,193 @@
+/**
+ * Decides what becomes of a file whose place is taken.
+ *
+ * One pure function decides for every file, in folders too, so that a dry run says what the
+ * real one will do. It sees facts, never the disk.
+ */
+import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
+import * as Schema from "effect/Schema"
+import * as FilePath from "../../FilePath.ts"
+import type * as Files from "../../Files.ts"
+import type { FilesError } from "../../FilesError.ts"
+import { SkipReason } from "../../SkipReason.ts"
+import { isSameTime } from "../files/statComparison.ts"
+import * as NumberedName from "../path/numberedName.ts"
+import * as Place from "../path/place.ts"
+import * as ProtectedFiles from "../work/protectedFiles.ts"
+
+/**
+ * Schema for what to do where something has the name already.
+ *
+ * - `changed`: leave what has the same kind, size and time (a link: target and time), replace the rest.
+ * - `overwrite`: replace it.
+ * - `skip`: leave it.
+ * - `rename`: give the copy a numbered name.
+ * - `error`: fail this one file.
+ */
+export const Mode = Schema.Literals(["changed", "overwrite", "skip", "rename", "error"])
+
+/** What to do where something has the name already. */
+export type Mode = typeof Mode.Type
+
+/** Schema for what a decision rests on, of the source and of what is at the destination. */
+export const Facts = Schema.TaggedUnion({
+  File: { sizeBytes: Schema.Natural, modifiedNanos: Schema.BigInt },
+  Link: { target: FilePath.FilePath, modifiedNanos: Schema.BigInt },
+  Folder: {},
+  Special: {}
+})
+
+/** What a decision rests on. */
+export type Facts = typeof Facts.Type
+
+/**
+ * Schema for what is to be done.
+ *
+ * - `Create`: the name is free.
+ * - `Merge`: both are folders; the content goes into the one that exists.
+ * - `Replace`: the copy takes the place of what is there.
+ * - `Unchanged`: what is there is taken for a copy already.
+ * - `Skip`: left out on purpose.
+ * - `RenameTo`: the copy gets this number.
+ * - `Refuse`: failed, since it would destroy what nobody gave up.
+ */
+export const Decision = Schema.TaggedUnion({
+  Create: {},
+  Merge: {},
+  Replace: {},
+  Unchanged: {},
+  Skip: { reason: Schema.Literals(["Exists", "Special", "Database", "Output"]) },
+  RenameTo: { number: Schema.Natural },
+  Refuse: { reason: Schema.Literals(["Exists", "FolderOverFile", "FileOverFolder", "Database", "Output"]) }
+})
+
+/** What is to be done. */
+export type Decision = typeof Decision.Type
+
+const { Create, Merge, Refuse, RenameTo, Replace, Skip, Unchanged } = Decision.cases
+
+/** Decides what is to be done. `free` is the lowest number that may still be free; only `rename` looks at it. */
+export const decide = (mode: Mode, source: Facts, destination: Option.Option<Facts>, free = 1): Decision => {
+  if (source._tag === "Special") return Skip.make({ reason: "Special" })
+  if (Option.isNone(destination)) return Create.make({})
+  const there = destination.value
+  if (source._tag === "Folder") {
+    return there._tag === "Folder" ? Merge.make({}) : Refuse.make({ reason: "FolderOverFile" })
+  }
+  if (there._tag === "Folder") return Refuse.make({ reason: "FileOverFolder" })
+  switch (mode) {
+    case "changed":
+      return isSame(source, there) ? Unchanged.make({}) : Replace.make({})
+    case "overwrite":
+      return Replace.make({})
+    case "skip":
+      return Skip.make({ reason: "Exists" })
+    case "rename":
+      return RenameTo.make({ number: free })
+    case "error":
+      return Refuse.make({ reason: "Exists" })
+  }
+}
+
+const isSame = (a: Facts, b: Facts): boolean => {
+  if (a._tag === "File" && b._tag === "File") {
+    return a.sizeBytes === b.sizeBytes && isSameTime(a.modifiedNanos, b.modifiedNanos)
+  }
+  return a._tag === "Link" && b._tag === "Link" && a.target === b.target && isSameTime(a.modifiedNanos, b.modifiedNanos)
+}
+
+/** Reads the facts of what is at a place. */
+const facts = Effect.fnUntraced(function*(
+  { folder, name }: Place.Place,
+  stat: Files.FileStat
+): Effect.fn.Return<Facts, FilesError> {
+  const { kind, modifiedNanos, sizeBytes } = stat
+  if (kind === "folder") return Facts.cases.Folder.make({})
+  if (kind === "special") return Facts.cases.Special.make({})
+  if (kind === "file") return { _tag: "File", sizeBytes, modifiedNanos }
+  return { _tag: "Link", target: yield* folder.readLink(name), modifiedNanos }
+})
+
+/** What is to be copied, as it was looked at. */
+export interface Source {
+  readonly place: Place.Place
+  readonly stat: Files.FileStat
+}
+
+/** What nobody may copy, or write, leaves nothing to decide. */
+const useOf = Effect.fnUntraced(function*(path: FilePath.FilePath, stat: Option.Option<Files.FileStat>) {
+  return ProtectedFiles.useOf(yield* ProtectedFiles.ProtectedFiles, path, stat)
+})
+
+/**
+ * Decides by what is at the target now, and for `rename` finds the first number whose name is free. What is among the
+ * `ProtectedFiles` is neither copied nor replaced, in no mode.
+ */
+export const resolve = Effect.fnUntraced(function*(
+  mode: Mode,
+  source: Source,
+  target: Place.Place
+): Effect.fn.Return<Decision, FilesError | NumberedName.NoFreeName> {
+  const own = yield* useOf(Place.path(source.place), Option.some(source.stat))
+  if (own !== undefined) return Skip.make({ reason: own })
+  const found = yield* Place.find(target)
+  const here = yield* facts(source.place, source.stat)
+  const there = Option.isSome(found) ? Option.some(yield* facts(target, found.value)) : Option.none()
+  const decision = decide(mode, here, there)
+  switch (decision._tag) {
+    case "RenameTo": {
+      const numbered = decide(mode, here, there, yield* NumberedName.firstFree(target))
+      const use = yield* useOf(placeOf(numbered, Place.path(target)), Option.none())
+      return use === undefined ? numbered : Refuse.make({ reason: use })
+    }
+    case "Unchanged": {
+      const use = yield* useOf(Place.path(target), found)
+      return use === undefined ? decision : Skip.make({ reason: use })
+    }
+    case "Create":
+    case "Replace": {
+      const use = yield* useOf(Place.path(target), found)
+      return use === undefined ? decision : Refuse.make({ reason: use })
+    }
+    default:
+      return decision
+  }
+})
+
+/**
+ * Decides where nothing has the target's name, as far as is known: where not even its folder is there, which a copy
+ * would have made by then, or in a folder that the copy has made itself.
+ */
+export const resolveFree = Effect.fnUntraced(function*(
+  mode: Mode,
+  source: Source,
+  target: FilePath.FilePath
+): Effect.fn.Return<Decision, FilesError> {
+  const own = yield* useOf(Place.path(source.place), Option.some(source.stat))
+  if (own !== undefined) return Skip.make({ reason: own })
+  const decision = decide(mode, yield* facts(source.place, source.stat), Option.none())
+  if (decision._tag !== "Create") return decision
+  const use = yield* useOf(target, Option.none())
+  return use === undefined ? decision : Refuse.make({ reason: use })
+})
+
+/** Says why a decision leaves something out; empty where it does not. */
+export const why = (decision: Decision): string =>
+  decision._tag === "Skip"
+    ? SkipReason[decision.reason]
+    : decision._tag === "Refuse"
+    ? refusals[decision.reason]
+    : ""
+
+const refusals = {
+  Exists: "it is there already, and the conflict mode is error",
+  FolderOverFile: "a folder can't take the place of what is there",
+  FileOverFolder: "a file can't take the place of the folder that is there",
+  Database: "the database of this job has that name: keep it elsewhere, or copy to another place",
+  Output: "the checksums of this job get that name: have them written elsewhere"
+}
+
+/** Path, or bare name, that a copy gets by a decision: the target's, or a numbered one beside it. */
+export const placeOf = (decision: Decision, target: FilePath.FilePath): FilePath.FilePath =>
+  decision._tag === "RenameTo" ? NumberedName.make(target, decision.number) : target

@@ -1,0 +1,142 @@
+/**
+ * What the task that copies an entry keeps, for when it is run again.
+ */
+import * as TaskCheckpoint from "@fanout/core/TaskCheckpoint"
+import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
+import * as Schema from "effect/Schema"
+import * as Struct from "effect/Struct"
+import type { CopyOptions } from "../../CopyOptions.ts"
+import * as FilePath from "../../FilePath.ts"
+import { Compared } from "../content/contentComparison.ts"
+import * as Conflict from "./conflict.ts"
+import { Placement } from "./unit.ts"
+
+/** How far a large file was copied. */
+export const Partial = Schema.Struct({
+  /** What the source was. */
+  edition: Schema.String,
+  /** Name, in the folder of the target, of what was written, and which file that is. */
+  name: FilePath.FilePath,
+  inode: Schema.BigInt,
+  bytes: Schema.Natural,
+  /** How many of them are on the device for sure. The others are there as long as the machine runs. */
+  flushed: Schema.Natural,
+  /** Names the run of the machine; empty where it has no name. */
+  boot: Schema.String,
+  /** Number of the mount. */
+  mount: Schema.BigInt,
+  /** How many bytes of whatever was there were counted. */
+  counted: Schema.Natural
+})
+export type Partial = typeof Partial.Type
+
+/** A source that was to get its place by another name, which is known by these. */
+export const Renamed = Schema.Struct({ device: Schema.BigInt, inode: Schema.BigInt, target: FilePath.FilePath })
+export type Renamed = typeof Renamed.Type
+
+/** A source that was copied and is to be removed. */
+export const Copied = Schema.Struct({
+  /** What it was. */
+  edition: Schema.String,
+  /** Name that it gets in its folder right before it is removed. */
+  aside: FilePath.FilePath,
+  /** Its copy. */
+  target: FilePath.FilePath,
+  device: Schema.BigInt,
+  inode: Schema.BigInt,
+  modifiedNanos: Schema.BigInt,
+  sizeBytes: Schema.Natural
+})
+export type Copied = typeof Copied.Type
+
+export const Saved = Schema.Struct({
+  /** Once a copy that may be repeated has begun, its own work is in the destination: what was decided before stands. */
+  decision: Schema.optionalKey(Conflict.Decision),
+  partial: Schema.optionalKey(Partial),
+  /** The source is about to be renamed, or was. */
+  renamed: Schema.optionalKey(Renamed),
+  /** The source was copied, and is about to be removed, or was. */
+  copied: Schema.optionalKey(Copied),
+  /** How far what is at the place of the copy was compared with the source. */
+  compared: Schema.optionalKey(Compared)
+})
+export type Saved = typeof Saved.Type
+
+export const checkpoint = TaskCheckpoint.make(Saved)
+
+/** What names that are copied together are to go on from by themselves, by their places. */
+const Recorded = Schema.Array(Schema.Struct({ index: Schema.Natural, saved: Saved }))
+type Recorded = typeof Recorded.Type
+
+/** Paths below a target that a unit is about to get there, or has got. */
+const Made = Schema.Struct({ made: Schema.Array(FilePath.FilePath) })
+
+/** Sources that a unit has copied, and is about to remove, or has begun to. */
+export const Moved = Schema.Struct({
+  /** Name of the folder, beside the sources, that they are put into. */
+  aside: FilePath.FilePath,
+  placed: Schema.Array(Placement),
+  /** Folders that there is more to do in, by their paths, with all those that they are in. */
+  kept: Schema.Array(FilePath.FilePath)
+})
+export type Moved = typeof Moved.Type
+
+export const together = TaskCheckpoint.make(Schema.Union([Recorded, Made, Moved]))
+
+const nothing: Saved = {}
+
+/** What was kept. */
+export const get: Effect.Effect<Saved> = Effect.map(checkpoint.get, Option.getOrElse(() => nothing))
+
+/** Keeps this beside what was kept. */
+export const save = (change: Saved): Effect.Effect<void> =>
+  Effect.flatMap(get, (saved) => checkpoint.save({ ...saved, ...change }))
+
+/** Keeps this beside what was kept, and goes on once it is stored. */
+export const commit = (change: Saved): Effect.Effect<void> =>
+  Effect.flatMap(get, (saved) => checkpoint.commit({ ...saved, ...change }))
+
+/** Keeps no longer that there is a copy of the source: it is not what was copied any more. */
+export const forgetCopied: Effect.Effect<void> = Effect.flatMap(
+  get,
+  (saved) => checkpoint.save(Struct.omit(saved, ["copied"]))
+)
+
+/** Where it is kept how far a file was compared. */
+export const comparing = {
+  get: Effect.map(get, ({ compared }) => Option.fromUndefinedOr(compared)),
+  save: (compared: Compared): Effect.Effect<void> => save({ compared })
+}
+
+/**
+ * Whether a mode could take its own work for somebody else's, so that what was decided on is kept before it is done.
+ * What is only skipped is neither flushed nor read, whoever has copied it.
+ */
+export const isKeptFirst = (
+  mode: Conflict.Mode,
+  { checksums, isDurable, isVerified }: Pick<CopyOptions, "checksums" | "isDurable" | "isVerified">
+): boolean =>
+  mode === "rename" || mode === "error" || (mode === "skip" && (isDurable || isVerified || checksums !== undefined))
+
+/** All of the names, each of which goes on by itself from what is recorded of it. */
+export const goingOn = (names: ReadonlyArray<FilePath.FilePath>, recorded: Recorded): ReadonlyArray<{
+  readonly index: number
+  readonly saved?: Saved
+}> => {
+  const known = new Map(recorded.map((one) => [one.index, one]))
+  return names.map((_, index) => known.get(index) ?? { index })
+}
+
+/** Keeps what each of some names goes on from by itself, and goes on once it is stored. */
+export const record = (records: Recorded): Effect.Effect<void> =>
+  records.length === 0 ? Effect.void : together.commit(records)
+
+/** Keeps what a unit is about to get there, or has got, and goes on once it is stored. */
+export const recordMade = (made: ReadonlyArray<FilePath.FilePath>): Effect.Effect<void> => together.commit({ made })
+
+/** Keeps which sources a unit is about to remove, and goes on once it is stored. */
+export const recordMoved = (moved: Moved): Effect.Effect<void> => together.commit(moved)
+
+/** What a run before this one has recorded of names that were copied together. */
+export const recorded: Effect.Effect<Option.Option<Recorded | typeof Made.Type | Moved>> = together.get

@@ -1,0 +1,280 @@
+/**
+ * What a copy does with one unit: names of one folder, each a file, a link, or a folder with all that is in it.
+ *
+ * All copies of a unit are made in a draft, a folder of this job's own beside where they are to be. Once they are on
+ * the device and compared, as far as that is asked for, each gets its name by one rename.
+ */
+import * as Schema from "effect/Schema"
+import * as CopyOptions from "../../CopyOptions.ts"
+import * as FilePath from "../../FilePath.ts"
+import * as Filter from "../../Filter.ts"
+import { HashAlgorithm } from "../../HashAlgorithm.ts"
+import * as Conflict from "./conflict.ts"
+
+/** What is to be copied, and how. */
+export const Unit = Schema.Struct({
+  /** Real paths of folders. */
+  source: FilePath.FilePath,
+  target: FilePath.FilePath,
+  names: Schema.Array(FilePath.FilePath),
+  areFolders: Schema.Boolean,
+  /** How much that is, as far as is known. */
+  size: Schema.Natural,
+  /** How much there was in each of folders; 0 where that is not known. */
+  sizes: Schema.Array(Schema.Natural),
+  /** Name of the draft, in the target. */
+  draft: FilePath.FilePath,
+  conflict: Conflict.Mode,
+  /** Whether an owner of the job before this one may have copied what is the same. */
+  isAgain: Schema.Boolean,
+  /** Whether no name is taken in the target, as far as is known. */
+  isFree: Schema.Boolean,
+  /** What is kept of files beside their content; mode and times are among that. */
+  keeps: Schema.Array(CopyOptions.Property),
+  /** Files that are not copied, whatever they are called. */
+  avoid: Schema.Array(Schema.Struct({ device: Schema.BigInt, inode: Schema.BigInt })),
+  /** What in folders is left out, and where the rules for that find the source. */
+  rules: Schema.Array(Filter.Rule),
+  below: FilePath.FilePath,
+  /** By what files are hashed on their way, if they are. */
+  checksums: Schema.optionalKey(HashAlgorithm),
+  isFollowing: Schema.Boolean,
+  /** Whether it is told by what sources are known, which are to be removed. */
+  isMove: Schema.Boolean,
+  /** Whether copies get their names in a step of its own. */
+  waits: Schema.Boolean,
+  /** Whether copies are compared with their sources before that. */
+  isVerified: Schema.Boolean,
+  /** Once so much is copied, the rest is left. */
+  mostBytes: Schema.Natural
+})
+export type Unit = typeof Unit.Type
+
+/** What copies have come to. */
+const Counts = Schema.Struct({
+  copied: Schema.Natural,
+  linked: Schema.Natural,
+  bytes: Schema.Natural,
+  /** Folders that are whole, with mode and times. */
+  ended: Schema.Natural,
+  /** Copies that could not be given the owners of their sources. */
+  ownersLost: Schema.Natural
+})
+export type Counts = typeof Counts.Type
+
+export const nothing: Counts = { copied: 0, linked: 0, bytes: 0, ended: 0, ownersLost: 0 }
+
+export const sum = (a: Counts, b: Counts): Counts => ({
+  copied: a.copied + b.copied,
+  linked: a.linked + b.linked,
+  bytes: a.bytes + b.bytes,
+  ended: a.ended + b.ended,
+  ownersLost: a.ownersLost + b.ownersLost
+})
+
+/** What there is more to do in a folder that is there: these are neither copied nor made. */
+const Rest = Schema.Struct({
+  /** Path below the target; empty for the target. */
+  path: FilePath.FilePath,
+  names: Schema.Array(FilePath.FilePath),
+  folders: Schema.Array(FilePath.FilePath),
+  /** How much there is in each of the folders; 0 where that is not known. */
+  sizes: Schema.Array(Schema.Natural)
+})
+export type Rest = typeof Rest.Type
+
+/** Checksums of files of a folder. */
+const Digests = Schema.Struct({
+  path: FilePath.FilePath,
+  names: Schema.Array(FilePath.FilePath),
+  digests: Schema.Array(Schema.String)
+})
+
+/** What sources were that were copied out of a folder. */
+const Editions = Schema.Struct({
+  path: FilePath.FilePath,
+  names: Schema.Array(FilePath.FilePath),
+  editions: Schema.Array(Schema.String),
+  /** By which other names of each know it. */
+  linkedAs: Schema.Array(Schema.String)
+})
+
+/** What was copied, and is told of once it has its name. */
+const Copied = Schema.Struct({
+  counts: Counts,
+  rest: Schema.Array(Rest),
+  digests: Schema.Array(Digests),
+  editions: Schema.Array(Editions)
+})
+export type Copied = typeof Copied.Type
+
+/** A copy in the draft that is to get its name. */
+export const Placement = Schema.Struct({
+  /** Name in the draft. */
+  as: FilePath.FilePath,
+  /** Folder that it is to be in, by its path below the target, and its name there. */
+  path: FilePath.FilePath,
+  name: FilePath.FilePath,
+  isFolder: Schema.Boolean,
+  /** Whether it takes the place of a file. */
+  replaces: Schema.Boolean,
+  /** Mode that a folder gets once it has its name, if that is another one than it has. */
+  mode: Schema.optionalKey(Schema.Natural),
+  copied: Copied
+})
+export type Placement = typeof Placement.Type
+
+/** A folder that was there, and gets mode and times once all that comes into it has. */
+const Ending = Schema.Struct({
+  path: FilePath.FilePath,
+  mode: Schema.Natural,
+  owner: Schema.Natural,
+  group: Schema.Natural,
+  accessedNanos: Schema.BigInt,
+  modifiedNanos: Schema.BigInt
+})
+export type Ending = typeof Ending.Type
+
+/** What a unit has come to, with what waits for its name. */
+export const Filled = Schema.Struct({
+  placements: Schema.Array(Placement),
+  endings: Schema.Array(Ending),
+  /** What is told of whatever becomes of these. */
+  ended: Schema.Natural,
+  ownersLost: Schema.Natural,
+  unchanged: Schema.Natural,
+  rest: Schema.Array(Rest),
+  /** Paths below the target that are taken, and are to be left then. */
+  skipped: Schema.Array(FilePath.FilePath),
+  /** How many of the last names were not come to. */
+  left: Schema.Natural,
+  /** Those of the names in which less was met than there was to be, and how much less. */
+  fewer: Schema.Array(Schema.Struct({ path: FilePath.FilePath, count: Schema.Natural }))
+})
+export type Filled = typeof Filled.Type
+
+/** What became of what was in a draft, by places. */
+export const Settled = Schema.Struct({
+  /** How many of the placements, of those that are asked for, were dealt with. */
+  through: Schema.Natural,
+  /** Which of them have their names. */
+  placed: Schema.Array(Schema.Natural),
+  /** Which of these are folders that could not be given the mode that they are to have. */
+  modeless: Schema.Array(Schema.Natural),
+  /** Which of the endings are done. */
+  ended: Schema.Array(Schema.Natural),
+  ownersLost: Schema.Natural,
+  /** How many files were compared, and are the same. */
+  verified: Schema.Natural
+})
+export type Settled = typeof Settled.Type
+
+/** What became of a source that was to be removed, a file or a folder with what is in it. */
+export const Removed = Schema.Struct({
+  /** Files and links that were copied and are left, by their paths, and what each is if it is what was copied. */
+  left: Schema.Array(Schema.Struct({ path: FilePath.FilePath, edition: Schema.String })),
+  isGone: Schema.Boolean,
+  /** How many folders were removed. */
+  folders: Schema.Natural
+})
+export type Removed = typeof Removed.Type
+
+/** What a unit has come to in the end. */
+export const CopiedUnit = Schema.Struct({
+  copied: Schema.Natural,
+  linked: Schema.Natural,
+  bytes: Schema.Natural,
+  /** Folders that are whole, with mode and times. */
+  ended: Schema.Natural,
+  unchanged: Schema.Natural,
+  rest: Schema.Array(Rest),
+  skipped: Schema.Array(FilePath.FilePath),
+  left: Schema.Natural,
+  fewer: Filled.fields.fewer,
+  digests: Schema.Array(Digests)
+})
+export type CopiedUnit = typeof CopiedUnit.Type
+
+/** Adds what there is more to do in folders, one for each path. */
+const merged = (all: ReadonlyArray<Rest>): ReadonlyArray<Rest> => {
+  const known = new Map<FilePath.FilePath, Rest>()
+  for (const rest of all) {
+    const before = known.get(rest.path)
+    known.set(
+      rest.path,
+      before === undefined ? rest : {
+        path: rest.path,
+        names: [...before.names, ...rest.names],
+        folders: [...before.folders, ...rest.folders],
+        sizes: [...before.sizes, ...rest.sizes]
+      }
+    )
+  }
+  return Array.from(known.values())
+}
+
+/** A unit that nothing was done with. */
+export const untouched = ({ areFolders, names }: Pick<Unit, "areFolders" | "names">): Filled => ({
+  placements: [],
+  endings: [],
+  ended: 0,
+  ownersLost: 0,
+  unchanged: 0,
+  rest: [
+    areFolders
+      ? { path: FilePath.empty, names: [], folders: names, sizes: names.map(() => 0) }
+      : { path: FilePath.empty, names, folders: [], sizes: [] }
+  ],
+  skipped: [],
+  left: 0,
+  fewer: []
+})
+
+/** What is left of a copy that has not got its name. */
+const restOf = ({ isFolder, name, path }: Placement): Rest =>
+  isFolder
+    ? { path, names: [], folders: [name], sizes: [0] }
+    : { path, names: [name], folders: [], sizes: [] }
+
+const inFolder = (path: FilePath.FilePath): Rest => ({ path, names: [], folders: [], sizes: [] })
+
+/** Puts together what a unit has come to. */
+export const resultOf = (filled: Filled, { ended, modeless, ownersLost, placed }: Settled): {
+  readonly result: CopiedUnit
+  readonly ownersLost: number
+} => {
+  const isPlaced = new Set(placed)
+  const isEnded = new Set(ended)
+  const [there, gone] = [
+    filled.placements.filter((_, index) => isPlaced.has(index)),
+    filled.placements.filter((_, index) => !isPlaced.has(index))
+  ]
+  const counts = there.reduce((all, { copied }) => sum(all, copied.counts), nothing)
+  const unended = [
+    ...filled.endings.filter((_, index) => !isEnded.has(index)).map(({ path }) => path),
+    ...modeless.flatMap((index) => {
+      const one = filled.placements[index]
+      return one === undefined ? [] : [FilePath.join(one.path, one.name)]
+    })
+  ]
+  return {
+    result: {
+      copied: counts.copied,
+      linked: counts.linked,
+      bytes: counts.bytes,
+      ended: filled.ended + counts.ended + ended.length - modeless.length,
+      unchanged: filled.unchanged,
+      rest: merged([
+        ...filled.rest,
+        ...there.flatMap(({ copied }) => copied.rest),
+        ...gone.map(restOf),
+        ...unended.map(inFolder)
+      ]),
+      skipped: filled.skipped,
+      left: filled.left,
+      fewer: filled.fewer,
+      digests: there.flatMap(({ copied }) => copied.digests)
+    },
+    ownersLost: filled.ownersLost + counts.ownersLost + ownersLost
+  }
+}

@@ -1,0 +1,466 @@
+/**
+ * Fills the draft of a unit: walks its names, decides about each, and copies what is ordinary. What takes more than
+ * that is left, and told as what there is more to do.
+ */
+import * as Option from "effect/Option"
+import { type Calls, isCode } from "../../Calls.ts"
+import type { Property } from "../../CopyOptions.ts"
+import * as FilePath from "../../FilePath.ts"
+import type * as Files from "../../Files.ts"
+import * as Filter from "../../Filter.ts"
+import { maxSizeBytes } from "../entry/wholeCopy.ts"
+import { withoutAttributes } from "../files/fileSystemTypes.ts"
+import { countOf, measure, mostDeep } from "../files/folderSize.ts"
+import { isName } from "../files/openHandle.ts"
+import { removeOwn } from "../files/treeRemoval.ts"
+import * as Hasher from "../hash/hasher.ts"
+import * as CollidingNames from "../path/collidingNames.ts"
+import { isUnfinished } from "../path/unfinishedFolder.ts"
+import { isKept } from "../steps/attributes.ts"
+import { leftOut } from "../steps/folderFilter.ts"
+import { editionOf, linkedAs } from "../steps/sourceEdition.ts"
+import { type Ending, type Filled, type Placement, type Rest, type Unit, untouched } from "../steps/unit.ts"
+import { decide, isAvoided } from "./decision.ts"
+import { Draft } from "./draft.ts"
+import { FileCopy } from "./fileCopy.ts"
+import { endFolder, endingOf } from "./folderEnd.ts"
+import { mostNames, type Names, namesIn } from "./folderNames.ts"
+import { isLike } from "./inheritance.ts"
+import { makeOwn } from "./ownFolder.ts"
+import { Bucket } from "./placementResult.ts"
+
+/** Bits of a mode that are only kept with owner and group. */
+const setIdBits = 0o6000
+
+/** Bits without which its owner could not write in a folder. */
+const modeInDraft = 0o700
+
+/** Bits of a mode without which its owner, who may be nobody special, can't look into a folder to empty it. */
+const lookingBits = 0o500
+
+/** What tells how long a unit may go on. */
+export interface Limits {
+  /** Whether one more folder may be begun. */
+  readonly mayBegin: () => boolean
+  /** Whether one that was begun may go on. */
+  readonly mayGoOn: () => boolean
+  /** Whether something that others see may be changed. */
+  readonly mayPublish: () => boolean
+  /** Whether what has this name in a folder that was there before is left of a former attempt; if there was any. */
+  readonly isLeftover: ((name: FilePath.FilePath) => boolean) | undefined
+}
+
+/** A folder of the source that is open, and what is in it. */
+interface Source extends Names {
+  readonly folder: number
+  readonly stat: Files.FileStat
+}
+
+/** A folder of the source that is to be copied, by its name in its parent and its path below the source. */
+interface FolderToCopy {
+  readonly name: FilePath.FilePath
+  readonly path: FilePath.FilePath
+  readonly source: Source
+  /** In so many folders it is, itself included. */
+  readonly depth: number
+}
+
+/** A folder that a copy is made in. */
+interface Target {
+  readonly folder: number
+  /** Its path below the target. */
+  readonly path: FilePath.FilePath
+  /** What is told of a folder of this copy's own, which nobody else sees; nothing of one that is there. */
+  readonly own: Bucket | undefined
+  /** Bits that its mode has as long as it is in the draft: who may not write in a folder can't move it. */
+  readonly modeInDraft?: number
+}
+
+class Filling {
+  private readonly calls: Calls
+  private readonly unit: Unit
+  private readonly limits: Limits
+  private readonly target: number
+  private readonly keeps: ReadonlySet<Property>
+  private readonly isLeftOut: Filter.Filter
+  private readonly files: FileCopy
+  private readonly hasher: Hasher.Hasher | undefined
+  private readonly draft: Draft
+  private readonly placements: Array<Placement> = []
+  private readonly endings: Array<Ending> = []
+  /** What is told of folders that were there before. */
+  private readonly there = new Bucket()
+  private unchanged = 0
+  private readonly rest: Array<Rest> = []
+  private readonly skipped: Array<FilePath.FilePath> = []
+  private readonly fewer: Array<Filled["fewer"][number]> = []
+  private left = 0
+  /** How much there is in the present one of the names. */
+  private met = 0
+  private bytes = 0
+  /** Whether something that is not whole could not be removed. */
+  private isSpoiled = false
+
+  constructor(calls: Calls, unit: Unit, target: number, limits: Limits) {
+    const { below, checksums, keeps, rules } = unit
+    this.calls = calls
+    this.unit = unit
+    this.target = target
+    this.limits = limits
+    this.keeps = new Set(keeps)
+    this.isLeftOut = leftOut(rules, below)
+    this.draft = new Draft(calls, target, unit.draft)
+    const hasher = checksums === undefined ? undefined : Hasher.make(checksums)
+    this.hasher = hasher
+    this.files = new FileCopy(calls, {
+      keeps: this.keeps,
+      mayGoOn: limits.mayGoOn,
+      take: hasher === undefined ? undefined : (bytes) => hasher.update(bytes)
+    })
+  }
+
+  close(): void {
+    this.files.close()
+    this.draft.close()
+  }
+
+  get filled(): Filled {
+    const { endings, fewer, left, placements, rest, skipped, there, unchanged } = this
+    const { ended, ownersLost } = there.counts
+    return { placements, endings, ended, ownersLost, unchanged, rest, skipped, left, fewer }
+  }
+
+  private readonly mayGoOn = (): boolean => this.bytes < this.unit.mostBytes && this.limits.mayGoOn()
+
+  private readonly mayBegin = (): boolean => this.bytes < this.unit.mostBytes && this.limits.mayBegin()
+
+  /** Copies files and links of the source into a target that is there. */
+  fillNames(source: number): void {
+    const { names } = this.unit
+    const target = { folder: this.target, path: FilePath.empty, own: undefined }
+    const alone: Array<FilePath.FilePath> = []
+    for (const [index, name] of names.entries()) {
+      const isBegun = index === 0 || this.mayGoOn()
+      if (isBegun && this.fillName(source, name, target, alone)) continue
+      // The first has had all the time that there is: together with others it might never come to an end.
+      if (index === 0) alone.push(name)
+      this.left = names.length - Math.max(index, 1)
+      break
+    }
+    this.addRest(FilePath.empty, alone, [], [])
+  }
+
+  /** Copies folders of the source with all that is in them. */
+  fillFolders(source: number): void {
+    const { names, sizes } = this.unit
+    const target = { folder: this.target, path: FilePath.empty, own: undefined }
+    const untouched: Array<FilePath.FilePath> = []
+    for (const [index, name] of names.entries()) {
+      if (index > 0 && !this.mayBegin()) {
+        this.left = names.length - index
+        break
+      }
+      this.met = 0
+      const isCopied = this.copyFolder(source, name, target, 1)
+      const size = sizes[index] ?? 0
+      if (!isCopied) untouched.push(name)
+      else if (this.met < size) this.fewer.push({ path: name, count: size - this.met })
+    }
+    this.addRest(FilePath.empty, [], untouched, untouched.map(() => 0))
+  }
+
+  private addRest(
+    path: FilePath.FilePath,
+    names: ReadonlyArray<FilePath.FilePath>,
+    folders: ReadonlyArray<FilePath.FilePath>,
+    sizes: ReadonlyArray<number>,
+    into = this.rest
+  ): void {
+    if (path !== "" || names.length + folders.length > 0) into.push({ path, names, folders, sizes })
+  }
+
+  private place(
+    { path }: Target,
+    name: FilePath.FilePath,
+    as: FilePath.FilePath,
+    more: { readonly bucket: Bucket; readonly isFolder: boolean; readonly replaces: boolean; readonly mode?: number }
+  ): void {
+    const { bucket: { copied }, ...rest } = more
+    this.placements.push({ as, path, name, copied, ...rest })
+  }
+
+  /** The next name in the draft. */
+  private get nextName(): FilePath.FilePath {
+    return FilePath.make(String(this.placements.length))
+  }
+
+  // --- Files and links ----------------------------------------------------------------------------------------------
+
+  /** Deals with a file or link. Tells whether it came to an end with it: else it counts as not begun. */
+  private fillName(
+    from: number,
+    name: FilePath.FilePath,
+    target: Target,
+    alone: Array<FilePath.FilePath>
+  ): boolean {
+    const { path } = target
+    const stat = this.calls.lstat(from, name).now()
+    if (isCode(stat) || !this.isOrdinary(stat)) {
+      alone.push(name)
+      return true
+    }
+    const decision = target.own !== undefined || this.isFree(target)
+      ? "Create"
+      : decide(this.calls, this.unit, { from, name, stat, to: target.folder })
+    if (decision === "Unchanged") this.unchanged++
+    else if (decision === "Skip") this.skipped.push(FilePath.join(path, name))
+    else if (decision === undefined) alone.push(name)
+    else return this.copyFile({ from, name, stat }, target, decision === "Replace", alone)
+    return true
+  }
+
+  private isOrdinary(stat: Files.FileStat): boolean {
+    const { keeps, unit: { isFollowing } } = this
+    const { kind, links, mode, sizeBytes } = stat
+    // What a link leads to may be anywhere.
+    return !isAvoided(this.unit, stat) &&
+      (kind === "link" ? !isFollowing : kind === "file" && sizeBytes <= maxSizeBytes &&
+        (mode & setIdBits) === 0 && !(keeps.has("links") && links > 1))
+  }
+
+  /** Whether no name is taken in a folder, as far as is known. */
+  private isFree({ path }: Target): boolean {
+    return this.unit.isFree && path === ""
+  }
+
+  private copyFile(
+    file: { readonly from: number; readonly name: FilePath.FilePath; readonly stat: Files.FileStat },
+    target: Target,
+    replaces: boolean,
+    alone: Array<FilePath.FilePath>
+  ): boolean {
+    const { name } = file
+    const { folder, own, path } = target
+    const to = own === undefined ? this.draft.open() : folder
+    const as = own === undefined ? this.nextName : name
+    const copied = to === undefined ? "left" : this.files.copy({ ...file, to, as })
+    const digest = this.hasher?.digest()
+    this.isSpoiled ||= copied === "spoiled"
+    if (copied !== "copied") alone.push(name)
+    if (copied === "stopped") alone.pop()
+    if (copied !== "copied") return copied !== "stopped"
+    const bucket = own ?? new Bucket()
+    this.count(bucket, path, file, digest)
+    if (own === undefined) this.place(target, name, as, { bucket, isFolder: false, replaces })
+    return true
+  }
+
+  private count(
+    bucket: Bucket,
+    path: FilePath.FilePath,
+    { name, stat }: { readonly name: FilePath.FilePath; readonly stat: Files.FileStat },
+    digest: string | undefined
+  ): void {
+    const isLink = stat.kind === "link"
+    const bytes = isLink ? 0 : stat.sizeBytes
+    const ownersLost = this.files.isOwnerLost ? 1 : 0
+    bucket.add(isLink ? { linked: 1, ownersLost } : { copied: 1, bytes, ownersLost })
+    this.bytes += bytes
+    if (digest !== undefined && !isLink) bucket.addDigest(path, name, digest)
+    if (this.unit.isMove) {
+      bucket.addEdition(path, name, editionOf(stat), linkedAs(stat, { isMove: true }))
+    }
+  }
+
+  // --- Folders ------------------------------------------------------------------------------------------------------
+
+  private open(folder: number, name: FilePath.FilePath): number | undefined {
+    const opened = this.calls.open(folder, name, "list").now()
+    return isCode(opened) ? undefined : opened
+  }
+
+  /** Copies a folder with what is in it, as far as can be. Gives `false` where there is none for it. */
+  private copyFolder(from: number, name: FilePath.FilePath, parent: Target, depth: number): boolean {
+    const folder = this.open(from, name)
+    if (folder === undefined) return false
+    const { met } = this
+    try {
+      const path = FilePath.join(parent.path, name)
+      const stat = this.ordinaryFolder(folder)
+      const listed = stat === undefined ? undefined : namesIn(this.calls, folder)
+      if (stat === undefined || listed === undefined) return false
+      const names = this.without(path, listed)
+      // Whoever takes them one after the other knows which of them has a name.
+      if (CollidingNames.find([...names.folders, ...names.others]).size > 0) return false
+      this.met += countOf({ folders: 1, leaves: names.others.length })
+      const isCopied = this.copyInto({ name, path, source: { ...names, folder, stat }, depth }, parent)
+      if (!isCopied) this.met = met
+      return isCopied
+    } finally {
+      this.calls.closeNow(folder)
+    }
+  }
+
+  /** What is known of a folder, if nothing is to be kept of it but mode, times and owner. */
+  private ordinaryFolder(folder: number): Files.FileStat | undefined {
+    const { calls, keeps } = this
+    const stat = calls.stat(folder).now()
+    if (isCode(stat) || (stat.mode & (setIdBits | lookingBits)) !== lookingBits) return undefined
+    const names = calls.listAttributes(folder).now()
+    const isOrdinary = isCode(names) ? withoutAttributes.has(names.name) : !names.some((name) => isKept(name, keeps))
+    return isOrdinary ? stat : undefined
+  }
+
+  /** What is in a folder, but for what is left out. */
+  private without(path: FilePath.FilePath, names: Names): Names {
+    const { isLeftOut } = this
+    if (isLeftOut === Filter.none) return names
+    return {
+      folders: names.folders.filter((name) => !isLeftOut(FilePath.join(path, name), true)),
+      others: names.others.filter((name) => !isLeftOut(FilePath.join(path, name), false))
+    }
+  }
+
+  private copyInto(inner: FolderToCopy, parent: Target): boolean {
+    const { name, path } = inner
+    const { own } = parent
+    if (own !== undefined) return this.makeAndFill(inner, parent.folder, name, { path, own })
+    if (this.isFree(parent)) return this.fillDraft(inner, parent)
+    const there = this.calls.lstat(parent.folder, name).now()
+    if (isCode(there)) return there.name === "ENOENT" && this.fillDraft(inner, parent)
+    // What is taken out of a folder changes its time, and some of it may be left until later.
+    return there.kind === "folder" && !this.unit.isMove && this.fillThere(inner, parent)
+  }
+
+  /** Fills a folder in the draft, which is to get a name. */
+  private fillDraft(inner: FolderToCopy, parent: Target): boolean {
+    const { name, path, source } = inner
+    const draft = this.draft.open()
+    if (draft === undefined) return false
+    const [as, bucket, wasSpoiled] = [this.nextName, new Bucket(), this.isSpoiled]
+    this.isSpoiled = false
+    const target = { path, own: bucket, modeInDraft }
+    const isFilled = this.makeAndFill(inner, draft, as, target)
+    this.isSpoiled = wasSpoiled
+    if (!isFilled) return false
+    const { mode } = source.stat
+    const isEnded = bucket.rest.every((rest) => rest.path !== path)
+    const later = isEnded && (mode & modeInDraft) !== modeInDraft ? { mode } : {}
+    this.place(parent, name, as, { bucket, isFolder: true, replaces: false, ...later })
+    return true
+  }
+
+  private makeAndFill(
+    inner: FolderToCopy,
+    parent: number,
+    name: FilePath.FilePath,
+    target: Omit<Target, "folder">
+  ): boolean {
+    const { calls } = this
+    const folder = makeOwn(calls, parent, name)
+    if (folder === undefined) return false
+    const isFilled = this.fillIn(inner, { ...target, folder })
+    calls.closeNow(folder)
+    if (!isFilled) removeOwn(calls, parent, name, () => true)
+    return isFilled
+  }
+
+  /** Fills a folder that is there. */
+  private fillThere(inner: FolderToCopy, parent: Target): boolean {
+    const folder = this.open(parent.folder, inner.name)
+    if (folder === undefined) return false
+    const isFilled = isLike(this.calls, folder, this.target) &&
+      this.fillIn(inner, { folder, path: inner.path, own: undefined })
+    this.calls.closeNow(folder)
+    return isFilled
+  }
+
+  /** Copies what is in a folder, and ends it if that is all and nothing is yet to come into it. */
+  private fillIn({ depth, source }: FolderToCopy, target: Target): boolean {
+    const { own, path } = target
+    const isSwept = own !== undefined || this.sweep(target.folder)
+    const { length } = this.placements
+    const { length: restLength } = own?.rest ?? []
+    const names = this.fillFiles(source, target)
+    const folders = source.folders.filter((name) =>
+      depth === mostDeep || !this.mayBegin() || !this.copyFolder(source.folder, name, target, depth + 1)
+    )
+    if (own !== undefined && this.isSpoiled) return false
+    // A folder that is moved has its end once all those in it are gone.
+    const isWhole = !this.unit.isMove || own?.rest.length === restLength
+    const isDone = isSwept && isWhole && names.length === 0 && folders.length === 0
+    const isAwaited = own === undefined && this.placements.slice(length).some((one) => one.path === path)
+    if (isDone && isAwaited) this.endings.push(endingOf(path, source.stat))
+    else if (isDone && this.end(target, source.stat)) (own ?? this.there).add({ ended: 1 })
+    else this.addRest(path, names, folders, this.sizesOf(source.folder, path, folders), own?.rest)
+    return true
+  }
+
+  private fillFiles({ folder, others }: Source, target: Target): ReadonlyArray<FilePath.FilePath> {
+    const alone: Array<FilePath.FilePath> = []
+    for (const [index, name] of others.entries()) {
+      if (!this.mayGoOn() || !this.fillName(folder, name, target, alone)) return [...alone, ...others.slice(index)]
+    }
+    return alone
+  }
+
+  /** Removes what former attempts have left in a folder. */
+  private sweep(folder: number): boolean {
+    const { calls, limits: { isLeftover, mayPublish } } = this
+    if (isLeftover === undefined) return true
+    const names = mayPublish() ? namesIn(calls, folder) : undefined
+    if (names === undefined) return false
+    const user = calls.user()
+    const isOwn = (stat: Files.FileStat): boolean => isUnfinished(stat, user)
+    return names.folders.filter(isLeftover).every((name) => removeOwn(calls, folder, name, isOwn)) &&
+      names.others.filter(isLeftover).every((name) => !isCode(calls.unlink(folder, name).now()))
+  }
+
+  /** Looks how much there is in folders that are left. What can't be seen may be as much as there was. */
+  private sizesOf(
+    folder: number,
+    path: FilePath.FilePath,
+    names: ReadonlyArray<FilePath.FilePath>
+  ): ReadonlyArray<number> {
+    const { calls, unit: { isFollowing } } = this
+    return names.map((name) => {
+      const size = measure(calls, calls.open(folder, name, "list"), {
+        most: mostNames,
+        isLeftOut: Filter.within(this.isLeftOut, FilePath.join(path, name)),
+        isFollowing
+      })
+      const count = Option.match(size, { onNone: () => 0, onSome: countOf })
+      this.met += count === 0 ? Number.POSITIVE_INFINITY : count
+      return count
+    })
+  }
+
+  private end({ folder, modeInDraft = 0, own }: Target, stat: Files.FileStat): boolean {
+    if (own === undefined && !this.limits.mayPublish()) return false
+    const ending = endingOf(FilePath.empty, stat)
+    const ended = endFolder(this.calls, folder, { ...ending, mode: stat.mode | modeInDraft }, this.keeps)
+    if (ended === "ownerLost") (own ?? this.there).add({ ownersLost: 1 })
+    return ended !== undefined
+  }
+}
+
+/** Fills the draft of a unit. */
+export const fill = (calls: Calls, unit: Unit, limits: Limits): Filled => {
+  const [source, target] = [unit.source, unit.target].map((path) => calls.openPath(path, "folder").now())
+  const close = () => {
+    for (const folder of [source, target]) if (typeof folder === "number") calls.closeNow(folder)
+  }
+  if (typeof source !== "number" || typeof target !== "number" || !unit.names.every(isName)) {
+    close()
+    return untouched(unit)
+  }
+  const filling = new Filling(calls, unit, target, limits)
+  try {
+    if (unit.areFolders) filling.fillFolders(source)
+    else filling.fillNames(source)
+    return filling.filled
+  } finally {
+    filling.close()
+    close()
+  }
+}
