@@ -72,8 +72,40 @@ const misdirected = (file: string): ReadonlyArray<string> =>
 
 // --- Inside of packages ---------------------------------------------------------------------------------------------
 
-/** Folders of core's own, the lowest first. A module loads modules of its folder and of lower ones, and public ones. */
-const folders = ["", "store", "memory", "sql", "task", "permits", "threads", "fanOut", "job", "node"]
+/** Folders of packages, the lowest first. A module loads modules of its folder and of lower ones, and public ones. */
+const folders = {
+  core: {
+    top: "packages/core/src/internal/",
+    order: ["", "store", "memory", "sql", "task", "permits", "threads", "fanOut", "job", "node"]
+  },
+  ops: {
+    top: "packages/ops/src/internal/",
+    order: [
+      "path",
+      "files",
+      "tree",
+      "work",
+      "content",
+      "hash",
+      "verify",
+      "steps",
+      "entry",
+      "units",
+      "move",
+      "copy",
+      "delete",
+      "media",
+      "thumbnail"
+    ]
+  },
+  cli: {
+    top: "packages/cli/src/",
+    order: ["ui", "exit", "options", "machine", "run", "output", "commands", ""]
+  }
+}
+
+/** So many modules a folder has at most, that a reader sees what is in it; right in `src` there may be more. */
+const mostModules = { inFolder: 25, inSource: 42 }
 
 const packagesOfSources = ["core", "ops", "cli"]
 
@@ -98,14 +130,20 @@ const inCircles = (modules: ReadonlyArray<string>): ReadonlyArray<string> => {
   }
 }
 
-const internal = "packages/core/src/internal/"
-const folderOf = (file: string): string => file.slice(internal.length).split("/").slice(0, -1).join("/")
+interface Folders {
+  /** What they are in. */
+  readonly top: string
+  readonly order: ReadonlyArray<string>
+}
 
-const upward = (file: string): ReadonlyArray<string> =>
-  loadedBy(file)
-    .filter((target) => target.startsWith(internal))
-    .filter((target) => folders.indexOf(folderOf(target)) > folders.indexOf(folderOf(file)))
-    .map((target) => `${file.slice(internal.length)} -> ${target.slice(internal.length)}`)
+const folderOf = ({ top }: Folders, file: string): string => file.slice(top.length).split("/").slice(0, -1).join("/")
+
+const upward = (folders: Folders, file: string): ReadonlyArray<string> => {
+  const placeOf = (one: string): number => folders.order.indexOf(folderOf(folders, one))
+  return loadedBy(file)
+    .filter((target) => target.startsWith(folders.top) && placeOf(target) > placeOf(file))
+    .map((target) => `${file.slice(folders.top.length)} -> ${target.slice(folders.top.length)}`)
+}
 
 // --- Documentation --------------------------------------------------------------------------------------------------
 
@@ -179,14 +217,27 @@ describe("Tidy", () => {
     assert.deepStrictEqual(twice, [])
   })
 
+  it("files of different packages have different names, but for the barrels", () => {
+    const byName = Object.groupBy(sources.filter((file) => !file.endsWith("/index.ts")), (file) => path.basename(file))
+    assert.deepStrictEqual(Object.values(byName).filter((files = []) => files.length > 1), [])
+  })
+
   it.each(packagesOfSources)("modules of %s load each other in no circle", (name) => {
     assert.deepStrictEqual(inCircles(sourcesOf(name)), [])
   })
 
-  it("folders of core load only lower ones", () => {
-    const inner = sourcesOf("core").filter((file) => file.startsWith(internal))
-    assert.deepStrictEqual(Array.from(new Set(inner.map(folderOf))).toSorted(), folders.toSorted())
-    assert.deepStrictEqual(inner.flatMap(upward), [])
+  it.each(Object.entries(folders))("folders of %s load only lower ones", (name, folders) => {
+    const inner = sourcesOf(name).filter((file) => file.startsWith(folders.top))
+    const found = new Set(inner.map((file) => folderOf(folders, file)))
+    assert.deepStrictEqual(Array.from(found).toSorted(), folders.order.toSorted())
+    assert.deepStrictEqual(inner.flatMap((file) => upward(folders, file)), [])
+  })
+
+  it.each(packagesOfSources)("no folder of %s has too many modules", (name) => {
+    const byFolder = Object.entries(Object.groupBy(sourcesOf(name), (file) => path.dirname(file)))
+    const most = (folder: string) => folder.endsWith("/src") ? mostModules.inSource : mostModules.inFolder
+    const large = byFolder.flatMap(([folder, files = []]) => files.length > most(folder) ? [folder] : [])
+    assert.deepStrictEqual(large, [])
   })
 
   it.each(publicModules)("%s documents itself and every export", (file) => {

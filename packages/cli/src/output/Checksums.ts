@@ -81,6 +81,6 @@ export const check = Effect.fnUntraced(function*(
   const there = yield* Effect.orElseSucceed(files.find(FilePath.parent(output)), () => Option.none())
   // By rules a folder may be left out.
   if (Option.isNone(there) && rules === undefined && (yield* isMade(FilePath.parent(output), transfers))) return
-  const OutputFile = yield* Effect.promise(() => import("./LineFile.ts"))
-  yield* OutputFile.check(output)
+  const LineFile = yield* Effect.promise(() => import("./LineFile.ts"))
+  yield* LineFile.check(output)
 })

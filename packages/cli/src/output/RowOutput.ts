@@ -140,21 +140,21 @@ export interface Run<L, R> {
   readonly header?: string
 }
 
-const outputFile = Effect.promise(() => import("./LineFile.ts"))
+const lineFile = Effect.promise(() => import("./LineFile.ts"))
 
 /** Runs a job, or goes on with it, for its lines. */
 export const run = <L, R>(
   { concurrency = piecesAtOnce, file = Option.none(), header = "", lines, options, start }: Run<L, R>
 ) =>
   Effect.gen(function*() {
-    if (Option.isSome(file)) yield* withFiles(Effect.flatMap(outputFile, ({ check }) => check(file.value)))
+    if (Option.isSome(file)) yield* withFiles(Effect.flatMap(lineFile, ({ check }) => check(file.value)))
     yield* withJobs({ claim: { ids: [] }, concurrency: Option.some(concurrency) })(
       Effect.scoped(Effect.gen(function*() {
         const id = yield* start
         if (lines === undefined) return yield* RunJob.run(id, options)
         const sink = Option.isNone(file)
           ? stdout
-          : yield* withFiles(Effect.flatMap(outputFile, ({ make }) => make(id, file.value)))
+          : yield* withFiles(Effect.flatMap(lineFile, ({ make }) => make(id, file.value)))
         if (header !== "") yield* sink.write(Buffer.from(header))
         // Lines that come one after the other would tear one that is drawn anew.
         const isShared = lines.order.frontier === undefined && process.stdout.isTTY && Option.isNone(file)
