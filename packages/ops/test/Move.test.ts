@@ -597,7 +597,7 @@ describe("a move that is cancelled", () => {
       assert.deepStrictEqual(disk.tree("/to"), others)
     }))
 
-  it.effect("gives all that it has put aside together its names again, and leaves drafts to whoever removes these", () =>
+  it.effect("gives all that it has put aside together its names again", () =>
     Effect.gen(function*() {
       const disk = new MemoryFiles.Disk()
       for (const folder of ["/from", "/from/b", "/to", "/to/from"]) disk.folder(folder)

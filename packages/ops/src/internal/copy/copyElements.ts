@@ -273,7 +273,7 @@ const untouched = (at: At, entry: Entry, { made = [], unremoved = [] }: Begun): 
   return bracket(at, entry, [{ _tag: "Item", cursor: cursorOf(at, "rest"), payload: list }])
 }
 
-/** What was begun in a folder, by paths in the one that it is in; of paths that are made the empty one stands for all. */
+/** What was begun in a folder, by paths from there. Of paths that are made the empty one stands for all. */
 const begunIn = ({ made = [], unremoved = [] }: Begun, name: FilePath.FilePath): Begun => {
   const below = (path: FilePath.FilePath): ReadonlyArray<FilePath.FilePath> =>
     path.startsWith(`${name}/`) ? [FilePath.make(path.slice(name.length + 1))] : []

@@ -1,9 +1,10 @@
 /**
  * Removes the sources of a unit that is moved, once their copies are on the device and that is recorded.
  *
- * They are put aside first, a folder with all in it by one rename: into a folder of this job's own beside them, in which
- * they keep their names. So nothing else takes the place of one in the last moment. Whatever is put aside has a copy.
- * What is not what was copied gets its name again, and so does all in that folder where a job goes on, or is given up.
+ * The sources are put aside first, a folder with all in it by one rename: into a folder of this job's own beside them,
+ * in which they keep their names. So nothing else takes the place of a source in the last moment. Only what has a copy
+ * is put aside. A source that was changed since gets its name again. All that is found in such a folder gets its name
+ * again, too, where a job goes on or is given up.
  */
 import { type Answer, type Calls, isCode } from "../../Calls.ts"
 import * as FilePath from "../../FilePath.ts"
@@ -45,7 +46,7 @@ const putBack = (calls: Calls, aside: number, parent: number, name: FilePath.Fil
   return false
 }
 
-/** Gives all in a folder that is open its names again, and tells which it had; nothing where something is left in it. */
+/** Gives all in an open folder its names again, and tells these; nothing where something is left in there. */
 const putAllBack = (
   calls: Calls,
   aside: number,
@@ -281,8 +282,8 @@ class SourceRemoval {
 }
 
 /**
- * Removes sources, and tells what became of each, and whether one could not be given its name again. All others that are
- * left have theirs.
+ * Removes sources, and tells what became of each, and whether one could not be given its name again. All others that
+ * are left have theirs.
  */
 export const removeSources = (
   calls: Calls,
