@@ -5,13 +5,19 @@ import * as FilePath from "@fanout/ops/FilePath"
 import * as Effect from "effect/Effect"
 import { fill } from "../src/internal/units/draftFilling.ts"
 import { settle, unsettled } from "../src/internal/units/placement.ts"
-import { removeSources, type ToRemove } from "../src/internal/units/sourceRemoval.ts"
+import { removeSources, type SourcesRemoved, type ToRemove } from "../src/internal/units/sourceRemoval.ts"
 import { faultyCalls } from "./faultyCalls.ts"
 import * as FaultyFiles from "./FaultyFiles.ts"
 import * as MemoryFiles from "./MemoryFiles.ts"
 import { unitOf } from "./unitOf.ts"
 
 const yes = () => true
+const nothing: SourcesRemoved = { removed: [], isStuck: false }
+
+/** Removes all that is to be. */
+const remove = (calls: Calls, toRemove: ToRemove) =>
+  removeSources(calls, unit, toRemove, { mayGoOn: yes, mayPublish: yes }, nothing)
+
 const aside = FilePath.make(".fanout-aside")
 
 /** A folder with folders in it, some of them empty, files, a link, and a file that a unit leaves. */
@@ -66,7 +72,7 @@ describe("sources of folders that were moved", () => {
     const disk = plant()
     const original = disk.tree("/from")
     const calls = MemoryFiles.callsOf(disk)
-    const { isStuck, removed } = removeSources(calls, unit, copied(calls), yes)
+    const { isStuck, removed } = remove(calls, copied(calls))
     assert.deepStrictEqual([isStuck, removed.map(({ isGone, left }) => [isGone, left])], [false, [[false, []], [
       true,
       []
@@ -75,12 +81,23 @@ describe("sources of folders that were moved", () => {
     assertWhole(disk, original, "")
   })
 
+  it("are removed one after the other where that is asked for, and all told", () => {
+    const disk = plant()
+    const calls = MemoryFiles.callsOf(disk)
+    const toRemove = copied(calls)
+    const limits = { mayGoOn: () => false, mayPublish: yes }
+    const first = removeSources(calls, unit, toRemove, limits, nothing)
+    assert.deepStrictEqual([first.removed.length, disk.see("/from/d") !== undefined], [1, true])
+    const { isStuck, removed } = removeSources(calls, unit, toRemove, limits, first)
+    assert.deepStrictEqual([isStuck, removed.map(({ isGone }) => isGone)], [false, [false, true]])
+  })
+
   it("stay as far as they were not copied, also folders with nothing in them", () => {
     for (let most = 1; most < 9; most++) {
       const disk = plant()
       const original = disk.tree("/from")
       const calls = MemoryFiles.callsOf(disk)
-      removeSources(calls, unit, copied(calls, most), yes)
+      remove(calls, copied(calls, most))
       assertWhole(disk, original, String(most))
     }
   })
@@ -91,7 +108,7 @@ describe("sources of folders that were moved", () => {
     const toRemove = copied(calls)
     disk.change(FilePath.make("/from/a/c/4"), () => "written to since")
     disk.file("/from/d/new", "came since")
-    const { removed } = removeSources(calls, unit, toRemove, yes)
+    const { removed } = remove(calls, toRemove)
     assert.deepStrictEqual(removed.map(({ left }) => left.map(({ path }) => path)), [["a/c/4"], []])
     assert.deepStrictEqual(removed.map(({ isGone }) => isGone), [false, false])
     assert.include(disk.see("/from/a/c/4"), { text: "written to since" })
@@ -109,10 +126,10 @@ describe("sources of folders that were moved", () => {
           if (isKilled ? left-- > 0 : left-- !== 0) return Effect.void
           return Effect.fail(FaultyFiles.error(call, path, "EIO"))
         })
-        const { isStuck } = removeSources(calls, unit, toRemove, yes)
+        const { isStuck } = remove(calls, toRemove)
         const why = `${at} ${isKilled}`
         if (!isStuck && !isKilled) assertWhole(disk, original, why)
-        const again = removeSources(MemoryFiles.callsOf(disk), unit, { ...toRemove, isAgain: true }, yes)
+        const again = remove(MemoryFiles.callsOf(disk), { ...toRemove, isAgain: true })
         assert.isFalse(again.isStuck, why)
         assertWhole(disk, original, why)
         // One that has its name again is another one by its time of change, so that it is copied anew.
@@ -130,7 +147,7 @@ describe("sources of folders that were moved", () => {
     const toRemove = { ...copied(calls), isAgain: true }
     disk.remove("/to/a/c/4")
     disk.change(FilePath.make("/to/a/b/2"), () => "shorter")
-    const { removed } = removeSources(calls, unit, toRemove, yes)
+    const { removed } = remove(calls, toRemove)
     assert.deepStrictEqual(removed.flatMap(({ left }) => left.map(({ path }) => path)).toSorted(), ["a/b/2", "a/c/4"])
     assert.include(disk.see("/from/a/c/4"), { text: "text of a/c/4" })
   })

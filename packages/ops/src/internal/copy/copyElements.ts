@@ -379,9 +379,9 @@ const restBrackets = (at: At, payload: Entry, rests: ReadonlyArray<Rest>): Reado
 }
 
 /** A unit that has to go on with what it has put aside, before anybody else can. */
-const goingOn = (at: At, payload: Entry, stuck: SavedCopy.Moved): Element => ({
+const goingOn = (cursor: string, payload: Entry, stuck: SavedCopy.Moved): Element => ({
   _tag: "Item",
-  cursor: cursorOf(below(at, payload.names?.[0] ?? FilePath.empty), "rest"),
+  cursor,
   payload: { ...payload, isStuck: true },
   count: payload.names?.length ?? 0,
   checkpoint: SavedCopy.together.encode(stuck)
@@ -392,7 +392,8 @@ const unitParts = (at: At, payload: Entry, copied: Copied): ReadonlyArray<Elemen
   const { fewer, left, rest, saved = [], skipped, stuck } = copied
   const side = payload.kind === "files" ? "leaf" : "close"
   const known = new Map(saved.map((one) => [one.index, one.saved]))
-  if (stuck !== undefined) return [goingOn(at, payload, stuck)]
+  const last = payload.names?.at(-1) ?? FilePath.empty
+  if (stuck !== undefined) return [goingOn(cursorOf(below(at, last), side), payload, stuck)]
   return [
     ...copiedParts(at, payload, copied),
     ...skipped.map((path): Element => ({

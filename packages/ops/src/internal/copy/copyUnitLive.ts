@@ -14,7 +14,7 @@ import * as TemporaryName from "../path/temporaryName.ts"
 import { type Filled, type Settled, type Unit, untouched } from "../steps/unit.ts"
 import { fill } from "../units/draftFilling.ts"
 import { settle, type ToSettle, unsettled } from "../units/placement.ts"
-import { removeSources, type ToRemove } from "../units/sourceRemoval.ts"
+import { removeSources, type SourcesRemoved, type ToRemove } from "../units/sourceRemoval.ts"
 import { CopyUnit, ThreadTasks } from "./copyTask.ts"
 
 type Payload = Task.Payload<typeof CopyUnit>
@@ -76,8 +76,18 @@ const settleUnit = Effect.fnUntraced(function*(unit: Unit, waiting: ToSettle) {
 const removeUnit = Effect.fnUntraced(function*(unit: Unit, toRemove: ToRemove) {
   const { atOnce } = yield* Files.Files
   const lease = yield* Lease.Lease
-  const removed = yield* atOnce((calls) => removeSources(calls, unit, toRemove, () => lease.isHeldUnsafe()), true)
-  return Option.getOrElse(removed, () => ({ removed: [], isStuck: toRemove.isAgain }))
+  const mayPublish = () => lease.isHeldUnsafe()
+  let removed: SourcesRemoved = { removed: [], isStuck: false }
+  do {
+    const before = removed
+    const next = yield* atOnce(
+      (calls, mayGoOn) => removeSources(calls, unit, toRemove, { mayGoOn, mayPublish }, before),
+      true
+    )
+    if (Option.isNone(next)) return { ...removed, isStuck: removed.isStuck || toRemove.isAgain }
+    removed = next.value
+  } while (removed.removed.length < toRemove.placed.length)
+  return removed
 })
 
 /** Does one step of a unit here. What need not wait for its name has it at the end of the first. */

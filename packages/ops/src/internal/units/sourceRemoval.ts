@@ -17,7 +17,7 @@ import { editionOf, isContentOf, isEdition } from "../steps/sourceEdition.ts"
 import type { Placement, Removed, Unit } from "../steps/unit.ts"
 import { Folders } from "./folderHandles.ts"
 import { namesIn } from "./folderNames.ts"
-import { placeExclusively } from "./placement.ts"
+import { type Limits, placeExclusively } from "./placement.ts"
 
 /** Mode by which the folder is known. That of a draft is another one: what is in a draft is removed. */
 const asideMode = 0o700
@@ -161,20 +161,25 @@ class SourceRemoval {
     this.mayPublish = mayPublish
   }
 
-  /** Removes some of what is in a folder, which is asked for once all in there has its name. */
-  removeIn(parent: number, entriesIn: () => ReadonlyArray<Entry>): void {
+  /**
+   * Removes some of what is in a folder, which is asked for once all in there has its name, and one of them at least. Tells
+   * how many it has come to.
+   */
+  removeIn(parent: number, entriesIn: () => ReadonlyArray<Entry>, mayGoOn = () => true): number {
     const { calls } = this
     const restored = this.mayPublish() ? restoreAside(calls, parent, this.aside) : undefined
     this.isStuck ||= restored === undefined
-    if (restored === undefined || isCode(calls.makeFolder(parent, this.aside, asideMode).now())) return
-    const aside = openAside(calls, parent, this.aside)
-    if (aside === undefined || isCode(aside)) {
-      calls.removeFolder(parent, this.aside).now()
-      return
+    const isMade = restored !== undefined && !isCode(calls.makeFolder(parent, this.aside, asideMode).now())
+    const aside = isMade ? openAside(calls, parent, this.aside) : undefined
+    if (restored === undefined || aside === undefined || isCode(aside)) {
+      if (isMade) calls.removeFolder(parent, this.aside).now()
+      return Number.POSITIVE_INFINITY
     }
+    let count = 0
     try {
       for (const entry of entriesIn()) {
-        if (!this.mayPublish()) break
+        if (!this.mayPublish() || (count > 0 && !mayGoOn())) break
+        count++
         if (!entry.isFolder) this.removeFile({ parent, aside }, entry, restored.has(FilePath.name(entry.path)))
         else if (this.kept.has(entry.path)) this.removeInKept(parent, entry)
         else if (!this.uncopied.has(entry.path)) this.removeFolder({ parent, aside }, entry)
@@ -183,6 +188,7 @@ class SourceRemoval {
       if (!this.mayPublish() || putAllBack(calls, aside, parent, this.aside) === undefined) this.isStuck = true
       calls.closeNow(aside)
     }
+    return count
   }
 
   /** Removes what was copied out of a folder that there is more to do in. */
@@ -281,23 +287,33 @@ class SourceRemoval {
   }
 }
 
-/**
- * Removes sources, and tells what became of each, and whether one could not be given its name again. All others that
- * are left have theirs.
- */
+/** What became of sources that were to be removed. */
+export interface SourcesRemoved {
+  readonly removed: ReadonlyArray<Removed>
+  /** Whether one could not be given its name again. All others that are left have theirs. */
+  readonly isStuck: boolean
+}
+
+/** Removes sources, as far as it comes, and goes on behind those that were dealt with before. */
 export const removeSources = (
   calls: Calls,
   { source: path, target }: Unit,
   toRemove: ToRemove,
-  mayPublish: () => boolean
-): { readonly removed: ReadonlyArray<Removed>; readonly isStuck: boolean } => {
-  const sources = toRemove.placed.map((one) => new Source(one))
+  { mayGoOn, mayPublish }: Limits,
+  before: SourcesRemoved
+): SourcesRemoved => {
+  const sources = toRemove.placed.slice(before.removed.length).map((one) => new Source(one))
   const folder = calls.openPath(path, "folder").now()
-  if (isCode(folder)) return { removed: sources.map(({ removed }) => removed), isStuck: toRemove.isAgain }
+  const told = (count: number, isStuck: boolean): SourcesRemoved => ({
+    removed: [...before.removed, ...sources.slice(0, count).map(({ removed }) => removed)],
+    isStuck: before.isStuck || isStuck
+  })
+  if (isCode(folder)) return told(sources.length, toRemove.isAgain)
   const copies = new Folders(calls, target)
   const removal = new SourceRemoval(calls, toRemove, copies, mayPublish)
-  removal.removeIn(folder, () => sources.map((source) => ({ path: source.name, isFolder: source.isFolder, source })))
+  const entries = sources.map((source) => ({ path: source.name, isFolder: source.isFolder, source }))
+  const count = removal.removeIn(folder, () => entries, mayGoOn)
   copies.close()
   calls.closeNow(folder)
-  return { removed: sources.map(({ removed }) => removed), isStuck: removal.isStuck }
+  return told(mayPublish() ? count : sources.length, removal.isStuck)
 }
