@@ -48,13 +48,13 @@ export const toResult = (name: string, times: ReadonlyArray<number>): Result => 
 export const byTurns = <A extends Command>(
   rounds: number,
   commands: ReadonlyArray<A>,
-  before: () => void = () => {},
+  before: (command: A) => void = () => {},
   after: (command: A) => void = () => {}
 ): ReadonlyArray<Result> => {
   const times = commands.map((): Array<number> => [])
   for (let round = 0; round < rounds; round++) {
     for (const [index, command] of commands.entries()) {
-      before()
+      before(command)
       times[index]?.push(timeOf(command))
       after(command)
     }

@@ -2,8 +2,11 @@
 import * as fs from "node:fs"
 import * as path from "node:path"
 
-/** What a copy has to have besides the content: times of files and links, or all times and modes. */
-export type Keeps = "everything" | "times" | "content"
+/**
+ * What a copy has to have besides the content: times of files and links, or all times and modes; or these of what links
+ * lead to, in their place.
+ */
+export type Keeps = "everything" | "times" | "content" | "targets"
 
 const buffers = [Buffer.alloc(2 ** 20), Buffer.alloc(2 ** 20)] as const
 
@@ -39,14 +42,21 @@ const differenceOfFolders = (source: string, copy: string, keeps: Keeps): string
   return undefined
 }
 
+/** Throws if a copy is not as its source. */
+export const checkCopy = (name: string, source: string, copy: string, keeps: Keeps): void => {
+  const found = difference(source, copy, keeps)
+  if (found !== undefined) throw new Error(`${name} made a copy that is not as its source: ${found}`)
+}
+
 /** The first difference of a copy from its source, as a sentence. */
-export const difference = (source: string, copy: string, keeps: Keeps): string | undefined => {
-  const own = fs.lstatSync(source, { bigint: true })
+const difference = (source: string, copy: string, keeps: Keeps): string | undefined => {
+  const own = (keeps === "targets" ? fs.statSync : fs.lstatSync)(source, { bigint: true })
   const other = fs.lstatSync(copy, { bigint: true, throwIfNoEntry: false })
   if (other === undefined) return `${copy} is missing`
   if (typeOf(own) !== typeOf(other)) return `${copy} is of another type`
-  if (keeps === "everything" && modeFor(own, other) !== other.mode) return `${copy} has another mode`
-  if (keeps !== "content" && own.mtimeNs !== other.mtimeNs && (keeps === "everything" || !own.isDirectory())) {
+  const isExact = keeps === "everything" || keeps === "targets"
+  if (isExact && modeFor(own, other) !== other.mode) return `${copy} has another mode`
+  if (keeps !== "content" && own.mtimeNs !== other.mtimeNs && (isExact || !own.isDirectory())) {
     return `${copy} has another time`
   }
   if (own.isDirectory()) return differenceOfFolders(source, copy, keeps)
