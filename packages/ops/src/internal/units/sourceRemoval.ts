@@ -162,7 +162,7 @@ class SourceRemoval {
   }
 
   /**
-   * Removes some of what is in a folder, which is asked for once all in there has its name, and one of them at least. Tells
+   * Removes some of what is in a folder, one of them at least, which are asked for once all in there has its name. Tells
    * how many it has come to.
    */
   removeIn(parent: number, entriesIn: () => ReadonlyArray<Entry>, mayGoOn = () => true): number {
