@@ -144,8 +144,10 @@ const statOf = (folder: number, name: string | Buffer, flags: number): Call<File
   return new LibcCall(libc.statx, [folder, name, flags, statMask, into], () => new Stat(into))
 }
 
-const timesBytes = ({ accessedNanos, modifiedNanos }: Files.FileTimes): Buffer => {
-  const bytes = Buffer.alloc(32)
+const timesBytes = (times: Files.FileTimes): Buffer => {
+  if (times instanceof Stat) return times.timesBytes
+  const { accessedNanos, modifiedNanos } = times
+  const bytes = Buffer.allocUnsafe(32)
   for (const [index, nanos] of [accessedNanos, modifiedNanos].entries()) {
     const within = (nanos % 1_000_000_000n + 1_000_000_000n) % 1_000_000_000n
     bytes.writeBigInt64LE((nanos - within) / 1_000_000_000n, 16 * index)

@@ -71,6 +71,14 @@ export class Stat implements Files.FileStat {
     return timeAt(this.bytes, 112)
   }
 
+  /** Times of access and of modification as two `struct timespec`. Numbers of 64 bits would take longer than the call. */
+  get timesBytes(): Buffer {
+    const times = Buffer.allocUnsafe(32).fill(0)
+    this.bytes.copy(times, 0, 64, 76)
+    this.bytes.copy(times, 16, 112, 124)
+    return times
+  }
+
   get changedNanos(): bigint {
     return timeAt(this.bytes, 96)
   }
@@ -89,10 +97,20 @@ const numberAt = (bytes: Buffer, at: number): number => bytes.readUInt32LE(at) +
 /** When it was created; 0 where kernel or file system do not know. */
 const bornOf = (bytes: Buffer): bigint => (bytes.readUInt32LE(0) & STATX_BTIME) === 0 ? 0n : timeAt(bytes, 80)
 
-/** Number of the device, as the C library makes one of two. */
+/** Number of a device, as the C library makes one of two. */
+const toDevice = (major: bigint, minor: bigint): bigint =>
+  (major & 0xfffn) << 8n | major >> 12n << 44n | minor & 0xffn | minor >> 8n << 20n
+
+/** The device that was asked for last: most files are on that, and to put its number together takes as long as a call. */
+let last = { major: 0, minor: 0, device: toDevice(0n, 0n) }
+
 const deviceOf = (bytes: Buffer): bigint => {
-  const [major, minor] = [BigInt(bytes.readUInt32LE(136)), BigInt(bytes.readUInt32LE(140))]
-  return (major & 0xfffn) << 8n | major >> 12n << 44n | minor & 0xffn | minor >> 8n << 20n
+  const major = bytes.readUInt32LE(136)
+  const minor = bytes.readUInt32LE(140)
+  if (major !== last.major || minor !== last.minor) {
+    last = { major, minor, device: toDevice(BigInt(major), BigInt(minor)) }
+  }
+  return last.device
 }
 
 const timeAt = (bytes: Buffer, at: number): bigint =>
