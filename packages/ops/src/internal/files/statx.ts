@@ -71,7 +71,7 @@ export class Stat implements Files.FileStat {
     return timeAt(this.bytes, 112)
   }
 
-  /** Times of access and of modification as two `struct timespec`. Numbers of 64 bits would take longer than the call. */
+  /** Times of access and of modification as two `struct timespec`: to make numbers of them takes longer than a call. */
   get timesBytes(): Buffer {
     const times = Buffer.allocUnsafe(32).fill(0)
     this.bytes.copy(times, 0, 64, 76)
@@ -101,7 +101,7 @@ const bornOf = (bytes: Buffer): bigint => (bytes.readUInt32LE(0) & STATX_BTIME) 
 const toDevice = (major: bigint, minor: bigint): bigint =>
   (major & 0xfffn) << 8n | major >> 12n << 44n | minor & 0xffn | minor >> 8n << 20n
 
-/** The device that was asked for last: most files are on that, and to put its number together takes as long as a call. */
+/** The device that was asked for last. Most files are on that, and to make its number takes as long as a call. */
 let last = { major: 0, minor: 0, device: toDevice(0n, 0n) }
 
 const deviceOf = (bytes: Buffer): bigint => {

@@ -162,8 +162,8 @@ class SourceRemoval {
   }
 
   /**
-   * Removes some of what is in a folder, one of them at least, which are asked for once all in there has its name. Tells
-   * how many it has come to.
+   * Removes some of what is in a folder, one entry at least. The entries are asked for once all in there has its name.
+   * Tells how many entries it has come to.
    */
   removeIn(parent: number, entriesIn: () => ReadonlyArray<Entry>, mayGoOn = () => true): number {
     const { calls } = this
