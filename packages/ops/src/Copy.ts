@@ -172,6 +172,8 @@ interface Plan {
   readonly isGathering: boolean
   /** Which folders may be copied with all in them, where any may. */
   readonly mayBeWhole: FileTree.WholeOptions["mayBeWhole"] | undefined
+  /** Whether something is what a run before this one has put aside, which is no source. */
+  readonly isAside: ((name: FilePath.FilePath) => boolean) | undefined
 }
 
 /** Whether what is moved has to be copied for that. */
@@ -193,7 +195,7 @@ const mayMoveWhole = ({ request: { rules = [] }, transfers }: Payload) =>
  * Files of a folder are gathered where calls are quick: where they take their time, one task that waits for many would
  * be slower than many that wait. Folders are copied, or moved to another file system, with all that is in them.
  */
-const plans = Effect.fnUntraced(function*(payload: Payload): Effect.fn.Return<Plan, never, Files.Files> {
+const plans = Effect.fnUntraced(function*(payload: Payload): Effect.fn.Return<Plan, never, Files.Files | JobContext> {
   const { throughout } = yield* QuickFiles.QuickFiles
   const { isDurable, isMove, isVerified, keeps } = yield* CopyOptions.CopyOptions
   const { transfers } = payload
@@ -202,21 +204,31 @@ const plans = Effect.fnUntraced(function*(payload: Payload): Effect.fn.Return<Pl
   const isWhole = isGathering && (!isMove || (yield* mayMoveWhole(payload))) &&
     // What waits for a flush waits for one of all.
     (!(isDurable || isVerified) || (yield* Durability.isOneAt(transfers.map(({ target }) => FilePath.parent(target)))))
-  return { isGathering, mayBeWhole: isWhole ? mayBeWhole(payload) : undefined }
+  const { id, token } = yield* JobContext
+  const isAside = (name: FilePath.FilePath): boolean => TemporaryName.isOf(id, name)
+  return {
+    isGathering,
+    mayBeWhole: isWhole ? mayBeWhole(payload) : undefined,
+    isAside: isMove && token > 1 ? isAside : undefined
+  }
 })
 
-const walk = (payload: Payload, { mayBeWhole }: Plan, gone: ReadonlySet<number>) => (after: Option.Option<string>) => {
-  const { request: { rules = [] }, transfers } = payload
-  const sources = transfers.map(({ source }) => source)
-  const follow = followOf(payload)
-  const filter = Filter.make(rules)
-  const options = { sources, after, filter, gone, follow, tellsTwins: true }
-  const walked: Stream.Stream<FileTree.Element | FileTree.Whole, never, Files.Files> = mayBeWhole === undefined
-    ? FileTree.walk(options)
-    : FileTree.walkWhole({ ...options, mayBeWhole, mostWhole })
-  // Links may lead to where calls take their time.
-  return QuickFiles.walking(sources, walked, follow !== undefined)
-}
+const walk =
+  (payload: Payload, { isAside, mayBeWhole }: Plan, gone: ReadonlySet<number>) => (after: Option.Option<string>) => {
+    const { request: { rules = [] }, transfers } = payload
+    const sources = transfers.map(({ source }) => source)
+    const follow = followOf(payload)
+    const isLeftOut = Filter.make(rules)
+    const filter: Filter.Filter = isAside === undefined
+      ? isLeftOut
+      : (path, isFolder) => isAside(FilePath.name(path)) || isLeftOut(path, isFolder)
+    const options = { sources, after, filter, gone, follow, tellsTwins: true }
+    const walked: Stream.Stream<FileTree.Element | FileTree.Whole, never, Files.Files> = mayBeWhole === undefined
+      ? FileTree.walk(options)
+      : FileTree.walkWhole({ ...options, mayBeWhole, mostWhole })
+    // Links may lead to where calls take their time.
+    return QuickFiles.walking(sources, walked, follow !== undefined)
+  }
 
 /** Tells how much there is in all. What was counted of a disk that is gone is no total. */
 const tellTotal = Effect.fnUntraced(function*(found: number) {

@@ -602,7 +602,7 @@ describe("a move that is cancelled", () => {
       const disk = new MemoryFiles.Disk()
       for (const folder of ["/from", "/from/b", "/to", "/to/from"]) disk.folder(folder)
       const name = TemporaryName.make(job, 2, FilePath.make("/from/a/"))
-      disk.folder(`/from/${name}`, { mode: 0o700 })
+      disk.folder(`/from/${name}`, { mode: 0o4700 })
       for (const folder of ["a", "b"]) disk.folder(`/from/${name}/${folder}`)
       disk.file(`/from/${name}/a/1`, "text of 1")
       disk.file(`/from/${name}/b/2`, "text of 2")

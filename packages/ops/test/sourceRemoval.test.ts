@@ -115,6 +115,34 @@ describe("sources of folders that were moved", () => {
     assert.include(disk.see("/from/d/new"), { text: "came since" })
   })
 
+  it("are told where a folder is left that was copied, in one that there is more to do in", () => {
+    const disk = plant()
+    const calls = MemoryFiles.callsOf(disk)
+    const toRemove = copied(calls)
+    disk.file("/from/a/c/new", "came since")
+    const { removed } = remove(calls, toRemove)
+    assert.deepStrictEqual(removed.map(({ isFolderLeft, left }) => [isFolderLeft, left]), [[true, []], [false, []]])
+    assert.include(disk.see("/from/a/c/new"), { text: "came since" })
+  })
+
+  it("are no sources of another unit as long as they are put aside", () => {
+    const disk = plant()
+    const name = `/from/a/${aside}`
+    disk.folder(name)
+    disk.file(`${name}/6`, "put aside")
+    const isLeftover = (name: FilePath.FilePath) => name === aside
+    fill(MemoryFiles.callsOf(disk), unit, { mayBegin: yes, mayGoOn: yes, mayPublish: yes, isLeftover })
+    assert.deepStrictEqual(Object.keys(disk.tree("/to")).filter((path) => path.includes(aside)), [])
+  })
+
+  it("that are gone with their folder hold nothing up", () => {
+    const disk = plant()
+    const calls = MemoryFiles.callsOf(disk)
+    const toRemove = { ...copied(calls), isAgain: true }
+    disk.remove("/from")
+    assert.isFalse(remove(calls, toRemove).isStuck)
+  })
+
   it("have their names where it is given up anywhere, or go on from there and are gone then", () => {
     for (const isKilled of [false, true]) {
       for (let at = 0;; at++) {

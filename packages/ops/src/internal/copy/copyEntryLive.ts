@@ -373,13 +373,17 @@ const likelyBytes = 2 ** 16
 
 /** Lists a folder that could not be copied with all in it. */
 const listFolder = Effect.fnUntraced(function*({ below = FilePath.empty, source }: Payload) {
-  const { isFollowing, rules } = yield* CopyOptions
+  const { isFollowing, isMove, rules } = yield* CopyOptions
+  const { job } = yield* Lease.Lease
   const folder = yield* Place.openFolder(yield* openPlace(source, isFollowing))
   const { folders, others } = yield* namesIn(folder)
   const isLeftOut = leftOut(rules, below)
+  // What a run before this one has put aside is no source.
+  const isOwn = (name: FilePath.FilePath): boolean =>
+    isMove && Option.exists(job, (job) => TemporaryName.isOf(job, name))
   return EntryCopied.cases.Listed.make({
-    names: others.filter((name) => !isLeftOut(name, false)),
-    folders: folders.filter((name) => !isLeftOut(name, true))
+    names: others.filter((name) => !isOwn(name) && !isLeftOut(name, false)),
+    folders: folders.filter((name) => !isOwn(name) && !isLeftOut(name, true))
   })
 }, Effect.scoped)
 
@@ -423,6 +427,14 @@ const stuck = (source: FilePath.FilePath, { aside }: SavedCopy.Moved) => {
   return new EntryFailed({ code: "Aside", path, why })
 }
 
+/** Tells a retry that something was taken out of the folder of a unit. */
+const touch = ({ names: [name = FilePath.empty], source, target }: Unit) =>
+  Place.open(FilePath.join(target, name)).pipe(
+    Effect.flatMap((place) => TouchedFolders.add(FilePath.join(source, name), place)),
+    Effect.scoped,
+    Effect.ignore
+  )
+
 /** Has a unit copied, at the rate that there is. */
 const copyMany = <E, R>(entry: Payload, perform: Perform<E, R>) =>
   Effect.gen(function*() {
@@ -433,6 +445,8 @@ const copyMany = <E, R>(entry: Payload, perform: Perform<E, R>) =>
     yield* TaskDispatcher.throttle(asked)
     const copied = yield* copyUnit(unit, perform)
     if (copied.stuck !== undefined && entry.isStuck === true) return yield* stuck(unit.source, copied.stuck)
+    // In a retry nobody else removes the folders that it was the last in.
+    if (entry.isStuck === true) yield* touch(unit)
     yield* TaskDispatcher.throttle(copied.bytes - asked)
     return EntryCopied.cases.Files.make(copied)
   })

@@ -120,7 +120,7 @@ const noteTimes = Effect.fnUntraced(function*({ source }: Unit, paths: ReadonlyA
 
 /** Whether a source is gone, but for what there is more to do in it. */
 const isRemoved = ({ isFolder, name }: Placement, removed: Removed, kept: ReadonlyArray<FilePath.FilePath>): boolean =>
-  removed.left.length === 0 && (!isFolder || removed.isGone || kept.includes(name))
+  removed.left.length === 0 && (!isFolder || removed.isGone || (kept.includes(name) && !removed.isFolderLeft))
 
 const created = { _tag: "Create" } as const
 
@@ -225,7 +225,13 @@ const removeAgain = <E, R>(
   const known = new Set(placed.map(({ name }) => name))
   const names = unit.names.filter((name) => !known.has(name))
   const filled = { ...untouched({ areFolders: unit.areFolders, names }), placements: placed }
-  const settled = { ...unsettled, placed: placed.map((_, index) => index) }
+  const isModeless = ({ copied: { rest }, isFolder, name }: Placement): boolean =>
+    isFolder && moved.kept.includes(name) && !rest.some(({ path }) => path === name)
+  const settled = {
+    ...unsettled,
+    placed: placed.map((_, index) => index),
+    modeless: placed.flatMap((one, index) => isModeless(one) ? [index] : [])
+  }
   return removeSources(unit, filled, settled, perform, moved, true)
 }
 

@@ -49,7 +49,7 @@ const giveBack = (aside: Place.Place, to: Place.Place, stat: Files.FileStat) => 
 /** Gives all that a unit has put aside its names again. */
 const restoreFolder = Effect.fnUntraced(function*({ folder, name }: Place.Place) {
   const aside = yield* folder.folder(name)
-  if (!isAside(yield* aside.stat, yield* (yield* Files.Files).user)) return
+  if (!isAside(yield* aside.stat, yield* folder.stat, yield* (yield* Files.Files).user)) return
   const { folders, others } = yield* namesIn(aside)
   for (const name of [...others, ...folders]) {
     yield* giveBack({ folder: aside, name }, { folder, name }, yield* aside.lstat(name))

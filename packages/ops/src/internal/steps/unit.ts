@@ -174,6 +174,8 @@ export const Removed = Schema.Struct({
   /** Files and links that were copied and are left, by their paths, and what each is if it is what was copied. */
   left: Schema.Array(Schema.Struct({ path: FilePath.FilePath, edition: Schema.String })),
   isGone: Schema.Boolean,
+  /** Whether a folder that was copied is left, for what has come into it or since it can't be removed. */
+  isFolderLeft: Schema.Boolean,
   /** How many folders were removed. */
   folders: Schema.Natural
 })

@@ -313,11 +313,13 @@ class Filling {
 
   /** What is in a folder, but for what is left out. */
   private without(path: FilePath.FilePath, names: Names): Names {
-    const { isLeftOut } = this
-    if (isLeftOut === Filter.none) return names
+    const { isLeftOut, limits: { isLeftover }, unit: { isMove } } = this
+    // What a run before this one has put aside is no source.
+    const isOwn = isMove && isLeftover !== undefined ? isLeftover : () => false
+    if (isLeftOut === Filter.none && !isMove) return names
     return {
-      folders: names.folders.filter((name) => !isLeftOut(FilePath.join(path, name), true)),
-      others: names.others.filter((name) => !isLeftOut(FilePath.join(path, name), false))
+      folders: names.folders.filter((name) => !isOwn(name) && !isLeftOut(FilePath.join(path, name), true)),
+      others: names.others.filter((name) => !isOwn(name) && !isLeftOut(FilePath.join(path, name), false))
     }
   }
 

@@ -12,28 +12,55 @@ import type * as Files from "../../Files.ts"
 import { isAlike } from "../files/statComparison.ts"
 import { type Remover, removeTree } from "../files/treeRemoval.ts"
 import * as NumberedName from "../path/numberedName.ts"
-import { withInherited } from "../path/unfinishedFolder.ts"
+import { unfinishedMode, withInherited } from "../path/unfinishedFolder.ts"
 import { editionOf, isContentOf, isEdition } from "../steps/sourceEdition.ts"
 import type { Placement, Removed, Unit } from "../steps/unit.ts"
 import { Folders } from "./folderHandles.ts"
 import { namesIn } from "./folderNames.ts"
 import { type Limits, placeExclusively } from "./placement.ts"
 
-/** Mode by which the folder is known. That of a draft is another one: what is in a draft is removed. */
-const asideMode = 0o700
+/**
+ * Mode by which the folder is known. A draft has another mode. Hardly any folder has this one that others could give
+ * such a name.
+ */
+const asideMode = 0o4700
 
-/** Whether a folder that has a temporary name is one in which sources were put aside. */
-export const isAside = (stat: Files.FileStat, user: number): boolean =>
-  stat.kind === "folder" && stat.owner === user && stat.mode === withInherited(asideMode, stat)
+type Known = Pick<Files.FileStat, "kind" | "mode" | "owner">
+
+/**
+ * Whether a folder that has a temporary name is one in which sources were put aside. Where all folders have one mode
+ * and one owner, whatever they are given, as on FAT, no folder is a draft.
+ */
+export const isAside = (stat: Known, parent: Known, user: number): boolean =>
+  stat.kind === "folder" &&
+  ((stat.owner === user && stat.mode === withInherited(asideMode, stat)) ||
+    (stat.owner === parent.owner && stat.mode === parent.mode && stat.mode !== withInherited(unfinishedMode, stat)))
 
 /** Opens such a folder; nothing where another one has the name. */
 const openAside = (calls: Calls, parent: number, name: FilePath.FilePath): Answer<number | undefined> => {
   const folder = calls.open(parent, name, "list").now()
   if (isCode(folder)) return folder
-  const stat = calls.stat(folder).now()
-  if (!isCode(stat) && isAside(stat, calls.user())) return folder
+  const [stat, around] = [calls.stat(folder).now(), calls.stat(parent).now()]
+  if (!isCode(stat) && !isCode(around) && isAside(stat, around, calls.user())) return folder
   calls.closeNow(folder)
-  return isCode(stat) ? stat : undefined
+  return isCode(stat) ? stat : isCode(around) ? around : undefined
+}
+
+/** Makes such a folder, and opens it; nothing where that can't be. */
+const makeAside = (calls: Calls, parent: number, name: FilePath.FilePath): number | undefined => {
+  // One that was made, and has not got its mode, has nothing in it.
+  calls.removeFolder(parent, name).now()
+  if (isCode(calls.makeFolder(parent, name, 0o700).now())) return undefined
+  const made = calls.open(parent, name, "list").now()
+  const stat = isCode(made) ? made : calls.stat(made).now()
+  if (!isCode(made)) {
+    if (!isCode(stat)) calls.setMode(made, withInherited(asideMode, stat)).now()
+    calls.closeNow(made)
+  }
+  const aside = openAside(calls, parent, name)
+  if (aside !== undefined && !isCode(aside)) return aside
+  calls.removeFolder(parent, name).now()
+  return undefined
 }
 
 /** Gives something its name again, or one with a number if that is taken. */
@@ -101,6 +128,7 @@ class Source {
   readonly editions: Editions
   readonly left: Editions
   isGone = false
+  isFolderLeft = false
   folders = 0
 
   constructor(one: Placement) {
@@ -120,8 +148,8 @@ class Source {
   }
 
   get removed(): Removed {
-    const { folders, isGone, left } = this
-    return { left: Array.from(left, ([path, edition]) => ({ path, edition })), isGone, folders }
+    const { folders, isFolderLeft, isGone, left } = this
+    return { left: Array.from(left, ([path, edition]) => ({ path, edition })), isGone, isFolderLeft, folders }
   }
 }
 
@@ -169,12 +197,8 @@ class SourceRemoval {
     const { calls } = this
     const restored = this.mayPublish() ? restoreAside(calls, parent, this.aside) : undefined
     this.isStuck ||= restored === undefined
-    const isMade = restored !== undefined && !isCode(calls.makeFolder(parent, this.aside, asideMode).now())
-    const aside = isMade ? openAside(calls, parent, this.aside) : undefined
-    if (restored === undefined || aside === undefined || isCode(aside)) {
-      if (isMade) calls.removeFolder(parent, this.aside).now()
-      return Number.POSITIVE_INFINITY
-    }
+    const aside = restored === undefined ? undefined : makeAside(calls, parent, this.aside)
+    if (restored === undefined || aside === undefined) return Number.POSITIVE_INFINITY
     let count = 0
     try {
       for (const entry of entriesIn()) {
@@ -195,8 +219,9 @@ class SourceRemoval {
   private removeInKept(parent: number, { path, source }: Entry): void {
     const folder = this.calls.open(parent, FilePath.name(path), "list").now()
     if (isCode(folder)) {
+      if (folder.name === "ENOENT") source.forget(path, new Set())
       // What a run before this one has put aside in there has not got its name.
-      this.isStuck ||= this.isAgain
+      else this.isStuck ||= this.isAgain
       return
     }
     const entry = (isFolder: boolean) => (name: FilePath.FilePath) => ({
@@ -259,6 +284,7 @@ class SourceRemoval {
     if (isCode(renamed)) {
       // Others may have removed it, or a run before this one.
       if (renamed.name === "ENOENT") this.forgetAll(entry)
+      else source.isFolderLeft = true
       return
     }
     const outer = FilePath.parent(path)
@@ -284,6 +310,7 @@ class SourceRemoval {
     removeTree(calls, aside, name, remover, Number.POSITIVE_INFINITY)
     const there = calls.lstat(aside, name).now()
     if (isCode(there) && there.name === "ENOENT") this.forgetAll(entry)
+    else source.isFolderLeft = true
   }
 }
 
@@ -308,7 +335,7 @@ export const removeSources = (
     removed: [...before.removed, ...sources.slice(0, count).map(({ removed }) => removed)],
     isStuck: before.isStuck || isStuck
   })
-  if (isCode(folder)) return told(sources.length, toRemove.isAgain)
+  if (isCode(folder)) return told(sources.length, toRemove.isAgain && folder.name !== "ENOENT")
   const copies = new Folders(calls, target)
   const removal = new SourceRemoval(calls, toRemove, copies, mayPublish)
   const entries = sources.map((source) => ({ path: source.name, isFolder: source.isFolder, source }))
