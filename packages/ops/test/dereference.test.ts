@@ -124,6 +124,38 @@ describe("a copy of what links lead to", () => {
       assert.notInclude(found, "/from/folder/99")
     }))
 
+  it.effect("has files that links beside them lead to together with others, each once under each name", () =>
+    Effect.gen(function*() {
+      for (const verify of [undefined, true] as const) {
+        const disk = plant()
+        for (let n = 0; n < 20; n++) disk.file(`/from/folder/${n}`, `text of ${n}`, { mode: 0o600 + n, modified: 5_000n })
+        const links = [["near", "7"], ["nearer", "near"], ["round", "round"], ["up", ".."], ["inner", "deep"]] as const
+        for (const [name, to] of links) disk.symlink(`/from/folder/${name}`, to)
+        disk.folder("/from/folder/deep")
+        disk.file("/from/folder/deep/file", "deep")
+        disk.symlink("/from/folder/deep/link", "file")
+        const found: Array<string> = []
+        const { rows } = yield* copy(disk, {
+          together: true,
+          dereference: true,
+          ...verify === undefined ? {} : { verify },
+          before: (call, path) => Effect.sync(() => void (call === "realpath" && found.push(path)))
+        })
+        assert.deepStrictEqual(rows.map((row) => row.slice(0, row.indexOf(" "))), [
+          "/from/folder/round",
+          "/from/folder/up",
+          "/from/outside/pipe"
+        ])
+        for (const name of ["near", "nearer"]) {
+          assert.deepStrictEqual(disk.see(`/to/copy/folder/${name}`), disk.see("/from/folder/7"))
+        }
+        for (const name of ["deep/file", "deep/link", "inner/file", "inner/link"]) {
+          assert.include(disk.see(`/to/copy/folder/${name}`), { text: "deep" }, name)
+        }
+        assert.deepStrictEqual(found.filter((path) => /near|deep/.test(path)), [])
+      }
+    }))
+
   it.effect("is of what a source that is a link leads to, and is previewed like that", () =>
     Effect.gen(function*() {
       const disk = plant()

@@ -26,6 +26,20 @@ describe.each([["libc", libc.calls], ["node:fs", node.calls]] as const)("folders
         assert.deepStrictEqual(measured(name, most), Option.none())
       }
       assert.deepStrictEqual(measured("a", 9, { isFollowing: true }), Option.none())
+      fs.symlinkSync("2", `${at}/a/beside`)
+      fs.symlinkSync("c", `${at}/a/b/c/beside`)
+      const followed = (name: string) => measured(name, 99, { isFollowing: true })
+      assert.deepStrictEqual([followed("a/b"), followed("a/b/c"), measured("a/b/c", 9)], [
+        Option.none(),
+        Option.none(),
+        Option.some({ leaves: 2, folders: 1 })
+      ])
+      fs.rmSync(`${at}/a/b/c/beside`)
+      fs.rmSync(`${at}/a/b/link`)
+      assert.deepStrictEqual(followed("a"), Option.some({ leaves: 5, folders: 4 }))
+      fs.symlinkSync("3", `${at}/a/b/link`)
+      assert.deepStrictEqual(followed("a"), Option.some({ leaves: 6, folders: 4 }))
+      fs.rmSync(`${at}/a/beside`)
       // Of those that are too much it is told what is known of folders in them, which are met in any order.
       for (const most of [1, 2, 3, 4, 5, 6, 7, 8]) {
         const told = new Map<string, Files.FolderSize>()

@@ -7,6 +7,7 @@ import * as FilePath from "../../FilePath.ts"
 import type * as Files from "../../Files.ts"
 import * as Filter from "../../Filter.ts"
 import type { EntryKind } from "../../FolderListing.ts"
+import { followedName } from "./followedName.ts"
 
 /** So many folders may be in one another, the first included: each that is being worked on has descriptors. */
 export const mostDeep = 16
@@ -20,7 +21,7 @@ export interface Measuring {
   readonly most: number
   /** Whether something counts for nothing, by its path below the folder. */
   readonly isLeftOut?: Filter.Filter
-  /** Whether links are something else than themselves. */
+  /** Whether links are taken for what they lead to. Only files beside them are found. */
   readonly isFollowing?: boolean
   /** Takes what is found out of folders in it, by their paths below it, where there is no answer for itself. */
   readonly tell?: (path: FilePath.FilePath, size: Files.FolderSize) => void
@@ -65,32 +66,36 @@ class Measure {
     }
   }
 
+  /** Whether a link counts as one: for itself, or for a file that it leads to. */
+  private isLeaf(folder: number, name: FilePath.FilePath): boolean {
+    if (!this.isFollowing) return true
+    const found = followedName(this.calls, folder, name)
+    return !isCode(found) && found.stat.kind === "file"
+  }
+
   /** Names of folders in a folder. */
   private list(folder: number, path: FilePath.FilePath): ReadonlyArray<FilePath.FilePath> | undefined {
     const folders: Array<FilePath.FilePath> = []
     const { isLeftOut } = this
-    const isAll = isLeftOut === Filter.none
+    // What is not a folder needs no name, where all is taken for what it is.
+    const needsNames = isLeftOut !== Filter.none || this.isFollowing
     let isOrdinary = true
-    const count = (kind: EntryKind): void => {
-      if (kind === "file" || (kind === "link" && !this.isFollowing)) this.leaves++
+    const skips = (kind: EntryKind): boolean => {
+      if (kind === "file" || kind === "link") this.leaves++
       else if (kind !== "folder") isOrdinary = false
+      return kind !== "folder"
     }
     const add = (text: string, kind: EntryKind): void => {
       const name = FilePath.fromLatin1(text)
       const isFolder = kind === "folder"
-      if (!isAll) {
-        if (kind !== "unknown" && isLeftOut(FilePath.join(path, name), isFolder)) return
-        count(kind)
-      }
-      if (isFolder) folders.push(name)
-    }
-    // What is not a folder needs no name, where all is taken.
-    const skips = (kind: EntryKind): boolean => {
-      count(kind)
-      return kind !== "folder"
+      if (!needsNames) folders.push(name)
+      else if (kind !== "unknown" && isLeftOut(FilePath.join(path, name), isFolder)) return
+      else if (isFolder) folders.push(name)
+      else if (kind === "link" && isOrdinary && !this.isLeaf(folder, name)) isOrdinary = false
+      else skips(kind)
     }
     for (;;) {
-      const isMore = this.calls.list(folder, add, isAll ? skips : undefined).now()
+      const isMore = this.calls.list(folder, add, needsNames ? undefined : skips).now()
       const isTooMuch = this.leaves + this.folders + folders.length > this.most
       if (isCode(isMore) || !isOrdinary || isTooMuch) return undefined
       if (!isMore) return folders

@@ -3,7 +3,7 @@
  * that is left, and told as what there is more to do.
  */
 import * as Option from "effect/Option"
-import { type Calls, isCode } from "../../Calls.ts"
+import { type Answer, type Calls, isCode } from "../../Calls.ts"
 import type { Property } from "../../CopyOptions.ts"
 import * as FilePath from "../../FilePath.ts"
 import type * as Files from "../../Files.ts"
@@ -11,6 +11,7 @@ import * as Filter from "../../Filter.ts"
 import { maxSizeBytes } from "../entry/wholeCopy.ts"
 import { withoutAttributes } from "../files/fileSystemTypes.ts"
 import { countOf, measure, mostDeep } from "../files/folderSize.ts"
+import { type Followed, followedName } from "../files/followedName.ts"
 import { isName } from "../files/openHandle.ts"
 import { removeOwn } from "../files/treeRemoval.ts"
 import * as Hasher from "../hash/hasher.ts"
@@ -48,6 +49,12 @@ export interface Limits {
   readonly mayPublish: () => boolean
   /** Whether what has this name in a folder that was there before is left of a former attempt; if there was any. */
   readonly isLeftover: ((name: FilePath.FilePath) => boolean) | undefined
+}
+
+/** A file or link of the source that is to be copied. */
+interface MetFile extends Followed {
+  readonly from: number
+  readonly name: FilePath.FilePath
 }
 
 /** A folder of the source that is open, and what is in it. */
@@ -204,19 +211,27 @@ class Filling {
     alone: Array<FilePath.FilePath>
   ): boolean {
     const { path } = target
-    const stat = this.calls.lstat(from, name).now()
-    if (isCode(stat) || !this.isOrdinary(stat)) {
+    const found = this.look(from, name)
+    if (isCode(found) || !this.isOrdinary(found.stat)) {
       alone.push(name)
       return true
     }
+    const { stat } = found
     const decision = target.own !== undefined || this.isFree(target)
       ? "Create"
       : decide(this.calls, this.unit, { from, name, stat, to: target.folder })
     if (decision === "Unchanged") this.unchanged++
     else if (decision === "Skip") this.skipped.push(FilePath.join(path, name))
     else if (decision === undefined) alone.push(name)
-    else return this.copyFile({ from, name, stat }, target, decision === "Replace", alone)
+    else return this.copyFile({ from, name, stat, leadsTo: found.leadsTo }, target, decision === "Replace", alone)
     return true
+  }
+
+  /** Finds what has a name, or what it leads to if links are followed. */
+  private look(from: number, name: FilePath.FilePath): Answer<Followed> {
+    if (this.unit.isFollowing) return followedName(this.calls, from, name)
+    const stat = this.calls.lstat(from, name).now()
+    return isCode(stat) ? stat : { leadsTo: name, stat }
   }
 
   private isOrdinary(stat: Files.FileStat): boolean {
@@ -234,16 +249,16 @@ class Filling {
   }
 
   private copyFile(
-    file: { readonly from: number; readonly name: FilePath.FilePath; readonly stat: Files.FileStat },
+    file: MetFile,
     target: Target,
     replaces: boolean,
     alone: Array<FilePath.FilePath>
   ): boolean {
-    const { name } = file
+    const { from, leadsTo, name, stat } = file
     const { folder, own, path } = target
     const to = own === undefined ? this.draft.open() : folder
     const as = own === undefined ? this.nextName : name
-    const copied = to === undefined ? "left" : this.files.copy({ ...file, to, as })
+    const copied = to === undefined ? "left" : this.files.copy({ from, name: leadsTo, stat, to, as })
     const digest = this.hasher?.digest()
     this.isSpoiled ||= copied === "spoiled"
     if (copied !== "copied") alone.push(name)
@@ -258,7 +273,7 @@ class Filling {
   private count(
     bucket: Bucket,
     path: FilePath.FilePath,
-    { name, stat }: { readonly name: FilePath.FilePath; readonly stat: Files.FileStat },
+    { name, stat }: MetFile,
     digest: string | undefined
   ): void {
     const isLink = stat.kind === "link"

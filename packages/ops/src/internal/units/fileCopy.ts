@@ -123,6 +123,8 @@ export class FileCopy {
   // --- Content ------------------------------------------------------------------------------------------------------
 
   private writeAll(source: number, copy: number, { allocatedBytes, sizeBytes }: Files.FileStat): FileCopied {
+    // Files of the kernel's own say that there is nothing in them.
+    if (sizeBytes === 0) return this.calls.read(source, this.buffer, 0).now() === 0 ? "copied" : "left"
     const mayHaveHoles = this.options.keeps.has("sparse") && allocatedBytes < sizeBytes
     const copied = mayHaveHoles ? this.copyData(source, copy, sizeBytes) : undefined
     return copied ?? this.copyBytes(source, copy, 0, sizeBytes)

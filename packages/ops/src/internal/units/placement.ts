@@ -5,6 +5,7 @@ import { type Answer, type Calls, isCode } from "../../Calls.ts"
 import type { Property } from "../../CopyOptions.ts"
 import * as FilePath from "../../FilePath.ts"
 import { sameBytes } from "../files/byteComparison.ts"
+import { followedName } from "../files/followedName.ts"
 import { isAlike } from "../files/statComparison.ts"
 import { removeOwn } from "../files/treeRemoval.ts"
 import { isUnfinished } from "../path/unfinishedFolder.ts"
@@ -43,9 +44,11 @@ class Comparison {
   /** How many files of the last placement were compared. */
   compared = 0
   private readonly calls: Calls
+  private readonly isFollowing: boolean
 
-  constructor(calls: Calls) {
+  constructor(calls: Calls, { isFollowing }: Unit) {
     this.calls = calls
+    this.isFollowing = isFollowing
   }
 
   private isSameContent(copy: number, source: number): boolean {
@@ -80,7 +83,8 @@ class Comparison {
   private isSameFile(copy: Answer<number>, source: number, name: FilePath.FilePath): boolean {
     const { calls } = this
     if (isCode(copy)) return copy.name === "ELOOP"
-    const file = calls.open(source, name, "read").now()
+    const found = this.isFollowing ? followedName(calls, source, name) : { leadsTo: name }
+    const file = isCode(found) ? found : calls.open(source, found.leadsTo, "read").now()
     if (isCode(file)) return false
     this.compared++
     const isSame = this.isSameContent(copy, file)
@@ -208,15 +212,16 @@ export const unsettled: Settled = { through: 0, placed: [], modeless: [], ended:
  */
 export const settle = (
   calls: Calls,
-  { draft: draftName, isVerified, keeps, source, target }: Unit,
+  unit: Unit,
   { dropped, endings, placements }: ToSettle,
   { mayGoOn, mayPublish }: Limits,
   before: Settled
 ): Settled => {
+  const { draft: draftName, isVerified, keeps, source, target } = unit
   const [sources, targets] = [new Folders(calls, source), new Folders(calls, target)]
   const top = targets.at(FilePath.empty)
   const draft = top === undefined ? undefined : openKnown(calls, top, draftName)
-  const comparison = new Comparison(calls)
+  const comparison = new Comparison(calls, unit)
   const left = placements.slice(before.through)
   const copies = isVerified && draft !== undefined
     ? comparison.open(draft, left.flatMap(({ as, isFolder }) => isFolder ? [] : [as]))
