@@ -134,7 +134,7 @@ describe("ThreadPool, one step at a time", () => {
   it.effect("leaves what a thread is about to begin to that thread", () =>
     Effect.gen(function*() {
       const { steps, threads } = yield* scripted({ size: 2 })
-      yield* Effect.tap(steps(1), () => Effect.sync(() => threads.at(0).end([[0, { done: 1 }]], { millis: 50 })))
+      yield* Effect.tap(steps(1), () => Effect.sync(() => threads.at(0).end([[0, { done: 1 }]], { millis: 150 })))
       yield* turns
       yield* steps(2, 3)
       // The second thread was started for the second of these.
@@ -620,7 +620,7 @@ describe("ThreadPool, with a batch in hand", () => {
       assert.deepStrictEqual(yield* Fiber.joinAll(others), [0, 0, 0])
     }).pipe(withDispatcher))
 
-  it.effect.each([[30, 2], [50, 1]] as const)(
+  it.effect.each([[90, 2], [150, 1]] as const)(
     "gives it what it has next where a task takes %i ms: %i in hand",
     ([millis, count]) =>
       Effect.gen(function*() {
@@ -773,7 +773,7 @@ describe("Capacity", () => {
     const capacity = new Capacity(64)
     for (let n = 0; n < 20; n++) capacity.measure(1, 1, 5)
     assert.deepStrictEqual([capacity.tasks, capacity.nextTasks], [1, 4])
-    for (let n = 0; n < 20; n++) capacity.measure(1, 1, 50)
+    for (let n = 0; n < 20; n++) capacity.measure(1, 1, 150)
     assert.deepStrictEqual([capacity.tasks, capacity.nextTasks], [1, 0])
   })
 

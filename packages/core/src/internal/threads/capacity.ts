@@ -6,8 +6,11 @@
 const batchMillis = 2
 /** How long a thread's next batch should take. The owner may be away for so long, at work of its own. */
 const nextMillis = 20
-/** A task that takes longer waits behind no other one: it goes to the thread that is free first. */
-const aheadMillis = 40
+/**
+ * A task that takes longer waits behind no other one: it goes to the thread that is free first. Where tasks take about
+ * as long as the owner may be away, threads would wait for that: so it is some times as long.
+ */
+const aheadMillis = 100
 /** A task counts as at most so many times as long as expected: a large file among small ones is no rule. */
 const outlier = 3
 /** Least time of a unit of cost. A unit that takes no time could never be found to take more. */

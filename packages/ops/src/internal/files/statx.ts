@@ -73,9 +73,10 @@ export class Stat implements Files.FileStat {
 
   /** Times of access and of modification as two `struct timespec`: to make numbers of them takes longer than a call. */
   get timesBytes(): Buffer {
-    const times = Buffer.allocUnsafe(32).fill(0)
-    this.bytes.copy(times, 0, 64, 76)
-    this.bytes.copy(times, 16, 112, 124)
+    // The kernel fills in 16 bytes for each, of which the last four are 0.
+    const times = Buffer.allocUnsafe(32)
+    this.bytes.copy(times, 0, 64, 80)
+    this.bytes.copy(times, 16, 112, 128)
     return times
   }
 
